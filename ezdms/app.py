@@ -1,0 +1,137 @@
+"""The composer: the only module that knows all the others. What is closed, public, limited and fenced is decided here."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from math import ceil
+
+from quart import Quart, Response, current_app, g, request, websocket
+from quart.typing import ResponseTypes
+from quart_rate_limiter import RateLimitExceeded
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+
+from ezdms import auth, security
+from ezdms.answers import Problem, answer_problem
+from ezdms.db import Database
+from ezdms.forms import LARGEST_BODY
+from ezdms.hub import Hub
+from ezdms.limits import ForgetfulStore, Limiter, SocketBuckets, by_address
+from ezdms.models.deployment import insert_deployment
+from ezdms.proxy import TrustedProxies
+from ezdms.routes import accounts, conversations, health, live, messages, pages, services
+from ezdms.settings import Settings
+
+DATABASE_NAME = "ezdms.db"
+
+FOREIGN = "This request came from another website, so it was refused."
+TOO_OFTEN = "Too many requests. Please wait {} seconds and try again."
+SENTENCES = {
+    400: "The request could not be understood.",
+    404: "There is nothing at this address.",
+    405: "This address does not take that method.",
+    408: "The request took too long.",
+    413: "The request is too large.",
+    415: "Expected a form or a JSON object.",
+    500: "Something went wrong on the server. Please try again.",
+}
+
+
+def create_app(settings: Settings) -> Quart:
+    """The ASGI app. It opens the database in `settings.data_dir` when it starts, and closes it when it stops."""
+    app = Quart(__name__, static_folder="static", template_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
+    app.config["BODY_TIMEOUT"] = 20
+    app.extensions["ezdms.settings"] = settings
+    app.extensions["ezdms.hub"] = Hub()
+    app.extensions["ezdms.socket_buckets"] = SocketBuckets(settings.limit_socket)
+    for module in (pages, health, accounts, conversations, messages, live):
+        app.register_blueprint(module.blueprint)
+    app.before_serving(partial(open_database, app))
+    app.after_serving(partial(close_database, app))
+    app.before_request(_admit_request)
+    app.before_websocket(_admit_websocket)
+    Limiter(app, key_function=by_address, store=ForgetfulStore())  # after _admit_request: by_account needs it
+    app.after_request(_fence)
+    app.register_error_handler(Problem, pages.answer_with_page)
+    app.register_error_handler(RateLimitExceeded, _answer_too_often)
+    app.register_error_handler(HTTPException, _answer_http_exception)
+    app.asgi_app = TrustedProxies(app.asgi_app, settings.trusted_proxies)  # type: ignore[method-assign]
+    return app
+
+
+async def open_database(app: Quart) -> None:
+    """Open the database unless it is open; called before the first request. Raises DatabaseError or OSError."""
+    if "ezdms.database" in app.extensions:
+        return
+    folder = app.extensions["ezdms.settings"].data_dir
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    database = await Database.open(folder / DATABASE_NAME)
+    app.extensions["ezdms.database"] = database
+    app.extensions["ezdms.deployment_id"] = await database.write(
+        insert_deployment, deployment_id=auth.random_id(16)
+    )
+
+
+async def close_database(app: Quart) -> None:
+    """Close the database if it is open."""
+    database = app.extensions.pop("ezdms.database", None)
+    if database is not None:
+        await database.close()
+
+
+async def _admit_request() -> None:
+    """Every request has its session looked up; without one only the public views answer."""
+    g.session = None
+    if request.endpoint == "static":
+        return
+    if security.is_forged(request, services.settings().allowed_origins):
+        raise Problem(403, "foreign_origin", FOREIGN)
+    g.session = await auth.find_session(services.database(), request)
+    if g.session is None and not auth.is_public(request.endpoint):
+        raise Problem(401, "no_session", "Please log in.")
+
+
+async def _admit_websocket() -> Response | None:
+    """A socket is accepted for a living session alone, never for a page of another site, and not too often."""
+    if not security.is_own_origin(websocket, services.settings().allowed_origins):
+        return _refuse(403, "foreign_origin", FOREIGN)
+    g.session = await auth.find_session(services.database(), websocket)
+    if g.session is None:
+        return _refuse(401, "no_session", "Please log in.")
+    seconds = ceil(current_app.extensions["ezdms.socket_buckets"].wait(g.session.user_id))
+    if seconds:
+        return _refuse(429, "too_often", TOO_OFTEN.format(seconds), {"Retry-After": str(seconds)})
+    return None
+
+
+def _refuse(status: int, code: str, sentence: str, headers: dict[str, str] | None = None) -> Response:
+    """The answer to a WebSocket that is not accepted."""
+    body = json.dumps({"error": sentence, "code": code})
+    return Response(body, status, {**(headers or {}), **security.HEADERS}, content_type="application/json")
+
+
+def _fence(response: Response) -> Response:
+    if request.endpoint == "static":
+        response.headers["Cache-Control"] = "no-cache"  # kept, but asked for anew: an ETag answers 304
+        response.headers.pop("Expires", None)
+    return security.add_headers(response)
+
+
+async def _answer_too_often(error: RateLimitExceeded) -> Response:
+    seconds = error.retry_after
+    response = answer_problem(Problem(429, "too_often", TOO_OFTEN.format(seconds), retry_after=seconds))
+    response.headers["Retry-After"] = str(seconds)
+    return response
+
+
+async def _answer_http_exception(error: HTTPException) -> ResponseTypes:
+    status = error.code or 500
+    if status < 400:
+        return error.get_response()
+    code = (error.name or "error").lower().replace(" ", "_")
+    sentence = SENTENCES.get(status, SENTENCES[400] if status < 500 else SENTENCES[500])
+    response = pages.answer_with_page(Problem(status, code, sentence))
+    if isinstance(error, MethodNotAllowed) and error.valid_methods:
+        response.headers["Allow"] = ", ".join(error.valid_methods)
+    return response

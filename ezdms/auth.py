@@ -1,0 +1,118 @@
+"""Who is asking: session tokens by cookie or bearer header, and the slow hash of the auth_key. No PIN comes here."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import os
+import secrets
+from collections.abc import Callable
+from functools import cache
+from typing import TypeVar
+
+from quart import Response, current_app
+from quart.wrappers import Request, Websocket
+from werkzeug.security import check_password_hash, generate_password_hash
+
+from ezdms.db import Database
+from ezdms.models.session import LIFETIME, Session, delete_session, insert_session, select_session
+
+View = TypeVar("View", bound=Callable[..., object])
+
+# Each scrypt takes ~90 ms and 32 MiB: as many at once as there are cores, and never on the event loop.
+_hashing = asyncio.Semaphore(os.cpu_count() or 1)
+
+
+def public(view: View) -> View:
+    """Mark a view that answers without a session. Every other view is closed by default (app.py)."""
+    view.is_public = True  # type: ignore[attr-defined]
+    return view
+
+
+def is_public(endpoint: str | None) -> bool:
+    """True for the endpoints on the short list of public ones, the static files and unknown addresses (404)."""
+    view = current_app.view_functions.get(endpoint or "")
+    return view is None or endpoint == "static" or getattr(view, "is_public", False)
+
+
+def random_id(size: int) -> str:
+    """b64u of `size` random bytes."""
+    return base64.urlsafe_b64encode(secrets.token_bytes(size)).rstrip(b"=").decode()
+
+
+def hash_token(token: str) -> str:
+    """What is stored of a token: SHA-256, hex. The token has 256 random bits, so no slow hash is needed."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def cookie_name(scheme: str) -> str:
+    """With TLS the name carries __Host-, so that no other host or plain-http page can plant a session."""
+    return "__Host-ezdms_session" if scheme in ("https", "wss") else "ezdms_session"
+
+
+def set_cookie(response: Response, token: str, scheme: str) -> None:
+    """Hand the token to a browser: never readable by script, never sent along from other sites' forms."""
+    response.set_cookie(
+        cookie_name(scheme),
+        token,
+        max_age=LIFETIME // 1000,
+        path="/",
+        secure=scheme == "https",
+        httponly=True,
+        samesite="Lax",
+    )
+
+
+def clear_cookie(response: Response, scheme: str) -> None:
+    """Make the browser forget the token."""
+    response.delete_cookie(
+        cookie_name(scheme), path="/", secure=scheme == "https", httponly=True, samesite="Lax"
+    )
+
+
+def find_token(asked: Request | Websocket) -> str | None:
+    """The token of a request or socket: a bearer header if there is one (cookies are then ignored), else the cookie."""
+    header = asked.headers.get("Authorization")
+    if header is not None:
+        scheme, _, token = header.partition(" ")
+        return token if scheme.lower() == "bearer" else None
+    return asked.cookies.get(cookie_name(asked.scheme))
+
+
+async def find_session(database: Database, asked: Request | Websocket) -> Session | None:
+    """The living session that the request or socket proves, or None."""
+    token = find_token(asked)
+    if token is None or len(token) != 43:
+        return None
+    return await database.read(select_session, token_hash=hash_token(token))
+
+
+async def start_session(database: Database, user_id: str) -> str:
+    """A new session of this user; returns its token, which is stored nowhere."""
+    token = random_id(32)
+    await database.write(insert_session, session_id=random_id(16), token_hash=hash_token(token), user_id=user_id)
+    return token
+
+
+async def end_session(database: Database, session: Session) -> None:
+    """The session's token is dead when this returns."""
+    await database.write(delete_session, session_id=session.session_id)
+
+
+async def hash_auth_key(auth_key: str) -> str:
+    """werkzeug's scrypt of the auth_key (b64u)."""
+    async with _hashing:
+        return await asyncio.to_thread(generate_password_hash, auth_key)
+
+
+async def check_auth_key(stored: str | None, auth_key: str) -> bool:
+    """One hash whether the login_id was known (`stored`) or not, so that the time tells nothing."""
+    async with _hashing:
+        matches = await asyncio.to_thread(check_password_hash, stored or _nobody(), auth_key)
+    return matches and stored is not None
+
+
+@cache
+def _nobody() -> str:
+    return generate_password_hash(secrets.token_urlsafe(32))

@@ -1,0 +1,46 @@
+"""The command line: `ezdms serve`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Any
+
+import click
+
+from ezdms import __version__
+from ezdms.db import DatabaseError
+from ezdms.settings import PREFIX, Settings, SettingsError
+
+
+def setting_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Every setting as a flag: --data-dir for EZDMS_DATA_DIR and so on."""
+    for item in reversed(fields(Settings)):
+        default = item.metadata["default"] or "none"
+        meaning = f"{item.metadata['meaning']}  [{PREFIX}{item.name.upper()}; default: {default}]"
+        command = click.option(f"--{item.name.replace('_', '-')}", item.name, help=meaning)(command)
+    return command
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="ezdms")
+def main() -> None:
+    """EZ-DMS: direct messages that the server cannot read."""
+
+
+@main.command("serve")
+@setting_options
+def serve_command(**given: str | None) -> None:
+    """Start the server; it needs no settings. Stop it with Ctrl-C."""
+    from ezdms.serve import AddressError, serve  # not needed for --help
+
+    try:
+        settings = Settings.load(os.environ, {name: text for name, text in given.items() if text is not None})
+        serve(settings, lambda address: click.echo(f"EZ-DMS is at {address}"))
+    except SettingsError as error:
+        raise click.UsageError(str(error)) from error
+    except (AddressError, DatabaseError) as error:
+        raise click.ClickException(str(error)) from error
+    except OSError as error:
+        raise click.ClickException(f"Cannot use {error.filename or 'a file'}: {error.strerror or error}.") from error

@@ -1,0 +1,308 @@
+"""Public keys, key statements and the outside of envelopes, strictly checked. No secret ever passes here.
+
+What a server can check of docs/protocol.md, and what the client side (crypto.py) builds on.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+MAX_TEXT = 500  # code points
+WRAP_ITER_MIN = 200_000
+WRAP_ITER_MAX = 2_000_000
+BUCKETS = (512, 1024, 2048, 4096, 8192, 16384, 32768)  # bytes of a padded message body
+USERNAME = re.compile(r"[a-zA-Z0-9_-]{3,32}", re.ASCII)
+ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford base32
+
+LOGIN_PIN_LENGTH = 16  # characters
+SEARCH_PIN_LENGTH = 25
+LARGEST_STATEMENT = 8192  # characters
+LARGEST_INTEGER = 2**53 - 1  # what JavaScript counts exactly
+
+STATEMENT_HEADER = b'{"alg":"Ed25519","typ":"ezdms-keys+jws"}'
+MESSAGE_HEADER = b'{"alg":"Ed25519","typ":"ezdms-msg+jws"}'
+
+# Low-order points of edwards25519, top bit of the last byte cleared: with one of these as a key, forged signatures
+# verify (RFC 8032 leaves the check to the application).
+SMALL_ORDER = frozenset(
+    bytes.fromhex(point)
+    for point in (
+        "00" * 32,
+        "01" + "00" * 31,
+        "ec" + "ff" * 30 + "7f",
+        "ed" + "ff" * 30 + "7f",
+        "ee" + "ff" * 30 + "7f",
+        "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+        "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+    )
+)
+SPKI_LENGTH = 294  # bytes
+SPKI_BEGIN = bytes.fromhex("30820122300d06092a864886f70d01010105000382010f003082010a0282010100")
+SPKI_END = bytes.fromhex("0203010001")
+
+
+class EnvelopeError(ValueError):
+    """Something is not of the form that the protocol demands; the sentence can be shown, it holds no secret."""
+
+
+class PinError(EnvelopeError):
+    """What a person typed is no PIN of the kind that was asked for."""
+
+
+# ---- 1  Conventions ----
+
+
+def label(name: str) -> bytes:
+    """The domain-separating prefix L(name) of every hash and derivation."""
+    return f"ezdms/1 {name}".encode() + b"\0"
+
+
+def sha256(octets: bytes) -> bytes:
+    """H: 32 bytes."""
+    return hashlib.sha256(octets).digest()
+
+
+def b64u_encode(raw: bytes) -> str:
+    """base64url without padding (RFC 4648, 5)."""
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def b64u_decode(text: str, size: int | None = None) -> bytes:
+    """The bytes of the one canonical encoding; `size` demands so many bytes. Raises EnvelopeError."""
+    try:
+        raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    except ValueError as error:
+        raise EnvelopeError("Expected base64url without padding.") from error
+    if b64u_encode(raw) != text:
+        raise EnvelopeError("Expected base64url in its canonical form.")
+    if size is not None and len(raw) != size:
+        raise EnvelopeError(f"Expected {size} bytes in base64url, got {len(raw)}.")
+    return raw
+
+
+def crockford_encode(raw: bytes) -> str:
+    """Crockford base32 of a multiple of 5 bytes, big-endian."""
+    if len(raw) % 5:
+        raise ValueError(f"expected a multiple of 5 bytes, got {len(raw)}")
+    number = int.from_bytes(raw, "big")
+    return "".join(ALPHABET[number >> shift & 31] for shift in range(len(raw) * 8 - 5, -1, -5))
+
+
+def in_groups(text: str, size: int) -> str:
+    """`text` in groups of `size` characters with dashes between."""
+    return "-".join(text[i : i + size] for i in range(0, len(text), size))
+
+
+def check_username(name: str) -> None:
+    """Raises EnvelopeError unless it is a username."""
+    if not USERNAME.fullmatch(name):
+        raise EnvelopeError("A username has 3 to 32 letters, digits, _ or -.")
+
+
+# ---- 5  Keys ----
+
+
+def check_identity_key(ik: bytes) -> None:
+    """Raises EnvelopeError unless `ik` is 32 bytes and no point of small order."""
+    if len(ik) != 32:
+        raise EnvelopeError(f"Expected an identity key of 32 bytes, got {len(ik)}.")
+    if ik[:31] + bytes([ik[31] & 0x7F]) in SMALL_ORDER:
+        raise EnvelopeError("The identity key is one with which signatures can be forged.")
+
+
+def check_encryption_key(spki: bytes) -> None:
+    """Raises EnvelopeError unless `spki` is the DER of an RSA key of 2048 bits with exponent 65537."""
+    if (
+        len(spki) != SPKI_LENGTH
+        or not spki.startswith(SPKI_BEGIN)
+        or spki[len(SPKI_BEGIN)] < 0x80
+        or not spki.endswith(SPKI_END)
+    ):
+        raise EnvelopeError("Expected an RSA encryption key of 2048 bits with exponent 65537.")
+
+
+def fingerprint(ik: bytes) -> bytes:
+    """fp: 32 bytes that name an identity."""
+    return sha256(label("identity") + ik)
+
+
+def key_id(spki: bytes) -> str:
+    """kid: b64u of the first 16 bytes of the key's hash."""
+    return b64u_encode(sha256(spki)[:16])
+
+
+# ---- 7  Key statement ----
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """What an identity says of its keys: raw Ed25519 key (32 bytes), RSA SPKI (294 bytes), `ts` in ms."""
+
+    ik: bytes
+    seq: int
+    ts: int
+    name: str
+    spki: bytes
+
+
+def parse_statement(jws: str) -> Statement:
+    """Verify a key statement with the key inside it. The caller decides whether it is the key that was expected."""
+    parts = jws.split(".") if len(jws) <= LARGEST_STATEMENT else []
+    if len(parts) != 3 or parts[0] != b64u_encode(STATEMENT_HEADER):
+        raise EnvelopeError("Expected a signed key statement.")
+    members = parse_json(b64u_decode(parts[1]))
+    statement = _read_statement(members)
+    signature = b64u_decode(parts[2], 64)
+    verify_signature(statement.ik, f"{parts[0]}.{parts[1]}".encode(), signature)
+    return statement
+
+
+def verify_signature(ik: bytes, signed: bytes, signature: bytes) -> None:
+    """Raises EnvelopeError unless `signature` (64 bytes, RFC 8032) over `signed` is by `ik`, which is checked."""
+    check_identity_key(ik)
+    try:
+        Ed25519PublicKey.from_public_bytes(ik).verify(signature, signed)
+    except (InvalidSignature, ValueError) as error:
+        raise EnvelopeError("The signature does not hold.") from error
+
+
+def parse_json(octets: bytes) -> dict[str, Any]:
+    """A JSON object in strict UTF-8, no member twice, no NaN. Raises EnvelopeError."""
+    try:
+        members = json.loads(octets.decode("utf-8"), object_pairs_hook=_refuse_twins, parse_constant=_refuse_constant)
+        json.dumps(members, ensure_ascii=False).encode()  # an escaped lone surrogate
+    except (ValueError, RecursionError) as error:
+        raise EnvelopeError("Expected well-formed JSON.") from error
+    if not isinstance(members, dict):
+        raise EnvelopeError("Expected a JSON object.")
+    return members
+
+
+def is_integer(value: Any, low: int, high: int = LARGEST_INTEGER) -> bool:
+    """True for a JSON integer from `low` to `high`; booleans and 1.0 are none."""
+    return type(value) is int and low <= value <= high
+
+
+def _refuse_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("a member twice")
+    return members
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(name)
+
+
+def _read_statement(members: dict[str, Any]) -> Statement:
+    ik, name, suites, keys = (members.get(member) for member in ("ik", "name", "suites", "ek"))
+    if not (is_integer(members.get("v"), 1, 1) and is_integer(members.get("seq"), 1) and is_integer(members.get("ts"), 0)):
+        raise EnvelopeError("Expected a key statement of version 1 with a number and a time.")
+    if not isinstance(ik, str) or not isinstance(name, str):
+        raise EnvelopeError("Expected a key statement with an identity key and a name.")
+    check_username(name)
+    if not isinstance(suites, list) or 1 not in [suite for suite in suites if type(suite) is int]:
+        raise EnvelopeError("Expected a key statement that offers suite 1.")
+    if not isinstance(keys, list) or not all(isinstance(key, dict) for key in keys):
+        raise EnvelopeError("Expected a key statement with a list of encryption keys.")
+    first = [key for key in keys if is_integer(key.get("s"), 1, 1)]
+    if len(first) != 1 or not isinstance(first[0].get("spki"), str):
+        raise EnvelopeError("Expected a key statement with one encryption key for suite 1.")
+    raw_ik, spki = b64u_decode(ik, 32), b64u_decode(first[0]["spki"])
+    check_identity_key(raw_ik)
+    check_encryption_key(spki)
+    return Statement(ik=raw_ik, seq=members["seq"], ts=members["ts"], name=name, spki=spki)
+
+
+# ---- 3, 8  PINs ----
+
+
+def fold_pin(typed: str) -> str:
+    """What a person typed, as the alphabet means it: upper case, no dashes or white space, O is 0, I and L are 1."""
+    folded = "".join(letter for letter in typed if letter != "-" and not letter.isspace())
+    if folded.isascii():  # upper() makes ASCII of some other letters, such as the dotless i
+        folded = folded.upper()
+    return folded.translate(str.maketrans("OIL", "011"))
+
+
+def is_in_alphabet(pin: str) -> bool:
+    """True if every character is one of Crockford's 32."""
+    return all(letter in ALPHABET for letter in pin)
+
+
+def search_pin(ik: bytes, salt: bytes) -> str:
+    """The Search PIN that commits to `ik` (32 bytes) with `salt` (16 bytes), in its shown form."""
+    digits = crockford_encode(sha256(label("search-pin") + salt + ik)[:15])
+    return in_groups(digits + _check_character(digits), 5)
+
+
+def normalise_search_pin(typed: str) -> str:
+    """The shown form of a Search PIN that a person typed; raises PinError with a sentence that helps."""
+    pin = fold_pin(typed)
+    if len(pin) == LOGIN_PIN_LENGTH and is_in_alphabet(pin):
+        raise PinError("This looks like a Login PIN. Never give yours away; ask for the Search PIN, which is longer.")
+    if len(pin) != SEARCH_PIN_LENGTH:
+        raise PinError(f"A Search PIN has {SEARCH_PIN_LENGTH} letters and digits; this has {len(pin)}.")
+    if not is_in_alphabet(pin):
+        raise PinError("A Search PIN has only digits and letters without U.")
+    if pin[-1] != _check_character(pin[:-1]):
+        raise PinError("There is a typing mistake in this Search PIN. Please compare it again.")
+    return in_groups(pin, 5)
+
+
+def _check_character(digits: str) -> str:
+    return ALPHABET[sha256(label("search-pin-check") + digits.encode("ascii"))[0] & 31]
+
+
+# ---- 9  Conversation ----
+
+
+def in_order(fp_x: bytes, fp_y: bytes) -> tuple[bytes, bytes]:
+    """(lo, hi): participant a has the lower fingerprint."""
+    return (fp_x, fp_y) if fp_x < fp_y else (fp_y, fp_x)
+
+
+def conversation_id(fp_x: bytes, fp_y: bytes) -> str:
+    """24 characters, the same from both sides."""
+    lo, hi = in_order(fp_x, fp_y)
+    return crockford_encode(sha256(label("conversation") + lo + hi)[:15])
+
+
+# ---- 12  Envelope, seen from outside ----
+
+
+def envelope_header(kid: str, typ: str = "ezdms-msg+jwe") -> str:
+    """b64u of the one protected header that a reader with key id `kid` accepts (RFC 7516)."""
+    return b64u_encode(f'{{"alg":"RSA-OAEP-256","enc":"A256GCM","typ":"{typ}","kid":"{kid}"}}'.encode())
+
+
+def _encoded(size: int) -> int:
+    """Characters of b64u for `size` bytes."""
+    return (size * 4 + 2) // 3
+
+
+# Characters of the ciphertext part, for each bucket: b64u of the JWS (header . payload . signature of 64 bytes).
+CIPHERTEXT_SIZES = frozenset(
+    _encoded(_encoded(len(MESSAGE_HEADER)) + 1 + _encoded(bucket) + 1 + _encoded(64)) for bucket in BUCKETS
+)
+
+
+def check_sealed(sealed: str, kid: str) -> None:
+    """Raises EnvelopeError unless `sealed` has the outside of a message sealed for the key `kid`: all a server can see."""
+    parts = sealed.split(".")
+    if len(parts) != 5:
+        raise EnvelopeError("Expected a sealed message of five parts.")
+    if parts[0] != envelope_header(kid):
+        raise EnvelopeError("Expected a message sealed for this participant's key.")
+    if len(parts[3]) not in CIPHERTEXT_SIZES:
+        raise EnvelopeError("Expected a sealed message of one of the padded sizes.")
+    for part, size in zip(parts[1:], (256, 12, None, 16), strict=True):
+        b64u_decode(part, size)

@@ -1,0 +1,78 @@
+"""Strict reading of request bodies: forms or JSON objects with the same names, every field a short string."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from quart import request
+
+from ezdms.answers import Problem
+
+LARGEST_BODY = 64 * 1024  # bytes
+
+
+async def read_fields(*names: str) -> dict[str, str]:
+    """The named fields of the body, each given exactly once; other fields are ignored.
+
+    JSON integers are taken in their decimal form, so that a form and a JSON object mean the same. Raises Problem 400
+    (malformed or missing) or 415 (neither a form nor JSON).
+    """
+    if request.mimetype == "application/json":
+        given = _parse_object(await request.get_data())
+    elif request.mimetype in ("application/x-www-form-urlencoded", "multipart/form-data"):
+        given = [(name, value) for name, values in (await request.form).lists() for value in values]
+    else:
+        raise Problem(415, "media_type", "Expected a form or a JSON object.")
+    fields: dict[str, str] = {}
+    for name, value in given:
+        if name not in names:
+            continue
+        if name in fields:
+            raise Problem(400, "duplicate_field", f"The field {name} was given twice.")
+        fields[name] = _as_text(name, value)
+    for name in names:
+        if name not in fields:
+            raise Problem(400, "missing_field", f"The field {name} is missing.")
+    return fields
+
+
+def parse_integer(name: str, text: str, *, low: int, high: int) -> int:
+    """A decimal integer in its only form (no sign, no leading zero) from `low` to `high`, else Problem 400."""
+    if not re.fullmatch(r"0|[1-9][0-9]{0,15}", text, re.ASCII) or not low <= int(text) <= high:
+        raise Problem(400, "malformed_field", f"The field {name} must be a whole number from {low} to {high}.")
+    return int(text)
+
+
+def _parse_object(body: bytes) -> list[tuple[str, Any]]:
+    """The members of a JSON object in order, duplicates kept so that they can be refused."""
+    members: list[list[tuple[str, Any]]] = []
+
+    def keep(pairs: list[tuple[str, Any]]) -> object:
+        members.append(pairs)
+        return _Inner()
+
+    try:
+        outermost = json.loads(body.decode("utf-8"), object_pairs_hook=keep)
+    except (ValueError, RecursionError) as error:
+        raise Problem(400, "malformed_json", "The body is not valid JSON.") from error
+    if not isinstance(outermost, _Inner):
+        raise Problem(400, "malformed_json", "Expected a JSON object.")
+    return members[-1]
+
+
+class _Inner:
+    """Stands for a JSON object inside another: no field of ours is one."""
+
+
+def _as_text(name: str, value: Any) -> str:
+    if type(value) is int and abs(value) < 10**16:
+        return str(value)
+    if not isinstance(value, str):
+        raise Problem(400, "malformed_field", f"The field {name} must be a string.")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise Problem(400, "malformed_field", f"The field {name} is not well-formed Unicode.") from error
+    return value

@@ -1,0 +1,135 @@
+"""One function per page and fragment. Page, answer and socket use the same template; no template marks text as safe."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from ezdms import __version__
+from ezdms.models.conversation import Conversation
+from ezdms.models.message import Message
+from ezdms.models.session import Session
+
+
+def front_page(notice: str = "") -> str:
+    """What someone without a session sees at every address."""
+    return _render("pages/front.html", notice=notice)
+
+
+def welcome_page(session: Session) -> str:
+    """The new account's PINs; the Login PIN is filled in by the browser, which alone knows it."""
+    return _render("pages/welcome.html", session=session)
+
+
+def home_page(session: Session, conversations: Sequence[Conversation]) -> str:
+    """The conversation list with nothing opened."""
+    return _render("pages/home.html", session=session, conversations=conversations, current=None)
+
+
+def conversation_page(
+    session: Session,
+    conversations: Sequence[Conversation],
+    current: Conversation,
+    messages: Sequence[Message],
+    last_sent: Message | None,
+) -> str:
+    """One conversation opened beside the list, with its newest messages."""
+    return _render(
+        "pages/conversation.html",
+        session=session,
+        conversations=conversations,
+        current=current,
+        messages=messages,
+        last_sent=last_sent,
+        partner_username=current.partner_username,
+    )
+
+
+def missing_page(session: Session | None, sentence: str) -> str:
+    """Nothing is at this address, or not for this person."""
+    return _render("pages/missing.html", session=session, sentence=sentence)
+
+
+def alert(sentence: str) -> str:
+    """One sentence for the page's alert region."""
+    return _render("fragments/alert.html", sentence=sentence)
+
+
+def account(username: str, search_pin: str) -> str:
+    """The answer to a registration or login as HTML."""
+    return _render("fragments/account.html", username=username, search_pin=search_pin)
+
+
+def conversation_list(conversations: Sequence[Conversation]) -> str:
+    """Every conversation, latest first."""
+    return _render("fragments/conversation_list.html", conversations=conversations, current=None)
+
+
+def conversation_item(conversation: Conversation, *, is_current: bool = False) -> str:
+    """One line of the conversation list."""
+    return _render(
+        "fragments/conversation_item.html",
+        conversation=conversation,
+        current=conversation if is_current else None,
+    )
+
+
+def message_list(
+    messages: Sequence[Message], *, user_id: str, partner_username: str, older_than: int | None = None
+) -> str:
+    """Messages by rising seq, before them what loads the page before seq `older_than`."""
+    return _render(
+        "fragments/message_list.html",
+        messages=messages,
+        user_id=user_id,
+        partner_username=partner_username,
+        older_than=older_than,
+    )
+
+
+def message_arrived(message: dict[str, Any], conversation: dict[str, Any], user_id: str) -> str:
+    """A new message for a socket that has its conversation open, and the conversation's new line in the list."""
+    return _render(
+        "fragments/message_arrived.html",
+        message=message,
+        conversation=conversation,
+        current=conversation,
+        user_id=user_id,
+        partner_username=conversation["partner_username"],
+    )
+
+
+def conversation_changed(conversation: dict[str, Any], *, is_current: bool = False) -> str:
+    """The conversation's new line, to take the place of the old one at the top of the list."""
+    return _render(
+        "fragments/conversation_changed.html",
+        conversation=conversation,
+        current=conversation if is_current else None,
+    )
+
+
+def _render(name: str, **context: object) -> str:
+    return _environment().get_template(name).render(**context)
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["iso"] = _iso
+    environment.globals["version"] = __version__
+    return environment
+
+
+def _iso(milliseconds: int) -> str:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

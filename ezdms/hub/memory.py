@@ -1,0 +1,103 @@
+"""Publish and subscribe within one process: events go to the open sockets of a user, and nowhere else."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Any
+
+LARGEST_MAILBOX = 256  # events that wait for a slow reader before its socket is closed
+
+SESSION_ENDED = 1008
+RESTART = 1012
+TOO_SLOW = 1013
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened in a conversation, as one user may know it.
+
+    `conversation` is that user's line of the conversation list; `message` the new message with their own copy, if
+    that is what happened. `rendered` keeps each face once it is made, so that many sockets cost one rendering.
+    """
+
+    conversation: dict[str, Any]
+    message: dict[str, Any] | None = None
+    rendered: dict[str, str] = field(default_factory=dict, compare=False)
+
+
+class Mailbox:
+    """What waits to be written to one socket."""
+
+    def __init__(self, user_id: str, session_id: str) -> None:
+        self.user_id = user_id
+        self.session_id = session_id
+        self.joined: set[str] = set()
+        self.close_code: int | None = None
+        self._events: asyncio.Queue[Event | None] = asyncio.Queue()
+
+    def put(self, event: Event) -> None:
+        """Add an event; a mailbox that overflows closes, and the client catches up when it is back."""
+        if self._events.qsize() >= LARGEST_MAILBOX:
+            self.close(TOO_SLOW)
+        elif self.close_code is None:
+            self._events.put_nowait(event)
+
+    def close(self, code: int) -> None:
+        """No more events: the socket is to be closed with this code."""
+        if self.close_code is None:
+            self.close_code = code
+            self._events.put_nowait(None)
+
+    async def get(self) -> Event | None:
+        """The next event; None once the mailbox is closed, without waiting for what is left in it."""
+        event = await self._events.get()
+        return event if self.close_code is None else None
+
+
+class Hub:
+    """All open mailboxes by user."""
+
+    def __init__(self) -> None:
+        self._mailboxes: dict[str, set[Mailbox]] = {}
+        self._closing = False
+
+    def subscribe(self, user_id: str, session_id: str) -> Mailbox:
+        """Open a mailbox for one socket of this session."""
+        mailbox = Mailbox(user_id, session_id)
+        self._mailboxes.setdefault(user_id, set()).add(mailbox)
+        if self._closing:
+            mailbox.close(RESTART)
+        return mailbox
+
+    def unsubscribe(self, mailbox: Mailbox) -> None:
+        """The socket is gone."""
+        mailboxes = self._mailboxes.get(mailbox.user_id, set())
+        mailboxes.discard(mailbox)
+        if not mailboxes:
+            self._mailboxes.pop(mailbox.user_id, None)
+
+    def mailboxes(self, user_id: str) -> tuple[Mailbox, ...]:
+        """The open mailboxes of this user."""
+        return tuple(self._mailboxes.get(user_id, ()))
+
+    def publish(self, user_id: str, event: Event) -> None:
+        """Hand the event to every open socket of this user."""
+        for mailbox in self.mailboxes(user_id):
+            mailbox.put(event)
+
+    def end_session(self, user_id: str, session_id: str) -> None:
+        """Close the sockets of one session."""
+        for mailbox in self.mailboxes(user_id):
+            if mailbox.session_id == session_id:
+                mailbox.close(SESSION_ENDED)
+
+    def close_all(self) -> None:
+        """The server stops: every socket, also one that opens from now on, is told to come back."""
+        self._closing = True
+        for user_id in tuple(self._mailboxes):
+            for mailbox in self.mailboxes(user_id):
+                mailbox.close(RESTART)
+
+    def __len__(self) -> int:
+        return sum(len(mailboxes) for mailboxes in self._mailboxes.values())

@@ -1,0 +1,124 @@
+"""How often: rate limits from the settings on routes and sockets, kept in memory that forgets."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+from quart import current_app, g, request
+from quart_rate_limiter import RateLimit, RateLimiter, rate_limit
+from quart_rate_limiter.store import RateLimiterStoreABC
+
+from ezdms.settings import Limit
+
+View = TypeVar("View", bound=Callable[..., Any])
+LARGEST_STORE = 100_000  # keys
+
+
+async def by_address() -> str:
+    """The client's address, as proxy.py has settled it: nothing a client writes into a header changes it."""
+    return request.remote_addr or ""
+
+
+async def by_account() -> str:
+    """The user whose session asks."""
+    return str(g.session.user_id)
+
+
+class SettingLimit(RateLimit):
+    """A limit whose numbers are read from the app's settings at each request."""
+
+    def __init__(self, name: str, key_function: Any) -> None:
+        self.name = name
+        self.key_function = key_function
+        self.skip_function = None
+
+    @property
+    def chosen(self) -> Limit | None:
+        """What the operator set; None is off."""
+        limit: Limit | None = getattr(current_app.extensions["ezdms.settings"], f"limit_{self.name}")
+        return limit
+
+    @property
+    def count(self) -> int:  # type: ignore[override]
+        return self.chosen.count if self.chosen else 0
+
+    @property
+    def period(self) -> timedelta:  # type: ignore[override]
+        return self.chosen.period if self.chosen else timedelta()
+
+
+class Limiter(RateLimiter):
+    """quart-rate-limiter, without the limits that are off."""
+
+    def _get_limits_for_view_function(self, view_func: Any, blueprint: Any) -> list[RateLimit]:
+        limits = super()._get_limits_for_view_function(view_func, blueprint)
+        return [limit for limit in limits if not isinstance(limit, SettingLimit) or limit.chosen]
+
+
+def limited(name: str, key_function: Any) -> Callable[[View], View]:
+    """Put the setting limit_<name> on a route; stands below the route decorator."""
+    return rate_limit(limits=[SettingLimit(name, key_function)])
+
+
+class ForgetfulStore(RateLimiterStoreABC):
+    """Theoretical arrival times by key; forgets those that have passed before it grows beyond LARGEST_STORE."""
+
+    def __init__(self) -> None:
+        self._arrivals: dict[str, datetime] = {}
+
+    async def before_serving(self) -> None:
+        """Nothing to open."""
+
+    async def after_serving(self) -> None:
+        """Nothing to close."""
+
+    async def get(self, key: str, default: datetime) -> datetime:
+        """The stored time of `key`, else `default`."""
+        return self._arrivals.get(key, default)
+
+    async def set(self, key: str, tat: datetime) -> None:
+        """Store, dropping first what no longer limits anybody, then, if that is not enough, the oldest."""
+        if len(self._arrivals) >= LARGEST_STORE:
+            moment = datetime.now(UTC)
+            self._arrivals = {name: arrival for name, arrival in self._arrivals.items() if arrival > moment}
+            for name in list(self._arrivals)[: max(0, len(self._arrivals) - LARGEST_STORE // 2)]:
+                del self._arrivals[name]
+        self._arrivals[key] = tat
+
+
+class Bucket:
+    """The same limit (GCRA) for what is no HTTP request: frames of a socket, sockets of an account."""
+
+    def __init__(self, limit: Limit | None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._limit = limit
+        self._clock = clock
+        self._arrival = 0.0
+
+    def wait(self) -> float:
+        """0 and one event is counted, or the seconds until one would be allowed."""
+        if self._limit is None:
+            return 0.0
+        moment, period = self._clock(), self._limit.period.total_seconds()
+        step = period / self._limit.count
+        arrival = max(self._arrival, moment)
+        if arrival - moment > period - step:
+            return arrival - (period - step) - moment
+        self._arrival = arrival + step
+        return 0.0
+
+
+class SocketBuckets:
+    """One bucket for each account that opened a socket lately."""
+
+    def __init__(self, limit: Limit | None) -> None:
+        self._limit = limit
+        self._buckets: dict[str, Bucket] = {}
+
+    def wait(self, user_id: str) -> float:
+        """0 and one socket of this account is counted, or the seconds until one would be allowed."""
+        if len(self._buckets) >= LARGEST_STORE:
+            self._buckets.clear()
+        return self._buckets.setdefault(user_id, Bucket(self._limit)).wait()

@@ -1,0 +1,135 @@
+"""A conversation: two participants, told apart by fingerprint order, and how far each has read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ezdms.db import Connection, Conflict, fetch_all, fetch_one, now
+
+Side = Literal["a", "b"]
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """A conversation as one of its participants sees it."""
+
+    conversation_id: str
+    partner_id: str
+    partner_username: str
+    partner_statement: str
+    created_at: int
+    last_seq: int
+    last_at: int
+    unread: int
+
+
+@dataclass(frozen=True, slots=True)
+class Participant:
+    """One side of a conversation, with the key id that its copies must be sealed for."""
+
+    side: Side
+    user_id: str
+    username: str
+    key_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Both sides of a conversation, as found by one of them."""
+
+    conversation_id: str
+    a: Participant
+    b: Participant
+
+    def me(self, user_id: str) -> Participant:
+        """The side of `user_id`."""
+        return self.a if self.a.user_id == user_id else self.b
+
+    def other(self, user_id: str) -> Participant:
+        """The side that `user_id` talks with."""
+        return self.b if self.a.user_id == user_id else self.a
+
+
+SEEN_BY = """
+    SELECT c.conversation_id, partner.user_id AS partner_id, partner.username AS partner_username,
+        partner.statement AS partner_statement, c.created_at, c.last_seq, c.last_at, c.last_seq - me.read_seq AS unread
+    FROM participants me
+    JOIN conversations c ON c.conversation_id = me.conversation_id
+    JOIN participants other ON other.conversation_id = me.conversation_id AND other.side <> me.side
+    JOIN users partner ON partner.user_id = other.user_id
+    WHERE me.user_id = :user_id"""
+
+
+async def insert_conversation(connection: Connection, *, conversation_id: str, a: str, b: str) -> bool:
+    """Start a conversation between user ids `a` (lower fingerprint) and `b`; False if it stood already."""
+    moment = now()
+    try:
+        await fetch_all(
+            connection,
+            """INSERT INTO conversations (conversation_id, created_at, last_at)
+               VALUES (:conversation_id, :created_at, :last_at)""",
+            conversation_id=conversation_id,
+            created_at=moment,
+            last_at=moment,
+        )
+    except Conflict:
+        return False
+    for side, user_id in (("a", a), ("b", b)):
+        await fetch_all(
+            connection,
+            """INSERT INTO participants (conversation_id, side, user_id)
+               VALUES (:conversation_id, :side, :user_id)""",
+            conversation_id=conversation_id,
+            side=side,
+            user_id=user_id,
+        )
+    return True
+
+
+async def select_conversations(connection: Connection, *, user_id: str) -> list[Conversation]:
+    """All conversations of a user, the latest first."""
+    rows = await fetch_all(connection, SEEN_BY + " ORDER BY c.last_at DESC, c.conversation_id", user_id=user_id)
+    return [Conversation(**dict(row)) for row in rows]
+
+
+async def select_conversation(connection: Connection, *, conversation_id: str, user_id: str) -> Conversation | None:
+    """One conversation, or None if there is none that this user takes part in."""
+    row = await fetch_one(
+        connection,
+        SEEN_BY + " AND me.conversation_id = :conversation_id",
+        user_id=user_id,
+        conversation_id=conversation_id,
+    )
+    return None if row is None else Conversation(**dict(row))
+
+
+async def select_pair(connection: Connection, *, conversation_id: str, user_id: str) -> Pair | None:
+    """Both participants, or None if `user_id` is not one of them."""
+    rows = await fetch_all(
+        connection,
+        """SELECT p.side, p.user_id, u.username, u.key_id
+           FROM participants me
+           JOIN participants p ON p.conversation_id = me.conversation_id
+           JOIN users u ON u.user_id = p.user_id
+           WHERE me.user_id = :user_id AND me.conversation_id = :conversation_id
+           ORDER BY p.side""",
+        user_id=user_id,
+        conversation_id=conversation_id,
+    )
+    if len(rows) != 2:
+        return None
+    a, b = (Participant(**dict(row)) for row in rows)
+    return Pair(conversation_id, a, b)
+
+
+async def mark_read(connection: Connection, *, conversation_id: str, user_id: str, seq: int) -> None:
+    """This participant has seen everything up to `seq`; never goes back."""
+    await fetch_all(
+        connection,
+        """UPDATE participants SET read_seq = :seq
+           WHERE user_id = :user_id AND conversation_id = :conversation_id AND read_seq < :seq""",
+        conversation_id=conversation_id,
+        user_id=user_id,
+        seq=seq,
+    )

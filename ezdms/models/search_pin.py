@@ -1,0 +1,28 @@
+"""A Search PIN: what one hands to others so that they find, and by that very act verify, one's identity key."""
+
+from __future__ import annotations
+
+from ezdms.db import Connection, fetch_all, fetch_one, now
+
+
+async def insert_search_pin(connection: Connection, *, search_pin: str, user_id: str, salt: str) -> None:
+    """`search_pin` in its shown form; `salt` is b64u of 16 bytes."""
+    await fetch_all(
+        connection,
+        """INSERT INTO search_pins (search_pin, user_id, salt, created_at)
+           VALUES (:search_pin, :user_id, :salt, :created_at)""",
+        search_pin=search_pin,
+        user_id=user_id,
+        salt=salt,
+        created_at=now(),
+    )
+
+
+async def select_search_pin(connection: Connection, *, user_id: str) -> str | None:
+    """The user's newest Search PIN."""
+    row = await fetch_one(
+        connection,
+        "SELECT search_pin FROM search_pins WHERE user_id = :user_id ORDER BY created_at DESC LIMIT 1",
+        user_id=user_id,
+    )
+    return None if row is None else str(row["search_pin"])

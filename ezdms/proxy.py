@@ -1,0 +1,69 @@
+"""Who the client really is: believes forwarding headers of trusted proxies alone, and lets nobody else's through."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Any
+
+from ezdms.settings import Network
+
+FORWARDING = frozenset({b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host", b"x-real-ip", b"forwarded"})
+SECURE = {"http": "https", "ws": "wss"}
+PLAIN = {"https": "http", "wss": "ws"}
+
+
+class TrustedProxies:
+    """ASGI middleware. Walks X-Forwarded-For from its right end, past trusted proxies, to the first other address.
+
+    hypercorn's own ProxyFixMiddleware trusts any peer and X-Forwarded-Host; this trusts the listed networks, and the
+    Host header is never touched. After it `scope["client"]` and `scope["scheme"]` can be relied on.
+    """
+
+    def __init__(self, app: Any, trusted: tuple[Network, ...]) -> None:
+        self.app = app
+        self.trusted = trusted
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Settle client and scheme, then pass on."""
+        if scope["type"] in ("http", "websocket"):
+            scope = self._settle(scope)
+        await self.app(scope, receive, send)
+
+    def _settle(self, scope: Any) -> Any:
+        kept = [(name, value) for name, value in scope["headers"] if name.lower() not in FORWARDING]
+        settled = {**scope, "headers": kept}
+        peer = (scope.get("client") or ("",))[0]
+        if not self._is_trusted(peer):
+            return settled
+        client = peer
+        for hop in reversed(_values(scope, b"x-forwarded-for")):
+            if _parse(hop) is None:
+                break
+            client = hop
+            if not self._is_trusted(hop):
+                break
+        settled["client"] = (client, 0)
+        proto = _values(scope, b"x-forwarded-proto")[-1:]
+        if proto == ["https"]:
+            settled["scheme"] = SECURE.get(scope["scheme"], scope["scheme"])
+        elif proto == ["http"]:
+            settled["scheme"] = PLAIN.get(scope["scheme"], scope["scheme"])
+        return settled
+
+    def _is_trusted(self, address: str) -> bool:
+        parsed = _parse(address)
+        return parsed is not None and any(parsed in network for network in self.trusted)
+
+
+def _values(scope: Any, wanted: bytes) -> list[str]:
+    lines = [value.decode("latin-1") for name, value in scope["headers"] if name.lower() == wanted]
+    return [part.strip() for line in lines for part in line.split(",") if part.strip()]
+
+
+def _parse(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return None
+    mapped = getattr(parsed, "ipv4_mapped", None)
+    return mapped or parsed

@@ -1,0 +1,83 @@
+"""Start a conversation by Search PIN, and list one's conversations."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from quart import Blueprint, Response
+
+from ezdms import envelope, fragments
+from ezdms.answers import Problem, answer
+from ezdms.forms import read_fields
+from ezdms.hub import Event
+from ezdms.limits import by_account, limited
+from ezdms.models.conversation import Conversation, insert_conversation, select_conversation, select_conversations
+from ezdms.models.user import select_user_by_search_pin
+from ezdms.routes import services
+
+blueprint = Blueprint("conversations", __name__)
+
+LISTED = (
+    "conversation_id",
+    "partner_id",
+    "partner_username",
+    "partner_statement",
+    "created_at",
+    "last_seq",
+    "unread",
+)
+
+
+@blueprint.post("/start_conversation")
+@limited("start", by_account)
+async def start_conversation() -> Response:
+    """Look a Search PIN up. The client checks the answer against the PIN before anybody can write a word."""
+    session = services.session()
+    fields = await read_fields("partner_search_pin")
+    try:
+        search_pin = envelope.normalise_search_pin(fields["partner_search_pin"])
+    except envelope.PinError as error:
+        raise Problem(400, "malformed_pin", str(error)) from error
+    found = await services.database().read(select_user_by_search_pin, search_pin=search_pin)
+    if found is None:
+        raise Problem(404, "unknown_pin", "Nobody on this server has this Search PIN.")
+    partner, search_salt = found
+    if partner.user_id == session.user_id:
+        raise Problem(400, "oneself", "This is your own Search PIN. Ask the other person for theirs.")
+    mine = envelope.fingerprint(envelope.parse_statement(session.statement).ik)
+    theirs = envelope.b64u_decode(partner.fingerprint, 32)
+    conversation_id = envelope.conversation_id(mine, theirs)
+    a, b = (session.user_id, partner.user_id) if mine < theirs else (partner.user_id, session.user_id)
+    is_new = await services.database().write(insert_conversation, conversation_id=conversation_id, a=a, b=b)
+    conversation = await _seen_by(conversation_id, session.user_id)
+    if is_new:
+        for user_id in (a, b):
+            seen = await _seen_by(conversation_id, user_id)
+            services.hub().publish(user_id, Event(conversation=asdict(seen)))
+    value = {
+        "conversation_id": conversation_id,
+        "existing": not is_new,
+        "partner_id": partner.user_id,
+        "partner_username": partner.username,
+        "partner_search_pin": search_pin,
+        "partner_search_salt": search_salt,
+        "partner_statement": partner.statement,
+    }
+    return answer(value, fragments.conversation_item(conversation), 201 if is_new else 200)
+
+
+@blueprint.get("/conversations/<user_id>")
+async def list_conversations(user_id: str) -> Response:
+    """One's own conversations, the latest first."""
+    if user_id != services.session().user_id:
+        raise Problem(403, "not_yours", "You can only list your own conversations.")
+    conversations = await services.database().read(select_conversations, user_id=user_id)
+    value = [{name: getattr(conversation, name) for name in LISTED} for conversation in conversations]
+    return answer(value, fragments.conversation_list(conversations))
+
+
+async def _seen_by(conversation_id: str, user_id: str) -> Conversation:
+    found = await services.database().read(select_conversation, conversation_id=conversation_id, user_id=user_id)
+    if found is None:
+        raise LookupError("expected the conversation just stored to be there")
+    return found

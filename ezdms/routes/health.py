@@ -1,0 +1,28 @@
+"""Is it up, and what is it: two addresses for programs."""
+
+from __future__ import annotations
+
+from quart import Blueprint, Response, jsonify
+
+from ezdms import PROTOCOL, __version__
+from ezdms.auth import public
+from ezdms.envelope import MAX_TEXT
+from ezdms.routes import services
+
+blueprint = Blueprint("health", __name__)
+
+
+@blueprint.get("/ping")
+@public
+async def ping() -> Response:
+    """The server answers."""
+    return jsonify(status="ok")
+
+
+@blueprint.get("/deployment")
+@public
+async def deployment() -> Response:
+    """What a client must know before it can log in."""
+    return jsonify(
+        protocol=PROTOCOL, deployment_id=services.deployment_id(), version=__version__, max_text=MAX_TEXT
+    )

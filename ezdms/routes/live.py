@@ -1,0 +1,138 @@
+"""The one WebSocket: what happens in one's conversations, as it happens. Losing a frame loses nothing (see messages)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import asdict
+from typing import Any
+
+from quart import Blueprint, websocket
+
+from ezdms import fragments
+from ezdms.db import now
+from ezdms.hub import Event, Mailbox
+from ezdms.limits import Bucket
+from ezdms.models.conversation import mark_read, select_conversation
+from ezdms.models.session import Session
+from ezdms.routes import services
+
+blueprint = Blueprint("live", __name__)
+
+JSON_FRAMES = "ezdms.json"
+LARGEST_FRAME = 4096  # characters; a join is 60
+SESSION_ENDED = 1008
+MALFORMED = 1003
+TOO_BIG = 1009
+
+
+@blueprint.websocket("/ws")
+async def live() -> None:
+    """Session, Origin and limit were checked before this is reached (app.py)."""
+    session = services.session()
+    as_json = JSON_FRAMES in websocket.requested_subprotocols
+    await websocket.accept(subprotocol=JSON_FRAMES if as_json else None)
+    mailbox = services.hub().subscribe(session.user_id, session.session_id)
+    tasks = [
+        asyncio.create_task(_write_events(mailbox, as_json)),
+        asyncio.create_task(_read_frames(mailbox, session, as_json)),
+    ]
+    try:
+        seconds = (session.expires_at - now()) / 1000
+        done, _ = await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        code = done.pop().result() if done else SESSION_ENDED
+        await websocket.close(code)
+    finally:
+        services.hub().unsubscribe(mailbox)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _write_events(mailbox: Mailbox, as_json: bool) -> int:
+    """Write until the mailbox closes; returns the close code."""
+    if as_json:
+        await websocket.send(json.dumps({"event": "connected", "session_id": mailbox.session_id}))
+    while (event := await mailbox.get()) is not None:
+        await websocket.send(_render(event, mailbox, as_json))
+    return mailbox.close_code or SESSION_ENDED
+
+
+def _render(event: Event, mailbox: Mailbox, as_json: bool) -> str:
+    """The event for this kind of socket, made once for all sockets of the kind."""
+    is_open = event.conversation["conversation_id"] in mailbox.joined
+    face = f"{as_json} {is_open}"
+    if face not in event.rendered:
+        event.rendered[face] = (_as_json if as_json else _as_html)(event, mailbox.user_id, is_open)
+    return event.rendered[face]
+
+
+def _as_json(event: Event, user_id: str, is_open: bool) -> str:
+    conversation = event.conversation
+    if is_open and event.message is not None:
+        conversation_id = conversation["conversation_id"]
+        return json.dumps({"event": "new_message", "conversation_id": conversation_id, **event.message})
+    kept = {name: conversation[name] for name in ("conversation_id", "last_seq", "unread")}
+    return json.dumps({"event": "conversation", **kept})
+
+
+def _as_html(event: Event, user_id: str, is_open: bool) -> str:
+    if is_open and event.message is not None:
+        return fragments.message_arrived(event.message, event.conversation, user_id)
+    return fragments.conversation_changed(event.conversation, is_current=is_open)
+
+
+async def _read_frames(mailbox: Mailbox, session: Session, as_json: bool) -> int:
+    """Obey joins and leaves until a frame breaks the rules; returns the close code."""
+    bucket = Bucket(services.settings().limit_frame)
+    while True:
+        frame = await websocket.receive()
+        seconds = bucket.wait()
+        while seconds:  # a client that hurries is slowed down; its frames wait in the network
+            await asyncio.sleep(seconds)
+            seconds = bucket.wait()
+        if not isinstance(frame, str):
+            return MALFORMED
+        if len(frame) > LARGEST_FRAME:
+            return TOO_BIG
+        wish = _parse_frame(frame)
+        if wish is None:
+            return MALFORMED
+        event, conversation_id = wish
+        if event == "leave":
+            mailbox.joined.discard(conversation_id)
+        else:
+            await _join(mailbox, session, conversation_id, as_json)
+
+
+def _parse_frame(frame: str) -> tuple[str, str] | None:
+    """("join" or "leave", conversation_id); None for anything else."""
+    try:
+        wish: Any = json.loads(frame)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(wish, dict) or wish.get("event") not in ("join", "leave"):
+        return None
+    conversation_id = wish.get("conversation_id")
+    return (wish["event"], conversation_id) if isinstance(conversation_id, str) else None
+
+
+async def _join(mailbox: Mailbox, session: Session, conversation_id: str, as_json: bool) -> None:
+    """Somebody looks at this conversation from now on; what was unread is read. Not theirs and not there: nothing."""
+    conversation = await services.database().read(
+        select_conversation, conversation_id=conversation_id, user_id=session.user_id
+    )
+    if conversation is None:
+        return
+    mailbox.joined.add(conversation_id)
+    if conversation.unread:
+        await services.database().write(
+            mark_read, conversation_id=conversation_id, user_id=session.user_id, seq=conversation.last_seq
+        )
+    line = {**asdict(conversation), "unread": 0}
+    if not as_json:  # tells a page how far the conversation is, so that it fetches what it missed
+        mailbox.put(Event(line))
+    if conversation.unread:
+        for other in services.hub().mailboxes(session.user_id):
+            if other is not mailbox:
+                other.put(Event(line))

@@ -1,0 +1,37 @@
+"""What the routes work with, taken from the running app in one place."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from quart import current_app, g
+
+from ezdms.db import Database
+from ezdms.hub import Hub
+from ezdms.models.session import Session
+from ezdms.settings import Settings
+
+
+def database() -> Database:
+    """The open database."""
+    return cast(Database, current_app.extensions["ezdms.database"])
+
+
+def hub() -> Hub:
+    """The sockets of everybody."""
+    return cast(Hub, current_app.extensions["ezdms.hub"])
+
+
+def settings() -> Settings:
+    """What the operator decided."""
+    return cast(Settings, current_app.extensions["ezdms.settings"])
+
+
+def deployment_id() -> str:
+    """The database's 16 public random bytes, b64u."""
+    return cast(str, current_app.extensions["ezdms.deployment_id"])
+
+
+def session() -> Session:
+    """The session that asks; app.py lets no request without one reach a view that is not public."""
+    return cast(Session, g.session)

@@ -1,0 +1,46 @@
+"""The browser's fences: headers on every answer, and refusal of what another site sends in a user's name."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from quart import Response
+from quart.wrappers import Request, Websocket
+
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; img-src 'self'; connect-src 'self'; "
+    "manifest-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+def add_headers(response: Response) -> Response:
+    """Fence every answer; whatever is not a static file is nobody's to keep."""
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
+    response.headers.setdefault("Cache-Control", "no-store")
+    return response
+
+
+def is_own_origin(asked: Request | Websocket, allowed: tuple[str, ...]) -> bool:
+    """True if the Origin header is absent (no browser), of the request's own host, or one that the operator allowed."""
+    origin = asked.headers.get("Origin")
+    if origin is None:
+        return True
+    return origin.lower() in allowed or urlsplit(origin.lower()).netloc == asked.host.lower()
+
+
+def is_forged(asked: Request, allowed: tuple[str, ...]) -> bool:
+    """True for an unsafe request that another site makes a browser send (cross-site request forgery)."""
+    if asked.method in SAFE_METHODS:
+        return False
+    if "Origin" in asked.headers:
+        return not is_own_origin(asked, allowed)
+    return asked.headers.get("Sec-Fetch-Site", "none") not in ("same-origin", "none")

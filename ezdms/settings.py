@@ -1,0 +1,131 @@
+"""Every setting of the server: name, default, meaning. Nothing else in the project reads the environment."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+PREFIX = "EZDMS_"
+
+# Names of the client side (bots, command line): known here only so that they are not taken for a misspelt setting.
+CLIENT_NAMES = frozenset({"EZDMS_SERVER", "EZDMS_HOME", "EZDMS_PIN", "EZDMS_PIN_FILE"})
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+class SettingsError(ValueError):
+    """A setting is unknown or its value is not of the expected form; the sentence names it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """At most `count` events in each `period`."""
+
+    count: int
+    period: timedelta
+
+
+PERIODS = {
+    "second": timedelta(seconds=1),
+    "minute": timedelta(minutes=1),
+    "hour": timedelta(hours=1),
+    "day": timedelta(days=1),
+}
+
+
+def parse_limit(text: str) -> Limit | None:
+    """`COUNT/PERIOD` or `off` (None)."""
+    if text == "off":
+        return None
+    match = re.fullmatch(r"([1-9][0-9]{0,6})/(second|minute|hour|day)", text)
+    if match is None:
+        raise SettingsError("expected COUNT/second, /minute, /hour or /day, or off, such as 30/minute")
+    return Limit(int(match[1]), PERIODS[match[2]])
+
+
+def parse_port(text: str) -> int:
+    """A TCP port; 0 lets the system choose a free one."""
+    if not re.fullmatch(r"[0-9]{1,5}", text) or int(text) > 65535:
+        raise SettingsError("expected a port number from 0 to 65535")
+    return int(text)
+
+
+def parse_networks(text: str) -> tuple[Network, ...]:
+    """Addresses or networks (CIDR), separated by commas."""
+    try:
+        return tuple(ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip())
+    except ValueError as error:
+        raise SettingsError("expected addresses or networks such as 127.0.0.1,10.0.0.0/8") from error
+
+
+def parse_origins(text: str) -> tuple[str, ...]:
+    """Web origins (scheme://host[:port]), separated by commas."""
+    origins = tuple(part.strip().lower() for part in text.split(",") if part.strip())
+    for origin in origins:
+        parts = urlsplit(origin)
+        if parts.scheme not in ("http", "https") or not parts.netloc or origin != f"{parts.scheme}://{parts.netloc}":
+            raise SettingsError("expected origins such as https://chat.example.org, without a path")
+    return origins
+
+
+def parse_path(text: str) -> Path:
+    """A path of the file system."""
+    if not text or "\0" in text:
+        raise SettingsError("expected a path")
+    return Path(text)
+
+
+def setting(default: str | None, parse: Callable[[str], Any], meaning: str) -> Any:
+    """A field whose default is given as a person would write it, so that one parser serves both."""
+    value = None if default is None else parse(default)
+    return field(default=value, metadata={"default": default, "parse": parse, "meaning": meaning})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the operator decides; each is EZDMS_NAME in the environment and --name at `ezdms serve`."""
+
+    host: str = setting("127.0.0.1", str, "Address to listen on.")
+    port: int = setting("5000", parse_port, "Port to listen on; 0 takes a free one.")
+    data_dir: Path = setting("./data", parse_path, "Folder of the database; made if missing, readable by you alone.")
+    certfile: Path | None = setting(None, parse_path, "TLS certificate chain (PEM); needs keyfile too.")
+    keyfile: Path | None = setting(None, parse_path, "TLS private key (PEM); needs certfile too.")
+    trusted_proxies: tuple[Network, ...] = setting(
+        "", parse_networks, "Proxies whose X-Forwarded-For and -Proto are believed: addresses or networks."
+    )
+    allowed_origins: tuple[str, ...] = setting(
+        "", parse_origins, "Further web origins that may open the WebSocket, beside the server's own."
+    )
+    limit_register: Limit | None = setting("5/minute", parse_limit, "New accounts, per client address.")
+    limit_login: Limit | None = setting("10/minute", parse_limit, "Attempts to log in, per client address.")
+    limit_send: Limit | None = setting("30/minute", parse_limit, "Messages sent, per account.")
+    limit_start: Limit | None = setting("10/minute", parse_limit, "Search PINs looked up, per account.")
+    limit_socket: Limit | None = setting("30/minute", parse_limit, "WebSockets opened, per account.")
+    limit_frame: Limit | None = setting("10/second", parse_limit, "Frames received, per WebSocket.")
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str], given: Mapping[str, str] | None = None) -> Settings:
+        """Read EZDMS_* from `environ`; `given` (from flags, by field name) goes before. Raises SettingsError."""
+        names = {PREFIX + item.name.upper(): item for item in fields(cls)}
+        for name in environ:
+            if name.startswith(PREFIX) and name not in names and name not in CLIENT_NAMES:
+                raise SettingsError(f"Unknown setting {name}. `ezdms serve --help` lists them all.")
+        values: dict[str, Any] = {}
+        for name, item in names.items():
+            text = (given or {}).get(item.name, environ.get(name))
+            if text is None:
+                continue
+            try:
+                values[item.name] = item.metadata["parse"](text)
+            except SettingsError as error:
+                raise SettingsError(f"{name} is {text!r}: {error}.") from error
+        settings = cls(**values)
+        if (settings.certfile is None) != (settings.keyfile is None):
+            raise SettingsError("EZDMS_CERTFILE and EZDMS_KEYFILE belong together: give both or neither.")
+        return settings

@@ -1,0 +1,38 @@
+// Small things that several elements need: errors, busy forms, the clipboard.
+
+// Show a sentence in the element's alert region; an empty one hides it.
+export function showAlert(element, sentence = "") {
+  element.querySelector("[role=alert]").textContent = sentence;
+}
+export const showPageAlert = (sentence) => { document.getElementById("page-alert").textContent = sentence; };
+
+// Run a form's work once at a time: progress on the button, the failure as a sentence, what was typed stays.
+export function onSubmit(element, busyLabel, work) {
+  const form = element.querySelector("form");
+  const button = form.querySelector("[type=submit]");
+  const label = button.textContent;
+  form.noValidate = true; // our own sentences, in the alert region
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    if (form.ariaBusy === "true") return;
+    form.ariaBusy = "true";
+    button.textContent = busyLabel;
+    showAlert(form);
+    try {
+      await work((label) => { button.textContent = label; });
+    } catch (error) {
+      showAlert(form, error.message);
+      form.querySelector("input, textarea")?.focus();
+    }
+    form.ariaBusy = "false";
+    button.textContent = label;
+  });
+}
+
+// Copy text and say so on the button for a moment.
+export async function copyFrom(button, text) {
+  const label = button.textContent;
+  await navigator.clipboard.writeText(text);
+  button.textContent = "Copied";
+  setTimeout(() => { button.textContent = label; }, 2000);
+}

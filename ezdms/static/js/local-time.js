@@ -1,0 +1,27 @@
+// <local-time datetime="…">: a moment in the reader's own zone and language.
+
+const TIME = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+const DAY = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long" });
+const DATE = new Intl.DateTimeFormat(undefined, { dateStyle: "long" });
+const SHORT = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
+const FULL = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "short" });
+
+const midnight = (date) => new Date(date.getFullYear(), date.getMonth(), date.getDate());
+const daysAgo = (date) => Math.round((midnight(new Date()) - midnight(date)) / 86400000);
+
+// "Today", "Yesterday", a weekday with its date, or a date with its year.
+export function dayOf(iso) {
+  const date = new Date(iso);
+  const days = daysAgo(date);
+  if (days === 0) return "Today";
+  if (days === 1) return "Yesterday";
+  return (days < 300 ? DAY : DATE).format(date);
+}
+
+customElements.define("local-time", class extends HTMLElement {
+  connectedCallback() {
+    const date = new Date(this.getAttribute("datetime"));
+    this.title = FULL.format(date);
+    this.textContent = this.hasAttribute("data-short") && daysAgo(date) > 0 ? SHORT.format(date) : TIME.format(date);
+  }
+});

@@ -1,0 +1,143 @@
+// <message-composer>: the field (without a name: plain text cannot be submitted by accident) and the unsent messages.
+// Each waits in IndexedDB with its id and, once tried, its seal, so that it is neither lost nor sent twice.
+
+import * as crypto from "./crypto.js";
+import { showAlert } from "./dom.js";
+import { addToOutbox, loadOutbox, removeFromOutbox, updateOutbox } from "./keystore.js";
+import { postForm, ServerError } from "./server.js";
+
+const COUNT_FROM = crypto.MAX_TEXT - 100;
+const TRIES = 5; // when another device keeps taking the next number
+
+customElements.define("message-composer", class extends HTMLElement {
+  #pending = new Map(); // message_id → element
+
+  connectedCallback() {
+    this.thread = this.closest("message-thread");
+    this.field = this.querySelector("textarea");
+    this.button = this.querySelector("[type=submit]");
+    this.querySelector("form").noValidate = true;
+    this.querySelector("form").addEventListener("submit", (event) => { event.preventDefault(); this.#write(); });
+    this.field.addEventListener("input", () => this.#measure());
+    this.field.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+      event.preventDefault();
+      this.#write();
+    });
+    this.thread.addEventListener("judged", ({ detail }) => this.#hide(detail)); // its row stands there now
+    this.thread.addEventListener("alarm", () => this.#enable(false));
+    this.thread.ready.then(() => { this.#enable(!this.thread.hasAttribute("alarmed")); return this.flush(); }, () => {});
+    addEventListener("online", () => this.flush());
+  }
+
+  #enable(enabled) {
+    this.field.disabled = this.button.disabled = !enabled;
+    if (enabled && matchMedia("(min-width: 768px)").matches) this.field.focus();
+  }
+
+  #measure() {
+    const count = crypto.countCodePoints(this.field.value);
+    const counter = this.querySelector(".counter");
+    counter.textContent = count < COUNT_FROM ? "" : `${count} of ${crypto.MAX_TEXT} characters`;
+    counter.toggleAttribute("data-over", count > crypto.MAX_TEXT);
+    this.field.style.height = "auto";
+    this.field.style.height = `${this.field.scrollHeight + 2}px`;
+    if (count <= crypto.MAX_TEXT) showAlert(this);
+  }
+
+  async #write() {
+    if (this.field.disabled) return;
+    const text = this.field.value.replace(/\r\n?/g, "\n").trim();
+    try {
+      crypto.checkText(text);
+    } catch (error) {
+      return showAlert(this, error.message);
+    }
+    this.field.value = "";
+    this.#measure();
+    const message_id = crypto.b64uEncode(globalThis.crypto.getRandomValues(new Uint8Array(16)));
+    const item = { conversation: this.thread.conversation, message_id, text, ts: Date.now() };
+    this.#show({ ...item, key: await addToOutbox(item) });
+    this.thread.querySelector("message-log").toBottom();
+    await this.flush();
+  }
+
+  // Send what waits, in order. One tab at a time: two would take the same number.
+  async flush() {
+    await this.thread.ready;
+    await navigator.locks.request(`ezdms-outbox ${this.thread.conversation}`, async () => {
+      const items = await loadOutbox(this.thread.conversation);
+      for (const item of items) {
+        this.#show(item);
+        if (this.thread.hasAttribute("alarmed") || !(await this.#send(item))) break;
+      }
+    });
+  }
+
+  async #send(item) {
+    this.#state(item.message_id, "Sending…");
+    try {
+      const seq = await this.#deliver(item);
+      await removeFromOutbox(item.key);
+      this.#state(item.message_id, "");
+      this.thread.catchUp(seq).catch(() => {}); // its row comes by the socket, or like this, or after a reconnect
+      return true;
+    } catch (error) {
+      this.#state(item.message_id, `Not sent. ${error.message}`, true);
+      return false;
+    }
+  }
+
+  // Hand over the sealed message as it is. If its number is taken, by another device, learn what came between and
+  // seal it anew under the same id: the server never stores an id twice.
+  async #deliver(item) {
+    const { me, partner } = await this.thread.ready;
+    for (let attempt = 1; ; attempt += 1) {
+      if (!item.sealed) {
+        const { own: { n, hash }, acknowledged: a } = this.thread;
+        const sealed = await crypto.sealMessage(me, partner, { n: n + 1, p: hash, a, ts: item.ts, text: item.text, id: crypto.b64uDecode(item.message_id, 16) });
+        item.sealed = { n: sealed.n, hash: sealed.hash, suite: sealed.suite, content_for_a: sealed.content_for_a, content_for_b: sealed.content_for_b };
+        await updateOutbox(item);
+      }
+      const { conversation: conversation_id, message_id, sealed } = item;
+      try {
+        const { seq } = await postForm("/send_message", { conversation_id, message_id, ...sealed });
+        if (sealed.n > this.thread.own.n) this.thread.own = { n: sealed.n, hash: sealed.hash };
+        return seq;
+      } catch (error) {
+        if (!(error instanceof ServerError) || error.code !== "counter" || attempt === TRIES) throw error;
+        await this.thread.catchUp(Infinity);
+        item.sealed = null;
+      }
+    }
+  }
+
+  #show(item) {
+    if (this.#pending.has(item.message_id)) return;
+    const element = this.thread.querySelector(":scope > template").content.firstElementChild.cloneNode(true);
+    element.querySelector(".text").textContent = item.text;
+    element.querySelector("[data-do=retry]").addEventListener("click", () => this.flush());
+    element.querySelector("[data-do=discard]").addEventListener("click", async () => {
+      await removeFromOutbox(item.key);
+      this.#hide(item.message_id);
+      this.field.value ||= item.text; // nothing lost: back into the field
+      this.#measure();
+      await this.flush();
+    });
+    this.thread.querySelector(".outbox").append(element);
+    this.#pending.set(item.message_id, element);
+  }
+
+  #state(id, sentence, isOver = false) {
+    const element = this.#pending.get(id);
+    if (!element) return;
+    element.toggleAttribute("data-failed", isOver);
+    element.querySelector("[role=status]").textContent = sentence;
+    for (const button of element.querySelectorAll("button")) button.hidden = !isOver;
+  }
+
+  #hide(id) {
+    this.#pending.get(id)?.remove();
+    this.#pending.delete(id);
+  }
+});

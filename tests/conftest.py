@@ -1,0 +1,126 @@
+"""What the tests share: a real served process, a real Chromium, and the app on a real database."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Browser, async_playwright
+from quart import Quart
+
+from ezdms.app import create_app
+from ezdms.settings import Settings
+
+ROOT = Path(__file__).parents[1]
+NO_LIMITS = {f"limit_{name}": None for name in ("register", "login", "send", "start", "socket", "frame")}
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+CHROMIUM_FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+def skip_or_fail(reason: str) -> None:
+    """A part that the machine lacks: skipped with a reason for a person, a failure in CI."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"CI must have everything: {reason}")
+    pytest.skip(reason)
+
+
+class Server:
+    """`python -m ezdms serve` as its own process, with its own data folder and log."""
+
+    def __init__(self, folder: Path, **settings: str) -> None:
+        self.data_dir = folder / "data"
+        self.log = folder / "server.log"
+        self.settings = {name: "off" for name in NO_LIMITS} | settings
+        self.port = 0
+        self.url = ""
+        self.process: subprocess.Popen[str] | None = None
+
+    def start(self) -> None:
+        """Start, or start again on the same port; returns once requests are answered."""
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("EZDMS_")}
+        environment |= {f"EZDMS_{name.upper()}": value for name, value in self.settings.items()}
+        environment |= {"EZDMS_DATA_DIR": str(self.data_dir), "EZDMS_PORT": str(self.port), "PYTHONPATH": str(ROOT)}
+        with self.log.open("a") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "ezdms", "serve"],
+                env=environment,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
+        assert self.process.stdout is not None
+        announced = self.process.stdout.readline()
+        match = re.fullmatch(r"EZ-DMS is at (https?://127\.0\.0\.1:([0-9]+))\n", announced)
+        assert match, f"expected the address, got {announced!r}; log:\n{self.log.read_text()}"
+        self.url, self.port = match[1], int(match[2])
+
+    def stop(self) -> int:
+        """SIGTERM; returns the exit code."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+        code = self.process.wait(timeout=10)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        self.process = None
+        return code
+
+    def kill(self) -> None:
+        """The end of a test: whatever still runs is ended."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait(timeout=10)
+            assert self.process.stdout is not None
+            self.process.stdout.close()
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    """A running server of this test's own, without limits."""
+    running = Server(tmp_path)
+    running.start()
+    yield running
+    running.kill()
+
+
+@pytest.fixture(scope="session")
+def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A running server for tests that only read what it serves."""
+    running = Server(tmp_path_factory.mktemp("shared"))
+    running.start()
+    yield running
+    running.kill()
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    """A real Chromium, Debian's."""
+    if CHROMIUM is None:
+        skip_or_fail("Chromium is missing (Debian: apt install chromium)")
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_FLAGS)
+        yield browser
+        await browser.close()
+
+
+@pytest.fixture
+async def app(tmp_path: Path) -> AsyncIterator[Quart]:
+    """The app on a real database, without limits."""
+    app = create_app(Settings(data_dir=tmp_path / "data", **NO_LIMITS))
+    async with app.test_app():
+        yield app
