@@ -1,4 +1,4 @@
-"""The composer: the only module that knows all the others. What is closed, public, limited and fenced is decided here."""
+"""The composer, the only module that knows all the others: decides what is closed, public, limited and fenced."""
 
 from __future__ import annotations
 
@@ -68,9 +68,7 @@ async def open_database(app: Quart) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     database = await Database.open(folder / DATABASE_NAME)
     app.extensions["ezdms.database"] = database
-    app.extensions["ezdms.deployment_id"] = await database.write(
-        insert_deployment, deployment_id=auth.random_id(16)
-    )
+    app.extensions["ezdms.deployment_id"] = await database.write(insert_deployment, deployment_id=auth.random_id(16))
 
 
 async def close_database(app: Quart) -> None:

@@ -66,9 +66,7 @@ def set_cookie(response: Response, token: str, scheme: str) -> None:
 
 def clear_cookie(response: Response, scheme: str) -> None:
     """Make the browser forget the token."""
-    response.delete_cookie(
-        cookie_name(scheme), path="/", secure=scheme == "https", httponly=True, samesite="Lax"
-    )
+    response.delete_cookie(cookie_name(scheme), path="/", secure=scheme == "https", httponly=True, samesite="Lax")
 
 
 def find_token(asked: Request | Websocket) -> str | None:

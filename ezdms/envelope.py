@@ -150,6 +150,7 @@ class Statement:
     seq: int
     ts: int
     name: str
+    suites: tuple[int, ...]
     spki: bytes
 
 
@@ -204,12 +205,13 @@ def _refuse_constant(name: str) -> None:
 
 def _read_statement(members: dict[str, Any]) -> Statement:
     ik, name, suites, keys = (members.get(member) for member in ("ik", "name", "suites", "ek"))
-    if not (is_integer(members.get("v"), 1, 1) and is_integer(members.get("seq"), 1) and is_integer(members.get("ts"), 0)):
+    seq, ts = members.get("seq"), members.get("ts")
+    if not is_integer(members.get("v"), 1, 1) or not is_integer(seq, 1) or not is_integer(ts, 0):
         raise EnvelopeError("Expected a key statement of version 1 with a number and a time.")
     if not isinstance(ik, str) or not isinstance(name, str):
         raise EnvelopeError("Expected a key statement with an identity key and a name.")
     check_username(name)
-    if not isinstance(suites, list) or 1 not in [suite for suite in suites if type(suite) is int]:
+    if not isinstance(suites, list) or 1 not in suites or not all(is_integer(suite, 1) for suite in suites):
         raise EnvelopeError("Expected a key statement that offers suite 1.")
     if not isinstance(keys, list) or not all(isinstance(key, dict) for key in keys):
         raise EnvelopeError("Expected a key statement with a list of encryption keys.")
@@ -219,7 +221,7 @@ def _read_statement(members: dict[str, Any]) -> Statement:
     raw_ik, spki = b64u_decode(ik, 32), b64u_decode(first[0]["spki"])
     check_identity_key(raw_ik)
     check_encryption_key(spki)
-    return Statement(ik=raw_ik, seq=members["seq"], ts=members["ts"], name=name, spki=spki)
+    return Statement(ik=raw_ik, seq=int(seq or 0), ts=int(ts or 0), name=name, suites=tuple(suites), spki=spki)
 
 
 # ---- 3, 8  PINs ----
@@ -296,7 +298,7 @@ CIPHERTEXT_SIZES = frozenset(
 
 
 def check_sealed(sealed: str, kid: str) -> None:
-    """Raises EnvelopeError unless `sealed` has the outside of a message sealed for the key `kid`: all a server can see."""
+    """Raises EnvelopeError unless `sealed` looks like a message sealed for the key `kid`: all a server can see."""
     parts = sealed.split(".")
     if len(parts) != 5:
         raise EnvelopeError("Expected a sealed message of five parts.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from typing import Any, cast
 
 from quart import request
 
@@ -20,7 +20,7 @@ async def read_fields(*names: str) -> dict[str, str]:
     (malformed or missing) or 415 (neither a form nor JSON).
     """
     if request.mimetype == "application/json":
-        given = _parse_object(await request.get_data())
+        given = _parse_object(cast(bytes, await request.get_data()))
     elif request.mimetype in ("application/x-www-form-urlencoded", "multipart/form-data"):
         given = [(name, value) for name, values in (await request.form).lists() for value in values]
     else:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.async_api import Browser, async_playwright
@@ -19,7 +20,7 @@ from ezdms.app import create_app
 from ezdms.settings import Settings
 
 ROOT = Path(__file__).parents[1]
-NO_LIMITS = {f"limit_{name}": None for name in ("register", "login", "send", "start", "socket", "frame")}
+NO_LIMITS: dict[str, Any] = {f"limit_{name}": None for name in ("register", "login", "send", "start", "socket", "frame")}
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 CHROMIUM_FLAGS = [
     "--headless",
@@ -46,7 +47,7 @@ class Server:
     def __init__(self, folder: Path, **settings: str) -> None:
         self.data_dir = folder / "data"
         self.log = folder / "server.log"
-        self.settings = {name: "off" for name in NO_LIMITS} | settings
+        self.settings = dict.fromkeys(NO_LIMITS, "off") | settings
         self.port = 0
         self.url = ""
         self.process: subprocess.Popen[str] | None = None

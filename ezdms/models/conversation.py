@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from ezdms.db import Connection, Conflict, fetch_all, fetch_one, now
+from ezdms.db import Conflict, Connection, fetch_all, fetch_one, now
 
 Side = Literal["a", "b"]
 

@@ -34,7 +34,7 @@ async def insert_user(connection: Connection, user: User) -> None:
         connection,
         f"""INSERT INTO users ({COLUMNS}, created_at)
             VALUES (:user_id, :username, :login_id, :auth_hash, :salt, :iterations,
-                :wrapped_sig, :wrapped_enc, :statement, :fingerprint, :key_id, :created_at)""",  # noqa: S608
+                :wrapped_sig, :wrapped_enc, :statement, :fingerprint, :key_id, :created_at)""",
         **{name: getattr(user, name) for name in User.__slots__},
         created_at=now(),
     )
@@ -44,7 +44,7 @@ async def select_user_by_login_id(connection: Connection, *, login_id: str) -> U
     """One look-up in a unique index, however many users there are."""
     row = await fetch_one(
         connection,
-        f"SELECT {COLUMNS} FROM users WHERE login_id = :login_id",  # noqa: S608
+        f"SELECT {COLUMNS} FROM users WHERE login_id = :login_id",
         login_id=login_id,
     )
     return None if row is None else User(**dict(row))
@@ -56,7 +56,7 @@ async def select_user_by_search_pin(connection: Connection, *, search_pin: str) 
         connection,
         f"""SELECT {COLUMNS}, pin_salt FROM users
             JOIN (SELECT user_id AS pin_user, salt AS pin_salt FROM search_pins WHERE search_pin = :search_pin)
-              ON pin_user = user_id""",  # noqa: S608
+              ON pin_user = user_id""",
         search_pin=search_pin,
     )
     if row is None:

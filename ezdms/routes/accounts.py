@@ -53,7 +53,7 @@ async def login() -> Response:
     for name, size in (("login_id", 16), ("auth_key", 32)):
         _check_bytes(name, fields[name], size)
     user = await services.database().read(select_user_by_login_id, login_id=fields["login_id"])
-    if not await auth.check_auth_key(user and user.auth_hash, fields["auth_key"]) or user is None:
+    if not await auth.check_auth_key(user.auth_hash if user else None, fields["auth_key"]) or user is None:
         raise Problem(401, "wrong_pin", "No account has this Login PIN.")
     search_pin = await services.database().read(select_search_pin, user_id=user.user_id)
     more = {

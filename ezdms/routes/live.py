@@ -1,4 +1,4 @@
-"""The one WebSocket: what happens in one's conversations, as it happens. Losing a frame loses nothing (see messages)."""
+"""The one WebSocket: what happens in one's conversations, as it happens. Losing a frame loses nothing."""
 
 from __future__ import annotations
 

@@ -38,9 +38,7 @@ async def send_message() -> Response:
     """Store a sealed message and hand it to the sockets of both; a repeat is answered as the first time."""
     sender = services.session()
     draft = await _read_draft()
-    pair = await services.database().read(
-        select_pair, conversation_id=draft.conversation_id, user_id=sender.user_id
-    )
+    pair = await services.database().read(select_pair, conversation_id=draft.conversation_id, user_id=sender.user_id)
     if pair is None:
         raise _no_conversation()
     _check_copies(draft, pair)
@@ -99,9 +97,7 @@ async def messages_decrypted() -> Response:
 
 
 async def _read_draft() -> Draft:
-    fields = await read_fields(
-        "conversation_id", "message_id", "n", "hash", "suite", "content_for_a", "content_for_b"
-    )
+    fields = await read_fields("conversation_id", "message_id", "n", "hash", "suite", "content_for_a", "content_for_b")
     n = parse_integer("n", fields["n"], low=1, high=LARGEST_NUMBER)
     if fields["suite"] != "1":
         raise Problem(422, "suite", "This server knows message suite 1 only.")
@@ -109,9 +105,7 @@ async def _read_draft() -> Draft:
         try:
             envelope.b64u_decode(fields[name], size)
         except envelope.EnvelopeError as error:
-            raise Problem(
-                400, "malformed_field", f"The field {name} must be {size} bytes in base64url."
-            ) from error
+            raise Problem(400, "malformed_field", f"The field {name} must be {size} bytes in base64url.") from error
     return Draft(
         conversation_id=fields["conversation_id"],
         message_id=fields["message_id"],
@@ -147,14 +141,10 @@ async def _answer_conflict(draft: Draft, pair: Pair, sender_id: str) -> Response
     )
     if earlier is not None and (earlier.n, earlier.hash) == (draft.n, draft.hash):
         return _answer_sent(earlier, pair, sender_id, 200)
-    last = await database.read(
-        select_last_sent, conversation_id=draft.conversation_id, sender_id=sender_id, side=side
-    )
+    last = await database.read(select_last_sent, conversation_id=draft.conversation_id, sender_id=sender_id, side=side)
     next_n = last.n + 1 if last else 1
     if earlier is None and last is not None and draft.n < next_n:
-        raise Problem(
-            409, "counter", "Another message of yours has this number already.", next_n=next_n
-        )
+        raise Problem(409, "counter", "Another message of yours has this number already.", next_n=next_n)
     raise Problem(409, "message_id", "This conversation has another message of this id already.")
 
 
@@ -173,9 +163,7 @@ def _publish(draft: Draft, pair: Pair, stored: Stored, sender_id: str) -> None:
         services.hub().publish(reader.user_id, Event(conversation, message))
 
 
-def _own_copy(
-    draft: Draft, pair: Pair, stored: Stored, sender_id: str, reader_id: str | None = None
-) -> Message:
+def _own_copy(draft: Draft, pair: Pair, stored: Stored, sender_id: str, reader_id: str | None = None) -> Message:
     side = pair.me(reader_id or sender_id).side
     return Message(
         conversation_id=draft.conversation_id,
@@ -192,9 +180,7 @@ def _own_copy(
 
 def _answer_sent(message: Message, pair: Pair, sender_id: str, status: int) -> Response:
     value = {"message_id": message.message_id, "seq": message.seq, "created_at": message.created_at}
-    html = fragments.message_list(
-        [message], user_id=sender_id, partner_username=pair.other(sender_id).username
-    )
+    html = fragments.message_list([message], user_id=sender_id, partner_username=pair.other(sender_id).username)
     return answer(value, html, status)
 
 

@@ -48,9 +48,7 @@ async def conversation(conversation_id: str) -> Response | str:
         select_last_sent, conversation_id=conversation_id, sender_id=session.user_id, side=side
     )
     if current.unread:
-        await database.write(
-            mark_read, conversation_id=conversation_id, user_id=session.user_id, seq=current.last_seq
-        )
+        await database.write(mark_read, conversation_id=conversation_id, user_id=session.user_id, seq=current.last_seq)
     return fragments.conversation_page(session, conversations, current, messages, last_sent)
 
 

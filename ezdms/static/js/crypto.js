@@ -223,7 +223,7 @@ export async function verifyStatement(jws) {
   const { v, ik: ikText, seq, ts, name, suites, ek } = parseObject(parts.bytes);
   if (v !== 1 || !isInteger(seq, 1) || !isInteger(ts, 0)) refuse("Expected a key statement of version 1.");
   if (typeof name !== "string" || !USERNAME.test(name)) refuse("Expected a username in the key statement.");
-  if (!Array.isArray(suites) || !suites.includes(1) || !Array.isArray(ek)) refuse("Expected a key statement that offers suite 1.");
+  if (!Array.isArray(suites) || !suites.includes(1) || !suites.every((suite) => isInteger(suite, 1)) || !Array.isArray(ek)) refuse("Expected a key statement that offers suite 1.");
   const keys = ek.filter((key) => key?.s === 1);
   if (keys.length !== 1) refuse("Expected one encryption key for suite 1.");
   const ik = b64uDecode(ikText, 32);

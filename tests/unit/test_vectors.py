@@ -1,0 +1,165 @@
+"""Every vector, byte for byte, through ezdms/crypto.py."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.serialization import load_der_private_key
+
+from ezdms import crypto, envelope
+from ezdms.envelope import b64u_decode, b64u_encode
+from tests.people import PEOPLE, VECTORS, load_vectors
+
+Case = dict[str, Any]
+
+
+def cases(name: str) -> Any:
+    """Parametrise by the cases of one file; the id tells which and why."""
+    found = load_vectors(name)
+    ids = [f"{name}-{i}-{case.get('why') or case.get('name') or ''}" for i, case in enumerate(found)]
+    return pytest.mark.parametrize("case", found, ids=ids)
+
+
+def holds(check: Callable[[], object]) -> bool:
+    """True unless the check refuses with one of the protocol's own errors."""
+    try:
+        check()
+    except (crypto.ProtocolError, envelope.EnvelopeError):
+        return False
+    return True
+
+
+def test_every_vector_file_is_run() -> None:
+    run = {"people"} | {
+        mark.args[1][0] and test.__name__.removeprefix("test_vector_")
+        for test in globals().values()
+        for mark in getattr(test, "pytestmark", [])
+    }
+    assert run == {path.stem for path in VECTORS.glob("*.json")}
+
+
+@cases("login_pin")
+def test_vector_login_pin(case: Case) -> None:
+    if case["pin"] is None:
+        with pytest.raises(crypto.PinError):
+            crypto.normalise_login_pin(case["typed"])
+    else:
+        assert crypto.normalise_login_pin(case["typed"]) == case["pin"]
+
+
+@cases("login_keys")
+def test_vector_login_keys(case: Case) -> None:
+    derived = crypto.login_keys(case["pin"], b64u_decode(case["deployment_id"], 16))
+    assert derived == crypto.LoginKeys(case["login_id"], case["auth_key"])
+
+
+@cases("identity_keys")
+def test_vector_identity_keys(case: Case) -> None:
+    assert holds(lambda: envelope.check_identity_key(b64u_decode(case["ik"]))) == case["valid"]
+
+
+@cases("encryption_keys")
+def test_vector_encryption_keys(case: Case) -> None:
+    assert holds(lambda: envelope.check_encryption_key(b64u_decode(case["spki"]))) == case["valid"]
+
+
+@cases("private_keys")
+def test_vector_private_keys(case: Case) -> None:
+    wrapped = crypto.WrappedKeys(case["salt"], case["iterations"], case["wrapped_sig"], case["wrapped_enc"])
+    arguments = (case["pin"], wrapped, b64u_decode(case["ik"]), b64u_decode(case["spki"]))
+    if case["opens"]:
+        keys = crypto.unwrap_keys(*arguments)
+        assert keys.identity.private_bytes_raw() == b64u_decode(case["seed"])
+    else:
+        with pytest.raises(crypto.Refused):
+            crypto.unwrap_keys(*arguments)
+
+
+@cases("statements")
+def test_vector_statements(case: Case) -> None:
+    if not case["valid"]:
+        with pytest.raises(crypto.Refused):
+            crypto.verify_statement(case["statement"])
+        return
+    statement = crypto.verify_statement(case["statement"])
+    assert (b64u_encode(statement.ik), b64u_encode(statement.spki)) == (case["ik"], case["spki"])
+    assert (statement.name, statement.seq) == (case["name"], case["seq"])
+
+
+@cases("search_pins")
+def test_vector_search_pins(case: Case) -> None:
+    if not case["well_formed"]:
+        with pytest.raises(crypto.PinError):
+            crypto.normalise_search_pin(case["typed"])
+        return
+    pin = crypto.normalise_search_pin(case["typed"])
+    ik, salt = b64u_decode(case["ik"]), b64u_decode(case["salt"])
+    assert crypto.search_pin_commits(pin, ik, salt) == case["commits"]
+    if case["commits"]:
+        assert pin == case["search_pin"]
+
+
+@cases("conversations")
+def test_vector_conversations(case: Case) -> None:
+    fp_x, fp_y = (crypto.fingerprint(b64u_decode(case[name])) for name in ("ik_x", "ik_y"))
+    assert (b64u_encode(fp_x), b64u_encode(fp_y)) == (case["fp_x"], case["fp_y"])
+    assert crypto.conversation_id(fp_x, fp_y) == case["conversation_id"]
+    assert crypto.safety_number(fp_x, fp_y) == case["safety_number"]
+    assert crypto.safety_qr(fp_x, fp_y) == case["qr"]
+
+
+@cases("messages")
+def test_vector_messages(case: Case) -> None:
+    body = json.loads(case["body"])
+    bob = PEOPLE["bob"]
+    sealed = crypto.seal_message(
+        PEOPLE["alice"],
+        bob.ik,
+        bob.spki,
+        n=body["n"],
+        p=body["p"],
+        a=(body["a"][0], body["a"][1]),
+        ts=body["ts"],
+        text=case["text"],
+        message_id=b64u_decode(body["id"]),
+        x=body["x"],
+        kind=body["k"],
+    )
+    assert (sealed.jws, sealed.hash) == (case["jws"], case["jws_hash"])
+    assert len(b64u_decode(sealed.jws.split(".")[1])) == case["padded_bytes"]
+
+
+@cases("envelopes")
+def test_vector_envelopes(case: Case) -> None:
+    reader, sender = PEOPLE[case["to"]], PEOPLE[case["from"]]
+
+    def opened() -> crypto.Message:
+        claimed = {"message_id": case["id"], "n": case["n"], "hash": case["hash"], "suite": case.get("suite", 1)}
+        return crypto.open_message(reader, sender.ik, reader.ik, case["jwe"], **claimed)
+
+    if case["verdict"] == "ok":
+        assert opened().text == case["text"]
+    else:
+        with pytest.raises({"refuse": crypto.Refused, "unsupported": crypto.Unsupported}[case["verdict"]]):
+            opened()
+
+
+@cases("chains")
+def test_vector_chains(case: Case) -> None:
+    chain = crypto.Chain()
+    verdicts = []
+    for jws in case["jws"]:
+        body = json.loads(b64u_decode(jws.split(".")[1]))
+        verdicts.append(chain.follow(n=body["n"], hash=crypto.message_hash(jws), p=body["p"]))
+    assert verdicts == case["verdicts"]
+
+
+def test_the_people_of_the_vectors_hold_the_keys_that_the_vectors_say() -> None:
+    for name, person in load_vectors("people")[0].items():
+        assert b64u_encode(PEOPLE[name].ik) == person["ik"]
+        assert b64u_encode(PEOPLE[name].fp) == person["fp"]
+        assert b64u_encode(PEOPLE[name].spki) == person["spki"]
+        assert load_der_private_key(b64u_decode(person["pkcs8"]), None).key_size == 2048  # type: ignore[union-attr]
