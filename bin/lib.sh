@@ -52,7 +52,7 @@ environment() {
   fi
   "$python" -m venv "$folder" || fail "Could not make a virtual environment in $folder."
   say "Installing what it needs …"
-  "$folder/bin/python" -m pip install --quiet --disable-pip-version-check --no-input --no-compile \
+  "$folder/bin/python" -m pip install -qq --disable-pip-version-check --no-input --no-compile \
     --only-binary :all: --require-hashes -r "$lock" </dev/null >&2 ||
     fail "Could not install what EZ-DMS needs: see above. A connection to the internet is needed the first time."
   stamp_of "$folder" "$lock" >"$folder/made-from"

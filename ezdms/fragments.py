@@ -21,6 +21,11 @@ def front_page(notice: str = "") -> str:
     return _render("pages/front.html", notice=notice)
 
 
+def protection_page() -> str:
+    """What is protected and what is not, in plain words."""
+    return _render("pages/protection.html")
+
+
 def welcome_page(session: Session) -> str:
     """The new account's PINs; the Login PIN is filled in by the browser, which alone knows it."""
     return _render("pages/welcome.html", session=session)

@@ -18,9 +18,12 @@ from quart import Quart
 
 from ezdms.app import create_app
 from ezdms.settings import Settings
+from tests.people import PEOPLE, Person
 
 ROOT = Path(__file__).parents[1]
-NO_LIMITS: dict[str, Any] = {f"limit_{name}": None for name in ("register", "login", "send", "start", "socket", "frame")}
+NO_LIMITS: dict[str, Any] = {
+    f"limit_{name}": None for name in ("register", "login", "send", "start", "socket", "frame")
+}
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 CHROMIUM_FLAGS = [
     "--headless",
@@ -125,3 +128,21 @@ async def app(tmp_path: Path) -> AsyncIterator[Quart]:
     app = create_app(Settings(data_dir=tmp_path / "data", **NO_LIMITS))
     async with app.test_app():
         yield app
+
+
+@pytest.fixture
+async def alice(app: Quart) -> Person:
+    """Registered."""
+    return await Person(app, PEOPLE["alice"], "alice").register()
+
+
+@pytest.fixture
+async def bob(app: Quart) -> Person:
+    """Registered."""
+    return await Person(app, PEOPLE["bob"], "bob").register()
+
+
+@pytest.fixture
+async def eve(app: Quart) -> Person:
+    """Registered, and an outsider to whatever Alice and Bob do."""
+    return await Person(app, PEOPLE["eve"], "eve").register()

@@ -27,6 +27,13 @@ async def home() -> str:
     return fragments.home_page(session, conversations)
 
 
+@blueprint.get("/protection")
+@public
+async def protection() -> str:
+    """What is protected and what is not."""
+    return fragments.protection_page()
+
+
 @blueprint.get("/welcome")
 async def welcome() -> str:
     """A new account's PINs, until they are saved."""

@@ -16,7 +16,7 @@ from tests.people import PEOPLE, VECTORS, load_vectors
 Case = dict[str, Any]
 
 
-def cases(name: str) -> Any:
+def cases(name: str) -> pytest.MarkDecorator:
     """Parametrise by the cases of one file; the id tells which and why."""
     found = load_vectors(name)
     ids = [f"{name}-{i}-{case.get('why') or case.get('name') or ''}" for i, case in enumerate(found)]

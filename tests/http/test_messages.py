@@ -1,0 +1,197 @@
+"""Sending and fetching: order, repeats, counters, and what an outsider gets."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from typing import Any
+
+import pytest
+from quart import Quart
+
+from ezdms.envelope import b64u_encode
+from tests.http.test_accounts import count
+from tests.people import Person
+
+
+@pytest.fixture
+async def conversation(alice: Person, bob: Person) -> str:
+    """Started by Alice."""
+    return await alice.start(bob)
+
+
+async def test_both_read_what_was_sent_in_order(alice: Person, bob: Person, conversation: str) -> None:
+    first = await alice.send(bob, "Hello Bob")
+    second = await bob.send(alice, "Hello Alice")
+    third = await alice.send(bob, "👍🏽 مرحبا\nsecond line")
+    assert [answer["seq"] for answer in (first, second, third)] == [1, 2, 3]
+    texts = ["Hello Bob", "Hello Alice", "👍🏽 مرحبا\nsecond line"]
+    assert await alice.texts(bob) == await bob.texts(alice) == texts
+
+
+async def test_each_gets_their_own_copy_only(alice: Person, bob: Person, conversation: str) -> None:
+    await alice.send(bob, "Hello")
+    rows = [(await (await person.get(f"/messages/{conversation}")).get_json())[0] for person in (alice, bob)]
+    members = {"message_id", "seq", "sender_id", "created_at", "suite", "n", "hash", "encrypted"}
+    assert set(rows[0]) == set(rows[1]) == members
+    copies = {row["encrypted"] for row in rows}
+    assert copies == {alice.sent[0].content_for_a, alice.sent[0].content_for_b}
+
+
+async def test_an_outsider_can_neither_read_nor_write_and_learns_nothing(
+    alice: Person, bob: Person, eve: Person, conversation: str
+) -> None:
+    await alice.send(bob, "Hello")
+    unknown = "0" * 24
+    for there, nowhere in (
+        (await eve.get(f"/messages/{conversation}"), await eve.get(f"/messages/{unknown}")),
+        (
+            await eve.post("/send_message", alice.seal(bob, "by eve")),
+            await eve.post("/send_message", alice.seal(bob, "by eve") | {"conversation_id": unknown}),
+        ),
+    ):
+        assert there.status_code == nowhere.status_code == 404
+        assert await there.get_data() == await nowhere.get_data()
+    assert await bob.texts(alice) == ["Hello"]
+
+
+async def test_a_repeat_is_answered_as_the_first_time_and_stored_once(
+    app: Quart, alice: Person, bob: Person, conversation: str
+) -> None:
+    fields = alice.seal(bob, "once")
+    first = await alice.post("/send_message", fields)
+    again = await alice.post("/send_message", fields)
+    assert (first.status_code, again.status_code) == (201, 200)
+    assert await first.get_json() == await again.get_json()
+    assert await count(app, "messages") == 1
+
+
+async def test_many_repeats_at_once_store_one_message(
+    app: Quart, alice: Person, bob: Person, conversation: str
+) -> None:
+    fields = alice.seal(bob, "once")
+    answers = await asyncio.gather(*(alice.post("/send_message", fields) for _ in range(20)))
+    assert sorted(answer.status_code for answer in answers) == [200] * 19 + [201]
+    assert len({str(await answer.get_json()) for answer in answers}) == 1
+    assert await count(app, "messages") == 1
+
+
+async def test_a_counter_that_is_taken_gives_the_next_free_one(alice: Person, bob: Person, conversation: str) -> None:
+    await alice.send(bob, "one")
+    response = await alice.post("/send_message", alice.seal(bob, "another device", n=1))
+    assert response.status_code == 409
+    answer = await response.get_json()
+    assert (answer["code"], answer["next_n"]) == ("counter", 2)
+    assert await bob.texts(alice) == ["one"]
+
+
+async def test_the_other_side_counts_for_itself(alice: Person, bob: Person, conversation: str) -> None:
+    await alice.send(bob, "one")
+    await bob.send(alice, "one too")
+    assert await bob.texts(alice) == ["one", "one too"]
+
+
+async def test_an_id_is_used_once_in_a_conversation(alice: Person, bob: Person, conversation: str) -> None:
+    await alice.send(bob, "one")
+    replayed = bob.seal(alice, "in alice's id") | {"message_id": alice.sent[0].message_id}
+    response = await bob.post("/send_message", replayed)
+    assert response.status_code == 409
+    assert (await response.get_json())["code"] == "message_id"
+    other = alice.seal(bob, "two") | {"message_id": alice.sent[0].message_id}
+    assert (await alice.post("/send_message", other)).status_code == 409
+    assert await bob.texts(alice) == ["one"]
+
+
+async def test_many_senders_at_once_give_one_dense_order(alice: Person, bob: Person, conversation: str) -> None:
+    drafts = [(alice, alice.seal(bob, f"a{i}")) for i in range(20)] + [
+        (bob, bob.seal(alice, f"b{i}")) for i in range(20)
+    ]
+    answers = await asyncio.gather(*(person.post("/send_message", fields) for person, fields in drafts))
+    assert {answer.status_code for answer in answers} == {201}
+    assert sorted([(await answer.get_json())["seq"] for answer in answers]) == list(range(1, 41))
+    assert len(await alice.texts(bob)) == 40
+
+
+async def test_pages_go_back_and_forward_without_gap_or_overlap(alice: Person, bob: Person, conversation: str) -> None:
+    for i in range(1, 61):
+        await alice.send(bob, str(i))
+    everything = [str(i) for i in range(1, 61)]
+    assert await bob.texts(alice) == everything[10:]
+    assert await bob.texts(alice, "?before=11") == everything[:10]
+    assert await bob.texts(alice, "?before=11&limit=3") == ["8", "9", "10"]
+    assert await bob.texts(alice, "?after=57") == ["58", "59", "60"]
+    assert await bob.texts(alice, "?after=0&limit=2") == ["1", "2"]
+    assert await bob.texts(alice, "?after=60") == []
+    assert await bob.texts(alice, "?limit=200") == everything
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["?limit=0", "?limit=201", "?limit=x", "?after=-1", "?before=1.0", "?after=1&before=9", "?after=", "?limit=%D9%A3"],
+)
+async def test_a_malformed_page_is_refused(alice: Person, bob: Person, conversation: str, query: str) -> None:
+    assert (await alice.get(f"/messages/{conversation}{query}")).status_code == 400
+
+
+def flipped(text: str, at: int) -> str:
+    return text[:at] + ("A" if text[at] != "A" else "B") + text[at + 1 :]
+
+
+async def test_what_is_no_envelope_is_refused_and_not_stored(
+    app: Quart, alice: Person, bob: Person, eve: Person, conversation: str
+) -> None:
+    good = alice.seal(bob, "x")
+    for_eve = alice.seal(eve, "x")
+    header, key, iv, text, tag = good["content_for_a"].split(".")
+    wrong: list[tuple[dict[str, Any], int]] = [
+        ({"content_for_a": "hello"}, 422),
+        ({"content_for_a": ""}, 422),
+        ({"content_for_a": "x" * 3000}, 422),
+        ({"content_for_a": good["content_for_b"], "content_for_b": good["content_for_a"]}, 422),
+        ({"content_for_b": for_eve["content_for_b"]}, 422),
+        ({"content_for_a": ".".join([flipped(header, 40), key, iv, text, tag])}, 422),
+        ({"content_for_a": ".".join([header, key[:-1], iv, text, tag])}, 422),
+        ({"content_for_a": ".".join([header, key, iv + "A", text, tag])}, 422),
+        ({"content_for_a": ".".join([header, key, iv, text[:-4], tag])}, 422),
+        ({"content_for_a": ".".join([header, key, iv, text, tag, ""])}, 422),
+        ({"content_for_a": good["content_for_a"] + "="}, 422),
+        ({"content_for_a": alice.seal(bob, "x" * 500)["content_for_a"]}, 422),
+        ({"suite": 2}, 422),
+        ({"n": 0}, 400),
+        ({"n": -1}, 400),
+        ({"n": "1.0"}, 400),
+        ({"n": 2**53}, 400),
+        ({"hash": "x"}, 400),
+        ({"message_id": b64u_encode(secrets.token_bytes(15))}, 400),
+        ({"conversation_id": "x"}, 404),
+    ]
+    for changed, status in wrong:
+        response = await alice.post("/send_message", good | changed)
+        assert response.status_code == status, changed
+        assert (await response.get_json())["error"].endswith(".")
+    assert await count(app, "messages") == 0
+    assert (await alice.post("/send_message", good)).status_code == 201
+
+
+async def test_fetching_is_reading_and_own_messages_are_never_unread(
+    alice: Person, bob: Person, conversation: str
+) -> None:
+    async def unread(person: Person) -> int:
+        return int((await (await person.get(f"/conversations/{person.user_id}")).get_json())[0]["unread"])
+
+    for text in ("one", "two", "three"):
+        await alice.send(bob, text)
+    assert (await unread(alice), await unread(bob)) == (0, 3)
+    await bob.texts(alice, "?after=0&limit=1")
+    assert await unread(bob) == 2
+    await bob.texts(alice)
+    assert await unread(bob) == 0
+    await bob.texts(alice, "?before=2")
+    assert await unread(bob) == 0
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+async def test_plain_text_is_gone_for_good(alice: Person, method: str) -> None:
+    response = await getattr(alice, method)("/messages_decrypted")
+    assert response.status_code == 410
+    assert "ezdms bridge" in (await response.get_json())["error"]

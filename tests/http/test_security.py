@@ -1,0 +1,154 @@
+"""What the browser is told, what other sites cannot make it do, and that no name or text becomes markup."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+from quart import Quart
+
+from ezdms import fragments
+from ezdms.app import create_app
+from ezdms.models.conversation import Conversation
+from ezdms.models.message import Message
+from ezdms.models.session import Session
+from ezdms.security import CONTENT_SECURITY_POLICY
+from ezdms.settings import Settings
+from tests.people import JSON, Person
+
+CONTRACT_CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; img-src 'self'; connect-src 'self'; "
+    "manifest-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
+)
+
+
+@pytest.mark.parametrize("path", ["/", "/protection", "/ping", "/c/x", "/nowhere", "/static/js/boot.js"])
+async def test_every_answer_carries_the_fences(app: Quart, path: str) -> None:
+    response = await app.test_client().get(path)
+    assert response.headers.getlist("Content-Security-Policy") == [CONTRACT_CSP] == [CONTENT_SECURITY_POLICY]
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
+    assert response.headers["Referrer-Policy"] == "no-referrer"
+    assert response.headers["Cross-Origin-Opener-Policy"] == "same-origin"
+    assert "Server" not in response.headers
+    assert response.headers["Cache-Control"] == ("no-cache" if path.startswith("/static") else "no-store")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://localhost.evil.example"},
+        {"Origin": "http://localhost:81"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+    ],
+)
+async def test_another_site_cannot_post_in_a_users_name(alice: Person, headers: dict[str, str]) -> None:
+    cookie = {"Cookie": f"ezdms_session={alice.account['token']}", **JSON}
+    response = await alice.client.post("/logout", headers=cookie | headers)
+    assert (response.status_code, (await response.get_json())["code"]) == (403, "foreign_origin")
+    assert (await alice.client.get(f"/conversations/{alice.user_id}", headers=cookie)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{}, {"Origin": "http://localhost"}, {"Sec-Fetch-Site": "same-origin"}, {"Sec-Fetch-Site": "none"}],
+)
+async def test_the_own_site_and_programs_can_post(alice: Person, headers: dict[str, str]) -> None:
+    cookie = {"Cookie": f"ezdms_session={alice.account['token']}", **JSON}
+    assert (await alice.client.post("/logout", headers=cookie | headers)).status_code == 204
+
+
+async def test_an_origin_that_the_operator_allowed_can_post(tmp_path: object) -> None:
+    settings = Settings.load({"EZDMS_ALLOWED_ORIGINS": "https://chat.example", "EZDMS_DATA_DIR": str(tmp_path)})
+    app = create_app(settings)
+    async with app.test_app():
+        headers = {"Origin": "https://chat.example", **JSON}
+        response = await app.test_client().post("/login", form={}, headers=headers)
+        assert response.status_code == 400
+
+
+HOSTILE = "<img src=x onerror=alert(1)>\"'&{{7*7}}</template><script>alert(1)</script>"
+
+
+def hostile_pages() -> dict[str, str]:
+    """Every page and fragment, made of hostile words only."""
+    session = Session(HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE, 0)
+    conversation = Conversation(HOSTILE, HOSTILE, HOSTILE, HOSTILE, 0, 1, 0, 1)
+    message = Message(HOSTILE, HOSTILE, 1, HOSTILE, 0, 1, 1, HOSTILE, HOSTILE)
+    line = {name: getattr(conversation, name) for name in Conversation.__slots__}
+    row = {name: getattr(message, name) for name in Message.__slots__}
+    return {
+        "front_page": fragments.front_page(HOSTILE),
+        "protection_page": fragments.protection_page(),
+        "welcome_page": fragments.welcome_page(session),
+        "home_page": fragments.home_page(session, [conversation]),
+        "conversation_page": fragments.conversation_page(session, [conversation], conversation, [message], message),
+        "missing_page": fragments.missing_page(session, HOSTILE),
+        "alert": fragments.alert(HOSTILE),
+        "account": fragments.account(HOSTILE, HOSTILE),
+        "conversation_list": fragments.conversation_list([conversation]),
+        "conversation_item": fragments.conversation_item(conversation),
+        "message_list": fragments.message_list([message], user_id="x", partner_username=HOSTILE, older_than=5),
+        "message_arrived": fragments.message_arrived(row, line, "x"),
+        "conversation_changed": fragments.conversation_changed(line),
+    }
+
+
+def test_every_page_and_fragment_is_tried_with_hostile_words() -> None:
+    made_here = {
+        name
+        for name, value in vars(fragments).items()
+        if callable(value) and getattr(value, "__module__", "") == "ezdms.fragments" and not name.startswith("_")
+    }
+    assert set(hostile_pages()) == made_here
+
+
+class Elements(HTMLParser):
+    """What a browser would make of a page."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+
+def dangers(html: str) -> list[str]:
+    """Elements and attributes that carry script or style."""
+    found = []
+    for tag, attributes in Elements(html).found:
+        if tag == "script" and attributes != {"type": "module", "src": "/static/js/boot.js"}:
+            found.append("script")
+        if tag == "img" and not str(attributes["src"]).startswith("/static/"):
+            found.append("img")
+        found += [name for name in attributes if name.startswith("on") or name in ("style", "srcdoc")]
+    return found
+
+
+def test_the_search_for_danger_finds_it() -> None:
+    assert set(dangers(HOSTILE)) == {"img", "onerror", "script"}
+
+
+@pytest.mark.parametrize("name", list(hostile_pages()))
+def test_hostile_words_stay_words(name: str) -> None:
+    html = hostile_pages()[name]
+    assert dangers(html) == []
+    if name != "protection_page":
+        assert "&lt;img src=x onerror=alert(1)&gt;&#34;&#39;&amp;{{7*7}}" in html
+
+
+def test_no_template_marks_text_as_safe() -> None:
+    from tests.conftest import ROOT
+
+    templates = list((ROOT / "ezdms" / "templates").rglob("*.html"))
+    assert len(templates) > 10
+    for path in templates:
+        text = path.read_text("utf-8")
+        assert "|safe" not in text.replace(" ", ""), path
+        assert "autoescape" not in text, path
+        assert not re.search(r"\son[a-z]+=", text), path

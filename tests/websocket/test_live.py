@@ -1,0 +1,225 @@
+"""The one WebSocket: who hears what, who is not let in, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from quart import Quart
+from quart.testing.connections import WebsocketDisconnectError, WebsocketResponseError
+
+from tests.people import Person
+
+SOON = 5.0  # seconds until something that must come has come
+
+
+class Socket:
+    """A person's socket."""
+
+    def __init__(self, connection: Any) -> None:
+        self.connection = connection
+
+    async def next(self) -> dict[str, Any]:
+        """The next JSON frame."""
+        frame = json.loads(await asyncio.wait_for(self.connection.receive(), SOON))
+        assert isinstance(frame, dict)
+        return frame
+
+    async def wish(self, event: str, conversation_id: str) -> None:
+        """Send join or leave."""
+        await self.connection.send(json.dumps({"event": event, "conversation_id": conversation_id}))
+
+
+@asynccontextmanager
+async def listening(person: Person, *, as_json: bool = True) -> AsyncIterator[Socket]:
+    """Open a socket with the person's bearer token."""
+    headers = {"Authorization": person.headers["Authorization"]}
+    scope = {"subprotocols": ["ezdms.json"]} if as_json else {}  # Quart's test client drops its own argument for this
+    async with person.client.websocket("/ws", headers=headers, scope_base=scope) as connection:
+        socket = Socket(connection)
+        if as_json:
+            assert (await socket.next())["event"] == "connected"
+        yield socket
+
+
+async def joined(person: Person, socket: Socket, conversation_id: str) -> None:
+    """Join, and wait until it is obeyed."""
+    await socket.wish("join", conversation_id)
+    for _ in range(100):
+        mailboxes = person.hub.mailboxes(person.user_id)
+        if any(conversation_id in mailbox.joined for mailbox in mailboxes):
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("the join was not obeyed")
+
+
+async def test_a_message_reaches_both_and_no_one_else(alice: Person, bob: Person, eve: Person) -> None:
+    conversation_id = await alice.start(bob)
+    await alice.start(eve)
+    async with listening(alice) as a, listening(bob) as b, listening(eve) as e:
+        await joined(bob, b, conversation_id)
+        sent = await alice.send(bob, "Hello Bob")
+        heard = await b.next()
+        assert heard["event"] == "new_message"
+        assert (heard["conversation_id"], heard["seq"]) == (conversation_id, sent["seq"])
+        assert bob.open(heard, alice) == "Hello Bob"
+        line = {"event": "conversation", "conversation_id": conversation_id, "last_seq": 1, "unread": 0}
+        assert await a.next() == line
+        await alice.send(eve, "Hello Eve")  # the first that an outsider hears is what is meant for her
+        assert (await e.next())["conversation_id"] != conversation_id
+
+
+async def test_a_socket_that_has_not_joined_learns_that_there_is_something_and_not_what(
+    alice: Person, bob: Person
+) -> None:
+    conversation_id = await alice.start(bob)
+    async with listening(bob) as socket:
+        await alice.send(bob, "Hello")
+        line = {"event": "conversation", "conversation_id": conversation_id, "last_seq": 1, "unread": 1}
+        assert await socket.next() == line
+
+
+async def test_every_tab_and_device_of_both_hears(alice: Person, bob: Person) -> None:
+    conversation_id = await alice.start(bob)
+    async with listening(alice) as first, listening(alice) as second, listening(bob) as third:
+        for socket in (first, second):
+            await socket.wish("join", conversation_id)
+        await joined(bob, third, conversation_id)
+        while sum(conversation_id in mailbox.joined for mailbox in alice.hub.mailboxes(alice.user_id)) < 2:
+            await asyncio.sleep(0.01)
+        await bob.send(alice, "to all")
+        for socket, person, other in ((first, alice, bob), (second, alice, bob), (third, bob, alice)):
+            assert person.open(await socket.next(), other) == "to all"
+
+
+async def test_after_leaving_only_the_line_of_the_list_comes(alice: Person, bob: Person) -> None:
+    conversation_id = await alice.start(bob)
+    async with listening(bob) as socket:
+        await joined(bob, socket, conversation_id)
+        await socket.wish("leave", conversation_id)
+        while any(mailbox.joined for mailbox in bob.hub.mailboxes(bob.user_id)):
+            await asyncio.sleep(0.01)
+        await alice.send(bob, "Hello")
+        assert (await socket.next())["event"] == "conversation"
+
+
+async def test_nobody_joins_a_conversation_of_others(alice: Person, bob: Person, eve: Person) -> None:
+    conversation_id = await alice.start(bob)
+    with_eve = await alice.start(eve)
+    async with listening(eve) as socket:
+        await socket.wish("join", conversation_id)
+        await joined(eve, socket, with_eve)
+        await alice.send(bob, "not for Eve")
+        await alice.send(eve, "for Eve")
+        assert eve.open(await socket.next(), alice) == "for Eve"
+
+
+async def test_a_new_conversation_arrives_live(alice: Person, bob: Person) -> None:
+    async with listening(bob) as socket:
+        conversation_id = await alice.start(bob)
+        line = {"event": "conversation", "conversation_id": conversation_id, "last_seq": 0, "unread": 0}
+        assert await socket.next() == line
+
+
+async def test_joining_is_reading(alice: Person, bob: Person) -> None:
+    conversation_id = await alice.start(bob)
+    await alice.send(bob, "Hello")
+    path = f"/conversations/{bob.user_id}"
+    async with listening(bob) as other_tab, listening(bob) as socket:
+        await joined(bob, socket, conversation_id)
+        line = {"event": "conversation", "conversation_id": conversation_id, "last_seq": 1, "unread": 0}
+        assert await other_tab.next() == line
+    assert (await (await bob.get(path)).get_json())[0]["unread"] == 0
+
+
+async def test_html_sockets_get_fragments(alice: Person, bob: Person) -> None:
+    conversation_id = await alice.start(bob)
+    async with listening(bob, as_json=False) as socket:
+        await socket.wish("join", conversation_id)
+        line = await asyncio.wait_for(socket.connection.receive(), SOON)
+        assert f'id="conversation-{conversation_id}" data-last-seq="0"' in line
+        assert "message-row" not in line
+        await alice.send(bob, "Hello")
+        arrived = await asyncio.wait_for(socket.connection.receive(), SOON)
+        assert f'hx-target="#rows-{conversation_id}"' in arrived
+        own_copy = alice.sent[0].content_for_b if alice.keys.fp < bob.keys.fp else alice.sent[0].content_for_a
+        assert own_copy in arrived
+        assert f'id="conversation-{conversation_id}" data-last-seq="1"' in arrived
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 401),
+        ({"Authorization": "Bearer " + "A" * 43}, 401),
+        ({"Authorization": "Basic abc"}, 401),
+        ({"Cookie": "ezdms_session=" + "A" * 43}, 401),
+    ],
+)
+async def test_without_a_session_no_socket_is_accepted(app: Quart, headers: dict[str, str], status: int) -> None:
+    with pytest.raises(WebsocketResponseError) as refused:
+        async with app.test_client().websocket("/ws", headers=headers) as connection:
+            await connection.receive()
+    assert refused.value.response.status_code == status
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://localhost.evil.example"])
+async def test_a_page_of_another_site_opens_no_socket(alice: Person, origin: str) -> None:
+    headers = {"Cookie": f"ezdms_session={alice.account['token']}", "Origin": origin}
+    with pytest.raises(WebsocketResponseError) as refused:
+        async with alice.client.websocket("/ws", headers=headers) as connection:
+            await connection.receive()
+    assert refused.value.response.status_code == 403
+    headers["Origin"] = "http://localhost"
+    scope = {"subprotocols": ["ezdms.json"]}
+    async with alice.client.websocket("/ws", headers=headers, scope_base=scope) as connection:
+        assert "connected" in await connection.receive()
+
+
+async def closed_with(socket: Socket) -> int:
+    """Read until the socket closes; the close code."""
+    with pytest.raises(WebsocketDisconnectError) as closed:
+        while True:
+            await asyncio.wait_for(socket.connection.receive(), SOON)
+    return int(closed.value.args[0])
+
+
+async def test_logging_out_closes_the_sockets_of_that_session_at_once(alice: Person, bob: Person) -> None:
+    async with listening(alice) as ended, listening(bob) as other:
+        await alice.post("/logout")
+        assert await closed_with(ended) == 1008
+        await bob.start(alice)  # logged out, but still to be found
+        assert (await other.next())["event"] == "conversation"
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        "",
+        "{",
+        "[]",
+        "null",
+        "1",
+        '{"event":"join"}',
+        '{"event":"delete","conversation_id":"x"}',
+        '{"event":"join","conversation_id":1}',
+        '{"event":["join"],"conversation_id":"x"}',
+        "[" * 4000,
+        b"\x00\xff",
+    ],
+    ids=repr,
+)
+async def test_a_frame_that_is_no_wish_closes_the_socket(alice: Person, frame: str | bytes) -> None:
+    async with listening(alice) as socket:
+        await socket.connection.send(frame)
+        assert await closed_with(socket) == 1003
+
+
+async def test_a_frame_that_is_too_long_closes_the_socket(alice: Person) -> None:
+    async with listening(alice) as socket:
+        await socket.connection.send('{"event":"join","conversation_id":"' + "x" * 5000 + '"}')
+        assert await closed_with(socket) == 1009
