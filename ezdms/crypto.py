@@ -498,12 +498,12 @@ Verdict = Literal["ok", "duplicate", "gap", "late", "fork"]
 class Chain:
     """One sender's messages by n.
 
-    `head` is the highest received without a gap above the first one seen. A beginning that is missing is normal
-    (paging, expiry), so an older page extends the chain downwards instead of being late. A fork changes nothing.
+    `start` is the first one seen. A missing beginning is normal (paging, expiry), so what lies below it is an older
+    page and not late. `head` is (n, hash) of the highest received without a gap from there. A fork changes nothing.
     """
 
     links: dict[int, tuple[str, str]] = field(default_factory=dict)  # n → (hash, p)
-    first: int = 0
+    start: int = 0
     top: int = 0
     head: tuple[int, str] | None = None
 
@@ -514,16 +514,15 @@ class Chain:
         before, behind = self.links.get(n - 1), self.links.get(n + 1)
         if (before and before[0] != p) or (behind and behind[1] != hash):
             return "fork"
-        first, top = self.first, self.top
         self.links[n] = (hash, p)
-        self.first = min(first, n) if first else n
-        self.top = max(top, n)
+        self.start = self.start or n
         self.head = self.head or (n, hash)
         while (following := self.links.get(self.head[0] + 1)) is not None:
             self.head = (self.head[0] + 1, following[0])
-        if not first or n == top + 1 or n < first:
-            return "ok"
-        return "gap" if n > top else "late"
+        top, self.top = self.top, max(self.top, n)
+        if n > top:
+            return "ok" if n == top + 1 or n == self.start else "gap"
+        return "ok" if n < self.start else "late"
 
 
 # ---- 14  Safety number ----

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -46,15 +46,19 @@ async def listening(person: Person, *, as_json: bool = True) -> AsyncIterator[So
         yield socket
 
 
-async def joined(person: Person, socket: Socket, conversation_id: str) -> None:
-    """Join, and wait until it is obeyed."""
-    await socket.wish("join", conversation_id)
-    for _ in range(100):
-        mailboxes = person.hub.mailboxes(person.user_id)
-        if any(conversation_id in mailbox.joined for mailbox in mailboxes):
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait until it holds."""
+    for _ in range(int(SOON / 0.01)):
+        if condition():
             return
         await asyncio.sleep(0.01)
-    raise AssertionError("the join was not obeyed")
+    raise AssertionError("it did not come to hold")
+
+
+async def joined(person: Person, socket: Socket, conversation_id: str, sockets: int = 1) -> None:
+    """Join, and wait until so many of the person's sockets have joined."""
+    await socket.wish("join", conversation_id)
+    await until(lambda: sum(conversation_id in box.joined for box in person.hub.mailboxes(person.user_id)) >= sockets)
 
 
 async def test_a_message_reaches_both_and_no_one_else(alice: Person, bob: Person, eve: Person) -> None:
@@ -86,11 +90,9 @@ async def test_a_socket_that_has_not_joined_learns_that_there_is_something_and_n
 async def test_every_tab_and_device_of_both_hears(alice: Person, bob: Person) -> None:
     conversation_id = await alice.start(bob)
     async with listening(alice) as first, listening(alice) as second, listening(bob) as third:
-        for socket in (first, second):
-            await socket.wish("join", conversation_id)
+        await joined(alice, first, conversation_id)
+        await joined(alice, second, conversation_id, sockets=2)
         await joined(bob, third, conversation_id)
-        while sum(conversation_id in mailbox.joined for mailbox in alice.hub.mailboxes(alice.user_id)) < 2:
-            await asyncio.sleep(0.01)
         await bob.send(alice, "to all")
         for socket, person, other in ((first, alice, bob), (second, alice, bob), (third, bob, alice)):
             assert person.open(await socket.next(), other) == "to all"
@@ -101,8 +103,7 @@ async def test_after_leaving_only_the_line_of_the_list_comes(alice: Person, bob:
     async with listening(bob) as socket:
         await joined(bob, socket, conversation_id)
         await socket.wish("leave", conversation_id)
-        while any(mailbox.joined for mailbox in bob.hub.mailboxes(bob.user_id)):
-            await asyncio.sleep(0.01)
+        await until(lambda: not any(box.joined for box in bob.hub.mailboxes(bob.user_id)))
         await alice.send(bob, "Hello")
         assert (await socket.next())["event"] == "conversation"
 
@@ -182,10 +183,11 @@ async def test_a_page_of_another_site_opens_no_socket(alice: Person, origin: str
 
 async def closed_with(socket: Socket) -> int:
     """Read until the socket closes; the close code."""
-    with pytest.raises(WebsocketDisconnectError) as closed:
-        while True:
+    while True:
+        try:
             await asyncio.wait_for(socket.connection.receive(), SOON)
-    return int(closed.value.args[0])
+        except WebsocketDisconnectError as closed:
+            return int(closed.args[0])
 
 
 async def test_logging_out_closes_the_sockets_of_that_session_at_once(alice: Person, bob: Person) -> None:

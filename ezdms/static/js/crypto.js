@@ -373,23 +373,22 @@ export async function openMessage(me, sender, recipientFp, conversation, { messa
   return { id: body.id, n, p: body.p, a: body.a, ts: body.ts, x: body.x, kind: body.k, text: body.b };
 }
 
-// One sender's messages by n. `head` is the highest received without a gap above the first one seen: a beginning that
-// is missing is normal (paging, expiry), so an older page extends the chain downwards instead of being late.
-export const newChain = () => ({ links: new Map(), first: 0, top: 0, head: null });
+// One sender's messages by n. `start` is the first one seen: a missing beginning is normal (paging, expiry), so what
+// lies below it is an older page and not late. `head` is the highest received without a gap from there.
+export const newChain = () => ({ links: new Map(), start: 0, top: 0, head: null });
 
+// 'ok', 'duplicate', 'gap', 'late' or 'fork'; a fork changes nothing.
 export function followChain(chain, { n, hash, p }) {
-  const { links } = chain;
+  const { links, top } = chain;
   if (links.has(n)) return links.get(n).hash === hash ? "duplicate" : "fork";
   if ((links.get(n - 1)?.hash ?? p) !== p || (links.get(n + 1)?.p ?? hash) !== hash) return "fork";
-  const { first, top } = chain;
   links.set(n, { hash, p });
-  chain.first = first ? Math.min(first, n) : n;
+  chain.start ||= n;
+  chain.head ??= { n, hash };
+  for (let next; (next = links.get(chain.head.n + 1));) chain.head = { n: chain.head.n + 1, hash: next.hash };
   chain.top = Math.max(top, n);
-  if (!chain.head || n === chain.first) chain.head ??= { n, hash };
-  while (links.has(chain.head.n + 1)) chain.head = { n: chain.head.n + 1, hash: links.get(chain.head.n + 1).hash };
-  if (!first || n === top + 1) return "ok";
-  if (n > top) return "gap";
-  return n < first ? "ok" : "late";
+  if (n > top) return n === top + 1 || n === chain.start ? "ok" : "gap";
+  return n < chain.start ? "ok" : "late";
 }
 
 // ---- 14  Safety number ----

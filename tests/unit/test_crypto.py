@@ -1,0 +1,356 @@
+"""The protocol's promises beyond the vectors: what round-trips, what never opens, and what alarms."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ezdms import crypto, envelope
+from ezdms.crypto import Refused
+from ezdms.envelope import b64u_decode, b64u_encode
+from tests.people import PEOPLE
+
+ALICE, BOB, EVE = (PEOPLE[name] for name in ("alice", "bob", "eve"))
+
+letters = st.characters(exclude_categories=["Cs"]).filter(lambda letter: letter >= " " or letter in "\n\t")
+texts = st.text(letters, min_size=1, max_size=500)
+
+
+def seal(text: str = "hello", **changed: Any) -> crypto.SealedMessage:
+    arguments: dict[str, Any] = {"n": 1, "p": "", "a": (0, ""), "ts": 1_790_000_000_000, "text": text}
+    return crypto.seal_message(ALICE, BOB.ik, BOB.spki, **(arguments | changed))
+
+
+def copies(message: crypto.SealedMessage) -> tuple[str, str]:
+    """(Alice's, Bob's)."""
+    pair = (message.content_for_a, message.content_for_b)
+    return pair if ALICE.fp < BOB.fp else (pair[1], pair[0])
+
+
+def open_as_bob(message: crypto.SealedMessage, sealed: str | None = None, **claimed: Any) -> crypto.Message:
+    claims: dict[str, Any] = {"message_id": message.message_id, "n": message.n, "hash": message.hash} | claimed
+    return crypto.open_message(BOB, ALICE.ik, BOB.ik, copies(message)[1] if sealed is None else sealed, **claims)
+
+
+@settings(max_examples=60, deadline=None)
+@given(texts)
+def test_any_text_of_1_to_500_code_points_opens_for_both(text: str) -> None:
+    message = seal(text)
+    assert open_as_bob(message).text == text
+    own = crypto.open_message(
+        ALICE, ALICE.ik, BOB.ik, copies(message)[0], message_id=message.message_id, n=1, hash=message.hash
+    )
+    assert own.text == text
+
+
+@pytest.mark.parametrize("letter", ["a", "é", "漢", "👍", '"', "\\", "\n", "\u202e", "\x7f"])
+@pytest.mark.parametrize("count", [1, 499, 500])
+def test_the_longest_texts_of_every_width_fit_a_bucket(letter: str, count: int) -> None:
+    message = seal(letter * count)
+    assert open_as_bob(message).text == letter * count
+    lo, hi = sorted((ALICE, BOB), key=lambda keys: keys.fp)
+    envelope.check_sealed(message.content_for_a, envelope.key_id(lo.spki))
+    envelope.check_sealed(message.content_for_b, envelope.key_id(hi.spki))
+
+
+SEALED = seal("flip me")
+ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.="
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_a_flipped_character_never_opens(data: st.DataObject) -> None:
+    good = copies(SEALED)[1]
+    at = data.draw(st.integers(0, len(good) - 1))
+    letter = data.draw(st.sampled_from(ALPHABET.replace(good[at], "")))
+    with pytest.raises(Refused):
+        open_as_bob(SEALED, good[:at] + letter + good[at + 1 :])
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data())
+def test_a_truncated_or_lengthened_envelope_never_opens(data: st.DataObject) -> None:
+    good = copies(SEALED)[1]
+    start, end = sorted(data.draw(st.tuples(*[st.integers(0, len(good))] * 2)))
+    for wrong in (good[start:end], good + good[start:end], good[:start] + good[end:]):
+        if wrong != good:
+            with pytest.raises(Refused):
+                open_as_bob(SEALED, wrong)
+
+
+def test_two_seals_of_one_text_share_nothing_that_can_be_seen() -> None:
+    first, second = seal("the same"), seal("the same")
+    assert first.message_id != second.message_id
+    assert first.hash != second.hash
+    for one, other in zip(copies(first), copies(second), strict=True):
+        assert one.split(".")[0] == other.split(".")[0]
+        assert not set(one.split(".")[1:]) & set(other.split(".")[1:])
+
+
+def test_the_length_tells_the_bucket_and_no_more() -> None:
+    assert len({len(copies(seal("x" * count))[0]) for count in range(1, 100)}) == 1
+
+
+@pytest.mark.parametrize(
+    "claimed",
+    [{"message_id": b64u_encode(bytes(16))}, {"n": 2}, {"hash": b64u_encode(bytes(32))}],
+    ids=lambda claimed: next(iter(claimed)),
+)
+def test_a_server_that_describes_a_message_wrongly_is_refused(claimed: dict[str, Any]) -> None:
+    with pytest.raises(Refused):
+        open_as_bob(SEALED, **claimed)
+
+
+def test_a_message_of_another_suite_needs_a_newer_version() -> None:
+    with pytest.raises(crypto.Unsupported):
+        open_as_bob(SEALED, suite=2)
+
+
+def test_nobody_else_opens_it_and_nobody_else_can_have_written_it() -> None:
+    claims: dict[str, Any] = {"message_id": SEALED.message_id, "n": 1, "hash": SEALED.hash}
+    with pytest.raises(Refused):
+        crypto.open_message(EVE, ALICE.ik, EVE.ik, copies(SEALED)[1], **claims)
+    with pytest.raises(Refused):
+        crypto.open_message(BOB, EVE.ik, BOB.ik, copies(SEALED)[1], **claims)
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [("", "something"), ("x" * 501, "500"), ("a\x00b", "control"), ("\x1b[31m", "control"), ("\r\n", "control")],
+)
+def test_what_is_no_message_is_not_sealed(text: str, word: str) -> None:
+    with pytest.raises(Refused, match=word):
+        seal(text)
+
+
+@pytest.mark.parametrize("text", ["\ud800", "a\udfffb"])
+def test_broken_unicode_is_not_sealed(text: str) -> None:
+    with pytest.raises(Refused, match="broken"):
+        seal(text)
+
+
+def _resign(**changed: Any) -> crypto.SealedMessage:
+    """What a dishonest Alice can make: a body of her choice, signed and sealed by the rules."""
+    honest = json.loads(b64u_decode(SEALED.jws.split(".")[1]))
+    body = json.dumps(honest | changed, separators=(",", ":"), ensure_ascii=False).encode()
+    jws = crypto._sign(ALICE, envelope.MESSAGE_HEADER, body.ljust(512))
+    sealed = crypto._seal(BOB.spki, "ezdms-msg+jwe", jws)
+    return crypto.SealedMessage(SEALED.message_id, 1, crypto.message_hash(jws), 1, jws, sealed, sealed)
+
+
+@pytest.mark.parametrize(
+    ("changed", "error"),
+    [
+        ({"v": 2}, crypto.Unsupported),
+        ({"v": True}, crypto.Unsupported),
+        ({"k": "video"}, crypto.Unsupported),
+        ({"k": "delete", "b": "not an id and a hash"}, crypto.Unsupported),
+        ({"b": "x" * 501}, Refused),
+        ({"b": ""}, Refused),
+        ({"b": "\x07"}, Refused),
+        ({"b": 5}, Refused),
+        ({"n": 1.0}, Refused),
+        ({"n": True}, Refused),
+        ({"n": 0}, Refused),
+        ({"p": "x"}, Refused),
+        ({"a": [1, ""]}, Refused),
+        ({"a": [0, b64u_encode(bytes(32))]}, Refused),
+        ({"a": {}}, Refused),
+        ({"ts": -1}, Refused),
+        ({"ts": 1e3}, Refused),
+        ({"x": None}, Refused),
+        ({"c": "0" * 24}, Refused),
+        ({"f": b64u_encode(EVE.fp)}, Refused),
+        ({"t": b64u_encode(EVE.fp)}, Refused),
+    ],
+    ids=str,
+)
+def test_a_signed_body_that_breaks_the_form_is_refused(changed: dict[str, Any], error: type[Exception]) -> None:
+    with pytest.raises(error):
+        open_as_bob(_resign(**changed), _resign(**changed).content_for_a)
+    honest = _resign()
+    assert open_as_bob(honest, honest.content_for_a).text == "flip me"
+
+
+def test_unknown_members_of_a_body_are_ignored_and_a_deletion_is_a_message() -> None:
+    message = _resign(z="something new")
+    assert open_as_bob(message, message.content_for_a).text == "flip me"
+    pointer = f"{SEALED.message_id} {SEALED.hash}"
+    deletion = _resign(k="delete", b=pointer)
+    opened = open_as_bob(deletion, deletion.content_for_a)
+    assert (opened.kind, opened.text) == ("delete", pointer)
+
+
+def test_wrapped_keys_open_with_their_pin_and_no_other() -> None:
+    pin = crypto.new_login_pin()
+    wrapped = crypto.wrap_keys(pin, ALICE)
+    opened = crypto.unwrap_keys(pin, wrapped, ALICE.ik, ALICE.spki)
+    assert (opened.ik, opened.spki) == (ALICE.ik, ALICE.spki)
+    with pytest.raises(Refused):
+        crypto.unwrap_keys(crypto.new_login_pin(), wrapped, ALICE.ik, ALICE.spki)
+    with pytest.raises(Refused):
+        crypto.unwrap_keys(pin, wrapped, BOB.ik, BOB.spki)
+
+
+def test_new_pins_have_80_bits_and_are_read_back_as_typed() -> None:
+    pins = {crypto.new_login_pin() for _ in range(200)}
+    assert len(pins) == 200
+    for pin in pins:
+        assert crypto.normalise_login_pin(crypto.show_login_pin(pin).lower().replace("0", "o")) == pin
+
+
+def test_each_pin_in_the_field_of_the_other_gets_its_own_sentence() -> None:
+    login = crypto.show_login_pin(crypto.new_login_pin())
+    search = crypto.search_pin(ALICE.ik, crypto.new_search_salt())
+    with pytest.raises(crypto.PinError, match="looks like a Search PIN"):
+        crypto.normalise_login_pin(search)
+    with pytest.raises(crypto.PinError, match="looks like a Login PIN"):
+        crypto.normalise_search_pin(login)
+
+
+@pytest.mark.parametrize("typed", ["ıııı-ıııı-ıııı-ıııı", "ſ" * 16, "１" * 16, "😀" * 16, "\x00" * 16])
+def test_letters_that_only_look_right_are_no_pin(typed: str) -> None:
+    with pytest.raises(crypto.PinError):
+        crypto.normalise_login_pin(typed)
+
+
+def test_every_single_typing_mistake_is_noticed_31_times_in_32() -> None:
+    pin = crypto.search_pin(ALICE.ik, bytes(16)).replace("-", "")
+    noticed = tried = 0
+    for at in range(25):
+        for letter in envelope.ALPHABET.replace(pin[at], ""):
+            tried += 1
+            try:
+                crypto.normalise_search_pin(pin[:at] + letter + pin[at + 1 :])
+            except crypto.PinError:
+                noticed += 1
+    assert noticed / tried > 0.94
+
+
+STATEMENT = crypto.sign_statement(ALICE, "alice", 3, 1_790_000_000_000)
+
+
+def test_a_contacts_statement_only_moves_forward() -> None:
+    def later(keys: crypto.Keys = ALICE, seq: int = 3, ts: int = 1_790_000_000_000) -> str:
+        return crypto.sign_statement(keys, "alice", seq, ts)
+
+    crypto.check_succession(STATEMENT, STATEMENT)
+    crypto.check_succession(STATEMENT, later(seq=4))
+    for wrong in (later(keys=EVE, seq=4), later(seq=2), later(ts=5)):
+        with pytest.raises(crypto.Alarm):
+            crypto.check_succession(STATEMENT, wrong)
+
+
+def _statement(raw: bytes, keys: crypto.Keys = ALICE) -> str:
+    return crypto._sign(keys, envelope.STATEMENT_HEADER, raw)
+
+
+MEMBERS = json.loads(b64u_decode(STATEMENT.split(".")[1]))
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"seq": True},
+        {"seq": 1.0},
+        {"seq": 2**60},
+        {"seq": "1"},
+        {"ts": -1},
+        {"ts": None},
+        {"v": True},
+        {"name": "no spaces please"},
+        {"name": None},
+        {"suites": []},
+        {"suites": [1.0]},
+        {"suites": [1, "2"]},
+        {"suites": 1},
+        {"ek": {}},
+        {"ek": []},
+        {"ek": MEMBERS["ek"] * 2},
+        {"ek": [5]},
+        {"ek": [{"s": True, "spki": MEMBERS["ek"][0]["spki"]}]},
+        {"ik": None},
+        {"ik": b64u_encode(bytes(32))},
+        {"ik": b64u_encode(BOB.ik)},
+    ],
+    ids=str,
+)
+def test_a_signed_statement_that_breaks_the_form_is_refused(changed: dict[str, Any]) -> None:
+    with pytest.raises(Refused):
+        crypto.verify_statement(_statement(json.dumps(MEMBERS | changed).encode()))
+    assert crypto.verify_statement(_statement(json.dumps(MEMBERS).encode())).name == "alice"
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"null",
+        b"[]",
+        b"{",
+        b"\xff",
+        json.dumps(MEMBERS).encode()[:-1] + b',"seq":9}',
+        json.dumps(MEMBERS | {"z": 0}).encode().replace(b'"z": 0', b'"z": NaN'),
+        json.dumps(MEMBERS | {"z": 0}).encode().replace(b'"z": 0', b'"z": "\\ud800"'),
+        b"[" * 3000,
+        json.dumps(MEMBERS | {"z": "x" * 9000}).encode(),
+    ],
+    ids=lambda raw: repr(raw[-30:]),
+)
+def test_a_signed_statement_that_is_no_plain_json_is_refused(raw: bytes) -> None:
+    with pytest.raises(Refused):
+        crypto.verify_statement(_statement(raw))
+
+
+def test_a_small_order_key_lets_anybody_sign_and_is_refused() -> None:
+    ik = bytes([1]) + bytes(31)  # the neutral element: this signature holds for every text
+    with pytest.raises(envelope.EnvelopeError, match="forged"):
+        envelope.verify_signature(ik, b"anything", ik + bytes(32))
+
+
+def test_the_vault_opens_for_its_owner_alone() -> None:
+    vault = {"version": 7, "contacts": {"x": "é" * 5000}}
+    sealed = crypto.seal_vault(ALICE, vault)
+    assert crypto.open_vault(ALICE, sealed) == vault
+    with pytest.raises(Refused):
+        crypto.open_vault(BOB, sealed)
+    forged = crypto._seal(ALICE.spki, "ezdms-vault+jwe", crypto._sign(EVE, crypto.VAULT_HEADER, b"{}".ljust(4096)))
+    with pytest.raises(Refused):
+        crypto.open_vault(ALICE, forged)
+    with pytest.raises(Refused):
+        crypto.open_vault(ALICE, copies(SEALED)[0])
+    with pytest.raises(Refused, match="more to keep"):
+        crypto.seal_vault(ALICE, {"version": 1, "x": "x" * 256 * 1024})
+    with pytest.raises(Refused):
+        crypto.seal_vault(ALICE, {"version": 0})
+
+
+def test_an_older_page_extends_the_chain_downwards_and_a_false_link_there_is_a_fork() -> None:
+    links = {n: (f"h{n}", f"h{n - 1}" if n > 1 else "") for n in range(1, 11)}
+    chain = crypto.Chain()
+
+    def follow(n: int, p: str | None = None) -> str:
+        return chain.follow(n=n, hash=links[n][0], p=links[n][1] if p is None else p)
+
+    assert [follow(n) for n in (6, 7, 8)] == ["ok", "ok", "ok"]
+    assert [follow(n) for n in (3, 4, 5)] == ["ok", "ok", "ok"]
+    assert chain.head == (8, "h8")
+    other = crypto.Chain()
+    other.follow(n=6, hash="h6", p="h5")
+    assert other.follow(n=5, hash="another", p="h4") == "fork"
+    assert other.follow(n=5, hash="h5", p="h4") == "ok"
+    assert other.follow(n=7, hash="h7", p="another") == "fork"
+
+
+def test_no_secret_is_in_what_python_prints_of_keys_and_messages() -> None:
+    opened = open_as_bob(SEALED)
+    for shown in (repr(ALICE), repr(SEALED), repr(opened)):
+        assert "flip me" not in shown
+        assert "PrivateKey" not in shown
+        assert SEALED.jws not in shown
+    assert secrets.compare_digest(opened.text, "flip me")

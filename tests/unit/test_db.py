@@ -1,0 +1,166 @@
+"""The database: group commit, migrations, and what a crash or a cancelled caller leaves behind."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import stat
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from ezdms import db
+from ezdms.db import Conflict, Connection, Database, DatabaseError, fetch_all, fetch_one
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    """With a table of numbers, each once."""
+    opened = await Database.open(tmp_path / "test.db")
+    await opened.write(make_numbers)
+    yield opened
+    await opened.close()
+
+
+async def make_numbers(connection: Connection) -> None:
+    await fetch_all(connection, "CREATE TABLE numbers (number INTEGER PRIMARY KEY)")
+
+
+async def insert(connection: Connection, number: int) -> int:
+    await fetch_all(connection, "INSERT INTO numbers (number) VALUES (:number)", number=number)
+    return number
+
+
+async def select(connection: Connection) -> list[int]:
+    return [row["number"] for row in await fetch_all(connection, "SELECT number FROM numbers ORDER BY number")]
+
+
+async def pragma(connection: Connection, name: str) -> object:
+    row = await fetch_one(connection, f"PRAGMA {name}")
+    return None if row is None else row[0]
+
+
+async def test_what_was_written_can_be_read(database: Database) -> None:
+    assert await database.write(insert, 1) == 1
+    assert await database.read(select) == [1]
+
+
+async def test_of_many_at_once_one_that_fails_spoils_no_other(database: Database) -> None:
+    await database.write(insert, 50)
+    outcomes = await asyncio.gather(*(database.write(insert, i) for i in range(100)), return_exceptions=True)
+    assert [i for i, outcome in enumerate(outcomes) if isinstance(outcome, Conflict)] == [50]
+    assert await database.read(select) == list(range(100))
+
+
+async def test_callers_that_wait_together_share_a_commit(database: Database) -> None:
+    commits = 0
+    fetchall = database._writer.execute_fetchall
+
+    def counting(sql: str, *values: object) -> object:
+        nonlocal commits
+        commits += sql == "COMMIT"
+        return fetchall(sql, *values)
+
+    database._writer.execute_fetchall = counting  # type: ignore[assignment, method-assign]
+    await asyncio.gather(*(database.write(insert, i) for i in range(100)))
+    assert 1 <= commits <= 2
+    assert len(await database.read(select)) == 100
+
+
+async def test_a_write_that_raises_leaves_nothing(database: Database) -> None:
+    async def half(connection: Connection) -> None:
+        await insert(connection, 1)
+        raise LookupError("in the middle")
+
+    with pytest.raises(LookupError):
+        await database.write(half)
+    assert await database.read(select) == []
+
+
+async def test_a_cancelled_caller_leaves_no_open_transaction(database: Database) -> None:
+    started = asyncio.Event()
+
+    async def slow(connection: Connection) -> None:
+        started.set()
+        await insert(connection, 1)
+
+    caller = asyncio.create_task(database.write(slow))
+    await started.wait()
+    caller.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    await database.write(insert, 2)
+    assert 2 in await database.read(select)
+
+
+async def test_a_reader_cannot_write(database: Database) -> None:
+    with pytest.raises(sqlite3.OperationalError, match="readonly"):
+        await database.read(insert, 1)
+
+
+async def test_every_connection_is_durable_and_forgets_what_is_deleted(database: Database) -> None:
+    for run in (database.read, database.read, database.write):
+        assert await run(pragma, "synchronous") == 2  # FULL
+        assert await run(pragma, "foreign_keys") == 1
+        assert await run(pragma, "secure_delete") == 1
+        assert await run(pragma, "journal_mode") == "wal"
+        assert await run(pragma, "busy_timeout") == 10_000
+
+
+async def test_nobody_else_can_read_the_files(database: Database, tmp_path: Path) -> None:
+    files = list(tmp_path.glob("test.db*"))
+    assert len(files) == 3
+    assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}
+
+
+async def test_many_processes_may_start_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "together.db"
+    opened = await asyncio.gather(*(Database.open(path) for _ in range(8)))
+    for database in opened:
+        await database.close()
+    connection = sqlite3.connect(path)
+    assert connection.execute("SELECT COUNT(*) FROM migrations").fetchone()[0] == len(db.migrations())
+    connection.close()
+
+
+async def test_a_newer_database_is_refused_with_a_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "newer.db"
+    await (await Database.open(path)).close()
+    connection = sqlite3.connect(path)
+    with connection:
+        connection.execute("INSERT INTO migrations VALUES (9999, '9999_future', 0)")
+    connection.close()
+    with pytest.raises(DatabaseError, match="has schema 9999"):
+        await Database.open(path)
+
+
+async def test_a_file_that_is_no_database_is_an_error_and_the_process_can_end(tmp_path: Path) -> None:
+    path = tmp_path / "text.db"
+    path.write_text("This is no database. " * 100)
+    with pytest.raises(sqlite3.DatabaseError):
+        await Database.open(path)
+    assert path.read_text().startswith("This is no database.")
+
+
+async def test_a_migration_that_fails_leaves_the_schema_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "halfway.db"
+    steps = [
+        *db.migrations(),
+        (9000, "9000_breaks", "CREATE TABLE half (x INTEGER);\nCREATE TABLE half (x INTEGER);\n"),
+    ]
+    with monkeypatch.context() as patch:
+        patch.setattr(db, "migrations", lambda: steps)
+        with pytest.raises(sqlite3.OperationalError):
+            await Database.open(path)
+    database = await Database.open(path)
+    tables = await database.read(fetch_all, "SELECT name FROM sqlite_master WHERE name = 'half'")
+    assert tables == []
+    await database.close()
+
+
+def test_migrations_are_numbered_without_a_gap() -> None:
+    numbers = [number for number, _, _ in db.migrations()]
+    assert numbers == list(range(1, len(numbers) + 1))

@@ -1,0 +1,100 @@
+"""Settings come from the environment and flags, and a mistake stops the start with a sentence."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from datetime import timedelta
+from ipaddress import ip_network
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from ezdms.cli import main
+from ezdms.settings import CLIENT_NAMES, Limit, Settings, SettingsError
+
+
+def test_nothing_needs_to_be_set() -> None:
+    settings = Settings.load({})
+    assert settings == Settings()
+    assert (settings.host, settings.port, settings.data_dir) == ("127.0.0.1", 5000, Path("./data"))
+    assert settings.limit_register == Limit(5, timedelta(minutes=1))
+    assert settings.limit_login == Limit(10, timedelta(minutes=1))
+    assert settings.limit_send == settings.limit_socket == Limit(30, timedelta(minutes=1))
+    assert settings.limit_start == Limit(10, timedelta(minutes=1))
+    assert settings.limit_frame == Limit(10, timedelta(seconds=1))
+    assert settings.trusted_proxies == settings.allowed_origins == ()
+
+
+def test_flags_go_before_the_environment() -> None:
+    assert Settings.load({"EZDMS_PORT": "1"}, {"port": "2"}).port == 2
+
+
+def test_values_are_parsed() -> None:
+    settings = Settings.load(
+        {
+            "EZDMS_TRUSTED_PROXIES": "127.0.0.1, 10.0.0.0/8,::1",
+            "EZDMS_ALLOWED_ORIGINS": "https://a.example, HTTP://b.example:81",
+            "EZDMS_LIMIT_SEND": "off",
+            "EZDMS_LIMIT_LOGIN": "3/hour",
+        }
+    )
+    assert settings.trusted_proxies == (ip_network("127.0.0.1"), ip_network("10.0.0.0/8"), ip_network("::1"))
+    assert settings.allowed_origins == ("https://a.example", "http://b.example:81")
+    assert settings.limit_send is None
+    assert settings.limit_login == Limit(3, timedelta(hours=1))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("EZDMS_PORT", "70000"),
+        ("EZDMS_PORT", "-1"),
+        ("EZDMS_PORT", "http"),
+        ("EZDMS_PORT", ""),
+        ("EZDMS_DATA_DIR", ""),
+        ("EZDMS_TRUSTED_PROXIES", "example.org"),
+        ("EZDMS_TRUSTED_PROXIES", "10.0.0.1/8"),
+        ("EZDMS_ALLOWED_ORIGINS", "chat.example"),
+        ("EZDMS_ALLOWED_ORIGINS", "https://chat.example/path"),
+        ("EZDMS_ALLOWED_ORIGINS", "*"),
+        ("EZDMS_LIMIT_SEND", "30"),
+        ("EZDMS_LIMIT_SEND", "0/minute"),
+        ("EZDMS_LIMIT_SEND", "30/fortnight"),
+        ("EZDMS_LIMIT_SEND", "OFF"),
+        ("EZDMS_CERTFILE", "cert.pem"),
+    ],
+)
+def test_a_bad_value_is_named(name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=name):
+        Settings.load({name: value})
+
+
+def test_an_unknown_name_is_named() -> None:
+    with pytest.raises(SettingsError, match="EZDMS_PROT"):
+        Settings.load({"EZDMS_PROT": "5000"})
+
+
+def test_the_names_of_the_client_side_are_not_mistaken_for_settings() -> None:
+    assert Settings.load(dict.fromkeys(CLIENT_NAMES, "x")) == Settings()
+
+
+def test_every_setting_is_a_flag_with_its_name_and_default_in_the_help() -> None:
+    page = CliRunner().invoke(main, ["serve", "--help"]).output
+    for item in fields(Settings):
+        assert f"--{item.name.replace('_', '-')}" in page
+        assert f"EZDMS_{item.name.upper()}" in "".join(page.split())
+
+
+@pytest.mark.parametrize("arguments", [["--port", "x"], ["--limit-send", "often"]])
+def test_a_bad_flag_stops_the_start_with_a_sentence(arguments: list[str]) -> None:
+    result = CliRunner().invoke(main, ["serve", *arguments])
+    assert result.exit_code == 2
+    assert "expected" in result.output
+    assert "Traceback" not in result.output
+
+
+def test_a_bad_environment_stops_the_start_with_a_sentence() -> None:
+    result = CliRunner().invoke(main, ["serve"], env={"EZDMS_NONSENSE": "1"})
+    assert result.exit_code == 2
+    assert "EZDMS_NONSENSE" in result.output
