@@ -83,11 +83,11 @@ class Person:
 
     async def get(self, path: str, **headers: str) -> Response:
         """GET with the token."""
-        return cast(Response, await self.client.get(path, headers=self.headers | headers))
+        return await self.client.get(path, headers=self.headers | headers)
 
     async def post(self, path: str, fields: dict[str, Any] | None = None, **headers: str) -> Response:
         """POST a form with the token."""
-        return cast(Response, await self.client.post(path, form=fields or {}, headers=self.headers | headers))
+        return await self.client.post(path, form=fields or {}, headers=self.headers | headers)
 
     async def start(self, other: Person) -> str:
         """Start a conversation by Search PIN; returns its id."""

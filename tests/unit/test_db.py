@@ -41,6 +41,11 @@ async def pragma(connection: Connection, name: str) -> object:
     return None if row is None else row[0]
 
 
+async def tables(connection: Connection, name: str) -> list[str]:
+    rows = await fetch_all(connection, "SELECT name FROM sqlite_master WHERE name = :name", name=name)
+    return [row["name"] for row in rows]
+
+
 async def test_what_was_written_can_be_read(database: Database) -> None:
     assert await database.write(insert, 1) == 1
     assert await database.read(select) == [1]
@@ -156,8 +161,8 @@ async def test_a_migration_that_fails_leaves_the_schema_as_it_was(
         with pytest.raises(sqlite3.OperationalError):
             await Database.open(path)
     database = await Database.open(path)
-    tables = await database.read(fetch_all, "SELECT name FROM sqlite_master WHERE name = 'half'")
-    assert tables == []
+    assert await database.read(tables, "half") == []
+    assert await database.read(tables, "users") == ["users"]
     await database.close()
 
 

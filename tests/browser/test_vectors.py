@@ -1,0 +1,125 @@
+"""Every vector through the very crypto.js that is served, in Chromium; and crosswise with ezdms/crypto.py."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from playwright.async_api import Browser, Page
+
+from ezdms import crypto
+from ezdms.envelope import b64u_encode
+from tests.conftest import Server
+from tests.people import PEOPLE, VECTORS, load_vectors
+
+HARNESS = Path(__file__).with_name("harness.js").read_text("utf-8")
+ALICE, BOB = PEOPLE["alice"], PEOPLE["bob"]
+
+
+@pytest.fixture
+async def page(shared_server: Server, browser: Browser) -> AsyncIterator[Page]:
+    """A page of the server with crypto.js as `C` and the people's keys as `people`."""
+    opened = await browser.new_page()
+    await opened.goto(f"{shared_server.url}/protection")
+    keys = {
+        name: {
+            "ik": b64u_encode(person.ik),
+            "spki": b64u_encode(person.spki),
+            "sig": b64u_encode(pkcs8(person.identity)),
+            "enc": b64u_encode(pkcs8(person.encryption)),
+        }
+        for name, person in PEOPLE.items()
+    }
+    await opened.evaluate(HARNESS)
+    await opened.evaluate("keys => load('/static/js/crypto.js', keys)", keys)
+    yield opened
+
+
+def pkcs8(key: Any) -> bytes:
+    raw = key.private_bytes(serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    return bytes(raw)
+
+
+def test_every_vector_file_is_run_in_chromium() -> None:
+    names = {path.stem for path in VECTORS.glob("*.json")}
+    for name in names - {"people"}:
+        assert f"async {name}(" in HARNESS
+
+
+@pytest.mark.parametrize("name", sorted({path.stem for path in VECTORS.glob("*.json")} - {"people"}))
+async def test_vector_in_chromium(page: Page, name: str) -> None:
+    cases = load_vectors(name)
+    verdicts = await page.evaluate("([name, cases]) => judge(name, cases)", [name, cases])
+    assert len(verdicts) == len(cases) > 0
+    wrong = [(case.get("why") or case.get("name"), said) for case, said in zip(cases, verdicts, strict=True) if said]
+    assert wrong == []
+
+
+async def test_a_changed_vector_is_noticed(page: Page) -> None:
+    case = load_vectors("envelopes")[0] | {"text": "something else"}
+    assert (await page.evaluate("([name, cases]) => judge(name, cases)", ["envelopes", [case]]))[0]
+
+
+TEXTS = ["hello", "👍🏽" * 200, "مرحبا\n\tעברית", 'quotes " and \\ and </script>', "\u2028\u2029\x7f\ufeff", "é" * 500]
+
+
+@pytest.mark.parametrize("text", TEXTS, ids=lambda text: text[:8].encode("unicode_escape").decode())
+async def test_what_one_seals_the_other_opens(page: Page, text: str) -> None:
+    ours = crypto.seal_message(ALICE, BOB.ik, BOB.spki, n=1, p="", a=(0, ""), ts=1, text=text)
+    claimed = {"message_id": ours.message_id, "n": 1, "hash": ours.hash, "suite": 1}
+    for_bob = ours.content_for_a if BOB.fp < ALICE.fp else ours.content_for_b
+    for_alice = ours.content_for_b if BOB.fp < ALICE.fp else ours.content_for_a
+    opened = await page.evaluate("sealed => openAs('bob', 'alice', sealed)", claimed | {"encrypted": for_bob})
+    assert opened["text"] == text
+    own = await page.evaluate("sealed => openAs('alice', 'alice', sealed)", claimed | {"encrypted": for_alice})
+    assert own["text"] == text
+
+    theirs = await page.evaluate("text => sealAs('alice', 'bob', text)", text)
+    for_bob = theirs["content_for_a"] if BOB.fp < ALICE.fp else theirs["content_for_b"]
+    said = {name: theirs[name] for name in ("message_id", "n", "hash", "suite")}
+    assert crypto.open_message(BOB, ALICE.ik, BOB.ik, for_bob, **said).text == text
+
+
+async def test_keys_made_in_the_browser_are_unlocked_in_python_and_the_other_way_round(page: Page) -> None:
+    pin = crypto.new_login_pin()
+    made = await page.evaluate("pin => makeAccount(pin)", pin)
+    statement = crypto.verify_statement(made["statement"])
+    keys = crypto.unwrap_keys(pin, crypto.WrappedKeys(**made["wrapped"]), statement.ik, statement.spki)
+    assert statement.name == "newcomer"
+    assert keys.ik == statement.ik
+    wrapped = asdict(crypto.wrap_keys(pin, ALICE))
+    assert await page.evaluate("([pin, wrapped]) => unlockAlice(pin, wrapped)", [pin, wrapped]) == "signs and opens"
+
+
+async def test_unlocked_keys_cannot_be_taken_out_of_the_browser(page: Page) -> None:
+    pin = crypto.new_login_pin()
+    wrapped = asdict(crypto.wrap_keys(pin, ALICE))
+    assert await page.evaluate("([pin, wrapped]) => tryExport(pin, wrapped)", [pin, wrapped]) == [
+        "InvalidAccessError",
+        "InvalidAccessError",
+        False,
+        False,
+    ]
+
+
+async def test_vaults_and_statements_cross_over(page: Page) -> None:
+    vault = {"version": 3, "contacts": {"é": "👍"}}
+    assert await page.evaluate("sealed => C.openVault(people.alice, sealed)", crypto.seal_vault(ALICE, vault)) == vault
+    sealed = await page.evaluate("vault => C.sealVault(people.alice, vault)", vault)
+    assert crypto.open_vault(ALICE, sealed) == vault
+    ours = crypto.sign_statement(ALICE, "alice", 2, 5)
+    assert await page.evaluate("() => C.signStatement(people.alice, 'alice', 2, 5)") == ours
+    for wrong in (crypto.sign_statement(PEOPLE["eve"], "alice", 3, 5), crypto.sign_statement(ALICE, "alice", 1, 5)):
+        assert await page.evaluate("([known, next]) => succession(known, next)", [ours, wrong]) == "alarm"
+    assert await page.evaluate("([known, next]) => succession(known, next)", [ours, ours]) == "fine"
+
+
+async def test_a_flipped_character_never_opens_in_chromium(page: Page) -> None:
+    sealed = await page.evaluate("text => sealAs('alice', 'bob', text)", "flip me")
+    opened = await page.evaluate("sealed => flipEverything(sealed)", sealed)
+    assert opened["tried"] > 1500
+    assert opened["opened"] == ["untouched"]

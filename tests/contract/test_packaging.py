@@ -1,0 +1,67 @@
+"""The wheel carries everything it needs and starts in an empty environment."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import urllib.request
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Built from this checkout."""
+    folder = tmp_path_factory.mktemp("wheel")
+    subprocess.run(
+        [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT)],
+        check=True,
+        capture_output=True,
+    )
+    return next(folder.glob("*.whl"))
+
+
+def test_the_wheel_carries_migrations_templates_and_static_files(wheel: Path) -> None:
+    carried = set(zipfile.ZipFile(wheel).namelist())
+    for folder in ("ezdms", "migrations"):
+        for path in (ROOT / folder).rglob("*"):
+            if path.is_file() and "__pycache__" not in path.parts:
+                name = path.relative_to(ROOT).as_posix()
+                assert (name if folder == "ezdms" else f"ezdms/{name}") in carried
+    assert not [name for name in carried if name.startswith(("tests", "data", ".venv"))]
+
+
+def test_the_wheel_starts_in_an_empty_environment(wheel: Path, tmp_path: Path) -> None:
+    venv.create(tmp_path / "venv", with_pip=True)
+    python = tmp_path / "venv" / "bin" / "python"
+    pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]
+    lock = str(ROOT / "requirements.lock")
+    subprocess.run([*pip, "--only-binary", ":all:", "--require-hashes", "-r", lock], check=True, capture_output=True)
+    subprocess.run([*pip, "--no-deps", "--no-index", str(wheel)], check=True, capture_output=True)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("EZDMS_", "PYTHONPATH"))}
+    with subprocess.Popen(
+        [str(python.with_name("ezdms")), "serve", "--port", "0"],
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        try:
+            match = re.search(r"http://127\.0\.0\.1:[0-9]+", process.stdout.readline())
+            assert match
+            for path in ("/ping", "/", "/static/js/boot.js", "/static/fonts/inter-latin-wght-normal.woff2"):
+                with urllib.request.urlopen(match[0] + path, timeout=10) as response:  # noqa: S310
+                    assert response.status == 200
+        finally:
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(timeout=10) == 0
+    assert (tmp_path / "data" / "ezdms.db").exists()

@@ -1,0 +1,46 @@
+"""Whatever grows with the number of people and messages is found by an index."""
+
+from __future__ import annotations
+
+import pytest
+from quart import Quart
+
+from ezdms.db import Connection, Database, fetch_all
+from ezdms.models import conversation, message, session, user
+
+QUERIES = {
+    "log in": (user.select_user_by_login_id, {"login_id": "x"}),
+    "look a Search PIN up": (user.select_user_by_search_pin, {"search_pin": "x"}),
+    "find a session": (session.select_session, {"token_hash": "x"}),
+    "list conversations": (conversation.select_conversations, {"user_id": "x"}),
+    "find a pair": (conversation.select_pair, {"conversation_id": "x", "user_id": "x"}),
+    "newest page": (message.select_messages, {"conversation_id": "x", "side": "a", "limit": 50}),
+    "page before": (message.select_messages, {"conversation_id": "x", "side": "a", "limit": 50, "before": 9}),
+    "catch up": (message.select_messages, {"conversation_id": "x", "side": "a", "limit": 50, "after": 9}),
+    "last sent": (message.select_last_sent, {"conversation_id": "x", "sender_id": "x", "side": "a"}),
+}
+
+
+@pytest.mark.parametrize("name", list(QUERIES))
+async def test_no_query_scans_a_table(app: Quart, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    query, arguments = QUERIES[name]
+    plans: list[str] = []
+
+    async def explain(connection: Connection, sql: str, **values: object) -> list[object]:
+        rows = await connection.execute_fetchall("EXPLAIN QUERY PLAN " + sql, values)
+        plans.extend(str(row["detail"]) for row in rows)
+        return []
+
+    async def explain_one(connection: Connection, sql: str, **values: object) -> None:
+        await explain(connection, sql, **values)
+
+    for module in (user, session, conversation, message):
+        monkeypatch.setattr(module, "fetch_all", explain)
+        monkeypatch.setattr(module, "fetch_one", explain_one)
+    database: Database = app.extensions["ezdms.database"]
+    await database.read(query, **arguments)  # type: ignore[arg-type]
+    assert plans
+    assert not [plan for plan in plans if plan.startswith("SCAN")], plans
+    if "page" in name or name in ("catch up", "last sent"):
+        assert not [plan for plan in plans if "TEMP B-TREE" in plan], plans
+    assert fetch_all is not explain

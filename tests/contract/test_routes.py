@@ -1,0 +1,165 @@
+"""Walks every route: closed unless it is on the short list, and answered as JSON and as HTML."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from quart import Quart
+
+from ezdms.app import create_app
+from ezdms.auth import is_public
+from ezdms.settings import Settings
+from tests.people import JSON, Person
+
+PUBLIC = {
+    "GET /",
+    "GET /protection",
+    "GET /ping",
+    "GET /deployment",
+    "POST /register",
+    "POST /login",
+    "GET /messages_decrypted",
+    "POST /messages_decrypted",
+    "GET /static/<path:filename>",
+}
+HTML = {"Accept": "text/html"}
+PAGES = {"GET /", "GET /protection", "GET /welcome", "GET /c/<conversation_id>"}
+JSON_ONLY = {"GET /ping", "GET /deployment"}
+
+
+def routes() -> Iterator[tuple[str, str, str]]:
+    """(method, path, endpoint) of every HTTP route."""
+    for rule in create_app(Settings()).url_map.iter_rules():
+        for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
+            if not rule.websocket:
+                yield method, rule.rule, rule.endpoint
+
+
+ROUTES = [pytest.param(*route, id=f"{route[0]} {route[1]}") for route in routes()]
+
+
+def filled(path: str) -> str:
+    """The path with something in place of its variables."""
+    return path.replace("<path:filename>", "js/boot.js").replace("<user_id>", "x").replace("<conversation_id>", "x")
+
+
+async def ask(app: Quart, method: str, path: str, headers: dict[str, str]) -> Any:
+    client: Any = app.test_client()
+    return await client.open(filled(path), method=method, headers=headers)
+
+
+def test_the_contract_has_its_routes() -> None:
+    assert {f"{method} {path}" for method, path, _ in routes()} >= {
+        "GET /ping",
+        "GET /deployment",
+        "POST /register",
+        "POST /login",
+        "POST /logout",
+        "POST /start_conversation",
+        "GET /conversations/<user_id>",
+        "POST /send_message",
+        "GET /messages/<conversation_id>",
+        "POST /messages_decrypted",
+    }
+    assert [rule.rule for rule in create_app(Settings()).url_map.iter_rules() if rule.websocket] == ["/ws"]
+
+
+@pytest.mark.parametrize(("method", "path", "endpoint"), ROUTES)
+async def test_every_route_is_closed_without_a_session_or_on_the_short_list(
+    app: Quart, method: str, path: str, endpoint: str
+) -> None:
+    on_the_list = f"{method} {path}" in PUBLIC
+    async with app.app_context():
+        assert is_public(endpoint) == on_the_list
+    for headers in (JSON, HTML, {}):
+        response = await ask(app, method, path, headers)
+        assert (response.status_code == 401) == (not on_the_list)
+        assert response.status_code < 500
+
+
+@pytest.mark.parametrize(("method", "path", "endpoint"), ROUTES)
+async def test_every_route_answers_programs_in_json_and_people_in_html(
+    app: Quart, alice: Person, bob: Person, method: str, path: str, endpoint: str
+) -> None:
+    name = f"{method} {path}"
+    conversation_id = await alice.start(bob)
+    await alice.send(bob, "Hello")
+    path = path.replace("<user_id>", alice.user_id).replace("<conversation_id>", conversation_id)
+    token = {"Authorization": alice.headers["Authorization"]}
+    as_json = await ask(app, method, path, JSON | token)
+    if name == "POST /logout":  # 204 has no face, and ends the token
+        assert as_json.status_code == 204
+        return
+    as_html = await ask(app, method, path, HTML | token)
+    assert as_json.status_code == as_html.status_code
+    assert as_json.status_code < 500
+    if endpoint == "static":
+        return
+    expected = "text/html" if name in PAGES else "application/json"
+    assert as_json.mimetype == expected
+    assert as_html.mimetype == ("application/json" if name in JSON_ONLY else "text/html")
+    if name not in PAGES | JSON_ONLY:
+        assert "Accept" in as_html.headers["Vary"]
+        assert as_html.status_code < 300 or 'role="alert"' in await as_html.get_data(as_text=True)
+
+
+@pytest.mark.parametrize(
+    ("accept", "mimetype"),
+    [
+        ("application/json", "application/json"),
+        ("application/json, text/html;q=0.9", "application/json"),
+        ("text/html, application/json;q=0.9", "text/html"),
+        ("text/html,application/xhtml+xml,*/*;q=0.8", "text/html"),
+        ("*/*", "text/html"),
+        ("", "text/html"),
+        ("nonsense", "text/html"),
+    ],
+)
+async def test_json_is_for_those_who_prefer_it(alice: Person, accept: str, mimetype: str) -> None:
+    response = await alice.get(f"/conversations/{alice.user_id}", Accept=accept)
+    assert response.mimetype == mimetype
+
+
+@pytest.mark.parametrize("path", ["/nowhere", "/c", "/messages", "/static/nothing.js", "/../etc/passwd", "/%00"])
+async def test_an_unknown_address_is_404_in_both_faces(app: Quart, path: str) -> None:
+    as_json = await app.test_client().get(path, headers=JSON)
+    as_html = await app.test_client().get(path, headers=HTML)
+    assert as_json.status_code == as_html.status_code == 404
+    assert set(await as_json.get_json()) == {"error", "code"}
+    assert "<h1>" in await as_html.get_data(as_text=True)
+
+
+async def test_a_wrong_method_is_405_and_says_what_is_allowed(app: Quart) -> None:
+    response = await app.test_client().get("/login", headers=JSON)
+    assert response.status_code == 405
+    assert "POST" in response.headers["Allow"]
+
+
+async def test_ping_and_deployment_say_what_the_contract_says(app: Quart) -> None:
+    assert await (await app.test_client().get("/ping")).get_json() == {"status": "ok"}
+    answer = await (await app.test_client().get("/deployment")).get_json()
+    assert set(answer) == {"protocol", "deployment_id", "version", "max_text"}
+    assert (answer["protocol"], answer["max_text"]) == ("ezdms/1", 500)
+    assert re.fullmatch(r"[A-Za-z0-9_-]{22}", answer["deployment_id"])
+
+
+async def test_the_deployment_keeps_its_id(tmp_path: Any) -> None:
+    found = set()
+    for _ in range(2):
+        app = create_app(Settings(data_dir=tmp_path))
+        async with app.test_app():
+            found.add((await (await app.test_client().get("/deployment")).get_json())["deployment_id"])
+    assert len(found) == 1
+
+
+async def test_a_conversation_page_of_others_looks_like_none(alice: Person, bob: Person, eve: Person) -> None:
+    conversation_id = await alice.start(bob)
+    mine = await alice.get(f"/c/{conversation_id}", Accept="text/html")
+    there = await eve.get(f"/c/{conversation_id}", Accept="text/html")
+    nowhere = await eve.get("/c/000000000000000000000000", Accept="text/html")
+    assert mine.status_code == 200
+    assert there.status_code == nowhere.status_code == 404
+    assert await there.get_data() == await nowhere.get_data()
