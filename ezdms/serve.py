@@ -15,6 +15,7 @@ from hypercorn.asyncio import serve as hypercorn_serve
 from hypercorn.config import Config
 from quart import Quart
 
+from ezdms import sockets
 from ezdms.app import close_database, create_app, open_database
 from ezdms.settings import Settings
 
@@ -35,6 +36,7 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
     """
     os.umask(0o077)
     logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    sockets.use()
     app = create_app(settings)
     with _listen(settings) as listener, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(app, settings, listener, announce))

@@ -3,6 +3,7 @@
 import "../vendor/htmx-4.0.1.esm.min.js";
 import "../vendor/hx-ws-4.0.1.min.js";
 import "./local-time.js";
+import "./conversation-item.js";
 import "./message-thread.js"; // before what stands inside it
 import "./message-composer.js";
 import "./message-log.js";
@@ -21,11 +22,6 @@ const { userId } = document.body.dataset; // set when somebody is logged in
 const thread = document.querySelector("message-thread");
 const connection = document.getElementById("connection");
 
-if (!isSecureContext || !globalThis.crypto?.subtle) {
-  showPageAlert("This page was opened without encryption (http), so the browser switches off "
-    + "the functions that protect your messages. Open it with https, or on the machine it runs on as localhost.");
-  for (const control of document.querySelectorAll("input, button, textarea")) control.disabled = true;
-}
 if (userId && hasNewPin() && location.pathname !== "/welcome") location.replace("/welcome");
 
 // Gone at logout: the session on the server, and here keys, contacts and unsent messages.
@@ -34,7 +30,9 @@ async function leave() {
   sessionStorage.clear();
   location.assign("/");
 }
-document.querySelector("log-out button")?.addEventListener("click", async ({ currentTarget: button }) => {
+const logOut = document.getElementById("log-out");
+if (logOut) logOut.disabled = false;
+logOut?.addEventListener("click", async ({ currentTarget: button }) => {
   button.disabled = true;
   try {
     await postForm("/logout");
@@ -68,3 +66,9 @@ document.addEventListener("htmx:ws:close", async ({ detail }) => {
 });
 document.addEventListener("visibilitychange", join);
 addEventListener("pageshow", (event) => event.persisted && location.reload()); // its socket was closed when it was left
+
+if (!isSecureContext || !globalThis.crypto?.subtle) {
+  showPageAlert("This page was opened without encryption (http), so the browser switches off "
+    + "the functions that protect your messages. Open it with https, or on the machine it runs on as localhost.");
+  for (const control of document.querySelectorAll("input, button, textarea")) control.disabled = true;
+}

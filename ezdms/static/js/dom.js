@@ -12,6 +12,7 @@ export function onSubmit(element, busyLabel, work) {
   const button = form.querySelector("[type=submit]");
   const label = button.textContent;
   form.noValidate = true; // our own sentences, in the alert region
+  form.querySelector("fieldset").disabled = false; // until here a click would be lost
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     if (form.ariaBusy === "true") return;

@@ -80,7 +80,8 @@ customElements.define("message-composer", class extends HTMLElement {
       const seq = await this.#deliver(item);
       await removeFromOutbox(item.key);
       this.#state(item.message_id, "");
-      this.thread.catchUp(seq).catch(() => {}); // its row comes by the socket, or like this, or after a reconnect
+      // Its row comes by the socket, or like this, or after a reconnect ("judged").
+      this.thread.catchUp(seq).then(() => this.#hide(item.message_id), () => {});
       return true;
     } catch (error) {
       this.#state(item.message_id, `Not sent. ${error.message}`, true);

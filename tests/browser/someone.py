@@ -1,0 +1,109 @@
+"""Somebody at a browser of their own: what they do, and everything that leaves or reaches it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, Request, WebSocket, expect
+
+from tests.conftest import Server
+
+
+class Someone:
+    """A person in a browser context of their own; `traffic` keeps every request, answer and frame."""
+
+    def __init__(self, server: Server, name: str) -> None:
+        self.server = server
+        self.name = name
+        self.login_pin = ""
+        self.search_pin = ""
+        self.traffic: list[str] = []
+        self.errors: list[str] = []
+        self.context: BrowserContext
+        self.page: Page
+
+    @classmethod
+    async def arrives(cls, browser: Browser, server: Server, name: str, **options: Any) -> Someone:
+        """Open the front page in a new context."""
+        someone = cls(server, name)
+        someone.context = await browser.new_context(**options)
+        someone.context.set_default_timeout(15_000)
+        someone.page = await someone.new_tab()
+        await someone.page.goto(server.url)
+        return someone
+
+    async def new_tab(self) -> Page:
+        """Another tab of the same browser, listened to."""
+        page = await self.context.new_page()
+        page.on("request", self._keep_request)
+        page.on("websocket", self._keep_frames)
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("console", self._keep_error)
+        return page
+
+    def _keep_error(self, message: ConsoleMessage) -> None:
+        if message.type == "error":
+            self.errors.append(message.text)
+
+    def _keep_request(self, request: Request) -> None:
+        self.traffic.append(f"{request.method} {request.url} {request.headers} {request.post_data}")
+
+    def _keep_frames(self, socket: WebSocket) -> None:
+        socket.on("framesent", lambda frame: self.traffic.append(f"sent {frame!r}"))
+        socket.on("framereceived", lambda frame: self.traffic.append(f"received {frame!r}"))
+
+    async def creates_an_account(self) -> Someone:
+        """From the front page to the empty list."""
+        page = self.page
+        await page.get_by_role("textbox", name="Username").fill(self.name)
+        await page.get_by_role("button", name="Create account").click()
+        await expect(page.get_by_test_id("login-pin")).not_to_be_empty()
+        self.login_pin = await page.get_by_test_id("login-pin").inner_text()
+        self.search_pin = await page.get_by_test_id("search-pin").inner_text()
+        await page.get_by_role("checkbox", name="I have saved my Login PIN").check()
+        await page.get_by_role("button", name="Continue").click()
+        await expect(page.get_by_test_id("my-search-pin")).to_have_text(self.search_pin)
+        return self
+
+    async def logs_in(self, page: Page | None = None) -> None:
+        """With the Login PIN."""
+        page = page or self.page
+        await page.get_by_role("textbox", name="Login PIN").fill(self.login_pin)
+        await page.get_by_role("button", name="Log in").click()
+        await expect(page.get_by_test_id("my-search-pin")).to_have_text(self.search_pin)
+
+    async def starts_with(self, search_pin: str) -> None:
+        """Enter a Search PIN; the conversation opens."""
+        await self.page.get_by_role("textbox", name="Search PIN").fill(search_pin)
+        await self.page.get_by_role("button", name="Start").click()
+        await expect(self.page.get_by_text("Verified by Search PIN")).to_be_visible()
+
+    async def opens(self, name: str) -> None:
+        """Choose a conversation in the list."""
+        await self.list.get_by_role("link", name=name).click()
+        await expect(self.page.get_by_role("heading", name=name)).to_be_visible()
+
+    async def writes(self, text: str, page: Page | None = None) -> None:
+        """Type and send."""
+        page = page or self.page
+        await page.get_by_role("textbox", name="Message").fill(text)
+        await page.get_by_role("button", name="Send").click()
+
+    async def sees(self, *texts: str, page: Page | None = None) -> None:
+        """Exactly these messages, in order."""
+        await expect(texts_of(page or self.page)).to_have_text(list(texts))
+
+    @property
+    def list(self) -> Locator:
+        """The conversation list."""
+        return self.page.get_by_role("navigation", name="Conversations")
+
+    @property
+    def alert(self) -> Locator:
+        """The one error on the page."""
+        return self.page.get_by_role("alert")
+
+
+def texts_of(page: Page) -> Locator:
+    """The texts of all messages on the page."""
+    return page.get_by_role("log").locator("sealed-text")

@@ -1,0 +1,283 @@
+"""The page for everybody: on phones, by keyboard, for screen readers, without JavaScript, and with wrong input."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.async_api import Browser, Locator, Page, expect
+
+from tests.browser.someone import Someone
+from tests.conftest import Server, skip_or_fail
+
+PHONE = {"viewport": {"width": 390, "height": 844}}
+SMALLEST = {"viewport": {"width": 320, "height": 568}}
+DESKTOP = {"viewport": {"width": 1280, "height": 800}}
+
+
+async def serious_faults(page: Page) -> list[str]:
+    """What axe finds that is serious or worse."""
+    path = Path(os.environ.get("NODE_PACKAGES", "")) / "node_modules" / "axe-core" / "axe.min.js"
+    if not path.is_file():
+        skip_or_fail("axe-core is missing: run bin/test on a machine with node and npm")
+    await page.evaluate(path.read_text("utf-8") + ";0")
+    found: dict[str, Any] = await page.evaluate("() => axe.run()")
+    return [
+        f"{fault['id']}: {fault['nodes'][0]['html'][:120]} {fault['nodes'][0]['failureSummary'][:200]}"
+        for fault in found["violations"]
+        if fault["impact"] in ("serious", "critical")
+    ]
+
+
+async def is_wider_than_the_screen(page: Page) -> bool:
+    """Would one have to scroll sideways?"""
+    return bool(await page.evaluate("() => document.documentElement.scrollWidth > innerWidth"))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("screen", [SMALLEST, PHONE, DESKTOP], ids=["320", "390", "1280"])
+async def test_axe_finds_nothing_serious_and_nothing_is_cut_off(
+    browser: Browser, server: Server, screen: dict[str, Any], scheme: str
+) -> None:
+    alice, bob = [
+        await Someone.arrives(browser, server, name, color_scheme=scheme, **screen) for name in ("alice", "bob")
+    ]
+    page = alice.page
+    for path in ("/", "/protection", "/nowhere"):
+        await page.goto(server.url + path)
+        assert await serious_faults(page) == []
+        assert not await is_wider_than_the_screen(page)
+    await page.goto(server.url)
+    await asyncio.gather(alice.creates_an_account(), bob.creates_an_account())
+    assert await serious_faults(page) == []
+    assert not await is_wider_than_the_screen(page)
+    await alice.starts_with(bob.search_pin)
+    assert await serious_faults(page) == []
+    await alice.writes("a long word: " + "W" * 200)
+    await bob.opens("alice")
+    await bob.writes("an answer")
+    await alice.sees("a long word: " + "W" * 200, "an answer")
+    await page.get_by_role("textbox", name="Message").fill("x" * 480)
+    await expect(page.get_by_text("480 of 500 characters")).to_be_visible()
+    for someone in (alice, bob):
+        assert await serious_faults(someone.page) == []
+        assert not await is_wider_than_the_screen(someone.page)
+        assert await alice.page.get_by_role("button", name="Send").is_visible()
+    assert [alice.errors, bob.errors] == [["Failed to load resource: the server responded with a status of 404 ()"], []]
+
+
+async def test_the_new_accounts_page_has_no_fault_survives_a_reload_and_saves_the_pin(
+    browser: Browser, server: Server
+) -> None:
+    alice = await Someone.arrives(browser, server, "alice", **PHONE)
+    await alice.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page = alice.page
+    await page.get_by_role("textbox", name="Username").fill("alice")
+    await page.get_by_role("button", name="Create account").click()
+    pin = page.get_by_test_id("login-pin")
+    await expect(pin).to_have_text(re.compile(r"[0-9A-Z]{4}(-[0-9A-Z]{4}){3}"))
+    await expect(page.get_by_text("nobody can restore it")).to_be_visible()
+    assert await serious_faults(page) == []
+    shown = await pin.inner_text()
+    await page.reload()
+    await expect(pin).to_have_text(shown)
+    await page.goto(server.url)  # not saved yet: back to it
+    await expect(pin).to_have_text(shown)
+    await page.get_by_role("button", name="Copy").first.click()
+    await expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    assert await page.evaluate("() => navigator.clipboard.readText()") == shown
+    async with page.expect_download() as download:
+        await page.get_by_role("link", name="Download").click()
+    file = await (await download.value).path()
+    assert shown in Path(file).read_text("utf-8")
+    await page.evaluate("() => { window.print = () => { window.printed = true } }")
+    await page.get_by_role("button", name="Print").click()
+    assert await page.evaluate("() => window.printed")
+    await expect(page.get_by_role("button", name="Continue")).to_be_disabled()
+    await page.get_by_role("checkbox", name="I have saved my Login PIN").check()
+    await page.get_by_role("button", name="Continue").click()
+    await expect(page.get_by_test_id("my-search-pin")).to_be_visible()
+    await page.goto(f"{server.url}/welcome")  # once saved, it is not shown again
+    await expect(page.get_by_test_id("my-search-pin")).to_be_visible()
+    assert shown not in await page.content()
+
+
+async def test_list_and_thread_stand_side_by_side_or_one_at_a_time(browser: Browser, server: Server) -> None:
+    wide, phone = [
+        await Someone.arrives(browser, server, name, **screen) for name, screen in (("wide", DESKTOP), ("phone", PHONE))
+    ]
+    await asyncio.gather(wide.creates_an_account(), phone.creates_an_account())
+    await expect(wide.page.get_by_text("No conversations yet")).to_be_visible()
+    await wide.starts_with(phone.search_pin)
+    for part in (
+        wide.page.get_by_test_id("my-search-pin"),
+        wide.page.get_by_role("textbox", name="Search PIN"),
+        wide.page.get_by_role("button", name="Start"),
+        wide.page.get_by_role("button", name="Log out"),
+        wide.list.get_by_role("link", name="phone"),
+        wide.page.get_by_role("textbox", name="Message"),
+        wide.page.get_by_role("button", name="Send"),
+        wide.page.get_by_text("Say hello"),
+    ):
+        await expect(part).to_be_in_viewport()
+    await expect(phone.list.get_by_role("link", name="wide")).to_be_visible()
+    await expect(phone.page.get_by_role("log")).to_be_hidden()
+    await phone.opens("wide")
+    await expect(phone.page.get_by_role("log")).to_be_visible()
+    await expect(phone.list).to_be_hidden()
+    await phone.page.get_by_role("link", name="Back to your conversations").click()
+    await expect(phone.list).to_be_visible()
+
+
+async def test_the_keyboard_is_enough(browser: Browser, server: Server) -> None:
+    alice, bob = [await Someone.arrives(browser, server, name, **DESKTOP) for name in ("alice", "bob")]
+    await asyncio.gather(alice.creates_an_account(), bob.creates_an_account())
+    await alice.starts_with(bob.search_pin)
+    message = alice.page.get_by_role("textbox", name="Message")
+    await expect(message).to_be_focused()
+    height = await message.evaluate("element => element.offsetHeight")
+    await alice.page.keyboard.type("one")
+    await alice.page.keyboard.press("Shift+Enter")
+    await alice.page.keyboard.type("two")
+    assert await message.evaluate("element => element.offsetHeight") > height
+    await alice.page.keyboard.press("Enter")
+    await alice.sees("one two")  # as Playwright folds white space
+    assert await alice.page.locator("sealed-text").evaluate("element => element.textContent") == "one\ntwo"
+    await expect(message).to_be_focused()
+    await expect(message).to_have_value("")
+    assert await message.evaluate("element => element.offsetHeight") == height
+
+
+async def shows_on_submit(field: Locator, button: Locator, alert: Locator, typed: str, word: str) -> None:
+    """A wrong input: one sentence that helps, and what was typed stays."""
+    await field.fill(typed)
+    await button.click()
+    await expect(alert).to_have_count(1)
+    await expect(alert).to_contain_text(word)
+    await expect(field).to_have_value(typed)
+
+
+async def test_wrong_input_gets_a_sentence_stays_in_its_field_and_stores_nothing(
+    browser: Browser, server: Server
+) -> None:
+    alice, bob = [await Someone.arrives(browser, server, name, **DESKTOP) for name in ("alice", "bob")]
+    page = alice.page
+    field, button = page.get_by_role("textbox", name="Username"), page.get_by_role("button", name="Create account")
+    for typed in ("", "al", "with space", "<script>", "x" * 32 + "y", "ünïcode"):
+        if len(typed) <= 32:
+            await shows_on_submit(field, button, alice.alert, typed, "3 to 32 letters")
+    await asyncio.gather(alice.creates_an_account(), bob.creates_an_account())
+
+    nobody = await Someone.arrives(browser, server, "nobody")
+    field, button = (
+        nobody.page.get_by_role("textbox", name="Login PIN"),
+        nobody.page.get_by_role("button", name="Log in"),
+    )
+    for typed, word in (
+        ("", "16 letters"),
+        ("1234", "16 letters"),
+        (alice.search_pin, "looks like a Search PIN"),
+        ("UUUU-UUUU-UUUU-UUUU", "without U"),
+        ("0000-0000-0000-0000", "No account has this Login PIN"),
+    ):
+        await shows_on_submit(field, button, nobody.alert, typed, word)
+
+    field, button = page.get_by_role("textbox", name="Search PIN"), page.get_by_role("button", name="Start")
+    wrong = bob.search_pin[:-1] + ("0" if bob.search_pin[-1] != "0" else "1")
+    for typed, word in (
+        ("", "25 letters"),
+        ("hello", "25 letters"),
+        (alice.login_pin, "looks like a Login PIN"),
+        (wrong, "typing mistake"),
+        ("9XM9A-MQQPM-79YKF-XPQ75-NHP58", "Nobody on this server"),
+        (alice.search_pin, "your own Search PIN"),
+    ):
+        await shows_on_submit(field, button, alice.alert, typed, word)
+    await expect(alice.list.get_by_role("link")).to_have_count(0)
+    assert alice.login_pin not in "".join(alice.traffic)
+
+    await alice.starts_with(bob.search_pin)
+    field, button = page.get_by_role("textbox", name="Message"), page.get_by_role("button", name="Send")
+    for typed, word in (
+        ("", "Write something"),
+        ("   ", "Write something"),
+        ("x" * 501, "at most 500"),
+        ("a\x07b", "control"),
+    ):
+        await shows_on_submit(field, button, alice.alert, typed, word)
+    await expect(page.get_by_text("501 of 500")).to_be_hidden()
+    await expect(page.locator(".message")).to_have_count(0)
+    await page.reload()
+    await expect(field).to_be_enabled()
+    await expect(page.locator(".message")).to_have_count(0)
+
+
+async def test_a_refused_answer_of_the_server_becomes_a_sentence(browser: Browser, tmp_path: Path) -> None:
+    server = Server(tmp_path, limit_register="1/hour")
+    server.start()
+    try:
+        alice, bob = [await Someone.arrives(browser, server, name) for name in ("alice", "bob")]
+        await alice.creates_an_account()
+        field, button = (
+            bob.page.get_by_role("textbox", name="Username"),
+            bob.page.get_by_role("button", name="Create account"),
+        )
+        await shows_on_submit(field, button, bob.alert, "bob", "Please wait")
+        server.stop()
+        await shows_on_submit(field, button, bob.alert, "bobby", "cannot be reached")
+    finally:
+        server.kill()
+
+
+async def test_without_javascript_a_sentence_says_so_and_nothing_is_sent(browser: Browser, server: Server) -> None:
+    nobody = await Someone.arrives(browser, server, "nobody", java_script_enabled=False)
+    await expect(nobody.page.get_by_role("alert").first).to_contain_text("needs JavaScript")
+    for name in ("Username", "Login PIN"):
+        await expect(nobody.page.get_by_role("textbox", name=name)).to_be_disabled()
+    for name in ("Create account", "Log in"):
+        await expect(nobody.page.get_by_role("button", name=name)).to_be_disabled()
+    assert await nobody.page.locator("[name]:is(input, textarea, button)").count() == 0
+    assert {line.split()[0] for line in nobody.traffic} == {"GET"}
+
+
+async def test_on_plain_http_elsewhere_one_true_sentence_stands_and_nothing_can_be_typed(
+    server: Server, tmp_path: Path
+) -> None:
+    from playwright.async_api import async_playwright
+
+    from tests.conftest import CHROMIUM, CHROMIUM_FLAGS
+
+    if CHROMIUM is None:
+        skip_or_fail("Chromium is missing (Debian: apt install chromium)")
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=CHROMIUM, args=[*CHROMIUM_FLAGS, "--host-resolver-rules=MAP chat.test 127.0.0.1"]
+        )
+        page = await browser.new_page()
+        await page.goto(f"http://chat.test:{server.port}/")
+        await expect(page.get_by_role("alert")).to_contain_text("opened without encryption (http)")
+        await expect(page.get_by_role("textbox", name="Username")).to_be_disabled()
+        await expect(page.get_by_role("button", name="Log in")).to_be_disabled()
+        await browser.close()
+
+
+async def test_nothing_moves_for_those_who_ask_for_less(browser: Browser, server: Server) -> None:
+    duration = "() => getComputedStyle(document.querySelector('button')).transitionDuration"
+    calm = await Someone.arrives(browser, server, "calm", reduced_motion="reduce")
+    other = await Someone.arrives(browser, server, "other", reduced_motion="no-preference")
+    assert await calm.page.evaluate(duration) == "0s"
+    assert await other.page.evaluate(duration) != "0s"
+
+
+async def test_everything_comes_from_this_server(browser: Browser, server: Server) -> None:
+    alice = await (await Someone.arrives(browser, server, "alice")).creates_an_account()
+    addresses = [line.split()[1] for line in alice.traffic if line.startswith(("GET", "POST"))]
+    assert len(addresses) > 20
+    assert [address for address in addresses if not address.startswith((server.url, "blob:" + server.url))] == []
+    assert await alice.page.evaluate("() => document.fonts.check('16px Inter')")
+    assert any("inter-latin" in address for address in addresses)
+    assert alice.errors == []

@@ -1,0 +1,352 @@
+"""Two people talk privately in real browsers, through everything that happens to connections, tabs and servers."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Browser, Page, Route, expect
+
+from tests.browser.someone import Someone, texts_of
+from tests.conftest import Server
+
+
+@pytest.fixture
+async def pair(browser: Browser, server: Server) -> tuple[Someone, Someone]:
+    """Alice and Bob, in one conversation that Alice started."""
+    alice, bob = [await Someone.arrives(browser, server, name) for name in ("alice", "bob")]
+    await asyncio.gather(alice.creates_an_account(), bob.creates_an_account())
+    await alice.starts_with(bob.search_pin)
+    await bob.opens("alice")
+    return alice, bob
+
+
+def is_anywhere(words: list[str], places: list[str]) -> list[str]:
+    """Which of the words are in one of the places, also as the web encodes them."""
+    found = []
+    for word in words:
+        forms = {word, word.replace("-", ""), word.replace(" ", "+"), word.replace(" ", "%20")}
+        if any(form in place for form in forms for place in places):
+            found.append(word)
+    return found
+
+
+async def test_two_people_talk_and_the_server_holds_nothing_it_can_read(
+    browser: Browser, server: Server, pair: tuple[Someone, Someone]
+) -> None:
+    alice, bob = pair
+    said = ["Midnight at the usual place", "Schlüssel unter der Matte 🔑", "مفتاح تحت السجادة", "I will be there"]
+    await alice.writes(said[0])
+    await bob.sees(said[0])
+    await expect(bob.page.get_by_text("Not verified")).to_be_visible()
+    await bob.writes(said[1])
+    await alice.sees(*said[:2])
+
+    await alice.page.reload()
+    await alice.sees(*said[:2])
+    await expect(alice.page.get_by_text("Verified by Search PIN")).to_be_visible()
+
+    server.stop()
+    await alice.writes(said[2])
+    await expect(alice.page.get_by_text("Not sent")).to_be_visible()
+    server.start()
+    await bob.sees(*said[:3])
+    await alice.sees(*said[:3])
+    await bob.writes(said[3])
+    await alice.sees(*said)
+
+    await bob.page.get_by_role("button", name="Log out").click()
+    await expect(bob.page.get_by_role("button", name="Log in")).to_be_visible()
+    await bob.logs_in()
+    await bob.opens("alice")
+    await bob.sees(*said)
+
+    secrets = [*said, alice.login_pin, bob.login_pin]
+    known = ["alice", bob.search_pin, "join", "sealed"]  # the control: what the search must find
+    traffic = [*alice.traffic, *bob.traffic]
+    assert is_anywhere(known, traffic) == known
+    assert is_anywhere(secrets, traffic) == []
+    assert server.stop() == 0
+    files = {path.name: path.read_bytes() for path in server.data_dir.iterdir()}
+    stored = [content.decode("utf-8", "replace") for content in files.values()]
+    assert is_anywhere(known[:2], stored) == known[:2]
+    assert is_anywhere(secrets, stored) == []
+    assert is_anywhere(secrets, [server.log.read_text("utf-8")]) == []
+
+
+async def test_a_message_reaches_every_tab_and_device_of_both(
+    browser: Browser, server: Server, pair: tuple[Someone, Someone]
+) -> None:
+    alice, bob = pair
+    address = alice.page.url
+    second_tab = await alice.new_tab()
+    await second_tab.goto(address)
+    device = await Someone.arrives(browser, server, "alice")
+    device.login_pin, device.search_pin = alice.login_pin, alice.search_pin
+    await device.logs_in()
+    await device.opens("bob")
+
+    await bob.writes("to all of you")
+    for page in (alice.page, second_tab, device.page):
+        await alice.sees("to all of you", page=page)
+    said = ["to all of you"]
+    for i, page in enumerate((device.page, second_tab, alice.page, device.page)):  # each takes the next number in turn
+        said.append(f"from place {i}")
+        await alice.writes(said[-1], page=page)
+        for other in (alice.page, second_tab, device.page, bob.page):
+            await alice.sees(*said, page=other)
+    assert [someone.errors for someone in (alice, bob, device)] == [[], [], []]
+
+
+async def test_devices_that_write_at_the_same_moment_lose_and_double_nothing(
+    browser: Browser, server: Server, pair: tuple[Someone, Someone]
+) -> None:
+    alice, bob = pair
+    second_tab = await alice.new_tab()
+    await second_tab.goto(alice.page.url)
+    device = await Someone.arrives(browser, server, "alice")
+    device.login_pin, device.search_pin = alice.login_pin, alice.search_pin
+    await device.logs_in()
+    await device.opens("bob")
+
+    async def write_many(page: Page, mark: str) -> None:
+        for i in range(5):
+            await alice.writes(f"{mark}{i}", page=page)
+
+    await asyncio.gather(write_many(alice.page, "a"), write_many(second_tab, "b"), write_many(device.page, "c"))
+    everything = {f"{mark}{i}" for mark in "abc" for i in range(5)}
+    for page in (alice.page, second_tab, device.page, bob.page):
+        await expect(texts_of(page)).to_have_count(15)
+        await expect(page.locator(".pending")).to_have_count(0)
+        texts = await texts_of(page).all_inner_texts()
+        assert set(texts) == everything
+        for mark in "abc":
+            assert [text for text in texts if text[0] == mark] == [f"{mark}{i}" for i in range(5)]
+        await expect(page.get_by_role("alert")).to_have_count(0)
+
+
+async def test_what_was_missed_while_the_server_was_away_appears_once_and_in_order(
+    server: Server, pair: tuple[Someone, Someone]
+) -> None:
+    alice, bob = pair
+    await alice.writes("before")
+    await bob.sees("before")
+    await bob.context.set_offline(True)
+    await bob.page.evaluate("() => document.querySelector('#live')._htmx.ws.connection.socket.close()")
+    for i in range(1, 8):
+        await alice.writes(f"missed {i}")
+        await alice.sees("before", *(f"missed {n}" for n in range(1, i + 1)))
+    await bob.sees("before")
+    await bob.context.set_offline(False)
+    await bob.sees("before", *(f"missed {i}" for i in range(1, 8)))
+    await expect(bob.page.get_by_text("Connection lost")).to_be_hidden()
+
+
+async def test_a_message_whose_answer_is_lost_is_sent_once(pair: tuple[Someone, Someone]) -> None:
+    alice, bob = pair
+    lost: list[str] = []
+
+    async def lose_the_answer(route: Route) -> None:
+        if not lost:
+            lost.append(str(route.request.post_data))
+            await route.fetch()  # the server stores it
+            await route.abort()  # the browser never hears
+        else:
+            lost.append(str(route.request.post_data))
+            await route.continue_()
+
+    await alice.page.route("**/send_message", lose_the_answer)
+    await alice.writes("only once")
+    await bob.sees("only once")
+    await alice.sees("only once")
+    await alice.page.reload()
+    await alice.sees("only once")
+    await expect(alice.page.locator(".pending")).to_have_count(0)
+    await alice.writes("and on")
+    await bob.sees("only once", "and on")
+    assert lost[0] == lost[1]
+
+
+async def test_a_message_that_cannot_be_sent_waits_through_a_reload(pair: tuple[Someone, Someone]) -> None:
+    alice, bob = pair
+    await alice.page.route("**/send_message", lambda route: route.abort())
+    await alice.writes("patience")
+    pending = alice.page.locator(".pending")
+    await expect(pending).to_contain_text("Not sent. The server cannot be reached")
+    await alice.page.reload()
+    await expect(pending).to_contain_text("patience")
+    await expect(pending).to_contain_text("Not sent")
+    await alice.page.unroute("**/send_message")
+    await pending.get_by_role("button", name="Try again").click()
+    await bob.sees("patience")
+    await alice.sees("patience")
+    await expect(pending).to_have_count(0)
+
+
+async def test_a_message_that_is_discarded_goes_back_into_the_field(pair: tuple[Someone, Someone]) -> None:
+    alice, _ = pair
+    await alice.page.route("**/send_message", lambda route: route.abort())
+    await alice.writes("never mind")
+    await alice.page.locator(".pending").get_by_role("button", name="Discard").click()
+    await expect(alice.page.get_by_role("textbox", name="Message")).to_have_value("never mind")
+    await alice.page.reload()
+    await expect(alice.page.get_by_role("textbox", name="Message")).to_be_enabled()
+    await expect(alice.page.locator(".pending")).to_have_count(0)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["x" * 500, "👨‍👩‍👧‍👦" * 71, "שלום עולם\nمرحبا", "<b>bold</b> & \"quotes\" 'n' \\ {{7*7}} </script>", "a\tb\n\nc"],
+    ids=["500", "families", "right to left", "markup", "white space"],
+)
+async def test_anything_arrives_as_it_was_written(pair: tuple[Someone, Someone], text: str) -> None:
+    alice, bob = pair
+    await alice.writes(text)
+    for someone in pair:
+        await expect(texts_of(someone.page)).to_have_count(1)
+        await expect(texts_of(someone.page)).not_to_be_empty()
+        assert await texts_of(someone.page).evaluate("element => element.textContent") == text
+    assert [alice.errors, bob.errors] == [[], []]
+
+
+async def test_long_conversations_open_at_their_end_and_load_what_is_older(pair: tuple[Someone, Someone]) -> None:
+    alice, bob = pair
+    for i in range(1, 121):
+        await alice.writes(f"line {i}")
+    await expect(alice.page.locator(".pending")).to_have_count(0, timeout=30_000)
+    await bob.page.reload()
+    await expect(bob.page.get_by_text("line 120", exact=True)).to_be_in_viewport()
+    assert await texts_of(bob.page).count() < 120
+    log = bob.page.get_by_role("log")
+    for _ in range(3):
+        await log.evaluate("element => { element.scrollTop = -element.scrollHeight }")
+        await bob.page.wait_for_function("() => !document.querySelector('.older.htmx-request')")
+    await bob.sees(*(f"line {i}" for i in range(1, 121)))
+    await expect(bob.page.get_by_text("line 1", exact=True)).to_be_attached()
+    await alice.writes("newest")
+    button = bob.page.get_by_role("button", name="New messages")
+    await expect(button).to_be_visible()
+    await expect(bob.page.get_by_text("newest", exact=True)).not_to_be_in_viewport()
+    await button.click()
+    await expect(bob.page.get_by_text("newest", exact=True)).to_be_in_viewport()
+    await expect(button).to_be_hidden()
+    await alice.writes("one more")
+    await expect(bob.page.get_by_text("one more", exact=True)).to_be_in_viewport()
+    await expect(bob.page.get_by_role("alert")).to_have_count(0)
+
+
+async def test_keys_are_gone_at_logout_in_every_tab(pair: tuple[Someone, Someone], server: Server) -> None:
+    alice, _ = pair
+    second_tab = await alice.new_tab()
+    await second_tab.goto(alice.page.url)
+    await expect(second_tab.get_by_role("textbox", name="Message")).to_be_enabled()
+    await alice.page.get_by_role("button", name="Log out").click()
+    for page in (alice.page, second_tab):
+        await expect(page.get_by_role("button", name="Log in")).to_be_visible()
+        count = """async () => {
+            const request = indexedDB.open("ezdms");
+            await new Promise((resolve) => { request.onsuccess = resolve; });
+            const names = [...request.result.objectStoreNames];
+            const transaction = request.result.transaction(names);
+            const counts = names.map((name) => transaction.objectStore(name).count());
+            await new Promise((resolve) => { transaction.oncomplete = resolve; });
+            return counts.map((count) => count.result);
+        }"""
+        assert await page.evaluate(count) == [0, 0, 0]
+        assert await page.evaluate("() => [localStorage.length, sessionStorage.length]") == [0, 0]
+
+
+async def test_every_conversation_has_an_address_and_history_works(
+    browser: Browser, server: Server, pair: tuple[Someone, Someone]
+) -> None:
+    alice, bob = pair
+    carol = await (await Someone.arrives(browser, server, "carol")).creates_an_account()
+    await bob.writes("from bob")
+    await alice.sees("from bob")
+    with_bob = alice.page.url
+    await carol.starts_with(alice.search_pin)
+    await carol.writes("from carol")
+    await alice.opens("carol")
+    await alice.sees("from carol")
+    with_carol = alice.page.url
+    assert with_bob != with_carol
+    await alice.page.go_back()
+    await alice.sees("from bob")
+    assert alice.page.url == with_bob
+    await alice.page.go_forward()
+    await alice.sees("from carol")
+    await alice.page.get_by_role("link", name="EZ-DMS, your conversations").click()
+    await expect(alice.page).to_have_url(f"{server.url}/")
+    await alice.page.goto(with_bob)
+    await alice.sees("from bob")
+
+    await alice.page.get_by_role("button", name="Log out").click()
+    await expect(alice.page.get_by_role("button", name="Log in")).to_be_visible()
+    await alice.page.goto(with_carol)  # a bookmark, without a session
+    await alice.logs_in()
+    assert alice.page.url == with_carol
+    await alice.sees("from carol")
+
+
+async def test_a_server_that_hands_over_a_damaged_or_forged_copy_is_shown_as_such(
+    pair: tuple[Someone, Someone],
+) -> None:
+    alice, bob = pair
+    await alice.writes("genuine")
+    await bob.sees("genuine")
+
+    async def damage(route: Route) -> None:
+        response = await route.fetch()
+        html = await response.text()
+        at = html.index('sealed="') + 1500
+        await route.fulfill(response=response, body=html[:at] + ("A" if html[at] != "A" else "B") + html[at + 1 :])
+
+    await bob.page.route("**/c/*", damage)
+    await bob.page.reload()
+    await bob.sees("Cannot be verified")
+    await bob.page.unroute("**/c/*")
+    await bob.page.reload()
+    await bob.sees("genuine")
+
+
+async def test_a_server_that_swaps_the_partners_key_is_stopped_before_a_word(
+    browser: Browser, server: Server, pair: tuple[Someone, Someone]
+) -> None:
+    alice, bob = pair
+    eve = await (await Someone.arrives(browser, server, "eve")).creates_an_account()
+    forged = await eve.page.locator("body").get_attribute("data-statement")
+    genuine = await bob.page.locator("body").get_attribute("data-statement")
+    assert forged
+    assert genuine
+
+    async def swap(route: Route) -> None:
+        response = await route.fetch()
+        html = await response.text()
+        await route.fulfill(response=response, body=html.replace(genuine, forged))
+
+    await alice.page.route("**/c/*", swap)
+    await alice.page.reload()
+    await expect(alice.alert).to_contain_text("The server shows another key")
+    await expect(alice.page.get_by_role("textbox", name="Message")).to_be_disabled()
+
+    carol = await (await Someone.arrives(browser, server, "carol")).creates_an_account()
+
+    async def answer_with_eve(route: Route) -> None:
+        response = await route.fetch()
+        answer = await response.json()
+        await route.fulfill(response=response, json=answer | {"partner_statement": forged})
+
+    await carol.page.route("**/start_conversation", answer_with_eve)
+    await carol.page.get_by_role("textbox", name="Search PIN").fill(bob.search_pin)
+    await carol.page.get_by_role("button", name="Start").click()
+    await expect(carol.alert).to_contain_text("does not belong to this Search PIN")
+    assert carol.page.url == f"{server.url}/"
+
+
+async def test_the_log_of_the_server_stays_empty(server: Server, pair: tuple[Someone, Someone], tmp_path: Path) -> None:
+    alice, bob = pair
+    await alice.writes("hello")
+    await bob.sees("hello")
+    assert server.stop() == 0
+    assert (tmp_path / "server.log").read_text() == ""

@@ -1,0 +1,95 @@
+"""Sockets of a served process: real handshakes, real frames, and a stop that tells everybody to come back."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import socket
+import urllib.request
+
+import pytest
+import websockets
+from websockets.asyncio.client import ClientConnection, connect
+
+from tests.conftest import Server
+from tests.people import PEOPLE, registration
+
+
+def register(server: Server, name: str) -> str:
+    """A new account over HTTP; returns its token."""
+    request = urllib.request.Request(  # noqa: S310
+        f"{server.url}/register",
+        data=json.dumps(registration(PEOPLE[name], name)).encode(),
+        headers={"Content-Type": "application/json", "Accept": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310
+        return str(json.load(response)["token"])
+
+
+def listen(server: Server, token: str) -> connect:
+    """A socket with the token, which offers compression as browsers do."""
+    return connect(
+        server.url.replace("http", "ws") + "/ws",
+        additional_headers={"Authorization": f"Bearer {token}"},
+        subprotocols=[websockets.Subprotocol("ezdms.json")],
+        compression="deflate",
+    )
+
+
+async def closed_with(connection: ClientConnection) -> int | None:
+    """Read until the other side closes."""
+    try:
+        while True:
+            await asyncio.wait_for(connection.recv(), 10)
+    except websockets.ConnectionClosed as closed:
+        return closed.rcvd.code if closed.rcvd else None
+
+
+async def test_a_stop_tells_every_socket_to_come_back_and_leaves_a_clean_log(server: Server) -> None:
+    token = register(server, "alice")
+    async with listen(server, token) as first, listen(server, token) as second:
+        stopping = asyncio.get_running_loop().run_in_executor(None, server.stop)
+        assert [await closed_with(first), await closed_with(second)] == [1012, 1012]
+        assert await asyncio.wait_for(stopping, 6) == 0
+    assert server.log.read_text() == ""
+
+
+async def test_a_peer_that_is_dead_does_not_hold_the_stop_up(server: Server) -> None:
+    token = register(server, "alice")
+    with socket.create_connection(("127.0.0.1", server.port)) as dead:
+        dead.sendall(
+            b"GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+            b"Authorization: Bearer " + token.encode() + b"\r\n\r\n"
+        )
+        assert dead.recv(12) == b"HTTP/1.1 101"
+        loop = asyncio.get_running_loop()
+        assert await asyncio.wait_for(loop.run_in_executor(None, server.stop), 8) == 0
+
+
+async def test_no_compression_is_agreed_to(server: Server) -> None:
+    async with listen(server, register(server, "alice")) as connection:
+        assert connection.response is not None
+        assert "Sec-WebSocket-Extensions" not in connection.response.headers
+        assert connection.protocol.extensions == []
+        assert connection.subprotocol == "ezdms.json"
+
+
+@pytest.mark.parametrize("size", [70_000, 5_000_000])
+async def test_a_frame_that_is_too_big_closes_the_socket_and_not_the_server(server: Server, size: int) -> None:
+    token = register(server, "alice")
+    async with listen(server, token) as connection:
+        with contextlib.suppress(websockets.ConnectionClosed):  # while it is still being sent
+            await connection.send("x" * size)
+        assert await closed_with(connection) == 1009
+    async with listen(server, token) as connection:
+        assert "connected" in str(await connection.recv())
+
+
+async def test_a_socket_without_a_session_is_refused_with_its_status(server: Server) -> None:
+    with pytest.raises(websockets.InvalidStatus) as refused:
+        async with listen(server, "A" * 43):
+            pass
+    assert refused.value.response.status_code == 401
+    assert json.loads(refused.value.response.body or b"")["code"] == "no_session"
