@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ ALICE, BOB = PEOPLE["alice"], PEOPLE["bob"]
 
 
 @pytest.fixture
-async def page(shared_server: Server, browser: Browser) -> AsyncIterator[Page]:
+async def page(shared_server: Server, browser: Browser) -> Page:
     """A page of the server with crypto.js as `C` and the people's keys as `people`."""
     opened = await browser.new_page()
     await opened.goto(f"{shared_server.url}/protection")
@@ -36,7 +35,7 @@ async def page(shared_server: Server, browser: Browser) -> AsyncIterator[Page]:
     }
     await opened.evaluate(HARNESS)
     await opened.evaluate("keys => load('/static/js/crypto.js', keys)", keys)
-    yield opened
+    return opened
 
 
 def pkcs8(key: Any) -> bytes:

@@ -36,7 +36,8 @@ export function b64uEncode(bytes) {
 
 // Only the one canonical encoding: another spelling of the same bytes would be another envelope that opens.
 export function b64uDecode(text, size) {
-  if (typeof text !== "string" || !/^[A-Za-z0-9_-]*$/.test(text) || text.length % 4 === 1) refuse("Expected base64url.");
+  if (typeof text !== "string" || !/^[A-Za-z0-9_-]*$/.test(text)) refuse("Expected base64url.");
+  if (text.length % 4 === 1) refuse("Expected base64url of a possible length.");
   const bytes = Uint8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), (letter) => letter.charCodeAt(0));
   if (b64uEncode(bytes) !== text) refuse("Expected base64url in its canonical form.");
   if (size !== undefined && bytes.length !== size) refuse(`Expected ${size} bytes, got ${bytes.length}.`);
@@ -82,7 +83,9 @@ export const newLoginPin = () => crockford(random(10));
 export const showLoginPin = (pin) => inGroups(pin, 4);
 export function normaliseLoginPin(typed) {
   const pin = fold(typed);
-  if (pin.length === 25 && isInAlphabet(pin)) mistype("This looks like a Search PIN. To log in, enter your Login PIN, which is shorter.");
+  if (pin.length === 25 && isInAlphabet(pin)) {
+    mistype("This looks like a Search PIN. To log in, enter your Login PIN, which is shorter.");
+  }
   if (pin.length !== 16) mistype(`A Login PIN has 16 letters and digits; this has ${pin.length}.`);
   if (!isInAlphabet(pin)) mistype("A Login PIN has only digits and letters without U.");
   return pin;
@@ -107,14 +110,17 @@ export async function loginKeys(pin, deploymentId) {
 // ---- 5  Keys ----
 
 // Low-order points, top bit cleared: with one of these as identity key, forged signatures verify.
-const SMALL_ORDER = new Set(["00".repeat(32), `01${"00".repeat(31)}`, ...["ec", "ed", "ee"].map((first) => `${first}${"ff".repeat(30)}7f`),
+const SMALL_ORDER = new Set([
+  "00".repeat(32), `01${"00".repeat(31)}`, ...["ec", "ed", "ee"].map((first) => `${first}${"ff".repeat(30)}7f`),
   "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
-  "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a"]);
+  "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+]);
 const hex = (bytes) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 
 export function checkIdentityKey(ik) {
   if (ik.length !== 32) refuse(`Expected an identity key of 32 bytes, got ${ik.length}.`);
-  if (SMALL_ORDER.has(hex([...ik.subarray(0, 31), ik[31] & 0x7f]))) refuse("The identity key is one with which signatures can be forged.");
+  const point = hex([...ik.subarray(0, 31), ik[31] & 0x7f]);
+  if (SMALL_ORDER.has(point)) refuse("The identity key is one with which signatures can be forged.");
 }
 
 export function checkEncryptionKey(spki) {
@@ -130,8 +136,14 @@ export const keyId = async (spki) => b64uEncode((await sha256(spki)).subarray(0,
 
 const ED25519 = { name: "Ed25519" };
 const RSA = { name: "RSA-OAEP", hash: "SHA-256" };
-const publicSig = (ik) => { checkIdentityKey(ik); return subtle.importKey("raw", ik, ED25519, false, ["verify"]); };
-const publicEnc = (spki) => { checkEncryptionKey(spki); return subtle.importKey("spki", spki, RSA, false, ["encrypt"]); };
+function publicSig(ik) {
+  checkIdentityKey(ik);
+  return subtle.importKey("raw", ik, ED25519, false, ["verify"]);
+}
+function publicEnc(spki) {
+  checkEncryptionKey(spki);
+  return subtle.importKey("spki", spki, RSA, false, ["encrypt"]);
+}
 
 // {ik, spki, fp, sig, enc}: the private keys can still be exported, so that wrapKeys can lock them.
 export async function generateKeys() {
@@ -168,9 +180,10 @@ export async function wrapKeys(pin, keys) {
   };
 }
 
-// The keys come back non-extractable: from here on no script can read their bytes.
+// The keys come back non-extractable: from here on no script can read their bytes. That they belong to these public
+// keys, GCM proves: the public key is in the data that was authenticated when the owner wrapped them.
 export async function unwrapKeys(pin, { salt, iterations, wrapped_sig, wrapped_enc }, { ik, spki }) {
-  if (!isInteger(iterations, WRAP_ITER) || iterations > WRAP_ITER_MAX) refuse("The server names a number of rounds that is not allowed.");
+  if (!isInteger(iterations, WRAP_ITER) || iterations > WRAP_ITER_MAX) refuse("Expected an allowed number of rounds.");
   const kek = await wrappingKey(pin, b64uDecode(salt, 16), iterations, "unwrapKey");
   const unwrap = async (wrapped, use, publicKey, algorithm, uses) => {
     const bytes = b64uDecode(wrapped);
@@ -181,12 +194,6 @@ export async function unwrapKeys(pin, { salt, iterations, wrapped_sig, wrapped_e
   };
   const sig = await unwrap(wrapped_sig, "sig", ik, ED25519, ["sign"]);
   const enc = await unwrap(wrapped_enc, "enc", spki, RSA, ["decrypt"]);
-  const probe = random(32); // do the halves belong together?
-  const signature = await subtle.sign(ED25519, sig, probe);
-  const back = await subtle.encrypt(RSA, await publicEnc(spki), probe).then((sealed) => subtle.decrypt(RSA, enc, sealed)).catch(() => new ArrayBuffer(0));
-  if (!(await subtle.verify(ED25519, await publicSig(ik), signature, probe)) || !equal(new Uint8Array(back), probe)) {
-    refuse("The private keys from the server do not belong to the public ones.");
-  }
   return { ik, spki, fp: await fingerprint(ik), sig, enc };
 }
 
@@ -223,7 +230,10 @@ export async function verifyStatement(jws) {
   const { v, ik: ikText, seq, ts, name, suites, ek } = parseObject(parts.bytes);
   if (v !== 1 || !isInteger(seq, 1) || !isInteger(ts, 0)) refuse("Expected a key statement of version 1.");
   if (typeof name !== "string" || !USERNAME.test(name)) refuse("Expected a username in the key statement.");
-  if (!Array.isArray(suites) || !suites.includes(1) || !suites.every((suite) => isInteger(suite, 1)) || !Array.isArray(ek)) refuse("Expected a key statement that offers suite 1.");
+  if (!Array.isArray(suites) || !suites.includes(1) || !suites.every((suite) => isInteger(suite, 1))) {
+    refuse("Expected a key statement that offers suite 1.");
+  }
+  if (!Array.isArray(ek)) refuse("Expected a list of encryption keys.");
   const keys = ek.filter((key) => key?.s === 1);
   if (keys.length !== 1) refuse("Expected one encryption key for suite 1.");
   const ik = b64uDecode(ikText, 32);
@@ -238,14 +248,15 @@ export function checkSuccession(known, next) {
   const alarm = (sentence) => { throw new ProtocolError("alarm", sentence); };
   if (!equal(known.ik, next.ik)) alarm("The server shows another key for this person than before.");
   if (next.seq < known.seq) alarm("The server shows an older statement of this person's keys than before.");
-  if (next.seq === known.seq && next.jws !== known.jws) alarm("The server shows two different statements of this person's keys.");
-  if (Math.max(...next.suites) < Math.max(...known.suites)) alarm("The server shows weaker keys for this person than before.");
+  if (next.seq === known.seq && next.jws !== known.jws) alarm("The server shows two statements of this person's keys.");
+  if (Math.max(...next.suites) < Math.max(...known.suites)) alarm("The server shows weaker keys than before.");
 }
 
 // ---- 8  Search PIN ----
 
 export const newSearchSalt = () => random(16);
-const checkCharacter = async (digits) => ALPHABET[(await sha256(concat(label("search-pin-check"), utf8(digits))))[0] & 31];
+const checkCharacter = async (digits) =>
+  ALPHABET[(await sha256(concat(label("search-pin-check"), utf8(digits))))[0] & 31];
 
 export async function searchPin(ik, salt) {
   const digits = crockford((await sha256(concat(label("search-pin"), salt, ik))).subarray(0, 15));
@@ -254,10 +265,14 @@ export async function searchPin(ik, salt) {
 
 export async function normaliseSearchPin(typed) {
   const pin = fold(typed);
-  if (pin.length === 16 && isInAlphabet(pin)) mistype("This looks like a Login PIN. Never give yours away; ask for the Search PIN, which is longer.");
+  if (pin.length === 16 && isInAlphabet(pin)) {
+    mistype("This looks like a Login PIN. Never give yours away; ask for the Search PIN, which is longer.");
+  }
   if (pin.length !== 25) mistype(`A Search PIN has 25 letters and digits; this has ${pin.length}.`);
   if (!isInAlphabet(pin)) mistype("A Search PIN has only digits and letters without U.");
-  if (await checkCharacter(pin.slice(0, 24)) !== pin[24]) mistype("There is a typing mistake in this Search PIN. Please compare it again.");
+  if (await checkCharacter(pin.slice(0, 24)) !== pin[24]) {
+    mistype("There is a typing mistake in this Search PIN. Please compare it again.");
+  }
   return inGroups(pin, 5);
 }
 
@@ -292,11 +307,12 @@ function pad(body, size) {
 
 // ---- 12  Envelope, suite 1 ----
 
-const sealHeader = (typ, kid) => b64uEncode(utf8(`{"alg":"RSA-OAEP-256","enc":"A256GCM","typ":"${typ}","kid":"${kid}"}`));
+const sealHeader = async (typ, spki) =>
+  b64uEncode(utf8(`{"alg":"RSA-OAEP-256","enc":"A256GCM","typ":"${typ}","kid":"${await keyId(spki)}"}`));
 
 // JWE compact (RFC 7516): a fresh content key and iv for each reader.
 async function seal(spki, typ, text) {
-  const head = sealHeader(typ, await keyId(spki));
+  const head = await sealHeader(typ, spki);
   const [contentKey, iv] = [random(32), random(12)];
   const key = await subtle.importKey("raw", contentKey, "AES-GCM", false, ["encrypt"]);
   const gcm = { name: "AES-GCM", iv, additionalData: utf8(head) };
@@ -307,7 +323,8 @@ async function seal(spki, typ, text) {
 
 async function unseal(me, typ, jwe) {
   const parts = typeof jwe === "string" ? jwe.split(".") : [];
-  if (parts.length !== 5 || parts[0] !== sealHeader(typ, await keyId(me.spki))) refuse("Expected an envelope for one's own key.");
+  const head = await sealHeader(typ, me.spki);
+  if (parts.length !== 5 || parts[0] !== head) refuse("Expected an envelope for one's own key.");
   const [wrapped, iv, text, tag] = [[1, 256], [2, 12], [3], [4, 16]].map(([i, size]) => b64uDecode(parts[i], size));
   try {
     const opened = new Uint8Array(await subtle.decrypt(RSA, me.enc, wrapped));
@@ -316,7 +333,7 @@ async function unseal(me, typ, jwe) {
     // and a content key that was made shorter fails at the tag all the same.
     const contentKey = concat(new Uint8Array(32 - opened.length), opened);
     const key = await subtle.importKey("raw", contentKey, "AES-GCM", false, ["decrypt"]);
-    const gcm = { name: "AES-GCM", iv, additionalData: utf8(parts[0]) };
+    const gcm = { name: "AES-GCM", iv, additionalData: utf8(head) };
     return decoder.decode(await subtle.decrypt(gcm, key, concat(text, tag)));
   } catch { return refuse("The envelope does not open."); }
 }
@@ -365,7 +382,9 @@ export async function openMessage(me, sender, recipientFp, conversation, { messa
   if (body.c !== conversation || body.f !== b64uEncode(sender.fp) || body.t !== b64uEncode(recipientFp)) {
     refuse("This message belongs to another conversation.");
   }
-  if (body.id !== message_id || body.n !== n || await hashText(jws) !== hash) refuse("The server describes this message wrongly.");
+  if (body.id !== message_id || body.n !== n || await hashText(jws) !== hash) {
+    refuse("The server describes this message wrongly.");
+  }
   if (body.k === "text") checkText(body.b);
   else if (body.k !== "delete" || !/^[A-Za-z0-9_-]{22} [A-Za-z0-9_-]{43}$/.test(body.b)) {
     throw new ProtocolError("unsupported", "This message needs a newer version of EZ-DMS.");
@@ -398,7 +417,8 @@ export async function safetyNumber(fpX, fpY) {
     const key = await subtle.importKey("raw", fp, "PBKDF2", false, ["deriveBits"]);
     const pbkdf = { name: "PBKDF2", hash: "SHA-512", salt: utf8("ezdms/1 safety"), iterations: 4096 };
     const d = new Uint8Array(await subtle.deriveBits(pbkdf, key, 256));
-    return [0, 5, 10, 15, 20, 25].map((at) => String(d.subarray(at, at + 5).reduce((sum, byte) => sum * 256 + byte, 0) % 100000).padStart(5, "0"));
+    const group = (at) => d.subarray(at, at + 5).reduce((sum, byte) => sum * 256 + byte, 0) % 100000;
+    return [0, 5, 10, 15, 20, 25].map((at) => String(group(at)).padStart(5, "0"));
   }));
   return digits.flat().join(" ");
 }
@@ -412,9 +432,9 @@ const VAULT_MOST = 256 * 1024;
 export async function sealVault(me, vault) {
   if (!isInteger(vault.version, 1)) refuse("Expected a vault with a version.");
   const body = utf8(JSON.stringify(vault));
-  const sealed = await seal(me.spki, "ezdms-vault+jwe", await sign(me.sig, VAULT_HEADER, pad(body, Math.ceil(body.length / VAULT_STEP) * VAULT_STEP)));
   if (body.length > VAULT_MOST) refuse("There is more to keep than the vault holds.");
-  return sealed;
+  const padded = pad(body, Math.ceil(body.length / VAULT_STEP) * VAULT_STEP);
+  return seal(me.spki, "ezdms-vault+jwe", await sign(me.sig, VAULT_HEADER, padded));
 }
 
 export async function openVault(me, sealed) {

@@ -30,10 +30,8 @@ export function onSubmit(element, busyLabel, work) {
   });
 }
 
-// Copy text and say so on the button for a moment.
+// Copy text and say on the button, for a moment, whether that worked.
 export async function copyFrom(button, text) {
-  const label = button.textContent;
-  await navigator.clipboard.writeText(text);
-  button.textContent = "Copied";
-  setTimeout(() => { button.textContent = label; }, 2000);
+  button.textContent = await navigator.clipboard.writeText(text).then(() => "Copied", () => "Select it by hand");
+  setTimeout(() => { button.textContent = "Copy"; }, 2000);
 }

@@ -26,7 +26,10 @@ customElements.define("message-composer", class extends HTMLElement {
     });
     this.thread.addEventListener("judged", ({ detail }) => this.#hide(detail)); // its row stands there now
     this.thread.addEventListener("alarm", () => this.#enable(false));
-    this.thread.ready.then(() => { this.#enable(!this.thread.hasAttribute("alarmed")); return this.flush(); }, () => {});
+    this.thread.ready.then(() => {
+      this.#enable(!this.thread.hasAttribute("alarmed"));
+      return this.flush();
+    }, () => {}); // the thread has told why
     addEventListener("online", () => this.flush());
   }
 
@@ -95,9 +98,12 @@ customElements.define("message-composer", class extends HTMLElement {
     const { me, partner } = await this.thread.ready;
     for (let attempt = 1; ; attempt += 1) {
       if (!item.sealed) {
-        const { own: { n, hash }, acknowledged: a } = this.thread;
-        const sealed = await crypto.sealMessage(me, partner, { n: n + 1, p: hash, a, ts: item.ts, text: item.text, id: crypto.b64uDecode(item.message_id, 16) });
-        item.sealed = { n: sealed.n, hash: sealed.hash, suite: sealed.suite, content_for_a: sealed.content_for_a, content_for_b: sealed.content_for_b };
+        const { own, acknowledged: a } = this.thread;
+        const id = crypto.b64uDecode(item.message_id, 16);
+        const link = { n: own.n + 1, p: own.hash, a, id };
+        const sealed = await crypto.sealMessage(me, partner, { ...link, ts: item.ts, text: item.text });
+        const { n, hash, suite, content_for_a, content_for_b } = sealed;
+        item.sealed = { n, hash, suite, content_for_a, content_for_b };
         await updateOutbox(item);
       }
       const { conversation: conversation_id, message_id, sealed } = item;

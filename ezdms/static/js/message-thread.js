@@ -32,7 +32,8 @@ customElements.define("message-thread", class extends HTMLElement {
     }
     const partner = await crypto.verifyStatement(this.dataset.partnerStatement);
     if (await crypto.conversationId(me.fp, partner.fp) !== this.conversation) {
-      throw new Error("The server shows another key for this person. Nothing is sent. Ask them for their Search PIN by another way.");
+      throw new Error("The server shows another key for this person. Nothing is sent. "
+        + "Ask them for their Search PIN by another way.");
     }
     const known = await loadContact(this.conversation);
     if (known) crypto.checkSuccession(await crypto.verifyStatement(known.statement), partner);
@@ -117,7 +118,7 @@ customElements.define("message-thread", class extends HTMLElement {
 
   // Put rows rendered by the server at the end; each then finds its own place (message-row.js).
   append(html) {
-    return window.htmx.swap({ sourceElement: this.rows, target: this.rows, swap: "beforeend", text: html, transition: false });
+    return window.htmx.swap({ sourceElement: this.rows, target: this.rows, swap: "beforeend", text: html });
   }
 });
 

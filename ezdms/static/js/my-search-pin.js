@@ -8,8 +8,7 @@ customElements.define("my-search-pin", class extends HTMLElement {
   async connectedCallback() {
     const { searchPin, searchSalt } = this.dataset;
     const button = this.querySelector("button");
-    button.addEventListener("click", () => copyFrom(button, searchPin)
-      .catch(() => showAlert(this, "Copying was refused: please select it by hand.")));
+    button.addEventListener("click", () => copyFrom(button, searchPin));
     const account = await loadAccount();
     if (!account) return;
     if (await crypto.searchPinCommits(searchPin, account.ik, crypto.b64uDecode(searchSalt, 16))) return;

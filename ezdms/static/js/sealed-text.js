@@ -1,4 +1,5 @@
-// <sealed-text sealed="…">: opens its envelope into its own text. Plain text enters the page here, by textContent alone.
+// <sealed-text sealed="…">: opens its envelope into its own text. Plain text enters the page here,
+// by textContent alone.
 
 customElements.define("sealed-text", class extends HTMLElement {
   async connectedCallback() {

@@ -14,12 +14,12 @@ customElements.define("welcome-card", class extends HTMLElement {
     const output = (name) => this.querySelector(`[data-testid=${name}]`);
     output("login-pin").textContent = pin;
     for (const button of this.querySelectorAll("[data-copy]")) {
-      button.addEventListener("click", () => copyFrom(button, output(button.dataset.copy).textContent)
-        .catch(() => { this.querySelector("[role=status]").textContent = "Copying was refused: please select it by hand."; }));
+      button.addEventListener("click", () => copyFrom(button, output(button.dataset.copy).textContent));
     }
     this.querySelector("[data-do=print]").addEventListener("click", () => print());
     const text = `EZ-DMS at ${location.origin}\nUsername: ${this.dataset.username}\n`
-      + `Login PIN (secret, nobody can restore it): ${pin}\nSearch PIN (for your contacts): ${output("search-pin").textContent}\n`;
+      + `Login PIN (secret, nobody can restore it): ${pin}\n`
+      + `Search PIN (for your contacts): ${output("search-pin").textContent}\n`;
     this.querySelector("[data-do=download]").href = URL.createObjectURL(new Blob([text], { type: "text/plain" }));
     const [form, box] = [this.querySelector("form"), this.querySelector("[type=checkbox]")];
     box.addEventListener("change", () => { form.querySelector("button").disabled = !box.checked; });
