@@ -23,13 +23,13 @@ class Someone:
         self.page: Page
 
     @classmethod
-    async def arrives(cls, browser: Browser, server: Server, name: str, **options: Any) -> Someone:
-        """Open the front page in a new context."""
+    async def arrives(cls, browser: Browser, server: Server, name: str, address: str = "", **options: Any) -> Someone:
+        """Open the front page, at the server's own or another address, in a new context."""
         someone = cls(server, name)
         someone.context = await browser.new_context(**options)
         someone.context.set_default_timeout(15_000)
         someone.page = await someone.new_tab()
-        await someone.page.goto(server.url)
+        await someone.page.goto(address or server.url)
         return someone
 
     async def new_tab(self) -> Page:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser, Page, Route, expect
 
+from tests.browser.relay import Relay
 from tests.browser.someone import Someone, texts_of
 from tests.conftest import Server
 
@@ -126,21 +127,58 @@ async def test_devices_that_write_at_the_same_moment_lose_and_double_nothing(
         await expect(page.get_by_role("alert")).to_have_count(0)
 
 
-async def test_what_was_missed_while_the_server_was_away_appears_once_and_in_order(
-    server: Server, pair: tuple[Someone, Someone]
+async def on_a_wire(browser: Browser, server: Server) -> tuple[Someone, Someone, Relay]:
+    """Alice and Bob in a conversation, Bob behind a wire that can be cut."""
+    relay = Relay(server)
+    await relay.mend()
+    alice = await Someone.arrives(browser, server, "alice")
+    bob = await Someone.arrives(browser, server, "bob", address=relay.url)
+    await asyncio.gather(alice.creates_an_account(), bob.creates_an_account())
+    await alice.starts_with(bob.search_pin)
+    await bob.opens("alice")
+    await expect(bob.page.get_by_role("textbox", name="Message")).to_be_enabled()
+    return alice, bob, relay
+
+
+LOST = "Connection lost"
+
+
+async def test_what_was_missed_while_the_connection_was_lost_appears_once_and_in_order(
+    browser: Browser, server: Server
 ) -> None:
-    alice, bob = pair
+    alice, bob, relay = await on_a_wire(browser, server)
     await alice.writes("before")
     await bob.sees("before")
-    await bob.context.set_offline(True)
-    await bob.page.evaluate("() => document.querySelector('#live')._htmx.ws.connection.socket.close()")
+    await relay.cut()
+    await expect(bob.page.get_by_text(LOST)).to_be_visible()
     for i in range(1, 8):
         await alice.writes(f"missed {i}")
         await alice.sees("before", *(f"missed {n}" for n in range(1, i + 1)))
+    await bob.writes("written without a connection")
+    await expect(bob.page.locator(".pending")).to_contain_text("Not sent")
     await bob.sees("before")
-    await bob.context.set_offline(False)
-    await bob.sees("before", *(f"missed {i}" for i in range(1, 8)))
-    await expect(bob.page.get_by_text("Connection lost")).to_be_hidden()
+    await relay.mend()
+    said = ["before", *(f"missed {i}" for i in range(1, 8)), "written without a connection"]
+    await expect(texts_of(bob.page)).to_have_text(said, timeout=20_000)
+    await alice.sees(*said)
+    await expect(bob.page.get_by_text(LOST)).to_be_hidden()
+    await relay.cut()
+
+
+async def test_an_empty_page_that_missed_the_first_messages_gets_them(browser: Browser, server: Server) -> None:
+    alice, bob, relay = await on_a_wire(browser, server)
+    await relay.cut()
+    await expect(bob.page.get_by_text(LOST)).to_be_visible()
+    for i in range(1, 4):
+        await alice.writes(f"missed {i}")
+    await alice.sees("missed 1", "missed 2", "missed 3")
+    await bob.page.route("**/messages/*", lambda route: route.abort())
+    await relay.mend()
+    await expect(bob.page.get_by_text(LOST)).to_be_hidden(timeout=20_000)
+    await bob.page.unroute("**/messages/*")
+    await alice.writes("live")  # the first row that this page ever sees is the fourth
+    await bob.sees("missed 1", "missed 2", "missed 3", "live")
+    await relay.cut()
 
 
 async def test_a_message_whose_answer_is_lost_is_sent_once(pair: tuple[Someone, Someone]) -> None:
@@ -208,6 +246,44 @@ async def test_anything_arrives_as_it_was_written(pair: tuple[Someone, Someone],
         await expect(texts_of(someone.page)).not_to_be_empty()
         assert await texts_of(someone.page).evaluate("element => element.textContent") == text
     assert [alice.errors, bob.errors] == [[], []]
+
+
+async def test_what_is_seen_live_is_read_and_what_is_not_seen_is_counted(
+    browser: Browser, server: Server, pair: tuple[Someone, Someone]
+) -> None:
+    alice, bob = pair
+    await alice.writes("one")
+    await bob.sees("one")
+    await bob.page.goto(server.url)
+    await expect(bob.list.get_by_role("link", name="alice")).not_to_contain_text("unread")
+    await alice.writes("two")
+    await expect(bob.list.get_by_role("link", name="alice")).to_contain_text("1 unread")
+    await alice.writes("three")
+    await expect(bob.list.get_by_role("link", name="alice")).to_contain_text("2 unread")
+    await bob.page.reload()
+    await expect(bob.list.get_by_role("link", name="alice")).to_contain_text("2 unread")
+    await bob.opens("alice")
+    await bob.sees("one", "two", "three")
+    await bob.page.go_back()
+    await bob.page.reload()
+    await expect(bob.list.get_by_role("link", name="alice")).not_to_contain_text("unread")
+
+
+async def test_a_message_over_the_limit_waits_and_then_goes_by_itself(browser: Browser, tmp_path: Path) -> None:
+    server = Server(tmp_path, limit_send="1/second")
+    server.start()
+    try:
+        alice, bob = [await Someone.arrives(browser, server, name) for name in ("alice", "bob")]
+        await asyncio.gather(alice.creates_an_account(), bob.creates_an_account())
+        await alice.starts_with(bob.search_pin)
+        await bob.opens("alice")
+        for i in range(4):
+            await alice.writes(str(i))
+        await expect(alice.page.locator(".pending").first).to_contain_text("Please wait 1 seconds")
+        await bob.sees("0", "1", "2", "3")
+        await expect(alice.page.locator(".pending")).to_have_count(0)
+    finally:
+        server.kill()
 
 
 async def test_long_conversations_open_at_their_end_and_load_what_is_older(pair: tuple[Someone, Someone]) -> None:

@@ -48,15 +48,20 @@ logOut?.addEventListener("click", async ({ currentTarget: button }) => {
 const join = () => socket?.readyState === WebSocket.OPEN && thread && !document.hidden
   && socket.send(JSON.stringify({ event: "join", conversation_id: thread.conversation }));
 let socket;
+let read = 0; // the highest seq that was seen here
 document.addEventListener("htmx:ws:after:connection", ({ detail }) => {
   socket = detail.connection.socket;
   connection.textContent = "";
   join();
-  thread?.querySelector("message-composer").flush().catch(() => {});
+  thread?.querySelector("message-composer").flush();
 });
 document.addEventListener("htmx:ws:after:message:incoming", () => {
   const line = thread && document.getElementById(`conversation-${thread.conversation}`);
-  if (line) thread.catchUp(Number(line.dataset.lastSeq)).catch(() => {});
+  const last = Number(line?.dataset.lastSeq ?? 0);
+  if (!thread || last <= read) return;
+  read = last;
+  thread.catchUp(last).catch(() => {}); // tried again after the next connect
+  join(); // seen: whoever looks at the conversation has read it
 });
 document.addEventListener("htmx:ws:close", async ({ detail }) => {
   if (detail.code === 1008) return leave(); // this session was ended, here or elsewhere
@@ -65,6 +70,13 @@ document.addEventListener("htmx:ws:close", async ({ detail }) => {
   await getJson(`/conversations/${userId}`).catch((error) => error.status === 401 && location.reload());
 });
 document.addEventListener("visibilitychange", join);
+addEventListener("online", () => { // do not sit out the wait between two attempts
+  const old = document.getElementById("live");
+  if (!old || socket?.readyState === WebSocket.OPEN) return;
+  const live = old.cloneNode();
+  old.replaceWith(live);
+  window.htmx.process(live);
+});
 addEventListener("pageshow", (event) => event.persisted && location.reload()); // its socket was closed when it was left
 
 if (!isSecureContext || !globalThis.crypto?.subtle) {

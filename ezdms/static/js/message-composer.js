@@ -7,6 +7,7 @@ import { addToOutbox, loadOutbox, removeFromOutbox, updateOutbox } from "./keyst
 import { postForm, ServerError } from "./server.js";
 
 const COUNT_FROM = crypto.MAX_TEXT - 100;
+const RETRY_AFTER = 10; // seconds; a reconnected socket tries sooner
 const TRIES = 5; // when another device keeps taking the next number
 
 customElements.define("message-composer", class extends HTMLElement {
@@ -28,8 +29,8 @@ customElements.define("message-composer", class extends HTMLElement {
     this.thread.addEventListener("alarm", () => this.#enable(false));
     this.thread.ready.then(() => {
       this.#enable(!this.thread.hasAttribute("alarmed"));
-      return this.flush();
-    }, () => {}); // the thread has told why
+      this.flush();
+    }, () => {});
     addEventListener("online", () => this.flush());
   }
 
@@ -50,24 +51,25 @@ customElements.define("message-composer", class extends HTMLElement {
 
   async #write() {
     if (this.field.disabled) return;
-    const text = this.field.value.replace(/\r\n?/g, "\n").trim();
-    try {
-      crypto.checkText(text);
-    } catch (error) {
-      return showAlert(this, error.message);
-    }
-    this.field.value = "";
-    this.#measure();
+    const text = this.field.value;
     const message_id = crypto.b64uEncode(globalThis.crypto.getRandomValues(new Uint8Array(16)));
     const item = { conversation: this.thread.conversation, message_id, text, ts: Date.now() };
-    this.#show({ ...item, key: await addToOutbox(item) });
+    try {
+      crypto.checkText(text.trim() && text);
+      this.field.value = "";
+      this.#show({ ...item, key: await addToOutbox(item) });
+    } catch (error) {
+      this.field.value = text; // what was typed stays
+      return showAlert(this, error.message);
+    }
+    this.#measure();
     this.thread.querySelector("message-log").toBottom();
     await this.flush();
   }
 
   // Send what waits, in order. One tab at a time: two would take the same number.
   async flush() {
-    await this.thread.ready;
+    if (!(await this.thread.ready.then(() => true, () => false))) return; // the thread has told why
     await navigator.locks.request(`ezdms-outbox ${this.thread.conversation}`, async () => {
       const items = await loadOutbox(this.thread.conversation);
       for (const item of items) {
@@ -88,6 +90,8 @@ customElements.define("message-composer", class extends HTMLElement {
       return true;
     } catch (error) {
       this.#state(item.message_id, `Not sent. ${error.message}`, true);
+      const isPassing = error.status === 0 || error.status === 429 || error.status >= 500;
+      if (isPassing) setTimeout(() => this.flush(), 1000 * (error.answer?.retry_after ?? RETRY_AFTER));
       return false;
     }
   }

@@ -20,6 +20,10 @@ customElements.define("message-row", class extends HTMLElement {
     this.closest("message-thread").arrived(seq);
   }
 
+  get isOwn() {
+    return this.classList.contains("own");
+  }
+
   get day() {
     return dayOf(this.querySelector("local-time").getAttribute("datetime"));
   }
@@ -29,6 +33,6 @@ customElements.define("message-row", class extends HTMLElement {
     const before = this.previousElementSibling?.placed ? this.previousElementSibling : null;
     this.toggleAttribute("data-day", before?.day !== this.day);
     if (this.hasAttribute("data-day")) this.dataset.day = this.day;
-    this.toggleAttribute("data-joined", before?.day === this.day && before.className === this.className);
+    this.toggleAttribute("data-joined", before?.day === this.day && before.isOwn === this.isOwn);
   }
 });

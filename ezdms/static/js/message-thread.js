@@ -10,18 +10,22 @@ const PAGE = 200; // messages asked for at once when catching up
 customElements.define("message-thread", class extends HTMLElement {
   #judging = Promise.resolve(); // messages are opened side by side, but judged in the order they stand
   #catching = null;
-  #complete = null; // the highest seq up to which no message is missing on this page
+  #complete; // the highest seq up to which no message is missing on this page
   #seen = new Set(); // rows above a hole
   #goal = 0; // the highest seq known to exist
 
   connectedCallback() {
     this.conversation = this.dataset.conversationId;
     this.rows = this.querySelector(".rows");
+    this.#complete = Number(this.rows.querySelector("message-row")?.dataset.seq ?? 1) - 1;
     this.#goal = Number(this.dataset.lastSeq);
     this.own = { n: Number(this.dataset.ownN), hash: this.dataset.ownHash };
     this.chains = { own: crypto.newChain(), theirs: crypto.newChain() };
     this.ready = this.#identify();
-    this.ready.catch((error) => this.alarm(error.message));
+    this.ready.catch((error) => {
+      this.toggleAttribute("locked", true);
+      this.alarm(error.message);
+    });
   }
 
   // Who I am, whom I talk to, and how I know. A server that swaps a key is stopped here.
@@ -41,7 +45,6 @@ customElements.define("message-thread", class extends HTMLElement {
     const trust = this.querySelector(".trust");
     trust.dataset.trust = known?.verified || "none";
     trust.textContent = known?.verified === "search-pin" ? "Verified by Search PIN" : "Not verified";
-    this.dispatchEvent(new Event("ready"));
     return { me, partner };
   }
 
@@ -78,6 +81,7 @@ customElements.define("message-thread", class extends HTMLElement {
       }
       return { verdict, message };
     } catch (error) {
+      if (this.hasAttribute("locked")) return { verdict: "refused", failure: "Not opened" };
       const isNewer = error instanceof crypto.ProtocolError && error.kind === "unsupported";
       return { verdict: "refused", failure: isNewer ? "Needs a newer version of EZ-DMS" : "Cannot be verified" };
     }
@@ -91,7 +95,6 @@ customElements.define("message-thread", class extends HTMLElement {
 
   // A row has found its place: count it, so that a hole below it is noticed.
   arrived(seq) {
-    this.#complete ??= seq - 1;
     if (seq > this.#complete) this.#seen.add(seq);
     while (this.#seen.delete(this.#complete + 1)) this.#complete += 1;
     if (this.#seen.size) this.catchUp(seq).catch(() => {}); // tried again when the socket is back
@@ -108,11 +111,11 @@ customElements.define("message-thread", class extends HTMLElement {
   async #fetchMissing() {
     await Promise.resolve(); // let the other rows of the same frame arrive first
     let known;
-    while ((this.#complete ?? 0) < this.#goal && known !== this.#complete) { // until nothing comes any more
+    while (this.#complete < this.#goal && known !== this.#complete) { // until nothing comes any more
       known = this.#complete;
-      await this.append(await getFragment(`/messages/${this.conversation}?after=${known ?? 0}&limit=${PAGE}`));
+      await this.append(await getFragment(`/messages/${this.conversation}?after=${known}&limit=${PAGE}`));
     }
-    this.#goal = this.#complete ?? 0;
+    this.#goal = this.#complete;
     await this.#judging;
   }
 

@@ -25,7 +25,10 @@ async function ask(address, options) {
 const JSON_ONLY = { Accept: "application/json" };
 
 export async function postForm(address, fields = {}) {
-  const response = await ask(address, { method: "POST", headers: JSON_ONLY, body: new URLSearchParams(fields) });
+  const response = await ask(address, {
+    method: "POST", headers: JSON_ONLY, body: new URLSearchParams(fields),
+    keepalive: true, // a message on its way is not lost when its page is left
+  });
   return response.status === 204 ? null : response.json();
 }
 
