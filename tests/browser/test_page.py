@@ -14,9 +14,9 @@ from playwright.async_api import Browser, Locator, Page, expect
 from tests.browser.someone import Someone
 from tests.conftest import Server, skip_or_fail
 
-PHONE = {"viewport": {"width": 390, "height": 844}}
-SMALLEST = {"viewport": {"width": 320, "height": 568}}
-DESKTOP = {"viewport": {"width": 1280, "height": 800}}
+PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}}
+SMALLEST: dict[str, Any] = {"viewport": {"width": 320, "height": 568}}
+DESKTOP: dict[str, Any] = {"viewport": {"width": 1280, "height": 800}}
 
 
 async def serious_faults(page: Page) -> list[str]:
