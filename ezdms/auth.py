@@ -71,10 +71,9 @@ def clear_cookie(response: Response, scheme: str) -> None:
 
 def find_token(asked: Request | Websocket) -> str | None:
     """The token of a request or socket: a bearer header if there is one (cookies are then ignored), else the cookie."""
-    header = asked.headers.get("Authorization")
-    if header is not None:
-        scheme, _, token = header.partition(" ")
-        return token if scheme.lower() == "bearer" else None
+    scheme, _, token = asked.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        return token
     return asked.cookies.get(cookie_name(asked.scheme))
 
 

@@ -12,6 +12,7 @@ from quart import Quart
 from ezdms.app import create_app
 from ezdms.auth import is_public
 from ezdms.settings import Settings
+from tests.conftest import ROOT
 from tests.people import JSON, Person
 
 PUBLIC = {
@@ -65,6 +66,13 @@ def test_the_contract_has_its_routes() -> None:
         "POST /messages_decrypted",
     }
     assert [rule.rule for rule in create_app(Settings()).url_map.iter_rules() if rule.websocket] == ["/ws"]
+
+
+def test_the_documentation_for_programs_names_every_route() -> None:
+    page = (ROOT / "docs" / "http.md").read_text("utf-8")
+    for method, path, endpoint in routes():
+        if f"{method} {path}" not in PAGES and endpoint != "static" and path != "/messages_decrypted":
+            assert f"`{method} {path.replace('<', '{').replace('>', '}')}`" in page
 
 
 @pytest.mark.parametrize(("method", "path", "endpoint"), ROUTES)

@@ -72,9 +72,11 @@ customElements.define("message-composer", class extends HTMLElement {
     if (!(await this.thread.ready.then(() => true, () => false))) return; // the thread has told why
     await navigator.locks.request(`ezdms-outbox ${this.thread.conversation}`, async () => {
       const items = await loadOutbox(this.thread.conversation);
+      let isBlocked = this.thread.hasAttribute("alarmed");
       for (const item of items) {
         this.#show(item);
-        if (this.thread.hasAttribute("alarmed") || !(await this.#send(item))) break;
+        if (isBlocked) this.#state(item.message_id, "Waiting for the message before it.");
+        else isBlocked = !(await this.#send(item));
       }
     });
   }
@@ -142,7 +144,7 @@ customElements.define("message-composer", class extends HTMLElement {
   #state(id, sentence, isOver = false) {
     const element = this.#pending.get(id);
     if (!element) return;
-    element.toggleAttribute("data-failed", isOver);
+    element.toggleAttribute("data-unsent", isOver);
     element.querySelector("[role=status]").textContent = sentence;
     for (const button of element.querySelectorAll("button")) button.hidden = !isOver;
   }
