@@ -19,7 +19,17 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
 
-from ezdms import envelope
+from ezdms import encoding, envelope
+from ezdms.encoding import (
+    EnvelopeError,
+    b64u_decode,
+    b64u_encode,
+    crockford_encode,
+    in_groups,
+    is_integer,
+    label,
+    sha256,
+)
 from ezdms.envelope import (
     BUCKETS,
     LOGIN_PIN_LENGTH,
@@ -29,24 +39,16 @@ from ezdms.envelope import (
     STATEMENT_HEADER,
     WRAP_ITER_MAX,
     WRAP_ITER_MIN,
-    EnvelopeError,
     PinError,
     Statement,
-    b64u_decode,
-    b64u_encode,
     conversation_id,
-    crockford_encode,
     envelope_header,
     fingerprint,
-    in_groups,
     in_order,
-    is_integer,
     key_id,
-    label,
     normalise_search_pin,
     parse_statement,
     search_pin,
-    sha256,
 )
 
 
@@ -436,7 +438,7 @@ class Message:
 def _read_body(octets: bytes) -> dict[str, Any]:
     if len(octets) not in BUCKETS:
         raise Refused("Expected a message of one of the padded sizes.")
-    body = envelope.parse_json(octets)
+    body = encoding.parse_json(octets)
     if not is_integer(body.get("v"), 1, 1):
         raise Unsupported("This message needs a newer version of EZ-DMS.")
     numbers = is_integer(body.get("n"), 1) and is_integer(body.get("ts"), 0) and is_integer(body.get("x"), 0)
@@ -562,7 +564,7 @@ def open_vault(keys: Keys, sealed: str) -> dict[str, Any]:
         body = _verified(_unseal(keys, "ezdms-vault+jwe", sealed), VAULT_HEADER, keys.ik)
         if len(body) % VAULT_STEP or len(body) > VAULT_MOST:
             raise Refused("Expected a vault of a padded size.")
-        vault = envelope.parse_json(body)
+        vault = encoding.parse_json(body)
     except EnvelopeError as error:
         raise Refused(str(error)) from error
     if not is_integer(vault.get("version"), 1):

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import load_der_private_key
 from quart import Quart, Response
 
 from ezdms import crypto
-from ezdms.envelope import b64u_decode, b64u_encode
+from ezdms.encoding import b64u_decode, b64u_encode
 from ezdms.hub import Hub
 
 VECTORS = Path(__file__).parent / "vectors"

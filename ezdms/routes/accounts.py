@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from quart import Blueprint, Response, request
 
-from ezdms import auth, envelope, fragments
+from ezdms import auth, encoding, envelope, fragments
 from ezdms.answers import Problem, answer
 from ezdms.auth import public
 from ezdms.db import Conflict, Connection
@@ -81,7 +81,7 @@ async def _parse_user(fields: dict[str, str]) -> tuple[User, str]:
     """The user of a registration, every field in its exact form, and their Search PIN."""
     try:
         envelope.check_username(fields["username"])
-    except envelope.EnvelopeError as error:
+    except encoding.EnvelopeError as error:
         raise Problem(400, "malformed_username", str(error)) from error
     for name, size in (("login_id", 16), ("auth_key", 32), ("salt", 16), ("search_salt", 16)):
         _check_bytes(name, fields[name], size)
@@ -93,11 +93,11 @@ async def _parse_user(fields: dict[str, str]) -> tuple[User, str]:
     )
     try:
         statement = envelope.parse_statement(fields["statement"])
-    except envelope.EnvelopeError as error:
+    except encoding.EnvelopeError as error:
         raise Problem(422, "statement", f"The key statement does not hold: {error}") from error
     if statement.name != fields["username"]:
         raise Problem(422, "statement", "The key statement names somebody else.")
-    salt = envelope.b64u_decode(fields["search_salt"], 16)
+    salt = encoding.b64u_decode(fields["search_salt"], 16)
     user = User(
         user_id=auth.random_id(16),
         username=fields["username"],
@@ -108,7 +108,7 @@ async def _parse_user(fields: dict[str, str]) -> tuple[User, str]:
         wrapped_sig=fields["wrapped_sig"],
         wrapped_enc=fields["wrapped_enc"],
         statement=fields["statement"],
-        fingerprint=envelope.b64u_encode(envelope.fingerprint(statement.ik)),
+        fingerprint=encoding.b64u_encode(envelope.fingerprint(statement.ik)),
         key_id=envelope.key_id(statement.spki),
     )
     return user, envelope.search_pin(statement.ik, salt)
@@ -116,8 +116,8 @@ async def _parse_user(fields: dict[str, str]) -> tuple[User, str]:
 
 def _check_bytes(name: str, text: str, size: int | None) -> bytes:
     try:
-        return envelope.b64u_decode(text, size)
-    except envelope.EnvelopeError as error:
+        return encoding.b64u_decode(text, size)
+    except encoding.EnvelopeError as error:
         expected = "base64url" if size is None else f"{size} bytes in base64url"
         raise Problem(400, "malformed_field", f"The field {name} must be {expected}.") from error
 

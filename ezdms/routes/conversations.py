@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 from quart import Blueprint, Response
 
-from ezdms import envelope, fragments
+from ezdms import encoding, envelope, fragments
 from ezdms.answers import Problem, answer
 from ezdms.forms import read_fields
 from ezdms.hub import Event
@@ -45,7 +45,7 @@ async def start_conversation() -> Response:
     if partner.user_id == session.user_id:
         raise Problem(400, "oneself", "This is your own Search PIN. Ask the other person for theirs.")
     mine = envelope.fingerprint(envelope.parse_statement(session.statement).ik)
-    theirs = envelope.b64u_decode(partner.fingerprint, 32)
+    theirs = encoding.b64u_decode(partner.fingerprint, 32)
     conversation_id = envelope.conversation_id(mine, theirs)
     a, b = (session.user_id, partner.user_id) if mine < theirs else (partner.user_id, session.user_id)
     is_new = await services.database().write(insert_conversation, conversation_id=conversation_id, a=a, b=b)

@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 from quart import Blueprint, Response, request
 
-from ezdms import envelope, fragments
+from ezdms import encoding, envelope, fragments
 from ezdms.answers import Problem, answer
 from ezdms.auth import public
 from ezdms.db import Conflict
@@ -103,8 +103,8 @@ async def _read_draft() -> Draft:
         raise Problem(422, "suite", "This server knows message suite 1 only.")
     for name, size in (("message_id", 16), ("hash", 32)):
         try:
-            envelope.b64u_decode(fields[name], size)
-        except envelope.EnvelopeError as error:
+            encoding.b64u_decode(fields[name], size)
+        except encoding.EnvelopeError as error:
             raise Problem(400, "malformed_field", f"The field {name} must be {size} bytes in base64url.") from error
     return Draft(
         conversation_id=fields["conversation_id"],
@@ -122,7 +122,7 @@ def _check_copies(draft: Draft, pair: Pair) -> None:
     try:
         envelope.check_sealed(draft.sealed_a, pair.a.key_id)
         envelope.check_sealed(draft.sealed_b, pair.b.key_id)
-    except envelope.EnvelopeError as error:
+    except encoding.EnvelopeError as error:
         raise Problem(422, "envelope", str(error)) from error
     if len(draft.sealed_a) != len(draft.sealed_b):
         raise Problem(422, "envelope", "The two copies differ in size, so they cannot hold the same message.")

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import serialization
 from playwright.async_api import Browser, Page
 
 from ezdms import crypto
-from ezdms.envelope import b64u_encode
+from ezdms.encoding import b64u_encode
 from tests.conftest import Server
 from tests.people import PEOPLE, VECTORS, load_vectors
 

@@ -12,7 +12,7 @@ from werkzeug import security
 
 from ezdms import auth, crypto
 from ezdms.db import Connection, Database, fetch_all
-from ezdms.envelope import b64u_decode, b64u_encode
+from ezdms.encoding import b64u_decode, b64u_encode
 from tests.people import JSON, PEOPLE, Person, registration
 
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ezdms import crypto, envelope
+from ezdms import crypto, encoding, envelope
 from ezdms.crypto import Refused
-from ezdms.envelope import b64u_decode, b64u_encode
+from ezdms.encoding import b64u_decode, b64u_encode
 from tests.people import PEOPLE
 
 ALICE, BOB, EVE = (PEOPLE[name] for name in ("alice", "bob", "eve"))
@@ -223,7 +223,7 @@ def test_every_single_typing_mistake_is_noticed_31_times_in_32() -> None:
     pin = crypto.search_pin(ALICE.ik, bytes(16)).replace("-", "")
     noticed = tried = 0
     for at in range(25):
-        for letter in envelope.ALPHABET.replace(pin[at], ""):
+        for letter in encoding.ALPHABET.replace(pin[at], ""):
             tried += 1
             try:
                 crypto.normalise_search_pin(pin[:at] + letter + pin[at + 1 :])
@@ -309,7 +309,7 @@ def test_a_signed_statement_that_is_no_plain_json_is_refused(raw: bytes) -> None
 
 def test_a_small_order_key_lets_anybody_sign_and_is_refused() -> None:
     ik = bytes([1]) + bytes(31)  # the neutral element: this signature holds for every text
-    with pytest.raises(envelope.EnvelopeError, match="forged"):
+    with pytest.raises(encoding.EnvelopeError, match="forged"):
         envelope.verify_signature(ik, b"anything", ik + bytes(32))
 
 

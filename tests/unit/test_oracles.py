@@ -20,7 +20,7 @@ from joserfc import jws as joserfc_jws
 from joserfc.jwk import OKPKey, RSAKey
 
 from ezdms import crypto, envelope
-from ezdms.envelope import b64u_decode, b64u_encode
+from ezdms.encoding import b64u_decode, b64u_encode
 from tests.conftest import skip_or_fail
 from tests.people import PEOPLE
 

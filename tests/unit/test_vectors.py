@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.serialization import load_der_private_key
 
-from ezdms import crypto, envelope
-from ezdms.envelope import b64u_decode, b64u_encode
+from ezdms import crypto, encoding, envelope
+from ezdms.encoding import b64u_decode, b64u_encode
 from tests.people import PEOPLE, VECTORS, load_vectors
 
 Case = dict[str, Any]
@@ -27,7 +27,7 @@ def holds(check: Callable[[], object]) -> bool:
     """True unless the check refuses with one of the protocol's own errors."""
     try:
         check()
-    except (crypto.ProtocolError, envelope.EnvelopeError):
+    except (crypto.ProtocolError, encoding.EnvelopeError):
         return False
     return True
 
