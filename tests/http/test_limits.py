@@ -35,6 +35,17 @@ async def test_five_registrations_a_minute_whatever_the_headers_say(limited: Qua
     assert f"{response.headers['Retry-After']} seconds" in answer["error"]
 
 
+async def test_one_address_that_is_over_its_limit_takes_nothing_from_another(limited: Quart) -> None:
+    client = limited.test_client()
+
+    async def login_from(address: str) -> int:
+        scope = {"client": (address, 50_000)}
+        return (await client.post("/login", form={}, headers=JSON, scope_base=scope)).status_code
+
+    assert [await login_from("203.0.113.1") for _ in range(11)] == [400] * 10 + [429]
+    assert await login_from("203.0.113.2") == 400
+
+
 async def test_ten_logins_a_minute(limited: Quart) -> None:
     client = limited.test_client()
     statuses = [(await client.post("/login", form={}, headers=JSON)).status_code for _ in range(12)]

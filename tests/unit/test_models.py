@@ -1,0 +1,73 @@
+"""Who may write and read is decided in the queries themselves, also if a route forgets to ask."""
+
+from __future__ import annotations
+
+import pytest
+from quart import Quart
+
+from ezdms.db import Conflict, Database
+from ezdms.models.conversation import mark_read, select_conversation, select_pair
+from ezdms.models.message import Draft, insert_message, select_message, select_messages
+from tests.people import Person
+
+
+@pytest.fixture
+async def conversation(alice: Person, bob: Person) -> str:
+    """Between Alice and Bob."""
+    return await alice.start(bob)
+
+
+def draft(conversation_id: str, name: str = "m1", n: int = 1) -> Draft:
+    return Draft(conversation_id, name, n, "hash", 1, "for a", "for b")
+
+
+async def test_only_a_participant_inserts(app: Quart, alice: Person, eve: Person, conversation: str) -> None:
+    database: Database = app.extensions["ezdms.database"]
+    assert await database.write(insert_message, draft(conversation), sender_id=eve.user_id) is None
+    stored = await database.write(insert_message, draft(conversation), sender_id=alice.user_id)
+    assert stored is not None
+    assert stored.seq == 1  # the refused one left no hole
+
+
+async def test_an_id_or_number_that_is_taken_is_a_conflict_and_leaves_no_hole(
+    app: Quart, alice: Person, bob: Person, conversation: str
+) -> None:
+    database: Database = app.extensions["ezdms.database"]
+    await database.write(insert_message, draft(conversation), sender_id=alice.user_id)
+    for wrong, sender in ((draft(conversation, "m1", 2), bob), (draft(conversation, "m2", 1), alice)):
+        with pytest.raises(Conflict):
+            await database.write(insert_message, wrong, sender_id=sender.user_id)
+    stored = await database.write(insert_message, draft(conversation, "m2", 1), sender_id=bob.user_id)
+    assert stored is not None
+    assert stored.seq == 2
+    assert stored.unread == {alice.user_id: 1, bob.user_id: 0}
+
+
+async def test_an_outsider_finds_nothing(app: Quart, alice: Person, eve: Person, conversation: str) -> None:
+    database: Database = app.extensions["ezdms.database"]
+    for person, is_found in ((alice, True), (eve, False)):
+        who = {"conversation_id": conversation, "user_id": person.user_id}
+        assert (await database.read(select_conversation, **who) is not None) == is_found
+        assert (await database.read(select_pair, **who) is not None) == is_found
+
+
+async def test_each_side_gets_its_own_copy(app: Quart, alice: Person, conversation: str) -> None:
+    database: Database = app.extensions["ezdms.database"]
+    await database.write(insert_message, draft(conversation), sender_id=alice.user_id)
+    mine = await database.read(select_messages, conversation_id=conversation, side="a", limit=5)
+    theirs = await database.read(select_messages, conversation_id=conversation, side="b", limit=5)
+    assert [mine[0].encrypted, theirs[0].encrypted] == ["for a", "for b"]
+    asked = {"conversation_id": conversation, "message_id": "m1", "side": "a"}
+    assert await database.read(select_message, sender_id=alice.user_id, **asked) is not None  # type: ignore[arg-type]
+    assert await database.read(select_message, sender_id="somebody", **asked) is None  # type: ignore[arg-type]
+
+
+async def test_what_was_read_is_never_unread_again(app: Quart, alice: Person, bob: Person, conversation: str) -> None:
+    database: Database = app.extensions["ezdms.database"]
+    for n in (1, 2, 3):
+        await database.write(insert_message, draft(conversation, f"m{n}", n), sender_id=alice.user_id)
+    for seq, unread in ((2, 1), (1, 1), (3, 0), (1, 0)):
+        await database.write(mark_read, conversation_id=conversation, user_id=bob.user_id, seq=seq)
+        seen = await database.read(select_conversation, conversation_id=conversation, user_id=bob.user_id)
+        assert seen is not None
+        assert seen.unread == unread
