@@ -31,17 +31,14 @@ async function leave() {
   location.assign("/");
 }
 const logOut = document.getElementById("log-out");
-if (logOut) logOut.disabled = false;
-logOut?.addEventListener("click", async ({ currentTarget: button }) => {
-  button.disabled = true;
+logOut?.toggleAttribute("disabled", false);
+logOut?.addEventListener("click", async () => {
   try {
     await postForm("/logout");
-    await leave();
   } catch (error) {
-    if (error.status === 401) return leave(); // the session had ended already
-    showPageAlert(error.message);
-    button.disabled = false;
+    if (error.status !== 401) return showPageAlert(error.message); // 401: the session had ended already
   }
+  await leave();
 });
 
 // The socket is a courtesy: after every (re)connect the page asks for what it missed.
@@ -51,6 +48,7 @@ let socket;
 let read = 0; // the highest seq that was seen here
 document.addEventListener("htmx:ws:after:connection", ({ detail }) => {
   socket = detail.connection.socket;
+  read = 0; // whatever is missing is asked for again
   connection.textContent = "";
   join();
   thread?.querySelector("message-composer").flush();

@@ -19,7 +19,6 @@ const refuse = (sentence) => { throw new ProtocolError("refused", sentence); };
 const utf8 = (text) => encoder.encode(text);
 const label = (name) => utf8(`ezdms/1 ${name}\0`);
 const sha256 = async (bytes) => new Uint8Array(await subtle.digest("SHA-256", bytes));
-const equal = (x, y) => x.length === y.length && x.every((byte, i) => byte === y[i]);
 const random = (size) => globalThis.crypto.getRandomValues(new Uint8Array(size));
 
 function concat(...parts) {
@@ -246,7 +245,7 @@ export async function verifyStatement(jws) {
 // A contact's statement may only move forward. Throws "alarm".
 export function checkSuccession(known, next) {
   const alarm = (sentence) => { throw new ProtocolError("alarm", sentence); };
-  if (!equal(known.ik, next.ik)) alarm("The server shows another key for this person than before.");
+  if (hex(known.ik) !== hex(next.ik)) alarm("The server shows another key for this person than before.");
   if (next.seq < known.seq) alarm("The server shows an older statement of this person's keys than before.");
   if (next.seq === known.seq && next.jws !== known.jws) alarm("The server shows two statements of this person's keys.");
   if (Math.max(...next.suites) < Math.max(...known.suites)) alarm("The server shows weaker keys than before.");

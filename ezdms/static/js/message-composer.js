@@ -12,6 +12,7 @@ const TRIES = 5; // when another device keeps taking the next number
 
 customElements.define("message-composer", class extends HTMLElement {
   #pending = new Map(); // message_id → element
+  #timer;
 
   connectedCallback() {
     this.thread = this.closest("message-thread");
@@ -93,7 +94,8 @@ customElements.define("message-composer", class extends HTMLElement {
     } catch (error) {
       this.#state(item.message_id, `Not sent. ${error.message}`, true);
       const isPassing = error.status === 0 || error.status === 429 || error.status >= 500;
-      if (isPassing) setTimeout(() => this.flush(), 1000 * (error.answer?.retry_after ?? RETRY_AFTER));
+      clearTimeout(this.#timer);
+      if (isPassing) this.#timer = setTimeout(() => this.flush(), 1000 * (error.answer?.retry_after ?? RETRY_AFTER));
       return false;
     }
   }

@@ -93,11 +93,10 @@ customElements.define("message-thread", class extends HTMLElement {
     return head ? [head.n, head.hash] : [0, ""];
   }
 
-  // A row has found its place: count it, so that a hole below it is noticed.
+  // A row has found its place: count it, so that catchUp knows of holes.
   arrived(seq) {
     if (seq > this.#complete) this.#seen.add(seq);
     while (this.#seen.delete(this.#complete + 1)) this.#complete += 1;
-    if (this.#seen.size) this.catchUp(seq).catch(() => {}); // tried again when the socket is back
   }
 
   // Fetch everything up to seq `goal` that this page lacks, once, in order; Infinity: whatever there is. Resolves when
