@@ -75,7 +75,10 @@ class Database:
 
     @classmethod
     async def open(cls, path: Path) -> Database:
-        """Open or create the database at `path` (mode 0600) and bring it to the newest schema."""
+        """Open or create the database at `path` (mode 0600) and bring it to the newest schema.
+
+        Raises DatabaseError, or OSError if the file cannot be made.
+        """
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
         connections: list[Connection] = []
         try:
@@ -85,9 +88,11 @@ class Database:
             for _ in range(READERS):
                 connections.append(await _connect(path))
                 await connections[-1].execute_fetchall("PRAGMA query_only = ON")
-        except BaseException:
+        except BaseException as error:
             for connection in connections:  # or their threads would keep the process alive
                 await connection.close()
+            if isinstance(error, sqlite3.Error):
+                raise DatabaseError(f"Cannot use the database {path}: {error}.") from error
             raise
         return cls(connections[0], connections[1:])
 

@@ -8,6 +8,7 @@ import signal
 import socket
 import stat
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,15 @@ def test_a_port_that_is_taken_gives_a_sentence(clone: Path, tmp_path: Path) -> N
     assert refused.returncode == 1
     assert f"port {port}" in refused.stderr
     assert "Traceback" not in refused.stderr
+
+
+def test_a_file_that_is_no_database_gives_a_sentence_and_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "ezdms.db").write_text("my diary " * 200)
+    command = [sys.executable, "-m", "ezdms", "serve", "--port", "0", "--data-dir", str(tmp_path)]
+    refused = run(command, ROOT)
+    assert refused.returncode == 1
+    assert re.fullmatch(r"Error: Cannot use the database .*ezdms\.db: file is not a database\.\n", refused.stderr)
+    assert (tmp_path / "ezdms.db").read_text() == "my diary " * 200
 
 
 def test_a_changed_lock_or_a_half_made_environment_is_made_anew(clone: Path) -> None:

@@ -143,7 +143,7 @@ async def test_a_newer_database_is_refused_with_a_sentence(tmp_path: Path) -> No
 async def test_a_file_that_is_no_database_is_an_error_and_the_process_can_end(tmp_path: Path) -> None:
     path = tmp_path / "text.db"
     path.write_text("This is no database. " * 100)
-    with pytest.raises(sqlite3.DatabaseError):
+    with pytest.raises(DatabaseError, match="not a database"):
         await Database.open(path)
     assert path.read_text().startswith("This is no database.")
 
@@ -158,7 +158,7 @@ async def test_a_migration_that_fails_leaves_the_schema_as_it_was(
     ]
     with monkeypatch.context() as patch:
         patch.setattr(db, "migrations", lambda: steps)
-        with pytest.raises(sqlite3.OperationalError):
+        with pytest.raises(DatabaseError, match="half already exists"):
             await Database.open(path)
     database = await Database.open(path)
     assert await database.read(tables, "half") == []
