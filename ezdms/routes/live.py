@@ -10,6 +10,7 @@ from typing import Any
 from quart import Blueprint, websocket
 
 from ezdms import fragments
+from ezdms.auth import find_session
 from ezdms.db import now
 from ezdms.hub import Event, Mailbox
 from ezdms.limits import Bucket
@@ -33,6 +34,8 @@ async def live() -> None:
     as_json = JSON_FRAMES in websocket.requested_subprotocols
     await websocket.accept(subprotocol=JSON_FRAMES if as_json else None)
     mailbox = services.hub().subscribe(session.user_id, session.session_id)
+    if await find_session(services.database(), websocket) is None:  # logged out while this socket was being opened
+        mailbox.close(SESSION_ENDED)
     tasks = [
         asyncio.create_task(_write_events(mailbox, as_json)),
         asyncio.create_task(_read_frames(mailbox, session, as_json)),

@@ -406,6 +406,21 @@ async def test_a_server_that_swaps_the_partners_key_is_stopped_before_a_word(
     await expect(alice.alert).to_contain_text("The server shows another key")
     await expect(alice.page.get_by_role("textbox", name="Message")).to_be_disabled()
 
+    async def serve_another(route: Route) -> None:  # a genuine page, but of the conversation with Eve
+        response = await route.fetch(url=f"{server.url}/c/{with_eve}")
+        await route.fulfill(response=response)
+
+    with_bob = alice.page.url
+    await alice.page.unroute("**/c/*")
+    await alice.page.goto(with_bob)
+    await alice.starts_with(eve.search_pin)
+    await expect(alice.page.get_by_role("heading", name="eve")).to_be_visible()
+    with_eve = alice.page.url.rsplit("/", 1)[1]
+    await alice.page.route("**/c/*", serve_another)
+    await alice.page.goto(with_bob)
+    await expect(alice.alert).to_contain_text("The server shows another key")
+    await expect(alice.page.get_by_role("textbox", name="Message")).to_be_disabled()
+
     carol = await (await Someone.arrives(browser, server, "carol")).creates_an_account()
 
     async def answer_with_eve(route: Route) -> None:

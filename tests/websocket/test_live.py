@@ -12,6 +12,11 @@ import pytest
 from quart import Quart
 from quart.testing.connections import WebsocketDisconnectError, WebsocketResponseError
 
+from ezdms import auth
+from ezdms.db import Database
+from ezdms.hub import Mailbox
+from ezdms.models.session import select_session
+from ezdms.routes import live
 from tests.people import Person
 
 SOON = 5.0  # seconds until something that must come has come
@@ -196,6 +201,28 @@ async def test_logging_out_closes_the_sockets_of_that_session_at_once(alice: Per
         assert await closed_with(ended) == 1008
         await bob.start(alice)  # logged out, but still to be found
         assert (await other.next())["event"] == "conversation"
+
+
+async def test_a_logout_while_a_socket_is_being_opened_ends_it(alice: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    subscribe = alice.hub.subscribe
+
+    def end_first(user_id: str, session_id: str) -> Mailbox:
+        """The session ends after it was checked and before anybody could close this socket."""
+        alice.hub.end_session(user_id, session_id)
+        return subscribe(user_id, session_id)
+
+    database: Database = alice.client.app.extensions["ezdms.database"]
+    monkeypatch.setattr(alice.hub, "subscribe", end_first)
+    admitted = auth.find_session
+
+    async def ended(*arguments: Any) -> Any:
+        await alice.post("/logout")
+        return await admitted(*arguments)
+
+    monkeypatch.setattr(live, "find_session", ended)
+    async with listening(alice) as socket:
+        assert await closed_with(socket) == 1008
+    assert await database.read(select_session, token_hash=auth.hash_token(alice.account["token"])) is None
 
 
 @pytest.mark.parametrize(

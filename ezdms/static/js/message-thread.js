@@ -35,7 +35,8 @@ customElements.define("message-thread", class extends HTMLElement {
       throw new Error("This browser no longer holds your keys. Please log out and log in again with your Login PIN.");
     }
     const partner = await crypto.verifyStatement(this.dataset.partnerStatement);
-    if (await crypto.conversationId(me.fp, partner.fp) !== this.conversation) {
+    const conversation = await crypto.conversationId(me.fp, partner.fp);
+    if (conversation !== this.conversation || location.pathname !== `/c/${conversation}`) {
       throw new Error("The server shows another key for this person. Nothing is sent. "
         + "Ask them for their Search PIN by another way.");
     }
