@@ -435,6 +435,20 @@ async def test_a_server_that_swaps_the_partners_key_is_stopped_before_a_word(
     assert carol.page.url == f"{server.url}/"
 
 
+async def test_the_name_above_a_conversation_is_the_one_that_its_key_signed(pair: tuple[Someone, Someone]) -> None:
+    alice, _ = pair
+
+    async def rename(route: Route) -> None:
+        response = await route.fetch()
+        await route.fulfill(response=response, body=(await response.text()).replace(">bob<", ">mum<"))
+
+    await alice.page.route("**/c/*", rename)
+    await alice.page.reload()
+    await expect(alice.list.get_by_role("link", name="mum")).to_be_visible()  # the server did call them so
+    await expect(alice.page.get_by_role("heading", name="bob")).to_be_visible()
+    await expect(alice.page.get_by_role("heading", name="mum")).to_have_count(0)
+
+
 async def test_the_log_of_the_server_stays_empty(server: Server, pair: tuple[Someone, Someone], tmp_path: Path) -> None:
     alice, bob = pair
     await alice.writes("hello")

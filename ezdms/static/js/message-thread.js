@@ -43,6 +43,7 @@ customElements.define("message-thread", class extends HTMLElement {
     const known = await loadContact(this.conversation);
     if (known) crypto.checkSuccession(await crypto.verifyStatement(known.statement), partner);
     await saveContact(this.conversation, { verified: "", ...known, statement: this.dataset.partnerStatement });
+    this.querySelector("h1").textContent = partner.name; // as they signed it, whatever the server calls them
     const trust = this.querySelector(".trust");
     trust.dataset.trust = known?.verified || "none";
     trust.textContent = known?.verified === "search-pin" ? "Verified by Search PIN" : "Not verified";
