@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser, async_playwright, expect
 from quart import Quart
 
 from ezdms.app import create_app
@@ -42,6 +42,9 @@ def skip_or_fail(reason: str) -> None:
     if os.environ.get("CI") == "true":
         pytest.fail(f"CI must have everything: {reason}")
     pytest.skip(reason)
+
+
+expect.set_options(timeout=20_000)  # ms; how long something may take to become true on a busy machine
 
 
 class Server:

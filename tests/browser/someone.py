@@ -27,7 +27,7 @@ class Someone:
         """Open the front page, at the server's own or another address, in a new context."""
         someone = cls(server, name)
         someone.context = await browser.new_context(**options)
-        someone.context.set_default_timeout(15_000)
+        someone.context.set_default_timeout(30_000)
         someone.page = await someone.new_tab()
         await someone.page.goto(address or server.url)
         return someone

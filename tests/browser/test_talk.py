@@ -159,7 +159,7 @@ async def test_what_was_missed_while_the_connection_was_lost_appears_once_and_in
     await bob.sees("before")
     await relay.mend()
     said = ["before", *(f"missed {i}" for i in range(1, 8)), "written without a connection"]
-    await expect(texts_of(bob.page)).to_have_text(said, timeout=20_000)
+    await expect(texts_of(bob.page)).to_have_text(said)
     await alice.sees(*said)
     await expect(bob.page.get_by_text(LOST)).to_be_hidden()
     await relay.cut()
@@ -290,7 +290,7 @@ async def test_long_conversations_open_at_their_end_and_load_what_is_older(pair:
     alice, bob = pair
     for i in range(1, 121):
         await alice.writes(f"line {i}")
-    await expect(alice.page.locator(".pending")).to_have_count(0, timeout=30_000)
+    await expect(alice.page.locator(".pending")).to_have_count(0)
     await bob.page.reload()
     await expect(bob.page.get_by_text("line 120", exact=True)).to_be_in_viewport()
     assert await texts_of(bob.page).count() < 120
