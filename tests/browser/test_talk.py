@@ -165,6 +165,31 @@ async def test_what_was_missed_while_the_connection_was_lost_appears_once_and_in
     await relay.cut()
 
 
+async def test_conversations_that_were_started_while_the_connection_was_lost_are_listed(
+    browser: Browser, server: Server
+) -> None:
+    alice, bob, relay = await on_a_wire(browser, server)
+    carol = await (await Someone.arrives(browser, server, "carol")).creates_an_account()
+    await bob.page.goto(relay.url)
+    await expect(bob.list.get_by_role("link")).to_have_count(1)
+    await relay.cut()
+    await expect(bob.page.get_by_text(LOST)).to_be_visible()
+    await carol.starts_with(bob.search_pin)
+    await carol.writes("one")
+    await alice.writes("two")
+    await carol.sees("one")
+    await alice.sees("two")
+    await relay.mend()
+    await expect(bob.list.get_by_role("link")).to_have_count(2)
+    await expect(bob.list.get_by_role("link").first).to_contain_text("alice")
+    await expect(bob.list.get_by_role("link").first).to_contain_text("1 unread")
+    await expect(bob.list.get_by_role("link").last).to_contain_text("carol")
+    await carol.writes("three")
+    await expect(bob.list.get_by_role("link").first).to_contain_text("carol")
+    await expect(bob.list.get_by_role("link")).to_have_count(2)
+    await relay.cut()
+
+
 async def test_an_empty_page_that_missed_the_first_messages_gets_them(browser: Browser, server: Server) -> None:
     alice, bob, relay = await on_a_wire(browser, server)
     await relay.cut()
@@ -312,6 +337,17 @@ async def test_long_conversations_open_at_their_end_and_load_what_is_older(pair:
     await expect(bob.page.get_by_role("alert")).to_have_count(0)
 
 
+COUNT = """async () => {
+    const request = indexedDB.open("ezdms");
+    await new Promise((resolve) => { request.onsuccess = resolve; });
+    const names = [...request.result.objectStoreNames];
+    const transaction = request.result.transaction(names);
+    const counts = names.map((name) => transaction.objectStore(name).count());
+    await new Promise((resolve) => { transaction.oncomplete = resolve; });
+    return counts.map((count) => count.result);
+}"""
+
+
 async def test_keys_are_gone_at_logout_in_every_tab(pair: tuple[Someone, Someone], server: Server) -> None:
     alice, _ = pair
     second_tab = await alice.new_tab()
@@ -320,17 +356,24 @@ async def test_keys_are_gone_at_logout_in_every_tab(pair: tuple[Someone, Someone
     await alice.page.get_by_role("button", name="Log out").click()
     for page in (alice.page, second_tab):
         await expect(page.get_by_role("button", name="Log in")).to_be_visible()
-        count = """async () => {
-            const request = indexedDB.open("ezdms");
-            await new Promise((resolve) => { request.onsuccess = resolve; });
-            const names = [...request.result.objectStoreNames];
-            const transaction = request.result.transaction(names);
-            const counts = names.map((name) => transaction.objectStore(name).count());
-            await new Promise((resolve) => { transaction.oncomplete = resolve; });
-            return counts.map((count) => count.result);
-        }"""
-        assert await page.evaluate(count) == [0, 0, 0]
+        assert await page.evaluate(COUNT) == [0, 0, 0]
         assert await page.evaluate("() => [localStorage.length, sessionStorage.length]") == [0, 0]
+
+
+async def test_a_session_that_ended_while_one_was_away_leaves_no_keys(browser: Browser, server: Server) -> None:
+    alice, bob, relay = await on_a_wire(browser, server)
+    await relay.cut()
+    await expect(bob.page.get_by_text(LOST)).to_be_visible()
+    cookies = {cookie["name"]: cookie["value"] for cookie in await bob.context.cookies()}
+    ended = await alice.context.request.post(
+        f"{server.url}/logout", headers={"Authorization": f"Bearer {cookies['ezdms_session']}"}
+    )
+    assert ended.status == 204
+    await relay.mend()
+    await expect(bob.page.get_by_role("button", name="Log in")).to_be_visible()
+    assert await bob.page.evaluate("() => indexedDB.databases().then((all) => all.length)") == 1
+    assert await bob.page.evaluate(COUNT) == [0, 0, 0]
+    await relay.cut()
 
 
 async def test_every_conversation_has_an_address_and_history_works(

@@ -36,7 +36,7 @@ def test_no_file_makes_markup_of_text_or_code_of_text(path: object) -> None:
 
 def test_only_rendered_answers_of_the_server_are_swapped_in() -> None:
     swaps = [path.name for path in FILES if "htmx.swap" in path.read_text("utf-8")]
-    assert swaps == ["message-thread.js"]
+    assert swaps == ["boot.js", "message-thread.js"]
 
 
 def test_every_vendored_file_is_the_one_whose_hash_is_written_down() -> None:

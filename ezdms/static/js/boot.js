@@ -15,7 +15,7 @@ import "./my-search-pin.js";
 import "./start-conversation.js";
 import { showPageAlert } from "./dom.js";
 import { forgetEverything } from "./keystore.js";
-import { getJson, postForm } from "./server.js";
+import { getFragment, postForm } from "./server.js";
 import { hasNewPin } from "./welcome-card.js";
 
 const { userId } = document.body.dataset; // set when somebody is logged in
@@ -41,7 +41,12 @@ logOut?.addEventListener("click", async () => {
   await leave();
 });
 
-// The socket is a courtesy: after every (re)connect the page asks for what it missed.
+// The socket is a courtesy: after every (re)connect the page asks for what it missed, in the list and in the thread.
+async function renewList() {
+  const text = await getFragment(`/conversations/${userId}`);
+  const list = document.getElementById("conversations");
+  await window.htmx.swap({ sourceElement: list, target: list, swap: "afterbegin", select: "conversation-item", text });
+}
 const join = () => socket?.readyState === WebSocket.OPEN && thread && !document.hidden
   && socket.send(JSON.stringify({ event: "join", conversation_id: thread.conversation }));
 let socket;
@@ -51,6 +56,7 @@ document.addEventListener("htmx:ws:after:connection", ({ detail }) => {
   read = 0; // whatever is missing is asked for again
   connection.textContent = "";
   join();
+  renewList().catch(() => {}); // tried again after the next connect
   thread?.querySelector("message-composer").flush();
 });
 document.addEventListener("htmx:ws:after:message:incoming", () => {
@@ -65,16 +71,9 @@ document.addEventListener("htmx:ws:close", async ({ detail }) => {
   if (detail.code === 1008) return leave(); // this session was ended, here or elsewhere
   connection.textContent = "Connection lost. Reconnecting…";
   if (detail.connection.attempt < 2) return;
-  await getJson(`/conversations/${userId}`).catch((error) => error.status === 401 && location.reload());
+  await renewList().catch((error) => error.status === 401 && leave()); // ended while we were away
 });
 document.addEventListener("visibilitychange", join);
-addEventListener("online", () => { // do not sit out the wait between two attempts
-  const old = document.getElementById("live");
-  if (!old || socket?.readyState === WebSocket.OPEN) return;
-  const live = old.cloneNode();
-  old.replaceWith(live);
-  window.htmx.process(live);
-});
 addEventListener("pageshow", (event) => event.persisted && location.reload()); // its socket was closed when it was left
 
 if (!isSecureContext || !globalThis.crypto?.subtle) {
