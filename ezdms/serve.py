@@ -35,6 +35,8 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
     Raises AddressError, DatabaseError, or OSError for a folder or file that cannot be used.
     """
     os.umask(0o077)
+    for path in filter(None, (settings.certfile, settings.keyfile)):
+        path.open().close()  # says which one cannot be read; the TLS library does not
     logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     sockets.use()
     app = create_app(settings)

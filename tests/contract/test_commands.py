@@ -86,6 +86,12 @@ def test_a_file_that_is_no_database_gives_a_sentence_and_is_left_alone(tmp_path:
     assert (tmp_path / "ezdms.db").read_text() == "my diary " * 200
 
 
+def test_a_certificate_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "ezdms", "serve", "--port", "0", "--certfile", "my.pem", "--keyfile", "my.key"]
+    refused = run(command, tmp_path, PYTHONPATH=str(ROOT))
+    assert (refused.returncode, refused.stderr) == (1, "Error: Cannot use my.pem: No such file or directory.\n")
+
+
 def test_a_changed_lock_or_a_half_made_environment_is_made_anew(clone: Path) -> None:
     lock = clone / "requirements.lock"
     lock.write_text(lock.read_text() + "# changed\n")
