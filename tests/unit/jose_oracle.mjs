@@ -1,9 +1,11 @@
 // Opens our envelopes and verifies our signatures with npm's jose. Input: JSON lines on stdin; output: JSON lines.
 
+import { webcrypto } from "node:crypto";
 import { createRequire } from "node:module";
 import { pathToFileURL } from "node:url";
 import { createInterface } from "node:readline";
 
+globalThis.crypto ??= webcrypto; // node 18
 const require = createRequire(`${process.env.NODE_PACKAGES}/`);
 const jose = await import(pathToFileURL(require.resolve("jose")));
 
