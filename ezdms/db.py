@@ -9,7 +9,6 @@ import sqlite3
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -116,7 +115,7 @@ class Database:
         its write may be stored all the same.
         """
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._waiting.put_nowait(_Write(partial(_call, query, args, kwargs), done))
+        self._waiting.put_nowait(_Write(lambda connection: query(connection, *args, **kwargs), done))
         return await done
 
     async def _write_forever(self) -> None:
@@ -157,10 +156,6 @@ class Database:
             outcome = error
         await self._writer.execute_fetchall("RELEASE caller")
         return outcome
-
-
-async def _call(query: Any, args: Any, kwargs: Any, connection: Connection) -> Any:
-    return await query(connection, *args, **kwargs)
 
 
 async def _connect(path: Path) -> Connection:
