@@ -190,6 +190,31 @@ async def test_conversations_that_were_started_while_the_connection_was_lost_are
     await relay.cut()
 
 
+async def test_a_list_that_was_overtaken_on_its_way_takes_nothing_back(
+    server: Server, pair: tuple[Someone, Someone]
+) -> None:
+    alice, bob = pair
+    asked, may_go = asyncio.Event(), asyncio.Event()
+
+    async def hold_back(route: Route) -> None:
+        response = await route.fetch()  # rendered now, delivered later
+        asked.set()
+        await may_go.wait()
+        await route.fulfill(response=response)
+
+    await bob.page.route("**/conversations/*", hold_back)
+    await bob.page.goto(server.url)
+    await asked.wait()
+    await alice.writes("newer than the list")
+    line = bob.list.get_by_role("link", name="alice")
+    await expect(line).to_contain_text("1 unread")
+    async with bob.page.expect_response("**/conversations/*"):
+        may_go.set()
+    await bob.page.evaluate("() => new Promise((done) => setTimeout(done, 50))")  # let it be swapped in
+    await expect(line).to_contain_text("1 unread")
+    await expect(bob.list.get_by_role("link")).to_have_count(1)
+
+
 async def test_an_empty_page_that_missed_the_first_messages_gets_them(browser: Browser, server: Server) -> None:
     alice, bob, relay = await on_a_wire(browser, server)
     await relay.cut()

@@ -7,7 +7,8 @@ customElements.define("conversation-item", class extends HTMLElement {
     this.placed = true;
     const twin = [...this.parentElement.children].find((line) => line !== this && line.id === this.id);
     if (!twin) return;
-    twin.dataset.lastSeq = Math.max(this.dataset.lastSeq, twin.dataset.lastSeq);
+    if (Number(this.dataset.lastSeq) < Number(twin.dataset.lastSeq)) return this.remove(); // overtaken on its way
+    twin.dataset.lastSeq = this.dataset.lastSeq;
     twin.querySelector("a").replaceChildren(...this.querySelector("a").childNodes);
     if (twin === this.nextElementSibling) this.remove();
     else this.replaceWith(twin);
