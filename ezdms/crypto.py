@@ -11,7 +11,7 @@ import secrets
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from cryptography.exceptions import InvalidTag
+from cryptography.exceptions import InvalidTag, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -67,7 +67,15 @@ class Refused(ProtocolError):
 
 
 class Unsupported(ProtocolError):
-    """Unknown suite, version or kind: needs a newer version."""
+    """Unknown suite, version or kind: needs a newer version. It counts as present.
+
+    `p` is what Chain.follow needs to keep it in the chain: the link of a message that was opened and verified, None
+    where it could not be read.
+    """
+
+    def __init__(self, p: str | None = None) -> None:
+        super().__init__("This message needs a newer version of EZ-DMS.")
+        self.p = p
 
 
 class Alarm(ProtocolError):
@@ -117,7 +125,7 @@ class LoginKeys:
     """What the server gets instead of the PIN: 16 and 32 bytes, b64u."""
 
     login_id: str
-    auth_key: str
+    auth_key: str = field(repr=False)
 
 
 def _pbkdf2(pin: str, salt: bytes, iterations: int) -> bytes:
@@ -125,7 +133,12 @@ def _pbkdf2(pin: str, salt: bytes, iterations: int) -> bytes:
 
 
 def login_keys(pin: str, deployment_id: bytes) -> LoginKeys:
-    """Derive from the normalised PIN (RFC 8018 and 5869). The number of rounds is never taken from a server."""
+    """Derive from the normalised PIN (RFC 8018 and 5869). The number of rounds is never taken from a server.
+
+    `deployment_id` is 16 bytes. Raises Refused.
+    """
+    if len(deployment_id) != 16:
+        raise Refused(f"Expected a deployment id of 16 bytes, got {len(deployment_id)}.")
     root = _pbkdf2(pin, label("login") + deployment_id, LOGIN_ITER)
 
     def derive(name: str, size: int) -> str:
@@ -176,8 +189,8 @@ class WrappedKeys:
 
     salt: str
     iterations: int
-    wrapped_sig: str
-    wrapped_enc: str
+    wrapped_sig: str = field(repr=False)
+    wrapped_enc: str = field(repr=False)
 
 
 def _pkcs8(key: Ed25519PrivateKey | rsa.RSAPrivateKey) -> bytes:
@@ -190,8 +203,15 @@ def _wrap_data(use: str, public: bytes) -> bytes:
     return label(f"key {use}") + sha256(public)
 
 
+def _check_iterations(iterations: int) -> None:
+    """With few rounds whoever has the database could guess the PIN; with very many a login would never end."""
+    if not is_integer(iterations, WRAP_ITER_MIN, WRAP_ITER_MAX):
+        raise Refused(f"Expected {WRAP_ITER_MIN} to {WRAP_ITER_MAX} rounds for the keys.")
+
+
 def wrap_keys(pin: str, keys: Keys, iterations: int = WRAP_ITER) -> WrappedKeys:
-    """Lock both private keys under the PIN with a new salt."""
+    """Lock both private keys under the PIN with a new salt. Raises Refused for rounds that no client accepts."""
+    _check_iterations(iterations)
     salt = secrets.token_bytes(16)
     kek = AESGCM(_pbkdf2(pin, label("wrap") + salt, iterations))
 
@@ -209,8 +229,7 @@ def wrap_keys(pin: str, keys: Keys, iterations: int = WRAP_ITER) -> WrappedKeys:
 
 def unwrap_keys(pin: str, wrapped: WrappedKeys, ik: bytes, spki: bytes) -> Keys:
     """Unlock, and make sure that the private keys belong to these public ones. Raises Refused."""
-    if not is_integer(wrapped.iterations, WRAP_ITER_MIN, WRAP_ITER_MAX):
-        raise Refused("The server names a number of rounds that is not allowed.")
+    _check_iterations(wrapped.iterations)
     try:
         salt = b64u_decode(wrapped.salt, 16)
         kek = AESGCM(_pbkdf2(pin, label("wrap") + salt, wrapped.iterations))
@@ -221,7 +240,7 @@ def unwrap_keys(pin: str, wrapped: WrappedKeys, ik: bytes, spki: bytes) -> Keys:
             return serialization.load_der_private_key(opened, None)
 
         identity, encryption = unwrap(wrapped.wrapped_sig, "sig", ik), unwrap(wrapped.wrapped_enc, "enc", spki)
-    except (InvalidTag, ValueError) as error:
+    except (InvalidTag, ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise Refused("The keys from the server do not open with this Login PIN.") from error
     if not isinstance(identity, Ed25519PrivateKey) or not isinstance(encryption, rsa.RSAPrivateKey):
         raise Refused("Expected an Ed25519 and an RSA key.")
@@ -235,8 +254,11 @@ def unwrap_keys(pin: str, wrapped: WrappedKeys, ik: bytes, spki: bytes) -> Keys:
 
 
 def _compact(members: dict[str, Any]) -> bytes:
-    """JSON as it is signed: UTF-8, no white space, nothing escaped that need not be."""
-    return json.dumps(members, ensure_ascii=False, separators=(",", ":")).encode()
+    """JSON as it is signed: UTF-8, no white space, nothing escaped that need not be. Raises Refused."""
+    try:
+        return json.dumps(members, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+    except (ValueError, TypeError, RecursionError) as error:
+        raise Refused("Expected plain JSON and well-formed text.") from error
 
 
 def _sign(keys: Keys, header: bytes, body: bytes) -> str:
@@ -337,7 +359,7 @@ def _seal(spki: bytes, typ: str, text: str) -> str:
 
 
 def _unseal(keys: Keys, typ: str, jwe: str) -> str:
-    parts = jwe.split(".")
+    parts = jwe.split(".") if isinstance(jwe, str) else []  # a server's JSON can say anything
     if len(parts) != 5 or parts[0] != envelope_header(key_id(keys.spki), typ):
         raise Refused("Expected an envelope for one's own key.")
     wrapped, iv = b64u_decode(parts[1], 256), b64u_decode(parts[2], 12)
@@ -378,16 +400,21 @@ def seal_message(
     x: int = 0,
     kind: str = "text",
 ) -> SealedMessage:
-    """Sign and seal a text for the peer and for oneself.
+    """Sign and seal a text for the peer and for oneself. What no one could open is never sealed.
 
     `p` is the hash of one's previous message ("" for n = 1), `a` (n, hash) of the highest message of theirs received
-    without a gap, or (0, ""). Raises Refused for a text that is no message.
+    without a gap, or (0, ""), `message_id` 16 bytes. Raises Refused for a text that is no message, and for a key,
+    number or link that a receiver would refuse.
     """
+    message_id = secrets.token_bytes(16) if message_id is None else message_id
+    if len(message_id) != 16:
+        raise Refused(f"Expected a message id of 16 bytes, got {len(message_id)}.")
     if kind == "text":
         check_text(text)
-    envelope.check_encryption_key(peer_spki)
+    elif kind == "delete" and not DELETION.fullmatch(text):
+        raise Refused("Expected the id and the hash of the message to delete.")
     peer_fp = fingerprint(peer_ik)
-    name = b64u_encode(message_id or secrets.token_bytes(16))
+    name = b64u_encode(message_id)
     body = _compact(
         {
             "v": 1,
@@ -404,7 +431,14 @@ def seal_message(
             "b": text,
         }
     )
-    jws = _sign(keys, MESSAGE_HEADER, _pad(body, next(size for size in BUCKETS if size >= len(body))))
+    padded = _pad(body, next((size for size in BUCKETS if size >= len(body)), 0))
+    try:
+        envelope.check_identity_key(peer_ik)
+        envelope.check_encryption_key(peer_spki)
+        _read_body(padded)
+    except EnvelopeError as error:
+        raise Refused(str(error)) from error
+    jws = _sign(keys, MESSAGE_HEADER, padded)
     mine, theirs = (_seal(spki, "ezdms-msg+jwe", jws) for spki in (keys.spki, peer_spki))
     for_a, for_b = (mine, theirs) if in_order(keys.fp, peer_fp)[0] == keys.fp else (theirs, mine)
     return SealedMessage(name, n, message_hash(jws), 1, jws, for_a, for_b)
@@ -440,7 +474,7 @@ def _read_body(octets: bytes) -> dict[str, Any]:
         raise Refused("Expected a message of one of the padded sizes.")
     body = encoding.parse_json(octets)
     if not is_integer(body.get("v"), 1, 1):
-        raise Unsupported("This message needs a newer version of EZ-DMS.")
+        raise Unsupported
     numbers = is_integer(body.get("n"), 1) and is_integer(body.get("ts"), 0) and is_integer(body.get("x"), 0)
     if not numbers or not all(isinstance(body.get(member), str) for member in ["c", "f", "t", "id", "p", "k", "b"]):
         raise Refused("Expected a message body of version 1.")
@@ -473,7 +507,7 @@ def open_message(
     Raises Refused or Unsupported.
     """
     if suite != 1:
-        raise Unsupported("This message needs a newer version of EZ-DMS.")
+        raise Unsupported
     try:
         jws = _unseal(keys, "ezdms-msg+jwe", sealed)
         body = _read_body(_verified(jws, MESSAGE_HEADER, sender_ik))
@@ -488,9 +522,9 @@ def open_message(
     if body["k"] == "text":
         check_text(body["b"])
     elif body["k"] != "delete" or not DELETION.fullmatch(body["b"]):
-        raise Unsupported("This message needs a newer version of EZ-DMS.")
+        raise Unsupported(body["p"])
     a = (body["a"][0], body["a"][1])
-    return Message(body["id"], n, body["p"], a, body["ts"], body["x"], body["k"], body["b"])
+    return Message(body["id"], body["n"], body["p"], a, body["ts"], body["x"], body["k"], body["b"])
 
 
 Verdict = Literal["ok", "duplicate", "gap", "late", "fork"]
@@ -501,20 +535,25 @@ class Chain:
     """One sender's messages by n.
 
     `start` is the first one seen. A missing beginning is normal (paging, expiry), so what lies below it is an older
-    page and not late. `head` is (n, hash) of the highest received without a gap from there. A fork changes nothing.
+    page and not late. `head` is (n, hash) of the highest received without a gap from there. A fork changes nothing:
+    what was seen first stays, and which side is the true one, people decide.
     """
 
-    links: dict[int, tuple[str, str]] = field(default_factory=dict)  # n → (hash, p)
+    links: dict[int, tuple[str, str | None]] = field(default_factory=dict)  # n → (hash, p)
     start: int = 0
     top: int = 0
     head: tuple[int, str] | None = None
 
-    def follow(self, *, n: int, hash: str, p: str) -> Verdict:
-        """Judge the next message as it arrives, and remember it."""
+    def follow(self, *, n: int, hash: str, p: str | None) -> Verdict:
+        """Judge the next message as it arrives, and remember it.
+
+        `p` is None where only the row's hash is left (deleted, expired) or can be read (a newer suite): it counts as
+        present, and the message after it still has to name its hash.
+        """
         if n in self.links:
             return "duplicate" if self.links[n][0] == hash else "fork"
         before, behind = self.links.get(n - 1), self.links.get(n + 1)
-        if (before and before[0] != p) or (behind and behind[1] != hash):
+        if (before and p not in (before[0], None)) or (behind and behind[1] not in (hash, None)):
             return "fork"
         self.links[n] = (hash, p)
         self.start = self.start or n
@@ -548,7 +587,10 @@ def safety_qr(fp_x: bytes, fp_y: bytes) -> str:
 
 
 def seal_vault(keys: Keys, vault: dict[str, Any]) -> str:
-    """Sign and seal what must survive a new browser to oneself; `vault["version"]` rises. Raises Refused."""
+    """Sign and seal what must survive a new browser to oneself; `vault["version"]` rises. Raises Refused.
+
+    What is no JSON (NaN, broken text) is never sealed: it would replace the one copy there is, and not open.
+    """
     if not is_integer(vault.get("version"), 1):
         raise Refused("Expected a vault with a version.")
     body = _compact(vault)

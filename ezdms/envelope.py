@@ -116,7 +116,7 @@ class Statement:
 
 def parse_statement(jws: str) -> Statement:
     """Verify a key statement with the key inside it. The caller decides whether it is the key that was expected."""
-    parts = jws.split(".") if len(jws) <= LARGEST_STATEMENT else []
+    parts = jws.split(".") if isinstance(jws, str) and len(jws) <= LARGEST_STATEMENT else []
     if len(parts) != 3 or parts[0] != b64u_encode(STATEMENT_HEADER):
         raise EnvelopeError("Expected a signed key statement.")
     members = parse_json(b64u_decode(parts[1]))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -452,6 +454,25 @@ async def test_a_server_that_hands_over_a_damaged_or_forged_copy_is_shown_as_suc
     await bob.page.unroute("**/c/*")
     await bob.page.reload()
     await bob.sees("genuine")
+
+
+async def test_a_message_that_is_gone_leaves_its_place_and_no_alarm(
+    server: Server, pair: tuple[Someone, Someone]
+) -> None:
+    alice, bob = pair
+    for text in ("one", "two", "three"):
+        await alice.writes(text)
+    await bob.sees("one", "two", "three")
+    with closing(sqlite3.connect(server.data_dir / "ezdms.db")) as connection, connection:
+        connection.execute("UPDATE messages SET sealed_a = NULL, sealed_b = NULL WHERE seq = 2")
+    for someone in pair:
+        await someone.page.reload()
+        await someone.sees("one", "This message is gone: it was deleted or has expired.", "three")
+        await expect(someone.alert).to_have_count(0)
+        await expect(someone.page.locator("[data-gap]")).to_have_count(0)
+    await alice.writes("four")
+    await expect(texts_of(bob.page).last).to_have_text("four")
+    await expect(bob.alert).to_have_count(0)
 
 
 async def test_a_server_that_swaps_the_partners_key_is_stopped_before_a_word(

@@ -117,6 +117,15 @@ async def test_vaults_and_statements_cross_over(page: Page) -> None:
     assert await page.evaluate("([known, next]) => succession(known, next)", [ours, ours]) == "fine"
 
 
+async def test_a_message_without_content_keeps_its_place_in_the_chain(page: Page) -> None:
+    follow = """hashes => {
+        const chain = C.newChain();
+        return [[1, ""], [2, undefined], [3, "another"], [3, "h2"]]
+            .map(([n, p]) => C.followChain(chain, { n, hash: `h${n}`, p })).concat(chain.head.n);
+    }"""
+    assert await page.evaluate(follow) == ["ok", "ok", "fork", "ok", 3]
+
+
 async def test_a_flipped_character_never_opens_in_chromium(page: Page) -> None:
     sealed = await page.evaluate("text => sealAs('alice', 'bob', text)", "flip me")
     opened = await page.evaluate("sealed => flipEverything(sealed)", sealed)

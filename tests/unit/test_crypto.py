@@ -347,6 +347,46 @@ def test_an_older_page_extends_the_chain_downwards_and_a_false_link_there_is_a_f
     assert other.follow(n=7, hash="h7", p="another") == "fork"
 
 
+def test_a_message_of_an_unknown_kind_or_without_content_keeps_its_place_in_the_chain() -> None:
+    message = _resign(k="video", n=2, p=SEALED.hash)
+    with pytest.raises(crypto.Unsupported) as unknown:
+        open_as_bob(message, message.content_for_a, n=2)
+    assert unknown.value.p == SEALED.hash
+    for p in (unknown.value.p, None):  # None: deleted, expired, or of a newer suite
+        chain = crypto.Chain()
+        assert chain.follow(n=1, hash=SEALED.hash, p="") == "ok"
+        assert chain.follow(n=2, hash=message.hash, p=p) == "ok"
+        assert chain.follow(n=3, hash="h3", p="another") == "fork"
+        assert chain.follow(n=3, hash="h3", p=message.hash) == "ok"
+        assert chain.head == (3, "h3")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"n": 0},
+        {"n": 2, "p": ""},
+        {"p": "x"},
+        {"a": (1, "")},
+        {"ts": -1},
+        {"message_id": b""},
+        {"kind": "delete", "text": "no pointer"},
+        {"kind": "video", "text": "\ud800"},
+        {"kind": "video", "text": "x" * 40_000},
+    ],
+    ids=str,
+)
+def test_what_no_receiver_would_open_is_not_sealed(wrong: dict[str, Any]) -> None:
+    with pytest.raises(Refused):
+        seal(**{"text": "hello", **wrong})
+
+
+@pytest.mark.parametrize("iterations", [199_999, 2_000_001, True, 2e5])
+def test_keys_are_not_wrapped_with_rounds_that_no_client_accepts(iterations: Any) -> None:
+    with pytest.raises(Refused, match="rounds"):
+        crypto.wrap_keys("12XT6D6C9WPW09H0", ALICE, iterations)
+
+
 def test_no_secret_is_in_what_python_prints_of_keys_and_messages() -> None:
     opened = open_as_bob(SEALED)
     for shown in (repr(ALICE), repr(SEALED), repr(opened)):

@@ -6,13 +6,17 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 // kind: "pin" (typed wrongly), "refused" (must not be shown), "unsupported" (needs a newer version), "alarm" (stop).
+// `p` is the link of a message that was verified and is of an unknown kind: it stays in the chain.
 export class ProtocolError extends Error {
-  constructor(kind, sentence) {
+  constructor(kind, sentence, p) {
     super(sentence);
-    this.kind = kind;
+    Object.assign(this, { kind, p });
   }
 }
 const refuse = (sentence) => { throw new ProtocolError("refused", sentence); };
+const unsupported = (p) => {
+  throw new ProtocolError("unsupported", "This message needs a newer version of EZ-DMS.", p);
+};
 
 // ---- 1  Conventions ----
 
@@ -361,7 +365,7 @@ function readBody(bytes) {
   if (!BUCKETS.includes(bytes.length)) refuse("Expected a message of one of the padded sizes.");
   const body = parseObject(bytes);
   const { v, c, f, t, id, n, p, a, ts, x, k, b } = body;
-  if (v !== 1) throw new ProtocolError("unsupported", "This message needs a newer version of EZ-DMS.");
+  if (v !== 1) unsupported();
   if (![c, f, t, id, p, k, b].every((member) => typeof member === "string" && member.isWellFormed())
     || !isInteger(n, 1) || !isInteger(ts, 0) || !isInteger(x, 0)
     || (n === 1 ? p !== "" : !HASH.test(p))
@@ -373,7 +377,7 @@ function readBody(bytes) {
 
 // Every check in the order of the protocol. `sender` is {ik, fp}, pinned; one's own copies have oneself as sender.
 export async function openMessage(me, sender, recipientFp, conversation, { message_id, n, hash, suite, encrypted }) {
-  if (suite !== 1) throw new ProtocolError("unsupported", "This message needs a newer version of EZ-DMS.");
+  if (suite !== 1) unsupported();
   const jws = await unseal(me, "ezdms-msg+jwe", encrypted);
   const parts = splitJws(jws, MESSAGE_HEADER);
   await verify(sender.ik, parts);
@@ -385,9 +389,7 @@ export async function openMessage(me, sender, recipientFp, conversation, { messa
     refuse("The server describes this message wrongly.");
   }
   if (body.k === "text") checkText(body.b);
-  else if (body.k !== "delete" || !/^[A-Za-z0-9_-]{22} [A-Za-z0-9_-]{43}$/.test(body.b)) {
-    throw new ProtocolError("unsupported", "This message needs a newer version of EZ-DMS.");
-  }
+  else if (body.k !== "delete" || !/^[A-Za-z0-9_-]{22} [A-Za-z0-9_-]{43}$/.test(body.b)) unsupported(body.p);
   return { id: body.id, n, p: body.p, a: body.a, ts: body.ts, x: body.x, kind: body.k, text: body.b };
 }
 
@@ -395,11 +397,13 @@ export async function openMessage(me, sender, recipientFp, conversation, { messa
 // lies below it is an older page and not late. `head` is the highest received without a gap from there.
 export const newChain = () => ({ links: new Map(), start: 0, top: 0, head: null });
 
-// 'ok', 'duplicate', 'gap', 'late' or 'fork'; a fork changes nothing.
+// 'ok', 'duplicate', 'gap', 'late' or 'fork'; a fork changes nothing. `p` is undefined where only the row's hash is
+// left (deleted, expired) or can be read (a newer suite): the message after it still has to name that hash.
 export function followChain(chain, { n, hash, p }) {
   const { links, top } = chain;
   if (links.has(n)) return links.get(n).hash === hash ? "duplicate" : "fork";
-  if ((links.get(n - 1)?.hash ?? p) !== p || (links.get(n + 1)?.p ?? hash) !== hash) return "fork";
+  if (p !== undefined && (links.get(n - 1)?.hash ?? p) !== p) return "fork";
+  if ((links.get(n + 1)?.p ?? hash) !== hash) return "fork";
   links.set(n, { hash, p });
   chain.start ||= n;
   chain.head ??= { n, hash };

@@ -57,12 +57,13 @@ customElements.define("message-thread", class extends HTMLElement {
     this.dispatchEvent(new Event("alarm"));
   }
 
-  // Open a row's copy. Resolves once it is judged: what to show, or why it is not shown.
+  // Open a row's copy, null if it is gone. Resolves once it is judged: what to show, or why it is not shown.
   open(row, sealed) {
     const isOwn = row.classList.contains("own");
     const { messageId: message_id, hash, n, suite } = row.dataset;
     const claimed = { message_id, hash, n: Number(n), suite: Number(suite), encrypted: sealed };
     const opening = this.ready.then(({ me, partner }) => {
+      if (sealed === null) return { gone: true };
       const [sender, recipient] = isOwn ? [me, partner] : [partner, me];
       return crypto.openMessage(me, sender, recipient.fp, this.conversation, claimed);
     });
@@ -74,19 +75,16 @@ customElements.define("message-thread", class extends HTMLElement {
 
   async #judge(isOwn, claimed, opening) {
     if (isOwn && claimed.n > this.own.n) this.own = { n: claimed.n, hash: claimed.hash };
-    try {
-      const message = await opening;
-      const verdict = crypto.followChain(isOwn ? this.chains.own : this.chains.theirs, { ...claimed, p: message.p });
-      if (verdict === "fork") {
-        this.alarm("This conversation was tampered with: a message does not follow the ones before it.");
-        return { verdict, failure: "Cannot be verified" };
-      }
-      return { verdict, message };
-    } catch (error) {
-      if (this.hasAttribute("locked")) return { verdict: "refused", failure: "Not opened" };
-      const isNewer = error instanceof crypto.ProtocolError && error.kind === "unsupported";
-      return { verdict: "refused", failure: isNewer ? "Needs a newer version of EZ-DMS" : "Cannot be verified" };
+    const [message, error] = await opening.then((opened) => [opened], (refused) => [null, refused]);
+    if (this.hasAttribute("locked")) return { failure: "Not opened" };
+    if (error && error.kind !== "unsupported") return { failure: "Cannot be verified" };
+    const link = { n: claimed.n, hash: claimed.hash, p: (message ?? error).p };
+    const verdict = crypto.followChain(isOwn ? this.chains.own : this.chains.theirs, link);
+    if (verdict === "fork") {
+      this.alarm("This conversation was tampered with: a message does not follow the ones before it.");
+      return { failure: "Cannot be verified" };
     }
+    return error ? { verdict, failure: "Needs a newer version of EZ-DMS" } : { verdict, message };
   }
 
   // The highest message of theirs received without a gap, for the next message's acknowledgement.

@@ -8,11 +8,11 @@ customElements.define("sealed-text", class extends HTMLElement {
     const row = this.closest("message-row");
     const thread = this.closest("message-thread");
     if (!row?.isConnected || !thread) return;
-    if (!this.hasAttribute("sealed")) return this.#fail("This message is gone: it was deleted or has expired.", "gone");
     const { verdict, message, failure } = await thread.open(row, this.getAttribute("sealed"));
     if (verdict === "duplicate") return row.remove(); // the same message handed over twice
-    if (failure) return this.#fail(failure, "failed");
     if (verdict === "gap") row.toggleAttribute("data-gap", true);
+    if (failure) return this.#fail(failure, "failed");
+    if (message.gone) return this.#fail("This message is gone: it was deleted or has expired.", "gone");
     if (message.kind === "text") this.textContent = message.text;
     else this.#fail("Needs a newer version of EZ-DMS", "failed");
     this.removeAttribute("sealed"); // opened: the page need not hold it twice
