@@ -31,11 +31,13 @@ debian_packages() {
   apt-get -qq install -y --no-install-recommends "$@" >/dev/null </dev/null || { say "Debian could not install $*."; return 1; }
 }
 
-stamp_of() { # what an environment was made from: the lock, and the very Python behind its link
-  printf '%s %s\n' "$(sha256sum <"$2" | cut -c1-64)" "$(readlink -f "$1/bin/python")"
+stamp_of() { # what an environment was made from: the lock, the very Python behind its link, and where: scripts name the folder
+  printf '%s %s %s\n' "$(sha256sum <"$2" | cut -c1-64)" "$(readlink -f "$1/bin/python")" "$1"
 }
 
-is_current() { [ -f "$1/made-from" ] && [ "$(cat "$1/made-from")" = "$(stamp_of "$1" "$2")" ]; }
+is_current() { # -x: the link's name can still match after its Python was removed
+  [ -x "$1/bin/python" ] && [ -f "$1/made-from" ] && [ "$(cat "$1/made-from")" = "$(stamp_of "$1" "$2")" ]
+}
 
 # environment FOLDER LOCK: make FOLDER match LOCK. The stamp is written last, so a half-made one is never used.
 environment() {
@@ -52,7 +54,7 @@ environment() {
   fi
   "$python" -m venv "$folder" || fail "Could not make a virtual environment in $folder."
   say "Installing what it needs …"
-  "$folder/bin/python" -m pip install -qq --disable-pip-version-check --no-input --no-compile \
+  env -u PIP_TARGET -u PIP_PREFIX -u PIP_USER "$folder/bin/python" -m pip install -qq --disable-pip-version-check --no-input --no-compile \
     --only-binary :all: --require-hashes -r "$lock" </dev/null >&2 ||
     fail "Could not install what EZ-DMS needs: see above. A connection to the internet is needed the first time."
   stamp_of "$folder" "$lock" >"$folder/made-from"

@@ -134,6 +134,39 @@ def test_broken_unicode_is_not_sealed(text: str) -> None:
         seal(text)
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"n": 0},
+        {"n": True},
+        {"n": 2, "p": ""},
+        {"p": "no hash"},
+        {"a": (3, "")},
+        {"a": (-1, "")},
+        {"ts": -1},
+        {"x": -1},
+        {"n": 2, "p": "\ud800"},
+        {"message_id": b""},
+        {"message_id": b"short"},
+        {"kind": "delete", "text": "no id and hash"},
+        {"kind": "video", "text": "\udfff"},
+        {"kind": "video", "text": "x" * 32768},
+    ],
+    ids=str,
+)
+def test_what_no_one_could_open_is_not_sealed(changed: dict[str, Any]) -> None:
+    with pytest.raises(Refused):
+        seal(**changed)
+
+
+@pytest.mark.parametrize(
+    ("ik", "spki"), [(bytes(32), BOB.spki), (BOB.ik[:31], BOB.spki), (BOB.ik, BOB.spki[:-1]), (BOB.ik, b"")]
+)
+def test_nothing_is_sealed_for_a_key_that_does_not_hold(ik: bytes, spki: bytes) -> None:
+    with pytest.raises(Refused):
+        crypto.seal_message(ALICE, ik, spki, n=1, p="", a=(0, ""), ts=0, text="hello")
+
+
 def _resign(**changed: Any) -> crypto.SealedMessage:
     """What a dishonest Alice can make: a body of her choice, signed and sealed by the rules."""
     honest = json.loads(b64u_decode(SEALED.jws.split(".")[1]))
@@ -197,6 +230,34 @@ def test_wrapped_keys_open_with_their_pin_and_no_other() -> None:
         crypto.unwrap_keys(pin, wrapped, BOB.ik, BOB.spki)
 
 
+@pytest.mark.parametrize("rounds", [0, 1, 199_999, 2_000_001, True])
+def test_keys_are_not_locked_with_rounds_that_no_client_accepts(rounds: int) -> None:
+    with pytest.raises(Refused, match="rounds"):
+        crypto.wrap_keys("0" * 16, ALICE, iterations=rounds)
+
+
+@pytest.mark.parametrize("size", [0, 15, 17])
+def test_a_deployment_id_of_another_length_is_refused(size: int) -> None:
+    with pytest.raises(Refused, match="16 bytes"):
+        crypto.login_keys("0" * 16, bytes(size))
+
+
+@pytest.mark.parametrize("said", [None, 5, [], {}], ids=str)
+def test_a_server_that_answers_with_no_text_is_refused(said: Any) -> None:
+    with pytest.raises(Refused):
+        crypto.open_message(BOB, ALICE.ik, BOB.ik, said, message_id=SEALED.message_id, n=1, hash=SEALED.hash)
+    with pytest.raises(Refused):
+        crypto.verify_statement(said)
+    with pytest.raises(Refused):
+        crypto.open_vault(ALICE, said)
+    for wrapped in (
+        crypto.WrappedKeys(said, 200_000, "", ""),
+        crypto.WrappedKeys(b64u_encode(bytes(16)), said, "", ""),
+    ):
+        with pytest.raises(Refused):
+            crypto.unwrap_keys("0" * 16, wrapped, ALICE.ik, ALICE.spki)
+
+
 def test_new_pins_have_80_bits_and_are_read_back_as_typed() -> None:
     pins = {crypto.new_login_pin() for _ in range(200)}
     assert len(pins) == 200
@@ -244,6 +305,16 @@ def test_a_contacts_statement_only_moves_forward() -> None:
     for wrong in (later(keys=EVE, seq=4), later(seq=2), later(ts=5)):
         with pytest.raises(crypto.Alarm):
             crypto.check_succession(STATEMENT, wrong)
+
+
+def test_the_best_suite_once_seen_is_never_given_up() -> None:
+    better = _statement(json.dumps(MEMBERS | {"suites": [1, 2]}).encode())
+    worse = crypto.sign_statement(ALICE, "alice", 4, 1_790_000_000_000)
+    crypto.check_succession(better, _statement(json.dumps(MEMBERS | {"seq": 4, "suites": [1, 2]}).encode()))
+    with pytest.raises(crypto.Alarm, match="weaker"):
+        crypto.check_succession(better, worse)
+    with pytest.raises(Refused):
+        crypto.check_succession(STATEMENT, worse[:-1])
 
 
 def _statement(raw: bytes, keys: crypto.Keys = ALICE) -> str:
@@ -330,6 +401,12 @@ def test_the_vault_opens_for_its_owner_alone() -> None:
         crypto.seal_vault(ALICE, {"version": 0})
 
 
+@pytest.mark.parametrize("odd", [float("nan"), float("inf"), "\ud800", b"bytes", {1}], ids=repr)
+def test_a_vault_that_would_not_open_again_is_not_sealed(odd: object) -> None:
+    with pytest.raises(Refused):
+        crypto.seal_vault(ALICE, {"version": 1, "x": [odd]})
+
+
 def test_an_older_page_extends_the_chain_downwards_and_a_false_link_there_is_a_fork() -> None:
     links = {n: (f"h{n}", f"h{n - 1}" if n > 1 else "") for n in range(1, 11)}
     chain = crypto.Chain()
@@ -361,34 +438,13 @@ def test_a_message_of_an_unknown_kind_or_without_content_keeps_its_place_in_the_
         assert chain.head == (3, "h3")
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"n": 0},
-        {"n": 2, "p": ""},
-        {"p": "x"},
-        {"a": (1, "")},
-        {"ts": -1},
-        {"message_id": b""},
-        {"kind": "delete", "text": "no pointer"},
-        {"kind": "video", "text": "\ud800"},
-        {"kind": "video", "text": "x" * 40_000},
-    ],
-    ids=str,
-)
-def test_what_no_receiver_would_open_is_not_sealed(wrong: dict[str, Any]) -> None:
-    with pytest.raises(Refused):
-        seal(**{"text": "hello", **wrong})
-
-
-@pytest.mark.parametrize("iterations", [199_999, 2_000_001, True, 2e5])
-def test_keys_are_not_wrapped_with_rounds_that_no_client_accepts(iterations: Any) -> None:
-    with pytest.raises(Refused, match="rounds"):
-        crypto.wrap_keys("12XT6D6C9WPW09H0", ALICE, iterations)
-
-
 def test_no_secret_is_in_what_python_prints_of_keys_and_messages() -> None:
     opened = open_as_bob(SEALED)
+    pin = crypto.new_login_pin()
+    login, wrapped = crypto.login_keys(pin, bytes(16)), crypto.wrap_keys(pin, ALICE)
+    assert login.auth_key not in repr(login)
+    assert wrapped.wrapped_sig not in repr(wrapped)
+    assert wrapped.wrapped_enc not in repr(wrapped)
     for shown in (repr(ALICE), repr(SEALED), repr(opened)):
         assert "flip me" not in shown
         assert "PrivateKey" not in shown

@@ -1,0 +1,103 @@
+"""How bin/lib.sh keeps an environment: whatever happens to it, no start ever uses a broken one."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+CLEAN = {name: value for name, value in os.environ.items() if not name.startswith(("EZDMS_", "PIP_", "PYTHONPATH"))}
+SET_UP = '. "$0/bin/lib.sh"; environment "$1" "$2"'
+
+
+def start(folder: Path, lock: Path, **environment: str) -> subprocess.Popen[str]:
+    """Set up `folder` from `lock` in a process group of its own, so that all of it can be killed."""
+    return subprocess.Popen(
+        ["bash", "-euo", "pipefail", "-c", SET_UP, str(ROOT), str(folder), str(lock)],
+        env=CLEAN | environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def end(process: subprocess.Popen[str]) -> tuple[int, str]:
+    """Exit code and everything it said."""
+    stdout, stderr = process.communicate(timeout=120)
+    return process.returncode, stdout + stderr
+
+
+@pytest.fixture
+def lock(tmp_path: Path) -> Path:
+    """Nothing to install: these tests ask no registry."""
+    path = tmp_path / "requirements.lock"
+    path.write_text("# nothing\n")
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path: Path, lock: Path) -> Path:
+    """An environment that was set up and is current."""
+    made = tmp_path / "an environment"
+    code, said = end(start(made, lock))
+    assert code == 0, said
+    assert end(start(made, lock)) == (0, "")
+    return made
+
+
+def test_of_two_that_start_at_once_one_sets_up_and_both_go_on(tmp_path: Path, lock: Path) -> None:
+    both = [start(tmp_path / "venv", lock) for _ in range(2)]
+    ended = [end(process) for process in both]
+    assert [code for code, _ in ended] == [0, 0], ended
+    assert sum("Setting up" in said for _, said in ended) == 1
+
+
+def test_a_set_up_that_was_killed_is_done_anew(tmp_path: Path, lock: Path) -> None:
+    made = tmp_path / "venv"
+    killed = start(made, lock)
+    deadline = time.monotonic() + 60
+    while not os.path.lexists(made / "bin" / "python"):
+        assert killed.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    os.killpg(killed.pid, signal.SIGKILL)
+    assert end(killed)[0] == -signal.SIGKILL
+    assert not (made / "made-from").exists()
+    code, said = end(start(made, lock))
+    assert code == 0, said
+    assert "Setting up" in said
+
+
+def test_an_environment_whose_python_was_removed_is_made_anew(folder: Path, lock: Path, tmp_path: Path) -> None:
+    gone = tmp_path / "python3.12"
+    python, stamp = folder / "bin" / "python", folder / "made-from"
+    stamp.write_text(stamp.read_text().replace(str(python.resolve()), str(gone)))
+    python.unlink()
+    python.symlink_to(gone)  # what is left of an environment once its Python is uninstalled
+    code, said = end(start(folder, lock))
+    assert code == 0, said
+    assert "Setting up" in said
+
+
+def test_a_checkout_that_was_moved_is_set_up_anew(folder: Path, lock: Path) -> None:
+    moved = folder.rename(folder.with_name("moved"))  # its scripts still name the old folder
+    code, said = end(start(moved, lock))
+    assert code == 0, said
+    assert "Setting up" in said
+
+
+def test_without_a_network_a_sentence_says_so_and_nothing_counts_as_made(tmp_path: Path, lock: Path) -> None:
+    lock.write_text(f"click==8.5.1 --hash=sha256:{'0' * 64}\n")
+    nowhere = {"PIP_CONFIG_FILE": os.devnull, "PIP_INDEX_URL": "http://127.0.0.1:9/simple", "PIP_RETRIES": "0"}
+    code, said = end(start(tmp_path / "venv", lock, **nowhere))
+    assert code == 1
+    assert "A connection to the internet is needed the first time." in said
+    assert not (tmp_path / "venv" / "made-from").exists()
