@@ -15,7 +15,7 @@ class Relay:
         self.server = server
         self.port = 0
         self._listener: asyncio.Server | None = None
-        self._ends: set[asyncio.StreamWriter] = set()
+        self._connections: set[asyncio.Task[None]] = set()
 
     @property
     def url(self) -> str:
@@ -24,23 +24,35 @@ class Relay:
 
     async def mend(self) -> None:
         """Let connections through, on the same port as before."""
-        self._listener = await asyncio.start_server(self._forward, "127.0.0.1", self.port)
+        self._listener = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
         self.port = int(self._listener.sockets[0].getsockname()[1])
 
     async def cut(self) -> None:
-        """Break every connection and refuse new ones."""
+        """Break every connection, also one that is being made, and refuse new ones."""
         if self._listener is not None:
             self._listener.close()
             self._listener = None
-        for end in tuple(self._ends):
-            end.transport.abort()
+        for connection in self._connections:
+            connection.cancel()
+        await asyncio.gather(*self._connections, return_exceptions=True)
+        await asyncio.sleep(0.01)  # the loop closes what was aborted
 
-    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self.server.port)
-        self._ends |= {writer, far_writer}
+    def _accept(self, near: asyncio.StreamReader, near_writer: asyncio.StreamWriter) -> None:
+        connection = asyncio.create_task(self._forward(near, near_writer))
+        self._connections.add(connection)
+        connection.add_done_callback(self._connections.discard)
+        # here, for a task that is cancelled before it began never comes to its own end
+        connection.add_done_callback(lambda _: near_writer.transport.abort())
+        if self._listener is None:
+            connection.cancel()
+
+    async def _forward(self, near: asyncio.StreamReader, near_writer: asyncio.StreamWriter) -> None:
         with suppress(OSError):
-            await asyncio.gather(_pump(reader, far_writer), _pump(far_reader, writer))
-        self._ends -= {writer, far_writer}
+            far, far_writer = await asyncio.open_connection("127.0.0.1", self.server.port)
+            try:
+                await asyncio.gather(_pump(near, far_writer), _pump(far, near_writer))
+            finally:
+                far_writer.transport.abort()
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

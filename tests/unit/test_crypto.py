@@ -236,6 +236,27 @@ def test_keys_are_not_locked_with_rounds_that_no_client_accepts(rounds: int) -> 
         crypto.wrap_keys("0" * 16, ALICE, iterations=rounds)
 
 
+@pytest.mark.parametrize("rounds", [1, 199_999, 2_000_001, 10**12])
+def test_the_rounds_that_a_server_names_are_judged_before_they_are_run(rounds: int) -> None:
+    wrapped = crypto.WrappedKeys(b64u_encode(bytes(16)), rounds, b64u_encode(bytes(76)), b64u_encode(bytes(76)))
+    with pytest.raises(Refused, match="rounds"):
+        crypto.unwrap_keys("0" * 16, wrapped, ALICE.ik, ALICE.spki)
+
+
+def test_private_keys_that_belong_to_other_public_ones_are_refused_whatever_was_wrapped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(crypto, "_wrap_data", lambda *_: b"")  # somebody with the PIN who does not bind the keys
+    wrapped = crypto.wrap_keys("0" * 16, EVE)
+    with pytest.raises(Refused, match="do not belong"):
+        crypto.unwrap_keys("0" * 16, wrapped, ALICE.ik, EVE.spki)
+    with pytest.raises(Refused, match="do not belong"):
+        crypto.unwrap_keys("0" * 16, wrapped, EVE.ik, ALICE.spki)
+    swapped = crypto.WrappedKeys(wrapped.salt, wrapped.iterations, wrapped.wrapped_enc, wrapped.wrapped_sig)
+    with pytest.raises(Refused, match="Expected an Ed25519 and an RSA key"):
+        crypto.unwrap_keys("0" * 16, swapped, EVE.ik, EVE.spki)
+
+
 @pytest.mark.parametrize("size", [0, 15, 17])
 def test_a_deployment_id_of_another_length_is_refused(size: int) -> None:
     with pytest.raises(Refused, match="16 bytes"):
@@ -436,6 +457,16 @@ def test_a_message_of_an_unknown_kind_or_without_content_keeps_its_place_in_the_
         assert chain.follow(n=3, hash="h3", p="another") == "fork"
         assert chain.follow(n=3, hash="h3", p=message.hash) == "ok"
         assert chain.head == (3, "h3")
+
+
+def test_a_message_without_content_fits_below_and_between_what_is_known_and_only_there() -> None:
+    chain = crypto.Chain()
+    assert chain.follow(n=6, hash="h6", p=None) == "ok"
+    assert chain.follow(n=5, hash="h5", p="h4") == "ok"
+    assert chain.follow(n=8, hash="h8", p="h7") == "gap"
+    assert chain.follow(n=7, hash="another", p=None) == "fork"
+    assert chain.follow(n=7, hash="h7", p=None) == "late"
+    assert chain.head == (8, "h8")
 
 
 def test_no_secret_is_in_what_python_prints_of_keys_and_messages() -> None:
