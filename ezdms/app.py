@@ -6,20 +6,32 @@ import json
 from functools import partial
 from math import ceil
 
-from quart import Quart, Response, current_app, g, request, websocket
+from quart import Quart, Response, current_app, g, has_websocket_context, request, websocket
 from quart.typing import ResponseTypes
 from quart_rate_limiter import RateLimitExceeded
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from ezdms import auth, security
+from ezdms import assets, auth, security
 from ezdms.answers import Problem, answer_problem
 from ezdms.db import Database
-from ezdms.forms import LARGEST_BODY
+from ezdms.edge import Edge, SocketConnection
+from ezdms.forms import BoundedRequest
 from ezdms.hub import Hub
 from ezdms.limits import ForgetfulStore, Limiter, SocketBuckets, by_address
 from ezdms.models.deployment import insert_deployment
 from ezdms.proxy import TrustedProxies
-from ezdms.routes import accounts, conversations, health, live, messages, pages, services
+from ezdms.routes import (
+    accounts,
+    conversations,
+    health,
+    live,
+    messages,
+    pages,
+    pins,
+    services,
+    sessions,
+    vaults,
+)
 from ezdms.settings import Settings
 
 DATABASE_NAME = "ezdms.db"
@@ -39,13 +51,15 @@ SENTENCES = {
 
 def create_app(settings: Settings) -> Quart:
     """The ASGI app. It opens the database in `settings.data_dir` when it starts, and closes it when it stops."""
-    app = Quart(__name__, static_folder="static", template_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
+    app = Quart(__name__, static_folder=None, template_folder=None)
+    app.add_url_rule("/static/<path:filename>", "static", auth.public(assets.send))
+    app.request_class = BoundedRequest
+    app.asgi_websocket_class = SocketConnection
     app.config["BODY_TIMEOUT"] = 20
     app.extensions["ezdms.settings"] = settings
     app.extensions["ezdms.hub"] = Hub()
     app.extensions["ezdms.socket_buckets"] = SocketBuckets(settings.limit_socket)
-    for module in (pages, health, accounts, conversations, messages, live):
+    for module in (pages, health, accounts, pins, sessions, vaults, conversations, messages, live):
         app.register_blueprint(module.blueprint)
     app.before_serving(partial(open_database, app))
     app.after_serving(partial(close_database, app))
@@ -56,7 +70,7 @@ def create_app(settings: Settings) -> Quart:
     app.register_error_handler(Problem, pages.answer_with_page)
     app.register_error_handler(RateLimitExceeded, _answer_too_often)
     app.register_error_handler(HTTPException, _answer_http_exception)
-    app.asgi_app = TrustedProxies(app.asgi_app, settings.trusted_proxies)  # type: ignore[method-assign]
+    app.asgi_app = TrustedProxies(Edge(app.asgi_app), settings.trusted_proxies)  # type: ignore[method-assign]
     return app
 
 
@@ -110,9 +124,6 @@ def _refuse(status: int, code: str, sentence: str, headers: dict[str, str] | Non
 
 
 def _fence(response: Response) -> Response:
-    if request.endpoint == "static":
-        response.headers["Cache-Control"] = "no-cache"  # kept, but asked for anew: an ETag answers 304
-        response.headers.pop("Expires", None)
     return security.add_headers(response)
 
 
@@ -125,10 +136,12 @@ async def _answer_too_often(error: RateLimitExceeded) -> Response:
 
 async def _answer_http_exception(error: HTTPException) -> ResponseTypes:
     status = error.code or 500
-    if status < 400:
+    if status < 400 and not has_websocket_context():
         return error.get_response()
     code = (error.name or "error").lower().replace(" ", "_")
     sentence = SENTENCES.get(status, SENTENCES[400] if status < 500 else SENTENCES[500])
+    if has_websocket_context():  # nothing below can be asked of a socket; it follows no redirect either
+        return _refuse(max(status, 400), code, sentence)
     response = pages.answer_with_page(Problem(status, code, sentence))
     if isinstance(error, MethodNotAllowed) and error.valid_methods:
         response.headers["Allow"] = ", ".join(error.valid_methods)

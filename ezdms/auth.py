@@ -15,8 +15,18 @@ from quart import Response, current_app
 from quart.wrappers import Request, Websocket
 from werkzeug.security import check_password_hash, generate_password_hash
 
-from ezdms.db import Database
-from ezdms.models.session import LIFETIME, Session, delete_session, insert_session, select_session
+from ezdms.browsers import describe
+from ezdms.db import Database, now
+from ezdms.models.session import (
+    LIFETIME,
+    USED_AGAIN,
+    Session,
+    delete_session,
+    insert_session,
+    select_session,
+    touch_session,
+)
+from ezdms.models.user import User, select_user_by_login_id
 
 View = TypeVar("View", bound=Callable[..., object])
 
@@ -31,9 +41,9 @@ def public(view: View) -> View:
 
 
 def is_public(endpoint: str | None) -> bool:
-    """True for the endpoints on the short list of public ones, the static files and unknown addresses (404)."""
+    """True for the endpoints on the short list of public ones, and for unknown addresses (404)."""
     view = current_app.view_functions.get(endpoint or "")
-    return view is None or endpoint == "static" or getattr(view, "is_public", False)
+    return view is None or getattr(view, "is_public", False)
 
 
 def random_id(size: int) -> str:
@@ -82,19 +92,40 @@ async def find_session(database: Database, asked: Request | Websocket) -> Sessio
     token = find_token(asked)
     if token is None or len(token) != 43:
         return None
-    return await database.read(select_session, token_hash=hash_token(token))
+    session = await database.read(select_session, token_hash=hash_token(token))
+    if session is not None and now() - session.used_at > USED_AGAIN:
+        await database.write(touch_session, session_id=session.session_id, **_seen(asked))
+    return session
 
 
-async def start_session(database: Database, user_id: str) -> str:
-    """A new session of this user; returns its token, which is stored nowhere."""
+async def start_session(database: Database, user: User, asked: Request) -> str | None:
+    """A new session of this user; returns its token, which is stored nowhere. None if the PIN has just changed."""
     token = random_id(32)
-    await database.write(insert_session, session_id=random_id(16), token_hash=hash_token(token), user_id=user_id)
-    return token
+    is_started = await database.write(
+        insert_session,
+        session_id=random_id(16),
+        token_hash=hash_token(token),
+        user_id=user.user_id,
+        login_id=user.login_id,
+        **_seen(asked),
+    )
+    return token if is_started else None
+
+
+def _seen(asked: Request | Websocket) -> dict[str, str]:
+    """What the owner of a session is shown of it: proxy.py has settled the address."""
+    return {"browser": describe(asked.headers.get("User-Agent", "")), "address": asked.remote_addr or ""}
 
 
 async def end_session(database: Database, session: Session) -> None:
     """The session's token is dead when this returns."""
-    await database.write(delete_session, session_id=session.session_id)
+    await database.write(delete_session, session_id=session.session_id, user_id=session.user_id)
+
+
+async def find_user(database: Database, login_id: str, auth_key: str) -> User | None:
+    """The user whose Login PIN gives these two, or None; unknown and wrong cost and look the same."""
+    user = await database.read(select_user_by_login_id, login_id=login_id)
+    return user if await check_auth_key(user.auth_hash if user else None, auth_key) else None
 
 
 async def hash_auth_key(auth_key: str) -> str:

@@ -298,16 +298,31 @@ def verify_statement(jws: str) -> Statement:
         raise Refused(str(error)) from error
 
 
-def check_succession(known: str, following: str) -> None:
-    """A contact's statement may only move forward. Raises Alarm, or Refused if one does not hold."""
-    old, new = verify_statement(known), verify_statement(following)
-    if old.ik != new.ik:
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """What is remembered of a contact's statement: `ik` and `hash` (of the JWS) in b64u, and the best suite."""
+
+    ik: str
+    seq: int
+    hash: str
+    suite: int
+
+
+def pin_of(jws: str) -> Pin:
+    """Enough of a statement to know the key again, and to notice a step back. Raises Refused."""
+    statement = verify_statement(jws)
+    return Pin(b64u_encode(statement.ik), statement.seq, message_hash(jws), max(statement.suites))
+
+
+def check_succession(known: Pin, following: Pin) -> None:
+    """A contact's statement may only move forward. Raises Alarm."""
+    if known.ik != following.ik:
         raise Alarm("The server shows another key for this person than before.")
-    if new.seq < old.seq:
+    if following.seq < known.seq:
         raise Alarm("The server shows an older statement of this person's keys than before.")
-    if new.seq == old.seq and known != following:
-        raise Alarm("The server shows two different statements of this person's keys.")
-    if max(new.suites) < max(old.suites):
+    if following.seq == known.seq and following.hash != known.hash:
+        raise Alarm("The server shows two statements of this person's keys.")
+    if following.suite < known.suite:
         raise Alarm("The server shows weaker keys for this person than before.")
 
 
@@ -535,10 +550,12 @@ class Chain:
     """One sender's messages by n.
 
     `start` is the first one seen. A missing beginning is normal (paging, expiry), so what lies below it is an older
-    page and not late. `head` is (n, hash) of the highest received without a gap from there. A fork changes nothing:
-    what was seen first stays, and which side is the true one, people decide.
+    page and not late. `head` is (n, hash) of the highest received without a gap from there. `known` is (n, hash) of the
+    highest one that was seen on another day, by this or another device. A fork changes nothing: what was seen first
+    stays, and which side is the true one, people decide.
     """
 
+    known: tuple[int, str] | None = None
     links: dict[int, tuple[str, str | None]] = field(default_factory=dict)  # n → (hash, p)
     start: int = 0
     top: int = 0
@@ -555,6 +572,10 @@ class Chain:
         before, behind = self.links.get(n - 1), self.links.get(n + 1)
         if (before and p not in (before[0], None)) or (behind and behind[1] not in (hash, None)):
             return "fork"
+        if self.known is not None:
+            known_n, known_hash = self.known
+            if (n == known_n and hash != known_hash) or (n == known_n + 1 and p not in (known_hash, None)):
+                return "fork"
         self.links[n] = (hash, p)
         self.start = self.start or n
         self.head = self.head or (n, hash)
@@ -620,6 +641,7 @@ __all__ = [
     "Keys",
     "LoginKeys",
     "Message",
+    "Pin",
     "PinError",
     "ProtocolError",
     "Refused",
@@ -644,6 +666,7 @@ __all__ = [
     "normalise_search_pin",
     "open_message",
     "open_vault",
+    "pin_of",
     "safety_number",
     "safety_qr",
     "seal_message",

@@ -65,7 +65,8 @@ class _Write:
 class Database:
     """One writer whose waiting callers share a COMMIT, and readers that never wait for it (WAL)."""
 
-    def __init__(self, writer: Connection, readers: list[Connection]) -> None:
+    def __init__(self, path: Path, writer: Connection, readers: list[Connection]) -> None:
+        self._path = path
         self._writer = writer
         self._readers = readers
         self._turn = 0
@@ -93,7 +94,7 @@ class Database:
             if isinstance(error, sqlite3.Error):
                 raise DatabaseError(f"Cannot use the database {path}: {error}.") from error
             raise
-        return cls(connections[0], connections[1:])
+        return cls(path, connections[0], connections[1:])
 
     async def close(self) -> None:
         """Finish the writes that wait, then close every connection."""
@@ -117,6 +118,18 @@ class Database:
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._waiting.put_nowait(_Write(lambda connection: query(connection, *args, **kwargs), done))
         return await done
+
+    async def forget(self) -> None:
+        """Empty the write-ahead log, so that what was deleted is on the disk no more (secure_delete does the rest).
+
+        Old pages would otherwise stay in the log until it is written over. Waits for readers and the writer, at most
+        BUSY_TIMEOUT; if they are busy for longer, the next checkpoint does it.
+        """
+        connection = await _connect(self._path)
+        try:
+            await connection.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
+        finally:
+            await connection.close()
 
     async def _write_forever(self) -> None:
         while True:

@@ -6,11 +6,21 @@ import json
 import re
 from typing import Any, cast
 
-from quart import request
+from quart import Request, request
 
 from ezdms.answers import Problem
+from ezdms.encoding import EnvelopeError, b64u_decode
 
 LARGEST_BODY = 64 * 1024  # bytes
+LARGER_BODIES = {"/vault": 400 * 1024}
+
+
+class BoundedRequest(Request):
+    """A request whose body is refused before it is read if it is larger than its address takes."""
+
+    def __init__(self, method: str, scheme: str, path: str, *args: Any, **kwargs: Any) -> None:
+        kwargs["max_content_length"] = LARGER_BODIES.get(path, LARGEST_BODY)
+        super().__init__(method, scheme, path, *args, **kwargs)
 
 
 async def read_fields(*names: str) -> dict[str, str]:
@@ -19,8 +29,10 @@ async def read_fields(*names: str) -> dict[str, str]:
     JSON integers are taken in their decimal form, so that a form and a JSON object mean the same. Raises Problem 400
     (malformed or missing) or 415 (neither a form nor JSON).
     """
+    # Whole, and before anything looks into it: a multipart parser takes it in pieces, of which none is too large.
+    body = cast(bytes, await request.get_data())
     if request.mimetype == "application/json":
-        given = _parse_object(cast(bytes, await request.get_data()))
+        given = _parse_object(body)
     elif request.mimetype in ("application/x-www-form-urlencoded", "multipart/form-data"):
         given = [(name, value) for name, values in (await request.form).lists() for value in values]
     else:
@@ -43,6 +55,15 @@ def parse_integer(name: str, text: str, *, low: int, high: int) -> int:
     if not re.fullmatch(r"0|[1-9][0-9]{0,15}", text, re.ASCII) or not low <= int(text) <= high:
         raise Problem(400, "malformed_field", f"The field {name} must be a whole number from {low} to {high}.")
     return int(text)
+
+
+def parse_bytes(name: str, text: str, size: int | None) -> bytes:
+    """The bytes of canonical base64url, `size` of them unless that is None; else Problem 400."""
+    try:
+        return b64u_decode(text, size)
+    except EnvelopeError as error:
+        expected = "base64url" if size is None else f"{size} bytes in base64url"
+        raise Problem(400, "malformed_field", f"The field {name} must be {expected}.") from error
 
 
 def _parse_object(body: bytes) -> list[tuple[str, Any]]:

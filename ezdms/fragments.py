@@ -11,9 +11,10 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ezdms import __version__
+from ezdms.assets import address_of
 from ezdms.models.conversation import Conversation
 from ezdms.models.message import Message
-from ezdms.models.session import Session
+from ezdms.models.session import Device, Session
 
 
 def front_page(notice: str = "") -> str:
@@ -55,6 +56,26 @@ def conversation_page(
     )
 
 
+def search_pin_page(session: Session) -> str:
+    """One's Search PIN with its link and QR code, and how to withdraw it."""
+    return _render("pages/search_pin.html", session=session)
+
+
+def sessions_page(session: Session, devices: Sequence[Device]) -> str:
+    """Where one is logged in, and how to end that."""
+    return _render("pages/sessions.html", session=session, devices=devices)
+
+
+def device_list(session: Session, devices: Sequence[Device]) -> str:
+    """Where one is logged in."""
+    return _render("fragments/device_list.html", session=session, devices=devices)
+
+
+def account_page(session: Session) -> str:
+    """Change the Login PIN, delete the account."""
+    return _render("pages/account.html", session=session)
+
+
 def missing_page(session: Session | None, sentence: str) -> str:
     """Nothing is at this address, or not for this person."""
     return _render("pages/missing.html", session=session, sentence=sentence)
@@ -63,6 +84,11 @@ def missing_page(session: Session | None, sentence: str) -> str:
 def alert(sentence: str) -> str:
     """One sentence for the page's alert region."""
     return _render("fragments/alert.html", sentence=sentence)
+
+
+def notice(sentence: str) -> str:
+    """One sentence that is no error."""
+    return _render("fragments/notice.html", sentence=sentence)
 
 
 def account(username: str, search_pin: str) -> str:
@@ -133,6 +159,7 @@ def _environment() -> Environment:
     )
     environment.filters["iso"] = _iso
     environment.globals["version"] = __version__
+    environment.globals["static"] = address_of
     return environment
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from quart import current_app, g, request
@@ -13,6 +13,7 @@ from quart_rate_limiter.store import RateLimiterStoreABC
 
 from ezdms.settings import Limit
 
+T = TypeVar("T")
 View = TypeVar("View", bound=Callable[..., Any])
 LARGEST_STORE = 100_000  # keys
 
@@ -24,7 +25,7 @@ async def by_address() -> str:
 
 async def by_account() -> str:
     """The user whose session asks."""
-    return str(g.session.user_id)
+    return str(g.session.user_id) if g.session else ""  # the headers of a request that was refused ask for it too
 
 
 class SettingLimit(RateLimit):
@@ -63,8 +64,14 @@ def limited(name: str, key_function: Any) -> Callable[[View], View]:
     return rate_limit(limits=[SettingLimit(name, key_function)])
 
 
+def _later_half(kept: dict[str, T], arrival: Callable[[T], Any]) -> dict[str, T]:
+    """The half that has longest to wait, so that nobody gets rid of a limit by filling the store with others."""
+    by_arrival = sorted(kept.items(), key=lambda item: arrival(item[1]))
+    return dict(by_arrival[len(by_arrival) // 2 :])
+
+
 class ForgetfulStore(RateLimiterStoreABC):
-    """Theoretical arrival times by key; forgets those that have passed before it grows beyond LARGEST_STORE."""
+    """Theoretical arrival times by key, at most LARGEST_STORE."""
 
     def __init__(self) -> None:
         self._arrivals: dict[str, datetime] = {}
@@ -80,12 +87,9 @@ class ForgetfulStore(RateLimiterStoreABC):
         return self._arrivals.get(key, default)
 
     async def set(self, key: str, tat: datetime) -> None:
-        """Store, dropping first what no longer limits anybody, then, if that is not enough, the oldest."""
+        """Store. If that is too much, forget the half that has least to wait: first what no longer limits anybody."""
         if len(self._arrivals) >= LARGEST_STORE:
-            moment = datetime.now(UTC)
-            self._arrivals = {name: arrival for name, arrival in self._arrivals.items() if arrival > moment}
-            for name in list(self._arrivals)[: max(0, len(self._arrivals) - LARGEST_STORE // 2)]:
-                del self._arrivals[name]
+            self._arrivals = _later_half(self._arrivals, lambda arrival: arrival)
         self._arrivals[key] = tat
 
 
@@ -95,7 +99,7 @@ class Bucket:
     def __init__(self, limit: Limit | None, clock: Callable[[], float] = time.monotonic) -> None:
         self._limit = limit
         self._clock = clock
-        self._arrival = 0.0
+        self.arrival = 0.0  # theoretical arrival time: once it has passed, nobody is limited
 
     def wait(self) -> float:
         """0 and one event is counted, or the seconds until one would be allowed."""
@@ -103,15 +107,15 @@ class Bucket:
             return 0.0
         moment, period = self._clock(), self._limit.period.total_seconds()
         step = period / self._limit.count
-        arrival = max(self._arrival, moment)
+        arrival = max(self.arrival, moment)
         if arrival - moment > period - step:
             return arrival - (period - step) - moment
-        self._arrival = arrival + step
+        self.arrival = arrival + step
         return 0.0
 
 
 class SocketBuckets:
-    """One bucket for each account that opened a socket lately."""
+    """One bucket for each account that opened a socket lately, at most LARGEST_STORE."""
 
     def __init__(self, limit: Limit | None) -> None:
         self._limit = limit
@@ -120,5 +124,8 @@ class SocketBuckets:
     def wait(self, user_id: str) -> float:
         """0 and one socket of this account is counted, or the seconds until one would be allowed."""
         if len(self._buckets) >= LARGEST_STORE:
-            self._buckets.clear()
+            self._buckets = _later_half(self._buckets, lambda bucket: bucket.arrival)
         return self._buckets.setdefault(user_id, Bucket(self._limit)).wait()
+
+    def __len__(self) -> int:
+        return len(self._buckets)

@@ -14,7 +14,7 @@ CONTENT_SECURITY_POLICY = (
 HEADERS = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "Cross-Origin-Opener-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    "Permissions-Policy": "camera=(self), geolocation=(), microphone=(), payment=(), usb=()",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
@@ -34,7 +34,10 @@ def is_own_origin(asked: Request | Websocket, allowed: tuple[str, ...]) -> bool:
     origin = asked.headers.get("Origin")
     if origin is None:
         return True
-    return origin.lower() in allowed or urlsplit(origin.lower()).netloc == asked.host.lower()
+    try:
+        return origin.lower() in allowed or urlsplit(origin.lower()).netloc == asked.host.lower()
+    except ValueError:  # no address at all, such as http://[
+        return False
 
 
 def is_forged(asked: Request, allowed: tuple[str, ...]) -> bool:

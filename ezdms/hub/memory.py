@@ -92,6 +92,12 @@ class Hub:
             if mailbox.session_id == session_id:
                 mailbox.close(SESSION_ENDED)
 
+    def end_sessions(self, user_id: str, *, but: str = "") -> None:
+        """Close the sockets of all this user's sessions, except those of the session `but`."""
+        for mailbox in self.mailboxes(user_id):
+            if mailbox.session_id != but:
+                mailbox.close(SESSION_ENDED)
+
     def close_all(self) -> None:
         """The server stops: every socket, also one that opens from now on, is told to come back."""
         self._closing = True

@@ -23,6 +23,11 @@ class Conversation:
     last_at: int
     unread: int
 
+    @property
+    def has_left(self) -> bool:
+        """True once the partner deleted the account: name and key statement are gone."""
+        return self.partner_statement == ""
+
 
 @dataclass(frozen=True, slots=True)
 class Participant:
@@ -32,6 +37,11 @@ class Participant:
     user_id: str
     username: str
     key_id: str
+
+    @property
+    def has_left(self) -> bool:
+        """True once this person deleted the account: there is no key any more to seal for."""
+        return self.key_id == ""
 
 
 @dataclass(frozen=True, slots=True)

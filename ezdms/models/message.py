@@ -50,7 +50,7 @@ class Stored:
 
 
 async def insert_message(connection: Connection, draft: Draft, *, sender_id: str) -> Stored | None:
-    """Store a message as the next of its conversation, or None if the sender takes no part in it.
+    """Store a message as the next of its conversation, or None if the sender takes no part in it or one has left.
 
     Raises db.Conflict if the conversation knows the message_id, or the sender's counter n, already.
     """
@@ -60,6 +60,9 @@ async def insert_message(connection: Connection, draft: Draft, *, sender_id: str
         """UPDATE conversations SET last_seq = last_seq + 1, last_at = :moment
            WHERE conversation_id = :conversation_id AND EXISTS (
                SELECT 1 FROM participants WHERE user_id = :sender_id AND conversation_id = :conversation_id)
+           AND NOT EXISTS (
+               SELECT 1 FROM participants p JOIN users u ON u.user_id = p.user_id
+               WHERE p.conversation_id = :conversation_id AND u.left_at IS NOT NULL)
            RETURNING last_seq""",
         conversation_id=draft.conversation_id,
         sender_id=sender_id,

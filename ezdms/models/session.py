@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ezdms.db import Connection, fetch_all, fetch_one, now
 
 LIFETIME = 90 * 24 * 60 * 60 * 1000  # ms
+USED_AGAIN = 60 * 1000  # ms; "last used" is no finer than this, so that not every request writes
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,31 +20,63 @@ class Session:
     statement: str
     search_pin: str
     search_salt: str
+    vault_version: int
     expires_at: int
+    used_at: int
 
 
-async def insert_session(connection: Connection, *, session_id: str, token_hash: str, user_id: str) -> None:
-    """Start a session and forget those that have expired."""
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A session as its owner sees it in the list: which browser, from which address, since when. Times in ms."""
+
+    session_id: str
+    browser: str
+    address: str
+    created_at: int
+    used_at: int
+
+
+async def insert_session(
+    connection: Connection,
+    *,
+    session_id: str,
+    token_hash: str,
+    user_id: str,
+    login_id: str,
+    browser: str,
+    address: str,
+) -> bool:
+    """Start a session and forget those that have expired; False if `login_id` is no longer the user's.
+
+    Or a login that is on its way while the PIN changes or the account goes would outlive both.
+    """
     moment = now()
     await fetch_all(connection, "DELETE FROM sessions WHERE expires_at <= :moment", moment=moment)
-    await fetch_all(
+    row = await fetch_one(
         connection,
-        """INSERT INTO sessions (session_id, token_hash, user_id, created_at, expires_at)
-           VALUES (:session_id, :token_hash, :user_id, :created_at, :expires_at)""",
+        """INSERT INTO sessions (session_id, token_hash, user_id, created_at, expires_at, browser, address, used_at)
+           SELECT :session_id, :token_hash, user_id, :created_at, :expires_at, :browser, :address, :created_at
+           FROM users WHERE user_id = :user_id AND login_id = :login_id RETURNING session_id""",
         session_id=session_id,
         token_hash=token_hash,
         user_id=user_id,
+        login_id=login_id,
         created_at=moment,
         expires_at=moment + LIFETIME,
+        browser=browser,
+        address=address,
     )
+    return row is not None
 
 
 async def select_session(connection: Connection, *, token_hash: str) -> Session | None:
     """The living session of this token; an expired one is as good as none."""
     row = await fetch_one(
         connection,
-        """SELECT s.session_id, s.user_id, u.username, u.statement, p.search_pin, p.salt AS search_salt, s.expires_at
+        """SELECT s.session_id, s.user_id, u.username, u.statement, p.search_pin, p.salt AS search_salt,
+               COALESCE(v.version, 0) AS vault_version, s.expires_at, s.used_at
            FROM sessions s JOIN users u ON u.user_id = s.user_id JOIN search_pins p ON p.user_id = s.user_id
+           LEFT JOIN vaults v ON v.user_id = s.user_id
            WHERE s.token_hash = :token_hash AND s.expires_at > :moment
            ORDER BY p.created_at DESC LIMIT 1""",
         token_hash=token_hash,
@@ -52,6 +85,47 @@ async def select_session(connection: Connection, *, token_hash: str) -> Session 
     return None if row is None else Session(**dict(row))
 
 
-async def delete_session(connection: Connection, *, session_id: str) -> None:
-    """End a session: its token is dead from this commit on."""
-    await fetch_all(connection, "DELETE FROM sessions WHERE session_id = :session_id", session_id=session_id)
+async def select_devices(connection: Connection, *, user_id: str) -> list[Device]:
+    """The user's living sessions, the last used first."""
+    rows = await fetch_all(
+        connection,
+        """SELECT session_id, browser, address, created_at, used_at FROM sessions
+           WHERE user_id = :user_id AND expires_at > :moment ORDER BY used_at DESC, created_at DESC""",
+        user_id=user_id,
+        moment=now(),
+    )
+    return [Device(**dict(row)) for row in rows]
+
+
+async def touch_session(connection: Connection, *, session_id: str, browser: str, address: str) -> None:
+    """The session is in use now, by this browser and from this address."""
+    await fetch_all(
+        connection,
+        "UPDATE sessions SET used_at = :moment, browser = :browser, address = :address WHERE session_id = :session_id",
+        session_id=session_id,
+        browser=browser,
+        address=address,
+        moment=now(),
+    )
+
+
+async def delete_session(connection: Connection, *, session_id: str, user_id: str) -> bool:
+    """End a session of this user: its token is dead from this commit on. False if the user has no such session."""
+    row = await fetch_one(
+        connection,
+        "DELETE FROM sessions WHERE session_id = :session_id AND user_id = :user_id RETURNING session_id",
+        session_id=session_id,
+        user_id=user_id,
+    )
+    return row is not None
+
+
+async def delete_other_sessions(connection: Connection, *, session_id: str, user_id: str) -> list[str]:
+    """End every session of this user but one; returns the ids of those that ended."""
+    rows = await fetch_all(
+        connection,
+        "DELETE FROM sessions WHERE user_id = :user_id AND session_id <> :session_id RETURNING session_id",
+        session_id=session_id,
+        user_id=user_id,
+    )
+    return [row["session_id"] for row in rows]

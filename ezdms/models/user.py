@@ -8,6 +8,18 @@ from ezdms.db import Connection, fetch_all, fetch_one, now
 
 
 @dataclass(frozen=True, slots=True)
+class Locks:
+    """What one Login PIN opens: the account (login_id, auth_hash) and the private keys wrapped under it (b64u)."""
+
+    login_id: str
+    auth_hash: str
+    salt: str
+    iterations: int
+    wrapped_sig: str
+    wrapped_enc: str
+
+
+@dataclass(frozen=True, slots=True)
 class User:
     """Binary values are b64u. `auth_hash` is werkzeug's scrypt of the auth_key; nothing here opens a message."""
 
@@ -64,3 +76,66 @@ async def select_user_by_search_pin(connection: Connection, *, search_pin: str) 
     columns = dict(row)
     pin_salt = str(columns.pop("pin_salt"))
     return User(**columns), pin_salt
+
+
+async def replace_locks(connection: Connection, locks: Locks, *, user_id: str, login_id: str) -> bool:
+    """Change the Login PIN; False if `login_id` is no longer the user's. Raises db.Conflict for one that is taken."""
+    row = await fetch_one(
+        connection,
+        """UPDATE users SET login_id = :new_login_id, auth_hash = :auth_hash, salt = :salt, iterations = :iterations,
+               wrapped_sig = :wrapped_sig, wrapped_enc = :wrapped_enc
+           WHERE user_id = :user_id AND login_id = :login_id RETURNING user_id""",
+        user_id=user_id,
+        login_id=login_id,
+        new_login_id=locks.login_id,
+        **{name: getattr(locks, name) for name in Locks.__slots__ if name != "login_id"},
+    )
+    return row is not None
+
+
+async def delete_user(connection: Connection, *, user_id: str) -> list[tuple[str, str]]:
+    """Blank an account: name, keys, sessions, PINs, vault and one's own copies of messages are gone.
+
+    What partners hold stays theirs, under a nameless row; a conversation that both have left goes, and then the row.
+    Returns (conversation_id, partner's user_id) of the conversations that remain.
+    """
+    for table in ("sessions", "search_pins", "vaults"):
+        await fetch_all(connection, f"DELETE FROM {table} WHERE user_id = :user_id", user_id=user_id)
+    await fetch_all(
+        connection,
+        """UPDATE users SET username = '', login_id = user_id, auth_hash = '', salt = '', wrapped_sig = '',
+               wrapped_enc = '', statement = '', fingerprint = user_id, key_id = '', left_at = :moment
+           WHERE user_id = :user_id""",
+        user_id=user_id,
+        moment=now(),
+    )
+    for side in ("a", "b"):
+        await fetch_all(
+            connection,
+            f"""UPDATE messages SET sealed_{side} = NULL WHERE conversation_id IN
+                    (SELECT conversation_id FROM participants WHERE user_id = :user_id AND side = '{side}')""",
+            user_id=user_id,
+        )
+    rows = await fetch_all(
+        connection,
+        """SELECT other.conversation_id, other.user_id, partner.left_at FROM participants me
+           JOIN participants other ON other.conversation_id = me.conversation_id AND other.side <> me.side
+           JOIN users partner ON partner.user_id = other.user_id
+           WHERE me.user_id = :user_id""",
+        user_id=user_id,
+    )
+    for row in rows:
+        if row["left_at"] is not None:
+            await fetch_all(
+                connection,
+                "DELETE FROM conversations WHERE conversation_id = :conversation_id",
+                conversation_id=row["conversation_id"],
+            )
+    for one in {user_id} | {row["user_id"] for row in rows if row["left_at"] is not None}:
+        await fetch_all(
+            connection,
+            """DELETE FROM users WHERE user_id = :user_id AND left_at IS NOT NULL
+               AND NOT EXISTS (SELECT 1 FROM participants p WHERE p.user_id = :user_id)""",
+            user_id=one,
+        )
+    return [(row["conversation_id"], row["user_id"]) for row in rows if row["left_at"] is None]

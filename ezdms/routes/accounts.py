@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from quart import Blueprint, Response, request
 
 from ezdms import auth, encoding, envelope, fragments
 from ezdms.answers import Problem, answer
 from ezdms.auth import public
 from ezdms.db import Conflict, Connection
-from ezdms.forms import parse_integer, read_fields
-from ezdms.limits import by_address, limited
+from ezdms.forms import parse_bytes, read_fields
+from ezdms.hub import Event
+from ezdms.limits import by_account, by_address, limited
+from ezdms.models.conversation import select_conversation
 from ezdms.models.search_pin import insert_search_pin, select_search_pin
-from ezdms.models.user import User, insert_user, select_user_by_login_id
+from ezdms.models.user import User, delete_user, insert_user
 from ezdms.routes import services
+from ezdms.routes.credentials import confirm_pin, find_user, parse_locks, wrapped_keys
 
 blueprint = Blueprint("accounts", __name__)
-
-WRAPPED_SIG = 12 + 48 + 16  # bytes: iv, PKCS8 of an Ed25519 key, tag
-WRAPPED_ENC = range(12 + 1190 + 16, 12 + 1240 + 16)  # bytes: PKCS8 of a 2048-bit RSA key is 1214 to 1219
 
 
 @blueprint.post("/register")
@@ -50,20 +52,11 @@ async def register() -> Response:
 async def login() -> Response:
     """One indexed look-up and one hash, however many users there are; unknown and wrong look the same."""
     fields = await read_fields("login_id", "auth_key")
-    for name, size in (("login_id", 16), ("auth_key", 32)):
-        _check_bytes(name, fields[name], size)
-    user = await services.database().read(select_user_by_login_id, login_id=fields["login_id"])
-    if not await auth.check_auth_key(user.auth_hash if user else None, fields["auth_key"]) or user is None:
-        raise Problem(401, "wrong_pin", "No account has this Login PIN.")
+    user = await find_user(fields)
+    if user is None:
+        raise _wrong_pin()
     search_pin = await services.database().read(select_search_pin, user_id=user.user_id)
-    more = {
-        "salt": user.salt,
-        "iterations": user.iterations,
-        "wrapped_sig": user.wrapped_sig,
-        "wrapped_enc": user.wrapped_enc,
-        "statement": user.statement,
-    }
-    return await _answer_with_session(user, search_pin or "", 200, **more)
+    return await _answer_with_session(user, search_pin or "", 200, **wrapped_keys(user))
 
 
 @blueprint.post("/logout")
@@ -72,6 +65,25 @@ async def logout() -> Response:
     session = services.session()
     await auth.end_session(services.database(), session)
     services.hub().end_session(session.user_id, session.session_id)
+    await services.database().forget()
+    response = Response(status=204)
+    auth.clear_cookie(response, request.scheme)
+    return response
+
+
+@blueprint.post("/delete_account")
+@limited("login", by_account)
+async def delete_account() -> Response:
+    """Name, keys, sessions, vault and one's own copies are gone; partners are told, and keep what they have."""
+    session = services.session()
+    await confirm_pin(session, await read_fields("login_id", "auth_key"))
+    partners = await services.database().write(delete_user, user_id=session.user_id)
+    services.hub().end_sessions(session.user_id)
+    await services.database().forget()
+    for conversation_id, partner_id in partners:
+        seen = await services.database().read(select_conversation, conversation_id=conversation_id, user_id=partner_id)
+        if seen is not None:
+            services.hub().publish(partner_id, Event(conversation=asdict(seen)))
     response = Response(status=204)
     auth.clear_cookie(response, request.scheme)
     return response
@@ -83,43 +95,23 @@ async def _parse_user(fields: dict[str, str]) -> tuple[User, str]:
         envelope.check_username(fields["username"])
     except encoding.EnvelopeError as error:
         raise Problem(400, "malformed_username", str(error)) from error
-    for name, size in (("login_id", 16), ("auth_key", 32), ("salt", 16), ("search_salt", 16)):
-        _check_bytes(name, fields[name], size)
-    _check_bytes("wrapped_sig", fields["wrapped_sig"], WRAPPED_SIG)
-    if len(_check_bytes("wrapped_enc", fields["wrapped_enc"], None)) not in WRAPPED_ENC:
-        raise Problem(400, "malformed_field", "The field wrapped_enc has the wrong length.")
-    iterations = parse_integer(
-        "iterations", fields["iterations"], low=envelope.WRAP_ITER_MIN, high=envelope.WRAP_ITER_MAX
-    )
+    salt = parse_bytes("search_salt", fields["search_salt"], 16)
+    locks = await parse_locks(fields)
     try:
         statement = envelope.parse_statement(fields["statement"])
     except encoding.EnvelopeError as error:
         raise Problem(422, "statement", f"The key statement does not hold: {error}") from error
     if statement.name != fields["username"]:
         raise Problem(422, "statement", "The key statement names somebody else.")
-    salt = encoding.b64u_decode(fields["search_salt"], 16)
     user = User(
         user_id=auth.random_id(16),
         username=fields["username"],
-        login_id=fields["login_id"],
-        auth_hash=await auth.hash_auth_key(fields["auth_key"]),
-        salt=fields["salt"],
-        iterations=iterations,
-        wrapped_sig=fields["wrapped_sig"],
-        wrapped_enc=fields["wrapped_enc"],
+        **asdict(locks),
         statement=fields["statement"],
         fingerprint=encoding.b64u_encode(envelope.fingerprint(statement.ik)),
         key_id=envelope.key_id(statement.spki),
     )
     return user, envelope.search_pin(statement.ik, salt)
-
-
-def _check_bytes(name: str, text: str, size: int | None) -> bytes:
-    try:
-        return encoding.b64u_decode(text, size)
-    except encoding.EnvelopeError as error:
-        expected = "base64url" if size is None else f"{size} bytes in base64url"
-        raise Problem(400, "malformed_field", f"The field {name} must be {expected}.") from error
 
 
 async def _insert_account(connection: Connection, user: User, search_pin: str, search_salt: str) -> None:
@@ -128,8 +120,14 @@ async def _insert_account(connection: Connection, user: User, search_pin: str, s
 
 
 async def _answer_with_session(user: User, search_pin: str, status: int, **more: object) -> Response:
-    token = await auth.start_session(services.database(), user.user_id)
+    token = await auth.start_session(services.database(), user, request)
+    if token is None:
+        raise _wrong_pin()
     value = {"user_id": user.user_id, "username": user.username, "search_pin": search_pin, "token": token, **more}
     response = answer(value, fragments.account(user.username, search_pin), status)
     auth.set_cookie(response, token, request.scheme)
     return response
+
+
+def _wrong_pin() -> Problem:
+    return Problem(401, "wrong_pin", "No account has this Login PIN.")

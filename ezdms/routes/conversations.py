@@ -8,6 +8,7 @@ from quart import Blueprint, Response
 
 from ezdms import encoding, envelope, fragments
 from ezdms.answers import Problem, answer
+from ezdms.db import Conflict
 from ezdms.forms import read_fields
 from ezdms.hub import Event
 from ezdms.limits import by_account, limited
@@ -40,7 +41,7 @@ async def start_conversation() -> Response:
         raise Problem(400, "malformed_pin", str(error)) from error
     found = await services.database().read(select_user_by_search_pin, search_pin=search_pin)
     if found is None:
-        raise Problem(404, "unknown_pin", "Nobody on this server has this Search PIN.")
+        raise _unknown_pin()
     partner, search_salt = found
     if partner.user_id == session.user_id:
         raise Problem(400, "oneself", "This is your own Search PIN. Ask the other person for theirs.")
@@ -48,8 +49,16 @@ async def start_conversation() -> Response:
     theirs = encoding.b64u_decode(partner.fingerprint, 32)
     conversation_id = envelope.conversation_id(mine, theirs)
     a, b = (session.user_id, partner.user_id) if mine < theirs else (partner.user_id, session.user_id)
-    is_new = await services.database().write(insert_conversation, conversation_id=conversation_id, a=a, b=b)
-    conversation = await _seen_by(conversation_id, session.user_id)
+    try:
+        is_new = await services.database().write(insert_conversation, conversation_id=conversation_id, a=a, b=b)
+    except Conflict as error:  # the partner left at this very moment
+        raise _unknown_pin() from error
+    conversation = await services.database().read(
+        select_conversation, conversation_id=conversation_id, user_id=session.user_id
+    )
+    if conversation is None or conversation.partner_id != partner.user_id:
+        # The same keys under an account that was deleted. Nobody inherits it: a key statement proves no key.
+        raise Problem(409, "left", "One of you deleted the account of this conversation. It needs new keys to go on.")
     if is_new:
         for user_id in (a, b):
             seen = await _seen_by(conversation_id, user_id)
@@ -81,3 +90,7 @@ async def _seen_by(conversation_id: str, user_id: str) -> Conversation:
     if found is None:
         raise LookupError("expected the conversation just stored to be there")
     return found
+
+
+def _unknown_pin() -> Problem:
+    return Problem(404, "unknown_pin", "Nobody on this server has this Search PIN.")

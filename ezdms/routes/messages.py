@@ -10,7 +10,7 @@ from ezdms import encoding, envelope, fragments
 from ezdms.answers import Problem, answer
 from ezdms.auth import public
 from ezdms.db import Conflict
-from ezdms.forms import parse_integer, read_fields
+from ezdms.forms import parse_bytes, parse_integer, read_fields
 from ezdms.hub import Event
 from ezdms.limits import by_account, limited
 from ezdms.models.conversation import Conversation, Pair, mark_read, select_conversation, select_pair
@@ -41,13 +41,15 @@ async def send_message() -> Response:
     pair = await services.database().read(select_pair, conversation_id=draft.conversation_id, user_id=sender.user_id)
     if pair is None:
         raise _no_conversation()
+    if pair.other(sender.user_id).has_left:
+        raise _left()
     _check_copies(draft, pair)
     try:
         stored = await services.database().write(insert_message, draft, sender_id=sender.user_id)
     except Conflict:
         return await _answer_conflict(draft, pair, sender.user_id)
-    if stored is None:
-        raise _no_conversation()
+    if stored is None:  # at this very moment: the pair was there
+        raise _left()
     _publish(draft, pair, stored, sender.user_id)
     return _answer_sent(_own_copy(draft, pair, stored, sender.user_id), pair, sender.user_id, 201)
 
@@ -102,10 +104,7 @@ async def _read_draft() -> Draft:
     if fields["suite"] != "1":
         raise Problem(422, "suite", "This server knows message suite 1 only.")
     for name, size in (("message_id", 16), ("hash", 32)):
-        try:
-            encoding.b64u_decode(fields[name], size)
-        except encoding.EnvelopeError as error:
-            raise Problem(400, "malformed_field", f"The field {name} must be {size} bytes in base64url.") from error
+        parse_bytes(name, fields[name], size)
     return Draft(
         conversation_id=fields["conversation_id"],
         message_id=fields["message_id"],
@@ -207,6 +206,10 @@ async def _mark_read(conversation: Conversation, user_id: str, seq: int) -> None
         await services.database().write(
             mark_read, conversation_id=conversation.conversation_id, user_id=user_id, seq=seq
         )
+
+
+def _left() -> Problem:
+    return Problem(410, "left", "This person has left. Nothing more can be sent to them.")
 
 
 def _no_conversation() -> Problem:

@@ -15,6 +15,8 @@ from ezdms.routes.messages import PAGE
 
 blueprint = Blueprint("pages", __name__)
 
+PAGES = (None, "pages", "sessions")  # blueprints whose GET addresses people open; None is an unknown address
+
 
 @blueprint.get("/")
 @public
@@ -40,6 +42,18 @@ async def welcome() -> str:
     return fragments.welcome_page(services.session())
 
 
+@blueprint.get("/search-pin")
+async def search_pin() -> str:
+    """My Search PIN: to show, share and withdraw."""
+    return fragments.search_pin_page(services.session())
+
+
+@blueprint.get("/account")
+async def account() -> str:
+    """Change the Login PIN, delete the account."""
+    return fragments.account_page(services.session())
+
+
 @blueprint.get("/c/<conversation_id>")
 async def conversation(conversation_id: str) -> Response | str:
     """One conversation beside the list. Opening it is reading it."""
@@ -61,7 +75,7 @@ async def conversation(conversation_id: str) -> Response | str:
 
 def answer_with_page(problem: Problem) -> Response:
     """A problem met by a person who opens a page: the front page to log in, or one that says what is wrong."""
-    if request.method != "GET" or request.blueprint not in (None, blueprint.name) or wants_json():
+    if request.method != "GET" or request.blueprint not in PAGES or wants_json():
         return answer_problem(problem)
     if problem.status == 401:
         html = fragments.front_page(notice="Log in to open this page.")

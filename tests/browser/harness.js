@@ -117,7 +117,7 @@ Object.assign(globalThis, {
   },
 
   async succession(known, next) {
-    const [old, later] = await Promise.all([known, next].map(C.verifyStatement));
+    const [old, later] = await Promise.all([known, next].map(async (jws) => C.pinOf(await C.verifyStatement(jws))));
     return (await attempt(() => C.checkSuccession(old, later)))[0] || "fine";
   },
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, Request, WebSocket, expect
@@ -72,6 +74,13 @@ class Someone:
         await page.get_by_role("button", name="Log in").click()
         await expect(page.get_by_test_id("my-search-pin")).to_have_text(self.search_pin)
 
+    async def on_another_device(self, browser: Browser) -> Someone:
+        """The same person, logged in with another browser."""
+        device = await Someone.arrives(browser, self.server, self.name)
+        device.login_pin, device.search_pin = self.login_pin, self.search_pin
+        await device.logs_in()
+        return device
+
     async def starts_with(self, search_pin: str) -> None:
         """Enter a Search PIN; the conversation opens."""
         await self.page.get_by_role("textbox", name="Search PIN").fill(search_pin)
@@ -102,6 +111,16 @@ class Someone:
     def alert(self) -> Locator:
         """The one error on the page."""
         return self.page.get_by_role("alert")
+
+
+async def until(is_so: Callable[[], bool | Awaitable[bool]]) -> None:
+    """Wait for something outside the page to become true."""
+    for _ in range(400):
+        answer = is_so()
+        if answer if isinstance(answer, bool) else await answer:
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError("it did not become true")
 
 
 def texts_of(page: Page) -> Locator:

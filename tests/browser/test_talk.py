@@ -7,22 +7,11 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-import pytest
 from playwright.async_api import Browser, Page, Route, expect
 
 from tests.browser.relay import Relay
-from tests.browser.someone import Someone, texts_of
+from tests.browser.someone import Someone, texts_of, until
 from tests.conftest import Server
-
-
-@pytest.fixture
-async def pair(browser: Browser, server: Server) -> tuple[Someone, Someone]:
-    """Alice and Bob, in one conversation that Alice started."""
-    alice, bob = [await Someone.arrives(browser, server, name) for name in ("alice", "bob")]
-    await asyncio.gather(alice.creates_an_account(), bob.creates_an_account())
-    await alice.starts_with(bob.search_pin)
-    await bob.opens("alice")
-    return alice, bob
 
 
 def is_anywhere(words: list[str], places: list[str]) -> list[str]:
@@ -85,9 +74,7 @@ async def test_a_message_reaches_every_tab_and_device_of_both(
     address = alice.page.url
     second_tab = await alice.new_tab()
     await second_tab.goto(address)
-    device = await Someone.arrives(browser, server, "alice")
-    device.login_pin, device.search_pin = alice.login_pin, alice.search_pin
-    await device.logs_in()
+    device = await alice.on_another_device(browser)
     await device.opens("bob")
 
     await bob.writes("to all of you")
@@ -99,7 +86,9 @@ async def test_a_message_reaches_every_tab_and_device_of_both(
         await alice.writes(said[-1], page=page)
         for other in (alice.page, second_tab, device.page, bob.page):
             await alice.sees(*said, page=other)
-    assert [someone.errors for someone in (alice, bob, device)] == [[], [], []]
+    # two browsers may store the vault at the same moment: one is refused (409) and does it again
+    errors = [error for someone in (alice, bob, device) for error in someone.errors if "409" not in error]
+    assert errors == []
 
 
 async def test_devices_that_write_at_the_same_moment_lose_and_double_nothing(
@@ -108,9 +97,7 @@ async def test_devices_that_write_at_the_same_moment_lose_and_double_nothing(
     alice, bob = pair
     second_tab = await alice.new_tab()
     await second_tab.goto(alice.page.url)
-    device = await Someone.arrives(browser, server, "alice")
-    device.login_pin, device.search_pin = alice.login_pin, alice.search_pin
-    await device.logs_in()
+    device = await alice.on_another_device(browser)
     await device.opens("bob")
 
     async def write_many(page: Page, mark: str) -> None:
@@ -260,16 +247,24 @@ async def test_a_message_whose_answer_is_lost_is_sent_once(pair: tuple[Someone, 
 
 async def test_a_message_that_cannot_be_sent_waits_through_a_reload(pair: tuple[Someone, Someone]) -> None:
     alice, bob = pair
-    await alice.page.route("**/send_message", lambda route: route.abort())
+    tries: list[str] = []
+
+    async def refuse(route: Route) -> None:
+        tries.append(route.request.url)
+        await route.abort()
+
+    await alice.page.route("**/send_message", refuse)
     await alice.writes("patience")
     pending = alice.page.locator(".pending")
     await expect(pending).to_contain_text("Not sent. The server cannot be reached")
     await alice.page.reload()
     await expect(pending).to_contain_text("patience")
     await expect(pending).to_contain_text("Not sent")
-    await alice.page.unroute("**/send_message")
+    before = len(tries)
     await pending.get_by_role("button", name="Try again").click()
-    await bob.sees("patience")
+    await until(lambda: len(tries) > before)
+    await alice.page.unroute("**/send_message")
+    await bob.sees("patience")  # by itself: the next try is due
     await alice.sees("patience")
     await expect(pending).to_have_count(0)
 
@@ -285,18 +280,16 @@ async def test_a_message_that_is_discarded_goes_back_into_the_field(pair: tuple[
     await expect(alice.page.locator(".pending")).to_have_count(0)
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["x" * 500, "👨‍👩‍👧‍👦" * 71, "שלום עולם\nمرحبا", "<b>bold</b> & \"quotes\" 'n' \\ {{7*7}} </script>", "a\tb\n\nc"],
-    ids=["500", "families", "right to left", "markup", "white space"],
-)
-async def test_anything_arrives_as_it_was_written(pair: tuple[Someone, Someone], text: str) -> None:
+async def test_anything_arrives_as_it_was_written(pair: tuple[Someone, Someone]) -> None:
     alice, bob = pair
-    await alice.writes(text)
-    for someone in pair:
-        await expect(texts_of(someone.page)).to_have_count(1)
-        await expect(texts_of(someone.page)).not_to_be_empty()
-        assert await texts_of(someone.page).evaluate("element => element.textContent") == text
+    markup = "<b>bold</b> & \"quotes\" 'n' \\ {{7*7}} </script>"
+    texts = ["x" * 500, "👨‍👩‍👧‍👦" * 71, "שלום עולם\nمرحبا", markup, "a\tb\n\nc"]
+    for seen, text in enumerate(texts, 1):
+        await alice.writes(text)
+        for someone in pair:
+            await expect(texts_of(someone.page)).to_have_count(seen)
+            await expect(texts_of(someone.page).last).not_to_be_empty()
+            assert await texts_of(someone.page).last.evaluate("element => element.textContent") == text
     assert [alice.errors, bob.errors] == [[], []]
 
 
@@ -383,7 +376,7 @@ async def test_keys_are_gone_at_logout_in_every_tab(pair: tuple[Someone, Someone
     await alice.page.get_by_role("button", name="Log out").click()
     for page in (alice.page, second_tab):
         await expect(page.get_by_role("button", name="Log in")).to_be_visible()
-        assert await page.evaluate(COUNT) == [0, 0, 0]
+        assert await page.evaluate(COUNT) == [0, 0, 0, 0]
         assert await page.evaluate("() => [localStorage.length, sessionStorage.length]") == [0, 0]
 
 
@@ -399,7 +392,7 @@ async def test_a_session_that_ended_while_one_was_away_leaves_no_keys(browser: B
     await relay.mend()
     await expect(bob.page.get_by_role("button", name="Log in")).to_be_visible()
     assert await bob.page.evaluate("() => indexedDB.databases().then((all) => all.length)") == 1
-    assert await bob.page.evaluate(COUNT) == [0, 0, 0]
+    assert await bob.page.evaluate(COUNT) == [0, 0, 0, 0]
     await relay.cut()
 
 

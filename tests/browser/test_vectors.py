@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from cryptography.hazmat.primitives import serialization
 from playwright.async_api import Browser, Page
 
@@ -19,7 +20,7 @@ HARNESS = Path(__file__).with_name("harness.js").read_text("utf-8")
 ALICE, BOB = PEOPLE["alice"], PEOPLE["bob"]
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def page(shared_server: Server, browser: Browser) -> Page:
     """A page of the server with crypto.js as `C` and the people's keys as `people`."""
     opened = await browser.new_page()

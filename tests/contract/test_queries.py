@@ -6,12 +6,14 @@ import pytest
 from quart import Quart
 
 from ezdms.db import Connection, Database, fetch_all
-from ezdms.models import conversation, message, session, user
+from ezdms.models import conversation, message, session, user, vault
 
 QUERIES = {
     "log in": (user.select_user_by_login_id, {"login_id": "x"}),
     "look a Search PIN up": (user.select_user_by_search_pin, {"search_pin": "x"}),
     "find a session": (session.select_session, {"token_hash": "x"}),
+    "list sessions": (session.select_devices, {"user_id": "x"}),
+    "open a vault": (vault.select_vault, {"user_id": "x"}),
     "list conversations": (conversation.select_conversations, {"user_id": "x"}),
     "find a pair": (conversation.select_pair, {"conversation_id": "x", "user_id": "x"}),
     "newest page": (message.select_messages, {"conversation_id": "x", "side": "a", "limit": 50}),
@@ -34,8 +36,8 @@ async def test_no_query_scans_a_table(app: Quart, name: str, monkeypatch: pytest
     async def explain_one(connection: Connection, sql: str, **values: object) -> None:
         await explain(connection, sql, **values)
 
-    for module in (user, session, conversation, message):
-        monkeypatch.setattr(module, "fetch_all", explain)
+    for module in (user, session, conversation, message, vault):
+        monkeypatch.setattr(module, "fetch_all", explain, raising=False)
         monkeypatch.setattr(module, "fetch_one", explain_one)
     database: Database = app.extensions["ezdms.database"]
     await database.read(query, **arguments)  # type: ignore[arg-type]

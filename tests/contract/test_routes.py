@@ -27,7 +27,7 @@ PUBLIC = {
     "GET /static/<path:filename>",
 }
 HTML = {"Accept": "text/html"}
-PAGES = {"GET /", "GET /protection", "GET /welcome", "GET /c/<conversation_id>"}
+PAGES = {"GET /", "GET /protection", "GET /welcome", "GET /search-pin", "GET /account", "GET /c/<conversation_id>"}
 JSON_ONLY = {"GET /ping", "GET /deployment"}
 
 
@@ -64,6 +64,8 @@ def test_the_contract_has_its_routes() -> None:
         "POST /send_message",
         "GET /messages/<conversation_id>",
         "POST /messages_decrypted",
+        "GET /vault",
+        "PUT /vault",
     }
     assert [rule.rule for rule in create_app(Settings()).url_map.iter_rules() if rule.websocket] == ["/ws"]
 

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from quart import Quart
+from quart.testing.connections import WebsocketResponseError
+from quart_rate_limiter import QUART_RATE_LIMITER_LIMITS_ATTRIBUTE
 
+from ezdms import limits
 from ezdms.app import create_app
-from ezdms.settings import Settings
+from ezdms.limits import ForgetfulStore, SocketBuckets, by_account
+from ezdms.settings import Limit, Settings, parse_networks
 from tests.people import JSON, PEOPLE, Person, registration
+from tests.websocket.test_live import listening
 
 
 @pytest.fixture
@@ -66,3 +72,132 @@ async def test_a_limit_that_is_off_neither_limits_nor_announces_itself(app: Quar
     responses = [await client.post("/login", form={}, headers=JSON) for _ in range(40)]
     assert {response.status_code for response in responses} == {400}
     assert "RateLimit-Limit" not in responses[0].headers
+
+
+async def test_the_answer_to_a_request_too_many_says_when_in_words_and_in_numbers(limited: Quart) -> None:
+    alice = await Person(limited, PEOPLE["alice"], "alice").register()
+    first = await alice.post("/start_conversation")
+    assert (first.status_code, first.headers["RateLimit-Limit"], first.headers["RateLimit-Remaining"]) == (
+        400,
+        "10",
+        "9",
+    )
+    statuses = [(await alice.post("/start_conversation")).status_code for _ in range(9)]
+    assert statuses == [400] * 9
+    as_json = await alice.post("/start_conversation")
+    as_html = await alice.post("/start_conversation", Accept="text/html")
+    for response in (as_json, as_html):
+        assert response.status_code == 429
+        assert (response.headers["RateLimit-Limit"], response.headers["RateLimit-Remaining"]) == ("10", "0")
+        assert 1 <= int(response.headers["Retry-After"]) <= int(response.headers["RateLimit-Reset"]) <= 60
+        words = await response.get_data(as_text=True)
+        assert f"Please wait {response.headers['Retry-After']} seconds and try again." in words
+    assert (await as_json.get_json())["retry_after"] == int(as_json.headers["Retry-After"])
+    assert 'role="alert"' in words
+
+
+@pytest.mark.parametrize("path", ["/private_keys", "/change_pin", "/delete_account"])
+async def test_whoever_has_a_session_cannot_guess_its_pin_for_long(limited: Quart, path: str) -> None:
+    alice = await Person(limited, PEOPLE["alice"], "alice").register()
+    bob = await Person(limited, PEOPLE["bob"], "bob").register()
+    assert [(await alice.post(path)).status_code for _ in range(11)] == [400] * 10 + [429]
+    assert (await bob.post(path)).status_code == 400
+
+
+def limited_by_account() -> list[str]:
+    """The routes whose limits count by account."""
+    app = create_app(Settings())
+    found = []
+    for rule in app.url_map.iter_rules():
+        for limit in getattr(app.view_functions[rule.endpoint], QUART_RATE_LIMITER_LIMITS_ATTRIBUTE, []):
+            if limit.key_function is by_account:
+                found.append(rule.rule)
+    return sorted(found)
+
+
+def test_what_is_limited_by_account() -> None:
+    assert limited_by_account() == [
+        "/change_pin",
+        "/delete_account",
+        "/private_keys",
+        "/search_pin",
+        "/send_message",
+        "/start_conversation",
+    ]
+
+
+@pytest.mark.parametrize("path", limited_by_account())
+async def test_a_limit_by_account_lets_a_stranger_be_told_to_log_in(limited: Quart, path: str) -> None:
+    for headers, status in ((JSON, 401), (JSON | {"Origin": "https://evil.example"}, 403)):
+        statuses = {(await limited.test_client().post(path, headers=headers)).status_code for _ in range(40)}
+        assert statuses == {status}
+
+
+@pytest.fixture
+async def proxied(tmp_path: Path) -> AsyncIterator[Quart]:
+    """The app behind proxies in 10.0.0.0/8, which it trusts."""
+    app = create_app(Settings(data_dir=tmp_path / "data", trusted_proxies=parse_networks("10.0.0.0/8")))
+    async with app.test_app():
+        yield app
+
+
+async def logins(app: Quart, peer: str, forwarded: list[str]) -> list[int]:
+    """The statuses of attempts to log in that come from `peer` with these X-Forwarded-For headers."""
+    client, statuses = app.test_client(), []
+    for i, hops in enumerate(forwarded):
+        headers = {**JSON, "X-Forwarded-For": hops, "X-Real-IP": f"192.0.2.{i}", "Forwarded": f"for=192.0.2.{i}"}
+        response = await client.post("/login", form={}, headers=headers, scope_base={"client": (peer, 50_000)})
+        statuses.append(response.status_code)
+    return statuses
+
+
+async def test_behind_a_trusted_proxy_only_the_last_untrusted_hop_counts(proxied: Quart) -> None:
+    forged = [f"192.0.2.{i}, 203.0.113.1, 10.0.0.{i}" for i in range(1, 12)]
+    assert await logins(proxied, "10.0.0.1", forged) == [400] * 10 + [429]
+    assert await logins(proxied, "10.0.0.2", ["203.0.113.1"]) == [429]  # by another proxy, and still the same client
+    assert await logins(proxied, "203.0.113.1", ["203.0.113.3"]) == [429]  # and by no proxy
+    assert await logins(proxied, "10.0.0.1", ["203.0.113.1, 203.0.113.2"]) == [400]
+
+
+async def test_a_peer_that_is_no_trusted_proxy_forges_nothing(proxied: Quart) -> None:
+    forged = [f"192.0.2.{i}" for i in range(1, 12)]
+    assert await logins(proxied, "203.0.113.1", forged) == [400] * 10 + [429]
+    assert await logins(proxied, "192.0.2.1", ["203.0.113.1"]) == [400]  # whom they named has lost nothing
+
+
+async def test_sockets_are_limited_per_account(limited: Quart) -> None:
+    alice = await Person(limited, PEOPLE["alice"], "alice").register()
+    bob = await Person(limited, PEOPLE["bob"], "bob").register()
+    for _ in range(30):
+        async with listening(alice):
+            pass
+    with pytest.raises(WebsocketResponseError) as refused:
+        async with listening(alice):
+            pass
+    response = refused.value.response
+    assert response.status_code == 429
+    assert f"{response.headers['Retry-After']} seconds" in await response.get_data(as_text=True)
+    async with listening(bob):
+        pass
+
+
+def test_filling_the_buckets_frees_nobody_who_is_over_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "LARGEST_STORE", 10)
+    buckets = SocketBuckets(Limit(3, timedelta(hours=1)))
+    assert [buckets.wait("mallory") > 0 for _ in range(4)] == [False, False, False, True]
+    for i in range(100):
+        assert buckets.wait(f"account {i}") == 0
+        assert buckets.wait("mallory") > 0
+        assert len(buckets) <= 10
+
+
+async def test_filling_the_store_frees_nobody_who_is_over_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "LARGEST_STORE", 10)
+    store = ForgetfulStore()
+    moment = datetime.now(UTC)
+    over, once = moment + timedelta(minutes=1), moment + timedelta(seconds=6)
+    await store.set("mallory", over)
+    for i in range(100):
+        await store.set(f"address {i}", once)
+        assert await store.get("mallory", moment) == over
+    assert sum([await store.get(f"address {i}", moment) == once for i in range(100)]) < 10

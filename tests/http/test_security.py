@@ -8,11 +8,11 @@ from html.parser import HTMLParser
 import pytest
 from quart import Quart
 
-from ezdms import fragments
+from ezdms import assets, fragments
 from ezdms.app import create_app
 from ezdms.models.conversation import Conversation
 from ezdms.models.message import Message
-from ezdms.models.session import Session
+from ezdms.models.session import Device, Session
 from ezdms.security import CONTENT_SECURITY_POLICY
 from ezdms.settings import Settings
 from tests.people import JSON, Person
@@ -75,7 +75,8 @@ HOSTILE = "<img src=x onerror=alert(1)>\"'&{{7*7}}</template><script>alert(1)</s
 
 def hostile_pages() -> dict[str, str]:
     """Every page and fragment, made of hostile words only."""
-    session = Session(HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE, 0)
+    session = Session(HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE, 0, 0, 0)
+    devices = [Device(name, HOSTILE, HOSTILE, 0, 0) for name in (HOSTILE, "another")]
     conversation = Conversation(HOSTILE, HOSTILE, HOSTILE, HOSTILE, 0, 1, 0, 1)
     message = Message(HOSTILE, HOSTILE, 1, HOSTILE, 0, 1, 1, HOSTILE, HOSTILE)
     line = {name: getattr(conversation, name) for name in Conversation.__slots__}
@@ -86,8 +87,13 @@ def hostile_pages() -> dict[str, str]:
         "welcome_page": fragments.welcome_page(session),
         "home_page": fragments.home_page(session, [conversation]),
         "conversation_page": fragments.conversation_page(session, [conversation], conversation, [message], message),
+        "search_pin_page": fragments.search_pin_page(session),
+        "sessions_page": fragments.sessions_page(session, devices),
+        "device_list": fragments.device_list(session, devices),
+        "account_page": fragments.account_page(session),
         "missing_page": fragments.missing_page(session, HOSTILE),
         "alert": fragments.alert(HOSTILE),
+        "notice": fragments.notice(HOSTILE),
         "account": fragments.account(HOSTILE, HOSTILE),
         "conversation_list": fragments.conversation_list([conversation]),
         "conversation_item": fragments.conversation_item(conversation),
@@ -122,7 +128,7 @@ def dangers(html: str) -> list[str]:
     """Elements and attributes that carry script or style."""
     found = []
     for tag, attributes in Elements(html).found:
-        if tag == "script" and attributes != {"type": "module", "src": "/static/js/boot.js"}:
+        if tag == "script" and attributes != {"type": "module", "src": assets.address_of("js/boot.js")}:
             found.append("script")
         if tag == "img" and not str(attributes["src"]).startswith("/static/"):
             found.append("img")

@@ -321,21 +321,23 @@ def test_a_contacts_statement_only_moves_forward() -> None:
     def later(keys: crypto.Keys = ALICE, seq: int = 3, ts: int = 1_790_000_000_000) -> str:
         return crypto.sign_statement(keys, "alice", seq, ts)
 
-    crypto.check_succession(STATEMENT, STATEMENT)
-    crypto.check_succession(STATEMENT, later(seq=4))
+    known = crypto.pin_of(STATEMENT)
+    crypto.check_succession(known, known)
+    crypto.check_succession(known, crypto.pin_of(later(seq=4)))
     for wrong in (later(keys=EVE, seq=4), later(seq=2), later(ts=5)):
         with pytest.raises(crypto.Alarm):
-            crypto.check_succession(STATEMENT, wrong)
+            crypto.check_succession(known, crypto.pin_of(wrong))
 
 
 def test_the_best_suite_once_seen_is_never_given_up() -> None:
-    better = _statement(json.dumps(MEMBERS | {"suites": [1, 2]}).encode())
+    better = crypto.pin_of(_statement(json.dumps(MEMBERS | {"suites": [1, 2]}).encode()))
     worse = crypto.sign_statement(ALICE, "alice", 4, 1_790_000_000_000)
-    crypto.check_succession(better, _statement(json.dumps(MEMBERS | {"seq": 4, "suites": [1, 2]}).encode()))
+    later = crypto.pin_of(_statement(json.dumps(MEMBERS | {"seq": 4, "suites": [1, 2]}).encode()))
+    crypto.check_succession(better, later)
     with pytest.raises(crypto.Alarm, match="weaker"):
-        crypto.check_succession(better, worse)
+        crypto.check_succession(better, crypto.pin_of(worse))
     with pytest.raises(Refused):
-        crypto.check_succession(STATEMENT, worse[:-1])
+        crypto.pin_of(worse[:-1])
 
 
 def _statement(raw: bytes, keys: crypto.Keys = ALICE) -> str:
@@ -443,6 +445,14 @@ def test_an_older_page_extends_the_chain_downwards_and_a_false_link_there_is_a_f
     assert other.follow(n=5, hash="another", p="h4") == "fork"
     assert other.follow(n=5, hash="h5", p="h4") == "ok"
     assert other.follow(n=7, hash="h7", p="another") == "fork"
+
+
+def test_what_was_seen_on_another_day_still_counts() -> None:
+    def judge(n: int, hash: str, p: str | None) -> str:
+        return crypto.Chain(known=(5, "h5")).follow(n=n, hash=hash, p=p)
+
+    assert judge(5, "h5", "h4") == judge(6, "h6", "h5") == judge(6, "h6", None) == judge(3, "h3", "h2") == "ok"
+    assert judge(5, "another", "h4") == judge(5, "another", None) == judge(6, "h6", "another") == "fork"
 
 
 def test_a_message_of_an_unknown_kind_or_without_content_keeps_its_place_in_the_chain() -> None:

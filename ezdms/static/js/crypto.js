@@ -6,16 +6,17 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 // kind: "pin" (typed wrongly), "refused" (must not be shown), "unsupported" (needs a newer version), "alarm" (stop).
-// `p` is the link of a message that was verified and is of an unknown kind: it stays in the chain.
+// `p` is the link of a message that was verified and is of an unknown kind: it stays in the chain. `isForged`: the
+// signature is not by the key that was pinned.
 export class ProtocolError extends Error {
-  constructor(kind, sentence, p) {
+  constructor(kind, sentence, { p, isForged = false } = {}) {
     super(sentence);
-    Object.assign(this, { kind, p });
+    Object.assign(this, { kind, p, isForged });
   }
 }
-const refuse = (sentence) => { throw new ProtocolError("refused", sentence); };
+const refuse = (sentence, more) => { throw new ProtocolError("refused", sentence, more); };
 const unsupported = (p) => {
-  throw new ProtocolError("unsupported", "This message needs a newer version of EZ-DMS.", p);
+  throw new ProtocolError("unsupported", "This message needs a newer version of EZ-DMS.", { p });
 };
 
 // ---- 1  Conventions ----
@@ -183,16 +184,18 @@ export async function wrapKeys(pin, keys) {
   };
 }
 
-// The keys come back non-extractable: from here on no script can read their bytes. That they belong to these public
-// keys, GCM proves: the public key is in the data that was authenticated when the owner wrapped them.
-export async function unwrapKeys(pin, { salt, iterations, wrapped_sig, wrapped_enc }, { ik, spki }) {
+// The keys come back non-extractable: from here on no script can read their bytes (but for the moment in which a new
+// PIN wraps them anew). That they belong to these public keys, GCM proves: the public key is in the data that was
+// authenticated when the owner wrapped them.
+export async function unwrapKeys(pin, stored, { ik, spki }, extractable = false) {
+  const { salt, iterations, wrapped_sig, wrapped_enc } = stored;
   if (!isInteger(iterations, WRAP_ITER) || iterations > WRAP_ITER_MAX) refuse("Expected an allowed number of rounds.");
   const kek = await wrappingKey(pin, b64uDecode(salt, 16), iterations, "unwrapKey");
   const unwrap = async (wrapped, use, publicKey, algorithm, uses) => {
     const bytes = b64uDecode(wrapped);
     const gcm = { name: "AES-GCM", iv: bytes.subarray(0, 12), additionalData: await wrapData(use, publicKey) };
     try {
-      return await subtle.unwrapKey("pkcs8", bytes.subarray(12), kek, gcm, algorithm, false, uses);
+      return await subtle.unwrapKey("pkcs8", bytes.subarray(12), kek, gcm, algorithm, extractable, uses);
     } catch { return refuse("The keys from the server do not open with this Login PIN."); }
   };
   const sig = await unwrap(wrapped_sig, "sig", ik, ED25519, ["sign"]);
@@ -220,7 +223,8 @@ function splitJws(jws, head) {
 }
 
 async function verify(ik, { signed, signature }) {
-  if (!(await subtle.verify(ED25519, await publicSig(ik), signature, signed))) refuse("The signature does not hold.");
+  if (await subtle.verify(ED25519, await publicSig(ik), signature, signed)) return;
+  refuse("The signature does not hold.", { isForged: true });
 }
 
 export const signStatement = (keys, name, seq, ts) => sign(keys.sig, KEYS_HEADER, utf8(JSON.stringify(
@@ -246,13 +250,18 @@ export async function verifyStatement(jws) {
   return { ik, seq, ts, name, suites, spki, fp: await fingerprint(ik), jws };
 }
 
-// A contact's statement may only move forward. Throws "alarm".
+// What is remembered of a contact's statement: enough to know the key again, and to notice a step back.
+export const pinOf = async ({ ik, seq, suites, jws }) =>
+  ({ ik: b64uEncode(ik), seq, hash: await hashText(jws), suite: Math.max(...suites) });
+
+// A contact's statement may only move forward. Takes pins; throws "alarm".
 export function checkSuccession(known, next) {
   const alarm = (sentence) => { throw new ProtocolError("alarm", sentence); };
-  if (hex(known.ik) !== hex(next.ik)) alarm("The server shows another key for this person than before.");
+  if (known.ik !== next.ik) alarm("The server shows another key for this person than before.");
   if (next.seq < known.seq) alarm("The server shows an older statement of this person's keys than before.");
-  if (next.seq === known.seq && next.jws !== known.jws) alarm("The server shows two statements of this person's keys.");
-  if (Math.max(...next.suites) < Math.max(...known.suites)) alarm("The server shows weaker keys than before.");
+  const isTwin = next.seq === known.seq && next.hash !== known.hash;
+  if (isTwin) alarm("The server shows two statements of this person's keys.");
+  if (next.suite < known.suite) alarm("The server shows weaker keys for this person than before.");
 }
 
 // ---- 8  Search PIN ----
@@ -394,16 +403,19 @@ export async function openMessage(me, sender, recipientFp, conversation, { messa
 }
 
 // One sender's messages by n. `start` is the first one seen: a missing beginning is normal (paging, expiry), so what
-// lies below it is an older page and not late. `head` is the highest received without a gap from there.
-export const newChain = () => ({ links: new Map(), start: 0, top: 0, head: null });
+// lies below it is an older page and not late. `head` is the highest received without a gap from there. `known` is
+// [n, hash] of the highest one that was seen on another day, by this or another device.
+export const newChain = (known = null) => ({ links: new Map(), start: 0, top: 0, head: null, known });
 
 // 'ok', 'duplicate', 'gap', 'late' or 'fork'; a fork changes nothing. `p` is undefined where only the row's hash is
 // left (deleted, expired) or can be read (a newer suite): the message after it still has to name that hash.
 export function followChain(chain, { n, hash, p }) {
-  const { links, top } = chain;
+  const { links, top, known } = chain;
   if (links.has(n)) return links.get(n).hash === hash ? "duplicate" : "fork";
   if (p !== undefined && (links.get(n - 1)?.hash ?? p) !== p) return "fork";
   if ((links.get(n + 1)?.p ?? hash) !== hash) return "fork";
+  if (known?.[0] === n && known[1] !== hash) return "fork";
+  if (known?.[0] === n - 1 && (p ?? known[1]) !== known[1]) return "fork";
   links.set(n, { hash, p });
   chain.start ||= n;
   chain.head ??= { n, hash };

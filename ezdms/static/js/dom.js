@@ -8,7 +8,7 @@ export const showPageAlert = (sentence) => { document.getElementById("page-alert
 
 // Run a form's work once at a time: progress on the button, the failure as a sentence, what was typed stays.
 export function onSubmit(element, busyLabel, work) {
-  const form = element.querySelector("form");
+  const form = element.closest("form") ?? element.querySelector("form");
   const button = form.querySelector("[type=submit]");
   const label = button.textContent;
   form.noValidate = true; // our own sentences, in the alert region
@@ -30,8 +30,14 @@ export function onSubmit(element, busyLabel, work) {
   });
 }
 
+// A link that saves text as a file; the text stays in this browser.
+export function offerDownload(link, text) {
+  link.href = URL.createObjectURL(new Blob([text], { type: "text/plain" }));
+}
+
 // Copy text and say on the button, for a moment, whether that worked.
 export async function copyFrom(button, text) {
+  const label = (button.dataset.label ??= button.textContent);
   button.textContent = await navigator.clipboard.writeText(text).then(() => "Copied", () => "Select it by hand");
-  setTimeout(() => { button.textContent = "Copy"; }, 2000);
+  setTimeout(() => { button.textContent = label; }, 2000);
 }

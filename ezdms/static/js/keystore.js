@@ -1,12 +1,13 @@
-// What this browser keeps in IndexedDB until logout: one's keys (non-extractable), pinned contacts, unsent messages.
+// What this browser keeps in IndexedDB until logout: one's keys (non-extractable), contacts, drafts, unsent messages.
 
-const STORES = { account: {}, contacts: {}, outbox: { autoIncrement: true } };
+const STORES = { account: {}, contacts: {}, drafts: {}, outbox: { autoIncrement: true } };
 let opened;
 
 function open() {
   opened ??= new Promise((resolve, reject) => {
-    const request = indexedDB.open("ezdms", 1);
+    const request = indexedDB.open("ezdms", 2);
     request.onupgradeneeded = () => {
+      for (const name of request.result.objectStoreNames) request.result.deleteObjectStore(name);
       for (const [name, options] of Object.entries(STORES)) request.result.createObjectStore(name, options);
     };
     request.onsuccess = () => resolve(request.result);
@@ -33,10 +34,25 @@ export async function saveAccount(account) {
   await run("account", "readwrite", (store) => store.put(account, "me"));
 }
 
-// {statement, verified}: the key statement pinned for a conversation; verified is "search-pin" or "".
+// Contacts by conversation (vault.js says what is in one), and {version, isDirty}: how they stand to the stored vault.
 export const loadContact = (conversation) => run("contacts", "readonly", (store) => store.get(conversation));
 export const saveContact = (conversation, contact) =>
   run("contacts", "readwrite", (store) => store.put(contact, conversation));
+export async function loadContacts() {
+  const [keys, contacts] = await Promise.all([
+    run("contacts", "readonly", (store) => store.getAllKeys()),
+    run("contacts", "readonly", (store) => store.getAll()),
+  ]);
+  return Object.fromEntries(contacts.map((contact, i) => [keys[i], contact]));
+}
+export const loadVaultState = async () =>
+  (await run("account", "readonly", (store) => store.get("vault"))) ?? { version: 0, isDirty: false };
+export const saveVaultState = (state) => run("account", "readwrite", (store) => store.put(state, "vault"));
+
+// What is being written in a conversation and was not sent yet.
+export const loadDraft = (conversation) => run("drafts", "readonly", (store) => store.get(conversation));
+export const saveDraft = (conversation, text) =>
+  run("drafts", "readwrite", (store) => (text ? store.put(text, conversation) : store.delete(conversation)));
 
 // Unsent messages of a conversation in the order they were written, each with its key.
 export async function loadOutbox(conversation) {

@@ -4,6 +4,7 @@ const TIME = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-di
 const DAY = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long" });
 const DATE = new Intl.DateTimeFormat(undefined, { dateStyle: "long" });
 const SHORT = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
+const LONG = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 const FULL = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "short" });
 
 const midnight = (date) => new Date(date.getFullYear(), date.getMonth(), date.getDate());
@@ -22,6 +23,7 @@ customElements.define("local-time", class extends HTMLElement {
   connectedCallback() {
     const date = new Date(this.getAttribute("datetime"));
     this.title = FULL.format(date);
-    this.textContent = this.hasAttribute("data-short") && daysAgo(date) > 0 ? SHORT.format(date) : TIME.format(date);
+    const isShort = this.hasAttribute("data-short") && daysAgo(date) > 0;
+    this.textContent = (this.hasAttribute("data-long") ? LONG : isShort ? SHORT : TIME).format(date);
   }
 });

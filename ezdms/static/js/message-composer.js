@@ -3,7 +3,7 @@
 
 import * as crypto from "./crypto.js";
 import { showAlert } from "./dom.js";
-import { addToOutbox, loadOutbox, removeFromOutbox, updateOutbox } from "./keystore.js";
+import { addToOutbox, loadDraft, loadOutbox, removeFromOutbox, saveDraft, updateOutbox } from "./keystore.js";
 import { postForm, ServerError } from "./server.js";
 
 const COUNT_FROM = crypto.MAX_TEXT - 100;
@@ -20,17 +20,22 @@ customElements.define("message-composer", class extends HTMLElement {
     this.button = this.querySelector("[type=submit]");
     this.querySelector("form").noValidate = true;
     this.querySelector("form").addEventListener("submit", (event) => { event.preventDefault(); this.#write(); });
-    this.field.addEventListener("input", () => this.#measure());
+    this.field.addEventListener("input", () => this.#typed());
     this.field.addEventListener("keydown", (event) => {
       if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
       event.preventDefault();
       this.#write();
     });
     this.thread.addEventListener("judged", ({ detail }) => this.#hide(detail)); // its row stands there now
-    this.thread.addEventListener("alarm", () => this.#enable(false));
-    this.thread.ready.then(() => {
+    const start = () => {
       this.#enable(!this.thread.hasAttribute("alarmed"));
-      this.flush();
+      return this.flush();
+    };
+    this.thread.ready.then(async () => {
+      this.field.value ||= await loadDraft(this.thread.conversation) ?? "";
+      this.#measure();
+      this.thread.addEventListener("alarm", start);
+      await start();
     }, () => {});
     addEventListener("online", () => this.flush());
   }
@@ -38,6 +43,11 @@ customElements.define("message-composer", class extends HTMLElement {
   #enable(enabled) {
     this.field.disabled = this.button.disabled = !enabled;
     if (enabled && matchMedia("(min-width: 768px)").matches) this.field.focus();
+  }
+
+  #typed() {
+    this.#measure();
+    saveDraft(this.thread.conversation, this.field.value);
   }
 
   #measure() {
@@ -59,6 +69,7 @@ customElements.define("message-composer", class extends HTMLElement {
       crypto.checkText(text.trim() && text);
       this.field.value = "";
       this.#show({ ...item, key: await addToOutbox(item) });
+      await saveDraft(item.conversation, this.field.value);
     } catch (error) {
       this.field.value = text; // what was typed stays
       return showAlert(this, error.message);
@@ -83,6 +94,10 @@ customElements.define("message-composer", class extends HTMLElement {
   }
 
   async #send(item) {
+    if (!navigator.onLine) {
+      this.#state(item.message_id, "You are offline. It is sent as soon as you are back.", true);
+      return false;
+    }
     this.#state(item.message_id, "Sending…");
     try {
       const seq = await this.#deliver(item);
@@ -136,7 +151,7 @@ customElements.define("message-composer", class extends HTMLElement {
       await removeFromOutbox(item.key);
       this.#hide(item.message_id);
       this.field.value ||= item.text; // nothing lost: back into the field
-      this.#measure();
+      this.#typed();
       await this.flush();
     });
     this.thread.querySelector(".outbox").append(element);

@@ -24,11 +24,10 @@ async function ask(address, options) {
 // Errors come as JSON whichever face of the answer is wanted: see "accept" below.
 const JSON_ONLY = { Accept: "application/json" };
 
-export async function postForm(address, fields = {}) {
-  const response = await ask(address, {
-    method: "POST", headers: JSON_ONLY, body: new URLSearchParams(fields),
-    keepalive: true, // a message on its way is not lost when its page is left
-  });
+export async function postForm(address, fields = {}, method = "POST") {
+  const body = new URLSearchParams(fields);
+  const keepalive = `${body}`.length < 20000; // a message on its way is not lost when its page is left
+  const response = await ask(address, { method, headers: JSON_ONLY, body, keepalive });
   return response.status === 204 ? null : response.json();
 }
 

@@ -1,7 +1,7 @@
 // <welcome-card>: shows the new Login PIN until it is saved. It lives in this tab alone, so a reload does not lose it.
 
 import { showLoginPin } from "./crypto.js";
-import { copyFrom } from "./dom.js";
+import { copyFrom, offerDownload } from "./dom.js";
 
 const KEY = "ezdms-new-login-pin";
 export const keepNewPin = (pin) => sessionStorage.setItem(KEY, pin);
@@ -20,7 +20,7 @@ customElements.define("welcome-card", class extends HTMLElement {
     const text = `EZ-DMS at ${location.origin}\nUsername: ${this.dataset.username}\n`
       + `Login PIN (secret, nobody can restore it): ${pin}\n`
       + `Search PIN (for your contacts): ${output("search-pin").textContent}\n`;
-    this.querySelector("[data-do=download]").href = URL.createObjectURL(new Blob([text], { type: "text/plain" }));
+    offerDownload(this.querySelector("[data-do=download]"), text);
     const [form, box] = [this.querySelector("form"), this.querySelector("[type=checkbox]")];
     box.addEventListener("change", () => { form.querySelector("button").disabled = !box.checked; });
     form.addEventListener("submit", (event) => {

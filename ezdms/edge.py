@@ -1,0 +1,40 @@
+"""The edge: what no route could read is refused before the framework trips over it, and frames wait in the network."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+from quart.asgi import ASGIWebsocketConnection
+
+from ezdms import security
+
+WAITING_FRAMES = 1  # hypercorn holds ten more; what comes after them stays in the network
+REFUSAL = json.dumps({"error": "The request could not be understood.", "code": "bad_request"}).encode()
+
+
+class Edge:
+    """ASGI middleware. Addresses that start with no slash, and queries with raw bytes, are 400: Quart raises on them."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Pass on or refuse."""
+        if scope["type"] == "lifespan" or (scope["path"].startswith("/") and scope["query_string"].isascii()):
+            await self.app(scope, receive, send)
+            return
+        kind = "websocket.http.response" if scope["type"] == "websocket" else "http.response"
+        headers = {**security.HEADERS, "Content-Type": "application/json", "Content-Length": str(len(REFUSAL))}
+        encoded = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+        await send({"type": f"{kind}.start", "status": 400, "headers": encoded})
+        await send({"type": f"{kind}.body", "body": REFUSAL, "more_body": False})
+
+
+class SocketConnection(ASGIWebsocketConnection):
+    """Quart's own takes in every frame at once and without bound, however slowly a route obeys them."""
+
+    def __init__(self, app: Any, scope: Any) -> None:
+        super().__init__(app, scope)
+        self.queue = asyncio.Queue(WAITING_FRAMES)

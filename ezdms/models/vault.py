@@ -1,0 +1,34 @@
+"""A vault: what a person's browsers must know of their contacts, sealed to themselves (docs/protocol.md, 15)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ezdms.db import Connection, fetch_one
+
+
+@dataclass(frozen=True, slots=True)
+class Vault:
+    """One sealed blob (JWE compact) and its number, which rises by one with every change."""
+
+    version: int
+    sealed: str
+
+
+async def select_vault(connection: Connection, *, user_id: str) -> Vault | None:
+    """The user's vault, or None if nothing was stored yet."""
+    row = await fetch_one(connection, "SELECT version, sealed FROM vaults WHERE user_id = :user_id", user_id=user_id)
+    return None if row is None else Vault(**dict(row))
+
+
+async def replace_vault(connection: Connection, vault: Vault, *, user_id: str) -> bool:
+    """Store `vault` if its version follows the stored one (1 if there is none); False if it does not."""
+    if vault.version == 1:
+        sql = """INSERT INTO vaults (user_id, version, sealed)
+                 SELECT user_id, :version, :sealed FROM users WHERE user_id = :user_id AND left_at IS NULL
+                 ON CONFLICT DO NOTHING RETURNING version"""
+    else:
+        sql = """UPDATE vaults SET version = :version, sealed = :sealed
+                 WHERE user_id = :user_id AND version = :version - 1 RETURNING version"""
+    row = await fetch_one(connection, sql, user_id=user_id, version=vault.version, sealed=vault.sealed)
+    return row is not None

@@ -1,0 +1,75 @@
+"""Change the Login PIN, withdraw the Search PIN. The client makes the one; the other is computed from its key."""
+
+from __future__ import annotations
+
+from quart import Blueprint, Response
+
+from ezdms import envelope, fragments
+from ezdms.answers import Problem, answer
+from ezdms.db import Conflict, Connection
+from ezdms.forms import parse_bytes, read_fields
+from ezdms.limits import by_account, limited
+from ezdms.models.search_pin import replace_search_pin
+from ezdms.models.session import delete_other_sessions
+from ezdms.models.user import Locks, replace_locks
+from ezdms.routes import services
+from ezdms.routes.credentials import LOCKS, confirm_pin, parse_locks, wrapped_keys
+
+blueprint = Blueprint("pins", __name__)
+
+NEW_LOCKS = tuple(f"new_{name}" for name in LOCKS)
+
+
+@blueprint.post("/private_keys")
+@limited("login", by_account)
+async def private_keys() -> Response:
+    """One's wrapped private keys, for who proves the Login PIN once more: a new PIN wraps them anew."""
+    user = await confirm_pin(services.session(), await read_fields("login_id", "auth_key"))
+    return answer(wrapped_keys(user), fragments.notice("Your keys were handed over, locked under your Login PIN."))
+
+
+@blueprint.post("/change_pin")
+@limited("login", by_account)
+async def change_pin() -> Response:
+    """From the next moment on the new Login PIN opens the account, the old one nothing; other sessions end."""
+    session = services.session()
+    fields = await read_fields("login_id", "auth_key", *NEW_LOCKS)
+    locks = await parse_locks({name.removeprefix("new_"): fields[name] for name in NEW_LOCKS})
+    await confirm_pin(session, fields)
+    try:
+        ended = await services.database().write(
+            _change_pin, locks, user_id=session.user_id, session_id=session.session_id, login_id=fields["login_id"]
+        )
+    except Conflict as error:
+        raise Problem(409, "taken", "This Login PIN cannot be used. Please make another.") from error
+    if not ended:
+        raise Problem(409, "changed", "Your Login PIN was changed elsewhere at this moment.")
+    services.hub().end_sessions(session.user_id, but=session.session_id)
+    await services.database().forget()
+    return Response(status=204)
+
+
+@blueprint.post("/search_pin")
+@limited("start", by_account)
+async def new_search_pin() -> Response:
+    """Withdraw one's Search PIN: it finds nobody any more. The new one commits to the same key; conversations stay."""
+    session = services.session()
+    search_salt = (await read_fields("search_salt"))["search_salt"]
+    salt = parse_bytes("search_salt", search_salt, 16)
+    search_pin = envelope.search_pin(envelope.parse_statement(session.statement).ik, salt)
+    try:
+        await services.database().write(
+            replace_search_pin, search_pin=search_pin, user_id=session.user_id, salt=search_salt
+        )
+    except Conflict as error:
+        raise Problem(409, "taken", "This Search PIN cannot be used. Please try again.") from error
+    await services.database().forget()
+    value = {"search_pin": search_pin, "search_salt": search_salt}
+    return answer(value, fragments.account(session.username, search_pin))
+
+
+async def _change_pin(connection: Connection, locks: Locks, *, user_id: str, session_id: str, login_id: str) -> bool:
+    if not await replace_locks(connection, locks, user_id=user_id, login_id=login_id):
+        return False
+    await delete_other_sessions(connection, session_id=session_id, user_id=user_id)
+    return True

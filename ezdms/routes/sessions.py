@@ -1,0 +1,58 @@
+"""One's own sessions: see where one is logged in, and end what should not be."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from quart import Blueprint, Response, request
+
+from ezdms import auth, fragments
+from ezdms.answers import Problem, answer
+from ezdms.models.session import Device, delete_other_sessions, delete_session, select_devices
+from ezdms.routes import services
+
+blueprint = Blueprint("sessions", __name__)
+
+
+@blueprint.get("/sessions")
+async def list_sessions() -> Response:
+    """One's living sessions: a page for people, a list for programs."""
+    session = services.session()
+    devices = await services.database().read(select_devices, user_id=session.user_id)
+    return answer(_as_json(devices), fragments.sessions_page(session, devices))
+
+
+@blueprint.post("/sessions/<session_id>/end")
+async def end_session(session_id: str) -> Response:
+    """Its token is dead and its sockets are closed when this returns. Not yours and not there look the same."""
+    session = services.session()
+    if not await services.database().write(delete_session, session_id=session_id, user_id=session.user_id):
+        raise Problem(404, "unknown_session", "This session has ended already.")
+    services.hub().end_session(session.user_id, session_id)
+    await services.database().forget()
+    response = await _answer_with_those_left()
+    if session_id == session.session_id:
+        auth.clear_cookie(response, request.scheme)
+    return response
+
+
+@blueprint.post("/sessions/end_others")
+async def end_other_sessions() -> Response:
+    """Every session but the one that asks."""
+    session = services.session()
+    await services.database().write(delete_other_sessions, session_id=session.session_id, user_id=session.user_id)
+    services.hub().end_sessions(session.user_id, but=session.session_id)
+    await services.database().forget()
+    return await _answer_with_those_left()
+
+
+async def _answer_with_those_left() -> Response:
+    session = services.session()
+    devices = await services.database().read(select_devices, user_id=session.user_id)
+    return answer(_as_json(devices), fragments.device_list(session, devices))
+
+
+def _as_json(devices: list[Device]) -> list[dict[str, Any]]:
+    here = services.session().session_id
+    return [asdict(device) | {"current": device.session_id == here} for device in devices]

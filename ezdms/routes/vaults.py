@@ -1,0 +1,44 @@
+"""The vault: one sealed blob for each account, replaced by compare-and-set. What is in it only its owner can read."""
+
+from __future__ import annotations
+
+import re
+
+from quart import Blueprint, Response
+
+from ezdms import fragments
+from ezdms.answers import Problem, answer
+from ezdms.forms import parse_integer, read_fields
+from ezdms.models.vault import Vault, replace_vault, select_vault
+from ezdms.routes import services
+
+blueprint = Blueprint("vaults", __name__)
+
+LARGEST_NUMBER = 2**53 - 1  # what JavaScript counts exactly
+
+
+@blueprint.get("/vault")
+async def get_vault() -> Response:
+    """The stored blob and its version; version 0 and an empty blob if there is none yet."""
+    vault = await services.database().read(select_vault, user_id=services.session().user_id) or Vault(0, "")
+    return _answer(vault)
+
+
+@blueprint.put("/vault")
+async def put_vault() -> Response:
+    """Store a blob whose version follows the stored one; otherwise 409, and nothing changes."""
+    session = services.session()
+    fields = await read_fields("version", "blob")
+    vault = Vault(parse_integer("version", fields["version"], low=1, high=LARGEST_NUMBER), fields["blob"])
+    if not re.fullmatch(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*", vault.sealed, re.ASCII):
+        raise Problem(422, "envelope", "Expected a sealed vault.")
+    if not await services.database().write(replace_vault, vault, user_id=session.user_id):
+        stored = await services.database().read(select_vault, user_id=session.user_id)
+        version = stored.version if stored else 0
+        raise Problem(409, "version", "Another browser of yours stored a newer vault.", version=version)
+    return _answer(vault)
+
+
+def _answer(vault: Vault) -> Response:
+    value = {"version": vault.version, "blob": vault.sealed}
+    return answer(value, fragments.notice(f"Your vault has version {vault.version}."))

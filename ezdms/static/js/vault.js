@@ -1,0 +1,84 @@
+// The vault (docs/protocol.md): contacts as all browsers of one person know them, sealed to oneself. Each browser keeps
+// a copy; the server keeps one blob by compare-and-set. A contact is {ik, seq, hash, suite} (its pin), `name`,
+// `verified` ("search-pin", "safety-number" or ""), `own` and `theirs` ([n, hash] of the last message seen, or null)
+// and `accepted`: the alarms after which the person went on.
+
+import { openVault, ProtocolError, sealVault } from "./crypto.js";
+import { loadAccount, loadContact, loadContacts, loadVaultState, saveContact, saveVaultState } from "./keystore.js";
+import { getJson, postForm } from "./server.js";
+
+const inTurn = (work) => navigator.locks.request("ezdms-vault", work); // one tab at a time
+const later = (mine, theirs) => (theirs && (!mine || theirs[0] > mine[0]) ? theirs : mine);
+
+// What two browsers know of one contact, without losing what either knows.
+function merge(mine, theirs) {
+  if (!mine) return theirs;
+  return {
+    ...(theirs.seq > mine.seq ? theirs : mine),
+    verified: mine.verified || theirs.verified,
+    own: later(mine.own, theirs.own),
+    theirs: later(mine.theirs, theirs.theirs),
+    accepted: [...new Set([...mine.accepted, ...theirs.accepted])],
+  };
+}
+
+const alarm = (sentence) => { throw new ProtocolError("alarm", sentence); };
+
+// Fetch the stored vault and learn what is new in it. Returns its version.
+async function pull(me, known) {
+  const { version, blob } = await getJson("/vault");
+  if (version < known) alarm("The server shows an older list of your contacts than before.");
+  if (version === 0) return 0;
+  const vault = await openVault(me, blob).catch(() => null);
+  if (vault?.version !== version) alarm("The server shows a list of contacts that is not yours.");
+  for (const [conversation, contact] of Object.entries(vault.contacts)) {
+    await saveContact(conversation, merge(await loadContact(conversation), contact));
+  }
+  return version;
+}
+
+// Store what this browser knows as the version after `version`; if another browser was quicker, learn from it first.
+async function push(me, version) {
+  for (;;) {
+    const vault = { version: version + 1, contacts: await loadContacts() };
+    try {
+      await postForm("/vault", { version: vault.version, blob: await sealVault(me, vault) }, "PUT");
+      return saveVaultState({ version: vault.version, isDirty: false });
+    } catch (error) {
+      if (error.code !== "version") throw error;
+      version = await pull(me, version);
+    }
+  }
+}
+
+// Learn what the stored vault says, of which the page names the version, and store what it lacks. Throws "alarm".
+export const syncVault = (stored) => inTurn(async () => {
+  const me = await loadAccount();
+  const { version, isDirty } = await loadVaultState();
+  if (stored === version && !isDirty) return;
+  const pulled = await pull(me, version);
+  await saveVaultState({ version: pulled, isDirty });
+  if (isDirty) await push(me, pulled);
+});
+
+// After an alarm, and once the person said so: what this browser knows takes the place of what the server showed.
+export const overwriteVault = () => inTurn(async () => {
+  const { version } = await getJson("/vault");
+  const vault = { version: version + 1, contacts: await loadContacts() };
+  await postForm("/vault", { version: vault.version, blob: await sealVault(await loadAccount(), vault) }, "PUT");
+  await saveVaultState({ version: vault.version, isDirty: false });
+});
+
+// Change what is known of a contact: here at once, in the vault as soon as the server can be reached.
+export const changeContact = (conversation, change) => inTurn(async () => {
+  const me = await loadAccount();
+  if (!me) return; // logged out meanwhile: nothing is kept any more
+  const known = (await loadContact(conversation))
+    ?? { seq: 0, name: "", verified: "", own: null, theirs: null, accepted: [] };
+  const changed = { ...known, ...change(known) };
+  if (JSON.stringify(changed) === JSON.stringify(known)) return;
+  await saveContact(conversation, changed);
+  const { version } = await loadVaultState();
+  await saveVaultState({ version, isDirty: true });
+  await push(me, version).catch(() => {}); // later, by syncVault, which also raises the alarm
+});

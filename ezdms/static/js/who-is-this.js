@@ -1,0 +1,94 @@
+// <who-is-this>: how one knows whom one talks to, and three ways to make sure: their Search PIN, the safety number, its
+// QR code.
+
+import * as crypto from "./crypto.js";
+import { showAlert } from "./dom.js";
+import { drawQr } from "./qr-code.js";
+
+const TRUST = {
+  "search-pin": ["Verified by Search PIN", "You entered their Search PIN, which belongs to their key and to no other."],
+  "safety-number": ["Verified by safety number", "You compared safety numbers with them, and they were the same."],
+  "": ["Not verified", "You have not checked yet that this is the person whose name you see. Do one of these:"],
+};
+const DIFFERENT = "This code belongs to another conversation, or somebody stands between you. Do not trust this one.";
+
+customElements.define("who-is-this", class extends HTMLElement {
+  connectedCallback() {
+    this.thread = this.closest("message-thread");
+    this.button = this.thread.querySelector(".trust");
+    this.button.addEventListener("click", () => this.#toggle(this.hidden));
+    this.addEventListener("keydown", (event) => event.key === "Escape" && this.#toggle(false));
+    this.addEventListener("verified", () => this.#done("search-pin"));
+    this.#on("close", () => this.#toggle(false));
+    this.#on("same", () => this.#done("safety-number"));
+    this.#on("scan", () => this.#scan().catch((error) => showAlert(this.lastElementChild, error.message)));
+    this.thread.addEventListener("contact", () => this.#show());
+    this.thread.ready.then(() => this.#show(), () => this.button.remove());
+  }
+
+  #on(name, work) {
+    this.querySelector(`[data-do=${name}]`).addEventListener("click", work);
+  }
+
+  #show() {
+    const { verified } = this.thread.contact;
+    const [words, explained] = TRUST[verified] ?? TRUST[""];
+    this.button.disabled = false;
+    this.button.dataset.trust = verified || "none";
+    this.button.textContent = words;
+    this.querySelector(".explained").textContent = explained;
+  }
+
+  async #toggle(isOpen) {
+    this.hidden = !isOpen;
+    this.button.ariaExpanded = String(isOpen);
+    if (!isOpen) {
+      this.#stopCamera();
+      return this.button.focus();
+    }
+    this.querySelector("h2").focus();
+    const { me, partner } = await this.thread.ready;
+    this.querySelector("output").textContent = await crypto.safetyNumber(me.fp, partner.fp);
+    const canScan = "BarcodeDetector" in window && !!navigator.mediaDevices;
+    this.querySelector("[data-do=scan]").hidden = !canScan;
+    this.querySelector("[data-no-camera]").hidden = canScan;
+    await drawQr(this.querySelector("canvas"), crypto.safetyQr(me.fp, partner.fp));
+  }
+
+  async #done(how) {
+    await this.thread.verify(how);
+    this.#toggle(false);
+  }
+
+  // Watch the camera until it shows a code, or the panel is closed.
+  async #scan() {
+    const video = this.querySelector("video");
+    const { me, partner } = await this.thread.ready;
+    const expected = crypto.safetyQr(me.fp, partner.fp);
+    showAlert(this.lastElementChild);
+    try {
+      video.srcObject = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
+    } catch {
+      throw new Error("The camera cannot be used. Compare the number instead.");
+    }
+    video.hidden = false;
+    await video.play();
+    const detector = new window.BarcodeDetector({ formats: ["qr_code"] });
+    while (video.srcObject) {
+      const [code] = await detector.detect(video);
+      if (code?.rawValue === expected) return this.#done("safety-number");
+      if (code) {
+        this.#stopCamera();
+        throw new Error(code.rawValue.startsWith("ezdms1:") ? DIFFERENT : "This is no code of EZ-DMS.");
+      }
+      await new Promise((resolve) => { setTimeout(resolve, 200); });
+    }
+  }
+
+  #stopCamera() {
+    const video = this.querySelector("video");
+    for (const track of video.srcObject?.getTracks() ?? []) track.stop();
+    video.srcObject = null;
+    video.hidden = true;
+  }
+});

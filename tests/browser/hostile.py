@@ -1,0 +1,111 @@
+"""A server that misbehaves on purpose: it holds the database, and may write into it whatever it likes."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from playwright.async_api import Page, Route, WebSocketRoute
+
+from tests.conftest import Server
+
+COLUMNS = "conversation_id, seq, message_id, sender_id, n, hash, suite, sealed_a, sealed_b, created_at"
+
+
+class Hostile:
+    """The hands of a hostile operator on the tables and on the wire."""
+
+    def __init__(self, server: Server) -> None:
+        self.path = Path(server.data_dir) / "ezdms.db"
+
+    def run(self, sql: str, *values: Any) -> list[sqlite3.Row]:
+        """Any statement, at once."""
+        with closing(sqlite3.connect(self.path, timeout=10)) as connection, connection:
+            connection.row_factory = sqlite3.Row
+            return connection.execute(sql, values).fetchall()
+
+    def user(self, name: str) -> sqlite3.Row:
+        """The row of somebody."""
+        return self.run("SELECT * FROM users WHERE username = ?", name)[0]
+
+    def change_user(self, name: str, **columns: Any) -> None:
+        """Overwrite columns of somebody's row."""
+        for column, value in columns.items():
+            self.run(f"UPDATE users SET {column} = ? WHERE username = ?", value, name)  # noqa: S608
+
+    def drop(self, seq: int) -> None:
+        """One message is not shown any more; the others close ranks."""
+        self.run("DELETE FROM messages WHERE seq = ?", seq)
+        self.run("UPDATE messages SET seq = -seq WHERE seq > ?", seq)
+        self.run("UPDATE messages SET seq = -seq - 1 WHERE seq < 0")
+        self.run("UPDATE conversations SET last_seq = last_seq - 1")
+
+    def exchange(self, one: int, other: int) -> None:
+        """Two messages change places."""
+        self.run("UPDATE messages SET seq = -1 WHERE seq = ?", one)
+        self.run("UPDATE messages SET seq = ? WHERE seq = ?", one, other)
+        self.run("UPDATE messages SET seq = ? WHERE seq = -1", other)
+
+    def repeat(self, seq: int, *, conversation_id: str | None = None, **changed: Any) -> None:
+        """A message is shown once more at the end, with other ids outside and the same seal inside."""
+        row = dict(self.run(f"SELECT {COLUMNS} FROM messages WHERE seq = ? ORDER BY created_at", seq)[0])  # noqa: S608
+        row["conversation_id"] = conversation_id or row["conversation_id"]
+        last = self.run("SELECT last_seq FROM conversations WHERE conversation_id = ?", row["conversation_id"])
+        row |= {"seq": last[0]["last_seq"] + 1, "message_id": "A" * 22, "n": 1000} | changed
+        self.insert(row)
+
+    def insert(self, row: dict[str, Any]) -> None:
+        """A message, as the last of its conversation."""
+        columns, marks = ", ".join(row), ", ".join("?" * len(row))
+        self.run(f"INSERT INTO messages ({columns}) VALUES ({marks})", *row.values())  # noqa: S608
+        self.run("UPDATE conversations SET last_seq = ? WHERE conversation_id = ?", row["seq"], row["conversation_id"])
+
+
+async def alter(page: Page, address: str, change: Any) -> None:
+    """Every answer at this address has its text changed on the way."""
+
+    async def answer(route: Route) -> None:
+        response = await route.fetch()
+        await route.fulfill(response=response, body=change(await response.text()))
+
+    await page.route(address, answer)
+
+
+async def contact_of(page: Page) -> dict[str, Any]:
+    """What the browser remembers of the person in the open conversation."""
+    found: dict[str, Any] = await page.evaluate(
+        """async () => {
+            const { loadContact } = await import(document.querySelector("script").src.replace("boot", "keystore"));
+            return loadContact(location.pathname.slice(3));
+        }"""
+    )
+    return found
+
+
+class Slipping:
+    """A socket into which the server slips frames of its own."""
+
+    def __init__(self) -> None:
+        self._sockets: list[WebSocketRoute] = []
+
+    @classmethod
+    async def into(cls, page: Page) -> Slipping:
+        """From the next connect on."""
+        slipping = cls()
+
+        def connect(socket: WebSocketRoute) -> None:
+            socket.connect_to_server()
+            slipping._sockets.append(socket)
+
+        await page.route_web_socket("**/ws", connect)
+        return slipping
+
+    def slip(self, frame: str) -> None:
+        """This frame comes as if the server had sent it."""
+        self._sockets[-1].send(frame)
+
+    @property
+    def is_open(self) -> bool:
+        return bool(self._sockets)

@@ -1,0 +1,115 @@
+"""One's own sessions, PINs and account, in real browsers: what is ended is over, what is deleted is gone."""
+
+from __future__ import annotations
+
+import time
+
+from playwright.async_api import Browser, expect
+
+from tests.browser.someone import Someone
+from tests.conftest import Server
+
+
+async def test_ending_a_session_ends_it_in_its_browser_within_a_second(
+    browser: Browser, server: Server, pair: tuple[Someone, Someone]
+) -> None:
+    alice, _ = pair
+    device = await alice.on_another_device(browser)
+    third = await alice.on_another_device(browser)
+    page = alice.page
+    await page.goto(f"{server.url}/sessions")
+    await expect(page.locator(".device")).to_have_count(3)
+    await expect(page.locator(".device").filter(has_text="this one")).to_contain_text("Chrome on Linux")
+    await expect(page.locator(".device").first).to_contain_text("127.0.0.1")
+    await expect(page.locator(".device").first).to_contain_text("Since")
+
+    await third.page.goto(f"{server.url}/account")  # a page without a conversation is ended too
+    await page.get_by_role("button", name="End this session").first.click()
+    await expect(page.locator(".device")).to_have_count(2)
+    began = time.monotonic()
+    await page.get_by_role("button", name="End all others").click()
+    for ended in (device, third):
+        await expect(ended.page.get_by_role("button", name="Log in")).to_be_visible()
+    assert time.monotonic() - began < 10
+    await expect(page.get_by_text("You are logged in nowhere else")).to_be_visible()
+    assert await device.page.evaluate("() => indexedDB.databases().then((all) => all.length)") == 1
+    await page.goto(server.url)
+    await expect(page.get_by_test_id("my-search-pin")).to_have_text(alice.search_pin)
+    assert alice.errors == []
+
+
+async def test_a_new_login_pin_opens_the_account_and_the_old_one_is_dead(
+    browser: Browser, server: Server, pair: tuple[Someone, Someone]
+) -> None:
+    alice, bob = pair
+    await bob.writes("still readable?")
+    await alice.sees("still readable?")
+    device = await alice.on_another_device(browser)
+    page = alice.page
+    await page.goto(f"{server.url}/account")
+    field = page.get_by_label("Your Login PIN now")
+    for typed, words in (
+        (alice.search_pin, "looks like a Search PIN"),
+        (bob.login_pin, "This is not your Login PIN"),
+        ("X", "16 letters and digits"),
+    ):
+        await field.fill(typed)
+        await page.get_by_role("button", name="Make a new Login PIN").click()
+        await expect(alice.alert).to_contain_text(words)
+        await expect(field).to_have_value(typed)
+    await field.fill(alice.login_pin)
+    await page.get_by_role("button", name="Make a new Login PIN").click()
+    await expect(page.get_by_test_id("login-pin")).not_to_be_empty()
+    old, alice.login_pin = alice.login_pin, await page.get_by_test_id("login-pin").inner_text()
+    assert old != alice.login_pin
+    use = page.get_by_role("button", name="Use the new Login PIN")
+    await use.click()
+    await expect(alice.alert).to_contain_text("Save your new Login PIN first")
+    await page.get_by_role("checkbox", name="I have saved my new Login PIN").check()
+    await use.click()
+    await expect(page.get_by_text("Your new Login PIN is in use")).to_be_visible()
+    await expect(device.page.get_by_role("button", name="Log in")).to_be_visible()
+
+    await device.page.get_by_role("textbox", name="Login PIN").fill(old)
+    await device.page.get_by_role("button", name="Log in").click()
+    await expect(device.alert).to_contain_text("No account has this Login PIN")
+    device.login_pin = alice.login_pin
+    await device.logs_in()
+    await device.opens("bob")
+    await device.sees("still readable?")
+    await expect(device.page.get_by_text("Verified by Search PIN")).to_be_visible()
+    await device.writes("yes")
+    await bob.sees("still readable?", "yes")
+    assert not [one for one in (*alice.traffic, *device.traffic) if alice.login_pin in one or old in one]
+
+
+async def test_whoever_deletes_the_account_is_gone_and_what_they_wrote_stays_with_the_other(
+    browser: Browser, server: Server, pair: tuple[Someone, Someone]
+) -> None:
+    alice, bob = pair
+    await alice.writes("farewell")
+    await bob.sees("farewell")
+    await bob.page.goto(server.url)
+    await expect(bob.list.get_by_role("link", name="alice")).to_be_visible()
+    page = alice.page
+    await page.goto(f"{server.url}/account")
+    field = page.get_by_label("Your Login PIN, to confirm")
+    await field.fill(bob.login_pin)
+    await page.get_by_role("button", name="Delete my account").click()
+    await expect(alice.alert).to_contain_text("This is not your Login PIN")
+    await field.fill(alice.login_pin)
+    await page.get_by_role("button", name="Delete my account").click()
+    await expect(page.get_by_role("button", name="Create account")).to_be_visible()
+    await page.get_by_role("textbox", name="Login PIN").fill(alice.login_pin)
+    await page.get_by_role("button", name="Log in").click()
+    await expect(alice.alert).to_contain_text("No account has this Login PIN")
+
+    await bob.list.get_by_role("link", name="Somebody who left").click()  # live, without a reload
+    await bob.sees("farewell")
+    await expect(bob.page.get_by_role("heading", name="alice (left)")).to_be_visible()
+    await expect(bob.page.get_by_text("This person has left")).to_be_visible()
+    await expect(bob.page.get_by_role("textbox", name="Message")).to_have_count(0)
+    await expect(bob.alert).to_have_count(0)
+    device = await bob.on_another_device(browser)
+    await device.list.get_by_role("link", name="Somebody who left").click()
+    await device.sees("farewell")  # the key that was pinned came by the vault

@@ -1,0 +1,249 @@
+"""A server that swaps keys, salts, vaults and fragments: no plain text leaves, the person is told, the page goes on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from playwright.async_api import Browser, expect
+
+from tests.browser.hostile import Hostile, Slipping
+from tests.browser.someone import Someone, texts_of, until
+from tests.conftest import Server
+
+SECRET = "the harbour at midnight"
+
+IMPORT = "const C = await import(document.querySelector('script').src.replace('boot', 'crypto'));"
+
+
+async def types_and_nothing_leaves(someone: Someone) -> None:
+    """Whoever types now is not heard by the server."""
+    field = someone.page.get_by_role("textbox", name="Message")
+    if await field.count() and await field.is_enabled():
+        await field.press_sequentially(SECRET, delay=5)
+    assert not [one for one in someone.traffic if SECRET in one or SECRET.replace(" ", "+") in one]
+
+
+async def test_a_statement_that_steps_back_blocks_sending_until_one_goes_on(
+    server: Server, pair: tuple[Someone, Someone]
+) -> None:
+    alice, bob = pair
+    await alice.writes("before")
+    await bob.sees("before")
+    other = await bob.page.evaluate(
+        f"async () => {{ {IMPORT} const {{ me }} = await document.querySelector('message-thread').ready;"
+        " return C.signStatement(me, 'bob', 1, 5); }"
+    )
+    Hostile(server).change_user("bob", statement=other)
+    await alice.page.reload()
+    await expect(alice.alert).to_contain_text("two statements of this person's keys")
+    await expect(alice.page.get_by_role("textbox", name="Message")).to_be_disabled()
+    await types_and_nothing_leaves(alice)
+    await alice.sees("before")  # what was said stays readable
+    await alice.page.get_by_role("button", name="I understand. Go on").click()
+    await alice.writes("after")
+    await bob.sees("before", "after")
+    await alice.page.reload()
+    await alice.sees("before", "after")
+    await expect(alice.alert).to_have_count(0)
+
+
+async def test_a_swapped_key_blocks_sending_and_there_is_no_way_on(
+    browser: Browser, server: Server, pair: tuple[Someone, Someone]
+) -> None:
+    alice, _ = pair
+    await (await Someone.arrives(browser, server, "eve")).creates_an_account()
+    hostile = Hostile(server)
+    genuine = hostile.user("bob")["statement"]
+    hostile.change_user("bob", statement=hostile.user("eve")["statement"])
+    await alice.page.reload()
+    await expect(alice.alert).to_contain_text("another key for this person")
+    await expect(alice.page.get_by_role("textbox", name="Message")).to_be_disabled()
+    await expect(alice.page.get_by_role("button", name="Go on")).to_have_count(0)
+    await types_and_nothing_leaves(alice)
+    hostile.change_user("bob", statement=genuine)
+    await alice.page.reload()
+    await alice.writes("honest again")
+    await alice.sees("honest again")
+
+
+async def test_a_swapped_salt_of_a_search_pin_finds_nobody(
+    browser: Browser, server: Server, pair: tuple[Someone, Someone]
+) -> None:
+    _, bob = pair
+    carol = await (await Someone.arrives(browser, server, "carol")).creates_an_account()
+    hostile = Hostile(server)
+    genuine = hostile.run("SELECT salt FROM search_pins WHERE search_pin = ?", bob.search_pin)[0]["salt"]
+    hostile.run("UPDATE search_pins SET salt = ? WHERE search_pin = ?", "A" * 22, bob.search_pin)
+    await carol.page.get_by_role("textbox", name="Search PIN").fill(bob.search_pin)
+    await carol.page.get_by_role("button", name="Start").click()
+    await expect(carol.alert).to_contain_text("does not belong to this Search PIN")
+    assert carol.page.url == f"{server.url}/"
+    hostile.run("UPDATE search_pins SET salt = ? WHERE search_pin = ?", genuine, bob.search_pin)
+    await carol.starts_with(bob.search_pin)
+
+
+@pytest.mark.parametrize(
+    ("lie", "words"),
+    [
+        ("salt", "do not open with this Login PIN"),
+        ("iterations", "allowed number of rounds"),
+        ("wrapped_sig", "do not open with this Login PIN"),
+        ("wrapped_enc", "do not open with this Login PIN"),
+        ("statement", "do not open with this Login PIN"),
+    ],
+)
+async def test_a_login_with_another_salt_fewer_rounds_or_anothers_keys_unlocks_nothing(
+    browser: Browser, server: Server, lie: str, words: str
+) -> None:
+    alice, _ = [await (await Someone.arrives(browser, server, name)).creates_an_account() for name in ("alice", "eve")]
+    hostile = Hostile(server)
+    genuine = hostile.user("alice")[lie]
+    wrong = {"salt": "A" * 22, "iterations": 1000}.get(lie, hostile.user("eve")[lie])
+    device = await Someone.arrives(browser, server, "alice")
+    device.login_pin, device.search_pin = alice.login_pin, alice.search_pin
+    hostile.change_user("alice", **{lie: wrong})
+    await device.page.get_by_role("textbox", name="Login PIN").fill(alice.login_pin)
+    await device.page.get_by_role("button", name="Log in").click()
+    await expect(device.alert).to_contain_text(words)
+    await expect(device.page.get_by_role("button", name="Log in")).to_be_visible()
+    assert not [one for one in device.traffic if alice.login_pin in one or alice.login_pin.replace("-", "") in one]
+    hostile.change_user("alice", **{lie: genuine})
+    await device.logs_in()
+
+
+@pytest.mark.parametrize("lie", ["another's", "older", "garbage", "none"])
+async def test_a_vault_that_is_not_the_one_stored_is_a_red_alarm(
+    browser: Browser, server: Server, pair: tuple[Someone, Someone], lie: str
+) -> None:
+    alice, bob = pair
+    hostile = Hostile(server)
+
+    def vault_of(name: str) -> dict[str, Any]:
+        found = hostile.run("SELECT v.* FROM vaults v JOIN users u USING (user_id) WHERE username = ?", name)
+        return dict(found[0]) if found else {"version": 0}
+
+    async def store(sealed: str, version: int) -> None:
+        hostile.run("UPDATE vaults SET sealed = ?, version = ? WHERE user_id = ?", sealed, version, mine["user_id"])
+
+    await until(lambda: vault_of("alice")["version"] > 0 and vault_of("bob")["version"] > 0)
+    old = vault_of("alice")
+    await alice.writes("hello")
+    await alice.sees("hello")
+    await until(lambda: vault_of("alice")["version"] > old["version"])
+    await alice.page.reload()  # the honest twin
+    await expect(alice.page.get_by_role("textbox", name="Message")).to_be_enabled()
+    await expect(alice.alert).to_have_count(0)
+    mine = vault_of("alice")
+    if lie == "another's":
+        await store(vault_of("bob")["sealed"], mine["version"] + 1)
+    elif lie == "older":
+        await store(old["sealed"], old["version"])
+    elif lie == "garbage":
+        await store("garbage", mine["version"] + 1)
+    else:
+        hostile.run("DELETE FROM vaults WHERE user_id = ?", mine["user_id"])
+    await alice.page.reload()
+    await expect(alice.alert).to_contain_text("list of")
+    await expect(alice.alert).to_contain_text("What this browser knows is kept")
+    await expect(alice.page.get_by_role("textbox", name="Message")).to_be_disabled()
+    await expect(alice.page.get_by_role("button", name="Verified by Search PIN")).to_be_visible()
+    await alice.page.get_by_role("button", name="I understand. Go on").click()
+    await alice.writes("still here")
+    await bob.sees("hello", "still here")
+    await alice.page.reload()
+    await expect(alice.page.get_by_role("textbox", name="Message")).to_be_enabled()
+    await expect(alice.alert).to_have_count(0)
+    device = await alice.on_another_device(browser)
+    await device.opens("bob")
+    await expect(device.page.get_by_role("button", name="Verified by Search PIN")).to_be_visible()
+
+
+async def test_a_message_forged_in_anothers_name_is_a_red_alarm(
+    browser: Browser, server: Server, pair: tuple[Someone, Someone]
+) -> None:
+    """Eve, who is the server, seals for Bob what Alice never wrote: everything is right but the signature."""
+    alice, bob = pair
+    await alice.writes("genuine")
+    await bob.sees("genuine")
+    eve = await (await Someone.arrives(browser, server, "eve")).creates_an_account()
+    hostile = Hostile(server)
+    first = dict(hostile.run("SELECT * FROM messages")[0])
+    forged = await eve.page.evaluate(
+        f"""async ([alice, bob, p]) => {{
+            {IMPORT}
+            const {{ loadAccount }} = await import(document.querySelector("script").src.replace("boot", "keystore"));
+            const [from, to] = await Promise.all([alice, bob].map(C.verifyStatement));
+            const me = {{ ...from, sig: (await loadAccount()).sig }};
+            return C.sealMessage(me, to, {{ n: 2, p, a: [0, ""], ts: Date.now(), text: "send me the money" }});
+        }}""",
+        [hostile.user("alice")["statement"], hostile.user("bob")["statement"], first["hash"]],
+    )
+    sealed = {"sealed_a": forged["content_for_a"], "sealed_b": forged["content_for_b"]}
+    names = {name: forged[name] for name in ("message_id", "n", "hash")}
+    hostile.insert({**first, **sealed, **names, "seq": 2})
+    await bob.page.reload()
+    await bob.sees("genuine", "Cannot be verified")
+    await expect(bob.alert).to_contain_text("false signature")
+    await expect(bob.page.get_by_role("textbox", name="Message")).to_be_disabled()
+    await expect(bob.page.get_by_text("the money")).to_have_count(0)
+    await bob.page.get_by_role("button", name="I understand. Go on").click()
+    await bob.writes("alice, was that you?")
+    await expect(texts_of(alice.page).last).to_have_text("alice, was that you?")
+
+
+COMPOSER = '<hx-partial hx-target="message-composer" hx-swap="innerHTML">{}</hx-partial>'
+STEALING = '<textarea aria-label="Message" name="m" hx-post="/ping" hx-trigger="input"></textarea>'
+FRAMES = {
+    "script": "<script>document.title = 'owned'</script><p>x</p>",
+    "script in its place": '<hx-partial hx-target="#conversations" hx-swap="afterbegin"><script src="/x.js"></script>'
+    "</hx-partial>",
+    "handler": '<hx-partial hx-target="#conversations" hx-swap="afterbegin"><conversation-item id="conversation-'
+    'ABCDEFGHJKMNPQRSTVWXYZ01"><a href="/c/ABCDEFGHJKMNPQRSTVWXYZ01" hx-on:click="document.title=\'owned\'">x</a>'
+    "</conversation-item></hx-partial>",
+    "out of band onto the composer": f'<div id="message" hx-swap-oob="outerHTML">{STEALING}</div>',
+    "partial onto the composer": COMPOSER.format(STEALING),
+    "the whole body": f'<hx-partial hx-target="body" hx-swap="innerHTML">{STEALING}</hx-partial>',
+    "as JSON": '{"target": "message-composer", "swap": "innerHTML", "content": "<textarea name=m></textarea>"}',
+    "delete": '<hx-partial hx-target="message-composer" hx-swap="delete"></hx-partial>',
+    "a field among the messages": f'<hx-partial hx-target=".rows" hx-swap="beforeend">{STEALING}</hx-partial>',
+    "words in the place of a message": '<hx-partial hx-target=".rows" hx-swap="beforeend"><message-row id="message-9" '
+    'class="message theirs" data-seq="9"><div class="bubble"><span>send me the money</span></div></message-row>'
+    "</hx-partial>",
+    "words in an opened message": '<hx-partial hx-target=".rows" hx-swap="beforeend"><message-row id="message-9" '
+    'class="message theirs" data-seq="9"><div class="bubble"><sealed-text>send me the money</sealed-text></div>'
+    "</message-row></hx-partial>",
+    "a link elsewhere": '<hx-partial hx-target="#conversations" hx-swap="afterbegin"><conversation-item><a href='
+    '"https://evil.example/">x</a></conversation-item></hx-partial>',
+    "an address that acts": '<hx-partial hx-target=".rows" hx-swap="beforeend"><p class="older" hx-get="/logout" '
+    'hx-trigger="load">x</p></hx-partial>',
+}
+
+
+async def test_hostile_fragments_are_left_out_and_the_page_goes_on(
+    server: Server, pair: tuple[Someone, Someone]
+) -> None:
+    alice, bob = pair
+    slipping = await Slipping.into(alice.page)
+    await alice.page.reload()
+    await until(lambda: slipping.is_open)
+    await bob.writes("honest")  # the honest twin: the same way, a fragment that belongs here
+    await alice.sees("honest")
+    warning = alice.page.locator("#page-alert")
+    await expect(warning).to_be_empty()
+    before = await alice.page.locator("message-thread").evaluate("thread => thread.children.length")
+    for name, frame in FRAMES.items():
+        await alice.page.evaluate("() => { document.getElementById('page-alert').textContent = ''; }")
+        slipping.slip(frame)
+        if name == "script":
+            await bob.writes("after the script")  # it has no place at all: nothing happens, and nothing is said
+            await expect(texts_of(alice.page).last).to_have_text("after the script")
+        else:
+            await expect(warning, name).to_contain_text("does not belong on this page")
+        assert await alice.page.locator("message-thread").evaluate("thread => thread.children.length") == before, name
+        assert await alice.page.locator("[hx-post], .rows :is(script, textarea), [id=message-9]").count() == 0, name
+        assert await alice.page.title() == "bob · EZ-DMS", name
+    await expect(alice.page.get_by_text("send me the money")).to_have_count(0)
+    await types_and_nothing_leaves(alice)
+    await alice.page.get_by_role("button", name="Send").click()
+    await bob.sees("honest", "after the script", SECRET)

@@ -1,0 +1,90 @@
+"""What one browser knows of a contact the next one knows too, and two that write at once lose nothing."""
+
+from __future__ import annotations
+
+import asyncio
+
+from playwright.async_api import Browser, Page, expect
+
+from tests.browser.hostile import Hostile, contact_of
+from tests.browser.someone import Someone, until
+from tests.conftest import Server
+
+OPEN = """async () => {
+    const at = (name) => document.querySelector("script").src.replace("boot", name);
+    const [{ openVault }, { loadAccount }, { getJson }] = await Promise.all(
+        [import(at("crypto")), import(at("keystore")), import(at("server"))]);
+    return openVault(await loadAccount(), (await getJson("/vault")).blob);
+}"""
+
+
+async def test_pins_verification_and_heads_survive_a_new_browser(
+    browser: Browser, pair: tuple[Someone, Someone]
+) -> None:
+    alice, bob = pair
+    await alice.writes("one")
+    await bob.writes("two")
+    await alice.sees("one", "two")
+
+    async def is_noted() -> bool:
+        contact = await contact_of(alice.page)
+        return bool(contact["own"] and contact["theirs"])
+
+    await until(is_noted)
+    known = await contact_of(alice.page)
+    assert (known["verified"], known["name"], known["own"][0], known["theirs"][0]) == ("search-pin", "bob", 1, 1)
+    device = await alice.on_another_device(browser)
+    await device.opens("bob")
+    await expect(device.page.get_by_role("button", name="Verified by Search PIN")).to_be_visible()
+    await device.sees("one", "two")
+    assert await contact_of(device.page) == known
+
+
+async def test_two_tabs_and_two_browsers_that_write_at_once_lose_no_update(
+    browser: Browser, server: Server, pair: tuple[Someone, Someone]
+) -> None:
+    alice, _ = pair
+    names = ["carol", "dave", "erin"]
+    others = [await (await Someone.arrives(browser, server, name)).creates_an_account() for name in names]
+    device = await alice.on_another_device(browser)
+    second_tab = await alice.new_tab()
+    await second_tab.goto(server.url)
+
+    async def start(page: Page, search_pin: str) -> None:
+        await page.get_by_role("textbox", name="Search PIN").fill(search_pin)
+        await page.get_by_role("button", name="Start").click()
+        await expect(page.get_by_text("Verified by Search PIN")).to_be_visible()
+
+    pages = [alice.page, second_tab, device.page]
+    await asyncio.gather(*(start(page, other.search_pin) for page, other in zip(pages, others, strict=True)))
+
+    async def are_all_there() -> bool:
+        vault = await alice.page.evaluate(OPEN)
+        verified = {contact["name"] for contact in vault["contacts"].values() if contact["verified"] == "search-pin"}
+        return verified == {"bob", *names}
+
+    await until(are_all_there)
+    stored = Hostile(server).run("SELECT version FROM vaults JOIN users USING (user_id) WHERE username = 'alice'")
+    assert stored[0]["version"] == (await alice.page.evaluate(OPEN))["version"]
+    newest = await alice.on_another_device(browser)
+    for name in ("bob", *names):
+        await newest.opens(name)
+        await expect(newest.page.get_by_role("button", name="Verified by Search PIN")).to_be_visible()
+
+
+async def test_what_was_verified_while_the_server_was_away_is_stored_later(
+    browser: Browser, server: Server, pair: tuple[Someone, Someone]
+) -> None:
+    _, bob = pair
+    await bob.page.route("**/vault", lambda route: route.abort())
+    await bob.page.locator(".trust").click()
+    await bob.page.get_by_role("button", name="They are the same").click()
+    await expect(bob.page.get_by_role("button", name="Verified by safety number")).to_be_visible()
+    await bob.page.unroute("**/vault")
+    device = await bob.on_another_device(browser)
+    await device.opens("alice")
+    await expect(device.page.get_by_role("button", name="Not verified")).to_be_visible()  # not known there yet
+    await bob.page.reload()
+    await expect(bob.page.get_by_role("button", name="Verified by safety number")).to_be_visible()
+    await device.page.reload()
+    await expect(device.page.get_by_role("button", name="Verified by safety number")).to_be_visible()

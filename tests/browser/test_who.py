@@ -1,0 +1,193 @@
+"""Knowing who it is: by Search PIN, by safety number, by a code that is scanned, and never by the server's word."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.async_api import Browser, Page, expect
+
+from tests.browser.someone import Someone
+from tests.conftest import CHROMIUM, CHROMIUM_FLAGS, Server
+
+# Debian's Chromium has no BarcodeDetector. This one "sees" what the test put before the camera.
+DETECTOR = """
+globalThis.BarcodeDetector = class {
+  async detect() { return globalThis.inSight ? [{ rawValue: globalThis.inSight }] : []; }
+};
+"""
+
+
+async def ask_who(someone: Someone) -> Page:
+    """Open the panel."""
+    await someone.page.locator(".trust").click()
+    await expect(someone.page.get_by_test_id("safety-number")).not_to_be_empty()
+    return someone.page
+
+
+async def test_whoever_was_written_to_can_verify_by_the_others_search_pin(
+    browser: Browser, server: Server, pair: tuple[Someone, Someone]
+) -> None:
+    alice, bob = pair
+    eve = await (await Someone.arrives(browser, server, "eve")).creates_an_account()
+    await expect(alice.page.get_by_role("button", name="Verified by Search PIN")).to_be_visible()
+    page = await ask_who(bob)
+    field = page.get_by_label("The PIN they gave you")
+    for typed, words in (
+        (eve.search_pin, "belongs to somebody else"),
+        (bob.search_pin, "your own Search PIN"),
+        (bob.login_pin, "looks like a Login PIN"),
+        ("nonsense", "25 letters and digits"),
+    ):
+        await field.fill(typed)
+        await page.get_by_role("button", name="Check").click()
+        await expect(bob.alert).to_contain_text(words)
+        await expect(field).to_have_value(typed)
+        await expect(page.get_by_role("button", name="Not verified")).to_be_visible()
+    await field.fill(alice.search_pin.lower().replace("-", " "))
+    await page.get_by_role("button", name="Check").click()
+    await expect(page.get_by_role("button", name="Verified by Search PIN")).to_be_visible()
+    await page.reload()
+    await expect(page.get_by_role("button", name="Verified by Search PIN")).to_be_visible()
+
+
+async def test_the_safety_number_is_the_same_on_both_sides_and_can_be_confirmed(
+    browser: Browser, server: Server, pair: tuple[Someone, Someone]
+) -> None:
+    alice, bob = pair
+    numbers = []
+    for someone in pair:
+        page = await ask_who(someone)
+        numbers.append(await page.get_by_test_id("safety-number").inner_text())
+    assert numbers[0] == numbers[1]
+    assert re.fullmatch(r"[0-9]{5}( [0-9]{5}){11}", numbers[0])
+    assert await bob.page.locator("canvas.qr").evaluate("canvas => canvas.width") > 20
+    await bob.page.get_by_role("button", name="They are the same").click()
+    await expect(bob.page.get_by_role("button", name="Verified by safety number")).to_be_focused()
+    device = await bob.on_another_device(browser)
+    await device.opens("alice")
+    await expect(device.page.get_by_role("button", name="Verified by safety number")).to_be_visible()
+
+    eve = await (await Someone.arrives(browser, server, "eve")).creates_an_account()
+    await alice.page.goto(server.url)
+    await alice.starts_with(eve.search_pin)
+    page = await ask_who(alice)
+    assert await page.get_by_test_id("safety-number").inner_text() != numbers[0]
+
+
+async def test_the_panel_opens_and_closes_by_keyboard_and_gives_the_focus_back(pair: tuple[Someone, Someone]) -> None:
+    _, bob = pair
+    trust = bob.page.locator(".trust")
+    await expect(trust).to_be_enabled()
+    await trust.focus()
+    await bob.page.keyboard.press("Enter")
+    await expect(bob.page.get_by_role("heading", name="Who is this?")).to_be_focused()
+    await expect(trust).to_have_attribute("aria-expanded", "true")
+    await bob.page.keyboard.press("Escape")
+    await expect(bob.page.get_by_role("region", name="Who is this?")).to_have_count(0)
+    await expect(trust).to_be_focused()
+    await expect(trust).to_have_attribute("aria-expanded", "false")
+
+
+async def test_a_scanned_code_verifies_and_another_one_warns(server: Server) -> None:
+    from playwright.async_api import async_playwright
+
+    camera = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=[*CHROMIUM_FLAGS, *camera])
+        alice, bob = [await Someone.arrives(browser, server, name) for name in ("alice", "bob")]
+        await alice.creates_an_account()
+        await bob.creates_an_account()
+        await alice.starts_with(bob.search_pin)
+        await bob.context.add_init_script(DETECTOR)
+        await bob.page.reload()
+        await bob.opens("alice")
+        page = await ask_who(bob)
+        scan = page.get_by_role("button", name="Scan their code")
+        for code, words in (
+            ("https://example.org", "no code of EZ-DMS"),
+            ("ezdms1:" + "A" * 86, "belongs to another conversation"),
+        ):
+            await page.evaluate("code => { globalThis.inSight = code; }", code)
+            await scan.click()
+            await expect(bob.alert).to_contain_text(words)
+            await expect(page.get_by_role("button", name="Not verified")).to_be_visible()
+            await expect(page.get_by_label("Camera")).to_be_hidden()
+        await page.evaluate("() => { globalThis.inSight = ''; }")
+        await scan.click()
+        await expect(page.get_by_label("Camera")).to_be_visible()
+        shown = await page.evaluate(
+            """async () => {
+                const { safetyQr } = await import(document.querySelector("script").src.replace("boot", "crypto"));
+                const { me, partner } = await document.querySelector("message-thread").ready;
+                return safetyQr(me.fp, partner.fp);
+            }"""
+        )
+        await page.evaluate("code => { globalThis.inSight = code; }", shown)
+        await expect(page.get_by_role("button", name="Verified by safety number")).to_be_visible()
+        await browser.close()
+
+
+async def test_a_link_to_add_somebody_fills_the_field_and_the_server_never_sees_the_pin(
+    browser: Browser, server: Server
+) -> None:
+    alice, bob = [await Someone.arrives(browser, server, name) for name in ("alice", "bob")]
+    await alice.creates_an_account()
+    await alice.page.get_by_role("link", name="QR code and link").click()
+    link = await alice.page.locator("code").inner_text()
+    assert link == f"{server.url}/#add={alice.search_pin}"
+    assert await alice.page.locator("canvas.qr").evaluate("canvas => canvas.width") > 20
+    await bob.page.goto("about:blank")
+    await bob.page.goto(link)
+    await expect(bob.page.get_by_text("Somebody gave you their Search PIN")).to_be_visible()
+    assert bob.page.url == f"{server.url}/"
+    await bob.creates_an_account()
+    await expect(bob.page.get_by_role("textbox", name="Search PIN")).to_have_value(alice.search_pin)
+    assert not [one for one in bob.traffic if alice.search_pin in one]
+    await bob.page.get_by_role("button", name="Start").click()
+    await expect(bob.page.get_by_text("Verified by Search PIN")).to_be_visible()
+    assert [one for one in bob.traffic if alice.search_pin in one]  # the control: now it was asked for
+
+
+async def test_a_withdrawn_search_pin_finds_nobody_and_conversations_stay(
+    browser: Browser, server: Server, pair: tuple[Someone, Someone]
+) -> None:
+    alice, bob = pair
+    await alice.writes("before")
+    await bob.sees("before")
+    old = bob.search_pin
+    await bob.page.goto(f"{server.url}/search-pin")
+    await expect(bob.page.get_by_test_id("my-search-pin")).to_have_text(old)
+    await bob.page.get_by_role("button", name="Withdraw and make a new one").click()
+    await expect(bob.page.get_by_test_id("my-search-pin")).not_to_have_text(old)
+    bob.search_pin = await bob.page.get_by_test_id("my-search-pin").inner_text()
+    await expect(bob.alert).to_have_count(0)
+    eve = await (await Someone.arrives(browser, server, "eve")).creates_an_account()
+    await eve.page.get_by_role("textbox", name="Search PIN").fill(old)
+    await eve.page.get_by_role("button", name="Start").click()
+    await expect(eve.alert).to_contain_text("Nobody on this server has this Search PIN")
+    await eve.starts_with(bob.search_pin)
+    await bob.page.goto(server.url)
+    await bob.opens("alice")
+    await bob.writes("after")
+    await alice.sees("before", "after")
+    await expect(alice.page.get_by_text("Verified by Search PIN")).to_be_visible()
+
+
+@pytest.mark.parametrize("path", ["/", "/search-pin"])
+async def test_a_search_pin_that_is_not_ones_own_is_not_handed_out(browser: Browser, server: Server, path: str) -> None:
+    alice, eve = [
+        await (await Someone.arrives(browser, server, name)).creates_an_account() for name in ("alice", "eve")
+    ]
+
+    async def swap(route: object) -> None:
+        response = await route.fetch()  # type: ignore[attr-defined]
+        html = await response.text()
+        await route.fulfill(response=response, body=html.replace(alice.search_pin, eve.search_pin))  # type: ignore[attr-defined]
+
+    await alice.page.goto(server.url + path)
+    await expect(alice.page.get_by_test_id("my-search-pin")).to_have_text(alice.search_pin)
+    await alice.page.route(server.url + path, swap)
+    await alice.page.reload()
+    await expect(alice.alert).to_contain_text("not yours")
+    await expect(alice.page.get_by_test_id("my-search-pin")).to_be_empty()

@@ -1,0 +1,145 @@
+"""Whoever tries ids learns nothing: what is another's answers exactly as what does not exist."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import pytest
+from quart import Quart, Response
+
+from ezdms.app import create_app
+from ezdms.encoding import b64u_encode
+from ezdms.settings import Settings
+from tests.people import Person
+
+FACES = ["application/json", "text/html"]
+NO_ID = "A" * 22
+NO_CONVERSATION = "0" * 24
+
+Face = tuple[int, bytes, list[tuple[str, str]]]
+Ask = Callable[[Person, str, str], Awaitable[Response]]
+
+
+async def face(response: Response) -> Face:
+    """All that an asker can tell answers apart by: status, body, and every header but the time of day."""
+    headers = sorted((name.lower(), value) for name, value in response.headers.items() if name.lower() != "date")
+    return response.status_code, await response.get_data(as_text=False), headers
+
+
+async def list_messages(person: Person, conversation_id: str, accept: str) -> Response:
+    return await person.get(f"/messages/{conversation_id}", Accept=accept)
+
+
+async def page_backwards(person: Person, conversation_id: str, accept: str) -> Response:
+    return await person.get(f"/messages/{conversation_id}?before=2&limit=1", Accept=accept)
+
+
+async def open_page(person: Person, conversation_id: str, accept: str) -> Response:
+    return await person.get(f"/c/{conversation_id}", Accept=accept)
+
+
+async def list_conversations(person: Person, user_id: str, accept: str) -> Response:
+    return await person.get(f"/conversations/{user_id}", Accept=accept)
+
+
+async def end_session(person: Person, session_id: str, accept: str) -> Response:
+    return await person.post(f"/sessions/{session_id}/end", Accept=accept)
+
+
+BY_CONVERSATION: dict[str, Ask] = {
+    "GET /messages/<conversation_id>": list_messages,
+    "GET /messages/<conversation_id>?before": page_backwards,
+    "GET /c/<conversation_id>": open_page,
+}
+TRIED_BELOW = {"GET /conversations/<user_id>", "POST /sessions/<session_id>/end"}
+SHAPELESS = ["x", "0" * 23, "0" * 25, "0" * 1000, "%00", "'", "ÿ", "%2e"]
+
+
+def test_every_route_with_an_id_in_its_address_is_tried_here() -> None:
+    found = {
+        f"{method} {rule.rule}"
+        for rule in create_app(Settings()).url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+        if rule.arguments and rule.endpoint != "static"
+    }
+    assert found == {name.partition("?")[0] for name in BY_CONVERSATION} | TRIED_BELOW
+
+
+@pytest.mark.parametrize("accept", FACES)
+@pytest.mark.parametrize("name", list(BY_CONVERSATION))
+async def test_a_conversation_of_others_looks_like_none(
+    alice: Person, bob: Person, eve: Person, name: str, accept: str
+) -> None:
+    ask = BY_CONVERSATION[name]
+    conversation_id = await alice.start(bob)
+    await alice.send(bob, "one")
+    await bob.send(alice, "two")
+    assert (await ask(alice, conversation_id, accept)).status_code == 200
+    assert (await eve.get(f"/conversations/{eve.user_id}")).status_code == 200  # logged in, and in none of them
+    assert await (await eve.get(f"/conversations/{eve.user_id}")).get_json() == []
+    there = await face(await ask(eve, conversation_id, accept))
+    assert there[0] == 404
+    assert there == await face(await ask(eve, NO_CONVERSATION, accept))
+    assert conversation_id.encode() not in there[1]
+
+
+@pytest.mark.parametrize("odd", SHAPELESS)
+async def test_an_id_of_no_shape_looks_like_none(alice: Person, odd: str) -> None:
+    for ask in (list_messages, open_page):
+        unknown = await face(await ask(alice, NO_CONVERSATION, "application/json"))
+        assert await face(await ask(alice, odd, "application/json")) == unknown
+
+
+@pytest.mark.parametrize("accept", FACES)
+async def test_sending_into_a_conversation_of_others_looks_like_sending_nowhere(
+    alice: Person, bob: Person, eve: Person, accept: str
+) -> None:
+    conversation_id = await alice.start(bob)
+    sent = alice.seal(bob, "one")
+    assert (await alice.post("/send_message", sent)).status_code == 201
+    fields = alice.seal(bob, "two")
+    before = await bob.texts(alice)
+    nowhere = await face(await eve.post("/send_message", fields | {"conversation_id": NO_CONVERSATION}, Accept=accept))
+    assert nowhere[0] == 404
+    replayed = {**sent, "message_id": b64u_encode(bytes(16))}
+    for tried in (fields, sent, replayed):  # new, known, and one whose counter is taken
+        assert await face(await eve.post("/send_message", tried, Accept=accept)) == nowhere
+    assert await bob.texts(alice) == before == ["one"]
+    assert (await alice.post("/send_message", fields)).status_code == 201  # the same fields, by who may
+    assert conversation_id == fields["conversation_id"]
+
+
+@pytest.mark.parametrize("accept", FACES)
+async def test_anothers_list_looks_like_nobodys(alice: Person, bob: Person, eve: Person, accept: str) -> None:
+    await alice.start(bob)
+    assert (await list_conversations(alice, alice.user_id, accept)).status_code == 200
+    there = await face(await list_conversations(eve, alice.user_id, accept))
+    assert there[0] == 403
+    assert there == await face(await list_conversations(eve, NO_ID, accept))
+
+
+@pytest.mark.parametrize("accept", FACES)
+async def test_anothers_session_looks_like_none(alice: Person, eve: Person, accept: str) -> None:
+    sessions = await (await alice.get("/sessions")).get_json()
+    session_id = sessions[0]["session_id"]
+    assert session_id not in str(await (await eve.get("/sessions")).get_json())
+    there = await face(await end_session(eve, session_id, accept))
+    assert there[0] == 404
+    assert there == await face(await end_session(eve, NO_ID, accept))
+    assert (await end_session(alice, session_id, accept)).status_code == 200
+
+
+@pytest.mark.parametrize("accept", FACES)
+async def test_a_search_pin_that_was_withdrawn_looks_like_one_that_never_was(
+    app: Quart, alice: Person, bob: Person, eve: Person, accept: str
+) -> None:
+    withdrawn = {"partner_search_pin": alice.search_pin}
+    assert (await bob.post("/start_conversation", withdrawn)).status_code == 201
+    response = await alice.post("/search_pin", {"search_salt": b64u_encode(bytes(16))})
+    assert response.status_code == 200
+    there = await face(await eve.post("/start_conversation", withdrawn, Accept=accept))
+    assert there[0] == 404
+    unknown = {"partner_search_pin": "K1NY4-V0TH9-BQKPC-Y5ABA-X5PSS"}
+    assert there == await face(await eve.post("/start_conversation", unknown, Accept=accept))
+    found = {"partner_search_pin": (await response.get_json())["search_pin"]}
+    assert (await eve.post("/start_conversation", found)).status_code == 201

@@ -1,0 +1,227 @@
+"""Deleting an account: everything of its owner is gone, on the disk too, and what partners hold stays theirs."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from quart import Quart
+
+from ezdms import auth
+from ezdms.db import Database
+from ezdms.models.message import Draft, insert_message
+from ezdms.models.search_pin import replace_search_pin
+from ezdms.models.vault import Vault, replace_vault
+from tests.http.test_enumeration import face
+from tests.http.test_pins import UNKNOWN_PIN, enter, noise, proof
+from tests.http.test_sessions import AT_ONCE, HTML, execute, is_logged_in, log_in, stored_bytes
+from tests.people import PEOPLE, Person
+from tests.websocket.test_live import closed_with, listening
+
+NAME = "unmistakable-name"
+AGENT = "unmistakable-agent"
+ADDRESS = "203.0.113.211"
+BLOB = "dW5taXN0YWthYmxl.dmF1bHQ.b2Y.YWxpY2U.blob"
+
+
+@pytest.fixture
+async def alice(app: Quart) -> Person:
+    """Registered under a name that is found wherever it is stored, with a vault and a second session."""
+    alice = await Person(app, PEOPLE["alice"], NAME).register()
+    await log_in(app, alice, f"{AGENT}/1.0", ADDRESS)
+    stored = await alice.client.put("/vault", form={"version": "1", "blob": BLOB}, headers=alice.headers)
+    assert stored.status_code == 200
+    return alice
+
+
+async def leave(person: Person, **changed: str) -> int:
+    """Delete the person's account; the status."""
+    return (await person.post("/delete_account", proof(person, **changed))).status_code
+
+
+async def lines(person: Person) -> list[dict[str, Any]]:
+    """The person's conversation list."""
+    found = await (await person.get(f"/conversations/{person.user_id}")).get_json()
+    assert isinstance(found, list)
+    return found
+
+
+async def test_an_account_is_deleted_by_who_proves_its_pin_alone(app: Quart, alice: Person, eve: Person) -> None:
+    for person, changed in (
+        (alice, {"auth_key": noise(32)}),
+        (alice, {"login_id": noise(16)}),
+        (alice, proof(eve)),
+        (eve, proof(alice)),
+    ):
+        response = await person.post("/delete_account", proof(person, **changed))
+        assert (response.status_code, (await response.get_json())["code"]) == (403, "wrong_pin")
+    for missing in ("login_id", "auth_key"):
+        fields = {name: value for name, value in proof(alice).items() if name != missing}
+        assert (await alice.post("/delete_account", fields)).status_code == 400
+    assert [await is_logged_in(person) for person in (alice, eve)] == [True, True]
+    assert await leave(eve) == 204  # her PIN was right, for herself
+    assert [await is_logged_in(person) for person in (alice, eve)] == [True, False]
+
+
+async def test_whoever_left_cannot_come_in_or_be_found(app: Quart, alice: Person, bob: Person, eve: Person) -> None:
+    await bob.start(alice)
+    other = await log_in(app, alice)
+    async with listening(other) as first, listening(alice) as second:
+        response = await alice.post("/delete_account", proof(alice))
+        assert response.status_code == 204
+        assert "ezdms_session=;" in response.headers["Set-Cookie"]
+        for socket in (first, second):
+            assert await asyncio.wait_for(closed_with(socket), AT_ONCE) == 1008
+    assert [await is_logged_in(person) for person in (alice, other, bob)] == [False, False, True]
+    assert (await enter(alice, **proof(alice)))[0] == 401
+    unknown = await face(await eve.post("/start_conversation", {"partner_search_pin": UNKNOWN_PIN}))
+    for person in (bob, eve):
+        gone = await face(await person.post("/start_conversation", {"partner_search_pin": alice.search_pin}))
+        assert gone == unknown
+    assert unknown[0] == 404
+
+
+async def test_a_partner_is_told_and_keeps_what_was_theirs(alice: Person, bob: Person) -> None:
+    conversation_id = await alice.start(bob)
+    await alice.send(bob, "from Alice")
+    await bob.send(alice, "from Bob")
+    assert await bob.texts(alice) == ["from Alice", "from Bob"]
+    before = (await lines(bob))[0]
+    assert before["partner_username"] == NAME
+    async with listening(bob) as socket:
+        assert await leave(alice) == 204
+        line = {"event": "conversation", "conversation_id": conversation_id, "last_seq": 2, "unread": 0}
+        assert await socket.next() == line
+    assert await lines(bob) == [before | {"partner_username": "", "partner_statement": ""}]
+    assert await bob.texts(alice) == ["from Alice", "from Bob"]
+    for path in ("/", f"/c/{conversation_id}", f"/messages/{conversation_id}", f"/conversations/{bob.user_id}"):
+        response = await bob.get(path, Accept=HTML)
+        assert response.status_code == 200
+        assert NAME not in await response.get_data(as_text=True)
+
+
+async def test_nothing_more_is_sent_to_whoever_left(app: Quart, alice: Person, bob: Person, eve: Person) -> None:
+    conversation_id = await alice.start(bob)
+    await bob.send(alice, "before")
+    assert await leave(alice) == 204
+    fields = bob.seal(alice, "after")
+    response = await bob.post("/send_message", fields)
+    assert (response.status_code, (await response.get_json())["code"]) == (410, "left")
+    outsider = await eve.post("/send_message", fields)
+    assert (outsider.status_code, (await outsider.get_json())["code"]) == (404, "no_conversation")
+    # and one that was checked before Alice left, and comes to be stored only now
+    draft = Draft(conversation_id, noise(16), 2, noise(32), 1, "for a", "for b")
+    database: Database = app.extensions["ezdms.database"]
+    assert await database.write(insert_message, draft, sender_id=bob.user_id) is None
+    assert await bob.texts(alice) == ["before"]
+    assert (await lines(bob))[0]["last_seq"] == 1
+
+
+async def test_nothing_of_whoever_left_is_on_the_disk(
+    app: Quart, alice: Person, bob: Person, eve: Person, tmp_path: Path
+) -> None:
+    for partner in (bob, eve):
+        await alice.start(partner)
+        for n in range(1, 4):
+            await alice.send(partner, f"message {n}") if partner is bob else await eve.send(alice, f"message {n}")
+    (user,) = await execute(app, "SELECT * FROM users WHERE user_id = :id", id=alice.user_id)
+    sessions = await execute(app, "SELECT * FROM sessions WHERE user_id = :id", id=alice.user_id)
+    side = "a" if alice.keys.fp < bob.keys.fp else "b"
+    own = [sealed.content_for_a if side == "a" else sealed.content_for_b for sealed in alice.sent]
+    kept = {"username", "statement", "login_id", "auth_hash", "salt", "wrapped_sig", "wrapped_enc", "fingerprint"}
+    traces = {name: user[name] for name in (*kept, "key_id")}
+    traces |= {"search_pin": alice.search_pin, "search_salt": alice.fields["search_salt"], "vault": BLOB}
+    traces |= {"agent": AGENT, "address": ADDRESS}
+    traces |= {f"{name} {i}": one[name] for i, one in enumerate(sessions) for name in ("session_id", "token_hash")}
+    traces |= {f"copy {i}": one for i, one in enumerate(own)}
+    assert len(sessions) == 2
+    stored = stored_bytes(tmp_path)
+    assert [name for name, trace in traces.items() if trace.encode() not in stored] == []  # the search would find it
+    assert await leave(alice) == 204
+    stored = stored_bytes(tmp_path)
+    assert bob.fields["statement"].encode() in stored
+    assert [name for name, trace in traces.items() if trace.encode() in stored] == []
+
+
+async def test_when_both_have_left_nothing_of_their_conversation_is_left(
+    app: Quart, alice: Person, bob: Person, eve: Person, tmp_path: Path
+) -> None:
+    conversation_id = await alice.start(bob)
+    await alice.send(bob, "from Alice")
+    await bob.send(alice, "from Bob")
+    with_eve = await eve.start(bob)
+    await eve.send(bob, "from Eve")
+    before, own_texts = await lines(eve), await eve.texts(bob)
+    assert conversation_id.encode() in stored_bytes(tmp_path)
+
+    assert await leave(alice) == 204
+    assert await lines(eve) == before
+    assert await leave(bob) == 204
+    assert conversation_id.encode() not in stored_bytes(tmp_path)
+    ids = await execute(app, "SELECT conversation_id FROM conversations")
+    assert ids == await execute(app, "SELECT DISTINCT conversation_id FROM participants")
+    assert ids == await execute(app, "SELECT DISTINCT conversation_id FROM messages") == [{"conversation_id": with_eve}]
+    users = await execute(app, "SELECT user_id FROM users ORDER BY left_at")
+    assert [row["user_id"] for row in users] == [eve.user_id, bob.user_id]  # of Bob a nameless row, for Eve's sake
+
+    assert await eve.texts(bob) == own_texts == ["from Eve"]
+    assert await leave(eve) == 204
+    for table in ("users", "sessions", "search_pins", "vaults", "conversations", "participants", "messages"):
+        assert await execute(app, f"SELECT * FROM {table}") == []  # noqa: S608
+
+
+async def test_the_same_keys_can_register_anew(app: Quart, alice: Person, bob: Person, eve: Person) -> None:
+    old = await alice.start(bob)
+    await bob.send(alice, "before")
+    copied = Person(app, PEOPLE["alice"], "alice")
+    assert (await copied.client.post("/register", form=copied.fields)).status_code == 409  # while the account stands
+    assert await leave(alice) == 204
+    anew = await Person(app, PEOPLE["alice"], "alice").register()
+    assert anew.user_id != alice.user_id
+    assert await lines(anew) == []
+    assert (await anew.get(f"/messages/{old}")).status_code == 404
+    await anew.start(eve)
+    await anew.send(eve, "Hello Eve")
+    assert await eve.texts(anew) == ["Hello Eve"]
+
+    # The keys give the conversation with Bob its id, and Bob still holds it: nobody inherits it, nothing is lost.
+    for person, partner in ((anew, bob), (bob, anew)):
+        response = await person.post("/start_conversation", {"partner_search_pin": partner.search_pin})
+        assert (response.status_code, (await response.get_json())["code"]) == (409, "left")
+    assert await bob.texts(alice) == ["before"]
+    assert await leave(bob) == 204
+    assert await anew.start(await Person(app, PEOPLE["bob"], "bob").register()) == old
+
+
+async def test_a_login_on_its_way_while_the_account_goes_gets_no_session(
+    app: Quart, alice: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check = auth.check_auth_key
+
+    async def checked_before_the_end(stored: str | None, auth_key: str) -> bool:
+        monkeypatch.setattr(auth, "check_auth_key", check)
+        matches = await check(stored, auth_key)
+        assert await leave(alice) == 204
+        return matches
+
+    monkeypatch.setattr(auth, "check_auth_key", checked_before_the_end)
+    assert (await enter(alice, **proof(alice)))[0] == 401
+    assert await execute(app, "SELECT * FROM sessions") == []
+
+
+@pytest.mark.parametrize("has_partner", [True, False])
+async def test_what_was_on_its_way_while_the_account_went_is_not_stored(
+    app: Quart, alice: Person, bob: Person, has_partner: bool
+) -> None:
+    if has_partner:  # then a nameless row stays, else none
+        await alice.start(bob)
+    assert await leave(alice) == 204
+    assert len(await execute(app, "SELECT * FROM users")) == (2 if has_partner else 1)
+    database: Database = app.extensions["ezdms.database"]
+    for person, is_stored in ((alice, False), (bob, True)):
+        assert await database.write(replace_vault, Vault(1, BLOB), user_id=person.user_id) == is_stored
+        await database.write(replace_search_pin, search_pin=noise(4), user_id=person.user_id, salt="")
+    for table in ("vaults", "search_pins"):
+        assert [row["user_id"] for row in await execute(app, f"SELECT * FROM {table}")] == [bob.user_id]  # noqa: S608

@@ -1,0 +1,210 @@
+"""One's own sessions: seen by their owner alone, and ended at once with their sockets."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from quart import Quart
+
+from ezdms.db import Connection, Database, fetch_all, now
+from ezdms.models.session import USED_AGAIN
+from tests.http.test_enumeration import NO_ID, face
+from tests.people import JSON, Person
+from tests.websocket.test_live import closed_with, listening
+
+FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+HTML = "text/html"
+AT_ONCE = 1.0  # seconds within which a socket must be closed
+
+
+async def execute(app: Quart, sql: str, **values: Any) -> list[dict[str, Any]]:
+    """One statement on the app's database: what no route would do, such as turning back a clock."""
+
+    async def query(connection: Connection) -> list[dict[str, Any]]:
+        return [dict(row) for row in await fetch_all(connection, sql, **values)]
+
+    database: Database = app.extensions["ezdms.database"]
+    return await database.write(query)
+
+
+def stored_bytes(folder: Path) -> bytes:
+    """Every byte in the data folder: database, write-ahead log and whatever else is there."""
+    return b"\n".join(path.read_bytes() for path in sorted((folder / "data").iterdir()))
+
+
+async def log_in(app: Quart, person: Person, agent: str = "curl/8.5.0", address: str = "203.0.113.9") -> Person:
+    """The same person in another browser."""
+    other = Person(app, person.keys, person.username)
+    other.fields, other.sent = person.fields, person.sent
+    fields = {name: person.fields[name] for name in ("login_id", "auth_key")}
+    response = await other.client.post(
+        "/login", form=fields, headers=JSON | {"User-Agent": agent}, scope_base={"client": (address, 50_000)}
+    )
+    assert response.status_code == 200, await response.get_data()
+    other.account = await response.get_json()
+    other.headers["Authorization"] = f"Bearer {other.account['token']}"
+    return other
+
+
+async def sessions(person: Person) -> list[dict[str, Any]]:
+    """What the person is shown of their sessions."""
+    response = await person.get("/sessions")
+    assert response.status_code == 200, await response.get_data()
+    found = await response.get_json()
+    assert isinstance(found, list)
+    return found
+
+
+async def session_id(person: Person) -> str:
+    """The id of the session by which this person asks."""
+    (current,) = [one["session_id"] for one in await sessions(person) if one["current"]]
+    return str(current)
+
+
+async def is_logged_in(person: Person) -> bool:
+    """True if the person's token still opens something."""
+    status = (await person.get("/sessions")).status_code
+    assert status in (200, 401)
+    return status == 200
+
+
+async def test_the_list_tells_sessions_apart_by_browser_address_and_times(app: Quart, alice: Person) -> None:
+    began = now()
+    firefox = await log_in(app, alice, FIREFOX, "203.0.113.1")
+    await log_in(app, alice, "python-httpx/0.28.1", "2001:db8::2")
+    found = await sessions(firefox)
+    assert [(one["browser"], one["address"], one["current"]) for one in found[:2]] == [
+        ("python-httpx", "2001:db8::2", False),
+        ("Firefox on Linux", "203.0.113.1", True),
+    ]
+    assert len(found) == 3  # with the one of the registration, the least used
+    for one in found[:2]:
+        assert set(one) == {"session_id", "browser", "address", "created_at", "used_at", "current"}
+        assert began <= one["created_at"] == one["used_at"] <= now()
+    assert [one["current"] for one in await sessions(alice)] == [False, False, True]
+
+
+async def test_nobody_sees_or_ends_anothers_session(app: Quart, alice: Person, eve: Person) -> None:
+    other = await log_in(app, alice)
+    theirs, mine = [one["session_id"] for one in await sessions(alice)], await sessions(eve)
+    assert eve.user_id != alice.user_id
+    assert (len(theirs), len(mine)) == (2, 1)
+    assert not {one["session_id"] for one in mine} & set(theirs)
+    for accept in (HTML, "application/json"):
+        nowhere = await face(await eve.post(f"/sessions/{NO_ID}/end", Accept=accept))
+        for one in theirs:
+            assert await face(await eve.post(f"/sessions/{one}/end", Accept=accept)) == nowhere
+        assert nowhere[0] == 404
+    await eve.post("/sessions/end_others")
+    assert [one["session_id"] for one in await sessions(alice)] == theirs
+    assert await is_logged_in(other)
+
+
+async def test_ending_a_session_kills_its_token_and_its_sockets_at_once(app: Quart, alice: Person, bob: Person) -> None:
+    lost = await log_in(app, alice)
+    ended = await session_id(lost)
+    async with listening(lost) as first, listening(lost) as second, listening(alice) as kept:
+        response = await alice.post(f"/sessions/{ended}/end")
+        assert response.status_code == 200
+        assert [one["current"] for one in await response.get_json()] == [True]
+        assert await asyncio.wait_for(closed_with(first), AT_ONCE) == 1008
+        assert await asyncio.wait_for(closed_with(second), AT_ONCE) == 1008
+        await bob.start(alice)
+        assert (await kept.next())["event"] == "conversation"
+    assert not await is_logged_in(lost)
+    assert await is_logged_in(alice)
+    again = await alice.post(f"/sessions/{ended}/end")
+    assert (again.status_code, (await again.get_json())["code"]) == (404, "unknown_session")
+
+
+async def test_ending_the_session_that_asks_logs_it_out(app: Quart, alice: Person) -> None:
+    other = await log_in(app, alice)
+    response = await other.post(f"/sessions/{await session_id(other)}/end")
+    assert response.status_code == 200
+    assert "ezdms_session=;" in response.headers["Set-Cookie"]
+    assert [one["current"] for one in await response.get_json()] == [False]
+    assert not await is_logged_in(other)
+    assert await is_logged_in(alice)
+
+
+async def test_ending_all_others_keeps_only_the_one_that_asks(app: Quart, alice: Person, bob: Person) -> None:
+    others = [await log_in(app, alice) for _ in range(2)]
+    kept_id = await session_id(alice)
+    async with listening(others[0]) as first, listening(others[1]) as second, listening(alice) as kept:
+        response = await alice.post("/sessions/end_others")
+        assert [(one["session_id"], one["current"]) for one in await response.get_json()] == [(kept_id, True)]
+        for socket in (first, second):
+            assert await asyncio.wait_for(closed_with(socket), AT_ONCE) == 1008
+        await bob.start(alice)
+        assert (await kept.next())["event"] == "conversation"
+    assert [await is_logged_in(one) for one in (*others, alice, bob)] == [False, False, True, True]
+
+
+async def test_expired_sessions_are_not_listed(app: Quart, alice: Person) -> None:
+    expired = await session_id(await log_in(app, alice))
+    assert expired in [one["session_id"] for one in await sessions(alice)]
+    await execute(app, "UPDATE sessions SET expires_at = :moment WHERE session_id = :id", moment=now(), id=expired)
+    assert [one["session_id"] for one in await sessions(alice)] == [await session_id(alice)]
+
+
+@pytest.mark.parametrize(("age", "moves"), [(USED_AGAIN - 10_000, False), (USED_AGAIN + 1, True)])
+async def test_last_used_moves_only_after_a_while(app: Quart, alice: Person, age: int, moves: bool) -> None:
+    other = await log_in(app, alice, FIREFOX, "203.0.113.1")
+    mine = await session_id(other)
+    was = now() - age
+    await execute(app, "UPDATE sessions SET used_at = :was WHERE session_id = :mine", was=was, mine=mine)
+    response = await other.client.get(
+        "/sessions",
+        headers=other.headers | {"User-Agent": "curl/8.5.0"},
+        scope_base={"client": ("203.0.113.2", 50_000)},
+    )
+    assert response.status_code == 200
+    (seen,) = [one for one in await sessions(other) if one["current"]]
+    assert (seen["used_at"] > was) == moves
+    where = ("curl", "203.0.113.2") if moves else ("Firefox on Linux", "203.0.113.1")
+    assert (seen["browser"], seen["address"]) == where
+
+
+async def test_the_page_and_the_answers_show_the_same_fragment(app: Quart, alice: Person) -> None:
+    gone = await session_id(await log_in(app, alice))
+    await log_in(app, alice, FIREFOX, "203.0.113.1")
+    page = await alice.get("/sessions", Accept=HTML)
+    assert gone in await page.get_data(as_text=True)
+    fragment = await (await alice.post(f"/sessions/{gone}/end", Accept=HTML)).get_data(as_text=True)
+    assert fragment.startswith('<div id="devices">')
+    assert "Firefox on Linux" in fragment
+    assert "203.0.113.1" in fragment
+    assert gone not in fragment
+    assert "<html" not in fragment
+    shown = await (await alice.get("/sessions", Accept=HTML)).get_data(as_text=True)
+    assert "<html" in shown
+    assert fragment.strip() in shown
+    alone = await (await alice.post("/sessions/end_others", Accept=HTML)).get_data(as_text=True)
+    assert alone.startswith('<div id="devices">')
+    assert "Firefox on Linux" not in alone
+
+
+@pytest.mark.parametrize(
+    ("agent", "words"),
+    [
+        ("<script>alert('owned')</script>", "Unknown browser"),
+        ("Firefox/<img src=x onerror=owned>", "Firefox"),
+        ("curl\"'><b>owned</b>/8", "curl"),
+        ("Chrome/1 (Linux; <svg/onload=owned>)", "Chrome on Linux"),
+    ],
+)
+async def test_markup_in_a_user_agent_is_neither_stored_nor_shown(
+    app: Quart, alice: Person, tmp_path: Path, agent: str, words: str
+) -> None:
+    await log_in(app, alice, "unmistakable-program/1.0")
+    await log_in(app, alice, agent)
+    stored = stored_bytes(tmp_path)
+    assert b"unmistakable-program" in stored  # the search would find it
+    assert b"owned" not in stored
+    assert [one["browser"] for one in await sessions(alice)][:2] == [words, "unmistakable-program"]
+    page = await (await alice.get("/sessions", Accept=HTML)).get_data(as_text=True)
+    assert words in page
+    assert "owned" not in page

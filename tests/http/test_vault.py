@@ -1,0 +1,187 @@
+"""The vault: compare-and-set of one sealed blob, one's own only, and the one address that takes a larger body."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+from quart import Quart, Response
+
+from ezdms.app import create_app
+from ezdms.forms import LARGEST_BODY
+from ezdms.settings import Settings
+from tests.http.test_sessions import HTML, execute
+from tests.people import Person
+from tests.websocket.test_live import SOON
+
+LARGEST_VAULT = 400 * 1024  # bytes of a whole body
+FORM = "application/x-www-form-urlencoded"
+MULTIPART = "multipart/form-data; boundary=x"
+NO_BODY = {"/logout", "/sessions/<session_id>/end", "/sessions/end_others", "/messages_decrypted"}
+STARTS = {  # of bodies that would be well-formed, however long
+    FORM: b"version=1&blob=",
+    "application/json": b'{"version": 1, "blob": "',
+    MULTIPART: b'--x\r\nContent-Disposition: form-data; name="blob"\r\n\r\n',
+    MULTIPART + "; file": b'--x\r\nContent-Disposition: form-data; name="blob"; filename="f"\r\n\r\n',
+}
+
+
+async def put(person: Person, version: object, blob: object, **headers: str) -> Response:
+    """PUT /vault with the person's token."""
+    fields = {"version": version, "blob": blob}
+    return await person.client.put("/vault", json=fields, headers=person.headers | headers)
+
+
+async def put_body(person: Person, body: bytes, content_type: str) -> Response:
+    """PUT /vault with exactly these bytes."""
+    return await person.client.put("/vault", data=body, headers=person.headers | {"Content-Type": content_type})
+
+
+async def vault(person: Person) -> tuple[int, str]:
+    """Version and blob, as their owner gets them."""
+    answer = await (await person.get("/vault")).get_json()
+    assert set(answer) == {"version", "blob"}
+    return answer["version"], answer["blob"]
+
+
+async def test_a_vault_changes_one_version_at_a_time(alice: Person) -> None:
+    assert await vault(alice) == (0, "")
+    for version, blob in ((1, "first"), (2, "e30.x.y.z.second"), (3, "first")):
+        response = await put(alice, version, blob)
+        assert response.status_code == 200
+        assert await response.get_json() == {"version": version, "blob": blob}
+        assert await vault(alice) == (version, blob)
+    assert (await alice.client.put("/vault", form={"version": "4", "blob": "form"}, headers=alice.headers)).is_json
+    assert await vault(alice) == (4, "form")
+
+
+@pytest.mark.parametrize(("stored", "refused"), [(0, [2, 3, 2**53 - 1]), (1, [1, 3]), (2, [1, 2, 4])])
+async def test_a_version_that_does_not_follow_the_stored_one_changes_nothing(
+    alice: Person, stored: int, refused: list[int]
+) -> None:
+    for version in range(1, stored + 1):
+        await put(alice, version, f"v{version}")
+    before = await vault(alice)
+    for version in refused:
+        response = await put(alice, version, "another")
+        answer = await response.get_json()
+        assert (response.status_code, answer["code"], answer["version"]) == (409, "version", stored)
+        assert await vault(alice) == before
+    assert (await put(alice, stored + 1, "next")).status_code == 200
+
+
+@pytest.mark.parametrize("stored", [0, 1])
+async def test_of_two_writers_at_once_one_wins(alice: Person, stored: int) -> None:
+    if stored:
+        await put(alice, 1, "before")
+    responses = await asyncio.gather(*(put(alice, stored + 1, f"writer{i}") for i in range(5)))
+    statuses = [response.status_code for response in responses]
+    assert sorted(statuses) == [200, 409, 409, 409, 409]
+    assert await vault(alice) == (stored + 1, f"writer{statuses.index(200)}")
+
+
+async def test_a_vault_is_its_owners_alone(app: Quart, alice: Person, eve: Person) -> None:
+    await put(alice, 1, "of-alice")
+    assert eve.user_id != alice.user_id
+    assert await vault(eve) == (0, "")
+    fields = {"version": 1, "blob": "of-eve", "user_id": alice.user_id}
+    assert (await eve.client.put("/vault", json=fields, headers=eve.headers)).status_code == 200
+    assert (await put(eve, 2, "of-eve-again")).status_code == 200
+    assert await vault(alice) == (1, "of-alice")
+    assert await vault(eve) == (2, "of-eve-again")
+    assert len(await execute(app, "SELECT * FROM vaults")) == 2
+
+
+@pytest.mark.parametrize("blob", ["", "a b", "a..b", ".a", "a.", "a\n", "<b>", "ab==", "a+b", "é", "\0", "." * 99])
+async def test_a_blob_that_is_not_sealed_is_refused(alice: Person, blob: str) -> None:
+    response = await put(alice, 1, blob)
+    assert (response.status_code, (await response.get_json())["code"]) == (422, "envelope")
+    assert await vault(alice) == (0, "")
+
+
+@pytest.mark.parametrize(
+    "version", [0, -1, "", "x", "01", "+1", "1.0", "1e0", " 1", "१", 2**53, 10**30, 1.0, True, None]
+)
+async def test_a_malformed_version_is_refused(alice: Person, version: object) -> None:
+    assert (await put(alice, version, "blob")).status_code == 400
+    assert await vault(alice) == (0, "")
+
+
+@pytest.mark.parametrize("missing", ["version", "blob"])
+async def test_both_fields_are_needed(alice: Person, missing: str) -> None:
+    fields = {name: value for name, value in {"version": 1, "blob": "b"}.items() if name != missing}
+    assert (await alice.client.put("/vault", json=fields, headers=alice.headers)).status_code == 400
+
+
+async def test_people_get_a_sentence(alice: Person) -> None:
+    assert "version 1" in await (await put(alice, 1, "b", Accept=HTML)).get_data(as_text=True)
+    refused = await put(alice, 1, "b", Accept=HTML)
+    assert (refused.status_code, refused.mimetype) == (409, HTML)
+    assert 'role="alert"' in await refused.get_data(as_text=True)
+
+
+async def test_a_body_of_400_kib_is_taken_and_not_a_byte_more(alice: Person) -> None:
+    start = STARTS[FORM]
+    filled = start + b"A" * (LARGEST_VAULT - len(start))
+    assert (await put_body(alice, filled + b"A", FORM)).status_code == 413
+    assert await vault(alice) == (0, "")
+    assert (await put_body(alice, filled, FORM)).status_code == 200
+    assert await vault(alice) == (1, "A" * (LARGEST_VAULT - len(start)))
+    start, end = b'{"version": 2, "blob": "', b'"}'
+    filled = start + b"B" * (LARGEST_VAULT - len(start) - len(end)) + end
+    assert (await put_body(alice, filled + b" ", "application/json")).status_code == 413
+    assert (await put_body(alice, filled, "application/json")).status_code == 200
+
+
+def taking_a_body() -> list[Any]:
+    """(method, path) of every route that reads one."""
+    found = [
+        (method, rule.rule)
+        for rule in create_app(Settings()).url_map.iter_rules()
+        for method in (rule.methods or set()) & {"POST", "PUT", "PATCH", "DELETE"}
+        if rule.rule not in NO_BODY
+    ]
+    return [pytest.param(*one, id=" ".join(one)) for one in sorted(found)]
+
+
+async def streamed(person: Person, method: str, path: str, content_type: str, size: int, announced: int = 0) -> int:
+    """The status that comes while a body of at least `size` bytes is on its way, and has no end."""
+    headers = person.headers | {"Content-Type": content_type.removesuffix("; file")}
+    if announced:
+        headers["Content-Length"] = str(announced)
+    async with person.client.request(path, method=method, headers=headers) as connection:
+        if not announced:
+            await connection.send(STARTS[content_type])
+        for _ in range(0, size, 4096):
+            await connection.send(b"A" * 4096)
+            await asyncio.sleep(0.003)  # piece by piece, as it comes from a network: a parser takes what is there
+        answer = json.loads(await asyncio.wait_for(connection.receive(), SOON))
+    assert set(answer) >= {"error", "code"}
+    return (await connection.as_response()).status_code
+
+
+@pytest.mark.parametrize("content_type", list(STARTS))
+@pytest.mark.parametrize(("method", "path"), taking_a_body())
+async def test_a_larger_body_is_refused_before_its_end(
+    alice: Person, method: str, path: str, content_type: str
+) -> None:
+    largest = LARGEST_VAULT if path == "/vault" else LARGEST_BODY
+    assert await streamed(alice, method, path, content_type, largest + 1) == 413
+    assert await streamed(alice, method, path, content_type, 0, announced=largest + 1) == 413
+    assert await vault(alice) == (0, "")
+
+
+def test_only_the_vault_takes_a_larger_body() -> None:
+    assert ("PUT", "/vault") in [tuple(one.values) for one in taking_a_body()]
+    assert LARGEST_BODY == 64 * 1024 < LARGEST_VAULT
+
+
+async def test_a_route_that_takes_no_body_reads_none(alice: Person) -> None:
+    headers = alice.headers | {"Content-Type": FORM}
+    async with alice.client.request("/sessions/end_others", method="POST", headers=headers) as connection:
+        for _ in range(100):
+            await connection.send(b"A" * 1024)
+        await asyncio.wait_for(connection.receive(), SOON)
+    assert (await connection.as_response()).status_code == 200

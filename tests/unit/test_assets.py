@@ -1,0 +1,124 @@
+"""Files under a hashed address are kept for good, others are asked about; nothing beside them is ever sent."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from quart import Quart
+from werkzeug.exceptions import NotFound
+
+from ezdms import assets
+from tests.people import JSON
+
+FILE = "js/boot.js"
+FOR_GOOD = "public, max-age=31536000, immutable"
+OLD = "0123456789ab"
+
+
+def content() -> bytes:
+    return (assets.FOLDER / FILE).read_bytes()
+
+
+async def test_a_hashed_address_is_kept_for_good(app: Quart) -> None:
+    assert re.fullmatch(rf"/static/[0-9a-f]{{12}}/{FILE}", assets.address_of(FILE))
+    response = await app.test_client().get(assets.address_of(FILE))
+    assert response.status_code == 200
+    assert response.headers.getlist("Cache-Control") == [FOR_GOOD]
+    assert "Expires" not in response.headers
+    assert response.mimetype in ("text/javascript", "application/javascript")
+    assert await response.get_data(as_text=False) == content()
+
+
+@pytest.mark.parametrize("path", [f"/static/{FILE}", f"/static/{OLD}/{FILE}"])
+async def test_without_a_digest_or_with_an_old_one_todays_file_comes_and_is_asked_about(app: Quart, path: str) -> None:
+    assert assets.digest() != OLD
+    response = await app.test_client().get(path)
+    assert response.status_code == 200
+    assert response.headers.getlist("Cache-Control") == ["no-cache"]
+    assert "Expires" not in response.headers
+    assert await response.get_data(as_text=False) == content()
+
+
+@pytest.mark.parametrize("before", ["", f"{OLD}/"])
+async def test_who_has_the_file_already_is_told_so(app: Quart, before: str) -> None:
+    client, path = app.test_client(), f"/static/{before}{FILE}"
+    tag = (await client.get(path)).headers["ETag"]
+    again = await client.get(path, headers={"If-None-Match": tag})
+    assert (again.status_code, await again.get_data(as_text=False)) == (304, b"")
+    assert again.headers["Cache-Control"] == "no-cache"
+    other = await client.get(path, headers={"If-None-Match": '"another"'})
+    assert (other.status_code, await other.get_data(as_text=False)) == (200, content())
+
+
+OUTSIDE = ["../app.py", "js/../../app.py", f"{OLD}/../app.py", "./../app.py", "js/./../../app.py"]
+
+
+@pytest.mark.parametrize("name", [*OUTSIDE, str(Path(__file__)), f"{OLD}/{Path(__file__)}", "..\\app.py"])
+async def test_no_name_leads_outside_the_folder(app: Quart, name: str) -> None:
+    if name in OUTSIDE:
+        there = assets.FOLDER / name.removeprefix(f"{OLD}/")
+        assert there.resolve() == assets.FOLDER.parent / "app.py"  # it would, if it were followed
+        assert there.resolve().is_file()
+    async with app.test_request_context("/"):
+        with pytest.raises(NotFound):
+            await assets.send(name)
+        assert (await assets.send(FILE)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/static/../app.py",
+        "/static/%2e%2e/app.py",
+        "/static/%2e%2e%2fapp.py",
+        "/static/..%2fapp.py",
+        "/static/..%5capp.py",
+        "/static/js/%2e%2e/%2e%2e/app.py",
+        f"/static/{OLD}/%2e%2e/app.py",
+        f"/static/{OLD}/%2e%2e/%2e%2e/pyproject.toml",
+        "/static/%2fetc/passwd",
+        f"/static/{OLD}/%2fetc%2fpasswd",
+        "/static/",
+        "/static/js",
+        "/static/js/",
+        f"/static/{OLD}",
+        f"/static/{OLD}/",
+        f"/static/{OLD}/{OLD}/{FILE}",
+        "/static/%00",
+        f"/static/{FILE}%00",
+        "/static/" + "a" * 5000,
+        "/static/" + "a/" * 3000,
+    ],
+    ids=lambda path: path[:40],
+)
+async def test_an_address_of_nothing_is_404(app: Quart, path: str) -> None:
+    client = app.test_client()
+    response = await client.get(path, headers=JSON)
+    if response.status_code == 308:  # doubled slashes are made one
+        response = await client.get(urlsplit(response.headers["Location"]).path, headers=JSON)
+    assert response.status_code == 404
+    assert set(await response.get_json()) == {"error", "code"}
+    assert response.headers["Cache-Control"] == "no-store"
+
+
+def test_the_digest_changes_with_every_byte_and_every_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(assets, "FOLDER", tmp_path)
+    (tmp_path / "js").mkdir()
+    file = tmp_path / "js" / "a.js"
+    seen = set()
+    for change in (
+        lambda: file.write_bytes(b"1"),
+        lambda: file.write_bytes(b"2"),
+        lambda: (tmp_path / "b.js").write_bytes(b""),
+        lambda: file.rename(tmp_path / "js" / "c.js"),
+    ):
+        change()
+        seen.add(assets.digest.__wrapped__())
+        assert assets.digest.__wrapped__() in seen
+    assert len(seen) == 4
+    (tmp_path / "js" / "c.js").rename(file)
+    (tmp_path / "b.js").unlink()
+    assert assets.digest.__wrapped__() in seen  # the same files, the same address
