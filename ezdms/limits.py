@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -19,8 +20,15 @@ LARGEST_STORE = 100_000  # keys
 
 
 async def by_address() -> str:
-    """The client's address, as proxy.py has settled it: nothing a client writes into a header changes it."""
-    return request.remote_addr or ""
+    """The client's address, as proxy.py has settled it: nothing a client writes into a header changes it.
+
+    Of an IPv6 address the first 64 bits: whoever has one address there has all that share them (RFC 4291, 2.5.1).
+    """
+    try:
+        address = ipaddress.ip_address(request.remote_addr or "")
+    except ValueError:
+        return request.remote_addr or ""
+    return str(address if address.version == 4 else ipaddress.ip_network((address, 64), strict=False))
 
 
 async def by_account() -> str:

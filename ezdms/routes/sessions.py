@@ -41,9 +41,12 @@ async def end_session(session_id: str) -> Response:
 async def end_other_sessions() -> Response:
     """Every session but the one that asks."""
     session = services.session()
-    await services.database().write(delete_other_sessions, session_id=session.session_id, user_id=session.user_id)
+    ended = await services.database().write(
+        delete_other_sessions, session_id=session.session_id, user_id=session.user_id
+    )
     services.hub().end_sessions(session.user_id, but=session.session_id)
-    await services.database().forget()
+    if ended:
+        await services.database().forget()
     return await _answer_with_those_left()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from playwright.async_api import Browser, expect
+from playwright.async_api import Browser, Route, expect
 
 from tests.browser.someone import Someone
 from tests.conftest import Server
@@ -66,6 +66,15 @@ async def test_a_new_login_pin_opens_the_account_and_the_old_one_is_dead(
     await use.click()
     await expect(alice.alert).to_contain_text("Save your new Login PIN first")
     await page.get_by_role("checkbox", name="I have saved my new Login PIN").check()
+
+    async def lose_the_answer(route: Route) -> None:
+        await route.fetch()  # it is changed
+        await route.abort()  # and nobody hears of it
+
+    await page.route("**/change_pin", lose_the_answer)
+    await use.click()
+    await expect(alice.alert).to_contain_text("cannot be reached")
+    await page.unroute("**/change_pin")
     await use.click()
     await expect(page.get_by_text("Your new Login PIN is in use")).to_be_visible()
     await expect(device.page.get_by_role("button", name="Log in")).to_be_visible()
@@ -104,12 +113,12 @@ async def test_whoever_deletes_the_account_is_gone_and_what_they_wrote_stays_wit
     await page.get_by_role("button", name="Log in").click()
     await expect(alice.alert).to_contain_text("No account has this Login PIN")
 
-    await bob.list.get_by_role("link", name="Somebody who left").click()  # live, without a reload
+    await bob.list.get_by_role("link", name="alice (left)").click()  # live, without a reload
     await bob.sees("farewell")
     await expect(bob.page.get_by_role("heading", name="alice (left)")).to_be_visible()
     await expect(bob.page.get_by_text("This person has left")).to_be_visible()
     await expect(bob.page.get_by_role("textbox", name="Message")).to_have_count(0)
     await expect(bob.alert).to_have_count(0)
     device = await bob.on_another_device(browser)
-    await device.list.get_by_role("link", name="Somebody who left").click()
+    await device.list.get_by_role("link", name="alice (left)").click()
     await device.sees("farewell")  # the key that was pinned came by the vault

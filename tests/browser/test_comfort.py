@@ -102,6 +102,25 @@ async def test_whoever_is_offline_is_told_and_what_they_send_goes_out_when_they_
     await expect(alice.page.locator("#connection")).not_to_contain_text("offline")
 
 
+async def test_long_steps_say_what_they_are_doing(browser: Browser, server: Server) -> None:
+    alice = await Someone.arrives(browser, server, "alice")
+    told = """() => new Promise((resolve) => {
+        const button = document.querySelector("%s [type=submit]"), seen = [];
+        new MutationObserver(() => seen.push(button.textContent)).observe(button, { childList: true });
+        addEventListener("pagehide", () => sessionStorage.setItem("told", JSON.stringify(seen)));
+        resolve();
+    })"""
+    seen = "() => JSON.parse(sessionStorage.getItem('told'))"
+    await alice.page.evaluate(told % "create-account")
+    await alice.creates_an_account()
+    assert (await alice.page.evaluate(seen))[:3] == ["Making your keys…", "Locking them…", "Registering…"]
+    await alice.page.get_by_role("button", name="Log out").click()
+    await expect(alice.page.get_by_role("button", name="Log in")).to_be_enabled()
+    await alice.page.evaluate(told % "log-in")
+    await alice.logs_in()
+    assert (await alice.page.evaluate(seen))[:2] == ["Checking…", "Unlocking your keys…"]
+
+
 async def test_times_are_those_of_the_reader(browser: Browser, server: Server) -> None:
     shown = []
     for zone in ("Asia/Tokyo", "America/New_York"):

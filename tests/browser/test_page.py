@@ -1,73 +1,20 @@
-"""The page for everybody: on phones, by keyboard, for screen readers, without JavaScript, and with wrong input."""
+"""The page for everybody: on phones, without JavaScript, on plain http, and with wrong input."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 from pathlib import Path
 from typing import Any
 
-import pytest
-from playwright.async_api import Browser, Locator, Page, expect
+from playwright.async_api import Browser, Locator, expect
 
+from tests.browser.access import serious_faults
 from tests.browser.someone import Someone
 from tests.conftest import Server, skip_or_fail
 
 PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}}
-SMALLEST: dict[str, Any] = {"viewport": {"width": 320, "height": 568}}
 DESKTOP: dict[str, Any] = {"viewport": {"width": 1280, "height": 800}}
-
-
-async def serious_faults(page: Page) -> list[str]:
-    """What axe finds that is serious or worse."""
-    path = Path(os.environ.get("NODE_PACKAGES", "")) / "node_modules" / "axe-core" / "axe.min.js"
-    if not path.is_file():
-        skip_or_fail("axe-core is missing: run bin/test on a machine with node and npm")
-    await page.evaluate(path.read_text("utf-8") + ";0")
-    found: dict[str, Any] = await page.evaluate("() => axe.run()")
-    return [
-        f"{fault['id']}: {fault['nodes'][0]['html'][:120]} {fault['nodes'][0]['failureSummary'][:200]}"
-        for fault in found["violations"]
-        if fault["impact"] in ("serious", "critical")
-    ]
-
-
-async def is_wider_than_the_screen(page: Page) -> bool:
-    """Would one have to scroll sideways?"""
-    return bool(await page.evaluate("() => document.documentElement.scrollWidth > innerWidth"))
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("screen", [SMALLEST, PHONE, DESKTOP], ids=["320", "390", "1280"])
-async def test_axe_finds_nothing_serious_and_nothing_is_cut_off(
-    browser: Browser, server: Server, screen: dict[str, Any], scheme: str
-) -> None:
-    alice, bob = [
-        await Someone.arrives(browser, server, name, color_scheme=scheme, **screen) for name in ("alice", "bob")
-    ]
-    page = alice.page
-    for path in ("/", "/protection", "/nowhere"):
-        await page.goto(server.url + path)
-        assert await serious_faults(page) == []
-        assert not await is_wider_than_the_screen(page)
-    await page.goto(server.url)
-    await asyncio.gather(alice.creates_an_account(), bob.creates_an_account())
-    assert await serious_faults(page) == []
-    assert not await is_wider_than_the_screen(page)
-    await alice.starts_with(bob.search_pin)
-    assert await serious_faults(page) == []
-    await alice.writes("a long word: " + "W" * 200)
-    await bob.opens("alice")
-    await bob.writes("an answer")
-    await alice.sees("a long word: " + "W" * 200, "an answer")
-    await page.get_by_role("textbox", name="Message").fill("x" * 480)
-    await expect(page.get_by_text("480 of 500 characters")).to_be_visible()
-    for someone in (alice, bob):
-        assert await serious_faults(someone.page) == []
-        assert not await is_wider_than_the_screen(someone.page)
-        assert await alice.page.get_by_role("button", name="Send").is_visible()
-    assert [alice.errors, bob.errors] == [["Failed to load resource: the server responded with a status of 404 ()"], []]
 
 
 async def test_the_new_accounts_page_has_no_fault_survives_a_reload_and_saves_the_pin(
@@ -131,25 +78,6 @@ async def test_list_and_thread_stand_side_by_side_or_one_at_a_time(browser: Brow
     await expect(phone.list).to_be_hidden()
     await phone.page.get_by_role("link", name="Back to your conversations").click()
     await expect(phone.list).to_be_visible()
-
-
-async def test_the_keyboard_is_enough(browser: Browser, server: Server) -> None:
-    alice, bob = [await Someone.arrives(browser, server, name, **DESKTOP) for name in ("alice", "bob")]
-    await asyncio.gather(alice.creates_an_account(), bob.creates_an_account())
-    await alice.starts_with(bob.search_pin)
-    message = alice.page.get_by_role("textbox", name="Message")
-    await expect(message).to_be_focused()
-    height = await message.evaluate("element => element.offsetHeight")
-    await alice.page.keyboard.type("one")
-    await alice.page.keyboard.press("Shift+Enter")
-    await alice.page.keyboard.type("two")
-    assert await message.evaluate("element => element.offsetHeight") > height
-    await alice.page.keyboard.press("Enter")
-    await alice.sees("one two")  # as Playwright folds white space
-    assert await alice.page.locator("sealed-text").evaluate("element => element.textContent") == "one\ntwo"
-    await expect(message).to_be_focused()
-    await expect(message).to_have_value("")
-    assert await message.evaluate("element => element.offsetHeight") == height
 
 
 async def shows_on_submit(field: Locator, button: Locator, alert: Locator, typed: str, word: str) -> None:

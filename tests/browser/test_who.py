@@ -17,6 +17,12 @@ globalThis.BarcodeDetector = class {
 };
 """
 
+# Nor can it share: phones can.
+SHARING = """
+navigator.canShare = () => true;
+navigator.share = async (letter) => { globalThis.shared = letter; };
+"""
+
 
 async def ask_who(someone: Someone) -> Page:
     """Open the panel."""
@@ -133,10 +139,13 @@ async def test_a_link_to_add_somebody_fills_the_field_and_the_server_never_sees_
 ) -> None:
     alice, bob = [await Someone.arrives(browser, server, name) for name in ("alice", "bob")]
     await alice.creates_an_account()
+    await alice.context.add_init_script(SHARING)
     await alice.page.get_by_role("link", name="QR code and link").click()
     link = await alice.page.locator("code").inner_text()
     assert link == f"{server.url}/#add={alice.search_pin}"
     assert await alice.page.locator("canvas.qr").evaluate("canvas => canvas.width") > 20
+    await alice.page.get_by_role("button", name="Share…").click()
+    assert await alice.page.evaluate("() => globalThis.shared.url") == link
     await bob.page.goto("about:blank")
     await bob.page.goto(link)
     await expect(bob.page.get_by_text("Somebody gave you their Search PIN")).to_be_visible()

@@ -52,6 +52,17 @@ async def test_one_address_that_is_over_its_limit_takes_nothing_from_another(lim
     assert await login_from("203.0.113.2") == 400
 
 
+async def test_all_addresses_of_one_ipv6_network_share_a_limit(limited: Quart) -> None:
+    async def log_in(peer: str) -> int:
+        scope = {"client": (peer, 50_000)}
+        client = limited.test_client()
+        return (await client.post("/login", form={}, headers=JSON, scope_base=scope)).status_code
+
+    assert [await log_in(f"2001:db8:1:2::{i:x}") for i in range(11)] == [400] * 10 + [429]
+    assert await log_in("2001:db8:1:2:ffff::1") == 429
+    assert await log_in("2001:db8:1:3::1") == 400
+
+
 async def test_ten_logins_a_minute(limited: Quart) -> None:
     client = limited.test_client()
     statuses = [(await client.post("/login", form={}, headers=JSON)).status_code for _ in range(12)]

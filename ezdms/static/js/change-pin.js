@@ -9,7 +9,7 @@ const prefixed = (fields) => Object.fromEntries(Object.entries(fields).map(([nam
 customElements.define("change-pin", class extends HTMLElement {
   connectedCallback() {
     const [ask, confirm] = this.querySelectorAll("form");
-    let change; // what is posted once the new PIN is saved
+    let change, nextLogin; // what is posted once the new PIN is saved
     onSubmit(ask, "Checking…", async (progress) => {
       const pin = crypto.normaliseLoginPin(ask.querySelector("input").value);
       const { deployment_id } = await getJson("/deployment");
@@ -19,9 +19,8 @@ customElements.define("change-pin", class extends HTMLElement {
       const statement = await crypto.verifyStatement(stored.statement);
       const keys = await crypto.unwrapKeys(pin, stored, statement, true);
       const next = crypto.newLoginPin();
-      const [nextLogin, wrapped] = await Promise.all([
-        crypto.loginKeys(next, deployment_id), crypto.wrapKeys(next, { ...statement, ...keys }),
-      ]);
+      nextLogin = await crypto.loginKeys(next, deployment_id);
+      const wrapped = await crypto.wrapKeys(next, { ...statement, ...keys });
       change = { ...login, ...prefixed({ ...nextLogin, ...wrapped }) };
       const shown = crypto.showLoginPin(next);
       this.querySelector("output").textContent = shown;
@@ -34,7 +33,11 @@ customElements.define("change-pin", class extends HTMLElement {
     copy.addEventListener("click", () => copyFrom(copy, this.querySelector("output").textContent));
     onSubmit(confirm, "Changing…", async () => {
       if (!confirm.querySelector("input").checked) throw new Error("Save your new Login PIN first, then tick the box.");
-      await postForm("/change_pin", change);
+      try {
+        await postForm("/change_pin", change);
+      } catch (error) { // an earlier try may have worked, and its answer was lost
+        if (error.code !== "wrong_pin" || !(await postForm("/private_keys", nextLogin).catch(() => null))) throw error;
+      }
       confirm.hidden = true;
       this.querySelector(".notice").hidden = false;
     });

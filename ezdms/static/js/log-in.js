@@ -4,6 +4,7 @@ import * as crypto from "./crypto.js";
 import { onSubmit } from "./dom.js";
 import { saveAccount } from "./keystore.js";
 import { getJson, postForm } from "./server.js";
+import { syncVault } from "./vault.js";
 
 customElements.define("log-in", class extends HTMLElement {
   connectedCallback() {
@@ -16,6 +17,7 @@ customElements.define("log-in", class extends HTMLElement {
         const statement = await crypto.verifyStatement(account.statement);
         const keys = await crypto.unwrapKeys(pin, account, statement);
         await saveAccount({ ...keys, user_id: account.user_id, username: account.username });
+        await syncVault().catch(() => {}); // each conversation asks again, and raises the alarm
       } catch (error) {
         await postForm("/logout");
         throw error;

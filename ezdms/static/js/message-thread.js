@@ -10,7 +10,8 @@ import { changeContact, overwriteVault, syncVault } from "./vault.js";
 const PAGE = 200; // messages asked for at once when catching up
 const REMEMBER_AFTER = 1000; // ms; how far a conversation was seen is noted once for many messages
 const TAMPERED = "This conversation was tampered with: a message does not follow the ones before it.";
-const FORGED = "Somebody tried to write in this person’s name: a message carries a false signature.";
+const FORGED = "A message carries a false signature: somebody tried to write in this person’s name.";
+const FORGED_MINE = "A message carries a false signature: somebody tried to write in your name.";
 const ROLLED_BACK = "The server no longer shows messages that were here before.";
 const NO_KEYS = "This browser no longer holds your keys. Please log out and log in again with your Login PIN.";
 const OTHER_KEY = "The server shows another key for this person. Nothing is sent. "
@@ -137,7 +138,7 @@ customElements.define("message-thread", class extends HTMLElement {
     if (row.isOwn && n > this.own.n) this.own = { n, hash };
     if (error && error.kind !== "unsupported") {
       const name = `forged ${claimed.message_id}`;
-      if (error.isForged) this.alarm(name, FORGED, this.#accept(name));
+      if (error.isForged) this.alarm(name, row.isOwn ? FORGED_MINE : FORGED, this.#accept(name));
       return { failure: "Cannot be verified" };
     }
     const verdict = crypto.followChain(chain, { n, hash, p: (message ?? error).p });

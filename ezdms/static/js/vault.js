@@ -51,7 +51,7 @@ async function push(me, version) {
   }
 }
 
-// Learn what the stored vault says, of which the page names the version, and store what it lacks. Throws "alarm".
+// Learn what the stored vault says, unless it has the version that is known, and store what it lacks. Throws "alarm".
 export const syncVault = (stored) => inTurn(async () => {
   const me = await loadAccount();
   const { version, isDirty } = await loadVaultState();

@@ -1,0 +1,48 @@
+"""What keeps somebody out of a page: faults that axe finds, and what is cut off on a small screen."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from playwright.async_api import Page
+
+from tests.conftest import skip_or_fail
+
+LOOKS = [  # width, height, scheme
+    (320, 568, "light"),
+    (390, 844, "dark"),
+    (1280, 800, "light"),
+    (1280, 800, "dark"),
+]
+
+
+async def serious_faults(page: Page) -> list[str]:
+    """What axe finds that is serious or worse."""
+    path = Path(os.environ.get("NODE_PACKAGES", "")) / "node_modules" / "axe-core" / "axe.min.js"
+    if not path.is_file():
+        skip_or_fail("axe-core is missing: run bin/test on a machine with node and npm")
+    if not await page.evaluate("() => 'axe' in globalThis"):
+        await page.evaluate(path.read_text("utf-8") + ";0")
+    found: dict[str, Any] = await page.evaluate("() => axe.run({ resultTypes: ['violations'] })")
+    return [
+        f"{fault['id']}: {fault['nodes'][0]['html'][:120]} {fault['nodes'][0]['failureSummary'][:200]}"
+        for fault in found["violations"]
+        if fault["impact"] in ("serious", "critical")
+    ]
+
+
+async def faults_in_every_look(page: Page) -> list[str]:
+    """Serious faults and sideways scrolling, in both schemes and from the smallest screen to a desktop's."""
+    before = page.viewport_size
+    faults = []
+    for width, height, scheme in LOOKS:
+        await page.set_viewport_size({"width": width, "height": height})
+        await page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        faults += [f"{width} {scheme}: {fault}" for fault in await serious_faults(page)]
+        if await page.evaluate("() => document.documentElement.scrollWidth > innerWidth"):
+            faults.append(f"{width}: wider than the screen")
+    if before is not None:
+        await page.set_viewport_size(before)
+    return faults

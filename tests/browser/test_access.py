@@ -1,0 +1,161 @@
+"""For everybody: axe on every page and state, and a whole life by keyboard alone."""
+
+from __future__ import annotations
+
+import asyncio
+
+from playwright.async_api import Browser, Locator, Page, expect
+
+from tests.browser.access import faults_in_every_look
+from tests.browser.hostile import Hostile
+from tests.browser.someone import Someone
+from tests.conftest import Server
+
+
+async def test_axe_finds_nothing_serious_and_nothing_is_cut_off_on_any_page_and_state(
+    browser: Browser, server: Server
+) -> None:
+    alice, bob = [await Someone.arrives(browser, server, name, reduced_motion="reduce") for name in ("alice", "bob")]
+    page = alice.page
+    faults = {}
+    for path in ("/", "/protection", "/nowhere", "/account"):
+        await page.goto(server.url + path)
+        faults[path] = await faults_in_every_look(page)
+    await page.goto(f"{server.url}/#add=nonsense")
+    await page.get_by_role("textbox", name="Login PIN").fill("nonsense")
+    await page.get_by_role("button", name="Log in").click()
+    await expect(alice.alert).not_to_be_empty()
+    faults["an error and somebody to add"] = await faults_in_every_look(page)
+    await asyncio.gather(alice.creates_an_account(), bob.creates_an_account())
+    faults["nothing yet"] = await faults_in_every_look(page)
+    await alice.starts_with(bob.search_pin)
+    faults["an empty conversation"] = await faults_in_every_look(page)
+    await alice.writes("a long word: " + "W" * 200)
+    await bob.opens("alice")
+    await bob.writes("an answer, see https://example.org")
+    await alice.sees("a long word: " + "W" * 200, "an answer, see https://example.org")
+    await page.get_by_role("textbox", name="Message").fill("x" * 480)
+    await expect(page.get_by_text("480 of 500 characters")).to_be_visible()
+    faults["a conversation"] = await faults_in_every_look(page)
+    await bob.page.locator(".trust").click()
+    await expect(bob.page.get_by_test_id("safety-number")).not_to_be_empty()
+    faults["who is this"] = await faults_in_every_look(bob.page)
+    await bob.page.get_by_role("button", name="They are the same").click()
+    faults["verified"] = await faults_in_every_look(bob.page)
+    for path in ("/search-pin", "/sessions", "/account"):
+        await page.goto(server.url + path)
+        await expect(page.locator("fieldset:disabled")).to_have_count(0)
+        faults[f"{path} of one's own"] = await faults_in_every_look(page)
+    await page.get_by_label("Your Login PIN now").fill(alice.login_pin)
+    await page.get_by_role("button", name="Make a new Login PIN").click()
+    await expect(page.get_by_test_id("login-pin")).not_to_be_empty()
+    faults["a new PIN"] = await faults_in_every_look(page)
+    await alice.on_another_device(browser)
+    await page.goto(f"{server.url}/sessions")
+    faults["two sessions"] = await faults_in_every_look(page)
+
+    hostile = Hostile(server)
+    hostile.repeat(1)
+    hostile.run("UPDATE messages SET sender_id = ? WHERE seq = 3", hostile.user("bob")["user_id"])
+    await bob.page.route("**/send_message", lambda route: route.abort())
+    await bob.page.reload()
+    await expect(bob.alert).to_contain_text("false signature")
+    faults["an alarm"] = await faults_in_every_look(bob.page)
+    await bob.page.get_by_role("button", name="I understand. Go on").click()
+    await bob.writes("not sent")
+    await expect(bob.page.locator(".pending")).to_contain_text("Not sent")
+    faults["not sent"] = await faults_in_every_look(bob.page)
+    await page.goto(f"{server.url}/account")
+    await page.get_by_label("Your Login PIN, to confirm").fill(alice.login_pin)
+    await page.get_by_role("button", name="Delete my account").click()
+    await expect(page.get_by_role("button", name="Create account")).to_be_visible()
+    await bob.page.reload()
+    await expect(bob.page.get_by_text("This person has left")).to_be_visible()
+    faults["somebody left"] = await faults_in_every_look(bob.page)
+    assert {state: found for state, found in faults.items() if found} == {}
+
+
+async def by_tab_to(page: Page, target: Locator, most: int = 40) -> None:
+    """Press Tab until the focus is there, as somebody without a mouse does; it can be seen where it is."""
+    for _ in range(most):
+        await page.keyboard.press("Tab")
+        if await target.evaluate("element => element === document.activeElement"):
+            assert await target.evaluate("element => getComputedStyle(element).outlineStyle !== 'none'")
+            return
+    raise AssertionError("it is not reached by Tab")
+
+
+async def test_a_whole_life_by_keyboard_alone(browser: Browser, server: Server) -> None:
+    bob = await (await Someone.arrives(browser, server, "bob")).creates_an_account()
+    alice = await Someone.arrives(browser, server, "alice")
+    page, keys = alice.page, alice.page.keyboard
+
+    def button(name: str) -> Locator:
+        return page.get_by_role("button", name=name, exact=True)
+
+    async def presses(target: Locator) -> None:
+        await expect(target).to_be_enabled()
+        await by_tab_to(page, target)
+        await keys.press("Enter")
+
+    await expect(button("Create account")).to_be_enabled()
+    await by_tab_to(page, page.get_by_role("textbox", name="Username"))
+    await keys.type("alice")
+    await keys.press("Enter")
+    await expect(page.get_by_test_id("login-pin")).not_to_be_empty()
+    alice.login_pin = await page.get_by_test_id("login-pin").inner_text()
+    alice.search_pin = await page.get_by_test_id("search-pin").inner_text()
+    await by_tab_to(page, page.get_by_role("checkbox"))
+    await keys.press("Space")
+    await presses(button("Continue"))
+
+    await expect(button("Start")).to_be_enabled()
+    await by_tab_to(page, page.get_by_role("textbox", name="Search PIN"))
+    await keys.type(bob.search_pin)
+    await keys.press("Enter")
+    message = page.get_by_role("textbox", name="Message")
+    await expect(message).to_be_focused()
+    height = await message.evaluate("element => element.offsetHeight")
+    await keys.type("one")
+    await keys.press("Shift+Enter")
+    await keys.type("two")
+    assert await message.evaluate("element => element.offsetHeight") > height
+    await keys.press("Enter")
+    await alice.sees("one two")  # as Playwright folds white space
+    assert await page.locator("sealed-text").evaluate("element => element.textContent") == "one\ntwo"
+    await expect(message).to_be_focused()
+    await expect(message).to_have_value("")
+    assert await message.evaluate("element => element.offsetHeight") == height
+
+    await presses(page.locator(".trust"))
+    await expect(page.get_by_role("heading", name="Who is this?")).to_be_focused()
+    await presses(button("They are the same"))
+    await expect(page.locator(".trust")).to_be_focused()
+    await presses(page.get_by_role("link", name="Your sessions"))
+    await expect(page.get_by_role("heading", name="Your sessions")).to_be_visible()
+    await presses(page.get_by_role("link", name="Account", exact=True))
+    await by_tab_to(page, page.get_by_label("Your Login PIN now"))
+    await keys.type(alice.login_pin)
+    await keys.press("Enter")
+    await expect(page.get_by_test_id("login-pin")).not_to_be_empty()
+    alice.login_pin = await page.get_by_test_id("login-pin").inner_text()
+    await expect(page.get_by_role("checkbox")).to_be_focused()
+    await keys.press("Space")
+    await presses(button("Use the new Login PIN"))
+    await expect(page.get_by_text("Your new Login PIN is in use")).to_be_visible()
+    await presses(page.get_by_role("link", name="Conversations"))
+    await presses(button("Log out"))
+
+    await expect(button("Log in")).to_be_enabled()
+    await by_tab_to(page, page.get_by_role("textbox", name="Login PIN"))
+    await keys.type(alice.login_pin)
+    await keys.press("Enter")
+    await presses(alice.list.get_by_role("link", name="bob"))
+    await expect(page.get_by_role("heading", name="bob")).to_be_visible()
+    await expect(page.locator("sealed-text")).not_to_be_empty()
+    await presses(page.get_by_role("link", name="Your account"))
+    await by_tab_to(page, page.get_by_label("Your Login PIN, to confirm"))
+    await keys.type(alice.login_pin)
+    await presses(button("Delete my account"))
+    await expect(button("Create account")).to_be_visible()
+    assert alice.errors == []

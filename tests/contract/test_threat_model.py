@@ -1,0 +1,74 @@
+"""docs/threat-model.md names everything that is stored, every hostile case, and no test that does not exist."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from ezdms.db import Database
+from tests.conftest import ROOT
+
+DOCUMENT = (ROOT / "docs" / "threat-model.md").read_text("utf-8")
+
+
+def chapter(title: str) -> str:
+    """What stands under one heading."""
+    _, following = DOCUMENT.split(f"\n## {title}\n")
+    return following.split("\n## ")[0]
+
+
+def quoted(text: str) -> list[str]:
+    """What stands in backticks."""
+    return re.findall(r"`([^`]+)`", text)
+
+
+async def test_every_table_and_column_is_named_and_no_other(tmp_path: Path) -> None:
+    await (await Database.open(tmp_path / "new.db")).close()
+    with closing(sqlite3.connect(tmp_path / "new.db")) as connection:
+        tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        columns = {
+            (table, column[1]) for table in tables for column in connection.execute(f"PRAGMA table_info({table})")
+        }
+    assert ("users", "username") in columns
+    named = []
+    for line in chapter("What the server stores").splitlines():
+        if line.startswith("| `"):
+            _, table, listed, *_ = line.split("|")
+            named += [(quoted(table)[0], column) for column in quoted(listed)]
+    assert sorted(named) == sorted(columns)
+
+
+def test_every_store_of_the_browser_is_named_and_no_other() -> None:
+    script = (ROOT / "ezdms" / "static" / "js" / "keystore.js").read_text("utf-8")
+    declared = re.search(r"const STORES = \{(.*)\};", script)
+    assert declared
+    stores = re.findall(r"(\w+): \{", declared[1])
+    assert len(stores) >= 4
+    assert sorted(re.findall(r"^\| IndexedDB `(\w+)` \|", DOCUMENT, re.MULTILINE)) == sorted(stores)
+
+
+def test_every_key_of_a_tab_and_the_cookie_are_known() -> None:
+    scripts = "".join(path.read_text("utf-8") for path in (ROOT / "ezdms" / "static" / "js").glob("*.js"))
+    assert set(re.findall(r"sessionStorage\.setItem\((\w+)", scripts)) == {"KEY", "ADDED"}  # a new PIN, a PIN of a link
+    assert "localStorage" not in scripts
+    assert "document.cookie" not in scripts
+    assert "ezdms_session" in quoted(chapter("What a browser stores"))
+
+
+def test_every_hostile_case_is_named_and_every_test_that_is_named_exists() -> None:
+    there, hostile = set(), set()
+    for path in sorted((ROOT / "tests").rglob("test_*.py")):
+        names = set(re.findall(r"^(?:async )?def (test_\w+)", path.read_text("utf-8"), re.MULTILINE))
+        there |= names
+        hostile |= names if path.name.startswith("test_hostile_") else set()
+    named = {word for word in quoted(DOCUMENT) if re.fullmatch(r"test_\w+", word)}
+    assert len(hostile) >= 15
+    assert sorted(named - there) == []
+    assert sorted(hostile - set(quoted(chapter("What a hostile server can do at most")))) == []
+
+
+def test_readers_are_led_to_it() -> None:
+    for name, address in (("README.md", "docs/threat-model.md"), ("SECURITY.md", "docs/threat-model.md")):
+        assert f"]({address})" in (ROOT / name).read_text("utf-8")
