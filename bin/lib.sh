@@ -31,6 +31,25 @@ debian_packages() {
   apt-get -qq install -y --no-install-recommends "$@" >/dev/null </dev/null || { say "Debian could not install $*."; return 1; }
 }
 
+# debian_unpacked PACKAGE FOLDER: its files, and nothing installed. An installed nginx would start and take port 80.
+debian_unpacked() {
+  local package=$1 folder=$2 new
+  if ! command -v apt-get >/dev/null || ! command -v dpkg-deb >/dev/null; then
+    say "Missing: $package."
+    return 1
+  fi
+  say "Fetching $package …"
+  if [ "$(id -u)" -eq 0 ]; then apt-get -qq update >/dev/null </dev/null || true; fi
+  new=$(mktemp -d "$folder.XXXXXX")
+  if (cd "$new" && apt-get -qq download "$package" >/dev/null 2>&1 </dev/null && dpkg-deb -x ./*.deb .) &&
+    mv -T "$new" "$folder"; then
+    return
+  fi
+  rm -rf "$new"
+  say "Debian could not fetch $package."
+  return 1
+}
+
 stamp_of() { # what an environment was made from: the lock, the very Python behind its link, and where: scripts name the folder
   printf '%s %s %s\n' "$(sha256sum <"$2" | cut -c1-64)" "$(readlink -f "$1/bin/python")" "$1"
 }

@@ -11,7 +11,7 @@ from quart.typing import ResponseTypes
 from quart_rate_limiter import RateLimitExceeded
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from ezdms import assets, auth, security
+from ezdms import auth, security
 from ezdms.answers import Problem, answer_problem
 from ezdms.db import Database
 from ezdms.edge import Edge, SocketConnection
@@ -23,6 +23,7 @@ from ezdms.proxy import TrustedProxies
 from ezdms.routes import (
     accounts,
     conversations,
+    files,
     health,
     live,
     messages,
@@ -52,7 +53,7 @@ SENTENCES = {
 def create_app(settings: Settings) -> Quart:
     """The ASGI app. It opens the database in `settings.data_dir` when it starts, and closes it when it stops."""
     app = Quart(__name__, static_folder=None, template_folder=None)
-    app.add_url_rule("/static/<path:filename>", "static", auth.public(assets.send))
+    app.add_url_rule("/static/<path:filename>", "static", auth.public(files.send))
     app.request_class = BoundedRequest
     app.asgi_websocket_class = SocketConnection
     app.config["BODY_TIMEOUT"] = 20

@@ -1,46 +1,49 @@
-"""The command line: `ezdms serve`."""
+"""The command line: names every command, and loads the one that is called. So `ezdms serve` loads no decryption."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
-from dataclasses import fields
-from typing import Any
+from importlib import import_module
+from typing import cast
 
 import click
 
 from ezdms import __version__
-from ezdms.db import DatabaseError
-from ezdms.settings import PREFIX, Settings, SettingsError
+
+COMMANDS = {  # name → module:function, in the order of the help
+    "serve": "ezdms.commands.serve:serve",
+    "register": "ezdms.commands.account:register",
+    "login": "ezdms.commands.account:login",
+    "whoami": "ezdms.commands.account:whoami",
+    "contacts": "ezdms.commands.talk:contacts",
+    "add": "ezdms.commands.talk:add",
+    "send": "ezdms.commands.talk:send",
+    "read": "ezdms.commands.talk:read",
+    "chat": "ezdms.commands.talk:chat",
+    "listen": "ezdms.commands.talk:listen",
+    "verify-contact": "ezdms.commands.talk:verify_contact",
+    "export": "ezdms.commands.export:export",
+    "logout": "ezdms.commands.account:logout",
+    "verify": "ezdms.commands.verify:command",
+    "bridge": "ezdms.commands.bridge:bridge",
+}
 
 
-def setting_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Every setting as a flag: --data-dir for EZDMS_DATA_DIR and so on."""
-    for item in reversed(fields(Settings)):
-        default = item.metadata["default"] or "none"
-        meaning = f"{item.metadata['meaning']}  [{PREFIX}{item.name.upper()}; default: {default}]"
-        command = click.option(f"--{item.name.replace('_', '-')}", item.name, help=meaning)(command)
-    return command
+class Lazily(click.Group):
+    """A group whose commands live in modules of their own."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order of COMMANDS."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import it now."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, function = COMMANDS[cmd_name].partition(":")
+        return cast(click.Command, getattr(import_module(module), function))
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Lazily, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="ezdms")
 def main() -> None:
     """EZ-DMS: direct messages that the server cannot read."""
-
-
-@main.command("serve")
-@setting_options
-def serve_command(**given: str | None) -> None:
-    """Start the server; it needs no settings. Stop it with Ctrl-C."""
-    from ezdms.serve import AddressError, serve  # not needed for --help
-
-    try:
-        settings = Settings.load(os.environ, {name: text for name, text in given.items() if text is not None})
-        serve(settings, lambda address: click.echo(f"EZ-DMS is at {address}"))
-    except SettingsError as error:
-        raise click.UsageError(str(error)) from error
-    except (AddressError, DatabaseError) as error:
-        raise click.ClickException(str(error)) from error
-    except OSError as error:
-        raise click.ClickException(f"Cannot use {error.filename or 'a file'}: {error.strerror or error}.") from error

@@ -40,6 +40,7 @@ from ezdms.envelope import (
     WRAP_ITER_MAX,
     WRAP_ITER_MIN,
     PinError,
+    SignatureError,
     Statement,
     conversation_id,
     envelope_header,
@@ -56,7 +57,8 @@ class ProtocolError(Exception):
     """Something that came from outside does not hold; the sentence can be shown, it holds no secret.
 
     ProtocolError
-    ├── Refused        must not be shown: forged, damaged, for somebody else
+    ├── Refused        must not be shown: damaged, for somebody else
+    │   └── Forged     signed by another key than the one pinned
     ├── Unsupported    made by a newer version
     └── Alarm          a contact's keys changed, went back or split: stop
     """
@@ -64,6 +66,10 @@ class ProtocolError(Exception):
 
 class Refused(ProtocolError):
     """A message, key or vault that must not be used."""
+
+
+class Forged(Refused):
+    """A message in somebody's name that their key did not sign."""
 
 
 class Unsupported(ProtocolError):
@@ -519,13 +525,15 @@ def open_message(
 ) -> Message:
     """Open one's copy, with every check in the order of the protocol. `sender_ik` is the pinned key, or one's own.
 
-    Raises Refused or Unsupported.
+    Raises Refused (Forged if somebody else signed it) or Unsupported.
     """
     if suite != 1:
         raise Unsupported
     try:
         jws = _unseal(keys, "ezdms-msg+jwe", sealed)
         body = _read_body(_verified(jws, MESSAGE_HEADER, sender_ik))
+    except SignatureError as error:
+        raise Forged(str(error)) from error
     except EnvelopeError as error:
         raise Refused(str(error)) from error
     sender, recipient = fingerprint(sender_ik), fingerprint(recipient_ik)
@@ -560,6 +568,14 @@ class Chain:
     start: int = 0
     top: int = 0
     head: tuple[int, str] | None = None
+
+    @classmethod
+    def resume(cls, last: tuple[int, str] | None, known: tuple[int, str] | None = None) -> Chain:
+        """A chain that goes on after `last`, the last message that was received without a gap."""
+        if last is None:
+            return cls(known)
+        n, hash = last
+        return cls(known, {n: (hash, None)}, start=n, top=n, head=last)
 
     def follow(self, *, n: int, hash: str, p: str | None) -> Verdict:
         """Judge the next message as it arrives, and remember it.
@@ -638,6 +654,7 @@ def open_vault(keys: Keys, sealed: str) -> dict[str, Any]:
 __all__ = [
     "Alarm",
     "Chain",
+    "Forged",
     "Keys",
     "LoginKeys",
     "Message",

@@ -1,4 +1,4 @@
-"""The edge: what no route could read is refused before the framework trips over it, and frames wait in the network."""
+"""The edge: what the framework itself raises on is refused here, and frames that nobody has read wait outside."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 from quart.asgi import ASGIWebsocketConnection
+from werkzeug.exceptions import BadHost
 
 from ezdms import security
 
@@ -15,21 +16,36 @@ REFUSAL = json.dumps({"error": "The request could not be understood.", "code": "
 
 
 class Edge:
-    """ASGI middleware. Addresses that start with no slash, and queries with raw bytes, are 400: Quart raises on them."""
+    """ASGI middleware. 400 where Quart and werkzeug raise before any error handler of the app is there to answer:
+
+    addresses without a slash in front (`*`, `http://[`), raw bytes in a query, a Host that is no name.
+    """
 
     def __init__(self, app: Any) -> None:
         self.app = app
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Pass on or refuse."""
-        if scope["type"] == "lifespan" or (scope["path"].startswith("/") and scope["query_string"].isascii()):
-            await self.app(scope, receive, send)
+        if scope["type"] != "lifespan" and not (scope["path"].startswith("/") and scope["query_string"].isascii()):
+            await _refuse(scope, send)
             return
-        kind = "websocket.http.response" if scope["type"] == "websocket" else "http.response"
-        headers = {**security.HEADERS, "Content-Type": "application/json", "Content-Length": str(len(REFUSAL))}
-        encoded = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
-        await send({"type": f"{kind}.start", "status": 400, "headers": encoded})
-        await send({"type": f"{kind}.body", "body": REFUSAL, "more_body": False})
+        try:
+            await self.app(scope, receive, send)
+        except BadHost:
+            await _refuse(scope, send)
+
+
+async def _refuse(scope: Any, send: Any) -> None:
+    kind = "websocket.http.response" if scope["type"] == "websocket" else "http.response"
+    headers = {
+        **security.HEADERS,
+        "Cache-Control": "no-store",
+        "Content-Type": "application/json",
+        "Content-Length": str(len(REFUSAL)),
+    }
+    encoded = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+    await send({"type": f"{kind}.start", "status": 400, "headers": encoded})
+    await send({"type": f"{kind}.body", "body": REFUSAL, "more_body": False})
 
 
 class SocketConnection(ASGIWebsocketConnection):

@@ -57,6 +57,10 @@ SPKI_BEGIN = bytes.fromhex("30820122300d06092a864886f70d01010105000382010f003082
 SPKI_END = bytes.fromhex("0203010001")
 
 
+class SignatureError(EnvelopeError):
+    """Somebody else signed this: worse than damage, for damage is no lie."""
+
+
 class PinError(EnvelopeError):
     """What a person typed is no PIN of the kind that was asked for."""
 
@@ -127,12 +131,12 @@ def parse_statement(jws: str) -> Statement:
 
 
 def verify_signature(ik: bytes, signed: bytes, signature: bytes) -> None:
-    """Raises EnvelopeError unless `signature` (64 bytes, RFC 8032) over `signed` is by `ik`, which is checked."""
+    """Raises SignatureError unless `signature` (64 bytes, RFC 8032) over `signed` is by `ik`, which is checked."""
     check_identity_key(ik)
     try:
         Ed25519PublicKey.from_public_bytes(ik).verify(signature, signed)
     except (InvalidSignature, ValueError) as error:
-        raise EnvelopeError("The signature does not hold.") from error
+        raise SignatureError("The signature does not hold.") from error
 
 
 def _read_statement(members: dict[str, Any]) -> Statement:

@@ -3,38 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from functools import cache
-from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-from ezdms import __version__
-from ezdms.assets import address_of
 from ezdms.models.conversation import Conversation
 from ezdms.models.message import Message
 from ezdms.models.session import Device, Session
+from ezdms.rendering import render
 
 
 def front_page(notice: str = "") -> str:
     """What someone without a session sees at every address."""
-    return _render("pages/front.html", notice=notice)
+    return render("pages/front.html", notice=notice)
 
 
 def protection_page() -> str:
     """What is protected and what is not, in plain words."""
-    return _render("pages/protection.html")
+    return render("pages/protection.html")
 
 
 def welcome_page(session: Session) -> str:
     """The new account's PINs; the Login PIN is filled in by the browser, which alone knows it."""
-    return _render("pages/welcome.html", session=session)
+    return render("pages/welcome.html", session=session)
 
 
 def home_page(session: Session, conversations: Sequence[Conversation]) -> str:
     """The conversation list with nothing opened."""
-    return _render("pages/home.html", session=session, conversations=conversations, current=None)
+    return render("pages/home.html", session=session, conversations=conversations, current=None)
 
 
 def conversation_page(
@@ -45,7 +39,7 @@ def conversation_page(
     last_sent: Message | None,
 ) -> str:
     """One conversation opened beside the list, with its newest messages."""
-    return _render(
+    return render(
         "pages/conversation.html",
         session=session,
         conversations=conversations,
@@ -58,52 +52,52 @@ def conversation_page(
 
 def search_pin_page(session: Session) -> str:
     """One's Search PIN with its link and QR code, and how to withdraw it."""
-    return _render("pages/search_pin.html", session=session)
+    return render("pages/search_pin.html", session=session)
 
 
 def sessions_page(session: Session, devices: Sequence[Device]) -> str:
     """Where one is logged in, and how to end that."""
-    return _render("pages/sessions.html", session=session, devices=devices)
+    return render("pages/sessions.html", session=session, devices=devices)
 
 
 def device_list(session: Session, devices: Sequence[Device]) -> str:
     """Where one is logged in."""
-    return _render("fragments/device_list.html", session=session, devices=devices)
+    return render("fragments/device_list.html", session=session, devices=devices)
 
 
 def account_page(session: Session) -> str:
     """Change the Login PIN, delete the account."""
-    return _render("pages/account.html", session=session)
+    return render("pages/account.html", session=session)
 
 
 def missing_page(session: Session | None, sentence: str) -> str:
     """Nothing is at this address, or not for this person."""
-    return _render("pages/missing.html", session=session, sentence=sentence)
+    return render("pages/missing.html", session=session, sentence=sentence)
 
 
 def alert(sentence: str) -> str:
     """One sentence for the page's alert region."""
-    return _render("fragments/alert.html", sentence=sentence)
+    return render("fragments/alert.html", sentence=sentence)
 
 
 def notice(sentence: str) -> str:
     """One sentence that is no error."""
-    return _render("fragments/notice.html", sentence=sentence)
+    return render("fragments/notice.html", sentence=sentence)
 
 
 def account(username: str, search_pin: str) -> str:
     """The answer to a registration or login as HTML."""
-    return _render("fragments/account.html", username=username, search_pin=search_pin)
+    return render("fragments/account.html", username=username, search_pin=search_pin)
 
 
 def conversation_list(conversations: Sequence[Conversation]) -> str:
     """Every conversation, latest first."""
-    return _render("fragments/conversation_list.html", conversations=conversations, current=None)
+    return render("fragments/conversation_list.html", conversations=conversations, current=None)
 
 
 def conversation_item(conversation: Conversation, *, is_current: bool = False) -> str:
     """One line of the conversation list."""
-    return _render(
+    return render(
         "fragments/conversation_item.html",
         conversation=conversation,
         current=conversation if is_current else None,
@@ -114,7 +108,7 @@ def message_list(
     messages: Sequence[Message], *, user_id: str, partner_username: str, older_than: int | None = None
 ) -> str:
     """Messages by rising seq, before them what loads the page before seq `older_than`."""
-    return _render(
+    return render(
         "fragments/message_list.html",
         messages=messages,
         user_id=user_id,
@@ -125,7 +119,7 @@ def message_list(
 
 def message_arrived(message: dict[str, Any], conversation: dict[str, Any], user_id: str) -> str:
     """A new message for a socket that has its conversation open, and the conversation's new line in the list."""
-    return _render(
+    return render(
         "fragments/message_arrived.html",
         message=message,
         conversation=conversation,
@@ -137,31 +131,8 @@ def message_arrived(message: dict[str, Any], conversation: dict[str, Any], user_
 
 def conversation_changed(conversation: dict[str, Any], *, is_current: bool = False) -> str:
     """The conversation's new line, to take the place of the old one at the top of the list."""
-    return _render(
+    return render(
         "fragments/conversation_changed.html",
         conversation=conversation,
         current=conversation if is_current else None,
     )
-
-
-def _render(name: str, **context: object) -> str:
-    return _environment().get_template(name).render(**context)
-
-
-@cache
-def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["iso"] = _iso
-    environment.globals["version"] = __version__
-    environment.globals["static"] = address_of
-    return environment
-
-
-def _iso(milliseconds: int) -> str:
-    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

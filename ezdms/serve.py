@@ -20,6 +20,7 @@ from ezdms.app import close_database, create_app, open_database
 from ezdms.settings import Settings
 
 BACKLOG = 1024  # connections that wait to be accepted; hypercorn's default is 100
+SEND_BUFFER = 128 * 1024  # bytes that the kernel holds for a peer that does not read; left alone, Linux goes to 4 MiB
 LARGEST_FRAME = 64 * 1024  # bytes of a WebSocket message
 PING_INTERVAL = 20.0  # seconds; keeps quiet sockets open behind proxies
 STOP_WITHIN = 5.0  # seconds
@@ -49,6 +50,7 @@ def _listen(settings: Settings) -> socket.socket:
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)  # what is accepted inherits it
         listener.bind((settings.host, settings.port))
         listener.listen(BACKLOG)
     except OSError as error:
@@ -68,6 +70,7 @@ def _config(settings: Settings, listener: socket.socket) -> Config:
     config.websocket_ping_interval = PING_INTERVAL
     config.graceful_timeout = STOP_WITHIN - 1
     config.include_server_header = False
+    config.alpn_protocols = ["http/1.1"]  # docs/decisions/sockets.md says why not HTTP/2
     config.errorlog = logging.getLogger("hypercorn.error")
     config.accesslog = None
     if settings.certfile is not None:

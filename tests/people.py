@@ -52,18 +52,49 @@ def registration(keys: crypto.Keys, username: str, /, **changed: Any) -> dict[st
 JSON = {"Accept": "application/json"}
 
 
-class Person:
+class Writer:
+    """Somebody with keys who seals messages, one after the other."""
+
+    def __init__(self, keys: crypto.Keys) -> None:
+        self.keys = keys
+        self.sent: list[crypto.SealedMessage] = []
+
+    def seal(self, other: Writer, text: str, n: int | None = None) -> dict[str, Any]:
+        """The fields of POST /send_message for one's next message."""
+        number = n or len(self.sent) + 1
+        sealed = crypto.seal_message(
+            self.keys,
+            other.keys.ik,
+            other.keys.spki,
+            n=number,
+            p="" if number == 1 else (self.sent[-1].hash if self.sent else b64u_encode(bytes(32))),
+            a=(0, ""),
+            ts=1_790_000_000_000,
+            text=text,
+        )
+        self.sent.append(sealed)
+        return {
+            "conversation_id": crypto.conversation_id(self.keys.fp, other.keys.fp),
+            "message_id": sealed.message_id,
+            "n": sealed.n,
+            "hash": sealed.hash,
+            "suite": 1,
+            "content_for_a": sealed.content_for_a,
+            "content_for_b": sealed.content_for_b,
+        }
+
+
+class Person(Writer):
     """Somebody with keys who uses the app as a program does: JSON, and a bearer token."""
 
     def __init__(self, app: Quart, keys: crypto.Keys, username: str) -> None:
+        super().__init__(keys)
         self.client = app.test_client(use_cookies=False)
         self.hub: Hub = app.extensions["ezdms.hub"]
-        self.keys = keys
         self.username = username
         self.headers = dict(JSON)
         self.account: dict[str, Any] = {}
         self.fields = registration(keys, username)
-        self.sent: list[crypto.SealedMessage] = []
 
     async def register(self) -> Person:
         """Make the account; later requests carry its token."""
@@ -94,30 +125,6 @@ class Person:
         response = await self.post("/start_conversation", {"partner_search_pin": other.search_pin})
         assert response.status_code in (200, 201), await response.get_data()
         return str((await response.get_json())["conversation_id"])
-
-    def seal(self, other: Person, text: str, n: int | None = None) -> dict[str, Any]:
-        """The fields of POST /send_message for one's next message."""
-        number = n or len(self.sent) + 1
-        sealed = crypto.seal_message(
-            self.keys,
-            other.keys.ik,
-            other.keys.spki,
-            n=number,
-            p="" if number == 1 else (self.sent[-1].hash if self.sent else b64u_encode(bytes(32))),
-            a=(0, ""),
-            ts=1_790_000_000_000,
-            text=text,
-        )
-        self.sent.append(sealed)
-        return {
-            "conversation_id": crypto.conversation_id(self.keys.fp, other.keys.fp),
-            "message_id": sealed.message_id,
-            "n": sealed.n,
-            "hash": sealed.hash,
-            "suite": 1,
-            "content_for_a": sealed.content_for_a,
-            "content_for_b": sealed.content_for_b,
-        }
 
     async def send(self, other: Person, text: str) -> dict[str, Any]:
         """Send one's next message; returns the answer."""

@@ -35,6 +35,7 @@ class Mailbox:
         self.joined: set[str] = set()
         self.close_code: int | None = None
         self._events: asyncio.Queue[Event | None] = asyncio.Queue()
+        self._closed = asyncio.Event()
 
     def put(self, event: Event) -> None:
         """Add an event; a mailbox that overflows closes, and the client catches up when it is back."""
@@ -48,6 +49,11 @@ class Mailbox:
         if self.close_code is None:
             self.close_code = code
             self._events.put_nowait(None)
+            self._closed.set()
+
+    async def closed(self) -> None:
+        """Wait until it is closed."""
+        await self._closed.wait()
 
     async def get(self) -> Event | None:
         """The next event; None once the mailbox is closed, without waiting for what is left in it."""

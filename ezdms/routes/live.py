@@ -12,7 +12,7 @@ from quart import Blueprint, websocket
 from ezdms import fragments
 from ezdms.auth import find_session
 from ezdms.db import now
-from ezdms.hub import Event, Mailbox
+from ezdms.hub import SESSION_ENDED, TOO_SLOW, Event, Mailbox
 from ezdms.limits import Bucket
 from ezdms.models.conversation import mark_read, select_conversation
 from ezdms.models.session import Session
@@ -22,7 +22,7 @@ blueprint = Blueprint("live", __name__)
 
 JSON_FRAMES = "ezdms.json"
 LARGEST_FRAME = 4096  # characters; a join is 60
-SESSION_ENDED = 1008
+LONGEST_SEND = 60.0  # seconds until a peer that does not read is given up, however few its events are
 MALFORMED = 1003
 TOO_BIG = 1009
 
@@ -34,31 +34,46 @@ async def live() -> None:
     as_json = JSON_FRAMES in websocket.requested_subprotocols
     await websocket.accept(subprotocol=JSON_FRAMES if as_json else None)
     mailbox = services.hub().subscribe(session.user_id, session.session_id)
-    if await find_session(services.database(), websocket) is None:  # logged out while this socket was being opened
-        mailbox.close(SESSION_ENDED)
-    tasks = [
+    try:
+        if await find_session(services.database(), websocket) is None:  # logged out while this socket was being opened
+            mailbox.close(SESSION_ENDED)
+        code = await _talk(mailbox, session, as_json)
+    finally:
+        services.hub().unsubscribe(mailbox)
+    await websocket.close(code)  # a peer that does not take this either is cut off by sockets.py
+
+
+async def _talk(mailbox: Mailbox, session: Session, as_json: bool) -> int:
+    """Write and read until mailbox, client or time ends it; returns the close code.
+
+    The mailbox is waited for on its own: writing to a peer that takes nothing hangs, and must hold nothing up.
+    """
+    tasks: list[asyncio.Task[int | None]] = [
+        asyncio.create_task(mailbox.closed()),
         asyncio.create_task(_write_events(mailbox, as_json)),
         asyncio.create_task(_read_frames(mailbox, session, as_json)),
     ]
     try:
         seconds = (session.expires_at - now()) / 1000
         done, _ = await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-        code = done.pop().result() if done else SESSION_ENDED
-        await websocket.close(code)
+        ends = [task.result() for task in done]
+        return mailbox.close_code or next(filter(None, ends), SESSION_ENDED)
     finally:
-        services.hub().unsubscribe(mailbox)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _write_events(mailbox: Mailbox, as_json: bool) -> int:
-    """Write until the mailbox closes; returns the close code."""
+async def _write_events(mailbox: Mailbox, as_json: bool) -> None:
+    """Write until the mailbox closes. A client that takes nothing for a long time is too slow as well."""
     if as_json:
         await websocket.send(json.dumps({"event": "connected", "session_id": mailbox.session_id}))
     while (event := await mailbox.get()) is not None:
-        await websocket.send(_render(event, mailbox, as_json))
-    return mailbox.close_code or SESSION_ENDED
+        try:
+            async with asyncio.timeout(LONGEST_SEND):
+                await websocket.send(_render(event, mailbox, as_json))
+        except TimeoutError:
+            mailbox.close(TOO_SLOW)
 
 
 def _render(event: Event, mailbox: Mailbox, as_json: bool) -> str:
@@ -117,7 +132,9 @@ def _parse_frame(frame: str) -> tuple[str, str] | None:
     if not isinstance(wish, dict) or wish.get("event") not in ("join", "leave"):
         return None
     conversation_id = wish.get("conversation_id")
-    return (wish["event"], conversation_id) if isinstance(conversation_id, str) else None
+    if not isinstance(conversation_id, str) or not conversation_id.isascii():  # half a surrogate pair stops SQLite
+        return None
+    return wish["event"], conversation_id
 
 
 async def _join(mailbox: Mailbox, session: Session, conversation_id: str, as_json: bool) -> None:

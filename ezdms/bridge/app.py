@@ -1,0 +1,246 @@
+"""The original's calls, each a few lines over `ezdms.client`. What is alarming is refused, never passed over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from quart import Blueprint, Quart, Response, current_app, jsonify, request
+from werkzeug.exceptions import HTTPException
+
+from ezdms import crypto, envelope
+from ezdms.bridge.gate import Gate
+from ezdms.bridge.people import Locked, People
+from ezdms.bridge.reading import LARGEST_BODY, Problem, need, read_fields, read_page
+from ezdms.client import Client, ClientError, Contact, Message, ServerError, SessionEnded, WrongPin
+from ezdms.encoding import EnvelopeError
+
+PASSED_ON = (400, 403, 404, 409, 410, 429)  # statuses of the server that mean the same here
+WAITS = "The message is kept, sealed, and leaves before the next one: do not send it again."
+SENTENCES = {
+    404: "There is nothing at this address.",
+    405: "This address does not take that method.",
+    413: f"The request is too large: a body has at most {LARGEST_BODY} bytes.",
+}
+
+blueprint = Blueprint("bridge", __name__)
+
+
+def create_app(people: People, token: str | None, origins: Iterable[str]) -> Quart:
+    """The app behind its gate."""
+    app = Quart(__name__, static_folder=None, template_folder=None)
+    app.config.update(MAX_CONTENT_LENGTH=LARGEST_BODY, BODY_TIMEOUT=20)
+    app.extensions["ezdms.people"] = people
+    app.register_blueprint(blueprint)
+    app.register_error_handler(Problem, _answer_problem)
+    app.register_error_handler(HTTPException, _answer_http_exception)
+    for kind in (Locked, ClientError, crypto.ProtocolError, EnvelopeError):
+        app.register_error_handler(kind, _answer_failure)
+    app.asgi_app = Gate(app.asgi_app, token, origins)  # type: ignore[method-assign, assignment]
+    return app
+
+
+def _people() -> People:
+    people: People = current_app.extensions["ezdms.people"]
+    return people
+
+
+# ---- The original's calls ----
+
+
+@blueprint.get("/ping")
+async def ping() -> Response:
+    """The bridge runs. It says nothing of the server behind it."""
+    return jsonify({"status": "ok"})
+
+
+@blueprint.post("/register")
+async def register() -> Response:
+    """A new account. Its Login PIN is in this answer and nowhere else."""
+    (username,) = need(await read_fields(), "username")
+    try:
+        envelope.check_username(username.strip())
+    except EnvelopeError as error:
+        raise Problem(400, str(error)) from error
+    client, pin = await _people().register(username.strip())
+    return jsonify(_account(client, crypto.show_login_pin(pin)))
+
+
+@blueprint.post("/login")
+async def login() -> Response:
+    """Unlock an account; from now on this bridge can read and write for it."""
+    (pin,) = need(await read_fields(), "login_pin")
+    return jsonify(_account(await _people().login(pin), pin))
+
+
+@blueprint.post("/start_conversation")
+async def start_conversation() -> Response:
+    """Start, or find, the conversation with whom the Search PIN belongs to."""
+    user_id, pin = need(await read_fields(), "user_id", "partner_search_pin")
+    async with _people().using(user_id) as client:
+        before = {contact.conversation_id for contact in await client.contacts()}
+        contact = await client.start(pin)
+    return jsonify({"conversation_id": contact.conversation_id, "existing": contact.conversation_id in before})
+
+
+@blueprint.get("/conversations/<user_id>")
+async def list_conversations(user_id: str) -> Response:
+    """Everybody this user talks with, the latest first."""
+    async with _people().using(user_id) as client:
+        contacts = await client.contacts()
+    return jsonify(
+        [
+            {
+                "conversation_id": contact.conversation_id,
+                "partner_username": contact.name,
+                "partner_search_pin": contact.search_pin,
+                "partner_id": contact.user_id,
+                "verified": contact.verified,
+                "unread": contact.unread,
+                "alarms": contact.alarms,
+            }
+            for contact in contacts
+        ]
+    )
+
+
+@blueprint.post("/send_message")
+async def send_message() -> Response:
+    """Seal and send a text."""
+    fields = await read_fields()
+    where, user_id = need(fields, "conversation_id", "sender_id")
+    text = fields.get("content", "")
+    try:
+        crypto.check_text(text)
+    except crypto.Refused as error:
+        raise Problem(400, str(error)) from error
+    async with _people().using(user_id) as client:
+        contact = await _contact(client, where)
+        if contact.has_left:
+            raise Problem(410, "This person has left. Nothing more can be sent to them.")
+        try:
+            return jsonify({"message_id": await client.send(contact, text)})
+        except ClientError as error:
+            if any(item["conversation_id"] == where for item in client.state.values.get("outbox", [])):
+                raise Problem(_status(error), f"{error} {WAITS}", waiting=True) from error
+            raise
+
+
+@blueprint.get("/messages/<conversation_id>")
+async def list_messages(conversation_id: str) -> Response:
+    """The user's own sealed copies, which only they can open."""
+    query = request.args.to_dict()
+    (user_id,) = need(query, "user_id")
+    after, limit = read_page(query)
+    async with _people().using(user_id) as client:
+        contact = await _contact(client, conversation_id)
+        rows = await client.sealed(contact, _begin(contact, after, limit), limit)
+    return jsonify(
+        [
+            {
+                "message_id": row["message_id"],
+                "sender_id": row["sender_id"],
+                "created_at": _time(row["created_at"]),
+                "encrypted": row["encrypted"] or "",
+                "seq": row["seq"],
+            }
+            for row in rows
+        ]
+    )
+
+
+@blueprint.post("/messages_decrypted")
+async def list_messages_decrypted() -> Response:
+    """What was said, opened and checked here. The PIN is asked for each time, as the original does."""
+    fields = await read_fields()
+    where, user_id = need(fields, "conversation_id", "user_id")
+    pin = fields.get("key_password") or fields.get("login_pin")
+    if not pin:
+        raise Problem(400, "The field key_password (or login_pin) is missing: it is the Login PIN.")
+    after, limit = read_page(fields)
+    async with _people().using(user_id) as client:
+        await client.confirm_pin(pin)
+        contact = await _contact(client, where)
+        messages = await client.history_after(contact, _begin(contact, after, limit), limit)
+        return jsonify([_opened(message, user_id if message.is_own else contact.user_id) for message in messages])
+
+
+# ---- What they are made of ----
+
+
+def _account(client: Client, pin: str) -> dict[str, str]:
+    key = client.keys.encryption.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    return {
+        "user_id": client.user_id,
+        "username": client.username,
+        "login_pin": pin,
+        "search_pin": client.search_pin,
+        "public_key": key.decode("ascii"),
+    }
+
+
+async def _contact(client: Client, where: str) -> Contact:
+    """The contact as the server shows them now, so that what is alarming is known before anything is sent or shown."""
+    for contact in await client.contacts():
+        if contact.conversation_id == where:
+            return contact
+    raise Problem(404, "There is no such conversation.")
+
+
+def _begin(contact: Contact, after: int | None, limit: int) -> int:
+    """The seq before the first message of the answer: seq counts 1, 2, 3 … without a gap."""
+    return max(0, contact.last_seq - limit) if after is None else after
+
+
+def _opened(message: Message, sender_id: str) -> dict[str, Any]:
+    shown: dict[str, Any] = {
+        "message_id": message.message_id,
+        "sender_id": sender_id,
+        "created_at": _time(message.created_at),
+        "content": message.text,
+        "seq": message.seq,
+    }
+    if message.place != "ok":
+        shown["place"] = message.place
+    return shown | {name: text for name in ("failure", "alarm") if (text := getattr(message, name))}
+
+
+def _time(milliseconds: int) -> str:
+    """ISO 8601, UTC, as the original gives it, but with the zone named."""
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds")
+
+
+# ---- What can go wrong ----
+
+
+def _status(error: Exception) -> int:
+    if isinstance(error, Locked | WrongPin | SessionEnded):
+        return 401
+    if isinstance(error, crypto.Alarm):
+        return 409
+    if isinstance(error, crypto.PinError):  # what was typed is no Search PIN
+        return 400
+    if isinstance(error, ServerError) and error.status in PASSED_ON:
+        return error.status
+    return 502  # no answer, or one that cannot be true
+
+
+async def _answer_failure(error: Exception) -> Response:
+    return _answer(_status(error), str(error))
+
+
+async def _answer_problem(problem: Problem) -> Response:
+    return _answer(problem.status, str(problem), **problem.more)
+
+
+async def _answer_http_exception(error: HTTPException) -> Response:
+    status = error.code or 500
+    return _answer(status, SENTENCES.get(status, "The request could not be met."))
+
+
+def _answer(status: int, sentence: str, **more: object) -> Response:
+    response = jsonify({"error": sentence, **more})
+    response.status_code = status
+    return response

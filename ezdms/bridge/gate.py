@@ -1,0 +1,126 @@
+"""Who may ask: programs of this machine that know the token. No web page that was not named, whatever a browser sends.
+
+A page cannot read the token, but a browser sends what a page wants: forms (refused by Origin), pictures and links (by
+Sec-Fetch-Site), and requests to a name of the page's own that leads here (DNS rebinding, by Host).
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import re
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+OWN_HOST = re.compile(rb"(127\.0\.0\.1|localhost|\[::1\])(:[0-9]{1,5})?", re.IGNORECASE)
+NOT_FROM_A_PAGE = (b"none",)  # what Sec-Fetch-Site says when a person typed the address
+PUBLIC = ("/ping",)
+HEADERS = [
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-content-type-options", b"nosniff"),
+]
+PREFLIGHT = [
+    (b"access-control-allow-methods", b"GET, POST"),
+    (b"access-control-allow-headers", b"authorization, content-type"),
+    (b"access-control-max-age", b"600"),
+]
+
+Headers = list[tuple[bytes, bytes]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+class Refusal(Exception):
+    """A request that goes no further."""
+
+    def __init__(self, status: int, sentence: str) -> None:
+        super().__init__(sentence)
+        self.status = status
+
+
+class Gate:
+    """ASGI middleware. `token` is None for a bridge without one; `origins` are those of the pages that may ask."""
+
+    def __init__(self, app: Any, token: str | None, origins: Iterable[str]) -> None:
+        self._app = app
+        self._token = None if token is None else token.encode("ascii")
+        self._origins = frozenset(origin.lower().encode("ascii") for origin in origins)
+
+    async def __call__(self, scope: Any, receive: Any, send: Send) -> None:
+        """Let through, answer a preflight, or refuse."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        added = list(HEADERS)
+        try:
+            origin = self._origin(scope)
+            if origin:
+                added += [(b"access-control-allow-origin", origin), (b"vary", b"Origin")]
+            if origin and _is_preflight(scope):
+                await _answer(send, scope, 204, b"", added + PREFLIGHT + _private_network(scope))
+                return
+            self._check_token(scope)
+        except Refusal as refusal:
+            body = json.dumps({"error": str(refusal)}).encode()
+            added.append((b"content-type", b"application/json"))
+            if refusal.status == 401:
+                added.append((b"www-authenticate", b"Bearer"))
+            await _answer(send, scope, refusal.status, body, added)
+            return
+        await self._app(scope, receive, _adding(send, added))
+
+    def _origin(self, scope: Any) -> bytes:
+        """The page that asks, which may, or b"" for a program. Raises Refusal."""
+        hosts, origins = _all(scope, b"host"), _all(scope, b"origin")
+        if len(hosts) != 1 or not OWN_HOST.fullmatch(hosts[0]):
+            raise Refusal(403, "This bridge is 127.0.0.1 or localhost, and answers to no other name.")
+        if any(origin.lower() not in self._origins for origin in origins):
+            raise Refusal(403, "This web page may not use the bridge. --allow-origin names the pages that may.")
+        if not origins and any(site not in NOT_FROM_A_PAGE for site in _all(scope, b"sec-fetch-site")):
+            raise Refusal(403, "A web page made the browser ask this. The bridge is for programs.")
+        return origins[0] if origins else b""
+
+    def _check_token(self, scope: Any) -> None:
+        if scope["type"] != "http" or not scope["path"].startswith("/") or not scope["query_string"].isascii():
+            raise Refusal(400, "The request could not be understood.")
+        if self._token is None or scope["path"] in PUBLIC:
+            return
+        given = _all(scope, b"authorization")
+        kind, _, token = given[0].partition(b" ") if len(given) == 1 else (b"", b"", b"")
+        if kind.lower() != b"bearer" or not hmac.compare_digest(token.strip(), self._token):
+            raise Refusal(401, "The bridge's token is needed: Authorization: Bearer, and what it printed at its start.")
+
+
+def _all(scope: Any, name: bytes) -> list[bytes]:
+    return [value for given, value in scope["headers"] if given.lower() == name]
+
+
+def _is_preflight(scope: Any) -> bool:
+    return scope.get("method") == "OPTIONS" and bool(_all(scope, b"access-control-request-method"))
+
+
+def _private_network(scope: Any) -> Headers:
+    """Browsers ask whether a page from the internet may reach into this machine. This one may."""
+    asked = _all(scope, b"access-control-request-private-network")
+    return [(b"access-control-allow-private-network", b"true")] if asked else []
+
+
+def _adding(send: Send, added: Headers) -> Send:
+    names = {name for name, _ in added}
+
+    async def send_more(message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            kept = [(name, value) for name, value in message["headers"] if name.lower() not in names]
+            message = {**message, "headers": kept + added}
+        await send(message)
+
+    return send_more
+
+
+async def _answer(send: Send, scope: Any, status: int, body: bytes, headers: Headers) -> None:
+    kind = "websocket.http.response" if scope["type"] == "websocket" else "http.response"
+    length = [] if status == 204 else [(b"content-length", str(len(body)).encode())]
+    await send({"type": f"{kind}.start", "status": status, "headers": headers + length})
+    await send({"type": f"{kind}.body", "body": body, "more_body": False})

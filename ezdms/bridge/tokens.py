@@ -1,0 +1,53 @@
+"""The bridge's bearer token: whoever has it reads and writes in the names of all who are logged in."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import stat
+from pathlib import Path
+
+from ezdms.encoding import b64u_encode
+
+TOKEN = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
+
+
+class TokenError(Exception):
+    """The file cannot hold the token; the sentence says why."""
+
+
+def new_token() -> str:
+    """32 random bytes, b64u."""
+    return b64u_encode(secrets.token_bytes(32))
+
+
+def token_of(path: Path) -> str:
+    """The token in this file; a new one if the file is new, which its owner alone can read. Raises TokenError."""
+    try:
+        return _make(path)
+    except FileExistsError:
+        return _read(path)
+    except OSError as error:
+        raise TokenError(f"The token cannot be written to {path}: {error.strerror}.") from error
+
+
+def _make(path: Path) -> str:
+    token = new_token()
+    with open(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="ascii") as file:
+        file.write(token + "\n")
+    return token
+
+
+def _read(path: Path) -> str:
+    try:  # no link is followed: it could lead to a file that somebody else chose
+        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), encoding="ascii") as file:
+            kept = os.fstat(file.fileno())
+            if not stat.S_ISREG(kept.st_mode) or kept.st_uid != os.geteuid() or kept.st_mode & 0o077:
+                raise TokenError(f"Others can use {path}. A token file is yours alone: chmod 600, or name a new one.")
+            token = file.read(100).strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise TokenError(f"The token cannot be read from {path}.") from error
+    if not TOKEN.fullmatch(token):
+        raise TokenError(f"There is no token in {path}. Remove the file, and the bridge makes a new one.")
+    return token

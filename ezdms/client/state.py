@@ -1,0 +1,108 @@
+"""What a client keeps between runs: one file per account, readable by its owner alone, replaced whole or not at all.
+
+Private keys are in it only wrapped under the Login PIN; messages that wait are in it only sealed. The session's token
+is in it as it is: it opens nothing that is encrypted.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from ezdms.client.errors import NoAccount
+
+VERSION = 1
+
+
+def default_home() -> Path:
+    """The platform's folder for settings: XDG_CONFIG_HOME or ~/.config, on a Mac ~/Library/Application Support."""
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "ezdms"
+    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "ezdms"
+
+
+class State:
+    """The file of one account. Several processes may use it: each change reads it anew, under a lock."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.values: dict[str, Any] = {}
+
+    @classmethod
+    def create(cls, home: Path, values: dict[str, Any]) -> State:
+        """The file of a new account, or of one that is known here: what is known of its contacts stays."""
+        host = re.sub(r"[^a-z0-9.]+", "_", urlsplit(values["server"]).netloc.lower())
+        state = cls(home / f"{values['username']}@{host}.{values['user_id'][:8]}.json")
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        empty = {"vault": {"version": 0, "dirty": False}, "contacts": {}, "places": {}, "outbox": []}
+        with state.change() as stored:
+            stored.update({"v": VERSION} | empty | stored | values)
+        return state
+
+    @classmethod
+    def find(cls, home: Path, server: str | None = None, username: str | None = None) -> State:
+        """The one saved account that fits. Raises NoAccount if there is none, or more than one."""
+        found = []
+        for path in sorted(home.glob("*@*.json")):
+            state = cls(path)
+            state.load()
+            if server in (None, state.values["server"]) and username in (None, state.values["username"]):
+                found.append(state)
+        if len(found) == 1:
+            return found[0]
+        if not found:
+            raise NoAccount("No account is saved here. Use `ezdms register` or `ezdms login` first.")
+        names = ", ".join(f"{state.values['username']} at {state.values['server']}" for state in found)
+        raise NoAccount(f"Several accounts are saved here: {names}. Say which with --server and --account.")
+
+    def load(self) -> None:
+        """Read the file as it is now. Raises NoAccount if it is gone or is none of ours."""
+        try:
+            values = json.loads(self.path.read_text("utf-8"))
+        except FileNotFoundError as error:
+            raise NoAccount(f"The account's file {self.path} is gone.") from error
+        except ValueError as error:
+            raise NoAccount(f"The file {self.path} is damaged. Move it away and log in again.") from error
+        if not isinstance(values, dict) or values.get("v") != VERSION:
+            raise NoAccount(f"The file {self.path} is not of this version of EZ-DMS.")
+        self.values = values
+
+    @contextmanager
+    def change(self) -> Iterator[dict[str, Any]]:
+        """Change the values, as they are in the file now; they are on the disk when this ends."""
+        lock = os.open(self.path.with_suffix(".lock"), os.O_CREAT | os.O_RDWR, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if self.path.exists():
+                self.load()
+            yield self.values
+            self._write()
+        finally:
+            os.close(lock)
+
+    def forget(self) -> None:
+        """Remove the file."""
+        for path in (self.path, self.path.with_suffix(".lock")):
+            path.unlink(missing_ok=True)
+        self.values = {}
+
+    def _write(self) -> None:
+        fresh = self.path.with_suffix(".new")
+        with open(os.open(fresh, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+            json.dump(self.values, file, ensure_ascii=False, indent=1)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(self.path)
+        folder = os.open(self.path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)

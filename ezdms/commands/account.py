@@ -1,0 +1,92 @@
+"""`ezdms register`, `login`, `whoami`, `logout`: an account on this machine."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import click
+import segno
+
+from ezdms import crypto
+from ezdms.client import Client, WrongPin
+from ezdms.client.credentials import find_pin, keep_pin
+from ezdms.commands import common
+
+
+def _need_server(server: str | None) -> str:
+    if server is None:
+        raise click.UsageError("Which server? Give --server or set EZDMS_SERVER.")
+    if not server.startswith(("https://", "http://")):
+        raise click.UsageError("The server's address begins with https:// (or http:// on your own machine).")
+    return server
+
+
+@click.command("register")
+@click.argument("username")
+@common.options
+@common.as_json
+@common.runs
+async def register(username: str, server: str | None, home: Path | None, account: str | None, as_json: bool) -> None:
+    """Make a new account. Shows its Login PIN once, or writes it to the file that EZDMS_PIN_FILE names."""
+    address = _need_server(server)
+    pin = find_pin()
+    is_kept = pin is not None
+    if pin is None:
+        pin = crypto.new_login_pin()
+        if os.environ.get("EZDMS_PIN_FILE"):
+            keep_pin(pin)
+            is_kept = True
+    async with await Client.register(address, username, pin, home=home) as client:
+        told = {"username": client.username, "user_id": client.user_id, "search_pin": client.search_pin}
+        if not is_kept:
+            told["login_pin"] = crypto.show_login_pin(crypto.normalise_login_pin(pin))
+    if as_json:
+        click.echo(common.json_of(told))
+        return
+    if not is_kept:
+        click.echo(f"Login PIN:  {told['login_pin']}   Save it: nobody can restore it.")
+    click.echo(f"Search PIN: {told['search_pin']}   For the people who should be able to write to you.")
+
+
+@click.command("login")
+@common.options
+@common.runs
+async def login(server: str | None, home: Path | None, account: str | None) -> None:
+    """Use an account that exists, with its Login PIN."""
+    async with await Client.login(_need_server(server), common.ask_pin(), home=home) as client:
+        click.echo(f"You are {client.username}. Your Search PIN: {client.search_pin}")
+
+
+@click.command("whoami")
+@common.options
+@common.as_json
+@common.runs
+async def whoami(server: str | None, home: Path | None, account: str | None, as_json: bool) -> None:
+    """Say which account this is. In a terminal the Search PIN is shown as a QR code too."""
+    values = common.saved(server, home, account).values
+    told = {name: values[name] for name in ("username", "server", "user_id", "search_pin")}
+    if as_json:
+        click.echo(common.json_of(told))
+        return
+    click.echo(f"{told['username']} at {told['server']}")
+    click.echo(f"Search PIN: {told['search_pin']}")
+    if sys.stdout.isatty():
+        segno.make(f"{told['server']}/#add={told['search_pin']}").terminal(compact=True)
+
+
+@click.command("logout")
+@common.options
+@common.runs
+async def logout(server: str | None, home: Path | None, account: str | None) -> None:
+    """End the session and forget the account on this machine. The account itself stays; its PIN opens it anywhere."""
+    state = common.saved(server, home, account)
+    if state.values["outbox"] and not click.confirm("Messages wait to be sent. They will be lost. Go on?", err=True):
+        raise click.Abort
+    try:
+        client = await Client.open(state, common.ask_pin())
+    except WrongPin as error:
+        raise WrongPin(f"{error} To forget the account without ending its session, remove {state.path}.") from error
+    await client.logout()
+    click.echo("Logged out.")

@@ -1,0 +1,195 @@
+"""`ezdms contacts`, `add`, `send`, `read`, `chat`, `listen`, `verify-contact`: talking from a terminal or a pipe."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+from datetime import datetime
+from pathlib import Path
+
+import click
+import segno
+
+from ezdms import crypto
+from ezdms.client import Client, ClientError, Contact, Message
+from ezdms.commands import common
+
+
+@click.command("contacts")
+@common.options
+@common.as_json
+@common.runs
+async def contacts(server: str | None, home: Path | None, account: str | None, as_json: bool) -> None:
+    """List the people you talk with, the latest first."""
+    async with await common.connect(server, home, account) as client:
+        for contact in await client.contacts():
+            if as_json:
+                click.echo(common.json_of(contact))
+                continue
+            unread = f"  {contact.unread} unread" if contact.unread else ""
+            left = "  has left" if contact.has_left else ""
+            click.echo(f"{contact.name}  {common.trust(contact)}{unread}{left}  {contact.conversation_id}")
+            for alarm in contact.alarms:
+                click.echo(f"  ALARM: {common.printable(alarm)}")
+
+
+@click.command("add")
+@click.argument("search_pin")
+@common.options
+@common.as_json
+@common.runs
+async def add(search_pin: str, server: str | None, home: Path | None, account: str | None, as_json: bool) -> None:
+    """Start a conversation by Search PIN. Whoever it finds is verified by that."""
+    async with await common.connect(server, home, account) as client:
+        contact = await client.start(search_pin)
+        click.echo(common.json_of(contact) if as_json else f"{contact.name}: {common.trust(contact)}.")
+
+
+@click.command("send")
+@click.argument("name_or_pin")
+@click.argument("text", required=False)
+@common.options
+@common.as_json
+@common.runs
+async def send(
+    name_or_pin: str, text: str | None, server: str | None, home: Path | None, account: str | None, as_json: bool
+) -> None:
+    """Send TEXT, or what comes on standard input if TEXT is - or missing."""
+    if text is None and sys.stdin.isatty():
+        text = str(click.prompt("Message", err=True))
+    elif text in (None, "-"):
+        text = sys.stdin.read().removesuffix("\n")
+    async with await common.connect(server, home, account) as client:
+        contact = await common.find_contact(client, name_or_pin)
+        message_id = await client.send(contact, str(text))
+        if as_json:
+            click.echo(common.json_of({"message_id": message_id, "conversation_id": contact.conversation_id}))
+
+
+@click.command("read")
+@click.argument("name")
+@click.option(
+    "--since", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"]), help="Only from then on."
+)
+@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="At most so many, the newest.")
+@common.options
+@common.as_json
+@common.runs
+async def read(
+    name: str,
+    since: datetime | None,
+    limit: int,
+    server: str | None,
+    home: Path | None,
+    account: str | None,
+    as_json: bool,
+) -> None:
+    """Print the newest messages with NAME, oldest first."""
+    async with await common.connect(server, home, account) as client:
+        contact = await common.find_contact(client, name)
+        found: list[Message] = []
+        earliest = 0 if since is None else int(since.astimezone().timestamp() * 1000)
+        before: int | None = None
+        while len(found) < limit:
+            page = await client.history(contact, limit=200, before=before)
+            found = [message for message in page if message.created_at >= earliest] + found
+            if not page or page[0].created_at < earliest or page[0].seq == 1:
+                break
+            before = page[0].seq
+        for message in found[-limit:]:
+            click.echo(common.json_of(message) if as_json else common.line_of(message))
+        for alarm in (await common.find_contact(client, contact.conversation_id)).alarms:
+            raise crypto.Alarm(alarm)
+
+
+@click.command("listen")
+@common.options
+@common.as_json
+@common.runs
+async def listen(server: str | None, home: Path | None, account: str | None, as_json: bool) -> None:
+    """Print every message as it comes, also those that came since the last time. Ends with Ctrl-C."""
+    async with await common.connect(server, home, account) as client:
+        async for message in client.messages():
+            click.echo(common.json_of(message) if as_json else common.line_of(message))
+
+
+@click.command("chat")
+@click.argument("name_or_pin")
+@common.options
+@common.runs
+async def chat(name_or_pin: str, server: str | None, home: Path | None, account: str | None) -> None:
+    """Talk with NAME, live: what you type is sent line by line. Ends with Ctrl-D."""
+    async with await common.connect(server, home, account) as client:
+        contact = await common.find_contact(client, name_or_pin)
+        click.echo(f"{contact.name}: {common.trust(contact)}. Ctrl-D ends.", err=True)
+        shown = 0
+        for message in await client.history(contact, limit=20):
+            click.echo(common.line_of(message))
+            shown = message.seq
+        hearing = asyncio.create_task(_print_new(client, contact, shown))
+        try:
+            await _send_lines(client, contact, hearing)
+        finally:
+            hearing.cancel()
+            await asyncio.gather(hearing, return_exceptions=True)
+
+
+async def _print_new(client: Client, contact: Contact, shown: int) -> None:
+    async for message in client.messages():
+        if message.conversation_id == contact.conversation_id and message.seq > shown:
+            click.echo(common.line_of(message))
+
+
+async def _send_lines(client: Client, contact: Contact, hearing: asyncio.Task[None]) -> None:
+    """Each line of standard input is a message. A line that cannot be sent says why, and the next may."""
+    loop = asyncio.get_running_loop()
+    lines: asyncio.Queue[str] = asyncio.Queue()
+
+    def read_lines() -> None:  # a thread of its own: one that waits for the keyboard must not hold the end up
+        for line in iter(sys.stdin.readline, ""):
+            loop.call_soon_threadsafe(lines.put_nowait, line)
+        loop.call_soon_threadsafe(lines.put_nowait, "")
+
+    threading.Thread(target=read_lines, daemon=True).start()
+    while True:
+        waiting = asyncio.create_task(lines.get())
+        await asyncio.wait({waiting, hearing}, return_when=asyncio.FIRST_COMPLETED)
+        if hearing.done():
+            waiting.cancel()
+            hearing.result()  # the session was ended
+        line = await waiting
+        if line == "":
+            return
+        try:
+            if line.strip():
+                await client.send(contact, line.removesuffix("\n"))
+        except (ClientError, crypto.Refused) as error:
+            click.echo(f"Not sent. {common.printable(str(error))}", err=True)
+
+
+@click.command("verify-contact")
+@click.argument("name")
+@click.option("--search-pin", help="The Search PIN that they gave you: no need to compare numbers then.")
+@common.options
+@common.runs
+async def verify_contact(
+    name: str, search_pin: str | None, server: str | None, home: Path | None, account: str | None
+) -> None:
+    """Make sure who NAME is: by their Search PIN, or by comparing the safety number with them."""
+    async with await common.connect(server, home, account) as client:
+        contact = await common.find_contact(client, name)
+        if search_pin is not None:
+            found = await client.start(search_pin)
+            if found.conversation_id != contact.conversation_id:
+                raise crypto.Alarm(f"This Search PIN belongs to somebody else than the {name} you talk to.")
+            click.echo(f"{found.name}: {common.trust(found)}.")
+            return
+        click.echo(client.safety_number(contact))
+        if sys.stdout.isatty():
+            segno.make(crypto.safety_qr(client.keys.fp, crypto.fingerprint(contact.ik))).terminal(compact=True)
+        if not sys.stdin.isatty():
+            return
+        if click.confirm(f"Does {contact.name} see the same number?", err=True):
+            await client.confirm_safety_number(contact)
+            click.echo(f"{contact.name}: Verified by safety number.")

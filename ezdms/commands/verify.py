@@ -1,0 +1,59 @@
+"""`ezdms verify`: what a server serves, checked from here. Prints what was found, and what cannot be found this way."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from pathlib import Path
+
+import click
+
+from ezdms import verify
+from ezdms.verify.report import CANNOT_PROVE
+
+MARKS = {verify.OK: ("ok", "green"), verify.WARNING: ("warning", "yellow"), verify.FAILED: ("FAILED", "red")}
+
+
+@click.command("verify")
+@click.argument("address")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, for programs.")
+@click.option(
+    "--cafile",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Believe the certificates in this PEM file instead.",
+)
+@click.option("--register", is_flag=True, help="Make an account for this, to see its cookie, and delete it again.")
+@click.pass_context
+def command(context: click.Context, address: str, as_json: bool, cafile: Path | None, register: bool) -> None:
+    """Check from outside what the server at ADDRESS serves, byte for byte, without logging in.
+
+    Exit code 0: passed, perhaps with warnings. 1: something is not as it must be, or could not be looked at.
+    """
+    try:
+        report = asyncio.run(verify.verify(address, cafile=cafile, register=register))
+    except verify.AddressError as error:
+        raise click.UsageError(str(error)) from error
+    if as_json:
+        click.echo(json.dumps(report.as_json(), ensure_ascii=False, indent=2))
+    else:
+        _print(report)
+    context.exit(0 if report.verdict == "passed" else 1)
+
+
+def _print(report: verify.Report) -> None:
+    color = False if os.environ.get("NO_COLOR") else None  # None: only in a terminal
+    width = max((len(finding.name) for finding in report.findings), default=0)
+    for finding in report.findings:
+        word, colour = MARKS[finding.status]
+        mark = click.style(f"{word:7}", fg=colour)
+        click.echo(f"{mark}  {finding.name:{width}}  {finding.sentence}", color=color)
+    counts = {status: sum(finding.status == status for finding in report.findings) for status in MARKS}
+    verdict = "PASSED" if report.verdict == "passed" else "FAILED"
+    click.echo(
+        f"\n{verdict}: {report.address}, compared with EZ-DMS {report.version}: {counts[verify.OK]} ok, "
+        f"{counts[verify.WARNING]} to know, {counts[verify.FAILED]} failed."
+    )
+    click.echo("\nWhat this cannot prove:")
+    for sentence in CANNOT_PROVE:
+        click.echo(f"- {sentence}")

@@ -1,0 +1,26 @@
+"""The files a browser loads. Under an address that carries their hash they are kept for good, else asked for anew."""
+
+from __future__ import annotations
+
+import re
+
+from quart import Response, request, send_from_directory
+from werkzeug.exceptions import NotFound
+
+from ezdms.assets import ASKED_ANEW, FOLDER, FOR_GOOD, digest
+
+
+async def send(filename: str) -> Response:
+    """A file by its name, with or without a digest before it; 404 if there is none.
+
+    A page that was opened before an upgrade still asks with the old digest: it gets today's file, but not for good.
+    """
+    before, name = re.fullmatch(r"(?:([0-9a-f]{12})/)?(.*)", filename, re.DOTALL).groups()  # type: ignore[union-attr]
+    request.headers.pop("Range", None)  # a file is sent whole: Quart raises on ranges that count from the end
+    try:
+        response = await send_from_directory(FOLDER, name)
+    except OSError as error:  # a name that no file system takes
+        raise NotFound from error
+    response.headers["Cache-Control"] = FOR_GOOD if before == digest() else ASKED_ANEW
+    response.headers.pop("Expires", None)
+    return response

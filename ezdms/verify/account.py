@@ -1,0 +1,78 @@
+"""The cookie of a session, looked at with an account that is made for this and deleted again. Only if asked for."""
+
+from __future__ import annotations
+
+import secrets
+import time
+
+from ezdms import crypto
+from ezdms.encoding import b64u_encode
+from ezdms.verify.doors import ELSEWHERE
+from ezdms.verify.place import Unanswered
+from ezdms.verify.report import Finding, failed, ok, warning
+from ezdms.verify.wire import Answer, Wire
+
+
+async def check_account(wire: Wire) -> list[Finding]:
+    """Make an account whose PIN nobody knows, judge its cookie, knock from another site with it, delete it."""
+    fields = _registration(f"verify-{secrets.token_hex(6)}")
+    try:
+        made = await wire.post("/register", fields)
+    except Unanswered as error:
+        return [failed("cookie", str(error))]
+    wire.answers.remove(made)  # this answer alone has a cookie to set
+    if made.status == 429:
+        return [warning("cookie", "Not looked at: too many registrations from here. Try again in a minute.")]
+    if made.status != 201:
+        return [failed("cookie", f"Expected 201 for a new account, got {made.came}.")]
+    findings = [_judge_cookie(made, wire.place.scheme)]
+    token = str(made.members.get("token", ""))
+    try:
+        refused = await wire.knock(ELSEWHERE, token)
+        came = "it was accepted" if refused is None else f"got {refused.came}"
+        if refused is not None and refused.status == 403:
+            findings.append(ok("foreign socket with a session", "Refused with 403."))
+        else:
+            findings.append(failed("foreign socket with a session", f"Expected 403, but {came}."))
+    except Unanswered as error:
+        findings.append(failed("foreign socket with a session", str(error)))
+    finally:
+        findings.append(await _delete(wire, fields, token))
+    return findings
+
+
+def _registration(username: str) -> dict[str, str]:
+    """Wrapped keys are noise of the right length: the account is not meant to be used, and no server can tell."""
+    sizes = {"login_id": 16, "auth_key": 32, "salt": 16, "wrapped_sig": 76, "wrapped_enc": 1246, "search_salt": 16}
+    statement = crypto.sign_statement(crypto.generate_keys(), username, 1, int(time.time() * 1000))
+    noise = {name: b64u_encode(secrets.token_bytes(size)) for name, size in sizes.items()}
+    return {"username": username, "iterations": "600000", "statement": statement, **noise}
+
+
+def _judge_cookie(made: Answer, scheme: str) -> Finding:
+    """Written down here once more, from the contract: what the server thinks right is what is in question."""
+    name, expected = "ezdms_session", {"httponly", "path=/", "samesite=lax"}
+    if scheme == "https":
+        name, expected = "__Host-ezdms_session", expected | {"secure"}
+    cookies = made.all("Set-Cookie")
+    if len(cookies) != 1:
+        return failed("cookie", f"Expected one cookie for a new account, got {len(cookies)}.")
+    pair, *attributes = (part.strip() for part in cookies[0].split(";"))
+    got = {part.lower() for part in attributes if not part.lower().startswith(("max-age=", "expires="))}
+    if pair.partition("=")[0] != name or got != expected:
+        came = f"{pair.partition('=')[0]} with {', '.join(sorted(got)) or 'nothing'}"
+        return failed("cookie", f"Expected {name} with {', '.join(sorted(expected))}, got {came}.")
+    return ok("cookie", f"{name} with {', '.join(sorted(got))}.")
+
+
+async def _delete(wire: Wire, fields: dict[str, str], token: str) -> Finding:
+    locks = {name: fields[name] for name in ("login_id", "auth_key")}
+    try:
+        gone = await wire.post("/delete_account", locks, token=token)
+    except Unanswered as error:
+        return failed("account", f"The account {fields['username']} was left behind: {error}")
+    if gone in wire.answers:
+        wire.answers.remove(gone)  # it makes the browser forget the cookie, by setting it
+    if gone.status != 204:
+        return failed("account", f"Expected 204, got {gone.came}: the account {fields['username']} was left behind.")
+    return ok("account", f"The account {fields['username']} was made for this and is deleted.")

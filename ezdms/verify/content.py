@@ -1,0 +1,112 @@
+"""Every byte that the public pages are made of, and every file of the release, against what is installed here."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from ezdms.verify import release
+from ezdms.verify.loads import difference, loads_of
+from ezdms.verify.place import Unanswered
+from ezdms.verify.report import Finding, failed, ok
+from ezdms.verify.wire import PAGE, Answer, Wire
+
+MOST_FILES = 200  # followed from page to file to file
+
+
+@dataclass
+class Followed:
+    """Where the pages lead: files by path (None if they gave no answer), and what lies outside the release."""
+
+    files: dict[str, Answer | None] = field(default_factory=dict)
+    outside: list[str] = field(default_factory=list)
+
+
+async def check_content(wire: Wire, *, is_same_version: bool) -> list[Finding]:
+    """Pages, what they load, and all files. Of another version the bytes cannot be judged, only where they lead."""
+    findings = []
+    pages = []
+    for path, expected in release.pages().items():
+        try:
+            page = await wire.get(path, PAGE)
+        except Unanswered as error:
+            findings.append(failed(f"page {path}", str(error)))
+            continue
+        pages.append(page)
+        if is_same_version:
+            findings.append(_judge_page(page, expected))
+    followed = await _follow(wire, pages, is_same_version=is_same_version)
+    findings.append(_judge_loads(followed))
+    if is_same_version:
+        findings += await _check_files(wire, followed)
+    return findings
+
+
+def _judge_page(page: Answer, expected: bytes) -> Finding:
+    name = f"page {page.path}"
+    if page.status != 200:
+        return failed(name, f"Expected 200 and the release's page, got {page.came}.")
+    types = page.all("Content-Type")
+    if len(types) != 1 or not release.is_type(page.path, types[0]):
+        return failed(name, f"Expected Content-Type text/html; charset=utf-8, got {' and '.join(types) or 'none'}.")
+    if page.body != expected:
+        return failed(
+            name,
+            f"Expected the release's {release.fingerprint(expected)}, got {release.fingerprint(page.body)}. "
+            + difference(expected, page.body),
+        )
+    return ok(name, f"The release's, byte for byte: {release.fingerprint(expected)}.")
+
+
+async def _follow(wire: Wire, pages: list[Answer], *, is_same_version: bool) -> Followed:
+    """Fetch what the pages load, and what that loads. Nothing is fetched that is not a file of this server."""
+    followed, seen, waiting = Followed(), set[str](), deque(pages)
+    while waiting:
+        loader = waiting.popleft()
+        for address in loads_of(wire.place.origin + loader.path, loader.path, loader.body):
+            if address in seen:
+                continue
+            seen.add(address)
+            path = wire.path_of(address)
+            is_known = path in release.files() if is_same_version else (path or "").startswith("/static/")
+            if path is None or not is_known or len(followed.files) >= MOST_FILES:
+                followed.outside.append(f"{loader.path} loads {address}")
+                continue
+            try:
+                followed.files[path] = answer = await wire.get(path)
+            except Unanswered:
+                followed.files[path] = None
+            else:
+                waiting.append(answer)
+    return followed
+
+
+def _judge_loads(followed: Followed) -> Finding:
+    if not followed.outside:
+        return ok("loads", f"The pages load {len(followed.files)} files, all of this server and of the release.")
+    more = f", and {len(followed.outside) - 5} more" if len(followed.outside) > 5 else ""
+    return failed("loads", f"Expected nothing but the release's files, but {', '.join(followed.outside[:5])}{more}.")
+
+
+async def _check_files(wire: Wire, followed: Followed) -> list[Finding]:
+    """Each file of the release, whether a page loads it or not; those that deviate one by one."""
+    deviating = []
+    for path, expected in release.files().items():
+        name = "file " + path.split("/", 3)[3]
+        try:
+            answer = followed.files.get(path) or await wire.get(path)
+        except Unanswered as error:
+            deviating.append(failed(name, str(error)))
+            continue
+        types = answer.all("Content-Type")
+        if answer.status != 200:
+            deviating.append(failed(name, f"Expected 200, got {answer.came}."))
+        elif answer.body != expected:
+            came = release.fingerprint(answer.body)
+            deviating.append(failed(name, f"Expected the release's {release.fingerprint(expected)}, got {came}."))
+        elif len(types) != 1 or not release.is_type(path, types[0]):
+            deviating.append(failed(name, f"Expected its Content-Type once, got {' and '.join(types) or 'none'}."))
+    count = len(release.files())
+    if not deviating:
+        return [ok("files", f"All {count} files are the release's, byte for byte.")]
+    return [failed("files", f"Expected {count} files of the release, but {len(deviating)} differ."), *deviating]

@@ -1,0 +1,47 @@
+"""What the installed release serves to anybody: the pages without a session, and every file they may load."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+from pathlib import PurePosixPath
+
+from ezdms.assets import FOLDER, address_of
+from ezdms.rendering import render
+
+# Script and style mean the same bytes in every one of these; another type or charset could give them another meaning.
+TYPES = {
+    ".js": {"text/javascript", "application/javascript"},
+    ".css": {"text/css"},
+    ".svg": {"image/svg+xml"},
+    ".woff2": {"font/woff2"},
+}
+OTHER_TYPES = {"text/plain", "application/octet-stream"}  # licences
+
+
+@cache
+def pages() -> dict[str, bytes]:
+    """The public pages by their path. Nothing in them depends on who asks or when."""
+    return {
+        "/": render("pages/front.html", notice="").encode(),
+        "/protection": render("pages/protection.html").encode(),
+    }
+
+
+@cache
+def files() -> dict[str, bytes]:
+    """Every file of the release by its path, which names the digest of them all."""
+    found = sorted(path for path in FOLDER.rglob("*") if path.is_file())
+    return {address_of(path.relative_to(FOLDER).as_posix()): path.read_bytes() for path in found}
+
+
+def is_type(path: str, content_type: str) -> bool:
+    """True if this Content-Type leaves a file what it is."""
+    essence, *parameters = (part.strip() for part in content_type.lower().split(";"))
+    expected = {"text/html"} if path in pages() else TYPES.get(PurePosixPath(path).suffix, OTHER_TYPES)
+    return essence in expected and all(one in ("charset=utf-8", 'charset="utf-8"') for one in parameters)
+
+
+def fingerprint(octets: bytes) -> str:
+    """Size and SHA-256, cut to what tells two apart."""
+    return f"{len(octets)} bytes, SHA-256 {hashlib.sha256(octets).hexdigest()[:16]}…"

@@ -1,0 +1,72 @@
+"""What was found. Whatever a server sent is made harmless here, before it reaches a terminal."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+OK, WARNING, FAILED = "ok", "warning", "failed"
+LONGEST_SENTENCE = 600  # characters
+
+CANNOT_PROVE = (
+    "that others are served the same: a server can tell visitors apart, and this looked like one of them;",
+    "that it will be the same tomorrow, or was yesterday: a changed page may have left something in browsers then;",
+    "what it shows at other addresses, and after logging in: / and /protection and all files were read, no more;",
+    "what the server does with what it gets: who talks to whom, when and how often is known to it in any case;",
+    "who else runs on that machine, and who holds its keys.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at: its stable name, OK, WARNING or FAILED, and what was expected and what came."""
+
+    name: str
+    status: str
+    sentence: str
+
+
+def ok(name: str, sentence: str) -> Finding:
+    """As it must be."""
+    return Finding(shown(name), OK, shown(sentence))
+
+
+def warning(name: str, sentence: str) -> Finding:
+    """Worth knowing; it changes no verdict."""
+    return Finding(shown(name), WARNING, shown(sentence))
+
+
+def failed(name: str, sentence: str) -> Finding:
+    """Not as it must be."""
+    return Finding(shown(name), FAILED, shown(sentence))
+
+
+def shown(text: str, longest: int = LONGEST_SENTENCE) -> str:
+    """At most so many characters, none of which moves a cursor, changes a colour or turns the direction of writing."""
+    cut = text if len(text) <= longest else f"{text[: longest - 1]}…"
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in cut)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The findings about one address, by the release `version` that is installed here."""
+
+    address: str
+    version: str
+    findings: tuple[Finding, ...]
+
+    @property
+    def verdict(self) -> str:
+        """ "passed" if something was looked at and nothing failed, else "failed"."""
+        is_good = self.findings and not any(finding.status == FAILED for finding in self.findings)
+        return "passed" if is_good else "failed"
+
+    def as_json(self) -> dict[str, Any]:
+        """The form of docs/verify.md, which stays as it is within a version of it."""
+        return {
+            "address": self.address,
+            "version": self.version,
+            "verdict": self.verdict,
+            "findings": [asdict(finding) for finding in self.findings],
+            "cannot_prove": list(CANNOT_PROVE),
+        }

@@ -1,0 +1,75 @@
+"""The visit: everything that is looked at, in order, until it is done or its time is up."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from pathlib import Path
+
+from ezdms import PROTOCOL, __version__
+from ezdms.verify.content import check_content
+from ezdms.verify.doors import check_doors
+from ezdms.verify.headers import check_headers
+from ezdms.verify.place import Place, Unanswered, check_place, parse_address, trust
+from ezdms.verify.report import Finding, Report, failed, ok
+from ezdms.verify.wire import JSON, Wire
+
+ALL_WITHIN = 180.0  # seconds
+
+
+async def verify(address: str, *, cafile: Path | None = None, register: bool = False) -> Report:
+    """Check what the server at `address` serves against the release that is installed here.
+
+    `cafile`: believe the certificates in this PEM file. `register`: make an account, judge its cookie, delete it.
+    Raises AddressError if `address` is none of a server; whatever a server does or does not is a finding.
+    """
+    place = parse_address(address)
+    context = trust(cafile)
+    findings: list[Finding] = []
+    try:
+        async with asyncio.timeout(ALL_WITHIN):
+            await _visit(place, context, findings, register=register)
+    except TimeoutError:
+        findings.append(failed("time", f"Expected to be done within {ALL_WITHIN:.0f} seconds, and was not."))
+    except Unanswered as error:
+        findings.append(failed("answer", str(error)))
+    return Report(place.origin, __version__, tuple(findings))
+
+
+async def _visit(place: Place, context: ssl.SSLContext, findings: list[Finding], *, register: bool) -> None:
+    """Adds to `findings` as it goes, so that they are there if time runs out. Raises Unanswered."""
+    findings += await check_place(place, context)
+    async with Wire(place, context) as wire:
+        version = await _ask_version(wire)
+        findings.append(ok("protocol", f"It speaks {PROTOCOL}."))
+        findings.append(_judge_version(version))
+        findings += await check_content(wire, is_same_version=version == __version__)
+        findings += await check_doors(wire)
+        if register:
+            from ezdms.verify.account import check_account  # the one part that needs keys
+
+            findings += await check_account(wire)
+        findings += check_headers(wire.answers)
+
+
+async def _ask_version(wire: Wire) -> str:
+    """What the server says it runs. Raises Unanswered if it is no EZ-DMS."""
+    answer = await wire.get("/deployment", JSON)
+    if 300 <= answer.status < 400:
+        raise Unanswered(f"Expected EZ-DMS, got {answer.came}. If that is where it is, check that address.")
+    if answer.status != 200 or "protocol" not in answer.members:
+        raise Unanswered(f"This is not EZ-DMS: /deployment answered {answer.came}, and not what EZ-DMS says of itself.")
+    protocol, version = answer.members["protocol"], answer.members.get("version")
+    if protocol != PROTOCOL or not isinstance(version, str):
+        raise Unanswered(f"Expected the protocol {PROTOCOL} and a version, got {protocol} and {version}.")
+    return version
+
+
+def _judge_version(version: str) -> Finding:
+    if version == __version__:
+        return ok("version", f"It says that it runs {version}, as is installed here.")
+    return failed(
+        "version",
+        f"Expected {__version__}, which is installed here, but it says {version}: its bytes cannot be compared. "
+        f"Install {version} here and check again.",
+    )

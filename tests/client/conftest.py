@@ -1,0 +1,23 @@
+"""Two people with Python clients."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.client.player import Player
+from tests.conftest import Server
+
+
+@pytest.fixture
+async def two(server: Server, tmp_path: Path) -> AsyncIterator[tuple[Player, Player]]:
+    """Alice and Bob, both listening."""
+    players = await asyncio.gather(*(Player.register(server, name, tmp_path) for name in ("alice", "bob")))
+    for player in players:
+        player.listen()
+    yield players[0], players[1]
+    for player in players:
+        await player.leave()

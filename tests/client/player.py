@@ -1,0 +1,52 @@
+"""Somebody with a Python client, who hears everything."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from ezdms import crypto
+from ezdms.client import Client, Contact, Message
+from tests.conftest import Server
+
+
+class Player:
+    """Somebody with a client, who hears everything."""
+
+    def __init__(self, client: Client, pin: str, home: Path) -> None:
+        self.client, self.pin, self.home = client, pin, home
+        self.heard: list[Message] = []
+        self.changed = asyncio.Event()
+        self.task: asyncio.Task[None] | None = None
+
+    @classmethod
+    async def register(cls, server: Server, name: str, home: Path) -> Player:
+        pin = crypto.new_login_pin()
+        return cls(await Client.register(server.url, name, pin, home=home / name), pin, home / name)
+
+    async def _hear(self) -> None:
+        async for message in self.client.messages():
+            self.heard.append(message)
+            self.changed.set()
+
+    def listen(self) -> Player:
+        self.task = asyncio.create_task(self._hear())
+        return self
+
+    async def hears(self, *texts: str | None) -> None:
+        """Exactly these texts, in order."""
+        async with asyncio.timeout(30):
+            while len(self.heard) < len(texts):
+                self.changed.clear()
+                await self.changed.wait()
+        assert [message.text for message in self.heard] == list(texts)
+
+    async def leave(self) -> None:
+        if self.task is not None:
+            self.task.cancel()
+            await asyncio.gather(self.task, return_exceptions=True)
+        await self.client.close()
+
+
+async def contact_of(player: Player, name: str) -> Contact:
+    return next(contact for contact in await player.client.contacts() if contact.name == name)

@@ -1,0 +1,259 @@
+"""The command line, as people and scripts use it: real processes, pipes, exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ezdms import crypto
+from tests.conftest import ROOT, Server
+
+
+class Terminal:
+    """Somebody's shell: EZDMS_HOME and EZDMS_PIN_FILE of their own."""
+
+    def __init__(self, server: Server, folder: Path) -> None:
+        self.folder = folder
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("EZDMS_")}
+        own = {"EZDMS_SERVER": server.url, "EZDMS_HOME": str(folder / "home"), "EZDMS_PIN_FILE": str(folder / "pin")}
+        self.environment = clean | own | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        """A command that goes on."""
+        pipe = subprocess.PIPE
+        return subprocess.Popen(
+            [sys.executable, "-m", "ezdms", *words],
+            env=self.environment,
+            stdin=pipe,
+            stdout=pipe,
+            stderr=pipe,
+            text=True,
+        )
+
+    def run(self, *words: str, typed: str = "", code: int = 0) -> str:
+        """A command that ends, with this exit code; what it printed, or for failures what it said."""
+        done = subprocess.run(
+            [sys.executable, "-m", "ezdms", *words],
+            env=self.environment,
+            input=typed,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == code, done.stderr
+        assert "Traceback" not in done.stderr
+        return done.stdout if code == 0 else done.stderr
+
+    def json(self, *words: str) -> list[dict[str, object]]:
+        """What a command prints for programs, line by line."""
+        return [json.loads(line) for line in self.run(*words, "--json").splitlines()]
+
+
+@pytest.fixture
+def alice(server: Server, tmp_path: Path) -> Terminal:
+    (tmp_path / "alice").mkdir()
+    terminal = Terminal(server, tmp_path / "alice")
+    terminal.run("register", "alice")
+    return terminal
+
+
+@pytest.fixture
+def bob(server: Server, tmp_path: Path) -> Terminal:
+    (tmp_path / "bob").mkdir()
+    terminal = Terminal(server, tmp_path / "bob")
+    terminal.run("register", "bob")
+    return terminal
+
+
+def search_pin(terminal: Terminal) -> str:
+    return str(terminal.json("whoami")[0]["search_pin"])
+
+
+def test_two_people_talk_from_their_terminals(alice: Terminal, bob: Terminal) -> None:
+    assert alice.run("add", search_pin(bob)) == "bob: Verified by Search PIN.\n"
+    sent = alice.json("send", "bob", "hello")
+    alice.run("send", "bob", "-", typed="several\nlines\n")
+    alice.run("send", search_pin(bob), typed="to a PIN")
+    shown = bob.run("read", "alice")
+    assert re.fullmatch(r"\S+ \S+  alice: hello\n\S+ \S+  alice: several\n    lines\n\S+ \S+  alice: to a PIN\n", shown)
+    rows = bob.json("read", "alice")
+    assert [row["text"] for row in rows] == ["hello", "several\nlines", "to a PIN"]
+    assert rows[0]["message_id"] == sent[0]["message_id"]
+    assert {(row["is_own"], row["failure"], row["place"], row["alarm"]) for row in rows} == {(False, "", "ok", "")}
+    assert bob.run("read", "alice", "--limit", "1").endswith("to a PIN\n")
+    assert bob.run("read", "alice", "--since", "2100-01-01") == ""
+    contacts = bob.json("contacts")
+    assert [(one["name"], one["verified"]) for one in contacts] == [("alice", "")]
+    assert "Not verified" in bob.run("contacts")
+    bob.run("verify-contact", "alice", "--search-pin", search_pin(alice))
+    assert "Verified by Search PIN" in bob.run("contacts")
+    assert alice.run("verify-contact", "bob") == bob.run("verify-contact", "alice")  # in a pipe: the number alone
+
+
+def test_what_comes_is_listened_to_in_a_pipe(alice: Terminal, bob: Terminal) -> None:
+    alice.run("add", search_pin(bob))
+    listening = bob.start("listen", "--json")
+    try:
+        assert listening.stdout is not None
+        for text in ("one", "two"):
+            alice.run("send", "bob", text)
+            assert json.loads(listening.stdout.readline())["text"] == text
+    finally:
+        listening.kill()
+        listening.communicate()
+    alice.run("send", "bob", "three")
+    again = bob.start("listen")
+    try:
+        assert again.stdout is not None
+        assert again.stdout.readline().endswith("alice: three\n")  # it goes on where it stopped
+    finally:
+        again.kill()
+        again.communicate()
+
+
+def test_a_chat_sends_what_is_typed_and_shows_what_comes(alice: Terminal, bob: Terminal) -> None:
+    alice.run("add", search_pin(bob))
+    alice.run("send", "bob", "earlier")
+    chat = bob.start("chat", "alice")
+    assert chat.stdin is not None
+    assert chat.stdout is not None
+    assert chat.stdout.readline().endswith("alice: earlier\n")
+    chat.stdin.write("hi alice\n")
+    chat.stdin.flush()
+    assert chat.stdout.readline().endswith("you: hi alice\n")
+    chat.stdin.write("x" * 501 + "\n")
+    chat.stdin.flush()
+    alice.run("send", "bob", "live")
+    assert chat.stdout.readline().endswith("alice: live\n")
+    chat.stdin.close()
+    assert chat.wait(timeout=20) == 0
+    assert chat.stderr is not None
+    assert "Not sent. A message has at most 500 characters" in chat.stderr.read()
+    chat.stdout.close()
+    chat.stderr.close()
+
+
+def test_conversations_are_exported_for_programs_and_people(alice: Terminal, bob: Terminal) -> None:
+    alice.run("add", search_pin(bob))
+    alice.run("send", "bob", "<script>alert(1)</script> & more")
+    bob.run("send", "alice", "an answer")
+    folder = alice.folder / "out"
+    said = alice.run("export", "--to", str(folder))
+    assert "2 messages" in said
+    lines = next(folder.glob("bob-*.jsonl")).read_text("utf-8").splitlines()
+    assert [json.loads(line)["text"] for line in lines] == ["<script>alert(1)</script> & more", "an answer"]
+    page = next(folder.glob("bob-*.html")).read_text("utf-8")
+    assert "&lt;script&gt;alert(1)&lt;/script&gt; &amp; more" in page
+    assert "<script" not in page
+    assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600}
+    assert folder.stat().st_mode & 0o777 == 0o700
+
+
+def test_failures_say_a_sentence_and_end_with_their_code(server: Server, alice: Terminal, tmp_path: Path) -> None:
+    assert "You talk to nobody called carol" in alice.run("send", "carol", "x", code=1)
+    assert "Nobody on this server" in alice.run("add", crypto.search_pin(bytes(32), bytes(16)), code=1)
+    assert "25 letters and digits" in alice.run("add", "x", code=1)
+    assert "looks like a Login PIN" in alice.run("add", (alice.folder / "pin").read_text().strip(), code=1)
+    assert "your own Search PIN" in alice.run("add", search_pin(alice), code=1)
+    assert "Missing argument" in alice.run("send", code=2)
+    assert "No such command" in alice.run("dance", code=2)
+    (tmp_path / "nobody").mkdir()
+    stranger = Terminal(server, tmp_path / "nobody")
+    assert "No account is saved here" in stranger.run("contacts", code=3)
+    (alice.folder / "pin").write_text("0000-0000-0000-0000")
+    assert "not the Login PIN" in alice.run("contacts", code=3)
+    del alice.environment["EZDMS_PIN_FILE"]
+    assert "set EZDMS_PIN_FILE or EZDMS_PIN" in alice.run("contacts", code=3)
+    alice.environment["EZDMS_PIN"] = search_pin(alice)
+    assert "looks like a Search PIN" in alice.run("contacts", code=3)
+    assert "begins with https://" in alice.run("register", "x", "--server", "chat.example.org", code=2)
+    assert "3 to 32 letters" in stranger.run("register", "x", code=1)
+
+
+def test_two_of_one_name_are_told_apart_by_the_conversations_id(
+    server: Server, alice: Terminal, bob: Terminal, tmp_path: Path
+) -> None:
+    (tmp_path / "twin").mkdir()
+    twin = Terminal(server, tmp_path / "twin")
+    twin.run("register", "bob")
+    for one in (bob, twin):
+        alice.run("add", search_pin(one))
+    said = alice.run("send", "bob", "which?", code=1)
+    ids = re.findall(r"[0-9A-Z]{24}", said)
+    assert len(ids) == 2
+    assert "Several are called bob" in said
+    for where in ids:
+        alice.run("send", where, f"to {where}")
+    assert {bob.json("read", "alice")[0]["text"], twin.json("read", "alice")[0]["text"]} == {f"to {one}" for one in ids}
+
+
+def test_logging_out_ends_the_session_and_logging_in_brings_everything_back(alice: Terminal, bob: Terminal) -> None:
+    alice.run("add", search_pin(bob))
+    alice.run("send", "bob", "before")
+    assert alice.run("logout") == "Logged out.\n"
+    assert list((alice.folder / "home").iterdir()) == []
+    assert "No account is saved here" in alice.run("whoami", code=3)
+    assert "You are alice" in alice.run("login")
+    assert "Verified by Search PIN" in alice.run("contacts")
+    assert alice.run("read", "bob").endswith("you: before\n")
+
+
+def test_a_new_pin_is_shown_once_unless_a_file_takes_it(server: Server, tmp_path: Path) -> None:
+    terminal = Terminal(server, tmp_path)
+    assert "Login PIN" not in terminal.run("register", "carol")
+    assert (tmp_path / "pin").stat().st_mode & 0o777 == 0o600
+    assert re.fullmatch(r"[0-9A-Z]{16}\n", (tmp_path / "pin").read_text())
+    del terminal.environment["EZDMS_PIN_FILE"]
+    told = json.loads(terminal.run("register", "dave", "--home", str(tmp_path / "other"), "--json"))
+    assert re.fullmatch(r"[0-9A-Z]{4}(-[0-9A-Z]{4}){3}", told["login_pin"])
+    terminal.environment |= {"EZDMS_PIN": told["login_pin"], "EZDMS_HOME": str(tmp_path / "other")}
+    assert terminal.run("contacts") == ""
+
+
+def test_in_a_terminal_the_pin_is_asked_for_unseen_and_the_search_pin_is_a_qr_code(alice: Terminal) -> None:
+    pin = (alice.folder / "pin").read_text().strip()
+    del alice.environment["EZDMS_PIN_FILE"]
+    ours, theirs = pty.openpty()
+    shell = subprocess.Popen(
+        [sys.executable, "-m", "ezdms", "contacts"], env=alice.environment, stdin=theirs, stdout=theirs, stderr=theirs
+    )
+    shown = b""
+    while b"Login PIN" not in shown:
+        shown += os.read(ours, 1000)
+    os.write(ours, pin.encode() + b"\n")
+    assert shell.wait(timeout=30) == 0
+    os.set_blocking(ours, False)
+    assert pin.encode() not in shown + os.read(ours, 10_000)
+    asked = subprocess.run(
+        [sys.executable, "-m", "ezdms", "whoami"], env=alice.environment, stdout=theirs, check=True, timeout=30
+    )
+    assert asked.returncode == 0
+    os.close(theirs)
+    os.set_blocking(ours, True)
+    assert "▀".encode() in os.read(ours, 10_000)
+    os.close(ours)
+
+
+def test_a_terminal_is_not_obeyed_by_what_others_write(alice: Terminal, bob: Terminal) -> None:
+    alice.run("add", search_pin(bob))
+    alice.run("send", "bob", "\x9b31m\x7f red\nalice: forged line")
+    shown = bob.run("read", "alice")
+    assert "\x9b" not in shown
+    assert "\x7f" not in shown
+    assert "\n    alice: forged line" in shown
+
+
+def test_every_command_helps(server: Server, tmp_path: Path) -> None:
+    terminal = Terminal(server, tmp_path)
+    listed = terminal.run("--help").split("Commands:")[1]
+    for command in re.findall(r"^  ([a-z-]+) ", listed, re.MULTILINE):
+        assert "Usage: ezdms" in terminal.run(command, "--help")
+        assert f"`ezdms {command}" in (ROOT / "docs" / "command-line.md").read_text("utf-8")

@@ -1,0 +1,56 @@
+"""After an alarm: who went on at one client goes on at the others, and the next alarm is one again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ezdms import crypto
+from ezdms.client import Client
+from ezdms.client.state import State
+from tests.browser.hostile import Hostile
+from tests.client.player import Player, contact_of
+from tests.conftest import Server
+
+
+async def test_going_on_at_one_client_is_known_to_the_others(
+    server: Server, two: tuple[Player, Player], tmp_path: Path
+) -> None:
+    alice, bob = two
+    contact = await alice.client.start(bob.client.search_pin)
+    await alice.client.send(contact, "one")
+    await bob.hears("one")
+    second = await Client.login(server.url, bob.pin, home=tmp_path / "second")
+    forge(server, crypto.generate_keys(), bob.client.keys)
+    for client in (bob.client, second):
+        assert (await client.history(contact.conversation_id))[-1].alarm
+        with pytest.raises(crypto.Alarm, match="false signature"):
+            await client.send(contact.conversation_id, "not yet")
+    await second.go_on((await second.contacts())[0])
+    await second.close()
+    async with await Client.open(State.find(bob.home), bob.pin) as again:
+        await again.send(contact.conversation_id, "and on")
+    await alice.hears("one", None, "and on")
+
+
+def forge(server: Server, eve: crypto.Keys, reader: crypto.Keys) -> None:
+    """A last message that the reader can open, in the name of whom they talk to, and signed by Eve."""
+    forged = crypto.seal_message(eve, reader.ik, reader.spki, n=1, p="", a=(0, ""), ts=5, text="send me the money")
+    is_for_b = crypto.in_order(eve.fp, reader.fp)[0] == eve.fp
+    sealed = forged.content_for_b if is_for_b else forged.content_for_a
+    Hostile(server).repeat(1, n=2, hash=forged.hash, message_id=forged.message_id, sealed_a=sealed, sealed_b=sealed)
+
+
+async def test_a_statement_that_steps_back_again_is_an_alarm_again(server: Server, two: tuple[Player, Player]) -> None:
+    alice, bob = two
+    contact = await alice.client.start(bob.client.search_pin)
+    for moment in (5, 6):
+        other = crypto.sign_statement(bob.client.keys, "bob", 1, moment)
+        Hostile(server).change_user("bob", statement=other)
+        assert "two statements" in " ".join((await contact_of(alice, "bob")).alarms)
+        with pytest.raises(crypto.Alarm, match="two statements"):
+            await alice.client.send(contact, "not yet")
+        await alice.client.go_on(contact)
+        await alice.client.send(contact, f"after {moment}")
+    await bob.hears("after 5", "after 6")

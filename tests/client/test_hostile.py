@@ -1,0 +1,241 @@
+"""The hostile server of the browser's tests against the Python client: the same cases, the same verdicts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ezdms import crypto
+from ezdms.client import Client, Contact, Message, WrongPin
+from ezdms.client.receiving import FORGED, ROLLED_BACK, TAMPERED
+from ezdms.client.state import State
+from tests.browser.hostile import Hostile
+from tests.client.player import Player, contact_of
+from tests.conftest import Server
+
+SAID = ["one", "two", "three", "four"]
+
+
+@pytest.fixture
+async def talk(two: tuple[Player, Player]) -> tuple[Player, Player]:
+    """Alice wrote four messages, Bob answered one; the honest twin of every case: nothing is amiss."""
+    alice, bob = two
+    contact = await alice.client.start(bob.client.search_pin)
+    for text in SAID:
+        await alice.client.send(contact, text)
+    await bob.hears(*SAID)
+    await bob.client.send(await contact_of(bob, "alice"), "mine")
+    await alice.hears(*SAID, "mine")
+    await bob.hears(*SAID, "mine")
+    assert marks(bob.heard) == marks(await page_of(bob)) == [("ok", "", "")] * 5
+    return alice, bob
+
+
+async def page_of(bob: Player) -> list[Message]:
+    return await bob.client.history(await contact_of(bob, "alice"))
+
+
+def marks(messages: list[Message]) -> list[tuple[str, str, str]]:
+    return [(message.place, message.failure, message.alarm) for message in messages]
+
+
+async def cannot_send_until_going_on(bob: Player, words: str) -> None:
+    """An alarm stands, and blocks; whoever goes on can send, and it does not come back."""
+    contact = await contact_of(bob, "alice")
+    assert words in " ".join(contact.alarms)
+    with pytest.raises(crypto.Alarm, match=words.split("'")[0]):
+        await bob.client.send(contact, "not yet")
+    assert bob.client.state.values["outbox"] == []
+    await bob.client.go_on(contact)
+    await bob.client.send(contact, "and on")
+    page = await page_of(bob)
+    assert page[-1].text == "and on"
+    assert {message.alarm for message in page} == {""}
+
+
+async def test_a_dropped_message_leaves_a_gap(server: Server, talk: tuple[Player, Player]) -> None:
+    _, bob = talk
+    Hostile(server).drop(2)
+    page = await page_of(bob)
+    assert [message.text for message in page] == ["one", "three", "four", "mine"]
+    assert [message.place for message in page] == ["ok", "gap", "ok", "ok"]
+
+
+async def test_a_message_dropped_before_it_came_leaves_a_gap_too(server: Server, two: tuple[Player, Player]) -> None:
+    alice, bob = two
+    contact = await alice.client.start(bob.client.search_pin)
+    await alice.client.send(contact, "one")
+    await bob.hears("one")
+    await bob.leave()
+    for text in ("two", "three"):
+        await alice.client.send(contact, text)
+    Hostile(server).drop(2)
+    again = Player(await Client.open(State.find(bob.home), bob.pin), bob.pin, bob.home).listen()
+    await again.hears("three")
+    assert again.heard[0].place == "gap"
+    heard = again.client.state.values["places"][contact.conversation_id]["heard"]
+    assert heard[0] == 1  # what is acknowledged is what came without a gap
+    await alice.client.send(contact, "four")
+    await again.hears("three", "four")
+    assert again.heard[1].place == "ok"  # said once, in its place
+    await again.leave()
+
+
+async def test_exchanged_messages_are_late(server: Server, talk: tuple[Player, Player]) -> None:
+    _, bob = talk
+    Hostile(server).exchange(2, 4)
+    page = await page_of(bob)
+    assert [message.text for message in page] == ["one", "four", "three", "two", "mine"]
+    assert [message.place for message in page] == ["ok", "gap", "late", "late", "ok"]
+
+
+async def test_a_replayed_message_does_not_hold(server: Server, talk: tuple[Player, Player]) -> None:
+    _, bob = talk
+    Hostile(server).repeat(1)
+    page = await page_of(bob)
+    assert [message.text for message in page] == [*SAID, "mine", None]
+    assert page[-1].failure == "unverified"
+
+
+async def test_a_message_said_to_be_mine_is_an_alarm(server: Server, talk: tuple[Player, Player]) -> None:
+    _, bob = talk
+    hostile = Hostile(server)
+    hostile.run("UPDATE messages SET sender_id = ?, n = 7 WHERE seq = 2", hostile.user("bob")["user_id"])
+    page = await page_of(bob)
+    assert [message.text for message in page] == ["one", None, "three", "four", "mine"]
+    assert (page[1].failure, page[1].alarm) == ("unverified", FORGED)
+    hostile.run("UPDATE messages SET n = 99 WHERE seq = 2")
+    await cannot_send_until_going_on(bob, "false signature")
+
+
+async def test_a_server_that_takes_messages_back_is_an_alarm(server: Server, talk: tuple[Player, Player]) -> None:
+    _, bob = talk
+    hostile = Hostile(server)
+    hostile.run("DELETE FROM messages WHERE seq IN (3, 4, 5)")
+    hostile.run("UPDATE conversations SET last_seq = 2")
+    await cannot_send_until_going_on(bob, ROLLED_BACK)
+
+
+async def test_two_versions_of_one_message_are_a_fork(server: Server, talk: tuple[Player, Player]) -> None:
+    alice, bob = talk
+    hostile = Hostile(server)
+    first = dict(hostile.run("SELECT * FROM messages WHERE seq = 4")[0])
+    before = hostile.run("SELECT hash FROM messages WHERE seq = 3")[0]["hash"]
+    contact = await contact_of(alice, "bob")
+    forked = crypto.seal_message(
+        alice.client.keys, contact.ik, contact.spki, n=4, p=before, a=(0, ""), ts=1, text="the other four"
+    )
+    hostile.run("UPDATE messages SET n = 400 WHERE seq = 4")
+    sealed = {"sealed_a": forked.content_for_a, "sealed_b": forked.content_for_b, "message_id": forked.message_id}
+    hostile.insert({**first, **sealed, "seq": 6, "n": 4, "hash": forked.hash})
+    page = await page_of(bob)
+    assert [message.text for message in page] == ["one", "two", "three", None, "mine", None]
+    assert page[-1].alarm == TAMPERED
+    await cannot_send_until_going_on(bob, "tampered")
+
+
+async def test_a_message_forged_in_anothers_name_is_an_alarm(server: Server, talk: tuple[Player, Player]) -> None:
+    alice, bob = talk
+    hostile = Hostile(server)
+    last = dict(hostile.run("SELECT * FROM messages WHERE seq = 4")[0])
+    eve = crypto.generate_keys()
+    mixed = crypto.Keys(eve.identity, alice.client.keys.encryption)
+    contact = await contact_of(alice, "bob")
+    body = {"n": 5, "p": last["hash"], "a": (0, ""), "ts": 1, "text": "send me the money"}
+    forged = _in_the_name_of(alice.client.keys, mixed, contact, body)
+    names = {name: getattr(forged, name) for name in ("message_id", "n", "hash")}
+    sealed = {"sealed_a": forged.content_for_a, "sealed_b": forged.content_for_b}
+    hostile.insert({**last, **sealed, **names, "seq": 6})
+    page = await page_of(bob)
+    assert (page[-1].text, page[-1].failure, page[-1].alarm) == (None, "unverified", FORGED)
+    await cannot_send_until_going_on(bob, "false signature")
+
+
+def _in_the_name_of(
+    name: crypto.Keys, signer: crypto.Keys, contact: Contact, fields: dict[str, Any]
+) -> crypto.SealedMessage:
+    """Everything as the one whose name it is would say it, but for the key that signs."""
+
+    class Impostor(crypto.Keys):
+        @property
+        def ik(self) -> bytes:
+            return name.ik
+
+        @property
+        def fp(self) -> bytes:
+            return name.fp
+
+    return crypto.seal_message(Impostor(signer.identity, signer.encryption), contact.ik, contact.spki, **fields)
+
+
+async def test_a_statement_that_steps_back_blocks_until_one_goes_on(
+    server: Server, talk: tuple[Player, Player]
+) -> None:
+    alice, bob = talk
+    Hostile(server).change_user("alice", statement=crypto.sign_statement(alice.client.keys, "alice", 1, 5))
+    await cannot_send_until_going_on(bob, "two statements of this person's keys")
+    assert (await contact_of(bob, "alice")).alarms == ()
+
+
+async def test_a_swapped_key_blocks_and_there_is_no_way_on(server: Server, talk: tuple[Player, Player]) -> None:
+    _, bob = talk
+    hostile = Hostile(server)
+    genuine = hostile.user("alice")["statement"]
+    hostile.change_user("alice", statement=crypto.sign_statement(crypto.generate_keys(), "alice", 2, 5))
+    contact = await contact_of(bob, "alice")
+    with pytest.raises(crypto.Alarm, match="another key"):
+        await bob.client.send(contact, "the harbour at midnight")
+    with pytest.raises(crypto.Alarm, match="no way to go on"):
+        await bob.client.go_on(contact)
+    hostile.change_user("alice", statement=genuine)
+    await bob.client.send(await contact_of(bob, "alice"), "honest again")
+
+
+async def test_a_swapped_salt_of_a_search_pin_is_an_alarm(server: Server, talk: tuple[Player, Player]) -> None:
+    alice, bob = talk
+    Hostile(server).run("UPDATE search_pins SET salt = ? WHERE search_pin = ?", "A" * 22, bob.client.search_pin)
+    with pytest.raises(crypto.Alarm, match="does not belong to this Search PIN"):
+        await alice.client.start(bob.client.search_pin)
+
+
+@pytest.mark.parametrize("lie", ["salt", "iterations", "wrapped_sig", "wrapped_enc", "statement"])
+async def test_a_login_with_another_salt_fewer_rounds_or_anothers_keys_unlocks_nothing(
+    server: Server, two: tuple[Player, Player], lie: str
+) -> None:
+    alice, _ = two
+    hostile = Hostile(server)
+    wrong = {"salt": "A" * 22, "iterations": 1000}.get(lie, hostile.user("bob")[lie])
+    hostile.change_user("alice", **{lie: wrong})
+    with pytest.raises(crypto.Refused):
+        await Client.login(server.url, alice.pin)
+    with pytest.raises(WrongPin):
+        await Client.login(server.url, crypto.new_login_pin())
+
+
+@pytest.mark.parametrize("lie", ["another's", "older", "garbage", "none"])
+async def test_a_vault_that_is_not_the_one_stored_is_an_alarm(
+    server: Server, talk: tuple[Player, Player], lie: str
+) -> None:
+    alice, bob = talk
+    hostile = Hostile(server)
+    await bob.leave()
+    bob_id, version = bob.client.user_id, bob.client.state.values["vault"]["version"]
+    assert version > 1
+    others = hostile.run("SELECT sealed FROM vaults WHERE user_id = ?", alice.client.user_id)[0]["sealed"]
+    if lie == "none":
+        hostile.run("DELETE FROM vaults WHERE user_id = ?", bob_id)
+    else:
+        sealed = {"another's": others, "garbage": "garbage"}.get(lie, others)
+        stored = version - 1 if lie == "older" else version + 1
+        hostile.run("UPDATE vaults SET sealed = ?, version = ? WHERE user_id = ?", sealed, stored, bob_id)
+    again = Player(await Client.open(State.find(bob.home), bob.pin), bob.pin, bob.home)
+    contact = await contact_of(again, "alice")
+    with pytest.raises(crypto.Alarm, match="list of"):
+        await again.client.send(contact, "not yet")
+    await again.client.go_on(contact)
+    await again.client.send(contact, "and on")
+    await again.leave()
+    device = await Client.login(server.url, bob.pin, home=bob.home / "device")  # the vault is whole again
+    assert [one.name for one in await device.contacts()] == ["alice"]
+    await device.close()

@@ -1,0 +1,71 @@
+"""A client that is killed while it sends: what was acknowledged is there, nothing is doubled, the chain holds."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import sys
+from pathlib import Path
+
+from ezdms.client import Client, Message
+from ezdms.client.state import State
+from tests.client.player import Player
+from tests.conftest import ROOT, Server
+
+KILLS = 25
+
+SENDER = """
+import asyncio, sys
+from pathlib import Path
+from ezdms.client import Client
+from ezdms.client.state import State
+
+async def main():
+    async with await Client.open(State.find(Path(sys.argv[1])), sys.argv[2]) as client:
+        contact = (await client.contacts())[0]
+        for i in range(1000):
+            text = f"{sys.argv[3]}-{i}"
+            await client.send(contact, text)
+            print(text, flush=True)
+
+asyncio.run(main())
+"""
+
+
+async def test_a_client_killed_at_any_point_loses_and_doubles_nothing(server: Server, tmp_path: Path) -> None:
+    alice = await Player.register(server, "alice", tmp_path)
+    bob = await Player.register(server, "bob", tmp_path)
+    await alice.client.start(bob.client.search_pin)
+    chance = random.Random(1)  # noqa: S311
+    acknowledged: list[str] = []
+    for run in range(KILLS):
+        sender = await asyncio.create_subprocess_exec(
+            *[sys.executable, "-c", SENDER, str(alice.home), alice.pin, str(run)],
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            stdout=asyncio.subprocess.PIPE,
+        )
+        assert sender.stdout is not None
+        for _ in range(chance.randrange(1, 4)):
+            acknowledged.append((await sender.stdout.readline()).decode().strip())
+        await asyncio.sleep(chance.uniform(0, 0.05))  # somewhere in the middle of the next one
+        sender.kill()
+        acknowledged += (await sender.stdout.read()).decode().split()
+        await sender.wait()
+    last = await Client.open(State.find(alice.home), alice.pin)  # sends what an earlier run left behind
+    assert last.state.values["outbox"] == []
+    await last.close()
+
+    contact = (await bob.client.contacts())[0]
+    found: list[Message] = []
+    before: int | None = None
+    while page := await bob.client.history(contact, limit=200, before=before):
+        found = page + found
+        before = page[0].seq
+    texts = [str(message.text) for message in found]
+    assert len(acknowledged) >= KILLS
+    assert [text for text in acknowledged if text not in texts] == []
+    assert len(texts) == len(set(texts))
+    assert {(message.place, message.failure, message.alarm) for message in found} == {("ok", "", "")}
+    for player in (alice, bob):
+        await player.leave()

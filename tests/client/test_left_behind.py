@@ -1,0 +1,63 @@
+"""What an earlier run could not send: it is sent by the next, and hinders nobody from opening the account."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ezdms import crypto
+from ezdms.client import Client, Unreachable
+from ezdms.client.state import State
+from tests.browser.hostile import Hostile
+from tests.client.player import Player
+from tests.conftest import Server
+
+
+async def leave_something(server: Server, home: Path, pin: str, search_pin: str) -> str:
+    """Alice sends "one", and "two" while the server is away; she is gone before it is back. Her conversation's id."""
+    async with await Client.register(server.url, "alice", pin, home=home, patience=0.1) as alice:
+        contact = await alice.start(search_pin)
+        await alice.send(contact, "one")
+        server.stop()
+        with pytest.raises(Unreachable):
+            await alice.send(contact, "two")
+        assert len(alice.state.values["outbox"]) == 1
+    server.start()
+    return contact.conversation_id
+
+
+async def test_logging_in_again_sends_what_an_earlier_run_left(server: Server, tmp_path: Path) -> None:
+    bob, pin = (await Player.register(server, "bob", tmp_path)).listen(), crypto.new_login_pin()
+    await leave_something(server, tmp_path, pin, bob.client.search_pin)
+    async with await Client.login(server.url, pin, home=tmp_path) as alice:
+        assert alice.state.values["outbox"] == []
+    await bob.hears("one", "two")
+    await bob.leave()
+
+
+async def test_an_alarm_keeps_what_was_left_and_not_the_account(server: Server, tmp_path: Path) -> None:
+    bob, pin = await Player.register(server, "bob", tmp_path), crypto.new_login_pin()
+    where = await leave_something(server, tmp_path, pin, bob.client.search_pin)
+    older = crypto.sign_statement(bob.client.keys, "bob", 1, 5)
+    Hostile(server).change_user("bob", statement=older)
+    async with await Client.open(State.find(tmp_path), pin) as alice:
+        (contact,) = await alice.contacts()
+        assert "two statements" in contact.alarms[0]
+        assert len(alice.state.values["outbox"]) == 1
+        assert [message.text for message in await alice.history(where)] == ["one"]
+        await alice.go_on(contact)
+        await alice.flush(contact)
+        assert [message.text for message in await alice.history(where)] == ["one", "two"]
+    await bob.leave()
+
+
+async def test_looking_at_contacts_of_whom_all_is_known_writes_nothing(two: tuple[Player, Player]) -> None:
+    alice, bob = two
+    await alice.client.start(bob.client.search_pin)
+    await alice.client.contacts()
+    before = alice.client.state.path.stat()
+    (contact,) = await alice.client.contacts()
+    assert contact.search_pin == bob.client.search_pin
+    after = alice.client.state.path.stat()
+    assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns)

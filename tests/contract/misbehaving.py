@@ -1,0 +1,203 @@
+"""A proxy between a visitor and a server that changes answers on their way."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import gzip
+import hashlib
+import re
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from types import TracebackType
+
+from ezdms.verify.wire import LARGEST_ANSWER
+from tests.conftest import Server
+
+EVIL = "https://evil.example"
+ACCEPT = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, 1.3
+
+
+@dataclass
+class Exchange:
+    """One request and the server's answer to it, before that is passed on."""
+
+    method: str
+    path: str
+    asked: dict[str, str]
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
+
+    def replace(self, old: str, new: str) -> None:
+        """In the body, where it must be."""
+        assert old.encode() in self.body, (self.path, old)
+        self.body = self.body.replace(old.encode(), new.encode(), 1)
+
+    def drop(self, name: str) -> None:
+        """The header is not sent."""
+        self.headers = [(one, value) for one, value in self.headers if one.lower() != name.lower()]
+
+    def set(self, name: str, value: str) -> None:
+        """The header has this value instead."""
+        self.drop(name)
+        self.headers.append((name, value))
+
+    def add(self, name: str, value: str) -> None:
+        """The header is sent, also if it was already."""
+        self.headers.append((name, value))
+
+    def accept_socket(self) -> None:
+        """The WebSocket is opened whatever the server said."""
+        digest = hashlib.sha1(self.asked["sec-websocket-key"].encode() + ACCEPT, usedforsecurity=False).digest()
+        self.status = 101
+        self.headers = [
+            ("Upgrade", "websocket"),
+            ("Connection", "Upgrade"),
+            ("Sec-WebSocket-Accept", base64.b64encode(digest).decode()),
+        ]
+
+
+Change = Callable[[Exchange], None]
+
+
+class Misbehaving:
+    """A proxy on a port of its own. It passes everything on as it is until it is given a `change`."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.change: Change | None = None
+        self.url = ""
+
+    async def __aenter__(self) -> Misbehaving:
+        self._listener = await asyncio.start_server(self._pass_on, "127.0.0.1", 0)
+        self.url = f"http://127.0.0.1:{self._listener.sockets[0].getsockname()[1]}"
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._listener.close()
+        await self._listener.wait_closed()
+
+    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            asked, headers, body = await _read(reader)
+            exchange = await self._ask(asked, headers, body)
+            if self.change is not None:
+                self.change(exchange)
+            writer.write(_written(exchange))
+            await writer.drain()
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
+
+    async def _ask(self, asked: str, headers: list[tuple[str, str]], body: bytes) -> Exchange:
+        """Over a connection of its own, for a refusal may end it."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.server.port)
+        writer.write(_head(asked, headers) + body)
+        answered, given, content = await _read(reader)
+        writer.close()
+        method, path, _ = asked.split(" ")
+        kept = [(name, value) for name, value in given if name not in ("content-length", "connection")]
+        return Exchange(method, path, dict(headers), int(answered.split(" ")[1]), kept, content)
+
+
+async def _read(reader: asyncio.StreamReader) -> tuple[str, list[tuple[str, str]], bytes]:
+    """First line, headers by lower-case name, and body of a request or answer; neither side sends chunks."""
+    first, *lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").rstrip("\r\n").split("\r\n")
+    headers = [(name.lower(), value.strip()) for name, _, value in (line.partition(":") for line in lines)]
+    assert "transfer-encoding" not in dict(headers)
+    return first, headers, await reader.readexactly(int(dict(headers).get("content-length", 0)))
+
+
+def _head(first: str, headers: list[tuple[str, str]]) -> bytes:
+    return "\r\n".join([first, *(f"{name}: {value}" for name, value in headers), "", ""]).encode("latin-1")
+
+
+def _written(exchange: Exchange) -> bytes:
+    first = f"HTTP/1.1 {exchange.status} -"
+    if exchange.status == 101:
+        return _head(first, exchange.headers)
+    own = [("Content-Length", str(len(exchange.body))), ("Connection", "close")]
+    return _head(first, exchange.headers + own) + exchange.body
+
+
+def at(path: str, change: Change) -> Change:
+    """Only in answers at this path; a file is meant whatever its digest."""
+
+    def narrowed(exchange: Exchange) -> None:
+        if re.sub(r"^/static/[0-9a-f]{12}/", "", exchange.path) == path:
+            change(exchange)
+
+    return narrowed
+
+
+def in_page(old: str, new: str) -> Change:
+    """One change in the front page."""
+    return at("/", lambda exchange: exchange.replace(old, new))
+
+
+def add(name: str, value: str) -> Change:
+    """A further header on every answer."""
+    return lambda exchange: exchange.add(name, value)
+
+
+def set_to(name: str, value: str) -> Change:
+    """Another value for a header of every answer."""
+    return lambda exchange: exchange.set(name, value)
+
+
+def drop(name: str) -> Change:
+    """A header less on every answer."""
+    return lambda exchange: exchange.drop(name)
+
+
+def flip(exchange: Exchange) -> None:
+    """One byte, in the middle."""
+    half = len(exchange.body) // 2
+    exchange.body = exchange.body[:half] + bytes([exchange.body[half] ^ 1]) + exchange.body[half + 1 :]
+
+
+def lead_elsewhere(exchange: Exchange) -> None:
+    exchange.status = 302
+    exchange.set("Location", EVIL)
+
+
+def accept_foreign(exchange: Exchange) -> None:
+    if exchange.asked.get("origin") == "https://elsewhere.invalid":
+        exchange.accept_socket()
+
+
+def post_from_elsewhere(exchange: Exchange) -> None:
+    if exchange.status == 403:
+        exchange.status = 401
+
+
+def give_cookie(exchange: Exchange) -> None:
+    if exchange.status == 401:
+        exchange.add("Set-Cookie", "track=1")
+
+
+def weaken_errors(exchange: Exchange) -> None:
+    if exchange.status == 401:
+        exchange.set("Content-Security-Policy", "default-src *")
+
+
+def make_huge(exchange: Exchange) -> None:
+    exchange.body = bytes(LARGEST_ANSWER + 1)
+
+
+def make_bomb(exchange: Exchange) -> None:
+    exchange.add("Content-Encoding", "gzip")
+    exchange.body = gzip.compress(bytes(LARGEST_ANSWER * 20))
+
+
+def lose(exchange: Exchange) -> None:
+    exchange.status = 404
+
+
+def cut_short(exchange: Exchange) -> None:
+    exchange.add("Content-Encoding", "gzip")
+    exchange.body = gzip.compress(exchange.body)[:-4]

@@ -1,0 +1,144 @@
+"""What a peer sends without end, or in pieces, waits in the network and not in memory; a refusal is an end."""
+
+from __future__ import annotations
+
+import json
+import re
+import select
+import socket
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from wsproto.events import Event, Ping, Pong, TextMessage
+
+from tests.conftest import Server
+from tests.served import (
+    CONTINUATION,
+    PING,
+    SOON,
+    TEXT,
+    Listener,
+    Program,
+    call,
+    frame,
+    holds,
+    memory,
+    open_socket,
+    stops_at_once,
+    take,
+    upgrade,
+    wait,
+    wish,
+)
+
+MEBIBYTE = 1024 * 1024
+IN_THE_NETWORK = 32 * MEBIBYTE  # more than the kernel holds at both ends
+FAR_TOO_MUCH = 64 * MEBIBYTE
+LITTLE = 24 * MEBIBYTE  # what a process may grow by in such a test
+STUCK = 2.0  # seconds in which nothing was taken
+
+
+@pytest.fixture
+def alice(server: Server) -> Iterator[Program]:
+    """Registered on the served process."""
+    with closing(Program(server, "alice")) as alice:
+        yield alice
+
+
+def push(raw: socket.socket, content: bytes) -> int:
+    """Send it again and again until nobody takes it any more, or far too much was taken; how much it was."""
+    sent = 0
+    raw.setblocking(False)
+    while sent < FAR_TOO_MUCH and select.select([], [raw], [], STUCK)[1]:
+        sent += raw.send(content[sent % len(content) :])
+    raw.settimeout(SOON)
+    return sent
+
+
+def test_frames_that_come_faster_than_their_limit_wait_in_the_network(tmp_path: Path) -> None:
+    server = Server(tmp_path, limit_frame="10/second")
+    server.start()
+    try:
+        with closing(Program(server, "alice")) as alice, open_socket(server, alice.token) as raw:
+            before = memory(server)
+            assert push(raw, wish("leave", "0" * 24, more="A" * 3_900) * 100) < IN_THE_NETWORK
+            assert memory(server) - before < LITTLE
+            alice.ask("/logout", {})
+            take(raw)  # comes to its end although the server has not read what was sent
+        assert stops_at_once(server)
+        assert server.log.read_text() == ""
+    finally:
+        server.kill()
+
+
+def test_frames_without_a_limit_are_obeyed_one_by_one_and_not_collected(server: Server, alice: Program) -> None:
+    with open_socket(server, alice.token) as raw:
+        before = memory(server)
+        assert push(raw, wish("leave", "0" * 24, more="A" * 3_900) * 100) >= FAR_TOO_MUCH
+        assert memory(server) - before < LITTLE
+    assert stops_at_once(server)
+    assert server.log.read_text() == ""
+
+
+def test_pings_of_a_peer_that_does_not_read_the_answers_wait_in_the_network(server: Server, alice: Program) -> None:
+    with open_socket(server, alice.token, receive_buffer=4096) as raw:
+        before = memory(server)
+        assert push(raw, frame(PING, b"A" * 125) * 500) < IN_THE_NETWORK
+        assert memory(server) - before < LITTLE
+        alice.ask("/logout", {})
+        wait(lambda: not holds(server, raw))
+    assert stops_at_once(server)
+    assert server.log.read_text() == ""
+
+
+def test_a_message_in_many_fragments_is_bounded_as_one_frame_is(server: Server, alice: Program) -> None:
+    with open_socket(server, alice.token) as raw:
+        listener = Listener(raw)
+        raw.sendall(frame(TEXT, b"A" * 1_000, fin=False))
+        for _ in range(64):
+            raw.sendall(frame(CONTINUATION, b"A" * 1_000, fin=False))
+        raw.sendall(frame(PING, b"65,000 so far"))
+        while not any(isinstance(event, Pong) for event in listener.read()):
+            assert listener.code is None
+        raw.sendall(frame(CONTINUATION, b"A" * 1_000, fin=False))
+        assert listener.closed_with() == 1009
+    assert stops_at_once(server)
+    assert server.log.read_text() == ""
+
+
+def test_a_join_in_fragments_is_obeyed_and_pings_between_them_are_answered(server: Server, alice: Program) -> None:
+    with closing(Program(server, "bob")) as bob, open_socket(server, bob.token) as raw:
+        listener = Listener(raw)
+        whole = json.dumps({"event": "join", "conversation_id": alice.start(bob)}).encode()
+        raw.sendall(frame(TEXT, whole[:10], fin=False))
+        for at in range(10, len(whole)):
+            raw.sendall(frame(PING, b"%d" % at) + frame(CONTINUATION, whole[at : at + 1], fin=at == len(whole) - 1))
+        events: list[Event] = []
+        while (pongs := [event.payload for event in events if isinstance(event, Pong)])[-1:] != [b"%d" % (at)]:
+            events += listener.read()
+        assert pongs == [b"%d" % at for at in range(10, len(whole))]
+        assert any(isinstance(event, Ping) for event in events)  # the server pings as well
+        alice.send(bob, "Hello")
+        while not any(isinstance(event, TextMessage) and '"new_message"' in event.data for event in events):
+            events += listener.read()
+            assert listener.code is None
+
+
+@pytest.mark.parametrize("kind", ["version", "key", "early", "protocol", "connection", "http"])
+def test_a_handshake_that_is_refused_leaves_no_connection_open(server: Server, alice: Program, kind: str) -> None:
+    broken = {
+        "version": upgrade(alice.token, Sec_WebSocket_Version="12"),
+        "key": upgrade(alice.token, Sec_WebSocket_Key=""),
+        "early": upgrade(alice.token) + wish("join", "0" * 24),  # before it was accepted
+        "protocol": upgrade("nobody", Sec_WebSocket_Protocol="\xff"),
+        "connection": upgrade(alice.token, Connection="Upgrade, \xff"),
+        "http": upgrade(alice.token, Sec_WebSocket_Key="").replace(b"HTTP/1.1", b"HTTP/1.2"),
+    }[kind]
+    with call(server) as raw:
+        raw.sendall(broken)
+        assert re.match(rb"HTTP/1.1 40[01] ", take(raw))  # to the end
+        wait(lambda: not holds(server, raw))
+    assert stops_at_once(server)
+    assert server.log.read_text() == ""
