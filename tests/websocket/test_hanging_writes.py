@@ -1,0 +1,148 @@
+"""A write that hangs, as it does when the peer does not read: the route lets go of the socket all the same."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager, closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypercorn.asyncio import serve as hypercorn_serve
+from quart import Quart
+from wsproto.connection import Connection, ConnectionType
+from wsproto.events import CloseConnection
+
+from ezdms import serve, sockets
+from ezdms.hub import TOO_SLOW, Event
+from ezdms.routes import live
+from ezdms.settings import Settings
+from tests.people import Person
+from tests.served import SOON, is_held, upgrade
+from tests.websocket.test_live import until
+
+
+@asynccontextmanager
+async def serving(app: Quart, folder: Path) -> AsyncIterator[int]:
+    """The app behind the hypercorn of `ezdms serve`, in this process, so that a test can look into it."""
+    sockets.use()
+    stop = asyncio.Event()
+    settings = Settings(data_dir=folder / "data", port=0)
+    with serve._listen(settings) as listener:
+        config = serve._config(settings, listener)
+        config.keep_alive_timeout = 0.5
+        task = asyncio.create_task(hypercorn_serve(app, config, shutdown_trigger=stop.wait))
+        yield int(listener.getsockname()[1])
+        stop.set()
+        await asyncio.wait_for(task, SOON)
+
+
+async def test_a_reader_that_was_slow_and_reads_again_learns_that_it_was_too_slow(
+    app: Quart, alice: Person, tmp_path: Path
+) -> None:
+    async with serving(app, tmp_path) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1024)
+        writer.write(upgrade(str(alice.account["token"])))
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101")
+        mailboxes = alice.hub.mailboxes(alice.user_id)
+        line = {"conversation_id": "0" * 10_000, "last_seq": 1, "unread": 1}
+        while len(alice.hub):  # more than everything between the two takes
+            alice.hub.publish(alice.user_id, Event(line))
+            await asyncio.sleep(0)
+        assert [mailbox.close_code for mailbox in mailboxes] == [TOO_SLOW]
+        peer = Connection(ConnectionType.CLIENT)
+        peer.receive_data(await asyncio.wait_for(reader.read(-1), SOON))
+        closes = [event for event in peer.events() if isinstance(event, CloseConnection)]
+        assert [event.code for event in closes] == [TOO_SLOW]
+        writer.close()
+        await writer.wait_closed()
+
+
+async def test_a_peer_that_does_not_take_an_answer_is_cut_off_whatever_its_size(
+    app: Quart, alice: Person, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sockets, "LAST_BYTES", 0.5)
+    app.config["RESPONSE_TIMEOUT"] = 0.5
+    head = {"Host": "x", "Accept": "application/json", "Authorization": alice.headers["Authorization"]}
+    ask = "\r\n".join(["GET /vault HTTP/1.1", *(f"{name}: {value}" for name, value in head.items()), "", ""])
+    async with serving(app, tmp_path) as port:
+        with ExitStack() as stack:
+            deaf = []
+            for version in range(1, 13):  # the kernel takes the smaller ones whole, and of the larger ones a part
+                fields = {"version": str(version), "blob": "A" * (version * 32_000)}
+                assert (await alice.client.put("/vault", form=fields, headers=alice.headers)).status_code == 200
+                raw = stack.enter_context(closing(socket.socket()))
+                raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                raw.connect(("127.0.0.1", port))
+                raw.sendall(ask.encode())
+                deaf.append(raw)
+                await asyncio.to_thread(raw.recv, 12)
+                assert is_held(port, raw)
+            await until(lambda: not any(is_held(port, raw) for raw in deaf))
+
+
+async def blocked(app: Quart, person: Person, *, frames: list[str]) -> tuple[asyncio.Task[None], list[Any]]:
+    """A socket whose peer takes the handshake and nothing more; returns the app's task and the close codes it sent."""
+    coming: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    coming.put_nowait({"type": "websocket.connect"})
+    for text in frames:
+        coming.put_nowait({"type": "websocket.receive", "bytes": None, "text": text})
+    codes: list[Any] = []
+
+    async def send(message: Any) -> None:
+        if message["type"] == "websocket.send":
+            await asyncio.get_running_loop().create_future()
+        if message["type"] == "websocket.close":
+            codes.append(message["code"])
+
+    scope = {
+        "type": "websocket",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": "1.1",
+        "scheme": "ws",
+        "path": "/ws",
+        "query_string": b"",
+        "root_path": "",
+        "headers": [(b"authorization", person.headers["Authorization"].encode())],
+        "client": ("127.0.0.1", 1),
+        "server": ("127.0.0.1", 5000),
+        "subprotocols": [],
+        "extensions": {},
+    }
+    task = asyncio.create_task(app(scope, coming.get, send))  # type: ignore[arg-type]
+    await until(lambda: len(person.hub) == 1 or task.done())
+    return task, codes
+
+
+async def test_a_write_that_hangs_holds_up_neither_the_end_of_a_session_nor_the_hub(
+    app: Quart, alice: Person, bob: Person
+) -> None:
+    await alice.start(bob)
+    task, codes = await blocked(app, bob, frames=[])
+    await alice.send(bob, "Hello")
+    await bob.post("/logout")
+    await asyncio.wait_for(task, 1)
+    assert codes == [1008]
+    assert len(bob.hub) == 0
+
+
+async def test_a_write_that_hangs_for_long_ends_the_socket_however_few_its_events_are(
+    app: Quart, alice: Person, bob: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "LONGEST_SEND", 0.05)
+    await alice.start(bob)
+    task, codes = await blocked(app, bob, frames=[])
+    await alice.send(bob, "Hello")
+    await asyncio.wait_for(task, 5)
+    assert codes == [1013]
+    assert len(bob.hub) == 0
+
+
+async def test_half_a_surrogate_pair_is_no_conversation(app: Quart, alice: Person) -> None:
+    wish = json.dumps({"event": "join", "conversation_id": "\ud800"})
+    task, codes = await blocked(app, alice, frames=[wish])
+    await asyncio.wait_for(task, 5)
+    assert codes == [1003]
