@@ -13,6 +13,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from ezdms import auth, security
 from ezdms.answers import Problem, answer_problem
+from ezdms.closing import SaysWhenItCloses
 from ezdms.db import Database
 from ezdms.edge import Edge, SocketConnection
 from ezdms.forms import BoundedRequest
@@ -71,7 +72,8 @@ def create_app(settings: Settings) -> Quart:
     app.register_error_handler(Problem, pages.answer_with_page)
     app.register_error_handler(RateLimitExceeded, _answer_too_often)
     app.register_error_handler(HTTPException, _answer_http_exception)
-    app.asgi_app = TrustedProxies(Edge(app.asgi_app), settings.trusted_proxies)  # type: ignore[method-assign]
+    inner = SaysWhenItCloses(Edge(app.asgi_app))
+    app.asgi_app = TrustedProxies(inner, settings.trusted_proxies)  # type: ignore[method-assign]
     return app
 
 

@@ -15,6 +15,7 @@ from ezdms.bridge.gate import Gate
 from ezdms.bridge.people import Locked, People
 from ezdms.bridge.reading import LARGEST_BODY, Problem, need, read_fields, read_page
 from ezdms.client import Client, ClientError, Contact, Message, ServerError, SessionEnded, WrongPin
+from ezdms.closing import SaysWhenItCloses
 from ezdms.encoding import EnvelopeError
 
 PASSED_ON = (400, 403, 404, 409, 410, 429)  # statuses of the server that mean the same here
@@ -38,7 +39,7 @@ def create_app(people: People, token: str | None, origins: Iterable[str]) -> Qua
     app.register_error_handler(HTTPException, _answer_http_exception)
     for kind in (Locked, ClientError, crypto.ProtocolError, EnvelopeError):
         app.register_error_handler(kind, _answer_failure)
-    app.asgi_app = Gate(app.asgi_app, token, origins)  # type: ignore[method-assign, assignment]
+    app.asgi_app = SaysWhenItCloses(Gate(app.asgi_app, token, origins))  # type: ignore[method-assign]
     return app
 
 

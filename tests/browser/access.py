@@ -14,7 +14,6 @@ LOOKS = [  # width, height, scheme
     (320, 568, "light"),
     (390, 844, "dark"),
     (1280, 800, "light"),
-    (1280, 800, "dark"),
 ]
 
 

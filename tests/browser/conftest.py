@@ -25,7 +25,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 async def chromium() -> AsyncIterator[Browser]:
     """A real Chromium, Debian's. Starting it once takes a third of the time of the tests away."""
     if CHROMIUM is None:
-        skip_or_fail("Chromium is missing (Debian: apt install chromium)")
+        skip_or_fail("Chromium is missing (Debian: apt install chromium-headless-shell, or chromium)")
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_FLAGS)
         yield browser

@@ -180,7 +180,7 @@ async def test_on_plain_http_elsewhere_one_true_sentence_stands_and_nothing_can_
     from tests.conftest import CHROMIUM, CHROMIUM_FLAGS
 
     if CHROMIUM is None:
-        skip_or_fail("Chromium is missing (Debian: apt install chromium)")
+        skip_or_fail("Chromium is missing (Debian: apt install chromium-headless-shell, or chromium)")
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
             executable_path=CHROMIUM, args=[*CHROMIUM_FLAGS, "--host-resolver-rules=MAP chat.test 127.0.0.1"]

@@ -13,7 +13,7 @@ from ezdms.client.state import State
 from tests.client.player import Player
 from tests.conftest import ROOT, Server
 
-KILLS = 25
+KILLS = 12
 
 SENDER = """
 import asyncio, sys

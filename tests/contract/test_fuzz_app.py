@@ -152,7 +152,7 @@ def test_a_broken_body_is_refused_by_every_route(world: World, method: str, path
     target = filled(path).encode()
     fields = world.fields(path)
 
-    @settings(FUZZ, max_examples=60 if fields else 20)
+    @settings(FUZZ, max_examples=40 if fields else 15)
     @given(body=broken.broken_bodies(fields))
     def refused(body: Body) -> None:
         headers = [(b"content-type", body.content_type), (b"content-length", b"%d" % len(body.content))]
@@ -166,7 +166,7 @@ def test_a_broken_body_is_refused_by_every_route(world: World, method: str, path
 def test_odd_addresses_methods_and_headers_break_no_route(world: World, method: str, path: str) -> None:
     methods = st.one_of(st.just(method), st.sampled_from(junk.METHODS))
 
-    @settings(FUZZ, max_examples=60)
+    @settings(FUZZ, max_examples=40)
     @given(method=methods, target=broken.targets(path), headers=broken.headers)
     def answered(method: str, target: bytes, headers: list[Header]) -> None:
         world.runner.run(world.ask_as_each(method, target, headers))
