@@ -8,7 +8,6 @@ from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from ezdms import crypto
@@ -20,17 +19,12 @@ from ezdms.client.errors import ClientError, NoAccount, SessionEnded, WrongPin
 from ezdms.client.live import Bell
 from ezdms.client.receiving import Message
 from ezdms.client.sending import Outbox
-from ezdms.client.state import State, default_home
+from ezdms.client.state import State, home_folder
 from ezdms.client.transport import PATIENCE, Transport
 from ezdms.encoding import b64u_decode
 
 HEADS_EVERY = 2.0  # seconds; how far one has seen is stored no more often
 CLOSE_WITHIN = 2.0  # seconds for what the vault lacks
-
-
-def home_folder(home: Path | str | None = None) -> Path:
-    """Where accounts are saved: what was said, else EZDMS_HOME, else the platform's folder for settings."""
-    return Path(home or os.environ.get("EZDMS_HOME") or default_home())
 
 
 class Client:
@@ -139,9 +133,7 @@ class Client:
     async def __aenter__(self) -> Client:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *failure: object) -> None:
         await self.close()
 
     # ---- Who ----

@@ -29,6 +29,11 @@ def default_home() -> Path:
     return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "ezdms"
 
 
+def home_folder(home: Path | str | None = None) -> Path:
+    """Where accounts are saved: what was said, else EZDMS_HOME, else the platform's folder for settings."""
+    return Path(home or os.environ.get("EZDMS_HOME") or default_home())
+
+
 class State:
     """The file of one account. Several processes may use it: each change reads it anew, under a lock."""
 

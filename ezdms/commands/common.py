@@ -17,9 +17,8 @@ import click
 
 from ezdms import crypto
 from ezdms.client import Client, ClientError, Contact, Message, NoAccount, SessionEnded, Unreachable, WrongPin
-from ezdms.client.client import home_folder
 from ezdms.client.credentials import find_pin
-from ezdms.client.state import State
+from ezdms.client.state import State, home_folder
 
 # Exit codes, stable (docs/command-line.md). 2 is click's, for a command that was called wrongly.
 FAILED, NOT_LOGGED_IN, UNREACHABLE, ALARM = 1, 3, 4, 5
