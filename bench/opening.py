@@ -19,18 +19,6 @@ from tests.conftest import CHROMIUM, CHROMIUM_FLAGS, Server
 MESSAGES = 120
 ROUNDS = 7
 
-FILL = """async (count) => {
-    const at = (name) => document.querySelector("script").src.replace("boot", name);
-    const [C, { postForm }] = await Promise.all([import(at("crypto")), import(at("server"))]);
-    const { me, partner } = await document.querySelector("message-thread").ready;
-    const conversation_id = location.pathname.slice(3);
-    for (let n = 1, p = ""; n <= count; n += 1) {
-        const sealed = await C.sealMessage(me, partner, { n, p, a: [0, ""], ts: Date.now(), text: `Message ${n}` });
-        const { message_id, hash, suite, content_for_a, content_for_b } = sealed;
-        await postForm("/send_message", { conversation_id, message_id, n, hash, suite, content_for_a, content_for_b });
-        p = hash;
-    }
-}"""
 READABLE = "() => [...document.querySelectorAll('sealed-text')].filter((one) => one.textContent).length >= 50"
 
 
@@ -52,7 +40,7 @@ async def main(folder: Path) -> None:
             alice, bob = [await Someone.arrives(browser, server, name) for name in ("alice", "bob")]
             await asyncio.gather(alice.creates_an_account(), bob.creates_an_account())
             await alice.starts_with(bob.search_pin)
-            await alice.page.evaluate(FILL, MESSAGES)
+            await alice.writes_many(MESSAGES)
             address = alice.page.url
             page = bob.page
             full = [await seconds(page, address, READABLE) for _ in range(ROUNDS)]

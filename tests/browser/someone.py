@@ -10,6 +10,20 @@ from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Locato
 
 from tests.conftest import Server
 
+# Seals and sends in the page, as the composer does, but without typing.
+FILL = """async (count) => {
+    const at = (name) => document.querySelector("script").src.replace("boot", name);
+    const [C, { postForm }] = await Promise.all([import(at("crypto")), import(at("server"))]);
+    const { me, partner } = await document.querySelector("message-thread").ready;
+    const conversation_id = location.pathname.slice(3);
+    for (let n = 1, p = ""; n <= count; n += 1) {
+        const sealed = await C.sealMessage(me, partner, { n, p, a: [0, ""], ts: Date.now(), text: `line ${n}` });
+        const { message_id, hash, suite, content_for_a, content_for_b } = sealed;
+        await postForm("/send_message", { conversation_id, message_id, n, hash, suite, content_for_a, content_for_b });
+        p = hash;
+    }
+}"""
+
 
 class Someone:
     """A person in a browser context of their own; `traffic` keeps every request, answer and frame."""
@@ -97,6 +111,10 @@ class Someone:
         page = page or self.page
         await page.get_by_role("textbox", name="Message").fill(text)
         await page.get_by_role("button", name="Send").click()
+
+    async def writes_many(self, count: int) -> None:
+        """The first messages of a conversation: "line 1" to "line {count}"."""
+        await self.page.evaluate(FILL, count)
 
     async def sees(self, *texts: str, page: Page | None = None) -> None:
         """Exactly these messages, in order."""
