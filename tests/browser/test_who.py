@@ -141,8 +141,9 @@ async def test_a_link_to_add_somebody_fills_the_field_and_the_server_never_sees_
     await alice.creates_an_account()
     await alice.context.add_init_script(SHARING)
     await alice.page.get_by_role("link", name="QR code and link").click()
-    link = await alice.page.locator("code").inner_text()
-    assert link == f"{server.url}/#add={alice.search_pin}"
+    link = f"{server.url}/#add={alice.search_pin}"
+    await expect(alice.page.locator("code")).to_have_text(link)
+    await expect(alice.page.locator("canvas.qr")).to_be_visible()
     assert await alice.page.locator("canvas.qr").evaluate("canvas => canvas.width") > 20
     await alice.page.get_by_role("button", name="Share…").click()
     assert await alice.page.evaluate("() => globalThis.shared.url") == link
