@@ -37,13 +37,18 @@ async function pull(me, known) {
   return version;
 }
 
-// Store what this browser knows as the version after `version`; if another browser was quicker, learn from it first.
+// Store what this browser knows as the version after `version`.
+async function store(me, version) {
+  const vault = { version: version + 1, contacts: await loadContacts() };
+  await postForm("/vault", { version: vault.version, blob: await sealVault(me, vault) }, "PUT");
+  await saveVaultState({ version: vault.version, isDirty: false });
+}
+
+// The same; if another browser was quicker, learn from it first.
 async function push(me, version) {
   for (;;) {
-    const vault = { version: version + 1, contacts: await loadContacts() };
     try {
-      await postForm("/vault", { version: vault.version, blob: await sealVault(me, vault) }, "PUT");
-      return saveVaultState({ version: vault.version, isDirty: false });
+      return await store(me, version);
     } catch (error) {
       if (error.code !== "version") throw error;
       version = await pull(me, version);
@@ -64,9 +69,7 @@ export const syncVault = (stored) => inTurn(async () => {
 // After an alarm, and once the person said so: what this browser knows takes the place of what the server showed.
 export const overwriteVault = () => inTurn(async () => {
   const { version } = await getJson("/vault");
-  const vault = { version: version + 1, contacts: await loadContacts() };
-  await postForm("/vault", { version: vault.version, blob: await sealVault(await loadAccount(), vault) }, "PUT");
-  await saveVaultState({ version: vault.version, isDirty: false });
+  await store(await loadAccount(), version);
 });
 
 // Change what is known of a contact: here at once, in the vault as soon as the server can be reached.
