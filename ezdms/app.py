@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+import logging
 from functools import partial
 from math import ceil
+from typing import Any
 
 from quart import Quart, Response, current_app, g, has_websocket_context, request, websocket
 from quart.typing import ResponseTypes
 from quart_rate_limiter import RateLimitExceeded
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from ezdms import auth, security
+from ezdms import auth, folder, logs, security
 from ezdms.answers import Problem, answer_problem
 from ezdms.closing import SaysWhenItCloses
-from ezdms.db import Database
+from ezdms.db import Database, Unavailable
 from ezdms.edge import Edge, SocketConnection
 from ezdms.forms import BoundedRequest
 from ezdms.hub import Hub
@@ -36,10 +38,10 @@ from ezdms.routes import (
 )
 from ezdms.settings import Settings
 
-DATABASE_NAME = "ezdms.db"
-
 FOREIGN = "This request came from another website, so it was refused."
+STORE_AGAIN = 10  # seconds
 TOO_OFTEN = "Too many requests. Please wait {} seconds and try again."
+CANNOT_STORE = "The server cannot store anything at the moment. Nothing was lost; please try again in a minute."
 SENTENCES = {
     400: "The request could not be understood.",
     404: "There is nothing at this address.",
@@ -51,9 +53,18 @@ SENTENCES = {
 }
 
 
+class Application(Quart):
+    """Quart, whose log names the route of an error and not the address, which may hold somebody's id."""
+
+    def log_exception(self, exception_info: Any) -> None:
+        """One line."""
+        asked = websocket if has_websocket_context() else request
+        logs.event(logging.ERROR, "error", method=asked.method, route=str(asked.url_rule))
+
+
 def create_app(settings: Settings) -> Quart:
     """The ASGI app. It opens the database in `settings.data_dir` when it starts, and closes it when it stops."""
-    app = Quart(__name__, static_folder=None, template_folder=None)
+    app = Application(__name__, static_folder=None, template_folder=None)
     app.add_url_rule("/static/<path:filename>", "static", auth.public(files.send))
     app.request_class = BoundedRequest
     app.asgi_websocket_class = SocketConnection
@@ -71,9 +82,11 @@ def create_app(settings: Settings) -> Quart:
     app.after_request(_fence)
     app.register_error_handler(Problem, pages.answer_with_page)
     app.register_error_handler(RateLimitExceeded, _answer_too_often)
+    app.register_error_handler(Unavailable, _answer_unavailable)
     app.register_error_handler(HTTPException, _answer_http_exception)
-    inner = SaysWhenItCloses(Edge(app.asgi_app))
-    app.asgi_app = TrustedProxies(inner, settings.trusted_proxies)  # type: ignore[method-assign]
+    proxies = TrustedProxies(SaysWhenItCloses(Edge(app.asgi_app)), settings.trusted_proxies)
+    app.extensions["ezdms.proxies"] = proxies.seen
+    app.asgi_app = proxies  # type: ignore[method-assign]
     return app
 
 
@@ -81,9 +94,9 @@ async def open_database(app: Quart) -> None:
     """Open the database unless it is open; called before the first request. Raises DatabaseError or OSError."""
     if "ezdms.database" in app.extensions:
         return
-    folder = app.extensions["ezdms.settings"].data_dir
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    database = await Database.open(folder / DATABASE_NAME)
+    data_dir = app.extensions["ezdms.settings"].data_dir
+    folder.make(data_dir)
+    database = await Database.open(data_dir / folder.DATABASE)
     app.extensions["ezdms.database"] = database
     app.extensions["ezdms.deployment_id"] = await database.write(insert_deployment, deployment_id=auth.random_id(16))
 
@@ -134,6 +147,14 @@ async def _answer_too_often(error: RateLimitExceeded) -> Response:
     seconds = error.retry_after
     response = answer_problem(Problem(429, "too_often", TOO_OFTEN.format(seconds), retry_after=seconds))
     response.headers["Retry-After"] = str(seconds)
+    return response
+
+
+async def _answer_unavailable(error: Unavailable) -> Response:
+    """The disk is full or fails. What was asked for did not happen."""
+    logs.event(logging.ERROR, "cannot store", route=str(request.url_rule))
+    response = answer_problem(Problem(503, "unavailable", CANNOT_STORE, retry_after=STORE_AGAIN))
+    response.headers["Retry-After"] = str(STORE_AGAIN)
     return response
 
 

@@ -8,6 +8,7 @@ import hashlib
 import os
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from typing import TypeVar
 
@@ -16,7 +17,7 @@ from quart.wrappers import Request, Websocket
 from werkzeug.security import check_password_hash, generate_password_hash
 
 from ezdms.browsers import describe
-from ezdms.db import Database, now
+from ezdms.db import Database, Unavailable, now
 from ezdms.models.session import (
     LIFETIME,
     USED_AGAIN,
@@ -94,7 +95,8 @@ async def find_session(database: Database, asked: Request | Websocket) -> Sessio
         return None
     session = await database.read(select_session, token_hash=hash_token(token))
     if session is not None and now() - session.used_at > USED_AGAIN:
-        await database.write(touch_session, session_id=session.session_id, **_seen(asked))
+        with suppress(Unavailable):  # a full disk keeps nobody from reading
+            await database.write(touch_session, session_id=session.session_id, **_seen(asked))
     return session
 
 

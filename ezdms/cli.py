@@ -11,6 +11,12 @@ from ezdms import __version__
 
 COMMANDS = {  # name → module:function, in the order of the help
     "serve": "ezdms.commands.serve:serve",
+    "invite": "ezdms.commands.people:invite",
+    "users": "ezdms.commands.people:users",
+    "backup": "ezdms.commands.keeping:backup",
+    "restore": "ezdms.commands.keeping:restore",
+    "cert": "ezdms.commands.keeping:cert",
+    "doctor": "ezdms.commands.doctor:doctor",
     "register": "ezdms.commands.account:register",
     "login": "ezdms.commands.account:login",
     "whoami": "ezdms.commands.account:whoami",

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import sqlite3
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import aiosqlite
+
+from ezdms import damage
+from ezdms.schema import DatabaseError, migrate
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -23,6 +26,8 @@ Query = Callable[Concatenate[Connection, P], Awaitable[T]]
 BUSY_TIMEOUT = 10_000  # ms
 READERS = 2
 LARGEST_BATCH = 256  # writes that share one COMMIT
+FORGET_WITHIN = 5.0  # seconds that a caller of forget() waits; it is tried on afterwards
+FORGET_AGAIN = 0.2  # seconds
 
 PRAGMAS = f"""
 PRAGMA busy_timeout = {BUSY_TIMEOUT};
@@ -36,8 +41,8 @@ PRAGMA secure_delete = ON;
 Conflict = sqlite3.IntegrityError
 
 
-class DatabaseError(Exception):
-    """The database cannot be used as it is; the sentence says what the operator can do."""
+class Unavailable(Exception):
+    """Nothing can be stored at present: the disk is full or fails. The write left nothing, and may be repeated."""
 
 
 def now() -> int:
@@ -62,15 +67,22 @@ class _Write:
     done: asyncio.Future[Any]
 
 
-class Database:
-    """One writer whose waiting callers share a COMMIT, and readers that never wait for it (WAL)."""
+async def _nothing(connection: Connection) -> None:
+    """Stands in the queue for a wish to empty the write-ahead log."""
 
-    def __init__(self, path: Path, writer: Connection, readers: list[Connection]) -> None:
-        self._path = path
+
+class Database:
+    """One writer whose waiting callers share a COMMIT, and readers that never wait for it (WAL).
+
+    The writer alone writes and checkpoints: SQLite before 3.51.3 can lose pages when two connections do so at once.
+    """
+
+    def __init__(self, writer: Connection, readers: list[Connection]) -> None:
         self._writer = writer
         self._readers = readers
         self._turn = 0
         self._waiting: asyncio.Queue[_Write] = asyncio.Queue()
+        self._to_forget: list[_Write] = []
         self._task = asyncio.create_task(self._write_forever())
 
     @classmethod
@@ -83,6 +95,7 @@ class Database:
         connections: list[Connection] = []
         try:
             connections.append(await _connect(path))
+            await damage.check(connections[0], path)
             await _use_write_ahead_log(connections[0])
             await migrate(connections[0])
             for _ in range(READERS):
@@ -92,9 +105,9 @@ class Database:
             for connection in connections:  # or their threads would keep the process alive
                 await connection.close()
             if isinstance(error, sqlite3.Error):
-                raise DatabaseError(f"Cannot use the database {path}: {error}.") from error
+                raise DatabaseError(f"Cannot use the database {path}: {error}.{damage.advice(error)}") from error
             raise
-        return cls(path, connections[0], connections[1:])
+        return cls(connections[0], connections[1:])
 
     async def close(self) -> None:
         """Finish the writes that wait, then close every connection."""
@@ -122,23 +135,50 @@ class Database:
     async def forget(self) -> None:
         """Empty the write-ahead log, so that what was deleted is on the disk no more (secure_delete does the rest).
 
-        Old pages would otherwise stay in the log until it is written over. Waits for readers and the writer, at most
-        BUSY_TIMEOUT; if they are busy for longer, the next checkpoint does it.
+        Old pages would otherwise stay in the log until it is written over. A reader in another process (a backup) is
+        in the way: after FORGET_WITHIN this returns, and the writer goes on trying.
         """
-        connection = await _connect(self._path)
-        try:
-            await connection.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
-        finally:
-            await connection.close()
+        write = _Write(_nothing, asyncio.get_running_loop().create_future())
+        self._waiting.put_nowait(write)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FORGET_WITHIN):
+                await write.done
 
     async def _write_forever(self) -> None:
         while True:
-            batch = [await self._waiting.get()]
+            try:
+                async with asyncio.timeout(FORGET_AGAIN if self._to_forget else None):
+                    batch = [await self._waiting.get()]
+            except TimeoutError:
+                await self._forget_all()
+                continue
             while len(batch) < LARGEST_BATCH and not self._waiting.empty():
                 batch.append(self._waiting.get_nowait())
-            await self._commit_together(batch)
+            writes = [write for write in batch if write.run is not _nothing]
+            if writes:
+                await self._commit_together(writes)
+            if len(writes) < len(batch):
+                self._to_forget += [write for write in batch if write.run is _nothing]
+                await self._forget_all()
             for _ in batch:
                 self._waiting.task_done()
+
+    async def _forget_all(self) -> None:
+        """One checkpoint for all who wait for it; not one that waits for others, as every write would wait for it."""
+        try:
+            await self._writer.execute_fetchall("PRAGMA busy_timeout = 0")
+            [result] = await self._writer.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
+            is_busy = bool(result[0])
+        except sqlite3.Error:  # the disk is full or fails
+            is_busy = True
+        finally:
+            await self._writer.execute_fetchall(f"PRAGMA busy_timeout = {BUSY_TIMEOUT}")
+        if is_busy:
+            return
+        for write in self._to_forget:
+            if not write.done.cancelled():
+                write.done.set_result(None)
+        self._to_forget.clear()
 
     async def _commit_together(self, batch: list[_Write]) -> None:
         """Group commit: one COMMIT for all, a SAVEPOINT for each, so that one that fails spoils no other."""
@@ -149,9 +189,10 @@ class Database:
                 outcomes.append(await self._run(write))
             await self._writer.execute_fetchall("COMMIT")
         except Exception as error:  # nothing of this batch is stored: each caller is told
-            if self._writer.in_transaction:
-                await self._writer.execute_fetchall("ROLLBACK")
-            outcomes = [error] * len(batch)
+            with suppress(sqlite3.Error):
+                if self._writer.in_transaction:
+                    await self._writer.execute_fetchall("ROLLBACK")
+            outcomes = [_told(error)] * len(batch)
         for write, outcome in zip(batch, outcomes, strict=True):
             if write.done.cancelled():
                 continue
@@ -165,10 +206,21 @@ class Database:
         try:
             outcome = await write.run(self._writer)
         except Exception as error:  # handed to the caller by _commit_together
+            if damage.is_out_of_reach(error):  # SQLite may have rolled all of it back by itself
+                raise
             await self._writer.execute_fetchall("ROLLBACK TO caller")
             outcome = error
         await self._writer.execute_fetchall("RELEASE caller")
         return outcome
+
+
+def _told(error: Exception) -> Exception:
+    """What the callers of a batch that failed are told: a failing disk under its own name."""
+    if not damage.is_out_of_reach(error):
+        return error
+    unavailable = Unavailable(str(error))
+    unavailable.__cause__ = error
+    return unavailable
 
 
 async def _connect(path: Path) -> Connection:
@@ -193,68 +245,3 @@ async def _use_write_ahead_log(connection: Connection) -> None:
             await asyncio.sleep(0.05)
         else:
             return
-
-
-def migrations() -> list[tuple[int, str, str]]:
-    """(number, name, SQL) of every migration: beside the package in a checkout, inside it in a wheel."""
-    here = Path(__file__).parent
-    folder = next(path for path in (here / "migrations", here.parent / "migrations") if path.is_dir())
-    found = []
-    for path in sorted(folder.glob("*.sql")):
-        match = re.fullmatch(r"([0-9]{4})_[a-z0-9_]+", path.stem)
-        if match is None:
-            raise DatabaseError(f"Expected a migration named 0001_what_it_does.sql, got {path.name}.")
-        found.append((int(match[1]), path.stem, path.read_text("utf-8")))
-    return found
-
-
-async def migrate(connection: Connection) -> None:
-    """Apply what is missing, each migration in one transaction; safe when several processes start at once."""
-    steps = migrations()
-    await connection.execute_fetchall(
-        "CREATE TABLE IF NOT EXISTS migrations "
-        "(number INTEGER NOT NULL PRIMARY KEY, name TEXT NOT NULL, applied_at BIGINT NOT NULL)"
-    )
-    for number, name, sql in steps:
-        await connection.execute_fetchall("BEGIN IMMEDIATE")
-        try:
-            await _apply(connection, steps[-1][0], number, name, sql)
-            await connection.execute_fetchall("COMMIT")
-        except BaseException:
-            if connection.in_transaction:
-                await connection.execute_fetchall("ROLLBACK")
-            raise
-
-
-async def _apply(connection: Connection, newest: int, number: int, name: str, sql: str) -> None:
-    applied = [row["number"] for row in await connection.execute_fetchall("SELECT number FROM migrations")]
-    if applied and max(applied) > newest:
-        raise DatabaseError(
-            f"This database has schema {max(applied)}, this version of EZ-DMS knows schemas up to {newest}. "
-            "Start a version of EZ-DMS that is at least as new as the one that wrote it."
-        )
-    if number in applied:
-        return
-    for statement in _statements(sql):
-        await connection.execute_fetchall(statement)
-    await fetch_all(
-        connection,
-        "INSERT INTO migrations (number, name, applied_at) VALUES (:number, :name, :applied_at)",
-        number=number,
-        name=name,
-        applied_at=now(),
-    )
-
-
-def _statements(sql: str) -> list[str]:
-    """The single statements of a script: executescript would commit the transaction around it."""
-    found, current = [], ""
-    for line in sql.splitlines():
-        if line.strip() and not line.lstrip().startswith("--"):
-            current += line + "\n"
-        if current and sqlite3.complete_statement(current):
-            found.append(current)
-            current = ""
-    if current:
-        raise DatabaseError(f"A migration ends in the middle of a statement: {current[:60]!r}.")
-    return found

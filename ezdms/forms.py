@@ -23,8 +23,8 @@ class BoundedRequest(Request):
         super().__init__(method, scheme, path, *args, **kwargs)
 
 
-async def read_fields(*names: str) -> dict[str, str]:
-    """The named fields of the body, each given exactly once; other fields are ignored.
+async def read_fields(*names: str, optional: tuple[str, ...] = ()) -> dict[str, str]:
+    """The named fields of the body, each given exactly once (`optional` ones at most); other fields are ignored.
 
     JSON integers are taken in their decimal form, so that a form and a JSON object mean the same. Raises Problem 400
     (malformed or missing) or 415 (neither a form nor JSON).
@@ -39,7 +39,7 @@ async def read_fields(*names: str) -> dict[str, str]:
         raise Problem(415, "media_type", "Expected a form or a JSON object.")
     fields: dict[str, str] = {}
     for name, value in given:
-        if name not in names:
+        if name not in names and name not in optional:
             continue
         if name in fields:
             raise Problem(400, "duplicate_field", f"The field {name} was given twice.")

@@ -11,9 +11,9 @@ from ezdms.models.session import Device, Session
 from ezdms.rendering import render
 
 
-def front_page(notice: str = "") -> str:
-    """What someone without a session sees at every address."""
-    return render("pages/front.html", notice=notice)
+def front_page(host: dict[str, str], notice: str = "") -> str:
+    """What someone without a session sees at every address. `host`: name, notice, registration (Settings.front)."""
+    return render("pages/front.html", host=host, notice=notice)
 
 
 def protection_page() -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import time
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from quart import current_app, g, request
@@ -79,10 +79,11 @@ def _later_half(kept: dict[str, T], arrival: Callable[[T], Any]) -> dict[str, T]
 
 
 class ForgetfulStore(RateLimiterStoreABC):
-    """Theoretical arrival times by key, at most LARGEST_STORE."""
+    """Theoretical arrival times by key, at most LARGEST_STORE; kept by a clock that never jumps."""
 
-    def __init__(self) -> None:
-        self._arrivals: dict[str, datetime] = {}
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._arrivals: dict[str, float] = {}
+        self._clock = clock
 
     async def before_serving(self) -> None:
         """Nothing to open."""
@@ -91,14 +92,15 @@ class ForgetfulStore(RateLimiterStoreABC):
         """Nothing to close."""
 
     async def get(self, key: str, default: datetime) -> datetime:
-        """The stored time of `key`, else `default`."""
-        return self._arrivals.get(key, default)
+        """The stored time of `key`, else `default`, which is now by the wall's clock."""
+        ahead = self._arrivals.get(key, 0.0) - self._clock()
+        return default + timedelta(seconds=max(ahead, 0.0))
 
     async def set(self, key: str, tat: datetime) -> None:
         """Store. If that is too much, forget the half that has least to wait: first what no longer limits anybody."""
         if len(self._arrivals) >= LARGEST_STORE:
             self._arrivals = _later_half(self._arrivals, lambda arrival: arrival)
-        self._arrivals[key] = tat
+        self._arrivals[key] = self._clock() + (tat - datetime.now(UTC)).total_seconds()
 
 
 class Bucket:

@@ -9,6 +9,7 @@ from ezdms.settings import Network
 
 FORWARDING = frozenset({b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host", b"x-real-ip", b"forwarded"})
 SECURE = {"http": "https", "ws": "wss"}
+MOST_SEEN = 16
 PLAIN = {"https": "http", "wss": "ws"}
 
 
@@ -22,6 +23,7 @@ class TrustedProxies:
     def __init__(self, app: Any, trusted: tuple[Network, ...]) -> None:
         self.app = app
         self.trusted = trusted
+        self.seen: dict[str, bool] = {}  # who sent forwarding headers from near by → trusted (for `ezdms doctor`)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Settle client and scheme, then pass on."""
@@ -33,6 +35,8 @@ class TrustedProxies:
         kept = [(name, value) for name, value in scope["headers"] if name.lower() not in FORWARDING]
         settled = {**scope, "headers": kept}
         peer = (scope.get("client") or ("",))[0]
+        if len(kept) < len(scope["headers"]):
+            self._note(peer)
         if not self._is_trusted(peer):
             return settled
         client = peer
@@ -49,6 +53,12 @@ class TrustedProxies:
         elif proto == ["http"]:
             settled["scheme"] = PLAIN.get(scope["scheme"], scope["scheme"])
         return settled
+
+    def _note(self, peer: str) -> None:
+        """Remember a proxy. From afar anybody can send such headers; a proxy is on this machine or in its network."""
+        parsed = _parse(peer)
+        if parsed is not None and parsed.is_private and len(self.seen) < MOST_SEEN:
+            self.seen[peer] = self._is_trusted(peer)
 
     def _is_trusted(self, address: str) -> bool:
         parsed = _parse(address)

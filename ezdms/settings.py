@@ -16,6 +16,8 @@ PREFIX = "EZDMS_"
 # Names of the client side (bots, command line): known here only so that they are not taken for a misspelt setting.
 CLIENT_NAMES = frozenset({"EZDMS_SERVER", "EZDMS_HOME", "EZDMS_PIN", "EZDMS_PIN_FILE"})
 
+LONGEST_LINE = 300  # characters of a text that the front page shows
+
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -81,6 +83,42 @@ def parse_path(text: str) -> Path:
     return Path(text)
 
 
+def parse_switch(text: str) -> bool:
+    """`on` or `off`."""
+    if text not in ("on", "off"):
+        raise SettingsError("expected on or off")
+    return text == "on"
+
+
+def parse_line(text: str) -> str:
+    """A short text of one line."""
+    if len(text) > LONGEST_LINE or not text.isprintable():
+        raise SettingsError(f"expected one line of at most {LONGEST_LINE} characters")
+    return text.strip()
+
+
+def parse_server_name(text: str) -> str:
+    """What the front page calls this server."""
+    if not text.strip():
+        raise SettingsError("expected a name")
+    return parse_line(text)
+
+
+def parse_public_url(text: str) -> str:
+    """The one origin that people open."""
+    origins = parse_origins(text)
+    if len(origins) != 1:
+        raise SettingsError("expected one address such as https://chat.example.org, without a path")
+    return origins[0]
+
+
+def parse_registration(text: str) -> str:
+    """`open`, `invite` or `closed`."""
+    if text not in ("open", "invite", "closed"):
+        raise SettingsError("expected open, invite or closed")
+    return text
+
+
 def setting(default: str | None, parse: Callable[[str], Any], meaning: str) -> Any:
     """A field whose default is given as a person would write it, so that one parser serves both."""
     value = None if default is None else parse(default)
@@ -102,12 +140,27 @@ class Settings:
     allowed_origins: tuple[str, ...] = setting(
         "", parse_origins, "Further web origins that may open the WebSocket, beside the server's own."
     )
+    public_url: str | None = setting(
+        None, parse_public_url, "The address that people open, for `ezdms invite` and `ezdms doctor`."
+    )
+    ngrok: bool = setting("off", parse_switch, "Open a tunnel with ngrok, which gives the server a public address.")
+    server_name: str = setting("EZ-DMS", parse_server_name, "What the front page calls this server.")
+    notice: str = setting("", parse_line, "A sentence on the front page: whose server it is, for whom.")
+    registration: str = setting(
+        "open", parse_registration, "Who may make an account: open (anybody), invite (who has an invitation), closed."
+    )
+    log_json: bool = setting("off", parse_switch, "Write the log as one JSON object a line.")
     limit_register: Limit | None = setting("5/minute", parse_limit, "New accounts, per client address.")
     limit_login: Limit | None = setting("10/minute", parse_limit, "Attempts to log in, per client address.")
     limit_send: Limit | None = setting("30/minute", parse_limit, "Messages sent, per account.")
     limit_start: Limit | None = setting("10/minute", parse_limit, "Search PINs looked up, per account.")
     limit_socket: Limit | None = setting("30/minute", parse_limit, "WebSockets opened, per account.")
     limit_frame: Limit | None = setting("10/second", parse_limit, "Frames received, per WebSocket.")
+
+    @property
+    def front(self) -> dict[str, str]:
+        """What the front page says of this server."""
+        return {"name": self.server_name, "notice": self.notice, "registration": self.registration}
 
     @classmethod
     def load(cls, environ: Mapping[str, str], given: Mapping[str, str] | None = None) -> Settings:
@@ -128,4 +181,6 @@ class Settings:
         settings = cls(**values)
         if (settings.certfile is None) != (settings.keyfile is None):
             raise SettingsError("EZDMS_CERTFILE and EZDMS_KEYFILE belong together: give both or neither.")
+        if settings.ngrok and (settings.certfile is not None or settings.host != "127.0.0.1"):
+            raise SettingsError("EZDMS_NGROK brings its own TLS and address: give no certificate and no EZDMS_HOST.")
         return settings

@@ -56,6 +56,7 @@ class Server:
         self.data_dir = folder / "data"
         self.log = folder / "server.log"
         self.settings = dict.fromkeys(NO_LIMITS, "off") | settings
+        self.python = sys.executable
         self.port = 0
         self.url = ""
         self.process: subprocess.Popen[str] | None = None
@@ -67,7 +68,7 @@ class Server:
         environment |= {"EZDMS_DATA_DIR": str(self.data_dir), "EZDMS_PORT": str(self.port), "PYTHONPATH": str(ROOT)}
         with self.log.open("a") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "ezdms", "serve"],
+                [self.python, "-m", "ezdms", "serve"],
                 env=environment,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -78,6 +79,10 @@ class Server:
         match = re.fullmatch(r"EZ-DMS is at (https?://127\.0\.0\.1:([0-9]+))\n", announced)
         assert match, f"expected the address, got {announced!r}; log:\n{self.log.read_text()}"
         self.url, self.port = match[1], int(match[2])
+
+    def complaints(self) -> str:
+        """The log without the events of a server that is well."""
+        return "".join(line for line in self.log.read_text().splitlines(True) if not re.match(r"\S+ INFO ", line))
 
     def stop(self) -> int:
         """SIGTERM; returns the exit code."""

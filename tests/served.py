@@ -9,7 +9,7 @@ import socket
 import struct
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,14 +27,31 @@ CONTINUATION = 0x0
 class Program(Writer):
     """Somebody with keys who uses a served process as a program does."""
 
-    def __init__(self, server: Server, name: str) -> None:
+    def __init__(self, server: Server, name: str, username: str = "", **more: str) -> None:
         super().__init__(PEOPLE[name])
         self._wire = http.client.HTTPConnection("127.0.0.1", server.port, timeout=SOON)
-        self.username = name
-        self.fields = registration(self.keys, name)
+        self.username = username or name
+        self.fields = registration(self.keys, self.username) | more
         self.token = ""
         self.search_pin = str(self.ask("/register", self.fields)["search_pin"])
         self.log_in()
+
+    @classmethod
+    def of(cls, server: Server, other: Program) -> Program:
+        """The same person with the same session at another address."""
+        same = cls.__new__(cls)
+        same.__dict__.update(other.__dict__)
+        same._wire = http.client.HTTPConnection("127.0.0.1", server.port, timeout=SOON)
+        return same
+
+    @staticmethod
+    def registers(server: Server, name: str, **more: str) -> int:
+        """The status of a registration."""
+        wire = http.client.HTTPConnection("127.0.0.1", server.port, timeout=SOON)
+        body = json.dumps(registration(PEOPLE[name], name) | more)
+        wire.request("POST", "/register", body, JSON | {"Content-Type": "application/json"})
+        with closing(wire):
+            return wire.getresponse().status
 
     def ask(self, path: str, fields: dict[str, Any] | None = None) -> Any:
         """POST the fields, else GET; the JSON of an answer that is no error."""

@@ -51,11 +51,12 @@ def bridge(
         raise click.UsageError(f"--allow-origin: {error}.") from error
     from ezdms.bridge import serve, tokens  # not needed for --help
     from ezdms.bridge.people import People
+    from ezdms.runner import AddressError
 
     try:
         listener = serve.listen(port, host)
         token = None if no_token else tokens.new_token() if token_file is None else tokens.token_of(token_file)
-    except (serve.AddressError, tokens.TokenError) as error:
+    except (AddressError, tokens.TokenError) as error:
         raise click.ClickException(str(error)) from error
 
     def announce(own_address: str) -> None:

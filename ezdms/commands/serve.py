@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import fields
 from typing import Any
 
 import click
+import segno
 
-from ezdms.db import DatabaseError
+from ezdms.schema import DatabaseError
 from ezdms.settings import PREFIX, Settings, SettingsError
 
 
@@ -18,7 +20,8 @@ def setting_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for item in reversed(fields(Settings)):
         default = item.metadata["default"] or "none"
         meaning = f"{item.metadata['meaning']}  [{PREFIX}{item.name.upper()}; default: {default}]"
-        command = click.option(f"--{item.name.replace('_', '-')}", item.name, help=meaning)(command)
+        switch: dict[str, Any] = {"flag_value": "on"} if isinstance(item.default, bool) else {}
+        command = click.option(f"--{item.name.replace('_', '-')}", item.name, help=meaning, **switch)(command)
     return command
 
 
@@ -27,13 +30,25 @@ def setting_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def serve(**given: str | None) -> None:
     """Start the server; it needs no settings. Stop it with Ctrl-C."""
     from ezdms import serve  # not needed for --help
+    from ezdms.folder import FolderError
+    from ezdms.runner import AddressError
+    from ezdms.tunnel import TunnelError
 
     try:
         settings = Settings.load(os.environ, {name: text for name, text in given.items() if text is not None})
-        serve.serve(settings, lambda address: click.echo(f"EZ-DMS is at {address}"))
+        serve.serve(settings, _announce)
     except SettingsError as error:
         raise click.UsageError(str(error)) from error
-    except (serve.AddressError, DatabaseError) as error:
+    except (AddressError, DatabaseError, FolderError, TunnelError) as error:
         raise click.ClickException(str(error)) from error
     except OSError as error:
         raise click.ClickException(f"Cannot use {error.filename or 'a file'}: {error.strerror or error}.") from error
+
+
+def _announce(address: str, public_address: str | None) -> None:
+    """Where it is; a public address also as a QR code, for phones."""
+    click.echo(f"EZ-DMS is at {address}")
+    if public_address is not None:
+        click.echo(f"Everybody finds it at {public_address}")
+        segno.make(public_address).terminal(out=sys.stdout, compact=True)
+    sys.stdout.flush()

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 from pathlib import Path
 
 import click
 
 from ezdms import verify
+from ezdms.commands.findings import count, print_findings
 from ezdms.verify.report import CANNOT_PROVE
-
-MARKS = {verify.OK: ("ok", "green"), verify.WARNING: ("warning", "yellow"), verify.FAILED: ("FAILED", "red")}
 
 
 @click.command("verify")
@@ -42,18 +40,9 @@ def command(context: click.Context, address: str, as_json: bool, cafile: Path | 
 
 
 def _print(report: verify.Report) -> None:
-    color = False if os.environ.get("NO_COLOR") else None  # None: only in a terminal
-    width = max((len(finding.name) for finding in report.findings), default=0)
-    for finding in report.findings:
-        word, colour = MARKS[finding.status]
-        mark = click.style(f"{word:7}", fg=colour)
-        click.echo(f"{mark}  {finding.name:{width}}  {finding.sentence}", color=color)
-    counts = {status: sum(finding.status == status for finding in report.findings) for status in MARKS}
+    print_findings(report.findings)
     verdict = "PASSED" if report.verdict == "passed" else "FAILED"
-    click.echo(
-        f"\n{verdict}: {report.address}, compared with EZ-DMS {report.version}: {counts[verify.OK]} ok, "
-        f"{counts[verify.WARNING]} to know, {counts[verify.FAILED]} failed."
-    )
+    click.echo(f"\n{verdict}: {report.address}, compared with EZ-DMS {report.version}: {count(report.findings)}.")
     click.echo("\nWhat this cannot prove:")
     for sentence in CANNOT_PROVE:
         click.echo(f"- {sentence}")

@@ -129,3 +129,11 @@ async def delete_other_sessions(connection: Connection, *, session_id: str, user
         user_id=user_id,
     )
     return [row["session_id"] for row in rows]
+
+
+async def delete_sessions(connection: Connection, *, user_id: str) -> int:
+    """End every session of this user; returns how many."""
+    rows = await fetch_all(
+        connection, "DELETE FROM sessions WHERE user_id = :user_id RETURNING session_id", user_id=user_id
+    )
+    return len(rows)

@@ -36,6 +36,17 @@ class User:
     key_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A user as the operator sees them: nothing of what they say, and nobody they say it to. Times in ms."""
+
+    user_id: str
+    username: str
+    created_at: int
+    used_at: int | None
+    sessions: int
+
+
 COLUMNS = """user_id, username, login_id, auth_hash, salt, iterations,
     wrapped_sig, wrapped_enc, statement, fingerprint, key_id"""
 
@@ -60,6 +71,18 @@ async def select_user_by_login_id(connection: Connection, *, login_id: str) -> U
         login_id=login_id,
     )
     return None if row is None else User(**dict(row))
+
+
+async def select_listed(connection: Connection) -> list[Listed]:
+    """Everybody who has an account, the first to come first; `used_at` of the living session that was used last."""
+    rows = await fetch_all(
+        connection,
+        """SELECT u.user_id, u.username, u.created_at, MAX(s.used_at) AS used_at, COUNT(s.session_id) AS sessions
+           FROM users u LEFT JOIN sessions s ON s.user_id = u.user_id AND s.expires_at > :moment
+           WHERE u.left_at IS NULL GROUP BY u.user_id ORDER BY u.created_at, u.user_id""",
+        moment=now(),
+    )
+    return [Listed(**dict(row)) for row in rows]
 
 
 async def select_user_by_search_pin(connection: Connection, *, search_pin: str) -> tuple[User, str] | None:

@@ -11,11 +11,11 @@ from ezdms.answers import Problem, answer
 from ezdms.auth import public
 from ezdms.db import Conflict, Connection
 from ezdms.forms import parse_bytes, read_fields
-from ezdms.hub import Event
+from ezdms.leaving import remove_account
 from ezdms.limits import by_account, by_address, limited
-from ezdms.models.conversation import select_conversation
+from ezdms.models.invitation import is_invited, use_invitation
 from ezdms.models.search_pin import insert_search_pin, select_search_pin
-from ezdms.models.user import User, delete_user, insert_user
+from ezdms.models.user import User, insert_user
 from ezdms.routes import services
 from ezdms.routes.credentials import confirm_pin, find_user, parse_locks, wrapped_keys
 
@@ -37,10 +37,12 @@ async def register() -> Response:
         "wrapped_enc",
         "statement",
         "search_salt",
+        optional=("invitation",),
     )
+    invitation = await _admit(fields.get("invitation", ""))
     user, search_pin = await _parse_user(fields)
     try:
-        await services.database().write(_insert_account, user, search_pin, fields["search_salt"])
+        await services.database().write(_insert_account, user, search_pin, fields["search_salt"], invitation)
     except Conflict as error:
         raise Problem(409, "taken", "These keys already belong to an account. Please try again.") from error
     return await _answer_with_session(user, search_pin, 201)
@@ -77,13 +79,7 @@ async def delete_account() -> Response:
     """Name, keys, sessions, vault and one's own copies are gone; partners are told, and keep what they have."""
     session = services.session()
     await confirm_pin(session, await read_fields("login_id", "auth_key"))
-    partners = await services.database().write(delete_user, user_id=session.user_id)
-    services.hub().end_sessions(session.user_id)
-    await services.database().forget()
-    for conversation_id, partner_id in partners:
-        seen = await services.database().read(select_conversation, conversation_id=conversation_id, user_id=partner_id)
-        if seen is not None:
-            services.hub().publish(partner_id, Event(conversation=asdict(seen)))
+    await remove_account(services.database(), services.hub(), session.user_id)
     response = Response(status=204)
     auth.clear_cookie(response, request.scheme)
     return response
@@ -114,7 +110,30 @@ async def _parse_user(fields: dict[str, str]) -> tuple[User, str]:
     return user, envelope.search_pin(statement.ik, salt)
 
 
-async def _insert_account(connection: Connection, user: User, search_pin: str, search_salt: str) -> None:
+async def _admit(token: str) -> str | None:
+    """The hash of the invitation that this registration uses up; None if it needs none. Problem 403 without one."""
+    registration = services.settings().registration
+    if registration == "open":
+        return None
+    if registration == "closed":
+        raise Problem(403, "registration_closed", "This server takes no new accounts.")
+    token_hash = auth.hash_token(token)
+    if not await services.database().read(is_invited, token_hash=token_hash):
+        raise _not_invited()
+    return token_hash
+
+
+def _not_invited() -> Problem:
+    return Problem(
+        403, "not_invited", "This server is by invitation. Open the link you were given; each works once, for a time."
+    )
+
+
+async def _insert_account(
+    connection: Connection, user: User, search_pin: str, search_salt: str, invitation: str | None
+) -> None:
+    if invitation is not None and not await use_invitation(connection, token_hash=invitation):
+        raise _not_invited()
     await insert_user(connection, user)
     await insert_search_pin(connection, search_pin=search_pin, user_id=user.user_id, salt=search_salt)
 

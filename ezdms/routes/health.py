@@ -23,4 +23,10 @@ async def ping() -> Response:
 @public
 async def deployment() -> Response:
     """What a client must know before it can log in."""
-    return jsonify(protocol=PROTOCOL, deployment_id=services.deployment_id(), version=__version__, max_text=MAX_TEXT)
+    return jsonify(
+        protocol=PROTOCOL,
+        deployment_id=services.deployment_id(),
+        version=__version__,
+        max_text=MAX_TEXT,
+        **services.settings().front,
+    )

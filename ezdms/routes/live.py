@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
@@ -11,7 +12,7 @@ from quart import Blueprint, websocket
 
 from ezdms import fragments
 from ezdms.auth import find_session
-from ezdms.db import now
+from ezdms.db import Unavailable, now
 from ezdms.hub import SESSION_ENDED, TOO_SLOW, Event, Mailbox
 from ezdms.limits import Bucket
 from ezdms.models.conversation import mark_read, select_conversation
@@ -146,9 +147,10 @@ async def _join(mailbox: Mailbox, session: Session, conversation_id: str, as_jso
         return
     mailbox.joined.add(conversation_id)
     if conversation.unread:
-        await services.database().write(
-            mark_read, conversation_id=conversation_id, user_id=session.user_id, seq=conversation.last_seq
-        )
+        with suppress(Unavailable):
+            await services.database().write(
+                mark_read, conversation_id=conversation_id, user_id=session.user_id, seq=conversation.last_seq
+            )
     line = {**asdict(conversation), "unread": 0}
     if not as_json:  # tells a page how far the conversation is, so that it fetches what it missed
         mailbox.put(Event(line))

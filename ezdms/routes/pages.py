@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from quart import Blueprint, Response, g, request
 
 from ezdms import fragments
 from ezdms.answers import Problem, answer_problem, wants_json
 from ezdms.auth import public
+from ezdms.db import Unavailable
 from ezdms.models.conversation import mark_read, select_conversations, select_pair
 from ezdms.models.message import select_last_sent, select_messages
 from ezdms.models.session import Session
@@ -24,7 +27,7 @@ async def home() -> str:
     """The front page, or one's conversations."""
     session: Session | None = g.session
     if session is None:
-        return fragments.front_page()
+        return fragments.front_page(services.settings().front)
     conversations = await services.database().read(select_conversations, user_id=session.user_id)
     return fragments.home_page(session, conversations)
 
@@ -69,7 +72,10 @@ async def conversation(conversation_id: str) -> Response | str:
         select_last_sent, conversation_id=conversation_id, sender_id=session.user_id, side=side
     )
     if current.unread:
-        await database.write(mark_read, conversation_id=conversation_id, user_id=session.user_id, seq=current.last_seq)
+        with suppress(Unavailable):
+            await database.write(
+                mark_read, conversation_id=conversation_id, user_id=session.user_id, seq=current.last_seq
+            )
     return fragments.conversation_page(session, conversations, current, messages, last_sent)
 
 
@@ -78,7 +84,7 @@ def answer_with_page(problem: Problem) -> Response:
     if request.method != "GET" or request.blueprint not in PAGES or wants_json():
         return answer_problem(problem)
     if problem.status == 401:
-        html = fragments.front_page(notice="Log in to open this page.")
+        html = fragments.front_page(services.settings().front, notice="Log in to open this page.")
     else:
         html = fragments.missing_page(g.get("session"), problem.sentence)
     response = Response(html, problem.status, content_type="text/html; charset=utf-8")

@@ -22,11 +22,11 @@ class Followed:
     outside: list[str] = field(default_factory=list)
 
 
-async def check_content(wire: Wire, *, is_same_version: bool) -> list[Finding]:
+async def check_content(wire: Wire, host: dict[str, str], *, is_same_version: bool) -> list[Finding]:
     """Pages, what they load, and all files. Of another version the bytes cannot be judged, only where they lead."""
     findings = []
     pages = []
-    for path, expected in release.pages().items():
+    for path, expected in release.pages(host).items():
         try:
             page = await wire.get(path, PAGE)
         except Unanswered as error:

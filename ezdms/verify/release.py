@@ -19,11 +19,16 @@ TYPES = {
 OTHER_TYPES = {"text/plain", "application/octet-stream"}  # licences
 
 
-@cache
-def pages() -> dict[str, bytes]:
-    """The public pages by their path. Nothing in them depends on who asks or when."""
+PAGES = ("/", "/protection")
+
+
+def pages(host: dict[str, str]) -> dict[str, bytes]:
+    """The public pages by their path. Nothing in them depends on who asks or when.
+
+    `host`: the server's name, notice and registration, as its /deployment says them; they stand in the page as text.
+    """
     return {
-        "/": render("pages/front.html", notice="").encode(),
+        "/": render("pages/front.html", host=host, notice="").encode(),
         "/protection": render("pages/protection.html").encode(),
     }
 
@@ -38,7 +43,7 @@ def files() -> dict[str, bytes]:
 def is_type(path: str, content_type: str) -> bool:
     """True if this Content-Type leaves a file what it is."""
     essence, *parameters = (part.strip() for part in content_type.lower().split(";"))
-    expected = {"text/html"} if path in pages() else TYPES.get(PurePosixPath(path).suffix, OTHER_TYPES)
+    expected = {"text/html"} if path in PAGES else TYPES.get(PurePosixPath(path).suffix, OTHER_TYPES)
     return essence in expected and all(one in ("charset=utf-8", 'charset="utf-8"') for one in parameters)
 
 

@@ -15,6 +15,7 @@ from ezdms.verify.report import Finding, Report, failed, ok
 from ezdms.verify.wire import JSON, Wire
 
 ALL_WITHIN = 180.0  # seconds
+FRONT = {"name": "EZ-DMS", "notice": "", "registration": "open"}  # what the operator chooses of the front page
 
 
 async def verify(address: str, *, cafile: Path | None = None, register: bool = False) -> Report:
@@ -40,10 +41,10 @@ async def _visit(place: Place, context: ssl.SSLContext, findings: list[Finding],
     """Adds to `findings` as it goes, so that they are there if time runs out. Raises Unanswered."""
     findings += await check_place(place, context)
     async with Wire(place, context) as wire:
-        version = await _ask_version(wire)
+        version, host = await _ask_deployment(wire)
         findings.append(ok("protocol", f"It speaks {PROTOCOL}."))
         findings.append(_judge_version(version))
-        findings += await check_content(wire, is_same_version=version == __version__)
+        findings += await check_content(wire, host, is_same_version=version == __version__)
         findings += await check_doors(wire)
         if register:
             from ezdms.verify.account import check_account  # the one part that needs keys
@@ -52,8 +53,8 @@ async def _visit(place: Place, context: ssl.SSLContext, findings: list[Finding],
         findings += check_headers(wire.answers)
 
 
-async def _ask_version(wire: Wire) -> str:
-    """What the server says it runs. Raises Unanswered if it is no EZ-DMS."""
+async def _ask_deployment(wire: Wire) -> tuple[str, dict[str, str]]:
+    """What the server says it runs, and what its front page says of it. Raises Unanswered if it is no EZ-DMS."""
     answer = await wire.get("/deployment", JSON)
     if 300 <= answer.status < 400:
         raise Unanswered(f"Expected EZ-DMS, got {answer.came}. If that is where it is, check that address.")
@@ -62,7 +63,7 @@ async def _ask_version(wire: Wire) -> str:
     protocol, version = answer.members["protocol"], answer.members.get("version")
     if protocol != PROTOCOL or not isinstance(version, str):
         raise Unanswered(f"Expected the protocol {PROTOCOL} and a version, got {protocol} and {version}.")
-    return version
+    return version, {name: str(answer.members.get(name, default)) for name, default in FRONT.items()}
 
 
 def _judge_version(version: str) -> Finding:

@@ -530,9 +530,13 @@ async def test_the_name_above_a_conversation_is_the_one_that_its_key_signed(pair
     await expect(alice.page.get_by_role("heading", name="mum")).to_have_count(0)
 
 
-async def test_the_log_of_the_server_stays_empty(server: Server, pair: tuple[Someone, Someone], tmp_path: Path) -> None:
+async def test_the_log_of_the_server_tells_of_start_and_stop_alone(
+    server: Server, pair: tuple[Someone, Someone], tmp_path: Path
+) -> None:
     alice, bob = pair
     await alice.writes("hello")
     await bob.sees("hello")
     assert server.stop() == 0
-    assert (tmp_path / "server.log").read_text() == ""
+    lines = (tmp_path / "server.log").read_text().splitlines()
+    assert [line.split()[2].rstrip(":") for line in lines] == ["started", "stopping", "stopped"]
+    assert not any(word in line for line in lines for word in ("alice", "bob", alice.search_pin))

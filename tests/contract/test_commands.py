@@ -82,7 +82,9 @@ def test_a_file_that_is_no_database_gives_a_sentence_and_is_left_alone(tmp_path:
     command = [sys.executable, "-m", "ezdms", "serve", "--port", "0", "--data-dir", str(tmp_path)]
     refused = run(command, ROOT)
     assert refused.returncode == 1
-    assert re.fullmatch(r"Error: Cannot use the database .*ezdms\.db: file is not a database\.\n", refused.stderr)
+    assert re.fullmatch(
+        r"Error: Cannot use the database .*ezdms\.db: file is not a database\. Restore a backup .*\n", refused.stderr
+    )
     assert (tmp_path / "ezdms.db").read_text() == "my diary " * 200
 
 

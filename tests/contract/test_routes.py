@@ -151,7 +151,7 @@ async def test_a_wrong_method_is_405_and_says_what_is_allowed(app: Quart) -> Non
 async def test_ping_and_deployment_say_what_the_contract_says(app: Quart) -> None:
     assert await (await app.test_client().get("/ping")).get_json() == {"status": "ok"}
     answer = await (await app.test_client().get("/deployment")).get_json()
-    assert set(answer) == {"protocol", "deployment_id", "version", "max_text"}
+    assert set(answer) == {"protocol", "deployment_id", "version", "max_text", *Settings().front}
     assert (answer["protocol"], answer["max_text"]) == ("ezdms/1", 500)
     assert re.fullmatch(r"[A-Za-z0-9_-]{22}", answer["deployment_id"])
 

@@ -210,5 +210,5 @@ async def test_filling_the_store_frees_nobody_who_is_over_the_limit(monkeypatch:
     await store.set("mallory", over)
     for i in range(100):
         await store.set(f"address {i}", once)
-        assert await store.get("mallory", moment) == over
-    assert sum([await store.get(f"address {i}", moment) == once for i in range(100)]) < 10
+        assert await store.get("mallory", moment) > once
+    assert sum([await store.get(f"address {i}", moment) > moment for i in range(100)]) < 10

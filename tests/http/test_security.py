@@ -82,7 +82,7 @@ def hostile_pages() -> dict[str, str]:
     line = {name: getattr(conversation, name) for name in Conversation.__slots__}
     row = {name: getattr(message, name) for name in Message.__slots__}
     return {
-        "front_page": fragments.front_page(HOSTILE),
+        "front_page": fragments.front_page(dict.fromkeys(("name", "notice", "registration"), HOSTILE), HOSTILE),
         "protection_page": fragments.protection_page(),
         "welcome_page": fragments.welcome_page(session),
         "home_page": fragments.home_page(session, [conversation]),

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from ezdms import db
-from ezdms.db import Conflict, Connection, Database, DatabaseError, fetch_all, fetch_one
+from ezdms import damage, db, schema
+from ezdms.db import Conflict, Connection, Database, fetch_all, fetch_one
+from ezdms.schema import DatabaseError
+from tests.websocket.test_live import until
 
 
 @pytest.fixture
@@ -125,7 +127,7 @@ async def test_many_processes_may_start_at_once(tmp_path: Path) -> None:
     for database in opened:
         await database.close()
     connection = sqlite3.connect(path)
-    assert connection.execute("SELECT COUNT(*) FROM migrations").fetchone()[0] == len(db.migrations())
+    assert connection.execute("SELECT COUNT(*) FROM migrations").fetchone()[0] == len(schema.migrations())
     connection.close()
 
 
@@ -148,16 +150,44 @@ async def test_a_file_that_is_no_database_is_an_error_and_the_process_can_end(tm
     assert path.read_text().startswith("This is no database.")
 
 
+@pytest.mark.parametrize("smallest", [0, damage.SMALL])
+async def test_a_database_that_was_cut_short_is_refused_whether_small_or_large(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, smallest: int
+) -> None:
+    monkeypatch.setattr(damage, "SMALL", smallest)
+    path = tmp_path / "cut.db"
+    await (await Database.open(path)).close()
+    path.write_bytes(path.read_bytes()[: 4096 * 3])
+    with pytest.raises(DatabaseError, match=r"Restore a backup with: ezdms restore FILE"):
+        await Database.open(path)
+
+
+async def test_a_reader_elsewhere_holds_up_neither_writes_nor_what_is_to_be_forgotten_for_ever(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(db, "FORGET_WITHIN", 0.3)
+    reader = sqlite3.connect(tmp_path / "test.db", isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT * FROM numbers").fetchall()  # a backup, say, that takes its time
+    await database.write(insert, 1)
+    await asyncio.wait_for(database.forget(), 5)  # not yet, and nobody waits for it
+    assert await asyncio.wait_for(database.write(insert, 2), 5) == 2
+    log = tmp_path / "test.db-wal"
+    assert log.stat().st_size > 0
+    reader.close()
+    await until(lambda: log.stat().st_size == 0)
+
+
 async def test_a_migration_that_fails_leaves_the_schema_as_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "halfway.db"
     steps = [
-        *db.migrations(),
+        *schema.migrations(),
         (9000, "9000_breaks", "CREATE TABLE half (x INTEGER);\nCREATE TABLE half (x INTEGER);\n"),
     ]
     with monkeypatch.context() as patch:
-        patch.setattr(db, "migrations", lambda: steps)
+        patch.setattr(schema, "migrations", lambda: steps)
         with pytest.raises(DatabaseError, match="half already exists"):
             await Database.open(path)
     database = await Database.open(path)
@@ -167,5 +197,5 @@ async def test_a_migration_that_fails_leaves_the_schema_as_it_was(
 
 
 def test_migrations_are_numbered_without_a_gap() -> None:
-    numbers = [number for number, _, _ in db.migrations()]
+    numbers = [number for number, _, _ in schema.migrations()]
     assert numbers == list(range(1, len(numbers) + 1))

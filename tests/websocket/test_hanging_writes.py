@@ -16,7 +16,7 @@ from quart import Quart
 from wsproto.connection import Connection, ConnectionType
 from wsproto.events import CloseConnection
 
-from ezdms import serve, sockets
+from ezdms import runner, serve, sockets
 from ezdms.hub import TOO_SLOW, Event
 from ezdms.routes import live
 from ezdms.settings import Settings
@@ -31,7 +31,7 @@ async def serving(app: Quart, folder: Path) -> AsyncIterator[int]:
     sockets.use()
     stop = asyncio.Event()
     settings = Settings(data_dir=folder / "data", port=0)
-    with serve._listen(settings) as listener:
+    with runner.listen(settings.host, 0) as listener:
         config = serve._config(settings, listener)
         config.keep_alive_timeout = 0.5
         task = asyncio.create_task(hypercorn_serve(app, config, shutdown_trigger=stop.wait))

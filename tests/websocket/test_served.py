@@ -52,7 +52,7 @@ async def test_a_stop_tells_every_socket_to_come_back_and_leaves_a_clean_log(ser
         stopping = asyncio.get_running_loop().run_in_executor(None, server.stop)
         assert [await closed_with(first), await closed_with(second)] == [1012, 1012]
         assert await asyncio.wait_for(stopping, 6) == 0
-    assert server.log.read_text() == ""
+    assert server.complaints() == ""
 
 
 async def test_a_peer_that_is_dead_does_not_hold_the_stop_up(server: Server) -> None:

@@ -8,6 +8,8 @@ import { keepNewPin } from "./welcome-card.js";
 
 customElements.define("create-account", class extends HTMLElement {
   connectedCallback() {
+    const invitation = this.querySelector("#invitation"); // of a link `…/#invite=TOKEN`; not there on an open server
+    if (invitation) invitation.value = new URLSearchParams(location.hash.slice(1)).get("invite") ?? "";
     onSubmit(this, "Making your keys…", async (progress) => {
       const username = this.querySelector("input").value.trim();
       if (!crypto.USERNAME.test(username)) throw new Error("A username has 3 to 32 letters, digits, _ or -.");
@@ -23,7 +25,9 @@ customElements.define("create-account", class extends HTMLElement {
       const keys = await crypto.unwrapKeys(pin, wrapped, made); // the copies kept are non-extractable
       const search_salt = crypto.b64uEncode(crypto.newSearchSalt());
       progress("Registering…");
-      const account = await postForm("/register", { username, ...login, ...wrapped, statement, search_salt });
+      const invited = invitation && { invitation: invitation.value.trim().split("invite=").pop() };
+      const fields = { username, ...login, ...wrapped, statement, search_salt, ...invited };
+      const account = await postForm("/register", fields);
       await saveAccount({ ...keys, user_id: account.user_id, username });
       keepNewPin(pin);
       location.assign("/welcome");

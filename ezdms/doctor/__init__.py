@@ -1,0 +1,5 @@
+"""Is this server well? Looks at the machine, the data folder, the running server, and its public address."""
+
+from ezdms.doctor.examine import examine
+
+__all__ = ["examine"]

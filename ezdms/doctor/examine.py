@@ -1,0 +1,114 @@
+"""The examination: everything in order, each line with what to do."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from ezdms import __version__, backup, folder
+from ezdms.damage import RESTORE
+from ezdms.db import now
+from ezdms.doctor import machine, public
+from ezdms.folder import FolderError
+from ezdms.operator.actions import Refused
+from ezdms.operator.channel import ask_server
+from ezdms.settings import Settings
+from ezdms.verify.report import Finding, failed, ok, warning
+
+OLD_BACKUP = 7 * 24 * 60 * 60  # seconds
+
+
+async def examine(settings: Settings, url: str | None, *, cafile: Path | None = None) -> list[Finding]:
+    """All findings. `url`: the public address; else the one that the server knows itself by, unless it is local."""
+    data_dir = settings.data_dir
+    findings = [*machine.check_versions(), *machine.check_folder(data_dir)]
+    if not data_dir.is_dir():
+        return findings
+    findings.append(machine.check_disk(data_dir))
+    running = _status(data_dir)
+    findings += _judge_running(running)
+    findings += _judge_database(data_dir)
+    findings += machine.check_certificate(_certfile(settings, running))
+    findings.append(_judge_backup(data_dir))
+    address = url or (running or {}).get("public_url") or settings.public_url
+    if address is None:
+        findings.append(
+            warning(
+                "public address", "Not looked at: give it (ezdms doctor https://chat.example.org), or set public-url."
+            )
+        )
+    else:
+        findings += await public.check(address, cafile=cafile)
+    findings += _judge_proxies(_status(data_dir) if running else None)  # after somebody has come through them
+    return findings
+
+
+def _status(data_dir: Path) -> dict[str, Any] | None:
+    """What the running server says of itself; None if there is none."""
+    try:
+        return dict(ask_server(data_dir, "status"))
+    except (OSError, Refused, FolderError):
+        return None
+
+
+def _certfile(settings: Settings, running: dict[str, Any] | None) -> Path | None:
+    named = (running or {}).get("certfile")
+    return Path(named) if named else settings.certfile
+
+
+def _judge_running(running: dict[str, Any] | None) -> list[Finding]:
+    if running is None:
+        return [warning("server", "None is running with this data folder. Start it with: ezdms serve")]
+    if running["version"] != __version__:
+        return [
+            warning("server", f"It runs {running['version']}, and {__version__} is installed. Restart it to upgrade.")
+        ]
+    hours = (now() - running["started_at"]) // 3_600_000
+    said = f"{running['version']} since {hours} hours, {running['users']} users, {running['sockets']} open sockets"
+    return [ok("server", f"{said}; registration is {running['registration']}.")]
+
+
+def _judge_database(data_dir: Path) -> list[Finding]:
+    path = data_dir / folder.DATABASE
+    if not path.exists():
+        return [warning("database", f"There is none in {data_dir} yet; the first start makes it.")]
+    try:
+        backup.check(path, lambda what, done, total: None)
+    except backup.BackupError as error:
+        return [failed("database", f"{error} {RESTORE}")]
+    size = path.stat().st_size / 1024 / 1024
+    return [
+        ok("database", f"{size:.1f} MiB, every page of it is sound."),
+        machine.check_clock(backup.newest_time(path), now()),
+    ]
+
+
+def _judge_backup(data_dir: Path) -> Finding:
+    at = backup.last_backup(data_dir)
+    if at is None:
+        return warning("backup", "None was made with `ezdms backup FILE`. If nothing else does it, make one every day.")
+    age = time.time() - at
+    said = f"The last one was made {age / 3600:.0f} hours ago"
+    if age > OLD_BACKUP:
+        return warning("backup", f"{said}. Make one every day.")
+    return ok("backup", f"{said}.")
+
+
+def _judge_proxies(running: dict[str, Any] | None) -> list[Finding]:
+    if running is None:
+        return []
+    proxies = running["proxies"]
+    strange = sorted(address for address, is_trusted in proxies.items() if not is_trusted)
+    if strange:
+        return [
+            failed(
+                "proxy",
+                f"Requests come with forwarding headers from {', '.join(strange)}, which is not trusted: everybody "
+                f"counts as one address, and cookies are not marked as secure. If that is your proxy, start with "
+                f"--trusted-proxies {','.join(strange)}",
+            )
+        ]
+    if proxies:
+        return [ok("proxy", f"{', '.join(sorted(proxies))} stands in front, and is trusted.")]
+    return [ok("proxy", "None was seen in front of the server.")]

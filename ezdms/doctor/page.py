@@ -1,0 +1,50 @@
+"""The doctor's page: the findings in a browser of this machine, and of no other. It shows, and does nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from quart import Quart, Response, request
+
+from ezdms import logs, runner
+from ezdms.doctor.examine import examine
+from ezdms.rendering import render
+from ezdms.routes import files
+from ezdms.security import add_headers
+from ezdms.settings import Settings
+
+HOST = "127.0.0.1"
+
+
+def show(settings: Settings, url: str | None, cafile: Path | None, port: int, announce: Callable[[str], None]) -> None:
+    """Serve it until SIGTERM or Ctrl-C. Raises AddressError."""
+    logs.use(as_json=settings.log_json)
+    with runner.listen(HOST, port) as listener:
+        app = create_app(settings, url, cafile, listener.getsockname()[1])
+
+        async def started() -> None:
+            announce(runner.address_of(listener))
+
+        async def main() -> None:
+            await runner.serve_until_told(app, runner.config_of(listener), started=started, stopping=lambda: None)
+
+        runner.run(main)
+
+
+def create_app(settings: Settings, url: str | None, cafile: Path | None, port: int) -> Quart:
+    """One page; whoever names another host than this machine (DNS rebinding) is refused."""
+    app = Quart(__name__, static_folder=None, template_folder=None)
+    app.add_url_rule("/static/<path:filename>", "static", files.send)
+    own = {f"{name}:{port}" for name in (HOST, "localhost")}
+
+    @app.before_request
+    async def refuse_others() -> Response | None:
+        return None if request.host in own else Response("This page is for this machine alone.\n", 403)
+
+    @app.get("/")
+    async def page() -> str:
+        return render("pages/doctor.html", findings=await examine(settings, url, cafile=cafile))
+
+    app.after_request(add_headers)
+    return app

@@ -1,0 +1,77 @@
+"""The data folder: made for its owner alone, and used by one server at a time."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pwd
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+DATABASE = "ezdms.db"
+LOCK = "ezdms.lock"
+CHANNEL = "operator.sock"
+LAST_BACKUP = "last_backup.json"
+
+
+class FolderError(Exception):
+    """The data folder cannot be used as it is; the sentence says what the operator can do."""
+
+
+class InUse(FolderError):
+    """Another process holds the folder."""
+
+
+def make(folder: Path) -> None:
+    """Make the folder if it is missing (mode 0700). Raises FolderError if it cannot be written, or is another's."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise FolderError(f"The data folder {folder} is a file. Choose another with --data-dir.") from error
+    except OSError as error:
+        raise FolderError(
+            f"The data folder {folder} cannot be made: {error.strerror}. Choose another with --data-dir."
+        ) from error
+    owner = folder.stat().st_uid
+    if owner != os.geteuid():
+        raise FolderError(
+            f"The data folder {folder} belongs to {_user(owner)}, and this is {_user(os.geteuid())}. "
+            f"Start EZ-DMS as {_user(owner)}, or choose another folder with --data-dir."
+        )
+
+
+def _user(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"user {uid}"
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Hold the folder for this process alone. Raises InUse if another holds it, FolderError if it cannot be written.
+
+    The lock (flock) ends with the process, however it ends; the file stays.
+    """
+    try:
+        descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise FolderError(
+            f"The data folder {folder} cannot be written: {error.strerror}. "
+            "Give it to the user who runs EZ-DMS, or choose another with --data-dir."
+        ) from error
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            holder = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip()
+            raise InUse(
+                f"Another EZ-DMS (process {holder or 'unknown'}) uses the data folder {folder}. "
+                "Stop it first, or choose another folder with --data-dir."
+            ) from error
+        os.truncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,50 @@
+"""The other Pythons that EZ-DMS runs on, each with an environment of its own made from requirements.lock."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.conftest import ROOT
+
+VERSIONS = ("3.11", "3.12", "3.13")
+LOCK = ROOT / "requirements.lock"
+
+
+def python_for(version: str) -> str | None:
+    """A Python of this version with what EZ-DMS needs; None if there is none on this machine."""
+    if sys.version.startswith(f"{version}."):
+        return sys.executable
+    found = next((path for path in _candidates(version) if _is(path, version)), None)
+    return None if found is None else str(_environment(found, version))
+
+
+def _candidates(version: str) -> Iterator[str]:
+    if (path := shutil.which(f"python{version}")) is not None:
+        yield path
+    if shutil.which("pyenv") is not None:
+        root = subprocess.run(["pyenv", "root"], capture_output=True, text=True, check=True).stdout.strip()
+        yield from map(str, Path(root).glob(f"versions/{version}.*/bin/python"))
+
+
+def _is(path: str, version: str) -> bool:
+    said = subprocess.run([path, "-c", "import sys; print(sys.version)"], capture_output=True, text=True, check=False)
+    return said.returncode == 0 and said.stdout.startswith(f"{version}.")
+
+
+def _environment(python: str, version: str) -> Path:
+    """Made once for each lock; its name says which."""
+    digest = hashlib.sha256(LOCK.read_bytes()).hexdigest()[:12]
+    folder = ROOT / ".venv-test" / "pythons" / f"{version}-{digest}"
+    if not (folder / "made").exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        subprocess.run([python, "-m", "venv", str(folder)], check=True)
+        pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
+        options = ["--no-input", "--no-compile", "--only-binary", ":all:", "--require-hashes"]
+        subprocess.run([*pip, *options, "-r", str(LOCK)], check=True, stdin=subprocess.DEVNULL)
+        (folder / "made").touch()
+    return folder / "bin" / "python"

@@ -1,0 +1,71 @@
+"""A disk that is full: the sender is told, nothing acknowledged is lost, and it works again once there is room."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Server, skip_or_fail
+from tests.served import Program
+
+SMALL = "size=2m"
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own with 2 MiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", SMALL, "tmpfs", str(folder)], check=False)
+    if mounted.returncode:
+        skip_or_fail("a small file system cannot be mounted here (that takes root)")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def test_a_full_disk_is_said_to_the_sender_loses_nothing_and_passes(small_disk: Path) -> None:
+    server = Server(small_disk)
+    server.log = Path(os.devnull)  # this disk has no room for it
+    server.start()
+    alice, bob = Program(server, "alice"), Program(server, "bob")
+    try:
+        conversation = alice.start(bob)
+        alice.send(bob, "there is room")
+        ballast = small_disk / "ballast"
+        fill(ballast)
+        fields = alice.seal(bob, "no room")
+        acknowledged = 1
+        while (answer := alice.exchange("/send_message", fields))[0] == 201:  # into what was allocated already
+            acknowledged += 1
+            fields = alice.seal(bob, "no room")
+        status, body = answer
+        assert status == 503
+        assert b'"code":"unavailable"' in body
+        assert b"Nothing was lost; please try again" in body
+        assert len(alice.ask(f"/messages/{conversation}?limit=200")) == acknowledged  # reading goes on
+        assert alice.exchange("/ping")[0] == 200
+        assert alice.exchange("/send_message", fields)[0] == 503
+        ballast.unlink()
+        assert alice.exchange("/send_message", fields)[0] == 201
+        listed = alice.ask(f"/messages/{conversation}?limit=200")
+        assert [one["seq"] for one in listed] == list(range(1, acknowledged + 2))
+        assert server.stop() == 0
+    finally:
+        for program in (alice, bob):
+            program.close()
+        server.kill()
+
+
+def fill(path: Path) -> None:
+    """Write until there is no room for one more byte."""
+    with path.open("wb", buffering=0) as file:
+        for size in (65536, 4096, 1):
+            try:
+                while True:
+                    file.write(bytes(size))
+            except OSError:
+                continue

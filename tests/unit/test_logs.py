@@ -1,0 +1,59 @@
+"""The log: one line for each event, whatever happened, and nothing of what anybody sent."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+
+import pytest
+
+from ezdms.logs import JsonLines, TextLines
+
+SECRET = "XXXX-1234-SECRET-PIN"
+
+
+def record_of(error: BaseException | None = None, message: str = "error", **fields: object) -> logging.LogRecord:
+    """What a logger hands to a formatter."""
+    if error is None:
+        told = logging.makeLogRecord({"name": "ezdms", "levelname": "INFO", "msg": message})
+    else:
+        try:
+            raise error  # noqa: TRY301 - an error has a place once it was raised
+        except BaseException:
+            told = logging.makeLogRecord(
+                {"name": "ezdms", "levelname": "ERROR", "msg": message, "exc_info": sys.exc_info()}
+            )
+    if fields:
+        told.fields = fields
+    return told
+
+
+@pytest.mark.parametrize("form", [TextLines, JsonLines])
+@pytest.mark.parametrize("error", [ValueError(f"bad PIN {SECRET}"), KeyError(SECRET), RuntimeError(f"\n{SECRET}\n")])
+def test_an_error_is_one_line_that_names_its_kind_and_place_and_not_its_words(
+    form: type[logging.Formatter], error: Exception
+) -> None:
+    line = form().format(record_of(error, method="POST", route="/c/<conversation_id>"))
+    assert "\n" not in line
+    assert SECRET not in line
+    assert type(error).__name__ in line
+    assert "test_logs.py:" in line
+    assert "/c/<conversation_id>" in line
+
+
+def test_what_the_system_says_is_said() -> None:
+    line = TextLines().format(record_of(OSError(28, "No space left on device")))
+    assert "No space left on device" in line
+
+
+def test_a_line_of_json_is_json() -> None:
+    said = json.loads(JsonLines().format(record_of(message="started", version="1.0", sockets=3)))
+    assert said.pop("time").endswith("Z")
+    assert said == {"level": "INFO", "event": "started", "version": "1.0", "sockets": 3}
+
+
+def test_a_message_of_others_is_cut_to_its_first_line() -> None:
+    record = logging.makeLogRecord({"name": "asyncio", "levelname": "ERROR", "msg": "Task failed\ntask: <Task …>" * 99})
+    line = TextLines().format(record)
+    assert line.endswith("ERROR Task failed: logger=asyncio")
