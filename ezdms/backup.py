@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from ezdms import folder, schema
+from ezdms.models.deployment import NEWEST
 
 STEP = 256  # pages between two reports of progress
 Progress = Callable[[str, int, int], None]  # what is being done, pages done, pages in all
@@ -93,10 +94,7 @@ def last_backup(data_dir: Path) -> float | None:
 def newest_time(path: Path) -> int | None:
     """The latest time at which anything was stored (ms since 1970), None of an empty database."""
     with closing(_open(path)) as connection:
-        [[newest]] = connection.execute(
-            """SELECT MAX(moment) FROM (SELECT MAX(last_at) AS moment FROM conversations
-               UNION ALL SELECT MAX(used_at) FROM sessions UNION ALL SELECT MAX(created_at) FROM users)"""
-        ).fetchall()
+        [[newest]] = connection.execute(NEWEST).fetchall()
     return None if newest is None else int(newest)
 
 

@@ -19,7 +19,7 @@ class SaysWhenItCloses:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Pass on; watch how far the body is read, and what the answer says."""
-        if scope["type"] != "http":
+        if scope["type"] != "http" or scope["http_version"] >= "2":  # HTTP/2 ends the stream alone
             await self.app(scope, receive, send)
             return
         names = {name.lower() for name, value in scope["headers"] if value != b"0"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import ssl
 import sys
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -13,6 +14,8 @@ from hypercorn.config import Config
 
 from ezdms import __version__, folder, logs, runner, tunnel
 from ezdms.app import close_database, create_app, open_database
+from ezdms.db import Database
+from ezdms.models.deployment import select_ahead
 from ezdms.operator.actions import Running
 from ezdms.operator.channel import open_channel
 from ezdms.settings import Settings
@@ -23,24 +26,50 @@ Announce = Callable[[str, str | None], None]
 ADVICE = "Choose another with --host and --port."
 
 
+class CertificateError(Exception):
+    """TLS cannot be spoken with these files; the sentence says why."""
+
+
 def serve(settings: Settings, announce: Announce) -> None:
     """Serve until SIGTERM or Ctrl-C. `announce` gets the address, and that of the tunnel, once requests are answered.
 
-    Raises AddressError, FolderError, DatabaseError, TunnelError, or OSError for a file that cannot be used.
+    Raises AddressError, CertificateError, FolderError, DatabaseError or TunnelError; OSError for a file it cannot read.
     """
-    for path in filter(None, (settings.certfile, settings.keyfile)):
-        path.open().close()  # says which one cannot be read; the TLS library does not
+    _check_certificate(settings)
     logs.use(as_json=settings.log_json)
     folder.make(settings.data_dir)
     with folder.held(settings.data_dir), runner.listen(settings.host, settings.port, ADVICE) as listener:
         runner.run(lambda: _serve(settings, listener, announce))
 
 
+def _check_certificate(settings: Settings) -> None:
+    """Raises CertificateError, or OSError for a file that cannot be read."""
+    if settings.certfile is None or settings.keyfile is None:
+        return
+    for path in (settings.certfile, settings.keyfile):
+        path.open().close()  # says which one cannot be read; the TLS library does not
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(settings.certfile, settings.keyfile)
+    except ssl.SSLError as error:
+        why = "do not belong together" if "MISMATCH" in str(error.reason) else "are not a certificate and a key in PEM"
+        raise CertificateError(
+            f"{settings.certfile} and {settings.keyfile} {why}. `ezdms cert` makes a pair."
+        ) from error
+
+
+async def _check_clock(database: Database) -> None:
+    """Times are shown to people, and sessions end by them: a clock that was set back is worth a line."""
+    minutes = await database.read(select_ahead) // 60_000
+    if minutes >= 1:
+        logs.event(logging.WARNING, "the clock is behind what is stored", minutes=minutes)
+
+
 def _config(settings: Settings, listener: socket.socket) -> Config:
     config = runner.config_of(listener)
     config.websocket_max_message_size = LARGEST_FRAME
     config.websocket_ping_interval = PING_INTERVAL
-    config.alpn_protocols = ["http/1.1"]  # docs/decisions/sockets.md says why not HTTP/2
+    config.alpn_protocols = ["h2", "http/1.1"]
+    config.h2_max_header_list_size = config.h11_max_incomplete_size
     if settings.certfile is not None:
         config.certfile, config.keyfile = str(settings.certfile), str(settings.keyfile)
     return config
@@ -66,6 +95,7 @@ async def _serve(settings: Settings, listener: socket.socket, announce: Announce
     async with AsyncExitStack() as opened:
         await open_database(app)
         opened.push_async_callback(close_database, app)
+        await _check_clock(app.extensions["ezdms.database"])
         if settings.ngrok:
             public = await opened.enter_async_context(tunnel.open_tunnel(listener.getsockname()[1]))
         running = Running(

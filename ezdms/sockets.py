@@ -1,8 +1,9 @@
-"""hypercorn's HTTP/1.1 and WebSocket mended: bounds that hold, ends that are one, and no HTTP/2 (docs/decisions)."""
+"""hypercorn's HTTP/1.1 and WebSocket mended: bounds that hold, and ends that are one (docs/decisions)."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from contextvars import ContextVar
@@ -22,12 +23,15 @@ from wsproto.events import CloseConnection
 from wsproto.events import Event as WSProtoEvent
 from wsproto.frame_protocol import CloseReason
 
+from ezdms.http2 import Http2
+
 Send = Callable[[Any], Awaitable[None]]
 Put = Callable[[Any], Awaitable[None]]
 
 LAST_BYTES = 30.0  # seconds for a peer to take what is left of an answer
 LAST_WORDS = 3.0  # seconds for a peer to take the end of a socket, so that it learns why
 LAST_WORDS_OF_SESSION = 0.5  # seconds, when its session has ended
+WAITING_BYTES = 64 * 1024  # that a write may leave to be sent; with TLS it would be 512 KiB
 
 _transport: ContextVar[asyncio.WriteTransport] = ContextVar("transport of the connection that this task belongs to")
 
@@ -35,14 +39,25 @@ _transport: ContextVar[asyncio.WriteTransport] = ContextVar("transport of the co
 class Connection(TCPServer):
     """A connection that ends, also with a peer that does not take what was sent last: hypercorn waits for ever."""
 
+    _cut: asyncio.TimerHandle | None = None
+
     async def run(self) -> None:
         """Streams and app run in tasks that start here and know the transport."""
         _transport.set(self.writer.transport)
-        await super().run()
+        self.writer.transport.set_write_buffer_limits(WAITING_BYTES)
+        try:
+            await super().run()
+        finally:
+            if self._cut is not None:
+                self._cut.cancel()
 
     async def _read_data(self) -> None:
         """hypercorn keeps a connection that its peer has ended for as long as an idle one."""
-        await super()._read_data()
+        try:
+            await super()._read_data()
+        except asyncio.CancelledError:  # the server stops, and has waited long enough
+            self.writer.transport.abort()
+            raise
         await self.idle_task.stop()
 
     async def _close(self) -> None:
@@ -53,9 +68,8 @@ class Connection(TCPServer):
             cut.cancel()
 
     async def _initiate_server_close(self) -> None:
-        """Nobody asked for anything for a while."""
-        if self.writer.transport.get_write_buffer_size():
-            self.loop.call_later(LAST_BYTES, self.writer.transport.abort)
+        """Nobody asked for anything for a while. Of bytes that TLS has written, the transport does not tell."""
+        self._cut = self.loop.call_later(LAST_BYTES, self.writer.transport.abort)
         await super()._initiate_server_close()
 
 
@@ -142,9 +156,16 @@ def _is_kept(name: bytes, value: bytes) -> bool:
     return value.isascii() or not (name == b"connection" or name.startswith(b"sec-websocket-"))
 
 
+def _is_news(record: logging.LogRecord) -> bool:
+    """uvloop warns of each write to a peer that has ended TLS."""
+    return record.msg != "SSL connection is closed"
+
+
 def use() -> None:
     """Make hypercorn build these."""
+    logging.getLogger("asyncio").addFilter(_is_news)
     hypercorn.asyncio.tcp_server.TaskGroup = Tasks  # type: ignore[attr-defined]
     hypercorn.asyncio.run.TCPServer = Connection  # type: ignore[attr-defined]
     hypercorn.protocol.H11Protocol = Http1  # type: ignore[attr-defined]
+    hypercorn.protocol.H2Protocol = Http2  # type: ignore[assignment,attr-defined]
     h11.WSStream = SocketStream  # type: ignore[attr-defined]

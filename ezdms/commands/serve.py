@@ -39,7 +39,7 @@ def serve(**given: str | None) -> None:
         serve.serve(settings, _announce)
     except SettingsError as error:
         raise click.UsageError(str(error)) from error
-    except (AddressError, DatabaseError, FolderError, TunnelError) as error:
+    except (AddressError, serve.CertificateError, DatabaseError, FolderError, TunnelError) as error:
         raise click.ClickException(str(error)) from error
     except OSError as error:
         raise click.ClickException(f"Cannot use {error.filename or 'a file'}: {error.strerror or error}.") from error

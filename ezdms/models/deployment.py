@@ -4,6 +4,16 @@ from __future__ import annotations
 
 from ezdms.db import Connection, fetch_all, fetch_one, now
 
+# The latest time at which anything was stored (ms since 1970), NULL of an empty database.
+NEWEST = """SELECT MAX(moment) FROM (SELECT MAX(last_at) AS moment FROM conversations
+    UNION ALL SELECT MAX(used_at) FROM sessions UNION ALL SELECT MAX(created_at) FROM users)"""
+
+
+async def select_ahead(connection: Connection) -> int:
+    """How many ms the clock is behind what is stored; at most 0 if it is right."""
+    row = await fetch_one(connection, NEWEST)
+    return 0 if row is None or row[0] is None else int(row[0]) - now()
+
 
 async def insert_deployment(connection: Connection, *, deployment_id: str) -> str:
     """Keep `deployment_id` unless there is one already; return the one that stands."""

@@ -1,0 +1,185 @@
+"""hypercorn's HTTP/2 mended: whatever a peer sends, nothing raises, waits for ever, or grows (docs/decisions)."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from contextlib import suppress
+from typing import Any
+
+import h2.events
+from h2.connection import ConnectionState
+from h2.errors import ErrorCodes
+from h2.exceptions import ProtocolError, StreamClosedError
+from h2.settings import SettingCodes
+from hypercorn.events import Closed, Event, RawData, Updated
+from hypercorn.protocol.events import Body, EndBody, Response, StreamClosed
+from hypercorn.protocol.events import Event as StreamEvent
+from hypercorn.protocol.h2 import H2Protocol
+
+TAKEN_WITHIN = 30.0  # seconds for a peer to take the next bytes of an answer
+FRAME = 16 * 1024  # bytes of an answer in a frame, so that streams take turns
+PIECE = 1024  # bytes that are read in one go; then others have their turn, and patience may end
+PATIENCE = 256 * 1024  # bytes that bring neither a request nor a body: this bounds every kind of flood
+FOR_AN_ANSWER = 64 * 1024  # of these come back with each answer, since as much of a body may be under way
+FOR_A_RESET = 2 * 1024  # of these go with each stream that the peer resets, and each setting that it changes
+TABLE = 4096  # bytes of compression table for what is sent; the peer may ask for 4 GiB
+METHOD = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+TARGET = re.compile(rb"[\x21-\x7e]+")
+
+
+class Http2(H2Protocol):
+    """HTTP/2 without WebSockets, push and priorities. An answer waits in its app's task until it is taken."""
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        del self.connection.local_settings[SettingCodes.ENABLE_CONNECT_PROTOCOL]
+        self.connection.decoder.max_header_list_size = self.config.h2_max_header_list_size  # else it is only said
+        self._patience = PATIENCE
+        self._is_full = False
+        self._opened = asyncio.Event()  # a window of the peer's; it never stays set
+        self._writing = asyncio.Lock()
+
+    async def initiate(self, headers: Any = None, settings: Any = None) -> None:
+        """Say our settings. hypercorn starts a task that sends here."""
+        self.connection.initiate_connection()
+        await self._flush()
+
+    async def handle(self, event: Event) -> None:
+        """Take in bytes, or the end of the connection."""
+        if isinstance(event, RawData):
+            for start in range(0, len(event.data), PIECE):
+                if not self.closed:
+                    await self._read(event.data[start : start + PIECE])
+                    await asyncio.sleep(0)  # 64 KiB of empty frames take 100 ms
+            return
+        if not self.closed and not self._writing.locked():  # else it may be a write that found the peer gone
+            if self.connection.state_machine.state != ConnectionState.CLOSED:
+                self.connection.close_connection()
+            await self._flush()
+        await super().handle(event)
+
+    async def _read(self, piece: bytes) -> None:
+        self._patience -= len(piece)
+        try:
+            events = self.connection.receive_data(piece)
+        except ProtocolError:  # its GOAWAY waits to be sent
+            await self._end()
+            return
+        await self._handle_events(events)
+        if self._patience < 0:
+            self.connection.close_connection(ErrorCodes.ENHANCE_YOUR_CALM)
+            await self._end()
+
+    async def _handle_events(self, events: list[h2.events.Event]) -> None:
+        for event in events:
+            if isinstance(event, h2.events.RequestReceived):
+                await self._receive_request(event)
+            elif isinstance(event, h2.events.DataReceived):
+                await self._receive_body(event)
+            elif isinstance(event, h2.events.StreamEnded) and event.stream_id in self.streams:
+                await self.streams[event.stream_id].handle(EndBody(stream_id=event.stream_id))
+            elif isinstance(event, h2.events.StreamReset):
+                self._patience -= FOR_A_RESET
+                await self._close_stream(event.stream_id)
+            elif isinstance(event, h2.events.RemoteSettingsChanged):
+                self._patience -= FOR_A_RESET * len(event.changed_settings)
+                self.connection.encoder.header_table_size = min(self.connection.encoder.header_table_size, TABLE)
+                self._wake()
+            elif isinstance(event, h2.events.WindowUpdated):
+                self._wake()
+            elif isinstance(event, h2.events.ConnectionTerminated):
+                await self._end()
+        await self._flush()
+
+    async def _receive_request(self, event: h2.events.RequestReceived) -> None:
+        """Start the app, unless it is no request or comes too late."""
+        stream_id, fields = event.stream_id, dict(event.headers)
+        method, target = fields.get(b":method", b""), fields.get(b":path", b"")
+        if self._is_full or self.context.terminated.is_set():
+            with suppress(ProtocolError):
+                self.connection.reset_stream(stream_id, ErrorCodes.REFUSED_STREAM)
+        elif method.upper() == b"CONNECT" or not METHOD.fullmatch(method) or not TARGET.fullmatch(target):
+            with suppress(ProtocolError):
+                head = [(b":status", b"400"), (b"content-length", b"0")]
+                self.connection.send_headers(stream_id, head, end_stream=True)
+                self.connection.reset_stream(stream_id)
+        else:
+            await self.send(Updated(idle=False))
+            await self._create_stream(event)
+            del self.stream_buffers[stream_id]  # both belong to the task that sends
+            self.priority.remove_stream(stream_id)
+        if stream_id // 2 + 1 >= self.config.keep_alive_max_requests and not self._is_full:
+            self._is_full = True
+            state = self.connection.state_machine.state
+            self.connection.close_connection()
+            self.connection.state_machine.state = state  # else h2 sends none of the answers that are due
+
+    async def _receive_body(self, event: h2.events.DataReceived) -> None:
+        """Hand it to the app, unless that has answered."""
+        if event.stream_id in self.streams and event.data:
+            self._patience += len(event.data)
+            await self.streams[event.stream_id].handle(Body(stream_id=event.stream_id, data=event.data))
+        self.connection.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
+
+    async def stream_send(self, event: StreamEvent) -> None:
+        """Send a part of an answer: waits until the peer takes it, and does nothing once the stream is closed."""
+        with suppress(ProtocolError):
+            if isinstance(event, Response):
+                await super().stream_send(event)
+            elif isinstance(event, Body):
+                await self._send_body(event.stream_id, memoryview(event.data))
+            elif isinstance(event, EndBody):
+                self.connection.end_stream(event.stream_id)
+                self._patience = min(self._patience + FOR_AN_ANSWER, PATIENCE)
+                self.connection.reset_stream(event.stream_id)  # raises if the request has come whole
+            elif isinstance(event, StreamClosed):
+                await self._close_stream(event.stream_id)
+        await self._flush()
+
+    async def _send_body(self, stream_id: int, rest: memoryview) -> None:
+        try:
+            while rest:
+                async with asyncio.timeout(TAKEN_WITHIN):
+                    while (window := self._window_of(stream_id)) <= 0:
+                        await self._opened.wait()
+                self.connection.send_data(stream_id, rest[:window])
+                rest = rest[window:]
+                await self._flush()
+        except TimeoutError:
+            await self._close_stream(stream_id)
+
+    def _window_of(self, stream_id: int) -> int:
+        """Bytes that the peer takes now."""
+        if stream_id not in self.streams:
+            raise StreamClosedError(stream_id)
+        return min(FRAME, self.connection.local_flow_control_window(stream_id))
+
+    async def _close_stream(self, stream_id: int) -> None:
+        """Let go of it on both sides. hypercorn leaves the peer's open, and forgets that the connection is idle."""
+        with suppress(ProtocolError):
+            self.connection.reset_stream(stream_id, ErrorCodes.CANCEL)
+        await super()._close_stream(stream_id)
+        self._wake()
+        if self.context.terminated.is_set() and not (self.streams or self.closed):
+            await self._end()
+        elif not (self.streams or self.closed):
+            await self.send(Updated(idle=True))
+
+    def _wake(self) -> None:
+        """Let those who wait look at their windows."""
+        self._opened.set()
+        self._opened.clear()
+
+    async def _flush(self) -> None:
+        async with self._writing:  # frames are taken in here: a task that is cancelled while it waits loses none
+            try:
+                async with asyncio.timeout(TAKEN_WITHIN):
+                    await super()._flush()
+            except OSError:  # such as a timeout
+                await super().handle(Closed())
+                self.task_group.spawn(self.send, Closed())
+
+    async def _end(self) -> None:
+        await self.handle(Closed())
+        await self.send(Closed())
