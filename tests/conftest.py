@@ -145,3 +145,15 @@ async def bob(app: Quart) -> Person:
 async def eve(app: Quart) -> Person:
     """Registered, and an outsider to whatever Alice and Bob do."""
     return await Person(app, PEOPLE["eve"], "eve").register()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own with 2 MiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)], check=False)
+    if mounted.returncode:
+        skip_or_fail("a small file system cannot be mounted here (that takes root)")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)

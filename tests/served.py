@@ -226,3 +226,14 @@ def stops_at_once(server: Server) -> bool:
     before = time.monotonic()
     assert server.stop() == 0
     return time.monotonic() - before < 3.5
+
+
+def fill(path: Path) -> None:
+    """Write until there is no room for one more byte."""
+    with path.open("wb", buffering=0) as file:
+        for size in (65536, 4096, 1):
+            try:
+                while True:
+                    file.write(bytes(size))
+            except OSError:
+                continue

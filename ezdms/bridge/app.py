@@ -60,12 +60,13 @@ async def ping() -> Response:
 @blueprint.post("/register")
 async def register() -> Response:
     """A new account. Its Login PIN is in this answer and nowhere else."""
-    (username,) = need(await read_fields(), "username")
+    fields = await read_fields()
+    (username,) = need(fields, "username")
     try:
         envelope.check_username(username.strip())
     except EnvelopeError as error:
         raise Problem(400, str(error)) from error
-    client, pin = await _people().register(username.strip())
+    client, pin = await _people().register(username.strip(), fields.get("invitation", ""))
     return jsonify(_account(client, crypto.show_login_pin(pin)))
 
 

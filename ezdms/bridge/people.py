@@ -37,10 +37,12 @@ class People:
         self._home = home
         self._seats: dict[str, Seat] = {}
 
-    async def register(self, username: str) -> tuple[Client, str]:
+    async def register(self, username: str, invitation: str = "") -> tuple[Client, str]:
         """A new account, and its Login PIN. Raises ClientError."""
         pin = crypto.new_login_pin()
-        client = await Client.register(self.server, username, pin, home=self._home, patience=PATIENCE)
+        client = await Client.register(
+            self.server, username, pin, invitation=invitation, home=self._home, patience=PATIENCE
+        )
         await self._seat(client)
         return client, pin
 

@@ -29,7 +29,9 @@ def normalise(pin: str) -> str:
         raise WrongPin(str(error)) from error
 
 
-async def register(transport: Transport, username: str, pin: str) -> tuple[crypto.Keys, dict[str, Any]]:
+async def register(
+    transport: Transport, username: str, pin: str, invitation: str = ""
+) -> tuple[crypto.Keys, dict[str, Any]]:
     """New keys, and the account that the server made of them. Raises ServerError or Unreachable."""
     deployment = await transport.get("/deployment")
     keys = await asyncio.to_thread(crypto.generate_keys)
@@ -46,7 +48,8 @@ async def register(transport: Transport, username: str, pin: str) -> tuple[crypt
         "statement": crypto.sign_statement(keys, username, 1, now()),
         "search_salt": b64u_encode(crypto.new_search_salt()),
     }
-    account = await transport.post("/register", fields)
+    invited = {"invitation": invitation.strip().split("invite=")[-1]} if invitation else {}
+    account = await transport.post("/register", {**fields, **invited})
     return keys, {**fields, **account}
 
 

@@ -56,13 +56,23 @@ class Client:
 
     @classmethod
     async def register(
-        cls, server: str, username: str, pin: str, *, home: Path | str | None = None, patience: float = PATIENCE
+        cls,
+        server: str,
+        username: str,
+        pin: str,
+        *,
+        invitation: str = "",
+        home: Path | str | None = None,
+        patience: float = PATIENCE,
     ) -> Client:
-        """A new account with this Login PIN (crypto.new_login_pin). Raises WrongPin, ServerError or Unreachable."""
+        """A new account with this Login PIN (crypto.new_login_pin). Raises WrongPin, ServerError or Unreachable.
+
+        `invitation`: the link, or the token in it, of a server that is by invitation.
+        """
         pin = accounts.normalise(pin)
         transport = Transport(server, patience=patience)
         async with transport.closed_on_failure():
-            keys, account = await accounts.register(transport, username, pin)
+            keys, account = await accounts.register(transport, username, pin, invitation)
             return cls._begin(transport, keys, account, home)
 
     @classmethod

@@ -25,10 +25,13 @@ def _need_server(server: str | None) -> str:
 
 @click.command("register")
 @click.argument("username")
+@click.option("--invitation", default="", help="The link you were given, if the server is by invitation.")
 @common.options
 @common.as_json
 @common.runs
-async def register(username: str, server: str | None, home: Path | None, account: str | None, as_json: bool) -> None:
+async def register(
+    username: str, invitation: str, server: str | None, home: Path | None, account: str | None, as_json: bool
+) -> None:
     """Make a new account. Shows its Login PIN once, or writes it to the file that EZDMS_PIN_FILE names."""
     address = _need_server(server)
     pin = find_pin()
@@ -38,7 +41,7 @@ async def register(username: str, server: str | None, home: Path | None, account
         if os.environ.get("EZDMS_PIN_FILE"):
             keep_pin(pin)
             is_kept = True
-    async with await Client.register(address, username, pin, home=home) as client:
+    async with await Client.register(address, username, pin, invitation=invitation, home=home) as client:
         told = {"username": client.username, "user_id": client.user_id, "search_pin": client.search_pin}
         if not is_kept:
             told["login_pin"] = crypto.show_login_pin(crypto.normalise_login_pin(pin))

@@ -65,8 +65,8 @@ def find(stored: bytes, wanted: Secrets) -> list[str]:
 def steal(server: Server, folder: Path) -> bytes:
     """Everything, while the server runs: its files, its log, and backups made in both ways that SQLite has."""
     folder.mkdir()
-    files = {path.name: path.read_bytes() for path in sorted(server.data_dir.iterdir())}
-    assert list(files) == ["ezdms.db", "ezdms.db-shm", "ezdms.db-wal"]
+    files = {path.name: path.read_bytes() for path in sorted(server.data_dir.iterdir()) if path.is_file()}
+    assert list(files) == ["ezdms.db", "ezdms.db-shm", "ezdms.db-wal", "ezdms.lock"]
     with (
         closing(sqlite3.connect(server.data_dir / "ezdms.db")) as connection,
         closing(sqlite3.connect(folder / "copied.db")) as copy,

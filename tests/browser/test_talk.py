@@ -60,7 +60,7 @@ async def test_two_people_talk_and_the_server_holds_nothing_it_can_read(
     assert is_anywhere(known, traffic) == known
     assert is_anywhere(secrets, traffic) == []
     assert server.stop() == 0
-    files = {path.name: path.read_bytes() for path in server.data_dir.iterdir()}
+    files = {path.name: path.read_bytes() for path in server.data_dir.iterdir() if path.is_file()}
     stored = [content.decode("utf-8", "replace") for content in files.values()]
     assert is_anywhere(known[:2], stored) == known[:2]
     assert is_anywhere(secrets, stored) == []

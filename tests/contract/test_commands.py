@@ -94,19 +94,6 @@ def test_a_certificate_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     assert (refused.returncode, refused.stderr) == (1, "Error: Cannot use my.pem: No such file or directory.\n")
 
 
-def test_a_changed_lock_or_a_half_made_environment_is_made_anew(clone: Path) -> None:
-    lock = clone / "requirements.lock"
-    lock.write_text(lock.read_text() + "# changed\n")
-    changed = run([str(clone / "bin" / "ezdms"), "--version"], clone)
-    assert changed.returncode == 0
-    assert "Setting up" in changed.stderr
-    (clone / ".venv" / "made-from").unlink()
-    (clone / ".venv" / "bin" / "pip").unlink()
-    repaired = run([str(clone / "bin" / "ezdms"), "--version"], clone)
-    assert repaired.returncode == 0
-    assert "Setting up" in repaired.stderr
-
-
 def test_a_python_that_is_too_old_gives_a_sentence(clone: Path, tmp_path: Path) -> None:
     for name in ("python3", "python3.11", "python3.12", "python3.13"):
         fake = tmp_path / name

@@ -3,28 +3,10 @@
 from __future__ import annotations
 
 import os
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
-from tests.conftest import Server, skip_or_fail
-from tests.served import Program
-
-SMALL = "size=2m"
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of its own with 2 MiB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", SMALL, "tmpfs", str(folder)], check=False)
-    if mounted.returncode:
-        skip_or_fail("a small file system cannot be mounted here (that takes root)")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+from tests.conftest import Server
+from tests.served import Program, fill
 
 
 def test_a_full_disk_is_said_to_the_sender_loses_nothing_and_passes(small_disk: Path) -> None:
@@ -58,14 +40,3 @@ def test_a_full_disk_is_said_to_the_sender_loses_nothing_and_passes(small_disk: 
         for program in (alice, bob):
             program.close()
         server.kill()
-
-
-def fill(path: Path) -> None:
-    """Write until there is no room for one more byte."""
-    with path.open("wb", buffering=0) as file:
-        for size in (65536, 4096, 1):
-            try:
-                while True:
-                    file.write(bytes(size))
-            except OSError:
-                continue

@@ -43,10 +43,15 @@ def lock(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One environment for all tests that start from one: each of them has it made anew."""
+    return tmp_path_factory.mktemp("environments") / "an environment"
+
+
 @pytest.fixture
-def folder(tmp_path: Path, lock: Path) -> Path:
+def folder(made: Path, lock: Path) -> Path:
     """An environment that was set up and is current."""
-    made = tmp_path / "an environment"
     code, said = end(start(made, lock))
     assert code == 0, said
     assert end(start(made, lock)) == (0, "")
@@ -92,6 +97,14 @@ def test_a_checkout_that_was_moved_is_set_up_anew(folder: Path, lock: Path) -> N
     code, said = end(start(moved, lock))
     assert code == 0, said
     assert "Setting up" in said
+
+
+def test_a_changed_lock_is_set_up_anew(folder: Path, lock: Path) -> None:
+    lock.write_text("# something else\n")
+    code, said = end(start(folder, lock))
+    assert code == 0, said
+    assert "Setting up" in said
+    assert end(start(folder, lock)) == (0, "")
 
 
 def test_without_a_network_a_sentence_says_so_and_nothing_counts_as_made(tmp_path: Path, lock: Path) -> None:

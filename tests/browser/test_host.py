@@ -1,0 +1,96 @@
+"""What whoever hosts a server decides, and what goes wrong with its disk, as people see it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Browser, expect
+
+from tests.browser.someone import Someone
+from tests.conftest import Server
+from tests.contract.operated import operate, said
+from tests.served import fill
+
+Starts = Callable[..., Server]
+
+
+@pytest.fixture
+def starts(tmp_path: Path) -> Iterator[Starts]:
+    """Starts a server with these settings."""
+    running: list[Server] = []
+
+    def start(folder: Path = tmp_path, **settings: str) -> Server:
+        server = Server(folder, **settings)
+        running.append(server)
+        if folder != tmp_path:
+            server.log = Path(os.devnull)  # a small disk has no room for it
+        server.start()
+        return server
+
+    yield start
+    for server in running:
+        server.kill()
+
+
+async def test_an_invitation_is_a_link_that_makes_one_account_and_survives_a_reload(
+    browser: Browser, starts: Starts
+) -> None:
+    server = starts(registration="invite")
+    link, spare = operate(server.data_dir, "invite", "--count", "2").stdout.split()
+    alice = await Someone.arrives(browser, server, "alice", link)
+    await alice.page.reload()
+    field = alice.page.get_by_role("textbox", name="Invitation")
+    await expect(field).to_have_value(link.partition("=")[2])
+    await alice.creates_an_account()
+    bob = await Someone.arrives(browser, server, "bob", link)
+    await bob.page.get_by_role("textbox", name="Username").fill("bob")
+    await bob.page.get_by_role("button", name="Create account").click()
+    await expect(bob.page.get_by_text("each works once, for a time")).to_be_visible()
+    await expect(bob.page.get_by_role("textbox", name="Username")).to_have_value("bob")
+    await bob.page.get_by_role("textbox", name="Invitation").fill(spare)  # the whole link, pasted
+    await bob.creates_an_account()
+    assert not any(link.partition("=")[2] in line for line in alice.traffic if line.startswith("GET"))
+
+
+async def test_a_closed_server_says_so_under_its_own_name_and_lets_in_who_is_there(
+    browser: Browser, starts: Starts
+) -> None:
+    server = starts()
+    alice = await Someone.arrives(browser, server, "alice")
+    await alice.creates_an_account()
+    assert server.stop() == 0
+    server.settings |= {"registration": "closed", "server_name": "Chess <club>", "notice": "For members. Ask Ada."}
+    server.start()
+    again = await Someone.arrives(browser, server, "alice")
+    await expect(again.page.get_by_role("heading", name="Chess <club>")).to_be_visible()
+    await expect(again.page.get_by_text("For members. Ask Ada.")).to_be_visible()
+    await expect(again.page.get_by_text("This server takes no new accounts.")).to_be_visible()
+    await expect(again.page.get_by_role("button", name="Create account")).to_have_count(0)
+    again.login_pin, again.search_pin = alice.login_pin, alice.search_pin
+    await again.logs_in()
+
+
+async def test_a_message_to_a_full_disk_waits_says_why_and_leaves_when_there_is_room(
+    browser: Browser, starts: Starts, small_disk: Path
+) -> None:
+    server = starts(small_disk)
+    alice, bob = [await Someone.arrives(browser, server, name) for name in ("alice", "bob")]
+    for someone in (alice, bob):
+        await someone.creates_an_account()
+    await alice.starts_with(bob.search_pin)
+    await bob.opens("alice")
+    said(operate(server.data_dir, "users", "--json"))
+    fill(small_disk / "ballast")
+    count = 0
+    state = alice.page.get_by_text("Not sent. The server cannot store anything at the moment.")
+    while not await state.is_visible():  # what was allocated already takes some more
+        count += 1
+        await alice.writes(f"message {count}")
+        await expect(alice.page.locator(".message.pending [role=status]").last).not_to_have_text("Sending…")
+    await expect(alice.page.get_by_role("button", name="Try again")).to_be_visible()
+    (small_disk / "ballast").unlink()
+    await alice.page.get_by_role("button", name="Try again").click()
+    await bob.sees(*(f"message {i}" for i in range(1, count + 1)))
