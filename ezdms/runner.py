@@ -65,14 +65,14 @@ def run(main: Callable[[], Awaitable[None]]) -> None:
     sockets.use()
 
     async def with_reports() -> None:
-        asyncio.get_running_loop().set_exception_handler(_report)
+        asyncio.get_running_loop().set_exception_handler(report)
         await main()
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(with_reports())
 
 
-def _report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+def report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     """Python 3.11 calls it an error that a connection is cancelled when the server stops."""
     if not isinstance(context.get("exception"), asyncio.CancelledError):
         loop.default_exception_handler(context)

@@ -150,10 +150,13 @@ async def eve(app: Quart) -> Person:
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of its own with 2 MiB."""
-    folder = tmp_path / "disk"
+    yield from mounted(tmp_path / "disk", "size=2m")
+
+
+def mounted(folder: Path, options: str) -> Iterator[Path]:
+    """A file system of its own in memory."""
     folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)], check=False)
-    if mounted.returncode:
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], check=False).returncode:
         skip_or_fail("a small file system cannot be mounted here (that takes root)")
     yield folder
     subprocess.run(["umount", "--lazy", str(folder)], check=True)

@@ -64,8 +64,8 @@ def _judge_running(running: dict[str, Any] | None) -> list[Finding]:
         return [
             warning("server", f"It runs {running['version']}, and {__version__} is installed. Restart it to upgrade.")
         ]
-    hours = (now() - running["started_at"]) // 3_600_000
-    said = f"{running['version']} since {hours} hours, {running['users']} users, {running['sockets']} open sockets"
+    since = _span((now() - running["started_at"]) / 1000)
+    said = f"{running['version']}, for {since}; users: {running['users']}, open sockets: {running['sockets']}"
     return [ok("server", f"{said}; registration is {running['registration']}.")]
 
 
@@ -89,10 +89,16 @@ def _judge_backup(data_dir: Path) -> Finding:
     if at is None:
         return warning("backup", "None was made with `ezdms backup FILE`. If nothing else does it, make one every day.")
     age = time.time() - at
-    said = f"The last one was made {age / 3600:.0f} hours ago"
+    said = f"The last one was made {_span(age)} ago"
     if age > OLD_BACKUP:
         return warning("backup", f"{said}. Make one every day.")
     return ok("backup", f"{said}.")
+
+
+def _span(seconds: float) -> str:
+    """In words."""
+    hours = int(seconds // 3600)
+    return "less than two hours" if hours < 2 else f"{hours} hours" if hours < 48 else f"{hours // 24} days"
 
 
 def _judge_proxies(running: dict[str, Any] | None) -> list[Finding]:

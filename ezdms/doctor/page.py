@@ -13,8 +13,10 @@ from ezdms.rendering import render
 from ezdms.routes import files
 from ezdms.security import add_headers
 from ezdms.settings import Settings
+from ezdms.verify import FAILED, OK, WARNING
 
 HOST = "127.0.0.1"
+WORST_FIRST = {FAILED: 0, WARNING: 1, OK: 2}
 
 
 def show(settings: Settings, url: str | None, cafile: Path | None, port: int, announce: Callable[[str], None]) -> None:
@@ -44,7 +46,8 @@ def create_app(settings: Settings, url: str | None, cafile: Path | None, port: i
 
     @app.get("/")
     async def page() -> str:
-        return render("pages/doctor.html", findings=await examine(settings, url, cafile=cafile))
+        findings = await examine(settings, url, cafile=cafile)
+        return render("pages/doctor.html", findings=sorted(findings, key=lambda finding: WORST_FIRST[finding.status]))
 
     app.after_request(add_headers)
     return app

@@ -23,6 +23,8 @@ async def check_account(wire: Wire) -> list[Finding]:
     wire.answers.remove(made)  # this answer alone has a cookie to set
     if made.status == 429:
         return [warning("cookie", "Not looked at: too many registrations from here. Try again in a minute.")]
+    if made.status == 403:
+        return [warning("cookie", "Not looked at: this server takes no new accounts, or by invitation alone.")]
     if made.status != 201:
         return [failed("cookie", f"Expected 201 for a new account, got {made.came}.")]
     findings = [_judge_cookie(made, wire.place.scheme)]

@@ -13,14 +13,18 @@ from ezdms.verify.wire import Answer, Wire
 ELSEWHERE = "https://elsewhere.invalid"  # a site that is not this one, and never will be (RFC 2606)
 
 
-async def check_doors(wire: Wire) -> list[Finding]:
-    """Knock at each. Leaves nothing on the server but a count against the limit of logins and registrations."""
+async def check_doors(wire: Wire, registration: str) -> list[Finding]:
+    """Knock at each. Leaves nothing on the server but a count against the limit of logins and registrations.
+
+    `registration`, as the server says it: one that is not open refuses everybody uninvited, whatever they bring.
+    """
+    uninvited = 400 if registration == "open" else 403
     wrong = {"login_id": b64u_encode(secrets.token_bytes(16)), "auth_key": b64u_encode(secrets.token_bytes(32))}
     names = ("login_id", "auth_key", "salt", "iterations", "wrapped_sig", "wrapped_enc", "statement", "search_salt")
     malformed = {"username": "!", **dict.fromkeys(names, "!")}
     return [
         await _refuses("login", wire.post("/login", wrong), 401, "a wrong login"),
-        await _refuses("register", wire.post("/register", malformed), 400, "a malformed registration"),
+        await _refuses("register", wire.post("/register", malformed), uninvited, "a malformed registration"),
         await _refuses("foreign post", wire.post("/login", {}, origin=ELSEWHERE), 403, "a login by another site"),
         await _refuses("foreign socket", wire.knock(ELSEWHERE), 403, "a WebSocket of another site"),
         await _refuses("socket", wire.knock(wire.place.origin), 401, "a WebSocket without a session"),

@@ -45,7 +45,7 @@ async def _visit(place: Place, context: ssl.SSLContext, findings: list[Finding],
         findings.append(ok("protocol", f"It speaks {PROTOCOL}."))
         findings.append(_judge_version(version))
         findings += await check_content(wire, host, is_same_version=version == __version__)
-        findings += await check_doors(wire)
+        findings += await check_doors(wire, host["registration"])
         if register:
             from ezdms.verify.account import check_account  # the one part that needs keys
 

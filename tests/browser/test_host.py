@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser, expect
 
+from tests.browser.access import faults_in_every_look
 from tests.browser.someone import Someone
-from tests.conftest import Server
-from tests.contract.operated import operate, said
+from tests.conftest import ROOT, Server
+from tests.contract.operated import CLEAN, operate, said
 from tests.served import fill
 
 Starts = Callable[..., Server]
@@ -41,6 +44,7 @@ async def test_an_invitation_is_a_link_that_makes_one_account_and_survives_a_rel
     server = starts(registration="invite")
     link, spare = operate(server.data_dir, "invite", "--count", "2").stdout.split()
     alice = await Someone.arrives(browser, server, "alice", link)
+    assert await faults_in_every_look(alice.page) == []
     await alice.page.reload()
     field = alice.page.get_by_role("textbox", name="Invitation")
     await expect(field).to_have_value(link.partition("=")[2])
@@ -69,8 +73,27 @@ async def test_a_closed_server_says_so_under_its_own_name_and_lets_in_who_is_the
     await expect(again.page.get_by_text("For members. Ask Ada.")).to_be_visible()
     await expect(again.page.get_by_text("This server takes no new accounts.")).to_be_visible()
     await expect(again.page.get_by_role("button", name="Create account")).to_have_count(0)
+    assert await faults_in_every_look(again.page) == []
     again.login_pin, again.search_pin = alice.login_pin, alice.search_pin
     await again.logs_in()
+
+
+async def test_the_doctors_page_can_be_used_by_everybody(browser: Browser, starts: Starts) -> None:
+    server = starts()
+    command = [sys.executable, "-m", "ezdms", "doctor", "--page", "--port", "0"]
+    environment = CLEAN | {"PYTHONPATH": str(ROOT), "EZDMS_DATA_DIR": str(server.data_dir)}
+    process = await asyncio.create_subprocess_exec(*command, env=environment, stdout=asyncio.subprocess.PIPE)
+    assert process.stdout is not None
+    try:
+        address = (await process.stdout.readline()).decode().split()[-1]
+        operator = await Someone.arrives(browser, server, "operator", address)
+        await expect(operator.page.get_by_role("heading", name="How this server is")).to_be_visible()
+        await expect(operator.page.get_by_text("every page of it is sound")).to_be_visible()
+        assert await faults_in_every_look(operator.page) == []
+        assert operator.errors == []
+    finally:
+        process.terminate()
+        await process.wait()
 
 
 async def test_a_message_to_a_full_disk_waits_says_why_and_leaves_when_there_is_room(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import ipaddress
 import json
 import os
 import shutil
@@ -14,16 +13,11 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any, NamedTuple
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
-
+from ezdms.certificate import write_pair
 from tests.conftest import ROOT, Server, skip_or_fail
 from tests.people import JSON
 from tests.served import SOON, Program, wait
@@ -39,29 +33,7 @@ class Certificate:
 
 def make_certificate(folder: Path, host: str = "127.0.0.1", *, days: int = 90) -> Certificate:
     """For `host`, good for so many days from now (and some hours)."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "EZ-DMS test")])
-    try:
-        subject: x509.GeneralName = x509.IPAddress(ipaddress.ip_address(host))
-    except ValueError:
-        subject = x509.DNSName(host)
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=days, hours=12))
-        .add_extension(x509.SubjectAlternativeName([subject]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    made = Certificate(folder / f"{host}.pem", folder / f"{host}.key")
-    made.certfile.write_bytes(certificate.public_bytes(Encoding.PEM))
-    made.keyfile.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    return made
+    return Certificate(*write_pair(Path(mkdtemp(dir=folder)), [host], days=days))
 
 
 WORKERS = 2
@@ -226,6 +198,16 @@ class Door:
         program.close()
         program._wire = Wire(self, source, forged)
         program.log_in()
+
+    def seen(self, program: Program, source: str, forged: Mapping[str, str] | None = None) -> str:
+        """The address that the server sees when somebody comes in like that."""
+        self.lead(program, source, forged)
+        return next(str(session["address"]) for session in program.ask("/sessions") if session["current"])
+
+    def cookie(self, program: Program, source: str, forged: Mapping[str, str] | None = None) -> str:
+        """What it sets in a browser that logs in like that."""
+        login = {name: program.fields[name] for name in ("login_id", "auth_key")}
+        return str(self.ask("/login", login, source, **(forged or {})).headers["Set-Cookie"])
 
 
 class Wire(http.client.HTTPConnection):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 import ssl
-import subprocess
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -13,20 +12,14 @@ from sqlite3 import connect
 
 import pytest
 
-from tests.conftest import Server, skip_or_fail
+from tests.conftest import Server, mounted, skip_or_fail
 from tests.contract.operated import operate, refused, said
 
 
 @pytest.fixture
 def read_only(tmp_path: Path) -> Iterator[Path]:
     """A folder on a file system that takes no writes."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "ro,mode=700", "tmpfs", str(folder)], check=False)
-    if mounted.returncode:
-        skip_or_fail("a file system cannot be mounted here (that takes root)")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    yield from mounted(tmp_path / "disk", "ro,mode=700")
 
 
 def test_a_data_folder_that_cannot_be_written(read_only: Path) -> None:

@@ -88,9 +88,10 @@ def allowed_calls() -> list[str]:
 def unit(tmp_path: Path) -> Path:
     """The unit, of this checkout instead of /opt/ezdms."""
     text = UNIT.read_text()
-    assert "ExecStart=/opt/ezdms/bin/ezdms serve\n" in text
+    start = "ExecStart=/opt/ezdms/bin/ezdms serve\n"
+    assert start in text
     path = tmp_path / UNIT.name
-    path.write_text(text.replace("ExecStart=/opt/ezdms/", f"ExecStart={ROOT}/"))
+    path.write_text(text.replace(start, f'ExecStart="{ROOT}/bin/ezdms" serve\n'))
     return path
 
 

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
+from functools import partial
 from http.client import HTTPException, RemoteDisconnected
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,8 @@ from ezdms.client import Client
 from tests.client.player import Player
 from tests.conftest import Server
 from tests.contract.nginx import NAME, Door, NginxProcess, deployed, free_ports, make_certificate
-from tests.contract.test_nginx import before, events, open_socket
-from tests.served import SOON, Listener, Program, wait
+from tests.contract.test_nginx import IS_SAFE, before, events, open_socket
+from tests.served import Listener, Program, wait
 from tests.unit.test_proxy import FORGED
 
 READ_TIMEOUT = 21  # seconds; the server pings after 20
@@ -50,16 +51,14 @@ class Sender(threading.Thread):
         """Until it is stopped."""
         while not self.stopped.is_set():
             fields = self._program.seal(self._other, f"raw {len(self.acknowledged)}")
-            deadline = time.monotonic() + SOON
-            while not self._hand_over(fields):
-                self.again += 1
-                assert time.monotonic() < deadline
+            wait(partial(self._hand_over, fields))
             self.acknowledged.append(fields["message_id"])
 
     def _hand_over(self, fields: dict[str, Any]) -> bool:
         try:
             return self._program.exchange("/send_message", fields)[0] in (200, 201)
         except (OSError, HTTPException, AssertionError):  # there was no answer
+            self.again += 1
             return False
 
 
@@ -199,17 +198,6 @@ def two_before(
     return server, Door(port, certificate.certfile), Door(inner)
 
 
-def seen(program: Program) -> str:
-    """The address of the session that asks, as the server saw it."""
-    return next(str(session["address"]) for session in program.ask("/sessions") if session["current"])
-
-
-def cookie_of(door: Door, program: Program, source: str, headers: dict[str, str]) -> str:
-    """What a login sets."""
-    login = {name: program.fields[name] for name in ("login_id", "auth_key")}
-    return str(door.ask("/login", login, source, **headers).headers["Set-Cookie"])
-
-
 @pytest.mark.parametrize("told", [APPENDS, SETS], ids=["appends", "sets"])
 def test_behind_two_proxies_the_client_is_who_came_to_the_outer_one(
     stack: ExitStack, tmp_path: Path, told: dict[str, str]
@@ -217,9 +205,8 @@ def test_behind_two_proxies_the_client_is_who_came_to_the_outer_one(
     server, outer, inner = two_before(stack, tmp_path, told)
     eve = stack.enter_context(closing(Program(server, "eve")))
     for forged in ({}, FORGED, dict.fromkeys(FORGED, "127.0.0.1"), {"X-Forwarded-Proto": "http"}):
-        outer.lead(eve, "127.0.0.3", forged)
-        assert seen(eve) == "127.0.0.3"
-        assert re.match("__Host-ezdms_session=.*; Secure;", cookie_of(outer, eve, "127.0.0.3", forged))
+        assert outer.seen(eve, "127.0.0.3", forged) == "127.0.0.3"
+        assert IS_SAFE.match(outer.cookie(eve, "127.0.0.3", forged))
     with open_socket(outer, eve.token, "127.0.0.3") as raw:
         assert next(events(Listener(raw)))["event"] == "connected"
     evil = {"X_Forwarded_Host": "evil.example", "Accept": "text/html"}
@@ -231,13 +218,11 @@ def test_behind_two_proxies_the_client_is_who_came_to_the_outer_one(
 def test_an_outer_proxy_that_writes_lines_of_its_own_is_read_from_the_last(stack: ExitStack, tmp_path: Path) -> None:
     server, _, inner = two_before(stack, tmp_path, APPENDS)
     eve = stack.enter_context(closing(Program(server, "eve")))
-    lines = {"X-Forwarded-For": "1.2.3.4", "x-forwarded-for": "127.0.0.9"}
-    lines |= {"X-Forwarded-Proto": "http", "x-forwarded-proto": "https"}
-    inner.lead(eve, "127.0.0.1", lines)
-    assert seen(eve) == "127.0.0.9"
-    assert cookie_of(inner, eve, "127.0.0.1", lines).startswith("__Host-")
-    inner.lead(eve, "127.0.0.5", lines)  # nobody's proxy
-    assert seen(eve) == "127.0.0.5"
+    lines = {"X-Forwarded-For": "1.2.3.4", "x-forwarded-for": "127.0.0.9", "X-Forwarded-Proto": "http"}
+    lines |= {"x-forwarded-proto": "https"}
+    assert inner.seen(eve, "127.0.0.1", lines) == "127.0.0.9"
+    assert IS_SAFE.match(inner.cookie(eve, "127.0.0.1", lines))
+    assert inner.seen(eve, "127.0.0.5", lines) == "127.0.0.5"  # nobody's proxy
 
 
 @pytest.mark.parametrize(("trusted", "address"), [("127.0.0.1", "127.0.0.2"), ("127.0.0.1,127.0.0.2", "127.0.0.3")])
@@ -246,8 +231,7 @@ def test_an_outer_proxy_elsewhere_is_believed_if_it_is_trusted_too(
 ) -> None:
     server, outer, _ = two_before(stack, tmp_path, APPENDS, "127.0.0.2", trusted)
     eve = stack.enter_context(closing(Program(server, "eve")))
-    outer.lead(eve, "127.0.0.3", FORGED)
-    assert seen(eve) == address
+    assert outer.seen(eve, "127.0.0.3", FORGED) == address
 
 
 def test_the_site_behind_ngrok_is_the_other_one_without_tls_and_with_addresses_appended() -> None:

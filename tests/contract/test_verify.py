@@ -59,6 +59,19 @@ async def test_the_bare_server_passes_on_localhost(shared_server: Server) -> Non
         assert said(report, "files") == f"All {files} files are the release's, byte for byte."
 
 
+@pytest.mark.parametrize("registration", ["invite", "closed"])
+async def test_a_server_with_a_name_a_notice_and_a_door_of_its_own_passes(tmp_path: Path, registration: str) -> None:
+    server = Server(tmp_path, server_name="Chess <club>", notice="Ask “Ada” & co.", registration=registration)
+    server.start()
+    try:
+        report = await verify(server.url, register=True)
+    finally:
+        server.kill()
+    assert (names(report, FAILED), names(report, WARNING)) == (set(), {"tls", "cookie"}), report.findings
+    assert said(report, "register") == "Refused with 403, as a malformed registration must be; no cookie."
+    assert "no new accounts" in said(report, "cookie")
+
+
 async def test_the_bare_server_passes_with_tls_and_its_cookie_is_as_it_must_be(secure: tuple[Server, Path]) -> None:
     server, certfile = secure
     report = await verify(server.url, cafile=certfile, register=True)

@@ -125,6 +125,8 @@ async def test_a_peer_that_reads_nothing_is_cut_off(
         assert not any(deaf.answers[stream_id].is_over for stream_id in streams)
 
 
+# A file that was being sent when its stream was cut off is closed by the garbage collector.
+@pytest.mark.filterwarnings("ignore:.*FileIO:pytest.PytestUnraisableExceptionWarning")
 def test_a_peer_that_takes_nothing_and_has_ended_its_own_side_is_cut_off(
     tmp_path: Path, certificate: Certificate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -135,9 +137,7 @@ def test_a_peer_that_takes_nothing_and_has_ended_its_own_side_is_cut_off(
     def talk(port: int) -> None:
         with ExitStack() as stack:
             deaf = []
-            for number in range(
-                4, 8
-            ):  # of which one is just more than the kernel takes, and less than a write waits for
+            for number in range(4, 8):  # one is just more than the kernel takes, and less than a write waits for
                 old = dial(port, certificate.certfile, "http/1.1", receive_buffer=4096)
                 old.sendall(b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n" % font * number)
                 new = dial(port, certificate.certfile, "h2", receive_buffer=4096)
@@ -155,6 +155,7 @@ def test_a_peer_that_takes_nothing_and_has_ended_its_own_side_is_cut_off(
             wait(lambda: not any(is_held(port, raw) for raw in deaf))
 
     async def main() -> None:
+        asyncio.get_running_loop().set_exception_handler(runner.report)
         app = create_app(Settings(data_dir=tmp_path / "data", **NO_LIMITS))
         app.config.update(RESPONSE_TIMEOUT=0.5, BODY_TIMEOUT=1)
         async with app.test_app(), serving(app, tmp_path, certificate) as port:
