@@ -12,7 +12,7 @@ import subprocess
 import venv
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
@@ -113,7 +113,9 @@ def test_the_container_starts_says_that_it_is_well_and_stops_when_told(tmp_path:
         return subprocess.run(check, env=image.environment, capture_output=True, check=False).returncode == 0
 
     assert not is_well()
-    process = subprocess.Popen(json.loads(said("CMD")), env=image.environment, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        json.loads(said("CMD")), env=image.environment, stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
     try:
         assert process.stdout is not None
         assert process.stdout.readline() == f"EZ-DMS is at http://127.0.0.1:{port}\n"
@@ -121,7 +123,8 @@ def test_the_container_starts_says_that_it_is_well_and_stops_when_told(tmp_path:
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=10) == 0  # Docker's patience
     finally:
-        process.kill()
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # a shell that does not pass the signal on leaves the server behind
         process.communicate()
     assert (image.data / "ezdms.db").exists()
     assert not is_well()

@@ -13,6 +13,7 @@ import sys
 import sysconfig
 import venv
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
 
@@ -178,6 +179,7 @@ def test_the_command_runs_within_the_units_limits_and_writes_to_its_own_folder_a
         stdout=subprocess.PIPE,
         umask=int(umask, 8),
         text=True,
+        start_new_session=True,
     )
     try:
         assert process.stdout is not None
@@ -187,7 +189,8 @@ def test_the_command_runs_within_the_units_limits_and_writes_to_its_own_folder_a
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=float(told("TimeoutStopSec")[0])) == 0
     finally:
-        process.kill()
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
     assert {path: path.lstat().st_mtime_ns for path in checkout.rglob("*")} == before
     assert stat.S_IMODE((state / "ezdms" / "ezdms.db").stat().st_mode) == 0o600
