@@ -9,7 +9,6 @@ import stat
 import sys
 from pathlib import Path
 
-from ezdms import folder
 from ezdms.certificate import days_left
 from ezdms.verify.place import FEWEST_DAYS
 from ezdms.verify.report import Finding, failed, ok, warning
@@ -98,8 +97,3 @@ def check_certificate(certfile: Path | None) -> list[Finding]:
     if days < FEWEST_DAYS:
         return [warning("certificate file", f"{said}. Renew it and restart.")]
     return [ok("certificate file", f"{said}.")]
-
-
-def database_of(data_dir: Path) -> Path:
-    """Where the database is."""
-    return data_dir / folder.DATABASE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict
 
 from quart import Blueprint, Response, request
@@ -9,7 +10,7 @@ from quart import Blueprint, Response, request
 from ezdms import encoding, envelope, fragments
 from ezdms.answers import Problem, answer
 from ezdms.auth import public
-from ezdms.db import Conflict
+from ezdms.db import Conflict, Unavailable
 from ezdms.forms import parse_bytes, parse_integer, read_fields
 from ezdms.hub import Event
 from ezdms.limits import by_account, limited
@@ -203,9 +204,10 @@ def _read_page() -> tuple[int | None, int | None, int]:
 
 async def _mark_read(conversation: Conversation, user_id: str, seq: int) -> None:
     if conversation.last_seq - conversation.unread < seq:
-        await services.database().write(
-            mark_read, conversation_id=conversation.conversation_id, user_id=user_id, seq=seq
-        )
+        with suppress(Unavailable):  # a full disk keeps nobody from reading
+            await services.database().write(
+                mark_read, conversation_id=conversation.conversation_id, user_id=user_id, seq=seq
+            )
 
 
 def _left() -> Problem:
