@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
-from quart import Response, jsonify, request
+from quart import Response, request
+from werkzeug.datastructures import MIMEAccept
+from werkzeug.http import parse_accept_header
 
 from ezdms import fragments
+from ezdms.db import Busy, Unavailable
+
+COMPACT = json.JSONEncoder(separators=(",", ":"))
+STORE_AGAIN = 10  # seconds
+BUSY_AGAIN = 1  # seconds
+TOO_OFTEN = "Too many requests. Please wait {} seconds and try again."
+BUSY = "The server has more to do than it can at the moment. Nothing was lost; please try again."
+CANNOT_STORE = "The server cannot store anything at the moment. Nothing was lost; please try again in a minute."
 
 
 class Problem(Exception):
@@ -19,15 +32,40 @@ class Problem(Exception):
         self.sentence = sentence
         self.more = more
 
+    def as_json(self) -> dict[str, object]:
+        """The members of an error as programs get it."""
+        return {"error": self.sentence, "code": self.code, **self.more}
+
+
+def again_later(error: Unavailable) -> Problem:
+    """503, with `retry_after` in seconds."""
+    if isinstance(error, Busy):
+        return Problem(503, "busy", BUSY, retry_after=BUSY_AGAIN)
+    return Problem(503, "unavailable", CANNOT_STORE, retry_after=STORE_AGAIN)
+
+
+def too_often(seconds: int) -> Problem:
+    """429, with `retry_after` in seconds."""
+    return Problem(429, "too_often", TOO_OFTEN.format(seconds), retry_after=seconds)
+
 
 def wants_json() -> bool:
     """True if the Accept header puts application/json before text/html."""
-    return request.accept_mimetypes.best_match(["text/html", "application/json"]) == "application/json"
+    return _prefers_json(request.headers.get("Accept"))
 
 
-def answer(value: Any, html: str, status: int = 200) -> Response:
-    """`value` as JSON or `html`, whichever the request prefers."""
-    response = jsonify(value) if wants_json() else Response(html, content_type="text/html; charset=utf-8")
+@lru_cache(256)
+def _prefers_json(accept: str | None) -> bool:
+    accepted = parse_accept_header(accept, MIMEAccept)
+    return accepted.best_match(["text/html", "application/json"]) == "application/json"
+
+
+def answer(value: Any, render: Callable[[], str], status: int = 200) -> Response:
+    """`value` as JSON or the HTML of `render`, whichever the request prefers."""
+    if wants_json():
+        response = Response(COMPACT.encode(value), content_type="application/json")
+    else:
+        response = Response(render(), content_type="text/html; charset=utf-8")
     response.status_code = status
     response.vary.add("Accept")
     return response
@@ -35,5 +73,7 @@ def answer(value: Any, html: str, status: int = 200) -> Response:
 
 def answer_problem(problem: Problem) -> Response:
     """The error in the face that the request prefers; the HTML fills the page's alert region."""
-    value = {"error": problem.sentence, "code": problem.code, **problem.more}
-    return answer(value, fragments.alert(problem.sentence), problem.status)
+    response = answer(problem.as_json(), lambda: fragments.alert(problem.sentence), problem.status)
+    if "retry_after" in problem.more:
+        response.headers["Retry-After"] = str(problem.more["retry_after"])
+    return response

@@ -6,7 +6,7 @@ import json
 import logging
 from functools import partial
 from math import ceil
-from typing import Any
+from typing import Any, cast
 
 from quart import Quart, Response, current_app, g, has_websocket_context, request, websocket
 from quart.typing import ResponseTypes
@@ -14,15 +14,16 @@ from quart_rate_limiter import RateLimitExceeded
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from ezdms import auth, folder, logs, security
-from ezdms.answers import Problem, answer_problem
+from ezdms.answers import Problem, again_later, answer_problem, too_often
 from ezdms.closing import SaysWhenItCloses
-from ezdms.db import Database, Unavailable
-from ezdms.edge import Edge, SocketConnection
+from ezdms.db import Busy, Database, Unavailable
+from ezdms.edge import Edge, HttpConnection, SocketConnection
 from ezdms.forms import BoundedRequest
 from ezdms.hub import Hub
 from ezdms.limits import ForgetfulStore, Limiter, SocketBuckets, by_address
 from ezdms.models.deployment import insert_deployment
 from ezdms.proxy import TrustedProxies
+from ezdms.remembered import Sessions
 from ezdms.routes import (
     accounts,
     conversations,
@@ -39,9 +40,6 @@ from ezdms.routes import (
 from ezdms.settings import Settings
 
 FOREIGN = "This request came from another website, so it was refused."
-STORE_AGAIN = 10  # seconds
-TOO_OFTEN = "Too many requests. Please wait {} seconds and try again."
-CANNOT_STORE = "The server cannot store anything at the moment. Nothing was lost; please try again in a minute."
 SENTENCES = {
     400: "The request could not be understood.",
     404: "There is nothing at this address.",
@@ -67,8 +65,9 @@ def create_app(settings: Settings) -> Quart:
     app = Application(__name__, static_folder=None, template_folder=None)
     app.add_url_rule("/static/<path:filename>", "static", auth.public(files.send))
     app.request_class = BoundedRequest
+    app.asgi_http_class = HttpConnection
     app.asgi_websocket_class = SocketConnection
-    app.config["BODY_TIMEOUT"] = 20
+    app.config |= {"BODY_TIMEOUT": 20, "RESPONSE_TIMEOUT": None}  # sockets.py bounds each write, for less
     app.extensions["ezdms.settings"] = settings
     app.extensions["ezdms.hub"] = Hub()
     app.extensions["ezdms.socket_buckets"] = SocketBuckets(settings.limit_socket)
@@ -78,7 +77,8 @@ def create_app(settings: Settings) -> Quart:
     app.after_serving(partial(close_database, app))
     app.before_request(_admit_request)
     app.before_websocket(_admit_websocket)
-    Limiter(app, key_function=by_address, store=ForgetfulStore())  # after _admit_request: by_account needs it
+    limiter = Limiter(app, settings, key_function=by_address, store=ForgetfulStore())
+    app.extensions["ezdms.limiter"] = limiter  # after _admit_request: by_account needs it
     app.after_request(_fence)
     app.register_error_handler(Problem, pages.answer_with_page)
     app.register_error_handler(RateLimitExceeded, _answer_too_often)
@@ -98,6 +98,7 @@ async def open_database(app: Quart) -> None:
     folder.make(data_dir)
     database = await Database.open(data_dir / folder.DATABASE)
     app.extensions["ezdms.database"] = database
+    app.extensions["ezdms.sessions"] = Sessions(database)
     app.extensions["ezdms.deployment_id"] = await database.write(insert_deployment, deployment_id=auth.random_id(16))
 
 
@@ -115,7 +116,7 @@ async def _admit_request() -> None:
         return
     if security.is_forged(request, services.settings().allowed_origins):
         raise Problem(403, "foreign_origin", FOREIGN)
-    g.session = await auth.find_session(services.database(), request)
+    g.session = await auth.find_session(services.sessions(), request)
     if g.session is None and not auth.is_public(request.endpoint):
         raise Problem(401, "no_session", "Please log in.")
 
@@ -124,12 +125,12 @@ async def _admit_websocket() -> Response | None:
     """A socket is accepted for a living session alone, never for a page of another site, and not too often."""
     if not security.is_own_origin(websocket, services.settings().allowed_origins):
         return _refuse(403, "foreign_origin", FOREIGN)
-    g.session = await auth.find_session(services.database(), websocket)
+    g.session = await auth.find_session(services.sessions(), websocket)
     if g.session is None:
         return _refuse(401, "no_session", "Please log in.")
     seconds = ceil(current_app.extensions["ezdms.socket_buckets"].wait(g.session.user_id))
     if seconds:
-        return _refuse(429, "too_often", TOO_OFTEN.format(seconds), {"Retry-After": str(seconds)})
+        return _refuse(429, "too_often", too_often(seconds).sentence, {"Retry-After": str(seconds)})
     return None
 
 
@@ -139,23 +140,19 @@ def _refuse(status: int, code: str, sentence: str, headers: dict[str, str] | Non
     return Response(body, status, {**(headers or {}), **security.HEADERS}, content_type="application/json")
 
 
-def _fence(response: Response) -> Response:
+async def _fence(response: Response) -> Response:
     return security.add_headers(response)
 
 
 async def _answer_too_often(error: RateLimitExceeded) -> Response:
-    seconds = error.retry_after
-    response = answer_problem(Problem(429, "too_often", TOO_OFTEN.format(seconds), retry_after=seconds))
-    response.headers["Retry-After"] = str(seconds)
-    return response
+    return answer_problem(too_often(cast(int, error.retry_after)))
 
 
 async def _answer_unavailable(error: Unavailable) -> Response:
-    """The disk is full or fails. What was asked for did not happen."""
-    logs.event(logging.ERROR, "cannot store", route=str(request.url_rule))
-    response = answer_problem(Problem(503, "unavailable", CANNOT_STORE, retry_after=STORE_AGAIN))
-    response.headers["Retry-After"] = str(STORE_AGAIN)
-    return response
+    """What was asked for did not happen, and may be asked for again."""
+    if not isinstance(error, Busy):
+        logs.event(logging.ERROR, "cannot store", route=str(request.url_rule))
+    return answer_problem(again_later(error))
 
 
 async def _answer_http_exception(error: HTTPException) -> ResponseTypes:
@@ -166,7 +163,7 @@ async def _answer_http_exception(error: HTTPException) -> ResponseTypes:
     sentence = SENTENCES.get(status, SENTENCES[400] if status < 500 else SENTENCES[500])
     if has_websocket_context():  # nothing below can be asked of a socket; it follows no redirect either
         return _refuse(max(status, 400), code, sentence)
-    response = pages.answer_with_page(Problem(status, code, sentence))
+    response = await pages.answer_with_page(Problem(status, code, sentence))
     if isinstance(error, MethodNotAllowed) and error.valid_methods:
         response.headers["Allow"] = ", ".join(error.valid_methods)
     return response

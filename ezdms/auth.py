@@ -1,20 +1,16 @@
-"""Who is asking: session tokens by cookie or bearer header, and the slow hash of the auth_key. No PIN comes here."""
+"""Who is asking: session tokens by cookie or bearer header. No PIN comes here."""
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import hashlib
-import os
 import secrets
 from collections.abc import Callable
 from contextlib import suppress
-from functools import cache
 from typing import TypeVar
 
 from quart import Response, current_app
 from quart.wrappers import Request, Websocket
-from werkzeug.security import check_password_hash, generate_password_hash
 
 from ezdms.browsers import describe
 from ezdms.db import Database, Unavailable, now
@@ -24,15 +20,12 @@ from ezdms.models.session import (
     Session,
     delete_session,
     insert_session,
-    select_session,
-    touch_session,
 )
 from ezdms.models.user import User, select_user_by_login_id
+from ezdms.remembered import Sessions
+from ezdms.scrypt import check_auth_key
 
 View = TypeVar("View", bound=Callable[..., object])
-
-# Each scrypt takes ~90 ms and 32 MiB: as many at once as there are cores, and never on the event loop.
-_hashing = asyncio.Semaphore(os.cpu_count() or 1)
 
 
 def public(view: View) -> View:
@@ -88,15 +81,16 @@ def find_token(asked: Request | Websocket) -> str | None:
     return asked.cookies.get(cookie_name(asked.scheme))
 
 
-async def find_session(database: Database, asked: Request | Websocket) -> Session | None:
+async def find_session(sessions: Sessions, asked: Request | Websocket) -> Session | None:
     """The living session that the request or socket proves, or None."""
     token = find_token(asked)
     if token is None or len(token) != 43:
         return None
-    session = await database.read(select_session, token_hash=hash_token(token))
+    token_hash = hash_token(token)
+    session = await sessions.find(token_hash)
     if session is not None and now() - session.used_at > USED_AGAIN:
         with suppress(Unavailable):  # a full disk keeps nobody from reading
-            await database.write(touch_session, session_id=session.session_id, **_seen(asked))
+            await sessions.touch(token_hash, session, **_seen(asked))
     return session
 
 
@@ -128,21 +122,3 @@ async def find_user(database: Database, login_id: str, auth_key: str) -> User | 
     """The user whose Login PIN gives these two, or None; unknown and wrong cost and look the same."""
     user = await database.read(select_user_by_login_id, login_id=login_id)
     return user if await check_auth_key(user.auth_hash if user else None, auth_key) else None
-
-
-async def hash_auth_key(auth_key: str) -> str:
-    """werkzeug's scrypt of the auth_key (b64u)."""
-    async with _hashing:
-        return await asyncio.to_thread(generate_password_hash, auth_key)
-
-
-async def check_auth_key(stored: str | None, auth_key: str) -> bool:
-    """One hash whether the login_id was known (`stored`) or not, so that the time tells nothing."""
-    async with _hashing:
-        matches = await asyncio.to_thread(check_password_hash, stored or _nobody(), auth_key)
-    return matches and stored is not None
-
-
-@cache
-def _nobody() -> str:
-    return generate_password_hash(secrets.token_urlsafe(32))

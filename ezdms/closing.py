@@ -22,8 +22,11 @@ class SaysWhenItCloses:
         if scope["type"] != "http" or scope["http_version"] >= "2":  # HTTP/2 ends the stream alone
             await self.app(scope, receive, send)
             return
-        names = {name.lower() for name, value in scope["headers"] if value != b"0"}
-        is_read = names.isdisjoint({b"content-length", b"transfer-encoding"})
+        headers = dict(scope["headers"])  # their names are in lower case (ASGI)
+        is_read = headers.get(b"content-length", b"0") == b"0" and b"transfer-encoding" not in headers
+        if is_read:
+            await self.app(scope, receive, send)
+            return
 
         async def watch() -> Any:
             nonlocal is_read

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-
-from aiosqlite import Connection
+from sqlite3 import Connection
 
 from ezdms.schema import DatabaseError
 
@@ -35,18 +34,18 @@ def advice(error: BaseException) -> str:
     return f" {RESTORE}" if is_damage(error) else ""
 
 
-async def check(connection: Connection, path: Path) -> None:
+def check(connection: Connection, path: Path) -> None:
     """Refuse a database that is damaged: looked at as a whole if it is small, else where each table begins and ends.
 
     `ezdms doctor` and every backup look at the whole of a large one. Raises DatabaseError or sqlite3.Error.
     """
-    pages = await connection.execute_fetchall("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size")
-    if max(path.stat().st_size, next(iter(pages))[0]) <= SMALL:  # noqa: ASYNC240
-        found = [row[0] for row in await connection.execute_fetchall("PRAGMA quick_check(1)")]
+    pages = connection.execute("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size")
+    if max(path.stat().st_size, next(iter(pages))[0]) <= SMALL:
+        found = [row[0] for row in connection.execute("PRAGMA quick_check(1)")]
         if found != ["ok"]:
             raise DatabaseError(f"The database {path} is damaged ({' '.join(found[0].split())}). {RESTORE}")
         return
-    rows = await connection.execute_fetchall("SELECT name FROM sqlite_master WHERE type = 'table'")
+    rows = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
     for (name,) in list(rows):
         for order in ("", "DESC"):
-            await connection.execute_fetchall(f'SELECT * FROM "{name}" ORDER BY rowid {order} LIMIT 1')  # noqa: S608
+            connection.execute(f'SELECT * FROM "{name}" ORDER BY rowid {order} LIMIT 1').fetchall()  # noqa: S608

@@ -6,11 +6,13 @@ import asyncio
 import os
 import sqlite3
 import time
-from collections.abc import Awaitable, Callable
+from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 import aiosqlite
 
@@ -19,13 +21,14 @@ from ezdms.schema import DatabaseError, migrate
 
 P = ParamSpec("P")
 T = TypeVar("T")
-Connection = aiosqlite.Connection
+Connection = sqlite3.Connection
 Row = sqlite3.Row
-Query = Callable[Concatenate[Connection, P], Awaitable[T]]
+Query = Callable[Concatenate[Connection, P], T]
 
 BUSY_TIMEOUT = 10_000  # ms
 READERS = 2
 LARGEST_BATCH = 256  # writes that share one COMMIT
+MOST_WAITING = 1024  # writes; the next is refused at once, so that a storm takes no memory without end
 FORGET_WITHIN = 5.0  # seconds that a caller of forget() waits; it is tried on afterwards
 FORGET_AGAIN = 0.2  # seconds
 
@@ -45,29 +48,51 @@ class Unavailable(Exception):
     """Nothing can be stored at present: the disk is full or fails. The write left nothing, and may be repeated."""
 
 
+class Busy(Unavailable):
+    """MOST_WAITING writes wait already. This one was not taken, and may be repeated in a second."""
+
+
+def keeps_sessions(query: Query[P, T]) -> Query[P, T]:
+    """Mark a query that changes nothing of accounts, sessions, PINs and vaults: what is remembered of them stays."""
+    query.keeps_sessions = True  # type: ignore[attr-defined]
+    return query
+
+
 def now() -> int:
     """Milliseconds since 1970, UTC: the unit of every stored time."""
     return time.time_ns() // 1_000_000
 
 
-async def fetch_all(connection: Connection, sql: str, **values: Any) -> list[Row]:
-    """Every row that the statement gives, in one trip to the connection's thread."""
-    return list(await connection.execute_fetchall(sql, values))
+def fetch_all(connection: Connection, sql: str, **values: Any) -> list[Row]:
+    """Every row that the statement gives."""
+    return connection.execute(sql, values).fetchall()
 
 
-async def fetch_one(connection: Connection, sql: str, **values: Any) -> Row | None:
+def fetch_one(connection: Connection, sql: str, **values: Any) -> Row | None:
     """The first row that the statement gives, or None."""
-    rows = await fetch_all(connection, sql, **values)
+    rows = fetch_all(connection, sql, **values)
     return rows[0] if rows else None
+
+
+class _Thread(aiosqlite.Connection):
+    """A connection whose thread runs a whole query, or a whole batch of writes, at one go.
+
+    Each call of aiosqlite's own methods goes to the thread and back, which costs more than most statements.
+    """
+
+    async def run(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """`query(connection, …)` on the connection's thread."""
+        return cast(T, await self._execute(lambda: query(self._conn, *args, **kwargs)))  # type: ignore[no-untyped-call]
 
 
 @dataclass(slots=True)
 class _Write:
-    run: Callable[[Connection], Awaitable[Any]]
+    run: Callable[[Connection], Any]
     done: asyncio.Future[Any]
+    keeps_sessions: bool = True
 
 
-async def _nothing(connection: Connection) -> None:
+def _nothing(connection: Connection) -> None:
     """Stands in the queue for a wish to empty the write-ahead log."""
 
 
@@ -75,13 +100,18 @@ class Database:
     """One writer whose waiting callers share a COMMIT, and readers that never wait for it (WAL).
 
     The writer alone writes and checkpoints: SQLite before 3.51.3 can lose pages when two connections do so at once.
+    `revision` rises with every write, before its caller is told, but for those marked keeps_sessions.
     """
 
-    def __init__(self, writer: Connection, readers: list[Connection]) -> None:
+    def __init__(self, writer: _Thread, readers: list[_Thread]) -> None:
+        self._loop = asyncio.get_running_loop()  # to ask for it costs a system call in Python 3.11
         self._writer = writer
         self._readers = readers
         self._turn = 0
-        self._waiting: asyncio.Queue[_Write] = asyncio.Queue()
+        self.revision = 0
+        self._waiting: deque[_Write] = deque()
+        self._news: asyncio.Future[None] | None = None  # the writer waits for it
+        self._is_closing = False
         self._to_forget: list[_Write] = []
         self._task = asyncio.create_task(self._write_forever())
 
@@ -92,15 +122,13 @@ class Database:
         Raises DatabaseError, or OSError if the file cannot be made.
         """
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-        connections: list[Connection] = []
+        connections: list[_Thread] = []
         try:
             connections.append(await _connect(path))
-            await damage.check(connections[0], path)
-            await _use_write_ahead_log(connections[0])
-            await migrate(connections[0])
+            await connections[0].run(_make_ready, path)
             for _ in range(READERS):
                 connections.append(await _connect(path))
-                await connections[-1].execute_fetchall("PRAGMA query_only = ON")
+                await connections[-1].run(_forbid_writing)
         except BaseException as error:
             for connection in connections:  # or their threads would keep the process alive
                 await connection.close()
@@ -111,8 +139,8 @@ class Database:
 
     async def close(self) -> None:
         """Finish the writes that wait, then close every connection."""
-        await self._waiting.join()
-        self._task.cancel()
+        self._is_closing = True
+        self._wake()
         await asyncio.gather(self._task, return_exceptions=True)
         for connection in [*self._readers, self._writer]:
             await connection.close()
@@ -120,17 +148,25 @@ class Database:
     async def read(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `query(connection, …)` on a connection that cannot write."""
         self._turn = (self._turn + 1) % len(self._readers)
-        return await query(self._readers[self._turn], *args, **kwargs)
+        return await self._readers[self._turn].run(query, *args, **kwargs)
 
     async def write(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `query(connection, …)` in a transaction; return once it is durable, or raise what it raised.
 
         The work is done by the writer's own task, so a caller that is cancelled leaves no open transaction behind;
-        its write may be stored all the same.
+        its write may be stored all the same. Raises Busy if too many wait, Unavailable if the disk is full or fails.
         """
-        done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._waiting.put_nowait(_Write(lambda connection: query(connection, *args, **kwargs), done))
-        return await done
+        return await self.submit(query, *args, **kwargs)
+
+    def submit(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[T]:
+        """The same for who does not wait: what it will return or raise. Raises Busy."""
+        if len(self._waiting) >= MOST_WAITING:
+            raise Busy
+        done: asyncio.Future[T] = self._loop.create_future()
+        keeps_sessions = getattr(query, "keeps_sessions", False)
+        self._waiting.append(_Write(lambda connection: query(connection, *args, **kwargs), done, keeps_sessions))
+        self._wake()
+        return done
 
     async def forget(self) -> None:
         """Empty the write-ahead log, so that what was deleted is on the disk no more (secure_delete does the rest).
@@ -138,62 +174,33 @@ class Database:
         Old pages would otherwise stay in the log until it is written over. A reader in another process (a backup) is
         in the way: after FORGET_WITHIN this returns, and the writer goes on trying.
         """
-        write = _Write(_nothing, asyncio.get_running_loop().create_future())
-        self._waiting.put_nowait(write)
+        write = _Write(_nothing, self._loop.create_future())
+        self._waiting.append(write)
+        self._wake()
         with suppress(TimeoutError):
             async with asyncio.timeout(FORGET_WITHIN):
                 await write.done
 
+    def _wake(self) -> None:
+        if self._news is not None and not self._news.done():
+            self._news.set_result(None)
+
     async def _write_forever(self) -> None:
-        while True:
-            try:
-                async with asyncio.timeout(FORGET_AGAIN if self._to_forget else None):
-                    batch = [await self._waiting.get()]
-            except TimeoutError:
-                await self._forget_all()
-                continue
-            while len(batch) < LARGEST_BATCH and not self._waiting.empty():
-                batch.append(self._waiting.get_nowait())
+        while self._waiting or not self._is_closing:
+            if not self._waiting:
+                self._news = self._loop.create_future()
+                await asyncio.wait([self._news], timeout=FORGET_AGAIN if self._to_forget else None)
+            batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), LARGEST_BATCH))]
             writes = [write for write in batch if write.run is not _nothing]
             if writes:
-                await self._commit_together(writes)
-            if len(writes) < len(batch):
-                self._to_forget += [write for write in batch if write.run is _nothing]
+                self._tell(writes, await self._writer.run(_commit_together, [write.run for write in writes]))
+            self._to_forget += [write for write in batch if write.run is _nothing]
+            if self._to_forget:
                 await self._forget_all()
-            for _ in batch:
-                self._waiting.task_done()
 
-    async def _forget_all(self) -> None:
-        """One checkpoint for all who wait for it; not one that waits for others, as every write would wait for it."""
-        try:
-            await self._writer.execute_fetchall("PRAGMA busy_timeout = 0")
-            [result] = await self._writer.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
-            is_busy = bool(result[0])
-        except sqlite3.Error:  # the disk is full or fails
-            is_busy = True
-        finally:
-            await self._writer.execute_fetchall(f"PRAGMA busy_timeout = {BUSY_TIMEOUT}")
-        if is_busy:
-            return
-        for write in self._to_forget:
-            if not write.done.cancelled():
-                write.done.set_result(None)
-        self._to_forget.clear()
-
-    async def _commit_together(self, batch: list[_Write]) -> None:
-        """Group commit: one COMMIT for all, a SAVEPOINT for each, so that one that fails spoils no other."""
-        outcomes: list[Any] = []
-        try:
-            await self._writer.execute_fetchall("BEGIN IMMEDIATE")
-            for write in batch:
-                outcomes.append(await self._run(write))
-            await self._writer.execute_fetchall("COMMIT")
-        except Exception as error:  # nothing of this batch is stored: each caller is told
-            with suppress(sqlite3.Error):
-                if self._writer.in_transaction:
-                    await self._writer.execute_fetchall("ROLLBACK")
-            outcomes = [_told(error)] * len(batch)
-        for write, outcome in zip(batch, outcomes, strict=True):
+    def _tell(self, writes: list[_Write], outcomes: list[Any]) -> None:
+        for write, outcome in zip(writes, outcomes, strict=True):
+            self.revision += not write.keeps_sessions
             if write.done.cancelled():
                 continue
             if isinstance(outcome, Exception):
@@ -201,17 +208,58 @@ class Database:
             else:
                 write.done.set_result(outcome)
 
-    async def _run(self, write: _Write) -> Any:
-        await self._writer.execute_fetchall("SAVEPOINT caller")
+    async def _forget_all(self) -> None:
+        """One checkpoint for all who wait for it."""
+        if not await self._writer.run(_empty_log):
+            return
+        for write in self._to_forget:
+            if not write.done.cancelled():
+                write.done.set_result(None)
+        self._to_forget.clear()
+
+
+def _commit_together(connection: Connection, writes: list[Callable[[Connection], Any]]) -> list[Any]:
+    """Group commit: one COMMIT for all; one that fails spoils no other.
+
+    Returns what each returned or raised; if nothing could be stored, what each is to be told.
+    """
+    try:
         try:
-            outcome = await write.run(self._writer)
-        except Exception as error:  # handed to the caller by _commit_together
-            if damage.is_out_of_reach(error):  # SQLite may have rolled all of it back by itself
+            return _transact(connection, writes)
+        except Exception as error:
+            if damage.is_out_of_reach(error):
                 raise
-            await self._writer.execute_fetchall("ROLLBACK TO caller")
-            outcome = error
-        await self._writer.execute_fetchall("RELEASE caller")
-        return outcome
+            return _transact(connection, [partial(_keep_or_leave, write) for write in writes])
+    except Exception as error:  # nothing of this batch is stored: each caller is told
+        return [_told(error)] * len(writes)
+
+
+def _transact(connection: Connection, writes: list[Callable[[Connection], Any]]) -> list[Any]:
+    """All of it or nothing."""
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        outcomes = [write(connection) for write in writes]
+        connection.execute("COMMIT")
+    except BaseException:
+        with suppress(sqlite3.Error):
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+        raise
+    return outcomes
+
+
+def _keep_or_leave(write: Callable[[Connection], Any], connection: Connection) -> Any:
+    """What the write returned, or what it raised, and then nothing of it is left."""
+    connection.execute("SAVEPOINT caller")
+    try:
+        outcome = write(connection)
+    except Exception as error:  # handed to the caller
+        if damage.is_out_of_reach(error):  # SQLite may have rolled all of it back by itself
+            raise
+        connection.execute("ROLLBACK TO caller")
+        outcome = error
+    connection.execute("RELEASE caller")
+    return outcome
 
 
 def _told(error: Exception) -> Exception:
@@ -223,25 +271,50 @@ def _told(error: Exception) -> Exception:
     return unavailable
 
 
-async def _connect(path: Path) -> Connection:
-    connection = await aiosqlite.connect(path, isolation_level=None)
+def _empty_log(connection: Connection) -> bool:
+    """True if the log is empty now. Waits for no reader elsewhere, as every write would wait for it."""
+    is_busy = True
+    connection.execute("PRAGMA busy_timeout = 0")
+    with suppress(sqlite3.Error):  # the disk is full or fails
+        is_busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT}")
+    return not is_busy
+
+
+async def _connect(path: Path) -> _Thread:
+    thread = _Thread(partial(sqlite3.connect, path, isolation_level=None), iter_chunk_size=64)
+    await thread
     try:
-        connection.row_factory = sqlite3.Row
-        await connection.executescript(PRAGMAS)
+        await thread.run(_set_up)
     except BaseException:
-        await connection.close()
+        await thread.close()
         raise
-    return connection
+    return thread
 
 
-async def _use_write_ahead_log(connection: Connection) -> None:
+def _set_up(connection: Connection) -> None:
+    connection.row_factory = Row
+    connection.executescript(PRAGMAS)
+
+
+def _forbid_writing(connection: Connection) -> None:
+    connection.execute("PRAGMA query_only = ON")
+
+
+def _make_ready(connection: Connection, path: Path) -> None:
+    damage.check(connection, path)
+    _use_write_ahead_log(connection)
+    migrate(connection)
+
+
+def _use_write_ahead_log(connection: Connection) -> None:
     """On a new file this statement ignores busy_timeout, so several processes that start at once must retry."""
     for attempt in range(100):
         try:
-            await connection.execute_fetchall("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA journal_mode = WAL").fetchall()
         except sqlite3.OperationalError:
             if attempt == 99:
                 raise
-            await asyncio.sleep(0.05)
+            time.sleep(0.05)
         else:
             return

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from typing import Any
 
-from quart.asgi import ASGIWebsocketConnection
+from quart.asgi import ASGIHTTPConnection, ASGIWebsocketConnection
+from quart.utils import encode_headers
+from quart.wrappers.response import DataBody
 from werkzeug.exceptions import BadHost
 
 from ezdms import security
 
-WAITING_FRAMES = 1  # hypercorn holds ten more; what comes after them stays in the network
 REFUSAL = json.dumps({"error": "The request could not be understood.", "code": "bad_request"}).encode()
 
 
@@ -48,9 +48,43 @@ async def _refuse(scope: Any, send: Any) -> None:
     await send({"type": f"{kind}.body", "body": REFUSAL, "more_body": False})
 
 
-class SocketConnection(ASGIWebsocketConnection):
-    """Quart's own takes in every frame at once and without bound, however slowly a route obeys them."""
+class HttpConnection(ASGIHTTPConnection):
+    """Hands a body that is at hand to the server in one message; Quart takes one for the body and one for its end."""
 
-    def __init__(self, app: Any, scope: Any) -> None:
-        super().__init__(app, scope)
-        self.queue = asyncio.Queue(WAITING_FRAMES)
+    async def _send_response(self, send: Any, response: Any) -> None:
+        body = getattr(response, "response", None)
+        if not isinstance(body, DataBody):
+            await super()._send_response(send, response)
+            return
+        headers = encode_headers(response.headers)
+        await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
+        await send({"type": "http.response.body", "body": body.data, "more_body": False})
+
+
+class SocketGone(Exception):
+    """The peer has ended the WebSocket, or is lost."""
+
+
+class SocketConnection(ASGIWebsocketConnection):
+    """Takes in a frame when the route asks for one; the next ones wait in the server and the network.
+
+    Quart's own takes in every frame at once and without bound, with a task and a queue for each socket, and tells of
+    each by signals that nobody here listens to. `websocket.receive()` raises SocketGone once the peer is gone.
+    """
+
+    async def __call__(self, receive: Any, send: Any) -> None:
+        """One task from the handshake to the end."""
+        self._receive = receive
+        self.queue = self  # type: ignore[assignment]  # Quart hands its `get` to the route
+        await self.handle_websocket(self._create_websocket_from_scope(send), send)
+
+    async def get(self) -> Any:
+        """The next frame: str or bytes."""
+        while (event := await self._receive())["type"] != "websocket.disconnect":
+            if event["type"] == "websocket.receive":
+                return event.get("bytes") or event["text"]
+        raise SocketGone
+
+    async def send_data(self, send: Any, data: Any) -> None:
+        """A text."""
+        await send({"type": "websocket.send", "bytes": None, "text": data})

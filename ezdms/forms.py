@@ -5,18 +5,33 @@ from __future__ import annotations
 import json
 import re
 from typing import Any, cast
+from urllib.parse import parse_qsl
 
 from quart import Request, request
+from quart.wrappers.request import Body
 
 from ezdms.answers import Problem
 from ezdms.encoding import EnvelopeError, b64u_decode
 
 LARGEST_BODY = 64 * 1024  # bytes
+MOST_FIELDS = 100
 LARGER_BODIES = {"/vault": 400 * 1024}
+
+
+class WholeBody(Body):
+    """A body of which it is known whether it has come to its end."""
+
+    @property
+    def is_whole(self) -> bool:
+        """True once there is nothing to wait for."""
+        return self._complete.is_set()
 
 
 class BoundedRequest(Request):
     """A request whose body is refused before it is read if it is larger than its address takes."""
+
+    body_class = WholeBody
+    body: WholeBody
 
     def __init__(self, method: str, scheme: str, path: str, *args: Any, **kwargs: Any) -> None:
         kwargs["max_content_length"] = LARGER_BODIES.get(path, LARGEST_BODY)
@@ -24,19 +39,27 @@ class BoundedRequest(Request):
 
 
 async def read_fields(*names: str, optional: tuple[str, ...] = ()) -> dict[str, str]:
-    """The named fields of the body, each given exactly once (`optional` ones at most); other fields are ignored.
-
-    JSON integers are taken in their decimal form, so that a form and a JSON object mean the same. Raises Problem 400
-    (malformed or missing) or 415 (neither a form nor JSON).
-    """
+    """The named fields of the body, as pick_fields gives them. Raises Problem 400, or 415 (neither a form nor JSON)."""
     # Whole, and before anything looks into it: a multipart parser takes it in pieces, of which none is too large.
+    if cast(BoundedRequest, request).body.is_whole:
+        request.body_timeout = None  # Quart would wait in one more task
     body = cast(bytes, await request.get_data())
     if request.mimetype == "application/json":
-        given = _parse_object(body)
-    elif request.mimetype in ("application/x-www-form-urlencoded", "multipart/form-data"):
+        given = parse_object(_decode(body))
+    elif request.mimetype == "application/x-www-form-urlencoded":
+        given = _parse_form(body)
+    elif request.mimetype == "multipart/form-data":
         given = [(name, value) for name, values in (await request.form).lists() for value in values]
     else:
         raise Problem(415, "media_type", "Expected a form or a JSON object.")
+    return pick_fields(given, names, optional)
+
+
+def pick_fields(given: list[tuple[str, Any]], names: tuple[str, ...], optional: tuple[str, ...] = ()) -> dict[str, str]:
+    """The named fields, each given exactly once (`optional` ones at most); other fields are ignored.
+
+    JSON integers are taken in their decimal form, so that a form and a JSON object mean the same. Raises Problem 400.
+    """
     fields: dict[str, str] = {}
     for name, value in given:
         if name not in names and name not in optional:
@@ -66,8 +89,15 @@ def parse_bytes(name: str, text: str, size: int | None) -> bytes:
         raise Problem(400, "malformed_field", f"The field {name} must be {expected}.") from error
 
 
-def _parse_object(body: bytes) -> list[tuple[str, Any]]:
-    """The members of a JSON object in order, duplicates kept so that they can be refused."""
+def _parse_form(body: bytes) -> list[tuple[str, Any]]:
+    try:
+        return parse_qsl(body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MOST_FIELDS)
+    except ValueError as error:
+        raise Problem(400, "malformed_form", "The body is not a valid form.") from error
+
+
+def parse_object(text: str) -> list[tuple[str, Any]]:
+    """The members of a JSON object in order, duplicates kept so that they can be refused. Raises Problem 400."""
     members: list[list[tuple[str, Any]]] = []
 
     def keep(pairs: list[tuple[str, Any]]) -> object:
@@ -75,12 +105,23 @@ def _parse_object(body: bytes) -> list[tuple[str, Any]]:
         return _Inner()
 
     try:
-        outermost = json.loads(body.decode("utf-8"), object_pairs_hook=keep)
+        outermost = json.loads(text, object_pairs_hook=keep)
     except (ValueError, RecursionError) as error:
-        raise Problem(400, "malformed_json", "The body is not valid JSON.") from error
+        raise _malformed() from error
     if not isinstance(outermost, _Inner):
         raise Problem(400, "malformed_json", "Expected a JSON object.")
     return members[-1]
+
+
+def _decode(body: bytes) -> str:
+    try:
+        return body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise _malformed() from error
+
+
+def _malformed() -> Problem:
+    return Problem(400, "malformed_json", "The body is not valid JSON.")
 
 
 class _Inner:

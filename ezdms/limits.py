@@ -6,13 +6,14 @@ import ipaddress
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from functools import cached_property
+from typing import Any, TypeVar, cast
 
-from quart import current_app, g, request
+from quart import Quart, g, request
 from quart_rate_limiter import RateLimit, RateLimiter, rate_limit
 from quart_rate_limiter.store import RateLimiterStoreABC
 
-from ezdms.settings import Limit
+from ezdms.settings import Limit, Settings
 
 T = TypeVar("T")
 View = TypeVar("View", bound=Callable[..., Any])
@@ -33,38 +34,66 @@ async def by_address() -> str:
 
 async def by_account() -> str:
     """The user whose session asks."""
-    return str(g.session.user_id) if g.session else ""  # the headers of a request that was refused ask for it too
+    session = g.session
+    return str(session.user_id) if session else ""  # the headers of a request that was refused ask for it too
 
 
 class SettingLimit(RateLimit):
-    """A limit whose numbers are read from the app's settings at each request."""
+    """Marks a route with the setting limit_<name>, whose numbers are known once there is an app."""
 
     def __init__(self, name: str, key_function: Any) -> None:
         self.name = name
         self.key_function = key_function
-        self.skip_function = None
 
-    @property
-    def chosen(self) -> Limit | None:
+    def chosen(self, settings: Settings) -> RateLimit | None:
         """What the operator set; None is off."""
-        limit: Limit | None = getattr(current_app.extensions["ezdms.settings"], f"limit_{self.name}")
-        return limit
+        limit: Limit | None = getattr(settings, f"limit_{self.name}")
+        return None if limit is None else KnownLimit(limit.count, limit.period, self.key_function)
 
-    @property
-    def count(self) -> int:  # type: ignore[override]
-        return self.chosen.count if self.chosen else 0
 
-    @property
-    def period(self) -> timedelta:  # type: ignore[override]
-        return self.chosen.period if self.chosen else timedelta()
+class KnownLimit(RateLimit):
+    """A limit that computes what follows from its numbers once, and not for each request."""
+
+    @cached_property
+    def inverse(self) -> float:
+        """Seconds between two events."""
+        return self.period.total_seconds() / self.count
+
+    @cached_property
+    def key(self) -> str:
+        """What its counts are kept under."""
+        return f"{self.count}-{self.period.total_seconds()}"
 
 
 class Limiter(RateLimiter):
-    """quart-rate-limiter, without the limits that are off."""
+    """quart-rate-limiter with the limits of the settings, without those that are off."""
+
+    def __init__(self, app: Quart, settings: Settings, **more: Any) -> None:
+        super().__init__(app, **more)
+        self._app = app
+        self._settings = settings
+        self._of_views: dict[Any, list[RateLimit]] = {}
+
+    def count(self, endpoint: str, key: str) -> float:
+        """Count what came another way as a request to this endpoint by `key`: 0, or the seconds until it may come."""
+        store = cast(ForgetfulStore, self.store)
+        limits = self._get_limits_for_view_function(self._app.view_functions[endpoint], None)
+        return max((store.count(_name(endpoint, limit, key), limit) for limit in limits), default=0.0)
+
+    async def _create_key(self, endpoint: str, rate_limit: RateLimit) -> str:
+        key_function = rate_limit.key_function or self.key_function
+        return _name(endpoint, rate_limit, await key_function())
 
     def _get_limits_for_view_function(self, view_func: Any, blueprint: Any) -> list[RateLimit]:
-        limits = super()._get_limits_for_view_function(view_func, blueprint)
-        return [limit for limit in limits if not isinstance(limit, SettingLimit) or limit.chosen]
+        if view_func not in self._of_views:
+            marks = super()._get_limits_for_view_function(view_func, blueprint)
+            limits = [mark.chosen(self._settings) if isinstance(mark, SettingLimit) else mark for mark in marks]
+            self._of_views[view_func] = [limit for limit in limits if limit is not None]
+        return self._of_views[view_func]
+
+
+def _name(endpoint: str, limit: RateLimit, key: str) -> str:
+    return f"{endpoint}-{limit.key}-{key}"
 
 
 def limited(name: str, key_function: Any) -> Callable[[View], View]:
@@ -98,9 +127,28 @@ class ForgetfulStore(RateLimiterStoreABC):
 
     async def set(self, key: str, tat: datetime) -> None:
         """Store. If that is too much, forget the half that has least to wait: first what no longer limits anybody."""
+        self._set(key, self._clock() + (tat - datetime.now(UTC)).total_seconds())
+
+    def count(self, key: str, limit: RateLimit) -> float:
+        """0 and one event is counted, or the seconds until one would be allowed."""
+        seconds, arrival = _take(
+            self._arrivals.get(key, 0.0), self._clock(), limit.period.total_seconds(), limit.inverse
+        )
+        if not seconds:
+            self._set(key, arrival)
+        return seconds
+
+    def _set(self, key: str, arrival: float) -> None:
         if len(self._arrivals) >= LARGEST_STORE:
             self._arrivals = _later_half(self._arrivals, lambda arrival: arrival)
-        self._arrivals[key] = self._clock() + (tat - datetime.now(UTC)).total_seconds()
+        self._arrivals[key] = arrival
+
+
+def _take(arrival: float, moment: float, period: float, step: float) -> tuple[float, float]:
+    """GCRA: 0 and the new theoretical arrival time, or the seconds to wait and the old one."""
+    arrival = max(arrival, moment)
+    seconds = arrival - moment - (period - step)
+    return (seconds, arrival) if seconds > 0 else (0.0, arrival + step)
 
 
 class Bucket:
@@ -115,13 +163,9 @@ class Bucket:
         """0 and one event is counted, or the seconds until one would be allowed."""
         if self._limit is None:
             return 0.0
-        moment, period = self._clock(), self._limit.period.total_seconds()
-        step = period / self._limit.count
-        arrival = max(self.arrival, moment)
-        if arrival - moment > period - step:
-            return arrival - (period - step) - moment
-        self.arrival = arrival + step
-        return 0.0
+        period = self._limit.period.total_seconds()
+        seconds, self.arrival = _take(self.arrival, self._clock(), period, period / self._limit.count)
+        return seconds
 
 
 class SocketBuckets:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from functools import lru_cache
 from typing import Any
 
 from ezdms.settings import Network
@@ -32,11 +33,11 @@ class TrustedProxies:
         await self.app(scope, receive, send)
 
     def _settle(self, scope: Any) -> Any:
-        kept = [(name, value) for name, value in scope["headers"] if name.lower() not in FORWARDING]
-        settled = {**scope, "headers": kept}
         peer = (scope.get("client") or ("",))[0]
-        if len(kept) < len(scope["headers"]):
+        settled = scope
+        if not FORWARDING.isdisjoint(dict(scope["headers"])):  # names are in lower case (ASGI)
             self._note(peer)
+            settled = {**scope, "headers": [pair for pair in scope["headers"] if pair[0] not in FORWARDING]}
         if not self._is_trusted(peer):
             return settled
         client = peer
@@ -61,7 +62,7 @@ class TrustedProxies:
             self.seen[peer] = self._is_trusted(peer)
 
     def _is_trusted(self, address: str) -> bool:
-        parsed = _parse(address)
+        parsed = _parse(address) if self.trusted else None
         return parsed is not None and any(parsed in network for network in self.trusted)
 
 
@@ -70,6 +71,7 @@ def _values(scope: Any, wanted: bytes) -> list[str]:
     return [part.strip() for line in lines for part in line.split(",") if part.strip()]
 
 
+@lru_cache(4096)
 def _parse(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
         parsed = ipaddress.ip_address(address)

@@ -2,26 +2,51 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from ezdms import __version__
 from ezdms.assets import address_of
 
+INCLUDE = re.compile(r'^[ ]*{% include "([^"]+)" %}\n', re.MULTILINE)
+
 
 def render(name: str, **context: object) -> str:
     """The HTML of one template."""
-    return _environment().get_template(name).render(**context)
+    return _templates()[name].render(context)
 
 
 @cache
+def _templates() -> dict[str, Template]:
+    """Every template, compiled. Jinja copies the globals for each fragment: from a dict twice as fast as it comes."""
+    environment = _environment()
+    templates = {name: environment.get_template(name) for name in environment.list_templates()}
+    for template in templates.values():
+        template.globals = dict(template.globals)
+    return templates
+
+
+class _InOnePiece(FileSystemLoader):
+    """Puts what a template includes in its place before it is compiled: at run time each costs a context of its own."""
+
+    def get_source(self, environment: Environment, template: str) -> tuple[str, str, Callable[[], bool]]:
+        source, path, is_current = super().get_source(environment, template)
+        whole = INCLUDE.sub(
+            lambda match: self.get_source(environment, match[1])[0].removesuffix("\n") + "{##}\n", source
+        )
+        return whole, path, is_current
+
+
 def _environment() -> Environment:
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        loader=_InOnePiece(Path(__file__).parent / "templates"),
         autoescape=True,
+        auto_reload=False,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -32,5 +57,6 @@ def _environment() -> Environment:
     return environment
 
 
+@lru_cache(1024)
 def _iso(milliseconds: int) -> str:
     return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

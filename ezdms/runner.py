@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -18,6 +19,7 @@ from ezdms import sockets
 
 BACKLOG = 1024  # connections that wait to be accepted; hypercorn's default is 100
 SEND_BUFFER = 128 * 1024  # bytes that the kernel holds for a peer that does not read; left alone, Linux goes to 4 MiB
+GARBAGE = 10_000  # new objects until Python looks for cycles among them
 STOP_WITHIN = 5.0  # seconds, at most
 LET_GO = 1.0  # of these, for what is left when the rest has been waited for in vain
 
@@ -92,6 +94,9 @@ async def serve_until_told(
 
     async def until_told() -> None:
         await started()  # hypercorn asks for this once it accepts connections
+        gc.collect()
+        gc.freeze()  # what is there by now stays, and need not be looked at again
+        gc.set_threshold(GARBAGE)
         await stop.wait()
         stopping()
 

@@ -6,8 +6,7 @@ import re
 import sqlite3
 import time
 from pathlib import Path
-
-from aiosqlite import Connection
+from sqlite3 import Connection
 
 
 class DatabaseError(Exception):
@@ -27,26 +26,26 @@ def migrations() -> list[tuple[int, str, str]]:
     return found
 
 
-async def migrate(connection: Connection) -> None:
+def migrate(connection: Connection) -> None:
     """Apply what is missing, each migration in one transaction; safe when several processes start at once."""
     steps = migrations()
-    await connection.execute_fetchall(
+    connection.execute(
         "CREATE TABLE IF NOT EXISTS migrations "
         "(number INTEGER NOT NULL PRIMARY KEY, name TEXT NOT NULL, applied_at BIGINT NOT NULL)"
     )
     for number, name, sql in steps:
-        await connection.execute_fetchall("BEGIN IMMEDIATE")
+        connection.execute("BEGIN IMMEDIATE")
         try:
-            await _apply(connection, steps[-1][0], number, name, sql)
-            await connection.execute_fetchall("COMMIT")
+            _apply(connection, steps[-1][0], number, name, sql)
+            connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:
-                await connection.execute_fetchall("ROLLBACK")
+                connection.execute("ROLLBACK")
             raise
 
 
-async def _apply(connection: Connection, newest: int, number: int, name: str, sql: str) -> None:
-    applied = [row["number"] for row in await connection.execute_fetchall("SELECT number FROM migrations")]
+def _apply(connection: Connection, newest: int, number: int, name: str, sql: str) -> None:
+    applied = [row["number"] for row in connection.execute("SELECT number FROM migrations")]
     if applied and max(applied) > newest:
         raise DatabaseError(
             f"This database has schema {max(applied)}, this version of EZ-DMS knows schemas up to {newest}. "
@@ -55,8 +54,8 @@ async def _apply(connection: Connection, newest: int, number: int, name: str, sq
     if number in applied:
         return
     for statement in _statements(sql):
-        await connection.execute_fetchall(statement)
-    await connection.execute_fetchall(
+        connection.execute(statement)
+    connection.execute(
         "INSERT INTO migrations (number, name, applied_at) VALUES (:number, :name, :applied_at)",
         {"number": number, "name": name, "applied_at": time.time_ns() // 1_000_000},
     )

@@ -20,22 +20,26 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
+FENCE = (*HEADERS.items(), ("Cache-Control", "no-store"))
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def add_headers(response: Response) -> Response:
     """Fence every answer; whatever is not a static file is nobody's to keep."""
-    for name, value in HEADERS.items():
-        response.headers.setdefault(name, value)
-    response.headers.setdefault("Cache-Control", "no-store")
+    present = {name.lower() for name, _ in response.headers}
+    for name, value in FENCE:
+        if name.lower() not in present:
+            response.headers.add(name, value)
     return response
 
 
 def is_own_origin(asked: Request | Websocket, allowed: tuple[str, ...]) -> bool:
     """True if the Origin header is absent (no browser), of the request's own host, or one that the operator allowed."""
     origin = asked.headers.get("Origin")
-    if origin is None:
-        return True
+    return origin is None or _is_own(asked, origin, allowed)
+
+
+def _is_own(asked: Request | Websocket, origin: str, allowed: tuple[str, ...]) -> bool:
     try:
         return origin.lower() in allowed or urlsplit(origin.lower()).netloc == asked.host.lower()
     except ValueError:  # no address at all, such as http://[
@@ -46,6 +50,7 @@ def is_forged(asked: Request, allowed: tuple[str, ...]) -> bool:
     """True for an unsafe request that another site makes a browser send (cross-site request forgery)."""
     if asked.method in SAFE_METHODS:
         return False
-    if "Origin" in asked.headers:
-        return not is_own_origin(asked, allowed)
+    origin = asked.headers.get("Origin")
+    if origin is not None:
+        return not _is_own(asked, origin, allowed)
     return asked.headers.get("Sec-Fetch-Site", "none") not in ("same-origin", "none")

@@ -13,27 +13,34 @@ from typing import Any
 import hypercorn.asyncio.run
 import hypercorn.asyncio.tcp_server
 import hypercorn.protocol
+from h11 import ERROR, LocalProtocolError
 from h11 import Request as H11Request
+from h11 import Response as H11Response
 from hypercorn.asyncio.task_group import TaskGroup
 from hypercorn.asyncio.tcp_server import TCPServer
+from hypercorn.events import Closed, RawData
 from hypercorn.protocol import h11
 from hypercorn.protocol.events import Event, Request, StreamClosed
-from hypercorn.protocol.ws_stream import WSStream
+from hypercorn.protocol.ws_stream import ASGIWebsocketState, WSStream
 from wsproto.events import CloseConnection
 from wsproto.events import Event as WSProtoEvent
 from wsproto.frame_protocol import CloseReason
 
+from ezdms.frames import Frames
 from ezdms.http2 import Http2
+from ezdms.idle import IdleConnections, Spell
 
 Send = Callable[[Any], Awaitable[None]]
 Put = Callable[[Any], Awaitable[None]]
 
 LAST_BYTES = 30.0  # seconds for a peer to take what is left of an answer
+LONGEST_WRITE = 60.0  # seconds for a peer to take what is more than waits for it
 LAST_WORDS = 3.0  # seconds for a peer to take the end of a socket, so that it learns why
 LAST_WORDS_OF_SESSION = 0.5  # seconds, when its session has ended
+LARGEST_READ = 64 * 1024  # bytes
 WAITING_BYTES = 64 * 1024  # that a write may leave to be sent; with TLS it would be 512 KiB
 
-_transport: ContextVar[asyncio.WriteTransport] = ContextVar("transport of the connection that this task belongs to")
+_connection: ContextVar[Connection] = ContextVar("the connection that this task belongs to")
 
 
 class Connection(TCPServer):
@@ -41,9 +48,13 @@ class Connection(TCPServer):
 
     _cut: asyncio.TimerHandle | None = None
 
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.idle_task = Spell(IdleConnections.of(self.context, self.config), self._initiate_server_close)  # type: ignore[assignment]
+
     async def run(self) -> None:
-        """Streams and app run in tasks that start here and know the transport."""
-        _transport.set(self.writer.transport)
+        """Streams and app run in tasks that start here and know the connection."""
+        _connection.set(self)
         self.writer.transport.set_write_buffer_limits(WAITING_BYTES)
         try:
             await super().run()
@@ -51,13 +62,44 @@ class Connection(TCPServer):
             if self._cut is not None:
                 self._cut.cancel()
 
+    async def protocol_send(self, event: Any) -> None:
+        """Bytes go out here, everything else is hypercorn's."""
+        if isinstance(event, RawData):
+            await self.write(event.data)
+        else:
+            await super().protocol_send(event)
+
+    async def write(self, octets: bytes) -> None:
+        """Returns once so little waits for the peer that more may be written; a peer that takes nothing is given up."""
+        if self.send_lock.locked():
+            async with self.send_lock:
+                pass  # others write first
+        try:
+            self.writer.write(octets)
+            if self.writer.transport.get_write_buffer_size() > WAITING_BYTES:
+                await self._drain()
+        except (ConnectionError, RuntimeError):
+            await self.protocol.handle(Closed())
+
+    async def _drain(self) -> None:
+        async with self.send_lock:
+            cut = self.loop.call_later(LONGEST_WRITE, self.writer.transport.abort)
+            try:
+                await self.writer.drain()
+            finally:
+                cut.cancel()
+
     async def _read_data(self) -> None:
         """hypercorn keeps a connection that its peer has ended for as long as an idle one."""
         try:
-            await super()._read_data()
+            while octets := await self.reader.read(LARGEST_READ):
+                await self.protocol.handle(RawData(octets))
         except asyncio.CancelledError:  # the server stops, and has waited long enough
             self.writer.transport.abort()
             raise
+        except OSError:
+            pass
+        await self.protocol.handle(Closed())
         await self.idle_task.stop()
 
     async def _close(self) -> None:
@@ -107,25 +149,74 @@ class Tasks(TaskGroup):
 
 
 class Http1(h11.H11Protocol):
-    """HTTP/1.1 that stays HTTP/1.1."""
+    """HTTP/1.1 that stays HTTP/1.1, and writes the head of an answer with what follows it: one write, one packet."""
+
+    _head = b""
 
     async def _check_protocol(self, event: H11Request) -> None:
         """Neither the preface of HTTP/2 nor an Upgrade to it leads anywhere."""
+
+    async def handle(self, event: Any) -> None:
+        """What comes for an open WebSocket goes to it without being copied twice."""
+        if isinstance(event, RawData) and isinstance(self.stream, SocketStream) and self.stream.is_open:
+            await self.stream.take(event.data)
+        else:
+            await super().handle(event)
+
+    async def _send_h11_event(self, event: Any) -> None:
+        """hypercorn writes the head, the body and the (empty) end one by one."""
+        try:
+            written = self._head + (self.connection.send(event) or b"")
+        except LocalProtocolError:
+            if self.connection.their_state != ERROR:
+                raise
+            return
+        self._head = written if isinstance(event, H11Response) else b""
+        if written and not self._head:
+            await self.send(RawData(data=written))
 
 
 class SocketStream(WSStream):
     """A WebSocket without compression, whose bounds hold and whose end is one."""
 
     _pinging: asyncio.Task[None] | None = None
+    _connection: Connection
+    _frames: Frames
 
     async def handle(self, event: Event) -> None:
         """Drop the offer of permessage-deflate (a bomb of 300 KB takes 500 MB), and stop pinging a closed socket."""
         if isinstance(event, Request):
+            self._connection = _connection.get()
+            self._frames = Frames(self.config.websocket_max_message_size)
             kept = [(name, value) for name, value in event.headers if _is_kept(name.lower(), value)]
             event = replace(event, headers=kept, http_version=min(event.http_version, "1.1"))
         await super().handle(event)
         if isinstance(event, StreamClosed) and self._pinging is not None:
             self._pinging.cancel()
+
+    @property
+    def is_open(self) -> bool:
+        """Between the handshake and the end."""
+        return self.state is ASGIWebsocketState.CONNECTED and not self.closed
+
+    async def take(self, octets: bytes) -> None:
+        """Bytes of frames; what comes after the end of the socket is nothing."""
+        for piece in self._frames.take(octets):
+            if not self.is_open:
+                return
+            if isinstance(piece, str):
+                await self.app_put({"type": "websocket.receive", "bytes": None, "text": piece})  # type: ignore[misc]
+            else:
+                self.connection.receive_data(piece)
+                await self._handle_events()
+
+    async def app_send(self, message: Any) -> None:
+        """A text goes out as one frame, past six layers that each look at what it is."""
+        is_text = message is not None and message["type"] == "websocket.send" and message.get("text") is not None
+        if is_text and self.is_open:
+            await self._connection.write(_text_frame(message["text"].encode()))
+        else:
+            await super().app_send(message)
 
     async def _send_error_response(self, status_code: int) -> None:
         """hypercorn leaves the connection open, and an app that was started in the dark."""
@@ -137,7 +228,7 @@ class SocketStream(WSStream):
         if isinstance(event, CloseConnection):
             is_ended = event.code == CloseReason.POLICY_VIOLATION
             seconds = LAST_WORDS_OF_SESSION if is_ended else LAST_WORDS
-            asyncio.get_running_loop().call_later(seconds, _transport.get().abort)
+            asyncio.get_running_loop().call_later(seconds, self._connection.writer.transport.abort)
         await super()._send_wsproto_event(event)
         if isinstance(event, CloseConnection) and event.code == CloseReason.MESSAGE_TOO_BIG:
             await self.send(StreamClosed(stream_id=self.stream_id))
@@ -147,6 +238,16 @@ class SocketStream(WSStream):
         self._pinging = asyncio.current_task()
         with suppress(asyncio.CancelledError):
             await super()._send_pings()
+
+
+def _text_frame(content: bytes) -> bytes:
+    """One whole message from a server: FIN, opcode 1, no mask (RFC 6455, 5.2)."""
+    size = len(content)
+    if size < 126:
+        return bytes((0x81, size)) + content
+    if size < 1 << 16:
+        return b"\x81\x7e" + size.to_bytes(2, "big") + content
+    return b"\x81\x7f" + size.to_bytes(8, "big") + content
 
 
 def _is_kept(name: bytes, value: bytes) -> bool:
@@ -165,7 +266,7 @@ def use() -> None:
     """Make hypercorn build these."""
     logging.getLogger("asyncio").addFilter(_is_news)
     hypercorn.asyncio.tcp_server.TaskGroup = Tasks  # type: ignore[attr-defined]
-    hypercorn.asyncio.run.TCPServer = Connection  # type: ignore[attr-defined]
+    hypercorn.asyncio.run.TCPServer = Connection  # type: ignore[assignment,attr-defined]
     hypercorn.protocol.H11Protocol = Http1  # type: ignore[attr-defined]
     hypercorn.protocol.H2Protocol = Http2  # type: ignore[assignment,attr-defined]
     h11.WSStream = SocketStream  # type: ignore[attr-defined]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,31 +35,42 @@ class Mailbox:
         self.session_id = session_id
         self.joined: set[str] = set()
         self.close_code: int | None = None
-        self._events: asyncio.Queue[Event | None] = asyncio.Queue()
-        self._closed = asyncio.Event()
+        self._events: deque[Event | str] = deque()
+        self._loop = asyncio.get_running_loop()
+        self._news: asyncio.Future[None] | None = None  # somebody waits for it
+        self.closed: asyncio.Future[None] = self._loop.create_future()  # done once it is closed
 
-    def put(self, event: Event) -> None:
-        """Add an event; a mailbox that overflows closes, and the client catches up when it is back."""
-        if self._events.qsize() >= LARGEST_MAILBOX:
+    def put(self, event: Event | str) -> None:
+        """Add an event, or a frame for this socket alone.
+
+        A mailbox that overflows closes, and the client catches up when it is back.
+        """
+        if len(self._events) >= LARGEST_MAILBOX:
             self.close(TOO_SLOW)
         elif self.close_code is None:
-            self._events.put_nowait(event)
+            self._events.append(event)
+            self._wake()
 
     def close(self, code: int) -> None:
         """No more events: the socket is to be closed with this code."""
         if self.close_code is None:
             self.close_code = code
-            self._events.put_nowait(None)
-            self._closed.set()
+            self._wake()
+            if not self.closed.done():
+                self.closed.set_result(None)
 
-    async def closed(self) -> None:
-        """Wait until it is closed."""
-        await self._closed.wait()
-
-    async def get(self) -> Event | None:
+    async def get(self) -> Event | str | None:
         """The next event; None once the mailbox is closed, without waiting for what is left in it."""
-        event = await self._events.get()
-        return event if self.close_code is None else None
+        while self.close_code is None:
+            if self._events:
+                return self._events.popleft()
+            self._news = self._loop.create_future()
+            await self._news
+        return None
+
+    def _wake(self) -> None:
+        if self._news is not None and not self._news.done():
+            self._news.set_result(None)
 
 
 class Hub:

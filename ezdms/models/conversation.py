@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from ezdms.db import Conflict, Connection, fetch_all, fetch_one, now
+from ezdms.db import Conflict, Connection, fetch_all, fetch_one, keeps_sessions, now
 
 Side = Literal["a", "b"]
 
@@ -71,11 +71,11 @@ SEEN_BY = """
     WHERE me.user_id = :user_id"""
 
 
-async def insert_conversation(connection: Connection, *, conversation_id: str, a: str, b: str) -> bool:
+def insert_conversation(connection: Connection, *, conversation_id: str, a: str, b: str) -> bool:
     """Start a conversation between user ids `a` (lower fingerprint) and `b`; False if it stood already."""
     moment = now()
     try:
-        await fetch_all(
+        fetch_all(
             connection,
             """INSERT INTO conversations (conversation_id, created_at, last_at)
                VALUES (:conversation_id, :created_at, :last_at)""",
@@ -86,7 +86,7 @@ async def insert_conversation(connection: Connection, *, conversation_id: str, a
     except Conflict:
         return False
     for side, user_id in (("a", a), ("b", b)):
-        await fetch_all(
+        fetch_all(
             connection,
             """INSERT INTO participants (conversation_id, side, user_id)
                VALUES (:conversation_id, :side, :user_id)""",
@@ -97,15 +97,15 @@ async def insert_conversation(connection: Connection, *, conversation_id: str, a
     return True
 
 
-async def select_conversations(connection: Connection, *, user_id: str) -> list[Conversation]:
+def select_conversations(connection: Connection, *, user_id: str) -> list[Conversation]:
     """All conversations of a user, the latest first."""
-    rows = await fetch_all(connection, SEEN_BY + " ORDER BY c.last_at DESC, c.conversation_id", user_id=user_id)
+    rows = fetch_all(connection, SEEN_BY + " ORDER BY c.last_at DESC, c.conversation_id", user_id=user_id)
     return [Conversation(**dict(row)) for row in rows]
 
 
-async def select_conversation(connection: Connection, *, conversation_id: str, user_id: str) -> Conversation | None:
+def select_conversation(connection: Connection, *, conversation_id: str, user_id: str) -> Conversation | None:
     """One conversation, or None if there is none that this user takes part in."""
-    row = await fetch_one(
+    row = fetch_one(
         connection,
         SEEN_BY + " AND me.conversation_id = :conversation_id",
         user_id=user_id,
@@ -114,12 +114,21 @@ async def select_conversation(connection: Connection, *, conversation_id: str, u
     return None if row is None else Conversation(**dict(row))
 
 
-async def select_pair(connection: Connection, *, conversation_id: str, user_id: str) -> Pair | None:
+def select_pair(connection: Connection, *, conversation_id: str, user_id: str) -> Pair | None:
     """Both participants, or None if `user_id` is not one of them."""
-    rows = await fetch_all(
+    found = select_pair_to_write(connection, conversation_id=conversation_id, user_id=user_id)
+    return None if found is None else found[0]
+
+
+def select_pair_to_write(
+    connection: Connection, *, conversation_id: str, user_id: str
+) -> tuple[Pair, int, dict[str, int]] | None:
+    """Both participants, the conversation's last seq, and by user id how far each has read; None as above."""
+    rows = fetch_all(
         connection,
-        """SELECT p.side, p.user_id, u.username, u.key_id
+        """SELECT p.side, p.user_id, u.username, u.key_id, p.read_seq, c.last_seq
            FROM participants me
+           JOIN conversations c ON c.conversation_id = me.conversation_id
            JOIN participants p ON p.conversation_id = me.conversation_id
            JOIN users u ON u.user_id = p.user_id
            WHERE me.user_id = :user_id AND me.conversation_id = :conversation_id
@@ -129,13 +138,14 @@ async def select_pair(connection: Connection, *, conversation_id: str, user_id: 
     )
     if len(rows) != 2:
         return None
-    a, b = (Participant(**dict(row)) for row in rows)
-    return Pair(conversation_id, a, b)
+    a, b = (Participant(row["side"], row["user_id"], row["username"], row["key_id"]) for row in rows)
+    return Pair(conversation_id, a, b), rows[0]["last_seq"], {row["user_id"]: row["read_seq"] for row in rows}
 
 
-async def mark_read(connection: Connection, *, conversation_id: str, user_id: str, seq: int) -> None:
+@keeps_sessions
+def mark_read(connection: Connection, *, conversation_id: str, user_id: str, seq: int) -> None:
     """This participant has seen everything up to `seq`; never goes back."""
-    await fetch_all(
+    fetch_all(
         connection,
         """UPDATE participants SET read_seq = :seq
            WHERE user_id = :user_id AND conversation_id = :conversation_id AND read_seq < :seq""",

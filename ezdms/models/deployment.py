@@ -9,18 +9,18 @@ NEWEST = """SELECT MAX(moment) FROM (SELECT MAX(last_at) AS moment FROM conversa
     UNION ALL SELECT MAX(used_at) FROM sessions UNION ALL SELECT MAX(created_at) FROM users)"""
 
 
-async def select_ahead(connection: Connection) -> int:
+def select_ahead(connection: Connection) -> int:
     """How many ms the clock is behind what is stored; at most 0 if it is right."""
-    row = await fetch_one(connection, NEWEST)
+    row = fetch_one(connection, NEWEST)
     return 0 if row is None or row[0] is None else int(row[0]) - now()
 
 
-async def insert_deployment(connection: Connection, *, deployment_id: str) -> str:
+def insert_deployment(connection: Connection, *, deployment_id: str) -> str:
     """Keep `deployment_id` unless there is one already; return the one that stands."""
-    row = await fetch_one(connection, "SELECT deployment_id FROM deployment")
+    row = fetch_one(connection, "SELECT deployment_id FROM deployment")
     if row is not None:
         return str(row["deployment_id"])
-    await fetch_all(
+    fetch_all(
         connection,
         "INSERT INTO deployment (deployment_id, created_at) VALUES (:deployment_id, :created_at)",
         deployment_id=deployment_id,

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from ezdms.db import Connection, fetch_all, fetch_one, now
 
 
-async def insert_invitations(connection: Connection, token_hashes: Sequence[str], *, lifetime: int) -> None:
+def insert_invitations(connection: Connection, token_hashes: Sequence[str], *, lifetime: int) -> None:
     """Make them good for `lifetime` ms from now, and forget those that have expired."""
     moment = now()
-    await fetch_all(connection, "DELETE FROM invitations WHERE expires_at <= :moment", moment=moment)
+    fetch_all(connection, "DELETE FROM invitations WHERE expires_at <= :moment", moment=moment)
     for token_hash in token_hashes:
-        await fetch_all(
+        fetch_all(
             connection,
             """INSERT INTO invitations (token_hash, created_at, expires_at)
                VALUES (:token_hash, :created_at, :expires_at)""",
@@ -22,9 +22,9 @@ async def insert_invitations(connection: Connection, token_hashes: Sequence[str]
         )
 
 
-async def is_invited(connection: Connection, *, token_hash: str) -> bool:
+def is_invited(connection: Connection, *, token_hash: str) -> bool:
     """True if this invitation is good."""
-    row = await fetch_one(
+    row = fetch_one(
         connection,
         "SELECT 1 FROM invitations WHERE token_hash = :token_hash AND expires_at > :moment",
         token_hash=token_hash,
@@ -33,9 +33,9 @@ async def is_invited(connection: Connection, *, token_hash: str) -> bool:
     return row is not None
 
 
-async def use_invitation(connection: Connection, *, token_hash: str) -> bool:
+def use_invitation(connection: Connection, *, token_hash: str) -> bool:
     """Use it up; False if it is not good, or was used in the meantime."""
-    row = await fetch_one(
+    row = fetch_one(
         connection,
         "DELETE FROM invitations WHERE token_hash = :token_hash AND expires_at > :moment RETURNING token_hash",
         token_hash=token_hash,
@@ -44,16 +44,14 @@ async def use_invitation(connection: Connection, *, token_hash: str) -> bool:
     return row is not None
 
 
-async def count_invitations(connection: Connection) -> int:
+def count_invitations(connection: Connection) -> int:
     """How many are good and not used yet."""
-    row = await fetch_one(
-        connection, "SELECT COUNT(*) AS open FROM invitations WHERE expires_at > :moment", moment=now()
-    )
+    row = fetch_one(connection, "SELECT COUNT(*) AS open FROM invitations WHERE expires_at > :moment", moment=now())
     return 0 if row is None else int(row["open"])
 
 
-async def delete_invitations(connection: Connection) -> int:
+def delete_invitations(connection: Connection) -> int:
     """Withdraw all that were not used; returns how many were good."""
-    count = await count_invitations(connection)
-    await fetch_all(connection, "DELETE FROM invitations")
+    count = count_invitations(connection)
+    fetch_all(connection, "DELETE FROM invitations")
     return count

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ezdms.db import Connection, fetch_all, fetch_one, now
-from ezdms.models.conversation import Side
+from ezdms.db import Connection, fetch_all, fetch_one, keeps_sessions, now
+from ezdms.models.conversation import Pair, Side, mark_read, select_pair_to_write
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What a sender hands over: ids, counter and the two sealed copies (JWE compact)."""
+    """What a sender hands over: ids, counter, and the two sealed copies (JWE compact) with the key each is for."""
 
     conversation_id: str
     message_id: str
@@ -19,6 +19,8 @@ class Draft:
     suite: int
     sealed_a: str
     sealed_b: str
+    key_a: str
+    key_b: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,19 @@ class Message:
     hash: str
     encrypted: str | None
 
+    def as_json(self) -> dict[str, object]:
+        """What a participant is told of it, within its conversation."""
+        return {
+            "message_id": self.message_id,
+            "seq": self.seq,
+            "sender_id": self.sender_id,
+            "created_at": self.created_at,
+            "suite": self.suite,
+            "n": self.n,
+            "hash": self.hash,
+            "encrypted": self.encrypted,
+        }
+
 
 COLUMNS = "conversation_id, message_id, seq, sender_id, created_at, suite, n, hash"
 FROM_MESSAGES = {side: f"SELECT {COLUMNS}, sealed_{side} AS encrypted FROM messages" for side in ("a", "b")}
@@ -49,55 +64,53 @@ class Stored:
     unread: dict[str, int]
 
 
-async def insert_message(connection: Connection, draft: Draft, *, sender_id: str) -> Stored | None:
-    """Store a message as the next of its conversation, or None if the sender takes no part in it or one has left.
+@keeps_sessions
+def insert_message(connection: Connection, draft: Draft, *, sender_id: str) -> tuple[Pair | None, Stored | None]:
+    """Store a message as the next of its conversation: whom it is between, and where it stands.
 
-    Raises db.Conflict if the conversation knows the message_id, or the sender's counter n, already.
+    No pair: the sender takes part in no such conversation. A pair alone: nothing was stored, because one of the two
+    has left, or a copy is sealed for another key than its reader's. Raises db.Conflict if the conversation knows the
+    message_id, or the sender's counter n, already.
     """
-    moment = now()
-    row = await fetch_one(
-        connection,
-        """UPDATE conversations SET last_seq = last_seq + 1, last_at = :moment
-           WHERE conversation_id = :conversation_id AND EXISTS (
-               SELECT 1 FROM participants WHERE user_id = :sender_id AND conversation_id = :conversation_id)
-           AND NOT EXISTS (
-               SELECT 1 FROM participants p JOIN users u ON u.user_id = p.user_id
-               WHERE p.conversation_id = :conversation_id AND u.left_at IS NOT NULL)
-           RETURNING last_seq""",
-        conversation_id=draft.conversation_id,
-        sender_id=sender_id,
-        moment=moment,
-    )
-    if row is None:
-        return None
-    seq = int(row["last_seq"])
-    await fetch_all(
-        connection,
+    found = select_pair_to_write(connection, conversation_id=draft.conversation_id, user_id=sender_id)
+    if found is None:
+        return None, None
+    pair, last_seq, read_seq = found
+    if pair.a.has_left or pair.b.has_left or (draft.key_a, draft.key_b) != (pair.a.key_id, pair.b.key_id):
+        return pair, None
+    moment, seq = now(), last_seq + 1
+    connection.execute(
         """INSERT INTO messages (conversation_id, seq, message_id, sender_id, n, hash, suite,
                sealed_a, sealed_b, created_at)
            VALUES (:conversation_id, :seq, :message_id, :sender_id, :n, :hash, :suite,
                :sealed_a, :sealed_b, :created_at)""",
-        **{name: getattr(draft, name) for name in Draft.__slots__},
-        seq=seq,
-        sender_id=sender_id,
-        created_at=moment,
+        {
+            "conversation_id": draft.conversation_id,
+            "seq": seq,
+            "message_id": draft.message_id,
+            "sender_id": sender_id,
+            "n": draft.n,
+            "hash": draft.hash,
+            "suite": draft.suite,
+            "sealed_a": draft.sealed_a,
+            "sealed_b": draft.sealed_b,
+            "created_at": moment,
+        },
     )
-    rows = await fetch_all(
-        connection,
-        """UPDATE participants SET read_seq = CASE WHEN user_id = :sender_id THEN :seq ELSE read_seq END
-           WHERE conversation_id = :conversation_id RETURNING user_id, read_seq""",
-        conversation_id=draft.conversation_id,
-        sender_id=sender_id,
-        seq=seq,
+    connection.execute(
+        "UPDATE conversations SET last_seq = :seq, last_at = :moment WHERE conversation_id = :conversation_id",
+        {"conversation_id": draft.conversation_id, "seq": seq, "moment": moment},
     )
-    return Stored(seq, moment, {row["user_id"]: seq - row["read_seq"] for row in rows})
+    mark_read(connection, conversation_id=draft.conversation_id, user_id=sender_id, seq=seq)
+    other_id = pair.other(sender_id).user_id
+    return pair, Stored(seq, moment, {sender_id: 0, other_id: seq - read_seq[other_id]})
 
 
-async def select_message(
+def select_message(
     connection: Connection, *, conversation_id: str, message_id: str, sender_id: str, side: Side
 ) -> Message | None:
     """The sender's own message of this id in this conversation."""
-    row = await fetch_one(
+    row = fetch_one(
         connection,
         FROM_MESSAGES[side]
         + " WHERE conversation_id = :conversation_id AND message_id = :message_id AND sender_id = :sender_id",
@@ -108,11 +121,9 @@ async def select_message(
     return None if row is None else Message(**dict(row))
 
 
-async def select_last_sent(
-    connection: Connection, *, conversation_id: str, sender_id: str, side: Side
-) -> Message | None:
+def select_last_sent(connection: Connection, *, conversation_id: str, sender_id: str, side: Side) -> Message | None:
     """The sender's message with the highest counter: what their next one follows."""
-    row = await fetch_one(
+    row = fetch_one(
         connection,
         FROM_MESSAGES[side]
         + " WHERE conversation_id = :conversation_id AND sender_id = :sender_id ORDER BY n DESC LIMIT 1",
@@ -122,7 +133,7 @@ async def select_last_sent(
     return None if row is None else Message(**dict(row))
 
 
-async def select_messages(
+def select_messages(
     connection: Connection,
     *,
     conversation_id: str,
@@ -138,7 +149,7 @@ async def select_messages(
         bound, order = "seq < :bound", "DESC"
     else:
         bound, order = "seq > 0", "DESC"
-    rows = await fetch_all(
+    rows = fetch_all(
         connection,
         FROM_MESSAGES[side]
         + f" WHERE conversation_id = :conversation_id AND {bound} ORDER BY seq {order} LIMIT :limit",

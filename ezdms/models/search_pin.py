@@ -5,12 +5,12 @@ from __future__ import annotations
 from ezdms.db import Connection, fetch_all, fetch_one, now
 
 
-async def insert_search_pin(connection: Connection, *, search_pin: str, user_id: str, salt: str) -> None:
+def insert_search_pin(connection: Connection, *, search_pin: str, user_id: str, salt: str) -> None:
     """`search_pin` in its shown form; `salt` is b64u of 16 bytes. Raises db.Conflict if somebody has it.
 
     Whoever has left meanwhile gets none.
     """
-    await fetch_all(
+    fetch_all(
         connection,
         """INSERT INTO search_pins (search_pin, user_id, salt, created_at)
            SELECT :search_pin, user_id, :salt, :created_at FROM users
@@ -22,15 +22,15 @@ async def insert_search_pin(connection: Connection, *, search_pin: str, user_id:
     )
 
 
-async def replace_search_pin(connection: Connection, *, search_pin: str, user_id: str, salt: str) -> None:
+def replace_search_pin(connection: Connection, *, search_pin: str, user_id: str, salt: str) -> None:
     """Withdraw the user's Search PINs, so that they find nobody any more, and store a new one."""
-    await fetch_all(connection, "DELETE FROM search_pins WHERE user_id = :user_id", user_id=user_id)
-    await insert_search_pin(connection, search_pin=search_pin, user_id=user_id, salt=salt)
+    fetch_all(connection, "DELETE FROM search_pins WHERE user_id = :user_id", user_id=user_id)
+    insert_search_pin(connection, search_pin=search_pin, user_id=user_id, salt=salt)
 
 
-async def select_search_pin(connection: Connection, *, user_id: str) -> str | None:
+def select_search_pin(connection: Connection, *, user_id: str) -> str | None:
     """The user's newest Search PIN."""
-    row = await fetch_one(
+    row = fetch_one(
         connection,
         "SELECT search_pin FROM search_pins WHERE user_id = :user_id ORDER BY created_at DESC LIMIT 1",
         user_id=user_id,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ezdms.db import Connection, fetch_all, fetch_one, now
+from ezdms.db import Connection, fetch_all, fetch_one, keeps_sessions, now
 
 LIFETIME = 90 * 24 * 60 * 60 * 1000  # ms
 USED_AGAIN = 60 * 1000  # ms; "last used" is no finer than this, so that not every request writes
@@ -36,7 +36,7 @@ class Device:
     used_at: int
 
 
-async def insert_session(
+def insert_session(
     connection: Connection,
     *,
     session_id: str,
@@ -51,8 +51,8 @@ async def insert_session(
     Or a login that is on its way while the PIN changes or the account goes would outlive both.
     """
     moment = now()
-    await fetch_all(connection, "DELETE FROM sessions WHERE expires_at <= :moment", moment=moment)
-    row = await fetch_one(
+    fetch_all(connection, "DELETE FROM sessions WHERE expires_at <= :moment", moment=moment)
+    row = fetch_one(
         connection,
         """INSERT INTO sessions (session_id, token_hash, user_id, created_at, expires_at, browser, address, used_at)
            SELECT :session_id, :token_hash, user_id, :created_at, :expires_at, :browser, :address, :created_at
@@ -69,9 +69,9 @@ async def insert_session(
     return row is not None
 
 
-async def select_session(connection: Connection, *, token_hash: str) -> Session | None:
+def select_session(connection: Connection, *, token_hash: str) -> Session | None:
     """The living session of this token; an expired one is as good as none."""
-    row = await fetch_one(
+    row = fetch_one(
         connection,
         """SELECT s.session_id, s.user_id, u.username, u.statement, p.search_pin, p.salt AS search_salt,
                COALESCE(v.version, 0) AS vault_version, s.expires_at, s.used_at
@@ -85,9 +85,9 @@ async def select_session(connection: Connection, *, token_hash: str) -> Session 
     return None if row is None else Session(**dict(row))
 
 
-async def select_devices(connection: Connection, *, user_id: str) -> list[Device]:
+def select_devices(connection: Connection, *, user_id: str) -> list[Device]:
     """The user's living sessions, the last used first."""
-    rows = await fetch_all(
+    rows = fetch_all(
         connection,
         """SELECT session_id, browser, address, created_at, used_at FROM sessions
            WHERE user_id = :user_id AND expires_at > :moment ORDER BY used_at DESC, created_at DESC""",
@@ -97,9 +97,10 @@ async def select_devices(connection: Connection, *, user_id: str) -> list[Device
     return [Device(**dict(row)) for row in rows]
 
 
-async def touch_session(connection: Connection, *, session_id: str, browser: str, address: str) -> None:
+@keeps_sessions
+def touch_session(connection: Connection, *, session_id: str, browser: str, address: str) -> None:
     """The session is in use now, by this browser and from this address."""
-    await fetch_all(
+    fetch_all(
         connection,
         "UPDATE sessions SET used_at = :moment, browser = :browser, address = :address WHERE session_id = :session_id",
         session_id=session_id,
@@ -109,9 +110,9 @@ async def touch_session(connection: Connection, *, session_id: str, browser: str
     )
 
 
-async def delete_session(connection: Connection, *, session_id: str, user_id: str) -> bool:
+def delete_session(connection: Connection, *, session_id: str, user_id: str) -> bool:
     """End a session of this user: its token is dead from this commit on. False if the user has no such session."""
-    row = await fetch_one(
+    row = fetch_one(
         connection,
         "DELETE FROM sessions WHERE session_id = :session_id AND user_id = :user_id RETURNING session_id",
         session_id=session_id,
@@ -120,9 +121,9 @@ async def delete_session(connection: Connection, *, session_id: str, user_id: st
     return row is not None
 
 
-async def delete_other_sessions(connection: Connection, *, session_id: str, user_id: str) -> list[str]:
+def delete_other_sessions(connection: Connection, *, session_id: str, user_id: str) -> list[str]:
     """End every session of this user but one; returns the ids of those that ended."""
-    rows = await fetch_all(
+    rows = fetch_all(
         connection,
         "DELETE FROM sessions WHERE user_id = :user_id AND session_id <> :session_id RETURNING session_id",
         session_id=session_id,
@@ -131,9 +132,7 @@ async def delete_other_sessions(connection: Connection, *, session_id: str, user
     return [row["session_id"] for row in rows]
 
 
-async def delete_sessions(connection: Connection, *, user_id: str) -> int:
+def delete_sessions(connection: Connection, *, user_id: str) -> int:
     """End every session of this user; returns how many."""
-    rows = await fetch_all(
-        connection, "DELETE FROM sessions WHERE user_id = :user_id RETURNING session_id", user_id=user_id
-    )
+    rows = fetch_all(connection, "DELETE FROM sessions WHERE user_id = :user_id RETURNING session_id", user_id=user_id)
     return len(rows)

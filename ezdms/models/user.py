@@ -51,9 +51,9 @@ COLUMNS = """user_id, username, login_id, auth_hash, salt, iterations,
     wrapped_sig, wrapped_enc, statement, fingerprint, key_id"""
 
 
-async def insert_user(connection: Connection, user: User) -> None:
+def insert_user(connection: Connection, user: User) -> None:
     """Raises db.Conflict if the login_id or the identity key is known already."""
-    await fetch_all(
+    fetch_all(
         connection,
         f"""INSERT INTO users ({COLUMNS}, created_at)
             VALUES (:user_id, :username, :login_id, :auth_hash, :salt, :iterations,
@@ -63,9 +63,9 @@ async def insert_user(connection: Connection, user: User) -> None:
     )
 
 
-async def select_user_by_login_id(connection: Connection, *, login_id: str) -> User | None:
+def select_user_by_login_id(connection: Connection, *, login_id: str) -> User | None:
     """One look-up in a unique index, however many users there are."""
-    row = await fetch_one(
+    row = fetch_one(
         connection,
         f"SELECT {COLUMNS} FROM users WHERE login_id = :login_id",
         login_id=login_id,
@@ -73,9 +73,9 @@ async def select_user_by_login_id(connection: Connection, *, login_id: str) -> U
     return None if row is None else User(**dict(row))
 
 
-async def select_listed(connection: Connection) -> list[Listed]:
+def select_listed(connection: Connection) -> list[Listed]:
     """Everybody who has an account, the first to come first; `used_at` of the living session that was used last."""
-    rows = await fetch_all(
+    rows = fetch_all(
         connection,
         """SELECT u.user_id, u.username, u.created_at, MAX(s.used_at) AS used_at, COUNT(s.session_id) AS sessions
            FROM users u LEFT JOIN sessions s ON s.user_id = u.user_id AND s.expires_at > :moment
@@ -85,9 +85,9 @@ async def select_listed(connection: Connection) -> list[Listed]:
     return [Listed(**dict(row)) for row in rows]
 
 
-async def select_user_by_search_pin(connection: Connection, *, search_pin: str) -> tuple[User, str] | None:
+def select_user_by_search_pin(connection: Connection, *, search_pin: str) -> tuple[User, str] | None:
     """The user whom this Search PIN (shown form) finds, and the PIN's salt."""
-    row = await fetch_one(
+    row = fetch_one(
         connection,
         f"""SELECT {COLUMNS}, pin_salt FROM users
             JOIN (SELECT user_id AS pin_user, salt AS pin_salt FROM search_pins WHERE search_pin = :search_pin)
@@ -101,9 +101,9 @@ async def select_user_by_search_pin(connection: Connection, *, search_pin: str) 
     return User(**columns), pin_salt
 
 
-async def replace_locks(connection: Connection, locks: Locks, *, user_id: str, login_id: str) -> bool:
+def replace_locks(connection: Connection, locks: Locks, *, user_id: str, login_id: str) -> bool:
     """Change the Login PIN; False if `login_id` is no longer the user's. Raises db.Conflict for one that is taken."""
-    row = await fetch_one(
+    row = fetch_one(
         connection,
         """UPDATE users SET login_id = :new_login_id, auth_hash = :auth_hash, salt = :salt, iterations = :iterations,
                wrapped_sig = :wrapped_sig, wrapped_enc = :wrapped_enc
@@ -116,15 +116,15 @@ async def replace_locks(connection: Connection, locks: Locks, *, user_id: str, l
     return row is not None
 
 
-async def delete_user(connection: Connection, *, user_id: str) -> list[tuple[str, str]]:
+def delete_user(connection: Connection, *, user_id: str) -> list[tuple[str, str]]:
     """Blank an account: name, keys, sessions, PINs, vault and one's own copies of messages are gone.
 
     What partners hold stays theirs, under a nameless row; a conversation that both have left goes, and then the row.
     Returns (conversation_id, partner's user_id) of the conversations that remain.
     """
     for table in ("sessions", "search_pins", "vaults"):
-        await fetch_all(connection, f"DELETE FROM {table} WHERE user_id = :user_id", user_id=user_id)
-    await fetch_all(
+        fetch_all(connection, f"DELETE FROM {table} WHERE user_id = :user_id", user_id=user_id)
+    fetch_all(
         connection,
         """UPDATE users SET username = '', login_id = user_id, auth_hash = '', salt = '', wrapped_sig = '',
                wrapped_enc = '', statement = '', fingerprint = user_id, key_id = '', left_at = :moment
@@ -133,13 +133,13 @@ async def delete_user(connection: Connection, *, user_id: str) -> list[tuple[str
         moment=now(),
     )
     for side in ("a", "b"):
-        await fetch_all(
+        fetch_all(
             connection,
             f"""UPDATE messages SET sealed_{side} = NULL WHERE conversation_id IN
                     (SELECT conversation_id FROM participants WHERE user_id = :user_id AND side = '{side}')""",
             user_id=user_id,
         )
-    rows = await fetch_all(
+    rows = fetch_all(
         connection,
         """SELECT other.conversation_id, other.user_id, partner.left_at FROM participants me
            JOIN participants other ON other.conversation_id = me.conversation_id AND other.side <> me.side
@@ -149,13 +149,13 @@ async def delete_user(connection: Connection, *, user_id: str) -> list[tuple[str
     )
     for row in rows:
         if row["left_at"] is not None:
-            await fetch_all(
+            fetch_all(
                 connection,
                 "DELETE FROM conversations WHERE conversation_id = :conversation_id",
                 conversation_id=row["conversation_id"],
             )
     for one in {user_id} | {row["user_id"] for row in rows if row["left_at"] is not None}:
-        await fetch_all(
+        fetch_all(
             connection,
             """DELETE FROM users WHERE user_id = :user_id AND left_at IS NOT NULL
                AND NOT EXISTS (SELECT 1 FROM participants p WHERE p.user_id = :user_id)""",

@@ -15,13 +15,13 @@ class Vault:
     sealed: str
 
 
-async def select_vault(connection: Connection, *, user_id: str) -> Vault | None:
+def select_vault(connection: Connection, *, user_id: str) -> Vault | None:
     """The user's vault, or None if nothing was stored yet."""
-    row = await fetch_one(connection, "SELECT version, sealed FROM vaults WHERE user_id = :user_id", user_id=user_id)
+    row = fetch_one(connection, "SELECT version, sealed FROM vaults WHERE user_id = :user_id", user_id=user_id)
     return None if row is None else Vault(**dict(row))
 
 
-async def replace_vault(connection: Connection, vault: Vault, *, user_id: str) -> bool:
+def replace_vault(connection: Connection, vault: Vault, *, user_id: str) -> bool:
     """Store `vault` if its version follows the stored one (1 if there is none); False if it does not."""
     if vault.version == 1:
         sql = """INSERT INTO vaults (user_id, version, sealed)
@@ -30,5 +30,5 @@ async def replace_vault(connection: Connection, vault: Vault, *, user_id: str) -
     else:
         sql = """UPDATE vaults SET version = :version, sealed = :sealed
                  WHERE user_id = :user_id AND version = :version - 1 RETURNING version"""
-    row = await fetch_one(connection, sql, user_id=user_id, version=vault.version, sealed=vault.sealed)
+    row = fetch_one(connection, sql, user_id=user_id, version=vault.version, sealed=vault.sealed)
     return row is not None

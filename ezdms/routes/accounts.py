@@ -129,13 +129,13 @@ def _not_invited() -> Problem:
     )
 
 
-async def _insert_account(
+def _insert_account(
     connection: Connection, user: User, search_pin: str, search_salt: str, invitation: str | None
 ) -> None:
-    if invitation is not None and not await use_invitation(connection, token_hash=invitation):
+    if invitation is not None and not use_invitation(connection, token_hash=invitation):
         raise _not_invited()
-    await insert_user(connection, user)
-    await insert_search_pin(connection, search_pin=search_pin, user_id=user.user_id, salt=search_salt)
+    insert_user(connection, user)
+    insert_search_pin(connection, search_pin=search_pin, user_id=user.user_id, salt=search_salt)
 
 
 async def _answer_with_session(user: User, search_pin: str, status: int, **more: object) -> Response:
@@ -143,7 +143,7 @@ async def _answer_with_session(user: User, search_pin: str, status: int, **more:
     if token is None:
         raise _wrong_pin()
     value = {"user_id": user.user_id, "username": user.username, "search_pin": search_pin, "token": token, **more}
-    response = answer(value, fragments.account(user.username, search_pin), status)
+    response = answer(value, lambda: fragments.account(user.username, search_pin), status)
     auth.set_cookie(response, token, request.scheme)
     return response
 

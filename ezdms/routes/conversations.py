@@ -72,7 +72,7 @@ async def start_conversation() -> Response:
         "partner_search_salt": search_salt,
         "partner_statement": partner.statement,
     }
-    return answer(value, fragments.conversation_item(conversation), 201 if is_new else 200)
+    return answer(value, lambda: fragments.conversation_item(conversation), 201 if is_new else 200)
 
 
 @blueprint.get("/conversations/<user_id>")
@@ -82,7 +82,7 @@ async def list_conversations(user_id: str) -> Response:
         raise Problem(403, "not_yours", "You can only list your own conversations.")
     conversations = await services.database().read(select_conversations, user_id=user_id)
     value = [{name: getattr(conversation, name) for name in LISTED} for conversation in conversations]
-    return answer(value, fragments.conversation_list(conversations))
+    return answer(value, lambda: fragments.conversation_list(conversations))
 
 
 async def _seen_by(conversation_id: str, user_id: str) -> Conversation:

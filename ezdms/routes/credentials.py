@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ezdms import auth, envelope
+from ezdms import auth, envelope, scrypt
 from ezdms.answers import Problem
 from ezdms.forms import parse_bytes, parse_integer
 from ezdms.models.session import Session
@@ -26,7 +26,7 @@ async def parse_locks(fields: dict[str, str]) -> Locks:
     )
     return Locks(
         login_id=fields["login_id"],
-        auth_hash=await auth.hash_auth_key(fields["auth_key"]),
+        auth_hash=await scrypt.hash_auth_key(fields["auth_key"]),
         salt=fields["salt"],
         iterations=iterations,
         wrapped_sig=fields["wrapped_sig"],

@@ -11,19 +11,23 @@ from typing import Any
 from quart import Blueprint, websocket
 
 from ezdms import fragments
+from ezdms.answers import Problem
 from ezdms.auth import find_session
 from ezdms.db import Unavailable, now
-from ezdms.hub import SESSION_ENDED, TOO_SLOW, Event, Mailbox
+from ezdms.edge import SocketGone
+from ezdms.forms import LARGEST_BODY, parse_object, pick_fields
+from ezdms.hub import SESSION_ENDED, Event, Mailbox
 from ezdms.limits import Bucket
 from ezdms.models.conversation import mark_read, select_conversation
 from ezdms.models.session import Session
 from ezdms.routes import services
+from ezdms.routes.outgoing import Outgoing
 
 blueprint = Blueprint("live", __name__)
 
 JSON_FRAMES = "ezdms.json"
-LARGEST_FRAME = 4096  # characters; a join is 60
-LONGEST_SEND = 60.0  # seconds until a peer that does not read is given up, however few its events are
+LARGEST_FRAME = LARGEST_BODY  # characters: what may be sent by POST may be sent here
+GONE = 1001
 MALFORMED = 1003
 TOO_BIG = 1009
 
@@ -36,7 +40,7 @@ async def live() -> None:
     await websocket.accept(subprotocol=JSON_FRAMES if as_json else None)
     mailbox = services.hub().subscribe(session.user_id, session.session_id)
     try:
-        if await find_session(services.database(), websocket) is None:  # logged out while this socket was being opened
+        if await find_session(services.sessions(), websocket) is None:  # logged out while this socket was being opened
             mailbox.close(SESSION_ENDED)
         code = await _talk(mailbox, session, as_json)
     finally:
@@ -49,8 +53,8 @@ async def _talk(mailbox: Mailbox, session: Session, as_json: bool) -> int:
 
     The mailbox is waited for on its own: writing to a peer that takes nothing hangs, and must hold nothing up.
     """
-    tasks: list[asyncio.Task[int | None]] = [
-        asyncio.create_task(mailbox.closed()),
+    tasks: list[asyncio.Future[int | None]] = [
+        mailbox.closed,  # type: ignore[list-item]
         asyncio.create_task(_write_events(mailbox, as_json)),
         asyncio.create_task(_read_frames(mailbox, session, as_json)),
     ]
@@ -66,15 +70,12 @@ async def _talk(mailbox: Mailbox, session: Session, as_json: bool) -> int:
 
 
 async def _write_events(mailbox: Mailbox, as_json: bool) -> None:
-    """Write until the mailbox closes. A client that takes nothing for a long time is too slow as well."""
+    """Write until the mailbox closes. Of a peer that takes nothing for a minute, sockets.py lets go."""
+    socket = websocket._get_current_object()  # type: ignore[attr-defined]
     if as_json:
-        await websocket.send(json.dumps({"event": "connected", "session_id": mailbox.session_id}))
+        await socket.send(json.dumps({"event": "connected", "session_id": mailbox.session_id}))
     while (event := await mailbox.get()) is not None:
-        try:
-            async with asyncio.timeout(LONGEST_SEND):
-                await websocket.send(_render(event, mailbox, as_json))
-        except TimeoutError:
-            mailbox.close(TOO_SLOW)
+        await socket.send(event if isinstance(event, str) else _render(event, mailbox, as_json))
 
 
 def _render(event: Event, mailbox: Mailbox, as_json: bool) -> str:
@@ -102,10 +103,15 @@ def _as_html(event: Event, user_id: str, is_open: bool) -> str:
 
 
 async def _read_frames(mailbox: Mailbox, session: Session, as_json: bool) -> int:
-    """Obey joins and leaves until a frame breaks the rules; returns the close code."""
+    """Obey one frame after the other until one breaks the rules; returns the close code."""
     bucket = Bucket(services.settings().limit_frame)
+    outgoing = Outgoing(mailbox, session)
+    receive = websocket.receive
     while True:
-        frame = await websocket.receive()
+        try:
+            frame = await receive()
+        except SocketGone:
+            return GONE
         seconds = bucket.wait()
         while seconds:  # a client that hurries is slowed down; its frames wait in the network
             await asyncio.sleep(seconds)
@@ -114,28 +120,25 @@ async def _read_frames(mailbox: Mailbox, session: Session, as_json: bool) -> int
             return MALFORMED
         if len(frame) > LARGEST_FRAME:
             return TOO_BIG
-        wish = _parse_frame(frame)
-        if wish is None:
+        try:
+            members = parse_object(frame)
+            event = pick_fields(members, ("event",))["event"]
+            if event == "send_message" and as_json:
+                await outgoing.send(members)
+            elif event == "join":
+                await _join(mailbox, session, _conversation_id(members), as_json)
+            elif event == "leave":
+                mailbox.joined.discard(_conversation_id(members))
+            else:
+                return MALFORMED
+        except Problem:
             return MALFORMED
-        event, conversation_id = wish
-        if event == "leave":
-            mailbox.joined.discard(conversation_id)
-        else:
-            await _join(mailbox, session, conversation_id, as_json)
 
 
-def _parse_frame(frame: str) -> tuple[str, str] | None:
-    """("join" or "leave", conversation_id); None for anything else."""
-    try:
-        wish: Any = json.loads(frame)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(wish, dict) or wish.get("event") not in ("join", "leave"):
-        return None
-    conversation_id = wish.get("conversation_id")
-    if not isinstance(conversation_id, str) or not conversation_id.isascii():  # half a surrogate pair stops SQLite
-        return None
-    return wish["event"], conversation_id
+def _conversation_id(members: list[tuple[str, Any]]) -> str:
+    if any(name == "conversation_id" and not isinstance(value, str) for name, value in members):
+        raise Problem(400, "malformed_field", "The field conversation_id must be a string.")
+    return pick_fields(members, ("conversation_id",))["conversation_id"]
 
 
 async def _join(mailbox: Mailbox, session: Session, conversation_id: str, as_json: bool) -> None:

@@ -79,7 +79,7 @@ async def conversation(conversation_id: str) -> Response | str:
     return fragments.conversation_page(session, conversations, current, messages, last_sent)
 
 
-def answer_with_page(problem: Problem) -> Response:
+async def answer_with_page(problem: Problem) -> Response:
     """A problem met by a person who opens a page: the front page to log in, or one that says what is wrong."""
     if request.method != "GET" or request.blueprint not in PAGES or wants_json():
         return answer_problem(problem)

@@ -25,7 +25,9 @@ NEW_LOCKS = tuple(f"new_{name}" for name in LOCKS)
 async def private_keys() -> Response:
     """One's wrapped private keys, for who proves the Login PIN once more: a new PIN wraps them anew."""
     user = await confirm_pin(services.session(), await read_fields("login_id", "auth_key"))
-    return answer(wrapped_keys(user), fragments.notice("Your keys were handed over, locked under your Login PIN."))
+    return answer(
+        wrapped_keys(user), lambda: fragments.notice("Your keys were handed over, locked under your Login PIN.")
+    )
 
 
 @blueprint.post("/change_pin")
@@ -65,11 +67,11 @@ async def new_search_pin() -> Response:
         raise Problem(409, "taken", "This Search PIN cannot be used. Please try again.") from error
     await services.database().forget()
     value = {"search_pin": search_pin, "search_salt": search_salt}
-    return answer(value, fragments.account(session.username, search_pin))
+    return answer(value, lambda: fragments.account(session.username, search_pin))
 
 
-async def _change_pin(connection: Connection, locks: Locks, *, user_id: str, session_id: str, login_id: str) -> bool:
-    if not await replace_locks(connection, locks, user_id=user_id, login_id=login_id):
+def _change_pin(connection: Connection, locks: Locks, *, user_id: str, session_id: str, login_id: str) -> bool:
+    if not replace_locks(connection, locks, user_id=user_id, login_id=login_id):
         return False
-    await delete_other_sessions(connection, session_id=session_id, user_id=user_id)
+    delete_other_sessions(connection, session_id=session_id, user_id=user_id)
     return True

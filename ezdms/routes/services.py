@@ -8,13 +8,25 @@ from quart import current_app, g
 
 from ezdms.db import Database
 from ezdms.hub import Hub
+from ezdms.limits import Limiter
 from ezdms.models.session import Session
+from ezdms.remembered import Sessions
 from ezdms.settings import Settings
 
 
 def database() -> Database:
     """The open database."""
     return cast(Database, current_app.extensions["ezdms.database"])
+
+
+def sessions() -> Sessions:
+    """Who is logged in."""
+    return cast(Sessions, current_app.extensions["ezdms.sessions"])
+
+
+def limiter() -> Limiter:
+    """How often."""
+    return cast(Limiter, current_app.extensions["ezdms.limiter"])
 
 
 def hub() -> Hub:

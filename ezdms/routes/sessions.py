@@ -20,7 +20,7 @@ async def list_sessions() -> Response:
     """One's living sessions: a page for people, a list for programs."""
     session = services.session()
     devices = await services.database().read(select_devices, user_id=session.user_id)
-    return answer(_as_json(devices), fragments.sessions_page(session, devices))
+    return answer(_as_json(devices), lambda: fragments.sessions_page(session, devices))
 
 
 @blueprint.post("/sessions/<session_id>/end")
@@ -53,7 +53,7 @@ async def end_other_sessions() -> Response:
 async def _answer_with_those_left() -> Response:
     session = services.session()
     devices = await services.database().read(select_devices, user_id=session.user_id)
-    return answer(_as_json(devices), fragments.device_list(session, devices))
+    return answer(_as_json(devices), lambda: fragments.device_list(session, devices))
 
 
 def _as_json(devices: list[Device]) -> list[dict[str, Any]]:

@@ -41,4 +41,4 @@ async def put_vault() -> Response:
 
 def _answer(vault: Vault) -> Response:
     value = {"version": vault.version, "blob": vault.sealed}
-    return answer(value, fragments.notice(f"Your vault has version {vault.version}."))
+    return answer(value, lambda: fragments.notice(f"Your vault has version {vault.version}."))

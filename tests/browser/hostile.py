@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from playwright.async_api import Page, Route, WebSocketRoute
 
+from ezdms.remembered import LONGEST
 from tests.conftest import Server
 
+REMEMBERED = re.compile("(DELETE FROM|UPDATE|INTO) (users|sessions|vaults|search_pins)")
 COLUMNS = "conversation_id, seq, message_id, sender_id, n, hash, suite, sealed_a, sealed_b, created_at"
 
 
@@ -21,10 +25,13 @@ class Hostile:
         self.path = Path(server.data_dir) / "ezdms.db"
 
     def run(self, sql: str, *values: Any) -> list[sqlite3.Row]:
-        """Any statement, at once."""
+        """Any statement; returns once the server shows it. What one session shows is remembered for a moment."""
         with closing(sqlite3.connect(self.path, timeout=10)) as connection, connection:
             connection.row_factory = sqlite3.Row
-            return connection.execute(sql, values).fetchall()
+            rows = connection.execute(sql, values).fetchall()
+        if REMEMBERED.search(sql):
+            time.sleep(LONGEST + 0.1)
+        return rows
 
     def user(self, name: str) -> sqlite3.Row:
         """The row of somebody."""

@@ -72,13 +72,13 @@ class World:
     async def rows(self) -> list[Any]:
         """Everything that is stored of Alice and Bob, but for conversations with Eve: she may start what she likes."""
 
-        async def select(connection: Connection) -> list[Any]:
+        def select(connection: Connection) -> list[Any]:
             honest = (self.alice.user_id, self.bob.user_id)
             query = "SELECT conversation_id FROM participants WHERE user_id NOT IN (?, ?)"
-            with_others = {row[0] for row in await connection.execute_fetchall(query, honest)}
+            with_others = {row[0] for row in connection.execute(query, honest)}
             found = []
             for table in TABLES:
-                for row in await connection.execute_fetchall(f"SELECT * FROM {table} ORDER BY 1, 2"):  # noqa: S608
+                for row in connection.execute(f"SELECT * FROM {table} ORDER BY 1, 2"):  # noqa: S608
                     texts = [str(value) for value in tuple(row)]
                     if self.eve.user_id not in texts and with_others.isdisjoint(texts):
                         found.append((table, *texts))

@@ -28,13 +28,13 @@ async def test_no_query_scans_a_table(app: Quart, name: str, monkeypatch: pytest
     query, arguments = QUERIES[name]
     plans: list[str] = []
 
-    async def explain(connection: Connection, sql: str, **values: object) -> list[object]:
-        rows = await connection.execute_fetchall("EXPLAIN QUERY PLAN " + sql, values)
+    def explain(connection: Connection, sql: str, **values: object) -> list[object]:
+        rows = connection.execute("EXPLAIN QUERY PLAN " + sql, values)
         plans.extend(str(row["detail"]) for row in rows)
         return []
 
-    async def explain_one(connection: Connection, sql: str, **values: object) -> None:
-        await explain(connection, sql, **values)
+    def explain_one(connection: Connection, sql: str, **values: object) -> None:
+        explain(connection, sql, **values)
 
     for module in (user, session, conversation, message, vault):
         monkeypatch.setattr(module, "fetch_all", explain, raising=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -173,3 +174,14 @@ async def test_a_conversation_page_of_others_looks_like_none(alice: Person, bob:
     assert mine.status_code == 200
     assert there.status_code == nowhere.status_code == 404
     assert await there.get_data() == await nowhere.get_data()
+
+
+def test_nothing_of_ours_runs_in_a_thread_for_want_of_an_async(app: Quart) -> None:
+    run: list[Any] = list(app.view_functions.values())
+    for kind in ("before_request", "after_request", "before_websocket", "after_websocket", "teardown_request"):
+        run += [hook for hooks in getattr(app, f"{kind}_funcs").values() for hook in hooks]
+    for kinds in app.error_handler_spec.values():
+        run += [handler for handlers in kinds.values() for handler in handlers.values()]
+    assert len(run) > 30
+    for function in run:  # Quart hands any other to a thread, for each request
+        assert inspect.iscoroutinefunction(function), function

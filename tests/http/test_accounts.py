@@ -10,7 +10,7 @@ import pytest
 from quart import Quart
 from werkzeug import security
 
-from ezdms import auth, crypto
+from ezdms import crypto, scrypt
 from ezdms.db import Connection, Database, fetch_all
 from ezdms.encoding import b64u_decode, b64u_encode
 from tests.people import JSON, PEOPLE, Person, registration
@@ -19,8 +19,8 @@ from tests.people import JSON, PEOPLE, Person, registration
 async def count(app: Quart, table: str) -> int:
     """How many rows a table has."""
 
-    async def query(connection: Connection) -> int:
-        return int((await fetch_all(connection, f"SELECT COUNT(*) AS n FROM {table}"))[0]["n"])  # noqa: S608
+    def query(connection: Connection) -> int:
+        return int((fetch_all(connection, f"SELECT COUNT(*) AS n FROM {table}"))[0]["n"])  # noqa: S608
 
     database: Database = app.extensions["ezdms.database"]
     return await database.read(query)
@@ -67,7 +67,7 @@ async def test_a_login_costs_one_hash_whether_the_account_is_known_or_not(
         checked.append(stored)
         return check(stored, given)
 
-    monkeypatch.setattr(auth, "check_password_hash", counting)
+    monkeypatch.setattr(scrypt, "check_password_hash", counting)
     known = {name: alice.fields[name] for name in ("login_id", "auth_key")}
     await alice.client.post("/login", form=known, headers=JSON)
     await alice.client.post("/login", form=known | {"login_id": b64u_encode(bytes(16))}, headers=JSON)
@@ -119,8 +119,8 @@ async def test_logging_out_kills_this_session_and_no_other(app: Quart, alice: Pe
 
 
 async def test_an_expired_session_is_no_session(app: Quart, alice: Person) -> None:
-    async def expire(connection: Connection) -> None:
-        await fetch_all(connection, "UPDATE sessions SET expires_at = 1")
+    def expire(connection: Connection) -> None:
+        fetch_all(connection, "UPDATE sessions SET expires_at = 1")
 
     path = f"/conversations/{alice.user_id}"
     assert (await alice.get(path)).status_code == 200

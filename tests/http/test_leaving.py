@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 from quart import Quart
 
-from ezdms import auth
+from ezdms import auth, envelope, scrypt
+from ezdms.answers import Problem
 from ezdms.db import Database
-from ezdms.models.message import Draft, insert_message
+from ezdms.models.message import Draft
 from ezdms.models.search_pin import replace_search_pin
 from ezdms.models.vault import Vault, replace_vault
+from ezdms.routes.sending import send
 from tests.http.test_enumeration import face
 from tests.http.test_pins import UNKNOWN_PIN, enter, noise, proof
 from tests.http.test_sessions import AT_ONCE, HTML, execute, is_logged_in, log_in, stored_bytes
@@ -112,9 +114,12 @@ async def test_nothing_more_is_sent_to_whoever_left(app: Quart, alice: Person, b
     outsider = await eve.post("/send_message", fields)
     assert (outsider.status_code, (await outsider.get_json())["code"]) == (404, "no_conversation")
     # and one that was checked before Alice left, and comes to be stored only now
-    draft = Draft(conversation_id, noise(16), 2, noise(32), 1, "for a", "for b")
+    bob_key = envelope.key_id(bob.keys.spki)
     database: Database = app.extensions["ezdms.database"]
-    assert await database.write(insert_message, draft, sender_id=bob.user_id) is None
+    for keys in (("", bob_key), (bob_key, "")):
+        draft = Draft(conversation_id, noise(16), 2, noise(32), 1, "for a", "for b", *keys)
+        with pytest.raises(Problem, match="has left"):
+            await send(database, bob.hub, draft, bob.user_id)
     assert await bob.texts(alice) == ["before"]
     assert (await lines(bob))[0]["last_seq"] == 1
 
@@ -198,7 +203,7 @@ async def test_the_same_keys_can_register_anew(app: Quart, alice: Person, bob: P
 async def test_a_login_on_its_way_while_the_account_goes_gets_no_session(
     app: Quart, alice: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    check = auth.check_auth_key
+    check = scrypt.check_auth_key
 
     async def checked_before_the_end(stored: str | None, auth_key: str) -> bool:
         monkeypatch.setattr(auth, "check_auth_key", check)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from quart import Quart
 
-from ezdms import auth, crypto
+from ezdms import auth, crypto, scrypt
 from ezdms.encoding import b64u_decode, b64u_encode
 from tests.http.test_enumeration import face
 from tests.http.test_sessions import AT_ONCE, HTML, execute, is_logged_in, log_in, stored_bytes
@@ -160,7 +160,7 @@ async def test_of_two_changes_at_the_same_moment_one_wins(app: Quart, alice: Per
 async def test_a_login_on_its_way_while_the_pin_changes_gets_no_session(
     app: Quart, alice: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    check = auth.check_auth_key
+    check = scrypt.check_auth_key
 
     async def checked_before_the_change(stored: str | None, auth_key: str) -> bool:
         monkeypatch.setattr(auth, "check_auth_key", check)

@@ -23,8 +23,8 @@ AT_ONCE = 1.0  # seconds within which a socket must be closed
 async def execute(app: Quart, sql: str, **values: Any) -> list[dict[str, Any]]:
     """One statement on the app's database: what no route would do, such as turning back a clock."""
 
-    async def query(connection: Connection) -> list[dict[str, Any]]:
-        return [dict(row) for row in await fetch_all(connection, sql, **values)]
+    def query(connection: Connection) -> list[dict[str, Any]]:
+        return [dict(row) for row in fetch_all(connection, sql, **values)]
 
     database: Database = app.extensions["ezdms.database"]
     return await database.write(query)

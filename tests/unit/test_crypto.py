@@ -54,8 +54,8 @@ def test_the_longest_texts_of_every_width_fit_a_bucket(letter: str, count: int) 
     message = seal(letter * count)
     assert open_as_bob(message).text == letter * count
     lo, hi = sorted((ALICE, BOB), key=lambda keys: keys.fp)
-    envelope.check_sealed(message.content_for_a, envelope.key_id(lo.spki))
-    envelope.check_sealed(message.content_for_b, envelope.key_id(hi.spki))
+    assert envelope.key_id_of(message.content_for_a) == envelope.key_id(lo.spki)
+    assert envelope.key_id_of(message.content_for_b) == envelope.key_id(hi.spki)
 
 
 SEALED = seal("flip me")

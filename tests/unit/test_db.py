@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import stat
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from ezdms import damage, db, schema
-from ezdms.db import Conflict, Connection, Database, fetch_all, fetch_one
+from ezdms.db import Busy, Conflict, Connection, Database, fetch_all, fetch_one, keeps_sessions
 from ezdms.schema import DatabaseError
 from tests.websocket.test_live import until
 
@@ -25,26 +26,26 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
     await opened.close()
 
 
-async def make_numbers(connection: Connection) -> None:
-    await fetch_all(connection, "CREATE TABLE numbers (number INTEGER PRIMARY KEY)")
+def make_numbers(connection: Connection) -> None:
+    fetch_all(connection, "CREATE TABLE numbers (number INTEGER PRIMARY KEY)")
 
 
-async def insert(connection: Connection, number: int) -> int:
-    await fetch_all(connection, "INSERT INTO numbers (number) VALUES (:number)", number=number)
+def insert(connection: Connection, number: int) -> int:
+    fetch_all(connection, "INSERT INTO numbers (number) VALUES (:number)", number=number)
     return number
 
 
-async def select(connection: Connection) -> list[int]:
-    return [row["number"] for row in await fetch_all(connection, "SELECT number FROM numbers ORDER BY number")]
+def select(connection: Connection) -> list[int]:
+    return [row["number"] for row in fetch_all(connection, "SELECT number FROM numbers ORDER BY number")]
 
 
-async def pragma(connection: Connection, name: str) -> object:
-    row = await fetch_one(connection, f"PRAGMA {name}")
+def pragma(connection: Connection, name: str) -> object:
+    row = fetch_one(connection, f"PRAGMA {name}")
     return None if row is None else row[0]
 
 
-async def tables(connection: Connection, name: str) -> list[str]:
-    rows = await fetch_all(connection, "SELECT name FROM sqlite_master WHERE name = :name", name=name)
+def tables(connection: Connection, name: str) -> list[str]:
+    rows = fetch_all(connection, "SELECT name FROM sqlite_master WHERE name = :name", name=name)
     return [row["name"] for row in rows]
 
 
@@ -62,22 +63,20 @@ async def test_of_many_at_once_one_that_fails_spoils_no_other(database: Database
 
 async def test_callers_that_wait_together_share_a_commit(database: Database) -> None:
     commits = 0
-    fetchall = database._writer.execute_fetchall
 
-    def counting(sql: str, *values: object) -> object:
+    def count(sql: str) -> None:
         nonlocal commits
         commits += sql == "COMMIT"
-        return fetchall(sql, *values)
 
-    database._writer.execute_fetchall = counting  # type: ignore[assignment, method-assign]
+    await database._writer.set_trace_callback(count)
     await asyncio.gather(*(database.write(insert, i) for i in range(100)))
     assert 1 <= commits <= 2
     assert len(await database.read(select)) == 100
 
 
 async def test_a_write_that_raises_leaves_nothing(database: Database) -> None:
-    async def half(connection: Connection) -> None:
-        await insert(connection, 1)
+    def half(connection: Connection) -> None:
+        insert(connection, 1)
         raise LookupError("in the middle")
 
     with pytest.raises(LookupError):
@@ -86,19 +85,47 @@ async def test_a_write_that_raises_leaves_nothing(database: Database) -> None:
 
 
 async def test_a_cancelled_caller_leaves_no_open_transaction(database: Database) -> None:
-    started = asyncio.Event()
+    started, may_go_on = threading.Event(), threading.Event()
 
-    async def slow(connection: Connection) -> None:
+    def slow(connection: Connection) -> None:
         started.set()
-        await insert(connection, 1)
+        may_go_on.wait(5)
+        insert(connection, 1)
 
     caller = asyncio.create_task(database.write(slow))
-    await started.wait()
+    await asyncio.to_thread(started.wait, 5)
     caller.cancel()
+    may_go_on.set()
     with pytest.raises(asyncio.CancelledError):
         await caller
     await database.write(insert, 2)
     assert 2 in await database.read(select)
+
+
+async def test_more_writes_than_can_wait_are_refused_at_once_and_those_that_wait_are_stored(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(db, "MOST_WAITING", 8)
+    may_go_on = threading.Event()
+    held = asyncio.create_task(database.write(lambda connection: may_go_on.wait(5)))
+    await asyncio.sleep(0.05)  # the writer has taken it, and nothing else
+    waiting = [asyncio.create_task(database.write(insert, number)) for number in range(8)]
+    await asyncio.sleep(0)
+    with pytest.raises(Busy):
+        await database.write(insert, 99)
+    may_go_on.set()
+    assert await held
+    assert await asyncio.gather(*waiting) == list(range(8))
+    assert await database.write(insert, 99) == 99  # as fast as before
+    assert await database.read(select) == [*range(8), 99]
+
+
+async def test_the_revision_rises_with_every_write_but_those_that_keep_sessions(database: Database) -> None:
+    before = database.revision
+    await database.write(keeps_sessions(lambda connection: insert(connection, 1)))
+    assert database.revision == before
+    await database.write(insert, 2)
+    assert database.revision == before + 1
 
 
 async def test_a_reader_cannot_write(database: Database) -> None:

@@ -225,10 +225,10 @@ def outside(size: int = 512, kid: str = KID) -> list[str]:
     return [envelope.envelope_header(kid), *(b64u_encode(b"\x55" * count) for count in (256, 12, jws, 16))]
 
 
-def refusal(sealed: str, kid: str = KID) -> str:
+def refusal(sealed: str) -> str:
     """The sentence, which repeats nothing of what was sealed."""
     with pytest.raises(EnvelopeError) as told:
-        envelope.check_sealed(sealed, kid)
+        envelope.key_id_of(sealed)
     sentence = str(told.value)
     assert not any(part in sentence for part in sealed.split(".") if len(part) > 3)
     return sentence
@@ -236,7 +236,7 @@ def refusal(sealed: str, kid: str = KID) -> str:
 
 @pytest.mark.parametrize("bucket", envelope.BUCKETS)
 def test_an_envelope_of_every_bucket_passes_and_of_no_size_beside_it(bucket: int) -> None:
-    envelope.check_sealed(".".join(outside(bucket)), KID)
+    assert envelope.key_id_of(".".join(outside(bucket))) == KID
     for size in (bucket - 1, bucket + 1, bucket - 64, bucket + 16):
         assert "padded sizes" in refusal(".".join(outside(size)))
 
@@ -245,14 +245,14 @@ def test_every_envelope_of_the_vectors_that_opens_passes_the_server() -> None:
     opens = [case for case in load_vectors("envelopes") if case["verdict"] == "ok"]
     assert opens
     for case in opens:
-        envelope.check_sealed(case["jwe"], KID)
+        assert envelope.key_id_of(case["jwe"]) == KID
 
 
-def test_a_copy_for_another_key_is_refused() -> None:
-    assert "this participant's key" in refusal(".".join(outside()), envelope.key_id(ALICE.spki))
-    assert "this participant's key" in refusal(
-        ".".join([envelope.envelope_header(KID, "ezdms-vault+jwe"), *outside()[1:]])
-    )
+def test_the_key_that_a_copy_is_for_is_read_and_another_header_is_refused() -> None:
+    alice = envelope.key_id(ALICE.spki)
+    assert envelope.key_id_of(".".join(outside(kid=alice))) == alice
+    for header in (envelope.envelope_header(KID, "ezdms-vault+jwe"), envelope.envelope_header(KID + "A"), "e30"):
+        assert "header" in refusal(".".join([header, *outside()[1:]]))
 
 
 @pytest.mark.parametrize("part", [1, 2, 3, 4])
@@ -281,7 +281,7 @@ def test_stray_bits_at_the_end_of_a_part_are_refused(part: int) -> None:
         parts = outside(bucket)
         if len(parts[part]) % 4:  # the last letter has bits that encode nothing
             parts[part] = parts[part][:-1] + LETTERS[LETTERS.index(parts[part][-1]) ^ 1]
-            assert "canonical" in refusal(".".join(parts))
+            refusal(".".join(parts))
 
 
 @pytest.mark.parametrize("count", [0, 1, 4, 6])

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 from quart import Quart
 
+from ezdms import envelope
 from ezdms.db import Conflict, Database
 from ezdms.models.conversation import mark_read, select_conversation, select_pair
 from ezdms.models.message import Draft, insert_message, select_message, select_messages
-from tests.people import Person
+from tests.people import PEOPLE, Person
 
 
 @pytest.fixture
@@ -18,13 +19,15 @@ async def conversation(alice: Person, bob: Person) -> str:
 
 
 def draft(conversation_id: str, name: str = "m1", n: int = 1) -> Draft:
-    return Draft(conversation_id, name, n, "hash", 1, "for a", "for b")
+    key = envelope.key_id(PEOPLE["alice"].spki), envelope.key_id(PEOPLE["bob"].spki)
+    in_order = key if PEOPLE["alice"].fp < PEOPLE["bob"].fp else key[::-1]
+    return Draft(conversation_id, name, n, "hash", 1, "for a", "for b", *in_order)
 
 
 async def test_only_a_participant_inserts(app: Quart, alice: Person, eve: Person, conversation: str) -> None:
     database: Database = app.extensions["ezdms.database"]
-    assert await database.write(insert_message, draft(conversation), sender_id=eve.user_id) is None
-    stored = await database.write(insert_message, draft(conversation), sender_id=alice.user_id)
+    assert await database.write(insert_message, draft(conversation), sender_id=eve.user_id) == (None, None)
+    _, stored = await database.write(insert_message, draft(conversation), sender_id=alice.user_id)
     assert stored is not None
     assert stored.seq == 1  # the refused one left no hole
 
@@ -37,7 +40,7 @@ async def test_an_id_or_number_that_is_taken_is_a_conflict_and_leaves_no_hole(
     for wrong, sender in ((draft(conversation, "m1", 2), bob), (draft(conversation, "m2", 1), alice)):
         with pytest.raises(Conflict):
             await database.write(insert_message, wrong, sender_id=sender.user_id)
-    stored = await database.write(insert_message, draft(conversation, "m2", 1), sender_id=bob.user_id)
+    _, stored = await database.write(insert_message, draft(conversation, "m2", 1), sender_id=bob.user_id)
     assert stored is not None
     assert stored.seq == 2
     assert stored.unread == {alice.user_id: 1, bob.user_id: 0}

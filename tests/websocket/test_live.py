@@ -250,5 +250,5 @@ async def test_a_frame_that_is_no_wish_closes_the_socket(alice: Person, frame: s
 
 async def test_a_frame_that_is_too_long_closes_the_socket(alice: Person) -> None:
     async with listening(alice) as socket:
-        await socket.connection.send('{"event":"join","conversation_id":"' + "x" * 5000 + '"}')
+        await socket.connection.send('{"event":"join","conversation_id":"' + "x" * 65_536 + '"}')
         assert await closed_with(socket) == 1009

@@ -1,0 +1,80 @@
+"""Messages that a program sends over its socket: what POST /send_message does, without a request for each."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from functools import partial
+from math import ceil
+from typing import Any
+
+from ezdms.answers import Problem, again_later, too_often
+from ezdms.db import Conflict, Unavailable
+from ezdms.forms import pick_fields
+from ezdms.hub import Mailbox
+from ezdms.models.conversation import Pair
+from ezdms.models.message import Draft, Stored, insert_message
+from ezdms.models.session import Session
+from ezdms.routes import sending, services
+
+MOST_UNDER_WAY = 16  # messages of one socket that wait to be stored, in the order in which they came
+LONGEST_ID = 64  # characters of what is said back as the message_id of an error
+
+
+class Outgoing:
+    """The messages of one socket that are under way. Each is acknowledged on the socket once it is durable.
+
+    One that is on its way when the socket ends is stored and handed to the other all the same.
+    """
+
+    def __init__(self, mailbox: Mailbox, session: Session) -> None:
+        self._mailbox = mailbox
+        self._user_id = session.user_id
+        self._database, self._hub, self._limiter = services.database(), services.hub(), services.limiter()
+        self._under_way = 0
+        self._room: asyncio.Future[None] | None = None  # the reader waits for it
+        self._rare: set[asyncio.Task[None]] = set()
+
+    async def send(self, members: list[tuple[str, Any]]) -> None:
+        """Take one message; waits only while too many are under way."""
+        try:
+            seconds = self._limiter.count("messages.send_message", self._user_id)
+            if seconds:
+                raise too_often(ceil(seconds))
+            draft = sending.parse_draft(pick_fields(members, sending.FIELDS))
+            write = self._database.submit(insert_message, draft, sender_id=self._user_id)
+        except (Problem, Unavailable) as error:
+            given = [value for name, value in members if name == "message_id" and isinstance(value, str)]
+            self._tell_error(given[0][:LONGEST_ID] if given else None, error)
+            return
+        self._under_way += 1
+        write.add_done_callback(partial(self._finish, draft))  # a task for each would cost more than all the rest
+        if self._under_way >= MOST_UNDER_WAY:
+            self._room = asyncio.get_running_loop().create_future()
+            await self._room
+
+    def _finish(self, draft: Draft, write: asyncio.Future[tuple[Pair | None, Stored | None]]) -> None:
+        self._under_way -= 1
+        if self._room is not None and not self._room.done():
+            self._room.set_result(None)
+        try:
+            self._tell(sending.publish(self._hub, draft, self._user_id, *write.result()))
+        except Conflict:
+            task = asyncio.create_task(self._resolve(draft))
+            self._rare.add(task)
+            task.add_done_callback(self._rare.discard)
+        except (Problem, Unavailable) as error:
+            self._tell_error(draft.message_id, error)
+
+    async def _resolve(self, draft: Draft) -> None:
+        try:
+            self._tell(await sending.resolve_conflict(self._database, draft, self._user_id))
+        except Problem as error:
+            self._tell_error(draft.message_id, error)
+
+    def _tell(self, sent: sending.Sent) -> None:
+        self._mailbox.put(json.dumps({"event": "sent", **sent.as_json()}))
+
+    def _tell_error(self, message_id: str | None, error: Problem | Unavailable) -> None:
+        problem = error if isinstance(error, Problem) else again_later(error)
+        self._mailbox.put(json.dumps({"event": "error", "message_id": message_id, **problem.as_json()}))

@@ -1,0 +1,133 @@
+"""The way of one message: parse, store, hand to the sockets of both. Nothing here can open one.
+
+The same by POST and over a socket; the server stores, orders and forwards.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ezdms import encoding, envelope
+from ezdms.answers import Problem
+from ezdms.db import Conflict, Database
+from ezdms.forms import parse_bytes, parse_integer
+from ezdms.hub import Event, Hub
+from ezdms.models.conversation import Pair, Participant, select_pair
+from ezdms.models.message import Draft, Message, Stored, insert_message, select_last_sent, select_message
+
+FIELDS = ("conversation_id", "message_id", "n", "hash", "suite", "content_for_a", "content_for_b")
+LARGEST_NUMBER = 2**53 - 1  # what JavaScript counts exactly
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What the sender is told: the message with their own copy, and whether it stood already."""
+
+    message: Message
+    partner_username: str
+    is_repeat: bool
+
+    def as_json(self) -> dict[str, object]:
+        """The members of the answer."""
+        return {"message_id": self.message.message_id, "seq": self.message.seq, "created_at": self.message.created_at}
+
+
+def parse_draft(fields: dict[str, str]) -> Draft:
+    """FIELDS in their exact form; both copies look like a message and are of one size. Problem 400 or 422."""
+    n = parse_integer("n", fields["n"], low=1, high=LARGEST_NUMBER)
+    if fields["suite"] != "1":
+        raise Problem(422, "suite", "This server knows message suite 1 only.")
+    for name, size in (("message_id", 16), ("hash", 32)):
+        parse_bytes(name, fields[name], size)
+    sealed_a, sealed_b = fields["content_for_a"], fields["content_for_b"]
+    try:
+        key_a, key_b = envelope.key_id_of(sealed_a), envelope.key_id_of(sealed_b)
+    except encoding.EnvelopeError as error:
+        raise Problem(422, "envelope", str(error)) from error
+    if len(sealed_a) != len(sealed_b):
+        raise Problem(422, "envelope", "The two copies differ in size, so they cannot hold the same message.")
+    return Draft(
+        conversation_id=fields["conversation_id"],
+        message_id=fields["message_id"],
+        n=n,
+        hash=fields["hash"],
+        suite=1,
+        sealed_a=sealed_a,
+        sealed_b=sealed_b,
+        key_a=key_a,
+        key_b=key_b,
+    )
+
+
+async def send(database: Database, hub: Hub, draft: Draft, sender_id: str) -> Sent:
+    """Store and publish; a repeat is answered as the first time. Problem 404, 409, 410 or 422, or Unavailable."""
+    try:
+        pair, stored = await database.write(insert_message, draft, sender_id=sender_id)
+    except Conflict:
+        return await resolve_conflict(database, draft, sender_id)
+    return publish(hub, draft, sender_id, pair, stored)
+
+
+def publish(hub: Hub, draft: Draft, sender_id: str, pair: Pair | None, stored: Stored | None) -> Sent:
+    """Hand what insert_message stored to the sockets of both, or say why it stored nothing. Problem 404, 410 or 422."""
+    if pair is None:
+        raise no_conversation()
+    partner = pair.other(sender_id)
+    if partner.has_left:
+        raise Problem(410, "left", "This person has left. Nothing more can be sent to them.")
+    if stored is None:
+        raise Problem(422, "envelope", "Expected a copy sealed for each participant's key.")
+    for reader, other, sealed in ((pair.a, pair.b, draft.sealed_a), (pair.b, pair.a, draft.sealed_b)):
+        message = _own_copy(draft, stored, sender_id, sealed)
+        hub.publish(reader.user_id, _event(message, other, stored.unread[reader.user_id]))
+        if other is partner:
+            own = message
+    return Sent(own, partner.username, is_repeat=False)
+
+
+def no_conversation() -> Problem:
+    """Not theirs and not there look the same."""
+    return Problem(404, "no_conversation", "There is no such conversation.")
+
+
+async def resolve_conflict(database: Database, draft: Draft, sender_id: str) -> Sent:
+    """A repeat of a stored message, an id that is taken, or a counter that is."""
+    pair = await database.read(select_pair, conversation_id=draft.conversation_id, user_id=sender_id)
+    if pair is None:
+        raise no_conversation()
+    own = {"conversation_id": draft.conversation_id, "sender_id": sender_id}
+    side = pair.me(sender_id).side
+    earlier = await database.read(select_message, message_id=draft.message_id, side=side, **own)
+    if earlier is not None and (earlier.n, earlier.hash) == (draft.n, draft.hash):
+        return Sent(earlier, pair.other(sender_id).username, is_repeat=True)
+    last = await database.read(select_last_sent, side=side, **own)
+    next_n = last.n + 1 if last else 1
+    if earlier is None and last is not None and draft.n < next_n:
+        raise Problem(409, "counter", "Another message of yours has this number already.", next_n=next_n)
+    raise Problem(409, "message_id", "This conversation has another message of this id already.")
+
+
+def _event(message: Message, partner: Participant, unread: int) -> Event:
+    conversation = {
+        "conversation_id": message.conversation_id,
+        "partner_id": partner.user_id,
+        "partner_username": partner.username,
+        "last_seq": message.seq,
+        "last_at": message.created_at,
+        "unread": unread,
+    }
+    return Event(conversation, message.as_json())
+
+
+def _own_copy(draft: Draft, stored: Stored, sender_id: str, sealed: str) -> Message:
+    return Message(
+        conversation_id=draft.conversation_id,
+        message_id=draft.message_id,
+        seq=stored.seq,
+        sender_id=sender_id,
+        created_at=stored.created_at,
+        suite=draft.suite,
+        n=draft.n,
+        hash=draft.hash,
+        encrypted=sealed,
+    )

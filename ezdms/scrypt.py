@@ -1,0 +1,68 @@
+"""The slow hash of the auth_key: never on the event loop, and never in the way of those who are logged in."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import cache
+from typing import TypeVar
+
+from werkzeug.security import check_password_hash, generate_password_hash
+
+from ezdms.db import Busy
+
+T = TypeVar("T")
+
+MOST_WAITING = 64  # hashes, of about 90 ms and 32 MiB each; the next is refused at once
+NICENESS = 10  # of the threads that hash: whoever computes little comes first
+AT_ONCE = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+async def hash_auth_key(auth_key: str) -> str:
+    """werkzeug's scrypt of the auth_key (b64u). Raises db.Busy."""
+    return await _threads().run(generate_password_hash, auth_key)
+
+
+async def check_auth_key(stored: str | None, auth_key: str) -> bool:
+    """One hash whether the login_id was known (`stored`) or not, so that the time tells nothing. Raises db.Busy."""
+    matches = await _threads().run(check_password_hash, stored or _nobody(), auth_key)
+    return matches and stored is not None
+
+
+@cache
+def _nobody() -> str:
+    return generate_password_hash(secrets.token_urlsafe(32))
+
+
+class _Threads:
+    """As many as there are cores, and a bounded queue before them."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(AT_ONCE, "scrypt", initializer=_step_back)
+        self._count = 0
+
+    async def run(self, function: Callable[..., T], *args: str) -> T:
+        """The function on one of the threads. Raises Busy."""
+        if self._count >= MOST_WAITING + AT_ONCE:
+            raise Busy
+        self._count += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, function, *args)
+        finally:
+            self._count -= 1
+
+
+@cache
+def _threads() -> _Threads:
+    return _Threads()
+
+
+def _step_back() -> None:
+    """Of this thread alone, as Linux has it; elsewhere there is no such thing."""
+    with suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)

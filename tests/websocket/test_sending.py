@@ -1,0 +1,207 @@
+"""Messages sent over the socket: as by POST, within the same limit, each acknowledged once it is durable."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from quart import Quart
+
+from ezdms import db
+from ezdms.app import create_app
+from ezdms.routes import outgoing
+from ezdms.settings import Settings
+from tests.conftest import NO_LIMITS
+from tests.people import PEOPLE, Person
+from tests.websocket.test_live import Socket, closed_with, joined, listening
+
+
+async def say(socket: Socket, fields: dict[str, Any]) -> None:
+    """Send the message."""
+    await socket.connection.send(json.dumps({"event": "send_message", **fields}))
+
+
+async def test_a_message_sent_over_a_socket_reaches_both_and_is_acknowledged(
+    alice: Person, bob: Person, eve: Person
+) -> None:
+    conversation_id = await alice.start(bob)
+    await alice.start(eve)
+    async with listening(alice) as a, listening(bob) as b, listening(eve) as e:
+        await joined(alice, a, conversation_id)
+        await joined(bob, b, conversation_id)
+        fields = alice.seal(bob, "Hello Bob")
+        await say(a, fields)
+        mine, told, theirs = await a.next(), await a.next(), await b.next()
+        assert (mine["event"], theirs["event"]) == ("new_message", "new_message")
+        assert told == {
+            "event": "sent",
+            "message_id": fields["message_id"],
+            "seq": 1,
+            "created_at": mine["created_at"],
+        }
+        assert bob.open(theirs, alice) == alice.open(mine, bob) == "Hello Bob"
+        await alice.send(eve, "Hello Eve")  # the first that an outsider hears is what is meant for her
+        assert (await e.next())["conversation_id"] != conversation_id
+    assert await bob.texts(alice) == ["Hello Bob"]
+
+
+async def test_a_repeat_is_acknowledged_as_the_first_time_and_stored_once(alice: Person, bob: Person) -> None:
+    await alice.start(bob)
+    fields = alice.seal(bob, "once")
+    async with listening(alice) as socket:
+        await say(socket, fields)
+        await socket.next()
+        first = await socket.next()
+        await say(socket, fields)
+        assert await socket.next() == first
+    assert (await alice.post("/send_message", fields)).status_code == 200
+    assert await bob.texts(alice) == ["once"]
+
+
+async def test_many_at_once_are_stored_and_acknowledged_in_order(alice: Person, bob: Person) -> None:
+    conversation_id = await alice.start(bob)
+    count = 3 * outgoing.MOST_UNDER_WAY
+    async with listening(alice) as a, listening(bob) as b:
+        await joined(bob, b, conversation_id)
+        for number in range(count):
+            await say(a, alice.seal(bob, str(number)))
+        told = [frame for frame in [await a.next() for _ in range(2 * count)] if frame["event"] == "sent"]
+        assert [(frame["seq"], frame["message_id"]) for frame in told] == [
+            (number + 1, alice.sent[number].message_id) for number in range(count)
+        ]
+        assert [bob.open(await b.next(), alice) for _ in range(count)] == [str(number) for number in range(count)]
+
+
+def changed(fields: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {name: value for name, value in (fields | more).items() if value is not None}
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "code"),
+    [
+        ({"n": 0}, "malformed_field"),
+        ({"n": None}, "missing_field"),
+        ({"hash": "short"}, "malformed_field"),
+        ({"hash": 5}, "malformed_field"),
+        ({"suite": 2}, "suite"),
+        ({"content_for_a": "x"}, "envelope"),
+        ({"content_for_a": ["x"]}, "malformed_field"),
+        ({"conversation_id": "x"}, "no_conversation"),
+    ],
+    ids=repr,
+)
+async def test_what_post_refuses_a_socket_refuses_and_goes_on(
+    alice: Person, bob: Person, spoilt: dict[str, Any], code: str
+) -> None:
+    await alice.start(bob)
+    fields = changed(alice.seal(bob, "no"), **spoilt)
+    async with listening(alice) as socket:
+        await say(socket, fields)
+        told = await socket.next()
+        response = await alice.client.post("/send_message", json=fields, headers=alice.headers)
+        assert response.status_code >= 400
+        assert told == {"event": "error", "message_id": fields["message_id"], **await response.get_json()}
+        assert told["code"] == code
+        await say(socket, {"n": 1})
+        told = await socket.next()
+        assert (told["event"], told["message_id"], told["code"]) == ("error", None, "missing_field")
+        alice.sent.clear()
+        await say(socket, alice.seal(bob, "yes"))
+        assert [(await socket.next())["event"] for _ in range(2)] == ["conversation", "sent"]
+    assert await bob.texts(alice) == ["yes"]
+
+
+async def test_an_outsider_sends_nothing_into_a_conversation_of_others(alice: Person, bob: Person, eve: Person) -> None:
+    await alice.start(bob)
+    fields = alice.seal(bob, "forged")
+    async with listening(eve) as socket:
+        await say(socket, fields)
+        assert (await socket.next())["code"] == "no_conversation"
+    assert await bob.texts(alice) == []
+
+
+async def test_a_number_that_is_taken_is_told_with_the_next_one(alice: Person, bob: Person) -> None:
+    await alice.start(bob)
+    await alice.send(bob, "first")
+    async with listening(alice) as socket:
+        await say(socket, alice.seal(bob, "first again", n=1))
+        told = await socket.next()
+    assert (told["code"], told["next_n"]) == ("counter", 2)
+
+
+async def test_to_whoever_left_nothing_is_sent(alice: Person, bob: Person) -> None:
+    await alice.start(bob)
+    confirm = {name: alice.fields[name] for name in ("login_id", "auth_key")}
+    assert (await alice.post("/delete_account", confirm)).status_code == 204
+    async with listening(bob) as socket:
+        await say(socket, bob.seal(alice, "too late"))
+        assert (await socket.next())["code"] == "left"
+
+
+@pytest.fixture
+async def limited(tmp_path: Path) -> AsyncIterator[Quart]:
+    """The app with its usual limit on sending, and no other."""
+    limits = {name: value for name, value in NO_LIMITS.items() if name != "limit_send"}
+    app = create_app(Settings(data_dir=tmp_path / "data", **limits))
+    async with app.test_app():
+        yield app
+
+
+async def test_post_and_socket_share_one_limit(limited: Quart) -> None:
+    alice = await Person(limited, PEOPLE["alice"], "alice").register()
+    bob = await Person(limited, PEOPLE["bob"], "bob").register()
+    await alice.start(bob)
+    for _ in range(15):
+        assert (await alice.post("/send_message")).status_code == 400
+    async with listening(alice) as socket:
+        codes = []
+        for _ in range(16):
+            await say(socket, {})
+            told = await socket.next()
+            codes.append(told["code"])
+        assert codes == ["missing_field"] * 15 + ["too_often"]
+        assert 1 <= told["retry_after"] <= 60
+        assert f"{told['retry_after']} seconds" in told["error"]
+    assert (await alice.post("/send_message")).status_code == 429
+    assert (await bob.post("/send_message")).status_code == 400
+
+
+async def test_a_server_that_has_too_much_to_do_says_when_to_come_back_on_both_ways(
+    alice: Person, bob: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await alice.start(bob)
+    fields = alice.seal(bob, "later")
+    async with listening(alice) as socket:
+        with monkeypatch.context() as patch:
+            patch.setattr(db, "MOST_WAITING", 0)
+            await say(socket, fields)
+            told = await socket.next()
+            response = await alice.post("/send_message", fields)
+        assert (told["code"], told["retry_after"]) == ("busy", 1)
+        assert (response.status_code, response.headers["Retry-After"]) == (503, "1")
+        assert {"event": "error", "message_id": fields["message_id"], **await response.get_json()} == told
+        await say(socket, fields)
+        assert [(await socket.next())["event"] for _ in range(2)] == ["conversation", "sent"]
+
+
+async def test_a_page_sends_by_post_alone(alice: Person, bob: Person) -> None:
+    await alice.start(bob)
+    async with listening(alice, as_json=False) as socket:
+        await say(socket, alice.seal(bob, "no"))
+        assert await closed_with(socket) == 1003
+
+
+async def test_what_is_under_way_when_the_socket_ends_is_stored_and_the_other_hears_of_it(
+    alice: Person, bob: Person
+) -> None:
+    conversation_id = await alice.start(bob)
+    async with listening(bob) as b:
+        await joined(bob, b, conversation_id)
+        async with listening(alice) as a:
+            await say(a, alice.seal(bob, "last words"))
+            await asyncio.sleep(0)
+        assert bob.open(await b.next(), alice) == "last words"
