@@ -1,0 +1,52 @@
+"""`bin/bench`: measures, and says what was reached. Exits with 1 if a target was missed."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+import click
+import uvloop
+
+from bench import capacity, opening, processes, soak, speed
+from bench.report import Report
+
+PARTS = {
+    "speed": speed.measure,
+    "sockets": capacity.measure_sockets,
+    "login": capacity.measure_login,
+    "history": capacity.measure_history,
+    "storm": capacity.measure_storm,
+    "browser": opening.measure,
+}
+
+
+@click.command()
+@click.option("--quick", is_flag=True, help="Under two minutes: smaller numbers, shorter runs, nothing written.")
+@click.option("--only", type=click.Choice(list(PARTS)), multiple=True, help="This part alone; nothing is written.")
+@click.option("--soak", "minutes", type=float, default=0.0, help="And so many minutes at half of full speed.")
+def main(quick: bool, only: tuple[str, ...], minutes: float) -> None:
+    """Measure EZ-DMS beside its yardsticks: one process on one core, everything checked, everything durable."""
+    report = Report()
+
+    async def measure() -> None:
+        for name in only or PARTS:
+            os.sched_setaffinity(0, [processes.LOAD_CORE])
+            with tempfile.TemporaryDirectory(prefix="ezdms-bench-") as folder:
+                await PARTS[name](report, Path(folder), quick=quick)
+        if minutes:
+            with tempfile.TemporaryDirectory(prefix="ezdms-bench-") as folder:
+                await soak.measure(report, Path(folder), minutes)
+
+    uvloop.run(measure())
+    if not (quick or only):
+        report.write()
+    missed = [row.what for row in report.rows if row.is_met is False]
+    print(f"{len(missed)} targets missed." if missed else "Every target was reached.")
+    sys.exit(bool(missed))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,220 @@
+"""Data folders that are full before the server starts: people with sessions, pairs, conversations, messages.
+
+Rows go in as the server writes them, without the scrypt and the RSA key that each would cost.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import sqlite3
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from werkzeug.security import generate_password_hash
+
+from ezdms import auth, crypto, envelope, folder
+from ezdms.db import now
+from ezdms.encoding import b64u_encode
+from ezdms.models.session import LIFETIME
+from ezdms.schema import migrate
+
+_MEASURED = crypto.generate_keys()  # one RSA key serves everybody here; their identity keys are their own
+AUTH_KEY = b64u_encode(secrets.token_bytes(32))
+AUTH_HASH = generate_password_hash(AUTH_KEY)
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody with keys, an account and a session."""
+
+    keys: crypto.Keys
+    user_id: str
+    username: str
+    login_id: str
+    token: str
+    search_pin: str
+
+
+@dataclass(slots=True)
+class Pair:
+    """Two people and their conversation; `sender` writes to `reader`."""
+
+    sender: Person
+    reader: Person
+    conversation_id: str
+    sealed_a: str
+    sealed_b: str
+    n: int = 0
+
+    def fields(self) -> dict[str, str | int]:
+        """The sender's next message as POST /send_message takes it.
+
+        The text is sealed once for each pair: a server sees two envelopes of the right size, and new ids and counters.
+        """
+        self.n += 1
+        return {
+            "conversation_id": self.conversation_id,
+            "message_id": b64u_encode(secrets.token_bytes(16)),
+            "n": self.n,
+            "hash": b64u_encode(secrets.token_bytes(32)),
+            "suite": 1,
+            "content_for_a": self.sealed_a,
+            "content_for_b": self.sealed_b,
+        }
+
+    def body(self) -> bytes:
+        """The same as a JSON object."""
+        return json.dumps(self.fields()).encode()
+
+
+class Filled:
+    """A data folder that is being filled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        folder.make(path)
+        self._connection = sqlite3.connect(path / folder.DATABASE, isolation_level=None)
+        self._connection.row_factory = sqlite3.Row
+        self._connection.execute("PRAGMA journal_mode = WAL")
+        migrate(self._connection)
+        self._connection.execute("PRAGMA synchronous = OFF")
+        self._connection.execute("BEGIN")
+
+    def close(self) -> None:
+        """Everything is on the disk, and the write-ahead log is empty."""
+        self._connection.execute("COMMIT")
+        self._connection.execute("PRAGMA synchronous = FULL")
+        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self._connection.close()
+
+    def add_people(self, count: int) -> list[Person]:
+        """People with a session each."""
+        people = [_person(number) for number in range(count)]
+        moment, spki = now(), _MEASURED.spki
+        wrapped = b64u_encode(secrets.token_bytes(1246))
+        statement = crypto.sign_statement(_MEASURED, "somebody", 1, moment)
+        self._insert(
+            "users",
+            (
+                {
+                    "user_id": person.user_id,
+                    "username": person.username,
+                    "login_id": person.login_id,
+                    "auth_hash": AUTH_HASH,
+                    "salt": b64u_encode(secrets.token_bytes(16)),
+                    "iterations": envelope.WRAP_ITER_MIN,
+                    "wrapped_sig": wrapped[:102],
+                    "wrapped_enc": wrapped,
+                    "statement": statement,
+                    "fingerprint": b64u_encode(person.keys.fp),
+                    "key_id": envelope.key_id(spki),
+                    "created_at": moment,
+                }
+                for person in people
+            ),
+        )
+        self._insert(
+            "search_pins",
+            (
+                {"search_pin": person.search_pin, "user_id": person.user_id, "salt": "x", "created_at": moment}
+                for person in people
+            ),
+        )
+        self._insert(
+            "sessions",
+            (
+                {
+                    "session_id": auth.random_id(16),
+                    "token_hash": auth.hash_token(person.token),
+                    "user_id": person.user_id,
+                    "created_at": moment,
+                    "expires_at": moment + LIFETIME,
+                    "browser": "Unknown browser",
+                    "address": "127.0.0.1",
+                    "used_at": moment,
+                }
+                for person in people
+            ),
+        )
+        return people
+
+    def add_pair(self, one: Person, other: Person) -> Pair:
+        """A conversation of these two, with nothing in it."""
+        conversation_id = crypto.conversation_id(one.keys.fp, other.keys.fp)
+        moment = now()
+        self._insert("conversations", [{"conversation_id": conversation_id, "created_at": moment, "last_at": moment}])
+        self._insert(
+            "participants",
+            [
+                {"conversation_id": conversation_id, "side": side, "user_id": person.user_id}
+                for side, person in zip("ab", sorted((one, other), key=lambda person: person.keys.fp), strict=True)
+            ],
+        )
+        sealed = crypto.seal_message(
+            one.keys, other.keys.ik, other.keys.spki, n=1, p="", a=(0, ""), ts=moment, text="Shall we meet at eight?"
+        )
+        return Pair(one, other, conversation_id, sealed.content_for_a, sealed.content_for_b)
+
+    def add_messages(self, pair: Pair, count: int) -> None:
+        """So many messages of the pair's sender, one a second until now; the reader has seen them."""
+        first = now() - count * 1000
+        self._insert("messages", _messages(pair, count, first))
+        self._connection.execute(
+            "UPDATE conversations SET last_seq = ?, last_at = ? WHERE conversation_id = ?",
+            (count, now(), pair.conversation_id),
+        )
+        self._connection.execute(
+            "UPDATE participants SET read_seq = ? WHERE conversation_id = ?", (count, pair.conversation_id)
+        )
+
+    def _insert(self, table: str, rows: Iterable[dict[str, str | int]]) -> None:
+        rows = iter(rows)
+        first = next(rows)
+        names = ", ".join(first)
+        places = ", ".join(f":{name}" for name in first)
+        sql = f"INSERT INTO {table} ({names}) VALUES ({places})"
+        self._connection.execute(sql, first)
+        self._connection.executemany(sql, rows)
+
+
+def make_pairs(path: Path, count: int, more_people: int = 0) -> list[Pair]:
+    """A folder with so many pairs who have not written yet, and so many people beside them."""
+    filled = Filled(path)
+    people = filled.add_people(2 * count)
+    pairs = [filled.add_pair(people[2 * number], people[2 * number + 1]) for number in range(count)]
+    if more_people:
+        filled.add_people(more_people)
+    filled.close()
+    return pairs
+
+
+def _person(number: int) -> Person:
+    keys = crypto.Keys(Ed25519PrivateKey.generate(), _MEASURED.encryption)
+    return Person(
+        keys=keys,
+        user_id=auth.random_id(16),
+        username=f"person{number}",
+        login_id=auth.random_id(16),
+        token=auth.random_id(32),
+        search_pin=envelope.search_pin(keys.ik, secrets.token_bytes(16)),
+    )
+
+
+def _messages(pair: Pair, count: int, first: int) -> Iterator[dict[str, str | int]]:
+    for seq in range(1, count + 1):
+        pair.n += 1
+        yield {
+            "conversation_id": pair.conversation_id,
+            "seq": seq,
+            "message_id": b64u_encode(secrets.token_bytes(16)),
+            "sender_id": pair.sender.user_id,
+            "n": pair.n,
+            "hash": b64u_encode(secrets.token_bytes(32)),
+            "suite": 1,
+            "sealed_a": pair.sealed_a,
+            "sealed_b": pair.sealed_b,
+            "created_at": first + seq * 1000,
+        }

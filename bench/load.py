@@ -1,0 +1,180 @@
+"""The load generator: HTTP connections and WebSockets that cost little, pairs that write and hear, and percentiles."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import statistics
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import picows
+
+SOON = 20.0  # seconds until what must come has come
+
+
+class Wire(asyncio.Protocol):
+    """One kept connection: a request at a time."""
+
+    def __init__(self) -> None:
+        self._taken = bytearray()
+        self._answer: asyncio.Future[tuple[int, bytes]] | None = None
+
+    @classmethod
+    async def to(cls, port: int) -> Wire:
+        """A connection to this port."""
+        _, wire = await asyncio.get_running_loop().create_connection(cls, "127.0.0.1", port)
+        return wire
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport: Any = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._taken += data
+        head = self._taken.find(b"\r\n\r\n")
+        if head < 0 or self._answer is None:
+            return
+        lower = bytes(self._taken[:head]).lower()
+        start = lower.find(b"content-length: ")
+        length = int(lower[start + 16 :].split(b"\r\n", 1)[0]) if start > 0 else 0
+        if len(self._taken) >= head + 4 + length:
+            answer = int(self._taken[9:12]), bytes(self._taken[head + 4 : head + 4 + length])
+            self._taken.clear()
+            self._answer.set_result(answer)
+            self._answer = None
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_exception(ConnectionError("the server ended the connection"))
+
+    async def ask(self, request: bytes) -> tuple[int, bytes]:
+        """Status and body of the answer to these bytes."""
+        self._answer = asyncio.get_running_loop().create_future()
+        self.transport.write(request)
+        return await self._answer
+
+    def close(self) -> None:
+        self.transport.close()
+
+
+def request(method: str, path: str, token: str = "", body: bytes = b"", **headers: str) -> bytes:
+    """The bytes of a request, as a program makes it unless `headers` say otherwise."""
+    given = {"Host": "127.0.0.1", "Accept": "application/json", "Content-Type": "application/json"}
+    given |= {"Authorization": f"Bearer {token}"} if token else {}
+    given |= {name.replace("_", "-"): value for name, value in headers.items()}
+    given |= {"Content-Length": str(len(body))} if body else {}
+    lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in given.items()), "", ""]
+    return "\r\n".join(lines).encode() + body
+
+
+class Socket(picows.WSListener):
+    """A WebSocket; `hear` is called with each frame of text."""
+
+    def __init__(self, hear: Callable[[bytes], None]) -> None:
+        self.hear = hear
+        self.code: int | None = None
+        self.gone = asyncio.Event()
+
+    @classmethod
+    async def to(
+        cls, port: int, path: str, hear: Callable[[bytes], None], token: str = "", *, as_json: bool = True
+    ) -> Socket:
+        """Open one."""
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        if as_json and token:
+            headers["Sec-WebSocket-Protocol"] = "ezdms.json"
+        _, socket = await picows.ws_connect(
+            lambda: cls(hear), f"ws://127.0.0.1:{port}{path}", extra_headers=headers, websocket_handshake_timeout=SOON
+        )
+        return socket  # type: ignore[return-value]
+
+    def on_ws_connected(self, transport: picows.WSTransport) -> None:
+        self.transport = transport
+
+    def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
+        if frame.msg_type == picows.WSMsgType.TEXT:
+            self.hear(frame.get_payload_as_bytes())
+        elif frame.msg_type == picows.WSMsgType.PING:
+            transport.send_pong(frame.get_payload_as_bytes())
+        elif frame.msg_type == picows.WSMsgType.CLOSE:
+            self.code = frame.get_close_code()
+            transport.disconnect()
+
+    def on_ws_disconnected(self, transport: picows.WSTransport) -> None:
+        self.gone.set()
+
+    def send(self, text: bytes) -> None:
+        """One frame."""
+        self.transport.send(picows.WSMsgType.TEXT, text)
+
+    def close(self) -> None:
+        self.transport.send_close(picows.WSCloseCode.OK)
+        self.transport.disconnect()
+
+
+@dataclass(slots=True)
+class Heard:
+    """What comes to both sockets of a pair: counted, and waited for."""
+
+    count: int = 0
+    waiting: deque[tuple[int, asyncio.Future[None]]] = field(default_factory=deque)
+
+    def add(self) -> None:
+        """One more frame."""
+        self.count += 1
+        while self.waiting and self.waiting[0][0] <= self.count:
+            _, future = self.waiting.popleft()
+            if not future.done():
+                future.set_result(None)
+
+    async def until(self, count: int) -> None:
+        """Wait for so many in all."""
+        if self.count < count:
+            future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self.waiting.append((count, future))
+            await asyncio.wait_for(future, SOON)
+
+
+@dataclass(slots=True)
+class Rate:
+    """Messages per second and the seconds each took."""
+
+    per_second: float
+    seconds: list[float]
+
+    @property
+    def p50(self) -> float:
+        return percentile(self.seconds, 50)
+
+    @property
+    def p99(self) -> float:
+        return percentile(self.seconds, 99)
+
+
+def percentile(values: list[float], percent: int) -> float:
+    """The value below which `percent` of a hundred lie."""
+    return statistics.quantiles(values, n=100, method="inclusive")[percent - 1] if len(values) > 1 else values[0]
+
+
+async def at_full_speed(one_round: list[Callable[[], Any]], seconds: float, warm_up: float = 0.5) -> Rate:
+    """Each caller goes round until the time is over; what the warm-up took is not counted."""
+    began = time.perf_counter() + warm_up
+    took: list[float] = []
+
+    async def go_round(call: Callable[[], Any]) -> None:
+        while (start := time.perf_counter()) < began + seconds:
+            await call()
+            end = time.perf_counter()
+            if start >= began and end <= began + seconds:
+                took.append(end - start)
+
+    await asyncio.gather(*map(go_round, one_round))
+    return Rate(len(took) / seconds, took)
+
+
+def wish(event: str, **more: Any) -> bytes:
+    """A frame to EZ-DMS."""
+    return json.dumps({"event": event, **more}).encode()

@@ -1,0 +1,85 @@
+"""Servers as processes of their own, all of their threads on one core; the load generator has the other."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+CORES = sorted(os.sched_getaffinity(0))
+SERVER_CORE, LOAD_CORE = CORES[0], CORES[-1]
+HIGH = "1000000/second"  # active, and never reached
+NO_END = {f"EZDMS_LIMIT_{name}": HIGH for name in ("REGISTER", "LOGIN", "SEND", "START", "SOCKET", "FRAME")}
+
+
+class Process:
+    """A program that prints one line once it serves."""
+
+    def __init__(self, arguments: list[str], environment: dict[str, str] | None = None, cores: int = 1) -> None:
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("EZDMS_")}
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", *arguments],
+            env=inherited | (environment or {}) | {"PYTHONPATH": str(ROOT)},
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            text=True,
+            preexec_fn=lambda: os.sched_setaffinity(0, CORES[:cores]),
+        )
+        assert self._process.stdout is not None
+        self.announced = self._process.stdout.readline()
+        if not self.announced:
+            raise RuntimeError(f"{arguments} did not start")
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def memory(self) -> int:
+        """Bytes of real memory that the process holds."""
+        lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:")) * 1024
+
+    def cpu(self) -> float:
+        """Seconds that its threads have computed."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def stop(self) -> None:
+        """SIGTERM, and SIGKILL to what does not hear it."""
+        self._process.send_signal(signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout=10)
+        self._process.kill()
+        self._process.wait()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+
+
+@contextmanager
+def ezdms(folder: Path, *, cores: int = 1, **settings: str) -> Iterator[tuple[Process, int]]:
+    """EZ-DMS on a data folder, and its port: every check is on, the limits are high."""
+    environment = NO_END | {f"EZDMS_{name.upper()}": value for name, value in settings.items()}
+    environment |= {"EZDMS_DATA_DIR": str(folder), "EZDMS_PORT": "0"}
+    process = Process(["ezdms", "serve"], environment, cores)
+    try:
+        match = re.search(r":([0-9]+)\n", process.announced)
+        assert match, process.announced
+        yield process, int(match[1])
+    finally:
+        process.stop()
+
+
+@contextmanager
+def yardstick(name: str) -> Iterator[tuple[Process, list[int]]]:
+    """One of bench.yardsticks, and its ports."""
+    process = Process(["bench.yardsticks", name])
+    try:
+        yield process, [int(port) for port in process.announced.split()]
+    finally:
+        process.stop()

@@ -1,0 +1,148 @@
+"""How many messages a second, and how long each takes: by POST and by socket, beside the bare route and the relay."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from urllib.parse import urlencode
+
+from bench.filled import Pair
+from bench.load import SOON, Heard, Socket, Wire, request, wish
+
+FORM = {"Content_Type": "application/x-www-form-urlencoded"}
+Send = Callable[[], Awaitable[None]]
+
+
+class Talk:
+    """A pair at a served EZ-DMS: both have a socket that has joined, the sender has a connection too."""
+
+    def __init__(self, pair: Pair, port: int, *, as_page: bool) -> None:
+        self.pair = pair
+        self.as_page = as_page
+        self.heard = Heard()
+        self.told = Heard()
+        self._issued = self._told = 0  # messages; frames come in the order in which their messages were stored
+        self._port = port
+
+    async def open(self) -> None:
+        """Connect, and wait until both sockets have joined."""
+        self.wire = await Wire.to(self._port)
+        self.sockets = [
+            await Socket.to(self._port, "/ws", self.hear, person.token, as_json=not self.as_page)
+            for person in (self.pair.sender, self.pair.reader)
+        ]
+        for socket in self.sockets:
+            socket.send(wish("join", conversation_id=self.pair.conversation_id))
+        deadline = time.monotonic() + SOON
+        while self.heard.count < 2:  # what is sent before the joins are obeyed is heard by no one
+            if time.monotonic() > deadline:
+                raise RuntimeError("nobody hears what is sent")
+            self.heard.count = 0
+            await self._post()
+            await asyncio.sleep(0.05)
+        self._issued = 1
+
+    def hear(self, frame: bytes) -> None:
+        """A message counts; an acknowledgement ends its wait."""
+        if b"message-row" in frame if self.as_page else b'"new_message"' in frame:
+            self.heard.add()
+        elif frame.startswith(b'{"event": "sent"'):
+            self.told.add()
+        elif frame.startswith(b'{"event": "error"'):
+            raise RuntimeError(f"expected sent, got {frame!r}")
+
+    async def send_by_post(self) -> None:
+        """One message: durable, acknowledged, and heard by both."""
+        self._issued += 1
+        heard = 2 * self._issued
+        await self._post()
+        await self.heard.until(heard)
+
+    async def _post(self) -> None:
+        body, headers = self.pair.body(), {}
+        if self.as_page:
+            body, headers = urlencode(self.pair.fields()).encode(), FORM
+        status, answer = await self.wire.ask(request("POST", "/send_message", self.pair.sender.token, body, **headers))
+        if status != 201:
+            raise RuntimeError(f"expected 201, got {status}: {answer[:200]!r}")
+
+    async def send_by_socket(self) -> None:
+        """The same over the sender's own socket."""
+        self._issued += 1
+        self._told += 1
+        heard, told = 2 * self._issued, self._told
+        self.sockets[0].send(wish("send_message", **self.pair.fields()))
+        await self.told.until(told)
+        await self.heard.until(heard)
+
+    def settle(self) -> None:
+        """Count anew from here: others have written into this conversation."""
+        self._issued, self._told = self.heard.count // 2, self.told.count
+
+    def close(self) -> None:
+        self.wire.close()
+        for socket in self.sockets:
+            socket.close()
+
+
+@asynccontextmanager
+async def talking(pairs: list[Pair], port: int, *, as_page: bool = False) -> AsyncIterator[list[Talk]]:
+    """All pairs connected."""
+    talks = [Talk(pair, port, as_page=as_page) for pair in pairs]
+    for talk in talks:
+        await talk.open()
+    try:
+        yield talks
+    finally:
+        for talk in talks:
+            talk.close()
+
+
+@asynccontextmanager
+async def posting(count: int, port: int, body: bytes) -> AsyncIterator[list[Send]]:
+    """So many connections to a bare route."""
+    wires = [await Wire.to(port) for _ in range(count)]
+    asked = request("POST", "/", body=body)
+
+    def sender(wire: Wire) -> Send:
+        async def send() -> None:
+            status, _ = await wire.ask(asked)
+            assert status == 200
+
+        return send
+
+    try:
+        yield [sender(wire) for wire in wires]
+    finally:
+        for wire in wires:
+            wire.close()
+
+
+@asynccontextmanager
+async def relaying(count: int, port: int, frame: bytes) -> AsyncIterator[list[Send]]:
+    """So many pairs at a bare relay: what one sends both hear."""
+    opened: list[Socket] = []
+
+    async def open_pair(number: int) -> Send:
+        heard = Heard()
+        issued = 0
+        sockets = [await Socket.to(port, f"/ws?pair={number}", lambda _: heard.add()) for _ in range(2)]
+        opened.extend(sockets)
+
+        async def send() -> None:
+            nonlocal issued
+            issued += 1
+            expected = 2 * issued
+            sockets[0].send(frame)
+            await heard.until(expected)
+
+        return send
+
+    senders = [await open_pair(number) for number in range(count)]
+    try:
+        yield senders
+    finally:
+        for socket in opened:
+            socket.close()

@@ -1,0 +1,107 @@
+"""How many messages a second, and how long one takes: by POST and by socket, beside what the same costs at least."""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import time
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Any
+
+from bench import processes, sending
+from bench.filled import Pair, make_pairs
+from bench.load import Rate, at_full_speed, percentile
+from bench.report import Report
+from bench.yardsticks import commits_per_second
+
+PAIRS = 50
+WINDOW = 8  # messages that a sender has under way over a socket, here and at the relay
+
+
+async def measure(report: Report, folder: Path, *, quick: bool) -> None:
+    """Everything interleaved: each yardstick in each round, so that a slow minute slows all of them."""
+    pairs = make_pairs(folder / "speed", PAIRS)
+    rounds, seconds = (3, 0.8) if quick else (7, 4.0)
+    report.add("yardstick: SQLite commits, one after the other", f"{commits_per_second(folder, 1):,.0f}/s")
+    with (
+        processes.yardstick("quart") as (_, [bare]),
+        processes.yardstick("quart-asyncio") as (_, [slow]),
+        processes.yardstick("echo") as (_, [echo, answers]),
+        processes.ezdms(folder / "speed") as (_, port),
+    ):
+        body = pairs[0].body()
+        ways: dict[str, tuple[Callable[[], AbstractAsyncContextManager[list[Any]]], Callable[[Any], Any], int]] = {
+            "ceiling of the load, POST": (lambda: sending.posting(PAIRS, answers, body), _itself, 1),
+            "ceiling of the load, socket": (lambda: sending.relaying(PAIRS, echo, body), _itself, WINDOW),
+            "bare POST on asyncio's own loop": (lambda: sending.posting(PAIRS, slow, body), _itself, 1),
+            "bare POST": (lambda: sending.posting(PAIRS, bare, body), _itself, 1),
+            "bare relay, one at a time": (lambda: sending.relaying(PAIRS, bare, body), _itself, 1),
+            "bare relay": (lambda: sending.relaying(PAIRS, bare, body), _itself, WINDOW),
+            "POST, programs": (lambda: sending.talking(pairs, port), _by_post, 1),
+            "POST, pages": (lambda: sending.talking(pairs, port, as_page=True), _by_post, 1),
+            "socket, one at a time": (lambda: sending.talking(pairs, port), _by_socket, 1),
+            "socket": (lambda: sending.talking(pairs, port), _by_socket, WINDOW),
+        }
+        rates: dict[str, list[Rate]] = {name: [] for name in ways}
+        for number in range(rounds):
+            for name, (opened, pick, window) in ways.items():
+                if number and name.startswith(("ceiling", "bare POST on")):
+                    continue
+                async with opened() as senders:
+                    calls = [pick(one) for one in senders for _ in range(window)]
+                    rates[name].append(await at_full_speed(calls, seconds))
+        speed = {name: statistics.median(rate.per_second for rate in found) for name, found in rates.items()}
+        for name in list(ways)[:6]:
+            report.add(f"yardstick: {name}", f"{speed[name]:,.0f}/s")
+        for name, beside, low in (
+            ("POST, programs", "bare POST", 0.50),
+            ("POST, pages", "bare POST", 0.50),
+            ("socket", "bare relay", 0.45),
+        ):
+            report.ratio(f"messages, {name}", f"{speed[name]:,.0f}/s", speed[name] / speed[beside], low)
+        alone = speed["socket, one at a time"] / speed["bare relay, one at a time"]
+        report.add("messages, socket, one at a time", f"{speed['socket, one at a time']:,.0f}/s, ratio {alone:.2f}")
+        await _steady(report, pairs, port, seconds=3 if quick else 20)
+        if not quick:
+            report.series["POST/s by pairs"] = [
+                (count, (await _posting(pairs[:count], port)).per_second) for count in (1, 5, 20, 50)
+            ]
+
+
+def _itself(sender: Any) -> Any:
+    return sender
+
+
+def _by_post(talk: sending.Talk) -> Any:
+    return talk.send_by_post
+
+
+def _by_socket(talk: sending.Talk) -> Any:
+    return talk.send_by_socket
+
+
+async def _posting(pairs: list[Pair], port: int) -> Rate:
+    async with sending.talking(pairs, port) as talks:
+        return await at_full_speed([talk.send_by_post for talk in talks], 2.0)
+
+
+async def _steady(report: Report, pairs: list[Pair], port: int, *, seconds: float) -> None:
+    """100 messages a second, whoever sends; the time from sending to the frame on the other's socket."""
+    for name, pick in (("POST", _by_post), ("socket", _by_socket)):
+        took: list[float] = []
+
+        async def send_one(call: Callable[[], Any], took: list[float] = took) -> None:
+            began = time.perf_counter()
+            await call()
+            took.append(time.perf_counter() - began)
+
+        async with sending.talking(pairs, port) as talks, asyncio.TaskGroup() as tasks:
+            began = time.perf_counter()
+            for number in range(int(seconds * 100)):
+                await asyncio.sleep(max(0, began + number / 100 - time.perf_counter()))
+                tasks.create_task(send_one(pick(talks[number % len(talks)])))
+            await asyncio.sleep(0.5)
+        report.at_most(f"delivery at 100 messages/s by {name}, p50", percentile(took, 50) * 1000, 3, "ms")
+        report.at_most(f"delivery at 100 messages/s by {name}, p99", percentile(took, 99) * 1000, 10, "ms")
