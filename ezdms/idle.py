@@ -6,7 +6,7 @@ hypercorn makes a task with a timer after each request, and cancels both when th
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
 
@@ -59,7 +59,7 @@ class IdleConnections:
 class Spell:
     """Takes the place of a connection's idle_task: the time between two requests."""
 
-    def __init__(self, idle: IdleConnections, close: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, idle: IdleConnections, close: Callable[[], Coroutine[Any, Any, None]]) -> None:
         self._idle = idle
         self._close = close
         self._tasks: Any = None
@@ -75,4 +75,8 @@ class Spell:
 
     def end(self) -> None:
         """It has taken too long: the connection ends."""
-        self._tasks.spawn(self._close)
+        closing = self._close()
+        try:
+            self._tasks._task_group.create_task(closing)
+        except RuntimeError:  # it is ending by itself
+            closing.close()

@@ -56,8 +56,11 @@ async def test_looking_at_contacts_of_whom_all_is_known_writes_nothing(two: tupl
     alice, bob = two
     await alice.client.start(bob.client.search_pin)
     await alice.client.contacts()
-    before = alice.client.state.path.stat()
-    (contact,) = await alice.client.contacts()
-    assert contact.search_pin == bob.client.search_pin
-    after = alice.client.state.path.stat()
-    assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns)
+    written = []
+    for _ in range(20):  # what was heard of the new conversation may still be on its way into the file
+        before = alice.client.state.path.stat()
+        (contact,) = await alice.client.contacts()
+        assert contact.search_pin == bob.client.search_pin
+        after = alice.client.state.path.stat()
+        written.append((before.st_ino, before.st_mtime_ns) != (after.st_ino, after.st_mtime_ns))
+    assert not any(written[-5:])
