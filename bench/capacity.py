@@ -156,7 +156,7 @@ async def measure_storm(report: Report, folder: Path, *, quick: bool) -> None:
                 wire.close()
             await asyncio.sleep(1)
             for talk in talks:
-                talk.settle()
+                await talk.settle()
             after = (await at_full_speed(calls, 3)).per_second
     answers = ", ".join(f"{count:,} × {status}" for status, count in sorted(statuses.items()))
     is_right = set(statuses) <= {201, 503}

@@ -77,8 +77,10 @@ class Talk:
         await self.told.until(told)
         await self.heard.until(heard)
 
-    def settle(self) -> None:
-        """Count anew from here: others have written into this conversation."""
+    async def settle(self) -> None:
+        """Start anew: others have written into this conversation, and the idle connection was ended meanwhile."""
+        self.wire.close()
+        self.wire = await Wire.to(self._port)
         self._issued, self._told = self.heard.count // 2, self.told.count
 
     def close(self) -> None:
