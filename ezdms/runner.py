@@ -6,6 +6,7 @@ import asyncio
 import gc
 import logging
 import os
+import resource
 import signal
 import socket
 from collections.abc import Awaitable, Callable
@@ -19,6 +20,7 @@ from ezdms import sockets
 
 BACKLOG = 1024  # connections that wait to be accepted; hypercorn's default is 100
 SEND_BUFFER = 128 * 1024  # bytes that the kernel holds for a peer that does not read; left alone, Linux goes to 4 MiB
+MOST_FILES = 65_536  # open at a time, each connection being one
 GARBAGE = 10_000  # new objects until Python looks for cycles among them
 STOP_WITHIN = 5.0  # seconds, at most
 LET_GO = 1.0  # of these, for what is left when the rest has been waited for in vain
@@ -64,6 +66,7 @@ def config_of(listener: socket.socket) -> Config:
 def run(main: Callable[[], Awaitable[None]]) -> None:
     """Run `main` on uvloop, with hypercorn mended; what it makes is readable by its owner alone."""
     os.umask(0o077)
+    _allow_open_files()
     sockets.use()
 
     async def with_reports() -> None:
@@ -72,6 +75,14 @@ def run(main: Callable[[], Awaitable[None]]) -> None:
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(with_reports())
+
+
+def _allow_open_files() -> None:
+    """As many connections as the system lets this process have: the usual 1,024 are fewer than people expect."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import resource
 import socket
 import urllib.request
+from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 import websockets
@@ -14,6 +17,7 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from tests.conftest import Server
 from tests.people import PEOPLE, registration
+from tests.served import call, take
 
 
 def register(server: Server, name: str) -> str:
@@ -93,3 +97,19 @@ async def test_a_socket_without_a_session_is_refused_with_its_status(server: Ser
             pass
     assert refused.value.response.status_code == 401
     assert json.loads(refused.value.response.body or b"")["code"] == "no_session"
+
+
+def test_more_connections_than_the_usual_limit_of_open_files_are_served(tmp_path: Path) -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    server = Server(tmp_path)
+    with ExitStack() as opened:
+        opened.callback(server.kill)
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (128, before[1]))
+            server.start()
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, before)
+        connections = [opened.enter_context(call(server)) for _ in range(300)]
+        connections[-1].sendall(b"GET /ping HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert take(connections[-1], until=b'"ok"').startswith(b"HTTP/1.1 200")
+    assert server.complaints() == ""
