@@ -54,23 +54,29 @@ class Outgoing:
             await self._room
 
     def _finish(self, draft: Draft, write: asyncio.Future[tuple[Pair | None, Stored | None]]) -> None:
-        self._under_way -= 1
-        if self._room is not None and not self._room.done():
-            self._room.set_result(None)
         try:
             self._tell(sending.publish(self._hub, draft, self._user_id, *write.result()))
-        except Conflict:
+        except Conflict:  # under way until that is resolved, so that repeats are bounded as well
             task = asyncio.create_task(self._resolve(draft))
             self._rare.add(task)
             task.add_done_callback(self._rare.discard)
+            return
         except (Problem, Unavailable) as error:
             self._tell_error(draft.message_id, error)
+        self._make_room()
 
     async def _resolve(self, draft: Draft) -> None:
         try:
             self._tell(await sending.resolve_conflict(self._database, draft, self._user_id))
         except Problem as error:
             self._tell_error(draft.message_id, error)
+        finally:
+            self._make_room()
+
+    def _make_room(self) -> None:
+        self._under_way -= 1
+        if self._room is not None and not self._room.done():
+            self._room.set_result(None)
 
     def _tell(self, sent: sending.Sent) -> None:
         self._mailbox.put(json.dumps({"event": "sent", **sent.as_json()}))

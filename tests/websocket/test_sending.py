@@ -13,7 +13,7 @@ from quart import Quart
 
 from ezdms import db
 from ezdms.app import create_app
-from ezdms.routes import outgoing
+from ezdms.routes import outgoing, sending
 from ezdms.settings import Settings
 from tests.conftest import NO_LIMITS
 from tests.people import PEOPLE, Person
@@ -205,3 +205,30 @@ async def test_what_is_under_way_when_the_socket_ends_is_stored_and_the_other_he
             await say(a, alice.seal(bob, "last words"))
             await asyncio.sleep(0)
         assert bob.open(await b.next(), alice) == "last words"
+
+
+async def test_no_more_repeats_are_looked_into_at_a_time_than_messages_are_under_way(
+    alice: Person, bob: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await alice.start(bob)
+    fields = alice.seal(bob, "again and again")
+    await alice.post("/send_message", fields)
+    at_once, most = 0, 0
+    resolve = sending.resolve_conflict
+
+    async def watched(*arguments: Any) -> Any:
+        nonlocal at_once, most
+        at_once += 1
+        most = max(most, at_once)
+        await asyncio.sleep(0.1)
+        at_once -= 1
+        return await resolve(*arguments)
+
+    monkeypatch.setattr(sending, "resolve_conflict", watched)
+    count = 3 * outgoing.MOST_UNDER_WAY
+    async with listening(alice) as socket:
+        for _ in range(count):
+            await say(socket, fields)
+        assert {(await socket.next())["event"] for _ in range(count)} == {"sent"}
+    assert 1 < most <= outgoing.MOST_UNDER_WAY
+    assert await bob.texts(alice) == ["again and again"]
