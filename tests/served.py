@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 import select
 import socket
 import struct
 import time
-from collections.abc import Callable
-from contextlib import closing, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 from typing import Any
 
+from hypercorn.asyncio import serve as hypercorn_serve
+from quart import Quart
 from wsproto.connection import Connection, ConnectionType
 from wsproto.events import CloseConnection, Event
 
+from ezdms import runner, serve, sockets
+from ezdms.settings import Settings
 from tests.conftest import Server
 from tests.people import JSON, PEOPLE, Writer, registration
 
@@ -91,6 +96,21 @@ class Program(Writer):
     def send(self, other: Program, text: str) -> None:
         """Send one's next message."""
         self.ask("/send_message", self.seal(other, text))
+
+
+@asynccontextmanager
+async def serving(app: Quart, folder: Path, **settings: Any) -> AsyncIterator[int]:
+    """The app behind the hypercorn of `ezdms serve`, in this process, so that a test can look into it; its port."""
+    sockets.use()
+    stop = asyncio.Event()
+    chosen = Settings(data_dir=folder / "data", port=0, **settings)
+    with runner.listen(chosen.host, 0) as listener:
+        config = serve._config(chosen, listener)
+        config.keep_alive_timeout = 0.5
+        task = asyncio.create_task(hypercorn_serve(app, config, shutdown_trigger=stop.wait))
+        yield int(listener.getsockname()[1])
+        stop.set()
+        await asyncio.wait_for(task, SOON)
 
 
 def call(server: Server, *, receive_buffer: int | None = None) -> socket.socket:

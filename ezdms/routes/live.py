@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
@@ -13,12 +12,12 @@ from quart import Blueprint, websocket
 from ezdms import fragments
 from ezdms.answers import Problem
 from ezdms.auth import find_session
-from ezdms.db import Unavailable, now
+from ezdms.db import now
 from ezdms.edge import SocketGone
 from ezdms.forms import LARGEST_BODY, parse_object, pick_fields
 from ezdms.hub import SESSION_ENDED, Event, Mailbox
 from ezdms.limits import Bucket
-from ezdms.models.conversation import mark_read, select_conversation
+from ezdms.models.conversation import select_conversation
 from ezdms.models.session import Session
 from ezdms.routes import services
 from ezdms.routes.outgoing import Outgoing
@@ -150,10 +149,7 @@ async def _join(mailbox: Mailbox, session: Session, conversation_id: str, as_jso
         return
     mailbox.joined.add(conversation_id)
     if conversation.unread:
-        with suppress(Unavailable):
-            await services.database().write(
-                mark_read, conversation_id=conversation_id, user_id=session.user_id, seq=conversation.last_seq
-            )
+        await services.mark_as_read(conversation_id, session.user_id, conversation.last_seq)
     line = {**asdict(conversation), "unread": 0}
     if not as_json:  # tells a page how far the conversation is, so that it fetches what it missed
         mailbox.put(Event(line))

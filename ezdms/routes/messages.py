@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 from quart import Blueprint, Response, request
 
 from ezdms import fragments
 from ezdms.answers import Problem, answer
 from ezdms.auth import public
-from ezdms.db import Unavailable
 from ezdms.forms import parse_integer, read_fields
 from ezdms.limits import by_account, limited
-from ezdms.models.conversation import Conversation, mark_read, select_conversation, select_pair
+from ezdms.models.conversation import select_conversation, select_pair
 from ezdms.models.message import select_messages
 from ezdms.routes import sending, services
 
@@ -56,7 +53,9 @@ async def list_messages(conversation_id: str) -> Response:
         before=before,
     )
     if messages:
-        await _mark_read(conversation, session.user_id, messages[-1].seq)
+        seq = messages[-1].seq
+        if conversation.last_seq - conversation.unread < seq:
+            await services.mark_as_read(conversation_id, session.user_id, seq)
     return answer(
         [message.as_json() for message in messages],
         lambda: fragments.message_list(
@@ -90,11 +89,3 @@ def _read_page() -> tuple[int | None, int | None, int]:
         None if before is None else parse_integer("before", before, low=0, high=sending.LARGEST_NUMBER),
         parse_integer("limit", given.get("limit", str(PAGE)), low=1, high=LARGEST_PAGE),
     )
-
-
-async def _mark_read(conversation: Conversation, user_id: str, seq: int) -> None:
-    if conversation.last_seq - conversation.unread < seq:
-        with suppress(Unavailable):  # a full disk keeps nobody from reading
-            await services.database().write(
-                mark_read, conversation_id=conversation.conversation_id, user_id=user_id, seq=seq
-            )

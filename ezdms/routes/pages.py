@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 from quart import Blueprint, Response, g, request
 
 from ezdms import fragments
 from ezdms.answers import Problem, answer_problem, wants_json
 from ezdms.auth import public
-from ezdms.db import Unavailable
-from ezdms.models.conversation import mark_read, select_conversations, select_pair
+from ezdms.models.conversation import select_conversations, select_pair
 from ezdms.models.message import select_last_sent, select_messages
 from ezdms.models.session import Session
 from ezdms.routes import services
@@ -72,10 +69,7 @@ async def conversation(conversation_id: str) -> Response | str:
         select_last_sent, conversation_id=conversation_id, sender_id=session.user_id, side=side
     )
     if current.unread:
-        with suppress(Unavailable):
-            await database.write(
-                mark_read, conversation_id=conversation_id, user_id=session.user_id, seq=current.last_seq
-            )
+        await services.mark_as_read(conversation_id, session.user_id, current.last_seq)
     return fragments.conversation_page(session, conversations, current, messages, last_sent)
 
 

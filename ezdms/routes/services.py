@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import cast
 
 from quart import current_app, g
 
-from ezdms.db import Database
+from ezdms.db import Database, Unavailable
 from ezdms.hub import Hub
 from ezdms.limits import Limiter
+from ezdms.models.conversation import mark_read
 from ezdms.models.session import Session
 from ezdms.remembered import Sessions
 from ezdms.settings import Settings
@@ -42,6 +44,12 @@ def settings() -> Settings:
 def deployment_id() -> str:
     """The database's 16 public random bytes, b64u."""
     return cast(str, current_app.extensions["ezdms.deployment_id"])
+
+
+async def mark_as_read(conversation_id: str, user_id: str, seq: int) -> None:
+    """This user has seen everything up to `seq`. A full disk keeps nobody from reading."""
+    with suppress(Unavailable):
+        await database().write(mark_read, conversation_id=conversation_id, user_id=user_id, seq=seq)
 
 
 def session() -> Session:

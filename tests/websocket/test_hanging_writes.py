@@ -5,38 +5,20 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-from collections.abc import AsyncIterator
-from contextlib import ExitStack, asynccontextmanager, closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypercorn.asyncio import serve as hypercorn_serve
 from quart import Quart
 from wsproto.connection import Connection, ConnectionType
 from wsproto.events import CloseConnection
 
-from ezdms import runner, serve, sockets
+from ezdms import sockets
 from ezdms.hub import TOO_SLOW, Event
-from ezdms.settings import Settings
 from tests.people import Person
-from tests.served import SOON, is_held, upgrade
+from tests.served import SOON, is_held, serving, upgrade
 from tests.websocket.test_live import until
-
-
-@asynccontextmanager
-async def serving(app: Quart, folder: Path) -> AsyncIterator[int]:
-    """The app behind the hypercorn of `ezdms serve`, in this process, so that a test can look into it."""
-    sockets.use()
-    stop = asyncio.Event()
-    settings = Settings(data_dir=folder / "data", port=0)
-    with runner.listen(settings.host, 0) as listener:
-        config = serve._config(settings, listener)
-        config.keep_alive_timeout = 0.5
-        task = asyncio.create_task(hypercorn_serve(app, config, shutdown_trigger=stop.wait))
-        yield int(listener.getsockname()[1])
-        stop.set()
-        await asyncio.wait_for(task, SOON)
 
 
 async def test_a_reader_that_was_slow_and_reads_again_learns_that_it_was_too_slow(

@@ -7,8 +7,7 @@ import gc
 import json
 import socket
 import time
-from collections.abc import AsyncIterator
-from contextlib import ExitStack, asynccontextmanager, closing
+from contextlib import ExitStack, closing
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -18,10 +17,9 @@ import uvloop
 from h2.errors import ErrorCodes
 from h2.settings import SettingCodes
 from hpack import Encoder
-from hypercorn.asyncio import serve as hypercorn_serve
 from quart import Quart
 
-from ezdms import http2, runner, serve, sockets
+from ezdms import http2, runner, sockets
 from ezdms.app import create_app
 from ezdms.assets import digest
 from ezdms.settings import Settings
@@ -39,28 +37,12 @@ from tests.contract.http2.streams import (
 )
 from tests.contract.nginx import Certificate
 from tests.people import Person
-from tests.served import SOON, is_held, wait
+from tests.served import is_held, serving, wait
 from tests.websocket.test_live import until
 
 MEBIBYTE = 1024 * 1024
 FORM = (b"content-type", b"application/x-www-form-urlencoded")
 JSON = (b"content-type", b"application/json")
-
-
-@asynccontextmanager
-async def serving(app: Quart, folder: Path, certificate: Certificate) -> AsyncIterator[int]:
-    """The app behind the hypercorn of `ezdms serve`, in this process, so that a test can shorten what it waits for."""
-    sockets.use()
-    stop = asyncio.Event()
-    tls: Any = {"certfile": certificate.certfile, "keyfile": certificate.keyfile}
-    settings = Settings(data_dir=folder / "data", port=0, **tls)
-    with runner.listen(settings.host, 0) as listener:
-        config = serve._config(settings, listener)
-        config.keep_alive_timeout = 0.5
-        task = asyncio.create_task(hypercorn_serve(app, config, shutdown_trigger=stop.wait))
-        yield int(listener.getsockname()[1])
-        stop.set()
-        await asyncio.wait_for(task, SOON)
 
 
 async def with_vault(alice: Person) -> tuple[bytes, bytes]:
@@ -86,7 +68,7 @@ async def test_a_stream_that_is_not_taken_is_let_go_and_holds_up_no_other(
             assert [peer.answers[stream_id].status for stream_id in stuck] == [200, 400, 200]
             assert peer.end() == ErrorCodes.NO_ERROR  # idle, since nothing is left
 
-    async with serving(app, tmp_path, certificate) as port:
+    async with serving(app, tmp_path, certfile=certificate.certfile, keyfile=certificate.keyfile) as port:
         await asyncio.gather(*(asyncio.to_thread(talk, port, window) for window in (0, 10)))
 
 
@@ -105,7 +87,7 @@ async def test_an_answer_larger_than_its_window_comes_whole_as_that_opens(
             peer.flush()
             assert json.loads(peer.wait(stream_id).body) == {"status": "ok"}
 
-    async with serving(app, tmp_path, certificate) as port:
+    async with serving(app, tmp_path, certfile=certificate.certfile, keyfile=certificate.keyfile) as port:
         await asyncio.to_thread(talk, port)
 
 
@@ -116,7 +98,7 @@ async def test_a_peer_that_reads_nothing_is_cut_off(
         monkeypatch.setattr(module, name, 0.5)
     token = await with_vault(alice)
 
-    async with serving(app, tmp_path, certificate) as port:
+    async with serving(app, tmp_path, certfile=certificate.certfile, keyfile=certificate.keyfile) as port:
         how: dict[str, Any] = {"window": 2**31 - 1, "receive_buffer": 4096}
         with await asyncio.to_thread(Peer, port, certificate.certfile, **how) as deaf:
             deaf.h2.increment_flow_control_window(2**31 - 1 - 65_535)
@@ -158,7 +140,10 @@ def test_a_peer_that_takes_nothing_and_has_ended_its_own_side_is_cut_off(
         asyncio.get_running_loop().set_exception_handler(runner.report)
         app = create_app(Settings(data_dir=tmp_path / "data", **NO_LIMITS))
         app.config.update(RESPONSE_TIMEOUT=0.5, BODY_TIMEOUT=1)
-        async with app.test_app(), serving(app, tmp_path, certificate) as port:
+        async with (
+            app.test_app(),
+            serving(app, tmp_path, certfile=certificate.certfile, keyfile=certificate.keyfile) as port,
+        ):
             await asyncio.to_thread(talk, port)
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as uv:  # whose TLS is not asyncio's
@@ -181,7 +166,7 @@ async def test_a_slow_reader_is_not_cut_off(
                 taken = sum(len(slow.answers[stream_id].body) for stream_id in streams)
                 time.sleep(max(0.0, began + taken / 900_000 - time.monotonic()))
 
-    async with serving(app, tmp_path, certificate) as port:
+    async with serving(app, tmp_path, certfile=certificate.certfile, keyfile=certificate.keyfile) as port:
         await asyncio.to_thread(talk, port)
 
 
@@ -205,7 +190,7 @@ async def test_what_waits_behind_a_slow_write_is_sent_even_if_its_stream_was_res
             late = [peer.open(peer.fields(b"POST", b"/login", [FORM]), end=False)]
             assert peer.wait(late[0]).status == 408  # whose head is compressed with what was in the others'
 
-    async with serving(app, tmp_path, certificate) as port:
+    async with serving(app, tmp_path, certfile=certificate.certfile, keyfile=certificate.keyfile) as port:
         await asyncio.to_thread(talk, port)
 
 
@@ -228,7 +213,7 @@ async def test_a_connection_whose_streams_are_all_reset_is_idle_and_holds_nothin
             assert peer.goodbye.error_code == ErrorCodes.NO_ERROR
             assert not any((held.streams, held.stream_buffers, held.priority._streams.keys() - {0}))
 
-    async with serving(app, tmp_path, certificate) as port:
+    async with serving(app, tmp_path, certfile=certificate.certfile, keyfile=certificate.keyfile) as port:
         await asyncio.to_thread(talk, port)
         began = time.monotonic()
     assert time.monotonic() - began < 3.5  # hypercorn would wait 4 s for a task that is left over
@@ -249,5 +234,5 @@ async def test_a_body_that_is_late_is_408_and_holds_up_no_other(
             for stream_id in late:
                 assert peer.wait(stream_id).status == 408
 
-    async with serving(app, tmp_path, certificate) as port:
+    async with serving(app, tmp_path, certfile=certificate.certfile, keyfile=certificate.keyfile) as port:
         await asyncio.to_thread(talk, port)
