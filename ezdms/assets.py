@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import posixpath
+import re
 from functools import cache
 from pathlib import Path
 
 FOLDER = Path(__file__).parent / "static"
 FOR_GOOD = "public, max-age=31536000, immutable"
 ASKED_ANEW = "no-cache"  # kept, but an ETag is asked about each time
+IMPORT = re.compile(r'^import (?:[^"(]* from )?"([^"]+)";', re.MULTILINE)
 
 
 @cache
@@ -27,3 +30,14 @@ def digest() -> str:
 def address_of(filename: str) -> str:
     """Where a page finds a file of `static/`."""
     return f"/static/{digest()}/{filename}"
+
+
+@cache
+def modules(first: str = "js/boot.js") -> tuple[str, ...]:
+    """The module `first` and all that it imports: whoever asks for them at once waits once, not once for each level."""
+    found = [first]
+    for name in found:
+        source = (FOLDER / name).read_text()
+        imported = (posixpath.normpath(posixpath.join(posixpath.dirname(name), one)) for one in IMPORT.findall(source))
+        found += [one for one in dict.fromkeys(imported) if one not in found]
+    return tuple(found)

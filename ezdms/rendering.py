@@ -11,7 +11,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from ezdms import __version__
-from ezdms.assets import address_of
+from ezdms.assets import address_of, modules
 
 INCLUDE = re.compile(r'^[ ]*{% include "([^"]+)" %}\n', re.MULTILINE)
 
@@ -54,6 +54,7 @@ def _environment() -> Environment:
     environment.filters["iso"] = _iso
     environment.globals["version"] = __version__
     environment.globals["static"] = address_of
+    environment.globals["modules"] = modules()
     return environment
 
 

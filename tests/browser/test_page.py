@@ -206,6 +206,6 @@ async def test_everything_comes_from_this_server(browser: Browser, server: Serve
     addresses = [line.split()[1] for line in alice.traffic if line.startswith(("GET", "POST"))]
     assert len(addresses) > 20
     assert [address for address in addresses if not address.startswith((server.url, "blob:" + server.url))] == []
-    assert await alice.page.evaluate("() => document.fonts.check('16px Inter')")
+    assert await alice.page.evaluate("() => document.fonts.ready.then(() => document.fonts.check('16px Inter'))")
     assert any("inter-latin" in address for address in addresses)
     assert alice.errors == []

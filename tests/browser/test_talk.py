@@ -280,6 +280,41 @@ async def test_a_message_that_is_discarded_goes_back_into_the_field(pair: tuple[
     await expect(alice.page.locator(".pending")).to_have_count(0)
 
 
+FULL = """() => { IDBObjectStore.prototype.add = () => { throw new DOMException("The disk is full.", "QuotaExceededError"); }; }"""
+
+
+async def test_a_browser_that_cannot_keep_a_message_loses_it_neither_when_it_is_sent_nor_when_it_is_not(
+    pair: tuple[Someone, Someone],
+) -> None:
+    alice, bob = pair
+    await alice.page.evaluate(FULL)
+    await alice.writes("sent all the same")
+    await bob.sees("sent all the same")
+    await alice.sees("sent all the same")
+    await expect(alice.page.locator(".pending")).to_have_count(0)
+    await expect(alice.page.get_by_role("textbox", name="Message")).to_have_value("")
+    await alice.page.route("**/send_message", lambda route: route.abort())
+    await alice.writes("not sent")
+    field = alice.page.get_by_role("textbox", name="Message")
+    await expect(field).to_have_value("not sent")
+    await expect(alice.page.get_by_role("alert").filter(has_text="The disk is full.")).to_be_visible()
+    await expect(alice.page.locator(".pending")).to_have_count(0)
+
+
+async def test_a_message_is_sent_though_its_page_is_left_in_the_same_moment(pair: tuple[Someone, Someone]) -> None:
+    alice, bob = pair
+    await alice.page.get_by_role("textbox", name="Message").fill("last words")
+    await alice.page.evaluate("""() => {
+        document.querySelector("message-composer [type=submit]").click();
+        location.assign("/account");
+    }""")
+    await bob.sees("last words")
+    await alice.page.go_back()
+    await alice.sees("last words")
+    await expect(alice.page.locator(".pending")).to_have_count(0)
+    await expect(alice.page.get_by_role("textbox", name="Message")).to_have_value("")
+
+
 async def test_anything_arrives_as_it_was_written(pair: tuple[Someone, Someone]) -> None:
     alice, bob = pair
     markup = "<b>bold</b> & \"quotes\" 'n' \\ {{7*7}} </script>"

@@ -123,3 +123,12 @@ def test_the_digest_changes_with_every_byte_and_every_name(tmp_path: Path, monke
     (tmp_path / "js" / "c.js").rename(file)
     (tmp_path / "b.js").unlink()
     assert assets.digest.__wrapped__() in seen  # the same files, the same address
+
+
+async def test_a_page_asks_at_once_for_every_module_that_it_will_need(app: Quart) -> None:
+    html = await (await app.test_client().get("/")).get_data(as_text=True)
+    asked = set(re.findall(r'<link rel="modulepreload" href="/static/[0-9a-f]{12}/([^"]+)">', html))
+    assert asked == {f"js/{path.name}" for path in (assets.FOLDER / "js").glob("*.js")} | {
+        "vendor/htmx-4.0.1.esm.min.js",
+        "vendor/hx-ws-4.0.1.min.js",
+    }

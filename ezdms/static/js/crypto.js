@@ -38,12 +38,18 @@ export function b64uEncode(bytes) {
   return btoa(binary).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
 }
 
-// Only the one canonical encoding: another spelling of the same bytes would be another envelope that opens.
+// Only the one canonical encoding: another spelling of the same bytes would be another envelope that opens. Spellings
+// differ in the bits after the last byte alone.
 export function b64uDecode(text, size) {
   if (typeof text !== "string" || !/^[A-Za-z0-9_-]*$/.test(text)) refuse("Expected base64url.");
-  if (text.length % 4 === 1) refuse("Expected base64url of a possible length.");
-  const bytes = Uint8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), (letter) => letter.charCodeAt(0));
-  if (b64uEncode(bytes) !== text) refuse("Expected base64url in its canonical form.");
+  const rest = text.length % 4;
+  if (rest === 1) refuse("Expected base64url of a possible length.");
+  const binary = atob(text.replaceAll("-", "+").replaceAll("_", "/"));
+  const bytes = new Uint8Array(binary.length);
+  for (let i = 0; i < bytes.length; i += 1) bytes[i] = binary.charCodeAt(i);
+  if (rest && b64uEncode(bytes.slice(1 - rest)) !== text.slice(-rest)) {
+    refuse("Expected base64url in its canonical form.");
+  }
   if (size !== undefined && bytes.length !== size) refuse(`Expected ${size} bytes, got ${bytes.length}.`);
   return bytes;
 }
@@ -135,19 +141,28 @@ export function checkEncryptionKey(spki) {
   }
 }
 
+// What is worked out of a key is worked out once, not again for each message. Keys are never changed in place.
+function onceForEach(work) {
+  const results = new WeakMap();
+  return (key) => {
+    if (!results.has(key)) results.set(key, work(key));
+    return results.get(key);
+  };
+}
+
 export const fingerprint = (ik) => sha256(concat(label("identity"), ik));
-export const keyId = async (spki) => b64uEncode((await sha256(spki)).subarray(0, 16));
+export const keyId = onceForEach(async (spki) => b64uEncode((await sha256(spki)).subarray(0, 16)));
 
 const ED25519 = { name: "Ed25519" };
 const RSA = { name: "RSA-OAEP", hash: "SHA-256" };
-function publicSig(ik) {
+const publicSig = onceForEach(async (ik) => {
   checkIdentityKey(ik);
   return subtle.importKey("raw", ik, ED25519, false, ["verify"]);
-}
-function publicEnc(spki) {
+});
+const publicEnc = onceForEach(async (spki) => {
   checkEncryptionKey(spki);
   return subtle.importKey("spki", spki, RSA, false, ["encrypt"]);
-}
+});
 
 // {ik, spki, fp, sig, enc}: the private keys can still be exported, so that wrapKeys can lock them.
 export async function generateKeys() {

@@ -16,14 +16,19 @@ function open() {
   return opened;
 }
 
-async function run(name, mode, ask) {
-  const transaction = (await open()).transaction(name, mode);
-  const request = ask(transaction.objectStore(name));
+if (document.body?.dataset.userId) open(); // somebody is logged in: it will be asked
+
+// Ask one store, or several at once: `ask` gets them and gives the request, or the requests, whose results are wanted.
+async function run(names, mode, ask) {
+  const transaction = (await open()).transaction(names, mode);
+  const asked = ask(...[names].flat().map((name) => transaction.objectStore(name)));
+  transaction.commit(); // nothing more is asked: done even if the page is gone in the next moment
   return new Promise((resolve, reject) => {
-    transaction.oncomplete = () => resolve(request.result);
+    transaction.oncomplete = () => resolve(Array.isArray(asked) ? asked.map(({ result }) => result) : asked.result);
     transaction.onabort = transaction.onerror = () => reject(transaction.error);
   });
 }
+const entries = (store) => [store.getAllKeys(), store.getAll()];
 
 // {user_id, username, ik, spki, fp, sig, enc}: sig and enc are CryptoKeys whose bytes no script can read.
 export const loadAccount = () => run("account", "readonly", (store) => store.get("me"));
@@ -39,10 +44,7 @@ export const loadContact = (conversation) => run("contacts", "readonly", (store)
 export const saveContact = (conversation, contact) =>
   run("contacts", "readwrite", (store) => store.put(contact, conversation));
 export async function loadContacts() {
-  const [keys, contacts] = await Promise.all([
-    run("contacts", "readonly", (store) => store.getAllKeys()),
-    run("contacts", "readonly", (store) => store.getAll()),
-  ]);
+  const [keys, contacts] = await run("contacts", "readonly", entries);
   return Object.fromEntries(contacts.map((contact, i) => [keys[i], contact]));
 }
 export const loadVaultState = async () =>
@@ -56,13 +58,14 @@ export const saveDraft = (conversation, text) =>
 
 // Unsent messages of a conversation in the order they were written, each with its key.
 export async function loadOutbox(conversation) {
-  const [keys, items] = await Promise.all([
-    run("outbox", "readonly", (store) => store.getAllKeys()),
-    run("outbox", "readonly", (store) => store.getAll()),
-  ]);
+  const [keys, items] = await run("outbox", "readonly", entries);
   return items.map((item, i) => ({ ...item, key: keys[i] })).filter((item) => item.conversation === conversation);
 }
-export const addToOutbox = (item) => run("outbox", "readwrite", (store) => store.add(item));
+// In place of the draft that it was. Gives its key.
+export const addToOutbox = (item) => run(["drafts", "outbox"], "readwrite", (drafts, outbox) => {
+  drafts.delete(item.conversation);
+  return outbox.add(item);
+});
 export const updateOutbox = ({ key, ...item }) => run("outbox", "readwrite", (store) => store.put(item, key));
 export const removeFromOutbox = (key) => run("outbox", "readwrite", (store) => store.delete(key));
 

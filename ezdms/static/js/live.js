@@ -41,15 +41,16 @@ const tellLost = () => {
   tell(navigator.onLine ? "Connection lost. Reconnecting…" : OFFLINE);
 };
 
-document.addEventListener("htmx:ws:after:connection", ({ detail }) => {
+document.addEventListener("htmx:ws:after:connection", async ({ detail }) => {
   socket = detail.connection.socket;
   read = 0; // whatever is missing is asked for again
   tell(wasLost ? "You are back." : "");
   setTimeout(() => socket.readyState === WebSocket.OPEN && tell(""), 2000);
   wasLost = false;
   join();
-  if (list) renewList().catch(() => {}); // tried again after the next connect
   thread?.querySelector("message-composer").flush();
+  await thread?.settled(); // what one reads comes first
+  if (list) renewList().catch(() => {}); // tried again after the next connect
 });
 document.addEventListener("htmx:ws:after:message:incoming", () => {
   const line = thread && document.getElementById(`conversation-${thread.conversation}`);

@@ -7,6 +7,7 @@ import { addToOutbox, loadDraft, loadOutbox, removeFromOutbox, saveDraft, update
 import { postForm, ServerError } from "./server.js";
 
 const COUNT_FROM = crypto.MAX_TEXT - 100;
+const ROW_AFTER = 300; // ms that the socket has to bring what was sent, before it is asked for
 const RETRY_AFTER = 10; // seconds; a reconnected socket tries sooner
 const TRIES = 5; // when another device keeps taking the next number
 
@@ -65,27 +66,56 @@ customElements.define("message-composer", class extends HTMLElement {
     const text = this.field.value;
     const message_id = crypto.b64uEncode(globalThis.crypto.getRandomValues(new Uint8Array(16)));
     const item = { conversation: this.thread.conversation, message_id, text, ts: Date.now() };
+    let isDone = false;
     try {
       crypto.checkText(text.trim() && text);
       this.field.value = "";
-      this.#show({ ...item, key: await addToOutbox(item) });
-      await saveDraft(item.conversation, this.field.value);
+      const isNext = navigator.onLine && !this.#pending.size;
+      this.#show(item);
+      requestAnimationFrame(() => { // nothing that needs a layout stands in the way of the message
+        this.#measure();
+        this.thread.querySelector("message-log").toBottom();
+      });
+      if (isNext) isDone = await this.#sendAtOnce(item);
+      else await this.#keep(item);
     } catch (error) {
+      this.#hide(message_id);
       this.field.value = text; // what was typed stays
       return showAlert(this, error.message);
     }
-    this.#measure();
-    this.thread.querySelector("message-log").toBottom();
-    await this.flush();
+    if (!isDone) await this.flush();
   }
 
-  // Send what waits, in order. One tab at a time: two would take the same number.
+  async #keep(item) {
+    item.key = await addToOutbox(item);
+  }
+
+  // One tab at a time: two would take the same number.
+  #inTurn(work) {
+    return navigator.locks.request(`ezdms-outbox ${this.thread.conversation}`, work);
+  }
+
+  // Nothing waits before it: handed over while it is being kept. This tab has its turn until the answer is there, but
+  // does not wait for it to begin: another may meanwhile hand over the same seal, which is stored once, or take the
+  // number. False: look again at what waits.
+  async #sendAtOnce(item) {
+    await this.#seal(item);
+    const done = Promise.allSettled([this.#post(item), this.#keep(item)]);
+    this.#inTurn(() => done);
+    const [posted, kept] = await done;
+    if (posted.status === "fulfilled") await this.#sent(item, posted.value);
+    else if (kept.status === "rejected") throw kept.reason;
+    else if (posted.reason.status === 409) return false;
+    else this.#failed(item, posted.reason);
+    return true;
+  }
+
+  // Send what waits, in order.
   async flush() {
     if (!(await this.thread.ready.then(() => true, () => false))) return; // the thread has told why
-    await navigator.locks.request(`ezdms-outbox ${this.thread.conversation}`, async () => {
-      const items = await loadOutbox(this.thread.conversation);
+    await this.#inTurn(async () => {
       let isBlocked = this.thread.hasAttribute("alarmed");
-      for (const item of items) {
+      for (const item of await loadOutbox(this.thread.conversation)) {
         this.#show(item);
         if (isBlocked) this.#state(item.message_id, "Waiting for the message before it.");
         else isBlocked = !(await this.#send(item));
@@ -100,46 +130,61 @@ customElements.define("message-composer", class extends HTMLElement {
     }
     this.#state(item.message_id, "Sending…");
     try {
-      const seq = await this.#deliver(item);
-      await removeFromOutbox(item.key);
-      this.#state(item.message_id, "");
-      // Its row comes by the socket, or like this, or after a reconnect ("judged").
-      this.thread.catchUp(seq).then(() => this.#hide(item.message_id), () => {});
+      await this.#sent(item, await this.#deliver(item));
       return true;
     } catch (error) {
-      this.#state(item.message_id, `Not sent. ${error.message}`, true);
-      const isPassing = error.status === 0 || error.status === 429 || error.status >= 500;
-      clearTimeout(this.#timer);
-      if (isPassing) this.#timer = setTimeout(() => this.flush(), 1000 * (error.answer?.retry_after ?? RETRY_AFTER));
+      this.#failed(item, error);
       return false;
     }
+  }
+
+  // Its row comes by the socket, or in a moment like this, or after a reconnect ("judged").
+  async #sent(item, seq) {
+    if (item.key) await removeFromOutbox(item.key);
+    else await saveDraft(item.conversation, this.field.value); // it could not be kept, so it still is the draft
+    this.#state(item.message_id, "");
+    setTimeout(() => this.thread.catchUp(seq).then(() => this.#hide(item.message_id), () => {}), ROW_AFTER);
+  }
+
+  #failed(item, error) {
+    this.#state(item.message_id, `Not sent. ${error.message}`, true);
+    const isPassing = error.status === 0 || error.status === 429 || error.status >= 500;
+    clearTimeout(this.#timer);
+    if (isPassing) this.#timer = setTimeout(() => this.flush(), 1000 * (error.answer?.retry_after ?? RETRY_AFTER));
   }
 
   // Hand over the sealed message as it is. If its number is taken, by another device, learn what came between and
   // seal it anew under the same id: the server never stores an id twice.
   async #deliver(item) {
-    const { me, partner } = await this.thread.ready;
     for (let attempt = 1; ; attempt += 1) {
       if (!item.sealed) {
-        const { own, acknowledged: a } = this.thread;
-        const id = crypto.b64uDecode(item.message_id, 16);
-        const link = { n: own.n + 1, p: own.hash, a, id };
-        const sealed = await crypto.sealMessage(me, partner, { ...link, ts: item.ts, text: item.text });
-        const { n, hash, suite, content_for_a, content_for_b } = sealed;
-        item.sealed = { n, hash, suite, content_for_a, content_for_b };
+        await this.#seal(item);
         await updateOutbox(item);
       }
-      const { conversation: conversation_id, message_id, sealed } = item;
       try {
-        const { seq } = await postForm("/send_message", { conversation_id, message_id, ...sealed });
-        if (sealed.n > this.thread.own.n) this.thread.own = { n: sealed.n, hash: sealed.hash };
-        return seq;
+        return await this.#post(item);
       } catch (error) {
         if (!(error instanceof ServerError) || error.code !== "counter" || attempt === TRIES) throw error;
         await this.thread.catchUp(Infinity);
         item.sealed = null;
       }
     }
+  }
+
+  async #seal(item) {
+    const { me, partner } = await this.thread.ready;
+    const { own, acknowledged: a } = this.thread;
+    const link = { n: own.n + 1, p: own.hash, a, id: crypto.b64uDecode(item.message_id, 16) };
+    const sealed = await crypto.sealMessage(me, partner, { ...link, ts: item.ts, text: item.text });
+    const { n, hash, suite, content_for_a, content_for_b } = sealed;
+    item.sealed = { n, hash, suite, content_for_a, content_for_b };
+  }
+
+  // Resolves to its seq.
+  async #post({ conversation: conversation_id, message_id, sealed }) {
+    const { seq } = await postForm("/send_message", { conversation_id, message_id, ...sealed });
+    if (sealed.n > this.thread.own.n) this.thread.own = { n: sealed.n, hash: sealed.hash };
+    return seq;
   }
 
   #show(item) {

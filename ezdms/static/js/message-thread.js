@@ -41,9 +41,8 @@ customElements.define("message-thread", class extends HTMLElement {
 
   // Who I am, whom I talk to, and how I know. A server that swaps a key is stopped here.
   async #identify() {
-    const me = await loadAccount();
+    const [me] = await Promise.all([loadAccount(), this.#readVault()]);
     if (me?.user_id !== document.body.dataset.userId) throw new Error(NO_KEYS);
-    await this.#readVault();
     this.contact = await loadContact(this.conversation);
     const partner = await this.#identifyPartner();
     const conversation = await crypto.conversationId(me.fp, partner.fp);
@@ -79,6 +78,7 @@ customElements.define("message-thread", class extends HTMLElement {
   }
 
   async #pin({ pin, name }) {
+    if (this.contact?.hash === pin.hash) return; // the statement that is known
     const keep = () => this.#change({ ...pin, name });
     try {
       if (this.contact) crypto.checkSuccession(this.contact, pin);
@@ -202,6 +202,12 @@ customElements.define("message-thread", class extends HTMLElement {
   arrived(seq) {
     if (seq > this.#complete) this.#seen.add(seq);
     while (this.#seen.delete(this.#complete + 1)) this.#complete += 1;
+  }
+
+  // Resolves once every row that is here is judged.
+  async settled() {
+    await this.ready.catch(() => {});
+    await this.#judging;
   }
 
   // Fetch everything up to seq `goal` that this page lacks, once, in order; Infinity: whatever there is. Resolves when

@@ -57,14 +57,17 @@ async function push(me, version) {
 }
 
 // Learn what the stored vault says, unless it has the version that is known, and store what it lacks. Throws "alarm".
-export const syncVault = (stored) => inTurn(async () => {
-  const me = await loadAccount();
-  const { version, isDirty } = await loadVaultState();
-  if (stored === version && !isDirty) return;
-  const pulled = await pull(me, version);
-  await saveVaultState({ version: pulled, isDirty });
-  if (isDirty) await push(me, pulled);
-});
+export async function syncVault(stored) {
+  const isKnown = ({ version, isDirty }) => stored === version && !isDirty;
+  if (isKnown(await loadVaultState())) return;
+  await inTurn(async () => {
+    const [me, state] = [await loadAccount(), await loadVaultState()];
+    if (!me || isKnown(state)) return; // logged out, or another tab was quicker
+    const pulled = await pull(me, state.version);
+    await saveVaultState({ version: pulled, isDirty: state.isDirty });
+    if (state.isDirty) await push(me, pulled);
+  });
+}
 
 // After an alarm, and once the person said so: what this browser knows takes the place of what the server showed.
 export const overwriteVault = () => inTurn(async () => {
