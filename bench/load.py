@@ -17,17 +17,24 @@ SOON = 20.0  # seconds until what must come has come
 
 
 class Wire(asyncio.Protocol):
-    """One kept connection: a request at a time."""
+    """One kept connection: a request at a time. If the server ends it after an answer, the next request opens one."""
 
-    def __init__(self) -> None:
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.gone = asyncio.Event()
+        self._is_last = False
         self._taken = bytearray()
         self._answer: asyncio.Future[tuple[int, bytes]] | None = None
 
     @classmethod
     async def to(cls, port: int) -> Wire:
         """A connection to this port."""
-        _, wire = await asyncio.get_running_loop().create_connection(cls, "127.0.0.1", port)
+        wire = cls(port)
+        await wire._connect()
         return wire
+
+    async def _connect(self) -> None:
+        await asyncio.get_running_loop().create_connection(lambda: self, "127.0.0.1", self.port)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport: Any = transport
@@ -40,6 +47,7 @@ class Wire(asyncio.Protocol):
         lower = bytes(self._taken[:head]).lower()
         start = lower.find(b"content-length: ")
         length = int(lower[start + 16 :].split(b"\r\n", 1)[0]) if start > 0 else 0
+        self._is_last = b"connection: close" in lower
         if len(self._taken) >= head + 4 + length:
             answer = int(self._taken[9:12]), bytes(self._taken[head + 4 : head + 4 + length])
             self._taken.clear()
@@ -47,11 +55,17 @@ class Wire(asyncio.Protocol):
             self._answer = None
 
     def connection_lost(self, error: Exception | None) -> None:
+        self.gone.set()
         if self._answer is not None and not self._answer.done():
             self._answer.set_exception(ConnectionError("the server ended the connection"))
 
     async def ask(self, request: bytes) -> tuple[int, bytes]:
         """Status and body of the answer to these bytes."""
+        if self._is_last:
+            await self.gone.wait()
+            self.gone.clear()
+            self._is_last = False
+            await self._connect()
         self._answer = asyncio.get_running_loop().create_future()
         self.transport.write(request)
         return await self._answer

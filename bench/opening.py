@@ -22,7 +22,8 @@ PAGE_OF = 50
 NOTE_PAGES = f"""window.readable = new Promise((resolve) => {{
     const read = new Set();
     new MutationObserver((changes) => {{
-        for (const {{ target }} of changes) if (target.localName === "sealed-text" && target.textContent) read.add(target);
+        for (const {{ target }} of changes)
+            if (target.localName === "sealed-text" && target.textContent) read.add(target);
         if (read.size >= {PAGE_OF}) resolve(performance.timeOrigin + performance.now());
     }}).observe(document, {{ childList: true, subtree: true }});
 }});"""

@@ -280,7 +280,9 @@ async def test_a_message_that_is_discarded_goes_back_into_the_field(pair: tuple[
     await expect(alice.page.locator(".pending")).to_have_count(0)
 
 
-FULL = """() => { IDBObjectStore.prototype.add = () => { throw new DOMException("The disk is full.", "QuotaExceededError"); }; }"""
+FULL = """() => {
+    IDBObjectStore.prototype.add = () => { throw new DOMException("The disk is full.", "QuotaExceededError"); };
+}"""
 
 
 async def test_a_browser_that_cannot_keep_a_message_loses_it_neither_when_it_is_sent_nor_when_it_is_not(
