@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 import uvloop
 
-from bench import capacity, opening, processes, soak, speed
+from bench import capacity, opening, peers, processes, soak, speed
 from bench.report import Report
 
 PARTS = {
@@ -26,16 +26,19 @@ PARTS = {
 @click.command()
 @click.option("--quick", is_flag=True, help="Under two minutes: smaller numbers, shorter runs, nothing written.")
 @click.option("--only", type=click.Choice(list(PARTS)), multiple=True, help="This part alone; nothing is written.")
+@click.option("--peers", "with_peers", is_flag=True, help="And ejabberd and Prosody, if they are installed.")
 @click.option("--soak", "minutes", type=float, default=0.0, help="And so many minutes at half of full speed.")
-def main(quick: bool, only: tuple[str, ...], minutes: float) -> None:
+def main(quick: bool, only: tuple[str, ...], with_peers: bool, minutes: float) -> None:
     """Measure EZ-DMS beside its yardsticks: one process on one core, everything checked, everything durable."""
     report = Report()
 
+    parts = [PARTS[name] for name in only or PARTS] + [peers.measure] * with_peers
+
     async def measure() -> None:
-        for name in only or PARTS:
+        for part in parts:
             os.sched_setaffinity(0, [processes.LOAD_CORE])
             with tempfile.TemporaryDirectory(prefix="ezdms-bench-") as folder:
-                await PARTS[name](report, Path(folder), quick=quick)
+                await part(report, Path(folder), quick=quick)
         if minutes:
             with tempfile.TemporaryDirectory(prefix="ezdms-bench-") as folder:
                 await soak.measure(report, Path(folder), minutes)

@@ -67,7 +67,7 @@ def create_app(settings: Settings) -> Quart:
     app.request_class = BoundedRequest
     app.asgi_http_class = HttpConnection
     app.asgi_websocket_class = SocketConnection
-    app.config |= {"BODY_TIMEOUT": 20, "RESPONSE_TIMEOUT": None}  # sockets.py bounds each write, for less
+    app.config |= {"BODY_TIMEOUT": 20, "RESPONSE_TIMEOUT": None}  # connection.py bounds each write, for less
     app.extensions["ezdms.settings"] = settings
     app.extensions["ezdms.hub"] = Hub()
     app.extensions["ezdms.socket_buckets"] = SocketBuckets(settings.limit_socket)

@@ -1,12 +1,10 @@
-"""hypercorn's HTTP/1.1 and WebSocket mended: bounds that hold, and ends that are one (docs/decisions)."""
+"""hypercorn's HTTP/1.1 and WebSocket mended: bounds that hold, and ends that are one (docs/decisions/sockets.md)."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from contextvars import ContextVar
 from dataclasses import replace
 from typing import Any
 
@@ -16,9 +14,7 @@ import hypercorn.protocol
 from h11 import ERROR, LocalProtocolError
 from h11 import Request as H11Request
 from h11 import Response as H11Response
-from hypercorn.asyncio.task_group import TaskGroup
-from hypercorn.asyncio.tcp_server import TCPServer
-from hypercorn.events import Closed, RawData
+from hypercorn.events import RawData
 from hypercorn.protocol import h11
 from hypercorn.protocol.events import Event, Request, StreamClosed
 from hypercorn.protocol.ws_stream import ASGIWebsocketState, WSStream
@@ -26,126 +22,12 @@ from wsproto.events import CloseConnection
 from wsproto.events import Event as WSProtoEvent
 from wsproto.frame_protocol import CloseReason
 
+from ezdms import connection
 from ezdms.frames import Frames
 from ezdms.http2 import Http2
-from ezdms.idle import IdleConnections, Spell
 
-Send = Callable[[Any], Awaitable[None]]
-Put = Callable[[Any], Awaitable[None]]
-
-LAST_BYTES = 30.0  # seconds for a peer to take what is left of an answer
-LONGEST_WRITE = 60.0  # seconds for a peer to take what is more than waits for it
 LAST_WORDS = 3.0  # seconds for a peer to take the end of a socket, so that it learns why
 LAST_WORDS_OF_SESSION = 0.5  # seconds, when its session has ended
-LARGEST_READ = 64 * 1024  # bytes
-WAITING_BYTES = 64 * 1024  # that a write may leave to be sent; with TLS it would be 512 KiB
-
-_connection: ContextVar[Connection] = ContextVar("the connection that this task belongs to")
-
-
-class Connection(TCPServer):
-    """A connection that ends, also with a peer that does not take what was sent last: hypercorn waits for ever."""
-
-    _cut: asyncio.TimerHandle | None = None
-
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
-        self.idle_task = Spell(IdleConnections.of(self.context, self.config), self._initiate_server_close)  # type: ignore[assignment]
-
-    async def run(self) -> None:
-        """Streams and app run in tasks that start here and know the connection."""
-        _connection.set(self)
-        self.writer.transport.set_write_buffer_limits(WAITING_BYTES)
-        try:
-            await super().run()
-        finally:
-            if self._cut is not None:
-                self._cut.cancel()
-
-    async def protocol_send(self, event: Any) -> None:
-        """Bytes go out here, everything else is hypercorn's."""
-        if isinstance(event, RawData):
-            await self.write(event.data)
-        else:
-            await super().protocol_send(event)
-
-    async def write(self, octets: bytes) -> None:
-        """Returns once so little waits for the peer that more may be written; a peer that takes nothing is given up."""
-        if self.send_lock.locked():
-            async with self.send_lock:
-                pass  # others write first
-        try:
-            self.writer.write(octets)
-            if self.writer.transport.get_write_buffer_size() > WAITING_BYTES:
-                await self._drain()
-        except (ConnectionError, RuntimeError):
-            await self.protocol.handle(Closed())
-
-    async def _drain(self) -> None:
-        async with self.send_lock:
-            cut = self.loop.call_later(LONGEST_WRITE, self.writer.transport.abort)
-            try:
-                await self.writer.drain()
-            finally:
-                cut.cancel()
-
-    async def _read_data(self) -> None:
-        """hypercorn keeps a connection that its peer has ended for as long as an idle one."""
-        try:
-            while octets := await self.reader.read(LARGEST_READ):
-                await self.protocol.handle(RawData(octets))
-        except asyncio.CancelledError:  # the server stops, and has waited long enough
-            self.writer.transport.abort()
-            raise
-        except OSError:
-            pass
-        await self.protocol.handle(Closed())
-        await self.idle_task.stop()
-
-    async def _close(self) -> None:
-        cut = self.loop.call_later(LAST_BYTES, self.writer.transport.abort)
-        try:
-            await super()._close()
-        finally:
-            cut.cancel()
-
-    async def _initiate_server_close(self) -> None:
-        """Nobody asked for anything for a while. Of bytes that TLS has written, the transport does not tell."""
-        self._cut = self.loop.call_later(LAST_BYTES, self.writer.transport.abort)
-        await super()._initiate_server_close()
-
-
-class Tasks(TaskGroup):
-    """The tasks of a connection, none of which waits for ever for the app to take what the peer sent."""
-
-    async def spawn_app(self, app: Any, config: Any, scope: Any, send: Send) -> Put:
-        """hypercorn hands ten messages over and waits for the app to take the next: for ever once the app has ended,
-
-        or while the app itself waits for a write that is telling it that the peer is gone.
-        """
-        has_ended = False
-
-        def drop_what_waits() -> None:
-            while not waiting.empty():
-                waiting.get_nowait()  # lets in whoever waits to put
-
-        async def send_or_end(message: Any) -> None:
-            nonlocal has_ended
-            if message is None:
-                has_ended = True
-                drop_what_waits()
-            await send(message)
-
-        async def put_without_hanging(message: Any) -> None:
-            if has_ended:
-                return
-            if message["type"] in ("http.disconnect", "websocket.disconnect"):
-                drop_what_waits()
-            await put(message)
-
-        put: Put = await super().spawn_app(app, config, scope, send_or_end)
-        waiting: asyncio.Queue[Any] = put.__self__  # type: ignore[attr-defined]
-        return put_without_hanging
 
 
 class Http1(h11.H11Protocol):
@@ -180,13 +62,13 @@ class SocketStream(WSStream):
     """A WebSocket without compression, whose bounds hold and whose end is one."""
 
     _pinging: asyncio.Task[None] | None = None
-    _connection: Connection
+    _connection: connection.Connection
     _frames: Frames
 
     async def handle(self, event: Event) -> None:
         """Drop the offer of permessage-deflate (a bomb of 300 KB takes 500 MB), and stop pinging a closed socket."""
         if isinstance(event, Request):
-            self._connection = _connection.get()
+            self._connection = connection.current.get()
             self._frames = Frames(self.config.websocket_max_message_size)
             kept = [(name, value) for name, value in event.headers if _is_kept(name.lower(), value)]
             event = replace(event, headers=kept, http_version=min(event.http_version, "1.1"))
@@ -265,8 +147,8 @@ def _is_news(record: logging.LogRecord) -> bool:
 def use() -> None:
     """Make hypercorn build these."""
     logging.getLogger("asyncio").addFilter(_is_news)
-    hypercorn.asyncio.tcp_server.TaskGroup = Tasks  # type: ignore[attr-defined]
-    hypercorn.asyncio.run.TCPServer = Connection  # type: ignore[assignment,attr-defined]
+    hypercorn.asyncio.tcp_server.TaskGroup = connection.Tasks  # type: ignore[attr-defined]
+    hypercorn.asyncio.run.TCPServer = connection.Connection  # type: ignore[assignment,attr-defined]
     hypercorn.protocol.H11Protocol = Http1  # type: ignore[attr-defined]
     hypercorn.protocol.H2Protocol = Http2  # type: ignore[assignment,attr-defined]
     h11.WSStream = SocketStream  # type: ignore[attr-defined]

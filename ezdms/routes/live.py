@@ -69,7 +69,7 @@ async def _talk(mailbox: Mailbox, session: Session, as_json: bool) -> int:
 
 
 async def _write_events(mailbox: Mailbox, as_json: bool) -> None:
-    """Write until the mailbox closes. Of a peer that takes nothing for a minute, sockets.py lets go."""
+    """Write until the mailbox closes. Of a peer that takes nothing for a minute, connection.py lets go."""
     socket = websocket._get_current_object()  # type: ignore[attr-defined]
     if as_json:
         await socket.send(json.dumps({"event": "connected", "session_id": mailbox.session_id}))

@@ -14,7 +14,7 @@ from quart import Quart
 from wsproto.connection import Connection, ConnectionType
 from wsproto.events import CloseConnection
 
-from ezdms import sockets
+from ezdms import connection
 from ezdms.hub import TOO_SLOW, Event
 from tests.people import Person
 from tests.served import SOON, is_held, serving, upgrade
@@ -45,8 +45,8 @@ async def test_a_reader_that_was_slow_and_reads_again_learns_that_it_was_too_slo
 async def test_a_peer_that_does_not_take_an_answer_is_cut_off_whatever_its_size(
     app: Quart, alice: Person, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sockets, "LAST_BYTES", 0.5)
-    monkeypatch.setattr(sockets, "LONGEST_WRITE", 0.5)
+    monkeypatch.setattr(connection, "LAST_BYTES", 0.5)
+    monkeypatch.setattr(connection, "LONGEST_WRITE", 0.5)
     head = {"Host": "x", "Accept": "application/json", "Authorization": alice.headers["Authorization"]}
     ask = "\r\n".join(["GET /vault HTTP/1.1", *(f"{name}: {value}" for name, value in head.items()), "", ""])
     async with serving(app, tmp_path) as port:
@@ -113,7 +113,7 @@ async def test_a_write_that_hangs_holds_up_neither_the_end_of_a_session_nor_the_
 async def test_a_socket_that_takes_nothing_for_long_is_cut_off_however_few_its_events_are(
     app: Quart, alice: Person, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sockets, "LONGEST_WRITE", 0.2)
+    monkeypatch.setattr(connection, "LONGEST_WRITE", 0.2)
     async with serving(app, tmp_path) as port:
         with closing(socket.socket()) as raw:
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)

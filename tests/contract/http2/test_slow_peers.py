@@ -19,7 +19,7 @@ from h2.settings import SettingCodes
 from hpack import Encoder
 from quart import Quart
 
-from ezdms import http2, runner, sockets
+from ezdms import connection, http2, runner
 from ezdms.app import create_app
 from ezdms.assets import digest
 from ezdms.settings import Settings
@@ -94,7 +94,7 @@ async def test_an_answer_larger_than_its_window_comes_whole_as_that_opens(
 async def test_a_peer_that_reads_nothing_is_cut_off(
     app: Quart, alice: Person, tmp_path: Path, certificate: Certificate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module, name in ((http2, "TAKEN_WITHIN"), (sockets, "LAST_BYTES")):
+    for module, name in ((http2, "TAKEN_WITHIN"), (connection, "LAST_BYTES")):
         monkeypatch.setattr(module, name, 0.5)
     token = await with_vault(alice)
 
@@ -112,7 +112,7 @@ async def test_a_peer_that_reads_nothing_is_cut_off(
 def test_a_peer_that_takes_nothing_and_has_ended_its_own_side_is_cut_off(
     tmp_path: Path, certificate: Certificate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module, name in ((http2, "TAKEN_WITHIN"), (sockets, "LAST_BYTES")):
+    for module, name in ((http2, "TAKEN_WITHIN"), (connection, "LAST_BYTES")):
         monkeypatch.setattr(module, name, 0.5)
     font = f"/static/{digest()}/fonts/inter-latin-wght-normal.woff2".encode()
 

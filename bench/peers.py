@@ -1,0 +1,221 @@
+"""Two servers that many people run, beside EZ-DMS: Debian's ejabberd and Prosody, over their own WebSocket (RFC 7395).
+
+Both keep an archive of all messages (XEP-0313), as they come from Debian otherwise. Neither waits for the disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import os
+import shutil
+import signal
+import socket
+import subprocess
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import picows
+
+from bench import processes
+from bench.filled import make_pairs
+from bench.load import SOON, Heard, at_full_speed
+from bench.report import Report
+
+PAIRS, WINDOW = 50, 8
+DOMAIN, PASSWORD = "localhost", "only for this run"
+EBIN = "/usr/lib/*/ejabberd-*/ebin"
+
+PROSODY = """
+run_as_root = true
+pidfile = "{folder}/prosody.pid"
+data_path = "{folder}"
+log = {{ {{ levels = {{ min = "error" }}, to = "console" }} }}
+interfaces = {{ "127.0.0.1" }}
+http_ports = {{ {port} }}
+http_interfaces = {{ "127.0.0.1" }}
+https_ports = {{}}
+c2s_ports = {{}}
+s2s_ports = {{}}
+legacy_ssl_ports = {{}}
+modules_enabled = {{ "saslauth", "disco", "register_ibr", "websocket", "mam" }}
+modules_disabled = {{ "s2s", "tls" }}
+allow_registration = true
+c2s_require_encryption = false
+allow_unencrypted_plain_auth = true
+consider_websocket_secure = true
+authentication = "internal_hashed"
+storage = "internal"
+default_archive_policy = true
+VirtualHost "{domain}"
+  http_host = "127.0.0.1"
+"""
+EJABBERD = """
+hosts: [{domain}]
+loglevel: error
+listen:
+  - port: {port}
+    ip: 127.0.0.1
+    module: ejabberd_http
+    request_handlers:
+      /xmpp-websocket: ejabberd_http_ws
+auth_method: internal
+registration_timeout: infinity
+shaper_rules: {{}}
+modules:
+  mod_register: {{ip_access: all, access: all, password_strength: 0}}
+  mod_mam: {{default: always, request_activates_archiving: false}}
+"""
+
+
+async def measure(report: Report, folder: Path, *, quick: bool) -> None:
+    """Whichever of them is installed."""
+    body = make_pairs(folder / "bodies", 1)[0].fields()["content_for_a"]
+    for name, program, start in (("ejabberd", "ejabberdctl", _ejabberd), ("Prosody", "prosody", _prosody)):
+        if not shutil.which(program):
+            report.add(f"peer: {name}", f"not here (on Debian: apt install {name.lower()})")
+            continue
+        (folder / name).mkdir()
+        with _started(start(folder / name, port := _free_port()), folder / name):
+            for window in (1, WINDOW):
+                async with _talking(port, body, f"w{window}") as senders:
+                    calls = [send for send in senders for _ in range(window)]
+                    rate = await at_full_speed(calls, 2.0 if quick else 8.0)
+                report.add(f"peer: {name}, {window} under way for each of {PAIRS}", f"{rate.per_second:,.0f}/s")
+
+
+def _prosody(folder: Path, port: int) -> tuple[list[str], dict[str, str]]:
+    (folder / "prosody.cfg.lua").write_text(PROSODY.format(folder=folder, port=port, domain=DOMAIN))
+    return ["prosody", "--config", f"{folder}/prosody.cfg.lua", "-F"], {}
+
+
+def _ejabberd(folder: Path, port: int) -> tuple[list[str], dict[str, str]]:
+    (folder / "ejabberd.yml").write_text(EJABBERD.format(port=port, domain=DOMAIN))
+    modules = [str(path) for path in Path("/").glob(EBIN[1:])]
+    arguments = ["erl", "-noinput", "-pa", *modules, "-mnesia", "dir", f'"{folder}/database"', "-s", "ejabberd"]
+    return arguments, {"EJABBERD_CONFIG_PATH": f"{folder}/ejabberd.yml", "EJABBERD_LOG_PATH": f"{folder}/log"}
+
+
+def _free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
+
+
+@contextmanager
+def _started(command: tuple[list[str], dict[str, str]], folder: Path) -> Iterator[None]:
+    """A server on one core, as EZ-DMS has it, and gone afterwards with all that it started."""
+    arguments, environment = command
+    with (folder / "said").open("wb") as said:
+        process = subprocess.Popen(
+            arguments,
+            cwd=folder,
+            env=os.environ | environment,
+            stdout=said,
+            stderr=said,
+            start_new_session=True,
+            preexec_fn=lambda: os.sched_setaffinity(0, [processes.SERVER_CORE]),
+        )
+        try:
+            yield
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+class _Stream(picows.WSListener):
+    """Somebody's XMPP stream: one stanza a frame."""
+
+    def __init__(self) -> None:
+        self.stanzas: asyncio.Queue[str] = asyncio.Queue()
+        self.heard: Callable[[], None] | None = None
+
+    def on_ws_connected(self, transport: picows.WSTransport) -> None:
+        self.transport = transport
+
+    def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
+        if frame.msg_type == picows.WSMsgType.PING:
+            transport.send_pong(frame.get_payload_as_bytes())
+        elif self.heard is None:
+            self.stanzas.put_nowait(frame.get_payload_as_ascii_text())
+        elif frame.get_payload_as_bytes().startswith(b"<message"):
+            self.heard()
+
+    def say(self, stanza: str) -> None:
+        """Send one."""
+        self.transport.send(picows.WSMsgType.TEXT, stanza.encode())
+
+    async def ask(self, stanza: str, expected: str) -> None:
+        """Send one and wait for an answer that holds these words."""
+        self.say(stanza)
+        while True:
+            answer = await asyncio.wait_for(self.stanzas.get(), SOON)
+            if expected in answer:
+                return
+            if "error" in answer or "<failure" in answer:
+                raise RuntimeError(f"expected {expected}, got {answer[:300]}")
+
+    @classmethod
+    async def of(cls, port: int, name: str) -> _Stream:
+        """A new account, logged in and present."""
+        _, stream = await picows.ws_connect(
+            cls, f"ws://127.0.0.1:{port}/xmpp-websocket", extra_headers={"Sec-WebSocket-Protocol": "xmpp"}
+        )
+        assert isinstance(stream, cls)
+        framing = f"<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' to='{DOMAIN}' version='1.0'/>"
+        fields = f"<username>{name}</username><password>{PASSWORD}</password>"
+        secret = base64.b64encode(f"\0{name}\0{PASSWORD}".encode()).decode()
+        sasl = "xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'"
+        bind = "<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>one</resource></bind>"
+        await stream.ask(framing, "features")
+        await stream.ask(
+            f"<iq xmlns='jabber:client' type='set' id='1'><query xmlns='jabber:iq:register'>{fields}</query></iq>",
+            "result",
+        )
+        await stream.ask(f"<auth {sasl}>{secret}</auth>", "<success")
+        await stream.ask(framing, "features")
+        await stream.ask(f"<iq xmlns='jabber:client' type='set' id='2'>{bind}</iq>", "result")
+        await stream.ask("<presence xmlns='jabber:client'/>", "<presence")
+        return stream
+
+
+@asynccontextmanager
+async def _talking(port: int, body: str, mark: str) -> AsyncIterator[list[Callable[[], Any]]]:
+    """Pairs of which one writes and the other hears; a message counts once it is heard."""
+    await _until_it_serves(port)
+    people = [await _Stream.of(port, f"{mark}-{side}-{number}") for number in range(PAIRS) for side in "ab"]
+
+    def sender(number: int) -> Callable[[], Any]:
+        writer, reader = people[2 * number], people[2 * number + 1]
+        heard, issued = Heard(), 0
+        reader.heard, writer.heard = heard.add, lambda: None
+        to = f"{mark}-b-{number}@{DOMAIN}/one"
+        stanza = f"<message xmlns='jabber:client' to='{to}' type='chat'><body>{body}</body></message>"
+
+        async def send() -> None:
+            nonlocal issued
+            issued += 1
+            expected = issued
+            writer.say(stanza)
+            await heard.until(expected)
+
+        return send
+
+    try:
+        yield [sender(number) for number in range(PAIRS)]
+    finally:
+        for stream in people:
+            stream.transport.disconnect()
+
+
+async def _until_it_serves(port: int) -> None:
+    for _ in range(int(SOON / 0.1)):
+        with suppress(OSError):
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.close()
+            return
+        await asyncio.sleep(0.1)
+    raise RuntimeError("the peer does not answer")
