@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ipaddress
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from math import ceil
 from typing import Any, TypeVar, cast
 
 from quart import Quart, g, request
-from quart_rate_limiter import RateLimit, RateLimiter, rate_limit
+from quart_rate_limiter import RateLimit, RateLimiter, RateLimitExceeded, rate_limit
 from quart_rate_limiter.store import RateLimiterStoreABC
 
 from ezdms.settings import Limit, Settings
@@ -72,13 +73,22 @@ class Limiter(RateLimiter):
         super().__init__(app, **more)
         self._app = app
         self._settings = settings
+        self._kept = cast(ForgetfulStore, self.store)
         self._of_views: dict[Any, list[RateLimit]] = {}
 
     def count(self, endpoint: str, key: str) -> float:
         """Count what came another way as a request to this endpoint by `key`: 0, or the seconds until it may come."""
-        store = cast(ForgetfulStore, self.store)
         limits = self._get_limits_for_view_function(self._app.view_functions[endpoint], None)
-        return max((store.count(_name(endpoint, limit, key), limit) for limit in limits), default=0.0)
+        return self._kept.count({_name(endpoint, limit, key): limit for limit in limits})
+
+    async def _raise_on_rejection(self, endpoint: str, rate_limits: list[RateLimit]) -> None:
+        """Look and count in one step: the library's own two read clock, key and store for each of both."""
+        limits = {await self._create_key(endpoint, limit): limit for limit in rate_limits}
+        if seconds := self._kept.count(limits):
+            raise RateLimitExceeded(ceil(seconds))
+
+    async def _update_limits(self, endpoint: str, rate_limits: list[RateLimit]) -> None:
+        """Counted already."""
 
     async def _create_key(self, endpoint: str, rate_limit: RateLimit) -> str:
         key_function = rate_limit.key_function or self.key_function
@@ -126,19 +136,24 @@ class ForgetfulStore(RateLimiterStoreABC):
         return default + timedelta(seconds=max(ahead, 0.0))
 
     async def set(self, key: str, tat: datetime) -> None:
-        """Store. If that is too much, forget the half that has least to wait: first what no longer limits anybody."""
+        """Store a time by the wall's clock."""
         self._set(key, self._clock() + (tat - datetime.now(UTC)).total_seconds())
 
-    def count(self, key: str, limit: RateLimit) -> float:
-        """0 and one event is counted, or the seconds until one would be allowed."""
-        seconds, arrival = _take(
-            self._arrivals.get(key, 0.0), self._clock(), limit.period.total_seconds(), limit.inverse
-        )
-        if not seconds:
-            self._set(key, arrival)
-        return seconds
+    def count(self, limits: Mapping[str, RateLimit]) -> float:
+        """0 and one event is counted at each of these, by their keys, or the seconds until it would be allowed."""
+        now = self._clock()
+        taken = {
+            key: _take(self._arrivals.get(key, 0.0), now, limit.period.total_seconds(), limit.inverse)
+            for key, limit in limits.items()
+        }
+        longest = max((seconds for seconds, _ in taken.values()), default=0.0)
+        if not longest:
+            for key, (_, arrival) in taken.items():
+                self._set(key, arrival)
+        return longest
 
     def _set(self, key: str, arrival: float) -> None:
+        """If that is too much, forget the half that has least to wait: first what no longer limits anybody."""
         if len(self._arrivals) >= LARGEST_STORE:
             self._arrivals = _later_half(self._arrivals, lambda arrival: arrival)
         self._arrivals[key] = arrival
