@@ -16,6 +16,11 @@ QUERIES = {
     "open a vault": (vault.select_vault, {"user_id": "x"}),
     "list conversations": (conversation.select_conversations, {"user_id": "x"}),
     "find a pair": (conversation.select_pair, {"conversation_id": "x", "user_id": "x"}),
+    "find a pair to write to": (conversation.select_pair_to_write, {"conversation_id": "x", "user_id": "x"}),
+    "find a message": (
+        message.select_message,
+        {"conversation_id": "x", "message_id": "x", "sender_id": "x", "side": "a"},
+    ),
     "newest page": (message.select_messages, {"conversation_id": "x", "side": "a", "limit": 50}),
     "page before": (message.select_messages, {"conversation_id": "x", "side": "a", "limit": 50, "before": 9}),
     "catch up": (message.select_messages, {"conversation_id": "x", "side": "a", "limit": 50, "after": 9}),
