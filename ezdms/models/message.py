@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ezdms.db import Connection, fetch_all, fetch_one, keeps_sessions, now
-from ezdms.models.conversation import Pair, Side, mark_read, select_pair_to_write
+from ezdms.models.conversation import (
+    Conversation,
+    Pair,
+    Side,
+    mark_read,
+    select_conversation,
+    select_pair,
+    select_pair_to_write,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +139,26 @@ def select_last_sent(connection: Connection, *, conversation_id: str, sender_id:
         sender_id=sender_id,
     )
     return None if row is None else Message(**dict(row))
+
+
+def select_page(
+    connection: Connection,
+    *,
+    conversation_id: str,
+    user_id: str,
+    limit: int,
+    after: int | None = None,
+    before: int | None = None,
+) -> tuple[Conversation, list[Message]] | None:
+    """A conversation with a page of one's own copies (see select_messages); None if one takes part in no such."""
+    conversation = select_conversation(connection, conversation_id=conversation_id, user_id=user_id)
+    pair = select_pair(connection, conversation_id=conversation_id, user_id=user_id)
+    if conversation is None or pair is None:
+        return None
+    side = pair.me(user_id).side
+    return conversation, select_messages(
+        connection, conversation_id=conversation_id, side=side, limit=limit, after=after, before=before
+    )
 
 
 def select_messages(

@@ -9,8 +9,7 @@ from ezdms.answers import Problem, answer
 from ezdms.auth import public
 from ezdms.forms import parse_integer, read_fields
 from ezdms.limits import by_account, limited
-from ezdms.models.conversation import select_conversation, select_pair
-from ezdms.models.message import select_messages
+from ezdms.models.message import select_page
 from ezdms.routes import sending, services
 
 blueprint = Blueprint("messages", __name__)
@@ -38,20 +37,17 @@ async def list_messages(conversation_id: str) -> Response:
     """A page of messages by rising seq, one's own copies only; the newest page unless `after` or `before` is given."""
     session = services.session()
     after, before, limit = _read_page()
-    conversation = await services.database().read(
-        select_conversation, conversation_id=conversation_id, user_id=session.user_id
-    )
-    pair = await services.database().read(select_pair, conversation_id=conversation_id, user_id=session.user_id)
-    if conversation is None or pair is None:
-        raise sending.no_conversation()
-    messages = await services.database().read(
-        select_messages,
+    page = await services.database().read(
+        select_page,
         conversation_id=conversation_id,
-        side=pair.me(session.user_id).side,
+        user_id=session.user_id,
         limit=limit,
         after=after,
         before=before,
     )
+    if page is None:
+        raise sending.no_conversation()
+    conversation, messages = page
     if messages:
         seq = messages[-1].seq
         if conversation.last_seq - conversation.unread < seq:
