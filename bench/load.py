@@ -17,7 +17,7 @@ SOON = 20.0  # seconds until what must come has come
 
 
 class Wire(asyncio.Protocol):
-    """One kept connection: a request at a time. If the server ends it after an answer, the next request opens one."""
+    """One kept connection: a request at a time. If the server has ended it, the next request opens another."""
 
     def __init__(self, port: int) -> None:
         self.port = port
@@ -38,6 +38,8 @@ class Wire(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport: Any = transport
+        self._is_last = False
+        self.gone.clear()
 
     def data_received(self, data: bytes) -> None:
         self._taken += data
@@ -61,10 +63,8 @@ class Wire(asyncio.Protocol):
 
     async def ask(self, request: bytes) -> tuple[int, bytes]:
         """Status and body of the answer to these bytes."""
-        if self._is_last:
+        if self._is_last or self.gone.is_set():
             await self.gone.wait()
-            self.gone.clear()
-            self._is_last = False
             await self._connect()
         self._answer = asyncio.get_running_loop().create_future()
         self.transport.write(request)

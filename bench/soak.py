@@ -45,33 +45,33 @@ class Reader:
 
     async def come_and_go(self, stop: asyncio.Event) -> None:
         """A socket for a while, then the next."""
-        wire = await Wire.to(self.port)
         while not stop.is_set():
             self.latest = 0
             self.socket = await Socket.to(self.port, "/ws", self.hear, self.pair.reader.token)
             self.socket.send(wish("join", conversation_id=self.pair.conversation_id))
             await asyncio.sleep(0.1)
-            await self.catch_up(wire)
+            await self.catch_up()
             try:
                 await asyncio.wait_for(stop.wait(), STAYS)
             except TimeoutError:
                 self.socket.close()
         await asyncio.sleep(1)
-        await self.catch_up(wire)
-        wire.close()
+        await self.catch_up()
         self.socket.close()
 
-    async def catch_up(self, wire: Wire) -> None:
-        """What came while nobody listened."""
+    async def catch_up(self) -> None:
+        """What came while nobody listened. Its connection is new: the server ends those that are idle."""
+        wire = await Wire.to(self.port)
         while True:
             asked = f"/messages/{self.pair.conversation_id}?after={self.seen}&limit=200"
             status, body = await wire.ask(request("GET", asked, self.pair.reader.token))
             rows: list[dict[str, Any]] = json.loads(body)
             if status != 200 or not rows or rows[-1]["seq"] <= self.seen:
-                return
+                break
             for row in rows:
                 if row["seq"] > self.seen:
                     self.take(row["seq"])
+        wire.close()
 
 
 async def measure(report: Report, folder: Path, minutes: float) -> None:
