@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bench import processes, sending
 from bench.filled import AUTH_KEY, Filled, Person, make_pairs
-from bench.load import Socket, Wire, at_full_speed, percentile, request
+from bench.load import Socket, Wire, as_program, at_full_speed, percentile, request
 from bench.report import Report
 
 
@@ -22,17 +22,15 @@ async def measure_sockets(report: Report, folder: Path, *, quick: bool) -> None:
     with processes.yardstick("quart") as (bare, [bare_port]), processes.ezdms(folder / "sockets") as (ours, port):
         costs: dict[str, float] = {}
         people = [person for pair in pairs for person in (pair.sender, pair.reader)]
-        for name, process, where, tokens in (
-            ("bare", bare, bare_port, [""]),
-            ("ours", ours, port, [person.token for person in people]),
-        ):
-            opened = [await Socket.to(where, "/ws", _ignore, token) for token in tokens[:1]]
+        everybody: list[dict[str, str]] = [as_program(person.token) for person in people]
+        for name, process, where, askers in (("bare", bare, bare_port, [{}]), ("ours", ours, port, everybody)):
+            opened = [await Socket.to(where, "/ws", _ignore, askers[0])]
             await asyncio.sleep(0.5)
             before = process.memory()
             for count in counts:
                 while len(opened) < count:
-                    token = tokens[len(opened) % len(tokens)]
-                    opened += await asyncio.gather(*(Socket.to(where, "/ws", _ignore, token) for _ in range(20)))
+                    headers = askers[len(opened) % len(askers)]
+                    opened += await asyncio.gather(*(Socket.to(where, "/ws", _ignore, headers) for _ in range(20)))
                 await asyncio.sleep(0.5)
                 costs[name] = (process.memory() - before) / (len(opened) - 1) / 1024
                 if name == "ours":
@@ -136,7 +134,7 @@ async def measure_storm(report: Report, folder: Path, *, quick: bool) -> None:
     with processes.ezdms(folder / "storm") as (process, port):
         async with sending.talking(pairs, port) as talks:
             calls = [talk.send_by_post for talk in talks]
-            before = (await at_full_speed(calls, 3)).per_second
+            before = await at_full_speed(calls, 3)
             memory, statuses = process.memory(), dict[int, int]()
             wires = [await Wire.to(port) for _ in range(500 if quick else 2000)]
 
@@ -157,7 +155,7 @@ async def measure_storm(report: Report, folder: Path, *, quick: bool) -> None:
             await asyncio.sleep(1)
             for talk in talks:
                 await talk.settle()
-            after = (await at_full_speed(calls, 3)).per_second
+            after = await at_full_speed(calls, 3)
     answers = ", ".join(f"{count:,} × {status}" for status, count in sorted(statuses.items()))
     is_right = set(statuses) <= {201, 503}
     report.add(f"a storm of {len(wires):,} senders at once", answers, "201 or 503 alone", is_right)

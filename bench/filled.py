@@ -180,13 +180,11 @@ class Filled:
         self._connection.executemany(sql, rows)
 
 
-def make_pairs(path: Path, count: int, more_people: int = 0) -> list[Pair]:
-    """A folder with so many pairs who have not written yet, and so many people beside them."""
+def make_pairs(path: Path, count: int) -> list[Pair]:
+    """A folder with so many pairs who have not written yet."""
     filled = Filled(path)
     people = filled.add_people(2 * count)
     pairs = [filled.add_pair(people[2 * number], people[2 * number + 1]) for number in range(count)]
-    if more_people:
-        filled.add_people(more_people)
     filled.close()
     return pairs
 

@@ -17,11 +17,9 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import picows
-
 from bench import processes
 from bench.filled import make_pairs
-from bench.load import SOON, Heard, at_full_speed
+from bench.load import SOON, Heard, Socket, at_full_speed
 from bench.report import Report
 
 PAIRS, WINDOW = 50, 8
@@ -83,7 +81,7 @@ async def measure(report: Report, folder: Path, *, quick: bool) -> None:
                 async with _talking(port, body, f"w{window}") as senders:
                     calls = [send for send in senders for _ in range(window)]
                     rate = await at_full_speed(calls, 2.0 if quick else 8.0)
-                report.add(f"peer: {name}, {window} under way for each of {PAIRS}", f"{rate.per_second:,.0f}/s")
+                report.add(f"peer: {name}, {window} under way for each of {PAIRS}", f"{rate:,.0f}/s")
 
 
 def _prosody(folder: Path, port: int) -> tuple[list[str], dict[str, str]]:
@@ -126,27 +124,24 @@ def _started(command: tuple[list[str], dict[str, str]], folder: Path) -> Iterato
             process.wait()
 
 
-class _Stream(picows.WSListener):
+class _Stream:
     """Somebody's XMPP stream: one stanza a frame."""
 
     def __init__(self) -> None:
+        self.socket: Socket
         self.stanzas: asyncio.Queue[str] = asyncio.Queue()
         self.heard: Callable[[], None] | None = None
 
-    def on_ws_connected(self, transport: picows.WSTransport) -> None:
-        self.transport = transport
-
-    def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
-        if frame.msg_type == picows.WSMsgType.PING:
-            transport.send_pong(frame.get_payload_as_bytes())
-        elif self.heard is None:
-            self.stanzas.put_nowait(frame.get_payload_as_ascii_text())
-        elif frame.get_payload_as_bytes().startswith(b"<message"):
+    def hear(self, frame: bytes) -> None:
+        """An answer while one logs in, then messages."""
+        if self.heard is None:
+            self.stanzas.put_nowait(frame.decode())
+        elif frame.startswith(b"<message"):
             self.heard()
 
     def say(self, stanza: str) -> None:
         """Send one."""
-        self.transport.send(picows.WSMsgType.TEXT, stanza.encode())
+        self.socket.send(stanza.encode())
 
     async def ask(self, stanza: str, expected: str) -> None:
         """Send one and wait for an answer that holds these words."""
@@ -161,10 +156,8 @@ class _Stream(picows.WSListener):
     @classmethod
     async def of(cls, port: int, name: str) -> _Stream:
         """A new account, logged in and present."""
-        _, stream = await picows.ws_connect(
-            cls, f"ws://127.0.0.1:{port}/xmpp-websocket", extra_headers={"Sec-WebSocket-Protocol": "xmpp"}
-        )
-        assert isinstance(stream, cls)
+        stream = cls()
+        stream.socket = await Socket.to(port, "/xmpp-websocket", stream.hear, {"Sec-WebSocket-Protocol": "xmpp"})
         framing = f"<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' to='{DOMAIN}' version='1.0'/>"
         fields = f"<username>{name}</username><password>{PASSWORD}</password>"
         secret = base64.b64encode(f"\0{name}\0{PASSWORD}".encode()).decode()
@@ -208,7 +201,7 @@ async def _talking(port: int, body: str, mark: str) -> AsyncIterator[list[Callab
         yield [sender(number) for number in range(PAIRS)]
     finally:
         for stream in people:
-            stream.transport.disconnect()
+            stream.socket.close()
 
 
 async def _until_it_serves(port: int) -> None:

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from urllib.parse import urlencode
 
 from bench.filled import Pair
-from bench.load import SOON, Heard, Socket, Wire, request, wish
+from bench.load import SOON, Heard, Socket, Wire, as_program, bearer, request, wish
 
 FORM = {"Content_Type": "application/x-www-form-urlencoded"}
 Send = Callable[[], Awaitable[None]]
@@ -30,7 +30,7 @@ class Talk:
         """Connect, and wait until both sockets have joined."""
         self.wire = await Wire.to(self._port)
         self.sockets = [
-            await Socket.to(self._port, "/ws", self.hear, person.token, as_json=not self.as_page)
+            await Socket.to(self._port, "/ws", self.hear, (bearer if self.as_page else as_program)(person.token))
             for person in (self.pair.sender, self.pair.reader)
         ]
         for socket in self.sockets:

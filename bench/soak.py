@@ -11,7 +11,7 @@ from typing import Any
 
 from bench import processes, sending
 from bench.filled import Pair, make_pairs
-from bench.load import Socket, Wire, at_full_speed, request, wish
+from bench.load import Socket, Wire, as_program, at_full_speed, request, wish
 from bench.report import Report
 
 PAIRS = 50
@@ -47,7 +47,7 @@ class Reader:
         """A socket for a while, then the next."""
         while not stop.is_set():
             self.latest = 0
-            self.socket = await Socket.to(self.port, "/ws", self.hear, self.pair.reader.token)
+            self.socket = await Socket.to(self.port, "/ws", self.hear, as_program(self.pair.reader.token))
             self.socket.send(wish("join", conversation_id=self.pair.conversation_id))
             await asyncio.sleep(0.1)
             await self.catch_up()
@@ -79,7 +79,7 @@ async def measure(report: Report, folder: Path, minutes: float) -> None:
     pairs = make_pairs(folder / "soak", PAIRS)
     with processes.ezdms(folder / "soak") as (process, port):
         async with sending.talking(pairs, port) as talks:
-            full = (await at_full_speed([talk.send_by_post for talk in talks], 5)).per_second
+            full = await at_full_speed([talk.send_by_post for talk in talks], 5)
         readers, stop = [Reader(pair, port) for pair in pairs], asyncio.Event()
         watching = [asyncio.create_task(reader.come_and_go(stop)) for reader in readers]
         wires = [await Wire.to(port) for _ in pairs]

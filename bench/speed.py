@@ -12,7 +12,7 @@ from typing import Any
 
 from bench import processes, sending
 from bench.filled import Pair, make_pairs
-from bench.load import Rate, at_full_speed, percentile
+from bench.load import at_full_speed, percentile
 from bench.report import Report
 from bench.yardsticks import commits_per_second
 
@@ -44,7 +44,7 @@ async def measure(report: Report, folder: Path, *, quick: bool) -> None:
             "socket, one at a time": (lambda: sending.talking(pairs, port), _by_socket, 1),
             "socket": (lambda: sending.talking(pairs, port), _by_socket, WINDOW),
         }
-        rates: dict[str, list[Rate]] = {name: [] for name in ways}
+        rates: dict[str, list[float]] = {name: [] for name in ways}
         for number in range(rounds):
             for name, (opened, pick, window) in ways.items():
                 if number and name.startswith(("ceiling", "bare POST on")):
@@ -52,7 +52,7 @@ async def measure(report: Report, folder: Path, *, quick: bool) -> None:
                 async with opened() as senders:
                     calls = [pick(one) for one in senders for _ in range(window)]
                     rates[name].append(await at_full_speed(calls, seconds))
-        speed = {name: statistics.median(rate.per_second for rate in found) for name, found in rates.items()}
+        speed = {name: statistics.median(found) for name, found in rates.items()}
         for name in list(ways)[:6]:
             report.add(f"yardstick: {name}", f"{speed[name]:,.0f}/s")
         for name, beside, low in (
@@ -66,7 +66,7 @@ async def measure(report: Report, folder: Path, *, quick: bool) -> None:
         await _steady(report, pairs, port, seconds=3 if quick else 20)
         if not quick:
             report.series["POST/s by pairs"] = [
-                (count, (await _posting(pairs[:count], port)).per_second) for count in (1, 5, 20, 50)
+                (count, await _posting(pairs[:count], port)) for count in (1, 5, 20, 50)
             ]
 
 
@@ -82,7 +82,7 @@ def _by_socket(talk: sending.Talk) -> Any:
     return talk.send_by_socket
 
 
-async def _posting(pairs: list[Pair], port: int) -> Rate:
+async def _posting(pairs: list[Pair], port: int) -> float:
     async with sending.talking(pairs, port) as talks:
         return await at_full_speed([talk.send_by_post for talk in talks], 2.0)
 

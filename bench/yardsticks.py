@@ -63,7 +63,7 @@ async def serve_quart() -> None:
         print(listener.getsockname()[1], flush=True)
         await stop.wait()
 
-    await asyncio.wait_for(serve(bare_app(), config, shutdown_trigger=until_told), None)
+    await serve(bare_app(), config, shutdown_trigger=until_told)
 
 
 class Echo(picows.WSListener):

@@ -32,12 +32,12 @@ def address_of(filename: str) -> str:
     return f"/static/{digest()}/{filename}"
 
 
-@cache
-def modules(first: str = "js/boot.js") -> tuple[str, ...]:
-    """The module `first` and all that it imports: whoever asks for them at once waits once, not once for each level."""
-    found = [first]
-    for name in found:
-        source = (FOLDER / name).read_text()
-        imported = (posixpath.normpath(posixpath.join(posixpath.dirname(name), one)) for one in IMPORT.findall(source))
-        found += [one for one in dict.fromkeys(imported) if one not in found]
-    return tuple(found)
+def modules() -> list[str]:
+    """boot.js and all that it imports: whoever asks for them at once waits once, not once for each level."""
+    found = ["js/boot.js"]
+    for name in found:  # which grows meanwhile
+        for imported in IMPORT.findall((FOLDER / name).read_text()):
+            path = posixpath.normpath(posixpath.join(posixpath.dirname(name), imported))
+            if path not in found:
+                found.append(path)
+    return found
