@@ -303,6 +303,27 @@ async def test_a_browser_that_cannot_keep_a_message_loses_it_neither_when_it_is_
     await expect(alice.page.locator(".pending")).to_have_count(0)
 
 
+async def test_a_sent_message_that_cannot_be_let_go_of_is_neither_called_unsent_nor_stored_twice(
+    pair: tuple[Someone, Someone],
+) -> None:
+    alice, bob = pair
+    await alice.page.evaluate("""() => {
+        IDBObjectStore.prototype.delete = function () {
+            if (this.name === "outbox") throw new DOMException("The disk is broken.", "UnknownError");
+        };
+    }""")
+    await alice.writes("once")
+    await bob.sees("once")
+    await alice.sees("once")
+    await expect(alice.page.locator(".pending")).to_have_count(0)
+    await expect(alice.page.get_by_role("textbox", name="Message")).to_have_value("")
+    await alice.page.reload()  # what stayed behind is handed over again
+    await expect(alice.page.locator(".pending")).to_have_count(0)
+    await alice.writes("twice")
+    for someone in pair:
+        await someone.sees("once", "twice")
+
+
 async def test_a_message_is_sent_though_its_page_is_left_in_the_same_moment(pair: tuple[Someone, Someone]) -> None:
     alice, bob = pair
     await alice.page.get_by_role("textbox", name="Message").fill("last words")
@@ -311,6 +332,7 @@ async def test_a_message_is_sent_though_its_page_is_left_in_the_same_moment(pair
         location.assign("/account");
     }""")
     await bob.sees("last words")
+    await alice.page.wait_for_url("**/account")
     await alice.page.go_back()
     await alice.sees("last words")
     await expect(alice.page.locator(".pending")).to_have_count(0)

@@ -140,8 +140,8 @@ customElements.define("message-composer", class extends HTMLElement {
 
   // Its row comes by the socket, or in a moment like this, or after a reconnect ("judged").
   async #sent(item, seq) {
-    if (item.key) await removeFromOutbox(item.key);
-    else await saveDraft(item.conversation, this.field.value); // it could not be kept, so it still is the draft
+    // What could not be kept still is the draft. What stays behind is sent again: the same seal, stored once.
+    await (item.key ? removeFromOutbox(item.key) : saveDraft(item.conversation, this.field.value)).catch(() => {});
     this.#state(item.message_id, "");
     setTimeout(() => this.thread.catchUp(seq).then(() => this.#hide(item.message_id), () => {}), ROW_AFTER);
   }
