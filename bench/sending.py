@@ -30,8 +30,8 @@ class Talk:
         """Connect, and wait until both sockets have joined."""
         self.wire = await Wire.to(self._port)
         self.sockets = [
-            await Socket.to(self._port, "/ws", self.hear, (bearer if self.as_page else as_program)(person.token))
-            for person in (self.pair.sender, self.pair.reader)
+            await Socket.to(self._port, "/ws", hear, (bearer if self.as_page else as_program)(person.token))
+            for person, hear in ((self.pair.sender, self.hear), (self.pair.reader, self.hear_as_reader))
         ]
         for socket in self.sockets:
             socket.send(wish("join", conversation_id=self.pair.conversation_id))
@@ -52,6 +52,11 @@ class Talk:
             self.told.add()
         elif frame.startswith(b'{"event": "error"'):
             raise RuntimeError(f"expected sent, got {frame!r}")
+
+    def hear_as_reader(self, frame: bytes) -> None:
+        """The same on the other's socket, and when."""
+        self.arrived = time.perf_counter()
+        self.hear(frame)
 
     async def send_by_post(self) -> None:
         """One message: durable, acknowledged, and heard by both."""

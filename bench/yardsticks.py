@@ -38,12 +38,15 @@ def bare_app() -> Quart:
     @app.websocket("/ws")
     async def relay() -> None:
         await websocket.accept()
-        sockets = pairs.setdefault(websocket.args.get("pair", ""), [])
-        sockets.append(websocket._get_current_object())
-        while True:
-            frame = await websocket.receive()
-            for socket in sockets:
-                await socket.send(frame)
+        sockets, own = pairs.setdefault(websocket.args.get("pair", ""), []), websocket._get_current_object()
+        sockets.append(own)
+        try:
+            while True:
+                frame = await websocket.receive()
+                for socket in sockets:
+                    await socket.send(frame)
+        finally:
+            sockets.remove(own)
 
     return app
 
@@ -74,6 +77,9 @@ class Echo(picows.WSListener):
     def on_ws_connected(self, transport: picows.WSTransport) -> None:
         self.sockets = self.pairs.setdefault(transport.request.path, [])
         self.sockets.append(transport)
+
+    def on_ws_disconnected(self, transport: picows.WSTransport) -> None:
+        self.sockets.remove(transport)
 
     def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
         if frame.msg_type == picows.WSMsgType.TEXT:

@@ -62,13 +62,9 @@ def _prefers_json(accept: str | None) -> bool:
 
 def answer(value: Any, render: Callable[[], str], status: int = 200) -> Response:
     """`value` as JSON or the HTML of `render`, whichever the request prefers."""
-    if wants_json():
-        response = Response(COMPACT.encode(value), content_type="application/json")
-    else:
-        response = Response(render(), content_type="text/html; charset=utf-8")
-    response.status_code = status
-    response.vary.add("Accept")
-    return response
+    as_json = wants_json()
+    body, kind = (COMPACT.encode(value), "application/json") if as_json else (render(), "text/html; charset=utf-8")
+    return Response(body, status, {"Vary": "Accept"}, content_type=kind)
 
 
 def answer_problem(problem: Problem) -> Response:

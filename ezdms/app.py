@@ -17,7 +17,7 @@ from ezdms import auth, folder, logs, security
 from ezdms.answers import Problem, again_later, answer_problem, too_often
 from ezdms.closing import SaysWhenItCloses
 from ezdms.db import Busy, Database, Unavailable
-from ezdms.edge import Edge, HttpConnection, SocketConnection
+from ezdms.edge import Edge, HttpConnection, Socket, SocketConnection
 from ezdms.forms import BoundedRequest
 from ezdms.hub import Hub
 from ezdms.limits import ForgetfulStore, Limiter, SocketBuckets, by_address
@@ -66,6 +66,7 @@ def create_app(settings: Settings) -> Quart:
     app.add_url_rule("/static/<path:filename>", "static", auth.public(files.send))
     app.request_class = BoundedRequest
     app.asgi_http_class = HttpConnection
+    app.websocket_class = Socket
     app.asgi_websocket_class = SocketConnection
     app.config |= {"BODY_TIMEOUT": 20, "RESPONSE_TIMEOUT": None}  # connection.py bounds each write, for less
     app.extensions["ezdms.settings"] = settings

@@ -26,6 +26,8 @@ Row = sqlite3.Row
 Query = Callable[Concatenate[Connection, P], T]
 
 BUSY_TIMEOUT = 10_000  # ms
+LARGEST_LOG = 4000  # pages (16 MB) that a COMMIT leaves in the write-ahead log; four times SQLite's own
+WRITERS_CACHE = 8000  # KiB, four times SQLite's own: pages that a batch has changed have room in it
 READERS = 2
 LARGEST_BATCH = 256  # writes that share one COMMIT
 MOST_WAITING = 1024  # writes; the next is refused at once, so that a storm takes no memory without end
@@ -35,6 +37,7 @@ FORGET_AGAIN = 0.2  # seconds
 PRAGMAS = f"""
 PRAGMA busy_timeout = {BUSY_TIMEOUT};
 PRAGMA synchronous = FULL;
+PRAGMA wal_autocheckpoint = {LARGEST_LOG};
 PRAGMA foreign_keys = ON;
 PRAGMA secure_delete = ON;
 """
@@ -303,6 +306,7 @@ def _forbid_writing(connection: Connection) -> None:
 
 def _make_ready(connection: Connection, path: Path) -> None:
     damage.check(connection, path)
+    connection.execute(f"PRAGMA cache_size = -{WRITERS_CACHE}")
     _use_write_ahead_log(connection)
     migrate(connection)
 
