@@ -98,8 +98,7 @@ class Talk:
 async def talking(pairs: list[Pair], port: int, *, as_page: bool = False) -> AsyncIterator[list[Talk]]:
     """All pairs connected."""
     talks = [Talk(pair, port, as_page=as_page) for pair in pairs]
-    for talk in talks:
-        await talk.open()
+    await asyncio.gather(*(talk.open() for talk in talks))
     try:
         yield talks
     finally:

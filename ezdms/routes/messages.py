@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from quart import Blueprint, Response, request
 
 from ezdms import fragments
@@ -25,6 +27,8 @@ async def send_message() -> Response:
     session = services.session()
     draft = sending.parse_draft(await read_fields(*sending.FIELDS))
     sent = await sending.send(services.database(), services.hub(), draft, session.user_id)
+    for _ in range(2):  # the frames for both are written, and leave, before the answer is made
+        await asyncio.sleep(0)
     return answer(
         sent.as_json(),
         lambda: fragments.message_list([sent.message], user_id=session.user_id, partner_username=sent.partner_username),
