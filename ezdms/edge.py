@@ -93,7 +93,12 @@ class SocketConnection(ASGIWebsocketConnection):
         """One task from the handshake to the end."""
         self._receive = receive
         self.queue = self  # type: ignore[assignment]  # Quart hands its `get` to the route
-        await self.handle_websocket(self._create_websocket_from_scope(send), send)
+        websocket = self._create_websocket_from_scope(send)
+        del self.queue  # or this would never be freed but by the collector of cycles
+        try:
+            await self.handle_websocket(websocket, send)
+        finally:
+            websocket.__dict__.clear()  # the context of its pings keeps it, and it keeps all that sends
 
     async def get(self) -> Any:
         """The next frame: str or bytes."""

@@ -8,27 +8,37 @@ from pathlib import Path
 
 from quart import Quart
 
+from ezdms.edge import SocketConnection
 from ezdms.sockets import Http1
-from tests.served import SOON, serving
+from tests.people import Person
+from tests.served import SOON, serving, upgrade
 from tests.websocket.test_live import until
+
+PAGE = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 
 
 def living() -> int:
-    return sum(isinstance(one, Http1) for one in gc.get_objects())
+    return sum(isinstance(one, Http1 | SocketConnection) for one in gc.get_objects())
 
 
-async def test_a_connection_that_has_ended_is_freed_at_once(app: Quart, tmp_path: Path) -> None:
+async def open_and_close(port: int, asked: bytes, status: bytes) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(asked)
+    assert (await asyncio.wait_for(reader.readline(), SOON)).split()[1] == status
+    writer.close()
+    await writer.wait_closed()
+
+
+async def test_a_connection_that_has_ended_is_freed_at_once(app: Quart, alice: Person, tmp_path: Path) -> None:
+    socket = upgrade(str(alice.account["token"]))
     async with serving(app, tmp_path) as port:
-        gc.collect()
-        gc.disable()
-        try:
-            before = living()
-            for _ in range(5):
-                reader, writer = await asyncio.open_connection("127.0.0.1", port)
-                writer.write(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
-                assert (await asyncio.wait_for(reader.readline(), SOON)).split()[1] == b"200"
-                writer.close()
-                await writer.wait_closed()
-            await until(lambda: living() == before)
-        finally:
-            gc.enable()
+        for asked, status in ((PAGE, b"200"), (socket, b"101")):
+            gc.collect()
+            gc.disable()
+            try:
+                before = living()
+                for _ in range(5):
+                    await open_and_close(port, asked, status)
+                await until(lambda before=before: living() == before)  # type: ignore[misc]
+            finally:
+                gc.enable()
