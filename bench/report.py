@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from matplotlib import pyplot
-from matplotlib.ticker import FuncFormatter
 
 PICTURES = Path(__file__).parents[1] / "docs" / "pictures"
 
@@ -60,8 +59,8 @@ class Report:
             place.plot(*zip(*points, strict=True), marker="o", color="#3b5bdb")
             place.set_title(title)
             place.set_xscale("log")
-            place.set_ylim(bottom=0)
-            place.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+            place.set_ylim(0, 1.15 * max(y for _, y in points))
+            place.set_xticks([x for x, _ in points], [f"{x:,.0f}" for x, _ in points])
             place.minorticks_off()
             place.spines[["top", "right"]].set_visible(False)
         del places

@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import click
-import segno
 
 from ezdms import crypto
 from ezdms.client import Client, WrongPin
@@ -76,6 +75,8 @@ async def whoami(server: str | None, home: Path | None, account: str | None, as_
     click.echo(f"{told['username']} at {told['server']}")
     click.echo(f"Search PIN: {told['search_pin']}")
     if sys.stdout.isatty():
+        import segno  # seldom needed, and slow to load
+
         segno.make(f"{told['server']}/#add={told['search_pin']}").terminal(compact=True)
 
 

@@ -9,7 +9,6 @@ from dataclasses import fields
 from typing import Any
 
 import click
-import segno
 
 from ezdms.schema import DatabaseError
 from ezdms.settings import PREFIX, Settings, SettingsError
@@ -50,5 +49,7 @@ def _announce(address: str, public_address: str | None) -> None:
     click.echo(f"EZ-DMS is at {address}")
     if public_address is not None:
         click.echo(f"Everybody finds it at {public_address}")
+        import segno  # seldom needed, and slow to load
+
         segno.make(public_address).terminal(out=sys.stdout, compact=True)
     sys.stdout.flush()

@@ -9,7 +9,6 @@ from datetime import datetime
 from pathlib import Path
 
 import click
-import segno
 
 from ezdms import crypto
 from ezdms.client import Client, ClientError, Contact, Message
@@ -187,6 +186,8 @@ async def verify_contact(
             return
         click.echo(client.safety_number(contact))
         if sys.stdout.isatty():
+            import segno  # seldom needed, and slow to load
+
             segno.make(crypto.safety_qr(client.keys.fp, crypto.fingerprint(contact.ik))).terminal(compact=True)
         if not sys.stdin.isatty():
             return
