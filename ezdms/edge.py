@@ -69,7 +69,7 @@ class SocketGone(Exception):
 class Socket(Websocket):
     """A WebSocket whose route accepts first. Quart's own looks at that for each frame, with headers made for it, and
 
-    lets all other tasks run before each that it sends, so that every frame becomes a write of its own.
+    goes once round the event loop for each that it sends.
     """
 
     async def receive(self) -> str | bytes:
