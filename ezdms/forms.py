@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 from urllib.parse import parse_qsl
 
 from quart import Request, request
@@ -16,6 +16,15 @@ from ezdms.encoding import EnvelopeError, b64u_decode
 LARGEST_BODY = 64 * 1024  # bytes
 MOST_FIELDS = 100
 LARGER_BODIES = {"/vault": 400 * 1024}
+
+
+class _Object(NamedTuple):
+    """A JSON object. Inside another it is no value of any field of ours."""
+
+    members: list[tuple[str, Any]]
+
+
+DECODER = json.JSONDecoder(object_pairs_hook=_Object)
 
 
 class WholeBody(Body):
@@ -98,19 +107,13 @@ def _parse_form(body: bytes) -> list[tuple[str, Any]]:
 
 def parse_object(text: str) -> list[tuple[str, Any]]:
     """The members of a JSON object in order, duplicates kept so that they can be refused. Raises Problem 400."""
-    members: list[list[tuple[str, Any]]] = []
-
-    def keep(pairs: list[tuple[str, Any]]) -> object:
-        members.append(pairs)
-        return _Inner()
-
     try:
-        outermost = json.loads(text, object_pairs_hook=keep)
+        outermost = DECODER.decode(text)
     except (ValueError, RecursionError) as error:
         raise _malformed() from error
-    if not isinstance(outermost, _Inner):
+    if not isinstance(outermost, _Object):
         raise Problem(400, "malformed_json", "Expected a JSON object.")
-    return members[-1]
+    return outermost.members
 
 
 def _decode(body: bytes) -> str:
@@ -122,10 +125,6 @@ def _decode(body: bytes) -> str:
 
 def _malformed() -> Problem:
     return Problem(400, "malformed_json", "The body is not valid JSON.")
-
-
-class _Inner:
-    """Stands for a JSON object inside another: no field of ours is one."""
 
 
 def _as_text(name: str, value: Any) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from ezdms.db import Conflict, Connection, fetch_all, fetch_one, keeps_sessions, now
 
@@ -29,8 +29,7 @@ class Conversation:
         return self.partner_statement == ""
 
 
-@dataclass(frozen=True, slots=True)
-class Participant:
+class Participant(NamedTuple):
     """One side of a conversation, with the key id that its copies must be sealed for."""
 
     side: Side
@@ -44,8 +43,7 @@ class Participant:
         return self.key_id == ""
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
+class Pair(NamedTuple):
     """Both sides of a conversation, as found by one of them."""
 
     conversation_id: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ezdms.db import Connection, fetch_all, fetch_one, keeps_sessions, now
 from ezdms.models.conversation import (
@@ -16,8 +16,7 @@ from ezdms.models.conversation import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(NamedTuple):
     """What a sender hands over: ids, counter, and the two sealed copies (JWE compact) with the key each is for."""
 
     conversation_id: str
@@ -31,8 +30,7 @@ class Draft:
     key_b: str
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """A stored message as one participant may see it: with that participant's own copy, if it still exists."""
 
     conversation_id: str
@@ -63,8 +61,7 @@ COLUMNS = "conversation_id, message_id, seq, sender_id, created_at, suite, n, ha
 FROM_MESSAGES = {side: f"SELECT {COLUMNS}, sealed_{side} AS encrypted FROM messages" for side in ("a", "b")}
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(NamedTuple):
     """Where a new message stands, and how many each participant (by user id) has not seen now."""
 
     seq: int

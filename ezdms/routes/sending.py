@@ -5,7 +5,7 @@ The same by POST and over a socket; the server stores, orders and forwards.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ezdms import encoding, envelope
 from ezdms.answers import Problem
@@ -19,8 +19,7 @@ FIELDS = ("conversation_id", "message_id", "n", "hash", "suite", "content_for_a"
 LARGEST_NUMBER = 2**53 - 1  # what JavaScript counts exactly
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
+class Sent(NamedTuple):
     """What the sender is told: the message with their own copy, and whether it stood already."""
 
     message: Message

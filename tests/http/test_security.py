@@ -80,7 +80,7 @@ def hostile_pages() -> dict[str, str]:
     conversation = Conversation(HOSTILE, HOSTILE, HOSTILE, HOSTILE, 0, 1, 0, 1)
     message = Message(HOSTILE, HOSTILE, 1, HOSTILE, 0, 1, 1, HOSTILE, HOSTILE)
     line = {name: getattr(conversation, name) for name in Conversation.__slots__}
-    row = {name: getattr(message, name) for name in Message.__slots__}
+    row = message._asdict()
     return {
         "front_page": fragments.front_page(dict.fromkeys(("name", "notice", "registration"), HOSTILE), HOSTILE),
         "protection_page": fragments.protection_page(),
