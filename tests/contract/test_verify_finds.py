@@ -162,10 +162,13 @@ async def test_it_finds(proxy: Misbehaving, case: str) -> None:
 
 
 async def test_it_says_what_was_expected_and_what_came(proxy: Misbehaving) -> None:
-    proxy.change = in_page(FRONT, f'<img src="{EVIL}/p.png">{FRONT}')
+    added = f'<img src="{EVIL}/p.png">'
+    proxy.change = in_page(FRONT, added + FRONT)
     report = await verify(proxy.url)
-    assert re.search(r"release's \d{4} bytes, SHA-256 [0-9a-f]{16}…, got \d{4} bytes", said(report, PAGE))
-    assert said(report, PAGE).endswith(f'Added: <img src="{EVIL}/p.png">')
+    sizes = re.search(r"release's (5\d{3}) bytes, SHA-256 [0-9a-f]{16}…, got (5\d{3}) bytes", said(report, PAGE))
+    assert sizes is not None
+    assert int(sizes[2]) - int(sizes[1]) == len(added)
+    assert said(report, PAGE).endswith(f"Added: {added}")
     assert said(report, "loads") == f"Expected nothing but the release's files, but / loads {EVIL}/p.png."
     proxy.change = drop("Referrer-Policy")
     assert "Expected “no-referrer” once, got nothing at GET /deployment and" in said(
