@@ -16,7 +16,6 @@ from ezdms.client.state import State
 from ezdms.client.transport import Transport
 from ezdms.encoding import b64u_decode
 
-TRIES = 5  # when another client keeps taking the next number
 SENT = ("conversation_id", "message_id", "n", "hash", "suite", "content_for_a", "content_for_b")
 
 
@@ -63,17 +62,20 @@ class Outbox:
     async def flush(self, contact: Contact) -> None:
         """Send what waits for this contact, in order. Raises ServerError or Unreachable; what is left waits on."""
         where = contact.conversation_id
-        for attempt in range(TRIES):
+        next_n = 0
+        while True:
             waiting = [item for item in self._state.values["outbox"] if item["conversation_id"] == where]
             try:
                 for item in waiting:
                     await self._hand_over(item)
             except ServerError as error:
-                if error.code != "counter" or attempt + 1 == TRIES:
-                    if 400 <= error.status < 500 and error.status not in (401, 408, 429) and error.code != "counter":
-                        self._discard(waiting)  # the server will never take it
+                if 400 <= error.status < 500 and error.status not in (401, 408, 429) and error.code != "counter":
+                    self._discard(waiting)  # the server will never take it
+                risen = error.answer.get("next_n")
+                if error.code != "counter" or not isinstance(risen, int) or risen <= next_n:
                     raise
-                await self._seal_anew(contact, waiting, error)
+                next_n = risen  # another client got ahead, again
+                await self._seal_anew(contact, waiting, next_n)
             else:
                 return
 
@@ -90,10 +92,10 @@ class Outbox:
         with self._state.change() as values:
             values["outbox"] = [item for item in values["outbox"] if item["message_id"] not in ids]
 
-    async def _seal_anew(self, contact: Contact, waiting: list[dict[str, Any]], error: ServerError) -> None:
+    async def _seal_anew(self, contact: Contact, waiting: list[dict[str, Any]], next_n: int) -> None:
         """Another client of mine took the number: learn its last message, and let what waits follow that one."""
         where = contact.conversation_id
-        last = await self._find_last(contact, error.answer.get("next_n"))
+        last = await self._find_last(contact, next_n)
         texts = {item["message_id"]: self._open_own(contact, item) for item in waiting}
         self._discard(waiting)
         with self._state.change() as values:
@@ -108,7 +110,7 @@ class Outbox:
         claimed = {name: item[name] for name in ("message_id", "n", "hash", "suite")}
         return crypto.open_message(self._keys, self._keys.ik, contact.ik, sealed, **claimed).text
 
-    async def _find_last(self, contact: Contact, next_n: object) -> list[Any]:
+    async def _find_last(self, contact: Contact, next_n: int) -> list[Any]:
         """[n, hash] of the message before `next_n`, as the rows say; what can be opened must be signed by me."""
         before: dict[str, int] = {}
         while rows := await self._transport.get(f"/messages/{contact.conversation_id}", limit=200, **before):

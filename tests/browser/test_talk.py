@@ -116,6 +116,59 @@ async def test_devices_that_write_at_the_same_moment_lose_and_double_nothing(
         await expect(page.get_by_role("alert")).to_have_count(0)
 
 
+async def test_a_message_is_sent_however_often_another_device_takes_its_number(
+    browser: Browser, pair: tuple[Someone, Someone]
+) -> None:
+    alice, bob = pair
+    device = await alice.on_another_device(browser)
+    await device.opens("bob")
+    taken: list[str] = []
+
+    async def be_overtaken(route: Route) -> None:
+        if len(taken) < 7:
+            taken.append(f"overtaken {len(taken)}")
+            await device.writes(taken[-1])
+            await device.sees(*taken)
+        await route.continue_()
+
+    await alice.page.route("**/send_message", be_overtaken)
+    await alice.writes("at last")
+    await until(lambda: len(taken) == 7)
+    await bob.sees(*taken, "at last")
+    await alice.sees(*taken, "at last")
+    await expect(alice.page.locator(".pending")).to_have_count(0)
+
+
+async def test_what_is_sent_while_missing_messages_are_being_fetched_is_fetched_too(
+    browser: Browser, server: Server
+) -> None:
+    alice, bob = await asyncio.gather(*(Someone.arrives(browser, server, name) for name in ("alice", "bob")))
+    await asyncio.gather(alice.creates_an_account(), bob.creates_an_account())
+    await bob.starts_with(alice.search_pin)
+    await alice.page.route_web_socket("**/ws", lambda _: None)  # nothing comes by the socket
+    await alice.page.reload()
+    await alice.opens("bob")
+    asked, may_go = asyncio.Event(), asyncio.Event()
+
+    async def hold_back(route: Route) -> None:
+        response = await route.fetch()  # answered now, delivered later
+        if not asked.is_set():
+            asked.set()
+            await may_go.wait()
+        await route.fulfill(response=response)
+
+    await alice.page.route("**/messages/*", hold_back)
+    catch_up = "() => { document.querySelector('message-thread').catchUp(Infinity); }"
+    await alice.page.evaluate(catch_up)
+    await asked.wait()
+    await bob.writes("in between")
+    await bob.sees("in between")
+    await alice.page.evaluate(catch_up)
+    may_go.set()
+    await alice.sees("in between")
+    await alice.page.unroute_all(behavior="wait")
+
+
 async def on_a_wire(browser: Browser, server: Server) -> tuple[Someone, Someone, Relay]:
     """Alice and Bob in a conversation, Bob behind a wire that can be cut."""
     relay = Relay(server)

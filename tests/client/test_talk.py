@@ -89,9 +89,9 @@ async def test_many_at_once_lose_and_double_nothing(server: Server, two: tuple[P
     second = await Client.login(server.url, alice.pin, home=tmp_path / "second")
     known = (await second.contacts())[0]
     await asyncio.gather(
-        *(alice.client.send(contact, f"a{i}") for i in range(4)), *(second.send(known, f"b{i}") for i in range(4))
+        *(alice.client.send(contact, f"a{i}") for i in range(12)), *(second.send(known, f"b{i}") for i in range(12))
     )
-    expected = {f"{mark}{i}" for mark in "ab" for i in range(4)}
+    expected = {f"{mark}{i}" for mark in "ab" for i in range(12)}
     page = await bob.client.history(await contact_of(bob, "alice"))
     assert sorted(str(message.text) for message in page) == sorted(expected)
     assert {(message.place, message.failure, message.alarm) for message in page} == {("ok", "", "")}

@@ -4,12 +4,11 @@
 import * as crypto from "./crypto.js";
 import { showAlert } from "./dom.js";
 import { addToOutbox, loadDraft, loadOutbox, removeFromOutbox, saveDraft, updateOutbox } from "./keystore.js";
-import { postForm, ServerError } from "./server.js";
+import { postForm } from "./server.js";
 
 const COUNT_FROM = crypto.MAX_TEXT - 100;
 const ROW_AFTER = 300; // ms that the socket has to bring what was sent, before it is asked for
 const RETRY_AFTER = 10; // seconds; a reconnected socket tries sooner
-const TRIES = 5; // when another device keeps taking the next number
 
 customElements.define("message-composer", class extends HTMLElement {
   #pending = new Map(); // message_id → element
@@ -154,9 +153,9 @@ customElements.define("message-composer", class extends HTMLElement {
   }
 
   // Hand over the sealed message as it is. If its number is taken, by another device, learn what came between and
-  // seal it anew under the same id: the server never stores an id twice.
+  // seal it anew under the same id: the server never stores an id twice. So on for as long as another one gets ahead.
   async #deliver(item) {
-    for (let attempt = 1; ; attempt += 1) {
+    for (;;) {
       if (!item.sealed) {
         await this.#seal(item);
         await updateOutbox(item);
@@ -164,8 +163,9 @@ customElements.define("message-composer", class extends HTMLElement {
       try {
         return await this.#post(item);
       } catch (error) {
-        if (!(error instanceof ServerError) || error.code !== "counter" || attempt === TRIES) throw error;
+        if (error.code !== "counter") throw error;
         await this.thread.catchUp(Infinity);
+        if (this.thread.own.n < item.sealed.n || this.thread.hasAttribute("alarmed")) throw error; // nobody took it
         item.sealed = null;
       }
     }

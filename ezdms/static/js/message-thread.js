@@ -20,10 +20,9 @@ const OTHER_KEY = "The server shows another key for this person. Nothing is sent
 customElements.define("message-thread", class extends HTMLElement {
   #judging = Promise.resolve(); // messages are opened side by side, but judged in the order they stand
   #waiting = 0; // messages that are not judged yet
-  #catching = null;
+  #catching = Promise.resolve(); // one after the other
   #complete; // the highest seq up to which no message is missing on this page
   #seen = new Set(); // rows above a hole
-  #goal = 0; // the highest seq known to exist
   #rows = new Map(); // row → {chain, n, holds} of those that were judged
   #alarms;
   #missed = new Set(); // what a server that was asked for it did not show
@@ -33,7 +32,6 @@ customElements.define("message-thread", class extends HTMLElement {
     this.conversation = this.dataset.conversationId;
     this.rows = this.querySelector(".rows");
     this.#complete = Number(this.rows.querySelector("message-row")?.dataset.seq ?? 1) - 1;
-    this.#goal = Number(this.dataset.lastSeq);
     this.#alarms = new Alarms(this);
     this.ready = this.#identify();
     this.ready.then(() => this.#waiting || this.#settle(), (error) => this.alarm("key", error.message, null));
@@ -210,22 +208,20 @@ customElements.define("message-thread", class extends HTMLElement {
     await this.#judging;
   }
 
-  // Fetch everything up to seq `goal` that this page lacks, once, in order; Infinity: whatever there is. Resolves when
-  // it is all judged.
-  catchUp(goal = 0) {
-    this.#goal = Math.max(this.#goal, goal);
-    this.#catching ??= this.#fetchMissing().finally(() => { this.#catching = null; });
-    return this.#catching;
+  // Fetch everything up to seq `goal` that this page lacks, once, in order; Infinity: whatever there is by now.
+  // Resolves when it is all judged.
+  catchUp(goal) {
+    const caughtUp = this.#catching.then(() => this.#fetchMissing(goal)); // after the other rows of the same frame
+    this.#catching = caughtUp.catch(() => {});
+    return caughtUp;
   }
 
-  async #fetchMissing() {
-    await Promise.resolve(); // let the other rows of the same frame arrive first
+  async #fetchMissing(goal) {
     let known;
-    while (this.#complete < this.#goal && known !== this.#complete) { // until nothing comes any more
+    while (this.#complete < goal && known !== this.#complete) { // until nothing comes any more
       known = this.#complete;
       await this.append(await getFragment(`/messages/${this.conversation}?after=${known}&limit=${PAGE}`));
     }
-    this.#goal = this.#complete;
     await this.#judging;
   }
 
