@@ -20,7 +20,7 @@ from ezdms.db import Busy, Database, Unavailable
 from ezdms.edge import Edge, HttpConnection, Socket, SocketConnection
 from ezdms.forms import BoundedRequest
 from ezdms.hub import Hub
-from ezdms.limits import ForgetfulStore, Limiter, SocketBuckets, by_address
+from ezdms.limits import Limiter, SocketBuckets, by_address
 from ezdms.models.deployment import insert_deployment
 from ezdms.proxy import TrustedProxies
 from ezdms.remembered import Sessions
@@ -78,7 +78,7 @@ def create_app(settings: Settings) -> Quart:
     app.after_serving(partial(close_database, app))
     app.before_request(_admit_request)
     app.before_websocket(_admit_websocket)
-    limiter = Limiter(app, settings, key_function=by_address, store=ForgetfulStore())
+    limiter = Limiter(app, settings, key_function=by_address)
     app.extensions["ezdms.limiter"] = limiter  # after _admit_request: by_account needs it
     app.after_request(_fence)
     app.register_error_handler(Problem, pages.answer_with_page)

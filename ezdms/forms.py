@@ -46,6 +46,11 @@ class BoundedRequest(Request):
         kwargs["max_content_length"] = LARGER_BODIES.get(path, LARGEST_BODY)
         super().__init__(method, scheme, path, *args, **kwargs)
 
+    @property
+    def blueprints(self) -> list[str]:
+        """Ours are not nested. Quart imports what splits their names, three times for each request."""
+        return [self.blueprint] if self.blueprint else []
+
 
 async def read_fields(*names: str, optional: tuple[str, ...] = ()) -> dict[str, str]:
     """The named fields of the body, as pick_fields gives them. Raises Problem 400, or 415 (neither a form nor JSON)."""

@@ -5,14 +5,18 @@ from __future__ import annotations
 import ipaddress
 import time
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from math import ceil
 from typing import Any, TypeVar, cast
 
-from quart import Quart, g, request
-from quart_rate_limiter import RateLimit, RateLimiter, RateLimitExceeded, rate_limit
-from quart_rate_limiter.store import RateLimiterStoreABC
+from quart import Quart, Response, g, request
+from quart_rate_limiter import (
+    QUART_RATE_LIMITER_LIMITS_ATTRIBUTE,
+    RateLimit,
+    RateLimiter,
+    RateLimitExceeded,
+    rate_limit,
+)
 
 from ezdms.settings import Limit, Settings
 
@@ -35,8 +39,7 @@ async def by_address() -> str:
 
 async def by_account() -> str:
     """The user whose session asks."""
-    session = g.session
-    return str(session.user_id) if session else ""  # the headers of a request that was refused ask for it too
+    return cast(str, g.session.user_id)
 
 
 class SettingLimit(RateLimit):
@@ -46,7 +49,7 @@ class SettingLimit(RateLimit):
         self.name = name
         self.key_function = key_function
 
-    def chosen(self, settings: Settings) -> RateLimit | None:
+    def chosen(self, settings: Settings) -> KnownLimit | None:
         """What the operator set; None is off."""
         limit: Limit | None = getattr(settings, f"limit_{self.name}")
         return None if limit is None else KnownLimit(limit.count, limit.period, self.key_function)
@@ -56,53 +59,69 @@ class KnownLimit(RateLimit):
     """A limit that computes what follows from its numbers once, and not for each request."""
 
     @cached_property
+    def seconds(self) -> float:
+        """The period."""
+        return self.period.total_seconds()
+
+    @cached_property
     def inverse(self) -> float:
         """Seconds between two events."""
-        return self.period.total_seconds() / self.count
+        return self.seconds / self.count
 
     @cached_property
     def key(self) -> str:
         """What its counts are kept under."""
-        return f"{self.count}-{self.period.total_seconds()}"
+        return f"{self.count}-{self.seconds}"
 
 
 class Limiter(RateLimiter):
-    """quart-rate-limiter with the limits of the settings, without those that are off."""
+    """quart-rate-limiter's marks, hooks and answers with the limits of the settings, without those that are off.
+
+    Its own hooks read clock, key and store three times for each limit of a request, and its store never forgets.
+    """
 
     def __init__(self, app: Quart, settings: Settings, **more: Any) -> None:
         super().__init__(app, **more)
         self._app = app
         self._settings = settings
-        self._kept = cast(ForgetfulStore, self.store)
-        self._of_views: dict[Any, list[RateLimit]] = {}
+        self._arrivals = Arrivals()
+        self._of_views: dict[str | None, list[KnownLimit]] = {}
 
     def count(self, endpoint: str, key: str) -> float:
         """Count what came another way as a request to this endpoint by `key`: 0, or the seconds until it may come."""
-        limits = self._get_limits_for_view_function(self._app.view_functions[endpoint], None)
-        return self._kept.count({_name(endpoint, limit, key): limit for limit in limits})
+        return self._arrivals.count({_name(endpoint, limit, key): limit for limit in self._limits_of(endpoint)})
 
-    async def _raise_on_rejection(self, endpoint: str, rate_limits: list[RateLimit]) -> None:
-        """Look and count in one step: the library's own two read clock, key and store for each of both."""
-        limits = {await self._create_key(endpoint, limit): limit for limit in rate_limits}
-        if seconds := self._kept.count(limits):
+    async def _before_request(self) -> None:
+        """Count the request, or raise RateLimitExceeded."""
+        endpoint = request.endpoint
+        limits = {
+            _name(endpoint, limit, await (limit.key_function or self.key_function)()): limit
+            for limit in self._limits_of(endpoint)
+        }
+        g.limits = limits
+        if seconds := self._arrivals.count(limits):
             raise RateLimitExceeded(ceil(seconds))
 
-    async def _update_limits(self, endpoint: str, rate_limits: list[RateLimit]) -> None:
-        """Counted already."""
+    async def _after_request(self, response: Response) -> Response:
+        """Say how much is left of the limit with the shortest period."""
+        if limits := g.get("limits"):
+            name, limit = min(limits.items(), key=lambda item: item[1].seconds)
+            ahead = self._arrivals.ahead(name)
+            response.headers["RateLimit-Limit"] = str(limit.count)
+            response.headers["RateLimit-Remaining"] = str(int((limit.seconds - ahead) / limit.inverse))
+            response.headers["RateLimit-Reset"] = str(ceil(ahead))
+        return response
 
-    async def _create_key(self, endpoint: str, rate_limit: RateLimit) -> str:
-        key_function = rate_limit.key_function or self.key_function
-        return _name(endpoint, rate_limit, await key_function())
-
-    def _get_limits_for_view_function(self, view_func: Any, blueprint: Any) -> list[RateLimit]:
-        if view_func not in self._of_views:
-            marks = super()._get_limits_for_view_function(view_func, blueprint)
-            limits = [mark.chosen(self._settings) if isinstance(mark, SettingLimit) else mark for mark in marks]
-            self._of_views[view_func] = [limit for limit in limits if limit is not None]
-        return self._of_views[view_func]
+    def _limits_of(self, endpoint: str | None) -> list[KnownLimit]:
+        if endpoint not in self._of_views:
+            view = self._app.view_functions.get(endpoint or "")
+            marks: list[SettingLimit] = getattr(view, QUART_RATE_LIMITER_LIMITS_ATTRIBUTE, [])
+            chosen = [mark.chosen(self._settings) for mark in marks]
+            self._of_views[endpoint] = [limit for limit in chosen if limit is not None]
+        return self._of_views[endpoint]
 
 
-def _name(endpoint: str, limit: RateLimit, key: str) -> str:
+def _name(endpoint: str | None, limit: KnownLimit, key: str) -> str:
     return f"{endpoint}-{limit.key}-{key}"
 
 
@@ -117,34 +136,22 @@ def _later_half(kept: dict[str, T], arrival: Callable[[T], Any]) -> dict[str, T]
     return dict(by_arrival[len(by_arrival) // 2 :])
 
 
-class ForgetfulStore(RateLimiterStoreABC):
+class Arrivals:
     """Theoretical arrival times by key, at most LARGEST_STORE; kept by a clock that never jumps."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._arrivals: dict[str, float] = {}
         self._clock = clock
 
-    async def before_serving(self) -> None:
-        """Nothing to open."""
+    def ahead(self, key: str) -> float:
+        """Seconds until nothing limits this key: its theoretical arrival time less the present."""
+        return max(self._arrivals.get(key, 0.0) - self._clock(), 0.0)
 
-    async def after_serving(self) -> None:
-        """Nothing to close."""
-
-    async def get(self, key: str, default: datetime) -> datetime:
-        """The stored time of `key`, else `default`, which is now by the wall's clock."""
-        ahead = self._arrivals.get(key, 0.0) - self._clock()
-        return default + timedelta(seconds=max(ahead, 0.0))
-
-    async def set(self, key: str, tat: datetime) -> None:
-        """Store a time by the wall's clock."""
-        self._set(key, self._clock() + (tat - datetime.now(UTC)).total_seconds())
-
-    def count(self, limits: Mapping[str, RateLimit]) -> float:
+    def count(self, limits: Mapping[str, KnownLimit]) -> float:
         """0 and one event is counted at each of these, by their keys, or the seconds until it would be allowed."""
         now = self._clock()
         taken = {
-            key: _take(self._arrivals.get(key, 0.0), now, limit.period.total_seconds(), limit.inverse)
-            for key, limit in limits.items()
+            key: _take(self._arrivals.get(key, 0.0), now, limit.seconds, limit.inverse) for key, limit in limits.items()
         }
         longest = max((seconds for seconds, _ in taken.values()), default=0.0)
         if not longest:
@@ -157,6 +164,9 @@ class ForgetfulStore(RateLimiterStoreABC):
         if len(self._arrivals) >= LARGEST_STORE:
             self._arrivals = _later_half(self._arrivals, lambda arrival: arrival)
         self._arrivals[key] = arrival
+
+    def __len__(self) -> int:
+        return len(self._arrivals)
 
 
 def _take(arrival: float, moment: float, period: float, step: float) -> tuple[float, float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,7 @@ from quart_rate_limiter import QUART_RATE_LIMITER_LIMITS_ATTRIBUTE
 
 from ezdms import limits
 from ezdms.app import create_app
-from ezdms.limits import ForgetfulStore, SocketBuckets, by_account
+from ezdms.limits import Arrivals, KnownLimit, SocketBuckets, by_account
 from ezdms.settings import Limit, Settings, parse_networks
 from tests.people import JSON, PEOPLE, Person, registration
 from tests.websocket.test_live import listening
@@ -202,13 +202,12 @@ def test_filling_the_buckets_frees_nobody_who_is_over_the_limit(monkeypatch: pyt
         assert len(buckets) <= 10
 
 
-async def test_filling_the_store_frees_nobody_who_is_over_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_filling_the_store_frees_nobody_who_is_over_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "LARGEST_STORE", 10)
-    store = ForgetfulStore()
-    moment = datetime.now(UTC)
-    over, once = moment + timedelta(minutes=1), moment + timedelta(seconds=6)
-    await store.set("mallory", over)
+    arrivals = Arrivals()
+    thrice = KnownLimit(3, timedelta(hours=1))
+    assert [arrivals.count({"mallory": thrice}) > 0 for _ in range(4)] == [False, False, False, True]
     for i in range(100):
-        await store.set(f"address {i}", once)
-        assert await store.get("mallory", moment) > once
-    assert sum([await store.get(f"address {i}", moment) > moment for i in range(100)]) < 10
+        assert arrivals.count({f"address {i}": thrice}) == 0
+        assert arrivals.count({"mallory": thrice}) > 0
+        assert len(arrivals) <= 10

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
 from ezdms import limits
-from ezdms.limits import Bucket, ForgetfulStore, SocketBuckets
+from ezdms.limits import Arrivals, Bucket, KnownLimit, SocketBuckets
 from ezdms.settings import Limit
 
 
@@ -46,24 +46,24 @@ def test_each_account_has_a_bucket_of_its_own() -> None:
     assert buckets.wait("bob") == 0
 
 
-async def test_the_store_forgets_what_no_longer_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_no_longer_limits_is_forgotten_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "LARGEST_STORE", 10)
-    store = ForgetfulStore()
-    past, future = (datetime.now(UTC) + timedelta(minutes=m) for m in (-1, 1))
-    for i in range(8):
-        await store.set(f"past {i}", past)
-    for i in range(100):
-        await store.set(f"future {i}", future)
-    nothing = datetime.now(UTC)
-    kept = [i for i in range(100) if await store.get(f"future {i}", nothing) > nothing]
-    assert kept[-1] == 99
-    assert len(kept) <= 10
-    assert await store.get("past 0", nothing) == nothing
+    clock = Clock()
+    arrivals = Arrivals(clock)
+    hourly = KnownLimit(1, timedelta(hours=1))
+    assert {arrivals.count({f"past {i}": hourly}) for i in range(8)} == {0}
+    clock.time += 3600
+    assert {arrivals.count({f"new {i}": hourly}) for i in range(100)} == {0}
+    assert len(arrivals) <= 10
+    assert arrivals.ahead("new 99") == 3600
+    assert arrivals.ahead("past 0") == 0
 
 
-async def test_a_clock_that_is_set_back_an_hour_limits_nobody_for_an_hour(monkeypatch: pytest.MonkeyPatch) -> None:
-    store = ForgetfulStore()
-    await store.set("somebody", datetime.now(UTC) + timedelta(seconds=6))
-    set_back = datetime.now(UTC) - timedelta(hours=1)
-    arrival = await store.get("somebody", set_back)
-    assert timedelta(seconds=5) < arrival - set_back <= timedelta(seconds=6)
+def test_one_limit_that_is_reached_keeps_the_others_from_counting() -> None:
+    clock = Clock()
+    arrivals = Arrivals(clock)
+    narrow, wide = KnownLimit(1, timedelta(seconds=10)), KnownLimit(3, timedelta(seconds=300))
+    assert [arrivals.count({"narrow": narrow, "wide": wide}) for _ in range(5)] == [0, 10, 10, 10, 10]
+    assert arrivals.ahead("wide") == 100
+    clock.time += 4
+    assert arrivals.count({"narrow": narrow, "wide": wide}) == pytest.approx(6)
