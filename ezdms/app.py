@@ -18,6 +18,7 @@ from ezdms.answers import Problem, again_later, answer_problem, too_often
 from ezdms.closing import SaysWhenItCloses
 from ezdms.db import Busy, Database, Unavailable
 from ezdms.edge import Edge, HttpConnection, Socket, SocketConnection
+from ezdms.events import Event
 from ezdms.forms import BoundedRequest
 from ezdms.hub import Hub
 from ezdms.limits import Limiter, SocketBuckets, by_address
@@ -70,7 +71,7 @@ def create_app(settings: Settings) -> Quart:
     app.asgi_websocket_class = SocketConnection
     app.config |= {"BODY_TIMEOUT": 20, "RESPONSE_TIMEOUT": None}  # connection.py bounds each write, for less
     app.extensions["ezdms.settings"] = settings
-    app.extensions["ezdms.hub"] = Hub()
+    app.extensions["ezdms.hub"] = Hub[Event]()
     app.extensions["ezdms.socket_buckets"] = SocketBuckets(settings.limit_socket)
     for module in (pages, health, accounts, pins, sessions, vaults, conversations, messages, live):
         app.register_blueprint(module.blueprint)

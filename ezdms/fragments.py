@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import SimpleNamespace
-from typing import Any
 
-from ezdms.models.conversation import Conversation
+from ezdms.models.conversation import Conversation, Line
 from ezdms.models.message import Message
 from ezdms.models.session import Device, Session
 from ezdms.rendering import render
@@ -118,12 +116,11 @@ def message_list(
     )
 
 
-def message_arrived(message: dict[str, Any], conversation: dict[str, Any], user_id: str) -> str:
+def message_arrived(message: Message, line: Line | Conversation, user_id: str) -> str:
     """A new message for a socket that has its conversation open, and the conversation's new line in the list."""
-    line = SimpleNamespace(**conversation)  # Jinja looks for attributes first: twice as fast as with dicts
     return render(
         "fragments/message_arrived.html",
-        message=SimpleNamespace(**message),
+        message=message,
         conversation=line,
         current=line,
         user_id=user_id,
@@ -131,7 +128,6 @@ def message_arrived(message: dict[str, Any], conversation: dict[str, Any], user_
     )
 
 
-def conversation_changed(conversation: dict[str, Any], *, is_current: bool = False) -> str:
+def conversation_changed(line: Line | Conversation, *, is_current: bool = False) -> str:
     """The conversation's new line, to take the place of the old one at the top of the list."""
-    line = SimpleNamespace(**conversation)
     return render("fragments/conversation_changed.html", conversation=line, current=line if is_current else None)

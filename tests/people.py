@@ -14,6 +14,7 @@ from quart import Quart, Response
 
 from ezdms import crypto
 from ezdms.encoding import b64u_decode, b64u_encode
+from ezdms.events import Event
 from ezdms.hub import Hub
 
 VECTORS = Path(__file__).parent / "vectors"
@@ -90,7 +91,7 @@ class Person(Writer):
     def __init__(self, app: Quart, keys: crypto.Keys, username: str) -> None:
         super().__init__(keys)
         self.client = app.test_client(use_cookies=False)
-        self.hub: Hub = app.extensions["ezdms.hub"]
+        self.hub: Hub[Event] = app.extensions["ezdms.hub"]
         self.username = username
         self.headers = dict(JSON)
         self.account: dict[str, Any] = {}

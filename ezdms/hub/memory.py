@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Generic, TypeVar
 
+Event = TypeVar("Event")  # what is published; nothing here looks into it
 LARGEST_MAILBOX = 256  # events that wait for a slow reader before its socket is closed
 
 SESSION_ENDED = 1008
@@ -14,20 +14,7 @@ RESTART = 1012
 TOO_SLOW = 1013
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
-    """Something that happened in a conversation, as one user may know it.
-
-    `conversation` is that user's line of the conversation list; `message` the new message with their own copy, if
-    that is what happened. `rendered` keeps each face once it is made, so that many sockets cost one rendering.
-    """
-
-    conversation: dict[str, Any]
-    message: dict[str, Any] | None = None
-    rendered: dict[str, str] = field(default_factory=dict, compare=False)
-
-
-class Mailbox:
+class Mailbox(Generic[Event]):
     """What waits to be written to one socket."""
 
     def __init__(self, user_id: str, session_id: str) -> None:
@@ -73,29 +60,29 @@ class Mailbox:
             self._news.set_result(None)
 
 
-class Hub:
+class Hub(Generic[Event]):
     """All open mailboxes by user."""
 
     def __init__(self) -> None:
-        self._mailboxes: dict[str, set[Mailbox]] = {}
+        self._mailboxes: dict[str, set[Mailbox[Event]]] = {}
         self._closing = False
 
-    def subscribe(self, user_id: str, session_id: str) -> Mailbox:
+    def subscribe(self, user_id: str, session_id: str) -> Mailbox[Event]:
         """Open a mailbox for one socket of this session."""
-        mailbox = Mailbox(user_id, session_id)
+        mailbox: Mailbox[Event] = Mailbox(user_id, session_id)
         self._mailboxes.setdefault(user_id, set()).add(mailbox)
         if self._closing:
             mailbox.close(RESTART)
         return mailbox
 
-    def unsubscribe(self, mailbox: Mailbox) -> None:
+    def unsubscribe(self, mailbox: Mailbox[Event]) -> None:
         """The socket is gone."""
         mailboxes = self._mailboxes.get(mailbox.user_id, set())
         mailboxes.discard(mailbox)
         if not mailboxes:
             self._mailboxes.pop(mailbox.user_id, None)
 
-    def mailboxes(self, user_id: str) -> tuple[Mailbox, ...]:
+    def mailboxes(self, user_id: str) -> tuple[Mailbox[Event], ...]:
         """The open mailboxes of this user."""
         return tuple(self._mailboxes.get(user_id, ()))
 

@@ -29,6 +29,16 @@ class Conversation:
         return self.partner_statement == ""
 
 
+class Line(NamedTuple):
+    """Of a conversation what changes in one participant's list when a message comes."""
+
+    conversation_id: str
+    partner_username: str
+    last_seq: int
+    last_at: int
+    unread: int
+
+
 class Participant(NamedTuple):
     """One side of a conversation, with the key id that its copies must be sealed for."""
 

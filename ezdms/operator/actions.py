@@ -9,6 +9,7 @@ from typing import Any
 
 from ezdms import __version__, auth, leaving
 from ezdms.db import Database
+from ezdms.events import Event
 from ezdms.hub import Hub
 from ezdms.models.invitation import count_invitations, delete_invitations, insert_invitations
 from ezdms.models.user import Listed, select_listed
@@ -26,7 +27,7 @@ class Running:
     """What is known of the server; `proxies` is who sent forwarding headers, and whether they are trusted."""
 
     database: Database
-    hub: Hub
+    hub: Hub[Event]
     registration: str = ""
     address: str = ""  # where it listens
     public_url: str | None = None  # where people find it

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 from quart import Blueprint, Response
 
 from ezdms import encoding, envelope, fragments
 from ezdms.answers import Problem, answer
 from ezdms.db import Conflict
+from ezdms.events import Event
 from ezdms.forms import read_fields
-from ezdms.hub import Event
 from ezdms.limits import by_account, limited
 from ezdms.models.conversation import Conversation, insert_conversation, select_conversation, select_conversations
 from ezdms.models.user import select_user_by_search_pin
@@ -62,7 +60,7 @@ async def start_conversation() -> Response:
     if is_new:
         for user_id in (a, b):
             seen = await _seen_by(conversation_id, user_id)
-            services.hub().publish(user_id, Event(conversation=asdict(seen)))
+            services.hub().publish(user_id, Event(seen))
     value = {
         "conversation_id": conversation_id,
         "existing": not is_new,

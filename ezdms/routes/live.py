@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import asdict
+from dataclasses import replace
 from typing import Any
 
 from quart import Blueprint, websocket
 
-from ezdms import fragments
 from ezdms.answers import Problem
 from ezdms.auth import find_session
 from ezdms.db import now
 from ezdms.edge import SocketGone
+from ezdms.events import Event
 from ezdms.forms import LARGEST_BODY, parse_object, pick_fields
-from ezdms.hub import SESSION_ENDED, Event, Mailbox
+from ezdms.hub import SESSION_ENDED, Mailbox
 from ezdms.limits import Bucket
 from ezdms.models.conversation import select_conversation
 from ezdms.models.session import Session
@@ -47,7 +47,7 @@ async def live() -> None:
     await websocket.close(code)  # a peer that does not take this either is cut off by sockets.py
 
 
-async def _talk(mailbox: Mailbox, session: Session, as_json: bool) -> int:
+async def _talk(mailbox: Mailbox[Event], session: Session, as_json: bool) -> int:
     """Write and read until mailbox, client or time ends it; returns the close code.
 
     The mailbox is waited for on its own: writing to a peer that takes nothing hangs, and must hold nothing up.
@@ -68,40 +68,19 @@ async def _talk(mailbox: Mailbox, session: Session, as_json: bool) -> int:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _write_events(mailbox: Mailbox, as_json: bool) -> None:
+async def _write_events(mailbox: Mailbox[Event], as_json: bool) -> None:
     """Write until the mailbox closes. Of a peer that takes nothing for a minute, connection.py lets go."""
     socket = websocket._get_current_object()  # type: ignore[attr-defined]
     if as_json:
         await socket.send(json.dumps({"event": "connected", "session_id": mailbox.session_id}))
     while (event := await mailbox.get()) is not None:
-        await socket.send(event if isinstance(event, str) else _render(event, mailbox, as_json))
+        if isinstance(event, Event):
+            is_open = event.line.conversation_id in mailbox.joined
+            event = event.face(mailbox.user_id, as_json=as_json, is_open=is_open)
+        await socket.send(event)
 
 
-def _render(event: Event, mailbox: Mailbox, as_json: bool) -> str:
-    """The event for this kind of socket, made once for all sockets of the kind."""
-    is_open = event.conversation["conversation_id"] in mailbox.joined
-    face = f"{as_json} {is_open}"
-    if face not in event.rendered:
-        event.rendered[face] = (_as_json if as_json else _as_html)(event, mailbox.user_id, is_open)
-    return event.rendered[face]
-
-
-def _as_json(event: Event, user_id: str, is_open: bool) -> str:
-    conversation = event.conversation
-    if is_open and event.message is not None:
-        conversation_id = conversation["conversation_id"]
-        return json.dumps({"event": "new_message", "conversation_id": conversation_id, **event.message})
-    kept = {name: conversation[name] for name in ("conversation_id", "last_seq", "unread")}
-    return json.dumps({"event": "conversation", **kept})
-
-
-def _as_html(event: Event, user_id: str, is_open: bool) -> str:
-    if is_open and event.message is not None:
-        return fragments.message_arrived(event.message, event.conversation, user_id)
-    return fragments.conversation_changed(event.conversation, is_current=is_open)
-
-
-async def _read_frames(mailbox: Mailbox, session: Session, as_json: bool) -> int:
+async def _read_frames(mailbox: Mailbox[Event], session: Session, as_json: bool) -> int:
     """Obey one frame after the other until one breaks the rules; returns the close code."""
     bucket = Bucket(services.settings().limit_frame)
     outgoing = Outgoing(mailbox, session)
@@ -140,7 +119,7 @@ def _conversation_id(members: list[tuple[str, Any]]) -> str:
     return pick_fields(members, ("conversation_id",))["conversation_id"]
 
 
-async def _join(mailbox: Mailbox, session: Session, conversation_id: str, as_json: bool) -> None:
+async def _join(mailbox: Mailbox[Event], session: Session, conversation_id: str, as_json: bool) -> None:
     """Somebody looks at this conversation from now on; what was unread is read. Not theirs and not there: nothing."""
     conversation = await services.database().read(
         select_conversation, conversation_id=conversation_id, user_id=session.user_id
@@ -150,7 +129,7 @@ async def _join(mailbox: Mailbox, session: Session, conversation_id: str, as_jso
     mailbox.joined.add(conversation_id)
     if conversation.unread:
         await services.mark_as_read(conversation_id, session.user_id, conversation.last_seq)
-    line = {**asdict(conversation), "unread": 0}
+    line = replace(conversation, unread=0)
     if not as_json:  # tells a page how far the conversation is, so that it fetches what it missed
         mailbox.put(Event(line))
     if conversation.unread:

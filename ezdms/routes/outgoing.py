@@ -10,6 +10,7 @@ from typing import Any
 
 from ezdms.answers import Problem, again_later, too_often
 from ezdms.db import Conflict, Unavailable
+from ezdms.events import Event
 from ezdms.forms import pick_fields
 from ezdms.hub import Mailbox
 from ezdms.models.conversation import Pair
@@ -27,7 +28,7 @@ class Outgoing:
     One that is on its way when the socket ends is stored and handed to the other all the same.
     """
 
-    def __init__(self, mailbox: Mailbox, session: Session) -> None:
+    def __init__(self, mailbox: Mailbox[Event], session: Session) -> None:
         self._mailbox = mailbox
         self._user_id = session.user_id
         self._database, self._hub, self._limiter = services.database(), services.hub(), services.limiter()

@@ -10,9 +10,10 @@ from typing import NamedTuple
 from ezdms import encoding, envelope
 from ezdms.answers import Problem
 from ezdms.db import Conflict, Database
+from ezdms.events import Event
 from ezdms.forms import parse_bytes, parse_integer
-from ezdms.hub import Event, Hub
-from ezdms.models.conversation import Pair, Participant, select_pair
+from ezdms.hub import Hub
+from ezdms.models.conversation import Line, Pair, select_pair
 from ezdms.models.message import Draft, Message, Stored, insert_message, select_last_sent, select_message
 
 FIELDS = ("conversation_id", "message_id", "n", "hash", "suite", "content_for_a", "content_for_b")
@@ -58,7 +59,7 @@ def parse_draft(fields: dict[str, str]) -> Draft:
     )
 
 
-async def send(database: Database, hub: Hub, draft: Draft, sender_id: str) -> Sent:
+async def send(database: Database, hub: Hub[Event], draft: Draft, sender_id: str) -> Sent:
     """Store and publish; a repeat is answered as the first time. Problem 404, 409, 410 or 422, or Unavailable."""
     try:
         pair, stored = await database.write(insert_message, draft, sender_id=sender_id)
@@ -67,7 +68,7 @@ async def send(database: Database, hub: Hub, draft: Draft, sender_id: str) -> Se
     return publish(hub, draft, sender_id, pair, stored)
 
 
-def publish(hub: Hub, draft: Draft, sender_id: str, pair: Pair | None, stored: Stored | None) -> Sent:
+def publish(hub: Hub[Event], draft: Draft, sender_id: str, pair: Pair | None, stored: Stored | None) -> Sent:
     """Hand what insert_message stored to the sockets of both, or say why it stored nothing. Problem 404, 410 or 422."""
     if pair is None:
         raise no_conversation()
@@ -78,7 +79,9 @@ def publish(hub: Hub, draft: Draft, sender_id: str, pair: Pair | None, stored: S
         raise Problem(422, "envelope", "Expected a copy sealed for each participant's key.")
     for reader, other, sealed in ((pair.a, pair.b, draft.sealed_a), (pair.b, pair.a, draft.sealed_b)):
         message = _own_copy(draft, stored, sender_id, sealed)
-        hub.publish(reader.user_id, _event(message, other, stored.unread[reader.user_id]))
+        unread = stored.unread[reader.user_id]
+        line = Line(pair.conversation_id, other.username, stored.seq, stored.created_at, unread)
+        hub.publish(reader.user_id, Event(line, message))
         if other is partner:
             own = message
     return Sent(own, partner.username, is_repeat=False)
@@ -104,18 +107,6 @@ async def resolve_conflict(database: Database, draft: Draft, sender_id: str) -> 
     if earlier is None and last is not None and draft.n < next_n:
         raise Problem(409, "counter", "Another message of yours has this number already.", next_n=next_n)
     raise Problem(409, "message_id", "This conversation has another message of this id already.")
-
-
-def _event(message: Message, partner: Participant, unread: int) -> Event:
-    conversation = {
-        "conversation_id": message.conversation_id,
-        "partner_id": partner.user_id,
-        "partner_username": partner.username,
-        "last_seq": message.seq,
-        "last_at": message.created_at,
-        "unread": unread,
-    }
-    return Event(conversation, message.as_json())
 
 
 def _own_copy(draft: Draft, stored: Stored, sender_id: str, sealed: str) -> Message:

@@ -8,6 +8,7 @@ from typing import cast
 from quart import current_app, g
 
 from ezdms.db import Database, Unavailable
+from ezdms.events import Event
 from ezdms.hub import Hub
 from ezdms.limits import Limiter
 from ezdms.models.conversation import mark_read
@@ -31,9 +32,9 @@ def limiter() -> Limiter:
     return cast(Limiter, current_app.extensions["ezdms.limiter"])
 
 
-def hub() -> Hub:
+def hub() -> Hub[Event]:
     """The sockets of everybody."""
-    return cast(Hub, current_app.extensions["ezdms.hub"])
+    return cast(Hub[Event], current_app.extensions["ezdms.hub"])
 
 
 def settings() -> Settings:

@@ -10,7 +10,7 @@ from quart import Quart
 
 from ezdms import assets, fragments
 from ezdms.app import create_app
-from ezdms.models.conversation import Conversation
+from ezdms.models.conversation import Conversation, Line
 from ezdms.models.message import Message
 from ezdms.models.session import Device, Session
 from ezdms.security import CONTENT_SECURITY_POLICY
@@ -79,8 +79,7 @@ def hostile_pages() -> dict[str, str]:
     devices = [Device(name, HOSTILE, HOSTILE, 0, 0) for name in (HOSTILE, "another")]
     conversation = Conversation(HOSTILE, HOSTILE, HOSTILE, HOSTILE, 0, 1, 0, 1)
     message = Message(HOSTILE, HOSTILE, 1, HOSTILE, 0, 1, 1, HOSTILE, HOSTILE)
-    line = {name: getattr(conversation, name) for name in Conversation.__slots__}
-    row = message._asdict()
+    line = Line(HOSTILE, HOSTILE, 1, 0, 1)
     return {
         "front_page": fragments.front_page(dict.fromkeys(("name", "notice", "registration"), HOSTILE), HOSTILE),
         "protection_page": fragments.protection_page(),
@@ -98,7 +97,7 @@ def hostile_pages() -> dict[str, str]:
         "conversation_list": fragments.conversation_list([conversation]),
         "conversation_item": fragments.conversation_item(conversation),
         "message_list": fragments.message_list([message], user_id="x", partner_username=HOSTILE, older_than=5),
-        "message_arrived": fragments.message_arrived(row, line, "x"),
+        "message_arrived": fragments.message_arrived(message, line, "x"),
         "conversation_changed": fragments.conversation_changed(line),
     }
 

@@ -4,36 +4,32 @@ from __future__ import annotations
 
 import asyncio
 
-from ezdms.hub import Event, Hub
+from ezdms.hub import Hub
 from ezdms.hub.memory import LARGEST_MAILBOX, RESTART, SESSION_ENDED, TOO_SLOW
 
 
-def event(name: str) -> Event:
-    return Event({"conversation_id": name})
-
-
 async def test_an_event_reaches_every_mailbox_of_its_user_and_no_other() -> None:
-    hub = Hub()
+    hub = Hub[str]()
     first, second = hub.subscribe("alice", "s1"), hub.subscribe("alice", "s2")
     other = hub.subscribe("bob", "s3")
-    hub.publish("alice", event("one"))
-    hub.publish("bob", event("two"))
-    assert await first.get() == await second.get() == event("one")
-    assert await other.get() == event("two")
+    hub.publish("alice", "one")
+    hub.publish("bob", "two")
+    assert await first.get() == await second.get() == "one"
+    assert await other.get() == "two"
 
 
 async def test_a_mailbox_that_overflows_closes_and_the_others_go_on() -> None:
-    hub = Hub()
+    hub = Hub[str]()
     slow, quick = hub.subscribe("alice", "s1"), hub.subscribe("alice", "s2")
     for i in range(LARGEST_MAILBOX + 10):
-        hub.publish("alice", event(str(i)))
-        assert await quick.get() == event(str(i))
+        hub.publish("alice", str(i))
+        assert await quick.get() == str(i)
     assert (slow.close_code, await slow.get()) == (TOO_SLOW, None)
     assert quick.close_code is None
 
 
 async def test_ending_a_session_closes_its_mailboxes_only() -> None:
-    hub = Hub()
+    hub = Hub[str]()
     ended, other = hub.subscribe("alice", "s1"), hub.subscribe("alice", "s2")
     hub.end_session("alice", "s1")
     assert (ended.close_code, other.close_code) == (SESSION_ENDED, None)
@@ -41,7 +37,7 @@ async def test_ending_a_session_closes_its_mailboxes_only() -> None:
 
 
 async def test_a_server_that_stops_closes_all_also_those_that_come_late() -> None:
-    hub = Hub()
+    hub = Hub[str]()
     early = hub.subscribe("alice", "s1")
     hub.close_all()
     late = hub.subscribe("bob", "s2")
@@ -50,12 +46,12 @@ async def test_a_server_that_stops_closes_all_also_those_that_come_late() -> Non
 
 def test_a_closed_socket_leaves_nothing_behind() -> None:
     async def main() -> None:
-        hub = Hub()
+        hub = Hub[str]()
         mailbox = hub.subscribe("alice", "s1")
         assert len(hub) == 1
         hub.unsubscribe(mailbox)
         hub.unsubscribe(mailbox)
-        hub.publish("alice", event("one"))
+        hub.publish("alice", "one")
         assert (len(hub), hub.mailboxes("alice")) == (0, ())
 
     asyncio.run(main())

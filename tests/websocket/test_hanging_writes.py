@@ -15,7 +15,9 @@ from wsproto.connection import Connection, ConnectionType
 from wsproto.events import CloseConnection
 
 from ezdms import connection
-from ezdms.hub import TOO_SLOW, Event
+from ezdms.events import Event
+from ezdms.hub import TOO_SLOW
+from ezdms.models.conversation import Line
 from tests.people import Person
 from tests.served import SOON, is_held, serving, upgrade
 from tests.websocket.test_live import until
@@ -29,7 +31,7 @@ async def test_a_reader_that_was_slow_and_reads_again_learns_that_it_was_too_slo
         writer.write(upgrade(str(alice.account["token"])))
         assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101")
         mailboxes = alice.hub.mailboxes(alice.user_id)
-        line = {"conversation_id": "0" * 10_000, "last_seq": 1, "unread": 1}
+        line = Line("0" * 10_000, "bob", 1, 1, 1)
         while len(alice.hub):  # more than everything between the two takes
             alice.hub.publish(alice.user_id, Event(line))
             await asyncio.sleep(0)
@@ -121,7 +123,7 @@ async def test_a_socket_that_takes_nothing_for_long_is_cut_off_however_few_its_e
             raw.sendall(upgrade(str(alice.account["token"])))
             await until(lambda: len(alice.hub) == 1)
             for _ in range(8):  # far fewer than a mailbox holds, and more than the network takes
-                alice.hub.publish(alice.user_id, Event({"conversation_id": "0" * 100_000, "last_seq": 1, "unread": 1}))
+                alice.hub.publish(alice.user_id, Event(Line("0" * 100_000, "bob", 1, 1, 1)))
             await until(lambda: len(alice.hub) == 0)
             await until(lambda: not is_held(port, raw))
 

@@ -14,6 +14,7 @@ from quart.testing.connections import WebsocketDisconnectError, WebsocketRespons
 
 from ezdms import auth
 from ezdms.db import Database
+from ezdms.events import Event
 from ezdms.hub import Mailbox
 from ezdms.models.session import select_session
 from ezdms.routes import live
@@ -206,7 +207,7 @@ async def test_logging_out_closes_the_sockets_of_that_session_at_once(alice: Per
 async def test_a_logout_while_a_socket_is_being_opened_ends_it(alice: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     subscribe = alice.hub.subscribe
 
-    def end_first(user_id: str, session_id: str) -> Mailbox:
+    def end_first(user_id: str, session_id: str) -> Mailbox[Event]:
         """The session ends after it was checked and before anybody could close this socket."""
         alice.hub.end_session(user_id, session_id)
         return subscribe(user_id, session_id)
