@@ -67,7 +67,7 @@ async def measure(report: Report, folder: Path, *, quick: bool) -> None:
             report.ratio(f"messages, {name}", f"{speed[name]:,.0f}/s", _ratio(rates[name], rates[beside]), low)
         alone = _ratio(rates["socket, one at a time"], rates["bare relay, one at a time"])
         report.add("messages, socket, one at a time", f"{speed['socket, one at a time']:,.0f}/s, ratio {alone:.2f}")
-        await _steady(report, pairs, port, seconds=3 if quick else 20)
+        await _steady(report, pairs, port, seconds=3 if quick else 60)
         if not quick:
             report.series["POST/s by pairs"] = [
                 (count, await _posting(pairs[:count], port)) for count in (1, 5, 20, 50)
