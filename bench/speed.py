@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import statistics
 import time
 from collections.abc import Callable
@@ -97,6 +98,7 @@ async def _posting(pairs: list[Pair], port: int) -> float:
 
 async def _steady(report: Report, pairs: list[Pair], port: int, *, seconds: float) -> None:
     """100 messages a second, whoever sends; the time from sending to the frame on the other's socket."""
+    await asyncio.to_thread(os.sync)  # what full speed has left for the disk is no part of it
     for name, pick in (("POST", _by_post), ("socket", _by_socket)):
         took: list[float] = []
 

@@ -26,7 +26,9 @@ Row = sqlite3.Row
 Query = Callable[Concatenate[Connection, P], T]
 
 BUSY_TIMEOUT = 10_000  # ms
-LARGEST_LOG = 8000  # pages (32 MB) of the write-ahead log, then a COMMIT writes them back: some 40 ms, seldom
+LARGEST_LOG = 8000  # pages (32 MB) of the write-ahead log, then a COMMIT writes them back: 40 ms and more
+LONG_LOG = 50  # writes (some 500 pages) that are written back in a few milliseconds, once nobody has written for
+QUIET = 0.002  # seconds
 WRITERS_CACHE = 8000  # KiB, four times SQLite's own: pages that a batch has changed have room in it
 READERS = 2
 LARGEST_BATCH = 256  # writes that share one COMMIT
@@ -116,6 +118,7 @@ class Database:
         self._news: asyncio.Future[None] | None = None  # the writer waits for it
         self._is_closing = False
         self._to_forget: list[_Write] = []
+        self._in_log = 0  # writes since the log was written back
         self._task = asyncio.create_task(self._write_forever())
 
     @classmethod
@@ -191,15 +194,25 @@ class Database:
     async def _write_forever(self) -> None:
         while self._waiting or not self._is_closing:
             if not self._waiting:
-                self._news = self._loop.create_future()
-                await asyncio.wait([self._news], timeout=FORGET_AGAIN if self._to_forget else None)
+                await self._wait_for_news()
             batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), LARGEST_BATCH))]
             writes = [write for write in batch if write.run is not _nothing]
             if writes:
                 self._tell(writes, await self._writer.run(_commit_together, [write.run for write in writes]))
+                self._in_log += len(writes)
             self._to_forget += [write for write in batch if write.run is _nothing]
             if self._to_forget:
                 await self._forget_all()
+
+    async def _wait_for_news(self) -> None:
+        """Until there is something to do. A quiet moment is used to write a long log back, so that no write has to."""
+        is_long = self._in_log >= LONG_LOG
+        self._news = self._loop.create_future()
+        patience = QUIET if is_long else FORGET_AGAIN if self._to_forget else None
+        await asyncio.wait([self._news], timeout=patience)
+        if is_long and not self._news.done():
+            await self._writer.run(_write_back)
+            self._in_log = 0
 
     def _tell(self, writes: list[_Write], outcomes: list[Any]) -> None:
         for write, outcome in zip(writes, outcomes, strict=True):
@@ -272,6 +285,12 @@ def _told(error: Exception) -> Exception:
     unavailable = Unavailable(str(error))
     unavailable.__cause__ = error
     return unavailable
+
+
+def _write_back(connection: Connection) -> None:
+    """Into the database what readers elsewhere do not still need in the log. Waits for nobody."""
+    with suppress(sqlite3.Error):  # the disk is full or fails: the log keeps it
+        connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
 
 def _empty_log(connection: Connection) -> bool:

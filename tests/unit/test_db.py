@@ -7,12 +7,13 @@ import sqlite3
 import stat
 import threading
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from ezdms import damage, db, schema
-from ezdms.db import Busy, Conflict, Connection, Database, fetch_all, fetch_one, keeps_sessions
+from ezdms.db import LONG_LOG, QUIET, Busy, Conflict, Connection, Database, fetch_all, fetch_one, keeps_sessions
 from ezdms.schema import DatabaseError
 from tests.websocket.test_live import until
 
@@ -72,6 +73,24 @@ async def test_callers_that_wait_together_share_a_commit(database: Database) -> 
     await asyncio.gather(*(database.write(insert, i) for i in range(100)))
     assert 1 <= commits <= 2
     assert len(await database.read(select)) == 100
+
+
+async def test_a_long_log_is_written_back_in_a_quiet_moment(database: Database, tmp_path: Path) -> None:
+    def without_the_log() -> int:
+        with closing(sqlite3.connect(f"file:{tmp_path / 'test.db'}?immutable=1", uri=True)) as connection:
+            if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'numbers'").fetchall():
+                return 0
+            return int(connection.execute("SELECT count(*) FROM numbers").fetchone()[0])
+
+    for i in range(LONG_LOG // 2):
+        await database.write(insert, i)
+    await asyncio.sleep(20 * QUIET)
+    assert without_the_log() == 0  # as many writes are not worth it yet
+    for i in range(LONG_LOG // 2, LONG_LOG):
+        await database.write(insert, i)
+    await until(lambda: without_the_log() == LONG_LOG)
+    await database.write(insert, LONG_LOG)
+    assert len(await database.read(select)) == LONG_LOG + 1
 
 
 async def test_a_write_that_raises_leaves_nothing(database: Database) -> None:
