@@ -111,8 +111,9 @@ async def _steady(report: Report, pairs: list[Pair], port: int, *, spells: int, 
         for percent, high in ((50, 3), (99, 10)):
             typical = statistics.median(percentile(spell, percent) for spell in found)
             report.at_most(f"delivery at 100 messages/s by {name}, p{percent}", typical * 1000, high, "ms")
-        slowest = max(max(spell) for spell in found)
-        report.add(f"the slowest of these {sum(map(len, found)):,}", f"{slowest * 1000:.4g} ms")
+        whole = [seconds for spell in found for seconds in spell]
+        measured = f"p99 {percentile(whole, 99) * 1000:.4g} ms, slowest {max(whole) * 1000:.4g} ms"
+        report.add(f"all of these {len(whole):,}, whatever the disk did", measured)
 
 
 async def _spell(pairs: list[Pair], port: int, pick: Callable[[Any], Any], seconds: float) -> list[float]:
