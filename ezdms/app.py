@@ -8,7 +8,7 @@ from functools import partial
 from math import ceil
 from typing import Any, cast
 
-from quart import Quart, Response, current_app, g, has_websocket_context, request, websocket
+from quart import Quart, Response, g, has_websocket_context, request, websocket
 from quart.typing import ResponseTypes
 from quart_rate_limiter import RateLimitExceeded
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
@@ -21,7 +21,7 @@ from ezdms.edge import Edge, HttpConnection, Socket, SocketConnection
 from ezdms.events import Event
 from ezdms.forms import BoundedRequest
 from ezdms.hub import Hub
-from ezdms.limits import Limiter, SocketBuckets, by_address
+from ezdms.limits import Limiter, by_address
 from ezdms.models.deployment import insert_deployment
 from ezdms.proxy import TrustedProxies
 from ezdms.remembered import Sessions
@@ -72,7 +72,6 @@ def create_app(settings: Settings) -> Quart:
     app.config |= {"BODY_TIMEOUT": 20, "RESPONSE_TIMEOUT": None}  # connection.py bounds each write, for less
     app.extensions["ezdms.settings"] = settings
     app.extensions["ezdms.hub"] = Hub[Event]()
-    app.extensions["ezdms.socket_buckets"] = SocketBuckets(settings.limit_socket)
     for module in (pages, health, accounts, pins, sessions, vaults, conversations, messages, live):
         app.register_blueprint(module.blueprint)
     app.before_serving(partial(open_database, app))
@@ -130,7 +129,7 @@ async def _admit_websocket() -> Response | None:
     g.session = await auth.find_session(services.sessions(), websocket)
     if g.session is None:
         return _refuse(401, "no_session", "Please log in.")
-    seconds = ceil(current_app.extensions["ezdms.socket_buckets"].wait(g.session.user_id))
+    seconds = ceil(services.limiter().count(websocket.endpoint, g.session.user_id))
     if seconds:
         return _refuse(429, "too_often", too_often(seconds).sentence, {"Retry-After": str(seconds)})
     return None

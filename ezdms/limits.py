@@ -20,7 +20,6 @@ from quart_rate_limiter import (
 
 from ezdms.settings import Limit, Settings
 
-T = TypeVar("T")
 View = TypeVar("View", bound=Callable[..., Any])
 LARGEST_STORE = 100_000  # keys
 
@@ -87,8 +86,8 @@ class Limiter(RateLimiter):
         self._arrivals = Arrivals()
         self._of_views: dict[str | None, list[KnownLimit]] = {}
 
-    def count(self, endpoint: str, key: str) -> float:
-        """Count what came another way as a request to this endpoint by `key`: 0, or the seconds until it may come."""
+    def count(self, endpoint: str | None, key: str) -> float:
+        """Count what came as no HTTP request as one to this endpoint by `key`: 0, or the seconds until it may come."""
         return self._arrivals.count({_name(endpoint, limit, key): limit for limit in self._limits_of(endpoint)})
 
     async def _before_request(self) -> None:
@@ -130,12 +129,6 @@ def limited(name: str, key_function: Any) -> Callable[[View], View]:
     return rate_limit(limits=[SettingLimit(name, key_function)])
 
 
-def _later_half(kept: dict[str, T], arrival: Callable[[T], Any]) -> dict[str, T]:
-    """The half that has longest to wait, so that nobody gets rid of a limit by filling the store with others."""
-    by_arrival = sorted(kept.items(), key=lambda item: arrival(item[1]))
-    return dict(by_arrival[len(by_arrival) // 2 :])
-
-
 class Arrivals:
     """Theoretical arrival times by key, at most LARGEST_STORE; kept by a clock that never jumps."""
 
@@ -160,9 +153,13 @@ class Arrivals:
         return longest
 
     def _set(self, key: str, arrival: float) -> None:
-        """If that is too much, forget the half that has least to wait: first what no longer limits anybody."""
+        """If that is too much, forget the half that has least to wait: first what no longer limits anybody.
+
+        So nobody gets rid of a limit by filling the store with others.
+        """
         if len(self._arrivals) >= LARGEST_STORE:
-            self._arrivals = _later_half(self._arrivals, lambda arrival: arrival)
+            by_arrival = sorted(self._arrivals.items(), key=lambda item: item[1])
+            self._arrivals = dict(by_arrival[len(by_arrival) // 2 :])
         self._arrivals[key] = arrival
 
     def __len__(self) -> int:
@@ -177,7 +174,7 @@ def _take(arrival: float, moment: float, period: float, step: float) -> tuple[fl
 
 
 class Bucket:
-    """The same limit (GCRA) for what is no HTTP request: frames of a socket, sockets of an account."""
+    """The same limit (GCRA) for what one socket does."""
 
     def __init__(self, limit: Limit | None, clock: Callable[[], float] = time.monotonic) -> None:
         self._limit = limit
@@ -191,20 +188,3 @@ class Bucket:
         period = self._limit.period.total_seconds()
         seconds, self.arrival = _take(self.arrival, self._clock(), period, period / self._limit.count)
         return seconds
-
-
-class SocketBuckets:
-    """One bucket for each account that opened a socket lately, at most LARGEST_STORE."""
-
-    def __init__(self, limit: Limit | None) -> None:
-        self._limit = limit
-        self._buckets: dict[str, Bucket] = {}
-
-    def wait(self, user_id: str) -> float:
-        """0 and one socket of this account is counted, or the seconds until one would be allowed."""
-        if len(self._buckets) >= LARGEST_STORE:
-            self._buckets = _later_half(self._buckets, lambda bucket: bucket.arrival)
-        return self._buckets.setdefault(user_id, Bucket(self._limit)).wait()
-
-    def __len__(self) -> int:
-        return len(self._buckets)

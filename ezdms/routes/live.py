@@ -16,7 +16,7 @@ from ezdms.edge import SocketGone
 from ezdms.events import Event
 from ezdms.forms import LARGEST_BODY, parse_object, pick_fields
 from ezdms.hub import SESSION_ENDED, Mailbox
-from ezdms.limits import Bucket
+from ezdms.limits import Bucket, by_account, limited
 from ezdms.models.conversation import select_conversation
 from ezdms.models.session import Session
 from ezdms.routes import services
@@ -32,6 +32,7 @@ TOO_BIG = 1009
 
 
 @blueprint.websocket("/ws")
+@limited("socket", by_account)
 async def live() -> None:
     """Session, Origin and limit were checked before this is reached (app.py)."""
     session = services.session()

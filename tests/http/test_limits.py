@@ -13,8 +13,8 @@ from quart_rate_limiter import QUART_RATE_LIMITER_LIMITS_ATTRIBUTE
 
 from ezdms import limits
 from ezdms.app import create_app
-from ezdms.limits import Arrivals, KnownLimit, SocketBuckets, by_account
-from ezdms.settings import Limit, Settings, parse_networks
+from ezdms.limits import Arrivals, KnownLimit, by_account
+from ezdms.settings import Settings, parse_networks
 from tests.people import JSON, PEOPLE, Person, registration
 from tests.websocket.test_live import listening
 
@@ -115,11 +115,11 @@ async def test_whoever_has_a_session_cannot_guess_its_pin_for_long(limited: Quar
     assert (await bob.post(path)).status_code == 400
 
 
-def limited_by_account() -> list[str]:
-    """The routes whose limits count by account."""
+def limited_by_account(*, sockets: bool) -> list[str]:
+    """The routes whose limits count by account: of WebSockets, or of requests."""
     app = create_app(Settings())
     found = []
-    for rule in app.url_map.iter_rules():
+    for rule in (rule for rule in app.url_map.iter_rules() if rule.websocket is sockets):
         for limit in getattr(app.view_functions[rule.endpoint], QUART_RATE_LIMITER_LIMITS_ATTRIBUTE, []):
             if limit.key_function is by_account:
                 found.append(rule.rule)
@@ -127,7 +127,8 @@ def limited_by_account() -> list[str]:
 
 
 def test_what_is_limited_by_account() -> None:
-    assert limited_by_account() == [
+    assert limited_by_account(sockets=True) == ["/ws"]
+    assert limited_by_account(sockets=False) == [
         "/change_pin",
         "/delete_account",
         "/private_keys",
@@ -137,7 +138,7 @@ def test_what_is_limited_by_account() -> None:
     ]
 
 
-@pytest.mark.parametrize("path", limited_by_account())
+@pytest.mark.parametrize("path", limited_by_account(sockets=False))
 async def test_a_limit_by_account_lets_a_stranger_be_told_to_log_in(limited: Quart, path: str) -> None:
     for headers, status in ((JSON, 401), (JSON | {"Origin": "https://evil.example"}, 403)):
         statuses = {(await limited.test_client().post(path, headers=headers)).status_code for _ in range(40)}
@@ -190,16 +191,6 @@ async def test_sockets_are_limited_per_account(limited: Quart) -> None:
     assert f"{response.headers['Retry-After']} seconds" in await response.get_data(as_text=True)
     async with listening(bob):
         pass
-
-
-def test_filling_the_buckets_frees_nobody_who_is_over_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "LARGEST_STORE", 10)
-    buckets = SocketBuckets(Limit(3, timedelta(hours=1)))
-    assert [buckets.wait("mallory") > 0 for _ in range(4)] == [False, False, False, True]
-    for i in range(100):
-        assert buckets.wait(f"account {i}") == 0
-        assert buckets.wait("mallory") > 0
-        assert len(buckets) <= 10
 
 
 def test_filling_the_store_frees_nobody_who_is_over_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:

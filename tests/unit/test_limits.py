@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from ezdms import limits
-from ezdms.limits import Arrivals, Bucket, KnownLimit, SocketBuckets
+from ezdms.limits import Arrivals, Bucket, KnownLimit
 from ezdms.settings import Limit
 
 
@@ -37,13 +37,6 @@ def test_a_bucket_lets_so_many_through_and_then_one_at_a_time() -> None:
 def test_a_bucket_without_a_limit_never_fills() -> None:
     bucket = Bucket(None)
     assert {bucket.wait() for _ in range(1000)} == {0}
-
-
-def test_each_account_has_a_bucket_of_its_own() -> None:
-    buckets = SocketBuckets(Limit(1, timedelta(minutes=1)))
-    assert buckets.wait("alice") == 0
-    assert buckets.wait("alice") > 0
-    assert buckets.wait("bob") == 0
 
 
 def test_what_no_longer_limits_is_forgotten_first(monkeypatch: pytest.MonkeyPatch) -> None:
