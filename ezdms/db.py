@@ -28,7 +28,7 @@ Query = Callable[Concatenate[Connection, P], T]
 BUSY_TIMEOUT = 10_000  # ms
 LARGEST_LOG = 8000  # pages (32 MB) of the write-ahead log, then a COMMIT writes them back: 40 ms and more
 LONG_LOG = 50  # writes (some 500 pages) that are written back in a few milliseconds, once nobody has written for
-QUIET = 0.002  # seconds
+QUIET = 0.002  # seconds, and the event loop has had time to notice
 WRITERS_CACHE = 8000  # KiB, four times SQLite's own: pages that a batch has changed have room in it
 READERS = 2
 LARGEST_BATCH = 256  # writes that share one COMMIT
@@ -205,12 +205,17 @@ class Database:
                 await self._forget_all()
 
     async def _wait_for_news(self) -> None:
-        """Until there is something to do. A quiet moment is used to write a long log back, so that no write has to."""
+        """Until there is something to do. A quiet moment is used to write a long log back, so that no write has to.
+
+        It is not quiet if the event loop comes late: it is busy with those who are about to write.
+        """
         is_long = self._in_log >= LONG_LOG
         self._news = self._loop.create_future()
         patience = QUIET if is_long else FORGET_AGAIN if self._to_forget else None
+        began = self._loop.time()
         await asyncio.wait([self._news], timeout=patience)
-        if is_long and not self._news.done():
+        is_late = self._loop.time() - began > 2 * QUIET
+        if is_long and not is_late and not self._news.done():
             await self._writer.run(_write_back)
             self._in_log = 0
 
