@@ -14,7 +14,7 @@ from quart_rate_limiter import RateLimitExceeded
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from ezdms import auth, folder, logs, security
-from ezdms.answers import Problem, again_later, answer_problem, too_often
+from ezdms.answers import Problem, again_later, answer_problem, too_often, wants_json
 from ezdms.closing import SaysWhenItCloses
 from ezdms.db import Busy, Database, Unavailable
 from ezdms.edge import Edge, HttpConnection, Socket, SocketConnection
@@ -39,6 +39,7 @@ from ezdms.routes import (
     vaults,
 )
 from ezdms.settings import Settings
+from ezdms.views.shells import shells
 
 FOREIGN = "This request came from another website, so it was refused."
 SENTENCES = {
@@ -72,6 +73,7 @@ def create_app(settings: Settings) -> Quart:
     app.config |= {"BODY_TIMEOUT": 20, "RESPONSE_TIMEOUT": None}  # connection.py bounds each write, for less
     app.extensions["ezdms.settings"] = settings
     app.extensions["ezdms.hub"] = Hub[Event]()
+    app.extensions["ezdms.shells"] = shells(settings.front)
     for module in (pages, health, accounts, pins, sessions, vaults, conversations, messages, live):
         app.register_blueprint(module.blueprint)
     app.before_serving(partial(open_database, app))
@@ -111,9 +113,9 @@ async def close_database(app: Quart) -> None:
 
 
 async def _admit_request() -> None:
-    """Every request has its session looked up; without one only the public views answer."""
+    """A request has its session looked up, unless a shell answers it; without one only the public views answer."""
     g.session = None
-    if request.endpoint == "static":
+    if request.endpoint == "static" or (auth.is_shell(request.endpoint) and not wants_json()):
         return
     if security.is_forged(request, services.settings().allowed_origins):
         raise Problem(403, "foreign_origin", FOREIGN)

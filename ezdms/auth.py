@@ -40,6 +40,17 @@ def is_public(endpoint: str | None) -> bool:
     return view is None or getattr(view, "is_public", False)
 
 
+def shell(view: View) -> View:
+    """Mark a view that answers people with a shell: no session is looked up, no database is asked."""
+    view.is_shell = True  # type: ignore[attr-defined]
+    return view
+
+
+def is_shell(endpoint: str | None) -> bool:
+    """True for the addresses that people open."""
+    return getattr(current_app.view_functions.get(endpoint or ""), "is_shell", False)
+
+
 def random_id(size: int) -> str:
     """b64u of `size` random bytes."""
     return base64.urlsafe_b64encode(secrets.token_bytes(size)).rstrip(b"=").decode()

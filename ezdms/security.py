@@ -11,7 +11,8 @@ if TYPE_CHECKING:  # `ezdms verify` compares a server with these headers, and lo
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; img-src 'self'; connect-src 'self'; "
-    "manifest-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
+    "manifest-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'; "
+    "require-trusted-types-for 'script'; trusted-types ezdms"
 )
 HEADERS = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,

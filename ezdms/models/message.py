@@ -158,6 +158,19 @@ def select_page(
     )
 
 
+def select_opening(
+    connection: Connection, *, conversation_id: str, user_id: str, limit: int
+) -> tuple[Conversation, list[Message], Message | None] | None:
+    """A conversation, its newest messages and one's own last one; None if one takes part in no such."""
+    found = select_page(connection, conversation_id=conversation_id, user_id=user_id, limit=limit)
+    pair = select_pair(connection, conversation_id=conversation_id, user_id=user_id)
+    if found is None or pair is None:
+        return None
+    side = pair.me(user_id).side
+    last_sent = select_last_sent(connection, conversation_id=conversation_id, sender_id=user_id, side=side)
+    return (*found, last_sent)
+
+
 def select_messages(
     connection: Connection,
     *,

@@ -73,6 +73,18 @@ async def start_conversation() -> Response:
     return answer(value, lambda: fragments.conversation_item(conversation), 201 if is_new else 200)
 
 
+@blueprint.get("/me")
+async def me() -> Response:
+    """Who is asking, as a page must know it: whose session it is, and how their Search PIN and vault stand."""
+    session = services.session()
+    value = {
+        "user_id": session.user_id,
+        "search_salt": session.search_salt,
+        "vault_version": session.vault_version,
+    }
+    return answer(value, lambda: fragments.notice("You are logged in."))
+
+
 @blueprint.get("/conversations/<user_id>")
 async def list_conversations(user_id: str) -> Response:
     """One's own conversations, the latest first."""

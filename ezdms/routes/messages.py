@@ -11,7 +11,7 @@ from ezdms.answers import Problem, answer
 from ezdms.auth import public
 from ezdms.forms import parse_integer, read_fields
 from ezdms.limits import by_account, limited
-from ezdms.models.message import select_page
+from ezdms.models.message import select_opening, select_page
 from ezdms.routes import sending, services
 
 blueprint = Blueprint("messages", __name__)
@@ -31,7 +31,7 @@ async def send_message() -> Response:
         await asyncio.sleep(0)
     return answer(
         sent.as_json(),
-        lambda: fragments.message_list([sent.message], user_id=session.user_id, partner_username=sent.partner_username),
+        lambda: fragments.message_list([sent.message], user_id=session.user_id),
         200 if sent.is_repeat else 201,
     )
 
@@ -61,10 +61,32 @@ async def list_messages(conversation_id: str) -> Response:
         lambda: fragments.message_list(
             messages,
             user_id=session.user_id,
-            partner_username=conversation.partner_username,
             older_than=messages[0].seq if after is None and messages and messages[0].seq > 1 else None,
         ),
     )
+
+
+@blueprint.get("/c/<conversation_id>/open")
+async def open_conversation(conversation_id: str) -> Response:
+    """What a page needs to show a conversation, in one answer. Opening it is reading it."""
+    session = services.session()
+    opened = await services.database().read(
+        select_opening, conversation_id=conversation_id, user_id=session.user_id, limit=PAGE
+    )
+    if opened is None:
+        raise sending.no_conversation()
+    conversation, messages, last_sent = opened
+    if conversation.unread:
+        await services.mark_as_read(conversation_id, session.user_id, conversation.last_seq)
+    value = {
+        "conversation_id": conversation_id,
+        "partner_statement": conversation.partner_statement,
+        "last_seq": conversation.last_seq,
+        "own_n": last_sent.n if last_sent else 0,
+        "own_hash": last_sent.hash if last_sent else "",
+        "messages": [message.as_json() for message in messages],
+    }
+    return answer(value, lambda: fragments.thread(conversation, messages, last_sent, user_id=session.user_id))
 
 
 @blueprint.route("/messages_decrypted", methods=["GET", "POST"])

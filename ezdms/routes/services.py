@@ -15,6 +15,7 @@ from ezdms.models.conversation import mark_read
 from ezdms.models.session import Session
 from ezdms.remembered import Sessions
 from ezdms.settings import Settings
+from ezdms.views.shells import Shell
 
 
 def database() -> Database:
@@ -40,6 +41,11 @@ def hub() -> Hub[Event]:
 def settings() -> Settings:
     """What the operator decided."""
     return cast(Settings, current_app.extensions["ezdms.settings"])
+
+
+def shell(name: str) -> Shell:
+    """A document that is the same for everybody."""
+    return cast(Shell, current_app.extensions["ezdms.shells"][name])
 
 
 def deployment_id() -> str:

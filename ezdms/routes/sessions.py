@@ -8,19 +8,26 @@ from typing import Any
 from quart import Blueprint, Response, request
 
 from ezdms import auth, fragments
-from ezdms.answers import Problem, answer
+from ezdms.answers import Problem, answer, wants_json
+from ezdms.auth import shell
 from ezdms.models.session import Device, delete_other_sessions, delete_session, select_devices
-from ezdms.routes import services
+from ezdms.routes import pages, services
+from ezdms.views.shells import APP
 
 blueprint = Blueprint("sessions", __name__)
 
 
 @blueprint.get("/sessions")
+@shell
 async def list_sessions() -> Response:
-    """One's living sessions: a page for people, a list for programs."""
-    session = services.session()
-    devices = await services.database().read(select_devices, user_id=session.user_id)
-    return answer(_as_json(devices), lambda: fragments.sessions_page(session, devices))
+    """One's living sessions, for programs. People get the shell, which asks for the list below."""
+    return await _answer_with_those_left() if wants_json() else await pages.answer_with_shell(APP)
+
+
+@blueprint.get("/sessions/list")
+async def session_list() -> Response:
+    """One's living sessions."""
+    return await _answer_with_those_left()
 
 
 @blueprint.post("/sessions/<session_id>/end")

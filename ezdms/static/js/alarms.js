@@ -1,22 +1,31 @@
 // The alarm above a conversation: red, always in the same place, and nothing can be sent until the person has acted.
 
-import { showAlert } from "./dom.js";
+import { onPress, showAlert } from "./dom.js";
 
 export class Alarms {
   #standing = new Map(); // name → {sentence, goOn}: what going on after it means; null: one cannot
 
-  constructor(thread) {
-    this.thread = thread;
-    this.region = thread.querySelector(".alarm");
+  // `changed` is called whenever an alarm is raised or the person went on.
+  constructor(region, changed) {
+    this.region = region;
+    this.changed = changed;
     this.button = this.region.querySelector("button");
-    this.button.addEventListener("click", () => this.#goOn());
+    onPress(this.button, () => this.#goOn());
   }
 
   raise(name, sentence, goOn) {
     if (this.#standing.has(name)) return;
     this.#standing.set(name, { sentence, goOn });
-    if (goOn === null) this.thread.toggleAttribute("locked", true);
     this.#show();
+  }
+
+  get stand() {
+    return this.#standing.size > 0;
+  }
+
+  // One of them is such that one cannot go on.
+  get lock() {
+    return [...this.#standing.values()].some(({ goOn }) => goOn === null);
   }
 
   async #goOn() {
@@ -30,8 +39,7 @@ export class Alarms {
   #show() {
     const alarms = [...this.#standing.values()];
     showAlert(this.region, [...new Set(alarms.map(({ sentence }) => sentence))].join(" "));
-    this.button.hidden = !alarms.length || alarms.some(({ goOn }) => goOn === null);
-    this.thread.toggleAttribute("alarmed", this.#standing.size > 0);
-    this.thread.dispatchEvent(new Event("alarm"));
+    this.button.hidden = !alarms.length || this.lock;
+    this.changed();
   }
 }

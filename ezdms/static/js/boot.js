@@ -1,15 +1,13 @@
-// Starts the page: htmx and its WebSocket in one module, then what is shared, then our elements.
+// Starts the page: first what guards it, then our elements, then what belongs at this address.
 
-import "../vendor/htmx-4.0.1.esm.min.js";
-import "../vendor/hx-ws-4.0.1.min.js";
 import "./guard.js";
-import { leave } from "./live.js";
 import "./local-time.js";
 import "./conversation-item.js";
 import "./message-thread.js"; // before what stands inside it
 import "./message-composer.js";
 import "./message-log.js";
 import "./message-row.js";
+import "./older-messages.js";
 import "./sealed-text.js";
 import "./who-is-this.js";
 import "./create-account.js";
@@ -18,33 +16,110 @@ import "./my-search-pin.js";
 import "./new-search-pin.js";
 import "./change-pin.js";
 import "./delete-account.js";
+import "./device-list.js";
 import "./start-conversation.js";
-import { showPageAlert } from "./dom.js";
+import { lineOf, renewList, showWhole, useList } from "./conversation-list.js";
+import { onPress, showPageAlert } from "./dom.js";
+import { showFront } from "./front.js";
+import { connect, join } from "./live.js";
+import { currentThread, startNavigating } from "./navigate.js";
+import { getStanding, account, leave } from "./session.js";
+import { instantiate, verdictOnShell } from "./shell.js";
 import { postForm } from "./server.js";
 import { hasNewPin } from "./welcome-card.js";
 
-const { userId } = document.body.dataset; // set when somebody is logged in
-if (userId && hasNewPin() && location.pathname !== "/welcome") location.replace("/welcome");
+const NOT_SECURE = "This page was opened without encryption (http), so the browser switches off the functions that protect "
+  + "your messages. Open it with https, or on the machine it runs on as localhost.";
+const LOG_IN = "Log in to open this page.";
+const OTHER_ACCOUNT = "This browser does not hold the keys of the account that is logged in. Log in with your Login PIN.";
+const SETTINGS = { "/search-pin": "My Search PIN", "/sessions": "Your sessions", "/account": "Account" };
+const LIST_AFTER = 500; // ms that the socket has, before the list is asked for without it
 
-const logOut = document.getElementById("log-out");
-logOut?.toggleAttribute("disabled", false);
-logOut?.addEventListener("click", async () => {
-  try {
-    await postForm("/logout");
-  } catch (error) {
-    if (error.status !== 401) return showPageAlert(error.message); // 401: the session had ended already
-  }
-  await leave();
-});
-
-// What htmx was refused: the sentence that the server gave, as text.
-document.addEventListener("htmx:response:error", ({ detail: { ctx } }) => {
-  const answer = new DOMParser().parseFromString(ctx.text ?? "", "text/html");
-  showPageAlert(answer.querySelector("[role=alert]")?.textContent ?? "Something went wrong. Please try again.");
-});
-
-if (!isSecureContext || !globalThis.crypto?.subtle) {
-  showPageAlert("This page was opened without encryption (http), so the browser switches off "
-    + "the functions that protect your messages. Open it with https, or on the machine it runs on as localhost.");
-  for (const control of document.querySelectorAll("input, button, textarea")) control.disabled = true;
+function showSession(me) {
+  document.body.append(instantiate("session"));
+  document.querySelector(".me .name").textContent = me.username;
+  document.querySelector(".me .name").ariaLabel = `Your account: ${me.username}`;
+  onPress(document.getElementById("log-out"), async () => {
+    try {
+      await postForm("/logout");
+    } catch (error) {
+      if (error.status !== 401) return showPageAlert(error.message); // 401: the session had ended already
+    }
+    await leave();
+  });
+  useList(document.getElementById("conversations"));
+  startNavigating(document.getElementById("main"));
 }
+
+function showSettings(path, me) {
+  document.body.className = "front";
+  document.body.append(instantiate("settings"));
+  document.querySelector(`.tabs a[href="${path}"]`).setAttribute("aria-current", "page");
+  document.getElementById("main").append(instantiate(path.slice(1)));
+  for (const element of document.querySelectorAll("[data-username]")) element.textContent = me.username;
+  document.title = `${SETTINGS[path]} · EZ-DMS`;
+}
+
+function showWelcome() {
+  document.body.className = "front";
+  document.body.append(instantiate("welcome"));
+  document.title = "Save your Login PIN · EZ-DMS";
+}
+
+let isListed = false;
+async function showList() {
+  isListed = true;
+  await currentThread()?.settled(); // what one reads comes first
+  await renewList();
+}
+
+// What a frame brought: the open conversation fetches what it lacks.
+function followFrame() {
+  showWhole();
+  const thread = currentThread();
+  if (!thread) return;
+  const isNews = thread.follow(Number(lineOf(thread.conversation)?.dataset.lastSeq ?? 0));
+  if (isNews) join(); // seen: whoever looks at the conversation has read it
+}
+
+function goLive(hasList) {
+  connect({
+    status: document.getElementById("connection"),
+    thread: currentThread,
+    onFrame: followFrame,
+    onConnect: () => {
+      currentThread()?.reconnect();
+      if (hasList) showList().catch(() => {}); // tried again after the next connect
+    },
+    check: () => getStanding(true),
+  });
+  if (hasList) setTimeout(() => isListed || showList().catch(() => {}), LIST_AFTER);
+}
+
+async function start() {
+  if (!isSecureContext || !globalThis.crypto?.subtle) {
+    showFront();
+    showPageAlert(NOT_SECURE);
+    for (const control of document.querySelectorAll("input, button, textarea")) control.disabled = true;
+    return;
+  }
+  const path = location.pathname;
+  const me = await account.catch(() => undefined);
+  if (!me) return showFront(path === "/" ? "" : LOG_IN);
+  if (hasNewPin() && path !== "/welcome") return location.replace("/welcome");
+  if (path === "/welcome" && !hasNewPin()) return location.replace("/");
+  const hasList = !(path in SETTINGS) && path !== "/welcome";
+  if (hasList) showSession(me);
+  else if (path === "/welcome") showWelcome();
+  else showSettings(path, me);
+  try {
+    const { user_id: userId } = await getStanding();
+    if (userId !== me.user_id) return showFront(OTHER_ACCOUNT);
+  } catch (error) {
+    if (error.status === 401) return showFront(LOG_IN);
+  }
+  if (path !== "/welcome") goLive(hasList);
+}
+
+const warning = verdictOnShell();
+start().catch((error) => showPageAlert(error.message)).finally(() => warning && showPageAlert(warning));

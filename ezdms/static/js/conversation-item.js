@@ -1,27 +1,58 @@
-// <conversation-item>: one line of the list. Where a newer one is put, its older twin goes with the newer content; the
+// <conversation-item>: one line of the list. Where a newer one is put, its older twin goes with the newer facts; the
 // link itself stays the same element, so that a click is not lost when a message arrives in the middle of it.
 
-import { loadContact } from "./keystore.js";
+import { findName, isCurrent, nameOf, standIn } from "./conversation-list.js";
+import { instantiate } from "./shell.js";
+
+const LATEST = ["lastSeq", "lastAt", "unread"];
 
 customElements.define("conversation-item", class extends HTMLElement {
   connectedCallback() {
     if (this.placed) return; // moving it connects it again
     this.placed = true;
-    this.#nameWhoLeft();
-    const twin = [...this.parentElement.children].find((line) => line !== this && line.id === this.id);
-    if (!twin) return;
+    const twin = standIn(this);
+    if (!twin) return this.#draw();
     if (Number(this.dataset.lastSeq) < Number(twin.dataset.lastSeq)) return this.remove(); // overtaken on its way
-    twin.dataset.lastSeq = this.dataset.lastSeq;
-    twin.querySelector("a").replaceChildren(...this.querySelector("a").childNodes);
+    for (const name of LATEST) twin.dataset[name] = this.dataset[name];
+    if (this.dataset.statement) twin.dataset.statement = this.dataset.statement;
+    twin.toggleAttribute("data-left", this.hasAttribute("data-left"));
+    twin.showFacts();
     if (twin === this.nextElementSibling) this.remove();
     else this.replaceWith(twin);
   }
 
-  // The server has forgotten the name of somebody who left; this browser has not.
-  async #nameWhoLeft() {
-    if (!this.hasAttribute("data-left")) return;
-    const who = this.querySelector(".who");
-    const contact = await loadContact(this.id.slice("conversation-".length));
-    if (contact) who.textContent = `${contact.name} (left)`;
+  get conversation() {
+    return this.dataset.conversationId;
+  }
+
+  #draw() {
+    this.role = "listitem";
+    this.append(instantiate("conversation-item"));
+    this.querySelector("a").href = `/c/${this.conversation}`;
+    this.showCurrent(isCurrent(this.conversation));
+    this.showFacts();
+  }
+
+  showFacts() {
+    const { lastAt, unread } = this.dataset;
+    this.querySelector("local-time").show(Number(lastAt));
+    this.querySelector(".count").textContent = unread;
+    this.querySelector(".unread").hidden = unread === "0";
+    this.showName();
+  }
+
+  // As it was signed. Somebody who left has no statement any more; this browser may know who it was.
+  showName() {
+    const name = nameOf(this.conversation);
+    const isGone = this.hasAttribute("data-left");
+    if (name === undefined && this.dataset.statement) findName(this);
+    this.querySelector(".avatar").textContent = name?.[0] ?? "–";
+    this.querySelector(".who").textContent = isGone ? (name ? `${name} (left)` : "Somebody who left") : name ?? "…";
+  }
+
+  showCurrent(isOpen) {
+    const link = this.querySelector("a");
+    if (isOpen) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
   }
 });

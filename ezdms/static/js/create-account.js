@@ -3,8 +3,12 @@
 import * as crypto from "./crypto.js";
 import { onSubmit } from "./dom.js";
 import { saveAccount } from "./keystore.js";
-import { getJson, postForm } from "./server.js";
+import { deploymentId, isId, postForm } from "./server.js";
 import { keepNewPin } from "./welcome-card.js";
+
+// Four groups of four, or sixteen letters with a digit among them: somebody took this field for that of the PIN.
+const LOOKS_LIKE_A_PIN = /^(?:[0-9a-z]{4}[-_]?){3}[0-9a-z]{4}$/i;
+const PIN_AS_NAME = "This looks like a Login PIN. Do not type it here; choose another username.";
 
 customElements.define("create-account", class extends HTMLElement {
   connectedCallback() {
@@ -13,7 +17,8 @@ customElements.define("create-account", class extends HTMLElement {
     onSubmit(this, "Making your keys…", async (progress) => {
       const username = this.querySelector("input").value.trim();
       if (!crypto.USERNAME.test(username)) throw new Error("A username has 3 to 32 letters, digits, _ or -.");
-      const { deployment_id } = await getJson("/deployment");
+      if (LOOKS_LIKE_A_PIN.test(username) && /[-\d]/.test(username)) throw new Error(PIN_AS_NAME);
+      const deployment_id = await deploymentId();
       const pin = crypto.newLoginPin();
       const made = await crypto.generateKeys();
       progress("Locking them…");
@@ -27,8 +32,8 @@ customElements.define("create-account", class extends HTMLElement {
       progress("Registering…");
       const invited = invitation && { invitation: invitation.value.trim().split("invite=").pop() };
       const fields = { username, ...login, ...wrapped, statement, search_salt, ...invited };
-      const account = await postForm("/register", fields);
-      await saveAccount({ ...keys, user_id: account.user_id, username });
+      const { user_id } = await postForm("/register", fields, { user_id: isId });
+      await saveAccount({ ...keys, user_id, username, search_salt });
       keepNewPin(pin);
       location.assign("/welcome");
     });

@@ -1,16 +1,19 @@
-// <delete-account>: for good, and only with the Login PIN. What this browser kept goes too.
+// <delete-account>: for good, and only with the Login PIN and one's key. What this browser kept goes too.
 
 import * as crypto from "./crypto.js";
 import { onSubmit } from "./dom.js";
 import { forgetEverything } from "./keystore.js";
-import { getJson, postForm } from "./server.js";
+import { deploymentId, postForm } from "./server.js";
+import { account } from "./session.js";
 
 customElements.define("delete-account", class extends HTMLElement {
   connectedCallback() {
     onSubmit(this, "Deleting…", async () => {
       const pin = crypto.normaliseLoginPin(this.querySelector("input").value);
-      const { deployment_id } = await getJson("/deployment");
-      await postForm("/delete_account", await crypto.loginKeys(pin, deployment_id));
+      const deployment = await deploymentId();
+      const login = await crypto.loginKeys(pin, deployment);
+      const act = await crypto.signAct(await account, deployment, "delete_account", "", Date.now());
+      await postForm("/delete_account", { ...login, act });
       await forgetEverything();
       location.assign("/");
     });

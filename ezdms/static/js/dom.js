@@ -1,10 +1,24 @@
-// Small things that several elements need: errors, busy forms, the clipboard.
+// Small things that several elements need: presses, errors, busy forms, the clipboard.
 
 // Show a sentence in the element's alert region; an empty one hides it.
 export function showAlert(element, sentence = "") {
   element.querySelector("[role=alert]").textContent = sentence;
 }
-export const showPageAlert = (sentence) => { document.getElementById("page-alert").textContent = sentence; };
+
+// Above everything, on every page. Made here, so that no document can leave it out.
+const pageAlert = document.createElement("div");
+pageAlert.id = "page-alert";
+pageAlert.className = "alert page-alert";
+pageAlert.role = "alert";
+export function showPageAlert(sentence) {
+  if (!pageAlert.isConnected) document.body.prepend(pageAlert);
+  pageAlert.textContent = sentence;
+}
+
+// What confirms something is done by a person: an event that a script made does nothing.
+export function onPress(element, work) {
+  element.addEventListener("click", (event) => event.isTrusted && work(event));
+}
 
 // Run a form's work once at a time: progress on the button, the failure as a sentence, what was typed stays.
 export function onSubmit(element, busyLabel, work) {
@@ -15,7 +29,7 @@ export function onSubmit(element, busyLabel, work) {
   form.querySelector("fieldset").disabled = false; // until here a click would be lost
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
-    if (form.ariaBusy === "true") return;
+    if (!event.isTrusted || form.ariaBusy === "true") return;
     form.ariaBusy = "true";
     button.textContent = busyLabel;
     showAlert(form);
@@ -31,8 +45,9 @@ export function onSubmit(element, busyLabel, work) {
 }
 
 // A link that saves text as a file; the text stays in this browser.
-export function offerDownload(link, text) {
+export function offerDownload(link, filename, text) {
   link.href = URL.createObjectURL(new Blob([text], { type: "text/plain" }));
+  link.download = filename;
 }
 
 // Copy text and say on the button, for a moment, whether that worked.

@@ -1,51 +1,124 @@
-// Whatever the server sends once the page stands is looked at here before it becomes a part of it: only the fragments
-// that we know, only in their places, and no text where a message stands. Anything else is left out, and said.
+// What the server sends once the page stands is data: elements without words, whose attributes have an exact form (their
+// templates are in templates/fragments). One node out of shape and the whole fragment is left out, and said. What is let
+// in is copied, so that no node that was parsed becomes part of the page; what people read our elements draw.
 
+import "./shell.js";
+import htmx from "../vendor/htmx-4.0.1.esm.min.js";
 import { showPageAlert } from "./dom.js";
 
 const OUT_OF_PLACE = "The server sent something that does not belong on this page. It was left out. "
   + "Do not type secrets here before you know why.";
 
-const ROWS = ["message-row", "div", "span", "sealed-text", "local-time", "p"];
-const PLACES = [ // where, how, and made of what
-  { where: "#conversations", how: "afterbegin", tags: ["conversation-item", "a", "span", "local-time"] },
-  { where: ".rows", how: "beforeend", tags: ROWS },
-  { where: ".rows > .older", how: "outerHTML", tags: ROWS },
-  { where: "#devices", how: "outerHTML", tags: ["div", "ul", "li", "h2", "p", "span", "local-time", "button"] },
-];
-const ATTRIBUTES = {
-  id: /^(message-\d+|conversation-[0-9A-Z]{24}|devices)$/,
-  class: /^[a-z -]*$/,
-  role: /^(listitem|status)$/,
-  type: /^button$/,
-  href: /^\/c\/[0-9A-Z]{24}$/,
-  "hx-get": /^\/messages\/[0-9A-Z]{24}\?before=\d+$/,
-  "hx-post": /^\/sessions\/([\w-]{22}\/end|end_others)$/,
-  "hx-target": /^#devices$/,
-  "hx-swap": /^outerHTML$/,
-  "hx-trigger": /^intersect root:message-log rootMargin:800px$/,
-  "hx-sync": /^this:drop$/,
-  "hx-disable": /^this$/,
+const isNumber = (text) => /^(0|[1-9]\d{0,15})$/.test(text) && Number.isSafeInteger(Number(text));
+const isMoment = (text) => isNumber(text) && Number(text) <= 253402300799999; // ms, to the end of the year 9999
+const isCounter = (text) => isNumber(text) && text !== "0";
+const isEmpty = (text) => text === "";
+const matches = (pattern) => (text) => pattern.test(text);
+const isConversation = matches(/^[0-9A-HJKMNP-TV-Z]{24}$/);
+const isId = matches(/^[\w-]{22}$/);
+const isHash = matches(/^[\w-]{43}$/);
+const isJws = matches(/^[\w-]{1,128}\.[\w-]{1,8000}\.[\w-]{86}$/);
+const isJwe = matches(/^[\w-]{1,256}\.[\w-]{342}\.[\w-]{16}\.[\w-]{1,100000}\.[\w-]{22}$/);
+const DEVICE = "(Edge|Opera|Samsung Internet|Firefox|Chrome|Safari)( on (iPhone|iPad|Android|ChromeOS|Windows|Mac|Linux))?";
+
+// By their element: where, and its attributes; those that begin with ? may be missing.
+const FRAGMENTS = {
+  "conversation-item": {
+    place: "#conversations",
+    "data-conversation-id": isConversation, "data-last-seq": isNumber, "data-last-at": isMoment,
+    "data-unread": isNumber, "?data-left": isEmpty, "?data-statement": isJws,
+  },
+  "thread-facts": {
+    place: ".rows",
+    "data-conversation-id": isConversation, "data-last-seq": isNumber, "data-own-n": isNumber,
+    "data-own-hash": matches(/^([\w-]{43})?$/), "?data-left": isEmpty, "?data-statement": isJws,
+  },
+  "older-messages": { place: ".rows", "data-before": isCounter },
+  "message-row": {
+    place: ".rows",
+    "data-seq": isCounter, "data-n": isCounter, "data-hash": isHash, "data-suite": isCounter, "data-message-id": isId,
+    "data-at": isMoment, "?data-own": isEmpty, "?data-sealed": isJwe,
+  },
+  "device-item": {
+    place: "#devices",
+    "data-session-id": isId, "data-browser": matches(RegExp(`^(${DEVICE}|Unknown browser|[A-Za-z0-9_.-]{1,40})$`)),
+    "data-address": matches(/^[0-9a-fA-F.:]{0,45}$/), "data-created-at": isMoment, "data-used-at": isMoment,
+    "?data-current": isEmpty,
+  },
 };
-const HARMLESS = /^(aria-[a-z]+|datetime|dir|sealed|data-(last-seq|left|seq|n|hash|suite|message-id|short|long))$/;
+const WAYS = { "#conversations": ["afterbegin"], ".rows": ["beforeend"], "#devices": ["innerHTML"] };
 
-const isKnown = ({ name, value }) => HARMLESS.test(name) || (ATTRIBUTES[name]?.test(value) ?? false);
+// What htmx takes out of a text before it can be looked at; no fragment of ours has any of it.
+const TAKEN_APART = /<(head|title|template|script|hx-(?!partial[\s>]))/i;
 
-// In the log the server writes the sender's name for screen readers and "Loading…"; messages are not its to write.
-const isWritten = (element) => element.closest("message-row, .rows") && !element.closest(".visually-hidden, .older")
-  && [...element.childNodes].some((node) => node.nodeType === Node.TEXT_NODE && node.data.trim());
+const isBlank = (node) => node.nodeType === Node.TEXT_NODE && !node.data.trim();
 
-function isInPlace({ target, swapSpec, fragment }) {
-  const element = typeof target === "string" ? document.querySelector(target) : target;
-  if (!element) return true; // nothing happens
-  const place = PLACES.find(({ where }) => element.matches(where));
-  return place && swapSpec.style === place.how && [...fragment.querySelectorAll("*")].every((part) =>
-    place.tags.includes(part.localName) && [...part.attributes].every(isKnown) && !isWritten(part));
+// A copy of one element, or null.
+function copyElement(node, place) {
+  const shape = node.nodeType === Node.ELEMENT_NODE && node.namespaceURI === "http://www.w3.org/1999/xhtml"
+    && Object.hasOwn(FRAGMENTS, node.localName) && FRAGMENTS[node.localName];
+  if (!shape || shape.place !== place || ![...node.childNodes].every(isBlank)) return null;
+  const copy = document.createElement(node.localName);
+  for (const { name, value } of node.attributes) {
+    const check = name === "place" ? null : shape[name] ?? shape[`?${name}`];
+    if (!check?.(value)) return null;
+    copy.setAttribute(name, value);
+  }
+  const isWhole = Object.keys(shape).every((name) => name === "place" || name[0] === "?" || copy.hasAttribute(name));
+  return isWhole ? copy : null;
 }
 
-document.addEventListener("htmx:before:swap", ({ detail: { ctx, tasks } }) => {
-  const allowed = tasks.filter((task) => task.swapSpec?.style === "none" || isInPlace(task));
-  if (allowed.length < tasks.length) showPageAlert(OUT_OF_PLACE);
-  tasks.splice(0, tasks.length, ...allowed);
-  ctx.title = ""; // nor is the page's name the server's to change
+// A copy of a task's fragment, or null if one node of it is out of shape or it is not meant for this place.
+function copyFragment({ type, target, swapSpec, fragment }) {
+  const copy = document.createDocumentFragment();
+  const nodes = [...fragment.childNodes].filter((node) => !isBlank(node));
+  if (type === "main" && swapSpec.style === "none") return nodes.length ? null : copy;
+  if (type === "oob" || Object.keys(swapSpec).some((name) => name !== "style")) return null;
+  const places = Object.keys(WAYS).filter((place) => WAYS[place].includes(swapSpec.style)
+    && (!target || target.matches?.(place))); // without a target nothing happens, but the shape is asked for all the same
+  for (const node of nodes) {
+    const element = places.map((place) => copyElement(node, place)).find(Boolean);
+    if (!element) return null;
+    copy.append(element);
+  }
+  return places.length ? copy : null;
+}
+
+// Trusted Types: the one policy of the page. What htmx parses stays apart until it was copied (below).
+const policy = globalThis.trustedTypes?.createPolicy("ezdms", { createHTML: (text) => text, createScript: () => "" })
+  ?? { createHTML: (text) => text, createScript: () => "" };
+const noCode = () => { throw new Error("Nothing here makes code of text."); };
+delete Document.parseHTMLUnsafe; // it makes shadow roots; DOMParser, which htmx takes instead, makes none
+
+// The configuration is here and nowhere else: whatever a document said is overwritten.
+for (const name of Object.keys(htmx.config)) delete htmx.config[name];
+Object.assign(htmx.config, {
+  logAll: false, prefix: "", transitions: false, history: false, mode: "same-origin", defaultSwap: "none",
+  defaultFocusScroll: false, indicatorClass: "htmx-indicator", requestClass: "htmx-request", includeIndicatorCSS: false,
+  defaultTimeout: 30000, extensions: "", morphIgnore: [], morphSkip: "*", morphSkipChildren: "*", morphScanLimit: 0,
+  noSwap: [204, 304, "4xx", "5xx"], implicitInheritance: false, defaultSettleDelay: 1, allowEmptySwapAfterOOB: false,
 });
+htmx.registerExtension("ezdms", {
+  init: (api) => api.initSecurity(policy, noCode, noCode),
+  htmx_config_request: () => false, // the page asks by server.js alone: no attribute and no answer header is obeyed
+  htmx_before_process: () => false,
+  htmx_before_swap: (element, { ctx, tasks }) => {
+    ctx.title = ""; // the page's name is not the server's to change
+    const copies = tasks.map(copyFragment);
+    if (copies.includes(null)) {
+      tasks.length = 0;
+      showPageAlert(OUT_OF_PLACE);
+    }
+    tasks.forEach((task, i) => { task.fragment = copies[i]; });
+  },
+});
+
+// Put a fragment of the server into its place. Frames of the socket (`target` null) name theirs themselves.
+export async function swapIn(text, target = null, swap = "none") {
+  if (typeof text !== "string" || TAKEN_APART.test(text)) return showPageAlert(OUT_OF_PLACE);
+  try {
+    await htmx.swap({ sourceElement: target ?? document.body, target: target ?? document.body, swap, text });
+  } catch {
+    showPageAlert(OUT_OF_PLACE); // nothing that could be parsed
+  }
+}

@@ -16,7 +16,7 @@ function open() {
   return opened;
 }
 
-if (document.body?.dataset.userId) open(); // somebody is logged in: it will be asked
+open().catch(() => {}); // it will be asked
 
 // Ask one store, or several at once: `ask` gets them and gives the request, or the requests, whose results are wanted.
 async function run(names, mode, ask) {
@@ -30,7 +30,7 @@ async function run(names, mode, ask) {
 }
 const entries = (store) => [store.getAllKeys(), store.getAll()];
 
-// {user_id, username, ik, spki, fp, sig, enc}: sig and enc are CryptoKeys whose bytes no script can read.
+// {user_id, username, search_salt, ik, spki, fp, sig, enc}: sig and enc are CryptoKeys whose bytes no script can read.
 export const loadAccount = () => run("account", "readonly", (store) => store.get("me"));
 
 // Somebody else's contacts and unsent messages are not this account's: they go when the account changes.

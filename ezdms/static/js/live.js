@@ -1,77 +1,74 @@
 // The one socket is a courtesy: after every (re)connect the page asks for what it missed, in the list and in the
 // thread; whatever frame is lost, nothing else is.
 
-import { forgetEverything } from "./keystore.js";
-import { getFragment } from "./server.js";
+import { swapIn } from "./guard.js";
+import { leave } from "./session.js";
 
-const { userId } = document.body.dataset; // set when somebody is logged in
-const thread = document.querySelector("message-thread");
-const list = document.getElementById("conversations");
-const status = document.getElementById("connection");
-const title = document.title;
-
-// Gone at logout: the session on the server, and here keys, contacts, drafts and unsent messages.
-export async function leave() {
-  await forgetEverything();
-  sessionStorage.clear();
-  location.assign("/");
-}
-
-async function renewList() {
-  const text = await getFragment(`/conversations/${userId}`);
-  await window.htmx.swap({ sourceElement: list, target: list, swap: "afterbegin", select: "conversation-item", text });
-}
-
-// What is unread, in the title: also whoever looks at another tab sees it.
-function countUnread() {
-  const unread = [...list.querySelectorAll(".unread")].reduce((sum, one) => sum + parseInt(one.textContent, 10), 0);
-  document.title = unread ? `(${unread}) ${title}` : title;
-}
-
+const FIRST_PAUSE = 250; // ms before a new try, doubled with each, up to
+const LONGEST_PAUSE = 10000;
+const SESSION_ENDED = 1008;
 const OFFLINE = "You are offline. What you send waits until you are back.";
+
 let socket;
-let read = 0; // the highest seq that was seen here
+let attempt = 0;
 let wasLost = false;
-const join = () => socket?.readyState === WebSocket.OPEN && thread && !document.hidden
-  && socket.send(JSON.stringify({ event: "join", conversation_id: thread.conversation }));
-const tell = (sentence) => { status.textContent = sentence; };
-const tellLost = () => {
-  if (!status) return; // nobody is logged in
+let page; // {status, thread, onConnect, onFrame, check}, as boot.js gives it
+
+const isOpen = () => socket?.readyState === WebSocket.OPEN;
+const tell = (sentence) => { page.status.textContent = sentence; };
+
+// Somebody looks at the conversation: its messages come as they are sent, and count as read.
+export function join() {
+  const conversation = page?.thread()?.conversation;
+  if (!conversation || document.hidden || !isOpen()) return;
+  socket.send(JSON.stringify({ event: "join", conversation_id: conversation }));
+}
+
+export function unjoin(conversation) {
+  if (isOpen()) socket.send(JSON.stringify({ event: "leave", conversation_id: conversation }));
+}
+
+function tellLost() {
   wasLost = true;
   tell(navigator.onLine ? "Connection lost. Reconnecting…" : OFFLINE);
+}
+
+// Frames are taken in one after the other.
+let taken = Promise.resolve();
+const take = (frame) => {
+  taken = taken.then(() => swapIn(frame)).then(page.onFrame).catch(() => {});
 };
 
-document.addEventListener("htmx:ws:after:connection", async ({ detail }) => {
-  socket = detail.connection.socket;
-  read = 0; // whatever is missing is asked for again
-  tell(wasLost ? "You are back." : "");
-  setTimeout(() => socket.readyState === WebSocket.OPEN && tell(""), 2000);
-  wasLost = false;
-  join();
-  thread?.querySelector("message-composer").flush();
-  await thread?.settled(); // what one reads comes first
-  if (list) renewList().catch(() => {}); // tried again after the next connect
-});
-document.addEventListener("htmx:ws:after:message:incoming", () => {
-  const line = thread && document.getElementById(`conversation-${thread.conversation}`);
-  const last = Number(line?.dataset.lastSeq ?? 0);
-  if (!thread || last <= read) return;
-  read = last;
-  thread.catchUp(last).catch(() => {}); // tried again after the next connect
-  join(); // seen: whoever looks at the conversation has read it
-});
-document.addEventListener("htmx:ws:close", async ({ detail }) => {
-  if (detail.code === 1008) return leave(); // this session was ended, here or elsewhere
+async function closed(code) {
+  if (code === SESSION_ENDED) return leave(); // this session was ended, here or elsewhere
   tellLost();
-  if (detail.connection.attempt < 2) return;
-  await getFragment(`/conversations/${userId}`).catch((error) => error.status === 401 && leave()); // ended meanwhile
-});
-addEventListener("offline", tellLost);
-addEventListener("online", () => wasLost && socket?.readyState === WebSocket.OPEN && tell("You are back."));
-document.addEventListener("visibilitychange", join);
-addEventListener("pageshow", (event) => event.persisted && location.reload()); // its socket was closed when it was left
+  if (attempt >= 1) await page.check().catch((error) => error.status === 401 && leave()); // ended meanwhile
+  const pause = Math.min(FIRST_PAUSE * 2 ** attempt, LONGEST_PAUSE) * (0.7 + 0.6 * Math.random());
+  attempt += 1;
+  setTimeout(open, pause);
+}
 
-if (list) {
-  new MutationObserver(countUnread).observe(list, { childList: true, subtree: true });
-  countUnread();
+function open() {
+  const opening = new WebSocket(`${location.protocol === "https:" ? "wss:" : "ws:"}//${location.host}/ws`);
+  socket = opening;
+  opening.addEventListener("open", () => {
+    attempt = 0;
+    tell(wasLost ? "You are back." : "");
+    setTimeout(() => isOpen() && tell(""), 2000);
+    wasLost = false;
+    join();
+    page.onConnect();
+  });
+  opening.addEventListener("message", ({ data }) => take(data));
+  opening.addEventListener("close", ({ code }) => closed(code));
+}
+
+export function connect(given) {
+  page = given;
+  open();
+  addEventListener("offline", tellLost);
+  addEventListener("online", () => wasLost && isOpen() && tell("You are back."));
+  document.addEventListener("visibilitychange", join);
+  addEventListener("pagehide", () => socket.close(1000));
+  addEventListener("pageshow", (event) => event.persisted && location.reload()); // its socket was closed when it was left
 }

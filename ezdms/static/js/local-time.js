@@ -10,18 +10,22 @@ const FULL = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: 
 const midnight = (date) => new Date(date.getFullYear(), date.getMonth(), date.getDate());
 const daysAgo = (date) => Math.round((midnight(new Date()) - midnight(date)) / 86400000);
 
-// "Today", "Yesterday", a weekday with its date, or a date with its year.
-export function dayOf(iso) {
-  const date = new Date(iso);
+// "Today", "Yesterday", a weekday with its date, or a date with its year. `ms` since 1970, UTC.
+export function dayOf(ms) {
+  const date = new Date(ms);
   const days = daysAgo(date);
   if (days === 0) return "Today";
   if (days === 1) return "Yesterday";
   return (days < 300 ? DAY : DATE).format(date);
 }
 
+export const inFull = (ms) => FULL.format(new Date(ms));
+
 customElements.define("local-time", class extends HTMLElement {
-  connectedCallback() {
-    const date = new Date(this.getAttribute("datetime"));
+  // `ms` since 1970, UTC.
+  show(ms) {
+    const date = new Date(ms);
+    this.setAttribute("datetime", date.toISOString());
     this.title = FULL.format(date);
     const isShort = this.hasAttribute("data-short") && daysAgo(date) > 0;
     this.textContent = (this.hasAttribute("data-long") ? LONG : isShort ? SHORT : TIME).format(date);

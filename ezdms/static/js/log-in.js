@@ -3,20 +3,24 @@
 import * as crypto from "./crypto.js";
 import { onSubmit } from "./dom.js";
 import { saveAccount } from "./keystore.js";
-import { getJson, postForm } from "./server.js";
+import { deploymentId, isB64u, isId, isNumber, isText, postForm } from "./server.js";
 import { syncVault } from "./vault.js";
+
+export const KEYS = { statement: isText, salt: isB64u, iterations: isNumber, wrapped_sig: isB64u, wrapped_enc: isB64u };
 
 customElements.define("log-in", class extends HTMLElement {
   connectedCallback() {
     onSubmit(this, "Checking…", async (progress) => {
       const pin = crypto.normaliseLoginPin(this.querySelector("input").value);
-      const { deployment_id } = await getJson("/deployment");
-      const account = await postForm("/login", await crypto.loginKeys(pin, deployment_id));
+      const login = await crypto.loginKeys(pin, await deploymentId());
+      const stored = await postForm("/login", login, { user_id: isId, search_salt: isB64u, ...KEYS });
       progress("Unlocking your keys…");
       try {
-        const statement = await crypto.verifyStatement(account.statement);
-        const keys = await crypto.unwrapKeys(pin, account, statement);
-        await saveAccount({ ...keys, user_id: account.user_id, username: account.username });
+        const statement = await crypto.verifyStatement(stored.statement);
+        const keys = await crypto.unwrapKeys(pin, stored, statement);
+        const { user_id, search_salt } = stored;
+        crypto.b64uDecode(search_salt, 16);
+        await saveAccount({ ...keys, user_id, username: statement.name, search_salt });
         await syncVault().catch(() => {}); // each conversation asks again, and raises the alarm
       } catch (error) {
         await postForm("/logout");

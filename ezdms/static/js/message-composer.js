@@ -2,9 +2,10 @@
 // Each waits in IndexedDB with its id and, once tried, its seal, so that it is neither lost nor sent twice.
 
 import * as crypto from "./crypto.js";
-import { showAlert } from "./dom.js";
+import { onPress, showAlert } from "./dom.js";
 import { addToOutbox, loadDraft, loadOutbox, removeFromOutbox, saveDraft, updateOutbox } from "./keystore.js";
-import { postForm } from "./server.js";
+import { isNumber, postForm } from "./server.js";
+import { instantiate } from "./shell.js";
 
 const COUNT_FROM = crypto.MAX_TEXT - 100;
 const ROW_AFTER = 300; // ms that the socket has to bring what was sent, before it is asked for
@@ -15,26 +16,30 @@ customElements.define("message-composer", class extends HTMLElement {
   #timer;
 
   connectedCallback() {
+    if (this.thread) return; // put away and shown again
     this.thread = this.closest("message-thread");
     this.field = this.querySelector("textarea");
     this.button = this.querySelector("[type=submit]");
     this.querySelector("form").noValidate = true;
-    this.querySelector("form").addEventListener("submit", (event) => { event.preventDefault(); this.#write(); });
+    this.querySelector("form").addEventListener("submit", (event) => {
+      event.preventDefault();
+      if (event.isTrusted) this.#write();
+    });
     this.field.addEventListener("input", () => this.#typed());
     this.field.addEventListener("keydown", (event) => {
-      if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+      if (event.key !== "Enter" || event.shiftKey || event.isComposing || !event.isTrusted) return;
       event.preventDefault();
       this.#write();
     });
-    this.thread.addEventListener("judged", ({ detail }) => this.#hide(detail)); // its row stands there now
+    this.thread.onJudged((message_id) => this.#hide(message_id)); // its row stands there now
     const start = () => {
-      this.#enable(!this.thread.hasAttribute("alarmed"));
+      this.#enable(!this.thread.isAlarmed);
       return this.flush();
     };
     this.thread.ready.then(async () => {
       this.field.value ||= await loadDraft(this.thread.conversation) ?? "";
       this.#measure();
-      this.thread.addEventListener("alarm", start);
+      this.thread.onAlarm(start);
       await start();
     }, () => {});
     addEventListener("online", () => this.flush());
@@ -62,7 +67,8 @@ customElements.define("message-composer", class extends HTMLElement {
 
   async #write() {
     if (this.field.disabled) return;
-    const text = this.field.value;
+    const typed = this.field.value;
+    const text = crypto.cleanText(typed);
     const message_id = crypto.b64uEncode(globalThis.crypto.getRandomValues(new Uint8Array(16)));
     const item = { conversation: this.thread.conversation, message_id, text, ts: Date.now() };
     let isDone = false;
@@ -79,7 +85,7 @@ customElements.define("message-composer", class extends HTMLElement {
       else await this.#keep(item);
     } catch (error) {
       this.#hide(message_id);
-      this.field.value = text; // what was typed stays
+      this.field.value = typed; // what was typed stays
       return showAlert(this, error.message);
     }
     if (!isDone) await this.flush();
@@ -113,7 +119,7 @@ customElements.define("message-composer", class extends HTMLElement {
   async flush() {
     if (!(await this.thread.ready.then(() => true, () => false))) return; // the thread has told why
     await this.#inTurn(async () => {
-      let isBlocked = this.thread.hasAttribute("alarmed");
+      let isBlocked = this.thread.isAlarmed;
       for (const item of await loadOutbox(this.thread.conversation)) {
         this.#show(item);
         if (isBlocked) this.#state(item.message_id, "Waiting for the message before it.");
@@ -149,7 +155,7 @@ customElements.define("message-composer", class extends HTMLElement {
     this.#state(item.message_id, `Not sent. ${error.message}`, true);
     const isPassing = error.status === 0 || error.status === 429 || error.status >= 500;
     clearTimeout(this.#timer);
-    if (isPassing) this.#timer = setTimeout(() => this.flush(), 1000 * (error.answer?.retry_after ?? RETRY_AFTER));
+    if (isPassing) this.#timer = setTimeout(() => this.flush(), 1000 * (error.retryAfter ?? RETRY_AFTER));
   }
 
   // Hand over the sealed message as it is. If its number is taken, by another device, learn what came between and
@@ -165,7 +171,7 @@ customElements.define("message-composer", class extends HTMLElement {
       } catch (error) {
         if (error.code !== "counter") throw error;
         await this.thread.catchUp(Infinity);
-        if (this.thread.own.n < item.sealed.n || this.thread.hasAttribute("alarmed")) throw error; // nobody took it
+        if (this.thread.next[0] <= item.sealed.n || this.thread.isAlarmed) throw error; // nobody took it
         item.sealed = null;
       }
     }
@@ -173,26 +179,26 @@ customElements.define("message-composer", class extends HTMLElement {
 
   async #seal(item) {
     const { me, partner } = await this.thread.ready;
-    const { own, acknowledged: a } = this.thread;
-    const link = { n: own.n + 1, p: own.hash, a, id: crypto.b64uDecode(item.message_id, 16) };
+    const { next: [n, p], acknowledged: a } = this.thread;
+    const link = { n, p, a, id: crypto.b64uDecode(item.message_id, 16) };
     const sealed = await crypto.sealMessage(me, partner, { ...link, ts: item.ts, text: item.text });
-    const { n, hash, suite, content_for_a, content_for_b } = sealed;
+    const { hash, suite, content_for_a, content_for_b } = sealed;
     item.sealed = { n, hash, suite, content_for_a, content_for_b };
   }
 
   // Resolves to its seq.
   async #post({ conversation: conversation_id, message_id, sealed }) {
-    const { seq } = await postForm("/send_message", { conversation_id, message_id, ...sealed });
-    if (sealed.n > this.thread.own.n) this.thread.own = { n: sealed.n, hash: sealed.hash };
+    const { seq } = await postForm("/send_message", { conversation_id, message_id, ...sealed }, { seq: isNumber });
+    this.thread.noteOwn(sealed.n, sealed.hash);
     return seq;
   }
 
   #show(item) {
     if (this.#pending.has(item.message_id)) return;
-    const element = this.thread.querySelector(":scope > template").content.firstElementChild.cloneNode(true);
+    const element = instantiate("pending").firstElementChild;
     element.querySelector(".text").textContent = item.text;
-    element.querySelector("[data-do=retry]").addEventListener("click", () => this.flush());
-    element.querySelector("[data-do=discard]").addEventListener("click", async () => {
+    onPress(element.querySelector("[data-do=retry]"), () => this.flush());
+    onPress(element.querySelector("[data-do=discard]"), async () => {
       await removeFromOutbox(item.key);
       this.#hide(item.message_id);
       this.field.value ||= item.text; // nothing lost: back into the field

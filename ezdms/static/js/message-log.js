@@ -1,13 +1,16 @@
 // <message-log>: the scroller. It hangs from its bottom (column-reverse), so new messages need no scrolling; whoever
 // has scrolled up stays there and gets a button instead.
 
+import { onPress } from "./dom.js";
+
 const NEAR = 80; // pixels from the bottom that still count as the bottom
 
 customElements.define("message-log", class extends HTMLElement {
   connectedCallback() {
+    if (this.button) return; // put away and shown again
     const thread = this.closest("message-thread");
     this.button = thread.querySelector(".newer");
-    this.button.addEventListener("click", () => this.toBottom());
+    onPress(this.button, () => this.toBottom());
     this.addEventListener("scroll", () => { if (this.isAtBottom) this.button.hidden = true; }, { passive: true });
     new MutationObserver((changes) => {
       const added = changes.flatMap((change) => [...change.addedNodes]).filter((node) => node.matches?.(".message"));

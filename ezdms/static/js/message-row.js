@@ -1,31 +1,44 @@
-// <message-row>: stands in its place by seq, once, whatever the order of arrival, and begins a new day.
+// <message-row>: one message. Stands in its place by seq, once, whatever the order of arrival, begins a new day, and is
+// drawn from what was opened and verified.
 
-import { dayOf } from "./local-time.js";
+import { dayOf, inFull } from "./local-time.js";
+import { instantiate } from "./shell.js";
+
+const GONE = "This message is gone: it was deleted or has expired.";
 
 customElements.define("message-row", class extends HTMLElement {
   connectedCallback() {
     if (this.placed) return; // moving it connects it again
     this.placed = true;
-    const seq = Number(this.dataset.seq);
-    const twin = [...this.parentElement.querySelectorAll(`#${this.id}`)].find((row) => row !== this);
-    if (twin) return this.remove();
+    this.seq = Number(this.dataset.seq);
+    this.n = Number(this.dataset.n);
+    this.at = Number(this.dataset.at);
+    this.isOwn = this.hasAttribute("data-own");
+    this.thread = this.closest("message-thread");
+    if (this.thread.rowOf(this.seq)) return this.remove();
+    this.#place();
+    this.#draw();
+    this.thread.arrived(this);
+  }
+
+  #place() {
     let before = this.previousElementSibling;
-    while (before?.placed && Number(before.dataset.seq) > seq) before = before.previousElementSibling;
+    while (before?.placed && before.seq > this.seq) before = before.previousElementSibling;
     if (before !== this.previousElementSibling) {
       if (before) before.after(this);
       else this.parentElement.prepend(this);
     }
+    this.day = dayOf(this.at);
     this.#markDay();
     if (this.nextElementSibling?.placed) this.nextElementSibling.#markDay();
-    this.closest("message-thread").arrived(seq);
   }
 
-  get isOwn() {
-    return this.classList.contains("own");
-  }
-
-  get day() {
-    return dayOf(this.querySelector("local-time").getAttribute("datetime"));
+  #draw() {
+    this.className = `message ${this.isOwn ? "own" : "theirs"}`;
+    this.append(instantiate("message"));
+    this.text = this.querySelector("sealed-text");
+    this.text.toggleAttribute("data-sealed", this.hasAttribute("data-sealed"));
+    this.querySelector("local-time").show(this.at);
   }
 
   // The day stands above its first message; runs of messages by one person stand closer together.
@@ -34,5 +47,28 @@ customElements.define("message-row", class extends HTMLElement {
     this.toggleAttribute("data-day", before?.day !== this.day);
     if (this.hasAttribute("data-day")) this.dataset.day = this.day;
     this.toggleAttribute("data-joined", before?.day === this.day && before.isOwn === this.isOwn);
+  }
+
+  // `message` as it was verified, or null and why not. `sender`: by what name.
+  show({ message, failure, isGone }, sender, isTimeOff) {
+    this.querySelector(".sender").textContent = sender;
+    this.text.removeAttribute("data-sealed"); // opened: the page need not hold it twice
+    this.removeAttribute("data-sealed");
+    this.toggleAttribute("data-failed", !message && !isGone);
+    this.toggleAttribute("data-gone", !!isGone);
+    if (isGone) this.text.say(GONE);
+    else if (failure) this.text.say(failure);
+    else this.text.show(message.text);
+    const signed = this.querySelector(".signed");
+    signed.hidden = !isTimeOff;
+    if (isTimeOff) signed.textContent = `⚠ Signed with another time: ${inFull(message.ts)}`;
+  }
+
+  // What is amiss about its place: missing before it, out of order, crossed; "" if nothing is.
+  remark(sentence) {
+    const note = this.querySelector(".note");
+    if (note.textContent === sentence) return;
+    note.textContent = sentence;
+    note.hidden = !sentence;
   }
 });

@@ -1,63 +1,127 @@
-// <message-thread>: one conversation. Knows both keys, judges each message in order, raises the alarm, and fetches what
-// was missed.
+// <message-thread>: one conversation. Knows both keys, raises the alarm, and fetches what was missed; judge.js judges.
 
 import { Alarms } from "./alarms.js";
+import { setCurrent, setName } from "./conversation-list.js";
 import * as crypto from "./crypto.js";
-import { loadAccount, loadContact } from "./keystore.js";
+import { showAlert } from "./dom.js";
+import { showFront } from "./front.js";
+import { swapIn } from "./guard.js";
+import { Judge } from "./judge.js";
+import { loadContact } from "./keystore.js";
+import { showNothing } from "./navigate.js";
 import { getFragment } from "./server.js";
+import { account, getStanding } from "./session.js";
 import { changeContact, overwriteVault, syncVault } from "./vault.js";
 
 const PAGE = 200; // messages asked for at once when catching up
 const REMEMBER_AFTER = 1000; // ms; how far a conversation was seen is noted once for many messages
-const TAMPERED = "This conversation was tampered with: a message does not follow the ones before it.";
-const FORGED = "A message carries a false signature: somebody tried to write in this person’s name.";
-const FORGED_MINE = "A message carries a false signature: somebody tried to write in your name.";
 const ROLLED_BACK = "The server no longer shows messages that were here before.";
 const NO_KEYS = "This browser no longer holds your keys. Please log out and log in again with your Login PIN.";
 const OTHER_KEY = "The server shows another key for this person. Nothing is sent. "
   + "Ask them for their Search PIN by another way.";
+const UNKNOWN_KEY = "This person left before this browser knew their key: nothing can be verified.";
+const NOT_LOADED = "This conversation could not be loaded: the server’s answer was left out.";
 
 customElements.define("message-thread", class extends HTMLElement {
   #judging = Promise.resolve(); // messages are opened side by side, but judged in the order they stand
   #waiting = 0; // messages that are not judged yet
   #catching = Promise.resolve(); // one after the other
   #complete; // the highest seq up to which no message is missing on this page
-  #seen = new Set(); // rows above a hole
-  #rows = new Map(); // row → {chain, n, holds} of those that were judged
+  #bySeq = new Map(); // seq → its row
+  #followed = 0; // the seq that the list said last
+  #facts = Promise.withResolvers(); // what the server says of the conversation
   #alarms;
+  #judge; // once it is known who the two are
   #missed = new Set(); // what a server that was asked for it did not show
   #remembering;
+  #listeners = { contact: [], alarm: [], judged: [] };
+  #scrolled = 0;
 
   connectedCallback() {
-    this.conversation = this.dataset.conversationId;
+    if (this.rows) return; // put away and shown again
     this.rows = this.querySelector(".rows");
-    this.#complete = Number(this.rows.querySelector("message-row")?.dataset.seq ?? 1) - 1;
-    this.#alarms = new Alarms(this);
+    this.rows.id = `rows-${this.conversation}`;
+    this.log = this.querySelector("message-log");
+    this.#alarms = new Alarms(this.querySelector(".alarm"), () => this.#tell("alarm"));
     this.ready = this.#identify();
     this.ready.then(() => this.#waiting || this.#settle(), (error) => this.alarm("key", error.message, null));
+    this.#load();
+  }
+
+  // The page shows this conversation from now on, or another one.
+  enter() {
+    this.log.scrollTop = this.#scrolled;
+    this.#followed = 0;
+  }
+
+  leave() {
+    this.#scrolled = this.log.scrollTop;
+  }
+
+  // What happens here others hear from this element alone: no event that anything else could send.
+  onContact(heard) { this.#listeners.contact.push(heard); }
+  onAlarm(heard) { this.#listeners.alarm.push(heard); }
+  onJudged(heard) { this.#listeners.judged.push(heard); }
+  #tell(what, ...told) {
+    for (const heard of this.#listeners[what]) heard(...told);
+  }
+
+  // An alarm stands: nothing is sent. Locked: nothing is opened either.
+  get isAlarmed() { return this.#alarms.stand; }
+  get isLocked() { return this.#alarms.lock; }
+
+  async #load() {
+    try {
+      await this.append(await getFragment(`/c/${this.conversation}/open`));
+      this.#facts.reject(new Error(NOT_LOADED)); // unless they came
+    } catch (error) {
+      if (error.status === 401) return showFront("Log in to open this page.");
+      if (error.status === 404) return showNothing(this);
+      showAlert(this.querySelector("message-composer"), error.message);
+      this.isUnloaded = true;
+    }
+  }
+
+  // The facts came (<thread-facts>): whoever they are about must be found to be true.
+  begin(facts) {
+    this.isUnloaded = false;
+    this.#facts.resolve(facts);
+    if (this.#complete === undefined) this.#complete = 0;
   }
 
   // Who I am, whom I talk to, and how I know. A server that swaps a key is stopped here.
   async #identify() {
-    const [me] = await Promise.all([loadAccount(), this.#readVault()]);
-    if (me?.user_id !== document.body.dataset.userId) throw new Error(NO_KEYS);
+    const [me, facts] = await Promise.all([account, this.#facts.promise, this.#readVault()]);
+    if (!me) throw new Error(NO_KEYS);
     this.contact = await loadContact(this.conversation);
-    const partner = await this.#identifyPartner();
+    const partner = await this.#identifyPartner(facts);
     const conversation = await crypto.conversationId(me.fp, partner.fp);
-    if (conversation !== this.conversation || location.pathname !== `/c/${conversation}`) throw new Error(OTHER_KEY);
+    if (conversation !== this.conversation || facts.conversationId !== conversation) throw new Error(OTHER_KEY);
     if (partner.pin) await this.#pin(partner);
-    const { own, theirs } = this.contact;
-    this.chains = { own: crypto.newChain(own), theirs: crypto.newChain(theirs) };
-    const { ownN, ownHash } = this.dataset; // whoever does not know their own last message takes it from the server
-    this.own = own?.[0] >= Number(ownN) ? { n: own[0], hash: own[1] } : { n: Number(ownN), hash: ownHash };
-    this.querySelector("h1").textContent = partner.name; // as they signed it, whatever the server calls them
+    const raise = (name, sentence) => this.alarm(name, sentence, this.#accept(name));
+    this.#judge = new Judge({ me, partner, conversation, known: this.contact, raise });
+    if (facts.ownHash) this.#judge.noteOwn(Number(facts.ownN), facts.ownHash);
+    this.#showPartner(partner, facts.left !== undefined);
     return { me, partner };
+  }
+
+  // By the name that they signed, whatever the server calls them.
+  #showPartner({ name }, hasLeft) {
+    this.partnerName = name;
+    this.querySelector("h1").textContent = name;
+    this.pageTitle = `${name} · EZ-DMS`;
+    if (this.isConnected) setCurrent(this.conversation, this.pageTitle);
+    this.querySelector(".left").hidden = !hasLeft;
+    this.querySelector("message-composer").hidden = hasLeft;
+    const empty = this.querySelector(".empty");
+    empty.textContent = `No messages yet. Say hello: only ${name} and you can read it.`;
+    empty.hidden = false;
   }
 
   // What my other browsers know of my contacts; a server that cannot be reached keeps nobody from reading.
   async #readVault() {
     try {
-      await syncVault(Number(document.body.dataset.vaultVersion));
+      await syncVault((await getStanding()).vault_version);
     } catch (error) {
       const sentence = `${error.message} What this browser knows is kept.`;
       if (error.kind === "alarm") this.alarm("vault", sentence, overwriteVault);
@@ -65,12 +129,12 @@ customElements.define("message-thread", class extends HTMLElement {
   }
 
   // Somebody who left has no statement any more: what they wrote is judged by the key that was pinned.
-  async #identifyPartner() {
-    if (!this.hasAttribute("data-left")) {
-      const partner = await crypto.verifyStatement(this.dataset.partnerStatement);
+  async #identifyPartner({ left, statement }) {
+    if (left === undefined) {
+      const partner = await crypto.verifyStatement(statement);
       return { ...partner, pin: await crypto.pinOf(partner) };
     }
-    if (!this.contact) throw new Error("This person left before this browser knew their key: nothing can be verified.");
+    if (!this.contact) throw new Error(UNKNOWN_KEY);
     const ik = crypto.b64uDecode(this.contact.ik, 32);
     return { ik, fp: await crypto.fingerprint(ik), name: `${this.contact.name} (left)` };
   }
@@ -85,12 +149,13 @@ customElements.define("message-thread", class extends HTMLElement {
       if (error.kind !== "alarm" || this.contact.ik !== pin.ik) throw error;
       this.alarm("statement", `${error.message} Ask them by another way whether they changed something.`, keep);
     }
+    setName(this.conversation, name);
   }
 
   async #change(values) {
     await changeContact(this.conversation, () => values);
     this.contact = await loadContact(this.conversation);
-    this.dispatchEvent(new Event("contact"));
+    this.#tell("contact");
   }
 
   // From now on this person counts as verified.
@@ -106,74 +171,45 @@ customElements.define("message-thread", class extends HTMLElement {
   // What this name stands for was seen and is no alarm any more, here and in one's other browsers.
   #accept = (name) => () => this.#change({ accepted: [...this.contact.accepted, name].slice(-50) });
 
-  // Open a row's copy, null if it is gone. Resolves once it is judged: what to show, or why it is not shown.
-  open(row, sealed) {
-    const { messageId: message_id, hash, n, suite } = row.dataset;
-    const claimed = { message_id, hash, n: Number(n), suite: Number(suite), encrypted: sealed };
-    const opening = this.ready.then(({ me, partner }) => {
-      if (sealed === null) return { gone: true };
-      const [sender, recipient] = row.isOwn ? [me, partner] : [partner, me];
-      return crypto.openMessage(me, sender, recipient.fp, this.conversation, claimed);
-    });
-    opening.catch(() => {}); // handled in its turn
+  rowOf(seq) {
+    return this.#bySeq.get(seq);
+  }
+
+  // A row has found its place: count it, so that catchUp knows of holes, and open it.
+  arrived(row) {
+    this.#bySeq.set(row.seq, row);
+    this.#complete ||= row.seq - 1; // the first row that this page ever sees
+    while (this.#bySeq.has(this.#complete + 1)) this.#complete += 1;
+    const opening = this.ready.then(() => this.#judge.open(row));
     this.#waiting += 1;
-    const judged = this.#judging.then(() => this.#judge(row, claimed, opening));
-    this.#judging = judged.then(() => {
-      this.dispatchEvent(new CustomEvent("judged", { detail: message_id }));
+    this.#judging = this.#judging.then(async () => {
+      const opened = await opening.catch((error) => ({ error }));
+      this.#show(row, opened);
+      this.#tell("judged", row.dataset.messageId);
       this.#waiting -= 1;
       if (!this.#waiting) this.#settle();
     });
-    return judged;
   }
 
-  async #judge(row, claimed, opening) {
-    const [message, error] = await opening.then((opened) => [opened], (refused) => [null, refused]);
-    if (!this.chains || this.hasAttribute("locked")) return { failure: "Not opened" };
-    const { n, hash } = claimed;
-    const chain = this.chains[row.isOwn ? "own" : "theirs"];
-    const place = { chain, n, holds: false };
-    this.#rows.set(row, place);
-    if (row.isOwn && n > this.own.n) this.own = { n, hash };
-    if (error && error.kind !== "unsupported") {
-      const name = `forged ${claimed.message_id}`;
-      if (error.isForged) this.alarm(name, row.isOwn ? FORGED_MINE : FORGED, this.#accept(name));
-      return { failure: "Cannot be verified" };
-    }
-    const verdict = crypto.followChain(chain, { n, hash, p: (message ?? error).p });
-    if (verdict === "duplicate") this.#rows.delete(row);
-    if (verdict === "fork") {
-      this.alarm(`fork ${hash}`, TAMPERED, this.#accept(`fork ${hash}`));
-      return { failure: "Cannot be verified" };
-    }
-    place.holds = true;
-    return error ? { verdict, failure: "Needs a newer version of EZ-DMS" } : { verdict, message };
+  #show(row, opened) {
+    const sender = row.isOwn ? "You" : this.partnerName ?? "";
+    if (!this.#judge || this.isLocked) return row.show({ failure: "Not opened" }, sender);
+    const result = this.#judge.judge(row, opened);
+    if (result.isTwin) return row.remove(); // the same message handed over twice
+    row.show(result, sender, result.message && crypto.isTimeOff(result.message.ts, row.at));
   }
 
-  // All rows that came are judged: say in place where messages are missing or late, and remember how far one has seen.
+  // All rows that came are judged: say in place what is amiss, and remember how far one has seen.
   #settle() {
-    if (!this.chains || this.hasAttribute("locked")) return;
-    const inOrder = [...this.rows.children].filter((row) => this.#rows.has(row));
-    for (const [side, chain] of Object.entries(this.chains)) {
-      const rows = inOrder.filter((row) => this.#rows.get(row).chain === chain);
-      const present = new Set(rows.map((row) => this.#rows.get(row).n));
-      let top = 0;
-      for (const row of rows) {
-        const { n, holds } = this.#rows.get(row);
-        if (!holds) continue; // its placeholder says enough
-        row.toggleAttribute("data-gap", top > 0 && n > top + 1 && !present.has(n - 1));
-        row.toggleAttribute("data-late", n < top);
-        top = Math.max(top, n);
-      }
-      const known = this.contact[side];
-      top = Math.max(top, ...present); // also what does not hold stands there, and is said
-      if (known?.[0] > top && (top > 0 || !this.rows.querySelector(".older"))) this.#miss(known);
-    }
+    if (!this.#judge || this.isLocked) return;
+    this.#judge.settle([...this.rows.children], this.#complete ?? 0);
+    for (const known of this.#judge.missing(this.rows.querySelector("older-messages") !== null)) this.#miss(known);
     clearTimeout(this.#remembering);
     this.#remembering = setTimeout(() => this.#remember().catch(() => {}), REMEMBER_AFTER);
   }
 
   // A message that was seen on another day is not here. It may be on its way; if not, the server withholds it.
-  #miss([n, hash]) {
+  #miss([, hash]) {
     const name = `rollback ${hash}`;
     if (this.#missed.has(name)) return this.alarm(name, ROLLED_BACK, this.#accept(name));
     this.catchUp(Infinity).then(() => {
@@ -182,30 +218,37 @@ customElements.define("message-thread", class extends HTMLElement {
     }, () => {}); // the server cannot be reached: asked again with the next message
   }
 
-  // The last message seen of each side, for the day on which a server shows less.
+  // The last verified message of each side, for the day on which a server shows less.
   async #remember() {
-    const last = ({ top, links }, known) => (top > (known?.[0] ?? 0) ? [top, links.get(top).hash] : known);
+    const { seen } = this.#judge;
     const { own, theirs } = this.contact;
-    const seen = { own: last(this.chains.own, own), theirs: last(this.chains.theirs, theirs) };
     if (seen.own !== own || seen.theirs !== theirs) await this.#change(seen);
   }
 
-  // The highest message of theirs received without a gap, for the next message's acknowledgement.
-  get acknowledged() {
-    const { head } = this.chains.theirs;
-    return head ? [head.n, head.hash] : [0, ""];
-  }
-
-  // A row has found its place: count it, so that catchUp knows of holes.
-  arrived(seq) {
-    if (seq > this.#complete) this.#seen.add(seq);
-    while (this.#seen.delete(this.#complete + 1)) this.#complete += 1;
-  }
+  // [n, p] of one's own next message, and [n, hash] of what it acknowledges.
+  get next() { return this.#judge.next; }
+  get acknowledged() { return this.#judge.acknowledged; }
+  noteOwn(n, hash) { this.#judge.noteOwn(n, hash); }
 
   // Resolves once every row that is here is judged.
   async settled() {
     await this.ready.catch(() => {});
     await this.#judging;
+  }
+
+  // The list says that the conversation has come to this seq. True if that is news.
+  follow(seq) {
+    if (seq <= this.#followed) return false;
+    this.#followed = seq;
+    this.catchUp(seq).catch(() => {}); // tried again after the next connect
+    return true;
+  }
+
+  // The connection is back: whatever is missing is asked for again.
+  reconnect() {
+    this.#followed = 0;
+    if (this.isUnloaded) this.#load();
+    this.querySelector("message-composer").flush();
   }
 
   // Fetch everything up to seq `goal` that this page lacks, once, in order; Infinity: whatever there is by now.
@@ -218,6 +261,7 @@ customElements.define("message-thread", class extends HTMLElement {
 
   async #fetchMissing(goal) {
     let known;
+    await this.ready;
     while (this.#complete < goal && known !== this.#complete) { // until nothing comes any more
       known = this.#complete;
       await this.append(await getFragment(`/messages/${this.conversation}?after=${known}&limit=${PAGE}`));
@@ -225,8 +269,20 @@ customElements.define("message-thread", class extends HTMLElement {
     await this.#judging;
   }
 
-  // Put rows rendered by the server at the end; each then finds its own place (message-row.js).
-  append(html) {
-    return window.htmx.swap({ sourceElement: this.rows, target: this.rows, swap: "beforeend", text: html });
+  loadBefore(seq) {
+    return getFragment(`/messages/${this.conversation}?before=${seq}`).then((text) => this.append(text));
+  }
+
+  // Put rows at the end; each then finds its own place (message-row.js).
+  append(text) {
+    return swapIn(text, this.rows, "beforeend");
+  }
+});
+
+// <thread-facts>: what the server says of a conversation, beside its newest rows.
+customElements.define("thread-facts", class extends HTMLElement {
+  connectedCallback() {
+    this.closest("message-thread").begin({ ...this.dataset });
+    this.remove();
   }
 });

@@ -1,18 +1,23 @@
-// <my-search-pin>: one's own Search PIN, recomputed here, so that no server can make one hand out somebody else's.
+// <my-search-pin>: one's own Search PIN, computed here from one's own key: whatever the server says, it is one's own.
 
-import * as crypto from "./crypto.js";
-import { copyFrom, showAlert } from "./dom.js";
-import { loadAccount } from "./keystore.js";
+import { copyFrom, onPress, showAlert } from "./dom.js";
 import { drawQr } from "./qr-code.js";
+import { account, getStanding, ownSearchPin } from "./session.js";
 
 customElements.define("my-search-pin", class extends HTMLElement {
   async connectedCallback() {
-    const { searchPin, searchSalt } = this.dataset;
-    const account = await loadAccount();
-    if (account && !(await crypto.searchPinCommits(searchPin, account.ik, crypto.b64uDecode(searchSalt, 16)))) {
-      this.querySelector("output").textContent = "";
-      return showAlert(this, "The server shows a Search PIN that is not yours. Do not use this server.");
+    try {
+      const me = await account;
+      // another device may have renewed it; a server that cannot be reached hides nothing
+      const { search_salt: salt } = await getStanding().catch(() => me);
+      await this.#show(await ownSearchPin(me, salt));
+    } catch {
+      showAlert(this, "Your Search PIN is not known here. Log in again to see it.");
     }
+  }
+
+  async #show(searchPin) {
+    this.querySelector("output").textContent = searchPin;
     this.#offer("copy", (button) => copyFrom(button, searchPin));
     if (!this.querySelector("canvas")) return; // beside the list only the PIN is shown
     const link = `${location.origin}/#add=${searchPin}`; // what stands after # never reaches a server
@@ -26,7 +31,7 @@ customElements.define("my-search-pin", class extends HTMLElement {
 
   #offer(name, work) {
     const button = this.querySelector(`[data-do=${name}]`);
-    button.addEventListener("click", () => work(button));
+    onPress(button, () => work(button));
     button.hidden = button.disabled = false;
   }
 });

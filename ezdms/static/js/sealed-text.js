@@ -1,4 +1,4 @@
-// <sealed-text sealed="…">: opens its envelope into its own text. Plain text enters the page here, as text nodes alone.
+// <sealed-text>: what a message says. Plain text enters the page here, as text nodes alone.
 
 const LINK = /\bhttps?:\/\/[^\s<>"]*[^\s<>"'.,:;!?()[\]{}]/giu; // without the punctuation after it
 
@@ -18,23 +18,12 @@ function* withLinks(text) {
 }
 
 customElements.define("sealed-text", class extends HTMLElement {
-  async connectedCallback() {
-    if (this.opened) return;
-    this.opened = true;
-    const row = this.closest("message-row");
-    const thread = this.closest("message-thread");
-    if (!row?.isConnected || !thread) return;
-    const { verdict, message, failure } = await thread.open(row, this.getAttribute("sealed"));
-    if (verdict === "duplicate") return row.remove(); // the same message handed over twice
-    if (failure) return this.#fail(failure, "failed");
-    if (message.gone) return this.#fail("This message is gone: it was deleted or has expired.", "gone");
-    if (message.kind === "text") this.replaceChildren(...withLinks(message.text));
-    else this.#fail("Needs a newer version of EZ-DMS", "failed");
-    this.removeAttribute("sealed"); // opened: the page need not hold it twice
+  show(text) {
+    this.replaceChildren(...withLinks(text));
   }
 
-  #fail(sentence, state) {
+  // A placeholder in its place.
+  say(sentence) {
     this.textContent = sentence;
-    this.closest("message-row").toggleAttribute(`data-${state}`, true);
   }
 });

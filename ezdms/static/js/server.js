@@ -1,39 +1,93 @@
-// Asking the server: forms out, JSON or HTML back, and every failure as one sentence.
+// Asking the server: forms out, JSON or fragments back. Of what comes back only what has its exact form is used, and no
+// sentence of the server's is shown: a refusal is a code, for which the words are here.
+
+import { takeFirst } from "./first.js";
+
+const UNREACHABLE = "The server cannot be reached. Please check your connection and try again.";
+const BROKEN = "Something went wrong on the server. Please try again.";
+const ODD = "The server’s answer cannot be understood. Please try again.";
+const SENTENCES = {
+  act: "The server did not accept the signature of your key.",
+  busy: "The server is busy right now. Nothing was lost; please try again.",
+  changed: "Your Login PIN was changed elsewhere at this moment.",
+  clock: "Your device's clock is wrong. Set it right and try again.",
+  counter: "Another message of yours has this number already.",
+  disk: "The server’s disk is nearly full, so it takes no new accounts at the moment.",
+  foreign_origin: "This request came from another website, so it was refused.",
+  left: "This person has left. Nothing more can be sent to them.",
+  no_conversation: "There is no such conversation.",
+  no_session: "Please log in.",
+  oneself: "This is your own Search PIN. Ask the other person for theirs.",
+  not_invited: "This server is by invitation. Open the link you were given; each works once, for a time.",
+  quota: "Your storage on this server is full. Nothing more can be sent; what is there can be read.",
+  registration_closed: "This server takes no new accounts.",
+  taken: "These keys or this PIN cannot be used. Please try again.",
+  unavailable: "The server cannot store anything at the moment. Nothing was lost; please try again in a minute.",
+  unknown_pin: "Nobody on this server has this Search PIN.",
+  unknown_session: "This session has ended already.",
+  wrong_pin: "No account has this Login PIN.",
+};
+const NOT_YOURS = "This is not your Login PIN."; // the same code of a 403
+
+// Forms of what a server may say, for `shape` below.
+const matches = (pattern) => (value) => typeof value === "string" && pattern.test(value);
+export const isId = matches(/^[\w-]{22}$/);
+export const isB64u = matches(/^[\w-]*$/);
+export const isConversation = matches(/^[0-9A-HJKMNP-TV-Z]{24}$/);
+export const isText = (value) => typeof value === "string" && value.length < 3e6; // read strictly by crypto.js
+export const isNumber = (value) => Number.isSafeInteger(value) && value >= 0;
 
 export class ServerError extends Error {
-  constructor(status, answer, sentence) {
-    super(answer?.error ?? sentence);
+  constructor(status, answer = null, sentence = BROKEN) {
+    const { code, retry_after: seconds, next_n } = answer ?? {};
+    const wait = isNumber(seconds) && seconds <= 86400 ? seconds : null;
+    super(code === "too_often" && wait !== null ? `Too many requests. Please wait ${wait} seconds and try again.`
+      : code === "wrong_pin" && status === 403 ? NOT_YOURS : Object.hasOwn(SENTENCES, code) ? SENTENCES[code] : sentence);
     this.status = status; // 0: the server could not be reached
-    this.code = answer?.code;
-    this.answer = answer;
+    this.code = typeof code === "string" ? code : "";
+    this.retryAfter = wait;
+    this.nextN = isNumber(next_n) ? next_n : null;
   }
 }
 
 async function ask(address, options) {
   let response;
   try {
-    response = await fetch(address, { credentials: "same-origin", signal: AbortSignal.timeout(30000), ...options });
+    response = await (takeFirst(address) ?? fetch(address, {
+      credentials: "same-origin", redirect: "error", signal: AbortSignal.timeout(30000), ...options,
+    }));
   } catch {
-    throw new ServerError(0, null, "The server cannot be reached. Please check your connection and try again.");
+    throw new ServerError(0, null, UNREACHABLE);
   }
   if (response.ok) return response;
   const answer = await response.json().catch(() => null);
-  throw new ServerError(response.status, answer, "Something went wrong on the server. Please try again.");
+  throw new ServerError(response.status, typeof answer === "object" ? answer : null);
 }
 
 // Errors come as JSON whichever face of the answer is wanted: see "accept" below.
 const JSON_ONLY = { Accept: "application/json" };
 
-export async function postForm(address, fields = {}, method = "POST") {
+// The members that `shape` names, each found to have its form.
+async function readJson(response, shape) {
+  const answer = await response.json().catch(() => null);
+  const isWhole = answer !== null && typeof answer === "object"
+    && Object.entries(shape).every(([name, check]) => Object.hasOwn(answer, name) && check(answer[name]));
+  if (!isWhole) throw new ServerError(response.status, null, ODD);
+  return Object.fromEntries(Object.keys(shape).map((name) => [name, answer[name]]));
+}
+
+export async function postForm(address, fields = {}, shape = null, method = "POST") {
   const body = new URLSearchParams(fields);
   const keepalive = `${body}`.length < 20000; // a message on its way is not lost when its page is left
   const response = await ask(address, { method, headers: JSON_ONLY, body, keepalive });
-  return response.status === 204 ? null : response.json();
+  return shape && readJson(response, shape);
 }
 
-export const getJson = async (address) => (await ask(address, { headers: JSON_ONLY })).json();
+export const getJson = async (address, shape) => readJson(await ask(address, { headers: JSON_ONLY }), shape);
 
-// A fragment of HTML, rendered and escaped by the server.
-export async function getFragment(address) {
-  return (await ask(address, { headers: { Accept: "text/html", "HX-Request": "true" } })).text();
-}
+// A fragment, to be put into its place by guard.js alone.
+const HTML = { Accept: "text/html" };
+export const getFragment = async (address) => (await ask(address, { headers: HTML })).text();
+export const postForFragment = async (address) => (await ask(address, { method: "POST", headers: HTML })).text();
+
+export const deploymentId = async () => (await getJson("/deployment", { deployment_id: isId })).deployment_id;

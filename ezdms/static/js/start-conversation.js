@@ -1,16 +1,19 @@
 // <start-conversation>: looks a Search PIN up and checks the answer against the PIN before a word can be typed. With
-// `data-expected`, a conversation's id, it must be the person of that conversation.
+// `expected`, a conversation's id, it must be the person of that conversation.
 
 import * as crypto from "./crypto.js";
 import { onSubmit } from "./dom.js";
-import { loadAccount, loadContact } from "./keystore.js";
-import { postForm } from "./server.js";
-import { changeContact } from "./vault.js";
+import { loadContact } from "./keystore.js";
+import { go } from "./navigate.js";
+import { isB64u, isConversation, isText, postForm } from "./server.js";
+import { account } from "./session.js";
+import { changeContact, stronger } from "./vault.js";
 
 const ADDED = "ezdms-added";
 const SWAPPED = "The server answered with a key that does not belong to this Search PIN. Do not go on: "
   + "tell the person you wanted to reach, by another way.";
 const ANOTHER = "This Search PIN belongs to somebody else than the person in this conversation. Do not trust it.";
+const FOUND = { conversation_id: isConversation, partner_statement: isText, partner_search_salt: isB64u };
 
 // A link `…/#add=PIN` brings a PIN along; the server never sees it. It waits in this tab until somebody is logged in.
 function takeAdded() {
@@ -21,33 +24,36 @@ function takeAdded() {
 }
 takeAdded();
 addEventListener("hashchange", () => { takeAdded(); location.reload(); });
-const notice = document.querySelector("[data-added]");
-if (notice) notice.hidden = sessionStorage.getItem(ADDED) === null;
+export const addedPin = () => sessionStorage.getItem(ADDED);
 
 customElements.define("start-conversation", class extends HTMLElement {
   connectedCallback() {
-    const { searchPin, expected } = this.dataset;
-    const field = this.querySelector("input");
+    if (this.field) return;
+    this.field = this.querySelector("input");
+    let added = null; // what a link brought: anybody can have made it, so it verifies nobody
     onSubmit(this, "Looking…", async () => {
-      const pin = await crypto.normaliseSearchPin(field.value);
-      if (pin === searchPin) throw new Error("This is your own Search PIN. Ask the other person for theirs.");
-      const me = await loadAccount();
-      const found = await postForm("/start_conversation", { partner_search_pin: pin });
+      const pin = await crypto.normaliseSearchPin(this.field.value);
+      const me = await account;
+      const found = await postForm("/start_conversation", { partner_search_pin: pin }, FOUND);
       const partner = await crypto.verifyStatement(found.partner_statement);
       const salt = crypto.b64uDecode(found.partner_search_salt, 16);
       const conversation = await crypto.conversationId(me.fp, partner.fp);
       const commits = await crypto.searchPinCommits(pin, partner.ik, salt);
       if (!commits || conversation !== found.conversation_id) throw new Error(SWAPPED);
-      if (expected && conversation !== expected) throw new Error(ANOTHER);
+      if (this.expected && conversation !== this.expected) throw new Error(ANOTHER);
       const [known, next] = [await loadContact(conversation), await crypto.pinOf(partner)];
       if (known) crypto.checkSuccession(known, next);
-      await changeContact(conversation, () => ({ ...next, name: partner.name, verified: "search-pin" }));
-      if (expected) return this.dispatchEvent(new CustomEvent("verified", { bubbles: true }));
-      location.assign(`/c/${conversation}`);
+      const how = pin === added ? "link" : "search-pin";
+      await changeContact(conversation, ({ verified }) =>
+        ({ ...next, name: partner.name, verified: stronger(verified, how) }));
+      if (this.expected) return this.onVerified();
+      this.field.value = "";
+      go(`/c/${conversation}`);
     });
-    if (expected || sessionStorage.getItem(ADDED) === null) return;
-    field.value = sessionStorage.getItem(ADDED);
+    if (this.closest("message-thread") || addedPin() === null) return;
+    this.field.value = addedPin();
     sessionStorage.removeItem(ADDED);
-    field.focus();
+    crypto.normaliseSearchPin(this.field.value).then((pin) => { added = pin; }, () => {});
+    this.field.focus();
   }
 });

@@ -1,13 +1,17 @@
 // The vault (docs/protocol.md): contacts as all browsers of one person know them, sealed to oneself. Each browser keeps
 // a copy; the server keeps one blob by compare-and-set. A contact is {ik, seq, hash, suite} (its pin), `name`,
-// `verified` ("search-pin", "safety-number" or ""), `own` and `theirs` ([n, hash] of the last message seen, or null)
+// `verified` (as in RANKS), `own` and `theirs` ([n, hash] of the last message seen, or null)
 // and `accepted`: the alarms after which the person went on.
 
+import { setName } from "./conversation-list.js";
 import { openVault, ProtocolError, sealVault } from "./crypto.js";
 import { loadAccount, loadContact, loadContacts, loadVaultState, saveContact, saveVaultState } from "./keystore.js";
-import { getJson, postForm } from "./server.js";
+import { getJson, isNumber, isText, postForm } from "./server.js";
 
 const inTurn = (work) => navigator.locks.request("ezdms-vault", work); // one tab at a time
+// How somebody was verified: the higher wins. A link that anybody can have made is the least.
+const RANKS = ["", "link", "search-pin", "safety-number"];
+export const stronger = (one, other) => (RANKS.indexOf(other) > RANKS.indexOf(one) ? other : one);
 const later = (mine, theirs) => (theirs && (!mine || theirs[0] > mine[0]) ? theirs : mine);
 
 // What two browsers know of one contact, without losing what either knows.
@@ -15,7 +19,7 @@ function merge(mine, theirs) {
   if (!mine) return theirs;
   return {
     ...(theirs.seq > mine.seq ? theirs : mine),
-    verified: mine.verified || theirs.verified,
+    verified: stronger(mine.verified, theirs.verified),
     own: later(mine.own, theirs.own),
     theirs: later(mine.theirs, theirs.theirs),
     accepted: [...new Set([...mine.accepted, ...theirs.accepted])],
@@ -26,7 +30,7 @@ const alarm = (sentence) => { throw new ProtocolError("alarm", sentence); };
 
 // Fetch the stored vault and learn what is new in it. Returns its version.
 async function pull(me, known) {
-  const { version, blob } = await getJson("/vault");
+  const { version, blob } = await getJson("/vault", { version: isNumber, blob: isText });
   if (version < known) alarm("The server shows an older list of your contacts than before.");
   if (version === 0) return 0;
   const vault = await openVault(me, blob).catch(() => null);
@@ -40,7 +44,7 @@ async function pull(me, known) {
 // Store what this browser knows as the version after `version`.
 async function store(me, version) {
   const vault = { version: version + 1, contacts: await loadContacts() };
-  await postForm("/vault", { version: vault.version, blob: await sealVault(me, vault) }, "PUT");
+  await postForm("/vault", { version: vault.version, blob: await sealVault(me, vault) }, null, "PUT");
   await saveVaultState({ version: vault.version, isDirty: false });
 }
 
@@ -71,7 +75,7 @@ export async function syncVault(stored) {
 
 // After an alarm, and once the person said so: what this browser knows takes the place of what the server showed.
 export const overwriteVault = () => inTurn(async () => {
-  const { version } = await getJson("/vault");
+  const { version } = await getJson("/vault", { version: isNumber });
   await store(await loadAccount(), version);
 });
 
@@ -84,6 +88,7 @@ export const changeContact = (conversation, change) => inTurn(async () => {
   const changed = { ...known, ...change(known) };
   if (JSON.stringify(changed) === JSON.stringify(known)) return;
   await saveContact(conversation, changed);
+  setName(conversation, changed.name);
   const { version } = await loadVaultState();
   await saveVaultState({ version, isDirty: true });
   await push(me, version).catch(() => {}); // later, by syncVault, which also raises the alarm

@@ -1,30 +1,35 @@
 // <welcome-card>: shows the new Login PIN until it is saved. It lives in this tab alone, so a reload does not lose it.
 
 import { showLoginPin } from "./crypto.js";
-import { copyFrom, offerDownload } from "./dom.js";
+import { copyFrom, offerDownload, onPress } from "./dom.js";
+import { account, ownSearchPin } from "./session.js";
 
 const KEY = "ezdms-new-login-pin";
 export const keepNewPin = (pin) => sessionStorage.setItem(KEY, pin);
 export const hasNewPin = () => sessionStorage.getItem(KEY) !== null;
 
 customElements.define("welcome-card", class extends HTMLElement {
-  connectedCallback() {
-    if (!hasNewPin()) return location.replace("/");
+  async connectedCallback() {
+    const me = await account;
     const pin = showLoginPin(sessionStorage.getItem(KEY));
+    const searchPin = await ownSearchPin(me, me.search_salt);
     const output = (name) => this.querySelector(`[data-testid=${name}]`);
+    this.querySelector("[data-username]").textContent = me.username;
     output("login-pin").textContent = pin;
+    output("search-pin").textContent = searchPin;
     for (const button of this.querySelectorAll("[data-copy]")) {
-      button.addEventListener("click", () => copyFrom(button, output(button.dataset.copy).textContent));
+      onPress(button, () => copyFrom(button, output(button.dataset.copy).textContent));
     }
-    this.querySelector("[data-do=print]").addEventListener("click", () => print());
-    const text = `EZ-DMS at ${location.origin}\nUsername: ${this.dataset.username}\n`
+    onPress(this.querySelector("[data-do=print]"), () => print());
+    const text = `EZ-DMS at ${location.origin}\nUsername: ${me.username}\n`
       + `Login PIN (secret, nobody can restore it): ${pin}\n`
-      + `Search PIN (for your contacts): ${output("search-pin").textContent}\n`;
-    offerDownload(this.querySelector("[data-do=download]"), text);
+      + `Search PIN (for your contacts): ${searchPin}\n`;
+    offerDownload(this.querySelector("[data-do=download]"), `ezdms-${me.username}.txt`, text);
     const [form, box] = [this.querySelector("form"), this.querySelector("[type=checkbox]")];
     box.addEventListener("change", () => { form.querySelector("button").disabled = !box.checked; });
     form.addEventListener("submit", (event) => {
       event.preventDefault();
+      if (!event.isTrusted) return;
       sessionStorage.removeItem(KEY);
       location.assign("/");
     });

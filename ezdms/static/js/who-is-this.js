@@ -2,41 +2,48 @@
 // QR code.
 
 import * as crypto from "./crypto.js";
-import { showAlert } from "./dom.js";
+import { onPress, showAlert } from "./dom.js";
 import { drawQr } from "./qr-code.js";
 
 const TRUST = {
   "search-pin": ["Verified by Search PIN", "You entered their Search PIN, which belongs to their key and to no other."],
   "safety-number": ["Verified by safety number", "You compared safety numbers with them, and they were the same."],
+  link: ["Not verified: added by link", "You opened a link with a Search PIN. Whoever made the link chose the person. "
+    + "If the person you mean gave it to you themselves, say so; otherwise do one of these:"],
   "": ["Not verified", "You have not checked yet that this is the person whose name you see. Do one of these:"],
 };
 const DIFFERENT = "This code belongs to another conversation, or somebody stands between you. Do not trust this one.";
 
 customElements.define("who-is-this", class extends HTMLElement {
   connectedCallback() {
+    if (this.thread) return;
     this.thread = this.closest("message-thread");
     this.button = this.thread.querySelector(".trust");
-    this.button.addEventListener("click", () => this.#toggle(this.hidden));
+    onPress(this.button, () => this.#toggle(this.hidden));
     this.addEventListener("keydown", (event) => event.key === "Escape" && this.#toggle(false));
-    this.addEventListener("verified", () => this.#done("search-pin"));
+    const byPin = this.querySelector("start-conversation");
+    byPin.expected = this.thread.conversation;
+    byPin.onVerified = () => this.#done("search-pin");
     this.#on("close", () => this.#toggle(false));
+    this.#on("gave", () => this.#done("search-pin"));
     this.#on("same", () => this.#done("safety-number"));
     this.#on("scan", () => this.#scan().catch((error) => showAlert(this.lastElementChild, error.message)));
-    this.thread.addEventListener("contact", () => this.#show());
+    this.thread.onContact(() => this.#show());
     this.thread.ready.then(() => this.#show(), () => this.button.remove());
   }
 
   #on(name, work) {
-    this.querySelector(`[data-do=${name}]`).addEventListener("click", work);
+    onPress(this.querySelector(`[data-do=${name}]`), work);
   }
 
   #show() {
     const { verified } = this.thread.contact;
     const [words, explained] = TRUST[verified] ?? TRUST[""];
     this.button.disabled = false;
-    this.button.dataset.trust = verified || "none";
+    this.button.dataset.trust = verified === "link" ? "none" : verified || "none";
     this.button.textContent = words;
     this.querySelector(".explained").textContent = explained;
+    this.querySelector(".by-link").hidden = verified !== "link";
   }
 
   async #toggle(isOpen) {

@@ -1,0 +1,85 @@
+// The list of conversations: which stand in it, by what name, and how much is unread. Names are those that people signed.
+
+import * as crypto from "./crypto.js";
+import { swapIn } from "./guard.js";
+import { loadContacts } from "./keystore.js";
+import { getFragment } from "./server.js";
+import { account } from "./session.js";
+
+const AT_ONCE = 20; // key statements that are checked side by side
+
+const names = new Map(); // conversation → name that was signed
+const lines = new Map(); // conversation → its <conversation-item>
+const unknown = []; // those whose name is not known yet
+let isNaming = false;
+let list;
+let current = null;
+let title = document.title;
+
+export const nameOf = (conversation) => names.get(conversation);
+export const lineOf = (conversation) => lines.get(conversation);
+
+export function setName(conversation, name) {
+  if (names.get(conversation) === name) return;
+  names.set(conversation, name);
+  lines.get(conversation)?.showName();
+}
+
+// A line has come. The one that stood for the same conversation, if any.
+export function standIn(line) {
+  const twin = lines.get(line.conversation);
+  if (!twin?.isConnected) lines.set(line.conversation, line);
+  return twin?.isConnected ? twin : null;
+}
+
+// The name of somebody who is not a contact yet: their key says it, if it is the key of this conversation.
+export function findName(line) {
+  unknown.push(line);
+  if (!isNaming) nameAll();
+}
+
+async function nameAll() {
+  isNaming = true;
+  const me = await account;
+  while (unknown.length) {
+    await Promise.all(unknown.splice(0, AT_ONCE).map(async ({ conversation, dataset: { statement } }) => {
+      const partner = await crypto.verifyStatement(statement);
+      if (await crypto.conversationId(me.fp, partner.fp) === conversation) setName(conversation, partner.name);
+    }).map((naming) => naming.catch(() => {}))); // without a name: opening it says why
+  }
+  isNaming = false;
+}
+
+// The open conversation, and the page's name.
+export function setCurrent(conversation, name) {
+  lines.get(current)?.showCurrent(false);
+  current = conversation;
+  lines.get(current)?.showCurrent(true);
+  title = name;
+  showTitle();
+}
+
+export const isCurrent = (conversation) => conversation === current;
+
+// What is unread, in the title: also whoever looks at another tab sees it.
+function showTitle() {
+  let unread = 0;
+  for (const [conversation, line] of lines) if (conversation !== current) unread += Number(line.dataset.unread);
+  document.title = unread ? `(${unread}) ${title}` : title;
+}
+
+// After lines have come.
+export function showWhole() {
+  if (list) list.parentElement.querySelector(".empty").hidden = lines.size > 0;
+  showTitle();
+}
+
+export const useList = (element) => { list = element; };
+
+export async function renewList() {
+  const { user_id: userId } = await account;
+  const text = await getFragment(`/conversations/${userId}`);
+  for (const [conversation, contact] of Object.entries(await loadContacts())) names.set(conversation, contact.name);
+  await swapIn(text, list, "afterbegin");
+  showWhole();
+}

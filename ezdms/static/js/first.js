@@ -1,0 +1,15 @@
+// Asks for the conversation that the address names while the rest of the code is still on its way.
+
+export const CONVERSATION_PATH = /^\/c\/([0-9A-HJKMNP-TV-Z]{24})$/;
+
+const path = CONVERSATION_PATH.test(location.pathname) ? `${location.pathname}/open` : "";
+let answer = path && fetch(path, { headers: { Accept: "text/html" }, credentials: "same-origin", redirect: "error" });
+if (answer) answer.catch(() => {}); // whoever takes it handles that
+
+// The answer to this address if it was asked for already; once.
+export function takeFirst(address) {
+  if (!answer || address !== path) return null;
+  const taken = answer;
+  answer = null;
+  return taken;
+}

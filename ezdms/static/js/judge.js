@@ -1,0 +1,115 @@
+// Judges the messages of one conversation (docs/protocol.md, Receiving): opens each row, follows both chains, and weighs
+// the order of the two sides. Nothing that is not signed moves anything here. Twin of client/receiving.py.
+
+import * as crypto from "./crypto.js";
+
+const NOT_VERIFIED = "Cannot be verified";
+const NEWER = "Needs a newer version of EZ-DMS";
+const NOTES = {
+  gap: "⚠ Messages are missing before this one.",
+  late: "⚠ Out of order: this was written before the ones above.",
+  both: "⚠ Out of order, and messages are missing before this one.",
+  crossed: "Written before seeing the message above.",
+};
+
+export const FORK = "This conversation was tampered with: a message does not follow the ones before it.";
+export const FORGED = "A message carries a false signature: somebody tried to write in this person’s name.";
+export const FORGED_MINE = "A message carries a false signature: somebody tried to write in your name.";
+export const DISORDER = "These messages cannot have been written in this order: one answers what is shown after it, or knows "
+  + "another message than the one that is here. The server changed something, or one of you two signed what is not true.";
+
+export class Judge {
+  #rows = new Map(); // row → {side, n, hash, a, isVerified} of those that were judged
+
+  // `known`: {own, theirs}, [n, hash] or null, that were the last ones on another day. `raise(name, sentence)`: an alarm.
+  constructor({ me, partner, conversation, known, raise }) {
+    Object.assign(this, { me, partner, conversation, raise });
+    this.chains = { own: crypto.newChain(known.own), theirs: crypto.newChain(known.theirs) };
+    this.next = crypto.nextLink(known.own); // [n, p] of one's own next message
+    this.acknowledged = known.theirs ?? [0, ""];
+  }
+
+  // One's own row or message of this number exists, whatever its state.
+  noteOwn(n, hash) {
+    const [next, p] = this.next;
+    this.next = crypto.nextLink(next > 1 ? [next - 1, p] : null, [[n, hash]]);
+  }
+
+  // Open a row's copy: what is in it, or why it is not shown. Opened side by side, judged in turn (below).
+  async open({ isOwn, dataset: { messageId: message_id, hash, n, suite, sealed } }) {
+    if (sealed === undefined) return { isGone: true };
+    const [sender, recipient] = isOwn ? [this.me, this.partner] : [this.partner, this.me];
+    const claimed = { message_id, hash, n: Number(n), suite: Number(suite), encrypted: sealed };
+    try {
+      return { message: await crypto.openMessage(this.me, sender, recipient.fp, this.conversation, claimed) };
+    } catch (error) {
+      return { error };
+    }
+  }
+
+  // What to show in a row, or {isTwin} for a message that is shown already.
+  judge(row, { message, error, isGone }) {
+    const { hash, messageId } = row.dataset;
+    const side = row.isOwn ? "own" : "theirs";
+    const signed = message ?? (error?.p === undefined ? null : error); // of an unknown kind: in its place all the same
+    const verdict = crypto.followChain(this.chains[side], { n: row.n, hash, p: signed?.p ?? null });
+    if (verdict === "duplicate") return { isTwin: true };
+    if (row.isOwn) this.noteOwn(row.n, hash);
+    const isVerified = signed !== null && verdict !== "fork";
+    this.#rows.set(row, { side, n: row.n, hash, a: isVerified ? signed.a : null, isVerified });
+    if (verdict === "fork") this.raise(`fork ${hash}`, FORK);
+    if (error?.isForged) this.raise(`forged ${messageId}`, row.isOwn ? FORGED_MINE : FORGED);
+    if (verdict === "fork" || (error && error.kind !== "unsupported")) return { failure: NOT_VERIFIED };
+    if (isGone) return { isGone };
+    return message?.kind === "text" ? { message } : { failure: NEWER };
+  }
+
+  // All rows that came are judged (`rows` by rising seq, whole up to seq `complete`): say in place what is amiss.
+  settle(rows, complete) {
+    const judged = rows.filter((row) => this.#rows.has(row));
+    const facts = judged.map((row) => this.#rows.get(row));
+    const order = crypto.orderVerdicts(facts);
+    const places = { own: new Places(facts, "own"), theirs: new Places(facts, "theirs") };
+    judged.forEach((row, i) => {
+      const { side, n, hash, isVerified } = facts[i];
+      if (!isVerified) return row.remark("");
+      if (order[i] === "fork" || order[i] === "impossible") this.raise(`order ${hash}`, DISORDER);
+      row.remark(places[side].noteOn(n) || (order[i] === "crossed" ? NOTES.crossed : ""));
+      if (side === "theirs" && row.seq <= complete && n > this.acknowledged[0]) this.acknowledged = [n, hash];
+    });
+  }
+
+  // The last verified message of each side, or the one that was known if that is higher.
+  get seen() {
+    const later = ({ known, last }) => (last && last[0] > (known?.[0] ?? 0) ? last : known);
+    return { own: later(this.chains.own), theirs: later(this.chains.theirs) };
+  }
+
+  // What was seen on another day and should be among these rows, and is not: [n, hash] each. `hasOlder`: there are rows
+  // before the first one; then it may be among them, unless a verified message below it is here.
+  missing(hasOlder) {
+    const facts = [...this.#rows.values()];
+    return Object.entries(this.chains).filter(([side, chain]) => crypto.isTakenBack(chain) && (!hasOlder
+      || facts.some((fact) => fact.side === side && fact.isVerified && fact.n < chain.known[0])))
+      .map(([, { known }]) => known);
+  }
+}
+
+// What stands in a wrong place among one side's rows.
+class Places {
+  #top = 0;
+
+  constructor(facts, side) {
+    this.present = new Set(facts.filter((fact) => fact.side === side).map(({ n }) => n));
+  }
+
+  // Asked for each verified message in its order.
+  noteOn(n) {
+    const isLate = n < this.#top;
+    let below = n - 1;
+    while (below > this.#top && this.present.has(below)) below -= 1;
+    const isGap = this.#top > 0 && below > this.#top;
+    this.#top = Math.max(this.#top, n);
+    return isGap && isLate ? NOTES.both : isGap ? NOTES.gap : isLate ? NOTES.late : "";
+  }
+}

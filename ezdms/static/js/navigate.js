@@ -1,0 +1,78 @@
+// Where one is: beside the list stands the conversation that the address names, or nothing. Going from one to another
+// loads no page anew; what was open is put away whole, so that its place, its alarms and its field are as they were.
+
+import { setCurrent } from "./conversation-list.js";
+import { CONVERSATION_PATH } from "./first.js";
+import { join, unjoin } from "./live.js";
+import { instantiate } from "./shell.js";
+
+const MOST_KEPT = 8; // conversations, with all that was loaded of them
+
+const kept = new Map(); // conversation → its <message-thread>, the one left last at the end
+let main;
+let shown = null; // the <message-thread> that is on the page
+
+export const currentThread = () => shown;
+
+function putAway() {
+  if (!shown) return;
+  shown.leave();
+  unjoin(shown.conversation);
+  kept.delete(shown.conversation);
+  kept.set(shown.conversation, shown);
+  if (kept.size > MOST_KEPT) kept.delete(kept.keys().next().value);
+  shown = null;
+}
+
+function makeThread(conversation) {
+  const thread = instantiate("thread").firstElementChild;
+  thread.conversation = conversation;
+  return thread;
+}
+
+function show() {
+  const conversation = CONVERSATION_PATH.exec(location.pathname)?.[1] ?? null;
+  if (shown?.conversation === conversation && shown) return;
+  putAway();
+  document.body.className = conversation ? "session reading" : "session listing";
+  if (!conversation) {
+    main.replaceChildren(instantiate("home"));
+    setCurrent(null, "EZ-DMS");
+    return;
+  }
+  shown = kept.get(conversation) ?? makeThread(conversation);
+  setCurrent(conversation, shown.pageTitle);
+  main.replaceChildren(shown);
+  shown.enter();
+  join();
+}
+
+// There is no such conversation, or not for this person.
+export function showNothing(thread) {
+  kept.delete(thread.conversation);
+  if (thread !== shown) return;
+  shown = null;
+  main.replaceChildren(instantiate("nothing"));
+  setCurrent(null, "Nothing here · EZ-DMS");
+}
+
+export function go(path) {
+  if (path !== location.pathname) history.pushState(null, "", path);
+  show();
+}
+
+const isHere = (path) => path === "/" || CONVERSATION_PATH.test(path);
+
+export function startNavigating(element) {
+  main = element;
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest?.("a[href]");
+    if (!link || event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+    const path = link.getAttribute("href");
+    if (!isHere(path)) return;
+    event.preventDefault();
+    go(path);
+  });
+  addEventListener("popstate", () => (isHere(location.pathname) ? show() : location.reload()));
+  show();
+}
