@@ -130,13 +130,9 @@ class Conversations:
 
     def _followed(self, where: str, row: dict[str, Any], chains: Chains) -> dict[str, Any]:
         """How far each side was followed, and the highest message of theirs that came without a gap (`heard`)."""
-        found: dict[str, Any] = {
-            side: [chain.top, chain.links[chain.top][0]] for side, chain in chains.sides() if chain.top
-        }
-        heard = self._place(where).get("heard")
-        link = chains.theirs.links.get(row["n"])
-        if row["sender_id"] != self._me and link is not None and (heard is None or row["n"] == heard[0] + 1):
-            found["heard"] = [row["n"], link[0]]
+        found: dict[str, Any] = {side: list(chain.last) for side, chain in chains.sides() if chain.last}
+        if chains.theirs.head is not None:
+            found["heard"] = list(chains.theirs.head)
         return found
 
     async def _meet(self, row: dict[str, Any]) -> Contact:
@@ -226,8 +222,8 @@ class Conversations:
         """The last message seen of each side, for the day on which a server shows less."""
         known, changed = self._known(where), {}
         for side, chain in chains.sides():
-            if chain.top > (known[side] or [0])[0]:
-                changed[side] = [chain.top, chain.links[chain.top][0]]
+            if chain.last and chain.last[0] > (known[side] or [0])[0]:
+                changed[side] = list(chain.last)
         if changed:
             await self.vault.change(where, later=True, **changed)
 

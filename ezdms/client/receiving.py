@@ -65,7 +65,10 @@ def _pair(stored: list[Any] | None) -> tuple[int, str] | None:
 def judge(
     row: dict[str, Any], *, keys: crypto.Keys, ik: bytes, contact: dict[str, Any], chains: Chains, me: str, where: str
 ) -> Message | None:
-    """What the row is; None for a message that was handed over before. `ik` is the partner's pinned key, `me` an id."""
+    """What the row is; None for a message that was handed over before. `ik` is the partner's pinned key, `me` an id.
+
+    Every row is followed in its chain, also one that holds nothing: it is no gap.
+    """
     is_own = row["sender_id"] == me
     chain = chains.own if is_own else chains.theirs
     seen: dict[str, Any] = {
@@ -90,17 +93,18 @@ def judge(
     except crypto.Unsupported as error:
         failure, link = "unsupported", error.p
     except crypto.Forged:
+        chain.follow(n=row["n"], hash=row["hash"], p=None)
         name = f"forged {row['message_id']}"
         return Message(**seen, failure="unverified", alarm="" if name in contact["accepted"] else FORGED)
     except crypto.Refused:
-        return Message(**seen, failure="unverified")
+        failure = "unverified"
     verdict = chain.follow(n=row["n"], hash=row["hash"], p=link)
     if verdict == "duplicate":
         return None
     if verdict == "fork":
         name = f"fork {row['hash']}"
         return Message(**seen, failure="unverified", alarm="" if name in contact["accepted"] else TAMPERED)
-    return Message(**seen | {"text": text}, failure=failure, place=verdict)
+    return Message(**seen | {"text": text}, failure=failure, place=verdict or "ok")
 
 
 def alarm_name(message: Message, row: dict[str, Any]) -> str:

@@ -6,8 +6,8 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 // kind: "pin" (typed wrongly), "refused" (must not be shown), "unsupported" (needs a newer version), "alarm" (stop).
-// `p` and `a` are the link and the acknowledgement of a message that was verified and is of an unknown kind: it stays in
-// its place. `isForged`: the signature is not by the key that was pinned.
+// `p` and `a` are the link and the acknowledgement of a message that was verified and is of an unknown kind: it stays
+// in its place. `isForged`: the signature is not by the key that was pinned.
 export class ProtocolError extends Error {
   constructor(kind, sentence, { p, a, isForged = false } = {}) {
     super(sentence);
@@ -361,8 +361,8 @@ export function checkText(text) {
   if (/[\x00-\x08\x0b-\x1f\x7f-\x9f]/.test(text)) refuse("This text holds control characters.");
 }
 
-// Code points that an emoji can be made of. Those that draw nothing alone (digits, joiner, keycap, variation, tags) are
-// none by themselves. The list is fixed, so that no two clients differ because one knows a newer Unicode.
+// Code points that an emoji can be made of. Those that draw nothing alone (digits, joiner, keycap, variation, tags)
+// are none by themselves. The list is fixed, so that no two clients differ because one knows a newer Unicode.
 const PARTS = String.raw`#*0-9\u200d\u20e3\ufe0f\u{e0020}-\u{e007f}`;
 const SIGNS = String.raw`\xa9\xae\u203c\u2049\u2122\u2139\u2190-\u21ff\u2300-\u23ff\u24c2\u25a0-\u27bf\u2900-\u297f`
   + String.raw`\u2b00-\u2bff\u3030\u303d\u3297\u3299\u{1f000}-\u{1faff}`;
@@ -382,9 +382,10 @@ function pad(body, size) {
 
 const bucketOf = (body) => BUCKETS.find((size) => size >= body.length) ?? refuse("This message is too long.");
 
-// What a signed message says: {c, f, t, id, n, p, a, ts, x, kind, text, reference, e}. `reference` is [id, hash] of the
-// message that it is about, or null. `e` names the earlier changes of the same target ("" for none; null in kinds that
-// change nothing). `kind` is null where a newer version is needed; of another version not even the place may be read.
+// What a signed message says: {c, f, t, id, n, p, a, ts, x, kind, text, reference, e}. `reference` is [id, hash] of
+// the message that it is about, or null. `e` names the earlier changes of the same target ("" for none; null in kinds
+// that change nothing). `kind` is null where a newer version is needed; of another version not even the place may be
+// read.
 export function readBody(padded) {
   const body = padded.subarray(0, padded.findLastIndex((byte) => byte !== 0x20) + 1);
   if (padded.length !== bucketOf(body)) refuse("Expected a message of the smallest padded size.");
@@ -432,8 +433,8 @@ function checkContent(kind, text, x) {
   if (kind === "file") readFile(text);
 }
 
-// What the text of a file says of it: {id, key, size, hash, name, type, thumb, w, h} (and unknown members). Nothing in it
-// is to be believed beyond its form.
+// What the text of a file says of it: {id, key, size, hash, name, type, thumb, w, h} (and unknown members). Nothing in
+// it is to be believed beyond its form.
 export function readFile(text) {
   if (!text.isWellFormed()) refuse("Expected well-formed text.");
   const file = parseCanonical(utf8(text));
@@ -486,7 +487,8 @@ async function unseal(me, typ, jwe) {
 // seconds, `reference` and `e` as in readBody. `z` is 16 bytes that keep a short text from being guessed by its hash:
 // random unless given, left out if empty. What a receiver would refuse is not sealed.
 export async function sealMessage(me, peer, fields) {
-  const { n, p, a, ts, text, id = random(16), x = 0, kind = "text", reference = null, e = null, z = random(16) } = fields;
+  const { n, p, a, ts, x = 0, kind = "text", text, reference = null, e = null } = fields;
+  const { id = random(16), z = random(16) } = fields;
   if (id.length !== 16 || ![0, 16].includes(z.length)) refuse("Expected a message id and a z of 16 bytes.");
   if (kind === "text" || kind === "edit") checkText(text);
   const [lo] = inOrder(me.fp, peer.fp);
@@ -523,20 +525,21 @@ export async function openMessage(me, sender, recipientFp, conversation, { messa
   return message.kind === null ? unsupported(message) : message;
 }
 
-// One sender's rows by n, and how far their messages were followed. Nothing that is not signed moves anything. `last` is
-// [n, hash] of the highest verified message: what is remembered, and nothing above it is missing. `head` is that of the
-// highest verified one that is reached from `start` without a gap, and there is a row of every n from it up to `reach`.
-// `start` is the first verified n: a missing beginning is normal (paging, expiry), so what lies below it is an older page
-// and not late. `known` is the [n, hash] that was `last` on another day, on this or another device. Of two messages that
-// contradict each other the first stays, and which is the true one, people decide; a row that nobody signed gives way to
-// what is signed.
+// One sender's rows by n, and how far their messages were followed. Nothing that is not signed moves anything. `last`
+// is [n, hash] of the highest verified message: what is remembered, and nothing above it is missing. `head` is that of
+// the highest verified one that is reached from the first without a gap, and there is a row of every n from it up to
+// `reach`. `start` is the lowest n that was there when the first was verified: a missing beginning is normal (paging,
+// expiry), so what lies below is an older page and not late. `known` is the [n, hash] that was `last` on another day,
+// on this or another device. Of two messages that contradict each other the first stays, and which is the true one,
+// people decide; a row that nobody signed gives way to what is signed.
 export const newChain = (known = null) =>
   ({ known, rows: new Map(), start: 0, last: null, head: null, reach: 0, isKnownFound: false });
 
-// Judge the next row as it arrives, and remember it: "ok", "duplicate", "gap", "late" or "fork". Every row is followed,
-// whatever it holds. `p` is null or missing for a row without a verified message (emptied, unknown suite, refused). Such a row
-// is present, so that it is no gap, and the message after it has to name its hash; nothing else follows from it, and its
-// verdict is null unless it is a duplicate or a fork. An n that is no number of a message is left out, with null.
+// Judge the next row as it arrives, and remember it: "ok", "duplicate", "gap", "late" or "fork". Every row is
+// followed, whatever it holds. `p` is null or missing for a row without a verified message (emptied, unknown suite,
+// refused). Such a row is present, so that it is no gap, and the message after it has to name its hash; nothing else
+// follows from it, and its verdict is null unless it is a duplicate or a fork. An n that is no number of a message is
+// left out, with null.
 export function followChain(chain, { n, hash, p = null }) {
   const { rows, known } = chain;
   if (!isInteger(n, 1)) return null;
@@ -569,17 +572,18 @@ function forget(chain, n) {
 }
 
 function placeIn(chain, n, hash) {
-  const { rows, head, reach, start, last } = chain;
-  if (!last) {
-    Object.assign(chain, { start: n, reach: n, last: [n, hash], head: [n, hash] });
-    return "ok";
+  const { rows } = chain;
+  if (!chain.last) {
+    const start = [...rows.keys()].reduce((lowest, other) => Math.min(lowest, other));
+    Object.assign(chain, { start, reach: n, head: [n, hash] });
   }
-  if (head[0] < n && n <= reach) chain.head = [n, hash]; // until now nothing was verified there
-  if (n < last[0]) return n < start ? "ok" : "late";
+  const top = chain.last?.[0] ?? chain.start - 1;
+  if (chain.head[0] < n && n <= chain.reach) chain.head = [n, hash]; // until now nothing was verified there
+  if (n < top) return n < chain.start ? "ok" : "late";
   chain.last = [n, hash];
   let below = n - 1;
-  while (below > last[0] && rows.has(below)) below -= 1; // each row once: from now on `last` is above it
-  return below === last[0] ? "ok" : "gap";
+  while (below > top && rows.has(below)) below -= 1; // each row once: from now on `last` is above it
+  return below === top ? "ok" : "gap";
 }
 
 function advance(chain) {
@@ -592,9 +596,9 @@ function advance(chain) {
 // True if no row that was followed is the one that was known. Ask once everything was loaded; then it is an alarm.
 export const isTakenBack = ({ known, isKnownFound }) => known !== null && !isKnownFound;
 
-// [n, p] of one's own next message. `known` is [n, hash] of one's highest verified or sent message, or null, `rows` those
-// of own rows that the server shows, whatever their state: the highest counts. What is no number of a message, or 2^52
-// and above, is left out; a lie below that makes a gap or a fork, nothing more.
+// [n, p] of one's own next message. `known` is [n, hash] of one's highest verified or sent message, or null, `rows`
+// those of own rows that the server shows, whatever their state: the highest counts. What is no number of a message,
+// or 2^52 and above, is left out; a lie below that makes a gap or a fork, nothing more.
 export function nextLink(known, rows = []) {
   let [n, hash] = known ?? [0, ""];
   for (const [rowN, rowHash] of rows) {
@@ -603,14 +607,15 @@ export function nextLink(known, rows = []) {
   return [n + 1, hash];
 }
 
-// What the acknowledgements say of the order of both sides' rows {side, n, hash, a}, which are given by rising seq; null
-// for an `a` of null (nothing was verified). "fork": the other side's row of the number that is acknowledged has another
-// hash. "impossible": a row that is acknowledged stands after the message. Both are alarms. "crossed": a message of the
-// other side stands before it and had not been seen. Takes time in proportion to the number of rows.
+// What the acknowledgements say of the order of both sides' rows {side, n, hash, a}, which are given by rising seq;
+// null for an `a` of null (nothing was verified). "fork": the other side's row of the number that is acknowledged has
+// another hash. "impossible": a row that is acknowledged stands after the message. Both are alarms. "crossed": a
+// message of the other side stands before it and had not been seen. Takes time in proportion to the number of rows.
 export function orderVerdicts(rows) {
   const names = [...new Set(rows.map(({ side }) => side))];
   const sides = Object.fromEntries(names.map((name) => [name, { hashes: new Map(), lowest: Infinity, highest: 0 }]));
-  const other = ({ side }) => sides[names[1 - names.indexOf(side)]] ?? { hashes: new Map(), lowest: Infinity, highest: 0 };
+  const nobody = { hashes: new Map(), lowest: Infinity, highest: 0 };
+  const other = ({ side }) => sides[names[1 - names.indexOf(side)]] ?? nobody;
   const isFirst = rows.map(({ side, n, hash }) => { // a message that is shown twice stands where it is shown first
     const { hashes } = sides[side];
     if (!hashes.has(n)) hashes.set(n, new Set());
