@@ -5,8 +5,10 @@ What a server can check of docs/protocol.md, and what the client side (crypto.py
 
 from __future__ import annotations
 
+import json
 import re
 import string
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -39,6 +41,9 @@ LARGEST_STATEMENT = 8192  # characters
 
 STATEMENT_HEADER = b'{"alg":"Ed25519","typ":"ezdms-keys+jws"}'
 MESSAGE_HEADER = b'{"alg":"Ed25519","typ":"ezdms-msg+jws"}'
+ACT_HEADER = b'{"alg":"Ed25519","typ":"ezdms-act+jws"}'
+LARGEST_ACT = 512  # characters
+ACT_LIFETIME = 10 * 60 * 1000  # ms between the signer's clock and the server's
 
 # Low-order points of edwards25519, top bit of the last byte cleared: with one of these as a key, forged signatures
 # verify (RFC 8032 leaves the check to the application).
@@ -61,6 +66,10 @@ SPKI_END = bytes.fromhex("0203010001")
 
 class SignatureError(EnvelopeError):
     """Somebody else signed this: worse than damage, for damage is no lie."""
+
+
+class ClockError(EnvelopeError):
+    """All of this holds, but it was signed at another time than now by this machine's clock."""
 
 
 class PinError(EnvelopeError):
@@ -160,6 +169,50 @@ def _read_statement(members: dict[str, Any]) -> Statement:
     check_identity_key(raw_ik)
     check_encryption_key(spki)
     return Statement(ik=raw_ik, seq=int(seq or 0), ts=int(ts or 0), name=name, suites=tuple(suites), spki=spki)
+
+
+# ---- 23  Acts ----
+
+
+CHANGE_PIN_FIELDS = (
+    "new_login_id",
+    "new_auth_key",
+    "new_salt",
+    "new_iterations",
+    "new_wrapped_sig",
+    "new_wrapped_enc",
+)
+
+
+def change_pin_purpose(fields: Mapping[str, object]) -> str:
+    """The `for` of a change of the Login PIN: one hash over the six new fields, iterations in decimal."""
+    return b64u_encode(sha256(".".join(str(fields[name]) for name in CHANGE_PIN_FIELDS).encode()))
+
+
+def check_act(jws: str, *, ik: bytes, deployment_id: str, act: str, purpose: str, now: int, last_ts: int) -> int:
+    """The time (ms) of an act that `ik` signed for this deployment and purpose, later than the last one.
+
+    A stolen session or a Login PIN that was handed to another server signs none. Raises ClockError if everything but
+    the time holds, EnvelopeError otherwise.
+    """
+    parts = jws.split(".") if len(jws) <= LARGEST_ACT else []
+    if len(parts) != 3 or parts[0] != b64u_encode(ACT_HEADER):
+        raise EnvelopeError("Expected a signed act.")
+    payload = b64u_decode(parts[1])
+    members = parse_json(payload)
+    if json.dumps(members, ensure_ascii=False, separators=(",", ":")).encode() != payload:
+        raise EnvelopeError("Expected an act in its one canonical form.")
+    ts = members.pop("ts", None)
+    if not is_integer(members.get("v"), 1, 1) or not is_integer(ts, 0):
+        raise EnvelopeError("Expected an act of version 1 with a time.")
+    if members != {"v": 1, "d": deployment_id, "act": act, "for": purpose}:
+        raise EnvelopeError("Expected an act for this server and this purpose.")
+    verify_signature(ik, f"{parts[0]}.{parts[1]}".encode(), b64u_decode(parts[2], 64))
+    if ts <= last_ts:
+        raise EnvelopeError("Expected an act that is later than the last one.")
+    if abs(now - ts) > ACT_LIFETIME:
+        raise ClockError("Expected an act that was signed within the last ten minutes.")
+    return int(ts)
 
 
 # ---- 3, 8  PINs ----

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
+from ezdms import envelope
 from ezdms.db import Connection, fetch_all, fetch_one, now
+from ezdms.encoding import EnvelopeError
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,16 @@ class Listed:
     created_at: int
     used_at: int | None
     sessions: int
+
+
+class Act(NamedTuple):
+    """A signed wish of an account's owner as it came in: `jws`, and what it must be for (docs/protocol.md, Acts)."""
+
+    jws: str
+    ik: bytes
+    deployment_id: str
+    act: str
+    purpose: str
 
 
 COLUMNS = """user_id, username, login_id, auth_hash, salt, iterations,
@@ -116,6 +129,22 @@ def replace_locks(connection: Connection, locks: Locks, *, user_id: str, login_i
     return row is not None
 
 
+def take_act(connection: Connection, act: Act, *, user_id: str) -> None:
+    """Check the act and remember its time, in the transaction of what it is for: so no act counts twice.
+
+    Raises envelope.ClockError or encoding.EnvelopeError.
+    """
+    row = fetch_one(
+        connection, "SELECT acted_at FROM users WHERE user_id = :user_id AND left_at IS NULL", user_id=user_id
+    )
+    if row is None:
+        raise EnvelopeError("Expected an act of somebody who has an account.")
+    acted_at = envelope.check_act(**act._asdict(), now=now(), last_ts=row["acted_at"])
+    fetch_all(
+        connection, "UPDATE users SET acted_at = :acted_at WHERE user_id = :user_id", user_id=user_id, acted_at=acted_at
+    )
+
+
 def delete_user(connection: Connection, *, user_id: str) -> list[tuple[str, str]]:
     """Blank an account: name, keys, sessions, PINs, vault and one's own copies of messages are gone.
 
@@ -127,7 +156,8 @@ def delete_user(connection: Connection, *, user_id: str) -> list[tuple[str, str]
     fetch_all(
         connection,
         """UPDATE users SET username = '', login_id = user_id, auth_hash = '', salt = '', wrapped_sig = '',
-               wrapped_enc = '', statement = '', fingerprint = user_id, key_id = '', left_at = :moment
+               wrapped_enc = '', statement = '', fingerprint = user_id, key_id = '', acted_at = 0,
+               left_at = :moment
            WHERE user_id = :user_id""",
         user_id=user_id,
         moment=now(),

@@ -40,7 +40,8 @@ async def alice(app: Quart) -> Person:
 
 async def leave(person: Person, **changed: str) -> int:
     """Delete the person's account; the status."""
-    return (await person.post("/delete_account", proof(person, **changed))).status_code
+    fields = proof(person, **changed) | {"act": person.act("delete_account")}
+    return (await person.post("/delete_account", fields)).status_code
 
 
 async def lines(person: Person) -> list[dict[str, Any]]:
@@ -71,7 +72,8 @@ async def test_whoever_left_cannot_come_in_or_be_found(app: Quart, alice: Person
     await bob.start(alice)
     other = await log_in(app, alice)
     async with listening(other) as first, listening(alice) as second:
-        response = await alice.post("/delete_account", proof(alice))
+        fields = proof(alice) | {"act": alice.act("delete_account")}
+        response = await alice.post("/delete_account", fields)
         assert response.status_code == 204
         assert "ezdms_session=;" in response.headers["Set-Cookie"]
         for socket in (first, second):
