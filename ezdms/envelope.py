@@ -41,6 +41,7 @@ LARGEST_STATEMENT = 8192  # characters
 
 STATEMENT_HEADER = b'{"alg":"Ed25519","typ":"ezdms-keys+jws"}'
 MESSAGE_HEADER = b'{"alg":"Ed25519","typ":"ezdms-msg+jws"}'
+VAULT_HEADER = b'{"alg":"Ed25519","typ":"ezdms-vault+jws"}'
 ACT_HEADER = b'{"alg":"Ed25519","typ":"ezdms-act+jws"}'
 LARGEST_ACT = 512  # characters
 ACT_LIFETIME = 10 * 60 * 1000  # ms between the signer's clock and the server's
@@ -273,10 +274,15 @@ def conversation_id(fp_x: bytes, fp_y: bytes) -> str:
 
 
 HEADER = '{"alg":"RSA-OAEP-256","enc":"A256GCM","typ":"%s","kid":"%s"}'
-SEALED_HEADER = re.compile((re.escape(HEADER) % (re.escape("ezdms-msg+jwe"), "([A-Za-z0-9_-]{22})")).encode())
+MESSAGE_TYP = "ezdms-msg+jwe"
+VAULT_TYP = "ezdms-vault+jwe"
+SEALED_HEADER = re.compile((re.escape(HEADER) % ("([a-z+-]+)", "([A-Za-z0-9_-]{22})")).encode())
+LARGEST_TAKEN = 8192  # bytes: no kind of message fills a larger bucket yet
+VAULT_STEP = 4096  # bytes
+LARGEST_VAULT = 1024 * 1024  # bytes
 
 
-def envelope_header(kid: str, typ: str = "ezdms-msg+jwe") -> str:
+def envelope_header(kid: str, typ: str = MESSAGE_TYP) -> str:
     """b64u of the one protected header that a reader with key id `kid` accepts (RFC 7516)."""
     return b64u_encode((HEADER % (typ, kid)).encode())
 
@@ -286,11 +292,16 @@ def _encoded(size: int) -> int:
     return (size * 4 + 2) // 3
 
 
-# Characters of the ciphertext part, for each bucket: b64u of the JWS (header . payload . signature of 64 bytes).
-CIPHERTEXT_SIZES = frozenset(
-    _encoded(_encoded(len(MESSAGE_HEADER)) + 1 + _encoded(bucket) + 1 + _encoded(64)) for bucket in BUCKETS
-)
+def _sealed_jws(header: bytes, size: int) -> int:
+    """Characters of the ciphertext part: b64u of a JWS (header . payload of `size` bytes . signature of 64)."""
+    return _encoded(_encoded(len(header)) + 1 + _encoded(size) + 1 + _encoded(64))
 
+
+# Padded sizes in bytes by the characters of their ciphertext: what a server takes.
+MESSAGE_SIZES = {_sealed_jws(MESSAGE_HEADER, size): size for size in BUCKETS if size <= LARGEST_TAKEN}
+VAULT_SIZES = {
+    _sealed_jws(VAULT_HEADER, size): size for size in range(VAULT_STEP, LARGEST_VAULT + VAULT_STEP, VAULT_STEP)
+}
 
 # The five parts (RFC 7516, 7.1): header, wrapped key of 256 bytes, iv of 12, ciphertext, tag of 16. A last character
 # that stands for fewer than six bits has zeros in the rest, or there were several encodings of the same bytes.
@@ -306,18 +317,28 @@ LAST_CHARACTERS = {
 
 def key_id_of(sealed: str) -> str:
     """The key id that `sealed` is for. Raises EnvelopeError unless it looks like a message: all a server can see."""
+    return _outside_of(sealed, MESSAGE_TYP, MESSAGE_SIZES)[0]
+
+
+def key_id_and_size_of_vault(sealed: str) -> tuple[str, int]:
+    """The key id that a vault is sealed for, and its padded size in bytes. Raises EnvelopeError, as above."""
+    return _outside_of(sealed, VAULT_TYP, VAULT_SIZES)
+
+
+def _outside_of(sealed: str, typ: str, sizes: Mapping[int, int]) -> tuple[str, int]:
     parts = SEALED.fullmatch(sealed)
     if parts is None:
-        raise EnvelopeError("Expected a sealed message of five parts.")
+        raise EnvelopeError("Expected a sealed envelope of five parts.")
     header, ciphertext = parts.groups()
-    if len(ciphertext) not in CIPHERTEXT_SIZES or ciphertext[-1] not in LAST_CHARACTERS[len(ciphertext) % 4]:
-        raise EnvelopeError("Expected a sealed message of one of the padded sizes.")
-    return _key_id_in(header)
+    size = sizes.get(len(ciphertext))
+    if size is None or ciphertext[-1] not in LAST_CHARACTERS[len(ciphertext) % 4]:
+        raise EnvelopeError("Expected a sealed envelope of one of the padded sizes.")
+    return _key_id_in(header, typ), size
 
 
 @lru_cache(4096)
-def _key_id_in(header: str) -> str:
+def _key_id_in(header: str, typ: str) -> str:
     members = SEALED_HEADER.fullmatch(b64u_decode(header))
-    if members is None:
-        raise EnvelopeError("Expected a sealed message with the header of suite 1.")
-    return members[1].decode()
+    if members is None or members[1].decode() != typ:
+        raise EnvelopeError("Expected a sealed envelope with the header of suite 1.")
+    return members[2].decode()

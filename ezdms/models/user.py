@@ -8,6 +8,7 @@ from typing import NamedTuple
 from ezdms import envelope
 from ezdms.db import Connection, fetch_all, fetch_one, now
 from ezdms.encoding import EnvelopeError
+from ezdms.models.usage import forget_usage, give_back, insert_usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,7 @@ def insert_user(connection: Connection, user: User) -> None:
         **{name: getattr(user, name) for name in User.__slots__},
         created_at=now(),
     )
+    insert_usage(connection, user_id=user.user_id)
 
 
 def select_user_by_login_id(connection: Connection, *, login_id: str) -> User | None:
@@ -163,12 +165,8 @@ def delete_user(connection: Connection, *, user_id: str) -> list[tuple[str, str]
         moment=now(),
     )
     for side in ("a", "b"):
-        fetch_all(
-            connection,
-            f"""UPDATE messages SET sealed_{side} = NULL WHERE conversation_id IN
-                    (SELECT conversation_id FROM participants WHERE user_id = :user_id AND side = '{side}')""",
-            user_id=user_id,
-        )
+        _empty_copies(connection, side, user_id)
+    forget_usage(connection, user_id=user_id)
     rows = fetch_all(
         connection,
         """SELECT other.conversation_id, other.user_id, partner.left_at FROM participants me
@@ -192,3 +190,17 @@ def delete_user(connection: Connection, *, user_id: str) -> list[tuple[str, str]
             user_id=one,
         )
     return [(row["conversation_id"], row["user_id"]) for row in rows if row["left_at"] is None]
+
+
+def _empty_copies(connection: Connection, side: str, user_id: str) -> None:
+    """The copies of whoever is on this side of their conversations are gone, and count for nobody."""
+    of_theirs = f"""conversation_id IN
+        (SELECT conversation_id FROM participants WHERE user_id = :user_id AND side = '{side}')"""
+    emptied = fetch_all(
+        connection,
+        f"SELECT sender_id, SUM(LENGTH(sealed_{side})) AS size FROM messages WHERE {of_theirs} GROUP BY sender_id",
+        user_id=user_id,
+    )
+    for row in emptied:
+        give_back(connection, user_id=row["sender_id"], size=row["size"] or 0)
+    fetch_all(connection, f"UPDATE messages SET sealed_{side} = NULL WHERE {of_theirs}", user_id=user_id)
