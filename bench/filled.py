@@ -116,6 +116,7 @@ class Filled:
                 for person in people
             ),
         )
+        self._insert("usage", ({"user_id": person.user_id} for person in people))
         self._insert(
             "search_pins",
             (
@@ -168,6 +169,14 @@ class Filled:
         )
         self._connection.execute(
             "UPDATE participants SET read_seq = ? WHERE conversation_id = ?", (count, pair.conversation_id)
+        )
+        self._connection.execute(
+            "UPDATE participants SET last_n = ? WHERE conversation_id = ? AND user_id = ?",
+            (count, pair.conversation_id, pair.sender.user_id),
+        )
+        self._connection.execute(
+            "UPDATE usage SET message_bytes = message_bytes + ? WHERE user_id = ?",
+            (count * (len(pair.sealed_a) + len(pair.sealed_b)), pair.sender.user_id),
         )
 
     def _insert(self, table: str, rows: Iterable[dict[str, str | int]]) -> None:

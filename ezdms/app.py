@@ -13,13 +13,14 @@ from quart.typing import ResponseTypes
 from quart_rate_limiter import RateLimitExceeded
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from ezdms import auth, folder, logs, security
+from ezdms import auth, certificate, folder, logs, origin, security
 from ezdms.answers import Problem, again_later, answer_problem, too_often, wants_json
 from ezdms.closing import SaysWhenItCloses
 from ezdms.db import Busy, Database, Unavailable
 from ezdms.edge import Edge, HttpConnection, Socket, SocketConnection
 from ezdms.events import Event
 from ezdms.forms import BoundedRequest
+from ezdms.hsts import TransportSecurity
 from ezdms.hub import Hub
 from ezdms.limits import Limiter, by_address
 from ezdms.models.deployment import insert_deployment
@@ -63,7 +64,10 @@ class Application(Quart):
 
 
 def create_app(settings: Settings) -> Quart:
-    """The ASGI app. It opens the database in `settings.data_dir` when it starts, and closes it when it stops."""
+    """The ASGI app. It opens the database in `settings.data_dir` when it starts, and closes it when it stops.
+
+    Raises OSError or ValueError for a certificate that cannot be read.
+    """
     app = Application(__name__, static_folder=None, template_folder=None)
     app.add_url_rule("/static/<path:filename>", "static", auth.public(files.send))
     app.request_class = BoundedRequest
@@ -89,7 +93,8 @@ def create_app(settings: Settings) -> Quart:
     app.register_error_handler(HTTPException, _answer_http_exception)
     proxies = TrustedProxies(SaysWhenItCloses(Edge(app.asgi_app)), settings.trusted_proxies)
     app.extensions["ezdms.proxies"] = proxies.seen
-    app.asgi_app = proxies  # type: ignore[method-assign]
+    has_hsts = settings.certfile is not None and certificate.is_for_the_public(settings.certfile)
+    app.asgi_app = TransportSecurity(proxies) if has_hsts else proxies  # type: ignore[method-assign]
     return app
 
 
@@ -117,7 +122,7 @@ async def _admit_request() -> None:
     g.session = None
     if request.endpoint == "static" or (auth.is_shell(request.endpoint) and not wants_json()):
         return
-    if security.is_forged(request, services.settings().allowed_origins):
+    if origin.is_forged(request, services.settings().allowed_origins):
         raise Problem(403, "foreign_origin", FOREIGN)
     g.session = await auth.find_session(services.sessions(), request)
     if g.session is None and not auth.is_public(request.endpoint):
@@ -126,7 +131,7 @@ async def _admit_request() -> None:
 
 async def _admit_websocket() -> Response | None:
     """A socket is accepted for a living session alone, never for a page of another site, and not too often."""
-    if not security.is_own_origin(websocket, services.settings().allowed_origins):
+    if origin.is_foreign(websocket, services.settings().allowed_origins):
         return _refuse(403, "foreign_origin", FOREIGN)
     g.session = await auth.find_session(services.sessions(), websocket)
     if g.session is None:

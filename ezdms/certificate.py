@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 DAYS = 396  # with the day before and some hours after no more than 398, the most that browsers take
+LOCAL = ("localhost", "local", "internal", "lan", "home", "home.arpa", "test", "example", "invalid", "onion")
 ELSEWHERE = "192.0.2.1"  # nobody's (RFC 5737); nothing is sent there
 
 
@@ -79,6 +80,21 @@ def days_left(certfile: Path) -> int:
     """Days until the certificate ends; negative once it has. Raises OSError or ValueError."""
     certificate = x509.load_pem_x509_certificate(certfile.read_bytes())
     return (certificate.not_valid_after_utc - datetime.now(UTC)).days
+
+
+def is_for_the_public(certfile: Path) -> bool:
+    """Somebody else vouches for it, and each of its names is one of the public DNS. Raises OSError or ValueError."""
+    certificate = x509.load_pem_x509_certificate(certfile.read_bytes())
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return False
+    public = [isinstance(name, x509.DNSName) and _is_public(name.value) for name in names]
+    return certificate.issuer != certificate.subject and bool(public) and all(public)
+
+
+def _is_public(name: str) -> bool:
+    return "." in name and not any(name.endswith(f".{ending}") for ending in LOCAL)
 
 
 def fingerprint(certfile: Path) -> str:

@@ -5,6 +5,7 @@ What a server can check of docs/protocol.md, and what the client side (crypto.py
 
 from __future__ import annotations
 
+import json
 import re
 import string
 from collections.abc import Mapping
@@ -40,7 +41,10 @@ LARGEST_STATEMENT = 8192  # characters
 
 STATEMENT_HEADER = b'{"alg":"Ed25519","typ":"ezdms-keys+jws"}'
 MESSAGE_HEADER = b'{"alg":"Ed25519","typ":"ezdms-msg+jws"}'
+VAULT_HEADER = b'{"alg":"Ed25519","typ":"ezdms-vault+jws"}'
 ACT_HEADER = b'{"alg":"Ed25519","typ":"ezdms-act+jws"}'
+LARGEST_ACT = 512  # characters
+ACT_LIFETIME = 10 * 60 * 1000  # ms between the signer's clock and the server's
 
 # Low-order points of edwards25519, top bit of the last byte cleared: with one of these as a key, forged signatures
 # verify (RFC 8032 leaves the check to the application).
@@ -63,6 +67,10 @@ SPKI_END = bytes.fromhex("0203010001")
 
 class SignatureError(EnvelopeError):
     """Somebody else signed this: worse than damage, for damage is no lie."""
+
+
+class ClockError(EnvelopeError):
+    """All of this holds, but it was signed at another time than now by this machine's clock."""
 
 
 class PinError(EnvelopeError):
@@ -164,6 +172,50 @@ def _read_statement(members: dict[str, Any]) -> Statement:
     return Statement(ik=raw_ik, seq=int(seq or 0), ts=int(ts or 0), name=name, suites=tuple(suites), spki=spki)
 
 
+# ---- 23  Acts ----
+
+
+CHANGE_PIN_FIELDS = (
+    "new_login_id",
+    "new_auth_key",
+    "new_salt",
+    "new_iterations",
+    "new_wrapped_sig",
+    "new_wrapped_enc",
+)
+
+
+def change_pin_purpose(fields: Mapping[str, object]) -> str:
+    """The `for` of a change of the Login PIN: one hash over the six new fields, iterations in decimal."""
+    return b64u_encode(sha256(".".join(str(fields[name]) for name in CHANGE_PIN_FIELDS).encode()))
+
+
+def check_act(jws: str, *, ik: bytes, deployment_id: str, act: str, purpose: str, now: int, last_ts: int) -> int:
+    """The time (ms) of an act that `ik` signed for this deployment and purpose, later than the last one.
+
+    A stolen session or a Login PIN that was handed to another server signs none. Raises ClockError if everything but
+    the time holds, EnvelopeError otherwise.
+    """
+    parts = jws.split(".") if len(jws) <= LARGEST_ACT else []
+    if len(parts) != 3 or parts[0] != b64u_encode(ACT_HEADER):
+        raise EnvelopeError("Expected a signed act.")
+    payload = b64u_decode(parts[1])
+    members = parse_json(payload)
+    if json.dumps(members, ensure_ascii=False, separators=(",", ":")).encode() != payload:
+        raise EnvelopeError("Expected an act in its one canonical form.")
+    ts = members.pop("ts", None)
+    if not is_integer(members.get("v"), 1, 1) or not is_integer(ts, 0):
+        raise EnvelopeError("Expected an act of version 1 with a time.")
+    if members != {"v": 1, "d": deployment_id, "act": act, "for": purpose}:
+        raise EnvelopeError("Expected an act for this server and this purpose.")
+    verify_signature(ik, f"{parts[0]}.{parts[1]}".encode(), b64u_decode(parts[2], 64))
+    if ts <= last_ts:
+        raise EnvelopeError("Expected an act that is later than the last one.")
+    if abs(now - ts) > ACT_LIFETIME:
+        raise ClockError("Expected an act that was signed within the last ten minutes.")
+    return int(ts)
+
+
 # ---- 3, 8  PINs ----
 
 
@@ -222,10 +274,15 @@ def conversation_id(fp_x: bytes, fp_y: bytes) -> str:
 
 
 HEADER = '{"alg":"RSA-OAEP-256","enc":"A256GCM","typ":"%s","kid":"%s"}'
-SEALED_HEADER = re.compile((re.escape(HEADER) % (re.escape("ezdms-msg+jwe"), "([A-Za-z0-9_-]{22})")).encode())
+MESSAGE_TYP = "ezdms-msg+jwe"
+VAULT_TYP = "ezdms-vault+jwe"
+SEALED_HEADER = re.compile((re.escape(HEADER) % ("([a-z+-]+)", "([A-Za-z0-9_-]{22})")).encode())
+LARGEST_TAKEN = 8192  # bytes: no kind of message fills a larger bucket yet
+VAULT_STEP = 4096  # bytes
+LARGEST_VAULT = 1024 * 1024  # bytes
 
 
-def envelope_header(kid: str, typ: str = "ezdms-msg+jwe") -> str:
+def envelope_header(kid: str, typ: str = MESSAGE_TYP) -> str:
     """b64u of the one protected header that a reader with key id `kid` accepts (RFC 7516)."""
     return b64u_encode((HEADER % (typ, kid)).encode())
 
@@ -235,11 +292,16 @@ def _encoded(size: int) -> int:
     return (size * 4 + 2) // 3
 
 
-# Characters of the ciphertext part, for each bucket: b64u of the JWS (header . payload . signature of 64 bytes).
-CIPHERTEXT_SIZES = frozenset(
-    _encoded(_encoded(len(MESSAGE_HEADER)) + 1 + _encoded(bucket) + 1 + _encoded(64)) for bucket in BUCKETS
-)
+def _sealed_jws(header: bytes, size: int) -> int:
+    """Characters of the ciphertext part: b64u of a JWS (header . payload of `size` bytes . signature of 64)."""
+    return _encoded(_encoded(len(header)) + 1 + _encoded(size) + 1 + _encoded(64))
 
+
+# Padded sizes in bytes by the characters of their ciphertext: what a server takes.
+MESSAGE_SIZES = {_sealed_jws(MESSAGE_HEADER, size): size for size in BUCKETS if size <= LARGEST_TAKEN}
+VAULT_SIZES = {
+    _sealed_jws(VAULT_HEADER, size): size for size in range(VAULT_STEP, LARGEST_VAULT + VAULT_STEP, VAULT_STEP)
+}
 
 # The five parts (RFC 7516, 7.1): header, wrapped key of 256 bytes, iv of 12, ciphertext, tag of 16. A last character
 # that stands for fewer than six bits has zeros in the rest, or there were several encodings of the same bytes.
@@ -255,28 +317,28 @@ LAST_CHARACTERS = {
 
 def key_id_of(sealed: str) -> str:
     """The key id that `sealed` is for. Raises EnvelopeError unless it looks like a message: all a server can see."""
+    return _outside_of(sealed, MESSAGE_TYP, MESSAGE_SIZES)[0]
+
+
+def key_id_and_size_of_vault(sealed: str) -> tuple[str, int]:
+    """The key id that a vault is sealed for, and its padded size in bytes. Raises EnvelopeError, as above."""
+    return _outside_of(sealed, VAULT_TYP, VAULT_SIZES)
+
+
+def _outside_of(sealed: str, typ: str, sizes: Mapping[int, int]) -> tuple[str, int]:
     parts = SEALED.fullmatch(sealed)
     if parts is None:
-        raise EnvelopeError("Expected a sealed message of five parts.")
+        raise EnvelopeError("Expected a sealed envelope of five parts.")
     header, ciphertext = parts.groups()
-    if len(ciphertext) not in CIPHERTEXT_SIZES or ciphertext[-1] not in LAST_CHARACTERS[len(ciphertext) % 4]:
-        raise EnvelopeError("Expected a sealed message of one of the padded sizes.")
-    return _key_id_in(header)
+    size = sizes.get(len(ciphertext))
+    if size is None or ciphertext[-1] not in LAST_CHARACTERS[len(ciphertext) % 4]:
+        raise EnvelopeError("Expected a sealed envelope of one of the padded sizes.")
+    return _key_id_in(header, typ), size
 
 
 @lru_cache(4096)
-def _key_id_in(header: str) -> str:
+def _key_id_in(header: str, typ: str) -> str:
     members = SEALED_HEADER.fullmatch(b64u_decode(header))
-    if members is None:
-        raise EnvelopeError("Expected a sealed message with the header of suite 1.")
-    return members[1].decode()
-
-
-# ---- 23  Acts ----
-
-PIN_FIELDS = ("new_login_id", "new_auth_key", "new_salt", "new_iterations", "new_wrapped_sig", "new_wrapped_enc")
-
-
-def change_pin_purpose(fields: Mapping[str, Any]) -> str:
-    """`for` of the act that changes a Login PIN: b64u of the hash of all that the request carries (`PIN_FIELDS`)."""
-    return b64u_encode(sha256(".".join(str(fields[name]) for name in PIN_FIELDS).encode()))
+    if members is None or members[1].decode() != typ:
+        raise EnvelopeError("Expected a sealed envelope with the header of suite 1.")
+    return members[2].decode()

@@ -15,7 +15,8 @@ from ezdms.encoding import EnvelopeError, b64u_decode
 
 LARGEST_BODY = 64 * 1024  # bytes
 MOST_FIELDS = 100
-LARGER_BODIES = {"/vault": 400 * 1024}
+LONGER = 5  # times as long as others a larger body may take, which is 19 KiB/s
+LARGER_BODIES = {"/vault": 1840 * 1024}  # a vault of 1 MiB is 1,864,835 characters once it is signed and sealed
 
 
 class _Object(NamedTuple):
@@ -44,6 +45,8 @@ class BoundedRequest(Request):
 
     def __init__(self, method: str, scheme: str, path: str, *args: Any, **kwargs: Any) -> None:
         kwargs["max_content_length"] = LARGER_BODIES.get(path, LARGEST_BODY)
+        if path in LARGER_BODIES and kwargs.get("body_timeout") is not None:
+            kwargs["body_timeout"] *= LONGER
         super().__init__(method, scheme, path, *args, **kwargs)
 
     @property

@@ -51,6 +51,19 @@ def parse_limit(text: str) -> Limit | None:
     return Limit(int(match[1]), PERIODS[match[2]])
 
 
+SIZES = {"": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
+
+
+def parse_size(text: str) -> int | None:
+    """Bytes, or a number with KiB, MiB or GiB; `off` (None)."""
+    if text == "off":
+        return None
+    match = re.fullmatch(r"([1-9][0-9]{0,11}) ?(|KiB|MiB|GiB)", text)
+    if match is None:
+        raise SettingsError("expected bytes, or a number with KiB, MiB or GiB, or off, such as 256MiB")
+    return int(match[1]) * SIZES[match[2]]
+
+
 def parse_port(text: str) -> int:
     """A TCP port; 0 lets the system choose a free one."""
     if not re.fullmatch(r"[0-9]{1,5}", text) or int(text) > 65535:
@@ -156,6 +169,11 @@ class Settings:
     limit_start: Limit | None = setting("10/minute", parse_limit, "Search PINs looked up, per account.")
     limit_socket: Limit | None = setting("30/minute", parse_limit, "WebSockets opened, per account.")
     limit_frame: Limit | None = setting("10/second", parse_limit, "Frames received, per WebSocket.")
+
+    limit_vault: Limit | None = setting("30/minute", parse_limit, "Vaults stored, per account.")
+    quota_account: int | None = setting(
+        "256MiB", parse_size, "What an account may store, messages and vault: bytes, KiB, MiB, GiB, or off."
+    )
 
     @property
     def front(self) -> dict[str, str]:

@@ -12,7 +12,8 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_der_private_key
 from quart import Quart, Response
 
-from ezdms import crypto
+from ezdms import crypto, envelope
+from ezdms.db import now
 from ezdms.encoding import b64u_decode, b64u_encode
 from ezdms.events import Event
 from ezdms.hub import Hub
@@ -48,6 +49,12 @@ def registration(keys: crypto.Keys, username: str, /, **changed: Any) -> dict[st
         "search_salt": b64u_encode(secrets.token_bytes(16)),
         **changed,
     }
+
+
+def sign_act(keys: crypto.Keys, deployment_id: str, act: str, purpose: str, ts: int) -> str:
+    """What only the owner of the identity key can ask for (docs/protocol.md, Acts)."""
+    members = {"v": 1, "d": deployment_id, "act": act, "for": purpose, "ts": ts}
+    return crypto._sign(keys, envelope.ACT_HEADER, json.dumps(members, separators=(",", ":")).encode())
 
 
 JSON = {"Accept": "application/json"}
@@ -88,8 +95,11 @@ class Writer:
 class Person(Writer):
     """Somebody with keys who uses the app as a program does: JSON, and a bearer token."""
 
+    last_act = 0  # ms; of all people, so that another browser of the same person signs a later one
+
     def __init__(self, app: Quart, keys: crypto.Keys, username: str) -> None:
         super().__init__(keys)
+        self.app = app
         self.client = app.test_client(use_cookies=False)
         self.hub: Hub[Event] = app.extensions["ezdms.hub"]
         self.username = username
@@ -112,6 +122,12 @@ class Person(Writer):
     @property
     def search_pin(self) -> str:
         return str(self.account["search_pin"])
+
+    def act(self, act: str, purpose: str = "") -> str:
+        """Sign an act, later than any before."""
+        Person.last_act = max(now(), Person.last_act + 1)
+        deployment_id = self.app.extensions["ezdms.deployment_id"]
+        return sign_act(self.keys, deployment_id, act, purpose, Person.last_act)
 
     async def get(self, path: str, **headers: str) -> Response:
         """GET with the token."""

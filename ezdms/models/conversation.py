@@ -40,12 +40,17 @@ class Line(NamedTuple):
 
 
 class Participant(NamedTuple):
-    """One side of a conversation, with the key id that its copies must be sealed for."""
+    """One side of a conversation, with the key id that its copies must be sealed for, and how far it is:
+
+    `read_seq` is the highest seq that it has seen, `last_n` the counter of its last message.
+    """
 
     side: Side
     user_id: str
     username: str
     key_id: str
+    read_seq: int
+    last_n: int
 
     @property
     def has_left(self) -> bool:
@@ -128,13 +133,11 @@ def select_pair(connection: Connection, *, conversation_id: str, user_id: str) -
     return None if found is None else found[0]
 
 
-def select_pair_to_write(
-    connection: Connection, *, conversation_id: str, user_id: str
-) -> tuple[Pair, int, dict[str, int]] | None:
-    """Both participants, the conversation's last seq, and by user id how far each has read; None as above."""
+def select_pair_to_write(connection: Connection, *, conversation_id: str, user_id: str) -> tuple[Pair, int] | None:
+    """Both participants, and the conversation's last seq; None as above."""
     rows = fetch_all(
         connection,
-        """SELECT p.side, p.user_id, u.username, u.key_id, p.read_seq, c.last_seq
+        """SELECT p.side, p.user_id, u.username, u.key_id, p.read_seq, p.last_n, c.last_seq
            FROM participants me
            JOIN conversations c ON c.conversation_id = me.conversation_id
            JOIN participants p ON p.conversation_id = me.conversation_id
@@ -146,8 +149,18 @@ def select_pair_to_write(
     )
     if len(rows) != 2:
         return None
-    a, b = (Participant(row["side"], row["user_id"], row["username"], row["key_id"]) for row in rows)
-    return Pair(conversation_id, a, b), rows[0]["last_seq"], {row["user_id"]: row["read_seq"] for row in rows}
+    *a, last_seq = rows[0]
+    *b, _ = rows[1]
+    return Pair(conversation_id, Participant(*a), Participant(*b)), last_seq
+
+
+def mark_sent(connection: Connection, *, conversation_id: str, user_id: str, seq: int, n: int) -> None:
+    """This participant's last message has this seq and counter; whoever writes has seen what is there."""
+    connection.execute(
+        """UPDATE participants SET read_seq = :seq, last_n = :n
+           WHERE user_id = :user_id AND conversation_id = :conversation_id""",
+        {"conversation_id": conversation_id, "user_id": user_id, "seq": seq, "n": n},
+    )
 
 
 @keeps_sessions

@@ -9,11 +9,12 @@ from ezdms.models.conversation import (
     Conversation,
     Pair,
     Side,
-    mark_read,
+    mark_sent,
     select_conversation,
     select_pair,
     select_pair_to_write,
 )
+from ezdms.models.usage import take_room
 
 
 class Draft(NamedTuple):
@@ -61,6 +62,9 @@ COLUMNS = "conversation_id, message_id, seq, sender_id, created_at, suite, n, ha
 FROM_MESSAGES = {side: f"SELECT {COLUMNS}, sealed_{side} AS encrypted FROM messages" for side in ("a", "b")}
 
 
+MOST_AHEAD = 1000  # counters that a sender may leave out: what was signed and never arrived
+
+
 class Stored(NamedTuple):
     """Where a new message stands, and how many each participant (by user id) has not seen now."""
 
@@ -69,20 +73,51 @@ class Stored(NamedTuple):
     unread: dict[str, int]
 
 
+class OverQuota(NamedTuple):
+    """There is no room left for the sender's messages."""
+
+
+class OutOfStep(NamedTuple):
+    """The counter is not above the sender's last one, or too far above it.
+
+    `earlier`: the sender's message of this id, if there is one; of a repeat it has the same n and hash.
+    """
+
+    next_n: int
+    earlier: Message | None
+
+
+Outcome = Stored | OutOfStep | OverQuota | None
+
+
 @keeps_sessions
-def insert_message(connection: Connection, draft: Draft, *, sender_id: str) -> tuple[Pair | None, Stored | None]:
+def insert_message(
+    connection: Connection, draft: Draft, *, sender_id: str, quota: int | None
+) -> tuple[Pair | None, Outcome]:
     """Store a message as the next of its conversation: whom it is between, and where it stands.
 
     No pair: the sender takes part in no such conversation. A pair alone: nothing was stored, because one of the two
     has left, or a copy is sealed for another key than its reader's. Raises db.Conflict if the conversation knows the
-    message_id, or the sender's counter n, already.
+    message_id already.
     """
     found = select_pair_to_write(connection, conversation_id=draft.conversation_id, user_id=sender_id)
     if found is None:
         return None, None
-    pair, last_seq, read_seq = found
+    pair, last_seq = found
     if pair.a.has_left or pair.b.has_left or (draft.key_a, draft.key_b) != (pair.a.key_id, pair.b.key_id):
         return pair, None
+    me, other = pair.me(sender_id), pair.other(sender_id)
+    if not me.last_n < draft.n <= me.last_n + MOST_AHEAD:
+        earlier = select_message(
+            connection,
+            conversation_id=draft.conversation_id,
+            message_id=draft.message_id,
+            sender_id=sender_id,
+            side=me.side,
+        )
+        return pair, OutOfStep(me.last_n + 1, earlier)
+    if not take_room(connection, user_id=sender_id, size=len(draft.sealed_a) + len(draft.sealed_b), quota=quota):
+        return pair, OverQuota()
     moment, seq = now(), last_seq + 1
     connection.execute(
         """INSERT INTO messages (conversation_id, seq, message_id, sender_id, n, hash, suite,
@@ -106,9 +141,8 @@ def insert_message(connection: Connection, draft: Draft, *, sender_id: str) -> t
         "UPDATE conversations SET last_seq = :seq, last_at = :moment WHERE conversation_id = :conversation_id",
         {"conversation_id": draft.conversation_id, "seq": seq, "moment": moment},
     )
-    mark_read(connection, conversation_id=draft.conversation_id, user_id=sender_id, seq=seq)
-    other_id = pair.other(sender_id).user_id
-    return pair, Stored(seq, moment, {sender_id: 0, other_id: seq - read_seq[other_id]})
+    mark_sent(connection, conversation_id=draft.conversation_id, user_id=sender_id, seq=seq, n=draft.n)
+    return pair, Stored(seq, moment, {sender_id: 0, other.user_id: seq - other.read_seq})
 
 
 def select_message(

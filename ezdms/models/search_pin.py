@@ -28,11 +28,11 @@ def replace_search_pin(connection: Connection, *, search_pin: str, user_id: str,
     insert_search_pin(connection, search_pin=search_pin, user_id=user_id, salt=salt)
 
 
-def select_search_pin(connection: Connection, *, user_id: str) -> str | None:
-    """The user's newest Search PIN."""
+def select_search_pin(connection: Connection, *, user_id: str) -> tuple[str, str]:
+    """The user's newest Search PIN and its salt; both empty if there is none."""
     row = fetch_one(
         connection,
-        "SELECT search_pin FROM search_pins WHERE user_id = :user_id ORDER BY created_at DESC LIMIT 1",
+        "SELECT search_pin, salt FROM search_pins WHERE user_id = :user_id ORDER BY created_at DESC LIMIT 1",
         user_id=user_id,
     )
-    return None if row is None else str(row["search_pin"])
+    return ("", "") if row is None else (str(row["search_pin"]), str(row["salt"]))

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
+from ezdms import envelope
 from ezdms.db import Connection, fetch_all, fetch_one, now
+from ezdms.encoding import EnvelopeError
+from ezdms.models.usage import forget_usage, give_back, insert_usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,16 @@ class Listed:
     sessions: int
 
 
+class Act(NamedTuple):
+    """A signed wish of an account's owner as it came in: `jws`, and what it must be for (docs/protocol.md, Acts)."""
+
+    jws: str
+    ik: bytes
+    deployment_id: str
+    act: str
+    purpose: str
+
+
 COLUMNS = """user_id, username, login_id, auth_hash, salt, iterations,
     wrapped_sig, wrapped_enc, statement, fingerprint, key_id"""
 
@@ -61,6 +75,7 @@ def insert_user(connection: Connection, user: User) -> None:
         **{name: getattr(user, name) for name in User.__slots__},
         created_at=now(),
     )
+    insert_usage(connection, user_id=user.user_id)
 
 
 def select_user_by_login_id(connection: Connection, *, login_id: str) -> User | None:
@@ -116,6 +131,22 @@ def replace_locks(connection: Connection, locks: Locks, *, user_id: str, login_i
     return row is not None
 
 
+def take_act(connection: Connection, act: Act, *, user_id: str) -> None:
+    """Check the act and remember its time, in the transaction of what it is for: so no act counts twice.
+
+    Raises envelope.ClockError or encoding.EnvelopeError.
+    """
+    row = fetch_one(
+        connection, "SELECT acted_at FROM users WHERE user_id = :user_id AND left_at IS NULL", user_id=user_id
+    )
+    if row is None:
+        raise EnvelopeError("Expected an act of somebody who has an account.")
+    acted_at = envelope.check_act(**act._asdict(), now=now(), last_ts=row["acted_at"])
+    fetch_all(
+        connection, "UPDATE users SET acted_at = :acted_at WHERE user_id = :user_id", user_id=user_id, acted_at=acted_at
+    )
+
+
 def delete_user(connection: Connection, *, user_id: str) -> list[tuple[str, str]]:
     """Blank an account: name, keys, sessions, PINs, vault and one's own copies of messages are gone.
 
@@ -127,18 +158,15 @@ def delete_user(connection: Connection, *, user_id: str) -> list[tuple[str, str]
     fetch_all(
         connection,
         """UPDATE users SET username = '', login_id = user_id, auth_hash = '', salt = '', wrapped_sig = '',
-               wrapped_enc = '', statement = '', fingerprint = user_id, key_id = '', left_at = :moment
+               wrapped_enc = '', statement = '', fingerprint = user_id, key_id = '', acted_at = 0,
+               left_at = :moment
            WHERE user_id = :user_id""",
         user_id=user_id,
         moment=now(),
     )
     for side in ("a", "b"):
-        fetch_all(
-            connection,
-            f"""UPDATE messages SET sealed_{side} = NULL WHERE conversation_id IN
-                    (SELECT conversation_id FROM participants WHERE user_id = :user_id AND side = '{side}')""",
-            user_id=user_id,
-        )
+        _empty_copies(connection, side, user_id)
+    forget_usage(connection, user_id=user_id)
     rows = fetch_all(
         connection,
         """SELECT other.conversation_id, other.user_id, partner.left_at FROM participants me
@@ -162,3 +190,17 @@ def delete_user(connection: Connection, *, user_id: str) -> list[tuple[str, str]
             user_id=one,
         )
     return [(row["conversation_id"], row["user_id"]) for row in rows if row["left_at"] is None]
+
+
+def _empty_copies(connection: Connection, side: str, user_id: str) -> None:
+    """The copies of whoever is on this side of their conversations are gone, and count for nobody."""
+    of_theirs = f"""conversation_id IN
+        (SELECT conversation_id FROM participants WHERE user_id = :user_id AND side = '{side}')"""
+    emptied = fetch_all(
+        connection,
+        f"SELECT sender_id, SUM(LENGTH(sealed_{side})) AS size FROM messages WHERE {of_theirs} GROUP BY sender_id",
+        user_id=user_id,
+    )
+    for row in emptied:
+        give_back(connection, user_id=row["sender_id"], size=row["size"] or 0)
+    fetch_all(connection, f"UPDATE messages SET sealed_{side} = NULL WHERE {of_theirs}", user_id=user_id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ezdms.db import Connection, fetch_one
+from ezdms.models.usage import set_vault_size
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +22,11 @@ def select_vault(connection: Connection, *, user_id: str) -> Vault | None:
     return None if row is None else Vault(**dict(row))
 
 
-def replace_vault(connection: Connection, vault: Vault, *, user_id: str) -> bool:
-    """Store `vault` if its version follows the stored one (1 if there is none); False if it does not."""
+def replace_vault(connection: Connection, vault: Vault, *, user_id: str, size: int) -> bool:
+    """Store `vault`, of `size` bytes as padded, if its version follows the stored one (1 if there is none), else False.
+
+    It counts for its owner, and is taken whatever the quota says.
+    """
     if vault.version == 1:
         sql = """INSERT INTO vaults (user_id, version, sealed)
                  SELECT user_id, :version, :sealed FROM users WHERE user_id = :user_id AND left_at IS NULL
@@ -31,4 +35,6 @@ def replace_vault(connection: Connection, vault: Vault, *, user_id: str) -> bool
         sql = """UPDATE vaults SET version = :version, sealed = :sealed
                  WHERE user_id = :user_id AND version = :version - 1 RETURNING version"""
     row = fetch_one(connection, sql, user_id=user_id, version=vault.version, sealed=vault.sealed)
+    if row is not None:
+        set_vault_size(connection, user_id=user_id, size=size)
     return row is not None

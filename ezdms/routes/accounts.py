@@ -17,7 +17,7 @@ from ezdms.models.invitation import is_invited, use_invitation
 from ezdms.models.search_pin import insert_search_pin, select_search_pin
 from ezdms.models.user import User, insert_user
 from ezdms.routes import services
-from ezdms.routes.credentials import confirm_pin, find_user, parse_locks, wrapped_keys
+from ezdms.routes.credentials import act_must_hold, confirm_pin, find_user, parse_locks, signed_act, wrapped_keys
 
 blueprint = Blueprint("accounts", __name__)
 
@@ -57,8 +57,8 @@ async def login() -> Response:
     user = await find_user(fields)
     if user is None:
         raise _wrong_pin()
-    search_pin = await services.database().read(select_search_pin, user_id=user.user_id)
-    return await _answer_with_session(user, search_pin or "", 200, **wrapped_keys(user))
+    search_pin, search_salt = await services.database().read(select_search_pin, user_id=user.user_id)
+    return await _answer_with_session(user, search_pin, 200, **wrapped_keys(user), search_salt=search_salt)
 
 
 @blueprint.post("/logout")
@@ -78,8 +78,11 @@ async def logout() -> Response:
 async def delete_account() -> Response:
     """Name, keys, sessions, vault and one's own copies are gone; partners are told, and keep what they have."""
     session = services.session()
-    await confirm_pin(session, await read_fields("login_id", "auth_key"))
-    await remove_account(services.database(), services.hub(), session.user_id)
+    fields = await read_fields("login_id", "auth_key", optional=("act",))
+    await confirm_pin(session, fields)
+    act = signed_act(session, fields, "delete_account", "")
+    with act_must_hold():
+        await remove_account(services.database(), services.hub(), session.user_id, act)
     response = Response(status=204)
     auth.clear_cookie(response, request.scheme)
     return response

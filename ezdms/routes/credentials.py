@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from ezdms import auth, envelope, scrypt
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ezdms import auth, encoding, envelope, scrypt
 from ezdms.answers import Problem
 from ezdms.forms import parse_bytes, parse_integer
 from ezdms.models.session import Session
-from ezdms.models.user import Locks, User
+from ezdms.models.user import Act, Locks, User
 from ezdms.routes import services
 
 WRAPPED_SIG = 12 + 48 + 16  # bytes: iv, PKCS8 of an Ed25519 key, tag
@@ -47,6 +50,25 @@ async def confirm_pin(session: Session, fields: dict[str, str]) -> User:
     if user is None or user.user_id != session.user_id:
         raise Problem(403, "wrong_pin", "This is not your Login PIN.")
     return user
+
+
+def signed_act(session: Session, fields: dict[str, str], act: str, purpose: str) -> Act:
+    """The field `act` (empty if it was not given), and what it must be for."""
+    ik = envelope.parse_statement(session.statement).ik
+    return Act(fields.get("act", ""), ik, services.deployment_id(), act, purpose)
+
+
+@contextmanager
+def act_must_hold() -> Iterator[None]:
+    """Problem 403 for an act that does not hold: its code is "clock" if only the time of it is wrong."""
+    try:
+        yield
+    except envelope.ClockError as error:
+        raise Problem(403, "clock", "Your device's clock is wrong. Set it and try again.") from error
+    except encoding.EnvelopeError as error:
+        raise Problem(
+            403, "act", "This must be signed with your identity key. Reload the page and try again."
+        ) from error
 
 
 def wrapped_keys(user: User) -> dict[str, object]:

@@ -26,7 +26,8 @@ async def send_message() -> Response:
     """Store a sealed message and hand it to the sockets of both; a repeat is answered as the first time."""
     session = services.session()
     draft = sending.parse_draft(await read_fields(*sending.FIELDS))
-    sent = await sending.send(services.database(), services.hub(), draft, session.user_id)
+    quota = services.settings().quota_account
+    sent = await sending.send(services.database(), services.hub(), draft, session.user_id, quota=quota)
     for _ in range(2):  # the frames for both are written, and leave, before the answer is made
         await asyncio.sleep(0)
     return answer(

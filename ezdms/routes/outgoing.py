@@ -14,7 +14,7 @@ from ezdms.events import Event
 from ezdms.forms import pick_fields
 from ezdms.hub import Mailbox
 from ezdms.models.conversation import Pair
-from ezdms.models.message import Draft, Stored, insert_message
+from ezdms.models.message import Draft, Outcome, insert_message
 from ezdms.models.session import Session
 from ezdms.routes import sending, services
 
@@ -32,9 +32,9 @@ class Outgoing:
         self._mailbox = mailbox
         self._user_id = session.user_id
         self._database, self._hub, self._limiter = services.database(), services.hub(), services.limiter()
+        self._quota = services.settings().quota_account
         self._under_way = 0
         self._room: asyncio.Future[None] | None = None  # the reader waits for it
-        self._rare: set[asyncio.Task[None]] = set()
 
     async def send(self, members: list[tuple[str, Any]]) -> None:
         """Take one message; waits only while too many are under way."""
@@ -43,7 +43,7 @@ class Outgoing:
             if seconds:
                 raise too_often(ceil(seconds))
             draft = sending.parse_draft(pick_fields(members, sending.FIELDS))
-            write = self._database.submit(insert_message, draft, sender_id=self._user_id)
+            write = self._database.submit(insert_message, draft, sender_id=self._user_id, quota=self._quota)
         except (Problem, Unavailable) as error:
             given = [value for name, value in members if name == "message_id" and isinstance(value, str)]
             self._tell_error(given[0][:LONGEST_ID] if given else None, error)
@@ -54,25 +54,14 @@ class Outgoing:
             self._room = asyncio.get_running_loop().create_future()
             await self._room
 
-    def _finish(self, draft: Draft, write: asyncio.Future[tuple[Pair | None, Stored | None]]) -> None:
+    def _finish(self, draft: Draft, write: asyncio.Future[tuple[Pair | None, Outcome]]) -> None:
         try:
             self._tell(sending.publish(self._hub, draft, self._user_id, *write.result()))
-        except Conflict:  # under way until that is resolved, so that repeats are bounded as well
-            task = asyncio.create_task(self._resolve(draft))
-            self._rare.add(task)
-            task.add_done_callback(self._rare.discard)
-            return
+        except Conflict:
+            self._tell_error(draft.message_id, sending.id_is_taken())
         except (Problem, Unavailable) as error:
             self._tell_error(draft.message_id, error)
         self._make_room()
-
-    async def _resolve(self, draft: Draft) -> None:
-        try:
-            self._tell(await sending.resolve_conflict(self._database, draft, self._user_id))
-        except Problem as error:
-            self._tell_error(draft.message_id, error)
-        finally:
-            self._make_room()
 
     def _make_room(self) -> None:
         self._under_way -= 1

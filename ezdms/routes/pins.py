@@ -11,9 +11,9 @@ from ezdms.forms import parse_bytes, read_fields
 from ezdms.limits import by_account, limited
 from ezdms.models.search_pin import replace_search_pin
 from ezdms.models.session import delete_other_sessions
-from ezdms.models.user import Locks, replace_locks
+from ezdms.models.user import Act, Locks, replace_locks, take_act
 from ezdms.routes import services
-from ezdms.routes.credentials import LOCKS, confirm_pin, parse_locks, wrapped_keys
+from ezdms.routes.credentials import LOCKS, act_must_hold, confirm_pin, parse_locks, signed_act, wrapped_keys
 
 blueprint = Blueprint("pins", __name__)
 
@@ -24,9 +24,11 @@ NEW_LOCKS = tuple(f"new_{name}" for name in LOCKS)
 @limited("login", by_account)
 async def private_keys() -> Response:
     """One's wrapped private keys, for who proves the Login PIN once more: a new PIN wraps them anew."""
-    user = await confirm_pin(services.session(), await read_fields("login_id", "auth_key"))
+    session = services.session()
+    user = await confirm_pin(session, await read_fields("login_id", "auth_key"))
     return answer(
-        wrapped_keys(user), lambda: fragments.notice("Your keys were handed over, locked under your Login PIN.")
+        {**wrapped_keys(user), "search_salt": session.search_salt},
+        lambda: fragments.notice("Your keys were handed over, locked under your Login PIN."),
     )
 
 
@@ -35,16 +37,23 @@ async def private_keys() -> Response:
 async def change_pin() -> Response:
     """From the next moment on the new Login PIN opens the account, the old one nothing; other sessions end."""
     session = services.session()
-    fields = await read_fields("login_id", "auth_key", *NEW_LOCKS)
+    fields = await read_fields("login_id", "auth_key", *NEW_LOCKS, optional=("act",))
     locks = await parse_locks({name.removeprefix("new_"): fields[name] for name in NEW_LOCKS})
     await confirm_pin(session, fields)
+    act = signed_act(session, fields, "change_pin", envelope.change_pin_purpose(fields))
     try:
-        ended = await services.database().write(
-            _change_pin, locks, user_id=session.user_id, session_id=session.session_id, login_id=fields["login_id"]
-        )
+        with act_must_hold():
+            is_changed = await services.database().write(
+                _change_pin,
+                locks,
+                act,
+                user_id=session.user_id,
+                session_id=session.session_id,
+                login_id=fields["login_id"],
+            )
     except Conflict as error:
         raise Problem(409, "taken", "This Login PIN cannot be used. Please make another.") from error
-    if not ended:
+    if not is_changed:
         raise Problem(409, "changed", "Your Login PIN was changed elsewhere at this moment.")
     services.hub().end_sessions(session.user_id, but=session.session_id)
     await services.database().forget()
@@ -56,13 +65,16 @@ async def change_pin() -> Response:
 async def new_search_pin() -> Response:
     """Withdraw one's Search PIN: it finds nobody any more. The new one commits to the same key; conversations stay."""
     session = services.session()
-    search_salt = (await read_fields("search_salt"))["search_salt"]
+    fields = await read_fields("search_salt", optional=("act",))
+    search_salt = fields["search_salt"]
     salt = parse_bytes("search_salt", search_salt, 16)
-    search_pin = envelope.search_pin(envelope.parse_statement(session.statement).ik, salt)
+    act = signed_act(session, fields, "search_pin", search_salt)
+    search_pin = envelope.search_pin(act.ik, salt)
     try:
-        await services.database().write(
-            replace_search_pin, search_pin=search_pin, user_id=session.user_id, salt=search_salt
-        )
+        with act_must_hold():
+            await services.database().write(
+                _replace_search_pin, act, search_pin=search_pin, user_id=session.user_id, salt=search_salt
+            )
     except Conflict as error:
         raise Problem(409, "taken", "This Search PIN cannot be used. Please try again.") from error
     await services.database().forget()
@@ -70,8 +82,16 @@ async def new_search_pin() -> Response:
     return answer(value, lambda: fragments.account(session.username, search_pin))
 
 
-def _change_pin(connection: Connection, locks: Locks, *, user_id: str, session_id: str, login_id: str) -> bool:
+def _replace_search_pin(connection: Connection, act: Act, *, search_pin: str, user_id: str, salt: str) -> None:
+    take_act(connection, act, user_id=user_id)
+    replace_search_pin(connection, search_pin=search_pin, user_id=user_id, salt=salt)
+
+
+def _change_pin(
+    connection: Connection, locks: Locks, act: Act, *, user_id: str, session_id: str, login_id: str
+) -> bool:
     if not replace_locks(connection, locks, user_id=user_id, login_id=login_id):
         return False
+    take_act(connection, act, user_id=user_id)
     delete_other_sessions(connection, session_id=session_id, user_id=user_id)
     return True

@@ -13,8 +13,8 @@ from ezdms.db import Conflict, Database
 from ezdms.events import Event
 from ezdms.forms import parse_bytes, parse_integer
 from ezdms.hub import Hub
-from ezdms.models.conversation import Line, Pair, select_pair
-from ezdms.models.message import Draft, Message, Stored, insert_message, select_last_sent, select_message
+from ezdms.models.conversation import Line, Pair
+from ezdms.models.message import Draft, Message, Outcome, OutOfStep, OverQuota, Stored, insert_message
 
 FIELDS = ("conversation_id", "message_id", "n", "hash", "suite", "content_for_a", "content_for_b")
 LARGEST_NUMBER = 2**53 - 1  # what JavaScript counts exactly
@@ -59,28 +59,37 @@ def parse_draft(fields: dict[str, str]) -> Draft:
     )
 
 
-async def send(database: Database, hub: Hub[Event], draft: Draft, sender_id: str) -> Sent:
-    """Store and publish; a repeat is answered as the first time. Problem 404, 409, 410 or 422, or Unavailable."""
+async def send(database: Database, hub: Hub[Event], draft: Draft, sender_id: str, *, quota: int | None) -> Sent:
+    """Store and publish; a repeat is answered as the first time. Problem 404, 409, 410, 422 or 507, or Unavailable."""
     try:
-        pair, stored = await database.write(insert_message, draft, sender_id=sender_id)
-    except Conflict:
-        return await resolve_conflict(database, draft, sender_id)
-    return publish(hub, draft, sender_id, pair, stored)
+        pair, outcome = await database.write(insert_message, draft, sender_id=sender_id, quota=quota)
+    except Conflict as error:
+        raise id_is_taken() from error
+    return publish(hub, draft, sender_id, pair, outcome)
 
 
-def publish(hub: Hub[Event], draft: Draft, sender_id: str, pair: Pair | None, stored: Stored | None) -> Sent:
-    """Hand what insert_message stored to the sockets of both, or say why it stored nothing. Problem 404, 410 or 422."""
+def publish(hub: Hub[Event], draft: Draft, sender_id: str, pair: Pair | None, outcome: Outcome) -> Sent:
+    """Hand what insert_message stored to the sockets of both, or say why it stored nothing: a repeat, or a Problem.
+
+    Nothing is waited for between the commit and this, so that events of a conversation go out in the order of seq.
+    """
     if pair is None:
         raise no_conversation()
     partner = pair.other(sender_id)
     if partner.has_left:
         raise Problem(410, "left", "This person has left. Nothing more can be sent to them.")
-    if stored is None:
+    if outcome is None:
         raise Problem(422, "envelope", "Expected a copy sealed for each participant's key.")
+    if isinstance(outcome, OverQuota):
+        raise Problem(
+            507, "quota", "Your storage on this server is full, so nothing more can be sent. Ask whoever runs it."
+        )
+    if isinstance(outcome, OutOfStep):
+        return Sent(_repeated(draft, outcome), partner.username, is_repeat=True)
     for reader, other, sealed in ((pair.a, pair.b, draft.sealed_a), (pair.b, pair.a, draft.sealed_b)):
-        message = _own_copy(draft, stored, sender_id, sealed)
-        unread = stored.unread[reader.user_id]
-        line = Line(pair.conversation_id, other.username, stored.seq, stored.created_at, unread)
+        message = _own_copy(draft, outcome, sender_id, sealed)
+        unread = outcome.unread[reader.user_id]
+        line = Line(pair.conversation_id, other.username, outcome.seq, outcome.created_at, unread)
         hub.publish(reader.user_id, Event(line, message))
         if other is partner:
             own = message
@@ -92,21 +101,20 @@ def no_conversation() -> Problem:
     return Problem(404, "no_conversation", "There is no such conversation.")
 
 
-async def resolve_conflict(database: Database, draft: Draft, sender_id: str) -> Sent:
-    """A repeat of a stored message, an id that is taken, or a counter that is."""
-    pair = await database.read(select_pair, conversation_id=draft.conversation_id, user_id=sender_id)
-    if pair is None:
-        raise no_conversation()
-    own = {"conversation_id": draft.conversation_id, "sender_id": sender_id}
-    side = pair.me(sender_id).side
-    earlier = await database.read(select_message, message_id=draft.message_id, side=side, **own)
-    if earlier is not None and (earlier.n, earlier.hash) == (draft.n, draft.hash):
-        return Sent(earlier, pair.other(sender_id).username, is_repeat=True)
-    last = await database.read(select_last_sent, side=side, **own)
-    next_n = last.n + 1 if last else 1
-    if earlier is None and last is not None and draft.n < next_n:
-        raise Problem(409, "counter", "Another message of yours has this number already.", next_n=next_n)
-    raise Problem(409, "message_id", "This conversation has another message of this id already.")
+def id_is_taken() -> Problem:
+    """Another message has it, of whichever of the two."""
+    return Problem(409, "message_id", "This conversation has another message of this id already.")
+
+
+def _repeated(draft: Draft, outcome: OutOfStep) -> Message:
+    """The message that this repeats. Problem 409 if it repeats none: its id or its counter cannot be used."""
+    earlier = outcome.earlier
+    if earlier is None:
+        sentence = "Expected the number after your last message's, or one not far above it."
+        raise Problem(409, "counter", sentence, next_n=outcome.next_n)
+    if (earlier.n, earlier.hash) != (draft.n, draft.hash):
+        raise id_is_taken()
+    return earlier
 
 
 def _own_copy(draft: Draft, stored: Stored, sender_id: str, sealed: str) -> Message:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
-
 from quart import Blueprint, Response
 
-from ezdms import fragments
+from ezdms import encoding, envelope, fragments
 from ezdms.answers import Problem, answer
 from ezdms.forms import parse_integer, read_fields
+from ezdms.limits import by_account, limited
+from ezdms.models.session import Session
 from ezdms.models.vault import Vault, replace_vault, select_vault
 from ezdms.routes import services
 
@@ -25,18 +25,30 @@ async def get_vault() -> Response:
 
 
 @blueprint.put("/vault")
+@limited("vault", by_account)
 async def put_vault() -> Response:
     """Store a blob whose version follows the stored one; otherwise 409, and nothing changes."""
     session = services.session()
     fields = await read_fields("version", "blob")
     vault = Vault(parse_integer("version", fields["version"], low=1, high=LARGEST_NUMBER), fields["blob"])
-    if not re.fullmatch(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*", vault.sealed, re.ASCII):
-        raise Problem(422, "envelope", "Expected a sealed vault.")
-    if not await services.database().write(replace_vault, vault, user_id=session.user_id):
+    size = _padded_size(session, vault)
+    if not await services.database().write(replace_vault, vault, user_id=session.user_id, size=size):
         stored = await services.database().read(select_vault, user_id=session.user_id)
         version = stored.version if stored else 0
         raise Problem(409, "version", "Another browser of yours stored a newer vault.", version=version)
     return _answer(vault)
+
+
+def _padded_size(session: Session, vault: Vault) -> int:
+    """Bytes of what is inside. Problem 422 unless it looks like a vault that is sealed for the account's own key."""
+    own = envelope.key_id(envelope.parse_statement(session.statement).spki)
+    try:
+        key_id, size = envelope.key_id_and_size_of_vault(vault.sealed)
+    except encoding.EnvelopeError as error:
+        raise Problem(422, "envelope", str(error)) from error
+    if key_id != own:
+        raise Problem(422, "envelope", "Expected a vault that is sealed for your own key.")
+    return size
 
 
 def _answer(vault: Vault) -> Response:

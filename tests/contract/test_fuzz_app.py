@@ -6,7 +6,6 @@ import asyncio
 import json
 import logging
 import re
-import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,6 @@ from quart.testing.connections import WebsocketDisconnectError
 
 from ezdms.app import create_app
 from ezdms.db import Connection, Database
-from ezdms.encoding import b64u_encode
 from ezdms.routes.credentials import LOCKS
 from ezdms.settings import Settings
 from tests.conftest import NO_LIMITS
@@ -27,6 +25,7 @@ from tests.contract import broken, junk
 from tests.contract.broken import Answer, Body, Header, ask, shake_hands
 from tests.contract.test_routes import filled, routes
 from tests.people import JSON, PEOPLE, Person, registration
+from tests.vaults import noise_vault
 
 FUZZ = settings(
     derandomize=True,
@@ -35,7 +34,7 @@ FUZZ = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 TAKES_NO_BODY = {"/logout", "/sessions/<session_id>/end", "/sessions/end_others"}
-TABLES = ("users", "sessions", "search_pins", "conversations", "participants", "messages", "vaults")
+TABLES = ("users", "sessions", "search_pins", "conversations", "participants", "messages", "vaults", "usage")
 
 
 class Errors(logging.Handler):
@@ -65,7 +64,9 @@ class World:
         self.with_eve = await self.eve.start(self.bob)
         await self.alice.send(self.bob, "Hello Bob")
         await self.bob.send(self.alice, "Hello Alice")
-        await self.alice.client.put("/vault", form={"version": "1", "blob": "AAAA"}, headers=self.alice.headers)
+        await self.alice.client.put(
+            "/vault", form={"version": "1", "blob": noise_vault(self.alice.keys)}, headers=self.alice.headers
+        )
         self.sealed = self.eve.seal(self.bob, "Hello")
         self.before = await self.rows()
 
@@ -95,13 +96,18 @@ class World:
         of_path: dict[str, dict[str, Any]] = {
             "/register": again,
             "/login": mine,
-            "/delete_account": not_mine,
+            "/delete_account": not_mine | {"act": self.eve.act("delete_account")},
             "/private_keys": mine,
-            "/change_pin": not_mine | {f"new_{name}": again[name] for name in LOCKS},
-            "/search_pin": {"search_salt": again["search_salt"]},
+            "/change_pin": not_mine
+            | {f"new_{name}": again[name] for name in LOCKS}
+            | {"act": self.eve.act("change_pin")},
+            "/search_pin": {
+                "search_salt": again["search_salt"],
+                "act": self.eve.act("search_pin", again["search_salt"]),
+            },
             "/start_conversation": {"partner_search_pin": self.alice.search_pin},
             "/send_message": self.sealed,
-            "/vault": {"version": 7, "blob": b64u_encode(secrets.token_bytes(60))},
+            "/vault": {"version": 7, "blob": noise_vault(self.eve.keys)},
         }
         return of_path.get(path, {})
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from ezdms import schema
+from ezdms import envelope, schema
 from ezdms.client import Client
 from tests.conftest import ROOT, Server
 from tests.contract.operated import CLEAN
@@ -63,6 +63,24 @@ def state(path: Path) -> tuple[list[int], dict[str, int]]:
     return applied, counts
 
 
+def counted(path: Path) -> list[tuple[object, ...]]:
+    """Each account's last counter and bytes as they are kept, which must be what its messages and vault say."""
+    with closing(sqlite3.connect(path)) as connection:
+        kept = connection.execute(
+            """SELECT p.last_n, g.message_bytes, g.vault_bytes, v.sealed FROM participants p
+               JOIN usage g ON g.user_id = p.user_id LEFT JOIN vaults v ON v.user_id = p.user_id ORDER BY p.user_id"""
+        ).fetchall()
+        true = connection.execute(
+            """SELECT MAX(n), SUM(LENGTH(sealed_a) + LENGTH(sealed_b)) FROM messages
+               GROUP BY sender_id ORDER BY sender_id"""
+        ).fetchall()
+    assert [row[:2] for row in kept] == true
+    for *_, vault_bytes, sealed in kept:
+        assert (vault_bytes > 0) == (sealed is not None)
+        assert sealed is None or vault_bytes == envelope.key_id_and_size_of_vault(sealed)[1]
+    return kept
+
+
 def test_there_is_a_filled_database_of_every_earlier_schema() -> None:
     assert [path.stem for path in DUMPS] == [f"schema_{number}" for number in range(1, NEWEST)]
 
@@ -80,7 +98,9 @@ async def test_everybody_finds_everything_after_an_upgrade(dump: Path, tmp_path:
             found = await client.history(contact, limit=200)
             assert [message.text for message in found] == [f"message {i}" for i in range(30)]
             assert {message.failure for message in found} == {""}
+        kept = counted(server.data_dir / "ezdms.db")
         await clients[0].send((await clients[0].contacts())[0], "after the upgrade")
+        assert counted(server.data_dir / "ezdms.db") != kept
         newest = (await clients[1].history((await clients[1].contacts())[0], limit=1))[0]
         assert (newest.text, newest.place) == ("after the upgrade", "ok")
         for client in clients:

@@ -135,7 +135,8 @@ async def test_a_search_pin_that_was_withdrawn_looks_like_one_that_never_was(
 ) -> None:
     withdrawn = {"partner_search_pin": alice.search_pin}
     assert (await bob.post("/start_conversation", withdrawn)).status_code == 201
-    response = await alice.post("/search_pin", {"search_salt": b64u_encode(bytes(16))})
+    salt = b64u_encode(bytes(16))
+    response = await alice.post("/search_pin", {"search_salt": salt, "act": alice.act("search_pin", salt)})
     assert response.status_code == 200
     there = await face(await eve.post("/start_conversation", withdrawn, Accept=accept))
     assert there[0] == 404

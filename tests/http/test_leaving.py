@@ -20,12 +20,14 @@ from tests.http.test_enumeration import face
 from tests.http.test_pins import UNKNOWN_PIN, enter, noise, proof
 from tests.http.test_sessions import AT_ONCE, HTML, execute, is_logged_in, log_in, stored_bytes
 from tests.people import PEOPLE, Person
+from tests.vaults import noise_vault
 from tests.websocket.test_live import closed_with, listening
 
 NAME = "unmistakable-name"
 AGENT = "unmistakable-agent"
 ADDRESS = "203.0.113.211"
-BLOB = "dW5taXN0YWthYmxl.dmF1bHQ.b2Y.YWxpY2U.blob"
+WORD = "unmistakable-vault-of-alice"
+BLOB = noise_vault(PEOPLE["alice"], word=WORD)
 
 
 @pytest.fixture
@@ -40,7 +42,8 @@ async def alice(app: Quart) -> Person:
 
 async def leave(person: Person, **changed: str) -> int:
     """Delete the person's account; the status."""
-    return (await person.post("/delete_account", proof(person, **changed))).status_code
+    fields = proof(person, **changed) | {"act": person.act("delete_account")}
+    return (await person.post("/delete_account", fields)).status_code
 
 
 async def lines(person: Person) -> list[dict[str, Any]]:
@@ -71,7 +74,8 @@ async def test_whoever_left_cannot_come_in_or_be_found(app: Quart, alice: Person
     await bob.start(alice)
     other = await log_in(app, alice)
     async with listening(other) as first, listening(alice) as second:
-        response = await alice.post("/delete_account", proof(alice))
+        fields = proof(alice) | {"act": alice.act("delete_account")}
+        response = await alice.post("/delete_account", fields)
         assert response.status_code == 204
         assert "ezdms_session=;" in response.headers["Set-Cookie"]
         for socket in (first, second):
@@ -119,7 +123,7 @@ async def test_nothing_more_is_sent_to_whoever_left(app: Quart, alice: Person, b
     for keys in (("", bob_key), (bob_key, "")):
         draft = Draft(conversation_id, noise(16), 2, noise(32), 1, "for a", "for b", *keys)
         with pytest.raises(Problem, match="has left"):
-            await send(database, bob.hub, draft, bob.user_id)
+            await send(database, bob.hub, draft, bob.user_id, quota=None)
     assert await bob.texts(alice) == ["before"]
     assert (await lines(bob))[0]["last_seq"] == 1
 
@@ -137,7 +141,7 @@ async def test_nothing_of_whoever_left_is_on_the_disk(
     own = [sealed.content_for_a if side == "a" else sealed.content_for_b for sealed in alice.sent]
     kept = {"username", "statement", "login_id", "auth_hash", "salt", "wrapped_sig", "wrapped_enc", "fingerprint"}
     traces = {name: user[name] for name in (*kept, "key_id")}
-    traces |= {"search_pin": alice.search_pin, "search_salt": alice.fields["search_salt"], "vault": BLOB}
+    traces |= {"search_pin": alice.search_pin, "search_salt": alice.fields["search_salt"], "vault": WORD}
     traces |= {"agent": AGENT, "address": ADDRESS}
     traces |= {f"{name} {i}": one[name] for i, one in enumerate(sessions) for name in ("session_id", "token_hash")}
     traces |= {f"copy {i}": one for i, one in enumerate(own)}
@@ -226,7 +230,7 @@ async def test_what_was_on_its_way_while_the_account_went_is_not_stored(
     assert len(await execute(app, "SELECT * FROM users")) == (2 if has_partner else 1)
     database: Database = app.extensions["ezdms.database"]
     for person, is_stored in ((alice, False), (bob, True)):
-        assert await database.write(replace_vault, Vault(1, BLOB), user_id=person.user_id) == is_stored
+        assert await database.write(replace_vault, Vault(1, BLOB), user_id=person.user_id, size=1) == is_stored
         await database.write(replace_search_pin, search_pin=noise(4), user_id=person.user_id, salt="")
     for table in ("vaults", "search_pins"):
         assert [row["user_id"] for row in await execute(app, f"SELECT * FROM {table}")] == [bob.user_id]  # noqa: S608

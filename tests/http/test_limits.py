@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from quart import Quart
@@ -78,6 +79,13 @@ async def test_sending_is_limited_per_account(limited: Quart) -> None:
     assert (await bob.post("/send_message", {})).status_code == 400
 
 
+async def test_a_vault_is_stored_thirty_times_a_minute_and_read_as_often_as_one_likes(limited: Quart) -> None:
+    alice = await Person(limited, PEOPLE["alice"], "alice").register()
+    statuses = [(await alice.client.put("/vault", form={}, headers=alice.headers)).status_code for _ in range(31)]
+    assert statuses == [400] * 30 + [429]
+    assert {(await alice.get("/vault")).status_code for _ in range(40)} == {200}
+
+
 async def test_a_limit_that_is_off_neither_limits_nor_announces_itself(app: Quart) -> None:
     client = app.test_client()
     responses = [await client.post("/login", form={}, headers=JSON) for _ in range(40)]
@@ -135,13 +143,16 @@ def test_what_is_limited_by_account() -> None:
         "/search_pin",
         "/send_message",
         "/start_conversation",
+        "/vault",
     ]
 
 
 @pytest.mark.parametrize("path", limited_by_account(sockets=False))
 async def test_a_limit_by_account_lets_a_stranger_be_told_to_log_in(limited: Quart, path: str) -> None:
     for headers, status in ((JSON, 401), (JSON | {"Origin": "https://evil.example"}, 403)):
-        statuses = {(await limited.test_client().post(path, headers=headers)).status_code for _ in range(40)}
+        client: Any = limited.test_client()
+        method = "PUT" if path == "/vault" else "POST"
+        statuses = {(await client.open(path, method=method, headers=headers)).status_code for _ in range(40)}
         assert statuses == {status}
 
 

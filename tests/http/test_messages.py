@@ -103,13 +103,46 @@ async def test_an_id_is_used_once_in_a_conversation(alice: Person, bob: Person, 
 
 
 async def test_many_senders_at_once_give_one_dense_order(alice: Person, bob: Person, conversation: str) -> None:
-    drafts = [(alice, alice.seal(bob, f"a{i}")) for i in range(20)] + [
-        (bob, bob.seal(alice, f"b{i}")) for i in range(20)
-    ]
-    answers = await asyncio.gather(*(person.post("/send_message", fields) for person, fields in drafts))
-    assert {answer.status_code for answer in answers} == {201}
-    assert sorted([(await answer.get_json())["seq"] for answer in answers]) == list(range(1, 41))
+    async def send_all(person: Person, other: Person) -> list[int]:
+        return [(await person.send(other, f"{person.username} {i}"))["seq"] for i in range(20)]
+
+    seqs = await asyncio.gather(send_all(alice, bob), send_all(bob, alice))
+    assert sorted(seqs[0] + seqs[1]) == list(range(1, 41))
+    assert all(own == sorted(own) for own in seqs)
     assert len(await alice.texts(bob)) == 40
+
+
+async def test_of_two_devices_that_write_the_same_number_at_once_one_does(
+    app: Quart, alice: Person, bob: Person, conversation: str
+) -> None:
+    drafts = [alice.seal(bob, f"device {i}", n=1) for i in range(10)]
+    answers = await asyncio.gather(*(alice.post("/send_message", fields) for fields in drafts))
+    assert sorted(answer.status_code for answer in answers) == [201] + [409] * 9
+    told = [await answer.get_json() for answer in answers if answer.status_code == 409]
+    assert {(one["code"], one["next_n"]) for one in told} == {("counter", 2)}
+    assert await count(app, "messages") == 1
+
+
+async def test_a_counter_is_above_the_last_one_and_at_most_a_thousand_above(
+    alice: Person, bob: Person, conversation: str
+) -> None:
+    for n, next_n in ((1001, 1), (2**53 - 1, 1), (1000, None), (999, 1001), (1000, 1001), (2001, 1001), (2000, None)):
+        response = await alice.post("/send_message", alice.seal(bob, str(n), n=n))
+        answer = await response.get_json()
+        assert (response.status_code, answer.get("next_n")) == ((201, None) if next_n is None else (409, next_n)), n
+    assert await bob.texts(alice) == ["1000", "2000"]
+    await bob.send(alice, "counts for himself")
+
+
+async def test_a_repeat_is_a_repeat_however_many_came_after_it(alice: Person, bob: Person, conversation: str) -> None:
+    fields = alice.seal(bob, "one")
+    first = await (await alice.post("/send_message", fields)).get_json()
+    assert (await alice.post("/send_message", alice.seal(bob, "far ahead", n=900))).status_code == 201
+    response = await alice.post("/send_message", fields)
+    assert (response.status_code, await response.get_json()) == (200, first)
+    for changed in ({"n": 2}, {"n": 901}, {"hash": b64u_encode(bytes(32))}):  # its id, and something else
+        response = await alice.post("/send_message", fields | changed)
+        assert (response.status_code, (await response.get_json())["code"]) == (409, "message_id")
 
 
 async def test_pages_go_back_and_forward_without_gap_or_overlap(alice: Person, bob: Person, conversation: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from quart import Quart
 
-from ezdms import auth, crypto, scrypt
+from ezdms import auth, crypto, envelope, scrypt
 from ezdms.encoding import b64u_decode, b64u_encode
 from tests.http.test_enumeration import face
 from tests.http.test_sessions import AT_ONCE, HTML, execute, is_logged_in, log_in, stored_bytes
@@ -27,10 +27,16 @@ def proof(person: Person, **changed: str) -> dict[str, Any]:
     return {name: person.fields[name] for name in ("login_id", "auth_key")} | changed
 
 
-def new_locks(person: Person) -> dict[str, Any]:
+def new_locks(person: Person, **changed: Any) -> dict[str, Any]:
     """The fields of POST /change_pin, with a new PIN's."""
     fresh = registration(person.keys, person.username, iterations=210_000)
-    return proof(person) | {f"new_{name}": fresh[name] for name in LOCKS}
+    fields = proof(person) | {f"new_{name}": fresh[name] for name in LOCKS} | changed
+    return fields | {"act": person.act("change_pin", envelope.change_pin_purpose(fields))}
+
+
+def new_search_salt(person: Person, salt: str) -> dict[str, Any]:
+    """The fields of POST /search_pin."""
+    return {"search_salt": salt, "act": person.act("search_pin", salt)}
 
 
 def noise(size: int) -> str:
@@ -47,7 +53,7 @@ async def enter(person: Person, login_id: str, auth_key: str) -> tuple[int, dict
 async def test_the_wrapped_keys_are_for_who_proves_the_pin(alice: Person, bob: Person) -> None:
     response = await alice.post("/private_keys", proof(alice))
     assert response.status_code == 200
-    assert await response.get_json() == {name: alice.fields[name] for name in (*WRAPPED, "statement")}
+    assert await response.get_json() == {name: alice.fields[name] for name in (*WRAPPED, "statement", "search_salt")}
     assert (await bob.post("/private_keys", proof(bob))).status_code == 200  # Bob's PIN is right, for Bob
     refused = [
         await face(await alice.post("/private_keys", fields))
@@ -119,10 +125,11 @@ async def test_nobody_changes_a_pin_without_the_old_one(app: Quart, alice: Perso
 async def test_a_malformed_change_changes_nothing(app: Quart, alice: Person) -> None:
     await log_in(app, alice)
     before, right = await account(app), new_locks(alice)
-    malformed = [{name: right[name] for name in right if name != missing} for missing in right]
+    names = [name for name in right if name != "act"]
+    malformed = [{name: right[name] for name in right if name != missing} for missing in names]
     malformed += [
         right | {name: value}
-        for name in right
+        for name in names
         if name != "new_iterations"
         for value in ("", "?" * 22, noise(15), right[name] + "==", noise(1000))
     ]
@@ -137,7 +144,7 @@ async def test_a_malformed_change_changes_nothing(app: Quart, alice: Person) -> 
 
 async def test_a_pin_that_somebody_has_cannot_be_chosen(app: Quart, alice: Person, bob: Person) -> None:
     before = await account(app)
-    response = await alice.post("/change_pin", new_locks(alice) | {"new_login_id": bob.fields["login_id"]})
+    response = await alice.post("/change_pin", new_locks(alice, new_login_id=bob.fields["login_id"]))
     assert (response.status_code, (await response.get_json())["code"]) == (409, "taken")
     assert await account(app) == before
 
@@ -191,7 +198,7 @@ async def test_a_new_search_pin_finds_the_same_person_and_the_old_one_nobody(
     conversation_id = await bob.start(alice)
     await bob.send(alice, "before")
     salt = secrets.token_bytes(16)
-    response = await alice.post("/search_pin", {"search_salt": b64u_encode(salt)})
+    response = await alice.post("/search_pin", new_search_salt(alice, b64u_encode(salt)))
     answer = await response.get_json()
     assert (response.status_code, answer["search_salt"]) == (200, b64u_encode(salt))
     assert answer["search_pin"] != alice.search_pin
@@ -216,13 +223,14 @@ async def test_a_new_search_pin_finds_the_same_person_and_the_old_one_nobody(
 
 @pytest.mark.parametrize("salt", ["", "x", "A" * 20, "A" * 23, "A" * 22 + "==", None])
 async def test_a_malformed_salt_withdraws_nothing(alice: Person, bob: Person, salt: str | None) -> None:
-    response = await alice.post("/search_pin", {} if salt is None else {"search_salt": salt})
+    fields = {"act": alice.act("search_pin")} if salt is None else new_search_salt(alice, salt)
+    response = await alice.post("/search_pin", fields)
     assert response.status_code == 400
     await bob.start(alice)
 
 
 async def test_nobody_withdraws_anothers_search_pin(alice: Person, bob: Person, eve: Person) -> None:
-    fields = {"search_salt": noise(16), "user_id": alice.user_id}
+    fields = new_search_salt(eve, noise(16)) | {"user_id": alice.user_id}
     assert (await eve.post("/search_pin", fields)).status_code == 200
     assert eve.user_id != alice.user_id
     await bob.start(alice)

@@ -15,7 +15,8 @@ from ezdms.models.session import Session, select_session
 from ezdms.operator import actions
 from ezdms.operator.actions import Running
 from ezdms.remembered import Sessions
-from tests.http.test_pins import noise, proof
+from tests.http.test_leaving import leave
+from tests.http.test_pins import new_search_salt, noise
 from tests.http.test_sessions import is_logged_in, log_in
 from tests.people import Person
 
@@ -65,7 +66,7 @@ async def end_by_the_operator(alice: Person, app: Quart) -> None:
 
 
 async def delete_account(alice: Person, app: Quart) -> None:
-    assert (await alice.post("/delete_account", proof(alice))).status_code == 204
+    assert await leave(alice) == 204
 
 
 async def remove_by_the_operator(alice: Person, app: Quart) -> None:
@@ -126,7 +127,7 @@ async def alice_session(app: Quart, token_hash: str) -> Session:
 async def test_a_new_search_pin_is_shown_at_once(alice: Person) -> None:
     before = alice.search_pin
     assert before in await (await alice.get("/search-pin", Accept="text/html")).get_data(as_text=True)
-    await alice.post("/search_pin", {"search_salt": noise(16)})
+    assert (await alice.post("/search_pin", new_search_salt(alice, noise(16)))).status_code == 200
     assert before not in await (await alice.get("/search-pin", Accept="text/html")).get_data(as_text=True)
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
 
 import pytest
 from quart import Quart
+from quart.testing.connections import WebsocketResponseError
 
 from ezdms import assets, fragments
 from ezdms.app import create_app
@@ -14,8 +17,8 @@ from ezdms.models.conversation import Conversation, Line
 from ezdms.models.message import Message
 from ezdms.models.session import Device, Session
 from ezdms.security import CONTENT_SECURITY_POLICY
-from ezdms.settings import Settings
-from tests.people import JSON, Person
+from ezdms.settings import Settings, parse_networks
+from tests.people import JSON, PEOPLE, Person
 
 CONTRACT_CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -41,6 +44,7 @@ async def test_every_answer_carries_the_fences(app: Quart, path: str) -> None:
         {"Origin": "null"},
         {"Origin": "http://localhost.evil.example"},
         {"Origin": "http://localhost:81"},
+        {"Origin": "http://localhost", "Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "same-site"},
     ],
@@ -54,11 +58,46 @@ async def test_another_site_cannot_post_in_a_users_name(alice: Person, headers: 
 
 @pytest.mark.parametrize(
     "headers",
-    [{}, {"Origin": "http://localhost"}, {"Sec-Fetch-Site": "same-origin"}, {"Sec-Fetch-Site": "none"}],
+    [
+        {},
+        {"Origin": "http://localhost"},
+        {"Origin": "https://localhost"},  # TLS ends at a proxy that does not say so
+        {"Sec-Fetch-Site": "same-origin"},
+        {"Sec-Fetch-Site": "same-origin", "Origin": "null"},
+        {"Sec-Fetch-Site": "none", "Sec-Fetch-Mode": "navigate"},
+    ],
 )
 async def test_the_own_site_and_programs_can_post(alice: Person, headers: dict[str, str]) -> None:
     cookie = {"Cookie": f"ezdms_session={alice.account['token']}", **JSON}
     assert (await alice.client.post("/logout", headers=cookie | headers)).status_code == 204
+
+
+@pytest.mark.parametrize("path", ["/sessions/end_others", "/ws"])
+async def test_a_page_without_tls_at_the_same_host_gets_nowhere_with_a_session_that_has_it(
+    tmp_path: Path, path: str
+) -> None:
+    app = create_app(Settings(data_dir=tmp_path, trusted_proxies=parse_networks("10.0.0.1")))
+    async with app.test_app():
+        alice = await Person(app, PEOPLE["alice"], "alice").register()
+        cookie = f"__Host-ezdms_session={alice.account['token']}"
+        for origin, status in (("http://chat.example", 403), ("https://chat.example", 101 if path == "/ws" else 200)):
+            headers = {"Host": "chat.example", "X-Forwarded-Proto": "https", "Cookie": cookie, "Origin": origin}
+            assert await status_of(app, path, headers, {"client": ("10.0.0.1", 50_000)}) == status
+
+
+async def status_of(app: Quart, path: str, headers: dict[str, str], scope: dict[str, Any]) -> int:
+    """Of a POST, or of opening the WebSocket."""
+    client = app.test_client(use_cookies=False)
+    if path != "/ws":
+        return (await client.post(path, headers=headers | JSON, scope_base=scope)).status_code
+    try:
+        async with client.websocket(
+            path, headers=headers, scope_base=scope | {"subprotocols": ["ezdms.json"]}
+        ) as opened:
+            await opened.receive()
+    except WebsocketResponseError as refused:
+        return refused.response.status_code
+    return 101
 
 
 async def test_an_origin_that_the_operator_allowed_can_post(tmp_path: object) -> None:

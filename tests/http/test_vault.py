@@ -9,14 +9,17 @@ from typing import Any
 import pytest
 from quart import Quart, Response
 
+from ezdms import crypto, envelope
 from ezdms.app import create_app
-from ezdms.forms import LARGEST_BODY
+from ezdms.encoding import b64u_encode
+from ezdms.forms import LARGER_BODIES, LARGEST_BODY
 from ezdms.settings import Settings
 from tests.http.test_sessions import HTML, execute
-from tests.people import Person
+from tests.people import PEOPLE, Person
+from tests.vaults import noise_vault
 from tests.websocket.test_live import SOON
 
-LARGEST_VAULT = 400 * 1024  # bytes of a whole body
+LARGEST_PUT = LARGER_BODIES["/vault"]  # bytes of a whole body
 FORM = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data; boundary=x"
 NO_BODY = {"/logout", "/sessions/<session_id>/end", "/sessions/end_others", "/messages_decrypted"}
@@ -26,6 +29,9 @@ STARTS = {  # of bodies that would be well-formed, however long
     MULTIPART: b'--x\r\nContent-Disposition: form-data; name="blob"\r\n\r\n',
     MULTIPART + "; file": b'--x\r\nContent-Disposition: form-data; name="blob"; filename="f"\r\n\r\n',
 }
+
+
+BLOB = noise_vault(PEOPLE["alice"])
 
 
 async def put(person: Person, version: object, blob: object, **headers: str) -> Response:
@@ -48,13 +54,14 @@ async def vault(person: Person) -> tuple[int, str]:
 
 async def test_a_vault_changes_one_version_at_a_time(alice: Person) -> None:
     assert await vault(alice) == (0, "")
-    for version, blob in ((1, "first"), (2, "e30.x.y.z.second"), (3, "first")):
+    first, second = noise_vault(alice.keys), crypto.seal_vault(alice.keys, {"version": 2, "contacts": {}})
+    for version, blob in ((1, first), (2, second), (3, first)):
         response = await put(alice, version, blob)
         assert response.status_code == 200
         assert await response.get_json() == {"version": version, "blob": blob}
         assert await vault(alice) == (version, blob)
-    assert (await alice.client.put("/vault", form={"version": "4", "blob": "form"}, headers=alice.headers)).is_json
-    assert await vault(alice) == (4, "form")
+    assert (await alice.client.put("/vault", form={"version": "4", "blob": second}, headers=alice.headers)).is_json
+    assert await vault(alice) == (4, second)
 
 
 @pytest.mark.parametrize(("stored", "refused"), [(0, [2, 3, 2**53 - 1]), (1, [1, 3]), (2, [1, 2, 4])])
@@ -62,75 +69,119 @@ async def test_a_version_that_does_not_follow_the_stored_one_changes_nothing(
     alice: Person, stored: int, refused: list[int]
 ) -> None:
     for version in range(1, stored + 1):
-        await put(alice, version, f"v{version}")
+        await put(alice, version, noise_vault(alice.keys, word=f"v{version}"))
     before = await vault(alice)
     for version in refused:
-        response = await put(alice, version, "another")
+        response = await put(alice, version, BLOB)
         answer = await response.get_json()
         assert (response.status_code, answer["code"], answer["version"]) == (409, "version", stored)
         assert await vault(alice) == before
-    assert (await put(alice, stored + 1, "next")).status_code == 200
+    assert (await put(alice, stored + 1, BLOB)).status_code == 200
 
 
 @pytest.mark.parametrize("stored", [0, 1])
 async def test_of_two_writers_at_once_one_wins(alice: Person, stored: int) -> None:
     if stored:
-        await put(alice, 1, "before")
-    responses = await asyncio.gather(*(put(alice, stored + 1, f"writer{i}") for i in range(5)))
+        await put(alice, 1, BLOB)
+    blobs = [noise_vault(alice.keys, word=f"writer{i}") for i in range(5)]
+    responses = await asyncio.gather(*(put(alice, stored + 1, blob) for blob in blobs))
     statuses = [response.status_code for response in responses]
     assert sorted(statuses) == [200, 409, 409, 409, 409]
-    assert await vault(alice) == (stored + 1, f"writer{statuses.index(200)}")
+    assert await vault(alice) == (stored + 1, blobs[statuses.index(200)])
 
 
 async def test_a_vault_is_its_owners_alone(app: Quart, alice: Person, eve: Person) -> None:
-    await put(alice, 1, "of-alice")
+    own = [noise_vault(eve.keys, word=word) for word in ("one", "two")]
+    await put(alice, 1, BLOB)
     assert eve.user_id != alice.user_id
     assert await vault(eve) == (0, "")
-    fields = {"version": 1, "blob": "of-eve", "user_id": alice.user_id}
+    fields = {"version": 1, "blob": own[0], "user_id": alice.user_id}
     assert (await eve.client.put("/vault", json=fields, headers=eve.headers)).status_code == 200
-    assert (await put(eve, 2, "of-eve-again")).status_code == 200
-    assert await vault(alice) == (1, "of-alice")
-    assert await vault(eve) == (2, "of-eve-again")
+    assert (await put(eve, 2, own[1])).status_code == 200
+    assert await vault(alice) == (1, BLOB)
+    assert await vault(eve) == (2, own[1])
     assert len(await execute(app, "SELECT * FROM vaults")) == 2
 
 
-@pytest.mark.parametrize("blob", ["", "a b", "a..b", ".a", "a.", "a\n", "<b>", "ab==", "a+b", "é", "\0", "." * 99])
-async def test_a_blob_that_is_not_sealed_is_refused(alice: Person, blob: str) -> None:
+HEADER, *REST = BLOB.split(".")
+KID = envelope.key_id(PEOPLE["alice"].spki)
+
+
+@pytest.mark.parametrize(
+    "blob",
+    [
+        *("", "a b", "a..b", ".a", "a.", "a\n", "<b>", "ab==", "a+b", "é", "\0", "." * 99, "a.b.c.d.e"),
+        BLOB + "=",
+        BLOB + ".AAAA",
+        BLOB.replace(".", "..", 1),
+        BLOB[:-4],
+        noise_vault(PEOPLE["eve"]),
+        ".".join([envelope.envelope_header(KID), *REST]),  # a message
+        ".".join([b64u_encode(b'{"alg":"dir","enc":"A256GCM"}'), *REST]),
+        ".".join([HEADER, REST[0], REST[1], REST[2] + "AAAA", REST[3]]),
+        ".".join([HEADER, REST[0], REST[1], REST[2][:-4], REST[3]]),
+        ".".join([HEADER, REST[0][:-4], *REST[1:]]),
+    ],
+    ids=range(23),
+)
+async def test_what_is_no_vault_of_ones_own_is_refused(alice: Person, blob: str) -> None:
     response = await put(alice, 1, blob)
     assert (response.status_code, (await response.get_json())["code"]) == (422, "envelope")
     assert await vault(alice) == (0, "")
+
+
+@pytest.mark.parametrize("steps", [1, 2, 100, 256])
+async def test_every_padded_size_is_taken_and_counted_over_quota_too(app: Quart, alice: Person, steps: int) -> None:
+    app.extensions["ezdms.settings"] = Settings(quota_account=1)
+    size = steps * envelope.VAULT_STEP
+    for version, blob in ((1, noise_vault(alice.keys, size)), (2, noise_vault(alice.keys, size, "B"))):
+        assert (await put(alice, version, blob)).status_code == 200
+        assert await vault(alice) == (version, blob)
+    counted = await execute(app, "SELECT message_bytes, vault_bytes FROM usage")
+    assert counted == [{"message_bytes": 0, "vault_bytes": size}]
+
+
+async def test_a_vault_leaves_less_room_for_messages(app: Quart, alice: Person, bob: Person) -> None:
+    await alice.start(bob)
+    app.extensions["ezdms.settings"] = Settings(quota_account=8000)
+    await alice.send(bob, "fits beside nothing else")
+    assert (await put(alice, 1, noise_vault(alice.keys))).status_code == 200
+    response = await alice.post("/send_message", alice.seal(bob, "no more"))
+    assert (response.status_code, (await response.get_json())["code"]) == (507, "quota")
 
 
 @pytest.mark.parametrize(
     "version", [0, -1, "", "x", "01", "+1", "1.0", "1e0", " 1", "१", 2**53, 10**30, 1.0, True, None]
 )
 async def test_a_malformed_version_is_refused(alice: Person, version: object) -> None:
-    assert (await put(alice, version, "blob")).status_code == 400
+    assert (await put(alice, version, BLOB)).status_code == 400
     assert await vault(alice) == (0, "")
 
 
 @pytest.mark.parametrize("missing", ["version", "blob"])
 async def test_both_fields_are_needed(alice: Person, missing: str) -> None:
-    fields = {name: value for name, value in {"version": 1, "blob": "b"}.items() if name != missing}
+    fields = {name: value for name, value in {"version": 1, "blob": BLOB}.items() if name != missing}
     assert (await alice.client.put("/vault", json=fields, headers=alice.headers)).status_code == 400
 
 
 async def test_people_get_a_sentence(alice: Person) -> None:
-    assert "version 1" in await (await put(alice, 1, "b", Accept=HTML)).get_data(as_text=True)
-    refused = await put(alice, 1, "b", Accept=HTML)
+    assert "version 1" in await (await put(alice, 1, BLOB, Accept=HTML)).get_data(as_text=True)
+    refused = await put(alice, 1, BLOB, Accept=HTML)
     assert (refused.status_code, refused.mimetype) == (409, HTML)
     assert 'role="alert"' in await refused.get_data(as_text=True)
 
 
-async def test_a_body_of_400_kib_is_taken_and_not_a_byte_more(alice: Person) -> None:
+async def test_the_largest_vault_fits_and_a_body_that_is_a_byte_too_long_is_refused(alice: Person) -> None:
     start = STARTS[FORM]
-    filled = start + b"A" * (LARGEST_VAULT - len(start))
+    blob = noise_vault(alice.keys, envelope.LARGEST_VAULT)
+    body = start + blob.encode()
+    filled = body + b"&x=" + b"A" * (LARGEST_PUT - len(body) - 3)
     assert (await put_body(alice, filled + b"A", FORM)).status_code == 413
     assert await vault(alice) == (0, "")
     assert (await put_body(alice, filled, FORM)).status_code == 200
-    assert await vault(alice) == (1, "A" * (LARGEST_VAULT - len(start)))
-    start, end = b'{"version": 2, "blob": "', b'"}'
-    filled = start + b"B" * (LARGEST_VAULT - len(start) - len(end)) + end
+    assert await vault(alice) == (1, blob)
+    filled = b'{"version": 2, "blob": "' + blob.encode() + b'"}'
+    filled += b" " * (LARGEST_PUT - len(filled))
     assert (await put_body(alice, filled + b" ", "application/json")).status_code == 413
     assert (await put_body(alice, filled, "application/json")).status_code == 200
 
@@ -167,7 +218,7 @@ async def streamed(person: Person, method: str, path: str, content_type: str, si
 async def test_a_larger_body_is_refused_before_its_end(
     alice: Person, method: str, path: str, content_type: str
 ) -> None:
-    largest = LARGEST_VAULT if path == "/vault" else LARGEST_BODY
+    largest = LARGEST_PUT if path == "/vault" else LARGEST_BODY
     assert await streamed(alice, method, path, content_type, largest + 1) == 413
     assert await streamed(alice, method, path, content_type, 0, announced=largest + 1) == 413
     assert await vault(alice) == (0, "")
@@ -175,7 +226,8 @@ async def test_a_larger_body_is_refused_before_its_end(
 
 def test_only_the_vault_takes_a_larger_body() -> None:
     assert ("PUT", "/vault") in [tuple(one.values) for one in taking_a_body()]
-    assert LARGEST_BODY == 64 * 1024 < LARGEST_VAULT
+    assert LARGEST_BODY == 64 * 1024 < LARGEST_PUT
+    assert list(LARGER_BODIES) == ["/vault"]
 
 
 async def test_a_route_that_takes_no_body_reads_none(alice: Person) -> None:

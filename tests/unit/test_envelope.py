@@ -235,8 +235,11 @@ def refusal(sealed: str) -> str:
 
 
 @pytest.mark.parametrize("bucket", envelope.BUCKETS)
-def test_an_envelope_of_every_bucket_passes_and_of_no_size_beside_it(bucket: int) -> None:
-    assert envelope.key_id_of(".".join(outside(bucket))) == KID
+def test_an_envelope_of_every_bucket_in_use_passes_and_of_no_size_beside_it(bucket: int) -> None:
+    if bucket > 8192:  # kept for kinds to come
+        assert "padded sizes" in refusal(".".join(outside(bucket)))
+    else:
+        assert envelope.key_id_of(".".join(outside(bucket))) == KID
     for size in (bucket - 1, bucket + 1, bucket - 64, bucket + 16):
         assert "padded sizes" in refusal(".".join(outside(size)))
 
@@ -277,7 +280,7 @@ def test_a_part_of_another_form_is_refused(part: int, spoil: Callable[[str], str
 
 @pytest.mark.parametrize("part", [1, 3, 4])
 def test_stray_bits_at_the_end_of_a_part_are_refused(part: int) -> None:
-    for bucket in envelope.BUCKETS:
+    for bucket in envelope.MESSAGE_SIZES.values():
         parts = outside(bucket)
         if len(parts[part]) % 4:  # the last letter has bits that encode nothing
             parts[part] = parts[part][:-1] + LETTERS[LETTERS.index(parts[part][-1]) ^ 1]

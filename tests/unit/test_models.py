@@ -8,7 +8,7 @@ from quart import Quart
 from ezdms import envelope
 from ezdms.db import Conflict, Database
 from ezdms.models.conversation import mark_read, select_conversation, select_pair
-from ezdms.models.message import Draft, insert_message, select_message, select_messages
+from ezdms.models.message import MOST_AHEAD, Draft, OutOfStep, Stored, insert_message, select_message, select_messages
 from tests.people import PEOPLE, Person
 
 
@@ -26,24 +26,40 @@ def draft(conversation_id: str, name: str = "m1", n: int = 1) -> Draft:
 
 async def test_only_a_participant_inserts(app: Quart, alice: Person, eve: Person, conversation: str) -> None:
     database: Database = app.extensions["ezdms.database"]
-    assert await database.write(insert_message, draft(conversation), sender_id=eve.user_id) == (None, None)
-    _, stored = await database.write(insert_message, draft(conversation), sender_id=alice.user_id)
-    assert stored is not None
+    assert await database.write(insert_message, draft(conversation), sender_id=eve.user_id, quota=None) == (None, None)
+    _, stored = await database.write(insert_message, draft(conversation), sender_id=alice.user_id, quota=None)
+    assert isinstance(stored, Stored)
     assert stored.seq == 1  # the refused one left no hole
 
 
-async def test_an_id_or_number_that_is_taken_is_a_conflict_and_leaves_no_hole(
+async def test_an_id_that_is_taken_is_a_conflict_and_leaves_no_hole(
     app: Quart, alice: Person, bob: Person, conversation: str
 ) -> None:
     database: Database = app.extensions["ezdms.database"]
-    await database.write(insert_message, draft(conversation), sender_id=alice.user_id)
-    for wrong, sender in ((draft(conversation, "m1", 2), bob), (draft(conversation, "m2", 1), alice)):
-        with pytest.raises(Conflict):
-            await database.write(insert_message, wrong, sender_id=sender.user_id)
-    _, stored = await database.write(insert_message, draft(conversation, "m2", 1), sender_id=bob.user_id)
-    assert stored is not None
+    await database.write(insert_message, draft(conversation), sender_id=alice.user_id, quota=None)
+    with pytest.raises(Conflict):
+        await database.write(insert_message, draft(conversation, "m1", 2), sender_id=alice.user_id, quota=None)
+    _, stored = await database.write(insert_message, draft(conversation, "m2", 1), sender_id=bob.user_id, quota=None)
+    assert isinstance(stored, Stored)
     assert stored.seq == 2
     assert stored.unread == {alice.user_id: 1, bob.user_id: 0}
+
+
+async def test_a_counter_is_above_the_last_one_and_not_far_above(app: Quart, alice: Person, conversation: str) -> None:
+    database: Database = app.extensions["ezdms.database"]
+
+    async def next_after(name: str, n: int) -> int | None:
+        """The next counter, if this one was refused."""
+        _, outcome = await database.write(
+            insert_message, draft(conversation, name, n), sender_id=alice.user_id, quota=None
+        )
+        return outcome.next_n if isinstance(outcome, OutOfStep) else None
+
+    assert await next_after("far", MOST_AHEAD + 1) == 1
+    assert await next_after("m1", MOST_AHEAD) is None
+    for n in (1, MOST_AHEAD - 1, MOST_AHEAD, 2 * MOST_AHEAD + 1, 2**53 - 1):
+        assert await next_after("wrong", n) == MOST_AHEAD + 1
+    assert await next_after("m2", 2 * MOST_AHEAD) is None
 
 
 async def test_an_outsider_finds_nothing(app: Quart, alice: Person, eve: Person, conversation: str) -> None:
@@ -56,7 +72,7 @@ async def test_an_outsider_finds_nothing(app: Quart, alice: Person, eve: Person,
 
 async def test_each_side_gets_its_own_copy(app: Quart, alice: Person, conversation: str) -> None:
     database: Database = app.extensions["ezdms.database"]
-    await database.write(insert_message, draft(conversation), sender_id=alice.user_id)
+    await database.write(insert_message, draft(conversation), sender_id=alice.user_id, quota=None)
     mine = await database.read(select_messages, conversation_id=conversation, side="a", limit=5)
     theirs = await database.read(select_messages, conversation_id=conversation, side="b", limit=5)
     assert [mine[0].encrypted, theirs[0].encrypted] == ["for a", "for b"]
@@ -68,7 +84,7 @@ async def test_each_side_gets_its_own_copy(app: Quart, alice: Person, conversati
 async def test_what_was_read_is_never_unread_again(app: Quart, alice: Person, bob: Person, conversation: str) -> None:
     database: Database = app.extensions["ezdms.database"]
     for n in (1, 2, 3):
-        await database.write(insert_message, draft(conversation, f"m{n}", n), sender_id=alice.user_id)
+        await database.write(insert_message, draft(conversation, f"m{n}", n), sender_id=alice.user_id, quota=None)
     for seq, unread in ((2, 1), (1, 1), (3, 0), (1, 0)):
         await database.write(mark_read, conversation_id=conversation, user_id=bob.user_id, seq=seq)
         seen = await database.read(select_conversation, conversation_id=conversation, user_id=bob.user_id)

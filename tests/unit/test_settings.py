@@ -23,6 +23,7 @@ def test_nothing_needs_to_be_set() -> None:
     assert settings.limit_send == settings.limit_socket == Limit(30, timedelta(minutes=1))
     assert settings.limit_start == Limit(10, timedelta(minutes=1))
     assert settings.limit_frame == Limit(10, timedelta(seconds=1))
+    assert settings.quota_account == 256 * 1024**2
     assert settings.trusted_proxies == settings.allowed_origins == ()
 
 
@@ -46,8 +47,21 @@ def test_values_are_parsed() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "size"),
+    [("1", 1), ("4096", 4096), ("1KiB", 1024), ("25MiB", 25 * 2**20), ("2 GiB", 2**31), ("off", None)],
+)
+def test_a_size_is_bytes_or_has_a_unit(text: str, size: int | None) -> None:
+    assert Settings.load({"EZDMS_QUOTA_ACCOUNT": text}).quota_account == size
+
+
+@pytest.mark.parametrize(
     ("name", "value"),
     [
+        ("EZDMS_QUOTA_ACCOUNT", "0"),
+        ("EZDMS_QUOTA_ACCOUNT", "1.5GiB"),
+        ("EZDMS_QUOTA_ACCOUNT", "256MB"),
+        ("EZDMS_QUOTA_ACCOUNT", "-1"),
+        ("EZDMS_QUOTA_ACCOUNT", "256mib"),
         ("EZDMS_PORT", "70000"),
         ("EZDMS_PORT", "-1"),
         ("EZDMS_PORT", "http"),

@@ -33,7 +33,7 @@ def holds(check: Callable[[], object]) -> bool:
 
 
 def test_every_vector_file_is_run() -> None:
-    run = {"people"} | {
+    run = {"people", "acts"} | {  # acts: test_acts.py
         mark.args[1][0] and test.__name__.removeprefix("test_vector_")
         for test in globals().values()
         for mark in getattr(test, "pytestmark", [])

@@ -14,12 +14,13 @@ from quart import Quart
 from wsproto.connection import Connection, ConnectionType
 from wsproto.events import CloseConnection
 
-from ezdms import connection
+from ezdms import connection, envelope
 from ezdms.events import Event
 from ezdms.hub import TOO_SLOW
 from ezdms.models.conversation import Line
 from tests.people import Person
 from tests.served import SOON, is_held, serving, upgrade
+from tests.vaults import noise_vault
 from tests.websocket.test_live import until
 
 
@@ -55,7 +56,8 @@ async def test_a_peer_that_does_not_take_an_answer_is_cut_off_whatever_its_size(
         with ExitStack() as stack:
             deaf = []
             for version in range(1, 13):  # the kernel takes the smaller ones whole, and of the larger ones a part
-                fields = {"version": str(version), "blob": "A" * (version * 32_000)}
+                blob = noise_vault(alice.keys, version * 4 * envelope.VAULT_STEP)
+                fields = {"version": str(version), "blob": blob}
                 assert (await alice.client.put("/vault", form=fields, headers=alice.headers)).status_code == 200
                 raw = stack.enter_context(closing(socket.socket()))
                 raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)

@@ -13,9 +13,10 @@ from quart import Quart
 
 from ezdms import db
 from ezdms.app import create_app
-from ezdms.routes import outgoing, sending
+from ezdms.routes import outgoing
 from ezdms.settings import Settings
 from tests.conftest import NO_LIMITS
+from tests.http.test_leaving import leave
 from tests.people import PEOPLE, Person
 from tests.websocket.test_live import Socket, closed_with, joined, listening
 
@@ -135,8 +136,7 @@ async def test_a_number_that_is_taken_is_told_with_the_next_one(alice: Person, b
 
 async def test_to_whoever_left_nothing_is_sent(alice: Person, bob: Person) -> None:
     await alice.start(bob)
-    confirm = {name: alice.fields[name] for name in ("login_id", "auth_key")}
-    assert (await alice.post("/delete_account", confirm)).status_code == 204
+    assert await leave(alice) == 204
     async with listening(bob) as socket:
         await say(socket, bob.seal(alice, "too late"))
         assert (await socket.next())["code"] == "left"
@@ -207,28 +207,52 @@ async def test_what_is_under_way_when_the_socket_ends_is_stored_and_the_other_he
         assert bob.open(await b.next(), alice) == "last words"
 
 
-async def test_no_more_repeats_are_looked_into_at_a_time_than_messages_are_under_way(
-    alice: Person, bob: Person, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_repeats_are_acknowledged_in_their_turn(alice: Person, bob: Person) -> None:
     await alice.start(bob)
-    fields = alice.seal(bob, "again and again")
-    await alice.post("/send_message", fields)
-    at_once, most = 0, 0
-    resolve = sending.resolve_conflict
-
-    async def watched(*arguments: Any) -> Any:
-        nonlocal at_once, most
-        at_once += 1
-        most = max(most, at_once)
-        await asyncio.sleep(0.1)
-        at_once -= 1
-        return await resolve(*arguments)
-
-    monkeypatch.setattr(sending, "resolve_conflict", watched)
+    first, second = alice.seal(bob, "one"), alice.seal(bob, "two")
     count = 3 * outgoing.MOST_UNDER_WAY
     async with listening(alice) as socket:
-        for _ in range(count):
+        for fields in (first, *[first] * count, second, *[first] * count):
             await say(socket, fields)
-        assert {(await socket.next())["event"] for _ in range(count)} == {"sent"}
-    assert 1 < most <= outgoing.MOST_UNDER_WAY
-    assert await bob.texts(alice) == ["again and again"]
+        told = [frame for frame in [await socket.next() for _ in range(2 * count + 4)] if frame["event"] == "sent"]
+    assert [frame["seq"] for frame in told] == [1] * (count + 1) + [2] + [1] * count
+    assert len({str(frame) for frame in told}) == 2
+    assert await bob.texts(alice) == ["one", "two"]
+
+
+async def test_the_counter_is_checked_as_by_post(alice: Person, bob: Person) -> None:
+    await alice.start(bob)
+    await alice.send(bob, "first")
+    async with listening(alice) as socket:
+        for n, code in ((1, "counter"), (1002, "counter"), (2**53 - 1, "counter"), (1001, None), (1000, "counter")):
+            fields = alice.seal(bob, "next", n=n)
+            await say(socket, fields)
+            told = await socket.next()
+            if code is None:
+                assert (told["event"], (await socket.next())["seq"]) == ("conversation", 2)
+            else:
+                assert (told["code"], told["message_id"]) == (code, fields["message_id"])
+                assert told["next_n"] == (1002 if n == 1000 else 2)
+
+
+async def test_events_come_in_the_order_of_seq_and_counters_rise_with_it(alice: Person, bob: Person) -> None:
+    conversation_id = await alice.start(bob)
+    count = 20
+    async with listening(alice) as a, listening(bob) as b:
+        await joined(bob, b, conversation_id)
+
+        async def by_socket() -> None:
+            for number in range(count):
+                await say(a, alice.seal(bob, str(number)))
+                await asyncio.sleep(0)
+
+        async def by_post() -> None:
+            for number in range(count):
+                await bob.send(alice, str(number))
+
+        await asyncio.gather(by_socket(), by_post())
+        heard = [await b.next() for _ in range(2 * count)]
+    assert [event["seq"] for event in heard] == list(range(1, 2 * count + 1))
+    for person in (alice, bob):
+        own = [event["n"] for event in heard if event["sender_id"] == person.user_id]
+        assert own == list(range(1, count + 1))

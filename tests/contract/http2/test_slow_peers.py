@@ -19,7 +19,7 @@ from h2.settings import SettingCodes
 from hpack import Encoder
 from quart import Quart
 
-from ezdms import connection, http2, runner
+from ezdms import connection, envelope, http2, runner
 from ezdms.app import create_app
 from ezdms.assets import digest
 from ezdms.settings import Settings
@@ -38,6 +38,7 @@ from tests.contract.http2.streams import (
 from tests.contract.nginx import Certificate
 from tests.people import Person
 from tests.served import is_held, serving, wait
+from tests.vaults import noise_vault
 from tests.websocket.test_live import until
 
 MEBIBYTE = 1024 * 1024
@@ -46,8 +47,8 @@ JSON = (b"content-type", b"application/json")
 
 
 async def with_vault(alice: Person) -> tuple[bytes, bytes]:
-    """Has Alice keep as much as anybody may; returns the header that gets it back."""
-    fields = {"version": "1", "blob": "A" * 390_000}
+    """Has Alice keep a large vault; returns the header that gets it back."""
+    fields = {"version": "1", "blob": noise_vault(alice.keys, 55 * envelope.VAULT_STEP)}
     assert (await alice.client.put("/vault", form=fields, headers=alice.headers)).status_code == 200
     return b"authorization", alice.headers["Authorization"].encode()
 

@@ -1,0 +1,139 @@
+"""Deleting the account and changing a PIN take an act that the identity key signed: a stolen login cannot do it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from quart import Quart, Response
+
+from ezdms import envelope
+from ezdms.db import now
+from ezdms.encoding import b64u_encode
+from tests.http.test_pins import enter, new_locks, noise, proof
+from tests.http.test_sessions import execute, log_in
+from tests.people import Person, sign_act
+
+Wish = Callable[[Person], tuple[str, dict[str, Any], str]]
+
+
+def deletion(person: Person) -> tuple[str, dict[str, Any], str]:
+    """Path, fields without an act, and what the act is for."""
+    return "/delete_account", proof(person), ""
+
+
+def other_pin(person: Person) -> tuple[str, dict[str, Any], str]:
+    """The same."""
+    fields = new_locks(person)
+    return "/change_pin", fields | {"act": ""}, envelope.change_pin_purpose(fields)
+
+
+def other_search_pin(person: Person) -> tuple[str, dict[str, Any], str]:
+    """The same."""
+    salt = noise(16)
+    return "/search_pin", {"search_salt": salt}, salt
+
+
+WISHES = pytest.mark.parametrize("wish", [deletion, other_pin, other_search_pin])
+
+
+async def state(app: Quart) -> list[dict[str, Any]]:
+    """All that an act may change."""
+    return await execute(app, "SELECT * FROM users") + await execute(app, "SELECT * FROM search_pins")
+
+
+async def refusal(response: Response) -> tuple[int, str]:
+    """Status and code."""
+    return response.status_code, (await response.get_json())["code"]
+
+
+@WISHES
+async def test_nothing_happens_without_an_act_that_holds(app: Quart, alice: Person, eve: Person, wish: Wish) -> None:
+    path, fields, purpose = wish(alice)
+    act, deployment_id = path.removeprefix("/"), app.extensions["ezdms.deployment_id"]
+    before = await state(app)
+    wrong = {
+        "none": None,
+        "empty": "",
+        "noise": "a.b.c",
+        "of another key": sign_act(eve.keys, deployment_id, act, purpose, now()),
+        "for another server": sign_act(alice.keys, b64u_encode(bytes(16)), act, purpose, now()),
+        "for something else": sign_act(alice.keys, deployment_id, act, "x", now()),
+        "another act": sign_act(alice.keys, deployment_id, "other_act", purpose, now()),
+        "a statement": alice.fields["statement"],
+    }
+    for why, jws in wrong.items():
+        given = fields if jws is None else fields | {"act": jws}
+        assert await refusal(await alice.post(path, given)) == (403, "act"), why
+        assert await state(app) == before
+    assert (await alice.post(path, fields | {"act": alice.act(act, purpose)})).status_code in (200, 204)
+    assert await state(app) != before
+
+
+@WISHES
+@pytest.mark.parametrize("minutes", [-11, 11])
+async def test_a_wrong_clock_is_told_as_such(app: Quart, alice: Person, wish: Wish, minutes: int) -> None:
+    path, fields, purpose = wish(alice)
+    before, ts = await state(app), now() + minutes * 60_000
+    act = sign_act(alice.keys, app.extensions["ezdms.deployment_id"], path.removeprefix("/"), purpose, ts)
+    response = await alice.post(path, fields | {"act": act})
+    assert await refusal(response) == (403, "clock")
+    assert "clock is wrong" in (await response.get_json())["error"]
+    assert await state(app) == before
+
+
+async def test_no_act_counts_twice(app: Quart, alice: Person) -> None:
+    _, fields, salt = other_search_pin(alice)
+    given = fields | {"act": alice.act("search_pin", salt)}
+    assert (await alice.post("/search_pin", given)).status_code == 200
+    assert await refusal(await alice.post("/search_pin", given)) == (403, "act")
+    _, others, salt = other_search_pin(alice)
+    assert (await alice.post("/search_pin", others | {"act": alice.act("search_pin", salt)})).status_code == 200
+    before = await state(app)
+    assert await refusal(await alice.post("/search_pin", given)) == (403, "act")  # and nobody brings the old PIN back
+    assert await state(app) == before
+
+
+async def test_of_the_same_act_many_times_at_once_one_counts(app: Quart, alice: Person) -> None:
+    _, fields, salt = other_search_pin(alice)
+    given = fields | {"act": alice.act("search_pin", salt)}
+    responses = await asyncio.gather(*(alice.post("/search_pin", given) for _ in range(8)))
+    assert sorted(response.status_code for response in responses) == [200] + [403] * 7
+
+
+async def test_an_act_of_one_kind_is_later_than_those_of_every_kind(app: Quart, alice: Person) -> None:
+    _, fields, salt = other_search_pin(alice)
+    early, late = alice.act("delete_account"), alice.act("search_pin", salt)
+    assert (await alice.post("/search_pin", fields | {"act": late})).status_code == 200
+    assert await refusal(await alice.post("/delete_account", proof(alice) | {"act": early})) == (403, "act")
+
+
+async def test_an_act_that_came_to_nothing_may_be_sent_again(app: Quart, alice: Person, bob: Person) -> None:
+    fields = new_locks(alice, new_login_id=bob.fields["login_id"])
+    for _ in range(2):
+        assert await refusal(await alice.post("/change_pin", fields)) == (409, "taken")
+    wrong = new_locks(alice)
+    assert await refusal(await alice.post("/change_pin", wrong | {"auth_key": noise(32)})) == (403, "wrong_pin")
+    assert (await alice.post("/change_pin", wrong)).status_code == 204
+
+
+async def test_whoever_stole_pin_and_session_but_not_the_key_changes_nothing(
+    app: Quart, alice: Person, eve: Person
+) -> None:
+    thief = await log_in(app, alice)  # another server was handed what the Login PIN gives, and passed it on
+    thief.keys = eve.keys
+    for path, fields, purpose in (deletion(thief), other_pin(thief), other_search_pin(thief)):
+        response = await thief.post(path, fields | {"act": thief.act(path.removeprefix("/"), purpose)})
+        assert await refusal(response) == (403, "act")
+    assert (await enter(alice, **proof(alice)))[0] == 200
+
+
+async def test_the_answer_to_a_login_holds_the_salt_of_the_newest_search_pin(alice: Person) -> None:
+    assert (await enter(alice, **proof(alice)))[1]["search_salt"] == alice.fields["search_salt"]
+    _, fields, salt = other_search_pin(alice)
+    await alice.post("/search_pin", fields | {"act": alice.act("search_pin", salt)})
+    assert (await enter(alice, **proof(alice)))[1]["search_salt"] == salt
+    answer = await (await alice.post("/private_keys", proof(alice))).get_json()
+    assert answer["search_salt"] == salt
