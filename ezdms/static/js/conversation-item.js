@@ -12,9 +12,9 @@ customElements.define("conversation-item", class extends HTMLElement {
     this.placed = true;
     const twin = standIn(this);
     if (!twin) return this.#draw();
+    if (this.dataset.statement) twin.dataset.statement = this.dataset.statement;
     if (Number(this.dataset.lastSeq) < Number(twin.dataset.lastSeq)) return this.remove(); // overtaken on its way
     for (const name of LATEST) twin.dataset[name] = this.dataset[name];
-    if (this.dataset.statement) twin.dataset.statement = this.dataset.statement;
     twin.toggleAttribute("data-left", this.hasAttribute("data-left"));
     twin.showFacts();
     if (twin === this.nextElementSibling) this.remove();
@@ -28,6 +28,7 @@ customElements.define("conversation-item", class extends HTMLElement {
   #draw() {
     this.role = "listitem";
     this.append(instantiate("conversation-item"));
+    this.unread = this.querySelector(".unread");
     this.querySelector("a").href = `/c/${this.conversation}`;
     this.showCurrent(isCurrent(this.conversation));
     this.showFacts();
@@ -36,8 +37,9 @@ customElements.define("conversation-item", class extends HTMLElement {
   showFacts() {
     const { lastAt, unread } = this.dataset;
     this.querySelector("local-time").show(Number(lastAt));
-    this.querySelector(".count").textContent = unread;
-    this.querySelector(".unread").hidden = unread === "0";
+    this.unread.querySelector(".count").textContent = unread;
+    if (unread === "0") this.unread.remove();
+    else this.querySelector("a").append(this.unread);
     this.showName();
   }
 

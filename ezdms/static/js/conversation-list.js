@@ -74,12 +74,17 @@ export function showWhole() {
   showTitle();
 }
 
-export const useList = (element) => { list = element; };
+// The list stands in this element. Contacts are known by name before the server has said anything.
+export function useList(element) {
+  list = element;
+  loadContacts().then((contacts) => {
+    for (const [conversation, { name }] of Object.entries(contacts)) setName(conversation, name);
+  }, () => {});
+}
 
 export async function renewList() {
   const { user_id: userId } = await account;
   const text = await getFragment(`/conversations/${userId}`);
-  for (const [conversation, contact] of Object.entries(await loadContacts())) names.set(conversation, contact.name);
   await swapIn(text, list, "afterbegin");
   showWhole();
 }

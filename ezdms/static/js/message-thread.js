@@ -73,6 +73,7 @@ customElements.define("message-thread", class extends HTMLElement {
   async #load() {
     try {
       await this.append(await getFragment(`/c/${this.conversation}/open`));
+      this.#complete ??= 0;
       this.#facts.reject(new Error(NOT_LOADED)); // unless they came
     } catch (error) {
       if (error.status === 401) return showFront("Log in to open this page.");
@@ -86,7 +87,7 @@ customElements.define("message-thread", class extends HTMLElement {
   begin(facts) {
     this.isUnloaded = false;
     this.#facts.resolve(facts);
-    if (this.#complete === undefined) this.#complete = 0;
+    if (facts.lastSeq === "0") this.#complete = 0;
   }
 
   // Who I am, whom I talk to, and how I know. A server that swaps a key is stopped here.
@@ -178,7 +179,7 @@ customElements.define("message-thread", class extends HTMLElement {
   // A row has found its place: count it, so that catchUp knows of holes, and open it.
   arrived(row) {
     this.#bySeq.set(row.seq, row);
-    this.#complete ||= row.seq - 1; // the first row that this page ever sees
+    this.#complete ??= row.seq - 1; // the newest page begins here
     while (this.#bySeq.has(this.#complete + 1)) this.#complete += 1;
     const opening = this.ready.then(() => this.#judge.open(row));
     this.#waiting += 1;

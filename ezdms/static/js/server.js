@@ -80,7 +80,9 @@ export async function postForm(address, fields = {}, shape = null, method = "POS
   const body = new URLSearchParams(fields);
   const keepalive = `${body}`.length < 20000; // a message on its way is not lost when its page is left
   const response = await ask(address, { method, headers: JSON_ONLY, body, keepalive });
-  return shape && readJson(response, shape);
+  if (shape) return readJson(response, shape);
+  await response.text(); // or it would count as on its way for good
+  return null;
 }
 
 export const getJson = async (address, shape) => readJson(await ask(address, { headers: JSON_ONLY }), shape);
