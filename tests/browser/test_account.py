@@ -31,7 +31,7 @@ async def test_ending_a_session_ends_it_in_its_browser_within_a_second(
     for ended in (device, third):
         await expect(ended.page.get_by_role("button", name="Log in")).to_be_visible()
     assert time.monotonic() - began < 10
-    await expect(page.get_by_text("You are logged in nowhere else")).to_be_visible()
+    await expect(page.get_by_text("You are not logged in anywhere else")).to_be_visible()
     assert await device.page.evaluate("() => indexedDB.databases().then((all) => all.length)") == 1
     await page.goto(server.url)
     await expect(page.get_by_test_id("my-search-pin")).to_have_text(alice.search_pin)

@@ -14,7 +14,7 @@ OPEN = """async () => {
     const at = (name) => document.querySelector("script").src.replace("boot", name);
     const [{ openVault }, { loadAccount }, { getJson }] = await Promise.all(
         [import(at("crypto")), import(at("keystore")), import(at("server"))]);
-    return openVault(await loadAccount(), (await getJson("/vault")).blob);
+    return openVault(await loadAccount(), (await getJson("/vault", { blob: () => true })).blob);
 }"""
 
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, Page, Route, expect
 
+from ezdms.encoding import b64u_decode
+from ezdms.envelope import parse_statement, search_pin
+from tests.browser.hostile import Hostile
 from tests.browser.someone import Someone
 from tests.conftest import CHROMIUM, CHROMIUM_FLAGS, Server
 
@@ -155,8 +158,25 @@ async def test_a_link_to_add_somebody_fills_the_field_and_the_server_never_sees_
     await expect(bob.page.get_by_role("textbox", name="Search PIN")).to_have_value(alice.search_pin)
     assert not [one for one in bob.traffic if alice.search_pin in one]
     await bob.page.get_by_role("button", name="Start").click()
-    await expect(bob.page.get_by_text("Verified by Search PIN")).to_be_visible()
+    trust = bob.page.get_by_role("button", name="Not verified: added by link")  # anybody can have made the link
+    await expect(trust).to_be_visible()
     assert [one for one in bob.traffic if alice.search_pin in one]  # the control: now it was asked for
+    await bob.page.reload()
+    await trust.click()
+    await expect(bob.page.get_by_text("Whoever made the link chose the person")).to_be_visible()
+    await bob.page.get_by_role("button", name="They gave me the link themselves").click()
+    await expect(bob.page.get_by_role("button", name="Verified by Search PIN")).to_be_visible()
+
+
+async def test_a_typed_search_pin_is_not_taken_for_one_that_a_link_brought(browser: Browser, server: Server) -> None:
+    alice, bob, eve = [
+        await (await Someone.arrives(browser, server, name)).creates_an_account() for name in ("alice", "bob", "eve")
+    ]
+    await bob.page.goto("about:blank")
+    await bob.page.goto(f"{server.url}/#add={eve.search_pin}")
+    field = bob.page.get_by_role("textbox", name="Search PIN")
+    await expect(field).to_have_value(eve.search_pin)
+    await bob.starts_with(alice.search_pin)  # "Verified by Search PIN"
 
 
 async def test_a_withdrawn_search_pin_finds_nobody_and_conversations_stay(
@@ -185,19 +205,31 @@ async def test_a_withdrawn_search_pin_finds_nobody_and_conversations_stay(
 
 
 @pytest.mark.parametrize("path", ["/", "/search-pin"])
-async def test_a_search_pin_that_is_not_ones_own_is_not_handed_out(browser: Browser, server: Server, path: str) -> None:
+async def test_ones_own_search_pin_is_computed_from_ones_own_key_whatever_the_server_says(
+    browser: Browser, server: Server, path: str
+) -> None:
     alice, eve = [
         await (await Someone.arrives(browser, server, name)).creates_an_account() for name in ("alice", "eve")
     ]
+    theirs = Hostile(server).run("SELECT salt FROM search_pins WHERE search_pin = ?", eve.search_pin)[0]["salt"]
+    told: dict[str, str] = {}
 
-    async def swap(route: object) -> None:
-        response = await route.fetch()  # type: ignore[attr-defined]
-        html = await response.text()
-        await route.fulfill(response=response, body=html.replace(alice.search_pin, eve.search_pin))  # type: ignore[attr-defined]
+    async def lie(route: Route) -> None:
+        response = await route.fetch()
+        await route.fulfill(response=response, json=await response.json() | told)
 
+    await alice.page.route("**/me", lie)
+    shown = alice.page.get_by_test_id("my-search-pin")
     await alice.page.goto(server.url + path)
-    await expect(alice.page.get_by_test_id("my-search-pin")).to_have_text(alice.search_pin)
-    await alice.page.route(server.url + path, swap)
+    await expect(shown).to_have_text(alice.search_pin)
+    told |= {"search_salt": theirs, "search_pin": eve.search_pin}
     await alice.page.reload()
-    await expect(alice.alert).to_contain_text("not yours")
-    await expect(alice.page.get_by_test_id("my-search-pin")).to_be_empty()
+    await expect(shown).not_to_be_empty()  # another of one's own, that finds nobody
+    statement = Hostile(server).user("alice")["statement"]
+    ours = search_pin(parse_statement(statement).ik, b64u_decode(theirs, 16))
+    await expect(shown).to_have_text(ours)
+    assert ours != eve.search_pin
+    told["search_salt"] = "AAAA"
+    await alice.page.reload()
+    await expect(alice.alert).to_contain_text("Your Search PIN is not known here")
+    await expect(shown).to_be_empty()

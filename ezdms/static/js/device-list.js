@@ -42,7 +42,7 @@ customElements.define("device-item", class extends HTMLElement {
     this.append(instantiate("device"));
     const name = describe(browser);
     this.querySelector(".browser").textContent = name;
-    this.querySelector(".badge").hidden = current === undefined;
+    if (current === undefined) this.querySelector(".badge").remove();
     this.querySelector(".address").textContent = address || "Unknown address";
     this.querySelector(".since").show(Number(createdAt));
     this.querySelector(".used").show(Number(usedAt));
