@@ -9,6 +9,7 @@ import "./message-log.js";
 import "./message-row.js";
 import "./older-messages.js";
 import "./sealed-text.js";
+import "./thread-facts.js";
 import "./who-is-this.js";
 import "./create-account.js";
 import "./log-in.js";
@@ -28,10 +29,11 @@ import { instantiate, verdictOnShell } from "./shell.js";
 import { postForm } from "./server.js";
 import { hasNewPin } from "./welcome-card.js";
 
-const NOT_SECURE = "This page was opened without encryption (http), so the browser switches off the functions that protect "
-  + "your messages. Open it with https, or on the machine it runs on as localhost.";
+const NOT_SECURE = "This page was opened without encryption (http), so the browser switches off the functions that "
+  + "protect your messages. Open it with https, or on the machine it runs on as localhost.";
 const LOG_IN = "Log in to open this page.";
-const OTHER_ACCOUNT = "This browser does not hold the keys of the account that is logged in. Log in with your Login PIN.";
+const OTHER_ACCOUNT = "This browser does not hold the keys of the account that is logged in. "
+  + "Log in with your Login PIN.";
 const SETTINGS = { "/search-pin": "My Search PIN", "/sessions": "Your sessions", "/account": "Account" };
 const LIST_AFTER = 500; // ms that the socket has, before the list is asked for without it
 

@@ -39,7 +39,8 @@ customElements.define("change-pin", class extends HTMLElement {
       try {
         await postForm("/change_pin", { ...change, act });
       } catch (error) { // an earlier try may have worked, and its answer was lost
-        if (error.code !== "wrong_pin" || !(await postForm("/private_keys", nextLogin, KEYS).catch(() => null))) throw error;
+        const isDone = error.code === "wrong_pin" && await postForm("/private_keys", nextLogin, KEYS).catch(() => null);
+        if (!isDone) throw error;
       }
       confirm.hidden = true;
       this.querySelector(".notice").hidden = false;

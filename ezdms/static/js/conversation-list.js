@@ -1,4 +1,4 @@
-// The list of conversations: which stand in it, by what name, and how much is unread. Names are those that people signed.
+// The list of conversations: which stand in it, by what name, and how much is unread. Names are those that were signed.
 
 import * as crypto from "./crypto.js";
 import { swapIn } from "./guard.js";

@@ -1,6 +1,6 @@
-// What the server sends once the page stands is data: elements without words, whose attributes have an exact form (their
-// templates are in templates/fragments). One node out of shape and the whole fragment is left out, and said. What is let
-// in is copied, so that no node that was parsed becomes part of the page; what people read our elements draw.
+// What the server sends once the page stands is data: elements without words, whose attributes have an exact form
+// (their templates are in templates/fragments). One node out of shape and the whole fragment is left out, and said.
+// What is let in is copied, so that no node that was parsed becomes part of the page. Words are drawn by our elements.
 
 import "./shell.js";
 import htmx from "../vendor/htmx-4.0.1.esm.min.js";
@@ -19,7 +19,9 @@ const isId = matches(/^[\w-]{22}$/);
 const isHash = matches(/^[\w-]{43}$/);
 const isJws = matches(/^[\w-]{1,128}\.[\w-]{1,8000}\.[\w-]{86}$/);
 const isJwe = matches(/^[\w-]{1,256}\.[\w-]{342}\.[\w-]{16}\.[\w-]{1,100000}\.[\w-]{22}$/);
-const DEVICE = "(Edge|Opera|Samsung Internet|Firefox|Chrome|Safari)( on (iPhone|iPad|Android|ChromeOS|Windows|Mac|Linux))?";
+const BROWSER = "Edge|Opera|Samsung Internet|Firefox|Chrome|Safari";
+const SYSTEM = "iPhone|iPad|Android|ChromeOS|Windows|Mac|Linux";
+const isDevice = matches(RegExp(`^((${BROWSER})( on (${SYSTEM}))?|Unknown browser|[A-Za-z0-9_.-]{1,40})$`));
 
 // By their element: where, and its attributes; those that begin with ? may be missing.
 const FRAGMENTS = {
@@ -41,7 +43,7 @@ const FRAGMENTS = {
   },
   "device-item": {
     place: "#devices",
-    "data-session-id": isId, "data-browser": matches(RegExp(`^(${DEVICE}|Unknown browser|[A-Za-z0-9_.-]{1,40})$`)),
+    "data-session-id": isId, "data-browser": isDevice,
     "data-address": matches(/^[0-9a-fA-F.:]{0,45}$/), "data-created-at": isMoment, "data-used-at": isMoment,
     "?data-current": isEmpty,
   },
@@ -55,8 +57,7 @@ const isBlank = (node) => node.nodeType === Node.TEXT_NODE && !node.data.trim();
 
 // A copy of one element, or null.
 function copyElement(node, place) {
-  const shape = node.nodeType === Node.ELEMENT_NODE && node.namespaceURI === "http://www.w3.org/1999/xhtml"
-    && Object.hasOwn(FRAGMENTS, node.localName) && FRAGMENTS[node.localName];
+  const shape = node instanceof HTMLElement && Object.hasOwn(FRAGMENTS, node.localName) && FRAGMENTS[node.localName];
   if (!shape || shape.place !== place || ![...node.childNodes].every(isBlank)) return null;
   const copy = document.createElement(node.localName);
   for (const { name, value } of node.attributes) {

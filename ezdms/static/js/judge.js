@@ -1,5 +1,5 @@
-// Judges the messages of one conversation (docs/protocol.md, Receiving): opens each row, follows both chains, and weighs
-// the order of the two sides. Nothing that is not signed moves anything here. Twin of client/receiving.py.
+// Judges the messages of one conversation (docs/protocol.md, Receiving): opens each row, follows both chains, and
+// weighs the order of the two sides. Nothing that is not signed moves anything here. Twin of client/receiving.py.
 
 import * as crypto from "./crypto.js";
 
@@ -15,13 +15,14 @@ const NOTES = {
 export const FORK = "This conversation was tampered with: a message does not follow the ones before it.";
 export const FORGED = "A message carries a false signature: somebody tried to write in this person’s name.";
 export const FORGED_MINE = "A message carries a false signature: somebody tried to write in your name.";
-export const DISORDER = "These messages cannot have been written in this order: one answers what is shown after it, or knows "
-  + "another message than the one that is here. The server changed something, or one of you two signed what is not true.";
+export const DISORDER = "These messages cannot have been written in this order: one answers what is shown after it, or "
+  + "knows another message than the one that is here. Either the server changed something, or one of the two of you "
+  + "signed what is not true.";
 
 export class Judge {
   #rows = new Map(); // row → {side, n, hash, a, isVerified} of those that were judged
 
-  // `known`: {own, theirs}, [n, hash] or null, that were the last ones on another day. `raise(name, sentence)`: an alarm.
+  // `known`: {own, theirs}, [n, hash] or null, that were the last ones on another day. `raise(name, sentence)` alarms.
   constructor({ me, partner, conversation, known, raise }) {
     Object.assign(this, { me, partner, conversation, raise });
     this.chains = { own: crypto.newChain(known.own), theirs: crypto.newChain(known.theirs) };

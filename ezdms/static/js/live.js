@@ -70,5 +70,5 @@ export function connect(given) {
   addEventListener("online", () => wasLost && isOpen() && tell("You are back."));
   document.addEventListener("visibilitychange", join);
   addEventListener("pagehide", () => socket.close(1000));
-  addEventListener("pageshow", (event) => event.persisted && location.reload()); // its socket was closed when it was left
+  addEventListener("pageshow", (event) => event.persisted && location.reload()); // its socket was closed at pagehide
 }

@@ -1,33 +1,27 @@
 // <message-thread>: one conversation. Knows both keys, raises the alarm, and fetches what was missed; judge.js judges.
 
 import { Alarms } from "./alarms.js";
+import { CatchUp } from "./catch-up.js";
 import { setCurrent, setName } from "./conversation-list.js";
 import * as crypto from "./crypto.js";
 import { showAlert } from "./dom.js";
 import { showFront } from "./front.js";
-import { swapIn } from "./guard.js";
 import { Judge } from "./judge.js";
 import { loadContact } from "./keystore.js";
 import { showNothing } from "./navigate.js";
-import { getFragment } from "./server.js";
+import { identify } from "./partner.js";
 import { account, getStanding } from "./session.js";
 import { changeContact, overwriteVault, syncVault } from "./vault.js";
 
-const PAGE = 200; // messages asked for at once when catching up
 const REMEMBER_AFTER = 1000; // ms; how far a conversation was seen is noted once for many messages
 const ROLLED_BACK = "The server no longer shows messages that were here before.";
 const NO_KEYS = "This browser no longer holds your keys. Please log out and log in again with your Login PIN.";
-const OTHER_KEY = "The server shows another key for this person. Nothing is sent. "
-  + "Ask them for their Search PIN by another way.";
-const UNKNOWN_KEY = "This person left before this browser knew their key: nothing can be verified.";
 const NOT_LOADED = "This conversation could not be loaded: the server’s answer was left out.";
 
 customElements.define("message-thread", class extends HTMLElement {
   #judging = Promise.resolve(); // messages are opened side by side, but judged in the order they stand
   #waiting = 0; // messages that are not judged yet
-  #catching = Promise.resolve(); // one after the other
-  #complete; // the highest seq up to which no message is missing on this page
-  #bySeq = new Map(); // seq → its row
+  #loaded; // CatchUp: which rows are here
   #followed = 0; // the seq that the list said last
   #facts = Promise.withResolvers(); // what the server says of the conversation
   #alarms;
@@ -41,6 +35,7 @@ customElements.define("message-thread", class extends HTMLElement {
     if (this.rows) return; // put away and shown again
     this.rows = this.querySelector(".rows");
     this.rows.id = `rows-${this.conversation}`;
+    this.#loaded = new CatchUp(this.rows, this.conversation);
     this.log = this.querySelector("message-log");
     this.#alarms = new Alarms(this.querySelector(".alarm"), () => this.#tell("alarm"));
     this.ready = this.#identify();
@@ -72,8 +67,7 @@ customElements.define("message-thread", class extends HTMLElement {
 
   async #load() {
     try {
-      await this.append(await getFragment(`/c/${this.conversation}/open`));
-      this.#complete ??= 0;
+      await this.#loaded.load(`/c/${this.conversation}/open`);
       this.#facts.reject(new Error(NOT_LOADED)); // unless they came
     } catch (error) {
       if (error.status === 401) return showFront("Log in to open this page.");
@@ -87,7 +81,7 @@ customElements.define("message-thread", class extends HTMLElement {
   begin(facts) {
     this.isUnloaded = false;
     this.#facts.resolve(facts);
-    if (facts.lastSeq === "0") this.#complete = 0;
+    if (facts.lastSeq === "0") this.#loaded.beginAfter(0);
   }
 
   // Who I am, whom I talk to, and how I know. A server that swaps a key is stopped here.
@@ -95,9 +89,8 @@ customElements.define("message-thread", class extends HTMLElement {
     const [me, facts] = await Promise.all([account, this.#facts.promise, this.#readVault()]);
     if (!me) throw new Error(NO_KEYS);
     this.contact = await loadContact(this.conversation);
-    const partner = await this.#identifyPartner(facts);
-    const conversation = await crypto.conversationId(me.fp, partner.fp);
-    if (conversation !== this.conversation || facts.conversationId !== conversation) throw new Error(OTHER_KEY);
+    const { conversation, contact } = this;
+    const partner = await identify(me, conversation, facts, contact);
     if (partner.pin) await this.#pin(partner);
     const raise = (name, sentence) => this.alarm(name, sentence, this.#accept(name));
     this.#judge = new Judge({ me, partner, conversation, known: this.contact, raise });
@@ -127,17 +120,6 @@ customElements.define("message-thread", class extends HTMLElement {
       const sentence = `${error.message} What this browser knows is kept.`;
       if (error.kind === "alarm") this.alarm("vault", sentence, overwriteVault);
     }
-  }
-
-  // Somebody who left has no statement any more: what they wrote is judged by the key that was pinned.
-  async #identifyPartner({ left, statement }) {
-    if (left === undefined) {
-      const partner = await crypto.verifyStatement(statement);
-      return { ...partner, pin: await crypto.pinOf(partner) };
-    }
-    if (!this.contact) throw new Error(UNKNOWN_KEY);
-    const ik = crypto.b64uDecode(this.contact.ik, 32);
-    return { ik, fp: await crypto.fingerprint(ik), name: `${this.contact.name} (left)` };
   }
 
   async #pin({ pin, name }) {
@@ -173,14 +155,12 @@ customElements.define("message-thread", class extends HTMLElement {
   #accept = (name) => () => this.#change({ accepted: [...this.contact.accepted, name].slice(-50) });
 
   rowOf(seq) {
-    return this.#bySeq.get(seq);
+    return this.#loaded.rowOf(seq);
   }
 
-  // A row has found its place: count it, so that catchUp knows of holes, and open it.
+  // A row has found its place.
   arrived(row) {
-    this.#bySeq.set(row.seq, row);
-    this.#complete ??= row.seq - 1; // the newest page begins here
-    while (this.#bySeq.has(this.#complete + 1)) this.#complete += 1;
+    this.#loaded.note(row);
     const opening = this.ready.then(() => this.#judge.open(row));
     this.#waiting += 1;
     this.#judging = this.#judging.then(async () => {
@@ -203,7 +183,7 @@ customElements.define("message-thread", class extends HTMLElement {
   // All rows that came are judged: say in place what is amiss, and remember how far one has seen.
   #settle() {
     if (!this.#judge || this.isLocked) return;
-    this.#judge.settle([...this.rows.children], this.#complete ?? 0);
+    this.#judge.settle([...this.rows.children], this.#loaded.complete);
     for (const known of this.#judge.missing(this.rows.querySelector("older-messages") !== null)) this.#miss(known);
     clearTimeout(this.#remembering);
     this.#remembering = setTimeout(() => this.#remember().catch(() => {}), REMEMBER_AFTER);
@@ -252,38 +232,15 @@ customElements.define("message-thread", class extends HTMLElement {
     this.querySelector("message-composer").flush();
   }
 
-  // Fetch everything up to seq `goal` that this page lacks, once, in order; Infinity: whatever there is by now.
-  // Resolves when it is all judged.
-  catchUp(goal) {
-    const caughtUp = this.#catching.then(() => this.#fetchMissing(goal)); // after the other rows of the same frame
-    this.#catching = caughtUp.catch(() => {});
-    return caughtUp;
-  }
-
-  async #fetchMissing(goal) {
-    let known;
+  // Fetch what this page lacks up to seq `goal`, once and in order; Infinity: whatever there is by now. Resolves when
+  // it is all judged.
+  async catchUp(goal) {
     await this.ready;
-    while (this.#complete < goal && known !== this.#complete) { // until nothing comes any more
-      known = this.#complete;
-      await this.append(await getFragment(`/messages/${this.conversation}?after=${known}&limit=${PAGE}`));
-    }
+    await this.#loaded.fetch(goal);
     await this.#judging;
   }
 
   loadBefore(seq) {
-    return getFragment(`/messages/${this.conversation}?before=${seq}`).then((text) => this.append(text));
-  }
-
-  // Put rows at the end; each then finds its own place (message-row.js).
-  append(text) {
-    return swapIn(text, this.rows, "beforeend");
-  }
-});
-
-// <thread-facts>: what the server says of a conversation, beside its newest rows.
-customElements.define("thread-facts", class extends HTMLElement {
-  connectedCallback() {
-    this.closest("message-thread").begin({ ...this.dataset });
-    this.remove();
+    return this.#loaded.loadBefore(seq);
   }
 });

@@ -1,4 +1,4 @@
-// <older-messages data-before="51">: stands where the page before a seq belongs, and loads it before it comes into view.
+// <older-messages data-before="51">: stands where the page before a seq belongs, and loads it before it is in view.
 
 const AHEAD = "800px 0px";
 

@@ -41,8 +41,9 @@ export class ServerError extends Error {
   constructor(status, answer = null, sentence = BROKEN) {
     const { code, retry_after: seconds, next_n } = answer ?? {};
     const wait = isNumber(seconds) && seconds <= 86400 ? seconds : null;
-    super(code === "too_often" && wait !== null ? `Too many requests. Please wait ${wait} seconds and try again.`
-      : code === "wrong_pin" && status === 403 ? NOT_YOURS : Object.hasOwn(SENTENCES, code) ? SENTENCES[code] : sentence);
+    if (code === "too_often" && wait !== null) super(`Too many requests. Please wait ${wait} seconds and try again.`);
+    else if (code === "wrong_pin" && status === 403) super(NOT_YOURS);
+    else super(Object.hasOwn(SENTENCES, code) ? SENTENCES[code] : sentence);
     this.status = status; // 0: the server could not be reached
     this.code = typeof code === "string" ? code : "";
     this.retryAfter = wait;

@@ -6,7 +6,9 @@ const TAGS = new Set(("a aside button canvas code div fieldset footer form h1 h2
   + "output p section span strong textarea ul video change-pin create-account delete-account device-list local-time "
   + "log-in message-composer message-log message-thread my-search-pin new-search-pin sealed-text start-conversation "
   + "welcome-card who-is-this").split(" "));
-const VALUES = { href: /^\/[a-z-]*$/, src: /^\/static\/[0-9a-f]{12}\/icon\.svg$/, type: /^(button|submit|text|checkbox)$/ };
+const VALUES = {
+  href: /^\/[a-z-]*$/, src: /^\/static\/[0-9a-f]{12}\/icon\.svg$/, type: /^(button|submit|text|checkbox)$/,
+};
 const HARMLESS = new Set(("alt aria-controls aria-describedby aria-expanded aria-hidden aria-label aria-labelledby "
   + "autocapitalize autocomplete class dir disabled enterkeyhint for height hidden id maxlength minlength muted "
   + "placeholder playsinline required role rows spellcheck tabindex width data-added data-alarm data-alone data-closed "
@@ -14,9 +16,8 @@ const HARMLESS = new Set(("alt aria-controls aria-describedby aria-expanded aria
   + "data-trust data-username data-why").split(" "));
 const ACTS = ["auxclick", "click", "dblclick", "keydown", "keypress", "submit"]; // what a person does
 
-const HTML = "http://www.w3.org/1999/xhtml";
-const TAMPERED = "This page did not arrive as this version of EZ-DMS has it: something in it that could act by itself was "
-  + "taken out. Do not type secrets here before you know why.";
+const TAMPERED = "This page did not arrive as this version of EZ-DMS has it: something in it that could act by itself "
+  + "was taken out. Do not type secrets here before you know why.";
 
 const templates = new Map();
 let isTampered = false;
@@ -28,7 +29,7 @@ function copyInto(target, nodes) {
   for (const node of nodes) {
     if (node.nodeType === Node.TEXT_NODE) target.append(node.data);
     else if (node.nodeType === Node.ELEMENT_NODE) {
-      if (node.namespaceURI !== HTML || !TAGS.has(node.localName)) {
+      if (!(node instanceof HTMLElement) || !TAGS.has(node.localName)) {
         isTampered = true;
         continue;
       }
@@ -75,7 +76,7 @@ for (const name of ACTS) {
 
 // A new copy of a template's content.
 export function instantiate(name) {
-  if (!templates.has(name)) throw new Error(`This page is not whole: it lacks its part “${name}”. Please reload it.`);
+  if (!templates.has(name)) throw new Error(`This page lacks its part “${name}”. Please reload it.`);
   return document.importNode(templates.get(name), true);
 }
 
