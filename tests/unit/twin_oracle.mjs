@@ -20,7 +20,8 @@ const answers = {
   },
   chain({ known, rows }) {
     const chain = C.newChain(known);
-    return rows.map((row) => [C.followChain(chain, row), chain.head, chain.last, C.isTakenBack(chain)]);
+    const judge = (row) => [C.followChain(chain, row), chain.head, chain.last, C.isTakenBack(chain)];
+    return [rows.map(judge), rows.map(({ n }) => C.hasGapBefore(chain, n))];
   },
   order: (rows) => C.orderVerdicts(rows),
   next: ({ known, rows }) => C.nextLink(known, rows),
