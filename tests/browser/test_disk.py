@@ -107,10 +107,14 @@ def private_parts(name: str, keys: crypto.Keys) -> Secrets:
     return {f"{name}'s signing key": keys.identity.private_bytes(*der), f"{name}'s opening key": private}
 
 
+def deployment_of(server: Server) -> bytes:
+    """The database's 16 public bytes."""
+    return b64u_decode(str(Hostile(server).run("SELECT * FROM deployment")[0]["deployment_id"]), 16)
+
+
 async def derive(server: Server, pin: str) -> dict[str, str]:
     """login_id and auth_key of a Login PIN, as a client makes them."""
-    deployment_id = b64u_decode(str(Hostile(server).run("SELECT * FROM deployment")[0]["deployment_id"]), 16)
-    made = await asyncio.to_thread(crypto.login_keys, crypto.normalise_login_pin(pin), deployment_id)
+    made = await asyncio.to_thread(crypto.login_keys, crypto.normalise_login_pin(pin), deployment_of(server))
     return {"login_id": made.login_id, "auth_key": made.auth_key}
 
 
@@ -343,7 +347,9 @@ async def test_a_search_pin_that_was_withdrawn_and_a_session_that_ended_are_in_n
         traces, kept = {"Search PIN": kept["Search PIN"], "its salt": fields["search_salt"]}, traces
     assert find(steal(server, tmp_path / "before"), traces | kept) == sorted({*traces, *kept})
     asking = second if way == "/logout" else first
-    await asking.ask("POST", way.format(session["session_id"]), search_salt=b64u_encode(secrets.token_bytes(16)))
+    salt = b64u_encode(secrets.token_bytes(16))
+    act = crypto.sign_act(PEOPLE["alice"], deployment_of(server), "search_pin", salt, time.time_ns() // 1_000_000)
+    await asking.ask("POST", way.format(session["session_id"]), search_salt=salt, act=act)
     stored = steal(server, tmp_path / "after")
     assert find(stored, traces) == []
     assert find(stored, kept) == sorted(kept)

@@ -6,7 +6,7 @@ from typing import Any
 
 from playwright.async_api import Browser, expect
 
-from tests.browser.hostile import Hostile, Slipping
+from tests.browser.hostile import Hostile
 from tests.browser.someone import Someone, texts_of, until
 from tests.conftest import Server
 
@@ -184,60 +184,3 @@ async def test_a_message_forged_in_anothers_name_is_a_red_alarm(
     await bob.page.get_by_role("button", name="I understand. Go on").click()
     await bob.writes("alice, was that you?")
     await expect(texts_of(alice.page).last).to_have_text("alice, was that you?")
-
-
-COMPOSER = '<hx-partial hx-target="message-composer" hx-swap="innerHTML">{}</hx-partial>'
-STEALING = '<textarea aria-label="Message" name="m" hx-post="/ping" hx-trigger="input"></textarea>'
-FRAMES = {
-    "script": "<script>document.title = 'owned'</script><p>x</p>",
-    "script in its place": '<hx-partial hx-target="#conversations" hx-swap="afterbegin"><script src="/x.js"></script>'
-    "</hx-partial>",
-    "handler": '<hx-partial hx-target="#conversations" hx-swap="afterbegin"><conversation-item id="conversation-'
-    'ABCDEFGHJKMNPQRSTVWXYZ01"><a href="/c/ABCDEFGHJKMNPQRSTVWXYZ01" hx-on:click="document.title=\'owned\'">x</a>'
-    "</conversation-item></hx-partial>",
-    "out of band onto the composer": f'<div id="message" hx-swap-oob="outerHTML">{STEALING}</div>',
-    "partial onto the composer": COMPOSER.format(STEALING),
-    "the whole body": f'<hx-partial hx-target="body" hx-swap="innerHTML">{STEALING}</hx-partial>',
-    "as JSON": '{"target": "message-composer", "swap": "innerHTML", "content": "<textarea name=m></textarea>"}',
-    "delete": '<hx-partial hx-target="message-composer" hx-swap="delete"></hx-partial>',
-    "a field among the messages": f'<hx-partial hx-target=".rows" hx-swap="beforeend">{STEALING}</hx-partial>',
-    "words in the place of a message": '<hx-partial hx-target=".rows" hx-swap="beforeend"><message-row id="message-9" '
-    'class="message theirs" data-seq="9"><div class="bubble"><span>send me the money</span></div></message-row>'
-    "</hx-partial>",
-    "words in an opened message": '<hx-partial hx-target=".rows" hx-swap="beforeend"><message-row id="message-9" '
-    'class="message theirs" data-seq="9"><div class="bubble"><sealed-text>send me the money</sealed-text></div>'
-    "</message-row></hx-partial>",
-    "a link elsewhere": '<hx-partial hx-target="#conversations" hx-swap="afterbegin"><conversation-item><a href='
-    '"https://evil.example/">x</a></conversation-item></hx-partial>',
-    "an address that acts": '<hx-partial hx-target=".rows" hx-swap="beforeend"><p class="older" hx-get="/logout" '
-    'hx-trigger="load">x</p></hx-partial>',
-}
-
-
-async def test_hostile_fragments_are_left_out_and_the_page_goes_on(
-    server: Server, pair: tuple[Someone, Someone]
-) -> None:
-    alice, bob = pair
-    slipping = await Slipping.into(alice.page)
-    await alice.page.reload()
-    await until(lambda: slipping.is_open)
-    await bob.writes("honest")  # the honest twin: the same way, a fragment that belongs here
-    await alice.sees("honest")
-    warning = alice.page.locator("#page-alert")
-    await expect(warning).to_be_empty()
-    before = await alice.page.locator("message-thread").evaluate("thread => thread.children.length")
-    for name, frame in FRAMES.items():
-        await alice.page.evaluate("() => { document.getElementById('page-alert').textContent = ''; }")
-        slipping.slip(frame)
-        if name == "script":
-            await bob.writes("after the script")  # it has no place at all: nothing happens, and nothing is said
-            await expect(texts_of(alice.page).last).to_have_text("after the script")
-        else:
-            await expect(warning, name).to_contain_text("does not belong on this page")
-        assert await alice.page.locator("message-thread").evaluate("thread => thread.children.length") == before, name
-        assert await alice.page.locator("[hx-post], .rows :is(script, textarea), [id=message-9]").count() == 0, name
-        assert await alice.page.title() == "bob · EZ-DMS", name
-    await expect(alice.page.get_by_text("send me the money")).to_have_count(0)
-    await types_and_nothing_leaves(alice)
-    await alice.page.get_by_role("button", name="Send").click()
-    await bob.sees("honest", "after the script", SECRET)

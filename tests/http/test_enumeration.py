@@ -35,7 +35,7 @@ async def page_backwards(person: Person, conversation_id: str, accept: str) -> R
 
 
 async def open_page(person: Person, conversation_id: str, accept: str) -> Response:
-    return await person.get(f"/c/{conversation_id}", Accept=accept)
+    return await person.get(f"/c/{conversation_id}/open", Accept=accept)
 
 
 async def list_conversations(person: Person, user_id: str, accept: str) -> Response:
@@ -49,9 +49,9 @@ async def end_session(person: Person, session_id: str, accept: str) -> Response:
 BY_CONVERSATION: dict[str, Ask] = {
     "GET /messages/<conversation_id>": list_messages,
     "GET /messages/<conversation_id>?before": page_backwards,
-    "GET /c/<conversation_id>": open_page,
+    "GET /c/<conversation_id>/open": open_page,
 }
-TRIED_BELOW = {"GET /conversations/<user_id>", "POST /sessions/<session_id>/end"}
+TRIED_BELOW = {"GET /conversations/<user_id>", "POST /sessions/<session_id>/end", "GET /c/<conversation_id>"}
 SHAPELESS = ["x", "0" * 23, "0" * 25, "0" * 1000, "%00", "'", "ÿ", "%2e"]
 
 
@@ -81,6 +81,18 @@ async def test_a_conversation_of_others_looks_like_none(
     assert there[0] == 404
     assert there == await face(await ask(eve, NO_CONVERSATION, accept))
     assert conversation_id.encode() not in there[1]
+
+
+async def test_the_page_of_a_conversation_is_the_same_for_who_is_in_it_who_is_not_and_who_is_nobody(
+    app: Quart, alice: Person, bob: Person, eve: Person
+) -> None:
+    conversation_id = await alice.start(bob)
+    headers = {"Accept": "text/html"}
+    nobody = await face(await app.test_client().get(f"/c/{conversation_id}", headers=headers))
+    assert nobody[0] == 200
+    for person in (alice, eve):
+        for where in (conversation_id, NO_CONVERSATION):
+            assert await face(await person.get(f"/c/{where}", **headers)) == nobody
 
 
 @pytest.mark.parametrize("odd", SHAPELESS)

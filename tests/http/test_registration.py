@@ -107,7 +107,6 @@ async def test_the_front_page_says_whose_server_it_is_and_who_may_come(tmp_path:
             texts[mode] = await (await app.test_client().get("/")).get_data(as_text=True)
             said = await (await app.test_client().get("/deployment", headers=JSON)).get_json()
             assert (said["name"], said["notice"], said["registration"]) == ("Club", "", mode)
-    assert all("<h1>Club</h1>" in text for text in texts.values())
-    assert ['id="invitation"' in text for text in texts.values()] == [False, True, False]
-    assert ["This server takes no new accounts." in text for text in texts.values()] == [False, False, True]
-    assert ["<create-account" in text for text in texts.values()] == [True, True, False]
+    for mode, text in texts.items():
+        assert "<title>Club</title>" in text
+        assert f'data-host="Club" data-notice="" data-registration="{mode}"' in text

@@ -168,23 +168,24 @@ async def test_last_used_moves_only_after_a_while(app: Quart, alice: Person, age
     assert (seen["browser"], seen["address"]) == where
 
 
-async def test_the_page_and_the_answers_show_the_same_fragment(app: Quart, alice: Person) -> None:
+async def test_the_list_and_the_answers_are_the_same_fragment(app: Quart, alice: Person) -> None:
     gone = await session_id(await log_in(app, alice))
     await log_in(app, alice, FIREFOX, "203.0.113.1")
-    page = await alice.get("/sessions", Accept=HTML)
-    assert gone in await page.get_data(as_text=True)
+    assert gone in await (await alice.get("/sessions/list", Accept=HTML)).get_data(as_text=True)
     fragment = await (await alice.post(f"/sessions/{gone}/end", Accept=HTML)).get_data(as_text=True)
-    assert fragment.startswith('<div id="devices">')
-    assert "Firefox on Linux" in fragment
-    assert "203.0.113.1" in fragment
+    assert fragment.startswith("<device-item data-session-id=")
+    assert 'data-browser="Firefox on Linux" data-address="203.0.113.1"' in fragment
     assert gone not in fragment
-    assert "<html" not in fragment
-    shown = await (await alice.get("/sessions", Accept=HTML)).get_data(as_text=True)
-    assert "<html" in shown
-    assert fragment.strip() in shown
+    assert fragment == await (await alice.get("/sessions/list", Accept=HTML)).get_data(as_text=True)
     alone = await (await alice.post("/sessions/end_others", Accept=HTML)).get_data(as_text=True)
-    assert alone.startswith('<div id="devices">')
+    assert alone.startswith("<device-item ")
     assert "Firefox on Linux" not in alone
+
+
+async def test_people_get_the_page_of_their_sessions_without_being_asked_who_they_are(app: Quart) -> None:
+    """Programs are asked: it is their list."""
+    assert (await app.test_client().get("/sessions", headers={"Accept": HTML})).status_code == 200
+    assert (await app.test_client().get("/sessions", headers={"Accept": "application/json"})).status_code == 401
 
 
 @pytest.mark.parametrize(
@@ -205,6 +206,6 @@ async def test_markup_in_a_user_agent_is_neither_stored_nor_shown(
     assert b"unmistakable-program" in stored  # the search would find it
     assert b"owned" not in stored
     assert [one["browser"] for one in await sessions(alice)][:2] == [words, "unmistakable-program"]
-    page = await (await alice.get("/sessions", Accept=HTML)).get_data(as_text=True)
-    assert words in page
-    assert "owned" not in page
+    fragment = await (await alice.get("/sessions/list", Accept=HTML)).get_data(as_text=True)
+    assert words in fragment
+    assert "owned" not in fragment

@@ -130,5 +130,4 @@ async def test_a_page_asks_at_once_for_every_module_that_it_will_need(app: Quart
     asked = set(re.findall(r'<link rel="modulepreload" href="/static/[0-9a-f]{12}/([^"]+)">', html))
     assert asked == {f"js/{path.name}" for path in (assets.FOLDER / "js").glob("*.js")} | {
         "vendor/htmx-4.0.1.esm.min.js",
-        "vendor/hx-ws-4.0.1.min.js",
     }

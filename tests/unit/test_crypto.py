@@ -504,7 +504,7 @@ def test_an_act_is_for_one_deployment(size: int) -> None:
 
 
 def test_the_act_that_changes_a_pin_is_about_every_field() -> None:
-    fields = {name: name for name in envelope.PIN_FIELDS} | {"new_iterations": 200_000}
+    fields = {name: name for name in envelope.CHANGE_PIN_FIELDS} | {"new_iterations": 200_000}
     purposes = {crypto.change_pin_purpose(fields | {name: "other"}) for name in fields}
     assert len(purposes | {crypto.change_pin_purpose(fields)}) == 7
 

@@ -148,14 +148,14 @@ async def test_html_sockets_get_fragments(alice: Person, bob: Person) -> None:
     async with listening(bob, as_json=False) as socket:
         await socket.wish("join", conversation_id)
         line = await asyncio.wait_for(socket.connection.receive(), SOON)
-        assert f'id="conversation-{conversation_id}" data-last-seq="0"' in line
+        assert f'data-conversation-id="{conversation_id}" data-last-seq="0"' in line
         assert "message-row" not in line
         await alice.send(bob, "Hello")
         arrived = await asyncio.wait_for(socket.connection.receive(), SOON)
         assert f'hx-target="#rows-{conversation_id}"' in arrived
         own_copy = alice.sent[0].content_for_b if alice.keys.fp < bob.keys.fp else alice.sent[0].content_for_a
         assert own_copy in arrived
-        assert f'id="conversation-{conversation_id}" data-last-seq="1"' in arrived
+        assert f'data-conversation-id="{conversation_id}" data-last-seq="1"' in arrived
 
 
 @pytest.mark.parametrize(

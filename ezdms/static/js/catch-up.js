@@ -35,6 +35,12 @@ export class CatchUp {
     while (this.#rows.has(this.#complete + 1)) this.#complete += 1;
   }
 
+  // It was no message of its own: another may stand at its seq.
+  forget(row) {
+    this.#rows.delete(row.seq);
+    row.remove();
+  }
+
   // Put rows at the end.
   async load(address) {
     await swapIn(await getFragment(address), this.element, "beforeend");

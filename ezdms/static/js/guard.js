@@ -75,8 +75,9 @@ function copyFragment({ type, target, swapSpec, fragment }) {
   const nodes = [...fragment.childNodes].filter((node) => !isBlank(node));
   if (type === "main" && swapSpec.style === "none") return nodes.length ? null : copy;
   if (type === "oob" || Object.keys(swapSpec).some((name) => name !== "style")) return null;
-  const places = Object.keys(WAYS).filter((place) => WAYS[place].includes(swapSpec.style)
-    && (!target || target.matches?.(place))); // without a target nothing happens, but the shape is asked for all the same
+  // Without a target nothing happens, but the shape is asked for all the same.
+  const fits = (place) => WAYS[place].includes(swapSpec.style) && (!target || target.matches?.(place));
+  const places = Object.keys(WAYS).filter(fits);
   for (const node of nodes) {
     const element = places.map((place) => copyElement(node, place)).find(Boolean);
     if (!element) return null;

@@ -70,14 +70,22 @@ export class Judge {
     const judged = rows.filter((row) => this.#rows.has(row));
     const facts = judged.map((row) => this.#rows.get(row));
     const order = crypto.orderVerdicts(facts);
-    const places = { own: new Places(facts, "own"), theirs: new Places(facts, "theirs") };
+    const tops = { own: 0, theirs: 0 };
     judged.forEach((row, i) => {
       const { side, n, hash, isVerified } = facts[i];
       if (!isVerified) return row.remark("");
       if (order[i] === "fork" || order[i] === "impossible") this.raise(`order ${hash}`, DISORDER);
-      row.remark(places[side].noteOn(n) || (order[i] === "crossed" ? NOTES.crossed : ""));
+      row.remark(this.#noteOn(side, n, tops[side]) || (order[i] === "crossed" ? NOTES.crossed : ""));
+      tops[side] = Math.max(tops[side], n);
       if (side === "theirs" && row.seq <= complete && n > this.acknowledged[0]) this.acknowledged = [n, hash];
     });
+  }
+
+  // `top`: the highest n of this side that stands before it.
+  #noteOn(side, n, top) {
+    const isGap = crypto.hasGapBefore(this.chains[side], n);
+    if (n < top) return isGap ? NOTES.both : NOTES.late;
+    return isGap ? NOTES.gap : "";
   }
 
   // The last verified message of each side, or the one that was known if that is higher.
@@ -93,24 +101,5 @@ export class Judge {
     return Object.entries(this.chains).filter(([side, chain]) => crypto.isTakenBack(chain) && (!hasOlder
       || facts.some((fact) => fact.side === side && fact.isVerified && fact.n < chain.known[0])))
       .map(([, { known }]) => known);
-  }
-}
-
-// What stands in a wrong place among one side's rows.
-class Places {
-  #top = 0;
-
-  constructor(facts, side) {
-    this.present = new Set(facts.filter((fact) => fact.side === side).map(({ n }) => n));
-  }
-
-  // Asked for each verified message in its order.
-  noteOn(n) {
-    const isLate = n < this.#top;
-    let below = n - 1;
-    while (below > this.#top && this.present.has(below)) below -= 1;
-    const isGap = this.#top > 0 && below > this.#top;
-    this.#top = Math.max(this.#top, n);
-    return isGap && isLate ? NOTES.both : isGap ? NOTES.gap : isLate ? NOTES.late : "";
   }
 }

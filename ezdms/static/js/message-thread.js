@@ -176,7 +176,7 @@ customElements.define("message-thread", class extends HTMLElement {
     const sender = row.isOwn ? "You" : this.partnerName ?? "";
     if (!this.#judge || this.isLocked) return row.show({ failure: "Not opened" }, sender);
     const result = this.#judge.judge(row, opened);
-    if (result.isTwin) return row.remove(); // the same message handed over twice
+    if (result.isTwin) return this.#loaded.forget(row); // the same message handed over twice
     row.show(result, sender, result.message && crypto.isTimeOff(result.message.ts, row.at));
   }
 
