@@ -51,9 +51,7 @@ def message_list(messages: Sequence[Message], *, user_id: str, older_than: int |
     return render("fragments/message_list.html", messages=messages, user_id=user_id, older_than=older_than)
 
 
-def thread(
-    conversation: Conversation, messages: Sequence[Message], last_sent: Message | None, *, user_id: str
-) -> str:
+def thread(conversation: Conversation, messages: Sequence[Message], last_sent: Message | None, *, user_id: str) -> str:
     """What a page needs to open a conversation: whom it is with, one's own last message, and the newest messages."""
     return render(
         "fragments/thread.html",
@@ -67,9 +65,7 @@ def thread(
 
 def message_arrived(message: Message, line: Line | Conversation, user_id: str) -> str:
     """A new message for a socket that has its conversation open, and the conversation's new line in the list."""
-    return render(
-        "fragments/message_arrived.html", message=message, conversation=line, statement="", user_id=user_id
-    )
+    return render("fragments/message_arrived.html", message=message, conversation=line, statement="", user_id=user_id)
 
 
 def conversation_changed(line: Line | Conversation) -> str:

@@ -54,7 +54,7 @@ async def answer_with_shell(name: str) -> Response:
     response.headers["Cache-Control"] = ASKED_ANEW
     response.vary.add("Accept")
     response.set_etag(found.etag)
-    return await response.make_conditional(request)  # type: ignore[return-value]
+    return await response.make_conditional(request)
 
 
 async def answer_with_page(problem: Problem) -> Response:

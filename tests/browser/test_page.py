@@ -165,7 +165,7 @@ async def test_without_javascript_a_sentence_says_so_and_nothing_is_sent(browser
     nobody = await Someone.arrives(browser, server, "nobody", java_script_enabled=False)
     await expect(nobody.page.get_by_role("alert").first).to_contain_text("needs JavaScript")
     for role in ("textbox", "button"):
-        await expect(nobody.page.get_by_role(role)).to_have_count(0)  # type: ignore[arg-type]
+        await expect(nobody.page.get_by_role(role)).to_have_count(0)
     await nobody.page.goto(f"{server.url}/protection")  # which is words alone
     await expect(nobody.page.get_by_role("heading", name="What is protected, and what is not")).to_be_visible()
     assert {line.split()[0] for line in nobody.traffic} == {"GET"}

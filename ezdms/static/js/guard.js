@@ -17,7 +17,9 @@ const matches = (pattern) => (text) => pattern.test(text);
 const isConversation = matches(/^[0-9A-HJKMNP-TV-Z]{24}$/);
 const isId = matches(/^[\w-]{22}$/);
 const isHash = matches(/^[\w-]{43}$/);
+const isHashIfAny = matches(/^([\w-]{43})?$/);
 const isJws = matches(/^[\w-]{1,128}\.[\w-]{1,8000}\.[\w-]{86}$/);
+const isAddress = matches(/^[0-9a-fA-F.:]{0,45}$/);
 const isJwe = matches(/^[\w-]{1,256}\.[\w-]{342}\.[\w-]{16}\.[\w-]{1,100000}\.[\w-]{22}$/);
 const BROWSER = "Edge|Opera|Samsung Internet|Firefox|Chrome|Safari";
 const SYSTEM = "iPhone|iPad|Android|ChromeOS|Windows|Mac|Linux";
@@ -33,7 +35,7 @@ const FRAGMENTS = {
   "thread-facts": {
     place: ".rows",
     "data-conversation-id": isConversation, "data-last-seq": isNumber, "data-own-n": isNumber,
-    "data-own-hash": matches(/^([\w-]{43})?$/), "?data-left": isEmpty, "?data-statement": isJws,
+    "data-own-hash": isHashIfAny, "?data-left": isEmpty, "?data-statement": isJws,
   },
   "older-messages": { place: ".rows", "data-before": isCounter },
   "message-row": {
@@ -44,7 +46,7 @@ const FRAGMENTS = {
   "device-item": {
     place: "#devices",
     "data-session-id": isId, "data-browser": isDevice,
-    "data-address": matches(/^[0-9a-fA-F.:]{0,45}$/), "data-created-at": isMoment, "data-used-at": isMoment,
+    "data-address": isAddress, "data-created-at": isMoment, "data-used-at": isMoment,
     "?data-current": isEmpty,
   },
 };
