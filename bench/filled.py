@@ -17,7 +17,7 @@ from werkzeug.security import generate_password_hash
 
 from ezdms import auth, crypto, envelope, folder
 from ezdms.db import now
-from ezdms.encoding import b64u_encode
+from ezdms.encoding import b64u_decode, b64u_encode
 from ezdms.models.session import LIFETIME
 from ezdms.schema import migrate
 
@@ -95,7 +95,6 @@ class Filled:
         people = [_person(number) for number in range(count)]
         moment, spki = now(), _MEASURED.spki
         wrapped = b64u_encode(secrets.token_bytes(1246))
-        statement = crypto.sign_statement(_MEASURED, "somebody", 1, moment)
         self._insert(
             "users",
             (
@@ -108,7 +107,7 @@ class Filled:
                     "iterations": envelope.WRAP_ITER_MIN,
                     "wrapped_sig": wrapped[:102],
                     "wrapped_enc": wrapped,
-                    "statement": statement,
+                    "statement": crypto.sign_statement(person.keys, person.username, 1, moment),
                     "fingerprint": b64u_encode(person.keys.fp),
                     "key_id": envelope.key_id(spki),
                     "created_at": moment,
@@ -142,20 +141,32 @@ class Filled:
         )
         return people
 
-    def add_pair(self, one: Person, other: Person) -> Pair:
-        """A conversation of these two, with nothing in it."""
-        conversation_id = crypto.conversation_id(one.keys.fp, other.keys.fp)
+    def find(self, username: str) -> tuple[bytes, str]:
+        """Fingerprint and id of a user who is there already."""
+        row = self._connection.execute(
+            "SELECT fingerprint, user_id FROM users WHERE username = ?", (username,)
+        ).fetchone()
+        return b64u_decode(row["fingerprint"], 32), row["user_id"]
+
+    def add_conversation(self, one: tuple[bytes, str], other: tuple[bytes, str]) -> str:
+        """A conversation of these two (fingerprint and id each), with nothing in it; its id."""
+        conversation_id = crypto.conversation_id(one[0], other[0])
         moment = now()
         self._insert("conversations", [{"conversation_id": conversation_id, "created_at": moment, "last_at": moment}])
         self._insert(
             "participants",
             [
-                {"conversation_id": conversation_id, "side": side, "user_id": person.user_id}
-                for side, person in zip("ab", sorted((one, other), key=lambda person: person.keys.fp), strict=True)
+                {"conversation_id": conversation_id, "side": side, "user_id": user_id}
+                for side, (_, user_id) in zip("ab", sorted((one, other)), strict=True)
             ],
         )
+        return conversation_id
+
+    def add_pair(self, one: Person, other: Person) -> Pair:
+        """The same for two people that were made here."""
+        conversation_id = self.add_conversation(*((person.keys.fp, person.user_id) for person in (one, other)))
         sealed = crypto.seal_message(
-            one.keys, other.keys.ik, other.keys.spki, n=1, p="", a=(0, ""), ts=moment, text="Shall we meet at eight?"
+            one.keys, other.keys.ik, other.keys.spki, n=1, p="", a=(0, ""), ts=now(), text="Shall we meet at eight?"
         )
         return Pair(one, other, conversation_id, sealed.content_for_a, sealed.content_for_b)
 
@@ -196,6 +207,15 @@ def make_pairs(path: Path, count: int) -> list[Pair]:
     pairs = [filled.add_pair(people[2 * number], people[2 * number + 1]) for number in range(count)]
     filled.close()
     return pairs
+
+
+def add_conversations(path: Path, username: str, count: int) -> None:
+    """So many people who have started a conversation with a user of this folder, whose server may be running."""
+    filled = Filled(path)
+    one = filled.find(username)
+    for other in filled.add_people(count):
+        filled.add_conversation(one, (other.keys.fp, other.user_id))
+    filled.close()
 
 
 def _person(number: int) -> Person:

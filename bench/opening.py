@@ -1,4 +1,7 @@
-"""What a person waits for: from the click on Send to the text on the other's screen, and for a page to be readable."""
+"""What a person waits for: from the click on Send to the text on the other's screen, for a page to be readable, and
+
+from one conversation to another.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +11,16 @@ import os
 import statistics
 from pathlib import Path
 
-from playwright.async_api import Page, Response, async_playwright
+from playwright.async_api import Browser, Page, Response, async_playwright
 
 from bench import processes
+from bench.filled import add_conversations
 from bench.report import Report
 from tests.browser.someone import Someone
 from tests.conftest import CHROMIUM, CHROMIUM_FLAGS, Server
 
 MESSAGES = 120
+LINES = 4000  # conversations in a long list
 PAGE_OF = 50
 # Resolves when so many messages of a new page are readable, to milliseconds since its navigation began.
 NOTE_PAGES = f"""window.readable = new Promise((resolve) => {{
@@ -39,6 +44,33 @@ WHEN_READABLE = """(text) => new Promise((resolve) => new MutationObserver((chan
 }).observe(document.querySelector("message-log"), { childList: true, subtree: true }))"""
 
 
+# Resolves when so many messages of the conversation that a click on its line opens are readable, to milliseconds.
+SWITCH = f"""(name) => new Promise((resolve) => {{
+    const read = new Set();
+    let clicked;
+    const line = [...document.querySelectorAll("conversation-item a")].find((a) => a.textContent.includes(name));
+    addEventListener("click", () => {{ clicked = performance.now(); }}, {{ capture: true, once: true }});
+    const observer = new MutationObserver((changes) => {{
+        for (const {{ target }} of changes)
+            if (target.localName === "sealed-text" && target.textContent) read.add(target);
+        if (read.size < {PAGE_OF}) return;
+        observer.disconnect();
+        resolve(performance.now() - clicked);
+    }});
+    observer.observe(document, {{ childList: true, subtree: true }});
+    line.setAttribute("data-next", "");
+}})"""
+# When so many lines have their names, to milliseconds since the navigation began.
+NOTE_LINES = f"""window.listed = new Promise((resolve) => {{
+    const look = () => {{
+        const names = document.querySelectorAll("conversation-item .who");
+        if (names.length >= {LINES} && names[0].textContent !== "…") resolve(performance.now());
+        else requestAnimationFrame(look);
+    }};
+    look();
+}});"""
+
+
 async def measure(report: Report, folder: Path, *, quick: bool) -> None:
     """Two people at Chromium, and a third who visits for the first time."""
     rounds = 10 if quick else 40
@@ -59,12 +91,16 @@ async def measure(report: Report, folder: Path, *, quick: bool) -> None:
                 await asyncio.sleep(0.5)  # what was open before has been put away
                 opened.append(await _milliseconds_to_read(reader, address))
             waits = await _from_click_to_readable(sender, reader, rounds)
+            switched = await _milliseconds_to_switch(browser, server, alice, rounds)
+            listed = await _milliseconds_to_list(browser, server, 3 if quick else 7)
             weight = await _weight_of_first_visit(await browser.new_page(), server.url)
             await browser.close()
     finally:
         server.kill()
     report.at_most("browser: click on Send to readable, median", statistics.median(waits), 30, "ms")
     report.at_most("browser: page of 50 messages, opened to readable", statistics.median(opened), 150, "ms")
+    report.at_most("browser: to another conversation of 50, click to readable", statistics.median(switched), 80, "ms")
+    report.at_most(f"browser: list of {LINES:,}, opened to named", statistics.median(listed), 1000, "ms")
     report.at_most("browser: first visit, gzip", weight / 1024, 150, "KiB")
 
 
@@ -93,6 +129,47 @@ async def _from_click_to_readable(sender: Page, reader: Page, rounds: int) -> li
         await sender.get_by_role("button", name="Send").click()
         waits.append(await asyncio.wait_for(readable, 10) - await sender.evaluate("window.clicked"))
         await asyncio.sleep(0.5)
+    return waits
+
+
+async def _milliseconds_to_switch(browser: Browser, server: Server, alice: Someone, rounds: int) -> list[float]:
+    """On a page that is open, to a conversation that it has not shown yet: between people whom Alice writes to."""
+    others = [f"other{number}" for number in range(min(rounds, 10))]
+    for name in others:
+        other = await Someone.arrives(browser, server, name)
+        await other.creates_an_account()
+        page = alice.page = await alice.context.new_page()
+        await page.goto(server.url)
+        await alice.starts_with(other.search_pin)
+        await alice.writes_many(PAGE_OF)
+        await page.close()
+        await other.context.close()
+    page = await alice.context.new_page()
+    await page.goto(server.url)
+    await page.get_by_role("link", name=others[0]).wait_for()
+    waits = []
+    for name in others:
+        await asyncio.sleep(0.5)
+        readable = asyncio.create_task(page.evaluate(SWITCH, name))
+        await page.locator("a[data-next]").click()
+        waits.append(await asyncio.wait_for(readable, 10))
+        await page.evaluate("() => document.querySelector('a[data-next]').removeAttribute('data-next')")
+    return waits
+
+
+async def _milliseconds_to_list(browser: Browser, server: Server, rounds: int) -> list[float]:
+    """The page of somebody who has very many conversations, none of them known to this browser."""
+    person = await Someone.arrives(browser, server, "popular")
+    await person.creates_an_account()
+    await asyncio.to_thread(add_conversations, server.data_dir, "popular", LINES)
+    await person.page.close()
+    page = await person.context.new_page()
+    await page.add_init_script(NOTE_LINES)
+    waits = []
+    for _ in range(rounds):
+        await asyncio.sleep(0.5)
+        await page.goto(server.url, wait_until="commit")
+        waits.append(float(await page.evaluate("window.listed")))
     return waits
 
 

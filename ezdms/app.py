@@ -43,6 +43,8 @@ from ezdms.settings import Settings
 from ezdms.views.shells import shells
 
 FOREIGN = "This request came from another website, so it was refused."
+TOO_MANY = "Your account has too many connections open. Close some tabs or programs, then try again."
+SOCKET_AGAIN = 60  # seconds
 SENTENCES = {
     400: "The request could not be understood.",
     404: "There is nothing at this address.",
@@ -136,6 +138,9 @@ async def _admit_websocket() -> Response | None:
     g.session = await auth.find_session(services.sessions(), websocket)
     if g.session is None:
         return _refuse(401, "no_session", "Please log in.")
+    most = services.settings().max_sockets
+    if most is not None and len(services.hub().mailboxes(g.session.user_id)) >= most:
+        return _refuse(429, "too_many_sockets", TOO_MANY, {"Retry-After": str(SOCKET_AGAIN)})
     seconds = ceil(services.limiter().count(websocket.endpoint, g.session.user_id))
     if seconds:
         return _refuse(429, "too_often", too_often(seconds).sentence, {"Retry-After": str(seconds)})

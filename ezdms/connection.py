@@ -3,25 +3,61 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
 from hypercorn.asyncio.task_group import TaskGroup
 from hypercorn.asyncio.tcp_server import TCPServer
+from hypercorn.asyncio.worker_context import WorkerContext
+from hypercorn.config import Config
 from hypercorn.events import Closed, RawData
 
+from ezdms.addresses import address_of
 from ezdms.idle import IdleConnections, Spell
 
 Send = Callable[[Any], Awaitable[None]]
 Put = Callable[[Any], Awaitable[None]]
 
+MOST_CONNECTIONS = "most_connections"  # the name of what is added to hypercorn's Config: of one client address
 LAST_BYTES = 30.0  # seconds for a peer to take what is left of an answer
 LONGEST_WRITE = 60.0  # seconds for a peer to take what is more than waits for it
 LARGEST_READ = 64 * 1024  # bytes
 WAITING_BYTES = 64 * 1024  # that a write may leave to be sent; with TLS it would be 512 KiB
 
 current: ContextVar[Connection] = ContextVar("the connection that this task belongs to")
+
+
+class OpenConnections:
+    """How many connections each client address has open, of one worker. `most` of None is no limit."""
+
+    def __init__(self, most: int | None) -> None:
+        self._most = most
+        self._open: dict[str, int] = {}
+
+    @classmethod
+    def of(cls, context: WorkerContext, config: Config) -> OpenConnections:
+        """The one of this worker."""
+        if "open_connections" not in context.__dict__:
+            context.__dict__["open_connections"] = cls(getattr(config, MOST_CONNECTIONS, None))
+        found: OpenConnections = context.__dict__["open_connections"]
+        return found
+
+    @contextmanager
+    def entered(self, address: str) -> Iterator[bool]:
+        """Counted while it lasts; False if this one is too many."""
+        count = self._open.get(address, 0)
+        if self._most is not None and count >= self._most:
+            yield False
+            return
+        self._open[address] = count + 1
+        try:
+            yield True
+        finally:
+            self._open[address] -= 1
+            if not self._open[address]:
+                del self._open[address]
 
 
 class Connection(TCPServer):
@@ -31,9 +67,19 @@ class Connection(TCPServer):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
+        self._others = OpenConnections.of(self.context, self.config)
         self.idle_task = Spell(IdleConnections.of(self.context, self.config), self._initiate_server_close)  # type: ignore[assignment]
 
     async def run(self) -> None:
+        """Unless its address has too many, when it ends without a word."""
+        host, *_ = self.writer.get_extra_info("peername") or ("",)
+        with self._others.entered(address_of(host)) as may_stay:
+            if may_stay:
+                await self._run()
+            else:
+                self.writer.transport.abort()
+
+    async def _run(self) -> None:
         """Streams and app run in tasks that start here and know the connection."""
         current.set(self)
         self.writer.transport.set_write_buffer_limits(WAITING_BYTES)

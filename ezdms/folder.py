@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import pwd
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,6 +40,12 @@ def make(folder: Path) -> None:
             f"The data folder {folder} belongs to {_user(owner)}, and this is {_user(os.geteuid())}. "
             f"Start EZ-DMS as {_user(owner)}, or choose another folder with --data-dir."
         )
+
+
+def is_short_of_room(folder: Path, floor: int) -> bool:
+    """True if less than `floor` percent of the disk that the folder is on are free."""
+    disk = shutil.disk_usage(folder)
+    return disk.free * 100 < disk.total * floor
 
 
 def _user(uid: int) -> str:

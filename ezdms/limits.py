@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import time
 from collections.abc import Callable, Mapping
 from functools import cached_property
@@ -18,6 +17,7 @@ from quart_rate_limiter import (
     rate_limit,
 )
 
+from ezdms.addresses import address_of, network_of
 from ezdms.settings import Limit, Settings
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -25,15 +25,13 @@ LARGEST_STORE = 100_000  # keys
 
 
 async def by_address() -> str:
-    """The client's address, as proxy.py has settled it: nothing a client writes into a header changes it.
+    """The client's address, as proxy.py has settled it: nothing a client writes into a header changes it."""
+    return address_of(request.remote_addr or "")
 
-    Of an IPv6 address the first 64 bits: whoever has one address there has all that share them (RFC 4291, 2.5.1).
-    """
-    try:
-        address = ipaddress.ip_address(request.remote_addr or "")
-    except ValueError:
-        return request.remote_addr or ""
-    return str(address if address.version == 4 else ipaddress.ip_network((address, 64), strict=False))
+
+async def by_network() -> str:
+    """The network that it is in: whoever has one address there may have many."""
+    return network_of(request.remote_addr or "")
 
 
 async def by_account() -> str:

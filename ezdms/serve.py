@@ -12,15 +12,17 @@ from dataclasses import replace
 
 from hypercorn.config import Config
 
-from ezdms import __version__, folder, logs, runner, tunnel
+from ezdms import __version__, connection, folder, logs, runner, tunnel
 from ezdms.app import close_database, create_app, open_database
 from ezdms.db import Database
 from ezdms.models.deployment import select_ahead
 from ezdms.operator.actions import Running
 from ezdms.operator.channel import open_channel
 from ezdms.settings import Settings
+from ezdms.upkeep import kept_up
 
 LARGEST_FRAME = 64 * 1024  # bytes of a WebSocket message
+HANDSHAKE = 10.0  # seconds for TLS, before which nobody is counted
 PING_INTERVAL = 20.0  # seconds; keeps quiet sockets open behind proxies
 Announce = Callable[[str, str | None], None]
 ADVICE = "Choose another with --host and --port."
@@ -72,6 +74,8 @@ def _config(settings: Settings, listener: socket.socket) -> Config:
     config.h2_max_header_list_size = config.h11_max_incomplete_size
     if settings.certfile is not None:
         config.certfile, config.keyfile = str(settings.certfile), str(settings.keyfile)
+        config.ssl_handshake_timeout = HANDSHAKE
+        setattr(config, connection.MOST_CONNECTIONS, settings.max_connections)
     return config
 
 
@@ -108,5 +112,6 @@ async def _serve(settings: Settings, listener: socket.socket, announce: Announce
             proxies=app.extensions["ezdms.proxies"],
         )
         await opened.enter_async_context(open_channel(settings.data_dir, running))
+        await opened.enter_async_context(kept_up(app.extensions["ezdms.database"], hub))
         await runner.serve_until_told(app, _config(settings, listener), started=started, stopping=stopping)
     logs.event(logging.INFO, "stopped")

@@ -64,6 +64,24 @@ def parse_size(text: str) -> int | None:
     return int(match[1]) * SIZES[match[2]]
 
 
+def parse_count(text: str) -> int | None:
+    """A number from 1 on, or `off` (None)."""
+    if text == "off":
+        return None
+    if not re.fullmatch(r"[1-9][0-9]{0,6}", text):
+        raise SettingsError("expected a number from 1 on, or off")
+    return int(text)
+
+
+def parse_percent(text: str) -> int:
+    """Percent; 0 or `off` is off."""
+    if text == "off":
+        return 0
+    if not re.fullmatch(r"[0-9]|[1-9][0-9]", text):
+        raise SettingsError("expected percent from 0 (off) to 99")
+    return int(text)
+
+
 def parse_port(text: str) -> int:
     """A TCP port; 0 lets the system choose a free one."""
     if not re.fullmatch(r"[0-9]{1,5}", text) or int(text) > 65535:
@@ -164,6 +182,9 @@ class Settings:
     )
     log_json: bool = setting("off", parse_switch, "Write the log as one JSON object a line.")
     limit_register: Limit | None = setting("5/minute", parse_limit, "New accounts, per client address.")
+    limit_register_net: Limit | None = setting(
+        "30/day", parse_limit, "New accounts, per network of clients (IPv4 /24, IPv6 /64)."
+    )
     limit_login: Limit | None = setting("10/minute", parse_limit, "Attempts to log in, per client address.")
     limit_send: Limit | None = setting("30/minute", parse_limit, "Messages sent, per account.")
     limit_start: Limit | None = setting("10/minute", parse_limit, "Search PINs looked up, per account.")
@@ -173,6 +194,13 @@ class Settings:
     limit_vault: Limit | None = setting("30/minute", parse_limit, "Vaults stored, per account.")
     quota_account: int | None = setting(
         "256MiB", parse_size, "What an account may store, messages and vault: bytes, KiB, MiB, GiB, or off."
+    )
+    max_sockets: int | None = setting("32", parse_count, "WebSockets open at a time, per account; or off.")
+    max_connections: int | None = setting(
+        "256", parse_count, "Connections at a time, per client address, with TLS of the server's own; or off."
+    )
+    disk_floor: int = setting(
+        "5", parse_percent, "Percent of the disk that must be free for new accounts to be taken; 0 is off."
     )
 
     @property

@@ -14,7 +14,7 @@ import hypercorn.protocol
 from h11 import ERROR, LocalProtocolError
 from h11 import Request as H11Request
 from h11 import Response as H11Response
-from hypercorn.events import RawData
+from hypercorn.events import Closed, RawData
 from hypercorn.protocol import h11
 from hypercorn.protocol.events import Event, Request, StreamClosed
 from hypercorn.protocol.ws_stream import ASGIWebsocketState, WSStream
@@ -37,6 +37,15 @@ class Http1(h11.H11Protocol):
 
     async def _check_protocol(self, event: H11Request) -> None:
         """Neither the preface of HTTP/2 nor an Upgrade to it leads anywhere."""
+
+    async def _create_stream(self, request: H11Request) -> None:
+        """Refuse what a proxy in front may take for another request: two bodies are announced, or one to HTTP/1.0."""
+        names = {name for name, _ in request.headers}
+        if b"transfer-encoding" in names and (b"content-length" in names or request.http_version < b"1.1"):
+            await self._send_error_response(400)
+            await self.send(Closed())
+        else:
+            await super()._create_stream(request)
 
     async def handle(self, event: Any) -> None:
         """What comes for an open WebSocket goes to it without being copied twice."""

@@ -22,8 +22,8 @@ from tests.people import PEOPLE, Person
 
 ROOT = Path(__file__).parents[1]
 NO_LIMITS: dict[str, Any] = {
-    f"limit_{name}": None for name in ("register", "login", "send", "start", "socket", "frame", "vault")
-} | {"quota_account": None}
+    f"limit_{name}": None for name in ("register", "login", "send", "start", "socket", "frame", "vault", "register_net")
+} | {"quota_account": None, "max_sockets": None, "max_connections": None, "disk_floor": 0}
 # The headless shell is the same engine without the browser's own windows: a new context costs a third.
 BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), None)

@@ -20,9 +20,10 @@ from wsproto.connection import Connection, ConnectionType
 from wsproto.events import CloseConnection, Event
 
 from ezdms import runner, serve, sockets
+from ezdms.db import now
 from ezdms.settings import Settings
 from tests.conftest import Server
-from tests.people import JSON, PEOPLE, Writer, registration
+from tests.people import JSON, PEOPLE, Writer, registration, sign_act
 
 SOON = 10.0  # seconds until what must come has come, also on a busy machine
 TEXT, BINARY, CLOSE, PING, PONG = 0x1, 0x2, 0x8, 0x9, 0xA
@@ -88,6 +89,10 @@ class Program(Writer):
         self.token = ""
         self.token = str(self.ask("/login", {name: self.fields[name] for name in ("login_id", "auth_key")})["token"])
         return self.token
+
+    def act(self, act: str, purpose: str = "") -> str:
+        """Sign an act of now."""
+        return sign_act(self.keys, str(self.ask("/deployment")["deployment_id"]), act, purpose, now())
 
     def start(self, other: Program) -> str:
         """Start a conversation; returns its id."""

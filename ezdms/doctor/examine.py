@@ -25,7 +25,7 @@ async def examine(settings: Settings, url: str | None, *, cafile: Path | None = 
     findings = [*machine.check_versions(), *machine.check_folder(data_dir)]
     if not data_dir.is_dir():
         return findings
-    findings.append(machine.check_disk(data_dir))
+    findings.append(machine.check_disk(data_dir, settings.disk_floor))
     running = _status(data_dir)
     findings += _judge_running(running)
     findings += _judge_database(data_dir)

@@ -113,7 +113,7 @@ def insert_conversation(connection: Connection, *, conversation_id: str, a: str,
 def select_conversations(connection: Connection, *, user_id: str) -> list[Conversation]:
     """All conversations of a user, the latest first."""
     rows = fetch_all(connection, SEEN_BY + " ORDER BY c.last_at DESC, c.conversation_id", user_id=user_id)
-    return [Conversation(**dict(row)) for row in rows]
+    return [Conversation(*row) for row in rows]  # by position: there may be thousands
 
 
 def select_conversation(connection: Connection, *, conversation_id: str, user_id: str) -> Conversation | None:

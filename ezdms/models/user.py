@@ -65,6 +65,12 @@ COLUMNS = """user_id, username, login_id, auth_hash, salt, iterations,
     wrapped_sig, wrapped_enc, statement, fingerprint, key_id"""
 
 
+UNUSED = """(u.left_at IS NULL AND u.created_at < :before
+    AND NOT EXISTS (SELECT 1 FROM sessions s WHERE s.user_id = u.user_id AND s.used_at >= :before)
+    AND NOT EXISTS (SELECT 1 FROM participants p JOIN conversations c ON c.conversation_id = p.conversation_id
+                    WHERE p.user_id = u.user_id AND c.last_seq > 0))"""
+
+
 def insert_user(connection: Connection, user: User) -> None:
     """Raises db.Conflict if the login_id or the identity key is known already."""
     fetch_all(
@@ -145,6 +151,30 @@ def take_act(connection: Connection, act: Act, *, user_id: str) -> None:
     fetch_all(
         connection, "UPDATE users SET acted_at = :acted_at WHERE user_id = :user_id", user_id=user_id, acted_at=acted_at
     )
+
+
+def select_slice(connection: Connection, *, after: str, before: int, limit: int) -> list[tuple[str, bool]]:
+    """The next `limit` user ids after `after`, each with whether nobody uses the account (see is_unused)."""
+    rows = fetch_all(
+        connection,
+        f"""SELECT u.user_id, {UNUSED} AS is_unused FROM users u
+            WHERE u.user_id > :after ORDER BY u.user_id LIMIT :limit""",
+        after=after,
+        before=before,
+        limit=limit,
+    )
+    return [(row["user_id"], bool(row["is_unused"])) for row in rows]
+
+
+def is_unused(connection: Connection, *, user_id: str, before: int) -> bool:
+    """The account was made before this time, nothing was ever written in its conversations, no session is in use."""
+    row = fetch_one(
+        connection,
+        f"SELECT {UNUSED} AS is_unused FROM users u WHERE user_id = :user_id",
+        user_id=user_id,
+        before=before,
+    )
+    return row is not None and bool(row["is_unused"])
 
 
 def delete_user(connection: Connection, *, user_id: str) -> list[tuple[str, str]]:

@@ -6,13 +6,13 @@ from dataclasses import asdict
 
 from quart import Blueprint, Response, request
 
-from ezdms import auth, encoding, envelope, fragments
+from ezdms import auth, encoding, envelope, folder, fragments
 from ezdms.answers import Problem, answer
 from ezdms.auth import public
 from ezdms.db import Conflict, Connection
 from ezdms.forms import parse_bytes, read_fields
 from ezdms.leaving import remove_account
-from ezdms.limits import by_account, by_address, limited
+from ezdms.limits import by_account, by_address, by_network, limited
 from ezdms.models.invitation import is_invited, use_invitation
 from ezdms.models.search_pin import insert_search_pin, select_search_pin
 from ezdms.models.user import User, insert_user
@@ -25,6 +25,7 @@ blueprint = Blueprint("accounts", __name__)
 @blueprint.post("/register")
 @public
 @limited("register", by_address)
+@limited("register_net", by_network)
 async def register() -> Response:
     """A new account: a signed key statement, and private keys wrapped under a PIN that stays with the client."""
     fields = await read_fields(
@@ -41,6 +42,7 @@ async def register() -> Response:
     )
     invitation = await _admit(fields.get("invitation", ""))
     user, search_pin = await _parse_user(fields)
+    _check_room()
     try:
         await services.database().write(_insert_account, user, search_pin, fields["search_salt"], invitation)
     except Conflict as error:
@@ -111,6 +113,15 @@ async def _parse_user(fields: dict[str, str]) -> tuple[User, str]:
         key_id=envelope.key_id(statement.spki),
     )
     return user, envelope.search_pin(statement.ik, salt)
+
+
+def _check_room() -> None:
+    """Problem 507 when the disk is so full that what is left is for the messages of those who are here."""
+    settings = services.settings()
+    if folder.is_short_of_room(settings.data_dir, settings.disk_floor):
+        raise Problem(
+            507, "disk", "This server is almost full, so it takes no new accounts right now. Try again later."
+        )
 
 
 async def _admit(token: str) -> str | None:

@@ -37,9 +37,9 @@ async def live() -> None:
     """Session, Origin and limit were checked before this is reached (app.py)."""
     session = services.session()
     as_json = JSON_FRAMES in websocket.requested_subprotocols
-    await websocket.accept(subprotocol=JSON_FRAMES if as_json else None)
-    mailbox = services.hub().subscribe(session.user_id, session.session_id)
+    mailbox = services.hub().subscribe(session.user_id, session.session_id)  # and is counted from now on
     try:
+        await websocket.accept(subprotocol=JSON_FRAMES if as_json else None)
         if await find_session(services.sessions(), websocket) is None:  # logged out while this socket was being opened
             mailbox.close(SESSION_ENDED)
         code = await _talk(mailbox, session, as_json)

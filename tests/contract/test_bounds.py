@@ -83,6 +83,53 @@ def test_a_body_of_just_the_limit_is_read(server: Server, alice: Program, method
         assert take(raw).startswith(b"HTTP/1.1 400 ")
 
 
+SMUGGLED = b"POST /logout HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("version", "framing"),
+    [
+        ("1.1", ["Content-Length: 5", "Transfer-Encoding: chunked"]),
+        ("1.1", ["Transfer-Encoding: chunked", "Content-Length: 5"]),
+        ("1.1", ["Content-Length: 0", "transfer-encoding: CHUNKED"]),
+        ("1.0", ["Transfer-Encoding: chunked"]),
+        ("1.0", ["Content-Length: 5", "Transfer-Encoding: chunked"]),
+        ("1.1", ["Transfer-Encoding: chunked", "Transfer-Encoding: chunked"]),
+        ("1.1", ["Transfer-Encoding: chunked, chunked"]),
+        ("1.1", ["Transfer-Encoding: identity", "Content-Length: 5"]),
+        ("1.1", ["Transfer-Encoding: xchunked"]),
+        ("1.1", ["Transfer-Encoding:\x0bchunked"]),
+        ("1.1", ["Transfer-Encoding : chunked"]),
+        ("1.1", ["Transfer-Encoding:\r\n chunked", "Content-Length: 5"]),
+        ("1.1", ["Content-Length: 5", "Content-Length: 6"]),
+        ("1.1", ["Content-Length: 5, 6"]),
+        ("1.1", ["Content-Length: +5"]),
+        ("1.1", ["Content-Length: 0x5"]),
+        ("1.1", ["Content-Length: -5"]),
+        ("1.1", ["Content-Length: 5 5"]),
+    ],
+    ids=repr,
+)
+def test_a_body_whose_end_can_be_read_in_two_ways_is_refused_and_the_connection_ends(
+    server: Server, alice: Program, version: str, framing: list[str]
+) -> None:
+    request = head(alice, "POST", "/login", FORM, *framing).replace(b"HTTP/1.1", f"HTTP/{version}".encode())
+    with call(server) as raw:
+        raw.sendall(request + b"0\r\n\r\n" + SMUGGLED)
+        answers = take(raw)  # to the end of the connection
+    assert answers.startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 501 "))
+    assert answers.count(b"HTTP/1.1 ") == 1
+    assert server.complaints() == ""
+
+
+def test_a_body_in_pieces_is_read_and_the_connection_goes_on(server: Server, alice: Program) -> None:
+    with call(server) as raw:
+        for _ in range(2):
+            more = ("Accept: application/json", "Transfer-Encoding: chunked")
+            raw.sendall(head(alice, "POST", "/login", FORM, *more) + chunk(b"a=b") + chunk(b""))
+            assert take(raw, until=b"}").startswith(b"HTTP/1.1 400 ")
+
+
 @pytest.mark.parametrize("path", ["/login", "/logout", "/nowhere", "/ping"])
 def test_a_body_without_end_is_cut_off_soon_and_never_collected(server: Server, alice: Program, path: str) -> None:
     before, sent = memory(server), 0

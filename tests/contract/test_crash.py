@@ -111,7 +111,7 @@ def test_what_was_deleted_before_a_crash_stays_deleted(server: Server) -> None:
     alice.start(bob)
     withdrawn, ended, kept = alice.search_pin, alice.token, alice.log_in()
     assert [one["current"] for one in alice.ask("/sessions/end_others", {})] == [True]
-    alice.ask("/search_pin", {"search_salt": "A" * 22})
+    alice.ask("/search_pin", {"search_salt": "A" * 22, "act": alice.act("search_pin", "A" * 22)})
     server.kill()
     files = b"".join(path.read_bytes() for path in server.data_dir.glob("ezdms.db*"))
     assert withdrawn.encode() not in files

@@ -64,6 +64,37 @@ async def test_all_addresses_of_one_ipv6_network_share_a_limit(limited: Quart) -
     assert await log_in("2001:db8:1:3::1") == 400
 
 
+@pytest.mark.parametrize("form", ["::ffff:203.0.113.{}", "64:ff9b::203.0.113.{}", "2002:cb00:71{:02x}::1"])
+async def test_an_ipv4_address_in_ipv6_clothes_locks_out_nobody_but_itself(limited: Quart, form: str) -> None:
+    async def log_in(peer: str) -> int:
+        client = limited.test_client()
+        return (await client.post("/login", form={}, headers=JSON, scope_base={"client": (peer, 50_000)})).status_code
+
+    assert [await log_in(form.format(1)) for _ in range(11)] == [400] * 10 + [429]
+    assert await log_in("203.0.113.1") == 429
+    for other in (form.format(2), "203.0.113.3", "2001:db8::1"):
+        assert await log_in(other) == 400
+
+
+@pytest.mark.parametrize(
+    ("peers", "other"),
+    [
+        ([f"203.0.113.{i}" for i in range(1, 32)], "203.0.114.1"),
+        ([f"::ffff:203.0.113.{i}" for i in range(1, 32)], "::ffff:203.0.114.1"),
+    ],
+)
+async def test_thirty_accounts_a_day_from_one_network(limited: Quart, peers: list[str], other: str) -> None:
+    async def register(peer: str) -> tuple[int, int]:
+        scope = {"client": (peer, 50_000)}
+        response = await limited.test_client().post("/register", form={}, headers=JSON, scope_base=scope)
+        return response.status_code, int(response.headers.get("Retry-After", 0))
+
+    answers = [await register(peer) for peer in peers]
+    assert [status for status, _ in answers] == [400] * 30 + [429]
+    assert 2000 < answers[-1][1] <= 24 * 60 * 2  # one more in 48 minutes
+    assert (await register(other))[0] == 400
+
+
 async def test_ten_logins_a_minute(limited: Quart) -> None:
     client = limited.test_client()
     statuses = [(await client.post("/login", form={}, headers=JSON)).status_code for _ in range(12)]

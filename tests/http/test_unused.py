@@ -1,0 +1,143 @@
+"""Accounts that nobody uses go after thirty days; whoever wrote, received, or was here lately stays."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from quart import Quart
+
+from ezdms import leaving, upkeep
+from ezdms.db import Database, Unavailable, now
+from ezdms.leaving import remove_unused
+from ezdms.models.user import select_slice
+from tests.http.test_leaving import lines
+from tests.http.test_pins import enter, proof
+from tests.http.test_sessions import execute, is_logged_in
+from tests.people import Person
+from tests.websocket.test_live import listening, until
+
+DAY = 24 * 60 * 60 * 1000  # ms
+
+
+async def grow_older(app: Quart, person: Person, *, made: int, used: int) -> None:
+    """The account was made so many days ago, and its sessions were used so many days ago."""
+    moment, who = now(), {"id": person.user_id}
+    await execute(app, "UPDATE users SET created_at = :at WHERE user_id = :id", at=moment - made * DAY - 1000, **who)
+    await execute(app, "UPDATE sessions SET used_at = :at WHERE user_id = :id", at=moment - used * DAY - 1000, **who)
+
+
+async def look(app: Quart) -> int:
+    """How many are removed now."""
+    database: Database = app.extensions["ezdms.database"]
+    return await remove_unused(database, app.extensions["ezdms.hub"], now())
+
+
+async def exists(person: Person) -> bool:
+    """The account's PIN still opens it."""
+    return (await enter(person, **proof(person)))[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("made", "used", "stays"), [(29, 29, True), (30, 30, False), (400, 30, False), (400, 29, True), (29, 400, True)]
+)
+async def test_an_account_that_nobody_used_for_thirty_days_goes(
+    app: Quart, alice: Person, bob: Person, made: int, used: int, stays: bool
+) -> None:
+    await grow_older(app, alice, made=made, used=used)
+    assert await look(app) == (0 if stays else 1)
+    assert await exists(bob)
+    assert await exists(alice) is stays
+    assert await is_logged_in(alice) is stays
+    if not stays:
+        for table in ("sessions", "search_pins", "vaults", "usage"):
+            assert not await execute(app, f"SELECT * FROM {table} WHERE user_id = :id", id=alice.user_id)  # noqa: S608
+        assert await look(app) == 0
+
+
+async def test_whoever_logged_out_is_no_longer_here(app: Quart, alice: Person) -> None:
+    await alice.post("/logout")
+    await grow_older(app, alice, made=31, used=0)
+    assert await look(app) == 1
+    assert not await exists(alice)
+
+
+@pytest.mark.parametrize("has_written", [True, False])
+async def test_whoever_wrote_or_received_anything_stays(
+    app: Quart, alice: Person, bob: Person, has_written: bool
+) -> None:
+    await alice.start(bob)
+    await (alice.send(bob, "once") if has_written else bob.send(alice, "once"))
+    for person in (alice, bob):
+        await grow_older(app, person, made=900, used=900)
+    assert await look(app) == 0
+    assert await alice.texts(bob) == ["once"]
+
+
+async def test_a_conversation_in_which_nothing_was_written_keeps_nobody(app: Quart, alice: Person, bob: Person) -> None:
+    await alice.start(bob)
+    await grow_older(app, alice, made=31, used=31)
+    async with listening(bob) as socket:
+        assert await look(app) == 1
+        assert (await socket.next())["event"] == "conversation"  # he is told, as when she had left
+    assert [one["partner_username"] for one in await lines(bob)] == [""]
+
+
+async def test_whoever_listens_is_here(app: Quart, alice: Person) -> None:
+    async with listening(alice):
+        await grow_older(app, alice, made=400, used=400)
+        assert await look(app) == 0
+    await until(lambda: not alice.hub.mailboxes(alice.user_id))
+    assert await look(app) == 1
+
+
+async def test_who_comes_back_while_it_is_looked_stays(
+    app: Quart, alice: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await grow_older(app, alice, made=31, used=31)
+
+    def seen_before(*given: Any, **more: Any) -> Any:
+        """What was read before she logged in."""
+        return [(user_id, True) for user_id, _ in select_slice(*given, **more)]
+
+    monkeypatch.setattr(leaving, "select_slice", seen_before)
+    assert await exists(alice)  # a new session
+    assert await look(app) == 0
+    assert await exists(alice)
+
+
+async def test_all_are_looked_at_in_slices(
+    app: Quart, alice: Person, bob: Person, eve: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leaving, "SLICE", 1)
+    for person in (alice, eve):
+        await grow_older(app, person, made=31, used=31)
+    assert await look(app) == 2
+    assert [await exists(person) for person in (alice, bob, eve)] == [False, True, False]
+
+
+async def test_it_is_looked_at_the_start_and_every_day_also_after_a_day_without_room(
+    app: Quart, alice: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upkeep, "DAY", 0.01)
+    looked = 0
+
+    async def fails_at_first(*given: Any) -> int:
+        nonlocal looked
+        looked += 1
+        if looked == 1:
+            raise Unavailable
+        return await remove_unused(*given)
+
+    monkeypatch.setattr(upkeep, "remove_unused", fails_at_first)
+    database: Database = app.extensions["ezdms.database"]
+    async with upkeep.kept_up(database, app.extensions["ezdms.hub"]):
+        await until(lambda: looked > 2)
+        await grow_older(app, alice, made=31, used=31)
+        before = looked
+        await until(lambda: looked > before + 1)
+        assert not await exists(alice)
+    stopped = looked
+    await asyncio.sleep(0.05)
+    assert looked == stopped

@@ -1,0 +1,50 @@
+"""What an address counts as: IPv4 in any clothes as itself, IPv6 as the network of its home."""
+
+from __future__ import annotations
+
+import pytest
+
+from ezdms.addresses import address_of, network_of
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "203.0.113.7",
+        "::ffff:203.0.113.7",
+        "::FFFF:cb00:7107",
+        "64:ff9b::203.0.113.7",
+        "2002:cb00:7107::1",
+        "2002:cb00:7107:ffff::",
+    ],
+)
+def test_an_ipv4_address_counts_as_itself_in_any_clothes(text: str) -> None:
+    assert address_of(text) == "203.0.113.7"
+    assert network_of(text) == "203.0.113.0/24"
+
+
+@pytest.mark.parametrize(
+    "text", ["2001:db8:1:2::", "2001:db8:1:2:3:4:5:6", "2001:DB8:1:2::ffff", "2001:db8:1:2::1%eth0"]
+)
+def test_all_addresses_of_one_home_count_as_one(text: str) -> None:
+    assert address_of(text) == network_of(text) == "2001:db8:1:2::/64"
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("203.0.113.7", "203.0.113.8"),
+        ("::ffff:203.0.113.7", "::ffff:203.0.113.8"),
+        ("2001:db8:1:2::1", "2001:db8:1:3::1"),
+        ("64:ff9b:1::203.0.113.7", "203.0.113.7"),  # another prefix than NAT64's own
+        ("::203.0.113.7", "203.0.113.7"),
+        ("2001:0:cb00:7107::", "203.0.113.7"),
+    ],
+)
+def test_what_is_not_the_same_counts_on_its_own(one: str, other: str) -> None:
+    assert address_of(one) != address_of(other)
+
+
+@pytest.mark.parametrize("text", ["", "unix", "203.0.113", "203.0.113.7:80", "x" * 1000])
+def test_what_is_no_address_counts_as_it_is(text: str) -> None:
+    assert address_of(text) == network_of(text) == text
