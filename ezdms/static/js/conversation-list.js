@@ -46,6 +46,7 @@ async function nameAll() {
       const partner = await crypto.verifyStatement(statement);
       if (await crypto.conversationId(me.fp, partner.fp) === conversation) setName(conversation, partner.name);
     }).map((naming) => naming.catch(() => {}))); // without a name: opening it says why
+    await new Promise((resolve) => { setTimeout(resolve); }); // a long list is shown, and can be pressed, meanwhile
   }
   isNaming = false;
 }

@@ -26,7 +26,7 @@ customElements.define("local-time", class extends HTMLElement {
   show(ms) {
     const date = new Date(ms);
     this.setAttribute("datetime", date.toISOString());
-    this.title = FULL.format(date);
+    this.onpointerenter = () => { this.title = inFull(ms); }; // seldom looked at, and slow to make
     const isShort = this.hasAttribute("data-short") && daysAgo(date) > 0;
     this.textContent = (this.hasAttribute("data-long") ? LONG : isShort ? SHORT : TIME).format(date);
   }
