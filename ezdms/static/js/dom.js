@@ -56,3 +56,12 @@ export async function copyFrom(button, text) {
   button.textContent = await navigator.clipboard.writeText(text).then(() => "Copied", () => "Select it by hand");
   setTimeout(() => { button.textContent = label; }, 2000);
 }
+
+// In the element's place: why something did not come, and a button that asks for it again.
+export function offerAgain(element, sentence, work) {
+  const again = Object.assign(document.createElement("button"), { type: "button", textContent: "Try again" });
+  onPress(again, work);
+  element.role = "status";
+  element.replaceChildren(sentence, " ", again);
+  element.hidden = false;
+}

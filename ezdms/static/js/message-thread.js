@@ -4,7 +4,7 @@ import { Alarms } from "./alarms.js";
 import { CatchUp } from "./catch-up.js";
 import { setCurrent, setName } from "./conversation-list.js";
 import * as crypto from "./crypto.js";
-import { showAlert } from "./dom.js";
+import { offerAgain } from "./dom.js";
 import { showFront } from "./front.js";
 import { Judge } from "./judge.js";
 import { loadContact } from "./keystore.js";
@@ -72,8 +72,8 @@ customElements.define("message-thread", class extends HTMLElement {
     } catch (error) {
       if (error.status === 401) return showFront("Log in to open this page.");
       if (error.status === 404) return showNothing(this);
-      showAlert(this.querySelector("message-composer"), error.message);
       this.isUnloaded = true;
+      offerAgain(this.querySelector(".empty"), error.message, () => this.#load());
     }
   }
 

@@ -1,5 +1,7 @@
 // <older-messages data-before="51">: stands where the page before a seq belongs, and loads it before it is in view.
 
+import { offerAgain } from "./dom.js";
+
 const AHEAD = "800px 0px";
 
 customElements.define("older-messages", class extends HTMLElement {
@@ -7,7 +9,6 @@ customElements.define("older-messages", class extends HTMLElement {
     if (this.thread) return;
     this.thread = this.closest("message-thread");
     this.className = "older";
-    this.textContent = "Loading earlier messages…";
     const before = Number(this.dataset.before);
     const first = this.thread.rows.firstElementChild;
     if (first !== this) first.before(this);
@@ -20,16 +21,12 @@ customElements.define("older-messages", class extends HTMLElement {
   }
 
   async #load(before) {
+    this.textContent = "Loading earlier messages…";
     try {
       await this.thread.loadBefore(before);
       this.remove();
     } catch (error) {
-      this.textContent = error.message;
-      const again = document.createElement("button");
-      again.type = "button";
-      again.textContent = "Try again";
-      again.addEventListener("click", () => { this.textContent = "Loading earlier messages…"; this.#load(before); });
-      this.append(" ", again);
+      offerAgain(this, error.message, () => this.#load(before));
     }
   }
 });

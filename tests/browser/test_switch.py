@@ -1,0 +1,136 @@
+"""From one conversation to another: no page is loaded, and everything is where it was left."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest_asyncio
+from playwright.async_api import Browser, expect
+
+from tests.browser.someone import Someone, texts_of
+from tests.conftest import Server
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def three(browser: Browser, server: Server) -> tuple[Someone, Someone, Someone]:
+    """Alice, in a conversation with Bob, and one with Carol, which is open; her page is marked."""
+    alice, bob, carol = [await Someone.arrives(browser, server, name) for name in ("alice", "bob", "carol")]
+    await asyncio.gather(*(person.creates_an_account() for person in (alice, bob, carol)))
+    await alice.starts_with(bob.search_pin)
+    await alice.writes_many(60)
+    await alice.sees(*(f"line {number}" for number in range(1, 61)))
+    await alice.starts_with(carol.search_pin)
+    await expect(alice.page.get_by_role("heading", name="carol")).to_be_visible()
+    await alice.page.evaluate("() => { window.mark = 'the same page'; }")
+    return alice, bob, carol
+
+
+async def is_the_same_page(alice: Someone) -> bool:
+    return bool(await alice.page.evaluate("() => window.mark === 'the same page'"))
+
+
+async def test_links_back_forward_and_home_load_no_page(three: tuple[Someone, Someone, Someone]) -> None:
+    alice, _, _ = three
+    page = alice.page
+    with_carol = page.url
+    await alice.opens("bob")
+    await expect(page.get_by_text("line 60", exact=True)).to_be_visible()
+    await expect(page).to_have_title("bob · EZ-DMS")
+    with_bob = page.url
+    assert with_bob != with_carol
+    await page.go_back()
+    await expect(page.get_by_role("heading", name="carol")).to_be_visible()
+    assert page.url == with_carol
+    await page.go_forward()
+    await expect(page.get_by_role("heading", name="bob")).to_be_visible()
+    await expect(alice.list.locator("[aria-current=page]")).to_contain_text("bob")
+    await page.get_by_role("link", name="EZ-DMS, your conversations").click()
+    await expect(page.get_by_role("heading", name="Your conversations")).to_be_visible()
+    await expect(alice.list.locator("[aria-current=page]")).to_have_count(0)
+    await expect(page).to_have_title("EZ-DMS")
+    assert await is_the_same_page(alice)
+    await page.reload()
+    await alice.opens("carol")
+    assert not await is_the_same_page(alice)
+
+
+async def test_the_place_in_a_conversation_and_what_was_typed_survive(three: tuple[Someone, Someone, Someone]) -> None:
+    alice, bob, _ = three
+    page = alice.page
+    field = page.get_by_role("textbox", name="Message")
+    await field.fill("for carol")
+    await alice.opens("bob")
+    await expect(field).to_have_value("")
+    log = page.get_by_role("log")
+    await log.evaluate("element => { element.scrollTop = -700; }")
+    await field.fill("for bob")
+    await alice.opens("carol")
+    await expect(field).to_have_value("for carol")
+    await bob.opens("alice")
+    await bob.writes("meanwhile")
+    await expect(alice.list.get_by_role("link", name="bob")).to_contain_text("1 unread")
+    await alice.opens("bob")
+    await expect(field).to_have_value("for bob")
+    await expect(texts_of(page).last).to_have_text("meanwhile")
+    await expect(page.get_by_text("meanwhile", exact=True)).not_to_be_in_viewport()
+    assert -760 < await log.evaluate("element => element.scrollTop") < -600
+    await expect(page.get_by_role("button", name="New messages")).to_be_visible()
+    await expect(alice.list.get_by_role("link", name="bob")).not_to_contain_text("unread")
+    await page.get_by_role("button", name="Send").click()
+    await expect(texts_of(bob.page).last).to_have_text("for bob")
+    assert await is_the_same_page(alice)
+    await page.reload()
+    await alice.opens("carol")
+    await expect(field).to_have_value("for carol")
+
+
+async def test_what_is_not_sent_yet_goes_though_one_is_elsewhere(three: tuple[Someone, Someone, Someone]) -> None:
+    alice, bob, _ = three
+    await alice.opens("bob")
+    await bob.opens("alice")
+    await alice.page.route("**/send_message", lambda route: route.abort())
+    await alice.writes("patience")
+    await expect(alice.page.locator(".pending")).to_contain_text("Not sent")
+    await alice.opens("carol")
+    await expect(alice.page.locator(".pending")).to_have_count(0)
+    await alice.page.unroute("**/send_message")
+    await expect(texts_of(bob.page).last).to_have_text("patience")
+    await alice.opens("bob")
+    await expect(texts_of(alice.page).last).to_have_text("patience")
+    await expect(alice.page.locator(".pending")).to_have_count(0)
+
+
+async def test_a_link_opens_in_a_second_tab_too(three: tuple[Someone, Someone, Someone]) -> None:
+    alice, _, _ = three
+    async with alice.context.expect_page() as opened:
+        await alice.list.get_by_role("link", name="bob").click(modifiers=["ControlOrMeta"])
+    tab = await opened.value
+    await expect(tab.get_by_role("heading", name="bob")).to_be_visible()
+    await expect(alice.page.get_by_role("heading", name="carol")).to_be_visible()
+
+
+async def test_a_conversation_that_cannot_be_loaded_says_so_and_comes_with_the_connection(
+    three: tuple[Someone, Someone, Someone],
+) -> None:
+    alice, _, _ = three
+    await alice.page.reload()
+    await alice.page.route("**/c/*/open", lambda route: route.abort())
+    await alice.list.get_by_role("link", name="bob").click()
+    await expect(alice.page.get_by_text("The server cannot be reached")).to_be_visible()
+    await alice.page.unroute("**/c/*/open")
+    await alice.page.get_by_role("button", name="Try again").click()
+    await expect(alice.page.get_by_text("line 60", exact=True)).to_be_visible()
+    await expect(alice.alert).to_have_count(0)
+
+
+async def test_the_enter_key_does_what_the_button_does(browser: Browser, server: Server) -> None:
+    alice, bob = [
+        await (await Someone.arrives(browser, server, name)).creates_an_account() for name in ("alice", "bob")
+    ]
+    await alice.page.get_by_role("textbox", name="Search PIN").fill(bob.search_pin)
+    await alice.page.keyboard.press("Enter")
+    await expect(alice.page.get_by_text("Verified by Search PIN")).to_be_visible()
+    await alice.page.get_by_role("button", name="Log out").click()
+    await alice.page.get_by_role("textbox", name="Login PIN").fill(alice.login_pin)
+    await alice.page.keyboard.press("Enter")
+    await expect(alice.page.get_by_test_id("my-search-pin")).to_have_text(alice.search_pin)

@@ -1,0 +1,86 @@
+"""Every address that a person opens answers the same bytes to everybody, and asks no database."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from quart import Quart
+
+from ezdms.app import create_app
+from ezdms.settings import Settings
+from ezdms.views import shells
+from tests.people import Person
+
+HTML = {"Accept": "text/html"}
+ADDRESSES = [address for addresses in shells.ADDRESSES.values() for address in addresses]
+ODD: list[dict[str, str]] = [
+    {"User-Agent": "curl/8"},
+    {"Accept-Language": "de"},
+    {"Cookie": "ezdms_session=" + "A" * 43},
+    {"Authorization": "Bearer " + "A" * 43},
+    {"Referer": "http://localhost/c/0"},
+    {"HX-Request": "true"},
+    {"Range": "bytes=0-9"},
+]
+
+
+async def face(app: Quart, path: str, headers: dict[str, str]) -> tuple[int, bytes, list[tuple[str, str]]]:
+    """Status, body and every header."""
+    response = await app.test_client(use_cookies=False).get(path, headers=headers)
+    return response.status_code, await response.get_data(as_text=False), sorted(response.headers.items())
+
+
+@pytest.mark.parametrize("path", [*ADDRESSES, "/c/ABCDEFGHJKMNPQRSTVWXYZ01"])
+async def test_everybody_gets_the_same_bytes(app: Quart, alice: Person, path: str) -> None:
+    nobody = await face(app, path, HTML)
+    assert nobody[0] == 200
+    cookie = {"Cookie": f"ezdms_session={alice.account['token']}"}
+    for headers in ({"Authorization": alice.headers["Authorization"]}, cookie, *ODD):
+        assert await face(app, path, HTML | headers) == nobody
+    assert b"alice" not in nobody[1]
+
+
+async def test_conversations_and_ones_own_pages_share_one_shell(app: Quart) -> None:
+    bodies = {path: (await face(app, path, HTML))[1] for path in shells.ADDRESSES[shells.APP]}
+    assert len(set(bodies.values())) == 1
+    assert bodies["/"] != (await face(app, "/protection", HTML))[1]
+
+
+@pytest.mark.parametrize("path", ADDRESSES)
+async def test_who_has_a_shell_is_told_so_and_the_database_is_not_asked(
+    app: Quart, alice: Person, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = app.extensions["ezdms.database"]
+
+    async def never(*_: Any, **__: Any) -> None:
+        raise AssertionError("the database was asked")
+
+    for way in ("read", "write"):
+        monkeypatch.setattr(database, way, never)
+    session = {"Authorization": alice.headers["Authorization"]}
+    client = app.test_client()
+    first = await client.get(path, headers=HTML | session)
+    assert (first.status_code, first.headers["Cache-Control"]) == (200, "no-cache")
+    again = await client.get(path, headers=HTML | session | {"If-None-Match": first.headers["ETag"]})
+    assert (again.status_code, await again.get_data(as_text=False)) == (304, b"")
+    assert again.headers["ETag"] == first.headers["ETag"]
+    other = await client.get(path, headers=HTML | session | {"If-None-Match": '"another"'})
+    assert other.status_code == 200
+    asked = await client.get("/me", headers=session)  # the control: this one needs it
+    assert asked.status_code == 500
+
+
+async def test_a_shell_changes_with_the_hosts_words_and_with_nothing_else(tmp_path: Any) -> None:
+    found = set()
+    for words in (
+        {},
+        {"server_name": "Club"},
+        {"notice": "For members"},
+        {"registration": "closed"},
+        {"limit_send": None},
+    ):
+        app = create_app(Settings(data_dir=tmp_path, **words))
+        async with app.test_app():
+            found.add((await app.test_client().get("/", headers=HTML)).headers["ETag"])
+    assert len(found) == 4
