@@ -1,12 +1,14 @@
 // The list of conversations: which stand in it, by what name, and how much is unread. Names are those that were signed.
 
 import * as crypto from "./crypto.js";
+import { showPageAlert } from "./dom.js";
 import { swapIn } from "./guard.js";
 import { loadContacts } from "./keystore.js";
 import { getFragment } from "./server.js";
 import { account } from "./session.js";
 
 const AT_ONCE = 20; // key statements that are checked side by side
+const UNKNOWN = "Unknown person";
 
 const names = new Map(); // conversation → name that was signed
 const lines = new Map(); // conversation → its <conversation-item>
@@ -42,10 +44,12 @@ async function nameAll() {
   isNaming = true;
   const me = await account;
   while (unknown.length) {
-    await Promise.all(unknown.splice(0, AT_ONCE).map(async ({ conversation, dataset: { statement } }) => {
+    const batch = unknown.splice(0, AT_ONCE);
+    await Promise.all(batch.map(async ({ conversation, dataset: { statement } }) => {
       const partner = await crypto.verifyStatement(statement);
-      if (await crypto.conversationId(me.fp, partner.fp) === conversation) setName(conversation, partner.name);
-    }).map((naming) => naming.catch(() => {}))); // without a name: opening it says why
+      const isTheirs = await crypto.conversationId(me.fp, partner.fp) === conversation;
+      setName(conversation, isTheirs ? partner.name : UNKNOWN);
+    }).map((naming, i) => naming.catch(() => setName(batch[i].conversation, UNKNOWN)))); // opening it says why
     await new Promise((resolve) => { setTimeout(resolve); }); // a long list is shown, and can be pressed, meanwhile
   }
   isNaming = false;
@@ -86,6 +90,15 @@ export function useList(element) {
 export async function renewList() {
   const { user_id: userId } = await account;
   const text = await getFragment(`/conversations/${userId}`);
-  await swapIn(text, list, "afterbegin");
+  const isLetIn = await swapIn(text, list, "afterbegin");
   showWhole();
+  if (isLetIn) await reportMissing();
+}
+
+// Whom one has talked to, and whom the server does not name any more.
+async function reportMissing() {
+  const missing = Object.entries(await loadContacts())
+    .filter(([conversation, { own, theirs }]) => (own || theirs) && !lines.has(conversation))
+    .map(([, { name }]) => name);
+  if (missing.length) showPageAlert(`The server no longer lists your conversation with ${missing.join(", ")}.`);
 }

@@ -111,18 +111,26 @@ htmx.registerExtension("ezdms", {
     const copies = tasks.map(copyFragment);
     if (copies.includes(null)) {
       tasks.length = 0;
-      showPageAlert(OUT_OF_PLACE);
+      leaveOut();
     }
     tasks.forEach((task, i) => { task.fragment = copies[i]; });
   },
 });
 
-// Put a fragment of the server into its place. Frames of the socket (`target` null) name theirs themselves.
+let leftOut = 0;
+function leaveOut() {
+  leftOut += 1;
+  showPageAlert(OUT_OF_PLACE);
+}
+
+// Put a fragment of the server into its place. Frames of the socket (`target` null) name theirs themselves. Resolves to
+// whether it was let in.
 export async function swapIn(text, target = null, swap = "none") {
-  if (typeof text !== "string" || TAKEN_APART.test(text)) return showPageAlert(OUT_OF_PLACE);
-  try {
-    await htmx.swap({ sourceElement: target ?? document.body, target: target ?? document.body, swap, text });
-  } catch {
-    showPageAlert(OUT_OF_PLACE); // nothing that could be parsed
+  const before = leftOut;
+  if (typeof text !== "string" || TAKEN_APART.test(text)) leaveOut();
+  else {
+    const element = target ?? document.body;
+    await htmx.swap({ sourceElement: element, target: element, swap, text }).catch(leaveOut); // nothing to be parsed
   }
+  return leftOut === before;
 }

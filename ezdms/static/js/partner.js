@@ -6,8 +6,8 @@ const OTHER_KEY = "The server shows another key for this person. Nothing is sent
   + "Ask them for their Search PIN by another way.";
 const UNKNOWN_KEY = "This person left before this browser knew their key: nothing can be verified.";
 
-// {ik, fp, name} and, unless they left, {spki, pin, …} of their statement. `facts` are the server's word: that this is
-// the conversation of these two keys is worked out here. `contact` is what this browser knows, if anything.
+// {ik, fp, name} and, unless they left, {spki, pin, …} of their statement. `facts` are the server's word: that this
+// is the conversation of these two keys is worked out here. `contact` is what this browser knows, if anything.
 export async function identify(me, conversation, facts, contact) {
   const partner = facts.left === undefined ? await byStatement(facts.statement) : await byMemory(contact);
   const theirs = await crypto.conversationId(me.fp, partner.fp);

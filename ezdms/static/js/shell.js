@@ -9,6 +9,8 @@ const TAGS = new Set(("a aside button canvas code div fieldset footer form h1 h2
 const VALUES = {
   href: /^\/[a-z-]*$/, src: /^\/static\/[0-9a-f]{12}\/icon\.svg$/, type: /^(button|submit|text|checkbox)$/,
 };
+const LINK = RegExp("^/static/[0-9a-f]{12}/(icon\\.svg|css/(base|front|session)\\.css|fonts/[\\w-]+\\.woff2"
+  + "|(js|vendor)/[\\w.-]+\\.js)$");
 const HARMLESS = new Set(("alt aria-controls aria-describedby aria-expanded aria-hidden aria-label aria-labelledby "
   + "autocapitalize autocomplete class dir disabled enterkeyhint for height hidden id maxlength minlength muted "
   + "placeholder playsinline required role rows spellcheck tabindex width data-added data-alarm data-alone data-closed "
@@ -44,6 +46,13 @@ function copyInto(target, nodes) {
   }
 }
 
+// What else stands in the head: a title, and what the release loads.
+function isOfTheHead(element) {
+  if (element.localName === "link") return LINK.test(element.getAttribute("href"));
+  if (element.localName === "meta") return !element.httpEquiv && !element.name.startsWith("htmx");
+  return ["script", "style", "title"].includes(element.localName); // a style is what extensions of browsers add
+}
+
 function takeOver(body) {
   for (const element of body.children) {
     if (element.localName === "template" && element.content && element.id) {
@@ -52,7 +61,8 @@ function takeOver(body) {
       templates.set(element.id, fragment);
     } else if (element.localName !== "noscript") isTampered = true;
   }
-  for (const element of document.querySelectorAll("base, meta[http-equiv], meta[name^=htmx]")) {
+  for (const element of [...document.head.children]) {
+    if (isOfTheHead(element)) continue;
     isTampered = true;
     element.remove();
   }
