@@ -2,15 +2,13 @@
 // out of it, without whatever acts by itself, and the page begins with an empty body of its own. No element of the
 // document stays: no shadow root, no form that could be submitted, no attribute that htmx would obey.
 
-const TAGS = new Set(("a aside button canvas code div fieldset footer form h1 h2 h3 header img input label main nav "
-  + "output p section span strong textarea video change-pin create-account delete-account device-list local-time "
+const TAGS = new Set(("a aside button canvas code div fieldset footer form h1 h2 h3 header img input label li main nav "
+  + "output p section span strong textarea ul video change-pin create-account delete-account device-list local-time "
   + "log-in message-composer message-log message-thread my-search-pin new-search-pin sealed-text start-conversation "
   + "welcome-card who-is-this").split(" "));
 const VALUES = {
   href: /^\/[a-z-]*$/, src: /^\/static\/[0-9a-f]{12}\/icon\.svg$/, type: /^(button|submit|text|checkbox)$/,
 };
-const LINK = RegExp("^/static/[0-9a-f]{12}/(icon\\.svg|css/(base|front|session)\\.css|fonts/[\\w-]+\\.woff2"
-  + "|(js|vendor)/[\\w.-]+\\.js)$");
 const HARMLESS = new Set(("alt aria-controls aria-describedby aria-expanded aria-hidden aria-label aria-labelledby "
   + "autocapitalize autocomplete class dir disabled enterkeyhint for height hidden id maxlength minlength muted "
   + "placeholder playsinline required role rows spellcheck tabindex width data-added data-alarm data-alone data-closed "
@@ -21,39 +19,86 @@ const ACTS = ["auxclick", "click", "dblclick", "keydown", "keypress", "submit"];
 const TAMPERED = "This page did not arrive as this version of EZ-DMS has it: something in it that could act by itself "
   + "was taken out. Do not type secrets here before you know why.";
 
+// What may stand in the head, by tag, and the attributes of each.
+const HEAD = {
+  meta: { charset: /^utf-8$/, name: /^(viewport|color-scheme|theme-color)$/, content: /^/, media: /^/ },
+  title: {},
+  link: {
+    rel: /^(icon|stylesheet|preload|modulepreload)$/, href: /^\/static\/[0-9a-f]{12}\//, crossorigin: /^$/,
+    as: /^font$/, type: /^(image\/svg\+xml|font\/woff2)$/,
+  },
+  script: { type: /^module$/, src: /^\/static\/[0-9a-f]{12}\/js\/(boot|first)\.js$/, async: /^$/ },
+};
+// What extensions of browsers (dark modes, password managers) put there before us goes without a word: it does not act.
+const OF_EXTENSIONS = /^(class|style|data-(?!hx-)[\w-]+)$/;
+const ROOT = { lang: /^[a-z-]*$/ };
+const BODY = { "data-host": /^/, "data-notice": /^/, "data-registration": /^/ };
+
 const templates = new Map();
 let isTampered = false;
 
-const isKnown = ({ name, value }) => HARMLESS.has(name) || (VALUES[name]?.test(value) ?? false);
+// Elements that have a name or id get in front of what the document or their form has itself (<img name=body>): such
+// things are asked of the prototype.
+const ask = (object, type, name) => Object.getOwnPropertyDescriptor(type.prototype, name).get.call(object);
+const isOf = (known, { name, value }) => Object.hasOwn(known, name) && known[name].test(value);
+const isKnown = ({ name, value }) => isOf(VALUES, { name, value })
+  || (HARMLESS.has(name) && !(name === "id" && value in HTMLFormElement.prototype));
 
 // The same in new nodes, but for what the release does not have.
 function copyInto(target, nodes) {
   for (const node of nodes) {
     if (node.nodeType === Node.TEXT_NODE) target.append(node.data);
-    else if (node.nodeType === Node.ELEMENT_NODE) {
-      if (!(node instanceof HTMLElement) || !TAGS.has(node.localName)) {
-        isTampered = true;
-        continue;
-      }
-      const copy = document.createElement(node.localName);
-      for (const attribute of node.attributes) {
+    else if (node.nodeType === Node.COMMENT_NODE) continue;
+    else if (!(node instanceof HTMLElement) || !TAGS.has(ask(node, Element, "localName"))) isTampered = true;
+    else {
+      const copy = document.createElement(ask(node, Element, "localName"));
+      for (const attribute of ask(node, Element, "attributes")) {
         if (isKnown(attribute)) copy.setAttribute(attribute.name, attribute.value);
         else isTampered = true;
       }
-      copyInto(copy, node.childNodes);
+      copyInto(copy, ask(node, Node, "childNodes"));
       target.append(copy);
     }
   }
 }
 
-// What else stands in the head: a title, and what the release loads.
-function isOfTheHead(element) {
-  if (element.localName === "link") return LINK.test(element.getAttribute("href"));
-  if (element.localName === "meta") return !element.httpEquiv && !element.name.startsWith("htmx");
-  return ["script", "style", "title"].includes(element.localName); // a style is what extensions of browsers add
+// Of an element's attributes those that are known.
+function strip(element, known) {
+  for (const { name, value } of [...element.attributes]) {
+    if (isOf(known, { name, value })) continue;
+    isTampered ||= !OF_EXTENSIONS.test(name);
+    element.removeAttribute(name);
+  }
 }
 
-function takeOver(body) {
+const belongsInHead = (node) => Object.hasOwn(HEAD, node.localName) && !node.childElementCount
+  && (node.localName === "title" || !node.textContent)
+  && [...node.attributes].every((attribute) => isOf(HEAD[node.localName], attribute));
+
+// Of what stands beside what stays: all is removed, and said unless it is nothing.
+function removeFrom(nodes, stays) {
+  for (const node of [...nodes]) {
+    if (stays(node)) continue;
+    const isNothing = node.nodeType === Node.COMMENT_NODE || (node.nodeType === Node.TEXT_NODE && !node.data.trim());
+    isTampered ||= !isNothing && node.localName !== "style"; // see OF_EXTENSIONS
+    node.remove();
+  }
+}
+
+// Nothing of the document stays but its head, as far as the release has it too.
+function takeOver() {
+  const [root, body, head] = ["documentElement", "body", "head"].map((name) => ask(document, Document, name));
+  if (ask(document, Document, "readyState") === "loading" || root.querySelector("meta[http-equiv]")) {
+    isTampered = true;
+    stop(); // or more would come after what is looked at here, and a refresh would lead away
+  }
+  body.remove(); // and with it whatever has a name
+  removeFrom(ask(document, Node, "childNodes"), (node) => node === root || node.nodeType === Node.DOCUMENT_TYPE_NODE);
+  removeFrom(root.childNodes, (node) => node === head);
+  removeFrom(head.childNodes, belongsInHead);
+  strip(root, ROOT);
+  strip(head, {});
+  strip(body, BODY);
   for (const element of body.children) {
     if (element.localName === "template" && element.content && element.id) {
       const fragment = document.createDocumentFragment();
@@ -61,19 +106,13 @@ function takeOver(body) {
       templates.set(element.id, fragment);
     } else if (element.localName !== "noscript") isTampered = true;
   }
-  for (const element of [...document.head.children]) {
-    if (isOfTheHead(element)) continue;
-    isTampered = true;
-    element.remove();
-  }
-  const own = document.createElement("body");
-  body.replaceWith(own);
+  root.append(document.createElement("body"));
+  return body.dataset;
 }
 
-const { host = "EZ-DMS", notice = "", registration = "open" } = document.body.dataset;
+const { host = "EZ-DMS", notice = "", registration = "open" } = takeOver();
 // What the host says to everybody: shown as words, and nothing else.
 export const HOST = { name: host, notice, registration };
-takeOver(document.body);
 
 // What happens on this page is a person's doing: an event that a script made is none.
 for (const name of ACTS) {

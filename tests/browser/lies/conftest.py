@@ -1,0 +1,84 @@
+"""A lying server with a browser of its own, Alice who is logged in there, and Carol who is not."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, async_playwright
+
+from tests.browser.lies.liar import Liar
+from tests.browser.lies.peers import Peer
+from tests.browser.lies.stage import Stage, Visitor
+from tests.browser.lies.watching import Watch
+from tests.browser.someone import Someone
+from tests.conftest import CHROMIUM, CHROMIUM_FLAGS, Server, skip_or_fail
+
+
+@pytest.fixture(scope="package")
+def truth(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The real server behind the lies."""
+    running = Server(tmp_path_factory.mktemp("truth"))
+    running.start()
+    yield running
+    running.kill()
+
+
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
+async def liar(truth: Server) -> AsyncIterator[Liar]:
+    """Between every browser of these tests and the real server."""
+    liar = Liar(truth)
+    await liar.start()
+    yield liar
+    await liar.stop()
+
+
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
+async def lied_to(liar: Liar) -> AsyncIterator[Browser]:
+    """A Chromium whose contexts outlast a test."""
+    if CHROMIUM is None:
+        skip_or_fail("Chromium is missing (Debian: apt install chromium-headless-shell, or chromium)")
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_FLAGS)
+        yield browser
+        await browser.close()
+
+
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
+async def setting(lied_to: Browser, liar: Liar, truth: Server) -> AsyncIterator[Stage]:
+    """Alice at her browser, with an account and one conversation, in which she has verified Bob, who is a program."""
+    alice = await Someone.arrives(lied_to, truth, "alice", liar.url)
+    await alice.creates_an_account()
+    bob = await Peer.arrives(truth, "bob")
+    await alice.starts_with(bob.search_pin)
+    await bob.starts_with(alice.search_pin)
+    await bob.writes("hello alice")
+    await alice.sees("hello alice")
+    stage = Stage(liar, truth, lied_to, alice, bob)
+    yield stage
+    await stage.end()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def stage(setting: Stage) -> AsyncIterator[Stage]:
+    """The same, with Alice in the conversation with Bob and nothing amiss; a test may leave it in any state."""
+    await setting.begin()
+    yield setting
+    setting.watch.end()
+
+
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
+async def door(lied_to: Browser, liar: Liar) -> Visitor:
+    """Somebody without an account, at a page of their own."""
+    context = await lied_to.new_context()
+    context.set_default_timeout(30_000)
+    return Visitor(liar, await context.new_page())
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def visitor(door: Visitor) -> AsyncIterator[Visitor]:
+    """The same, watched from here on."""
+    door.watch = Watch(door.page, door.liar)
+    yield door
+    door.watch.end()

@@ -1,0 +1,107 @@
+"""Somebody who writes to the person at the browser and is a program with keys: it says what it likes, signed."""
+
+from __future__ import annotations
+
+import itertools
+import secrets
+import time
+from typing import Any
+
+import httpx
+
+from ezdms import crypto, envelope
+from ezdms.encoding import b64u_decode, b64u_encode
+from tests.conftest import Server
+from tests.people import JSON, registration
+
+_numbers = itertools.count(1)
+
+
+def milliseconds() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class Peer:
+    """An account of its own at the real server."""
+
+    def __init__(self, server: Server, name: str, keys: crypto.Keys | None = None) -> None:
+        self.keys = keys or crypto.generate_keys()
+        self.name = name
+        self.sent: list[crypto.SealedMessage] = []
+        self.search_pin = ""
+        self.salt = ""
+        self.conversation = ""
+        self.other: envelope.Statement  # of the person at the browser
+        self._http = httpx.AsyncClient(base_url=server.url, headers=dict(JSON), timeout=30)
+
+    @classmethod
+    async def arrives(cls, server: Server, name: str = "") -> Peer:
+        """Register; the name is a new one if none is given."""
+        peer = cls(server, name or f"peer{next(_numbers)}")
+        fields = registration(peer.keys, peer.name)
+        answer = await peer.ask("POST", "/register", fields)
+        peer.search_pin, peer.salt = answer["search_pin"], fields["search_salt"]
+        peer._http.headers["Authorization"] = f"Bearer {answer['token']}"
+        return peer
+
+    async def ask(self, method: str, path: str, fields: dict[str, Any] | None = None) -> Any:
+        """The JSON of an answer that is no error."""
+        response = await self._http.request(method, path, data=fields)
+        assert response.is_success, response.text
+        return response.json() if response.content else None
+
+    async def starts_with(self, search_pin: str) -> str:
+        """Start a conversation; returns its id."""
+        found = await self.ask("POST", "/start_conversation", {"partner_search_pin": search_pin})
+        self.other = envelope.parse_statement(found["partner_statement"])
+        self.conversation = str(found["conversation_id"])
+        return self.conversation
+
+    def seal(
+        self, text: str, *, a: tuple[int, str] = (0, ""), n: int = 0, p: str | None = None, **more: Any
+    ) -> crypto.SealedMessage:
+        """One's next message, or one that claims what it likes."""
+        before = self.sent[-1].hash if self.sent else ""
+        given: dict[str, Any] = {"n": n or len(self.sent) + 1, "p": before if p is None else p, "a": a, "text": text}
+        given |= {"ts": milliseconds()} | more
+        return crypto.seal_message(self.keys, self.other.ik, self.other.spki, **given)
+
+    async def writes(self, text: str, **more: Any) -> crypto.SealedMessage:
+        """Send one's next message."""
+        sealed = self.seal(text, **more)
+        self.sent.append(sealed)
+        names = ("message_id", "n", "hash", "suite", "content_for_a", "content_for_b")
+        fields = {name: getattr(sealed, name) for name in names}
+        await self.ask("POST", "/send_message", {"conversation_id": self.conversation, **fields})
+        return sealed
+
+    async def rows(self) -> list[dict[str, Any]]:
+        """The conversation as the real server has it."""
+        found = await self.ask("GET", f"/messages/{self.conversation}")
+        assert isinstance(found, list)
+        return found
+
+    async def last(self) -> crypto.Message:
+        """The newest message, opened: it is of the person at the browser."""
+        row = (await self.rows())[-1]
+        claimed = {name: row[name] for name in ("message_id", "n", "hash", "suite")}
+        return crypto.open_message(self.keys, self.other.ik, self.keys.ik, row["encrypted"], **claimed)
+
+    async def leaves(self) -> None:
+        """Close the connection; the account stays."""
+        await self._http.aclose()
+
+
+def copy_for(sealed: crypto.SealedMessage, reader_fp: bytes, other_fp: bytes) -> str:
+    """The copy of one of the two."""
+    return sealed.content_for_a if crypto.in_order(reader_fp, other_fp)[0] == reader_fp else sealed.content_for_b
+
+
+def noise(size: int) -> str:
+    """b64u of random bytes."""
+    return b64u_encode(secrets.token_bytes(size))
+
+
+def fp_of(text: str) -> bytes:
+    """The bytes of a fingerprint."""
+    return b64u_decode(text)

@@ -1,0 +1,136 @@
+"""The stage of every lie: who is lied to, how they find that nothing came of it, and that the page carries on."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from dataclasses import dataclass, field
+from typing import Any
+
+from playwright.async_api import Browser, Locator, Page, expect
+
+from tests.browser.hostile import contact_of
+from tests.browser.lies.liar import Liar
+from tests.browser.lies.peers import Peer
+from tests.browser.lies.watching import FORGED, STOLEN, Watch, everything_on
+from tests.browser.someone import Someone, texts_of
+from tests.conftest import Server
+
+TAMPERED = "did not arrive as this version of EZ-DMS has it"
+OUT_OF_PLACE = "sent something that does not belong on this page"
+DRAFT = "the harbour at midnight"
+LOGIN_PIN = "ABCD-EFGH-JKMN-PQRS"
+USERNAME = "carol-of-the-north"
+
+_lines = itertools.count(1)
+
+
+@dataclass
+class Stage:
+    """Alice at her browser, Bob as a program, and the liar between them."""
+
+    liar: Liar
+    truth: Server
+    browser: Browser
+    alice: Someone
+    bob: Peer
+    watch: Watch = field(init=False)
+    peers: list[Peer] = field(default_factory=list)
+
+    @property
+    def page(self) -> Page:
+        return self.alice.page
+
+    @property
+    def address(self) -> str:
+        return f"{self.liar.url}/c/{self.bob.conversation}"
+
+    @property
+    def warning(self) -> Locator:
+        """What is said above everything."""
+        return self.page.locator("#page-alert")
+
+    @property
+    def composer(self) -> Locator:
+        return self.page.get_by_role("textbox", name="Message")
+
+    async def begin(self) -> None:
+        """Alice is in the conversation with Bob, as she was, and nothing is said; a page that is so stays."""
+        self.watch = Watch(self.page, self.liar)
+        is_well = self.page.url == self.address and not await self.page.locator("[role=alert]:not(:empty)").count()
+        if not is_well or not await self.composer.count() or not await self.composer.is_enabled():
+            await self.opens()
+        await self.composer.fill("")
+
+    async def end(self) -> None:
+        """Everybody goes."""
+        await asyncio.gather(*(peer.leaves() for peer in (self.bob, *self.peers)))
+        await asyncio.sleep(0.01)  # the loop closes what was left
+
+    async def opens(self, path: str = "") -> None:
+        """Load the conversation anew, or another address."""
+        await self.page.goto(f"{self.liar.url}{path}" if path else self.address, wait_until="commit")
+        if not path:
+            await expect(self.composer).to_be_enabled()
+            await expect(texts_of(self.page).first).to_be_visible()
+
+    async def carries_on(self, secret: str = DRAFT) -> None:
+        """Nothing that is typed leaves the browser unsealed; what is sent reaches Bob, and his answer Alice."""
+        line = f"{secret} {next(_lines)}"
+        await self.composer.fill(line)
+        await self.composer.press("Enter")
+        await expect(texts_of(self.page).last).to_have_text(line)
+        said = await self.bob.last()
+        assert said.text == line
+        answer = f"yes {next(_lines)}"
+        await self.bob.writes(answer, a=(said.n, (await self.bob.rows())[-1]["hash"]))
+        await expect(texts_of(self.page).last).to_have_text(answer)
+        assert self.watch.leaked(line, self.alice.login_pin) == []
+
+    async def shows_nothing_of_it(self) -> None:
+        """No word of a lie is to be seen or heard, nor stands anywhere in the page."""
+        words = await everything_on(self.page)
+        assert FORGED not in words
+        assert STOLEN not in words
+        assert "bob" in words  # the control: this is how one would see it
+
+    async def contact(self) -> dict[str, Any]:
+        """What Alice's browser remembers of Bob."""
+        return await contact_of(self.page)
+
+
+class Visitor:
+    """Somebody at the front page, without an account."""
+
+    watch: Watch
+
+    def __init__(self, liar: Liar, page: Page) -> None:
+        self.liar = liar
+        self.page = page
+
+    @property
+    def warning(self) -> Locator:
+        """What is said above everything."""
+        return self.page.locator("#page-alert")
+
+    async def opens(self, path: str = "/") -> None:
+        """Load the page; it stands when its fields can be used."""
+        await self.page.goto(f"{self.liar.url}{path}", wait_until="commit")
+        await expect(self.page.get_by_role("textbox", name="Login PIN")).to_be_enabled()
+
+    async def types_and_nothing_leaves(self) -> None:
+        """The fields are the true ones, and take what is typed; the browser tells nobody."""
+        await self.page.get_by_role("textbox", name="Username").fill(USERNAME)
+        field = self.page.get_by_role("textbox", name="Login PIN")
+        await field.press_sequentially(LOGIN_PIN[:6])
+        await field.fill(LOGIN_PIN)
+        await self.page.keyboard.press("Tab")
+        await expect(field).to_have_value(LOGIN_PIN)
+        assert self.watch.leaked(LOGIN_PIN, USERNAME) == []
+
+    async def shows_nothing_of_it(self) -> None:
+        """No word of a lie is to be seen or heard, nor stands anywhere in the page."""
+        words = await everything_on(self.page)
+        assert FORGED not in words
+        assert STOLEN not in words
+        assert "EZ-DMS" in words  # the control: this is how one would see it

@@ -1,0 +1,82 @@
+"""A document that holds more than the release's: nothing of it acts, nothing of it is seen, and the page says so."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.async_api import expect
+
+from ezdms import security
+from tests.browser.lies.documents import (
+    ATTRIBUTES,
+    ELEMENTS,
+    PASSIVE,
+    WITHOUT_FENCES,
+    Edit,
+    after_body,
+    before_end,
+    on,
+)
+from tests.browser.lies.liar import Answer
+from tests.browser.lies.stage import TAMPERED, Visitor
+
+DOCUMENT = r"GET /(c/[0-9A-Z]{24})?"
+FIELD, FORM = '<input id="login-pin"', '<log-in class="card">\n        <form'
+
+ABOVE = ["hx-get", "hx-boost:inherited", "onfocus", "style", "contenteditable", "inert", "title"]
+FENCES = {name.lower() for name in security.HEADERS}
+
+
+async def takes_no_harm(
+    visitor: Visitor,
+    edit: Edit,
+    *,
+    is_told: bool = True,
+    is_passive: bool = False,
+    is_fenced: bool = True,
+    content_type: str = "",
+) -> None:
+    """Somebody at the front page, which came changed. Passive: the parser itself asked for something before."""
+
+    def change(answer: Answer) -> None:
+        answer.text = edit(answer.text)
+        if not is_fenced:
+            answer.headers = [pair for pair in answer.headers if pair[0] not in FENCES]
+        if content_type:
+            answer.set("content-type", content_type)
+
+    with visitor.liar.lying(DOCUMENT, change):
+        await visitor.opens()
+    if is_passive:
+        visitor.watch.asked.clear()
+    if is_told:
+        await expect(visitor.warning).to_contain_text(TAMPERED)
+    else:
+        await expect(visitor.warning).to_have_count(0)
+    await visitor.shows_nothing_of_it()
+    await visitor.types_and_nothing_leaves()
+
+
+async def test_the_honest_document_is_taken_without_a_word(visitor: Visitor) -> None:
+    await takes_no_harm(visitor, lambda html: html, is_told=False)
+
+
+@pytest.mark.parametrize("name", ATTRIBUTES)
+async def test_an_attribute_on_the_pin_field_does_not_act(visitor: Visitor, name: str) -> None:
+    await takes_no_harm(visitor, lambda html: on(FIELD, html, ATTRIBUTES[name]))
+
+
+@pytest.mark.parametrize("name", ABOVE)
+@pytest.mark.parametrize("tag", [FORM, "<body", "<html"], ids=["form", "body", "html"])
+async def test_an_attribute_above_it_does_not_act(visitor: Visitor, tag: str, name: str) -> None:
+    await takes_no_harm(visitor, lambda html: on(tag, html, ATTRIBUTES[name]))
+
+
+@pytest.mark.parametrize("name", ELEMENTS)
+async def test_an_element_in_the_body_is_gone(visitor: Visitor, name: str) -> None:
+    await takes_no_harm(visitor, lambda html: after_body(html, ELEMENTS[name]), is_passive=name in PASSIVE)
+
+
+@pytest.mark.parametrize("name", sorted(WITHOUT_FENCES))
+async def test_it_is_gone_too_where_the_server_leaves_out_its_fences(visitor: Visitor, name: str) -> None:
+    edit = lambda html: before_end(html, ELEMENTS[name])  # noqa: E731
+    await takes_no_harm(visitor, edit, is_passive=True, is_fenced=False)

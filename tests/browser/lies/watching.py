@@ -1,0 +1,103 @@
+"""What a person can see and hear of a page, and what a browser let out: neither may hold what a lie aimed at."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from urllib.parse import quote, quote_plus, urlsplit
+
+from playwright.async_api import Page
+
+from tests.browser.lies.liar import Liar
+
+FORGED = "zyxforged"  # in everything that a lie tries to show
+STOLEN = "zyxstolen"  # in every address to which a lie tries to lead
+
+# Where honest code asks, and sends.
+EXPECTED = re.compile(
+    r"/(static/[0-9a-f]{12}/[a-z0-9./-]+|c/[0-9A-Z]{24}(/open)?|me|deployment|conversations/[\w-]{22}|vault|ws|login|logout|register"
+    r"|private_keys|messages/[0-9A-Z]{24}|send_message|start_conversation|search_pin|change_pin|delete_account"
+    r"|search-pin|sessions|account|welcome|protection|sessions/list|sessions/end_others|sessions/[\w-]{22}/end|)"
+)
+QUERY = re.compile(r"((before|after|limit)=\d+(&|$))*")
+
+PSEUDO = """() => [...document.querySelectorAll("*")].flatMap((element) =>
+    ["::before", "::after", "::marker", "::placeholder"].map((name) => getComputedStyle(element, name).content))
+    .filter((content) => !["none", "normal"].includes(content)).join(" ")"""
+STORED = """async () => {
+    const stored = [];
+    for (const { name } of await indexedDB.databases()) {
+        const opened = await new Promise((done) => {
+            indexedDB.open(name).onsuccess = (event) => done(event.target.result);
+        });
+        for (const store of opened.objectStoreNames) {
+            const asked = opened.transaction(store).objectStore(store).getAll();
+            stored.push(JSON.stringify(await new Promise((done) => { asked.onsuccess = () => done(asked.result); })));
+        }
+        opened.close();
+    }
+    return [...stored, document.cookie, JSON.stringify({ ...localStorage }), JSON.stringify({ ...sessionStorage })]
+        .join(" ");
+}"""
+
+
+async def everything_on(page: Page) -> str:
+    """Every word of a page, seen or heard: also in closed shadow roots, frames and pseudo-elements, and its name."""
+    session = await page.context.new_cdp_session(page)
+    try:
+        document = (await session.send("DOM.getDocument", {"depth": -1, "pierce": True}))["root"]
+        heard = await session.send("Accessibility.getFullAXTree")
+    finally:
+        await session.detach()
+    words = [*words_of(document), await page.title(), await page.evaluate(PSEUDO)]
+    for node in heard["nodes"]:
+        words += [str(node.get(name, {}).get("value", "")) for name in ("name", "value", "description")]
+    return " ".join(words)
+
+
+def words_of(node: dict[str, Any]) -> list[str]:
+    """Texts and attributes of a node and of all that is in it, whatever it is hidden behind."""
+    words = [node.get("nodeValue", ""), *node.get("attributes", [])]
+    inner = [*node.get("children", []), *node.get("shadowRoots", []), *node.get("pseudoElements", [])]
+    inner += [node[name] for name in ("contentDocument", "templateContent") if name in node]
+    return words + [word for each in inner for word in words_of(each)]
+
+
+async def stored_in(page: Page) -> str:
+    """All that the browser keeps of this page: IndexedDB, cookies that scripts can read, both storages."""
+    return str(await page.evaluate(STORED))
+
+
+def _spellings(secret: str) -> set[str]:
+    return {secret, secret.replace("-", ""), quote(secret), quote_plus(secret), secret[:16]}
+
+
+class Watch:
+    """What leaves the browser from a moment on."""
+
+    def __init__(self, page: Page, liar: Liar) -> None:
+        self.asked: list[str] = []
+        self.liar = liar
+        self._from = len(liar.heard)
+        self._page = page
+        page.on("request", self._keep)
+
+    def _keep(self, request: Any) -> None:
+        self.asked.append(request.url)
+
+    def end(self) -> None:
+        """Stop to listen."""
+        self._page.remove_listener("request", self._keep)
+
+    def leaked(self, *secrets: str) -> list[str]:
+        """Those of the secrets that left, in any spelling, and every address that honest code does not ask for."""
+        said = "\n".join([*self.asked, *self.liar.heard[self._from :]])
+        left = [secret for secret in secrets if any(form in said for form in _spellings(secret) if form)]
+        return left + [url for url in self.asked if not self._is_expected(url)]
+
+    def _is_expected(self, url: str) -> bool:
+        if url.startswith("blob:"):
+            return True  # a file to save, made on the page itself
+        parts = urlsplit(url)
+        is_ours = f"{parts.scheme}://{parts.netloc}" == self.liar.url
+        return is_ours and bool(EXPECTED.fullmatch(parts.path) and QUERY.fullmatch(parts.query))
