@@ -2,8 +2,8 @@
 // out of it, without whatever acts by itself, and the page begins with an empty body of its own. No element of the
 // document stays: no shadow root, no form that could be submitted, no attribute that htmx would obey.
 
-const TAGS = new Set(("a aside button canvas code div fieldset footer form h1 h2 h3 header img input label li main nav "
-  + "output p section span strong textarea ul video change-pin create-account delete-account device-list local-time "
+const TAGS = new Set(("a aside button canvas code div fieldset footer form h1 h2 h3 header img input label main nav "
+  + "output p section span strong textarea video change-pin create-account delete-account device-list local-time "
   + "log-in message-composer message-log message-thread my-search-pin new-search-pin sealed-text start-conversation "
   + "welcome-card who-is-this").split(" "));
 const VALUES = {

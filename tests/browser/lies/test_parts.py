@@ -59,7 +59,8 @@ async def test_an_element_beside_the_parts_of_a_page_in_use_is_gone(stage: Stage
 
     with stage.liar.lying(DOCUMENT, change):
         await stage.opens()
-    await expect(stage.warning).to_contain_text(TAMPERED)
+    if (put, name) != (in_head, "style"):  # which extensions of browsers put there too: it goes without a word
+        await expect(stage.warning).to_contain_text(TAMPERED)
     await stage.shows_nothing_of_it()
     await stage.carries_on()
 
