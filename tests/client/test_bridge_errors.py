@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from ezdms import crypto
+from ezdms.client.account import now
 from tests.browser.hostile import Hostile
 from tests.client.bridged import Bridge, Ear, Row
 from tests.client.player import Player, contact_of
@@ -200,8 +201,10 @@ async def test_nothing_can_be_sent_to_someone_who_has_left(server: Server, bridg
     await alice.send(where, "one")
     assert (await contact_of(bob, "alice")).name == "alice"
     deployment = await bob.client._transport.get("/deployment")
-    login = crypto.login_keys(bob.pin, crypto.b64u_decode(deployment["deployment_id"], 16))
-    leave = {"login_id": login.login_id, "auth_key": login.auth_key}
+    deployment_id = crypto.b64u_decode(deployment["deployment_id"], 16)
+    login = crypto.login_keys(bob.pin, deployment_id)
+    act = crypto.sign_act(bob.client.keys, deployment_id, "delete_account", "", now())
+    leave = {"login_id": login.login_id, "auth_key": login.auth_key, "act": act}
     await bob.client._transport.post("/delete_account", leave)
     fields = {"conversation_id": where, "sender_id": alice.user_id, "content": "two"}
     await refused(bridge, "/send_message", fields, 410, "has left")
