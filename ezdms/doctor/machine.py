@@ -65,10 +65,12 @@ def check_disk(data_dir: Path, floor: int) -> Finding:
     """Room to write in. `floor`: the percent that must be free for new accounts to be taken."""
     free = shutil.disk_usage(data_dir).free
     said = f"{free / 1024**3:.1f} GiB are free where {data_dir} is"
-    if free < TOO_LITTLE:
-        return failed("disk", f"{said}: no new accounts are taken, and soon nobody can send. Make room.")
     if folder.is_short_of_room(data_dir, floor):
-        return warning("disk", f"{said}, less than {floor} %: no new accounts are taken (--disk-floor). Make room.")
+        said = f"{said}, less than {floor} %: no new accounts are taken (--disk-floor)"
+    if free < TOO_LITTLE:
+        return failed("disk", f"{said}. Soon nobody can send. Make room.")
+    if folder.is_short_of_room(data_dir, floor):
+        return warning("disk", f"{said}. Make room.")
     if free < LITTLE:
         return warning("disk", f"{said}. Make room before it is full.")
     return ok("disk", f"{said}.")
