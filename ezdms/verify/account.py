@@ -6,16 +6,17 @@ import secrets
 import time
 
 from ezdms import crypto
-from ezdms.encoding import b64u_encode
+from ezdms.encoding import EnvelopeError, b64u_decode, b64u_encode
 from ezdms.verify.doors import ELSEWHERE
 from ezdms.verify.place import Unanswered
 from ezdms.verify.report import Finding, failed, ok, warning
-from ezdms.verify.wire import Answer, Wire
+from ezdms.verify.wire import JSON, Answer, Wire
 
 
 async def check_account(wire: Wire) -> list[Finding]:
     """Make an account whose PIN nobody knows, judge its cookie, knock from another site with it, delete it."""
-    fields = _registration(f"verify-{secrets.token_hex(6)}")
+    keys = crypto.generate_keys()
+    fields = _registration(f"verify-{secrets.token_hex(6)}", keys)
     try:
         made = await wire.post("/register", fields)
     except Unanswered as error:
@@ -39,14 +40,14 @@ async def check_account(wire: Wire) -> list[Finding]:
     except Unanswered as error:
         findings.append(failed("foreign socket with a session", str(error)))
     finally:
-        findings.append(await _delete(wire, fields, token))
+        findings.append(await _delete(wire, fields, token, keys))
     return findings
 
 
-def _registration(username: str) -> dict[str, str]:
+def _registration(username: str, keys: crypto.Keys) -> dict[str, str]:
     """Wrapped keys are noise of the right length: the account is not meant to be used, and no server can tell."""
     sizes = {"login_id": 16, "auth_key": 32, "salt": 16, "wrapped_sig": 76, "wrapped_enc": 1246, "search_salt": 16}
-    statement = crypto.sign_statement(crypto.generate_keys(), username, 1, int(time.time() * 1000))
+    statement = crypto.sign_statement(keys, username, 1, int(time.time() * 1000))
     noise = {name: b64u_encode(secrets.token_bytes(size)) for name, size in sizes.items()}
     return {"username": username, "iterations": "600000", "statement": statement, **noise}
 
@@ -67,11 +68,13 @@ def _judge_cookie(made: Answer, scheme: str) -> Finding:
     return ok("cookie", f"{name} with {', '.join(sorted(got))}.")
 
 
-async def _delete(wire: Wire, fields: dict[str, str], token: str) -> Finding:
+async def _delete(wire: Wire, fields: dict[str, str], token: str, keys: crypto.Keys) -> Finding:
     locks = {name: fields[name] for name in ("login_id", "auth_key")}
     try:
+        deployment_id = b64u_decode(str((await wire.get("/deployment", JSON)).members.get("deployment_id")), 16)
+        locks["act"] = crypto.sign_act(keys, deployment_id, "delete_account", "", int(time.time() * 1000))
         gone = await wire.post("/delete_account", locks, token=token)
-    except Unanswered as error:
+    except (Unanswered, EnvelopeError) as error:
         return failed("account", f"The account {fields['username']} was left behind: {error}")
     if gone in wire.answers:
         wire.answers.remove(gone)  # it makes the browser forget the cookie, by setting it

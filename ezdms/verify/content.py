@@ -1,4 +1,4 @@
-"""Every byte that the public pages are made of, and every file of the release, against what is installed here."""
+"""Every shell and every file of the release, byte for byte, against what is installed here."""
 
 from __future__ import annotations
 
@@ -10,7 +10,14 @@ from ezdms.verify.loads import difference, loads_of
 from ezdms.verify.place import Unanswered
 from ezdms.verify.report import Finding, failed, ok
 from ezdms.verify.wire import PAGE, Answer, Wire
+from ezdms.views.shells import Shell
 
+# Another visitor: another browser and language, and what looks like a session.
+SOMEBODY_ELSE = {
+    "User-Agent": "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 Version/18 Safari/604.1",
+    "Accept-Language": "fr",
+    "Cookie": f"ezdms_session={'A' * 43}; __Host-ezdms_session={'A' * 43}",
+}
 MOST_FILES = 200  # followed from page to file to file
 
 
@@ -29,12 +36,16 @@ async def check_content(wire: Wire, host: dict[str, str], *, is_same_version: bo
     for path, expected in release.pages(host).items():
         try:
             page = await wire.get(path, PAGE)
+            again = [
+                await wire.get(path, PAGE, SOMEBODY_ELSE),
+                await wire.get(path, PAGE, {"If-None-Match": _tag(page)}),
+            ]
         except Unanswered as error:
             findings.append(failed(f"page {path}", str(error)))
             continue
         pages.append(page)
         if is_same_version:
-            findings.append(_judge_page(page, expected))
+            findings.append(_judge_page(page, expected, *again))
     followed = await _follow(wire, pages, is_same_version=is_same_version)
     findings.append(_judge_loads(followed))
     if is_same_version:
@@ -42,8 +53,13 @@ async def check_content(wire: Wire, host: dict[str, str], *, is_same_version: bo
     return findings
 
 
-def _judge_page(page: Answer, expected: bytes) -> Finding:
-    name = f"page {page.path}"
+def _tag(page: Answer) -> str:
+    return next(iter(page.all("ETag")), '"none"')
+
+
+def _judge_page(page: Answer, shell: Shell, to_another: Answer, asked_again: Answer) -> Finding:
+    """`to_another`: what somebody else was served; `asked_again`: the answer to who has it already."""
+    name, expected = f"page {page.path}", shell.body
     if page.status != 200:
         return failed(name, f"Expected 200 and the release's page, got {page.came}.")
     types = page.all("Content-Type")
@@ -55,7 +71,13 @@ def _judge_page(page: Answer, expected: bytes) -> Finding:
             f"Expected the release's {release.fingerprint(expected)}, got {release.fingerprint(page.body)}. "
             + difference(expected, page.body),
         )
-    return ok(name, f"The release's, byte for byte: {release.fingerprint(expected)}.")
+    if (to_another.status, to_another.body) != (200, expected):
+        return failed(name, f"Expected the same for everybody, but to somebody with a cookie came {to_another.came}.")
+    if [tag.removeprefix("W/") for tag in page.all("ETag")] != [f'"{shell.etag}"']:  # a proxy that packs weakens it
+        return failed(name, f"Expected the ETag of these bytes, got {' and '.join(page.all('ETag')) or 'none'}.")
+    if asked_again.status != 304 or asked_again.body:
+        return failed(name, f"Expected 304 for who has it already, got {asked_again.came}.")
+    return ok(name, f"The release's, byte for byte, the same for everybody: {release.fingerprint(expected)}.")
 
 
 async def _follow(wire: Wire, pages: list[Answer], *, is_same_version: bool) -> Followed:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-from ezdms.assets import FOR_GOOD
+from ezdms.assets import ASKED_ANEW, FOR_GOOD, digest
 from ezdms.security import HEADERS
+from ezdms.verify import release
+from ezdms.verify.place import Place
+from ezdms.verify.policies import fault_of_alternatives, fault_of_hsts
 from ezdms.verify.report import Finding, failed, ok, warning
 from ezdms.verify.wire import Answer
 
@@ -20,24 +23,27 @@ HARMLESS = {
 }  # fmt: skip
 # What makes a browser load, go, keep, forget, report or allow something that the release does not.
 HARMFUL = {
-    "clear-site-data", "content-security-policy-report-only", "cross-origin-embedder-policy-report-only",
-    "cross-origin-opener-policy-report-only", "feature-policy", "integrity-policy-report-only", "link", "nel",
+    "clear-site-data", "content-disposition", "content-location", "content-security-policy-report-only",
+    "cross-origin-embedder-policy-report-only", "cross-origin-opener-policy-report-only", "document-policy",
+    "feature-policy", "integrity-policy", "integrity-policy-report-only", "link", "nel", "no-vary-search",
     "origin-trial", "permissions-policy-report-only", "refresh", "report-to", "reporting-endpoints",
     "service-worker-allowed", "set-cookie", "set-cookie2", "sourcemap", "speculation-rules",
     "supports-loading-mode", "x-sourcemap",
 }  # fmt: skip
 BANNERS = {"server", "x-powered-by", "x-aspnet-version", "x-generator"}
 PROXY = re.compile(r"[A-Za-z]+")  # a name without a version, which nginx cannot be told to leave out
-OTHER_HOST = re.compile(r"=\"[^\":]+:")  # in Alt-Svc (RFC 7838)
+ACTING = ("access-control-", "hx-")  # lets other sites read; what htmx would obey
 
 
-def check_headers(answers: Sequence[Answer]) -> list[Finding]:
+def check_headers(answers: Sequence[Answer], place: Place) -> list[Finding]:
     """Judge every answer of the visit, errors and refusals too."""
     return [
         *(_exactly(name, _always(value), answers) for name, value in HEADERS.items()),
         _exactly("Cache-Control", _cache_control, answers),
         _no_redirect(answers),
         _no_banner(answers),
+        _by_value("Strict-Transport-Security", fault_of_hsts, answers),
+        _by_value("Alt-Svc", lambda value: fault_of_alternatives(value, place), answers),
         *_nothing_else(answers),
     ]
 
@@ -47,10 +53,15 @@ def _always(value: str) -> Callable[[Answer], str]:
 
 
 def _cache_control(answer: Answer) -> str | None:
-    """Files are kept for good under the address that names their digest, nothing else is kept by anybody."""
+    """Files are kept for good under the address that names their digest; shells, and files at other addresses, are
+    asked about each time; nothing else is kept by anybody."""
     if answer.path == "/ws":
         return None
-    return FOR_GOOD if answer.path.startswith("/static/") and answer.status == 200 else "no-store"
+    if answer.path in release.PAGES and answer.status in (200, 304):
+        return ASKED_ANEW
+    if answer.path.startswith("/static/") and answer.status == 200:
+        return FOR_GOOD if answer.path.startswith(f"/static/{digest()}/") else ASKED_ANEW
+    return "no-store"
 
 
 def _exactly(name: str, expected: Callable[[Answer], str | None], answers: Sequence[Answer]) -> Finding:
@@ -65,7 +76,7 @@ def _exactly(name: str, expected: Callable[[Answer], str | None], answers: Seque
 
 
 def _no_redirect(answers: Sequence[Answer]) -> Finding:
-    led = [answer for answer in answers if 300 <= answer.status < 400 or answer.all("Location")]
+    led = [answer for answer in answers if answer.is_redirect or answer.all("Location")]
     if led:
         return failed("redirects", f"Expected none, got {led[0].came} at {_places(led)}.")
     return ok("redirects", "None.")
@@ -82,16 +93,25 @@ def _no_banner(answers: Sequence[Answer]) -> Finding:
     return ok("banner", "No word about the software.")
 
 
+def _by_value(name: str, fault_of: Callable[[str], str], answers: Sequence[Answer]) -> Finding:
+    """Of a header that may be there: each value is one that does no harm, and there is one at most."""
+    for answer in answers:
+        values = answer.all(name)
+        fault = next(filter(None, map(fault_of, values)), "stands there twice" if len(values) > 1 else "")
+        if fault:
+            return failed(name, f"At {_places([answer])}: “{'”, “'.join(values)}” {fault}.")
+    return ok(name, "Nothing in it does harm." if any(answer.all(name) for answer in answers) else "None.")
+
+
 def _nothing_else(answers: Sequence[Answer]) -> list[Finding]:
-    known = HARMLESS | BANNERS | {"cache-control", "location", *(name.lower() for name in HEADERS)}
+    known = HARMLESS | BANNERS | {"alt-svc", "cache-control", "location", *(name.lower() for name in HEADERS)}
     harmful: dict[str, list[Answer]] = {}
     unknown: dict[str, list[Answer]] = {}
     for answer in answers:
         for name, value in answer.headers:
-            is_open = name.startswith("access-control-")  # lets other sites read
-            if name in HARMFUL or is_open or (name == "alt-svc" and OTHER_HOST.search(value)):
+            if name in HARMFUL or name.startswith(ACTING):
                 harmful.setdefault(f"{name}: {value}", []).append(answer)
-            elif name not in known and name != "alt-svc":
+            elif name not in known:
                 unknown.setdefault(f"{name}: {value}", []).append(answer)
     findings = [
         failed("other headers", f"Expected none that does something, got “{line}” at {_places(places)}.")

@@ -1,4 +1,4 @@
-"""What the installed release serves to anybody: the pages without a session, and every file they may load."""
+"""What the installed release serves to anybody: the shell at each address that a person opens, and every file."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import PurePosixPath
 
 from ezdms.assets import FOLDER, address_of
-from ezdms.rendering import render
+from ezdms.views.shells import ADDRESSES, Shell, shells
 
 # Script and style mean the same bytes in every one of these; another type or charset could give them another meaning.
 TYPES = {
@@ -19,18 +19,16 @@ TYPES = {
 OTHER_TYPES = {"text/plain", "application/octet-stream"}  # licences
 
 
-PAGES = ("/", "/protection")
+PAGES = frozenset(address for addresses in ADDRESSES.values() for address in addresses)
 
 
-def pages(host: dict[str, str]) -> dict[str, bytes]:
-    """The public pages by their path. Nothing in them depends on who asks or when.
+def pages(host: dict[str, str]) -> dict[str, Shell]:
+    """The shell at each address. Nothing in it depends on who asks or when.
 
-    `host`: the server's name, notice and registration, as its /deployment says them; they stand in the page as text.
+    `host`: the server's name, notice and registration, as its /deployment says them; they stand in the shell as text.
     """
-    return {
-        "/": render("pages/front.html", host=host, notice="").encode(),
-        "/protection": render("pages/protection.html").encode(),
-    }
+    made = shells(host)
+    return {address: made[name] for name, addresses in ADDRESSES.items() for address in addresses}
 
 
 @cache

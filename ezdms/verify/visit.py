@@ -50,7 +50,7 @@ async def _visit(place: Place, context: ssl.SSLContext, findings: list[Finding],
             from ezdms.verify.account import check_account  # the one part that needs keys
 
             findings += await check_account(wire)
-        findings += check_headers(wire.answers)
+        findings += check_headers(wire.answers, place)
 
 
 async def _ask_deployment(wire: Wire) -> tuple[str, dict[str, str]]:

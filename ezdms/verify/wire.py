@@ -56,9 +56,14 @@ class Answer:
         return members if isinstance(members, dict) else {}
 
     @property
+    def is_redirect(self) -> bool:
+        """It leads elsewhere; 304 does not."""
+        return 300 <= self.status < 400 and self.status != 304
+
+    @property
     def came(self) -> str:
         """The status in words, with what else says why."""
-        if 300 <= self.status < 400:
+        if self.is_redirect:
             return f"a redirect to {', '.join(self.all('Location')) or 'nowhere'}"
         code = self.members.get("code")
         return f"{self.status} ({code})" if isinstance(code, str) else str(self.status)
@@ -92,9 +97,9 @@ class Wire:
             return None
         return parts.path + (f"?{parts.query}" if parts.query else "")
 
-    async def get(self, path: str, accept: str = FILE) -> Answer:
-        """GET. Raises Unanswered."""
-        return await self._ask("GET", path, headers={"Accept": accept})
+    async def get(self, path: str, accept: str = FILE, more: dict[str, str] | None = None) -> Answer:
+        """GET, with `more` headers. Raises Unanswered."""
+        return await self._ask("GET", path, headers={"Accept": accept, **(more or {})})
 
     async def post(self, path: str, fields: dict[str, str], *, origin: str | None = None, token: str = "") -> Answer:
         """Post a form as the page does, or as a page of another `origin` would. Raises Unanswered."""

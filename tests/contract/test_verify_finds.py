@@ -43,7 +43,29 @@ async def proxy(shared_server: Server) -> AsyncIterator[Misbehaving]:
         yield between
 
 
-PAGE, FRONT = "page /", "<h1>EZ-DMS</h1>"
+def only_for_cookies(exchange: Exchange) -> None:
+    """To somebody who seems to be logged in."""
+    if "cookie" in exchange.asked:
+        exchange.replace("cannot read", "can read")
+
+
+def tag_wrongly(exchange: Exchange) -> None:
+    """Whoever comes again is told that nothing changed, whatever did."""
+    exchange.set("ETag", '"00000000000000000000000000000000"')
+
+
+def come_anew(exchange: Exchange) -> None:
+    """As if nobody could have it already."""
+    if exchange.status == 304:
+        exchange.status, exchange.body = 200, b"another"
+
+
+def let_in(exchange: Exchange) -> None:
+    """Without a session."""
+    exchange.status = 200
+
+
+PAGE, FRONT = "page /", "<h1 data-host-name></h1>"
 FORM = '<form autocomplete="off">'
 CASES: dict[str, tuple[Change, set[str]]] = {
     "one byte of JavaScript": (at("js/crypto.js", flip), {"files", "file js/crypto.js"}),
@@ -87,7 +109,10 @@ CASES: dict[str, tuple[Change, set[str]]] = {
     ),
     "an image elsewhere": (in_page(FRONT, f'<img src="{EVIL}/p.png">{FRONT}'), {PAGE, "loads"}),
     "an image elsewhere for sharp screens": (in_page(FRONT, f'<img srcset="{EVIL}/p.png 2x">{FRONT}'), {PAGE, "loads"}),
-    "a style attribute": (in_page(FRONT, f'<h1 style="background: url({EVIL}/p)">EZ-DMS</h1>'), {PAGE, "loads"}),
+    "a style attribute": (
+        in_page(FRONT, f'<h1 data-host-name style="background: url({EVIL}/p)"></h1>'),
+        {PAGE, "loads"},
+    ),
     "a style element": (in_page("<title>", f"<style>@import '{EVIL}/x.css';</style><title>"), {PAGE, "loads"}),
     "a stylesheet elsewhere": (
         in_page("<title>", f'<link rel="stylesheet" href="{EVIL}/x.css"><title>'),
@@ -128,7 +153,7 @@ CASES: dict[str, tuple[Change, set[str]]] = {
     "a page that is kept": (at("/", set_to("Cache-Control", "max-age=600")), {"Cache-Control"}),
     "a banner": (add("Server", "hypercorn-h11"), {"banner"}),
     "a banner of the language": (add("X-Powered-By", "Python"), {"banner"}),
-    "a redirect elsewhere": (at("/", lead_elsewhere), {PAGE, "redirects"}),
+    "a redirect elsewhere": (at("/", lead_elsewhere), {PAGE, "redirects", "Cache-Control"}),
     "a preload in a header": (at("/", add("Link", f"<{EVIL}/x.js>; rel=preload; as=script")), {"other headers"}),
     "a refresh in a header": (at("/", add("Refresh", f"0; url={EVIL}")), {"other headers"}),
     "a wider service worker": (add("Service-Worker-Allowed", "/"), {"other headers"}),
@@ -136,7 +161,22 @@ CASES: dict[str, tuple[Change, set[str]]] = {
     "data that is cleared": (add("Clear-Site-Data", '"storage"'), {"other headers"}),
     "reports to elsewhere": (add("Reporting-Endpoints", f'a="{EVIL}"'), {"other headers"}),
     "other sites that may read": (add("Access-Control-Allow-Origin", "*"), {"other headers"}),
-    "another host for the same": (add("Alt-Svc", 'h2="evil.example:443"'), {"other headers"}),
+    "what htmx would obey": (at("/login", add("HX-Redirect", EVIL)), {"other headers"}),
+    "a page that is said to be another": (at("/", add("Content-Location", "/protection")), {"other headers"}),
+    "a page that is saved and not shown": (at("/", add("Content-Disposition", "attachment")), {"other headers"}),
+    "another host for the same": (add("Alt-Svc", 'h2="evil.example:443"'), {"Alt-Svc"}),
+    "another port for the same": (at("/ping", add("Alt-Svc", 'h3=":4433"; ma=86400')), {"Alt-Svc"}),
+    "a way elsewhere that is malformed": (at("/me", add("Alt-Svc", "h3=evil.example")), {"Alt-Svc"}),
+    "an end of HSTS": (add("Strict-Transport-Security", "max-age=0"), {"Strict-Transport-Security"}),
+    "a malformed HSTS": (at("/", add("Strict-Transport-Security", "max-age")), {"Strict-Transport-Security"}),
+    "another page for who has a cookie": (at("/account", only_for_cookies), {"page /account"}),
+    "another page for one conversation": (
+        at("/c/000000000000000000000000", lambda exchange: exchange.replace("cannot read", "can read")),
+        {"page /c/000000000000000000000000"},
+    ),
+    "an ETag of something else": (at("/welcome", tag_wrongly), {"page /welcome"}),
+    "a page that comes anew to who has it": (at("/search-pin", come_anew), {"page /search-pin"}),
+    "data for anybody": (at("/me", let_in), {"data"}),
     "a socket for a foreign page": (at("/ws", accept_foreign), {"foreign socket"}),
     "a socket for anybody": (at("/ws", Exchange.accept_socket), {"foreign socket", "socket"}),
     "posts of other sites": (at("/login", post_from_elsewhere), {"foreign post"}),
@@ -165,7 +205,7 @@ async def test_it_says_what_was_expected_and_what_came(proxy: Misbehaving) -> No
     added = f'<img src="{EVIL}/p.png">'
     proxy.change = in_page(FRONT, added + FRONT)
     report = await verify(proxy.url)
-    sizes = re.search(r"release's (5\d{3}) bytes, SHA-256 [0-9a-f]{16}…, got (5\d{3}) bytes", said(report, PAGE))
+    sizes = re.search(r"release's (\d{5}) bytes, SHA-256 [0-9a-f]{16}…, got (\d{5}) bytes", said(report, PAGE))
     assert sizes is not None
     assert int(sizes[2]) - int(sizes[1]) == len(added)
     assert said(report, PAGE).endswith(f"Added: {added}")
@@ -177,7 +217,7 @@ async def test_it_says_what_was_expected_and_what_came(proxy: Misbehaving) -> No
 
 
 async def test_what_a_server_sends_cannot_write_over_the_verdict(proxy: Misbehaving) -> None:
-    proxy.change = in_page(FRONT, '<h1 class="\x1b[2J\u202e\x9b">EZ-DMS</h1>')
+    proxy.change = in_page(FRONT, '<h1 class="\x1b[2J\u202e\x9b" data-host-name></h1>')
     report = await verify(proxy.url)
     assert names(report, FAILED) == {PAGE}
     assert all(finding.sentence.isprintable() for finding in report.findings)

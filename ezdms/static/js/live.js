@@ -49,7 +49,9 @@ async function closed(code) {
 }
 
 function open() {
-  const opening = new WebSocket(`${location.protocol === "https:" ? "wss:" : "ws:"}//${location.host}/ws`);
+  const address = new URL("/ws", location.href);
+  address.protocol = address.protocol.replace("http", "ws");
+  const opening = new WebSocket(address);
   socket = opening;
   opening.addEventListener("open", () => {
     attempt = 0;
