@@ -142,11 +142,11 @@ async def list_messages(conversation_id: str) -> Response:
     return jsonify(
         [
             {
-                "message_id": row["message_id"],
-                "sender_id": row["sender_id"],
-                "created_at": _time(row["created_at"]),
-                "encrypted": row["encrypted"] or "",
-                "seq": row["seq"],
+                "message_id": row.message_id,
+                "sender_id": row.sender_id,
+                "created_at": _time(row.created_at),
+                "encrypted": row.encrypted or "",
+                "seq": row.seq,
             }
             for row in rows
         ]

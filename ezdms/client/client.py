@@ -8,22 +8,24 @@ from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from ezdms import crypto
 from ezdms.client import account as accounts
+from ezdms.client import answers, links
+from ezdms.client.account import Door
 from ezdms.client.contacts import Contact
 from ezdms.client.conversations import Conversations
 from ezdms.client.credentials import find_pin, keep_pin
 from ezdms.client.errors import ClientError, NoAccount, SessionEnded, WrongPin
+from ezdms.client.listening import Listener
 from ezdms.client.live import Bell
 from ezdms.client.receiving import Message
 from ezdms.client.sending import Outbox
+from ezdms.client.servers import Servers
 from ezdms.client.state import State, home_folder
 from ezdms.client.transport import PATIENCE, Transport
 from ezdms.encoding import b64u_decode
 
-HEADS_EVERY = 2.0  # seconds; how far one has seen is stored no more often
 CLOSE_WITHIN = 2.0  # seconds for what the vault lacks
 
 
@@ -37,6 +39,7 @@ class Client:
         self._conversations = Conversations(state, transport, keys)
         self._outbox = Outbox(state, transport, keys)
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._listener = Listener(self._conversations)
 
     # ---- Coming and going ----
 
@@ -64,58 +67,68 @@ class Client:
         invitation: str = "",
         home: Path | str | None = None,
         patience: float = PATIENCE,
+        trust: bool = False,
     ) -> Client:
-        """A new account with this Login PIN (crypto.new_login_pin). Raises WrongPin, ServerError or Unreachable.
+        """A new account with this Login PIN (crypto.new_login_pin). Raises WrongPin, ServerError, BadAnswer,
+        Unreachable, or OtherServer unless `trust`: a person knows why the server is another than it was.
 
         `invitation`: the link, or the token in it, of a server that is by invitation.
         """
-        pin = accounts.normalise(pin)
+        pin, folder = accounts.normalise(pin), home_folder(home)
         transport = Transport(server, patience=patience)
         async with transport.closed_on_failure():
-            keys, account = await accounts.register(transport, username, pin, invitation)
-            return cls._begin(transport, keys, account, home)
+            door = Door(transport, Servers(folder), trust=trust)
+            keys, values = await door.register(username, pin, invitation)
+            transport.token = values["token"]
+            return cls(State.create(folder, {"server": transport.server, **values}), transport, keys)
 
     @classmethod
     async def login(
-        cls, server: str, pin: str, *, home: Path | str | None = None, patience: float = PATIENCE
+        cls,
+        server: str,
+        pin: str,
+        *,
+        home: Path | str | None = None,
+        patience: float = PATIENCE,
+        trust: bool = False,
     ) -> Client:
-        """An account that exists. Raises WrongPin, ServerError, Unreachable, or crypto.Refused for keys that do not
-        open."""
-        pin = accounts.normalise(pin)
+        """An account that exists. Raises as `register` does, crypto.Refused for keys that do not open, crypto.Alarm
+        for an account that is another than the one known here."""
+        pin, folder = accounts.normalise(pin), home_folder(home)
         transport = Transport(server, patience=patience)
         async with transport.closed_on_failure():
-            account = await accounts.log_in(transport, pin)
-            client = cls._begin(transport, await accounts.unlock(pin, account), account, home)
+            account = await Door(transport, Servers(folder), trust=trust).log_in(pin)
+            keys = await accounts.unlock(pin, account)
+            known = State.of_identity(folder, transport.server, account.statement)
+            if known is not None:
+                accounts.refuse_another(known.values, account)
+            transport.token = account.token
+            values = {"server": transport.server, **accounts.values_of(account)}
+            client = cls(State.create(folder, values), transport, keys)
             await client._conversations.skip_what_was_read()
             await client._flush_what_was_left()
             return client
 
     @classmethod
-    async def open(cls, state: State, pin: str) -> Client:
-        """An account saved here. A session that has ended is begun anew. Raises WrongPin, ServerError, Unreachable."""
+    async def open(cls, state: State, pin: str, *, trust: bool = False) -> Client:
+        """An account saved here. A session that has ended is begun anew. Raises as `login` does."""
         pin = accounts.normalise(pin)
-        keys = await accounts.unlock_saved(pin, state.values)
+        keys = await accounts.unlock_saved(pin, state)
         transport = Transport(state.values["server"], state.values["token"])
         client = cls(state, transport, keys)
         async with transport.closed_on_failure():
             try:
                 await client._conversations.sync()
             except SessionEnded:
-                account = await accounts.log_in(transport, pin)
+                account = await Door(transport, Servers(state.path.parent), trust=trust).log_in(pin)
+                accounts.refuse_another(state.values, account)
                 with state.change() as values:
-                    values.update({name: account[name] for name in accounts.KEPT})
-                transport.token = account["token"]
+                    values["token"] = account.token
+                    values["search_salt"] = account.search_salt or values.get("search_salt", "")
+                transport.token = account.token
                 await client._conversations.sync()
             await client._flush_what_was_left()
             return client
-
-    @classmethod
-    def _begin(
-        cls, transport: Transport, keys: crypto.Keys, account: dict[str, Any], home: Path | str | None
-    ) -> Client:
-        transport.token = account["token"]
-        values = {"server": transport.server, **{name: account[name] for name in accounts.KEPT}}
-        return cls(State.create(home_folder(home), values), transport, keys)
 
     async def _flush_what_was_left(self) -> None:
         """What an earlier run could not send. It waits on where an alarm stands, or the server refuses it."""
@@ -125,7 +138,7 @@ class Client:
 
     async def confirm_pin(self, pin: str) -> None:
         """Raises WrongPin unless this is the account's Login PIN."""
-        await accounts.unlock_saved(accounts.normalise(pin), self.state.values)
+        await accounts.unlock_saved(accounts.normalise(pin), self.state)
 
     async def close(self) -> None:
         """Give the connections back; the session lives on."""
@@ -165,30 +178,41 @@ class Client:
 
     @property
     def search_pin(self) -> str:
-        """One's own Search PIN, to be given to others."""
-        return str(self.state.values["search_pin"])
+        """One's own Search PIN, to be given to others: it is made of one's own key here, not taken from the server. ""
+        if the file is of an older version that did not keep what it is made of, until the next login."""
+        return accounts.search_pin_of(self.state.values)
 
     async def contacts(self) -> list[Contact]:
-        """Everybody one talks with, the latest first; each key is checked against what is known of it."""
-        return await self._conversations.all()
+        """Everybody one talks with, the latest first, then those whom the server's list leaves out; each key is checked
+        against what is known of it."""
+        return await self._conversations.roster.all()
 
     async def start(self, search_pin: str) -> Contact:
-        """Start, or find, the conversation with whom this Search PIN belongs to, who counts as verified by that.
+        """Start, or find, the conversation with whom this Search PIN belongs to, who counts as verified by that. A link
+        (…/#add=PIN) finds them too, and verifies nobody: anybody could have made it (see confirm_link).
 
         Raises crypto.PinError for a PIN that cannot be one, ServerError for one that nobody has, crypto.Alarm if the
         server answers with another's key.
         """
-        pin = crypto.normalise_search_pin(search_pin)
-        found = await self._transport.post("/start_conversation", {"partner_search_pin": pin}, again=True)
-        statement = crypto.verify_statement(found["partner_statement"])
-        if not crypto.search_pin_commits(pin, statement.ik, b64u_decode(found["partner_search_salt"], 16)):
+        is_link = links.is_link(search_pin)
+        pin = crypto.normalise_search_pin(links.pin_in(search_pin, self.server) if is_link else search_pin)
+        answer = await self._transport.post("/start_conversation", {"partner_search_pin": pin}, again=True)
+        found = answers.read_found(answer)
+        statement = crypto.verify_statement(found.statement)
+        if not crypto.search_pin_commits(pin, statement.ik, b64u_decode(found.search_salt, 16)):
             raise crypto.Alarm("The server answered with a key that does not belong to this Search PIN. Do not go on.")
-        where = found["conversation_id"]
-        await self._conversations.vault.pin(where, found["partner_statement"])
-        await self._conversations.vault.change(where, verified="search-pin")
-        self._conversations.note_search_pin(where, pin)
+        where = found.conversation_id
+        await self._conversations.vault.pin(where, found.statement)
+        await self._conversations.vault.verify(where, "link" if is_link else "search-pin")
+        if self.state.place(where).get("search_pin") != pin:
+            self.state.note(where, search_pin=pin)  # it stays on this machine
         await self.contacts()
-        return await self._conversations.find(where)
+        return await self._conversations.roster.find(where)
+
+    async def confirm_link(self, contact: Contact) -> None:
+        """The person knows that the link by which this contact was added came from nobody else."""
+        await self._conversations.vault.verify(contact.conversation_id, "search-pin")
+        await self.contacts()
 
     def safety_number(self, contact: Contact) -> str:
         """60 digits that are the same on both sides."""
@@ -196,7 +220,7 @@ class Client:
 
     async def confirm_safety_number(self, contact: Contact) -> None:
         """The person compared it, and it was the same."""
-        await self._conversations.vault.change(contact.conversation_id, verified="safety-number")
+        await self._conversations.vault.verify(contact.conversation_id, "safety-number")
         await self.contacts()
 
     async def go_on(self, contact: Contact) -> None:
@@ -216,19 +240,34 @@ class Client:
         """
         crypto.check_text(text)
         where = _where(contact)
-        person = await self._conversations.find(where)
+        person = await self._conversations.roster.find(where)
         async with self._locks[where]:
-            self._conversations.refuse_alarms(where)
+            self._conversations.refuse_alarms(person)
             message_id = self._outbox.add(person, text, accounts.now())
             await self._outbox.flush(person)
         return message_id
 
+    async def answer(self, message: Message, text: str) -> str | None:
+        """Send a text to where a message came from, for programs that must go on whatever one person or the server
+        does: if nothing can be sent there now, that is logged as a warning, and None is returned.
+
+        Raises crypto.Refused for a text that is no message, SessionEnded.
+        """
+        crypto.check_text(text)
+        try:
+            return await self.send(message.conversation_id, text)
+        except SessionEnded:
+            raise
+        except (ClientError, crypto.ProtocolError) as error:
+            self._listener.report(message.conversation_id, f"Not answered: {error}")
+            return None
+
     async def flush(self, contact: Contact | str) -> None:
         """Send what waits in a conversation. `open` does it for what an earlier run left behind."""
         where = _where(contact)
-        person = await self._conversations.find(where)
+        person = await self._conversations.roster.find(where)
         async with self._locks[where]:
-            self._conversations.refuse_alarms(where)
+            self._conversations.refuse_alarms(person)
             await self._outbox.flush(person)
 
     async def history(self, contact: Contact | str, *, limit: int = 50, before: int | None = None) -> list[Message]:
@@ -239,21 +278,19 @@ class Client:
         """Up to `limit` messages after a seq, of which there may be any number: oldest first, and one chain."""
         return await self._conversations.since(_where(contact), seq, limit)
 
-    async def sealed(self, contact: Contact | str, seq: int, limit: int) -> list[dict[str, Any]]:
+    async def sealed(self, contact: Contact | str, seq: int, limit: int) -> list[answers.Row]:
         """Up to `limit` rows after a seq as the server shows them (docs/http.md), neither opened nor checked."""
         return [row async for row in self._conversations.rows_after(_where(contact), seq, limit)]
 
     async def messages(self) -> AsyncIterator[Message]:
         """Every message that comes, from where this client stopped the last time, one's own from elsewhere included.
 
-        Reconnects by itself and catches up; nothing is skipped or repeated while it runs. Raises SessionEnded.
+        Reconnects by itself and catches up; nothing is skipped or repeated while it runs. What cannot be true stops one
+        conversation and no other: it is logged as a warning. Raises SessionEnded.
         """
         async with Bell(self._transport) as bell:
-            async for news in bell:
-                for where in [news] if news else [contact.conversation_id for contact in await self.contacts()]:
-                    async for message in self._conversations.catch_up(where):
-                        yield message
-                await self._conversations.vault.push_what_is_new(every=HEADS_EVERY)
+            async for message in self._listener.messages(bell):
+                yield message
 
 
 def _where(contact: Contact | str) -> str:

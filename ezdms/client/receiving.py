@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ezdms import crypto
+from ezdms.client.answers import Row
 
 Place = Literal["ok", "gap", "late"]
 TAMPERED = "This conversation was tampered with: a message does not follow the ones before it."
 FORGED = "A message carries a false signature: somebody tried to write in another's name."
-ROLLED_BACK = "The server no longer shows messages that were here before."
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,47 +62,57 @@ def _pair(stored: list[Any] | None) -> tuple[int, str] | None:
     return None if stored is None else (int(stored[0]), str(stored[1]))
 
 
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """`message` is None for one that was handed over before. Only if `is_verified` does anything follow from it."""
+
+    message: Message | None
+    is_verified: bool = False
+
+
 def judge(
-    row: dict[str, Any], *, keys: crypto.Keys, ik: bytes, contact: dict[str, Any], chains: Chains, me: str, where: str
-) -> Message | None:
-    """What the row is; None for a message that was handed over before. `ik` is the partner's pinned key, `me` an id."""
-    is_own = row["sender_id"] == me
+    row: Row, *, keys: crypto.Keys, ik: bytes, contact: dict[str, Any], chains: Chains, me: str, where: str
+) -> Judged:
+    """What the row is. `ik` is the partner's pinned key, `me` an id."""
+    is_own = row.sender_id == me
     chain = chains.own if is_own else chains.theirs
     seen: dict[str, Any] = {
         "conversation_id": where,
         "contact": contact["name"],
-        "message_id": row["message_id"],
-        "seq": row["seq"],
+        "message_id": row.message_id,
+        "seq": row.seq,
         "is_own": is_own,
-        "created_at": row["created_at"],
+        "created_at": row.created_at,
         "text": None,
     }
     text, failure, link = None, "", None
     try:
-        if row["encrypted"] is None:
+        if row.is_malformed:
+            return Judged(Message(**seen, failure="unverified"))
+        if row.encrypted is None:
             failure = "gone"
         else:
             sender, recipient = (keys.ik, ik) if is_own else (ik, keys.ik)
-            claimed = {name: row[name] for name in ("message_id", "n", "hash", "suite")}
-            opened = crypto.open_message(keys, sender, recipient, row["encrypted"], **claimed)
+            claimed: dict[str, Any] = {name: getattr(row, name) for name in ("message_id", "n", "hash", "suite")}
+            opened = crypto.open_message(keys, sender, recipient, row.encrypted, **claimed)
             link = opened.p
             text, failure = (opened.text, "") if opened.kind == "text" else (None, "unsupported")
     except crypto.Unsupported as error:
         failure, link = "unsupported", error.p
     except crypto.Forged:
-        name = f"forged {row['message_id']}"
-        return Message(**seen, failure="unverified", alarm="" if name in contact["accepted"] else FORGED)
+        name = f"forged {row.message_id}"
+        return Judged(Message(**seen, failure="unverified", alarm="" if name in contact["accepted"] else FORGED))
     except crypto.Refused:
-        return Message(**seen, failure="unverified")
-    verdict = chain.follow(n=row["n"], hash=row["hash"], p=link)
+        return Judged(Message(**seen, failure="unverified"))
+    verdict = chain.follow(n=row.n, hash=row.hash, p=link)
     if verdict == "duplicate":
-        return None
+        return Judged(None)
     if verdict == "fork":
-        name = f"fork {row['hash']}"
-        return Message(**seen, failure="unverified", alarm="" if name in contact["accepted"] else TAMPERED)
-    return Message(**seen | {"text": text}, failure=failure, place=verdict)
+        name = f"fork {row.hash}"
+        return Judged(Message(**seen, failure="unverified", alarm="" if name in contact["accepted"] else TAMPERED))
+    return Judged(Message(**seen | {"text": text}, failure=failure, place=verdict), is_verified=link is not None)
 
 
-def alarm_name(message: Message, row: dict[str, Any]) -> str:
+def alarm_name(message: Message, row: Row) -> str:
     """What is accepted when a person goes on after this alarm, here and in the vault."""
-    return f"fork {row['hash']}" if message.alarm == TAMPERED else f"forged {row['message_id']}"
+    return f"fork {row.hash}" if message.alarm == TAMPERED else f"forged {row.message_id}"

@@ -10,13 +10,17 @@ from __future__ import annotations
 from typing import Any
 
 from ezdms import crypto
+from ezdms.client.answers import Row, read_page, read_sent
 from ezdms.client.contacts import Contact
-from ezdms.client.errors import ClientError, ServerError
+from ezdms.client.errors import BadAnswer, ClientError, ServerError
 from ezdms.client.state import State
-from ezdms.client.transport import Transport
+from ezdms.client.transport import LARGEST_LIST, Transport
 from ezdms.encoding import b64u_decode
 
 SENT = ("conversation_id", "message_id", "n", "hash", "suite", "content_for_a", "content_for_b")
+
+CLAIMED = ("message_id", "n", "hash", "suite")
+PAGE = 200  # messages
 
 
 class Outbox:
@@ -71,16 +75,17 @@ class Outbox:
             except ServerError as error:
                 if 400 <= error.status < 500 and error.status not in (401, 408, 429) and error.code != "counter":
                     self._discard(waiting)  # the server will never take it
-                risen = error.answer.get("next_n")
-                if error.code != "counter" or not isinstance(risen, int) or risen <= next_n:
+                if error.code != "counter" or error.next_n <= next_n:
                     raise
-                next_n = risen  # another client got ahead, again
+                next_n = error.next_n  # another client got ahead, again
                 await self._seal_anew(contact, waiting, next_n)
             else:
                 return
 
     async def _hand_over(self, item: dict[str, Any]) -> None:
-        await self._transport.post("/send_message", {name: item[name] for name in SENT}, again=True)
+        sent = read_sent(await self._transport.post("/send_message", {name: item[name] for name in SENT}, again=True))
+        if sent.message_id != item["message_id"]:
+            raise BadAnswer("The server acknowledged another message than the one that was sent.")
         with self._state.change() as values:
             values["outbox"] = [one for one in values["outbox"] if one["message_id"] != item["message_id"]]
             place = values["places"].setdefault(item["conversation_id"], {})
@@ -112,13 +117,17 @@ class Outbox:
 
     async def _find_last(self, contact: Contact, next_n: int) -> list[Any]:
         """[n, hash] of the message before `next_n`, as the rows say; what can be opened must be signed by me."""
-        before: dict[str, int] = {}
-        while rows := await self._transport.get(f"/messages/{contact.conversation_id}", limit=200, **before):
+        where, before = contact.conversation_id, dict[str, int]()
+        while rows := await self._page(where, **before):
             for row in reversed(rows):
-                if row["sender_id"] == self._state.values["user_id"] and row["n"] + 1 == next_n:
-                    if row["encrypted"] is not None:
-                        claimed = {name: row[name] for name in ("message_id", "n", "hash", "suite")}
-                        crypto.open_message(self._keys, self._keys.ik, contact.ik, row["encrypted"], **claimed)
-                    return [row["n"], row["hash"]]
-            before = {"before": rows[0]["seq"]}
+                if row.sender_id == self._state.values["user_id"] and row.n + 1 == next_n:
+                    if row.encrypted is not None:
+                        claimed: dict[str, Any] = {name: getattr(row, name) for name in CLAIMED}
+                        crypto.open_message(self._keys, self._keys.ik, contact.ik, row.encrypted, **claimed)
+                    return [row.n, row.hash]
+            before = {"before": rows[0].seq}
         raise ClientError("The server speaks of a message of yours that it does not show.")
+
+    async def _page(self, where: str, **before: int) -> list[Row]:
+        answer = await self._transport.get(f"/messages/{where}", largest=LARGEST_LIST, limit=PAGE, **before)
+        return read_page(answer, limit=PAGE, **before)
