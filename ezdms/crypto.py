@@ -5,9 +5,9 @@ Twin of static/js/crypto.js: same names, same order, same vectors. What is publi
 
 from __future__ import annotations
 
-import json
 import re
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -21,6 +21,8 @@ from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
 
 from ezdms import encoding, envelope
 from ezdms.encoding import (
+    LARGEST_INTEGER,
+    LATEST_TIME,
     EnvelopeError,
     b64u_decode,
     b64u_encode,
@@ -31,6 +33,7 @@ from ezdms.encoding import (
     sha256,
 )
 from ezdms.envelope import (
+    ACT_HEADER,
     BUCKETS,
     LOGIN_PIN_LENGTH,
     MAX_TEXT,
@@ -42,6 +45,7 @@ from ezdms.envelope import (
     PinError,
     SignatureError,
     Statement,
+    change_pin_purpose,
     conversation_id,
     envelope_header,
     fingerprint,
@@ -75,13 +79,14 @@ class Forged(Refused):
 class Unsupported(ProtocolError):
     """Unknown suite, version or kind: needs a newer version. It counts as present.
 
-    `p` is what Chain.follow needs to keep it in the chain: the link of a message that was opened and verified, None
-    where it could not be read.
+    `p` and `a` are what Chain.follow and order_verdicts need to keep it in its place: the link and the
+    acknowledgement of a message that was opened and verified. Both are None where it could not be read.
     """
 
-    def __init__(self, p: str | None = None) -> None:
+    def __init__(self, p: str | None = None, a: tuple[int, str] | None = None) -> None:
         super().__init__("This message needs a newer version of EZ-DMS.")
         self.p = p
+        self.a = a
 
 
 class Alarm(ProtocolError):
@@ -94,7 +99,13 @@ LOGIN_ITER = 600_000
 WRAP_ITER = WRAP_ITER_MIN
 VAULT_HEADER = b'{"alg":"Ed25519","typ":"ezdms-vault+jws"}'
 VAULT_STEP = 4096  # bytes
-VAULT_MOST = 256 * 1024  # bytes
+VAULT_MOST = 1024 * 1024  # bytes
+MOST_SECONDS = 31_536_000  # a year: the longest that a message may wait to disappear
+LARGEST_FILE = 26_214_400  # bytes
+LARGEST_THUMB = 4096  # bytes
+LARGEST_SIDE = 65_536  # pixels of a picture
+LARGEST_ROW = 2**52  # a row's n from here on is a lie: nobody could go on after it
+TIME_OFF = 600_000  # ms: clocks may differ by so much
 OAEP = padding.OAEP(mgf=padding.MGF1(hashes.SHA256()), algorithm=hashes.SHA256(), label=None)
 
 
@@ -262,9 +273,9 @@ def unwrap_keys(pin: str, wrapped: WrappedKeys, ik: bytes, spki: bytes) -> Keys:
 def _compact(members: dict[str, Any]) -> bytes:
     """JSON as it is signed: UTF-8, no white space, nothing escaped that need not be. Raises Refused."""
     try:
-        return json.dumps(members, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
-    except (ValueError, TypeError, RecursionError) as error:
-        raise Refused("Expected plain JSON and well-formed text.") from error
+        return encoding.compact(members)
+    except EnvelopeError as error:
+        raise Refused(str(error)) from error
 
 
 def _sign(keys: Keys, header: bytes, body: bytes) -> str:
@@ -348,20 +359,186 @@ def search_pin_commits(pin: str, ik: bytes, salt: bytes) -> bool:
 # ---- 10  Message body ----
 
 
+LINE_BREAKS = re.compile("\r\n|[\r\x0b\x0c]")
+CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def clean_text(text: str) -> str:
+    """Typed or pasted text as it can be sent: CR, CR LF, vertical tab and form feed become newlines."""
+    return LINE_BREAKS.sub("\n", text)
+
+
 def check_text(text: str) -> None:
-    """Raises Refused unless it is 1 to 500 well-formed code points, no C0 control but newline and tab."""
+    """Raises Refused unless it is 1 to 500 well-formed code points, no control characters but newline and tab."""
     if any("\ud800" <= letter <= "\udfff" for letter in text):
         raise Refused("This text holds broken characters.")
     if not text:
         raise Refused("Write something first.")
     if len(text) > MAX_TEXT:
         raise Refused(f"A message has at most {MAX_TEXT} characters; this has {len(text)}.")
-    if re.search(r"[\x00-\x08\x0b-\x1f]", text):
+    if CONTROLS.search(text):
         raise Refused("This text holds control characters.")
+
+
+# Code points that an emoji can be made of. Those that draw nothing alone (digits, joiner, keycap, variation, tags) are
+# none by themselves. The list is fixed, so that no two clients differ because one knows a newer Unicode.
+_PARTS = r"#*0-9\u200d\u20e3\ufe0f\U000e0020-\U000e007f"
+_SIGNS = (
+    r"\xa9\xae\u203c\u2049\u2122\u2139\u2190-\u21ff\u2300-\u23ff\u24c2\u25a0-\u27bf\u2900-\u297f\u2b00-\u2bff"
+    r"\u3030\u303d\u3297\u3299\U0001f000-\U0001faff"
+)
+EMOJI = re.compile(rf"(?![{_PARTS}]+\Z)[{_PARTS}{_SIGNS}]{{1,16}}|[#*0-9]\ufe0f?\u20e3")
+TIMER = re.compile(r"0|[1-9][0-9]{0,7}", re.ASCII)
+ID = re.compile(r"[A-Za-z0-9_-]{22}", re.ASCII)
+HASH = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
+DELETION = re.compile(r"[A-Za-z0-9_-]{22} [A-Za-z0-9_-]{43}", re.ASCII)
+FILE_NAME = re.compile(r"[^\x00-\x1f\x7f-\x9f/\\]{1,128}")
+FILE_TYPE = re.compile(r"(?=.{1,100}\Z)[a-z0-9!#$&^_.+-]+/[a-z0-9!#$&^_.+-]+|", re.ASCII)
 
 
 def _pad(body: bytes, size: int) -> bytes:
     return body.ljust(size, b" ")
+
+
+def _pad_to_bucket(body: bytes) -> bytes:
+    """Padded to the smallest size that holds it; as it is if none does."""
+    return _pad(body, next((size for size in BUCKETS if size >= len(body)), 0))
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """What a signed message says. `reference` is (id, hash) of the message that it is about.
+
+    `e` names the earlier changes of the same target ("" for none; None in kinds that change nothing). `kind` is None
+    where a newer version is needed: then text, reference, ts and x say nothing.
+    """
+
+    c: str
+    f: str
+    t: str
+    id: str
+    n: int
+    p: str
+    a: tuple[int, str]
+    ts: int = 0
+    x: int = 0
+    kind: str | None = None
+    text: str = field(default="", repr=False)
+    reference: tuple[str, str] | None = None
+    e: str | None = None
+
+
+def read_body(padded: bytes) -> Body:
+    """Read a body of a version and kind that may be unknown. Raises Refused for a form that the protocol forbids.
+
+    Raises Unsupported for a body of another version whose place in the chain cannot be read either.
+    """
+    body = padded.rstrip(b" ")
+    if len(padded) not in BUCKETS or _pad_to_bucket(body) != padded:
+        raise Refused("Expected a message of the smallest padded size.")
+    try:
+        members = encoding.parse_canonical(body)
+    except EnvelopeError as error:
+        raise Refused(str(error)) from error
+    is_known = is_integer(members.get("v"), 1, 1)
+    try:
+        place = _read_place(members)
+    except Refused:
+        if is_known:
+            raise
+        raise Unsupported from None
+    return _read_content(place, members) if is_known else Body(**place)
+
+
+def _read_place(members: dict[str, Any]) -> dict[str, Any]:
+    """What stays the same in every version: whose message it is, and its place in the chain."""
+    place = {name: members.get(name) for name in ("c", "f", "t", "id", "n", "p", "a")}
+    n, p, a = place["n"], place["p"], place["a"]
+    if not all(isinstance(place[name], str) for name in ("c", "f", "t", "id")) or not is_integer(n, 1):
+        raise Refused("Expected a message body of version 1.")
+    if not isinstance(a, list) or len(a) != 2 or not is_integer(a[0], 0):
+        raise Refused("Expected an acknowledgement in the message body.")
+    if not _is_link(int(n or 0) - 1, p) or not _is_link(a[0], a[1]):
+        raise Refused("Expected the hash of a message in the message body.")
+    return place | {"a": (a[0], a[1])}
+
+
+def _is_link(n: int, digest: Any) -> bool:
+    """ "" stands for no message (n = 0), anything else is named by its hash."""
+    return _matches(HASH, digest) if n else digest == ""
+
+
+def _matches(form: re.Pattern[str], value: Any) -> bool:
+    return isinstance(value, str) and form.fullmatch(value) is not None
+
+
+def _read_content(place: dict[str, Any], members: dict[str, Any]) -> Body:
+    """The content of a body of version 1, by its kind."""
+    ts, x, kind, text = (members.get(name) for name in ("ts", "x", "k", "b"))
+    if not is_integer(ts, 0, LATEST_TIME) or not is_integer(x, 0, MOST_SECONDS):
+        raise Refused("Expected a message with a time and a lifetime.")
+    if not isinstance(kind, str) or not isinstance(text, str):
+        raise Refused("Expected a message with a kind and a content.")
+    if kind not in KINDS:
+        return Body(**place)
+    _check_content(kind, text, int(x or 0))
+    reference, e = None, None
+    if kind in MUST_REFER or (kind in MAY_REFER and "r" in members):
+        reference = _read_reference(members.get("r"))
+    if kind in CHANGES:
+        e = members.get("e")
+        if e != "" and not _matches(HASH, e):
+            raise Refused("Expected the earlier changes in the message body.")
+    return Body(**place, ts=int(ts or 0), x=int(x or 0), kind=kind, text=text, reference=reference, e=e)
+
+
+KINDS = ("text", "edit", "delete", "react", "timer", "file")
+MUST_REFER = ("edit", "react")
+MAY_REFER = ("text", "file")
+CHANGES = ("edit", "delete")
+
+
+def _check_content(kind: str, text: str, x: int) -> None:
+    if kind in ("text", "edit"):
+        check_text(text)
+    elif kind == "delete" and not DELETION.fullmatch(text):
+        raise Refused("Expected the id and the hash of the message to delete.")
+    elif kind == "react" and text and not EMOJI.fullmatch(text):
+        raise Refused("Expected one emoji.")
+    elif kind == "timer" and (not TIMER.fullmatch(text) or not (text == "0" or 5 <= int(text) <= MOST_SECONDS) or x):
+        raise Refused("Expected 0 or 5 to 31536000 seconds.")
+    elif kind == "file":
+        read_file(text)
+
+
+def _read_reference(r: Any) -> tuple[str, str]:
+    if not isinstance(r, list) or len(r) != 2 or not _matches(ID, r[0]) or not _matches(HASH, r[1]):
+        raise Refused("Expected the id and the hash of the message that this one is about.")
+    return r[0], r[1]
+
+
+def read_file(text: str) -> dict[str, Any]:
+    """What the text of a file says of it: id, key, size, hash, name, type, thumb, w, h (and unknown members).
+
+    Nothing in it is to be believed beyond its form. Raises Refused. (docs/protocol.md, Kinds)
+    """
+    try:
+        file = encoding.parse_canonical(text.encode("utf-8", "surrogatepass"))
+        if not isinstance(file.get("key"), str) or not isinstance(file.get("thumb"), str):
+            raise Refused("Expected a file with a key and a thumbnail.")
+        b64u_decode(file["key"], 32)
+        is_drawable = len(b64u_decode(file["thumb"])) <= LARGEST_THUMB
+    except EnvelopeError as error:
+        raise Refused(str(error)) from error
+    forms = {"id": ID, "hash": HASH, "name": FILE_NAME, "type": FILE_TYPE}
+    sizes = {"size": LARGEST_FILE, "w": LARGEST_SIDE, "h": LARGEST_SIDE}
+    if (
+        not is_drawable
+        or not all(_matches(form, file.get(name)) for name, form in forms.items())
+        or not all(is_integer(file.get(name), 0, most) for name, most in sizes.items())
+    ):
+        raise Refused("Expected the description of a file.")
+    return file
 
 
 # ---- 12  Envelope, suite 1 ----
@@ -420,46 +597,49 @@ def seal_message(
     message_id: bytes | None = None,
     x: int = 0,
     kind: str = "text",
+    reference: tuple[str, str] | None = None,
+    e: str | None = None,
+    z: bytes | None = None,
 ) -> SealedMessage:
-    """Sign and seal a text for the peer and for oneself. What no one could open is never sealed.
+    """Sign and seal a message for the peer and for oneself. What no one could open is never sealed.
 
-    `p` is the hash of one's previous message ("" for n = 1), `a` (n, hash) of the highest message of theirs received
-    without a gap, or (0, ""), `message_id` 16 bytes. Raises Refused for a text that is no message, and for a key,
-    number or link that a receiver would refuse.
+    `p` is the hash of one's previous message ("" for n = 1; see next_link), `a` (n, hash) of the highest verified
+    message of theirs before which no row is missing, or (0, ""), `message_id` 16 bytes, `x` seconds, `ts` ms, `text`
+    the content by its kind, `reference` (id, hash), `e` as in Body. `z` is 16 bytes that keep a short text from being
+    guessed by its hash: random unless given, left out if empty. Raises Refused for what a receiver would refuse.
     """
     message_id = secrets.token_bytes(16) if message_id is None else message_id
-    if len(message_id) != 16:
-        raise Refused(f"Expected a message id of 16 bytes, got {len(message_id)}.")
-    if kind == "text":
+    z = secrets.token_bytes(16) if z is None else z
+    if len(message_id) != 16 or len(z) not in (0, 16):
+        raise Refused("Expected a message id and a z of 16 bytes.")
+    if kind in ("text", "edit"):
         check_text(text)
-    elif kind == "delete" and not DELETION.fullmatch(text):
-        raise Refused("Expected the id and the hash of the message to delete.")
     peer_fp = fingerprint(peer_ik)
     name = b64u_encode(message_id)
-    body = _compact(
-        {
-            "v": 1,
-            "c": conversation_id(keys.fp, peer_fp),
-            "f": b64u_encode(keys.fp),
-            "t": b64u_encode(peer_fp),
-            "id": name,
-            "n": n,
-            "p": p,
-            "a": list(a),
-            "ts": ts,
-            "x": x,
-            "k": kind,
-            "b": text,
-        }
-    )
-    padded = _pad(body, next((size for size in BUCKETS if size >= len(body)), 0))
+    members = {
+        "v": 1,
+        "c": conversation_id(keys.fp, peer_fp),
+        "f": b64u_encode(keys.fp),
+        "t": b64u_encode(peer_fp),
+        "id": name,
+        "n": n,
+        "p": p,
+        "a": list(a),
+        "ts": ts,
+        "x": x,
+        "k": kind,
+        "b": text,
+    }
+    optional = {"r": reference and list(reference), "e": e, "z": b64u_encode(z) or None}
+    body = _pad_to_bucket(_compact(members | {name: value for name, value in optional.items() if value is not None}))
     try:
         envelope.check_identity_key(peer_ik)
         envelope.check_encryption_key(peer_spki)
-        _read_body(padded)
     except EnvelopeError as error:
         raise Refused(str(error)) from error
-    jws = _sign(keys, MESSAGE_HEADER, padded)
+    if read_body(body).kind is None:
+        raise Refused("Expected a kind of message that this version knows.")
+    jws = _sign(keys, MESSAGE_HEADER, body)
     mine, theirs = (_seal(spki, "ezdms-msg+jwe", jws) for spki in (keys.spki, peer_spki))
     for_a, for_b = (mine, theirs) if in_order(keys.fp, peer_fp)[0] == keys.fp else (theirs, mine)
     return SealedMessage(name, n, message_hash(jws), 1, jws, for_a, for_b)
@@ -472,13 +652,13 @@ def message_hash(jws: str) -> str:
 
 # ---- 13  Receiving ----
 
-HASH = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
-DELETION = re.compile(r"[A-Za-z0-9_-]{22} [A-Za-z0-9_-]{43}", re.ASCII)
-
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """An opened message: counter, hash of the one before, acknowledgement, time (ms), lifetime (s), kind and text."""
+    """An opened message: counter, hash of the one before, acknowledgement, time (ms), lifetime (s), kind and text.
+
+    `reference` and `e` as in Body.
+    """
 
     id: str
     n: int
@@ -488,28 +668,8 @@ class Message:
     x: int
     kind: str
     text: str = field(repr=False)
-
-
-def _read_body(octets: bytes) -> dict[str, Any]:
-    if len(octets) not in BUCKETS:
-        raise Refused("Expected a message of one of the padded sizes.")
-    body = encoding.parse_json(octets)
-    if not is_integer(body.get("v"), 1, 1):
-        raise Unsupported
-    numbers = is_integer(body.get("n"), 1) and is_integer(body.get("ts"), 0) and is_integer(body.get("x"), 0)
-    if not numbers or not all(isinstance(body.get(member), str) for member in ["c", "f", "t", "id", "p", "k", "b"]):
-        raise Refused("Expected a message body of version 1.")
-    a = body.get("a")
-    if not isinstance(a, list) or len(a) != 2 or not is_integer(a[0], 0) or not isinstance(a[1], str):
-        raise Refused("Expected an acknowledgement in the message body.")
-    if not _is_link(body["n"] - 1, body["p"]) or not _is_link(a[0], a[1]):
-        raise Refused("Expected the hash of a message in the message body.")
-    return body
-
-
-def _is_link(n: int, digest: str) -> bool:
-    """ "" stands for no message (n = 0), anything else is named by its hash."""
-    return HASH.fullmatch(digest) is not None if n else digest == ""
+    reference: tuple[str, str] | None = None
+    e: str | None = None
 
 
 def open_message(
@@ -531,76 +691,237 @@ def open_message(
         raise Unsupported
     try:
         jws = _unseal(keys, "ezdms-msg+jwe", sealed)
-        body = _read_body(_verified(jws, MESSAGE_HEADER, sender_ik))
+        body = read_body(_verified(jws, MESSAGE_HEADER, sender_ik))
     except SignatureError as error:
         raise Forged(str(error)) from error
     except EnvelopeError as error:
         raise Refused(str(error)) from error
     sender, recipient = fingerprint(sender_ik), fingerprint(recipient_ik)
     expected = (conversation_id(sender, recipient), b64u_encode(sender), b64u_encode(recipient))
-    if (body["c"], body["f"], body["t"]) != expected:
+    if (body.c, body.f, body.t) != expected:
         raise Refused("This message belongs to another conversation.")
-    if (body["id"], body["n"], message_hash(jws)) != (message_id, n, hash):
+    if (body.id, body.n, message_hash(jws)) != (message_id, n, hash):
         raise Refused("The server describes this message wrongly.")
-    if body["k"] == "text":
-        check_text(body["b"])
-    elif body["k"] != "delete" or not DELETION.fullmatch(body["b"]):
-        raise Unsupported(body["p"])
-    a = (body["a"][0], body["a"][1])
-    return Message(body["id"], body["n"], body["p"], a, body["ts"], body["x"], body["k"], body["b"])
+    if body.kind is None:
+        raise Unsupported(body.p, body.a)
+    place = (body.id, body.n, body.p, body.a, body.ts, body.x)
+    return Message(*place, body.kind, body.text, body.reference, body.e)
 
 
 Verdict = Literal["ok", "duplicate", "gap", "late", "fork"]
 
 
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A row's place in a chain. `p` is None where it is not known: nothing was verified, or it was on another day."""
+
+    hash: str
+    p: str | None
+    is_verified: bool
+
+
 @dataclass(slots=True)
 class Chain:
-    """One sender's messages by n.
+    """One sender's rows by n, and how far their messages were followed. Nothing that is not signed moves anything.
 
-    `start` is the first one seen. A missing beginning is normal (paging, expiry), so what lies below it is an older
-    page and not late. `head` is (n, hash) of the highest received without a gap from there. `known` is (n, hash) of the
-    highest one that was seen on another day, by this or another device. A fork changes nothing: what was seen first
-    stays, and which side is the true one, people decide.
+    `last` is (n, hash) of the highest verified message: what is remembered, and nothing above it is missing. `head` is
+    that of the highest verified one that is reached from the first without a gap, and there is a row of every n from it
+    up to `reach`. `start` is the lowest n that was there when the first was verified: a missing beginning is normal
+    (paging, expiry), so what lies below is an older page and not late. `known` is the (n, hash) that was `last` on
+    another day, on this or another device. Of two messages that contradict each other the first stays, and which is the
+    true one, people decide; a row that nobody signed gives way to what is signed.
     """
 
     known: tuple[int, str] | None = None
-    links: dict[int, tuple[str, str | None]] = field(default_factory=dict)  # n → (hash, p)
+    rows: dict[int, Link] = field(default_factory=dict)
     start: int = 0
-    top: int = 0
+    last: tuple[int, str] | None = None
     head: tuple[int, str] | None = None
+    reach: int = 0
+    is_known_found: bool = False
 
     @classmethod
     def resume(cls, last: tuple[int, str] | None, known: tuple[int, str] | None = None) -> Chain:
-        """A chain that goes on after `last`, the last message that was received without a gap."""
+        """A chain that goes on after `last`, the last verified message that was handed on."""
         if last is None:
             return cls(known)
         n, hash = last
-        return cls(known, {n: (hash, None)}, start=n, top=n, head=last)
+        is_found = known is not None and (known[0] < n or known == last)
+        return cls(known, {n: Link(hash, None, True)}, n, last, last, n, is_found)
 
-    def follow(self, *, n: int, hash: str, p: str | None) -> Verdict:
-        """Judge the next message as it arrives, and remember it.
+    def follow(self, *, n: int, hash: str, p: str | None) -> Verdict | None:
+        """Judge the next row as it arrives, and remember it. Every row is followed, whatever it holds.
 
-        `p` is None where only the row's hash is left (deleted, expired) or can be read (a newer suite): it counts as
-        present, and the message after it still has to name its hash.
+        `p` is None for a row without a verified message (emptied, unknown suite, refused). Such a row is present, so
+        that it is no gap, and the message after it has to name its hash; nothing else follows from it, and its verdict
+        is None unless it is a duplicate or a fork. An n that is no number of a message is left out, with None.
         """
-        if n in self.links:
-            return "duplicate" if self.links[n][0] == hash else "fork"
-        before, behind = self.links.get(n - 1), self.links.get(n + 1)
-        if (before and p not in (before[0], None)) or (behind and behind[1] not in (hash, None)):
+        if not is_integer(n, 1):
+            return None
+        self.is_known_found = self.is_known_found or (n, hash) == self.known
+        there, before = self.rows.get(n), self.rows.get(n - 1)
+        if there and there.hash == hash and (there.is_verified or p is None):
+            return "duplicate"
+        is_new = there is None or there.hash == hash
+        is_next = p is None or before is None or before.hash == p
+        if (there and not is_new and (there.is_verified or p is None)) or self._contradicts(n, hash, p):
             return "fork"
-        if self.known is not None:
-            known_n, known_hash = self.known
-            if (n == known_n and hash != known_hash) or (n == known_n + 1 and p not in (known_hash, None)):
-                return "fork"
-        self.links[n] = (hash, p)
-        self.start = self.start or n
-        self.head = self.head or (n, hash)
-        while (following := self.links.get(self.head[0] + 1)) is not None:
-            self.head = (self.head[0] + 1, following[0])
-        top, self.top = self.top, max(self.top, n)
-        if n > top:
-            return "ok" if n == top + 1 or n == self.start else "gap"
-        return "ok" if n < self.start else "late"
+        if not is_next:
+            self._forget(n - 1)
+        self.rows[n] = Link(hash, p, p is not None)
+        verdict = self._place(n, hash) if p is not None else None
+        self._advance()
+        return verdict if is_new and is_next else "fork"
+
+    def _contradicts(self, n: int, hash: str, p: str | None) -> bool:
+        """True if something that was verified says otherwise."""
+        before, behind = self.rows.get(n - 1), self.rows.get(n + 1)
+        if p is not None and before and before.is_verified and before.hash != p:
+            return True
+        if behind and behind.p not in (hash, None):
+            return True
+        if self.known is None:
+            return False
+        known_n, known_hash = self.known
+        return (n == known_n and hash != known_hash) or (n == known_n + 1 and p not in (known_hash, None))
+
+    def _forget(self, n: int) -> None:
+        """A row that nobody signed has another hash than the message after it names."""
+        del self.rows[n]
+        if self.head and self.head[0] < n:
+            self.reach = min(self.reach, n - 1)
+
+    def _place(self, n: int, hash: str) -> Verdict:
+        if self.last is None:
+            self.start, self.reach, self.head = min(self.rows), n, (n, hash)
+        top = self.last[0] if self.last else self.start - 1
+        if self.head and self.head[0] < n <= self.reach:  # until now nothing was verified there
+            self.head = (n, hash)
+        if n < top:
+            return "ok" if n < self.start else "late"
+        self.last = (n, hash)
+        below = n - 1
+        while below > top and below in self.rows:  # each row once: from now on `last` is above it
+            below -= 1
+        return "ok" if below == top else "gap"
+
+    def _advance(self) -> None:
+        while self.head and (following := self.rows.get(self.reach + 1)):
+            self.reach += 1
+            if following.is_verified:
+                self.head = (self.reach, following.hash)
+
+
+def is_taken_back(chain: Chain) -> bool:
+    """True if no row that was followed is the one that was known: an alarm, once everything was loaded."""
+    return chain.known is not None and not chain.is_known_found
+
+
+def next_link(known: tuple[int, str] | None, rows: Iterable[tuple[int, str]] = ()) -> tuple[int, str]:
+    """(n, p) of one's own next message.
+
+    `known` is (n, hash) of one's highest verified or sent message, `rows` those of own rows that the server shows,
+    whatever their state: the highest counts. What is no number of a message, or 2^52 and above, is left out; a lie
+    below that makes a gap or a fork, nothing more.
+    """
+    n, hash = known or (0, "")
+    for row_n, row_hash in rows:
+        if is_integer(row_n, n + 1, LARGEST_ROW - 1) and _matches(HASH, row_hash):
+            n, hash = row_n, row_hash
+    return n + 1, hash
+
+
+OrderVerdict = Literal["ok", "crossed", "impossible", "fork"]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row as order_verdicts needs it: `side` names the sender, `a` is None where nothing was verified."""
+
+    side: str
+    n: int
+    hash: str
+    a: tuple[int, str] | None
+
+
+def order_verdicts(rows: Iterable[Row]) -> list[OrderVerdict | None]:
+    """What the acknowledgements say of the order of both sides' rows, which are given by rising seq; None for `a` None.
+
+    "fork": the other side's row of the number that is acknowledged has another hash. "impossible": a row that is
+    acknowledged stands after the message. Both are alarms. "crossed": a message of the other side stands before it
+    and had not been seen. Takes time in proportion to the number of rows.
+    """
+    rows = [*rows]
+    names = (*sorted({row.side for row in rows}), "", "")[:2]
+    other = {names[0]: names[1], names[1]: names[0]}
+    hashes: dict[tuple[str, int], set[str]] = {}
+    is_first = []  # a message that is shown twice stands where it is shown first
+    for row in rows:
+        known = hashes.setdefault((row.side, row.n), set())
+        is_first.append(row.hash not in known and is_integer(row.n, 1))
+        known.add(row.hash)
+    lowest, lowest_after = dict.fromkeys(names, LARGEST_INTEGER + 1), []
+    for row, counts in zip(reversed(rows), reversed(is_first), strict=True):
+        lowest_after.append(lowest[other[row.side]])
+        if counts:
+            lowest[row.side] = min(lowest[row.side], row.n)
+    highest, verdicts = dict.fromkeys(names, 0), list[OrderVerdict | None]()
+    for row, following in zip(rows, reversed(lowest_after), strict=True):
+        if row.a is None:
+            verdicts.append(None)
+            continue
+        n, hash = row.a
+        found = hashes.get((other[row.side], n), {hash})
+        verdicts.append(_order_verdict(hash in found, following <= n, highest[other[row.side]] > n))
+        highest[row.side] = max(highest[row.side], row.n)
+    return verdicts
+
+
+def _order_verdict(is_same: bool, is_early: bool, is_crossed: bool) -> OrderVerdict:
+    if not is_same:
+        return "fork"
+    if is_early:
+        return "impossible"
+    return "crossed" if is_crossed else "ok"
+
+
+@dataclass(slots=True)
+class Side:
+    """What Order remembers of one sender: the highest verified n, the highest n that they acknowledged, all hashes."""
+
+    highest: int = 0
+    acknowledged: int = 0
+    hashes: dict[int, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Order:
+    """order_verdicts for whoever reads one row after the other, by rising seq, and hands each on at once.
+
+    A row that was acknowledged before it is shown is found when it is shown: then it is "impossible", also if it holds
+    no message. `sides` may be given, to go on where another run ended.
+    """
+
+    sides: dict[str, Side] = field(default_factory=dict)
+
+    def follow(self, row: Row) -> OrderVerdict | None:
+        """Judge the next row, unless it is a duplicate. None for a row without a message, but for one that is early."""
+        mine = self.sides.setdefault(row.side, Side())
+        other = next((side for name, side in self.sides.items() if name != row.side), Side())
+        if not is_integer(row.n, 1):
+            return None
+        mine.hashes.setdefault(row.n, row.hash)
+        is_early = row.n <= other.acknowledged
+        if row.a is None:
+            return "impossible" if is_early else None
+        n, hash = row.a
+        mine.highest, mine.acknowledged = max(mine.highest, row.n), max(mine.acknowledged, n)
+        return _order_verdict(other.hashes.get(n, hash) == hash, is_early, other.highest > n)
+
+
+def is_time_off(ts: int, created_at: int) -> bool:
+    """True if the signed time and the server's (ms) differ by more than 10 minutes: then both are shown."""
+    return abs(ts - created_at) > TIME_OFF
 
 
 # ---- 14  Safety number ----
@@ -651,39 +972,70 @@ def open_vault(keys: Keys, sealed: str) -> dict[str, Any]:
     return vault
 
 
+# ---- 23  Acts ----
+
+
+def sign_act(keys: Keys, deployment_id: bytes, act: str, purpose: str, ts: int) -> str:
+    """What proves to the server that it is oneself who deletes the account, changes the PIN or renews the Search PIN.
+
+    `act` is "delete_account" (`purpose` ""), "change_pin" (change_pin_purpose of the request) or "search_pin" (the new
+    salt, b64u). `ts` is one's own clock (ms), never the server's. Raises Refused for a deployment id that is not 16
+    bytes.
+    """
+    if len(deployment_id) != 16:
+        raise Refused(f"Expected a deployment id of 16 bytes, got {len(deployment_id)}.")
+    members = {"v": 1, "d": b64u_encode(deployment_id), "act": act, "for": purpose, "ts": ts}
+    return _sign(keys, ACT_HEADER, _compact(members))
+
+
 __all__ = [
     "Alarm",
+    "Body",
     "Chain",
     "Forged",
     "Keys",
+    "Link",
     "LoginKeys",
     "Message",
+    "Order",
+    "OrderVerdict",
     "Pin",
     "PinError",
     "ProtocolError",
     "Refused",
+    "Row",
     "SealedMessage",
+    "Side",
     "Statement",
     "Unsupported",
+    "Verdict",
     "WrappedKeys",
     "b64u_decode",
     "b64u_encode",
+    "change_pin_purpose",
     "check_succession",
     "check_text",
+    "clean_text",
     "conversation_id",
     "fingerprint",
     "generate_keys",
     "in_order",
+    "is_taken_back",
+    "is_time_off",
     "key_id",
     "login_keys",
     "message_hash",
     "new_login_pin",
     "new_search_salt",
+    "next_link",
     "normalise_login_pin",
     "normalise_search_pin",
     "open_message",
     "open_vault",
+    "order_verdicts",
     "pin_of",
+    "read_body",
+    "read_file",
     "safety_number",
     "safety_qr",
     "seal_message",
@@ -691,6 +1043,7 @@ __all__ = [
     "search_pin",
     "search_pin_commits",
     "show_login_pin",
+    "sign_act",
     "sign_statement",
     "unwrap_keys",
     "verify_statement",

@@ -5,10 +5,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from typing import Any
 
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford base32
 LARGEST_INTEGER = 2**53 - 1  # what JavaScript counts exactly
+LATEST_TIME = 253_402_300_799_999  # ms: the last moment of the year 9999
+MEMBER_NAME = re.compile(r"[a-z_]{1,16}", re.ASCII)
+DEEPEST = 8  # objects and arrays inside each other, the outermost counted
 
 
 class EnvelopeError(ValueError):
@@ -71,9 +75,48 @@ def parse_json(octets: bytes) -> dict[str, Any]:
     return members
 
 
+def compact(members: dict[str, Any]) -> bytes:
+    """JSON as it is signed: UTF-8, no white space, nothing escaped that need not be. Raises EnvelopeError."""
+    try:
+        return json.dumps(members, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+    except (ValueError, TypeError, RecursionError) as error:
+        raise EnvelopeError("Expected plain JSON and well-formed text.") from error
+
+
+def parse_canonical(octets: bytes) -> dict[str, Any]:
+    """A JSON object of which there is one reading only, written in the one way that `compact` writes it.
+
+    Two parsers can read one text differently: a member twice, 5.0, 1e3, 2^53 + 1, a lone surrogate. So names, numbers
+    and depth are narrow, and what was parsed, written again in the order in which it stood, must give the same bytes.
+    Raises EnvelopeError. (docs/protocol.md, One body, one reading)
+    """
+    try:
+        members = json.loads(octets.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise EnvelopeError("Expected well-formed JSON.") from error
+    if not isinstance(members, dict):
+        raise EnvelopeError("Expected a JSON object.")
+    _check_plain(members, 1)
+    if compact(members) != octets:
+        raise EnvelopeError("Expected JSON in its one form.")
+    return members
+
+
 def is_integer(value: Any, low: int, high: int = LARGEST_INTEGER) -> bool:
     """True for a JSON integer from `low` to `high`; booleans and 1.0 are none."""
     return type(value) is int and low <= value <= high
+
+
+def _check_plain(value: Any, depth: int) -> None:
+    if isinstance(value, dict | list):
+        if depth > DEEPEST:
+            raise EnvelopeError(f"Expected JSON nested at most {DEEPEST} deep.")
+        if isinstance(value, dict) and not all(map(MEMBER_NAME.fullmatch, value)):
+            raise EnvelopeError("Expected names of 1 to 16 small letters and underscores.")
+        for inner in value.values() if isinstance(value, dict) else value:
+            _check_plain(inner, depth + 1)
+    elif isinstance(value, float) or (type(value) is int and not is_integer(value, -LARGEST_INTEGER)):
+        raise EnvelopeError("Expected integers of at most 53 bits.")
 
 
 def _refuse_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import string
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -39,6 +40,7 @@ LARGEST_STATEMENT = 8192  # characters
 
 STATEMENT_HEADER = b'{"alg":"Ed25519","typ":"ezdms-keys+jws"}'
 MESSAGE_HEADER = b'{"alg":"Ed25519","typ":"ezdms-msg+jws"}'
+ACT_HEADER = b'{"alg":"Ed25519","typ":"ezdms-act+jws"}'
 
 # Low-order points of edwards25519, top bit of the last byte cleared: with one of these as a key, forged signatures
 # verify (RFC 8032 leaves the check to the application).
@@ -268,3 +270,13 @@ def _key_id_in(header: str) -> str:
     if members is None:
         raise EnvelopeError("Expected a sealed message with the header of suite 1.")
     return members[1].decode()
+
+
+# ---- 23  Acts ----
+
+PIN_FIELDS = ("new_login_id", "new_auth_key", "new_salt", "new_iterations", "new_wrapped_sig", "new_wrapped_enc")
+
+
+def change_pin_purpose(fields: Mapping[str, Any]) -> str:
+    """`for` of the act that changes a Login PIN: b64u of the hash of all that the request carries (`PIN_FIELDS`)."""
+    return b64u_encode(sha256(".".join(str(fields[name]) for name in PIN_FIELDS).encode()))

@@ -115,7 +115,7 @@ async def send_message() -> Response:
     where, user_id = need(fields, "conversation_id", "sender_id")
     text = fields.get("content", "")
     try:
-        crypto.check_text(text)
+        crypto.check_text(crypto.clean_text(text))
     except crypto.Refused as error:
         raise Problem(400, str(error)) from error
     async with _people().using(user_id) as client:

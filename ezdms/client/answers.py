@@ -171,7 +171,7 @@ def _read_line(members: Members) -> Line:
         partner_id=members.octets("partner_id", 16),
         statement=members.sealed("partner_statement", LARGEST_STATEMENT),
         last_seq=members.number("last_seq", 0),
-        unread=members.number("unread", 0),
+        unread=max(0, members.number("unread", -LARGEST_INTEGER)),
     )
 
 

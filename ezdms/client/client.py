@@ -238,6 +238,7 @@ class Client:
         It is sent once, whatever happens to answers, connections or this process. Raises crypto.Refused for a text that
         is no message, crypto.Alarm while an alarm stands, ServerError or Unreachable.
         """
+        text = crypto.clean_text(text)
         crypto.check_text(text)
         where = _where(contact)
         person = await self._conversations.roster.find(where)
@@ -253,7 +254,7 @@ class Client:
 
         Raises crypto.Refused for a text that is no message, SessionEnded.
         """
-        crypto.check_text(text)
+        crypto.check_text(crypto.clean_text(text))
         try:
             return await self.send(message.conversation_id, text)
         except SessionEnded:

@@ -14,14 +14,16 @@ from ezdms.client import answers
 from ezdms.client.alarms import Alarms
 from ezdms.client.answers import Row
 from ezdms.client.contacts import Contact
-from ezdms.client.receiving import Chains, Judged, Message, alarm_name, judge
-from ezdms.client.roster import Roster
+from ezdms.client.judging import Judge, Judged
+from ezdms.client.receiving import Message, open_row
+from ezdms.client.roster import ROLLED_BACK, Roster
 from ezdms.client.state import State
 from ezdms.client.transport import LARGEST_LIST, Transport
 from ezdms.client.vault import Vault
 
 PAGE = 200  # messages asked for at once
 MOST_TOLD = 10_000  # messages
+MOST_PAGES = 1000  # of a conversation, for one message that should be there
 
 
 class Conversations:
@@ -75,10 +77,11 @@ class Conversations:
         """Messages by rising seq: the newest, or those before a seq."""
         person = await self.roster.find(where)
         rows = await self.rows(where, limit, **({} if before is None else {"before": before}))
-        chains = Chains.begin(self._known(where))
-        found = [self._judge(person, row, chains) for row in rows]
+        judge = Judge.of_page(where, self._known(where))
+        found = [self._judge(person, row, judge) for row in rows]
         if before is None:
-            await self._remember(where, chains)
+            await self._remember(where, judge)
+            await self._look_back(person, judge, rows[0].seq if rows else 1)
         return [judged.message for judged in found if judged.message is not None]
 
     async def rows(self, where: str, limit: int, **within: int) -> list[Row]:
@@ -99,9 +102,9 @@ class Conversations:
     async def since(self, where: str, seq: int, limit: int) -> list[Message]:
         """Up to `limit` messages after a seq: one chain, so that nothing can be lost between two pages of it."""
         person = await self.roster.find(where)
-        chains = Chains.begin(self._known(where))
-        found = [self._judge(person, row, chains) async for row in self.rows_after(where, seq, limit)]
-        await self._remember(where, chains)
+        judge = Judge.of_page(where, self._known(where))
+        found = [self._judge(person, row, judge) async for row in self.rows_after(where, seq, limit)]
+        await self._remember(where, judge)
         return [judged.message for judged in found if judged.message is not None]
 
     async def catch_up(self, where: str) -> AsyncIterator[Message]:
@@ -110,42 +113,43 @@ class Conversations:
         person = await self.roster.find(where)
         if person.is_missing or self.vault.contact(where) is None:
             return  # they left before their key was known here, or the server shows none that fits: nothing is verified
-        chains = Chains.resume(self._known(where), self._state.place(where))
+        place = self._state.place(where)
+        judge = Judge.of_news(where, self._known(where), place)
         told = self._told.setdefault(where, set())
-        after = self._state.place(where).get("seq", 0)
+        first = after = whole = place.get("seq", 0)  # from the first on every row is there, up to `whole`
         while rows := await self.rows(where, PAGE, after=after):
             for row in rows:
-                judged = self._judge(person, row, chains)
+                judged = self._judge(person, row, judge)
                 if judged.message is not None and (row.seq, row.hash) not in told:
                     yield judged.message
-                self._pass(where, row, judged, chains)
+                whole += row.seq == whole + 1
+                self._pass(where, judged, judge, is_whole=row.seq == whole)
             after = rows[-1].seq
-            await self._remember(where, chains)
+            await self._remember(where, judge)
+        await self._look_back(person, judge, first + 1)
 
-    def _pass(self, where: str, row: Row, judged: Judged, chains: Chains) -> None:
-        """This row was handed on. Only what was verified moves the rest of what is known."""
-        place = self._state.place(where)
-        if judged.is_verified:
-            followed = self._followed(where, row, chains)
-            self._state.note(where, seq=row.seq, seen=max(row.seq, place.get("seen", 0)), **followed)
-        elif row.seq == place.get("seq", 0) + 1:
-            self._state.note(where, seq=row.seq)
-        elif row.seq > place.get("seq", 0):
-            told = self._told[where]
-            if len(told) >= MOST_TOLD:
-                told.clear()
-            told.add((row.seq, row.hash))
+    def _pass(self, where: str, judged: Judged, judge: Judge, *, is_whole: bool) -> None:
+        """This row was handed on. Only what was verified moves what is known of the conversation."""
+        row, place = judged.opened.row, self._state.place(where)
+        mark, seen = place.get("seq", 0), place.get("seen", 0)
+        if not judged.opened.is_verified or judged.alarm:
+            if row.seq == mark + 1:
+                self._state.note(where, seq=row.seq, blank=judge.blank())
+            elif row.seq > mark:
+                self._tell(where, row)
+            return
+        moved: dict[str, Any] = {"seq": max(mark, row.seq), "seen": max(seen, row.seq), **judge.seen()}
+        heard = place.get("heard") or [0, ""]
+        if is_whole and not judged.opened.is_own and row.n > heard[0]:
+            moved["heard"] = [row.n, row.hash]
+        self._state.note(where, **moved, blank=judge.blank(), order=judge.order_so_far())
 
-    def _followed(self, where: str, row: Row, chains: Chains) -> dict[str, Any]:
-        """How far each side was followed, and the highest message of theirs that came without a gap (`heard`)."""
-        found: dict[str, Any] = {
-            side: [chain.top, chain.links[chain.top][0]] for side, chain in chains.sides() if chain.top
-        }
-        heard = self._state.place(where).get("heard")
-        link = chains.theirs.links.get(row.n)
-        if row.sender_id != self._me and link is not None and (heard is None or row.n == heard[0] + 1):
-            found["heard"] = [row.n, link[0]]
-        return found
+    def _tell(self, where: str, row: Row) -> None:
+        """It was handed on, and is not again as long as this runs; what the server says of it moves nothing."""
+        told = self._told[where]
+        if len(told) >= MOST_TOLD:
+            told.clear()
+        told.add((row.seq, row.hash))
 
     @property
     def _me(self) -> str:
@@ -157,19 +161,45 @@ class Conversations:
             raise crypto.Alarm("This person's key was never seen here: nothing of this conversation can be verified.")
         return known
 
-    def _judge(self, person: Contact, row: Row, chains: Chains) -> Judged:
-        where = person.conversation_id
-        known = self._known(where)
-        judged = judge(row, keys=self._keys, ik=person.ik, contact=known, chains=chains, me=self._me, where=where)
+    def _judge(self, person: Contact, row: Row, judge: Judge) -> Judged:
+        judged = judge.follow(open_row(row, self._keys, person.ik, self._me))
         if judged.message is not None and judged.message.alarm:
-            self.alarms.begin(where, alarm_name(judged.message, row), judged.message.alarm)
+            self.alarms.begin(person.conversation_id, judged.alarm, judged.message.alarm)
         return judged
 
-    async def _remember(self, where: str, chains: Chains) -> None:
-        """The last message seen of each side, for the day on which a server shows less."""
-        known, changed = self._known(where), {}
-        for side, chain in chains.sides():
-            if chain.top > (known[side] or [0])[0]:
-                changed[side] = [chain.top, chain.links[chain.top][0]]
+    async def _remember(self, where: str, judge: Judge) -> None:
+        """The highest verified message of each side, for the day on which a server shows less; and at which seq."""
+        known = self._known(where)
+        changed = {side: last for side, last in judge.seen().items() if last[0] > (known[side] or [0])[0]}
         if changed:
+            seqs = {side: judge.at.get((last[0], last[1])) for side, last in changed.items()}
+            at = {side: [*changed[side], seq] for side, seq in seqs.items() if seq}
+            self._state.note(where, at={**self._state.place(where).get("at", {}), **at})
             await self.vault.change(where, later=True, **changed)
+
+    async def _look_back(self, person: Contact, judge: Judge, before: int) -> None:
+        """What is known as the last message of each side must be in some row, opened or not. If it was not among those
+        that were judged, it is looked for where it was, then in all the rows before them."""
+        where = person.conversation_id
+        wanted = {side: chain.known for side, chain in judge.chains.items() if crypto.is_taken_back(chain)}
+        for link in self._state.place(where).get("at", {}).values():
+            if (link[0], link[1]) in wanted.values():
+                self._find(where, wanted, await self.rows(where, 1, after=link[2] - 1))
+        for _ in range(MOST_PAGES):
+            rows = await self.rows(where, PAGE, before=before) if wanted and before > 1 else []
+            if not rows:
+                break
+            self._find(where, wanted, rows)
+            before = rows[0].seq
+        for known in wanted.values():
+            self.alarms.begin(where, f"rollback {known[1] if known else ''}", ROLLED_BACK)
+
+    def _find(self, where: str, wanted: dict[str, tuple[int, str] | None], rows: list[Row]) -> None:
+        """Take from the wanted ones what is in these rows."""
+        for row in rows:
+            side = "own" if row.sender_id == self._me else "theirs"
+            if wanted.get(side) == (row.n, row.hash):
+                del wanted[side]
+                place = self._state.place(where)
+                at = {**place.get("at", {}), side: [row.n, row.hash, row.seq]}
+                self._state.note(where, at=at, **{side: place.get(side) or [row.n, row.hash]})

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from ezdms import crypto
 from ezdms.client import Contact, Message
 from ezdms.client.shown import escaped, printable
 
@@ -24,7 +25,11 @@ FAILURES = {
     "unverified": "[Cannot be verified]",
     "unsupported": "[Needs a newer version of EZ-DMS]",
 }
-NOTES = {"gap": "[Messages are missing before this one.]", "late": "[Out of order: this was written earlier.]"}
+NOTES = {
+    "gap": "[Messages are missing before this one.]",
+    "late": "[Out of order: this was written earlier.]",
+    "crossed": "[Written before the message above had been seen.]",
+}
 UNKNOWN = "(unknown)"  # instead of the name of somebody whose key was never seen here
 
 
@@ -48,7 +53,10 @@ def line_of(message: Message) -> str:
     who = "you" if message.is_own else message.contact
     text = printable(FAILURES[message.failure] if message.text is None else message.text).replace("\n", "\n    ")
     note = NOTES.get(message.place)
-    line = f"{time_of(message.created_at)}  {who}: {text}"
+    when = time_of(message.created_at)
+    if message.signed_at is not None and crypto.is_time_off(message.signed_at, message.created_at):
+        when = f"{when} (signed: {time_of(message.signed_at)})"
+    line = f"{when}  {who}: {text}"
     return "\n".join(filter(None, [note, line, message.alarm and f"ALARM: {message.alarm}"]))
 
 

@@ -63,8 +63,8 @@ Object.assign(globalThis, {
         [await C.safetyNumber(x, y), safety_number], [C.safetyQr(x, y), qr]);
     },
     async messages({ text, body, jws, jws_hash, padded_bytes }) {
-      const { n, p, a, ts, x, k, id } = JSON.parse(body);
-      const fields = { n, p, a, ts, x, kind: k, text, id: C.b64uDecode(id) };
+      const { n, p, a, ts, x, k, id, z = "" } = JSON.parse(body);
+      const fields = { n, p, a, ts, x, kind: k, text, id: C.b64uDecode(id), z: C.b64uDecode(z) };
       const got = await C.sealMessage(people.alice, people.bob, fields);
       return same([got.jws, jws], [got.hash, jws_hash], [C.b64uDecode(got.jws.split(".")[1]).length, padded_bytes]);
     },
@@ -74,6 +74,25 @@ Object.assign(globalThis, {
       const conversation = await C.conversationId(reader.fp, sender.fp);
       const [kind, got] = await attempt(() => C.openMessage(reader, sender, reader.fp, conversation, claimed));
       return same([kind, { ok: "", refuse: "refused", unsupported: "unsupported" }[verdict]], ...(verdict === "ok" ? [[got?.text, text]] : []));
+    },
+    async kinds({ to, from, id, n, hash, jwe, verdict, k, text, x, r }) {
+      const [reader, sender] = [people[to], people[from]];
+      const claimed = { message_id: id, n, hash, suite: 1, encrypted: jwe };
+      const conversation = await C.conversationId(reader.fp, sender.fp);
+      const [kind, got] = await attempt(() => C.openMessage(reader, sender, reader.fp, conversation, claimed));
+      if (verdict !== "ok") return same([kind, "refused"]);
+      return kind || same([[got.kind, got.text, got.x, got.reference], [k, text, x, r]]);
+    },
+    async orders({ rows, verdicts }) {
+      return same([C.orderVerdicts(rows), verdicts]);
+    },
+    // What the server must refuse is its own test; here: what we sign is what it takes, byte for byte.
+    async acts({ jws, act, deployment_id, valid, why, change_pin, ...given }) {
+      const signed = JSON.parse(new TextDecoder().decode(C.b64uDecode(jws.split(".")[1])));
+      const purpose = change_pin ? await C.changePinPurpose(change_pin) : given.for;
+      const ours = await C.signAct(people.alice, deployment_id, act, purpose, signed.ts);
+      const isFine = valid || why === "the same act again" || why.includes("minutes"); // those are about the time alone
+      return same([ours === jws, isFine]);
     },
     async chains({ jws, verdicts }) {
       const chain = C.newChain();

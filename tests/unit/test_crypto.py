@@ -17,7 +17,9 @@ from tests.people import PEOPLE
 
 ALICE, BOB, EVE = (PEOPLE[name] for name in ("alice", "bob", "eve"))
 
-letters = st.characters(exclude_categories=["Cs"]).filter(lambda letter: letter >= " " or letter in "\n\t")
+letters = st.characters(exclude_categories=["Cs"]).filter(
+    lambda letter: " " <= letter < "\x7f" or letter > "\x9f" or letter in "\n\t"
+)
 texts = st.text(letters, min_size=1, max_size=500)
 
 
@@ -48,7 +50,7 @@ def test_any_text_of_1_to_500_code_points_opens_for_both(text: str) -> None:
     assert own.text == text
 
 
-@pytest.mark.parametrize("letter", ["a", "é", "漢", "👍", '"', "\\", "\n", "\u202e", "\x7f"])
+@pytest.mark.parametrize("letter", ["a", "é", "漢", "👍", '"', "\\", "\n", "\u202e", "\xa0"])
 @pytest.mark.parametrize("count", [1, 499, 500])
 def test_the_longest_texts_of_every_width_fit_a_bucket(letter: str, count: int) -> None:
     message = seal(letter * count)
@@ -121,7 +123,15 @@ def test_nobody_else_opens_it_and_nobody_else_can_have_written_it() -> None:
 
 @pytest.mark.parametrize(
     ("text", "word"),
-    [("", "something"), ("x" * 501, "500"), ("a\x00b", "control"), ("\x1b[31m", "control"), ("\r\n", "control")],
+    [
+        ("", "something"),
+        ("x" * 501, "500"),
+        ("a\x00b", "control"),
+        ("\x1b[31m", "control"),
+        ("\r\n", "control"),
+        ("\x7f", "control"),
+        ("\x9f", "control"),
+    ],
 )
 def test_what_is_no_message_is_not_sealed(text: str, word: str) -> None:
     with pytest.raises(Refused, match=word):
@@ -182,7 +192,7 @@ def _resign(**changed: Any) -> crypto.SealedMessage:
         ({"v": 2}, crypto.Unsupported),
         ({"v": True}, crypto.Unsupported),
         ({"k": "video"}, crypto.Unsupported),
-        ({"k": "delete", "b": "not an id and a hash"}, crypto.Unsupported),
+        ({"k": "delete", "b": "not an id and a hash", "e": ""}, Refused),
         ({"b": "x" * 501}, Refused),
         ({"b": ""}, Refused),
         ({"b": "\x07"}, Refused),
@@ -214,7 +224,7 @@ def test_unknown_members_of_a_body_are_ignored_and_a_deletion_is_a_message() -> 
     message = _resign(z="something new")
     assert open_as_bob(message, message.content_for_a).text == "flip me"
     pointer = f"{SEALED.message_id} {SEALED.hash}"
-    deletion = _resign(k="delete", b=pointer)
+    deletion = _resign(k="delete", b=pointer, e="")
     opened = open_as_bob(deletion, deletion.content_for_a)
     assert (opened.kind, opened.text) == ("delete", pointer)
 
@@ -419,7 +429,7 @@ def test_the_vault_opens_for_its_owner_alone() -> None:
     with pytest.raises(Refused):
         crypto.open_vault(ALICE, copies(SEALED)[0])
     with pytest.raises(Refused, match="more to keep"):
-        crypto.seal_vault(ALICE, {"version": 1, "x": "x" * 256 * 1024})
+        crypto.seal_vault(ALICE, {"version": 1, "x": "x" * 1024 * 1024})
     with pytest.raises(Refused):
         crypto.seal_vault(ALICE, {"version": 0})
 
@@ -428,55 +438,6 @@ def test_the_vault_opens_for_its_owner_alone() -> None:
 def test_a_vault_that_would_not_open_again_is_not_sealed(odd: object) -> None:
     with pytest.raises(Refused):
         crypto.seal_vault(ALICE, {"version": 1, "x": [odd]})
-
-
-def test_an_older_page_extends_the_chain_downwards_and_a_false_link_there_is_a_fork() -> None:
-    links = {n: (f"h{n}", f"h{n - 1}" if n > 1 else "") for n in range(1, 11)}
-    chain = crypto.Chain()
-
-    def follow(n: int, p: str | None = None) -> str:
-        return chain.follow(n=n, hash=links[n][0], p=links[n][1] if p is None else p)
-
-    assert [follow(n) for n in (6, 7, 8)] == ["ok", "ok", "ok"]
-    assert [follow(n) for n in (3, 4, 5)] == ["ok", "ok", "ok"]
-    assert chain.head == (8, "h8")
-    other = crypto.Chain()
-    other.follow(n=6, hash="h6", p="h5")
-    assert other.follow(n=5, hash="another", p="h4") == "fork"
-    assert other.follow(n=5, hash="h5", p="h4") == "ok"
-    assert other.follow(n=7, hash="h7", p="another") == "fork"
-
-
-def test_what_was_seen_on_another_day_still_counts() -> None:
-    def judge(n: int, hash: str, p: str | None) -> str:
-        return crypto.Chain(known=(5, "h5")).follow(n=n, hash=hash, p=p)
-
-    assert judge(5, "h5", "h4") == judge(6, "h6", "h5") == judge(6, "h6", None) == judge(3, "h3", "h2") == "ok"
-    assert judge(5, "another", "h4") == judge(5, "another", None) == judge(6, "h6", "another") == "fork"
-
-
-def test_a_message_of_an_unknown_kind_or_without_content_keeps_its_place_in_the_chain() -> None:
-    message = _resign(k="video", n=2, p=SEALED.hash)
-    with pytest.raises(crypto.Unsupported) as unknown:
-        open_as_bob(message, message.content_for_a, n=2)
-    assert unknown.value.p == SEALED.hash
-    for p in (unknown.value.p, None):  # None: deleted, expired, or of a newer suite
-        chain = crypto.Chain()
-        assert chain.follow(n=1, hash=SEALED.hash, p="") == "ok"
-        assert chain.follow(n=2, hash=message.hash, p=p) == "ok"
-        assert chain.follow(n=3, hash="h3", p="another") == "fork"
-        assert chain.follow(n=3, hash="h3", p=message.hash) == "ok"
-        assert chain.head == (3, "h3")
-
-
-def test_a_message_without_content_fits_below_and_between_what_is_known_and_only_there() -> None:
-    chain = crypto.Chain()
-    assert chain.follow(n=6, hash="h6", p=None) == "ok"
-    assert chain.follow(n=5, hash="h5", p="h4") == "ok"
-    assert chain.follow(n=8, hash="h8", p="h7") == "gap"
-    assert chain.follow(n=7, hash="another", p=None) == "fork"
-    assert chain.follow(n=7, hash="h7", p=None) == "late"
-    assert chain.head == (8, "h8")
 
 
 def test_no_secret_is_in_what_python_prints_of_keys_and_messages() -> None:

@@ -127,6 +127,7 @@ def test_vector_messages(case: Case) -> None:
         message_id=b64u_decode(body["id"]),
         x=body["x"],
         kind=body["k"],
+        z=b64u_decode(body.get("z", "")),
     )
     assert (sealed.jws, sealed.hash) == (case["jws"], case["jws_hash"])
     assert len(b64u_decode(sealed.jws.split(".")[1])) == case["padded_bytes"]
@@ -145,6 +146,36 @@ def test_vector_envelopes(case: Case) -> None:
     else:
         with pytest.raises({"refuse": crypto.Refused, "unsupported": crypto.Unsupported}[case["verdict"]]):
             opened()
+
+
+@cases("kinds")
+def test_vector_kinds(case: Case) -> None:
+    reader, sender = PEOPLE[case["to"]], PEOPLE[case["from"]]
+    claimed = {"message_id": case["id"], "n": case["n"], "hash": case["hash"]}
+    if case["verdict"] == "ok":
+        opened = crypto.open_message(reader, sender.ik, reader.ik, case["jwe"], **claimed)
+        assert (opened.kind, opened.text, opened.x) == (case["k"], case["text"], case["x"])
+        assert opened.reference == (case["r"] and tuple(case["r"]))
+    else:
+        with pytest.raises(crypto.Refused):
+            crypto.open_message(reader, sender.ik, reader.ik, case["jwe"], **claimed)
+
+
+@cases("orders")
+def test_vector_orders(case: Case) -> None:
+    rows = [crypto.Row(**row | {"a": row["a"] and tuple(row["a"])}) for row in case["rows"]]
+    assert crypto.order_verdicts(rows) == case["verdicts"]
+
+
+@cases("acts")
+def test_vector_acts(case: Case) -> None:
+    """What we sign is what a server takes, byte for byte."""
+    signed = json.loads(b64u_decode(case["jws"].split(".")[1]))
+    purpose = crypto.change_pin_purpose(case["change_pin"]) if "change_pin" in case else case["for"]
+    deployment_id = b64u_decode(case["deployment_id"], 16)
+    ours = crypto.sign_act(PEOPLE["alice"], deployment_id, case["act"], purpose, signed["ts"])
+    why = case.get("why", "")
+    assert (ours == case["jws"]) == (case["valid"] or why == "the same act again" or "minutes" in why)
 
 
 @cases("chains")

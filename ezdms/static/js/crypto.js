@@ -6,17 +6,17 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 // kind: "pin" (typed wrongly), "refused" (must not be shown), "unsupported" (needs a newer version), "alarm" (stop).
-// `p` is the link of a message that was verified and is of an unknown kind: it stays in the chain. `isForged`: the
-// signature is not by the key that was pinned.
+// `p` and `a` are the link and the acknowledgement of a message that was verified and is of an unknown kind: it stays
+// in its place. `isForged`: the signature is not by the key that was pinned.
 export class ProtocolError extends Error {
-  constructor(kind, sentence, { p, isForged = false } = {}) {
+  constructor(kind, sentence, { p, a, isForged = false } = {}) {
     super(sentence);
-    Object.assign(this, { kind, p, isForged });
+    Object.assign(this, { kind, p, a, isForged });
   }
 }
 const refuse = (sentence, more) => { throw new ProtocolError("refused", sentence, more); };
-const unsupported = (p) => {
-  throw new ProtocolError("unsupported", "This message needs a newer version of EZ-DMS.", { p });
+const unsupported = (more) => {
+  throw new ProtocolError("unsupported", "This message needs a newer version of EZ-DMS.", more);
 };
 
 // ---- 1  Conventions ----
@@ -61,13 +61,35 @@ export function crockford(bytes) {
 }
 
 const hashText = async (ascii) => b64uEncode(await sha256(utf8(ascii)));
-const isInteger = (value, low) => Number.isSafeInteger(value) && value >= low;
+export const isInteger = (value, low, high = Number.MAX_SAFE_INTEGER) =>
+  Number.isSafeInteger(value) && value >= low && value <= high;
 
 function parseObject(bytes) {
   let value;
   try { value = JSON.parse(decoder.decode(bytes)); } catch { refuse("Expected well-formed JSON."); }
   if (value === null || typeof value !== "object" || Array.isArray(value)) refuse("Expected a JSON object.");
   return value;
+}
+
+// A JSON object of which there is one reading only, in the one way of writing it. Two parsers can read one text
+// differently: a member twice, 5.0, 1e3, 2^53 + 1, a lone surrogate. So names, numbers and depth are narrow, and what
+// was parsed, written again in the order in which it stood, must be the same text. (docs/protocol.md)
+function parseCanonical(bytes) {
+  const value = parseObject(bytes);
+  checkPlain(value, 1);
+  if (JSON.stringify(value) !== decoder.decode(bytes)) refuse("Expected JSON in its one form.");
+  return value;
+}
+
+function checkPlain(value, depth) {
+  if (typeof value === "string" && !value.isWellFormed()) refuse("Expected well-formed text.");
+  if (typeof value === "number" && !Number.isSafeInteger(value)) refuse("Expected integers of at most 53 bits.");
+  if (value === null || typeof value !== "object") return;
+  if (depth > DEEPEST) refuse(`Expected JSON nested at most ${DEEPEST} deep.`);
+  if (!Array.isArray(value) && !Object.keys(value).every((name) => /^[a-z_]{1,16}$/.test(name))) {
+    refuse("Expected names of 1 to 16 small letters and underscores.");
+  }
+  for (const inner of Object.values(value)) checkPlain(inner, depth + 1);
 }
 
 // ---- 2  Constants ----
@@ -78,6 +100,16 @@ const WRAP_ITER_MAX = 2000000;
 export const BUCKETS = [512, 1024, 2048, 4096, 8192, 16384, 32768]; // bytes
 export const MAX_TEXT = 500; // code points
 export const USERNAME = /^[a-zA-Z0-9_-]{3,32}$/;
+const VAULT_STEP = 4096; // bytes
+const VAULT_MOST = 1024 * 1024; // bytes
+const MOST_SECONDS = 31536000; // a year: the longest that a message may wait to disappear
+const LARGEST_FILE = 26214400; // bytes
+const LARGEST_THUMB = 4096; // bytes
+const LARGEST_SIDE = 65536; // pixels of a picture
+const LARGEST_ROW = 2 ** 52; // a row's n from here on is a lie: nobody could go on after it
+const TIME_OFF = 600000; // ms: clocks may differ by so much
+const LATEST_TIME = 253402300799999; // ms: the last moment of the year 9999
+const DEEPEST = 8; // objects and arrays inside each other, the outermost counted
 
 // ---- 3  Login PIN ----
 
@@ -318,18 +350,103 @@ export const conversationId = async (fpX, fpY) =>
 
 export const countCodePoints = (text) => [...text].length;
 
+// Typed or pasted text as it can be sent: other line breaks (CR, CR LF, vertical tab, form feed) become newlines.
+export const cleanText = (text) => text.replace(/\r\n|[\r\v\f]/g, "\n");
+
 export function checkText(text) {
   if (typeof text !== "string" || !text.isWellFormed()) refuse("This text holds broken characters.");
   if (text === "") refuse("Write something first.");
   const count = countCodePoints(text);
   if (count > MAX_TEXT) refuse(`A message has at most ${MAX_TEXT} characters; this has ${count}.`);
-  if (/[\x00-\x08\x0b-\x1f]/.test(text)) refuse("This text holds control characters.");
+  if (/[\x00-\x08\x0b-\x1f\x7f-\x9f]/.test(text)) refuse("This text holds control characters.");
 }
+
+// Code points that an emoji can be made of. Those that draw nothing alone (digits, joiner, keycap, variation, tags)
+// are none by themselves. The list is fixed, so that no two clients differ because one knows a newer Unicode.
+const PARTS = String.raw`#*0-9\u200d\u20e3\ufe0f\u{e0020}-\u{e007f}`;
+const SIGNS = String.raw`\xa9\xae\u203c\u2049\u2122\u2139\u2190-\u21ff\u2300-\u23ff\u24c2\u25a0-\u27bf\u2900-\u297f`
+  + String.raw`\u2b00-\u2bff\u3030\u303d\u3297\u3299\u{1f000}-\u{1faff}`;
+const EMOJI = new RegExp(`^(?:(?![${PARTS}]+$)[${PARTS}${SIGNS}]{1,16}|[#*0-9]\\ufe0f?\\u20e3)$`, "u");
+const TIMER = /^(?:0|[1-9][0-9]{0,7})$/;
+const ID = /^[A-Za-z0-9_-]{22}$/;
+const HASH = /^[A-Za-z0-9_-]{43}$/;
+const DELETION = /^[A-Za-z0-9_-]{22} [A-Za-z0-9_-]{43}$/;
+const FILE_NAME = /^[^\x00-\x1f\x7f-\x9f/\\]{1,128}$/u;
+const FILE_TYPE = /^(?:(?=.{1,100}$)[a-z0-9!#$&^_.+-]+\/[a-z0-9!#$&^_.+-]+)?$/;
 
 function pad(body, size) {
   const padded = new Uint8Array(size).fill(0x20);
   padded.set(body);
   return padded;
+}
+
+const bucketOf = (body) => BUCKETS.find((size) => size >= body.length) ?? refuse("This message is too long.");
+
+// What a signed message says: {c, f, t, id, n, p, a, ts, x, kind, text, reference, e}. `reference` is [id, hash] of
+// the message that it is about, or null. `e` names the earlier changes of the same target ("" for none; null in kinds
+// that change nothing). `kind` is null where a newer version is needed; of another version not even the place may be
+// read.
+export function readBody(padded) {
+  const body = padded.subarray(0, padded.findLastIndex((byte) => byte !== 0x20) + 1);
+  if (padded.length !== bucketOf(body)) refuse("Expected a message of the smallest padded size.");
+  const members = parseCanonical(body);
+  const { v, c, f, t, id, n, p, a } = members;
+  // What stays the same in every version: whose message it is, and its place in the chain.
+  if (![c, f, t, id].every((name) => typeof name === "string") || !isInteger(n, 1) || !isLink(n - 1, p)
+    || !Array.isArray(a) || a.length !== 2 || !isInteger(a[0], 0) || !isLink(...a)) {
+    if (v !== 1) unsupported();
+    refuse("Expected a message body of version 1.");
+  }
+  const place = { c, f, t, id, n, p, a };
+  return v === 1 ? readContent(place, members) : { ...place, kind: null };
+}
+
+const matches = (form, value) => typeof value === "string" && form.test(value);
+const isLink = (n, digest) => (n ? matches(HASH, digest) : digest === ""); // "" stands for no message (n = 0)
+
+// The content of a body of version 1, by its kind.
+function readContent(place, { ts, x, k: kind, b: text, r, e }) {
+  if (!isInteger(ts, 0, LATEST_TIME) || !isInteger(x, 0, MOST_SECONDS)) refuse("Expected a time and a lifetime.");
+  if (typeof kind !== "string" || typeof text !== "string") refuse("Expected a kind and a content.");
+  if (!KINDS.includes(kind)) return { ...place, kind: null };
+  checkContent(kind, text, x);
+  const refers = MUST_REFER.includes(kind) || (MAY_REFER.includes(kind) && r !== undefined);
+  if (refers && (!Array.isArray(r) || r.length !== 2 || !matches(ID, r[0]) || !matches(HASH, r[1]))) {
+    refuse("Expected the id and the hash of the message that this one is about.");
+  }
+  const changes = CHANGES.includes(kind);
+  if (changes && e !== "" && !matches(HASH, e)) refuse("Expected the earlier changes in the message body.");
+  return { ...place, ts, x, kind, text, reference: refers ? r : null, e: changes ? e : null };
+}
+
+const KINDS = ["text", "edit", "delete", "react", "timer", "file"];
+const MUST_REFER = ["edit", "react"];
+const MAY_REFER = ["text", "file"];
+const CHANGES = ["edit", "delete"];
+
+function checkContent(kind, text, x) {
+  if (kind === "text" || kind === "edit") checkText(text);
+  if (kind === "delete" && !DELETION.test(text)) refuse("Expected the id and the hash of the message to delete.");
+  if (kind === "react" && text && !EMOJI.test(text)) refuse("Expected one emoji.");
+  const isTime = TIMER.test(text) && (text === "0" || isInteger(Number(text), 5, MOST_SECONDS));
+  if (kind === "timer" && (!isTime || x)) refuse("Expected 0 or 5 to 31536000 seconds.");
+  if (kind === "file") readFile(text);
+}
+
+// What the text of a file says of it: {id, key, size, hash, name, type, thumb, w, h} (and unknown members). Nothing in
+// it is to be believed beyond its form.
+export function readFile(text) {
+  if (!text.isWellFormed()) refuse("Expected well-formed text.");
+  const file = parseCanonical(utf8(text));
+  b64uDecode(file.key, 32);
+  const isDrawable = b64uDecode(file.thumb).length <= LARGEST_THUMB;
+  const forms = { id: ID, hash: HASH, name: FILE_NAME, type: FILE_TYPE };
+  const sizes = { size: LARGEST_FILE, w: LARGEST_SIDE, h: LARGEST_SIDE };
+  if (!isDrawable || !Object.entries(forms).every(([name, form]) => matches(form, file[name]))
+    || !Object.entries(sizes).every(([name, most]) => isInteger(file[name], 0, most))) {
+    refuse("Expected the description of a file.");
+  }
+  return file;
 }
 
 // ---- 12  Envelope, suite 1 ----
@@ -365,16 +482,24 @@ async function unseal(me, typ, jwe) {
   } catch { return refuse("The envelope does not open."); }
 }
 
-// peer: {ik, spki, fp}; a: [n, hash] of the highest message of theirs received without a gap, or [0, ""].
-export async function sealMessage(me, peer, { n, p, a, ts, text, id = random(16), x = 0, kind = "text" }) {
-  if (kind === "text") checkText(text);
+// peer: {ik, spki, fp}. `p` is the hash of one's previous message ("" for n = 1; see nextLink), `a` [n, hash] of the
+// highest verified message of theirs before which no row is missing, or [0, ""]; `text` the content by its kind, `x`
+// seconds, `reference` and `e` as in readBody. `z` is 16 bytes that keep a short text from being guessed by its hash:
+// random unless given, left out if empty. What a receiver would refuse is not sealed.
+export async function sealMessage(me, peer, fields) {
+  const { n, p, a, ts, x = 0, kind = "text", text, reference = null, e = null } = fields;
+  const { id = random(16), z = random(16) } = fields;
+  if (id.length !== 16 || ![0, 16].includes(z.length)) refuse("Expected a message id and a z of 16 bytes.");
+  if (kind === "text" || kind === "edit") checkText(text);
   const [lo] = inOrder(me.fp, peer.fp);
   const message_id = b64uEncode(id);
   const body = utf8(JSON.stringify({
     v: 1, c: await conversationId(me.fp, peer.fp), f: b64uEncode(me.fp), t: b64uEncode(peer.fp), id: message_id,
-    n, p, a, ts, x, k: kind, b: text,
+    n, p, a, ts, x, k: kind, b: text, r: reference ?? undefined, e: e ?? undefined, z: b64uEncode(z) || undefined,
   }));
-  const jws = await sign(me.sig, MESSAGE_HEADER, pad(body, BUCKETS.find((size) => size >= body.length)));
+  const padded = pad(body, bucketOf(body));
+  if (readBody(padded).kind === null) refuse("Expected a kind of message that this version knows.");
+  const jws = await sign(me.sig, MESSAGE_HEADER, padded);
   const copy = (person) => seal(person.spki, "ezdms-msg+jwe", jws);
   const [mine, theirs] = await Promise.all([copy(me), copy(peer)]);
   const [content_for_a, content_for_b] = lo === me.fp ? [mine, theirs] : [theirs, mine];
@@ -383,62 +508,137 @@ export async function sealMessage(me, peer, { n, p, a, ts, text, id = random(16)
 
 // ---- 13  Receiving ----
 
-const HASH = /^[A-Za-z0-9_-]{43}$/;
-
-function readBody(bytes) {
-  if (!BUCKETS.includes(bytes.length)) refuse("Expected a message of one of the padded sizes.");
-  const body = parseObject(bytes);
-  const { v, c, f, t, id, n, p, a, ts, x, k, b } = body;
-  if (v !== 1) unsupported();
-  if (![c, f, t, id, p, k, b].every((member) => typeof member === "string" && member.isWellFormed())
-    || !isInteger(n, 1) || !isInteger(ts, 0) || !isInteger(x, 0)
-    || (n === 1 ? p !== "" : !HASH.test(p))
-    || !Array.isArray(a) || a.length !== 2 || !isInteger(a[0], 0) || (a[0] === 0 ? a[1] !== "" : !HASH.test(a[1]))) {
-    refuse("Expected a message body of version 1.");
-  }
-  return body;
-}
-
 // Every check in the order of the protocol. `sender` is {ik, fp}, pinned; one's own copies have oneself as sender.
+// {id, n, p, a, ts, x, kind, text, reference, e}, as in readBody.
 export async function openMessage(me, sender, recipientFp, conversation, { message_id, n, hash, suite, encrypted }) {
   if (suite !== 1) unsupported();
   const jws = await unseal(me, "ezdms-msg+jwe", encrypted);
   const parts = splitJws(jws, MESSAGE_HEADER);
   await verify(sender.ik, parts);
-  const body = readBody(parts.bytes);
-  if (body.c !== conversation || body.f !== b64uEncode(sender.fp) || body.t !== b64uEncode(recipientFp)) {
+  const { c, f, t, ...message } = readBody(parts.bytes);
+  if (c !== conversation || f !== b64uEncode(sender.fp) || t !== b64uEncode(recipientFp)) {
     refuse("This message belongs to another conversation.");
   }
-  if (body.id !== message_id || body.n !== n || await hashText(jws) !== hash) {
+  if (message.id !== message_id || message.n !== n || await hashText(jws) !== hash) {
     refuse("The server describes this message wrongly.");
   }
-  if (body.k === "text") checkText(body.b);
-  else if (body.k !== "delete" || !/^[A-Za-z0-9_-]{22} [A-Za-z0-9_-]{43}$/.test(body.b)) unsupported(body.p);
-  return { id: body.id, n, p: body.p, a: body.a, ts: body.ts, x: body.x, kind: body.k, text: body.b };
+  return message.kind === null ? unsupported(message) : message;
 }
 
-// One sender's messages by n. `start` is the first one seen: a missing beginning is normal (paging, expiry), so what
-// lies below it is an older page and not late. `head` is the highest received without a gap from there. `known` is
-// [n, hash] of the highest one that was seen on another day, by this or another device.
-export const newChain = (known = null) => ({ links: new Map(), start: 0, top: 0, head: null, known });
+// One sender's rows by n, and how far their messages were followed. Nothing that is not signed moves anything. `last`
+// is [n, hash] of the highest verified message: what is remembered, and nothing above it is missing. `head` is that of
+// the highest verified one that is reached from the first without a gap, and there is a row of every n from it up to
+// `reach`. `start` is the lowest n that was there when the first was verified: a missing beginning is normal (paging,
+// expiry), so what lies below is an older page and not late. `known` is the [n, hash] that was `last` on another day,
+// on this or another device. Of two messages that contradict each other the first stays, and which is the true one,
+// people decide; a row that nobody signed gives way to what is signed.
+export const newChain = (known = null) =>
+  ({ known, rows: new Map(), start: 0, last: null, head: null, reach: 0, isKnownFound: false });
 
-// 'ok', 'duplicate', 'gap', 'late' or 'fork'; a fork changes nothing. `p` is undefined where only the row's hash is
-// left (deleted, expired) or can be read (a newer suite): the message after it still has to name that hash.
-export function followChain(chain, { n, hash, p }) {
-  const { links, top, known } = chain;
-  if (links.has(n)) return links.get(n).hash === hash ? "duplicate" : "fork";
-  if (p !== undefined && (links.get(n - 1)?.hash ?? p) !== p) return "fork";
-  if ((links.get(n + 1)?.p ?? hash) !== hash) return "fork";
-  if (known?.[0] === n && known[1] !== hash) return "fork";
-  if (known?.[0] === n - 1 && (p ?? known[1]) !== known[1]) return "fork";
-  links.set(n, { hash, p });
-  chain.start ||= n;
-  chain.head ??= { n, hash };
-  for (let next; (next = links.get(chain.head.n + 1));) chain.head = { n: chain.head.n + 1, hash: next.hash };
-  chain.top = Math.max(top, n);
-  if (n > top) return n === top + 1 || n === chain.start ? "ok" : "gap";
-  return n < chain.start ? "ok" : "late";
+// Judge the next row as it arrives, and remember it: "ok", "duplicate", "gap", "late" or "fork". Every row is
+// followed, whatever it holds. `p` is null or missing for a row without a verified message (emptied, unknown suite,
+// refused). Such a row is present, so that it is no gap, and the message after it has to name its hash; nothing else
+// follows from it, and its verdict is null unless it is a duplicate or a fork. An n that is no number of a message is
+// left out, with null.
+export function followChain(chain, { n, hash, p = null }) {
+  const { rows, known } = chain;
+  if (!isInteger(n, 1)) return null;
+  const isVerified = p !== null;
+  chain.isKnownFound ||= known?.[0] === n && known[1] === hash;
+  const [there, before] = [rows.get(n), rows.get(n - 1)];
+  if (there?.hash === hash && (there.isVerified || !isVerified)) return "duplicate";
+  const isNew = !there || there.hash === hash;
+  const isNext = !isVerified || !before || before.hash === p;
+  if ((!isNew && (there.isVerified || !isVerified)) || contradicts(chain, n, hash, p)) return "fork";
+  if (!isNext) forget(chain, n - 1);
+  rows.set(n, { hash, p, isVerified });
+  const verdict = isVerified ? placeIn(chain, n, hash) : null;
+  advance(chain);
+  return isNew && isNext ? verdict : "fork";
 }
+
+// True if something that was verified says otherwise.
+function contradicts({ rows, known }, n, hash, p) {
+  const [before, behind] = [rows.get(n - 1), rows.get(n + 1)];
+  if (p !== null && before?.isVerified && before.hash !== p) return true;
+  if ((behind?.p ?? hash) !== hash) return true;
+  return (known?.[0] === n && known[1] !== hash) || (known?.[0] === n - 1 && (p ?? known[1]) !== known[1]);
+}
+
+// A row that nobody signed has another hash than the message after it names.
+function forget(chain, n) {
+  chain.rows.delete(n);
+  if (chain.head?.[0] < n) chain.reach = Math.min(chain.reach, n - 1);
+}
+
+function placeIn(chain, n, hash) {
+  const { rows } = chain;
+  if (!chain.last) {
+    const start = [...rows.keys()].reduce((lowest, other) => Math.min(lowest, other));
+    Object.assign(chain, { start, reach: n, head: [n, hash] });
+  }
+  const top = chain.last?.[0] ?? chain.start - 1;
+  if (chain.head[0] < n && n <= chain.reach) chain.head = [n, hash]; // until now nothing was verified there
+  if (n < top) return n < chain.start ? "ok" : "late";
+  chain.last = [n, hash];
+  let below = n - 1;
+  while (below > top && rows.has(below)) below -= 1; // each row once: from now on `last` is above it
+  return below === top ? "ok" : "gap";
+}
+
+function advance(chain) {
+  for (let next; chain.head && (next = chain.rows.get(chain.reach + 1));) {
+    chain.reach += 1;
+    if (next.isVerified) chain.head = [chain.reach, next.hash];
+  }
+}
+
+// True if no row that was followed is the one that was known. Ask once everything was loaded; then it is an alarm.
+export const isTakenBack = ({ known, isKnownFound }) => known !== null && !isKnownFound;
+
+// [n, p] of one's own next message. `known` is [n, hash] of one's highest verified or sent message, or null, `rows`
+// those of own rows that the server shows, whatever their state: the highest counts. What is no number of a message,
+// or 2^52 and above, is left out; a lie below that makes a gap or a fork, nothing more.
+export function nextLink(known, rows = []) {
+  let [n, hash] = known ?? [0, ""];
+  for (const [rowN, rowHash] of rows) {
+    if (isInteger(rowN, n + 1, LARGEST_ROW - 1) && matches(HASH, rowHash)) [n, hash] = [rowN, rowHash];
+  }
+  return [n + 1, hash];
+}
+
+// What the acknowledgements say of the order of both sides' rows {side, n, hash, a}, which are given by rising seq;
+// null for an `a` of null (nothing was verified). "fork": the other side's row of the number that is acknowledged has
+// another hash. "impossible": a row that is acknowledged stands after the message. Both are alarms. "crossed": a
+// message of the other side stands before it and had not been seen. Takes time in proportion to the number of rows.
+export function orderVerdicts(rows) {
+  const names = [...new Set(rows.map(({ side }) => side))];
+  const sides = Object.fromEntries(names.map((name) => [name, { hashes: new Map(), lowest: Infinity, highest: 0 }]));
+  const nobody = { hashes: new Map(), lowest: Infinity, highest: 0 };
+  const other = ({ side }) => sides[names[1 - names.indexOf(side)]] ?? nobody;
+  const isFirst = rows.map(({ side, n, hash }) => { // a message that is shown twice stands where it is shown first
+    const { hashes } = sides[side];
+    if (!hashes.has(n)) hashes.set(n, new Set());
+    return !hashes.get(n).has(hash) && hashes.get(n).add(hash) && isInteger(n, 1);
+  });
+  const lowestAfter = rows.map(() => Infinity);
+  for (let i = rows.length - 1; i >= 0; i -= 1) {
+    lowestAfter[i] = other(rows[i]).lowest;
+    if (isFirst[i]) sides[rows[i].side].lowest = Math.min(sides[rows[i].side].lowest, rows[i].n);
+  }
+  return rows.map((row, i) => {
+    if (!row.a) return null;
+    const [n, hash] = row.a;
+    const { hashes, highest } = other(row);
+    sides[row.side].highest = Math.max(sides[row.side].highest, row.n);
+    if (hashes.has(n) && !hashes.get(n).has(hash)) return "fork";
+    if (lowestAfter[i] <= n) return "impossible";
+    return highest > n ? "crossed" : "ok";
+  });
+}
+
+// True if the signed time and the server's (ms) differ by more than 10 minutes: then both are shown.
+export const isTimeOff = (ts, createdAt) => Math.abs(ts - createdAt) > TIME_OFF;
 
 // ---- 14  Safety number ----
 
@@ -456,9 +656,6 @@ export const safetyQr = (fpX, fpY) => `ezdms1:${b64uEncode(concat(...inOrder(fpX
 
 // ---- 15  Vault ----
 
-const VAULT_STEP = 4096; // bytes
-const VAULT_MOST = 256 * 1024;
-
 export async function sealVault(me, vault) {
   if (!isInteger(vault.version, 1)) refuse("Expected a vault with a version.");
   const body = utf8(JSON.stringify(vault));
@@ -474,4 +671,22 @@ export async function openVault(me, sealed) {
   const vault = parseObject(parts.bytes);
   if (!isInteger(vault.version, 1)) refuse("Expected a vault with a version.");
   return vault;
+}
+
+// ---- 23  Acts ----
+
+const ACT_HEADER = header("ezdms-act+jws");
+const PIN_FIELDS = [
+  "new_login_id", "new_auth_key", "new_salt", "new_iterations", "new_wrapped_sig", "new_wrapped_enc",
+];
+
+// `for` of the act that changes a Login PIN: the hash of all that the request carries.
+export const changePinPurpose = (fields) => hashText(PIN_FIELDS.map((name) => fields[name]).join("."));
+
+// What proves to the server that it is oneself who deletes the account ("delete_account", purpose ""), changes the PIN
+// ("change_pin", changePinPurpose of the request) or renews the Search PIN ("search_pin", the new salt, b64u). `ts` is
+// one's own clock (ms), never the server's.
+export async function signAct(keys, deploymentId, act, purpose, ts) {
+  b64uDecode(deploymentId, 16);
+  return sign(keys.sig, ACT_HEADER, utf8(JSON.stringify({ v: 1, d: deploymentId, act, for: purpose, ts })));
 }

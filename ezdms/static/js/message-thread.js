@@ -135,6 +135,7 @@ customElements.define("message-thread", class extends HTMLElement {
     this.#rows.set(row, place);
     if (row.isOwn && n > this.own.n) this.own = { n, hash };
     if (error && error.kind !== "unsupported") {
+      crypto.followChain(chain, { n, hash }); // it is present, whatever it holds
       const name = `forged ${claimed.message_id}`;
       if (error.isForged) this.alarm(name, row.isOwn ? FORGED_MINE : FORGED, this.#accept(name));
       return { failure: "Cannot be verified" };
@@ -184,7 +185,7 @@ customElements.define("message-thread", class extends HTMLElement {
 
   // The last message seen of each side, for the day on which a server shows less.
   async #remember() {
-    const last = ({ top, links }, known) => (top > (known?.[0] ?? 0) ? [top, links.get(top).hash] : known);
+    const last = (chain, known) => (chain.last?.[0] > (known?.[0] ?? 0) ? chain.last : known);
     const { own, theirs } = this.contact;
     const seen = { own: last(this.chains.own, own), theirs: last(this.chains.theirs, theirs) };
     if (seen.own !== own || seen.theirs !== theirs) await this.#change(seen);
@@ -192,8 +193,7 @@ customElements.define("message-thread", class extends HTMLElement {
 
   // The highest message of theirs received without a gap, for the next message's acknowledgement.
   get acknowledged() {
-    const { head } = this.chains.theirs;
-    return head ? [head.n, head.hash] : [0, ""];
+    return this.chains.theirs.head ?? [0, ""];
   }
 
   // A row has found its place: count it, so that catchUp knows of holes.
