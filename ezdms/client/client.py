@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import defaultdict
-from collections.abc import AsyncIterator
-from contextlib import suppress
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
 from pathlib import Path
 
 from ezdms import crypto
@@ -283,14 +283,14 @@ class Client:
         """Up to `limit` rows after a seq as the server shows them (docs/http.md), neither opened nor checked."""
         return [row async for row in self._conversations.rows_after(_where(contact), seq, limit)]
 
-    async def messages(self) -> AsyncIterator[Message]:
+    async def messages(self) -> AsyncGenerator[Message, None]:
         """Every message that comes, from where this client stopped the last time, one's own from elsewhere included.
 
         Reconnects by itself and catches up; nothing is skipped or repeated while it runs. What cannot be true stops one
         conversation and no other: it is logged as a warning. Raises SessionEnded.
         """
-        async with Bell(self._transport) as bell:
-            async for message in self._listener.messages(bell):
+        async with Bell(self._transport) as bell, aclosing(self._listener.messages(bell)) as messages:
+            async for message in messages:
                 yield message
 
 

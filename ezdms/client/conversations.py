@@ -1,12 +1,12 @@
 """Conversations: what was said in them, page by page and as it comes, and how far this client has handed it on.
 
-Where it stopped (`seq` in the state) moves over what was verified, and over what was not only step by step: no number
-that the server invents can take this client past what is still to come.
+Where it stopped (`seq` in the state) is a message that was verified. Rows after it that are none were `told` once, and
+are asked for again: nothing that the server invents takes this client past what is still to come.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
 from ezdms import crypto
@@ -22,7 +22,7 @@ from ezdms.client.transport import LARGEST_LIST, Transport
 from ezdms.client.vault import Vault
 
 PAGE = 200  # messages asked for at once
-MOST_TOLD = 10_000  # messages
+MOST_TOLD = 500  # rows that hold no message, after the last that does
 MOST_PAGES = 1000  # of a conversation, for one message that should be there
 
 
@@ -36,7 +36,6 @@ class Conversations:
         self._state = state
         self._transport = transport
         self._keys = keys
-        self._told: dict[str, set[tuple[int, str]]] = {}  # rows beyond `seq` that were handed on already
 
     async def sync(self) -> None:
         """Learn what the vault says; a vault that cannot be true is an alarm for every conversation."""
@@ -107,7 +106,7 @@ class Conversations:
         await self._remember(where, judge)
         return [judged.message for judged in found if judged.message is not None]
 
-    async def catch_up(self, where: str) -> AsyncIterator[Message]:
+    async def catch_up(self, where: str) -> AsyncGenerator[Message, None]:
         """What came since the last message that was handed on; a message counts as handed on once the next is asked
         for."""
         person = await self.roster.find(where)
@@ -115,12 +114,11 @@ class Conversations:
             return  # they left before their key was known here, or the server shows none that fits: nothing is verified
         place = self._state.place(where)
         judge = Judge.of_news(where, self._known(where), place)
-        told = self._told.setdefault(where, set())
         first = after = whole = place.get("seq", 0)  # from the first on every row is there, up to `whole`
         while rows := await self.rows(where, PAGE, after=after):
             for row in rows:
                 judged = self._judge(person, row, judge)
-                if judged.message is not None and (row.seq, row.hash) not in told:
+                if judged.message is not None and not self._was_told(where, judged):
                     yield judged.message
                 whole += row.seq == whole + 1
                 self._pass(where, judged, judge, is_whole=row.seq == whole)
@@ -128,28 +126,29 @@ class Conversations:
             await self._remember(where, judge)
         await self._look_back(person, judge, first + 1)
 
-    def _pass(self, where: str, judged: Judged, judge: Judge, *, is_whole: bool) -> None:
-        """This row was handed on. Only what was verified moves what is known of the conversation."""
-        row, place = judged.opened.row, self._state.place(where)
-        mark, seen = place.get("seq", 0), place.get("seen", 0)
-        if not judged.opened.is_verified or judged.alarm:
-            if row.seq == mark + 1:
-                self._state.note(where, seq=row.seq, blank=judge.blank())
-            elif row.seq > mark:
-                self._tell(where, row)
-            return
-        moved: dict[str, Any] = {"seq": max(mark, row.seq), "seen": max(seen, row.seq), **judge.seen()}
-        heard = place.get("heard") or [0, ""]
-        if is_whole and not judged.opened.is_own and row.n > heard[0]:
-            moved["heard"] = [row.n, row.hash]
-        self._state.note(where, **moved, blank=judge.blank(), order=judge.order_so_far())
+    def _was_told(self, where: str, judged: Judged) -> bool:
+        """True for a row that was handed on before, and is still none that moves anything."""
+        told = [judged.opened.row.seq, judged.opened.row.hash] in self._state.place(where).get("told", [])
+        return told and not judged.moves
 
-    def _tell(self, where: str, row: Row) -> None:
-        """It was handed on, and is not again as long as this runs; what the server says of it moves nothing."""
-        told = self._told[where]
-        if len(told) >= MOST_TOLD:
-            told.clear()
-        told.add((row.seq, row.hash))
+    def _pass(self, where: str, judged: Judged, judge: Judge, *, is_whole: bool) -> None:
+        """This row was handed on. Only what was verified moves what is known of the conversation; other rows are asked
+        for again, and only kept in mind, but for the oldest of very many."""
+        row, place = judged.opened.row, self._state.place(where)
+        mark, told = place.get("seq", 0), place.get("told", [])
+        if not judged.moves:
+            if row.seq > mark and [row.seq, row.hash] not in told:
+                told = sorted([*told, [row.seq, row.hash]])
+                oldest = told[0][0] if len(told) > MOST_TOLD else 0
+                mark = oldest if oldest == mark + 1 else mark
+                self._state.note(where, seq=mark, told=told[-MOST_TOLD:])
+            return
+        mark = max(mark, row.seq)
+        moved: dict[str, Any] = {"seq": mark, "seen": max(place.get("seen", 0), row.seq), **judge.seen()}
+        if is_whole and not judged.opened.is_own and row.n > (place.get("heard") or [0])[0]:
+            moved["heard"] = [row.n, row.hash]
+        moved["told"] = [one for one in told if one[0] > mark]
+        self._state.note(where, **moved, order=judge.order_so_far())
 
     @property
     def _me(self) -> str:

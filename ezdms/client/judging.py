@@ -17,7 +17,6 @@ ORDER = (
 )
 WRONG = {"fork": "is not the one shown here", "impossible": "comes only after it"}
 SIDES = ("own", "theirs")
-MOST_BLANK = 500  # rows without a message that are remembered until the next message
 
 Link = tuple[int, str]  # n and hash
 
@@ -30,6 +29,11 @@ class Judged:
     opened: Opened
     message: Message | None
     alarm: str = ""
+
+    @property
+    def moves(self) -> bool:
+        """True if something may follow from it: it was verified, and is no alarm."""
+        return self.opened.is_verified and not self.alarm
 
 
 class Judge:
@@ -59,8 +63,6 @@ class Judge:
             chains[side] = crypto.Chain.resume(last, pair(contact[side]))
             highest, acknowledged = place.get("order", {}).get(side, (0, 0))
             order.sides[side] = crypto.Side(highest, acknowledged, dict([last] if last else []))
-        for side, n, hash in place.get("blank", []):
-            chains[side].follow(n=n, hash=hash, p=None)
         return cls(where, contact, chains, order)
 
     def follow(self, opened: Opened) -> Judged:
@@ -91,14 +93,6 @@ class Judge:
     def order_so_far(self) -> dict[str, list[int]]:
         """What it takes to go on in another run."""
         return {name: [side.highest, side.acknowledged] for name, side in self.order.sides.items()}
-
-    def blank(self) -> list[list[Any]]:
-        """The rows without a message above the last one of each side: the next one has to follow them too."""
-        found: list[list[Any]] = []
-        for side, chain in self.chains.items():
-            last = chain.last[0] if chain.last else 0
-            found += [[side, n, link.hash] for n, link in chain.rows.items() if n > last and not link.is_verified]
-        return found[-MOST_BLANK:]
 
     def _alarm(self, opened: Opened, name: str, sentence: str, **shown: Any) -> Judged:
         is_new = name not in self._contact["accepted"]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 from ezdms import crypto
 from ezdms.client.conversations import Conversations
@@ -23,12 +24,13 @@ class Listener:
         self._conversations = conversations
         self._reported: set[tuple[str, str]] = set()
 
-    async def messages(self, bell: Bell) -> AsyncIterator[Message]:
+    async def messages(self, bell: Bell) -> AsyncGenerator[Message, None]:
         """Each message once, as the bell rings. Raises SessionEnded."""
         async for news in bell:
             for where in [news] if news else await self._all(bell):
-                async for message in self._catch_up(where, bell):
-                    yield message
+                async with aclosing(self._catch_up(where, bell)) as messages:
+                    async for message in messages:
+                        yield message
             await self._conversations.vault.push_what_is_new(every=HEADS_EVERY)
 
     def report(self, where: str, sentence: str, *, is_printed: bool = False) -> None:
@@ -50,12 +52,13 @@ class Listener:
             bell.ring_later(None, TRY_AGAIN)
             return []
 
-    async def _catch_up(self, where: str, bell: Bell) -> AsyncIterator[Message]:
+    async def _catch_up(self, where: str, bell: Bell) -> AsyncGenerator[Message, None]:
         try:
-            async for message in self._conversations.catch_up(where):
-                if message.alarm:
-                    self.report(where, message.alarm, is_printed=True)
-                yield message
+            async with aclosing(self._conversations.catch_up(where)) as messages:
+                async for message in messages:
+                    if message.alarm:
+                        self.report(where, message.alarm, is_printed=True)
+                    yield message
         except SessionEnded:
             raise
         except (ClientError, crypto.ProtocolError) as error:

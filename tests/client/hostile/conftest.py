@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.client.hostile.people import Someone
+from tests.client.hostile.people import Someone, all_new, where
 from tests.client.hostile.wire import Wire
 from tests.conftest import Server
 
@@ -40,7 +40,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
                 assert alice.run("send", other.name, "hello").code == 0
             assert bob.run("send", "alice", "one").code == 0
             assert carol.run("send", "alice", "hi").code == 0
-            assert alice.run("read", "bob").code == 0
+            for other in (bob, carol):
+                alice.do(lambda client, other=other: all_new(client, where(alice, other)))  # type: ignore[misc]
             yield World(wire, alice, bob, carol, twin)
     finally:
         server.kill()
@@ -58,3 +59,13 @@ def wire(world: World) -> Iterator[Wire]:
 def alice(world: World, wire: Wire, tmp_path: Path) -> Someone:
     """Alice with a home of this case's own."""
     return world.alice.copy(tmp_path)
+
+
+@pytest.fixture
+def anna(world: World, wire: Wire, tmp_path: Path) -> Someone:
+    """Somebody new, who has verified Bob and Carol: what the server makes her believe, nobody else's vault holds."""
+    anna = Someone.register(wire, "anna", tmp_path / "anna")
+    for other in (world.bob, world.carol):
+        assert anna.run("add", other.search_pin).code == 0
+    wire.forget()
+    return anna

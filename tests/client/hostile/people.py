@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from ezdms import crypto
 from ezdms.cli import main
-from ezdms.client import Client
+from ezdms.client import Client, Message
 from ezdms.client.state import State
 from tests.client.hostile.wire import Wire
 
@@ -137,3 +137,8 @@ def instead(value: Any) -> Callable[[Any, Any], None]:
         answer.json = cast(Any, value)
 
     return lie
+
+
+async def all_new(client: Client, conversation: str) -> list[Message]:
+    """What `messages()` hands on of one conversation."""
+    return [message async for message in client._conversations.catch_up(conversation)]

@@ -71,10 +71,11 @@ class Wire:
         self.url = ""
         self.asked: list[Asked] = []
         self._server = server
-        self._lies: list[tuple[re.Pattern[str], Lie]] = []
+        self._lies: list[tuple[re.Pattern[str], Lie, bool]] = []
         self._sockets: list[asyncio.StreamWriter] = []
         self._slipped = [b""]
         self._ready = threading.Event()
+        self._heard = threading.Condition()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -88,9 +89,10 @@ class Wire:
         self._thread.join(10)
 
     @contextmanager
-    def telling(self, path: str, lie: Lie | None) -> Iterator[None]:
-        """While this lasts, answers to METHOD /path that match are changed; None is the honest twin."""
-        told = (re.compile(path), lie or (lambda asked, answer: None))
+    def telling(self, path: str, lie: Lie | None, *, passes_on: bool = True) -> Iterator[None]:
+        """While this lasts, answers to METHOD /path that match are changed; None is the honest twin. With `passes_on`
+        false the server is not asked, and the answer is 500 but for the lie."""
+        told = (re.compile(path), lie or (lambda asked, answer: None), passes_on)
         self._lies.append(told)
         try:
             yield
@@ -100,6 +102,11 @@ class Wire:
     def posted(self, path: str) -> list[Asked]:
         """What was posted there, since `forget`."""
         return [one for one in self.asked if one.method == "POST" and re.fullmatch(path, one.path)]
+
+    def waits_for(self, path: str, times: int) -> None:
+        """Until this was asked so often."""
+        with self._heard:
+            assert self._heard.wait_for(lambda: sum(one.path == path for one in self.asked) >= times, 30)
 
     def forget(self) -> None:
         """Keep what is asked from now on."""
@@ -147,20 +154,14 @@ class Wire:
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = h11.Connection(h11.SERVER)
         while (asked := await _read(connection, reader)) is not None:
-            self.asked.append(asked)
+            with self._heard:
+                self.asked.append(asked)
+                self._heard.notify_all()
             if asked.path == "/ws" and not await self._refuse_socket(asked, writer):
                 return await self._tunnel(asked, reader, writer)
             if asked.path == "/ws":
                 return None
-            response = await self._http.request(
-                asked.method,
-                asked.target,
-                content=asked.body,
-                headers={name: value for name, value in asked.headers.items() if name.encode() not in HOP_BY_HOP},
-            )
-            kept = {name.decode().lower(): value.decode() for name, value in response.headers.raw}
-            kept = {name: value for name, value in kept.items() if name.encode() not in HOP_BY_HOP}
-            answer = self._changed(asked, Answer(response.status_code, kept, response.content))
+            answer = self._changed(asked, await self._pass_on(asked))
             answer.headers.setdefault("content-length", str(len(answer.body)))
             headers = list(answer.headers.items())
             writer.write(connection.send(h11.Response(status_code=answer.status, headers=headers)) or b"")
@@ -170,8 +171,21 @@ class Wire:
             connection.start_next_cycle()
         return None
 
+    async def _pass_on(self, asked: Asked) -> Answer:
+        if not all(passes_on for path, _, passes_on in self._lies if path.fullmatch(f"{asked.method} {asked.path}")):
+            return Answer(500, {}, b"{}")
+        response = await self._http.request(
+            asked.method,
+            asked.target,
+            content=asked.body,
+            headers={name: value for name, value in asked.headers.items() if name.encode() not in HOP_BY_HOP},
+        )
+        kept = {name.decode().lower(): value.decode() for name, value in response.headers.raw}
+        kept = {name: value for name, value in kept.items() if name.encode() not in HOP_BY_HOP}
+        return Answer(response.status_code, kept, response.content)
+
     def _changed(self, asked: Asked, answer: Answer) -> Answer:
-        for path, lie in list(self._lies):
+        for path, lie, _ in list(self._lies):
             if path.fullmatch(f"{asked.method} {asked.path}"):
                 lie(asked, answer)
         return answer
