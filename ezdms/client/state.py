@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from ezdms import crypto
 from ezdms.client import files
 from ezdms.client.errors import NoAccount
+from ezdms.client.servers import address_of
 
 VERSION = 1
 
@@ -64,7 +65,7 @@ class State:
                 is_same = crypto.verify_statement(state.values["statement"]).ik == ik
             except (NoAccount, crypto.Refused, KeyError):
                 continue
-            if is_same and state.values.get("server") == server:
+            if is_same and address_of(state.values["server"]) == address_of(server):
                 return state
         return None
 

@@ -134,6 +134,7 @@ def test_a_chat_sends_what_is_typed_and_shows_what_comes(alice: Terminal, bob: T
     chat.stdin.write("x" * 501 + "\n")
     chat.stdin.flush()
     alice.run("send", "bob", "live")
+    assert chat.stdout.readline() == "[Written before the message above had been seen.]\n"
     assert chat.stdout.readline().endswith("alice: live\n")
     chat.stdin.close()
     assert chat.wait(timeout=20) == 0
@@ -247,10 +248,10 @@ def test_in_a_terminal_the_pin_is_asked_for_unseen_and_the_search_pin_is_a_qr_co
 
 def test_a_terminal_is_not_obeyed_by_what_others_write(alice: Terminal, bob: Terminal) -> None:
     alice.run("add", search_pin(bob))
-    alice.run("send", "bob", "\x9b31m\x7f red\nalice: forged line")
+    assert "control characters" in alice.run("send", "bob", "\x9b31m\x7f red", code=1)
+    alice.run("send", "bob", "\u202ered\u2066\nalice: forged line")
     shown = bob.run("read", "alice")
-    assert "\x9b" not in shown
-    assert "\x7f" not in shown
+    assert "alice: \ufffdred\ufffd\n" in shown
     assert "\n    alice: forged line" in shown
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.client.hostile.people import Someone, all_new, where
+from tests.client.hostile.script import Script
 from tests.client.hostile.wire import Wire
 from tests.conftest import Server
 
@@ -69,3 +70,16 @@ def anna(world: World, wire: Wire, tmp_path: Path) -> Someone:
         assert anna.run("add", other.search_pin).code == 0
     wire.forget()
     return anna
+
+
+@pytest.fixture(scope="module")
+def judy_at_home(world: World, tmp_path_factory: pytest.TempPathFactory) -> Someone:
+    """She has verified Bob, and nothing was said yet."""
+    judy = Someone.register(world.wire, "judy", tmp_path_factory.mktemp("judy") / "judy")
+    assert judy.run("add", world.bob.search_pin).code == 0
+    return judy
+
+
+@pytest.fixture
+def script(world: World, judy_at_home: Someone, tmp_path: Path) -> Script:
+    return Script(judy_at_home.copy(tmp_path), world.bob)

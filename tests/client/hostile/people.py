@@ -142,3 +142,10 @@ def instead(value: Any) -> Callable[[Any, Any], None]:
 async def all_new(client: Client, conversation: str) -> list[Message]:
     """What `messages()` hands on of one conversation."""
     return [message async for message in client._conversations.catch_up(conversation)]
+
+
+def open_own(me: Someone, other: Someone, sent: dict[str, Any]) -> crypto.Message:
+    """What waits to be sent, as its sender reads it."""
+    side = "content_for_a" if crypto.in_order(me.fp, other.fp)[0] == me.fp else "content_for_b"
+    claimed: dict[str, Any] = {"message_id": sent["message_id"], "n": sent["n"], "hash": sent["hash"]}
+    return crypto.open_message(me.keys, me.keys.ik, other.keys.ik, sent[side], **claimed)

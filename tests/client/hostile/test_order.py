@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,26 +11,11 @@ from ezdms import crypto
 from ezdms.client import Client, Message, ServerError
 from ezdms.client.judging import FORGED, TAMPERED
 from ezdms.client.roster import ROLLED_BACK
-from tests.client.hostile.conftest import World
-from tests.client.hostile.people import Someone, all_new
+from tests.client.hostile.people import all_new
 from tests.client.hostile.script import NOW, Script
-from tests.client.hostile.test_rows import open_own
 from tests.people import PEOPLE
 
 ORDER = "The order of messages here cannot be true"
-
-
-@pytest.fixture(scope="module")
-def judy_at_home(world: World, tmp_path_factory: pytest.TempPathFactory) -> Someone:
-    """She has verified Bob, and nothing was said yet."""
-    judy = Someone.register(world.wire, "judy", tmp_path_factory.mktemp("judy") / "judy")
-    assert judy.run("add", world.bob.search_pin).code == 0
-    return judy
-
-
-@pytest.fixture
-def script(world: World, judy_at_home: Someone, tmp_path: Path) -> Script:
-    return Script(judy_at_home.copy(tmp_path), world.bob)
 
 
 def talk(script: Script) -> None:
@@ -254,37 +238,3 @@ def test_kinds_to_come_need_a_newer_version_and_stay_in_the_chain(script: Script
     assert {(message.place, message.alarm) for message in messages} == {("ok", "")}
     assert said.out.count("[Needs a newer version of EZ-DMS]") == 2
     assert judy.values["places"][script.where]["heard"][0] == 4
-
-
-NUMBERS = {  # what POST /send_message answers, and the n that is sent next
-    "none": (None, 1),
-    "the same": (1, 1),
-    "one that no row has": (5, None),
-    "2^53": (2**53, None),
-    "a string": ("5", None),
-    "one above 2^52": (2**52 + 1, None),
-    "that of an emptied row": (3, 3),
-}
-
-
-@pytest.mark.parametrize(("next_n", "taken"), NUMBERS.values(), ids=NUMBERS)
-def test_the_next_number_is_one_that_a_row_shows(script: Script, next_n: Any, taken: int | None) -> None:
-    judy = script.people["judy"]
-    for text in ("one", "two"):  # by another client of hers
-        script.empty(script.says("judy", text))
-    wire = judy.wire
-    wire.forget()
-
-    def counter(asked: Any, answer: Any) -> None:
-        if next_n is not None and len(wire.posted("/send_message")) == 1:
-            answer.status, answer.json = 409, {"error": "x", "code": "counter", "next_n": next_n}
-
-    with script.served(), wire.telling("POST /send_message", counter):
-        assert judy.run("send", "bob", "pasted\r\nlines\x0b").code == 1
-    sent = [int(one.fields["n"]) for one in wire.posted("/send_message")]
-    assert sent == ([1] if next_n is None else [1, taken] if taken else [1])
-    (waiting,) = judy.values["outbox"]
-    opened = open_own(judy, script.people["bob"], waiting)
-    assert (opened.n, opened.text) == (taken or 1, "pasted\nlines\n")
-    if taken == 3:
-        assert opened.p == script.rows[1]["hash"]

@@ -9,10 +9,9 @@ from typing import Any
 
 import pytest
 
-from ezdms import crypto
 from ezdms.client import Client, Message, ServerError
 from tests.client.hostile.conftest import World
-from tests.client.hostile.people import Someone, all_new, heads, where
+from tests.client.hostile.people import Someone, all_new, heads, open_own, where
 from tests.client.hostile.wire import Answer, Asked, Wire
 
 ESCAPE = "\x1b]0;owned\x07"
@@ -189,13 +188,6 @@ def test_what_nobody_signed_moves_nothing_and_freezes_nothing(
     opened = open_own(rosa, world.bob, sent)
     last = max(before["vault own"], before["sent"] or [0])
     assert [opened.n, opened.p, *opened.a] == [last[0] + 1, last[1], *before["vault theirs"]]
-
-
-def open_own(me: Someone, other: Someone, sent: dict[str, Any]) -> crypto.Message:
-    """What waits to be sent, as its sender reads it."""
-    side = "content_for_a" if crypto.in_order(me.fp, other.fp)[0] == me.fp else "content_for_b"
-    claimed: dict[str, Any] = {"message_id": sent["message_id"], "n": sent["n"], "hash": sent["hash"]}
-    return crypto.open_message(me.keys, me.keys.ik, other.keys.ik, sent[side], **claimed)
 
 
 def test_a_time_at_the_end_of_the_calendar_is_shown(rosa: Someone, wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
