@@ -742,12 +742,12 @@ class Chain:
 
     @classmethod
     def resume(cls, last: tuple[int, str] | None, known: tuple[int, str] | None = None) -> Chain:
-        """A chain that goes on after `last`, the last verified message that was handed on."""
+        """A chain that goes on after `last`, the highest verified message that was handed on: what is lower is late."""
         if last is None:
             return cls(known)
         n, hash = last
         is_found = known is not None and (known[0] < n or known == last)
-        return cls(known, {n: Link(hash, None, True)}, n, last, last, n, is_found)
+        return cls(known, {n: Link(hash, None, True)}, 1, last, last, n, is_found)
 
     def follow(self, *, n: int, hash: str, p: str | None) -> Verdict | None:
         """Judge the next row as it arrives, and remember it. Every row is followed, whatever it holds.
@@ -773,6 +773,16 @@ class Chain:
         self._advance()
         return verdict if is_new and is_next else "fork"
 
+    def has_gap_before(self, n: int) -> bool:
+        """True if no row has the number before this verified message, or before the rows without one right before it.
+
+        It is so for as long as what is missing has not come; the verdict "gap" is what it was at first.
+        """
+        below = n - 1
+        while below >= self.start and (row := self.rows.get(below)) and not row.is_verified:
+            below -= 1
+        return below >= self.start and below not in self.rows
+
     def _contradicts(self, n: int, hash: str, p: str | None) -> bool:
         """True if something that was verified says otherwise."""
         before, behind = self.rows.get(n - 1), self.rows.get(n + 1)
@@ -794,16 +804,12 @@ class Chain:
     def _place(self, n: int, hash: str) -> Verdict:
         if self.last is None:
             self.start, self.reach, self.head = min(self.rows), n, (n, hash)
-        top = self.last[0] if self.last else self.start - 1
-        if self.head and self.head[0] < n <= self.reach:  # until now nothing was verified there
+        elif self.head and self.head[0] < n <= self.reach:  # until now nothing was verified there
             self.head = (n, hash)
-        if n < top:
+        if self.last and n < self.last[0]:
             return "ok" if n < self.start else "late"
         self.last = (n, hash)
-        below = n - 1
-        while below > top and below in self.rows:  # each row once: from now on `last` is above it
-            below -= 1
-        return "ok" if below == top else "gap"
+        return "gap" if self.has_gap_before(n) else "ok"
 
     def _advance(self) -> None:
         while self.head and (following := self.rows.get(self.reach + 1)):

@@ -34,6 +34,19 @@ PEOPLE = {
 }
 
 
+_HASH, _ID = b64u_encode(bytes(range(32))), b64u_encode(bytes(range(16)))
+_FILE = f'{{"id":"{_ID}","key":"{_HASH}","size":5,"hash":"{_HASH}","name":"漢 b.txt","type":"","thumb":"","w":0,"h":0}}'
+KINDS: list[dict[str, Any]] = [  # one message of each kind, as seal_message takes them
+    {"kind": "text", "text": "hello 漢"},
+    {"kind": "text", "text": "yes", "reference": (_ID, _HASH), "x": 60},
+    {"kind": "edit", "text": "hi", "reference": (_ID, _HASH), "e": ""},
+    {"kind": "delete", "text": f"{_ID} {_HASH}", "e": _HASH},
+    {"kind": "react", "text": "👍🏽", "reference": (_ID, _HASH)},
+    {"kind": "timer", "text": "86400"},
+    {"kind": "file", "text": _FILE, "x": 60},
+]
+
+
 def registration(keys: crypto.Keys, username: str, /, **changed: Any) -> dict[str, Any]:
     """The fields of POST /register. The wrapped keys are noise of the right length: no server can tell."""
     return {

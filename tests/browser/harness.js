@@ -106,7 +106,8 @@ Object.assign(globalThis, {
     },
   },
 
-  sealAs: (from, to, text) => C.sealMessage(people[from], people[to], { n: 1, p: "", a: [0, ""], ts: 1, text }),
+  sealAs: (from, to, content) => C.sealMessage(people[from], people[to],
+    { n: 1, p: "", a: [0, ""], ts: 1, ...(typeof content === "string" ? { text: content } : content) }),
 
   // A message from Alice to Bob, opened by either.
   async openAs(reader, sender, claimed) {

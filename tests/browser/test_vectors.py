@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from playwright.async_api import Browser, Page
 from ezdms import crypto
 from ezdms.encoding import b64u_encode
 from tests.conftest import Server
-from tests.people import PEOPLE, VECTORS, load_vectors
+from tests.people import KINDS, PEOPLE, VECTORS, load_vectors
 
 HARNESS = Path(__file__).with_name("harness.js").read_text("utf-8")
 ALICE, BOB = PEOPLE["alice"], PEOPLE["bob"]
@@ -82,6 +83,61 @@ async def test_what_one_seals_the_other_opens(page: Page, text: str) -> None:
     for_bob = theirs["content_for_a"] if BOB.fp < ALICE.fp else theirs["content_for_b"]
     said = {name: theirs[name] for name in ("message_id", "n", "hash", "suite")}
     assert crypto.open_message(BOB, ALICE.ik, BOB.ik, for_bob, **said).text == text
+
+
+@pytest.mark.parametrize("content", KINDS, ids=lambda content: content["kind"])
+async def test_each_kind_that_one_seals_the_other_opens(page: Page, content: dict[str, Any]) -> None:
+    expected = {"reference": None, "e": None, "x": 0} | content
+    theirs = await page.evaluate("content => sealAs('alice', 'bob', content)", content)
+    for_bob = theirs["content_for_a"] if BOB.fp < ALICE.fp else theirs["content_for_b"]
+    said = {name: theirs[name] for name in ("message_id", "n", "hash", "suite")}
+    opened = crypto.open_message(BOB, ALICE.ik, BOB.ik, for_bob, **said)
+    assert {name: getattr(opened, name) for name in expected} == expected
+    ours = crypto.seal_message(ALICE, BOB.ik, BOB.spki, n=1, p="", a=(0, ""), ts=1, **content)
+    for_bob = ours.content_for_a if BOB.fp < ALICE.fp else ours.content_for_b
+    said = {name: getattr(ours, name) for name in ("message_id", "n", "hash", "suite")}
+    found = await page.evaluate("sealed => openAs('bob', 'alice', sealed)", said | {"encrypted": for_bob})
+    assert {name: found[name] for name in expected} == json.loads(json.dumps(expected))
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"kind": "poll"},
+        {"kind": "edit", "e": ""},
+        {"kind": "delete", "text": KINDS[3]["text"]},
+        {"kind": "file", "text": "{}"},
+        {"text": "\ud800"},
+        {"text": "\x7f"},
+        {"text": ""},
+        {"n": 0},
+        {"n": 2},
+        {"a": [1, ""]},
+        {"x": -1},
+        {"ts": 1.5},
+        {"reference": []},
+    ],
+    ids=str,
+)
+async def test_what_no_one_could_open_is_not_sealed_in_the_browser(page: Page, odd: dict[str, Any]) -> None:
+    seal = "async content => (await attempt(() => sealAs('alice', 'bob', { text: 'hi', ...content })))[0]"
+    assert await page.evaluate(seal, odd) == "refused"
+    assert await page.evaluate(seal, {}) == ""
+
+
+async def test_a_message_of_an_unknown_kind_keeps_its_place(page: Page) -> None:
+    case = next(case for case in load_vectors("envelopes") if case["verdict"] == "unsupported")
+    found = await page.evaluate(
+        """async ({ to, from, id, n, hash, jwe }) => {
+            const [reader, sender] = [people[to], people[from]];
+            const conversation = await C.conversationId(reader.fp, sender.fp);
+            const claimed = { message_id: id, n, hash, suite: 1, encrypted: jwe };
+            const opening = C.openMessage(reader, sender, reader.fp, conversation, claimed);
+            return opening.catch(({ kind, p, a }) => [kind, p, a]);
+        }""",
+        case,
+    )
+    assert found == ["unsupported", "", [0, ""]]
 
 
 async def test_keys_made_in_the_browser_are_unlocked_in_python_and_the_other_way_round(page: Page) -> None:

@@ -15,6 +15,7 @@ from click.testing import CliRunner
 
 from ezdms import crypto
 from ezdms.cli import COMMANDS, main
+from ezdms.client.shown import printable
 from tests.conftest import ROOT, Server
 
 
@@ -248,7 +249,9 @@ def test_in_a_terminal_the_pin_is_asked_for_unseen_and_the_search_pin_is_a_qr_co
 
 def test_a_terminal_is_not_obeyed_by_what_others_write(alice: Terminal, bob: Terminal) -> None:
     alice.run("add", search_pin(bob))
-    assert "control characters" in alice.run("send", "bob", "\x9b31m\x7f red", code=1)
+    for control in ("\x9b31m", "\x7f", "\x1b[31m"):
+        assert "control characters" in alice.run("send", "bob", f"{control} red", code=1)
+        assert printable(f"{control} red") == f"\ufffd{control[1:]} red"  # should one come all the same
     alice.run("send", "bob", "\u202ered\u2066\nalice: forged line")
     shown = bob.run("read", "alice")
     assert "alice: \ufffdred\ufffd\n" in shown

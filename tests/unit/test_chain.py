@@ -69,7 +69,9 @@ def test_a_missing_row_among_empty_ones_is_a_gap_and_the_head_waits_for_it() -> 
     empty(chain, 4)
     assert follow(chain, 5) == "gap"
     assert (chain.head, chain.last) == ((1, "h1"), (5, "h5"))
+    assert chain.has_gap_before(5)
     assert empty(chain, 3) is None
+    assert not any(chain.has_gap_before(n) for n in range(1, 6))
     assert chain.head == (5, "h5")
 
 
@@ -167,6 +169,7 @@ def test_a_chain_goes_on_after_what_was_handed_on() -> None:
     assert follow(chain, 6) == "ok"
     assert follow(Chain.resume((5, "h5")), 6, p="another") == "fork"
     assert follow(Chain.resume((5, "h5")), 7) == "gap"
+    assert follow(Chain.resume((5, "h5")), 3) == "late"
     assert follow(Chain.resume(None), 7) == "ok"
 
 

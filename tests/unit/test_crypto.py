@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from ezdms import crypto, encoding, envelope
 from ezdms.crypto import Refused
 from ezdms.encoding import b64u_decode, b64u_encode
-from tests.people import PEOPLE
+from tests.people import KINDS, PEOPLE
 
 ALICE, BOB, EVE = (PEOPLE[name] for name in ("alice", "bob", "eve"))
 
@@ -58,6 +58,20 @@ def test_the_longest_texts_of_every_width_fit_a_bucket(letter: str, count: int) 
     lo, hi = sorted((ALICE, BOB), key=lambda keys: keys.fp)
     assert envelope.key_id_of(message.content_for_a) == envelope.key_id(lo.spki)
     assert envelope.key_id_of(message.content_for_b) == envelope.key_id(hi.spki)
+
+
+@pytest.mark.parametrize("content", KINDS, ids=lambda content: content["kind"])
+def test_a_message_of_every_kind_opens_as_it_was_sealed(content: dict[str, Any]) -> None:
+    opened = open_as_bob(seal(**content))
+    expected = {"reference": None, "e": None, "x": 0} | content
+    assert {name: getattr(opened, name) for name in expected} == expected
+
+
+def test_two_messages_that_say_the_same_have_hashes_of_their_own() -> None:
+    one = {"message_id": bytes(16)}
+    assert seal("yes", **one).hash != seal("yes", **one).hash  # z: a short text cannot be guessed by its hash
+    assert seal("yes", **one, z=bytes(16)).hash == seal("yes", **one, z=bytes(16)).hash
+    assert open_as_bob(seal("yes", z=b"")).text == "yes"  # nobody misses it
 
 
 SEALED = seal("flip me")
@@ -158,7 +172,20 @@ def test_broken_unicode_is_not_sealed(text: str) -> None:
         {"n": 2, "p": "\ud800"},
         {"message_id": b""},
         {"message_id": b"short"},
-        {"kind": "delete", "text": "no id and hash"},
+        {"kind": "delete", "text": "no id and hash", "e": ""},
+        {"kind": "delete", "text": KINDS[3]["text"]},
+        {"kind": "edit", "text": "hi", "e": ""},
+        {"kind": "edit", "text": "", "reference": KINDS[2]["reference"], "e": ""},
+        {"kind": "react", "text": "ab", "reference": KINDS[2]["reference"]},
+        {"kind": "timer", "text": "60", "x": 60},
+        {"kind": "file", "text": "{}"},
+        {"kind": "file", "text": "\ud800"},
+        {"kind": "poll"},
+        {"reference": ("no id", "no hash")},
+        {"reference": ("\ud800", "")},
+        {"x": 31_536_001},
+        {"ts": 253_402_300_800_000},
+        {"z": b"short"},
         {"kind": "video", "text": "\udfff"},
         {"kind": "video", "text": "x" * 32768},
     ],
@@ -218,6 +245,36 @@ def test_a_signed_body_that_breaks_the_form_is_refused(changed: dict[str, Any], 
         open_as_bob(_resign(**changed), _resign(**changed).content_for_a)
     honest = _resign()
     assert open_as_bob(honest, honest.content_for_a).text == "flip me"
+
+
+def test_a_message_of_another_version_keeps_its_place_but_only_if_it_is_signed_for_here() -> None:
+    message = _resign(v=2, n=7, p=SEALED.hash, a=[3, SEALED.hash], k=5, b=None)
+    with pytest.raises(crypto.Unsupported) as later:
+        open_as_bob(message, message.content_for_a, n=7)
+    assert (later.value.p, later.value.a) == (SEALED.hash, (3, SEALED.hash))
+    wrong: list[dict[str, Any]] = [{"p": None}, {"n": "1"}, {"a": []}, {"id": 5}, {"c": None}]
+    for placeless in wrong:
+        message = _resign(v=2, **placeless)
+        with pytest.raises(crypto.Unsupported) as unread:
+            open_as_bob(message, message.content_for_a)
+        assert (unread.value.p, unread.value.a) == (None, None)
+    for elsewhere in ({"c": "0" * 24}, {"f": b64u_encode(EVE.fp)}, {"id": b64u_encode(bytes(16))}, {"n": 1, "k": "x"}):
+        message = _resign(v=2, **elsewhere)
+        with pytest.raises(Refused):
+            open_as_bob(message, message.content_for_a, n=2)
+    with pytest.raises(crypto.Unsupported) as sealed:
+        open_as_bob(SEALED, suite=2)
+    assert sealed.value.p is None
+
+
+@pytest.mark.parametrize(
+    "read",
+    [("\r\n", "\n"), ("\r\r\n\n", "\n\n\n"), ("a\x0bb\x0cc\rd", "a\nb\nc\nd"), ("\ta\n", "\ta\n"), ("", "")],
+    ids=repr,
+)
+def test_pasted_line_breaks_become_newlines(read: tuple[str, str]) -> None:
+    pasted, cleaned = read
+    assert crypto.clean_text(pasted) == cleaned
 
 
 def test_unknown_members_of_a_body_are_ignored_and_a_deletion_is_a_message() -> None:
@@ -438,6 +495,18 @@ def test_the_vault_opens_for_its_owner_alone() -> None:
 def test_a_vault_that_would_not_open_again_is_not_sealed(odd: object) -> None:
     with pytest.raises(Refused):
         crypto.seal_vault(ALICE, {"version": 1, "x": [odd]})
+
+
+@pytest.mark.parametrize("size", [0, 15, 17])
+def test_an_act_is_for_one_deployment(size: int) -> None:
+    with pytest.raises(Refused, match="16 bytes"):
+        crypto.sign_act(ALICE, bytes(size), "delete_account", "", 5)
+
+
+def test_the_act_that_changes_a_pin_is_about_every_field() -> None:
+    fields = {name: name for name in envelope.PIN_FIELDS} | {"new_iterations": 200_000}
+    purposes = {crypto.change_pin_purpose(fields | {name: "other"}) for name in fields}
+    assert len(purposes | {crypto.change_pin_purpose(fields)}) == 7
 
 
 def test_no_secret_is_in_what_python_prints_of_keys_and_messages() -> None:

@@ -557,6 +557,14 @@ export function followChain(chain, { n, hash, p = null }) {
   return isNew && isNext ? verdict : "fork";
 }
 
+// True if no row has the number before this verified message, or before the rows without one right before it. It is so
+// for as long as what is missing has not come; the verdict "gap" is what it was at first.
+export function hasGapBefore({ rows, start }, n) {
+  let below = n - 1;
+  while (below >= start && rows.get(below)?.isVerified === false) below -= 1;
+  return below >= start && !rows.has(below);
+}
+
 // True if something that was verified says otherwise.
 function contradicts({ rows, known }, n, hash, p) {
   const [before, behind] = [rows.get(n - 1), rows.get(n + 1)];
@@ -572,18 +580,15 @@ function forget(chain, n) {
 }
 
 function placeIn(chain, n, hash) {
-  const { rows } = chain;
   if (!chain.last) {
-    const start = [...rows.keys()].reduce((lowest, other) => Math.min(lowest, other));
+    const start = [...chain.rows.keys()].reduce((lowest, other) => Math.min(lowest, other));
     Object.assign(chain, { start, reach: n, head: [n, hash] });
+  } else if (chain.head[0] < n && n <= chain.reach) {
+    chain.head = [n, hash]; // until now nothing was verified there
   }
-  const top = chain.last?.[0] ?? chain.start - 1;
-  if (chain.head[0] < n && n <= chain.reach) chain.head = [n, hash]; // until now nothing was verified there
-  if (n < top) return n < chain.start ? "ok" : "late";
+  if (n < chain.last?.[0]) return n < chain.start ? "ok" : "late";
   chain.last = [n, hash];
-  let below = n - 1;
-  while (below > top && rows.has(below)) below -= 1; // each row once: from now on `last` is above it
-  return below === top ? "ok" : "gap";
+  return hasGapBefore(chain, n) ? "gap" : "ok";
 }
 
 function advance(chain) {
