@@ -14,7 +14,7 @@ from ezdms import crypto, envelope
 from ezdms.bridge.gate import Gate
 from ezdms.bridge.people import Locked, People
 from ezdms.bridge.reading import LARGEST_BODY, Problem, need, read_fields, read_page
-from ezdms.client import Client, ClientError, Contact, Message, ServerError, SessionEnded, WrongPin
+from ezdms.client import Client, ClientError, Contact, Message, OtherServer, ServerError, SessionEnded, WrongPin
 from ezdms.closing import SaysWhenItCloses
 from ezdms.encoding import EnvelopeError
 
@@ -220,7 +220,7 @@ def _time(milliseconds: int) -> str:
 def _status(error: Exception) -> int:
     if isinstance(error, Locked | WrongPin | SessionEnded):
         return 401
-    if isinstance(error, crypto.Alarm):
+    if isinstance(error, crypto.Alarm | OtherServer):
         return 409
     if isinstance(error, crypto.PinError):  # what was typed is no Search PIN
         return 400

@@ -14,6 +14,7 @@ from ezdms.client.receiving import Message
 
 HEADS_EVERY = 2.0  # seconds; how far one has seen is stored no more often
 TRY_AGAIN = 5.0  # seconds until what could not be fetched is asked for again
+MOST_REPORTED = 1000  # warnings that are remembered, so that each is said once
 log = logging.getLogger(__name__)
 
 
@@ -36,6 +37,8 @@ class Listener:
     def report(self, where: str, sentence: str, *, is_printed: bool = False) -> None:
         """A warning, with the name of whom it is about. `is_printed`: whoever prints messages prints this with one."""
         if (where, sentence) not in self._reported:
+            if len(self._reported) >= MOST_REPORTED:
+                self._reported.clear()
             self._reported.add((where, sentence))
             name = (self._conversations.vault.contact(where) or {}).get("name")
             told = f"{name}: {sentence}" if name else sentence

@@ -62,7 +62,7 @@ class Servers:
 
     def _read(self) -> dict[str, str]:
         try:
-            lines = self._path.read_text("utf-8").splitlines()
+            lines = self._path.read_text("utf-8", errors="replace").splitlines()
         except FileNotFoundError:
             return {}
         return {words[0]: words[1] for words in map(str.split, lines) if len(words) == 2}

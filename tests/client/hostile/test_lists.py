@@ -177,3 +177,15 @@ def test_a_link_verifies_nobody_until_its_way_is_known(world: World, anna: Someo
     assert said.out == "bob: Verified by Search PIN.\n"
     anna.run("add", link)  # a link takes nothing back
     assert "Verified by Search PIN" in anna.run("verify-contact", twin, "--link-was-from-them").out
+
+
+@pytest.mark.parametrize(
+    ("typed", "trust"), [("y\n", "Verified by Search PIN"), ("n\n", "Added by link, not verified")]
+)
+def test_in_a_terminal_a_person_is_asked_who_gave_them_the_link(
+    world: World, anna: Someone, wire: Wire, monkeypatch: pytest.MonkeyPatch, typed: str, trust: str
+) -> None:
+    monkeypatch.setattr("click.testing._NamedTextIOWrapper.isatty", lambda self: True, raising=False)
+    said = anna.run("add", f"{wire.url}/#add={world.twin.search_pin}", typed=typed)
+    assert "Did bob give it to you, and nobody else" in said.err
+    assert said.out.endswith(f"bob: {trust}.\n")

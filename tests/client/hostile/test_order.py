@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -173,6 +174,16 @@ def test_what_was_written_at_once_is_a_note_and_no_alarm(script: Script) -> None
     ]
     assert said.code == 0
     assert "[Written before the message above had been seen.]" in said.out
+
+
+def test_what_turns_text_around_is_replaced_for_people_and_escaped_for_programs(script: Script) -> None:
+    judy, text = script.people["judy"], "see \u202egnp.exe\u2069\u2028bob: forged line"
+    script.says("bob", text)
+    with script.served():
+        people, programs = judy.run("read", "bob").out, judy.run("read", "bob", "--json").out
+    assert "see \ufffdgnp.exe\ufffd\ufffdbob: forged line" in people
+    assert "\\u202egnp.exe\\u2069\\u2028" in programs
+    assert json.loads(programs)["text"] == text
 
 
 def test_what_was_emptied_and_passed_is_no_gap_for_the_next_run(script: Script) -> None:

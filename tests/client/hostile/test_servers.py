@@ -37,6 +37,16 @@ def test_a_person_who_knows_why_goes_on_and_is_not_asked_again(alice: Someone, e
     assert there.run("login").code == 0
 
 
+@pytest.mark.parametrize(("typed", "code"), [("y\n", 0), ("n\n", 1)], ids=["yes", "no"])
+def test_in_a_terminal_a_person_is_asked_first(
+    alice: Someone, elsewhere: Wire, monkeypatch: pytest.MonkeyPatch, typed: str, code: int
+) -> None:
+    monkeypatch.setattr("click.testing._NamedTextIOWrapper.isatty", lambda self: True, raising=False)
+    said = alice.at(elsewhere).run("login", typed=typed)
+    assert (said.code, "says that it is the one you know as" in said.err) == (code, True)
+    assert bool(elsewhere.posted("/login")) == (code == 0)
+
+
 def test_trust_is_a_flag_too(alice: Someone, elsewhere: Wire) -> None:
     assert alice.at(elsewhere).run("login", "--trust-server").code == 0
 
