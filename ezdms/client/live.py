@@ -35,11 +35,12 @@ class Bell:
         self._transport = transport
         self._news: dict[str | None, None] = {}  # each once, in the order in which it rang
         self._rings = asyncio.Event()
-        self._ended: SessionEnded | None = None
+        self._ended: BaseException | None = None
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Bell:
         self._task = asyncio.create_task(self._listen())
+        self._task.add_done_callback(self._stop)
         return self
 
     async def __aexit__(
@@ -110,6 +111,12 @@ class Bell:
             return  # not of this version
         if isinstance(where, str) and CONVERSATION.fullmatch(where):
             self.ring(where)
+
+    def _stop(self, task: asyncio.Task[None]) -> None:
+        """Whoever waits for news learns of what nobody thought of, too."""
+        if not task.cancelled() and task.exception() is not None:
+            self._ended = task.exception()
+            self._rings.set()
 
     def _end(self) -> None:
         self._ended = SessionEnded(401, "no_session", "This session was ended, here or elsewhere.")

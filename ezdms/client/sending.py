@@ -134,9 +134,9 @@ class Outbox:
         """The message before `next_n`: the last one that is known, or a higher row of mine, whatever is left of it.
         Raises ClientError if there is none below 2^52."""
         where, known, before = contact.conversation_id, self._last(self._state.values, contact), dict[str, int]()
-        if next_n == known[0] + 1:
+        if next_n <= known[0] + 1:  # learned meanwhile
             return known
-        while known[0] < next_n <= LARGEST_NEXT and (rows := await self._page(where, **before)):
+        while next_n <= LARGEST_NEXT and (rows := await self._page(where, **before)):
             for row in reversed(rows):
                 if row.sender_id == self._state.values["user_id"] and row.n == next_n - 1:
                     return row.n, row.hash

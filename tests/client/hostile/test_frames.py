@@ -17,7 +17,7 @@ from tests.client.hostile.people import Someone, where
 from tests.client.hostile.wire import Answer, Asked, Wire
 
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-NO_CONVERSATIONS: list[Any] = [5, None, [], {}, "", "../../users", "\x1b]0;owned\x07" + "A" * 20, "A" * 24 + "/x"]
+NO_CONVERSATIONS: list[Any] = [5, None, [], {}, ["x"], {"x": 1}, "", "../../users", "\x1b]0;owned\x07", "A" * 24 + "/x"]
 FRAMES: dict[str, list[str]] = {
     "no JSON": ["<div>", ""],
     "no objects": ["[]", "5", "null", '"x"'],

@@ -218,6 +218,27 @@ def test_a_head_is_taken_back_only_if_no_row_has_it(script: Script, what: str) -
     assert (said.code, ROLLED_BACK in said.err) == ((0, False) if what == "emptied" else (5, True))
 
 
+def test_an_emptied_head_on_an_older_page_is_found(script: Script) -> None:
+    judy = script.people["judy"]
+    for text in ("one", "two"):
+        script.says("bob", text)
+    script.says("judy", "three")
+    with script.served():
+        assert len(judy.do(lambda client: all_new(client, script.where))) == 3
+    script.empty(script.rows[1])
+
+    async def newest(client: Client) -> list[Message]:
+        page = await client.history(script.where, limit=1)
+        assert (await client.contacts())[0].alarms == ()
+        return page
+
+    for is_known in (True, False):  # where it was
+        if not is_known:
+            judy.state.note(script.where, at={})
+        with script.served():
+            assert [message.text for message in judy.do(newest)] == ["three"]
+
+
 def test_only_the_highest_row_before_which_none_is_missing_is_acknowledged(script: Script) -> None:
     judy = script.people["judy"]
     for text in ("one", "two", "three"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -192,9 +193,12 @@ def test_what_nobody_signed_moves_nothing_and_freezes_nothing(
 
 def test_a_time_at_the_end_of_the_calendar_is_shown(rosa: Someone, wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
     with page_of(wire, last_changed(created_at=253_402_300_799_999)):
         said = rosa.run("read", "bob")
     assert said.code == 0
     assert "9999-12-31" in said.out
     assert "(signed: " in said.out  # the sender's own time stands beside the server's
     assert "(signed: " not in rosa.run("read", "bob").out
+    monkeypatch.undo()
+    time.tzset()

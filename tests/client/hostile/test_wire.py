@@ -135,7 +135,7 @@ def test_no_number_of_seconds_makes_a_client_hurry_or_wait_for_ever(alice: Someo
         await Client.login(wire.url, alice.pin, home=alice.home, patience=0.5)
 
     lie = status(429, {"error": "later", "code": "too_often"}, retry_after=after)
-    with wire.telling("POST /login", lie), pytest.raises(ServerError, match="later"):
+    with wire.telling("POST /login", lie, passes_on=False), pytest.raises(ServerError, match="later"):
         asyncio.run(act())
     assert 1 <= len(wire.posted("/login")) <= 6
 
