@@ -26,7 +26,7 @@ COMMANDS = {  # name → module:function, in the order of the help
     "read": "ezdms.commands.talk:read",
     "chat": "ezdms.commands.talk:chat",
     "listen": "ezdms.commands.talk:listen",
-    "verify-contact": "ezdms.commands.talk:verify_contact",
+    "verify-contact": "ezdms.commands.knowing:verify_contact",
     "export": "ezdms.commands.export:export",
     "logout": "ezdms.commands.account:logout",
     "verify": "ezdms.commands.verify:command",

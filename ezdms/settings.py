@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 PREFIX = "EZDMS_"
 
 # Names of the client side (bots, command line): known here only so that they are not taken for a misspelt setting.
-CLIENT_NAMES = frozenset({"EZDMS_SERVER", "EZDMS_HOME", "EZDMS_PIN", "EZDMS_PIN_FILE"})
+CLIENT_NAMES = frozenset({"EZDMS_SERVER", "EZDMS_HOME", "EZDMS_PIN", "EZDMS_PIN_FILE", "EZDMS_TRUST_SERVER"})
 
 LONGEST_LINE = 300  # characters of a text that the front page shows
 

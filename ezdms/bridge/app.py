@@ -14,7 +14,7 @@ from ezdms import crypto, envelope
 from ezdms.bridge.gate import Gate
 from ezdms.bridge.people import Locked, People
 from ezdms.bridge.reading import LARGEST_BODY, Problem, need, read_fields, read_page
-from ezdms.client import Client, ClientError, Contact, Message, ServerError, SessionEnded, WrongPin
+from ezdms.client import Client, ClientError, Contact, Message, OtherServer, ServerError, SessionEnded, WrongPin
 from ezdms.closing import SaysWhenItCloses
 from ezdms.encoding import EnvelopeError
 
@@ -115,7 +115,7 @@ async def send_message() -> Response:
     where, user_id = need(fields, "conversation_id", "sender_id")
     text = fields.get("content", "")
     try:
-        crypto.check_text(text)
+        crypto.check_text(crypto.clean_text(text))
     except crypto.Refused as error:
         raise Problem(400, str(error)) from error
     async with _people().using(user_id) as client:
@@ -142,11 +142,11 @@ async def list_messages(conversation_id: str) -> Response:
     return jsonify(
         [
             {
-                "message_id": row["message_id"],
-                "sender_id": row["sender_id"],
-                "created_at": _time(row["created_at"]),
-                "encrypted": row["encrypted"] or "",
-                "seq": row["seq"],
+                "message_id": row.message_id,
+                "sender_id": row.sender_id,
+                "created_at": _time(row.created_at),
+                "encrypted": row.encrypted or "",
+                "seq": row.seq,
             }
             for row in rows
         ]
@@ -220,7 +220,7 @@ def _time(milliseconds: int) -> str:
 def _status(error: Exception) -> int:
     if isinstance(error, Locked | WrongPin | SessionEnded):
         return 401
-    if isinstance(error, crypto.Alarm):
+    if isinstance(error, crypto.Alarm | OtherServer):
         return 409
     if isinstance(error, crypto.PinError):  # what was typed is no Search PIN
         return 400

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ezdms import crypto
-from ezdms.client import Client, SessionEnded
+from ezdms.client import BadAnswer, Client, SessionEnded
 
 PATIENCE = 10.0  # seconds of trying to reach the server, or of waiting for a limit, before a program is told
 
@@ -80,6 +80,9 @@ class People:
     async def _seat(self, client: Client) -> None:
         """Whoever logs in again takes the place of who was there, once that one's requests are answered."""
         before = self._seats.get(client.user_id)
+        if before is not None and before.client.keys.ik != client.keys.ik:
+            await client.close()
+            raise BadAnswer("The server gives two accounts the same id.")
         self._seats[client.user_id] = Seat(client)
         if before is not None:
             before.is_left = True

@@ -11,6 +11,7 @@ from ezdms import logs, runner
 from ezdms.bridge.app import create_app
 from ezdms.bridge.people import People
 from ezdms.client import ClientError
+from ezdms.client.answers import read_deployment
 from ezdms.client.transport import Transport
 
 HOST = "127.0.0.1"
@@ -63,7 +64,7 @@ async def _look_for(server: str, warn: Callable[[str], None]) -> None:
     """Say so now if the server is not there: it may come later."""
     transport = Transport(server, patience=0)
     try:
-        await transport.get("/deployment")
+        read_deployment(await transport.get("/deployment"))
     except ClientError as error:
         warn(f"{error} The bridge waits for it.")
     finally:

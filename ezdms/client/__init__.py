@@ -10,8 +10,10 @@ It knows nothing of the server's modules; what it shares with them is the protoc
 from ezdms.client.client import Client
 from ezdms.client.contacts import Contact
 from ezdms.client.errors import (
+    BadAnswer,
     ClientError,
     NoAccount,
+    OtherServer,
     ServerError,
     SessionEnded,
     Unreachable,
@@ -20,11 +22,13 @@ from ezdms.client.errors import (
 from ezdms.client.receiving import Message
 
 __all__ = [
+    "BadAnswer",
     "Client",
     "ClientError",
     "Contact",
     "Message",
     "NoAccount",
+    "OtherServer",
     "ServerError",
     "SessionEnded",
     "Unreachable",

@@ -1,4 +1,8 @@
-"""Making, entering and opening an account: what needs the Login PIN, which stays here."""
+"""Making, entering and opening an account: what needs the Login PIN, which stays here.
+
+The values of an account (client/state.py) are what the client made or found to be true: of an answer come the ids of
+account and session, and wrapped keys only after they opened.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +10,16 @@ import asyncio
 import time
 from typing import Any
 
-from ezdms import crypto
-from ezdms.client.errors import ServerError, WrongPin
+from ezdms import crypto, envelope
+from ezdms.client import answers
+from ezdms.client.errors import BadAnswer, ClientError, ServerError, WrongPin
+from ezdms.client.servers import Servers
+from ezdms.client.state import State
 from ezdms.client.transport import Transport
-from ezdms.encoding import b64u_decode, b64u_encode
+from ezdms.encoding import EnvelopeError, b64u_decode, b64u_encode
 
-# What is saved of the server's answer.
 OWN_SERVER = "http://127.0.0.1:5000"  # where `ezdms serve` is by default
-KEPT = ("user_id", "username", "search_pin", "token", "statement", "salt", "iterations", "wrapped_sig", "wrapped_enc")
+LOCKS = ("salt", "iterations", "wrapped_sig", "wrapped_enc")
 
 
 def now() -> int:
@@ -29,55 +35,90 @@ def normalise(pin: str) -> str:
         raise WrongPin(str(error)) from error
 
 
-async def register(
-    transport: Transport, username: str, pin: str, invitation: str = ""
-) -> tuple[crypto.Keys, dict[str, Any]]:
-    """New keys, and the account that the server made of them. Raises ServerError or Unreachable."""
-    deployment = await transport.get("/deployment")
-    keys = await asyncio.to_thread(crypto.generate_keys)
-    login = await asyncio.to_thread(crypto.login_keys, pin, b64u_decode(deployment["deployment_id"], 16))
-    wrapped = await asyncio.to_thread(crypto.wrap_keys, pin, keys)
-    fields = {
-        "username": username,
-        "login_id": login.login_id,
-        "auth_key": login.auth_key,
-        "salt": wrapped.salt,
-        "iterations": wrapped.iterations,
-        "wrapped_sig": wrapped.wrapped_sig,
-        "wrapped_enc": wrapped.wrapped_enc,
-        "statement": crypto.sign_statement(keys, username, 1, now()),
-        "search_salt": b64u_encode(crypto.new_search_salt()),
-    }
-    invited = {"invitation": invitation.strip().split("invite=")[-1]} if invitation else {}
-    account = await transport.post("/register", {**fields, **invited})
-    return keys, {**fields, **account}
+class Door:
+    """Where a PIN is used: one server, once it is known to be the one it should be."""
+
+    def __init__(self, transport: Transport, servers: Servers, *, trust: bool = False) -> None:
+        self._transport = transport
+        self._servers = servers
+        self._trust = trust
+
+    async def login_keys(self, pin: str) -> crypto.LoginKeys:
+        """What this server gets instead of the PIN. Raises OtherServer before anything is made of it."""
+        deployment = answers.read_deployment(await self._transport.get("/deployment"))
+        self._servers.admit(self._transport.server, deployment.deployment_id, trust=self._trust)
+        return await asyncio.to_thread(crypto.login_keys, pin, b64u_decode(deployment.deployment_id, 16))
+
+    async def register(self, username: str, pin: str, invitation: str = "") -> tuple[crypto.Keys, dict[str, Any]]:
+        """New keys, and the values of a new account. Raises ClientError."""
+        try:
+            envelope.check_username(username)
+        except EnvelopeError as error:
+            raise ClientError(str(error)) from error
+        login = await self.login_keys(pin)
+        keys = await asyncio.to_thread(crypto.generate_keys)
+        wrapped = await asyncio.to_thread(crypto.wrap_keys, pin, keys)
+        kept = {
+            "username": username,
+            "statement": crypto.sign_statement(keys, username, 1, now()),
+            "search_salt": b64u_encode(crypto.new_search_salt()),
+            **{name: getattr(wrapped, name) for name in LOCKS},
+        }
+        fields = kept | {"login_id": login.login_id, "auth_key": login.auth_key}
+        if invitation:
+            fields["invitation"] = invitation.strip().split("invite=")[-1]
+        account = answers.read_registered(await self._transport.post("/register", fields))
+        return keys, kept | {"user_id": account.user_id, "token": account.token}
+
+    async def log_in(self, pin: str) -> answers.LoggedIn:
+        """A new session. Raises WrongPin, ServerError, BadAnswer, OtherServer or Unreachable."""
+        login = await self.login_keys(pin)
+        fields = {"login_id": login.login_id, "auth_key": login.auth_key}
+        try:
+            return answers.read_logged_in(await self._transport.post("/login", fields, again=True))
+        except ServerError as error:
+            if error.code == "wrong_pin":
+                raise WrongPin(str(error)) from error
+            raise
 
 
-async def log_in(transport: Transport, pin: str) -> dict[str, Any]:
-    """A new session. Raises WrongPin, ServerError or Unreachable."""
-    deployment = await transport.get("/deployment")
-    login = await asyncio.to_thread(crypto.login_keys, pin, b64u_decode(deployment["deployment_id"], 16))
-    try:
-        account = await transport.post("/login", {"login_id": login.login_id, "auth_key": login.auth_key}, again=True)
-    except ServerError as error:
-        if error.code == "wrong_pin":
-            raise WrongPin(str(error)) from error
-        raise
-    return dict(account)
+def values_of(account: answers.LoggedIn) -> dict[str, Any]:
+    """The values of an account whose keys opened; its name is the one that they signed."""
+    values = {name: getattr(account, name) for name in ("user_id", "token", "statement", *LOCKS)}
+    values["username"] = crypto.verify_statement(account.statement).name
+    return values | ({"search_salt": account.search_salt} if account.search_salt else {})
 
 
-async def unlock(pin: str, account: dict[str, Any]) -> crypto.Keys:
+def search_pin_of(values: dict[str, Any]) -> str:
+    """One's own Search PIN, from one's own key and salt, "" without the salt: the server's word for it would be a PIN
+    that finds whom the server likes."""
+    salt = values.get("search_salt")
+    return crypto.search_pin(crypto.verify_statement(values["statement"]).ik, b64u_decode(salt, 16)) if salt else ""
+
+
+def refuse_another(known: dict[str, Any], account: answers.LoggedIn) -> None:
+    """What is known of one's own account stays true. Raises BadAnswer or crypto.Alarm."""
+    if account.user_id != known["user_id"]:
+        raise BadAnswer("The server calls this account by another id than before.")
+    if account.statement != known["statement"]:
+        crypto.check_succession(crypto.pin_of(known["statement"]), crypto.pin_of(account.statement))
+
+
+async def unlock(pin: str, account: answers.LoggedIn) -> crypto.Keys:
     """The private keys. Raises crypto.Refused if they do not open, or are not those of the statement."""
-    statement = crypto.verify_statement(account["statement"])
-    if statement.name != account["username"]:
-        raise crypto.Refused("The server calls this account by another name than its key statement.")
-    wrapped = crypto.WrappedKeys(*(account[name] for name in ("salt", "iterations", "wrapped_sig", "wrapped_enc")))
-    return await asyncio.to_thread(crypto.unwrap_keys, pin, wrapped, statement.ik, statement.spki)
+    wrapped = crypto.WrappedKeys(account.salt, account.iterations, account.wrapped_sig, account.wrapped_enc)
+    return await _open(pin, wrapped, account.statement)
 
 
-async def unlock_saved(pin: str, account: dict[str, Any]) -> crypto.Keys:
+async def unlock_saved(pin: str, state: State) -> crypto.Keys:
     """The private keys of an account that opened before. Raises WrongPin."""
     try:
-        return await unlock(pin, account)
+        wrapped = crypto.WrappedKeys(*(state.values[name] for name in LOCKS))
+        return await _open(pin, wrapped, state.values["statement"])
     except crypto.Refused as error:
         raise WrongPin("This is not the Login PIN of the account saved here.") from error
+
+
+async def _open(pin: str, wrapped: crypto.WrappedKeys, jws: str) -> crypto.Keys:
+    statement = crypto.verify_statement(jws)
+    return await asyncio.to_thread(crypto.unwrap_keys, pin, wrapped, statement.ik, statement.spki)

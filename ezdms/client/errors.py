@@ -9,7 +9,9 @@ class ClientError(Exception):
     ClientError
     ├── NoAccount          nothing is saved here under this name
     ├── WrongPin           the PIN is missing, malformed or opens nothing
+    ├── OtherServer        this address is not known as the server it says it is: a person decides
     ├── Unreachable        the server did not answer, for as long as one was ready to wait
+    ├── BadAnswer          the server answered, but not as EZ-DMS does: nothing of it was used
     └── ServerError        the server refused; `status` and `code` say how (docs/http.md)
         └── SessionEnded   401: logged out, here or elsewhere
     """
@@ -23,18 +25,26 @@ class WrongPin(ClientError):
     """A Login PIN is missing, is none, or does not open the account."""
 
 
+class OtherServer(ClientError):
+    """No Login PIN is used at this address before a person says so."""
+
+
 class Unreachable(ClientError):
     """No answer came."""
 
 
-class ServerError(ClientError):
-    """An answer of 4xx or 5xx."""
+class BadAnswer(ClientError):
+    """An answer that is not of the form docs/http.md describes."""
 
-    def __init__(self, status: int, code: str, sentence: str, answer: dict[str, object]) -> None:
+
+class ServerError(ClientError):
+    """An answer of 3xx, 4xx or 5xx. `next_n` comes with the code "counter", else it is 0."""
+
+    def __init__(self, status: int, code: str, sentence: str, next_n: int = 0) -> None:
         super().__init__(sentence)
         self.status = status
         self.code = code
-        self.answer = answer
+        self.next_n = next_n
 
 
 class SessionEnded(ServerError):

@@ -12,10 +12,20 @@ import websockets
 from websockets.asyncio.client import connect
 
 from ezdms.client.errors import SessionEnded
-from ezdms.client.transport import Transport, pause
+from ezdms.client.members import CONVERSATION
+from ezdms.client.transport import LONGEST_PAUSE, Transport, pause
 
 ENDED = 1008
 LARGEST_FRAME = 64 * 1024  # bytes
+MOST = 1000  # conversations; of more news at once it is only kept that there is some
+
+
+class Straight(connect):
+    """No redirect leads anywhere: the server that was asked answers, or none."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        """What was refused is refused."""
+        return exc
 
 
 class Bell:
@@ -23,11 +33,14 @@ class Bell:
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
-        self._news: asyncio.Queue[str | SessionEnded | None] = asyncio.Queue()
+        self._news: dict[str | None, None] = {}  # each once, in the order in which it rang
+        self._rings = asyncio.Event()
+        self._ended: BaseException | None = None
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Bell:
         self._task = asyncio.create_task(self._listen())
+        self._task.add_done_callback(self._stop)
         return self
 
     async def __aexit__(
@@ -39,17 +52,34 @@ class Bell:
 
     async def __aiter__(self) -> AsyncIterator[str | None]:
         while True:
-            news = await self._news.get()
-            if isinstance(news, SessionEnded):
-                raise news
-            yield news
+            await self._rings.wait()
+            if self._ended is not None:
+                raise self._ended
+            where = next(iter(self._news))
+            del self._news[where]
+            if not self._news:
+                self._rings.clear()
+            yield where
+
+    def ring(self, where: str | None) -> None:
+        """There is news here, or anywhere."""
+        if len(self._news) >= MOST:
+            self._news, where = {}, None
+        self._news[where] = None
+        self._rings.set()
+
+    def ring_later(self, where: str | None, seconds: float) -> None:
+        """What could not be fetched now is tried again."""
+        asyncio.get_running_loop().call_later(seconds, self.ring, where)
 
     async def _listen(self) -> None:
         address = self._transport.server.replace("http", "ws", 1) + "/ws"
+        now = asyncio.get_running_loop().time
         attempt = 0
         while True:
+            began = now()
             try:
-                async with connect(
+                async with Straight(
                     address,
                     additional_headers=self._transport.headers,
                     subprotocols=[websockets.Subprotocol("ezdms.json")],
@@ -57,29 +87,37 @@ class Bell:
                     max_size=LARGEST_FRAME,
                     user_agent_header=None,
                 ) as socket:
-                    attempt = 0
-                    await self._news.put(None)
+                    self.ring(None)
                     async for frame in socket:
-                        await self._hear(frame)
+                        self._hear(frame)
             except websockets.InvalidStatus as refused:
                 if refused.response.status_code == 401:
-                    return await self._end()
+                    return self._end()
             except websockets.ConnectionClosed as closed:
                 if closed.rcvd is not None and closed.rcvd.code == ENDED:
-                    return await self._end()
+                    return self._end()
             except (OSError, websockets.WebSocketException):
                 pass  # not there now: tried again below
+            if now() - began > LONGEST_PAUSE:
+                attempt = 0  # it held for a while
             await asyncio.sleep(pause(attempt))
             attempt += 1
 
-    async def _hear(self, frame: str | bytes) -> None:
+    def _hear(self, frame: str | bytes) -> None:
         try:
             event = json.loads(frame)
             where = event["conversation_id"] if event["event"] in ("conversation", "new_message") else None
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, RecursionError):
             return  # not of this version
-        if isinstance(where, str):
-            await self._news.put(where)
+        if isinstance(where, str) and CONVERSATION.fullmatch(where):
+            self.ring(where)
 
-    async def _end(self) -> None:
-        await self._news.put(SessionEnded(401, "no_session", "This session was ended, here or elsewhere.", {}))
+    def _stop(self, task: asyncio.Task[None]) -> None:
+        """Whoever waits for news learns of what nobody thought of, too."""
+        if not task.cancelled() and task.exception() is not None:
+            self._ended = task.exception()
+            self._rings.set()
+
+    def _end(self) -> None:
+        self._ended = SessionEnded(401, "no_session", "This session was ended, here or elsewhere.")
+        self._rings.set()

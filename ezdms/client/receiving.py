@@ -1,4 +1,5 @@
-"""Receiving (docs/protocol.md): what a row of the server is, once it was opened, verified and put into its chain."""
+"""Receiving (docs/protocol.md): what a row of the server holds, once it was opened and verified, and the message that
+it becomes once its place was judged (judging.py)."""
 
 from __future__ import annotations
 
@@ -6,11 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ezdms import crypto
+from ezdms.client.answers import Row
 
-Place = Literal["ok", "gap", "late"]
-TAMPERED = "This conversation was tampered with: a message does not follow the ones before it."
-FORGED = "A message carries a false signature: somebody tried to write in another's name."
-ROLLED_BACK = "The server no longer shows messages that were here before."
+Place = Literal["ok", "gap", "late", "crossed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +18,10 @@ class Message:
 
     `text` is None when it is not to be read, and `failure` then says why: "gone" (deleted or expired), "unverified"
     (damaged, forged, or from elsewhere), "unsupported" (made by a newer version). `place` is "gap" if messages are
-    missing before it, "late" if it was written before some that came earlier. `alarm` is a sentence if the message
-    is one: nothing can be sent in its conversation before `Client.go_on`. Times are milliseconds since 1970, UTC.
+    missing before it, "late" if it was written before some that came earlier, "crossed" if it was written before a
+    message of the other side that stands above it had been seen. `alarm` is a sentence if the message is one: nothing
+    can be sent in its conversation before `Client.go_on`. Times are milliseconds since 1970, UTC: `created_at` is the
+    server's, `signed_at` the sender's, None for a message that was not verified.
     """
 
     conversation_id: str
@@ -33,80 +34,57 @@ class Message:
     failure: str = ""
     place: Place = "ok"
     alarm: str = ""
+    signed_at: int | None = None
 
 
-@dataclass(slots=True)
-class Chains:
-    """Both sides of one conversation, as far as they were followed."""
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What a row holds. `link` and `acknowledges` (p and a of its body) and `signed_at` are None unless it was
+    verified: only then anything follows from it."""
 
-    own: crypto.Chain
-    theirs: crypto.Chain
+    row: Row
+    is_own: bool
+    text: str | None = field(default=None, repr=False)
+    failure: str = ""
+    is_forged: bool = False
+    link: str | None = None
+    acknowledges: tuple[int, str] | None = None
+    signed_at: int | None = None
 
-    @classmethod
-    def begin(cls, contact: dict[str, Any]) -> Chains:
-        """For reading a page: what was seen on another day still counts."""
-        return cls(*(crypto.Chain(_pair(contact[side])) for side in ("own", "theirs")))
+    @property
+    def is_verified(self) -> bool:
+        """True if its sender signed it, and the server describes it rightly."""
+        return self.link is not None
 
-    @classmethod
-    def resume(cls, contact: dict[str, Any], place: dict[str, Any]) -> Chains:
-        """For what is new: from the last message of each side that this client has handed on."""
-        sides = ("own", "theirs")
-        return cls(*(crypto.Chain.resume(_pair(place.get(side)), _pair(contact[side])) for side in sides))
-
-    def sides(self) -> list[tuple[str, crypto.Chain]]:
-        """Each side with its name."""
-        return [("own", self.own), ("theirs", self.theirs)]
-
-
-def _pair(stored: list[Any] | None) -> tuple[int, str] | None:
-    return None if stored is None else (int(stored[0]), str(stored[1]))
+    @property
+    def side(self) -> str:
+        """Whose it is, as the state and the vault call it."""
+        return "own" if self.is_own else "theirs"
 
 
-def judge(
-    row: dict[str, Any], *, keys: crypto.Keys, ik: bytes, contact: dict[str, Any], chains: Chains, me: str, where: str
-) -> Message | None:
-    """What the row is; None for a message that was handed over before. `ik` is the partner's pinned key, `me` an id.
-
-    Every row is followed in its chain, also one that holds nothing: it is no gap.
-    """
-    is_own = row["sender_id"] == me
-    chain = chains.own if is_own else chains.theirs
-    seen: dict[str, Any] = {
-        "conversation_id": where,
-        "contact": contact["name"],
-        "message_id": row["message_id"],
-        "seq": row["seq"],
-        "is_own": is_own,
-        "created_at": row["created_at"],
-        "text": None,
-    }
-    text, failure, link = None, "", None
+def open_row(row: Row, keys: crypto.Keys, ik: bytes, me: str) -> Opened:
+    """Open one's copy. `ik` is the partner's pinned key, `me` one's own id."""
+    is_own = row.sender_id == me
+    if row.is_malformed:
+        return Opened(row, is_own, failure="unverified")
+    if row.encrypted is None:
+        return Opened(row, is_own, failure="gone")
+    sender, recipient = (keys.ik, ik) if is_own else (ik, keys.ik)
+    claimed: dict[str, Any] = {name: getattr(row, name) for name in ("message_id", "n", "hash", "suite")}
     try:
-        if row["encrypted"] is None:
-            failure = "gone"
-        else:
-            sender, recipient = (keys.ik, ik) if is_own else (ik, keys.ik)
-            claimed = {name: row[name] for name in ("message_id", "n", "hash", "suite")}
-            opened = crypto.open_message(keys, sender, recipient, row["encrypted"], **claimed)
-            link = opened.p
-            text, failure = (opened.text, "") if opened.kind == "text" else (None, "unsupported")
+        message = crypto.open_message(keys, sender, recipient, row.encrypted, **claimed)
+        _check_what_stands_beside(row, message)
     except crypto.Unsupported as error:
-        failure, link = "unsupported", error.p
+        return Opened(row, is_own, failure="unsupported", link=error.p, acknowledges=error.a)
     except crypto.Forged:
-        chain.follow(n=row["n"], hash=row["hash"], p=None)
-        name = f"forged {row['message_id']}"
-        return Message(**seen, failure="unverified", alarm="" if name in contact["accepted"] else FORGED)
+        return Opened(row, is_own, failure="unverified", is_forged=True)
     except crypto.Refused:
-        failure = "unverified"
-    verdict = chain.follow(n=row["n"], hash=row["hash"], p=link)
-    if verdict == "duplicate":
-        return None
-    if verdict == "fork":
-        name = f"fork {row['hash']}"
-        return Message(**seen, failure="unverified", alarm="" if name in contact["accepted"] else TAMPERED)
-    return Message(**seen | {"text": text}, failure=failure, place=verdict or "ok")
+        return Opened(row, is_own, failure="unverified")
+    text, failure = (message.text, "") if message.kind == "text" else (None, "unsupported")
+    return Opened(row, is_own, text, failure, link=message.p, acknowledges=message.a, signed_at=message.ts)
 
 
-def alarm_name(message: Message, row: dict[str, Any]) -> str:
-    """What is accepted when a person goes on after this alarm, here and in the vault."""
-    return f"fork {row['hash']}" if message.alarm == TAMPERED else f"forged {row['message_id']}"
+def _check_what_stands_beside(row: Row, message: crypto.Message) -> None:
+    """What the server was told beside the envelope is what was signed (docs/protocol.md). Raises Refused."""
+    if row.expires_in != message.x or (message.kind == "text" and (row.replaces or row.file)):
+        raise crypto.Refused("The server describes this message wrongly.")

@@ -6,7 +6,6 @@ is in it as it is: it opens nothing that is encrypted.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import re
@@ -17,7 +16,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from ezdms import crypto
+from ezdms.client import files
 from ezdms.client.errors import NoAccount
+from ezdms.client.servers import address_of
 
 VERSION = 1
 
@@ -43,14 +45,29 @@ class State:
 
     @classmethod
     def create(cls, home: Path, values: dict[str, Any]) -> State:
-        """The file of a new account, or of one that is known here: what is known of its contacts stays."""
-        host = re.sub(r"[^a-z0-9.]+", "_", urlsplit(values["server"]).netloc.lower())
-        state = cls(home / f"{values['username']}@{host}.{values['user_id'][:8]}.json")
+        """The file of a new account, or of one that is known here: what is known of its contacts stays. `values` hold
+        the server's address as it was typed and one's own statement, which say whose file it is."""
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        state = cls.of_identity(home, values["server"], values["statement"]) or cls(_path(home, values))
         empty = {"vault": {"version": 0, "dirty": False}, "contacts": {}, "places": {}, "outbox": []}
         with state.change() as stored:
             stored.update({"v": VERSION} | empty | stored | values)
         return state
+
+    @classmethod
+    def of_identity(cls, home: Path, server: str, statement: str) -> State | None:
+        """The file of the account with this key at this server, whatever it is called."""
+        ik = crypto.verify_statement(statement).ik
+        for path in sorted(home.glob("*@*.json")):
+            state = cls(path)
+            try:
+                state.load()
+                is_same = crypto.verify_statement(state.values["statement"]).ik == ik
+            except (NoAccount, crypto.Refused, KeyError):
+                continue
+            if is_same and address_of(state.values["server"]) == address_of(server):
+                return state
+        return None
 
     @classmethod
     def find(cls, home: Path, server: str | None = None, username: str | None = None) -> State:
@@ -83,15 +100,21 @@ class State:
     @contextmanager
     def change(self) -> Iterator[dict[str, Any]]:
         """Change the values, as they are in the file now; they are on the disk when this ends."""
-        lock = os.open(self.path.with_suffix(".lock"), os.O_CREAT | os.O_RDWR, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with files.locked(self.path):
             if self.path.exists():
                 self.load()
             yield self.values
-            self._write()
-        finally:
-            os.close(lock)
+            files.replace(self.path, json.dumps(self.values, ensure_ascii=False, indent=1))
+
+    def place(self, where: str) -> dict[str, Any]:
+        """What is kept of a conversation on this machine alone."""
+        place: dict[str, Any] = self.values["places"].get(where, {})
+        return place
+
+    def note(self, where: str, **changed: Any) -> None:
+        """Change some of that."""
+        with self.change() as values:
+            values["places"].setdefault(where, {}).update(changed)
 
     def forget(self) -> None:
         """Remove the file."""
@@ -99,15 +122,9 @@ class State:
             path.unlink(missing_ok=True)
         self.values = {}
 
-    def _write(self) -> None:
-        fresh = self.path.with_suffix(".new")
-        with open(os.open(fresh, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-            json.dump(self.values, file, ensure_ascii=False, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(self.path)
-        folder = os.open(self.path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+
+def _path(home: Path, values: dict[str, Any]) -> Path:
+    """Named for people by one's own signed name and the address that was typed, and told apart by one's own key."""
+    statement = crypto.verify_statement(values["statement"])
+    host = re.sub(r"[^a-z0-9.]+", "_", urlsplit(values["server"]).netloc.lower())
+    return home / f"{statement.name}@{host}.{crypto.fingerprint(statement.ik)[:6].hex()}.json"

@@ -1,8 +1,13 @@
-"""Asking a server: JSON both ways, waiting where it says so (429), trying again where that can do no harm."""
+"""Asking a server: JSON both ways, waiting where it says so (429), trying again where that can do no harm.
+
+The server is the adversary: no answer is larger, deeper or slower than what is asked for can be, no redirect is
+followed, nothing is unpacked, and what it says of an error is one short printable line.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,11 +16,17 @@ from typing import Any
 import httpx
 
 from ezdms import __version__
-from ezdms.client.errors import ServerError, SessionEnded, Unreachable
+from ezdms.client.errors import BadAnswer, ServerError, SessionEnded, Unreachable
+from ezdms.client.members import WORD
+from ezdms.client.shown import one_line
+from ezdms.encoding import is_integer
 
-TIMEOUT = 30.0  # seconds for one answer
+TIMEOUT = 30.0  # seconds without a byte
+WHOLE = 120.0  # seconds for one answer
 PATIENCE = 60.0  # seconds of trying again before Unreachable
 LONGEST_PAUSE = 10.0  # seconds
+LARGEST = 64 * 1024  # bytes of an answer
+LARGEST_LIST = 16 * 1024 * 1024  # bytes of one that is a list, or a vault
 
 
 def pause(attempt: int) -> float:
@@ -33,7 +44,11 @@ class Transport:
         self._http = httpx.AsyncClient(
             base_url=self.server,
             timeout=TIMEOUT,
-            headers={"Accept": "application/json", "User-Agent": f"ezdms/{__version__}"},
+            headers={
+                "Accept": "application/json",
+                "Accept-Encoding": "identity",
+                "User-Agent": f"ezdms/{__version__}",
+            },
             follow_redirects=False,
         )
 
@@ -55,39 +70,41 @@ class Transport:
         """Give the connections back."""
         await self._http.aclose()
 
-    async def get(self, path: str, **query: int) -> Any:
-        """The JSON at `path`. Raises ServerError or Unreachable."""
-        return await self._ask("GET", path, params=query, again=True)
+    async def get(self, path: str, *, largest: int = LARGEST, **query: int) -> Any:
+        """The JSON at `path`, of at most `largest` bytes. Raises ServerError, BadAnswer or Unreachable."""
+        return await self._ask("GET", path, largest, params=query, again=True)
 
     async def post(self, path: str, fields: dict[str, Any] | None = None, *, again: bool = False) -> Any:
         """Post a form; the JSON of the answer, None for 204. `again`: a repeat does no harm, so lost answers are asked
-        for anew. Raises ServerError or Unreachable."""
-        return await self._ask("POST", path, data=fields or {}, again=again)
+        for anew. Raises ServerError, BadAnswer or Unreachable."""
+        return await self._ask("POST", path, LARGEST, data=fields or {}, again=again)
 
-    async def put(self, path: str, fields: dict[str, Any]) -> Any:
-        """Put a form. Raises ServerError or Unreachable."""
-        return await self._ask("PUT", path, data=fields, again=False)
+    async def put(self, path: str, fields: dict[str, Any], *, largest: int = LARGEST) -> Any:
+        """Put a form. Raises ServerError, BadAnswer or Unreachable."""
+        return await self._ask("PUT", path, largest, data=fields, again=False)
 
-    async def _ask(self, method: str, path: str, *, again: bool, **more: Any) -> Any:
+    async def _ask(self, method: str, path: str, largest: int, *, again: bool, **more: Any) -> Any:
         loop = asyncio.get_running_loop()
         until = loop.time() + self.patience
         attempt = 0
         while True:
             try:
-                response = await self._http.request(method, path, headers=self.headers, **more)
+                async with (
+                    asyncio.timeout(WHOLE),
+                    self._http.stream(method, path, headers=self.headers, **more) as response,
+                ):
+                    wait = _wait_for(response)
+                    if wait is None or loop.time() + wait > until:
+                        return _read(response, await _body(response, largest))
             except httpx.ConnectError as error:  # nothing was sent: trying again is always harmless
                 failure: Exception = error
-            except (httpx.TransportError, httpx.InvalidURL) as error:
+            except (httpx.TransportError, httpx.InvalidURL, TimeoutError) as error:
                 if not again:
                     raise Unreachable(_sentence(self.server)) from error
                 failure = error
             else:
-                wait = _wait_for(response)
-                if wait is None:
-                    return _read(response)
-                if loop.time() + wait > until:
-                    return _read(response)
-                await asyncio.sleep(wait)
+                await asyncio.sleep(max(wait, pause(attempt)))
+                attempt += 1
                 continue
             if loop.time() > until:
                 raise Unreachable(_sentence(self.server)) from failure
@@ -102,19 +119,45 @@ def _sentence(server: str) -> str:
 def _wait_for(response: httpx.Response) -> float | None:
     """Seconds after which the server would take the request: it said 429 or 503, and how long."""
     after = response.headers.get("Retry-After", "")
-    return float(after) if response.status_code in (429, 503) and after.isascii() and after.isdigit() else None
+    is_time = after.isascii() and after.isdigit() and len(after) < 10
+    return float(after) if response.status_code in (429, 503) and is_time else None
 
 
-def _read(response: httpx.Response) -> Any:
+async def _body(response: httpx.Response, largest: int) -> bytes:
+    """The body as it comes: what is packed was not asked for, and could become anything."""
+    if response.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
+        raise BadAnswer("The server packed its answer, and was asked not to.")
+    body = bytearray()
+    async for piece in response.aiter_raw():
+        body += piece
+        if len(body) > largest:
+            raise BadAnswer(f"The server's answer is larger than {largest // 1024} KiB.")
+    return bytes(body)
+
+
+def _read(response: httpx.Response, body: bytes) -> Any:
+    """The JSON of an answer, None for 204. Raises ServerError, SessionEnded or BadAnswer."""
     if response.status_code == 204:
         return None
     try:
-        answer = response.json()
-    except ValueError:
-        answer = None
-    if response.is_success and answer is not None:
+        answer = json.loads(body.decode("utf-8"), parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:  # no JSON, or nested without end
+        if response.is_success:
+            raise BadAnswer("The server's answer is no JSON.") from error
+        answer = {}
+    if response.is_success:
         return answer
     answer = answer if isinstance(answer, dict) else {}
-    sentence = str(answer.get("error") or f"The server answered {response.status_code}, and not as EZ-DMS does.")
-    kind = SessionEnded if response.status_code == 401 and answer.get("code") == "no_session" else ServerError
-    raise kind(response.status_code, str(answer.get("code", "")), sentence, answer)
+    said, code = answer.get("error"), answer.get("code")
+    code = code if isinstance(code, str) and WORD.fullmatch(code) else ""
+    if isinstance(said, str) and said.strip():
+        sentence = f"The server says: {one_line(said)}"
+    else:
+        sentence = f"The server answered {response.status_code}, and not as EZ-DMS does."
+    kind = SessionEnded if response.status_code == 401 and code == "no_session" else ServerError
+    next_n: Any = answer.get("next_n")
+    raise kind(response.status_code, code, sentence, next_n if is_integer(next_n, 1) else 0)
+
+
+def _refuse(name: str) -> None:
+    raise ValueError(name)

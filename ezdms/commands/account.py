@@ -10,8 +10,12 @@ import click
 
 from ezdms import crypto
 from ezdms.client import Client, WrongPin
+from ezdms.client.account import search_pin_of
 from ezdms.client.credentials import find_pin, keep_pin
 from ezdms.commands import common
+from ezdms.commands.printing import says, says_json
+
+NO_SEARCH_PIN = "Your Search PIN is not known here: log in once more with `ezdms login`."
 
 
 def _need_server(server: str | None) -> str:
@@ -25,11 +29,18 @@ def _need_server(server: str | None) -> str:
 @click.command("register")
 @click.argument("username")
 @click.option("--invitation", default="", help="The link you were given, if the server is by invitation.")
+@common.trust_server
 @common.options
 @common.as_json
 @common.runs
 async def register(
-    username: str, invitation: str, server: str | None, home: Path | None, account: str | None, as_json: bool
+    username: str,
+    invitation: str,
+    trust_server: bool,
+    server: str | None,
+    home: Path | None,
+    account: str | None,
+    as_json: bool,
 ) -> None:
     """Make a new account. Shows its Login PIN once, or writes it to the file that EZDMS_PIN_FILE names."""
     address = _need_server(server)
@@ -40,25 +51,33 @@ async def register(
         if os.environ.get("EZDMS_PIN_FILE"):
             keep_pin(pin)
             is_kept = True
-    async with await Client.register(address, username, pin, invitation=invitation, home=home) as client:
+    name, link, key = username, invitation, pin
+    async with await common.asks_about_the_server(
+        lambda trust: Client.register(address, name, key, invitation=link, home=home, trust=trust), trust_server
+    ) as client:
         told = {"username": client.username, "user_id": client.user_id, "search_pin": client.search_pin}
         if not is_kept:
             told["login_pin"] = crypto.show_login_pin(crypto.normalise_login_pin(pin))
     if as_json:
-        click.echo(common.json_of(told))
+        says_json(told)
         return
     if not is_kept:
-        click.echo(f"Login PIN:  {told['login_pin']}   Save it: nobody can restore it.")
-    click.echo(f"Search PIN: {told['search_pin']}   For the people who should be able to write to you.")
+        says(f"Login PIN:  {told['login_pin']}   Save it: nobody can restore it.")
+    says(f"Search PIN: {told['search_pin']}   For the people who should be able to write to you.")
 
 
 @click.command("login")
+@common.trust_server
 @common.options
 @common.runs
-async def login(server: str | None, home: Path | None, account: str | None) -> None:
+async def login(trust_server: bool, server: str | None, home: Path | None, account: str | None) -> None:
     """Use an account that exists, with its Login PIN."""
-    async with await Client.login(_need_server(server), common.ask_pin(), home=home) as client:
-        click.echo(f"You are {client.username}. Your Search PIN: {client.search_pin}")
+    address, pin = _need_server(server), common.ask_pin()
+    async with await common.asks_about_the_server(
+        lambda trust: Client.login(address, pin, home=home, trust=trust), trust_server
+    ) as client:
+        shown = f"Your Search PIN: {client.search_pin}" if client.search_pin else NO_SEARCH_PIN
+        says(f"You are {client.username}. {shown}")
 
 
 @click.command("whoami")
@@ -68,12 +87,16 @@ async def login(server: str | None, home: Path | None, account: str | None) -> N
 async def whoami(server: str | None, home: Path | None, account: str | None, as_json: bool) -> None:
     """Say which account this is. In a terminal the Search PIN is shown as a QR code too."""
     values = common.saved(server, home, account).values
-    told = {name: values[name] for name in ("username", "server", "user_id", "search_pin")}
+    told = {name: values[name] for name in ("username", "server", "user_id")} | {"search_pin": search_pin_of(values)}
+    if not told["search_pin"]:
+        says(NO_SEARCH_PIN, err=True)
     if as_json:
-        click.echo(common.json_of(told))
+        says_json(told)
         return
-    click.echo(f"{told['username']} at {told['server']}")
-    click.echo(f"Search PIN: {told['search_pin']}")
+    says(f"{told['username']} at {told['server']}")
+    if not told["search_pin"]:
+        return
+    says(f"Search PIN: {told['search_pin']}")
     if sys.stdout.isatty():
         import segno  # seldom needed, and slow to load
 
@@ -93,4 +116,4 @@ async def logout(server: str | None, home: Path | None, account: str | None) -> 
     except WrongPin as error:
         raise WrongPin(f"{error} To forget the account without ending its session, remove {state.path}.") from error
     await client.logout()
-    click.echo("Logged out.")
+    says("Logged out.")

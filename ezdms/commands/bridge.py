@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 import click
 
+from ezdms.commands.printing import says
 from ezdms.settings import SettingsError, parse_origins
 
 OPEN_TO_ALL = (
@@ -70,7 +71,7 @@ def bridge(
         click.echo(OPEN_TO_ALL, err=True)
     people = People(address, home)
     serve.serve(
-        listener, people, token=token, origins=allowed, announce=announce, warn=lambda text: click.echo(text, err=True)
+        listener, people, token=token, origins=allowed, announce=announce, warn=lambda text: says(text, err=True)
     )
 
 

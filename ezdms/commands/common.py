@@ -1,14 +1,11 @@
-"""What the client's commands share: which account, its PIN, whom a name means, and how failures end."""
+"""What the client's commands share: which account, its PIN, and how failures end."""
 
 from __future__ import annotations
 
 import asyncio
-import json
+import logging
 import sys
-import unicodedata
-from collections.abc import Callable, Coroutine
-from dataclasses import asdict
-from datetime import datetime
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -16,9 +13,11 @@ from typing import Any
 import click
 
 from ezdms import crypto
-from ezdms.client import Client, ClientError, Contact, Message, NoAccount, SessionEnded, Unreachable, WrongPin
+from ezdms.client import Client, ClientError, NoAccount, OtherServer, SessionEnded, Unreachable, WrongPin
 from ezdms.client.credentials import find_pin
+from ezdms.client.shown import printable
 from ezdms.client.state import State, home_folder
+from ezdms.commands.printing import Warnings, says
 
 # Exit codes, stable (docs/command-line.md). 2 is click's, for a command that was called wrongly.
 FAILED, NOT_LOGGED_IN, UNREACHABLE, ALARM = 1, 3, 4, 5
@@ -32,13 +31,6 @@ class Stopped(click.ClickException):
         self.exit_code = code  # type: ignore[misc]
 
 
-def printable(text: str) -> str:
-    """Text that a terminal shows and does not obey: no control characters but line breaks and tabs."""
-    return "".join(
-        "\ufffd" if unicodedata.category(letter) == "Cc" and letter not in "\n\t" else letter for letter in text
-    )
-
-
 def options(command: Callable[..., Any]) -> Callable[..., Any]:
     """--server, --home and --account, on every command of the client."""
     for option in (
@@ -50,6 +42,9 @@ def options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+trust_server = click.option(
+    "--trust-server", is_flag=True, help="Go on if the server is another one than before, or claims to be one you know."
+)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 
 
@@ -58,6 +53,8 @@ def runs(function: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., No
 
     @wraps(function)
     def command(**given: Any) -> None:
+        log = logging.getLogger("ezdms.client")
+        log.handlers = [Warnings()]
         try:
             asyncio.run(function(**given))
         except (NoAccount, WrongPin, SessionEnded) as error:
@@ -95,55 +92,17 @@ def saved(server: str | None, home: Path | None, account: str | None) -> State:
 
 async def connect(server: str | None, home: Path | None, account: str | None) -> Client:
     """The client of the account that is meant."""
-    return await Client.open(saved(server, home, account), ask_pin())
+    state, pin = saved(server, home, account), ask_pin()
+    return await asks_about_the_server(lambda trust: Client.open(state, pin, trust=trust))
 
 
-async def find_contact(client: Client, name: str) -> Contact:
-    """Whom a username, conversation id or Search PIN means. Several of one name: asks, or says how to be exact."""
-    contacts = await client.contacts()
-    found = [contact for contact in contacts if name in (contact.name, contact.conversation_id)]
-    if len(found) == 1:
-        return found[0]
-    if not found:
-        try:
-            return await client.start(crypto.normalise_search_pin(name))
-        except crypto.PinError:
-            raise ClientError(
-                f"You talk to nobody called {name}. `ezdms add SEARCH_PIN` starts a conversation."
-            ) from None
-    lines = [f"{i}  {one.name}  {trust(one)}  {one.conversation_id}" for i, one in enumerate(found, 1)]
-    if not sys.stdin.isatty():
-        raise ClientError("\n".join([f"Several are called {name}. Give the conversation's id instead:", *lines]))
-    click.echo("\n".join(lines), err=True)
-    number = click.prompt("Which one", type=click.IntRange(1, len(found)), err=True)
-    return found[number - 1]
-
-
-def trust(contact: Contact) -> str:
-    """How one knows who this is, in the words of the page."""
-    words = {"search-pin": "Verified by Search PIN", "safety-number": "Verified by safety number"}
-    return words.get(contact.verified, "Not verified")
-
-
-FAILURES = {
-    "gone": "[This message is gone: it was deleted or has expired.]",
-    "unverified": "[Cannot be verified]",
-    "unsupported": "[Needs a newer version of EZ-DMS]",
-}
-NOTES = {"gap": "[Messages are missing before this one.]", "late": "[Out of order: this was written earlier.]"}
-
-
-def line_of(message: Message) -> str:
-    """A message for a terminal: further lines are indented, so that none can pass for another message."""
-    when = datetime.fromtimestamp(message.created_at / 1000).astimezone().strftime("%Y-%m-%d %H:%M")
-    who = "you" if message.is_own else message.contact
-    text = printable(FAILURES[message.failure] if message.text is None else message.text).replace("\n", "\n    ")
-    note = NOTES.get(message.place)
-    return "\n".join(filter(None, [note, f"{when}  {who}: {text}", message.alarm and f"ALARM: {message.alarm}"]))
-
-
-def json_of(value: Message | Contact | dict[str, Any]) -> str:
-    """One line of JSON. Key bytes are left out."""
-    if isinstance(value, Contact):
-        value = {name: item for name, item in asdict(value).items() if not isinstance(item, bytes)}
-    return json.dumps(asdict(value) if isinstance(value, Message) else value, ensure_ascii=False)
+async def asks_about_the_server(enter: Callable[[bool], Awaitable[Client]], trust: bool = False) -> Client:
+    """Whatever uses the PIN at a server. If that is not the one it should be, a person is asked first."""
+    try:
+        return await enter(trust)
+    except OtherServer as error:
+        if not sys.stdin.isatty():
+            raise
+        says(str(error), err=True)
+        click.confirm("Go on", abort=True, err=True)
+        return await enter(True)

@@ -9,10 +9,14 @@ from pathlib import Path
 
 import click
 
+from ezdms import crypto
 from ezdms.client import Client, Contact, Message
 from ezdms.commands import common
+from ezdms.commands.finding import find_contact
+from ezdms.commands.printing import json_of, line_of, says, trust
 
 PAGE = 200
+NOT_KNOWN = "Their key was never seen here."
 
 HEAD = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
@@ -37,21 +41,23 @@ async def export(
     """Write the conversations with NAMES, or all of them, into a folder. They are plain text there: look after it."""
     _make(folder)
     async with await common.connect(server, home, account) as client:
-        contacts = [await common.find_contact(client, name) for name in names] or await client.contacts()
+        contacts = [await find_contact(client, name) for name in names] or await client.contacts()
         for contact in contacts:
+            if not contact.name or contact.is_missing:
+                says(f"Left out: {contact.conversation_id}. {' '.join(contact.alarms) or NOT_KNOWN}", err=True)
+                continue
             messages = await _everything(client, contact)
-            stem = f"{contact.name or 'left'}-{contact.conversation_id}"
-            lines = "".join(f"{common.json_of(message)}\n" for message in messages)
+            stem = f"{contact.name}-{crypto.conversation_id(client.keys.fp, crypto.fingerprint(contact.ik))}"
+            lines = "".join(f"{json_of(message)}\n" for message in messages)
             _write(folder / f"{stem}.jsonl", lines)
             _write(folder / f"{stem}.html", _page(client, contact, messages))
-            click.echo(f"{folder / stem}.jsonl and .html: {len(messages)} messages")
+            says(f"{folder / stem}.jsonl and .html: {len(messages)} messages")
 
 
 async def _everything(client: Client, contact: Contact) -> list[Message]:
     """All messages of a conversation, with progress on standard error."""
     found: list[Message] = []
-    label = contact.name or "left"
-    with click.progressbar(length=contact.last_seq, label=label, file=sys.stderr) as bar:
+    with click.progressbar(length=contact.last_seq, label=contact.name, file=sys.stderr) as bar:
         before: int | None = None
         while page := await client.history(contact, limit=PAGE, before=before):
             found = page + found
@@ -75,13 +81,13 @@ def _write(path: Path, text: str) -> None:
 
 def _page(client: Client, contact: Contact, messages: list[Message]) -> str:
     head = HEAD.format(
-        name=escape(contact.name or "Somebody who left"),
-        trust=escape(common.trust(contact)),
+        name=escape(contact.name),
+        trust=escape(trust(contact)),
         count=len(messages),
         owner=escape(client.username),
     )
     items = []
     for message in messages:
-        when, _, rest = common.line_of(message).partition("  ")
+        when, _, rest = line_of(message).partition("  ")
         items.append(f"<li><time>{escape(when)}</time> {escape(rest)}</li>\n")
     return head + "".join(items) + "</ul></body></html>\n"

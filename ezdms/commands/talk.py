@@ -13,6 +13,15 @@ import click
 from ezdms import crypto
 from ezdms.client import Client, ClientError, Contact, Message
 from ezdms.commands import common
+from ezdms.commands.finding import find_contact, warn_of_trust
+from ezdms.commands.printing import UNKNOWN, line_of, says, says_json, trust
+
+
+def _show(message: Message, as_json: bool) -> None:
+    if as_json:
+        says_json(message)
+    else:
+        says(line_of(message))
 
 
 @click.command("contacts")
@@ -24,25 +33,33 @@ async def contacts(server: str | None, home: Path | None, account: str | None, a
     async with await common.connect(server, home, account) as client:
         for contact in await client.contacts():
             if as_json:
-                click.echo(common.json_of(contact))
+                says_json(contact)
                 continue
             unread = f"  {contact.unread} unread" if contact.unread else ""
             left = "  has left" if contact.has_left else ""
-            click.echo(f"{contact.name}  {common.trust(contact)}{unread}{left}  {contact.conversation_id}")
+            says(f"{contact.name or UNKNOWN}  {trust(contact)}{unread}{left}  {contact.conversation_id}")
             for alarm in contact.alarms:
-                click.echo(f"  ALARM: {common.printable(alarm)}")
+                says(f"  ALARM: {alarm}")
 
 
 @click.command("add")
-@click.argument("search_pin")
+@click.argument("pin_or_link")
 @common.options
 @common.as_json
 @common.runs
-async def add(search_pin: str, server: str | None, home: Path | None, account: str | None, as_json: bool) -> None:
-    """Start a conversation by Search PIN. Whoever it finds is verified by that."""
+async def add(pin_or_link: str, server: str | None, home: Path | None, account: str | None, as_json: bool) -> None:
+    """Start a conversation by Search PIN, which verifies whom it finds, or by a link (https://…/#add=…)."""
     async with await common.connect(server, home, account) as client:
-        contact = await client.start(search_pin)
-        click.echo(common.json_of(contact) if as_json else f"{contact.name}: {common.trust(contact)}.")
+        contact = await client.start(pin_or_link)
+        if contact.verified == "link" and sys.stdin.isatty():
+            says(f"This link leads to {contact.name}.", err=True)
+            if click.confirm(f"Did {contact.name} give it to you, and nobody else", err=True):
+                await client.confirm_link(contact)
+                contact = await find_contact(client, contact.conversation_id)
+        if as_json:
+            says_json(contact)
+        else:
+            says(f"{contact.name}: {trust(contact)}.")
 
 
 @click.command("send")
@@ -60,10 +77,11 @@ async def send(
     elif text in (None, "-"):
         text = sys.stdin.read().removesuffix("\n")
     async with await common.connect(server, home, account) as client:
-        contact = await common.find_contact(client, name_or_pin)
+        contact = await find_contact(client, name_or_pin)
+        warn_of_trust(contact)
         message_id = await client.send(contact, str(text))
         if as_json:
-            click.echo(common.json_of({"message_id": message_id, "conversation_id": contact.conversation_id}))
+            says_json({"message_id": message_id, "conversation_id": contact.conversation_id})
 
 
 @click.command("read")
@@ -86,7 +104,7 @@ async def read(
 ) -> None:
     """Print the newest messages with NAME, oldest first."""
     async with await common.connect(server, home, account) as client:
-        contact = await common.find_contact(client, name)
+        contact = await find_contact(client, name)
         found: list[Message] = []
         earliest = 0 if since is None else int(since.astimezone().timestamp() * 1000)
         before: int | None = None
@@ -97,8 +115,8 @@ async def read(
                 break
             before = page[0].seq
         for message in found[-limit:]:
-            click.echo(common.json_of(message) if as_json else common.line_of(message))
-        for alarm in (await common.find_contact(client, contact.conversation_id)).alarms:
+            _show(message, as_json)
+        for alarm in (await find_contact(client, contact.conversation_id)).alarms:
             raise crypto.Alarm(alarm)
 
 
@@ -110,7 +128,7 @@ async def listen(server: str | None, home: Path | None, account: str | None, as_
     """Print every message as it comes, also those that came since the last time. Ends with Ctrl-C."""
     async with await common.connect(server, home, account) as client:
         async for message in client.messages():
-            click.echo(common.json_of(message) if as_json else common.line_of(message))
+            _show(message, as_json)
 
 
 @click.command("chat")
@@ -120,11 +138,12 @@ async def listen(server: str | None, home: Path | None, account: str | None, as_
 async def chat(name_or_pin: str, server: str | None, home: Path | None, account: str | None) -> None:
     """Talk with NAME, live: what you type is sent line by line. Ends with Ctrl-D."""
     async with await common.connect(server, home, account) as client:
-        contact = await common.find_contact(client, name_or_pin)
-        click.echo(f"{contact.name}: {common.trust(contact)}. Ctrl-D ends.", err=True)
+        contact = await find_contact(client, name_or_pin)
+        says(f"{contact.name}: {trust(contact)}. Ctrl-D ends.", err=True)
+        warn_of_trust(contact)
         shown = 0
         for message in await client.history(contact, limit=20):
-            click.echo(common.line_of(message))
+            says(line_of(message))
             shown = message.seq
         hearing = asyncio.create_task(_print_new(client, contact, shown))
         try:
@@ -137,7 +156,7 @@ async def chat(name_or_pin: str, server: str | None, home: Path | None, account:
 async def _print_new(client: Client, contact: Contact, shown: int) -> None:
     async for message in client.messages():
         if message.conversation_id == contact.conversation_id and message.seq > shown:
-            click.echo(common.line_of(message))
+            says(line_of(message))
 
 
 async def _send_lines(client: Client, contact: Contact, hearing: asyncio.Task[None]) -> None:
@@ -164,33 +183,4 @@ async def _send_lines(client: Client, contact: Contact, hearing: asyncio.Task[No
             if line.strip():
                 await client.send(contact, line.removesuffix("\n"))
         except (ClientError, crypto.Refused) as error:
-            click.echo(f"Not sent. {common.printable(str(error))}", err=True)
-
-
-@click.command("verify-contact")
-@click.argument("name")
-@click.option("--search-pin", help="The Search PIN that they gave you: no need to compare numbers then.")
-@common.options
-@common.runs
-async def verify_contact(
-    name: str, search_pin: str | None, server: str | None, home: Path | None, account: str | None
-) -> None:
-    """Make sure who NAME is: by their Search PIN, or by comparing the safety number with them."""
-    async with await common.connect(server, home, account) as client:
-        contact = await common.find_contact(client, name)
-        if search_pin is not None:
-            found = await client.start(search_pin)
-            if found.conversation_id != contact.conversation_id:
-                raise crypto.Alarm(f"This Search PIN belongs to somebody else than the {name} you talk to.")
-            click.echo(f"{found.name}: {common.trust(found)}.")
-            return
-        click.echo(client.safety_number(contact))
-        if sys.stdout.isatty():
-            import segno  # seldom needed, and slow to load
-
-            segno.make(crypto.safety_qr(client.keys.fp, crypto.fingerprint(contact.ik))).terminal(compact=True)
-        if not sys.stdin.isatty():
-            return
-        if click.confirm(f"Does {contact.name} see the same number?", err=True):
-            await client.confirm_safety_number(contact)
-            click.echo(f"{contact.name}: Verified by safety number.")
+            says(f"Not sent. {error}", err=True)

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 
 from ezdms import crypto
 from ezdms.cli import COMMANDS, main
-from ezdms.commands import common
+from ezdms.client.shown import printable
 from tests.conftest import ROOT, Server
 
 
@@ -135,6 +135,7 @@ def test_a_chat_sends_what_is_typed_and_shows_what_comes(alice: Terminal, bob: T
     chat.stdin.write("x" * 501 + "\n")
     chat.stdin.flush()
     alice.run("send", "bob", "live")
+    assert chat.stdout.readline() == "[Written before the message above had been seen.]\n"
     assert chat.stdout.readline().endswith("alice: live\n")
     chat.stdin.close()
     assert chat.wait(timeout=20) == 0
@@ -202,7 +203,8 @@ def test_logging_out_ends_the_session_and_logging_in_brings_everything_back(alic
     alice.run("add", search_pin(bob))
     alice.run("send", "bob", "before")
     assert alice.run("logout") == "Logged out.\n"
-    assert list((alice.folder / "home").iterdir()) == []
+    left = {path.name for path in (alice.folder / "home").iterdir()}
+    assert left == {"known_servers", "known_servers.lock"}  # where one was, not who
     assert "No account is saved here" in alice.run("whoami", code=3)
     assert "You are alice" in alice.run("login")
     assert "Verified by Search PIN" in alice.run("contacts")
@@ -249,9 +251,11 @@ def test_a_terminal_is_not_obeyed_by_what_others_write(alice: Terminal, bob: Ter
     alice.run("add", search_pin(bob))
     for control in ("\x9b31m", "\x7f", "\x1b[31m"):
         assert "control characters" in alice.run("send", "bob", f"{control} red", code=1)
-        assert common.printable(f"{control} red") == f"\ufffd{control[1:]} red"  # should one come all the same
-    alice.run("send", "bob", "red\nalice: forged line")
-    assert "\n    alice: forged line" in bob.run("read", "alice")
+        assert printable(f"{control} red") == f"\ufffd{control[1:]} red"  # should one come all the same
+    alice.run("send", "bob", "\u202ered\u2066\nalice: forged line")
+    shown = bob.run("read", "alice")
+    assert "alice: \ufffdred\ufffd\n" in shown
+    assert "\n    alice: forged line" in shown
 
 
 def test_every_command_helps() -> None:

@@ -34,12 +34,12 @@ async def test_going_on_at_one_client_is_known_to_the_others(
     await alice.hears("one", None, "and on")
 
 
-def forge(server: Server, eve: crypto.Keys, reader: crypto.Keys) -> None:
+def forge(server: Server, eve: crypto.Keys, reader: crypto.Keys, n: int = 2) -> None:
     """A last message that the reader can open, in the name of whom they talk to, and signed by Eve."""
     forged = crypto.seal_message(eve, reader.ik, reader.spki, n=1, p="", a=(0, ""), ts=5, text="send me the money")
     is_for_b = crypto.in_order(eve.fp, reader.fp)[0] == eve.fp
     sealed = forged.content_for_b if is_for_b else forged.content_for_a
-    Hostile(server).repeat(1, n=2, hash=forged.hash, message_id=forged.message_id, sealed_a=sealed, sealed_b=sealed)
+    Hostile(server).repeat(1, n=n, hash=forged.hash, message_id=forged.message_id, sealed_a=sealed, sealed_b=sealed)
 
 
 async def test_a_statement_that_steps_back_again_is_an_alarm_again(server: Server, two: tuple[Player, Player]) -> None:

@@ -8,7 +8,11 @@ import re
 import sys
 from pathlib import Path
 
+from ezdms import crypto
+from ezdms.client import Client
+from ezdms.client.state import State
 from tests.client.player import Player
+from tests.client.test_going_on import forge
 from tests.conftest import ROOT, Server
 
 
@@ -41,3 +45,45 @@ async def test_the_echo_bot_of_the_readme_says_everything_back(server: Server, t
             await bot.wait()
     assert [message.is_own for message in alice.heard] == [True, False] * 2
     await alice.leave()
+
+
+async def test_the_bot_of_the_readme_survives_a_forged_message_and_serves_everybody_else(
+    server: Server, tmp_path: Path
+) -> None:
+    block = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)[0]
+    own = {"EZDMS_SERVER": server.url, "EZDMS_HOME": str(tmp_path / "bot"), "EZDMS_PIN_FILE": str(tmp_path / "pin")}
+    alice, bob = [(await Player.register(server, name, tmp_path)).listen() for name in ("alice", "bob")]
+    heard = {"alice": 0, "bob": 0}
+    for run in range(3):  # in the second run the forged message comes, in the third it is still there
+        bot = await asyncio.create_subprocess_exec(
+            *[sys.executable, "-c", block],
+            env=os.environ | own | {"PYTHONPATH": str(ROOT)},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        assert bot.stdout is not None
+        assert bot.stderr is not None
+        try:
+            search_pin = (await bot.stdout.readline()).decode().split()[-1]
+            for player, name in ((alice, "alice"), (bob, "bob")):
+                contact = await player.client.start(search_pin)
+                await player.client.send(contact, f"hello {run}")
+                if run == 0 or name == "bob":  # nothing goes to Alice any more, until a person acts
+                    heard[name] += 2
+                    await player.hears(*[f"hello {one}" for one in range(run + 1) for _ in range(2)])
+            assert bot.returncode is None
+        finally:
+            bot.kill()
+            said = (await bot.stderr.read()).decode()
+            await bot.wait()
+        assert "Traceback" not in said
+        if run == 0:
+            async with await Client.open(State.find(tmp_path / "bot"), (tmp_path / "pin").read_text()) as reader:
+                forge(server, crypto.generate_keys(), reader.keys, n=3)
+        else:
+            assert "alice: " in said
+            assert "A message carries a false signature" in said
+    assert [message.text for message in alice.heard][:2] == ["hello 0"] * 2
+    assert len([message for message in alice.heard if not message.is_own and message.text]) == 1
+    for player in (alice, bob):
+        await player.leave()

@@ -1,0 +1,221 @@
+"""What a server answers (docs/http.md), read strictly. The server is the adversary: nothing it says is used, stored or
+shown before it has passed here.
+
+Each reader takes parsed JSON and returns a frozen dataclass, or raises BadAnswer. Members that it does not know are
+ignored: they are for newer clients. What a client knows itself (its name, its Search PIN) is not read at all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+from ezdms.client.errors import BadAnswer
+from ezdms.client.members import Members, read_list
+from ezdms.encoding import LARGEST_INTEGER
+from ezdms.envelope import LARGEST_STATEMENT
+
+LATEST = 253_402_300_799_999  # ms: the end of the year 9999
+LONGEST_LIFE = 31_536_000  # seconds: a year
+LARGEST_SEALED = 64 * 1024  # characters of one sealed copy of a message
+LARGEST_VAULT = 4 * 1024 * 1024  # characters of a sealed vault
+LARGEST_KEY = 4096  # characters of a wrapped private key
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """GET /deployment."""
+
+    deployment_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """POST /register: all that the client did not know before."""
+
+    user_id: str
+    token: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedIn:
+    """POST /login. `search_salt` is "" from a server that does not say it."""
+
+    user_id: str
+    token: str = field(repr=False)
+    salt: str
+    iterations: int
+    wrapped_sig: str = field(repr=False)
+    wrapped_enc: str = field(repr=False)
+    statement: str
+    search_salt: str
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """POST /start_conversation."""
+
+    conversation_id: str
+    statement: str
+    search_salt: str
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One of GET /conversations. `statement` is "" if the partner deleted the account."""
+
+    conversation_id: str
+    partner_id: str
+    statement: str
+    last_seq: int
+    unread: int
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One of GET /messages. `gone` says why `encrypted` is None, and nothing proves it.
+
+    A row of which only `seq` and `message_id` are of their form `is_malformed`: it has its place in the page, and
+    nothing else of it is used.
+    """
+
+    seq: int
+    message_id: str
+    created_at: int = 0
+    sender_id: str = ""
+    suite: int = 0
+    n: int = 0
+    hash: str = ""
+    encrypted: str | None = field(default=None, repr=False)
+    expires_in: int = 0
+    replaces: str | None = None
+    file: str | None = None
+    gone: str | None = None
+    mark: str | None = field(default=None, repr=False)
+    is_malformed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StoredVault:
+    """GET /vault: version 0 and an empty blob if there is none yet."""
+
+    version: int
+    blob: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """POST /send_message."""
+
+    message_id: str
+    seq: int
+    created_at: int
+
+
+# ---- Readers of whole answers ----
+
+
+def read_deployment(answer: Any) -> Deployment:
+    """Raises BadAnswer, like all that follow."""
+    return Deployment(Members(answer).octets("deployment_id", 16))
+
+
+def read_registered(answer: Any) -> Registered:
+    """The new account."""
+    members = Members(answer)
+    return Registered(members.octets("user_id", 16), members.octets("token", 32))
+
+
+def read_logged_in(answer: Any) -> LoggedIn:
+    """The session, and the private keys as they were wrapped."""
+    members = Members(answer)
+    return LoggedIn(
+        user_id=members.octets("user_id", 16),
+        token=members.octets("token", 32),
+        salt=members.octets("salt", 16),
+        iterations=members.number("iterations", 1),
+        wrapped_sig=members.sealed("wrapped_sig", LARGEST_KEY),
+        wrapped_enc=members.sealed("wrapped_enc", LARGEST_KEY),
+        statement=members.sealed("statement", LARGEST_STATEMENT),
+        search_salt=members.octets("search_salt", 16) if members.has("search_salt") else "",
+    )
+
+
+def read_found(answer: Any) -> Found:
+    """Whom a Search PIN belongs to, as the server says."""
+    members = Members(answer)
+    return Found(
+        members.conversation(),
+        members.sealed("partner_statement", LARGEST_STATEMENT),
+        members.octets("partner_search_salt", 16),
+    )
+
+
+def read_lines(answer: Any) -> tuple[list[Line], int]:
+    """The list of conversations, each once, and how many of its lines are malformed or repeat another."""
+    lines: dict[str, Line] = {}
+    given = read_list(answer)
+    for one in given:
+        try:
+            line = _read_line(Members(one))
+        except BadAnswer:
+            continue
+        lines.setdefault(line.conversation_id, line)
+    return list(lines.values()), len(given) - len(lines)
+
+
+def _read_line(members: Members) -> Line:
+    return Line(
+        conversation_id=members.conversation(),
+        partner_id=members.octets("partner_id", 16),
+        statement=members.sealed("partner_statement", LARGEST_STATEMENT),
+        last_seq=members.number("last_seq", 0),
+        unread=max(0, members.number("unread", -LARGEST_INTEGER)),
+    )
+
+
+def read_page(answer: Any, *, limit: int, after: int = 0, before: int = LARGEST_INTEGER + 1) -> list[Row]:
+    """Messages by rising seq between `after` and `before`, no more than were asked for: so that whoever asks for page
+    after page comes to an end."""
+    rows = [_read_row(Members(one)) for one in read_list(answer)]
+    if len(rows) > limit:
+        raise BadAnswer("The server sends more messages than were asked for.")
+    seqs = [after, *(row.seq for row in rows), before]
+    if any(following <= seq for seq, following in pairwise(seqs)):
+        raise BadAnswer("The server sends messages that were not asked for, or in no order.")
+    return rows
+
+
+def _read_row(members: Members) -> Row:
+    seq, message_id = members.number("seq", 1), members.octets("message_id", 16)
+    try:
+        return Row(
+            seq=seq,
+            message_id=message_id,
+            created_at=members.number("created_at", 0, LATEST),
+            sender_id=members.octets("sender_id", 16),
+            suite=members.number("suite", 1),
+            n=members.number("n", 1),
+            hash=members.octets("hash", 32),
+            encrypted=members.sealed("encrypted", LARGEST_SEALED) if members.has("encrypted") else None,
+            expires_in=members.number("expires_in", 0, LONGEST_LIFE) if members.has("expires_in") else 0,
+            replaces=members.octets("replaces", 16) if members.has("replaces") else None,
+            file=members.octets("file", 16) if members.has("file") else None,
+            gone=members.word("gone") if members.has("gone") else None,
+            mark=members.sealed("mark", LARGEST_SEALED) if members.has("mark") else None,
+        )
+    except BadAnswer:
+        return Row(seq, message_id, is_malformed=True)
+
+
+def read_vault(answer: Any) -> StoredVault:
+    """One's own vault, or another blob."""
+    members = Members(answer)
+    return StoredVault(members.number("version", 0), members.sealed("blob", LARGEST_VAULT))
+
+
+def read_sent(answer: Any) -> Sent:
+    """The server has the message."""
+    members = Members(answer)
+    return Sent(members.octets("message_id", 16), members.number("seq", 1), members.number("created_at", 0, LATEST))

@@ -1,0 +1,194 @@
+"""Making an account, entering it, and leaving it: what every client does before and after it says anything."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import defaultdict
+from contextlib import suppress
+from pathlib import Path
+from typing import Self
+
+from ezdms import crypto
+from ezdms.client import account as accounts
+from ezdms.client.account import Door
+from ezdms.client.contacts import Contact
+from ezdms.client.conversations import Conversations
+from ezdms.client.credentials import find_pin, keep_pin
+from ezdms.client.errors import ClientError, NoAccount, SessionEnded, WrongPin
+from ezdms.client.listening import Listener
+from ezdms.client.sending import Outbox
+from ezdms.client.servers import Servers
+from ezdms.client.state import State, home_folder
+from ezdms.client.transport import PATIENCE, Transport
+
+CLOSE_WITHIN = 2.0  # seconds for what the vault lacks
+
+
+class Entered:
+    """An account with its keys. Used in `async with`, or closed with `close`."""
+
+    def __init__(self, state: State, transport: Transport, keys: crypto.Keys) -> None:
+        self.state = state
+        self.keys = keys
+        self._transport = transport
+        self._conversations = Conversations(state, transport, keys)
+        self._outbox = Outbox(state, transport, keys)
+        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._listener = Listener(self._conversations)
+
+    # ---- Coming and going ----
+
+    @classmethod
+    async def enter(cls, username: str, *, server: str | None = None, home: Path | str | None = None) -> Self:
+        """The saved account of this name, else a new one, for programs. The server is EZDMS_SERVER unless given; the
+        PIN is in EZDMS_PIN_FILE (written if account and file are new) or EZDMS_PIN. Raises ClientError."""
+        address = (server or os.environ.get("EZDMS_SERVER") or accounts.OWN_SERVER).rstrip("/")
+        try:
+            state = State.find(home_folder(home), address, username)
+        except NoAccount:
+            return await cls.register(address, username, find_pin() or keep_pin(crypto.new_login_pin()), home=home)
+        pin = find_pin()
+        if pin is None:
+            raise WrongPin("The Login PIN is needed: set EZDMS_PIN_FILE or EZDMS_PIN.")
+        return await cls.open(state, pin)
+
+    @classmethod
+    async def register(
+        cls,
+        server: str,
+        username: str,
+        pin: str,
+        *,
+        invitation: str = "",
+        home: Path | str | None = None,
+        patience: float = PATIENCE,
+        trust: bool = False,
+    ) -> Self:
+        """A new account with this Login PIN (crypto.new_login_pin). Raises WrongPin, ServerError, BadAnswer,
+        Unreachable, or OtherServer unless `trust`: a person knows why the server is another than it was.
+
+        `invitation`: the link, or the token in it, of a server that is by invitation.
+        """
+        pin, folder = accounts.normalise(pin), home_folder(home)
+        transport = Transport(server, patience=patience)
+        async with transport.closed_on_failure():
+            door = Door(transport, Servers(folder), trust=trust)
+            keys, values = await door.register(username, pin, invitation)
+            transport.token = values["token"]
+            return cls(State.create(folder, {"server": transport.server, **values}), transport, keys)
+
+    @classmethod
+    async def login(
+        cls,
+        server: str,
+        pin: str,
+        *,
+        home: Path | str | None = None,
+        patience: float = PATIENCE,
+        trust: bool = False,
+    ) -> Self:
+        """An account that exists. Raises as `register` does, crypto.Refused for keys that do not open, crypto.Alarm
+        for an account that is another than the one known here."""
+        pin, folder = accounts.normalise(pin), home_folder(home)
+        transport = Transport(server, patience=patience)
+        async with transport.closed_on_failure():
+            account = await Door(transport, Servers(folder), trust=trust).log_in(pin)
+            keys = await accounts.unlock(pin, account)
+            known = State.of_identity(folder, transport.server, account.statement)
+            if known is not None:
+                accounts.refuse_another(known.values, account)
+            transport.token = account.token
+            values = {"server": transport.server, **accounts.values_of(account)}
+            client = cls(State.create(folder, values), transport, keys)
+            await client._conversations.skip_what_was_read()
+            await client._flush_what_was_left()
+            return client
+
+    @classmethod
+    async def open(cls, state: State, pin: str, *, trust: bool = False) -> Self:
+        """An account saved here. A session that has ended is begun anew. Raises as `login` does."""
+        pin = accounts.normalise(pin)
+        keys = await accounts.unlock_saved(pin, state)
+        transport = Transport(state.values["server"], state.values["token"])
+        client = cls(state, transport, keys)
+        async with transport.closed_on_failure():
+            try:
+                await client._conversations.sync()
+            except SessionEnded:
+                account = await Door(transport, Servers(state.path.parent), trust=trust).log_in(pin)
+                accounts.refuse_another(state.values, account)
+                with state.change() as values:
+                    values["token"] = account.token
+                    values["search_salt"] = account.search_salt or values.get("search_salt", "")
+                transport.token = account.token
+                await client._conversations.sync()
+            await client._flush_what_was_left()
+            return client
+
+    async def confirm_pin(self, pin: str) -> None:
+        """Raises WrongPin unless this is the account's Login PIN."""
+        await accounts.unlock_saved(accounts.normalise(pin), self.state)
+
+    async def close(self) -> None:
+        """Give the connections back; the session lives on."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._conversations.vault.push_what_is_new(), CLOSE_WITHIN)
+        await self._transport.close()
+
+    async def logout(self) -> None:
+        """End the session and forget the account here."""
+        with suppress(SessionEnded):
+            await self._transport.post("/logout", again=True)
+        self.state.forget()
+        await self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *failure: object) -> None:
+        await self.close()
+
+    # ---- Who ----
+
+    @property
+    def server(self) -> str:
+        """The server's address."""
+        return self._transport.server
+
+    @property
+    def username(self) -> str:
+        """One's own name."""
+        return str(self.state.values["username"])
+
+    @property
+    def user_id(self) -> str:
+        """One's own id at this server."""
+        return str(self.state.values["user_id"])
+
+    @property
+    def search_pin(self) -> str:
+        """One's own Search PIN, to be given to others: it is made of one's own key here, not taken from the server. ""
+        if the file is of an older version that did not keep what it is made of, until the next login."""
+        return accounts.search_pin_of(self.state.values)
+
+    # ---- What an earlier run left ----
+
+    async def _flush_what_was_left(self) -> None:
+        """What an earlier run could not send. It waits on where an alarm stands, or the server refuses it."""
+        for where in dict.fromkeys(item["conversation_id"] for item in self.state.values["outbox"]):
+            with suppress(ClientError, crypto.ProtocolError):
+                await self.flush(where)
+
+    async def flush(self, contact: Contact | str) -> None:
+        """Send what waits in a conversation. `open` does it for what an earlier run left behind."""
+        where = conversation_of(contact)
+        person = await self._conversations.roster.find(where)
+        async with self._locks[where]:
+            self._conversations.refuse_alarms(person)
+            await self._outbox.flush(person)
+
+
+def conversation_of(contact: Contact | str) -> str:
+    """The id of a contact's conversation, or the one that was given."""
+    return contact if isinstance(contact, str) else contact.conversation_id

@@ -1,0 +1,119 @@
+"""Judging (docs/protocol.md, Receiving): whether messages follow each other as their senders signed it, in the chain of
+each sender and in the order of both."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ezdms import crypto
+from ezdms.client.receiving import Message, Opened, Place
+
+TAMPERED = "This conversation was tampered with: a message does not follow the ones before it."
+FORGED = "A message carries a false signature: somebody tried to write in another's name."
+ORDER = (
+    "The order of messages here cannot be true: a message says that its sender had seen another one, which {what}. "
+    "Either the server moved messages, or {name} signed what is not true."
+)
+WRONG = {"fork": "is not the one shown here", "impossible": "comes only after it"}
+SIDES = ("own", "theirs")
+
+Link = tuple[int, str]  # n and hash
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A row and what it is. `message` is None for one that was handed over before; `alarm` names what a person accepts
+    by going on."""
+
+    opened: Opened
+    message: Message | None
+    alarm: str = ""
+
+    @property
+    def moves(self) -> bool:
+        """True if something may follow from it: it was verified, and is no alarm."""
+        return self.opened.is_verified and not self.alarm
+
+
+class Judge:
+    """The rows of one conversation, one after the other by rising seq: a page, or all that is new."""
+
+    def __init__(
+        self, where: str, contact: dict[str, Any], chains: dict[str, crypto.Chain], order: crypto.Order
+    ) -> None:
+        self.chains = chains
+        self.order = order
+        self.at: dict[Link, int] = {}  # the seq of each verified message
+        self._where = where
+        self._contact = contact
+
+    @classmethod
+    def of_page(cls, where: str, contact: dict[str, Any]) -> Judge:
+        """For reading a page: what was seen on another day still counts."""
+        chains = {side: crypto.Chain(pair(contact[side])) for side in SIDES}
+        return cls(where, contact, chains, crypto.Order())
+
+    @classmethod
+    def of_news(cls, where: str, contact: dict[str, Any], place: dict[str, Any]) -> Judge:
+        """For what is new: from where this client stopped."""
+        chains, order = {}, crypto.Order()
+        for side in SIDES:
+            last = pair(place.get(side))
+            chains[side] = crypto.Chain.resume(last, pair(contact[side]))
+            highest, acknowledged = place.get("order", {}).get(side, (0, 0))
+            order.sides[side] = crypto.Side(highest, acknowledged, dict([last] if last else []))
+        return cls(where, contact, chains, order)
+
+    def follow(self, opened: Opened) -> Judged:
+        """Judge the next row."""
+        row = opened.row
+        if row.is_malformed:
+            return Judged(opened, self._message(opened))
+        verdict = self.chains[opened.side].follow(n=row.n, hash=row.hash, p=opened.link)
+        if verdict == "duplicate":
+            return Judged(opened, None)
+        if opened.is_verified:
+            self.at[row.n, row.hash] = row.seq
+        if opened.is_forged:
+            return self._alarm(opened, f"forged {row.message_id}", FORGED)
+        if verdict == "fork":
+            return self._alarm(opened, f"fork {row.hash}", TAMPERED, text=None, failure="unverified")
+        order = self.order.follow(crypto.Row(opened.side, row.n, row.hash, opened.acknowledges))
+        if order in WRONG:
+            sentence = ORDER.format(what=WRONG[order], name=self._contact["name"])
+            return self._alarm(opened, f"order {row.hash}", sentence)
+        place: Place = verdict or "ok"
+        return Judged(opened, self._message(opened, "crossed" if (place, order) == ("ok", "crossed") else place))
+
+    def seen(self) -> dict[str, list[Any]]:
+        """The highest verified message of each side."""
+        return {side: [*chain.last] for side, chain in self.chains.items() if chain.last}
+
+    def order_so_far(self) -> dict[str, list[int]]:
+        """What it takes to go on in another run."""
+        return {name: [side.highest, side.acknowledged] for name, side in self.order.sides.items()}
+
+    def _alarm(self, opened: Opened, name: str, sentence: str, **shown: Any) -> Judged:
+        is_new = name not in self._contact["accepted"]
+        return Judged(opened, self._message(opened, alarm=sentence if is_new else "", **shown), name)
+
+    def _message(self, opened: Opened, place: Place = "ok", **changed: Any) -> Message:
+        row = opened.row
+        shown: dict[str, Any] = {"text": opened.text, "failure": opened.failure, **changed}
+        return Message(
+            conversation_id=self._where,
+            contact=self._contact["name"],
+            message_id=row.message_id,
+            seq=row.seq,
+            is_own=opened.is_own,
+            created_at=row.created_at,
+            place=place,
+            signed_at=opened.signed_at,
+            **shown,
+        )
+
+
+def pair(stored: list[Any] | None) -> Link | None:
+    """(n, hash) as the state and the vault keep it."""
+    return None if stored is None else (int(stored[0]), str(stored[1]))

@@ -1,0 +1,70 @@
+"""Listening to all conversations at once: what cannot be true stops the one in which it happens, and no other."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from ezdms import crypto
+from ezdms.client.conversations import Conversations
+from ezdms.client.errors import ClientError, SessionEnded
+from ezdms.client.live import Bell
+from ezdms.client.receiving import Message
+
+HEADS_EVERY = 2.0  # seconds; how far one has seen is stored no more often
+TRY_AGAIN = 5.0  # seconds until what could not be fetched is asked for again
+MOST_REPORTED = 1000  # warnings that are remembered, so that each is said once
+log = logging.getLogger(__name__)
+
+
+class Listener:
+    """What comes to one account. Warnings are logged, each once."""
+
+    def __init__(self, conversations: Conversations) -> None:
+        self._conversations = conversations
+        self._reported: set[tuple[str, str]] = set()
+
+    async def messages(self, bell: Bell) -> AsyncGenerator[Message, None]:
+        """Each message once, as the bell rings. Raises SessionEnded."""
+        async for news in bell:
+            for where in [news] if news else await self._all(bell):
+                async with aclosing(self._catch_up(where, bell)) as messages:
+                    async for message in messages:
+                        yield message
+            await self._conversations.vault.push_what_is_new(every=HEADS_EVERY)
+
+    def report(self, where: str, sentence: str, *, is_printed: bool = False) -> None:
+        """A warning, with the name of whom it is about. `is_printed`: whoever prints messages prints this with one."""
+        if (where, sentence) not in self._reported:
+            if len(self._reported) >= MOST_REPORTED:
+                self._reported.clear()
+            self._reported.add((where, sentence))
+            name = (self._conversations.vault.contact(where) or {}).get("name")
+            told = f"{name}: {sentence}" if name else sentence
+            log.warning("%s", told, extra={"is_printed": is_printed})
+
+    async def _all(self, bell: Bell) -> list[str]:
+        """The conversations of all contacts; none if the server's list cannot be had now."""
+        try:
+            return [contact.conversation_id for contact in await self._conversations.roster.all()]
+        except SessionEnded:
+            raise
+        except (ClientError, crypto.ProtocolError) as error:
+            self.report("", str(error))
+            bell.ring_later(None, TRY_AGAIN)
+            return []
+
+    async def _catch_up(self, where: str, bell: Bell) -> AsyncGenerator[Message, None]:
+        try:
+            async with aclosing(self._conversations.catch_up(where)) as messages:
+                async for message in messages:
+                    if message.alarm:
+                        self.report(where, message.alarm, is_printed=True)
+                    yield message
+        except SessionEnded:
+            raise
+        except (ClientError, crypto.ProtocolError) as error:
+            self.report(where, str(error))
+            if self._conversations.vault.contact(where) is not None:
+                bell.ring_later(where, TRY_AGAIN)

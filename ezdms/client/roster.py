@@ -1,0 +1,138 @@
+"""Whom one talks with: those that are known here, held against the list that the server shows."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from ezdms import crypto
+from ezdms.client import answers
+from ezdms.client.alarms import Alarms
+from ezdms.client.answers import Line
+from ezdms.client.contacts import NEW, Contact, is_cleared
+from ezdms.client.errors import ClientError
+from ezdms.client.state import State
+from ezdms.client.transport import LARGEST_LIST, Transport
+from ezdms.client.vault import Vault
+from ezdms.encoding import b64u_decode
+
+MISSING = "The server's list leaves out {name}, whom you know. Nothing is sent to them until it shows them again."
+ROLLED_BACK = "The server no longer shows messages that were here before."
+log = logging.getLogger(__name__)
+
+
+class Roster:
+    """The contacts of one account. The server can leave some out, which is said, and adds nobody's name."""
+
+    def __init__(self, state: State, transport: Transport, vault: Vault, alarms: Alarms) -> None:
+        self._state = state
+        self._transport = transport
+        self._vault = vault
+        self._alarms = alarms
+        self._contacts: dict[str, Contact] = {}
+        self._statements: dict[str, str] = {}  # the newest that the server showed
+
+    async def lines(self) -> list[Line]:
+        """The server's list, as far as it can be read."""
+        me = self._state.values["user_id"]
+        lines, lost = answers.read_lines(await self._transport.get(f"/conversations/{me}", largest=LARGEST_LIST))
+        if lost:
+            log.warning("The server's list of conversations has %d lines that cannot be read.", lost)
+        return lines
+
+    async def all(self) -> list[Contact]:
+        """Those in the server's list, the latest first, then those it leaves out; each key is checked against what is
+        known of it."""
+        known, passed = self._vault.contacts(), dict(self._state.values["places"])
+        # These are from before the list was asked for: what comes meanwhile is neither missing nor taken back.
+        listed = {}
+        for line in await self.lines():
+            self._look_back(line, passed.get(line.conversation_id, {}))
+            listed[line.conversation_id] = await self._meet(line)
+        left_out = [where for where, one in known.items() if where not in listed and not is_cleared(one)]
+        missing = {where: self._miss(where) for where in left_out}
+        self._contacts = listed | missing
+        return list(self._contacts.values())
+
+    async def find(self, where: str) -> Contact:
+        """The contact of a conversation. Raises ClientError if there is none."""
+        if where not in self._contacts:
+            await self.all()
+        if where not in self._contacts:
+            raise ClientError("There is no such conversation.")
+        return self._contacts[where]
+
+    def statement(self, where: str) -> str:
+        """The newest key statement that the server showed of this contact."""
+        return self._statements[where]
+
+    def start_over(self, where: str) -> None:
+        """The person knows that the server shows less than before: what comes from now on is new."""
+        contact, place = self._contacts.get(where), self._state.place(where)
+        if contact is not None and not contact.is_missing and contact.last_seq < place.get("seq", 0):
+            self._state.note(where, seq=contact.last_seq, seen=contact.last_seq)
+
+    def _look_back(self, line: Line, place: dict[str, Any]) -> None:
+        """A list that ends before a message that was verified here is an alarm. One that ends before what was not
+        (`place` is from before the list was asked for) only sets this client back."""
+        where, seen = line.conversation_id, place.get("seen", 0)
+        if line.last_seq < seen:
+            self._alarms.begin(where, f"rollback {seen}", ROLLED_BACK)
+        elif line.last_seq < place.get("seq", 0) == self._state.place(where).get("seq", 0):
+            self._state.note(where, seq=line.last_seq)
+
+    async def _meet(self, line: Line) -> Contact:
+        where = line.conversation_id
+        ik, spki, doubts = b"", b"", []
+        self._statements[where] = line.statement
+        try:
+            if line.statement:
+                statement = await self._vault.pin(where, line.statement)
+                ik, spki = statement.ik, statement.spki
+                self._alarms.settle(where, "key")
+                self._alarms.settle(where, "statement")
+        except crypto.ProtocolError as error:
+            if self._vault.contact(where) is None:
+                doubts = [str(error)]  # nothing is kept of whom the server invents
+            else:
+                self._alarms.begin(where, "statement" if self._is_same_key(line) else "key", str(error))
+        known = self._vault.contact(where)
+        if known is not None and not ik:
+            ik = b64u_decode(known["ik"], 32)
+        known = known or NEW
+        return Contact(
+            conversation_id=where,
+            user_id=line.partner_id,
+            name=known["name"],
+            verified=known["verified"],
+            has_left=not line.statement,
+            last_seq=line.last_seq,
+            unread=line.unread,
+            alarms=(*doubts, *self._alarms.of(where).values()),
+            search_pin=self._state.place(where).get("search_pin", ""),
+            ik=ik,
+            spki=spki,
+        )
+
+    def _miss(self, where: str) -> Contact:
+        known = self._vault.contact(where) or NEW
+        return Contact(
+            conversation_id=where,
+            user_id="",
+            name=known["name"],
+            verified=known["verified"],
+            has_left=False,
+            last_seq=0,
+            unread=0,
+            alarms=(MISSING.format(name=known["name"]), *self._alarms.of(where).values()),
+            search_pin=self._state.place(where).get("search_pin", ""),
+            is_missing=True,
+            ik=b64u_decode(known["ik"], 32),
+        )
+
+    def _is_same_key(self, line: Line) -> bool:
+        known = self._vault.contact(line.conversation_id)
+        try:
+            return known is not None and crypto.pin_of(line.statement).ik == str(known["ik"])
+        except crypto.Refused:
+            return False

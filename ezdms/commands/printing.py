@@ -1,0 +1,84 @@
+"""What the client's commands print: everything passes one filter, so that a terminal shows it and does not obey it."""
+
+from __future__ import annotations
+
+import json
+import logging
+from contextlib import suppress
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from ezdms import crypto
+from ezdms.client import Contact, Message
+from ezdms.client.shown import escaped, printable
+
+TRUST = {
+    "link": "Added by link, not verified",
+    "search-pin": "Verified by Search PIN",
+    "safety-number": "Verified by safety number",
+}
+FAILURES = {
+    "gone": "[This message is gone: it was deleted or has expired.]",
+    "unverified": "[Cannot be verified]",
+    "unsupported": "[Needs a newer version of EZ-DMS]",
+}
+NOTES = {
+    "gap": "[Messages are missing before this one.]",
+    "late": "[Out of order: this was written earlier.]",
+    "crossed": "[Written before the message above had been seen.]",
+}
+UNKNOWN = "(unknown)"  # instead of the name of somebody whose key was never seen here
+
+
+def says(text: str, *, err: bool = False) -> None:
+    """Print for people, on standard error with `err`."""
+    click.echo(printable(text), err=err)
+
+
+def says_json(value: Message | Contact | dict[str, Any]) -> None:
+    """Print for programs."""
+    click.echo(json_of(value))
+
+
+def trust(contact: Contact) -> str:
+    """How one knows who this is, in the words of the page."""
+    return TRUST.get(contact.verified, "Not verified")
+
+
+def line_of(message: Message) -> str:
+    """A message for people: further lines are indented, so that none can pass for another message."""
+    who = "you" if message.is_own else message.contact
+    text = printable(FAILURES[message.failure] if message.text is None else message.text).replace("\n", "\n    ")
+    note = NOTES.get(message.place)
+    when = time_of(message.created_at)
+    if message.signed_at is not None and crypto.is_time_off(message.signed_at, message.created_at):
+        when = f"{when} (signed: {time_of(message.signed_at)})"
+    line = f"{when}  {who}: {text}"
+    return "\n".join(filter(None, [note, line, message.alarm and f"ALARM: {message.alarm}"]))
+
+
+def time_of(milliseconds: int) -> str:
+    """To the minute, where one is; at the end of the calendar, in UTC."""
+    moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
+    with suppress(OverflowError, ValueError):
+        moment = moment.astimezone()
+    return moment.strftime("%Y-%m-%d %H:%M")
+
+
+def json_of(value: Message | Contact | dict[str, Any]) -> str:
+    """One line of JSON. Key bytes are left out."""
+    if isinstance(value, Contact):
+        value = {name: item for name, item in asdict(value).items() if not isinstance(item, bytes)}
+    return escaped(json.dumps(asdict(value) if isinstance(value, Message) else value, ensure_ascii=False))
+
+
+class Warnings(logging.Handler):
+    """What the client warns of, on standard error. Alarms of messages are not repeated: they are printed with them."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """A line that begins with "Warning"."""
+        if not getattr(record, "is_printed", False):
+            says(f"Warning: {record.getMessage()}", err=True)

@@ -1,0 +1,85 @@
+"""One real server, one wire before it, and four people, for all cases: each case takes a copy of somebody's home."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.client.hostile.people import Someone, all_new, where
+from tests.client.hostile.script import Script
+from tests.client.hostile.wire import Wire
+from tests.conftest import Server
+
+
+@dataclass(frozen=True)
+class World:
+    """Alice has verified Bob and Carol, and they have talked. Another Bob, whom she has not verified, wrote to her."""
+
+    wire: Wire
+    alice: Someone
+    bob: Someone
+    carol: Someone
+    twin: Someone
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    folder = tmp_path_factory.mktemp("world")
+    server = Server(folder)
+    server.start()
+    try:
+        with Wire(server.url) as wire:
+            alice, bob, carol, twin = (
+                Someone.register(wire, name, folder / home)
+                for name, home in (("alice", "alice"), ("bob", "bob"), ("carol", "carol"), ("bob", "twin"))
+            )
+            for other in (bob, carol):
+                assert alice.run("add", other.search_pin).code == 0
+                assert alice.run("send", other.name, "hello").code == 0
+            assert bob.run("send", "alice", "one").code == 0
+            assert carol.run("send", "alice", "hi").code == 0
+            for other in (bob, carol):
+                alice.do(lambda client, other=other: all_new(client, where(alice, other)))  # type: ignore[misc]
+            yield World(wire, alice, bob, carol, twin)
+    finally:
+        server.kill()
+
+
+@pytest.fixture
+def wire(world: World) -> Iterator[Wire]:
+    """The wire, with nothing asked yet."""
+    world.wire.forget()
+    yield world.wire
+    world.wire.slip()
+
+
+@pytest.fixture
+def alice(world: World, wire: Wire, tmp_path: Path) -> Someone:
+    """Alice with a home of this case's own."""
+    return world.alice.copy(tmp_path)
+
+
+@pytest.fixture
+def anna(world: World, wire: Wire, tmp_path: Path) -> Someone:
+    """Somebody new, who has verified Bob and Carol: what the server makes her believe, nobody else's vault holds."""
+    anna = Someone.register(wire, "anna", tmp_path / "anna")
+    for other in (world.bob, world.carol):
+        assert anna.run("add", other.search_pin).code == 0
+    wire.forget()
+    return anna
+
+
+@pytest.fixture(scope="module")
+def judy_at_home(world: World, tmp_path_factory: pytest.TempPathFactory) -> Someone:
+    """She has verified Bob, and nothing was said yet."""
+    judy = Someone.register(world.wire, "judy", tmp_path_factory.mktemp("judy") / "judy")
+    assert judy.run("add", world.bob.search_pin).code == 0
+    return judy
+
+
+@pytest.fixture
+def script(world: World, judy_at_home: Someone, tmp_path: Path) -> Script:
+    return Script(judy_at_home.copy(tmp_path), world.bob)

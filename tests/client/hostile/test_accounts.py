@@ -1,0 +1,160 @@
+"""Answers to registering and logging in: nothing in them overrides what a client knows, or is obeyed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ezdms import crypto
+from tests.client.hostile.conftest import World
+from tests.client.hostile.people import Someone, changed, instead, stored
+from tests.client.hostile.wire import Wire
+
+ESCAPE = "\x1b]0;owned\x07"
+LONG = "A" * 100_000
+REFUSED = {  # what no client uses, in the answer to either
+    "user_id is a path": changed(user_id="../../outside/planted"),
+    "user_id commands the terminal": changed(user_id=ESCAPE),
+    "user_id is a list": changed(user_id=["A" * 22]),
+    "user_id is too short": changed(user_id="A" * 21),
+    "user_id is not canonical": changed(user_id="A" * 21 + "B"),
+    "user_id is missing": changed(user_id=...),
+    "token is a number": changed(token=5),
+    "token holds a line break": changed(token="A" * 42 + "\n"),
+    "token is endless": changed(token=LONG),
+    "token is missing": changed(token=...),
+    "answer is a list": instead([]),
+    "answer is null": instead(None),
+    "answer is a string": instead("ok"),
+}
+IGNORED = {  # what a client knows better
+    "username is a path": changed(username="../../outside/planted"),
+    "username commands the terminal": changed(username=ESCAPE),
+    "username is another's": changed(username="mallory"),
+    "username is a list": changed(username=[]),
+    "search_pin is another's": changed(search_pin=crypto.search_pin(bytes(32), bytes(16))),
+    "search_pin commands the terminal": changed(search_pin=ESCAPE),
+    "server is another": changed(server="http://evil.example", v=2),
+    "what waits to be sent is planted": changed(outbox=[{}], contacts={"x": {}}, places=5),
+    "members are unknown": changed(more={"a": [1]}),
+    "nothing": None,
+}
+
+
+def newcomer(world: World, folder: Path) -> Someone:
+    """Dave, who has no account yet."""
+    return Someone("dave", crypto.new_login_pin(), folder / "dave", world.wire, crypto.generate_keys())
+
+
+@pytest.mark.parametrize("lie", REFUSED.values(), ids=REFUSED)
+def test_a_registration_that_is_answered_wrongly_leaves_nothing(
+    world: World, wire: Wire, tmp_path: Path, lie: Any
+) -> None:
+    dave = newcomer(world, tmp_path)
+    with wire.telling("POST /register", lie):
+        said = dave.run("register", "dave")
+    assert said.code == 1
+    assert "Error: The server's answer" in said.err
+    assert "\x1b" not in said.all
+    assert set(stored(tmp_path)) == {"dave/known_servers", "dave/known_servers.lock"}
+
+
+@pytest.mark.parametrize("lie", IGNORED.values(), ids=IGNORED)
+def test_what_registering_answers_overrides_nothing(world: World, wire: Wire, tmp_path: Path, lie: Any) -> None:
+    dave = newcomer(world, tmp_path)
+    with wire.telling("POST /register", lie):
+        said = dave.run("register", "dave", "--json")
+    sent = wire.posted("/register")[0].fields
+    own = crypto.search_pin(crypto.verify_statement(sent["statement"]).ik, crypto.b64u_decode(sent["search_salt"]))
+    told = json.loads(said.out)
+    assert (said.code, told["username"], told["search_pin"]) == (0, "dave", own)
+    host = wire.url.removeprefix("http://").replace(":", "_")
+    (name,) = [name for name in stored(tmp_path) if name.endswith(".json")]
+    assert name.startswith(f"dave/dave@{host}.")
+    assert json.loads(dave.run("whoami", "--json").out) == told | {"server": wire.url}
+    assert dave.values["outbox"] == []
+    assert dave.run("contacts").all == ""
+
+
+LOGIN_REFUSED = REFUSED | {
+    "iterations are a string": changed(iterations="200000"),
+    "iterations are endless": changed(iterations=2**53),
+    "salt is short": changed(salt="AAAA"),
+    "wrapped_sig is a list": changed(wrapped_sig=[]),
+    "wrapped_enc is endless": changed(wrapped_enc=LONG),
+    "statement is a number": changed(statement=1),
+    "statement is missing": changed(statement=...),
+    "search_salt is no salt": changed(search_salt="../../x"),
+}
+
+
+@pytest.mark.parametrize("lie", LOGIN_REFUSED.values(), ids=LOGIN_REFUSED)
+def test_a_login_that_is_answered_wrongly_leaves_nothing(alice: Someone, wire: Wire, tmp_path: Path, lie: Any) -> None:
+    before = stored(alice.home)
+    with wire.telling("POST /login", lie):
+        said = alice.run("login")
+    assert said.code == 1
+    assert "Error: The server's answer" in said.err
+    assert "\x1b" not in said.all
+    assert stored(alice.home) == before
+
+
+@pytest.mark.parametrize("lie", IGNORED.values(), ids=IGNORED)
+def test_what_a_login_answers_overrides_nothing(alice: Someone, wire: Wire, lie: Any) -> None:
+    before = alice.values
+    with wire.telling("POST /login", lie):
+        said = alice.run("login")
+    kept = ("username", "user_id", "statement", "search_salt", "server")
+    assert said.code == 0
+    assert f"You are alice. Your Search PIN: {alice.search_pin}" in said.out
+    assert {name: alice.values[name] for name in kept} == {name: before[name] for name in kept}
+    assert len([name for name in stored(alice.home) if name.endswith(".json")]) == 1
+
+
+def test_an_account_that_is_known_keeps_its_id_and_its_keys(world: World, alice: Someone, wire: Wire) -> None:
+    before = stored(alice.home)
+    with wire.telling("POST /login", changed(user_id=world.bob.user_id)):
+        assert "another id than before" in alice.run("login").err
+    other = crypto.sign_statement(alice.keys, "mallory", 1, 5)
+    with wire.telling("POST /login", changed(statement=other)):
+        said = alice.run("login")
+    assert (said.code, "two statements" in said.err) == (5, True)
+    assert stored(alice.home) == before
+
+
+def test_a_session_that_is_begun_anew_takes_nothing_but_its_token(world: World, alice: Someone, wire: Wire) -> None:
+    with alice.state.change() as values:
+        values["token"] = "A" * 43
+    before = alice.values
+    lies = changed(username="mallory", wrapped_sig="A" * 102, salt="A" * 22)
+    with wire.telling("POST /login", lies):
+        assert alice.run("contacts").code == 0
+    assert {name for name, value in alice.values.items() if value != before[name]} <= {"token", "vault"}
+    with alice.state.change() as values:
+        values["token"] = "A" * 43
+    with wire.telling("POST /login", changed(user_id=world.bob.user_id)):
+        said = alice.run("contacts")
+    assert (said.code, "another id than before" in said.err) == (1, True)
+    assert alice.values["token"] == "A" * 43
+
+
+def test_a_file_of_an_older_version_shows_no_search_pin_until_the_next_login(alice: Someone, wire: Wire) -> None:
+    own, salt = alice.search_pin, alice.values["search_salt"]
+    planted = crypto.search_pin(bytes(32), bytes(16))
+    with alice.state.change() as values:
+        del values["search_salt"]
+        values["search_pin"] = planted
+    old = alice.home / "alice@example.AAAAAAAA.json"
+    alice.state.path.rename(old)  # as they were called then
+    said = alice.run("whoami")
+    assert "not known here" in said.err
+    assert planted not in said.all
+    with wire.telling("POST /login", changed(search_salt=...)):
+        assert "not known here" in alice.run("login").out
+    with wire.telling("POST /login", changed(search_salt=salt)):
+        assert f"Your Search PIN: {own}" in alice.run("login").out
+    assert [path.name for path in alice.home.glob("*.json")] == [old.name]
+    assert alice.search_pin == own

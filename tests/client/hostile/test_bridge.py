@@ -1,0 +1,114 @@
+"""The bridge before a hostile server: programs get sentences and what was verified, and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from quart import Quart
+
+from ezdms.bridge.app import create_app
+from ezdms.bridge.people import People
+from tests.client.hostile.conftest import World
+from tests.client.hostile.people import Someone, changed, instead, where
+from tests.client.hostile.wire import Answer, Asked, Wire
+
+HOST = {"Host": "127.0.0.1"}
+ESCAPE = "\x1b]0;owned\x07"
+
+
+class Program:
+    """A program that uses a bridge in this process."""
+
+    def __init__(self, app: Quart) -> None:
+        self._client = app.test_client()
+
+    async def ask(self, path: str, fields: dict[str, str] | None = None) -> tuple[int, Any]:
+        """The status and the JSON of an answer."""
+        ask = self._client.get if fields is None else self._client.post
+        response = await ask(path, form=fields, headers=HOST)
+        return response.status_code, await response.get_json()
+
+
+def bridged(wire: Wire, home: Path, act: Callable[[Program], Awaitable[None]]) -> None:
+    """Something with a bridge of one's own."""
+
+    async def doing() -> None:
+        people = People(wire.url, home)
+        try:
+            await act(Program(create_app(people, None, ())))
+        finally:
+            await people.close()
+
+    asyncio.run(doing())
+
+
+ANSWERS: dict[str, tuple[str, Any, int, str]] = {  # to what, lie, status, words
+    "an id that is a path": ("POST /login", changed(user_id="../../x"), 502, "no proper user_id"),
+    "a token that is a list": ("POST /login", changed(token=[]), 502, "no proper token"),
+    "another deployment": ("GET /deployment", changed(deployment_id="A" * 22), 409, "another one than before"),
+    "a deployment that is none": ("GET /deployment", instead([]), 502, "no JSON object"),
+    "a vault that is none": ("GET /vault", changed(version="1"), 502, "no proper version"),
+}
+
+
+@pytest.mark.parametrize(("path", "lie", "status", "words"), ANSWERS.values(), ids=ANSWERS)
+def test_a_login_that_is_answered_wrongly_is_a_sentence(
+    alice: Someone, wire: Wire, path: str, lie: Any, status: int, words: str
+) -> None:
+    async def act(program: Program) -> None:
+        with wire.telling(path, lie):
+            code, answer = await program.ask("/login", {"login_pin": alice.pin})
+        assert (code, words in answer["error"]) == (status, True)
+        code, answer = await program.ask("/login", {"login_pin": alice.pin})  # the honest twin
+        assert (code, answer["user_id"]) == (200, alice.user_id)
+
+    bridged(wire, alice.home, act)
+
+
+def test_nobody_takes_anothers_seat(world: World, alice: Someone, wire: Wire, tmp_path: Path) -> None:
+    def nobody(_: Asked, answer: Answer) -> None:
+        answer.status, answer.json = 200, []
+
+    async def act(program: Program) -> None:
+        assert (await program.ask("/login", {"login_pin": alice.pin}))[0] == 200
+        with wire.telling("POST /login", changed(user_id=alice.user_id)), wire.telling("GET /conversations/.*", nobody):
+            code, answer = await program.ask("/login", {"login_pin": world.twin.pin})
+        assert (code, answer["error"]) == (502, "The server gives two accounts the same id.")
+        _, contacts = await program.ask(f"/conversations/{alice.user_id}")
+        assert where(alice, world.bob) in [one["conversation_id"] for one in contacts]
+
+    bridged(wire, tmp_path / "bridge", act)
+
+
+def test_names_are_signed_errors_are_lines_and_rows_are_read_strictly(world: World, alice: Someone, wire: Wire) -> None:
+    talk = where(alice, world.bob)
+
+    def lines(_: Asked, answer: Answer) -> None:
+        answer.json = [row | {"partner_username": ESCAPE} for row in answer.json]
+
+    def rows(_: Asked, answer: Answer) -> None:
+        answer.json = [row | {"encrypted": 5} for row in answer.json]
+
+    def error(_: Asked, answer: Answer) -> None:
+        answer.status, answer.json = 404, {"error": f"{ESCAPE}\nno", "code": ESCAPE}
+
+    async def act(program: Program) -> None:
+        assert (await program.ask("/login", {"login_pin": alice.pin}))[0] == 200
+        with wire.telling("GET /conversations/.*", lines):
+            _, contacts = await program.ask(f"/conversations/{alice.user_id}")
+        assert {one["partner_username"] for one in contacts} <= {"bob", "carol"}
+        with wire.telling("GET /messages/.*", rows):
+            code, sealed = await program.ask(f"/messages/{talk}?user_id={alice.user_id}")
+            assert (code, {row["encrypted"] for row in sealed}) == (200, {""})
+            asked = {"conversation_id": talk, "user_id": alice.user_id, "login_pin": alice.pin}
+            code, opened = await program.ask("/messages_decrypted", asked)
+            assert (code, {row["failure"] for row in opened}) == (200, {"unverified"})
+        with wire.telling("GET /conversations/.*", error):
+            code, answer = await program.ask(f"/conversations/{alice.user_id}")
+        assert (code, answer["error"]) == (404, "The server says: \ufffd]0;owned\ufffd no")
+
+    bridged(wire, alice.home, act)

@@ -1,0 +1,92 @@
+"""Which server a Login PIN is used at: nothing is made of it where the server is not the one that it should be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.client.hostile.conftest import World
+from tests.client.hostile.people import Someone, changed, instead
+from tests.client.hostile.wire import Wire
+
+
+@pytest.fixture
+def elsewhere(world: World) -> Iterator[Wire]:
+    """Another address, which passes everything on to the server that Alice knows."""
+    with Wire(world.wire.url) as wire:
+        yield wire
+
+
+@pytest.mark.parametrize("command", [("login",), ("register", "alice")], ids=["login", "register"])
+def test_an_address_that_claims_to_be_a_known_server_gets_nothing_of_a_pin(
+    alice: Someone, elsewhere: Wire, command: tuple[str, ...]
+) -> None:
+    said = alice.at(elsewhere).run(*command)
+    assert said.code == 1
+    assert f"says that it is the one you know as {alice.wire.url}" in said.err
+    assert [one.path for one in elsewhere.asked] == ["/deployment"]
+    assert alice.run("login").code == 0  # the honest twin: the address that is known
+
+
+def test_a_person_who_knows_why_goes_on_and_is_not_asked_again(alice: Someone, elsewhere: Wire) -> None:
+    there = alice.at(elsewhere)
+    assert there.run("login", EZDMS_TRUST_SERVER="http://127.0.0.1:1").code == 1
+    assert there.run("login", EZDMS_TRUST_SERVER=elsewhere.url).code == 0
+    assert there.run("login").code == 0
+
+
+@pytest.mark.parametrize(("typed", "code"), [("y\n", 0), ("n\n", 1)], ids=["yes", "no"])
+def test_in_a_terminal_a_person_is_asked_first(
+    alice: Someone, elsewhere: Wire, monkeypatch: pytest.MonkeyPatch, typed: str, code: int
+) -> None:
+    monkeypatch.setattr("click.testing._NamedTextIOWrapper.isatty", lambda self: True, raising=False)
+    said = alice.at(elsewhere).run("login", typed=typed)
+    assert (said.code, "says that it is the one you know as" in said.err) == (code, True)
+    assert bool(elsewhere.posted("/login")) == (code == 0)
+
+
+def test_trust_is_a_flag_too(alice: Someone, elsewhere: Wire) -> None:
+    assert alice.at(elsewhere).run("login", "--trust-server").code == 0
+
+
+def test_a_known_address_that_is_another_server_gets_nothing_of_a_pin(alice: Someone, wire: Wire) -> None:
+    with wire.telling("GET /deployment", changed(deployment_id="A" * 22)):
+        for command in (("login",), ("register", "dave")):
+            wire.forget()
+            said = alice.run(*command)
+            assert (said.code, "is another one than before" in said.err) == (1, True)
+            assert [one.path for one in wire.asked] == ["/deployment"]
+        with alice.state.change() as values:
+            values["token"] = "A" * 43  # a session that has ended is begun anew only at the server it was at
+        wire.forget()
+        said = alice.run("contacts")
+        assert (said.code, "is another one than before" in said.err) == (1, True)
+        assert wire.posted("/login") == []
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        changed(deployment_id=["A" * 22]),
+        changed(deployment_id="A" * 20),
+        changed(deployment_id="A" * 1_000_000),
+        changed(deployment_id="../../../etc"),
+        changed(deployment_id=...),
+        instead([1]),
+    ],
+    ids=["list", "short", "endless", "path", "missing", "no object"],
+)
+def test_a_deployment_that_is_none_is_a_sentence(alice: Someone, wire: Wire, lie: Any) -> None:
+    wire.forget()
+    with wire.telling("GET /deployment", lie):
+        said = alice.run("login")
+    assert (said.code, "Error: The server's answer" in said.err) == (1, True)
+    assert wire.posted("/login") == []
+
+
+def test_the_file_of_known_servers_is_its_owners_alone(alice: Someone) -> None:
+    (known,) = (alice.home / "known_servers").read_text().splitlines()
+    assert known.split()[0] == alice.wire.url
+    assert (alice.home / "known_servers").stat().st_mode & 0o777 == 0o600
