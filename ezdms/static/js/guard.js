@@ -63,8 +63,8 @@ function copyElement(node, place) {
   if (!shape || shape.place !== place || ![...node.childNodes].every(isBlank)) return null;
   const copy = document.createElement(node.localName);
   for (const { name, value } of node.attributes) {
-    const check = name === "place" ? null : shape[name] ?? shape[`?${name}`];
-    if (!check?.(value)) return null;
+    const known = /^data-/.test(name) && [name, `?${name}`].find((each) => Object.hasOwn(shape, each));
+    if (!known || !shape[known](value)) return null;
     copy.setAttribute(name, value);
   }
   const isWhole = Object.keys(shape).every((name) => name === "place" || name[0] === "?" || copy.hasAttribute(name));

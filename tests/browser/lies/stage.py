@@ -22,6 +22,14 @@ DRAFT = "the harbour at midnight"
 LOGIN_PIN = "ABCD-EFGH-JKMN-PQRS"
 USERNAME = "carol-of-the-north"
 
+# What was said above everything is taken away; true if nothing else is amiss, and one can write.
+BE_WELL = """() => {
+    document.querySelector("#page-alert")?.replaceChildren();
+    const field = document.querySelector("message-composer textarea");
+    return !document.querySelector("[role=alert]:not(:empty), [data-failed]")
+        && !!field && !field.disabled && !field.value;
+}"""
+
 _lines = itertools.count(1)
 
 
@@ -57,10 +65,8 @@ class Stage:
     async def begin(self) -> None:
         """Alice is in the conversation with Bob, as she was, and nothing is said; a page that is so stays."""
         self.watch = Watch(self.page, self.liar)
-        is_well = self.page.url == self.address and not await self.page.locator("[role=alert]:not(:empty)").count()
-        if not is_well or not await self.composer.count() or not await self.composer.is_enabled():
+        if self.page.url != self.address or not await self.page.evaluate(BE_WELL):
             await self.opens()
-        await self.composer.fill("")
 
     async def end(self) -> None:
         """Everybody goes."""
@@ -86,6 +92,12 @@ class Stage:
         await self.bob.writes(answer, a=(said.n, (await self.bob.rows())[-1]["hash"]))
         await expect(texts_of(self.page).last).to_have_text(answer)
         assert self.watch.leaked(line, self.alice.login_pin) == []
+
+    async def hears_from_bob(self) -> str:
+        """An honest message comes the same way; its text."""
+        marker = f"marker {next(_lines)}"
+        await self.bob.writes(marker)
+        return marker
 
     async def shows_nothing_of_it(self) -> None:
         """No word of a lie is to be seen or heard, nor stands anywhere in the page."""

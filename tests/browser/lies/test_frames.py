@@ -1,0 +1,59 @@
+"""A frame of the socket with one thing wrong is left out whole, and said; the next honest one is taken."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.async_api import expect
+
+from tests.browser.lies.fragments import SEALED
+from tests.browser.lies.frames import ALL, ROW, SILENT, TOPS
+from tests.browser.lies.stage import OUT_OF_PLACE, Stage
+from tests.browser.lies.watching import FORGED
+from tests.browser.someone import texts_of
+
+STANDS = """(forged) => [
+    document.querySelectorAll("sealed-text").length, document.querySelectorAll("#conversations > *").length,
+    document.querySelectorAll("*").length, document.documentElement.outerHTML.includes(forged), document.title,
+]"""
+
+
+async def is_left_out(stage: Stage, frame: str | bytes) -> None:
+    """The frame changes nothing in the page, and it is said that something was left out."""
+    before = await stage.page.evaluate(STANDS, FORGED)
+    stage.liar.slip(frame)
+    await expect(stage.warning).to_contain_text(OUT_OF_PLACE)
+    after = await stage.page.evaluate(STANDS, FORGED)
+    assert after[:2] + after[3:] == before[:2] + before[3:]
+    assert after[2] - before[2] in (0, 1)  # the alert itself
+    assert stage.watch.leaked(stage.alice.login_pin) == []
+
+
+@pytest.mark.parametrize("name", ALL)
+async def test_a_frame_with_one_thing_wrong_is_left_out_and_said(stage: Stage, name: str) -> None:
+    await is_left_out(stage, ALL[name])
+    if name in TOPS:
+        await stage.shows_nothing_of_it()
+
+
+@pytest.mark.parametrize("name", SILENT)
+async def test_a_frame_that_reaches_nothing_does_nothing(stage: Stage, name: str) -> None:
+    rows = await texts_of(stage.page).count()
+    stage.liar.slip(SILENT[name])
+    marker = await stage.hears_from_bob()  # comes after it, the same way
+    await expect(texts_of(stage.page).last).to_have_text(marker)
+    assert await texts_of(stage.page).count() == rows + 1
+    await expect(stage.page.locator("[role=alert]:not(:empty)")).to_have_count(0)
+    await stage.shows_nothing_of_it()
+
+
+@pytest.mark.parametrize(
+    "octets", [b"", b"\xff\xfe", ROW.encode(), SEALED.encode()], ids=["empty", "odd", "row", "sealed"]
+)
+async def test_a_frame_of_bytes_is_left_out_and_said(stage: Stage, octets: bytes) -> None:
+    await is_left_out(stage, octets)
+
+
+async def test_two_people_still_write_to_each_other_after_all_of_it(stage: Stage) -> None:
+    for frame in ALL.values():
+        stage.liar.slip(frame)
+    await stage.carries_on()
