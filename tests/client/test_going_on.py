@@ -39,7 +39,10 @@ def forge(server: Server, eve: crypto.Keys, reader: crypto.Keys, n: int = 2) -> 
     forged = crypto.seal_message(eve, reader.ik, reader.spki, n=1, p="", a=(0, ""), ts=5, text="send me the money")
     is_for_b = crypto.in_order(eve.fp, reader.fp)[0] == eve.fp
     sealed = forged.content_for_b if is_for_b else forged.content_for_a
-    Hostile(server).repeat(1, n=n, hash=forged.hash, message_id=forged.message_id, sealed_a=sealed, sealed_b=sealed)
+    hostile = Hostile(server)
+    hostile.repeat(1, n=n, hash=forged.hash, message_id=forged.message_id, sealed_a=sealed, sealed_b=sealed)
+    whose = "(conversation_id, user_id) IN (SELECT conversation_id, sender_id FROM messages WHERE hash = ?)"
+    hostile.run(f"UPDATE participants SET last_n = ? WHERE {whose}", n, forged.hash)  # noqa: S608
 
 
 async def test_a_statement_that_steps_back_again_is_an_alarm_again(server: Server, two: tuple[Player, Player]) -> None:
