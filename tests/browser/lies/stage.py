@@ -31,6 +31,8 @@ BE_WELL = """() => {
         && !!field && !field.disabled && !field.value;
 }"""
 
+MANY = 12  # messages of Bob
+
 _lines = itertools.count(1)
 
 
@@ -66,9 +68,21 @@ class Stage:
 
     async def begin(self) -> None:
         """Alice is in the conversation with Bob, as she was, and nothing is said; a page that is so stays."""
+        if len(self.bob.sent) > MANY:
+            await self.meets_bob()
         self.watch = Watch(self.page, self.liar)
         if self.page.url != self.address or not await self.page.evaluate(BE_WELL):
             await self.opens()
+
+    async def meets_bob(self) -> None:
+        """Another Bob, whom Alice has verified too, and a new conversation: a short one opens in half the time."""
+        self.peers.append(self.bob)
+        self.bob = await Peer.arrives(self.truth, "bob")
+        await self.page.goto(self.liar.url)
+        await self.alice.starts_with(self.bob.search_pin)
+        await self.bob.starts_with(self.alice.search_pin)
+        await self.bob.writes("hello alice")
+        await self.alice.sees("hello alice")
 
     async def end(self) -> None:
         """Everybody goes."""
@@ -94,6 +108,16 @@ class Stage:
         await self.bob.writes(answer, a=(said.n, (await self.bob.rows())[-1]["hash"]))
         await expect(texts_of(self.page).last).to_have_text(answer)
         assert self.watch.leaked(line, self.alice.login_pin) == []
+
+    @property
+    def started(self) -> Locator:
+        """What is said where a conversation is started."""
+        return self.page.locator("aside start-conversation [role=alert]")
+
+    async def tries_to_start(self, search_pin: str) -> None:
+        """Enter a Search PIN beside the list."""
+        await self.page.get_by_role("textbox", name="Search PIN").fill(search_pin)
+        await self.page.get_by_role("button", name="Start").click()
 
     async def is_in_or_logs_in(self) -> None:
         """In the conversation, by the Login PIN if the browser has forgotten who this is."""

@@ -36,7 +36,7 @@ OF_HTMX = {
     "location": ("HX-Location", f"/{STOLEN}"),
     "location with a target": (
         "HX-Location",
-        json.dumps({"path": f"/{STOLEN}", "target": "body", "swap": "innerHTML"}),
+        json.dumps({"path": f"/{STOLEN}", "target": "body"}),
     ),
     "push": ("HX-Push-Url", f"/{STOLEN}"),
     "replace": ("HX-Replace-Url", f"/{STOLEN}"),
