@@ -39,13 +39,14 @@ export const isNumber = (value) => Number.isSafeInteger(value) && value >= 0;
 
 export class ServerError extends Error {
   constructor(status, answer = null, sentence = BROKEN) {
-    const { code, retry_after: seconds, next_n } = answer ?? {};
+    const { code: said, retry_after: seconds, next_n } = answer ?? {};
+    const code = typeof said === "string" ? said : "";
     const wait = isNumber(seconds) && seconds <= 86400 ? seconds : null;
     if (code === "too_often" && wait !== null) super(`Too many requests. Please wait ${wait} seconds and try again.`);
     else if (code === "wrong_pin" && status === 403) super(NOT_YOURS);
     else super(Object.hasOwn(SENTENCES, code) ? SENTENCES[code] : sentence);
     this.status = status; // 0: the server could not be reached
-    this.code = typeof code === "string" ? code : "";
+    this.code = code;
     this.retryAfter = wait;
     this.nextN = isNumber(next_n) ? next_n : null;
   }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import struct
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -61,6 +62,7 @@ class Liar:
         self.heard: list[str] = []  # every request with headers and body, and every frame from a browser
         self._lies: list[tuple[re.Pattern[str], Change]] = []
         self._sockets: list[asyncio.StreamWriter] = []
+        self._closed: weakref.WeakSet[asyncio.StreamWriter] = weakref.WeakSet()
         self._tasks: set[asyncio.Task[None]] = set()
         self._listener: asyncio.Server | None = None
         self._http = httpx.AsyncClient(base_url=server.url, timeout=30)
@@ -102,9 +104,11 @@ class Liar:
             socket.write(make_frame(TEXT if isinstance(frame, str) else BINARY, octets))
 
     def close_sockets(self, code: int) -> None:
-        """Every socket is closed with this code."""
+        """Every socket is closed with this code; the real server is not told."""
         for socket in self._sockets:
             socket.write(make_frame(CLOSE, struct.pack("!H", code)))
+        self._closed.update(self._sockets)
+        self._sockets.clear()
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.create_task(self._serve(reader, writer))
@@ -150,8 +154,8 @@ class Liar:
             near_writer.write(await far.readuntil(b"\r\n\r\n"))
             self._sockets.append(near_writer)
             both = [
-                asyncio.create_task(self._pump(near, far_writer, is_heard=True)),
-                asyncio.create_task(self._pump(far, near_writer)),
+                asyncio.create_task(self._hear(near, near_writer, far_writer)),
+                asyncio.create_task(self._speak(far, near_writer)),
             ]
             await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
             for task in both:
@@ -162,16 +166,24 @@ class Liar:
                 self._sockets.remove(near_writer)
             far_writer.transport.abort()
 
-    async def _pump(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, is_heard: bool = False
+    async def _hear(
+        self, near: asyncio.StreamReader, near_writer: asyncio.StreamWriter, far_writer: asyncio.StreamWriter
     ) -> None:
-        """Whole frames, so that others can be slipped in between."""
+        """What the browser says goes on to the real server, until a lie has closed the socket."""
         while True:
-            frame, content = await read_frame(reader)
-            if is_heard:
-                self.heard.append(f"FRAME {content.decode('latin-1')}")
-            writer.write(frame)
-            await writer.drain()
+            frame, content = await read_frame(near)
+            self.heard.append(f"FRAME {content.decode('latin-1')}")
+            if near_writer in self._closed:
+                return
+            far_writer.write(frame)
+            await far_writer.drain()
+
+    async def _speak(self, far: asyncio.StreamReader, near_writer: asyncio.StreamWriter) -> None:
+        """Whole frames, so that others can be slipped in between."""
+        while near_writer not in self._closed:
+            frame, _ = await read_frame(far)
+            near_writer.write(frame)
+            await near_writer.drain()
 
 
 async def read_frame(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:

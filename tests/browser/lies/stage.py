@@ -10,6 +10,7 @@ from typing import Any
 from playwright.async_api import Browser, Locator, Page, expect
 
 from tests.browser.hostile import contact_of
+from tests.browser.lies.fragments import HONEST, element, partial
 from tests.browser.lies.liar import Liar
 from tests.browser.lies.peers import Peer
 from tests.browser.lies.watching import FORGED, STOLEN, Watch, everything_on
@@ -30,6 +31,8 @@ BE_WELL = """() => {
         && !!field && !field.disabled && !field.value;
 }"""
 
+MANY = 12  # messages of Bob
+
 _lines = itertools.count(1)
 
 
@@ -44,6 +47,7 @@ class Stage:
     bob: Peer
     watch: Watch = field(init=False)
     peers: list[Peer] = field(default_factory=list)
+    further: int = 0
 
     @property
     def page(self) -> Page:
@@ -64,9 +68,21 @@ class Stage:
 
     async def begin(self) -> None:
         """Alice is in the conversation with Bob, as she was, and nothing is said; a page that is so stays."""
+        if len(self.bob.sent) > MANY:
+            await self.meets_bob()
         self.watch = Watch(self.page, self.liar)
         if self.page.url != self.address or not await self.page.evaluate(BE_WELL):
             await self.opens()
+
+    async def meets_bob(self) -> None:
+        """Another Bob, whom Alice has verified too, and a new conversation: a short one opens in half the time."""
+        self.peers.append(self.bob)
+        self.bob = await Peer.arrives(self.truth, "bob")
+        await self.page.goto(self.liar.url)
+        await self.alice.starts_with(self.bob.search_pin)
+        await self.bob.starts_with(self.alice.search_pin)
+        await self.bob.writes("hello alice")
+        await self.alice.sees("hello alice")
 
     async def end(self) -> None:
         """Everybody goes."""
@@ -93,18 +109,46 @@ class Stage:
         await expect(texts_of(self.page).last).to_have_text(answer)
         assert self.watch.leaked(line, self.alice.login_pin) == []
 
+    @property
+    def started(self) -> Locator:
+        """What is said where a conversation is started."""
+        return self.page.locator("aside start-conversation [role=alert]")
+
+    async def tries_to_start(self, search_pin: str) -> None:
+        """Enter a Search PIN beside the list."""
+        await self.page.get_by_role("textbox", name="Search PIN").fill(search_pin)
+        await self.page.get_by_role("button", name="Start").click()
+
+    async def is_in_or_logs_in(self) -> None:
+        """In the conversation, by the Login PIN if the browser has forgotten who this is."""
+        await expect(self.page.locator("#login-pin, message-thread").first).to_be_visible()
+        if await self.page.locator("#login-pin").count():
+            await self.alice.logs_in()
+        await self.opens()
+
+    async def is_listening(self) -> None:
+        """The page's socket is open, and what it asked for at its start is there."""
+        marker = await self.hears_from_bob()
+        await expect(texts_of(self.page).last).to_have_text(marker)
+
+    def news(self) -> str:
+        """An honest frame's form: this conversation has come further than the page knows."""
+        self.further += 1
+        line = {"data-conversation-id": self.bob.conversation, "data-last-seq": str(10_000 + self.further)}
+        return partial(element("conversation-item", HONEST["conversation-item"] | line), "#conversations", "afterbegin")
+
     async def hears_from_bob(self) -> str:
         """An honest message comes the same way; its text."""
         marker = f"marker {next(_lines)}"
         await self.bob.writes(marker)
         return marker
 
-    async def shows_nothing_of_it(self) -> None:
+    async def shows_nothing_of_it(self, known: str = "bob") -> None:
         """No word of a lie is to be seen or heard, nor stands anywhere in the page."""
         words = await everything_on(self.page)
         assert FORGED not in words
         assert STOLEN not in words
-        assert "bob" in words  # the control: this is how one would see it
+        assert known in words  # the control: this is how one would see it
 
     async def contact(self) -> dict[str, Any]:
         """What Alice's browser remembers of Bob."""

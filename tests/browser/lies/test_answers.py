@@ -1,0 +1,94 @@
+"""JSON that is not what it should be: nothing of it is shown or believed, and no sentence of the server's is said."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.async_api import expect
+
+from ezdms import crypto
+from ezdms.encoding import b64u_decode
+from tests.browser.lies.answers import BAD, NO_NUMBER, NO_TEXT, PROMPT, saying, with_member, wrong
+from tests.browser.lies.stage import Stage
+from tests.browser.someone import texts_of
+
+ME = BAD | wrong("user_id", [*NO_TEXT, "A" * 21, "../" * 7]) | wrong("vault_version", NO_NUMBER)
+ME |= wrong("search_salt", [*NO_TEXT, "A" * 21 + "="]) | {"status 500": saying(PROMPT, 500), "204": saying("", 204)}
+ME |= {"more": with_member("sentence", PROMPT), "vault_version later": with_member("vault_version", 2**52)}
+
+
+@pytest.mark.parametrize("name", ME)
+async def test_what_the_server_says_of_the_session_is_believed_in_its_form_alone(stage: Stage, name: str) -> None:
+    with stage.liar.lying("GET /me", ME[name]):
+        await stage.opens()
+        await expect(stage.page.get_by_test_id("my-search-pin")).to_have_text(stage.alice.search_pin)
+        await stage.carries_on()
+    assert (await stage.contact())["verified"] == "search-pin"
+    await stage.shows_nothing_of_it()
+
+
+async def test_another_search_salt_makes_another_pin_of_ones_own_key(stage: Stage) -> None:
+    """The server can withdraw a PIN; it cannot have one hand out somebody else's."""
+    salt = "QUFBQUFBQUFBQUFBQUFBQQ"
+    with stage.liar.lying("GET /me", with_member("search_salt", salt)):
+        await stage.opens()
+        shown = stage.page.get_by_test_id("my-search-pin")
+        await expect(shown).not_to_have_text(stage.alice.search_pin)
+        pin = await shown.inner_text()
+    assert crypto.search_pin_commits(pin, stage.bob.other.ik, b64u_decode(salt))
+    await stage.opens()
+    await expect(shown).to_have_text(stage.alice.search_pin)
+
+
+@pytest.mark.parametrize("salt", ["", "A", "A" * 20, "A" * 21 + "B", "A" * 4000], ids=len)
+async def test_a_search_salt_that_is_none_shows_no_pin(stage: Stage, salt: str) -> None:
+    with stage.liar.lying("GET /me", with_member("search_salt", salt)):
+        await stage.opens()
+        await expect(stage.page.locator("my-search-pin [role=alert]")).to_contain_text("not known here")
+    await expect(stage.page.get_by_test_id("my-search-pin")).to_be_empty()
+    await stage.carries_on()
+
+
+async def test_a_session_of_somebody_else_opens_nothing(stage: Stage) -> None:
+    with stage.liar.lying("GET /me", with_member("user_id", "Z" * 22)):
+        await stage.page.goto(stage.address)
+        await expect(stage.page.get_by_text("does not hold the keys")).to_be_visible()
+    await expect(texts_of(stage.page)).to_have_count(0)
+    assert stage.watch.leaked(stage.alice.login_pin) == []
+    await stage.opens()
+    await stage.carries_on()
+
+
+VAULT = BAD | wrong("version", NO_NUMBER) | wrong("blob", [None, 1, True, [], {}]) | {"500": saying(PROMPT, 500)}
+
+
+@pytest.mark.parametrize("name", VAULT)
+async def test_a_vault_that_cannot_be_read_changes_nothing(stage: Stage, name: str) -> None:
+    before = await stage.contact()
+    with (
+        stage.liar.lying("GET /me", with_member("vault_version", 2**52)),  # so that it is asked for
+        stage.liar.lying("GET /vault", VAULT[name]),
+    ):
+        await stage.opens()
+        await stage.carries_on()
+    after = await stage.contact()
+    assert {name: after[name] for name in ("verified", "ik", "name", "hash")} == {
+        name: before[name] for name in ("verified", "ik", "name", "hash")
+    }
+    await stage.shows_nothing_of_it()
+
+
+SENT = BAD | wrong("seq", NO_NUMBER) | {"204": saying("", 204)}
+
+
+@pytest.mark.parametrize("name", SENT)
+async def test_an_odd_answer_to_a_message_neither_loses_nor_doubles_it(stage: Stage, name: str) -> None:
+    await stage.is_listening()
+    line = f"once and only once, {name}"[:100].replace("\n", " ")
+    with stage.liar.lying("POST /send_message", SENT[name]):
+        await stage.composer.fill(line)
+        await stage.composer.press("Enter")
+        await expect(texts_of(stage.page).filter(has_text=line)).to_have_count(1)
+    await stage.carries_on()
+    await expect(texts_of(stage.page).filter(has_text=line)).to_have_count(1)
+    await expect(stage.page.locator(".pending")).to_have_count(0)
+    await stage.shows_nothing_of_it()

@@ -1,0 +1,129 @@
+"""Headers that a library or a browser might obey, on every answer at once: nothing acts on them."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from playwright.async_api import expect
+
+from tests.browser.lies.liar import Answer, Change
+from tests.browser.lies.stage import Stage
+from tests.browser.lies.watching import FORGED, STOLEN, stored_in
+
+ANY, NO_DOCUMENT = ".*", r"(GET /(c/.*/open|conversations/.*|messages/.*|me|vault|sessions/list)|POST .*)"
+SAME, GO_ON = "[data-do=same]", ".alarm button"
+
+
+def click(target: str) -> str:
+    """What made htmx click."""
+    return json.dumps({"click": {"target": target}})
+
+
+OF_HTMX = {
+    "trigger same": ("HX-Trigger", click(SAME)),
+    "trigger go on": ("HX-Trigger", click(GO_ON)),
+    "trigger gave": ("HX-Trigger", click("[data-do=gave]")),
+    "trigger log out": ("HX-Trigger", click("#log-out")),
+    "trigger submit": ("HX-Trigger", json.dumps({"submit": {"target": "form"}})),
+    "trigger plain": ("HX-Trigger", "click, submit, contact, judged, alarm, htmx:load"),
+    "trigger after swap": ("HX-Trigger-After-Swap", click(SAME)),
+    "trigger after settle": ("HX-Trigger-After-Settle", click(SAME)),
+    "redirect": ("HX-Redirect", f"/{STOLEN}"),
+    "redirect away": ("HX-Redirect", f"http://127.0.0.1:9/{STOLEN}"),
+    "redirect to a script": ("HX-Redirect", f"javascript:fetch('/{STOLEN}')"),
+    "refresh": ("HX-Refresh", "true"),
+    "location": ("HX-Location", f"/{STOLEN}"),
+    "location with a target": (
+        "HX-Location",
+        json.dumps({"path": f"/{STOLEN}", "target": "body"}),
+    ),
+    "push": ("HX-Push-Url", f"/{STOLEN}"),
+    "replace": ("HX-Replace-Url", f"/{STOLEN}"),
+    "retarget": ("HX-Retarget", "body"),
+    "reswap": ("HX-Reswap", "delete"),
+    "reselect": ("HX-Reselect", "*"),
+}
+OF_BROWSERS = {
+    "location of a 200": ("Location", f"/{STOLEN}"),
+    "content location": ("Content-Location", f"/{STOLEN}"),
+    "link style sheet": ("Link", f"</{STOLEN}.css>; rel=stylesheet"),
+    "referrer": ("Referrer-Policy", "unsafe-url"),
+    "source map": ("SourceMap", f"/{STOLEN}.map"),
+    "worker": ("Service-Worker-Allowed", "/"),
+    "cookie": ("Set-Cookie", f"more={FORGED}; HttpOnly"),
+    "another origin": ("Access-Control-Allow-Origin", "*"),
+    "opener": ("Cross-Origin-Opener-Policy", "unsafe-none"),
+    "cached": ("Cache-Control", "public, max-age=1000"),
+    "vary": ("Vary", "*"),
+    "permissions": ("Permissions-Policy", "camera=*, microphone=*, geolocation=*"),
+    "no trusted types": ("Content-Security-Policy", "default-src * 'unsafe-inline' 'unsafe-eval'"),
+    "hsts": ("Strict-Transport-Security", "max-age=0"),
+}
+
+
+def with_header(name: str, value: str) -> Change:
+    """A lie: everything as it is, and this header."""
+    return lambda answer: answer.set(name, value)
+
+
+@pytest.mark.parametrize("name", [*OF_HTMX, *OF_BROWSERS])
+async def test_a_header_on_every_answer_changes_nothing(stage: Stage, name: str) -> None:
+    with stage.liar.lying(ANY, with_header(*(OF_HTMX | OF_BROWSERS)[name])):
+        await stage.opens()
+        await stage.carries_on()
+        stage.liar.slip(stage.news())  # messages that were missed are asked for
+        await stage.carries_on()
+    assert stage.page.url == stage.address
+    await expect(stage.page.locator("[role=alert]:not(:empty)")).to_have_count(0)
+    await expect(stage.page.get_by_role("button", name="Verified by Search PIN")).to_be_visible()
+    contact = await stage.contact()
+    assert (contact["verified"], contact["accepted"]) == ("search-pin", [])
+    await stage.shows_nothing_of_it()
+
+
+@pytest.mark.parametrize("value", [f"0; url=/{STOLEN}", f"0; url=http://127.0.0.1:9/{STOLEN}"], ids=["here", "away"])
+async def test_a_refresh_of_an_answer_that_is_no_document_leads_nowhere(stage: Stage, value: str) -> None:
+    with stage.liar.lying(NO_DOCUMENT, with_header("Refresh", value)):
+        await stage.opens()
+        await stage.carries_on()
+    assert stage.page.url == stage.address
+
+
+@pytest.mark.parametrize("directive", ['"cache"', '"cookies"', '"storage"', '"executionContexts"', '"*"'])
+async def test_a_server_can_have_a_browser_forget_and_nothing_else(stage: Stage, directive: str) -> None:
+    """As by ending the session. Who logs in again has their contacts again, as verified as they were."""
+
+    def change(answer: Answer) -> None:
+        answer.set("Clear-Site-Data", directive)
+
+    with stage.liar.lying("GET /me", change):
+        await stage.page.goto(stage.address)
+        await stage.page.reload()
+    await stage.page.goto(stage.address)
+    await stage.is_in_or_logs_in()
+    assert (await stage.contact())["verified"] == "search-pin"
+    assert FORGED not in await stored_in(stage.page)
+    await stage.carries_on()
+
+
+async def test_a_server_can_end_the_session_and_gets_nothing_by_it(stage: Stage) -> None:
+    await stage.is_listening()
+    await stage.composer.fill("a draft that nobody gets")
+    stage.liar.close_sockets(1008)
+    await expect(stage.page.get_by_role("textbox", name="Login PIN")).to_be_enabled()
+    kept = await stored_in(stage.page)
+    assert "a draft" not in kept
+    assert "search-pin" not in kept
+    assert stage.watch.leaked("a draft that nobody gets", stage.alice.login_pin) == []
+    await stage.is_in_or_logs_in()
+    assert (await stage.contact())["verified"] == "search-pin"
+    await stage.carries_on()
+
+
+@pytest.mark.parametrize("code", [1000, 1001, 1011, 1012, 1013, 4999])
+async def test_a_socket_that_is_closed_is_opened_again(stage: Stage, code: int) -> None:
+    await stage.is_listening()
+    stage.liar.close_sockets(code)
+    await expect(stage.page.locator("#connection")).to_contain_text("You are back")
+    await stage.carries_on()
