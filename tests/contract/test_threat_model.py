@@ -62,10 +62,11 @@ def test_every_hostile_case_is_named_and_every_test_that_is_named_exists() -> No
     for path in sorted((ROOT / "tests").rglob("test_*.py")):
         names = set(re.findall(r"^(?:async )?def (test_\w+)", path.read_text("utf-8"), re.MULTILINE))
         there |= names
-        hostile |= names if path.name.startswith("test_hostile_") else set()
+        hostile |= names if path.name.startswith("test_hostile_") or path.parent.name == "lies" else set()
     named = {word for word in quoted(DOCUMENT) if re.fullmatch(r"test_\w+", word)}
-    assert len(hostile) >= 15
+    assert len(hostile) >= 50
     assert sorted(named - there) == []
+    hostile.discard("test_the_honest_document_is_taken_without_a_word")  # the twin of all of them
     assert sorted(hostile - set(quoted(chapter("What a hostile server can do at most")))) == []
 
 
