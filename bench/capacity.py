@@ -122,7 +122,8 @@ async def measure_history(report: Report, folder: Path, *, quick: bool) -> None:
             measured = f"{medians[long, place] * 1000:.2f} ms, ratio {ratio:.2f}"
             report.add(f"a page, {place}, {long:,} messages beside {short}", measured, "at most 1.30", ratio <= 1.3)
         report.series["page ms by messages"] = [(length, medians[length, "newest"] * 1000) for length in lengths]
-        for path_of, face in ((f"/conversations/{reader.user_id}", "JSON"), ("/", "page")):
+        path_of = f"/conversations/{reader.user_id}"
+        for face in ("JSON", "fragment"):
             accept = {} if face == "JSON" else {"Accept": "text/html"}
             lists = [await _seconds(lambda: _ask(wire, reader, path_of, **accept)) for _ in range(15)]  # noqa: B023
             report.at_most(f"list of 1,000 conversations, {face}", statistics.median(lists) * 1000, 50, "ms")
