@@ -240,7 +240,11 @@ customElements.define("message-thread", class extends HTMLElement {
     await this.#judging;
   }
 
-  loadBefore(seq) {
-    return this.#loaded.loadBefore(seq);
+  // The messages before a seq, in place of the element that stood for them. If none came, what is missed is not there.
+  async loadBefore(seq, older) {
+    await this.#loaded.loadBefore(seq);
+    older.remove();
+    await this.settled();
+    this.#settle();
   }
 });

@@ -23,8 +23,7 @@ customElements.define("older-messages", class extends HTMLElement {
   async #load(before) {
     this.textContent = "Loading earlier messages…";
     try {
-      await this.thread.loadBefore(before);
-      this.remove();
+      await this.thread.loadBefore(before, this);
     } catch (error) {
       offerAgain(this, error.message, () => this.#load(before));
     }

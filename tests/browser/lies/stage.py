@@ -14,7 +14,7 @@ from tests.browser.lies.fragments import HONEST, element, partial
 from tests.browser.lies.liar import Liar
 from tests.browser.lies.peers import Peer
 from tests.browser.lies.watching import FORGED, STOLEN, Watch, everything_on
-from tests.browser.someone import Someone, texts_of
+from tests.browser.someone import Someone, texts_of, until
 from tests.conftest import Server
 
 TAMPERED = "did not arrive as this version of EZ-DMS has it"
@@ -33,6 +33,18 @@ BE_WELL = """() => {
 
 MANY = 12  # messages of Bob
 
+# The contact of the open conversation as the vault on the server has it.
+STORED_VAULT = """async () => {
+    const at = (name) => document.querySelector("script").src.replace("boot", name);
+    const [C, K] = await Promise.all([import(at("crypto")), import(at("keystore"))]);
+    for (;;) {
+        const { blob } = await (await fetch("/vault", { headers: { Accept: "application/json" } })).json();
+        const vault = await C.openVault(await K.loadAccount(), blob);
+        const { version, isDirty } = await K.loadVaultState();
+        if (vault.version === version && !isDirty) return vault.contacts[location.pathname.slice(3)];
+    }
+}"""
+
 _lines = itertools.count(1)
 
 
@@ -48,6 +60,7 @@ class Stage:
     watch: Watch = field(init=False)
     peers: list[Peer] = field(default_factory=list)
     further: int = 0
+    friend: Peer = field(init=False)
 
     @property
     def page(self) -> Page:
@@ -83,6 +96,43 @@ class Stage:
         await self.bob.starts_with(self.alice.search_pin)
         await self.bob.writes("hello alice")
         await self.alice.sees("hello alice")
+
+    async def meets_somebody(self, *texts: str, name: str = "bob") -> None:
+        """A new peer started a conversation with Alice and wrote this; she has not looked yet. Bob is them for now."""
+        self.friend, self.bob = self.bob, await Peer.arrives(self.truth, name)
+        await self.bob.starts_with(self.alice.search_pin)
+        for text in texts:
+            await self.bob.writes(text)
+
+    async def comes_back(self) -> None:
+        """Bob is who he was."""
+        self.peers.append(self.bob)
+        self.bob = self.friend
+
+    async def says(self, text: str) -> None:
+        """Alice writes; it is there."""
+        await self.composer.fill(text)
+        await self.composer.press("Enter")
+        await expect(texts_of(self.page).filter(has_text=text)).to_have_count(1)
+
+    async def says_if_it_can(self, text: str) -> None:
+        """Alice writes, unless an alarm stands."""
+        if await self.composer.is_enabled():
+            await self.says(text)
+
+    async def remembers(self) -> tuple[list[Any] | None, list[Any] | None]:
+        """How far Alice's browser remembers both sides, once it noted what she just wrote; the vault says the same."""
+        mine = (await self.bob.rows())[-1]
+
+        async def is_noted() -> bool:
+            return bool(((await self.contact())["own"] or [0])[0] == mine["n"])
+
+        await until(is_noted)
+        contact = await self.contact()
+        stored = await self.page.evaluate(STORED_VAULT)
+        assert stored["own"] == contact["own"]
+        assert stored["theirs"] == contact["theirs"]
+        return contact["own"], contact["theirs"]
 
     async def end(self) -> None:
         """Everybody goes."""

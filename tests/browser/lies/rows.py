@@ -1,0 +1,46 @@
+"""Rows of a conversation as a lying server shows them: read out of an honest answer, changed, and put back."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from html import unescape
+
+from tests.browser.lies.fragments import element
+from tests.browser.lies.liar import Answer, Change
+
+Row = dict[str, str]
+Rows = list[Row]
+ROW = re.compile(r"<message-row([^>]*)></message-row>\s*")
+ATTRIBUTE = re.compile(r' ([a-z-]+)(?:="([^"]*)")?')
+SHOWN = r"GET /(c/[0-9A-Z]{24}/open|messages/[0-9A-Z]{24}\?.*)"
+
+
+def showing(change: Callable[[Rows], Rows]) -> Change:
+    """A lie: whatever rows are asked for, they are changed."""
+
+    def lie(answer: Answer) -> None:
+        if answer.status == 200:
+            rows = [read(match[1]) for match in ROW.finditer(answer.text)]
+            written = "\n".join(element("message-row", row) for row in change(rows))
+            answer.text = ROW.sub("", answer.text) + written
+
+    return lie
+
+
+def read(attributes: str) -> Row:
+    """The attributes of one row."""
+    return {name: unescape(value) for name, value in ATTRIBUTE.findall(attributes)}
+
+
+def facts(**changed: str | None) -> Change:
+    """A lie: other facts of the conversation; None: left out. Rows and names are as they were."""
+
+    def lie(answer: Answer) -> None:
+        match = re.search(r"<thread-facts([^>]*)></thread-facts>", answer.text)
+        assert match
+        told = read(match[1]) | {f"data-{name.replace('_', '-')}": value for name, value in changed.items()}
+        kept = {name: value for name, value in told.items() if value is not None}
+        answer.text = answer.text.replace(match[0], element("thread-facts", kept))
+
+    return lie

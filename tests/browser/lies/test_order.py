@@ -1,0 +1,224 @@
+"""Order, times and ends that the server changes: what is signed says otherwise, and the page says so in its place."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.async_api import Locator, expect
+
+from tests.browser.lies.fragments import HONEST, element
+from tests.browser.lies.liar import Answer, Change
+from tests.browser.lies.peers import milliseconds, noise
+from tests.browser.lies.rows import SHOWN, Row, Rows, facts, showing
+from tests.browser.lies.stage import Stage
+from tests.browser.lies.test_rows import SAID, talk, without_copy
+from tests.browser.someone import texts_of
+
+__all__ = ["talk"]
+
+CROSSED, LATE, GAP = "Written before seeing the message above", "Out of order", "Messages are missing before this one"
+DISORDER, TAKEN_BACK, FORK = "cannot have been written in this order", "no longer shows messages", "tampered with"
+
+
+def notes(stage: Stage) -> Locator:
+    """What is said at messages about their place."""
+    return stage.page.locator(".note:not(:empty)")
+
+
+def moved(number: str, seq: str, **changed: str) -> Change:
+    """A lie: this sender's message of a number stands at another place."""
+
+    def change(rows: Rows) -> Rows:
+        return [row | {"data-seq": seq} if row["data-n"] == number and matches(row, changed) else row for row in rows]
+
+    return showing(change)
+
+
+def matches(row: Row, wanted: dict[str, str]) -> bool:
+    """The row is mine or theirs, as wanted."""
+    return ("data-own" in row) == (wanted.get("side") == "own")
+
+
+async def is_alarmed(stage: Stage, words: str) -> None:
+    """The red alarm stands, nothing can be sent, and no lie takes it away."""
+    await expect(stage.page.locator("[data-alarm]")).to_contain_text(words)
+    await expect(stage.composer).to_be_disabled()
+
+
+async def test_messages_that_crossed_are_said_to_have_and_that_is_no_alarm(talk: Stage) -> None:
+    await talk.opens()
+    await talk.says("mine")
+    await talk.bob.writes("crossed")  # acknowledges nothing
+    await expect(notes(talk)).to_have_text([CROSSED + "."])
+    await expect(texts_of(talk.page).last).to_have_text("crossed")
+    mine = (await talk.bob.rows())[3]
+    await talk.bob.writes("after", a=(1, mine["hash"]))
+    await expect(texts_of(talk.page).last).to_have_text("after")
+    await expect(notes(talk)).to_have_count(1)
+    await expect(talk.page.locator("[role=alert]:not(:empty)")).to_have_count(0)
+
+
+async def test_an_answer_that_is_shown_before_its_question_is_an_alarm(talk: Stage) -> None:
+    await talk.opens()
+    await talk.says("shall we burn it?")
+    mine = (await talk.bob.rows())[3]
+    await talk.bob.writes("yes, do it", a=(1, mine["hash"]))
+    await expect(texts_of(talk.page).last).to_have_text("yes, do it")
+    with talk.liar.lying(SHOWN, moved("1", "9", side="own")):
+        await talk.page.goto(talk.address)
+        await is_alarmed(talk, DISORDER)
+
+
+async def test_two_messages_of_different_people_do_not_change_places_unnoticed(talk: Stage) -> None:
+    """ "Yes, do it" under another question: the first is acknowledged by nobody before, the second crossed."""
+    await talk.opens()
+    await talk.says("shall we wait?")
+    await talk.says("shall we burn it?")
+    first, second = (await talk.bob.rows())[3:5]
+    await talk.bob.writes("yes, do it", a=(1, first["hash"]))
+    await expect(notes(talk)).to_have_text([CROSSED + "."])
+    with talk.liar.lying(
+        SHOWN, showing(lambda rows: _exchange(rows, second["message_id"], talk.bob.sent[-1].message_id))
+    ):
+        await talk.opens()
+        await expect(texts_of(talk.page).nth(4)).to_have_text("yes, do it")
+        await expect(notes(talk)).to_have_text([CROSSED + "."])  # mine, for it does not acknowledge the answer above
+        await expect(talk.page.locator("message-row").last.locator(".note")).to_have_text(CROSSED + ".")
+
+
+def _exchange(rows: Rows, one: str, other: str) -> Rows:
+    """Two messages have each other's places and times."""
+    ids = {row["data-message-id"]: row for row in rows}
+    if one not in ids or other not in ids:
+        return rows
+    place = {name: (ids[one][name], ids[other][name]) for name in ("data-seq", "data-at")}
+    ids[one] |= {name: theirs for name, (_, theirs) in place.items()}
+    ids[other] |= {name: mine for name, (mine, _) in place.items()}
+    return rows
+
+
+@pytest.mark.parametrize("claimed", [1, 2])
+async def test_an_acknowledgement_of_what_is_not_here_is_an_alarm(talk: Stage, claimed: int) -> None:
+    """1: of another message than the one that is here. 2: they cannot have seen it, and nothing says that they lie."""
+    await talk.opens()
+    await talk.says("mine")
+    await talk.bob.writes("I have seen another", a=(claimed, noise(32)))
+    if claimed == 1:
+        await is_alarmed(talk, DISORDER)
+    await talk.says_if_it_can("later")
+    if claimed == 2:
+        await is_alarmed(talk, DISORDER)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "is_said"), [(0, False), (9, False), (-9, False), (11, True), (-11, True), (10**6, True)]
+)
+async def test_another_time_than_the_signed_one_is_shown_with_it(talk: Stage, minutes: int, is_said: bool) -> None:
+    at = str(milliseconds() + minutes * 60_000)
+    with talk.liar.lying(SHOWN, showing(lambda rows: [row | {"data-at": at} for row in rows])):
+        await talk.opens()
+        await expect(texts_of(talk.page)).to_have_text(SAID)
+        signed = talk.page.locator(".signed:not([hidden])")
+        await expect(signed).to_have_count(3 if is_said else 0)
+        if is_said:
+            await expect(signed.first).to_contain_text("Signed with another time")
+
+
+async def test_a_message_that_is_left_out_is_missed_in_its_place(talk: Stage) -> None:
+    with talk.liar.lying(SHOWN, showing(lambda rows: [row for row in rows if row["data-n"] != "2"])):
+        await talk.opens()
+        await expect(texts_of(talk.page)).to_have_text(["one", "three"])
+        await expect(notes(talk)).to_contain_text([GAP])
+
+
+async def test_messages_of_one_person_out_of_order_are_said_to_be(talk: Stage) -> None:
+    with talk.liar.lying(SHOWN, moved("1", "7")):
+        await talk.opens()
+        await expect(texts_of(talk.page)).to_have_text(["two", "three", "one"])
+        await expect(notes(talk)).to_contain_text([LATE])
+
+
+async def test_of_two_rows_in_one_place_one_is_shown(talk: Stage) -> None:
+    def change(rows: Rows) -> Rows:
+        return [*rows, *[row | {"data-message-id": noise(16)} for row in rows]]
+
+    with talk.liar.lying(SHOWN, showing(change)):
+        await talk.opens()
+        await expect(texts_of(talk.page)).to_have_text(SAID)
+
+
+async def seen(talk: Stage) -> None:
+    """Alice has read all three, answered, and her browser knows."""
+    await talk.opens()
+    await talk.says("seen")
+    assert (await talk.remembers())[1] == [3, talk.bob.sent[-1].hash]
+
+
+def older(before: int) -> str:
+    return element("older-messages", HONEST["older-messages"] | {"data-before": str(before)})
+
+
+def with_older(change: Change, before: int) -> Change:
+    """A lie upon a lie: there is more to load."""
+
+    def lie(answer: Answer) -> None:
+        change(answer)
+        if answer.request.endswith("/open"):
+            answer.text += older(before)
+
+    return lie
+
+
+TAIL: dict[str, Change] = {
+    "the last of theirs": showing(lambda rows: [row for row in rows if row["data-n"] != "3"]),
+    "all of theirs": showing(lambda rows: [row for row in rows if "data-own" in row]),
+    "the last of mine": showing(lambda rows: [row for row in rows if "data-own" not in row]),
+    "everything": showing(lambda rows: []),
+}
+
+
+@pytest.mark.parametrize("more", [0, 2], ids=["no more", "more to load"])
+@pytest.mark.parametrize("name", TAIL)
+async def test_what_was_seen_and_is_withheld_is_an_alarm(talk: Stage, name: str, more: int) -> None:
+    """Also where the server says that there is more to load, and then there is nothing."""
+    await seen(talk)
+    change = with_older(TAIL[name], more) if more else TAIL[name]
+    with talk.liar.lying(SHOWN, change):
+        await talk.page.goto(talk.address)
+        await is_alarmed(talk, TAKEN_BACK)
+    await talk.opens()  # the honest twin
+    await expect(texts_of(talk.page)).to_have_text([*SAID, "seen"])
+
+
+async def test_what_was_seen_and_is_emptied_is_no_alarm_of_that_kind(talk: Stage) -> None:
+    await seen(talk)
+    with talk.liar.lying(SHOWN, showing(lambda rows: [without_copy(row) for row in rows])):
+        await talk.opens()
+        await expect(texts_of(talk.page)).to_have_count(4)
+        await expect(talk.page.locator("[data-alarm]")).to_be_empty()
+
+
+FACTS: dict[str, Change] = {
+    "another key": facts(statement=None),
+    "of nobody": facts(conversation_id="ABCDEFGHJKMNPQRSTVWXYZ01"),
+    "they left": facts(statement=None, left=""),
+    "mine is far": facts(own_n=str(2**52 - 2), own_hash=noise(32)),
+    "nothing was said": facts(last_seq="0"),
+    "much was said": facts(last_seq=str(2**53 - 1)),
+}
+
+
+@pytest.mark.parametrize("name", FACTS)
+async def test_what_the_server_says_of_a_conversation_opens_no_other(talk: Stage, name: str) -> None:
+    await seen(talk)
+    with talk.liar.lying("GET /c/.*/open", FACTS[name]):
+        await talk.page.goto(talk.address)
+        if name == "they left":  # can be said of anybody; the key stays the one that was pinned
+            await expect(talk.page.get_by_text("has left and deleted the account")).to_be_visible()
+            await expect(texts_of(talk.page)).to_have_text([*SAID, "seen"])
+        elif name in ("another key", "of nobody"):
+            await expect(talk.composer).to_be_disabled()
+            await expect(texts_of(talk.page).filter(has_text="one")).to_have_count(0)
+        else:
+            await expect(texts_of(talk.page)).to_have_text([*SAID, "seen"])
+    await talk.opens()
+    await expect(talk.composer).to_be_enabled()
