@@ -35,11 +35,14 @@ from ezdms.encoding import (
 from ezdms.envelope import (
     ACT_HEADER,
     BUCKETS,
+    LARGEST_VAULT,
     LOGIN_PIN_LENGTH,
     MAX_TEXT,
     MESSAGE_HEADER,
     SEARCH_PIN_LENGTH,
     STATEMENT_HEADER,
+    VAULT_HEADER,
+    VAULT_STEP,
     WRAP_ITER_MAX,
     WRAP_ITER_MIN,
     PinError,
@@ -97,9 +100,6 @@ class Alarm(ProtocolError):
 
 LOGIN_ITER = 600_000
 WRAP_ITER = WRAP_ITER_MIN
-VAULT_HEADER = b'{"alg":"Ed25519","typ":"ezdms-vault+jws"}'
-VAULT_STEP = 4096  # bytes
-VAULT_MOST = 1024 * 1024  # bytes
 MOST_SECONDS = 31_536_000  # a year: the longest that a message may wait to disappear
 LARGEST_FILE = 26_214_400  # bytes
 LARGEST_THUMB = 4096  # bytes
@@ -958,7 +958,7 @@ def seal_vault(keys: Keys, vault: dict[str, Any]) -> str:
     if not is_integer(vault.get("version"), 1):
         raise Refused("Expected a vault with a version.")
     body = _compact(vault)
-    if len(body) > VAULT_MOST:
+    if len(body) > LARGEST_VAULT:
         raise Refused("There is more to keep than the vault holds.")
     size = -(-len(body) // VAULT_STEP) * VAULT_STEP
     return _seal(keys.spki, "ezdms-vault+jwe", _sign(keys, VAULT_HEADER, _pad(body, size)))
@@ -968,7 +968,7 @@ def open_vault(keys: Keys, sealed: str) -> dict[str, Any]:
     """Open one's own vault. Raises Refused."""
     try:
         body = _verified(_unseal(keys, "ezdms-vault+jwe", sealed), VAULT_HEADER, keys.ik)
-        if len(body) % VAULT_STEP or len(body) > VAULT_MOST:
+        if len(body) % VAULT_STEP or len(body) > LARGEST_VAULT:
             raise Refused("Expected a vault of a padded size.")
         vault = encoding.parse_json(body)
     except EnvelopeError as error:

@@ -5,7 +5,6 @@ What a server can check of docs/protocol.md, and what the client side (crypto.py
 
 from __future__ import annotations
 
-import json
 import re
 import string
 from collections.abc import Mapping
@@ -25,6 +24,7 @@ from ezdms.encoding import (
     in_groups,
     is_integer,
     label,
+    parse_canonical,
     parse_json,
     sha256,
 )
@@ -199,10 +199,7 @@ def check_act(jws: str, *, ik: bytes, deployment_id: str, act: str, purpose: str
     parts = jws.split(".") if len(jws) <= LARGEST_ACT else []
     if len(parts) != 3 or parts[0] != b64u_encode(ACT_HEADER):
         raise EnvelopeError("Expected a signed act.")
-    payload = b64u_decode(parts[1])
-    members = parse_json(payload)
-    if json.dumps(members, ensure_ascii=False, separators=(",", ":")).encode() != payload:
-        raise EnvelopeError("Expected an act in its one canonical form.")
+    members = parse_canonical(b64u_decode(parts[1]))
     ts = members.pop("ts", None)
     if not is_integer(members.get("v"), 1, 1) or not is_integer(ts, 0):
         raise EnvelopeError("Expected an act of version 1 with a time.")
