@@ -480,7 +480,7 @@ def test_the_vault_opens_for_its_owner_alone() -> None:
     assert crypto.open_vault(ALICE, sealed) == vault
     with pytest.raises(Refused):
         crypto.open_vault(BOB, sealed)
-    forged = crypto._seal(ALICE.spki, "ezdms-vault+jwe", crypto._sign(EVE, crypto.VAULT_HEADER, b"{}".ljust(4096)))
+    forged = crypto._seal(ALICE.spki, "ezdms-vault+jwe", crypto._sign(EVE, envelope.VAULT_HEADER, b"{}".ljust(4096)))
     with pytest.raises(Refused):
         crypto.open_vault(ALICE, forged)
     with pytest.raises(Refused):
