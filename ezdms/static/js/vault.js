@@ -48,13 +48,14 @@ async function store(me, version) {
   await saveVaultState({ version: vault.version, isDirty: false });
 }
 
-// The same; if another browser was quicker, learn from it first.
+// The same; if another browser was quicker, learn from it first. So often at most: a server could say that for ever.
+const MOST_TRIES = 5;
 async function push(me, version) {
-  for (;;) {
+  for (let tries = 1; ; tries += 1) {
     try {
       return await store(me, version);
     } catch (error) {
-      if (error.code !== "version") throw error;
+      if (error.code !== "version" || tries === MOST_TRIES) throw error; // later, with the next change
       version = await pull(me, version);
     }
   }

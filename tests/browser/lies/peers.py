@@ -30,6 +30,7 @@ class Peer:
         self.sent: list[crypto.SealedMessage] = []
         self.search_pin = ""
         self.salt = ""
+        self.statement = ""
         self.conversation = ""
         self.other: envelope.Statement  # of the person at the browser
         self._http = httpx.AsyncClient(base_url=server.url, headers=dict(JSON), timeout=30)
@@ -40,7 +41,7 @@ class Peer:
         peer = cls(server, name or f"peer{next(_numbers)}")
         fields = registration(peer.keys, peer.name)
         answer = await peer.ask("POST", "/register", fields)
-        peer.search_pin, peer.salt = answer["search_pin"], fields["search_salt"]
+        peer.search_pin, peer.salt, peer.statement = answer["search_pin"], fields["search_salt"], fields["statement"]
         peer._http.headers["Authorization"] = f"Bearer {answer['token']}"
         return peer
 

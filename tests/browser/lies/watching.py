@@ -78,7 +78,7 @@ class Watch:
     def __init__(self, page: Page, liar: Liar) -> None:
         self.asked: list[str] = []
         self.liar = liar
-        self._from = len(liar.heard)
+        self.since = len(liar.heard)
         self._page = page
         page.on("request", self._keep)
 
@@ -91,7 +91,7 @@ class Watch:
 
     def leaked(self, *secrets: str) -> list[str]:
         """Those of the secrets that left, in any spelling, and every address that honest code does not ask for."""
-        said = "\n".join([*self.asked, *self.liar.heard[self._from :]])
+        said = "\n".join([*self.asked, *self.liar.heard[self.since :]])
         left = [secret for secret in secrets if any(form in said for form in _spellings(secret) if form)]
         return left + [url for url in self.asked if not self._is_expected(url)]
 

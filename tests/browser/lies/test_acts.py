@@ -1,0 +1,152 @@
+"""What confirms something is a person's doing: events that a script made do nothing, whatever they are called."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.async_api import expect
+
+from tests.browser.lies.liar import Answer
+from tests.browser.lies.peers import noise
+from tests.browser.lies.stage import Stage, Visitor
+from tests.browser.lies.test_headers import GO_ON, SAME, click, with_header
+from tests.browser.lies.test_rows import talk
+from tests.browser.someone import texts_of
+
+__all__ = ["talk"]
+
+# Every event of every name on every element, and the ways in which a script clicks.
+MADE_UP = """([selector, name]) => {
+    for (const element of document.querySelectorAll(selector)) {
+        const kind = { click: MouseEvent, keydown: KeyboardEvent, submit: SubmitEvent }[name] ?? CustomEvent;
+        element.dispatchEvent(new kind(name, {
+            bubbles: true, cancelable: true, composed: true, button: 0, key: "Enter", submitter: null,
+            detail: { message_id: "x", conversation: "x", how: "safety-number", verdict: "ok", code: 1008 },
+        }));
+        if (name === "click") element.click();
+    }
+}"""
+CONFIRMING = {
+    "the numbers are the same": SAME,
+    "they gave me the link": "[data-do=gave]",
+    "go on": "[data-do=go-on]",
+    "scan": "[data-do=scan]",
+    "close": "[data-do=close]",
+    "trust": ".trust",
+    "log out": "#log-out",
+    "start": "start-conversation [type=submit]",
+    "send": "message-composer [type=submit]",
+    "try again": "[data-do=retry]",
+    "discard": "[data-do=discard]",
+    "every button": "button",
+    "every link": "a",
+    "everything": "body *",
+}
+NAMES = [
+    "submit", "keydown", "keypress", "keyup", "dblclick", "auxclick", "mousedown", "pointerdown", "change", "contact",
+    "alarm", "judged", "verified", "ready", "trigger", "htmx:load", "htmx:config:request", "htmx:before:swap",
+    "htmx:after:swap", "htmx:abort", "message", "close", "toggle", "contextmenu", "paste", "formdata", "invalid",
+]  # fmt: skip
+
+
+async def is_as_it_was(stage: Stage, url: str) -> None:
+    """Nobody was verified, nothing was sent, accepted, discarded or left."""
+    contact = await stage.contact()
+    assert (contact["verified"], contact["accepted"]) == ("search-pin", [])
+    assert stage.page.url == url
+    await expect(stage.composer).to_have_value("not to be sent")
+    assert not [one for one in stage.liar.heard[stage.watch.since :] if one.startswith("POST ")]
+
+
+@pytest.mark.parametrize("name", CONFIRMING)
+async def test_a_scripted_click_does_nothing(stage: Stage, name: str) -> None:
+    await stage.is_listening()
+    await stage.composer.fill("not to be sent")
+    await stage.page.locator("aside start-conversation input").fill(stage.bob.search_pin)
+    url = stage.page.url
+    await stage.page.evaluate(MADE_UP, [CONFIRMING[name], "click"])
+    await stage.is_listening()  # whatever it did would be done by now
+    await is_as_it_was(stage, url)
+    await stage.carries_on()
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_an_event_of_any_name_carries_no_verdict(stage: Stage, name: str) -> None:
+    await stage.is_listening()
+    await stage.composer.fill("not to be sent")
+    url = stage.page.url
+    await stage.page.evaluate(MADE_UP, ["body, body *", name])
+    await stage.is_listening()
+    await is_as_it_was(stage, url)
+    await expect(stage.page.locator("[role=alert]:not(:empty)")).to_have_count(0)
+    await stage.carries_on()
+
+
+@pytest.mark.parametrize(
+    ("path", "selector"),
+    [
+        ("/account", "delete-account [type=submit]"),
+        ("/account", "change-pin [type=submit]"),
+        ("/search-pin", "new-search-pin [type=submit]"),
+        ("/sessions", "[data-do=end-others], [data-do=end]"),
+    ],
+)
+async def test_a_scripted_click_withdraws_ends_and_deletes_nothing(stage: Stage, path: str, selector: str) -> None:
+    await stage.opens(path)
+    await expect(stage.page.locator(selector).first).to_be_attached()
+    for field in await stage.page.locator("input[type=text]:visible").all():
+        await field.fill(stage.alice.login_pin)
+    for name in ("click", "submit", "keydown"):
+        await stage.page.evaluate(MADE_UP, [f"{selector}, form, input", name])
+    await stage.opens()
+    assert not [one for one in stage.liar.heard[stage.watch.since :] if one.startswith("POST ")]
+    assert stage.watch.leaked(stage.alice.login_pin) == []
+    await stage.carries_on()
+
+
+@pytest.mark.parametrize("selector", ["log-in [type=submit]", "create-account [type=submit]", "form"])
+async def test_a_scripted_click_logs_nobody_in(visitor: Visitor, selector: str) -> None:
+    await visitor.opens()
+    await visitor.types_and_nothing_leaves()
+    for name in ("click", "submit", "keydown"):
+        await visitor.page.evaluate(MADE_UP, [selector, name])
+    await visitor.types_and_nothing_leaves()
+    assert visitor.page.url == f"{visitor.liar.url}/"
+
+
+@pytest.mark.parametrize("way", ["header", "event", "click"])
+async def test_nothing_but_a_person_takes_an_alarm_away(talk: Stage, way: str) -> None:
+    await talk.opens()
+    await talk.says("mine")
+    await talk.bob.writes("I have seen another", a=(1, noise(32)))
+    alarm = talk.page.locator("[data-alarm]")
+    await expect(alarm).to_contain_text("cannot have been written in this order")
+    if way == "header":
+        with talk.liar.lying(".*", with_header("HX-Trigger", click(GO_ON))):
+            await talk.page.goto(talk.address)
+            talk.liar.slip(talk.news())
+            await expect(alarm).to_contain_text("cannot have been written in this order")
+    else:
+        await talk.page.evaluate(MADE_UP, [".alarm, .alarm *", "click" if way == "click" else "alarm"])
+    await talk.bob.writes("more")
+    await expect(texts_of(talk.page).last).to_have_text("more")
+    await expect(alarm).to_contain_text("cannot have been written in this order")
+    await expect(talk.composer).to_be_disabled()
+    assert (await talk.contact())["accepted"] == []
+    await talk.page.get_by_role("button", name="I understand. Go on").click()  # the honest twin
+    await expect(talk.composer).to_be_enabled()
+    assert len((await talk.contact())["accepted"]) == 1
+
+
+async def test_a_session_is_not_ended_by_what_a_list_says(stage: Stage) -> None:
+    """A row that claims to be another device has a button; only a press asks for its end."""
+
+    def change(answer: Answer) -> None:
+        answer.text = answer.text.replace("data-current", "")
+
+    with stage.liar.lying("GET /sessions/list", change):
+        await stage.opens("/sessions")
+        await expect(stage.page.get_by_role("button", name="End this session").first).to_be_visible()
+        await stage.page.evaluate(MADE_UP, ["[data-do=end]", "click"])
+    await stage.opens()
+    assert not [one for one in stage.liar.heard[stage.watch.since :] if one.startswith("POST ")]
+    await stage.carries_on()

@@ -1,0 +1,156 @@
+"""Logging in and registering at a server that answers wrongly: nothing is believed, and the Login PIN stays here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from playwright.async_api import Browser, expect
+
+from tests.browser.lies.answers import NO_JSON, PROMPT, saying, with_member, without
+from tests.browser.lies.liar import Answer, Change, Liar
+from tests.browser.lies.stage import LOGIN_PIN, Stage, Visitor
+from tests.browser.lies.watching import FORGED, STOLEN, Watch, everything_on, stored_in
+from tests.browser.someone import Someone
+
+LOGIN, DEPLOYMENT, REGISTER = "POST /login", "GET /deployment", "POST /register"
+NO_ID: list[Any] = [None, 1, [], "", "A" * 21, "A" * 23, "../" * 7]
+EMPTY = ("empty", "html", "null", "an empty object")
+MEMBERS = ("user_id", "statement", "salt", "iterations", "wrapped_sig", "search_salt")
+OTHER = "QUFBQUFBQUFBQUFBQUFBQQ"
+
+
+def redirected(answer: Answer) -> None:
+    """To where what was sent would be sent again."""
+    answer.status = 307
+    answer.set("location", f"/{STOLEN}")
+
+
+# At a wrong PIN: the honest answer is a refusal, and so is every one of these.
+REFUSED: dict[str, tuple[str, Change]] = {
+    **{
+        f"deployment {name}": (DEPLOYMENT, saying(NO_JSON[name]))
+        for name in ("empty", "html", "null", "an empty object")
+    },
+    **{f"deployment {value!r}": (DEPLOYMENT, with_member("deployment_id", value)) for value in NO_ID},
+    "deployment redirected": (DEPLOYMENT, redirected),
+    **{f"login {name}": (LOGIN, saying(NO_JSON[name])) for name in EMPTY},
+    "login redirected": (LOGIN, redirected),
+    "login asks for the pin": (LOGIN, saying(f'{{"error": "{PROMPT}", "code": "{PROMPT}"}}', 401)),
+    "login is busy": (LOGIN, saying("", 503)),
+    "login says html": (LOGIN, saying(f"<form action=/{STOLEN}>{FORGED}<input name=pin></form>", 401)),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+async def test_a_login_that_is_answered_wrongly_is_none(visitor: Visitor, name: str) -> None:
+    await visitor.opens()
+    await visitor.page.get_by_role("textbox", name="Login PIN").fill(LOGIN_PIN)
+    with visitor.liar.lying(*REFUSED[name]):
+        await visitor.page.get_by_role("button", name="Log in").click()
+        await expect(visitor.page.locator("log-in [role=alert]")).not_to_be_empty()
+    await expect(visitor.page.get_by_role("button", name="Log in")).to_be_enabled()
+    assert visitor.watch.leaked(LOGIN_PIN) == []
+    await visitor.shows_nothing_of_it()
+    assert "user_id" not in await stored_in(visitor.page)
+
+
+# At the right PIN: an answer that is not one's own account's, or not whole.
+ACCOUNT: dict[str, Change] = {
+    **{
+        f"no {name}": without(name)
+        for name in ("user_id", "statement", "salt", "iterations", "wrapped_sig", "search_salt")
+    },
+    **{f"iterations {value!r}": with_member("iterations", value) for value in ("200000", None, 1, 199_999, 2_000_001)},
+    "another salt": with_member("salt", OTHER),
+    "a salt that is none": with_member("salt", "A"),
+    "no search salt": with_member("search_salt", ""),
+    "noise for a key": with_member("wrapped_sig", "A" * 104),
+    "a user id that is a path": with_member("user_id", "../../../outside/plant"),
+    "a statement that is none": with_member("statement", FORGED),
+}
+
+
+@pytest.mark.parametrize("name", ACCOUNT)
+async def test_an_account_that_is_not_ones_own_unlocks_nothing(stage: Stage, visitor: Visitor, name: str) -> None:
+    await visitor.opens()
+    await visitor.page.get_by_role("textbox", name="Login PIN").fill(stage.alice.login_pin)
+    with visitor.liar.lying(LOGIN, ACCOUNT[name]):
+        await visitor.page.get_by_role("button", name="Log in").click()
+        await expect(visitor.page.locator("log-in [role=alert]")).not_to_be_empty()
+    assert visitor.watch.leaked(stage.alice.login_pin) == []
+    assert "user_id" not in await stored_in(visitor.page)
+    await visitor.shows_nothing_of_it()
+
+
+MORE: dict[str, tuple[str, Any]] = {
+    "another username": ("username", FORGED),
+    "another search pin": ("search_pin", "ABCDE-FGHJK-MNPQR-STVWX-YZ012"),
+    "a sentence": ("error", PROMPT),
+    "a token": ("token", FORGED),
+}
+
+
+@pytest.mark.parametrize("name", MORE)
+async def test_what_the_server_says_beside_the_account_is_not_believed(
+    lied_to: Browser, stage: Stage, name: str
+) -> None:
+    device = await Someone.arrives(lied_to, stage.truth, "alice", stage.liar.url)
+    device.login_pin, device.search_pin = stage.alice.login_pin, stage.alice.search_pin
+    watch = Watch(device.page, stage.liar)
+    with stage.liar.lying(LOGIN, with_member(*MORE[name])):
+        await device.logs_in()  # and sees the own Search PIN
+    words = await everything_on(device.page)
+    assert FORGED not in words + await stored_in(device.page)
+    assert str(MORE[name][1]) not in words
+    await expect(device.page.get_by_role("link", name="Your account: alice")).to_be_visible()
+    assert watch.leaked(device.login_pin) == []
+    await device.context.close()
+
+
+REGISTERED: dict[str, tuple[str, Any]] = {
+    "another search pin": ("search_pin", "ABCDE-FGHJK-MNPQR-STVWX-YZ012"),
+    "another username": ("username", f"../../{FORGED}"),
+    "a login pin": ("login_pin", "ABCD-EFGH-JKMN-PQRS"),
+}
+
+
+@pytest.mark.parametrize("name", REGISTERED)
+async def test_a_new_account_is_what_the_browser_made(lied_to: Browser, stage: Stage, name: str) -> None:
+    """Name, Login PIN and Search PIN are the page's own, on the card and in the file to save."""
+    someone = await Someone.arrives(lied_to, stage.truth, "carol", stage.liar.url)
+    watch = Watch(someone.page, stage.liar)
+    with stage.liar.lying(REGISTER, with_member(*REGISTERED[name])):
+        await someone.page.get_by_role("textbox", name="Username").fill("carol")
+        await someone.page.get_by_role("button", name="Create account").click()
+        await expect(someone.page.get_by_test_id("login-pin")).not_to_be_empty()
+    words = await everything_on(someone.page)
+    assert "Welcome, carol" in words
+    assert str(REGISTERED[name][1]) not in words
+    assert watch.leaked(await someone.page.get_by_test_id("login-pin").inner_text()) == []
+    await someone.context.close()
+
+
+@pytest.mark.parametrize("name", EMPTY)
+async def test_a_registration_that_is_answered_wrongly_is_none(visitor: Visitor, name: str) -> None:
+    await visitor.opens()
+    await visitor.page.get_by_role("textbox", name="Username").fill("dora")
+    with visitor.liar.lying(REGISTER, saying(NO_JSON[name])):
+        await visitor.page.get_by_role("button", name="Create account").click()
+        await expect(visitor.page.locator("create-account [role=alert]")).not_to_be_empty()
+    await visitor.shows_nothing_of_it()
+    assert "user_id" not in await stored_in(visitor.page)
+    assert visitor.page.url == f"{visitor.liar.url}/"
+
+
+async def test_a_vault_that_is_refused_for_ever_is_not_asked_for_without_end(stage: Stage, liar: Liar) -> None:
+    """The server says that another browser was quicker, and shows none: once is enough to know."""
+    with liar.lying("PUT /vault", saying('{"code": "version"}', 409)):
+        await stage.meets_somebody("hello")
+        await stage.page.goto(stage.address)
+        await expect(stage.composer).to_be_enabled()
+        await stage.says("here")
+        await stage.hears_from_bob()
+    asked = [one for one in liar.heard[stage.watch.since :] if one.startswith("PUT /vault")]
+    assert 0 < len(asked) < 40
+    await stage.comes_back()

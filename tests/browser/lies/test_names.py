@@ -1,0 +1,204 @@
+"""Whom one talks to: lists, names, keys and Search PINs of a server that would like it to be somebody else."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.async_api import expect
+
+from ezdms import crypto
+from ezdms.encoding import b64u_encode
+from tests.browser.lies.answers import BAD, NO_TEXT, saying, with_member, wrong
+from tests.browser.lies.fragments import HONEST, element
+from tests.browser.lies.liar import Change
+from tests.browser.lies.peers import Peer, noise
+from tests.browser.lies.stage import Stage
+from tests.browser.lies.watching import FORGED
+from tests.browser.someone import texts_of
+
+LIST, OPEN, START = "GET /conversations/.*", "GET /c/.*/open", "POST /start_conversation"
+LINE = re.compile(r"<conversation-item[^>]*></conversation-item>\s*")
+SWAPPED = "does not belong to this Search PIN"
+
+
+def line(conversation: str, statement: str | None) -> str:
+    """A line of the list, in its right form."""
+    given = HONEST["conversation-item"] | {"data-conversation-id": conversation, "data-statement": statement or ""}
+    return element("conversation-item", {name: value for name, value in given.items() if value})
+
+
+def listing(lines: str) -> Change:
+    """A lie: these lines are the whole list."""
+    return lambda answer: setattr(answer, "text", lines)
+
+
+def own_statement(name: str) -> tuple[crypto.Keys, str]:
+    """Keys of the server's own, and what they say of themselves."""
+    keys = crypto.generate_keys()
+    return keys, crypto.sign_statement(keys, name, 1, 1_790_000_000_000)
+
+
+def with_statement(statement: str) -> Change:
+    """A lie: the conversation is opened with another key statement."""
+    return lambda answer: setattr(
+        answer, "text", re.sub(r'data-statement="[^"]*"', f'data-statement="{statement}"', answer.text)
+    )
+
+
+async def test_a_contact_that_the_list_leaves_out_stays_one(stage: Stage) -> None:
+    """The list is the server's; what this browser and the vault know of Bob is not."""
+    with stage.liar.lying(LIST, listing("")):
+        await stage.opens()
+        assert (await stage.contact())["verified"] == "search-pin"
+        await expect(stage.page.get_by_role("button", name="Verified by Search PIN")).to_be_visible()
+        await stage.carries_on()
+
+
+async def test_a_key_of_the_servers_own_under_a_verified_contacts_name_is_not_verified(stage: Stage) -> None:
+    me = stage.bob.other
+    keys, statement = own_statement("bob")
+    conversation = crypto.conversation_id(crypto.fingerprint(me.ik), keys.fp)
+    rows = HONEST["thread-facts"] | {"data-conversation-id": conversation, "data-statement": statement}
+    rows |= {"data-last-seq": "0"}
+    with (
+        stage.liar.lying(LIST, listing(line(conversation, statement))),
+        stage.liar.lying(f"GET /c/{conversation}/open", saying(element("thread-facts", rows))),
+    ):
+        await stage.page.goto(f"{stage.liar.url}/c/{conversation}")
+        await expect(stage.page.get_by_role("heading", name="bob")).to_be_visible()
+        await expect(stage.page.get_by_role("button", name="Not verified")).to_be_visible()
+        await expect(stage.page.get_by_role("button", name="Verified by")).to_have_count(0)
+        await stage.page.get_by_role("button", name="Not verified").click()  # and Bob's PIN does not make it so
+        await stage.page.get_by_role("textbox", name="The PIN they gave you").fill(stage.bob.search_pin)
+        await stage.page.get_by_role("button", name="Check").click()
+        await expect(stage.page.locator("who-is-this [role=alert]").first).to_contain_text("belongs to somebody else")
+        await expect(stage.page.locator("[data-trust=none]")).to_be_visible()
+    await stage.opens()
+    assert (await stage.contact())["verified"] == "search-pin"
+
+
+NAMELESS = re.compile("^(…|Unknown.*)$")
+FALSE_NAMES: dict[str, Callable[[Stage], str | None]] = {
+    "nobody's statement": lambda stage: HONEST["conversation-item"]["data-statement"],
+    "another's statement": lambda stage: own_statement(FORGED)[1],
+    "no statement": lambda stage: None,
+}
+
+
+@pytest.mark.parametrize("name", FALSE_NAMES)
+async def test_the_list_shows_signed_names_alone(stage: Stage, name: str) -> None:
+    """A conversation of nobody, and Bob's with a statement that is not his: neither brings a name."""
+    statement = FALSE_NAMES[name](stage)
+    lines = line("ABCDEFGHJKMNPQRSTVWXYZ01", statement) + line(stage.bob.conversation, statement)
+    with stage.liar.lying(LIST, listing(lines)):
+        await stage.opens()
+        await expect(stage.alice.list.get_by_role("link")).to_have_count(2)
+        await expect(stage.alice.list.locator(".who").filter(has_text="bob")).to_have_count(1)
+        await expect(stage.alice.list.locator(".who").filter(has_text=NAMELESS)).to_have_count(1)
+        await stage.shows_nothing_of_it()
+        await stage.carries_on()
+
+
+STATEMENTS: dict[str, Any] = {
+    "of another key": lambda peer: own_statement("bob")[1],
+    "with another name, unsigned": lambda peer: peer.statement.replace(".", ".A", 1),
+    "older": lambda peer: crypto.sign_statement(peer.keys, FORGED, 1, 5),
+    "of small order": lambda peer: f"{peer.statement.split('.')[0]}.{_small(peer)}.{'A' * 86}",
+}
+
+
+def _small(peer: Peer) -> str:
+    members = {"v": 1, "ik": b64u_encode(bytes(32)), "seq": 1, "ts": 1, "name": FORGED, "suites": [1]}
+    members["ek"] = [{"s": 1, "spki": b64u_encode(peer.keys.spki)}]
+    return b64u_encode(json.dumps(members, separators=(",", ":")).encode())
+
+
+@pytest.mark.parametrize("name", STATEMENTS)
+async def test_another_statement_for_a_verified_contact_is_an_alarm(stage: Stage, name: str) -> None:
+    statement = STATEMENTS[name](stage.bob)
+    with stage.liar.lying(OPEN, with_statement(statement)):
+        await stage.page.goto(stage.address)
+        await expect(stage.page.locator("[data-alarm]")).not_to_be_empty()
+        await expect(stage.composer).to_be_disabled()
+        assert FORGED not in await stage.page.locator("[data-alarm]").inner_text()
+    contact = await stage.contact()
+    assert (contact["verified"], contact["name"]) == ("search-pin", "bob")
+    assert stage.watch.leaked(stage.alice.login_pin) == []
+    await stage.opens()
+    await stage.carries_on()
+
+
+FOUND: dict[str, Change] = BAD | wrong("partner_statement", NO_TEXT) | wrong("conversation_id", [*NO_TEXT, "../login"])
+FOUND |= wrong("partner_search_salt", [*NO_TEXT, "", "A" * 22]) | {
+    "another conversation": with_member("conversation_id", "ABCDEFGHJKMNPQRSTVWXYZ01"),
+    "another's statement": lambda answer: with_member("partner_statement", own_statement(FORGED)[1])(answer),
+    "a statement that is none": with_member("partner_statement", "a.b.c"),
+    "a huge statement": with_member("partner_statement", "A" * 2_000_000),
+}
+
+
+@pytest.mark.parametrize("name", FOUND)
+async def test_a_false_answer_to_a_search_pin_starts_nothing(stage: Stage, name: str) -> None:
+    known = await stage.page.evaluate(CONTACTS)
+    url = stage.page.url
+    with stage.liar.lying(START, FOUND[name]):
+        await stage.tries_to_start(stage.bob.search_pin)
+        await expect(stage.started).not_to_be_empty()
+        await expect(stage.page.get_by_role("button", name="Start")).to_be_enabled()
+    assert stage.page.url == url
+    assert await stage.page.evaluate(CONTACTS) == known
+    await stage.shows_nothing_of_it()
+    assert stage.watch.leaked(stage.alice.login_pin) == []
+
+
+CONTACTS = """async () => {
+    const { loadContacts } = await import(document.querySelector("script").src.replace("boot", "keystore"));
+    return Object.entries(await loadContacts()).map(([id, { ik, verified }]) => [id, ik, verified]).sort();
+}"""
+
+
+async def test_a_swapped_answer_is_told_from_a_wrong_pin(stage: Stage) -> None:
+    eve = await Peer.arrives(stage.truth)
+    stage.peers.append(eve)
+    found = await _answer_about(eve, stage)
+    with stage.liar.lying(START, lambda answer: setattr(answer, "text", json.dumps(found))):
+        await stage.tries_to_start(stage.bob.search_pin)
+        await expect(stage.started).to_contain_text(SWAPPED)
+    await stage.opens()
+    await stage.tries_to_start(stage.bob.search_pin)  # the honest twin
+    await expect(stage.started).to_be_empty()
+    await expect(stage.page.get_by_text("Verified by Search PIN")).to_be_visible()
+
+
+async def _answer_about(eve: Peer, stage: Stage) -> dict[str, str]:
+    """What an honest server would answer to Alice who enters Eve's PIN: in form and in itself it is right."""
+    conversation = crypto.conversation_id(eve.keys.fp, crypto.fingerprint(stage.bob.other.ik))
+    return {
+        "conversation_id": conversation,
+        "partner_statement": eve.statement,
+        "partner_search_salt": eve.salt,
+        "partner_id": noise(16),
+        "partner_username": "bob",
+    }
+
+
+async def test_a_pin_that_a_link_brought_verifies_nobody_until_the_person_says_who_gave_it(stage: Stage) -> None:
+    mallory = await Peer.arrives(stage.truth, "bob")
+    stage.peers.append(mallory)
+    await stage.page.goto("about:blank")
+    await stage.page.goto(f"{stage.liar.url}/#add={mallory.search_pin}")
+    await stage.page.get_by_role("button", name="Start").click()
+    trust = stage.page.get_by_role("button", name="Not verified: added by link")
+    await expect(trust).to_be_visible()
+    assert (await stage.contact())["verified"] == "link"
+    await stage.page.reload()
+    await expect(trust).to_be_visible()
+    await expect(stage.page.get_by_text("Say hello")).to_be_visible()
+    await trust.click()
+    await stage.page.get_by_role("button", name="They gave me the link themselves").click()
+    await expect(stage.page.get_by_role("button", name="Verified by Search PIN")).to_be_visible()
+    await expect(texts_of(stage.page)).to_have_count(0)
