@@ -1,4 +1,4 @@
-"""Every byte that the public pages are made of, and every file of the release, against what is installed here."""
+"""Every byte that the pages are made of, and every file of the release, compared with what is installed here."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from ezdms.verify import release
-from ezdms.verify.loads import difference, loads_of
+from ezdms.verify.loads import loads_of
 from ezdms.verify.place import Unanswered
 from ezdms.verify.report import Finding, failed, ok
-from ezdms.verify.wire import PAGE, Answer, Wire
+from ezdms.verify.wire import Answer, Wire
 
 MOST_FILES = 200  # followed from page to file to file
 
@@ -22,40 +22,13 @@ class Followed:
     outside: list[str] = field(default_factory=list)
 
 
-async def check_content(wire: Wire, host: dict[str, str], *, is_same_version: bool) -> list[Finding]:
-    """Pages, what they load, and all files. Of another version the bytes cannot be judged, only where they lead."""
-    findings = []
-    pages = []
-    for path, expected in release.pages(host).items():
-        try:
-            page = await wire.get(path, PAGE)
-        except Unanswered as error:
-            findings.append(failed(f"page {path}", str(error)))
-            continue
-        pages.append(page)
-        if is_same_version:
-            findings.append(_judge_page(page, expected))
+async def check_content(wire: Wire, pages: list[Answer], *, is_same_version: bool) -> list[Finding]:
+    """What the pages load, and all files. The bytes of another version cannot be judged, only what they load."""
     followed = await _follow(wire, pages, is_same_version=is_same_version)
-    findings.append(_judge_loads(followed))
+    findings = [_judge_loads(followed)]
     if is_same_version:
         findings += await _check_files(wire, followed)
     return findings
-
-
-def _judge_page(page: Answer, expected: bytes) -> Finding:
-    name = f"page {page.path}"
-    if page.status != 200:
-        return failed(name, f"Expected 200 and the release's page, got {page.came}.")
-    types = page.all("Content-Type")
-    if len(types) != 1 or not release.is_type(page.path, types[0]):
-        return failed(name, f"Expected Content-Type text/html; charset=utf-8, got {' and '.join(types) or 'none'}.")
-    if page.body != expected:
-        return failed(
-            name,
-            f"Expected the release's {release.fingerprint(expected)}, got {release.fingerprint(page.body)}. "
-            + difference(expected, page.body),
-        )
-    return ok(name, f"The release's, byte for byte: {release.fingerprint(expected)}.")
 
 
 async def _follow(wire: Wire, pages: list[Answer], *, is_same_version: bool) -> Followed:

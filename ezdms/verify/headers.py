@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-from ezdms.assets import FOR_GOOD
+from ezdms.assets import ASKED_ANEW, FOR_GOOD
 from ezdms.security import HEADERS
+from ezdms.verify.release import PAGES, is_hashed
 from ezdms.verify.report import Finding, failed, ok, warning
 from ezdms.verify.wire import Answer
 
@@ -47,10 +48,18 @@ def _always(value: str) -> Callable[[Answer], str]:
 
 
 def _cache_control(answer: Answer) -> str | None:
-    """Files are kept for good under the address that names their digest, nothing else is kept by anybody."""
+    """A file is kept for good under the address with its digest; a page or another file is asked about each time.
+
+    Nobody keeps anything else.
+    """
     if answer.path == "/ws":
         return None
-    return FOR_GOOD if answer.path.startswith("/static/") and answer.status == 200 else "no-store"
+    if answer.status in (200, 304):
+        if is_hashed(answer.path):
+            return FOR_GOOD
+        if answer.path in PAGES or answer.path.startswith("/static/"):
+            return ASKED_ANEW
+    return "no-store"
 
 
 def _exactly(name: str, expected: Callable[[Answer], str | None], answers: Sequence[Answer]) -> Finding:
@@ -65,7 +74,7 @@ def _exactly(name: str, expected: Callable[[Answer], str | None], answers: Seque
 
 
 def _no_redirect(answers: Sequence[Answer]) -> Finding:
-    led = [answer for answer in answers if 300 <= answer.status < 400 or answer.all("Location")]
+    led = [answer for answer in answers if answer.is_redirect or answer.all("Location")]
     if led:
         return failed("redirects", f"Expected none, got {led[0].came} at {_places(led)}.")
     return ok("redirects", "None.")

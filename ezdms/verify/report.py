@@ -9,9 +9,9 @@ OK, WARNING, FAILED = "ok", "warning", "failed"
 LONGEST_SENTENCE = 600  # characters
 
 CANNOT_PROVE = (
-    "that others are served the same: a server can tell visitors apart, and this looked like one of them;",
+    "that others are served the same: a server can tell visitors apart, by their address for example;",
     "that it will be the same tomorrow, or was yesterday: a changed page may have left something in browsers then;",
-    "what it shows at other addresses, and after logging in: / and /protection and all files were read, no more;",
+    "what it answers at other addresses, and what it sends as data after logging in;",
     "what the server does with what it gets: who talks to whom, when and how often is known to it in any case;",
     "who else runs on that machine, and who holds its keys.",
 )

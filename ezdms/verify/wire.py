@@ -6,6 +6,7 @@ import asyncio
 import json
 import ssl
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -56,12 +57,22 @@ class Answer:
         return members if isinstance(members, dict) else {}
 
     @property
+    def is_redirect(self) -> bool:
+        """True if it leads elsewhere. 304 does not: it says that the browser has the answer already."""
+        return 300 <= self.status < 400 and self.status != 304
+
+    @property
     def came(self) -> str:
         """The status in words, with what else says why."""
-        if 300 <= self.status < 400:
+        if self.is_redirect:
             return f"a redirect to {', '.join(self.all('Location')) or 'nowhere'}"
         code = self.members.get("code")
         return f"{self.status} ({code})" if isinstance(code, str) else str(self.status)
+
+
+def cookie_name(scheme: str) -> str:
+    """Of a session's cookie, from the contract: what the server thinks right is what is in question."""
+    return "__Host-ezdms_session" if scheme == "https" else "ezdms_session"
 
 
 class Wire:
@@ -92,9 +103,9 @@ class Wire:
             return None
         return parts.path + (f"?{parts.query}" if parts.query else "")
 
-    async def get(self, path: str, accept: str = FILE) -> Answer:
-        """GET. Raises Unanswered."""
-        return await self._ask("GET", path, headers={"Accept": accept})
+    async def get(self, path: str, accept: str = FILE, headers: Mapping[str, str] | None = None) -> Answer:
+        """GET, with these `headers` instead of what a browser says, or in addition. Raises Unanswered."""
+        return await self._ask("GET", path, headers={"Accept": accept, **(headers or {})})
 
     async def post(self, path: str, fields: dict[str, str], *, origin: str | None = None, token: str = "") -> Answer:
         """Post a form as the page does, or as a page of another `origin` would. Raises Unanswered."""

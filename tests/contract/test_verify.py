@@ -136,7 +136,7 @@ def test_the_command_prints_a_table_a_verdict_and_what_it_cannot_prove(shared_se
         done = run(shared_server.url, **environment)
         assert (done.returncode, done.stderr) == (0, "")
         assert "\x1b" not in done.stdout
-        assert re.search(r"^ok +page / +The release's, byte for byte", done.stdout, re.MULTILINE)
+        assert re.search(r"^ok +pages +The pages at 7 addresses are the release's, byte", done.stdout, re.MULTILINE)
         assert re.search(
             rf"^PASSED: {shared_server.url}, compared with EZ-DMS {__version__}: ", done.stdout, re.MULTILINE
         )
