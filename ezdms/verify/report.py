@@ -13,6 +13,7 @@ CANNOT_PROVE = (
     "that it will be the same tomorrow, or was yesterday: a changed page may have left something in browsers then;",
     "what it answers at other addresses, and what it sends as data after logging in;",
     "what the server does with what it gets: who talks to whom, when and how often is known to it in any case;",
+    "what comes outside the answers: over HTTP/2 a frame can send browsers elsewhere, and this spoke HTTP/1.1;",
     "who else runs on that machine, and who holds its keys.",
 )
 

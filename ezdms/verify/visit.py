@@ -10,6 +10,7 @@ from ezdms import PROTOCOL, __version__
 from ezdms.verify.content import check_content
 from ezdms.verify.doors import check_doors
 from ezdms.verify.headers import check_headers
+from ezdms.verify.kinds import check_kinds
 from ezdms.verify.pages import check_pages
 from ezdms.verify.place import Place, Unanswered, check_place, parse_address, trust
 from ezdms.verify.report import Finding, Report, failed, ok
@@ -49,12 +50,13 @@ async def _visit(place: Place, context: ssl.SSLContext, findings: list[Finding],
         pages, found = await check_pages(wire, host, is_same_version=is_same_version)
         findings += found
         findings += await check_content(wire, pages, is_same_version=is_same_version)
+        findings += await check_kinds(wire, is_same_version=is_same_version)
         findings += await check_doors(wire, host["registration"])
         if register:
             from ezdms.verify.account import check_account  # the one part that needs keys
 
             findings += await check_account(wire, pages)
-        findings += check_headers(wire.answers)
+        findings += check_headers(wire.answers, place)
 
 
 async def _ask_deployment(wire: Wire) -> tuple[str, dict[str, str]]:

@@ -64,6 +64,21 @@ def unchanged(change: Change) -> Change:
     return at("/welcome", when(lambda exchange: exchange.status == 304, change))
 
 
+def both(one: Change, other: Change) -> Change:
+    """Two changes of the same answer."""
+
+    def change(exchange: Exchange) -> None:
+        one(exchange)
+        other(exchange)
+
+    return change
+
+
+def found(exchange: Exchange) -> None:
+    """The answer says that all is well."""
+    exchange.status = 200
+
+
 changed = on_page(lambda exchange: exchange.replace("cannot read", "can read"))
 
 CASES: dict[str, tuple[Change, set[str]]] = {
@@ -149,7 +164,10 @@ CASES: dict[str, tuple[Change, set[str]]] = {
     "no ETag": (on_page(drop("ETag")), {"revalidation"}),
     "two ETags": (on_page(add("ETag", '"second"')), {"revalidation"}),
     "an old page that is said to be right": (asking("If-None-Match", "00000000", confirm), {"revalidation"}),
-    "a page that is sent again and again": (asking("If-None-Match", '"', send_again), {"revalidation"}),
+    "a page that is sent again and again": (
+        asking("Accept", "html", asking("If-None-Match", '"', send_again)),
+        {"revalidation"},
+    ),
     "a 304 with another ETag": (unchanged(set_to("ETag", '"visitor-17"')), {"revalidation"}),
     "a 304 with another type": (unchanged(set_to("Content-Type", "text/html; charset=utf-7")), {"revalidation"}),
     "a 304 that calls it compressed": (unchanged(set_to("Content-Encoding", "gzip")), {"revalidation"}),
@@ -188,14 +206,41 @@ CASES: dict[str, tuple[Change, set[str]]] = {
     "a banner": (add("Server", "hypercorn-h11"), {"banner"}),
     "a banner of the language": (add("X-Powered-By", "Python"), {"banner"}),
     "a redirect elsewhere": (at("/", lead_elsewhere), {"pages", PAGE, "redirects", "Cache-Control"}),
-    "a preload in a header": (at("/", add("Link", f"<{EVIL}/x.js>; rel=preload; as=script")), {"other headers"}),
-    "a refresh in a header": (at("/", add("Refresh", f"0; url={EVIL}")), {"other headers"}),
-    "a wider service worker": (add("Service-Worker-Allowed", "/"), {"other headers"}),
-    "a source map": (add("SourceMap", f"{EVIL}/boot.map"), {"other headers"}),
-    "data that is cleared": (add("Clear-Site-Data", '"storage"'), {"other headers"}),
-    "reports to elsewhere": (add("Reporting-Endpoints", f'a="{EVIL}"'), {"other headers"}),
-    "other sites that may read": (add("Access-Control-Allow-Origin", "*"), {"other headers"}),
-    "another host for the same": (add("Alt-Svc", 'h2="evil.example:443"'), {"other headers"}),
+    "a page that depends on the cookie": (on_page(set_to("Vary", "Accept, Cookie")), {"Vary"}),
+    "a page that depends on more, in a second line": (on_page(add("Vary", "User-Agent")), {"Vary"}),
+    "a page that depends on nothing": (on_page(drop("Vary")), {"Vary"}),
+    "another host for the same": (add("Alt-Svc", 'h2="evil.example:443"'), {"Alt-Svc"}),
+    "another host in a second line": (
+        both(add("Alt-Svc", "clear"), add("Alt-Svc", 'h2="evil.example:443"')),
+        {"Alt-Svc"},
+    ),
+    "TLS that is forgotten": (add("Strict-Transport-Security", "max-age=0"), {"Strict-Transport-Security"}),
+    "another page where there is nothing": (
+        when(lambda exchange: exchange.status == 404, lambda exchange: exchange.replace("", "<script></script>")),
+        {"kinds"},
+    ),
+    "another script under no digest": (at("/static/js/boot.js", whole(flip)), {"kinds"}),
+    "a script under no digest with another meaning": (
+        at("/static/js/boot.js", set_to("Content-Type", "text/javascript; charset=utf-7")),
+        {"kinds"},
+    ),
+    "a script that becomes another when it is asked for again": (
+        at("/static/js/boot.js", asking("If-None-Match", '"', set_to("Content-Type", "text/html"))),
+        {"kinds"},
+    ),
+    "a script that is sent again and again": (
+        at("/static/js/boot.js", asking("If-None-Match", '"', send_again)),
+        {"kinds"},
+    ),
+    "words for programs that are a page": (at("/ping", set_to("Content-Type", "text/html")), {"kinds"}),
+    "what it says of itself as a page": (at("/deployment", set_to("Content-Type", "text/html")), {"kinds"}),
+    "an account for anybody": (at("/me", found), {"kinds"}),
+    "sessions for anybody": (
+        at("/sessions", when(lambda exchange: exchange.status == 401, found)),
+        {"kinds", "Cache-Control"},
+    ),
+    "a problem that is another": (at("/me", lambda exchange: exchange.replace("no_session", "sorry")), {"kinds"}),
+    "a login without a PIN": (at("/login", when(lambda exchange: exchange.status == 400, found)), {"kinds"}),
     "a socket for a foreign page": (at("/ws", accept_foreign), {"foreign socket"}),
     "a socket for anybody": (at("/ws", Exchange.accept_socket), {"foreign socket", "socket"}),
     "posts of other sites": (at("/login", post_from_elsewhere), {"foreign post"}),
