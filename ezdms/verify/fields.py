@@ -29,7 +29,7 @@ def fault_of_alt_svc(values: Sequence[str], place: Place) -> str | None:
     while True:
         alternative = ALTERNATIVE.match(value, at)
         if alternative is None:
-            return "it cannot be read"
+            return "it is malformed"
         fault = _fault_of_protocol(alternative[1]) or _fault_of_authority(_unquoted(alternative[2]), place)
         if fault:
             return fault
@@ -39,15 +39,15 @@ def fault_of_alt_svc(values: Sequence[str], place: Place) -> str | None:
             name, said = parameter[1].lower(), _unquoted(parameter[2])
             at = parameter.end()
             if name in seen:
-                return f"it says {name} twice"
+                return f"{name} is given twice"
             seen.add(name)
             if (name == "ma" and not DIGITS.fullmatch(said)) or (name == "persist" and said != "1"):
-                return f"its {name} cannot be read"
+                return f"{name} is malformed"
         if at == len(value):
             return None
         comma = COMMA.match(value, at)
         if comma is None:
-            return "it cannot be read"
+            return "it is malformed"
         at = comma.end()
 
 
@@ -55,17 +55,17 @@ def _fault_of_protocol(name: str) -> str | None:
     """Only what a token cannot hold is percent-encoded, in upper case (RFC 7838, 3): one protocol has one name."""
     rest = ENCODED.sub("", name)
     needless = [code for code in ENCODED.findall(name) if code != "25" and re.fullmatch(NAME, chr(int(code, 16)))]
-    return "its protocol cannot be read" if "%" in rest or needless else None
+    return "the protocol name is malformed" if "%" in rest or needless else None
 
 
 def _fault_of_authority(authority: str, place: Place) -> str | None:
     host, colon, port = authority.rpartition(":")
     if not colon or not DIGITS.fullmatch(port):
-        return "its address cannot be read"
+        return "the address is malformed"
     own = f"[{place.host}]" if ":" in place.host else place.host
     if host.lower() not in ("", own.lower()):
-        return "it leads to another host"
-    return None if int(port) == place.port else "it leads to another port"
+        return "it points to another host"
+    return None if int(port) == place.port else "it points to another port"
 
 
 def fault_of_hsts(values: Sequence[str]) -> str | None:
@@ -80,22 +80,22 @@ def fault_of_hsts(values: Sequence[str]) -> str | None:
     while at <= len(value):
         directive = DIRECTIVE.match(value, at)
         if directive is None:
-            return "it cannot be read"
+            return "it is malformed"
         name = (directive[1] or "").lower()
         if name in found:
-            return f"it says {name} twice"
+            return f"{name} is given twice"
         if name:
             found[name] = directive[2]
         at = directive.end() if directive[3] else len(value) + 1
     if "max-age" not in found:
-        return "it has no max-age"
+        return "max-age is missing"
     age = found["max-age"]
     if age is None or not DIGITS.fullmatch(age):
-        return "its max-age is no number of seconds"
+        return "max-age is not a plain number"
     if int(age) == 0:
-        return "it makes browsers forget"
+        return "max-age=0 makes browsers forget it"
     if found.get("includesubdomains") is not None or found.get("preload") is not None:
-        return "it gives a value to what has none"
+        return "a directive has a value that takes none"
     return None
 
 

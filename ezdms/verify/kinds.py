@@ -33,27 +33,27 @@ class Kind:
 
 
 async def check_kinds(wire: Wire, *, is_same_version: bool) -> list[Finding]:
-    """One finding if all are as they must be, else one for each that is not. No bytes are judged of another version."""
+    """One finding if all are right, else one for each that is not. The bytes of another version cannot be judged."""
     nowhere = f"/{secrets.token_hex(8)}"
     missing = release.missing_page() if is_same_version else None
     script = release.files()[address_of(SCRIPT)] if is_same_version else None
     kinds = [
-        Kind("an address where there is nothing", nowhere, PAGE, 404, HTML, missing),
-        Kind("a file that there is not", f"/static{nowhere}.js", FILE, 404, HTML, missing),
-        Kind("nothing for a program", nowhere, JSON, 404, JSON, code="not_found"),
-        Kind("no account without a session", "/me", JSON, 401, JSON, code="no_session"),
-        Kind("no sessions without a session", "/sessions", JSON, 401, JSON, code="no_session"),
-        Kind("a sign of life", "/ping", JSON, 200, JSON),
-        Kind("what it says of itself", "/deployment", JSON, 200, JSON),
-        Kind("a login without a PIN", "/login", None, 400, JSON),
+        Kind("the page for an unknown address", nowhere, PAGE, 404, HTML, missing),
+        Kind("the page for an unknown file", f"/static{nowhere}.js", FILE, 404, HTML, missing),
+        Kind("an error for programs", nowhere, JSON, 404, JSON, code="not_found"),
+        Kind("an error without a session", "/me", JSON, 401, JSON, code="no_session"),
+        Kind("an error without a session", "/sessions", JSON, 401, JSON, code="no_session"),
+        Kind("JSON", "/ping", JSON, 200, JSON),
+        Kind("JSON", "/deployment", JSON, 200, JSON),
+        Kind("an error for a malformed login", "/login", None, 400, JSON),
     ]
     found = [finding for kind in kinds if (finding := await _judge(wire, kind))]
     found += await _check_script(wire, Kind("the release's script", f"/static/{SCRIPT}", FILE, 200, JS, script))
-    return found or [ok("kinds", f"{len(kinds) + 2} further kinds of answer came as they must.")]
+    return found or [ok("kinds", f"{len(kinds) + 2} other kinds of answer have the right status, type and bytes.")]
 
 
 async def _check_script(wire: Wire, kind: Kind) -> list[Finding]:
-    """Whole, and when it is asked whether it is still right."""
+    """The whole script, and the 304 for whoever has it."""
     try:
         whole = await wire.get(kind.path)
         etag = (whole.all("ETag") or ['""'])[0]
@@ -65,9 +65,7 @@ async def _check_script(wire: Wire, kind: Kind) -> list[Finding]:
         return [failed("kinds", fault)]
     if again.status != 304 or again.body or again.all("Content-Type") not in ([], whole.all("Content-Type")):
         came = " and ".join(again.all("Content-Type")) or "none"
-        return [
-            failed("kinds", f"{kind.path}: expected 304 for its own ETag, got {again.came} with Content-Type {came}.")
-        ]
+        return [failed("kinds", f"{kind.path}: expected 304 for its ETag, got {again.came} with Content-Type {came}.")]
     return []
 
 

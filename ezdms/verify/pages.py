@@ -120,7 +120,7 @@ async def _check_revalidation(wire: Wire, pages: list[Answer], etags: dict[str, 
             wrong.append(str(error))
     if wrong:
         return failed("revalidation", _told(wrong))
-    return ok("revalidation", "Each page has the release's ETag, which alone is answered with 304.")
+    return ok("revalidation", "Every page has the release's ETag, and only that ETag gets a 304.")
 
 
 async def _misjudged(wire: Wire, page: Answer, etag: str) -> list[str]:

@@ -159,7 +159,7 @@ CASES: dict[str, tuple[Change, set[str]]] = {
         {"angles"},
     ),
     "no page for programs": (asking("User-Agent", "curl", on_page(lose)), {"angles", "Cache-Control"}),
-    "an ETag that is somebody's": (on_page(set_to("ETag", '"visitor-17"')), {"revalidation"}),
+    "an ETag that is somebody's": (at("/welcome", set_to("ETag", '"visitor-17"')), {"revalidation"}),
     "a weak ETag": (on_page(weaken_etag), {"revalidation"}),
     "no ETag": (on_page(drop("ETag")), {"revalidation"}),
     "two ETags": (on_page(add("ETag", '"second"')), {"revalidation"}),
@@ -234,6 +234,8 @@ CASES: dict[str, tuple[Change, set[str]]] = {
     ),
     "words for programs that are a page": (at("/ping", set_to("Content-Type", "text/html")), {"kinds"}),
     "what it says of itself as a page": (at("/deployment", set_to("Content-Type", "text/html")), {"kinds"}),
+    "words for programs with two types": (at("/ping", add("Content-Type", "text/html")), {"kinds"}),
+    "a refusal that is kept": (at("/ws", set_to("Cache-Control", "max-age=600")), {"Cache-Control"}),
     "an account for anybody": (at("/me", found), {"kinds"}),
     "sessions for anybody": (
         at("/sessions", when(lambda exchange: exchange.status == 401, found)),
@@ -278,6 +280,9 @@ async def test_it_says_what_was_expected_and_what_came(proxy: Misbehaving) -> No
     assert int(sizes[2]) - int(sizes[1]) == len(added)
     assert said(report, PAGE).endswith(f"Added: {added}")
     assert said(report, "loads") == f"Expected nothing but the release's files, but / loads {EVIL}/p.png."
+    proxy.change = at("/account", asking("If-None-Match", '"', send_again))
+    expected = "/account: expected 304 for the release's ETag, got 200."
+    assert said(await verify(proxy.url), "revalidation") == expected
     proxy.change = drop("Referrer-Policy")
     assert "Expected “no-referrer” once, got nothing at GET /deployment and" in said(
         await verify(proxy.url), "Referrer-Policy"
