@@ -63,7 +63,7 @@ async def _check_script(wire: Wire, kind: Kind) -> list[Finding]:
     fault = _fault(kind, whole)
     if fault:
         return [failed("kinds", fault)]
-    if again.status != 304 or again.body or again.all("Content-Type") not in ([], whole.all("Content-Type")):
+    if again.status != 304 or again.all("Content-Type") not in ([], whole.all("Content-Type")):
         came = " and ".join(again.all("Content-Type")) or "none"
         return [failed("kinds", f"{kind.path}: expected 304 for its ETag, got {again.came} with Content-Type {came}.")]
     return []
