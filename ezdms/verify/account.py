@@ -1,4 +1,4 @@
-"""The cookie of a session, looked at with an account that is made for this and deleted again. Only if asked for."""
+"""What only a session shows, looked at with an account that is made for this and deleted again. Only if asked for."""
 
 from __future__ import annotations
 
@@ -8,20 +8,23 @@ import time
 from ezdms import crypto
 from ezdms.encoding import EnvelopeError, b64u_decode, b64u_encode
 from ezdms.verify.doors import ELSEWHERE
+from ezdms.verify.pages import check_with_session
 from ezdms.verify.place import Unanswered
 from ezdms.verify.report import Finding, failed, ok, warning
-from ezdms.verify.wire import JSON, Answer, Wire
+from ezdms.verify.wire import JSON, Answer, Wire, cookie_name
 
 
-async def check_account(wire: Wire) -> list[Finding]:
-    """Make an account whose PIN nobody knows, judge its cookie, knock from another site with it, delete it."""
+async def check_account(wire: Wire, pages: list[Answer]) -> list[Finding]:
+    """Make an account whose PIN nobody knows, judge its cookie, use it as its owner and as another site, delete it.
+
+    `pages`: as a stranger got them.
+    """
     keys = crypto.generate_keys()
-    fields = _registration(f"verify-{secrets.token_hex(6)}", keys)
+    fields = _registration(keys, f"verify-{secrets.token_hex(6)}")
     try:
-        made = await wire.post("/register", fields)
+        made = await wire.post("/register", fields, may_set_cookie=True)
     except Unanswered as error:
         return [failed("cookie", str(error))]
-    wire.answers.remove(made)  # this answer alone has a cookie to set
     if made.status == 429:
         return [warning("cookie", "Not looked at: too many registrations from here. Try again in a minute.")]
     if made.status == 403:
@@ -31,6 +34,7 @@ async def check_account(wire: Wire) -> list[Finding]:
     findings = [_judge_cookie(made, wire.place.scheme)]
     token = str(made.members.get("token", ""))
     try:
+        findings.append(await check_with_session(wire, pages, token))
         refused = await wire.knock(ELSEWHERE, token)
         came = "it was accepted" if refused is None else f"got {refused.came}"
         if refused is not None and refused.status == 403:
@@ -40,11 +44,11 @@ async def check_account(wire: Wire) -> list[Finding]:
     except Unanswered as error:
         findings.append(failed("foreign socket with a session", str(error)))
     finally:
-        findings.append(await _delete(wire, fields, token, keys))
+        findings.append(await _delete(wire, keys, fields, token))
     return findings
 
 
-def _registration(username: str, keys: crypto.Keys) -> dict[str, str]:
+def _registration(keys: crypto.Keys, username: str) -> dict[str, str]:
     """Wrapped keys are noise of the right length: the account is not meant to be used, and no server can tell."""
     sizes = {"login_id": 16, "auth_key": 32, "salt": 16, "wrapped_sig": 76, "wrapped_enc": 1246, "search_salt": 16}
     statement = crypto.sign_statement(keys, username, 1, int(time.time() * 1000))
@@ -53,10 +57,10 @@ def _registration(username: str, keys: crypto.Keys) -> dict[str, str]:
 
 
 def _judge_cookie(made: Answer, scheme: str) -> Finding:
-    """Written down here once more, from the contract: what the server thinks right is what is in question."""
-    name, expected = "ezdms_session", {"httponly", "path=/", "samesite=lax"}
+    """Its name and its flags; nothing else."""
+    name, expected = cookie_name(scheme), {"httponly", "path=/", "samesite=lax"}
     if scheme == "https":
-        name, expected = "__Host-ezdms_session", expected | {"secure"}
+        expected |= {"secure"}
     cookies = made.all("Set-Cookie")
     if len(cookies) != 1:
         return failed("cookie", f"Expected one cookie for a new account, got {len(cookies)}.")
@@ -68,16 +72,14 @@ def _judge_cookie(made: Answer, scheme: str) -> Finding:
     return ok("cookie", f"{name} with {', '.join(sorted(got))}.")
 
 
-async def _delete(wire: Wire, fields: dict[str, str], token: str, keys: crypto.Keys) -> Finding:
-    locks = {name: fields[name] for name in ("login_id", "auth_key")}
+async def _delete(wire: Wire, keys: crypto.Keys, fields: dict[str, str], token: str) -> Finding:
+    asked = {name: fields[name] for name in ("login_id", "auth_key")}
     try:
-        deployment_id = b64u_decode(str((await wire.get("/deployment", JSON)).members.get("deployment_id")), 16)
-        locks["act"] = crypto.sign_act(keys, deployment_id, "delete_account", "", int(time.time() * 1000))
-        gone = await wire.post("/delete_account", locks, token=token)
+        server = b64u_decode(str((await wire.get("/deployment", JSON)).members.get("deployment_id", "")))
+        asked["act"] = crypto.sign_act(keys, server, "delete_account", "", int(time.time() * 1000))
+        gone = await wire.post("/delete_account", asked, token=token, may_set_cookie=True)
     except (Unanswered, EnvelopeError) as error:
         return failed("account", f"The account {fields['username']} was left behind: {error}")
-    if gone in wire.answers:
-        wire.answers.remove(gone)  # it makes the browser forget the cookie, by setting it
     if gone.status != 204:
         return failed("account", f"Expected 204, got {gone.came}: the account {fields['username']} was left behind.")
     return ok("account", f"The account {fields['username']} was made for this and is deleted.")

@@ -1,7 +1,4 @@
-"""The doors that must stay shut to a stranger: a wrong login, a malformed registration, others' data, other sites, the
-
-WebSocket; and answers of every further kind, whose headers are judged with all others.
-"""
+"""The doors that must stay shut to a stranger: a wrong login, a malformed registration, other sites, the WebSocket."""
 
 from __future__ import annotations
 
@@ -11,7 +8,7 @@ from collections.abc import Awaitable
 from ezdms.encoding import b64u_encode
 from ezdms.verify.place import Unanswered
 from ezdms.verify.report import Finding, failed, ok, warning
-from ezdms.verify.wire import JSON, PAGE, Answer, Wire
+from ezdms.verify.wire import Answer, Wire
 
 ELSEWHERE = "https://elsewhere.invalid"  # a site that is not this one, and never will be (RFC 2606)
 
@@ -28,26 +25,10 @@ async def check_doors(wire: Wire, registration: str) -> list[Finding]:
     return [
         await _refuses("login", wire.post("/login", wrong), 401, "a wrong login"),
         await _refuses("register", wire.post("/register", malformed), uninvited, "a malformed registration"),
-        await _refuses("data", wire.get("/me", JSON), 401, "a question for data without a session"),
-        await _refuses("nothing", wire.get(f"/{secrets.token_hex(8)}", PAGE), 404, "a page that is not there"),
-        await _refuses("no data", wire.get(f"/{secrets.token_hex(8)}", JSON), 404, "data that is not there"),
-        await _answers("ping", wire.get("/ping", JSON)),
-        await _answers("file of no digest", wire.get("/static/js/boot.js")),
         await _refuses("foreign post", wire.post("/login", {}, origin=ELSEWHERE), 403, "a login by another site"),
         await _refuses("foreign socket", wire.knock(ELSEWHERE), 403, "a WebSocket of another site"),
         await _refuses("socket", wire.knock(wire.place.origin), 401, "a WebSocket without a session"),
     ]
-
-
-async def _answers(name: str, asking: Awaitable[Answer]) -> Finding:
-    """It is there for everybody."""
-    try:
-        answer = await asking
-    except Unanswered as error:
-        return failed(name, str(error))
-    if answer.status != 200:
-        return failed(name, f"Expected 200, got {answer.came}.")
-    return ok(name, "There.")
 
 
 async def _refuses(name: str, asking: Awaitable[Answer | None], status: int, what: str) -> Finding:

@@ -1,49 +1,44 @@
-"""The headers of every answer that came: exactly the release's, each once, and none that does something else."""
+"""The headers of every answer that came: exactly the release's, each once, and none that does anything else."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
 
-from ezdms.assets import ASKED_ANEW, FOR_GOOD, digest
+from ezdms.assets import ASKED_ANEW, FOR_GOOD
 from ezdms.security import HEADERS
-from ezdms.verify import release
+from ezdms.verify.fields import fault_of_alt_svc, fault_of_hsts
 from ezdms.verify.place import Place
-from ezdms.verify.policies import fault_of_alternatives, fault_of_hsts
+from ezdms.verify.release import PAGES, is_hashed
 from ezdms.verify.report import Finding, failed, ok, warning
 from ezdms.verify.wire import Answer
 
-# What a server or a proxy in front of it may add without changing what the browser does with the page.
+# All that an answer may carry besides what is judged by value: it says when, how long and how, and nothing acts on it.
 HARMLESS = {
     "accept-ranges", "age", "allow", "connection", "content-encoding", "content-length", "content-type",
     "cross-origin-embedder-policy", "cross-origin-resource-policy", "date", "etag", "keep-alive", "last-modified",
-    "origin-agent-cluster", "ratelimit-limit", "ratelimit-remaining", "ratelimit-reset", "retry-after",
-    "strict-transport-security", "transfer-encoding", "vary", "x-frame-options", "x-request-id",
+    "origin-agent-cluster", "ratelimit", "ratelimit-limit", "ratelimit-policy", "ratelimit-remaining",
+    "ratelimit-reset", "retry-after", "transfer-encoding", "vary", "via", "x-frame-options", "x-request-id",
     "x-xss-protection",
 }  # fmt: skip
-# What makes a browser load, go, keep, forget, report or allow something that the release does not.
-HARMFUL = {
-    "clear-site-data", "content-disposition", "content-location", "content-security-policy-report-only",
-    "cross-origin-embedder-policy-report-only", "cross-origin-opener-policy-report-only", "document-policy",
-    "feature-policy", "integrity-policy", "integrity-policy-report-only", "link", "nel", "no-vary-search",
-    "origin-trial", "permissions-policy-report-only", "refresh", "report-to", "reporting-endpoints",
-    "service-worker-allowed", "set-cookie", "set-cookie2", "sourcemap", "speculation-rules",
-    "supports-loading-mode", "x-sourcemap",
-}  # fmt: skip
+# What a proxy says of itself: it changes nothing, and is worth knowing.
+NOTED = {"cache-status", "cf-cache-status", "cf-ray", "proxy-status", "server-timing", "traceparent", "upgrade"}
+ACTING = {"x-content-security-policy", "x-sourcemap", "x-webkit-csp"}  # although they begin with X-
 BANNERS = {"server", "x-powered-by", "x-aspnet-version", "x-generator"}
 PROXY = re.compile(r"[A-Za-z]+")  # a name without a version, which nginx cannot be told to leave out
-ACTING = ("access-control-", "hx-")  # lets other sites read; what htmx would obey
+VARY = {"accept", "accept-encoding"}  # all that a page may depend on; the first it does
 
 
 def check_headers(answers: Sequence[Answer], place: Place) -> list[Finding]:
-    """Judge every answer of the visit, errors and refusals too."""
+    """Judge every answer of the visit to `place`, errors and refusals too."""
     return [
         *(_exactly(name, _always(value), answers) for name, value in HEADERS.items()),
         _exactly("Cache-Control", _cache_control, answers),
+        _vary(answers),
+        _without_fault("Alt-Svc", lambda values: fault_of_alt_svc(values, place), answers),
+        _without_fault("Strict-Transport-Security", fault_of_hsts, answers),
         _no_redirect(answers),
         _no_banner(answers),
-        _by_value("Strict-Transport-Security", fault_of_hsts, answers),
-        _by_value("Alt-Svc", lambda value: fault_of_alternatives(value, place), answers),
         *_nothing_else(answers),
     ]
 
@@ -53,14 +48,17 @@ def _always(value: str) -> Callable[[Answer], str]:
 
 
 def _cache_control(answer: Answer) -> str | None:
-    """Files are kept for good under the address that names their digest; shells, and files at other addresses, are
-    asked about each time; nothing else is kept by anybody."""
-    if answer.path == "/ws":
-        return None
-    if answer.path in release.PAGES and answer.status in (200, 304):
-        return ASKED_ANEW
-    if answer.path.startswith("/static/") and answer.status == 200:
-        return FOR_GOOD if answer.path.startswith(f"/static/{digest()}/") else ASKED_ANEW
+    """A file is kept for good under the address with its digest; a page or another file is asked about each time.
+
+    Nobody keeps anything else.
+    """
+    if answer.path == "/ws" and not answer.all("Cache-Control"):
+        return None  # the release sends none there
+    if answer.status in (200, 304):
+        if is_hashed(answer.path):
+            return FOR_GOOD
+        if answer.path in PAGES or answer.path.startswith("/static/"):
+            return ASKED_ANEW
     return "no-store"
 
 
@@ -93,34 +91,51 @@ def _no_banner(answers: Sequence[Answer]) -> Finding:
     return ok("banner", "No word about the software.")
 
 
-def _by_value(name: str, fault_of: Callable[[str], str], answers: Sequence[Answer]) -> Finding:
-    """Of a header that may be there: each value is one that does no harm, and there is one at most."""
-    for answer in answers:
-        values = answer.all(name)
-        fault = next(filter(None, map(fault_of, values)), "stands there twice" if len(values) > 1 else "")
-        if fault:
-            return failed(name, f"At {_places([answer])}: “{'”, “'.join(values)}” {fault}.")
-    return ok(name, "Nothing in it does harm." if any(answer.all(name) for answer in answers) else "None.")
+def _vary(answers: Sequence[Answer]) -> Finding:
+    """A page that depends on more than the kind of answer asked for is not the same for everybody."""
+    pages = [answer for answer in answers if answer.path in PAGES and answer.status in (200, 304)]
+    wrong = []
+    for page in pages:
+        names = {name.strip().lower() for value in page.all("Vary") for name in value.split(",")}
+        if "accept" not in names or not names <= VARY:
+            wrong.append(page)
+    if not wrong:
+        return ok("Vary", "The pages depend on Accept, and on nothing else that a visitor sends.")
+    came = ", ".join(wrong[0].all("Vary")) or "nothing"
+    return failed("Vary", f"Expected Accept, and no more than Accept-Encoding with it, got {came} at {_places(wrong)}.")
+
+
+def _without_fault(name: str, fault_of: Callable[[list[str]], str | None], answers: Sequence[Answer]) -> Finding:
+    """A header that may be missing."""
+    sent = [answer for answer in answers if answer.all(name)]
+    wrong = [(answer, fault) for answer in sent if (fault := fault_of(answer.all(name)))]
+    if wrong:
+        answer, fault = wrong[0]
+        values, places = " and ".join(answer.all(name)), _places([answer for answer, _ in wrong])
+        return failed(name, f"Expected none or a harmless one, got “{values}” at {places}: {fault}.")
+    return ok(name, f"Harmless, on {len(sent)} answers of {len(answers)}." if sent else "None.")
 
 
 def _nothing_else(answers: Sequence[Answer]) -> list[Finding]:
-    known = HARMLESS | BANNERS | {"alt-svc", "cache-control", "location", *(name.lower() for name in HEADERS)}
-    harmful: dict[str, list[Answer]] = {}
-    unknown: dict[str, list[Answer]] = {}
+    """Every name that is not known to be harmless is a failure, but what only programs of a proxy's maker read."""
+    judged = {"alt-svc", "cache-control", "location", "strict-transport-security", *(name.lower() for name in HEADERS)}
+    allowed = HARMLESS | BANNERS | judged
+    acting: dict[str, list[Answer]] = {}
+    noted: dict[str, list[Answer]] = {}
     for answer in answers:
         for name, value in answer.headers:
-            if name in HARMFUL or name.startswith(ACTING):
-                harmful.setdefault(f"{name}: {value}", []).append(answer)
-            elif name not in known:
-                unknown.setdefault(f"{name}: {value}", []).append(answer)
+            if name in allowed or (name == "set-cookie" and answer.may_set_cookie):
+                continue
+            is_noted = name in NOTED or (name.startswith("x-") and name not in ACTING)
+            (noted if is_noted else acting).setdefault(f"{name}: {value}", []).append(answer)
     findings = [
-        failed("other headers", f"Expected none that does something, got “{line}” at {_places(places)}.")
-        for line, places in list(harmful.items())[:10]
+        failed("other headers", f"Expected none that EZ-DMS does not send, got “{line}” at {_places(places)}.")
+        for line, places in list(acting.items())[:10]
     ]
-    if unknown:
-        line, places = next(iter(unknown.items()))
+    if noted:
+        line, places = next(iter(noted.items()))
         findings.append(
-            warning("other headers", f"EZ-DMS does not send “{line}” (at {_places(places)}); does a proxy add it?")
+            warning("other headers", f"EZ-DMS does not send “{line}” (at {_places(places)}). Does a proxy add it?")
         )
     return findings or [ok("other headers", "None that does something.")]
 

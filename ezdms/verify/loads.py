@@ -82,7 +82,8 @@ def loads_of(address: str, path: str, octets: bytes) -> list[str]:
 
 
 def _all(patterns: tuple[re.Pattern[str], ...], text: str) -> list[str]:
-    return [found for pattern in patterns for found in pattern.findall(text)]
+    found = (one for pattern in patterns for one in pattern.findall(text))
+    return [one for one in found if not one.startswith("${")]  # computed: that is no address yet
 
 
 def _join(base: str, address: str) -> str:

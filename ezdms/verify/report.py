@@ -9,10 +9,11 @@ OK, WARNING, FAILED = "ok", "warning", "failed"
 LONGEST_SENTENCE = 600  # characters
 
 CANNOT_PROVE = (
-    "that others are served the same: a server can tell visitors apart, and this looked like one of them;",
+    "that others are served the same: a server can tell visitors apart, by their address for example;",
     "that it will be the same tomorrow, or was yesterday: a changed page may have left something in browsers then;",
-    "what it sends after logging in: that is data, which the page itself checks, and no part of the release;",
+    "what it answers at other addresses, and what it sends as data after logging in;",
     "what the server does with what it gets: who talks to whom, when and how often is known to it in any case;",
+    "what comes outside the answers: over HTTP/2 a frame can send browsers elsewhere, and this spoke HTTP/1.1;",
     "who else runs on that machine, and who holds its keys.",
 )
 

@@ -10,12 +10,14 @@ from ezdms import PROTOCOL, __version__
 from ezdms.verify.content import check_content
 from ezdms.verify.doors import check_doors
 from ezdms.verify.headers import check_headers
+from ezdms.verify.kinds import check_kinds
+from ezdms.verify.pages import check_pages
 from ezdms.verify.place import Place, Unanswered, check_place, parse_address, trust
 from ezdms.verify.report import Finding, Report, failed, ok
 from ezdms.verify.wire import JSON, Wire
 
 ALL_WITHIN = 180.0  # seconds
-FRONT = {"name": "EZ-DMS", "notice": "", "registration": "open"}  # what the operator chooses of the front page
+FRONT = {"name": "EZ-DMS", "notice": "", "registration": "open"}  # what the operator chooses of the pages
 
 
 async def verify(address: str, *, cafile: Path | None = None, register: bool = False) -> Report:
@@ -44,19 +46,23 @@ async def _visit(place: Place, context: ssl.SSLContext, findings: list[Finding],
         version, host = await _ask_deployment(wire)
         findings.append(ok("protocol", f"It speaks {PROTOCOL}."))
         findings.append(_judge_version(version))
-        findings += await check_content(wire, host, is_same_version=version == __version__)
+        is_same_version = version == __version__
+        pages, found = await check_pages(wire, host, is_same_version=is_same_version)
+        findings += found
+        findings += await check_content(wire, pages, is_same_version=is_same_version)
+        findings += await check_kinds(wire, is_same_version=is_same_version)
         findings += await check_doors(wire, host["registration"])
         if register:
             from ezdms.verify.account import check_account  # the one part that needs keys
 
-            findings += await check_account(wire)
+            findings += await check_account(wire, pages)
         findings += check_headers(wire.answers, place)
 
 
 async def _ask_deployment(wire: Wire) -> tuple[str, dict[str, str]]:
-    """What the server says it runs, and what its front page says of it. Raises Unanswered if it is no EZ-DMS."""
+    """What the server says it runs, and its public words. Raises Unanswered if it is no EZ-DMS."""
     answer = await wire.get("/deployment", JSON)
-    if 300 <= answer.status < 400:
+    if answer.is_redirect:
         raise Unanswered(f"Expected EZ-DMS, got {answer.came}. If that is where it is, check that address.")
     if answer.status != 200 or "protocol" not in answer.members:
         raise Unanswered(f"This is not EZ-DMS: /deployment answered {answer.came}, and not what EZ-DMS says of itself.")

@@ -6,6 +6,7 @@ import asyncio
 import json
 import ssl
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -34,13 +35,17 @@ JSON = "application/json"
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came: headers by lower-case name, each as often as it was sent; the body decompressed."""
+    """What came: headers by lower-case name, each as often as it was sent; the body decompressed.
+
+    `may_set_cookie`: this answer begins or ends a session.
+    """
 
     method: str
     path: str
     status: int
     headers: tuple[tuple[str, str], ...]
     body: bytes
+    may_set_cookie: bool = False
 
     def all(self, name: str) -> list[str]:
         """Every value of a header."""
@@ -57,7 +62,7 @@ class Answer:
 
     @property
     def is_redirect(self) -> bool:
-        """It leads elsewhere; 304 does not."""
+        """True if it leads elsewhere. 304 does not: it says that the browser has the answer already."""
         return 300 <= self.status < 400 and self.status != 304
 
     @property
@@ -67,6 +72,11 @@ class Answer:
             return f"a redirect to {', '.join(self.all('Location')) or 'nowhere'}"
         code = self.members.get("code")
         return f"{self.status} ({code})" if isinstance(code, str) else str(self.status)
+
+
+def cookie_name(scheme: str) -> str:
+    """Of a session's cookie, from the contract: what the server thinks right is what is in question."""
+    return "__Host-ezdms_session" if scheme == "https" else "ezdms_session"
 
 
 class Wire:
@@ -97,11 +107,19 @@ class Wire:
             return None
         return parts.path + (f"?{parts.query}" if parts.query else "")
 
-    async def get(self, path: str, accept: str = FILE, more: dict[str, str] | None = None) -> Answer:
-        """GET, with `more` headers. Raises Unanswered."""
-        return await self._ask("GET", path, headers={"Accept": accept, **(more or {})})
+    async def get(self, path: str, accept: str = FILE, headers: Mapping[str, str] | None = None) -> Answer:
+        """GET, with these `headers` instead of what a browser says, or in addition. Raises Unanswered."""
+        return await self._ask("GET", path, headers={"Accept": accept, **(headers or {})})
 
-    async def post(self, path: str, fields: dict[str, str], *, origin: str | None = None, token: str = "") -> Answer:
+    async def post(
+        self,
+        path: str,
+        fields: dict[str, str],
+        *,
+        origin: str | None = None,
+        token: str = "",
+        may_set_cookie: bool = False,
+    ) -> Answer:
         """Post a form as the page does, or as a page of another `origin` would. Raises Unanswered."""
         headers = {"Accept": JSON, "Origin": origin or self.place.origin, "Sec-Fetch-Site": "same-origin"}
         headers["Connection"] = "close"  # who refuses before the body has come ends the connection, and need not say so
@@ -109,9 +127,11 @@ class Wire:
             headers["Sec-Fetch-Site"] = "cross-site"
         if token:
             headers["Authorization"] = f"Bearer {token}"
-        return await self._ask("POST", path, headers=headers, data=fields)
+        return await self._ask("POST", path, headers, may_set_cookie=may_set_cookie, data=fields)
 
-    async def _ask(self, method: str, path: str, headers: dict[str, str], **more: Any) -> Answer:
+    async def _ask(
+        self, method: str, path: str, headers: dict[str, str], *, may_set_cookie: bool = False, **more: Any
+    ) -> Answer:
         try:
             async with (
                 asyncio.timeout(ANSWER_WITHIN),
@@ -125,7 +145,8 @@ class Wire:
         except ValueError as error:
             raise Unanswered(f"{method} {path}: {error}") from error
         self._http.cookies.clear()  # each request is a stranger's
-        answer = Answer(method, path, response.status_code, _headers(response.headers.multi_items()), body)
+        items = _headers(response.headers.multi_items())
+        answer = Answer(method, path, response.status_code, items, body, may_set_cookie)
         self.answers.append(answer)
         return answer
 

@@ -31,9 +31,7 @@ class Exchange:
     body: bytes
 
     def replace(self, old: str, new: str) -> None:
-        """In the body, where it must be; an answer to who has it already has none."""
-        if self.status == 304:
-            return
+        """In the body, where it must be."""
         assert old.encode() in self.body, (self.path, old)
         self.body = self.body.replace(old.encode(), new.encode(), 1)
 
@@ -123,6 +121,8 @@ def _written(exchange: Exchange) -> bytes:
     if exchange.status == 101:
         return _head(first, exchange.headers)
     own = [("Content-Length", str(len(exchange.body))), ("Connection", "close")]
+    if exchange.status == 304:  # has no body, and no length of one
+        return _head(first, exchange.headers + own[1:])
     return _head(first, exchange.headers + own) + exchange.body
 
 
@@ -136,9 +136,29 @@ def at(path: str, change: Change) -> Change:
     return narrowed
 
 
+def whole(change: Change) -> Change:
+    """Only in answers with status 200, which have a body."""
+    return when(lambda exchange: exchange.status == 200, change)
+
+
+def when(is_meant: Callable[[Exchange], bool], change: Change) -> Change:
+    """Only in the answers that are meant."""
+
+    def narrowed(exchange: Exchange) -> None:
+        if is_meant(exchange):
+            change(exchange)
+
+    return narrowed
+
+
+def asking(name: str, part: str, change: Change) -> Change:
+    """Only in answers to whoever sends this header with this in it."""
+    return when(lambda exchange: part in exchange.asked.get(name.lower(), ""), change)
+
+
 def in_page(old: str, new: str) -> Change:
-    """One change in the front page."""
-    return at("/", lambda exchange: exchange.replace(old, new))
+    """One change in the page at /, whenever it is sent."""
+    return at("/", whole(lambda exchange: exchange.replace(old, new)))
 
 
 def add(name: str, value: str) -> Change:
@@ -203,3 +223,19 @@ def lose(exchange: Exchange) -> None:
 def cut_short(exchange: Exchange) -> None:
     exchange.add("Content-Encoding", "gzip")
     exchange.body = gzip.compress(exchange.body)[:-4]
+
+
+def weaken_etag(exchange: Exchange) -> None:
+    exchange.set("ETag", "W/" + dict(exchange.headers)["etag"])
+
+
+def confirm(exchange: Exchange) -> None:
+    """To whoever has any page: it is still right."""
+    known = exchange.asked["if-none-match"]
+    exchange.status, exchange.body = 304, b""
+    exchange.set("ETag", known)
+
+
+def send_again(exchange: Exchange) -> None:
+    """Nobody's page is ever right, so everybody fetches it each time."""
+    exchange.status = 200

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import AsyncIterator
 
@@ -9,7 +10,7 @@ import pytest
 
 from ezdms import __version__
 from ezdms.security import CONTENT_SECURITY_POLICY, HEADERS
-from ezdms.verify import FAILED, OK, verify
+from ezdms.verify import FAILED, OK, WARNING, verify
 from ezdms.verify.report import shown
 from tests.conftest import Server
 from tests.contract.misbehaving import (
@@ -19,7 +20,9 @@ from tests.contract.misbehaving import (
     Misbehaving,
     accept_foreign,
     add,
+    asking,
     at,
+    confirm,
     cut_short,
     drop,
     flip,
@@ -30,8 +33,12 @@ from tests.contract.misbehaving import (
     make_bomb,
     make_huge,
     post_from_elsewhere,
+    send_again,
     set_to,
     weaken_errors,
+    weaken_etag,
+    when,
+    whole,
 )
 from tests.contract.reports import names, said
 
@@ -43,30 +50,37 @@ async def proxy(shared_server: Server) -> AsyncIterator[Misbehaving]:
         yield between
 
 
-def only_for_cookies(exchange: Exchange) -> None:
-    """To somebody who seems to be logged in."""
-    if "cookie" in exchange.asked:
-        exchange.replace("cannot read", "can read")
+PAGE, FRONT = "page /", "<h1 data-host-name></h1>"
+FORM = '<form autocomplete="off">'
 
 
-def tag_wrongly(exchange: Exchange) -> None:
-    """Whoever comes again is told that nothing changed, whatever did."""
-    exchange.set("ETag", '"00000000000000000000000000000000"')
+def on_page(change: Change) -> Change:
+    """At /welcome, when the whole page is sent."""
+    return at("/welcome", whole(change))
 
 
-def come_anew(exchange: Exchange) -> None:
-    """As if nobody could have it already."""
-    if exchange.status == 304:
-        exchange.status, exchange.body = 200, b"another"
+def unchanged(change: Change) -> Change:
+    """In the answer that the page at /welcome has not changed."""
+    return at("/welcome", when(lambda exchange: exchange.status == 304, change))
 
 
-def let_in(exchange: Exchange) -> None:
-    """Without a session."""
+def both(one: Change, other: Change) -> Change:
+    """Two changes of the same answer."""
+
+    def change(exchange: Exchange) -> None:
+        one(exchange)
+        other(exchange)
+
+    return change
+
+
+def found(exchange: Exchange) -> None:
+    """The answer says that all is well."""
     exchange.status = 200
 
 
-PAGE, FRONT = "page /", "<h1 data-host-name></h1>"
-FORM = '<form autocomplete="off">'
+changed = on_page(lambda exchange: exchange.replace("cannot read", "can read"))
+
 CASES: dict[str, tuple[Change, set[str]]] = {
     "one byte of JavaScript": (at("js/crypto.js", flip), {"files", "file js/crypto.js"}),
     "one byte of vendored JavaScript": (
@@ -86,43 +100,81 @@ CASES: dict[str, tuple[Change, set[str]]] = {
     ),
     "a page with another meaning of its bytes": (
         at("/", set_to("Content-Type", "text/html; charset=iso-2022-jp")),
-        {PAGE},
+        {"pages", PAGE},
     ),
     "a file that is missing": (at("js/vault.js", lose), {"files", "file js/vault.js", "Cache-Control"}),
-    "a script tag": (in_page("</head>", '<script src="/static/more.js"></script></head>'), {PAGE, "loads"}),
-    "an inline script": (in_page("</head>", "<script>steal()</script></head>"), {PAGE}),
-    "an inline event handler": (in_page("<body ", '<body onload="steal()" '), {PAGE}),
-    "an hx-post": (in_page(FORM, '<form autocomplete="off" hx-post="/steal">'), {PAGE, "loads"}),
-    "an hx-post elsewhere": (in_page(FORM, f'<form autocomplete="off" hx-post="{EVIL}">'), {PAGE, "loads"}),
-    "a form that is sent": (in_page(FORM, '<form autocomplete="off" action="/steal" method="post">'), {PAGE, "loads"}),
-    "a name for the Login PIN": (in_page('<input id="login-pin"', '<input name="pin" id="login-pin"'), {PAGE}),
+    "a script tag": (in_page("</head>", '<script src="/static/more.js"></script></head>'), {"pages", PAGE, "loads"}),
+    "an inline script": (in_page("</head>", "<script>steal()</script></head>"), {"pages", PAGE}),
+    "an inline event handler": (in_page("<body ", '<body onload="steal()" '), {"pages", PAGE}),
+    "an hx-post": (in_page(FORM, '<form autocomplete="off" hx-post="/steal">'), {"pages", PAGE, "loads"}),
+    "an hx-post elsewhere": (in_page(FORM, f'<form autocomplete="off" hx-post="{EVIL}">'), {"pages", PAGE, "loads"}),
+    "a form that is sent": (
+        in_page(FORM, '<form autocomplete="off" action="/steal" method="post">'),
+        {"pages", PAGE, "loads"},
+    ),
+    "a name for the Login PIN": (in_page('<input id="login-pin"', '<input name="pin" id="login-pin"'), {"pages", PAGE}),
     "a meta refresh": (
         in_page("<title>", f'<meta http-equiv="refresh" content="0; url={EVIL}"><title>'),
-        {PAGE, "loads"},
+        {"pages", PAGE, "loads"},
     ),
-    "a base": (in_page("<title>", f'<base href="{EVIL}/"><title>'), {PAGE, "loads"}),
-    "an import map": (in_page("<title>", '<script type="importmap">{"imports":{}}</script><title>'), {PAGE}),
-    "a frame": (in_page(FRONT, f'<iframe src="{EVIL}"></iframe>{FRONT}'), {PAGE, "loads"}),
+    "a base": (in_page("<title>", f'<base href="{EVIL}/"><title>'), {"pages", PAGE, "loads"}),
+    "an import map": (in_page("<title>", '<script type="importmap">{"imports":{}}</script><title>'), {"pages", PAGE}),
+    "a frame": (in_page(FRONT, f'<iframe src="{EVIL}"></iframe>{FRONT}'), {"pages", PAGE, "loads"}),
     "a frame with its page inside": (
         in_page(FRONT, f"<iframe srcdoc=\"<img src='{EVIL}/p.png'>\"></iframe>{FRONT}"),
-        {PAGE, "loads"},
+        {"pages", PAGE, "loads"},
     ),
-    "an image elsewhere": (in_page(FRONT, f'<img src="{EVIL}/p.png">{FRONT}'), {PAGE, "loads"}),
-    "an image elsewhere for sharp screens": (in_page(FRONT, f'<img srcset="{EVIL}/p.png 2x">{FRONT}'), {PAGE, "loads"}),
-    "a style attribute": (
-        in_page(FRONT, f'<h1 data-host-name style="background: url({EVIL}/p)"></h1>'),
-        {PAGE, "loads"},
+    "an image elsewhere": (in_page(FRONT, f'<img src="{EVIL}/p.png">{FRONT}'), {"pages", PAGE, "loads"}),
+    "an image elsewhere for sharp screens": (
+        in_page(FRONT, f'<img srcset="{EVIL}/p.png 2x">{FRONT}'),
+        {"pages", PAGE, "loads"},
     ),
-    "a style element": (in_page("<title>", f"<style>@import '{EVIL}/x.css';</style><title>"), {PAGE, "loads"}),
+    "a style attribute": (in_page(FRONT, f'<h1 style="background: url({EVIL}/p)"></h1>'), {"pages", PAGE, "loads"}),
+    "a style element": (in_page("<title>", f"<style>@import '{EVIL}/x.css';</style><title>"), {"pages", PAGE, "loads"}),
     "a stylesheet elsewhere": (
         in_page("<title>", f'<link rel="stylesheet" href="{EVIL}/x.css"><title>'),
-        {PAGE, "loads"},
+        {"pages", PAGE, "loads"},
     ),
-    "another word": (in_page("cannot read", "can read"), {PAGE}),
-    "a comment": (in_page("<title>", "<!-- --><title>"), {PAGE}),
+    "another word": (in_page("cannot read", "can read"), {"pages", PAGE}),
+    "a comment": (in_page("<title>", "<!-- --><title>"), {"pages", PAGE}),
     "another page": (
-        at("/protection", lambda exchange: exchange.replace("Not protected", "Protected")),
-        {"page /protection"},
+        at("/protection", whole(lambda exchange: exchange.replace("Not protected", "Protected"))),
+        {"pages", "page /protection"},
+    ),
+    "another page for one conversation": (
+        at("/c/000000000000000000000000", whole(lambda exchange: exchange.replace("cannot read", "can read"))),
+        {"pages", "page /c/000000000000000000000000"},
+    ),
+    "another page for those with a session's cookie": (asking("Cookie", "ezdms_session=", changed), {"angles"}),
+    "another page for phones": (asking("User-Agent", "iPhone", changed), {"angles"}),
+    "another page for programs": (asking("User-Agent", "curl", changed), {"angles"}),
+    "another page for one browser": (asking("User-Agent", "Chrome", changed), {"angles"}),
+    "another page for those who follow a link": (asking("Referer", "https", changed), {"angles"}),
+    "another ETag for those with a session's cookie": (
+        asking("Cookie", "ezdms_session=", on_page(set_to("ETag", '"visitor-17"'))),
+        {"angles"},
+    ),
+    "another meaning of the bytes for phones": (
+        asking("User-Agent", "iPhone", on_page(set_to("Content-Type", "text/html; charset=utf-7"))),
+        {"angles"},
+    ),
+    "no page for programs": (asking("User-Agent", "curl", on_page(lose)), {"angles", "Cache-Control"}),
+    "an ETag that is somebody's": (at("/welcome", set_to("ETag", '"visitor-17"')), {"revalidation"}),
+    "a weak ETag": (on_page(weaken_etag), {"revalidation"}),
+    "no ETag": (on_page(drop("ETag")), {"revalidation"}),
+    "two ETags": (on_page(add("ETag", '"second"')), {"revalidation"}),
+    "an old page that is said to be right": (asking("If-None-Match", "00000000", confirm), {"revalidation"}),
+    "a page that is sent again and again": (
+        asking("Accept", "html", asking("If-None-Match", '"', send_again)),
+        {"revalidation"},
+    ),
+    "a 304 with another ETag": (unchanged(set_to("ETag", '"visitor-17"')), {"revalidation"}),
+    "a 304 with another type": (unchanged(set_to("Content-Type", "text/html; charset=utf-7")), {"revalidation"}),
+    "a 304 that calls it compressed": (unchanged(set_to("Content-Encoding", "gzip")), {"revalidation"}),
+    "a 304 that keeps it for good": (unchanged(set_to("Cache-Control", "max-age=600")), {"Cache-Control"}),
+    "a 304 that weakens the policy": (
+        unchanged(set_to("Content-Security-Policy", "default-src *")),
+        {"Content-Security-Policy"},
     ),
     "a url() elsewhere in CSS": (
         at("css/base.css", lambda exchange: exchange.replace("url(", f'url("{EVIL}/f"), url(')),
@@ -153,30 +205,44 @@ CASES: dict[str, tuple[Change, set[str]]] = {
     "a page that is kept": (at("/", set_to("Cache-Control", "max-age=600")), {"Cache-Control"}),
     "a banner": (add("Server", "hypercorn-h11"), {"banner"}),
     "a banner of the language": (add("X-Powered-By", "Python"), {"banner"}),
-    "a redirect elsewhere": (at("/", lead_elsewhere), {PAGE, "redirects", "Cache-Control"}),
-    "a preload in a header": (at("/", add("Link", f"<{EVIL}/x.js>; rel=preload; as=script")), {"other headers"}),
-    "a refresh in a header": (at("/", add("Refresh", f"0; url={EVIL}")), {"other headers"}),
-    "a wider service worker": (add("Service-Worker-Allowed", "/"), {"other headers"}),
-    "a source map": (add("SourceMap", f"{EVIL}/boot.map"), {"other headers"}),
-    "data that is cleared": (add("Clear-Site-Data", '"storage"'), {"other headers"}),
-    "reports to elsewhere": (add("Reporting-Endpoints", f'a="{EVIL}"'), {"other headers"}),
-    "other sites that may read": (add("Access-Control-Allow-Origin", "*"), {"other headers"}),
-    "what htmx would obey": (at("/login", add("HX-Redirect", EVIL)), {"other headers"}),
-    "a page that is said to be another": (at("/", add("Content-Location", "/protection")), {"other headers"}),
-    "a page that is saved and not shown": (at("/", add("Content-Disposition", "attachment")), {"other headers"}),
+    "a redirect elsewhere": (at("/", lead_elsewhere), {"pages", PAGE, "redirects", "Cache-Control"}),
+    "a page that depends on the cookie": (on_page(set_to("Vary", "Accept, Cookie")), {"Vary"}),
+    "a page that depends on more, in a second line": (on_page(add("Vary", "User-Agent")), {"Vary"}),
+    "a page that depends on nothing": (on_page(drop("Vary")), {"Vary"}),
     "another host for the same": (add("Alt-Svc", 'h2="evil.example:443"'), {"Alt-Svc"}),
-    "another port for the same": (at("/ping", add("Alt-Svc", 'h3=":4433"; ma=86400')), {"Alt-Svc"}),
-    "a way elsewhere that is malformed": (at("/me", add("Alt-Svc", "h3=evil.example")), {"Alt-Svc"}),
-    "an end of HSTS": (add("Strict-Transport-Security", "max-age=0"), {"Strict-Transport-Security"}),
-    "a malformed HSTS": (at("/", add("Strict-Transport-Security", "max-age")), {"Strict-Transport-Security"}),
-    "another page for who has a cookie": (at("/account", only_for_cookies), {"page /account"}),
-    "another page for one conversation": (
-        at("/c/000000000000000000000000", lambda exchange: exchange.replace("cannot read", "can read")),
-        {"page /c/000000000000000000000000"},
+    "another host in a second line": (
+        both(add("Alt-Svc", "clear"), add("Alt-Svc", 'h2="evil.example:443"')),
+        {"Alt-Svc"},
     ),
-    "an ETag of something else": (at("/welcome", tag_wrongly), {"page /welcome"}),
-    "a page that comes anew to who has it": (at("/search-pin", come_anew), {"page /search-pin"}),
-    "data for anybody": (at("/me", let_in), {"data"}),
+    "TLS that is forgotten": (add("Strict-Transport-Security", "max-age=0"), {"Strict-Transport-Security"}),
+    "another page where there is nothing": (
+        when(lambda exchange: exchange.status == 404, lambda exchange: exchange.replace("", "<script></script>")),
+        {"kinds"},
+    ),
+    "another script under no digest": (at("/static/js/boot.js", whole(flip)), {"kinds"}),
+    "a script under no digest with another meaning": (
+        at("/static/js/boot.js", set_to("Content-Type", "text/javascript; charset=utf-7")),
+        {"kinds"},
+    ),
+    "a script that becomes another when it is asked for again": (
+        at("/static/js/boot.js", asking("If-None-Match", '"', set_to("Content-Type", "text/html"))),
+        {"kinds"},
+    ),
+    "a script that is sent again and again": (
+        at("/static/js/boot.js", asking("If-None-Match", '"', send_again)),
+        {"kinds"},
+    ),
+    "words for programs that are a page": (at("/ping", set_to("Content-Type", "text/html")), {"kinds"}),
+    "what it says of itself as a page": (at("/deployment", set_to("Content-Type", "text/html")), {"kinds"}),
+    "words for programs with two types": (at("/ping", add("Content-Type", "text/html")), {"kinds"}),
+    "a refusal that is kept": (at("/ws", set_to("Cache-Control", "max-age=600")), {"Cache-Control"}),
+    "an account for anybody": (at("/me", found), {"kinds"}),
+    "sessions for anybody": (
+        at("/sessions", when(lambda exchange: exchange.status == 401, found)),
+        {"kinds", "Cache-Control"},
+    ),
+    "a problem that is another": (at("/me", lambda exchange: exchange.replace("no_session", "sorry")), {"kinds"}),
+    "a login without a PIN": (at("/login", when(lambda exchange: exchange.status == 400, found)), {"kinds"}),
     "a socket for a foreign page": (at("/ws", accept_foreign), {"foreign socket"}),
     "a socket for anybody": (at("/ws", Exchange.accept_socket), {"foreign socket", "socket"}),
     "posts of other sites": (at("/login", post_from_elsewhere), {"foreign post"}),
@@ -191,10 +257,14 @@ CASES: dict[str, tuple[Change, set[str]]] = {
 }
 
 
+async def test_it_finds_nothing_where_nothing_is_changed(proxy: Misbehaving) -> None:
+    honest = await verify(proxy.url, register=True)
+    assert (honest.verdict, names(honest, FAILED)) == ("passed", set())
+    assert names(honest, WARNING) == {"tls"}
+
+
 @pytest.mark.parametrize("case", list(CASES))
 async def test_it_finds(proxy: Misbehaving, case: str) -> None:
-    honest = await verify(proxy.url)
-    assert (honest.verdict, names(honest, FAILED)) == ("passed", set())
     proxy.change, expected = CASES[case]
     report = await verify(proxy.url)
     assert report.verdict == "failed"
@@ -210,6 +280,9 @@ async def test_it_says_what_was_expected_and_what_came(proxy: Misbehaving) -> No
     assert int(sizes[2]) - int(sizes[1]) == len(added)
     assert said(report, PAGE).endswith(f"Added: {added}")
     assert said(report, "loads") == f"Expected nothing but the release's files, but / loads {EVIL}/p.png."
+    proxy.change = at("/account", asking("If-None-Match", '"', send_again))
+    expected = "/account: expected 304 for the release's ETag, got 200."
+    assert said(await verify(proxy.url), "revalidation") == expected
     proxy.change = drop("Referrer-Policy")
     assert "Expected “no-referrer” once, got nothing at GET /deployment and" in said(
         await verify(proxy.url), "Referrer-Policy"
@@ -217,9 +290,9 @@ async def test_it_says_what_was_expected_and_what_came(proxy: Misbehaving) -> No
 
 
 async def test_what_a_server_sends_cannot_write_over_the_verdict(proxy: Misbehaving) -> None:
-    proxy.change = in_page(FRONT, '<h1 class="\x1b[2J\u202e\x9b" data-host-name></h1>')
+    proxy.change = in_page(FRONT, '<h1 class="\x1b[2J\u202e\x9b"></h1>')
     report = await verify(proxy.url)
-    assert names(report, FAILED) == {PAGE}
+    assert names(report, FAILED) == {"pages", PAGE}
     assert all(finding.sentence.isprintable() for finding in report.findings)
     assert "\N{REPLACEMENT CHARACTER}[2J" in said(report, PAGE)
     assert len(shown("a" * 100_000)) == 600
@@ -262,3 +335,20 @@ async def test_a_socket_that_takes_a_session_from_elsewhere_is_found(proxy: Misb
     proxy.change = accept
     report = await verify(proxy.url, register=True)
     assert names(report, FAILED) == {"foreign socket with a session"}
+
+
+async def test_another_page_for_those_who_are_logged_in_is_found(proxy: Misbehaving) -> None:
+    living: list[str] = []
+
+    def target(exchange: Exchange) -> None:
+        if exchange.path == "/register" and exchange.status == 201:
+            living.append(json.loads(exchange.body)["token"])
+        elif living and living[0] in exchange.asked.get("cookie", ""):
+            changed(exchange)
+
+    proxy.change = target
+    report = await verify(proxy.url, register=True)
+    assert names(report, FAILED) == {"pages with a session"}
+    assert "/welcome: expected the same page for someone who is logged in, got" in said(report, "pages with a session")
+    assert "account" in names(report, OK)
+    assert living[0] not in str(report)

@@ -1,0 +1,168 @@
+"""The page of every address that a person opens: the release's, the same for everybody, and kept only while it is."""
+
+from __future__ import annotations
+
+import secrets
+
+from ezdms.encoding import b64u_encode
+from ezdms.verify import release
+from ezdms.verify.loads import difference
+from ezdms.verify.place import Unanswered
+from ezdms.verify.report import Finding, failed, ok
+from ezdms.verify.wire import FILE, PAGE, Answer, Wire, cookie_name
+
+# Who else may ask, by what they send. A server that tells visitors apart by any of this answers somebody else.
+CHROME = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36"
+IPHONE = (
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) "
+    "Version/18.6 Mobile/15E148 Safari/604.1"
+)
+NAVIGATION = {"Sec-Fetch-Dest": "document", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-User": "?1"}
+ANGLES: dict[str, dict[str, str]] = {
+    "another browser": {"User-Agent": CHROME, "Sec-Fetch-Site": "none", "Upgrade-Insecure-Requests": "1", **NAVIGATION},
+    "a phone in another language": {"User-Agent": IPHONE, "Accept-Language": "de-DE,de;q=0.9"},
+    "a program": {"User-Agent": "curl/8.14.1", "Accept": FILE},
+    "someone who follows a link of another site": {
+        "Referer": "https://elsewhere.invalid/",
+        "Sec-Fetch-Site": "cross-site",
+        **NAVIGATION,
+    },
+}
+
+
+async def check_pages(wire: Wire, host: dict[str, str], *, is_same_version: bool) -> tuple[list[Answer], list[Finding]]:
+    """The page of each address as it came, and what is to be said of them. Of another version nothing can be said."""
+    pages, deviating = [], []
+    expected = release.pages(host)
+    for path, shell in expected.items():
+        try:
+            page = await wire.get(path, PAGE)
+        except Unanswered as error:
+            deviating.append(failed(f"page {path}", str(error)))
+            continue
+        pages.append(page)
+        if is_same_version:
+            deviating += _judge_page(page, shell.body)
+    if not is_same_version:
+        return pages, []
+    count = len(expected)
+    findings = [ok("pages", f"The pages at {count} addresses are the release's, byte for byte.")]
+    if deviating:
+        sentence = f"Expected the release's pages at {count} addresses, but {len(deviating)} differ."
+        findings = [failed("pages", sentence), *deviating]
+    etags = {path: shell.etag for path, shell in expected.items()}
+    return pages, [*findings, await _check_angles(wire, pages), await _check_revalidation(wire, pages, etags)]
+
+
+async def check_with_session(wire: Wire, pages: list[Answer], token: str) -> Finding:
+    """Whoever is logged in gets the same page as a stranger; what is theirs alone comes later, as data."""
+    wrong = await _differences(wire, pages, "someone who is logged in", _cookie(wire, token))
+    if wrong:
+        return failed("pages with a session", _told(wrong))
+    return ok("pages with a session", f"The pages at {len(pages)} addresses are the same with a session.")
+
+
+def _judge_page(page: Answer, expected: bytes) -> list[Finding]:
+    """Nothing if it is the release's."""
+    name = f"page {page.path}"
+    types = page.all("Content-Type")
+    if page.status != 200:
+        return [failed(name, f"Expected 200 and the release's page, got {page.came}.")]
+    if len(types) != 1 or not release.is_type(page.path, types[0]):
+        return [failed(name, f"Expected Content-Type text/html; charset=utf-8, got {' and '.join(types) or 'none'}.")]
+    if page.body == expected:
+        return []
+    came = f"Expected the release's {release.fingerprint(expected)}, got {release.fingerprint(page.body)}."
+    return [failed(name, f"{came} {difference(expected, page.body)}")]
+
+
+async def _check_angles(wire: Wire, pages: list[Answer]) -> Finding:
+    """Each page again, as others would ask for it."""
+    stranger = _cookie(wire, b64u_encode(secrets.token_bytes(32)))
+    angles = {**ANGLES, "someone with the cookie of a session": stranger}
+    wrong = []
+    for who, headers in angles.items():
+        wrong += await _differences(wire, pages, who, headers)
+    if wrong:
+        return failed("angles", _told(wrong))
+    return ok("angles", f"The same pages for {len(angles)} other visitors: {', '.join(angles)}.")
+
+
+async def _differences(wire: Wire, pages: list[Answer], who: str, headers: dict[str, str]) -> list[str]:
+    """A sentence for each address where `who` gets another answer."""
+    wrong = []
+    for page in pages:
+        expected = f"{page.path}: expected the same page for {who}"
+        try:
+            answer = await wire.get(page.path, PAGE, headers)
+        except Unanswered as error:
+            wrong.append(f"{expected}, but {error}")
+            continue
+        if answer.status != page.status:
+            wrong.append(f"{expected}, got {answer.came}.")
+        elif answer.body != page.body:
+            wrong.append(f"{expected}, got {release.fingerprint(answer.body)}. {difference(page.body, answer.body)}")
+        elif answer.all("Content-Type") != page.all("Content-Type"):
+            types = " and ".join(answer.all("Content-Type"))
+            wrong.append(f"{expected}, got Content-Type {types or 'none'}.")
+        elif _tags(answer) != _tags(page):
+            wrong.append(f"{expected}, got the ETag {' and '.join(answer.all('ETag')) or 'none'}.")
+    return wrong
+
+
+async def _check_revalidation(wire: Wire, pages: list[Answer], etags: dict[str, str]) -> Finding:
+    """The browser asks each time whether its page is still right; only for the release's is the answer yes."""
+    wrong = []
+    for page in (page for page in pages if page.status == 200):
+        try:
+            wrong += await _misjudged(wire, page, etags[page.path])
+        except Unanswered as error:
+            wrong.append(str(error))
+    if wrong:
+        return failed("revalidation", _told(wrong))
+    return ok("revalidation", "Every page has the release's ETag, and only that ETag gets a 304.")
+
+
+async def _misjudged(wire: Wire, page: Answer, etag: str) -> list[str]:
+    """What is wrong with the ETag of a page, with the answer to whoever has it, and to whoever has another one."""
+    path, right = page.path, f'"{etag}"'
+    if _tags(page) != [right]:
+        return [f"{path}: expected the ETag {right}, got {' and '.join(page.all('ETag')) or 'none'}."]
+    wrong = []
+    for known, is_kept in ((right, True), ('"00000000000000000000000000000000"', False)):
+        answer = await wire.get(path, PAGE, {"If-None-Match": known})
+        if is_kept:
+            wrong += [f"{path}: expected 304 for the release's ETag, {one}" for one in _lies(answer, page)]
+        elif answer.status != 200 or answer.body != page.body:
+            wrong.append(f"{path}: expected the whole page for another ETag, got {answer.came}.")
+    return wrong
+
+
+def _lies(answer: Answer, page: Answer) -> list[str]:
+    """A browser puts the headers of a 304 in place of those it keeps with the page, so they must be the page's."""
+    if answer.status != 304:
+        return [f"got {answer.came}."]
+    if _tags(answer) != _tags(page):
+        return [f"got it with the ETag {' and '.join(answer.all('ETag')) or 'none'}."]
+    for name in ("Content-Type", "Content-Encoding", "Content-Length", "Last-Modified"):
+        values = answer.all(name)
+        allowed = page.all(name) if name != "Content-Length" else [str(len(page.body))]
+        if values and values != allowed:
+            return [f"got it with {name}: {' and '.join(values)}."]
+    return []
+
+
+def _tags(answer: Answer) -> list[str]:
+    """The ETag as the release wrote it: a proxy that compresses marks it as weak (nginx) or by a suffix (Apache)."""
+    if not answer.all("Content-Encoding") and answer.status != 304:
+        return answer.all("ETag")
+    return [value.removeprefix("W/").replace('-gzip"', '"') for value in answer.all("ETag")]
+
+
+def _cookie(wire: Wire, token: str) -> dict[str, str]:
+    return {"Cookie": f"{cookie_name(wire.place.scheme)}={token}"}
+
+
+def _told(wrong: list[str]) -> str:
+    """The first, and how many more."""
+    return wrong[0] if len(wrong) == 1 else f"{wrong[0]} And {len(wrong) - 1} more like it."
