@@ -29,7 +29,7 @@ export class Alarms {
   }
 
   async #goOn() {
-    for (const [name, { goOn }] of this.#standing) {
+    for (const [name, { goOn }] of [...this.#standing]) { // those that stood there when it was pressed
       try { await goOn(); } catch (error) { return showAlert(this.region, error.message); }
       this.#standing.delete(name);
     }

@@ -35,6 +35,7 @@ const LOG_IN = "Log in to open this page.";
 const OTHER_ACCOUNT = "This browser does not hold the keys of the account that is logged in. "
   + "Log in with your Login PIN.";
 const SETTINGS = { "/search-pin": "My Search PIN", "/sessions": "Your sessions", "/account": "Account" };
+const READ_FIRST = 1000; // ms that the open conversation has before the list
 const LIST_AFTER = 500; // ms that the socket has, before the list is asked for without it
 
 function showSession(me) {
@@ -71,7 +72,8 @@ function showWelcome() {
 let isListed = false;
 async function showList() {
   isListed = true;
-  await currentThread()?.settled(); // what one reads comes first
+  const wait = new Promise((resolve) => { setTimeout(resolve, READ_FIRST); });
+  await Promise.race([wait, currentThread()?.settled()]); // what one reads comes first, unless it does not come
   await renewList();
 }
 
@@ -108,8 +110,8 @@ async function start() {
   const path = location.pathname;
   const me = await account.catch(() => undefined);
   if (!me) return showFront(path === "/" ? "" : LOG_IN);
-  if (hasNewPin() && path !== "/welcome") return location.replace("/welcome");
-  if (path === "/welcome" && !hasNewPin()) return location.replace("/");
+  if (hasNewPin(me) && path !== "/welcome") return location.replace("/welcome");
+  if (path === "/welcome" && !hasNewPin(me)) return location.replace("/");
   const hasList = !(path in SETTINGS) && path !== "/welcome";
   if (hasList) showSession(me);
   else if (path === "/welcome") showWelcome();

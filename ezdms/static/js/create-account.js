@@ -10,6 +10,13 @@ import { keepNewPin } from "./welcome-card.js";
 const LOOKS_LIKE_A_PIN = /^(?:[0-9a-z]{4}[-_]?){3}[0-9a-z]{4}$/i;
 const PIN_AS_NAME = "This looks like a Login PIN. Do not type it here; choose another username.";
 
+const TOKEN = /^[\w-]{22}$/; // nothing else leaves this field: a page with other words could ask for a PIN here
+function tokenIn(link) {
+  const token = link.trim().split("invite=").pop();
+  if (!TOKEN.test(token)) throw new Error("This is not an invitation. Paste the whole link that you were given.");
+  return token;
+}
+
 customElements.define("create-account", class extends HTMLElement {
   connectedCallback() {
     const invitation = this.querySelector("#invitation"); // of a link `…/#invite=TOKEN`; not there on an open server
@@ -30,11 +37,11 @@ customElements.define("create-account", class extends HTMLElement {
       const keys = await crypto.unwrapKeys(pin, wrapped, made); // the copies kept are non-extractable
       const search_salt = crypto.b64uEncode(crypto.newSearchSalt());
       progress("Registering…");
-      const invited = invitation && { invitation: invitation.value.trim().split("invite=").pop() };
+      const invited = invitation && { invitation: tokenIn(invitation.value) };
       const fields = { username, ...login, ...wrapped, statement, search_salt, ...invited };
       const { user_id } = await postForm("/register", fields, { user_id: isId });
       await saveAccount({ ...keys, user_id, username, search_salt });
-      keepNewPin(pin);
+      keepNewPin(user_id, pin);
       location.assign("/welcome");
     });
   }

@@ -47,7 +47,8 @@ customElements.define("message-composer", class extends HTMLElement {
 
   #enable(enabled) {
     this.field.disabled = this.button.disabled = !enabled;
-    if (enabled && matchMedia("(min-width: 768px)").matches) this.field.focus();
+    const isFree = [document.body, null].includes(document.activeElement); // nobody types anywhere
+    if (enabled && isFree && matchMedia("(min-width: 768px)").matches) this.field.focus();
   }
 
   #typed() {

@@ -11,7 +11,7 @@ import { loadContact } from "./keystore.js";
 import { showNothing } from "./navigate.js";
 import { identify } from "./partner.js";
 import { account, getStanding } from "./session.js";
-import { changeContact, overwriteVault, syncVault } from "./vault.js";
+import { changeContact, overwriteVault, stronger, syncVault } from "./vault.js";
 
 const REMEMBER_AFTER = 1000; // ms; how far a conversation was seen is noted once for many messages
 const ROLLED_BACK = "The server no longer shows messages that were here before.";
@@ -135,15 +135,15 @@ customElements.define("message-thread", class extends HTMLElement {
     setName(this.conversation, name);
   }
 
-  async #change(values) {
-    await changeContact(this.conversation, () => values);
+  async #change(values, change = () => values) {
+    await changeContact(this.conversation, change);
     this.contact = await loadContact(this.conversation);
     this.#tell("contact");
   }
 
   // From now on this person counts as verified.
   verify(how) {
-    return this.#change({ verified: how });
+    return this.#change(null, ({ verified }) => ({ verified: stronger(verified, how) }));
   }
 
   // `goOn` does what going on after it means; null: one cannot. What a person went on after once is no alarm again.

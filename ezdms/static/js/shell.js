@@ -80,7 +80,8 @@ function removeFrom(nodes, stays) {
   for (const node of [...nodes]) {
     if (stays(node)) continue;
     const isNothing = node.nodeType === Node.COMMENT_NODE || (node.nodeType === Node.TEXT_NODE && !node.data.trim());
-    isTampered ||= !isNothing && node.localName !== "style"; // see OF_EXTENSIONS
+    const isOfExtension = node.localName === "style" || node.name === "darkreader"; // as OF_EXTENSIONS
+    isTampered ||= !isNothing && !isOfExtension;
     node.remove();
   }
 }
@@ -94,7 +95,7 @@ function takeOver() {
   }
   body.remove(); // and with it whatever has a name
   removeFrom(ask(document, Node, "childNodes"), (node) => node === root || node.nodeType === Node.DOCUMENT_TYPE_NODE);
-  removeFrom(root.childNodes, (node) => node === head);
+  for (const node of [...root.childNodes]) if (node !== head) node.remove(); // no HTML brings it there, but extensions
   removeFrom(head.childNodes, belongsInHead);
   strip(root, ROOT);
   strip(head, {});

@@ -26,11 +26,17 @@ takeAdded();
 addEventListener("hashchange", () => { takeAdded(); location.reload(); });
 export const addedPin = () => sessionStorage.getItem(ADDED);
 
+// A PIN that begins or ends as what the link brought was not typed anew, though a letter of it may have been changed.
+function grewFrom(added, pin) {
+  const [before, after] = [added, pin].map((text) => text.toUpperCase().replace(/[^0-9A-Z]/g, ""));
+  return before !== "" && (before.slice(0, 5) === after.slice(0, 5) || before.slice(-5) === after.slice(-5));
+}
+
 customElements.define("start-conversation", class extends HTMLElement {
   connectedCallback() {
     if (this.field) return;
     this.field = this.querySelector("input");
-    let added = null; // what a link brought: anybody can have made it, so it verifies nobody
+    let added = ""; // what a link brought: anybody can have made it, so it verifies nobody
     onSubmit(this, "Looking…", async () => {
       const pin = await crypto.normaliseSearchPin(this.field.value);
       const me = await account;
@@ -43,7 +49,7 @@ customElements.define("start-conversation", class extends HTMLElement {
       if (this.expected && conversation !== this.expected) throw new Error(ANOTHER);
       const [known, next] = [await loadContact(conversation), await crypto.pinOf(partner)];
       if (known) crypto.checkSuccession(known, next);
-      const how = pin === added ? "link" : "search-pin";
+      const how = grewFrom(added, pin) ? "link" : "search-pin";
       await changeContact(conversation, ({ verified }) =>
         ({ ...next, name: partner.name, verified: stronger(verified, how) }));
       if (this.expected) return this.onVerified();
@@ -53,7 +59,7 @@ customElements.define("start-conversation", class extends HTMLElement {
     if (this.closest("message-thread") || addedPin() === null) return;
     this.field.value = addedPin();
     sessionStorage.removeItem(ADDED);
-    crypto.normaliseSearchPin(this.field.value).then((pin) => { added = pin; }, () => {});
+    added = this.field.value;
     this.field.focus();
   }
 });

@@ -12,6 +12,7 @@ const inTurn = (work) => navigator.locks.request("ezdms-vault", work); // one ta
 // How somebody was verified: the higher wins. A link that anybody can have made is the least.
 const RANKS = ["", "link", "search-pin", "safety-number"];
 export const stronger = (one, other) => (RANKS.indexOf(other) > RANKS.indexOf(one) ? other : one);
+const isVersion = (value) => isNumber(value) && value < 2 ** 52; // nobody could go on after what is said above that
 const later = (mine, theirs) => (theirs && (!mine || theirs[0] > mine[0]) ? theirs : mine);
 
 // What two browsers know of one contact, without losing what either knows.
@@ -30,7 +31,7 @@ const alarm = (sentence) => { throw new ProtocolError("alarm", sentence); };
 
 // Fetch the stored vault and learn what is new in it. Returns its version.
 async function pull(me, known) {
-  const { version, blob } = await getJson("/vault", { version: isNumber, blob: isText });
+  const { version, blob } = await getJson("/vault", { version: isVersion, blob: isText });
   if (version < known) alarm("The server shows an older list of your contacts than before.");
   if (version === 0) return 0;
   const vault = await openVault(me, blob).catch(() => null);
@@ -76,7 +77,7 @@ export async function syncVault(stored) {
 
 // After an alarm, and once the person said so: what this browser knows takes the place of what the server showed.
 export const overwriteVault = () => inTurn(async () => {
-  const { version } = await getJson("/vault", { version: isNumber });
+  const { version } = await getJson("/vault", { version: isVersion });
   await store(await loadAccount(), version);
 });
 
@@ -87,6 +88,7 @@ export const changeContact = (conversation, change) => inTurn(async () => {
   const known = (await loadContact(conversation))
     ?? { seq: 0, name: "", verified: "", own: null, theirs: null, accepted: [] };
   const changed = { ...known, ...change(known) };
+  for (const side of ["own", "theirs"]) changed[side] = later(known[side], changed[side]); // another tab may be further
   if (JSON.stringify(changed) === JSON.stringify(known)) return;
   await saveContact(conversation, changed);
   setName(conversation, changed.name);

@@ -5,13 +5,18 @@ import { copyFrom, offerDownload, onPress } from "./dom.js";
 import { account, ownSearchPin } from "./session.js";
 
 const KEY = "ezdms-new-login-pin";
-export const keepNewPin = (pin) => sessionStorage.setItem(KEY, pin);
-export const hasNewPin = () => sessionStorage.getItem(KEY) !== null;
+export const keepNewPin = (userId, pin) => sessionStorage.setItem(KEY, `${userId} ${pin}`);
+// Of this account: another tab may have made another one meanwhile.
+const newPinOf = ({ user_id: userId }) => {
+  const [whose, pin] = (sessionStorage.getItem(KEY) ?? "").split(" ");
+  return whose === userId ? pin : null;
+};
+export const hasNewPin = (account) => newPinOf(account) !== null;
 
 customElements.define("welcome-card", class extends HTMLElement {
   async connectedCallback() {
     const me = await account;
-    const pin = showLoginPin(sessionStorage.getItem(KEY));
+    const pin = showLoginPin(newPinOf(me));
     const searchPin = await ownSearchPin(me, me.search_salt);
     const output = (name) => this.querySelector(`[data-testid=${name}]`);
     this.querySelector("[data-username]").textContent = me.username;
