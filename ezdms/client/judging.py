@@ -45,6 +45,7 @@ class Judge:
         self.chains = chains
         self.order = order
         self.at: dict[Link, int] = {}  # the seq of each verified message
+        self._hashes: dict[tuple[str, str], str] = {}  # of each verified message, by its side and id
         self._where = where
         self._contact = contact
 
@@ -75,6 +76,8 @@ class Judge:
             return Judged(opened, None)
         if opened.is_verified:
             self.at[row.n, row.hash] = row.seq
+            if self._hashes.setdefault((opened.side, row.message_id), row.hash) != row.hash:
+                verdict = "fork"  # sealed anew, though the first one had been stored: a message has its id once
         if opened.is_forged:
             return self._alarm(opened, f"forged {row.message_id}", FORGED)
         if verdict == "fork":

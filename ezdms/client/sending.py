@@ -99,6 +99,9 @@ class Outbox:
         sent = read_sent(await self._transport.post("/send_message", {name: item[name] for name in SENT}, again=True))
         if sent.message_id != item["message_id"]:
             raise BadAnswer("The server acknowledged another message than the one that was sent.")
+        self._note_sent(item)
+
+    def _note_sent(self, item: dict[str, Any]) -> None:
         with self._state.change() as values:
             values["outbox"] = [one for one in values["outbox"] if one["message_id"] != item["message_id"]]
             place = values["places"].setdefault(item["conversation_id"], {})
@@ -112,16 +115,22 @@ class Outbox:
 
     async def _seal_anew(self, contact: Contact, waiting: list[dict[str, Any]], next_n: int) -> None:
         """Another client of mine took the number: what waits follows its last message. What the server says of that one
-        makes a gap or a fork that people see if it is a lie, and is not kept as mine before the server took mine."""
-        last = await self._find_last(contact, next_n)
-        ids = {item["message_id"]: self._open_own(contact, item) for item in waiting}
+        makes a gap or a fork that people see if it is a lie, and is not kept as mine before the server took mine. What
+        it shows of what waits was sent: only the answer was not the true one."""
+        rows = await self._own_rows(contact, waiting[0]["n"])
+        for item in waiting:
+            if rows.get(item["n"]) == item["hash"]:
+                self._note_sent(item)
+        last = self._find_last(contact, next_n, rows)
         with self._state.change() as values:
-            rest = [item for item in values["outbox"] if item["message_id"] not in ids]
+            rest = list[dict[str, Any]]()
+            ids = {item["message_id"] for item in waiting}
             for item in values["outbox"]:
                 if item["message_id"] in ids:
-                    text = ids[item["message_id"]]
-                    rest.append(self._seal(values, contact, last, text, item["ts"], item["message_id"]))
-                    last = (rest[-1]["n"], rest[-1]["hash"])
+                    text = self._open_own(contact, item)
+                    item = self._seal(values, contact, last, text, item["ts"], item["message_id"])
+                    last = (item["n"], item["hash"])
+                rest.append(item)
             values["outbox"] = rest
 
     def _open_own(self, contact: Contact, item: dict[str, Any]) -> str:
@@ -130,18 +139,26 @@ class Outbox:
         claimed = {name: item[name] for name in CLAIMED}
         return crypto.open_message(self._keys, self._keys.ik, contact.ik, sealed, **claimed).text
 
-    async def _find_last(self, contact: Contact, next_n: int) -> Link:
+    def _find_last(self, contact: Contact, next_n: int, rows: dict[int, str]) -> Link:
         """The message before `next_n`: the last one that is known, or a higher row of mine, whatever is left of it.
         Raises ClientError if there is none below 2^52."""
-        where, known, before = contact.conversation_id, self._last(self._state.values, contact), dict[str, int]()
+        known = self._last(self._state.values, contact)
         if next_n <= known[0] + 1:  # learned meanwhile
             return known
-        while next_n <= LARGEST_NEXT and (rows := await self._page(where, **before)):
-            for row in reversed(rows):
-                if row.sender_id == self._state.values["user_id"] and row.n == next_n - 1:
-                    return row.n, row.hash
+        if next_n > LARGEST_NEXT or next_n - 1 not in rows:
+            raise ClientError("The server speaks of a message of yours that it does not show.")
+        return next_n - 1, rows[next_n - 1]
+
+    async def _own_rows(self, contact: Contact, first: int) -> dict[int, str]:
+        """The hashes of my rows from the number `first` on, as the server shows them."""
+        where, found, before = contact.conversation_id, dict[int, str](), dict[str, int]()
+        while rows := await self._page(where, **before):
+            own = [row for row in rows if row.sender_id == self._state.values["user_id"] and not row.is_malformed]
+            found |= {row.n: row.hash for row in own if row.n >= first}
+            if any(row.n < first for row in own):
+                break
             before = {"before": rows[0].seq}
-        raise ClientError("The server speaks of a message of yours that it does not show.")
+        return found
 
     async def _page(self, where: str, **before: int) -> list[Row]:
         answer = await self._transport.get(f"/messages/{where}", largest=LARGEST_LIST, limit=PAGE, **before)

@@ -4,6 +4,7 @@ import { swapIn } from "./guard.js";
 import { getFragment } from "./server.js";
 
 const PAGE = 200; // messages asked for at once when catching up
+const LEFT_OUT = "The server’s answer was left out.";
 
 export class CatchUp {
   #rows = new Map(); // seq → its row
@@ -35,15 +36,16 @@ export class CatchUp {
     while (this.#rows.has(this.#complete + 1)) this.#complete += 1;
   }
 
-  // It was no message of its own: another may stand at its seq.
+  // It was no message of its own: another may stand at its seq. Gives null.
   forget(row) {
     this.#rows.delete(row.seq);
     row.remove();
+    return null;
   }
 
   // Put rows at the end.
   async load(address) {
-    await swapIn(await getFragment(address), this.element, "beforeend");
+    if (!(await swapIn(await getFragment(address), this.element, "beforeend"))) throw new Error(LEFT_OUT);
   }
 
   loadBefore(seq) {
@@ -62,6 +64,15 @@ export class CatchUp {
     while (this.complete < goal && known !== this.complete) { // until nothing comes any more
       known = this.complete;
       await this.load(`/messages/${this.conversation}?after=${known}&limit=${PAGE}`);
+    }
+  }
+
+  // Load older pages until this seq is among them.
+  async reach(seq) {
+    let older;
+    while (!this.#rows.has(seq) && (older = this.element.querySelector("older-messages"))) {
+      await this.loadBefore(Number(older.dataset.before));
+      older.remove();
     }
   }
 }

@@ -21,10 +21,13 @@ export const DISORDER = "These messages cannot have been written in this order: 
 
 export class Judge {
   #rows = new Map(); // row → {side, n, hash, a, isVerified} of those that were judged
+  #ids = new Map(); // side and message_id of what was verified → its hash
+  #shown = new Set(); // ids of one's own messages that the server shows, or shows to be gone
 
-  // `known`: {own, theirs}, [n, hash] or null, that were the last ones on another day. `raise(name, sentence)` alarms.
-  constructor({ me, partner, conversation, known, raise }) {
-    Object.assign(this, { me, partner, conversation, raise });
+  // `known`: {own, theirs}, [n, hash] or null, that were the last ones on another day. `raise(name, sentence)` alarms,
+  // `forget(row)` takes a row away that another one stands for.
+  constructor({ me, partner, conversation, known, raise, forget }) {
+    Object.assign(this, { me, partner, conversation, raise, forget });
     this.chains = { own: crypto.newChain(known.own), theirs: crypto.newChain(known.theirs) };
     this.next = crypto.nextLink(known.own); // [n, p] of one's own next message
     this.acknowledged = known.theirs ?? [0, ""];
@@ -48,21 +51,49 @@ export class Judge {
     }
   }
 
-  // What to show in a row, or {isTwin} for a message that is shown already.
-  judge(row, { message, error, isGone }) {
+  // True if the server shows this message of one's own, or that it is gone.
+  shows(id) {
+    return this.#shown.has(id);
+  }
+
+  // What to show in a row; null for a message that is shown already.
+  judge(row, opened) {
+    const result = this.#place(row, opened);
+    if (result && !result.failure && row.isOwn) this.#shown.add(row.dataset.messageId);
+    return result;
+  }
+
+  #place(row, { message, error, isGone }) {
     const { hash, messageId } = row.dataset;
     const side = row.isOwn ? "own" : "theirs";
     const signed = message ?? (error?.p === undefined ? null : error); // of an unknown kind: in its place all the same
     const verdict = crypto.followChain(this.chains[side], { n: row.n, hash, p: signed?.p ?? null });
-    if (verdict === "duplicate") return { isTwin: true };
+    if (verdict === "duplicate") return this.forget(row);
     if (row.isOwn) this.noteOwn(row.n, hash);
-    const isVerified = signed !== null && verdict !== "fork";
+    const isFork = verdict === "fork" || (signed !== null && this.#isOther(`${side} ${messageId}`, hash));
+    const isVerified = signed !== null && !isFork;
+    if (isVerified) this.#forgetEmpty(side, row.n, hash);
     this.#rows.set(row, { side, n: row.n, hash, a: isVerified ? signed.a : null, isVerified });
-    if (verdict === "fork") this.raise(`fork ${hash}`, FORK);
+    if (isFork) this.raise(`fork ${hash}`, FORK);
     if (error?.isForged) this.raise(`forged ${messageId}`, row.isOwn ? FORGED_MINE : FORGED);
-    if (verdict === "fork" || (error && error.kind !== "unsupported")) return { failure: NOT_VERIFIED };
+    if (isFork || (error && error.kind !== "unsupported")) return { failure: NOT_VERIFIED };
     if (isGone) return { isGone };
     return message?.kind === "text" ? { message } : { failure: NEWER };
+  }
+
+  // A message has its id once: another one under the same id was sealed anew, though the first had been stored.
+  #isOther(id, hash) {
+    if (!this.#ids.has(id)) this.#ids.set(id, hash);
+    return this.#ids.get(id) !== hash;
+  }
+
+  // A row without a message must not stand for this one at another place than its own.
+  #forgetEmpty(...message) {
+    for (const [row, { side, n, hash, isVerified }] of this.#rows) {
+      if (isVerified || [side, n, hash].some((value, i) => value !== message[i])) continue;
+      this.#rows.delete(row);
+      this.forget(row);
+    }
   }
 
   // All rows that came are judged (`rows` by rising seq, whole up to seq `complete`): say in place what is amiss.

@@ -1,19 +1,22 @@
 // <message-composer>: the field (without a name: plain text cannot be submitted by accident) and the unsent messages.
-// Each waits in IndexedDB with its id and, once tried, its seal, so that it is neither lost nor sent twice.
+// Each waits in IndexedDB with its id and, once tried, its seal, so that it is neither lost nor sent twice, until the
+// server shows it.
 
 import * as crypto from "./crypto.js";
-import { onPress, showAlert } from "./dom.js";
+import { showAlert } from "./dom.js";
 import { addToOutbox, loadDraft, loadOutbox, removeFromOutbox, saveDraft, updateOutbox } from "./keystore.js";
 import { isNumber, postForm } from "./server.js";
-import { instantiate } from "./shell.js";
+import { Unsent } from "./unsent.js";
 
 const COUNT_FROM = crypto.MAX_TEXT - 100;
 const ROW_AFTER = 300; // ms that the socket has to bring what was sent, before it is asked for
 const RETRY_AFTER = 10; // seconds; a reconnected socket tries sooner
+const NOT_SHOWN = "The server says that it has this message, but does not show it.";
 
 customElements.define("message-composer", class extends HTMLElement {
-  #pending = new Map(); // message_id → element
+  #taken = new Map(); // message_id → item that the server said it has, and does not show yet
   #timer;
+  #ended = new AbortController();
 
   connectedCallback() {
     if (this.thread) return; // put away and shown again
@@ -31,7 +34,10 @@ customElements.define("message-composer", class extends HTMLElement {
       event.preventDefault();
       this.#write();
     });
-    this.thread.onJudged((message_id) => this.#hide(message_id)); // its row stands there now
+    this.unsent = new Unsent(this.thread.querySelector(".outbox"), {
+      retry: (item) => this.#retry(item), discard: (item) => this.#discard(item),
+    });
+    this.thread.onJudged(() => this.#look());
     const start = () => {
       this.#enable(!this.thread.isAlarmed);
       return this.flush();
@@ -42,13 +48,24 @@ customElements.define("message-composer", class extends HTMLElement {
       this.thread.onAlarm(start);
       await start();
     }, () => {});
-    addEventListener("online", () => this.flush());
+    addEventListener("online", () => this.flush(), { signal: this.#ended.signal });
+  }
+
+  // This conversation is not kept on the page any longer.
+  end() {
+    clearTimeout(this.#timer);
+    this.#ended.abort();
   }
 
   #enable(enabled) {
     this.field.disabled = this.button.disabled = !enabled;
+    this.enter();
+  }
+
+  // One can write at once where there is a keyboard, unless one is about something else.
+  enter() {
     const isFree = [document.body, null].includes(document.activeElement); // nobody types anywhere
-    if (enabled && isFree && matchMedia("(min-width: 768px)").matches) this.field.focus();
+    if (isFree && matchMedia("(min-width: 768px)").matches) this.field.focus();
   }
 
   #typed() {
@@ -76,24 +93,20 @@ customElements.define("message-composer", class extends HTMLElement {
     try {
       crypto.checkText(text.trim() && text);
       this.field.value = "";
-      const isNext = navigator.onLine && !this.#pending.size;
-      this.#show(item);
+      const isNext = navigator.onLine && this.unsent.isEmpty;
+      this.unsent.show(item);
       requestAnimationFrame(() => { // nothing that needs a layout stands in the way of the message
         this.#measure();
         this.thread.querySelector("message-log").toBottom();
       });
       if (isNext) isDone = await this.#sendAtOnce(item);
-      else await this.#keep(item);
+      else item.key = await addToOutbox(item);
     } catch (error) {
-      this.#hide(message_id);
+      this.unsent.hide(message_id);
       this.field.value = typed; // what was typed stays
       return showAlert(this, error.message);
     }
     if (!isDone) await this.flush();
-  }
-
-  async #keep(item) {
-    item.key = await addToOutbox(item);
   }
 
   // One tab at a time: two would take the same number.
@@ -106,10 +119,11 @@ customElements.define("message-composer", class extends HTMLElement {
   // number. False: look again at what waits.
   async #sendAtOnce(item) {
     await this.#seal(item);
-    const done = Promise.allSettled([this.#post(item), this.#keep(item)]);
+    const keep = async () => { item.key = await addToOutbox(item); };
+    const done = Promise.allSettled([this.#post(item), keep()]);
     this.#inTurn(() => done);
     const [posted, kept] = await done;
-    if (posted.status === "fulfilled") await this.#sent(item, posted.value);
+    if (posted.status === "fulfilled") this.#sent(item, posted.value);
     else if (kept.status === "rejected") throw kept.reason;
     else if (posted.reason.status === 409) return false;
     else this.#failed(item, posted.reason);
@@ -120,10 +134,13 @@ customElements.define("message-composer", class extends HTMLElement {
   async flush() {
     if (!(await this.thread.ready.then(() => true, () => false))) return; // the thread has told why
     await this.#inTurn(async () => {
+      await this.thread.settled();
       let isBlocked = this.thread.isAlarmed;
       for (const item of await loadOutbox(this.thread.conversation)) {
-        this.#show(item);
-        if (isBlocked) this.#state(item.message_id, "Waiting for the message before it.");
+        if (this.#taken.has(item.message_id)) continue;
+        this.unsent.show(item);
+        if (this.thread.judge.shows(item.message_id)) this.#sent(item); // stored, though its answer was lost
+        else if (isBlocked) this.unsent.say(item.message_id, "Waiting for the message before it.");
         else isBlocked = !(await this.#send(item));
       }
     });
@@ -131,12 +148,12 @@ customElements.define("message-composer", class extends HTMLElement {
 
   async #send(item) {
     if (!navigator.onLine) {
-      this.#state(item.message_id, "You are offline. It is sent as soon as you are back.", true);
+      this.unsent.say(item.message_id, "You are offline. It is sent as soon as you are back.", true);
       return false;
     }
-    this.#state(item.message_id, "Sending…");
+    this.unsent.say(item.message_id, "Sending…");
     try {
-      await this.#sent(item, await this.#deliver(item));
+      this.#sent(item, await this.#deliver(item));
       return true;
     } catch (error) {
       this.#failed(item, error);
@@ -144,16 +161,37 @@ customElements.define("message-composer", class extends HTMLElement {
     }
   }
 
-  // Its row comes by the socket, or in a moment like this, or after a reconnect ("judged").
-  async #sent(item, seq) {
-    // What could not be kept still is the draft. What stays behind is sent again: the same seal, stored once.
-    await (item.key ? removeFromOutbox(item.key) : saveDraft(item.conversation, this.field.value)).catch(() => {});
-    this.#state(item.message_id, "");
-    setTimeout(() => this.thread.catchUp(seq).then(() => this.#hide(item.message_id), () => {}), ROW_AFTER);
+  // The server says that it has it. Its row comes by the socket, or when it is asked for; until then it is kept.
+  #sent(item, seq) {
+    this.unsent.say(item.message_id, "");
+    this.#taken.set(item.message_id, item);
+    this.#look();
+    if (this.#taken.has(item.message_id)) setTimeout(() => this.#ask(item.message_id, seq), ROW_AFTER);
+  }
+
+  async #ask(id, seq) {
+    const asked = this.thread.catchUp(seq).then(() => this.thread.loaded.reach(seq));
+    const isAnswered = await asked.then(() => this.thread.settled()).then(() => true, () => false);
+    if (!this.#taken.has(id)) return;
+    if (isAnswered) this.unsent.say(id, NOT_SHOWN, true);
+    else this.#taken.delete(id); // and sent again with the next connection: the same seal, stored once
+  }
+
+  // What the server has and shows is not shown twice and, once it said so, need not be kept here any longer.
+  #look() {
+    for (const id of this.unsent.ids) {
+      if (this.thread.judge?.shows(id)) this.unsent.hide(id); // sent by another tab, it may be
+    }
+    for (const [id, { key, conversation }] of this.#taken) {
+      if (!this.thread.judge.shows(id)) continue;
+      this.#taken.delete(id);
+      // What could not be kept still is the draft. What stays behind is sent again: the same seal, stored once.
+      (key ? removeFromOutbox(key) : saveDraft(conversation, this.field.value)).catch(() => {});
+    }
   }
 
   #failed(item, error) {
-    this.#state(item.message_id, `Not sent. ${error.message}`, true);
+    this.unsent.say(item.message_id, `Not sent. ${error.message}`, true);
     const isPassing = error.status === 0 || error.status === 429 || error.status >= 500;
     clearTimeout(this.#timer);
     if (isPassing) this.#timer = setTimeout(() => this.flush(), 1000 * (error.retryAfter ?? RETRY_AFTER));
@@ -172,7 +210,8 @@ customElements.define("message-composer", class extends HTMLElement {
       } catch (error) {
         if (error.code !== "counter") throw error;
         await this.thread.catchUp(Infinity);
-        if (this.thread.next[0] <= item.sealed.n || this.thread.isAlarmed) throw error; // nobody took it
+        if (this.thread.judge.shows(item.message_id)) return 0; // it was this message that took it
+        if (this.thread.judge.next[0] <= item.sealed.n || this.thread.isAlarmed) throw error; // nobody took it
         item.sealed = null;
       }
     }
@@ -180,7 +219,7 @@ customElements.define("message-composer", class extends HTMLElement {
 
   async #seal(item) {
     const { me, partner } = await this.thread.ready;
-    const { next: [n, p], acknowledged: a } = this.thread;
+    const { next: [n, p], acknowledged: a } = this.thread.judge;
     const link = { n, p, a, id: crypto.b64uDecode(item.message_id, 16) };
     const sealed = await crypto.sealMessage(me, partner, { ...link, ts: item.ts, text: item.text });
     const { hash, suite, content_for_a, content_for_b } = sealed;
@@ -190,36 +229,21 @@ customElements.define("message-composer", class extends HTMLElement {
   // Resolves to its seq.
   async #post({ conversation: conversation_id, message_id, sealed }) {
     const { seq } = await postForm("/send_message", { conversation_id, message_id, ...sealed }, { seq: isNumber });
-    this.thread.noteOwn(sealed.n, sealed.hash);
+    this.thread.judge.noteOwn(sealed.n, sealed.hash);
     return seq;
   }
 
-  #show(item) {
-    if (this.#pending.has(item.message_id)) return;
-    const element = instantiate("pending").firstElementChild;
-    element.querySelector(".text").textContent = item.text;
-    onPress(element.querySelector("[data-do=retry]"), () => this.flush());
-    onPress(element.querySelector("[data-do=discard]"), async () => {
-      await removeFromOutbox(item.key);
-      this.#hide(item.message_id);
-      this.field.value ||= item.text; // nothing lost: back into the field
-      this.#typed();
-      await this.flush();
-    });
-    this.thread.querySelector(".outbox").append(element);
-    this.#pending.set(item.message_id, element);
+  #retry({ message_id }) {
+    this.#taken.delete(message_id);
+    return this.flush();
   }
 
-  #state(id, sentence, isOver = false) {
-    const element = this.#pending.get(id);
-    if (!element) return;
-    element.toggleAttribute("data-unsent", isOver);
-    element.querySelector("[role=status]").textContent = sentence;
-    for (const button of element.querySelectorAll("button")) button.hidden = !isOver;
-  }
-
-  #hide(id) {
-    this.#pending.get(id)?.remove();
-    this.#pending.delete(id);
+  async #discard({ key, message_id, text }) {
+    if (key) await removeFromOutbox(key);
+    this.#taken.delete(message_id);
+    this.unsent.hide(message_id);
+    this.field.value ||= text; // nothing lost: back into the field
+    this.#typed();
+    await this.flush();
   }
 });

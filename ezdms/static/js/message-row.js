@@ -15,7 +15,7 @@ customElements.define("message-row", class extends HTMLElement {
     this.at = Number(this.dataset.at);
     this.isOwn = this.hasAttribute("data-own");
     this.thread = this.closest("message-thread");
-    if (this.thread.rowOf(this.seq)) return this.remove();
+    if (this.thread.loaded.rowOf(this.seq)) return this.remove();
     this.#place();
     this.#draw();
     this.thread.arrived(this);

@@ -16,26 +16,26 @@ import { changeContact, overwriteVault, stronger, syncVault } from "./vault.js";
 const REMEMBER_AFTER = 1000; // ms; how far a conversation was seen is noted once for many messages
 const ROLLED_BACK = "The server no longer shows messages that were here before.";
 const NO_KEYS = "This browser no longer holds your keys. Please log out and log in again with your Login PIN.";
-const NOT_LOADED = "This conversation could not be loaded: the server’s answer was left out.";
+const NOT_LOADED = "The server’s answer does not say whose conversation this is.";
 
 customElements.define("message-thread", class extends HTMLElement {
   #judging = Promise.resolve(); // messages are opened side by side, but judged in the order they stand
   #waiting = 0; // messages that are not judged yet
-  #loaded; // CatchUp: which rows are here
   #followed = 0; // the seq that the list said last
   #facts = Promise.withResolvers(); // what the server says of the conversation
   #alarms;
-  #judge; // once it is known who the two are
   #missed = new Set(); // what a server that was asked for it did not show
   #remembering;
   #listeners = { contact: [], alarm: [], judged: [] };
   #scrolled = 0;
+  judge; // once it is known who the two are
+  loaded; // CatchUp: which rows are here
 
   connectedCallback() {
     if (this.rows) return; // put away and shown again
     this.rows = this.querySelector(".rows");
     this.rows.id = `rows-${this.conversation}`;
-    this.#loaded = new CatchUp(this.rows, this.conversation);
+    this.loaded = new CatchUp(this.rows, this.conversation);
     this.log = this.querySelector("message-log");
     this.#alarms = new Alarms(this.querySelector(".alarm"), () => this.#tell("alarm"));
     this.ready = this.#identify();
@@ -47,6 +47,7 @@ customElements.define("message-thread", class extends HTMLElement {
   enter() {
     this.log.scrollTop = this.#scrolled;
     this.#followed = 0;
+    this.querySelector("message-composer").enter();
   }
 
   leave() {
@@ -67,8 +68,9 @@ customElements.define("message-thread", class extends HTMLElement {
 
   async #load() {
     try {
-      await this.#loaded.load(`/c/${this.conversation}/open`);
-      this.#facts.reject(new Error(NOT_LOADED)); // unless they came
+      await this.loaded.load(`/c/${this.conversation}/open`);
+      if (!this.hasFacts) throw new Error(NOT_LOADED);
+      this.isUnloaded = false;
     } catch (error) {
       if (error.status === 401) return showFront("Log in to open this page.");
       if (error.status === 404) return showNothing(this);
@@ -79,9 +81,9 @@ customElements.define("message-thread", class extends HTMLElement {
 
   // The facts came (<thread-facts>): whoever they are about must be found to be true.
   begin(facts) {
-    this.isUnloaded = false;
+    this.hasFacts = true;
     this.#facts.resolve(facts);
-    if (facts.lastSeq === "0") this.#loaded.beginAfter(0);
+    if (facts.lastSeq === "0") this.loaded.beginAfter(0);
   }
 
   // Who I am, whom I talk to, and how I know. A server that swaps a key is stopped here.
@@ -93,8 +95,9 @@ customElements.define("message-thread", class extends HTMLElement {
     const partner = await identify(me, conversation, facts, contact);
     if (partner.pin) await this.#pin(partner);
     const raise = (name, sentence) => this.alarm(name, sentence, this.#accept(name));
-    this.#judge = new Judge({ me, partner, conversation, known: this.contact, raise });
-    if (facts.ownHash) this.#judge.noteOwn(Number(facts.ownN), facts.ownHash);
+    const forget = (row) => this.loaded.forget(row);
+    this.judge = new Judge({ me, partner, conversation, known: this.contact, raise, forget });
+    if (facts.ownHash) this.judge.noteOwn(Number(facts.ownN), facts.ownHash);
     this.#showPartner(partner, facts.left !== undefined);
     return { me, partner };
   }
@@ -154,19 +157,15 @@ customElements.define("message-thread", class extends HTMLElement {
   // What this name stands for was seen and is no alarm any more, here and in one's other browsers.
   #accept = (name) => () => this.#change({ accepted: [...this.contact.accepted, name].slice(-50) });
 
-  rowOf(seq) {
-    return this.#loaded.rowOf(seq);
-  }
-
   // A row has found its place.
   arrived(row) {
-    this.#loaded.note(row);
-    const opening = this.ready.then(() => this.#judge.open(row));
+    this.loaded.note(row);
+    const opening = this.ready.then(() => this.judge.open(row));
     this.#waiting += 1;
     this.#judging = this.#judging.then(async () => {
       const opened = await opening.catch((error) => ({ error }));
       this.#show(row, opened);
-      this.#tell("judged", row.dataset.messageId);
+      this.#tell("judged");
       this.#waiting -= 1;
       if (!this.#waiting) this.#settle();
     });
@@ -174,17 +173,16 @@ customElements.define("message-thread", class extends HTMLElement {
 
   #show(row, opened) {
     const sender = row.isOwn ? "You" : this.partnerName ?? "";
-    if (!this.#judge || this.isLocked) return row.show({ failure: "Not opened" }, sender);
-    const result = this.#judge.judge(row, opened);
-    if (result.isTwin) return this.#loaded.forget(row); // the same message handed over twice
-    row.show(result, sender, result.message && crypto.isTimeOff(result.message.ts, row.at));
+    if (!this.judge || this.isLocked) return row.show({ failure: "Not opened" }, sender);
+    const result = this.judge.judge(row, opened);
+    if (result) row.show(result, sender, result.message && crypto.isTimeOff(result.message.ts, row.at));
   }
 
   // All rows that came are judged: say in place what is amiss, and remember how far one has seen.
   #settle() {
-    if (!this.#judge || this.isLocked) return;
-    this.#judge.settle([...this.rows.children], this.#loaded.complete);
-    for (const known of this.#judge.missing(this.rows.querySelector("older-messages") !== null)) this.#miss(known);
+    if (!this.judge || this.isLocked) return;
+    this.judge.settle([...this.rows.children], this.loaded.complete);
+    for (const known of this.judge.missing(this.rows.querySelector("older-messages") !== null)) this.#miss(known);
     clearTimeout(this.#remembering);
     this.#remembering = setTimeout(() => this.#remember().catch(() => {}), REMEMBER_AFTER);
   }
@@ -201,15 +199,10 @@ customElements.define("message-thread", class extends HTMLElement {
 
   // The last verified message of each side, for the day on which a server shows less.
   async #remember() {
-    const { seen } = this.#judge;
+    const { seen } = this.judge;
     const { own, theirs } = this.contact;
     if (seen.own !== own || seen.theirs !== theirs) await this.#change(seen);
   }
-
-  // [n, p] of one's own next message, and [n, hash] of what it acknowledges.
-  get next() { return this.#judge.next; }
-  get acknowledged() { return this.#judge.acknowledged; }
-  noteOwn(n, hash) { this.#judge.noteOwn(n, hash); }
 
   // Resolves once every row that is here is judged.
   async settled() {
@@ -236,13 +229,13 @@ customElements.define("message-thread", class extends HTMLElement {
   // it is all judged.
   async catchUp(goal) {
     await this.ready;
-    await this.#loaded.fetch(goal);
+    await this.loaded.fetch(goal);
     await this.#judging;
   }
 
   // The messages before a seq, in place of the element that stood for them. If none came, what is missed is not there.
   async loadBefore(seq, older) {
-    await this.#loaded.loadBefore(seq);
+    await this.loaded.loadBefore(seq);
     older.remove();
     await this.settled();
     this.#settle();

@@ -20,7 +20,11 @@ function putAway() {
   unjoin(shown.conversation);
   kept.delete(shown.conversation);
   kept.set(shown.conversation, shown);
-  if (kept.size > MOST_KEPT) kept.delete(kept.keys().next().value);
+  if (kept.size > MOST_KEPT) {
+    const [[oldest, thread]] = kept;
+    thread.querySelector("message-composer").end();
+    kept.delete(oldest);
+  }
   shown = null;
 }
 
@@ -57,6 +61,7 @@ export function showNothing(thread) {
 }
 
 export function go(path) {
+  document.activeElement?.blur(); // what comes next may take the focus
   if (path !== location.pathname) history.pushState(null, "", path);
   show();
 }

@@ -1,4 +1,5 @@
-// <older-messages data-before="51">: stands where the page before a seq belongs, and loads it before it is in view.
+// <older-messages data-before="51">: comes right before the row of that seq, stands where the page before it belongs,
+// and loads it before it is in view. Each is for an older page than the one before: a server cannot go on for ever.
 
 import { offerAgain } from "./dom.js";
 
@@ -11,6 +12,9 @@ customElements.define("older-messages", class extends HTMLElement {
     this.className = "older";
     const before = Number(this.dataset.before);
     const first = this.thread.rows.firstElementChild;
+    const isBefore = this.nextElementSibling?.dataset.seq === this.dataset.before;
+    const isOlder = first === this || !(before >= Number(first.dataset.before));
+    if (!isBefore || !isOlder) return this.remove();
     if (first !== this) first.before(this);
     const log = this.closest("message-log");
     new IntersectionObserver((seen, observer) => {

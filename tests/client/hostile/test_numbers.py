@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from ezdms import crypto
 from tests.client.hostile.people import open_own
-from tests.client.hostile.script import Script
+from tests.client.hostile.script import NOW, Script
 
 NUMBERS = {  # what POST /send_message answers, and the n that is sent next
     "none": (None, 1),
@@ -60,3 +61,34 @@ def test_what_this_client_has_learned_meanwhile_counts_more(script: Script) -> N
     assert [int(one.fields["n"]) for one in wire.posted("/send_message")] == [6, 6]
     (waiting,) = judy.values["outbox"]
     assert open_own(judy, script.people["bob"], waiting).p == "B" * 43
+
+
+def test_what_the_server_stored_though_it_said_otherwise_is_not_sent_again(script: Script) -> None:
+    judy, bob = script.people["judy"], script.people["bob"]
+    wire = judy.wire
+
+    def busy(_: Any, answer: Any) -> None:
+        answer.status, answer.json = 503, {"error": "x", "code": "x"}
+
+    with script.served(), wire.telling("POST /send_message", busy):
+        judy.run("send", "bob", "Pay Mallory")
+    (waiting,) = judy.values["outbox"]
+    mine_first = crypto.in_order(judy.keys.fp, bob.keys.fp)[0] == judy.keys.fp
+    stored = {name: waiting[name] for name in ("message_id", "n", "hash", "suite")}
+    encrypted = waiting["content_for_a" if mine_first else "content_for_b"]
+    script.rows.append({**stored, "sender_id": judy.user_id, "created_at": NOW, "encrypted": encrypted})
+    wire.forget()
+
+    def counter(asked: Any, answer: Any) -> None:
+        if asked.fields["n"] == "1":
+            answer.status, answer.json = 409, {"error": "x", "code": "counter", "next_n": 2}
+
+    with script.served(), wire.telling("POST /send_message", counter):
+        judy.run("send", "bob", "and Bob")
+    assert [
+        (int(one.fields["n"]), one.fields["message_id"] == waiting["message_id"])
+        for one in wire.posted("/send_message")
+    ] == [(1, True), (2, False)]
+    (left,) = judy.values["outbox"]
+    assert open_own(judy, bob, left).text == "and Bob"
+    assert open_own(judy, bob, left).p == waiting["hash"]

@@ -12,6 +12,7 @@ from ezdms import crypto
 from ezdms.client import Client, Message, ServerError
 from ezdms.client.judging import FORGED, TAMPERED
 from ezdms.client.roster import ROLLED_BACK
+from ezdms.encoding import b64u_decode
 from tests.client.hostile.people import all_new
 from tests.client.hostile.script import NOW, Script
 from tests.people import PEOPLE
@@ -73,6 +74,19 @@ def two_versions(script: Script) -> None:
     script.rows[0] = script.sealed(script.people["bob"], body, script.people["judy"])
 
 
+def seal_anew(script: Script) -> None:
+    """The server told the sender that a message which it had stored was not: it comes again, under its id."""
+    id = b64u_decode(script.rows[2]["message_id"], 16)
+    script.says("bob", "Shall I sell the house?", message_id=id)
+
+
+def show_empty_first(script: Script) -> None:
+    """Judy answers the question about the house before it is there; an emptied row stands in for it."""
+    row = script.rows.pop(2)
+    script.rows.insert(2, {**row, "encrypted": None, "gone": "expired"})
+    script.rows.append(row)
+
+
 def forge(script: Script) -> None:
     judy = script.people["judy"]
     body: dict[str, Any] = {"n": 3, "p": "A" * 43, "a": (0, ""), "ts": NOW, "text": "send money"}
@@ -106,6 +120,16 @@ CASES: dict[str, tuple[Callable[[Script], None], list[tuple[str | None, str]], s
     "puts an answer before its question": (
         answer_before_its_question,
         [(YES, "ok"), (CAT, "ok"), (HOUSE, "ok"), (NO, "ok")],
+        ORDER,
+    ),
+    "has one sealed anew": (
+        seal_anew,
+        [(CAT, "ok"), (YES, "ok"), (HOUSE, "ok"), (NO, "ok"), (None, "ok")],
+        TAMPERED,
+    ),
+    "shows one empty before the answer": (
+        show_empty_first,
+        [(CAT, "ok"), (YES, "ok"), (None, "ok"), (NO, "ok"), (HOUSE, "ok")],
         ORDER,
     ),
     "hands one over twice": (repeat, [(CAT, "ok"), (YES, "ok"), (HOUSE, "ok"), (NO, "ok")], ""),
