@@ -135,18 +135,16 @@ def select_pair(connection: Connection, *, conversation_id: str, user_id: str) -
 
 def select_pair_to_write(connection: Connection, *, conversation_id: str, user_id: str) -> tuple[Pair, int] | None:
     """Both participants, and the conversation's last seq; None as above."""
-    rows = fetch_all(
-        connection,
+    rows = connection.execute(
         """SELECT p.side, p.user_id, u.username, u.key_id, p.read_seq, p.last_n, c.last_seq
            FROM participants me
            JOIN conversations c ON c.conversation_id = me.conversation_id
            JOIN participants p ON p.conversation_id = me.conversation_id
            JOIN users u ON u.user_id = p.user_id
-           WHERE me.user_id = :user_id AND me.conversation_id = :conversation_id
+           WHERE me.user_id = ? AND me.conversation_id = ?
            ORDER BY p.side""",
-        user_id=user_id,
-        conversation_id=conversation_id,
-    )
+        (user_id, conversation_id),
+    ).fetchall()
     if len(rows) != 2:
         return None
     *a, last_seq = rows[0]
@@ -157,9 +155,9 @@ def select_pair_to_write(connection: Connection, *, conversation_id: str, user_i
 def mark_sent(connection: Connection, *, conversation_id: str, user_id: str, seq: int, n: int) -> None:
     """This participant's last message has this seq and counter; whoever writes has seen what is there."""
     connection.execute(
-        """UPDATE participants SET read_seq = :seq, last_n = :n
-           WHERE user_id = :user_id AND conversation_id = :conversation_id""",
-        {"conversation_id": conversation_id, "user_id": user_id, "seq": seq, "n": n},
+        """UPDATE participants SET read_seq = ?, last_n = ?
+           WHERE user_id = ? AND conversation_id = ?""",
+        (seq, n, user_id, conversation_id),
     )
 
 

@@ -30,9 +30,9 @@ def select_usage(connection: Connection, *, user_id: str) -> Usage | None:
 def take_room(connection: Connection, *, user_id: str, size: int, quota: int | None) -> bool:
     """Count `size` bytes of a message; False, and nothing is counted, if that is more than the quota (None: off)."""
     changed = connection.execute(
-        """UPDATE usage SET message_bytes = message_bytes + :size
-           WHERE user_id = :user_id AND (:quota IS NULL OR message_bytes + vault_bytes + :size <= :quota)""",
-        {"user_id": user_id, "size": size, "quota": quota},
+        """UPDATE usage SET message_bytes = message_bytes + ?1
+           WHERE user_id = ?2 AND (?3 IS NULL OR message_bytes + vault_bytes + ?1 <= ?3)""",
+        (size, user_id, quota),
     )
     return changed.rowcount == 1
 
