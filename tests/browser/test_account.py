@@ -38,6 +38,27 @@ async def test_ending_a_session_ends_it_in_its_browser_within_a_second(
     assert alice.errors == []
 
 
+async def test_a_new_login_pin_is_shown_to_the_account_it_was_made_for_alone(browser: Browser, server: Server) -> None:
+    """Two tabs of one browser make an account each; the first has not saved its PIN yet."""
+    alice, bob = await Someone.arrives(browser, server, "alice"), Someone(server, "bob")
+    await alice.page.get_by_role("textbox", name="Username").fill("alice")
+    await alice.page.get_by_role("button", name="Create account").click()
+    shown = alice.page.get_by_test_id("login-pin")
+    await expect(shown).not_to_be_empty()
+    pin = await shown.inner_text()
+    await alice.page.reload()
+    await expect(shown).to_have_text(pin)  # the honest twin
+    bob.context, bob.page = alice.context, await alice.new_tab()
+    await bob.page.goto(server.url)
+    await bob.page.get_by_role("button", name="Log out").click()
+    await bob.creates_an_account()
+    for path in ("/welcome", "/"):
+        await alice.page.goto(f"{server.url}{path}")
+        await expect(alice.page.get_by_test_id("my-search-pin")).to_have_text(bob.search_pin)
+        assert alice.page.url == f"{server.url}/"
+        assert pin not in await alice.page.content()
+
+
 async def test_a_new_login_pin_opens_the_account_and_the_old_one_is_dead(
     browser: Browser, server: Server, pair: tuple[Someone, Someone]
 ) -> None:

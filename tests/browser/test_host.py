@@ -59,6 +59,24 @@ async def test_an_invitation_is_a_link_that_makes_one_account_and_survives_a_rel
     assert not any(link.partition("=")[2] in line for line in alice.traffic if line.startswith("GET"))
 
 
+async def test_what_is_no_invitation_does_not_leave_the_browser(browser: Browser, starts: Starts) -> None:
+    server = starts(registration="invite")
+    (link,) = operate(server.data_dir, "invite").stdout.split()
+    alice = await Someone.arrives(browser, server, "alice")
+    field = alice.page.get_by_role("textbox", name="Invitation")
+    await alice.page.get_by_role("textbox", name="Username").fill("alice")
+    for typed in ("ABCD-EFGH-JKMN-PQRS", f"{server.url}/#invite=ABCDEFGHJKMNPQRS", "ABCDE-FGHJK-MNPQR-STVWX-YZ012"):
+        await field.fill(typed)
+        await alice.page.get_by_role("button", name="Create account").click()
+        await expect(alice.alert).to_contain_text("This is not an invitation.")
+        await expect(field).to_have_value(typed)
+        await field.fill("")
+    assert not [one for one in alice.traffic if "register" in one.split()[1] or "ABCD" in one]
+    await field.fill(link)
+    await alice.creates_an_account()
+    assert [one for one in alice.traffic if "register" in one.split()[1]]  # the control: this is what was looked for
+
+
 async def test_a_closed_server_says_so_under_its_own_name_and_lets_in_who_is_there(
     browser: Browser, starts: Starts
 ) -> None:

@@ -192,6 +192,28 @@ async def test_on_plain_http_elsewhere_one_true_sentence_stands_and_nothing_can_
         await browser.close()
 
 
+# Before the page's own code runs; no document can put elements there.
+EXTENSION = """new MutationObserver((_, observer) => {
+    if (!document.body) return;
+    observer.disconnect();
+    const made = (tag, values) => Object.assign(document.createElement(tag), values);
+    document.head.append(made("meta", { name: "darkreader", content: "of an extension" }));
+    document.head.after(made("div", { textContent: "of an extension" }));
+    document.body.after(made("div", { textContent: "of an extension" }), "of an extension");
+}).observe(document, { childList: true, subtree: true })"""
+
+
+async def test_what_an_extension_puts_beside_head_and_body_goes_without_a_word(
+    browser: Browser, server: Server
+) -> None:
+    guest = await Someone.arrives(browser, server, "guest")
+    await guest.page.add_init_script(EXTENSION)
+    await guest.page.reload()
+    await guest.creates_an_account()
+    await expect(guest.alert).to_have_count(0)
+    assert "of an extension" not in await guest.page.content()
+
+
 async def test_nothing_moves_for_those_who_ask_for_less(browser: Browser, server: Server) -> None:
     duration = "() => getComputedStyle(document.querySelector('button')).transitionDuration"
     calm = await Someone.arrives(browser, server, "calm", reduced_motion="reduce")

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest_asyncio
-from playwright.async_api import Browser, expect
+from playwright.async_api import Browser, Page, Route, expect
 
-from tests.browser.someone import Someone, texts_of
+from tests.browser.lies.peers import Peer
+from tests.browser.someone import Someone, texts_of, until
 from tests.conftest import Server
 
 
@@ -121,6 +125,88 @@ async def test_a_conversation_that_cannot_be_loaded_says_so_and_comes_with_the_c
     await alice.page.get_by_role("button", name="Try again").click()
     await expect(alice.page.get_by_text("line 60", exact=True)).to_be_visible()
     await expect(alice.alert).to_have_count(0)
+
+
+@asynccontextmanager
+async def held_back(page: Page) -> AsyncIterator[None]:
+    """Inside, no conversation that is opened is answered."""
+    may_go = asyncio.Event()
+
+    async def hold_back(route: Route) -> None:
+        await may_go.wait()
+        await route.continue_()
+
+    await page.route("**/c/*/open", hold_back)
+    try:
+        yield
+    finally:
+        may_go.set()
+        await page.unroute_all(behavior="wait")
+
+
+async def test_whoever_types_elsewhere_while_a_conversation_loads_keeps_the_focus(
+    three: tuple[Someone, Someone, Someone],
+) -> None:
+    alice, _, _ = three
+    await alice.page.reload()
+    field, message = [alice.page.get_by_role("textbox", name=name) for name in ("Search PIN", "Message")]
+    async with held_back(alice.page):
+        await alice.list.get_by_role("link", name="bob").click()
+        await field.click()
+        await alice.page.keyboard.type("ABCDE-")
+    await expect(message).to_be_enabled()
+    await alice.page.keyboard.type("FGHJK")
+    await expect(field).to_be_focused()
+    await expect(field).to_have_value("ABCDE-FGHJK")
+    await expect(message).to_have_value("")
+
+
+async def test_whoever_chooses_a_conversation_can_write_at_once(three: tuple[Someone, Someone, Someone]) -> None:
+    """One that is new on the page, one that is loaded, and one that was put away and is shown again."""
+    alice, _, _ = three
+    message = alice.page.get_by_role("textbox", name="Message")
+    await expect(message).to_be_focused()  # it was started by a Search PIN
+    await alice.page.reload()
+    await expect(message).to_be_focused()
+    for name in ("bob", "carol", "bob"):
+        await alice.opens(name)
+        await expect(message).to_be_focused()
+        await alice.page.keyboard.type(f"for {name}")
+        await expect(message).to_have_value(re.compile(f"^(for {name})+$"))
+
+
+async def test_the_list_comes_though_the_open_conversation_does_not(three: tuple[Someone, Someone, Someone]) -> None:
+    alice, _, _ = three
+    async with held_back(alice.page):
+        await alice.page.reload()
+        await expect(alice.list.get_by_role("link")).to_have_count(2)
+        await expect(alice.page.get_by_role("textbox", name="Message")).to_be_disabled()
+    await expect(alice.page.get_by_role("heading", name="carol")).to_be_visible()
+    await expect(alice.page.get_by_role("textbox", name="Message")).to_be_enabled()
+
+
+async def test_a_conversation_that_is_kept_no_longer_is_let_go_of(
+    server: Server, three: tuple[Someone, Someone, Someone]
+) -> None:
+    alice, _, _ = three
+    peers = [await Peer.arrives(server, name) for name in ("dora", "emil", "fay", "gil", "hal", "ina", "jan", "kim")]
+    for peer in peers:
+        await peer.starts_with(alice.search_pin)
+    await alice.page.evaluate("() => { window.left = new WeakRef(document.querySelector('message-thread')); }")
+
+    async def is_gone() -> bool:
+        await alice.page.request_gc()
+        return bool(await alice.page.evaluate("() => window.left.deref() === undefined"))
+
+    for name in ("bob", *(peer.name for peer in peers[:-1])):
+        await alice.opens(name)
+        await expect(alice.page.get_by_role("textbox", name="Message")).to_be_enabled()
+    assert not await is_gone()  # one of the eight that are kept
+    await alice.opens(peers[-1].name)
+    await until(is_gone)
+    await alice.opens("carol")  # as if it had never been open
+    await expect(alice.page.get_by_role("textbox", name="Message")).to_be_enabled()
+    await asyncio.gather(*(peer.leaves() for peer in peers))
 
 
 async def test_the_enter_key_does_what_the_button_does(browser: Browser, server: Server) -> None:

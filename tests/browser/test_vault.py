@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from playwright.async_api import Browser, Page, expect
 
 from tests.browser.hostile import Hostile, contact_of
@@ -70,6 +71,32 @@ async def test_two_tabs_and_two_browsers_that_write_at_once_lose_no_update(
     for name in ("bob", *names):
         await newest.opens(name)
         await expect(newest.page.get_by_role("button", name="Verified by Search PIN")).to_be_visible()
+
+
+CHANGE = """async (heads) => {
+    const { changeContact } = await import(document.querySelector("script").src.replace("boot", "vault"));
+    await changeContact(location.pathname.slice(3), () => heads);
+}"""
+
+
+@pytest.mark.parametrize("other", [None, [3, "C" * 43], [5, "C" * 43]], ids=["none", "an older one", "another one"])
+async def test_how_far_one_tab_has_seen_is_not_taken_back_by_another(
+    pair: tuple[Someone, Someone], other: list[int | str] | None
+) -> None:
+    alice, _ = pair
+    behind = await alice.new_tab()
+    await behind.goto(alice.page.url)
+    await expect(behind.get_by_role("textbox", name="Message")).to_be_enabled()
+    seen = {"own": [4, "A" * 43], "theirs": [5, "B" * 43]}
+    await alice.page.evaluate(CHANGE, seen)
+    await behind.evaluate(CHANGE, {"own": None, "theirs": other})
+    for page in (alice.page, behind):
+        contact = await contact_of(page)
+        assert {side: contact[side] for side in seen} == seen
+    seen = {"own": [6, "D" * 43], "theirs": [7, "E" * 43]}
+    await behind.evaluate(CHANGE, seen)  # the honest twin
+    contact = await contact_of(alice.page)
+    assert {side: contact[side] for side in seen} == seen
 
 
 async def test_what_was_verified_while_the_server_was_away_is_stored_later(

@@ -84,6 +84,21 @@ async def test_the_safety_number_is_the_same_on_both_sides_and_can_be_confirmed(
     assert await page.get_by_test_id("safety-number").inner_text() != numbers[0]
 
 
+async def test_a_search_pin_does_not_lower_what_the_safety_number_proved(pair: tuple[Someone, Someone]) -> None:
+    alice, bob = pair
+    page = await ask_who(bob)
+    await page.get_by_role("button", name="They are the same").click()
+    verified = page.get_by_role("button", name="Verified by safety number")
+    await expect(verified).to_be_focused()
+    await ask_who(bob)
+    await page.get_by_label("The PIN they gave you").fill(alice.search_pin)
+    await page.get_by_role("button", name="Check").click()
+    await expect(page.get_by_role("region", name="Who is this?")).to_be_hidden()
+    await expect(verified).to_be_visible()
+    await page.reload()
+    await expect(verified).to_be_visible()
+
+
 async def test_the_panel_opens_and_closes_by_keyboard_and_gives_the_focus_back(pair: tuple[Someone, Someone]) -> None:
     _, bob = pair
     trust = bob.page.locator(".trust")
@@ -177,6 +192,28 @@ async def test_a_typed_search_pin_is_not_taken_for_one_that_a_link_brought(brows
     field = bob.page.get_by_role("textbox", name="Search PIN")
     await expect(field).to_have_value(eve.search_pin)
     await bob.starts_with(alice.search_pin)  # "Verified by Search PIN"
+
+
+@pytest.mark.parametrize("places", [[0], [-1], [12, 13]], ids=["first", "last", "middle"])
+async def test_a_search_pin_that_a_link_brought_is_not_typed_though_a_letter_was_mended(
+    browser: Browser, server: Server, places: list[int]
+) -> None:
+    """Whoever made the link chose the person all the same."""
+    alice, bob = [
+        await (await Someone.arrives(browser, server, name)).creates_an_account() for name in ("alice", "bob")
+    ]
+    letters = list(alice.search_pin.lower())
+    for place in places:
+        letters[place] = "x" if letters[place] != "x" else "y"
+    await bob.page.goto("about:blank")
+    await bob.page.goto(f"{server.url}/#add={''.join(letters)}")
+    field = bob.page.get_by_role("textbox", name="Search PIN")
+    await expect(field).to_have_value("".join(letters))
+    await bob.page.get_by_role("button", name="Start").click()
+    await expect(bob.alert).to_contain_text(re.compile("typing mistake|Nobody on this server"))
+    await field.fill(alice.search_pin)
+    await bob.page.get_by_role("button", name="Start").click()
+    await expect(bob.page.get_by_role("button", name="Not verified: added by link")).to_be_visible()
 
 
 async def test_a_withdrawn_search_pin_finds_nobody_and_conversations_stay(

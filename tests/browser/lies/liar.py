@@ -61,6 +61,7 @@ class Liar:
         self.url = ""
         self.heard: list[str] = []  # every request with headers and body, and every frame from a browser
         self._lies: list[tuple[re.Pattern[str], Change]] = []
+        self._is_silent = False
         self._sockets: list[asyncio.StreamWriter] = []
         self._closed: weakref.WeakSet[asyncio.StreamWriter] = weakref.WeakSet()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -91,6 +92,15 @@ class Liar:
             yield
         finally:
             self._lies.remove(lie)
+
+    @contextmanager
+    def silent(self) -> Iterator[None]:
+        """Inside, no frame of the real server arrives."""
+        self._is_silent = True
+        try:
+            yield
+        finally:
+            self._is_silent = False
 
     @property
     def has_socket(self) -> bool:
@@ -182,8 +192,9 @@ class Liar:
         """Whole frames, so that others can be slipped in between."""
         while near_writer not in self._closed:
             frame, _ = await read_frame(far)
-            near_writer.write(frame)
-            await near_writer.drain()
+            if not self._is_silent:
+                near_writer.write(frame)
+                await near_writer.drain()
 
 
 async def read_frame(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:

@@ -10,7 +10,7 @@ from tests.browser.lies.peers import noise
 from tests.browser.lies.stage import Stage, Visitor
 from tests.browser.lies.test_headers import GO_ON, SAME, click, with_header
 from tests.browser.lies.test_rows import talk
-from tests.browser.someone import texts_of
+from tests.browser.someone import texts_of, until
 
 __all__ = ["talk"]
 
@@ -135,6 +135,37 @@ async def test_nothing_but_a_person_takes_an_alarm_away(talk: Stage, way: str) -
     await talk.page.get_by_role("button", name="I understand. Go on").click()  # the honest twin
     await expect(talk.composer).to_be_enabled()
     assert len((await talk.contact())["accepted"]) == 1
+
+
+# Another tab holds the vault until it is released.
+HOLD = """() => new Promise((held) => {
+    navigator.locks.request("ezdms-vault", () => new Promise((release) => { window.release = release; held(); }));
+})"""
+
+
+async def test_an_alarm_that_comes_while_one_goes_on_after_another_stands(talk: Stage) -> None:
+    await talk.opens()
+    await talk.says("mine")
+    await talk.bob.writes("I have seen another", a=(1, noise(32)))
+    alarm, go_on = talk.page.locator("[data-alarm]"), talk.page.get_by_role("button", name="I understand. Go on")
+    await expect(alarm).to_contain_text("cannot have been written in this order")
+    await talk.page.evaluate(HOLD)
+    await go_on.click()
+    await talk.bob.writes("and yet another", a=(1, noise(32)))
+    await expect(texts_of(talk.page).last).to_have_text("and yet another")
+    await talk.page.evaluate("() => window.release()")
+
+    async def has_gone_on() -> bool:
+        return bool((await talk.contact())["accepted"])
+
+    await until(has_gone_on)
+    await talk.is_listening()  # whatever else it did would be done by now
+    assert len((await talk.contact())["accepted"]) == 1
+    await expect(alarm).to_contain_text("cannot have been written in this order")
+    await expect(talk.composer).to_be_disabled()
+    await go_on.click()  # the honest twin
+    await expect(talk.composer).to_be_enabled()
+    assert len({*(await talk.contact())["accepted"]}) == 2
 
 
 async def test_a_session_is_not_ended_by_what_a_list_says(stage: Stage) -> None:

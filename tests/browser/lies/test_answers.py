@@ -58,7 +58,8 @@ async def test_a_session_of_somebody_else_opens_nothing(stage: Stage) -> None:
     await stage.carries_on()
 
 
-VAULT = BAD | wrong("version", NO_NUMBER) | wrong("blob", [None, 1, True, [], {}]) | {"500": saying(PROMPT, 500)}
+VAULT = BAD | wrong("version", [*NO_NUMBER, 2**52]) | wrong("blob", [None, 1, True, [], {}])
+VAULT |= {"500": saying(PROMPT, 500)}
 
 
 @pytest.mark.parametrize("name", VAULT)
@@ -75,6 +76,33 @@ async def test_a_vault_that_cannot_be_read_changes_nothing(stage: Stage, name: s
         name: before[name] for name in ("verified", "ik", "name", "hash")
     }
     await stage.shows_nothing_of_it()
+
+
+@pytest.mark.parametrize("version", [2**52, 2**53 - 1])
+async def test_a_vault_of_a_version_that_none_could_follow_takes_no_place_of_ones_own(
+    stage: Stage, version: int
+) -> None:
+    """Neither when the person goes on after an alarm: the next honest version would count as older for ever."""
+    alarm, go_on = stage.page.locator("[data-alarm]"), stage.page.get_by_role("button", name="I understand. Go on")
+    with (
+        stage.liar.lying("GET /me", with_member("vault_version", 2**52)),  # so that it is asked for
+        stage.liar.lying("GET /vault", with_member("version", 0)),
+    ):
+        await stage.page.goto(stage.address)
+        await expect(alarm).to_contain_text("an older list of your contacts")
+    since = len(stage.liar.heard)
+    with (
+        stage.liar.lying("GET /vault", with_member("version", version)),
+        stage.liar.lying("PUT /vault", saying("", 204)),
+    ):
+        await go_on.click()
+        await expect(alarm).to_contain_text("cannot be understood")
+        await expect(stage.composer).to_be_disabled()
+    assert not [one for one in stage.liar.heard[since:] if one.startswith("PUT ")]
+    await go_on.click()  # the honest twin
+    await expect(stage.composer).to_be_enabled()
+    await stage.opens()
+    await stage.carries_on()
 
 
 SENT = BAD | wrong("seq", NO_NUMBER) | {"204": saying("", 204)}

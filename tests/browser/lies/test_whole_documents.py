@@ -37,6 +37,7 @@ HEADS = {
     "script inline": f"<script>fetch('/{STOLEN}')</script>",
     "import map": '<script type="importmap">{"imports":{"/static/":"/lie/"}}</script>',
     "speculation rules": f'<script type="speculationrules">{{"prefetch":[{{"urls":["/{STOLEN}"]}}]}}</script>',
+    "meta of a dark mode": f'<meta name="darkreader" content="{FORGED}">',
     "a template": f"<template id=front><p>{FORGED}</p></template>",
     "an attribute": f'<title data-lie="{FORGED}">x</title>',
 }
@@ -47,7 +48,7 @@ async def test_what_a_head_has_beyond_the_releases_is_removed(visitor: Visitor, 
     is_asked = name in ("link elsewhere", "script elsewhere", "link icon elsewhere")  # by the parser, before any code
     edit = lambda html: in_head(html, HEADS[name])  # noqa: E731
     is_fenced = name not in ("style", "link inline")
-    is_told = name != "style"  # which extensions of browsers put there too: it goes without a word
+    is_told = name not in ("style", "meta of a dark mode")  # extensions of browsers put them there too
     await takes_no_harm(visitor, edit, is_told=is_told, is_passive=is_asked, is_fenced=is_fenced)
 
 

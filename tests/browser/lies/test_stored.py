@@ -1,0 +1,208 @@
+"""What a server has of a conversation is what it shows: it neither swallows nor doubles a message by what it says."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext
+from urllib.parse import parse_qs
+
+import pytest
+from playwright.async_api import Page, Route, expect
+
+from ezdms import crypto
+from ezdms.encoding import b64u_decode
+from tests.browser.lies.answers import saying
+from tests.browser.lies.fragments import element
+from tests.browser.lies.liar import Answer
+from tests.browser.lies.peers import copy_for
+from tests.browser.lies.rows import ROW, SHOWN, Rows, read, showing
+from tests.browser.lies.stage import Stage
+from tests.browser.lies.test_order import DISORDER, FORK, is_alarmed, older
+from tests.browser.lies.test_rows import NOT_VERIFIED, SAID, talk, without_copy
+from tests.browser.someone import Someone, texts_of, until
+
+__all__ = ["talk"]
+
+SEND = "POST /send_message"
+TAKEN = json.dumps({"error": "x", "code": "counter", "next_n": 2})
+NOT_SHOWN = "The server says that it has this message, but does not show it."
+
+
+def seals_in(heard: list[str]) -> list[dict[str, list[str]]]:
+    """Every message that was handed over, field by field."""
+    return [parse_qs(one.partition("\r\n\r\n")[2]) for one in heard if one.startswith(f"{SEND} ")]
+
+
+async def is_sent(talk: Stage, text: str) -> None:
+    """It is shown once, nothing waits, and the real server has it once."""
+    await expect(texts_of(talk.page)).to_have_text([*SAID, text])
+    await expect(talk.page.locator(".pending")).to_have_count(0)
+    await expect(talk.page.locator("[role=alert]:not(:empty)")).to_have_count(0)
+    assert len(await talk.bob.rows()) == len(SAID) + 1
+    assert (await talk.bob.last()).text == text
+    await talk.carries_on()
+
+
+@pytest.mark.parametrize("is_silent", [False, True], ids=["by the socket", "when asked"])
+@pytest.mark.parametrize("times", [1, 9])
+async def test_a_message_that_was_stored_and_refused_is_not_sealed_again(
+    talk: Stage, times: int, is_silent: bool
+) -> None:
+    """Its row tells that it is there, whether the socket brings it or the page asks for it."""
+    left = iter(range(times))
+
+    def refuse(answer: Answer) -> None:
+        if next(left, None) is not None:
+            saying(TAKEN, 409)(answer)
+
+    await talk.opens()
+    with talk.liar.lying(SEND, refuse), talk.liar.silent() if is_silent else nullcontext():
+        await talk.says("only once")
+        await expect(talk.page.locator(".pending")).to_have_count(0)
+    handed = seals_in(talk.liar.heard[talk.watch.since :])
+    assert handed.count(handed[0]) == len(handed)
+    await is_sent(talk, "only once")
+
+
+@asynccontextmanager
+async def swallowed(page: Page, seq: int) -> AsyncIterator[None]:
+    """Inside, the server says of every message that it has it, and has none."""
+    await page.route("**/send_message", lambda route: route.fulfill(json={"seq": seq}))
+    try:
+        yield
+    finally:
+        await page.unroute("**/send_message")
+
+
+@pytest.mark.parametrize("way", ["try again", "reload"])
+@pytest.mark.parametrize("seq", [2, 99])
+async def test_a_message_that_is_acknowledged_and_not_shown_waits_until_it_is(talk: Stage, seq: int, way: str) -> None:
+    await talk.opens()
+    pending = talk.page.locator(".pending")
+    async with swallowed(talk.page, seq):
+        await talk.composer.fill("is it there?")
+        await talk.composer.press("Enter")
+        await expect(pending).to_contain_text(NOT_SHOWN)
+        await expect(pending).to_contain_text("is it there?")
+    assert len(await talk.bob.rows()) == len(SAID)
+    if way == "reload":
+        await talk.opens()
+    else:
+        await pending.get_by_role("button", name="Try again").click()
+    await is_sent(talk, "is it there?")
+
+
+async def test_two_messages_under_one_id_are_an_alarm(talk: Stage) -> None:
+    """Both are signed: one was sealed anew, though the server had stored the other."""
+    first = talk.bob.sent[-1]
+    again = talk.bob.seal("three, once more", message_id=b64u_decode(first.message_id))
+    copy = copy_for(again, crypto.fingerprint(talk.bob.other.ik), talk.bob.keys.fp)
+    other = {"data-seq": "4", "data-n": "4", "data-hash": again.hash, "data-sealed": copy}
+    with talk.liar.lying(SHOWN, showing(lambda rows: [*rows, rows[-1] | other] if rows else rows)):
+        await talk.page.goto(talk.address)
+        await is_alarmed(talk, FORK)
+        await expect(texts_of(talk.page)).to_have_text([*SAID, NOT_VERIFIED])
+
+
+async def test_an_emptied_row_does_not_hold_the_place_of_a_message_that_stands_elsewhere(talk: Stage) -> None:
+    await talk.opens()
+    await talk.says("yes, do it")
+
+    def change(rows: Rows) -> Rows:
+        """The last of theirs stands after the answer to it; in its place is an emptied one."""
+        asked = [row for row in rows if row["data-seq"] == "3"]
+        return [without_copy(row) if row in asked else row for row in rows] + [row | {"data-seq": "9"} for row in asked]
+
+    with talk.liar.lying(SHOWN, showing(change)):
+        await talk.page.goto(talk.address)
+        await is_alarmed(talk, DISORDER)
+        await expect(texts_of(talk.page)).to_have_text([*SAID[:2], "yes, do it", SAID[2]])
+    await talk.opens()  # the honest twin
+    await is_sent(talk, "yes, do it")
+
+
+KEPT = """async () => {
+    const { loadOutbox } = await import(document.querySelector("script").src.replace("boot", "keystore"));
+    return (await loadOutbox(location.pathname.slice(3))).length;
+}"""
+
+
+async def test_a_message_whose_answer_was_lost_is_found_on_an_older_page(pair: tuple[Someone, Someone]) -> None:
+    alice, bob = pair
+    page, address = alice.page, alice.page.url
+    handed: list[str] = []
+    stored, may_end = asyncio.Event(), asyncio.Event()
+
+    async def lose_the_answer(route: Route) -> None:
+        handed.append(str(route.request.post_data))
+        if stored.is_set():
+            await route.continue_()
+        else:
+            await route.fetch()
+            stored.set()
+            await may_end.wait()  # until the page is left
+            await route.abort()
+
+    await page.route_web_socket("**/ws", lambda _: None)  # nothing comes by the socket
+    await page.reload()
+    await page.route("**/send_message", lose_the_answer)
+    await alice.writes("long ago")
+    await stored.wait()
+    await page.goto("about:blank")
+    may_end.set()
+    lines = [f"line {i}" for i in range(1, 61)]
+    await bob.sees("long ago")
+    await bob.writes_many(len(lines))
+    await page.goto(address)
+    await alice.sees("long ago", *lines)
+    await expect(page.locator(".pending")).to_have_count(0)
+    assert handed == [handed[0]] * 2
+
+    async def is_let_go() -> bool:
+        return bool(await page.evaluate(KEPT) == 0)
+
+    await until(is_let_go)
+    await bob.sees("long ago", *lines)
+
+
+def layout(places: str, rows: Rows) -> str:
+    """ "<2 2 3": an element for what is before 2, and the rows of seq 2 and 3."""
+    by_seq = {row["data-seq"]: element("message-row", row) for row in rows}
+    return "".join(older(int(place[1:])) if place[0] == "<" else by_seq[place] for place in places.split())
+
+
+@pytest.mark.parametrize(
+    ("opened", "before", "asked"),
+    [
+        ("<2 2 3", "1", 1),  # the honest one
+        ("1 2 3 <2", "", 0),
+        ("1 <3 2 3", "", 0),
+        ("<9 1 2 3", "", 0),
+        ("<2 <2 2 3", "1", 1),
+        ("<2 2 <3 3", "1", 1),
+        ("<2 2 3", "<2 2 1", 1),
+        ("<2 2 3", "<3 3 1", 1),
+    ],
+)
+async def test_what_is_older_is_asked_for_once_and_in_its_place(
+    talk: Stage, opened: str, before: str, asked: int
+) -> None:
+    rows: Rows = []
+
+    def change(answer: Answer) -> None:
+        facts = ROW.sub("", answer.text)
+        rows.extend(read(match[1]) for match in ROW.finditer(answer.text))
+        answer.text = facts + layout(opened, rows)
+
+    def change_more(answer: Answer) -> None:
+        answer.text = layout(before, rows)
+
+    with talk.liar.lying("GET /c/.*/open", change), talk.liar.lying(r"GET /messages/.*\?before=.*", change_more):
+        await talk.opens()
+        await expect(texts_of(talk.page)).to_have_text(SAID)
+        await expect(talk.page.locator("older-messages")).to_have_count(0)
+        await talk.carries_on()
+    heard = talk.liar.heard[talk.watch.since :]
+    assert [one.split()[1].partition("?")[2] for one in heard if "?before=" in one] == ["before=2"] * asked
