@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import json
 import posixpath
 import re
 from functools import cache
@@ -32,7 +34,19 @@ def address_of(filename: str) -> str:
     return f"/static/{digest()}/{filename}"
 
 
-def modules() -> list[str]:
+def integrity(octets: bytes) -> str:
+    """Integrity metadata of one hash (W3C Subresource Integrity, 3.2), which a browser compares before it runs them."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(octets).digest()).decode()
+
+
+@cache
+def integrity_of(filename: str) -> str:
+    """The integrity of a file of `static/`."""
+    return integrity((FOLDER / filename).read_bytes())
+
+
+@cache
+def modules() -> tuple[str, ...]:
     """boot.js and all that it imports: whoever asks for them at once waits once, not once for each level."""
     found = ["js/boot.js"]
     for name in found:  # which grows meanwhile
@@ -40,4 +54,17 @@ def modules() -> list[str]:
             path = posixpath.normpath(posixpath.join(posixpath.dirname(name), imported))
             if path not in found:
                 found.append(path)
-    return found
+    return tuple(found)
+
+
+@cache
+def scripts() -> tuple[str, ...]:
+    """Every script of the release, also those that are loaded when they are needed."""
+    return tuple(sorted(path.relative_to(FOLDER).as_posix() for path in FOLDER.rglob("*.js")))
+
+
+@cache
+def import_map() -> str:
+    """The page's only inline script: the integrity of every script, for imports, which have no attribute to say it."""
+    hashes = {address_of(name): integrity_of(name) for name in scripts()}
+    return json.dumps({"integrity": hashes}, separators=(",", ":"))

@@ -30,6 +30,9 @@ COMMANDS = {  # name → module:function, in the order of the help
     "export": "ezdms.commands.export:export",
     "logout": "ezdms.commands.account:logout",
     "verify": "ezdms.commands.verify:command",
+    "pin": "ezdms.commands.pin:pin",
+    "manifest": "ezdms.commands.release:manifest",
+    "release-key": "ezdms.commands.release:release_key",
     "bridge": "ezdms.commands.bridge:bridge",
 }
 

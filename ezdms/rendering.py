@@ -8,9 +8,10 @@ from functools import cache
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from markupsafe import Markup
 
 from ezdms import __version__
-from ezdms.assets import address_of, modules
+from ezdms.assets import address_of, import_map, integrity_of, modules
 
 INCLUDE = re.compile(r'^[ ]*{% include "([^"]+)" %}\n', re.MULTILINE)
 
@@ -52,5 +53,7 @@ def _environment() -> Environment:
     )
     environment.globals["version"] = __version__
     environment.globals["static"] = address_of
+    environment.globals["integrity"] = integrity_of
+    environment.globals["import_map"] = Markup(import_map())  # noqa: S704 - addresses and hashes of our own files
     environment.globals["modules"] = modules()
     return environment

@@ -10,6 +10,9 @@ import click
 
 from ezdms import verify
 from ezdms.commands.findings import count, print_findings
+from ezdms.commands.release import FILE, says_why
+from ezdms.release.manifest import Manifest
+from ezdms.release.signing import load_public, open_signed
 from ezdms.verify.report import CANNOT_PROVE
 
 
@@ -21,15 +24,26 @@ from ezdms.verify.report import CANNOT_PROVE
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Believe the certificates in this PEM file instead.",
 )
+@click.option("--manifest", "file", type=FILE, help="Check for the release of this signed manifest; needs --key.")
+@click.option("--key", type=FILE, help="The public key that should have signed it.")
 @click.option("--register", is_flag=True, help="Make an account for this, to see its cookie, and delete it again.")
 @click.pass_context
-def command(context: click.Context, address: str, as_json: bool, cafile: Path | None, register: bool) -> None:
+def command(
+    context: click.Context,
+    address: str,
+    as_json: bool,
+    cafile: Path | None,
+    file: Path | None,
+    key: Path | None,
+    register: bool,
+) -> None:
     """Check from outside what the server at ADDRESS serves, byte for byte, without logging in.
 
     Exit code 0: passed, perhaps with warnings. 1: something is not as it must be, or could not be looked at.
     """
+    manifest = _signed(file, key)
     try:
-        report = asyncio.run(verify.verify(address, cafile=cafile, register=register))
+        report = asyncio.run(verify.verify(address, cafile=cafile, register=register, manifest=manifest))
     except verify.AddressError as error:
         raise click.UsageError(str(error)) from error
     if as_json:
@@ -37,6 +51,15 @@ def command(context: click.Context, address: str, as_json: bool, cafile: Path | 
     else:
         _print(report)
     context.exit(0 if report.verdict == "passed" else 1)
+
+
+@says_why
+def _signed(file: Path | None, key: Path | None) -> Manifest | None:
+    if file is None or key is None:
+        if file is not None or key is not None:
+            raise click.UsageError("--manifest FILE and --key PUBFILE belong together.")
+        return None
+    return open_signed(file.read_bytes(), load_public(key))
 
 
 def _print(report: verify.Report) -> None:

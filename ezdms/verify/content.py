@@ -1,13 +1,13 @@
-"""Every byte that the pages are made of, and every file of the release, compared with what is installed here."""
+"""What the pages load, and every file, compared with the release."""
 
 from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
 
-from ezdms.verify import release
 from ezdms.verify.loads import loads_of
 from ezdms.verify.place import Unanswered
+from ezdms.verify.release import Release, digest_of, fingerprint, shown_digest
 from ezdms.verify.report import Finding, failed, ok
 from ezdms.verify.wire import Answer, Wire
 
@@ -22,16 +22,16 @@ class Followed:
     outside: list[str] = field(default_factory=list)
 
 
-async def check_content(wire: Wire, pages: list[Answer], *, is_same_version: bool) -> list[Finding]:
+async def check_content(wire: Wire, pages: list[Answer], release: Release, *, is_same_version: bool) -> list[Finding]:
     """What the pages load, and all files. The bytes of another version cannot be judged, only what they load."""
-    followed = await _follow(wire, pages, is_same_version=is_same_version)
+    followed = await _follow(wire, pages, release if is_same_version else None)
     findings = [_judge_loads(followed)]
     if is_same_version:
-        findings += await _check_files(wire, followed)
+        findings += await _check_files(wire, followed, release)
     return findings
 
 
-async def _follow(wire: Wire, pages: list[Answer], *, is_same_version: bool) -> Followed:
+async def _follow(wire: Wire, pages: list[Answer], release: Release | None) -> Followed:
     """Fetch what the pages load, and what that loads. Nothing is fetched that is not a file of this server."""
     followed, seen, waiting = Followed(), set[str](), deque(pages)
     while waiting:
@@ -41,7 +41,7 @@ async def _follow(wire: Wire, pages: list[Answer], *, is_same_version: bool) -> 
                 continue
             seen.add(address)
             path = wire.path_of(address)
-            is_known = path in release.files() if is_same_version else (path or "").startswith("/static/")
+            is_known = path in release.files if release else (path or "").startswith("/static/")
             if path is None or not is_known or len(followed.files) >= MOST_FILES:
                 followed.outside.append(f"{loader.path} loads {address}")
                 continue
@@ -61,10 +61,10 @@ def _judge_loads(followed: Followed) -> Finding:
     return failed("loads", f"Expected nothing but the release's files, but {', '.join(followed.outside[:5])}{more}.")
 
 
-async def _check_files(wire: Wire, followed: Followed) -> list[Finding]:
+async def _check_files(wire: Wire, followed: Followed, release: Release) -> list[Finding]:
     """Each file of the release, whether a page loads it or not; those that deviate one by one."""
     deviating = []
-    for path, expected in release.files().items():
+    for path, expected in release.files.items():
         name = "file " + path.split("/", 3)[3]
         try:
             answer = followed.files.get(path) or await wire.get(path)
@@ -74,12 +74,12 @@ async def _check_files(wire: Wire, followed: Followed) -> list[Finding]:
         types = answer.all("Content-Type")
         if answer.status != 200:
             deviating.append(failed(name, f"Expected 200, got {answer.came}."))
-        elif answer.body != expected:
-            came = release.fingerprint(answer.body)
-            deviating.append(failed(name, f"Expected the release's {release.fingerprint(expected)}, got {came}."))
+        elif digest_of(answer.body) != expected:
+            came = fingerprint(answer.body)
+            deviating.append(failed(name, f"Expected the release's {shown_digest(expected)}, got {came}."))
         elif len(types) != 1 or not release.is_type(path, types[0]):
             deviating.append(failed(name, f"Expected its Content-Type once, got {' and '.join(types) or 'none'}."))
-    count = len(release.files())
+    count = len(release.files)
     if not deviating:
         return [ok("files", f"All {count} files are the release's, byte for byte.")]
     return [failed("files", f"Expected {count} files of the release, but {len(deviating)} differ."), *deviating]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from ezdms.assets import ASKED_ANEW, FOR_GOOD
-from ezdms.security import HEADERS
 from ezdms.verify.fields import fault_of_alt_svc, fault_of_hsts
 from ezdms.verify.place import Place
-from ezdms.verify.release import PAGES, is_hashed
+from ezdms.verify.release import Release, is_hashed
 from ezdms.verify.report import Finding, failed, ok, warning
 from ezdms.verify.wire import Answer
 
@@ -29,25 +29,33 @@ PROXY = re.compile(r"[A-Za-z]+")  # a name without a version, which nginx cannot
 VARY = {"accept", "accept-encoding"}  # all that a page may depend on; the first it does
 
 
-def check_headers(answers: Sequence[Answer], place: Place) -> list[Finding]:
+def check_headers(answers: Sequence[Answer], place: Place, release: Release) -> list[Finding]:
     """Judge every answer of the visit to `place`, errors and refusals too."""
+    pages = [answer for answer in answers if answer.path in release.pages and answer.status in (200, 304)]
+
+    def fences(answer: Answer) -> dict[str, str]:
+        return release.fences(is_page=answer in pages)
+
     return [
-        *(_exactly(name, _always(value), answers) for name, value in HEADERS.items()),
-        _exactly("Cache-Control", _cache_control, answers),
-        _vary(answers),
+        *(_exactly(name, partial(_fence, fences, name), answers) for name in release.fences(is_page=True)),
+        _exactly("Cache-Control", partial(_cache_control, pages), answers),
+        _vary(pages),
         _without_fault("Alt-Svc", lambda values: fault_of_alt_svc(values, place), answers),
         _without_fault("Strict-Transport-Security", fault_of_hsts, answers),
         _no_redirect(answers),
         _no_banner(answers),
-        *_nothing_else(answers),
+        *_nothing_else(answers, fences),
     ]
 
 
-def _always(value: str) -> Callable[[Answer], str]:
-    return lambda answer: value
+Fences = Callable[[Answer], dict[str, str]]
 
 
-def _cache_control(answer: Answer) -> str | None:
+def _fence(fences: Fences, name: str, answer: Answer) -> str | None:
+    return fences(answer).get(name)
+
+
+def _cache_control(pages: Sequence[Answer], answer: Answer) -> str | None:
     """A file is kept for good under the address with its digest; a page or another file is asked about each time.
 
     Nobody keeps anything else.
@@ -57,7 +65,7 @@ def _cache_control(answer: Answer) -> str | None:
     if answer.status in (200, 304):
         if is_hashed(answer.path):
             return FOR_GOOD
-        if answer.path in PAGES or answer.path.startswith("/static/"):
+        if answer in pages or answer.path.startswith("/static/"):
             return ASKED_ANEW
     return "no-store"
 
@@ -91,9 +99,8 @@ def _no_banner(answers: Sequence[Answer]) -> Finding:
     return ok("banner", "No word about the software.")
 
 
-def _vary(answers: Sequence[Answer]) -> Finding:
+def _vary(pages: Sequence[Answer]) -> Finding:
     """A page that depends on more than the kind of answer asked for is not the same for everybody."""
-    pages = [answer for answer in answers if answer.path in PAGES and answer.status in (200, 304)]
     wrong = []
     for page in pages:
         names = {name.strip().lower() for value in page.all("Vary") for name in value.split(",")}
@@ -116,15 +123,15 @@ def _without_fault(name: str, fault_of: Callable[[list[str]], str | None], answe
     return ok(name, f"Harmless, on {len(sent)} answers of {len(answers)}." if sent else "None.")
 
 
-def _nothing_else(answers: Sequence[Answer]) -> list[Finding]:
+def _nothing_else(answers: Sequence[Answer], fences: Fences) -> list[Finding]:
     """Every name that is not known to be harmless is a failure, but what only programs of a proxy's maker read."""
-    judged = {"alt-svc", "cache-control", "location", "strict-transport-security", *(name.lower() for name in HEADERS)}
-    allowed = HARMLESS | BANNERS | judged
+    allowed = HARMLESS | BANNERS | {"alt-svc", "cache-control", "location", "strict-transport-security"}
     acting: dict[str, list[Answer]] = {}
     noted: dict[str, list[Answer]] = {}
     for answer in answers:
+        judged = {name.lower() for name in fences(answer)}
         for name, value in answer.headers:
-            if name in allowed or (name == "set-cookie" and answer.may_set_cookie):
+            if name in allowed | judged or (name == "set-cookie" and answer.may_set_cookie):
                 continue
             is_noted = name in NOTED or (name.startswith("x-") and name not in ACTING)
             (noted if is_noted else acting).setdefault(f"{name}: {value}", []).append(answer)

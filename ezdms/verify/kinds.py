@@ -5,9 +5,8 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 
-from ezdms.assets import address_of
-from ezdms.verify import release
 from ezdms.verify.place import Unanswered
+from ezdms.verify.release import Release, digest_of, fingerprint, shown_digest
 from ezdms.verify.report import Finding, failed, ok, warning
 from ezdms.verify.wire import FILE, JSON, PAGE, Answer, Wire
 
@@ -19,8 +18,8 @@ SCRIPT = "js/boot.js"  # a page from before an upgrade asks for it under another
 class Kind:
     """What is asked for, and how the answer must come.
 
-    `accept`: what is wanted of a GET; None posts a form that lacks what it needs. `body`: of the release, byte for
-    byte. `code`: of a problem as programs are told it.
+    `accept`: what is wanted of a GET; None posts a form that lacks what it needs. `digest`: of the release's bytes.
+    `code`: of a problem as programs are told it.
     """
 
     what: str
@@ -28,15 +27,15 @@ class Kind:
     accept: str | None
     status: int
     type: str
-    body: bytes | None = None
+    digest: str | None = None
     code: str | None = None
 
 
-async def check_kinds(wire: Wire, *, is_same_version: bool) -> list[Finding]:
+async def check_kinds(wire: Wire, release: Release, *, is_same_version: bool) -> list[Finding]:
     """One finding if all are right, else one for each that is not. The bytes of another version cannot be judged."""
     nowhere = f"/{secrets.token_hex(8)}"
-    missing = release.missing_page() if is_same_version else None
-    script = release.files()[address_of(SCRIPT)] if is_same_version else None
+    missing = digest_of(release.missing) if is_same_version else None
+    script = release.files.get(release.path_of(SCRIPT)) if is_same_version else None
     kinds = [
         Kind("the page for an unknown address", nowhere, PAGE, 404, HTML, missing),
         Kind("the page for an unknown file", f"/static{nowhere}.js", FILE, 404, HTML, missing),
@@ -91,8 +90,8 @@ def _fault(kind: Kind, answer: Answer) -> str | None:
     types = answer.all("Content-Type")
     if len(types) != 1 or types[0].partition(";")[0].strip().lower() != kind.type or not _is_plain(types[0]):
         return f"{expected}, with Content-Type {kind.type}, got {' and '.join(types) or 'none'}."
-    if kind.body is not None and answer.body != kind.body:
-        return f"{expected}, {release.fingerprint(kind.body)}, got {release.fingerprint(answer.body)}."
+    if kind.digest is not None and digest_of(answer.body) != kind.digest:
+        return f"{expected}, {shown_digest(kind.digest)}, got {fingerprint(answer.body)}."
     return None
 
 

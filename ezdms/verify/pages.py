@@ -5,9 +5,9 @@ from __future__ import annotations
 import secrets
 
 from ezdms.encoding import b64u_encode
-from ezdms.verify import release
 from ezdms.verify.loads import difference
 from ezdms.verify.place import Unanswered
+from ezdms.verify.release import Release, etag_of, fingerprint
 from ezdms.verify.report import Finding, failed, ok
 from ezdms.verify.wire import FILE, PAGE, Answer, Wire, cookie_name
 
@@ -30,11 +30,10 @@ ANGLES: dict[str, dict[str, str]] = {
 }
 
 
-async def check_pages(wire: Wire, host: dict[str, str], *, is_same_version: bool) -> tuple[list[Answer], list[Finding]]:
+async def check_pages(wire: Wire, release: Release, *, is_same_version: bool) -> tuple[list[Answer], list[Finding]]:
     """The page of each address as it came, and what is to be said of them. Of another version nothing can be said."""
     pages, deviating = [], []
-    expected = release.pages(host)
-    for path, shell in expected.items():
+    for path, expected in release.pages.items():
         try:
             page = await wire.get(path, PAGE)
         except Unanswered as error:
@@ -42,15 +41,15 @@ async def check_pages(wire: Wire, host: dict[str, str], *, is_same_version: bool
             continue
         pages.append(page)
         if is_same_version:
-            deviating += _judge_page(page, shell.body)
+            deviating += _judge_page(page, expected, release)
     if not is_same_version:
         return pages, []
-    count = len(expected)
+    count = len(release.pages)
     findings = [ok("pages", f"The pages at {count} addresses are the release's, byte for byte.")]
     if deviating:
         sentence = f"Expected the release's pages at {count} addresses, but {len(deviating)} differ."
         findings = [failed("pages", sentence), *deviating]
-    etags = {path: shell.etag for path, shell in expected.items()}
+    etags = {path: etag_of(page) for path, page in release.pages.items()}
     return pages, [*findings, await _check_angles(wire, pages), await _check_revalidation(wire, pages, etags)]
 
 
@@ -62,7 +61,7 @@ async def check_with_session(wire: Wire, pages: list[Answer], token: str) -> Fin
     return ok("pages with a session", f"The pages at {len(pages)} addresses are the same with a session.")
 
 
-def _judge_page(page: Answer, expected: bytes) -> list[Finding]:
+def _judge_page(page: Answer, expected: bytes, release: Release) -> list[Finding]:
     """Nothing if it is the release's."""
     name = f"page {page.path}"
     types = page.all("Content-Type")
@@ -72,7 +71,7 @@ def _judge_page(page: Answer, expected: bytes) -> list[Finding]:
         return [failed(name, f"Expected Content-Type text/html; charset=utf-8, got {' and '.join(types) or 'none'}.")]
     if page.body == expected:
         return []
-    came = f"Expected the release's {release.fingerprint(expected)}, got {release.fingerprint(page.body)}."
+    came = f"Expected the release's {fingerprint(expected)}, got {fingerprint(page.body)}."
     return [failed(name, f"{came} {difference(expected, page.body)}")]
 
 
@@ -101,7 +100,7 @@ async def _differences(wire: Wire, pages: list[Answer], who: str, headers: dict[
         if answer.status != page.status:
             wrong.append(f"{expected}, got {answer.came}.")
         elif answer.body != page.body:
-            wrong.append(f"{expected}, got {release.fingerprint(answer.body)}. {difference(page.body, answer.body)}")
+            wrong.append(f"{expected}, got {fingerprint(answer.body)}. {difference(page.body, answer.body)}")
         elif answer.all("Content-Type") != page.all("Content-Type"):
             types = " and ".join(answer.all("Content-Type"))
             wrong.append(f"{expected}, got Content-Type {types or 'none'}.")

@@ -1,14 +1,13 @@
-"""What the installed release serves to anybody: the page of every address, and every file a page may load."""
+"""What a release serves to anybody, by its manifest: the page of every address, every file, and a page's headers."""
 
 from __future__ import annotations
 
 import hashlib
 import re
-from functools import cache
 from pathlib import PurePosixPath
 
-from ezdms.assets import FOLDER, address_of
-from ezdms.views.shells import ADDRESSES, Shell, missing, shells
+from ezdms.release.manifest import MISSING, Manifest
+from ezdms.security import HEADERS, of_a_page
 
 # Script and style mean the same bytes in every one of these; another type or charset could give them another meaning.
 TYPES = {
@@ -20,29 +19,45 @@ TYPES = {
 OTHER_TYPES = {"text/plain", "application/octet-stream"}  # licences
 
 
-PAGES = tuple(path for paths in ADDRESSES.values() for path in paths)
-NOTHING = "There is nothing at this address."  # what the page of an unknown address says
+class Release:
+    """The release that a server should run, as a host of these words serves it.
 
-
-def pages(host: dict[str, str]) -> dict[str, Shell]:
-    """The page of each address that a person opens. Nothing in it depends on who asks or when.
-
-    `host`: the server's name, notice and registration, as its /deployment gives them; they stand in the page as text.
+    `host`: the server's name, notice and registration, as its /deployment gives them; they stand in the pages as text.
+    `pages`: address → page. `missing`: the page of an address where there is nothing. `files`: path, which names the
+    digest of them all → SHA-256 in hex.
     """
-    rendered = shells(host)
-    return {path: rendered[name] for name, paths in ADDRESSES.items() for path in paths}
+
+    def __init__(self, manifest: Manifest, host: dict[str, str]) -> None:
+        self.version = manifest.version
+        self.files = manifest.files
+        self.missing = manifest.shell(MISSING, host)
+        bodies = {name: manifest.shell(name, host) for name in manifest.addresses}
+        self.pages = {path: bodies[name] for name, paths in manifest.addresses.items() for path in paths}
+        self._of_a_page = {**of_a_page(), "Content-Security-Policy": manifest.csp}
+
+    def path_of(self, name: str) -> str:
+        """Where a file of `static/` is served for good."""
+        return next((path for path in self.files if path.split("/", 3)[3] == name), f"/static/{name}")
+
+    def fences(self, *, is_page: bool) -> dict[str, str]:
+        """The headers that a browser obeys: scripts run in a page alone."""
+        return self._of_a_page if is_page else HEADERS
+
+    def is_type(self, path: str, content_type: str) -> bool:
+        """True if this Content-Type leaves a page or file what it is."""
+        essence, *parameters = (part.strip() for part in content_type.lower().split(";"))
+        expected = {"text/html"} if path in self.pages else TYPES.get(PurePosixPath(path).suffix, OTHER_TYPES)
+        return essence in expected and all(one in ("charset=utf-8", 'charset="utf-8"') for one in parameters)
 
 
-def missing_page() -> bytes:
-    """The page of an address where there is nothing."""
-    return missing(NOTHING)
+def etag_of(page: bytes) -> str:
+    """The ETag of a page, without its quotes."""
+    return digest_of(page)[:32]
 
 
-@cache
-def files() -> dict[str, bytes]:
-    """Every file of the release by its path, which names the digest of them all."""
-    found = sorted(path for path in FOLDER.rglob("*") if path.is_file())
-    return {address_of(path.relative_to(FOLDER).as_posix()): path.read_bytes() for path in found}
+def digest_of(octets: bytes) -> str:
+    """SHA-256 in hex."""
+    return hashlib.sha256(octets).hexdigest()
 
 
 def is_hashed(path: str) -> bool:
@@ -50,13 +65,11 @@ def is_hashed(path: str) -> bool:
     return re.match(r"/static/[0-9a-f]{12}/", path) is not None
 
 
-def is_type(path: str, content_type: str) -> bool:
-    """True if this Content-Type leaves a page or file what it is."""
-    essence, *parameters = (part.strip() for part in content_type.lower().split(";"))
-    expected = {"text/html"} if path in PAGES else TYPES.get(PurePosixPath(path).suffix, OTHER_TYPES)
-    return essence in expected and all(one in ("charset=utf-8", 'charset="utf-8"') for one in parameters)
-
-
 def fingerprint(octets: bytes) -> str:
     """Size and SHA-256, cut to what tells two apart."""
-    return f"{len(octets)} bytes, SHA-256 {hashlib.sha256(octets).hexdigest()[:16]}…"
+    return f"{len(octets)} bytes, {shown_digest(digest_of(octets))}"
+
+
+def shown_digest(digest: str) -> str:
+    """SHA-256, cut."""
+    return f"SHA-256 {digest[:16]}…"

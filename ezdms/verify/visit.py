@@ -6,13 +6,15 @@ import asyncio
 import ssl
 from pathlib import Path
 
-from ezdms import PROTOCOL, __version__
+from ezdms import PROTOCOL
+from ezdms.release.manifest import Manifest, installed
 from ezdms.verify.content import check_content
 from ezdms.verify.doors import check_doors
 from ezdms.verify.headers import check_headers
 from ezdms.verify.kinds import check_kinds
 from ezdms.verify.pages import check_pages
 from ezdms.verify.place import Place, Unanswered, check_place, parse_address, trust
+from ezdms.verify.release import Release
 from ezdms.verify.report import Finding, Report, failed, ok
 from ezdms.verify.wire import JSON, Wire
 
@@ -20,43 +22,47 @@ ALL_WITHIN = 180.0  # seconds
 FRONT = {"name": "EZ-DMS", "notice": "", "registration": "open"}  # what the operator chooses of the pages
 
 
-async def verify(address: str, *, cafile: Path | None = None, register: bool = False) -> Report:
-    """Check what the server at `address` serves against the release that is installed here.
+async def verify(
+    address: str, *, cafile: Path | None = None, register: bool = False, manifest: Manifest | None = None
+) -> Report:
+    """Check what the server at `address` serves against the release that is installed here, or the one of `manifest`.
 
     `cafile`: believe the certificates in this PEM file. `register`: make an account, judge its cookie, delete it.
     Raises AddressError if `address` is none of a server; whatever a server does or does not is a finding.
     """
     place = parse_address(address)
-    context = trust(cafile)
+    context, wanted = trust(cafile), manifest or installed()
     findings: list[Finding] = []
     try:
         async with asyncio.timeout(ALL_WITHIN):
-            await _visit(place, context, findings, register=register)
+            await _visit(place, context, findings, wanted, register=register)
     except TimeoutError:
         findings.append(failed("time", f"Expected to be done within {ALL_WITHIN:.0f} seconds, and was not."))
     except Unanswered as error:
         findings.append(failed("answer", str(error)))
-    return Report(place.origin, __version__, tuple(findings))
+    return Report(place.origin, wanted.version, tuple(findings))
 
 
-async def _visit(place: Place, context: ssl.SSLContext, findings: list[Finding], *, register: bool) -> None:
+async def _visit(
+    place: Place, context: ssl.SSLContext, findings: list[Finding], wanted: Manifest, *, register: bool
+) -> None:
     """Adds to `findings` as it goes, so that they are there if time runs out. Raises Unanswered."""
     findings += await check_place(place, context)
     async with Wire(place, context) as wire:
         version, host = await _ask_deployment(wire)
         findings.append(ok("protocol", f"It speaks {PROTOCOL}."))
-        findings.append(_judge_version(version))
-        is_same_version = version == __version__
-        pages, found = await check_pages(wire, host, is_same_version=is_same_version)
+        findings.append(_judge_version(version, wanted.version))
+        release, is_same_version = Release(wanted, host), version == wanted.version
+        pages, found = await check_pages(wire, release, is_same_version=is_same_version)
         findings += found
-        findings += await check_content(wire, pages, is_same_version=is_same_version)
-        findings += await check_kinds(wire, is_same_version=is_same_version)
+        findings += await check_content(wire, pages, release, is_same_version=is_same_version)
+        findings += await check_kinds(wire, release, is_same_version=is_same_version)
         findings += await check_doors(wire, host["registration"])
         if register:
             from ezdms.verify.account import check_account  # the one part that needs keys
 
             findings += await check_account(wire, pages)
-        findings += check_headers(wire.answers, place)
+        findings += check_headers(wire.answers, place, release)
 
 
 async def _ask_deployment(wire: Wire) -> tuple[str, dict[str, str]]:
@@ -72,11 +78,11 @@ async def _ask_deployment(wire: Wire) -> tuple[str, dict[str, str]]:
     return version, {name: str(answer.members.get(name, default)) for name, default in FRONT.items()}
 
 
-def _judge_version(version: str) -> Finding:
-    if version == __version__:
-        return ok("version", f"It says that it runs {version}, as is installed here.")
+def _judge_version(version: str, wanted: str) -> Finding:
+    if version == wanted:
+        return ok("version", f"It says that it runs {version}, which is what it is compared with.")
     return failed(
         "version",
-        f"Expected {__version__}, which is installed here, but it says {version}: its bytes cannot be compared. "
-        f"Install {version} here and check again.",
+        f"Expected {wanted}, but it says that it runs {version}: its bytes cannot be compared. "
+        f"Install {version} here, or give its manifest (--manifest and --key), and check again.",
     )

@@ -14,6 +14,7 @@ from ezdms.rendering import render
 
 APP = "app"
 PROTECTION = "protection"
+NOTHING = "There is nothing at this address."
 ADDRESSES = {  # of each shell, an address at which it is served
     APP: ("/", "/welcome", "/search-pin", "/sessions", "/account", "/c/000000000000000000000000"),
     PROTECTION: ("/protection",),

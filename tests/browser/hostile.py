@@ -84,7 +84,7 @@ async def contact_of(page: Page) -> dict[str, Any]:
     """What the browser remembers of the person in the open conversation."""
     found: dict[str, Any] = await page.evaluate(
         """async () => {
-            const { loadContact } = await import(document.querySelector("script").src.replace("boot", "keystore"));
+            const { loadContact } = await import(document.querySelector("[src*=boot]").src.replace("boot", "keystore"));
             return loadContact(location.pathname.slice(3));
         }"""
     )

@@ -12,7 +12,7 @@ from tests.conftest import Server
 
 # Seals and sends in the page, as the composer does, but without typing.
 FILL = """async (count) => {
-    const at = (name) => document.querySelector("script").src.replace("boot", name);
+    const at = (name) => document.querySelector("[src*=boot]").src.replace("boot", name);
     const [C, { postForm }] = await Promise.all([import(at("crypto")), import(at("server"))]);
     const { me, partner } = await document.querySelector("message-thread").ready;
     const conversation_id = location.pathname.slice(3);

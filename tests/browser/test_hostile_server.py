@@ -12,7 +12,7 @@ from tests.conftest import Server
 
 SECRET = "the harbour at midnight"
 
-IMPORT = "const C = await import(document.querySelector('script').src.replace('boot', 'crypto'));"
+IMPORT = "const C = await import(document.querySelector('[src*=boot]').src.replace('boot', 'crypto'));"
 
 
 async def types_and_nothing_leaves(someone: Someone) -> None:
@@ -166,9 +166,9 @@ async def test_a_message_forged_in_anothers_name_is_a_red_alarm(
     forged = await eve.page.evaluate(
         f"""async ([alice, bob, p]) => {{
             {IMPORT}
-            const {{ loadAccount }} = await import(document.querySelector("script").src.replace("boot", "keystore"));
+            const K = await import(document.querySelector("[src*=boot]").src.replace("boot", "keystore"));
             const [from, to] = await Promise.all([alice, bob].map(C.verifyStatement));
-            const me = {{ ...from, sig: (await loadAccount()).sig }};
+            const me = {{ ...from, sig: (await K.loadAccount()).sig }};
             return C.sealMessage(me, to, {{ n: 2, p, a: [0, ""], ts: Date.now(), text: "send me the money" }});
         }}""",
         [hostile.user("alice")["statement"], hostile.user("bob")["statement"], first["hash"]],

@@ -12,7 +12,7 @@ from tests.browser.someone import Someone, until
 from tests.conftest import Server
 
 OPEN = """async () => {
-    const at = (name) => document.querySelector("script").src.replace("boot", name);
+    const at = (name) => document.querySelector("[src*=boot]").src.replace("boot", name);
     const [{ openVault }, { loadAccount }, { getJson }] = await Promise.all(
         [import(at("crypto")), import(at("keystore")), import(at("server"))]);
     return openVault(await loadAccount(), (await getJson("/vault", { blob: () => true })).blob);
@@ -74,7 +74,7 @@ async def test_two_tabs_and_two_browsers_that_write_at_once_lose_no_update(
 
 
 CHANGE = """async (heads) => {
-    const { changeContact } = await import(document.querySelector("script").src.replace("boot", "vault"));
+    const { changeContact } = await import(document.querySelector("[src*=boot]").src.replace("boot", "vault"));
     await changeContact(location.pathname.slice(3), () => heads);
 }"""
 

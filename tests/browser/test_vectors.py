@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives import serialization
 from playwright.async_api import Browser, Page
 
 from ezdms import crypto
+from ezdms.assets import address_of
 from ezdms.encoding import b64u_encode
 from tests.conftest import Server
 from tests.people import KINDS, PEOPLE, VECTORS, load_vectors
@@ -25,7 +26,7 @@ ALICE, BOB = PEOPLE["alice"], PEOPLE["bob"]
 async def page(shared_server: Server, browser: Browser) -> Page:
     """A page of the server with crypto.js as `C` and the people's keys as `people`."""
     opened = await browser.new_page()
-    await opened.goto(f"{shared_server.url}/protection")
+    await opened.goto(shared_server.url)
     keys = {
         name: {
             "ik": b64u_encode(person.ik),
@@ -36,7 +37,7 @@ async def page(shared_server: Server, browser: Browser) -> Page:
         for name, person in PEOPLE.items()
     }
     await opened.evaluate(HARNESS)
-    await opened.evaluate("keys => load('/static/js/crypto.js', keys)", keys)
+    await opened.evaluate("([address, keys]) => load(address, keys)", [address_of("js/crypto.js"), keys])
     return opened
 
 

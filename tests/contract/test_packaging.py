@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -37,6 +38,38 @@ def test_the_wheel_carries_migrations_templates_and_static_files(wheel: Path) ->
                 name = path.relative_to(ROOT).as_posix()
                 assert (name if folder == "ezdms" else f"ezdms/{name}") in carried
     assert not [name for name in carried if name.startswith(("tests", "data", ".venv"))]
+
+
+LATER = "import time; later = time.time; time.time = lambda: later() + 4e7; time.localtime = time.gmtime"
+
+
+def test_whoever_builds_a_commit_gets_the_same_wheel(wheel: Path, tmp_path: Path) -> None:
+    """In another folder, by another clock and time zone, with other times and modes of files, in another language."""
+    copy = tmp_path / "another place"
+    ignored = shutil.ignore_patterns(".git", ".venv*", "__pycache__", "data", "dist", ".*_cache")
+    shutil.copytree(ROOT, copy, ignore=ignored)
+    for i, path in enumerate(sorted(path for path in copy.rglob("*") if path.is_file())):
+        os.utime(path, (1_000_000_000 + i, 1_000_000_000 + i))
+        path.chmod(0o700 if os.access(path, os.X_OK) else 0o600)
+    clock = tmp_path / "clock"
+    clock.mkdir()
+    (clock / "sitecustomize.py").write_text(LATER)
+    environment = os.environ | {
+        "PYTHONPATH": str(clock),
+        "TZ": "Pacific/Auckland",
+        "LC_ALL": "C",
+        "PYTHONHASHSEED": "7",
+    }
+    environment.pop("SOURCE_DATE_EPOCH", None)
+    subprocess.run(
+        [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path), str(copy)],
+        env=environment,
+        check=True,
+        capture_output=True,
+    )
+    (again,) = tmp_path.glob("*.whl")
+    assert again.name == wheel.name
+    assert again.read_bytes() == wheel.read_bytes()
 
 
 def test_the_wheel_starts_in_an_empty_environment(wheel: Path, tmp_path: Path) -> None:

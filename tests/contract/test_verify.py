@@ -5,21 +5,24 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from ezdms import __version__
-from ezdms.verify import FAILED, OK, WARNING, place, release, verify
+from ezdms import __version__, assets
+from ezdms.verify import FAILED, OK, WARNING, place, verify
 from ezdms.verify.loads import loads_of
 from ezdms.verify.report import CANNOT_PROVE
 from tests.conftest import ROOT, Server
 from tests.contract.nginx import make_certificate, nginx_before
+from tests.contract.operated import CLEAN
 from tests.contract.reports import names, said
 
 
@@ -128,6 +131,45 @@ async def test_who_is_asked_too_often_is_not_looked_at_and_that_is_said(tmp_path
     assert said(second, "login") == "Not looked at: asked too often from here. Try again in a minute."
 
 
+# ---- Another release than the installed one ----
+
+
+def test_a_server_of_another_release_is_checked_by_that_ones_signed_manifest(tmp_path: Path) -> None:
+    newer = tmp_path / "newer"
+    shutil.copytree(ROOT / "ezdms", newer / "ezdms", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "migrations", newer / "migrations")
+    (newer / "ezdms" / "__init__.py").write_text(
+        (ROOT / "ezdms" / "__init__.py").read_text().replace(__version__, "99.0.0")
+    )
+    with (newer / "ezdms" / "static" / "js" / "vault.js").open("a") as script:
+        script.write("// newer\n")
+    there: dict[str, Any] = {"cwd": newer, "env": CLEAN | {"PYTHONPATH": str(newer)}}
+    ezdms = [sys.executable, "-m", "ezdms"]
+    key, manifest = tmp_path / "key", tmp_path / "manifest"
+    subprocess.run([*ezdms, "release-key", str(key)], check=True, capture_output=True, **there)
+    signed = subprocess.run([*ezdms, "manifest", "--sign", str(key)], check=True, capture_output=True, **there)
+    manifest.write_bytes(signed.stdout)
+    serve = [*ezdms, "serve", "--port", "0", "--data-dir", str(tmp_path / "data")]
+    with subprocess.Popen(serve, stdout=subprocess.PIPE, text=True, **there) as server:
+        assert server.stdout is not None
+        try:
+            address = re.search(r"http://[0-9.:]+", server.stdout.readline())[0]  # type: ignore[index]
+            alone = run(address)
+            assert (alone.returncode, "it says that it runs 99.0.0" in alone.stdout) == (1, True)
+            good = run(address, "--manifest", str(manifest), "--key", f"{key}.pub")
+            assert (good.returncode, good.stderr) == (0, ""), good.stdout
+            assert "compared with EZ-DMS 99.0.0" in good.stdout
+            manifest.write_bytes(signed.stdout.replace(b"<title>", b"<title>Not "))
+            for words, sentence in (
+                (("--manifest", str(manifest), "--key", f"{key}.pub"), "The signature of this manifest does not hold"),
+                (("--manifest", str(manifest)), "belong together"),
+                (("--key", f"{key}.pub"), "belong together"),
+            ):
+                assert sentence in run(address, *words).stderr
+        finally:
+            server.terminate()
+
+
 # ---- The command, and what it promises ----
 
 
@@ -203,12 +245,13 @@ def test_it_loads_nothing_of_the_server_but_what_is_served() -> None:
 
 def test_every_script_is_reached_from_the_pages_or_from_those_behind_the_login() -> None:
     origin = "https://chat.example"
-    scripts = {path for path in release.files() if "/js/" in path}
+    files = {assets.address_of(str(path.relative_to(assets.FOLDER))): path for path in assets.FOLDER.rglob("*.*")}
+    scripts = {path for path in files if "/js/" in path}
     reached, waiting = set[str](), [path for path in scripts if path.endswith("boot.js")]
     while waiting:
         path = waiting.pop()
         reached.add(path)
-        loads = {one.removeprefix(origin) for one in loads_of(origin + path, path, release.files()[path])}
-        assert loads <= set(release.files())
+        loads = {one.removeprefix(origin) for one in loads_of(origin + path, path, files[path].read_bytes())}
+        assert loads <= set(files)
         waiting += loads - reached
     assert scripts <= reached

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from ezdms import __version__
-from ezdms.security import CONTENT_SECURITY_POLICY, HEADERS
+from ezdms.security import HEADERS, of_a_page
 from ezdms.verify import FAILED, OK, WARNING, verify
 from ezdms.verify.report import shown
 from tests.conftest import Server
@@ -52,6 +52,8 @@ async def proxy(shared_server: Server) -> AsyncIterator[Misbehaving]:
 
 PAGE, FRONT = "page /", "<h1 data-host-name></h1>"
 FORM = '<form autocomplete="off">'
+POLICY = of_a_page()["Content-Security-Policy"]
+NO_PAGE = {"Cache-Control", "Content-Security-Policy", "other headers"}  # a page's headers on what is none
 
 
 def on_page(change: Change) -> Change:
@@ -158,7 +160,7 @@ CASES: dict[str, tuple[Change, set[str]]] = {
         asking("User-Agent", "iPhone", on_page(set_to("Content-Type", "text/html; charset=utf-7"))),
         {"angles"},
     ),
-    "no page for programs": (asking("User-Agent", "curl", on_page(lose)), {"angles", "Cache-Control"}),
+    "no page for programs": (asking("User-Agent", "curl", on_page(lose)), {"angles", *NO_PAGE}),
     "an ETag that is somebody's": (at("/welcome", set_to("ETag", '"visitor-17"')), {"revalidation"}),
     "a weak ETag": (on_page(weaken_etag), {"revalidation"}),
     "no ETag": (on_page(drop("ETag")), {"revalidation"}),
@@ -189,15 +191,25 @@ CASES: dict[str, tuple[Change, set[str]]] = {
         {"files", "file js/dom.js", "loads"},
     ),
     "a weakened policy": (
-        set_to("Content-Security-Policy", CONTENT_SECURITY_POLICY.replace("script-src 'self'", "script-src 'self' *")),
+        on_page(set_to("Content-Security-Policy", POLICY.replace("script-src ", "script-src 'self' "))),
         {"Content-Security-Policy"},
+    ),
+    "a policy without one of the hashes": (
+        on_page(set_to("Content-Security-Policy", re.sub(" 'sha256-[^']*'", "", POLICY, count=1))),
+        {"Content-Security-Policy"},
+    ),
+    "a page's policy on data": (at("/ping", set_to("Content-Security-Policy", POLICY)), {"Content-Security-Policy"}),
+    "scripts without integrity": (on_page(drop("Integrity-Policy")), {"Integrity-Policy"}),
+    "an import map that is another": (
+        on_page(lambda exchange: exchange.replace('{"integrity":{', '{"imports":{"/a":"/b"},"integrity":{')),
+        {"pages", "page /welcome"},
     ),
     "a weakened policy on errors alone": (
         weaken_errors,
         {"Content-Security-Policy"},
     ),
     "a policy that is sent twice": (
-        add("Content-Security-Policy", CONTENT_SECURITY_POLICY),
+        add("Content-Security-Policy", HEADERS["Content-Security-Policy"]),
         {"Content-Security-Policy"},
     ),
     **{f"no {name}": (drop(name), {name}) for name in (*HEADERS, "Cache-Control")},
@@ -205,7 +217,7 @@ CASES: dict[str, tuple[Change, set[str]]] = {
     "a page that is kept": (at("/", set_to("Cache-Control", "max-age=600")), {"Cache-Control"}),
     "a banner": (add("Server", "hypercorn-h11"), {"banner"}),
     "a banner of the language": (add("X-Powered-By", "Python"), {"banner"}),
-    "a redirect elsewhere": (at("/", lead_elsewhere), {"pages", PAGE, "redirects", "Cache-Control"}),
+    "a redirect elsewhere": (at("/", lead_elsewhere), {"pages", PAGE, "redirects", *NO_PAGE}),
     "a page that depends on the cookie": (on_page(set_to("Vary", "Accept, Cookie")), {"Vary"}),
     "a page that depends on more, in a second line": (on_page(add("Vary", "User-Agent")), {"Vary"}),
     "a page that depends on nothing": (on_page(drop("Vary")), {"Vary"}),
@@ -239,7 +251,7 @@ CASES: dict[str, tuple[Change, set[str]]] = {
     "an account for anybody": (at("/me", found), {"kinds"}),
     "sessions for anybody": (
         at("/sessions", when(lambda exchange: exchange.status == 401, found)),
-        {"kinds", "Cache-Control"},
+        {"kinds", "Cache-Control", "Content-Security-Policy", "Integrity-Policy"},
     ),
     "a problem that is another": (at("/me", lambda exchange: exchange.replace("no_session", "sorry")), {"kinds"}),
     "a login without a PIN": (at("/login", when(lambda exchange: exchange.status == 400, found)), {"kinds"}),
@@ -306,7 +318,7 @@ async def test_of_another_version_no_byte_is_compared_and_the_verdict_is_failed(
     proxy.change = be_newer
     report = await verify(proxy.url)
     assert (report.verdict, names(report, FAILED)) == ("failed", {"version"})
-    assert "its bytes cannot be compared. Install 99.0.0 here" in said(report, "version")
+    assert "its bytes cannot be compared. Install 99.0.0 here, or give its manifest" in said(report, "version")
     assert not {finding.name for finding in report.findings} & {"files", PAGE}
     assert {"loads", "login", "foreign socket", *HEADERS} <= names(report, OK)
 

@@ -6,23 +6,26 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
+from ezdms.release.manifest import installed
 from ezdms.security import FENCE
 from ezdms.verify import FAILED, OK, WARNING, Report, verify
 from ezdms.verify.headers import check_headers
 from ezdms.verify.place import parse_address
+from ezdms.verify.release import Release
 from ezdms.verify.wire import Answer
 from tests.conftest import Server
 from tests.contract.misbehaving import EVIL, Exchange, Misbehaving
 from tests.contract.reports import names, said
 
 PLACE = parse_address("https://chat.example")
+RELEASE = Release(installed(), {"name": "EZ-DMS", "notice": "", "registration": "open"})
 
 
 def judged(*more: tuple[str, str], may_set_cookie: bool = False) -> Report:
     """What is found at one answer that has the release's headers, and these."""
     headers = tuple((name.lower(), value) for name, value in (*FENCE, ("Content-Type", "application/json"), *more))
     answer = Answer("GET", "/ping", 200, headers, b"{}", may_set_cookie)
-    return Report(PLACE.origin, "", tuple(check_headers([answer], PLACE)))
+    return Report(PLACE.origin, "", tuple(check_headers([answer], PLACE, RELEASE)))
 
 
 # ---- Which names ----

@@ -16,22 +16,29 @@ from ezdms.app import create_app
 from ezdms.models.conversation import Conversation, Line
 from ezdms.models.message import Message
 from ezdms.models.session import Device, Session
-from ezdms.security import CONTENT_SECURITY_POLICY
 from ezdms.settings import Settings, parse_networks
 from ezdms.views import shells
 from tests.people import JSON, PEOPLE, Person
 
-CONTRACT_CSP = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; img-src 'self'; connect-src 'self'; "
-    "manifest-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'; "
+OF_A_PAGE = (
+    "default-src 'none'; script-src HASHES; worker-src 'none'; style-src 'self'; font-src 'self'; img-src 'self'; "
+    "connect-src 'self'; manifest-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'; "
     "require-trusted-types-for 'script'; trusted-types ezdms"
 )
+OF_DATA = (
+    "default-src 'none'; style-src 'self'; font-src 'self'; img-src 'self'; form-action 'none'; base-uri 'none'; "
+    "frame-ancestors 'none'"
+)
+HASH = "'sha256-[A-Za-z0-9+/]{43}='"
 
 
 @pytest.mark.parametrize("path", ["/", "/protection", "/ping", "/c/x", "/nowhere", "/static/js/boot.js"])
 async def test_every_answer_carries_the_fences(app: Quart, path: str) -> None:
     response = await app.test_client().get(path)
-    assert response.headers.getlist("Content-Security-Policy") == [CONTRACT_CSP] == [CONTENT_SECURITY_POLICY]
+    is_page = path in ("/", "/protection")
+    (policy,) = response.headers.getlist("Content-Security-Policy")
+    assert re.sub(f"{HASH}( {HASH})+", "HASHES", policy) == (OF_A_PAGE if is_page else OF_DATA)
+    assert response.headers.get("Integrity-Policy") == ("blocked-destinations=(script)" if is_page else None)
     assert response.headers["X-Content-Type-Options"] == "nosniff"
     assert response.headers["Referrer-Policy"] == "no-referrer"
     assert response.headers["Cross-Origin-Opener-Policy"] == "same-origin"
@@ -161,8 +168,11 @@ class Elements(HTMLParser):
 
 
 SCRIPTS: list[dict[str, str | None]] = [
-    {"type": "module", "src": assets.address_of("js/boot.js")},
-    {"type": "module", "async": None, "src": assets.address_of("js/first.js")},
+    {"type": "importmap"},  # test_integrity.py reads what is in it
+    *(
+        {"type": "module", "src": assets.address_of(name), "integrity": assets.integrity_of(name)} | more
+        for name, more in (("js/boot.js", {}), ("js/first.js", {"async": None}))
+    ),
 ]
 
 

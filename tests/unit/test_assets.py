@@ -127,7 +127,7 @@ def test_the_digest_changes_with_every_byte_and_every_name(tmp_path: Path, monke
 
 async def test_a_page_asks_at_once_for_every_module_that_it_will_need(app: Quart) -> None:
     html = await (await app.test_client().get("/")).get_data(as_text=True)
-    asked = set(re.findall(r'<link rel="modulepreload" href="/static/[0-9a-f]{12}/([^"]+)">', html))
+    asked = set(re.findall(r'<link rel="modulepreload" href="/static/[0-9a-f]{12}/([^"]+)" integrity="[^"]+">', html))
     assert asked == {f"js/{path.name}" for path in (assets.FOLDER / "js").glob("*.js")} | {
         "vendor/htmx-4.0.1.esm.min.js",
     }

@@ -125,5 +125,7 @@ async function start() {
   if (path !== "/welcome") goLive(hasList);
 }
 
+// An extension that pins this release asks whether its scripts run here: nothing else could answer (docs/verify.md).
+addEventListener("ezdms-pin", () => dispatchEvent(new Event("ezdms-pinned")));
 const warning = verdictOnShell();
 start().catch((error) => showPageAlert(error.message)).finally(() => warning && showPageAlert(warning));

@@ -19,15 +19,20 @@ const ACTS = ["auxclick", "click", "dblclick", "keydown", "keypress", "submit"];
 const TAMPERED = "This page did not arrive as this version of EZ-DMS has it: something in it that could act by itself "
   + "was taken out. Do not type secrets here before you know why.";
 
+const IMPORT_MAP = /^{"integrity":{[^{}]*}}$/; // nothing in it leads to another module
+const INTEGRITY = /^sha256-[\w+/]{43}=$/;
 // What may stand in the head, by tag, and the attributes of each.
 const HEAD = {
   meta: { charset: /^utf-8$/, name: /^(viewport|color-scheme|theme-color)$/, content: /^/, media: /^/ },
   title: {},
   link: {
     rel: /^(icon|stylesheet|preload|modulepreload)$/, href: /^\/static\/[0-9a-f]{12}\//, crossorigin: /^$/,
-    as: /^font$/, type: /^(image\/svg\+xml|font\/woff2)$/,
+    as: /^font$/, type: /^(image\/svg\+xml|font\/woff2)$/, integrity: INTEGRITY,
   },
-  script: { type: /^module$/, src: /^\/static\/[0-9a-f]{12}\/js\/(boot|first)\.js$/, async: /^$/ },
+  script: {
+    type: /^(module|importmap)$/, src: /^\/static\/[0-9a-f]{12}\/js\/(boot|first)\.js$/, async: /^$/,
+    integrity: INTEGRITY,
+  },
 };
 // What extensions of browsers (dark modes, password managers) put there before us goes without a word: it does not act.
 const OF_EXTENSIONS = /^(class|style|data-(?!hx-)[\w-]+)$/;
@@ -72,7 +77,7 @@ function strip(element, known) {
 }
 
 const belongsInHead = (node) => Object.hasOwn(HEAD, node.localName) && !node.childElementCount
-  && (node.localName === "title" || !node.textContent)
+  && (node.localName === "title" || (node.type === "importmap" ? IMPORT_MAP.test(node.textContent) : !node.textContent))
   && [...node.attributes].every((attribute) => isOf(HEAD[node.localName], attribute));
 
 // Of what stands beside what stays: all is removed, and said unless it is nothing.
@@ -105,7 +110,7 @@ function takeOver() {
       const fragment = document.createDocumentFragment();
       copyInto(fragment, element.content.childNodes);
       templates.set(element.id, fragment);
-    } else if (element.localName !== "noscript") isTampered = true;
+    } else if (!element.matches("noscript, .unstarted")) isTampered = true;
   }
   root.append(document.createElement("body"));
   return body.dataset;

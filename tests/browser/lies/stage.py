@@ -35,7 +35,7 @@ MANY = 12  # messages of Bob
 
 # The contact of the open conversation as the vault on the server has it.
 STORED_VAULT = """async () => {
-    const at = (name) => document.querySelector("script").src.replace("boot", name);
+    const at = (name) => document.querySelector("[src*=boot]").src.replace("boot", name);
     const [C, K] = await Promise.all([import(at("crypto")), import(at("keystore"))]);
     for (;;) {
         const { blob } = await (await fetch("/vault", { headers: { Accept: "application/json" } })).json();

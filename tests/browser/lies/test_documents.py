@@ -23,7 +23,7 @@ DOCUMENT = r"GET /(c/[0-9A-Z]{24})?"
 FIELD, FORM = '<input id="login-pin"', '<log-in class="card">\n        <form'
 
 ABOVE = ["hx-get", "hx-boost:inherited", "onfocus", "style", "contenteditable", "inert", "title"]
-FENCES = {name.lower() for name in security.HEADERS}
+FENCES = {name.lower() for name in security.of_a_page()}
 
 
 async def takes_no_harm(

@@ -156,7 +156,7 @@ async def test_a_false_answer_to_a_search_pin_starts_nothing(stage: Stage, name:
 
 
 CONTACTS = """async () => {
-    const { loadContacts } = await import(document.querySelector("script").src.replace("boot", "keystore"));
+    const { loadContacts } = await import(document.querySelector("[src*=boot]").src.replace("boot", "keystore"));
     return Object.entries(await loadContacts()).map(([id, { ik, verified }]) => [id, ik, verified]).sort();
 }"""
 

@@ -124,7 +124,7 @@ async def test_an_emptied_row_does_not_hold_the_place_of_a_message_that_stands_e
 
 
 KEPT = """async () => {
-    const { loadOutbox } = await import(document.querySelector("script").src.replace("boot", "keystore"));
+    const { loadOutbox } = await import(document.querySelector("[src*=boot]").src.replace("boot", "keystore"));
     return (await loadOutbox(location.pathname.slice(3))).length;
 }"""
 

@@ -1,0 +1,1 @@
+"""The release as others can check it: its manifest, and who signed that."""

@@ -1,0 +1,1 @@
+importScripts("pinned.js", "background.js");

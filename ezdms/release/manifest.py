@@ -1,0 +1,136 @@
+"""The release manifest: what a release serves to a browser, in one canonical JSON object (docs/releasing.md).
+
+Two people who build the same commit get the same manifest; whoever has it can check a server that runs this release.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from markupsafe import escape
+
+from ezdms import __version__, assets
+from ezdms.encoding import EnvelopeError, parse_json
+from ezdms.security import of_a_page
+from ezdms.views import shells
+
+FORMAT = "ezdms-manifest/1"
+LANGUAGE = "en"
+MISSING = "missing"  # the page of an unknown address
+LARGEST = 4 * 1024 * 1024  # bytes
+# Where the host's own words stand in a shell.
+PLACES = {name: f"{{{{ host.{name} }}}}" for name in ("name", "notice", "registration")}
+MEMBERS = {"format", "version", "files", "addresses", "shells", "import_map", "csp"}
+VERSION = re.compile(r"[0-9]+(\.[0-9]+){1,3}([a-z0-9.+-]{0,20})", re.ASCII)
+FILE = re.compile(r"/static/[0-9a-f]{12}/[A-Za-z0-9_./-]{1,100}", re.ASCII)
+HEX = re.compile(r"[0-9a-f]{64}", re.ASCII)
+
+
+class ManifestError(ValueError):
+    """This is no manifest, or its signature does not hold; the sentence says which."""
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """A release as it is served.
+
+    `files`: path → SHA-256 (64 hex digits). `addresses`: shell → the addresses that answer it. `shells`: language →
+    shell → its HTML, with PLACES where the host's words stand. `import_map`: the text of the inline script. `csp`: the
+    Content-Security-Policy of a page.
+    """
+
+    version: str
+    files: Mapping[str, str]
+    addresses: Mapping[str, tuple[str, ...]]
+    shells: Mapping[str, Mapping[str, str]]
+    import_map: str
+    csp: str
+
+    def canonical(self) -> bytes:
+        """The one JSON text of it (RFC 8785): sorted members, no white space, UTF-8."""
+        return canonical({"format": FORMAT, **{name: getattr(self, name) for name in self.__slots__}})
+
+    def shell(self, name: str, host: Mapping[str, str]) -> bytes:
+        """A shell as a host of these words serves it."""
+        words = {place: str(escape(host[word])) for word, place in PLACES.items()}
+        return re.sub(r"{{ host\.[a-z]+ }}", lambda match: words[match[0]], self.shells[LANGUAGE][name]).encode()
+
+
+def canonical(members: Mapping[str, Any]) -> bytes:
+    """RFC 8785 for what stands in a manifest: texts, lists and objects with ASCII names."""
+    return json.dumps(members, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+
+
+def installed() -> Manifest:
+    """The manifest of the release that is installed here."""
+    files = sorted(path for path in assets.FOLDER.rglob("*") if path.is_file())
+    rendered = {name: shell.body.decode() for name, shell in shells.shells(PLACES).items()}
+    rendered[MISSING] = shells.missing(shells.NOTHING).decode()
+    return Manifest(
+        version=__version__,
+        files={
+            assets.address_of(path.relative_to(assets.FOLDER).as_posix()): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in files
+        },
+        addresses=dict(shells.ADDRESSES),
+        shells={LANGUAGE: rendered},
+        import_map=assets.import_map(),
+        csp=of_a_page()["Content-Security-Policy"],
+    )
+
+
+def parse(octets: bytes) -> Manifest:
+    """Read a manifest that somebody else wrote. Raises ManifestError."""
+    return of_members(read(octets))
+
+
+def read(octets: bytes) -> dict[str, Any]:
+    """The JSON object of a manifest, signed or not. Raises ManifestError."""
+    try:
+        if len(octets) > LARGEST:
+            raise ManifestError(f"Expected a manifest of at most {LARGEST} bytes.")
+        members = parse_json(octets)
+    except EnvelopeError as error:
+        raise ManifestError("This is not a manifest: expected one JSON object.") from error
+    if members.get("format") != FORMAT:
+        raise ManifestError(f"This is not a manifest of the form {FORMAT}.")
+    return members
+
+
+def of_members(members: Mapping[str, Any]) -> Manifest:
+    """A manifest of what was read, each member of its form. Raises ManifestError."""
+    if set(members) != MEMBERS:
+        raise ManifestError(f"Expected the members {', '.join(sorted(MEMBERS))}, and no other.")
+    files, addresses, texts = members["files"], members["addresses"], members["shells"]
+    _expect(isinstance(members["version"], str) and VERSION.fullmatch(members["version"]), "a version")
+    _expect(_maps(files, FILE.fullmatch, lambda value: isinstance(value, str) and HEX.fullmatch(value)), "files")
+    _expect(_maps(addresses, str.isidentifier, _is_addresses), "addresses")
+    _expect(_maps(texts, str.isalpha, lambda found: _maps(found, str.isidentifier, _is_text)), "shells")
+    _expect(LANGUAGE in texts and set(texts[LANGUAGE]) == {*addresses, MISSING}, "a shell for each address")
+    _expect(_is_text(members["import_map"]) and _is_text(members["csp"]), "an import map and a policy")
+    lists = {name: tuple(paths) for name, paths in addresses.items()}
+    return Manifest(members["version"], files, lists, texts, members["import_map"], members["csp"])
+
+
+def _maps(value: object, is_name: Any, is_value: Any) -> bool:
+    if not isinstance(value, dict) or not value:
+        return False
+    return all(is_name(name) and is_value(one) for name, one in value.items())
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value)
+
+
+def _is_addresses(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(one, str) and one.startswith("/") for one in value)
+
+
+def _expect(is_so: object, what: str) -> None:
+    if not is_so:
+        raise ManifestError(f"The manifest does not have {what} of the right form.")

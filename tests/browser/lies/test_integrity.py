@@ -1,0 +1,104 @@
+"""Scripts that are not the release's do not run, though the server sends them from its own address."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.async_api import expect
+
+from ezdms.assets import integrity
+from tests.browser.lies.documents import in_head
+from tests.browser.lies.liar import Answer, Change
+from tests.browser.lies.stage import TAMPERED, Visitor
+from tests.browser.lies.test_documents import DOCUMENT
+from tests.browser.lies.watching import STOLEN
+from tests.browser.someone import until
+
+STEAL = f"fetch('/{STOLEN}');"
+FENCES = {"content-security-policy", "integrity-policy"}
+
+
+def stolen(visitor: Visitor) -> bool:
+    return any(one.startswith(f"GET /{STOLEN}") for one in visitor.liar.heard[visitor.watch.since :])
+
+
+def also(text: str) -> Change:
+    """A lie: this script does one thing more."""
+
+    def change(answer: Answer) -> None:
+        answer.text += f"\n{text}"
+        answer.set("cache-control", "no-store")
+
+    return change
+
+
+def without_integrity(answer: Answer) -> None:
+    """A document that says nothing of what its scripts must be, under no fence."""
+    answer.headers = [pair for pair in answer.headers if pair[0] not in FENCES]
+    answer.text = re.sub(r' integrity="[^"]*"', "", re.sub('<script type="importmap">.*?</script>', "", answer.text))
+
+
+SCRIPTS = {"the entry": "boot", "one that it imports": "server", "one beside it": "first"}
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+async def test_a_changed_script_does_not_run_and_the_page_says_that_it_has_not_started(
+    visitor: Visitor, name: str
+) -> None:
+    path = rf"GET /static/[0-9a-f]{{12}}/js/{SCRIPTS[name]}\.js"
+    browser = visitor.page.context.browser
+    assert browser
+    with visitor.liar.lying(path, also(STEAL)):
+        with visitor.liar.lying(DOCUMENT, without_integrity):  # the control: it would run
+            page = await browser.new_page()  # nothing is cached
+            await page.goto(visitor.liar.url)
+            await until(lambda: stolen(visitor))
+            await page.close()
+        visitor.watch.since = len(visitor.liar.heard)
+        page = await browser.new_page()
+        await page.goto(visitor.liar.url, wait_until="load")
+        await expect(page.get_by_text("EZ-DMS has not started.")).to_be_visible()
+        await expect(page.locator("input, textarea")).to_have_count(0)
+        assert not stolen(visitor)
+        await page.close()
+    await visitor.opens()
+    await visitor.types_and_nothing_leaves()
+
+
+MORE = {"by its address": "", "with its true integrity": f' integrity="{integrity(STEAL.encode())}"'}
+
+
+@pytest.mark.parametrize("name", MORE)
+async def test_a_script_that_was_added_at_the_servers_own_address_does_not_run(visitor: Visitor, name: str) -> None:
+    def serve(answer: Answer) -> None:
+        answer.status, answer.text = 200, STEAL
+        answer.set("content-type", "text/javascript")
+
+    def add(answer: Answer) -> None:
+        answer.text = in_head(answer.text, f'<script src="/more.js"{MORE[name]}></script>')
+
+    def unfence(answer: Answer) -> None:
+        answer.headers = [pair for pair in answer.headers if pair[0] not in FENCES]
+
+    with visitor.liar.lying(r"GET /more\.js", serve), visitor.liar.lying(DOCUMENT, add):
+        with visitor.liar.lying(DOCUMENT, unfence):  # the control: it would run
+            await visitor.page.goto(visitor.liar.url)
+            await until(lambda: stolen(visitor))
+        visitor.watch.since = len(visitor.liar.heard)
+        await visitor.opens()
+        visitor.watch.asked.clear()  # that the parser wanted it
+        await expect(visitor.warning).to_contain_text(TAMPERED)
+        await visitor.types_and_nothing_leaves()
+        assert not stolen(visitor)
+
+
+async def test_a_browser_that_takes_no_integrity_from_import_maps_runs_the_release(visitor: Visitor) -> None:
+    """As it would see the page: what is imported was loaded before, by links that have their own."""
+
+    def forget(answer: Answer) -> None:
+        answer.text = re.sub('<script type="importmap">.*?</script>', "", answer.text)
+
+    with visitor.liar.lying(DOCUMENT, forget):
+        await visitor.opens()
+        await visitor.types_and_nothing_leaves()

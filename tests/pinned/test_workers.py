@@ -1,0 +1,58 @@
+"""A service worker that was there before the pin answers in the server's place: the pin removes it."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from tests.browser.lies.liar import Liar
+from tests.browser.lies.watching import STOLEN
+from tests.browser.someone import until
+from tests.pinned.conftest import BROWSERS
+from tests.pinned.test_pinned import DOCUMENT, PAGE, alone, stolen, there
+from tests.pinned.windows import Window
+
+WORKER = f"""
+addEventListener("install", (event) => event.waitUntil(skipWaiting()));
+addEventListener("activate", (event) => event.waitUntil(clients.claim()));
+addEventListener("fetch", (event) => {{
+    if (event.request.mode === "navigate") {{
+        const headers = {{ "content-type": "text/html" }};
+        event.respondWith(new Response({PAGE!r}, {{ headers }}));
+    }}
+}});
+"""
+REGISTER = "<script>navigator.serviceWorker.register('/sw.js')</script>"
+IS_THERE = "navigator.serviceWorker.getRegistrations().then((all) => all.length && all[0].active ? 1 : 0)"
+
+
+async def is_registered(window: Window) -> bool:
+    """It would answer from now on."""
+    return bool(await window.read(IS_THERE))
+
+
+@pytest.mark.parametrize("name", BROWSERS)
+@pytest.mark.asyncio(loop_scope="session")
+async def test_a_worker_from_before_the_pin_does_not_answer_after_it(
+    liar: Liar, extension: Path, tmp_path: Path, name: str
+) -> None:
+    profile = tmp_path / "profile"
+    window = await BROWSERS[name](profile, None)
+    with liar.lying(DOCUMENT, alone(REGISTER)), liar.lying(r"GET /sw\.js", there(WORKER, "text/javascript")):
+        await window.goto(liar.url)
+        await until(lambda: is_registered(window))
+    since = len(liar.heard)
+    await window.goto(liar.url)  # the server tells the truth again, and is not asked
+    await until(lambda: stolen(liar, since))
+    await window.close()
+    window = await BROWSERS[name](profile, extension)
+    await asyncio.sleep(2)
+    since = len(liar.heard)
+    await window.goto(liar.url)
+    await asyncio.sleep(1)
+    assert not stolen(liar, since)
+    assert f"/{STOLEN}" not in str(await window.read("document.documentElement.outerHTML"))
+    assert await window.read("document.querySelector('#login-pin') !== null")
+    await window.close()

@@ -1,0 +1,150 @@
+"""The pin is made of the installed release alone, for one host, and says why it is not."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from ezdms import __version__
+from ezdms.cli import main
+from ezdms.release import pin, signing
+from ezdms.release.manifest import installed
+from tests.conftest import Server
+
+NOBODY = "http://127.0.0.1:9"  # nothing listens there
+
+
+def run(*words: str | Path) -> tuple[int, str]:
+    """Exit code and all that was printed."""
+    done = CliRunner().invoke(main, ["pin", *(str(word) for word in words)])
+    return done.exit_code, done.output
+
+
+def written(folder: Path) -> dict[str, Any]:
+    """The JSON files of the extension."""
+    return {name: json.loads((folder / f"{name}.json").read_text()) for name in ("manifest", "rules")}
+
+
+def test_the_extension_may_act_at_one_host_and_loads_nothing_from_anywhere(tmp_path: Path) -> None:
+    pin.write(tmp_path / "pin", "https://chat.example.org", [installed()])
+    made = written(tmp_path / "pin")
+    manifest = made["manifest"]
+    assert manifest["manifest_version"] == 3
+    assert manifest["host_permissions"] == ["https://chat.example.org/*"]
+    assert manifest["permissions"] == ["browsingData", "declarativeNetRequestWithHostAccess"]
+    assert [one["matches"] for one in manifest["content_scripts"]] == [["https://chat.example.org/*"]]
+    assert {rule["condition"]["urlFilter"] for rule in made["rules"]} == {"|https://chat.example.org/"}
+    named = {manifest["background"]["service_worker"], *manifest["background"]["scripts"], "popup.html", "rules.json"}
+    named |= {name for script in manifest["content_scripts"] for name in script["js"]}
+    there = {path.name for path in (tmp_path / "pin").iterdir()}
+    assert named <= there
+    for path in (tmp_path / "pin").iterdir():
+        text = path.read_text()
+        assert set(re.findall(r"https?://[a-z0-9.-]+", text)) <= {"https://chat.example.org"}
+        for name in re.findall(r'(?:src|href)="([^"]+)"', text):
+            assert name in there
+        assert not re.search(r"\beval\(|new Function|innerHTML|import\(", text)
+
+
+def test_the_rule_sets_the_policy_of_the_release_whatever_came(tmp_path: Path) -> None:
+    pin.write(tmp_path / "pin", "https://chat.example.org", [installed()])
+    documents, others = written(tmp_path / "pin")["rules"]
+    assert documents["condition"]["resourceTypes"] == ["main_frame", "sub_frame", "object"]
+    headers = {one["header"]: one for one in documents["action"]["responseHeaders"]}
+    policy = headers["content-security-policy"]
+    assert (policy["operation"], policy["value"]) == ("set", f"{installed().csp}; frame-src 'none'")
+    for part in ("form-action 'none'", "worker-src 'none'", "frame-src 'none'", "base-uri 'none'"):
+        assert part in policy["value"]
+    assert not re.search("unsafe|script-src [^;]*(self|http|\\*)", policy["value"])
+    assert headers["content-security-policy-report-only"]["operation"] == "remove"
+    for rule in (documents, others):
+        nosniff = {one["header"]: one for one in rule["action"]["responseHeaders"]}["x-content-type-options"]
+        assert (nosniff["operation"], nosniff["value"]) == ("set", "nosniff")
+
+
+def test_a_signed_manifest_adds_its_scripts_to_the_pinned_ones(tmp_path: Path) -> None:
+    new = "sha256-" + "B" * 43 + "="
+    here = installed()
+    old = re.findall("'(sha256-[^']*)'", here.csp)[0]
+    next_one = replace(here, version="99.0.0", csp=here.csp.replace(old, new))
+    signing.make_key(tmp_path / "key")
+    signed = signing.sign(next_one, signing.load_private(tmp_path / "key"))
+    (tmp_path / "next").write_bytes(signed)
+    words = (NOBODY, "--output", tmp_path / "pin", "--also", tmp_path / "next", "--key", tmp_path / "key.pub")
+    code, said = run(*words)
+    assert code == 0, said
+    assert f"pins EZ-DMS {__version__} and 99.0.0 at {NOBODY}" in said
+    headers = written(tmp_path / "pin")["rules"][0]["action"]["responseHeaders"]
+    assert f"'{old}'" in headers[0]["value"]
+    assert f"'{new}'" in headers[0]["value"]
+    (tmp_path / "next").write_bytes(next_one.canonical())
+    assert run(*words) == (1, "Error: This manifest is not signed.\n")
+    (tmp_path / "next").write_bytes(signed.replace(b"99.0.0", b"99.0.1"))
+    assert run(*words) == (1, "Error: The signature of this manifest does not hold: do not use it.\n")
+
+
+@pytest.mark.parametrize(
+    ("address", "sentence"),
+    [
+        ("chat.example.org", "no server's address"),
+        ("ftp://chat.example.org", "no server's address"),
+        ("https://chat.example.org/c/x", "no server's address"),
+        ("https://a:b@chat.example.org", "no server's address"),
+        ("https://chat.example.org:99999", "no server's address"),
+        ("https://", "no server's address"),
+        ("https://*.example.org", "no host's name"),
+        ("https://chät.example.org", "no host's name"),
+        ("http://chat.example.org", "Only https can be pinned"),
+        ("http://192.168.1.7:5000", "Only https can be pinned"),
+    ],
+)
+def test_an_address_that_cannot_be_pinned_is_said_and_nothing_is_written(
+    tmp_path: Path, address: str, sentence: str
+) -> None:
+    code, said = run(address, "--output", tmp_path / "pin")
+    assert (code, sentence in said) == (1, True), said
+    assert not (tmp_path / "pin").exists()
+
+
+@pytest.mark.parametrize(
+    ("address", "origin"),
+    [
+        ("https://Chat.Example.org/", "https://chat.example.org"),
+        ("https://chat.example.org:443", "https://chat.example.org"),
+        ("https://chat.example.org:8443", "https://chat.example.org:8443"),
+        ("http://localhost:5000", "http://localhost:5000"),
+        ("http://[::1]:5000", "http://[::1]:5000"),
+    ],
+)
+def test_an_address_is_pinned_as_browsers_write_it(address: str, origin: str) -> None:
+    assert pin.parse_origin(address) == origin
+
+
+def test_a_folder_with_something_else_is_left_alone_and_an_older_pin_is_replaced(tmp_path: Path) -> None:
+    folder = tmp_path / "pin"
+    assert run(NOBODY, "--output", folder)[0] == 0
+    (folder / "rules.json").write_text("[]")
+    assert run(NOBODY, "--output", folder)[0] == 0
+    assert written(folder)["rules"]
+    code, said = run("http://127.0.0.1:8", "--output", folder)  # another host's
+    assert (code, "holds something else" in said) == (1, True)
+    (folder / "mine.txt").write_text("mine")
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    code, said = run(NOBODY, "--output", folder)
+    assert (code, "holds something else" in said) == (1, True)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    (tmp_path / "file").write_text("mine")
+    assert run(NOBODY, "--output", tmp_path / "file")[0] == 1
+
+
+def test_a_server_that_runs_another_release_or_does_not_answer_is_said(server: Server, tmp_path: Path) -> None:
+    code, said = run(server.url, "--output", tmp_path / "one")
+    assert (code, "Warning" in said) == (0, False)
+    code, said = run(NOBODY, "--output", tmp_path / "two")
+    assert (code, "does not answer as an EZ-DMS server now" in said) == (0, True)

@@ -1,0 +1,178 @@
+"""The manifest says what the release serves, has one reading, and is signed by who says so."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from quart import Quart
+
+from ezdms import __version__, assets
+from ezdms.app import create_app
+from ezdms.cli import main
+from ezdms.release import manifest, signing
+from ezdms.release.manifest import ManifestError
+from ezdms.settings import Settings
+
+
+def run(*words: str | Path) -> tuple[int, str]:
+    """Exit code and all that was printed."""
+    done = CliRunner().invoke(main, [str(word) for word in words])
+    return done.exit_code, done.output
+
+
+@pytest.fixture
+def key(tmp_path: Path) -> Path:
+    file = tmp_path / "key"
+    signing.make_key(file)
+    return file
+
+
+async def test_a_manifest_has_every_page_and_file_as_a_host_serves_them(tmp_path: Path) -> None:
+    host = {"name": 'The "Club" & <friends>', "notice": "{{ host.name }} it's", "registration": "closed"}
+    settings = {"server_name": host["name"], "notice": host["notice"], "registration": "closed"}
+    app = create_app(Settings(data_dir=tmp_path, **settings))  # type: ignore[arg-type]
+    made = manifest.installed()
+    assert made.version == __version__
+    async with app.test_app():
+        client = app.test_client()
+        for name, addresses in made.addresses.items():
+            for address in addresses:
+                response = await client.get(address, headers={"Accept": "text/html"})
+                assert await response.get_data(as_text=False) == made.shell(name, host)
+                assert response.headers["Content-Security-Policy"] == made.csp
+        nowhere = await client.get("/nowhere", headers={"Accept": "text/html"})
+        assert await nowhere.get_data(as_text=False) == made.shell("missing", host)
+        for path, digest in made.files.items():
+            octets = await (await client.get(path)).get_data(as_text=False)
+            assert hashlib.sha256(octets).hexdigest() == digest
+    assert len(made.files) == len([path for path in assets.FOLDER.rglob("*") if path.is_file()])
+    assert f'<script type="importmap">{made.import_map}</script>'.encode() in made.shell("app", host)
+
+
+async def test_what_is_printed_is_the_manifest_in_its_one_form(app: Quart) -> None:
+    code, printed = run("manifest")
+    assert code == 0
+    members = json.loads(printed)
+    assert printed == json.dumps(members, ensure_ascii=False, sort_keys=True, separators=(",", ":")) + "\n"
+    assert manifest.parse(printed.encode()) == manifest.installed()
+
+
+def test_a_signed_manifest_is_opened_by_the_key_that_signed_it_and_by_no_other(key: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    signing.make_key(other)
+    code, printed = run("manifest", "--sign", key)
+    assert code == 0
+    file = tmp_path / "manifest.json"
+    file.write_text(printed)
+    code, said = run("manifest", "--verify", file, "--key", f"{key}.pub")
+    assert (code, said.split(":")[0]) == (0, "Good")
+    assert f"EZ-DMS {__version__}" in said
+    assert "exactly the release that is installed here" in said
+    code, said = run("manifest", "--verify", file, "--key", f"{other}.pub")
+    assert (code, said) == (1, "Error: The signature of this manifest does not hold: do not use it.\n")
+
+
+CHANGES: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "a file": lambda members: members["files"].update({next(iter(members["files"])): "0" * 64}),
+    "a file more": lambda members: members["files"].update({"/static/000000000000/js/x.js": "0" * 64}),
+    "a word of a page": lambda members: members["shells"]["en"].update(app="<p>"),
+    "the policy": lambda members: members.update(csp="default-src *"),
+    "the version": lambda members: members.update(version="9.9.9"),
+    "the signature": lambda members: members.update(signature="A" * 86),
+    "no signature": lambda members: members.pop("signature"),
+    "a signature that is none": lambda members: members.update(signature=1),
+    "a member more": lambda members: members.update(more=1),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_signed_manifest_in_which_anything_was_changed_is_refused(key: Path, name: str) -> None:
+    signed = signing.sign(manifest.installed(), signing.load_private(key))
+    public = signing.load_public(Path(f"{key}.pub"))
+    assert signing.open_signed(signed, public) == manifest.installed()
+    members = json.loads(signed)
+    CHANGES[name](members)
+    with pytest.raises(ManifestError):
+        signing.open_signed(json.dumps(members).encode(), public)
+
+
+ODD: dict[str, Any] = {
+    "format": "ezdms-manifest/2",
+    "version": "1",
+    "files": {"/etc/passwd": "0" * 64},
+    "addresses": {"app": "/"},
+    "shells": {"de": {"app": "x"}},
+    "import_map": 1,
+    "csp": None,
+    "more": 1,
+}
+
+
+@pytest.mark.parametrize("name", [*ODD, "nothing", "html", "twins", "too large"])
+def test_what_is_no_manifest_is_refused(name: str) -> None:
+    texts = {"nothing": b"", "html": b"<html>", "twins": b'{"format":1,"format":2}', "too large": b" " * 2**23}
+    text = texts.get(name) or json.dumps(json.loads(manifest.installed().canonical()) | {name: ODD.get(name)}).encode()
+    with pytest.raises(ManifestError):
+        manifest.parse(text if name != "nothing" else b"")
+
+
+def test_a_key_is_ones_own_and_never_overwritten(tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    code, said = run("release-key", file)
+    assert code == 0
+    assert signing.fingerprint(signing.load_public(Path(f"{file}.pub"))) in said
+    assert oct(file.stat().st_mode)[-3:] == "600"
+    before = file.read_bytes(), Path(f"{file}.pub").read_bytes()
+    for missing in (None, file, Path(f"{file}.pub")):
+        if missing:
+            missing.unlink()
+        code, said = run("release-key", file)
+        assert (code, "is there already" in said) == (1, True)
+        if missing:
+            missing.write_bytes(before[missing != file])
+    assert (file.read_bytes(), Path(f"{file}.pub").read_bytes()) == before
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--sign", "{nowhere}"], "Cannot use"),
+        (["--sign", "{public}"], "holds no private key"),
+        (["--sign", "{p256}"], "a key of another kind"),
+        (["--sign", "{empty}"], "holds no private key"),
+        (["--verify", "{empty}", "--key", "{public}"], "This is not a manifest"),
+        (["--verify", "{empty}", "--key", "{private}"], "holds no public key"),
+        (["--verify", "{nowhere}", "--key", "{public}"], "Cannot use"),
+        (["--verify", "{empty}"], "belong together"),
+        (["--key", "{public}"], "belong together"),
+        (["--sign", "{private}", "--verify", "{empty}", "--key", "{public}"], "belong together"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_said(key: Path, tmp_path: Path, words: list[str], sentence: str) -> None:
+    (tmp_path / "empty").write_bytes(b"")
+    p256 = generate_private_key(SECP256R1()).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (tmp_path / "p256").write_bytes(p256)
+    files = {name: tmp_path / name for name in ("nowhere", "empty", "p256")} | {
+        "private": key,
+        "public": Path(f"{key}.pub"),
+    }
+    code, said = run("manifest", *(word.format(**files) for word in words))
+    assert code in (1, 2)
+    assert sentence in said
+
+
+def test_openssl_reads_the_key(key: Path) -> None:
+    if not any(Path(folder, "openssl").exists() for folder in os.get_exec_path()):
+        pytest.skip("openssl is not installed")
+    done = subprocess.run(["openssl", "pkey", "-in", str(key), "-pubout"], capture_output=True, check=True)
+    assert done.stdout == Path(f"{key}.pub").read_bytes()
