@@ -54,6 +54,10 @@ async def test_an_invitation_is_a_link_that_makes_one_account_and_survives_a_rel
     await bob.page.get_by_role("button", name="Create account").click()
     await expect(bob.page.get_by_text("each works once, for a time")).to_be_visible()
     await expect(bob.page.get_by_role("textbox", name="Username")).to_have_value("bob")
+    await bob.page.get_by_role("textbox", name="Invitation").fill(alice.login_pin)
+    await bob.page.get_by_role("button", name="Create account").click()
+    await expect(bob.page.get_by_text("This is not an invitation")).to_be_visible()
+    assert alice.login_pin not in "".join(bob.traffic)  # whatever words a page asks for it with
     await bob.page.get_by_role("textbox", name="Invitation").fill(spare)  # the whole link, pasted
     await bob.creates_an_account()
     assert not any(link.partition("=")[2] in line for line in alice.traffic if line.startswith("GET"))

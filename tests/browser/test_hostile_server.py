@@ -123,11 +123,12 @@ async def test_a_vault_that_is_not_the_one_stored_is_a_red_alarm(
     await alice.page.reload()  # the honest twin
     await expect(alice.page.get_by_role("textbox", name="Message")).to_be_enabled()
     await expect(alice.alert).to_have_count(0)
-    for lie in ("another's", "older", "garbage", "none"):
+    for lie in ("another's", "older", "older under a newer number", "garbage", "none"):
         version = vault_of("alice")["version"]
         sealed, stored = {
             "another's": (vault_of("bob")["sealed"], version + 1),
             "older": (old["sealed"], old["version"]),
+            "older under a newer number": (old["sealed"], version + 1),
             "garbage": ("garbage", version + 1),
             "none": ("", 0),
         }[lie]

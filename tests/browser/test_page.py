@@ -98,6 +98,9 @@ async def test_wrong_input_gets_a_sentence_stays_in_its_field_and_stores_nothing
     for typed in ("", "al", "with space", "<script>", "x" * 32 + "y", "ünïcode"):
         if len(typed) <= 32:
             await shows_on_submit(field, button, alice.alert, typed, "3 to 32 letters")
+    for typed in ("ABCD-EFGH-JKMN-PQRS", "abcdefgh1234jkmn"):
+        await shows_on_submit(field, button, alice.alert, typed, "looks like a Login PIN")
+        assert typed not in "".join(alice.traffic)
     await asyncio.gather(alice.creates_an_account(), bob.creates_an_account())
 
     nobody = await Someone.arrives(browser, server, "nobody")

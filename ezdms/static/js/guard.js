@@ -59,11 +59,11 @@ const isBlank = (node) => node.nodeType === Node.TEXT_NODE && !node.data.trim();
 
 // A copy of one element, or null.
 function copyElement(node, place) {
-  const shape = node instanceof HTMLElement && Object.hasOwn(FRAGMENTS, node.localName) && FRAGMENTS[node.localName];
-  if (!shape || shape.place !== place || ![...node.childNodes].every(isBlank)) return null;
+  const shape = FRAGMENTS[node.localName];
+  if (shape?.place !== place || ![...node.childNodes].every(isBlank)) return null;
   const copy = document.createElement(node.localName);
   for (const { name, value } of node.attributes) {
-    const known = /^data-/.test(name) && [name, `?${name}`].find((each) => Object.hasOwn(shape, each));
+    const known = /^data-/.test(name) && [name, `?${name}`].find((each) => each in shape);
     if (!known || !shape[known](value)) return null;
     copy.setAttribute(name, value);
   }
@@ -106,8 +106,7 @@ htmx.registerExtension("ezdms", {
   init: (api) => api.initSecurity(policy, noCode, noCode),
   htmx_config_request: () => false, // the page asks by server.js alone: no attribute and no answer header is obeyed
   htmx_before_process: () => false,
-  htmx_before_swap: (element, { ctx, tasks }) => {
-    ctx.title = ""; // the page's name is not the server's to change
+  htmx_before_swap: (element, { tasks }) => {
     const copies = tasks.map(copyFragment);
     if (copies.includes(null)) {
       tasks.length = 0;

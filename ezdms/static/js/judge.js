@@ -119,10 +119,9 @@ export class Judge {
     return isGap ? NOTES.gap : "";
   }
 
-  // The last verified message of each side, or the one that was known if that is higher.
+  // The last verified message of each side, or null. Of it and what was known, changeContact keeps the later one.
   get seen() {
-    const later = ({ known, last }) => (last && last[0] > (known?.[0] ?? 0) ? last : known);
-    return { own: later(this.chains.own), theirs: later(this.chains.theirs) };
+    return { own: this.chains.own.last, theirs: this.chains.theirs.last };
   }
 
   // What was seen on another day and should be among these rows, and is not: [n, hash] each. `hasOlder`: there are rows

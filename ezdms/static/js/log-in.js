@@ -13,9 +13,9 @@ customElements.define("log-in", class extends HTMLElement {
     onSubmit(this, "Checking…", async (progress) => {
       const pin = crypto.normaliseLoginPin(this.querySelector("input").value);
       const login = await crypto.loginKeys(pin, await deploymentId());
-      const stored = await postForm("/login", login, { user_id: isId, search_salt: isB64u, ...KEYS });
-      progress("Unlocking your keys…");
       try {
+        const stored = await postForm("/login", login, { user_id: isId, search_salt: isB64u, ...KEYS });
+        progress("Unlocking your keys…");
         const statement = await crypto.verifyStatement(stored.statement);
         const keys = await crypto.unwrapKeys(pin, stored, statement);
         const { user_id, search_salt } = stored;
@@ -23,7 +23,7 @@ customElements.define("log-in", class extends HTMLElement {
         await saveAccount({ ...keys, user_id, username: statement.name, search_salt });
         await syncVault().catch(() => {}); // each conversation asks again, and raises the alarm
       } catch (error) {
-        await postForm("/logout");
+        if (!(error.status >= 400)) await postForm("/logout").catch(() => {}); // it was let in, and cannot go on
         throw error;
       }
       if (location.pathname === "/") location.assign("/");

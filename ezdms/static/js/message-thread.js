@@ -62,9 +62,8 @@ customElements.define("message-thread", class extends HTMLElement {
     for (const heard of this.#listeners[what]) heard(...told);
   }
 
-  // An alarm stands: nothing is sent. Locked: nothing is opened either.
+  // An alarm stands: nothing is sent.
   get isAlarmed() { return this.#alarms.stand; }
-  get isLocked() { return this.#alarms.lock; }
 
   async #load() {
     try {
@@ -173,14 +172,14 @@ customElements.define("message-thread", class extends HTMLElement {
 
   #show(row, opened) {
     const sender = row.isOwn ? "You" : this.partnerName ?? "";
-    if (!this.judge || this.isLocked) return row.show({ failure: "Not opened" }, sender);
+    if (!this.judge) return row.show({ failure: "Not opened" }, sender);
     const result = this.judge.judge(row, opened);
     if (result) row.show(result, sender, result.message && crypto.isTimeOff(result.message.ts, row.at));
   }
 
   // All rows that came are judged: say in place what is amiss, and remember how far one has seen.
   #settle() {
-    if (!this.judge || this.isLocked) return;
+    if (!this.judge) return;
     this.judge.settle([...this.rows.children], this.loaded.complete);
     for (const known of this.judge.missing(this.rows.querySelector("older-messages") !== null)) this.#miss(known);
     clearTimeout(this.#remembering);
@@ -198,10 +197,8 @@ customElements.define("message-thread", class extends HTMLElement {
   }
 
   // The last verified message of each side, for the day on which a server shows less.
-  async #remember() {
-    const { seen } = this.judge;
-    const { own, theirs } = this.contact;
-    if (seen.own !== own || seen.theirs !== theirs) await this.#change(seen);
+  #remember() {
+    return this.#change(this.judge.seen);
   }
 
   // Resolves once every row that is here is judged.

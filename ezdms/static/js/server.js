@@ -33,13 +33,12 @@ const NOT_YOURS = "This is not your Login PIN."; // the same code of a 403
 const matches = (pattern) => (value) => typeof value === "string" && pattern.test(value);
 export const isId = matches(/^[\w-]{22}$/);
 export const isB64u = matches(/^[\w-]*$/);
-export const isConversation = matches(/^[0-9A-HJKMNP-TV-Z]{24}$/);
 export const isText = (value) => typeof value === "string" && value.length < 3e6; // read strictly by crypto.js
 export const isNumber = (value) => Number.isSafeInteger(value) && value >= 0;
 
 export class ServerError extends Error {
   constructor(status, answer = null, sentence = BROKEN) {
-    const { code: said, retry_after: seconds, next_n } = answer ?? {};
+    const { code: said, retry_after: seconds } = answer ?? {};
     const code = typeof said === "string" ? said : "";
     const wait = isNumber(seconds) && seconds <= 86400 ? seconds : null;
     if (code === "too_often" && wait !== null) super(`Too many requests. Please wait ${wait} seconds and try again.`);
@@ -48,7 +47,6 @@ export class ServerError extends Error {
     this.status = status; // 0: the server could not be reached
     this.code = code;
     this.retryAfter = wait;
-    this.nextN = isNumber(next_n) ? next_n : null;
   }
 }
 
@@ -56,24 +54,25 @@ async function ask(address, options) {
   let response;
   try {
     response = await (takeFirst(address) ?? fetch(address, {
-      credentials: "same-origin", redirect: "error", signal: AbortSignal.timeout(30000), ...options,
+      redirect: "error", signal: AbortSignal.timeout(30000), ...options,
     }));
   } catch {
     throw new ServerError(0, null, UNREACHABLE);
   }
   if (response.ok) return response;
-  const answer = await response.json().catch(() => null);
-  throw new ServerError(response.status, typeof answer === "object" ? answer : null);
+  throw new ServerError(response.status, await response.json().catch(() => null));
 }
+
+// An answer that breaks off is none.
+const textOf = (response) => response.text().catch(() => { throw new ServerError(0, null, UNREACHABLE); });
 
 // Errors come as JSON whichever face of the answer is wanted: see "accept" below.
 const JSON_ONLY = { Accept: "application/json" };
 
 // The members that `shape` names, each found to have its form.
 async function readJson(response, shape) {
-  const answer = await response.json().catch(() => null);
-  const isWhole = answer !== null && typeof answer === "object"
-    && Object.entries(shape).every(([name, check]) => Object.hasOwn(answer, name) && check(answer[name]));
+  const answer = (await response.json().catch(() => null)) ?? {};
+  const isWhole = Object.entries(shape).every(([name, check]) => check(answer[name]));
   if (!isWhole) throw new ServerError(response.status, null, ODD);
   return Object.fromEntries(Object.keys(shape).map((name) => [name, answer[name]]));
 }
@@ -83,7 +82,7 @@ export async function postForm(address, fields = {}, shape = null, method = "POS
   const keepalive = `${body}`.length < 20000; // a message on its way is not lost when its page is left
   const response = await ask(address, { method, headers: JSON_ONLY, body, keepalive });
   if (shape) return readJson(response, shape);
-  await response.text(); // or it would count as on its way for good
+  await textOf(response); // or it would count as on its way for good
   return null;
 }
 
@@ -91,7 +90,7 @@ export const getJson = async (address, shape) => readJson(await ask(address, { h
 
 // A fragment, to be put into its place by guard.js alone.
 const HTML = { Accept: "text/html" };
-export const getFragment = async (address) => (await ask(address, { headers: HTML })).text();
-export const postForFragment = async (address) => (await ask(address, { method: "POST", headers: HTML })).text();
+export const getFragment = async (address) => textOf(await ask(address, { headers: HTML }));
+export const postForFragment = async (address) => textOf(await ask(address, { method: "POST", headers: HTML }));
 
 export const deploymentId = async () => (await getJson("/deployment", { deployment_id: isId })).deployment_id;

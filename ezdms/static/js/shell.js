@@ -98,9 +98,9 @@ function takeOver() {
     isTampered = true;
     stop(); // or more would come after what is looked at here, and a refresh would lead away
   }
-  body.remove(); // and with it whatever has a name
+  // The body goes, and with it whatever has a name; of what else stands here, extensions may have brought it.
+  for (const node of [...root.childNodes]) if (node !== head) node.remove();
   removeFrom(ask(document, Node, "childNodes"), (node) => node === root || node.nodeType === Node.DOCUMENT_TYPE_NODE);
-  for (const node of [...root.childNodes]) if (node !== head) node.remove(); // no HTML brings it there, but extensions
   removeFrom(head.childNodes, belongsInHead);
   strip(root, ROOT);
   strip(head, {});

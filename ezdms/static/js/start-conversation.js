@@ -5,7 +5,7 @@ import * as crypto from "./crypto.js";
 import { onSubmit } from "./dom.js";
 import { loadContact } from "./keystore.js";
 import { go } from "./navigate.js";
-import { isB64u, isConversation, isText, postForm } from "./server.js";
+import { isB64u, isText, postForm } from "./server.js";
 import { account } from "./session.js";
 import { changeContact, stronger } from "./vault.js";
 
@@ -13,7 +13,7 @@ const ADDED = "ezdms-added";
 const SWAPPED = "The server answered with a key that does not belong to this Search PIN. Do not go on: "
   + "tell the person you wanted to reach, by another way.";
 const ANOTHER = "This Search PIN belongs to somebody else than the person in this conversation. Do not trust it.";
-const FOUND = { conversation_id: isConversation, partner_statement: isText, partner_search_salt: isB64u };
+const FOUND = { conversation_id: isText, partner_statement: isText, partner_search_salt: isB64u };
 
 // A link `…/#add=PIN` brings a PIN along; the server never sees it. It waits in this tab until somebody is logged in.
 function takeAdded() {
@@ -42,7 +42,7 @@ customElements.define("start-conversation", class extends HTMLElement {
       const me = await account;
       const found = await postForm("/start_conversation", { partner_search_pin: pin }, FOUND);
       const partner = await crypto.verifyStatement(found.partner_statement);
-      const salt = crypto.b64uDecode(found.partner_search_salt, 16);
+      const salt = crypto.b64uDecode(found.partner_search_salt);
       const conversation = await crypto.conversationId(me.fp, partner.fp);
       const commits = await crypto.searchPinCommits(pin, partner.ik, salt);
       if (!commits || conversation !== found.conversation_id) throw new Error(SWAPPED);
@@ -56,7 +56,7 @@ customElements.define("start-conversation", class extends HTMLElement {
       this.field.value = "";
       go(`/c/${conversation}`);
     });
-    if (this.closest("message-thread") || addedPin() === null) return;
+    if (addedPin() === null) return; // of those on a page the first takes it
     this.field.value = addedPin();
     sessionStorage.removeItem(ADDED);
     added = this.field.value;

@@ -82,6 +82,7 @@ ELEMENTS = {
     "dialog": f"<dialog open>{PROMPT}</dialog>",
     "details": f"<details open><summary>{FORGED}</summary></details>",
     "marquee": f"<marquee>{FORGED}</marquee>",
+    "a part without a name": f"<template><p>{FORGED}</p></template>",
     "a shadow root": f"<div><template shadowrootmode=open>{PROMPT}</template></div>",
     "a closed shadow root": f"<div><template shadowrootmode=closed>{PROMPT}</template></div>",
     "a shadow root in a shadow root": "<section><template shadowrootmode=closed><div><template shadowrootmode=open>"

@@ -5,8 +5,7 @@ from __future__ import annotations
 from tests.browser.lies.fragments import HONEST, OTHER, PLACES, element, partial, wrong_in
 from tests.browser.lies.watching import FORGED, STOLEN
 
-IN_USE = ("message-row", "conversation-item", "thread-facts", "older-messages")  # have a place on this page
-WRONG = {what: partial(text, *PLACES[name]) for name in IN_USE for what, text in wrong_in(name)}
+WRONG = {what: partial(text, *PLACES[name]) for name in HONEST for what, text in wrong_in(name)}
 ROW = element("message-row", HONEST["message-row"])
 LINE = element("conversation-item", HONEST["conversation-item"])
 FIELD = "<textarea aria-label='Message' name='m'></textarea>"
@@ -20,6 +19,11 @@ WAYS = {
     )
     for swap in ("innerHTML", "outerHTML", "beforeend", "delete", "outerMorph")
 }  # fmt: skip
+WAYS |= {
+    f"nothing, {swap} on {target}": partial("", target, swap)
+    for target in ("body", ".rows", ".alarm", "#message")
+    for swap in ("innerHTML", "outerHTML", "delete", "innerMorph")
+}
 MODIFIED = {
     f"swap {swap}": partial(ROW, ".rows", swap)
     for swap in (
@@ -47,13 +51,18 @@ TOPS = {
     "title": f"<title>{FORGED}</title>",
     "title in svg": f"<svg><title>{FORGED}</title></svg>",
     "head": f"<head><title>{FORGED}</title></head>",
+    "head before a row": f"<head>{FORGED}</head>" + partial(ROW, ".rows", "beforeend"),
     "html": f"<html><head><title>{FORGED}</title></head><body>{FORGED}</body></html>",
     "body": f"<body onload=\"fetch('/{STOLEN}')\">{ROW}</body>",
     "template": f"<template>{FORGED}</template>",
+    "a template before a row": f"<template hx type=x>{FORGED}</template>" + partial(ROW, ".rows", "beforeend"),
     "TEMPLATE": f"<TeMpLaTe shadowrootmode=open>{FORGED}</TEMPLATE>",
     "a shadow root": partial(f"<div><template shadowrootmode=open>{FORGED}</template></div>", ".rows", "beforeend"),
     "a shadow root of a row": partial(ROW.replace("></", f"><template shadowrootmode=closed>{FORGED}</template></"),
                                       ".rows", "beforeend"),
+    "a shadow root of a row, as a part": partial(
+        ROW.replace("></", f"><hx-partial shadowrootmode=open>{FORGED}</hx-partial></"), ".rows", "beforeend"
+    ),
     "script": f"<script>fetch('/{STOLEN}')</script>",
     "script in rows": partial(f"<script src='/{STOLEN}'></script>", ".rows", "beforeend"),
     "style": f"<style>body::after{{content:'{FORGED}'}}</style>",

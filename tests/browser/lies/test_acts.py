@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from playwright.async_api import expect
 
@@ -10,6 +12,7 @@ from tests.browser.lies.peers import noise
 from tests.browser.lies.stage import Stage, Visitor
 from tests.browser.lies.test_headers import GO_ON, SAME, click, with_header
 from tests.browser.lies.test_rows import talk
+from tests.browser.lies.watching import FORGED, STOLEN
 from tests.browser.someone import texts_of, until
 
 __all__ = ["talk"]
@@ -103,6 +106,66 @@ async def test_a_scripted_click_withdraws_ends_and_deletes_nothing(stage: Stage,
     await stage.carries_on()
 
 
+# A part that is taken out of the page first: nothing above it hears what is dispatched there.
+APART = """(selector) => {
+    for (const part of document.querySelectorAll(selector)) {
+        part.remove();
+        for (const element of part.querySelectorAll(":not(a)")) {
+            for (const [kind, name] of [[MouseEvent, "click"], [SubmitEvent, "submit"], [KeyboardEvent, "keydown"]]) {
+                element.dispatchEvent(new kind(name, { bubbles: true, cancelable: true, key: "Enter" }));
+            }
+        }
+    }
+}"""
+
+
+@pytest.mark.parametrize(
+    ("path", "selector"),
+    [
+        ("", "message-thread"),
+        ("", "aside"),
+        ("/account", "delete-account, change-pin"),
+        ("/search-pin", "new-search-pin"),
+        ("/sessions", "device-list"),
+    ],
+)
+async def test_a_part_that_is_not_on_the_page_hears_no_script_either(stage: Stage, path: str, selector: str) -> None:
+    await stage.opens(path)
+    await expect(stage.page.locator(selector).first).to_be_attached()
+    if not path:
+        await stage.is_listening()
+        await stage.composer.fill("not to be sent")
+    for field in await stage.page.locator("input[type=text]:visible").all():
+        await field.fill(stage.alice.login_pin if path else stage.bob.search_pin)
+    await stage.page.evaluate(APART, selector)
+    await stage.page.wait_for_timeout(500)
+    assert not [one for one in stage.liar.heard[stage.watch.since :] if one.startswith("POST ")]
+    await stage.opens()
+    assert (await stage.contact())["verified"] == "search-pin"
+    await stage.carries_on()
+
+
+# What a page with htmx can be made to do by whoever has it process an element, or asks it.
+HTMX = """async (address) => {
+    const vendored = document.querySelector("[src*=boot]").src.replace("js/boot.js", "vendor/htmx-4.0.1.esm.min.js");
+    const { default: htmx } = await import(vendored);
+    const element = document.createElement("button");
+    for (const [name, value] of [["hx-get", address], ["hx-trigger", "load, click"]]) element.setAttribute(name, value);
+    document.body.append(element);
+    htmx.process(element);
+    element.click();
+    await htmx.ajax("GET", address)?.catch(() => {});
+    return element.outerHTML;
+}"""
+
+
+async def test_nothing_is_asked_for_by_htmx(stage: Stage) -> None:
+    before = f'<button hx-get="/{STOLEN}" hx-trigger="load, click"></button>'
+    assert await stage.page.evaluate(HTMX, f"/{STOLEN}") == before
+    await stage.page.evaluate("() => document.body.lastElementChild.remove()")
+    await stage.carries_on()  # which looks at all that was asked for
+
+
 @pytest.mark.parametrize("selector", ["log-in [type=submit]", "create-account [type=submit]", "form"])
 async def test_a_scripted_click_logs_nobody_in(visitor: Visitor, selector: str) -> None:
     await visitor.opens()
@@ -181,3 +244,17 @@ async def test_a_session_is_not_ended_by_what_a_list_says(stage: Stage) -> None:
     await stage.opens()
     assert not [one for one in stage.liar.heard[stage.watch.since :] if one.startswith("POST ")]
     await stage.carries_on()
+
+
+@pytest.mark.parametrize(
+    ("browser", "shown"),
+    [(FORGED, "Another program"), ("ezdms", "EZ-DMS in a terminal or program"), ("Edge on Mac", "Edge on Mac")],
+)
+async def test_a_session_is_called_by_words_of_the_page(stage: Stage, browser: str, shown: str) -> None:
+    def change(answer: Answer) -> None:
+        answer.text = re.sub(r'data-browser="[^"]*"', f'data-browser="{browser}"', answer.text)
+
+    with stage.liar.lying("GET /sessions/list", change):
+        await stage.opens("/sessions")
+        await expect(stage.page.locator(".browser").first).to_have_text(shown)
+    assert FORGED not in await stage.page.locator("main").inner_text()

@@ -58,7 +58,7 @@ async def test_a_session_of_somebody_else_opens_nothing(stage: Stage) -> None:
     await stage.carries_on()
 
 
-VAULT = BAD | wrong("version", [*NO_NUMBER, 2**52]) | wrong("blob", [None, 1, True, [], {}])
+VAULT = BAD | wrong("version", [*NO_NUMBER, 2**52]) | wrong("blob", [None, 1, True, [], {}, "A" * 3_000_000])
 VAULT |= {"500": saying(PROMPT, 500)}
 
 
@@ -102,6 +102,20 @@ async def test_a_vault_of_a_version_that_none_could_follow_takes_no_place_of_one
     await go_on.click()  # the honest twin
     await expect(stage.composer).to_be_enabled()
     await stage.opens()
+    await stage.carries_on()
+
+
+async def test_an_alarm_stands_until_going_on_has_worked(stage: Stage) -> None:
+    with stage.liar.lying("GET /me", with_member("vault_version", 2**52)):
+        with stage.liar.lying("GET /vault", with_member("version", 0)):
+            await stage.page.goto(stage.address)
+            await expect(stage.page.locator("[data-alarm]")).to_contain_text("older list of your contacts")
+        with stage.liar.lying("GET /vault", saying(PROMPT, 500)):
+            await stage.page.get_by_role("button", name="I understand. Go on").click()
+            await expect(stage.page.locator("[data-alarm]")).to_contain_text("went wrong on the server")
+        await expect(stage.composer).to_be_disabled()
+    await stage.page.get_by_role("button", name="I understand. Go on").click()
+    await expect(stage.page.locator("[data-alarm]")).to_be_empty()
     await stage.carries_on()
 
 

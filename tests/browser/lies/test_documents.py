@@ -22,7 +22,7 @@ from tests.browser.lies.stage import TAMPERED, Visitor
 DOCUMENT = r"GET /(c/[0-9A-Z]{24})?"
 FIELD, FORM = '<input id="login-pin"', '<log-in class="card">\n        <form'
 
-ABOVE = ["hx-get", "hx-boost:inherited", "onfocus", "style", "contenteditable", "inert", "title"]
+ABOVE = ["hx-get", "data-hx-get", "hx-boost:inherited", "onfocus", "style", "contenteditable", "inert", "title"]
 FENCES = {name.lower() for name in security.of_a_page()}
 
 
@@ -66,7 +66,7 @@ async def test_an_attribute_on_the_pin_field_does_not_act(visitor: Visitor, name
 
 
 @pytest.mark.parametrize("name", ABOVE)
-@pytest.mark.parametrize("tag", [FORM, "<body", "<html"], ids=["form", "body", "html"])
+@pytest.mark.parametrize("tag", [FORM, "<body", "<html", "<head"], ids=["form", "body", "html", "head"])
 async def test_an_attribute_above_it_does_not_act(visitor: Visitor, tag: str, name: str) -> None:
     is_told = tag == FORM or name != "style"  # which extensions of browsers put there too: it goes without a word
     await takes_no_harm(visitor, lambda html: on(tag, html, ATTRIBUTES[name]), is_told=is_told)

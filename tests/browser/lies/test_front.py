@@ -81,6 +81,8 @@ async def test_an_account_that_is_not_ones_own_unlocks_nothing(stage: Stage, vis
     assert visitor.watch.leaked(stage.alice.login_pin) == []
     assert "user_id" not in await stored_in(visitor.page)
     await visitor.shows_nothing_of_it()
+    ended = [one for one in visitor.liar.heard[visitor.watch.since :] if one.startswith("POST /logout ")]
+    assert len(ended) == 1  # nothing is left of a session that nobody is in
 
 
 MORE: dict[str, tuple[str, Any]] = {

@@ -122,6 +122,16 @@ async def test_a_server_can_end_the_session_and_gets_nothing_by_it(stage: Stage)
     await stage.carries_on()
 
 
+async def test_what_a_link_brought_goes_with_the_session(stage: Stage) -> None:
+    await stage.opens(f"/account#add={stage.bob.search_pin}")
+    await until(lambda: stage.liar.has_socket)
+    assert stage.bob.search_pin in await stored_in(stage.page)
+    stage.liar.close_sockets(1008)
+    await expect(stage.page.get_by_role("textbox", name="Login PIN")).to_be_enabled()
+    assert stage.bob.search_pin not in await stored_in(stage.page)
+    await stage.is_in_or_logs_in()
+
+
 @pytest.mark.parametrize("code", [1000, 1001, 1011, 1012, 1013, 4999])
 async def test_a_socket_that_is_closed_is_opened_again(stage: Stage, code: int) -> None:
     await stage.is_listening()

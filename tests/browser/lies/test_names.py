@@ -17,7 +17,7 @@ from tests.browser.lies.fragments import HONEST, element
 from tests.browser.lies.liar import Change
 from tests.browser.lies.peers import Peer, noise
 from tests.browser.lies.stage import Stage
-from tests.browser.lies.watching import FORGED
+from tests.browser.lies.watching import FORGED, stored_in
 from tests.browser.someone import texts_of
 
 LIST, OPEN, START = "GET /conversations/.*", "GET /c/.*/open", "POST /start_conversation"
@@ -51,7 +51,11 @@ def with_statement(statement: str) -> Change:
 
 async def test_a_contact_that_the_list_leaves_out_stays_one(stage: Stage) -> None:
     """The list is the server's; what this browser and the vault know of Bob is not."""
+    await stage.says("who are you?")
+    await stage.remembers()
     with stage.liar.lying(LIST, listing("")):
+        await stage.page.goto(stage.liar.url)
+        await expect(stage.warning).to_contain_text("no longer lists your conversation with bob")
         await stage.opens()
         assert (await stage.contact())["verified"] == "search-pin"
         await expect(stage.page.get_by_role("button", name="Verified by Search PIN")).to_be_visible()
@@ -132,6 +136,19 @@ async def test_another_statement_for_a_verified_contact_is_an_alarm(stage: Stage
     await stage.carries_on()
 
 
+async def test_another_statement_for_somebody_new_is_an_alarm_and_pins_nobody(stage: Stage) -> None:
+    """Nothing is known yet to hold it against but the conversation's own id, which both keys make."""
+    await stage.meets_somebody("hello")
+    with stage.liar.lying(OPEN, with_statement(own_statement("bob")[1])):
+        await stage.page.goto(stage.address)
+        await expect(stage.page.locator("[data-alarm]")).to_contain_text("shows another key")
+        await expect(stage.composer).to_be_disabled()
+        await expect(stage.page.get_by_role("button", name="Go on")).to_have_count(0)
+    assert await stage.contact() is None
+    await stage.opens()
+    await stage.comes_back()
+
+
 FOUND: dict[str, Change] = BAD | wrong("partner_statement", NO_TEXT) | wrong("conversation_id", [*NO_TEXT, "../login"])
 FOUND |= wrong("partner_search_salt", [*NO_TEXT, "", "A" * 22]) | {
     "another conversation": with_member("conversation_id", "ABCDEFGHJKMNPQRSTVWXYZ01"),
@@ -174,6 +191,16 @@ async def test_a_swapped_answer_is_told_from_a_wrong_pin(stage: Stage) -> None:
     await expect(stage.page.get_by_text("Verified by Search PIN")).to_be_visible()
 
 
+async def test_another_statement_of_a_contact_at_a_search_pin_starts_nothing(stage: Stage) -> None:
+    known = await stage.page.evaluate(CONTACTS)
+    other = crypto.sign_statement(stage.bob.keys, FORGED, 1, 5)
+    with stage.liar.lying(START, with_member("partner_statement", other)):
+        await stage.tries_to_start(stage.bob.search_pin)
+        await expect(stage.started).to_contain_text("two statements of this person's keys")
+    assert await stage.page.evaluate(CONTACTS) == known
+    await stage.shows_nothing_of_it()
+
+
 async def _answer_about(eve: Peer, stage: Stage) -> dict[str, str]:
     """What an honest server would answer to Alice who enters Eve's PIN: in form and in itself it is right."""
     conversation = crypto.conversation_id(eve.keys.fp, crypto.fingerprint(stage.bob.other.ik))
@@ -194,6 +221,7 @@ async def test_a_pin_that_a_link_brought_verifies_nobody_until_the_person_says_w
     await stage.page.get_by_role("button", name="Start").click()
     trust = stage.page.get_by_role("button", name="Not verified: added by link")
     await expect(trust).to_be_visible()
+    await expect(trust).to_have_attribute("data-trust", "none")  # and looks like it
     assert (await stage.contact())["verified"] == "link"
     await stage.page.reload()
     await expect(trust).to_be_visible()
@@ -202,3 +230,25 @@ async def test_a_pin_that_a_link_brought_verifies_nobody_until_the_person_says_w
     await stage.page.get_by_role("button", name="They gave me the link themselves").click()
     await expect(stage.page.get_by_role("button", name="Verified by Search PIN")).to_be_visible()
     await expect(texts_of(stage.page)).to_have_count(0)
+
+
+@pytest.mark.parametrize("at", [0, -1], ids=["first", "last"])
+async def test_a_pin_that_a_link_brought_and_a_letter_mended_verifies_nobody_either(stage: Stage, at: int) -> None:
+    mallory = await Peer.arrives(stage.truth)
+    stage.peers.append(mallory)
+    letters = list(mallory.search_pin)
+    letters[at] = "0" if letters[at] != "0" else "1"
+    await stage.page.goto("about:blank")
+    await stage.page.goto(f"{stage.liar.url}/#add={''.join(letters)}")
+    await expect(stage.page.get_by_role("textbox", name="Search PIN")).to_have_value("".join(letters))
+    assert mallory.search_pin[2:-2] not in await stored_in(stage.page)  # it stands in the field, and nowhere else
+    await stage.tries_to_start(mallory.search_pin)
+    await expect(stage.page.get_by_role("button", name="Not verified: added by link")).to_be_visible()
+
+
+async def test_a_link_takes_no_verification_away(stage: Stage) -> None:
+    await stage.page.goto("about:blank")
+    await stage.page.goto(f"{stage.liar.url}/#add={stage.bob.search_pin}")
+    await stage.page.get_by_role("button", name="Start").click()
+    await expect(stage.page.get_by_role("button", name="Verified by Search PIN")).to_be_visible()
+    assert (await stage.contact())["verified"] == "search-pin"

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from playwright.async_api import Locator, expect
 
+from tests.browser.lies.answers import saying
 from tests.browser.lies.fragments import HONEST, element
 from tests.browser.lies.liar import Answer, Change
 from tests.browser.lies.peers import milliseconds, noise
 from tests.browser.lies.rows import SHOWN, Row, Rows, facts, showing
 from tests.browser.lies.stage import Stage
-from tests.browser.lies.test_rows import SAID, talk, without_copy
-from tests.browser.someone import texts_of
+from tests.browser.lies.test_rows import GONE, SAID, invented, talk, without_copy
+from tests.browser.someone import texts_of, until
 
 __all__ = ["talk"]
 
+BEFORE = r"GET /messages/.*\?before=.*"
 CROSSED, LATE, GAP = "Written before seeing the message above", "Out of order", "Messages are missing before this one"
 DISORDER, TAKEN_BACK, FORK = "cannot have been written in this order", "no longer shows messages", "tampered with"
 
@@ -128,6 +132,20 @@ async def test_a_message_that_is_left_out_is_missed_in_its_place(talk: Stage) ->
         await talk.opens()
         await expect(texts_of(talk.page)).to_have_text(["one", "three"])
         await expect(notes(talk)).to_contain_text([GAP])
+        await talk.says("what came before that?")
+    assert (await talk.bob.last()).a == (1, talk.bob.sent[0].hash)  # what follows the gap is acknowledged with it
+
+
+async def test_a_message_can_be_out_of_order_and_after_a_gap(talk: Stage) -> None:
+    await talk.bob.writes("four")
+
+    def change(rows: Rows) -> Rows:
+        return [row | {"data-seq": "9"} if row["data-n"] == "3" else row for row in rows if row["data-n"] != "2"]
+
+    with talk.liar.lying(SHOWN, showing(change)):
+        await talk.opens()
+        await expect(texts_of(talk.page)).to_have_text(["one", "four", "three"])
+        await expect(notes(talk)).to_have_text(["⚠ Out of order, and messages are missing before this one."])
 
 
 async def test_messages_of_one_person_out_of_order_are_said_to_be(talk: Stage) -> None:
@@ -137,9 +155,12 @@ async def test_messages_of_one_person_out_of_order_are_said_to_be(talk: Stage) -
         await expect(notes(talk)).to_contain_text([LATE])
 
 
-async def test_of_two_rows_in_one_place_one_is_shown(talk: Stage) -> None:
+@pytest.mark.parametrize("is_same", [True, False], ids=["the same", "another"])
+async def test_of_two_rows_in_one_place_one_is_shown(talk: Stage, is_same: bool) -> None:
     def change(rows: Rows) -> Rows:
-        return [*rows, *[row | {"data-message-id": noise(16)} for row in rows]]
+        if is_same:
+            return [*rows, *[row | {"data-message-id": noise(16)} for row in rows]]
+        return [*rows, *[without_copy(invented(row, seq=row["data-seq"])) for row in rows]]
 
     with talk.liar.lying(SHOWN, showing(change)):
         await talk.opens()
@@ -157,13 +178,14 @@ def older(before: int) -> str:
     return element("older-messages", HONEST["older-messages"] | {"data-before": str(before)})
 
 
-def with_older(change: Change, before: int) -> Change:
-    """A lie upon a lie: there is more to load."""
+def with_older(change: Change, further: int = 0) -> Change:
+    """A lie upon a lie: there is more to load before the first row, or before one that is not there."""
 
     def lie(answer: Answer) -> None:
         change(answer)
-        if answer.request.endswith("/open"):
-            answer.text += older(before)
+        if not re.search(r"\?after=", answer.request):
+            first = re.compile(r'<message-row data-seq="(\d+)"')
+            answer.text = first.sub(lambda row: older(int(row[1]) + further) + row[0], answer.text, count=1)
 
     return lie
 
@@ -176,17 +198,88 @@ TAIL: dict[str, Change] = {
 }
 
 
-@pytest.mark.parametrize("more", [0, 2], ids=["no more", "more to load"])
+@pytest.mark.parametrize("has_more", [False, True], ids=["no more", "more to load"])
 @pytest.mark.parametrize("name", TAIL)
-async def test_what_was_seen_and_is_withheld_is_an_alarm(talk: Stage, name: str, more: int) -> None:
+async def test_what_was_seen_and_is_withheld_is_an_alarm(talk: Stage, name: str, has_more: bool) -> None:
     """Also where the server says that there is more to load, and then there is nothing."""
     await seen(talk)
-    change = with_older(TAIL[name], more) if more else TAIL[name]
+    change = with_older(TAIL[name]) if has_more else TAIL[name]
     with talk.liar.lying(SHOWN, change):
         await talk.page.goto(talk.address)
         await is_alarmed(talk, TAKEN_BACK)
     await talk.opens()  # the honest twin
     await expect(texts_of(talk.page)).to_have_text([*SAID, "seen"])
+
+
+async def test_what_was_seen_and_cannot_be_on_the_earlier_page_that_does_not_come_is_an_alarm(talk: Stage) -> None:
+    await seen(talk)
+    with (
+        talk.liar.lying(SHOWN, with_older(TAIL["the last of theirs"])),
+        talk.liar.lying(BEFORE, saying("", 503)),
+    ):
+        await talk.page.goto(talk.address)
+        await is_alarmed(talk, TAKEN_BACK)
+
+
+async def test_what_was_seen_is_known_as_seen_after_one_went_on(talk: Stage) -> None:
+    await seen(talk)
+    with talk.liar.lying(SHOWN, TAIL["the last of theirs"]):
+        await talk.page.goto(talk.address)
+        await is_alarmed(talk, TAKEN_BACK)
+        await talk.page.get_by_role("button", name="I understand. Go on").click()
+        await talk.says("and now?")
+        assert (await talk.remembers())[1] == [3, talk.bob.sent[-1].hash]
+
+
+async def test_what_was_seen_and_is_on_an_earlier_page_is_no_alarm(talk: Stage) -> None:
+    """Five of mine, three of theirs; then came two, and a row that nobody signed. The page before does not come."""
+    await talk.opens()
+    for number in range(5):
+        await talk.says(f"mine {number}")
+    assert (await talk.remembers())[1] == [3, talk.bob.sent[-1].hash]
+    await talk.page.goto(f"{talk.liar.url}/account")
+    for text in ("four", "five"):
+        await talk.bob.writes(text)
+
+    def change(rows: Rows) -> Rows:
+        return [*rows[-2:], without_copy(invented(rows[-1], n="1", seq="50"))] if len(rows) > 1 else rows
+
+    with (
+        talk.liar.lying(SHOWN, with_older(showing(change))),
+        talk.liar.lying(BEFORE, saying("", 503)),
+    ):
+        await talk.opens()
+        await expect(texts_of(talk.page)).to_have_text(["four", "five", GONE])
+        await expect(talk.page.get_by_role("button", name="Try again")).to_be_visible()
+        last = talk.bob.sent[-1].hash
+
+        async def is_noted() -> bool:
+            return bool((await talk.contact())["theirs"] == [5, last])
+
+        await until(is_noted)
+        await expect(talk.page.locator("[data-alarm]")).to_be_empty()
+        await expect(talk.composer).to_be_enabled()
+    await talk.opens()  # the honest twin
+    await expect(texts_of(talk.page).first).to_have_text("one")
+
+
+@pytest.mark.parametrize(("further", "asked"), [(0, 1), (1, 0)], ids=["itself", "elsewhere"])
+async def test_a_page_of_earlier_messages_does_not_lead_to_itself_without_end(
+    talk: Stage, further: int, asked: int
+) -> None:
+    """The last row, and whatever is before it is this row again."""
+    kept: Rows = []
+
+    def change(rows: Rows) -> Rows:
+        kept.extend(rows[-1:] if not kept else [])
+        return kept
+
+    with talk.liar.lying("GET /(c/.*/open|messages/.*before=.*)", with_older(showing(change), further)):
+        await talk.opens()
+        await talk.is_listening()
+        await talk.page.wait_for_timeout(500)
+    before = [one for one in talk.liar.heard[talk.watch.since :] if re.match(BEFORE, one)]
+    assert len(before) == asked
 
 
 async def test_what_was_seen_and_is_emptied_is_no_alarm_of_that_kind(talk: Stage) -> None:
@@ -222,3 +315,12 @@ async def test_what_the_server_says_of_a_conversation_opens_no_other(talk: Stage
             await expect(texts_of(talk.page)).to_have_text([*SAID, "seen"])
     await talk.opens()
     await expect(talk.composer).to_be_enabled()
+
+
+async def test_of_whom_is_said_to_have_left_before_one_knew_them_nothing_is_verified(talk: Stage) -> None:
+    with talk.liar.lying("GET /c/.*/open", facts(statement=None, left="")):
+        await talk.page.goto(talk.address)
+        await expect(talk.page.locator("[data-alarm]")).to_contain_text("left before this browser knew their key")
+        await expect(texts_of(talk.page)).to_have_text(["Not opened"] * 3)
+    await talk.opens()  # the honest twin
+    await expect(texts_of(talk.page)).to_have_text(SAID)

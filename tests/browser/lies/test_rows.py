@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import pytest
 import pytest_asyncio
 from playwright.async_api import expect
 
-from tests.browser.lies.peers import noise
+from ezdms import crypto
+from ezdms.encoding import b64u_decode
+from tests.browser.lies.answers import saying, with_member
+from tests.browser.lies.fragments import SEALED
+from tests.browser.lies.peers import copy_for, milliseconds, noise
 from tests.browser.lies.rows import SHOWN, Row, Rows, showing
 from tests.browser.lies.stage import Stage
-from tests.browser.someone import texts_of
+from tests.browser.someone import texts_of, until
 
 SAID = ["one", "two", "three"]
 GONE = "This message is gone: it was deleted or has expired."
@@ -114,6 +119,153 @@ async def test_a_row_of_mine_that_i_never_wrote_costs_a_gap_and_no_more(talk: St
     await talk.page.goto(talk.liar.url)
     await talk.opens()
     await expect(talk.composer).to_be_enabled()
+
+
+def row_of(talk: Stage, sealed: crypto.SealedMessage, seq: int) -> Row:
+    """What they sealed, as a row at Alice's."""
+    given = {"seq": seq, "n": sealed.n, "hash": sealed.hash, "suite": 1, "message_id": sealed.message_id}
+    given |= {"at": milliseconds(), "sealed": copy_for(sealed, crypto.fingerprint(talk.bob.other.ik), talk.bob.keys.fp)}
+    return {f"data-{name.replace('_', '-')}": str(value) for name, value in given.items()}
+
+
+async def test_a_second_message_under_one_id_is_an_alarm(talk: Stage) -> None:
+    """Signed, in its place, and sealed anew though the first one was stored: both say that they are the message."""
+    again = talk.bob.seal("three, and more", message_id=b64u_decode(talk.bob.sent[-1].message_id))
+    with talk.liar.lying(SHOWN, showing(lambda rows: [*rows, row_of(talk, again, 9)] if rows else rows)):
+        await talk.page.goto(talk.address)
+        await expect(texts_of(talk.page)).to_have_text([*SAID, NOT_VERIFIED])
+        await expect(talk.page.locator("[data-alarm]")).to_contain_text(FORKED)
+        await expect(talk.composer).to_be_disabled()
+        await talk.page.get_by_role("button", name="I understand. Go on").click()
+        await talk.says("which is it?")
+    assert (await talk.bob.last()).a == (3, talk.bob.sent[-1].hash)  # the first stays
+
+
+@pytest.mark.parametrize("whose", ["mine, of noise", "theirs, under its id"])
+async def test_a_message_counts_as_shown_by_its_own_row_alone(talk: Stage, whose: str) -> None:
+    """Until then it is kept, and said to be missing."""
+
+    def change(rows: Rows) -> Rows:
+        mine = [row for row in rows if "data-own" in row]
+        theirs = [row for row in rows if "data-own" not in row]
+        if mine and whose == "mine, of noise":
+            return [*theirs, *(row | {"data-sealed": SEALED} for row in mine)]
+        if mine:
+            theirs.append(row_of(talk, talk.bob.seal("not it", message_id=b64u_decode(mine[-1]["data-message-id"])), 4))
+        return theirs
+
+    page = await talk.alice.new_tab()
+    await page.route_web_socket("**/ws", lambda socket: None)  # the server says nothing by itself
+    with talk.liar.lying(SHOWN, showing(change)):
+        await page.goto(talk.address)
+        await page.get_by_role("textbox", name="Message").fill("is it there?")
+        await page.keyboard.press("Enter")
+        await expect(page.locator(".pending")).to_contain_text("does not show it")
+        await expect(texts_of(page)).to_have_count(4)
+    await page.close()
+    await talk.opens()  # the honest twin
+    await expect(texts_of(talk.page)).to_have_text([*SAID, "is it there?"])
+    await expect(talk.page.locator(".pending")).to_have_count(0)
+
+
+@pytest.mark.parametrize("is_forged", [False, True], ids=["nobody took it", "by a forged row"])
+async def test_a_number_that_the_server_calls_taken_is_not_left_without_need(talk: Stage, is_forged: bool) -> None:
+    """The message waits: it is sealed anew only for a row that is there, and under no alarm."""
+
+    def change(rows: Rows) -> Rows:
+        theirs = [row for row in rows if "data-own" not in row]
+        if is_forged and len(theirs) < len(rows):
+            theirs.append(invented(rows[-1], n="1", own="", sealed=kept[0]["data-sealed"]))
+        kept.extend(theirs)
+        return theirs
+
+    kept: Rows = []
+    page = await talk.alice.new_tab()
+    await page.route_web_socket("**/ws", lambda socket: None)  # the server says nothing by itself
+    with (
+        talk.liar.lying(SHOWN, showing(change)),
+        talk.liar.lying("POST /send_message", saying('{"code": "counter"}', 409)),
+    ):
+        await page.goto(talk.address)
+        await page.get_by_role("textbox", name="Message").fill("is it there?")
+        await page.keyboard.press("Enter")
+        await expect(page.locator(".pending")).to_contain_text("Waiting" if is_forged else "has this number already")
+        await expect(page.locator("[data-alarm]")).to_contain_text(FORGED_SIGNATURE if is_forged else "")
+        await page.wait_for_timeout(500)
+    await page.close()
+    posted = [one for one in talk.liar.heard[talk.watch.since :] if one.startswith("POST /send_message")]
+    assert len(posted) == 2  # at once, and when it was found to be waiting
+    assert len({one.split("&hash=")[1][:43] for one in posted}) == 1  # the same seal
+
+
+async def test_what_waits_is_not_sent_while_an_alarm_stands(talk: Stage) -> None:
+    await talk.opens()
+    await talk.page.route("**/send_message", lambda route: route.abort())
+    await talk.composer.fill("it waits")
+    await talk.composer.press("Enter")
+    await expect(talk.page.locator(".pending")).to_contain_text("Not sent")
+    await talk.page.unroute("**/send_message")
+    with (
+        talk.liar.lying("GET /me", with_member("vault_version", 2**51)),
+        talk.liar.lying("GET /vault", with_member("version", 0)),
+    ):
+        await talk.page.goto(talk.address)
+        await expect(talk.page.locator("[data-alarm]")).to_contain_text("older list of your contacts")
+        await expect(talk.page.locator(".pending")).to_contain_text("Waiting")
+    assert not [one for one in talk.liar.heard[talk.watch.since :] if one.startswith("POST /send_message")]
+    await talk.page.get_by_role("button", name="I understand. Go on").click()
+    await expect(talk.page.locator(".pending")).to_have_count(0)
+    assert (await talk.bob.last()).text == "it waits"
+
+
+OF_OTHER_KINDS: dict[str, dict[str, Any]] = {
+    "60": {"kind": "timer"},
+    "another three": {"kind": "edit", "reference": (noise(16), noise(32)), "e": ""},
+}
+
+
+@pytest.mark.parametrize("text", OF_OTHER_KINDS)
+async def test_what_is_no_text_is_not_shown_as_one(talk: Stage, text: str) -> None:
+    await talk.bob.writes(text, **OF_OTHER_KINDS[text])
+    await talk.opens()
+    await expect(texts_of(talk.page)).to_have_text([*SAID, NEWER])
+    await talk.says("what is it?")
+    assert (await talk.bob.last()).a == (4, talk.bob.sent[-1].hash)  # it has its place all the same
+
+
+# Another browser of Alice stored a vault that knows less of Bob than this one does.
+KNOWS_LESS = """async () => {
+    const at = (name) => document.querySelector("[src*=boot]").src.replace("boot", name);
+    const [C, K, S] = await Promise.all(["crypto", "keystore", "server"].map((name) => import(at(name))));
+    const id = location.pathname.slice(3);
+    await navigator.locks.request("ezdms-vault", async () => {
+        const known = { ...await K.loadContact(id), seq: 7, verified: "safety-number", accepted: ["fork here"] };
+        await K.saveContact(id, known);
+        const contacts = await K.loadContacts();
+        const less = { seq: 1, hash: "", verified: "", own: null, theirs: [1, "x"], accepted: ["fork there"] };
+        contacts[id] = { ...known, ...less };
+        const version = (await K.loadVaultState()).version + 1;
+        const blob = await C.sealVault(await K.loadAccount(), { version, contacts });
+        await S.postForm("/vault", { version, blob }, null, "PUT");
+    });
+    return K.loadContact(id);
+}"""
+
+
+async def test_a_vault_that_knows_less_takes_nothing_away(talk: Stage) -> None:
+    await talk.opens()
+    await talk.says("seen")
+    await talk.remembers()
+    known = await talk.page.evaluate(KNOWS_LESS)
+    with talk.liar.lying("GET /c/.*/open", saying("", 503)):  # what it shows would be noted anew
+        await talk.page.goto(talk.address)
+        await expect(talk.page.get_by_role("button", name="Try again")).to_be_visible()
+
+        async def is_learned() -> bool:
+            return len((await talk.contact())["accepted"]) > 1
+
+        await until(is_learned)
+    assert await talk.contact() == known | {"accepted": ["fork here", "fork there"]}
 
 
 async def test_the_honest_rows_are_taken_without_a_word(talk: Stage) -> None:

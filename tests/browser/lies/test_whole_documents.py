@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import pytest
 from playwright.async_api import expect
@@ -21,6 +22,9 @@ HEADS = {
     "link alternate": f'<link rel="alternate stylesheet" title="{FORGED}" href="/static/000000000000/css/x.css">',
     "link icon elsewhere": f'<link rel="icon" href="/favicon.ico?{STOLEN}">',
     "link manifest": '<link rel="manifest" href="/static/000000000000/x.json">',
+    "link as": '<link rel="preload" as="script" href="/static/000000000000/js/x.js">',
+    "link type": '<link rel="icon" type="text/html" href="/static/000000000000/icon.svg">',
+    "link crossorigin": '<link rel="icon" crossorigin="use-credentials" href="/static/000000000000/icon.svg">',
     "link onload": f'<link rel="icon" href="/static/000000000000/icon.svg" onload="fetch(\'/{STOLEN}\')">',
     "base": '<base href="http://127.0.0.1:9/" target="_blank">',
     "meta csp": '<meta http-equiv="Content-Security-Policy" content="img-src \'none\'">',
@@ -35,6 +39,8 @@ HEADS = {
     "htmx by another case": '<meta name="HTMX-config" content=\'{"logAll":true}\'>',
     "script elsewhere": '<script type="module" src="/elsewhere.js"></script>',
     "script inline": f"<script>fetch('/{STOLEN}')</script>",
+    "script of another type": '<script type="text/javascript" src="/static/000000000000/js/boot.js"></script>',
+    "script async": '<script type="module" async="x" src="/static/000000000000/js/first.js"></script>',
     "import map": '<script type="importmap">{"imports":{"/static/":"/lie/"}}</script>',
     "speculation rules": f'<script type="speculationrules">{{"prefetch":[{{"urls":["/{STOLEN}"]}}]}}</script>',
     "meta of a dark mode": f'<meta name="darkreader" content="{FORGED}">',
@@ -50,6 +56,25 @@ async def test_what_a_head_has_beyond_the_releases_is_removed(visitor: Visitor, 
     is_fenced = name not in ("style", "link inline")
     is_told = name not in ("style", "meta of a dark mode")  # extensions of browsers put them there too
     await takes_no_harm(visitor, edit, is_told=is_told, is_passive=is_asked, is_fenced=is_fenced)
+
+
+@pytest.mark.parametrize("put", [in_head, after_body])
+async def test_a_refresh_that_a_document_asks_for_leads_nowhere(
+    visitor: Visitor, put: Callable[[str, str], str]
+) -> None:
+    await takes_no_harm(visitor, lambda html: put(html, HEADS["meta refresh"]))
+    await visitor.page.wait_for_timeout(1_500)
+    assert visitor.page.url == f"{visitor.liar.url}/"
+    await visitor.types_and_nothing_leaves()
+
+
+@pytest.mark.parametrize("tag", ["<html", "<body", "</html>"])
+async def test_a_comment_beside_the_parts_of_a_document_goes_without_a_word(visitor: Visitor, tag: str) -> None:
+    await takes_no_harm(visitor, lambda html: html.replace(tag, f"<!-- {FORGED} -->{tag}", 1), is_told=False)
+
+
+async def test_a_comment_after_a_document_goes_without_a_word(visitor: Visitor) -> None:
+    await takes_no_harm(visitor, lambda html: f"{html}<!-- {FORGED} -->", is_told=False)
 
 
 @pytest.mark.parametrize("tag", ["form", "img", "object"])

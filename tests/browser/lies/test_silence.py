@@ -1,0 +1,36 @@
+"""Answers that do not come to an end: given up after a while, said in the page's own words, and asked for again."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.async_api import expect
+
+from tests.browser.lies.liar import Answer
+from tests.browser.lies.stage import Stage
+from tests.browser.someone import texts_of
+
+# Whatever has half a minute has two seconds here.
+SOONER = "const { timeout } = AbortSignal; AbortSignal.timeout = (ms) => timeout.call(AbortSignal, ms / 15);"
+
+
+@pytest.mark.parametrize("is_first", [True, False], ids=["by address", "by the list"])
+async def test_an_answer_that_does_not_end_is_given_up(stage: Stage, is_first: bool) -> None:
+    held: list[Answer] = []
+
+    def hold(answer: Answer) -> None:
+        answer.body, answer.rest = b"", answer.body
+        held.append(answer)
+
+    page = await stage.alice.new_tab()
+    await page.add_init_script(SOONER)
+    with stage.liar.lying("GET /c/.*/open", hold):
+        await page.goto(stage.address if is_first else stage.liar.url)
+        if not is_first:
+            await page.locator(f'a[href="/c/{stage.bob.conversation}"]').click()
+        await expect(page.get_by_text("The server cannot be reached.")).to_be_visible()
+    for answer in held:
+        answer.go_on.set()
+    await page.get_by_role("button", name="Try again").click()
+    await expect(texts_of(page)).not_to_have_count(0)
+    await expect(page.get_by_role("textbox", name="Message")).to_be_enabled()
+    await page.close()
