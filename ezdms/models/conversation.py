@@ -135,16 +135,18 @@ def select_pair(connection: Connection, *, conversation_id: str, user_id: str) -
 
 def select_pair_to_write(connection: Connection, *, conversation_id: str, user_id: str) -> tuple[Pair, int] | None:
     """Both participants, and the conversation's last seq; None as above."""
-    rows = connection.execute(
+    rows = fetch_all(
+        connection,
         """SELECT p.side, p.user_id, u.username, u.key_id, p.read_seq, p.last_n, c.last_seq
            FROM participants me
            JOIN conversations c ON c.conversation_id = me.conversation_id
            JOIN participants p ON p.conversation_id = me.conversation_id
            JOIN users u ON u.user_id = p.user_id
-           WHERE me.user_id = ? AND me.conversation_id = ?
+           WHERE me.user_id = :user_id AND me.conversation_id = :conversation_id
            ORDER BY p.side""",
-        (user_id, conversation_id),
-    ).fetchall()
+        user_id=user_id,
+        conversation_id=conversation_id,
+    )
     if len(rows) != 2:
         return None
     *a, last_seq = rows[0]

@@ -17,7 +17,7 @@ import pytest
 from wsproto.events import TextMessage
 
 from ezdms import crypto
-from ezdms.security import HEADERS
+from ezdms.security import HEADERS, of_a_page
 from ezdms.verify import FAILED, WARNING, verify
 from tests.conftest import Server
 from tests.contract.nginx import NAME, Door, NginxProcess, deployed, free_ports, make_certificate
@@ -203,7 +203,8 @@ def test_every_header_arrives_once_on_every_kind_of_answer(site: Site) -> None:
     }
     for (status, path), answer in answers.items():
         assert answer.status == status, path
-        for name, value in {**HEADERS, "Strict-Transport-Security": "max-age=31536000"}.items():
+        fences = of_a_page() if path == "/" else HEADERS
+        for name, value in {**fences, "Strict-Transport-Security": "max-age=31536000"}.items():
             assert answer.headers.get_all(name) == [value], (path, name)
         assert len(answer.headers.get_all("Cache-Control", [])) == 1, path
         assert answer.headers.get_all("Server") == ["nginx"]
