@@ -9,6 +9,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpx
 
@@ -66,7 +67,8 @@ class Liar:
         self._closed: weakref.WeakSet[asyncio.StreamWriter] = weakref.WeakSet()
         self._tasks: set[asyncio.Task[None]] = set()
         self._listener: asyncio.Server | None = None
-        self._http = httpx.AsyncClient(base_url=server.url, timeout=30)
+        nobodys = CookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))  # each browser has its own, and sends them
+        self._http = httpx.AsyncClient(base_url=server.url, timeout=30, cookies=nobodys)
 
     async def start(self) -> None:
         """Begin to listen."""
