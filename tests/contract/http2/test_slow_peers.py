@@ -203,7 +203,7 @@ async def test_a_connection_whose_streams_are_all_reset_is_idle_and_holds_nothin
             streams = [peer.open(peer.fields(path=path)) for path in (b"/ping", b"*", b"/login")]
             peer.until(lambda: all(peer.answers[stream_id].status for stream_id in streams))
             (held,) = [
-                one for one in gc.get_objects() if isinstance(one, http2.Http2) and one.server == ("127.0.0.1", port)
+                one for one in gc.get_objects() if type(one) is http2.Http2 and one.server == ("127.0.0.1", port)
             ]
             assert len(held.streams) == 3
             for stream_id in streams:
