@@ -227,6 +227,7 @@ async def test_a_withdrawn_search_pin_finds_nobody_and_conversations_stay(
     await expect(bob.page.get_by_test_id("my-search-pin")).to_have_text(old)
     await bob.page.get_by_role("button", name="Withdraw and make a new one").click()
     await expect(bob.page.get_by_test_id("my-search-pin")).not_to_have_text(old)
+    await expect(bob.page.get_by_test_id("my-search-pin")).not_to_be_empty()  # while the page is loaded anew, it is
     bob.search_pin = await bob.page.get_by_test_id("my-search-pin").inner_text()
     await expect(bob.alert).to_have_count(0)
     eve = await (await Someone.arrives(browser, server, "eve")).creates_an_account()

@@ -4,7 +4,7 @@ export const CONVERSATION_PATH = /^\/c\/([0-9A-HJKMNP-TV-Z]{24})$/;
 
 const path = CONVERSATION_PATH.test(location.pathname) ? `${location.pathname}/open` : "";
 let answer = path && fetch(path, {
-  headers: { Accept: "text/html" }, redirect: "error", signal: AbortSignal.timeout(30000),
+  headers: { Accept: "text/html" }, redirect: "error", cache: "no-store", signal: AbortSignal.timeout(30000),
 });
 if (answer) answer.catch(() => {}); // whoever takes it handles that
 

@@ -54,7 +54,7 @@ async function ask(address, options) {
   let response;
   try {
     response = await (takeFirst(address) ?? fetch(address, {
-      redirect: "error", signal: AbortSignal.timeout(30000), ...options,
+      redirect: "error", cache: "no-store", signal: AbortSignal.timeout(30000), ...options,
     }));
   } catch {
     throw new ServerError(0, null, UNREACHABLE);

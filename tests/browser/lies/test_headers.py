@@ -83,6 +83,22 @@ async def test_a_header_on_every_answer_changes_nothing(stage: Stage, name: str)
     await stage.shows_nothing_of_it()
 
 
+async def test_what_was_answered_once_is_asked_for_again(stage: Stage) -> None:
+    """Whatever a server said of how long it holds: a person who was not there then is."""
+    with stage.liar.lying(NO_DOCUMENT, with_header(*OF_BROWSERS["cached"])):
+        await stage.opens()
+        await stage.page.goto(stage.liar.url)
+        await expect(stage.alice.list.get_by_role("link").first).to_be_visible()
+    await stage.page.goto("about:blank")
+    await stage.meets_somebody("hello")
+    await stage.page.goto(stage.liar.url)
+    await expect(stage.alice.list.locator(f'a[href="/c/{stage.bob.conversation}"]')).to_be_visible()
+    await stage.comes_back()
+    heard = len(stage.liar.heard)
+    await stage.opens()
+    assert [one for one in stage.liar.heard[heard:] if one.startswith(f"GET /c/{stage.bob.conversation}/open ")]
+
+
 @pytest.mark.parametrize("value", [f"0; url=/{STOLEN}", f"0; url=http://127.0.0.1:9/{STOLEN}"], ids=["here", "away"])
 async def test_a_refresh_of_an_answer_that_is_no_document_leads_nowhere(stage: Stage, value: str) -> None:
     with stage.liar.lying(NO_DOCUMENT, with_header("Refresh", value)):
@@ -123,11 +139,13 @@ async def test_a_server_can_end_the_session_and_gets_nothing_by_it(stage: Stage)
 
 
 async def test_what_a_link_brought_goes_with_the_session(stage: Stage) -> None:
+    await stage.page.goto("about:blank")
+    await until(lambda: not stage.liar.has_socket)  # that of the page before
     await stage.opens(f"/account#add={stage.bob.search_pin}")
     await until(lambda: stage.liar.has_socket)
     assert stage.bob.search_pin in await stored_in(stage.page)
     stage.liar.close_sockets(1008)
-    await expect(stage.page.get_by_role("textbox", name="Login PIN")).to_be_enabled()
+    await expect(stage.page.get_by_role("textbox", name="Login PIN", exact=True)).to_be_enabled()
     assert stage.bob.search_pin not in await stored_in(stage.page)
     await stage.is_in_or_logs_in()
 

@@ -22,11 +22,16 @@ async def test_an_answer_that_does_not_end_is_given_up(stage: Stage, is_first: b
         held.append(answer)
 
     page = await stage.alice.new_tab()
-    await page.add_init_script(SOONER)
     with stage.liar.lying("GET /c/.*/open", hold):
-        await page.goto(stage.address if is_first else stage.liar.url)
-        if not is_first:
-            await page.locator(f'a[href="/c/{stage.bob.conversation}"]').click()
+        if is_first:
+            await page.add_init_script(SOONER)
+            await page.goto(stage.address)
+        else:
+            await page.goto(stage.liar.url)
+            line = page.locator(f'a[href="/c/{stage.bob.conversation}"]')
+            await expect(line).to_be_visible()
+            await page.evaluate(SOONER)  # from here on, for what came before is to have its time
+            await line.click()
         await expect(page.get_by_text("The server cannot be reached.")).to_be_visible()
     for answer in held:
         answer.go_on.set()
