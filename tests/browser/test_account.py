@@ -143,3 +143,16 @@ async def test_whoever_deletes_the_account_is_gone_and_what_they_wrote_stays_wit
     device = await bob.on_another_device(browser)
     await device.list.get_by_role("link", name="alice (left)").click()
     await device.sees("farewell")  # the key that was pinned came by the vault
+
+
+async def test_whoever_opens_a_conversations_address_logged_out_can_log_in_there(
+    browser: Browser, server: Server, pair: tuple[Someone, Someone]
+) -> None:
+    alice, bob = pair
+    await bob.writes("read me anywhere")
+    device = await Someone.arrives(browser, server, "alice", alice.page.url)
+    device.login_pin, device.search_pin = alice.login_pin, alice.search_pin
+    await expect(device.page.get_by_text("Log in to open this page.")).to_be_visible()
+    await device.logs_in()
+    await device.page.goto(alice.page.url)
+    await device.sees("read me anywhere")

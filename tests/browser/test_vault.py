@@ -115,3 +115,22 @@ async def test_what_was_verified_while_the_server_was_away_is_stored_later(
     await expect(bob.page.get_by_role("button", name="Verified by safety number")).to_be_visible()
     await device.page.reload()
     await expect(device.page.get_by_role("button", name="Verified by safety number")).to_be_visible()
+
+
+# Another tab has logged out, and this one notes something.
+LATE = """async () => {
+    const at = (name) => document.querySelector("[src*=boot]").src.replace("boot", name);
+    const [{ forgetEverything, loadContacts }, { changeContact }] = await Promise.all(
+        [import(at("keystore")), import(at("vault"))]);
+    const note = () => changeContact(location.pathname.slice(3), () => ({ verified: "safety-number" }));
+    await note();
+    const before = Object.keys(await loadContacts()).length;
+    await forgetEverything();
+    await note();
+    return [before, Object.keys(await loadContacts()).length];
+}"""
+
+
+async def test_what_is_noted_after_a_logout_is_not_kept(pair: tuple[Someone, Someone]) -> None:
+    alice, _ = pair
+    assert await alice.page.evaluate(LATE) == [1, 0]

@@ -194,6 +194,13 @@ async def test_a_typed_search_pin_is_not_taken_for_one_that_a_link_brought(brows
     await bob.starts_with(alice.search_pin)  # "Verified by Search PIN"
 
 
+async def test_of_what_a_link_brought_no_more_is_kept_than_a_pin_has(browser: Browser, server: Server) -> None:
+    bob = await (await Someone.arrives(browser, server, "bob")).creates_an_account()
+    await bob.page.goto("about:blank")
+    await bob.page.goto(f"{server.url}/#add={'7' * 1000}")
+    await expect(bob.page.get_by_role("textbox", name="Search PIN")).to_have_value("7" * 64)
+
+
 @pytest.mark.parametrize("places", [[0], [-1], [12, 13]], ids=["first", "last", "middle"])
 async def test_a_search_pin_that_a_link_brought_is_not_typed_though_a_letter_was_mended(
     browser: Browser, server: Server, places: list[int]

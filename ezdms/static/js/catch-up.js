@@ -36,11 +36,10 @@ export class CatchUp {
     while (this.#rows.has(this.#complete + 1)) this.#complete += 1;
   }
 
-  // It was no message of its own: another may stand at its seq. Gives null.
+  // It was no message of its own: another may stand at its seq.
   forget(row) {
     this.#rows.delete(row.seq);
     row.remove();
-    return null;
   }
 
   // Put rows at the end.
@@ -64,15 +63,6 @@ export class CatchUp {
     while (this.complete < goal && known !== this.complete) { // until nothing comes any more
       known = this.complete;
       await this.load(`/messages/${this.conversation}?after=${known}&limit=${PAGE}`);
-    }
-  }
-
-  // Load older pages until this seq is among them.
-  async reach(seq) {
-    let older;
-    while (!this.#rows.has(seq) && (older = this.element.querySelector("older-messages"))) {
-      await this.loadBefore(Number(older.dataset.before));
-      older.remove();
     }
   }
 }

@@ -2,10 +2,13 @@
 
 export const CONVERSATION_PATH = /^\/c\/([0-9A-HJKMNP-TV-Z]{24})$/;
 
+// Every request of the page: asked anew, led nowhere else, and given up after half a minute.
+export function request(address, options) {
+  return fetch(address, { redirect: "error", cache: "no-store", signal: AbortSignal.timeout(30000), ...options });
+}
+
 const path = CONVERSATION_PATH.test(location.pathname) ? `${location.pathname}/open` : "";
-let answer = path && fetch(path, {
-  headers: { Accept: "text/html" }, redirect: "error", cache: "no-store", signal: AbortSignal.timeout(30000),
-});
+let answer = path && request(path, { headers: { Accept: "text/html" } });
 if (answer) answer.catch(() => {}); // whoever takes it handles that
 
 // The answer to this address if it was asked for already; once.

@@ -99,7 +99,7 @@ for (const name of Object.keys(htmx.config)) delete htmx.config[name];
 Object.assign(htmx.config, {
   logAll: false, prefix: "", transitions: false, history: false, mode: "same-origin", defaultSwap: "none",
   defaultFocusScroll: false, indicatorClass: "htmx-indicator", requestClass: "htmx-request", includeIndicatorCSS: false,
-  defaultTimeout: 30000, extensions: "", morphIgnore: [], morphSkip: "*", morphSkipChildren: "*", morphScanLimit: 0,
+  defaultTimeout: 30000, extensions: "",
   noSwap: [204, 304, "4xx", "5xx"], implicitInheritance: false, defaultSettleDelay: 1, allowEmptySwapAfterOOB: false,
 });
 htmx.registerExtension("ezdms", {

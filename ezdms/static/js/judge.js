@@ -68,7 +68,10 @@ export class Judge {
     const side = row.isOwn ? "own" : "theirs";
     const signed = message ?? (error?.p === undefined ? null : error); // of an unknown kind: in its place all the same
     const verdict = crypto.followChain(this.chains[side], { n: row.n, hash, p: signed?.p ?? null });
-    if (verdict === "duplicate") return this.forget(row);
+    if (verdict === "duplicate") {
+      this.forget(row);
+      return null;
+    }
     if (row.isOwn) this.noteOwn(row.n, hash);
     const isFork = verdict === "fork" || (signed !== null && this.#isOther(`${side} ${messageId}`, hash));
     const isVerified = signed !== null && !isFork;

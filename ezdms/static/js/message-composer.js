@@ -84,7 +84,6 @@ customElements.define("message-composer", class extends HTMLElement {
   }
 
   async #write() {
-    if (this.field.disabled) return;
     const typed = this.field.value;
     const text = crypto.cleanText(typed);
     const message_id = crypto.b64uEncode(globalThis.crypto.getRandomValues(new Uint8Array(16)));
@@ -170,8 +169,8 @@ customElements.define("message-composer", class extends HTMLElement {
   }
 
   async #ask(id, seq) {
-    const asked = this.thread.catchUp(seq).then(() => this.thread.loaded.reach(seq));
-    const isAnswered = await asked.then(() => this.thread.settled()).then(() => true, () => false);
+    const asked = this.thread.catchUp(seq).then(() => this.thread.reach(seq));
+    const isAnswered = await asked.then(() => true, () => false);
     if (!this.#taken.has(id)) return;
     if (isAnswered) this.unsent.say(id, NOT_SHOWN, true);
     else this.#taken.delete(id); // and sent again with the next connection: the same seal, stored once

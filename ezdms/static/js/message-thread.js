@@ -126,7 +126,7 @@ customElements.define("message-thread", class extends HTMLElement {
 
   async #pin({ pin, name }) {
     if (this.contact?.hash === pin.hash) return; // the statement that is known
-    const keep = () => this.#change({ ...pin, name });
+    const keep = () => this.#change(() => ({ ...pin, name }));
     try {
       if (this.contact) crypto.checkSuccession(this.contact, pin);
       await keep();
@@ -137,7 +137,7 @@ customElements.define("message-thread", class extends HTMLElement {
     setName(this.conversation, name);
   }
 
-  async #change(values, change = () => values) {
+  async #change(change) {
     await changeContact(this.conversation, change);
     this.contact = await loadContact(this.conversation);
     this.#tell("contact");
@@ -145,7 +145,7 @@ customElements.define("message-thread", class extends HTMLElement {
 
   // From now on this person counts as verified.
   verify(how) {
-    return this.#change(null, ({ verified }) => ({ verified: stronger(verified, how) }));
+    return this.#change(({ verified }) => ({ verified: stronger(verified, how) }));
   }
 
   // `goOn` does what going on after it means; null: one cannot. What a person went on after once is no alarm again.
@@ -154,7 +154,7 @@ customElements.define("message-thread", class extends HTMLElement {
   }
 
   // What this name stands for was seen and is no alarm any more, here and in one's other browsers.
-  #accept = (name) => () => this.#change({ accepted: [...this.contact.accepted, name].slice(-50) });
+  #accept = (name) => () => this.#change(({ accepted }) => ({ accepted: [...accepted, name].slice(-50) }));
 
   // A row has found its place.
   arrived(row) {
@@ -198,7 +198,7 @@ customElements.define("message-thread", class extends HTMLElement {
 
   // The last verified message of each side, for the day on which a server shows less.
   #remember() {
-    return this.#change(this.judge.seen);
+    return this.#change(() => this.judge.seen);
   }
 
   // Resolves once every row that is here is judged.
@@ -236,5 +236,13 @@ customElements.define("message-thread", class extends HTMLElement {
     older.remove();
     await this.settled();
     this.#settle();
+  }
+
+  // Load older pages until the message of this seq is among them.
+  async reach(seq) {
+    let older;
+    while (!this.loaded.rowOf(seq) && (older = this.rows.querySelector("older-messages"))) {
+      await this.loadBefore(Number(older.dataset.before), older);
+    }
   }
 });

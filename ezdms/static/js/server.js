@@ -1,7 +1,7 @@
 // Asking the server: forms out, JSON or fragments back. Of what comes back only what has its exact form is used, and no
 // sentence of the server's is shown: a refusal is a code, for which the words are here.
 
-import { takeFirst } from "./first.js";
+import { request, takeFirst } from "./first.js";
 
 const UNREACHABLE = "The server cannot be reached. Please check your connection and try again.";
 const BROKEN = "Something went wrong on the server. Please try again.";
@@ -53,9 +53,7 @@ export class ServerError extends Error {
 async function ask(address, options) {
   let response;
   try {
-    response = await (takeFirst(address) ?? fetch(address, {
-      redirect: "error", cache: "no-store", signal: AbortSignal.timeout(30000), ...options,
-    }));
+    response = await (takeFirst(address) ?? request(address, options));
   } catch {
     throw new ServerError(0, null, UNREACHABLE);
   }

@@ -4,32 +4,34 @@ import { onPress } from "./dom.js";
 import { instantiate } from "./shell.js";
 
 export class Unsent {
-  #elements = new Map(); // message_id → element
-  #items = new Map(); // message_id → item, as it was given last
+  #shown = new Map(); // message_id → {item, element}: the item as it was given last
 
   // `retry(item)` and `discard(item)` do what their buttons say.
   constructor(list, { retry, discard }) {
     Object.assign(this, { list, retry, discard });
   }
 
-  get isEmpty() { return !this.#items.size; }
-  get ids() { return [...this.#items.keys()]; }
+  get isEmpty() { return !this.#shown.size; }
+  get ids() { return [...this.#shown.keys()]; }
 
   show(item) {
-    this.#items.set(item.message_id, item);
-    if (this.#elements.has(item.message_id)) return;
-    const element = instantiate("pending").firstElementChild;
-    element.querySelector(".text").textContent = item.text;
-    for (const what of ["retry", "discard"]) {
-      onPress(element.querySelector(`[data-do=${what}]`), () => this[what](this.#items.get(item.message_id)));
+    const known = this.#shown.get(item.message_id);
+    if (known) {
+      known.item = item;
+      return;
     }
-    this.list.append(element);
-    this.#elements.set(item.message_id, element);
+    const shown = { item, element: instantiate("pending").firstElementChild };
+    shown.element.querySelector(".text").textContent = item.text;
+    for (const what of ["retry", "discard"]) {
+      onPress(shown.element.querySelector(`[data-do=${what}]`), () => this[what](shown.item));
+    }
+    this.list.append(shown.element);
+    this.#shown.set(item.message_id, shown);
   }
 
   // `isOver`: nothing more happens by itself, or not soon.
   say(id, sentence, isOver = false) {
-    const element = this.#elements.get(id);
+    const { element } = this.#shown.get(id) ?? {};
     if (!element) return;
     element.toggleAttribute("data-unsent", isOver);
     element.querySelector("[role=status]").textContent = sentence;
@@ -37,8 +39,7 @@ export class Unsent {
   }
 
   hide(id) {
-    this.#elements.get(id)?.remove();
-    this.#elements.delete(id);
-    this.#items.delete(id);
+    this.#shown.get(id)?.element.remove();
+    this.#shown.delete(id);
   }
 }

@@ -156,3 +156,22 @@ async def test_a_vault_that_is_refused_for_ever_is_not_asked_for_without_end(sta
     asked = [one for one in liar.heard[stage.watch.since :] if one.startswith("PUT /vault")]
     assert 0 < len(asked) < 40
     await stage.comes_back()
+
+
+async def test_a_new_login_pin_locks_ones_own_keys_whatever_the_server_says_they_are(stage: Stage) -> None:
+    carl = await Someone.arrives(stage.browser, stage.truth, "carl", stage.liar.url)
+    await carl.creates_an_account()
+    page = carl.page
+    await page.goto(f"{stage.liar.url}/account")
+    await page.get_by_label("Your Login PIN now").fill(carl.login_pin)
+    with stage.liar.lying("POST /private_keys", with_member("statement", stage.bob.statement)):
+        await page.get_by_role("button", name="Make a new Login PIN").click()
+        await expect(page.get_by_test_id("login-pin")).not_to_be_empty()
+    carl.login_pin = await page.get_by_test_id("login-pin").inner_text()
+    await page.get_by_role("checkbox", name="I have saved my new Login PIN").check()
+    await page.get_by_role("button", name="Use the new Login PIN").click()
+    await expect(page.get_by_text("Your new Login PIN is in use")).to_be_visible()
+    await page.goto(stage.liar.url)
+    await page.get_by_role("button", name="Log out").click()
+    await carl.logs_in()
+    await carl.context.close()

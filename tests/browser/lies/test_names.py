@@ -62,6 +62,19 @@ async def test_a_contact_that_the_list_leaves_out_stays_one(stage: Stage) -> Non
         await stage.carries_on()
 
 
+async def test_whom_one_never_wrote_with_is_not_missed(stage: Stage) -> None:
+    await stage.says("who are you?")
+    await stage.remembers()
+    mallory = await Peer.arrives(stage.truth, "mallory")
+    await stage.page.goto(stage.liar.url)
+    await stage.alice.starts_with(mallory.search_pin)
+    with stage.liar.lying(LIST, listing("")):
+        await stage.page.goto(stage.liar.url)
+        await expect(stage.warning).to_contain_text("bob")
+        await expect(stage.warning).not_to_contain_text("mallory")
+    await mallory.leaves()
+
+
 async def test_a_key_of_the_servers_own_under_a_verified_contacts_name_is_not_verified(stage: Stage) -> None:
     me = stage.bob.other
     keys, statement = own_statement("bob")

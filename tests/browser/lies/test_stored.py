@@ -11,16 +11,13 @@ from urllib.parse import parse_qs
 import pytest
 from playwright.async_api import Page, Route, expect
 
-from ezdms import crypto
-from ezdms.encoding import b64u_decode
 from tests.browser.lies.answers import saying
 from tests.browser.lies.fragments import element
 from tests.browser.lies.liar import Answer
-from tests.browser.lies.peers import copy_for
 from tests.browser.lies.rows import ROW, SHOWN, Rows, read, showing
 from tests.browser.lies.stage import Stage
-from tests.browser.lies.test_order import DISORDER, FORK, is_alarmed, older
-from tests.browser.lies.test_rows import NOT_VERIFIED, SAID, talk, without_copy
+from tests.browser.lies.test_order import DISORDER, is_alarmed, older
+from tests.browser.lies.test_rows import SAID, talk, without_copy
 from tests.browser.someone import Someone, texts_of, until
 
 __all__ = ["talk"]
@@ -92,18 +89,6 @@ async def test_a_message_that_is_acknowledged_and_not_shown_waits_until_it_is(ta
     else:
         await pending.get_by_role("button", name="Try again").click()
     await is_sent(talk, "is it there?")
-
-
-async def test_two_messages_under_one_id_are_an_alarm(talk: Stage) -> None:
-    """Both are signed: one was sealed anew, though the server had stored the other."""
-    first = talk.bob.sent[-1]
-    again = talk.bob.seal("three, once more", message_id=b64u_decode(first.message_id))
-    copy = copy_for(again, crypto.fingerprint(talk.bob.other.ik), talk.bob.keys.fp)
-    other = {"data-seq": "4", "data-n": "4", "data-hash": again.hash, "data-sealed": copy}
-    with talk.liar.lying(SHOWN, showing(lambda rows: [*rows, rows[-1] | other] if rows else rows)):
-        await talk.page.goto(talk.address)
-        await is_alarmed(talk, FORK)
-        await expect(texts_of(talk.page)).to_have_text([*SAID, NOT_VERIFIED])
 
 
 async def test_an_emptied_row_does_not_hold_the_place_of_a_message_that_stands_elsewhere(talk: Stage) -> None:

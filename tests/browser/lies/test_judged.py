@@ -1,0 +1,117 @@
+"""Rows that failed: what was signed and follows nothing, and what is empty, have no say in what comes after."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.async_api import expect
+
+from tests.browser.lies.peers import noise
+from tests.browser.lies.rows import SHOWN, Row, Rows, showing
+from tests.browser.lies.stage import Stage
+from tests.browser.lies.test_order import DISORDER, FORK, is_alarmed, notes
+from tests.browser.lies.test_rows import GONE, NOT_VERIFIED, SAID, talk, without_copy
+from tests.browser.someone import texts_of
+
+__all__ = ["talk"]
+
+# The contact of the open conversation, after as many alarms as are kept.
+MANY_ACCEPTED = """async () => {
+    const at = (name) => document.querySelector("[src*=boot]").src.replace("boot", name);
+    const { changeContact } = await import(at("vault"));
+    const accepted = Array.from({ length: 50 }, (_, i) => `alarm ${i}`);
+    await changeContact(location.pathname.slice(3), () => ({ accepted }));
+}"""
+
+
+async def test_whoever_goes_on_after_a_fork_acknowledges_nothing_of_it(talk: Stage) -> None:
+    """Nor does it say anything of the order, or raise a second alarm by what it acknowledges itself."""
+    await talk.opens()
+    await talk.says("mine")
+    await talk.bob.writes("four, after another three", p=noise(32), a=(9, noise(32)))
+    await is_alarmed(talk, FORK)
+    await expect(texts_of(talk.page)).to_have_text([*SAID, "mine", NOT_VERIFIED])
+    await talk.page.get_by_role("button", name="I understand. Go on").click()
+    await talk.says("which three?")
+    said = await talk.bob.last()
+    assert (said.n, said.a) == (2, (3, talk.bob.sent[2].hash))
+    assert await talk.remembers() == ([2, (await talk.bob.rows())[-1]["hash"]], [3, talk.bob.sent[2].hash])
+    await expect(notes(talk)).to_have_count(0)
+    await expect(talk.page.locator("[role=alert]:not(:empty)")).to_have_count(0)
+
+
+async def test_a_message_of_another_device_that_cannot_be_read_has_its_number(talk: Stage) -> None:
+    """Whoever writes after it neither takes that number nor waits."""
+    await talk.opens()
+    other = await talk.alice.new_tab()
+
+    def change(rows: Rows) -> Rows:
+        return [without_copy(row) if "data-own" in row and row["data-n"] == "1" else row for row in rows]
+
+    with talk.liar.lying(SHOWN, showing(change)), talk.liar.silent():
+        await other.goto(talk.address)
+        await talk.alice.writes("from elsewhere", other)
+        await expect(other.locator(".pending")).to_have_count(0)
+        talk.liar.slip(talk.news())
+        await expect(texts_of(talk.page)).to_have_text([*SAID, GONE])
+        await talk.says("from here")
+        await expect(talk.page.locator(".pending")).to_have_count(0)
+    first, second = (await talk.bob.rows())[3:]
+    said = await talk.bob.last()
+    assert (said.text, said.n, said.p) == ("from here", 2, first["hash"])
+    assert len([one for one in talk.liar.heard[talk.watch.since :] if one.startswith("POST /send_message")]) == 2
+    assert second["n"] == 2
+    await other.close()
+
+
+@pytest.mark.parametrize("differs", ["side", "number", "hash"])
+async def test_an_emptied_row_goes_for_no_message_but_its_own(talk: Stage, differs: str) -> None:
+    """Of the last message it has all but one, so it is another one and stays; the one that has all of it goes."""
+
+    def change(rows: Rows) -> Rows:
+        if not rows:
+            return rows
+        own: Row = without_copy(rows[-1]) | {"data-seq": "50"}
+        odd: Row = without_copy(rows[-1]) | {"data-seq": "51", "data-message-id": noise(16)}
+        odd |= {"side": {"data-own": ""}, "number": {"data-n": "9"}, "hash": {"data-hash": noise(32)}}[differs]
+        return [own, odd, *rows]
+
+    with talk.liar.lying(SHOWN, showing(change)):
+        await talk.page.goto(talk.address)
+        await expect(texts_of(talk.page)).to_have_text([*SAID, NOT_VERIFIED if differs == "hash" else GONE])
+
+
+# How often something changed in the alarm since.
+WATCH_ALARM = """() => {
+    globalThis.changes = 0;
+    const count = (changes) => { globalThis.changes += changes.length; };
+    new MutationObserver(count).observe(document.querySelector(".alarm"), { childList: true, subtree: true });
+}"""
+
+
+async def test_an_alarm_that_stands_is_said_once(talk: Stage) -> None:
+    """Each further message finds it again; whoever listens to the page does not hear it again."""
+    await talk.opens()
+    await talk.says("mine")
+    await talk.bob.writes("I have seen another", a=(1, noise(32)))
+    await is_alarmed(talk, DISORDER)
+    await talk.page.evaluate(WATCH_ALARM)
+    await talk.bob.writes("more")
+    await expect(texts_of(talk.page).last).to_have_text("more")
+    assert await talk.page.evaluate("() => globalThis.changes") == 0
+    await talk.bob.writes("after what is not here", p=noise(32))
+    await is_alarmed(talk, FORK)
+    assert await talk.page.evaluate("() => globalThis.changes") > 0  # the control
+
+
+async def test_the_last_fifty_alarms_that_somebody_accepted_are_kept(talk: Stage) -> None:
+    await talk.opens()
+    await talk.says("mine")
+    await talk.page.evaluate(MANY_ACCEPTED)
+    await talk.page.reload()
+    await talk.bob.writes("I have seen another", a=(1, noise(32)))
+    await is_alarmed(talk, DISORDER)
+    await talk.page.get_by_role("button", name="I understand. Go on").click()
+    await expect(talk.composer).to_be_enabled()
+    accepted = (await talk.contact())["accepted"]
+    assert accepted[:-1] == [f"alarm {i}" for i in range(1, 50)]
+    assert accepted[-1].startswith("order ")
