@@ -7,9 +7,10 @@ import secrets
 from ezdms.encoding import b64u_encode
 from ezdms.verify.loads import difference
 from ezdms.verify.place import Unanswered
-from ezdms.verify.release import Release, etag_of, fingerprint
+from ezdms.verify.release import Release, fingerprint
 from ezdms.verify.report import Finding, failed, ok
 from ezdms.verify.wire import FILE, PAGE, Answer, Wire, cookie_name
+from ezdms.views.shells import etag_of
 
 # Who else may ask, by what they send. A server that tells visitors apart by any of this answers somebody else.
 CHROME = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36"
