@@ -57,7 +57,7 @@ async def ask_version(origin: str) -> str | None:
     """What its /deployment says that it runs, or None if nothing of that form comes in time: no more than a hint."""
     from ezdms.client.errors import ClientError
     from ezdms.client.transport import Transport
-    from ezdms.release.manifest import VERSION
+    from ezdms.release import VERSION
 
     transport = Transport(origin, patience=0)
     try:

@@ -16,7 +16,7 @@ from markupsafe import escape
 
 from ezdms import __version__, assets
 from ezdms.encoding import EnvelopeError, parse_json
-from ezdms.release import ReleaseError
+from ezdms.release import VERSION, ReleaseError
 from ezdms.security import of_a_page
 from ezdms.views import shells
 
@@ -28,11 +28,6 @@ LARGEST = 4 * 1024 * 1024  # bytes
 PLACES = {name: f"{{{{ host.{name} }}}}" for name in ("name", "notice", "registration")}
 PLACE = re.compile(r"{{ host\.[a-z]+ }}")
 MEMBERS = {"format", "version", "files", "addresses", "shells", "import_map", "csp"}
-# As Python packages are numbered (PEP 440), and nothing that could be read as words: what a server says that it runs is
-# shown to people in this form alone, by `ezdms pin` and its extension.
-VERSION = re.compile(
-    r"[0-9]{1,5}(\.[0-9]{1,5}){1,3}((a|b|rc)[0-9]{1,5})?(\.post[0-9]{1,5})?(\.dev[0-9]{1,5})?", re.ASCII
-)
 ADDRESS = re.compile(r"/[A-Za-z0-9/_-]{0,100}", re.ASCII)
 FILE = re.compile(r"/static/[0-9a-f]{12}/[A-Za-z0-9_./-]{1,100}", re.ASCII)
 HEX = re.compile(r"[0-9a-f]{64}", re.ASCII)

@@ -15,8 +15,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ezdms.origin import parse_origin
-from ezdms.release import ReleaseError
-from ezdms.release.manifest import VERSION, Manifest
+from ezdms.release import VERSION, ReleaseError
+from ezdms.release.manifest import Manifest
 from ezdms.views.shells import APP
 
 FOLDER = Path(__file__).parent / "extension"

@@ -18,8 +18,8 @@ from click.testing import CliRunner
 from ezdms import __version__
 from ezdms.cli import main
 from ezdms.commands.pin import ask_version
-from ezdms.release import pin, signing
-from ezdms.release.manifest import VERSION, installed
+from ezdms.release import VERSION, pin, signing
+from ezdms.release.manifest import installed
 from tests.conftest import Server
 
 NOBODY = "http://127.0.0.1:9"  # nothing listens there

@@ -22,7 +22,7 @@ from ezdms.app import create_app
 from ezdms.cli import main
 from ezdms.commands.release import says_why
 from ezdms.encoding import b64u_encode
-from ezdms.release import manifest, signing
+from ezdms.release import VERSION, manifest, signing
 from ezdms.release.manifest import ManifestError
 from ezdms.settings import Settings
 
@@ -165,7 +165,7 @@ def test_a_signed_manifest_of_another_shape_is_refused_when_it_is_read(key: Path
 
 @pytest.mark.parametrize("version", ["0.1.0", "1.0", "1.2.3.4", "2.0.0rc1", "1.0.post2", "1.0.0.dev12", "1.0a1.dev2"])
 def test_a_version_is_numbered_as_packages_are(version: str) -> None:
-    assert manifest.VERSION.fullmatch(version)
+    assert VERSION.fullmatch(version)
 
 
 def test_a_failure_of_the_file_system_that_names_no_file_is_said_too() -> None:
