@@ -11,6 +11,7 @@ from playwright.async_api import Page, expect
 from ezdms import __version__, assets
 from ezdms.client import Client
 from ezdms.client.served import DAY, HOUR, Build, digest_of
+from tests.browser.lies.answers import saying
 from tests.browser.lies.liar import Answer, Liar
 from tests.browser.lies.stage import Stage
 from tests.browser.someone import Someone, until
@@ -130,4 +131,19 @@ async def test_a_browser_stores_what_it_runs_once_an_hour_at_most(stage: Stage, 
     await alice.page.evaluate("navigator.locks.request('ezdms-vault', () => {})")  # whatever it stores is stored
     stored = [one for one in stage.liar.heard[since:] if one.startswith("PUT /vault")]
     assert len(stored) == (1 if passed > HOUR else 0)
+    await alice.context.close()
+
+
+async def test_what_a_browser_and_a_program_noted_at_once_is_kept(stage: Stage, tmp_path: Path) -> None:
+    alice = await newcomer(stage, "amy")
+    with stage.liar.lying(DOCUMENT, another_build), stage.liar.lying("PUT /vault", saying("{}", 500)):
+        await sessions(alice.page, stage.liar)
+        await until(lambda: any(one.startswith("PUT /vault") for one in stage.liar.heard[stage.watch.since :]))
+    client = await Client.login(stage.truth.url, alice.login_pin, home=tmp_path)
+    now = await alice.page.evaluate("Date.now()")
+    for version, digest in (("9.9.9", "A" * 43), (__version__, OWN)):
+        await client._conversations.vault.note_served({"version": version, "digest": digest, "first": now, "last": now})
+    await client._transport.close()
+    await sessions(alice.page, stage.liar)
+    await stores(alice.page, 3)
     await alice.context.close()

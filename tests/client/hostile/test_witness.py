@@ -124,3 +124,16 @@ def test_what_is_unknown_or_odd_in_the_vault_stays_and_harms_nothing(tmp_path: P
     vault = stored(ivy)
     assert vault["settings"] == {"at": 1}
     assert [{name: one[name] for name in OWN} for one in vault["served"]] == [OWN]
+
+
+def test_what_two_devices_noted_at_once_is_kept(tmp_path: Path, wire: Wire, world: object) -> None:
+    ivy = Someone.register(wire, "ivy", tmp_path / "ivy")
+    other = same_person(ivy, tmp_path)
+    later(ivy, HOUR)
+    with wire.telling("GET /", another_build), wire.telling("PUT /vault", None, passes_on=False):
+        assert ivy.run("contacts").code == 0  # what it saw cannot be stored now
+    build = stored(other)["served"][0] | {"version": "9.9.9"}
+    other.do(lambda client: client._conversations.vault.note_served(build))
+    assert len(stored(other)["served"]) == 2
+    assert ivy.run("contacts").code == 0
+    assert len(stored(ivy)["served"]) == 3
