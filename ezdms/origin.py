@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
@@ -20,6 +21,21 @@ class Origin(NamedTuple):
     scheme: str
     host: str
     port: int
+
+    def __str__(self) -> str:
+        """As browsers write it: without a slash, without the usual port."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}" + ("" if self.port == PORTS[self.scheme] else f":{self.port}")
+
+    @property
+    def is_here(self) -> bool:
+        """True for this very machine, where browsers take http to be as safe as https."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
 
 
 def parse_origin(text: str) -> Origin | None:

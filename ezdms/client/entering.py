@@ -21,6 +21,7 @@ from ezdms.client.sending import Outbox
 from ezdms.client.servers import Servers
 from ezdms.client.state import State, home_folder
 from ezdms.client.transport import PATIENCE, Transport
+from ezdms.client.witness import Witness
 
 CLOSE_WITHIN = 2.0  # seconds for what the vault lacks
 
@@ -35,7 +36,8 @@ class Entered:
         self._conversations = Conversations(state, transport, keys)
         self._outbox = Outbox(state, transport, keys)
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._listener = Listener(self._conversations)
+        self._witness = Witness(state, transport.server, self._conversations.vault)
+        self._listener = Listener(self._conversations, self._witness)
 
     # ---- Coming and going ----
 
@@ -133,7 +135,9 @@ class Entered:
     async def close(self) -> None:
         """Give the connections back; the session lives on."""
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._conversations.vault.push_what_is_new(), CLOSE_WITHIN)
+            async with asyncio.timeout(CLOSE_WITHIN):
+                await self._conversations.vault.push_what_is_new()
+                await self._witness.look(accounts.now())
         await self._transport.close()
 
     async def logout(self) -> None:

@@ -7,10 +7,12 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from ezdms import crypto
+from ezdms.client.account import now
 from ezdms.client.conversations import Conversations
 from ezdms.client.errors import ClientError, SessionEnded
 from ezdms.client.live import Bell
 from ezdms.client.receiving import Message
+from ezdms.client.witness import Witness
 
 HEADS_EVERY = 2.0  # seconds; how far one has seen is stored no more often
 TRY_AGAIN = 5.0  # seconds until what could not be fetched is asked for again
@@ -21,8 +23,9 @@ log = logging.getLogger(__name__)
 class Listener:
     """What comes to one account. Warnings are logged, each once."""
 
-    def __init__(self, conversations: Conversations) -> None:
+    def __init__(self, conversations: Conversations, witness: Witness) -> None:
         self._conversations = conversations
+        self._witness = witness
         self._reported: set[tuple[str, str]] = set()
 
     async def messages(self, bell: Bell) -> AsyncGenerator[Message, None]:
@@ -33,6 +36,7 @@ class Listener:
                     async for message in messages:
                         yield message
             await self._conversations.vault.push_what_is_new(every=HEADS_EVERY)
+            await self._witness.look(now())
 
     def report(self, where: str, sentence: str, *, is_printed: bool = False) -> None:
         """A warning, with the name of whom it is about. `is_printed`: whoever prints messages prints this with one."""

@@ -20,6 +20,7 @@ from ezdms.client.errors import BadAnswer, ServerError, SessionEnded, Unreachabl
 from ezdms.client.members import WORD
 from ezdms.client.shown import one_line
 from ezdms.encoding import is_integer
+from ezdms.visitor import CHROME, NAVIGATION
 
 TIMEOUT = 30.0  # seconds without a byte
 WHOLE = 120.0  # seconds for one answer
@@ -110,6 +111,23 @@ class Transport:
                 raise Unreachable(_sentence(self.server)) from failure
             await asyncio.sleep(pause(attempt))
             attempt += 1
+
+
+async def visit(server: str, path: str, *, largest: int) -> bytes:
+    """The page at `path` as a person's browser would ask for it, over a connection of its own and without a session:
+    one try. Raises BadAnswer for what is no page of at most `largest` bytes, or Unreachable."""
+    headers = {"Accept": "text/html", "Accept-Encoding": "identity", "User-Agent": CHROME, **NAVIGATION}
+    try:
+        async with (
+            asyncio.timeout(WHOLE),
+            httpx.AsyncClient(timeout=TIMEOUT, headers=headers, follow_redirects=False) as http,
+            http.stream("GET", f"{server}{path}") as response,
+        ):
+            if response.status_code != 200:
+                raise BadAnswer(f"The server answered {response.status_code} instead of a page.")
+            return await _body(response, largest)
+    except (httpx.TransportError, httpx.InvalidURL, TimeoutError) as error:
+        raise Unreachable(_sentence(server)) from error
 
 
 def _sentence(server: str) -> str:

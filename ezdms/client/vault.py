@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ezdms import crypto
-from ezdms.client import answers
+from ezdms.client import answers, served
 from ezdms.client.contacts import NEW, higher, merge, pin_of
 from ezdms.client.errors import BadAnswer, ServerError, SessionEnded, Unreachable
 from ezdms.client.state import State
@@ -71,6 +71,20 @@ class Vault:
         known = self.contact(conversation_id) or NEW
         await self.change(conversation_id, verified=higher(known["verified"], reason))
 
+    def builds(self) -> list[served.Build]:
+        """Which builds of its page the server served to one's devices, as far as this client knows."""
+        return served.merge(self._state.values["vault"].get("more", {}).get("served"), [])
+
+    async def note_served(self, build: served.Build) -> None:
+        """This client was served one now. What says nothing new is not stored."""
+        if not served.is_news(self.builds(), build):
+            return
+        with self._state.change() as values:
+            more = values["vault"].setdefault("more", {})
+            more["served"] = served.merge(more.get("served"), [build])
+            values["vault"]["dirty"] = True
+        await self.push_what_is_new()
+
     async def push_what_is_new(self, *, every: float = 0) -> None:
         """Store the vault if it lacks something and was not stored in the last `every` seconds. What does not work now
         is done by the next sync."""
@@ -118,7 +132,11 @@ class Vault:
         if vault["version"] != stored.version:
             raise crypto.Alarm(NOT_YOURS)
         with self._state.change() as values:
-            values["vault"]["more"] = {name: vault[name] for name in vault if name not in ("version", "contacts")}
+            more = {name: vault[name] for name in vault if name not in ("version", "contacts")}
+            known = values["vault"].get("more", {}).get("served")
+            if known or "served" in more:
+                more["served"] = served.merge(known, more.get("served"))
+            values["vault"]["more"] = more
             for conversation_id, contact in vault["contacts"].items():
                 values["contacts"][conversation_id] = merge(values["contacts"].get(conversation_id), contact)
         return stored.version
@@ -141,4 +159,5 @@ class Vault:
         sealed = crypto.seal_vault(self._keys, {**more, "version": version, "contacts": contacts})
         await self._transport.put("/vault", {"version": version, "blob": sealed}, largest=LARGEST_LIST)
         with self._state.change() as values:
-            values["vault"] |= {"version": version, "dirty": values["contacts"] != contacts}
+            is_behind = values["contacts"] != contacts or values["vault"].get("more", {}) != more
+            values["vault"] |= {"version": version, "dirty": is_behind}

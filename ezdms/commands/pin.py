@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import click
 
 from ezdms.commands.release import FILE, says_why
+
+WITHIN = 10.0  # seconds that a server has to say what it runs
 
 
 @click.command("pin")
@@ -24,27 +27,22 @@ def pin(address: str, output: Path, also: tuple[Path, ...], key: Path | None) ->
 
     With it your browser runs the scripts of this release at that address, and no others, whatever the server sends.
     """
-    from ezdms.release.asking import ask_version
     from ezdms.release.manifest import installed
-    from ezdms.release.pin import PinError, parse_origin, write
+    from ezdms.release.pin import origin_of, write
     from ezdms.release.signing import load_public, open_signed
 
     if bool(also) != (key is not None):
         raise click.UsageError("--also MANIFEST and --key PUBFILE belong together.")
-    releases = [installed()]
-    try:
-        origin = parse_origin(address)
-        if key is not None:
-            public = load_public(key)
-            releases += [open_signed(file.read_bytes(), public) for file in also]
-        write(output, origin, releases)
-    except PinError as error:
-        raise click.ClickException(str(error)) from error
+    releases, origin = [installed()], origin_of(address)
+    if key is not None:
+        public = load_public(key)
+        releases += [open_signed(file.read_bytes(), public) for file in also]
+    write(output, origin, releases)
     versions = [one.version for one in releases]
     click.echo(f"Made an extension in {output} that pins EZ-DMS {' and '.join(versions)} at {origin}.")
     click.echo("Chromium, Chrome, Edge, Brave: chrome://extensions, “Developer mode”, “Load unpacked”, this folder.")
     click.echo("Firefox: about:debugging#/runtime/this-firefox, “Load Temporary Add-on”, its manifest.json.")
-    said = ask_version(origin)
+    said = asyncio.run(ask_version(origin))
     if said is None:
         click.echo(f"Warning: {origin} does not answer as an EZ-DMS server now. The pin holds all the same.", err=True)
     elif said not in versions:
@@ -53,3 +51,21 @@ def pin(address: str, output: Path, also: tuple[Path, ...], key: Path | None) ->
             f"{said} here and pin again, or add its signed manifest with --also.",
             err=True,
         )
+
+
+async def ask_version(origin: str) -> str | None:
+    """What its /deployment says that it runs, or None if nothing of that form comes in time: no more than a hint."""
+    from ezdms.client.errors import ClientError
+    from ezdms.client.transport import Transport
+    from ezdms.release import VERSION
+
+    transport = Transport(origin, patience=0)
+    try:
+        async with asyncio.timeout(WITHIN):
+            answer = await transport.get("/deployment")
+    except (ClientError, TimeoutError):
+        return None
+    finally:
+        await transport.close()
+    said = answer.get("version") if isinstance(answer, dict) else None
+    return said if isinstance(said, str) and VERSION.fullmatch(said) else None

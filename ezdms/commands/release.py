@@ -19,14 +19,16 @@ def says_why(function: Callable[P, T]) -> Callable[P, T]:
 
     @wraps(function)
     def command(*given: P.args, **named: P.kwargs) -> T:
-        from ezdms.release.manifest import ManifestError
+        from ezdms.release import ReleaseError
 
         try:
             return function(*given, **named)
-        except ManifestError as error:
+        except ReleaseError as error:
             raise click.ClickException(str(error)) from error
         except OSError as error:
-            raise click.ClickException(f"Cannot use {error.filename}: {error.strerror}.") from error
+            raise click.ClickException(
+                f"Cannot use {error.filename or 'a file'}: {error.strerror or error}."
+            ) from error
 
     return command
 

@@ -1,1 +1,20 @@
-"""The release as others can check it: its manifest, and who signed that."""
+"""The release as others can check it: its manifest, who signed that, and a pin for one browser.
+
+ReleaseError
+├── ManifestError   this is no manifest, or its signature does not hold
+└── PinError        the extension cannot be written
+"""
+
+from __future__ import annotations
+
+import re
+
+# As Python packages are numbered (PEP 440), and nothing that could be read as words: what a server says that it runs is
+# shown to people in this form alone, by `ezdms pin` and its extension.
+VERSION = re.compile(
+    r"[0-9]{1,5}(\.[0-9]{1,5}){1,3}((a|b|rc)[0-9]{1,5})?(\.post[0-9]{1,5})?(\.dev[0-9]{1,5})?", re.ASCII
+)
+
+
+class ReleaseError(ValueError):
+    """What was asked of a release cannot be done; the sentence says why."""

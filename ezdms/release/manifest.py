@@ -16,6 +16,7 @@ from markupsafe import escape
 
 from ezdms import __version__, assets
 from ezdms.encoding import EnvelopeError, parse_json
+from ezdms.release import VERSION, ReleaseError
 from ezdms.security import of_a_page
 from ezdms.views import shells
 
@@ -25,13 +26,14 @@ MISSING = "missing"  # the page of an unknown address
 LARGEST = 4 * 1024 * 1024  # bytes
 # Where the host's own words stand in a shell.
 PLACES = {name: f"{{{{ host.{name} }}}}" for name in ("name", "notice", "registration")}
+PLACE = re.compile(r"{{ host\.[a-z]+ }}")
 MEMBERS = {"format", "version", "files", "addresses", "shells", "import_map", "csp"}
-VERSION = re.compile(r"[0-9]+(\.[0-9]+){1,3}([a-z0-9.+-]{0,20})", re.ASCII)
+ADDRESS = re.compile(r"/[A-Za-z0-9/_-]{0,100}", re.ASCII)
 FILE = re.compile(r"/static/[0-9a-f]{12}/[A-Za-z0-9_./-]{1,100}", re.ASCII)
 HEX = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
-class ManifestError(ValueError):
+class ManifestError(ReleaseError):
     """This is no manifest, or its signature does not hold; the sentence says which."""
 
 
@@ -58,7 +60,7 @@ class Manifest:
     def shell(self, name: str, host: Mapping[str, str]) -> bytes:
         """A shell as a host of these words serves it."""
         words = {place: str(escape(host[word])) for word, place in PLACES.items()}
-        return re.sub(r"{{ host\.[a-z]+ }}", lambda match: words[match[0]], self.shells[LANGUAGE][name]).encode()
+        return PLACE.sub(lambda match: words[match[0]], self.shells[LANGUAGE][name]).encode()
 
 
 def canonical(members: Mapping[str, Any]) -> bytes:
@@ -84,11 +86,6 @@ def installed() -> Manifest:
     )
 
 
-def parse(octets: bytes) -> Manifest:
-    """Read a manifest that somebody else wrote. Raises ManifestError."""
-    return of_members(read(octets))
-
-
 def read(octets: bytes) -> dict[str, Any]:
     """The JSON object of a manifest, signed or not. Raises ManifestError."""
     try:
@@ -110,7 +107,8 @@ def of_members(members: Mapping[str, Any]) -> Manifest:
     _expect(isinstance(members["version"], str) and VERSION.fullmatch(members["version"]), "a version")
     _expect(_maps(files, FILE.fullmatch, lambda value: isinstance(value, str) and HEX.fullmatch(value)), "files")
     _expect(_maps(addresses, str.isidentifier, _is_addresses), "addresses")
-    _expect(_maps(texts, str.isalpha, lambda found: _maps(found, str.isidentifier, _is_text)), "shells")
+    _expect(_maps(texts, str.isalpha, lambda found: _maps(found, str.isidentifier, _is_shell)), "shells")
+    _expect(shells.APP in addresses, "the addresses of the page")
     _expect(LANGUAGE in texts and set(texts[LANGUAGE]) == {*addresses, MISSING}, "a shell for each address")
     _expect(_is_text(members["import_map"]) and _is_text(members["csp"]), "an import map and a policy")
     lists = {name: tuple(paths) for name, paths in addresses.items()}
@@ -127,8 +125,16 @@ def _is_text(value: object) -> bool:
     return isinstance(value, str) and bool(value)
 
 
+def _is_shell(value: object) -> bool:
+    return isinstance(value, str) and bool(value) and set(PLACE.findall(value)) <= set(PLACES.values())
+
+
 def _is_addresses(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(one, str) and one.startswith("/") for one in value)
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and all(isinstance(one, str) and ADDRESS.fullmatch(one) is not None for one in value)
+    )
 
 
 def _expect(is_so: object, what: str) -> None:

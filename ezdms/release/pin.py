@@ -14,12 +14,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from ezdms.origin import parse_origin
+from ezdms.release import VERSION, ReleaseError
 from ezdms.release.manifest import Manifest
+from ezdms.views.shells import APP
 
 FOLDER = Path(__file__).parent / "extension"
 SOURCES = ("start.js", "background.js", "content.js", "page.js", "page.css", "popup.html", "changed.html")
-LOCAL = ("localhost", "127.0.0.1", "::1")
 OLDEST = {"chrome": "127", "gecko": "140.0"}  # import maps with integrity
+POLICY = "default-src 'none'; script-src 'self'; style-src 'self'"  # of the extension's own pages
 DOCUMENTS = ["main_frame", "sub_frame", "object"]
 OTHERS = ["script", "stylesheet", "image", "font", "xmlhttprequest", "media", "websocket", "ping", "other"]
 # What could make a browser load or open something before the document's own policy holds, or beside it.
@@ -29,32 +32,28 @@ REMOVED = (
 )  # fmt: skip
 
 
-class PinError(ValueError):
+class PinError(ReleaseError):
     """The extension cannot be written; the sentence says why."""
 
 
-def parse_origin(address: str) -> str:
+def origin_of(address: str) -> str:
     """The origin of a server, such as https://chat.example.org. Raises PinError."""
-    try:
-        parts = urlsplit(address)
-        port = parts.port
-        is_one = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.username is None
-    except ValueError:
-        is_one = False
-    if not is_one or parts.path not in ("", "/") or parts.query or parts.fragment:
+    origin = parse_origin(address.removesuffix("/"))
+    if origin is None:
         raise PinError(f"{address!r} is no server's address. Expected one such as https://chat.example.org.")
-    host = str(parts.hostname)
-    if not re.fullmatch(r"[a-z0-9.-]+|[0-9a-f:]+", host):
-        raise PinError(f"{host!r} is no host's name as browsers send it. Write it in ASCII (xn--…), without wildcards.")
-    if parts.scheme == "http" and host not in LOCAL:
-        raise PinError(f"Only https can be pinned: over http anybody on the way is the server. Try https://{host}.")
-    shown = f"[{host}]" if ":" in host else host
-    is_usual = port in (None, 443 if parts.scheme == "https" else 80)
-    return f"{parts.scheme}://{shown}" + ("" if is_usual else f":{port}")
+    if not re.fullmatch(r"[a-z0-9.-]+|[0-9a-f:]+", origin.host):
+        raise PinError(
+            f"{origin.host!r} is no host's name as browsers send it. Write it in ASCII (xn--…), without wildcards."
+        )
+    if origin.scheme == "http" and not origin.is_here:
+        raise PinError(
+            f"Only https can be pinned: over http anybody on the way is the server. Try https://{origin.host}."
+        )
+    return str(origin)
 
 
 def write(folder: Path, origin: str, releases: Sequence[Manifest]) -> None:
-    """Write the extension for `origin` (of parse_origin) into `folder`; the first release is the one it shows.
+    """Write the extension for `origin` (of origin_of) into `folder`; the first release is the one it shows.
 
     The folder is new, empty, or holds a pin for the same host. Raises PinError, or OSError.
     """
@@ -84,9 +83,10 @@ def _made(origin: str, releases: Sequence[Manifest]) -> dict[str, str]:
     named = [
         {"version": one.version, "digest": hashlib.sha256(one.canonical() + b"\n").hexdigest()} for one in releases
     ]
-    addresses = dict.fromkeys(path for one in releases for path in one.addresses["app"])
+    addresses = dict.fromkeys(path for one in releases for path in one.addresses[APP])
     patterns = (re.escape(path).replace("0" * 24, "[0-9A-Z]{24}") for path in addresses)
-    pinned = {"origin": origin, "host": host, "releases": named, "app": f"^({'|'.join(patterns)})$"}
+    app, version = f"^(?:{'|'.join(patterns)})$", f"^(?:{VERSION.pattern})$"
+    pinned = {"origin": origin, "host": host, "releases": named, "app": app, "version": version}
     return {
         "manifest.json": _json(_manifest(origin, releases[0].version)),
         "rules.json": _json(_rules(origin, policy(releases))),
@@ -109,7 +109,7 @@ def _manifest(origin: str, version: str) -> dict[str, Any]:
         "content_scripts": [{"matches": [pattern], "js": ["pinned.js", "content.js"], "run_at": "document_start"}],
         "declarative_net_request": {"rule_resources": [{"id": "pin", "enabled": True, "path": "rules.json"}]},
         "action": {"default_title": f"EZ-DMS {version} is pinned at {parts.netloc}", "default_popup": "popup.html"},
-        "content_security_policy": {"extension_pages": "default-src 'none'; script-src 'self'; style-src 'self'"},
+        "content_security_policy": {"extension_pages": f"{POLICY}; connect-src {origin}"},
         "minimum_chrome_version": OLDEST["chrome"],
         "browser_specific_settings": {"gecko": {"id": _id(origin), "strict_min_version": OLDEST["gecko"]}},
     }

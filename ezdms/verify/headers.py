@@ -31,15 +31,17 @@ VARY = {"accept", "accept-encoding"}  # all that a page may depend on; the first
 
 def check_headers(answers: Sequence[Answer], place: Place, release: Release) -> list[Finding]:
     """Judge every answer of the visit to `place`, errors and refusals too."""
-    pages = [answer for answer in answers if answer.path in release.pages and answer.status in (200, 304)]
+
+    def is_page(answer: Answer) -> bool:
+        return answer.path in release.pages and answer.status in (200, 304)
 
     def fences(answer: Answer) -> dict[str, str]:
-        return release.fences(is_page=answer in pages)
+        return release.fences(is_page=is_page(answer))
 
     return [
         *(_exactly(name, partial(_fence, fences, name), answers) for name in release.fences(is_page=True)),
-        _exactly("Cache-Control", partial(_cache_control, pages), answers),
-        _vary(pages),
+        _exactly("Cache-Control", partial(_cache_control, is_page), answers),
+        _vary([answer for answer in answers if is_page(answer)]),
         _without_fault("Alt-Svc", lambda values: fault_of_alt_svc(values, place), answers),
         _without_fault("Strict-Transport-Security", fault_of_hsts, answers),
         _no_redirect(answers),
@@ -55,7 +57,7 @@ def _fence(fences: Fences, name: str, answer: Answer) -> str | None:
     return fences(answer).get(name)
 
 
-def _cache_control(pages: Sequence[Answer], answer: Answer) -> str | None:
+def _cache_control(is_page: Callable[[Answer], bool], answer: Answer) -> str | None:
     """A file is kept for good under the address with its digest; a page or another file is asked about each time.
 
     Nobody keeps anything else.
@@ -65,7 +67,7 @@ def _cache_control(pages: Sequence[Answer], answer: Answer) -> str | None:
     if answer.status in (200, 304):
         if is_hashed(answer.path):
             return FOR_GOOD
-        if answer in pages or answer.path.startswith("/static/"):
+        if is_page(answer) or answer.path.startswith("/static/"):
             return ASKED_ANEW
     return "no-store"
 

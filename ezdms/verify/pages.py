@@ -7,17 +7,17 @@ import secrets
 from ezdms.encoding import b64u_encode
 from ezdms.verify.loads import difference
 from ezdms.verify.place import Unanswered
-from ezdms.verify.release import Release, etag_of, fingerprint
+from ezdms.verify.release import Release, fingerprint
 from ezdms.verify.report import Finding, failed, ok
 from ezdms.verify.wire import FILE, PAGE, Answer, Wire, cookie_name
+from ezdms.views.shells import etag_of
+from ezdms.visitor import CHROME, NAVIGATION
 
 # Who else may ask, by what they send. A server that tells visitors apart by any of this answers somebody else.
-CHROME = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36"
 IPHONE = (
     "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) "
     "Version/18.6 Mobile/15E148 Safari/604.1"
 )
-NAVIGATION = {"Sec-Fetch-Dest": "document", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-User": "?1"}
 ANGLES: dict[str, dict[str, str]] = {
     "another browser": {"User-Agent": CHROME, "Sec-Fetch-Site": "none", "Upgrade-Insecure-Requests": "1", **NAVIGATION},
     "a phone in another language": {"User-Agent": IPHONE, "Accept-Language": "de-DE,de;q=0.9"},

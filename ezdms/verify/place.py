@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import socket
 import ssl
 import warnings
@@ -14,6 +13,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from ezdms.origin import parse_origin
 from ezdms.verify.report import Finding, failed, ok, warning
 
 CONNECT_WITHIN = 10.0  # seconds
@@ -41,29 +41,12 @@ class Place:
 
 def parse_address(address: str) -> Place:
     """https://host or https://host:port; plain http on this very machine alone. Raises AddressError."""
-    try:
-        parts = urlsplit(address.strip())
-        scheme, host, port = parts.scheme, parts.hostname or "", parts.port
-    except ValueError as error:
-        raise AddressError(f"{address} is no address: {error}.") from error
-    if scheme not in PORTS or not host:
-        raise AddressError("Expected an address such as https://chat.example.org.")
-    if parts.path not in ("", "/") or parts.query or parts.fragment or "@" in parts.netloc:
-        raise AddressError(f"Expected the address of the server alone, such as {scheme}://{parts.netloc}.")
-    if scheme == "http" and not _is_here(host):
+    origin = parse_origin(address.strip().removesuffix("/"))
+    if origin is None:
+        raise AddressError(f"{address!r} is no server's address. Expected one such as https://chat.example.org.")
+    if origin.scheme == "http" and not origin.is_here:
         raise AddressError("Plain http can be checked on this very machine only: elsewhere browsers do not encrypt.")
-    name = f"[{host}]" if ":" in host else host
-    usual = port in (None, PORTS[scheme])
-    return Place(scheme, host, port or PORTS[scheme], f"{scheme}://{name}" if usual else f"{scheme}://{name}:{port}")
-
-
-def _is_here(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return Place(origin.scheme, origin.host, origin.port, str(origin))
 
 
 def trust(cafile: Path | None) -> ssl.SSLContext:

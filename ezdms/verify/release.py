@@ -50,11 +50,6 @@ class Release:
         return essence in expected and all(one in ("charset=utf-8", 'charset="utf-8"') for one in parameters)
 
 
-def etag_of(page: bytes) -> str:
-    """The ETag of a page, without its quotes."""
-    return digest_of(page)[:32]
-
-
 def digest_of(octets: bytes) -> str:
     """SHA-256 in hex."""
     return hashlib.sha256(octets).hexdigest()

@@ -39,6 +39,11 @@ def missing(sentence: str) -> bytes:
     return render("shells/missing.html", sentence=sentence).encode()
 
 
+def etag_of(body: bytes) -> str:
+    """The strong ETag of a page, without its quotes."""
+    return hashlib.sha256(body).hexdigest()[:32]
+
+
 def _shell(html: str) -> Shell:
     body = html.encode()
-    return Shell(body, hashlib.sha256(body).hexdigest()[:32])
+    return Shell(body, etag_of(body))

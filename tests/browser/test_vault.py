@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser, Page, expect
 
+from ezdms.client import Client
 from tests.browser.hostile import Hostile, contact_of
 from tests.browser.someone import Someone, until
 from tests.conftest import Server
@@ -134,3 +136,33 @@ LATE = """async () => {
 async def test_what_is_noted_after_a_logout_is_not_kept(pair: tuple[Someone, Someone]) -> None:
     alice, _ = pair
     assert await alice.page.evaluate(LATE) == [1, 0]
+
+
+LEAVE = """async () => {
+    const { loadVaultState, saveVaultState } = await import(
+        document.querySelector("[src*=boot]").src.replace("boot", "keystore"));
+    const { version, isDirty } = await loadVaultState();
+    await saveVaultState({ version, isDirty });
+}"""
+
+
+@pytest.mark.parametrize("left_by", ["this version", "an older one"])
+async def test_what_a_browser_does_not_know_stays_in_the_vault(
+    server: Server, pair: tuple[Someone, Someone], tmp_path: Path, left_by: str
+) -> None:
+    alice, _ = pair
+    client = await Client.login(server.url, alice.login_pin, home=tmp_path)
+    with client.state.change() as values:
+        values["vault"]["more"] = {"settings": {"at": 1, "typing": False}}
+        values["vault"]["dirty"] = True
+    await client._conversations.vault.push_what_is_new()
+    await client._transport.close()
+    await alice.page.reload()
+    await expect(alice.page.get_by_role("textbox", name="Message")).to_be_enabled()
+    if left_by == "an older one":
+        await alice.page.evaluate(LEAVE)
+    version = (await alice.page.evaluate(OPEN))["version"]
+    await alice.page.evaluate(CHANGE, {"own": [4, "A" * 43]})
+    vault = await alice.page.evaluate(OPEN)
+    assert vault["version"] == version + 1
+    assert vault["settings"] == {"at": 1, "typing": False}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,11 +11,19 @@ import pytest_asyncio
 
 from ezdms.release import pin
 from ezdms.release.manifest import installed
+from tests.browser.lies.between import liar, truth
 from tests.browser.lies.liar import Liar
-from tests.conftest import Server
 from tests.pinned.windows import Window, chromium, firefox
 
+__all__ = ["liar", "truth"]
+
 BROWSERS: dict[str, Callable[[Path, Path | None], Awaitable[Window]]] = {"chromium": chromium, "firefox": firefox}
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Each module of this folder is for one browser, so that two of them run side by side; it says which."""
+    for name in {"pair", "browser_name"} & set(metafunc.fixturenames):
+        metafunc.parametrize(name, [metafunc.module.BROWSER], indirect=name == "pair", scope="package")
 
 
 class Pair(NamedTuple):
@@ -27,32 +35,14 @@ class Pair(NamedTuple):
 
 
 @pytest.fixture(scope="package")
-def truth(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """The real server behind the lies."""
-    running = Server(tmp_path_factory.mktemp("truth"))
-    running.start()
-    yield running
-    running.kill()
-
-
-@pytest_asyncio.fixture(scope="package", loop_scope="session")
-async def liar(truth: Server) -> AsyncIterator[Liar]:
-    """Between both browsers and the real server."""
-    liar = Liar(truth)
-    await liar.start()
-    yield liar
-    await liar.stop()
-
-
-@pytest.fixture(scope="package")
 def extension(liar: Liar, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The pin, as `ezdms pin` writes it."""
     folder = tmp_path_factory.mktemp("pin") / "extension"
-    pin.write(folder, pin.parse_origin(liar.url), [installed()])
+    pin.write(folder, pin.origin_of(liar.url), [installed()])
     return folder
 
 
-@pytest_asyncio.fixture(scope="package", loop_scope="session", params=BROWSERS)
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def pair(
     request: pytest.FixtureRequest, extension: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Pair]:

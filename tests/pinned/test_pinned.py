@@ -16,6 +16,7 @@ from tests.browser.lies.watching import STOLEN
 from tests.pinned.conftest import Pair
 from tests.pinned.windows import Window
 
+BROWSER = "chromium"
 DOCUMENT = r"GET /(\?.*)?"
 FENCES = ("content-security-policy", "integrity-policy", "x-content-type-options", "etag")
 STEAL = f"fetch('/{STOLEN}')"

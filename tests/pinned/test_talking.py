@@ -16,6 +16,7 @@ from tests.pinned.conftest import Pair
 from tests.pinned.test_pinned import DOCUMENT, alone, module
 from tests.pinned.windows import Window
 
+BROWSER = "chromium"
 LOG = "[role=log] sealed-text"
 
 

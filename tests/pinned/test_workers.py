@@ -14,6 +14,7 @@ from tests.pinned.conftest import BROWSERS
 from tests.pinned.test_pinned import DOCUMENT, PAGE, alone, stolen, there
 from tests.pinned.windows import Window
 
+BROWSER = "chromium"
 WORKER = f"""
 addEventListener("install", (event) => event.waitUntil(skipWaiting()));
 addEventListener("activate", (event) => event.waitUntil(clients.claim()));
@@ -33,13 +34,12 @@ async def is_registered(window: Window) -> bool:
     return bool(await window.read(IS_THERE))
 
 
-@pytest.mark.parametrize("name", BROWSERS)
 @pytest.mark.asyncio(loop_scope="session")
 async def test_a_worker_from_before_the_pin_does_not_answer_after_it(
-    liar: Liar, extension: Path, tmp_path: Path, name: str
+    liar: Liar, extension: Path, tmp_path: Path, browser_name: str
 ) -> None:
     profile = tmp_path / "profile"
-    window = await BROWSERS[name](profile, None)
+    window = await BROWSERS[browser_name](profile, None)
     with liar.lying(DOCUMENT, alone(REGISTER)), liar.lying(r"GET /sw\.js", there(WORKER, "text/javascript")):
         await window.goto(liar.url)
         await until(lambda: is_registered(window))
@@ -47,7 +47,7 @@ async def test_a_worker_from_before_the_pin_does_not_answer_after_it(
     await window.goto(liar.url)  # the server tells the truth again, and is not asked
     await until(lambda: stolen(liar, since))
     await window.close()
-    window = await BROWSERS[name](profile, extension)
+    window = await BROWSERS[browser_name](profile, extension)
     await asyncio.sleep(2)
     since = len(liar.heard)
     await window.goto(liar.url)

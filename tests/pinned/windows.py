@@ -28,7 +28,7 @@ class Window(Protocol):
     said: list[str]
 
     async def goto(self, url: str) -> None:
-        """Go there; returns when it is loaded, or is not going to be."""
+        """Go there; returns when it is loaded, or is not going to be, or after 30 seconds."""
 
     async def read(self, expression: str) -> Any:
         """The value of a JavaScript expression in the page; None if it cannot be had."""
@@ -165,8 +165,9 @@ class FirefoxWindow:
 
     async def goto(self, url: str) -> None:
         """See Window."""
-        with suppress(LookupError):
-            await self.call("browsingContext.navigate", context=self.context, url=url, wait="complete")
+        with suppress(LookupError, TimeoutError):
+            async with asyncio.timeout(30):
+                await self.call("browsingContext.navigate", context=self.context, url=url, wait="complete")
 
     async def read(self, expression: str) -> Any:
         """See Window."""

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import gzip
+import importlib
 import json
 import re
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +17,8 @@ from click.testing import CliRunner
 
 from ezdms import __version__
 from ezdms.cli import main
-from ezdms.release import pin, signing
+from ezdms.commands.pin import ask_version
+from ezdms.release import VERSION, pin, signing
 from ezdms.release.manifest import installed
 from tests.conftest import Server
 
@@ -50,6 +55,13 @@ def test_the_extension_may_act_at_one_host_and_loads_nothing_from_anywhere(tmp_p
         for name in re.findall(r'(?:src|href)="([^"]+)"', text):
             assert name in there
         assert not re.search(r"\beval\(|new Function|innerHTML|import\(", text)
+
+
+def test_the_extension_knows_a_version_by_the_form_of_a_manifest(tmp_path: Path) -> None:
+    pin.write(tmp_path / "pin", "https://chat.example.org", [installed()])
+    pinned = json.loads((tmp_path / "pin" / "pinned.js").read_text().removeprefix("globalThis.PINNED = ")[:-2])
+    assert pinned["version"] == f"^(?:{VERSION.pattern})$"
+    assert "new RegExp(PINNED.version).test" in (tmp_path / "pin" / "page.js").read_text()
 
 
 def test_the_rule_sets_the_policy_of_the_release_whatever_came(tmp_path: Path) -> None:
@@ -123,7 +135,7 @@ def test_an_address_that_cannot_be_pinned_is_said_and_nothing_is_written(
     ],
 )
 def test_an_address_is_pinned_as_browsers_write_it(address: str, origin: str) -> None:
-    assert pin.parse_origin(address) == origin
+    assert pin.origin_of(address) == origin
 
 
 def test_a_folder_with_something_else_is_left_alone_and_an_older_pin_is_replaced(tmp_path: Path) -> None:
@@ -148,3 +160,55 @@ def test_a_server_that_runs_another_release_or_does_not_answer_is_said(server: S
     assert (code, "Warning" in said) == (0, False)
     code, said = run(NOBODY, "--output", tmp_path / "two")
     assert (code, "does not answer as an EZ-DMS server now" in said) == (0, True)
+
+
+DEPLOYMENT = b'{"version": "9.9.9"}'
+HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
+ANSWERS: dict[str, tuple[bytes, str | None]] = {
+    "the honest twin": (HEAD + b"connection: close\r\n\r\n" + DEPLOYMENT, "9.9.9"),
+    "a redirect": (b"HTTP/1.1 302 Found\r\nlocation: /elsewhere\r\nconnection: close\r\n\r\n", None),
+    "words": (HEAD + b'connection: close\r\n\r\n{"version": "9.9.9 call-us"}', None),
+    "a number": (HEAD + b'connection: close\r\n\r\n{"version": 9}', None),
+    "a list": (HEAD + b"connection: close\r\n\r\n[]", None),
+    "something packed": (
+        HEAD + b"content-encoding: gzip\r\nconnection: close\r\n\r\n" + gzip.compress(DEPLOYMENT),
+        None,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+async def test_what_a_server_says_that_it_runs_is_a_version_or_nothing(name: str) -> None:
+    octets, version = ANSWERS[name]
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(octets)
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as listener:
+        port = listener.sockets[0].getsockname()[1]
+        assert await ask_version(f"http://127.0.0.1:{port}") == version
+
+
+async def test_an_answer_that_drips_without_end_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = asyncio.Event()
+
+    async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(HEAD + b"content-length: 9000\r\n\r\n")
+        with suppress(ConnectionError):
+            while True:
+                writer.write(b" ")
+                await writer.drain()
+                await asyncio.sleep(0.05)
+        writer.transport.abort()
+        ended.set()
+
+    monkeypatch.setattr(importlib.import_module("ezdms.commands.pin"), "WITHIN", 0.5)
+    async with await asyncio.start_server(drip, "127.0.0.1", 0) as listener:
+        port = listener.sockets[0].getsockname()[1]
+        async with asyncio.timeout(10):
+            assert await ask_version(f"http://127.0.0.1:{port}") is None
+            await ended.wait()  # the connection was given back

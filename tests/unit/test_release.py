@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
@@ -19,7 +20,9 @@ from quart import Quart
 from ezdms import __version__, assets
 from ezdms.app import create_app
 from ezdms.cli import main
-from ezdms.release import manifest, signing
+from ezdms.commands.release import says_why
+from ezdms.encoding import b64u_encode
+from ezdms.release import VERSION, manifest, signing
 from ezdms.release.manifest import ManifestError
 from ezdms.settings import Settings
 
@@ -64,7 +67,7 @@ async def test_what_is_printed_is_the_manifest_in_its_one_form(app: Quart) -> No
     assert code == 0
     members = json.loads(printed)
     assert printed == json.dumps(members, ensure_ascii=False, sort_keys=True, separators=(",", ":")) + "\n"
-    assert manifest.parse(printed.encode()) == manifest.installed()
+    assert manifest.of_members(manifest.read(printed.encode())) == manifest.installed()
 
 
 def test_a_signed_manifest_is_opened_by_the_key_that_signed_it_and_by_no_other(key: Path, tmp_path: Path) -> None:
@@ -123,7 +126,56 @@ def test_what_is_no_manifest_is_refused(name: str) -> None:
     texts = {"nothing": b"", "html": b"<html>", "twins": b'{"format":1,"format":2}', "too large": b" " * 2**23}
     text = texts.get(name) or json.dumps(json.loads(manifest.installed().canonical()) | {name: ODD.get(name)}).encode()
     with pytest.raises(ManifestError):
-        manifest.parse(text if name != "nothing" else b"")
+        manifest.of_members(manifest.read(text if name != "nothing" else b""))
+
+
+def without_the_page(members: dict[str, Any]) -> None:
+    del members["addresses"]["app"], members["shells"]["en"]["app"]
+
+
+def with_another_place(members: dict[str, Any]) -> None:
+    members["shells"]["en"]["app"] += "{{ host.secret }}"
+
+
+ODD_INSIDE: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "no address of the page": without_the_page,
+    "no address at all": lambda members: members["addresses"].update(app=[]),
+    "an address that is none": lambda members: members["addresses"].update(app=["/(.*"]),
+    "a word that no host has": with_another_place,
+    "a version in words": lambda members: members.update(version="1.0 call-us"),
+    "a version that looks like words": lambda members: members.update(version="1.0-call-us"),
+    "a version without end": lambda members: members.update(version="1." + "0" * 60),
+}
+
+
+@pytest.mark.parametrize("name", ODD_INSIDE)
+def test_a_signed_manifest_of_another_shape_is_refused_when_it_is_read(key: Path, tmp_path: Path, name: str) -> None:
+    members = json.loads(manifest.installed().canonical())
+    ODD_INSIDE[name](members)
+    octets = manifest.canonical(members)
+    signature = signing.load_private(key).sign(signing.SIGNED + octets)
+    file = tmp_path / "odd"
+    file.write_bytes(manifest.canonical({**members, "signature": b64u_encode(signature)}))
+    code, said = run("manifest", "--verify", file, "--key", f"{key}.pub")
+    assert (code, "The manifest does not have" in said) == (1, True), said
+    code, said = run("pin", "https://x.example", "--output", tmp_path / "pin", "--also", file, "--key", f"{key}.pub")
+    assert (code, "The manifest does not have" in said) == (1, True), said
+    assert not (tmp_path / "pin").exists()
+
+
+@pytest.mark.parametrize("version", ["0.1.0", "1.0", "1.2.3.4", "2.0.0rc1", "1.0.post2", "1.0.0.dev12", "1.0a1.dev2"])
+def test_a_version_is_numbered_as_packages_are(version: str) -> None:
+    assert VERSION.fullmatch(version)
+
+
+def test_a_failure_of_the_file_system_that_names_no_file_is_said_too() -> None:
+    @says_why
+    def fails() -> None:
+        raise OSError("the disk went away")
+
+    with pytest.raises(click.ClickException) as told:
+        fails()
+    assert told.value.message == "Cannot use a file: the disk went away."
 
 
 def test_a_key_is_ones_own_and_never_overwritten(tmp_path: Path) -> None:

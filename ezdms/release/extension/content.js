@@ -1,21 +1,26 @@
 // Asks the page whether the pinned scripts run in it. Only they can answer: no other script runs here at all.
 
 const WAIT = 3000; // ms after everything is loaded
+const LONGEST = 20000; // ms for loading it: an image that never comes would put that off for good
 
 if (self === top && location.origin === PINNED.origin && new RegExp(PINNED.app).test(location.pathname)) {
   let hasStarted = false;
   addEventListener("ezdms-pinned", () => { hasStarted = true; });
-  const ask = () => dispatchEvent(new Event("ezdms-pin"));
-  const judge = async () => {
-    ask();
-    if (hasStarted) return;
-    await new Promise((resolve) => setTimeout(resolve, WAIT));
-    ask();
-    if (hasStarted) return;
-    const deployment = await fetch("/deployment", { headers: { Accept: "application/json" }, credentials: "omit" })
-      .then((answer) => answer.json(), () => ({})).catch(() => ({}));
-    chrome.runtime.sendMessage({ said: typeof deployment.version === "string" ? deployment.version : "" });
+  const runs = () => {
+    dispatchEvent(new Event("ezdms-pin"));
+    return hasStarted;
   };
-  if (document.readyState === "complete") judge();
-  else addEventListener("load", judge);
+  const after = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
+  const loaded = new Promise((resolve) => {
+    if (document.readyState === "complete") resolve();
+    else addEventListener("load", resolve);
+  });
+  const tell = (what) => chrome.runtime.sendMessage(what).catch(() => {}); // the extension was replaced meanwhile
+  const judge = async () => {
+    tell({ is: "begun" });
+    await Promise.race([loaded, after(LONGEST)]);
+    if (!runs()) await after(WAIT);
+    tell(runs() ? { is: "pinned" } : { is: "changed", late: document.readyState !== "complete" });
+  };
+  judge();
 }

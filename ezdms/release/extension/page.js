@@ -8,11 +8,13 @@ for (const element of document.querySelectorAll("[data-releases]")) {
 }
 const told = new URLSearchParams(location.hash.slice(1));
 if (at("said")) {
-  const said = told.get("said");
+  // The server's word, and the only one of its words here: it is a version and nothing else, or it is not shown.
+  const said = new RegExp(PINNED.version).test(told.get("said")) ? told.get("said") : "";
   const isOther = said && !PINNED.releases.some(({ version }) => version === said);
   at("said").textContent = !said ? "The server does not say which release it runs."
     : isOther ? `The server says that it runs EZ-DMS ${said}.`
       : `The server says that it runs EZ-DMS ${said}, which is pinned, but sends something else.`;
+  at("late").hidden = !told.get("late");
   at("upgrade").hidden = !isOther;
   at("changed").hidden = isOther;
   const address = told.get("at") ?? "";

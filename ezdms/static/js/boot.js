@@ -18,6 +18,7 @@ import "./new-search-pin.js";
 import "./change-pin.js";
 import "./delete-account.js";
 import "./device-list.js";
+import "./served-builds.js";
 import "./start-conversation.js";
 import { lineOf, renewList, showWhole, useList } from "./conversation-list.js";
 import { onPress, showPageAlert } from "./dom.js";
@@ -27,6 +28,7 @@ import { currentThread, startNavigating } from "./navigate.js";
 import { getStanding, account, leave } from "./session.js";
 import { instantiate, verdictOnShell } from "./shell.js";
 import { postForm } from "./server.js";
+import { noteServed } from "./vault.js";
 import { hasNewPin } from "./welcome-card.js";
 
 const NOT_SECURE = "This page was opened without encryption (http), so the browser switches off the functions that "
@@ -36,6 +38,7 @@ const OTHER_ACCOUNT = "This browser does not hold the keys of the account that i
   + "Log in with your Login PIN.";
 const SETTINGS = { "/search-pin": "My Search PIN", "/sessions": "Your sessions", "/account": "Account" };
 const READ_FIRST = 1000; // ms that the open conversation has before the list
+const NOTE_AFTER = 15000; // ms until what this page is is noted: nobody waits for it
 const LIST_AFTER = 500; // ms that the socket has, before the list is asked for without it
 
 function showSession(me) {
@@ -122,7 +125,9 @@ async function start() {
   } catch (error) {
     if (error.status === 401) return showFront(LOG_IN);
   }
-  if (path !== "/welcome") goLive(hasList);
+  if (path === "/welcome") return;
+  goLive(hasList);
+  setTimeout(() => getStanding().then((standing) => noteServed(standing.vault_version)).catch(() => {}), NOTE_AFTER);
 }
 
 // An extension that pins this release asks whether its scripts run here: nothing else could answer (docs/verify.md).

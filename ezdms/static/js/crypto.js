@@ -60,7 +60,7 @@ export function crockford(bytes) {
   return bits.replace(/.{5}/g, (five) => ALPHABET[parseInt(five, 2)]);
 }
 
-const hashText = async (ascii) => b64uEncode(await sha256(utf8(ascii)));
+export const hashText = async (ascii) => b64uEncode(await sha256(utf8(ascii)));
 export const isInteger = (value, low, high = Number.MAX_SAFE_INTEGER) =>
   Number.isSafeInteger(value) && value >= low && value <= high;
 

@@ -39,7 +39,8 @@ export async function saveAccount(account) {
   await run("account", "readwrite", (store) => store.put(account, "me"));
 }
 
-// Contacts by conversation (vault.js says what is in one), and {version, isDirty}: how they stand to the stored vault.
+// Contacts by conversation (vault.js says what is in one), and how they stand to the stored vault: {version, isDirty,
+// more, noted}, where `more` is what else is in it and `noted` when this browser last noted its build.
 export const loadContact = (conversation) => run("contacts", "readonly", (store) => store.get(conversation));
 export const saveContact = (conversation, contact) =>
   run("contacts", "readwrite", (store) => store.put(contact, conversation));
@@ -48,7 +49,7 @@ export async function loadContacts() {
   return Object.fromEntries(contacts.map((contact, i) => [keys[i], contact]));
 }
 export const loadVaultState = async () =>
-  (await run("account", "readonly", (store) => store.get("vault"))) ?? { version: 0, isDirty: false };
+  (await run("account", "readonly", (store) => store.get("vault"))) ?? { version: 0, isDirty: false, more: {} };
 export const saveVaultState = (state) => run("account", "readwrite", (store) => store.put(state, "vault"));
 
 // What is being written in a conversation and was not sent yet.

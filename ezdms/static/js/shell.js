@@ -4,16 +4,16 @@
 
 const TAGS = new Set(("a aside button canvas code div fieldset footer form h1 h2 h3 header img input label main nav "
   + "output p section span strong textarea video change-pin create-account delete-account device-list local-time "
-  + "log-in message-composer message-log message-thread my-search-pin new-search-pin sealed-text start-conversation "
-  + "welcome-card who-is-this").split(" "));
+  + "log-in message-composer message-log message-thread my-search-pin new-search-pin sealed-text served-builds "
+  + "start-conversation welcome-card who-is-this").split(" "));
 const VALUES = {
   href: /^\/[a-z-]*$/, src: /^\/static\/[0-9a-f]{12}\/icon\.svg$/, type: /^(button|submit|text|checkbox)$/,
 };
 const HARMLESS = new Set(("alt aria-controls aria-describedby aria-expanded aria-hidden aria-label aria-labelledby "
   + "autocapitalize autocomplete class dir disabled enterkeyhint for height hidden id maxlength minlength muted "
-  + "placeholder playsinline required role rows spellcheck tabindex width data-added data-alarm data-alone data-closed "
-  + "data-copy data-do data-host-name data-host-notice data-long data-no-camera data-runs-on data-short data-testid "
-  + "data-trust data-username data-why").split(" "));
+  + "placeholder playsinline required role rows spellcheck tabindex width data-added data-alarm data-alone data-build "
+  + "data-closed data-copy data-do data-host-name data-host-notice data-long data-no-camera data-odd data-runs-on "
+  + "data-short data-testid data-trust data-username data-why").split(" "));
 const ACTS = ["auxclick", "click", "dblclick", "keydown", "keypress", "submit"]; // what a person does
 
 const TAMPERED = "This page did not arrive as this version of EZ-DMS has it: something in it that could act by itself "
@@ -37,7 +37,7 @@ const HEAD = {
 // What extensions of browsers (dark modes, password managers) put there before us goes without a word: it does not act.
 const OF_EXTENSIONS = /^(class|style|data-(?!hx-)[\w-]+)$/;
 const ROOT = { lang: /^[a-z-]*$/ };
-const BODY = { "data-host": /^/, "data-notice": /^/, "data-registration": /^/ };
+const BODY = { "data-host": /^/, "data-notice": /^/, "data-registration": /^/, "data-version": /^/ };
 
 const templates = new Map();
 let isTampered = false;
@@ -116,9 +116,12 @@ function takeOver() {
   return body.dataset;
 }
 
-const { host = "EZ-DMS", notice = "", registration = "open" } = takeOver();
+const { host = "EZ-DMS", notice = "", registration = "open", version = "" } = takeOver();
 // What the host says to everybody: shown as words, and nothing else.
 export const HOST = { name: host, notice, registration };
+// What this document says that it is, and the import maps that decide which scripts run in it.
+const maps = ask(document, Document, "head").querySelectorAll("script[type=importmap]");
+export const BUILD = { version, scripts: Array.from(maps, ({ textContent }) => textContent).join("\n") };
 
 // What happens on this page is a person's doing: an event that a script made is none.
 for (const name of ACTS) {

@@ -1,12 +1,15 @@
 // The vault (docs/protocol.md): contacts as all browsers of one person know them, sealed to oneself. Each browser keeps
 // a copy; the server keeps one blob by compare-and-set. A contact is {ik, seq, hash, suite} (its pin), `name`,
 // `verified` (as in RANKS), `own` and `theirs` ([n, hash] of the last message seen, or null)
-// and `accepted`: the alarms after which the person went on.
+// and `accepted`: the alarms after which the person went on. What else is in the vault is kept (`more`), but for
+// `served` in it, which is merged: the builds that the server served to one's devices (served.js).
 
 import { setName } from "./conversation-list.js";
-import { openVault, ProtocolError, sealVault } from "./crypto.js";
+import { hashText, openVault, ProtocolError, sealVault } from "./crypto.js";
 import { loadAccount, loadContact, loadContacts, loadVaultState, saveContact, saveVaultState } from "./keystore.js";
+import { isNews, isTooSoon, mergeServed } from "./served.js";
 import { getJson, isNumber, isText, postForm } from "./server.js";
+import { BUILD } from "./shell.js";
 
 const inTurn = (work) => navigator.locks.request("ezdms-vault", work); // one tab at a time
 // How somebody was verified: the higher wins. A link that anybody can have made is the least.
@@ -29,48 +32,55 @@ function merge(mine, theirs) {
 
 const alarm = (sentence) => { throw new ProtocolError("alarm", sentence); };
 
-// Fetch the stored vault and learn what is new in it. Returns its version.
-async function pull(me, known) {
+// What else is in the vault: as it is stored, but for what can be merged.
+const mergeMore = (mine, theirs) =>
+  (mine?.served || theirs.served ? { ...theirs, served: mergeServed(mine?.served, theirs.served) } : theirs);
+
+// Fetch the stored vault and learn what is new in it. Returns how this browser stands to it then.
+async function pull(me, state) {
   const { version, blob } = await getJson("/vault", { version: isVersion, blob: isText });
-  if (version < known) alarm("The server shows an older list of your contacts than before.");
-  if (version === 0) return 0;
+  if (version < state.version) alarm("The server shows an older list of your contacts than before.");
+  if (version === 0) return { ...state, more: state.more ?? {} };
   const vault = await openVault(me, blob).catch(() => null);
   if (vault?.version !== version) alarm("The server shows a list of contacts that is not yours.");
-  for (const [conversation, contact] of Object.entries(vault.contacts)) {
+  const { version: _, contacts, ...more } = vault;
+  for (const [conversation, contact] of Object.entries(contacts)) {
     await saveContact(conversation, merge(await loadContact(conversation), contact));
   }
-  return version;
+  return { ...state, version, more: mergeMore(state.more, more) };
 }
 
-// Store what this browser knows as the version after `version`.
-async function store(me, version) {
-  const vault = { version: version + 1, contacts: await loadContacts() };
-  await postForm("/vault", { version: vault.version, blob: await sealVault(me, vault) }, null, "PUT");
-  await saveVaultState({ version: vault.version, isDirty: false });
+// Store what this browser knows as the version after that of `state`.
+async function store(me, state) {
+  const version = state.version + 1;
+  const vault = { ...state.more, version, contacts: await loadContacts() };
+  await postForm("/vault", { version, blob: await sealVault(me, vault) }, null, "PUT");
+  await saveVaultState({ ...state, version, isDirty: false });
 }
 
 // The same; if another browser was quicker, learn from it first. So often at most: a server could say that for ever.
 const MOST_TRIES = 5;
-async function push(me, version) {
+async function push(me, known) {
+  let state = known.more ? known : await pull(me, known); // a browser that an older version left here
   for (let tries = 1; ; tries += 1) {
     try {
-      return await store(me, version);
+      return await store(me, state);
     } catch (error) {
       if (error.code !== "version" || tries === MOST_TRIES) throw error; // later, with the next change
-      version = await pull(me, version);
+      state = await pull(me, state);
     }
   }
 }
 
 // Learn what the stored vault says, unless it has the version that is known, and store what it lacks. Throws "alarm".
 export async function syncVault(stored) {
-  const isKnown = ({ version, isDirty }) => stored === version && !isDirty;
+  const isKnown = ({ version, isDirty, more }) => stored === version && !isDirty && more;
   if (isKnown(await loadVaultState())) return;
   await inTurn(async () => {
     const [me, state] = [await loadAccount(), await loadVaultState()];
     if (!me || isKnown(state)) return; // logged out, or another tab was quicker
-    const pulled = await pull(me, state.version);
-    await saveVaultState({ version: pulled, isDirty: state.isDirty });
+    const pulled = await pull(me, state);
+    await saveVaultState(pulled);
     if (state.isDirty) await push(me, pulled);
   });
 }
@@ -78,7 +88,7 @@ export async function syncVault(stored) {
 // After an alarm, and once the person said so: what this browser knows takes the place of what the server showed.
 export const overwriteVault = () => inTurn(async () => {
   const { version } = await getJson("/vault", { version: isVersion });
-  await store(await loadAccount(), version);
+  await store(await loadAccount(), { ...await loadVaultState(), version });
 });
 
 // Change what is known of a contact: here at once, in the vault as soon as the server can be reached.
@@ -92,7 +102,31 @@ export const changeContact = (conversation, change) => inTurn(async () => {
   if (JSON.stringify(changed) === JSON.stringify(known)) return;
   await saveContact(conversation, changed);
   setName(conversation, changed.name);
-  const { version } = await loadVaultState();
-  await saveVaultState({ version, isDirty: true });
-  await push(me, version).catch(() => {}); // later, by syncVault, which also raises the alarm
+  await keep(me, {});
 });
+
+// Change how this browser stands to the vault, and store what it knows: now, or later by syncVault, which also raises
+// the alarm.
+async function keep(me, change) {
+  const state = { ...await loadVaultState(), ...change, isDirty: true };
+  await saveVaultState(state);
+  await push(me, state).catch(() => {});
+}
+
+// The build that this page is: served when its document was asked for.
+const servedAt = Math.round(performance.timeOrigin);
+export const ownBuild = async () =>
+  ({ version: BUILD.version, digest: await hashText(BUILD.scripts), first: servedAt, last: servedAt });
+
+// Note it for one's other devices: once an hour at most, and only if that says something new.
+export async function noteServed(stored) {
+  const [build, now] = [await ownBuild(), Date.now()];
+  const isDue = ({ more, noted = 0 }) => !isTooSoon(noted, now) && isNews(more?.served, build);
+  if (!isDue(await loadVaultState())) return;
+  await syncVault(stored); // another device may have noted it
+  await inTurn(async () => {
+    const [me, state] = [await loadAccount(), await loadVaultState()];
+    if (!me || !isDue(state)) return;
+    await keep(me, { more: { ...state.more, served: mergeServed(state.more?.served, [build]) }, noted: now });
+  });
+}

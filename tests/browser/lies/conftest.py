@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
-import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, async_playwright
 
+from tests.browser.lies.between import liar, truth
 from tests.browser.lies.liar import Liar
 from tests.browser.lies.peers import Peer
 from tests.browser.lies.stage import Stage, Visitor
@@ -15,23 +15,7 @@ from tests.browser.lies.watching import Watch
 from tests.browser.someone import Someone
 from tests.conftest import CHROMIUM, CHROMIUM_FLAGS, Server, skip_or_fail
 
-
-@pytest.fixture(scope="package")
-def truth(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """The real server behind the lies."""
-    running = Server(tmp_path_factory.mktemp("truth"))
-    running.start()
-    yield running
-    running.kill()
-
-
-@pytest_asyncio.fixture(scope="package", loop_scope="session")
-async def liar(truth: Server) -> AsyncIterator[Liar]:
-    """Between every browser of these tests and the real server."""
-    liar = Liar(truth)
-    await liar.start()
-    yield liar
-    await liar.stop()
+__all__ = ["liar", "truth"]
 
 
 @pytest_asyncio.fixture(scope="package", loop_scope="session")

@@ -1,0 +1,98 @@
+"""Which builds of its page a server served to one's own devices (docs/protocol.md, Vault). Twin of served.js.
+
+A build is {"version", "digest", "first", "last"}: what the page says that it is, the digest of the scripts that it
+lists, and from when to when (ms) it was seen to be served.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from ezdms import release
+from ezdms.client.answers import LATEST
+from ezdms.client.errors import BadAnswer
+from ezdms.encoding import b64u_encode, is_integer, sha256
+
+HOUR = 60 * 60 * 1000  # ms: one client looks no more often, and the clocks of devices may differ by as much
+DAY = 24 * HOUR  # a build that is known is noted again after that, not before
+RECENT = 30 * DAY  # what was served longer ago is compared no more
+MOST = 8  # builds that are kept
+MEMBERS = ("version", "digest", "first", "last")
+DIGEST = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
+IMPORT_MAP = re.compile(r'<script type="importmap">(.*?)</script>', re.DOTALL)
+SAID = re.compile(r'<body [^>]*data-version="([^">]*)"')
+
+Build = dict[str, Any]
+
+
+def build_of(page: bytes, now: int) -> Build:
+    """What a page says that it is, and what it runs. Raises BadAnswer."""
+    text = page.decode("utf-8", errors="replace")
+    said, maps = SAID.findall(text), IMPORT_MAP.findall(text)
+    if len(said) != 1 or not release.VERSION.fullmatch(said[0]) or not maps:
+        raise BadAnswer("The server's page is none of EZ-DMS.")
+    return {"version": said[0], "digest": digest_of("\n".join(maps)), "first": now, "last": now}
+
+
+def digest_of(import_map: str) -> str:
+    """What tells two builds apart: the b64u of SHA-256 over the import map, which has the hash of every script."""
+    return b64u_encode(sha256(import_map.encode()))
+
+
+def merge(mine: Any, theirs: Any) -> list[Build]:
+    """What two clients know, the latest first. What has another form is left out."""
+    builds: dict[tuple[str, str], Build] = {}
+    for one in [*_read(mine), *_read(theirs)]:
+        known = builds.setdefault(_key(one), one)
+        span = {"first": min(known["first"], one["first"]), "last": max(known["last"], one["last"])}
+        builds[_key(one)] = known | span
+    return sorted(builds.values(), key=lambda one: (-one["last"], *_key(one)))[:MOST]
+
+
+def is_news(known: Any, build: Build) -> bool:
+    """True if it is worth storing: a build that is not known, or was last noted a day ago."""
+    return _is_build(build) and all(
+        build["last"] - one["last"] >= DAY for one in _read(known) if _key(one) == _key(build)
+    )
+
+
+def doubts(builds: Any, now: int) -> list[tuple[str, Build, Build]]:
+    """What cannot be if everybody is served the same, as (kind, one, other).
+
+    "differ": two builds of one version. "turns": one was served more than an hour after another one had begun to be.
+    """
+    recent = [one for one in _read(builds) if -DAY <= now - one["last"] <= RECENT]
+    recent.sort(key=lambda one: (one["first"], *_key(one)))
+    found = []
+    for i, one in enumerate(recent):
+        for other in recent[i + 1 :]:
+            if one["version"] == other["version"]:
+                found.append(("differ", one, other))
+            elif one["last"] - other["first"] > HOUR:
+                found.append(("turns", one, other))
+    return found
+
+
+def _key(build: Build) -> tuple[str, str]:
+    return build["version"], build["digest"]
+
+
+def _read(value: Any) -> list[Build]:
+    builds = value if isinstance(value, list) else []
+    return [{name: one[name] for name in MEMBERS} for one in builds if _is_build(one)]
+
+
+def _is_build(one: Any) -> bool:
+    if not isinstance(one, dict):
+        return False
+    version, digest = one.get("version"), one.get("digest")
+    first: Any = one.get("first")
+    return (
+        isinstance(version, str)
+        and release.VERSION.fullmatch(version) is not None
+        and isinstance(digest, str)
+        and DIGEST.fullmatch(digest) is not None
+        and is_integer(first, 1, LATEST)
+        and is_integer(one.get("last"), first, LATEST)
+    )

@@ -1,0 +1,41 @@
+// <served-builds>: which build this page is, and what is odd beside those that one's other devices were served.
+
+import { loadVaultState } from "./keystore.js";
+import { doubts, mergeServed } from "./served.js";
+import { getStanding } from "./session.js";
+import { instantiate } from "./shell.js";
+import { noteServed, ownBuild, syncVault } from "./vault.js";
+
+const nameOf = ({ version, digest }) => `EZ-DMS ${version}, build ${digest.slice(0, 8)}`;
+
+customElements.define("served-builds", class extends HTMLElement {
+  async connectedCallback() {
+    const own = await ownBuild();
+    this.querySelector("[data-build]").textContent = nameOf(own);
+    await this.#renew().catch(() => {}); // what is known here is compared
+    const { more } = await loadVaultState();
+    const odd = new Set();
+    for (const [kind, ...builds] of doubts(mergeServed(more?.served, [own]), Date.now())) {
+      this.querySelector(`[data-odd=${kind}]`).hidden = false;
+      for (const build of builds) odd.add(build);
+    }
+    this.querySelector(".builds").append(...[...odd].map((build) => this.#line(build, own)));
+    this.querySelector("[role=alert]").hidden = !odd.size;
+  }
+
+  async #renew() {
+    const { vault_version: stored } = await getStanding();
+    await syncVault(stored);
+    await noteServed(stored);
+  }
+
+  #line(build, own) {
+    const line = instantiate("build");
+    line.querySelector(".which").textContent = nameOf(build);
+    line.querySelector(".since").show(build.first);
+    line.querySelector(".used").show(build.last);
+    line.querySelector(".until").hidden = build.first === build.last;
+    if (build.version !== own.version || build.digest !== own.digest) line.querySelector(".badge").remove();
+    return line;
+  }
+});

@@ -1,0 +1,149 @@
+"""A server that serves the devices of one person different builds of its page: each honest page says so."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Page, expect
+
+from ezdms import __version__, assets
+from ezdms.client import Client
+from ezdms.client.served import DAY, HOUR, Build, digest_of
+from tests.browser.lies.answers import saying
+from tests.browser.lies.liar import Answer, Liar
+from tests.browser.lies.stage import Stage
+from tests.browser.someone import Someone, until
+
+DOCUMENT = r"GET /(sessions)?"
+OWN = digest_of(assets.import_map())
+DIFFER = "This server sent your devices different builds of the same version."
+TURNS = "This server sent your devices one version, then another, and then the first one again."
+
+
+# True if the vault on the server has so many builds, as this browser knows.
+STORED = """async (count) => {
+    const keystore = await import(document.querySelector("[src*=boot]").src.replace("boot", "keystore"));
+    const { more, isDirty } = await keystore.loadVaultState();
+    return !isDirty && more?.served?.length === count;
+}"""
+
+
+def another_build(answer: Answer) -> None:
+    """A lie: the scripts are the release's, and one more may run."""
+    answer.headers = [pair for pair in answer.headers if pair[0] not in ("content-security-policy", "etag")]
+    answer.text = answer.text.replace('{"integrity":{', '{"integrity":{"/more.js":"sha256-x",')
+
+
+async def sessions(page: Page, liar: Liar) -> None:
+    """Look at one's sessions; it is loaded anew, and stands once it has compared."""
+    await page.goto(f"{liar.url}/sessions")
+    await expect(page.locator("[data-build]")).to_have_text(re.compile(re.escape(f"EZ-DMS {__version__}, build ")))
+
+
+async def stores(page: Page, count: int) -> None:
+    """This browser knows so many builds, and the vault on the server has them."""
+
+    async def is_so() -> bool:
+        return bool(await page.evaluate(STORED, count))
+
+    await until(is_so)
+
+
+async def newcomer(stage: Stage, name: str) -> Someone:
+    """Somebody with an account of their own."""
+    someone = await Someone.arrives(stage.browser, stage.truth, name, stage.liar.url)
+    await someone.creates_an_account()
+    return someone
+
+
+async def other_device(stage: Stage, someone: Someone) -> Someone:
+    """The same person with another browser, at the same address."""
+    device = await Someone.arrives(stage.browser, stage.truth, someone.name, stage.liar.url)
+    device.login_pin, device.search_pin = someone.login_pin, someone.search_pin
+    await device.logs_in()
+    return device
+
+
+async def builds_of(someone: Someone, stage: Stage, home: Path) -> list[Build]:
+    """What the vault on the server says, as a Python client reads it."""
+    client = await Client.login(stage.truth.url, someone.login_pin, home=home)
+    try:
+        return client._conversations.vault.builds()
+    finally:
+        await client._transport.close()  # without looking itself
+
+
+async def test_two_devices_that_were_served_different_builds_of_one_version_are_told(
+    stage: Stage, tmp_path: Path
+) -> None:
+    alice = await newcomer(stage, "amy")
+    alert = alice.page.get_by_text(DIFFER)
+    await sessions(alice.page, stage.liar)
+    await stores(alice.page, 1)
+    await expect(alert).to_be_hidden()
+    (build,) = await builds_of(alice, stage, tmp_path)
+    assert (build["version"], build["digest"]) == (__version__, OWN)
+    device = await other_device(stage, alice)
+    with stage.liar.lying(DOCUMENT, another_build):
+        await sessions(device.page, stage.liar)
+        await expect(device.page.get_by_text(DIFFER)).to_be_visible()
+        await stores(device.page, 2)
+    await expect(device.page.get_by_role("listitem").filter(has_text=", build ")).to_have_count(2)
+    await sessions(alice.page, stage.liar)
+    await expect(alert).to_be_visible()
+    await expect(alice.page.get_by_text(TURNS)).to_be_hidden()
+    await expect(alice.page.get_by_role("listitem").filter(has_text="this page")).to_contain_text(OWN[:8])
+    for someone in (alice, device):
+        await someone.context.close()
+
+
+async def test_a_server_that_goes_back_to_an_older_version_is_told_of(stage: Stage, tmp_path: Path) -> None:
+    alice = await newcomer(stage, "amy")
+    client = await Client.login(stage.truth.url, alice.login_pin, home=tmp_path)
+    now = await alice.page.evaluate("Date.now()")
+    for version, digest, first, last in (
+        (__version__, OWN, now - 3 * DAY, now - 2 * DAY),
+        ("9.9.9", "A" * 43, now - 2 * DAY, now - DAY),
+    ):
+        await client._conversations.vault.note_served(
+            {"version": version, "digest": digest, "first": first, "last": last}
+        )
+    await client._transport.close()
+    await sessions(alice.page, stage.liar)
+    await expect(alice.page.get_by_text(TURNS)).to_be_visible()
+    await expect(alice.page.get_by_text(DIFFER)).to_be_hidden()
+    await alice.context.close()
+
+
+@pytest.mark.parametrize("passed", [HOUR - 60_000, HOUR + 60_000])
+async def test_a_browser_stores_what_it_runs_once_an_hour_at_most(stage: Stage, passed: int) -> None:
+    alice = await newcomer(stage, "amy")
+    await sessions(alice.page, stage.liar)
+    await stores(alice.page, 1)
+    clock = f"Date.now = (() => {{ const now = Date.now; return () => now() + {passed}; }})()"
+    await alice.context.add_init_script(clock)
+    since = len(stage.liar.heard)
+    with stage.liar.lying(DOCUMENT, another_build):  # each time something new
+        await sessions(alice.page, stage.liar)
+        await expect(alice.page.get_by_text(DIFFER)).to_be_visible()
+    await alice.page.evaluate("navigator.locks.request('ezdms-vault', () => {})")  # whatever it stores is stored
+    stored = [one for one in stage.liar.heard[since:] if one.startswith("PUT /vault")]
+    assert len(stored) == (1 if passed > HOUR else 0)
+    await alice.context.close()
+
+
+async def test_what_a_browser_and_a_program_noted_at_once_is_kept(stage: Stage, tmp_path: Path) -> None:
+    alice = await newcomer(stage, "amy")
+    with stage.liar.lying(DOCUMENT, another_build), stage.liar.lying("PUT /vault", saying("{}", 500)):
+        await sessions(alice.page, stage.liar)
+        await until(lambda: any(one.startswith("PUT /vault") for one in stage.liar.heard[stage.watch.since :]))
+    client = await Client.login(stage.truth.url, alice.login_pin, home=tmp_path)
+    now = await alice.page.evaluate("Date.now()")
+    for version, digest in (("9.9.9", "A" * 43), (__version__, OWN)):
+        await client._conversations.vault.note_served({"version": version, "digest": digest, "first": now, "last": now})
+    await client._transport.close()
+    await sessions(alice.page, stage.liar)
+    await stores(alice.page, 3)
+    await alice.context.close()

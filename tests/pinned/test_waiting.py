@@ -1,0 +1,81 @@
+"""A server cannot keep a page that is not the pinned one in sight by never finishing it, nor speak through the pin."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import ExitStack
+
+import pytest
+
+from tests.browser.lies.liar import Answer, Change, Liar
+from tests.pinned.conftest import Pair
+from tests.pinned.test_pinned import DOCUMENT, alone, there
+from tests.pinned.test_talking import shows, text_of
+from tests.pinned.windows import Window
+
+BROWSER = "chromium"
+FALSE = "<h1>Enter your Login PIN</h1>"
+SHOWN = 40.0  # seconds at most: 20 and 3 until it is judged, 5 for what the server says, and a busy machine
+WORDS = "9.9.9 is unsafe, call +1 555 0100"
+
+
+def unending(change: Change) -> Change:
+    """A lie whose last byte never comes."""
+
+    def lie(answer: Answer) -> None:
+        change(answer)
+        answer.rest = b" "
+
+    return lie
+
+
+def says(version: str) -> Change:
+    """A lie: this is what the server runs."""
+    return there(f'{{"version": "{version}"}}', "application/json")
+
+
+LIES: dict[str, tuple[dict[str, Change], str]] = {
+    "an image that never comes": (
+        {
+            DOCUMENT: alone(f"{FALSE}<img src=/never.png>"),
+            r"GET /never\.png": unending(there("", "image/png")),
+            r"GET /deployment": says(WORDS),
+        },
+        "The server does not say which release it runs.",
+    ),
+    "a document that never ends": (
+        {
+            DOCUMENT: unending(there(f"<!doctype html>{FALSE}{' ' * 2048}", "text/html; charset=utf-8")),
+            r"GET /deployment": unending(says("9.9.9")),
+        },
+        "The server does not say which release it runs.",
+    ),
+    "a page that loads itself anew": (
+        {DOCUMENT: alone(f"<meta http-equiv=refresh content=1>{FALSE}"), r"GET /deployment": says("9.9.9")},
+        "The server says that it runs EZ-DMS 9.9.9.",
+    ),
+}
+
+
+async def replaced(window: Window) -> None:
+    """The extension's page is there; waits longer than `until`."""
+    for _ in range(int(SHOWN / 0.2)):
+        if "This is not the page that you pinned" in str(await window.read(text_of("h1"))):
+            return
+        await asyncio.sleep(0.2)
+    raise AssertionError("it is still shown")
+
+
+@pytest.mark.parametrize("name", LIES)
+@pytest.mark.asyncio(loop_scope="session")
+async def test_a_page_that_never_finishes_is_not_shown_for_long(liar: Liar, pair: Pair, name: str) -> None:
+    lies, sentence = LIES[name]
+    with ExitStack() as lying:
+        for request, change in lies.items():
+            lying.enter_context(liar.lying(request, change))
+        await pair.pinned.goto(f"{liar.url}/")
+        await replaced(pair.pinned)
+        await shows(pair.pinned, "#said", sentence)
+        assert "555" not in str(await pair.pinned.read(text_of("body")))
+    await pair.pinned.goto(f"{liar.url}/")
+    await shows(pair.pinned, "h1", "EZ-DMS")

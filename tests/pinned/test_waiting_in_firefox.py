@@ -1,0 +1,9 @@
+"""The same as test_waiting.py, in Firefox."""
+
+from __future__ import annotations
+
+from tests.pinned.test_waiting import test_a_page_that_never_finishes_is_not_shown_for_long
+
+__all__ = ["test_a_page_that_never_finishes_is_not_shown_for_long"]
+
+BROWSER = "firefox"

@@ -1,0 +1,150 @@
+"""What devices of one person know of the builds that they were served becomes one, the same in both languages."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import random
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from ezdms import __version__, assets
+from ezdms.client.errors import BadAnswer
+from ezdms.client.served import DAY, HOUR, MOST, build_of, digest_of, doubts, is_news, merge
+from ezdms.views.shells import shells
+from tests.conftest import ROOT, skip_or_fail
+
+NOW = 1_790_000_000_000
+A, B = "A" * 43, "B" * 43
+
+
+def build(version: str = "1.0.0", digest: str = A, first: int = NOW, last: int = 0) -> dict[str, Any]:
+    return {"version": version, "digest": digest, "first": first, "last": last or first}
+
+
+ODD: list[Any] = [
+    None,
+    1,
+    "x",
+    [],
+    {},
+    build("1.0.0 call-us"),
+    build("1"),
+    build("1.0.0\n"),
+    build("١.٠"),
+    build(digest="A" * 42),
+    build(digest="A" * 43 + "\n"),
+    build(first=0, last=NOW),
+    build(first=NOW, last=NOW - 1),
+    build(last=2**53),
+    build() | {"first": str(NOW)},
+    build() | {"last": True},
+    build() | {"last": None},
+    build() | {"last": NOW + 0.5},
+    build() | {"version": ["1.0.0"]},
+]
+
+
+def ask_twin(questions: list[tuple[str, Any]]) -> list[Any]:
+    """What served.js answers."""
+    node = shutil.which("node")
+    if node is None:
+        skip_or_fail("node is missing: run bin/test on a machine with node")
+    words = [str(node), str(Path(__file__).with_name("served_oracle.mjs")), str(ROOT / "ezdms/static/js/served.js")]
+    asked = subprocess.run(words, input=json.dumps(questions), capture_output=True, text=True, timeout=60, check=True)
+    return cast(list[Any], json.loads(asked.stdout))
+
+
+def some_builds(random_: random.Random) -> Any:
+    """Anything that may stand there: mostly builds, of few versions and digests, so that they meet."""
+    if random_.random() < 0.1:
+        return random_.choice(ODD)
+    found = []
+    for _ in range(random_.randrange(12)):
+        first = NOW + random_.choice([0, 1, HOUR, DAY, 29 * DAY, 31 * DAY, 400 * DAY]) * random_.choice([-1, 1])
+        last = first + random_.choice([0, 1, HOUR, HOUR + 1, DAY])
+        version, digest = random_.choice(["1.0.0", "1.0.1", "2.0.0rc1", "10.0"]), random_.choice([A, B, "-_" + A[2:]])
+        found.append(random_.choice(ODD) if random_.random() < 0.2 else build(version, digest, first, last))
+    return found
+
+
+def test_both_say_the_same_of_whatever_builds_they_know() -> None:
+    random_ = random.Random(7)  # noqa: S311
+    merged: list[Any] = [("merge", [some_builds(random_), some_builds(random_)]) for _ in range(300)]
+    news: list[Any] = [("news", [some_builds(random_), random_.choice([build(), *ODD])]) for _ in range(300)]
+    odd: list[Any] = [("doubts", [some_builds(random_), NOW]) for _ in range(300)]
+    ours: list[Any] = [merge(*given) for _, given in merged]
+    ours += [is_news(*given) for _, given in news]
+    ours += [[list(one) for one in doubts(*given)] for _, given in odd]
+    theirs = ask_twin(merged + news + odd)
+    assert [
+        (asked, one, other) for asked, one, other in zip(merged + news + odd, ours, theirs, strict=True) if one != other
+    ] == []
+    assert {kind for found in ours[600:] for kind, *_ in found} == {"differ", "turns"}
+    assert {True, False} == set(ours[300:600])
+
+
+def test_merging_says_the_same_in_any_order_and_is_bounded() -> None:
+    random_ = random.Random(8)  # noqa: S311
+    lists = [some_builds(random_) for _ in range(40)]
+    for one, other in itertools.combinations(lists, 2):
+        assert merge(one, other) == merge(other, one)
+        assert merge(merge(one, other), other) == merge(one, other)
+        assert len(merge(one, other)) <= MOST
+    many = [build(f"1.{n}", first=NOW + n) for n in range(50)]
+    assert merge(many, []) == many[: -MOST - 1 : -1]
+
+
+@pytest.mark.parametrize("odd", ODD, ids=repr)
+def test_what_has_another_form_is_left_out(odd: Any) -> None:
+    assert merge([odd, build() | {"more": 1}], odd) == [build()]
+    assert doubts([odd, build()], NOW) == []
+    assert not is_news([], odd)
+
+
+def test_a_build_that_is_known_is_noted_again_after_a_day() -> None:
+    known = [build(first=NOW - DAY, last=NOW)]
+    assert not is_news(known, build(first=NOW + DAY - 1))
+    assert is_news(known, build(first=NOW + DAY))
+    assert is_news(known, build(digest=B))
+    assert is_news(known, build("1.0.1"))
+
+
+def test_an_upgrade_is_no_doubt_and_two_builds_of_one_version_are() -> None:
+    old, new = build("1.0", A, NOW - 9 * DAY, NOW - DAY), build("1.1", B, NOW - DAY, NOW)
+    assert doubts([new, old], NOW) == []
+    late = old | {"last": NOW - DAY + HOUR}  # as far as two clocks may be apart
+    assert doubts([new, late], NOW) == []
+    late = old | {"last": NOW - DAY + HOUR + 1}
+    assert doubts([new, late], NOW) == [("turns", late, new)]
+    other = build("1.0", B, NOW, NOW)
+    assert doubts([old, other], NOW) == [("differ", old, other)]
+
+
+def test_what_was_long_ago_or_is_said_to_be_in_the_future_is_not_compared() -> None:
+    for first in (NOW - 31 * DAY, NOW + 2 * DAY):
+        assert doubts([build(), build(digest=B, first=first)], NOW) == []
+    assert doubts([build(), build(digest=B, first=NOW - 29 * DAY)], NOW) != []
+
+
+def test_a_page_says_which_build_it_is() -> None:
+    page = shells(
+        {"name": '" data-version="6.6.6', "notice": '<script type="importmap">{}</script>', "registration": "open"}
+    )
+    found = build_of(page["app"].body, NOW)
+    assert found == build(__version__, digest_of(assets.import_map()))
+    changed = page["app"].body.replace(b'{"integrity":{', b'{"integrity":{"/x":"sha256-x",')
+    assert build_of(changed, NOW)["digest"] != found["digest"]
+    for octets in (
+        b"",
+        b"\xff",
+        b"<html>",
+        page["protection"].body,
+        page["app"].body.replace(__version__.encode(), b"now"),
+    ):
+        with pytest.raises(BadAnswer):
+            build_of(octets, NOW)
