@@ -42,6 +42,9 @@ def pin(address: str, output: Path, also: tuple[Path, ...], key: Path | None) ->
     click.echo(f"Made an extension in {output} that pins EZ-DMS {' and '.join(versions)} at {origin}.")
     click.echo("Chromium, Chrome, Edge, Brave: chrome://extensions, “Developer mode”, “Load unpacked”, this folder.")
     click.echo("Firefox: about:debugging#/runtime/this-firefox, “Load Temporary Add-on”, its manifest.json.")
+    click.echo(
+        "Where it is loaded already, reload it there. Let Chromium start with an empty page: docs/verify.md says why."
+    )
     said = asyncio.run(ask_version(origin))
     if said is None:
         click.echo(f"Warning: {origin} does not answer as an EZ-DMS server now. The pin holds all the same.", err=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import secrets
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ FOLDER = Path(__file__).parent / "extension"
 SOURCES = ("start.js", "background.js", "content.js", "page.js", "page.css", "popup.html", "changed.html")
 OLDEST = {"chrome": "127", "gecko": "140.0"}  # import maps with integrity
 POLICY = "default-src 'none'; script-src 'self'; style-src 'self'"  # of the extension's own pages
+EARLY = {"run_at": "document_start", "all_frames": True}
 DOCUMENTS = ["main_frame", "sub_frame", "object"]
 OTHERS = ["script", "stylesheet", "image", "font", "xmlhttprequest", "media", "websocket", "ping", "other"]
 # What could make a browser load or open something before the document's own policy holds, or beside it.
@@ -86,10 +88,11 @@ def _made(origin: str, releases: Sequence[Manifest]) -> dict[str, str]:
     addresses = dict.fromkeys(path for one in releases for path in one.addresses[APP])
     patterns = (re.escape(path).replace("0" * 24, "[0-9A-Z]{24}") for path in addresses)
     app, version = f"^(?:{'|'.join(patterns)})$", f"^(?:{VERSION.pattern})$"
-    pinned = {"origin": origin, "host": host, "releases": named, "app": app, "version": version}
+    mark = secrets.token_urlsafe(24)  # the server never learns it, so nothing but the rule below can set it
+    pinned = {"origin": origin, "host": host, "releases": named, "app": app, "version": version, "mark": mark}
     return {
         "manifest.json": _json(_manifest(origin, releases[0].version)),
-        "rules.json": _json(_rules(origin, policy(releases))),
+        "rules.json": _json(_rules(origin, policy(releases), mark)),
         "pinned.js": f"globalThis.PINNED = {_json(pinned)};\n",
     }
 
@@ -106,7 +109,7 @@ def _manifest(origin: str, version: str) -> dict[str, Any]:
         "permissions": ["browsingData", "declarativeNetRequestWithHostAccess"],
         "host_permissions": [pattern],
         "background": {"service_worker": "start.js", "scripts": ["pinned.js", "background.js"]},
-        "content_scripts": [{"matches": [pattern], "js": ["pinned.js", "content.js"], "run_at": "document_start"}],
+        "content_scripts": [{"matches": [pattern], "js": ["pinned.js", "content.js"], **EARLY}],
         "declarative_net_request": {"rule_resources": [{"id": "pin", "enabled": True, "path": "rules.json"}]},
         "action": {"default_title": f"EZ-DMS {version} is pinned at {parts.netloc}", "default_popup": "popup.html"},
         "content_security_policy": {"extension_pages": f"{POLICY}; connect-src {origin}"},
@@ -115,11 +118,12 @@ def _manifest(origin: str, version: str) -> dict[str, Any]:
     }
 
 
-def _rules(origin: str, value: str) -> list[dict[str, Any]]:
+def _rules(origin: str, value: str, mark: str) -> list[dict[str, Any]]:
     nosniff = {"header": "x-content-type-options", "operation": "set", "value": "nosniff"}
     of_documents = [
         {"header": "content-security-policy", "operation": "set", "value": value},
         {"header": "integrity-policy", "operation": "set", "value": "blocked-destinations=(script)"},
+        {"header": "server-timing", "operation": "set", "value": f'ezdms-pin;desc="{mark}"'},
         nosniff,
         *({"header": name, "operation": "remove"} for name in REMOVED),
     ]
@@ -146,7 +150,7 @@ def _id(origin: str) -> str:
 def _may_be_replaced(folder: Path, origin: str, files: dict[str, str]) -> bool:
     if not folder.is_dir():
         return False
-    there = {path.name for path in folder.iterdir()}
+    there = {path.name for path in folder.iterdir()} - {"_metadata"}  # Chromium's, of an extension that is loaded
     if not there:
         return True
     try:

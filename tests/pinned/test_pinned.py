@@ -25,11 +25,12 @@ AT_ONCE = 1.5  # seconds after the page is loaded
 
 
 class Case(NamedTuple):
-    """What the server does; `press` is what a person then clicks."""
+    """What the server does; `press` is what a person then clicks, `back`: they go elsewhere and come back."""
 
     lies: dict[str, Change]
     press: str = ""
     path: str = "/"
+    back: bool = False
 
 
 def unfenced(change: Callable[[str], str], kind: str = "") -> Change:
@@ -114,8 +115,15 @@ def redirect(answer: Answer) -> None:
     answer.set("location", "/evil.html")
 
 
+def kept(answer: Answer) -> None:
+    """A lie: a page that browsers may keep as it is, and that acts when one comes back to it."""
+    alone(f"<script>onpageshow = (event) => event.persisted && {STEAL}</script>")(answer)
+    answer.set("cache-control", "max-age=600")
+
+
 def hinted(answer: Answer) -> None:
-    """A lie: a policy and a script in early hints, before the answer."""
+    """A lie: a policy and a script in early hints (RFC 8297), before the answer and in it."""
+    answer.hints = [("link", "</evil.js>; rel=preload; as=script")]
     unfenced(lambda html: html.replace("<head>", f"<head><script src=/evil.js></script><script>{STEAL}</script>"))(
         answer
     )
@@ -181,6 +189,7 @@ CASES: dict[str, Case] = {
     "a service worker": Case(
         {DOCUMENT: alone("<script>navigator.serviceWorker.register('/sw.js')</script>"), r"GET /sw\.js": EVIL}
     ),
+    "a page that was kept": Case({DOCUMENT: kept, r"GET /elsewhere": alone("elsewhere")}, back=True),
     "early hints": Case({DOCUMENT: hinted, r"GET /evil\.js": EVIL}),
 }
 
@@ -196,6 +205,9 @@ async def visit(liar: Liar, window: Window, case: Case, within: float) -> bool:
     await window.goto(liar.url + case.path)
     if case.press:
         await window.press(case.press)
+    if case.back:
+        await window.goto(f"{liar.url}/elsewhere")
+        await window.back()
     for _ in range(int(within / 0.1)):
         if stolen(liar, since):
             return True

@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import itertools
 import json
 import shutil
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
+from zipfile import ZipFile
 
+import httpx
 from playwright.async_api import BrowserContext, Error, Page, async_playwright
 from websockets.asyncio.client import ClientConnection, connect
 
+from tests.browser.someone import until
 from tests.conftest import CHROMIUM_FLAGS, skip_or_fail
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FIREFOX = next(filter(None, map(shutil.which, ("firefox-esr", "firefox"))), None)
 
 
-AS_PEOPLE_HAVE_IT = ["--disable-background-networking", "--disable-back-forward-cache"]
+FLAGS = ["--headless=new", "--disable-features=DisableLoadExtensionCommandLineSwitch", *CHROMIUM_FLAGS[1:]]
+FLAGS.remove("--disable-background-networking")  # or nothing is drawn before one goes there
+KEPT = {"xpinstall.signatures.required": "false", "extensions.autoDisableScopes": "0"}
+AS_PEOPLE_HAVE_IT = [
+    "--disable-background-networking", "--disable-back-forward-cache", "--disable-extensions",
+    "--disable-component-extensions-with-background-pages",
+]  # fmt: skip
 
 
 class Window(Protocol):
@@ -51,8 +61,7 @@ async def chromium(profile: Path, extension: Path | None) -> ChromiumWindow:
     if CHROMIUM is None:
         skip_or_fail("Chromium with its windows is missing (Debian: apt install chromium)")
     playwright = await async_playwright().start()
-    flags = ["--headless=new", "--disable-features=DisableLoadExtensionCommandLineSwitch", *CHROMIUM_FLAGS[1:]]
-    flags.remove("--disable-background-networking")  # or nothing is drawn before one goes there
+    flags = list(FLAGS)
     if extension:
         flags += [f"--load-extension={extension}", f"--disable-extensions-except={extension}"]
     context = await playwright.chromium.launch_persistent_context(
@@ -61,6 +70,71 @@ async def chromium(profile: Path, extension: Path | None) -> ChromiumWindow:
     if extension and not context.service_workers:
         await context.wait_for_event("serviceworker")
     return ChromiumWindow(playwright, context, context.pages[0])
+
+
+async def keep(name: str, profile: Path, extension: Path) -> None:
+    """From now on the browser of this profile has the extension when it starts, as after "Load unpacked"."""
+    manifest = json.loads((extension / "manifest.json").read_text())
+    if name == "firefox":
+        gecko = manifest["browser_specific_settings"]["gecko"]["id"]
+        (profile / "extensions").mkdir(parents=True)
+        (profile / "user.js").write_text(
+            "".join(f"user_pref({json.dumps(key)}, {value});\n" for key, value in KEPT.items())
+        )
+        with ZipFile(profile / "extensions" / f"{gecko}.xpi", "w") as archive:
+            for file in filter(Path.is_file, extension.iterdir()):
+                archive.write(file, file.name)
+        return
+    number = "".join(chr(ord("a") + int(digit, 16)) for digit in hashlib.sha256(bytes(extension)).hexdigest()[:32])
+    may = {"api": manifest["permissions"], "explicit_host": manifest["host_permissions"], "manifest_permissions": []}
+    may["scriptable_host"] = manifest["content_scripts"][0]["matches"]
+    loaded = {"path": str(extension), "location": 4, "active_permissions": may, "granted_permissions": may}
+    (profile / "Default").mkdir(parents=True)
+    settings = {"settings": {number: loaded}, "ui": {"developer_mode": True}}
+    (profile / "Default" / "Preferences").write_text(json.dumps({"extensions": settings}))
+    window = await chromium(profile, None)
+    await window.goto("chrome://extensions/")  # its rules are read when it is loaded there
+    assert await window.read(f"chrome.developerPrivate.reload('{number}').then(() => true)")
+    await until(
+        lambda: window.read(
+            f"chrome.developerPrivate.getExtensionInfo('{number}').then((one) => one.state === 'ENABLED')"
+        )
+    )
+    await window.close()
+
+
+async def begin(name: str, profile: Path, url: str) -> asyncio.subprocess.Process:
+    """A browser that opens an address as it starts, as by a link in another program, and that nobody steers.
+
+    It would end by itself without the port.
+    """
+    profile.mkdir(exist_ok=True)
+    if name == "firefox":
+        command = [FIREFOX, "--headless", "--no-remote", "--profile", profile, url]
+    else:
+        command = [CHROMIUM, *FLAGS, "--remote-debugging-port=0", f"--user-data-dir={profile}", url]
+    if command[0] is None:
+        skip_or_fail(f"{name} is missing (Debian: apt install chromium firefox-esr)")
+    nowhere, home = asyncio.subprocess.DEVNULL, {"HOME": str(profile), "PATH": "/usr/bin:/bin"}
+    return await asyncio.create_subprocess_exec(*map(str, command), stdout=nowhere, stderr=nowhere, env=home)
+
+
+async def lead(profile: Path, url: str) -> None:
+    """Have a Chromium that `begin` began go there, once it has its extension if it has one; nothing else is steered.
+
+    Playwright would hold pages that are rendered ahead.
+    """
+    port_file = profile / "DevToolsActivePort"
+    await until(port_file.exists)
+    async with httpx.AsyncClient() as http:
+        (page,) = [
+            one
+            for one in (await http.get(f"http://127.0.0.1:{port_file.read_text().split()[0]}/json/list")).json()
+            if one["type"] == "page"
+        ]
+    async with connect(page["webSocketDebuggerUrl"]) as socket:
+        await socket.send(json.dumps({"id": 1, "method": "Page.navigate", "params": {"url": url}}))
+        await socket.recv()
 
 
 class ChromiumWindow:
@@ -95,7 +169,8 @@ class ChromiumWindow:
 
     async def back(self) -> None:
         """See Window."""
-        await self.page.go_back()
+        with suppress(Error):  # what was kept does not load
+            await self.page.go_back(wait_until="commit", timeout=5_000)
 
     async def close(self) -> None:
         """See Window."""

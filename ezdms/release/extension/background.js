@@ -1,9 +1,13 @@
-// Runs when the browser starts and when the pin is installed. A service worker that the server left here before could
-// answer in its place, under no header that this extension sets: it is removed, and what is open is loaded anew.
+// Runs when the browser starts, when the pin is installed, and when a page tells it something. A service worker that the
+// server left here before could answer in its place, under no header that this extension sets: it is removed. What was
+// opened before the pin held, and so does not answer or has not its mark, is loaded anew.
 
 const { origin, host, releases } = PINNED;
 const LONGEST = 20000; // ms of one document after the other of which none is the pinned one
 const ANSWER = 5000; // ms for what the server says that it runs
+const CHECKED = [0, 500, 1000, 2000, 4000, 8000]; // ms after the start: a browser that starts is slow to say what is open
+const AGAIN = 300; // ms until a document that came without the mark is loaded anew
+const MOST = 10; // times; by then the rule holds, unless the browser does not apply it at all
 
 async function clear() {
   const isFirefox = chrome.runtime.getURL("").startsWith("moz-");
@@ -11,10 +15,13 @@ async function clear() {
   await chrome.browsingData.remove(where, { serviceWorkers: true });
 }
 
-async function begin() {
-  await clear();
-  for (const tab of await chrome.tabs.query({ url: `${new URL(origin).protocol}//${host}/*` })) {
-    if (tab.url?.startsWith(`${origin}/`)) await chrome.tabs.reload(tab.id, { bypassCache: true });
+const loadAnew = (tab) => chrome.tabs.reload(tab, { bypassCache: true });
+
+async function check() {
+  for (const { id, url, discarded } of await chrome.tabs.query({ url: `${new URL(origin).protocol}//${host}/*` })) {
+    if (discarded || !url?.startsWith(`${origin}/`)) continue;
+    const isMarked = await chrome.tabs.sendMessage(id, "mark", { frameId: 0 }).catch(() => false); // nobody is there
+    if (!isMarked) await loadAnew(id);
   }
 }
 
@@ -32,18 +39,33 @@ async function ask() {
 }
 
 // It is not shown any longer.
-async function replace(tab, at, late) {
+async function replace(tab, at, why) {
   const page = new URL(chrome.runtime.getURL("changed.html"));
-  page.hash = new URLSearchParams({ said: await ask().catch(() => ""), at, late: late ? "yes" : "" });
+  page.hash = new URLSearchParams({ said: await ask().catch(() => ""), at, why });
   await chrome.tabs.update(tab, { url: page.href });
+}
+
+const unmarked = new Map(); // tab → how often a document of it came without the mark
+function loadAgain(tab, at) {
+  const times = (unmarked.get(tab) ?? 0) + 1;
+  unmarked.set(tab, times);
+  if (times <= MOST) setTimeout(() => loadAnew(tab), AGAIN);
+  else {
+    unmarked.delete(tab);
+    replace(tab, at, "unmarked");
+  }
 }
 
 const unjudged = new Map(); // tab → when the first and the last of its documents began, since one was the pinned one
 
-chrome.runtime.onInstalled.addListener(begin);
-chrome.runtime.onStartup.addListener(begin);
-chrome.runtime.onMessage.addListener(({ is, late }, { tab, url }) => {
-  if (!tab || !url?.startsWith(`${origin}/`)) return;
+chrome.runtime.onStartup.addListener(() => {}); // or it would not run as the browser starts
+chrome.runtime.onMessage.addListener(({ is, late }, { tab, frameId, url }) => {
+  if (!tab || frameId !== 0 || !url?.startsWith(`${origin}/`)) return;
+  if (is === "unmarked") {
+    loadAgain(tab.id, url);
+    return;
+  }
+  unmarked.delete(tab.id);
   const now = Date.now();
   const [first, last] = unjudged.get(tab.id) ?? [now, now];
   const since = now - last > LONGEST ? now : first;
@@ -51,6 +73,8 @@ chrome.runtime.onMessage.addListener(({ is, late }, { tab, url }) => {
   const isChanged = is === "changed" || (is === "begun" && now - since > LONGEST);
   if (is === "pinned" || isChanged) unjudged.delete(tab.id);
   else unjudged.set(tab.id, [since, now]);
-  if (isChanged) replace(tab.id, url, late || is === "begun");
+  if (isChanged) replace(tab.id, url, late || is === "begun" ? "late" : "");
 });
 show();
+clear();
+for (const ms of CHECKED) setTimeout(check, ms);

@@ -14,7 +14,7 @@ if (at("said")) {
   at("said").textContent = !said ? "The server does not say which release it runs."
     : isOther ? `The server says that it runs EZ-DMS ${said}.`
       : `The server says that it runs EZ-DMS ${said}, which is pinned, but sends something else.`;
-  at("late").hidden = !told.get("late");
+  for (const why of ["late", "unmarked"]) at(why).hidden = told.get("why") !== why;
   at("upgrade").hidden = !isOther;
   at("changed").hidden = isOther;
   const address = told.get("at") ?? "";

@@ -28,6 +28,7 @@ class Answer:
     status: int
     headers: list[tuple[str, str]]
     body: bytes
+    hints: list[tuple[str, str]] = field(default_factory=list)  # headers that go ahead of it, with 103
     rest: bytes = b""  # what is held back until `go_on` is set
     go_on: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -45,7 +46,10 @@ class Answer:
 
     def octets(self) -> bytes:
         """As it goes over the wire, without `rest`."""
-        lines = [f"HTTP/1.1 {self.status} Lie", *(f"{name}: {value}" for name, value in self.headers)]
+        hints = (
+            ["HTTP/1.1 103 Early Hints", *(f"{name}: {value}" for name, value in self.hints), ""] if self.hints else []
+        )
+        lines = [*hints, f"HTTP/1.1 {self.status} Lie", *(f"{name}: {value}" for name, value in self.headers)]
         if self.status not in (204, 304):
             lines.append(f"content-length: {len(self.body) + len(self.rest)}")
         return "\r\n".join([*lines, "", ""]).encode() + (self.body if self.status not in (204, 304) else b"")
