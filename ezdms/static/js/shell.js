@@ -38,6 +38,8 @@ const HEAD = {
 const OF_EXTENSIONS = /^(class|style|data-(?!hx-)[\w-]+)$/;
 const ROOT = { lang: /^[a-z-]*$/ };
 const BODY = { "data-host": /^/, "data-notice": /^/, "data-registration": /^/ };
+// A page of one's own machine (`ezdms open`) says which server it talks to. No other page has a say in that.
+if (location.hostname === "127.0.0.1") BODY["data-server"] = /^https?:\/\/[a-z0-9.:[\]-]+$/;
 
 const templates = new Map();
 let isTampered = false;
@@ -116,9 +118,9 @@ function takeOver() {
   return body.dataset;
 }
 
-const { host = "EZ-DMS", notice = "", registration = "open" } = takeOver();
-// What the host says to everybody: shown as words, and nothing else.
-export const HOST = { name: host, notice, registration };
+const { host = "EZ-DMS", notice = "", registration = "open", server = location.origin } = takeOver();
+// What the host says to everybody: shown as words, and nothing else; and its address, for links that others open.
+export const HOST = { name: host, notice, registration, server };
 
 // What happens on this page is a person's doing: an event that a script made is none.
 for (const name of ACTS) {
