@@ -59,7 +59,9 @@ def opening(
         _admit(home_folder(home), address, said.deployment_id, trust=trust_server)
         listener = serve.listen(port)
     except Unreachable as error:
-        raise Stopped(f"{error} Check the address and your connection, and run this again.", UNREACHABLE) from error
+        raise Stopped(
+            f"{error} Check the address, its certificate and your connection, then run this again.", UNREACHABLE
+        ) from error
     except (ClientError, AddressError) as error:
         raise Stopped(str(error), FAILED) from error
     except OSError as error:

@@ -122,19 +122,15 @@ def _text(body: bytes) -> str:
 
 
 def _json(body: bytes) -> Any:
-    """Whatever is JSON, read as JavaScript would."""
+    """Raises BadAnswer. What Python takes beyond JSON (NaN) fails when it is written again."""
     try:
-        return json.loads(_text(body), parse_constant=_refuse)
+        return json.loads(_text(body))
     except (ValueError, RecursionError) as error:
         raise BadAnswer("The server's answer is no JSON.") from error
 
 
-def _refuse(name: str) -> None:
-    raise ValueError(name)
-
-
 def dump(value: Any) -> bytes:
-    """JSON in ASCII. Raises BadAnswer for what came as JSON and is none (1e999)."""
+    """JSON in ASCII. Raises BadAnswer for what is none (NaN, 1e999)."""
     try:
         return json.dumps(value, separators=(",", ":"), allow_nan=False).encode("ascii")
     except (ValueError, RecursionError) as error:

@@ -43,7 +43,14 @@ class Opening:
         """Start; returns once requests are answered."""
         with self.log.open("a") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "ezdms", "open", *([] if self.more else ["--no-browser"]), *self.flags],
+                [
+                    sys.executable,
+                    "-m",
+                    "ezdms",
+                    "open",
+                    *([] if "BROWSER" in self.more else ["--no-browser"]),
+                    *self.flags,
+                ],
                 env=environment() | self.more,
                 stdout=subprocess.PIPE,
                 stderr=log,

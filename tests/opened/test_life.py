@@ -54,6 +54,18 @@ async def registers(window: Window, opened: Opening, name: str) -> dict[str, str
     return pins
 
 
+async def logs_in(window: Window, pin: str) -> None:
+    """At the front page, once nothing on it moves any more."""
+    await shows(window, "log-in h2", "Back again")
+
+    async def stands() -> bool:
+        return bool(await window.read("document.readyState === 'complete' && document.fonts.status === 'loaded'"))
+
+    await until(stands)
+    await window.type("#login-pin", pin)
+    await window.press("log-in [type=submit]")
+
+
 async def test_a_whole_life(window: Window, server: Server, opened: Opening) -> None:
     """Register, talk, reload, change the PIN, log out and in again, with an empty console."""
     pins = await registers(window, opened, "ada")
@@ -85,6 +97,10 @@ async def test_a_whole_life(window: Window, server: Server, opened: Opening) -> 
     await shows(window, "change-pin [role=status]", "Your new Login PIN is in use")
     await window.goto(f"{opened.origin}/")
     await shows(window, ".me .name", "ada")
+    await window.press("#log-out")
+    await logs_in(window, new_pin)
+    await shows(window, ".me .name", "ada")
+    await shows(window, "#conversations", bob.name)
     assert window.said == []
     assert await window.read("document.cookie + document.referrer") == ""
     await bob.leaves()
@@ -113,6 +129,36 @@ async def test_while_the_server_is_away_the_page_says_so_and_nothing_is_lost(
     assert len(await bob.rows()) == 2
     await bob.leaves()
     await asyncio.sleep(0.01)  # the loop closes what was left
+
+
+async def test_at_the_same_port_what_was_not_sent_is_there_again(
+    window: Window, server: Server, tmp_path: Path
+) -> None:
+    with Opening(server.url, tmp_path) as opening:
+        pins = await registers(window, opening, "ada")
+        bob = await Peer.arrives(server)
+        await bob.starts_with(pins["search"])
+        await bob.writes("hello")
+        await window.goto(f"{opening.origin}/c/{bob.conversation}")
+        await shows(window, LOG, "hello")
+        server.stop()
+        await window.type("#message", "written in vain")
+        await window.press("message-composer [type=submit]")
+        await shows(window, ".outbox", "The server cannot be reached")
+        await asyncio.to_thread(opening.end)
+        server.start()
+        opening.flags += ["--port", str(opening.port)]
+        opening.start()
+        await shows(window, "#connection", "Connection lost")
+        await window.goto(opening.first)
+        await logs_in(window, pins["login"])
+        await shows(window, ".me .name", "ada")
+        await window.goto(f"{opening.origin}/c/{bob.conversation}")
+        await shows(window, LOG, "written in vain")
+        assert (await bob.last()).text == "written in vain"
+        await bob.leaves()
+        await window.goto("about:blank")
+        await asyncio.sleep(0.01)  # the loop closes what was left
 
 
 async def test_no_script_of_the_servers_runs_and_no_word_of_it_is_shown(

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 import websockets
@@ -15,7 +18,8 @@ from tests.browser.lies.liar import Liar
 from tests.browser.lies.peers import Peer
 from tests.browser.someone import until
 from tests.conftest import Server
-from tests.opened.opening import Opening, Visit
+from tests.contract.nginx import make_certificate
+from tests.opened.opening import Opening, Visit, run_open
 from tests.people import PEOPLE
 
 WHERE = "0" * 24
@@ -144,3 +148,33 @@ async def test_a_page_that_goes_lets_go_of_the_servers(fooled: Visit, liar: Liar
         return not liar.has_socket
 
     await until(is_let_go)
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+async def test_when_it_ends_the_page_is_told(server: Server, tmp_path: Path, how: signal.Signals) -> None:
+    with Opening(server.url, tmp_path) as opening:
+        async with Visit(opening) as visit:
+            await visit.registers(PEOPLE["alice"], "alice")
+            async with socket_of(visit) as socket:
+                before = time.monotonic()
+                ending = asyncio.create_task(asyncio.to_thread(opening.end, how))
+                assert await closed_with(socket) == 1012
+            assert await ending == 0
+            assert time.monotonic() - before < 8
+    assert "Traceback" not in opening.log.read_text()
+
+
+async def test_over_tls_a_server_is_believed_by_its_certificate_alone(tmp_path: Path) -> None:
+    certificate = make_certificate(tmp_path)
+    server = Server(tmp_path, certfile=str(certificate.certfile), keyfile=str(certificate.keyfile))
+    server.start()
+    refused = await asyncio.to_thread(run_open, "--server", server.url, "--home", str(tmp_path / "home"))
+    assert (refused.returncode, "cannot be reached" in refused.stderr) == (4, True)
+    with Opening(server.url, tmp_path, SSL_CERT_FILE=str(certificate.certfile)) as opening:
+        async with Visit(opening) as visit:
+            account = await visit.registers(PEOPLE["alice"], "alice")
+            assert (await visit.asks("/me")).json()["user_id"] == account["user_id"]
+            async with socket_of(visit) as socket:
+                assert (await visit.asks("/logout", {})).status_code == 204
+                assert await closed_with(socket) == 1008
+    server.kill()

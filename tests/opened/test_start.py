@@ -32,8 +32,8 @@ def test_an_address_that_cannot_be_used_is_said_so(shared_server: Server, tmp_pa
         (["--server", "http://chat.example.org"], 2, "Use https://chat.example.org"),
         (["--server", "http://localhost.example.org"], 2, "Over http"),
         (["--server", "http://127.0.0.1.example.org"], 2, "Over http"),
-        (["--server", "http://127.0.0.1:1"], 4, "cannot be reached. Check the address"),
-        (["--server", "https://nobody.invalid"], 4, "cannot be reached. Check the address"),
+        (["--server", "http://127.0.0.1:1"], 4, "cannot be reached. Check the address, its certificate"),
+        (["--server", "https://nobody.invalid"], 4, "cannot be reached. Check the address, its certificate"),
         ([*ours, "--port", str(shared_server.port)], 1, "Choose another with --port"),
         ([*ours, "--port", "65536"], 2, "65536"),
     ]:
