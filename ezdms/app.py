@@ -29,7 +29,6 @@ from ezdms.remembered import Sessions
 from ezdms.routes import (
     accounts,
     conversations,
-    files,
     health,
     live,
     messages,
@@ -40,6 +39,7 @@ from ezdms.routes import (
     vaults,
 )
 from ezdms.settings import Settings
+from ezdms.views import serving
 from ezdms.views.shells import shells
 
 FOREIGN = "This request came from another website, so it was refused."
@@ -71,7 +71,7 @@ def create_app(settings: Settings) -> Quart:
     Raises OSError or ValueError for a certificate that cannot be read.
     """
     app = Application(__name__, static_folder=None, template_folder=None)
-    app.add_url_rule("/static/<path:filename>", "static", auth.public(files.send))
+    app.add_url_rule("/static/<path:filename>", "static", auth.public(serving.send_file))
     app.request_class = BoundedRequest
     app.asgi_http_class = HttpConnection
     app.websocket_class = Socket

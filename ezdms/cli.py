@@ -34,6 +34,7 @@ COMMANDS = {  # name → module:function, in the order of the help
     "manifest": "ezdms.commands.release:manifest",
     "release-key": "ezdms.commands.release:release_key",
     "bridge": "ezdms.commands.bridge:bridge",
+    "open": "ezdms.commands.opening:opening",
 }
 
 

@@ -11,7 +11,7 @@ from quart import Blueprint, Quart, Response, current_app, jsonify, request
 from werkzeug.exceptions import HTTPException
 
 from ezdms import crypto, envelope
-from ezdms.bridge.gate import Gate
+from ezdms.bridge.gate import TokenGate
 from ezdms.bridge.people import Locked, People
 from ezdms.bridge.reading import LARGEST_BODY, Problem, need, read_fields, read_page
 from ezdms.client import Client, ClientError, Contact, Message, OtherServer, ServerError, SessionEnded, WrongPin
@@ -39,7 +39,7 @@ def create_app(people: People, token: str | None, origins: Iterable[str]) -> Qua
     app.register_error_handler(HTTPException, _answer_http_exception)
     for kind in (Locked, ClientError, crypto.ProtocolError, EnvelopeError):
         app.register_error_handler(kind, _answer_failure)
-    app.asgi_app = SaysWhenItCloses(Gate(app.asgi_app, token, origins))  # type: ignore[method-assign]
+    app.asgi_app = SaysWhenItCloses(TokenGate(app.asgi_app, token, origins))  # type: ignore[method-assign]
     return app
 
 

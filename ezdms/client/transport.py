@@ -96,7 +96,7 @@ class Transport:
                 ):
                     wait = _wait_for(response)
                     if wait is None or loop.time() + wait > until:
-                        return _read(response, await _body(response, largest))
+                        return _read(response, await body_of(response, largest))
             except httpx.ConnectError as error:  # nothing was sent: trying again is always harmless
                 failure: Exception = error
             except (httpx.TransportError, httpx.InvalidURL, TimeoutError) as error:
@@ -141,8 +141,8 @@ def _wait_for(response: httpx.Response) -> float | None:
     return float(after) if response.status_code in (429, 503) and is_time else None
 
 
-async def _body(response: httpx.Response, largest: int) -> bytes:
-    """The body as it comes: what is packed was not asked for, and could become anything."""
+async def body_of(response: httpx.Response, largest: int) -> bytes:
+    """The body as it comes: what is packed was not asked for, and could become anything. Raises BadAnswer."""
     if response.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
         raise BadAnswer("The server packed its answer, and was asked not to.")
     body = bytearray()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import click
 
+from ezdms.commands.common import parse_server
 from ezdms.commands.printing import says
 from ezdms.settings import SettingsError, parse_origins
 
@@ -45,7 +45,7 @@ def bridge(
     """
     if no_token and token_file is not None:
         raise click.UsageError("Either --token-file or --no-token, not both.")
-    address = _parse_server(server)
+    address = parse_server(server)
     try:
         allowed = tuple(one for origin in origins for one in parse_origins(origin))
     except SettingsError as error:
@@ -73,17 +73,3 @@ def bridge(
     serve.serve(
         listener, people, token=token, origins=allowed, announce=announce, warn=lambda text: says(text, err=True)
     )
-
-
-def _parse_server(server: str | None) -> str:
-    """scheme://host[:port]."""
-    if server is None:
-        raise click.UsageError("Which server? Give --server or set EZDMS_SERVER.")
-    try:
-        parts = urlsplit(server)
-        is_one = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
-    except ValueError:
-        is_one = False
-    if not is_one or parts.username is not None or parts.path not in ("", "/") or parts.query or parts.fragment:
-        raise click.UsageError(f"{server!r} is no server's address. Expected one such as https://chat.example.org.")
-    return server.rstrip("/")

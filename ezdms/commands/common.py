@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from functools import wraps
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import click
 
@@ -106,3 +107,17 @@ async def asks_about_the_server(enter: Callable[[bool], Awaitable[Client]], trus
         says(str(error), err=True)
         click.confirm("Go on", abort=True, err=True)
         return await enter(True)
+
+
+def parse_server(server: str | None) -> str:
+    """scheme://host[:port]. Raises UsageError."""
+    if server is None:
+        raise click.UsageError("Which server? Give --server or set EZDMS_SERVER.")
+    try:
+        parts = urlsplit(server)
+        is_one = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        is_one = False
+    if not is_one or parts.username is not None or parts.path not in ("", "/") or parts.query or parts.fragment:
+        raise click.UsageError(f"{server!r} is no server's address. Expected one such as https://chat.example.org.")
+    return server.rstrip("/")

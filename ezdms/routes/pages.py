@@ -7,10 +7,9 @@ import re
 from quart import Blueprint, Response, request
 
 from ezdms.answers import Problem, answer_problem, wants_json
-from ezdms.assets import ASKED_ANEW
 from ezdms.auth import public, shell
 from ezdms.routes import services
-from ezdms.security import of_a_page
+from ezdms.views.serving import send_shell
 from ezdms.views.shells import APP, PROTECTION, missing
 
 blueprint = Blueprint("pages", __name__)
@@ -50,13 +49,7 @@ async def protection() -> Response:
 
 async def answer_with_shell(name: str) -> Response:
     """A shell, or 304 for whoever has it."""
-    found = services.shell(name)
-    response = Response(found.body, content_type="text/html; charset=utf-8")
-    response.headers.update(of_a_page())
-    response.headers["Cache-Control"] = ASKED_ANEW
-    response.vary.add("Accept")
-    response.set_etag(found.etag)
-    return await response.make_conditional(request)
+    return await send_shell(services.shell(name))
 
 
 async def answer_with_page(problem: Problem) -> Response:

@@ -31,6 +31,7 @@ const PROGRAM = /^(?!Unknown browser)[A-Za-z0-9_.-]{1,40}$/;
 const BROWSERS = ["Edge", "Opera", "Firefox", "Chrome", "Safari"];
 function describe(browser) {
   if (browser === "ezdms") return "EZ-DMS in a terminal or program";
+  if (browser === "ezdms-open") return "A page opened with “ezdms open”";
   return PROGRAM.test(browser) && !BROWSERS.includes(browser) ? "Another program" : browser;
 }
 

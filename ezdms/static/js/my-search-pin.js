@@ -3,6 +3,7 @@
 import { copyFrom, onPress, showAlert } from "./dom.js";
 import { drawQr } from "./qr-code.js";
 import { account, getStanding, ownSearchPin } from "./session.js";
+import { HOST } from "./shell.js";
 
 customElements.define("my-search-pin", class extends HTMLElement {
   async connectedCallback() {
@@ -20,7 +21,7 @@ customElements.define("my-search-pin", class extends HTMLElement {
     this.querySelector("output").textContent = searchPin;
     this.#offer("copy", (button) => copyFrom(button, searchPin));
     if (!this.querySelector("canvas")) return; // beside the list only the PIN is shown
-    const link = `${location.origin}/#add=${searchPin}`; // what stands after # never reaches a server
+    const link = `${HOST.server}/#add=${searchPin}`; // what stands after # never reaches a server
     this.querySelector("code").textContent = link;
     this.querySelector(".link").hidden = false;
     this.#offer("copy-link", (button) => copyFrom(button, link));

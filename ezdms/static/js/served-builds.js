@@ -4,7 +4,7 @@ import { loadVaultState } from "./keystore.js";
 import { doubts, mergeServed } from "./served.js";
 import { getStanding } from "./session.js";
 import { instantiate } from "./shell.js";
-import { noteServed, ownBuild, syncVault } from "./vault.js";
+import { isServed, noteServed, ownBuild, syncVault } from "./vault.js";
 
 const nameOf = ({ version, digest }) => `EZ-DMS ${version}, build ${digest.slice(0, 8)}`;
 
@@ -15,7 +15,7 @@ customElements.define("served-builds", class extends HTMLElement {
     await this.#renew().catch(() => {}); // what is known here is compared
     const { more } = await loadVaultState();
     const odd = new Set();
-    for (const [kind, ...builds] of doubts(mergeServed(more?.served, [own]), Date.now())) {
+    for (const [kind, ...builds] of doubts(mergeServed(more?.served, isServed ? [own] : []), Date.now())) {
       this.querySelector(`[data-odd=${kind}]`).hidden = false;
       for (const build of builds) odd.add(build);
     }

@@ -17,6 +17,8 @@ const SENTENCES = {
   left: "This person has left. Nothing more can be sent to them.",
   no_conversation: "There is no such conversation.",
   no_session: "Please log in.",
+  not_opened: "Open the address that “ezdms open” printed when it started.", // words of `ezdms open`: this one,
+  odd: ODD, // and two for what comes, or does not come, from the server
   oneself: "This is your own Search PIN. Ask the other person for theirs.",
   not_invited: "This server is by invitation. Open the link you were given; each works once, for a time.",
   quota: "Your storage on this server is full. Nothing more can be sent; what is there can be read.",
@@ -25,6 +27,7 @@ const SENTENCES = {
   unavailable: "The server cannot store anything at the moment. Nothing was lost; please try again in a minute.",
   unknown_pin: "Nobody on this server has this Search PIN.",
   unknown_session: "This session has ended already.",
+  unreachable: UNREACHABLE,
   wrong_pin: "No account has this Login PIN.",
 };
 const NOT_YOURS = "This is not your Login PIN."; // the same code of a 403

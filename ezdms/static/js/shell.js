@@ -38,6 +38,8 @@ const HEAD = {
 const OF_EXTENSIONS = /^(class|style|data-(?!hx-)[\w-]+)$/;
 const ROOT = { lang: /^[a-z-]*$/ };
 const BODY = { "data-host": /^/, "data-notice": /^/, "data-registration": /^/, "data-version": /^/ };
+// A page of one's own machine (`ezdms open`) says which server it talks to. No other page has a say in that.
+if (location.hostname === "127.0.0.1") BODY["data-server"] = /^https?:\/\/[a-z0-9.:[\]-]+$/;
 
 const templates = new Map();
 let isTampered = false;
@@ -116,9 +118,9 @@ function takeOver() {
   return body.dataset;
 }
 
-const { host = "EZ-DMS", notice = "", registration = "open", version = "" } = takeOver();
-// What the host says to everybody: shown as words, and nothing else.
-export const HOST = { name: host, notice, registration };
+const { host = "EZ-DMS", notice = "", registration = "open", version = "", server = location.origin } = takeOver();
+// What the host says to everybody: shown as words, and nothing else; and its address, for links that others open.
+export const HOST = { name: host, notice, registration, server };
 // What this document says that it is, and the import maps that decide which scripts run in it.
 const maps = ask(document, Document, "head").querySelectorAll("script[type=importmap]");
 export const BUILD = { version, scripts: Array.from(maps, ({ textContent }) => textContent).join("\n") };

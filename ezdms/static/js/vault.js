@@ -9,7 +9,7 @@ import { hashText, openVault, ProtocolError, sealVault } from "./crypto.js";
 import { loadAccount, loadContact, loadContacts, loadVaultState, saveContact, saveVaultState } from "./keystore.js";
 import { isNews, isTooSoon, mergeServed } from "./served.js";
 import { getJson, isNumber, isText, postForm } from "./server.js";
-import { BUILD } from "./shell.js";
+import { BUILD, HOST } from "./shell.js";
 
 const inTurn = (work) => navigator.locks.request("ezdms-vault", work); // one tab at a time
 // How somebody was verified: the higher wins. A link that anybody can have made is the least.
@@ -118,8 +118,12 @@ const servedAt = Math.round(performance.timeOrigin);
 export const ownBuild = async () =>
   ({ version: BUILD.version, digest: await hashText(BUILD.scripts), first: servedAt, last: servedAt });
 
+// Unless it comes from one's own machine (`ezdms open`).
+export const isServed = HOST.server === location.origin;
+
 // Note it for one's other devices: once an hour at most, and only if that says something new.
 export async function noteServed(stored) {
+  if (!isServed) return;
   const [build, now] = [await ownBuild(), Date.now()];
   const isDue = ({ more, noted = 0 }) => !isTooSoon(noted, now) && isNews(more?.served, build);
   if (!isDue(await loadVaultState())) return;

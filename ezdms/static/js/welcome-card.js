@@ -3,6 +3,7 @@
 import { showLoginPin } from "./crypto.js";
 import { copyFrom, offerDownload, onPress } from "./dom.js";
 import { account, ownSearchPin } from "./session.js";
+import { HOST } from "./shell.js";
 
 const KEY = "ezdms-new-login-pin";
 export const keepNewPin = (userId, pin) => sessionStorage.setItem(KEY, `${userId} ${pin}`);
@@ -26,7 +27,7 @@ customElements.define("welcome-card", class extends HTMLElement {
       onPress(button, () => copyFrom(button, output(button.dataset.copy).textContent));
     }
     onPress(this.querySelector("[data-do=print]"), () => print());
-    const text = `EZ-DMS at ${location.origin}\nUsername: ${me.username}\n`
+    const text = `EZ-DMS at ${HOST.server}\nUsername: ${me.username}\n`
       + `Login PIN (secret, nobody can restore it): ${pin}\n`
       + `Search PIN (for your contacts): ${searchPin}\n`;
     offerDownload(this.querySelector("[data-do=download]"), `ezdms-${me.username}.txt`, text);

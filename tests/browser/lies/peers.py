@@ -33,7 +33,8 @@ class Peer:
         self.statement = ""
         self.conversation = ""
         self.other: envelope.Statement  # of the person at the browser
-        self._http = httpx.AsyncClient(base_url=server.url, headers=dict(JSON), timeout=30)
+        unkept = httpx.Limits(max_keepalive_connections=0)  # a server that is stopped leaves none half open
+        self._http = httpx.AsyncClient(base_url=server.url, headers=dict(JSON), timeout=30, limits=unkept)
 
     @classmethod
     async def arrives(cls, server: Server, name: str = "") -> Peer:

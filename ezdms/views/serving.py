@@ -1,4 +1,4 @@
-"""The files a browser loads. Under an address that carries their hash they are kept for good, else asked for anew."""
+"""Shells and files as answers: the same from a server and from `ezdms open`."""
 
 from __future__ import annotations
 
@@ -8,12 +8,25 @@ from quart import Response, request, send_from_directory
 from werkzeug.exceptions import NotFound
 
 from ezdms.assets import ASKED_ANEW, FOLDER, FOR_GOOD, digest
+from ezdms.security import of_a_page
+from ezdms.views.shells import Shell
 
 
-async def send(filename: str) -> Response:
+async def send_shell(found: Shell) -> Response:
+    """A shell, or 304 for whoever has it."""
+    response = Response(found.body, content_type="text/html; charset=utf-8")
+    response.headers.update(of_a_page())
+    response.headers["Cache-Control"] = ASKED_ANEW
+    response.vary.add("Accept")
+    response.set_etag(found.etag)
+    return await response.make_conditional(request)
+
+
+async def send_file(filename: str) -> Response:
     """A file by its name, with or without a digest before it; 404 if there is none.
 
-    A page that was opened before an upgrade still asks with the old digest: it gets today's file, but not for good.
+    Under an address that carries their hash files are kept for good, else asked for anew. A page that was opened before
+    an upgrade still asks with the old digest: it gets today's file, but not for good.
     """
     before, name = re.fullmatch(r"(?:([0-9a-f]{12})/)?(.*)", filename, re.DOTALL).groups()  # type: ignore[union-attr]
     request.headers.pop("Range", None)  # a file is sent whole: Quart raises on ranges that count from the end

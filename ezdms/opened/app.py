@@ -1,0 +1,194 @@
+"""The app of `ezdms open`: shells and files of the package, and the ways to the server. Nothing else is there."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from typing import Any, cast
+from urllib.parse import parse_qsl, urlencode
+
+from quart import Quart, Request, Response, Websocket, has_websocket_context, request, websocket
+from werkzeug.exceptions import HTTPException, NotFound
+
+from ezdms import PROTOCOL, __version__, logs, security
+from ezdms.client.errors import BadAnswer, Unreachable
+from ezdms.closing import SaysWhenItCloses
+from ezdms.edge import Edge, HttpConnection, Socket, SocketConnection
+from ezdms.opened import relay, ways
+from ezdms.opened.gate import FIRST, VISITOR, VisitorGate, cookie_name
+from ezdms.opened.remote import Remote, Reply, dump
+from ezdms.opened.visitors import Visitor, Visitors
+from ezdms.opened.ways import Kind, Way
+from ezdms.views.serving import send_file, send_shell
+from ezdms.views.shells import ADDRESSES, NOTHING, missing, shells
+
+CONVERSATION = "/c/<conversation_id>"
+MOST_FIELDS = 100
+SENTENCES = {404: NOTHING, 405: "This address does not take that method.", 413: "The request is too large."}
+NOT_UNDERSTOOD = "The request could not be understood."
+WRONG = "Something went wrong in `ezdms open`. Please try again."
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What the page needs to know of the server, read strictly before anything is served (asking.py)."""
+
+    server: str
+    deployment_id: str
+    registration: str
+
+    @property
+    def front(self) -> dict[str, str]:
+        """The host's words on the page: our own, for not a word of a page is the server's here."""
+        notice = f"This page is served by your own machine. It talks to {self.server}"
+        return {"name": "EZ-DMS", "notice": notice, "registration": self.registration, "server": self.server}
+
+
+class Application(Quart):
+    """Quart, whose log does not name the address: it may hold a secret, or somebody's id."""
+
+    def log_exception(self, exception_info: Any) -> None:
+        """One line."""
+        asked = websocket if has_websocket_context() else request
+        logs.event(logging.ERROR, "error", method=asked.method)
+
+
+def create_app(opened: Opened, remote: Remote, visitors: Visitors, origin: str, secret: str) -> Quart:
+    """The app behind its gate, at `origin`; the first address is /open/SECRET."""
+    app = Application(__name__, static_folder=None, template_folder=None)
+    app.asgi_http_class, app.websocket_class, app.asgi_websocket_class = HttpConnection, Socket, SocketConnection
+    app.config |= {"BODY_TIMEOUT": 20, "RESPONSE_TIMEOUT": None, "PROVIDE_AUTOMATIC_OPTIONS": False}
+    app.config["MAX_CONTENT_LENGTH"] = ways.LARGEST_VAULT
+    page = _Page(opened, remote, visitors, cookie_name(origin))
+    app.extensions["ezdms.stopping"] = page.stopping
+    app.add_url_rule("/static/<path:filename>", "static", send_file)
+    app.add_url_rule(f"{FIRST}<secret>", "first", page.begin)
+    app.add_url_rule("/deployment", "deployment", page.deployment)
+    for name, addresses in ADDRESSES.items():
+        for address in addresses:
+            rule = CONVERSATION if address.startswith("/c/") else address
+            app.add_url_rule(rule, f"shell {rule}", page.shell, defaults={"name": name})
+    app.add_url_rule("/<path:path>", "forward", page.forward, methods=["GET", "POST", "PUT"])
+    app.add_websocket("/ws", "live", page.live)
+    app.after_request(_fence)
+    app.register_error_handler(Unreachable, page.answer_unreachable)
+    app.register_error_handler(BadAnswer, page.answer_odd)
+    app.register_error_handler(HTTPException, _answer_http_exception)
+    gate = VisitorGate(Edge(app.asgi_app), origin, secret, visitors)
+    app.asgi_app = SaysWhenItCloses(gate)  # type: ignore[method-assign]
+    return app
+
+
+class _Page:
+    """The views."""
+
+    def __init__(self, opened: Opened, remote: Remote, visitors: Visitors, cookie: str) -> None:
+        self._opened, self._remote, self._visitors, self._cookie = opened, remote, visitors, cookie
+        self._shells = shells(opened.front)
+        self.stopping = asyncio.Event()
+
+    async def begin(self, secret: str) -> Response:
+        """The first address: a cookie instead of the secret, which stays in no history and leads nowhere."""
+        response = Response(status=303, headers={"Location": "/"})
+        if _scope(request)[VISITOR] is None:
+            self._hand_over(response, self._visitors.admit())
+        return response
+
+    async def shell(self, name: str, conversation_id: str = "") -> Response:
+        """A document of the package."""
+        if conversation_id and not ways.IS_CONVERSATION.fullmatch(conversation_id):
+            raise NotFound
+        return await send_shell(self._shells[name])
+
+    async def deployment(self) -> Response:
+        """What was read at the start: a server that calls itself another one meanwhile gets nothing of a PIN."""
+        known = {"protocol": PROTOCOL, "deployment_id": self._opened.deployment_id, "version": __version__}
+        return Response(dump(known), content_type=Kind.JSON.value)
+
+    async def forward(self, path: str) -> Response:
+        """Take one of the ways, for a page that asks by script: whoever opens such an address finds nothing."""
+        query = request.query_string.decode("ascii")
+        way = ways.find(request.method, request.path, query)
+        if way is None or request.headers.get("Sec-Fetch-Dest", "empty") != "empty":
+            raise NotFound
+        visitor = cast(Visitor, _scope(request)[VISITOR])
+        reply = await self._remote.ask(way, f"{request.path}{query and '?'}{query}", visitor.token, await _form(way))
+        response = Response(reply.body, reply.status, content_type=reply.kind.value)
+        if reply.kind is Kind.NOTHING:
+            del response.headers["Content-Type"]
+        self._note(way, visitor, reply, response)
+        return response
+
+    async def live(self) -> Response | None:
+        """The socket."""
+        visitor = cast(Visitor, _scope(websocket)[VISITOR])
+        return await relay.relay(self._opened.server, visitor.token, self.stopping)
+
+    async def answer_unreachable(self, _: Unreachable) -> Response:
+        """The page has a sentence for this."""
+        return _answer(502, "The server cannot be reached.", code="unreachable")
+
+    async def answer_odd(self, _: BadAnswer) -> Response:
+        """And for this."""
+        return _answer(502, "The server's answer cannot be understood.", code="odd")
+
+    def _note(self, way: Way, visitor: Visitor, reply: Reply, response: Response) -> None:
+        """A session began, or ended."""
+        if way.begins and reply.token:
+            visitor.token = reply.token
+            self._hand_over(response, self._visitors.renew(visitor))
+        elif way.ends and reply.status == 204:
+            visitor.token = ""
+
+    def _hand_over(self, response: Response, cookie: str) -> None:
+        response.set_cookie(self._cookie, cookie, path="/", httponly=True, samesite="Strict")
+
+
+def _scope(asked: Request | Websocket) -> dict[str, Any]:
+    """What the gate has found is in it."""
+    return cast(dict[str, Any], asked.scope)
+
+
+async def _form(way: Way) -> str:
+    """The fields of the body, written anew."""
+    body = cast(bytes, await request.get_data())
+    if way.method == "GET":
+        return ""
+    if len(body) > way.largest_body:
+        raise _Refused(413)
+    if body and request.mimetype != "application/x-www-form-urlencoded":
+        raise _Refused(415)
+    try:
+        fields = parse_qsl(body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MOST_FIELDS)
+    except ValueError as error:
+        raise _Refused(400) from error
+    return urlencode(fields)
+
+
+class _Refused(HTTPException):
+    """A request that is not the page's."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__()
+        self.code = status
+
+
+async def _fence(response: Response) -> Response:
+    return security.add_headers(response)
+
+
+async def _answer_http_exception(error: HTTPException) -> Response:
+    status = error.code or 500
+    if status < 400:  # an address with a slash too many
+        status = 404
+    sentence = SENTENCES.get(status, NOT_UNDERSTOOD if status < 500 else WRONG)
+    if has_websocket_context():
+        return Response(dump({"error": sentence}), status, dict(security.FENCE), content_type=Kind.JSON.value)
+    if request.headers.get("Sec-Fetch-Mode") == "navigate":
+        return Response(missing(sentence), status, content_type="text/html; charset=utf-8")
+    return _answer(status, sentence)
+
+
+def _answer(status: int, sentence: str, **more: str) -> Response:
+    return Response(dump({"error": sentence, **more}), status, content_type=Kind.JSON.value)

@@ -1,0 +1,45 @@
+"""Asks a server once what the page has to know of it, before anything is served."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ezdms import PROTOCOL
+from ezdms.client.answers import read_deployment
+from ezdms.client.errors import BadAnswer, ServerError
+from ezdms.client.transport import Transport
+from ezdms.release.manifest import VERSION
+
+REGISTRATION = ("open", "invite", "closed")
+NOT_EZDMS = "{server} does not answer as an EZ-DMS server does. Is that its address?"
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """GET /deployment, as far as it is used. `version` is the server's word, and no more than a hint."""
+
+    deployment_id: str
+    version: str
+    registration: str
+
+
+async def ask(server: str) -> Said:
+    """Raises Unreachable, or BadAnswer with a sentence that says what to do."""
+    transport = Transport(server, patience=0)
+    try:
+        return _read(server, await transport.get("/deployment"))
+    except ServerError as error:
+        raise BadAnswer(NOT_EZDMS.format(server=server)) from error
+    except BadAnswer as error:
+        raise BadAnswer(f"{NOT_EZDMS.format(server=server)} {error}") from error
+    finally:
+        await transport.close()
+
+
+def _read(server: str, answer: Any) -> Said:
+    deployment_id = read_deployment(answer).deployment_id
+    protocol, version, registration = (answer.get(name) for name in ("protocol", "version", "registration"))
+    if protocol != PROTOCOL or not isinstance(version, str) or not VERSION.fullmatch(version):
+        raise BadAnswer(f"Expected the protocol {PROTOCOL} and a version.")
+    return Said(deployment_id, version, registration if registration in REGISTRATION else "open")

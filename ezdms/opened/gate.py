@@ -1,0 +1,62 @@
+"""Who may ask `ezdms open`: a browser that began at the first address, and its own pages."""
+
+from __future__ import annotations
+
+import hmac
+import json
+import re
+from typing import Any
+
+from ezdms.bridge.gate import Gate, Refusal, values_of
+from ezdms.opened.visitors import Visitors
+
+VISITOR = "ezdms.visitor"  # where the rest of the app finds it in the scope
+FIRST = "/open/"
+FROM_ANOTHER = "Another web page made the browser ask this. Type or paste the address instead."
+
+
+class VisitorGate(Gate):
+    """The bridge's gate, for one address: `origin` is http://127.0.0.1:PORT."""
+
+    headers = [(b"cross-origin-resource-policy", b"same-origin")]  # noqa: RUF012 - the others are a server's own
+    not_from_a_page = (b"none", b"same-origin")
+    another_page = FROM_ANOTHER
+    not_a_program = FROM_ANOTHER
+
+    def __init__(self, app: Any, origin: str, secret: str, visitors: Visitors) -> None:
+        super().__init__(app, [origin])
+        host = origin.removeprefix("http://")
+        self.own_host = re.compile(re.escape(host.encode("ascii")))
+        self.another_name = f"This is {host}, and answers to no other name."
+        self.cookie = cookie_name(origin)
+        self._first = f"{FIRST}{secret}".encode("ascii")
+        self._visitors = visitors
+
+    def admit(self, scope: Any) -> None:
+        """The first address for a person who opens it, else a cookie that we gave; each once."""
+        if scope["type"] == "websocket" and not values_of(scope, b"origin"):
+            raise Refusal(403, "A browser's page says in Origin that it asks.")
+        given = _cookies(scope, self.cookie)
+        scope[VISITOR] = self._visitors.find(given[0]) if len(given) == 1 else None
+        is_first = hmac.compare_digest(scope["path"].encode("utf-8", "replace"), self._first)
+        if is_first and scope["type"] == "http" and scope["method"] == "GET":
+            return
+        if scope[VISITOR] is None:
+            raise Refusal(403, "Open the address that `ezdms open` printed when it started.")
+
+    def describe(self, scope: Any, refusal: Refusal) -> tuple[bytes, bytes]:
+        """A sentence for who looks at it, JSON for the page."""
+        if b"navigate" in values_of(scope, b"sec-fetch-mode"):
+            return b"text/plain; charset=utf-8", str(refusal).encode()
+        return b"application/json", json.dumps({"error": str(refusal), "code": "not_opened"}).encode()
+
+
+def cookie_name(origin: str) -> str:
+    """Of its own for each port: browsers send the cookies of 127.0.0.1 to all of them (RFC 6265, 8.5)."""
+    return f"ezdms_open_{origin.rpartition(':')[2]}"
+
+
+def _cookies(scope: Any, name: str) -> list[str]:
+    """Each value that is given under this name."""
+    pairs = [pair.strip() for line in values_of(scope, b"cookie") for pair in line.decode("latin-1").split(";")]
+    return [value for given, _, value in (pair.partition("=") for pair in pairs) if given == name]

@@ -1,0 +1,113 @@
+"""The page's socket: frames of the server to the page, and the page's two wishes to the server. Texts alone."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import websockets
+from quart import Response, websocket
+from websockets.asyncio.client import ClientConnection
+
+from ezdms.client.live import Straight
+from ezdms.client.members import CONVERSATION
+from ezdms.edge import SocketGone
+from ezdms.opened.remote import proof
+
+LARGEST_FRAME = 128 * 1024  # bytes of the server's
+LARGEST_WISH = 1024  # bytes of the page's
+WITHIN = 10.0  # seconds until the server has taken the socket, or let go of it
+GONE, MALFORMED, LOST, RESTART = 1000, 1003, 1011, 1012
+PASSED_ON = (1000, 1001, 1003, 1008, 1009, 1012, 1013)  # close codes that mean the same here
+
+
+async def relay(server: str, token: str, stopping: asyncio.Event) -> Response | None:
+    """Open a socket at the server, then take the page's: until one of both ends, or `stopping` is set."""
+    try:
+        far = await Straight(
+            server.replace("http", "ws", 1) + "/ws",
+            additional_headers=proof(token),
+            compression=None,
+            max_size=LARGEST_FRAME,
+            user_agent_header=None,
+            open_timeout=WITHIN,
+            close_timeout=1,
+        )
+    except websockets.InvalidStatus as refused:
+        status = refused.response.status_code
+        return _refuse(status if status in (401, 403, 429, 503) else 502)
+    except (OSError, TimeoutError, websockets.WebSocketException):
+        return _refuse(502)
+    code = LOST
+    try:
+        await websocket.accept()
+        code = await _talk(far, stopping)
+    finally:
+        await far.close()
+    await websocket.close(code)
+    return None
+
+
+def _refuse(status: int) -> Response:
+    return Response(b"{}", status, content_type="application/json")
+
+
+async def _talk(far: ClientConnection, stopping: asyncio.Event) -> int:
+    """Both ways, until one ends; returns the close code for the page."""
+    tasks: list[asyncio.Task[Any]] = [
+        asyncio.create_task(_to_page(far)),
+        asyncio.create_task(_to_server(far)),
+        asyncio.create_task(stopping.wait()),
+    ]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        return RESTART if tasks[2] in done else next(int(task.result()) for task in tasks if task in done)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _to_page(far: ClientConnection) -> int:
+    """What the server says, one frame after the other: the next one is taken when the page has this one."""
+    socket = websocket._get_current_object()  # type: ignore[attr-defined]
+    while True:
+        try:
+            frame = await far.recv()
+        except websockets.ConnectionClosed as closed:
+            code = closed.rcvd.code if closed.rcvd else LOST
+            return code if code in PASSED_ON else LOST
+        if not isinstance(frame, str):
+            return MALFORMED
+        await socket.send(frame)
+
+
+async def _to_server(far: ClientConnection) -> int:
+    """What the page wishes: to look at a conversation, or no longer to."""
+    while True:
+        try:
+            wish = read_wish(await websocket.receive())
+            if wish is None:
+                return MALFORMED
+            await far.send(wish)
+        except SocketGone:
+            return GONE
+        except websockets.ConnectionClosed:
+            await asyncio.Event().wait()  # _to_page knows how it ended
+
+
+def read_wish(frame: str | bytes) -> str | None:
+    """A frame of the page in its only form, or None."""
+    if not isinstance(frame, str) or len(frame) > LARGEST_WISH:
+        return None
+    try:
+        members = json.loads(frame)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(members, dict) or set(members) != {"event", "conversation_id"}:
+        return None
+    event, where = members["event"], members["conversation_id"]
+    if event not in ("join", "leave") or not isinstance(where, str) or not CONVERSATION.fullmatch(where):
+        return None
+    return json.dumps(members)

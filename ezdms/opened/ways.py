@@ -1,0 +1,75 @@
+"""Every way from the page to the server: what it asks for, and of what kind the answer is. There is no other.
+
+An address of the server that is not here does not exist for the browser. A test holds this to what the page asks for.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+
+from ezdms.client.transport import LARGEST, LARGEST_LIST
+
+LARGEST_BODY = 64 * 1024  # bytes of a request
+LARGEST_VAULT = 1840 * 1024  # and of one that brings a vault
+
+
+class Kind(Enum):
+    """What an answer is, and so how it is called when it is passed on."""
+
+    JSON = "application/json"
+    FRAGMENT = "text/plain; charset=utf-8"  # the page takes it as text: no browser makes a document of it
+    NOTHING = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A request that the page makes. `begins` a session: the answer holds its token. `ends`: it is gone afterwards."""
+
+    method: str
+    path: re.Pattern[str]
+    kind: Kind
+    query: re.Pattern[str] = re.compile("")
+    largest: int = LARGEST  # bytes of the answer
+    largest_body: int = LARGEST_BODY
+    begins: bool = False
+    ends: bool = False
+
+
+ID = "[A-Za-z0-9_-]{22}"
+CONVERSATION = "[0-9A-HJKMNP-TV-Z]{24}"
+IS_CONVERSATION = re.compile(CONVERSATION, re.ASCII)
+PAGE = re.compile(r"(after|before)=[0-9]{1,16}(&limit=[0-9]{1,3})?", re.ASCII)
+
+
+def _way(method: str, path: str, kind: Kind, **more: object) -> Way:
+    return Way(method, re.compile(path, re.ASCII), kind, **more)  # type: ignore[arg-type]
+
+
+WAYS = (
+    _way("POST", "/register", Kind.JSON, begins=True),
+    _way("POST", "/login", Kind.JSON, begins=True),
+    _way("POST", "/logout", Kind.NOTHING, ends=True),
+    _way("POST", "/delete_account", Kind.NOTHING, ends=True),
+    _way("POST", "/private_keys", Kind.JSON),
+    _way("POST", "/change_pin", Kind.NOTHING),
+    _way("POST", "/search_pin", Kind.JSON),
+    _way("GET", "/me", Kind.JSON),
+    _way("GET", "/vault", Kind.JSON, largest=LARGEST_LIST),
+    _way("PUT", "/vault", Kind.JSON, largest=LARGEST_LIST, largest_body=LARGEST_VAULT),
+    _way("GET", f"/conversations/{ID}", Kind.FRAGMENT, largest=LARGEST_LIST),
+    _way("POST", "/start_conversation", Kind.JSON),
+    _way("GET", f"/c/{CONVERSATION}/open", Kind.FRAGMENT, largest=LARGEST_LIST),
+    _way("GET", f"/messages/{CONVERSATION}", Kind.FRAGMENT, query=PAGE, largest=LARGEST_LIST),
+    _way("POST", "/send_message", Kind.JSON),
+    _way("GET", "/sessions/list", Kind.FRAGMENT, largest=LARGEST_LIST),
+    _way("POST", f"/sessions/{ID}/end", Kind.FRAGMENT, largest=LARGEST_LIST),
+    _way("POST", "/sessions/end_others", Kind.FRAGMENT, largest=LARGEST_LIST),
+)
+
+
+def find(method: str, path: str, query: str) -> Way | None:
+    """The way that this request is, if it is one."""
+    found = (way for way in WAYS if way.method == method and way.path.fullmatch(path) and way.query.fullmatch(query))
+    return next(found, None)

@@ -1,0 +1,126 @@
+"""`python -m ezdms open` as its own process, and browsers that ask it: what they send, without what they show."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from ezdms import crypto
+from tests.client.bridged import environment
+from tests.people import registration
+
+ANNOUNCED = re.compile(r"The page of EZ-DMS \S+ for (\S+) is at ((http://127\.0\.0\.1:([0-9]+))/open/([\w-]{43}))\n")
+BY_SCRIPT = {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"}
+BY_HAND = {"Sec-Fetch-Site": "none", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+
+
+def run_open(*flags: str, **more: str) -> subprocess.CompletedProcess[str]:
+    """One that does not come to listen: its exit code, and what it said."""
+    command = [sys.executable, "-m", "ezdms", "open", "--no-browser", *flags]
+    given = environment() | more
+    return subprocess.run(command, env=given, capture_output=True, text=True, timeout=60, check=False)
+
+
+class Opening:
+    """A page of somebody's own, for one server."""
+
+    def __init__(self, server: str, folder: Path, *flags: str, **more: str) -> None:
+        self.home, self.log = folder / "home", folder / "open.log"
+        self.flags = ["--server", server, "--home", str(self.home), *flags]
+        self.more = more
+        self.said = self.first = self.origin = self.secret = ""
+        self.port = 0
+        self.process: subprocess.Popen[str] | None = None
+
+    def start(self) -> Opening:
+        """Start; returns once requests are answered."""
+        with self.log.open("a") as log:
+            self.process = subprocess.Popen(
+                [
+                    sys.executable,
+                    "-m",
+                    "ezdms",
+                    "open",
+                    *([] if "BROWSER" in self.more else ["--no-browser"]),
+                    *self.flags,
+                ],
+                env=environment() | self.more,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
+        assert self.process.stdout is not None
+        self.said = self.process.stdout.readline()
+        match = ANNOUNCED.fullmatch(self.said)
+        assert match, f"expected the address, got {self.said!r}; log:\n{self.log.read_text()}"
+        self.first, self.origin, self.port, self.secret = match[2], match[3], int(match[4]), match[5]
+        return self
+
+    def end(self, how: signal.Signals = signal.SIGINT) -> int:
+        """Its exit code; whatever it printed after its start is in `said`."""
+        assert self.process is not None
+        self.process.send_signal(how)
+        code = self.process.wait(timeout=10)
+        assert self.process.stdout is not None
+        self.said += self.process.stdout.read()
+        self.process.stdout.close()
+        self.process = None
+        return code
+
+    def __enter__(self) -> Opening:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        if self.process is not None:
+            with suppress(ProcessLookupError):
+                self.end(signal.SIGKILL)
+
+
+class Visit:
+    """A browser that has opened the first address."""
+
+    def __init__(self, opening: Opening) -> None:
+        self.opening = opening
+        self.http = httpx.AsyncClient(base_url=opening.origin, timeout=60, trust_env=False)
+
+    async def __aenter__(self) -> Visit:
+        response = await self.http.get(self.opening.first, headers=BY_HAND)
+        assert (response.status_code, response.headers["Location"]) == (303, "/")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.http.aclose()
+
+    @property
+    def cookie(self) -> str:
+        """Name and value, as they are sent."""
+        name = f"ezdms_open_{self.opening.port}"
+        return f"{name}={self.http.cookies[name]}"
+
+    async def asks(
+        self, path: str, fields: dict[str, Any] | None = None, method: str = "", **headers: str
+    ) -> httpx.Response:
+        """What a script of the page asks for: POST the fields, else GET."""
+        given = BY_SCRIPT | {name.replace("_", "-"): value for name, value in headers.items()}
+        if fields is not None:
+            given = {"Origin": self.opening.origin} | given
+        how = method or ("GET" if fields is None else "POST")
+        return await self.http.request(how, path, data=fields, headers=given)
+
+    async def opens(self, path: str) -> httpx.Response:
+        """What a person opens."""
+        return await self.http.get(path, headers=BY_HAND | {"Accept": "text/html"})
+
+    async def registers(self, keys: crypto.Keys, name: str) -> dict[str, Any]:
+        """A new account; returns what the page gets to know of it."""
+        response = await self.asks("/register", registration(keys, name))
+        assert response.status_code == 201, response.text
+        account: dict[str, Any] = response.json()
+        return account

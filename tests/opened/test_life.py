@@ -1,0 +1,208 @@
+"""A whole life through `ezdms open`, in real browsers: everything works as at the server's own page, or better."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.browser.lies.liar import Answer, Liar
+from tests.browser.lies.peers import Peer
+from tests.browser.someone import until
+from tests.conftest import Server
+from tests.opened.opening import Opening
+from tests.pinned.conftest import BROWSERS
+from tests.pinned.test_pinned import CASES, SOON, stolen, visit
+from tests.pinned.test_talking import LOG, shows, text_of
+from tests.pinned.windows import Window
+
+
+# What this browser noted of the builds that it was served.
+SERVED = """import(document.querySelector("[src*=boot]").src.replace("boot", "keystore"))
+    .then(({ loadVaultState }) => loadVaultState()).then(({ more }) => String(more?.served))"""
+
+
+@pytest.fixture(params=BROWSERS)
+async def window(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Window]:
+    """One tab of a browser with a profile of its own."""
+    window = await BROWSERS[request.param](tmp_path / "profile", None)
+    yield window
+    await window.close()
+
+
+async def at(window: Window, address: str) -> None:
+    """The tab comes to be there."""
+
+    async def is_there() -> bool:
+        return str(await window.read("location.href")) == address
+
+    await until(is_there)
+
+
+async def registers(window: Window, opened: Opening, name: str) -> dict[str, str]:
+    """From the first address to the list of conversations; returns the PINs."""
+    await window.goto(opened.first)
+    await at(window, f"{opened.origin}/")
+    await shows(window, "h1", "EZ-DMS")
+    await window.type("#username", name)
+    await window.press("create-account [type=submit]")
+    await shows(window, "[data-testid=search-pin]", "-")
+    pins = {kind: str(await window.read(text_of(f"[data-testid={kind}-pin]"))) for kind in ("login", "search")}
+    await window.press("[type=checkbox]")
+    await window.press("welcome-card [type=submit]")
+    await at(window, f"{opened.origin}/")
+    await shows(window, ".me .name", name)
+    return pins
+
+
+async def logs_in(window: Window, pin: str) -> None:
+    """At the front page, once nothing on it moves any more."""
+    await shows(window, "log-in h2", "Back again")
+
+    async def stands() -> bool:
+        return bool(await window.read("document.readyState === 'complete' && document.fonts.status === 'loaded'"))
+
+    await until(stands)
+    await window.type("#login-pin", pin)
+    await window.press("log-in [type=submit]")
+
+
+async def test_a_whole_life(window: Window, server: Server, opened: Opening) -> None:
+    """Register, talk, reload, change the PIN, log out and in again, with an empty console."""
+    pins = await registers(window, opened, "ada")
+    bob = await Peer.arrives(server)
+    await bob.starts_with(pins["search"])
+    await bob.writes("hello from elsewhere")
+    await shows(window, "#conversations", bob.name)
+    await window.press(f'a[href="/c/{bob.conversation}"]')
+    await shows(window, LOG, "hello from elsewhere")
+    await window.type("#message", "from my own page")
+    await window.press("message-composer [type=submit]")
+    await shows(window, LOG, "from my own page")
+    assert (await bob.last()).text == "from my own page"
+    await bob.writes("live")
+    await shows(window, LOG, "live")
+    await window.goto(f"{opened.origin}/c/{bob.conversation}")
+    await shows(window, LOG, "live")
+    await window.goto(f"{opened.origin}/search-pin")
+    await shows(window, "my-search-pin code", f"{server.url}/#add={pins['search']}")
+    await window.goto(f"{opened.origin}/sessions")
+    await shows(window, "#devices", "opened with “ezdms open”")
+    await shows(window, "served-builds [data-build]", "EZ-DMS")
+    await window.goto(f"{opened.origin}/account")
+    await window.type("#old-pin", pins["login"])
+    await window.press("change-pin [type=submit]")
+    await shows(window, "change-pin [data-testid=login-pin]", "-")
+    new_pin = str(await window.read(text_of("change-pin [data-testid=login-pin]")))
+    await window.press("change-pin .new-pin [type=checkbox]")
+    await window.press("change-pin .new-pin [type=submit]")
+    await shows(window, "change-pin [role=status]", "Your new Login PIN is in use")
+    assert await window.read(SERVED) == "undefined"  # no server served this page
+    await window.goto(f"{opened.origin}/")
+    await shows(window, ".me .name", "ada")
+    await window.press("#log-out")
+    await logs_in(window, new_pin)
+    await shows(window, ".me .name", "ada")
+    await shows(window, "#conversations", bob.name)
+    assert window.said == []
+    assert await window.read("document.cookie + document.referrer") == ""
+    await bob.leaves()
+    await asyncio.sleep(0.01)  # the loop closes what was left
+    assert new_pin != pins["login"]
+
+
+async def test_while_the_server_is_away_the_page_says_so_and_nothing_is_lost(
+    window: Window, server: Server, opened: Opening
+) -> None:
+    pins = await registers(window, opened, "ada")
+    bob = await Peer.arrives(server)
+    await bob.starts_with(pins["search"])
+    await bob.writes("hello")
+    await window.goto(f"{opened.origin}/c/{bob.conversation}")
+    await shows(window, LOG, "hello")
+    server.stop()
+    await shows(window, "#connection", "Connection lost")
+    await window.type("#message", "written meanwhile")
+    await window.press("message-composer [type=submit]")
+    await shows(window, ".outbox", "The server cannot be reached")
+    await window.goto(f"{opened.origin}/c/{bob.conversation}")
+    server.start()
+    await shows(window, LOG, "written meanwhile")
+    assert (await bob.last()).text == "written meanwhile"
+    assert len(await bob.rows()) == 2
+    await bob.leaves()
+    await asyncio.sleep(0.01)  # the loop closes what was left
+
+
+async def test_at_the_same_port_what_was_not_sent_is_there_again(
+    window: Window, server: Server, tmp_path: Path
+) -> None:
+    with Opening(server.url, tmp_path) as opening:
+        pins = await registers(window, opening, "ada")
+        bob = await Peer.arrives(server)
+        await bob.starts_with(pins["search"])
+        await bob.writes("hello")
+        await window.goto(f"{opening.origin}/c/{bob.conversation}")
+        await shows(window, LOG, "hello")
+        server.stop()
+        await window.type("#message", "written in vain")
+        await window.press("message-composer [type=submit]")
+        await shows(window, ".outbox", "The server cannot be reached")
+        await asyncio.to_thread(opening.end)
+        server.start()
+        opening.flags += ["--port", str(opening.port)]
+        opening.start()
+        await shows(window, "#connection", "Connection lost")
+        await window.goto(opening.first)
+        await logs_in(window, pins["login"])
+        await shows(window, ".me .name", "ada")
+        await window.goto(f"{opening.origin}/c/{bob.conversation}")
+        await shows(window, LOG, "written in vain")
+        assert (await bob.last()).text == "written in vain"
+        await bob.leaves()
+        await window.goto("about:blank")
+        await asyncio.sleep(0.01)  # the loop closes what was left
+
+
+async def test_no_script_of_the_servers_runs_and_no_word_of_it_is_shown(
+    window: Window, liar: Liar, tmp_path: Path
+) -> None:
+    opening = Opening(liar.url, tmp_path)
+    await asyncio.to_thread(opening.start)
+
+    def evil(answer: Answer) -> None:
+        answer.headers = [pair for pair in answer.headers if pair[0] != "content-security-policy"]
+        answer.set("link", "</evil.css>; rel=stylesheet")
+        answer.set("refresh", f"0; url={liar.url}/evil.html")
+
+    with ExitStack() as lies:
+        for case in CASES.values():
+            for request, change in case.lies.items():
+                lies.enter_context(liar.lying(request, change))
+        lies.enter_context(liar.lying("(GET /deployment|POST .*)", evil))
+        assert await visit(liar, window, CASES["a weaker policy"], SOON) or await visit(
+            liar, window, CASES["another address"], SOON
+        ), "the control: at the server's own address it runs"
+        await window.goto("about:blank")
+        await asyncio.sleep(0.3)
+        since = len(liar.heard)
+        await registers(window, opening, "ada")
+        await window.goto(f"{opening.origin}/protection")
+        await shows(window, "h1", "What is protected")
+        await window.goto(f"{opening.origin}/evil.html")
+        await shows(window, "h1", "Nothing here")
+        assert not stolen(liar, since)
+        asked = {one.split(" ")[1] for one in liar.heard[since:]}
+        assert not [one for one in asked if one.startswith(("/static", "/evil", "/protection")) or one == "/"]
+    await window.goto("about:blank")
+    await asyncio.to_thread(opening.end)
+
+
+@pytest.mark.parametrize("path", ["/", "/c/" + "0" * 24, "/open/wrong"])
+async def test_who_did_not_begin_at_the_first_address_is_told_to(window: Window, opened: Opening, path: str) -> None:
+    await window.goto(opened.origin + path)
+    assert "Open the address that" in json.dumps(await window.read("document.body.innerText"))

@@ -1,0 +1,119 @@
+"""An answer comes whole, in time, of its kind, or it is none: the page gets a code, for which it has a sentence."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import time
+from collections.abc import Callable
+
+import pytest
+
+from tests.browser.lies.liar import Answer, Change, Liar
+from tests.opened.opening import Visit
+from tests.people import PEOPLE
+
+EVIL = "stolen-by-the-server"
+
+
+def packed(answer: Answer) -> None:
+    answer.body = gzip.compress(bytes(50_000_000))
+    answer.set("content-encoding", "gzip")
+
+
+def saying(text: str | bytes, status: int = 200) -> Change:
+    """A lie: this instead."""
+
+    def lie(answer: Answer) -> None:
+        answer.status, answer.body = status, text.encode() if isinstance(text, str) else text
+
+    return lie
+
+
+def leading(status: int, to: str) -> Callable[[Answer], None]:
+    """A lie: it leads elsewhere."""
+
+    def lie(answer: Answer) -> None:
+        answer.status = status
+        answer.set("location", to)
+
+    return lie
+
+
+ODD = {
+    "packed": packed,
+    "huge": saying("9" * (64 * 1024 + 1)),
+    "no JSON": saying(f"<h1>{EVIL}</h1>"),
+    "no number": saying('{"x": NaN}'),
+    "too great a number": saying('{"x": 1e999}'),
+    "without end": saying("[" * 30_000 + "]" * 30_000),
+    "no text": saying(b"\xff\xfe"),
+    "nothing": saying("", 204),
+    "part of it": saying("{}", 206),
+    "not changed": saying("", 304),
+    "led away": leading(302, f"https://evil.example/{EVIL}"),
+    "led on": leading(307, "/deployment"),
+    "switched": saying("{}", 299),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+async def test_an_answer_that_is_odd_is_none(fooled: Visit, liar: Liar, name: str) -> None:
+    await fooled.registers(PEOPLE["alice"], "alice")
+    with liar.lying("GET /me", ODD[name]):
+        since = len(liar.heard)
+        answer = await fooled.asks("/me")
+        assert (answer.status_code, answer.json()["code"]) == (502, "odd")
+        assert EVIL not in answer.text + str(answer.headers)
+        assert len(liar.heard) == since + 1
+    assert (await fooled.asks("/me")).status_code == 200
+
+
+@pytest.mark.parametrize("text", [b"\xff\xfe<h1>", b"x" * (16 * 1024 * 1024 + 1)], ids=["no text", "huge"])
+async def test_a_fragment_that_is_odd_is_none(fooled: Visit, liar: Liar, text: bytes) -> None:
+    account = await fooled.registers(PEOPLE["alice"], "alice")
+    with liar.lying("GET /conversations/.*", saying(text)):
+        answer = await fooled.asks(f"/conversations/{account['user_id']}")
+        assert (answer.status_code, answer.json()["code"]) == (502, "odd")
+
+
+async def test_of_a_refusal_the_page_learns_the_code_and_the_wait(fooled: Visit, liar: Liar) -> None:
+    said = {"error": f"<b>{EVIL}</b>", "code": "too_often", "retry_after": 7, "more": EVIL}
+    for changes, left in (
+        ({}, {"code": "too_often", "retry_after": 7}),
+        ({"code": "<b>", "retry_after": -1}, {}),
+        ({"code": "A" * 9, "retry_after": 1e9}, {}),
+        ({"code": ["x"], "retry_after": "7"}, {}),
+        ({"retry_after": True}, {"code": "too_often"}),
+    ):
+        for status in (400, 401, 404, 429, 500, 503, 599):
+            with liar.lying("GET /me", saying(json.dumps(said | changes), status)):
+                answer = await fooled.asks("/me")
+                assert (answer.status_code, answer.json()) == (status, {"error": "The server refused."} | left)
+    with liar.lying("GET /me", saying(f"<h1>{EVIL}</h1>", 500)):
+        assert (await fooled.asks("/me")).json() == {"error": "The server refused."}
+
+
+async def test_a_login_without_a_token_begins_no_session(fooled: Visit, liar: Liar) -> None:
+    before = fooled.cookie
+    for token in ("", "x", "A" * 42, "A" * 43 + "\r\nX: y", None, 7):
+        with liar.lying("POST /login", saying(json.dumps({"token": token}))):
+            answer = await fooled.asks("/login", {"login_id": "A" * 22, "auth_key": "A" * 43})
+            assert (answer.status_code, answer.json()["code"]) == (502, "odd"), token
+    assert fooled.cookie == before
+
+
+async def test_an_answer_that_does_not_come_ends_in_time_and_holds_up_nobody(fooled: Visit, liar: Liar) -> None:
+    await fooled.registers(PEOPLE["alice"], "alice")
+
+    def hold(answer: Answer) -> None:
+        answer.body, answer.rest = answer.body[:2], answer.body[2:]
+
+    with liar.lying("GET /me", hold):
+        began = time.monotonic()
+        waiting = asyncio.create_task(fooled.asks("/me"))
+        assert (await fooled.asks("/vault")).status_code == 200
+        answer = await waiting
+        assert (answer.status_code, answer.json()["code"]) == (502, "unreachable")
+        assert time.monotonic() - began < 29  # seconds; the page waits for 30

@@ -1,0 +1,180 @@
+"""The page's socket: texts of the server's come through, wishes of the page in one form, ends with their codes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import websockets
+from websockets.asyncio.client import ClientConnection, connect
+
+from tests.browser.lies.liar import Liar
+from tests.browser.lies.peers import Peer
+from tests.browser.someone import until
+from tests.conftest import Server
+from tests.contract.nginx import make_certificate
+from tests.opened.opening import Opening, Visit, run_open
+from tests.people import PEOPLE
+
+WHERE = "0" * 24
+
+
+@asynccontextmanager
+async def socket_of(visit: Visit) -> AsyncIterator[ClientConnection]:
+    """As the page opens it."""
+    async with connect(
+        visit.opening.origin.replace("http", "ws") + "/ws",
+        origin=visit.opening.origin,  # type: ignore[arg-type]
+        additional_headers={"Cookie": visit.cookie},
+        max_size=None,
+    ) as socket:
+        yield socket
+
+
+async def closed_with(socket: ClientConnection) -> int:
+    """The close code; what comes before it is read."""
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                await socket.recv()
+            except websockets.ConnectionClosed as closed:
+                return closed.rcvd.code if closed.rcvd else 1006
+
+
+async def test_news_comes_to_the_page_and_its_wishes_to_the_server(server: Server, opened: Opening) -> None:
+    async with Visit(opened) as visit:
+        account = await visit.registers(PEOPLE["alice"], "alice")
+        bob = await Peer.arrives(server)
+        where = await bob.starts_with(account["search_pin"])
+        async with socket_of(visit) as socket, asyncio.timeout(20):
+            await socket.send(json.dumps({"event": "join", "conversation_id": where}))
+            assert f'data-conversation-id="{where}"' in str(await socket.recv())
+            await bob.writes("hello")
+            while "<message-row" not in str(await socket.recv()):
+                pass
+        await bob.leaves()
+
+
+async def test_no_frame_of_bytes_or_without_end_comes_through(fooled: Visit, liar: Liar) -> None:
+    await fooled.registers(PEOPLE["alice"], "alice")
+    async with socket_of(fooled) as socket:
+        liar.slip("<conversation-item></conversation-item>")
+        assert await socket.recv() == "<conversation-item></conversation-item>"  # its form is the page's to judge
+        liar.slip(b"\x00bytes")
+        assert await closed_with(socket) == 1003
+    async with socket_of(fooled) as socket:
+        liar.slip("x" * (128 * 1024 + 1))
+        assert await closed_with(socket) == 1011
+
+
+@pytest.mark.parametrize(("said", "heard"), [(1000, 1000), (1008, 1008), (1012, 1012), (1013, 1013), (4000, 1011)])
+async def test_the_socket_ends_with_the_servers_code(fooled: Visit, liar: Liar, said: int, heard: int) -> None:
+    await fooled.registers(PEOPLE["alice"], "alice")
+    async with socket_of(fooled) as socket:
+        liar.close_sockets(said)
+        assert await closed_with(socket) == heard
+
+
+async def test_a_logout_closes_it(opened: Opening) -> None:
+    async with Visit(opened) as visit:
+        await visit.registers(PEOPLE["alice"], "alice")
+        async with socket_of(visit) as socket:
+            assert (await visit.asks("/logout", {})).status_code == 204
+            assert await closed_with(socket) == 1008
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        b"bytes",
+        "no JSON",
+        "[]",
+        "[" * 900,
+        '{"event":"send_message","conversation_id":"000000000000000000000000"}',
+        '{"event":"join","conversation_id":"x"}',
+        '{"event":"join","conversation_id":"000000000000000000000000","more":1}',
+        '{"event":["join"],"conversation_id":"000000000000000000000000"}',
+    ],
+)
+async def test_what_is_no_wish_of_the_page_goes_no_further(fooled: Visit, liar: Liar, frame: str | bytes) -> None:
+    await fooled.registers(PEOPLE["alice"], "alice")
+    async with socket_of(fooled) as socket:
+        await socket.send(json.dumps({"event": "leave", "conversation_id": WHERE}))
+        await socket.send(frame)
+        assert await closed_with(socket) == 1003
+    assert [one for one in liar.heard if one.startswith("FRAME {")] == [
+        f'FRAME {{"event": "leave", "conversation_id": "{WHERE}"}}'
+    ]
+
+
+async def test_a_wish_without_end_goes_no_further(fooled: Visit) -> None:
+    await fooled.registers(PEOPLE["alice"], "alice")
+    async with socket_of(fooled) as socket:
+        await socket.send("x" * 5000)
+        assert await closed_with(socket) == 1009
+
+
+async def test_without_a_session_or_a_server_there_is_none(server: Server, opened: Opening) -> None:
+    async with Visit(opened) as visit:
+        with pytest.raises(websockets.InvalidStatus) as refused:
+            async with socket_of(visit):
+                pass
+        assert refused.value.response.status_code == 401
+        await visit.registers(PEOPLE["alice"], "alice")
+        server.stop()
+        with pytest.raises(websockets.InvalidStatus) as refused:
+            async with socket_of(visit):
+                pass
+        assert refused.value.response.status_code == 502
+        server.start()
+        async with socket_of(visit) as socket:
+            server.stop()
+            assert await closed_with(socket) == 1012
+        server.start()
+
+
+async def test_a_page_that_goes_lets_go_of_the_servers(fooled: Visit, liar: Liar) -> None:
+    await fooled.registers(PEOPLE["alice"], "alice")
+    async with socket_of(fooled):
+        assert liar.has_socket
+
+    async def is_let_go() -> bool:
+        return not liar.has_socket
+
+    await until(is_let_go)
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+async def test_when_it_ends_the_page_is_told(server: Server, tmp_path: Path, how: signal.Signals) -> None:
+    with Opening(server.url, tmp_path) as opening:
+        async with Visit(opening) as visit:
+            await visit.registers(PEOPLE["alice"], "alice")
+            async with socket_of(visit) as socket:
+                before = time.monotonic()
+                ending = asyncio.create_task(asyncio.to_thread(opening.end, how))
+                assert await closed_with(socket) == 1012
+            assert await ending == 0
+            assert time.monotonic() - before < 8
+    assert "Traceback" not in opening.log.read_text()
+
+
+async def test_over_tls_a_server_is_believed_by_its_certificate_alone(tmp_path: Path) -> None:
+    certificate = make_certificate(tmp_path)
+    server = Server(tmp_path, certfile=str(certificate.certfile), keyfile=str(certificate.keyfile))
+    server.start()
+    refused = await asyncio.to_thread(run_open, "--server", server.url, "--home", str(tmp_path / "home"))
+    assert (refused.returncode, "cannot be reached" in refused.stderr) == (4, True)
+    with Opening(server.url, tmp_path, SSL_CERT_FILE=str(certificate.certfile)) as opening:
+        async with Visit(opening) as visit:
+            account = await visit.registers(PEOPLE["alice"], "alice")
+            assert (await visit.asks("/me")).json()["user_id"] == account["user_id"]
+            async with socket_of(visit) as socket:
+                assert (await visit.asks("/logout", {})).status_code == 204
+                assert await closed_with(socket) == 1008
+    server.kill()

@@ -1,0 +1,195 @@
+"""How it starts and ends: addresses, releases, servers that are not who they were, the browser, Ctrl-C."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import socket
+import time
+from pathlib import Path
+
+import pytest
+
+from ezdms import __version__
+from tests.browser.lies.liar import Answer, Change, Liar
+from tests.conftest import Server
+from tests.opened.opening import Opening, Visit, run_open
+from tests.people import PEOPLE
+
+
+def test_an_address_that_cannot_be_used_is_said_so(shared_server: Server, tmp_path: Path) -> None:
+    ours = ["--server", shared_server.url]
+    for flags, code, words in [
+        ([], 2, "Which server?"),
+        (["--server", "chat.example.org"], 2, "no server's address"),
+        (["--server", "ftp://chat.example.org"], 2, "no server's address"),
+        (["--server", "http://["], 2, "no server's address"),
+        (["--server", "https://me:pin@chat.example.org"], 2, "no server's address"),
+        (["--server", "https://chat.example.org/#add=x"], 2, "no server's address"),
+        (["--server", "https://ch\u00e4t.example.org"], 2, "Write it in ASCII"),
+        (["--server", "https://chat\x1b[31m.example.org"], 2, "no server's address"),
+        (["--server", "http://chat.example.org"], 2, "Use https://chat.example.org"),
+        (["--server", "http://localhost.example.org"], 2, "Over http"),
+        (["--server", "http://127.0.0.1.example.org"], 2, "Over http"),
+        (["--server", "http://127.0.0.1:1"], 4, "cannot be reached. Check the address, its certificate"),
+        (["--server", "https://nobody.invalid"], 4, "cannot be reached. Check the address, its certificate"),
+        ([*ours, "--port", str(shared_server.port)], 1, "Choose another with --port"),
+        ([*ours, "--port", "65536"], 2, "65536"),
+    ]:
+        ended = run_open("--home", str(tmp_path / "home"), *flags)
+        assert (ended.returncode, words in ended.stderr) == (code, True), (flags, ended.stderr)
+        assert (ended.stdout, "Traceback" in ended.stderr, "\x1b" in ended.stderr) == ("", False, False)
+
+
+def changed(**members: object) -> Change:
+    """A lie: other members of /deployment."""
+
+    def lie(answer: Answer) -> None:
+        answer.text = json.dumps(json.loads(answer.text) | members)
+
+    return lie
+
+
+async def opens(server: str, home: Path, *flags: str, **more: str) -> tuple[int, str]:
+    """Exit code and standard error of one that does not come to listen."""
+    ended = await asyncio.to_thread(run_open, "--server", server, "--home", str(home), *flags, **more)
+    assert (ended.stdout, "Traceback" in ended.stderr, "\x1b" in ended.stderr) == ("", False, False)
+    return ended.returncode, ended.stderr
+
+
+async def test_another_release_is_said_with_how_to_go_on(liar: Liar, tmp_path: Path) -> None:
+    with liar.lying("GET /deployment", changed(version="9.8.7")):
+        code, said = await opens(liar.url, tmp_path)
+        assert (code, "runs EZ-DMS 9.8.7" in said, f"{__version__} is installed" in said) == (1, True, True)
+        assert "Install 9.8.7" in said
+        opening = Opening(liar.url, tmp_path, "--any-release")
+        await asyncio.to_thread(opening.start)
+        assert "Warning: " in opening.log.read_text()
+        async with Visit(opening) as visit:
+            assert (await visit.opens("/")).status_code == 200
+        await asyncio.to_thread(opening.end)
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"protocol": "ezdms/2"},
+        {"protocol": None},
+        {"version": "\x1b[31m1.0"},
+        {"version": 1},
+        {"version": "1"},
+        {"deployment_id": "x"},
+        {"deployment_id": None},
+    ],
+    ids=str,
+)
+async def test_what_is_no_server_of_this_kind_is_said_so(
+    liar: Liar, tmp_path: Path, members: dict[str, object]
+) -> None:
+    with liar.lying("GET /deployment", changed(**members)):
+        code, said = await opens(liar.url, tmp_path)
+        assert (code, "does not answer as an EZ-DMS server does. Is that its address?" in said) == (1, True), said
+
+
+@pytest.mark.parametrize("status", [200, 302, 404, 500])
+async def test_a_web_server_of_another_kind_is_said_so(liar: Liar, tmp_path: Path, status: int) -> None:
+    def lie(answer: Answer) -> None:
+        answer.status, answer.text = status, "<h1>\x1b[31mHello</h1>"
+        answer.set("location", "/elsewhere")
+
+    with liar.lying("GET /deployment", lie):
+        code, said = await opens(liar.url, tmp_path)
+        assert (code, "Is that its address?" in said) == (1, True), said
+
+
+async def test_a_server_that_is_another_one_than_before_is_asked_about(
+    liar: Liar, server: Server, tmp_path: Path
+) -> None:
+    with Opening(server.url, tmp_path) as opening:
+        pass
+    code, said = await opens(liar.url, opening.home)  # it claims the id of the one that is known
+    assert (code, f"the one you know as {server.url}" in said) == (1, True), said
+    with liar.lying("GET /deployment", changed(deployment_id="A" * 22)):
+        trusting = Opening(liar.url, tmp_path, "--trust-server")
+        await asyncio.to_thread(trusting.start)
+        await asyncio.to_thread(trusting.end)
+    code, said = await opens(liar.url, opening.home)
+    assert (code, "another one than before" in said) == (1, True), said
+
+
+def test_the_registration_is_the_servers_and_no_word_of_it(tmp_path: Path) -> None:
+    server = Server(tmp_path, registration="invite", server_name="Evil Club", notice="Type your PIN at evil.example")
+    server.start()
+    with Opening(server.url, tmp_path) as opening:
+        page = asyncio.run(front_of(opening))
+    server.kill()
+    assert 'data-registration="invite"' in page
+    assert f'data-server="{server.url}"' in page
+    assert "evil" not in page.lower()
+
+
+async def front_of(opening: Opening) -> str:
+    """The document."""
+    async with Visit(opening) as visit:
+        return (await visit.opens("/")).text
+
+
+def test_the_browser_is_opened_at_the_first_address(shared_server: Server, tmp_path: Path) -> None:
+    browser, went = tmp_path / "browser", tmp_path / "went"
+    browser.write_text(f'#!/bin/sh\nprintf %s "$1" > {went}.part && mv {went}.part {went}\n')
+    browser.chmod(0o700)
+    with Opening(shared_server.url, tmp_path, BROWSER=str(browser)) as opening:
+        deadline = time.monotonic() + 20
+        while not went.exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        assert went.read_text() == opening.first
+
+
+def test_each_start_has_a_port_and_a_secret_of_its_own(shared_server: Server, tmp_path: Path) -> None:
+    with Opening(shared_server.url, tmp_path) as one, Opening(shared_server.url, tmp_path) as other:
+        assert one.port != other.port
+        assert one.secret != other.secret
+    with Opening(shared_server.url, tmp_path, "--port", str(one.port)) as again:
+        assert again.port == one.port
+        assert again.secret != one.secret
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+async def test_a_signal_ends_it_and_the_sessions_that_began_there(
+    server: Server, tmp_path: Path, how: signal.Signals
+) -> None:
+    with Opening(server.url, tmp_path) as opening:
+        async with Visit(opening) as visit:
+            await visit.registers(PEOPLE["alice"], "alice")
+            with socket.create_connection(("127.0.0.1", opening.port)) as idle:
+                idle.sendall(b"POST /login HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n")  # and never the rest
+                before = time.monotonic()
+                assert await asyncio.to_thread(opening.end, how) == 0
+                assert time.monotonic() - before < 8
+    assert "Traceback" not in opening.log.read_text()
+    assert opening.said.endswith("Stop it with Ctrl-C.\n")
+
+
+async def test_it_ends_as_soon_when_the_server_is_away(server: Server, tmp_path: Path) -> None:
+    with Opening(server.url, tmp_path) as opening:
+        async with Visit(opening) as visit:
+            await visit.registers(PEOPLE["alice"], "alice")
+            server.stop()
+            before = time.monotonic()
+            assert await asyncio.to_thread(opening.end) == 0
+            assert time.monotonic() - before < 8
+    assert "Traceback" not in opening.log.read_text()
+
+
+async def test_a_session_that_began_there_is_ended_at_the_server(liar: Liar, tmp_path: Path) -> None:
+    opening = Opening(liar.url, tmp_path)
+    await asyncio.to_thread(opening.start)
+    async with Visit(opening) as one, Visit(opening) as other:
+        await one.registers(PEOPLE["alice"], "alice")
+        await other.registers(PEOPLE["bob"], "bob")
+        await other.asks("/logout", {})
+    since = len(liar.heard)
+    assert await asyncio.to_thread(opening.end) == 0
+    assert [one.split(" HTTP")[0] for one in liar.heard[since:]] == ["POST /logout"]

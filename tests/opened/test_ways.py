@@ -1,0 +1,249 @@
+"""What comes through from the server: data of its kind under headers of our own, and nothing else."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+
+from ezdms import assets
+from ezdms.app import create_app
+from ezdms.opened import ways
+from ezdms.opened.app import Opened
+from ezdms.security import HEADERS, of_a_page
+from ezdms.settings import Settings
+from ezdms.views.shells import ADDRESSES, shells
+from tests.browser.lies.liar import Answer, Liar
+from tests.browser.lies.peers import Peer
+from tests.browser.lies.test_headers import OF_BROWSERS, OF_HTMX
+from tests.conftest import ROOT, Server
+from tests.opened.opening import Opening, Visit
+from tests.people import PEOPLE, registration
+
+EVIL = "stolen-by-the-server"
+OURS = {name.lower(): value for name, value in HEADERS.items()} | {
+    "cache-control": "no-store",
+    "cross-origin-resource-policy": "same-origin",
+}
+WHERE = "0" * 24
+FILLED = {"<conversation_id>": WHERE, "<user_id>": "A" * 22, "<session_id>": "A" * 22, "<path:filename>": "js/boot.js"}
+OWN = {"/ping", "/sessions", "/deployment", "/messages_decrypted"}
+
+
+def filled(path: str) -> str:
+    """With something in place of what varies."""
+    return re.sub("<[^>]*>", lambda match: FILLED[match[0]], path)
+
+
+def test_the_ways_are_exactly_what_the_page_asks_for() -> None:
+    asked = set()
+    for path in sorted((ROOT / "ezdms" / "static" / "js").glob("*.js")):
+        text = path.read_text("utf-8")
+        for call, address, rest in re.findall(
+            r"\b(postForm|getJson|getFragment|postForFragment|load)\([\"`](/[^\"`]*)[\"`](.*)", text
+        ):
+            method = "GET" if call in ("getJson", "getFragment", "load") else "PUT" if '"PUT"' in rest else "POST"
+            path_and_query = re.sub(
+                r"\$\{([^}]*)\}",
+                lambda match: WHERE if "conversation" in match[1] else "A" * 22 if "Id" in match[1] else "7",
+                address,
+            )
+            asked.add((method, *path_and_query.partition("?")[::2]))
+    asked.discard(("GET", "/deployment", ""))  # which was read at the start
+    found = {one: ways.find(*one) for one in asked}
+    assert [one for one, way in found.items() if way is None] == []
+    assert {id(way) for way in found.values()} == {id(way) for way in ways.WAYS}
+
+
+async def test_no_other_address_of_the_server_is_there(fooled: Visit, liar: Liar) -> None:
+    await fooled.registers(PEOPLE["alice"], "alice")
+    since, asked, origin = len(liar.heard), 0, fooled.opening.origin
+    of_shells = {address for addresses in ADDRESSES.values() for address in addresses}
+    for rule in create_app(Settings()).url_map.iter_rules():
+        for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
+            path = filled(rule.rule)
+            if rule.websocket or ways.find(method, path, "") or path in of_shells or path.startswith("/static/"):
+                continue
+            if (method, path) == ("GET", "/deployment"):
+                continue
+            answer = await fooled.asks(path, None if method == "GET" else {}, method)
+            assert answer.status_code in (404, 405), (method, path)
+            asked += 1
+    assert asked >= 3
+    for path in (
+        f"/messages/{WHERE}?after=1&x=1",
+        f"/messages/{WHERE}?after=1&limit=1000",
+        f"/messages/{WHERE}?after=%31",
+        f"/messages/{WHERE.lower()}x",
+        "/me?x",
+        "/me/",
+        "/%2e%2e/me",
+        "/me%00",
+        "/m\u00e9",
+        "/messages_decrypted",
+        "/robots.txt",
+        "/favicon.ico",
+        "/sw.js",
+        "/evil.html",
+        f"/c/{WHERE[:-1]}U",
+        f"/sessions/{'A' * 21}%2F/end",
+    ):
+        for answer in (await fooled.asks(origin + path), await fooled.opens(origin + path)):
+            assert answer.status_code == 404, path
+    for method in ("DELETE", "PATCH", "OPTIONS", "TRACE", "PUT"):
+        assert (await fooled.asks("/me", {}, method)).status_code in (404, 405), method
+    assert liar.heard[since:] == []
+
+
+async def test_documents_scripts_and_styles_are_the_packages(fooled: Visit, liar: Liar) -> None:
+    def lie(answer: Answer) -> None:
+        answer.text = f"<script>{EVIL}</script>"
+
+    since = len(liar.heard)
+    front = Opened(liar.url, "", "open").front
+    with liar.lying(".*", lie):
+        for name, addresses in ADDRESSES.items():
+            for path in addresses:
+                answer = await fooled.opens(path)
+                assert (answer.status_code, answer.content) == (200, shells(front)[name].body), path
+                expected = {header.lower(): value for header, value in of_a_page().items()}
+                assert expected.items() <= dict(answer.headers).items()
+                assert answer.headers["Cross-Origin-Resource-Policy"] == "same-origin"
+        files = [file for file in assets.FOLDER.rglob("*") if file.is_file()]
+        for file in files:
+            answer = await fooled.asks(assets.address_of(file.relative_to(assets.FOLDER).as_posix()))
+            assert (answer.status_code, answer.content) == (200, file.read_bytes()), file
+            assert answer.headers["Content-Security-Policy"] == HEADERS["Content-Security-Policy"]
+    assert len(files) > 40
+    assert liar.heard[since:] == []
+
+
+OF_THE_EDGE = {
+    "a document": ("Content-Type", "text/html; charset=utf-8"),
+    "a script": ("Content-Type", "text/javascript"),
+    "forget": ("Clear-Site-Data", '"*"'),
+    "elsewhere": ("Alt-Svc", 'h2="evil.example:443"'),
+    "refresh": ("Refresh", f"0; url=/{EVIL}"),
+    "our cookie": ("Set-Cookie", "ezdms_open_1=x; Path=/"),
+    "report": ("Report-To", '{"group":"x","max_age":1,"endpoints":[{"url":"https://evil.example"}]}'),
+    "later": ("Retry-After", "100000"),
+    "download": ("Content-Disposition", "attachment; filename=x.exe"),
+    "rules": ("Speculation-Rules", f'"/{EVIL}"'),
+    "origin trial": ("Origin-Trial", "x"),
+    "server": ("Server", "x"),
+}
+
+
+async def test_no_header_of_the_server_reaches_the_browser(fooled: Visit, liar: Liar) -> None:
+    fields = registration(PEOPLE["alice"], "alice")
+    account = (await fooled.asks("/register", fields)).json()
+    login = {name: fields[name] for name in ("login_id", "auth_key")}
+    for header, value in (OF_HTMX | OF_BROWSERS | OF_THE_EDGE).values():
+        with liar.lying(".*", lambda answer, header=header, value=value: answer.set(header, value)):  # type: ignore[misc]
+            assert "token" not in (await fooled.asks("/login", login)).json()
+            for kind, answer in (
+                ("application/json", await fooled.asks("/me")),
+                ("text/plain; charset=utf-8", await fooled.asks(f"/conversations/{account['user_id']}")),
+                ("application/json", await fooled.asks("/start_conversation", {"partner_search_pin": "x"})),
+                (None, await fooled.asks("/logout", {})),
+            ):
+                assert answer.headers.pop("content-type", None) == kind, header
+                assert int(answer.headers.pop("content-length", "0")) == len(answer.content)
+                assert answer.headers.pop("date")
+                assert dict(answer.headers) == OURS, header
+    assert list(fooled.http.cookies) == [f"ezdms_open_{fooled.opening.port}"]
+    assert not [one for one in liar.heard if "more=" in one]  # the cookie that it wanted kept does not come back
+
+
+async def test_the_page_never_sees_what_proves_the_session(fooled: Visit, liar: Liar) -> None:
+    tokens: list[str] = []
+
+    def note(answer: Answer) -> None:
+        tokens.append(json.loads(answer.text)["token"])
+
+    with liar.lying("POST /register", note):
+        account = await fooled.registers(PEOPLE["alice"], "alice")
+    assert sorted(account) == ["search_pin", "user_id", "username"]
+    assert len(tokens[0]) == 43
+    assert tokens[0] not in fooled.cookie
+    await fooled.asks("/me")
+    assert f"Bearer {tokens[0]}" in liar.heard[-1]
+    for asked in liar.heard:
+        for name in ("cookie:", "origin:", "referer:", "sec-fetch", "accept-language", "ezdms_open", "mozilla"):
+            assert name not in asked.lower()
+
+
+async def test_who_opens_the_address_of_data_finds_nothing(fooled: Visit, liar: Liar) -> None:
+    account = await fooled.registers(PEOPLE["alice"], "alice")
+    path = f"/conversations/{account['user_id']}"
+    assert (await fooled.asks(path)).status_code == 200
+    since = len(liar.heard)
+    for to in ("document", "iframe", "script", "style", "image", "object", "serviceworker"):
+        answer = await fooled.asks(path, Sec_Fetch_Dest=to)
+        assert answer.status_code == 404, to
+    assert (await fooled.opens(path)).status_code == 404
+    assert liar.heard[since:] == []
+
+
+async def test_a_server_that_is_away_is_said_and_it_goes_on_when_it_is_back(server: Server, opened: Opening) -> None:
+    async with Visit(opened) as visit:
+        await visit.registers(PEOPLE["alice"], "alice")
+        server.stop()
+        answer = await visit.asks("/me")
+        assert (answer.status_code, answer.json()["code"]) == (502, "unreachable")
+        assert (await visit.opens("/")).status_code == 200
+        server.start()
+        assert (await visit.asks("/me")).status_code == 200
+
+
+async def test_what_calls_itself_another_server_meanwhile_gets_nothing_of_a_pin(fooled: Visit, liar: Liar) -> None:
+    known = (await fooled.asks("/deployment")).json()["deployment_id"]
+
+    def lie(answer: Answer) -> None:
+        answer.text = json.dumps(json.loads(answer.text) | {"deployment_id": "A" * 22})
+
+    since = len(liar.heard)
+    with liar.lying("GET /deployment", lie):
+        assert (await fooled.asks("/deployment")).json()["deployment_id"] == known
+    assert liar.heard[since:] == []
+
+
+async def test_requests_are_bounded_and_read_strictly(fooled: Visit, liar: Liar) -> None:
+    await fooled.registers(PEOPLE["alice"], "alice")
+    since = len(liar.heard)
+    for status, more in (
+        (413, {"data": {"x": "x" * 64 * 1024}}),
+        (415, {"json": {"partner_search_pin": "x"}}),
+        (415, {"files": {"x": b"x"}}),
+        (400, {"content": b"x=\xff", "headers": {"Content-Type": "application/x-www-form-urlencoded"}}),
+        (400, {"data": {f"x{i}": "" for i in range(101)}}),
+    ):
+        answer = await fooled.http.post("/start_conversation", **more)
+        assert answer.status_code == status, more
+    with socket.create_connection(("127.0.0.1", fooled.opening.port), timeout=20) as raw:  # before it has come
+        raw.sendall(
+            f"PUT /vault HTTP/1.1\r\nHost: 127.0.0.1:{fooled.opening.port}\r\nCookie: {fooled.cookie}\r\n"
+            "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 1884161\r\n\r\n".encode()
+        )
+        assert raw.recv(4096).startswith(b"HTTP/1.1 413")
+    assert liar.heard[since:] == []
+
+
+async def test_a_vault_of_the_largest_size_passes(fooled: Visit, liar: Liar) -> None:
+    await fooled.registers(PEOPLE["alice"], "alice")
+    answer = await fooled.asks("/vault", {"version": 1, "blob": "x" * 1_800_000}, "PUT")
+    assert answer.status_code == 422
+    assert len(liar.heard[-1]) > 1_800_000
+
+
+async def test_messages_pass_as_they_are(server: Server, opened: Opening) -> None:
+    async with Visit(opened) as visit:
+        account = await visit.registers(PEOPLE["alice"], "alice")
+        bob = await Peer.arrives(server)
+        where = await bob.starts_with(account["search_pin"])
+        await bob.writes("hello")
+        sealed = (await bob.rows())[0]["message_id"]
+        for path in (f"/messages/{where}?after=0&limit=200", f"/messages/{where}?before=9", f"/c/{where}/open"):
+            answer = await visit.asks(path)
+            assert f'data-message-id="{sealed}"' in answer.text
+        await bob.leaves()
