@@ -125,7 +125,7 @@ async def visit(server: str, path: str, *, largest: int) -> bytes:
         ):
             if response.status_code != 200:
                 raise BadAnswer(f"The server answered {response.status_code} instead of a page.")
-            return await _body(response, largest)
+            return await body_of(response, largest)
     except (httpx.TransportError, httpx.InvalidURL, TimeoutError) as error:
         raise Unreachable(_sentence(server)) from error
 

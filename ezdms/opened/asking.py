@@ -9,7 +9,7 @@ from ezdms import PROTOCOL
 from ezdms.client.answers import read_deployment
 from ezdms.client.errors import BadAnswer, ServerError
 from ezdms.client.transport import Transport
-from ezdms.release.manifest import VERSION
+from ezdms.release import VERSION
 
 REGISTRATION = ("open", "invite", "closed")
 NOT_EZDMS = "{server} does not answer as an EZ-DMS server does. Is that its address?"

@@ -20,7 +20,6 @@ from tests.pinned.test_pinned import CASES, SOON, stolen, visit
 from tests.pinned.test_talking import LOG, shows, text_of
 from tests.pinned.windows import Window
 
-
 # What this browser noted of the builds that it was served.
 SERVED = """import(document.querySelector("[src*=boot]").src.replace("boot", "keystore"))
     .then(({ loadVaultState }) => loadVaultState()).then(({ more }) => String(more?.served))"""
