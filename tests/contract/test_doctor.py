@@ -70,6 +70,7 @@ def test_a_damaged_database_a_stopped_server_and_a_dead_address_are_found(server
     found = examine(server, url)
     assert found["database"][0] == "failed"
     assert "ezdms restore FILE" in found["database"][1]
+    assert "another backup" not in found["database"][1]  # this is the database
     assert found["server"] == ("warning", "None is running with this data folder. Start it with: ezdms serve")
     assert found["answer"][0] == "failed"
     assert "Is the server running" in found["answer"][1]
