@@ -16,10 +16,11 @@ from typing import Any
 import httpx
 
 from ezdms import __version__
-from ezdms.client.errors import BadAnswer, ServerError, SessionEnded, Unreachable
+from ezdms.client.errors import BadAnswer, ClientError, ServerError, SessionEnded, Unreachable
 from ezdms.client.members import WORD
 from ezdms.client.shown import one_line
 from ezdms.encoding import is_integer
+from ezdms.origin import fault_of_server
 from ezdms.visitor import CHROME, NAVIGATION
 
 TIMEOUT = 30.0  # seconds without a byte
@@ -36,10 +37,13 @@ def pause(attempt: int) -> float:
 
 
 class Transport:
-    """One server, and the token of a session once there is one."""
+    """One server, and the token of a session once there is one. Raises ClientError for plain http to elsewhere."""
 
     def __init__(self, server: str, token: str = "", *, patience: float = PATIENCE) -> None:
         self.server = server.rstrip("/")
+        fault = fault_of_server(self.server)
+        if fault is not None:
+            raise ClientError(fault)
         self.token = token
         self.patience = patience
         self._http = httpx.AsyncClient(

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import click
 
 from ezdms.commands.printing import says
+from ezdms.origin import fault_of_server
 from ezdms.settings import SettingsError, parse_origins
 
 OPEN_TO_ALL = (
@@ -86,4 +87,7 @@ def _parse_server(server: str | None) -> str:
         is_one = False
     if not is_one or parts.username is not None or parts.path not in ("", "/") or parts.query or parts.fragment:
         raise click.UsageError(f"{server!r} is no server's address. Expected one such as https://chat.example.org.")
+    fault = fault_of_server(server)
+    if fault is not None:
+        raise click.UsageError(fault)
     return server.rstrip("/")

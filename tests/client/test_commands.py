@@ -179,6 +179,9 @@ def test_failures_say_a_sentence_and_end_with_their_code(server: Server, alice: 
     alice.environment["EZDMS_PIN"] = search_pin(alice)
     assert "looks like a Search PIN" in alice.run("contacts", code=3)
     assert "begins with https://" in alice.run("register", "x", "--server", "chat.example.org", code=2)
+    for command in (("register", "x"), ("login",)):
+        said = stranger.run(*command, "--server", "http://chat.example.org", code=2)
+        assert "http://chat.example.org: only https. Over plain http anybody on the way can log in as you" in said
     assert "3 to 32 letters" in stranger.run("register", "x", code=1)
 
 
