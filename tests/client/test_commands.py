@@ -250,6 +250,39 @@ def test_in_a_terminal_the_pin_is_asked_for_unseen_and_the_search_pin_is_a_qr_co
     os.close(ours)
 
 
+def test_a_safety_number_that_is_not_the_same_is_an_alarm(alice: Terminal, bob: Terminal) -> None:
+    alice.run("add", search_pin(bob))
+    pin = (alice.folder / "pin").read_text().strip()
+    piped = subprocess.run(
+        [sys.executable, "-m", "ezdms", "verify-contact", "bob"],
+        env=alice.environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=30,
+    )
+    assert re.fullmatch(r"[0-9 \n]{60,}", piped.stdout)
+    assert piped.stderr == "Your safety number with bob:\n"
+    for answer, code, words in (("n", 5, "you do not talk to the person you think"), ("y", 0, "Verified by safety")):
+        ours, theirs = pty.openpty()
+        shell = subprocess.Popen(
+            [sys.executable, "-m", "ezdms", "verify-contact", "bob"],
+            env=alice.environment,
+            stdin=theirs,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        os.write(ours, f"{answer}\n".encode())
+        shown, _ = shell.communicate(timeout=30)
+        for descriptor in (ours, theirs):
+            os.close(descriptor)
+        assert "Your safety number with bob:" in shown
+        assert words in shown
+        assert (shell.returncode, pin in shown) == (code, False)
+
+
 def test_a_terminal_is_not_obeyed_by_what_others_write(alice: Terminal, bob: Terminal) -> None:
     alice.run("add", search_pin(bob))
     for control in ("\x9b31m", "\x7f", "\x1b[31m"):
