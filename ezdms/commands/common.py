@@ -34,7 +34,7 @@ class Stopped(click.ClickException):
 def options(command: Callable[..., Any]) -> Callable[..., Any]:
     """--server, --home and --account, on every command of the client."""
     for option in (
-        click.option("--account", help="Which account, by its username, if several are saved."),
+        click.option("--account", help="Which account, if several are saved: its username or user id."),
         click.option("--home", envvar="EZDMS_HOME", type=click.Path(path_type=Path), help="Where accounts are saved."),
         click.option("--server", envvar="EZDMS_SERVER", help="The server's address, such as https://chat.example.org."),
     ):
@@ -86,7 +86,7 @@ def ask_pin() -> str:
 
 
 def saved(server: str | None, home: Path | None, account: str | None) -> State:
-    """The account that is meant. Raises NoAccount."""
+    """The account that is meant. Raises NoAccount, or ClientError if it could be several."""
     return State.find(home_folder(home), None if server is None else server.rstrip("/"), account)
 
 

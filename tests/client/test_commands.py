@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import pty
@@ -15,6 +16,7 @@ from click.testing import CliRunner
 
 from ezdms import crypto
 from ezdms.cli import COMMANDS, main
+from ezdms.client import Client, ClientError
 from ezdms.client.shown import printable
 from tests.conftest import ROOT, Server
 
@@ -200,6 +202,28 @@ def test_two_of_one_name_are_told_apart_by_the_conversations_id(
     for where in ids:
         alice.run("send", where, f"to {where}")
     assert {bob.json("read", "alice")[0]["text"], twin.json("read", "alice")[0]["text"]} == {f"to {one}" for one in ids}
+
+
+def test_two_saved_accounts_of_one_name_are_told_apart_by_the_user_id(server: Server, tmp_path: Path) -> None:
+    terminal = Terminal(server, tmp_path)
+    pins = {}
+    for number in "12":
+        terminal.environment["EZDMS_PIN_FILE"] = str(tmp_path / f"pin {number}")
+        [told] = terminal.json("register", "erin")
+        pins[str(told["user_id"])] = terminal.environment["EZDMS_PIN_FILE"]
+    assert len(pins) == 2
+    for words in (("whoami",), ("whoami", "--account", "erin"), ("contacts", "--account", "erin")):
+        said = terminal.run(*words, code=1)
+        assert "--account NAME or USER_ID" in said
+        assert all(f"erin at {server.url} (user id {user_id})" in said for user_id in pins)
+    with pytest.raises(ClientError, match="Several accounts are saved here"):  # and not a third one made
+        asyncio.run(Client.enter("erin", server=server.url, home=tmp_path / "home"))
+    for user_id, file in pins.items():
+        terminal.environment["EZDMS_PIN_FILE"] = file
+        assert terminal.json("whoami", "--account", user_id)[0]["user_id"] == user_id
+        assert terminal.run("contacts", "--account", user_id) == ""
+        assert terminal.run("logout", "--account", user_id) == "Logged out.\n"
+    assert "No account is saved here" in terminal.run("whoami", "--account", "nobody", code=3)
 
 
 def test_logging_out_ends_the_session_and_logging_in_brings_everything_back(alice: Terminal, bob: Terminal) -> None:
