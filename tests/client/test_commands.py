@@ -7,8 +7,11 @@ import json
 import os
 import pty
 import re
+import signal
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -185,6 +188,31 @@ def test_failures_say_a_sentence_and_end_with_their_code(server: Server, alice: 
         said = stranger.run(*command, "--server", "http://chat.example.org", code=2)
         assert "http://chat.example.org: only https. Over plain http anybody on the way can log in as you" in said
     assert "3 to 32 letters" in stranger.run("register", "x", code=1)
+
+
+@pytest.mark.parametrize("is_open", [False, True], ids=["nobody listens", "nobody answers"])
+def test_a_server_that_does_not_answer_is_said_while_a_command_waits(tmp_path: Path, is_open: bool) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        if is_open:
+            taken.listen()
+        address = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        waiting = subprocess.Popen(
+            [sys.executable, "-m", "ezdms", "register", "zoe", "--server", address],
+            env=os.environ | {"EZDMS_HOME": str(tmp_path), "EZDMS_PIN_FILE": "", "PYTHONPATH": str(ROOT)},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert waiting.stderr is not None
+        started = time.monotonic()
+        assert waiting.stderr.readline() == (
+            f"Warning: The server {address} does not answer. Trying on for a minute; Ctrl-C stops.\n"
+        )
+        assert time.monotonic() - started < 20
+        waiting.send_signal(signal.SIGINT)
+        assert waiting.wait(timeout=10) == 1
+        assert waiting.stderr.read().strip() == "Aborted!"  # said once
+        waiting.stderr.close()
 
 
 def test_two_of_one_name_are_told_apart_by_the_conversations_id(
