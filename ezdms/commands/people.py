@@ -48,25 +48,30 @@ def _when(milliseconds: int, form: str) -> str:
 
 @users.command("end-sessions")
 @click.argument("who")
+@data_dir_option
 @click.pass_obj
 @says_why
-def end_sessions(data_dir: Path, who: str) -> None:
+def end_sessions(data_dir_before: Path, who: str, data_dir: Path | None) -> None:
     """Log WHO (a username or user id) out everywhere, at once. They can log in again with their Login PIN."""
-    done = _ask(data_dir, "end_sessions", who=who)
+    done = _ask(data_dir or data_dir_before, "end_sessions", who=who)
     click.echo(f"{done['username']}: {_count(done['sessions'], 'session')} ended.")
 
 
 @users.command("remove")
 @click.argument("who")
+@data_dir_option
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_obj
 @says_why
-def remove(data_dir: Path, who: str, yes: bool) -> None:
+def remove(data_dir_before: Path, who: str, data_dir: Path | None, yes: bool) -> None:
     """Delete the account of WHO (a username or user id) for good. What others received stays with them."""
+    folder = data_dir or data_dir_before
+    one = _ask(folder, "find_user", who=who)
     if not yes:
-        question = f"Remove {who}, with keys, sessions and their copies of all messages? There is no way back"
+        named = f"{one['username']} (user id {one['user_id']})"
+        question = f"Remove {named}, with keys, sessions and their copies of all messages? There is no way back"
         click.confirm(question, abort=True, err=True)
-    done = _ask(data_dir, "remove_user", who=who)
+    done = _ask(folder, "remove_user", who=one["user_id"])
     click.echo(f"{done['username']} is removed.")
 
 
