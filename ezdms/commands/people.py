@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from ezdms.commands.operating import as_json, data_dir_option, says_why, settings_of
+from ezdms.settings import SettingsError, parse_public_url
 
 UNITS = {"m": 60, "h": 60 * 60, "d": 24 * 60 * 60}
 
@@ -89,13 +90,15 @@ def invite(data_dir: Path | None, count: int, expires: str, url: str | None, wit
         click.echo(f"{_count(_ask(settings.data_dir, 'withdraw_invitations')['withdrawn'], 'invitation')} withdrawn.")
         return
     lifetime = _parse_duration(expires)
+    if url is not None:
+        url = _parse_url(url)
     running = _ask(settings.data_dir, "status")
     address = url or settings.public_url or running["public_url"] or running["address"]
     if not address:
         raise click.UsageError("Where do people find the server? Give --url, such as https://chat.example.org.")
     made = _ask(settings.data_dir, "invite", count=count, lifetime=lifetime)
     for token in made["tokens"]:
-        click.echo(f"{address.rstrip('/')}/#invite={token}")
+        click.echo(f"{address}/#invite={token}")
     if running["registration"] not in ("", "invite"):
         click.echo(
             f"Note: the server's registration is {running['registration']}. "
@@ -110,6 +113,13 @@ def _ask(data_dir: Path, action: str, **fields: Any) -> Any:
     from ezdms.operator.channel import ask  # not needed for --help
 
     return ask(data_dir, action, **fields)
+
+
+def _parse_url(text: str) -> str:
+    try:
+        return parse_public_url(text.rstrip("/"))
+    except SettingsError as error:
+        raise click.UsageError(f"--url is {text!r}: {error}.") from error
 
 
 def _parse_duration(text: str) -> int:

@@ -350,6 +350,7 @@ def test_every_command_helps() -> None:
     def help_of(*words: str) -> str:
         return CliRunner().invoke(main, [*words, "--help"], prog_name="ezdms").output
 
+    assert not re.search(r"\.\.\.|…$", help_of().split("Commands:")[1], re.MULTILINE)  # no sentence is cut
     listed = re.findall(r"^  ([a-z-]+) ", help_of().split("Commands:")[1], re.MULTILINE)
     assert set(listed) == set(COMMANDS)
     for command in listed:

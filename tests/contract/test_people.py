@@ -138,7 +138,14 @@ def test_the_commands_work_on_a_server_that_does_not_run(server: Server) -> None
 
 @pytest.mark.parametrize(
     "arguments",
-    [("invite", "--count", "0"), ("invite", "--expires", "soon"), ("invite", "--expires", "9999d"), ("users", "what")],
+    [
+        ("invite", "--count", "0"),
+        ("invite", "--expires", "soon"),
+        ("invite", "--expires", "9999d"),
+        ("invite", "--url", "foo"),
+        ("invite", "--url", "https://chat.example.org/c/x"),
+        ("users", "what"),
+    ],
 )
 def test_what_cannot_be_meant_is_refused_with_a_sentence(server: Server, arguments: tuple[str, ...]) -> None:
     assert len(refused(operate(server.data_dir, *arguments))) > 20
