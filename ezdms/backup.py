@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from ezdms import folder, schema
+from ezdms.damage import RESTORE
 from ezdms.models.deployment import NEWEST
 
 STEP = 256  # pages between two reports of progress
@@ -30,11 +31,12 @@ def back_up(data_dir: Path, target: Path, progress: Progress, *, replace: bool =
     source = data_dir / folder.DATABASE
     if not source.exists():
         raise BackupError(f"There is no EZ-DMS in {data_dir}: no {folder.DATABASE}. Which folder? Give --data-dir.")
+    _refuse_live(source, target)
     if target.exists() and not replace:
         raise BackupError(f"{target} is there already. Choose another name, or give --replace.")
     with _partly(target) as part:
         _copy(source, part, progress)
-        check(part, progress)
+        check(part, progress, advice=f"It is a copy of {source}, which is damaged as well. {RESTORE}")
         _keep(part, target)
     _note(data_dir, target)
     return target.stat().st_size
@@ -46,7 +48,11 @@ def restore(source: Path, data_dir: Path, progress: Progress, *, replace: bool =
     The folder must be held. Raises BackupError, before anything has changed.
     """
     target = data_dir / folder.DATABASE
-    check(source, progress)
+    if _is_same(source, target):
+        raise BackupError(f"{source} is the database of this server itself, not a backup of it. Nothing was changed.")
+    if _is_same(source, _part_of(target)):
+        raise BackupError(f"{source} would be removed before it was read. Move it out of {data_dir} first.")
+    check(source, progress, advice="Restore another backup.")
     if target.exists() and not replace:
         raise BackupError(
             f"There is a database in {data_dir} already. To put the backup in its place, give --replace: "
@@ -54,14 +60,17 @@ def restore(source: Path, data_dir: Path, progress: Progress, *, replace: bool =
         )
     with _partly(target) as part:
         _copy(source, part, progress)
-        check(part, progress)
+        check(part, progress, advice="Restore another backup.")
         old = _set_aside(target) if target.exists() else None
         _keep(part, target)
     return old
 
 
-def check(path: Path, progress: Progress) -> None:
-    """Every page and index of the file, and that this version of EZ-DMS knows its schema. Raises BackupError."""
+def check(path: Path, progress: Progress, *, advice: str = "") -> None:
+    """Every page and index of the file, and that this version of EZ-DMS knows its schema. Raises BackupError.
+
+    `advice`: what to do if the file is damaged.
+    """
     if not path.is_file():
         raise BackupError(f"There is no file {path}.")
     progress("Checking", 0, 1)
@@ -69,7 +78,7 @@ def check(path: Path, progress: Progress) -> None:
         with closing(_open(path)) as connection:
             found = [" ".join(row[0].split()) for row in connection.execute("PRAGMA integrity_check(3)")]
             if found != ["ok"]:
-                raise BackupError(f"{path} is damaged: {'; '.join(found)}. Take another backup.")
+                raise BackupError(f"{path} is damaged: {'; '.join(found)}. {advice}".rstrip())
             rows = connection.execute("SELECT MAX(number) FROM migrations").fetchall()
             connection.execute("SELECT deployment_id FROM deployment").fetchall()
     except sqlite3.Error as error:
@@ -98,6 +107,26 @@ def newest_time(path: Path) -> int | None:
     return None if newest is None else int(newest)
 
 
+def _refuse_live(source: Path, target: Path) -> None:
+    """A copy in the place of a live database, its log or its lock would destroy what it should save."""
+    if _is_same(source, target):
+        raise BackupError(f"{target} is the database itself. Choose a place for the backup outside {source.parent}.")
+    for beside in (target.absolute().parent, target.resolve().parent):
+        if _is_same(beside, source.parent) or (beside / folder.LOCK).exists():
+            raise BackupError(
+                f"{beside} is a server's data folder, and whatever takes it would take the backup too. Choose another "
+                "place for it, best on another disk."
+            )
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    """The same file, whatever it is called: through symbolic and hard links, too."""
+    try:
+        return one.samefile(other)
+    except OSError:  # one of them is not there
+        return one.resolve() == other.resolve()
+
+
 def _open(path: Path) -> sqlite3.Connection:
     """For reading alone: this connection never writes or checkpoints, whatever the server does meanwhile."""
     connection = sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True, isolation_level=None)
@@ -118,11 +147,15 @@ def _copy(source: Path, part: Path, progress: Progress) -> None:
         raise BackupError(f"{source} cannot be copied to {part.parent}: {error}.") from error
 
 
+def _part_of(target: Path) -> Path:
+    return target.with_name(f"{target.name}.part")
+
+
 class _partly:  # noqa: N801 - a context manager, used as a verb
     """A file beside `target` (0600) that is removed unless it was kept."""
 
     def __init__(self, target: Path) -> None:
-        self.part = target.with_name(f"{target.name}.part")
+        self.part = _part_of(target)
 
     def __enter__(self) -> Path:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import os
 import socket
@@ -66,6 +67,9 @@ def _general_name(name: str) -> x509.GeneralName:
 def write_pair(folder: Path, names: list[str], *, days: int = DAYS) -> tuple[Path, Path]:
     """cert.pem and key.pem (0600) in `folder`, which is made. Raises FileExistsError rather than replace one."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for path in (folder / "cert.pem", folder / "key.pem"):
+        if path.exists():  # before either is made: a new key beside an old certificate would not fit it
+            raise FileExistsError(errno.EEXIST, "File exists", str(path))
     certificate, private = make_certificate(names, days=days)
     made = []
     for name, content, mode in (("key.pem", private, 0o600), ("cert.pem", certificate, 0o644)):

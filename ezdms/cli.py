@@ -36,6 +36,7 @@ COMMANDS = {  # name → module:function, in the order of the help
     "bridge": "ezdms.commands.bridge:bridge",
     "open": "ezdms.commands.opening:opening",
 }
+WHOLE = 1000  # characters, more than any first sentence has
 
 
 class Lazily(click.Group):
@@ -51,6 +52,12 @@ class Lazily(click.Group):
             return None
         module, _, function = COMMANDS[cmd_name].partition(":")
         return cast(click.Command, getattr(import_module(module), function))
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The first sentence of each, whole: click would cut it to what is left of one line."""
+        commands = [(name, cast(click.Command, self.get_command(ctx, name))) for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, command.get_short_help_str(WHOLE)) for name, command in commands])
 
 
 @click.group(cls=Lazily, context_settings={"help_option_names": ["-h", "--help"]})

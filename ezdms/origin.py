@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 PORTS = {"http": 80, "https": 443}
 SCHEMES = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
+PLAIN = (
+    "{}: only https. Over plain http anybody on the way can log in as you; http:// is for this very machine "
+    "(http://localhost, http://127.0.0.1)."
+)
 
 
 class Origin(NamedTuple):
@@ -49,6 +53,21 @@ def parse_origin(text: str) -> Origin | None:
     if parts.scheme not in PORTS or not host or not is_bare:
         return None
     return Origin(parts.scheme, host, PORTS[parts.scheme] if port is None else port)
+
+
+def fault_of_server(address: str) -> str | None:
+    """Why a client must not use the server at this address: a sentence. None for https, and for http on this machine.
+
+    What proves a session, and what a Login PIN becomes, are in the requests.
+    """
+    try:
+        parts = urlsplit(address)
+    except ValueError:  # such as http://[
+        parts = urlsplit("")
+    origin = parse_origin(f"{parts.scheme}://{parts.netloc}")
+    if origin is None or parts.query or parts.fragment:
+        return f"{address!r} is no server's address: it begins with https://, such as https://chat.example.org."
+    return None if origin.scheme == "https" or origin.is_here else PLAIN.format(origin)
 
 
 def is_foreign(asked: Request | Websocket, allowed: Iterable[str]) -> bool:

@@ -216,14 +216,16 @@ class Settings:
             if name.startswith(PREFIX) and name not in names and name not in CLIENT_NAMES:
                 raise SettingsError(f"Unknown setting {name}. `ezdms serve --help` lists them all.")
         values: dict[str, Any] = {}
+        given = given or {}
         for name, item in names.items():
-            text = (given or {}).get(item.name, environ.get(name))
+            text = given.get(item.name, environ.get(name))
             if text is None:
                 continue
             try:
                 values[item.name] = item.metadata["parse"](text)
             except SettingsError as error:
-                raise SettingsError(f"{name} is {text!r}: {error}.") from error
+                said = f"--{item.name.replace('_', '-')}" if item.name in given else name
+                raise SettingsError(f"{said} is {text!r}: {error}.") from error
         settings = cls(**values)
         if (settings.certfile is None) != (settings.keyfile is None):
             raise SettingsError("EZDMS_CERTFILE and EZDMS_KEYFILE belong together: give both or neither.")

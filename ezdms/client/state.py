@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from ezdms import crypto
 from ezdms.client import files
-from ezdms.client.errors import NoAccount
+from ezdms.client.errors import ClientError, NoAccount
 from ezdms.client.servers import address_of
 
 VERSION = 1
@@ -70,20 +70,28 @@ class State:
         return None
 
     @classmethod
-    def find(cls, home: Path, server: str | None = None, username: str | None = None) -> State:
-        """The one saved account that fits. Raises NoAccount if there is none, or more than one."""
-        found = []
+    def find(cls, home: Path, server: str | None = None, account: str | None = None) -> State:
+        """The one saved account that fits: `account` is its username, or its user id where none has that name. Raises
+        NoAccount if there is none, ClientError if there is more than one."""
+        saved = []
         for path in sorted(home.glob("*@*.json")):
             state = cls(path)
             state.load()
-            if server in (None, state.values["server"]) and username in (None, state.values["username"]):
-                found.append(state)
+            if server in (None, state.values["server"]):
+                saved.append(state)
+        found = [state for state in saved if account in (None, state.values["username"])]
+        found = found or [state for state in saved if account == state.values["user_id"]]
         if len(found) == 1:
             return found[0]
         if not found:
             raise NoAccount("No account is saved here. Use `ezdms register` or `ezdms login` first.")
-        names = ", ".join(f"{state.values['username']} at {state.values['server']}" for state in found)
-        raise NoAccount(f"Several accounts are saved here: {names}. Say which with --server and --account.")
+        names = ", ".join(
+            f"{state.values['username']} at {state.values['server']} (user id {state.values['user_id']})"
+            for state in found
+        )
+        raise ClientError(
+            f"Several accounts are saved here: {names}. Say which with --account NAME or USER_ID, and --server."
+        )
 
     def load(self) -> None:
         """Read the file as it is now. Raises NoAccount if it is gone or is none of ours."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,18 +17,24 @@ from typing import Any
 import httpx
 
 from ezdms import __version__
-from ezdms.client.errors import BadAnswer, ServerError, SessionEnded, Unreachable
+from ezdms.client.errors import BadAnswer, ClientError, ServerError, SessionEnded, Unreachable
 from ezdms.client.members import WORD
 from ezdms.client.shown import one_line
 from ezdms.encoding import is_integer
+from ezdms.origin import fault_of_server
 from ezdms.visitor import CHROME, NAVIGATION
 
 TIMEOUT = 30.0  # seconds without a byte
 WHOLE = 120.0  # seconds for one answer
 PATIENCE = 60.0  # seconds of trying again before Unreachable
 LONGEST_PAUSE = 10.0  # seconds
+STILL_TRYING = "The server %s does not answer. Trying on for a minute; Ctrl-C stops."
+SILENCE = 2.0  # seconds without an answer until a person is told what is waited for
 LARGEST = 64 * 1024  # bytes of an answer
 LARGEST_LIST = 16 * 1024 * 1024  # bytes of one that is a list, or a vault
+
+
+log = logging.getLogger(__name__)
 
 
 def pause(attempt: int) -> float:
@@ -36,10 +43,13 @@ def pause(attempt: int) -> float:
 
 
 class Transport:
-    """One server, and the token of a session once there is one."""
+    """One server, and the token of a session once there is one. Raises ClientError for plain http to elsewhere."""
 
     def __init__(self, server: str, token: str = "", *, patience: float = PATIENCE) -> None:
         self.server = server.rstrip("/")
+        fault = fault_of_server(self.server)
+        if fault is not None:
+            raise ClientError(fault)
         self.token = token
         self.patience = patience
         self._http = httpx.AsyncClient(
@@ -84,7 +94,18 @@ class Transport:
         """Put a form. Raises ServerError, BadAnswer or Unreachable."""
         return await self._ask("PUT", path, largest, data=fields, again=False)
 
-    async def _ask(self, method: str, path: str, largest: int, *, again: bool, **more: Any) -> Any:
+    async def _ask(self, method: str, path: str, largest: int, **more: Any) -> Any:
+        """Says so if nothing comes for a while; whoever has less patience is told by the error soon enough."""
+        after = SILENCE if self.patience >= PATIENCE else PATIENCE
+        late = asyncio.get_running_loop().call_later(after, log.warning, STILL_TRYING, self.server)
+        try:
+            return await self._try(late, method, path, largest, **more)
+        finally:
+            late.cancel()
+
+    async def _try(
+        self, late: asyncio.TimerHandle, method: str, path: str, largest: int, *, again: bool, **more: Any
+    ) -> Any:
         loop = asyncio.get_running_loop()
         until = loop.time() + self.patience
         attempt = 0
@@ -94,6 +115,7 @@ class Transport:
                     asyncio.timeout(WHOLE),
                     self._http.stream(method, path, headers=self.headers, **more) as response,
                 ):
+                    late.cancel()
                     wait = _wait_for(response)
                     if wait is None or loop.time() + wait > until:
                         return _read(response, await body_of(response, largest))
@@ -109,7 +131,7 @@ class Transport:
                 continue
             if loop.time() > until:
                 raise Unreachable(_sentence(self.server)) from failure
-            await asyncio.sleep(pause(attempt))
+            await asyncio.sleep(min(pause(attempt), max(0.0, until - loop.time())))
             attempt += 1
 
 

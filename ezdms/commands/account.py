@@ -14,6 +14,7 @@ from ezdms.client.account import search_pin_of
 from ezdms.client.credentials import find_pin, keep_pin
 from ezdms.commands import common
 from ezdms.commands.printing import says, says_json
+from ezdms.origin import fault_of_server
 
 NO_SEARCH_PIN = "Your Search PIN is not known here: log in once more with `ezdms login`."
 
@@ -21,8 +22,9 @@ NO_SEARCH_PIN = "Your Search PIN is not known here: log in once more with `ezdms
 def _need_server(server: str | None) -> str:
     if server is None:
         raise click.UsageError("Which server? Give --server or set EZDMS_SERVER.")
-    if not server.startswith(("https://", "http://")):
-        raise click.UsageError("The server's address begins with https:// (or http:// on your own machine).")
+    fault = fault_of_server(server)
+    if fault is not None:
+        raise click.UsageError(fault)
     return server
 
 

@@ -19,6 +19,7 @@ from ezdms.client.credentials import find_pin
 from ezdms.client.shown import printable
 from ezdms.client.state import State, home_folder
 from ezdms.commands.printing import Warnings, says
+from ezdms.origin import fault_of_server
 
 # Exit codes, stable (docs/command-line.md). 2 is click's, for a command that was called wrongly.
 FAILED, NOT_LOGGED_IN, UNREACHABLE, ALARM = 1, 3, 4, 5
@@ -35,7 +36,7 @@ class Stopped(click.ClickException):
 def options(command: Callable[..., Any]) -> Callable[..., Any]:
     """--server, --home and --account, on every command of the client."""
     for option in (
-        click.option("--account", help="Which account, by its username, if several are saved."),
+        click.option("--account", help="Which account, if several are saved: its username or user id."),
         click.option("--home", envvar="EZDMS_HOME", type=click.Path(path_type=Path), help="Where accounts are saved."),
         click.option("--server", envvar="EZDMS_SERVER", help="The server's address, such as https://chat.example.org."),
     ):
@@ -87,7 +88,7 @@ def ask_pin() -> str:
 
 
 def saved(server: str | None, home: Path | None, account: str | None) -> State:
-    """The account that is meant. Raises NoAccount."""
+    """The account that is meant. Raises NoAccount, or ClientError if it could be several."""
     return State.find(home_folder(home), None if server is None else server.rstrip("/"), account)
 
 
@@ -113,11 +114,9 @@ def parse_server(server: str | None) -> str:
     """scheme://host[:port]. Raises UsageError."""
     if server is None:
         raise click.UsageError("Which server? Give --server or set EZDMS_SERVER.")
-    try:
-        parts = urlsplit(server)
-        is_one = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
-    except ValueError:
-        is_one = False
-    if not is_one or parts.username is not None or parts.path not in ("", "/") or parts.query or parts.fragment:
-        raise click.UsageError(f"{server!r} is no server's address. Expected one such as https://chat.example.org.")
+    fault = fault_of_server(server)
+    if fault is None and urlsplit(server).path not in ("", "/"):
+        fault = f"{server!r} is no server's address. Expected one such as https://chat.example.org."
+    if fault is not None:
+        raise click.UsageError(fault)
     return server.rstrip("/")

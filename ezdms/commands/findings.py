@@ -1,4 +1,4 @@
-"""Findings as lines of a terminal: ok, to know, FAILED."""
+"""Findings as lines of a terminal: ok, warning, FAILED."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ def print_findings(findings: Iterable[Finding]) -> None:
 
 
 def count(findings: Iterable[Finding]) -> str:
-    """`3 ok, 1 to know, 0 failed`."""
+    """`3 ok, 1 warning, 0 failed`."""
     statuses = [finding.status for finding in findings]
-    return f"{statuses.count(OK)} ok, {statuses.count(WARNING)} to know, {statuses.count(FAILED)} failed"
+    warnings = statuses.count(WARNING)
+    told = "1 warning" if warnings == 1 else f"{warnings} warnings"
+    return f"{statuses.count(OK)} ok, {told}, {statuses.count(FAILED)} failed"

@@ -32,7 +32,8 @@ def _progress() -> Callable[[str, int, int], None]:
 def backup(file: Path, data_dir: Path | None, replace: bool) -> None:
     """Copy the database to FILE while the server runs, and check the copy. It is readable by you alone.
 
-    It holds what the server holds: names, who talks to whom, and sealed messages.
+    FILE lies outside the data folder, best on another disk. It holds what the server holds: names, who talks to whom,
+    and sealed messages.
     """
     from ezdms.backup import back_up
 

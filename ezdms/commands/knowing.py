@@ -12,6 +12,11 @@ from ezdms.commands import common
 from ezdms.commands.finding import find_contact
 from ezdms.commands.printing import says, trust
 
+NOT_THE_SAME = (
+    "Then you do not talk to the person you think, or you compared two different conversations. Write nothing secret "
+    "here; compare once more, in person."
+)
+
 
 @click.command("verify-contact")
 @click.argument("name")
@@ -43,6 +48,7 @@ async def verify_contact(
                 raise crypto.Alarm(f"This Search PIN belongs to somebody else than the {name} you talk to.")
             says(f"{found.name}: {trust(found)}.")
             return
+        says(f"Your safety number with {contact.name}:", err=True)
         says(client.safety_number(contact))
         if sys.stdout.isatty():
             import segno  # seldom needed, and slow to load
@@ -50,6 +56,7 @@ async def verify_contact(
             segno.make(crypto.safety_qr(client.keys.fp, crypto.fingerprint(contact.ik))).terminal(compact=True)
         if not sys.stdin.isatty():
             return
-        if click.confirm(f"Does {contact.name} see the same number?", err=True):
-            await client.confirm_safety_number(contact)
-            says(f"{contact.name}: Verified by safety number.")
+        if not click.confirm(f"Does {contact.name} see the same number?", err=True):
+            raise common.Stopped(NOT_THE_SAME, common.ALARM)
+        await client.confirm_safety_number(contact)
+        says(f"{contact.name}: Verified by safety number.")

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from ezdms.commands.operating import as_json, data_dir_option, says_why, settings_of
+from ezdms.settings import SettingsError, parse_public_url
 
 UNITS = {"m": 60, "h": 60 * 60, "d": 24 * 60 * 60}
 
@@ -48,25 +49,30 @@ def _when(milliseconds: int, form: str) -> str:
 
 @users.command("end-sessions")
 @click.argument("who")
+@data_dir_option
 @click.pass_obj
 @says_why
-def end_sessions(data_dir: Path, who: str) -> None:
+def end_sessions(data_dir_before: Path, who: str, data_dir: Path | None) -> None:
     """Log WHO (a username or user id) out everywhere, at once. They can log in again with their Login PIN."""
-    done = _ask(data_dir, "end_sessions", who=who)
+    done = _ask(data_dir or data_dir_before, "end_sessions", who=who)
     click.echo(f"{done['username']}: {_count(done['sessions'], 'session')} ended.")
 
 
 @users.command("remove")
 @click.argument("who")
+@data_dir_option
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_obj
 @says_why
-def remove(data_dir: Path, who: str, yes: bool) -> None:
+def remove(data_dir_before: Path, who: str, data_dir: Path | None, yes: bool) -> None:
     """Delete the account of WHO (a username or user id) for good. What others received stays with them."""
+    folder = data_dir or data_dir_before
+    one = _ask(folder, "find_user", who=who)
     if not yes:
-        question = f"Remove {who}, with keys, sessions and their copies of all messages? There is no way back"
+        named = f"{one['username']} (user id {one['user_id']})"
+        question = f"Remove {named}, with keys, sessions and their copies of all messages? There is no way back"
         click.confirm(question, abort=True, err=True)
-    done = _ask(data_dir, "remove_user", who=who)
+    done = _ask(folder, "remove_user", who=one["user_id"])
     click.echo(f"{done['username']} is removed.")
 
 
@@ -84,13 +90,15 @@ def invite(data_dir: Path | None, count: int, expires: str, url: str | None, wit
         click.echo(f"{_count(_ask(settings.data_dir, 'withdraw_invitations')['withdrawn'], 'invitation')} withdrawn.")
         return
     lifetime = _parse_duration(expires)
+    if url is not None:
+        url = _parse_url(url)
     running = _ask(settings.data_dir, "status")
     address = url or settings.public_url or running["public_url"] or running["address"]
     if not address:
         raise click.UsageError("Where do people find the server? Give --url, such as https://chat.example.org.")
     made = _ask(settings.data_dir, "invite", count=count, lifetime=lifetime)
     for token in made["tokens"]:
-        click.echo(f"{address.rstrip('/')}/#invite={token}")
+        click.echo(f"{address}/#invite={token}")
     if running["registration"] not in ("", "invite"):
         click.echo(
             f"Note: the server's registration is {running['registration']}. "
@@ -105,6 +113,13 @@ def _ask(data_dir: Path, action: str, **fields: Any) -> Any:
     from ezdms.operator.channel import ask  # not needed for --help
 
     return ask(data_dir, action, **fields)
+
+
+def _parse_url(text: str) -> str:
+    try:
+        return parse_public_url(text.rstrip("/"))
+    except SettingsError as error:
+        raise click.UsageError(f"--url is {text!r}: {error}.") from error
 
 
 def _parse_duration(text: str) -> int:

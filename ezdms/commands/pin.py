@@ -12,7 +12,7 @@ from ezdms.commands.release import FILE, says_why
 WITHIN = 10.0  # seconds that a server has to say what it runs
 
 
-@click.command("pin")
+@click.command("pin", options_metavar="--output DIR [OPTIONS]")
 @click.argument("address")
 @click.option(
     "--output", required=True, type=click.Path(path_type=Path), metavar="DIR", help="Write the extension there."
@@ -36,9 +36,10 @@ def pin(address: str, output: Path, also: tuple[Path, ...], key: Path | None) ->
     releases, origin = [installed()], origin_of(address)
     if key is not None:
         public = load_public(key)
-        releases += [open_signed(file.read_bytes(), public) for file in also]
+        signed = (open_signed(file.read_bytes(), public) for file in also)
+        releases += [one for one in signed if one != releases[0]]
     write(output, origin, releases)
-    versions = [one.version for one in releases]
+    versions = list(dict.fromkeys(one.version for one in releases))
     click.echo(f"Made an extension in {output} that pins EZ-DMS {' and '.join(versions)} at {origin}.")
     click.echo("Chromium, Chrome, Edge, Brave: chrome://extensions, “Developer mode”, “Load unpacked”, this folder.")
     click.echo("Firefox: about:debugging#/runtime/this-firefox, “Load Temporary Add-on”, its manifest.json.")

@@ -13,7 +13,7 @@ from ezdms.commands.findings import count, print_findings
 from ezdms.commands.release import FILE, says_why
 from ezdms.release.manifest import Manifest
 from ezdms.release.signing import load_public, open_signed
-from ezdms.verify.report import CANNOT_PROVE
+from ezdms.verify.report import CANNOT_PROVE, arranged
 
 
 @click.command("verify")
@@ -63,7 +63,10 @@ def _signed(file: Path | None, key: Path | None) -> Manifest | None:
 
 
 def _print(report: verify.Report) -> None:
-    print_findings(report.findings)
+    print_findings(arranged(report.findings))
+    if any(one.name == "answer" for one in report.findings):
+        click.echo(f"\nFAILED: {report.address} was not compared with anything.")
+        return
     verdict = "PASSED" if report.verdict == "passed" else "FAILED"
     click.echo(f"\n{verdict}: {report.address}, compared with EZ-DMS {report.version}: {count(report.findings)}.")
     click.echo("\nWhat this cannot prove:")

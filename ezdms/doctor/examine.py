@@ -39,7 +39,7 @@ async def examine(settings: Settings, url: str | None, *, cafile: Path | None = 
             )
         )
     else:
-        findings += await public.check(address, cafile=cafile)
+        findings += await public.check(address, cafile=cafile, is_behind_proxy=lambda: _is_behind_proxy(data_dir))
     findings += _judge_proxies(_status(data_dir) if running else None)  # after somebody has come through them
     return findings
 
@@ -50,6 +50,12 @@ def _status(data_dir: Path) -> dict[str, Any] | None:
         return dict(ask_server(data_dir, "status"))
     except (OSError, Refused, FolderError):
         return None
+
+
+def _is_behind_proxy(data_dir: Path) -> bool | None:
+    """Whether somebody sent forwarding headers; None if there is no server to ask."""
+    running = _status(data_dir)
+    return None if running is None else bool(running["proxies"])
 
 
 def _certfile(settings: Settings, running: dict[str, Any] | None) -> Path | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -11,7 +12,7 @@ import httpx
 
 from ezdms import verify
 from ezdms.verify.place import trust
-from ezdms.verify.report import Finding, failed, ok, warning
+from ezdms.verify.report import Finding, arranged, failed, ok, warning
 
 MOST_APART = 30.0  # seconds between two clocks
 ANSWER_WITHIN = 10.0  # seconds
@@ -22,21 +23,31 @@ ADVICE = {
     "answer": "Is the server running, does the name lead here, are ports 80 and 443 open?",
     "certificate": "Renew the certificate.",
 }
-MEND = "deploy/nginx.conf shows a proxy that gets this right."
+# What all others mean, said once: by whether a proxy was seen in front of the server (None: no server to ask).
+MEND = {
+    True: "deploy/nginx.conf shows a proxy that gets this right.",
+    False: "No proxy was seen in front of the server. Does this installation run there, and was it started since its "
+    "files last changed?",
+    None: "If a proxy stands in front: deploy/nginx.conf shows one that gets this right.",
+}
 
 
-async def check(address: str, *, cafile: Path | None) -> list[Finding]:
-    """Findings about `address`."""
+async def check(
+    address: str, *, cafile: Path | None, is_behind_proxy: Callable[[], bool | None] = lambda: None
+) -> list[Finding]:
+    """Findings about `address`. `is_behind_proxy` is asked after somebody has come that way."""
     try:
         report = await verify.verify(address, cafile=cafile)
         context = trust(cafile)
     except verify.AddressError as error:
         return [failed("public address", str(error))]
     findings = [finding for finding in report.findings if finding.status != verify.OK]
-    mend = {verify.WARNING: "", verify.FAILED: MEND}
-    told = [
-        Finding(one.name, one.status, f"{one.sentence} {ADVICE.get(one.name, mend[one.status])}") for one in findings
-    ]
+    told, mend = [], MEND[is_behind_proxy()]
+    for one in arranged(findings):
+        advice = ADVICE.get(one.name, "")
+        if one.status == verify.FAILED and not advice:
+            advice, mend = mend, ""
+        told.append(Finding(one.name, one.status, f"{one.sentence} {advice}".rstrip()))
     passed = len(report.findings) - len(findings)
     if passed:
         told.append(

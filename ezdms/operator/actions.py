@@ -58,6 +58,12 @@ async def users(running: Running) -> list[dict[str, Any]]:
     return [asdict(one) for one in await running.database.read(select_listed)]
 
 
+async def find_user(running: Running, who: str) -> dict[str, Any]:
+    """Whom a user id means, or a name that only one has; nothing is changed."""
+    one = await _find(running, who)
+    return {"username": one.username, "user_id": one.user_id}
+
+
 async def end_sessions(running: Running, who: str) -> dict[str, Any]:
     """End all sessions of one user, named by user id, or by a name that only one has."""
     one = await _find(running, who)
@@ -98,5 +104,6 @@ async def withdraw_invitations(running: Running) -> dict[str, Any]:
 
 
 ACTIONS: dict[str, Callable[..., Awaitable[Any]]] = {
-    action.__name__: action for action in (status, users, end_sessions, remove_user, invite, withdraw_invitations)
+    action.__name__: action
+    for action in (status, users, find_user, end_sessions, remove_user, invite, withdraw_invitations)
 }

@@ -48,7 +48,9 @@ def load_private(file: Path) -> Ed25519PrivateKey:
     try:
         key = load_pem_private_key(_read(file), password=None)
     except (ValueError, TypeError) as error:
-        raise ManifestError(f"{file} holds no private key without a password.") from error
+        raise ManifestError(
+            f"{file} holds no private key, or one with a password, which cannot be used here."
+        ) from error
     if not isinstance(key, Ed25519PrivateKey):
         raise ManifestError(f"{file} holds a key of another kind. Make one with ezdms release-key.")
     return key
@@ -80,7 +82,10 @@ def open_signed(octets: bytes, key: Ed25519PublicKey) -> Manifest:
     try:
         key.verify(b64u_decode(signature, 64), SIGNED + canonical(members))
     except (InvalidSignature, EnvelopeError) as error:
-        raise ManifestError("The signature of this manifest does not hold: do not use it.") from error
+        raise ManifestError(
+            "The signature of this manifest does not hold: it was changed, or signed by another key than "
+            f"{fingerprint(key)}. Do not use it."
+        ) from error
     return of_members(members)
 
 

@@ -76,7 +76,7 @@ def _exactly(name: str, expected: Callable[[Answer], str | None], answers: Seque
     judged = [(answer, value) for answer in answers if (value := expected(answer)) is not None]
     wrong = [(answer, value) for answer, value in judged if answer.all(name) != [value]]
     if not wrong:
-        return ok(name, f"As it must be, on {len(judged)} answers of {len(answers)}.")
+        return ok(name, f"As it must be, on all {len(judged)} answers that must have it.")
     answer, value = wrong[0]
     values = answer.all(name)
     came = "nothing" if not values else f"{len(values)} of them" if len(values) > 1 else f"“{values[0]}”"
@@ -122,7 +122,7 @@ def _without_fault(name: str, fault_of: Callable[[list[str]], str | None], answe
         answer, fault = wrong[0]
         values, places = " and ".join(answer.all(name)), _places([answer for answer, _ in wrong])
         return failed(name, f"Expected none or a harmless one, got “{values}” at {places}: {fault}.")
-    return ok(name, f"Harmless, on {len(sent)} answers of {len(answers)}." if sent else "None.")
+    return ok(name, f"Harmless, on the {len(sent)} answers that have it." if sent else "None.")
 
 
 def _nothing_else(answers: Sequence[Answer], fences: Fences) -> list[Finding]:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
+import re
 import socket
 import ssl
 import warnings
@@ -88,7 +91,7 @@ async def _connect(place: Place, context: ssl.SSLContext | None) -> tuple[str, i
     except ssl.SSLError as error:
         raise Unanswered(f"{place.origin} speaks no TLS that can be used: {error.reason or error}.") from error
     except (OSError, UnicodeError) as error:
-        raise Unanswered(f"{place.origin} cannot be reached: {getattr(error, 'strerror', None) or error}.") from error
+        raise Unanswered(f"{place.origin} cannot be reached: {_reason(error)}.") from error
     try:
         tls = writer.get_extra_info("ssl_object")
         if tls is None:
@@ -97,6 +100,14 @@ async def _connect(place: Place, context: ssl.SSLContext | None) -> tuple[str, i
         return tls.version(), (end - datetime.now(UTC)).days, f"{end:%Y-%m-%d}"
     finally:
         writer.transport.abort()
+
+
+def _reason(error: OSError | UnicodeError) -> str:
+    """In the system's words. A name with several addresses fails once for each, and asyncio quotes them all."""
+    numbers = {int(number) for number in re.findall(r"\[Errno ([0-9]+)\]", str(error))}
+    if numbers == {errno.ECONNREFUSED}:
+        return "nothing listens there"
+    return ", ".join(os.strerror(number) for number in sorted(numbers)) or str(error)
 
 
 def _judge_days(host: str, days: int, until: str) -> Finding:

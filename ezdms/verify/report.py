@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -40,6 +41,25 @@ def warning(name: str, sentence: str) -> Finding:
 def failed(name: str, sentence: str) -> Finding:
     """Not as it must be."""
     return Finding(shown(name), FAILED, shown(sentence))
+
+
+def arranged(findings: Iterable[Finding]) -> list[Finding]:
+    """For people to read: the files that differ first, since pages differ because of them; and one line for all pages
+    of which the same is to be said."""
+    files: list[Finding] = []
+    rest: dict[tuple[str, ...], list[Finding]] = {}
+    for one in findings:
+        if one.name.startswith("file "):
+            files.append(one)
+        else:
+            kind = "page" if one.name.startswith("page ") else one.name
+            rest.setdefault((kind, one.status, one.sentence), []).append(one)
+    return files + [_together(same) for same in rest.values()]
+
+
+def _together(same: list[Finding]) -> Finding:
+    more = f" and {len(same) - 1} more" if len(same) > 1 else ""
+    return Finding(f"{same[0].name}{more}", same[0].status, same[0].sentence)
 
 
 def shown(text: str, longest: int = LONGEST_SENTENCE) -> str:

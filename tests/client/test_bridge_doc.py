@@ -15,37 +15,36 @@ from tests.conftest import ROOT, Server
 DOCUMENT = (ROOT / "docs" / "bridge.md").read_text("utf-8")
 
 
-def say(line: str, folder: Path, **known: str) -> str:
-    """A line in a shell; what it printed."""
-    command = ["bash", "-c", line]
+# Keeps what each call answers, in order, and lets it go where the page sends it.
+RECORD = 'n=10; curl() { n=$((n + 1)); command curl "$@" > "answer $n"; cat "answer $n"; }; set -eu'
+
+
+def play(program: str, folder: Path) -> None:
+    """The whole of it in one shell."""
+    command = ["bash", "-c", program]
     done = subprocess.run(
-        command, cwd=folder, env=environment() | known, capture_output=True, text=True, timeout=60, check=False
+        command, cwd=folder, env=environment(), capture_output=True, text=True, timeout=60, check=False
     )
-    assert done.returncode == 0, (line, done.stderr)
-    return done.stdout
+    assert done.returncode == 0, done.stderr
 
 
 async def test_every_call_works_as_printed(server: Server, tmp_path: Path) -> None:
     printed = re.search(r"```sh\n(.+?)```", DOCUMENT, re.DOTALL)
     assert printed
-    make_header, *calls = printed[1].splitlines()
     token = tmp_path / "token"
     async with Bridge(server.url, tmp_path / "bridge", "--token-file", str(token)) as bridge:
         bridge.token = token.read_text().strip()
         bob = await bridge.user("bob")
-        known = {"BRIDGE": bridge.url, "THEIR_PIN": bob.search_pin}
-        say(make_header, tmp_path)
-        answers = {}
-        for call in calls:
-            path = re.search(r"\$BRIDGE/(\w+)", call)
-            assert path
-            answer = answers[path[1]] = json.loads(say(call, tmp_path, **known))
-            assert "error" not in answer, (call, answer)
-            if path[1] == "register":
-                (tmp_path / "pin").write_text(answer["login_pin"] + "\n")
-                known["ME"] = answer["user_id"]
-            if path[1] == "start_conversation":
-                known["WHERE"] = answer["conversation_id"]
+        program = printed[1]
+        for name, value in {"BRIDGE": bridge.url, "THEIR_PIN": bob.search_pin}.items():
+            program, count = re.subn(rf"^{name}=.+$", f"{name}={value}", program, flags=re.MULTILINE)
+            assert count == 1
+        play(f"{RECORD}\n{program}", tmp_path)
+    asked = re.findall(r"^curl .*?\$BRIDGE/(\w+)", program, re.MULTILINE)
+    given = [json.loads(path.read_text()) for path in sorted(tmp_path.glob("answer *"))]
+    answers = dict(zip(asked, given, strict=True))
+    assert [answer for answer in given if "error" in answer] == []
+    assert {(tmp_path / name).stat().st_mode & 0o777 for name in ("header", "account", "pin")} == {0o600}
     assert answers["messages_decrypted"][0]["content"] == "Hello 👋"
     assert answers["messages"][0]["message_id"] == answers["send_message"]["message_id"]
     assert answers["ping"] == {"status": "ok"}

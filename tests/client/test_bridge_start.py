@@ -93,6 +93,7 @@ def test_an_address_that_cannot_be_used_is_said_so(shared_server: Server, tmp_pa
         (["--server", "http://["], 2, "no server's address"),
         (["--server", "https://me:pin@chat.example.org"], 2, "no server's address"),
         (["--server", "https://chat.example.org/path"], 2, "no server's address"),
+        (["--server", "http://chat.example.org"], 2, "only https"),
         ([], 2, "Which server?"),
         ([*ours, "0", "--no-token", "--token-file", str(tmp_path / "token")], 2, "not both"),
     ]:

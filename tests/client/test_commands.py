@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import pty
 import re
+import signal
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -15,6 +19,7 @@ from click.testing import CliRunner
 
 from ezdms import crypto
 from ezdms.cli import COMMANDS, main
+from ezdms.client import Client, ClientError
 from ezdms.client.shown import printable
 from tests.conftest import ROOT, Server
 
@@ -179,7 +184,35 @@ def test_failures_say_a_sentence_and_end_with_their_code(server: Server, alice: 
     alice.environment["EZDMS_PIN"] = search_pin(alice)
     assert "looks like a Search PIN" in alice.run("contacts", code=3)
     assert "begins with https://" in alice.run("register", "x", "--server", "chat.example.org", code=2)
+    for command in (("register", "x"), ("login",)):
+        said = stranger.run(*command, "--server", "http://chat.example.org", code=2)
+        assert "http://chat.example.org: only https. Over plain http anybody on the way can log in as you" in said
     assert "3 to 32 letters" in stranger.run("register", "x", code=1)
+
+
+@pytest.mark.parametrize("is_open", [False, True], ids=["nobody listens", "nobody answers"])
+def test_a_server_that_does_not_answer_is_said_while_a_command_waits(tmp_path: Path, is_open: bool) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        if is_open:
+            taken.listen()
+        address = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        waiting = subprocess.Popen(
+            [sys.executable, "-m", "ezdms", "register", "zoe", "--server", address],
+            env=os.environ | {"EZDMS_HOME": str(tmp_path), "EZDMS_PIN_FILE": "", "PYTHONPATH": str(ROOT)},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert waiting.stderr is not None
+        started = time.monotonic()
+        assert waiting.stderr.readline() == (
+            f"Warning: The server {address} does not answer. Trying on for a minute; Ctrl-C stops.\n"
+        )
+        assert time.monotonic() - started < 20
+        waiting.send_signal(signal.SIGINT)
+        assert waiting.wait(timeout=10) == 1
+        assert waiting.stderr.read().strip() == "Aborted!"  # said once
+        waiting.stderr.close()
 
 
 def test_two_of_one_name_are_told_apart_by_the_conversations_id(
@@ -197,6 +230,28 @@ def test_two_of_one_name_are_told_apart_by_the_conversations_id(
     for where in ids:
         alice.run("send", where, f"to {where}")
     assert {bob.json("read", "alice")[0]["text"], twin.json("read", "alice")[0]["text"]} == {f"to {one}" for one in ids}
+
+
+def test_two_saved_accounts_of_one_name_are_told_apart_by_the_user_id(server: Server, tmp_path: Path) -> None:
+    terminal = Terminal(server, tmp_path)
+    pins = {}
+    for number in "12":
+        terminal.environment["EZDMS_PIN_FILE"] = str(tmp_path / f"pin {number}")
+        [told] = terminal.json("register", "erin")
+        pins[str(told["user_id"])] = terminal.environment["EZDMS_PIN_FILE"]
+    assert len(pins) == 2
+    for words in (("whoami",), ("whoami", "--account", "erin"), ("contacts", "--account", "erin")):
+        said = terminal.run(*words, code=1)
+        assert "--account NAME or USER_ID" in said
+        assert all(f"erin at {server.url} (user id {user_id})" in said for user_id in pins)
+    with pytest.raises(ClientError, match="Several accounts are saved here"):  # and not a third one made
+        asyncio.run(Client.enter("erin", server=server.url, home=tmp_path / "home"))
+    for user_id, file in pins.items():
+        terminal.environment["EZDMS_PIN_FILE"] = file
+        assert terminal.json("whoami", "--account", user_id)[0]["user_id"] == user_id
+        assert terminal.run("contacts", "--account", user_id) == ""
+        assert terminal.run("logout", "--account", user_id) == "Logged out.\n"
+    assert "No account is saved here" in terminal.run("whoami", "--account", "nobody", code=3)
 
 
 def test_logging_out_ends_the_session_and_logging_in_brings_everything_back(alice: Terminal, bob: Terminal) -> None:
@@ -247,6 +302,39 @@ def test_in_a_terminal_the_pin_is_asked_for_unseen_and_the_search_pin_is_a_qr_co
     os.close(ours)
 
 
+def test_a_safety_number_that_is_not_the_same_is_an_alarm(alice: Terminal, bob: Terminal) -> None:
+    alice.run("add", search_pin(bob))
+    pin = (alice.folder / "pin").read_text().strip()
+    piped = subprocess.run(
+        [sys.executable, "-m", "ezdms", "verify-contact", "bob"],
+        env=alice.environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=30,
+    )
+    assert re.fullmatch(r"[0-9 \n]{60,}", piped.stdout)
+    assert piped.stderr.endswith("Your safety number with bob:\n")
+    for answer, code, words in (("n", 5, "you do not talk to the person you think"), ("y", 0, "Verified by safety")):
+        ours, theirs = pty.openpty()
+        shell = subprocess.Popen(
+            [sys.executable, "-m", "ezdms", "verify-contact", "bob"],
+            env=alice.environment,
+            stdin=theirs,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        os.write(ours, f"{answer}\n".encode())
+        shown, _ = shell.communicate(timeout=30)
+        for descriptor in (ours, theirs):
+            os.close(descriptor)
+        assert "Your safety number with bob:" in shown
+        assert words in shown
+        assert (shell.returncode, pin in shown) == (code, False)
+
+
 def test_a_terminal_is_not_obeyed_by_what_others_write(alice: Terminal, bob: Terminal) -> None:
     alice.run("add", search_pin(bob))
     for control in ("\x9b31m", "\x7f", "\x1b[31m"):
@@ -262,6 +350,7 @@ def test_every_command_helps() -> None:
     def help_of(*words: str) -> str:
         return CliRunner().invoke(main, [*words, "--help"], prog_name="ezdms").output
 
+    assert not re.search(r"\.\.\.|…$", help_of().split("Commands:")[1], re.MULTILINE)  # no sentence is cut
     listed = re.findall(r"^  ([a-z-]+) ", help_of().split("Commands:")[1], re.MULTILINE)
     assert set(listed) == set(COMMANDS)
     for command in listed:

@@ -162,6 +162,52 @@ def test_a_place_that_cannot_be_written_is_said(server: Server, tmp_path: Path, 
     assert "Cannot write" in refused(operate(server.data_dir, "backup", str(tmp_path / target)))
 
 
+@pytest.mark.parametrize("flags", [(), ("--replace",)], ids=["plain", "replace"])
+def test_a_backup_never_lands_on_the_database_or_among_what_the_server_uses(
+    server: Server, tmp_path: Path, flags: tuple[str, ...]
+) -> None:
+    Program(server, "alice").close()
+    folder, database = server.data_dir, server.data_dir / "ezdms.db"
+    (tmp_path / "symbolic.db").symlink_to(database)
+    (tmp_path / "hard.db").hardlink_to(database)
+    (tmp_path / "folder").symlink_to(folder)
+    (tmp_path / "dangling.db").symlink_to(folder / "not yet.db")
+    (tmp_path / "another").mkdir()
+    (tmp_path / "another" / "ezdms.lock").touch()  # the folder of another server
+    inode = database.stat().st_ino
+    before = {path.name for path in folder.iterdir()}
+    names = ("ezdms.db", "ezdms.db-wal", "ezdms.db-shm", "ezdms.lock", "operator.sock", "last_backup.json", "new.db")
+    targets = [*(folder / name for name in names), tmp_path / "folder" / "ezdms.db", tmp_path / "another" / "ezdms.db"]
+    targets += [tmp_path / name for name in ("symbolic.db", "hard.db", "dangling.db")]
+    for target in targets:
+        sentence = refused(operate(folder, "backup", str(target), *flags))
+        assert "is the database itself" in sentence or "is a server's data folder" in sentence, target
+    assert "is the database itself" in refused(operate(folder, "backup", *flags, str(tmp_path / "hard.db")))
+    assert {path.name for path in folder.iterdir()} == before
+    assert (database.stat().st_ino, (tmp_path / "symbolic.db").is_symlink()) == (inode, True)
+    Program(server, "bob").close()  # the server goes on with the file that it had
+    assert rows(database, "SELECT username FROM users ORDER BY username") == [("alice",), ("bob",)]
+
+
+def test_a_backup_in_a_folder_within_the_data_folder_is_taken(server: Server) -> None:
+    """In a container that is the one place that can be written (docs/self-hosting.md)."""
+    (server.data_dir / "backups").mkdir()
+    assert "checked." in said(operate(server.data_dir, "backup", str(server.data_dir / "backups" / "b.db")))
+
+
+def test_the_database_itself_and_what_a_restore_writes_first_are_not_restored(server: Server, tmp_path: Path) -> None:
+    Program(server, "alice").close()
+    half = server.data_dir / "ezdms.db.part"
+    said(operate(server.data_dir, "backup", str(tmp_path / "b.db")))
+    assert server.stop() == 0
+    (tmp_path / "b.db").rename(half)
+    (tmp_path / "link.db").symlink_to(server.data_dir / "ezdms.db")
+    for source, words in ((half, "Move it out of"), (tmp_path / "link.db", "the database of this server itself")):
+        assert words in refused(operate(server.data_dir, "restore", str(source), "--replace"))
+    assert rows(half, "SELECT username FROM users") == [("alice",)]
+    assert list(server.data_dir.glob("*replaced*")) == []
+
+
 def test_progress_is_shown_in_a_terminal(server: Server, tmp_path: Path) -> None:
     master, slave = pty.openpty()
     process = subprocess.Popen(

@@ -73,6 +73,10 @@ def test_a_certificate_of_ones_own_serves_and_is_not_made_twice(tmp_path: Path) 
     assert "Browsers will warn" in told
     assert (tmp_path / "tls" / "key.pem").stat().st_mode & 0o777 == 0o600
     assert "is there already" in refused(operate(tmp_path, "cert", "--out", str(tmp_path / "tls")))
+    (tmp_path / "half").mkdir()
+    (tmp_path / "half" / "cert.pem").touch()
+    assert "cert.pem is there already" in refused(operate(tmp_path, "cert", "--out", str(tmp_path / "half")))
+    assert not (tmp_path / "half" / "key.pem").exists()  # one that would not fit
     pair = {"certfile": str(tmp_path / "tls" / "cert.pem"), "keyfile": str(tmp_path / "tls" / "key.pem")}
     server = Server(tmp_path, **pair)
     server.start()

@@ -72,6 +72,31 @@ def test_a_name_that_two_have_must_be_told_apart_by_the_id(server: Server) -> No
         program.close()
 
 
+def test_who_is_to_be_removed_is_looked_up_before_anybody_is_asked(server: Server) -> None:
+    alice = Program(server, "alice")
+    [listed] = json.loads(said(operate(server.data_dir, "users", "--json")))
+    asked = operate(server.data_dir, "users", "remove", "alice").stderr
+    assert f"Remove alice (user id {listed['user_id']}), with keys" in asked
+    twin = Program(server, "bob", username="alice")
+    for who, words in (("nobody", "Nobody here is called nobody."), ("alice", "2 people are called alice.")):
+        done = operate(server.data_dir, "users", "remove", who)
+        assert words in done.stderr
+        assert "There is no way back" not in done.stderr
+    assert (alice.exchange("/sessions")[0], twin.exchange("/sessions")[0]) == (200, 200)
+    for program in (alice, twin):
+        program.close()
+
+
+def test_the_data_folder_may_be_named_before_and_after_the_command(server: Server, tmp_path: Path) -> None:
+    Program(server, "alice").close()
+    folder = ("--data-dir", str(server.data_dir))
+    ended = "alice: 2 sessions ended.\n"
+    assert said(operate(tmp_path, "users", "end-sessions", "alice", *folder)) == ended
+    assert said(operate(tmp_path, "users", *folder, "end-sessions", "alice")) == "alice: 0 sessions ended.\n"
+    assert said(operate(tmp_path, "users", "remove", "alice", "--yes", *folder)) == "alice is removed.\n"
+    assert "Nobody has an account" in operate(tmp_path, "users", *folder).stderr
+
+
 def test_invitations_are_links_that_work_once(tmp_path: Path) -> None:
     server = Server(tmp_path, registration="invite", public_url="https://chat.example.org")
     server.start()
@@ -113,7 +138,14 @@ def test_the_commands_work_on_a_server_that_does_not_run(server: Server) -> None
 
 @pytest.mark.parametrize(
     "arguments",
-    [("invite", "--count", "0"), ("invite", "--expires", "soon"), ("invite", "--expires", "9999d"), ("users", "what")],
+    [
+        ("invite", "--count", "0"),
+        ("invite", "--expires", "soon"),
+        ("invite", "--expires", "9999d"),
+        ("invite", "--url", "foo"),
+        ("invite", "--url", "https://chat.example.org/c/x"),
+        ("users", "what"),
+    ],
 )
 def test_what_cannot_be_meant_is_refused_with_a_sentence(server: Server, arguments: tuple[str, ...]) -> None:
     assert len(refused(operate(server.data_dir, *arguments))) > 20

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -180,10 +181,26 @@ def test_the_command_prints_a_table_a_verdict_and_what_it_cannot_prove(shared_se
         assert "\x1b" not in done.stdout
         assert re.search(r"^ok +pages +The pages at 7 addresses are the release's, byte", done.stdout, re.MULTILINE)
         assert re.search(
-            rf"^PASSED: {shared_server.url}, compared with EZ-DMS {__version__}: ", done.stdout, re.MULTILINE
+            rf"^PASSED: {shared_server.url}, compared with EZ-DMS {__version__}: \d+ ok, 1 warning, 0 failed\.$",
+            done.stdout,
+            re.MULTILINE,
         )
+        assert re.search(r"  As it must be, on all \d+ answers that must have it\.$", done.stdout, re.MULTILINE)
         for sentence in CANNOT_PROVE:
             assert f"- {sentence}\n" in done.stdout
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_where_nobody_is_nothing_is_said_to_be_compared(host: str) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        address = f"http://{host}:{taken.getsockname()[1]}"
+        done = run(address)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert done.stdout == (
+        f"FAILED   answer  {address} cannot be reached: nothing listens there.\n\n"
+        f"FAILED: {address} was not compared with anything.\n"
+    )
 
 
 def test_the_json_has_its_documented_form_and_the_exit_code_tells_the_verdict(shared_server: Server) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
@@ -40,6 +41,7 @@ from tests.contract.misbehaving import (
     when,
     whole,
 )
+from tests.contract.operated import operate
 from tests.contract.reports import names, said
 
 
@@ -48,6 +50,29 @@ async def proxy(shared_server: Server) -> AsyncIterator[Misbehaving]:
     """Between verify and a server that is as it must be."""
     async with Misbehaving(shared_server) as between:
         yield between
+
+
+async def test_people_read_the_changed_files_first_and_equal_pages_once(proxy: Misbehaving) -> None:
+    def change(exchange: Exchange) -> None:
+        if exchange.path.endswith(("/js/crypto.js", "/js/vault.js")):
+            flip(exchange)
+        elif b"</head>" in exchange.body:
+            exchange.replace("</head>", "<!-- more --></head>")
+
+    proxy.change = change
+    report = await verify(proxy.url)
+    assert len([one for one in report.findings if one.name.startswith("page ")]) == 7  # programs get them all
+    done = await asyncio.to_thread(operate, proxy.server.data_dir, "verify", proxy.url)
+    lines = [re.split(r"  +", line) for line in done.stdout.splitlines()]
+    assert [line[1] for line in lines[:2]] == ["file js/crypto.js", "file js/vault.js"]
+    listed = [line[1] for line in lines if len(line) > 1 and line[1].startswith("page ")]
+    assert "page / and 5 more" in listed
+    assert len(listed) == 2
+    assert re.search(r"\d+ ok, 1 warning, \d+ failed\.$", done.stdout, re.MULTILINE)
+    examined = await asyncio.to_thread(operate, proxy.server.data_dir, "doctor", proxy.url)
+    assert examined.stdout.count("No proxy was seen in front of the server.") == 1
+    assert "deploy/nginx.conf" not in examined.stdout
+    assert "page / and 5 more" in examined.stdout
 
 
 PAGE, FRONT = "page /", "<h1 data-host-name></h1>"

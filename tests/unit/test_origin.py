@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ezdms.origin import Origin, is_foreign, is_forged, parse_origin
+from ezdms import crypto
+from ezdms.client import Client, ClientError
+from ezdms.client.transport import Transport
+from ezdms.origin import Origin, fault_of_server, is_foreign, is_forged, parse_origin
 
 
 @dataclass
@@ -135,3 +139,32 @@ def test_what_changes_nothing_may_come_from_anywhere() -> None:
     for method, is_refused in (("GET", False), ("HEAD", False), ("OPTIONS", False), ("PUT", True), ("DELETE", True)):
         asked: Any = Asked(method=method, headers={"Origin": OTHER})
         assert is_forged(asked, ()) is is_refused
+
+
+PLAIN = [
+    "http://chat.example", "http://192.168.1.7:5000", "http://0.0.0.0:5000", "http://localhost.evil.example",
+    "http://127.0.0.1.evil.example", "http://2130706433", "HTTP://CHAT.EXAMPLE/path",
+]  # fmt: skip
+NONE_AT_ALL = [
+    "", "chat.example", "ftp://localhost", "ws://localhost", "http://[", "https://", "http://localhost@evil.example",
+    "http://localhost:1:2", "https://chat.example?x", "https://chat.example#x", "//localhost",
+]  # fmt: skip
+SAFE = [
+    "https://chat.example", "https://192.168.1.7:8443/path", "http://localhost:5000", "http://127.0.0.1",
+    "http://127.9.9.9:80/", "http://[::1]:5000",
+]  # fmt: skip
+
+
+async def test_a_client_speaks_plain_http_with_this_very_machine_alone(tmp_path: Path) -> None:
+    pin = crypto.new_login_pin()
+    for addresses, words in ((PLAIN, "anybody on the way can log in as you"), (NONE_AT_ALL, "is no server's address")):
+        for address in addresses:
+            assert words in (fault_of_server(address) or ""), address
+            with pytest.raises(ClientError, match=words):
+                await Client.register(address, "alice", pin, home=tmp_path, patience=0)
+            with pytest.raises(ClientError, match=words):
+                await Client.login(address, pin, home=tmp_path, patience=0)
+    for address in SAFE:
+        assert fault_of_server(address) is None, address
+        await Transport(address).close()
+    assert list(tmp_path.iterdir()) == []

@@ -98,7 +98,16 @@ def test_a_signed_manifest_adds_its_scripts_to_the_pinned_ones(tmp_path: Path) -
     (tmp_path / "next").write_bytes(next_one.canonical())
     assert run(*words) == (1, "Error: This manifest is not signed.\n")
     (tmp_path / "next").write_bytes(signed.replace(b"99.0.0", b"99.0.1"))
-    assert run(*words) == (1, "Error: The signature of this manifest does not hold: do not use it.\n")
+    code, said = run(*words)
+    assert (code, "The signature of this manifest does not hold: it was changed" in said) == (1, True)
+    (tmp_path / "next").write_bytes(signing.sign(here, signing.load_private(tmp_path / "key")))  # the same release
+    code, said = run(*words)
+    assert (code, f"pins EZ-DMS {__version__} at {NOBODY}" in said) == (0, True), said
+    assert (tmp_path / "pin" / "pinned.js").read_text().count('"digest"') == 1
+
+
+def test_the_help_says_that_the_folder_is_needed() -> None:
+    assert run("--help")[1].startswith("Usage: main pin --output DIR [OPTIONS] ADDRESS\n")
 
 
 @pytest.mark.parametrize(

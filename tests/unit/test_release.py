@@ -82,7 +82,12 @@ def test_a_signed_manifest_is_opened_by_the_key_that_signed_it_and_by_no_other(k
     assert f"EZ-DMS {__version__}" in said
     assert "exactly the release that is installed here" in said
     code, said = run("manifest", "--verify", file, "--key", f"{other}.pub")
-    assert (code, said) == (1, "Error: The signature of this manifest does not hold: do not use it.\n")
+    named = signing.fingerprint(signing.load_public(Path(f"{other}.pub")))
+    assert (code, said) == (
+        1,
+        "Error: The signature of this manifest does not hold: it was changed, or signed by another key than "
+        f"{named}. Do not use it.\n",
+    )
 
 
 CHANGES: dict[str, Callable[[dict[str, Any]], Any]] = {
@@ -199,7 +204,7 @@ def test_a_key_is_ones_own_and_never_overwritten(tmp_path: Path) -> None:
     ("words", "sentence"),
     [
         (["--sign", "{nowhere}"], "Cannot use"),
-        (["--sign", "{public}"], "holds no private key"),
+        (["--sign", "{public}"], "holds no private key, or one with a password, which cannot be used here"),
         (["--sign", "{p256}"], "a key of another kind"),
         (["--sign", "{empty}"], "holds no private key"),
         (["--verify", "{empty}", "--key", "{public}"], "This is not a manifest"),

@@ -100,10 +100,12 @@ def test_every_setting_is_a_flag_with_its_name_and_default_in_the_help() -> None
         assert f"EZDMS_{item.name.upper()}" in "".join(page.split())
 
 
-@pytest.mark.parametrize("arguments", [["--port", "x"], ["--limit-send", "often"]])
+@pytest.mark.parametrize("arguments", [["--port", "99999"], ["--limit-send", "often"]])
 def test_a_bad_flag_stops_the_start_with_a_sentence(arguments: list[str]) -> None:
-    result = CliRunner().invoke(main, ["serve", *arguments])
+    result = CliRunner().invoke(main, ["serve", *arguments], env={"EZDMS_PORT": "5000"})
     assert result.exit_code == 2
+    assert f"{arguments[0]} is '{arguments[1]}': expected" in result.output
+    assert "EZDMS_" not in result.output
     assert "expected" in result.output
     assert "Traceback" not in result.output
 
