@@ -171,7 +171,8 @@ customElements.define("message-thread", class extends HTMLElement {
   }
 
   #show(row, opened) {
-    const sender = row.isOwn ? "You" : this.partnerName ?? "";
+    // What a screen reader says: no name that somebody can have begins as one's own messages do.
+    const sender = row.isOwn ? "Sent by you" : `Received from ${this.partnerName ?? "nobody known"}`;
     if (!this.judge) return row.show({ failure: "Not opened" }, sender);
     const result = this.judge.judge(row, opened);
     if (result) row.show(result, sender, result.message && crypto.isTimeOff(result.message.ts, row.at));
