@@ -12,17 +12,22 @@ import shutil
 import subprocess
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
 from ezdms import crypto, envelope
+from ezdms.client.answers import Row
+from ezdms.client.receiving import open_row
 from ezdms.encoding import b64u_decode, b64u_encode
 from tests.conftest import ROOT, skip_or_fail
-from tests.people import KINDS, PEOPLE
+from tests.people import KINDS, PEOPLE, load_vectors
 
 ALICE, BOB = PEOPLE["alice"], PEOPLE["bob"]
+NOW = 1_790_000_000_000
 HASH, ID = b64u_encode(bytes(32)), b64u_encode(bytes(16))
 FILE = {"id": ID, "key": HASH, "size": 5, "hash": HASH, "name": "a b", "type": "a/b", "thumb": "AAAA", "w": 1, "h": 2}
 
@@ -360,3 +365,36 @@ def test_both_judge_the_same_rows_in_the_same_way() -> None:
     assert min(verdicts[one] for one in (None, "ok", "duplicate", "gap", "late", "fork")) > 100
     orders = Counter(one for (what, _), said in zip(questions, ours, strict=True) if what == "order" for one in said)
     assert min(orders[one] for one in (None, "ok", "crossed", "impossible", "fork")) > 100
+
+
+FAILURES = {"Cannot be verified": "unverified", "Needs a newer version of EZ-DMS": "unsupported"}
+
+
+def shown_rows() -> Iterable[Row]:
+    """Alice's rows at Bob's, from a server that says nothing of an expiry: each kind, with and without one."""
+    for kind in KINDS:
+        for x in (None, 0, 5, 31_536_000):
+            given = kind if x is None else kind | {"x": x}
+            with suppress(crypto.Refused):  # a timer that expires cannot be sealed
+                sealed = crypto.seal_message(ALICE, BOB.ik, BOB.spki, n=1, p="", a=(0, ""), ts=NOW, **given)
+                is_first = crypto.in_order(ALICE.fp, BOB.fp)[0] == BOB.fp
+                copy = sealed.content_for_a if is_first else sealed.content_for_b
+                row = Row(1, sealed.message_id, NOW, "alice", 1, 1, sealed.hash, copy)
+                yield from (row, replace(row, suite=2), replace(row, hash=HASH), replace(row, encrypted=None))
+
+
+def test_both_show_the_same_of_the_same_rows() -> None:
+    """A text that one of them shows, the other does not refuse; and what they refuse moves nothing in either."""
+    people = load_vectors("people")[0]
+    questions: list[tuple[str, Any]] = []
+    ours: list[Any] = []
+    rows = [*shown_rows()]
+    for row in rows:
+        opened = open_row(row, BOB, ALICE.ik, "bob")
+        ours.append([opened.text, opened.failure, [row.n, row.hash] if opened.is_verified else None])
+        told = {"messageId": row.message_id, "hash": row.hash, "n": str(row.n), "suite": str(row.suite)}
+        told |= {} if row.encrypted is None else {"sealed": row.encrypted}
+        questions.append(("show", {"reader": people["bob"], "sender": people["alice"], "row": told}))
+    theirs = [[text, FAILURES.get(failure, failure), last] for text, failure, last in ask_twin(questions)]
+    assert [(row, one, other) for row, one, other in zip(rows, ours, theirs, strict=True) if one != other] == []
+    assert {failure for _, failure, _ in ours} == {"", "gone", "unverified", "unsupported"}

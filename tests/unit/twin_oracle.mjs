@@ -6,7 +6,11 @@ import { readFileSync } from "node:fs";
 globalThis.crypto ??= webcrypto; // node 18
 String.prototype.isWellFormed ??= function isWellFormed() { return !/\p{Surrogate}/u.test(this); }; // node 18
 const [, , path] = process.argv;
-const C = await import(`data:text/javascript;base64,${readFileSync(path, "base64")}`);
+const asModule = (text) => `data:text/javascript;base64,${Buffer.from(text).toString("base64")}`;
+const crypto_js = asModule(readFileSync(path));
+const C = await import(crypto_js);
+const judge_js = readFileSync(path.replace("crypto.js", "judge.js"), "utf8").replace("./crypto.js", crypto_js);
+const { Judge } = await import(asModule(judge_js));
 
 const answers = {
   body(base64) {
@@ -26,7 +30,20 @@ const answers = {
   order: (rows) => C.orderVerdicts(rows),
   next: ({ known, rows }) => C.nextLink(known, rows),
   clean: (text) => C.cleanText(text),
+  async show({ reader, sender, row }) {
+    const [ik, spki, their_ik] = [reader.ik, reader.spki, sender.ik].map((text) => C.b64uDecode(text));
+    const oaep = { name: "RSA-OAEP", hash: "SHA-256" };
+    const enc = await crypto.subtle.importKey("pkcs8", C.b64uDecode(reader.pkcs8), oaep, false, ["decrypt"]);
+    const me = { ik, spki, enc, fp: await C.fingerprint(ik) };
+    const partner = { ik: their_ik, fp: await C.fingerprint(their_ik) };
+    const conversation = await C.conversationId(me.fp, partner.fp);
+    const [known, raise, forget] = [{ own: null, theirs: null }, () => {}, () => {}];
+    const judge = new Judge({ me, partner, conversation, known, raise, forget });
+    const element = { isOwn: false, n: Number(row.n), dataset: row };
+    const { message, failure, isGone } = judge.judge(element, await judge.open(element));
+    return [message?.text ?? null, isGone ? "gone" : failure ?? "", judge.seen.theirs];
+  },
 };
 
 const asked = JSON.parse(readFileSync(0, "utf8"));
-console.log(JSON.stringify(asked.map(([what, given]) => answers[what](given))));
+console.log(JSON.stringify(await Promise.all(asked.map(([what, given]) => answers[what](given)))));

@@ -3,6 +3,7 @@
 
 import * as crypto from "./crypto.js";
 
+const AHEAD = 1000; // no server takes a message whose number is further above the last one
 const NOT_VERIFIED = "Cannot be verified";
 const NEWER = "Needs a newer version of EZ-DMS";
 const NOTES = {
@@ -23,20 +24,51 @@ export class Judge {
   #rows = new Map(); // row → {side, n, hash, a, isVerified} of those that were judged
   #ids = new Map(); // side and message_id of what was verified → its hash
   #shown = new Set(); // ids of one's own messages that the server shows, or shows to be gone
+  #own; // [n, hash] of the highest message of one's own that is verified, remembered or was sent, or null
+  #claimed = new Map(); // n → hash of one's own, as the server says
 
   // `known`: {own, theirs}, [n, hash] or null, that were the last ones on another day. `raise(name, sentence)` alarms,
   // `forget(row)` takes a row away that another one stands for.
   constructor({ me, partner, conversation, known, raise, forget }) {
     Object.assign(this, { me, partner, conversation, raise, forget });
     this.chains = { own: crypto.newChain(known.own), theirs: crypto.newChain(known.theirs) };
-    this.next = crypto.nextLink(known.own); // [n, p] of one's own next message
+    this.#own = known.own;
     this.acknowledged = known.theirs ?? [0, ""];
   }
 
-  // One's own row or message of this number exists, whatever its state.
+  // The server says that one's own message of this number exists.
   noteOwn(n, hash) {
-    const [next, p] = this.next;
-    this.next = crypto.nextLink(next > 1 ? [next - 1, p] : null, [[n, hash]]);
+    if (!this.#claimed.has(n)) this.#claimed.set(n, hash);
+  }
+
+  // It does: it was verified, or sent from here.
+  keepOwn(n, hash) {
+    if (n > (this.#own?.[0] ?? 0)) this.#own = [n, hash];
+  }
+
+  // What nobody verified is followed no further than this: or one number would take all those up to it from one.
+  get #reach() {
+    return (this.#own?.[0] ?? 0) + AHEAD;
+  }
+
+  // [n, p] of one's own next message.
+  get next() {
+    return crypto.nextLink(this.#own, [...this.#claimed].filter(([n]) => n < this.#reach));
+  }
+
+  // The server says that one has written more than can be followed from here.
+  get isBehind() {
+    return [...this.#claimed.keys()].some((n) => n >= this.#reach);
+  }
+
+  // The person went on though no row is the one that was known. If it is one's own, and so far ahead that no server
+  // takes what follows it, the next one follows what is shown: true. Else what others may have seen keeps its number.
+  letGo(hash) {
+    const { known, last } = this.chains.own;
+    if (known?.[1] !== hash || known[0] - (last?.[0] ?? 0) < AHEAD) return false;
+    this.chains.own.known = null;
+    this.#own = last;
+    return true;
   }
 
   // Open a row's copy: what is in it, or why it is not shown. Opened side by side, judged in turn (below).
@@ -45,7 +77,9 @@ export class Judge {
     const [sender, recipient] = isOwn ? [this.me, this.partner] : [this.partner, this.me];
     const claimed = { message_id, hash, n: Number(n), suite: Number(suite), encrypted: sealed };
     try {
-      return { message: await crypto.openMessage(this.me, sender, recipient.fp, this.conversation, claimed) };
+      const message = await crypto.openMessage(this.me, sender, recipient.fp, this.conversation, claimed);
+      if (message.x) throw new Error("The server is to say when this message expires, and does not.");
+      return { message };
     } catch (error) {
       return { error };
     }
@@ -75,6 +109,7 @@ export class Judge {
     if (row.isOwn) this.noteOwn(row.n, hash);
     const isFork = verdict === "fork" || (signed !== null && this.#isOther(`${side} ${messageId}`, hash));
     const isVerified = signed !== null && !isFork;
+    if (isVerified && row.isOwn) this.keepOwn(row.n, hash);
     if (isVerified) this.#forgetEmpty(side, row.n, hash);
     this.#rows.set(row, { side, n: row.n, hash, a: isVerified ? signed.a : null, isVerified });
     if (isFork) this.raise(`fork ${hash}`, FORK);

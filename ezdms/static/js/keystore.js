@@ -1,6 +1,7 @@
 // What this browser keeps in IndexedDB until logout: one's keys (non-extractable), contacts, drafts, unsent messages.
 
 const STORES = { account: {}, contacts: {}, drafts: {}, outbox: { autoIncrement: true } };
+const OTHER_ID = "The server calls your account by another id than before. What this browser keeps is as it was.";
 let opened;
 
 function open() {
@@ -33,9 +34,13 @@ const entries = (store) => [store.getAllKeys(), store.getAll()];
 // {user_id, username, search_salt, ik, spki, fp, sig, enc}: sig and enc are CryptoKeys whose bytes no script can read.
 export const loadAccount = () => run("account", "readonly", (store) => store.get("me"));
 
-// Somebody else's contacts and unsent messages are not this account's: they go when the account changes.
+// Somebody else's contacts and unsent messages are not this person's: they go when the key is another one. The same
+// key is the same person, whatever the server calls them: then nothing that is kept here goes.
 export async function saveAccount(account) {
-  if ((await loadAccount())?.user_id !== account.user_id) await forgetEverything();
+  const known = await loadAccount();
+  if (known && String(known.ik) === String(account.ik)) {
+    if (known.user_id !== account.user_id) throw new Error(OTHER_ID);
+  } else await forgetEverything();
   await run("account", "readwrite", (store) => store.put(account, "me"));
 }
 

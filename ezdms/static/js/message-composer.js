@@ -64,7 +64,7 @@ customElements.define("message-composer", class extends HTMLElement {
 
   // One can write at once where there is a keyboard, unless one is about something else.
   enter() {
-    const isFree = [document.body, null].includes(document.activeElement); // nobody types anywhere
+    const isFree = [document.body, null].includes(document.activeElement);
     if (isFree && matchMedia("(min-width: 768px)").matches) this.field.focus();
   }
 
@@ -92,7 +92,7 @@ customElements.define("message-composer", class extends HTMLElement {
     try {
       crypto.checkText(text.trim() && text);
       this.field.value = "";
-      const isNext = navigator.onLine && this.unsent.isEmpty;
+      const isNext = navigator.onLine && this.unsent.isEmpty && !this.thread.isHeld;
       this.unsent.show(item);
       requestAnimationFrame(() => { // nothing that needs a layout stands in the way of the message
         this.#measure();
@@ -134,7 +134,7 @@ customElements.define("message-composer", class extends HTMLElement {
     if (!(await this.thread.ready.then(() => true, () => false))) return; // the thread has told why
     await this.#inTurn(async () => {
       await this.thread.settled();
-      let isBlocked = this.thread.isAlarmed;
+      let isBlocked = this.thread.isHeld;
       for (const item of await loadOutbox(this.thread.conversation)) {
         if (this.#taken.has(item.message_id)) continue;
         this.unsent.show(item);
@@ -169,7 +169,8 @@ customElements.define("message-composer", class extends HTMLElement {
   }
 
   async #ask(id, seq) {
-    const asked = this.thread.catchUp(seq).then(() => this.thread.reach(seq));
+    const { thread } = this;
+    const asked = thread.catchUp(seq).then(() => thread.loadUntil(() => thread.loaded.rowOf(seq)));
     const isAnswered = await asked.then(() => true, () => false);
     if (!this.#taken.has(id)) return;
     if (isAnswered) this.unsent.say(id, NOT_SHOWN, true);
@@ -209,8 +210,9 @@ customElements.define("message-composer", class extends HTMLElement {
       } catch (error) {
         if (error.code !== "counter") throw error;
         await this.thread.catchUp(Infinity);
+        await this.thread.loadUntil(() => !this.thread.judge.isBehind);
         if (this.thread.judge.shows(item.message_id)) return 0; // it was this message that took it
-        if (this.thread.judge.next[0] <= item.sealed.n || this.thread.isAlarmed) throw error; // nobody took it
+        if (this.thread.judge.next[0] <= item.sealed.n || this.thread.isHeld) throw error; // nobody took it
         item.sealed = null;
       }
     }
@@ -228,7 +230,7 @@ customElements.define("message-composer", class extends HTMLElement {
   // Resolves to its seq.
   async #post({ conversation: conversation_id, message_id, sealed }) {
     const { seq } = await postForm("/send_message", { conversation_id, message_id, ...sealed }, { seq: isNumber });
-    this.thread.judge.noteOwn(sealed.n, sealed.hash);
+    this.thread.judge.keepOwn(sealed.n, sealed.hash);
     return seq;
   }
 

@@ -8,13 +8,15 @@ import { offerAgain } from "./dom.js";
 import { showFront } from "./front.js";
 import { Judge } from "./judge.js";
 import { loadContact } from "./keystore.js";
+import { LookUp } from "./look-up.js";
 import { showNothing } from "./navigate.js";
 import { identify } from "./partner.js";
 import { account, getStanding } from "./session.js";
-import { changeContact, overwriteVault, stronger, syncVault } from "./vault.js";
+import { changeContact, notLast, overwriteVault, stronger, syncVault } from "./vault.js";
 
 const REMEMBER_AFTER = 1000; // ms; how far a conversation was seen is noted once for many messages
 const ROLLED_BACK = "The server no longer shows messages that were here before.";
+const rollback = (hash) => `rollback ${hash}`; // the name of that alarm
 const NO_KEYS = "This browser no longer holds your keys. Please log out and log in again with your Login PIN.";
 const NOT_LOADED = "The server’s answer does not say whose conversation this is.";
 
@@ -24,7 +26,7 @@ customElements.define("message-thread", class extends HTMLElement {
   #followed = 0; // the seq that the list said last
   #facts = Promise.withResolvers(); // what the server says of the conversation
   #alarms;
-  #missed = new Set(); // what a server that was asked for it did not show
+  #lookUp; // of what was seen on another day
   #remembering;
   #listeners = { contact: [], alarm: [], judged: [] };
   #scrolled = 0;
@@ -38,8 +40,10 @@ customElements.define("message-thread", class extends HTMLElement {
     this.loaded = new CatchUp(this.rows, this.conversation);
     this.log = this.querySelector("message-log");
     this.#alarms = new Alarms(this.querySelector(".alarm"), () => this.#tell("alarm"));
+    const again = () => this.#waiting || this.#settle();
+    this.#lookUp = new LookUp(this.querySelector(".alarm"), { again, ask: () => this.catchUp(Infinity) });
     this.ready = this.#identify();
-    this.ready.then(() => this.#waiting || this.#settle(), (error) => this.alarm("key", error.message, null));
+    this.ready.then(again, (error) => this.alarm("key", error.message, null));
     this.#load();
   }
 
@@ -47,23 +51,21 @@ customElements.define("message-thread", class extends HTMLElement {
   enter() {
     this.log.scrollTop = this.#scrolled;
     this.#followed = 0;
+    this.#lookUp.again();
     this.querySelector("message-composer").enter();
   }
 
-  leave() {
-    this.#scrolled = this.log.scrollTop;
-  }
+  leave() { this.#scrolled = this.log.scrollTop; }
 
   // What happens here others hear from this element alone: no event that anything else could send.
   onContact(heard) { this.#listeners.contact.push(heard); }
   onAlarm(heard) { this.#listeners.alarm.push(heard); }
   onJudged(heard) { this.#listeners.judged.push(heard); }
-  #tell(what, ...told) {
-    for (const heard of this.#listeners[what]) heard(...told);
-  }
+  #tell(what) { this.#listeners[what].forEach((heard) => heard()); }
 
-  // An alarm stands: nothing is sent.
+  // An alarm stands: nothing can be written. What was written is not sent before it is known whether there is one.
   get isAlarmed() { return this.#alarms.stand; }
+  get isHeld() { return this.isAlarmed || this.#lookUp.isOpen; }
 
   async #load() {
     try {
@@ -82,13 +84,13 @@ customElements.define("message-thread", class extends HTMLElement {
   begin(facts) {
     this.hasFacts = true;
     this.#facts.resolve(facts);
-    if (facts.lastSeq === "0") this.loaded.beginAfter(0);
   }
 
   // Who I am, whom I talk to, and how I know. A server that swaps a key is stopped here.
   async #identify() {
     const [me, facts] = await Promise.all([account, this.#facts.promise, this.#readVault()]);
     if (!me) throw new Error(NO_KEYS);
+    this.loaded.begin();
     this.contact = await loadContact(this.conversation);
     const { conversation, contact } = this;
     const partner = await identify(me, conversation, facts, contact);
@@ -144,9 +146,7 @@ customElements.define("message-thread", class extends HTMLElement {
   }
 
   // From now on this person counts as verified.
-  verify(how) {
-    return this.#change(({ verified }) => ({ verified: stronger(verified, how) }));
-  }
+  verify(how) { return this.#change(({ verified }) => ({ verified: stronger(verified, how) })); }
 
   // `goOn` does what going on after it means; null: one cannot. What a person went on after once is no alarm again.
   alarm(name, sentence, goOn) {
@@ -154,7 +154,7 @@ customElements.define("message-thread", class extends HTMLElement {
   }
 
   // What this name stands for was seen and is no alarm any more, here and in one's other browsers.
-  #accept = (name) => () => this.#change(({ accepted }) => ({ accepted: [...accepted, name].slice(-50) }));
+  #accept = (...names) => () => this.#change(({ accepted }) => ({ accepted: [...accepted, ...names].slice(-50) }));
 
   // A row has found its place.
   arrived(row) {
@@ -171,7 +171,8 @@ customElements.define("message-thread", class extends HTMLElement {
   }
 
   #show(row, opened) {
-    const sender = row.isOwn ? "You" : this.partnerName ?? "";
+    // What a screen reader says: no name that somebody can have begins as one's own messages do.
+    const sender = row.isOwn ? "Sent by you" : `Received from ${this.partnerName ?? "nobody known"}`;
     if (!this.judge) return row.show({ failure: "Not opened" }, sender);
     const result = this.judge.judge(row, opened);
     if (result) row.show(result, sender, result.message && crypto.isTimeOff(result.message.ts, row.at));
@@ -181,25 +182,26 @@ customElements.define("message-thread", class extends HTMLElement {
   #settle() {
     if (!this.judge) return;
     this.judge.settle([...this.rows.children], this.loaded.complete);
-    for (const known of this.judge.missing(this.rows.querySelector("older-messages") !== null)) this.#miss(known);
+    this.#lookBack();
     clearTimeout(this.#remembering);
     this.#remembering = setTimeout(() => this.#remember().catch(() => {}), REMEMBER_AFTER);
   }
 
+  #isUnaccepted = (hash) => !this.contact.accepted.includes(rollback(hash));
+
   // A message that was seen on another day is not here. It may be on its way; if not, the server withholds it.
-  #miss([, hash]) {
-    const name = `rollback ${hash}`;
-    if (this.#missed.has(name)) return this.alarm(name, ROLLED_BACK, this.#accept(name));
-    this.catchUp(Infinity).then(() => {
-      this.#missed.add(name);
-      this.#settle();
-    }, () => {}); // the server cannot be reached: asked again with the next message
+  #lookBack() {
+    const missing = this.judge.missing(this.loaded.hasOlder).map(([, hash]) => hash).filter(this.#isUnaccepted);
+    const wasOpen = this.#lookUp.isOpen;
+    for (const hash of this.#lookUp.look(missing)) {
+      const names = () => [rollback(hash), ...(this.judge.letGo(hash) ? [notLast(hash)] : [])];
+      this.alarm(rollback(hash), ROLLED_BACK, () => this.#accept(...names())());
+    }
+    if (wasOpen !== this.#lookUp.isOpen) this.#tell("alarm");
   }
 
   // The last verified message of each side, for the day on which a server shows less.
-  #remember() {
-    return this.#change(() => this.judge.seen);
-  }
+  #remember() { return this.#change(() => this.judge.seen); }
 
   // Resolves once every row that is here is judged.
   async settled() {
@@ -211,6 +213,7 @@ customElements.define("message-thread", class extends HTMLElement {
   follow(seq) {
     if (seq <= this.#followed) return false;
     this.#followed = seq;
+    this.loaded.follow(seq);
     this.catchUp(seq).catch(() => {}); // tried again after the next connect
     return true;
   }
@@ -219,6 +222,7 @@ customElements.define("message-thread", class extends HTMLElement {
   reconnect() {
     this.#followed = 0;
     if (this.isUnloaded) this.#load();
+    this.#lookUp.again();
     this.querySelector("message-composer").flush();
   }
 
@@ -230,19 +234,16 @@ customElements.define("message-thread", class extends HTMLElement {
     await this.#judging;
   }
 
-  // The messages before a seq, in place of the element that stood for them. If none came, what is missed is not there.
-  async loadBefore(seq, older) {
-    await this.loaded.loadBefore(seq);
-    older.remove();
+  // The messages before those that are here. If none came, what is missed is not there. False: there are none.
+  async loadOlder() {
+    const isThere = await this.loaded.loadOlder();
     await this.settled();
     this.#settle();
+    return isThere;
   }
 
-  // Load older pages until the message of this seq is among them.
-  async reach(seq) {
-    let older;
-    while (!this.loaded.rowOf(seq) && (older = this.rows.querySelector("older-messages"))) {
-      await this.loadBefore(Number(older.dataset.before), older);
-    }
+  // Load older pages until it is so.
+  async loadUntil(isSo) {
+    while (!isSo() && await this.loadOlder());
   }
 });

@@ -20,16 +20,16 @@ customElements.define("older-messages", class extends HTMLElement {
     new IntersectionObserver((seen, observer) => {
       if (!seen.some(({ isIntersecting }) => isIntersecting)) return;
       observer.disconnect();
-      this.#load(before);
+      this.#load();
     }, { root: log, rootMargin: AHEAD }).observe(this);
   }
 
-  async #load(before) {
+  async #load() {
     this.textContent = "Loading earlier messages…";
     try {
-      await this.thread.loadBefore(before, this);
+      await this.thread.loadOlder();
     } catch (error) {
-      offerAgain(this, error.message, () => this.#load(before));
+      offerAgain(this, error.message, () => this.#load());
     }
   }
 });

@@ -26,18 +26,15 @@ takeAdded();
 addEventListener("hashchange", () => { takeAdded(); location.reload(); });
 export const addedPin = () => sessionStorage.getItem(ADDED);
 
-// A PIN that begins or ends as what the link brought was not typed anew, though a letter of it may have been changed.
-function grewFrom(added, pin) {
-  const [before, after] = [added, pin].map((text) => text.toUpperCase().replace(/[^0-9A-Z]/g, ""));
-  return before !== "" && (before.slice(0, 5) === after.slice(0, 5) || before.slice(-5) === after.slice(-5));
-}
-
 customElements.define("start-conversation", class extends HTMLElement {
   connectedCallback() {
     if (this.field) return;
     this.field = this.querySelector("input");
-    let added = ""; // what a link brought: anybody can have made it, so it verifies nobody
+    // Anybody can have made a link, so what it brings verifies nobody. It counts as the link's, whatever is changed in
+    // it, until a person has emptied the field; and again if they undo that.
+    let typed = "search-pin";
     onSubmit(this, "Looking…", async () => {
+      const how = typed; // whatever happens to the field until the answer is there
       const pin = await crypto.normaliseSearchPin(this.field.value);
       const me = await account;
       const found = await postForm("/start_conversation", { partner_search_pin: pin }, FOUND);
@@ -49,17 +46,21 @@ customElements.define("start-conversation", class extends HTMLElement {
       if (this.expected && conversation !== this.expected) throw new Error(ANOTHER);
       const [known, next] = [await loadContact(conversation), await crypto.pinOf(partner)];
       if (known) crypto.checkSuccession(known, next);
-      const how = grewFrom(added, pin) ? "link" : "search-pin";
       await changeContact(conversation, ({ verified }) =>
         ({ ...next, name: partner.name, verified: stronger(verified, how) }));
-      if (this.expected) return this.onVerified();
+      if (this.expected) return this.onVerified(how);
       this.field.value = "";
+      typed = "search-pin";
       go(`/c/${conversation}`);
     });
     if (addedPin() === null) return; // of those on a page the first takes it
     this.field.value = addedPin();
     sessionStorage.removeItem(ADDED);
-    added = this.field.value;
+    if (this.field.value) typed = "link";
+    this.field.addEventListener("input", ({ inputType }) => {
+      if (!this.field.value) typed = "search-pin";
+      else if (inputType?.startsWith("history")) typed = "link";
+    });
     this.field.focus();
   }
 });

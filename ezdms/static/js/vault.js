@@ -18,15 +18,20 @@ export const stronger = (one, other) => (RANKS.indexOf(other) > RANKS.indexOf(on
 const isVersion = (value) => isNumber(value) && value < 2 ** 52; // nobody could go on after what is said above that
 const later = (mine, theirs) => (theirs && (!mine || theirs[0] > mine[0]) ? theirs : mine);
 
+// In `accepted`: this is not one's own last message any more (Judge.letGo).
+export const notLast = (hash) => `not last ${hash}`;
+const keptOf = (own, accepted) => (own && accepted.includes(notLast(own[1])) ? null : own);
+
 // What two browsers know of one contact, without losing what either knows.
 function merge(mine, theirs) {
-  if (!mine) return theirs;
+  if (!mine) return { ...theirs, own: keptOf(theirs.own, theirs.accepted) };
+  const accepted = [...new Set([...mine.accepted, ...theirs.accepted])];
   return {
     ...(theirs.seq > mine.seq ? theirs : mine),
     verified: stronger(mine.verified, theirs.verified),
-    own: later(mine.own, theirs.own),
+    own: later(keptOf(mine.own, accepted), keptOf(theirs.own, accepted)),
     theirs: later(mine.theirs, theirs.theirs),
-    accepted: [...new Set([...mine.accepted, ...theirs.accepted])],
+    accepted,
   };
 }
 
@@ -98,7 +103,9 @@ export const changeContact = (conversation, change) => inTurn(async () => {
   const known = (await loadContact(conversation))
     ?? { seq: 0, name: "", verified: "", own: null, theirs: null, accepted: [] };
   const changed = { ...known, ...change(known) };
-  for (const side of ["own", "theirs"]) changed[side] = later(known[side], changed[side]); // another tab may be further
+  const { accepted } = changed;
+  changed.own = later(keptOf(known.own, accepted), keptOf(changed.own, accepted)); // another tab may be further
+  changed.theirs = later(known.theirs, changed.theirs);
   if (JSON.stringify(changed) === JSON.stringify(known)) return;
   await saveContact(conversation, changed);
   setName(conversation, changed.name);

@@ -23,7 +23,7 @@ customElements.define("who-is-this", class extends HTMLElement {
     this.addEventListener("keydown", (event) => event.key === "Escape" && this.#toggle(false));
     const byPin = this.querySelector("start-conversation");
     byPin.expected = this.thread.conversation;
-    byPin.onVerified = () => this.#done("search-pin");
+    byPin.onVerified = (how) => this.#done(how);
     this.#on("close", () => this.#toggle(false));
     this.#on("gave", () => this.#done("search-pin"));
     this.#on("same", () => this.#done("safety-number"));

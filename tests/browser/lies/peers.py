@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import secrets
 import time
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -37,10 +38,12 @@ class Peer:
         self._http = httpx.AsyncClient(base_url=server.url, headers=dict(JSON), timeout=30, limits=unkept)
 
     @classmethod
-    async def arrives(cls, server: Server, name: str = "") -> Peer:
-        """Register; the name is a new one if none is given."""
+    async def arrives(cls, server: Server, name: str = "", *, pin_is: Callable[[str], object] = bool) -> Peer:
+        """Register, with a Search PIN of a kind; the name is a new one if none is given."""
         peer = cls(server, name or f"peer{next(_numbers)}")
-        fields = registration(peer.keys, peer.name)
+        salts = (secrets.token_bytes(16) for _ in itertools.count())
+        salt = next(salt for salt in salts if pin_is(envelope.search_pin(peer.keys.ik, salt)))
+        fields = registration(peer.keys, peer.name, search_salt=b64u_encode(salt))
         answer = await peer.ask("POST", "/register", fields)
         peer.search_pin, peer.salt, peer.statement = answer["search_pin"], fields["search_salt"], fields["statement"]
         peer._http.headers["Authorization"] = f"Bearer {answer['token']}"

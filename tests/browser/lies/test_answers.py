@@ -134,3 +134,40 @@ async def test_an_odd_answer_to_a_message_neither_loses_nor_doubles_it(stage: St
     await expect(texts_of(stage.page).filter(has_text=line)).to_have_count(1)
     await expect(stage.page.locator(".pending")).to_have_count(0)
     await stage.shows_nothing_of_it()
+
+
+# Words that wait in this browser: a draft, and a message that could not be sent.
+WAITING = """async () => {
+    const at = (name) => document.querySelector("[src*=boot]").src.replace("boot", name);
+    const [K, id] = [await import(at("keystore")), location.pathname.slice(3)];
+    const { version } = await K.loadVaultState();
+    return [await K.loadContact(id), await K.loadDraft(id), (await K.loadOutbox(id)).map(({ text }) => text), version];
+}"""
+
+
+async def test_another_id_of_ones_own_account_takes_nothing_away(stage: Stage) -> None:
+    """The session ended, and the login that follows names the same keys by another id: heads and words are kept."""
+    await stage.says("something")
+    await stage.remembers()
+    await stage.page.route("**/send_message", lambda route: route.abort())
+    await stage.composer.fill("it waits")
+    await stage.composer.press("Enter")
+    await expect(stage.page.locator(".pending")).to_contain_text("Not sent")
+    await stage.composer.press_sequentially("a draft")
+    kept = await stage.page.evaluate(WAITING)
+    assert kept[1:3] == ["a draft", ["it waits"]]
+    with (
+        stage.liar.lying("GET /me", saying('{"code": "no_session"}', 401)),
+        stage.liar.lying("POST /login", with_member("user_id", "Z" * 22)),
+    ):
+        await stage.page.goto(stage.address)
+        await stage.page.get_by_role("textbox", name="Login PIN").fill(stage.alice.login_pin)
+        await stage.page.get_by_role("button", name="Log in").click()
+        await expect(stage.page.locator("log-in [role=alert]")).to_contain_text("by another id than before")
+    assert await stage.page.evaluate(WAITING) == kept
+    await stage.is_in_or_logs_in()  # the honest twin
+    assert await stage.page.evaluate(WAITING) == kept
+    await stage.page.unroute("**/send_message")
+    await stage.page.reload()
+    await expect(texts_of(stage.page).last).to_have_text("it waits")
+    await stage.composer.clear()

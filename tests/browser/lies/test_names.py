@@ -17,7 +17,7 @@ from tests.browser.lies.fragments import HONEST, element
 from tests.browser.lies.liar import Change
 from tests.browser.lies.peers import Peer, noise
 from tests.browser.lies.stage import Stage
-from tests.browser.lies.watching import FORGED, stored_in
+from tests.browser.lies.watching import FORGED
 from tests.browser.someone import texts_of
 
 LIST, OPEN, START = "GET /conversations/.*", "GET /c/.*/open", "POST /start_conversation"
@@ -245,23 +245,12 @@ async def test_a_pin_that_a_link_brought_verifies_nobody_until_the_person_says_w
     await expect(texts_of(stage.page)).to_have_count(0)
 
 
-@pytest.mark.parametrize("at", [0, -1], ids=["first", "last"])
-async def test_a_pin_that_a_link_brought_and_a_letter_mended_verifies_nobody_either(stage: Stage, at: int) -> None:
-    mallory = await Peer.arrives(stage.truth)
-    stage.peers.append(mallory)
-    letters = list(mallory.search_pin)
-    letters[at] = "0" if letters[at] != "0" else "1"
-    await stage.page.goto("about:blank")
-    await stage.page.goto(f"{stage.liar.url}/#add={''.join(letters)}")
-    await expect(stage.page.get_by_role("textbox", name="Search PIN")).to_have_value("".join(letters))
-    assert mallory.search_pin[2:-2] not in await stored_in(stage.page)  # it stands in the field, and nowhere else
-    await stage.tries_to_start(mallory.search_pin)
-    await expect(stage.page.get_by_role("button", name="Not verified: added by link")).to_be_visible()
-
-
-async def test_a_link_takes_no_verification_away(stage: Stage) -> None:
-    await stage.page.goto("about:blank")
-    await stage.page.goto(f"{stage.liar.url}/#add={stage.bob.search_pin}")
-    await stage.page.get_by_role("button", name="Start").click()
-    await expect(stage.page.get_by_role("button", name="Verified by Search PIN")).to_be_visible()
-    assert (await stage.contact())["verified"] == "search-pin"
+@pytest.mark.parametrize("name", ["you", "You", "Sent-by-you"])
+async def test_nobody_is_heard_as_oneself_whatever_their_name_is(stage: Stage, name: str) -> None:
+    """A screen reader says who wrote each message."""
+    await stage.meets_somebody("I agree to pay 1000", name=name)
+    await stage.opens()
+    await stage.says("no, I do not")
+    heard = stage.page.locator("message-row .visually-hidden")
+    await expect(heard).to_have_text([f"Received from {name}:", "Sent by you:"])
+    await stage.comes_back()

@@ -12,9 +12,10 @@ from playwright.async_api import expect
 from ezdms import crypto
 from ezdms.encoding import b64u_decode
 from tests.browser.lies.answers import saying, with_member
-from tests.browser.lies.fragments import SEALED
+from tests.browser.lies.fragments import SEALED, element
+from tests.browser.lies.liar import Answer
 from tests.browser.lies.peers import copy_for, milliseconds, noise
-from tests.browser.lies.rows import SHOWN, Row, Rows, showing
+from tests.browser.lies.rows import ROW, SHOWN, Row, Rows, facts, showing
 from tests.browser.lies.stage import Stage
 from tests.browser.someone import texts_of, until
 
@@ -49,13 +50,19 @@ def twin_of(row: Row) -> Row:
     return invented(row, n="9", message_id=row["data-message-id"], hash=row["data-hash"])
 
 
+def _second(rows: Rows, row: Row) -> Rows:
+    return [rows[0], row, *rows[1:]]
+
+
 LARGEST = str(2**53 - 1)
 UNSIGNED: dict[str, tuple[Callable[[Rows], Rows], str]] = {
     "emptied and never sent": (lambda rows: [*rows, without_copy(invented(rows[-1]))], GONE),
     "of suite 99": (lambda rows: [*rows, invented(rows[-1], suite="99")], NEWER),
     "of noise": (lambda rows: [*rows, invented(rows[-1])], NOT_VERIFIED),
     "of the largest number": (lambda rows: [*rows, without_copy(invented(rows[-1], n=LARGEST))], GONE),
-    "of the largest place": (lambda rows: [*rows, without_copy(invented(rows[-1], seq=LARGEST))], GONE),
+    "of the largest place, last": (lambda rows: [*rows, without_copy(invented(rows[-1], seq=LARGEST))], GONE),
+    "of the largest place, first": (lambda rows: [without_copy(invented(rows[-1], seq=LARGEST)), *rows], GONE),
+    "of the largest place, second": (lambda rows: _second(rows, without_copy(invented(rows[-1], seq=LARGEST))), GONE),
     "of a far day": (lambda rows: [*rows, without_copy(invented(rows[-1], at="253402300799999"))], GONE),
     "of suite 99 and the largest number": (lambda rows: [*rows, invented(rows[-1], suite="99", n=LARGEST)], NEWER),
     "a replay": (lambda rows: [*rows, invented(rows[-1], sealed=rows[0]["data-sealed"])], NOT_VERIFIED),
@@ -103,9 +110,44 @@ async def test_an_emptied_tail_is_no_alarm_and_is_not_acknowledged(talk: Stage, 
     await expect(texts_of(talk.page)).to_have_text([*SAID, "and now?"])
 
 
-@pytest.mark.parametrize("number", ["2", "1000", str(2**52 - 1), str(2**52), LARGEST])
+FAR_ROW = without_copy(
+    {"data-n": "77", "data-hash": noise(32), "data-suite": "1", "data-message-id": noise(16)}
+    | {"data-at": "1790000000000", "data-seq": LARGEST}
+)
+FAR = element("message-row", FAR_ROW)
+OLDER = element("older-messages", {"data-before": LARGEST})
+BEGINNINGS: dict[str, tuple[Callable[[str], str], str]] = {
+    "first": (lambda rows: FAR + rows, "4"),
+    "in the middle": (lambda rows: rows.replace("</message-row>", f"</message-row>{FAR}", 1), "4"),
+    "last": (lambda rows: rows + FAR, "4"),
+    "alone": (lambda rows: FAR, "4"),
+    "after what is older": (lambda rows: OLDER + FAR + rows, LARGEST),
+    "alone, after what is older": (lambda rows: OLDER + FAR, LARGEST),
+}
+
+
+@pytest.mark.parametrize("name", BEGINNINGS)
+async def test_a_row_of_the_largest_place_keeps_nothing_away_that_comes_later(talk: Stage, name: str) -> None:
+    """The server lies once, and loses a frame: what that carried is fetched with the next connection."""
+    change, last_seq = BEGINNINGS[name]
+
+    def lie(answer: Answer) -> None:
+        facts(last_seq=last_seq)(answer)
+        rows = "".join(match[0] for match in ROW.finditer(answer.text))
+        answer.text = ROW.sub("", answer.text) + change(rows)
+
+    with talk.liar.lying("GET /c/.*/open", lie):
+        await talk.opens()
+        await until(lambda: talk.liar.has_socket)
+    with talk.liar.silent():
+        await talk.bob.writes("four")
+    talk.liar.close_sockets(1011)
+    await expect(texts_of(talk.page)).to_contain_text([*SAID, "four", GONE])
+
+
+@pytest.mark.parametrize("number", ["2", "999", "1000", str(2**52 - 1), str(2**52), LARGEST])
 async def test_a_row_of_mine_that_i_never_wrote_costs_a_gap_and_no_more(talk: Stage, number: str) -> None:
-    """Its number is taken for the next one below 2^52; the page neither hangs nor stops, whatever it is."""
+    """Its number is followed as far as a server takes what comes after it; the page neither hangs nor stops."""
 
     def change(rows: Rows) -> Rows:
         return [*rows, without_copy(invented(rows[-1], n=number, own=""))] if rows else rows
@@ -116,6 +158,8 @@ async def test_a_row_of_mine_that_i_never_wrote_costs_a_gap_and_no_more(talk: St
         await talk.composer.fill("still here")
         await talk.composer.press("Enter")
         await expect(talk.page.get_by_text("still here")).to_be_visible()
+        await expect(talk.page.locator(".pending")).to_have_count(0)
+    assert (await talk.bob.last()).n == (int(number) + 1 if int(number) < 1000 else 1)
     await talk.page.goto(talk.liar.url)
     await talk.opens()
     await expect(talk.composer).to_be_enabled()
@@ -231,6 +275,16 @@ async def test_what_is_no_text_is_not_shown_as_one(talk: Stage, text: str) -> No
     await expect(texts_of(talk.page)).to_have_text([*SAID, NEWER])
     await talk.says("what is it?")
     assert (await talk.bob.last()).a == (4, talk.bob.sent[-1].hash)  # it has its place all the same
+
+
+async def test_a_text_that_expires_and_is_not_said_to_cannot_be_verified(talk: Stage) -> None:
+    """It would stay for good. The Python client reads it the same way (test_a_server_that)."""
+    await talk.bob.writes("I disappear", x=60)
+    await talk.opens()
+    await expect(texts_of(talk.page)).to_have_text([*SAID, NOT_VERIFIED])
+    await talk.says("what was it?")
+    assert (await talk.bob.last()).a == (3, talk.bob.sent[2].hash)
+    assert (await talk.remembers())[1] == [3, talk.bob.sent[2].hash]
 
 
 # Another browser of Alice stored a vault that knows less of Bob than this one does.

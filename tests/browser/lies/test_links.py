@@ -1,0 +1,107 @@
+"""Links that bring a Search PIN: whoever made one chose the person, so none verifies anybody, in any spelling."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from playwright.async_api import Locator, expect
+
+from tests.browser.lies.liar import Answer
+from tests.browser.lies.peers import Peer
+from tests.browser.lies.stage import Stage
+from tests.browser.lies.watching import stored_in
+from tests.browser.someone import until
+
+LINK, TYPED = "Not verified: added by link", "Verified by Search PIN"
+
+
+def button(stage: Stage, words: str) -> Locator:
+    """What the conversation says of who it is."""
+    return stage.page.get_by_role("button", name=words)
+
+
+async def brings(stage: Stage, text: str) -> Locator:
+    """Alice opens a link with this; the field that it stands in."""
+    await stage.page.goto("about:blank")
+    await stage.page.goto(f"{stage.liar.url}/#add={text}")
+    field = stage.page.get_by_role("textbox", name="Search PIN")
+    await expect(field).to_have_value(text)
+    return field
+
+
+async def meets(stage: Stage, pin_is: Callable[[str], object] = bool) -> Peer:
+    """Somebody whom Alice does not know."""
+    mallory = await Peer.arrives(stage.truth, "bob", pin_is=pin_is)
+    stage.peers.append(mallory)
+    return mallory
+
+
+async def test_a_pin_that_a_link_spells_in_another_way_verifies_nobody(stage: Stage) -> None:
+    """O for 0 and I for 1, at both ends, in small letters with other dashes: the PIN is the same."""
+    mallory = await meets(stage, pin_is=lambda pin: set(pin[:5]) & {"0", "1"} and set(pin[-5:]) & {"0", "1"})
+    spelled = mallory.search_pin.replace("0", "o").replace("1", "i").lower().replace("-", "--")
+    await brings(stage, spelled)
+    await stage.page.get_by_role("button", name="Start").click()
+    await expect(button(stage, LINK)).to_be_visible()
+    assert (await stage.contact())["verified"] == "link"
+
+
+@pytest.mark.parametrize("places", [[0], [-1], [0, -1], list(range(29))], ids=["first", "last", "both ends", "all"])
+async def test_a_pin_that_a_link_brought_and_a_letter_mended_verifies_nobody_either(
+    stage: Stage, places: list[int]
+) -> None:
+    """Also if somebody types another PIN over it: what was never emptied is the link's."""
+    mallory = await meets(stage)
+    letters = list(mallory.search_pin)
+    for place in places:
+        letters[place] = "0" if letters[place] != "0" else "1"
+    await brings(stage, "".join(letters))
+    assert mallory.search_pin[2:-2] not in await stored_in(stage.page)  # it stands in the field, and nowhere else
+    await stage.tries_to_start(mallory.search_pin)
+    await expect(button(stage, LINK)).to_be_visible()
+
+
+async def test_what_is_typed_into_a_field_that_was_emptied_is_the_persons(stage: Stage) -> None:
+    mallory, carol = await meets(stage), await meets(stage)
+    field = await brings(stage, mallory.search_pin)
+    await field.clear()
+    await stage.tries_to_start(carol.search_pin)
+    await expect(button(stage, TYPED)).to_be_visible()
+
+
+async def test_a_link_that_comes_back_by_undoing_verifies_nobody(stage: Stage) -> None:
+    mallory = await meets(stage)
+    field = await brings(stage, mallory.search_pin)
+    await field.press("Control+A")
+    await field.press("Delete")
+    await expect(field).to_have_value("")
+    await field.press("Control+Z")
+    await expect(field).to_have_value(mallory.search_pin)
+    await stage.page.get_by_role("button", name="Start").click()
+    await expect(button(stage, LINK)).to_be_visible()
+
+
+async def test_a_field_that_is_emptied_while_the_server_keeps_one_waiting_verifies_nobody(stage: Stage) -> None:
+    """What counts is what was there when it was handed over."""
+    held: list[Answer] = []
+
+    def hold(answer: Answer) -> None:
+        answer.body, answer.rest = b"", answer.body
+        held.append(answer)
+
+    mallory = await meets(stage)
+    field = await brings(stage, mallory.search_pin)
+    with stage.liar.lying("POST /start_conversation", hold):
+        await stage.page.get_by_role("button", name="Start").click()
+        await until(lambda: bool(held))
+        await field.clear()
+        held[0].go_on.set()
+        await expect(button(stage, LINK)).to_be_visible()
+
+
+async def test_a_link_takes_no_verification_away(stage: Stage) -> None:
+    await brings(stage, stage.bob.search_pin)
+    await stage.page.get_by_role("button", name="Start").click()
+    await expect(button(stage, TYPED)).to_be_visible()
+    assert (await stage.contact())["verified"] == "search-pin"
