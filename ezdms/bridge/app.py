@@ -63,7 +63,7 @@ async def register() -> Response:
     fields = await read_fields()
     (username,) = need(fields, "username")
     try:
-        envelope.check_username(username.strip())
+        envelope.check_new_username(username.strip())
     except EnvelopeError as error:
         raise Problem(400, str(error)) from error
     client, pin = await _people().register(username.strip(), fields.get("invitation", ""))
