@@ -87,8 +87,8 @@ def check_username(name: str) -> None:
 def check_new_username(name: str) -> None:
     """Raises EnvelopeError unless somebody may take this username.
 
-    A name in the form of a Search PIN would be taken for that PIN, and one in the form of a Login PIN was typed into the
-    wrong field. Statements of people who already have such a name still hold: only a registration is refused.
+    A name in the form of a Search PIN would be taken for that PIN, and one in the form of a Login PIN was typed into
+    the wrong field. Statements of people who already have such a name still hold: only a registration is refused.
     """
     check_username(name)
     if looks_like_search_pin(name):

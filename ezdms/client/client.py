@@ -75,7 +75,8 @@ class Client(Entered):
         """Send a text to a contact, or to a conversation by its id; returns the message's id once the server has it.
 
         It is sent once, whatever happens to answers, connections or this process. Raises crypto.Refused for a text that
-        is no message, crypto.Alarm while an alarm stands, ServerError or Unreachable.
+        is no message, crypto.Alarm while an alarm stands, ServerError or Unreachable. If it is among `waiting` then, it
+        is kept, and leaves before the next one.
         """
         text = crypto.clean_text(text)
         crypto.check_text(text)

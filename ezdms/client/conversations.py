@@ -11,12 +11,12 @@ from typing import Any
 
 from ezdms import crypto
 from ezdms.client import answers
-from ezdms.client.alarms import Alarms
+from ezdms.client.alarms import ROLLED_BACK, Alarms
 from ezdms.client.answers import Row
 from ezdms.client.contacts import Contact
 from ezdms.client.judging import Judge, Judged
 from ezdms.client.receiving import Message, open_row
-from ezdms.client.roster import ROLLED_BACK, Roster
+from ezdms.client.roster import Roster
 from ezdms.client.state import State
 from ezdms.client.transport import LARGEST_LIST, Transport
 from ezdms.client.vault import Vault

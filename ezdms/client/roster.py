@@ -7,7 +7,7 @@ from typing import Any
 
 from ezdms import crypto
 from ezdms.client import answers
-from ezdms.client.alarms import Alarms
+from ezdms.client.alarms import ROLLED_BACK, Alarms
 from ezdms.client.answers import Line
 from ezdms.client.contacts import NEW, Contact, is_cleared
 from ezdms.client.errors import ClientError
@@ -17,7 +17,6 @@ from ezdms.client.vault import Vault
 from ezdms.encoding import b64u_decode
 
 MISSING = "The server's list leaves out {name}, whom you know. Nothing is sent to them until it shows them again."
-ROLLED_BACK = "The server no longer shows messages that were here before."
 log = logging.getLogger(__name__)
 
 

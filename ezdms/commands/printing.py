@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from ezdms import crypto
-from ezdms.client import Contact, Message
+from ezdms.client import Contact, Message, Waiting
 from ezdms.client.shown import escaped, printable
 
 TRUST = {
@@ -38,7 +38,7 @@ def says(text: str, *, err: bool = False) -> None:
     click.echo(printable(text), err=err)
 
 
-def says_json(value: Message | Contact | dict[str, Any]) -> None:
+def says_json(value: Message | Contact | Waiting | dict[str, Any]) -> None:
     """Print for programs."""
     click.echo(json_of(value))
 
@@ -68,11 +68,11 @@ def time_of(milliseconds: int) -> str:
     return moment.strftime("%Y-%m-%d %H:%M")
 
 
-def json_of(value: Message | Contact | dict[str, Any]) -> str:
+def json_of(value: Message | Contact | Waiting | dict[str, Any]) -> str:
     """One line of JSON. Key bytes are left out."""
     if isinstance(value, Contact):
         value = {name: item for name, item in asdict(value).items() if not isinstance(item, bytes)}
-    return escaped(json.dumps(asdict(value) if isinstance(value, Message) else value, ensure_ascii=False))
+    return escaped(json.dumps(asdict(value) if isinstance(value, Message | Waiting) else value, ensure_ascii=False))
 
 
 class Warnings(logging.Handler):

@@ -14,6 +14,7 @@ from ezdms import crypto
 from ezdms.client import Client, ClientError, Contact, Message
 from ezdms.commands import common
 from ezdms.commands.finding import find_contact, warn_of_trust
+from ezdms.commands.outbox import send_or_say
 from ezdms.commands.printing import UNKNOWN, line_of, says, says_json, trust
 
 
@@ -79,7 +80,7 @@ async def send(
     async with await common.connect(server, home, account) as client:
         contact = await find_contact(client, name_or_pin)
         warn_of_trust(contact)
-        message_id = await client.send(contact, str(text))
+        message_id = await send_or_say(client, contact, str(text))
         if as_json:
             says_json({"message_id": message_id, "conversation_id": contact.conversation_id})
 
@@ -181,6 +182,6 @@ async def _send_lines(client: Client, contact: Contact, hearing: asyncio.Task[No
             return
         try:
             if line.strip():
-                await client.send(contact, line.removesuffix("\n"))
+                await send_or_say(client, contact, line.removesuffix("\n"))
         except (ClientError, crypto.Refused) as error:
             says(f"Not sent. {error}", err=True)
