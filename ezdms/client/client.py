@@ -50,7 +50,7 @@ class Client(Entered):
 
     async def confirm_link(self, contact: Contact) -> None:
         """The person knows that the link by which this contact was added came from nobody else."""
-        await self._conversations.vault.verify(contact.conversation_id, "search-pin")
+        await self._conversations.verify(contact.conversation_id, "search-pin")
         await self.contacts()
 
     def safety_number(self, contact: Contact) -> str:
@@ -59,7 +59,7 @@ class Client(Entered):
 
     async def confirm_safety_number(self, contact: Contact) -> None:
         """The person compared it, and it was the same."""
-        await self._conversations.vault.verify(contact.conversation_id, "safety-number")
+        await self._conversations.verify(contact.conversation_id, "safety-number")
         await self.contacts()
 
     async def go_on(self, contact: Contact) -> None:
@@ -84,6 +84,7 @@ class Client(Entered):
         person = await self._conversations.roster.find(where)
         async with self._locks[where]:
             self._conversations.refuse_alarms(person)
+            await self._conversations.roster.pin(where)
             message_id = self._outbox.add(person, text, accounts.now())
             await self._outbox.flush(person)
         return message_id

@@ -44,14 +44,16 @@ class Listener:
             if len(self._reported) >= MOST_REPORTED:
                 self._reported.clear()
             self._reported.add((where, sentence))
-            name = (self._conversations.vault.contact(where) or {}).get("name")
+            name = (self._conversations.roster.known(where) or {}).get("name")
             told = f"{name}: {sentence}" if name else sentence
             log.warning("%s", told, extra={"is_printed": is_printed})
 
     async def _all(self, bell: Bell) -> list[str]:
-        """The conversations of all contacts; none if the server's list cannot be had now."""
+        """The conversations of all contacts, those of whom nothing is known last; none if the server's list cannot be
+        had now."""
         try:
-            return [contact.conversation_id for contact in await self._conversations.roster.all()]
+            listed = [contact.conversation_id for contact in await self._conversations.roster.all()]
+            return sorted(listed, key=lambda where: self._conversations.vault.contact(where) is None)
         except SessionEnded:
             raise
         except (ClientError, crypto.ProtocolError) as error:
@@ -72,3 +74,6 @@ class Listener:
             self.report(where, str(error))
             if self._conversations.vault.contact(where) is not None:
                 bell.ring_later(where, TRY_AGAIN)
+        else:
+            if self._conversations.has_more(where):
+                bell.ring(where)  # after those who wait for their turn
