@@ -116,12 +116,14 @@ class Client(Entered):
         """Up to `limit` rows after a seq as the server shows them (docs/http.md), neither opened nor checked."""
         return [row async for row in self._conversations.rows_after(conversation_of(contact), seq, limit)]
 
-    async def messages(self) -> AsyncGenerator[Message, None]:
-        """Every message that comes, from where this client stopped the last time, one's own from elsewhere included.
+    async def messages(self, of: Contact | str | None = None) -> AsyncGenerator[Message, None]:
+        """Every message that comes, from where this client stopped the last time, one's own from elsewhere included;
+        with `of` those of one conversation, and the others stay for the next time.
 
         Reconnects by itself and catches up; nothing is skipped or repeated while it runs. What cannot be true stops one
         conversation and no other: it is logged as a warning. Raises SessionEnded.
         """
-        async with Bell(self._transport) as bell, aclosing(self._listener.messages(bell)) as messages:
+        only = None if of is None else conversation_of(of)
+        async with Bell(self._transport) as bell, aclosing(self._listener.messages(bell, only)) as messages:
             async for message in messages:
                 yield message

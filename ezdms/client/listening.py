@@ -28,10 +28,12 @@ class Listener:
         self._witness = witness
         self._reported: set[tuple[str, str]] = set()
 
-    async def messages(self, bell: Bell) -> AsyncGenerator[Message, None]:
-        """Each message once, as the bell rings. Raises SessionEnded."""
+    async def messages(self, bell: Bell, only: str | None = None) -> AsyncGenerator[Message, None]:
+        """Each message once, as the bell rings; of one conversation alone with `only`. Raises SessionEnded."""
         async for news in bell:
             for where in [news] if news else await self._all(bell):
+                if only not in (None, where):
+                    continue
                 async with aclosing(self._catch_up(where, bell)) as messages:
                     async for message in messages:
                         yield message

@@ -25,7 +25,8 @@ HEAD = """<!doctype html>
 <title>{name}</title><style>
 :root {{ color-scheme: light dark; font: 100%/1.5 system-ui, sans-serif; }}
 body {{ max-width: 42rem; margin: 2rem auto; padding: 0 1rem; }}
-li {{ list-style: none; margin: 0.5rem 0; white-space: pre-wrap; overflow-wrap: anywhere; unicode-bidi: plaintext; }}
+li {{ list-style: none; margin: 0.5rem 0; white-space: pre-wrap; overflow-wrap: anywhere; unicode-bidi: plaintext;
+  padding-left: 2rem; text-indent: -2rem; }}
 time, small {{ color: GrayText; font-size: 0.8125rem; }}
 </style></head><body><h1>{name}</h1><p>{trust}. {count} messages, exported by {owner}.</p><ul style="padding: 0">
 """

@@ -8,6 +8,7 @@ import click
 
 from ezdms import crypto
 from ezdms.client import Client, ClientError, Contact
+from ezdms.client.shown import indented
 from ezdms.commands import common
 from ezdms.commands.printing import UNKNOWN, says, says_json, time_of
 
@@ -35,7 +36,7 @@ async def outbox(
             if as_json:
                 says_json(one)
                 continue
-            text = NOT_OPENED if one.text is None else one.text.replace("\n", "\n    ")
+            text = NOT_OPENED if one.text is None else indented(one.text)
             says(f"{one.message_id}  {time_of(one.written_at)}  to {one.contact or UNKNOWN}: {text}")
         if unknown:
             raise ClientError(f"Nothing of this id waits to be sent: {', '.join(sorted(unknown))}.")

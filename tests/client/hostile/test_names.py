@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from ezdms import crypto
+from ezdms import crypto, envelope
+from ezdms.commands.printing import OWN
+from ezdms.encoding import EnvelopeError
 from tests.client.hostile.conftest import World
 from tests.client.hostile.people import Someone, where
 from tests.client.hostile.test_bridge import Program, bridged
@@ -93,3 +95,22 @@ def test_nobody_new_is_called_like_a_pin(dora: Someone, wire: Wire, tmp_path: Pa
         said = dora.run("register", name, "--home", str(tmp_path / "new"))
         assert (said.code, f"This looks like a {kind} PIN" in said.err) == (1, True)
     assert wire.posted("/register") == []
+
+
+@pytest.mark.parametrize("name", ["you", "You", "me_", "-you-"])
+def test_nobody_elses_messages_are_marked_as_ones_own(anna: Someone, wire: Wire, tmp_path: Path, name: str) -> None:
+    namesake = Someone.register(wire, name, tmp_path / "namesake")
+    assert namesake.run("add", anna.search_pin).code == 0
+    assert namesake.run("send", "anna", "I agree to pay").code == 0
+    talk = where(anna, namesake)
+    assert anna.run("send", talk, "never").code == 0
+    lines = anna.run("read", talk).out.splitlines()
+    assert [line.partition("  ")[2] for line in lines if line[:2] == "20"] == [
+        f"{name}: I agree to pay",
+        "(you): never",
+    ]
+    assert anna.run("export", talk, "--to", str(tmp_path / "out")).code == 0
+    (page,) = (tmp_path / "out").glob("*.html")
+    assert ("(you): never" in page.read_text("utf-8"), f"{name}: I agree" in page.read_text("utf-8")) == (True, True)
+    with pytest.raises(EnvelopeError):
+        envelope.check_username(OWN)
