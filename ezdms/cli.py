@@ -26,6 +26,7 @@ COMMANDS = {  # name → module:function, in the order of the help
     "read": "ezdms.commands.talk:read",
     "chat": "ezdms.commands.talk:chat",
     "listen": "ezdms.commands.talk:listen",
+    "outbox": "ezdms.commands.outbox:outbox",
     "verify-contact": "ezdms.commands.knowing:verify_contact",
     "export": "ezdms.commands.export:export",
     "logout": "ezdms.commands.account:logout",

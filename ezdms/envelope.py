@@ -34,6 +34,7 @@ WRAP_ITER_MIN = 200_000
 WRAP_ITER_MAX = 2_000_000
 BUCKETS = (512, 1024, 2048, 4096, 8192, 16384, 32768)  # bytes of a padded message body
 USERNAME = re.compile(r"[a-zA-Z0-9_-]{3,32}", re.ASCII)
+LIKE_A_LOGIN_PIN = re.compile(r"(?=.*[-0-9])(?:[0-9a-zA-Z]{4}[-_]?){3}[0-9a-zA-Z]{4}", re.ASCII)
 
 LOGIN_PIN_LENGTH = 16  # characters
 SEARCH_PIN_LENGTH = 25
@@ -81,6 +82,19 @@ def check_username(name: str) -> None:
     """Raises EnvelopeError unless it is a username."""
     if not USERNAME.fullmatch(name):
         raise EnvelopeError("A username has 3 to 32 letters, digits, _ or -.")
+
+
+def check_new_username(name: str) -> None:
+    """Raises EnvelopeError unless somebody may take this username.
+
+    A name in the form of a Search PIN would be taken for that PIN, and one in the form of a Login PIN was typed into
+    the wrong field. Statements of people who already have such a name still hold: only a registration is refused.
+    """
+    check_username(name)
+    if looks_like_search_pin(name):
+        raise EnvelopeError("This looks like a Search PIN. Choose another username.")
+    if LIKE_A_LOGIN_PIN.fullmatch(name):
+        raise EnvelopeError("This looks like a Login PIN. Choose another username.")
 
 
 # ---- 5  Keys ----
@@ -227,6 +241,12 @@ def fold_pin(typed: str) -> str:
 def is_in_alphabet(pin: str) -> bool:
     """True if every character is one of Crockford's 32."""
     return all(letter in ALPHABET for letter in pin)
+
+
+def looks_like_search_pin(typed: str) -> bool:
+    """True for what has the form of a Search PIN, with or without a typing mistake in it."""
+    pin = fold_pin(typed)
+    return len(pin) == SEARCH_PIN_LENGTH and is_in_alphabet(pin)
 
 
 def search_pin(ik: bytes, salt: bytes) -> str:

@@ -63,7 +63,7 @@ async def register() -> Response:
     fields = await read_fields()
     (username,) = need(fields, "username")
     try:
-        envelope.check_username(username.strip())
+        envelope.check_new_username(username.strip())
     except EnvelopeError as error:
         raise Problem(400, str(error)) from error
     client, pin = await _people().register(username.strip(), fields.get("invitation", ""))
@@ -122,10 +122,11 @@ async def send_message() -> Response:
         contact = await _contact(client, where)
         if contact.has_left:
             raise Problem(410, "This person has left. Nothing more can be sent to them.")
+        before = client.waiting(where)
         try:
             return jsonify({"message_id": await client.send(contact, text)})
-        except ClientError as error:
-            if any(item["conversation_id"] == where for item in client.state.values.get("outbox", [])):
+        except (ClientError, crypto.Alarm) as error:
+            if set(client.waiting(where)) - set(before):  # else it was refused before it was sealed
                 raise Problem(_status(error), f"{error} {WAITS}", waiting=True) from error
             raise
 

@@ -20,6 +20,7 @@ from ezdms.client.errors import (
     WrongPin,
 )
 from ezdms.client.receiving import Message
+from ezdms.client.sending import Waiting
 
 __all__ = [
     "BadAnswer",
@@ -32,5 +33,6 @@ __all__ = [
     "ServerError",
     "SessionEnded",
     "Unreachable",
+    "Waiting",
     "WrongPin",
 ]

@@ -52,7 +52,7 @@ class Door:
     async def register(self, username: str, pin: str, invitation: str = "") -> tuple[crypto.Keys, dict[str, Any]]:
         """New keys, and the values of a new account. Raises ClientError."""
         try:
-            envelope.check_username(username)
+            envelope.check_new_username(username)
         except EnvelopeError as error:
             raise ClientError(str(error)) from error
         login = await self.login_keys(pin)

@@ -12,6 +12,7 @@ from ezdms.client.contacts import MOST_ACCEPTED, NEW
 from ezdms.client.state import State
 from ezdms.client.vault import Vault
 
+ROLLED_BACK = "The server no longer shows messages that were here before."
 OTHER_KEY = "This is another key: there is no way to go on. Ask for their Search PIN."
 
 

@@ -50,7 +50,7 @@ class Client(Entered):
 
     async def confirm_link(self, contact: Contact) -> None:
         """The person knows that the link by which this contact was added came from nobody else."""
-        await self._conversations.vault.verify(contact.conversation_id, "search-pin")
+        await self._conversations.verify(contact.conversation_id, "search-pin")
         await self.contacts()
 
     def safety_number(self, contact: Contact) -> str:
@@ -59,7 +59,7 @@ class Client(Entered):
 
     async def confirm_safety_number(self, contact: Contact) -> None:
         """The person compared it, and it was the same."""
-        await self._conversations.vault.verify(contact.conversation_id, "safety-number")
+        await self._conversations.verify(contact.conversation_id, "safety-number")
         await self.contacts()
 
     async def go_on(self, contact: Contact) -> None:
@@ -75,7 +75,8 @@ class Client(Entered):
         """Send a text to a contact, or to a conversation by its id; returns the message's id once the server has it.
 
         It is sent once, whatever happens to answers, connections or this process. Raises crypto.Refused for a text that
-        is no message, crypto.Alarm while an alarm stands, ServerError or Unreachable.
+        is no message, crypto.Alarm while an alarm stands, ServerError or Unreachable. If it is among `waiting` then, it
+        is kept, and leaves before the next one.
         """
         text = crypto.clean_text(text)
         crypto.check_text(text)
@@ -83,6 +84,7 @@ class Client(Entered):
         person = await self._conversations.roster.find(where)
         async with self._locks[where]:
             self._conversations.refuse_alarms(person)
+            await self._conversations.roster.pin(where)
             message_id = self._outbox.add(person, text, accounts.now())
             await self._outbox.flush(person)
         return message_id
@@ -114,12 +116,14 @@ class Client(Entered):
         """Up to `limit` rows after a seq as the server shows them (docs/http.md), neither opened nor checked."""
         return [row async for row in self._conversations.rows_after(conversation_of(contact), seq, limit)]
 
-    async def messages(self) -> AsyncGenerator[Message, None]:
-        """Every message that comes, from where this client stopped the last time, one's own from elsewhere included.
+    async def messages(self, of: Contact | str | None = None) -> AsyncGenerator[Message, None]:
+        """Every message that comes, from where this client stopped the last time, one's own from elsewhere included;
+        with `of` those of one conversation, and the others stay for the next time.
 
         Reconnects by itself and catches up; nothing is skipped or repeated while it runs. What cannot be true stops one
         conversation and no other: it is logged as a warning. Raises SessionEnded.
         """
-        async with Bell(self._transport) as bell, aclosing(self._listener.messages(bell)) as messages:
+        only = None if of is None else conversation_of(of)
+        async with Bell(self._transport) as bell, aclosing(self._listener.messages(bell, only)) as messages:
             async for message in messages:
                 yield message

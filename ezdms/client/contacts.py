@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ezdms import crypto
@@ -69,6 +69,17 @@ def _later(mine: list[Any] | None, theirs: list[Any] | None) -> list[Any] | None
 def pin_of(contact: dict[str, Any]) -> crypto.Pin:
     """The pin in a stored contact."""
     return crypto.Pin(contact["ik"], contact["seq"], contact["hash"], contact["suite"])
+
+
+def introduced(statement: crypto.Statement, pin: crypto.Pin) -> dict[str, Any]:
+    """What is known of somebody from their statement alone. It is stored once a person has to do with them."""
+    return {**NEW, **asdict(pin), "name": statement.name}
+
+
+def is_missed(contact: dict[str, Any], sent: object) -> bool:
+    """True if a list without this contact says less than is known: one wrote with them, or made sure who they are, and
+    has not deleted the conversation since."""
+    return bool(contact["own"] or contact["theirs"] or contact["verified"] or sent) and not is_cleared(contact)
 
 
 def is_cleared(contact: dict[str, Any]) -> bool:

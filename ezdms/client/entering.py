@@ -17,13 +17,16 @@ from ezdms.client.conversations import Conversations
 from ezdms.client.credentials import find_pin, keep_pin
 from ezdms.client.errors import ClientError, NoAccount, SessionEnded, WrongPin
 from ezdms.client.listening import Listener
-from ezdms.client.sending import Outbox
+from ezdms.client.sending import Outbox, Waiting
 from ezdms.client.servers import Servers
 from ezdms.client.state import State, home_folder
 from ezdms.client.transport import PATIENCE, Transport
 from ezdms.client.witness import Witness
 
 CLOSE_WITHIN = 2.0  # seconds for what the vault lacks
+LEFT = (
+    "{count} of your messages to them {waits} and {are} not sent. {error} `ezdms outbox` shows them, or discards them."
+)
 
 
 class Entered:
@@ -34,7 +37,7 @@ class Entered:
         self.keys = keys
         self._transport = transport
         self._conversations = Conversations(state, transport, keys)
-        self._outbox = Outbox(state, transport, keys)
+        self._outbox = Outbox(state, transport, keys, self._conversations.alarms)
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._witness = Witness(state, transport.server, self._conversations.vault)
         self._listener = Listener(self._conversations, self._witness)
@@ -179,10 +182,28 @@ class Entered:
     # ---- What an earlier run left ----
 
     async def _flush_what_was_left(self) -> None:
-        """What an earlier run could not send. It waits on where an alarm stands, or the server refuses it."""
+        """What an earlier run could not send. It waits on where an alarm stands, or the server refuses it: that is
+        logged as a warning by every run, until it is sent or discarded."""
         for where in dict.fromkeys(item["conversation_id"] for item in self.state.values["outbox"]):
-            with suppress(ClientError, crypto.ProtocolError):
+            try:
                 await self.flush(where)
+            except (ClientError, crypto.ProtocolError) as error:
+                count = len(self._outbox.ids(where))
+                words = {"waits": "waits", "are": "is"} if count == 1 else {"waits": "wait", "are": "are"}
+                self._listener.report(where, LEFT.format(count=count, error=error, **words))
+
+    def waiting(self, where: str | None = None) -> list[Waiting]:
+        """The messages that wait to be sent, in all conversations or in one, the oldest first."""
+        return [one for one in self._outbox.waiting() if where in (None, one.conversation_id)]
+
+    async def discard(self, message: Waiting) -> None:
+        """The person does not want it to be sent any more. It may have been: an answer can be lost."""
+        where = message.conversation_id
+        async with self._locks[where]:
+            contact = None
+            with suppress(ClientError, crypto.ProtocolError):
+                contact = await self._conversations.roster.find(where)
+            self._outbox.discard(message.message_id, contact)
 
     async def flush(self, contact: Contact | str) -> None:
         """Send what waits in a conversation. `open` does it for what an earlier run left behind."""

@@ -113,6 +113,7 @@ class Judge:
             created_at=row.created_at,
             place=place,
             signed_at=opened.signed_at,
+            n=row.n if opened.is_verified else 0,
             **shown,
         )
 

@@ -28,10 +28,12 @@ class Listener:
         self._witness = witness
         self._reported: set[tuple[str, str]] = set()
 
-    async def messages(self, bell: Bell) -> AsyncGenerator[Message, None]:
-        """Each message once, as the bell rings. Raises SessionEnded."""
+    async def messages(self, bell: Bell, only: str | None = None) -> AsyncGenerator[Message, None]:
+        """Each message once, as the bell rings; of one conversation alone with `only`. Raises SessionEnded."""
         async for news in bell:
             for where in [news] if news else await self._all(bell):
+                if only not in (None, where):
+                    continue
                 async with aclosing(self._catch_up(where, bell)) as messages:
                     async for message in messages:
                         yield message
@@ -44,14 +46,16 @@ class Listener:
             if len(self._reported) >= MOST_REPORTED:
                 self._reported.clear()
             self._reported.add((where, sentence))
-            name = (self._conversations.vault.contact(where) or {}).get("name")
+            name = (self._conversations.roster.known(where) or {}).get("name")
             told = f"{name}: {sentence}" if name else sentence
             log.warning("%s", told, extra={"is_printed": is_printed})
 
     async def _all(self, bell: Bell) -> list[str]:
-        """The conversations of all contacts; none if the server's list cannot be had now."""
+        """The conversations of all contacts, those of whom nothing is known last; none if the server's list cannot be
+        had now."""
         try:
-            return [contact.conversation_id for contact in await self._conversations.roster.all()]
+            listed = [contact.conversation_id for contact in await self._conversations.roster.all()]
+            return sorted(listed, key=lambda where: self._conversations.vault.contact(where) is None)
         except SessionEnded:
             raise
         except (ClientError, crypto.ProtocolError) as error:
@@ -72,3 +76,6 @@ class Listener:
             self.report(where, str(error))
             if self._conversations.vault.contact(where) is not None:
                 bell.ring_later(where, TRY_AGAIN)
+        else:
+            if self._conversations.has_more(where):
+                bell.ring(where)  # after those who wait for their turn

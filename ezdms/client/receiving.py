@@ -20,7 +20,8 @@ class Message:
     (damaged, forged, or from elsewhere), "unsupported" (made by a newer version). `place` is "gap" if messages are
     missing before it, "late" if it was written before some that came earlier, "crossed" if it was written before a
     message of the other side that stands above it had been seen. `alarm` is a sentence if the message is one: nothing
-    can be sent in its conversation before `Client.go_on`. Times are milliseconds since 1970, UTC: `created_at` is the
+    can be sent in its conversation before `Client.go_on`. `n` is its number among its sender's messages here, 0 unless
+    it was verified; `seq` is only what the server says. Times are milliseconds since 1970, UTC: `created_at` is the
     server's, `signed_at` the sender's, None for a message that was not verified.
     """
 
@@ -35,6 +36,7 @@ class Message:
     place: Place = "ok"
     alarm: str = ""
     signed_at: int | None = None
+    n: int = 0
 
 
 @dataclass(frozen=True, slots=True)

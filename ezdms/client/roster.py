@@ -7,9 +7,9 @@ from typing import Any
 
 from ezdms import crypto
 from ezdms.client import answers
-from ezdms.client.alarms import Alarms
+from ezdms.client.alarms import ROLLED_BACK, Alarms
 from ezdms.client.answers import Line
-from ezdms.client.contacts import NEW, Contact, is_cleared
+from ezdms.client.contacts import NEW, Contact, introduced, is_missed
 from ezdms.client.errors import ClientError
 from ezdms.client.state import State
 from ezdms.client.transport import LARGEST_LIST, Transport
@@ -17,12 +17,15 @@ from ezdms.client.vault import Vault
 from ezdms.encoding import b64u_decode
 
 MISSING = "The server's list leaves out {name}, whom you know. Nothing is sent to them until it shows them again."
-ROLLED_BACK = "The server no longer shows messages that were here before."
 log = logging.getLogger(__name__)
 
 
 class Roster:
-    """The contacts of one account. The server can leave some out, which is said, and adds nobody's name."""
+    """The contacts of one account. The server can leave some out, which is said, and adds nobody's name.
+
+    Whom the server lists is kept in mind only: they are pinned, and enter the vault, once a person adds, verifies or
+    writes to them, or a message of theirs was verified.
+    """
 
     def __init__(self, state: State, transport: Transport, vault: Vault, alarms: Alarms) -> None:
         self._state = state
@@ -30,6 +33,7 @@ class Roster:
         self._vault = vault
         self._alarms = alarms
         self._contacts: dict[str, Contact] = {}
+        self._introduced: dict[str, dict[str, Any]] = {}  # those who are not pinned yet
         self._statements: dict[str, str] = {}  # the newest that the server showed
 
     async def lines(self) -> list[Line]:
@@ -49,9 +53,16 @@ class Roster:
         for line in await self.lines():
             self._look_back(line, passed.get(line.conversation_id, {}))
             listed[line.conversation_id] = await self._meet(line)
-        left_out = [where for where, one in known.items() if where not in listed and not is_cleared(one)]
-        missing = {where: self._miss(where) for where in left_out}
+        left_out = [where for where in known if where not in listed]
+        missing = {
+            where: self._miss(where)
+            for where in left_out
+            if is_missed(known[where], self._state.place(where).get("sent"))
+        }
         self._contacts = listed | missing
+        for where in set(self._statements) - set(listed):  # else a list that changes all the time fills the memory
+            self._statements.pop(where)
+            self._introduced.pop(where, None)
         return list(self._contacts.values())
 
     async def find(self, where: str) -> Contact:
@@ -61,6 +72,15 @@ class Roster:
         if where not in self._contacts:
             raise ClientError("There is no such conversation.")
         return self._contacts[where]
+
+    def known(self, where: str) -> dict[str, Any] | None:
+        """What the vault knows of somebody, else what their statement says of them; None if neither is there."""
+        return self._vault.contact(where) or self._introduced.get(where)
+
+    async def pin(self, where: str) -> None:
+        """A person has to do with them: from now on they are known. Raises crypto.Refused or crypto.Alarm."""
+        if self._vault.contact(where) is None and self._statements.get(where):
+            await self._vault.pin(where, self._statements[where])
 
     def statement(self, where: str) -> str:
         """The newest key statement that the server showed of this contact."""
@@ -85,10 +105,15 @@ class Roster:
         where = line.conversation_id
         ik, spki, doubts = b"", b"", []
         self._statements[where] = line.statement
+        self._introduced.pop(where, None)
         try:
             if line.statement:
-                statement = await self._vault.pin(where, line.statement)
+                statement = self._vault.check(where, line.statement)
                 ik, spki = statement.ik, statement.spki
+                if self._vault.contact(where) is None:
+                    self._introduced[where] = introduced(statement, crypto.pin_of(line.statement))
+                else:
+                    await self._vault.pin(where, line.statement)
                 self._alarms.settle(where, "key")
                 self._alarms.settle(where, "statement")
         except crypto.ProtocolError as error:
@@ -96,7 +121,7 @@ class Roster:
                 doubts = [str(error)]  # nothing is kept of whom the server invents
             else:
                 self._alarms.begin(where, "statement" if self._is_same_key(line) else "key", str(error))
-        known = self._vault.contact(where)
+        known = self.known(where)
         if known is not None and not ik:
             ik = b64u_decode(known["ik"], 32)
         known = known or NEW

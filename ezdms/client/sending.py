@@ -2,17 +2,22 @@
 
 So it is neither lost nor sent twice, wherever the process is killed: the server never stores an id twice, and answers a
 repeat as the first time. It waits sealed; should its number be taken by another client of the same person, it is opened
-again with one's own key and sealed anew under the same id.
+again with one's own key and sealed anew under the same id. It waits until the server has it or its writer discards it,
+whatever the server says of it.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any
 
 from ezdms import crypto
+from ezdms.client.alarms import ROLLED_BACK, Alarms
 from ezdms.client.answers import Row, read_page, read_sent
 from ezdms.client.contacts import Contact
 from ezdms.client.errors import BadAnswer, ClientError, ServerError
+from ezdms.client.receiving import open_row
 from ezdms.client.state import State
 from ezdms.client.transport import LARGEST_LIST, Transport
 from ezdms.encoding import b64u_decode
@@ -20,21 +25,62 @@ from ezdms.encoding import b64u_decode
 SENT = ("conversation_id", "message_id", "n", "hash", "suite", "content_for_a", "content_for_b")
 
 CLAIMED = ("message_id", "n", "hash", "suite")
-LATER = ("counter", "not_accepted")  # codes after which the server may take it another time
 LARGEST_NEXT = 2**52  # no row above it is followed
+MOST_AHEAD = 1000  # numbers after the last that is known; a row further ahead is followed only if it was opened here
 MOST_ANEW = 100  # times that other clients may get ahead of one message
 PAGE = 200  # messages
+MOST_PAGES = 100  # of a conversation, for the last number that was used in it
+NOT_SHOWN = "The server speaks of a message of yours that it does not show."
+TOO_FAR = "The server gives your next message a number that cannot follow the last one. Read the conversation first."
 
 Link = tuple[int, str]  # n and hash
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A message that the server does not have yet. `text` is None if it cannot be opened here."""
+
+    message_id: str
+    conversation_id: str
+    contact: str
+    written_at: int
+    text: str | None = field(repr=False)
 
 
 class Outbox:
     """What waits to be sent, of one account."""
 
-    def __init__(self, state: State, transport: Transport, keys: crypto.Keys) -> None:
+    def __init__(self, state: State, transport: Transport, keys: crypto.Keys, alarms: Alarms) -> None:
         self._state = state
         self._transport = transport
         self._keys = keys
+        self._alarms = alarms
+
+    def waiting(self) -> list[Waiting]:
+        """All that waits, the oldest first."""
+        return [self._show(item) for item in self._state.values.get("outbox", [])]
+
+    def ids(self, where: str) -> list[str]:
+        """Of what waits in a conversation."""
+        return [item["message_id"] for item in self._items(where)]
+
+    def discard(self, message_id: str, contact: Contact | None) -> None:
+        """It is not sent any more, unless the server has it already. What waits behind it takes its number, if there is
+        still a `contact` to seal it for."""
+        with self._state.change() as values:
+            items = values["outbox"]
+            gone = next((item for item in items if item["message_id"] == message_id), None)
+            if gone is None:
+                return
+            items.remove(gone)
+            if contact is None or not contact.spki:
+                return
+            last = self._last(values, contact)
+            for index, item in enumerate(items):
+                if item["conversation_id"] == gone["conversation_id"]:
+                    if item["n"] > gone["n"]:
+                        items[index] = self._seal_again(values, contact, last, item)
+                    last = (items[index]["n"], items[index]["hash"])
 
     def add(self, contact: Contact, text: str, ts: int) -> str:
         """Seal as the next message and keep it; returns its id. Raises ClientError for somebody who has left."""
@@ -76,17 +122,15 @@ class Outbox:
         return n, hash
 
     async def flush(self, contact: Contact) -> None:
-        """Send what waits for this contact, in order. Raises ServerError or Unreachable; what is left waits on."""
-        where = contact.conversation_id
+        """Send what waits for this contact, in order. Raises ServerError, Unreachable, or crypto.Alarm if the server
+        has taken back one's last message; what is left waits on."""
         next_n = 0
         for _ in range(MOST_ANEW):
-            waiting = [item for item in self._state.values["outbox"] if item["conversation_id"] == where]
+            waiting = self._items(contact.conversation_id)
             try:
                 for item in waiting:
                     await self._hand_over(item)
             except ServerError as error:
-                if 400 <= error.status < 500 and error.status not in (401, 408, 429) and error.code not in LATER:
-                    self._discard(waiting)  # the server will never take it
                 if error.code != "counter" or error.next_n <= next_n:
                     raise
                 next_n = error.next_n  # another client got ahead, again
@@ -108,57 +152,101 @@ class Outbox:
             if item["n"] > (place.get("sent") or [0])[0]:
                 place["sent"] = [item["n"], item["hash"]]
 
-    def _discard(self, items: list[dict[str, Any]]) -> None:
-        ids = {item["message_id"] for item in items}
-        with self._state.change() as values:
-            values["outbox"] = [item for item in values["outbox"] if item["message_id"] not in ids]
+    def _items(self, where: str) -> list[dict[str, Any]]:
+        return [item for item in self._state.values.get("outbox", []) if item["conversation_id"] == where]
+
+    def _show(self, item: dict[str, Any]) -> Waiting:
+        where, text = item["conversation_id"], None
+        known = self._state.values["contacts"].get(where)
+        if known is not None:
+            with suppress(crypto.Refused):
+                text = self._open_own(b64u_decode(known["ik"], 32), item)
+        return Waiting(item["message_id"], where, known["name"] if known else "", item["ts"], text)
 
     async def _seal_anew(self, contact: Contact, waiting: list[dict[str, Any]], next_n: int) -> None:
         """Another client of mine took the number: what waits follows its last message. What the server says of that one
         makes a gap or a fork that people see if it is a lie, and is not kept as mine before the server took mine. What
         it shows of what waits was sent: only the answer was not the true one."""
-        rows = await self._own_rows(contact, waiting[0]["n"])
+        first = waiting[0]["n"]
+        rows = await self._own_rows(contact, min(first, next_n - 1))
         for item in waiting:
-            if rows.get(item["n"]) == item["hash"]:
+            if item["n"] in rows and rows[item["n"]].hash == item["hash"]:
                 self._note_sent(item)
-        last = self._find_last(contact, next_n, rows)
+        last = self._find_last(contact, first, next_n, rows)
         with self._state.change() as values:
             rest = list[dict[str, Any]]()
             ids = {item["message_id"] for item in waiting}
             for item in values["outbox"]:
                 if item["message_id"] in ids:
-                    text = self._open_own(contact, item)
-                    item = self._seal(values, contact, last, text, item["ts"], item["message_id"])
+                    item = self._seal_again(values, contact, last, item)
                     last = (item["n"], item["hash"])
                 rest.append(item)
             values["outbox"] = rest
 
-    def _open_own(self, contact: Contact, item: dict[str, Any]) -> str:
-        mine_first = crypto.in_order(self._keys.fp, crypto.fingerprint(contact.ik))[0] == self._keys.fp
+    def _seal_again(self, values: dict[str, Any], contact: Contact, last: Link, item: dict[str, Any]) -> dict[str, Any]:
+        text = self._open_own(contact.ik, item)
+        return self._seal(values, contact, last, text, item["ts"], item["message_id"])
+
+    def _open_own(self, ik: bytes, item: dict[str, Any]) -> str:
+        mine_first = crypto.in_order(self._keys.fp, crypto.fingerprint(ik))[0] == self._keys.fp
         sealed = item["content_for_a"] if mine_first else item["content_for_b"]
         claimed = {name: item[name] for name in CLAIMED}
-        return crypto.open_message(self._keys, self._keys.ik, contact.ik, sealed, **claimed).text
+        return crypto.open_message(self._keys, self._keys.ik, ik, sealed, **claimed).text
 
-    def _find_last(self, contact: Contact, next_n: int, rows: dict[int, str]) -> Link:
-        """The message before `next_n`: the last one that is known, or a higher row of mine, whatever is left of it.
-        Raises ClientError if there is none below 2^52."""
+    def _find_last(self, contact: Contact, first: int, next_n: int, rows: dict[int, Row]) -> Link:
+        """The message before `next_n`: the last one that is known, or a higher row of mine. What is left of that does
+        not matter if it is near; one further ahead must open here. `first` is the number of the first that waits.
+        Raises ClientError if there is none, crypto.Alarm if the server shows less than before."""
         known = self._last(self._state.values, contact)
-        if next_n <= known[0] + 1:  # learned meanwhile
+        if next_n == known[0] + 1 or first <= known[0]:  # learned meanwhile
             return known
-        if next_n > LARGEST_NEXT or next_n - 1 not in rows:
-            raise ClientError("The server speaks of a message of yours that it does not show.")
-        return next_n - 1, rows[next_n - 1]
+        is_taken_back = next_n <= known[0]
+        if is_taken_back:
+            self._refuse_taken_back(contact, known, rows)
+        row = rows.get(next_n - 1)
+        if next_n > 1 and (row is None or next_n > LARGEST_NEXT):
+            raise ClientError(NOT_SHOWN)
+        is_opened = row is not None and open_row(row, self._keys, contact.ik, self._me).is_verified
+        if next_n - 1 > known[0] + MOST_AHEAD and not is_opened:
+            raise ClientError(TOO_FAR)
+        last = (row.n, row.hash) if row is not None else (0, "")
+        if is_taken_back:
+            self._take_back(contact.conversation_id, last, is_opened)
+        return last
 
-    async def _own_rows(self, contact: Contact, first: int) -> dict[int, str]:
-        """The hashes of my rows from the number `first` on, as the server shows them."""
-        where, found, before = contact.conversation_id, dict[int, str](), dict[str, int]()
-        while rows := await self._page(where, **before):
-            own = [row for row in rows if row.sender_id == self._state.values["user_id"] and not row.is_malformed]
-            found |= {row.n: row.hash for row in own if row.n >= first}
-            if any(row.n < first for row in own):
-                break
+    def _refuse_taken_back(self, contact: Contact, known: Link, rows: dict[int, Row]) -> None:
+        """The server would number one's next message below the last one. That is an alarm; after a person has gone on,
+        the last message is what the server shows. Raises BadAnswer if it shows that one too."""
+        if known[0] in rows and rows[known[0]].hash == known[1]:
+            raise BadAnswer("The server gives your next message the number of one that it shows.")
+        where, name = contact.conversation_id, f"rollback {known[1]}"
+        if self._alarms.is_new(where, name):
+            self._alarms.begin(where, name, ROLLED_BACK)
+            raise crypto.Alarm(ROLLED_BACK)
+
+    def _take_back(self, where: str, last: Link, is_opened: bool) -> None:
+        """What was taken back is not one's last message any more. Only one that was opened is told to the vault."""
+        with self._state.change() as values:
+            values["places"].setdefault(where, {})["sent"] = list(last)
+            values["contacts"][where]["own"] = list(last) if is_opened else None
+            values["vault"]["dirty"] = True
+
+    @property
+    def _me(self) -> str:
+        return str(self._state.values["user_id"])
+
+    async def _own_rows(self, contact: Contact, first: int) -> dict[int, Row]:
+        """My rows from the number `first` on, as the server shows them. Raises ClientError if it shows no end of other
+        ones."""
+        where, found, before = contact.conversation_id, dict[int, Row](), dict[str, int]()
+        for _ in range(MOST_PAGES):
+            rows = await self._page(where, **before)
+            own = [row for row in rows if row.sender_id == self._me and not row.is_malformed]
+            found |= {row.n: row for row in own if row.n >= first}
+            if len(rows) < PAGE or any(row.n < first for row in own):
+                return found
             before = {"before": rows[0].seq}
-        return found
+        raise ClientError(NOT_SHOWN)
 
     async def _page(self, where: str, **before: int) -> list[Row]:
         answer = await self._transport.get(f"/messages/{where}", largest=LARGEST_LIST, limit=PAGE, **before)

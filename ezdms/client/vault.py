@@ -101,13 +101,18 @@ class Vault:
 
     async def pin(self, conversation_id: str, statement: str) -> crypto.Statement:
         """Verify a contact's key statement and remember it. Raises crypto.Refused or crypto.Alarm."""
+        found = self.check(conversation_id, statement)
+        await self.change(conversation_id, **asdict(crypto.pin_of(statement)), name=found.name)
+        return found
+
+    def check(self, conversation_id: str, statement: str) -> crypto.Statement:
+        """Verify a key statement, and that it follows what is known. Raises crypto.Refused or crypto.Alarm."""
         found, pin = crypto.verify_statement(statement), crypto.pin_of(statement)
         if crypto.conversation_id(self._keys.fp, crypto.fingerprint(found.ik)) != conversation_id:
             raise crypto.Alarm("The server shows another key for this person. Nothing is sent.")
         known = self.contact(conversation_id)
         if known is not None and pin_of(known) != pin:
             crypto.check_succession(pin_of(known), pin)
-        await self.change(conversation_id, **asdict(pin), name=found.name)
         return found
 
     async def accept_statement(self, conversation_id: str, statement: str) -> None:

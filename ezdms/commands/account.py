@@ -89,6 +89,8 @@ async def login(trust_server: bool, server: str | None, home: Path | None, accou
 async def whoami(server: str | None, home: Path | None, account: str | None, as_json: bool) -> None:
     """Say which account this is. In a terminal the Search PIN is shown as a QR code too."""
     values = common.saved(server, home, account).values
+    if values["outbox"]:
+        says(f"Warning: {len(values['outbox'])} of your messages are not sent. `ezdms outbox` shows them.", err=True)
     told = {name: values[name] for name in ("username", "server", "user_id")} | {"search_pin": search_pin_of(values)}
     if not told["search_pin"]:
         says(NO_SEARCH_PIN, err=True)

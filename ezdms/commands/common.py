@@ -8,7 +8,7 @@ import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from urllib.parse import urlsplit
 
 import click
@@ -16,7 +16,6 @@ import click
 from ezdms import crypto
 from ezdms.client import Client, ClientError, NoAccount, OtherServer, SessionEnded, Unreachable, WrongPin
 from ezdms.client.credentials import find_pin
-from ezdms.client.shown import printable
 from ezdms.client.state import State, home_folder
 from ezdms.commands.printing import Warnings, says
 from ezdms.origin import fault_of_server
@@ -29,8 +28,12 @@ class Stopped(click.ClickException):
     """A sentence on standard error, and an exit code that says of what kind it is."""
 
     def __init__(self, sentence: str, code: int) -> None:
-        super().__init__(printable(sentence))
+        super().__init__(sentence)
         self.exit_code = code  # type: ignore[misc]
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """On standard error, as everything else."""
+        says(f"Error: {self.message}", err=True)
 
 
 def options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -10,12 +10,13 @@ from pathlib import Path
 import click
 
 from ezdms import crypto
-from ezdms.client import Client, Contact, Message
+from ezdms.client import Client, ClientError, Contact, Message
 from ezdms.commands import common
 from ezdms.commands.finding import find_contact
 from ezdms.commands.printing import json_of, line_of, says, trust
 
 PAGE = 200
+MOST_PAGES = 5000  # a million messages
 NOT_KNOWN = "Their key was never seen here."
 
 HEAD = """<!doctype html>
@@ -24,7 +25,8 @@ HEAD = """<!doctype html>
 <title>{name}</title><style>
 :root {{ color-scheme: light dark; font: 100%/1.5 system-ui, sans-serif; }}
 body {{ max-width: 42rem; margin: 2rem auto; padding: 0 1rem; }}
-li {{ list-style: none; margin: 0.5rem 0; white-space: pre-wrap; overflow-wrap: anywhere; unicode-bidi: plaintext; }}
+li {{ list-style: none; margin: 0.5rem 0; white-space: pre-wrap; overflow-wrap: anywhere; unicode-bidi: plaintext;
+  padding-left: 2rem; text-indent: -2rem; }}
 time, small {{ color: GrayText; font-size: 0.8125rem; }}
 </style></head><body><h1>{name}</h1><p>{trust}. {count} messages, exported by {owner}.</p><ul style="padding: 0">
 """
@@ -59,13 +61,14 @@ async def _everything(client: Client, contact: Contact) -> list[Message]:
     found: list[Message] = []
     with click.progressbar(length=contact.last_seq, label=contact.name, file=sys.stderr) as bar:
         before: int | None = None
-        while page := await client.history(contact, limit=PAGE, before=before):
+        for _ in range(MOST_PAGES):
+            page = await client.history(contact, limit=PAGE, before=before)
             found = page + found
             bar.update(len(page))
-            before = page[0].seq
+            before = page[0].seq if page else 1
             if before == 1:
-                break
-    return found
+                return found
+    raise ClientError(f"The server shows no beginning of the conversation with {contact.name}. It is not exported.")
 
 
 def _make(folder: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import sys
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -12,8 +14,8 @@ from typing import Any
 import click
 
 from ezdms import crypto
-from ezdms.client import Contact, Message
-from ezdms.client.shown import escaped, printable
+from ezdms.client import Contact, Message, Waiting
+from ezdms.client.shown import escaped, folded, indented, printable
 
 TRUST = {
     "link": "Added by link, not verified",
@@ -31,14 +33,32 @@ NOTES = {
     "crossed": "[Written before the message above had been seen.]",
 }
 UNKNOWN = "(unknown)"  # instead of the name of somebody whose key was never seen here
+OWN = "(you)"  # no username has brackets: nobody else can be called so
+COLUMNS = 80  # without a terminal
+NARROWEST = 20
+
+
+def columns() -> int:
+    """How wide the terminal is, also if standard output goes through a pager."""
+    for stream in (sys.__stdout__, sys.__stderr__, sys.__stdin__):
+        with suppress(OSError, ValueError, AttributeError):
+            return max(os.get_terminal_size(stream.fileno()).columns or COLUMNS, NARROWEST)  # type: ignore[union-attr]
+    return COLUMNS
 
 
 def says(text: str, *, err: bool = False) -> None:
-    """Print for people, on standard error with `err`."""
-    click.echo(printable(text), err=err)
+    """Print for people, on standard error with `err`. In a terminal no line is longer than it is wide."""
+    stream = sys.stderr if err else sys.stdout
+    shown = printable(text)
+    click.echo(folded(shown, columns()) if stream.isatty() else shown, err=err)
 
 
-def says_json(value: Message | Contact | dict[str, Any]) -> None:
+def says_message(message: Message) -> None:
+    """Print a message for people, in a pipe too so that no line of its writer's choice begins one of the terminal."""
+    click.echo(folded(printable(line_of(message)), columns()))
+
+
+def says_json(value: Message | Contact | Waiting | dict[str, Any]) -> None:
     """Print for programs."""
     click.echo(json_of(value))
 
@@ -49,9 +69,10 @@ def trust(contact: Contact) -> str:
 
 
 def line_of(message: Message) -> str:
-    """A message for people: further lines are indented, so that none can pass for another message."""
-    who = "you" if message.is_own else message.contact
-    text = printable(FAILURES[message.failure] if message.text is None else message.text).replace("\n", "\n    ")
+    """A message for people: further lines are indented, so that none can pass for another message. How long a line may
+    be, says_message knows."""
+    who = OWN if message.is_own else message.contact
+    text = indented(printable(FAILURES[message.failure] if message.text is None else message.text))
     note = NOTES.get(message.place)
     when = time_of(message.created_at)
     if message.signed_at is not None and crypto.is_time_off(message.signed_at, message.created_at):
@@ -68,11 +89,11 @@ def time_of(milliseconds: int) -> str:
     return moment.strftime("%Y-%m-%d %H:%M")
 
 
-def json_of(value: Message | Contact | dict[str, Any]) -> str:
+def json_of(value: Message | Contact | Waiting | dict[str, Any]) -> str:
     """One line of JSON. Key bytes are left out."""
     if isinstance(value, Contact):
         value = {name: item for name, item in asdict(value).items() if not isinstance(item, bytes)}
-    return escaped(json.dumps(asdict(value) if isinstance(value, Message) else value, ensure_ascii=False))
+    return escaped(json.dumps(asdict(value) if isinstance(value, Message | Waiting) else value, ensure_ascii=False))
 
 
 class Warnings(logging.Handler):

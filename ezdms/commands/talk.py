@@ -14,14 +14,15 @@ from ezdms import crypto
 from ezdms.client import Client, ClientError, Contact, Message
 from ezdms.commands import common
 from ezdms.commands.finding import find_contact, warn_of_trust
-from ezdms.commands.printing import UNKNOWN, line_of, says, says_json, trust
+from ezdms.commands.outbox import send_or_say
+from ezdms.commands.printing import UNKNOWN, says, says_json, says_message, trust
 
 
 def _show(message: Message, as_json: bool) -> None:
     if as_json:
         says_json(message)
     else:
-        says(line_of(message))
+        says_message(message)
 
 
 @click.command("contacts")
@@ -79,7 +80,7 @@ async def send(
     async with await common.connect(server, home, account) as client:
         contact = await find_contact(client, name_or_pin)
         warn_of_trust(contact)
-        message_id = await client.send(contact, str(text))
+        message_id = await send_or_say(client, contact, str(text))
         if as_json:
             says_json({"message_id": message_id, "conversation_id": contact.conversation_id})
 
@@ -141,11 +142,10 @@ async def chat(name_or_pin: str, server: str | None, home: Path | None, account:
         contact = await find_contact(client, name_or_pin)
         says(f"{contact.name}: {trust(contact)}. Ctrl-D ends.", err=True)
         warn_of_trust(contact)
-        shown = 0
-        for message in await client.history(contact, limit=20):
-            says(line_of(message))
-            shown = message.seq
-        hearing = asyncio.create_task(_print_new(client, contact, shown))
+        page = await client.history(contact, limit=20)
+        for message in page:
+            says_message(message)
+        hearing = asyncio.create_task(_print_new(client, contact, page))
         try:
             await _send_lines(client, contact, hearing)
         finally:
@@ -153,10 +153,28 @@ async def chat(name_or_pin: str, server: str | None, home: Path | None, account:
             await asyncio.gather(hearing, return_exceptions=True)
 
 
-async def _print_new(client: Client, contact: Contact, shown: int) -> None:
-    async for message in client.messages():
-        if message.conversation_id == contact.conversation_id and message.seq > shown:
-            says(line_of(message))
+async def _print_new(client: Client, contact: Contact, page: list[Message]) -> None:
+    """Each message that is not on the page, once, but for those of earlier pages."""
+    printed = set(map(_identity, page))
+    async for message in client.messages(contact):
+        if _identity(message) not in printed and not _is_earlier(message, page):
+            printed.add(_identity(message))
+            says_message(message)
+
+
+def _is_earlier(message: Message, page: list[Message]) -> bool:
+    """True if it is from before the page. Its signed number says so: whoever went by the server's would print nothing
+    after a row that it invents. What holds no message may be left out by that."""
+    if message.place == "late" or message.alarm:
+        return False
+    if message.n:
+        return message.n < min((one.n for one in page if one.n and one.is_own == message.is_own), default=0)
+    return bool(page) and message.seq < page[0].seq
+
+
+def _identity(message: Message) -> tuple[str, int, int]:
+    """Of one that was verified its signed id, else the place of a row that holds nothing."""
+    return message.message_id, message.n, 0 if message.n else message.seq
 
 
 async def _send_lines(client: Client, contact: Contact, hearing: asyncio.Task[None]) -> None:
@@ -181,6 +199,6 @@ async def _send_lines(client: Client, contact: Contact, hearing: asyncio.Task[No
             return
         try:
             if line.strip():
-                await client.send(contact, line.removesuffix("\n"))
+                await send_or_say(client, contact, line.removesuffix("\n"))
         except (ClientError, crypto.Refused) as error:
             says(f"Not sent. {error}", err=True)

@@ -93,7 +93,7 @@ async def delete_account() -> Response:
 async def _parse_user(fields: dict[str, str]) -> tuple[User, str]:
     """The user of a registration, every field in its exact form, and their Search PIN."""
     try:
-        envelope.check_username(fields["username"])
+        envelope.check_new_username(fields["username"])
     except encoding.EnvelopeError as error:
         raise Problem(400, "malformed_username", str(error)) from error
     salt = parse_bytes("search_salt", fields["search_salt"], 16)

@@ -101,6 +101,9 @@ async def test_wrong_input_gets_a_sentence_stays_in_its_field_and_stores_nothing
     for typed in ("ABCD-EFGH-JKMN-PQRS", "abcdefgh1234jkmn"):
         await shows_on_submit(field, button, alice.alert, typed, "looks like a Login PIN")
         assert typed not in "".join(alice.traffic)
+    for typed in ("9XM9A-MQQPM-79YKF-XPQ75-NHP58", "oil" * 8 + "o"):
+        await shows_on_submit(field, button, alice.alert, typed, "looks like a Search PIN")
+        assert typed not in "".join(alice.traffic)
     await asyncio.gather(alice.creates_an_account(), bob.creates_an_account())
 
     nobody = await Someone.arrives(browser, server, "nobody")

@@ -136,7 +136,7 @@ def test_a_chat_sends_what_is_typed_and_shows_what_comes(alice: Terminal, bob: T
     assert chat.stdout.readline().endswith("alice: earlier\n")
     chat.stdin.write("hi alice\n")
     chat.stdin.flush()
-    assert chat.stdout.readline().endswith("you: hi alice\n")
+    assert chat.stdout.readline().endswith("(you): hi alice\n")
     chat.stdin.write("x" * 501 + "\n")
     chat.stdin.flush()
     alice.run("send", "bob", "live")
@@ -263,7 +263,7 @@ def test_logging_out_ends_the_session_and_logging_in_brings_everything_back(alic
     assert "No account is saved here" in alice.run("whoami", code=3)
     assert "You are alice" in alice.run("login")
     assert "Verified by Search PIN" in alice.run("contacts")
-    assert alice.run("read", "bob").endswith("you: before\n")
+    assert alice.run("read", "bob").endswith("(you): before\n")
 
 
 def test_a_new_pin_is_shown_once_unless_a_file_takes_it(server: Server, tmp_path: Path) -> None:

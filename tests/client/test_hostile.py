@@ -8,8 +8,8 @@ import pytest
 
 from ezdms import crypto
 from ezdms.client import Client, Contact, Message, WrongPin
+from ezdms.client.alarms import ROLLED_BACK
 from ezdms.client.judging import FORGED, TAMPERED
-from ezdms.client.roster import ROLLED_BACK
 from ezdms.client.state import State
 from tests.browser.hostile import Hostile
 from tests.client.player import Player, contact_of

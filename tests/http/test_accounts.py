@@ -158,6 +158,8 @@ MALFORMED: list[tuple[dict[str, Any], int]] = [
     ({"wrapped_enc": b64u_encode(bytes(1000))}, 400),
     ({"statement": "a.b.c"}, 422),
     ({"statement": crypto.sign_statement(PEOPLE["alice"], "mallory", 1, 0)}, 422),
+    ({"username": "9XM9A-MQQPM-79YKF-XPQ75-NHP58"}, 400),  # somebody's Search PIN
+    ({"username": "ABCD-EFGH-JKMN-PQRS"}, 400),
     ({"statement": crypto.sign_statement(PEOPLE["alice"], "alice", 0, 0)}, 422),
 ]
 

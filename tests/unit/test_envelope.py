@@ -73,6 +73,35 @@ def test_a_username_may_not_look_like(name: str) -> None:
         envelope.check_username(name)
 
 
+@pytest.mark.parametrize(
+    "name", ["christopherjames", "anna-of-the-north-sea", "UUUU-UUUU-UUUU-UUUU-UUUU-UUUU", "x" * 24]
+)
+def test_a_new_username_may_look_like(name: str) -> None:
+    envelope.check_new_username(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("9XM9A-MQQPM-79YKF-XPQ75-NHP58", "Search PIN"),
+        ("9xm9amqqpm79ykfxpq75nhp58", "Search PIN"),
+        ("9XM9A-MQQPM-79YKF-XPQ75-NHP59", "Search PIN"),  # with a typing mistake
+        ("oil" * 8 + "o", "Search PIN"),  # O, I and L mean 0 and 1
+        ("ABCD-EFGH-JKMN-PQRS", "Login PIN"),
+        ("abcdefgh1234jkmn", "Login PIN"),
+        ("a b", "3 to 32 letters"),
+    ],
+)
+def test_a_new_username_may_not_look_like(name: str, words: str) -> None:
+    with pytest.raises(EnvelopeError, match=words):
+        envelope.check_new_username(name)
+
+
+def test_whoever_has_such_a_name_already_has_a_statement_that_holds() -> None:
+    name = "9XM9A-MQQPM-79YKF-XPQ75-NHP58"
+    assert envelope.parse_statement(crypto.sign_statement(ALICE, name, 1, 5)).name == name
+
+
 # ---- 5  Keys ----
 
 P = 2**255 - 19

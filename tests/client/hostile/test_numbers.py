@@ -3,13 +3,18 @@ the server took the message."""
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 from ezdms import crypto
-from tests.client.hostile.people import open_own
+from ezdms.client import Client
+from ezdms.client.alarms import ROLLED_BACK
+from tests.client.hostile.conftest import World
+from tests.client.hostile.people import Someone, open_own, where
 from tests.client.hostile.script import NOW, Script
+from tests.client.hostile.wire import Answer, Asked, Wire
 
 NUMBERS = {  # what POST /send_message answers, and the n that is sent next
     "none": (None, 1),
@@ -18,6 +23,8 @@ NUMBERS = {  # what POST /send_message answers, and the n that is sent next
     "2^53": (2**53, None),
     "a string": ("5", None),
     "that of a row at 2^52": (2**52 + 1, None),
+    "that of a row 1001 ahead": (1002, None),
+    "that of a row 1000 ahead": (1001, 1001),
     "that of an emptied row": (3, 3),
 }
 
@@ -27,7 +34,8 @@ def test_the_next_number_is_one_that_a_row_shows(script: Script, next_n: Any, ta
     judy = script.people["judy"]
     for text in ("one", "two"):  # by another client of hers
         script.empty(script.says("judy", text))
-    script.rows.append({**script.rows[0], "n": 2**52, "message_id": "A" * 22, "hash": "A" * 43})
+    for n in (1000, 1001, 2**52):
+        script.rows.append({**script.rows[0], "n": n, "message_id": "A" * 22, "hash": "A" * 43})
     wire = judy.wire
     wire.forget()
 
@@ -49,16 +57,17 @@ def test_the_next_number_is_one_that_a_row_shows(script: Script, next_n: Any, ta
 def test_what_this_client_has_learned_meanwhile_counts_more(script: Script) -> None:
     judy = script.people["judy"]
     wire = judy.wire
-    state = judy.state
-    state.note(script.where, sent=[5, "B" * 43])
+    with script.served():  # which takes nothing
+        judy.run("send", "bob", "hello")
+    judy.state.note(script.where, sent=[5, "B" * 43])
     wire.forget()
 
     def counter(_: Any, answer: Any) -> None:
         answer.status, answer.json = 409, {"error": "x", "code": "counter", "next_n": 3}
 
     with script.served(), wire.telling("POST /send_message", counter):
-        assert judy.run("send", "bob", "hello").code == 1
-    assert [int(one.fields["n"]) for one in wire.posted("/send_message")] == [6, 6]
+        judy.run("contacts")
+    assert [int(one.fields["n"]) for one in wire.posted("/send_message")] == [1, 6]
     (waiting,) = judy.values["outbox"]
     assert open_own(judy, script.people["bob"], waiting).p == "B" * 43
 
@@ -92,3 +101,129 @@ def test_what_the_server_stored_though_it_said_otherwise_is_not_sent_again(scrip
     (left,) = judy.values["outbox"]
     assert open_own(judy, bob, left).text == "and Bob"
     assert open_own(judy, bob, left).p == waiting["hash"]
+
+
+def test_a_number_far_ahead_is_followed_only_if_its_row_opens(script: Script) -> None:
+    judy = script.people["judy"]
+    script.last["judy"] = (4999, "C" * 43)
+    row = script.says("judy", "by another client of mine, which has written a lot")
+    wire = judy.wire
+    for is_emptied in (True, False):
+        encrypted = row["encrypted"]
+        if is_emptied:
+            script.empty(row)
+        wire.forget()
+        with script.served(), wire.telling("POST /send_message", once_counter(wire, 5001)):
+            said = judy.run("send", "bob", "hello")
+        row |= {"encrypted": encrypted, "gone": None}
+        sent = [int(one.fields["n"]) for one in wire.posted("/send_message")]
+        assert ("cannot follow the last one" in said.err, sent[-1]) == (is_emptied, 1 if is_emptied else 5001)
+
+
+def once_counter(wire: Any, next_n: int) -> Any:
+    """A lie: the first message since `forget` gets another number."""
+    asked = []
+
+    def counter(_: Any, answer: Any) -> None:
+        asked.append(1)
+        if len(asked) <= 2:  # what waits is tried as the command begins, too
+            answer.status, answer.json = 409, {"error": "x", "code": "counter", "next_n": next_n}
+
+    return counter
+
+
+@pytest.mark.parametrize("far", [1000, 1001, 2**52 - 1])
+def test_one_lie_about_a_number_does_not_stop_sending_for_good(
+    world: World, anna: Someone, wire: Wire, far: int
+) -> None:
+    talk = where(anna, world.bob)
+    assert anna.run("send", "bob", "first").code == 0
+
+    def post(asked: Asked, answer: Answer) -> None:
+        if asked.fields["n"] == "2":
+            answer.status, answer.json = 409, {"error": "x", "code": "counter", "next_n": far + 1}
+        else:
+            answer.status = 200
+            answer.json = {"message_id": asked.fields["message_id"], "seq": 9, "created_at": 5}
+
+    def rows(_: Asked, answer: Answer) -> None:
+        row = {"seq": 7, "message_id": "A" * 22, "created_at": 5, "sender_id": anna.user_id, "suite": 1}
+        answer.status, answer.json = 200, [row | {"n": far, "hash": "A" * 43}]
+
+    with (
+        wire.telling("POST /send_message", post, passes_on=False),
+        wire.telling("GET /messages/.*", rows, passes_on=False),
+    ):
+        said = anna.run("send", "bob", "second")
+    if far > 1001:
+        assert (said.code, "cannot follow the last one" in said.err) == (1, True)
+        assert anna.run("send", "bob", "third").code == 0  # the honest server, for ever after
+    else:
+        assert anna.values["places"][talk]["sent"][0] == far + 1
+        said = anna.run("send", "bob", "third")
+        assert (said.code, ROLLED_BACK in said.err) == (5, True)
+        anna.do(lambda client: goes_on(client, talk))
+        assert anna.run("send", "bob", "fourth").code == 0
+    assert anna.values["outbox"] == []
+    shown = [json.loads(line) for line in world.bob.run("read", talk, "--json").out.splitlines()]
+    assert {(one["place"], one["alarm"]) for one in shown} == {("ok", "")}
+    assert shown[-1]["text"] == ("third" if far > 1001 else "fourth")
+
+
+async def goes_on(client: Client, talk: str) -> None:
+    await client.go_on(next(one for one in await client.contacts() if one.conversation_id == talk))
+
+
+def test_a_last_message_that_is_taken_back_is_an_alarm_and_after_it_the_one_that_is_shown_counts(
+    script: Script,
+) -> None:
+    judy = script.people["judy"]
+    wire = judy.wire
+    shown = script.says("judy", "one")
+    script.says("judy", "two")
+    with script.served():
+        judy.run("read", "bob")
+    assert judy.values["contacts"][script.where]["own"][0] == 2
+    script.rows.pop()
+    lie = instead_of_counting(2)
+    with script.served(), wire.telling("POST /send_message", lie):
+        said = judy.run("send", "bob", "three")
+        assert (said.code, ROLLED_BACK in said.err, len(judy.values["outbox"])) == (5, True, 1)
+        wire.forget()
+        assert (judy.run("send", "bob", "four").code, wire.posted("/send_message")) == (5, [])
+        judy.do(lambda client: goes_on(client, script.where))
+        judy.run("contacts")
+        assert judy.values["contacts"][script.where]["own"] == [1, shown["hash"]]
+    (waiting,) = judy.values["outbox"]
+    opened = open_own(judy, script.people["bob"], waiting)
+    assert (opened.n, opened.p, opened.text) == (2, shown["hash"], "three")
+
+
+def instead_of_counting(next_n: int) -> Any:
+    """A server whose next number is this one."""
+
+    def counter(asked: Any, answer: Any) -> None:
+        if asked.fields["n"] != str(next_n):
+            answer.status, answer.json = 409, {"error": "x", "code": "counter", "next_n": next_n}
+
+    return counter
+
+
+ENDLESS = {"one by one": 1, "whole pages": 200}
+
+
+@pytest.mark.parametrize("size", ENDLESS.values(), ids=ENDLESS)
+def test_rows_without_an_end_are_not_followed_for_a_number(anna: Someone, wire: Wire, size: int) -> None:
+    def pages(asked: Asked, answer: Answer) -> None:
+        before = int(asked.query.get("before", 2**53 - 1))
+        answer.status = 200
+        answer.json = [{"seq": before - i, "message_id": "A" * 22} for i in range(size, 0, -1)]
+
+    wire.forget()
+    with (
+        wire.telling("POST /send_message", instead_of_counting(9), passes_on=False),
+        wire.telling("GET /messages/.*", pages, passes_on=False),
+    ):
+        said = anna.run("send", "bob", "hello")
+    assert (said.code, "a message of yours that it does not show" in said.err) == (1, True)
+    assert len([one for one in wire.asked if one.path.startswith("/messages/")]) <= 100

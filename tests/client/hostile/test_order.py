@@ -10,8 +10,8 @@ import pytest
 
 from ezdms import crypto
 from ezdms.client import Client, Message, ServerError
+from ezdms.client.alarms import ROLLED_BACK
 from ezdms.client.judging import FORGED, TAMPERED
-from ezdms.client.roster import ROLLED_BACK
 from ezdms.encoding import b64u_decode
 from tests.client.hostile.people import all_new
 from tests.client.hostile.script import NOW, Script

@@ -102,7 +102,7 @@ def test_one_malformed_row_is_a_placeholder_and_the_others_are_read(
         said = rosa.run("read", "bob")
     assert said.code == 0
     assert said.out.count("[Cannot be verified]") == 1
-    assert "you: hello" in said.out
+    assert "(you): hello" in said.out
     assert "\x1b" not in said.all
     assert heads(rosa, talk)["vault theirs"] == before["vault theirs"]
 

@@ -1,0 +1,116 @@
+"""What a username can be taken for: anybody chooses their own, and it may look like somebody's PIN, or like oneself."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ezdms import crypto, envelope
+from ezdms.commands.printing import OWN
+from ezdms.encoding import EnvelopeError
+from tests.client.hostile.conftest import World
+from tests.client.hostile.people import Someone, where
+from tests.client.hostile.test_bridge import Program, bridged
+from tests.client.hostile.test_lists import LIST
+from tests.client.hostile.wire import Answer, Asked, Wire
+
+
+@pytest.fixture
+def dora(world: World, wire: Wire, tmp_path: Path) -> Someone:
+    """Somebody whose Search PIN others know."""
+    return Someone.register(wire, "dora", tmp_path / "dora")
+
+
+@pytest.fixture
+def mallory(world: World, anna: Someone, dora: Someone, wire: Wire, tmp_path: Path) -> Iterator[Someone]:
+    """She wrote to Anna, and her key signs Dora's Search PIN as her name: registered before that was refused."""
+    mallory = Someone.register(wire, "mallory", tmp_path / "mallory")
+    assert mallory.run("add", anna.search_pin).code == 0
+    assert mallory.run("send", "anna", "hi").code == 0
+    statement = crypto.sign_statement(mallory.keys, dora.search_pin, 2, time.time_ns() // 10**6)
+
+    def renamed(_: Asked, answer: Answer) -> None:
+        answer.json = [
+            line | {"partner_statement": statement} if line["conversation_id"] == where(anna, mallory) else line
+            for line in answer.json
+        ]
+
+    with wire.telling(LIST, renamed):
+        wire.forget()
+        yield mallory
+
+
+@pytest.mark.parametrize("typed", [str, lambda pin: pin.lower().replace("-", "")], ids=["as shown", "as typed"])
+def test_what_is_sent_to_a_search_pin_reaches_whom_it_belongs_to(
+    anna: Someone, dora: Someone, mallory: Someone, wire: Wire, typed: type[str]
+) -> None:
+    said = anna.run("send", typed(dora.search_pin), "for dora alone")
+    assert said.code == 0
+    assert [one.fields["conversation_id"] for one in wire.posted("/send_message")] == [where(anna, dora)]
+    said = anna.run("send", where(anna, mallory), "for mallory")  # the honest twin: she is reached by the conversation
+    assert (said.code, wire.posted("/send_message")[-1].fields["conversation_id"]) == (0, where(anna, mallory))
+    assert f"`ezdms verify-contact {where(anna, mallory)}`" in said.err  # a name here would verify somebody else
+
+
+@pytest.mark.parametrize("words", [["read"], ["verify-contact"], ["chat"], ["export"]], ids=lambda words: words[0])
+def test_no_command_takes_a_search_pin_for_a_name(
+    anna: Someone, dora: Someone, mallory: Someone, wire: Wire, tmp_path: Path, words: list[str]
+) -> None:
+    more = ["--to", str(tmp_path / "out")] if words == ["export"] else []
+    said = anna.run(*words, dora.search_pin, *more)
+    assert said.code == 0
+    assert [one.fields["partner_search_pin"] for one in wire.posted("/start_conversation")] == [dora.search_pin]
+    assert where(anna, mallory) not in said.all
+    assert {one.path for one in wire.asked if one.path.startswith("/messages")} <= {f"/messages/{where(anna, dora)}"}
+
+
+def test_a_search_pin_with_a_mistake_in_it_is_no_name_either(
+    anna: Someone, dora: Someone, mallory: Someone, wire: Wire
+) -> None:
+    wrong = ("1" if dora.search_pin[0] == "0" else "0") + dora.search_pin[1:]
+    said = anna.run("send", wrong, "for dora alone")
+    assert (said.code, "typing mistake in this Search PIN" in said.err) == (1, True)
+    assert wire.posted("/send_message") == []
+
+
+def test_a_program_at_the_bridge_starts_with_whom_the_search_pin_belongs_to(
+    anna: Someone, dora: Someone, mallory: Someone, wire: Wire
+) -> None:
+    asked = {"user_id": anna.user_id, "partner_search_pin": dora.search_pin}
+
+    async def act(program: Program) -> None:
+        assert (await program.ask("/login", {"login_pin": anna.pin}))[0] == 200
+        code, answer = await program.ask("/start_conversation", asked)
+        assert (code, answer["conversation_id"]) == (200, where(anna, dora))
+
+    bridged(wire, anna.home, act)
+
+
+def test_nobody_new_is_called_like_a_pin(dora: Someone, wire: Wire, tmp_path: Path) -> None:
+    wire.forget()
+    for name, kind in ((dora.search_pin, "Search"), ("ABCD-EFGH-JKMN-PQRS", "Login"), ("abcdefgh1234jkmn", "Login")):
+        said = dora.run("register", name, "--home", str(tmp_path / "new"))
+        assert (said.code, f"This looks like a {kind} PIN" in said.err) == (1, True)
+    assert wire.posted("/register") == []
+
+
+@pytest.mark.parametrize("name", ["you", "You", "me_", "-you-"])
+def test_nobody_elses_messages_are_marked_as_ones_own(anna: Someone, wire: Wire, tmp_path: Path, name: str) -> None:
+    namesake = Someone.register(wire, name, tmp_path / "namesake")
+    assert namesake.run("add", anna.search_pin).code == 0
+    assert namesake.run("send", "anna", "I agree to pay").code == 0
+    talk = where(anna, namesake)
+    assert anna.run("send", talk, "never").code == 0
+    lines = anna.run("read", talk).out.splitlines()
+    assert [line.partition("  ")[2] for line in lines if line[:2] == "20"] == [
+        f"{name}: I agree to pay",
+        "(you): never",
+    ]
+    assert anna.run("export", talk, "--to", str(tmp_path / "out")).code == 0
+    (page,) = (tmp_path / "out").glob("*.html")
+    assert ("(you): never" in page.read_text("utf-8"), f"{name}: I agree" in page.read_text("utf-8")) == (True, True)
+    with pytest.raises(EnvelopeError):
+        envelope.check_username(OWN)

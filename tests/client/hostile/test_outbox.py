@@ -1,0 +1,113 @@
+"""What waits to be sent: no word of the server makes it go away, and a person hears of it until they discard it."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from ezdms.client import Client
+from tests.client.hostile.conftest import World
+from tests.client.hostile.people import Someone, where
+from tests.client.hostile.wire import Answer, Asked, Wire
+
+SEND = "POST /send_message"
+
+
+def refused(status: int, code: str = "no", **more: Any) -> Callable[[Asked, Answer], None]:
+    """A lie: the message is not taken."""
+
+    def lie(_: Asked, answer: Answer) -> None:
+        answer.status, answer.json = status, {"error": "no", "code": code, **more}
+
+    return lie
+
+
+REFUSALS = {
+    "as malformed": refused(400),
+    "as forbidden": refused(403),
+    "as to nobody": refused(404, "no_conversation"),
+    "as one whose id is taken": refused(409, "message_id"),
+    "as one whose number is taken": refused(409, "counter", next_n=1),
+    "as gone": refused(410),
+    "as no envelope": refused(422, "envelope"),
+    "as too much": refused(507, "quota"),
+    "for now": refused(403, "not_accepted"),
+}
+
+
+@pytest.mark.parametrize("lie", REFUSALS.values(), ids=REFUSALS)
+def test_what_the_server_refuses_is_kept_and_every_command_says_so(
+    world: World, anna: Someone, wire: Wire, lie: Callable[[Asked, Answer], None]
+) -> None:
+    with wire.telling(SEND, lie, passes_on=False):
+        said = anna.run("send", "bob", "important")
+        assert (said.code, "The message is kept, sealed" in said.err) == (1, True)
+        for words in (["contacts"], ["read", "bob"], ["contacts"]):
+            said = anna.run(*words)
+            assert said.code == 0
+            assert "bob: 1 of your messages to them waits and is not sent. The server says: no" in said.err
+        assert "1 of your messages are not sent" in anna.run("whoami").err
+        assert len(anna.values["outbox"]) == 1
+    said = anna.run("contacts")  # the honest server again
+    assert (said.err, anna.values["outbox"]) == ("", [])
+    assert "anna: important" in world.bob.run("read", where(anna, world.bob)).out
+
+
+def test_a_refusal_of_one_takes_nothing_along_that_waits_behind_it(world: World, anna: Someone, wire: Wire) -> None:
+    with wire.telling(SEND, refused(400), passes_on=False):
+        for text in ("one", "two", "three"):
+            assert anna.run("send", "bob", text).code == 1
+        assert "3 of your messages to them wait and are not sent" in anna.run("contacts").err
+    assert [one["text"] for one in map(json.loads, anna.run("outbox", "--json").out.splitlines())] == []
+    shown = [json.loads(line) for line in world.bob.run("read", where(anna, world.bob), "--json").out.splitlines()]
+    assert [(one["text"], one["place"]) for one in shown] == [("one", "ok"), ("two", "ok"), ("three", "ok")]
+
+
+@pytest.mark.parametrize("gone", [0, 1, 2])
+def test_a_person_discards_one_and_the_others_leave_without_a_gap(
+    world: World, anna: Someone, wire: Wire, gone: int
+) -> None:
+    assert anna.run("send", "bob", "before").code == 0
+    texts = ["one", "two", "three"]
+    with wire.telling(SEND, refused(422), passes_on=False):
+        for text in texts:
+            anna.run("send", "bob", text)
+        anna.run("send", "carol", "to carol")
+        listed = [json.loads(line) for line in anna.run("outbox", "--json").out.splitlines()]
+        assert [(one["contact"], one["text"]) for one in listed] == [
+            *[("bob", text) for text in texts],
+            ("carol", "to carol"),
+        ]
+        said = anna.run("outbox", "--discard", listed[gone]["message_id"])
+        assert (said.code, texts[gone] in said.out, "to carol: to carol" in said.out) == (0, False, True)
+    assert anna.run("outbox").all == ""
+    shown = [json.loads(line) for line in world.bob.run("read", where(anna, world.bob), "--json").out.splitlines()]
+    kept = [text for text in texts if text != texts[gone]]
+    assert [(one["text"], one["place"], one["alarm"]) for one in shown] == [
+        (text, "ok", "") for text in ["before", *kept]
+    ]
+
+
+def test_all_can_be_discarded_at_once_and_an_id_that_waits_nowhere_is_said(anna: Someone, wire: Wire) -> None:
+    with wire.telling(SEND, refused(422), passes_on=False):
+        for name in ("bob", "carol"):
+            anna.run("send", name, "never mind")
+        said = anna.run("outbox", "--discard", "A" * 22)
+        assert (said.code, "Nothing of this id waits" in said.err) == (1, True)
+        assert said.out.count("never mind") == 2
+        assert anna.run("outbox", "--discard-all").out == ""
+    assert anna.values["outbox"] == []
+
+
+def test_a_program_hears_of_what_waits_too(anna: Someone, wire: Wire, caplog: pytest.LogCaptureFixture) -> None:
+    async def act(client: Client) -> list[str | None]:
+        return [one.text for one in client.waiting()]
+
+    with wire.telling(SEND, refused(400), passes_on=False), caplog.at_level(logging.WARNING, "ezdms.client"):
+        anna.run("send", "bob", "important")
+        assert anna.do(act) == ["important"]
+    assert "bob: 1 of your messages to them waits and is not sent. The server says: no" in caplog.text

@@ -1,0 +1,91 @@
+"""A terminal breaks long lines: whatever others write, none of its lines begins with their words."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import struct
+import subprocess
+import sys
+import termios
+
+import pytest
+
+from ezdms.client.shown import INDENT, folded
+from tests.client.hostile.conftest import World
+from tests.client.hostile.people import Someone, where
+from tests.client.hostile.wire import Answer, Asked, Wire
+from tests.conftest import ROOT
+
+FORGED = "2026-11-27 12:11  bob: the account number is 666"
+PADDING = {
+    "spaces": " ",
+    "no-break spaces": "\u00a0",
+    "blank letters": "\u3164",
+    "dots": ".",
+    "wide": "寛",
+    "tabs": "\t",
+}
+WIDTHS = (20, 40, 79, 80, 132)
+
+
+def lines_of_terminal(text: str, width: int) -> list[str]:
+    """What begins at the left edge: where the text breaks lines, and where the terminal does."""
+    lines = []
+    for line in text.split("\n"):
+        cells = [(letter, 2 if letter in "寛\u3164" else 1) for letter in line.expandtabs(8)]
+        start, used = 0, 0
+        for i, (_, size) in enumerate(cells):
+            if used + size > width:
+                lines.append("".join(letter for letter, _ in cells[start:i]))
+                start, used = i, 0
+            used += size
+        lines.append("".join(letter for letter, _ in cells[start:]))
+    return lines
+
+
+@pytest.mark.parametrize("padding", PADDING.values(), ids=PADDING)
+@pytest.mark.parametrize("width", WIDTHS)
+def test_no_line_of_a_terminal_begins_with_the_words_of_others(width: int, padding: str) -> None:
+    for count in range(2 * width):
+        text = f"2026-11-27 12:10  carol: hi{padding * count}{FORGED}"
+        first, *others = lines_of_terminal(folded(text, width), width)
+        assert text.startswith(first.rstrip()[:10])
+        assert [line for line in others if not line.startswith(INDENT)] == []
+
+
+def test_what_fits_is_left_as_it_is_and_nothing_is_lost() -> None:
+    assert folded("2026-11-27 12:10  carol: hi\n    and more", 80) == "2026-11-27 12:10  carol: hi\n    and more"
+    text = "a word after the other, and then " + "x" * 100
+    assert "".join(folded(text, 40).split()) == "".join(text.split())
+
+
+def test_a_pipe_is_folded_as_wide_as_the_terminal_behind_it(
+    world: World, anna: Someone, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ezdms.commands.printing.columns", lambda: 40)
+    assert world.carol.run("add", anna.search_pin).code == 0
+    assert world.carol.run("send", where(anna, world.carol), f"hi{'.' * 60}{FORGED}").code == 0
+    shown = anna.run("read", "carol").out
+    assert max(map(len, shown.splitlines())) == 40
+    assert {line[:4] for line in shown.splitlines()[1:]} == {INDENT}
+
+
+def test_what_the_server_says_of_an_error_begins_no_line_of_a_terminal_either(anna: Someone, wire: Wire) -> None:
+    def lie(_: Asked, answer: Answer) -> None:
+        answer.status, answer.json = 400, {"error": "." * 57 + FORGED, "code": "x"}
+
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("EZDMS_")}
+    own = {"EZDMS_SERVER": wire.url, "EZDMS_HOME": str(anna.home), "EZDMS_PIN": anna.pin, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "ezdms", "contacts"]
+    with wire.telling("GET /conversations/.*", lie):
+        done = subprocess.run(command, env=clean | own, stdin=theirs, stdout=theirs, stderr=theirs, check=False)
+    os.close(theirs)
+    shown = os.read(ours, 10_000).decode().replace("\r\n", "\n").rstrip("\n")
+    os.close(ours)
+    assert done.returncode == 1
+    first, *others = lines_of_terminal(shown, 80)
+    assert (first[:6], {line[:4] for line in others}) == ("Error:", {INDENT})

@@ -1,0 +1,129 @@
+"""What is fetched, from where and in which turn: no conversation and no number of the server's loses what was sent."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from pathlib import Path
+
+import pytest
+
+from ezdms.client import Client
+from tests.client.hostile.conftest import World
+from tests.client.hostile.people import Someone, all_new, where
+from tests.client.hostile.test_lists import LIST, lines
+from tests.client.hostile.wire import Answer, Asked, Wire
+
+NO_FURTHER = "row after row that holds no message"
+SHAPES = {  # rows of a page, the distance of their numbers, and whether it gets further
+    "each after the other": (200, 1, True),
+    "with gaps": (200, 2, False),
+    "one by one, with gaps": (1, 3, False),
+}
+
+
+@pytest.mark.parametrize(("size", "step", "gets_further"), SHAPES.values(), ids=SHAPES)
+def test_a_conversation_without_an_end_keeps_nobody_else_waiting(
+    world: World, anna: Someone, wire: Wire, caplog: pytest.LogCaptureFixture, size: int, step: int, gets_further: bool
+) -> None:
+    endless = where(anna, world.bob)
+
+    def pages(asked: Asked, answer: Answer) -> None:
+        after = int(asked.query.get("after", 0))
+        answer.status = 200
+        answer.json = [{"seq": after + step * (1 + i), "message_id": "A" * 22} for i in range(size)]
+
+    assert world.carol.run("add", anna.search_pin).code == 0
+    assert world.carol.run("send", where(anna, world.carol), "please answer").code == 0
+    heard: list[str | None] = []
+    again: list[str | None] = []
+
+    async def listens(client: Client) -> None:
+        async with asyncio.timeout(60):
+            async for message in client.messages():
+                heard.append(message.text)
+                if message.text == "please answer":
+                    return
+
+    first = lines(lambda rows: sorted(rows, key=lambda row: row["conversation_id"] != endless))
+    caplog.set_level(logging.WARNING, "ezdms.client")
+    with wire.telling(f"GET /messages/{endless}", pages, passes_on=False), wire.telling(LIST, first):
+        anna.do(listens)
+        assert NO_FURTHER not in caplog.text or not gets_further
+        assert len(heard) <= 1001
+        if not gets_further:
+            assert NO_FURTHER in caplog.text
+            with pytest.raises(Exception, match=NO_FURTHER):  # and what was handed on is not handed on again
+                anna.do(lambda client: hears(client, endless, again))
+            assert again == []
+
+
+async def hears(client: Client, talk: str, heard: list[str | None]) -> None:
+    async for message in client._conversations.catch_up(talk):
+        heard.append(message.text)
+
+
+def test_an_export_ends_where_a_conversation_does_not(
+    anna: Someone, world: World, wire: Wire, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def pages(asked: Asked, answer: Answer) -> None:
+        before = int(asked.query.get("before", 2**53 - 1))
+        answer.status, answer.json = 200, [{"seq": before - 1, "message_id": "A" * 22}]
+
+    monkeypatch.setattr("ezdms.commands.export.MOST_PAGES", 20)
+    with wire.telling("GET /messages/.*", pages, passes_on=False):
+        said = anna.run("export", "bob", "--to", str(tmp_path / "out"))
+    assert (said.code, "shows no beginning of the conversation with bob" in said.err) == (1, True)
+    assert len([one for one in wire.asked if one.path.startswith("/messages/")]) <= 1100  # those before are looked for
+
+
+@pytest.fixture
+def fresh(anna: Someone, wire: Wire, tmp_path: Path) -> Someone:
+    """Anna at another machine, where she has not logged in yet."""
+    return Someone("anna", anna.pin, tmp_path / "fresh", wire, anna.keys)
+
+
+UNREAD = {"nothing": 0, "everything": 10**6, "less than nothing": -5}
+
+
+@pytest.mark.parametrize("unread", UNREAD.values(), ids=UNREAD)
+@pytest.mark.parametrize("seen", [False, True], ids=["nothing was seen", "something was seen"])
+def test_what_the_server_calls_unread_loses_nothing_at_a_new_login(
+    world: World, anna: Someone, fresh: Someone, wire: Wire, seen: bool, unread: int
+) -> None:
+    talk = where(anna, world.bob)
+    if seen:
+        assert anna.run("send", "bob", "mine").code == 0
+        assert world.bob.run("send", talk, "old").code == 0
+        assert anna.run("send", "bob", "mine too").code == 0
+        assert anna.run("read", "bob").code == 0
+        assert world.bob.run("read", talk).code == 0
+    else:
+        assert world.bob.run("add", anna.search_pin).code == 0
+    for text in ("urgent", "and more"):
+        assert world.bob.run("send", talk, text).code == 0
+    lie = lines(lambda rows: [row | {"unread": unread} for row in rows])
+    with wire.telling(LIST, lie):
+        assert fresh.run("login").code == 0
+        new = fresh.do(lambda client: all_new(client, talk))
+    assert [(one.text, one.place) for one in new if not one.is_own] == [("urgent", "ok"), ("and more", "ok")]
+    assert [one.text for one in new if one.is_own] == []  # they were seen, too
+    assert world.bob.run("send", talk, "third").code == 0
+    assert [(one.text, one.place) for one in fresh.do(lambda client: all_new(client, talk))] == [("third", "ok")]
+
+
+def test_what_is_withheld_at_a_new_login_is_a_gap(world: World, anna: Someone, fresh: Someone, wire: Wire) -> None:
+    talk = where(anna, world.bob)
+    assert world.bob.run("add", anna.search_pin).code == 0
+    assert world.bob.run("send", talk, "old").code == 0
+    assert anna.run("read", "bob").code == 0
+    for text in ("withheld", "shown"):
+        assert world.bob.run("send", talk, text).code == 0
+
+    def withheld(_: Asked, answer: Answer) -> None:
+        answer.json = [row for row in answer.json if row.get("n") != 2]
+
+    with wire.telling(f"GET /messages/{talk}", withheld):
+        assert fresh.run("login").code == 0
+        new = fresh.do(lambda client: all_new(client, talk))
+    assert [(one.text, one.place) for one in new] == [("shown", "gap")]
