@@ -11,6 +11,7 @@ import "./older-messages.js";
 import "./sealed-text.js";
 import "./thread-facts.js";
 import "./who-is-this.js";
+import "./pin-shaped.js";
 import "./create-account.js";
 import "./log-in.js";
 import "./my-search-pin.js";
