@@ -26,7 +26,7 @@ SENT = ("conversation_id", "message_id", "n", "hash", "suite", "content_for_a", 
 
 CLAIMED = ("message_id", "n", "hash", "suite")
 LARGEST_NEXT = 2**52  # no row above it is followed
-MOST_AHEAD = 1000  # numbers after the last that is known; a row further ahead is followed only if it was opened here
+MOST_AHEAD = 1000  # of numbers: no server takes one that is further above the last, so nobody is led further unread
 MOST_ANEW = 100  # times that other clients may get ahead of one message
 PAGE = 200  # messages
 MOST_PAGES = 100  # of a conversation, for the last number that was used in it
@@ -207,7 +207,7 @@ class Outbox:
         if next_n > 1 and (row is None or next_n > LARGEST_NEXT):
             raise ClientError(NOT_SHOWN)
         is_opened = row is not None and open_row(row, self._keys, contact.ik, self._me).is_verified
-        if next_n - 1 > known[0] + MOST_AHEAD and not is_opened:
+        if next_n > known[0] + MOST_AHEAD and not is_opened:
             raise ClientError(TOO_FAR)
         last = (row.n, row.hash) if row is not None else (0, "")
         if is_taken_back:

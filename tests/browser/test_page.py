@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
 from playwright.async_api import Browser, Locator, expect
 
 from tests.browser.access import serious_faults
@@ -98,7 +99,13 @@ async def test_wrong_input_gets_a_sentence_stays_in_its_field_and_stores_nothing
     for typed in ("", "al", "with space", "<script>", "x" * 32 + "y", "ünïcode"):
         if len(typed) <= 32:
             await shows_on_submit(field, button, alice.alert, typed, "3 to 32 letters")
-    for typed in ("ABCD-EFGH-JKMN-PQRS", "abcdefgh1234jkmn"):
+    for typed in (
+        "ABCD-EFGH-JKMN-PQRS",
+        "abcdefgh1234jkmn",
+        "ABCD-EFGH-JKMN-PQR",
+        "ABCDEFGH1234JKM",
+        "x-ABCD-EFGH-JKMN-PQRS",
+    ):
         await shows_on_submit(field, button, alice.alert, typed, "looks like a Login PIN")
         assert typed not in "".join(alice.traffic)
     for typed in ("9XM9A-MQQPM-79YKF-XPQ75-NHP58", "oil" * 8 + "o"):
@@ -148,6 +155,42 @@ async def test_wrong_input_gets_a_sentence_stays_in_its_field_and_stores_nothing
     await page.reload()
     await expect(field).to_be_enabled()
     await expect(page.locator(".message")).to_have_count(0)
+
+
+@pytest.mark.parametrize("name", ["jean-paul", "anna-lisa", "matthew1985", "christopher2001", "kate-smith-jones", "x"])
+async def test_a_username_is_not_taken_for_a_pin(browser: Browser, server: Server, name: str) -> None:
+    somebody = await Someone.arrives(browser, server, name)
+    module = """import(document.querySelector("[src*=boot]").src.replace("boot", "pin-shaped"))"""
+    assert await somebody.page.evaluate(f"async () => (await {module}).isPinShaped('ABCD-EFGH-J')")
+    assert not await somebody.page.evaluate(f"async (name) => (await {module}).isPinShaped(name)", name)
+    await somebody.context.close()
+
+
+@pytest.mark.parametrize("how", ["Enter", "click"])
+@pytest.mark.parametrize("typed", ["ABCD-EFGH-JKMN-PQRS", " abcd efgh jkm7 pqrs ", "ABCDEFGH1234JKMN"])
+async def test_a_message_that_is_a_login_pin_is_held_back_until_it_is_sent_again(
+    browser: Browser, server: Server, typed: str, how: str
+) -> None:
+    alice, bob = [await Someone.arrives(browser, server, name, **DESKTOP) for name in ("alice", "bob")]
+    await asyncio.gather(alice.creates_an_account(), bob.creates_an_account())
+    await alice.starts_with(bob.search_pin)
+    field, button = alice.page.get_by_role("textbox", name="Message"), alice.page.get_by_role("button", name="Send")
+
+    async def send(text: str) -> None:
+        await field.fill(text)
+        await (field.press("Enter") if how == "Enter" else button.click())
+
+    await send(typed)
+    await expect(alice.alert).to_contain_text("This looks like a Login PIN. Never give yours to anybody.")
+    await expect(field).to_have_value(typed)
+    await expect(alice.page.locator(".message")).to_have_count(0)
+    await send("meet here next week")  # four words of four letters are none
+    await alice.sees("meet here next week")
+    await send(typed)
+    await expect(alice.alert).to_contain_text("Never give yours to anybody.")
+    await send(typed)
+    await alice.sees("meet here next week", typed.strip())
+    await asyncio.gather(alice.context.close(), bob.context.close())
 
 
 async def test_a_refused_answer_of_the_server_becomes_a_sentence(browser: Browser, tmp_path: Path) -> None:

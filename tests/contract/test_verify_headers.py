@@ -75,6 +75,8 @@ def test_the_releases_headers_alone_are_as_they_must_be() -> None:
         ("Expect-CT", f'report-uri="{EVIL}"'),
         ("Public-Key-Pins", 'pin-sha256="x"; max-age=1'),
         ("Use-As-Dictionary", 'match="/*"'),
+        ("WWW-Authenticate", 'Basic realm="your Login PIN, as the password"'),
+        ("Default-Style", "x"),
         ("Something-New", "1"),
     ],
 )  # fmt: skip

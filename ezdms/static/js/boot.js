@@ -11,6 +11,7 @@ import "./older-messages.js";
 import "./sealed-text.js";
 import "./thread-facts.js";
 import "./who-is-this.js";
+import "./pin-shaped.js";
 import "./create-account.js";
 import "./log-in.js";
 import "./my-search-pin.js";
@@ -20,13 +21,14 @@ import "./delete-account.js";
 import "./device-list.js";
 import "./served-builds.js";
 import "./start-conversation.js";
+import { isWhole, watchArrival } from "./arrived.js";
 import { lineOf, renewList, showWhole, useList } from "./conversation-list.js";
 import { onPress, showPageAlert } from "./dom.js";
 import { showFront } from "./front.js";
 import { connect, join } from "./live.js";
 import { currentThread, startNavigating } from "./navigate.js";
 import { getStanding, account, leave } from "./session.js";
-import { instantiate, verdictOnShell } from "./shell.js";
+import { instantiate } from "./shell.js";
 import { postForm } from "./server.js";
 import { noteServed } from "./vault.js";
 import { hasNewPin } from "./welcome-card.js";
@@ -110,6 +112,7 @@ async function start() {
     for (const control of document.querySelectorAll("input, button, textarea")) control.disabled = true;
     return;
   }
+  if (!await isWhole(showPageAlert)) return;
   const path = location.pathname;
   const me = await account.catch(() => undefined);
   if (!me) return showFront(path === "/" ? "" : LOG_IN);
@@ -132,5 +135,5 @@ async function start() {
 
 // An extension that pins this release asks whether its scripts run here: nothing else could answer (docs/verify.md).
 addEventListener("ezdms-pin", () => dispatchEvent(new Event("ezdms-pinned")));
-const warning = verdictOnShell();
-start().catch((error) => showPageAlert(error.message)).finally(() => warning && showPageAlert(warning));
+watchArrival(showPageAlert);
+start().catch((error) => showPageAlert(error.message));

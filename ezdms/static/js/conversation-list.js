@@ -92,7 +92,7 @@ export async function renewList() {
   const text = await getFragment(`/conversations/${userId}`);
   const isLetIn = await swapIn(text, list, "afterbegin");
   showWhole();
-  if (isLetIn) await reportMissing();
+  if (isLetIn && list.isConnected) await reportMissing(); // else no line was drawn: the session has ended
 }
 
 // Whom one has talked to, and whom the server does not name any more.

@@ -3,11 +3,10 @@
 import * as crypto from "./crypto.js";
 import { onSubmit } from "./dom.js";
 import { saveAccount } from "./keystore.js";
+import { isPinShaped } from "./pin-shaped.js";
 import { deploymentId, isId, postForm } from "./server.js";
 import { keepNewPin } from "./welcome-card.js";
 
-// Four groups of four, or sixteen letters with a digit among them: somebody took this field for that of the PIN.
-const LOOKS_LIKE_A_PIN = /^(?:[0-9a-z]{4}[-_]?){3}[0-9a-z]{4}$/i;
 const PIN_AS_NAME = "This looks like a Login PIN. Do not type it here; choose another username.";
 const LOOKS_LIKE_A_SEARCH_PIN = /^[0-9a-tv-z]{25}$/i; // without its dashes: O, I and L mean 0 and 1
 const SEARCH_PIN_AS_NAME = "This looks like a Search PIN, and would be taken for one. Choose another username.";
@@ -26,7 +25,7 @@ customElements.define("create-account", class extends HTMLElement {
     onSubmit(this, "Making your keys…", async (progress) => {
       const username = this.querySelector("input").value.trim();
       if (!crypto.USERNAME.test(username)) throw new Error("A username has 3 to 32 letters, digits, _ or -.");
-      if (LOOKS_LIKE_A_PIN.test(username) && /[-\d]/.test(username)) throw new Error(PIN_AS_NAME);
+      if (isPinShaped(username)) throw new Error(PIN_AS_NAME);
       if (LOOKS_LIKE_A_SEARCH_PIN.test(username.replaceAll("-", ""))) throw new Error(SEARCH_PIN_AS_NAME);
       const deployment_id = await deploymentId();
       const pin = crypto.newLoginPin();

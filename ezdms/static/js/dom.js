@@ -5,14 +5,21 @@ export function showAlert(element, sentence = "") {
   element.querySelector("[role=alert]").textContent = sentence;
 }
 
-// Above everything, on every page. Made here, so that no document can leave it out.
+// Above everything, on every page. Made here, so that no document can leave it out. What was said stays, each sentence
+// once: a server that was caught must not have the warning pushed away by another.
 const pageAlert = document.createElement("div");
 pageAlert.id = "page-alert";
 pageAlert.className = "alert page-alert";
 pageAlert.role = "alert";
 export function showPageAlert(sentence) {
   if (!pageAlert.isConnected) document.body.prepend(pageAlert);
-  pageAlert.textContent = sentence;
+  if ([...pageAlert.children].some(({ textContent }) => textContent === sentence)) return;
+  pageAlert.append(Object.assign(document.createElement("p"), { textContent: sentence }));
+}
+
+// Another page in place of all that stands. What was said of this one stays above it.
+export function replacePage(page) {
+  document.body.replaceChildren(...(pageAlert.isConnected ? [pageAlert] : []), page);
 }
 
 // What confirms something is done by a person: an event that a script made does nothing.

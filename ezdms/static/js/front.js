@@ -1,5 +1,6 @@
 // The front page: what somebody sees who is not logged in, at every address.
 
+import { replacePage } from "./dom.js";
 import { addedPin } from "./start-conversation.js";
 import { HOST, instantiate } from "./shell.js";
 
@@ -18,5 +19,5 @@ export function showFront(why = "") {
   else if (HOST.registration !== "invite") find(".invited").remove();
   document.title = HOST.name;
   document.body.className = "front";
-  document.body.replaceChildren(front);
+  replacePage(front);
 }

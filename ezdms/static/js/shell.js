@@ -1,6 +1,9 @@
 // The document as it arrived is the server's. Before anything else runs, the templates that the release has are copied
 // out of it, without whatever acts by itself, and the page begins with an empty body of its own. No element of the
-// document stays: no shadow root, no form that could be submitted, no attribute that htmx would obey.
+// document stays: no shadow root, no form that could be submitted, no attribute that htmx would obey. What is left is
+// compared with what the release has (arrived.js): if one word, label or attribute differs, nothing is put together.
+
+import { STYLES } from "./release.js";
 
 const TAGS = new Set(("a aside button canvas code div fieldset footer form h1 h2 h3 header img input label main nav "
   + "output p section span strong textarea video change-pin create-account delete-account device-list local-time "
@@ -15,9 +18,6 @@ const HARMLESS = new Set(("alt aria-controls aria-describedby aria-expanded aria
   + "data-closed data-copy data-do data-host-name data-host-notice data-long data-no-camera data-odd data-runs-on "
   + "data-short data-testid data-trust data-username data-why").split(" "));
 const ACTS = ["auxclick", "click", "dblclick", "keydown", "keypress", "submit"]; // what a person does
-
-const TAMPERED = "This page did not arrive as this version of EZ-DMS has it: something in it that could act by itself "
-  + "was taken out. Do not type secrets here before you know why.";
 
 const IMPORT_MAP = /^{"integrity":{[^{}]*}}$/; // nothing in it leads to another module
 const INTEGRITY = /^sha256-[\w+/]{43}=$/;
@@ -41,7 +41,11 @@ const BODY = { "data-host": /^/, "data-notice": /^/, "data-registration": /^/, "
 // A page of one's own machine (`ezdms open`) says which server it talks to. No other page has a say in that.
 if (location.hostname === "127.0.0.1") BODY["data-server"] = /^https?:\/\/[a-z0-9.:[\]-]+$/;
 
+const STATIC = /^\/static\/[0-9a-f]{12}\//; // the address of a release's files: it depends on their bytes
+const isStyle = (node) => node.localName === "link" && node.rel === "stylesheet";
+
 const templates = new Map();
+const parts = []; // what each template was found to hold: see copyInto
 let isTampered = false;
 
 // Elements that have a name or id get in front of what the document or their form has itself (<img name=body>): such
@@ -51,22 +55,30 @@ const isOf = (known, { name, value }) => Object.hasOwn(known, name) && known[nam
 const isKnown = ({ name, value }) => isOf(VALUES, { name, value })
   || (HARMLESS.has(name) && !(name === "id" && value in HTMLFormElement.prototype));
 
-// The same in new nodes, but for what the release does not have.
+// The same in new nodes, but for what acts and the release does not have. Returns what was copied, to be compared: a
+// text, or [name, [[attribute, value], …], [what is inside, …]] of an element (bin/parts describes it the same way).
 function copyInto(target, nodes) {
+  const copied = [];
   for (const node of nodes) {
-    if (node.nodeType === Node.TEXT_NODE) target.append(node.data);
-    else if (node.nodeType === Node.COMMENT_NODE) continue;
+    if (node.nodeType === Node.TEXT_NODE) {
+      target.append(node.data);
+      copied.push(node.data);
+    } else if (node.nodeType === Node.COMMENT_NODE) continue;
     else if (!(node instanceof HTMLElement) || !TAGS.has(ask(node, Element, "localName"))) isTampered = true;
     else {
-      const copy = document.createElement(ask(node, Element, "localName"));
+      const [name, attributes] = [ask(node, Element, "localName"), []];
+      const copy = document.createElement(name);
       for (const attribute of ask(node, Element, "attributes")) {
-        if (isKnown(attribute)) copy.setAttribute(attribute.name, attribute.value);
-        else isTampered = true;
+        if (isKnown(attribute)) {
+          copy.setAttribute(attribute.name, attribute.value);
+          attributes.push([attribute.name, attribute.value.replace(STATIC, "/static/")]);
+        } else isTampered = true;
       }
-      copyInto(copy, ask(node, Node, "childNodes"));
+      copied.push([name, attributes, copyInto(copy, ask(node, Node, "childNodes"))]);
       target.append(copy);
     }
   }
+  return copied;
 }
 
 // Of an element's attributes those that are known.
@@ -80,7 +92,8 @@ function strip(element, known) {
 
 const belongsInHead = (node) => Object.hasOwn(HEAD, node.localName) && !node.childElementCount
   && (node.localName === "title" || (node.type === "importmap" ? IMPORT_MAP.test(node.textContent) : !node.textContent))
-  && [...node.attributes].every((attribute) => isOf(HEAD[node.localName], attribute));
+  && [...node.attributes].every((attribute) => isOf(HEAD[node.localName], attribute))
+  && (!isStyle(node) || STYLES.includes(node.integrity)); // what a sheet is, the browser compares with that
 
 // Of what stands beside what stays: all is removed, and said unless it is nothing.
 function removeFrom(nodes, stays) {
@@ -110,7 +123,7 @@ function takeOver() {
   for (const element of body.children) {
     if (element.localName === "template" && element.content && element.id) {
       const fragment = document.createDocumentFragment();
-      copyInto(fragment, element.content.childNodes);
+      parts.push([element.id, copyInto(fragment, element.content.childNodes)]);
       templates.set(element.id, fragment);
     } else if (!element.matches("noscript, .unstarted")) isTampered = true;
   }
@@ -124,6 +137,10 @@ export const HOST = { name: host, notice, registration, server };
 // What this document says that it is, and the import maps that decide which scripts run in it.
 const maps = ask(document, Document, "head").querySelectorAll("script[type=importmap]");
 export const BUILD = { version, scripts: Array.from(maps, ({ textContent }) => textContent).join("\n") };
+
+// What is left of the document, to be compared with the release.
+const styles = Array.from(ask(document, Document, "head").querySelectorAll("link")).filter(isStyle);
+export const ARRIVED = { parts: JSON.stringify(parts), styles: styles.map(({ integrity }) => integrity) };
 
 // What happens on this page is a person's doing: an event that a script made is none.
 for (const name of ACTS) {
@@ -140,5 +157,5 @@ export function instantiate(name) {
   return document.importNode(templates.get(name), true);
 }
 
-// The sentence that must be shown if the document was not the release's, else "".
-export const verdictOnShell = () => (isTampered ? TAMPERED : "");
+// Something that acts was found, and taken out.
+export const wasTampered = () => isTampered;

@@ -101,10 +101,11 @@ ELEMENTS = {
 
 # What a parser asks for by itself, before any code runs: the server is asked for what it said, and learns nothing.
 PASSIVE = {"link prefetch", "picture", "a video"}
-# Of these the words stay, where a part of the page may have such elements: only from outside can a shell's words be
-# checked. Whatever acts is taken out of them all the same.
-WORDED = {
+# Of these something stays, where a part of the page may have such elements, so that it is another part.
+MORE = {
     "words", "a false prompt", "a form that sends itself", "a script's link", "a ping", "an element of ours", "picture",
+    "a video", "a shadow root", "a closed shadow root", "a shadow root in a shadow root",
+    "a shadow root of one of our elements",
 }  # fmt: skip
 WITHOUT_FENCES = {"iframe", "iframe srcdoc", "object", "embed", "style", "link", "base", "a form that sends itself"}
 

@@ -18,6 +18,7 @@ from tests.browser.someone import Someone, texts_of, until
 from tests.conftest import Server
 
 TAMPERED = "did not arrive as this version of EZ-DMS has it"
+REFUSED = f"{TAMPERED}: its words, its fields or its looks were changed"
 OUT_OF_PLACE = "sent something that does not belong on this page"
 DRAFT = "the harbour at midnight"
 LOGIN_PIN = "ABCD-EFGH-JKMN-PQRS"

@@ -17,11 +17,12 @@ from tests.browser.lies.documents import (
     on,
 )
 from tests.browser.lies.liar import Answer
-from tests.browser.lies.stage import TAMPERED, Visitor
+from tests.browser.lies.stage import REFUSED, TAMPERED, Visitor
 
 DOCUMENT = r"GET /(c/[0-9A-Z]{24})?"
 FIELD, FORM = '<input id="login-pin"', '<log-in class="card">\n        <form'
 
+ANOTHER_FIELD = {"type file", "type image"}  # the type that the release has is lost
 ABOVE = ["hx-get", "data-hx-get", "hx-boost:inherited", "onfocus", "style", "contenteditable", "inert", "title"]
 FENCES = {name.lower() for name in security.of_a_page()}
 
@@ -56,13 +57,35 @@ async def takes_no_harm(
     await visitor.types_and_nothing_leaves()
 
 
+async def is_refused(visitor: Visitor, edit: Edit, *, is_passive: bool = False, content_type: str = "") -> None:
+    """What is left of the document once all that acts is taken out is not the release's: nothing of it is shown."""
+
+    def change(answer: Answer) -> None:
+        answer.text = edit(answer.text)
+        if content_type:
+            answer.set("content-type", content_type)
+
+    with visitor.liar.lying(DOCUMENT, change):
+        await visitor.page.goto(visitor.liar.url, wait_until="commit")
+        await expect(visitor.warning).to_contain_text(REFUSED)
+    if is_passive:
+        visitor.watch.asked.clear()
+    await expect(visitor.page.locator("body > *")).to_have_count(1)
+    await visitor.shows_nothing_of_it()
+    assert visitor.watch.leaked() == []
+
+
 async def test_the_honest_document_is_taken_without_a_word(visitor: Visitor) -> None:
     await takes_no_harm(visitor, lambda html: html, is_told=False)
 
 
 @pytest.mark.parametrize("name", ATTRIBUTES)
 async def test_an_attribute_on_the_pin_field_does_not_act(visitor: Visitor, name: str) -> None:
-    await takes_no_harm(visitor, lambda html: on(FIELD, html, ATTRIBUTES[name]))
+    edit = lambda html: on(FIELD, html, ATTRIBUTES[name])  # noqa: E731
+    if name in ANOTHER_FIELD:
+        await is_refused(visitor, edit)
+    else:
+        await takes_no_harm(visitor, edit)
 
 
 @pytest.mark.parametrize("name", ABOVE)

@@ -11,7 +11,7 @@ from playwright.async_api import expect
 from tests.browser.lies.documents import CLOBBERED, OF_A_FORM, PROMPT, Edit, after_body, in_head
 from tests.browser.lies.liar import Answer
 from tests.browser.lies.stage import TAMPERED, Visitor
-from tests.browser.lies.test_documents import DOCUMENT, takes_no_harm
+from tests.browser.lies.test_documents import DOCUMENT, is_refused, takes_no_harm
 from tests.browser.lies.watching import FORGED, STOLEN, everything_on
 
 BODY = re.compile(r"<body([^>]*)>(.*)</body>", re.DOTALL)
@@ -89,7 +89,7 @@ async def test_an_id_that_shadows_what_a_form_has_itself_is_left_out(visitor: Vi
     def edit(html: str) -> str:
         return html.replace('<form autocomplete="off"><fieldset', f"<form><p id={name}></p><input id={name}><fieldset")
 
-    await takes_no_harm(visitor, edit)
+    await is_refused(visitor, edit)
 
 
 @pytest.mark.parametrize("name", ["body", "documentElement", "head"])
@@ -161,7 +161,7 @@ async def test_another_charset_makes_no_element(visitor: Visitor, charset: str) 
         other = f"+ADw-p+AD4-{FORGED} \x1b$B<p>\x1b(B"
         return after_body(html.replace("utf-8", charset), f"<!-- {other} -->")
 
-    await takes_no_harm(visitor, edit, content_type=f"text/html; charset={charset}")
+    await is_refused(visitor, edit, content_type=f"text/html; charset={charset}")
 
 
 WORDS = {

@@ -1,0 +1,30 @@
+// What looks like a Login PIN where none belongs: from there it would leave this browser.
+
+import { showAlert } from "./dom.js";
+
+// All of it: in groups, or in one piece with a digit.
+const WHOLE = /^(?=.*[-\d])(?:[0-9a-z]{4}[-_]?){3}[0-9a-z]{4}$/i;
+// As a name also what holds one, or is most of one: two groups and more, or a piece in which letters follow a digit.
+const AS_NAME = [
+  WHOLE, /(?:[0-9a-z]{4}[-_]){3}[0-9a-z]{4}/i, /^[0-9a-z]{4}[-_][0-9a-z]{4}[-_][0-9a-z]/i,
+  /^(?=.*\d.*[a-z])[0-9a-hjkmnp-tv-z]{12,15}$/i,
+];
+const AS_MESSAGE = "This looks like a Login PIN. Never give yours to anybody. If it is something else, send it again.";
+
+export const isPinShaped = (name) => AS_NAME.some((form) => form.test(name));
+
+// A message that is nothing else is held back until it is sent once more, unchanged.
+let held = "";
+function holdBack(event) {
+  const composer = event.target.closest?.("message-composer");
+  const isSending = event.type === "submit" || (event.key === "Enter" && !event.shiftKey && !event.isComposing);
+  if (!composer || !isSending) return;
+  const { value } = composer.querySelector("textarea");
+  const isHeld = value !== held && WHOLE.test(value.replaceAll(/\s/g, ""));
+  held = isHeld ? value : "";
+  if (!isHeld) return;
+  event.preventDefault();
+  event.stopImmediatePropagation();
+  showAlert(composer, AS_MESSAGE);
+}
+for (const name of ["submit", "keydown"]) addEventListener(name, (event) => event.isTrusted && holdBack(event), true);

@@ -1,0 +1,58 @@
+"""What was said of the page stays above it: no other sentence and no other page takes it away."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.async_api import expect
+
+from tests.browser.lies.answers import saying
+from tests.browser.lies.documents import ATTRIBUTES, on
+from tests.browser.lies.liar import Answer
+from tests.browser.lies.stage import OUT_OF_PLACE, TAMPERED, Stage
+from tests.browser.lies.test_documents import DOCUMENT, FIELD
+from tests.browser.lies.watching import FORGED
+
+LIST, OPENED = r"GET /conversations/.*", r"GET /c/.*/open"
+NO_SESSION = saying('{"code": "no_session"}', 401)
+
+
+def change(answer: Answer) -> None:
+    """A document that could have acted."""
+    answer.text = on(FIELD, answer.text, ATTRIBUTES["name"])
+
+
+async def test_a_warning_stays_beside_those_that_follow(stage: Stage) -> None:
+    await stage.says("are you there?")
+    await stage.remembers()
+    with stage.liar.lying(DOCUMENT, change), stage.liar.lying(LIST, saying("")):
+        await stage.page.goto(stage.liar.url)
+        await expect(stage.warning).to_contain_text("no longer lists your conversation with bob")
+    await expect(stage.warning).to_contain_text(TAMPERED)
+    stage.liar.slip(f"<p>{FORGED}</p>")
+    stage.liar.slip(f"<p>{FORGED}</p>")
+    await expect(stage.warning).to_contain_text(OUT_OF_PLACE)
+    await expect(stage.warning.locator("p")).to_have_count(3)  # each once
+    await expect(stage.warning).to_contain_text(TAMPERED)
+
+
+@pytest.mark.parametrize("asked", [OPENED, "GET /me"])
+async def test_a_warning_stays_above_the_login_field(stage: Stage, asked: str) -> None:
+    """The server says that the session has ended, which shows the front page; the PIN would be typed there."""
+    with stage.liar.lying(DOCUMENT, change), stage.liar.lying(asked, NO_SESSION):
+        await stage.page.goto(stage.address)
+        await expect(stage.page.get_by_role("textbox", name="Login PIN")).to_be_enabled()
+        await expect(stage.warning).to_contain_text(TAMPERED)
+        await expect(stage.warning).to_be_visible()
+        await expect(stage.page.locator("body > :first-child")).to_have_id("page-alert")
+
+
+async def test_an_honest_list_that_comes_after_the_session_ended_leaves_nobody_out(stage: Stage) -> None:
+    await stage.says("are you still there?")
+    await stage.remembers()
+    with stage.liar.lying(OPENED, NO_SESSION):
+        async with stage.page.expect_response("**/conversations/*") as asked:
+            await stage.page.goto(stage.address)
+            await expect(stage.page.get_by_role("textbox", name="Login PIN")).to_be_enabled()
+        await (await asked.value).finished()
+        await stage.page.wait_for_timeout(500)  # in which it was said
+        await expect(stage.warning).to_have_count(0)

@@ -1,0 +1,98 @@
+"""A style sheet that a header brings does not count, and is said. Of the browsers only Firefox obeys such a header."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from tests.browser.lies.liar import Answer, Liar
+from tests.browser.lies.stage import TAMPERED
+from tests.browser.lies.watching import FORGED
+from tests.browser.someone import until
+from tests.pinned.conftest import BROWSERS
+from tests.pinned.test_talking import shows, text_of
+from tests.pinned.windows import Window
+
+BROWSER = "firefox"
+DOCUMENT, SHEET = "GET /", r"GET /evil\.css"
+FORGING = f"body::before {{ content: '{FORGED}' }} .page-alert, #login-pin {{ display: none !important }}"
+ALTERNATE = '</evil.css>; rel="alternate stylesheet"; title=x'
+HEADERS = {
+    "a sheet": {"link": "</evil.css>; rel=stylesheet"},
+    "a sheet with a title": {"link": "</evil.css>; rel=stylesheet; title=x"},
+    "a sheet for all media": {"link": '</evil.css>; rel=stylesheet; media="all"'},
+    "two sheets": {"link": "</other.css>; rel=stylesheet, </evil.css>; rel=stylesheet"},
+    "an alternate that is the default": {"link": ALTERNATE, "default-style": "x"},
+}
+LOOKS = """[
+    getComputedStyle(document.body, "::before").content,
+    getComputedStyle(document.querySelector("#page-alert") ?? document.head).display,
+    getComputedStyle(document.querySelector("#login-pin") ?? document.head).display,
+].join()"""
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def window(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Window]:
+    """Firefox, without a pin, which would take the header away."""
+    window = await BROWSERS[BROWSER](tmp_path_factory.mktemp("sheets") / "profile", None)
+    yield window
+    await window.close()
+
+
+async def is_refused(window: Window) -> None:
+    """The page says so, and looks as it does."""
+    await shows(window, "#page-alert", TAMPERED)
+    assert await window.read(LOOKS) == "none,block,block"
+    assert await window.read("[...document.styleSheets].every((sheet) => sheet.ownerNode || sheet.disabled)")
+
+
+@pytest.mark.parametrize("name", HEADERS)
+@pytest.mark.asyncio(loop_scope="session")
+async def test_a_style_sheet_of_a_header_does_not_count(liar: Liar, window: Window, name: str) -> None:
+    def change(answer: Answer) -> None:
+        for header, value in HEADERS[name].items():
+            answer.set(header, value)
+
+    def sheet(answer: Answer) -> None:
+        answer.status, answer.text = 200, FORGING
+        answer.set("content-type", "text/css")
+
+    with liar.lying(DOCUMENT, change), liar.lying(SHEET, sheet):
+        await window.goto(f"{liar.url}/")
+        await shows(window, "h1", "EZ-DMS")
+        await is_refused(window)
+    await window.goto(f"{liar.url}/")  # the honest twin
+    await shows(window, "h1", "EZ-DMS")
+    assert not await window.read(text_of("#page-alert"))
+
+
+@pytest.mark.asyncio(loop_scope="session")
+async def test_a_style_sheet_of_a_header_does_not_count_when_it_comes_late(liar: Liar, window: Window) -> None:
+    kept: list[Answer] = []
+
+    def change(answer: Answer) -> None:
+        answer.set("link", ALTERNATE.replace("evil", "late"))  # one that Firefox has not seen
+        answer.set("default-style", "x")
+
+    def sheet(answer: Answer) -> None:
+        answer.status, answer.text, answer.rest = 200, "", FORGING.encode()
+        answer.set("content-type", "text/css")
+        kept.append(answer)
+
+    async def is_asked() -> bool:
+        return bool(kept)
+
+    async def has_come() -> bool:
+        return bool(await window.read("[...document.styleSheets].some((sheet) => !sheet.ownerNode)"))
+
+    await window.goto(f"{liar.url}/")
+    with liar.lying(DOCUMENT, change), liar.lying(r"GET /late\.css", sheet):
+        await window.read(f"location.assign({liar.url + '/'!r})")
+        await shows(window, "h1", "EZ-DMS")
+        assert not await window.read(text_of("#page-alert"))  # the page stands, and waits for nothing
+        await until(is_asked)
+        kept[-1].go_on.set()
+        await until(has_come)
+        await is_refused(window)
