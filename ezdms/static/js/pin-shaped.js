@@ -9,6 +9,8 @@ const AS_NAME = [
   WHOLE, /(?:[0-9a-z]{4}[-_]){3}[0-9a-z]{4}/i, /^[0-9a-z]{4}[-_][0-9a-z]{4}[-_][0-9a-z]/i,
   /^(?=.*\d.*[a-z])[0-9a-hjkmnp-tv-z]{12,15}$/i,
 ];
+// As a message: "see you at 8 tonight" has sixteen letters too, so what parts the groups is the same each time, or nothing.
+const AS_TEXT = /^(?=.*[-\d])[0-9a-tv-z]{4}([-_ ]?)[0-9a-tv-z]{4}\1[0-9a-tv-z]{4}\1[0-9a-tv-z]{4}$/i;
 const AS_MESSAGE = "This looks like a Login PIN. Never give yours to anybody. If it is something else, send it again.";
 
 export const isPinShaped = (name) => AS_NAME.some((form) => form.test(name));
@@ -20,7 +22,7 @@ function holdBack(event) {
   const isSending = event.type === "submit" || (event.key === "Enter" && !event.shiftKey && !event.isComposing);
   if (!composer || !isSending) return;
   const { value } = composer.querySelector("textarea");
-  const isHeld = value !== held && WHOLE.test(value.replaceAll(/\s/g, ""));
+  const isHeld = value !== held && AS_TEXT.test(value.trim());
   held = isHeld ? value : "";
   if (!isHeld) return;
   event.preventDefault();
