@@ -20,7 +20,7 @@ from ezdms.client.errors import (
     WrongPin,
 )
 from ezdms.client.receiving import Message
-from ezdms.client.sending import Waiting
+from ezdms.client.waiting import Waiting
 
 __all__ = [
     "BadAnswer",

@@ -1,4 +1,4 @@
-"""Conversations: what was said in them, page by page and as it comes, and how far this client has handed it on.
+"""Conversations: what is said in them as it comes, and how far this client has handed it on.
 
 Where it stopped (`seq` in the state) is a message that was verified. Rows after it that are none were `told` once, and
 are asked for again: nothing that the server invents takes this client past what is still to come.
@@ -6,39 +6,29 @@ are asked for again: nothing that the server invents takes this client past what
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any
 
 from ezdms import crypto
-from ezdms.client import answers
-from ezdms.client.alarms import ROLLED_BACK, Alarms
 from ezdms.client.answers import Row
 from ezdms.client.contacts import Contact
 from ezdms.client.errors import BadAnswer
+from ezdms.client.history import MOST_PAGES, PAGE, History
 from ezdms.client.judging import Judge, Judged, pair
 from ezdms.client.receiving import Message, open_row
-from ezdms.client.roster import Roster
 from ezdms.client.state import State
-from ezdms.client.transport import LARGEST_LIST, Transport
-from ezdms.client.vault import Vault
+from ezdms.client.transport import Transport
 
-PAGE = 200  # messages asked for at once
 MOST_TOLD = 500  # rows that hold no message, after the last that does
-MOST_PAGES = 1000  # of a conversation, for one message that should be there
 PAGES_A_TURN = 5  # of what is new in a conversation, before it is the turn of the others
 NO_FURTHER = "The server shows row after row that holds no message. What may come after them is not fetched yet."
 
 
-class Conversations:
+class Conversations(History):
     """All conversations of one account, as this client knows them."""
 
     def __init__(self, state: State, transport: Transport, keys: crypto.Keys) -> None:
-        self.vault = Vault(state, transport, keys)
-        self.alarms = Alarms(state, self.vault)
-        self.roster = Roster(state, transport, self.vault, self.alarms)
-        self._state = state
-        self._transport = transport
-        self._keys = keys
+        super().__init__(state, transport, keys)
         self._unfinished: set[str] = set()  # the conversations in which there is more than a turn's pages
 
     async def sync(self) -> None:
@@ -86,40 +76,6 @@ class Conversations:
             await self.vault.accept_statement(where, self.roster.statement(where))
         await self.roster.all()
 
-    async def page(self, where: str, limit: int, before: int | None) -> list[Message]:
-        """Messages by rising seq: the newest, or those before a seq."""
-        person = await self.roster.find(where)
-        rows = await self.rows(where, limit, **({} if before is None else {"before": before}))
-        judge = Judge.of_page(where, self._known(where))
-        found = [self._judge(person, row, judge) for row in rows]
-        if before is None:
-            await self._remember(where, judge)
-            await self._look_back(person, judge, rows[0].seq if rows else 1)
-        return [judged.message for judged in found if judged.message is not None]
-
-    async def rows(self, where: str, limit: int, **within: int) -> list[Row]:
-        """One page, as the server shows it: `after` or `before` a seq."""
-        answer = await self._transport.get(f"/messages/{where}", largest=LARGEST_LIST, limit=limit, **within)
-        return answers.read_page(answer, limit=limit, **within)
-
-    async def rows_after(self, where: str, seq: int, limit: int) -> AsyncIterator[Row]:
-        """Up to `limit` rows after a seq, as the server shows them."""
-        while limit > 0:
-            rows = await self.rows(where, min(limit, PAGE), after=seq)
-            for row in rows:
-                yield row
-            if len(rows) < min(limit, PAGE):
-                return
-            seq, limit = rows[-1].seq, limit - len(rows)
-
-    async def since(self, where: str, seq: int, limit: int) -> list[Message]:
-        """Up to `limit` messages after a seq: one chain, so that nothing can be lost between two pages of it."""
-        person = await self.roster.find(where)
-        judge = Judge.of_page(where, self._known(where))
-        found = [self._judge(person, row, judge) async for row in self.rows_after(where, seq, limit)]
-        await self._remember(where, judge)
-        return [judged.message for judged in found if judged.message is not None]
-
     async def catch_up(self, where: str) -> AsyncGenerator[Message, None]:
         """What came since the last message that was handed on, PAGES_A_TURN at most (`has_more`); a message counts as
         handed on once the next is asked for. Raises BadAnswer for pages that do not get further."""
@@ -131,38 +87,41 @@ class Conversations:
         seen_elsewhere = (known["own"] or [0])[0] if place.get("is_new") else 0  # of one's own
         judge = Judge.of_news(where, known, place)
         first = after = whole = place.get("seq", 0)  # from the first on every row is there, up to `whole`
-        is_full = False
+        is_full, rows = False, list[Row]()
         for _ in range(PAGES_A_TURN):
             rows = await self.rows(where, PAGE, after=after)
             for row in rows:
                 judged = judge.follow(open_row(row, self._keys, person.ik, self._me))
+                whole += row.seq == whole + 1
+                if self._is_left_out(where, judged):
+                    is_full = is_full or self.vault.contact(where) is not None
+                    continue
                 if judged.moves:
                     await self.roster.pin(where)
-                is_left_out = self._is_left_out(where, judged)
-                is_full = is_full or is_left_out
-                if not is_left_out:
-                    self._note_alarm(where, judged)
-                    is_old = judged.opened.is_own and judged.moves and row.n <= seen_elsewhere
-                    if judged.message is not None and not is_old and not self._was_told(where, judged):
-                        yield judged.message
-                whole += row.seq == whole + 1
-                if not is_left_out:
-                    self._pass(where, judged, judge, is_whole=row.seq == whole)
+                self._note_alarm(where, judged)
+                is_old = judged.opened.is_own and judged.moves and row.n <= seen_elsewhere
+                if judged.message is not None and not is_old and not self._was_told(where, judged):
+                    yield judged.message
+                self._pass(where, judged, judge, is_whole=row.seq == whole)
             if not rows:
                 break
             after = rows[-1].seq
             await self._remember(where, judge)
-        is_stranger = self.vault.contact(where) is None
+        if not rows:
+            await self._look_back(person, judge, first + 1)
+        self._end_turn(where, first, has_more=bool(rows), is_full=is_full)
+
+    def _end_turn(self, where: str, first: int, *, has_more: bool, is_full: bool) -> None:
+        """The others are next. Raises BadAnswer if this conversation got no further, unless it is one that only the
+        server speaks of."""
         is_moved = self._state.place(where).get("seq", 0) > first
         self._unfinished.discard(where)
-        if rows and is_moved:
+        if has_more and is_moved:
             self._unfinished.add(where)
-        elif (rows or is_full) and not is_stranger:
+        elif not has_more and self._state.place(where).get("is_new"):
+            self._state.note(where, is_new=False)
+        if (has_more or is_full) and not is_moved and self.vault.contact(where) is not None:
             raise BadAnswer(NO_FURTHER)
-        elif not rows:
-            if place.get("is_new"):
-                self._state.note(where, is_new=False)
-            await self._look_back(person, judge, first + 1)
 
     async def _find_start(self, where: str) -> None:
         """A new client starts after the last message of theirs that one has seen elsewhere, wherever the server shows
@@ -212,69 +171,3 @@ class Conversations:
             moved["heard"] = [row.n, row.hash]
         moved["told"] = [one for one in told if one[0] > mark]
         self._state.note(where, **moved, order=judge.order_so_far())
-
-    @property
-    def _me(self) -> str:
-        return str(self._state.values["user_id"])
-
-    def _known(self, where: str) -> dict[str, Any]:
-        known = self.roster.known(where)
-        if known is None:
-            raise crypto.Alarm("This person's key was never seen here: nothing of this conversation can be verified.")
-        return known
-
-    def _judge(self, person: Contact, row: Row, judge: Judge) -> Judged:
-        judged = judge.follow(open_row(row, self._keys, person.ik, self._me))
-        self._note_alarm(person.conversation_id, judged)
-        return judged
-
-    def _note_alarm(self, where: str, judged: Judged) -> None:
-        if judged.message is not None and judged.message.alarm:
-            self.alarms.begin(where, judged.alarm, judged.message.alarm)
-
-    async def _remember(self, where: str, judge: Judge) -> None:
-        """The highest verified message of each side, for the day on which a server shows less; and at which seq."""
-        known = self._known(where)
-        changed = {side: last for side, last in judge.seen().items() if last[0] > (known[side] or [0])[0]}
-        if changed:
-            seqs = {side: judge.at.get((last[0], last[1])) for side, last in changed.items()}
-            at = {side: [*changed[side], seq] for side, seq in seqs.items() if seq}
-            self._state.note(where, at={**self._state.place(where).get("at", {}), **at})
-            await self.roster.pin(where)
-            await self.vault.change(where, later=True, **changed)
-
-    async def _look_back(self, person: Contact, judge: Judge, before: int) -> None:
-        """What is known as the last message of each side must be in some row, opened or not. If it was not among those
-        that were judged, it is looked for where it was, then in all the rows before them."""
-        where = person.conversation_id
-        wanted = {
-            side: chain.known
-            for side, chain in judge.chains.items()
-            if chain.known and crypto.is_taken_back(chain) and not self._is_missed(where, chain.known)
-        }
-        for link in self._state.place(where).get("at", {}).values():
-            if (link[0], link[1]) in wanted.values():
-                self._find(where, wanted, await self.rows(where, 1, after=link[2] - 1))
-        for _ in range(MOST_PAGES):
-            rows = await self.rows(where, PAGE, before=before) if wanted and before > 1 else []
-            if not rows:
-                break
-            self._find(where, wanted, rows)
-            before = rows[0].seq
-        for known in wanted.values():
-            self.alarms.begin(where, f"rollback {known[1]}", ROLLED_BACK)
-
-    def _is_missed(self, where: str, known: tuple[int, str]) -> bool:
-        """True if it was looked for in vain before: it is an alarm, or was one that a person went on after."""
-        name = f"rollback {known[1]}"
-        return name in self.alarms.of(where) or not self.alarms.is_new(where, name)
-
-    def _find(self, where: str, wanted: dict[str, tuple[int, str]], rows: list[Row]) -> None:
-        """Take from the wanted ones what is in these rows."""
-        for row in rows:
-            side = "own" if row.sender_id == self._me else "theirs"
-            if wanted.get(side) == (row.n, row.hash):
-                del wanted[side]
-                place = self._state.place(where)
-                at = {**place.get("at", {}), side: [row.n, row.hash, row.seq]}
-                self._state.note(where, at=at, **{side: place.get(side) or [row.n, row.hash]})

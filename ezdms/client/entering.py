@@ -17,10 +17,11 @@ from ezdms.client.conversations import Conversations
 from ezdms.client.credentials import find_pin, keep_pin
 from ezdms.client.errors import ClientError, NoAccount, SessionEnded, WrongPin
 from ezdms.client.listening import Listener
-from ezdms.client.sending import Outbox, Waiting
+from ezdms.client.sending import Outbox
 from ezdms.client.servers import Servers
 from ezdms.client.state import State, home_folder
 from ezdms.client.transport import PATIENCE, Transport
+from ezdms.client.waiting import Waiting
 from ezdms.client.witness import Witness
 
 CLOSE_WITHIN = 2.0  # seconds for what the vault lacks

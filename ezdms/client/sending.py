@@ -9,7 +9,6 @@ whatever the server says of it.
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any
 
 from ezdms import crypto
@@ -20,6 +19,7 @@ from ezdms.client.errors import BadAnswer, ClientError, ServerError
 from ezdms.client.receiving import open_row
 from ezdms.client.state import State
 from ezdms.client.transport import LARGEST_LIST, Transport
+from ezdms.client.waiting import Waiting
 from ezdms.encoding import b64u_decode
 
 SENT = ("conversation_id", "message_id", "n", "hash", "suite", "content_for_a", "content_for_b")
@@ -34,17 +34,6 @@ NOT_SHOWN = "The server speaks of a message of yours that it does not show."
 TOO_FAR = "The server gives your next message a number that cannot follow the last one. Read the conversation first."
 
 Link = tuple[int, str]  # n and hash
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """A message that the server does not have yet. `text` is None if it cannot be opened here."""
-
-    message_id: str
-    conversation_id: str
-    contact: str
-    written_at: int
-    text: str | None = field(repr=False)
 
 
 class Outbox:

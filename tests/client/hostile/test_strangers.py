@@ -91,6 +91,22 @@ def test_whoever_one_has_to_do_with_is_known_from_then_on(
     assert talk in fresh.values["contacts"]  # by the vault
 
 
+def test_a_stranger_whose_first_message_is_gone_is_heard(anna: Someone, wire: Wire, tmp_path: Path) -> None:
+    erin = Someone.register(wire, "erin", tmp_path / "erin")
+    talk = where(anna, erin)
+    assert erin.run("add", anna.search_pin).code == 0
+    for text in ("one", "two"):
+        assert erin.run("send", "anna", text).code == 0
+
+    def emptied(_: Asked, answer: Answer) -> None:
+        answer.json = [row | {"encrypted": None} if row["seq"] == 1 else row for row in answer.json]
+
+    with wire.telling(f"GET /messages/{talk}", emptied):
+        new = anna.do(lambda client: all_new(client, talk))
+    assert [(one.text, one.place) for one in new] == [("two", "ok")]
+    assert talk in anna.values["contacts"]
+
+
 USED: dict[str, tuple[dict[str, Any], Any, bool]] = {  # what is known, what was sent, and whether they are missed
     "nothing": ({}, None, False),
     "a message of mine": ({"own": [1, "A" * 43]}, None, True),

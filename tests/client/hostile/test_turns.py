@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ezdms.client import Client
+from ezdms.client.alarms import ROLLED_BACK
 from tests.client.hostile.conftest import World
 from tests.client.hostile.people import Someone, all_new, where
 from tests.client.hostile.test_lists import LIST, lines
@@ -61,6 +63,30 @@ def test_a_conversation_without_an_end_keeps_nobody_else_waiting(
 async def hears(client: Client, talk: str, heard: list[str | None]) -> None:
     async for message in client._conversations.catch_up(talk):
         heard.append(message.text)
+
+
+def test_rows_that_hold_nothing_do_not_hide_that_messages_were_taken_back(
+    world: World, anna: Someone, wire: Wire
+) -> None:
+    talk = where(anna, world.bob)
+    assert world.bob.run("add", anna.search_pin).code == 0
+    assert world.bob.run("send", talk, "old").code == 0
+    assert anna.run("read", "bob").code == 0
+    junk: list[dict[str, Any]] = [{"seq": 2 * i, "message_id": "A" * 22} for i in range(1, 600)]
+
+    def pages(asked: Asked, answer: Answer) -> None:
+        query = {name: int(value) for name, value in asked.query.items()}
+        found = [row for row in junk if query.get("after", 0) < row["seq"] < query.get("before", 2**53)]
+        answer.status, answer.json = 200, found[: query["limit"]] if "after" in query else found[-query["limit"] :]
+
+    heard: list[str | None] = []
+    with (
+        wire.telling(f"GET /messages/{talk}", pages, passes_on=False),
+        pytest.raises(Exception, match=NO_FURTHER),
+    ):
+        anna.do(lambda client: hears(client, talk, heard))
+    assert heard == [None] * 500
+    assert f"ALARM: {ROLLED_BACK}" in anna.run("contacts").out
 
 
 def test_an_export_ends_where_a_conversation_does_not(
