@@ -1,7 +1,6 @@
 // What this browser keeps in IndexedDB until logout: one's keys (non-extractable), contacts, drafts, unsent messages.
 
 const STORES = { account: {}, contacts: {}, drafts: {}, outbox: { autoIncrement: true } };
-const OTHER_ID = "The server calls your account by another id than before. What this browser keeps is as it was.";
 let opened;
 
 function open() {
@@ -37,10 +36,7 @@ export const loadAccount = () => run("account", "readonly", (store) => store.get
 // Somebody else's contacts and unsent messages are not this person's: they go when the key is another one. The same
 // key is the same person, whatever the server calls them: then nothing that is kept here goes.
 export async function saveAccount(account) {
-  const known = await loadAccount();
-  if (known && String(known.ik) === String(account.ik)) {
-    if (known.user_id !== account.user_id) throw new Error(OTHER_ID);
-  } else await forgetEverything();
+  if (String((await loadAccount())?.ik) !== String(account.ik)) await forgetEverything();
   await run("account", "readwrite", (store) => store.put(account, "me"));
 }
 

@@ -8,8 +8,9 @@ from playwright.async_api import expect
 from ezdms import crypto
 from ezdms.encoding import b64u_decode
 from tests.browser.lies.answers import BAD, NO_NUMBER, NO_TEXT, PROMPT, saying, with_member, wrong
-from tests.browser.lies.stage import Stage
-from tests.browser.someone import texts_of
+from tests.browser.lies.stage import DRAFT, Stage
+from tests.browser.lies.watching import stored_in
+from tests.browser.someone import Someone, texts_of
 
 ME = BAD | wrong("user_id", [*NO_TEXT, "A" * 21, "../" * 7]) | wrong("vault_version", NO_NUMBER)
 ME |= wrong("search_salt", [*NO_TEXT, "A" * 21 + "="]) | {"status 500": saying(PROMPT, 500), "204": saying("", 204)}
@@ -145,6 +146,12 @@ WAITING = """async () => {
 }"""
 
 
+IS_CALLED = """async (id) => {
+    const { loadAccount } = await import(document.querySelector("[src*=boot]").src.replace("boot", "keystore"));
+    return (await loadAccount()).user_id === id;
+}"""
+
+
 async def test_another_id_of_ones_own_account_takes_nothing_away(stage: Stage) -> None:
     """The session ended, and the login that follows names the same keys by another id: heads and words are kept."""
     await stage.says("something")
@@ -162,12 +169,41 @@ async def test_another_id_of_ones_own_account_takes_nothing_away(stage: Stage) -
     ):
         await stage.page.goto(stage.address)
         await stage.page.get_by_role("textbox", name="Login PIN").fill(stage.alice.login_pin)
-        await stage.page.get_by_role("button", name="Log in").click()
-        await expect(stage.page.locator("log-in [role=alert]")).to_contain_text("by another id than before")
+        async with stage.page.expect_navigation():
+            await stage.page.get_by_role("button", name="Log in").click()
+        assert await stage.page.evaluate(IS_CALLED, "Z" * 22)
+    await stage.page.goto(stage.address)
     assert await stage.page.evaluate(WAITING) == kept
-    await stage.is_in_or_logs_in()  # the honest twin
+    await expect(stage.page.get_by_text("does not hold the keys")).to_be_visible()
+    await stage.alice.logs_in()  # the honest twin
+    await stage.opens()
     assert await stage.page.evaluate(WAITING) == kept
     await stage.page.unroute("**/send_message")
     await stage.page.reload()
     await expect(texts_of(stage.page).last).to_have_text("it waits")
     await stage.composer.clear()
+
+
+async def test_somebody_else_who_is_called_by_ones_own_id_finds_nothing_of_ones_words(stage: Stage) -> None:
+    """At one browser, one after the other: what is kept belongs to a key."""
+    eve, carol = [await Someone.arrives(stage.browser, stage.truth, name, stage.liar.url) for name in ("eve", "carol")]
+    await eve.creates_an_account()
+    await carol.creates_an_account()
+    await carol.starts_with(stage.bob.search_pin)
+    await carol.page.get_by_role("textbox", name="Message").press_sequentially(DRAFT)
+    assert DRAFT in await stored_in(carol.page)  # the control
+    me = await carol.page.evaluate(
+        "async () => (await fetch('/me', { headers: { Accept: 'application/json' } })).json()"
+    )
+    with stage.liar.lying("GET /me", saying('{"code": "no_session"}', 401)):
+        await carol.page.reload()
+        with stage.liar.lying("POST /login", with_member("user_id", me["user_id"])):
+            await carol.page.get_by_role("textbox", name="Login PIN").fill(eve.login_pin)
+            async with carol.page.expect_navigation():
+                await carol.page.get_by_role("button", name="Log in").click()
+            assert await carol.page.evaluate(IS_CALLED, me["user_id"])
+    stored = await stored_in(carol.page)
+    assert DRAFT not in stored
+    assert "eve" in stored
+    await eve.context.close()
+    await carol.context.close()
