@@ -25,7 +25,11 @@ def test_what_the_page_compares_a_document_with_is_what_the_templates_make(tmp_p
     assert made.stdout == WRITTEN, "run: bin/parts"
 
 
-def test_every_style_sheet_is_named_by_its_hash() -> None:
+def test_every_style_sheet_and_font_is_named_by_its_hash() -> None:
     named = re.findall(r'"(sha256-[^"]+)"', WRITTEN)
-    sheets = [path.relative_to(assets.FOLDER).as_posix() for path in assets.FOLDER.glob("css/*.css")]
-    assert sorted(named) == sorted(map(assets.integrity_of, sheets))
+    files = {path.relative_to(assets.FOLDER).as_posix() for path in assets.FOLDER.glob("*/*.*") if path.suffix != ".js"}
+    looks = {name for name in files if name.endswith((".css", ".woff2"))} - {
+        "css/fonts.css"
+    }  # of pages without scripts
+    assert len(looks) >= 5
+    assert sorted(named) == sorted(map(assets.integrity_of, looks))

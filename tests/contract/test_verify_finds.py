@@ -204,8 +204,8 @@ CASES: dict[str, tuple[Change, set[str]]] = {
         {"Content-Security-Policy"},
     ),
     "a url() elsewhere in CSS": (
-        at("css/base.css", lambda exchange: exchange.replace("url(", f'url("{EVIL}/f"), url(')),
-        {"files", "file css/base.css", "loads"},
+        at("css/fonts.css", lambda exchange: exchange.replace("url(", f'url("{EVIL}/f"), url(')),
+        {"files", "file css/fonts.css", "loads"},
     ),
     "an import from elsewhere": (
         at("js/dom.js", lambda exchange: exchange.replace("", f'import "{EVIL}/x.js";\n')),

@@ -1,6 +1,7 @@
 // Starts the page: first what guards it, then our elements, then what belongs at this address.
 
 import "./guard.js";
+import "./fonts.js";
 import "./local-time.js";
 import "./conversation-item.js";
 import "./message-thread.js"; // before what stands inside it

@@ -1,6 +1,7 @@
 // The front page: what somebody sees who is not logged in, at every address.
 
 import { replacePage } from "./dom.js";
+import { drawable } from "./fonts.js";
 import { addedPin } from "./start-conversation.js";
 import { HOST, instantiate } from "./shell.js";
 
@@ -17,6 +18,7 @@ export function showFront(why = "") {
   find("[data-closed]").hidden = HOST.registration !== "closed";
   if (HOST.registration === "closed") find("create-account").remove();
   else if (HOST.registration !== "invite") find(".invited").remove();
+  drawable(HOST.name + HOST.notice);
   document.title = HOST.name;
   document.body.className = "front";
   replacePage(front);

@@ -1,8 +1,12 @@
-// What a document of this release holds: its parts, as one hash, and its style sheets. Made by bin/parts.
+// What a document of this release holds: its parts (one hash), style sheets and fonts. Made by bin/parts.
 
 export const PARTS = "_3-bSM0hZa47dKpYI9Q6q8i-_vCzXR_zeERE4keykXY";
 export const STYLES = [
-  "sha256-XTCHZMo1nMVQXs47XgIHvGhF1wYr43muBIuTAHEqZyc=",
+  "sha256-0yBUkPBVG7vFp2LvZcKPBJFa/T509dWJAd9pl4pq/WE=",
   "sha256-z9vfEk6TbZmkrJCjLxyicRJQruGoxxmnxpeECKNVMCQ=",
   "sha256-BjX5vAxtumdCxOc8LG8s0Xt48yujKCMnC2mZD+NzEHU=",
 ];
+export const FONTS = {
+  "inter-latin-ext-wght-normal.woff2": "sha256-NLnFBMq3pz43t0Y0OkSRMuVs97VIGvLLgdx03P8lyVY=",
+  "inter-latin-wght-normal.woff2": "sha256-MQDndehhbNJhG+7PojpCY9cDdYZ4m0PwNSNqLm+9TGI=",
+};

@@ -1,5 +1,7 @@
 // <sealed-text>: what a message says. Plain text enters the page here, as text nodes alone.
 
+import { drawable } from "./fonts.js";
+
 const LINK = /\bhttps?:\/\/[^\s<>"]*[^\s<>"'.,:;!?()[\]{}]/giu; // without the punctuation after it
 
 // The text, with its links as elements that tell the other site nothing.
@@ -19,6 +21,7 @@ function* withLinks(text) {
 
 customElements.define("sealed-text", class extends HTMLElement {
   show(text) {
+    drawable(text);
     this.replaceChildren(...withLinks(text));
   }
 

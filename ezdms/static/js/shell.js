@@ -27,7 +27,7 @@ const HEAD = {
   title: {},
   link: {
     rel: /^(icon|stylesheet|preload|modulepreload)$/, href: /^\/static\/[0-9a-f]{12}\//, crossorigin: /^$/,
-    as: /^font$/, type: /^(image\/svg\+xml|font\/woff2)$/, integrity: INTEGRITY,
+    as: /^fetch$/, type: /^(image\/svg\+xml|font\/woff2)$/, integrity: INTEGRITY,
   },
   script: {
     type: /^(module|importmap)$/, src: /^\/static\/[0-9a-f]{12}\/js\/(boot|first)\.js$/, async: /^$/,
