@@ -9,7 +9,7 @@ const AS_NAME = [
   WHOLE, /(?:[0-9a-z]{4}[-_]){3}[0-9a-z]{4}/i, /^[0-9a-z]{4}[-_][0-9a-z]{4}[-_][0-9a-z]/i,
   /^(?=.*\d.*[a-z])[0-9a-hjkmnp-tv-z]{12,15}$/i,
 ];
-// As a message: "see you at 8 tonight" has sixteen letters too, so what parts the groups is the same each time, or nothing.
+// As a message: what parts its groups is the same each time, or nothing, for "see you at 8 tonight" has sixteen too.
 const AS_TEXT = /^(?=.*[-\d])[0-9a-tv-z]{4}([-_ ]?)[0-9a-tv-z]{4}\1[0-9a-tv-z]{4}\1[0-9a-tv-z]{4}$/i;
 const AS_MESSAGE = "This looks like a Login PIN. Never give yours to anybody. If it is something else, send it again.";
 
