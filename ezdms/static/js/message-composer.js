@@ -134,13 +134,13 @@ customElements.define("message-composer", class extends HTMLElement {
     if (!(await this.thread.ready.then(() => true, () => false))) return; // the thread has told why
     await this.#inTurn(async () => {
       await this.thread.settled();
-      let isBlocked = this.thread.isHeld;
+      let waits = this.thread.isHeld ? "Waiting." : "";
       for (const item of await loadOutbox(this.thread.conversation)) {
         if (this.#taken.has(item.message_id)) continue;
         this.unsent.show(item);
         if (this.thread.judge.shows(item.message_id)) this.#sent(item); // stored, though its answer was lost
-        else if (isBlocked) this.unsent.say(item.message_id, "Waiting for the message before it.");
-        else isBlocked = !(await this.#send(item));
+        else if (waits) this.unsent.say(item.message_id, waits);
+        else if (!(await this.#send(item))) waits = "Waiting for the message before it.";
       }
     });
   }

@@ -154,6 +154,7 @@ IS_CALLED = """async (id) => {
 
 async def test_another_id_of_ones_own_account_takes_nothing_away(stage: Stage) -> None:
     """The session ended, and the login that follows names the same keys by another id: heads and words are kept."""
+    await stage.meets_bob()  # nothing waits here yet
     await stage.says("something")
     await stage.remembers()
     await stage.page.route("**/send_message", lambda route: route.abort())
