@@ -2,7 +2,7 @@
 
 export const PARTS = "_3-bSM0hZa47dKpYI9Q6q8i-_vCzXR_zeERE4keykXY";
 export const STYLES = [
-  "sha256-0yBUkPBVG7vFp2LvZcKPBJFa/T509dWJAd9pl4pq/WE=",
+  "sha256-J7JhJm0cuZMrE1NFnAgfZ3sA906/3kpKhR0PAaOU608=",
   "sha256-z9vfEk6TbZmkrJCjLxyicRJQruGoxxmnxpeECKNVMCQ=",
   "sha256-BjX5vAxtumdCxOc8LG8s0Xt48yujKCMnC2mZD+NzEHU=",
 ];
