@@ -94,7 +94,7 @@ class Conversations(History):
                 judged = judge.follow(open_row(row, self._keys, person.ik, self._me))
                 whole += row.seq == whole + 1
                 if self._is_left_out(where, judged):
-                    is_full = is_full or self.vault.contact(where) is not None
+                    is_full = True
                     continue
                 if judged.moves:
                     await self.roster.pin(where)

@@ -55,6 +55,13 @@ def test_no_line_of_a_terminal_begins_with_the_words_of_others(width: int, paddi
         assert [line for line in others if not line.startswith(INDENT)] == []
 
 
+@pytest.mark.parametrize("wide", ["寛", "\t"], ids=["a wide letter", "a tab"])
+def test_what_moves_to_the_next_line_leaves_room_for_what_follows(wide: str) -> None:
+    text = f"abcd {'x' * 15}{wide}{FORGED}"
+    lines = folded(text, 20).split("\n")
+    assert lines_of_terminal("\n".join(lines), 20) == [line.expandtabs(8) for line in lines]
+
+
 def test_what_fits_is_left_as_it_is_and_nothing_is_lost() -> None:
     assert folded("2026-11-27 12:10  carol: hi\n    and more", 80) == "2026-11-27 12:10  carol: hi\n    and more"
     text = "a word after the other, and then " + "x" * 100
