@@ -7,6 +7,7 @@ import sys
 import threading
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -32,7 +33,10 @@ def _show(message: Message, as_json: bool) -> None:
 async def contacts(server: str | None, home: Path | None, account: str | None, as_json: bool) -> None:
     """List the people you talk with, the latest first."""
     async with await common.connect(server, home, account) as client:
-        for contact in await client.contacts():
+        found = await client.contacts()
+        if not found:
+            says("You talk to nobody yet: `ezdms add SEARCH_PIN`.", err=True)
+        for contact in found:
             if as_json:
                 says_json(contact)
                 continue
@@ -85,11 +89,23 @@ async def send(
             says_json({"message_id": message_id, "conversation_id": contact.conversation_id})
 
 
+class Moment(click.DateTime):
+    """A day, or a time of one, here."""
+
+    def __init__(self) -> None:
+        super().__init__(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"])
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Raises click.BadParameter."""
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter:
+            self.fail("Expected a day such as 2026-01-31, or 2026-01-31T18:00.", param, ctx)
+
+
 @click.command("read")
 @click.argument("name")
-@click.option(
-    "--since", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"]), help="Only from then on."
-)
+@click.option("--since", type=Moment(), help="Only from then on.")
 @click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="At most so many, the newest.")
 @common.options
 @common.as_json

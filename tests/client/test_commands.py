@@ -173,6 +173,12 @@ def test_failures_say_a_sentence_and_end_with_their_code(server: Server, alice: 
     assert "looks like a Login PIN" in alice.run("add", (alice.folder / "pin").read_text().strip(), code=1)
     assert "your own Search PIN" in alice.run("add", search_pin(alice), code=1)
     assert "Missing argument" in alice.run("send", code=2)
+    said = alice.run("read", "bob", "--since", "yesterday", code=2)
+    assert "Expected a day such as 2026-01-31, or 2026-01-31T18:00." in said
+    nobody = subprocess.run(
+        [sys.executable, "-m", "ezdms", "contacts"], env=alice.environment, capture_output=True, text=True, check=True
+    )
+    assert (nobody.stdout, nobody.stderr) == ("", "You talk to nobody yet: `ezdms add SEARCH_PIN`.\n")
     assert "No such command" in alice.run("dance", code=2)
     (tmp_path / "nobody").mkdir()
     stranger = Terminal(server, tmp_path / "nobody")
