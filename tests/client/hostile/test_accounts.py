@@ -76,7 +76,7 @@ def test_what_registering_answers_overrides_nothing(world: World, wire: Wire, tm
     assert name.startswith(f"dave/dave@{host}.")
     assert json.loads(dave.run("whoami", "--json").out) == told | {"server": wire.url}
     assert dave.values["outbox"] == []
-    assert dave.run("contacts").all == ""
+    assert dave.run("contacts").all == "You talk to nobody yet: `ezdms add SEARCH_PIN`.\n"
 
 
 LOGIN_REFUSED = REFUSED | {

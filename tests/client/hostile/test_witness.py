@@ -104,7 +104,7 @@ def test_a_page_that_cannot_be_read_is_no_matter(tmp_path: Path, wire: Wire, wor
         later(ivy, HOUR)
         with wire.telling("GET /", lie):
             said = ivy.run("contacts")
-        assert (said.code, said.err) == (0, "")
+        assert (said.code, said.err) == (0, "You talk to nobody yet: `ezdms add SEARCH_PIN`.\n")
     assert len(stored(ivy)["served"]) == 1
 
 
