@@ -34,7 +34,9 @@ WRAP_ITER_MIN = 200_000
 WRAP_ITER_MAX = 2_000_000
 BUCKETS = (512, 1024, 2048, 4096, 8192, 16384, 32768)  # bytes of a padded message body
 USERNAME = re.compile(r"[a-zA-Z0-9_-]{3,32}", re.ASCII)
-LIKE_A_LOGIN_PIN = re.compile(r"(?=.*[-0-9])(?:[0-9a-zA-Z]{4}[-_]?){3}[0-9a-zA-Z]{4}", re.ASCII)
+LIKE_A_LOGIN_PIN = re.compile(
+    r"(?=.*[-0-9])[0-9a-tv-z]{4}([-_]?)[0-9a-tv-z]{4}\1[0-9a-tv-z]{4}\1[0-9a-tv-z]{4}", re.ASCII | re.IGNORECASE
+)
 
 LOGIN_PIN_LENGTH = 16  # characters
 SEARCH_PIN_LENGTH = 25

@@ -189,7 +189,9 @@ CASES: dict[str, Case] = {
     "a service worker": Case(
         {DOCUMENT: alone("<script>navigator.serviceWorker.register('/sw.js')</script>"), r"GET /sw\.js": EVIL}
     ),
-    "a page that was kept": Case({DOCUMENT: kept, r"GET /elsewhere": alone("elsewhere")}, back=True),
+    "a page that was kept": Case(
+        {r"GET /kept\.html": kept, r"GET /elsewhere": alone("elsewhere")}, path="/kept.html", back=True
+    ),
     "early hints": Case({DOCUMENT: hinted, r"GET /evil\.js": EVIL}),
 }
 

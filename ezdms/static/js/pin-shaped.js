@@ -2,15 +2,14 @@
 
 import { showAlert } from "./dom.js";
 
-// All of it: in groups, or in one piece with a digit.
-const WHOLE = /^(?=.*[-\d])(?:[0-9a-z]{4}[-_]?){3}[0-9a-z]{4}$/i;
+// All of it: what parts its groups is the same each time, or nothing, and there is a digit or a dash. "Unmistakable-name"
+// and "see you at 8 tonight" have sixteen letters too.
+const WHOLE = /^(?=.*[-\d])[0-9a-tv-z]{4}([-_ ]?)[0-9a-tv-z]{4}\1[0-9a-tv-z]{4}\1[0-9a-tv-z]{4}$/i;
 // As a name also what holds one, or is most of one: two groups and more, or a piece in which letters follow a digit.
 const AS_NAME = [
   WHOLE, /(?:[0-9a-z]{4}[-_]){3}[0-9a-z]{4}/i, /^[0-9a-z]{4}[-_][0-9a-z]{4}[-_][0-9a-z]/i,
   /^(?=.*\d.*[a-z])[0-9a-hjkmnp-tv-z]{12,15}$/i,
 ];
-// As a message: what parts its groups is the same each time, or nothing, for "see you at 8 tonight" has sixteen too.
-const AS_TEXT = /^(?=.*[-\d])[0-9a-tv-z]{4}([-_ ]?)[0-9a-tv-z]{4}\1[0-9a-tv-z]{4}\1[0-9a-tv-z]{4}$/i;
 const AS_MESSAGE = "This looks like a Login PIN. Never give yours to anybody. If it is something else, send it again.";
 
 export const isPinShaped = (name) => AS_NAME.some((form) => form.test(name));
@@ -22,7 +21,7 @@ function holdBack(event) {
   const isSending = event.type === "submit" || (event.key === "Enter" && !event.shiftKey && !event.isComposing);
   if (!composer || !isSending) return;
   const { value } = composer.querySelector("textarea");
-  const isHeld = value !== held && AS_TEXT.test(value.trim());
+  const isHeld = value !== held && WHOLE.test(value.trim());
   held = isHeld ? value : "";
   if (!isHeld) return;
   event.preventDefault();
