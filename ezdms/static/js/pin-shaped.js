@@ -2,8 +2,8 @@
 
 import { showAlert } from "./dom.js";
 
-// All of it: what parts its groups is the same each time, or nothing, and there is a digit or a dash. "Unmistakable-name"
-// and "see you at 8 tonight" have sixteen letters too.
+// All of it: what parts its groups is the same each time, or nothing, and there is a digit or a dash. An
+// "unmistakable-name" and "see you at 8 tonight" have sixteen letters too.
 const WHOLE = /^(?=.*[-\d])[0-9a-tv-z]{4}([-_ ]?)[0-9a-tv-z]{4}\1[0-9a-tv-z]{4}\1[0-9a-tv-z]{4}$/i;
 // As a name also what holds one, or is most of one: two groups and more, or a piece in which letters follow a digit.
 const AS_NAME = [
