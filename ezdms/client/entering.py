@@ -112,8 +112,11 @@ class Entered:
             return client
 
     @classmethod
-    async def open(cls, state: State, pin: str, *, trust: bool = False) -> Self:
-        """An account saved here. A session that has ended is begun anew. Raises as `login` does."""
+    async def open(cls, state: State, pin: str, *, trust: bool = False, sends: bool = True) -> Self:
+        """An account saved here. A session that has ended is begun anew. Raises as `login` does.
+
+        `sends`: what an earlier run could not send is handed over at once.
+        """
         pin = accounts.normalise(pin)
         keys = await accounts.unlock_saved(pin, state)
         transport = Transport(state.values["server"], state.values["token"])
@@ -129,7 +132,8 @@ class Entered:
                     values["search_salt"] = account.search_salt or values.get("search_salt", "")
                 transport.token = account.token
                 await client._conversations.sync()
-            await client._flush_what_was_left()
+            if sends:
+                await client._flush_what_was_left()
             return client
 
     async def confirm_pin(self, pin: str) -> None:

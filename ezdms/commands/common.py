@@ -95,10 +95,10 @@ def saved(server: str | None, home: Path | None, account: str | None) -> State:
     return State.find(home_folder(home), None if server is None else server.rstrip("/"), account)
 
 
-async def connect(server: str | None, home: Path | None, account: str | None) -> Client:
-    """The client of the account that is meant."""
+async def connect(server: str | None, home: Path | None, account: str | None, *, sends: bool = True) -> Client:
+    """The client of the account that is meant. `sends`: what waits to be sent is handed over first."""
     state, pin = saved(server, home, account), ask_pin()
-    return await asks_about_the_server(lambda trust: Client.open(state, pin, trust=trust))
+    return await asks_about_the_server(lambda trust: Client.open(state, pin, trust=trust, sends=sends))
 
 
 async def asks_about_the_server(enter: Callable[[bool], Awaitable[Client]], trust: bool = False) -> Client:

@@ -25,8 +25,9 @@ NOT_OPENED = "[Cannot be opened here]"
 async def outbox(
     ids: tuple[str, ...], discard_all: bool, server: str | None, home: Path | None, account: str | None, as_json: bool
 ) -> None:
-    """Try once more to send what waits, and list what could not be sent."""
-    async with await common.connect(server, home, account) as client:
+    """Try once more to send what waits, and list what could not be sent. With --discard nothing is tried."""
+    is_asked = bool(ids) or discard_all  # what shall not be sent is not tried once more before
+    async with await common.connect(server, home, account, sends=not is_asked) as client:
         left = client.waiting()
         unknown = set(ids) - {one.message_id for one in left}
         for one in left:

@@ -15,7 +15,15 @@ async function clear() {
   await chrome.browsingData.remove(where, { serviceWorkers: true });
 }
 
-const loadAnew = (tab) => chrome.tabs.reload(tab, { bypassCache: true });
+// By now the person may be somewhere else.
+async function isHere(tab) {
+  const { url } = await chrome.tabs.get(tab).catch(() => ({}));
+  return url?.startsWith(`${origin}/`) ?? false;
+}
+
+async function loadAnew(tab) {
+  if (await isHere(tab)) await chrome.tabs.reload(tab, { bypassCache: true });
+}
 
 async function check() {
   for (const { id, url, discarded } of await chrome.tabs.query({ url: `${new URL(origin).protocol}//${host}/*` })) {
@@ -42,7 +50,7 @@ async function ask() {
 async function replace(tab, at, why) {
   const page = new URL(chrome.runtime.getURL("changed.html"));
   page.hash = new URLSearchParams({ said: await ask().catch(() => ""), at, why });
-  await chrome.tabs.update(tab, { url: page.href });
+  if (await isHere(tab)) await chrome.tabs.update(tab, { url: page.href });
 }
 
 const unmarked = new Map(); // tab → how often a document of it came without the mark

@@ -23,6 +23,7 @@ export const DISORDER = "These messages cannot have been written in this order: 
 export class Judge {
   #rows = new Map(); // row → {side, n, hash, a, isVerified} of those that were judged
   #ids = new Map(); // side and message_id of what was verified → its hash
+  #hasLetGo = false;
   #shown = new Set(); // ids of one's own messages that the server shows, or shows to be gone
   #own; // [n, hash] of the highest message of one's own that is verified, remembered or was sent, or null
   #claimed = new Map(); // n → hash of one's own, as the server says
@@ -68,7 +69,14 @@ export class Judge {
     if (known?.[1] !== hash || known[0] - (last?.[0] ?? 0) < AHEAD) return false;
     this.chains.own.known = null;
     this.#own = last;
+    this.#hasLetGo = true;
     return true;
+  }
+
+  // One's next message has another number than this one by now: a later one, or an earlier one after letting go.
+  isPast(n) {
+    const [next] = this.next;
+    return next > n || (next < n && this.#hasLetGo);
   }
 
   // Open a row's copy: what is in it, or why it is not shown. Opened side by side, judged in turn (below).

@@ -212,7 +212,7 @@ customElements.define("message-composer", class extends HTMLElement {
         await this.thread.catchUp(Infinity);
         await this.thread.loadUntil(() => !this.thread.judge.isBehind);
         if (this.thread.judge.shows(item.message_id)) return 0; // it was this message that took it
-        if (this.thread.judge.next[0] <= item.sealed.n || this.thread.isHeld) throw error; // nobody took it
+        if (!this.thread.judge.isPast(item.sealed.n) || this.thread.isHeld) throw error; // nobody took it
         item.sealed = null;
       }
     }

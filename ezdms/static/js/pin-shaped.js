@@ -15,14 +15,18 @@ const AS_MESSAGE = "This looks like a Login PIN. Never give yours to anybody. If
 export const isPinShaped = (name) => AS_NAME.some((form) => form.test(name));
 
 // A message that is nothing else is held back until it is sent once more, unchanged.
+const SOON = 400; // ms: a key that is held down and a double click are one press
 let held = "";
+let heldAt = 0;
 function holdBack(event) {
   const composer = event.target.closest?.("message-composer");
   const isSending = event.type === "submit" || (event.key === "Enter" && !event.shiftKey && !event.isComposing);
   if (!composer || !isSending) return;
   const { value } = composer.querySelector("textarea");
-  const isHeld = value !== held && WHOLE.test(value.trim());
+  const isAgain = value === held && !event.repeat && event.timeStamp - heldAt > SOON;
+  const isHeld = !isAgain && WHOLE.test(value.trim());
   held = isHeld ? value : "";
+  heldAt = event.timeStamp;
   if (!isHeld) return;
   event.preventDefault();
   event.stopImmediatePropagation();

@@ -125,8 +125,9 @@ const servedAt = Math.round(performance.timeOrigin);
 export const ownBuild = async () =>
   ({ version: BUILD.version, digest: await hashText(BUILD.scripts), first: servedAt, last: servedAt });
 
-// Unless it comes from one's own machine (`ezdms open`).
-export const isServed = HOST.server === location.origin;
+// Unless it comes from one's own machine (`ezdms open`) or this browser's cache: then it was served another day.
+const [arrival] = performance.getEntriesByType("navigation");
+export const isServed = HOST.server === location.origin && arrival?.transferSize > 0;
 
 // Note it for one's other devices: once an hour at most, and only if that says something new.
 export async function noteServed(stored) {

@@ -103,6 +103,17 @@ def test_all_can_be_discarded_at_once_and_an_id_that_waits_nowhere_is_said(anna:
     assert anna.values["outbox"] == []
 
 
+def test_what_is_discarded_is_not_handed_over_before(world: World, anna: Someone, wire: Wire) -> None:
+    """The server would take it by now."""
+    assert anna.run("send", "bob", "first").code == 0
+    with wire.telling(SEND, refused(422), passes_on=False):
+        anna.run("send", "bob", "never mind")
+    assert anna.run("outbox", "--discard-all").all == ""
+    assert anna.values["outbox"] == []
+    shown = [json.loads(line) for line in world.bob.run("read", where(anna, world.bob), "--json").out.splitlines()]
+    assert [one["text"] for one in shown] == ["first"]
+
+
 def test_a_program_hears_of_what_waits_too(anna: Someone, wire: Wire, caplog: pytest.LogCaptureFixture) -> None:
     async def act(client: Client) -> list[str | None]:
         return [one.text for one in client.waiting()]
