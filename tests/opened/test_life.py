@@ -20,6 +20,10 @@ from tests.pinned.test_pinned import CASES, SOON, stolen, visit
 from tests.pinned.test_talking import LOG, shows, text_of
 from tests.pinned.windows import Window
 
+# The front page, with its font: nothing moves any more.
+STANDS = """document.querySelector("#login-pin") !== null && document.readyState === "complete"
+    && document.fonts.size > 0 && document.fonts.status === "loaded" """
+
 # What this browser noted of the builds that it was served.
 SERVED = """import(document.querySelector("[src*=boot]").src.replace("boot", "keystore"))
     .then(({ loadVaultState }) => loadVaultState()).then(({ more }) => String(more?.served))"""
@@ -63,7 +67,7 @@ async def logs_in(window: Window, pin: str) -> None:
     await shows(window, "log-in h2", "Back again")
 
     async def stands() -> bool:
-        return bool(await window.read("document.readyState === 'complete' && document.fonts.status === 'loaded'"))
+        return bool(await window.read(STANDS))
 
     await until(stands)
     await window.type("#login-pin", pin)
