@@ -49,6 +49,13 @@ def skip_or_fail(reason: str) -> None:
 expect.set_options(timeout=20_000)  # ms; how long something may take to become true on a busy machine
 
 
+@pytest.fixture(autouse=True)
+def nothing_of_a_developer_is_touched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Python client without a folder of its own keeps its files in the test's: never among somebody's accounts."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.delenv("EZDMS_HOME", raising=False)
+
+
 class Server:
     """`python -m ezdms serve` as its own process, with its own data folder and log."""
 

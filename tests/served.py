@@ -228,9 +228,9 @@ def process(server: Server) -> Path:
 
 
 def memory(server: Server) -> int:
-    """Bytes of real memory that the process holds."""
+    """Bytes that the process holds itself: what it has mapped of files comes and goes as the kernel likes."""
     lines = (process(server) / "status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:")) * 1024
+    return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon:")) * 1024
 
 
 def is_held(port: int, raw: socket.socket) -> bool:

@@ -34,6 +34,7 @@ class Bell:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
         self._news: dict[str | None, None] = {}  # each once, in the order in which it rang
+        self._later: dict[str | None, asyncio.TimerHandle] = {}  # where it rings again
         self._rings = asyncio.Event()
         self._ended: BaseException | None = None
         self._task: asyncio.Task[None] | None = None
@@ -46,6 +47,8 @@ class Bell:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        for timer in self._later.values():
+            timer.cancel()
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -69,8 +72,13 @@ class Bell:
         self._rings.set()
 
     def ring_later(self, where: str | None, seconds: float) -> None:
-        """What could not be fetched now is tried again."""
-        asyncio.get_running_loop().call_later(seconds, self.ring, where)
+        """What could not be fetched now is tried again: once, however often it is asked for until then."""
+        if where not in self._later:
+            self._later[where] = asyncio.get_running_loop().call_later(seconds, self._ring_again, where)
+
+    def _ring_again(self, where: str | None) -> None:
+        del self._later[where]
+        self.ring(where)
 
     async def _listen(self) -> None:
         address = self._transport.server.replace("http", "ws", 1) + "/ws"

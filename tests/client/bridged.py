@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 import signal
 import subprocess
@@ -15,7 +14,7 @@ from typing import Any
 
 import httpx
 
-from tests.conftest import ROOT
+from tests.started import Started, environment
 
 Row = dict[str, Any]
 
@@ -26,43 +25,23 @@ def run_bridge(*flags: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=30, check=False)
 
 
-def environment() -> dict[str, str]:
-    """Without what a developer has set for themselves."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("EZDMS_")}
-    return clean | {"PYTHONPATH": str(ROOT)}
-
-
-class Bridge:
+class Bridge(Started):
     """A bridge of somebody's own. `token` is what it printed; a program of theirs sends it."""
 
     def __init__(self, server: str, folder: Path, *flags: str) -> None:
         folder.mkdir(exist_ok=True)
-        self.home = folder / "home"
-        self.log = folder / "bridge.log"
-        self.flags = ["--server", server, "--home", str(self.home), *flags]
-        self.port = 0
+        super().__init__(server, folder, "bridge", *flags)
         self.token = ""
-        self.said = ""
-        self.process: subprocess.Popen[str] | None = None
         self.http = httpx.AsyncClient(timeout=60, trust_env=False)
 
     def start(self) -> Bridge:
         """Start, or start again on the same port; returns once requests are answered."""
-        with self.log.open("a") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "ezdms", "bridge", *self.flags, "--port", str(self.port)],
-                env=environment(),
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-            )
-        assert self.process.stdout is not None
-        self.said = self.process.stdout.readline()
+        self.launch("--port", str(self.port))
         match = re.fullmatch(r"The bridge to \S+ is at http://127\.0\.0\.1:([0-9]+)\n", self.said)
         assert match, f"expected the address, got {self.said!r}; log:\n{self.log.read_text()}"
         self.port = int(match[1])
         if "--no-token" not in self.flags:
-            self.said += self.process.stdout.readline()
+            self.said += self.next_line()
             found = re.search(r"shown once: ([A-Za-z0-9_-]{43})\n", self.said)
             self.token = found[1] if found else self.token
         return self
@@ -78,15 +57,8 @@ class Bridge:
         return {"Authorization": f"Bearer {self.token}"} if self.token else {}
 
     def end(self, how: signal.Signals = signal.SIGTERM) -> int:
-        """Its exit code; whatever it printed after its start is in `said`."""
-        assert self.process is not None
-        self.process.send_signal(how)
-        code = self.process.wait(timeout=10)
-        assert self.process.stdout is not None
-        self.said += self.process.stdout.read()
-        self.process.stdout.close()
-        self.process = None
-        return code
+        """As Started."""
+        return super().end(how)
 
     async def __aenter__(self) -> Bridge:
         return self.start()

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from ezdms.bridge.people import PATIENCE
 from ezdms.bridge.reading import LARGEST_BODY, MOST
-from tests.client.bridged import Bridge, environment
+from tests.client.bridged import Bridge
 from tests.conftest import ROOT, Server
+from tests.started import environment
 
 DOCUMENT = (ROOT / "docs" / "bridge.md").read_text("utf-8")
 

@@ -136,10 +136,10 @@ def test_a_body_without_end_is_cut_off_soon_and_never_collected(server: Server, 
     with call(server) as raw, suppress(ConnectionError):
         raw.sendall(head(alice, "POST", path, "multipart/form-data; boundary=seam", "Transfer-Encoding: chunked"))
         piece = chunk(b'--seam\r\nContent-Disposition: form-data; name="a"; filename="b"\r\n\r\n' + b"A" * 4096)
-        while sent < 64 * MEBIBYTE:
+        while sent < 256 * MEBIBYTE:
             raw.sendall(piece)
             sent += len(piece)
-    assert sent < 16 * MEBIBYTE  # what the kernel takes before it tells that the server has ended it
+    assert sent < 64 * MEBIBYTE  # what a kernel takes by itself (tcp_rmem, often 6 or 32) before it tells of the end
     assert memory(server) - before < 16 * MEBIBYTE
     assert server.complaints() == ""
 

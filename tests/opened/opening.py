@@ -13,8 +13,8 @@ from typing import Any
 import httpx
 
 from ezdms import crypto
-from tests.client.bridged import environment
 from tests.people import registration
+from tests.started import Started, environment
 
 ANNOUNCED = re.compile(r"The page of EZ-DMS \S+ for (\S+) is at ((http://127\.0\.0\.1:([0-9]+))/open/([\w-]{43}))\n")
 BY_SCRIPT = {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"}
@@ -28,51 +28,25 @@ def run_open(*flags: str, **more: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, env=given, capture_output=True, text=True, timeout=60, check=False)
 
 
-class Opening:
+class Opening(Started):
     """A page of somebody's own, for one server."""
 
     def __init__(self, server: str, folder: Path, *flags: str, **more: str) -> None:
-        self.home, self.log = folder / "home", folder / "open.log"
-        self.flags = ["--server", server, "--home", str(self.home), *flags]
+        super().__init__(server, folder, "open", *flags)
         self.more = more
-        self.said = self.first = self.origin = self.secret = ""
-        self.port = 0
-        self.process: subprocess.Popen[str] | None = None
+        self.first = self.origin = self.secret = ""
 
     def start(self) -> Opening:
         """Start; returns once requests are answered."""
-        with self.log.open("a") as log:
-            self.process = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-m",
-                    "ezdms",
-                    "open",
-                    *([] if "BROWSER" in self.more else ["--no-browser"]),
-                    *self.flags,
-                ],
-                env=environment() | self.more,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-            )
-        assert self.process.stdout is not None
-        self.said = self.process.stdout.readline()
+        self.launch(*([] if "BROWSER" in self.more else ["--no-browser"]), **self.more)
         match = ANNOUNCED.fullmatch(self.said)
         assert match, f"expected the address, got {self.said!r}; log:\n{self.log.read_text()}"
         self.first, self.origin, self.port, self.secret = match[2], match[3], int(match[4]), match[5]
         return self
 
     def end(self, how: signal.Signals = signal.SIGINT) -> int:
-        """Its exit code; whatever it printed after its start is in `said`."""
-        assert self.process is not None
-        self.process.send_signal(how)
-        code = self.process.wait(timeout=10)
-        assert self.process.stdout is not None
-        self.said += self.process.stdout.read()
-        self.process.stdout.close()
-        self.process = None
-        return code
+        """As Started."""
+        return super().end(how)
 
     def __enter__(self) -> Opening:
         return self.start()

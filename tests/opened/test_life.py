@@ -15,9 +15,10 @@ from tests.browser.lies.peers import Peer
 from tests.browser.someone import until
 from tests.conftest import Server
 from tests.opened.opening import Opening
+from tests.pinned import living
 from tests.pinned.conftest import BROWSERS
+from tests.pinned.living import LOG, changes_pin, shows, talks
 from tests.pinned.test_pinned import CASES, SOON, stolen, visit
-from tests.pinned.test_talking import LOG, shows, text_of
 from tests.pinned.windows import Window
 
 # The front page, with its font: nothing moves any more.
@@ -50,16 +51,32 @@ async def registers(window: Window, opened: Opening, name: str) -> dict[str, str
     """From the first address to the list of conversations; returns the PINs."""
     await window.goto(opened.first)
     await at(window, f"{opened.origin}/")
-    await shows(window, "h1", "EZ-DMS")
-    await window.type("#username", name)
-    await window.press("create-account [type=submit]")
-    await shows(window, "[data-testid=search-pin]", "-")
-    pins = {kind: str(await window.read(text_of(f"[data-testid={kind}-pin]"))) for kind in ("login", "search")}
-    await window.press("[type=checkbox]")
-    await window.press("welcome-card [type=submit]")
+    pins = await living.registers(window, name)
     await at(window, f"{opened.origin}/")
     await shows(window, ".me .name", name)
     return pins
+
+
+async def hears_hello(window: Window, server: Server, opened: Opening) -> tuple[dict[str, str], Peer]:
+    """In a conversation with somebody who has written; returns the PINs and that person."""
+    pins = await registers(window, opened, "ada")
+    bob = await Peer.arrives(server)
+    await bob.starts_with(pins["search"])
+    await bob.writes("hello")
+    await window.goto(f"{opened.origin}/c/{bob.conversation}")
+    await shows(window, LOG, "hello")
+    return pins, bob
+
+
+async def logs_out(window: Window) -> None:
+    """Until the front page is loaded: what would be typed into the page before, as its session ends, goes with it."""
+    await window.read("void (globalThis.isBefore = true)")
+    await window.press("#log-out")
+
+    async def is_gone() -> bool:
+        return await window.read("globalThis.isBefore === undefined") is True
+
+    await until(is_gone)
 
 
 async def logs_in(window: Window, pin: str) -> None:
@@ -78,15 +95,7 @@ async def test_a_whole_life(window: Window, server: Server, opened: Opening) -> 
     """Register, talk, reload, change the PIN, log out and in again, with an empty console."""
     pins = await registers(window, opened, "ada")
     bob = await Peer.arrives(server)
-    await bob.starts_with(pins["search"])
-    await bob.writes("hello from elsewhere")
-    await shows(window, "#conversations", bob.name)
-    await window.press(f'a[href="/c/{bob.conversation}"]')
-    await shows(window, LOG, "hello from elsewhere")
-    await window.type("#message", "from my own page")
-    await window.press("message-composer [type=submit]")
-    await shows(window, LOG, "from my own page")
-    assert (await bob.last()).text == "from my own page"
+    await talks(window, bob, pins["search"], "from my own page")
     await bob.writes("live")
     await shows(window, LOG, "live")
     await window.goto(f"{opened.origin}/c/{bob.conversation}")
@@ -96,18 +105,11 @@ async def test_a_whole_life(window: Window, server: Server, opened: Opening) -> 
     await window.goto(f"{opened.origin}/sessions")
     await shows(window, "#devices", "opened with “ezdms open”")
     await shows(window, "served-builds [data-build]", "EZ-DMS")
-    await window.goto(f"{opened.origin}/account")
-    await window.type("#old-pin", pins["login"])
-    await window.press("change-pin [type=submit]")
-    await shows(window, "change-pin [data-testid=login-pin]", "-")
-    new_pin = str(await window.read(text_of("change-pin [data-testid=login-pin]")))
-    await window.press("change-pin .new-pin [type=checkbox]")
-    await window.press("change-pin .new-pin [type=submit]")
-    await shows(window, "change-pin [role=status]", "Your new Login PIN is in use")
+    new_pin = await changes_pin(window, opened.origin, pins["login"])
     assert await window.read(SERVED) == "undefined"  # no server served this page
     await window.goto(f"{opened.origin}/")
     await shows(window, ".me .name", "ada")
-    await window.press("#log-out")
+    await logs_out(window)
     await logs_in(window, new_pin)
     await shows(window, ".me .name", "ada")
     await shows(window, "#conversations", bob.name)
@@ -121,12 +123,7 @@ async def test_a_whole_life(window: Window, server: Server, opened: Opening) -> 
 async def test_while_the_server_is_away_the_page_says_so_and_nothing_is_lost(
     window: Window, server: Server, opened: Opening
 ) -> None:
-    pins = await registers(window, opened, "ada")
-    bob = await Peer.arrives(server)
-    await bob.starts_with(pins["search"])
-    await bob.writes("hello")
-    await window.goto(f"{opened.origin}/c/{bob.conversation}")
-    await shows(window, LOG, "hello")
+    _, bob = await hears_hello(window, server, opened)
     server.stop()
     await shows(window, "#connection", "Connection lost")
     await window.type("#message", "written meanwhile")
@@ -145,12 +142,7 @@ async def test_at_the_same_port_what_was_not_sent_is_there_again(
     window: Window, server: Server, tmp_path: Path
 ) -> None:
     with Opening(server.url, tmp_path) as opening:
-        pins = await registers(window, opening, "ada")
-        bob = await Peer.arrives(server)
-        await bob.starts_with(pins["search"])
-        await bob.writes("hello")
-        await window.goto(f"{opening.origin}/c/{bob.conversation}")
-        await shows(window, LOG, "hello")
+        pins, bob = await hears_hello(window, server, opening)
         server.stop()
         await window.type("#message", "written in vain")
         await window.press("message-composer [type=submit]")

@@ -12,7 +12,7 @@ from tests.browser.lies.stage import TAMPERED
 from tests.browser.lies.watching import FORGED
 from tests.browser.someone import until
 from tests.pinned.conftest import BROWSERS
-from tests.pinned.test_talking import shows, text_of
+from tests.pinned.living import shows, text_of
 from tests.pinned.windows import Window
 
 BROWSER = "firefox"

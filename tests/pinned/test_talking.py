@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from contextlib import ExitStack
 
 import pytest
@@ -13,25 +12,10 @@ from tests.browser.lies.peers import Peer
 from tests.browser.someone import until
 from tests.conftest import Server
 from tests.pinned.conftest import Pair
+from tests.pinned.living import LOG, changes_pin, registers, shows, talks
 from tests.pinned.test_pinned import DOCUMENT, alone, module
-from tests.pinned.windows import Window
 
 BROWSER = "chromium"
-LOG = "[role=log] sealed-text"
-
-
-def text_of(selector: str) -> str:
-    """An expression: the words of all that match."""
-    return f"[...document.querySelectorAll({json.dumps(selector)})].map((e) => e.innerText).join(' | ')"
-
-
-async def shows(window: Window, selector: str, words: str) -> None:
-    """These words come to stand there."""
-
-    async def is_so() -> bool:
-        return words in str(await window.read(text_of(selector)))
-
-    await until(is_so)
 
 
 @pytest.mark.asyncio(loop_scope="session")
@@ -40,32 +24,12 @@ async def test_a_whole_life_under_the_pin(liar: Liar, truth: Server, pair: Pair)
     window, name = pair.pinned, f"ada-{pair.name}"
     since = len(window.said)
     await window.goto(f"{liar.url}/")
-    await shows(window, "h1", "EZ-DMS")
-    await window.type("#username", name)
-    await window.press("create-account [type=submit]")
-    await shows(window, "[data-testid=search-pin]", "-")
-    pins = {kind: str(await window.read(text_of(f"[data-testid={kind}-pin]"))) for kind in ("login", "search")}
-    await window.press("[type=checkbox]")
-    await window.press("welcome-card [type=submit]")
+    pins = await registers(window, name)
     bob = await Peer.arrives(truth)
-    await bob.starts_with(pins["search"])
-    await bob.writes("hello under the pin")
-    await shows(window, "#conversations", bob.name)
-    await window.press(f'a[href="/c/{bob.conversation}"]')
-    await shows(window, LOG, "hello under the pin")
-    await window.type("#message", "it holds")
-    await window.press("message-composer [type=submit]")
-    await shows(window, LOG, "it holds")
-    assert (await bob.last()).text == "it holds"
+    await talks(window, bob, pins["search"], "it holds")
     await window.goto(f"{liar.url}/c/{bob.conversation}")
     await shows(window, LOG, "it holds")
-    await window.goto(f"{liar.url}/account")
-    await window.type("#old-pin", pins["login"])
-    await window.press("change-pin [type=submit]")
-    await shows(window, "change-pin [data-testid=login-pin]", "-")
-    await window.press("change-pin .new-pin [type=checkbox]")
-    await window.press("change-pin .new-pin [type=submit]")
-    await shows(window, "change-pin [role=status]", "Your new Login PIN is in use")
+    await changes_pin(window, liar.url, pins["login"])
     assert window.said[since:] == []
     await bob.leaves()
     await asyncio.sleep(0.01)  # the loop closes what was left

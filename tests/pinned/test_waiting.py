@@ -9,8 +9,8 @@ import pytest
 
 from tests.browser.lies.liar import Answer, Change, Liar
 from tests.pinned.conftest import Pair
+from tests.pinned.living import shows, text_of
 from tests.pinned.test_pinned import DOCUMENT, alone, there
-from tests.pinned.test_talking import shows, text_of
 from tests.pinned.windows import Window
 
 BROWSER = "chromium"
@@ -78,4 +78,4 @@ async def test_a_page_that_never_finishes_is_not_shown_for_long(liar: Liar, pair
         await shows(pair.pinned, "#said", sentence)
         assert "555" not in str(await pair.pinned.read(text_of("body")))
     await pair.pinned.goto(f"{liar.url}/")
-    await shows(pair.pinned, "h1", "EZ-DMS")
+    await shows(pair.pinned, "a[href='/protection']", "What is protected")  # whoever is logged in

@@ -238,7 +238,7 @@ async def test_a_number_that_the_server_calls_taken_is_not_left_without_need(tal
         await page.wait_for_timeout(500)
     await page.close()
     posted = [one for one in talk.liar.heard[talk.watch.since :] if one.startswith("POST /send_message")]
-    assert len(posted) == 2  # at once, and when it was found to be waiting
+    assert len(posted) > 1  # at once, when it was found to be waiting, and later if it takes long
     assert len({one.split("&hash=")[1][:43] for one in posted}) == 1  # the same seal
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from playwright.async_api import Locator, expect
 
@@ -59,7 +61,8 @@ async def test_a_server_that_refuses_to_say_what_is_there_is_said_to_and_gets_no
             await expect(unchecked(talk)).to_contain_text(UNCHECKED)
             await expect(talk.page.locator("[data-alarm]")).to_be_empty()
             await writes_and_it_waits(talk, "does it hold?")
-            await unchecked(talk).get_by_role("button", name="Try again").click()
+            async with talk.page.expect_response(re.compile("/messages/.*[?]after=")):
+                await unchecked(talk).get_by_role("button", name="Try again").click()
             await expect(unchecked(talk)).to_contain_text(UNCHECKED)
         if name == "too often":
             talk.liar.close_sockets(1011)  # with the next connection, or by a press
