@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -60,16 +61,9 @@ def pin(address: str, output: Path, also: tuple[Path, ...], key: Path | None) ->
 async def ask_version(origin: str) -> str | None:
     """What its /deployment says that it runs, or None if nothing of that form comes in time: no more than a hint."""
     from ezdms.client.errors import ClientError
-    from ezdms.client.transport import Transport
-    from ezdms.release import VERSION
+    from ezdms.opened.asking import ask
 
-    transport = Transport(origin, patience=0)
-    try:
+    with suppress(ClientError, TimeoutError):
         async with asyncio.timeout(WITHIN):
-            answer = await transport.get("/deployment")
-    except (ClientError, TimeoutError):
-        return None
-    finally:
-        await transport.close()
-    said = answer.get("version") if isinstance(answer, dict) else None
-    return said if isinstance(said, str) and VERSION.fullmatch(said) else None
+            return (await ask(origin)).version
+    return None

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from ezdms.encoding import b64u_encode
 
-MOST = 100  # browsers; the one that came first goes first
+MOST = 100  # browsers without a session; of those, the one that came first goes first
 
 
 @dataclass(slots=True, eq=False)
@@ -30,8 +30,9 @@ class Visitors:
 
     def admit(self) -> str:
         """A new browser; returns the value of its cookie."""
-        while len(self._by_hash) >= MOST:
-            del self._by_hash[next(iter(self._by_hash))]
+        waiting = [key for key, one in self._by_hash.items() if not one.token]
+        if len(waiting) >= MOST:
+            del self._by_hash[waiting[0]]
         return self._bake(Visitor())
 
     def find(self, cookie: str) -> Visitor | None:

@@ -157,7 +157,19 @@ async def test_wrong_input_gets_a_sentence_stays_in_its_field_and_stores_nothing
     await expect(page.locator(".message")).to_have_count(0)
 
 
-@pytest.mark.parametrize("name", ["jean-paul", "anna-lisa", "matthew1985", "christopher2001", "kate-smith-jones", "x"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "jean-paul",
+        "anna-lisa",
+        "matthew1985",
+        "christopher2001",
+        "kate-smith-jones",
+        "john_paul_jones",
+        "team-blue-2",
+        "x",
+    ],
+)
 async def test_a_username_is_not_taken_for_a_pin(browser: Browser, server: Server, name: str) -> None:
     somebody = await Someone.arrives(browser, server, name)
     module = """import(document.querySelector("[src*=boot]").src.replace("boot", "pin-shaped"))"""
@@ -167,7 +179,16 @@ async def test_a_username_is_not_taken_for_a_pin(browser: Browser, server: Serve
 
 
 @pytest.mark.parametrize("how", ["Enter", "click"])
-@pytest.mark.parametrize("typed", ["ABCD-EFGH-JKMN-PQRS", " abcd efgh jkm7 pqrs ", "ABCDEFGH1234JKMN"])
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "ABCD-EFGH-JKMN-PQRS",
+        " abcd efgh jkm7 pqrs ",
+        "ABCDEFGH1234JKMN",
+        "ABCD–EFGH–JKMN–PQRS.",
+        "it is abcd-efgh-jkm7-pqrs!",
+    ],
+)
 async def test_a_message_that_is_a_login_pin_is_held_back_until_it_is_sent_again(
     browser: Browser, server: Server, typed: str, how: str
 ) -> None:
@@ -184,8 +205,8 @@ async def test_a_message_that_is_a_login_pin_is_held_back_until_it_is_sent_again
     await expect(alice.alert).to_contain_text("This looks like a Login PIN. Never give yours to anybody.")
     await expect(field).to_have_value(typed)
     await expect(alice.page.locator(".message")).to_have_count(0)
-    await send("meet here next week")  # four words of four letters are none
-    await alice.sees("meet here next week")
+    await send("meet here next week, with-care-over-here")  # four words of four letters are none
+    await alice.sees("meet here next week, with-care-over-here")
     await field.fill(typed)
     if how == "Enter":
         for _ in range(3):  # held down
@@ -195,9 +216,9 @@ async def test_a_message_that_is_a_login_pin_is_held_back_until_it_is_sent_again
         await button.dblclick()
     await expect(alice.alert).to_contain_text("Never give yours to anybody.")
     await alice.page.wait_for_timeout(500)
-    await alice.sees("meet here next week")
+    await alice.sees("meet here next week, with-care-over-here")
     await send(typed)
-    await alice.sees("meet here next week", typed.strip())
+    await alice.sees("meet here next week, with-care-over-here", typed.strip())
     await asyncio.gather(alice.context.close(), bob.context.close())
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from ezdms.opened.visitors import MOST
 from tests.client.test_bridge_outsiders import what_ps_shows
 from tests.conftest import Server
 from tests.opened.opening import BY_HAND, BY_SCRIPT, Opening, Visit
@@ -121,6 +122,17 @@ async def test_two_browsers_are_two_accounts(server: Server, opened: Opening) ->
         assert (await other.asks("/me")).status_code == 200
     async with Visit(opened) as third:
         assert (await third.asks("/me")).status_code == 401
+
+
+async def test_who_opens_the_first_address_often_pushes_nobody_out_who_is_logged_in(opened: Opening) -> None:
+    async with Visit(opened) as visit, Visit(opened) as waiting:
+        account = await visit.registers(PEOPLE["alice"], "alice")
+        async with httpx.AsyncClient(trust_env=False) as http:
+            for _ in range(MOST):
+                assert (await http.get(opened.first, headers=BY_HAND)).status_code == 303
+                http.cookies.clear()
+        assert (await visit.asks("/me")).json()["user_id"] == account["user_id"]
+        assert (await waiting.opens("/")).status_code == 403  # it came first of those without a session
 
 
 def test_it_listens_on_this_machine_alone(opened: Opening) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from ezdms import __version__
+from ezdms import PROTOCOL, __version__
 from ezdms.cli import main
 from ezdms.commands.pin import ask_version
 from ezdms.release import VERSION, pin, signing
@@ -171,13 +171,13 @@ def test_a_server_that_runs_another_release_or_does_not_answer_is_said(server: S
     assert (code, "does not answer as an EZ-DMS server now" in said) == (0, True)
 
 
-DEPLOYMENT = b'{"version": "9.9.9"}'
+DEPLOYMENT = b'{"protocol": "%s", "deployment_id": "%s", "version": "9.9.9"}' % (PROTOCOL.encode(), b"A" * 22)
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
 ANSWERS: dict[str, tuple[bytes, str | None]] = {
     "the honest twin": (HEAD + b"connection: close\r\n\r\n" + DEPLOYMENT, "9.9.9"),
     "a redirect": (b"HTTP/1.1 302 Found\r\nlocation: /elsewhere\r\nconnection: close\r\n\r\n", None),
-    "words": (HEAD + b'connection: close\r\n\r\n{"version": "9.9.9 call-us"}', None),
-    "a number": (HEAD + b'connection: close\r\n\r\n{"version": 9}', None),
+    "words": (HEAD + b"connection: close\r\n\r\n" + DEPLOYMENT.replace(b"9.9.9", b"9.9.9 call-us"), None),
+    "a number": (HEAD + b"connection: close\r\n\r\n" + DEPLOYMENT.replace(b'"9.9.9"', b"9"), None),
     "a list": (HEAD + b"connection: close\r\n\r\n[]", None),
     "something packed": (
         HEAD + b"content-encoding: gzip\r\nconnection: close\r\n\r\n" + gzip.compress(DEPLOYMENT),

@@ -5,16 +5,22 @@ import { showAlert } from "./dom.js";
 // All of it: what parts its groups is the same each time, or nothing, and there is a digit or a dash. An
 // "unmistakable-name" and "see you at 8 tonight" have sixteen letters too.
 const WHOLE = /^(?=.*[-\d])[0-9a-tv-z]{4}([-_ ]?)[0-9a-tv-z]{4}\1[0-9a-tv-z]{4}\1[0-9a-tv-z]{4}$/i;
-// As a name also what holds one, or is most of one: two groups and more, or a piece in which letters follow a digit.
+// As a name also what holds one, or is most of one: two groups and more of letters that PINs have (john_paul_jones has
+// others), or a piece in which letters follow a digit.
 const AS_NAME = [
-  WHOLE, /(?:[0-9a-z]{4}[-_]){3}[0-9a-z]{4}/i, /^[0-9a-z]{4}[-_][0-9a-z]{4}[-_][0-9a-z]/i,
+  WHOLE, /(?:[0-9a-z]{4}[-_]){3}[0-9a-z]{4}/i, /^[0-9a-hjkmnp-tv-z]{4}[-_][0-9a-hjkmnp-tv-z]{4}[-_][0-9a-z]/i,
   /^(?=.*\d.*[a-z])[0-9a-hjkmnp-tv-z]{12,15}$/i,
 ];
+const INSIDE = /(?<![0-9a-z])(?=.{0,18}\d)[0-9a-tv-z]{4}(-[0-9a-tv-z]{4}){3}(?![0-9a-z])/i; // "it is 12XT-…"
 const AS_MESSAGE = "This looks like a Login PIN. Never give yours to anybody. If it is something else, send it again.";
 
 export const isPinShaped = (name) => AS_NAME.some((form) => form.test(name));
 
-// A message that is nothing else is held back until it is sent once more, unchanged.
+// A message that is or holds one is held back until it is sent once more, unchanged.
+function holdsOne(message) {
+  const text = message.trim().replace(/[‐-―−]/g, "-").replace(/[.,;:!?]+$/, ""); // as phones and sentences write it
+  return WHOLE.test(text) || INSIDE.test(text);
+}
 const SOON = 400; // ms: a key that is held down and a double click are one press
 let held = "";
 let heldAt = 0;
@@ -24,7 +30,7 @@ function holdBack(event) {
   if (!composer || !isSending) return;
   const { value } = composer.querySelector("textarea");
   const isAgain = value === held && !event.repeat && event.timeStamp - heldAt > SOON;
-  const isHeld = !isAgain && WHOLE.test(value.trim());
+  const isHeld = !isAgain && holdsOne(value);
   held = isHeld ? value : "";
   heldAt = event.timeStamp;
   if (!isHeld) return;
