@@ -30,12 +30,18 @@ customElements.define("start-conversation", class extends HTMLElement {
   connectedCallback() {
     if (this.field) return;
     this.field = this.querySelector("input");
-    // Anybody can have made a link, so what it brings verifies nobody. It counts as the link's, whatever is changed in
-    // it, until a person has emptied the field; and again if they undo that.
+    // Anybody can have made a link, so what it brings verifies nobody, opened or pasted. It counts as the link's,
+    // whatever is changed in it, until a person has emptied the field; and again if they undo that.
     let typed = "search-pin";
+    let hadLink = false;
+    const isOfLink = () => { [typed, hadLink] = ["link", true]; };
+    this.field.addEventListener("input", ({ inputType }) => {
+      if (!this.field.value) typed = "search-pin";
+      else if (this.field.value.includes("add=") || (hadLink && inputType?.startsWith("history"))) isOfLink();
+    });
     onSubmit(this, "Looking…", async () => {
       const how = typed; // whatever happens to the field until the answer is there
-      const pin = await crypto.normaliseSearchPin(this.field.value);
+      const pin = await crypto.normaliseSearchPin(this.field.value.split("add=").at(-1));
       const me = await account;
       const found = await postForm("/start_conversation", { partner_search_pin: pin }, FOUND);
       const partner = await crypto.verifyStatement(found.partner_statement);
@@ -56,11 +62,7 @@ customElements.define("start-conversation", class extends HTMLElement {
     if (addedPin() === null) return; // of those on a page the first takes it
     this.field.value = addedPin();
     sessionStorage.removeItem(ADDED);
-    if (this.field.value) typed = "link";
-    this.field.addEventListener("input", ({ inputType }) => {
-      if (!this.field.value) typed = "search-pin";
-      else if (inputType?.startsWith("history")) typed = "link";
-    });
+    if (this.field.value) isOfLink();
     this.field.focus();
   }
 });

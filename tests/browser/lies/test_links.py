@@ -105,3 +105,17 @@ async def test_a_link_takes_no_verification_away(stage: Stage) -> None:
     await stage.page.get_by_role("button", name="Start").click()
     await expect(button(stage, TYPED)).to_be_visible()
     assert (await stage.contact())["verified"] == "search-pin"
+
+
+@pytest.mark.parametrize("is_trimmed", [False, True], ids=["whole", "and trimmed"])
+async def test_a_link_that_is_pasted_finds_its_person_and_verifies_nobody(stage: Stage, is_trimmed: bool) -> None:
+    mallory = await meets(stage)
+    link = f"https://a-long-name-of-some-host.chat.example.org:8443/somewhere/#add={mallory.search_pin}"
+    field = stage.page.get_by_role("textbox", name="Search PIN")
+    await field.focus()
+    await stage.page.keyboard.insert_text(link)
+    if is_trimmed:
+        await field.fill(mallory.search_pin)
+    await stage.page.get_by_role("button", name="Start").click()
+    await expect(button(stage, LINK)).to_be_visible()
+    assert (await stage.contact())["verified"] == "link"
