@@ -61,7 +61,17 @@ class Lazily(click.Group):
             formatter.write_dl([(name, command.get_short_help_str(WHOLE)) for name, command in commands])
 
 
+def _print_version(context: click.Context, _: click.Parameter, is_asked: bool) -> None:
+    """And the build, by which people tell whether their copies are the same."""
+    if is_asked:
+        from ezdms import assets
+        from ezdms.release import digest_of, name_of
+
+        click.echo(name_of(__version__, digest_of(assets.import_map())))
+        context.exit()
+
+
 @click.group(cls=Lazily, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="ezdms")
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Print it.")
 def main() -> None:
     """EZ-DMS: direct messages that the server cannot read."""

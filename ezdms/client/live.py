@@ -7,6 +7,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from types import TracebackType
+from typing import Any
 
 import websockets
 from websockets.asyncio.client import connect
@@ -21,7 +22,10 @@ MOST = 1000  # conversations; of more news at once it is only kept that there is
 
 
 class Straight(connect):
-    """No redirect leads anywhere: the server that was asked answers, or none."""
+    """No redirect leads anywhere: the server that was asked answers, or none. Nor does a proxy to this machine."""
+
+    def __init__(self, address: str, **more: Any) -> None:
+        super().__init__(address, proxy=True if address.startswith("wss:") else None, **more)
 
     def process_redirect(self, exc: Exception) -> Exception | str:
         """What was refused is refused."""

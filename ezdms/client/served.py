@@ -12,7 +12,7 @@ from typing import Any
 from ezdms import release
 from ezdms.client.answers import LATEST
 from ezdms.client.errors import BadAnswer
-from ezdms.encoding import b64u_encode, is_integer, sha256
+from ezdms.encoding import is_integer
 
 HOUR = 60 * 60 * 1000  # ms: one client looks no more often, and the clocks of devices may differ by as much
 DAY = 24 * HOUR  # a build that is known is noted again after that, not before
@@ -32,12 +32,7 @@ def build_of(page: bytes, now: int) -> Build:
     said, maps = SAID.findall(text), IMPORT_MAP.findall(text)
     if len(said) != 1 or not release.VERSION.fullmatch(said[0]) or not maps:
         raise BadAnswer("The server's page is none of EZ-DMS.")
-    return {"version": said[0], "digest": digest_of("\n".join(maps)), "first": now, "last": now}
-
-
-def digest_of(import_map: str) -> str:
-    """What tells two builds apart: the b64u of SHA-256 over the import map, which has the hash of every script."""
-    return b64u_encode(sha256(import_map.encode()))
+    return {"version": said[0], "digest": release.digest_of("\n".join(maps)), "first": now, "last": now}
 
 
 def merge(mine: Any, theirs: Any) -> list[Build]:
@@ -60,16 +55,17 @@ def is_news(known: Any, build: Build) -> bool:
 def doubts(builds: Any, now: int) -> list[tuple[str, Build, Build]]:
     """What cannot be if everybody is served the same, as (kind, one, other).
 
-    "differ": two builds of one version. "turns": one was served more than an hour after another one had begun to be.
+    "differ": two builds of one version. "turns": one was served more than an hour after another one had begun to be;
+    what a clock that is ahead noted says nothing of that.
     """
-    recent = [one for one in _read(builds) if -DAY <= now - one["last"] <= RECENT]
+    recent = [one for one in _read(builds) if now - one["last"] <= RECENT]
     recent.sort(key=lambda one: (one["first"], *_key(one)))
     found = []
     for i, one in enumerate(recent):
         for other in recent[i + 1 :]:
             if one["version"] == other["version"]:
                 found.append(("differ", one, other))
-            elif one["last"] - other["first"] > HOUR:
+            elif one["last"] - other["first"] > HOUR and one["last"] <= now + HOUR:
                 found.append(("turns", one, other))
     return found
 

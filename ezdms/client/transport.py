@@ -42,6 +42,11 @@ def pause(attempt: int) -> float:
     return min(LONGEST_PAUSE, 0.25 * 2.0**attempt) * random.uniform(0.5, 1)  # noqa: S311
 
 
+def is_far(server: str) -> bool:
+    """Over https; else it is this very machine, to which no proxy of the environment is asked the way."""
+    return server.startswith("https:")
+
+
 class Transport:
     """One server, and the token of a session once there is one. Raises ClientError for plain http to elsewhere."""
 
@@ -61,6 +66,7 @@ class Transport:
                 "User-Agent": f"ezdms/{__version__}",
             },
             follow_redirects=False,
+            trust_env=is_far(self.server),
         )
 
     @property
@@ -142,7 +148,9 @@ async def visit(server: str, path: str, *, largest: int) -> bytes:
     try:
         async with (
             asyncio.timeout(WHOLE),
-            httpx.AsyncClient(timeout=TIMEOUT, headers=headers, follow_redirects=False) as http,
+            httpx.AsyncClient(
+                timeout=TIMEOUT, headers=headers, follow_redirects=False, trust_env=is_far(server)
+            ) as http,
             http.stream("GET", f"{server}{path}") as response,
         ):
             if response.status_code != 200:

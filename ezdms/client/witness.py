@@ -12,26 +12,27 @@ from datetime import UTC, datetime
 
 from ezdms import __version__, assets
 from ezdms.client.errors import ClientError
-from ezdms.client.served import HOUR, Build, build_of, digest_of, doubts, merge
+from ezdms.client.served import HOUR, Build, build_of, doubts, merge
 from ezdms.client.state import State
 from ezdms.client.transport import visit
 from ezdms.client.vault import Vault
+from ezdms.release import BUILD_SHOWN, digest_of
 
 WITHIN = 10.0  # seconds for the page
 LARGEST = 256 * 1024  # bytes of it
 FOREIGN = (
     "The page of {server} says that it is EZ-DMS {version}, but its scripts are not those of EZ-DMS {version} as it is "
-    "installed here. Do not type your Login PIN there before you know why: check it with `ezdms verify`."
+    "installed here. Do not type your Login PIN there before you know why: run `ezdms verify {server}`."
 )
 SENTENCES = {
     "differ": (
         "{server} served your devices different builds of EZ-DMS {one} ({builds}). A release has one build, so "
-        "somebody changed one of them. Do not type your Login PIN there before you know why: check it with "
-        "`ezdms verify`."
+        "somebody changed one of them. Do not type your Login PIN there before you know why: run "
+        "`ezdms verify {server}`."
     ),
     "turns": (
         "{server} served your devices EZ-DMS {one}, then {other}, and then {one} again ({builds}). If whoever runs it "
-        "did not go back, it serves your devices different pages."
+        "did not go back, it serves your devices different pages, or the clock of one of them is wrong."
     ),
 }
 log = logging.getLogger(__name__)
@@ -44,28 +45,37 @@ class Witness:
         self._state = state
         self._server = server
         self._vault = vault
+        self._has_warned = False
 
     async def look(self, now: int) -> None:
-        """Look, once an hour at most, and log what is odd as a warning.
+        """Look, once an hour at most, and log what is odd as a warning: then, and once by each client in any case.
 
         Nobody asked for it: a page that cannot be read, or a file that cannot be written, ends it without a word.
         """
-        if not self._state.values or abs(now - self._state.values["vault"].get("looked", 0)) < HOUR:
+        if not self._state.values:
+            return
+        if abs(now - self._state.values["vault"].get("looked", 0)) < HOUR:
+            if not self._has_warned:
+                self._warn(self._odd([], now))
             return
         with suppress(ClientError, TimeoutError, OSError):
             with self._state.change() as values:
                 values["vault"]["looked"] = now
             async with asyncio.timeout(WITHIN):
                 build = build_of(await visit(self._server, "/", largest=LARGEST), now)
-            for sentence in self._odd(build, now):
-                log.warning("%s", sentence)
+            self._warn(self._odd([build], now))
             await self._vault.note_served(build)
 
-    def _odd(self, build: Build, now: int) -> list[str]:
+    def _warn(self, sentences: list[str]) -> None:
+        self._has_warned = True
+        for sentence in sentences:
+            log.warning("%s", sentence)
+
+    def _odd(self, seen: list[Build], now: int) -> list[str]:
         found = []
-        if build["version"] == __version__ and build["digest"] != digest_of(assets.import_map()):
+        if any(build["version"] == __version__ and build["digest"] != _installed() for build in seen):
             found.append(FOREIGN.format(server=self._server, version=__version__))
-        for kind, one, other in doubts(merge(self._vault.builds(), [build]), now):
+        for kind, one, other in doubts(merge(self._vault.builds(), seen), now):
             words = {"one": one["version"], "other": other["version"], "builds": f"{_shown(one)}; {_shown(other)}"}
             found.append(SENTENCES[kind].format(server=self._server, **words))
         return found
@@ -73,4 +83,9 @@ class Witness:
 
 def _shown(build: Build) -> str:
     first, last = (datetime.fromtimestamp(build[name] / 1000, UTC).astimezone() for name in ("first", "last"))
-    return f"build {build['digest'][:8]}, {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M}"
+    here = ", the one that is installed here" if build["digest"] == _installed() else ""
+    return f"build {build['digest'][:BUILD_SHOWN]}{here}, {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M}"
+
+
+def _installed() -> str:
+    return digest_of(assets.import_map())

@@ -30,14 +30,14 @@ def pin(address: str, output: Path, also: tuple[Path, ...], key: Path | None) ->
     """
     from ezdms.release.manifest import installed
     from ezdms.release.pin import origin_of, write
-    from ezdms.release.signing import load_public, open_signed
+    from ezdms.release.signing import load_public, open_file
 
     if bool(also) != (key is not None):
         raise click.UsageError("--also MANIFEST and --key PUBFILE belong together.")
     releases, origin = [installed()], origin_of(address)
     if key is not None:
         public = load_public(key)
-        signed = (open_signed(file.read_bytes(), public) for file in also)
+        signed = (open_file(file, public) for file in also)
         releases += [one for one in signed if one != releases[0]]
     write(output, origin, releases)
     versions = list(dict.fromkeys(one.version for one in releases))

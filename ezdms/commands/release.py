@@ -56,16 +56,16 @@ def release_key(file: Path) -> None:
 def manifest(keyfile: Path | None, file: Path | None, key: Path | None) -> None:
     """Print the manifest of the release that is installed here: what it serves to browsers, as canonical JSON."""
     from ezdms.release.manifest import installed
-    from ezdms.release.signing import fingerprint, load_private, load_public, open_signed, sign
+    from ezdms.release.signing import fingerprint, load_private, load_public, open_file, sign
 
     if (file is None) != (key is None) or (file is not None and keyfile is not None):
         raise click.UsageError("--verify FILE and --key PUBFILE belong together, and --sign stands alone.")
     if file is not None and key is not None:
         public = load_public(key)
-        found = open_signed(file.read_bytes(), public)
+        found = open_file(file, public)
         is_here = found == installed()
         here = "exactly the release that is installed here" if is_here else "not the release that is installed here"
-        click.echo(f"Good: EZ-DMS {found.version}, signed by {fingerprint(public)}. This is {here}.")
+        click.echo(f"Good: {found.build}, signed by {fingerprint(public)}. This is {here}.")
     elif keyfile is not None:
         click.echo(sign(installed(), load_private(keyfile)))
     else:

@@ -12,7 +12,7 @@ from ezdms import verify
 from ezdms.commands.findings import count, print_findings
 from ezdms.commands.release import FILE, says_why
 from ezdms.release.manifest import Manifest
-from ezdms.release.signing import load_public, open_signed
+from ezdms.release.signing import load_public, open_file
 from ezdms.verify.report import CANNOT_PROVE, arranged
 
 
@@ -59,7 +59,7 @@ def _signed(file: Path | None, key: Path | None) -> Manifest | None:
         if file is not None or key is not None:
             raise click.UsageError("--manifest FILE and --key PUBFILE belong together.")
         return None
-    return open_signed(file.read_bytes(), load_public(key))
+    return open_file(file, load_public(key))
 
 
 def _print(report: verify.Report) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, cast
 from urllib.parse import parse_qsl, urlencode
 
+import httpx
 from quart import Quart, Request, Response, Websocket, has_websocket_context, request, websocket
 from werkzeug.exceptions import HTTPException, NotFound
 
@@ -117,7 +119,7 @@ class _Page:
         response = Response(reply.body, reply.status, content_type=reply.kind.value)
         if reply.kind is Kind.NOTHING:
             del response.headers["Content-Type"]
-        self._note(way, visitor, reply, response)
+        await self._note(way, visitor, reply, response)
         return response
 
     async def live(self) -> Response | None:
@@ -133,11 +135,14 @@ class _Page:
         """And for this."""
         return _answer(502, "The server's answer cannot be understood.", code="odd")
 
-    def _note(self, way: Way, visitor: Visitor, reply: Reply, response: Response) -> None:
+    async def _note(self, way: Way, visitor: Visitor, reply: Reply, response: Response) -> None:
         """A session began, or ended."""
         if way.begins and reply.token:
-            visitor.token = reply.token
+            before, visitor.token = visitor.token, reply.token
             self._hand_over(response, self._visitors.renew(visitor))
+            if before:  # of which nobody knows any more
+                with suppress(httpx.HTTPError):
+                    await self._remote.end(before)
         elif way.ends and reply.status == 204:
             visitor.token = ""
 

@@ -18,7 +18,7 @@ from ezdms.opened.remote import proof
 LARGEST_FRAME = 128 * 1024  # bytes of the server's
 LARGEST_WISH = 1024  # bytes of the page's
 WITHIN = 10.0  # seconds until the server has taken the socket, or let go of it
-GONE, MALFORMED, LOST, RESTART = 1000, 1003, 1011, 1012
+GONE, MALFORMED, LOST, ENDED = 1000, 1003, 1011, 4000  # ENDED is our own (RFC 6455, 7.4.2)
 PASSED_ON = (1000, 1001, 1003, 1008, 1009, 1012, 1013)  # close codes that mean the same here
 
 
@@ -62,7 +62,7 @@ async def _talk(far: ClientConnection, stopping: asyncio.Event) -> int:
     ]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        return RESTART if tasks[2] in done else next(int(task.result()) for task in tasks if task in done)
+        return ENDED if tasks[2] in done else next(int(task.result()) for task in tasks if task in done)
     finally:
         for task in tasks:
             task.cancel()

@@ -17,7 +17,7 @@ import httpx
 from ezdms import __version__
 from ezdms.client.errors import BadAnswer, Unreachable
 from ezdms.client.members import WORD, Members
-from ezdms.client.transport import body_of
+from ezdms.client.transport import body_of, is_far
 from ezdms.encoding import is_integer
 from ezdms.opened.ways import Kind, Way
 
@@ -49,6 +49,7 @@ class Remote:
             headers={"Accept-Encoding": "identity", "User-Agent": f"ezdms-open/{__version__}"},
             cookies=nobodys,
             follow_redirects=False,
+            trust_env=is_far(server),
         )
 
     async def close(self) -> None:

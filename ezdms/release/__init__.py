@@ -9,11 +9,24 @@ from __future__ import annotations
 
 import re
 
+from ezdms.encoding import b64u_encode, sha256
+
 # As Python packages are numbered (PEP 440), and nothing that could be read as words: what a server says that it runs is
 # shown to people in this form alone, by `ezdms pin` and its extension.
 VERSION = re.compile(
     r"[0-9]{1,5}(\.[0-9]{1,5}){1,3}((a|b|rc)[0-9]{1,5})?(\.post[0-9]{1,5})?(\.dev[0-9]{1,5})?", re.ASCII
 )
+BUILD_SHOWN = 12  # letters of a build's digest that people compare: 72 bits
+
+
+def digest_of(import_map: str) -> str:
+    """What tells two builds apart: the b64u of SHA-256 over the import map, which has the hash of every script."""
+    return b64u_encode(sha256(import_map.encode()))
+
+
+def name_of(version: str, digest: str) -> str:
+    """A build as people read it, the same in every place."""
+    return f"EZ-DMS {version}, build {digest[:BUILD_SHOWN]}"
 
 
 class ReleaseError(ValueError):

@@ -16,7 +16,7 @@ from markupsafe import escape
 
 from ezdms import __version__, assets
 from ezdms.encoding import EnvelopeError, parse_json
-from ezdms.release import VERSION, ReleaseError
+from ezdms.release import VERSION, ReleaseError, digest_of, name_of
 from ezdms.security import of_a_page
 from ezdms.views import shells
 
@@ -52,6 +52,11 @@ class Manifest:
     shells: Mapping[str, Mapping[str, str]]
     import_map: str
     csp: str
+
+    @property
+    def build(self) -> str:
+        """Its name, as people compare it."""
+        return name_of(self.version, digest_of(self.import_map))
 
     def canonical(self) -> bytes:
         """The one JSON text of it (RFC 8785): sorted members, no white space, UTF-8."""

@@ -7,7 +7,9 @@ every document of that host, whatever the server sent (declarativeNetRequest, Ma
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import json
+import os
 import re
 import secrets
 from collections.abc import Sequence
@@ -18,19 +20,21 @@ from urllib.parse import urlsplit
 from ezdms.origin import parse_origin
 from ezdms.release import VERSION, ReleaseError
 from ezdms.release.manifest import Manifest
-from ezdms.views.shells import APP
+from ezdms.rendering import render
+from ezdms.views.shells import ADDRESSES, APP, PROTECTION
 
 FOLDER = Path(__file__).parent / "extension"
-SOURCES = ("start.js", "background.js", "content.js", "page.js", "page.css", "popup.html", "changed.html")
+SOURCES = ("start.js", "background.js", "content.js", "page.js", "page.css", "popup.html", "changed.html", "icon.png")
 OLDEST = {"chrome": "127", "gecko": "140.0"}  # import maps with integrity
 POLICY = "default-src 'none'; script-src 'self'; style-src 'self'"  # of the extension's own pages
 EARLY = {"run_at": "document_start", "all_frames": True}
+PROTECTION_PAGE = re.compile(r"<main.*</main>", re.DOTALL)  # it is the release's own, and runs no script
 DOCUMENTS = ["main_frame", "sub_frame", "object"]
 OTHERS = ["script", "stylesheet", "image", "font", "xmlhttprequest", "media", "websocket", "ping", "other"]
 # What could make a browser load or open something before the document's own policy holds, or beside it.
 REMOVED = (
     "content-security-policy-report-only", "link", "refresh", "service-worker-allowed", "speculation-rules",
-    "supports-loading-mode", "origin-trial", "sourcemap", "x-sourcemap", "content-location",
+    "supports-loading-mode", "origin-trial", "sourcemap", "x-sourcemap", "content-location", "content-disposition",
 )  # fmt: skip
 
 
@@ -43,15 +47,28 @@ def origin_of(address: str) -> str:
     origin = parse_origin(address.removesuffix("/"))
     if origin is None:
         raise PinError(f"{address!r} is no server's address. Expected one such as https://chat.example.org.")
-    if not re.fullmatch(r"[a-z0-9.-]+|[0-9a-f:]+", origin.host):
+    if not _is_as_browsers_send_it(origin.host) or origin.port == 0:
         raise PinError(
-            f"{origin.host!r} is no host's name as browsers send it. Write it in ASCII (xn--…), without wildcards."
+            f"{address!r} is no address as browsers send it. Copy it from the address bar: names in ASCII (xn--…), "
+            "IP addresses in their shortest form, no wildcards."
         )
     if origin.scheme == "http" and not origin.is_here:
-        raise PinError(
-            f"Only https can be pinned: over http anybody on the way is the server. Try https://{origin.host}."
-        )
+        secure = origin._replace(scheme="https", port=443 if origin.port == 80 else origin.port)
+        raise PinError(f"Only https can be pinned: over http anybody on the way is the server. Try {secure}.")
     return str(origin)
+
+
+def _is_as_browsers_send_it(host: str) -> bool:
+    """They write each host in one way (WHATWG URL, host serializing), and the rule is for nothing else."""
+    *_, last = host.split(".")
+    try:
+        if ":" in host:
+            return str(ipaddress.IPv6Address(host)) == host
+        if last.isdigit() or last.startswith("0x"):
+            return str(ipaddress.IPv4Address(host)) == host
+    except ValueError:
+        return False
+    return re.fullmatch(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*", host, re.ASCII) is not None
 
 
 def write(folder: Path, origin: str, releases: Sequence[Manifest]) -> None:
@@ -59,12 +76,15 @@ def write(folder: Path, origin: str, releases: Sequence[Manifest]) -> None:
 
     The folder is new, empty, or holds a pin for the same host. Raises PinError, or OSError.
     """
-    files = {name: (FOLDER / name).read_text("utf-8") for name in SOURCES} | _made(origin, releases)
+    files = {name: (FOLDER / name).read_bytes() for name in SOURCES}
+    files |= {name: text.encode() for name, text in _made(origin, releases).items()}
     if folder.exists() and not _may_be_replaced(folder, origin, files):
         raise PinError(f"{folder} holds something else. Choose a new folder, or one with a pin for {origin}.")
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, text in files.items():
-        (folder / name).write_text(text, "utf-8")
+    folder.mkdir(0o755, parents=True, exist_ok=True)
+    for name, octets in files.items():
+        (folder / name).unlink(missing_ok=True)  # a link would lead elsewhere
+        with os.fdopen(os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), "wb") as file:
+            file.write(octets)
 
 
 def policy(releases: Sequence[Manifest]) -> str:
@@ -82,19 +102,28 @@ def _scripts(release: Manifest) -> str:
 
 def _made(origin: str, releases: Sequence[Manifest]) -> dict[str, str]:
     host = urlsplit(origin).hostname or ""
-    named = [
-        {"version": one.version, "digest": hashlib.sha256(one.canonical() + b"\n").hexdigest()} for one in releases
-    ]
+    named = [{"version": one.version, "build": one.build} for one in releases]
     addresses = dict.fromkeys(path for one in releases for path in one.addresses[APP])
     patterns = (re.escape(path).replace("0" * 24, "[0-9A-Z]{24}") for path in addresses)
     app, version = f"^(?:{'|'.join(patterns)})$", f"^(?:{VERSION.pattern})$"
     mark = secrets.token_urlsafe(24)  # the server never learns it, so nothing but the rule below can set it
+    (protection,) = ADDRESSES[PROTECTION]
     pinned = {"origin": origin, "host": host, "releases": named, "app": app, "version": version, "mark": mark}
+    pinned |= {"protection": protection}
     return {
+        "protection.html": _protection(origin),
         "manifest.json": _json(_manifest(origin, releases[0].version)),
         "rules.json": _json(_rules(origin, policy(releases), mark)),
         "pinned.js": f"globalThis.PINNED = {_json(pinned)};\n",
     }
+
+
+def _protection(origin: str) -> str:
+    """What the release says of itself, as a page of the extension: the server's could say anything."""
+    words = "".join(PROTECTION_PAGE.findall(render("shells/protection.html", host={})))
+    words = words.replace('href="/"', f'href="{origin}/"')
+    page = (FOLDER / "changed.html").read_text("utf-8").replace("Not the pinned page", "What is protected")
+    return PROTECTION_PAGE.sub(lambda _: words, page)
 
 
 def _manifest(origin: str, version: str) -> dict[str, Any]:
@@ -111,7 +140,12 @@ def _manifest(origin: str, version: str) -> dict[str, Any]:
         "background": {"service_worker": "start.js", "scripts": ["pinned.js", "background.js"]},
         "content_scripts": [{"matches": [pattern], "js": ["pinned.js", "content.js"], **EARLY}],
         "declarative_net_request": {"rule_resources": [{"id": "pin", "enabled": True, "path": "rules.json"}]},
-        "action": {"default_title": f"EZ-DMS {version} is pinned at {parts.netloc}", "default_popup": "popup.html"},
+        "icons": {"128": "icon.png"},
+        "action": {
+            "default_icon": "icon.png",
+            "default_title": f"EZ-DMS {version} is pinned at {parts.netloc}",
+            "default_popup": "popup.html",
+        },
         "content_security_policy": {"extension_pages": f"{POLICY}; connect-src {origin}"},
         "minimum_chrome_version": OLDEST["chrome"],
         "browser_specific_settings": {"gecko": {"id": _id(origin), "strict_min_version": OLDEST["gecko"]}},
@@ -122,6 +156,7 @@ def _rules(origin: str, value: str, mark: str) -> list[dict[str, Any]]:
     nosniff = {"header": "x-content-type-options", "operation": "set", "value": "nosniff"}
     of_documents = [
         {"header": "content-security-policy", "operation": "set", "value": value},
+        {"header": "content-type", "operation": "set", "value": "text/html; charset=utf-8"},  # no picture, PDF or SVG
         {"header": "integrity-policy", "operation": "set", "value": "blocked-destinations=(script)"},
         {"header": "server-timing", "operation": "set", "value": f'ezdms-pin;desc="{mark}"'},
         nosniff,
@@ -147,7 +182,7 @@ def _id(origin: str) -> str:
     return f"pin-{digest}@ezdms.invalid"
 
 
-def _may_be_replaced(folder: Path, origin: str, files: dict[str, str]) -> bool:
+def _may_be_replaced(folder: Path, origin: str, files: dict[str, bytes]) -> bool:
     if not folder.is_dir():
         return False
     there = {path.name for path in folder.iterdir()} - {"_metadata"}  # Chromium's, of an extension that is loaded

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from ezdms.encoding import EnvelopeError, b64u_decode, b64u_encode, sha256
-from ezdms.release.manifest import FORMAT, Manifest, ManifestError, canonical, of_members, read
+from ezdms.release.manifest import FORMAT, LARGEST, Manifest, ManifestError, canonical, of_members, read
 
 SIGNED = FORMAT.encode() + b"\0"  # before the canonical manifest: what is signed is nothing else
 SIGNATURE = "signature"
@@ -30,7 +30,7 @@ def make_key(file: Path) -> Path:
     Raises FileExistsError, and leaves what is there, if either exists.
     """
     public = file.with_name(file.name + ".pub")
-    if public.exists():
+    if os.path.lexists(public):
         raise FileExistsError(17, "File exists", str(public))
     key = Ed25519PrivateKey.generate()
     _write(file, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()), 0o600)
@@ -44,7 +44,7 @@ def fingerprint(key: Ed25519PublicKey) -> str:
 
 
 def load_private(file: Path) -> Ed25519PrivateKey:
-    """Raises OSError, or ManifestError if it holds no such key."""
+    """Raises OSError, or ManifestError if it holds no such key, or others may read it."""
     try:
         key = load_pem_private_key(_read(file), password=None)
     except (ValueError, TypeError) as error:
@@ -53,6 +53,8 @@ def load_private(file: Path) -> Ed25519PrivateKey:
         ) from error
     if not isinstance(key, Ed25519PrivateKey):
         raise ManifestError(f"{file} holds a key of another kind. Make one with ezdms release-key.")
+    if file.stat().st_mode & 0o077:
+        raise ManifestError(f"Others on this machine may read {file}. Change that first: chmod 600 {file}")
     return key
 
 
@@ -71,6 +73,12 @@ def sign(manifest: Manifest, key: Ed25519PrivateKey) -> bytes:
     """The canonical manifest with one member more, its signature."""
     signature = key.sign(SIGNED + manifest.canonical())
     return canonical({**read(manifest.canonical()), SIGNATURE: b64u_encode(signature)})
+
+
+def open_file(file: Path, key: Ed25519PublicKey) -> Manifest:
+    """The manifest in this file, which this key signed. Raises ManifestError or OSError."""
+    with file.open("rb") as opened:
+        return open_signed(opened.read(LARGEST + 1), key)
 
 
 def open_signed(octets: bytes, key: Ed25519PublicKey) -> Manifest:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -122,6 +124,15 @@ async def test_two_browsers_are_two_accounts(server: Server, opened: Opening) ->
         assert (await other.asks("/me")).status_code == 200
     async with Visit(opened) as third:
         assert (await third.asks("/me")).status_code == 401
+
+
+async def test_the_session_before_another_login_is_ended(server: Server, opened: Opening) -> None:
+    async with Visit(opened) as visit:
+        await visit.registers(PEOPLE["alice"], "alice")
+        bob = await visit.registers(PEOPLE["bob"], "bob")
+        assert (await visit.asks("/me")).json()["user_id"] == bob["user_id"]
+    with closing(sqlite3.connect(server.data_dir / "ezdms.db")) as database:
+        assert database.execute("SELECT count(*) FROM sessions").fetchone() == (1,)
 
 
 async def test_who_opens_the_first_address_often_pushes_nobody_out_who_is_logged_in(opened: Opening) -> None:

@@ -163,6 +163,26 @@ async def test_at_the_same_port_what_was_not_sent_is_there_again(
         await asyncio.sleep(0.01)  # the loop closes what was left
 
 
+async def test_once_it_has_ended_the_page_asks_nobody_who_takes_its_port(
+    window: Window, server: Server, tmp_path: Path
+) -> None:
+    with Opening(server.url, tmp_path) as opening:
+        _, bob = await hears_hello(window, server, opening)
+        await asyncio.to_thread(opening.end)
+        asked: list[bytes] = []
+
+        async def note(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            asked.append(await reader.readline())
+            writer.close()
+
+        async with await asyncio.start_server(note, "127.0.0.1", opening.port):
+            await shows(window, "#connection", "“ezdms open” has ended. Start it again")
+            await asyncio.sleep(2)  # longer than the first pauses before a new try
+        assert asked == []
+        await bob.leaves()
+        await window.goto("about:blank")
+
+
 async def test_no_script_of_the_servers_runs_and_no_word_of_it_is_shown(
     window: Window, liar: Liar, tmp_path: Path
 ) -> None:

@@ -158,7 +158,7 @@ async def test_when_it_ends_the_page_is_told(server: Server, tmp_path: Path, how
             async with socket_of(visit) as socket:
                 before = time.monotonic()
                 ending = asyncio.create_task(asyncio.to_thread(opening.end, how))
-                assert await closed_with(socket) == 1012
+                assert await closed_with(socket) == 4000
             assert await ending == 0
             assert time.monotonic() - before < 8
     assert "Traceback" not in opening.log.read_text()

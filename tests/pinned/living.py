@@ -58,6 +58,7 @@ async def talks(window: Window, bob: Peer, search_pin: str, text: str) -> None:
 async def changes_pin(window: Window, origin: str, login_pin: str) -> str:
     """Returns the new Login PIN."""
     await window.goto(f"{origin}/account")
+    await until(lambda: window.read("document.querySelector('change-pin fieldset')?.disabled === false"))
     await window.type("#old-pin", login_pin)
     await window.press("change-pin [type=submit]")
     await shows(window, "change-pin [data-testid=login-pin]", "-")

@@ -44,7 +44,7 @@ async def test_a_page_that_is_not_the_pinned_one_is_explained(liar: Liar, pair: 
             lying.enter_context(liar.lying(request, change))
         await pair.pinned.goto(f"{liar.url}/")
         await shows(pair.pinned, "h1", "This is not the page that you pinned")
-        await shows(pair.pinned, "#said", "which is pinned, but sends something else")
+        await shows(pair.pinned, "[data-said]", "which is pinned, but sends something else")
     await pair.pinned.press("#again")
 
     async def is_back() -> bool:

@@ -60,7 +60,7 @@ LIES: dict[str, tuple[dict[str, Change], str]] = {
 async def replaced(window: Window) -> None:
     """The extension's page is there; waits longer than `until`."""
     for _ in range(int(SHOWN / 0.2)):
-        if "This is not the page that you pinned" in str(await window.read(text_of("h1"))):
+        if "The page did not start" in str(await window.read(text_of("h1"))):
             return
         await asyncio.sleep(0.2)
     raise AssertionError("it is still shown")
@@ -75,7 +75,7 @@ async def test_a_page_that_never_finishes_is_not_shown_for_long(liar: Liar, pair
             lying.enter_context(liar.lying(request, change))
         await pair.pinned.goto(f"{liar.url}/")
         await replaced(pair.pinned)
-        await shows(pair.pinned, "#said", sentence)
+        await shows(pair.pinned, "[data-said]", sentence)
         assert "555" not in str(await pair.pinned.read(text_of("body")))
     await pair.pinned.goto(f"{liar.url}/")
     await shows(pair.pinned, "a[href='/protection']", "What is protected")  # whoever is logged in

@@ -44,7 +44,7 @@ class Window(Protocol):
         """The value of a JavaScript expression in the page; None if it cannot be had."""
 
     async def press(self, selector: str) -> None:
-        """Click it, as a person does, if it is there."""
+        """Click it, as a person does, if it is there to be seen."""
 
     async def type(self, selector: str, text: str) -> None:
         """Into a field."""
@@ -160,7 +160,7 @@ class ChromiumWindow:
 
     async def press(self, selector: str) -> None:
         """See Window."""
-        if await self.page.locator(selector).count():
+        if await self.page.locator(selector).first.is_visible():
             await self.page.locator(selector).first.click()
 
     async def type(self, selector: str, text: str) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import importlib
 import json
+import os
 import re
 from contextlib import suppress
 from dataclasses import replace
@@ -49,11 +50,12 @@ def test_the_extension_may_act_at_one_host_and_loads_nothing_from_anywhere(tmp_p
     named |= {name for script in manifest["content_scripts"] for name in script["js"]}
     there = {path.name for path in (tmp_path / "pin").iterdir()}
     assert named <= there
-    for path in (tmp_path / "pin").iterdir():
+    assert (tmp_path / "pin" / "icon.png").read_bytes().startswith(b"\x89PNG")
+    for path in {*(tmp_path / "pin").iterdir()} - {tmp_path / "pin" / "icon.png"}:
         text = path.read_text()
         assert set(re.findall(r"https?://[a-z0-9.-]+", text)) <= {"https://chat.example.org"}
         for name in re.findall(r'(?:src|href)="([^"]+)"', text):
-            assert name in there
+            assert name in {*there, "https://chat.example.org/"}
         assert not re.search(r"\beval\(|new Function|innerHTML|import\(", text)
 
 
@@ -103,7 +105,7 @@ def test_a_signed_manifest_adds_its_scripts_to_the_pinned_ones(tmp_path: Path) -
     (tmp_path / "next").write_bytes(signing.sign(here, signing.load_private(tmp_path / "key")))  # the same release
     code, said = run(*words)
     assert (code, f"pins EZ-DMS {__version__} at {NOBODY}" in said) == (0, True), said
-    assert (tmp_path / "pin" / "pinned.js").read_text().count('"digest"') == 1
+    assert (tmp_path / "pin" / "pinned.js").read_text().count('"build"') == 1
 
 
 def test_the_help_says_that_the_folder_is_needed() -> None:
@@ -119,10 +121,24 @@ def test_the_help_says_that_the_folder_is_needed() -> None:
         ("https://a:b@chat.example.org", "no server's address"),
         ("https://chat.example.org:99999", "no server's address"),
         ("https://", "no server's address"),
-        ("https://*.example.org", "no host's name"),
-        ("https://chät.example.org", "no host's name"),
-        ("http://chat.example.org", "Only https can be pinned"),
-        ("http://192.168.1.7:5000", "Only https can be pinned"),
+        ("https://*.example.org", "as browsers send it"),
+        ("https://chät.example.org", "as browsers send it"),
+        ("https://127.1", "as browsers send it"),
+        ("https://2130706433", "as browsers send it"),
+        ("https://0x7f.0.0.1", "as browsers send it"),
+        ("https://127.0.0x1", "as browsers send it"),
+        ("https://127.000.000.001", "as browsers send it"),
+        ("https://256.1.1.1", "as browsers send it"),
+        ("https://[2001:db8:0::1]", "as browsers send it"),
+        ("http://[0:0:0:0:0:0:0:1]:5000", "as browsers send it"),
+        ("https://a..b", "as browsers send it"),
+        ("https://chat.example.org.", "as browsers send it"),
+        ("https://chat.example.org:0", "as browsers send it"),
+        (
+            "http://chat.example.org",
+            "Only https can be pinned: over http anybody on the way is the server. Try https://",
+        ),
+        ("http://192.168.1.7:5000", "Try https://192.168.1.7:5000."),
     ],
 )
 def test_an_address_that_cannot_be_pinned_is_said_and_nothing_is_written(
@@ -141,6 +157,9 @@ def test_an_address_that_cannot_be_pinned_is_said_and_nothing_is_written(
         ("https://chat.example.org:8443", "https://chat.example.org:8443"),
         ("http://localhost:5000", "http://localhost:5000"),
         ("http://[::1]:5000", "http://[::1]:5000"),
+        ("https://192.0.2.1", "https://192.0.2.1"),
+        ("https://[2001:db8::1]", "https://[2001:db8::1]"),
+        ("https://my_host-1.example", "https://my_host-1.example"),
     ],
 )
 def test_an_address_is_pinned_as_browsers_write_it(address: str, origin: str) -> None:
@@ -162,6 +181,22 @@ def test_a_folder_with_something_else_is_left_alone_and_an_older_pin_is_replaced
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     (tmp_path / "file").write_text("mine")
     assert run(NOBODY, "--output", tmp_path / "file")[0] == 1
+
+
+def test_a_link_in_the_folder_leads_nowhere_and_others_cannot_write_there(tmp_path: Path) -> None:
+    folder, victim = tmp_path / "pin", tmp_path / "victim"
+    victim.write_text("mine")
+    before = os.umask(0)
+    try:
+        assert run(NOBODY, "--output", folder)[0] == 0
+        (folder / "page.css").unlink()
+        (folder / "page.css").symlink_to(victim)
+        assert run(NOBODY, "--output", folder)[0] == 0
+    finally:
+        os.umask(before)
+    assert victim.read_text() == "mine"
+    assert (folder / "page.css").read_text() != "mine"
+    assert not [path for path in (folder, *folder.iterdir()) if path.is_symlink() or path.stat().st_mode & 0o022]
 
 
 def test_a_server_that_runs_another_release_or_does_not_answer_is_said(server: Server, tmp_path: Path) -> None:

@@ -197,7 +197,11 @@ def test_a_key_is_ones_own_and_never_overwritten(tmp_path: Path) -> None:
         assert (code, "is there already" in said) == (1, True)
         if missing:
             missing.write_bytes(before[missing != file])
+            missing.chmod(0o600)
     assert (file.read_bytes(), Path(f"{file}.pub").read_bytes()) == before
+    Path(f"{tmp_path}/other.pub").symlink_to(tmp_path / "nowhere")
+    assert run("release-key", tmp_path / "other")[0] == 1
+    assert not (tmp_path / "other").exists()
 
 
 @pytest.mark.parametrize(
@@ -206,10 +210,12 @@ def test_a_key_is_ones_own_and_never_overwritten(tmp_path: Path) -> None:
         (["--sign", "{nowhere}"], "Cannot use"),
         (["--sign", "{public}"], "holds no private key, or one with a password, which cannot be used here"),
         (["--sign", "{p256}"], "a key of another kind"),
+        (["--sign", "{known}"], "Others on this machine may read"),
         (["--sign", "{empty}"], "holds no private key"),
         (["--verify", "{empty}", "--key", "{public}"], "This is not a manifest"),
         (["--verify", "{empty}", "--key", "{private}"], "holds no public key"),
         (["--verify", "{nowhere}", "--key", "{public}"], "Cannot use"),
+        (["--verify", "/dev/zero", "--key", "{public}"], "at most 4194304 bytes"),
         (["--verify", "{empty}"], "belong together"),
         (["--key", "{public}"], "belong together"),
         (["--sign", "{private}", "--verify", "{empty}", "--key", "{public}"], "belong together"),
@@ -219,7 +225,10 @@ def test_a_file_that_cannot_be_used_is_said(key: Path, tmp_path: Path, words: li
     (tmp_path / "empty").write_bytes(b"")
     p256 = generate_private_key(SECP256R1()).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     (tmp_path / "p256").write_bytes(p256)
-    files = {name: tmp_path / name for name in ("nowhere", "empty", "p256")} | {
+    (tmp_path / "known").write_bytes(key.read_bytes())
+    for name, mode in (("p256", 0o600), ("empty", 0o600), ("known", 0o640)):
+        (tmp_path / name).chmod(mode)
+    files = {name: tmp_path / name for name in ("nowhere", "empty", "p256", "known")} | {
         "private": key,
         "public": Path(f"{key}.pub"),
     }

@@ -14,7 +14,8 @@ import pytest
 
 from ezdms import __version__, assets
 from ezdms.client.errors import BadAnswer
-from ezdms.client.served import DAY, HOUR, MOST, build_of, digest_of, doubts, is_news, merge
+from ezdms.client.served import DAY, HOUR, MOST, build_of, doubts, is_news, merge
+from ezdms.release import digest_of
 from ezdms.views.shells import shells
 from tests.conftest import ROOT, skip_or_fail
 
@@ -125,10 +126,16 @@ def test_an_upgrade_is_no_doubt_and_two_builds_of_one_version_are() -> None:
     assert doubts([old, other], NOW) == [("differ", old, other)]
 
 
-def test_what_was_long_ago_or_is_said_to_be_in_the_future_is_not_compared() -> None:
-    for first in (NOW - 31 * DAY, NOW + 2 * DAY):
-        assert doubts([build(), build(digest=B, first=first)], NOW) == []
+def test_what_was_long_ago_is_not_compared() -> None:
+    assert doubts([build(), build(digest=B, first=NOW - 31 * DAY)], NOW) == []
     assert doubts([build(), build(digest=B, first=NOW - 29 * DAY)], NOW) != []
+
+
+def test_a_device_whose_clock_is_ahead_hides_no_other_build_and_accuses_nobody() -> None:
+    ahead = build("1.0", A, NOW - DAY, NOW + 3 * DAY)
+    assert doubts([ahead, build("1.0", B)], NOW) == [("differ", ahead, build("1.0", B))]
+    assert doubts([build("1.0", A), ahead | {"digest": B}], NOW) != []
+    assert doubts([ahead, build("1.1", B, NOW - HOUR, NOW)], NOW) == []
 
 
 def test_a_page_says_which_build_it_is() -> None:

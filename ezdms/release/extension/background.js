@@ -3,14 +3,15 @@
 // opened before the pin held, and so does not answer or has not its mark, is loaded anew.
 
 const { origin, host, releases } = PINNED;
+const isFirefox = chrome.runtime.getURL("").startsWith("moz-");
 const LONGEST = 20000; // ms of one document after the other of which none is the pinned one
+const GAP = 30000; // ms; more than content.js waits for one document
 const ANSWER = 5000; // ms for what the server says that it runs
 const CHECKED = [0, 500, 1000, 2000, 4000, 8000]; // ms after the start: a browser that starts is slow to say what is open
 const AGAIN = 300; // ms until a document that came without the mark is loaded anew
 const MOST = 10; // times; by then the rule holds, unless the browser does not apply it at all
 
 async function clear() {
-  const isFirefox = chrome.runtime.getURL("").startsWith("moz-");
   const where = isFirefox ? { hostnames: [host] } : { origins: [origin] };
   await chrome.browsingData.remove(where, { serviceWorkers: true });
 }
@@ -33,9 +34,9 @@ async function check() {
   }
 }
 
-function show() {
-  chrome.action.setBadgeText({ text: releases[0].version.split(".").slice(0, 2).join(".") });
-  chrome.action.setBadgeBackgroundColor({ color: "#1d7a4f" });
+// Beside the button, on the tab in which the pinned page runs: until it goes elsewhere.
+function mark(tabId) {
+  chrome.action.setBadgeText({ tabId, text: releases[0].version.split(".").slice(0, 2).join(".") }).catch(() => {});
 }
 
 // What the server says that it runs; page.js looks at its form.
@@ -46,11 +47,15 @@ async function ask() {
   return String(version).slice(0, 100);
 }
 
+// Something of the extension's own in its place. Firefox keeps no way back to it; Chromium skips what nobody pressed.
+async function show(tab, page, told = {}) {
+  const url = `${chrome.runtime.getURL(page)}#${new URLSearchParams(told)}`;
+  if (await isHere(tab)) await chrome.tabs.update(tab, isFirefox ? { url, loadReplace: true } : { url });
+}
+
 // It is not shown any longer.
 async function replace(tab, at, why) {
-  const page = new URL(chrome.runtime.getURL("changed.html"));
-  page.hash = new URLSearchParams({ said: await ask().catch(() => ""), at, why });
-  if (await isHere(tab)) await chrome.tabs.update(tab, { url: page.href });
+  await show(tab, "changed.html", { said: await ask().catch(() => ""), at, why });
 }
 
 const unmarked = new Map(); // tab → how often a document of it came without the mark
@@ -74,15 +79,21 @@ chrome.runtime.onMessage.addListener(({ is, late }, { tab, frameId, url }) => {
     return;
   }
   unmarked.delete(tab.id);
+  if (is === "elsewhere") {
+    const isProtection = new URL(url).pathname === PINNED.protection;
+    show(tab.id, ...(isProtection ? ["protection.html"] : ["changed.html", { why: is }]));
+    return;
+  }
   const now = Date.now();
   const [first, last] = unjudged.get(tab.id) ?? [now, now];
-  const since = now - last > LONGEST ? now : first;
+  const since = now - last > GAP ? now : first;
   // A page that loads itself anew all the time would never be judged.
   const isChanged = is === "changed" || (is === "begun" && now - since > LONGEST);
+  if (is === "pinned") mark(tab.id);
   if (is === "pinned" || isChanged) unjudged.delete(tab.id);
   else unjudged.set(tab.id, [since, now]);
   if (isChanged) replace(tab.id, url, late || is === "begun" ? "late" : "");
 });
-show();
+chrome.action.setBadgeBackgroundColor({ color: "#1d7a4f" });
 clear();
 for (const ms of CHECKED) setTimeout(check, ms);

@@ -20,7 +20,6 @@ import "./new-search-pin.js";
 import "./change-pin.js";
 import "./delete-account.js";
 import "./device-list.js";
-import "./served-builds.js";
 import "./start-conversation.js";
 import { isWhole, watchArrival } from "./arrived.js";
 import { lineOf, renewList, showWhole, useList } from "./conversation-list.js";
@@ -28,10 +27,11 @@ import { onPress, showPageAlert } from "./dom.js";
 import { showFront } from "./front.js";
 import { connect, join } from "./live.js";
 import { currentThread, startNavigating } from "./navigate.js";
+import { oddBuilds } from "./served-builds.js";
 import { getStanding, account, leave } from "./session.js";
 import { instantiate } from "./shell.js";
 import { postForm } from "./server.js";
-import { noteServed } from "./vault.js";
+import { isOpened, noteServed } from "./vault.js";
 import { hasNewPin } from "./welcome-card.js";
 
 const NOT_SECURE = "This page was opened without encryption (http), so the browser switches off the functions that "
@@ -56,6 +56,8 @@ function showSession(me) {
     }
     await leave();
   });
+  document.getElementById("opened-here").hidden = !isOpened;
+  oddBuilds().then(({ length }) => { document.getElementById("odd-builds").hidden = !length; }).catch(() => {});
   useList(document.getElementById("conversations"));
   startNavigating(document.getElementById("main"));
 }
@@ -134,7 +136,10 @@ async function start() {
   setTimeout(() => getStanding().then((standing) => noteServed(standing.vault_version)).catch(() => {}), NOTE_AFTER);
 }
 
-// An extension that pins this release asks whether its scripts run here: nothing else could answer (docs/verify.md).
-addEventListener("ezdms-pin", () => dispatchEvent(new Event("ezdms-pinned")));
+// An extension that pins this release shows no page before the page's scripts have said that they run, and asks again
+// later: nothing else could answer (docs/verify.md).
+const tellPin = () => dispatchEvent(new Event("ezdms-pinned"));
+addEventListener("ezdms-pin", tellPin);
+tellPin();
 watchArrival(showPageAlert);
 start().catch((error) => showPageAlert(error.message));

@@ -2,8 +2,12 @@
 
 export const CONVERSATION_PATH = /^\/c\/([0-9A-HJKMNP-TV-Z]{24})$/;
 
+let isOver = false;
+export function endRequests() { isOver = true; }
+
 // Every request of the page: asked anew, led nowhere else, and given up after half a minute.
-export function request(address, options) {
+export async function request(address, options) {
+  if (isOver) throw new Error("Nobody is asked any more.");
   return fetch(address, { redirect: "error", cache: "no-store", signal: AbortSignal.timeout(30000), ...options });
 }
 

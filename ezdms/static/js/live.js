@@ -1,12 +1,14 @@
 // The one socket is a courtesy: after every (re)connect the page asks for what it missed, in the list and in the
 // thread; whatever frame is lost, nothing else is.
 
+import { endRequests } from "./first.js";
 import { swapIn } from "./guard.js";
 import { leave } from "./session.js";
 
 const FIRST_PAUSE = 250; // ms before a new try, doubled with each, up to
 const LONGEST_PAUSE = 10000;
 const SESSION_ENDED = 1008;
+const OPEN_ENDED = 4000; // whoever takes its port afterwards is asked for nothing
 const OFFLINE = "You are offline. What you send waits until you are back.";
 
 let socket;
@@ -41,6 +43,10 @@ const take = (frame) => {
 
 async function closed(code) {
   if (code === SESSION_ENDED) return leave(); // this session was ended, here or elsewhere
+  if (code === OPEN_ENDED) {
+    endRequests();
+    return tell("“ezdms open” has ended. Start it again, and use the address that it prints.");
+  }
   tellLost();
   if (attempt >= 1) await page.check().catch((error) => error.status === 401 && leave()); // ended meanwhile
   const pause = Math.min(FIRST_PAUSE * 2 ** attempt, LONGEST_PAUSE) * (0.7 + 0.6 * Math.random());

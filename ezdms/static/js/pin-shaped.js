@@ -17,10 +17,7 @@ const AS_MESSAGE = "This looks like a Login PIN. Never give yours to anybody. If
 export const isPinShaped = (name) => AS_NAME.some((form) => form.test(name));
 
 // A message that is or holds one is held back until it is sent once more, unchanged.
-function holdsOne(message) {
-  const text = message.trim().replace(/[‐-―−]/g, "-").replace(/[.,;:!?]+$/, ""); // as phones and sentences write it
-  return WHOLE.test(text) || INSIDE.test(text);
-}
+const plain = (message) => message.trim().replace(/[‐-―−]/g, "-").replace(/[.,;:!?]+$/, ""); // as phones write it
 const SOON = 400; // ms: a key that is held down and a double click are one press
 let held = "";
 let heldAt = 0;
@@ -30,7 +27,7 @@ function holdBack(event) {
   if (!composer || !isSending) return;
   const { value } = composer.querySelector("textarea");
   const isAgain = value === held && !event.repeat && event.timeStamp - heldAt > SOON;
-  const isHeld = !isAgain && holdsOne(value);
+  const isHeld = !isAgain && [WHOLE, INSIDE].some((form) => form.test(plain(value)));
   held = isHeld ? value : "";
   heldAt = event.timeStamp;
   if (!isHeld) return;

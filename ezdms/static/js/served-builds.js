@@ -4,18 +4,25 @@ import { loadVaultState } from "./keystore.js";
 import { doubts, mergeServed } from "./served.js";
 import { getStanding } from "./session.js";
 import { instantiate } from "./shell.js";
-import { isServed, noteServed, ownBuild, syncVault } from "./vault.js";
+import { isOpened, isServed, noteServed, ownBuild, syncVault } from "./vault.js";
 
-const nameOf = ({ version, digest }) => `EZ-DMS ${version}, build ${digest.slice(0, 8)}`;
+const nameOf = ({ version, digest }) => `EZ-DMS ${version}, build ${digest.slice(0, 12)}`;
+
+// As far as this browser knows.
+export async function oddBuilds() {
+  const { more } = await loadVaultState();
+  return doubts(mergeServed(more?.served, isServed ? [await ownBuild()] : []), Date.now());
+}
 
 customElements.define("served-builds", class extends HTMLElement {
   async connectedCallback() {
     const own = await ownBuild();
     this.querySelector("[data-build]").textContent = nameOf(own);
+    this.querySelector(".from-server").hidden = isOpened;
+    this.querySelector(".from-here").hidden = !isOpened;
     await this.#renew().catch(() => {}); // what is known here is compared
-    const { more } = await loadVaultState();
     const odd = new Set();
-    for (const [kind, ...builds] of doubts(mergeServed(more?.served, isServed ? [own] : []), Date.now())) {
+    for (const [kind, ...builds] of await oddBuilds()) {
       this.querySelector(`[data-odd=${kind}]`).hidden = false;
       for (const build of builds) odd.add(build);
     }
@@ -35,7 +42,7 @@ customElements.define("served-builds", class extends HTMLElement {
     line.querySelector(".since").show(build.first);
     line.querySelector(".used").show(build.last);
     line.querySelector(".until").hidden = build.first === build.last;
-    if (build.version !== own.version || build.digest !== own.digest) line.querySelector(".badge").remove();
+    if (build.version !== own.version || build.digest !== own.digest) line.querySelector(".own").remove();
     return line;
   }
 });

@@ -33,13 +33,14 @@ export const isNews = (known, build) => isBuild(build)
   && read(known).every((one) => keyOf(one) !== keyOf(build) || build.last - one.last >= DAY);
 
 // What cannot be if everybody is served the same. "differ": two builds of one version. "turns": one was served more
-// than an hour (as far as clocks may be apart) after another one had begun to be.
+// than an hour (as far as clocks may be apart) after another one had begun to be. What a clock that is ahead noted says
+// nothing of that.
 export function doubts(builds, now) {
-  const recent = read(builds).filter(({ last }) => now - last >= -DAY && now - last <= RECENT);
+  const recent = read(builds).filter(({ last }) => now - last <= RECENT);
   recent.sort((one, other) => one.first - other.first || byKey(one, other));
   return recent.flatMap((one, i) => recent.slice(i + 1).flatMap((other) => {
     if (one.version === other.version) return [["differ", one, other]];
-    return one.last - other.first > HOUR ? [["turns", one, other]] : [];
+    return one.last - other.first > HOUR && one.last <= now + HOUR ? [["turns", one, other]] : [];
   }));
 }
 

@@ -127,7 +127,8 @@ export const ownBuild = async () =>
 
 // Unless it comes from one's own machine (`ezdms open`) or this browser's cache: then it was served another day.
 const [arrival] = performance.getEntriesByType("navigation");
-export const isServed = HOST.server === location.origin && arrival?.transferSize > 0;
+export const isOpened = HOST.server !== location.origin; // by `ezdms open`: from one's own machine
+export const isServed = !isOpened && arrival?.transferSize > 0;
 
 // Note it for one's other devices: once an hour at most, and only if that says something new.
 export async function noteServed(stored) {

@@ -10,7 +10,8 @@ from playwright.async_api import Page, expect
 
 from ezdms import __version__, assets
 from ezdms.client import Client
-from ezdms.client.served import DAY, HOUR, Build, digest_of
+from ezdms.client.served import DAY, HOUR, Build
+from ezdms.release import digest_of
 from tests.browser.lies.liar import Answer, Liar
 from tests.browser.lies.stage import Stage
 from tests.browser.someone import Someone, until
@@ -94,7 +95,7 @@ async def test_two_devices_that_were_served_different_builds_of_one_version_are_
     await sessions(alice.page, stage.liar)
     await expect(alert).to_be_visible()
     await expect(alice.page.get_by_text(TURNS)).to_be_hidden()
-    await expect(alice.page.get_by_role("listitem").filter(has_text="this page")).to_contain_text(OWN[:8])
+    await expect(alice.page.get_by_role("listitem").filter(has_text="this page")).to_contain_text(OWN[:12])
     for someone in (alice, device):
         await someone.context.close()
 

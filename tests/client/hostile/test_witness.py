@@ -8,7 +8,8 @@ from typing import Any
 from ezdms import __version__, assets, crypto
 from ezdms.client import Client
 from ezdms.client.answers import read_vault
-from ezdms.client.served import DAY, HOUR, digest_of
+from ezdms.client.served import DAY, HOUR
+from ezdms.release import digest_of
 from tests.client.hostile.people import Someone
 from tests.client.hostile.wire import Answer, Asked, Wire
 

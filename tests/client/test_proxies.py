@@ -1,0 +1,52 @@
+"""To this very machine no proxy of the environment is asked the way: what proves a session would go there in clear."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.client.player import Player
+from tests.conftest import Server
+from tests.opened.opening import Opening, Visit
+from tests.people import PEOPLE
+
+NAMES = ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy", "WS_PROXY", "ws_proxy")
+
+
+@pytest.fixture
+async def asked(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[list[bytes]]:
+    """What a proxy was asked, which the environment names."""
+    asked: list[bytes] = []
+
+    async def note(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.readline())
+        writer.close()
+
+    async with await asyncio.start_server(note, "127.0.0.1", 0) as listener:
+        for name in NAMES:
+            monkeypatch.setenv(name, f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}")
+        for name in ("NO_PROXY", "no_proxy"):
+            monkeypatch.delenv(name, raising=False)
+        yield asked
+
+
+async def test_the_client_asks_this_machine_directly(server: Server, tmp_path: Path, asked: list[bytes]) -> None:
+    alice, bob = [(await Player.register(server, name, tmp_path)).listen() for name in ("alice", "bob")]
+    await alice.client.send(await alice.client.start(bob.client.search_pin), "hello")
+    await bob.hears("hello")
+    for player in (alice, bob):
+        await player.leave()
+    assert asked == []
+
+
+async def test_the_opened_page_asks_this_machine_directly(server: Server, tmp_path: Path, asked: list[bytes]) -> None:
+    opening = Opening(server.url, tmp_path)
+    await asyncio.to_thread(opening.start)
+    async with Visit(opening) as visit:
+        await visit.registers(PEOPLE["alice"], "alice")
+        assert (await visit.asks("/me")).status_code == 200
+    await asyncio.to_thread(opening.end)
+    assert asked == []
