@@ -44,12 +44,14 @@ def pin(address: str, output: Path, also: tuple[Path, ...], key: Path | None) ->
     click.echo(f"Made an extension in {output} that pins EZ-DMS {' and '.join(versions)} at {origin}.")
     click.echo("Chromium, Chrome, Edge, Brave: chrome://extensions, “Developer mode”, “Load unpacked”, this folder.")
     click.echo("Firefox: about:debugging#/runtime/this-firefox, “Load Temporary Add-on”, its manifest.json.")
-    click.echo(
-        "Where it is loaded already, reload it there. Let Chromium start with an empty page: docs/verify.md says why."
-    )
+    click.echo("If it is loaded already, reload it there. Private windows have no pin unless you allow it there.")
+    click.echo("Let Chromium start with an empty page: docs/verify.md says why, and what else remains.")
     said = asyncio.run(ask_version(origin))
     if said is None:
-        click.echo(f"Warning: {origin} does not answer as an EZ-DMS server now. The pin holds all the same.", err=True)
+        click.echo(
+            f"Warning: {origin} does not answer as an EZ-DMS server now. Is that its address?",
+            err=True,
+        )
     elif said not in versions:
         click.echo(
             f"Warning: {origin} says that it runs EZ-DMS {said}. Its page will not start under this pin. Install "

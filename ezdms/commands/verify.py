@@ -69,6 +69,10 @@ def _print(report: verify.Report) -> None:
         return
     verdict = "PASSED" if report.verdict == "passed" else "FAILED"
     click.echo(f"\n{verdict}: {report.address}, compared with EZ-DMS {report.version}: {count(report.findings)}.")
+    if report.verdict != "passed":
+        files = sum(one.status == "failed" and one.name.startswith("file ") for one in report.findings)
+        differ = f"{files} file{'s' * (files > 1)} of the release came changed. " if files else ""
+        click.echo(f"{differ}Do not log in there before you know why: ask whoever runs it, by another way.")
     click.echo("\nWhat this cannot prove:")
     for sentence in CANNOT_PROVE:
         click.echo(f"- {sentence}")

@@ -86,7 +86,7 @@ def open_signed(octets: bytes, key: Ed25519PublicKey) -> Manifest:
     members = read(octets)
     signature = members.pop(SIGNATURE, None)
     if not isinstance(signature, str):
-        raise ManifestError("This manifest is not signed.")
+        raise ManifestError("This manifest is not signed, so anybody can have written it. Do not use it.")
     try:
         key.verify(b64u_decode(signature, 64), SIGNED + canonical(members))
     except (InvalidSignature, EnvelopeError) as error:

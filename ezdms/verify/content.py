@@ -25,7 +25,7 @@ class Followed:
 async def check_content(wire: Wire, pages: list[Answer], release: Release, *, is_same_version: bool) -> list[Finding]:
     """What the pages load, and all files. The bytes of another version cannot be judged, only what they load."""
     followed = await _follow(wire, pages, release if is_same_version else None)
-    findings = [_judge_loads(followed)]
+    findings = [_judge_loads(followed, "of this server and of the release" if is_same_version else "of this server")]
     if is_same_version:
         findings += await _check_files(wire, followed, release)
     return findings
@@ -54,9 +54,9 @@ async def _follow(wire: Wire, pages: list[Answer], release: Release | None) -> F
     return followed
 
 
-def _judge_loads(followed: Followed) -> Finding:
+def _judge_loads(followed: Followed, whose: str) -> Finding:
     if not followed.outside:
-        return ok("loads", f"The pages load {len(followed.files)} files, all of this server and of the release.")
+        return ok("loads", f"The pages load {len(followed.files)} files, all {whose}.")
     more = f", and {len(followed.outside) - 5} more" if len(followed.outside) > 5 else ""
     return failed("loads", f"Expected nothing but the release's files, but {', '.join(followed.outside[:5])}{more}.")
 

@@ -48,7 +48,9 @@ def parse_address(address: str) -> Place:
     if origin is None:
         raise AddressError(f"{address!r} is no server's address. Expected one such as https://chat.example.org.")
     if origin.scheme == "http" and not origin.is_here:
-        raise AddressError("Plain http can be checked on this very machine only: elsewhere browsers do not encrypt.")
+        raise AddressError(
+            "Plain http can be checked on this very machine only: elsewhere browsers do not encrypt. Try https://."
+        )
     return Place(origin.scheme, origin.host, origin.port, str(origin))
 
 

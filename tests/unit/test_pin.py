@@ -98,7 +98,7 @@ def test_a_signed_manifest_adds_its_scripts_to_the_pinned_ones(tmp_path: Path) -
     assert f"'{old}'" in headers[0]["value"]
     assert f"'{new}'" in headers[0]["value"]
     (tmp_path / "next").write_bytes(next_one.canonical())
-    assert run(*words) == (1, "Error: This manifest is not signed.\n")
+    assert run(*words) == (1, "Error: This manifest is not signed, so anybody can have written it. Do not use it.\n")
     (tmp_path / "next").write_bytes(signed.replace(b"99.0.0", b"99.0.1"))
     code, said = run(*words)
     assert (code, "The signature of this manifest does not hold: it was changed" in said) == (1, True)
