@@ -9,7 +9,7 @@ from tests.browser.lies.fragments import SEALED
 from tests.browser.lies.frames import ALL, ROW, SILENT, TOPS
 from tests.browser.lies.stage import OUT_OF_PLACE, Stage
 from tests.browser.lies.watching import FORGED
-from tests.browser.someone import texts_of
+from tests.browser.someone import texts_of, until
 
 STANDS = """(forged) => [
     document.querySelectorAll("sealed-text").length, document.querySelectorAll("#conversations > *").length,
@@ -20,6 +20,8 @@ STANDS = """(forged) => [
 
 async def is_left_out(stage: Stage, frame: str | bytes) -> None:
     """The frame changes nothing in the page, and it is said that something was left out."""
+    await expect(stage.alice.list.get_by_role("link").first).to_be_visible()
+    await until(lambda: stage.liar.has_socket)
     before = await stage.page.evaluate(STANDS, FORGED)
     stage.liar.slip(frame)
     await expect(stage.warning).to_contain_text(OUT_OF_PLACE)
