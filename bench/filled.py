@@ -15,11 +15,14 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from werkzeug.security import generate_password_hash
 
-from ezdms import auth, crypto, envelope, folder
+from ezdms import crypto
 from ezdms.db import now
-from ezdms.encoding import b64u_decode, b64u_encode
 from ezdms.models.session import LIFETIME
-from ezdms.schema import migrate
+from ezdms.protocol import envelope
+from ezdms.protocol.encoding import b64u_decode, b64u_encode
+from ezdms.store import data_folder
+from ezdms.store.schema import migrate
+from ezdms.web import admission
 
 _MEASURED = crypto.generate_keys()  # one RSA key serves everybody here; their identity keys are their own
 AUTH_KEY = b64u_encode(secrets.token_bytes(32))
@@ -75,8 +78,8 @@ class Filled:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        folder.make(path)
-        self._connection = sqlite3.connect(path / folder.DATABASE, isolation_level=None)
+        data_folder.make(path)
+        self._connection = sqlite3.connect(path / data_folder.DATABASE, isolation_level=None)
         self._connection.row_factory = sqlite3.Row
         self._connection.execute("PRAGMA journal_mode = WAL")
         migrate(self._connection)
@@ -127,8 +130,8 @@ class Filled:
             "sessions",
             (
                 {
-                    "session_id": auth.random_id(16),
-                    "token_hash": auth.hash_token(person.token),
+                    "session_id": admission.random_id(16),
+                    "token_hash": admission.hash_token(person.token),
                     "user_id": person.user_id,
                     "created_at": moment,
                     "expires_at": moment + LIFETIME,
@@ -222,10 +225,10 @@ def _person(number: int) -> Person:
     keys = crypto.Keys(Ed25519PrivateKey.generate(), _MEASURED.encryption)
     return Person(
         keys=keys,
-        user_id=auth.random_id(16),
+        user_id=admission.random_id(16),
         username=f"person{number}",
-        login_id=auth.random_id(16),
-        token=auth.random_id(32),
+        login_id=admission.random_id(16),
+        token=admission.random_id(32),
         search_pin=envelope.search_pin(keys.ik, secrets.token_bytes(16)),
     )
 

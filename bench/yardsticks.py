@@ -22,7 +22,7 @@ from hypercorn.config import Config
 from quart import Quart, request, websocket
 
 from ezdms.db import PRAGMAS
-from ezdms.runner import listen
+from ezdms.edge.runner import listen
 
 
 def bare_app() -> Quart:

@@ -13,34 +13,26 @@ from quart.typing import ResponseTypes
 from quart_rate_limiter import RateLimitExceeded
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from ezdms import auth, certificate, folder, logs, origin, security
-from ezdms.answers import Problem, again_later, answer_problem, too_often, wants_json
-from ezdms.closing import SaysWhenItCloses
+from ezdms import logs
+from ezdms.actions.event import Event
+from ezdms.actions.remembered import Sessions
 from ezdms.db import Busy, Database, Unavailable
-from ezdms.edge import Edge, HttpConnection, Socket, SocketConnection
-from ezdms.events import Event
-from ezdms.forms import BoundedRequest
-from ezdms.hsts import TransportSecurity
+from ezdms.edge.connection_close import SaysWhenItCloses
+from ezdms.edge.headers import HEADERS, add_headers
+from ezdms.edge.hsts import TransportSecurity
+from ezdms.edge.quart_asgi import Edge, HttpConnection, Socket, SocketConnection
+from ezdms.edge.trusted_proxies import TrustedProxies
+from ezdms.hosting import certificate
 from ezdms.hub import Hub
-from ezdms.limits import Limiter, by_address
 from ezdms.models.deployment import insert_deployment
-from ezdms.proxy import TrustedProxies
-from ezdms.remembered import Sessions
-from ezdms.routes import (
-    accounts,
-    conversations,
-    health,
-    live,
-    messages,
-    pages,
-    pins,
-    services,
-    sessions,
-    vaults,
-)
+from ezdms.routes import accounts, conversations, health, live, messages, pages, pins, sessions, vaults
 from ezdms.settings import Settings
-from ezdms.views import serving
+from ezdms.store import data_folder
 from ezdms.views.shells import shells
+from ezdms.web import admission, context, origin, static_files
+from ezdms.web.answers import Problem, again_later, answer_problem, too_often, wants_json
+from ezdms.web.bodies import BoundedRequest
+from ezdms.web.limits import Limiter, by_address
 
 FOREIGN = "This request came from another website, so it was refused."
 TOO_MANY = "Your account has too many connections open. Close some tabs or programs, then try again."
@@ -71,7 +63,7 @@ def create_app(settings: Settings) -> Quart:
     Raises OSError or ValueError for a certificate that cannot be read.
     """
     app = Application(__name__, static_folder=None, template_folder=None)
-    app.add_url_rule("/static/<path:filename>", "static", auth.public(serving.send_file))
+    app.add_url_rule("/static/<path:filename>", "static", admission.public(static_files.send_file))
     app.request_class = BoundedRequest
     app.asgi_http_class = HttpConnection
     app.websocket_class = Socket
@@ -105,11 +97,13 @@ async def open_database(app: Quart) -> None:
     if "ezdms.database" in app.extensions:
         return
     data_dir = app.extensions["ezdms.settings"].data_dir
-    folder.make(data_dir)
-    database = await Database.open(data_dir / folder.DATABASE)
+    data_folder.make(data_dir)
+    database = await Database.open(data_dir / data_folder.DATABASE)
     app.extensions["ezdms.database"] = database
     app.extensions["ezdms.sessions"] = Sessions(database)
-    app.extensions["ezdms.deployment_id"] = await database.write(insert_deployment, deployment_id=auth.random_id(16))
+    app.extensions["ezdms.deployment_id"] = await database.write(
+        insert_deployment, deployment_id=admission.random_id(16)
+    )
 
 
 async def close_database(app: Quart) -> None:
@@ -122,26 +116,26 @@ async def close_database(app: Quart) -> None:
 async def _admit_request() -> None:
     """A request has its session looked up, unless a shell answers it; without one only the public views answer."""
     g.session = None
-    if request.endpoint == "static" or (auth.is_shell(request.endpoint) and not wants_json()):
+    if request.endpoint == "static" or (admission.is_shell(request.endpoint) and not wants_json()):
         return
-    if origin.is_forged(request, services.settings().allowed_origins):
+    if origin.is_forged(request, context.settings().allowed_origins):
         raise Problem(403, "foreign_origin", FOREIGN)
-    g.session = await auth.find_session(services.sessions(), request)
-    if g.session is None and not auth.is_public(request.endpoint):
+    g.session = await admission.find_session(context.sessions(), request)
+    if g.session is None and not admission.is_public(request.endpoint):
         raise Problem(401, "no_session", "Please log in.")
 
 
 async def _admit_websocket() -> Response | None:
     """A socket is accepted for a living session alone, never for a page of another site, and not too often."""
-    if origin.is_foreign(websocket, services.settings().allowed_origins):
+    if origin.is_foreign(websocket, context.settings().allowed_origins):
         return _refuse(403, "foreign_origin", FOREIGN)
-    g.session = await auth.find_session(services.sessions(), websocket)
+    g.session = await admission.find_session(context.sessions(), websocket)
     if g.session is None:
         return _refuse(401, "no_session", "Please log in.")
-    most = services.settings().max_sockets
-    if most is not None and len(services.hub().mailboxes(g.session.user_id)) >= most:
+    most = context.settings().max_sockets
+    if most is not None and len(context.hub().mailboxes(g.session.user_id)) >= most:
         return _refuse(429, "too_many_sockets", TOO_MANY, {"Retry-After": str(SOCKET_AGAIN)})
-    seconds = ceil(services.limiter().count(websocket.endpoint, g.session.user_id))
+    seconds = ceil(context.limiter().count(websocket.endpoint, g.session.user_id))
     if seconds:
         return _refuse(429, "too_often", too_often(seconds).sentence, {"Retry-After": str(seconds)})
     return None
@@ -150,11 +144,11 @@ async def _admit_websocket() -> Response | None:
 def _refuse(status: int, code: str, sentence: str, headers: dict[str, str] | None = None) -> Response:
     """The answer to a WebSocket that is not accepted."""
     body = json.dumps({"error": sentence, "code": code})
-    return Response(body, status, {**(headers or {}), **security.HEADERS}, content_type="application/json")
+    return Response(body, status, {**(headers or {}), **HEADERS}, content_type="application/json")
 
 
 async def _fence(response: Response) -> Response:
-    return security.add_headers(response)
+    return add_headers(response)
 
 
 async def _answer_too_often(error: RateLimitExceeded) -> Response:

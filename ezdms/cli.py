@@ -10,32 +10,32 @@ import click
 from ezdms import __version__
 
 COMMANDS = {  # name → module:function, in the order of the help
-    "serve": "ezdms.commands.serve:serve",
-    "invite": "ezdms.commands.people:invite",
-    "users": "ezdms.commands.people:users",
-    "backup": "ezdms.commands.keeping:backup",
-    "restore": "ezdms.commands.keeping:restore",
-    "cert": "ezdms.commands.keeping:cert",
-    "doctor": "ezdms.commands.doctor:doctor",
-    "register": "ezdms.commands.account:register",
-    "login": "ezdms.commands.account:login",
-    "whoami": "ezdms.commands.account:whoami",
-    "contacts": "ezdms.commands.talk:contacts",
-    "add": "ezdms.commands.talk:add",
-    "send": "ezdms.commands.talk:send",
-    "read": "ezdms.commands.talk:read",
-    "chat": "ezdms.commands.talk:chat",
-    "listen": "ezdms.commands.talk:listen",
-    "outbox": "ezdms.commands.outbox:outbox",
-    "verify-contact": "ezdms.commands.knowing:verify_contact",
-    "export": "ezdms.commands.export:export",
-    "logout": "ezdms.commands.account:logout",
-    "verify": "ezdms.commands.verify:command",
-    "pin": "ezdms.commands.pin:pin",
-    "manifest": "ezdms.commands.release:manifest",
-    "release-key": "ezdms.commands.release:release_key",
-    "bridge": "ezdms.commands.bridge:bridge",
-    "open": "ezdms.commands.opening:opening",
+    "serve": "ezdms.commands.server.serve:serve",
+    "invite": "ezdms.commands.server.people:invite",
+    "users": "ezdms.commands.server.people:users",
+    "backup": "ezdms.commands.server.keeping:backup",
+    "restore": "ezdms.commands.server.keeping:restore",
+    "cert": "ezdms.commands.server.keeping:cert",
+    "doctor": "ezdms.commands.checks.doctor:doctor",
+    "register": "ezdms.commands.client.account:register",
+    "login": "ezdms.commands.client.account:login",
+    "whoami": "ezdms.commands.client.account:whoami",
+    "contacts": "ezdms.commands.client.talk:contacts",
+    "add": "ezdms.commands.client.talk:add",
+    "send": "ezdms.commands.client.talk:send",
+    "read": "ezdms.commands.client.talk:read",
+    "chat": "ezdms.commands.client.talk:chat",
+    "listen": "ezdms.commands.client.talk:listen",
+    "outbox": "ezdms.commands.client.outbox:outbox",
+    "verify-contact": "ezdms.commands.client.knowing:verify_contact",
+    "export": "ezdms.commands.client.export:export",
+    "logout": "ezdms.commands.client.account:logout",
+    "verify": "ezdms.commands.checks.verify:command",
+    "pin": "ezdms.commands.checks.pin:pin",
+    "manifest": "ezdms.commands.checks.release:manifest",
+    "release-key": "ezdms.commands.checks.release:release_key",
+    "bridge": "ezdms.commands.client.bridge:bridge",
+    "open": "ezdms.commands.client.opening:opening",
 }
 WHOLE = 1000  # characters, more than any first sentence has
 
@@ -64,8 +64,8 @@ class Lazily(click.Group):
 def _print_version(context: click.Context, _: click.Parameter, is_asked: bool) -> None:
     """And the build, by which people tell whether their copies are the same."""
     if is_asked:
-        from ezdms import assets
         from ezdms.release import digest_of, name_of
+        from ezdms.views import assets
 
         click.echo(name_of(__version__, digest_of(assets.import_map())))
         context.exit()

@@ -19,8 +19,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
 
-from ezdms import encoding, envelope
-from ezdms.encoding import (
+from ezdms.protocol import encoding, envelope
+from ezdms.protocol.encoding import (
     LARGEST_INTEGER,
     LATEST_TIME,
     EnvelopeError,
@@ -32,7 +32,7 @@ from ezdms.encoding import (
     label,
     sha256,
 )
-from ezdms.envelope import (
+from ezdms.protocol.envelope import (
     ACT_HEADER,
     BUCKETS,
     LARGEST_VAULT,

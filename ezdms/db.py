@@ -16,8 +16,8 @@ from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 import aiosqlite
 
-from ezdms import damage
-from ezdms.schema import DatabaseError, migrate
+from ezdms.store import integrity
+from ezdms.store.schema import DatabaseError, migrate
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -139,7 +139,7 @@ class Database:
             for connection in connections:  # or their threads would keep the process alive
                 await connection.close()
             if isinstance(error, sqlite3.Error):
-                raise DatabaseError(f"Cannot use the database {path}: {error}.{damage.advice(error)}") from error
+                raise DatabaseError(f"Cannot use the database {path}: {error}.{integrity.advice(error)}") from error
             raise
         return cls(connections[0], connections[1:])
 
@@ -248,7 +248,7 @@ def _commit_together(connection: Connection, writes: list[Callable[[Connection],
         try:
             return _transact(connection, writes)
         except Exception as error:
-            if damage.is_out_of_reach(error):
+            if integrity.is_out_of_reach(error):
                 raise
             return _transact(connection, [partial(_keep_or_leave, write) for write in writes])
     except Exception as error:  # nothing of this batch is stored: each caller is told
@@ -275,7 +275,7 @@ def _keep_or_leave(write: Callable[[Connection], Any], connection: Connection) -
     try:
         outcome = write(connection)
     except Exception as error:  # handed to the caller
-        if damage.is_out_of_reach(error):  # SQLite may have rolled all of it back by itself
+        if integrity.is_out_of_reach(error):  # SQLite may have rolled all of it back by itself
             raise
         connection.execute("ROLLBACK TO caller")
         outcome = error
@@ -285,7 +285,7 @@ def _keep_or_leave(write: Callable[[Connection], Any], connection: Connection) -
 
 def _told(error: Exception) -> Exception:
     """What the callers of a batch that failed are told: a failing disk under its own name."""
-    if not damage.is_out_of_reach(error):
+    if not integrity.is_out_of_reach(error):
         return error
     unavailable = Unavailable(str(error))
     unavailable.__cause__ = error
@@ -329,7 +329,7 @@ def _forbid_writing(connection: Connection) -> None:
 
 
 def _make_ready(connection: Connection, path: Path) -> None:
-    damage.check(connection, path)
+    integrity.check(connection, path)
     connection.execute(f"PRAGMA cache_size = -{WRITERS_CACHE}")
     _use_write_ahead_log(connection)
     migrate(connection)

@@ -12,11 +12,12 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_der_private_key
 from quart import Quart, Response
 
-from ezdms import crypto, envelope
+from ezdms import crypto
+from ezdms.actions.event import Event
 from ezdms.db import now
-from ezdms.encoding import b64u_decode, b64u_encode
-from ezdms.events import Event
 from ezdms.hub import Hub
+from ezdms.protocol import envelope
+from ezdms.protocol.encoding import b64u_decode, b64u_encode
 
 VECTORS = Path(__file__).parent / "vectors"
 

@@ -19,8 +19,9 @@ from quart import Quart
 from wsproto.connection import Connection, ConnectionType
 from wsproto.events import CloseConnection, Event
 
-from ezdms import runner, serve, sockets
 from ezdms.db import now
+from ezdms.edge import runner, sockets
+from ezdms.hosting import serve
 from ezdms.settings import Settings
 from tests.conftest import Server
 from tests.people import JSON, PEOPLE, Writer, registration, sign_act

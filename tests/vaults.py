@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from ezdms import crypto, envelope
-from ezdms.encoding import b64u_encode
+from ezdms import crypto
+from ezdms.protocol import envelope
+from ezdms.protocol.encoding import b64u_encode
 
 
 def noise_vault(keys: crypto.Keys, size: int = envelope.VAULT_STEP, word: str = "A") -> str:

@@ -10,13 +10,14 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from quart import Blueprint, Quart, Response, current_app, jsonify, request
 from werkzeug.exceptions import HTTPException
 
-from ezdms import crypto, envelope
+from ezdms import crypto
+from ezdms.bridge.accounts import Locked, People
+from ezdms.bridge.forms import LARGEST_BODY, Problem, need, read_fields, read_page
 from ezdms.bridge.gate import TokenGate
-from ezdms.bridge.people import Locked, People
-from ezdms.bridge.reading import LARGEST_BODY, Problem, need, read_fields, read_page
 from ezdms.client import Client, ClientError, Contact, Message, OtherServer, ServerError, SessionEnded, WrongPin
-from ezdms.closing import SaysWhenItCloses
-from ezdms.encoding import EnvelopeError
+from ezdms.edge.connection_close import SaysWhenItCloses
+from ezdms.protocol import envelope
+from ezdms.protocol.encoding import EnvelopeError
 
 PASSED_ON = (400, 403, 404, 409, 410, 429)  # statuses of the server that mean the same here
 WAITS = "The message is kept, sealed, and leaves before the next one: do not send it again."

@@ -7,12 +7,13 @@ import socket
 from collections.abc import Callable
 from ipaddress import ip_address
 
-from ezdms import logs, runner
+from ezdms import logs
+from ezdms.bridge.accounts import People
 from ezdms.bridge.app import create_app
-from ezdms.bridge.people import People
 from ezdms.client import ClientError
 from ezdms.client.answers import read_deployment
 from ezdms.client.transport import Transport
+from ezdms.edge import runner
 
 HOST = "127.0.0.1"
 

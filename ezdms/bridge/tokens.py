@@ -8,7 +8,7 @@ import secrets
 import stat
 from pathlib import Path
 
-from ezdms.encoding import b64u_encode
+from ezdms.protocol.encoding import b64u_encode
 
 TOKEN = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
 

@@ -10,13 +10,14 @@ import asyncio
 import time
 from typing import Any
 
-from ezdms import crypto, envelope
+from ezdms import crypto
 from ezdms.client import answers
 from ezdms.client.errors import BadAnswer, ClientError, ServerError, WrongPin
 from ezdms.client.servers import Servers
 from ezdms.client.state import State
 from ezdms.client.transport import Transport
-from ezdms.encoding import EnvelopeError, b64u_decode, b64u_encode
+from ezdms.protocol import envelope
+from ezdms.protocol.encoding import EnvelopeError, b64u_decode, b64u_encode
 
 OWN_SERVER = "http://127.0.0.1:5000"  # where `ezdms serve` is by default
 LOCKS = ("salt", "iterations", "wrapped_sig", "wrapped_enc")

@@ -13,8 +13,8 @@ from typing import Any
 
 from ezdms.client.errors import BadAnswer
 from ezdms.client.members import Members, read_list
-from ezdms.encoding import LARGEST_INTEGER
-from ezdms.envelope import LARGEST_STATEMENT
+from ezdms.protocol.encoding import LARGEST_INTEGER
+from ezdms.protocol.envelope import LARGEST_STATEMENT
 
 LATEST = 253_402_300_799_999  # ms: the end of the year 9999
 LONGEST_LIFE = 31_536_000  # seconds: a year

@@ -13,7 +13,7 @@ from ezdms.client.entering import Entered, conversation_of
 from ezdms.client.errors import ClientError, SessionEnded
 from ezdms.client.live import Bell
 from ezdms.client.receiving import Message
-from ezdms.encoding import b64u_decode
+from ezdms.protocol.encoding import b64u_decode
 
 
 class Client(Entered):

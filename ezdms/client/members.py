@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from ezdms.client.errors import BadAnswer
-from ezdms.encoding import ALPHABET, LARGEST_INTEGER, EnvelopeError, b64u_decode, is_integer
+from ezdms.protocol.encoding import ALPHABET, LARGEST_INTEGER, EnvelopeError, b64u_decode, is_integer
 
 CONVERSATION = re.compile(rf"[{ALPHABET}]{{24}}")
 WORD = re.compile(r"[a-z_]{1,40}")

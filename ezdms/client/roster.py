@@ -14,7 +14,7 @@ from ezdms.client.errors import ClientError
 from ezdms.client.state import State
 from ezdms.client.transport import LARGEST_LIST, Transport
 from ezdms.client.vault import Vault
-from ezdms.encoding import b64u_decode
+from ezdms.protocol.encoding import b64u_decode
 
 MISSING = "The server's list leaves out {name}, whom you know. Nothing is sent to them until it shows them again."
 log = logging.getLogger(__name__)

@@ -20,7 +20,7 @@ from ezdms.client.receiving import open_row
 from ezdms.client.state import State
 from ezdms.client.transport import LARGEST_LIST, Transport
 from ezdms.client.waiting import Waiting
-from ezdms.encoding import b64u_decode
+from ezdms.protocol.encoding import b64u_decode
 
 SENT = ("conversation_id", "message_id", "n", "hash", "suite", "content_for_a", "content_for_b")
 

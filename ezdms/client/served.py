@@ -12,7 +12,7 @@ from typing import Any
 from ezdms import release
 from ezdms.client.answers import LATEST
 from ezdms.client.errors import BadAnswer
-from ezdms.encoding import is_integer
+from ezdms.protocol.encoding import is_integer
 
 HOUR = 60 * 60 * 1000  # ms: one client looks no more often, and the clocks of devices may differ by as much
 DAY = 24 * HOUR  # a build that is known is noted again after that, not before

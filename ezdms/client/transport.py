@@ -20,9 +20,9 @@ from ezdms import __version__
 from ezdms.client.errors import BadAnswer, ClientError, ServerError, SessionEnded, Unreachable
 from ezdms.client.members import WORD
 from ezdms.client.shown import one_line
-from ezdms.encoding import is_integer
-from ezdms.origin import fault_of_server
-from ezdms.visitor import CHROME, NAVIGATION
+from ezdms.protocol.encoding import is_integer
+from ezdms.protocol.visitor import CHROME, NAVIGATION
+from ezdms.web.origin import fault_of_server
 
 TIMEOUT = 30.0  # seconds without a byte
 WHOLE = 120.0  # seconds for one answer

@@ -10,13 +10,14 @@ import logging
 from contextlib import suppress
 from datetime import UTC, datetime
 
-from ezdms import __version__, assets
+from ezdms import __version__
 from ezdms.client.errors import ClientError
 from ezdms.client.served import HOUR, Build, build_of, doubts, merge
 from ezdms.client.state import State
 from ezdms.client.transport import visit
 from ezdms.client.vault import Vault
 from ezdms.release import BUILD_SHOWN, digest_of
+from ezdms.views import assets
 
 WITHIN = 10.0  # seconds for the page
 LARGEST = 256 * 1024  # bytes of it

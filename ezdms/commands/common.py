@@ -17,8 +17,8 @@ from ezdms import crypto
 from ezdms.client import Client, ClientError, NoAccount, OtherServer, SessionEnded, Unreachable, WrongPin
 from ezdms.client.credentials import find_pin
 from ezdms.client.state import State, home_folder
-from ezdms.commands.printing import Warnings, says
-from ezdms.origin import fault_of_server
+from ezdms.commands.client.printing import Warnings, says
+from ezdms.web.origin import fault_of_server
 
 # Exit codes, stable (docs/command-line.md). 2 is click's, for a command that was called wrongly.
 FAILED, NOT_LOGGED_IN, UNREACHABLE, ALARM = 1, 3, 4, 5

@@ -6,14 +6,16 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ezdms import __version__, backup, folder
-from ezdms.damage import RESTORE
+from ezdms import __version__
 from ezdms.db import now
 from ezdms.doctor import machine, public
-from ezdms.folder import FolderError
-from ezdms.operator.actions import Refused
-from ezdms.operator.channel import ask_server
+from ezdms.hosting import backup
+from ezdms.hosting.operator.actions import Refused
+from ezdms.hosting.operator.channel import ask_server
 from ezdms.settings import Settings
+from ezdms.store import data_folder
+from ezdms.store.data_folder import FolderError
+from ezdms.store.integrity import RESTORE
 from ezdms.verify.report import Finding, failed, ok, warning
 
 OLD_BACKUP = 7 * 24 * 60 * 60  # seconds
@@ -76,7 +78,7 @@ def _judge_running(running: dict[str, Any] | None) -> list[Finding]:
 
 
 def _judge_database(data_dir: Path) -> list[Finding]:
-    path = data_dir / folder.DATABASE
+    path = data_dir / data_folder.DATABASE
     if not path.exists():
         return [warning("database", f"There is none in {data_dir} yet; the first start makes it.")]
     try:

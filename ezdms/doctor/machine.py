@@ -9,8 +9,8 @@ import stat
 import sys
 from pathlib import Path
 
-from ezdms import folder
-from ezdms.certificate import days_left
+from ezdms.hosting.certificate import days_left
+from ezdms.store import data_folder
 from ezdms.verify.place import FEWEST_DAYS
 from ezdms.verify.report import Finding, failed, ok, warning
 
@@ -65,11 +65,11 @@ def check_disk(data_dir: Path, floor: int) -> Finding:
     """Room to write in. `floor`: the percent that must be free for new accounts to be taken."""
     free = shutil.disk_usage(data_dir).free
     said = f"{free / 1024**3:.1f} GiB are free where {data_dir} is"
-    if folder.is_short_of_room(data_dir, floor):
+    if data_folder.is_short_of_room(data_dir, floor):
         said = f"{said}, less than {floor} %: no new accounts are taken (--disk-floor)"
     if free < TOO_LITTLE:
         return failed("disk", f"{said}. Soon nobody can send. Make room.")
-    if folder.is_short_of_room(data_dir, floor):
+    if data_folder.is_short_of_room(data_dir, floor):
         return warning("disk", f"{said}. Make room.")
     if free < LITTLE:
         return warning("disk", f"{said}. Make room before it is full.")

@@ -7,13 +7,14 @@ from pathlib import Path
 
 from quart import Quart, Response, request
 
-from ezdms import logs, runner
+from ezdms import logs
 from ezdms.doctor.examine import examine
-from ezdms.rendering import render
-from ezdms.security import add_headers
+from ezdms.edge import runner
+from ezdms.edge.headers import add_headers
 from ezdms.settings import Settings
 from ezdms.verify import FAILED, OK, WARNING
-from ezdms.views import serving
+from ezdms.views.rendering import render
+from ezdms.web import static_files
 
 HOST = "127.0.0.1"
 WORST_FIRST = {FAILED: 0, WARNING: 1, OK: 2}
@@ -37,7 +38,7 @@ def show(settings: Settings, url: str | None, cafile: Path | None, port: int, an
 def create_app(settings: Settings, url: str | None, cafile: Path | None, port: int) -> Quart:
     """One page; whoever names another host than this machine (DNS rebinding) is refused."""
     app = Quart(__name__, static_folder=None, template_folder=None)
-    app.add_url_rule("/static/<path:filename>", "static", serving.send_file)
+    app.add_url_rule("/static/<path:filename>", "static", static_files.send_file)
     own = {f"{name}:{port}" for name in (HOST, "localhost")}
 
     @app.before_request

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from ezdms import envelope
 from ezdms.db import Connection, fetch_all, fetch_one, now
-from ezdms.encoding import EnvelopeError
 from ezdms.models.usage import forget_usage, give_back, insert_usage
+from ezdms.protocol import envelope
+from ezdms.protocol.encoding import EnvelopeError
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,17 +13,18 @@ import httpx
 from quart import Quart, Request, Response, Websocket, has_websocket_context, request, websocket
 from werkzeug.exceptions import HTTPException, NotFound
 
-from ezdms import PROTOCOL, __version__, logs, security
+from ezdms import PROTOCOL, __version__, logs
 from ezdms.client.errors import BadAnswer, Unreachable
-from ezdms.closing import SaysWhenItCloses
-from ezdms.edge import Edge, HttpConnection, Socket, SocketConnection
+from ezdms.edge import headers
+from ezdms.edge.connection_close import SaysWhenItCloses
+from ezdms.edge.quart_asgi import Edge, HttpConnection, Socket, SocketConnection
 from ezdms.opened import relay, ways
 from ezdms.opened.gate import FIRST, VISITOR, VisitorGate, cookie_name
 from ezdms.opened.remote import Remote, Reply, dump
 from ezdms.opened.visitors import Visitor, Visitors
 from ezdms.opened.ways import Kind, Way
-from ezdms.views.serving import send_file, send_shell
 from ezdms.views.shells import ADDRESSES, NOTHING, missing, shells
+from ezdms.web.static_files import send_file, send_shell
 
 CONVERSATION = "/c/<conversation_id>"
 MOST_FIELDS = 100
@@ -180,7 +181,7 @@ class _Refused(HTTPException):
 
 
 async def _fence(response: Response) -> Response:
-    return security.add_headers(response)
+    return headers.add_headers(response)
 
 
 async def _answer_http_exception(error: HTTPException) -> Response:
@@ -189,7 +190,7 @@ async def _answer_http_exception(error: HTTPException) -> Response:
         status = 404
     sentence = SENTENCES.get(status, NOT_UNDERSTOOD if status < 500 else WRONG)
     if has_websocket_context():
-        return Response(dump({"error": sentence}), status, dict(security.FENCE), content_type=Kind.JSON.value)
+        return Response(dump({"error": sentence}), status, dict(headers.FENCE), content_type=Kind.JSON.value)
     if request.headers.get("Sec-Fetch-Mode") == "navigate":
         return Response(missing(sentence), status, content_type="text/html; charset=utf-8")
     return _answer(status, sentence)

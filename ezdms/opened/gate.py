@@ -10,7 +10,7 @@ from typing import Any
 from ezdms.bridge.gate import Gate, Refusal, values_of
 from ezdms.opened.visitors import Visitors
 
-VISITOR = "ezdms.visitor"  # where the rest of the app finds it in the scope
+VISITOR = "ezdms.protocol.visitor"  # where the rest of the app finds it in the scope
 FIRST = "/open/"
 FROM_ANOTHER = "Another web page made the browser ask this. Type or paste the address instead."
 

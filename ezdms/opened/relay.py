@@ -12,7 +12,7 @@ from websockets.asyncio.client import ClientConnection
 
 from ezdms.client.live import Straight
 from ezdms.client.members import CONVERSATION
-from ezdms.edge import SocketGone
+from ezdms.edge.quart_asgi import SocketGone
 from ezdms.opened.remote import proof
 
 LARGEST_FRAME = 128 * 1024  # bytes of the server's

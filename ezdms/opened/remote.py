@@ -18,8 +18,8 @@ from ezdms import __version__
 from ezdms.client.errors import BadAnswer, Unreachable
 from ezdms.client.members import WORD, Members
 from ezdms.client.transport import body_of, is_far
-from ezdms.encoding import is_integer
 from ezdms.opened.ways import Kind, Way
+from ezdms.protocol.encoding import is_integer
 
 WITHIN = 25.0  # seconds for one answer; the page waits for 30
 CONNECTS_WITHIN = 10.0  # seconds

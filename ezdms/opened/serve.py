@@ -9,8 +9,9 @@ from contextlib import suppress
 
 import httpx
 
-from ezdms import logs, runner
+from ezdms import logs
 from ezdms.bridge.tokens import new_token
+from ezdms.edge import runner
 from ezdms.opened.app import Opened, create_app
 from ezdms.opened.gate import FIRST
 from ezdms.opened.relay import LARGEST_WISH

@@ -10,7 +10,7 @@ import hashlib
 import secrets
 from dataclasses import dataclass, field
 
-from ezdms.encoding import b64u_encode
+from ezdms.protocol.encoding import b64u_encode
 
 MOST = 100  # browsers without a session; of those, the one that came first goes first
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from ezdms.encoding import b64u_encode, sha256
+from ezdms.protocol.encoding import b64u_encode, sha256
 
 # As Python packages are numbered (PEP 440), and nothing that could be read as words: what a server says that it runs is
 # shown to people in this form alone, by `ezdms pin` and its extension.

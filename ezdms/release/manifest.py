@@ -14,11 +14,11 @@ from typing import Any
 
 from markupsafe import escape
 
-from ezdms import __version__, assets
-from ezdms.encoding import EnvelopeError, parse_json
+from ezdms import __version__
+from ezdms.edge.headers import of_a_page
+from ezdms.protocol.encoding import EnvelopeError, parse_json
 from ezdms.release import VERSION, ReleaseError, digest_of, name_of
-from ezdms.security import of_a_page
-from ezdms.views import shells
+from ezdms.views import assets, shells
 
 FORMAT = "ezdms-manifest/1"
 LANGUAGE = "en"

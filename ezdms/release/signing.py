@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 
-from ezdms.encoding import EnvelopeError, b64u_decode, b64u_encode, sha256
+from ezdms.protocol.encoding import EnvelopeError, b64u_decode, b64u_encode, sha256
 from ezdms.release.manifest import FORMAT, LARGEST, Manifest, ManifestError, canonical, of_members, read
 
 SIGNED = FORMAT.encode() + b"\0"  # before the canonical manifest: what is signed is nothing else

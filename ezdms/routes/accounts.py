@@ -6,18 +6,20 @@ from dataclasses import asdict
 
 from quart import Blueprint, Response, request
 
-from ezdms import auth, encoding, envelope, folder, fragments
-from ezdms.answers import Problem, answer
-from ezdms.auth import public
+from ezdms.actions.accounts import remove_account
 from ezdms.db import Conflict, Connection
-from ezdms.forms import parse_bytes, read_fields
-from ezdms.leaving import remove_account
-from ezdms.limits import by_account, by_address, by_network, limited
 from ezdms.models.invitation import is_invited, use_invitation
 from ezdms.models.search_pin import insert_search_pin, select_search_pin
 from ezdms.models.user import User, insert_user
-from ezdms.routes import services
-from ezdms.routes.credentials import act_must_hold, confirm_pin, find_user, parse_locks, signed_act, wrapped_keys
+from ezdms.protocol import encoding, envelope
+from ezdms.store import data_folder
+from ezdms.views import fragments
+from ezdms.web import admission, context
+from ezdms.web.admission import public
+from ezdms.web.answers import Problem, answer
+from ezdms.web.bodies import parse_bytes, read_fields
+from ezdms.web.credentials import act_must_hold, confirm_pin, find_user, parse_locks, signed_act, wrapped_keys
+from ezdms.web.limits import by_account, by_address, by_network, limited
 
 blueprint = Blueprint("accounts", __name__)
 
@@ -44,7 +46,7 @@ async def register() -> Response:
     user, search_pin = await _parse_user(fields)
     _check_room()
     try:
-        await services.database().write(_insert_account, user, search_pin, fields["search_salt"], invitation)
+        await context.database().write(_insert_account, user, search_pin, fields["search_salt"], invitation)
     except Conflict as error:
         raise Problem(409, "taken", "These keys already belong to an account. Please try again.") from error
     return await _answer_with_session(user, search_pin, 201)
@@ -59,19 +61,19 @@ async def login() -> Response:
     user = await find_user(fields)
     if user is None:
         raise _wrong_pin()
-    search_pin, search_salt = await services.database().read(select_search_pin, user_id=user.user_id)
+    search_pin, search_salt = await context.database().read(select_search_pin, user_id=user.user_id)
     return await _answer_with_session(user, search_pin, 200, **wrapped_keys(user), search_salt=search_salt)
 
 
 @blueprint.post("/logout")
 async def logout() -> Response:
     """This session and its sockets are dead at once."""
-    session = services.session()
-    await auth.end_session(services.database(), session)
-    services.hub().end_session(session.user_id, session.session_id)
-    await services.database().forget()
+    session = context.session()
+    await admission.end_session(context.database(), session)
+    context.hub().end_session(session.user_id, session.session_id)
+    await context.database().forget()
     response = Response(status=204)
-    auth.clear_cookie(response, request.scheme)
+    admission.clear_cookie(response, request.scheme)
     return response
 
 
@@ -79,14 +81,14 @@ async def logout() -> Response:
 @limited("login", by_account)
 async def delete_account() -> Response:
     """Name, keys, sessions, vault and one's own copies are gone; partners are told, and keep what they have."""
-    session = services.session()
+    session = context.session()
     fields = await read_fields("login_id", "auth_key", optional=("act",))
     await confirm_pin(session, fields)
     act = signed_act(session, fields, "delete_account", "")
     with act_must_hold():
-        await remove_account(services.database(), services.hub(), session.user_id, act)
+        await remove_account(context.database(), context.hub(), session.user_id, act)
     response = Response(status=204)
-    auth.clear_cookie(response, request.scheme)
+    admission.clear_cookie(response, request.scheme)
     return response
 
 
@@ -105,7 +107,7 @@ async def _parse_user(fields: dict[str, str]) -> tuple[User, str]:
     if statement.name != fields["username"]:
         raise Problem(422, "statement", "The key statement names somebody else.")
     user = User(
-        user_id=auth.random_id(16),
+        user_id=admission.random_id(16),
         username=fields["username"],
         **asdict(locks),
         statement=fields["statement"],
@@ -117,8 +119,8 @@ async def _parse_user(fields: dict[str, str]) -> tuple[User, str]:
 
 def _check_room() -> None:
     """Problem 507 when the disk is so full that what is left is for the messages of those who are here."""
-    settings = services.settings()
-    if folder.is_short_of_room(settings.data_dir, settings.disk_floor):
+    settings = context.settings()
+    if data_folder.is_short_of_room(settings.data_dir, settings.disk_floor):
         raise Problem(
             507, "disk", "This server is almost full, so it takes no new accounts right now. Try again later."
         )
@@ -126,13 +128,13 @@ def _check_room() -> None:
 
 async def _admit(token: str) -> str | None:
     """The hash of the invitation that this registration uses up; None if it needs none. Problem 403 without one."""
-    registration = services.settings().registration
+    registration = context.settings().registration
     if registration == "open":
         return None
     if registration == "closed":
         raise Problem(403, "registration_closed", "This server takes no new accounts.")
-    token_hash = auth.hash_token(token)
-    if not await services.database().read(is_invited, token_hash=token_hash):
+    token_hash = admission.hash_token(token)
+    if not await context.database().read(is_invited, token_hash=token_hash):
         raise _not_invited()
     return token_hash
 
@@ -153,12 +155,12 @@ def _insert_account(
 
 
 async def _answer_with_session(user: User, search_pin: str, status: int, **more: object) -> Response:
-    token = await auth.start_session(services.database(), user, request)
+    token = await admission.start_session(context.database(), user, request)
     if token is None:
         raise _wrong_pin()
     value = {"user_id": user.user_id, "username": user.username, "search_pin": search_pin, "token": token, **more}
     response = answer(value, lambda: fragments.account(user.username, search_pin), status)
-    auth.set_cookie(response, token, request.scheme)
+    admission.set_cookie(response, token, request.scheme)
     return response
 
 

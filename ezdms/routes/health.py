@@ -5,9 +5,9 @@ from __future__ import annotations
 from quart import Blueprint, Response, jsonify
 
 from ezdms import PROTOCOL, __version__
-from ezdms.auth import public
-from ezdms.envelope import MAX_TEXT
-from ezdms.routes import services
+from ezdms.protocol.envelope import MAX_TEXT
+from ezdms.web import context
+from ezdms.web.admission import public
 
 blueprint = Blueprint("health", __name__)
 
@@ -25,8 +25,8 @@ async def deployment() -> Response:
     """What a client must know before it can log in."""
     return jsonify(
         protocol=PROTOCOL,
-        deployment_id=services.deployment_id(),
+        deployment_id=context.deployment_id(),
         version=__version__,
         max_text=MAX_TEXT,
-        **services.settings().front,
+        **context.settings().front,
     )

@@ -9,18 +9,18 @@ from typing import Any
 
 from quart import Blueprint, websocket
 
-from ezdms.answers import Problem
-from ezdms.auth import find_session
+from ezdms.actions.event import Event
 from ezdms.db import now
-from ezdms.edge import SocketGone
-from ezdms.events import Event
-from ezdms.forms import LARGEST_BODY, parse_object, pick_fields
+from ezdms.edge.quart_asgi import SocketGone
 from ezdms.hub import SESSION_ENDED, Mailbox
-from ezdms.limits import Bucket, by_account, limited
 from ezdms.models.conversation import select_conversation
 from ezdms.models.session import Session
-from ezdms.routes import services
-from ezdms.routes.outgoing import Outgoing
+from ezdms.web import context
+from ezdms.web.admission import find_session
+from ezdms.web.answers import Problem
+from ezdms.web.bodies import LARGEST_BODY, parse_object, pick_fields
+from ezdms.web.limits import Bucket, by_account, limited
+from ezdms.web.pipeline import Outgoing
 
 blueprint = Blueprint("live", __name__)
 
@@ -35,16 +35,16 @@ TOO_BIG = 1009
 @limited("socket", by_account)
 async def live() -> None:
     """Session, Origin and limit were checked before this is reached (app.py)."""
-    session = services.session()
+    session = context.session()
     as_json = JSON_FRAMES in websocket.requested_subprotocols
-    mailbox = services.hub().subscribe(session.user_id, session.session_id)  # and is counted from now on
+    mailbox = context.hub().subscribe(session.user_id, session.session_id)  # and is counted from now on
     try:
         await websocket.accept(subprotocol=JSON_FRAMES if as_json else None)
-        if await find_session(services.sessions(), websocket) is None:  # logged out while this socket was being opened
+        if await find_session(context.sessions(), websocket) is None:  # logged out while this socket was being opened
             mailbox.close(SESSION_ENDED)
         code = await _talk(mailbox, session, as_json)
     finally:
-        services.hub().unsubscribe(mailbox)
+        context.hub().unsubscribe(mailbox)
     await websocket.close(code)  # a peer that does not take this either is cut off by sockets.py
 
 
@@ -83,7 +83,7 @@ async def _write_events(mailbox: Mailbox[Event], as_json: bool) -> None:
 
 async def _read_frames(mailbox: Mailbox[Event], session: Session, as_json: bool) -> int:
     """Obey one frame after the other until one breaks the rules; returns the close code."""
-    bucket = Bucket(services.settings().limit_frame)
+    bucket = Bucket(context.settings().limit_frame)
     outgoing = Outgoing(mailbox, session)
     receive = websocket.receive
     while True:
@@ -122,18 +122,18 @@ def _conversation_id(members: list[tuple[str, Any]]) -> str:
 
 async def _join(mailbox: Mailbox[Event], session: Session, conversation_id: str, as_json: bool) -> None:
     """Somebody looks at this conversation from now on; what was unread is read. Not theirs and not there: nothing."""
-    conversation = await services.database().read(
+    conversation = await context.database().read(
         select_conversation, conversation_id=conversation_id, user_id=session.user_id
     )
     if conversation is None:
         return
     mailbox.joined.add(conversation_id)
     if conversation.unread:
-        await services.mark_as_read(conversation_id, session.user_id, conversation.last_seq)
+        await context.mark_as_read(conversation_id, session.user_id, conversation.last_seq)
     line = replace(conversation, unread=0)
     if not as_json:  # tells a page how far the conversation is, so that it fetches what it missed
         mailbox.put(Event(line))
     if conversation.unread:
-        for other in services.hub().mailboxes(session.user_id):
+        for other in context.hub().mailboxes(session.user_id):
             if other is not mailbox:
                 other.put(Event(line))

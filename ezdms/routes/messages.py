@@ -6,13 +6,14 @@ import asyncio
 
 from quart import Blueprint, Response, request
 
-from ezdms import fragments
-from ezdms.answers import Problem, answer
-from ezdms.auth import public
-from ezdms.forms import parse_integer, read_fields
-from ezdms.limits import by_account, limited
+from ezdms.actions import send
 from ezdms.models.message import select_opening, select_page
-from ezdms.routes import sending, services
+from ezdms.views import fragments
+from ezdms.web import context
+from ezdms.web.admission import public
+from ezdms.web.answers import Problem, answer
+from ezdms.web.bodies import parse_integer, read_fields
+from ezdms.web.limits import by_account, limited
 
 blueprint = Blueprint("messages", __name__)
 
@@ -24,10 +25,10 @@ LARGEST_PAGE = 200
 @limited("send", by_account)
 async def send_message() -> Response:
     """Store a sealed message and hand it to the sockets of both; a repeat is answered as the first time."""
-    session = services.session()
-    draft = sending.parse_draft(await read_fields(*sending.FIELDS))
-    quota = services.settings().quota_account
-    sent = await sending.send(services.database(), services.hub(), draft, session.user_id, quota=quota)
+    session = context.session()
+    draft = send.parse_draft(await read_fields(*send.FIELDS))
+    quota = context.settings().quota_account
+    sent = await send.send(context.database(), context.hub(), draft, session.user_id, quota=quota)
     for _ in range(2):  # the frames for both are written, and leave, before the answer is made
         await asyncio.sleep(0)
     return answer(
@@ -40,9 +41,9 @@ async def send_message() -> Response:
 @blueprint.get("/messages/<conversation_id>")
 async def list_messages(conversation_id: str) -> Response:
     """A page of messages by rising seq, one's own copies only; the newest page unless `after` or `before` is given."""
-    session = services.session()
+    session = context.session()
     after, before, limit = _read_page()
-    page = await services.database().read(
+    page = await context.database().read(
         select_page,
         conversation_id=conversation_id,
         user_id=session.user_id,
@@ -51,12 +52,12 @@ async def list_messages(conversation_id: str) -> Response:
         before=before,
     )
     if page is None:
-        raise sending.no_conversation()
+        raise send.no_conversation()
     conversation, messages = page
     if messages:
         seq = messages[-1].seq
         if conversation.last_seq - conversation.unread < seq:
-            await services.mark_as_read(conversation_id, session.user_id, seq)
+            await context.mark_as_read(conversation_id, session.user_id, seq)
     return answer(
         [message.as_json() for message in messages],
         lambda: fragments.message_list(
@@ -70,15 +71,15 @@ async def list_messages(conversation_id: str) -> Response:
 @blueprint.get("/c/<conversation_id>/open")
 async def open_conversation(conversation_id: str) -> Response:
     """What a page needs to show a conversation, in one answer. Opening it is reading it."""
-    session = services.session()
-    opened = await services.database().read(
+    session = context.session()
+    opened = await context.database().read(
         select_opening, conversation_id=conversation_id, user_id=session.user_id, limit=PAGE
     )
     if opened is None:
-        raise sending.no_conversation()
+        raise send.no_conversation()
     conversation, messages, last_sent = opened
     if conversation.unread:
-        await services.mark_as_read(conversation_id, session.user_id, conversation.last_seq)
+        await context.mark_as_read(conversation_id, session.user_id, conversation.last_seq)
     value = {
         "conversation_id": conversation_id,
         "partner_statement": conversation.partner_statement,
@@ -108,7 +109,7 @@ def _read_page() -> tuple[int | None, int | None, int]:
     if after is not None and before is not None:
         raise Problem(400, "malformed_field", "Give either after or before, not both.")
     return (
-        None if after is None else parse_integer("after", after, low=0, high=sending.LARGEST_NUMBER),
-        None if before is None else parse_integer("before", before, low=0, high=sending.LARGEST_NUMBER),
+        None if after is None else parse_integer("after", after, low=0, high=send.LARGEST_NUMBER),
+        None if before is None else parse_integer("before", before, low=0, high=send.LARGEST_NUMBER),
         parse_integer("limit", given.get("limit", str(PAGE)), low=1, high=LARGEST_PAGE),
     )

@@ -6,11 +6,11 @@ import re
 
 from quart import Blueprint, Response, request
 
-from ezdms.answers import Problem, answer_problem, wants_json
-from ezdms.auth import public, shell
-from ezdms.routes import services
-from ezdms.views.serving import send_shell
 from ezdms.views.shells import APP, PROTECTION, missing
+from ezdms.web import context
+from ezdms.web.admission import public, shell
+from ezdms.web.answers import Problem, answer_problem, wants_json
+from ezdms.web.static_files import send_shell
 
 blueprint = Blueprint("pages", __name__)
 
@@ -49,7 +49,7 @@ async def protection() -> Response:
 
 async def answer_with_shell(name: str) -> Response:
     """A shell, or 304 for whoever has it."""
-    return await send_shell(services.shell(name))
+    return await send_shell(context.shell(name))
 
 
 async def answer_with_page(problem: Problem) -> Response:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from quart import Blueprint, Response
 
-from ezdms import envelope, fragments
-from ezdms.answers import Problem, answer
 from ezdms.db import Conflict, Connection
-from ezdms.forms import parse_bytes, read_fields
-from ezdms.limits import by_account, limited
 from ezdms.models.search_pin import replace_search_pin
 from ezdms.models.session import delete_other_sessions
 from ezdms.models.user import Act, Locks, replace_locks, take_act
-from ezdms.routes import services
-from ezdms.routes.credentials import LOCKS, act_must_hold, confirm_pin, parse_locks, signed_act, wrapped_keys
+from ezdms.protocol import envelope
+from ezdms.views import fragments
+from ezdms.web import context
+from ezdms.web.answers import Problem, answer
+from ezdms.web.bodies import parse_bytes, read_fields
+from ezdms.web.credentials import LOCKS, act_must_hold, confirm_pin, parse_locks, signed_act, wrapped_keys
+from ezdms.web.limits import by_account, limited
 
 blueprint = Blueprint("pins", __name__)
 
@@ -24,7 +25,7 @@ NEW_LOCKS = tuple(f"new_{name}" for name in LOCKS)
 @limited("login", by_account)
 async def private_keys() -> Response:
     """One's wrapped private keys, for who proves the Login PIN once more: a new PIN wraps them anew."""
-    session = services.session()
+    session = context.session()
     user = await confirm_pin(session, await read_fields("login_id", "auth_key"))
     return answer(
         {**wrapped_keys(user), "search_salt": session.search_salt},
@@ -36,14 +37,14 @@ async def private_keys() -> Response:
 @limited("login", by_account)
 async def change_pin() -> Response:
     """From the next moment on the new Login PIN opens the account, the old one nothing; other sessions end."""
-    session = services.session()
+    session = context.session()
     fields = await read_fields("login_id", "auth_key", *NEW_LOCKS, optional=("act",))
     locks = await parse_locks({name.removeprefix("new_"): fields[name] for name in NEW_LOCKS})
     await confirm_pin(session, fields)
     act = signed_act(session, fields, "change_pin", envelope.change_pin_purpose(fields))
     try:
         with act_must_hold():
-            is_changed = await services.database().write(
+            is_changed = await context.database().write(
                 _change_pin,
                 locks,
                 act,
@@ -55,8 +56,8 @@ async def change_pin() -> Response:
         raise Problem(409, "taken", "This Login PIN cannot be used. Please make another.") from error
     if not is_changed:
         raise Problem(409, "changed", "Your Login PIN was changed elsewhere at this moment.")
-    services.hub().end_sessions(session.user_id, but=session.session_id)
-    await services.database().forget()
+    context.hub().end_sessions(session.user_id, but=session.session_id)
+    await context.database().forget()
     return Response(status=204)
 
 
@@ -64,7 +65,7 @@ async def change_pin() -> Response:
 @limited("start", by_account)
 async def new_search_pin() -> Response:
     """Withdraw one's Search PIN: it finds nobody any more. The new one commits to the same key; conversations stay."""
-    session = services.session()
+    session = context.session()
     fields = await read_fields("search_salt", optional=("act",))
     search_salt = fields["search_salt"]
     salt = parse_bytes("search_salt", search_salt, 16)
@@ -72,12 +73,12 @@ async def new_search_pin() -> Response:
     search_pin = envelope.search_pin(act.ik, salt)
     try:
         with act_must_hold():
-            await services.database().write(
+            await context.database().write(
                 _replace_search_pin, act, search_pin=search_pin, user_id=session.user_id, salt=search_salt
             )
     except Conflict as error:
         raise Problem(409, "taken", "This Search PIN cannot be used. Please try again.") from error
-    await services.database().forget()
+    await context.database().forget()
     value = {"search_pin": search_pin, "search_salt": search_salt}
     return answer(value, lambda: fragments.account(session.username, search_pin))
 

@@ -7,12 +7,13 @@ from typing import Any
 
 from quart import Blueprint, Response, request
 
-from ezdms import auth, fragments
-from ezdms.answers import Problem, answer, wants_json
-from ezdms.auth import shell
 from ezdms.models.session import Device, delete_other_sessions, delete_session, select_devices
-from ezdms.routes import pages, services
+from ezdms.routes import pages
+from ezdms.views import fragments
 from ezdms.views.shells import APP
+from ezdms.web import admission, context
+from ezdms.web.admission import shell
+from ezdms.web.answers import Problem, answer, wants_json
 
 blueprint = Blueprint("sessions", __name__)
 
@@ -33,36 +34,36 @@ async def session_list() -> Response:
 @blueprint.post("/sessions/<session_id>/end")
 async def end_session(session_id: str) -> Response:
     """Its token is dead and its sockets are closed when this returns. Not yours and not there look the same."""
-    session = services.session()
-    if not await services.database().write(delete_session, session_id=session_id, user_id=session.user_id):
+    session = context.session()
+    if not await context.database().write(delete_session, session_id=session_id, user_id=session.user_id):
         raise Problem(404, "unknown_session", "This session has ended already.")
-    services.hub().end_session(session.user_id, session_id)
-    await services.database().forget()
+    context.hub().end_session(session.user_id, session_id)
+    await context.database().forget()
     response = await _answer_with_those_left()
     if session_id == session.session_id:
-        auth.clear_cookie(response, request.scheme)
+        admission.clear_cookie(response, request.scheme)
     return response
 
 
 @blueprint.post("/sessions/end_others")
 async def end_other_sessions() -> Response:
     """Every session but the one that asks."""
-    session = services.session()
-    ended = await services.database().write(
+    session = context.session()
+    ended = await context.database().write(
         delete_other_sessions, session_id=session.session_id, user_id=session.user_id
     )
-    services.hub().end_sessions(session.user_id, but=session.session_id)
+    context.hub().end_sessions(session.user_id, but=session.session_id)
     if ended:
-        await services.database().forget()
+        await context.database().forget()
     return await _answer_with_those_left()
 
 
 async def _answer_with_those_left() -> Response:
-    session = services.session()
-    devices = await services.database().read(select_devices, user_id=session.user_id)
+    session = context.session()
+    devices = await context.database().read(select_devices, user_id=session.user_id)
     return answer(_as_json(devices), lambda: fragments.device_list(session, devices))
 
 
 def _as_json(devices: list[Device]) -> list[dict[str, Any]]:
-    here = services.session().session_id
+    here = context.session().session_id
     return [asdict(device) | {"current": device.session_id == here} for device in devices]

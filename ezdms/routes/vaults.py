@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from quart import Blueprint, Response
 
-from ezdms import encoding, envelope, fragments
-from ezdms.answers import Problem, answer
-from ezdms.forms import parse_integer, read_fields
-from ezdms.limits import by_account, limited
 from ezdms.models.session import Session
 from ezdms.models.vault import Vault, replace_vault, select_vault
-from ezdms.routes import services
+from ezdms.protocol import encoding, envelope
+from ezdms.views import fragments
+from ezdms.web import context
+from ezdms.web.answers import Problem, answer
+from ezdms.web.bodies import parse_integer, read_fields
+from ezdms.web.limits import by_account, limited
 
 blueprint = Blueprint("vaults", __name__)
 
@@ -20,7 +21,7 @@ LARGEST_NUMBER = 2**53 - 1  # what JavaScript counts exactly
 @blueprint.get("/vault")
 async def get_vault() -> Response:
     """The stored blob and its version; version 0 and an empty blob if there is none yet."""
-    vault = await services.database().read(select_vault, user_id=services.session().user_id) or Vault(0, "")
+    vault = await context.database().read(select_vault, user_id=context.session().user_id) or Vault(0, "")
     return _answer(vault)
 
 
@@ -28,12 +29,12 @@ async def get_vault() -> Response:
 @limited("vault", by_account)
 async def put_vault() -> Response:
     """Store a blob whose version follows the stored one; otherwise 409, and nothing changes."""
-    session = services.session()
+    session = context.session()
     fields = await read_fields("version", "blob")
     vault = Vault(parse_integer("version", fields["version"], low=1, high=LARGEST_NUMBER), fields["blob"])
     size = _padded_size(session, vault)
-    if not await services.database().write(replace_vault, vault, user_id=session.user_id, size=size):
-        stored = await services.database().read(select_vault, user_id=session.user_id)
+    if not await context.database().write(replace_vault, vault, user_id=session.user_id, size=size):
+        stored = await context.database().read(select_vault, user_id=session.user_id)
         version = stored.version if stored else 0
         raise Problem(409, "version", "Another browser of yours stored a newer vault.", version=version)
     return _answer(vault)

@@ -6,7 +6,7 @@ import secrets
 import time
 
 from ezdms import crypto
-from ezdms.encoding import EnvelopeError, b64u_decode, b64u_encode
+from ezdms.protocol.encoding import EnvelopeError, b64u_decode, b64u_encode
 from ezdms.verify.doors import ELSEWHERE
 from ezdms.verify.pages import check_with_session
 from ezdms.verify.place import Unanswered

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Awaitable
 
-from ezdms.encoding import b64u_encode
+from ezdms.protocol.encoding import b64u_encode
 from ezdms.verify.place import Unanswered
 from ezdms.verify.report import Finding, failed, ok, warning
 from ezdms.verify.wire import Answer, Wire

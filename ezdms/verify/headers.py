@@ -6,12 +6,12 @@ import re
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from ezdms.assets import ASKED_ANEW, FOR_GOOD
 from ezdms.verify.fields import fault_of_alt_svc, fault_of_hsts
 from ezdms.verify.place import Place
 from ezdms.verify.release import Release, is_hashed
 from ezdms.verify.report import Finding, failed, ok, warning
 from ezdms.verify.wire import Answer
+from ezdms.views.assets import ASKED_ANEW, FOR_GOOD
 
 # All that an answer may carry besides what is judged by value: it says when, how long and how, and nothing acts on it.
 HARMLESS = {

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import secrets
 
-from ezdms.encoding import b64u_encode
+from ezdms.protocol.encoding import b64u_encode
+from ezdms.protocol.visitor import CHROME, NAVIGATION
 from ezdms.verify.loads import difference
 from ezdms.verify.place import Unanswered
 from ezdms.verify.release import Release, fingerprint
 from ezdms.verify.report import Finding, failed, ok
 from ezdms.verify.wire import FILE, PAGE, Answer, Wire, cookie_name
 from ezdms.views.shells import etag_of
-from ezdms.visitor import CHROME, NAVIGATION
 
 # Who else may ask, by what they send. A server that tells visitors apart by any of this answers somebody else.
 IPHONE = (

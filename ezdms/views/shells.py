@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ezdms.rendering import render
+from ezdms.views.rendering import render
 
 APP = "app"
 PROTECTION = "protection"

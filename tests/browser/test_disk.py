@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives import serialization
 from playwright.async_api import Browser, Page, expect
 
 from ezdms import crypto
-from ezdms.encoding import b64u_decode, b64u_encode
+from ezdms.protocol.encoding import b64u_decode, b64u_encode
 from tests.browser.hostile import Hostile
 from tests.browser.someone import Someone, texts_of, until
 from tests.conftest import Server

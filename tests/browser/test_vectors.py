@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives import serialization
 from playwright.async_api import Browser, Page
 
 from ezdms import crypto
-from ezdms.assets import address_of
-from ezdms.encoding import b64u_encode
+from ezdms.protocol.encoding import b64u_encode
+from ezdms.views.assets import address_of
 from tests.conftest import Server
 from tests.people import KINDS, PEOPLE, VECTORS, load_vectors
 

@@ -7,8 +7,8 @@ import re
 import pytest
 from playwright.async_api import Browser, Page, Route, expect
 
-from ezdms.encoding import b64u_decode
-from ezdms.envelope import parse_statement, search_pin
+from ezdms.protocol.encoding import b64u_decode
+from ezdms.protocol.envelope import parse_statement, search_pin
 from tests.browser.hostile import Hostile
 from tests.browser.someone import Someone
 from tests.conftest import CHROMIUM, CHROMIUM_FLAGS, Server

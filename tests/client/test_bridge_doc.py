@@ -7,8 +7,8 @@ import re
 import subprocess
 from pathlib import Path
 
-from ezdms.bridge.people import PATIENCE
-from ezdms.bridge.reading import LARGEST_BODY, MOST
+from ezdms.bridge.accounts import PATIENCE
+from ezdms.bridge.forms import LARGEST_BODY, MOST
 from tests.client.bridged import Bridge
 from tests.conftest import ROOT, Server
 from tests.started import environment

@@ -13,7 +13,7 @@ from urllib.parse import quote, unquote
 from hypothesis import strategies as st
 from quart import Quart
 
-from ezdms.security import HEADERS, of_a_page
+from ezdms.edge.headers import HEADERS, of_a_page
 from tests.contract import junk
 
 Header = tuple[bytes, bytes]

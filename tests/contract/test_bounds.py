@@ -13,8 +13,8 @@ from hypercorn.config import Config
 from quart import Quart
 
 from ezdms.app import create_app
-from ezdms.forms import LARGER_BODIES, LARGEST_BODY
 from ezdms.settings import Settings
+from ezdms.web.bodies import LARGER_BODIES, LARGEST_BODY
 from tests.conftest import Server
 from tests.served import Program, call, holds, memory, stops_at_once, take, wait
 

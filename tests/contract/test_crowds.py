@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from ezdms import runner, serve
+from ezdms.edge import runner
+from ezdms.hosting import serve
 from ezdms.settings import Settings
 from tests.conftest import Server
 from tests.contract.http2.streams import dial

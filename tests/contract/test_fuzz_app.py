@@ -18,8 +18,8 @@ from quart.testing.connections import WebsocketDisconnectError
 
 from ezdms.app import create_app
 from ezdms.db import Connection, Database
-from ezdms.routes.credentials import LOCKS
 from ezdms.settings import Settings
+from ezdms.web.credentials import LOCKS
 from tests.conftest import NO_LIMITS
 from tests.contract import broken, junk
 from tests.contract.broken import Answer, Body, Header, ask, shake_hands

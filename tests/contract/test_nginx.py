@@ -17,7 +17,7 @@ import pytest
 from wsproto.events import TextMessage
 
 from ezdms import crypto
-from ezdms.security import HEADERS, of_a_page
+from ezdms.edge.headers import HEADERS, of_a_page
 from ezdms.verify import FAILED, WARNING, verify
 from tests.conftest import Server
 from tests.contract.nginx import NAME, Door, NginxProcess, deployed, free_ports, make_certificate

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from ezdms import assets
+from ezdms.views import assets
 from tests.conftest import ROOT
 
 WRITTEN = (ROOT / "ezdms" / "static" / "js" / "release.js").read_text("utf-8")

@@ -11,8 +11,8 @@ import pytest
 from quart import Quart
 
 from ezdms.app import create_app
-from ezdms.auth import is_public
 from ezdms.settings import Settings
+from ezdms.web.admission import is_public
 from tests.conftest import ROOT
 from tests.people import JSON, Person
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from ezdms import fragments
 from ezdms.models.conversation import Conversation, Line
 from ezdms.models.message import Message
 from ezdms.models.session import Device, Session
+from ezdms.views import fragments
 from ezdms.views.shells import shells
 from tests.conftest import ROOT
 

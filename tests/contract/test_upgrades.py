@@ -14,8 +14,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from ezdms import envelope, schema
 from ezdms.client import Client
+from ezdms.protocol import envelope
+from ezdms.store import schema
 from tests.conftest import ROOT, Server
 from tests.contract.operated import CLEAN
 

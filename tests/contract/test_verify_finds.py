@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from ezdms import __version__
-from ezdms.security import HEADERS, of_a_page
+from ezdms.edge.headers import HEADERS, of_a_page
 from ezdms.verify import FAILED, OK, WARNING, verify
 from ezdms.verify.report import shown
 from tests.conftest import Server

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
+from ezdms.edge.headers import FENCE
 from ezdms.release.manifest import installed
-from ezdms.security import FENCE
 from ezdms.verify import FAILED, OK, WARNING, Report, verify
 from ezdms.verify.headers import check_headers
 from ezdms.verify.place import parse_address

@@ -10,9 +10,10 @@ import pytest
 from quart import Quart
 from werkzeug import security
 
-from ezdms import crypto, scrypt
+from ezdms import crypto
+from ezdms.actions import passwords
 from ezdms.db import Connection, Database, fetch_all
-from ezdms.encoding import b64u_decode, b64u_encode
+from ezdms.protocol.encoding import b64u_decode, b64u_encode
 from tests.people import JSON, PEOPLE, Person, registration
 
 
@@ -67,7 +68,7 @@ async def test_a_login_costs_one_hash_whether_the_account_is_known_or_not(
         checked.append(stored)
         return check(stored, given)
 
-    monkeypatch.setattr(scrypt, "check_password_hash", counting)
+    monkeypatch.setattr(passwords, "check_password_hash", counting)
     known = {name: alice.fields[name] for name in ("login_id", "auth_key")}
     await alice.client.post("/login", form=known, headers=JSON)
     await alice.client.post("/login", form=known | {"login_id": b64u_encode(bytes(16))}, headers=JSON)

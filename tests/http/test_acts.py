@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from quart import Quart, Response
 
-from ezdms import envelope
 from ezdms.db import now
-from ezdms.encoding import b64u_encode
+from ezdms.protocol import envelope
+from ezdms.protocol.encoding import b64u_encode
 from tests.http.test_pins import enter, new_locks, noise, proof
 from tests.http.test_sessions import execute, log_in
 from tests.people import Person, sign_act

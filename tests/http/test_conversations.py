@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ezdms import crypto
-from ezdms.encoding import b64u_decode
+from ezdms.protocol.encoding import b64u_decode
 from tests.people import Person
 
 

@@ -8,7 +8,7 @@ import pytest
 from quart import Quart, Response
 
 from ezdms.app import create_app
-from ezdms.encoding import b64u_encode
+from ezdms.protocol.encoding import b64u_encode
 from ezdms.settings import Settings
 from tests.people import Person
 

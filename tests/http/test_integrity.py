@@ -9,8 +9,7 @@ import re
 
 from quart import Quart
 
-from ezdms import assets
-from ezdms.views import shells
+from ezdms.views import assets, shells
 
 ELEMENT = re.compile(r"<(script|link)\b([^>]*)>")
 ADDRESS = re.compile(r"/static/[0-9a-f]{12}/(.+)")

@@ -9,13 +9,15 @@ from typing import Any
 import pytest
 from quart import Quart
 
-from ezdms import auth, envelope, scrypt
-from ezdms.answers import Problem
+from ezdms.actions import passwords
+from ezdms.actions.send import send
 from ezdms.db import Database
 from ezdms.models.message import Draft
 from ezdms.models.search_pin import replace_search_pin
 from ezdms.models.vault import Vault, replace_vault
-from ezdms.routes.sending import send
+from ezdms.protocol import envelope
+from ezdms.web import admission
+from ezdms.web.answers import Problem
 from tests.http.test_enumeration import face
 from tests.http.test_pins import UNKNOWN_PIN, enter, noise, proof
 from tests.http.test_sessions import AT_ONCE, HTML, execute, is_logged_in, log_in, stored_bytes
@@ -207,15 +209,15 @@ async def test_the_same_keys_can_register_anew(app: Quart, alice: Person, bob: P
 async def test_a_login_on_its_way_while_the_account_goes_gets_no_session(
     app: Quart, alice: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    check = scrypt.check_auth_key
+    check = passwords.check_auth_key
 
     async def checked_before_the_end(stored: str | None, auth_key: str) -> bool:
-        monkeypatch.setattr(auth, "check_auth_key", check)
+        monkeypatch.setattr(admission, "check_auth_key", check)
         matches = await check(stored, auth_key)
         assert await leave(alice) == 204
         return matches
 
-    monkeypatch.setattr(auth, "check_auth_key", checked_before_the_end)
+    monkeypatch.setattr(admission, "check_auth_key", checked_before_the_end)
     assert (await enter(alice, **proof(alice)))[0] == 401
     assert await execute(app, "SELECT * FROM sessions") == []
 

@@ -12,10 +12,10 @@ from quart import Quart
 from quart.testing.connections import WebsocketResponseError
 from quart_rate_limiter import QUART_RATE_LIMITER_LIMITS_ATTRIBUTE
 
-from ezdms import limits
 from ezdms.app import create_app
-from ezdms.limits import Arrivals, KnownLimit, by_account
 from ezdms.settings import Settings, parse_networks
+from ezdms.web import limits
+from ezdms.web.limits import Arrivals, KnownLimit, by_account
 from tests.people import JSON, PEOPLE, Person, registration
 from tests.websocket.test_live import listening
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from quart import Quart
 
-from ezdms.encoding import b64u_encode
+from ezdms.protocol.encoding import b64u_encode
 from tests.http.test_accounts import count
 from tests.people import Person
 

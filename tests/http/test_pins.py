@@ -10,8 +10,11 @@ from typing import Any
 import pytest
 from quart import Quart
 
-from ezdms import auth, crypto, envelope, scrypt
-from ezdms.encoding import b64u_decode, b64u_encode
+from ezdms import crypto
+from ezdms.actions import passwords
+from ezdms.protocol import envelope
+from ezdms.protocol.encoding import b64u_decode, b64u_encode
+from ezdms.web import admission
 from tests.http.test_enumeration import face
 from tests.http.test_sessions import AT_ONCE, HTML, execute, is_logged_in, log_in, stored_bytes
 from tests.people import JSON, Person, registration
@@ -167,16 +170,16 @@ async def test_of_two_changes_at_the_same_moment_one_wins(app: Quart, alice: Per
 async def test_a_login_on_its_way_while_the_pin_changes_gets_no_session(
     app: Quart, alice: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    check = scrypt.check_auth_key
+    check = passwords.check_auth_key
 
     async def checked_before_the_change(stored: str | None, auth_key: str) -> bool:
-        monkeypatch.setattr(auth, "check_auth_key", check)
+        monkeypatch.setattr(admission, "check_auth_key", check)
         matches = await check(stored, auth_key)
         assert (await alice.post("/change_pin", new_locks(alice))).status_code == 204
         return matches
 
     assert (await enter(alice, **proof(alice)))[0] == 200
-    monkeypatch.setattr(auth, "check_auth_key", checked_before_the_change)
+    monkeypatch.setattr(admission, "check_auth_key", checked_before_the_change)
     assert (await enter(alice, **proof(alice)))[0] == 401
     assert len(await execute(app, "SELECT * FROM sessions")) == 1
 

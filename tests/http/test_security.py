@@ -11,13 +11,12 @@ import pytest
 from quart import Quart
 from quart.testing.connections import WebsocketResponseError
 
-from ezdms import assets, fragments
 from ezdms.app import create_app
 from ezdms.models.conversation import Conversation, Line
 from ezdms.models.message import Message
 from ezdms.models.session import Device, Session
 from ezdms.settings import Settings, parse_networks
-from ezdms.views import shells
+from ezdms.views import assets, fragments, shells
 from tests.people import JSON, PEOPLE, Person
 
 OF_A_PAGE = (
@@ -150,7 +149,7 @@ def test_every_page_and_fragment_is_tried_with_hostile_words() -> None:
     made_here = {
         name
         for name, value in vars(fragments).items()
-        if callable(value) and getattr(value, "__module__", "") == "ezdms.fragments" and not name.startswith("_")
+        if callable(value) and getattr(value, "__module__", "") == "ezdms.views.fragments" and not name.startswith("_")
     }
     assert set(hostile_pages()) == made_here | set(shells.ADDRESSES) | {"missing"}
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from quart import Quart
 
-from ezdms import leaving, upkeep
+from ezdms.actions import accounts, upkeep
+from ezdms.actions.accounts import remove_unused
 from ezdms.db import Database, Unavailable, now
-from ezdms.leaving import remove_unused
 from ezdms.models.user import select_slice
 from tests.http.test_leaving import lines
 from tests.http.test_pins import enter, proof
@@ -101,7 +101,7 @@ async def test_who_comes_back_while_it_is_looked_stays(
         """What was read before she logged in."""
         return [(user_id, True) for user_id, _ in select_slice(*given, **more)]
 
-    monkeypatch.setattr(leaving, "select_slice", seen_before)
+    monkeypatch.setattr(accounts, "select_slice", seen_before)
     assert await exists(alice)  # a new session
     assert await look(app) == 0
     assert await exists(alice)
@@ -110,7 +110,7 @@ async def test_who_comes_back_while_it_is_looked_stays(
 async def test_all_are_looked_at_in_slices(
     app: Quart, alice: Person, bob: Person, eve: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(leaving, "SLICE", 1)
+    monkeypatch.setattr(accounts, "SLICE", 1)
     for person in (alice, eve):
         await grow_older(app, person, made=31, used=31)
     assert await look(app) == 2

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 from quart import Quart, Response
 
-from ezdms import crypto, envelope
+from ezdms import crypto
 from ezdms.app import create_app
-from ezdms.encoding import b64u_encode
-from ezdms.forms import LARGER_BODIES, LARGEST_BODY
+from ezdms.protocol import envelope
+from ezdms.protocol.encoding import b64u_encode
 from ezdms.settings import Settings
+from ezdms.web.bodies import LARGER_BODIES, LARGEST_BODY
 from tests.http.test_sessions import HTML, execute
 from tests.people import PEOPLE, Person
 from tests.vaults import noise_vault

@@ -6,12 +6,12 @@ import json
 import re
 import socket
 
-from ezdms import assets
 from ezdms.app import create_app
+from ezdms.edge.headers import HEADERS, of_a_page
 from ezdms.opened import ways
 from ezdms.opened.app import Opened
-from ezdms.security import HEADERS, of_a_page
 from ezdms.settings import Settings
+from ezdms.views import assets
 from ezdms.views.shells import ADDRESSES, shells
 from tests.browser.lies.liar import Answer, Liar
 from tests.browser.lies.peers import Peer

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from ezdms import crypto, envelope
-from ezdms.encoding import EnvelopeError, b64u_decode, b64u_encode
+from ezdms import crypto
+from ezdms.protocol import envelope
+from ezdms.protocol.encoding import EnvelopeError, b64u_decode, b64u_encode
 from tests.people import PEOPLE, load_vectors, sign_act
 
 CASES = load_vectors("acts")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ezdms.addresses import address_of, network_of
+from ezdms.edge.addresses import address_of, network_of
 
 
 @pytest.mark.parametrize(

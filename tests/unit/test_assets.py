@@ -10,8 +10,8 @@ import pytest
 from quart import Quart
 from werkzeug.exceptions import NotFound
 
-from ezdms import assets
-from ezdms.views import serving
+from ezdms.views import assets
+from ezdms.web import static_files
 from tests.people import JSON
 
 FILE = "js/boot.js"
@@ -65,8 +65,8 @@ async def test_no_name_leads_outside_the_folder(app: Quart, name: str) -> None:
         assert there.resolve().is_file()
     async with app.test_request_context("/"):
         with pytest.raises(NotFound):
-            await serving.send_file(name)
-        assert (await serving.send_file(FILE)).status_code == 200
+            await static_files.send_file(name)
+        assert (await static_files.send_file(FILE)).status_code == 200
 
 
 @pytest.mark.parametrize(

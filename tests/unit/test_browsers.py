@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from ezdms.browsers import UNKNOWN, describe
+from ezdms.web.user_agent import UNKNOWN, describe
 
 WEBKIT = "AppleWebKit/537.36 (KHTML, like Gecko)"
 IPHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko)"

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ezdms import crypto, encoding, envelope
+from ezdms import crypto
 from ezdms.crypto import Refused
-from ezdms.encoding import b64u_decode, b64u_encode
+from ezdms.protocol import encoding, envelope
+from ezdms.protocol.encoding import b64u_decode, b64u_encode
 from tests.people import KINDS, PEOPLE
 
 ALICE, BOB, EVE = (PEOPLE[name] for name in ("alice", "bob", "eve"))

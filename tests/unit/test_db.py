@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from ezdms import damage, db, schema
+from ezdms import db
 from ezdms.db import LONG_LOG, QUIET, Busy, Conflict, Connection, Database, fetch_all, fetch_one, keeps_sessions
-from ezdms.schema import DatabaseError
+from ezdms.store import integrity, schema
+from ezdms.store.schema import DatabaseError
 from tests.websocket.test_live import until
 
 
@@ -209,11 +210,11 @@ async def test_a_file_that_is_no_database_is_an_error_and_the_process_can_end(tm
     assert path.read_text().startswith("This is no database.")
 
 
-@pytest.mark.parametrize("smallest", [0, damage.SMALL])
+@pytest.mark.parametrize("smallest", [0, integrity.SMALL])
 async def test_a_database_that_was_cut_short_is_refused_whether_small_or_large(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, smallest: int
 ) -> None:
-    monkeypatch.setattr(damage, "SMALL", smallest)
+    monkeypatch.setattr(integrity, "SMALL", smallest)
     path = tmp_path / "cut.db"
     await (await Database.open(path)).close()
     path.write_bytes(path.read_bytes()[: 4096 * 3])

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ezdms import crypto, envelope
-from ezdms.encoding import ALPHABET, EnvelopeError, b64u_decode, b64u_encode, crockford_encode, sha256
+from ezdms import crypto
+from ezdms.protocol import envelope
+from ezdms.protocol.encoding import ALPHABET, EnvelopeError, b64u_decode, b64u_encode, crockford_encode, sha256
 from tests.people import PEOPLE, load_vectors
 
 ALICE, BOB = PEOPLE["alice"], PEOPLE["bob"]

@@ -12,7 +12,7 @@ from wsproto.connection import Connection, ConnectionType
 from wsproto.events import BytesMessage, CloseConnection, Message, Ping, TextMessage
 from wsproto.utilities import RemoteProtocolError
 
-from ezdms.frames import Frames
+from ezdms.edge.frames import Frames
 from tests.served import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, frame
 
 LARGEST = 1000

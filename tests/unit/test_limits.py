@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from ezdms import limits
-from ezdms.limits import Arrivals, Bucket, KnownLimit
 from ezdms.settings import Limit
+from ezdms.web import limits
+from ezdms.web.limits import Arrivals, Bucket, KnownLimit
 
 
 class Clock:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from quart import Quart
 
-from ezdms import envelope
 from ezdms.db import Conflict, Database
 from ezdms.models.conversation import mark_read, select_conversation, select_pair
 from ezdms.models.message import MOST_AHEAD, Draft, OutOfStep, Stored, insert_message, select_message, select_messages
+from ezdms.protocol import envelope
 from tests.people import PEOPLE, Person
 
 

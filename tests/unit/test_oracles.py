@@ -19,8 +19,9 @@ from joserfc import jwe as joserfc_jwe
 from joserfc import jws as joserfc_jws
 from joserfc.jwk import OKPKey, RSAKey
 
-from ezdms import crypto, envelope
-from ezdms.encoding import b64u_decode, b64u_encode
+from ezdms import crypto
+from ezdms.protocol import envelope
+from ezdms.protocol.encoding import b64u_decode, b64u_encode
 from tests.conftest import skip_or_fail
 from tests.people import PEOPLE
 

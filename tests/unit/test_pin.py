@@ -18,7 +18,7 @@ from click.testing import CliRunner
 
 from ezdms import PROTOCOL, __version__
 from ezdms.cli import main
-from ezdms.commands.pin import ask_version
+from ezdms.commands.checks.pin import ask_version
 from ezdms.release import VERSION, pin, signing
 from ezdms.release.manifest import installed
 from tests.conftest import Server
@@ -250,7 +250,7 @@ async def test_an_answer_that_drips_without_end_is_not_waited_for(monkeypatch: p
         writer.transport.abort()
         ended.set()
 
-    monkeypatch.setattr(importlib.import_module("ezdms.commands.pin"), "WITHIN", 0.5)
+    monkeypatch.setattr(importlib.import_module("ezdms.commands.checks.pin"), "WITHIN", 0.5)
     async with await asyncio.start_server(drip, "127.0.0.1", 0) as listener:
         port = listener.sockets[0].getsockname()[1]
         async with asyncio.timeout(10):

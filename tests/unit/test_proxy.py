@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ezdms.proxy import TrustedProxies
+from ezdms.edge.trusted_proxies import TrustedProxies
 from ezdms.settings import parse_networks
 
 

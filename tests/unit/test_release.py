@@ -17,14 +17,15 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_pri
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from quart import Quart
 
-from ezdms import __version__, assets
+from ezdms import __version__
 from ezdms.app import create_app
 from ezdms.cli import main
-from ezdms.commands.release import says_why
-from ezdms.encoding import b64u_encode
+from ezdms.commands.checks.release import says_why
+from ezdms.protocol.encoding import b64u_encode
 from ezdms.release import VERSION, manifest, signing
 from ezdms.release.manifest import ManifestError
 from ezdms.settings import Settings
+from ezdms.views import assets
 
 
 def run(*words: str | Path) -> tuple[int, str]:

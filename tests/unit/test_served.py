@@ -12,10 +12,11 @@ from typing import Any, cast
 
 import pytest
 
-from ezdms import __version__, assets
+from ezdms import __version__
 from ezdms.client.errors import BadAnswer
 from ezdms.client.served import DAY, HOUR, MOST, build_of, doubts, is_news, merge
 from ezdms.release import digest_of
+from ezdms.views import assets
 from ezdms.views.shells import shells
 from tests.conftest import ROOT, skip_or_fail
 

@@ -19,10 +19,11 @@ from typing import Any, cast
 
 import pytest
 
-from ezdms import crypto, envelope
+from ezdms import crypto
 from ezdms.client.answers import Row
 from ezdms.client.receiving import open_row
-from ezdms.encoding import b64u_decode, b64u_encode
+from ezdms.protocol import envelope
+from ezdms.protocol.encoding import b64u_decode, b64u_encode
 from tests.conftest import ROOT, skip_or_fail
 from tests.people import KINDS, PEOPLE, load_vectors
 

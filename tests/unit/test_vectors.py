@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.serialization import load_der_private_key
 
-from ezdms import crypto, encoding, envelope
-from ezdms.encoding import b64u_decode, b64u_encode
+from ezdms import crypto
+from ezdms.protocol import encoding, envelope
+from ezdms.protocol.encoding import b64u_decode, b64u_encode
 from tests.people import PEOPLE, VECTORS, load_vectors
 
 Case = dict[str, Any]

@@ -14,10 +14,11 @@ from quart import Quart
 from wsproto.connection import Connection, ConnectionType
 from wsproto.events import CloseConnection
 
-from ezdms import connection, envelope
-from ezdms.events import Event
+from ezdms.actions.event import Event
+from ezdms.edge import connection
 from ezdms.hub import TOO_SLOW
 from ezdms.models.conversation import Line
+from ezdms.protocol import envelope
 from tests.people import Person
 from tests.served import SOON, is_held, serving, upgrade
 from tests.vaults import noise_vault

@@ -12,12 +12,12 @@ import pytest
 from quart import Quart
 from quart.testing.connections import WebsocketDisconnectError, WebsocketResponseError
 
-from ezdms import auth
+from ezdms.actions.event import Event
 from ezdms.db import Database
-from ezdms.events import Event
 from ezdms.hub import Mailbox
 from ezdms.models.session import select_session
 from ezdms.routes import live
+from ezdms.web import admission
 from tests.people import Person
 
 SOON = 5.0  # seconds until something that must come has come
@@ -214,7 +214,7 @@ async def test_a_logout_while_a_socket_is_being_opened_ends_it(alice: Person, mo
 
     database: Database = alice.client.app.extensions["ezdms.database"]
     monkeypatch.setattr(alice.hub, "subscribe", end_first)
-    admitted = auth.find_session
+    admitted = admission.find_session
 
     async def ended(*arguments: Any) -> Any:
         await alice.post("/logout")
@@ -223,7 +223,7 @@ async def test_a_logout_while_a_socket_is_being_opened_ends_it(alice: Person, mo
     monkeypatch.setattr(live, "find_session", ended)
     async with listening(alice) as socket:
         assert await closed_with(socket) == 1008
-    assert await database.read(select_session, token_hash=auth.hash_token(alice.account["token"])) is None
+    assert await database.read(select_session, token_hash=admission.hash_token(alice.account["token"])) is None
 
 
 @pytest.mark.parametrize(

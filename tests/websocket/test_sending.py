@@ -13,8 +13,8 @@ from quart import Quart
 
 from ezdms import db
 from ezdms.app import create_app
-from ezdms.routes import outgoing
 from ezdms.settings import Settings
+from ezdms.web import pipeline
 from tests.conftest import NO_LIMITS
 from tests.http.test_leaving import leave
 from tests.people import PEOPLE, Person
@@ -65,7 +65,7 @@ async def test_a_repeat_is_acknowledged_as_the_first_time_and_stored_once(alice:
 
 async def test_many_at_once_are_stored_and_acknowledged_in_order(alice: Person, bob: Person) -> None:
     conversation_id = await alice.start(bob)
-    count = 3 * outgoing.MOST_UNDER_WAY
+    count = 3 * pipeline.MOST_UNDER_WAY
     async with listening(alice) as a, listening(bob) as b:
         await joined(bob, b, conversation_id)
         for number in range(count):
@@ -210,7 +210,7 @@ async def test_what_is_under_way_when_the_socket_ends_is_stored_and_the_other_he
 async def test_repeats_are_acknowledged_in_their_turn(alice: Person, bob: Person) -> None:
     await alice.start(bob)
     first, second = alice.seal(bob, "one"), alice.seal(bob, "two")
-    count = 3 * outgoing.MOST_UNDER_WAY
+    count = 3 * pipeline.MOST_UNDER_WAY
     async with listening(alice) as socket:
         for fields in (first, *[first] * count, second, *[first] * count):
             await say(socket, fields)

@@ -10,8 +10,9 @@ from typing import Any
 
 import httpx
 
-from ezdms import crypto, envelope
-from ezdms.encoding import b64u_decode, b64u_encode
+from ezdms import crypto
+from ezdms.protocol import envelope
+from ezdms.protocol.encoding import b64u_decode, b64u_encode
 from tests.conftest import Server
 from tests.people import JSON, registration
 

@@ -6,7 +6,7 @@ import pytest
 from playwright.async_api import expect
 
 from ezdms import crypto
-from ezdms.encoding import b64u_decode
+from ezdms.protocol.encoding import b64u_decode
 from tests.browser.lies.answers import BAD, NO_NUMBER, NO_TEXT, PROMPT, saying, with_member, wrong
 from tests.browser.lies.stage import DRAFT, Stage
 from tests.browser.lies.watching import stored_in

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Page, expect
 
-from ezdms import __version__, assets
+from ezdms import __version__
 from ezdms.client import Client
 from ezdms.client.served import DAY, HOUR, Build
 from ezdms.release import digest_of
+from ezdms.views import assets
 from tests.browser.lies.liar import Answer, Liar
 from tests.browser.lies.stage import Stage
 from tests.browser.someone import Someone, until

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.async_api import Browser, Page, expect
 
-from ezdms import assets
+from ezdms.views import assets
 from tests.browser.lies.liar import Answer
 from tests.browser.lies.stage import Stage
 from tests.browser.lies.watching import FORGED

@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.async_api import expect
 
-from ezdms.assets import integrity
+from ezdms.views.assets import integrity
 from tests.browser.lies.documents import in_head
 from tests.browser.lies.liar import Answer, Change
 from tests.browser.lies.stage import TAMPERED, Visitor

@@ -11,7 +11,7 @@ import pytest
 from playwright.async_api import expect
 
 from ezdms import crypto
-from ezdms.encoding import b64u_encode
+from ezdms.protocol.encoding import b64u_encode
 from tests.browser.lies.answers import BAD, NO_TEXT, saying, with_member, wrong
 from tests.browser.lies.fragments import HONEST, element
 from tests.browser.lies.liar import Change

@@ -10,7 +10,7 @@ import pytest_asyncio
 from playwright.async_api import expect
 
 from ezdms import crypto
-from ezdms.encoding import b64u_decode
+from ezdms.protocol.encoding import b64u_decode
 from tests.browser.lies.answers import saying, with_member
 from tests.browser.lies.fragments import SEALED, element
 from tests.browser.lies.liar import Answer

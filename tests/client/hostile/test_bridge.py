@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from quart import Quart
 
+from ezdms.bridge.accounts import People
 from ezdms.bridge.app import create_app
-from ezdms.bridge.people import People
 from tests.client.hostile.conftest import World
 from tests.client.hostile.people import Someone, changed, instead, where
 from tests.client.hostile.wire import Answer, Asked, Wire

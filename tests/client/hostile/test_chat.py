@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ezdms.client import Client, Message
-from ezdms.commands import talk
+from ezdms.commands.client import talk
 from tests.client.hostile.conftest import World
 from tests.client.hostile.people import Someone, all_new, where
 from tests.client.hostile.wire import Answer, Asked, Wire

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from ezdms import crypto, envelope
-from ezdms.commands.printing import OWN
-from ezdms.encoding import EnvelopeError
+from ezdms import crypto
+from ezdms.commands.client.printing import OWN
+from ezdms.protocol import envelope
+from ezdms.protocol.encoding import EnvelopeError
 from tests.client.hostile.conftest import World
 from tests.client.hostile.people import Someone, where
 from tests.client.hostile.test_bridge import Program, bridged

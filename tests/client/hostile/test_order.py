@@ -12,7 +12,7 @@ from ezdms import crypto
 from ezdms.client import Client, Message, ServerError
 from ezdms.client.alarms import ROLLED_BACK
 from ezdms.client.judging import FORGED, TAMPERED
-from ezdms.encoding import b64u_decode
+from ezdms.protocol.encoding import b64u_decode
 from tests.client.hostile.people import all_new
 from tests.client.hostile.script import NOW, Script
 from tests.people import PEOPLE

@@ -71,7 +71,7 @@ def test_what_fits_is_left_as_it_is_and_nothing_is_lost() -> None:
 def test_a_pipe_is_folded_as_wide_as_the_terminal_behind_it(
     world: World, anna: Someone, wire: Wire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ezdms.commands.printing.columns", lambda: 40)
+    monkeypatch.setattr("ezdms.commands.client.printing.columns", lambda: 40)
     assert world.carol.run("add", anna.search_pin).code == 0
     assert world.carol.run("send", where(anna, world.carol), f"hi{'.' * 60}{FORGED}").code == 0
     shown = anna.run("read", "carol").out

@@ -96,7 +96,7 @@ def test_an_export_ends_where_a_conversation_does_not(
         before = int(asked.query.get("before", 2**53 - 1))
         answer.status, answer.json = 200, [{"seq": before - 1, "message_id": "A" * 22}]
 
-    monkeypatch.setattr("ezdms.commands.export.MOST_PAGES", 20)
+    monkeypatch.setattr("ezdms.commands.client.export.MOST_PAGES", 20)
     with wire.telling("GET /messages/.*", pages, passes_on=False):
         said = anna.run("export", "bob", "--to", str(tmp_path / "out"))
     assert (said.code, "shows no beginning of the conversation with bob" in said.err) == (1, True)

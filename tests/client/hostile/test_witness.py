@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ezdms import __version__, assets, crypto
+from ezdms import __version__, crypto
 from ezdms.client import Client
 from ezdms.client.answers import read_vault
 from ezdms.client.served import DAY, HOUR
 from ezdms.release import digest_of
+from ezdms.views import assets
 from tests.client.hostile.people import Someone
 from tests.client.hostile.wire import Answer, Asked, Wire
 

@@ -20,8 +20,8 @@ from hypercorn.asyncio.worker_context import WorkerContext
 from hypercorn.config import Config
 from hypercorn.events import RawData
 
-from ezdms import http2
-from ezdms.assets import digest
+from ezdms.edge import http2
+from ezdms.views.assets import digest
 from tests.conftest import Server
 from tests.contract.http2.streams import (
     ACK,

@@ -15,9 +15,9 @@ from h2.errors import ErrorCodes
 from h2.settings import SettingCodes
 from playwright.async_api import async_playwright
 
-from ezdms.assets import digest
-from ezdms.closing import SaysWhenItCloses
-from ezdms.forms import LARGER_BODIES, LARGEST_BODY
+from ezdms.edge.connection_close import SaysWhenItCloses
+from ezdms.views.assets import digest
+from ezdms.web.bodies import LARGER_BODIES, LARGEST_BODY
 from tests.browser.someone import Someone
 from tests.conftest import CHROMIUM, CHROMIUM_FLAGS, Server, skip_or_fail
 from tests.contract import junk

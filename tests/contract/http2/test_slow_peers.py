@@ -19,10 +19,11 @@ from h2.settings import SettingCodes
 from hpack import Encoder
 from quart import Quart
 
-from ezdms import connection, envelope, http2, runner
 from ezdms.app import create_app
-from ezdms.assets import digest
+from ezdms.edge import connection, http2, runner
+from ezdms.protocol import envelope
 from ezdms.settings import Settings
+from ezdms.views.assets import digest
 from tests.conftest import NO_LIMITS
 from tests.contract.http2.streams import (
     END_HEADERS,

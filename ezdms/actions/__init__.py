@@ -1,0 +1,1 @@
+"""What people do, over the database and the hub. Knows no web."""

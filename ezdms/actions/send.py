@@ -1,0 +1,131 @@
+"""The way of one message: parse, store, hand to the sockets of both. Nothing here can open one.
+
+The same by POST and over a socket; the server stores, orders and forwards.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ezdms.actions.event import Event
+from ezdms.db import Conflict, Database
+from ezdms.hub import Hub
+from ezdms.models.conversation import Line, Pair
+from ezdms.models.message import Draft, Message, Outcome, OutOfStep, OverQuota, Stored, insert_message
+from ezdms.protocol import encoding, envelope
+from ezdms.web.answers import Problem
+from ezdms.web.bodies import parse_bytes, parse_integer
+
+FIELDS = ("conversation_id", "message_id", "n", "hash", "suite", "content_for_a", "content_for_b")
+LARGEST_NUMBER = 2**53 - 1  # what JavaScript counts exactly
+
+
+class Sent(NamedTuple):
+    """What the sender is told: the message with their own copy, and whether it stood already."""
+
+    message: Message
+    partner_username: str
+    is_repeat: bool
+
+    def as_json(self) -> dict[str, object]:
+        """The members of the answer."""
+        return {"message_id": self.message.message_id, "seq": self.message.seq, "created_at": self.message.created_at}
+
+
+def parse_draft(fields: dict[str, str]) -> Draft:
+    """FIELDS in their exact form; both copies look like a message and are of one size. Problem 400 or 422."""
+    n = parse_integer("n", fields["n"], low=1, high=LARGEST_NUMBER)
+    if fields["suite"] != "1":
+        raise Problem(422, "suite", "This server knows message suite 1 only.")
+    for name, size in (("message_id", 16), ("hash", 32)):
+        parse_bytes(name, fields[name], size)
+    sealed_a, sealed_b = fields["content_for_a"], fields["content_for_b"]
+    try:
+        key_a, key_b = envelope.key_id_of(sealed_a), envelope.key_id_of(sealed_b)
+    except encoding.EnvelopeError as error:
+        raise Problem(422, "envelope", str(error)) from error
+    if len(sealed_a) != len(sealed_b):
+        raise Problem(422, "envelope", "The two copies differ in size, so they cannot hold the same message.")
+    return Draft(
+        conversation_id=fields["conversation_id"],
+        message_id=fields["message_id"],
+        n=n,
+        hash=fields["hash"],
+        suite=1,
+        sealed_a=sealed_a,
+        sealed_b=sealed_b,
+        key_a=key_a,
+        key_b=key_b,
+    )
+
+
+async def send(database: Database, hub: Hub[Event], draft: Draft, sender_id: str, *, quota: int | None) -> Sent:
+    """Store and publish; a repeat is answered as the first time. Problem 404, 409, 410, 422 or 507, or Unavailable."""
+    try:
+        pair, outcome = await database.write(insert_message, draft, sender_id=sender_id, quota=quota)
+    except Conflict as error:
+        raise id_is_taken() from error
+    return publish(hub, draft, sender_id, pair, outcome)
+
+
+def publish(hub: Hub[Event], draft: Draft, sender_id: str, pair: Pair | None, outcome: Outcome) -> Sent:
+    """Hand what insert_message stored to the sockets of both, or say why it stored nothing: a repeat, or a Problem.
+
+    Nothing is waited for between the commit and this, so that events of a conversation go out in the order of seq.
+    """
+    if pair is None:
+        raise no_conversation()
+    partner = pair.other(sender_id)
+    if partner.has_left:
+        raise Problem(410, "left", "This person has left. Nothing more can be sent to them.")
+    if outcome is None:
+        raise Problem(422, "envelope", "Expected a copy sealed for each participant's key.")
+    if isinstance(outcome, OverQuota):
+        raise Problem(
+            507, "quota", "Your storage on this server is full, so nothing more can be sent. Ask whoever runs it."
+        )
+    if isinstance(outcome, OutOfStep):
+        return Sent(_repeated(draft, outcome), partner.username, is_repeat=True)
+    for reader, other, sealed in ((pair.a, pair.b, draft.sealed_a), (pair.b, pair.a, draft.sealed_b)):
+        message = _own_copy(draft, outcome, sender_id, sealed)
+        unread = outcome.unread[reader.user_id]
+        line = Line(pair.conversation_id, other.username, outcome.seq, outcome.created_at, unread)
+        hub.publish(reader.user_id, Event(line, message))
+        if other is partner:
+            own = message
+    return Sent(own, partner.username, is_repeat=False)
+
+
+def no_conversation() -> Problem:
+    """Not theirs and not there look the same."""
+    return Problem(404, "no_conversation", "There is no such conversation.")
+
+
+def id_is_taken() -> Problem:
+    """Another message has it, of whichever of the two."""
+    return Problem(409, "message_id", "This conversation has another message of this id already.")
+
+
+def _repeated(draft: Draft, outcome: OutOfStep) -> Message:
+    """The message that this repeats. Problem 409 if it repeats none: its id or its counter cannot be used."""
+    earlier = outcome.earlier
+    if earlier is None:
+        sentence = "Expected the number after your last message's, or one not far above it."
+        raise Problem(409, "counter", sentence, next_n=outcome.next_n)
+    if (earlier.n, earlier.hash) != (draft.n, draft.hash):
+        raise id_is_taken()
+    return earlier
+
+
+def _own_copy(draft: Draft, stored: Stored, sender_id: str, sealed: str) -> Message:
+    return Message(
+        conversation_id=draft.conversation_id,
+        message_id=draft.message_id,
+        seq=stored.seq,
+        sender_id=sender_id,
+        created_at=stored.created_at,
+        suite=draft.suite,
+        n=draft.n,
+        hash=draft.hash,
+        encrypted=sealed,
+    )

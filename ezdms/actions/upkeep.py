@@ -1,0 +1,46 @@
+"""What the server does by itself, at its start and then once a day: accounts that nobody uses are removed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from ezdms import logs
+from ezdms.actions.accounts import remove_unused
+from ezdms.actions.event import Event
+from ezdms.db import Database, Unavailable, now
+from ezdms.hub import Hub
+
+DAY = 24 * 60 * 60.0  # seconds
+
+
+@asynccontextmanager
+async def kept_up(database: Database, hub: Hub[Event]) -> AsyncIterator[None]:
+    """While this lasts."""
+    task = asyncio.create_task(_every_day(database, hub))
+    task.add_done_callback(_report)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def _report(task: asyncio.Task[None]) -> None:
+    """It ends when the server does, or by an error that nobody else would see."""
+    error = None if task.cancelled() else task.exception()
+    if error is not None:
+        task.get_loop().call_exception_handler({"message": "the upkeep ended", "exception": error})
+
+
+async def _every_day(database: Database, hub: Hub[Event]) -> None:
+    while True:
+        try:
+            count = await remove_unused(database, hub, now())
+        except Unavailable:  # the disk is full or fails; tomorrow is early enough
+            count = 0
+        if count:
+            logs.event(logging.INFO, "removed accounts that nobody used", count=count)
+        await asyncio.sleep(DAY)

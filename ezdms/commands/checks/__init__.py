@@ -1,0 +1,1 @@
+"""Commands that check a server or a release."""

@@ -1,0 +1,1 @@
+"""Commands of a person with an account."""

@@ -1,0 +1,123 @@
+"""`ezdms register`, `login`, `whoami`, `logout`: an account on this machine."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from ezdms import crypto
+from ezdms.client import Client, WrongPin
+from ezdms.client.account import search_pin_of
+from ezdms.client.credentials import find_pin, keep_pin
+from ezdms.commands import common
+from ezdms.commands.client.printing import says, says_json
+from ezdms.web.origin import fault_of_server
+
+NO_SEARCH_PIN = "Your Search PIN is not known here: log in once more with `ezdms login`."
+
+
+def _need_server(server: str | None) -> str:
+    if server is None:
+        raise click.UsageError("Which server? Give --server or set EZDMS_SERVER.")
+    fault = fault_of_server(server)
+    if fault is not None:
+        raise click.UsageError(fault)
+    return server
+
+
+@click.command("register")
+@click.argument("username")
+@click.option("--invitation", default="", help="The link you were given, if the server is by invitation.")
+@common.trust_server
+@common.options
+@common.as_json
+@common.runs
+async def register(
+    username: str,
+    invitation: str,
+    trust_server: bool,
+    server: str | None,
+    home: Path | None,
+    account: str | None,
+    as_json: bool,
+) -> None:
+    """Make a new account. Shows its Login PIN once, or writes it to the file that EZDMS_PIN_FILE names."""
+    address = _need_server(server)
+    pin = find_pin()
+    is_kept = pin is not None
+    if pin is None:
+        pin = crypto.new_login_pin()
+        if os.environ.get("EZDMS_PIN_FILE"):
+            keep_pin(pin)
+            is_kept = True
+    name, link, key = username, invitation, pin
+    async with await common.asks_about_the_server(
+        lambda trust: Client.register(address, name, key, invitation=link, home=home, trust=trust), trust_server
+    ) as client:
+        told = {"username": client.username, "user_id": client.user_id, "search_pin": client.search_pin}
+        if not is_kept:
+            told["login_pin"] = crypto.show_login_pin(crypto.normalise_login_pin(pin))
+    if as_json:
+        says_json(told)
+        return
+    if not is_kept:
+        says(f"Login PIN:  {told['login_pin']}   Save it: nobody can restore it.")
+    says(f"Search PIN: {told['search_pin']}   For the people who should be able to write to you.")
+
+
+@click.command("login")
+@common.trust_server
+@common.options
+@common.runs
+async def login(trust_server: bool, server: str | None, home: Path | None, account: str | None) -> None:
+    """Use an account that exists, with its Login PIN."""
+    address, pin = _need_server(server), common.ask_pin()
+    async with await common.asks_about_the_server(
+        lambda trust: Client.login(address, pin, home=home, trust=trust), trust_server
+    ) as client:
+        shown = f"Your Search PIN: {client.search_pin}" if client.search_pin else NO_SEARCH_PIN
+        says(f"You are {client.username}. {shown}")
+
+
+@click.command("whoami")
+@common.options
+@common.as_json
+@common.runs
+async def whoami(server: str | None, home: Path | None, account: str | None, as_json: bool) -> None:
+    """Say which account this is. In a terminal the Search PIN is shown as a QR code too."""
+    values = common.saved(server, home, account).values
+    if values["outbox"]:
+        says(f"Warning: {len(values['outbox'])} of your messages are not sent. `ezdms outbox` shows them.", err=True)
+    told = {name: values[name] for name in ("username", "server", "user_id")} | {"search_pin": search_pin_of(values)}
+    if not told["search_pin"]:
+        says(NO_SEARCH_PIN, err=True)
+    if as_json:
+        says_json(told)
+        return
+    says(f"{told['username']} at {told['server']}")
+    if not told["search_pin"]:
+        return
+    says(f"Search PIN: {told['search_pin']}")
+    if sys.stdout.isatty():
+        import segno  # seldom needed, and slow to load
+
+        segno.make(f"{told['server']}/#add={told['search_pin']}").terminal(compact=True)
+
+
+@click.command("logout")
+@common.options
+@common.runs
+async def logout(server: str | None, home: Path | None, account: str | None) -> None:
+    """End the session and forget the account on this machine. The account itself stays; its PIN opens it anywhere."""
+    state = common.saved(server, home, account)
+    if state.values["outbox"] and not click.confirm("Messages wait to be sent. They will be lost. Go on?", err=True):
+        raise click.Abort
+    try:
+        client = await Client.open(state, common.ask_pin())
+    except WrongPin as error:
+        raise WrongPin(f"{error} To forget the account without ending its session, remove {state.path}.") from error
+    await client.logout()
+    says("Logged out.")

@@ -1,0 +1,96 @@
+"""`ezdms export`: one's own conversations, decrypted, as JSON Lines for programs and HTML for people."""
+
+from __future__ import annotations
+
+import os
+import sys
+from html import escape
+from pathlib import Path
+
+import click
+
+from ezdms import crypto
+from ezdms.client import Client, ClientError, Contact, Message
+from ezdms.commands import common
+from ezdms.commands.client.finding import find_contact
+from ezdms.commands.client.printing import json_of, line_of, says, trust
+
+PAGE = 200
+MOST_PAGES = 5000  # a million messages
+NOT_KNOWN = "Their key was never seen here."
+
+HEAD = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<title>{name}</title><style>
+:root {{ color-scheme: light dark; font: 100%/1.5 system-ui, sans-serif; }}
+body {{ max-width: 42rem; margin: 2rem auto; padding: 0 1rem; }}
+li {{ list-style: none; margin: 0.5rem 0; white-space: pre-wrap; overflow-wrap: anywhere; unicode-bidi: plaintext;
+  padding-left: 2rem; text-indent: -2rem; }}
+time, small {{ color: GrayText; font-size: 0.8125rem; }}
+</style></head><body><h1>{name}</h1><p>{trust}. {count} messages, exported by {owner}.</p><ul style="padding: 0">
+"""
+
+
+@click.command("export")
+@click.argument("names", nargs=-1)
+@click.option("--to", "folder", type=click.Path(path_type=Path), required=True, help="A folder, made if missing.")
+@common.options
+@common.runs
+async def export(
+    names: tuple[str, ...], folder: Path, server: str | None, home: Path | None, account: str | None
+) -> None:
+    """Write the conversations with NAMES, or all of them, into a folder. They are plain text there: look after it."""
+    _make(folder)
+    async with await common.connect(server, home, account) as client:
+        contacts = [await find_contact(client, name) for name in names] or await client.contacts()
+        for contact in contacts:
+            if not contact.name or contact.is_missing:
+                says(f"Left out: {contact.conversation_id}. {' '.join(contact.alarms) or NOT_KNOWN}", err=True)
+                continue
+            messages = await _everything(client, contact)
+            stem = f"{contact.name}-{crypto.conversation_id(client.keys.fp, crypto.fingerprint(contact.ik))}"
+            lines = "".join(f"{json_of(message)}\n" for message in messages)
+            _write(folder / f"{stem}.jsonl", lines)
+            _write(folder / f"{stem}.html", _page(client, contact, messages))
+            says(f"{folder / stem}.jsonl and .html: {len(messages)} messages")
+
+
+async def _everything(client: Client, contact: Contact) -> list[Message]:
+    """All messages of a conversation, with progress on standard error."""
+    found: list[Message] = []
+    with click.progressbar(length=contact.last_seq, label=contact.name, file=sys.stderr) as bar:
+        before: int | None = None
+        for _ in range(MOST_PAGES):
+            page = await client.history(contact, limit=PAGE, before=before)
+            found = page + found
+            bar.update(len(page))
+            before = page[0].seq if page else 1
+            if before == 1:
+                return found
+    raise ClientError(f"The server shows no beginning of the conversation with {contact.name}. It is not exported.")
+
+
+def _make(folder: Path) -> None:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def _write(path: Path, text: str) -> None:
+    """For its owner's eyes alone; an export that was there before is replaced."""
+    path.unlink(missing_ok=True)
+    with open(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def _page(client: Client, contact: Contact, messages: list[Message]) -> str:
+    head = HEAD.format(
+        name=escape(contact.name),
+        trust=escape(trust(contact)),
+        count=len(messages),
+        owner=escape(client.username),
+    )
+    items = []
+    for message in messages:
+        when, _, rest = line_of(message).partition("  ")
+        items.append(f"<li><time>{escape(when)}</time> {escape(rest)}</li>\n")
+    return head + "".join(items) + "</ul></body></html>\n"

@@ -1,0 +1,102 @@
+"""`ezdms open`: the page of the installed release, served by one's own machine (docs/verify.md)."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sys
+import threading
+import webbrowser
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import click
+
+from ezdms import __version__
+from ezdms.client import ClientError, OtherServer, Unreachable
+from ezdms.client.servers import Servers, address_of
+from ezdms.client.state import home_folder
+from ezdms.commands.client.printing import says
+from ezdms.commands.common import FAILED, UNREACHABLE, Stopped, parse_server, trust_server
+
+HOST = re.compile(r"[a-z0-9.-]+|[0-9a-f:]+", re.ASCII)  # as browsers send it
+LOCAL = ("localhost", "127.0.0.1", "::1")
+ANOTHER_RELEASE = (
+    "{server} says that it runs EZ-DMS {theirs}, and {ours} is installed here. Install {theirs} and run this again. "
+    "To go on all the same, use --any-release: the page is that of {ours}, and some of it may not work there."
+)
+
+
+@click.command("open")
+@click.option("--server", envvar="EZDMS_SERVER", help="The server's address, such as https://chat.example.org.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=0, show_default=True, help="Port; 0 takes a free one each time."
+)
+@click.option("--home", envvar="EZDMS_HOME", type=click.Path(path_type=Path), help="Where known servers are saved.")
+@click.option("--no-browser", is_flag=True, help="Print the address, and open no browser.")
+@click.option("--any-release", is_flag=True, help="Go on if the server runs another release than this one.")
+@trust_server
+def opening(
+    server: str | None, port: int, home: Path | None, no_browser: bool, any_release: bool, trust_server: bool
+) -> None:
+    """Open the page of the installed release in your browser, and let it talk to a server. Stop it with Ctrl-C.
+
+    Your own machine serves the page at 127.0.0.1: documents, scripts and styles come from the package, and only data
+    comes from the server.
+    """
+    address = _parse(server)
+    from ezdms.edge.runner import AddressError
+    from ezdms.opened import asking, serve  # not needed for --help
+    from ezdms.opened.app import Opened
+
+    try:
+        said = asyncio.run(asking.ask(address))
+        if said.version != __version__:
+            sentence = ANOTHER_RELEASE.format(server=address, theirs=said.version, ours=__version__)
+            if not any_release:
+                raise Stopped(sentence, FAILED)
+            says(f"Warning: {sentence}", err=True)
+        _admit(home_folder(home), address, said.deployment_id, trust=trust_server)
+        listener = serve.listen(port)
+    except Unreachable as error:
+        raise Stopped(
+            f"{error} Check the address, its certificate and your connection, then run this again.", UNREACHABLE
+        ) from error
+    except (ClientError, AddressError) as error:
+        raise Stopped(str(error), FAILED) from error
+    except OSError as error:
+        raise Stopped(f"Cannot use {error.filename or 'a file'}: {error.strerror or error}.", FAILED) from error
+
+    def announce(first: str) -> None:
+        click.echo(f"The page of EZ-DMS {__version__} for {address} is at {first}")
+        click.echo("Stop it with Ctrl-C.")
+        if not no_browser:  # in a thread: a browser in the terminal returns when it ends
+            threading.Thread(target=webbrowser.open, args=(first,), daemon=True).start()
+
+    serve.serve(listener, Opened(address, said.deployment_id, said.registration), announce)
+
+
+def _parse(server: str | None) -> str:
+    """The server's origin in its one form. Raises UsageError."""
+    address = address_of(parse_server(server))
+    parts = urlsplit(address)
+    if not HOST.fullmatch(parts.hostname or ""):
+        raise click.UsageError(f"{parts.hostname!r} is no host's name as browsers send it. Write it in ASCII (xn--…).")
+    if parts.scheme == "http" and parts.hostname not in LOCAL:
+        raise click.UsageError(
+            f"Over http anybody on the way could read along and change what comes. Use https://{parts.hostname}; "
+            "plain http is for this machine alone."
+        )
+    return address
+
+
+def _admit(home: Path, address: str, deployment_id: str, *, trust: bool) -> None:
+    """Remember which server is at this address; if it is not the one it should be, a person is asked first."""
+    try:
+        Servers(home).admit(address, deployment_id, trust=trust)
+    except OtherServer as error:
+        if not sys.stdin.isatty():
+            raise
+        says(str(error), err=True)
+        click.confirm("Go on", abort=True, err=True)
+        Servers(home).admit(address, deployment_id, trust=True)

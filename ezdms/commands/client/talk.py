@@ -1,0 +1,220 @@
+"""`ezdms contacts`, `add`, `send`, `read`, `chat`, `listen`, `verify-contact`: talking from a terminal or a pipe."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ezdms import crypto
+from ezdms.client import Client, ClientError, Contact, Message
+from ezdms.commands import common
+from ezdms.commands.client.finding import find_contact, warn_of_trust
+from ezdms.commands.client.outbox import send_or_say
+from ezdms.commands.client.printing import UNKNOWN, says, says_json, says_message, trust
+
+
+def _show(message: Message, as_json: bool) -> None:
+    if as_json:
+        says_json(message)
+    else:
+        says_message(message)
+
+
+@click.command("contacts")
+@common.options
+@common.as_json
+@common.runs
+async def contacts(server: str | None, home: Path | None, account: str | None, as_json: bool) -> None:
+    """List the people you talk with, the latest first."""
+    async with await common.connect(server, home, account) as client:
+        found = await client.contacts()
+        if not found:
+            says("You talk to nobody yet: `ezdms add SEARCH_PIN`.", err=True)
+        for contact in found:
+            if as_json:
+                says_json(contact)
+                continue
+            unread = f"  {contact.unread} unread" if contact.unread else ""
+            left = "  has left" if contact.has_left else ""
+            says(f"{contact.name or UNKNOWN}  {trust(contact)}{unread}{left}  {contact.conversation_id}")
+            for alarm in contact.alarms:
+                says(f"  ALARM: {alarm}")
+
+
+@click.command("add")
+@click.argument("pin_or_link")
+@common.options
+@common.as_json
+@common.runs
+async def add(pin_or_link: str, server: str | None, home: Path | None, account: str | None, as_json: bool) -> None:
+    """Start a conversation by Search PIN, which verifies whom it finds, or by a link (https://…/#add=…)."""
+    async with await common.connect(server, home, account) as client:
+        contact = await client.start(pin_or_link)
+        if contact.verified == "link" and sys.stdin.isatty():
+            says(f"This link leads to {contact.name}.", err=True)
+            if click.confirm(f"Did {contact.name} give it to you, and nobody else", err=True):
+                await client.confirm_link(contact)
+                contact = await find_contact(client, contact.conversation_id)
+        if as_json:
+            says_json(contact)
+        else:
+            says(f"{contact.name}: {trust(contact)}.")
+
+
+@click.command("send")
+@click.argument("name_or_pin")
+@click.argument("text", required=False)
+@common.options
+@common.as_json
+@common.runs
+async def send(
+    name_or_pin: str, text: str | None, server: str | None, home: Path | None, account: str | None, as_json: bool
+) -> None:
+    """Send TEXT, or what comes on standard input if TEXT is - or missing."""
+    if text is None and sys.stdin.isatty():
+        text = str(click.prompt("Message", err=True))
+    elif text in (None, "-"):
+        text = sys.stdin.read().removesuffix("\n")
+    async with await common.connect(server, home, account) as client:
+        contact = await find_contact(client, name_or_pin)
+        warn_of_trust(contact)
+        message_id = await send_or_say(client, contact, str(text))
+        if as_json:
+            says_json({"message_id": message_id, "conversation_id": contact.conversation_id})
+
+
+class Moment(click.DateTime):
+    """A day, or a time of one, here."""
+
+    def __init__(self) -> None:
+        super().__init__(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"])
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Raises click.BadParameter."""
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter:
+            self.fail("Expected a day such as 2026-01-31, or 2026-01-31T18:00.", param, ctx)
+
+
+@click.command("read")
+@click.argument("name")
+@click.option("--since", type=Moment(), help="Only from then on.")
+@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="At most so many, the newest.")
+@common.options
+@common.as_json
+@common.runs
+async def read(
+    name: str,
+    since: datetime | None,
+    limit: int,
+    server: str | None,
+    home: Path | None,
+    account: str | None,
+    as_json: bool,
+) -> None:
+    """Print the newest messages with NAME, oldest first."""
+    async with await common.connect(server, home, account) as client:
+        contact = await find_contact(client, name)
+        found: list[Message] = []
+        earliest = 0 if since is None else int(since.astimezone().timestamp() * 1000)
+        before: int | None = None
+        while len(found) < limit:
+            page = await client.history(contact, limit=200, before=before)
+            found = [message for message in page if message.created_at >= earliest] + found
+            if not page or page[0].created_at < earliest or page[0].seq == 1:
+                break
+            before = page[0].seq
+        for message in found[-limit:]:
+            _show(message, as_json)
+        for alarm in (await find_contact(client, contact.conversation_id)).alarms:
+            raise crypto.Alarm(alarm)
+
+
+@click.command("listen")
+@common.options
+@common.as_json
+@common.runs
+async def listen(server: str | None, home: Path | None, account: str | None, as_json: bool) -> None:
+    """Print every message as it comes, also those that came since the last time. Ends with Ctrl-C."""
+    async with await common.connect(server, home, account) as client:
+        async for message in client.messages():
+            _show(message, as_json)
+
+
+@click.command("chat")
+@click.argument("name_or_pin")
+@common.options
+@common.runs
+async def chat(name_or_pin: str, server: str | None, home: Path | None, account: str | None) -> None:
+    """Talk with NAME, live: what you type is sent line by line. Ends with Ctrl-D."""
+    async with await common.connect(server, home, account) as client:
+        contact = await find_contact(client, name_or_pin)
+        says(f"{contact.name}: {trust(contact)}. Ctrl-D ends.", err=True)
+        warn_of_trust(contact)
+        page = await client.history(contact, limit=20)
+        for message in page:
+            says_message(message)
+        hearing = asyncio.create_task(_print_new(client, contact, page))
+        try:
+            await _send_lines(client, contact, hearing)
+        finally:
+            hearing.cancel()
+            await asyncio.gather(hearing, return_exceptions=True)
+
+
+async def _print_new(client: Client, contact: Contact, page: list[Message]) -> None:
+    """Each message that is not on the page, once, but for those of earlier pages."""
+    printed = set(map(_identity, page))
+    async for message in client.messages(contact):
+        if _identity(message) not in printed and not _is_earlier(message, page):
+            printed.add(_identity(message))
+            says_message(message)
+
+
+def _is_earlier(message: Message, page: list[Message]) -> bool:
+    """True if it is from before the page. Its signed number says so: whoever went by the server's would print nothing
+    after a row that it invents. What holds no message may be left out by that."""
+    if message.place == "late" or message.alarm:
+        return False
+    if message.n:
+        return message.n < min((one.n for one in page if one.n and one.is_own == message.is_own), default=0)
+    return bool(page) and message.seq < page[0].seq
+
+
+def _identity(message: Message) -> tuple[str, int, int]:
+    """Of one that was verified its signed id, else the place of a row that holds nothing."""
+    return message.message_id, message.n, 0 if message.n else message.seq
+
+
+async def _send_lines(client: Client, contact: Contact, hearing: asyncio.Task[None]) -> None:
+    """Each line of standard input is a message. A line that cannot be sent says why, and the next may."""
+    loop = asyncio.get_running_loop()
+    lines: asyncio.Queue[str] = asyncio.Queue()
+
+    def read_lines() -> None:  # a thread of its own: one that waits for the keyboard must not hold the end up
+        for line in iter(sys.stdin.readline, ""):
+            loop.call_soon_threadsafe(lines.put_nowait, line)
+        loop.call_soon_threadsafe(lines.put_nowait, "")
+
+    threading.Thread(target=read_lines, daemon=True).start()
+    while True:
+        waiting = asyncio.create_task(lines.get())
+        await asyncio.wait({waiting, hearing}, return_when=asyncio.FIRST_COMPLETED)
+        if hearing.done():
+            waiting.cancel()
+            hearing.result()  # the session was ended
+        line = await waiting
+        if line == "":
+            return
+        try:
+            if line.strip():
+                await send_or_say(client, contact, line.removesuffix("\n"))
+        except (ClientError, crypto.Refused) as error:
+            says(f"Not sent. {error}", err=True)

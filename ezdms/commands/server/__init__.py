@@ -1,0 +1,1 @@
+"""Commands that run where the server is: none loads decryption."""

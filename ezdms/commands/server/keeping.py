@@ -1,0 +1,86 @@
+"""`ezdms backup`, `restore` and `cert`: what the operator keeps and makes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from ezdms.commands.server.operating import data_dir_option, says_why, settings_of
+
+FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+def _progress() -> Callable[[str, int, int], None]:
+    """A line that counts, in a terminal; nothing in a pipe or cron's mail."""
+    if not sys.stderr.isatty():
+        return lambda what, done, total: None
+
+    def show(what: str, done: int, total: int) -> None:
+        click.echo(f"\r{what} … {100 * done // max(total, 1):3} %", nl=done >= total, err=True)
+
+    return show
+
+
+@click.command("backup")
+@click.argument("file", type=FILE)
+@data_dir_option
+@click.option("--replace", is_flag=True, help="Replace FILE if it is there.")
+@says_why
+def backup(file: Path, data_dir: Path | None, replace: bool) -> None:
+    """Copy the database to FILE while the server runs, and check the copy. It is readable by you alone.
+
+    FILE lies outside the data folder, best on another disk. It holds what the server holds: names, who talks to whom,
+    and sealed messages.
+    """
+    from ezdms.hosting.backup import back_up
+
+    size = back_up(settings_of(data_dir).data_dir, file, _progress(), replace=replace)
+    click.echo(f"Backed up to {file}: {size / 1024 / 1024:.1f} MiB, checked.")
+
+
+@click.command("restore")
+@click.argument("file", type=FILE)
+@data_dir_option
+@click.option("--replace", is_flag=True, help="Put it in the place of a database that is there; that one is kept.")
+@says_why
+def restore(file: Path, data_dir: Path | None, replace: bool) -> None:
+    """Make a backup the server's database again. The server must be stopped.
+
+    What came after the backup is gone: browsers that knew more will raise an alarm, as they must.
+    """
+    from ezdms.hosting.backup import restore
+    from ezdms.store import data_folder
+
+    target = settings_of(data_dir).data_dir
+    data_folder.make(target)
+    with data_folder.held(target):
+        old = restore(file, target, _progress(), replace=replace)
+    click.echo(f"Restored {file} to {target}.")
+    if old is not None:
+        click.echo(f"The database that stood there is now {old}. Remove it when you are sure.")
+
+
+@click.command("cert")
+@click.argument("names", nargs=-1)
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=Path("tls"), show_default=True)
+@says_why
+def cert(names: tuple[str, ...], out: Path) -> None:
+    """Make a self-signed certificate for this machine, and NAMES (host names or addresses) beside its own."""
+    from ezdms.hosting.certificate import fingerprint, names_of_this_machine, write_pair
+
+    wanted = list(dict.fromkeys([*names_of_this_machine(), *names]))
+    try:
+        certfile, keyfile = write_pair(out, wanted)
+    except FileExistsError as error:
+        raise click.ClickException(
+            f"{error.filename} is there already. Remove it, or choose a folder with --out."
+        ) from error
+    except ValueError as error:
+        raise click.UsageError(f"Not a host name or address: {error}.") from error
+    click.echo(f"Made {certfile} and {keyfile} (keep this one to yourself) for {', '.join(wanted)}.")
+    click.echo(f"Start with:  ezdms serve --host 0.0.0.0 --certfile {certfile} --keyfile {keyfile}")
+    click.echo("Browsers will warn that they do not know who made this certificate. Compare the fingerprint they show:")
+    click.echo(f"  SHA-256 {fingerprint(certfile)}")

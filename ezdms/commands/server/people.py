@@ -1,0 +1,134 @@
+"""`ezdms users` and `ezdms invite`: who is on the server. The operator can end and remove, and cannot read."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ezdms.commands.server.operating import as_json, data_dir_option, says_why, settings_of
+from ezdms.settings import SettingsError, parse_public_url
+
+UNITS = {"m": 60, "h": 60 * 60, "d": 24 * 60 * 60}
+
+
+@click.group("users", invoke_without_command=True)
+@data_dir_option
+@as_json
+@click.pass_context
+@says_why
+def users(context: click.Context, data_dir: Path | None, as_json: bool) -> None:
+    """List the people who have an account; end their sessions, remove them. None of it opens a message."""
+    from ezdms.hosting.operator.channel import ask
+
+    context.obj = settings_of(data_dir).data_dir
+    if context.invoked_subcommand is not None:
+        return
+    people = ask(context.obj, "users")
+    if as_json:
+        click.echo(json.dumps(people, ensure_ascii=False))
+        return
+    if not people:
+        click.echo("Nobody has an account yet.", err=True)
+        return
+    width = max(len("username"), *(len(one["username"]) for one in people))
+    click.echo(f"{'username':{width}}  {'user id':22}  since       last used         sessions")
+    for one in people:
+        used = "" if one["used_at"] is None else _when(one["used_at"], "%Y-%m-%d %H:%M")
+        since = _when(one["created_at"], "%Y-%m-%d")
+        click.echo(f"{one['username']:{width}}  {one['user_id']:22}  {since}  {used:16}  {one['sessions']:8}")
+
+
+def _when(milliseconds: int, form: str) -> str:
+    return datetime.fromtimestamp(milliseconds / 1000).astimezone().strftime(form)
+
+
+@users.command("end-sessions")
+@click.argument("who")
+@data_dir_option
+@click.pass_obj
+@says_why
+def end_sessions(data_dir_before: Path, who: str, data_dir: Path | None) -> None:
+    """Log WHO (a username or user id) out everywhere, at once. They can log in again with their Login PIN."""
+    done = _ask(data_dir or data_dir_before, "end_sessions", who=who)
+    click.echo(f"{done['username']}: {_count(done['sessions'], 'session')} ended.")
+
+
+@users.command("remove")
+@click.argument("who")
+@data_dir_option
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.pass_obj
+@says_why
+def remove(data_dir_before: Path, who: str, data_dir: Path | None, yes: bool) -> None:
+    """Delete the account of WHO (a username or user id) for good. What others received stays with them."""
+    folder = data_dir or data_dir_before
+    one = _ask(folder, "find_user", who=who)
+    if not yes:
+        named = f"{one['username']} (user id {one['user_id']})"
+        question = f"Remove {named}, with keys, sessions and their copies of all messages? There is no way back"
+        click.confirm(question, abort=True, err=True)
+    done = _ask(folder, "remove_user", who=one["user_id"])
+    click.echo(f"{done['username']} is removed.")
+
+
+@click.command("invite")
+@data_dir_option
+@click.option("--count", type=click.IntRange(1, 1000), default=1, show_default=True, help="How many.")
+@click.option("--expires", default="7d", show_default=True, help="For how long they are good: 30m, 12h, 7d.")
+@click.option("--url", help="The address that people open.  [EZDMS_PUBLIC_URL; default: the running server's]")
+@click.option("--withdraw", is_flag=True, help="Instead make every invitation that was not used worthless.")
+@says_why
+def invite(data_dir: Path | None, count: int, expires: str, url: str | None, withdraw: bool) -> None:
+    """Print links, each of which makes one account on a server that runs with --registration invite."""
+    settings = settings_of(data_dir)
+    if withdraw:
+        click.echo(f"{_count(_ask(settings.data_dir, 'withdraw_invitations')['withdrawn'], 'invitation')} withdrawn.")
+        return
+    lifetime = _parse_duration(expires)
+    if url is not None:
+        url = _parse_url(url)
+    running = _ask(settings.data_dir, "status")
+    address = url or settings.public_url or running["public_url"] or running["address"]
+    if not address:
+        raise click.UsageError("Where do people find the server? Give --url, such as https://chat.example.org.")
+    made = _ask(settings.data_dir, "invite", count=count, lifetime=lifetime)
+    for token in made["tokens"]:
+        click.echo(f"{address}/#invite={token}")
+    if running["registration"] not in ("", "invite"):
+        click.echo(
+            f"Note: the server's registration is {running['registration']}. "
+            "Invitations are asked for when it runs with --registration invite.",
+            err=True,
+        )
+    if "//127.0.0.1" in address or "//localhost" in address:
+        click.echo("Note: this address works on this machine alone. Give --url, or the server --public-url.", err=True)
+
+
+def _ask(data_dir: Path, action: str, **fields: Any) -> Any:
+    from ezdms.hosting.operator.channel import ask  # not needed for --help
+
+    return ask(data_dir, action, **fields)
+
+
+def _parse_url(text: str) -> str:
+    try:
+        return parse_public_url(text.rstrip("/"))
+    except SettingsError as error:
+        raise click.UsageError(f"--url is {text!r}: {error}.") from error
+
+
+def _parse_duration(text: str) -> int:
+    """Milliseconds."""
+    match = re.fullmatch(r"([1-9][0-9]{0,4})([mhd])", text)
+    if match is None:
+        raise click.UsageError("--expires: expected a time such as 30m, 12h or 7d.")
+    return int(match[1]) * UNITS[match[2]] * 1000
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -1,0 +1,123 @@
+"""Run an ASGI app with hypercorn from code: one listener, one process, and a stop that takes seconds."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import resource
+import signal
+import socket
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import uvloop
+from hypercorn.asyncio import serve as hypercorn_serve
+from hypercorn.config import Config
+
+from ezdms.edge import sockets
+
+BACKLOG = 1024  # connections that wait to be accepted; hypercorn's default is 100
+SEND_BUFFER = 128 * 1024  # bytes that the kernel holds for a peer that does not read; left alone, Linux goes to 4 MiB
+MOST_FILES = 65_536  # open at a time, each connection being one
+GARBAGE = 10_000  # new objects until Python looks for cycles among them
+STOP_WITHIN = 5.0  # seconds, at most
+LET_GO = 1.0  # of these, for what is left when the rest has been waited for in vain
+
+
+class AddressError(Exception):
+    """The address cannot be listened on; the sentence says why."""
+
+
+def listen(host: str, port: int, advice: str = "Choose another with --port.") -> socket.socket:
+    """A listening socket; port 0 takes a free one. Raises AddressError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)  # what is accepted inherits it
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise AddressError(f"Cannot listen on {host}, port {port}: {error.strerror or error}. {advice}") from error
+    return listener
+
+
+def address_of(listener: socket.socket, scheme: str = "http") -> str:
+    """scheme://host:port."""
+    host, port = listener.getsockname()[:2]
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+
+
+def config_of(listener: socket.socket) -> Config:
+    """What every app here is served with."""
+    config = Config()
+    config.bind = [f"fd://{os.dup(listener.fileno())}"]  # hypercorn closes its own
+    config.backlog = BACKLOG
+    config.graceful_timeout = STOP_WITHIN - LET_GO
+    config.include_server_header = False
+    config.errorlog = logging.getLogger("hypercorn.error")
+    config.accesslog = None
+    return config
+
+
+def run(main: Callable[[], Awaitable[None]]) -> None:
+    """Run `main` on uvloop, with hypercorn mended; what it makes is readable by its owner alone."""
+    os.umask(0o077)
+    _allow_open_files()
+    sockets.use()
+
+    async def with_reports() -> None:
+        asyncio.get_running_loop().set_exception_handler(report)
+        await main()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(with_reports())
+
+
+def _allow_open_files() -> None:
+    """As many connections as the system lets this process have: the usual 1,024 are fewer than people expect."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Python 3.11 calls it an error that a connection is cancelled when the server stops."""
+    if not isinstance(context.get("exception"), asyncio.CancelledError):
+        loop.default_exception_handler(context)
+
+
+async def serve_until_told(
+    app: Any, config: Config, *, started: Callable[[], Awaitable[None]], stopping: Callable[[], None]
+) -> None:
+    """Serve until SIGTERM or Ctrl-C. `started` runs once requests are answered, `stopping` before they are not.
+
+    Requests in flight are waited for, a peer that is dead is not: this returns within STOP_WITHIN.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(name, stop.set)
+
+    async def until_told() -> None:
+        await started()  # hypercorn asks for this once it accepts connections
+        gc.collect()
+        gc.freeze()  # what is there by now stays, and need not be looked at again
+        gc.set_threshold(GARBAGE)
+        await stop.wait()
+        stopping()
+
+    serving = asyncio.create_task(hypercorn_serve(app, config, shutdown_trigger=until_told))
+    told = asyncio.create_task(stop.wait())
+    await asyncio.wait({serving, told}, return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait({serving}, timeout=STOP_WITHIN - LET_GO + 0.5)
+    told.cancel()
+    if not serving.done():  # Python >= 3.12 waits for open connections without an end
+        serving.cancel()
+        await asyncio.wait({serving}, timeout=LET_GO - 0.5)
+    if serving.done() and not serving.cancelled():
+        serving.result()

@@ -1,0 +1,163 @@
+"""hypercorn's HTTP/1.1 and WebSocket mended: bounds that hold, and ends that are one (docs/decisions/sockets.md)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+import hypercorn.asyncio.run
+import hypercorn.asyncio.tcp_server
+import hypercorn.protocol
+from h11 import ERROR, LocalProtocolError
+from h11 import Request as H11Request
+from h11 import Response as H11Response
+from hypercorn.events import Closed, RawData
+from hypercorn.protocol import h11
+from hypercorn.protocol.events import Event, Request, StreamClosed
+from hypercorn.protocol.ws_stream import ASGIWebsocketState, WSStream
+from wsproto.events import CloseConnection
+from wsproto.events import Event as WSProtoEvent
+from wsproto.frame_protocol import CloseReason
+
+from ezdms.edge import connection
+from ezdms.edge.frames import Frames
+from ezdms.edge.http2 import Http2
+
+LAST_WORDS = 3.0  # seconds for a peer to take the end of a socket, so that it learns why
+LAST_WORDS_OF_SESSION = 0.5  # seconds, when its session has ended
+
+
+class Http1(h11.H11Protocol):
+    """HTTP/1.1 that stays HTTP/1.1, and writes the head of an answer with what follows it: one write, one packet."""
+
+    _head = b""
+
+    async def _check_protocol(self, event: H11Request) -> None:
+        """Neither the preface of HTTP/2 nor an Upgrade to it leads anywhere."""
+
+    async def _create_stream(self, request: H11Request) -> None:
+        """Refuse what a proxy in front may take for another request: two bodies are announced, or one to HTTP/1.0."""
+        names = {name for name, _ in request.headers}
+        if b"transfer-encoding" in names and (b"content-length" in names or request.http_version < b"1.1"):
+            await self._send_error_response(400)
+            await self.send(Closed())
+        else:
+            await super()._create_stream(request)
+
+    async def handle(self, event: Any) -> None:
+        """What comes for an open WebSocket goes to it without being copied twice."""
+        if isinstance(event, RawData) and isinstance(self.stream, SocketStream) and self.stream.is_open:
+            await self.stream.take(event.data)
+        else:
+            await super().handle(event)
+
+    async def _send_h11_event(self, event: Any) -> None:
+        """hypercorn writes the head, the body and the (empty) end one by one."""
+        try:
+            written = self._head + (self.connection.send(event) or b"")
+        except LocalProtocolError:
+            if self.connection.their_state != ERROR:
+                raise
+            return
+        self._head = written if isinstance(event, H11Response) else b""
+        if written and not self._head:
+            await self.send(RawData(data=written))
+
+
+class SocketStream(WSStream):
+    """A WebSocket without compression, whose bounds hold and whose end is one."""
+
+    _pinging: asyncio.Task[None] | None = None
+    _connection: connection.Connection
+    _frames: Frames
+
+    async def handle(self, event: Event) -> None:
+        """Drop the offer of permessage-deflate (a bomb of 300 KB takes 500 MB), and stop pinging a closed socket."""
+        if isinstance(event, Request):
+            self._connection = connection.current.get()
+            self._frames = Frames(self.config.websocket_max_message_size)
+            kept = [(name, value) for name, value in event.headers if _is_kept(name.lower(), value)]
+            event = replace(event, headers=kept, http_version=min(event.http_version, "1.1"))
+        await super().handle(event)
+        if isinstance(event, StreamClosed) and self._pinging is not None:
+            self._pinging.cancel()
+
+    @property
+    def is_open(self) -> bool:
+        """Between the handshake and the end."""
+        return self.state is ASGIWebsocketState.CONNECTED and not self.closed
+
+    async def take(self, octets: bytes) -> None:
+        """Bytes of frames; what comes after the end of the socket is nothing."""
+        for piece in self._frames.take(octets):
+            if not self.is_open:
+                return
+            if isinstance(piece, str):
+                await self.app_put({"type": "websocket.receive", "bytes": None, "text": piece})  # type: ignore[misc]
+            else:
+                self.connection.receive_data(piece)
+                await self._handle_events()
+
+    async def app_send(self, message: Any) -> None:
+        """A text goes out as one frame, past six layers that each look at what it is."""
+        is_text = message is not None and message["type"] == "websocket.send" and message.get("text") is not None
+        if is_text and self.is_open:
+            await self._connection.write(_text_frame(message["text"].encode()))
+        else:
+            await super().app_send(message)
+
+    async def _send_error_response(self, status_code: int) -> None:
+        """hypercorn leaves the connection open, and an app that was started in the dark."""
+        await super()._send_error_response(status_code)
+        await self.send(StreamClosed(stream_id=self.stream_id))
+
+    async def _send_wsproto_event(self, event: WSProtoEvent) -> None:
+        """Our close frame has some seconds to be taken. After "too big" nothing more is read: it may be gigabytes."""
+        if isinstance(event, CloseConnection):
+            is_ended = event.code == CloseReason.POLICY_VIOLATION
+            seconds = LAST_WORDS_OF_SESSION if is_ended else LAST_WORDS
+            asyncio.get_running_loop().call_later(seconds, self._connection.writer.transport.abort)
+        await super()._send_wsproto_event(event)
+        if isinstance(event, CloseConnection) and event.code == CloseReason.MESSAGE_TOO_BIG:
+            await self.send(StreamClosed(stream_id=self.stream_id))
+
+    async def _send_pings(self) -> None:
+        """hypercorn 0.18 sleeps on for a whole interval after the close, and holds the connection for as long."""
+        self._pinging = asyncio.current_task()
+        with suppress(asyncio.CancelledError):
+            await super()._send_pings()
+
+
+def _text_frame(content: bytes) -> bytes:
+    """One whole message from a server: FIN, opcode 1, no mask (RFC 6455, 5.2)."""
+    size = len(content)
+    if size < 126:
+        return bytes((0x81, size)) + content
+    if size < 1 << 16:
+        return b"\x81\x7e" + size.to_bytes(2, "big") + content
+    return b"\x81\x7f" + size.to_bytes(8, "big") + content
+
+
+def _is_kept(name: bytes, value: bytes) -> bool:
+    """hypercorn raises on what is not ASCII in the headers of a handshake."""
+    if name == b"sec-websocket-extensions":
+        return False
+    return value.isascii() or not (name == b"connection" or name.startswith(b"sec-websocket-"))
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """uvloop warns of each write to a peer that has ended TLS."""
+    return record.msg != "SSL connection is closed"
+
+
+def use() -> None:
+    """Make hypercorn build these."""
+    logging.getLogger("asyncio").addFilter(_is_news)
+    hypercorn.asyncio.tcp_server.TaskGroup = connection.Tasks  # type: ignore[attr-defined]
+    hypercorn.asyncio.run.TCPServer = connection.Connection  # type: ignore[assignment,attr-defined]
+    hypercorn.protocol.H11Protocol = Http1  # type: ignore[attr-defined]
+    hypercorn.protocol.H2Protocol = Http2  # type: ignore[assignment,attr-defined]
+    h11.WSStream = SocketStream  # type: ignore[attr-defined]

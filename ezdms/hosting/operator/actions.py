@@ -1,0 +1,111 @@
+"""The operator's actions, each a few lines over the database and the hub; named as `ask` names them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from ezdms import __version__
+from ezdms.actions import accounts
+from ezdms.actions.event import Event
+from ezdms.db import Database
+from ezdms.hub import Hub
+from ezdms.models.invitation import count_invitations, delete_invitations, insert_invitations
+from ezdms.models.user import Listed, select_listed
+from ezdms.web import admission
+
+MOST_INVITATIONS = 1000  # at a time
+LONGEST_LIFETIME = 366 * 24 * 60 * 60 * 1000  # ms
+
+
+class Refused(Exception):
+    """The action cannot be done; the sentence says why."""
+
+
+@dataclass(slots=True)
+class Running:
+    """What is known of the server; `proxies` is who sent forwarding headers, and whether they are trusted."""
+
+    database: Database
+    hub: Hub[Event]
+    registration: str = ""
+    address: str = ""  # where it listens
+    public_url: str | None = None  # where people find it
+    certfile: str | None = None
+    proxies: dict[str, bool] = field(default_factory=dict)
+    started_at: float = field(default_factory=time.time)
+
+
+async def status(running: Running) -> dict[str, Any]:
+    """How the server is."""
+    people = await running.database.read(select_listed)
+    return {
+        "version": __version__,
+        "address": running.address,
+        "public_url": running.public_url,
+        "certfile": running.certfile,
+        "registration": running.registration,
+        "started_at": int(running.started_at * 1000),
+        "sockets": len(running.hub),
+        "users": len(people),
+        "invitations": await running.database.read(count_invitations),
+        "proxies": running.proxies,
+    }
+
+
+async def users(running: Running) -> list[dict[str, Any]]:
+    """Everybody who has an account."""
+    return [asdict(one) for one in await running.database.read(select_listed)]
+
+
+async def find_user(running: Running, who: str) -> dict[str, Any]:
+    """Whom a user id means, or a name that only one has; nothing is changed."""
+    one = await _find(running, who)
+    return {"username": one.username, "user_id": one.user_id}
+
+
+async def end_sessions(running: Running, who: str) -> dict[str, Any]:
+    """End all sessions of one user, named by user id, or by a name that only one has."""
+    one = await _find(running, who)
+    count = await accounts.end_all_sessions(running.database, running.hub, one.user_id)
+    return {"username": one.username, "user_id": one.user_id, "sessions": count}
+
+
+async def remove_user(running: Running, who: str) -> dict[str, Any]:
+    """Delete one user's account, as they could themselves."""
+    one = await _find(running, who)
+    await accounts.remove_account(running.database, running.hub, one.user_id)
+    return {"username": one.username, "user_id": one.user_id}
+
+
+async def _find(running: Running, who: str) -> Listed:
+    found = [one for one in await running.database.read(select_listed) if who in (one.user_id, one.username)]
+    if not found:
+        raise Refused(f"Nobody here is called {who}. `ezdms users` lists everybody.")
+    if len(found) > 1:
+        ids = ", ".join(one.user_id for one in found)
+        raise Refused(f"{len(found)} people are called {who}. Give the user id instead: {ids}.")
+    return found[0]
+
+
+async def invite(running: Running, count: int, lifetime: int) -> dict[str, Any]:
+    """`count` new invitations, good for `lifetime` ms; their tokens are shown now and stored nowhere."""
+    if not 1 <= count <= MOST_INVITATIONS or not 1 <= lifetime <= LONGEST_LIFETIME:
+        raise Refused(f"From 1 to {MOST_INVITATIONS} invitations, good for at most a year.")
+    tokens = [admission.random_id(16) for _ in range(count)]
+    hashes = [admission.hash_token(token) for token in tokens]
+    await running.database.write(insert_invitations, hashes, lifetime=lifetime)
+    return {"tokens": tokens}
+
+
+async def withdraw_invitations(running: Running) -> dict[str, Any]:
+    """Make every invitation that was not used worthless."""
+    return {"withdrawn": await running.database.write(delete_invitations)}
+
+
+ACTIONS: dict[str, Callable[..., Awaitable[Any]]] = {
+    action.__name__: action
+    for action in (status, users, find_user, end_sessions, remove_user, invite, withdraw_invitations)
+}

@@ -1,0 +1,124 @@
+"""How the operator's commands reach the server: a socket in the data folder, open to its owner (and root) alone.
+
+One line of JSON each way: {"action": …, fields}, then {"result": …} or {"error": a sentence}. Without a running server
+the command holds the folder and does the same itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+from ezdms import logs
+from ezdms.db import Database
+from ezdms.hosting.operator.actions import ACTIONS, Refused, Running
+from ezdms.hub import Hub
+from ezdms.store import data_folder
+
+LARGEST_QUESTION = 64 * 1024  # bytes
+PATIENCE = 60.0  # seconds for an answer
+
+
+@contextmanager
+def _path_of(data_dir: Path) -> Iterator[str]:
+    """A path of the socket that is short enough for the system (108 bytes) however deep the folder lies."""
+    descriptor = os.open(data_dir, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        short = Path(f"/proc/self/fd/{descriptor}")
+        yield str((short if short.exists() else data_dir) / data_folder.CHANNEL)
+    finally:
+        os.close(descriptor)
+
+
+@asynccontextmanager
+async def open_channel(data_dir: Path, running: Running) -> AsyncIterator[None]:
+    """Answer the operator's commands; the folder must be held. A system without such sockets goes without."""
+    (data_dir / data_folder.CHANNEL).unlink(missing_ok=True)  # of a server that was killed
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        with _path_of(data_dir) as path:
+            listener.bind(path)
+        (data_dir / data_folder.CHANNEL).chmod(0o600)
+    except OSError:
+        listener.close()
+        logs.event(logging.ERROR, "operator channel is off")
+        yield
+        return
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            said = await _act(running, json.loads(await reader.readline()))
+            writer.write(json.dumps(said).encode() + b"\n")
+            await writer.drain()
+        except (ValueError, ConnectionError):
+            pass  # not asked by one of our commands, or its asker is gone
+        finally:
+            writer.close()
+
+    server = await asyncio.start_unix_server(answer, sock=listener, limit=LARGEST_QUESTION)
+    try:
+        yield
+    finally:
+        server.close()
+        (data_dir / data_folder.CHANNEL).unlink(missing_ok=True)
+
+
+async def _act(running: Running, question: Any) -> dict[str, Any]:
+    action = ACTIONS.get(question.pop("action", "")) if isinstance(question, dict) else None
+    if action is None:
+        return {"error": "The server does not know this command: it is of another version. Restart it."}
+    try:
+        return {"result": await action(running, **question)}
+    except Refused as error:
+        return {"error": str(error)}
+    except Exception:
+        logs.event(logging.ERROR, "operator action failed", action=action.__name__)
+        return {"error": "The server could not do that; its log says why."}
+
+
+def ask(data_dir: Path, action: str, **fields: Any) -> Any:
+    """Have it done, by the running server if there is one. Raises Refused, FolderError or DatabaseError."""
+    if not (data_dir / data_folder.DATABASE).exists():
+        raise Refused(f"There is no EZ-DMS in {data_dir}: no {data_folder.DATABASE}. Which folder? Give --data-dir.")
+    try:
+        return ask_server(data_dir, action, **fields)
+    except (FileNotFoundError, ConnectionError):
+        return _result_of(_act_here(data_dir, {"action": action, **fields}))
+
+
+def ask_server(data_dir: Path, action: str, **fields: Any) -> Any:
+    """Have it done by the running server. Raises Refused; OSError if there is none."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as wire, _path_of(data_dir) as path:
+        wire.settimeout(PATIENCE)
+        wire.connect(path)
+        wire.sendall(json.dumps({"action": action, **fields}).encode() + b"\n")
+        with wire.makefile("rb") as answers:
+            line = answers.readline()
+    if not line:
+        raise Refused("The server stopped before it had answered. Try again.")
+    return _result_of(json.loads(line))
+
+
+def _result_of(said: dict[str, Any]) -> Any:
+    if "error" in said:
+        raise Refused(said["error"])
+    return said["result"]
+
+
+def _act_here(data_dir: Path, question: dict[str, Any]) -> dict[str, Any]:
+    async def act() -> dict[str, Any]:
+        database = await Database.open(data_dir / data_folder.DATABASE)
+        try:
+            return await _act(Running(database, Hub()), question)
+        finally:
+            await database.close()
+
+    with data_folder.held(data_dir):
+        return asyncio.run(act())

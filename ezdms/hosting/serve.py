@@ -1,0 +1,120 @@
+"""Serve the app: one process for one data folder, and a stop that takes seconds and loses nobody."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import ssl
+import sys
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import replace
+
+from hypercorn.config import Config
+
+from ezdms import __version__, logs
+from ezdms.actions.upkeep import kept_up
+from ezdms.app import close_database, create_app, open_database
+from ezdms.db import Database
+from ezdms.edge import connection, runner
+from ezdms.hosting import tunnel
+from ezdms.hosting.operator.actions import Running
+from ezdms.hosting.operator.channel import open_channel
+from ezdms.models.deployment import select_ahead
+from ezdms.settings import Settings
+from ezdms.store import data_folder
+
+LARGEST_FRAME = 64 * 1024  # bytes of a WebSocket message
+HANDSHAKE = 10.0  # seconds for TLS, before which nobody is counted
+PING_INTERVAL = 20.0  # seconds; keeps quiet sockets open behind proxies
+Announce = Callable[[str, str | None], None]
+ADVICE = "Choose another with --host and --port."
+
+
+class CertificateError(Exception):
+    """TLS cannot be spoken with these files; the sentence says why."""
+
+
+def serve(settings: Settings, announce: Announce) -> None:
+    """Serve until SIGTERM or Ctrl-C. `announce` gets the address, and that of the tunnel, once requests are answered.
+
+    Raises AddressError, CertificateError, FolderError, DatabaseError or TunnelError; OSError for a file it cannot read.
+    """
+    _check_certificate(settings)
+    logs.use(as_json=settings.log_json)
+    data_folder.make(settings.data_dir)
+    with data_folder.held(settings.data_dir), runner.listen(settings.host, settings.port, ADVICE) as listener:
+        runner.run(lambda: _serve(settings, listener, announce))
+
+
+def _check_certificate(settings: Settings) -> None:
+    """Raises CertificateError, or OSError for a file that cannot be read."""
+    if settings.certfile is None or settings.keyfile is None:
+        return
+    for path in (settings.certfile, settings.keyfile):
+        path.open().close()  # says which one cannot be read; the TLS library does not
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(settings.certfile, settings.keyfile)
+    except ssl.SSLError as error:
+        why = "do not belong together" if "MISMATCH" in str(error.reason) else "are not a certificate and a key in PEM"
+        raise CertificateError(
+            f"{settings.certfile} and {settings.keyfile} {why}. `ezdms cert` makes a pair."
+        ) from error
+
+
+async def _check_clock(database: Database) -> None:
+    """Times are shown to people, and sessions end by them: a clock that was set back is worth a line."""
+    minutes = await database.read(select_ahead) // 60_000
+    if minutes >= 1:
+        logs.event(logging.WARNING, "the clock is behind what is stored", minutes=minutes)
+
+
+def _config(settings: Settings, listener: socket.socket) -> Config:
+    config = runner.config_of(listener)
+    config.websocket_max_message_size = LARGEST_FRAME
+    config.websocket_ping_interval = PING_INTERVAL
+    config.alpn_protocols = ["h2", "http/1.1"]
+    config.h2_max_header_list_size = config.h11_max_incomplete_size
+    if settings.certfile is not None:
+        config.certfile, config.keyfile = str(settings.certfile), str(settings.keyfile)
+        config.ssl_handshake_timeout = HANDSHAKE
+        setattr(config, connection.MOST_CONNECTIONS, settings.max_connections)
+    return config
+
+
+async def _serve(settings: Settings, listener: socket.socket, announce: Announce) -> None:
+    if settings.ngrok:
+        settings = replace(settings, trusted_proxies=(*settings.trusted_proxies, tunnel.HOP))
+    app = create_app(settings)
+    hub = app.extensions["ezdms.hub"]
+    address = runner.address_of(listener, "http" if settings.certfile is None else "https")
+
+    public = None
+
+    async def started() -> None:
+        logs.event(logging.INFO, "started", version=__version__, python=sys.version.split()[0], address=address)
+        announce(address, public)
+
+    def stopping() -> None:
+        logs.event(logging.INFO, "stopping", sockets=len(hub))
+        hub.close_all()
+
+    async with AsyncExitStack() as opened:
+        await open_database(app)
+        opened.push_async_callback(close_database, app)
+        await _check_clock(app.extensions["ezdms.database"])
+        if settings.ngrok:
+            public = await opened.enter_async_context(tunnel.open_tunnel(listener.getsockname()[1]))
+        running = Running(
+            app.extensions["ezdms.database"],
+            hub,
+            registration=settings.registration,
+            address=address,
+            public_url=public or settings.public_url,
+            certfile=None if settings.certfile is None else str(settings.certfile.absolute()),
+            proxies=app.extensions["ezdms.proxies"],
+        )
+        await opened.enter_async_context(open_channel(settings.data_dir, running))
+        await opened.enter_async_context(kept_up(app.extensions["ezdms.database"], hub))
+        await runner.serve_until_told(app, _config(settings, listener), started=started, stopping=stopping)
+    logs.event(logging.INFO, "stopped")

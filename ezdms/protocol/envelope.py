@@ -1,0 +1,363 @@
+"""Public keys, key statements and the outside of envelopes, strictly checked. No secret ever passes here.
+
+What a server can check of docs/protocol.md, and what the client side (crypto.py) builds on.
+"""
+
+from __future__ import annotations
+
+import re
+import string
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from ezdms.protocol.encoding import (
+    ALPHABET,
+    EnvelopeError,
+    b64u_decode,
+    b64u_encode,
+    crockford_encode,
+    in_groups,
+    is_integer,
+    label,
+    parse_canonical,
+    parse_json,
+    sha256,
+)
+
+MAX_TEXT = 500  # code points
+WRAP_ITER_MIN = 200_000
+WRAP_ITER_MAX = 2_000_000
+BUCKETS = (512, 1024, 2048, 4096, 8192, 16384, 32768)  # bytes of a padded message body
+USERNAME = re.compile(r"[a-zA-Z0-9_-]{3,32}", re.ASCII)
+LIKE_A_LOGIN_PIN = re.compile(
+    r"(?=.*[-0-9])[0-9a-tv-z]{4}([-_]?)[0-9a-tv-z]{4}\1[0-9a-tv-z]{4}\1[0-9a-tv-z]{4}", re.ASCII | re.IGNORECASE
+)
+
+LOGIN_PIN_LENGTH = 16  # characters
+SEARCH_PIN_LENGTH = 25
+LARGEST_STATEMENT = 8192  # characters
+
+STATEMENT_HEADER = b'{"alg":"Ed25519","typ":"ezdms-keys+jws"}'
+MESSAGE_HEADER = b'{"alg":"Ed25519","typ":"ezdms-msg+jws"}'
+VAULT_HEADER = b'{"alg":"Ed25519","typ":"ezdms-vault+jws"}'
+ACT_HEADER = b'{"alg":"Ed25519","typ":"ezdms-act+jws"}'
+LARGEST_ACT = 512  # characters
+ACT_LIFETIME = 10 * 60 * 1000  # ms between the signer's clock and the server's
+
+# Low-order points of edwards25519, top bit of the last byte cleared: with one of these as a key, forged signatures
+# verify (RFC 8032 leaves the check to the application).
+SMALL_ORDER = frozenset(
+    bytes.fromhex(point)
+    for point in (
+        "00" * 32,
+        "01" + "00" * 31,
+        "ec" + "ff" * 30 + "7f",
+        "ed" + "ff" * 30 + "7f",
+        "ee" + "ff" * 30 + "7f",
+        "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+        "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+    )
+)
+SPKI_LENGTH = 294  # bytes
+SPKI_BEGIN = bytes.fromhex("30820122300d06092a864886f70d01010105000382010f003082010a0282010100")
+SPKI_END = bytes.fromhex("0203010001")
+
+
+class SignatureError(EnvelopeError):
+    """Somebody else signed this: worse than damage, for damage is no lie."""
+
+
+class ClockError(EnvelopeError):
+    """All of this holds, but it was signed at another time than now by this machine's clock."""
+
+
+class PinError(EnvelopeError):
+    """What a person typed is no PIN of the kind that was asked for."""
+
+
+def check_username(name: str) -> None:
+    """Raises EnvelopeError unless it is a username."""
+    if not USERNAME.fullmatch(name):
+        raise EnvelopeError("A username has 3 to 32 letters, digits, _ or -.")
+
+
+def check_new_username(name: str) -> None:
+    """Raises EnvelopeError unless somebody may take this username.
+
+    A name in the form of a Search PIN would be taken for that PIN, and one in the form of a Login PIN was typed into
+    the wrong field. Statements of people who already have such a name still hold: only a registration is refused.
+    """
+    check_username(name)
+    if looks_like_search_pin(name):
+        raise EnvelopeError("This looks like a Search PIN. Choose another username.")
+    if LIKE_A_LOGIN_PIN.fullmatch(name):
+        raise EnvelopeError("This looks like a Login PIN. Choose another username.")
+
+
+# ---- 5  Keys ----
+
+
+def check_identity_key(ik: bytes) -> None:
+    """Raises EnvelopeError unless `ik` is 32 bytes and no point of small order."""
+    if len(ik) != 32:
+        raise EnvelopeError(f"Expected an identity key of 32 bytes, got {len(ik)}.")
+    if ik[:31] + bytes([ik[31] & 0x7F]) in SMALL_ORDER:
+        raise EnvelopeError("The identity key is one with which signatures can be forged.")
+
+
+def check_encryption_key(spki: bytes) -> None:
+    """Raises EnvelopeError unless `spki` is the DER of an RSA key of 2048 bits with exponent 65537."""
+    if (
+        len(spki) != SPKI_LENGTH
+        or not spki.startswith(SPKI_BEGIN)
+        or spki[len(SPKI_BEGIN)] < 0x80
+        or not spki.endswith(SPKI_END)
+    ):
+        raise EnvelopeError("Expected an RSA encryption key of 2048 bits with exponent 65537.")
+
+
+def fingerprint(ik: bytes) -> bytes:
+    """fp: 32 bytes that name an identity."""
+    return sha256(label("identity") + ik)
+
+
+def key_id(spki: bytes) -> str:
+    """kid: b64u of the first 16 bytes of the key's hash."""
+    return b64u_encode(sha256(spki)[:16])
+
+
+# ---- 7  Key statement ----
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """What an identity says of its keys: raw Ed25519 key (32 bytes), RSA SPKI (294 bytes), `ts` in ms."""
+
+    ik: bytes
+    seq: int
+    ts: int
+    name: str
+    suites: tuple[int, ...]
+    spki: bytes
+
+
+def parse_statement(jws: str) -> Statement:
+    """Verify a key statement with the key inside it. The caller decides whether it is the key that was expected."""
+    parts = jws.split(".") if isinstance(jws, str) and len(jws) <= LARGEST_STATEMENT else []
+    if len(parts) != 3 or parts[0] != b64u_encode(STATEMENT_HEADER):
+        raise EnvelopeError("Expected a signed key statement.")
+    members = parse_json(b64u_decode(parts[1]))
+    statement = _read_statement(members)
+    signature = b64u_decode(parts[2], 64)
+    verify_signature(statement.ik, f"{parts[0]}.{parts[1]}".encode(), signature)
+    return statement
+
+
+def verify_signature(ik: bytes, signed: bytes, signature: bytes) -> None:
+    """Raises SignatureError unless `signature` (64 bytes, RFC 8032) over `signed` is by `ik`, which is checked."""
+    check_identity_key(ik)
+    try:
+        Ed25519PublicKey.from_public_bytes(ik).verify(signature, signed)
+    except (InvalidSignature, ValueError) as error:
+        raise SignatureError("The signature does not hold.") from error
+
+
+def _read_statement(members: dict[str, Any]) -> Statement:
+    ik, name, suites, keys = (members.get(member) for member in ("ik", "name", "suites", "ek"))
+    seq, ts = members.get("seq"), members.get("ts")
+    if not is_integer(members.get("v"), 1, 1) or not is_integer(seq, 1) or not is_integer(ts, 0):
+        raise EnvelopeError("Expected a key statement of version 1 with a number and a time.")
+    if not isinstance(ik, str) or not isinstance(name, str):
+        raise EnvelopeError("Expected a key statement with an identity key and a name.")
+    check_username(name)
+    if not isinstance(suites, list) or 1 not in suites or not all(is_integer(suite, 1) for suite in suites):
+        raise EnvelopeError("Expected a key statement that offers suite 1.")
+    if not isinstance(keys, list) or not all(isinstance(key, dict) for key in keys):
+        raise EnvelopeError("Expected a key statement with a list of encryption keys.")
+    first = [key for key in keys if is_integer(key.get("s"), 1, 1)]
+    if len(first) != 1 or not isinstance(first[0].get("spki"), str):
+        raise EnvelopeError("Expected a key statement with one encryption key for suite 1.")
+    raw_ik, spki = b64u_decode(ik, 32), b64u_decode(first[0]["spki"])
+    check_identity_key(raw_ik)
+    check_encryption_key(spki)
+    return Statement(ik=raw_ik, seq=int(seq or 0), ts=int(ts or 0), name=name, suites=tuple(suites), spki=spki)
+
+
+# ---- 23  Acts ----
+
+
+CHANGE_PIN_FIELDS = (
+    "new_login_id",
+    "new_auth_key",
+    "new_salt",
+    "new_iterations",
+    "new_wrapped_sig",
+    "new_wrapped_enc",
+)
+
+
+def change_pin_purpose(fields: Mapping[str, object]) -> str:
+    """The `for` of a change of the Login PIN: one hash over the six new fields, iterations in decimal."""
+    return b64u_encode(sha256(".".join(str(fields[name]) for name in CHANGE_PIN_FIELDS).encode()))
+
+
+def check_act(jws: str, *, ik: bytes, deployment_id: str, act: str, purpose: str, now: int, last_ts: int) -> int:
+    """The time (ms) of an act that `ik` signed for this deployment and purpose, later than the last one.
+
+    A stolen session or a Login PIN that was handed to another server signs none. Raises ClockError if everything but
+    the time holds, EnvelopeError otherwise.
+    """
+    parts = jws.split(".") if len(jws) <= LARGEST_ACT else []
+    if len(parts) != 3 or parts[0] != b64u_encode(ACT_HEADER):
+        raise EnvelopeError("Expected a signed act.")
+    members = parse_canonical(b64u_decode(parts[1]))
+    ts = members.pop("ts", None)
+    if not is_integer(members.get("v"), 1, 1) or not is_integer(ts, 0):
+        raise EnvelopeError("Expected an act of version 1 with a time.")
+    if members != {"v": 1, "d": deployment_id, "act": act, "for": purpose}:
+        raise EnvelopeError("Expected an act for this server and this purpose.")
+    verify_signature(ik, f"{parts[0]}.{parts[1]}".encode(), b64u_decode(parts[2], 64))
+    if ts <= last_ts:
+        raise EnvelopeError("Expected an act that is later than the last one.")
+    if abs(now - ts) > ACT_LIFETIME:
+        raise ClockError("Expected an act that was signed within the last ten minutes.")
+    return int(ts)
+
+
+# ---- 3, 8  PINs ----
+
+
+def fold_pin(typed: str) -> str:
+    """What a person typed, as the alphabet means it: upper case, no dashes or white space, O is 0, I and L are 1."""
+    folded = "".join(letter for letter in typed if letter != "-" and not letter.isspace())
+    if folded.isascii():  # upper() makes ASCII of some other letters, such as the dotless i
+        folded = folded.upper()
+    return folded.translate(str.maketrans("OIL", "011"))
+
+
+def is_in_alphabet(pin: str) -> bool:
+    """True if every character is one of Crockford's 32."""
+    return all(letter in ALPHABET for letter in pin)
+
+
+def looks_like_search_pin(typed: str) -> bool:
+    """True for what has the form of a Search PIN, with or without a typing mistake in it."""
+    pin = fold_pin(typed)
+    return len(pin) == SEARCH_PIN_LENGTH and is_in_alphabet(pin)
+
+
+def search_pin(ik: bytes, salt: bytes) -> str:
+    """The Search PIN that commits to `ik` (32 bytes) with `salt` (16 bytes), in its shown form."""
+    digits = crockford_encode(sha256(label("search-pin") + salt + ik)[:15])
+    return in_groups(digits + _check_character(digits), 5)
+
+
+def normalise_search_pin(typed: str) -> str:
+    """The shown form of a Search PIN that a person typed; raises PinError with a sentence that helps."""
+    pin = fold_pin(typed)
+    if len(pin) == LOGIN_PIN_LENGTH and is_in_alphabet(pin):
+        raise PinError("This looks like a Login PIN. Never give yours away; ask for the Search PIN, which is longer.")
+    if len(pin) != SEARCH_PIN_LENGTH:
+        raise PinError(f"A Search PIN has {SEARCH_PIN_LENGTH} letters and digits; this has {len(pin)}.")
+    if not is_in_alphabet(pin):
+        raise PinError("A Search PIN has only digits and letters without U.")
+    if pin[-1] != _check_character(pin[:-1]):
+        raise PinError("There is a typing mistake in this Search PIN. Please compare it again.")
+    return in_groups(pin, 5)
+
+
+def _check_character(digits: str) -> str:
+    return ALPHABET[sha256(label("search-pin-check") + digits.encode("ascii"))[0] & 31]
+
+
+# ---- 9  Conversation ----
+
+
+def in_order(fp_x: bytes, fp_y: bytes) -> tuple[bytes, bytes]:
+    """(lo, hi): participant a has the lower fingerprint."""
+    return (fp_x, fp_y) if fp_x < fp_y else (fp_y, fp_x)
+
+
+def conversation_id(fp_x: bytes, fp_y: bytes) -> str:
+    """24 characters, the same from both sides."""
+    lo, hi = in_order(fp_x, fp_y)
+    return crockford_encode(sha256(label("conversation") + lo + hi)[:15])
+
+
+# ---- 12  Envelope, seen from outside ----
+
+
+HEADER = '{"alg":"RSA-OAEP-256","enc":"A256GCM","typ":"%s","kid":"%s"}'
+MESSAGE_TYP = "ezdms-msg+jwe"
+VAULT_TYP = "ezdms-vault+jwe"
+SEALED_HEADER = re.compile((re.escape(HEADER) % ("([a-z+-]+)", "([A-Za-z0-9_-]{22})")).encode())
+LARGEST_TAKEN = 8192  # bytes: no kind of message fills a larger bucket yet
+VAULT_STEP = 4096  # bytes
+LARGEST_VAULT = 1024 * 1024  # bytes
+
+
+def envelope_header(kid: str, typ: str = MESSAGE_TYP) -> str:
+    """b64u of the one protected header that a reader with key id `kid` accepts (RFC 7516)."""
+    return b64u_encode((HEADER % (typ, kid)).encode())
+
+
+def _encoded(size: int) -> int:
+    """Characters of b64u for `size` bytes."""
+    return (size * 4 + 2) // 3
+
+
+def _sealed_jws(header: bytes, size: int) -> int:
+    """Characters of the ciphertext part: b64u of a JWS (header . payload of `size` bytes . signature of 64)."""
+    return _encoded(_encoded(len(header)) + 1 + _encoded(size) + 1 + _encoded(64))
+
+
+# Padded sizes in bytes by the characters of their ciphertext: what a server takes.
+MESSAGE_SIZES = {_sealed_jws(MESSAGE_HEADER, size): size for size in BUCKETS if size <= LARGEST_TAKEN}
+VAULT_SIZES = {
+    _sealed_jws(VAULT_HEADER, size): size for size in range(VAULT_STEP, LARGEST_VAULT + VAULT_STEP, VAULT_STEP)
+}
+
+# The five parts (RFC 7516, 7.1): header, wrapped key of 256 bytes, iv of 12, ciphertext, tag of 16. A last character
+# that stands for fewer than six bits has zeros in the rest, or there were several encodings of the same bytes.
+SEALED = re.compile(
+    r"([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]{341}[AQgw]\.[A-Za-z0-9_-]{16}\.([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]{21}[AQgw]"
+)
+LAST_CHARACTERS = {
+    0: string.ascii_letters + string.digits + "-_",
+    2: "AQgw",
+    3: "AEIMQUYcgkosw048",
+}  # by the length modulo 4
+
+
+def key_id_of(sealed: str) -> str:
+    """The key id that `sealed` is for. Raises EnvelopeError unless it looks like a message: all a server can see."""
+    return _outside_of(sealed, MESSAGE_TYP, MESSAGE_SIZES)[0]
+
+
+def key_id_and_size_of_vault(sealed: str) -> tuple[str, int]:
+    """The key id that a vault is sealed for, and its padded size in bytes. Raises EnvelopeError, as above."""
+    return _outside_of(sealed, VAULT_TYP, VAULT_SIZES)
+
+
+def _outside_of(sealed: str, typ: str, sizes: Mapping[int, int]) -> tuple[str, int]:
+    parts = SEALED.fullmatch(sealed)
+    if parts is None:
+        raise EnvelopeError("Expected a sealed envelope of five parts.")
+    header, ciphertext = parts.groups()
+    size = sizes.get(len(ciphertext))
+    if size is None or ciphertext[-1] not in LAST_CHARACTERS[len(ciphertext) % 4]:
+        raise EnvelopeError("Expected a sealed envelope of one of the padded sizes.")
+    return _key_id_in(header, typ), size
+
+
+@lru_cache(4096)
+def _key_id_in(header: str, typ: str) -> str:
+    members = SEALED_HEADER.fullmatch(b64u_decode(header))
+    if members is None or members[1].decode() != typ:
+        raise EnvelopeError("Expected a sealed envelope with the header of suite 1.")
+    return members[2].decode()

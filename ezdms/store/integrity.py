@@ -1,0 +1,51 @@
+"""What SQLite's errors mean for the operator, and whether a database is sound enough to start with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from sqlite3 import Connection
+
+from ezdms.store.schema import DatabaseError
+
+SMALL = 64 * 1024 * 1024  # bytes of a database that is checked as a whole whenever it is opened
+RESTORE = "Restore a backup with: ezdms restore FILE (docs/self-hosting.md)."
+
+# Primary result codes of SQLite.
+OUT_OF_REACH = {10: "IOERR", 13: "FULL", 8: "READONLY", 14: "CANTOPEN"}
+DAMAGED = {11: "CORRUPT", 26: "NOTADB"}
+
+
+def _primary_code(error: BaseException) -> int:
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
+
+
+def is_out_of_reach(error: BaseException) -> bool:
+    """The disk is full or fails: nothing is wrong with what is stored, and it may work again in a moment."""
+    return _primary_code(error) in OUT_OF_REACH
+
+
+def is_damage(error: BaseException) -> bool:
+    """What is stored is no database, or one that was overwritten in places."""
+    return _primary_code(error) in DAMAGED
+
+
+def advice(error: BaseException) -> str:
+    """What to do after this error, with a space in front; nothing if that is not known."""
+    return f" {RESTORE}" if is_damage(error) else ""
+
+
+def check(connection: Connection, path: Path) -> None:
+    """Refuse a database that is damaged: looked at as a whole if it is small, else where each table begins and ends.
+
+    `ezdms doctor` and every backup look at the whole of a large one. Raises DatabaseError or sqlite3.Error.
+    """
+    pages = connection.execute("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size")
+    if max(path.stat().st_size, next(iter(pages))[0]) <= SMALL:
+        found = [row[0] for row in connection.execute("PRAGMA quick_check(1)")]
+        if found != ["ok"]:
+            raise DatabaseError(f"The database {path} is damaged ({' '.join(found[0].split())}). {RESTORE}")
+        return
+    rows = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+    for (name,) in list(rows):
+        for order in ("", "DESC"):
+            connection.execute(f'SELECT * FROM "{name}" ORDER BY rowid {order} LIMIT 1').fetchall()  # noqa: S608

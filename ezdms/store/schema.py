@@ -1,0 +1,75 @@
+"""The schema: which migrations there are, and how what is missing is applied, each in one transaction."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+import time
+from pathlib import Path
+from sqlite3 import Connection
+
+
+class DatabaseError(Exception):
+    """The database cannot be used as it is; the sentence says what the operator can do."""
+
+
+def migrations() -> list[tuple[int, str, str]]:
+    """(number, name, SQL) of every migration: beside the package in a checkout, inside it in a wheel."""
+    here = Path(__file__).parents[1]
+    folder = next(path for path in (here / "migrations", here.parent / "migrations") if path.is_dir())
+    found = []
+    for path in sorted(folder.glob("*.sql")):
+        match = re.fullmatch(r"([0-9]{4})_[a-z0-9_]+", path.stem)
+        if match is None:
+            raise DatabaseError(f"Expected a migration named 0001_what_it_does.sql, got {path.name}.")
+        found.append((int(match[1]), path.stem, path.read_text("utf-8")))
+    return found
+
+
+def migrate(connection: Connection) -> None:
+    """Apply what is missing, each migration in one transaction; safe when several processes start at once."""
+    steps = migrations()
+    connection.execute(
+        "CREATE TABLE IF NOT EXISTS migrations "
+        "(number INTEGER NOT NULL PRIMARY KEY, name TEXT NOT NULL, applied_at BIGINT NOT NULL)"
+    )
+    for number, name, sql in steps:
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            _apply(connection, steps[-1][0], number, name, sql)
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+
+
+def _apply(connection: Connection, newest: int, number: int, name: str, sql: str) -> None:
+    applied = [row["number"] for row in connection.execute("SELECT number FROM migrations")]
+    if applied and max(applied) > newest:
+        raise DatabaseError(
+            f"This database has schema {max(applied)}, this version of EZ-DMS knows schemas up to {newest}. "
+            "Start a version of EZ-DMS that is at least as new as the one that wrote it."
+        )
+    if number in applied:
+        return
+    for statement in _statements(sql):
+        connection.execute(statement)
+    connection.execute(
+        "INSERT INTO migrations (number, name, applied_at) VALUES (:number, :name, :applied_at)",
+        {"number": number, "name": name, "applied_at": time.time_ns() // 1_000_000},
+    )
+
+
+def _statements(sql: str) -> list[str]:
+    """The single statements of a script: executescript would commit the transaction around it."""
+    found, current = [], ""
+    for line in sql.splitlines():
+        if line.strip() and not line.lstrip().startswith("--"):
+            current += line + "\n"
+        if current and sqlite3.complete_statement(current):
+            found.append(current)
+            current = ""
+    if current:
+        raise DatabaseError(f"A migration ends in the middle of a statement: {current[:60]!r}.")
+    return found

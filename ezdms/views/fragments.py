@@ -1,0 +1,74 @@
+"""One function per fragment. Answer and socket use the same template; no template marks text as safe.
+
+A fragment that a page takes in is data: elements without words, whose attributes have an exact form (static/js/guard.js
+holds the same form). The page draws what it verified.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ezdms.models.conversation import Conversation, Line
+from ezdms.models.message import Message
+from ezdms.models.session import Device, Session
+from ezdms.views.rendering import render
+
+
+def alert(sentence: str) -> str:
+    """One sentence for the page's alert region."""
+    return render("fragments/alert.html", sentence=sentence)
+
+
+def notice(sentence: str) -> str:
+    """One sentence that is no error."""
+    return render("fragments/notice.html", sentence=sentence)
+
+
+def account(username: str, search_pin: str) -> str:
+    """The answer to a registration or login as HTML."""
+    return render("fragments/account.html", username=username, search_pin=search_pin)
+
+
+def device_list(session: Session, devices: Sequence[Device]) -> str:
+    """Where one is logged in."""
+    return render("fragments/device_list.html", session=session, devices=devices)
+
+
+def conversation_list(conversations: Sequence[Conversation]) -> str:
+    """Every conversation, latest first."""
+    return render("fragments/conversation_list.html", conversations=conversations)
+
+
+def conversation_item(conversation: Conversation) -> str:
+    """One line of the conversation list."""
+    return render(
+        "fragments/conversation_item.html", conversation=conversation, statement=conversation.partner_statement
+    )
+
+
+def message_list(messages: Sequence[Message], *, user_id: str, older_than: int | None = None) -> str:
+    """Messages by rising seq, before them what loads the page before seq `older_than`."""
+    return render("fragments/message_list.html", messages=messages, user_id=user_id, older_than=older_than)
+
+
+def thread(conversation: Conversation, messages: Sequence[Message], last_sent: Message | None, *, user_id: str) -> str:
+    """What a page needs to open a conversation: whom it is with, one's own last message, and the newest messages."""
+    return render(
+        "fragments/thread.html",
+        conversation=conversation,
+        messages=messages,
+        last_sent=last_sent,
+        user_id=user_id,
+        older_than=messages[0].seq if messages and messages[0].seq > 1 else None,
+    )
+
+
+def message_arrived(message: Message, line: Line | Conversation, user_id: str) -> str:
+    """A new message for a socket that has its conversation open, and the conversation's new line in the list."""
+    return render("fragments/message_arrived.html", message=message, conversation=line, statement="", user_id=user_id)
+
+
+def conversation_changed(line: Line | Conversation) -> str:
+    """The conversation's new line, to take the place of the old one at the top of the list."""
+    statement = line.partner_statement if isinstance(line, Conversation) else ""
+    return render("fragments/conversation_changed.html", conversation=line, statement=statement)

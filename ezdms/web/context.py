@@ -1,0 +1,64 @@
+"""What the routes work with, taken from the running app in one place."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import cast
+
+from quart import current_app, g
+
+from ezdms.actions.event import Event
+from ezdms.actions.remembered import Sessions
+from ezdms.db import Database, Unavailable
+from ezdms.hub import Hub
+from ezdms.models.conversation import mark_read
+from ezdms.models.session import Session
+from ezdms.settings import Settings
+from ezdms.views.shells import Shell
+from ezdms.web.limits import Limiter
+
+
+def database() -> Database:
+    """The open database."""
+    return cast(Database, current_app.extensions["ezdms.database"])
+
+
+def sessions() -> Sessions:
+    """Who is logged in."""
+    return cast(Sessions, current_app.extensions["ezdms.sessions"])
+
+
+def limiter() -> Limiter:
+    """How often."""
+    return cast(Limiter, current_app.extensions["ezdms.limiter"])
+
+
+def hub() -> Hub[Event]:
+    """The sockets of everybody."""
+    return cast(Hub[Event], current_app.extensions["ezdms.hub"])
+
+
+def settings() -> Settings:
+    """What the operator decided."""
+    return cast(Settings, current_app.extensions["ezdms.settings"])
+
+
+def shell(name: str) -> Shell:
+    """A document that is the same for everybody."""
+    return cast(Shell, current_app.extensions["ezdms.shells"][name])
+
+
+def deployment_id() -> str:
+    """The database's 16 public random bytes, b64u."""
+    return cast(str, current_app.extensions["ezdms.deployment_id"])
+
+
+async def mark_as_read(conversation_id: str, user_id: str, seq: int) -> None:
+    """This user has seen everything up to `seq`. A full disk keeps nobody from reading."""
+    with suppress(Unavailable):
+        await database().write(mark_read, conversation_id=conversation_id, user_id=user_id, seq=seq)
+
+
+def session() -> Session:
+    """The session that asks; app.py lets no request without one reach a view that is not public."""
+    return cast(Session, g.session)

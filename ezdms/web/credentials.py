@@ -1,0 +1,77 @@
+"""What a Login PIN opens, as it comes in requests: parsed strictly, compared once, handed back only to its owner."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ezdms.actions import passwords
+from ezdms.models.session import Session
+from ezdms.models.user import Act, Locks, User
+from ezdms.protocol import encoding, envelope
+from ezdms.web import admission, context
+from ezdms.web.answers import Problem
+from ezdms.web.bodies import parse_bytes, parse_integer
+
+WRAPPED_SIG = 12 + 48 + 16  # bytes: iv, PKCS8 of an Ed25519 key, tag
+WRAPPED_ENC = range(12 + 1190 + 16, 12 + 1240 + 16)  # bytes: PKCS8 of a 2048-bit RSA key is 1214 to 1219
+
+LOCKS = ("login_id", "auth_key", "salt", "iterations", "wrapped_sig", "wrapped_enc")
+
+
+async def parse_locks(fields: dict[str, str]) -> Locks:
+    """The fields LOCKS in their exact form, the auth_key hashed; Problem 400 otherwise."""
+    for name, size in (("login_id", 16), ("auth_key", 32), ("salt", 16), ("wrapped_sig", WRAPPED_SIG)):
+        parse_bytes(name, fields[name], size)
+    if len(parse_bytes("wrapped_enc", fields["wrapped_enc"], None)) not in WRAPPED_ENC:
+        raise Problem(400, "malformed_field", "The field wrapped_enc has the wrong length.")
+    iterations = parse_integer(
+        "iterations", fields["iterations"], low=envelope.WRAP_ITER_MIN, high=envelope.WRAP_ITER_MAX
+    )
+    return Locks(
+        login_id=fields["login_id"],
+        auth_hash=await passwords.hash_auth_key(fields["auth_key"]),
+        salt=fields["salt"],
+        iterations=iterations,
+        wrapped_sig=fields["wrapped_sig"],
+        wrapped_enc=fields["wrapped_enc"],
+    )
+
+
+async def find_user(fields: dict[str, str]) -> User | None:
+    """The user whom login_id and auth_key prove, or None."""
+    for name, size in (("login_id", 16), ("auth_key", 32)):
+        parse_bytes(name, fields[name], size)
+    return await admission.find_user(context.database(), fields["login_id"], fields["auth_key"])
+
+
+async def confirm_pin(session: Session, fields: dict[str, str]) -> User:
+    """The user of this session, who has proved the Login PIN once more; Problem 403 otherwise."""
+    user = await find_user(fields)
+    if user is None or user.user_id != session.user_id:
+        raise Problem(403, "wrong_pin", "This is not your Login PIN.")
+    return user
+
+
+def signed_act(session: Session, fields: dict[str, str], act: str, purpose: str) -> Act:
+    """The field `act` (empty if it was not given), and what it must be for."""
+    ik = envelope.parse_statement(session.statement).ik
+    return Act(fields.get("act", ""), ik, context.deployment_id(), act, purpose)
+
+
+@contextmanager
+def act_must_hold() -> Iterator[None]:
+    """Problem 403 for an act that does not hold: its code is "clock" if only the time of it is wrong."""
+    try:
+        yield
+    except envelope.ClockError as error:
+        raise Problem(403, "clock", "Your device's clock is wrong. Set it and try again.") from error
+    except encoding.EnvelopeError as error:
+        raise Problem(
+            403, "act", "This must be signed with your identity key. Reload the page and try again."
+        ) from error
+
+
+def wrapped_keys(user: User) -> dict[str, object]:
+    """What a browser needs to unlock the keys, for those alone who proved the Login PIN."""
+    return {name: getattr(user, name) for name in ("salt", "iterations", "wrapped_sig", "wrapped_enc", "statement")}

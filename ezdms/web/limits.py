@@ -1,0 +1,188 @@
+"""How often: rate limits from the settings on routes and sockets, kept in memory that forgets."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from math import ceil
+from typing import Any, TypeVar, cast
+
+from quart import Quart, Response, g, request
+from quart_rate_limiter import (
+    QUART_RATE_LIMITER_LIMITS_ATTRIBUTE,
+    RateLimit,
+    RateLimiter,
+    RateLimitExceeded,
+    rate_limit,
+)
+
+from ezdms.edge.addresses import address_of, network_of
+from ezdms.settings import Limit, Settings
+
+View = TypeVar("View", bound=Callable[..., Any])
+LARGEST_STORE = 100_000  # keys
+
+
+async def by_address() -> str:
+    """The client's address, as proxy.py has settled it: nothing a client writes into a header changes it."""
+    return address_of(request.remote_addr or "")
+
+
+async def by_network() -> str:
+    """The network that it is in: whoever has one address there may have many."""
+    return network_of(request.remote_addr or "")
+
+
+async def by_account() -> str:
+    """The user whose session asks."""
+    return cast(str, g.session.user_id)
+
+
+class SettingLimit(RateLimit):
+    """Marks a route with the setting limit_<name>, whose numbers are known once there is an app."""
+
+    def __init__(self, name: str, key_function: Any) -> None:
+        self.name = name
+        self.key_function = key_function
+
+    def chosen(self, settings: Settings) -> KnownLimit | None:
+        """What the operator set; None is off."""
+        limit: Limit | None = getattr(settings, f"limit_{self.name}")
+        return None if limit is None else KnownLimit(limit.count, limit.period, self.key_function)
+
+
+class KnownLimit(RateLimit):
+    """A limit that computes what follows from its numbers once, and not for each request."""
+
+    @cached_property
+    def seconds(self) -> float:
+        """The period."""
+        return self.period.total_seconds()
+
+    @cached_property
+    def inverse(self) -> float:
+        """Seconds between two events."""
+        return self.seconds / self.count
+
+    @cached_property
+    def key(self) -> str:
+        """What its counts are kept under."""
+        return f"{self.count}-{self.seconds}"
+
+
+class Limiter(RateLimiter):
+    """quart-rate-limiter's marks, hooks and answers with the limits of the settings, without those that are off.
+
+    Its own hooks read clock, key and store three times for each limit of a request, and its store never forgets.
+    """
+
+    def __init__(self, app: Quart, settings: Settings, **more: Any) -> None:
+        super().__init__(app, **more)
+        self._app = app
+        self._settings = settings
+        self._arrivals = Arrivals()
+        self._of_views: dict[str | None, list[KnownLimit]] = {}
+
+    def count(self, endpoint: str | None, key: str) -> float:
+        """Count what came as no HTTP request as one to this endpoint by `key`: 0, or the seconds until it may come."""
+        return self._arrivals.count({_name(endpoint, limit, key): limit for limit in self._limits_of(endpoint)})
+
+    async def _before_request(self) -> None:
+        """Count the request, or raise RateLimitExceeded."""
+        endpoint = request.endpoint
+        limits = {
+            _name(endpoint, limit, await (limit.key_function or self.key_function)()): limit
+            for limit in self._limits_of(endpoint)
+        }
+        g.limits = limits
+        if seconds := self._arrivals.count(limits):
+            raise RateLimitExceeded(ceil(seconds))
+
+    async def _after_request(self, response: Response) -> Response:
+        """Say how much is left of the limit with the shortest period."""
+        if limits := g.get("limits"):
+            name, limit = min(limits.items(), key=lambda item: item[1].seconds)
+            ahead = self._arrivals.ahead(name)
+            response.headers["RateLimit-Limit"] = str(limit.count)
+            response.headers["RateLimit-Remaining"] = str(int((limit.seconds - ahead) / limit.inverse))
+            response.headers["RateLimit-Reset"] = str(ceil(ahead))
+        return response
+
+    def _limits_of(self, endpoint: str | None) -> list[KnownLimit]:
+        if endpoint not in self._of_views:
+            view = self._app.view_functions.get(endpoint or "")
+            marks: list[SettingLimit] = getattr(view, QUART_RATE_LIMITER_LIMITS_ATTRIBUTE, [])
+            chosen = [mark.chosen(self._settings) for mark in marks]
+            self._of_views[endpoint] = [limit for limit in chosen if limit is not None]
+        return self._of_views[endpoint]
+
+
+def _name(endpoint: str | None, limit: KnownLimit, key: str) -> str:
+    return f"{endpoint}-{limit.key}-{key}"
+
+
+def limited(name: str, key_function: Any) -> Callable[[View], View]:
+    """Put the setting limit_<name> on a route; stands below the route decorator."""
+    return rate_limit(limits=[SettingLimit(name, key_function)])
+
+
+class Arrivals:
+    """Theoretical arrival times by key, at most LARGEST_STORE; kept by a clock that never jumps."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._arrivals: dict[str, float] = {}
+        self._clock = clock
+
+    def ahead(self, key: str) -> float:
+        """Seconds until nothing limits this key: its theoretical arrival time less the present."""
+        return max(self._arrivals.get(key, 0.0) - self._clock(), 0.0)
+
+    def count(self, limits: Mapping[str, KnownLimit]) -> float:
+        """0 and one event is counted at each of these, by their keys, or the seconds until it would be allowed."""
+        now = self._clock()
+        taken = {
+            key: _take(self._arrivals.get(key, 0.0), now, limit.seconds, limit.inverse) for key, limit in limits.items()
+        }
+        longest = max((seconds for seconds, _ in taken.values()), default=0.0)
+        if not longest:
+            for key, (_, arrival) in taken.items():
+                self._set(key, arrival)
+        return longest
+
+    def _set(self, key: str, arrival: float) -> None:
+        """If that is too much, forget the half that has least to wait: first what no longer limits anybody.
+
+        So nobody gets rid of a limit by filling the store with others.
+        """
+        if len(self._arrivals) >= LARGEST_STORE:
+            by_arrival = sorted(self._arrivals.items(), key=lambda item: item[1])
+            self._arrivals = dict(by_arrival[len(by_arrival) // 2 :])
+        self._arrivals[key] = arrival
+
+    def __len__(self) -> int:
+        return len(self._arrivals)
+
+
+def _take(arrival: float, moment: float, period: float, step: float) -> tuple[float, float]:
+    """GCRA: 0 and the new theoretical arrival time, or the seconds to wait and the old one."""
+    arrival = max(arrival, moment)
+    seconds = arrival - moment - (period - step)
+    return (seconds, arrival) if seconds > 0 else (0.0, arrival + step)
+
+
+class Bucket:
+    """The same limit (GCRA) for what one socket does."""
+
+    def __init__(self, limit: Limit | None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._limit = limit
+        self._clock = clock
+        self.arrival = 0.0  # theoretical arrival time: once it has passed, nobody is limited
+
+    def wait(self) -> float:
+        """0 and one event is counted, or the seconds until one would be allowed."""
+        if self._limit is None:
+            return 0.0
+        period = self._limit.period.total_seconds()
+        seconds, self.arrival = _take(self.arrival, self._clock(), period, period / self._limit.count)
+        return seconds
