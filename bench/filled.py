@@ -16,13 +16,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from werkzeug.security import generate_password_hash
 
 from ezdms import crypto
+from ezdms.actions import sessions
 from ezdms.db import now
 from ezdms.models.session import LIFETIME
 from ezdms.protocol import envelope
 from ezdms.protocol.encoding import b64u_decode, b64u_encode
 from ezdms.store import data_folder
 from ezdms.store.schema import migrate
-from ezdms.web import admission
 
 _MEASURED = crypto.generate_keys()  # one RSA key serves everybody here; their identity keys are their own
 AUTH_KEY = b64u_encode(secrets.token_bytes(32))
@@ -130,8 +130,8 @@ class Filled:
             "sessions",
             (
                 {
-                    "session_id": admission.random_id(16),
-                    "token_hash": admission.hash_token(person.token),
+                    "session_id": sessions.random_id(16),
+                    "token_hash": sessions.hash_token(person.token),
                     "user_id": person.user_id,
                     "created_at": moment,
                     "expires_at": moment + LIFETIME,
@@ -225,10 +225,10 @@ def _person(number: int) -> Person:
     keys = crypto.Keys(Ed25519PrivateKey.generate(), _MEASURED.encryption)
     return Person(
         keys=keys,
-        user_id=admission.random_id(16),
+        user_id=sessions.random_id(16),
         username=f"person{number}",
-        login_id=admission.random_id(16),
-        token=admission.random_id(32),
+        login_id=sessions.random_id(16),
+        token=sessions.random_id(32),
         search_pin=envelope.search_pin(keys.ik, secrets.token_bytes(16)),
     )
 

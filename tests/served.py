@@ -20,7 +20,7 @@ from wsproto.connection import Connection, ConnectionType
 from wsproto.events import CloseConnection, Event
 
 from ezdms.db import now
-from ezdms.edge import runner, sockets
+from ezdms.edge import patch, runner
 from ezdms.hosting import serve
 from ezdms.settings import Settings
 from tests.conftest import Server
@@ -107,7 +107,7 @@ class Program(Writer):
 @asynccontextmanager
 async def serving(app: Quart, folder: Path, **settings: Any) -> AsyncIterator[int]:
     """The app behind the hypercorn of `ezdms serve`, in this process, so that a test can look into it; its port."""
-    sockets.use()
+    patch.use()
     stop = asyncio.Event()
     chosen = Settings(data_dir=folder / "data", port=0, **settings)
     with runner.listen(chosen.host, 0) as listener:

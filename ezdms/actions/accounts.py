@@ -1,16 +1,69 @@
-"""Deletes an account, at the user's or the operator's request."""
+"""Accounts: create one, change its PINs, find whose Login PIN it is, and delete it."""
 
 from __future__ import annotations
 
+from ezdms.actions import sessions
 from ezdms.actions.event import Event
+from ezdms.actions.passwords import check_auth_key
 from ezdms.db import Connection, Database
 from ezdms.hub import Hub
 from ezdms.models.conversation import select_conversation
-from ezdms.models.session import delete_sessions
-from ezdms.models.user import Act, delete_user, is_unused, select_slice, take_act
+from ezdms.models.invitation import use_invitation
+from ezdms.models.search_pin import insert_search_pin, replace_search_pin
+from ezdms.models.session import delete_other_sessions
+from ezdms.models.user import (
+    Act,
+    Locks,
+    User,
+    delete_user,
+    insert_user,
+    is_unused,
+    replace_locks,
+    select_slice,
+    select_user_by_login_id,
+    take_act,
+)
 
 UNUSED = 30 * 24 * 60 * 60 * 1000  # ms
 SLICE = 500  # accounts
+
+
+class NotInvited(Exception):
+    """The invitation was used up, withdrawn or has expired meanwhile."""
+
+
+async def create(
+    database: Database, user: User, search_pin: str, search_salt: str, invitation: str | None = None
+) -> None:
+    """A new account. `invitation`: the hash of the token that it uses up. Raises NotInvited, or db.Conflict."""
+    await database.write(_insert_account, user, search_pin, search_salt, invitation)
+
+
+async def find_user(database: Database, login_id: str, auth_key: str) -> User | None:
+    """The user whose Login PIN gives these two, or None; unknown and wrong cost and look the same."""
+    user = await database.read(select_user_by_login_id, login_id=login_id)
+    return user if await check_auth_key(user.auth_hash if user else None, auth_key) else None
+
+
+async def change_pin(
+    database: Database, hub: Hub[Event], locks: Locks, act: Act, *, user_id: str, session_id: str, login_id: str
+) -> bool:
+    """The new locks count from now on; every session but this one ends. False if `login_id` is not the present one.
+
+    Raises encoding.EnvelopeError if the act does not hold, or db.Conflict.
+    """
+    is_changed = await database.write(
+        _change_pin, locks, act, user_id=user_id, session_id=session_id, login_id=login_id
+    )
+    if is_changed:
+        await sessions.cut_off(database, hub, user_id, but=session_id)
+    return is_changed
+
+
+async def change_search_pin(database: Database, act: Act, *, search_pin: str, user_id: str, salt: str) -> None:
+    """The old one finds nobody any more. Raises encoding.EnvelopeError if the act does not hold, or db.Conflict."""
+    await database.write(_replace_search_pin, act, search_pin=search_pin, user_id=user_id, salt=salt)
+    await database.forget()
 
 
 async def remove_account(database: Database, hub: Hub[Event], user_id: str, act: Act | None = None) -> None:
@@ -19,8 +72,7 @@ async def remove_account(database: Database, hub: Hub[Event], user_id: str, act:
     `act` is the user's own; the operator needs none. Raises encoding.EnvelopeError if it does not hold.
     """
     partners = await database.write(_delete_user, user_id=user_id, act=act)
-    hub.end_sessions(user_id)
-    await database.forget()
+    await sessions.cut_off(database, hub, user_id)
     await _tell(database, hub, partners)
 
 
@@ -55,14 +107,6 @@ async def _tell(database: Database, hub: Hub[Event], partners: list[tuple[str, s
             hub.publish(partner_id, Event(seen))
 
 
-async def end_all_sessions(database: Database, hub: Hub[Event], user_id: str) -> int:
-    """Every session of this user is dead at once, with its sockets; returns how many there were."""
-    count = await database.write(delete_sessions, user_id=user_id)
-    hub.end_sessions(user_id)
-    await database.forget()
-    return count
-
-
 def _delete_user(connection: Connection, *, user_id: str, act: Act | None) -> list[tuple[str, str]]:
     if act is not None:
         take_act(connection, act, user_id=user_id)
@@ -72,3 +116,27 @@ def _delete_user(connection: Connection, *, user_id: str, act: Act | None) -> li
 def _delete_if_unused(connection: Connection, *, user_id: str, before: int) -> list[tuple[str, str]] | None:
     """None if somebody has used it since it was looked at."""
     return delete_user(connection, user_id=user_id) if is_unused(connection, user_id=user_id, before=before) else None
+
+
+def _insert_account(
+    connection: Connection, user: User, search_pin: str, search_salt: str, invitation: str | None
+) -> None:
+    if invitation is not None and not use_invitation(connection, token_hash=invitation):
+        raise NotInvited
+    insert_user(connection, user)
+    insert_search_pin(connection, search_pin=search_pin, user_id=user.user_id, salt=search_salt)
+
+
+def _replace_search_pin(connection: Connection, act: Act, *, search_pin: str, user_id: str, salt: str) -> None:
+    take_act(connection, act, user_id=user_id)
+    replace_search_pin(connection, search_pin=search_pin, user_id=user_id, salt=salt)
+
+
+def _change_pin(
+    connection: Connection, locks: Locks, act: Act, *, user_id: str, session_id: str, login_id: str
+) -> bool:
+    if not replace_locks(connection, locks, user_id=user_id, login_id=login_id):
+        return False
+    take_act(connection, act, user_id=user_id)
+    delete_other_sessions(connection, session_id=session_id, user_id=user_id)
+    return True

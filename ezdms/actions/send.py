@@ -1,4 +1,4 @@
-"""The way of one message: parse, store, hand to the sockets of both. Nothing here can open one.
+"""The way of one message: store, hand to the sockets of both. Nothing here can open one.
 
 The same by POST and over a socket; the server stores, orders and forwards.
 """
@@ -12,12 +12,7 @@ from ezdms.db import Conflict, Database
 from ezdms.hub import Hub
 from ezdms.models.conversation import Line, Pair
 from ezdms.models.message import Draft, Message, Outcome, OutOfStep, OverQuota, Stored, insert_message
-from ezdms.protocol import encoding, envelope
-from ezdms.web.answers import Problem
-from ezdms.web.bodies import parse_bytes, parse_integer
-
-FIELDS = ("conversation_id", "message_id", "n", "hash", "suite", "content_for_a", "content_for_b")
-LARGEST_NUMBER = 2**53 - 1  # what JavaScript counts exactly
+from ezdms.problem import Problem
 
 
 class Sent(NamedTuple):
@@ -30,33 +25,6 @@ class Sent(NamedTuple):
     def as_json(self) -> dict[str, object]:
         """The members of the answer."""
         return {"message_id": self.message.message_id, "seq": self.message.seq, "created_at": self.message.created_at}
-
-
-def parse_draft(fields: dict[str, str]) -> Draft:
-    """FIELDS in their exact form; both copies look like a message and are of one size. Problem 400 or 422."""
-    n = parse_integer("n", fields["n"], low=1, high=LARGEST_NUMBER)
-    if fields["suite"] != "1":
-        raise Problem(422, "suite", "This server knows message suite 1 only.")
-    for name, size in (("message_id", 16), ("hash", 32)):
-        parse_bytes(name, fields[name], size)
-    sealed_a, sealed_b = fields["content_for_a"], fields["content_for_b"]
-    try:
-        key_a, key_b = envelope.key_id_of(sealed_a), envelope.key_id_of(sealed_b)
-    except encoding.EnvelopeError as error:
-        raise Problem(422, "envelope", str(error)) from error
-    if len(sealed_a) != len(sealed_b):
-        raise Problem(422, "envelope", "The two copies differ in size, so they cannot hold the same message.")
-    return Draft(
-        conversation_id=fields["conversation_id"],
-        message_id=fields["message_id"],
-        n=n,
-        hash=fields["hash"],
-        suite=1,
-        sealed_a=sealed_a,
-        sealed_b=sealed_b,
-        key_a=key_a,
-        key_b=key_b,
-    )
 
 
 async def send(database: Database, hub: Hub[Event], draft: Draft, sender_id: str, *, quota: int | None) -> Sent:

@@ -21,8 +21,8 @@ from ezdms.client.errors import BadAnswer, ClientError, ServerError, SessionEnde
 from ezdms.client.members import WORD
 from ezdms.client.shown import one_line
 from ezdms.protocol.encoding import is_integer
+from ezdms.protocol.origin import fault_of_server
 from ezdms.protocol.visitor import CHROME, NAVIGATION
-from ezdms.web.origin import fault_of_server
 
 TIMEOUT = 30.0  # seconds without a byte
 WHOLE = 120.0  # seconds for one answer

@@ -18,7 +18,7 @@ from ezdms.client import Client, ClientError, NoAccount, OtherServer, SessionEnd
 from ezdms.client.credentials import find_pin
 from ezdms.client.state import State, home_folder
 from ezdms.commands.client.printing import Warnings, says
-from ezdms.web.origin import fault_of_server
+from ezdms.protocol.origin import fault_of_server
 
 # Exit codes, stable (docs/command-line.md). 2 is click's, for a command that was called wrongly.
 FAILED, NOT_LOGGED_IN, UNREACHABLE, ALARM = 1, 3, 4, 5

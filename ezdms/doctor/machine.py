@@ -9,7 +9,7 @@ import stat
 import sys
 from pathlib import Path
 
-from ezdms.hosting.certificate import days_left
+from ezdms.edge.certificate import days_left
 from ezdms.store import data_folder
 from ezdms.verify.place import FEWEST_DAYS
 from ezdms.verify.report import Finding, failed, ok, warning

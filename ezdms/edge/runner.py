@@ -16,7 +16,7 @@ import uvloop
 from hypercorn.asyncio import serve as hypercorn_serve
 from hypercorn.config import Config
 
-from ezdms.edge import sockets
+from ezdms.edge import patch
 
 BACKLOG = 1024  # connections that wait to be accepted; hypercorn's default is 100
 SEND_BUFFER = 128 * 1024  # bytes that the kernel holds for a peer that does not read; left alone, Linux goes to 4 MiB
@@ -67,7 +67,7 @@ def run(main: Callable[[], Awaitable[None]]) -> None:
     """Run `main` on uvloop, with hypercorn mended; what it makes is readable by its owner alone."""
     os.umask(0o077)
     _allow_open_files()
-    sockets.use()
+    patch.use()
 
     async def with_reports() -> None:
         asyncio.get_running_loop().set_exception_handler(report)

@@ -121,15 +121,15 @@ def delete_session(connection: Connection, *, session_id: str, user_id: str) -> 
     return row is not None
 
 
-def delete_other_sessions(connection: Connection, *, session_id: str, user_id: str) -> list[str]:
-    """End every session of this user but one; returns the ids of those that ended."""
+def delete_other_sessions(connection: Connection, *, session_id: str, user_id: str) -> int:
+    """End every session of this user but one; returns how many."""
     rows = fetch_all(
         connection,
         "DELETE FROM sessions WHERE user_id = :user_id AND session_id <> :session_id RETURNING session_id",
         session_id=session_id,
         user_id=user_id,
     )
-    return [row["session_id"] for row in rows]
+    return len(rows)
 
 
 def delete_sessions(connection: Connection, *, user_id: str) -> int:

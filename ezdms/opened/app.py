@@ -17,7 +17,8 @@ from ezdms import PROTOCOL, __version__, logs
 from ezdms.client.errors import BadAnswer, Unreachable
 from ezdms.edge import headers
 from ezdms.edge.connection_close import SaysWhenItCloses
-from ezdms.edge.quart_asgi import Edge, HttpConnection, Socket, SocketConnection
+from ezdms.edge.malformed import RefusesMalformed
+from ezdms.edge.quart_asgi import HttpConnection, Socket, SocketConnection
 from ezdms.opened import relay, ways
 from ezdms.opened.gate import FIRST, VISITOR, VisitorGate, cookie_name
 from ezdms.opened.remote import Remote, Reply, dump
@@ -78,7 +79,7 @@ def create_app(opened: Opened, remote: Remote, visitors: Visitors, origin: str, 
     app.register_error_handler(Unreachable, page.answer_unreachable)
     app.register_error_handler(BadAnswer, page.answer_odd)
     app.register_error_handler(HTTPException, _answer_http_exception)
-    gate = VisitorGate(Edge(app.asgi_app), origin, secret, visitors)
+    gate = VisitorGate(RefusesMalformed(app.asgi_app), origin, secret, visitors)
     app.asgi_app = SaysWhenItCloses(gate)  # type: ignore[method-assign]
     return app
 

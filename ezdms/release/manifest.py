@@ -15,10 +15,10 @@ from typing import Any
 from markupsafe import escape
 
 from ezdms import __version__
-from ezdms.edge.headers import of_a_page
 from ezdms.protocol.encoding import EnvelopeError, parse_json
 from ezdms.release import VERSION, ReleaseError, digest_of, name_of
 from ezdms.views import assets, shells
+from ezdms.views.page_policy import of_a_page
 
 FORMAT = "ezdms-manifest/1"
 LANGUAGE = "en"

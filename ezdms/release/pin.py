@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from ezdms.protocol.origin import parse_origin
 from ezdms.release import VERSION, ReleaseError
 from ezdms.release.manifest import Manifest
 from ezdms.views.rendering import render
 from ezdms.views.shells import ADDRESSES, APP, PROTECTION
-from ezdms.web.origin import parse_origin
 
 FOLDER = Path(__file__).parent / "extension"
 SOURCES = ("start.js", "background.js", "content.js", "page.js", "page.css", "popup.html", "changed.html", "icon.png")

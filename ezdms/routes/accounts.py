@@ -6,19 +6,21 @@ from dataclasses import asdict
 
 from quart import Blueprint, Response, request
 
-from ezdms.actions.accounts import remove_account
-from ezdms.db import Conflict, Connection
-from ezdms.models.invitation import is_invited, use_invitation
-from ezdms.models.search_pin import insert_search_pin, select_search_pin
-from ezdms.models.user import User, insert_user
+from ezdms.actions import accounts, sessions
+from ezdms.db import Conflict
+from ezdms.models.invitation import is_invited
+from ezdms.models.search_pin import select_search_pin
+from ezdms.models.user import User
+from ezdms.problem import Problem
 from ezdms.protocol import encoding, envelope
 from ezdms.store import data_folder
 from ezdms.views import fragments
 from ezdms.web import admission, context
 from ezdms.web.admission import public
-from ezdms.web.answers import Problem, answer
-from ezdms.web.bodies import parse_bytes, read_fields
+from ezdms.web.answers import answer
+from ezdms.web.bodies import read_fields
 from ezdms.web.credentials import act_must_hold, confirm_pin, find_user, parse_locks, signed_act, wrapped_keys
+from ezdms.web.fields import parse_bytes
 from ezdms.web.limits import by_account, by_address, by_network, limited
 
 blueprint = Blueprint("accounts", __name__)
@@ -46,7 +48,9 @@ async def register() -> Response:
     user, search_pin = await _parse_user(fields)
     _check_room()
     try:
-        await context.database().write(_insert_account, user, search_pin, fields["search_salt"], invitation)
+        await accounts.create(context.database(), user, search_pin, fields["search_salt"], invitation)
+    except accounts.NotInvited as error:
+        raise _not_invited() from error
     except Conflict as error:
         raise Problem(409, "taken", "These keys already belong to an account. Please try again.") from error
     return await _answer_with_session(user, search_pin, 201)
@@ -69,9 +73,7 @@ async def login() -> Response:
 async def logout() -> Response:
     """This session and its sockets are dead at once."""
     session = context.session()
-    await admission.end_session(context.database(), session)
-    context.hub().end_session(session.user_id, session.session_id)
-    await context.database().forget()
+    await sessions.end(context.database(), context.hub(), session.user_id, only=session.session_id)
     response = Response(status=204)
     admission.clear_cookie(response, request.scheme)
     return response
@@ -86,7 +88,7 @@ async def delete_account() -> Response:
     await confirm_pin(session, fields)
     act = signed_act(session, fields, "delete_account", "")
     with act_must_hold():
-        await remove_account(context.database(), context.hub(), session.user_id, act)
+        await accounts.remove_account(context.database(), context.hub(), session.user_id, act)
     response = Response(status=204)
     admission.clear_cookie(response, request.scheme)
     return response
@@ -107,7 +109,7 @@ async def _parse_user(fields: dict[str, str]) -> tuple[User, str]:
     if statement.name != fields["username"]:
         raise Problem(422, "statement", "The key statement names somebody else.")
     user = User(
-        user_id=admission.random_id(16),
+        user_id=sessions.random_id(16),
         username=fields["username"],
         **asdict(locks),
         statement=fields["statement"],
@@ -133,7 +135,7 @@ async def _admit(token: str) -> str | None:
         return None
     if registration == "closed":
         raise Problem(403, "registration_closed", "This server takes no new accounts.")
-    token_hash = admission.hash_token(token)
+    token_hash = sessions.hash_token(token)
     if not await context.database().read(is_invited, token_hash=token_hash):
         raise _not_invited()
     return token_hash
@@ -145,17 +147,8 @@ def _not_invited() -> Problem:
     )
 
 
-def _insert_account(
-    connection: Connection, user: User, search_pin: str, search_salt: str, invitation: str | None
-) -> None:
-    if invitation is not None and not use_invitation(connection, token_hash=invitation):
-        raise _not_invited()
-    insert_user(connection, user)
-    insert_search_pin(connection, search_pin=search_pin, user_id=user.user_id, salt=search_salt)
-
-
 async def _answer_with_session(user: User, search_pin: str, status: int, **more: object) -> Response:
-    token = await admission.start_session(context.database(), user, request)
+    token = await sessions.start(context.database(), user, **admission.seen(request))
     if token is None:
         raise _wrong_pin()
     value = {"user_id": user.user_id, "username": user.username, "search_pin": search_pin, "token": token, **more}

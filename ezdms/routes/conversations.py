@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from quart import Blueprint, Response
 
-from ezdms.actions.event import Event
-from ezdms.db import Conflict
-from ezdms.models.conversation import Conversation, insert_conversation, select_conversation, select_conversations
+from ezdms.actions.conversations import start, unknown_pin
+from ezdms.models.conversation import select_conversations
 from ezdms.models.user import select_user_by_search_pin
-from ezdms.protocol import encoding, envelope
+from ezdms.problem import Problem
+from ezdms.protocol import envelope
 from ezdms.views import fragments
 from ezdms.web import context
-from ezdms.web.answers import Problem, answer
+from ezdms.web.answers import answer
 from ezdms.web.bodies import read_fields
 from ezdms.web.limits import by_account, limited
 
@@ -40,30 +40,13 @@ async def start_conversation() -> Response:
         raise Problem(400, "malformed_pin", str(error)) from error
     found = await context.database().read(select_user_by_search_pin, search_pin=search_pin)
     if found is None:
-        raise _unknown_pin()
+        raise unknown_pin()
     partner, search_salt = found
     if partner.user_id == session.user_id:
         raise Problem(400, "oneself", "This is your own Search PIN. Ask the other person for theirs.")
-    mine = envelope.fingerprint(envelope.parse_statement(session.statement).ik)
-    theirs = encoding.b64u_decode(partner.fingerprint, 32)
-    conversation_id = envelope.conversation_id(mine, theirs)
-    a, b = (session.user_id, partner.user_id) if mine < theirs else (partner.user_id, session.user_id)
-    try:
-        is_new = await context.database().write(insert_conversation, conversation_id=conversation_id, a=a, b=b)
-    except Conflict as error:  # the partner left at this very moment
-        raise _unknown_pin() from error
-    conversation = await context.database().read(
-        select_conversation, conversation_id=conversation_id, user_id=session.user_id
-    )
-    if conversation is None or conversation.partner_id != partner.user_id:
-        # The same keys under an account that was deleted. Nobody inherits it: a key statement proves no key.
-        raise Problem(409, "left", "One of you deleted the account of this conversation. It needs new keys to go on.")
-    if is_new:
-        for user_id in (a, b):
-            seen = await _seen_by(conversation_id, user_id)
-            context.hub().publish(user_id, Event(seen))
+    conversation, is_new = await start(context.database(), context.hub(), session, partner)
     value = {
-        "conversation_id": conversation_id,
+        "conversation_id": conversation.conversation_id,
         "existing": not is_new,
         "partner_id": partner.user_id,
         "partner_username": partner.username,
@@ -94,14 +77,3 @@ async def list_conversations(user_id: str) -> Response:
     conversations = await context.database().read(select_conversations, user_id=user_id)
     value = [{name: getattr(conversation, name) for name in LISTED} for conversation in conversations]
     return answer(value, lambda: fragments.conversation_list(conversations))
-
-
-async def _seen_by(conversation_id: str, user_id: str) -> Conversation:
-    found = await context.database().read(select_conversation, conversation_id=conversation_id, user_id=user_id)
-    if found is None:
-        raise LookupError("expected the conversation just stored to be there")
-    return found
-
-
-def _unknown_pin() -> Problem:
-    return Problem(404, "unknown_pin", "Nobody on this server has this Search PIN.")

@@ -15,10 +15,11 @@ from ezdms.edge.quart_asgi import SocketGone
 from ezdms.hub import SESSION_ENDED, Mailbox
 from ezdms.models.conversation import select_conversation
 from ezdms.models.session import Session
+from ezdms.problem import Problem
 from ezdms.web import context
 from ezdms.web.admission import find_session
-from ezdms.web.answers import Problem
-from ezdms.web.bodies import LARGEST_BODY, parse_object, pick_fields
+from ezdms.web.bodies import LARGEST_BODY
+from ezdms.web.fields import parse_object, pick_fields
 from ezdms.web.limits import Bucket, by_account, limited
 from ezdms.web.pipeline import Outgoing
 
@@ -45,7 +46,7 @@ async def live() -> None:
         code = await _talk(mailbox, session, as_json)
     finally:
         context.hub().unsubscribe(mailbox)
-    await websocket.close(code)  # a peer that does not take this either is cut off by sockets.py
+    await websocket.close(code)  # a peer that does not take this either is cut off (edge/websocket.py)
 
 
 async def _talk(mailbox: Mailbox[Event], session: Session, as_json: bool) -> int:

@@ -8,11 +8,14 @@ from quart import Blueprint, Response, request
 
 from ezdms.actions import send
 from ezdms.models.message import select_opening, select_page
+from ezdms.problem import Problem
 from ezdms.views import fragments
 from ezdms.web import context
 from ezdms.web.admission import public
-from ezdms.web.answers import Problem, answer
-from ezdms.web.bodies import parse_integer, read_fields
+from ezdms.web.answers import answer
+from ezdms.web.bodies import read_fields
+from ezdms.web.drafts import FIELDS, LARGEST_NUMBER, parse_draft
+from ezdms.web.fields import parse_integer
 from ezdms.web.limits import by_account, limited
 
 blueprint = Blueprint("messages", __name__)
@@ -26,7 +29,7 @@ LARGEST_PAGE = 200
 async def send_message() -> Response:
     """Store a sealed message and hand it to the sockets of both; a repeat is answered as the first time."""
     session = context.session()
-    draft = send.parse_draft(await read_fields(*send.FIELDS))
+    draft = parse_draft(await read_fields(*FIELDS))
     quota = context.settings().quota_account
     sent = await send.send(context.database(), context.hub(), draft, session.user_id, quota=quota)
     for _ in range(2):  # the frames for both are written, and leave, before the answer is made
@@ -109,7 +112,7 @@ def _read_page() -> tuple[int | None, int | None, int]:
     if after is not None and before is not None:
         raise Problem(400, "malformed_field", "Give either after or before, not both.")
     return (
-        None if after is None else parse_integer("after", after, low=0, high=send.LARGEST_NUMBER),
-        None if before is None else parse_integer("before", before, low=0, high=send.LARGEST_NUMBER),
+        None if after is None else parse_integer("after", after, low=0, high=LARGEST_NUMBER),
+        None if before is None else parse_integer("before", before, low=0, high=LARGEST_NUMBER),
         parse_integer("limit", given.get("limit", str(PAGE)), low=1, high=LARGEST_PAGE),
     )

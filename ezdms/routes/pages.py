@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import re
 
-from quart import Blueprint, Response, request
+from quart import Blueprint, Response
 
-from ezdms.views.shells import APP, PROTECTION, missing
+from ezdms.problem import Problem
+from ezdms.views.shells import APP, PROTECTION
 from ezdms.web import context
 from ezdms.web.admission import public, shell
-from ezdms.web.answers import Problem, answer_problem, wants_json
 from ezdms.web.static_files import send_shell
 
 blueprint = Blueprint("pages", __name__)
 
-PAGES = (None, "pages", "sessions")  # blueprints whose GET addresses people open; None is an unknown address
 CONVERSATION_ID = re.compile(r"[0-9A-HJKMNP-TV-Z]{24}", re.ASCII)
 
 
@@ -50,12 +49,3 @@ async def protection() -> Response:
 async def answer_with_shell(name: str) -> Response:
     """A shell, or 304 for whoever has it."""
     return await send_shell(context.shell(name))
-
-
-async def answer_with_page(problem: Problem) -> Response:
-    """A problem met by a person who opens a page: one that says what is wrong. For programs and fragments as always."""
-    if request.method != "GET" or request.blueprint not in PAGES or wants_json() or problem.status == 401:
-        return answer_problem(problem)
-    response = Response(missing(problem.sentence), problem.status, content_type="text/html; charset=utf-8")
-    response.vary.add("Accept")
-    return response

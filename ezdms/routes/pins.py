@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from quart import Blueprint, Response
 
-from ezdms.db import Conflict, Connection
-from ezdms.models.search_pin import replace_search_pin
-from ezdms.models.session import delete_other_sessions
-from ezdms.models.user import Act, Locks, replace_locks, take_act
+from ezdms.actions import accounts
+from ezdms.db import Conflict
+from ezdms.problem import Problem
 from ezdms.protocol import envelope
 from ezdms.views import fragments
 from ezdms.web import context
-from ezdms.web.answers import Problem, answer
-from ezdms.web.bodies import parse_bytes, read_fields
+from ezdms.web.answers import answer
+from ezdms.web.bodies import read_fields
 from ezdms.web.credentials import LOCKS, act_must_hold, confirm_pin, parse_locks, signed_act, wrapped_keys
+from ezdms.web.fields import parse_bytes
 from ezdms.web.limits import by_account, limited
 
 blueprint = Blueprint("pins", __name__)
@@ -44,8 +44,9 @@ async def change_pin() -> Response:
     act = signed_act(session, fields, "change_pin", envelope.change_pin_purpose(fields))
     try:
         with act_must_hold():
-            is_changed = await context.database().write(
-                _change_pin,
+            is_changed = await accounts.change_pin(
+                context.database(),
+                context.hub(),
                 locks,
                 act,
                 user_id=session.user_id,
@@ -56,8 +57,6 @@ async def change_pin() -> Response:
         raise Problem(409, "taken", "This Login PIN cannot be used. Please make another.") from error
     if not is_changed:
         raise Problem(409, "changed", "Your Login PIN was changed elsewhere at this moment.")
-    context.hub().end_sessions(session.user_id, but=session.session_id)
-    await context.database().forget()
     return Response(status=204)
 
 
@@ -73,26 +72,10 @@ async def new_search_pin() -> Response:
     search_pin = envelope.search_pin(act.ik, salt)
     try:
         with act_must_hold():
-            await context.database().write(
-                _replace_search_pin, act, search_pin=search_pin, user_id=session.user_id, salt=search_salt
+            await accounts.change_search_pin(
+                context.database(), act, search_pin=search_pin, user_id=session.user_id, salt=search_salt
             )
     except Conflict as error:
         raise Problem(409, "taken", "This Search PIN cannot be used. Please try again.") from error
-    await context.database().forget()
     value = {"search_pin": search_pin, "search_salt": search_salt}
     return answer(value, lambda: fragments.account(session.username, search_pin))
-
-
-def _replace_search_pin(connection: Connection, act: Act, *, search_pin: str, user_id: str, salt: str) -> None:
-    take_act(connection, act, user_id=user_id)
-    replace_search_pin(connection, search_pin=search_pin, user_id=user_id, salt=salt)
-
-
-def _change_pin(
-    connection: Connection, locks: Locks, act: Act, *, user_id: str, session_id: str, login_id: str
-) -> bool:
-    if not replace_locks(connection, locks, user_id=user_id, login_id=login_id):
-        return False
-    take_act(connection, act, user_id=user_id)
-    delete_other_sessions(connection, session_id=session_id, user_id=user_id)
-    return True

@@ -7,13 +7,15 @@ from typing import Any
 
 from quart import Blueprint, Response, request
 
-from ezdms.models.session import Device, delete_other_sessions, delete_session, select_devices
+from ezdms.actions import sessions
+from ezdms.models.session import Device, select_devices
+from ezdms.problem import Problem
 from ezdms.routes import pages
 from ezdms.views import fragments
 from ezdms.views.shells import APP
 from ezdms.web import admission, context
 from ezdms.web.admission import shell
-from ezdms.web.answers import Problem, answer, wants_json
+from ezdms.web.answers import answer, wants_json
 
 blueprint = Blueprint("sessions", __name__)
 
@@ -35,10 +37,8 @@ async def session_list() -> Response:
 async def end_session(session_id: str) -> Response:
     """Its token is dead and its sockets are closed when this returns. Not yours and not there look the same."""
     session = context.session()
-    if not await context.database().write(delete_session, session_id=session_id, user_id=session.user_id):
+    if not await sessions.end(context.database(), context.hub(), session.user_id, only=session_id):
         raise Problem(404, "unknown_session", "This session has ended already.")
-    context.hub().end_session(session.user_id, session_id)
-    await context.database().forget()
     response = await _answer_with_those_left()
     if session_id == session.session_id:
         admission.clear_cookie(response, request.scheme)
@@ -49,12 +49,7 @@ async def end_session(session_id: str) -> Response:
 async def end_other_sessions() -> Response:
     """Every session but the one that asks."""
     session = context.session()
-    ended = await context.database().write(
-        delete_other_sessions, session_id=session.session_id, user_id=session.user_id
-    )
-    context.hub().end_sessions(session.user_id, but=session.session_id)
-    if ended:
-        await context.database().forget()
+    await sessions.end(context.database(), context.hub(), session.user_id, but=session.session_id)
     return await _answer_with_those_left()
 
 

@@ -6,11 +6,13 @@ from quart import Blueprint, Response
 
 from ezdms.models.session import Session
 from ezdms.models.vault import Vault, replace_vault, select_vault
+from ezdms.problem import Problem
 from ezdms.protocol import encoding, envelope
 from ezdms.views import fragments
 from ezdms.web import context
-from ezdms.web.answers import Problem, answer
-from ezdms.web.bodies import parse_integer, read_fields
+from ezdms.web.answers import answer
+from ezdms.web.bodies import read_fields
+from ezdms.web.fields import parse_integer
 from ezdms.web.limits import by_account, limited
 
 blueprint = Blueprint("vaults", __name__)

@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from ezdms.protocol.origin import parse_origin
 from ezdms.verify.report import Finding, failed, ok, warning
-from ezdms.web.origin import parse_origin
 
 CONNECT_WITHIN = 10.0  # seconds
 FEWEST_DAYS = 14  # a certificate that ends sooner is a warning

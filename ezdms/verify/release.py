@@ -6,8 +6,9 @@ import hashlib
 import re
 from pathlib import PurePosixPath
 
-from ezdms.edge.headers import HEADERS, of_a_page
+from ezdms.edge.headers import HEADERS
 from ezdms.release.manifest import MISSING, Manifest
+from ezdms.views.page_policy import of_a_page
 
 # Script and style mean the same bytes in every one of these; another type or charset could give them another meaning.
 TYPES = {

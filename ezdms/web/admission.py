@@ -1,30 +1,28 @@
-"""Who is asking: session tokens by cookie or bearer header. No PIN comes here."""
+"""Who is asking, and whether they may: session tokens by cookie or bearer header. No PIN comes here."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import secrets
+import json
 from collections.abc import Callable
 from contextlib import suppress
+from math import ceil
 from typing import TypeVar
 
-from quart import Response, current_app
+from quart import Response, current_app, g, request, websocket
 from quart.wrappers import Request, Websocket
 
-from ezdms.actions.passwords import check_auth_key
-from ezdms.actions.remembered import Sessions
-from ezdms.db import Database, Unavailable, now
-from ezdms.models.session import (
-    LIFETIME,
-    USED_AGAIN,
-    Session,
-    delete_session,
-    insert_session,
-)
-from ezdms.models.user import User, select_user_by_login_id
+from ezdms.actions.sessions import Sessions, hash_token
+from ezdms.db import Unavailable, now
+from ezdms.edge.headers import HEADERS
+from ezdms.models.session import LIFETIME, USED_AGAIN, Session
+from ezdms.problem import Problem
+from ezdms.web import context, origin
+from ezdms.web.answers import too_often, wants_json
 from ezdms.web.user_agent import describe
 
+FOREIGN = "This request came from another website, so it was refused."
+TOO_MANY = "Your account has too many connections open. Close some tabs or programs, then try again."
+SOCKET_AGAIN = 60  # seconds
 View = TypeVar("View", bound=Callable[..., object])
 
 
@@ -49,16 +47,6 @@ def shell(view: View) -> View:
 def is_shell(endpoint: str | None) -> bool:
     """True for the addresses that people open."""
     return getattr(current_app.view_functions.get(endpoint or ""), "is_shell", False)
-
-
-def random_id(size: int) -> str:
-    """b64u of `size` random bytes."""
-    return base64.urlsafe_b64encode(secrets.token_bytes(size)).rstrip(b"=").decode()
-
-
-def hash_token(token: str) -> str:
-    """What is stored of a token: SHA-256, hex. The token has 256 random bits, so no slow hash is needed."""
-    return hashlib.sha256(token.encode()).hexdigest()
 
 
 def cookie_name(scheme: str) -> str:
@@ -101,35 +89,44 @@ async def find_session(sessions: Sessions, asked: Request | Websocket) -> Sessio
     session = await sessions.find(token_hash)
     if session is not None and now() - session.used_at > USED_AGAIN:
         with suppress(Unavailable):  # a full disk keeps nobody from reading
-            await sessions.touch(token_hash, session, **_seen(asked))
+            await sessions.touch(token_hash, session, **seen(asked))
     return session
 
 
-async def start_session(database: Database, user: User, asked: Request) -> str | None:
-    """A new session of this user; returns its token, which is stored nowhere. None if the PIN has just changed."""
-    token = random_id(32)
-    is_started = await database.write(
-        insert_session,
-        session_id=random_id(16),
-        token_hash=hash_token(token),
-        user_id=user.user_id,
-        login_id=user.login_id,
-        **_seen(asked),
-    )
-    return token if is_started else None
-
-
-def _seen(asked: Request | Websocket) -> dict[str, str]:
+def seen(asked: Request | Websocket) -> dict[str, str]:
     """What the owner of a session is shown of it: proxy.py has settled the address."""
     return {"browser": describe(asked.headers.get("User-Agent", "")), "address": asked.remote_addr or ""}
 
 
-async def end_session(database: Database, session: Session) -> None:
-    """The session's token is dead when this returns."""
-    await database.write(delete_session, session_id=session.session_id, user_id=session.user_id)
+async def admit_request() -> None:
+    """A request has its session looked up, unless a shell answers it; without one only the public views answer."""
+    g.session = None
+    if request.endpoint == "static" or (is_shell(request.endpoint) and not wants_json()):
+        return
+    if origin.is_forged(request, context.settings().allowed_origins):
+        raise Problem(403, "foreign_origin", FOREIGN)
+    g.session = await find_session(context.sessions(), request)
+    if g.session is None and not is_public(request.endpoint):
+        raise Problem(401, "no_session", "Please log in.")
 
 
-async def find_user(database: Database, login_id: str, auth_key: str) -> User | None:
-    """The user whose Login PIN gives these two, or None; unknown and wrong cost and look the same."""
-    user = await database.read(select_user_by_login_id, login_id=login_id)
-    return user if await check_auth_key(user.auth_hash if user else None, auth_key) else None
+async def admit_websocket() -> Response | None:
+    """A socket is accepted for a living session alone, never for a page of another site, and not too often."""
+    if origin.is_foreign(websocket, context.settings().allowed_origins):
+        return refuse(403, "foreign_origin", FOREIGN)
+    g.session = await find_session(context.sessions(), websocket)
+    if g.session is None:
+        return refuse(401, "no_session", "Please log in.")
+    most = context.settings().max_sockets
+    if most is not None and len(context.hub().mailboxes(g.session.user_id)) >= most:
+        return refuse(429, "too_many_sockets", TOO_MANY, {"Retry-After": str(SOCKET_AGAIN)})
+    seconds = ceil(context.limiter().count(websocket.endpoint, g.session.user_id))
+    if seconds:
+        return refuse(429, "too_often", too_often(seconds).sentence, {"Retry-After": str(seconds)})
+    return None
+
+
+def refuse(status: int, code: str, sentence: str, headers: dict[str, str] | None = None) -> Response:
+    """The answer to a WebSocket that is not accepted."""
+    body = json.dumps({"error": sentence, "code": code})
+    return Response(body, status, {**(headers or {}), **HEADERS}, content_type="application/json")

@@ -12,6 +12,7 @@ from werkzeug.datastructures import MIMEAccept
 from werkzeug.http import parse_accept_header
 
 from ezdms.db import Busy, Unavailable
+from ezdms.problem import Problem
 from ezdms.views import fragments
 
 COMPACT = json.JSONEncoder(separators=(",", ":"))
@@ -20,21 +21,6 @@ BUSY_AGAIN = 1  # seconds
 TOO_OFTEN = "Too many requests. Please wait {} seconds and try again."
 BUSY = "The server has more to do than it can at the moment. Nothing was lost; please try again."
 CANNOT_STORE = "The server cannot store anything at the moment. Nothing was lost; please try again in a minute."
-
-
-class Problem(Exception):
-    """A request that cannot be met: HTTP status, a slug for programs, a sentence for people, further JSON members."""
-
-    def __init__(self, status: int, code: str, sentence: str, **more: object) -> None:
-        super().__init__(sentence)
-        self.status = status
-        self.code = code
-        self.sentence = sentence
-        self.more = more
-
-    def as_json(self) -> dict[str, object]:
-        """The members of an error as programs get it."""
-        return {"error": self.sentence, "code": self.code, **self.more}
 
 
 def again_later(error: Unavailable) -> Problem:

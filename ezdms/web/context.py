@@ -8,7 +8,7 @@ from typing import cast
 from quart import current_app, g
 
 from ezdms.actions.event import Event
-from ezdms.actions.remembered import Sessions
+from ezdms.actions.sessions import Sessions
 from ezdms.db import Database, Unavailable
 from ezdms.hub import Hub
 from ezdms.models.conversation import mark_read

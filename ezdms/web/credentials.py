@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ezdms.actions import passwords
+from ezdms.actions import accounts, passwords
 from ezdms.models.session import Session
 from ezdms.models.user import Act, Locks, User
+from ezdms.problem import Problem
 from ezdms.protocol import encoding, envelope
-from ezdms.web import admission, context
-from ezdms.web.answers import Problem
-from ezdms.web.bodies import parse_bytes, parse_integer
+from ezdms.web import context
+from ezdms.web.fields import parse_bytes, parse_integer
 
 WRAPPED_SIG = 12 + 48 + 16  # bytes: iv, PKCS8 of an Ed25519 key, tag
 WRAPPED_ENC = range(12 + 1190 + 16, 12 + 1240 + 16)  # bytes: PKCS8 of a 2048-bit RSA key is 1214 to 1219
@@ -42,7 +42,7 @@ async def find_user(fields: dict[str, str]) -> User | None:
     """The user whom login_id and auth_key prove, or None."""
     for name, size in (("login_id", 16), ("auth_key", 32)):
         parse_bytes(name, fields[name], size)
-    return await admission.find_user(context.database(), fields["login_id"], fields["auth_key"])
+    return await accounts.find_user(context.database(), fields["login_id"], fields["auth_key"])
 
 
 async def confirm_pin(session: Session, fields: dict[str, str]) -> User:

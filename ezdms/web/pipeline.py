@@ -16,9 +16,11 @@ from ezdms.hub import Mailbox
 from ezdms.models.conversation import Pair
 from ezdms.models.message import Draft, Outcome, insert_message
 from ezdms.models.session import Session
+from ezdms.problem import Problem
 from ezdms.web import context
-from ezdms.web.answers import Problem, again_later, too_often
-from ezdms.web.bodies import pick_fields
+from ezdms.web.answers import again_later, too_often
+from ezdms.web.drafts import FIELDS, parse_draft
+from ezdms.web.fields import pick_fields
 
 MOST_UNDER_WAY = 16  # messages of one socket that wait to be stored, in the order in which they came
 LONGEST_ID = 64  # characters of what is said back as the message_id of an error
@@ -44,7 +46,7 @@ class Outgoing:
             seconds = self._limiter.count("messages.send_message", self._user_id)
             if seconds:
                 raise too_often(ceil(seconds))
-            draft = send.parse_draft(pick_fields(members, send.FIELDS))
+            draft = parse_draft(pick_fields(members, FIELDS))
             write = self._database.submit(insert_message, draft, sender_id=self._user_id, quota=self._quota)
         except (Problem, Unavailable) as error:
             given = [value for name, value in members if name == "message_id" and isinstance(value, str)]

@@ -7,8 +7,8 @@ import re
 from quart import Response, request, send_from_directory
 from werkzeug.exceptions import NotFound
 
-from ezdms.edge.headers import of_a_page
 from ezdms.views.assets import ASKED_ANEW, FOLDER, FOR_GOOD, digest
+from ezdms.views.page_policy import of_a_page
 from ezdms.views.shells import Shell
 
 

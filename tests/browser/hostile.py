@@ -11,7 +11,7 @@ from typing import Any
 
 from playwright.async_api import Page, Route, WebSocketRoute
 
-from ezdms.actions.remembered import LONGEST
+from ezdms.actions.sessions import LONGEST
 from tests.conftest import Server
 
 REMEMBERED = re.compile("(DELETE FROM|UPDATE|INTO) (users|sessions|vaults|search_pins)")

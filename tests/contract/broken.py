@@ -13,7 +13,8 @@ from urllib.parse import quote, unquote
 from hypothesis import strategies as st
 from quart import Quart
 
-from ezdms.edge.headers import HEADERS, of_a_page
+from ezdms.edge.headers import HEADERS
+from ezdms.views.page_policy import of_a_page
 from tests.contract import junk
 
 Header = tuple[bytes, bytes]

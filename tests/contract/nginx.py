@@ -17,7 +17,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any, NamedTuple
 
-from ezdms.hosting.certificate import write_pair
+from ezdms.edge.certificate import write_pair
 from tests.conftest import ROOT, Server, skip_or_fail
 from tests.people import JSON
 from tests.served import SOON, Program, wait

@@ -17,8 +17,9 @@ import pytest
 from wsproto.events import TextMessage
 
 from ezdms import crypto
-from ezdms.edge.headers import HEADERS, of_a_page
+from ezdms.edge.headers import HEADERS
 from ezdms.verify import FAILED, WARNING, verify
+from ezdms.views.page_policy import of_a_page
 from tests.conftest import Server
 from tests.contract.nginx import NAME, Door, NginxProcess, deployed, free_ports, make_certificate
 from tests.contract.reports import names

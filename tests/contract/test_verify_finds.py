@@ -10,9 +10,10 @@ from collections.abc import AsyncIterator
 import pytest
 
 from ezdms import __version__
-from ezdms.edge.headers import HEADERS, of_a_page
+from ezdms.edge.headers import HEADERS
 from ezdms.verify import FAILED, OK, WARNING, verify
 from ezdms.verify.report import shown
+from ezdms.views.page_policy import of_a_page
 from tests.conftest import Server
 from tests.contract.misbehaving import (
     EVIL,

@@ -15,7 +15,7 @@ from cryptography.x509.oid import NameOID
 from quart.testing.connections import WebsocketResponseError
 
 from ezdms.app import create_app
-from ezdms.hosting.certificate import _general_name, write_pair
+from ezdms.edge.certificate import _general_name, write_pair
 from ezdms.settings import Settings
 from tests.people import JSON
 

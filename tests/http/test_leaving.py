@@ -15,9 +15,9 @@ from ezdms.db import Database
 from ezdms.models.message import Draft
 from ezdms.models.search_pin import replace_search_pin
 from ezdms.models.vault import Vault, replace_vault
+from ezdms.problem import Problem
 from ezdms.protocol import envelope
 from ezdms.web import admission
-from ezdms.web.answers import Problem
 from tests.http.test_enumeration import face
 from tests.http.test_pins import UNKNOWN_PIN, enter, noise, proof
 from tests.http.test_sessions import AT_ONCE, HTML, execute, is_logged_in, log_in, stored_bytes

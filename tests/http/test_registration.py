@@ -7,10 +7,10 @@ from pathlib import Path
 
 from quart import Quart
 
+from ezdms.actions import sessions
 from ezdms.app import create_app
 from ezdms.models.invitation import count_invitations, insert_invitations
 from ezdms.settings import Settings
-from ezdms.web import admission
 from tests.conftest import NO_LIMITS
 from tests.people import JSON, PEOPLE, registration
 
@@ -22,8 +22,8 @@ def app_with(folder: Path, mode: str) -> Quart:
 
 
 async def invite(app: Quart, lifetime: int = DAY) -> str:
-    token = admission.random_id(16)
-    await app.extensions["ezdms.database"].write(insert_invitations, [admission.hash_token(token)], lifetime=lifetime)
+    token = sessions.random_id(16)
+    await app.extensions["ezdms.database"].write(insert_invitations, [sessions.hash_token(token)], lifetime=lifetime)
     return token
 
 

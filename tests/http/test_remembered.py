@@ -9,13 +9,13 @@ from collections.abc import Awaitable, Callable
 import pytest
 from quart import Quart
 
-from ezdms.actions import accounts, remembered
-from ezdms.actions.remembered import Sessions
+from ezdms.actions import accounts
+from ezdms.actions import sessions as remembered
+from ezdms.actions.sessions import Sessions, end, hash_token
 from ezdms.db import Connection, Database
 from ezdms.hosting.operator import actions
 from ezdms.hosting.operator.actions import Running
 from ezdms.models.session import Session, select_session
-from ezdms.web import admission
 from tests.http.test_leaving import leave
 from tests.http.test_pins import new_search_salt, noise
 from tests.http.test_sessions import is_logged_in, log_in
@@ -42,8 +42,8 @@ async def test_one_who_asks_and_writes_again_and_again_is_looked_up_once(
     for number in range(5):
         await alice.send(bob, str(number))
         assert len(await bob.texts(alice)) == number + 1
-    assert reads.count(admission.hash_token(alice.account["token"])) <= 2  # starting a conversation forgets everybody
-    assert reads.count(admission.hash_token(bob.account["token"])) == 1
+    assert reads.count(hash_token(alice.account["token"])) <= 2  # starting a conversation forgets everybody
+    assert reads.count(hash_token(bob.account["token"])) == 1
 
 
 async def test_a_token_that_is_unknown_is_asked_about_each_time(alice: Person, reads: list[str]) -> None:
@@ -90,7 +90,7 @@ async def test_a_session_that_expires_while_it_is_remembered_is_none(
     app: Quart, alice: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert (await alice.get("/sessions")).status_code == 200
-    expires_at = (await app.extensions["ezdms.sessions"].find(admission.hash_token(alice.account["token"]))).expires_at
+    expires_at = (await app.extensions["ezdms.sessions"].find(hash_token(alice.account["token"]))).expires_at
     monkeypatch.setattr(remembered, "now", lambda: expires_at)
     assert (await alice.get("/sessions")).status_code == 401
 
@@ -100,7 +100,7 @@ async def test_what_is_read_while_the_session_ends_is_not_remembered(
 ) -> None:
     database: Database = app.extensions["ezdms.database"]
     sessions = Sessions(database)
-    token_hash = admission.hash_token(alice.account["token"])
+    token_hash = hash_token(alice.account["token"])
     has_read, may_go_on = threading.Event(), threading.Event()
 
     def slow(connection: Connection, *, token_hash: str) -> Session | None:
@@ -112,7 +112,8 @@ async def test_what_is_read_while_the_session_ends_is_not_remembered(
     monkeypatch.setattr(remembered, "select_session", slow)
     reading = asyncio.create_task(sessions.find(token_hash))
     await asyncio.to_thread(has_read.wait, 5)
-    await admission.end_session(database, await alice_session(app, token_hash))
+    session = await alice_session(app, token_hash)
+    await end(database, app.extensions["ezdms.hub"], session.user_id, only=session.session_id)
     may_go_on.set()
     assert await reading is not None  # it was asked for before
     assert len(sessions) == 0

@@ -7,11 +7,12 @@ import re
 import socket
 
 from ezdms.app import create_app
-from ezdms.edge.headers import HEADERS, of_a_page
+from ezdms.edge.headers import HEADERS
 from ezdms.opened import ways
 from ezdms.opened.app import Opened
 from ezdms.settings import Settings
 from ezdms.views import assets
+from ezdms.views.page_policy import of_a_page
 from ezdms.views.shells import ADDRESSES, shells
 from tests.browser.lies.liar import Answer, Liar
 from tests.browser.lies.peers import Peer

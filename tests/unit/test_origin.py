@@ -11,7 +11,8 @@ import pytest
 from ezdms import crypto
 from ezdms.client import Client, ClientError
 from ezdms.client.transport import Transport
-from ezdms.web.origin import Origin, fault_of_server, is_foreign, is_forged, parse_origin
+from ezdms.protocol.origin import Origin, fault_of_server, parse_origin
+from ezdms.web.origin import is_foreign, is_forged
 
 
 @dataclass

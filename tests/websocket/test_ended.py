@@ -8,8 +8,8 @@ from pathlib import Path
 
 from quart import Quart
 
+from ezdms.edge.http1 import Http1
 from ezdms.edge.quart_asgi import SocketConnection
-from ezdms.edge.sockets import Http1
 from tests.people import Person
 from tests.served import SOON, serving, upgrade
 from tests.websocket.test_live import until

@@ -12,6 +12,7 @@ import pytest
 from quart import Quart
 from quart.testing.connections import WebsocketDisconnectError, WebsocketResponseError
 
+from ezdms.actions import sessions
 from ezdms.actions.event import Event
 from ezdms.db import Database
 from ezdms.hub import Mailbox
@@ -223,7 +224,7 @@ async def test_a_logout_while_a_socket_is_being_opened_ends_it(alice: Person, mo
     monkeypatch.setattr(live, "find_session", ended)
     async with listening(alice) as socket:
         assert await closed_with(socket) == 1008
-    assert await database.read(select_session, token_hash=admission.hash_token(alice.account["token"])) is None
+    assert await database.read(select_session, token_hash=sessions.hash_token(alice.account["token"])) is None
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from contextlib import closing
 import pytest
 from wsproto.events import TextMessage
 
-from ezdms.edge.sockets import LAST_WORDS
+from ezdms.edge.websocket import LAST_WORDS
 from tests.conftest import Server
 from tests.served import SOON, Listener, Program, holds, open_socket, stops_at_once, wait, wish
 

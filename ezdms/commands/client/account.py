@@ -14,7 +14,7 @@ from ezdms.client.account import search_pin_of
 from ezdms.client.credentials import find_pin, keep_pin
 from ezdms.commands import common
 from ezdms.commands.client.printing import says, says_json
-from ezdms.web.origin import fault_of_server
+from ezdms.protocol.origin import fault_of_server
 
 NO_SEARCH_PIN = "Your Search PIN is not known here: log in once more with `ezdms login`."
 

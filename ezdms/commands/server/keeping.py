@@ -69,7 +69,7 @@ def restore(file: Path, data_dir: Path | None, replace: bool) -> None:
 @says_why
 def cert(names: tuple[str, ...], out: Path) -> None:
     """Make a self-signed certificate for this machine, and NAMES (host names or addresses) beside its own."""
-    from ezdms.hosting.certificate import fingerprint, names_of_this_machine, write_pair
+    from ezdms.edge.certificate import fingerprint, names_of_this_machine, write_pair
 
     wanted = list(dict.fromkeys([*names_of_this_machine(), *names]))
     try:

@@ -8,13 +8,12 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ezdms import __version__
-from ezdms.actions import accounts
+from ezdms.actions import accounts, sessions
 from ezdms.actions.event import Event
 from ezdms.db import Database
 from ezdms.hub import Hub
 from ezdms.models.invitation import count_invitations, delete_invitations, insert_invitations
 from ezdms.models.user import Listed, select_listed
-from ezdms.web import admission
 
 MOST_INVITATIONS = 1000  # at a time
 LONGEST_LIFETIME = 366 * 24 * 60 * 60 * 1000  # ms
@@ -69,7 +68,7 @@ async def find_user(running: Running, who: str) -> dict[str, Any]:
 async def end_sessions(running: Running, who: str) -> dict[str, Any]:
     """End all sessions of one user, named by user id, or by a name that only one has."""
     one = await _find(running, who)
-    count = await accounts.end_all_sessions(running.database, running.hub, one.user_id)
+    count = await sessions.end(running.database, running.hub, one.user_id)
     return {"username": one.username, "user_id": one.user_id, "sessions": count}
 
 
@@ -94,8 +93,8 @@ async def invite(running: Running, count: int, lifetime: int) -> dict[str, Any]:
     """`count` new invitations, good for `lifetime` ms; their tokens are shown now and stored nowhere."""
     if not 1 <= count <= MOST_INVITATIONS or not 1 <= lifetime <= LONGEST_LIFETIME:
         raise Refused(f"From 1 to {MOST_INVITATIONS} invitations, good for at most a year.")
-    tokens = [admission.random_id(16) for _ in range(count)]
-    hashes = [admission.hash_token(token) for token in tokens]
+    tokens = [sessions.random_id(16) for _ in range(count)]
+    hashes = [sessions.hash_token(token) for token in tokens]
     await running.database.write(insert_invitations, hashes, lifetime=lifetime)
     return {"tokens": tokens}
 

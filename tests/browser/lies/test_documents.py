@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.async_api import expect
 
-from ezdms.edge import headers
+from ezdms.views.page_policy import of_a_page
 from tests.browser.lies.documents import (
     ATTRIBUTES,
     ELEMENTS,
@@ -24,7 +24,7 @@ FIELD, FORM = '<input id="login-pin"', '<log-in class="card">\n        <form'
 
 ANOTHER_FIELD = {"type file", "type image"}  # the type that the release has is lost
 ABOVE = ["hx-get", "data-hx-get", "hx-boost:inherited", "onfocus", "style", "contenteditable", "inert", "title"]
-FENCES = {name.lower() for name in headers.of_a_page()}
+FENCES = {name.lower() for name in of_a_page()}
 
 
 async def takes_no_harm(

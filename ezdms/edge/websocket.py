@@ -1,21 +1,12 @@
-"""hypercorn's HTTP/1.1 and WebSocket mended: bounds that hold, and ends that are one (docs/decisions/sockets.md)."""
+"""hypercorn's WebSocket repaired: enforced size limits and reliable closing (docs/decisions/sockets.md)."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-import hypercorn.asyncio.run
-import hypercorn.asyncio.tcp_server
-import hypercorn.protocol
-from h11 import ERROR, LocalProtocolError
-from h11 import Request as H11Request
-from h11 import Response as H11Response
-from hypercorn.events import Closed, RawData
-from hypercorn.protocol import h11
 from hypercorn.protocol.events import Event, Request, StreamClosed
 from hypercorn.protocol.ws_stream import ASGIWebsocketState, WSStream
 from wsproto.events import CloseConnection
@@ -24,47 +15,9 @@ from wsproto.frame_protocol import CloseReason
 
 from ezdms.edge import connection
 from ezdms.edge.frames import Frames
-from ezdms.edge.http2 import Http2
 
 LAST_WORDS = 3.0  # seconds for a peer to take the end of a socket, so that it learns why
 LAST_WORDS_OF_SESSION = 0.5  # seconds, when its session has ended
-
-
-class Http1(h11.H11Protocol):
-    """HTTP/1.1 that stays HTTP/1.1, and writes the head of an answer with what follows it: one write, one packet."""
-
-    _head = b""
-
-    async def _check_protocol(self, event: H11Request) -> None:
-        """Neither the preface of HTTP/2 nor an Upgrade to it leads anywhere."""
-
-    async def _create_stream(self, request: H11Request) -> None:
-        """Refuse what a proxy in front may take for another request: two bodies are announced, or one to HTTP/1.0."""
-        names = {name for name, _ in request.headers}
-        if b"transfer-encoding" in names and (b"content-length" in names or request.http_version < b"1.1"):
-            await self._send_error_response(400)
-            await self.send(Closed())
-        else:
-            await super()._create_stream(request)
-
-    async def handle(self, event: Any) -> None:
-        """What comes for an open WebSocket goes to it without being copied twice."""
-        if isinstance(event, RawData) and isinstance(self.stream, SocketStream) and self.stream.is_open:
-            await self.stream.take(event.data)
-        else:
-            await super().handle(event)
-
-    async def _send_h11_event(self, event: Any) -> None:
-        """hypercorn writes the head, the body and the (empty) end one by one."""
-        try:
-            written = self._head + (self.connection.send(event) or b"")
-        except LocalProtocolError:
-            if self.connection.their_state != ERROR:
-                raise
-            return
-        self._head = written if isinstance(event, H11Response) else b""
-        if written and not self._head:
-            await self.send(RawData(data=written))
 
 
 class SocketStream(WSStream):
@@ -146,18 +99,3 @@ def _is_kept(name: bytes, value: bytes) -> bool:
     if name == b"sec-websocket-extensions":
         return False
     return value.isascii() or not (name == b"connection" or name.startswith(b"sec-websocket-"))
-
-
-def _is_news(record: logging.LogRecord) -> bool:
-    """uvloop warns of each write to a peer that has ended TLS."""
-    return record.msg != "SSL connection is closed"
-
-
-def use() -> None:
-    """Make hypercorn build these."""
-    logging.getLogger("asyncio").addFilter(_is_news)
-    hypercorn.asyncio.tcp_server.TaskGroup = connection.Tasks  # type: ignore[attr-defined]
-    hypercorn.asyncio.run.TCPServer = connection.Connection  # type: ignore[assignment,attr-defined]
-    hypercorn.protocol.H11Protocol = Http1  # type: ignore[attr-defined]
-    hypercorn.protocol.H2Protocol = Http2  # type: ignore[assignment,attr-defined]
-    h11.WSStream = SocketStream  # type: ignore[attr-defined]

@@ -1,0 +1,117 @@
+"""Sessions: start, find, end. Living ones are remembered, so that not every request asks the database."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import secrets
+import time
+
+from ezdms.actions.event import Event
+from ezdms.db import Database, now
+from ezdms.hub import Hub
+from ezdms.models.session import (
+    Session,
+    delete_other_sessions,
+    delete_session,
+    delete_sessions,
+    insert_session,
+    select_session,
+    touch_session,
+)
+from ezdms.models.user import User
+
+MOST_REMEMBERED = 1024  # sessions of about 2 KiB
+LONGEST = 1.0  # seconds: whoever edits the database with another program need not wait for longer
+
+
+def random_id(size: int) -> str:
+    """b64u of `size` random bytes."""
+    return base64.urlsafe_b64encode(secrets.token_bytes(size)).rstrip(b"=").decode()
+
+
+def hash_token(token: str) -> str:
+    """What is stored of a token: SHA-256, hex. The token has 256 random bits, so no slow hash is needed."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+async def start(database: Database, user: User, *, browser: str, address: str) -> str | None:
+    """A new session of this user; returns its token, which is stored nowhere. None if the PIN has just changed."""
+    token = random_id(32)
+    is_started = await database.write(
+        insert_session,
+        session_id=random_id(16),
+        token_hash=hash_token(token),
+        user_id=user.user_id,
+        login_id=user.login_id,
+        browser=browser,
+        address=address,
+    )
+    return token if is_started else None
+
+
+async def end(database: Database, hub: Hub[Event], user_id: str, *, only: str = "", but: str = "") -> int:
+    """End this user's sessions: all, `only` that one, or all `but` that one; returns how many there were.
+
+    When this returns, their tokens are dead, their sockets closed, and nothing of them is left in the log.
+    """
+    if only:
+        count = int(await database.write(delete_session, session_id=only, user_id=user_id))
+    elif but:
+        count = await database.write(delete_other_sessions, session_id=but, user_id=user_id)
+    else:
+        count = await database.write(delete_sessions, user_id=user_id)
+    if only:
+        hub.end_session(user_id, only)
+    else:
+        hub.end_sessions(user_id, but=but)
+    if count:
+        await database.forget()
+    return count
+
+
+async def cut_off(database: Database, hub: Hub[Event], user_id: str, *, but: str = "") -> None:
+    """For who ended sessions in a transaction of their own: close the sockets, empty the log."""
+    hub.end_sessions(user_id, but=but)
+    await database.forget()
+
+
+class Sessions:
+    """The sessions that asked lately, by the hash of their token.
+
+    All are forgotten with the next write of any kind but those marked db.keeps_sessions: a session that was ended,
+    or a name, PIN or vault that was changed, is never remembered for longer than its change takes to be answered.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._revision = database.revision
+        self._known: dict[str, tuple[Session, float]] = {}
+
+    async def find(self, token_hash: str) -> Session | None:
+        """The living session of this token, or None."""
+        if self._revision != self._database.revision:
+            self._known.clear()
+            self._revision = self._database.revision
+        session, since = self._known.get(token_hash, (None, 0.0))
+        if session is None or time.monotonic() - since > LONGEST:
+            session = await self._read(token_hash)
+        return session if session is not None and session.expires_at > now() else None
+
+    async def touch(self, token_hash: str, session: Session, *, browser: str, address: str) -> None:
+        """Note that the session is in use. Raises db.Unavailable."""
+        await self._database.write(touch_session, session_id=session.session_id, browser=browser, address=address)
+        self._known.pop(token_hash, None)
+
+    async def _read(self, token_hash: str) -> Session | None:
+        revision = self._database.revision
+        session = await self._database.read(select_session, token_hash=token_hash)
+        self._known.pop(token_hash, None)
+        if session is not None and revision == self._database.revision:  # or it was read before it ended
+            if len(self._known) >= MOST_REMEMBERED:
+                self._known.pop(next(iter(self._known)))
+            self._known[token_hash] = session, time.monotonic()
+        return session
+
+    def __len__(self) -> int:
+        return len(self._known)

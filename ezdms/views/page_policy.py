@@ -1,0 +1,24 @@
+"""The headers of a page: its own scripts run there, and no others."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from ezdms.edge.headers import HEADERS, LOOKS, NOWHERE
+from ezdms.views import assets
+
+
+@cache
+def of_a_page() -> dict[str, str]:
+    """The headers of a page: the release's own scripts run there, each by its hash, and no other.
+
+    Content Security Policy Level 3 (8.3: a script file with a listed hash as its integrity); Integrity-Policy refuses
+    what has no integrity, even if its address is allowed.
+    """
+    hashes = [assets.integrity(assets.import_map().encode()), *map(assets.integrity_of, assets.scripts())]
+    scripts = " ".join(f"'{each}'" for each in hashes)
+    policy = (
+        f"default-src 'none'; script-src {scripts}; worker-src 'none'; {LOOKS}; "
+        f"connect-src 'self'; manifest-src 'self'; {NOWHERE}; require-trusted-types-for 'script'; trusted-types ezdms"
+    )
+    return {**HEADERS, "Content-Security-Policy": policy, "Integrity-Policy": "blocked-destinations=(script)"}

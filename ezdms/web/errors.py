@@ -1,0 +1,63 @@
+"""What goes wrong, as an answer: a sentence for people, a code for programs."""
+
+from __future__ import annotations
+
+import logging
+from typing import cast
+
+from quart import Response, has_websocket_context, request
+from quart.typing import ResponseTypes
+from quart_rate_limiter import RateLimitExceeded
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+
+from ezdms import logs
+from ezdms.db import Busy, Unavailable
+from ezdms.problem import Problem
+from ezdms.views.shells import missing
+from ezdms.web.admission import refuse
+from ezdms.web.answers import again_later, answer_problem, too_often, wants_json
+
+PAGES = (None, "pages", "sessions")  # blueprints whose GET addresses people open; None is an unknown address
+SENTENCES = {
+    400: "The request could not be understood.",
+    404: "There is nothing at this address.",
+    405: "This address does not take that method.",
+    408: "The request took too long.",
+    413: "The request is too large.",
+    415: "Expected a form or a JSON object.",
+    500: "Something went wrong on the server. Please try again.",
+}
+
+
+async def answer_with_page(problem: Problem) -> Response:
+    """A problem met by a person who opens a page: one that says what is wrong. For programs and fragments as always."""
+    if request.method != "GET" or request.blueprint not in PAGES or wants_json() or problem.status == 401:
+        return answer_problem(problem)
+    response = Response(missing(problem.sentence), problem.status, content_type="text/html; charset=utf-8")
+    response.vary.add("Accept")
+    return response
+
+
+async def answer_too_often(error: RateLimitExceeded) -> Response:
+    return answer_problem(too_often(cast(int, error.retry_after)))
+
+
+async def answer_unavailable(error: Unavailable) -> Response:
+    """What was asked for did not happen, and may be asked for again."""
+    if not isinstance(error, Busy):
+        logs.event(logging.ERROR, "cannot store", route=str(request.url_rule))
+    return answer_problem(again_later(error))
+
+
+async def answer_http_exception(error: HTTPException) -> ResponseTypes:
+    status = error.code or 500
+    if status < 400 and not has_websocket_context():
+        return error.get_response()
+    code = (error.name or "error").lower().replace(" ", "_")
+    sentence = SENTENCES.get(status, SENTENCES[400] if status < 500 else SENTENCES[500])
+    if has_websocket_context():  # nothing below can be asked of a socket; it follows no redirect either
+        return refuse(max(status, 400), code, sentence)
+    response = await answer_with_page(Problem(status, code, sentence))
+    if isinstance(error, MethodNotAllowed) and error.valid_methods:
+        response.headers["Allow"] = ", ".join(error.valid_methods)
+    return response

@@ -1,0 +1,81 @@
+"""Fields of a form or of a JSON object, read strictly: each a short string, given once. Knows no web."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, NamedTuple
+
+from ezdms.problem import Problem
+from ezdms.protocol.encoding import EnvelopeError, b64u_decode
+
+
+class _Object(NamedTuple):
+    """A JSON object. Inside another it is no value of any field of ours."""
+
+    members: list[tuple[str, Any]]
+
+
+DECODER = json.JSONDecoder(object_pairs_hook=_Object)
+
+
+def pick_fields(given: list[tuple[str, Any]], names: tuple[str, ...], optional: tuple[str, ...] = ()) -> dict[str, str]:
+    """The named fields, each given exactly once (`optional` ones at most); other fields are ignored.
+
+    JSON integers are taken in their decimal form, so that a form and a JSON object mean the same. Raises Problem 400.
+    """
+    fields: dict[str, str] = {}
+    for name, value in given:
+        if name not in names and name not in optional:
+            continue
+        if name in fields:
+            raise Problem(400, "duplicate_field", f"The field {name} was given twice.")
+        fields[name] = _as_text(name, value)
+    for name in names:
+        if name not in fields:
+            raise Problem(400, "missing_field", f"The field {name} is missing.")
+    return fields
+
+
+def parse_integer(name: str, text: str, *, low: int, high: int) -> int:
+    """A decimal integer in its only form (no sign, no leading zero) from `low` to `high`, else Problem 400."""
+    if not re.fullmatch(r"0|[1-9][0-9]{0,15}", text, re.ASCII) or not low <= int(text) <= high:
+        raise Problem(400, "malformed_field", f"The field {name} must be a whole number from {low} to {high}.")
+    return int(text)
+
+
+def parse_bytes(name: str, text: str, size: int | None) -> bytes:
+    """The bytes of canonical base64url, `size` of them unless that is None; else Problem 400."""
+    try:
+        return b64u_decode(text, size)
+    except EnvelopeError as error:
+        expected = "base64url" if size is None else f"{size} bytes in base64url"
+        raise Problem(400, "malformed_field", f"The field {name} must be {expected}.") from error
+
+
+def parse_object(text: str) -> list[tuple[str, Any]]:
+    """The members of a JSON object in order, duplicates kept so that they can be refused. Raises Problem 400."""
+    try:
+        outermost = DECODER.decode(text)
+    except (ValueError, RecursionError) as error:
+        raise malformed_json() from error
+    if not isinstance(outermost, _Object):
+        raise Problem(400, "malformed_json", "Expected a JSON object.")
+    return outermost.members
+
+
+def _as_text(name: str, value: Any) -> str:
+    if type(value) is int and abs(value) < 10**16:
+        return str(value)
+    if not isinstance(value, str):
+        raise Problem(400, "malformed_field", f"The field {name} must be a string.")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise Problem(400, "malformed_field", f"The field {name} is not well-formed Unicode.") from error
+    return value
+
+
+def malformed_json() -> Problem:
+    """400 for what is no JSON."""
+    return Problem(400, "malformed_json", "The body is not valid JSON.")
