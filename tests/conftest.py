@@ -18,8 +18,10 @@ from quart import Quart
 
 from ezdms.app import create_app
 from ezdms.settings import Settings
+from tests import cheap
 from tests.people import PEOPLE, Person
 
+cheap.use()
 ROOT = Path(__file__).parents[1]
 NO_LIMITS: dict[str, Any] = {
     f"limit_{name}": None for name in ("register", "login", "send", "start", "socket", "frame", "vault", "register_net")
@@ -49,6 +51,18 @@ def skip_or_fail(reason: str) -> None:
 expect.set_options(timeout=20_000)  # ms; how long something may take to become true on a busy machine
 
 
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """The ten slowest files, with their set-up."""
+    seconds: dict[str, float] = {}
+    for report in (one for reports in terminalreporter.stats.values() for one in reports):
+        if isinstance(report, pytest.TestReport):
+            file = report.nodeid.partition("::")[0]
+            seconds[file] = seconds.get(file, 0.0) + report.duration
+    terminalreporter.section("ten slowest files")
+    for name, spent in sorted(seconds.items(), key=lambda one: -one[1])[:10]:
+        terminalreporter.line(f"{spent:7.1f} s  {name}")
+
+
 @pytest.fixture(autouse=True)
 def nothing_of_a_developer_is_touched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A Python client without a folder of its own keeps its files in the test's: never among somebody's accounts."""
@@ -64,6 +78,7 @@ class Server:
         self.log = folder / "server.log"
         self.settings = dict.fromkeys(NO_LIMITS, "off") | settings
         self.python = sys.executable
+        self.module = "tests.cheap"  # "ezdms": as people run it
         self.port = 0
         self.url = ""
         self.process: subprocess.Popen[str] | None = None
@@ -75,7 +90,7 @@ class Server:
         environment |= {"EZDMS_DATA_DIR": str(self.data_dir), "EZDMS_PORT": str(self.port), "PYTHONPATH": str(ROOT)}
         with self.log.open("a") as log:
             self.process = subprocess.Popen(
-                [self.python, "-m", "ezdms", "serve"],
+                [self.python, "-m", self.module, "serve"],
                 env=environment,
                 stdout=subprocess.PIPE,
                 stderr=log,

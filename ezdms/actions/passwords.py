@@ -20,12 +20,13 @@ T = TypeVar("T")
 
 MOST_WAITING = 64  # hashes, of about 90 ms and 32 MiB each; the next is refused at once
 NICENESS = 10  # of the threads that hash: whoever computes little comes first
+METHOD = "scrypt:32768:8:1"  # N, r, p as OWASP advises; werkzeug writes it into each hash, which is checked by its own
 AT_ONCE = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 async def hash_auth_key(auth_key: str) -> str:
     """werkzeug's scrypt of the auth_key (b64u). Raises db.Busy."""
-    return await _threads().run(generate_password_hash, auth_key)
+    return await _threads().run(generate_password_hash, auth_key, METHOD)
 
 
 async def check_auth_key(stored: str | None, auth_key: str) -> bool:
@@ -36,7 +37,7 @@ async def check_auth_key(stored: str | None, auth_key: str) -> bool:
 
 @cache
 def _nobody() -> str:
-    return generate_password_hash(secrets.token_urlsafe(32))
+    return generate_password_hash(secrets.token_urlsafe(32), METHOD)
 
 
 class _Threads:

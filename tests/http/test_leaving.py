@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from quart import Quart
 
-from ezdms.actions import passwords
+from ezdms.actions import accounts, passwords
 from ezdms.actions.send import send
 from ezdms.db import Database
 from ezdms.models.message import Draft
@@ -17,7 +17,6 @@ from ezdms.models.search_pin import replace_search_pin
 from ezdms.models.vault import Vault, replace_vault
 from ezdms.problem import Problem
 from ezdms.protocol import envelope
-from ezdms.web import admission
 from tests.http.test_enumeration import face
 from tests.http.test_pins import UNKNOWN_PIN, enter, noise, proof
 from tests.http.test_sessions import AT_ONCE, HTML, execute, is_logged_in, log_in, stored_bytes
@@ -212,12 +211,12 @@ async def test_a_login_on_its_way_while_the_account_goes_gets_no_session(
     check = passwords.check_auth_key
 
     async def checked_before_the_end(stored: str | None, auth_key: str) -> bool:
-        monkeypatch.setattr(admission, "check_auth_key", check)
+        monkeypatch.setattr(accounts, "check_auth_key", check)
         matches = await check(stored, auth_key)
         assert await leave(alice) == 204
         return matches
 
-    monkeypatch.setattr(admission, "check_auth_key", checked_before_the_end)
+    monkeypatch.setattr(accounts, "check_auth_key", checked_before_the_end)
     assert (await enter(alice, **proof(alice)))[0] == 401
     assert await execute(app, "SELECT * FROM sessions") == []
 

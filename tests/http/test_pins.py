@@ -11,10 +11,9 @@ import pytest
 from quart import Quart
 
 from ezdms import crypto
-from ezdms.actions import passwords
+from ezdms.actions import accounts, passwords
 from ezdms.protocol import envelope
 from ezdms.protocol.encoding import b64u_decode, b64u_encode
-from ezdms.web import admission
 from tests.http.test_enumeration import face
 from tests.http.test_sessions import AT_ONCE, HTML, execute, is_logged_in, log_in, stored_bytes
 from tests.people import JSON, Person, registration
@@ -173,13 +172,13 @@ async def test_a_login_on_its_way_while_the_pin_changes_gets_no_session(
     check = passwords.check_auth_key
 
     async def checked_before_the_change(stored: str | None, auth_key: str) -> bool:
-        monkeypatch.setattr(admission, "check_auth_key", check)
+        monkeypatch.setattr(accounts, "check_auth_key", check)
         matches = await check(stored, auth_key)
         assert (await alice.post("/change_pin", new_locks(alice))).status_code == 204
         return matches
 
     assert (await enter(alice, **proof(alice)))[0] == 200
-    monkeypatch.setattr(admission, "check_auth_key", checked_before_the_change)
+    monkeypatch.setattr(accounts, "check_auth_key", checked_before_the_change)
     assert (await enter(alice, **proof(alice)))[0] == 401
     assert len(await execute(app, "SELECT * FROM sessions")) == 1
 
