@@ -36,6 +36,30 @@ def test_the_page_of_settings_is_the_one_that_the_settings_make(tmp_path: Path) 
     assert (ROOT / "docs" / "settings.md").read_text("utf-8") == made.stdout, "run: python docs/make_settings.py"
 
 
+def test_the_map_of_the_code_is_the_one_that_the_code_makes(tmp_path: Path) -> None:
+    program = "import make_architecture; print(make_architecture.page(), end='')"
+    made = subprocess.run(
+        [sys.executable, "-c", program],
+        env=os.environ | {"PYTHONPATH": str(ROOT / "docs")},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    page = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    assert page == made.stdout, "run: python docs/make_architecture.py"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_every_file_of_the_code_that_is_named_is_there(page: Path) -> None:
+    text = page.read_text("utf-8")
+    for named in re.findall(r"`((?:ezdms|tests|bench|bin|docs|deploy|migrations)/[\w./-]+)`", text):
+        assert (ROOT / named).exists(), named
+    if page.name == "architecture.md":
+        for named in re.findall(r"`([a-z-]+\.js)`", text):
+            assert (ROOT / "ezdms" / "static" / "js" / named).exists(), named
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
 def test_every_link_leads_to_a_file_that_is_there(page: Path) -> None:
     targets = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)|(?:src|srcset)=\"([^\"]+)\"", page.read_text("utf-8"))
