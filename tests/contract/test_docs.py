@@ -23,31 +23,17 @@ SOURCE = "".join(
 )
 
 
-def test_the_page_of_settings_is_the_one_that_the_settings_make(tmp_path: Path) -> None:
-    program = "import make_settings; print(make_settings.page(), end='')"
+@pytest.mark.parametrize("name", ["settings", "architecture"])
+def test_a_page_that_the_code_makes_is_the_one_that_it_makes_now(name: str, tmp_path: Path) -> None:
     made = subprocess.run(
-        [sys.executable, "-c", program],
+        [sys.executable, "-c", f"import make_{name}; print(make_{name}.page(), end='')"],
         env=os.environ | {"PYTHONPATH": str(ROOT / "docs")},
         cwd=tmp_path,
         capture_output=True,
         text=True,
         check=True,
     )
-    assert (ROOT / "docs" / "settings.md").read_text("utf-8") == made.stdout, "run: python docs/make_settings.py"
-
-
-def test_the_map_of_the_code_is_the_one_that_the_code_makes(tmp_path: Path) -> None:
-    program = "import make_architecture; print(make_architecture.page(), end='')"
-    made = subprocess.run(
-        [sys.executable, "-c", program],
-        env=os.environ | {"PYTHONPATH": str(ROOT / "docs")},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    page = (ROOT / "docs" / "architecture.md").read_text("utf-8")
-    assert page == made.stdout, "run: python docs/make_architecture.py"
+    assert (ROOT / "docs" / f"{name}.md").read_text("utf-8") == made.stdout, f"run: python docs/make_{name}.py"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
