@@ -1,4 +1,4 @@
-"""The way of one message: store, hand to the sockets of both. Nothing here can open one.
+"""The way of one message: store, hand to the sockets of both. Page not found can open one.
 
 The same by POST and over a socket; the server stores, orders and forwards.
 """

@@ -10,7 +10,7 @@ from ezdms import crypto
 from ezdms.client.receiving import Message, Opened, Place
 
 TAMPERED = "This conversation was tampered with: a message does not follow the ones before it."
-FORGED = "A message carries a false signature: somebody tried to write in another's name."
+FORGED = "A message has a forged signature: somebody tried to write in another's name."
 ORDER = (
     "The order of messages here cannot be true: a message says that its sender had seen another one, which {what}. "
     "Either the server moved messages, or {name} signed what is not true."

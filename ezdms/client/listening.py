@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -31,22 +30,15 @@ class Listener:
 
     async def messages(self, bell: Bell, only: str | None = None) -> AsyncGenerator[Message, None]:
         """Each message once, as the bell rings; of one conversation alone with `only`. Raises SessionEnded."""
-        looking = asyncio.create_task(self._witness.look(now()))  # beside: a slow page holds no message up
-        try:
-            async for news in bell:
-                for where in [news] if news else await self._all(bell):
-                    if only not in (None, where):
-                        continue
-                    async with aclosing(self._catch_up(where, bell)) as messages:
-                        async for message in messages:
-                            yield message
-                await self._conversations.vault.push_what_is_new(every=HEADS_EVERY)
-                if looking.done():
-                    looking.result()
-                    looking = asyncio.create_task(self._witness.look(now()))
-        finally:
-            looking.cancel()
-            await asyncio.gather(looking, return_exceptions=True)
+        async for news in bell:
+            self._witness.begin(now())  # beside: a slow page holds no message up
+            for where in [news] if news else await self._all(bell):
+                if only not in (None, where):
+                    continue
+                async with aclosing(self._catch_up(where, bell)) as messages:
+                    async for message in messages:
+                        yield message
+            await self._conversations.vault.push_what_is_new(every=HEADS_EVERY)
 
     def report(self, where: str, sentence: str, *, is_printed: bool = False) -> None:
         """A warning, with the name of whom it is about. `is_printed`: whoever prints messages prints this with one."""

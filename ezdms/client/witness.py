@@ -47,8 +47,23 @@ class Witness:
         self._server = server
         self._vault = vault
         self._has_warned = False
+        self._looking: asyncio.Task[None] | None = None
+
+    def begin(self, now: int) -> None:
+        """Look beside whatever else is done; whoever calls `look` waits for it."""
+        if self._looking is not None:
+            if not self._looking.done():
+                return
+            self._looking.result()
+        self._looking = asyncio.create_task(self._look(now))
 
     async def look(self, now: int) -> None:
+        """Look, and wait for it."""
+        self.begin(now)
+        if self._looking is not None:
+            await self._looking
+
+    async def _look(self, now: int) -> None:
         """Look, once an hour at most, and log what is odd as a warning: then, and once by each client in any case.
 
         Nobody asked for it: a page that cannot be read, or a file that cannot be written, ends it without a word.

@@ -134,7 +134,7 @@ async def _admit(token: str) -> str | None:
     if registration == "open":
         return None
     if registration == "closed":
-        raise Problem(403, "registration_closed", "This server takes no new accounts.")
+        raise Problem(403, "registration_closed", "This server is not accepting new accounts.")
     token_hash = sessions.hash_token(token)
     if not await context.database().read(is_invited, token_hash=token_hash):
         raise _not_invited()
@@ -143,7 +143,9 @@ async def _admit(token: str) -> str | None:
 
 def _not_invited() -> Problem:
     return Problem(
-        403, "not_invited", "This server is by invitation. Open the link you were given; each works once, for a time."
+        403,
+        "not_invited",
+        "This server is invitation-only. Open the link you were given. Each link works once, for a limited time.",
     )
 
 

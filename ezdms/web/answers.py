@@ -19,8 +19,8 @@ COMPACT = json.JSONEncoder(separators=(",", ":"))
 STORE_AGAIN = 10  # seconds
 BUSY_AGAIN = 1  # seconds
 TOO_OFTEN = "Too many requests. Please wait {} seconds and try again."
-BUSY = "The server has more to do than it can at the moment. Nothing was lost; please try again."
-CANNOT_STORE = "The server cannot store anything at the moment. Nothing was lost; please try again in a minute."
+BUSY = "The server is busy right now. Nothing was lost. Please try again."
+CANNOT_STORE = "The server cannot store anything right now. Nothing was lost. Please try again in a minute."
 
 
 def again_later(error: Unavailable) -> Problem:

@@ -72,7 +72,7 @@ class Someone:
         """From the front page to the empty list."""
         page = self.page
         await page.get_by_role("textbox", name="Username").fill(self.name)
-        await page.get_by_role("button", name="Create account").click()
+        await page.get_by_role("button", name="Create an account").click()
         await expect(page.get_by_test_id("login-pin")).not_to_be_empty()
         self.login_pin = await page.get_by_test_id("login-pin").inner_text()
         self.search_pin = await page.get_by_test_id("search-pin").inner_text()

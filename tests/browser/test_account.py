@@ -19,15 +19,15 @@ async def test_ending_a_session_ends_it_in_its_browser_within_a_second(
     page = alice.page
     await page.goto(f"{server.url}/sessions")
     await expect(page.locator(".device")).to_have_count(3)
-    await expect(page.locator(".device").filter(has_text="this one")).to_contain_text("Chrome on Linux")
+    await expect(page.locator(".device").filter(has_text="this device")).to_contain_text("Chrome on Linux")
     await expect(page.locator(".device").first).to_contain_text("127.0.0.1")
     await expect(page.locator(".device").first).to_contain_text("Since")
 
     await third.page.goto(f"{server.url}/account")  # a page without a conversation is ended too
-    await page.get_by_role("button", name="End this session").first.click()
+    await page.get_by_role("button", name="Log out:").first.click()
     await expect(page.locator(".device")).to_have_count(2)
     began = time.monotonic()
-    await page.get_by_role("button", name="End all others").click()
+    await page.get_by_role("button", name="Log out all others").click()
     for ended in (device, third):
         await expect(ended.page.get_by_role("button", name="Log in")).to_be_visible()
     assert time.monotonic() - began < 10
@@ -42,7 +42,7 @@ async def test_a_new_login_pin_is_shown_to_the_account_it_was_made_for_alone(bro
     """Two tabs of one browser make an account each; the first has not saved its PIN yet."""
     alice, bob = await Someone.arrives(browser, server, "alice"), Someone(server, "bob")
     await alice.page.get_by_role("textbox", name="Username").fill("alice")
-    await alice.page.get_by_role("button", name="Create account").click()
+    await alice.page.get_by_role("button", name="Create an account").click()
     shown = alice.page.get_by_test_id("login-pin")
     await expect(shown).not_to_be_empty()
     pin = await shown.inner_text()
@@ -68,7 +68,7 @@ async def test_a_new_login_pin_opens_the_account_and_the_old_one_is_dead(
     device = await alice.on_another_device(browser)
     page = alice.page
     await page.goto(f"{server.url}/account")
-    field = page.get_by_label("Your Login PIN now")
+    field = page.get_by_label("Current Login PIN")
     for typed, words in (
         (alice.search_pin, "looks like a Search PIN"),
         (bob.login_pin, "This is not your Login PIN"),
@@ -129,7 +129,7 @@ async def test_whoever_deletes_the_account_is_gone_and_what_they_wrote_stays_wit
     await expect(alice.alert).to_contain_text("This is not your Login PIN")
     await field.fill(alice.login_pin)
     await page.get_by_role("button", name="Delete my account").click()
-    await expect(page.get_by_role("button", name="Create account")).to_be_visible()
+    await expect(page.get_by_role("button", name="Create an account")).to_be_visible()
     await page.get_by_role("textbox", name="Login PIN").fill(alice.login_pin)
     await page.get_by_role("button", name="Log in").click()
     await expect(alice.alert).to_contain_text("No account has this Login PIN")
@@ -137,7 +137,7 @@ async def test_whoever_deletes_the_account_is_gone_and_what_they_wrote_stays_wit
     await bob.list.get_by_role("link", name="alice (left)").click()  # live, without a reload
     await bob.sees("farewell")
     await expect(bob.page.get_by_role("heading", name="alice (left)")).to_be_visible()
-    await expect(bob.page.get_by_text("This person has left")).to_be_visible()
+    await expect(bob.page.get_by_text("This person deleted their account")).to_be_visible()
     await expect(bob.page.get_by_role("textbox", name="Message")).to_have_count(0)
     await expect(bob.alert).to_have_count(0)
     device = await bob.on_another_device(browser)

@@ -141,7 +141,7 @@ async def changes_the_login_pin(someone: Someone) -> None:
     """In the page; the person knows the new one afterwards."""
     page = someone.page
     await page.goto(f"{someone.server.url}/account")
-    await page.get_by_label("Your Login PIN now").fill(someone.login_pin)
+    await page.get_by_label("Current Login PIN").fill(someone.login_pin)
     await page.get_by_role("button", name="Make a new Login PIN").click()
     await expect(page.get_by_test_id("login-pin")).not_to_be_empty()
     someone.login_pin = await page.get_by_test_id("login-pin").inner_text()
@@ -154,7 +154,7 @@ async def withdraws_the_search_pin(someone: Someone) -> None:
     """In the page; the person has the new one afterwards."""
     page = someone.page
     await page.goto(f"{someone.server.url}/search-pin")
-    await page.get_by_role("button", name="Withdraw and make a new one").click()
+    await page.get_by_role("button", name="Replace").click()
     another = re.compile(f"^(?!{someone.search_pin})[0-9A-Z-]{{29}}$")  # nor none, while the page is on its way
     await expect(page.get_by_test_id("my-search-pin")).to_have_text(another)
     someone.search_pin = await page.get_by_test_id("my-search-pin").inner_text()
@@ -323,7 +323,7 @@ async def test_whoever_deletes_the_account_is_in_no_byte_any_more(
 
     await leaving.page.get_by_label("Your Login PIN, to confirm").fill(leaving.login_pin)
     await leaving.page.get_by_role("button", name="Delete my account").click()
-    await expect(leaving.page.get_by_role("button", name="Create account")).to_be_visible()
+    await expect(leaving.page.get_by_role("button", name="Create an account")).to_be_visible()
     stored = steal(server, tmp_path / "after")
     assert find(stored, traces) == []
     del kept[f"{staying.name}: vault"]  # which their browser may have renewed meanwhile

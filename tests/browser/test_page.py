@@ -25,7 +25,7 @@ async def test_the_new_accounts_page_has_no_fault_survives_a_reload_and_saves_th
     await alice.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page = alice.page
     await page.get_by_role("textbox", name="Username").fill("alice")
-    await page.get_by_role("button", name="Create account").click()
+    await page.get_by_role("button", name="Create an account").click()
     pin = page.get_by_test_id("login-pin")
     await expect(pin).to_have_text(re.compile(r"[0-9A-Z]{4}(-[0-9A-Z]{4}){3}"))
     await expect(page.get_by_text("nobody can restore it")).to_be_visible()
@@ -95,7 +95,7 @@ async def test_wrong_input_gets_a_sentence_stays_in_its_field_and_stores_nothing
 ) -> None:
     alice, bob = [await Someone.arrives(browser, server, name, **DESKTOP) for name in ("alice", "bob")]
     page = alice.page
-    field, button = page.get_by_role("textbox", name="Username"), page.get_by_role("button", name="Create account")
+    field, button = page.get_by_role("textbox", name="Username"), page.get_by_role("button", name="Create an account")
     for typed in ("", "al", "with space", "<script>", "x" * 32 + "y", "ünïcode"):
         if len(typed) <= 32:
             await shows_on_submit(field, button, alice.alert, typed, "3 to 32 letters")
@@ -230,7 +230,7 @@ async def test_a_refused_answer_of_the_server_becomes_a_sentence(browser: Browse
         await alice.creates_an_account()
         field, button = (
             bob.page.get_by_role("textbox", name="Username"),
-            bob.page.get_by_role("button", name="Create account"),
+            bob.page.get_by_role("button", name="Create an account"),
         )
         await shows_on_submit(field, button, bob.alert, "bob", "Please wait")
         server.stop()
@@ -245,7 +245,7 @@ async def test_without_javascript_a_sentence_says_so_and_nothing_is_sent(browser
     for role in ("textbox", "button"):
         await expect(nobody.page.get_by_role(role)).to_have_count(0)
     await nobody.page.goto(f"{server.url}/protection")  # which is words alone
-    await expect(nobody.page.get_by_role("heading", name="What is protected, and what is not")).to_be_visible()
+    await expect(nobody.page.get_by_role("heading", name="How private is this?")).to_be_visible()
     assert {line.split()[0] for line in nobody.traffic} == {"GET"}
 
 

@@ -43,7 +43,7 @@ async def test_whoever_was_written_to_can_verify_by_the_others_search_pin(
     page = await ask_who(bob)
     field = page.get_by_label("The PIN they gave you")
     for typed, words in (
-        (eve.search_pin, "belongs to somebody else"),
+        (eve.search_pin, "belongs to someone other"),
         (bob.search_pin, "your own Search PIN"),
         (bob.login_pin, "looks like a Login PIN"),
         ("nonsense", "25 letters and digits"),
@@ -167,7 +167,7 @@ async def test_a_link_to_add_somebody_fills_the_field_and_the_server_never_sees_
     assert await alice.page.evaluate("() => globalThis.shared.url") == link
     await bob.page.goto("about:blank")
     await bob.page.goto(link)
-    await expect(bob.page.get_by_text("Somebody gave you their Search PIN")).to_be_visible()
+    await expect(bob.page.get_by_text("Someone shared their Search PIN with you")).to_be_visible()
     assert bob.page.url == f"{server.url}/"
     await bob.creates_an_account()
     await expect(bob.page.get_by_role("textbox", name="Search PIN")).to_have_value(alice.search_pin)
@@ -178,7 +178,7 @@ async def test_a_link_to_add_somebody_fills_the_field_and_the_server_never_sees_
     assert [one for one in bob.traffic if alice.search_pin in one]  # the control: now it was asked for
     await bob.page.reload()
     await trust.click()
-    await expect(bob.page.get_by_text("Whoever made the link chose the person")).to_be_visible()
+    await expect(bob.page.get_by_text("The link’s author chose the person")).to_be_visible()
     await bob.page.get_by_role("button", name="They gave me the link themselves").click()
     await expect(bob.page.get_by_role("button", name="Verified by Search PIN")).to_be_visible()
 
@@ -206,7 +206,7 @@ async def test_of_what_a_link_brought_no_more_is_kept_than_a_pin_has(browser: Br
 async def test_a_search_pin_that_a_link_brought_is_not_typed_though_a_letter_was_mended(
     browser: Browser, server: Server, places: list[int]
 ) -> None:
-    """Whoever made the link chose the person all the same."""
+    """The link’s author chose the person all the same."""
     alice, bob = [
         await (await Someone.arrives(browser, server, name)).creates_an_account() for name in ("alice", "bob")
     ]
@@ -233,7 +233,7 @@ async def test_a_withdrawn_search_pin_finds_nobody_and_conversations_stay(
     old = bob.search_pin
     await bob.page.goto(f"{server.url}/search-pin")
     await expect(bob.page.get_by_test_id("my-search-pin")).to_have_text(old)
-    await bob.page.get_by_role("button", name="Withdraw and make a new one").click()
+    await bob.page.get_by_role("button", name="Replace").click()
     await expect(bob.page.get_by_test_id("my-search-pin")).not_to_have_text(old)
     await expect(bob.page.get_by_test_id("my-search-pin")).not_to_be_empty()  # while the page is loaded anew, it is
     bob.search_pin = await bob.page.get_by_test_id("my-search-pin").inner_text()

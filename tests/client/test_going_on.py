@@ -25,7 +25,7 @@ async def test_going_on_at_one_client_is_known_to_the_others(
     forge(server, crypto.generate_keys(), bob.client.keys)
     for client in (bob.client, second):
         assert (await client.history(contact.conversation_id))[-1].alarm
-        with pytest.raises(crypto.Alarm, match="false signature"):
+        with pytest.raises(crypto.Alarm, match="forged signature"):
             await client.send(contact.conversation_id, "not yet")
     await second.go_on((await second.contacts())[0])
     await second.close()

@@ -107,7 +107,7 @@ async def test_a_message_said_to_be_mine_is_an_alarm(server: Server, talk: tuple
     assert [message.text for message in page] == ["one", None, "three", "four", "mine"]
     assert (page[1].failure, page[1].alarm) == ("unverified", FORGED)
     hostile.run("UPDATE messages SET n = 99 WHERE seq = 2")
-    await cannot_send_until_going_on(bob, "false signature")
+    await cannot_send_until_going_on(bob, "forged signature")
 
 
 async def test_a_server_that_takes_messages_back_is_an_alarm(server: Server, talk: tuple[Player, Player]) -> None:
@@ -150,7 +150,7 @@ async def test_a_message_forged_in_anothers_name_is_an_alarm(server: Server, tal
     hostile.insert({**last, **sealed, **names, "seq": 6})
     page = await page_of(bob)
     assert (page[-1].text, page[-1].failure, page[-1].alarm) == (None, "unverified", FORGED)
-    await cannot_send_until_going_on(bob, "false signature")
+    await cannot_send_until_going_on(bob, "forged signature")
 
 
 def _in_the_name_of(

@@ -82,7 +82,7 @@ async def test_the_bot_of_the_readme_survives_a_forged_message_and_serves_everyb
                 forge(server, crypto.generate_keys(), reader.keys, n=3)
         else:
             assert "alice: " in said
-            assert "A message carries a false signature" in said
+            assert "A message has a forged signature" in said
     assert [message.text for message in alice.heard][:2] == ["hello 0"] * 2
     assert len([message for message in alice.heard if not message.is_own and message.text]) == 1
     for player in (alice, bob):

@@ -81,7 +81,7 @@ async def logs_out(window: Window) -> None:
 
 async def logs_in(window: Window, pin: str) -> None:
     """At the front page, once nothing on it moves any more."""
-    await shows(window, "log-in h2", "Back again")
+    await shows(window, "log-in h2", "Log in")
 
     async def stands() -> bool:
         return bool(await window.read(STANDS))
@@ -207,9 +207,9 @@ async def test_no_script_of_the_servers_runs_and_no_word_of_it_is_shown(
         since = len(liar.heard)
         await registers(window, opening, "ada")
         await window.goto(f"{opening.origin}/protection")
-        await shows(window, "h1", "What is protected")
+        await shows(window, "h1", "How private is this")
         await window.goto(f"{opening.origin}/evil.html")
-        await shows(window, "h1", "Nothing here")
+        await shows(window, "h1", "Page not found")
         assert not stolen(liar, since)
         asked = {one.split(" ")[1] for one in liar.heard[since:]}
         assert not [one for one in asked if one.startswith(("/static", "/evil", "/protection")) or one == "/"]

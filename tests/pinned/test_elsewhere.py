@@ -15,7 +15,7 @@ from tests.pinned.test_pinned import DOCUMENT, alone, there
 BROWSER = "chromium"
 FALSE = "Enter your Login PIN"
 STYLE = "<style>html{display:block!important;transition:display 9s allow-discrete}</style>"
-PROTECTION = "What is protected, and what is not"
+PROTECTION = "How private is this?"
 ANOTHER, CHANGED = "The pin does not show this page", "This is not the page that you pinned"
 
 

@@ -78,4 +78,4 @@ async def test_a_page_that_never_finishes_is_not_shown_for_long(liar: Liar, pair
         await shows(pair.pinned, "[data-said]", sentence)
         assert "555" not in str(await pair.pinned.read(text_of("body")))
     await pair.pinned.goto(f"{liar.url}/")
-    await shows(pair.pinned, "a[href='/protection']", "What is protected")  # whoever is logged in
+    await shows(pair.pinned, "a[href='/protection']", "How private is this")  # whoever is logged in

@@ -45,7 +45,7 @@ async def verify_contact(
         if search_pin is not None:
             found = await client.start(search_pin)
             if found.conversation_id != contact.conversation_id:
-                raise crypto.Alarm(f"This Search PIN belongs to somebody else than the {name} you talk to.")
+                raise crypto.Alarm(f"This Search PIN belongs to someone other than the {name} you talk to.")
             says(f"{found.name}: {trust(found)}.")
             return
         says(f"Your safety number with {contact.name}:", err=True)

@@ -1,1 +1,1 @@
-"""What the operator can do to a server, running or not: people, invitations, its state. Nothing here can read."""
+"""What the operator can do to a server, running or not: people, invitations, its state. Page not found can read."""

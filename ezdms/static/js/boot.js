@@ -39,7 +39,7 @@ const NOT_SECURE = "This page was opened without encryption (http), so the brows
 const LOG_IN = "Log in to open this page.";
 const OTHER_ACCOUNT = "This browser does not hold the keys of the account that is logged in. "
   + "Log in with your Login PIN.";
-const SETTINGS = { "/search-pin": "My Search PIN", "/sessions": "Your sessions", "/account": "Account" };
+const SETTINGS = { "/search-pin": "My Search PIN", "/sessions": "Devices", "/account": "Account" };
 const READ_FIRST = 1000; // ms that the open conversation has before the list
 const NOTE_AFTER = 15000; // ms until what this page is is noted: nobody waits for it
 const LIST_AFTER = 500; // ms that the socket has, before the list is asked for without it

@@ -43,13 +43,13 @@ customElements.define("conversation-item", class extends HTMLElement {
     this.showName();
   }
 
-  // As it was signed. Somebody who left has no statement any more; this browser may know who it was.
+  // As it was signed. Deleted account has no statement any more; this browser may know who it was.
   showName() {
     const name = nameOf(this.conversation);
     const isGone = this.hasAttribute("data-left");
     if (name === undefined && this.dataset.statement) findName(this);
     this.querySelector(".avatar").textContent = name?.[0] ?? "–";
-    this.querySelector(".who").textContent = isGone ? (name ? `${name} (left)` : "Somebody who left") : name ?? "…";
+    this.querySelector(".who").textContent = isGone ? (name ? `${name} (left)` : "Deleted account") : name ?? "…";
   }
 
   showCurrent(isOpen) {

@@ -49,7 +49,7 @@ customElements.define("device-item", class extends HTMLElement {
     this.querySelector(".used").show(Number(usedAt));
     const end = this.querySelector("[data-do=end]");
     end.hidden = current !== undefined;
-    end.ariaLabel = `End this session: ${name}`;
+    end.ariaLabel = `Log out: ${name}`;
     onPress(end, () => {
       end.disabled = true;
       return this.closest("device-list").renew(() => postForFragment(`/sessions/${sessionId}/end`));

@@ -60,7 +60,7 @@ export function offerDownload(link, filename, text) {
 // Copy text and say on the button, for a moment, whether that worked.
 export async function copyFrom(button, text) {
   const label = (button.dataset.label ??= button.textContent);
-  button.textContent = await navigator.clipboard.writeText(text).then(() => "Copied", () => "Select it by hand");
+  button.textContent = await navigator.clipboard.writeText(text).then(() => "Copied", () => "Select and copy it");
   setTimeout(() => { button.textContent = label; }, 2000);
 }
 

@@ -91,7 +91,7 @@ function copyFragment({ type, target, swapSpec, fragment }) {
 // Trusted Types: the one policy of the page. What htmx parses stays apart until it was copied (below).
 const policy = globalThis.trustedTypes?.createPolicy("ezdms", { createHTML: (text) => text, createScript: () => "" })
   ?? { createHTML: (text) => text, createScript: () => "" };
-const noCode = () => { throw new Error("Nothing here makes code of text."); };
+const noCode = () => { throw new Error("Page not found makes code of text."); };
 delete Document.parseHTMLUnsafe; // it makes shadow roots; DOMParser, which htmx takes instead, makes none
 
 // The configuration is here and nowhere else: whatever a document said is overwritten.

@@ -14,8 +14,8 @@ const NOTES = {
 };
 
 export const FORK = "This conversation was tampered with: a message does not follow the ones before it.";
-export const FORGED = "A message carries a false signature: somebody tried to write in this person’s name.";
-export const FORGED_MINE = "A message carries a false signature: somebody tried to write in your name.";
+export const FORGED = "A message has a forged signature: someone tried to write in this person’s name.";
+export const FORGED_MINE = "A message has a forged signature: someone tried to write in your name.";
 export const DISORDER = "These messages cannot have been written in this order: one answers what is shown after it, or "
   + "knows another message than the one that is here. Either the server changed something, or one of the two of you "
   + "signed what is not true.";

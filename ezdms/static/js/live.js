@@ -9,7 +9,7 @@ const FIRST_PAUSE = 250; // ms before a new try, doubled with each, up to
 const LONGEST_PAUSE = 10000;
 const SESSION_ENDED = 1008;
 const OPEN_ENDED = 4000; // whoever takes its port afterwards is asked for nothing
-const OFFLINE = "You are offline. What you send waits until you are back.";
+const OFFLINE = "You are offline. Your messages are queued until you are connected again.";
 
 let socket;
 let attempt = 0;
@@ -61,7 +61,7 @@ function open() {
   socket = opening;
   opening.addEventListener("open", () => {
     attempt = 0;
-    tell(wasLost ? "You are back." : "");
+    tell(wasLost ? "Connected again." : "");
     setTimeout(() => isOpen() && tell(""), 2000);
     wasLost = false;
     join();
@@ -75,7 +75,7 @@ export function connect(given) {
   page = given;
   open();
   addEventListener("offline", tellLost);
-  addEventListener("online", () => wasLost && isOpen() && tell("You are back."));
+  addEventListener("online", () => wasLost && isOpen() && tell("Connected again."));
   document.addEventListener("visibilitychange", join);
   addEventListener("pagehide", () => socket.close(1000));
   addEventListener("pageshow", (event) => event.persisted && location.reload()); // its socket was closed at pagehide

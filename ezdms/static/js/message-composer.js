@@ -134,20 +134,20 @@ customElements.define("message-composer", class extends HTMLElement {
     if (!(await this.thread.ready.then(() => true, () => false))) return; // the thread has told why
     await this.#inTurn(async () => {
       await this.thread.settled();
-      let waits = this.thread.isHeld ? "Waiting." : "";
+      let waits = this.thread.isHeld ? "Queued." : "";
       for (const item of await loadOutbox(this.thread.conversation)) {
         if (this.#taken.has(item.message_id)) continue;
         this.unsent.show(item);
         if (this.thread.judge.shows(item.message_id)) this.#sent(item); // stored, though its answer was lost
         else if (waits) this.unsent.say(item.message_id, waits);
-        else if (!(await this.#send(item))) waits = "Waiting for the message before it.";
+        else if (!(await this.#send(item))) waits = "Queued after the message before it.";
       }
     });
   }
 
   async #send(item) {
     if (!navigator.onLine) {
-      this.unsent.say(item.message_id, "You are offline. It is sent as soon as you are back.", true);
+      this.unsent.say(item.message_id, "You are offline. It is sent as soon as you are connected again.", true);
       return false;
     }
     this.unsent.say(item.message_id, "Sending…");

@@ -57,7 +57,7 @@ export function showNothing(thread) {
   if (thread !== shown) return;
   shown = null;
   main.replaceChildren(instantiate("nothing"));
-  setCurrent(null, "Nothing here · EZ-DMS");
+  setCurrent(null, "Page not found · EZ-DMS");
 }
 
 export function go(path) {

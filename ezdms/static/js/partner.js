@@ -20,7 +20,7 @@ async function byStatement(statement) {
   return { ...partner, pin: await crypto.pinOf(partner) };
 }
 
-// Somebody who left has no statement any more: what they wrote is judged by the key that was pinned.
+// Deleted account has no statement any more: what they wrote is judged by the key that was pinned.
 async function byMemory(contact) {
   if (!contact) throw new Error(UNKNOWN_KEY);
   const ik = crypto.b64uDecode(contact.ik, 32);

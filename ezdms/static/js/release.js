@@ -1,6 +1,6 @@
 // What a document of this release holds: its parts (one hash), style sheets and fonts. Made by bin/parts.
 
-export const PARTS = "TdDPDaz0C7sAp8qsz_tNimrdTekPgZGQQCQZ4LQYMaI";
+export const PARTS = "sRiqbi-gIpoZCoELPDGuDdCwuO1fcWLluByo6qhPK3Q";
 export const STYLES = [
   "sha256-J7JhJm0cuZMrE1NFnAgfZ3sA906/3kpKhR0PAaOU608=",
   "sha256-z9vfEk6TbZmkrJCjLxyicRJQruGoxxmnxpeECKNVMCQ=",

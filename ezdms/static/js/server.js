@@ -5,14 +5,14 @@ import { request, takeFirst } from "./first.js";
 
 const UNREACHABLE = "The server cannot be reached. Please check your connection and try again.";
 const BROKEN = "Something went wrong on the server. Please try again.";
-const ODD = "The server’s answer cannot be understood. Please try again.";
+const ODD = "The server sent an answer that this page does not understand. Please try again.";
 const SENTENCES = {
   act: "The server did not accept the signature of your key.",
-  busy: "The server is busy right now. Nothing was lost; please try again.",
+  busy: "The server is busy right now. Nothing was lost. Please try again.",
   changed: "Your Login PIN was changed elsewhere at this moment.",
   clock: "Your device's clock is wrong. Set it right and try again.",
   counter: "Another message of yours has this number already.",
-  disk: "The server’s disk is nearly full, so it takes no new accounts at the moment.",
+  disk: "The server’s disk is nearly full, so it is not accepting new accounts right now.",
   foreign_origin: "This request came from another website, so it was refused.",
   left: "This person has left. Nothing more can be sent to them.",
   no_conversation: "There is no such conversation.",
@@ -20,11 +20,11 @@ const SENTENCES = {
   not_opened: "Open the address that “ezdms open” printed when it started.", // words of `ezdms open`: this one,
   odd: ODD, // and two for what comes, or does not come, from the server
   oneself: "This is your own Search PIN. Ask the other person for theirs.",
-  not_invited: "This server is by invitation. Open the link you were given; each works once, for a time.",
+  not_invited: "This server is invitation-only. Open the link you were given. Each works once, for a limited time.",
   quota: "Your storage on this server is full. Nothing more can be sent; what is there can be read.",
-  registration_closed: "This server takes no new accounts.",
+  registration_closed: "This server is not accepting new accounts.",
   taken: "These keys or this PIN cannot be used. Please try again.",
-  unavailable: "The server cannot store anything at the moment. Nothing was lost; please try again in a minute.",
+  unavailable: "The server cannot store anything right now. Nothing was lost. Please try again in a minute.",
   unknown_pin: "Nobody on this server has this Search PIN.",
   unknown_session: "This session has ended already.",
   unreachable: UNREACHABLE,

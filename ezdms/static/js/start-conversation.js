@@ -12,7 +12,7 @@ import { changeContact, stronger } from "./vault.js";
 const ADDED = "ezdms-added";
 const SWAPPED = "The server answered with a key that does not belong to this Search PIN. Do not go on: "
   + "tell the person you wanted to reach, by another way.";
-const ANOTHER = "This Search PIN belongs to somebody else than the person in this conversation. Do not trust it.";
+const ANOTHER = "This Search PIN belongs to someone other than the person in this conversation. Do not trust it.";
 const FOUND = { conversation_id: isText, partner_statement: isText, partner_search_salt: isB64u };
 
 // A link `…/#add=PIN` brings a PIN along; the server never sees it. It waits in this tab until somebody is logged in.

@@ -8,11 +8,11 @@ import { drawQr } from "./qr-code.js";
 const TRUST = {
   "search-pin": ["Verified by Search PIN", "You entered their Search PIN, which belongs to their key and to no other."],
   "safety-number": ["Verified by safety number", "You compared safety numbers with them, and they were the same."],
-  link: ["Not verified: added by link", "You opened a link with a Search PIN. Whoever made the link chose the person. "
+  link: ["Not verified: added by link", "You opened a link with a Search PIN. The link’s author chose the person. "
     + "If the person you mean gave it to you themselves, say so; otherwise do one of these:"],
   "": ["Not verified", "You have not checked yet that this is the person whose name you see. Do one of these:"],
 };
-const DIFFERENT = "This code belongs to another conversation, or somebody stands between you. Do not trust this one.";
+const DIFFERENT = "This code belongs to another conversation, or someone stands between you. Do not trust it.";
 
 customElements.define("who-is-this", class extends HTMLElement {
   connectedCallback() {

@@ -195,7 +195,7 @@ async def test_nothing_but_a_person_takes_an_alarm_away(talk: Stage, way: str) -
     await expect(alarm).to_contain_text("cannot have been written in this order")
     await expect(talk.composer).to_be_disabled()
     assert (await talk.contact())["accepted"] == []
-    await talk.page.get_by_role("button", name="I understand. Go on").click()  # the honest twin
+    await talk.page.get_by_role("button", name="Continue anyway").click()  # the honest twin
     await expect(talk.composer).to_be_enabled()
     assert len((await talk.contact())["accepted"]) == 1
 
@@ -210,7 +210,7 @@ async def test_an_alarm_that_comes_while_one_goes_on_after_another_stands(talk: 
     await talk.opens()
     await talk.says("mine")
     await talk.bob.writes("I have seen another", a=(1, noise(32)))
-    alarm, go_on = talk.page.locator("[data-alarm]"), talk.page.get_by_role("button", name="I understand. Go on")
+    alarm, go_on = talk.page.locator("[data-alarm]"), talk.page.get_by_role("button", name="Continue anyway")
     await expect(alarm).to_contain_text("cannot have been written in this order")
     await talk.page.evaluate(HOLD)
     await go_on.click()
@@ -239,7 +239,7 @@ async def test_a_session_is_not_ended_by_what_a_list_says(stage: Stage) -> None:
 
     with stage.liar.lying("GET /sessions/list", change):
         await stage.opens("/sessions")
-        await expect(stage.page.get_by_role("button", name="End this session").first).to_be_visible()
+        await expect(stage.page.get_by_role("button", name="Log out:").first).to_be_visible()
         await stage.page.evaluate(MADE_UP, ["[data-do=end]", "click"])
     await stage.opens()
     assert not [one for one in stage.liar.heard[stage.watch.since :] if one.startswith("POST ")]

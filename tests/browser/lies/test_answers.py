@@ -84,7 +84,7 @@ async def test_a_vault_of_a_version_that_none_could_follow_takes_no_place_of_one
     stage: Stage, version: int
 ) -> None:
     """Neither when the person goes on after an alarm: the next honest version would count as older for ever."""
-    alarm, go_on = stage.page.locator("[data-alarm]"), stage.page.get_by_role("button", name="I understand. Go on")
+    alarm, go_on = stage.page.locator("[data-alarm]"), stage.page.get_by_role("button", name="Continue anyway")
     with (
         stage.liar.lying("GET /me", with_member("vault_version", 2**52)),  # so that it is asked for
         stage.liar.lying("GET /vault", with_member("version", 0)),
@@ -97,7 +97,7 @@ async def test_a_vault_of_a_version_that_none_could_follow_takes_no_place_of_one
         stage.liar.lying("PUT /vault", saying("", 204)),
     ):
         await go_on.click()
-        await expect(alarm).to_contain_text("cannot be understood")
+        await expect(alarm).to_contain_text("does not understand")
         await expect(stage.composer).to_be_disabled()
     assert not [one for one in stage.liar.heard[since:] if one.startswith("PUT ")]
     await go_on.click()  # the honest twin
@@ -112,10 +112,10 @@ async def test_an_alarm_stands_until_going_on_has_worked(stage: Stage) -> None:
             await stage.page.goto(stage.address)
             await expect(stage.page.locator("[data-alarm]")).to_contain_text("older list of your contacts")
         with stage.liar.lying("GET /vault", saying(PROMPT, 500)):
-            await stage.page.get_by_role("button", name="I understand. Go on").click()
+            await stage.page.get_by_role("button", name="Continue anyway").click()
             await expect(stage.page.locator("[data-alarm]")).to_contain_text("went wrong on the server")
         await expect(stage.composer).to_be_disabled()
-    await stage.page.get_by_role("button", name="I understand. Go on").click()
+    await stage.page.get_by_role("button", name="Continue anyway").click()
     await expect(stage.page.locator("[data-alarm]")).to_be_empty()
     await stage.carries_on()
 

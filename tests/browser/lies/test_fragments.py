@@ -91,7 +91,7 @@ async def test_sessions_are_whole_or_not_there(stage: Stage, name: str) -> None:
         await stage.opens("/sessions")
         await expect(stage.warning).to_contain_text(OUT_OF_PLACE)
     await expect(stage.page.locator("device-item")).to_have_count(0)
-    await stage.shows_nothing_of_it(known="Your sessions")
+    await stage.shows_nothing_of_it(known="Devices")
     await stage.opens("/sessions")
     await expect(stage.page.locator("device-item")).to_have_count(1)
 

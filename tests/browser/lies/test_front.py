@@ -124,7 +124,7 @@ async def test_a_new_account_is_what_the_browser_made(lied_to: Browser, stage: S
     watch = Watch(someone.page, stage.liar)
     with stage.liar.lying(REGISTER, with_member(*REGISTERED[name])):
         await someone.page.get_by_role("textbox", name="Username").fill("carol")
-        await someone.page.get_by_role("button", name="Create account").click()
+        await someone.page.get_by_role("button", name="Create an account").click()
         await expect(someone.page.get_by_test_id("login-pin")).not_to_be_empty()
     words = await everything_on(someone.page)
     assert "Welcome, carol" in words
@@ -138,7 +138,7 @@ async def test_a_registration_that_is_answered_wrongly_is_none(visitor: Visitor,
     await visitor.opens()
     await visitor.page.get_by_role("textbox", name="Username").fill("dora")
     with visitor.liar.lying(REGISTER, saying(NO_JSON[name])):
-        await visitor.page.get_by_role("button", name="Create account").click()
+        await visitor.page.get_by_role("button", name="Create an account").click()
         await expect(visitor.page.locator("create-account [role=alert]")).not_to_be_empty()
     await visitor.shows_nothing_of_it()
     assert "user_id" not in await stored_in(visitor.page)
@@ -163,7 +163,7 @@ async def test_a_new_login_pin_locks_ones_own_keys_whatever_the_server_says_they
     await carl.creates_an_account()
     page = carl.page
     await page.goto(f"{stage.liar.url}/account")
-    await page.get_by_label("Your Login PIN now").fill(carl.login_pin)
+    await page.get_by_label("Current Login PIN").fill(carl.login_pin)
     with stage.liar.lying("POST /private_keys", with_member("statement", stage.bob.statement)):
         await page.get_by_role("button", name="Make a new Login PIN").click()
         await expect(page.get_by_test_id("login-pin")).not_to_be_empty()

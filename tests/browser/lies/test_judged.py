@@ -30,7 +30,7 @@ async def test_whoever_goes_on_after_a_fork_acknowledges_nothing_of_it(talk: Sta
     await talk.bob.writes("four, after another three", p=noise(32), a=(9, noise(32)))
     await is_alarmed(talk, FORK)
     await expect(texts_of(talk.page)).to_have_text([*SAID, "mine", NOT_VERIFIED])
-    await talk.page.get_by_role("button", name="I understand. Go on").click()
+    await talk.page.get_by_role("button", name="Continue anyway").click()
     await talk.says("which three?")
     said = await talk.bob.last()
     assert (said.n, said.a) == (2, (3, talk.bob.sent[2].hash))
@@ -110,7 +110,7 @@ async def test_the_last_fifty_alarms_that_somebody_accepted_are_kept(talk: Stage
     await talk.page.reload()
     await talk.bob.writes("I have seen another", a=(1, noise(32)))
     await is_alarmed(talk, DISORDER)
-    await talk.page.get_by_role("button", name="I understand. Go on").click()
+    await talk.page.get_by_role("button", name="Continue anyway").click()
     await expect(talk.composer).to_be_enabled()
     accepted = (await talk.contact())["accepted"]
     assert accepted[:-1] == [f"alarm {i}" for i in range(1, 50)]

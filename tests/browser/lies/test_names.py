@@ -92,7 +92,7 @@ async def test_a_key_of_the_servers_own_under_a_verified_contacts_name_is_not_ve
         await stage.page.get_by_role("button", name="Not verified").click()  # and Bob's PIN does not make it so
         await stage.page.get_by_role("textbox", name="The PIN they gave you").fill(stage.bob.search_pin)
         await stage.page.get_by_role("button", name="Check").click()
-        await expect(stage.page.locator("who-is-this [role=alert]").first).to_contain_text("belongs to somebody else")
+        await expect(stage.page.locator("who-is-this [role=alert]").first).to_contain_text("belongs to someone other")
         await expect(stage.page.locator("[data-trust=none]")).to_be_visible()
     await stage.opens()
     assert (await stage.contact())["verified"] == "search-pin"

@@ -22,7 +22,7 @@ from tests.browser.someone import texts_of, until
 SAID = ["one", "two", "three"]
 GONE = "This message is gone: it was deleted or has expired."
 NOT_VERIFIED, NEWER = "Cannot be verified", "Needs a newer version of EZ-DMS"
-FORGED_SIGNATURE, FORKED = "false signature", "tampered with"
+FORGED_SIGNATURE, FORKED = "forged signature", "tampered with"
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -180,7 +180,7 @@ async def test_a_second_message_under_one_id_is_an_alarm(talk: Stage) -> None:
         await expect(texts_of(talk.page)).to_have_text([*SAID, NOT_VERIFIED])
         await expect(talk.page.locator("[data-alarm]")).to_contain_text(FORKED)
         await expect(talk.composer).to_be_disabled()
-        await talk.page.get_by_role("button", name="I understand. Go on").click()
+        await talk.page.get_by_role("button", name="Continue anyway").click()
         await talk.says("which is it?")
     assert (await talk.bob.last()).a == (3, talk.bob.sent[-1].hash)  # the first stays
 
@@ -257,7 +257,7 @@ async def test_what_waits_is_not_sent_while_an_alarm_stands(talk: Stage) -> None
         await expect(talk.page.locator("[data-alarm]")).to_contain_text("older list of your contacts")
         await expect(talk.page.locator(".pending")).to_contain_text("Waiting")
     assert not [one for one in talk.liar.heard[talk.watch.since :] if one.startswith("POST /send_message")]
-    await talk.page.get_by_role("button", name="I understand. Go on").click()
+    await talk.page.get_by_role("button", name="Continue anyway").click()
     await expect(talk.page.locator(".pending")).to_have_count(0)
     assert (await talk.bob.last()).text == "it waits"
 

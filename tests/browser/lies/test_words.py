@@ -47,15 +47,15 @@ def without(begin: str, end: str) -> Edit:
 ANOTHER_PROMPT = exchange(
     (ALIAS, f'<label for="username">Login PIN {FORGED}</label>'),
     ('maxlength="32"', 'maxlength="18" placeholder="XXXX-XXXX-XXXX-XXXX"'),
-    ("<h2>New here</h2>", "<h2>Back again</h2>"),
-    ("Create account</button>", "Log in</button>"),
+    ("<h2>Create an account</h2>", "<h2>Log in</h2>"),
+    ("Create an account</button>", "Log in</button>"),
     ('<log-in class="card">', '<log-in class="card" hidden>'),
 )
 FRONT: dict[str, Edit] = {
     "a username that is called Login PIN": ANOTHER_PROMPT,
     "one word": exchange(("Direct messages that", f"Direct {FORGED} that")),
     "one letter": exchange(("XXXX-XXXX-XXXX-XXXX", "XXXX-XXXX-XXXX-XXXY")),
-    "one space more": exchange(("<h2>New here</h2>", "<h2>New  here</h2>")),
+    "one space more": exchange(("<h2>Create an account</h2>", "<h2>New  here</h2>")),
     "hidden": exchange(('<log-in class="card">', '<log-in class="card" hidden>')),
     "a class": exchange(('<log-in class="card">', '<log-in class="card visually-hidden">')),
     "another length": exchange(('maxlength="32"', 'maxlength="18"')),
@@ -66,7 +66,7 @@ FRONT: dict[str, Edit] = {
     "another address": exchange(('href="/protection"', 'href="/logout"')),
     "an element less": without('<p class="help" id="login-pin-help">', "</p>"),
     "an element more": exchange((ALIAS, f"{ALIAS}<p>{FORGED}</p>")),
-    "another element": exchange(("<h2>New here</h2>", "<h3>New here</h3>")),
+    "another element": exchange(("<h2>Create an account</h2>", "<h3>Create an account</h3>")),
     "two in each other's place": exchange(
         ("<create-account", "<x-keep"), ("<log-in", "<create-account"), ("<x-keep", "<log-in")
     ),
