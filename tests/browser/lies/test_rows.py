@@ -233,7 +233,7 @@ async def test_a_number_that_the_server_calls_taken_is_not_left_without_need(tal
         await page.goto(talk.address)
         await page.get_by_role("textbox", name="Message").fill("is it there?")
         await page.keyboard.press("Enter")
-        await expect(page.locator(".pending")).to_contain_text("Waiting" if is_forged else "has this number already")
+        await expect(page.locator(".pending")).to_contain_text("Queued" if is_forged else "has this number already")
         await expect(page.locator("[data-alarm]")).to_contain_text(FORGED_SIGNATURE if is_forged else "")
         await page.wait_for_timeout(500)
     await page.close()
@@ -255,7 +255,7 @@ async def test_what_waits_is_not_sent_while_an_alarm_stands(talk: Stage) -> None
     ):
         await talk.page.goto(talk.address)
         await expect(talk.page.locator("[data-alarm]")).to_contain_text("older list of your contacts")
-        await expect(talk.page.locator(".pending")).to_contain_text("Waiting")
+        await expect(talk.page.locator(".pending")).to_contain_text("Queued")
     assert not [one for one in talk.liar.heard[talk.watch.since :] if one.startswith("POST /send_message")]
     await talk.page.get_by_role("button", name="Continue anyway").click()
     await expect(talk.page.locator(".pending")).to_have_count(0)
