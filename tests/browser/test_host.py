@@ -130,7 +130,7 @@ async def test_a_message_to_a_full_disk_waits_says_why_and_leaves_when_there_is_
     said(operate(server.data_dir, "users", "--json"))
     fill(small_disk / "ballast")
     count = 0
-    state = alice.page.get_by_text("Not sent. The server cannot store anything at the moment.")
+    state = alice.page.get_by_text("Not sent. The server cannot store anything right now.")
     while not await state.is_visible():  # what was allocated already takes some more
         count += 1
         await alice.writes(f"message {count}")
