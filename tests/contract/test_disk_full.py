@@ -27,7 +27,7 @@ def test_a_full_disk_is_said_to_the_sender_loses_nothing_and_passes(small_disk: 
         status, body = answer
         assert status == 503
         assert b'"code":"unavailable"' in body
-        assert b"Nothing was lost; please try again" in body
+        assert b"Nothing was lost. Please try again" in body
         assert len(alice.ask(f"/messages/{conversation}?limit=200")) == acknowledged  # reading goes on
         assert len(bob.ask(f"/messages/{conversation}?limit=200")) == acknowledged  # though it cannot be marked as read
         assert alice.exchange("/ping")[0] == 200

@@ -74,6 +74,12 @@ def test_a_name_that_two_have_must_be_told_apart_by_the_id(server: Server) -> No
         program.close()
 
 
+def test_an_id_that_begins_with_a_dash_is_no_option(server: Server) -> None:
+    for who in ("-U01Mv5_h84hmrHlEY2Mhg", "-hhhhhhhhhhhhhhhhhhhhh"):
+        assert f"Nobody here is called {who}." in refused(operate(server.data_dir, "users", "end-sessions", who))
+        assert f"Nobody here is called {who}." in refused(operate(server.data_dir, "users", "remove", who, "--yes"))
+
+
 def test_who_is_to_be_removed_is_looked_up_before_anybody_is_asked(server: Server) -> None:
     alice = Program(server, "alice")
     [listed] = json.loads(said(operate(server.data_dir, "users", "--json")))

@@ -17,7 +17,7 @@ from tests.conftest import Server
 from tests.opened.opening import Opening
 from tests.pinned import living
 from tests.pinned.conftest import BROWSERS
-from tests.pinned.living import LOG, changes_pin, shows, talks
+from tests.pinned.living import LOG, changes_pin, complaints, shows, talks
 from tests.pinned.test_pinned import CASES, SOON, stolen, visit
 from tests.pinned.windows import Window
 
@@ -113,7 +113,7 @@ async def test_a_whole_life(window: Window, server: Server, opened: Opening) -> 
     await logs_in(window, new_pin)
     await shows(window, ".me .name", "ada")
     await shows(window, "#conversations", bob.name)
-    assert window.said == []
+    assert complaints(window) == []
     assert await window.read("document.cookie + document.referrer") == ""
     await bob.leaves()
     await asyncio.sleep(0.01)  # the loop closes what was left

@@ -8,6 +8,7 @@ from tests.browser.lies.peers import Peer
 from tests.browser.someone import until
 from tests.pinned.windows import Window
 
+NOTHING = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="  # the SHA-256 of no bytes
 LOG = "[role=log] sealed-text"
 
 
@@ -28,6 +29,11 @@ async def shows(window: Window, selector: str, words: str) -> None:
     except AssertionError:
         seen = [await window.read(one) for one in ("location.href", text_of("body"))]
         raise AssertionError(f"{selector} does not come to say {words!r}; the page: {seen}; {window.said}") from None
+
+
+def complaints(window: Window) -> list[str]:
+    """What came to the console, but for Firefox's word on a script whose loading ended with the page that asked."""
+    return [one for one in window.said if NOTHING not in one]
 
 
 async def registers(window: Window, name: str) -> dict[str, str]:

@@ -13,7 +13,18 @@ import click
 from ezdms.commands.server.operating import as_json, data_dir_option, says_why, settings_of
 from ezdms.settings import SettingsError, parse_public_url
 
+DASHED_ID = re.compile(r"-[\w-]{21}", re.ASCII)
 UNITS = {"m": 60, "h": 60 * 60, "d": 24 * 60 * 60}
+
+
+class TakesAnId(click.Command):
+    """A user id may begin with a dash, and is no option all the same."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click does, with the ids behind everything else."""
+        ids = [one for one in args if DASHED_ID.fullmatch(one)]
+        others = [one for one in args if one not in ids]
+        return super().parse_args(ctx, [*others, "--", *ids] if ids else others)
 
 
 @click.group("users", invoke_without_command=True)
@@ -47,7 +58,7 @@ def _when(milliseconds: int, form: str) -> str:
     return datetime.fromtimestamp(milliseconds / 1000).astimezone().strftime(form)
 
 
-@users.command("end-sessions")
+@users.command("end-sessions", cls=TakesAnId)
 @click.argument("who")
 @data_dir_option
 @click.pass_obj
@@ -58,7 +69,7 @@ def end_sessions(data_dir_before: Path, who: str, data_dir: Path | None) -> None
     click.echo(f"{done['username']}: {_count(done['sessions'], 'session')} ended.")
 
 
-@users.command("remove")
+@users.command("remove", cls=TakesAnId)
 @click.argument("who")
 @data_dir_option
 @click.option("--yes", is_flag=True, help="Do not ask.")
