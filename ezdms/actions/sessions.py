@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import secrets
 import time
@@ -20,6 +19,7 @@ from ezdms.models.session import (
     touch_session,
 )
 from ezdms.models.user import User
+from ezdms.protocol.encoding import b64u_encode
 
 MOST_REMEMBERED = 1024  # sessions of about 2 KiB
 LONGEST = 1.0  # seconds: whoever edits the database with another program need not wait for longer
@@ -27,7 +27,7 @@ LONGEST = 1.0  # seconds: whoever edits the database with another program need n
 
 def random_id(size: int) -> str:
     """b64u of `size` random bytes."""
-    return base64.urlsafe_b64encode(secrets.token_bytes(size)).rstrip(b"=").decode()
+    return b64u_encode(secrets.token_bytes(size))
 
 
 def hash_token(token: str) -> str:

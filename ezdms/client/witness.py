@@ -49,19 +49,18 @@ class Witness:
         self._has_warned = False
         self._looking: asyncio.Task[None] | None = None
 
-    def begin(self, now: int) -> None:
-        """Look beside whatever else is done; whoever calls `look` waits for it."""
-        if self._looking is not None:
-            if not self._looking.done():
-                return
+    def begin(self, now: int) -> asyncio.Task[None]:
+        """Look while other work goes on, unless a look is under way; `look` waits for it."""
+        if self._looking is not None and self._looking.done():
             self._looking.result()
-        self._looking = asyncio.create_task(self._look(now))
+            self._looking = None
+        if self._looking is None:
+            self._looking = asyncio.create_task(self._look(now))
+        return self._looking
 
     async def look(self, now: int) -> None:
         """Look, and wait for it."""
-        self.begin(now)
-        if self._looking is not None:
-            await self._looking
+        await self.begin(now)
 
     async def _look(self, now: int) -> None:
         """Look, once an hour at most, and log what is odd as a warning: then, and once by each client in any case.

@@ -18,6 +18,7 @@ from ezdms.client import Client, ClientError, NoAccount, OtherServer, SessionEnd
 from ezdms.client.credentials import find_pin
 from ezdms.client.state import State, home_folder
 from ezdms.commands.client.printing import Warnings, says
+from ezdms.commands.sentences import cannot_use
 from ezdms.protocol.origin import fault_of_server
 
 # Exit codes, stable (docs/command-line.md). 2 is click's, for a command that was called wrongly.
@@ -73,7 +74,7 @@ def runs(function: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., No
         except BrokenPipeError:  # whoever read our output has gone
             sys.stderr.close()
         except OSError as error:
-            raise Stopped(f"Cannot use {error.filename or 'a file'}: {error.strerror or error}.", FAILED) from error
+            raise Stopped(cannot_use(error), FAILED) from error
         except KeyboardInterrupt:
             raise click.Abort from None
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import json
-import os
 import re
 import secrets
 from collections.abc import Sequence
@@ -20,6 +19,7 @@ from urllib.parse import urlsplit
 from ezdms.protocol.origin import parse_origin
 from ezdms.release import VERSION, ReleaseError
 from ezdms.release.manifest import Manifest
+from ezdms.release.signing import write_new
 from ezdms.views.rendering import render
 from ezdms.views.shells import ADDRESSES, APP, PROTECTION
 
@@ -83,8 +83,7 @@ def write(folder: Path, origin: str, releases: Sequence[Manifest]) -> None:
     folder.mkdir(0o755, parents=True, exist_ok=True)
     for name, octets in files.items():
         (folder / name).unlink(missing_ok=True)  # a link would lead elsewhere
-        with os.fdopen(os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), "wb") as file:
-            file.write(octets)
+        write_new(folder / name, octets, 0o644)
 
 
 def policy(releases: Sequence[Manifest]) -> str:
@@ -108,8 +107,15 @@ def _made(origin: str, releases: Sequence[Manifest]) -> dict[str, str]:
     app, version = f"^(?:{'|'.join(patterns)})$", f"^(?:{VERSION.pattern})$"
     mark = secrets.token_urlsafe(24)  # the server never learns it, so nothing but the rule below can set it
     (protection,) = ADDRESSES[PROTECTION]
-    pinned = {"origin": origin, "host": host, "releases": named, "app": app, "version": version, "mark": mark}
-    pinned |= {"protection": protection}
+    pinned = {
+        "origin": origin,
+        "host": host,
+        "releases": named,
+        "app": app,
+        "version": version,
+        "mark": mark,
+        "protection": protection,
+    }
     return {
         "protection.html": _protection(origin),
         "manifest.json": _json(_manifest(origin, releases[0].version)),
@@ -122,7 +128,7 @@ def _protection(origin: str) -> str:
     """What the release says of itself, as a page of the extension: the server's could say anything."""
     words = "".join(PROTECTION_PAGE.findall(render("shells/protection.html", host={})))
     words = words.replace('href="/"', f'href="{origin}/"')
-    page = (FOLDER / "changed.html").read_text("utf-8").replace("Not the pinned page", "What is protected")
+    page = (FOLDER / "changed.html").read_text("utf-8").replace("Not the pinned page", "How private is this?")
     return PROTECTION_PAGE.sub(lambda _: words, page)
 
 

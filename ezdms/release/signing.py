@@ -33,8 +33,8 @@ def make_key(file: Path) -> Path:
     if os.path.lexists(public):
         raise FileExistsError(17, "File exists", str(public))
     key = Ed25519PrivateKey.generate()
-    _write(file, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()), 0o600)
-    _write(public, key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo), 0o644)
+    write_new(file, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()), 0o600)
+    write_new(public, key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo), 0o644)
     return public
 
 
@@ -102,6 +102,7 @@ def _read(file: Path) -> bytes:
         return opened.read(LARGEST_KEY)
 
 
-def _write(file: Path, octets: bytes, mode: int) -> None:
+def write_new(file: Path, octets: bytes, mode: int) -> None:
+    """A file that was not there: no link is followed. Raises OSError."""
     with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as opened:
         opened.write(octets)

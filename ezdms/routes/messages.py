@@ -9,12 +9,13 @@ from quart import Blueprint, Response, request
 from ezdms.actions import send
 from ezdms.models.message import select_opening, select_page
 from ezdms.problem import Problem
+from ezdms.protocol import encoding
 from ezdms.views import fragments
 from ezdms.web import context
 from ezdms.web.admission import public
 from ezdms.web.answers import answer
 from ezdms.web.bodies import read_fields
-from ezdms.web.drafts import FIELDS, LARGEST_NUMBER, parse_draft
+from ezdms.web.drafts import FIELDS, parse_draft
 from ezdms.web.fields import parse_integer
 from ezdms.web.limits import by_account, limited
 
@@ -112,7 +113,7 @@ def _read_page() -> tuple[int | None, int | None, int]:
     if after is not None and before is not None:
         raise Problem(400, "malformed_field", "Give either after or before, not both.")
     return (
-        None if after is None else parse_integer("after", after, low=0, high=LARGEST_NUMBER),
-        None if before is None else parse_integer("before", before, low=0, high=LARGEST_NUMBER),
+        None if after is None else parse_integer("after", after, low=0, high=encoding.LARGEST_INTEGER),
+        None if before is None else parse_integer("before", before, low=0, high=encoding.LARGEST_INTEGER),
         parse_integer("limit", given.get("limit", str(PAGE)), low=1, high=LARGEST_PAGE),
     )

@@ -17,8 +17,6 @@ from ezdms.web.limits import by_account, limited
 
 blueprint = Blueprint("vaults", __name__)
 
-LARGEST_NUMBER = 2**53 - 1  # what JavaScript counts exactly
-
 
 @blueprint.get("/vault")
 async def get_vault() -> Response:
@@ -33,7 +31,7 @@ async def put_vault() -> Response:
     """Store a blob whose version follows the stored one; otherwise 409, and nothing changes."""
     session = context.session()
     fields = await read_fields("version", "blob")
-    vault = Vault(parse_integer("version", fields["version"], low=1, high=LARGEST_NUMBER), fields["blob"])
+    vault = Vault(parse_integer("version", fields["version"], low=1, high=encoding.LARGEST_INTEGER), fields["blob"])
     size = _padded_size(session, vault)
     if not await context.database().write(replace_vault, vault, user_id=session.user_id, size=size):
         stored = await context.database().read(select_vault, user_id=session.user_id)

@@ -8,12 +8,11 @@ from ezdms.protocol import encoding, envelope
 from ezdms.web.fields import parse_bytes, parse_integer
 
 FIELDS = ("conversation_id", "message_id", "n", "hash", "suite", "content_for_a", "content_for_b")
-LARGEST_NUMBER = 2**53 - 1  # what JavaScript counts exactly
 
 
 def parse_draft(fields: dict[str, str]) -> Draft:
     """FIELDS in their exact form; both copies look like a message and are of one size. Problem 400 or 422."""
-    n = parse_integer("n", fields["n"], low=1, high=LARGEST_NUMBER)
+    n = parse_integer("n", fields["n"], low=1, high=encoding.LARGEST_INTEGER)
     if fields["suite"] != "1":
         raise Problem(422, "suite", "This server knows message suite 1 only.")
     for name, size in (("message_id", 16), ("hash", 32)):

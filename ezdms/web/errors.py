@@ -39,6 +39,7 @@ async def answer_with_page(problem: Problem) -> Response:
 
 
 async def answer_too_often(error: RateLimitExceeded) -> Response:
+    """429, and when to ask again."""
     return answer_problem(too_often(cast(int, error.retry_after)))
 
 
@@ -50,6 +51,7 @@ async def answer_unavailable(error: Unavailable) -> Response:
 
 
 async def answer_http_exception(error: HTTPException) -> ResponseTypes:
+    """What the framework raises, in our words."""
     status = error.code or 500
     if status < 400 and not has_websocket_context():
         return error.get_response()

@@ -31,9 +31,9 @@ async def shows(window: Window, selector: str, words: str) -> None:
         raise AssertionError(f"{selector} does not come to say {words!r}; the page: {seen}; {window.said}") from None
 
 
-def complaints(window: Window) -> list[str]:
+def complaints(window: Window, since: int = 0) -> list[str]:
     """What came to the console, but for Firefox's word on a script whose loading ended with the page that asked."""
-    return [one for one in window.said if NOTHING not in one]
+    return [one for one in window.said[since:] if NOTHING not in one]
 
 
 async def registers(window: Window, name: str) -> dict[str, str]:

@@ -9,6 +9,8 @@ from typing import ParamSpec, TypeVar
 
 import click
 
+from ezdms.commands.sentences import cannot_use
+
 P = ParamSpec("P")
 T = TypeVar("T")
 FILE = click.Path(path_type=Path, dir_okay=False)
@@ -26,9 +28,7 @@ def says_why(function: Callable[P, T]) -> Callable[P, T]:
         except ReleaseError as error:
             raise click.ClickException(str(error)) from error
         except OSError as error:
-            raise click.ClickException(
-                f"Cannot use {error.filename or 'a file'}: {error.strerror or error}."
-            ) from error
+            raise click.ClickException(cannot_use(error)) from error
 
     return command
 

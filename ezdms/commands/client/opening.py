@@ -18,6 +18,7 @@ from ezdms.client.servers import Servers, address_of
 from ezdms.client.state import home_folder
 from ezdms.commands.client.printing import says
 from ezdms.commands.common import FAILED, UNREACHABLE, Stopped, parse_server, trust_server
+from ezdms.commands.sentences import cannot_use
 
 HOST = re.compile(r"[a-z0-9.-]+|[0-9a-f:]+", re.ASCII)  # as browsers send it
 LOCAL = ("localhost", "127.0.0.1", "::1")
@@ -65,7 +66,7 @@ def opening(
     except (ClientError, AddressError) as error:
         raise Stopped(str(error), FAILED) from error
     except OSError as error:
-        raise Stopped(f"Cannot use {error.filename or 'a file'}: {error.strerror or error}.", FAILED) from error
+        raise Stopped(cannot_use(error), FAILED) from error
 
     def announce(first: str) -> None:
         click.echo(f"The page of EZ-DMS {__version__} for {address} is at {first}")

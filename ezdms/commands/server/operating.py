@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from ezdms.commands.sentences import cannot_use
 from ezdms.settings import Settings, SettingsError
 
 
@@ -42,8 +43,6 @@ def says_why(function: Callable[..., Any]) -> Callable[..., Any]:
         except (BackupError, DatabaseError, FolderError, Refused) as error:
             raise click.ClickException(str(error)) from error
         except OSError as error:
-            raise click.ClickException(
-                f"Cannot use {error.filename or 'a file'}: {error.strerror or error}."
-            ) from error
+            raise click.ClickException(cannot_use(error)) from error
 
     return command

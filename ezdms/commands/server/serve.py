@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from ezdms.commands.sentences import cannot_use
 from ezdms.settings import PREFIX, Settings, SettingsError
 from ezdms.store.schema import DatabaseError
 
@@ -41,7 +42,7 @@ def serve(**given: str | None) -> None:
     except (AddressError, serve.CertificateError, DatabaseError, FolderError, TunnelError) as error:
         raise click.ClickException(str(error)) from error
     except OSError as error:
-        raise click.ClickException(f"Cannot use {error.filename or 'a file'}: {error.strerror or error}.") from error
+        raise click.ClickException(cannot_use(error)) from error
 
 
 def _announce(address: str, public_address: str | None) -> None:
