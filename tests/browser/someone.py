@@ -46,6 +46,7 @@ class Someone:
         someone.context.set_default_timeout(30_000)
         someone.page = await someone.new_tab()
         await someone.page.goto(address or server.url)
+        await someone.page.wait_for_selector("log-in")  # the script draws the page
         return someone
 
     async def new_tab(self) -> Page:
