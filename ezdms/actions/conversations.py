@@ -2,46 +2,93 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from ezdms.actions.event import Event
-from ezdms.db import Conflict, Database
+from ezdms.db import Connection, Database, Unavailable, keeps_sessions
 from ezdms.hub import Hub
-from ezdms.models.conversation import Conversation, insert_conversation, select_conversation
+from ezdms.models.conversation import Conversation, insert_conversation, mark_read, select_conversation
+from ezdms.models.message import Message, select_opening
 from ezdms.models.session import Session
-from ezdms.models.user import User
+from ezdms.models.user import User, select_user_by_search_pin
 from ezdms.problem import Problem
 from ezdms.protocol import encoding, envelope
 
 
-async def start(database: Database, hub: Hub[Event], session: Session, partner: User) -> tuple[Conversation, bool]:
-    """The conversation of these two as whoever asks may know it, and whether it is new: then both are told.
+class Started(NamedTuple):
+    """A conversation as whoever started it sees it, with whom the PIN found and the salt of that PIN.
 
-    Problem 404 if the partner has just left, 409 if their keys belonged to a conversation of a deleted account.
+    `theirs`: as the partner sees it, if it is new.
     """
+
+    conversation: Conversation
+    partner: User
+    search_salt: str
+    theirs: Conversation | None
+
+    @property
+    def is_new(self) -> bool:
+        """False if the two had this conversation already."""
+        return self.theirs is not None
+
+
+async def start(database: Database, hub: Hub[Event], session: Session, search_pin: str) -> Started:
+    """The conversation of whoever asks with whoever has this Search PIN; if it is new, both are told.
+
+    Problem 404 if nobody has it, 400 if it is one's own, 409 if the keys belonged to the conversation of a deleted
+    account.
+    """
+    found = await database.write(_find_or_insert, session=session, search_pin=search_pin)
+    if isinstance(found, Problem):
+        raise found
+    if found.theirs is not None:
+        hub.publish(session.user_id, Event(found.conversation))
+        hub.publish(found.partner.user_id, Event(found.theirs))
+    return found
+
+
+@keeps_sessions
+def _find_or_insert(connection: Connection, *, session: Session, search_pin: str) -> Started | Problem:
+    """All of it in one transaction. A refusal is returned: raised, it would have the whole batch run again."""
+    found = select_user_by_search_pin(connection, search_pin=search_pin)
+    if found is None:  # never there, replaced, and left look the same
+        return Problem(404, "unknown_pin", "Nobody on this server has this Search PIN.")
+    partner, search_salt = found
+    if partner.user_id == session.user_id:
+        return Problem(400, "oneself", "This is your own Search PIN. Ask the other person for theirs.")
     mine = envelope.fingerprint(envelope.parse_statement(session.statement).ik)
     theirs = encoding.b64u_decode(partner.fingerprint, 32)
     conversation_id = envelope.conversation_id(mine, theirs)
     a, b = (session.user_id, partner.user_id) if mine < theirs else (partner.user_id, session.user_id)
-    try:
-        is_new = await database.write(insert_conversation, conversation_id=conversation_id, a=a, b=b)
-    except Conflict as error:  # the partner left at this very moment
-        raise unknown_pin() from error
-    conversation = await database.read(select_conversation, conversation_id=conversation_id, user_id=session.user_id)
+    is_new = insert_conversation(connection, conversation_id=conversation_id, a=a, b=b)
+    conversation, seen_by_partner = [
+        select_conversation(connection, conversation_id=conversation_id, user_id=user_id)
+        for user_id in (session.user_id, partner.user_id)
+    ]
     if conversation is None or conversation.partner_id != partner.user_id:
         # The same keys under an account that was deleted. Nobody inherits it: a key statement proves no key.
-        raise Problem(409, "left", "One of you deleted the account of this conversation. It needs new keys to go on.")
-    if is_new:
-        for user_id in (a, b):
-            hub.publish(user_id, Event(await _seen_by(database, conversation_id, user_id)))
-    return conversation, is_new
+        return Problem(409, "left", "One of you deleted the account of this conversation. It needs new keys to go on.")
+    return Started(conversation, partner, search_salt, seen_by_partner if is_new else None)
 
 
-def unknown_pin() -> Problem:
-    """Never there, withdrawn, and left look the same."""
-    return Problem(404, "unknown_pin", "Nobody on this server has this Search PIN.")
+async def open_one(
+    database: Database, *, conversation_id: str, user_id: str, limit: int
+) -> tuple[Conversation, list[Message], Message | None] | None:
+    """What models.message.select_opening gives, which its reader has then seen. None if there is no such for them.
+
+    A full disk keeps nobody from reading.
+    """
+    try:
+        return await database.write(_open, conversation_id=conversation_id, user_id=user_id, limit=limit)
+    except Unavailable:
+        return await database.read(select_opening, conversation_id=conversation_id, user_id=user_id, limit=limit)
 
 
-async def _seen_by(database: Database, conversation_id: str, user_id: str) -> Conversation:
-    found = await database.read(select_conversation, conversation_id=conversation_id, user_id=user_id)
-    if found is None:
-        raise LookupError("expected the conversation just stored to be there")
-    return found
+@keeps_sessions
+def _open(
+    connection: Connection, *, conversation_id: str, user_id: str, limit: int
+) -> tuple[Conversation, list[Message], Message | None] | None:
+    opened = select_opening(connection, conversation_id=conversation_id, user_id=user_id, limit=limit)
+    if opened is not None and opened[0].unread:
+        mark_read(connection, conversation_id=conversation_id, user_id=user_id, seq=opened[0].last_seq)
+    return opened

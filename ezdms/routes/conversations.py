@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from quart import Blueprint, Response
 
-from ezdms.actions.conversations import start, unknown_pin
+from ezdms.actions.conversations import start
 from ezdms.models.conversation import select_conversations
-from ezdms.models.user import select_user_by_search_pin
 from ezdms.problem import Problem
 from ezdms.protocol import envelope
 from ezdms.views import fragments
@@ -38,23 +37,17 @@ async def start_conversation() -> Response:
         search_pin = envelope.normalise_search_pin(fields["partner_search_pin"])
     except envelope.PinError as error:
         raise Problem(400, "malformed_pin", str(error)) from error
-    found = await context.database().read(select_user_by_search_pin, search_pin=search_pin)
-    if found is None:
-        raise unknown_pin()
-    partner, search_salt = found
-    if partner.user_id == session.user_id:
-        raise Problem(400, "oneself", "This is your own Search PIN. Ask the other person for theirs.")
-    conversation, is_new = await start(context.database(), context.hub(), session, partner)
+    started = await start(context.database(), context.hub(), session, search_pin)
     value = {
-        "conversation_id": conversation.conversation_id,
-        "existing": not is_new,
-        "partner_id": partner.user_id,
-        "partner_username": partner.username,
+        "conversation_id": started.conversation.conversation_id,
+        "existing": not started.is_new,
+        "partner_id": started.partner.user_id,
+        "partner_username": started.partner.username,
         "partner_search_pin": search_pin,
-        "partner_search_salt": search_salt,
-        "partner_statement": partner.statement,
+        "partner_search_salt": started.search_salt,
+        "partner_statement": started.partner.statement,
     }
-    return answer(value, lambda: fragments.conversation_item(conversation), 201 if is_new else 200)
+    return answer(value, lambda: fragments.conversation_item(started.conversation), 201 if started.is_new else 200)
 
 
 @blueprint.get("/me")

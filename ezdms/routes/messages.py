@@ -7,7 +7,8 @@ import asyncio
 from quart import Blueprint, Response, request
 
 from ezdms.actions import send
-from ezdms.models.message import select_opening, select_page
+from ezdms.actions.conversations import open_one
+from ezdms.models.message import select_page
 from ezdms.problem import Problem
 from ezdms.protocol import encoding
 from ezdms.views import fragments
@@ -76,14 +77,10 @@ async def list_messages(conversation_id: str) -> Response:
 async def open_conversation(conversation_id: str) -> Response:
     """What a page needs to show a conversation, in one answer. Opening it is reading it."""
     session = context.session()
-    opened = await context.database().read(
-        select_opening, conversation_id=conversation_id, user_id=session.user_id, limit=PAGE
-    )
+    opened = await open_one(context.database(), conversation_id=conversation_id, user_id=session.user_id, limit=PAGE)
     if opened is None:
         raise send.no_conversation()
     conversation, messages, last_sent = opened
-    if conversation.unread:
-        await context.mark_as_read(conversation_id, session.user_id, conversation.last_seq)
     value = {
         "conversation_id": conversation_id,
         "partner_statement": conversation.partner_statement,

@@ -1,0 +1,54 @@
+"""How often a request goes to the database: each trip is a wait for another thread, and all share one writer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from quart import Quart
+
+from ezdms import crypto
+from ezdms.actions.sessions import Sessions
+from ezdms.db import Database
+from tests.people import Person
+
+
+@pytest.fixture
+def trips(app: Quart, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The name of each query that is run from now on."""
+    asked: list[str] = []
+
+    def counted(name: str) -> None:
+        real = getattr(Database, name)
+
+        def run(self: Database, query: Any, *args: Any, **values: Any) -> Any:
+            asked.append(query.__name__)
+            return real(self, query, *args, **values)
+
+        monkeypatch.setattr(Database, name, run)
+
+    counted("read")
+    counted("submit")
+    return asked
+
+
+async def test_a_conversation_is_started_in_one_trip(alice: Person, bob: Person, trips: list[str]) -> None:
+    await alice.get("/me")
+    trips.clear()
+    await alice.start(bob)
+    assert trips == ["_find_or_insert"]
+    await alice.start(bob)
+    assert trips == ["_find_or_insert"] * 2
+
+
+async def test_a_conversation_is_opened_in_two_trips_and_one_of_them_looks_the_session_up(
+    app: Quart, alice: Person, bob: Person, trips: list[str]
+) -> None:
+    await alice.start(bob)
+    await alice.send(bob, "unread")
+    app.extensions["ezdms.sessions"] = Sessions(app.extensions["ezdms.database"])  # nobody is remembered
+    trips.clear()
+    conversation_id = crypto.conversation_id(alice.keys.fp, bob.keys.fp)
+    assert (await bob.get(f"/c/{conversation_id}/open")).status_code == 200
+    assert trips == ["select_session", "_open"]
+    assert (await (await bob.get(f"/conversations/{bob.user_id}")).get_json())[0]["unread"] == 0
