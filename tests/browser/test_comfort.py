@@ -12,7 +12,7 @@ async def test_a_draft_is_kept_for_each_conversation_through_a_reload_and_is_gon
     browser: Browser, server: Server, pair: tuple[Someone, Someone]
 ) -> None:
     alice, bob = pair
-    carol = await (await Someone.arrives(browser, server, "carol")).creates_an_account()
+    carol = await Someone.is_in(browser, server, "carol")
     field = alice.page.get_by_role("textbox", name="Message")
     await field.fill("half a thought for bob")
     await alice.page.goto(server.url)
@@ -65,7 +65,7 @@ async def test_unread_messages_are_counted_in_the_title_and_the_latest_conversat
     browser: Browser, server: Server, pair: tuple[Someone, Someone]
 ) -> None:
     alice, bob = pair
-    carol = await (await Someone.arrives(browser, server, "carol")).creates_an_account()
+    carol = await Someone.is_in(browser, server, "carol")
     await bob.page.goto(server.url)
     await expect(bob.page).to_have_title("EZ-DMS")
     await alice.writes("one")
@@ -124,10 +124,7 @@ async def test_long_steps_say_what_they_are_doing(browser: Browser, server: Serv
 async def test_times_are_those_of_the_reader(browser: Browser, server: Server) -> None:
     shown = []
     for zone in ("Asia/Tokyo", "America/New_York"):
-        alice, bob = [
-            await (await Someone.arrives(browser, server, name, timezone_id=zone)).creates_an_account()
-            for name in ("alice", "bob")
-        ]
+        alice, bob = [await Someone.is_in(browser, server, name, timezone_id=zone) for name in ("alice", "bob")]
         await alice.starts_with(bob.search_pin)
         await alice.writes("now")
         time = alice.page.locator("message-row local-time")

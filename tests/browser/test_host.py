@@ -122,9 +122,7 @@ async def test_a_message_to_a_full_disk_waits_says_why_and_leaves_when_there_is_
     browser: Browser, starts: Starts, small_disk: Path
 ) -> None:
     server = starts(small_disk)
-    alice, bob = [await Someone.arrives(browser, server, name) for name in ("alice", "bob")]
-    for someone in (alice, bob):
-        await someone.creates_an_account()
+    alice, bob = [await Someone.is_in(browser, server, name) for name in ("alice", "bob")]
     await alice.starts_with(bob.search_pin)
     await bob.opens("alice")
     said(operate(server.data_dir, "users", "--json"))

@@ -51,7 +51,7 @@ async def test_a_swapped_key_blocks_sending_and_there_is_no_way_on(
     browser: Browser, server: Server, pair: tuple[Someone, Someone]
 ) -> None:
     alice, _ = pair
-    await (await Someone.arrives(browser, server, "eve")).creates_an_account()
+    await Someone.is_in(browser, server, "eve")
     hostile = Hostile(server)
     genuine = hostile.user("bob")["statement"]
     hostile.change_user("bob", statement=hostile.user("eve")["statement"])
@@ -70,7 +70,7 @@ async def test_a_swapped_salt_of_a_search_pin_finds_nobody(
     browser: Browser, server: Server, pair: tuple[Someone, Someone]
 ) -> None:
     _, bob = pair
-    carol = await (await Someone.arrives(browser, server, "carol")).creates_an_account()
+    carol = await Someone.is_in(browser, server, "carol")
     hostile = Hostile(server)
     genuine = hostile.run("SELECT salt FROM search_pins WHERE search_pin = ?", bob.search_pin)[0]["salt"]
     hostile.run("UPDATE search_pins SET salt = ? WHERE search_pin = ?", "A" * 22, bob.search_pin)
@@ -85,7 +85,7 @@ async def test_a_swapped_salt_of_a_search_pin_finds_nobody(
 async def test_a_login_with_another_salt_fewer_rounds_or_anothers_keys_unlocks_nothing(
     browser: Browser, server: Server
 ) -> None:
-    alice, _ = [await (await Someone.arrives(browser, server, name)).creates_an_account() for name in ("alice", "eve")]
+    alice, _ = [await Someone.is_in(browser, server, name) for name in ("alice", "eve")]
     hostile = Hostile(server)
     device = await Someone.arrives(browser, server, "alice")
     device.login_pin, device.search_pin = alice.login_pin, alice.search_pin
@@ -161,7 +161,7 @@ async def test_a_message_forged_in_anothers_name_is_a_red_alarm(
     alice, bob = pair
     await alice.writes("genuine")
     await bob.sees("genuine")
-    eve = await (await Someone.arrives(browser, server, "eve")).creates_an_account()
+    eve = await Someone.is_in(browser, server, "eve")
     hostile = Hostile(server)
     first = dict(hostile.run("SELECT * FROM messages")[0])
     forged = await eve.page.evaluate(

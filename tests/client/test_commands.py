@@ -22,6 +22,7 @@ from ezdms.cli import COMMANDS, main
 from ezdms.client import Client, ClientError
 from ezdms.client.shown import printable
 from tests.conftest import ROOT, Server
+from tests.forked import launch, run
 
 
 class Terminal:
@@ -36,26 +37,11 @@ class Terminal:
     def start(self, *words: str) -> subprocess.Popen[str]:
         """A command that goes on."""
         pipe = subprocess.PIPE
-        return subprocess.Popen(
-            [sys.executable, "-m", "ezdms", *words],
-            env=self.environment,
-            stdin=pipe,
-            stdout=pipe,
-            stderr=pipe,
-            text=True,
-        )
+        return launch(*words, env=self.environment, stdin=pipe, stdout=pipe, stderr=pipe)
 
     def run(self, *words: str, typed: str = "", code: int = 0) -> str:
         """A command that ends, with this exit code; what it printed, or for failures what it said."""
-        done = subprocess.run(
-            [sys.executable, "-m", "ezdms", *words],
-            env=self.environment,
-            input=typed,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        done = run(*words, env=self.environment, typed=typed)
         assert done.returncode == code, done.stderr
         assert "Traceback" not in done.stderr
         return done.stdout if code == 0 else done.stderr

@@ -169,7 +169,10 @@ def test_a_signed_manifest_of_another_shape_is_refused_when_it_is_read(key: Path
     assert not (tmp_path / "pin").exists()
 
 
-@pytest.mark.parametrize("version", ["0.1.0", "1.0", "1.2.3.4", "2.0.0rc1", "1.0.post2", "1.0.0.dev12", "1.0a1.dev2"])
+@pytest.mark.parametrize(
+    "version",
+    ["0.1.0", "1.0", "1.2.3.4", "2.0.0rc1", "1.0.post2", "1.0.0.dev12", "1.0a1.dev2", "1.0.0-beta", "1.0.0-rc.2"],
+)
 def test_a_version_is_numbered_as_packages_are(version: str) -> None:
     assert VERSION.fullmatch(version)
 

@@ -7,7 +7,8 @@ const DAY = 24 * HOUR; // a build that is known is noted again after that, not b
 const RECENT = 30 * DAY; // what was served longer ago is compared no more
 const MOST = 8; // builds that are kept
 const LATEST = 253402300799999; // ms: the end of the year 9999
-const VERSION = /^[0-9]{1,5}(\.[0-9]{1,5}){1,3}((a|b|rc)[0-9]{1,5})?(\.post[0-9]{1,5})?(\.dev[0-9]{1,5})?$/;
+const VERSION = new RegExp(String.raw`^[0-9]{1,5}(\.[0-9]{1,5}){1,3}`
+  + String.raw`((a|b|rc)[0-9]{1,5}|-(alpha|beta|rc)(\.[0-9]{1,5})?)?(\.post[0-9]{1,5})?(\.dev[0-9]{1,5})?$`);
 const DIGEST = /^[A-Za-z0-9_-]{43}$/;
 
 const isTime = (value, least) => Number.isSafeInteger(value) && value >= least && value <= LATEST;
