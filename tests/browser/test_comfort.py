@@ -93,7 +93,7 @@ async def test_whoever_is_offline_is_told_and_what_they_send_goes_out_when_they_
     await alice.writes("first")
     await alice.writes("second")
     pending = alice.page.locator(".pending")
-    await expect(pending.first).to_contain_text("You are offline. It is sent as soon as you are connected again.")
+    await expect(pending.first).to_contain_text("You are offline. It will be sent when you are connected again.")
     await expect(pending.last).to_contain_text("Queued after the message before it")
     await alice.context.set_offline(False)
     await bob.sees("first", "second")
@@ -113,7 +113,7 @@ async def test_long_steps_say_what_they_are_doing(browser: Browser, server: Serv
     seen = "() => JSON.parse(sessionStorage.getItem('told'))"
     await alice.page.evaluate(told % "create-account")
     await alice.creates_an_account()
-    assert (await alice.page.evaluate(seen))[:3] == ["Making your keys…", "Locking them…", "Registering…"]
+    assert (await alice.page.evaluate(seen))[:3] == ["Creating your keys…", "Encrypting them…", "Registering…"]
     await alice.page.get_by_role("button", name="Log out").click()
     await expect(alice.page.get_by_role("button", name="Log in")).to_be_enabled()
     await alice.page.evaluate(told % "log-in")

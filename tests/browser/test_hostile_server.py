@@ -56,7 +56,7 @@ async def test_a_swapped_key_blocks_sending_and_there_is_no_way_on(
     genuine = hostile.user("bob")["statement"]
     hostile.change_user("bob", statement=hostile.user("eve")["statement"])
     await alice.page.reload()
-    await expect(alice.alert).to_contain_text("another key for this person")
+    await expect(alice.alert).to_contain_text("a different key for this person")
     await expect(alice.page.get_by_role("textbox", name="Message")).to_be_disabled()
     await expect(alice.page.get_by_role("button", name="Go on")).to_have_count(0)
     await types_and_nothing_leaves(alice)
@@ -95,7 +95,7 @@ async def test_a_login_with_another_salt_fewer_rounds_or_anothers_keys_unlocks_n
         hostile.change_user("alice", **{lie: wrong})
         await device.page.get_by_role("textbox", name="Login PIN").fill(alice.login_pin)
         await device.page.get_by_role("button", name="Log in").click()
-        words = "allowed number of rounds" if lie == "iterations" else "do not open with this Login PIN"
+        words = "allowed iteration count" if lie == "iterations" else "cannot be decrypted with this Login PIN"
         await expect(device.alert, lie).to_contain_text(words)
         await expect(device.page.get_by_role("button", name="Log in")).to_be_enabled()
         hostile.change_user("alice", **{lie: genuine})
@@ -139,7 +139,7 @@ async def test_a_vault_that_is_not_the_one_stored_is_a_red_alarm(
             hostile.run(change, sealed, stored, old["user_id"])
         await alice.page.reload()
         await expect(alice.alert, lie).to_contain_text("list of")
-        await expect(alice.alert).to_contain_text("What this browser knows is kept")
+        await expect(alice.alert).to_contain_text("This browser keeps what it knows")
         await expect(alice.page.get_by_role("textbox", name="Message")).to_be_disabled()
         await expect(alice.page.get_by_role("button", name="Verified by Search PIN")).to_be_visible()
         await alice.page.get_by_role("button", name="Continue anyway").click()

@@ -121,7 +121,7 @@ async def test_wrong_input_gets_a_sentence_stays_in_its_field_and_stores_nothing
         ("", "16 letters"),
         ("1234", "16 letters"),
         (alice.search_pin, "looks like a Search PIN"),
-        ("UUUU-UUUU-UUUU-UUUU", "without U"),
+        ("UUUU-UUUU-UUUU-UUUU", "except U"),
         ("0000-0000-0000-0000", "No account has this Login PIN"),
     ):
         await shows_on_submit(field, button, nobody.alert, typed, word)
@@ -132,7 +132,7 @@ async def test_wrong_input_gets_a_sentence_stays_in_its_field_and_stores_nothing
         ("", "25 letters"),
         ("hello", "25 letters"),
         (alice.login_pin, "looks like a Login PIN"),
-        (wrong, "typing mistake"),
+        (wrong, "typo"),
         ("9XM9A-MQQPM-79YKF-XPQ75-NHP58", "Nobody on this server"),
         (alice.search_pin, "your own Search PIN"),
     ):
@@ -200,7 +200,7 @@ async def test_a_message_that_is_a_login_pin_is_held_back_until_it_is_sent_again
         await (field.press("Enter") if how == "Enter" else button.click())
 
     await send(typed)
-    await expect(alice.alert).to_contain_text("This looks like a Login PIN. Never give yours to anybody.")
+    await expect(alice.alert).to_contain_text("This looks like a Login PIN. Never give yours to anyone.")
     await expect(field).to_have_value(typed)
     await expect(alice.page.locator(".message")).to_have_count(0)
     await send("meet here next week, with-care-over-here")  # four words of four letters are none
@@ -212,7 +212,7 @@ async def test_a_message_that_is_a_login_pin_is_held_back_until_it_is_sent_again
         await alice.page.keyboard.up("Enter")
     else:
         await button.dblclick()
-    await expect(alice.alert).to_contain_text("Never give yours to anybody.")
+    await expect(alice.alert).to_contain_text("Never give yours to anyone.")
     await alice.page.wait_for_timeout(500)
     await alice.sees("meet here next week, with-care-over-here")
     await send(typed)

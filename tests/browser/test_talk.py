@@ -627,7 +627,7 @@ async def test_a_server_that_swaps_the_partners_key_is_stopped_before_a_word(
 
     await alice.page.route("**/c/*/open", swap)
     await alice.page.reload()
-    await expect(alice.alert).to_contain_text("The server shows another key")
+    await expect(alice.alert).to_contain_text("The server shows a different key")
     await expect(alice.page.get_by_role("textbox", name="Message")).to_be_disabled()
 
     async def serve_another(route: Route) -> None:  # all genuine, but of the conversation with Eve
@@ -642,7 +642,7 @@ async def test_a_server_that_swaps_the_partners_key_is_stopped_before_a_word(
     with_eve = alice.page.url.rsplit("/", 1)[1]
     await alice.page.route("**/c/*/open", serve_another)
     await alice.page.goto(with_bob)
-    await expect(alice.alert).to_contain_text("The server shows another key")
+    await expect(alice.alert).to_contain_text("The server shows a different key")
     await expect(alice.page.get_by_role("textbox", name="Message")).to_be_disabled()
 
     carol = await Someone.is_in(browser, server, "carol")

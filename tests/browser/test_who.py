@@ -127,7 +127,7 @@ async def test_a_scanned_code_verifies_and_another_one_warns(server: Server) -> 
         page = await ask_who(bob)
         scan = page.get_by_role("button", name="Scan their code")
         for code, words in (
-            ("https://example.org", "no code of EZ-DMS"),
+            ("https://example.org", "not an EZ-DMS code"),
             ("ezdms1:" + "A" * 86, "belongs to another conversation"),
         ):
             await page.evaluate("code => { globalThis.inSight = code; }", code)
