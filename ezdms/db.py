@@ -16,7 +16,11 @@ from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 import aiosqlite
 
-from ezdms.store import integrity
+from ezdms.store import integrity, wal
+from ezdms.store.commit import commit_together
+from ezdms.store.errors import Busy as Busy
+from ezdms.store.errors import Conflict as Conflict
+from ezdms.store.errors import Unavailable as Unavailable
 from ezdms.store.schema import DatabaseError, migrate
 
 P = ParamSpec("P")
@@ -25,8 +29,6 @@ Connection = sqlite3.Connection
 Row = sqlite3.Row
 Query = Callable[Concatenate[Connection, P], T]
 
-BUSY_TIMEOUT = 10_000  # ms
-LARGEST_LOG = 8000  # pages (32 MB) of the write-ahead log, after which a COMMIT writes them back: 40 ms and more
 LONG_LOG = 50  # writes (some 500 pages); they are written back, within a few milliseconds, after
 QUIET = 0.002  # seconds without a write in a responsive event loop
 WRITERS_CACHE = 8000  # KiB, four times SQLite's default: room for the pages that a batch changes
@@ -35,26 +37,6 @@ LARGEST_BATCH = 256  # writes that share one COMMIT
 MOST_WAITING = 1024  # writes; more are refused at once, to limit memory
 FORGET_WITHIN = 5.0  # seconds that a caller of forget() waits; retries continue after that
 FORGET_AGAIN = 0.2  # seconds
-
-PRAGMAS = f"""
-PRAGMA busy_timeout = {BUSY_TIMEOUT};
-PRAGMA synchronous = FULL;
-PRAGMA wal_autocheckpoint = {LARGEST_LOG};
-PRAGMA foreign_keys = ON;
-PRAGMA secure_delete = ON;
-"""
-
-
-# A write would have violated UNIQUE, CHECK or FOREIGN KEY.
-Conflict = sqlite3.IntegrityError
-
-
-class Unavailable(Exception):
-    """Nothing can be stored now: the disk is full or fails. The write had no effect, and can be retried."""
-
-
-class Busy(Unavailable):
-    """MOST_WAITING writes are already waiting. This one was not accepted, and can be retried in a second."""
 
 
 def keeps_sessions(query: Query[P, T]) -> Query[P, T]:
@@ -198,7 +180,7 @@ class Database:
             batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), LARGEST_BATCH))]
             writes = [write for write in batch if write.run is not _nothing]
             if writes:
-                self._tell(writes, await self._writer.run(_commit_together, [write.run for write in writes]))
+                self._tell(writes, await self._writer.run(commit_together, [write.run for write in writes]))
                 self._in_log += len(writes)
             self._to_forget += [write for write in batch if write.run is _nothing]
             if self._to_forget:
@@ -216,7 +198,7 @@ class Database:
         await asyncio.wait([self._news], timeout=patience)
         is_late = self._loop.time() - began > 2 * QUIET
         if is_long and not is_late and not self._news.done():
-            await self._writer.run(_write_back)
+            await self._writer.run(wal.write_back)
             self._in_log = 0
 
     def _tell(self, writes: list[_Write], outcomes: list[Any]) -> None:
@@ -231,81 +213,12 @@ class Database:
 
     async def _forget_all(self) -> None:
         """Run one checkpoint for all waiting callers of forget()."""
-        if not await self._writer.run(_empty_log):
+        if not await self._writer.run(wal.empty_log):
             return
         for write in self._to_forget:
             if not write.done.cancelled():
                 write.done.set_result(None)
         self._to_forget.clear()
-
-
-def _commit_together(connection: Connection, writes: list[Callable[[Connection], Any]]) -> list[Any]:
-    """Group commit: one COMMIT for all writes. A failed write does not affect the others.
-
-    Returns what each write returned or raised; if nothing could be stored, the error for each.
-    """
-    try:
-        try:
-            return _transact(connection, writes)
-        except Exception as error:
-            if integrity.is_out_of_reach(error):
-                raise
-            return _transact(connection, [partial(_keep_or_leave, write) for write in writes])
-    except Exception as error:  # nothing of this batch was stored: each caller gets the error
-        return [_told(error)] * len(writes)
-
-
-def _transact(connection: Connection, writes: list[Callable[[Connection], Any]]) -> list[Any]:
-    """Run all writes in one transaction, or none."""
-    try:
-        connection.execute("BEGIN IMMEDIATE")
-        outcomes = [write(connection) for write in writes]
-        connection.execute("COMMIT")
-    except BaseException:
-        with suppress(sqlite3.Error):
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-        raise
-    return outcomes
-
-
-def _keep_or_leave(write: Callable[[Connection], Any], connection: Connection) -> Any:
-    """Run a write in a savepoint. Returns its result, or its error after rolling it back."""
-    connection.execute("SAVEPOINT caller")
-    try:
-        outcome = write(connection)
-    except Exception as error:  # passed to the caller
-        if integrity.is_out_of_reach(error):  # SQLite may have rolled everything back
-            raise
-        connection.execute("ROLLBACK TO caller")
-        outcome = error
-    connection.execute("RELEASE caller")
-    return outcome
-
-
-def _told(error: Exception) -> Exception:
-    """The error for the callers of a failed batch: Unavailable if the disk failed."""
-    if not integrity.is_out_of_reach(error):
-        return error
-    unavailable = Unavailable(str(error))
-    unavailable.__cause__ = error
-    return unavailable
-
-
-def _write_back(connection: Connection) -> None:
-    """Write the log back as far as readers elsewhere do not need it. Does not wait."""
-    with suppress(sqlite3.Error):  # the disk is full or fails: the data stays in the log
-        connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-
-
-def _empty_log(connection: Connection) -> bool:
-    """Try to empty the log; True on success. Does not wait for readers elsewhere, since writes would wait, too."""
-    is_busy = True
-    connection.execute("PRAGMA busy_timeout = 0")
-    with suppress(sqlite3.Error):  # the disk is full or fails
-        is_busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-    connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT}")
-    return not is_busy
 
 
 async def _connect(path: Path) -> _Thread:
@@ -321,7 +234,7 @@ async def _connect(path: Path) -> _Thread:
 
 def _set_up(connection: Connection) -> None:
     connection.row_factory = Row
-    connection.executescript(PRAGMAS)
+    connection.executescript(wal.PRAGMAS)
 
 
 def _forbid_writing(connection: Connection) -> None:
@@ -331,18 +244,5 @@ def _forbid_writing(connection: Connection) -> None:
 def _make_ready(connection: Connection, path: Path) -> None:
     integrity.check(connection, path)
     connection.execute(f"PRAGMA cache_size = -{WRITERS_CACHE}")
-    _use_write_ahead_log(connection)
+    wal.use(connection)
     migrate(connection)
-
-
-def _use_write_ahead_log(connection: Connection) -> None:
-    """Set WAL mode. On a new file this ignores busy_timeout, so several processes that start at once must retry."""
-    for attempt in range(100):
-        try:
-            connection.execute("PRAGMA journal_mode = WAL").fetchall()
-        except sqlite3.OperationalError:
-            if attempt == 99:
-                raise
-            time.sleep(0.05)
-        else:
-            return
