@@ -27,8 +27,8 @@ Query = Callable[Concatenate[Connection, P], T]
 
 BUSY_TIMEOUT = 10_000  # ms
 LARGEST_LOG = 8000  # pages (32 MB) of the write-ahead log, after which a COMMIT writes them back: 40 ms and more
-LONG_LOG = 50  # writes (some 500 pages); they are written back, within a few milliseconds, after
-QUIET = 0.002  # seconds without a write in a responsive event loop
+LONG_LOG = 50  # writes (some 500 pages) after which a quiet moment is used to write the log back, in a few ms
+QUIET = 0.002  # seconds without a write, while the event loop is responsive
 WRITERS_CACHE = 8000  # KiB, four times SQLite's default: room for the pages that a batch changes
 READERS = 2
 LARGEST_BATCH = 256  # writes that share one COMMIT

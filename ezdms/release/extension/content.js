@@ -9,7 +9,7 @@ const LONGEST = 20000; // ms for loading it: an image that never loads would del
 const tell = (what) => chrome.runtime.sendMessage(what).catch(() => {}); // the extension may have been replaced
 
 function isMarked() {
-  const [entry] = performance.getEntriesByType("navigation"); // missing if the browser does not provide it
+  const [entry] = performance.getEntriesByType("navigation"); // browsers may not provide it
   return (entry?.serverTiming ?? []).some(({ name, description }) => name === "ezdms-pin" && description === PINNED.mark);
 }
 
