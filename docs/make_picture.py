@@ -19,9 +19,9 @@ SIZE = {"width": 1100, "height": 640}
 TALK = [
     ("grace", "Is this the messenger you set up on the old laptop?"),
     ("ada", "Yes, it hums away under my desk."),
-    ("ada", "I run the server, and I still cannot read what you write to anybody."),
+    ("ada", "I run the server, and I still cannot read what you write to anyone."),
     ("grace", "How do I know that?"),
-    ("ada", "Your browser seals every message before it leaves. And anybody can check that."),
+    ("ada", "Your browser encrypts every message before it leaves. And anyone can check that."),
     ("grace", "Fair enough. Sunday at four?"),
 ]
 

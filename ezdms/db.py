@@ -29,8 +29,8 @@ Connection = sqlite3.Connection
 Row = sqlite3.Row
 Query = Callable[Concatenate[Connection, P], T]
 
-LONG_LOG = 50  # writes (some 500 pages); they are written back, within a few milliseconds, after
-QUIET = 0.002  # seconds without a write in a responsive event loop
+LONG_LOG = 50  # writes (some 500 pages) after which a quiet moment is used to write the log back, in a few ms
+QUIET = 0.002  # seconds without a write, while the event loop is responsive
 WRITERS_CACHE = 8000  # KiB, four times SQLite's default: room for the pages that a batch changes
 READERS = 2
 LARGEST_BATCH = 256  # writes that share one COMMIT

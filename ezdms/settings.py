@@ -1,4 +1,4 @@
-"""All server settings: name, default, meaning. The server reads the environment nowhere else."""
+"""All settings of the server, from flags and the environment: name, default, meaning."""
 
 from __future__ import annotations
 

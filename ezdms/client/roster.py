@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 class Roster:
-    """The contacts of one account. The server can leave contacts out, which is reported, but cannot name anyone.
+    """The contacts of one account. The server can leave contacts out, which is reported, but cannot choose their names.
 
     People on the server's list are kept only in memory. They are pinned and added to the vault once the user adds,
     verifies or messages them, or a message of theirs was verified.

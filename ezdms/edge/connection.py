@@ -1,4 +1,4 @@
-"""hypercorn's connection, fixed: enforced size limits, and reliable closing (docs/decisions/sockets.md)."""
+"""hypercorn's connection, fixed: it always closes, even if the peer stops reading (docs/decisions/sockets.md)."""
 
 from __future__ import annotations
 

@@ -70,11 +70,7 @@ async def check_place(place: Place, context: ssl.SSLContext) -> list[Finding]:
     """Check that a server answers with a valid certificate. Raises Unanswered if not, as nothing else can be judged."""
     if place.scheme == "http":
         await _connect(place, None)
-        return [
-            warning(
-                "tls", "None: this is plain http on this machine, where browsers still offer encryption to the page."
-            )
-        ]
+        return [warning("tls", "None: this is plain http on this machine, where browsers allow encryption anyway.")]
     spoken, days, until = await _connect(place, context)
     findings = [await _check_old_tls(place, spoken), _judge_days(place.host, days, until)]
     if place.port == PORTS["https"]:

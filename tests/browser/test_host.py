@@ -109,7 +109,7 @@ async def test_the_doctors_page_can_be_used_by_everybody(browser: Browser, start
     try:
         address = (await process.stdout.readline()).decode().split()[-1]
         operator = await Someone.arrives(browser, server, "operator", address)
-        await expect(operator.page.get_by_role("heading", name="How this server is")).to_be_visible()
+        await expect(operator.page.get_by_role("heading", name="Server check")).to_be_visible()
         await expect(operator.page.get_by_text("no damage found")).to_be_visible()
         assert await faults_in_every_look(operator.page) == []
         assert operator.errors == []

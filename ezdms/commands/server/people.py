@@ -76,7 +76,7 @@ def end_sessions(data_dir_before: Path, who: str, data_dir: Path | None) -> None
 @click.pass_obj
 @says_why
 def remove(data_dir_before: Path, who: str, data_dir: Path | None, yes: bool) -> None:
-    """Permanently delete the account of WHO (a username or user id). Others keep the messages they received."""
+    """Permanently delete WHO (a username or user id). Others keep the messages they received."""
     folder = data_dir or data_dir_before
     one = _ask(folder, "find_user", who=who)
     if not yes:

@@ -16,9 +16,9 @@ const NOTES = {
 export const FORK = "This conversation was tampered with: a message does not follow the ones before it.";
 export const FORGED = "A message has a forged signature: someone tried to write in this person’s name.";
 export const FORGED_MINE = "A message has a forged signature: someone tried to write in your name.";
-export const DISORDER = "These messages cannot have been written in this order: one knows a message shown after it, "
-  + "or a different message than the one here. Either the server changed something, or one of you signed something "
-  + "false.";
+export const DISORDER = "These messages cannot have been written in this order: one responds to a message shown after "
+  + "it, or to a different message than the one here. Either the server changed something, or one of you signed "
+  + "something false.";
 
 export class Judge {
   #rows = new Map(); // judged row → {side, n, hash, a, isVerified}
