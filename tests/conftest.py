@@ -1,4 +1,4 @@
-"""What the tests share: a real served process, a real Chromium, and the app on a real database."""
+"""What the tests share: a real served process, real browsers, and the app on a real database."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ NO_LIMITS: dict[str, Any] = {
 # The headless shell is the same engine without the browser's own windows: a new context costs a third.
 BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), None)
+FIREFOX = next(filter(None, map(shutil.which, ("firefox-esr", "firefox"))), None)
 CHROMIUM_FLAGS = [
     "--headless",
     "--no-sandbox",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -44,14 +44,15 @@ MOVE_IN = """async ([crypto, keystore, { user_id, username, search_salt, sig, en
 
 
 class Someone:
-    """A person in a browser context of their own; `traffic` keeps every request, answer and frame."""
+    """A person in a browser context of their own; `addresses` keeps what was asked for, `traffic` all that was said."""
 
     def __init__(self, server: Server, name: str) -> None:
         self.server = server
         self.name = name
         self.login_pin = ""
         self.search_pin = ""
-        self.traffic: list[str] = []
+        self._traffic: list[str] = []
+        self.addresses: list[str] = []
         self.errors: list[str] = []
         self.context: BrowserContext
         self.page: Page
@@ -91,7 +92,8 @@ class Someone:
         code = [address_of("js/crypto.js"), address_of("js/keystore.js")]
         await someone.page.evaluate(MOVE_IN, [*code, stored | in_pkcs8(keys)])
         await someone.page.unroute(f"{home}/empty")
-        someone.traffic.clear()
+        someone.addresses.clear()
+        someone._traffic.clear()
         await someone.page.goto(home)
         await expect(someone.page.get_by_test_id("my-search-pin")).to_have_text(someone.search_pin)
         return someone
@@ -110,11 +112,12 @@ class Someone:
             self.errors.append(message.text)
 
     def _keep_request(self, request: Request) -> None:
-        self.traffic.append(f"{request.method} {request.url} {request.headers} {request.post_data}")
+        self.addresses.append(request.url)
+        self._traffic.append(f"{request.method} {request.url} {request.headers} {request.post_data}")
 
     def _keep_frames(self, socket: WebSocket) -> None:
-        socket.on("framesent", lambda frame: self.traffic.append(f"sent {frame!r}"))
-        socket.on("framereceived", lambda frame: self.traffic.append(f"received {frame!r}"))
+        socket.on("framesent", lambda frame: self._traffic.append(f"sent {frame!r}"))
+        socket.on("framereceived", lambda frame: self._traffic.append(f"received {frame!r}"))
 
     async def creates_an_account(self) -> Someone:
         """From the front page to the empty list."""
@@ -167,6 +170,13 @@ class Someone:
     async def sees(self, *texts: str, page: Page | None = None) -> None:
         """Exactly these messages, in order."""
         await expect(texts_of(page or self.page)).to_have_text(list(texts))
+
+    @property
+    def traffic(self) -> Sequence[str]:
+        """Every request, answer and frame. Firefox's driver shows no body and no frame: that would prove nothing."""
+        browser = self.context.browser
+        assert browser is None or browser.browser_type.name == "chromium", "only Chromium shows all that leaves it"
+        return self._traffic
 
     @property
     def list(self) -> Locator:

@@ -1,8 +1,9 @@
-"""Every vector through the very crypto.js that is served, in Chromium; and crosswise with ezdms/crypto.py."""
+"""Every vector through the very crypto.js that is served, in each browser; and crosswise with ezdms/crypto.py."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,18 +16,35 @@ from playwright.async_api import Browser, Page
 from ezdms import crypto
 from ezdms.protocol.encoding import b64u_encode
 from ezdms.views.assets import address_of
+from tests.browser.conftest import Starting
 from tests.conftest import Server
 from tests.people import KINDS, PEOPLE, VECTORS, load_vectors
 
+pytestmark = pytest.mark.firefox_too
 HARNESS = Path(__file__).with_name("harness.js").read_text("utf-8")
 ALICE, BOB = PEOPLE["alice"], PEOPLE["bob"]
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def pages() -> AsyncIterator[dict[str, Page]]:
+    """One for each browser, and all tests: none of them leaves anything behind."""
+    pages: dict[str, Page] = {}
+    yield pages
+    for page in pages.values():
+        await page.context.close()
+
+
 @pytest_asyncio.fixture(loop_scope="session")
-async def page(shared_server: Server, browser: Browser) -> Page:
+async def page(pages: dict[str, Page], started: Starting, browser_name: str, shared_server: Server) -> Page:
     """A page of the server with crypto.js as `C` and the people's keys as `people`."""
-    opened = await browser.new_page()
-    await opened.goto(shared_server.url)
+    if browser_name not in pages:
+        pages[browser_name] = await opened(await started(browser_name), shared_server.url)
+    return pages[browser_name]
+
+
+async def opened(browser: Browser, url: str) -> Page:
+    page = await browser.new_page()
+    await page.goto(url)
     keys = {
         name: {
             "ik": b64u_encode(person.ik),
@@ -36,9 +54,9 @@ async def page(shared_server: Server, browser: Browser) -> Page:
         }
         for name, person in PEOPLE.items()
     }
-    await opened.evaluate(HARNESS)
-    await opened.evaluate("([address, keys]) => load(address, keys)", [address_of("js/crypto.js"), keys])
-    return opened
+    await page.evaluate(HARNESS)
+    await page.evaluate("([address, keys]) => load(address, keys)", [address_of("js/crypto.js"), keys])
+    return page
 
 
 def pkcs8(key: Any) -> bytes:
@@ -46,14 +64,14 @@ def pkcs8(key: Any) -> bytes:
     return bytes(raw)
 
 
-def test_every_vector_file_is_run_in_chromium() -> None:
+def test_every_vector_file_is_run_in_the_browser() -> None:
     names = {path.stem for path in VECTORS.glob("*.json")}
     for name in names - {"people"}:
         assert f"async {name}(" in HARNESS
 
 
 @pytest.mark.parametrize("name", sorted({path.stem for path in VECTORS.glob("*.json")} - {"people"}))
-async def test_vector_in_chromium(page: Page, name: str) -> None:
+async def test_vector_in_the_browser(page: Page, name: str) -> None:
     cases = load_vectors(name)
     verdicts = await page.evaluate("([name, cases]) => judge(name, cases)", [name, cases])
     assert len(verdicts) == len(cases) > 0
@@ -184,7 +202,7 @@ async def test_a_message_without_content_keeps_its_place_in_the_chain(page: Page
     assert await page.evaluate(follow) == ["ok", None, "ok", None, "fork", 3, "h3", 5, "h5"]
 
 
-async def test_a_flipped_character_never_opens_in_chromium(page: Page) -> None:
+async def test_a_flipped_character_never_opens_in_the_browser(page: Page) -> None:
     sealed = await page.evaluate("text => sealAs('alice', 'bob', text)", "flip me")
     opened = await page.evaluate("sealed => flipEverything(sealed)", sealed)
     assert opened["tried"] > 1500

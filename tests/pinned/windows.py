@@ -17,12 +17,9 @@ from playwright.async_api import BrowserContext, Error, Page, async_playwright
 from websockets.asyncio.client import ClientConnection, connect
 
 from tests.browser.someone import until
-from tests.conftest import CHROMIUM_FLAGS, skip_or_fail
+from tests.conftest import CHROMIUM_FLAGS, FIREFOX, skip_or_fail
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-FIREFOX = next(filter(None, map(shutil.which, ("firefox-esr", "firefox"))), None)
-
-
 FLAGS = ["--headless=new", "--disable-features=DisableLoadExtensionCommandLineSwitch", *CHROMIUM_FLAGS[1:]]
 FLAGS.remove("--disable-background-networking")  # or nothing is drawn before one goes there
 KEPT = {"xpinstall.signatures.required": "false", "extensions.autoDisableScopes": "0"}
