@@ -1,11 +1,11 @@
-# Shared by bin/ezdms and bin/test: find a Python and keep a virtual environment in step with its lock file.
+# Shared by bin/ezdms and bin/test: finds a Python, and keeps a virtual environment in sync with its lock file.
 
 say() { printf '%s\n' "$*" >&2; }
 fail() { say "$*"; exit 1; }
 
 root=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.." && pwd)
 
-# The first Python that is new enough; `command -v` alone would take a broken shim for one.
+# The first Python that is new enough. `command -v` alone would also find a broken shim.
 find_python() {
   local name version found=""
   for name in python3 python3.13 python3.12 python3.11; do
@@ -19,7 +19,7 @@ find_python() {
   fail "EZ-DMS needs Python 3.11 or newer; ${found:-there is no python3} here. On Debian 12 or newer: apt install python3 python3-venv"
 }
 
-# Debian packages, installed if we may, else named in a sentence. Returns non-zero if they are still missing.
+# Install Debian packages if permitted, otherwise name them. Returns non-zero if they are still missing.
 debian_packages() {
   if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
     say "Missing: $*. On Debian, install it with: sudo apt install $*"
@@ -31,7 +31,7 @@ debian_packages() {
   apt-get -qq install -y --no-install-recommends "$@" >/dev/null </dev/null || { say "Debian could not install $*."; return 1; }
 }
 
-# debian_unpacked PACKAGE FOLDER: its files, and nothing installed. An installed nginx would start and take port 80.
+# debian_unpacked PACKAGE FOLDER: unpack without installing. An installed nginx would start and use port 80.
 debian_unpacked() {
   local package=$1 folder=$2 new
   if ! command -v apt-get >/dev/null || ! command -v dpkg-deb >/dev/null; then
@@ -50,32 +50,32 @@ debian_unpacked() {
   return 1
 }
 
-stamp_of() { # what an environment was made from: the lock, the very Python behind its link, and where: scripts name the folder
+stamp_of() { # what an environment was made from: the lock, the real Python behind its link, and its path, which scripts contain
   printf '%s %s %s\n' "$(sha256sum <"$2" | cut -c1-64)" "$(readlink -f "$1/bin/python")" "$1"
 }
 
-is_current() { # -x: the link's name can still match after its Python was removed
+is_current() { # -x: the link may be broken after its Python was removed
   [ -x "$1/bin/python" ] && [ -f "$1/made-from" ] && [ "$(cat "$1/made-from")" = "$(stamp_of "$1" "$2")" ]
 }
 
-# environment FOLDER LOCK: make FOLDER match LOCK. The stamp is written last, so a half-made one is never used.
+# environment FOLDER LOCK: make FOLDER match LOCK. The stamp is written last, so an incomplete one is never used.
 environment() {
   local folder=$1 lock=$2 python
   if is_current "$folder" "$lock"; then return; fi
   python=$(find_python)
   exec 9>"$folder.lock"
-  if command -v flock >/dev/null; then flock 9; fi # two that start at once: the second waits and finds it made
+  if command -v flock >/dev/null; then flock 9; fi # if two start at once, the second waits, then finds it done
   if is_current "$folder" "$lock"; then exec 9>&-; return; fi
   say "Setting up EZ-DMS with Python $("$python" -c 'import platform; print(platform.python_version())') (once, under a minute) …"
   rm -rf "$folder"
   if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
     debian_packages python3-venv || exit 1
   fi
-  "$python" -m venv "$folder" || fail "Could not make a virtual environment in $folder."
-  say "Installing what it needs …"
+  "$python" -m venv "$folder" || fail "Could not create a virtual environment in $folder."
+  say "Installing dependencies …"
   env -u PIP_TARGET -u PIP_PREFIX -u PIP_USER "$folder/bin/python" -m pip install -qq --disable-pip-version-check --no-input --no-compile \
     --only-binary :all: --require-hashes -r "$lock" </dev/null >&2 ||
-    fail "Could not install what EZ-DMS needs: see above. A connection to the internet is needed the first time."
+    fail "Could not install the dependencies: see above. The first run needs an internet connection."
   stamp_of "$folder" "$lock" >"$folder/made-from"
   exec 9>&-
   say "Ready."

@@ -15,19 +15,19 @@ sys.path.insert(0, str(ROOT))
 from tests.browser.someone import Someone  # noqa: E402
 from tests.conftest import CHROMIUM, CHROMIUM_FLAGS, Server  # noqa: E402
 
-SIZE = {"width": 1100, "height": 640}
+DESKTOP, PHONE = {"width": 1100, "height": 720}, {"width": 360, "height": 720}
 TALK = [
     ("grace", "Is this the messenger you set up on the old laptop?"),
     ("ada", "Yes, it hums away under my desk."),
-    ("ada", "I run the server, and I still cannot read what you write to anybody."),
+    ("ada", "I run the server, and I still cannot read what you write to anyone."),
     ("grace", "How do I know that?"),
-    ("ada", "Your browser seals every message before it leaves. And anybody can check that."),
+    ("ada", "Your browser encrypts every message before it leaves. And anyone can check that."),
     ("grace", "Fair enough. Sunday at four?"),
 ]
 
 
 async def main() -> None:
-    """Two people talk; the one who hosts is looked at, in light and dark."""
+    """Two people talk, one at a desktop and one on a phone; both screens, in light and dark."""
     with tempfile.TemporaryDirectory() as folder:
         server = Server(Path(folder), server_name="Ada's server")
         server.start()
@@ -35,18 +35,16 @@ async def main() -> None:
             async with async_playwright() as playwright:
                 browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_FLAGS)
                 people = {
-                    name: await Someone.arrives(
-                        browser, server, name, viewport=SIZE, device_scale_factor=1.5, locale="en-GB"
+                    name: await Someone.is_in(
+                        browser, server, name, viewport=size, device_scale_factor=1.5, locale="en-US"
                     )
-                    for name in ("ada", "grace", "alan")
+                    for name, size in (("ada", DESKTOP), ("grace", PHONE), ("alan", DESKTOP))
                 }
-                for someone in people.values():
-                    await someone.creates_an_account()
                 ada, grace, alan = people.values()
                 await alan.starts_with(ada.search_pin)
                 await alan.writes("Lunch?")
                 await ada.starts_with(grace.search_pin)
-                await grace.opens("ada")
+                await grace.starts_with(ada.search_pin)
                 for i, (name, text) in enumerate(TALK, 1):
                     await people[name].writes(text)
                     for one in (ada, grace):
@@ -54,8 +52,9 @@ async def main() -> None:
                 pictures = ROOT / "docs" / "pictures"
                 pictures.mkdir(exist_ok=True)
                 for scheme in ("light", "dark"):
-                    await ada.page.emulate_media(color_scheme=scheme)
-                    await ada.page.screenshot(path=pictures / f"conversation-{scheme}.png")
+                    for someone, where in ((ada, "desktop"), (grace, "phone")):
+                        await someone.page.emulate_media(color_scheme=scheme)
+                        await someone.page.screenshot(path=pictures / f"{where}-{scheme}.png")
                 await browser.close()
         finally:
             server.kill()

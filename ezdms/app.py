@@ -1,4 +1,4 @@
-"""The composer, the only module that knows all the others: decides what is closed, public, limited and fenced."""
+"""Builds the ASGI app: routes, authentication, limits, error handlers. The only module that imports all the others."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ from ezdms.web.limits import Limiter, by_address
 
 
 class Application(Quart):
-    """Quart, whose log names the route of an error and not the address, which may hold somebody's id."""
+    """Quart that logs the route of an error, not the URL, which may contain a user's id."""
 
     def log_exception(self, exception_info: Any) -> None:
-        """One line."""
+        """Log one line."""
         asked = websocket if has_websocket_context() else request
         logs.event(logging.ERROR, "error", method=asked.method, route=str(asked.url_rule))
 
@@ -53,7 +53,7 @@ def create_app(settings: Settings) -> Quart:
     app.asgi_http_class = HttpConnection
     app.websocket_class = Socket
     app.asgi_websocket_class = SocketConnection
-    app.config |= {"BODY_TIMEOUT": 20, "RESPONSE_TIMEOUT": None}  # connection.py bounds each write, for less
+    app.config |= {"BODY_TIMEOUT": 20, "RESPONSE_TIMEOUT": None}  # connection.py limits each write, to less
     app.extensions["ezdms.settings"] = settings
     app.extensions["ezdms.hub"] = Hub[Event]()
     app.extensions["ezdms.shells"] = shells(settings.front)

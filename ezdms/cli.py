@@ -1,4 +1,4 @@
-"""The command line: names every command, and loads the one that is called. So `ezdms serve` loads no decryption."""
+"""The command line. Imports only the command that is called, so `ezdms serve` never loads decryption code."""
 
 from __future__ import annotations
 
@@ -37,32 +37,32 @@ COMMANDS = {  # name → module:function, in the order of the help
     "bridge": "ezdms.commands.client.bridge:bridge",
     "open": "ezdms.commands.client.opening:opening",
 }
-WHOLE = 1000  # characters, more than any first sentence has
+WHOLE = 1000  # characters; longer than any first sentence
 
 
 class Lazily(click.Group):
-    """A group whose commands live in modules of their own."""
+    """A command group that imports a command's module only when it is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """In the order of COMMANDS."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import it now."""
+        """Import the command."""
         if cmd_name not in COMMANDS:
             return None
         module, _, function = COMMANDS[cmd_name].partition(":")
         return cast(click.Command, getattr(import_module(module), function))
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The first sentence of each, whole: click would cut it to what is left of one line."""
+        """List each command with its full first sentence; click would cut it to fit one line."""
         commands = [(name, cast(click.Command, self.get_command(ctx, name))) for name in self.list_commands(ctx)]
         with formatter.section("Commands"):
             formatter.write_dl([(name, command.get_short_help_str(WHOLE)) for name, command in commands])
 
 
 def _print_version(context: click.Context, _: click.Parameter, is_asked: bool) -> None:
-    """And the build, by which people tell whether their copies are the same."""
+    """Print the version and the build, by which people can tell whether their copies are the same."""
     if is_asked:
         from ezdms.release import digest_of, name_of
         from ezdms.views import assets
@@ -72,6 +72,8 @@ def _print_version(context: click.Context, _: click.Parameter, is_asked: bool) -
 
 
 @click.group(cls=Lazily, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Print it.")
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Print the version."
+)
 def main() -> None:
     """EZ-DMS: direct messages that the server cannot read."""

@@ -1,6 +1,6 @@
-"""The client side of docs/protocol.md in Python, pure functions. THE SERVER NEVER IMPORTS THIS (a test proves it).
+"""The client side of docs/protocol.md in Python, as pure functions. THE SERVER NEVER IMPORTS THIS (a test proves it).
 
-Twin of static/js/crypto.js: same names, same order, same vectors. What is public comes from envelope.py.
+Twin of static/js/crypto.js: same names, same order, same vectors. The public parts are in envelope.py.
 """
 
 from __future__ import annotations
@@ -61,13 +61,13 @@ from ezdms.protocol.envelope import (
 
 
 class ProtocolError(Exception):
-    """Something that came from outside does not hold; the sentence can be shown, it holds no secret.
+    """Received data is invalid. The message contains no secret and can be shown.
 
     ProtocolError
-    ├── Refused        must not be shown: damaged, for somebody else
-    │   └── Forged     signed by another key than the one pinned
-    ├── Unsupported    made by a newer version
-    └── Alarm          a contact's keys changed, went back or split: stop
+    ├── Refused        must not be shown: damaged, or for someone else
+    │   └── Forged     signed by a key other than the pinned one
+    ├── Unsupported    from a newer version
+    └── Alarm          a contact's keys changed, were rolled back or forked: stop
     """
 
 
@@ -76,14 +76,14 @@ class Refused(ProtocolError):
 
 
 class Forged(Refused):
-    """A message in somebody's name that their key did not sign."""
+    """A message not signed by the key of its claimed sender."""
 
 
 class Unsupported(ProtocolError):
-    """Unknown suite, version or kind: needs a newer version. It counts as present.
+    """Unknown suite, version or kind: needs a newer version. The message counts as present.
 
-    `p` and `a` are what Chain.follow and order_verdicts need to keep it in its place: the link and the
-    acknowledgement of a message that was opened and verified. Both are None where it could not be read.
+    `p` and `a` are the link and the acknowledgment of a decrypted and verified message, which Chain.follow and
+    order_verdicts need to keep its place. Both are None if it could not be read.
     """
 
     def __init__(self, p: str | None = None, a: tuple[int, str] | None = None) -> None:
@@ -93,19 +93,19 @@ class Unsupported(ProtocolError):
 
 
 class Alarm(ProtocolError):
-    """A contact's key statement contradicts what is known of them."""
+    """A contact's key statement contradicts what is known about them."""
 
 
 # ---- 2  Constants ----
 
 LOGIN_ITER = 600_000
 WRAP_ITER = WRAP_ITER_MIN
-MOST_SECONDS = 31_536_000  # a year: the longest that a message may wait to disappear
+MOST_SECONDS = 31_536_000  # a year: the longest lifetime of a disappearing message
 LARGEST_FILE = 26_214_400  # bytes
 LARGEST_THUMB = 4096  # bytes
-LARGEST_SIDE = 65_536  # pixels of a picture
-LARGEST_ROW = 2**52  # a row's n from here on is a lie: nobody could go on after it
-TIME_OFF = 600_000  # ms: clocks may differ by so much
+LARGEST_SIDE = 65_536  # pixels of an image
+LARGEST_ROW = 2**52  # a row's n from here on is a lie: no message could follow it
+TIME_OFF = 600_000  # ms that clocks may differ
 OAEP = padding.OAEP(mgf=padding.MGF1(hashes.SHA256()), algorithm=hashes.SHA256(), label=None)
 
 
@@ -123,14 +123,14 @@ def show_login_pin(pin: str) -> str:
 
 
 def normalise_login_pin(typed: str) -> str:
-    """The 16 characters that a person meant; raises PinError with a sentence that helps."""
+    """The 16 characters of a typed PIN. Raises PinError with a helpful message."""
     pin = envelope.fold_pin(typed)
     if len(pin) == SEARCH_PIN_LENGTH and envelope.is_in_alphabet(pin):
         raise PinError("This looks like a Search PIN. To log in, enter your Login PIN, which is shorter.")
     if len(pin) != LOGIN_PIN_LENGTH:
         raise PinError(f"A Login PIN has {LOGIN_PIN_LENGTH} letters and digits; this has {len(pin)}.")
     if not envelope.is_in_alphabet(pin):
-        raise PinError("A Login PIN has only digits and letters without U.")
+        raise PinError("A Login PIN has only digits, and letters except U.")
     return pin
 
 
@@ -150,7 +150,7 @@ def _pbkdf2(pin: str, salt: bytes, iterations: int) -> bytes:
 
 
 def login_keys(pin: str, deployment_id: bytes) -> LoginKeys:
-    """Derive from the normalised PIN (RFC 8018 and 5869). The number of rounds is never taken from a server.
+    """Derive login keys from the normalized PIN (RFC 8018 and 5869). The iteration count is never taken from a server.
 
     `deployment_id` is 16 bytes. Raises Refused.
     """
@@ -169,7 +169,7 @@ def login_keys(pin: str, deployment_id: bytes) -> LoginKeys:
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """One's private keys. `ik` is 32 bytes, `spki` 294, `fp` 32."""
+    """The user's private keys. `ik` is 32 bytes, `spki` 294, `fp` 32."""
 
     identity: Ed25519PrivateKey = field(repr=False)
     encryption: rsa.RSAPrivateKey = field(repr=False)
@@ -202,7 +202,7 @@ def generate_keys() -> Keys:
 
 @dataclass(frozen=True, slots=True)
 class WrappedKeys:
-    """Private keys locked under a PIN, as the server keeps them: b64u, but for the number of rounds."""
+    """Private keys encrypted under a PIN, as stored by the server: b64u, except the iteration count."""
 
     salt: str
     iterations: int
@@ -221,13 +221,13 @@ def _wrap_data(use: str, public: bytes) -> bytes:
 
 
 def _check_iterations(iterations: int) -> None:
-    """With few rounds whoever has the database could guess the PIN; with very many a login would never end."""
+    """Too few iterations let anyone with the database guess the PIN; too many make a login take forever."""
     if not is_integer(iterations, WRAP_ITER_MIN, WRAP_ITER_MAX):
-        raise Refused(f"Expected {WRAP_ITER_MIN} to {WRAP_ITER_MAX} rounds for the keys.")
+        raise Refused(f"Expected {WRAP_ITER_MIN} to {WRAP_ITER_MAX} iterations for the keys.")
 
 
 def wrap_keys(pin: str, keys: Keys, iterations: int = WRAP_ITER) -> WrappedKeys:
-    """Lock both private keys under the PIN with a new salt. Raises Refused for rounds that no client accepts."""
+    """Encrypt both private keys under the PIN with a new salt. Raises Refused for iterations that no client accepts."""
     _check_iterations(iterations)
     salt = secrets.token_bytes(16)
     kek = AESGCM(_pbkdf2(pin, label("wrap") + salt, iterations))
@@ -245,7 +245,7 @@ def wrap_keys(pin: str, keys: Keys, iterations: int = WRAP_ITER) -> WrappedKeys:
 
 
 def unwrap_keys(pin: str, wrapped: WrappedKeys, ik: bytes, spki: bytes) -> Keys:
-    """Unlock, and make sure that the private keys belong to these public ones. Raises Refused."""
+    """Decrypt, and check that the private keys match these public ones. Raises Refused."""
     _check_iterations(wrapped.iterations)
     try:
         salt = b64u_decode(wrapped.salt, 16)
@@ -258,12 +258,12 @@ def unwrap_keys(pin: str, wrapped: WrappedKeys, ik: bytes, spki: bytes) -> Keys:
 
         identity, encryption = unwrap(wrapped.wrapped_sig, "sig", ik), unwrap(wrapped.wrapped_enc, "enc", spki)
     except (InvalidTag, ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise Refused("The keys from the server do not open with this Login PIN.") from error
+        raise Refused("The keys from the server cannot be decrypted with this Login PIN.") from error
     if not isinstance(identity, Ed25519PrivateKey) or not isinstance(encryption, rsa.RSAPrivateKey):
         raise Refused("Expected an Ed25519 and an RSA key.")
     keys = Keys(identity, encryption)
     if keys.ik != ik or keys.spki != spki:
-        raise Refused("The private keys from the server do not belong to the public ones.")
+        raise Refused("The private keys from the server do not match the public ones.")
     return keys
 
 
@@ -271,7 +271,7 @@ def unwrap_keys(pin: str, wrapped: WrappedKeys, ik: bytes, spki: bytes) -> Keys:
 
 
 def _compact(members: dict[str, Any]) -> bytes:
-    """JSON as it is signed: UTF-8, no white space, nothing escaped that need not be. Raises Refused."""
+    """JSON as it is signed: UTF-8, no white space, minimal escapes. Raises Refused."""
     try:
         return encoding.compact(members)
     except EnvelopeError as error:
@@ -284,17 +284,17 @@ def _sign(keys: Keys, header: bytes, body: bytes) -> str:
 
 
 def _verified(jws: str, header: bytes, ik: bytes) -> bytes:
-    """The signed bytes as received. The header is compared as a string: nothing in it is believed."""
+    """Verify a signature, and return the signed bytes. The header is compared as a string, never parsed."""
     parts = jws.split(".")
     if len(parts) != 3 or parts[0] != b64u_encode(header):
-        raise Refused("Expected a signature of another kind.")
+        raise Refused("Expected a signature of a different kind.")
     body, signature = b64u_decode(parts[1]), b64u_decode(parts[2], 64)
     envelope.verify_signature(ik, f"{parts[0]}.{parts[1]}".encode(), signature)
     return body
 
 
 def sign_statement(keys: Keys, name: str, seq: int, ts: int) -> str:
-    """What one's identity says of its keys, as compact JWS (RFC 7515, 8037)."""
+    """Sign a statement about one's keys, as compact JWS (RFC 7515, 8037)."""
     members = {
         "v": 1,
         "ik": b64u_encode(keys.ik),
@@ -308,7 +308,7 @@ def sign_statement(keys: Keys, name: str, seq: int, ts: int) -> str:
 
 
 def verify_statement(jws: str) -> Statement:
-    """parse_statement, as a client sees it. Raises Refused."""
+    """Like parse_statement, but raises Refused."""
     try:
         return parse_statement(jws)
     except EnvelopeError as error:
@@ -317,7 +317,7 @@ def verify_statement(jws: str) -> Statement:
 
 @dataclass(frozen=True, slots=True)
 class Pin:
-    """What is remembered of a contact's statement: `ik` and `hash` (of the JWS) in b64u, and the best suite."""
+    """What is remembered about a contact's statement: `ik` and `hash` (of the JWS) in b64u, and the best suite."""
 
     ik: str
     seq: int
@@ -326,15 +326,15 @@ class Pin:
 
 
 def pin_of(jws: str) -> Pin:
-    """Enough of a statement to know the key again, and to notice a step back. Raises Refused."""
+    """The part of a statement needed to recognize the key, and detect a rollback. Raises Refused."""
     statement = verify_statement(jws)
     return Pin(b64u_encode(statement.ik), statement.seq, message_hash(jws), max(statement.suites))
 
 
 def check_succession(known: Pin, following: Pin) -> None:
-    """A contact's statement may only move forward. Raises Alarm."""
+    """Check that a contact's statement only moves forward. Raises Alarm."""
     if known.ik != following.ik:
-        raise Alarm("The server shows another key for this person than before.")
+        raise Alarm("The server shows a different key for this person than before.")
     if following.seq < known.seq:
         raise Alarm("The server shows an older statement of this person's keys than before.")
     if following.seq == known.seq and following.hash != known.hash:
@@ -364,24 +364,24 @@ CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def clean_text(text: str) -> str:
-    """Typed or pasted text as it can be sent: CR, CR LF, vertical tab and form feed become newlines."""
+    """Normalize typed or pasted text: CR, CR LF, vertical tab and form feed become newlines."""
     return LINE_BREAKS.sub("\n", text)
 
 
 def check_text(text: str) -> None:
-    """Raises Refused unless it is 1 to 500 well-formed code points, no control characters but newline and tab."""
+    """Raises Refused unless it is 1 to 500 well-formed code points, with no control characters but newline and tab."""
     if any("\ud800" <= letter <= "\udfff" for letter in text):
-        raise Refused("This text holds broken characters.")
+        raise Refused("This text contains broken characters.")
     if not text:
         raise Refused("Write something first.")
     if len(text) > MAX_TEXT:
         raise Refused(f"A message has at most {MAX_TEXT} characters; this has {len(text)}.")
     if CONTROLS.search(text):
-        raise Refused("This text holds control characters.")
+        raise Refused("This text contains control characters.")
 
 
-# Code points that an emoji can be made of. Those that draw nothing alone (digits, joiner, keycap, variation, tags) are
-# none by themselves. The list is fixed, so that no two clients differ because one knows a newer Unicode.
+# Code points of emoji. Those that are invisible alone (digits, joiner, keycap, variation, tags) are not an emoji by
+# themselves. The list is fixed, so that clients with different Unicode versions do not disagree.
 _PARTS = r"#*0-9\u200d\u20e3\ufe0f\U000e0020-\U000e007f"
 _SIGNS = (
     r"\xa9\xae\u203c\u2049\u2122\u2139\u2190-\u21ff\u2300-\u23ff\u24c2\u25a0-\u27bf\u2900-\u297f\u2b00-\u2bff"
@@ -401,16 +401,16 @@ def _pad(body: bytes, size: int) -> bytes:
 
 
 def _pad_to_bucket(body: bytes) -> bytes:
-    """Padded to the smallest size that holds it; as it is if none does."""
+    """Pad to the smallest size that fits; unchanged if none does."""
     return _pad(body, next((size for size in BUCKETS if size >= len(body)), 0))
 
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """What a signed message says. `reference` is (id, hash) of the message that it is about.
+    """The content of a signed message. `reference` is (id, hash) of the message it refers to.
 
-    `e` names the earlier changes of the same target ("" for none; None in kinds that change nothing). `kind` is None
-    where a newer version is needed: then text, reference, ts and x say nothing.
+    `e` identifies the earlier changes of the same target ("" for none; None in kinds that change nothing). `kind` is
+    None if a newer version is needed; text, reference, ts and x are meaningless then.
     """
 
     c: str
@@ -429,9 +429,9 @@ class Body:
 
 
 def read_body(padded: bytes) -> Body:
-    """Read a body of a version and kind that may be unknown. Raises Refused for a form that the protocol forbids.
+    """Parse a body, possibly of an unknown version or kind. Raises Refused if the protocol forbids it.
 
-    Raises Unsupported for a body of another version whose place in the chain cannot be read either.
+    Raises Unsupported for an unknown version if not even its place in the chain can be read.
     """
     body = padded.rstrip(b" ")
     if len(padded) not in BUCKETS or _pad_to_bucket(body) != padded:
@@ -451,20 +451,20 @@ def read_body(padded: bytes) -> Body:
 
 
 def _read_place(members: dict[str, Any]) -> dict[str, Any]:
-    """What stays the same in every version: whose message it is, and its place in the chain."""
+    """The part that is the same in every version: sender, recipient, and place in the chain."""
     place = {name: members.get(name) for name in ("c", "f", "t", "id", "n", "p", "a")}
     n, p, a = place["n"], place["p"], place["a"]
     if not all(isinstance(place[name], str) for name in ("c", "f", "t", "id")) or not is_integer(n, 1):
         raise Refused("Expected a message body of version 1.")
     if not isinstance(a, list) or len(a) != 2 or not is_integer(a[0], 0):
-        raise Refused("Expected an acknowledgement in the message body.")
+        raise Refused("Expected an acknowledgment in the message body.")
     if not _is_link(int(n or 0) - 1, p) or not _is_link(a[0], a[1]):
         raise Refused("Expected the hash of a message in the message body.")
     return place | {"a": (a[0], a[1])}
 
 
 def _is_link(n: int, digest: Any) -> bool:
-    """ "" stands for no message (n = 0), anything else is named by its hash."""
+    """ "" stands for no message (n = 0); any other is identified by its hash."""
     return _matches(HASH, digest) if n else digest == ""
 
 
@@ -513,14 +513,14 @@ def _check_content(kind: str, text: str, x: int) -> None:
 
 def _read_reference(r: Any) -> tuple[str, str]:
     if not isinstance(r, list) or len(r) != 2 or not _matches(ID, r[0]) or not _matches(HASH, r[1]):
-        raise Refused("Expected the id and the hash of the message that this one is about.")
+        raise Refused("Expected the id and the hash of the message that this one refers to.")
     return r[0], r[1]
 
 
 def read_file(text: str) -> dict[str, Any]:
-    """What the text of a file says of it: id, key, size, hash, name, type, thumb, w, h (and unknown members).
+    """Parse the description of a file: id, key, size, hash, name, type, thumb, w, h (and unknown members).
 
-    Nothing in it is to be believed beyond its form. Raises Refused. (docs/protocol.md, Kinds)
+    Only its form is checked; do not trust the content. Raises Refused. (docs/protocol.md, Kinds)
     """
     try:
         file = encoding.parse_canonical(text.encode("utf-8", "surrogatepass"))
@@ -545,7 +545,7 @@ def read_file(text: str) -> dict[str, Any]:
 
 
 def _seal(spki: bytes, typ: str, text: str) -> str:
-    """JWE compact (RFC 7516): a fresh content key and iv for each reader."""
+    """Encrypt as JWE compact (RFC 7516), with a fresh content key and iv for each reader."""
     public = serialization.load_der_public_key(spki)
     if not isinstance(public, rsa.RSAPublicKey):
         raise Refused("Expected an RSA encryption key.")
@@ -557,9 +557,9 @@ def _seal(spki: bytes, typ: str, text: str) -> str:
 
 
 def _unseal(keys: Keys, typ: str, jwe: str) -> str:
-    parts = jwe.split(".") if isinstance(jwe, str) else []  # a server's JSON can say anything
+    parts = jwe.split(".") if isinstance(jwe, str) else []  # a server's JSON can contain anything
     if len(parts) != 5 or parts[0] != envelope_header(key_id(keys.spki), typ):
-        raise Refused("Expected an envelope for one's own key.")
+        raise Refused("Expected an envelope for your own key.")
     wrapped, iv = b64u_decode(parts[1], 256), b64u_decode(parts[2], 12)
     text, tag = b64u_decode(parts[3]), b64u_decode(parts[4], 16)
     try:
@@ -568,12 +568,12 @@ def _unseal(keys: Keys, typ: str, jwe: str) -> str:
             raise Refused("Expected a content key of 32 bytes.")
         return AESGCM(content_key).decrypt(iv, text + tag, parts[0].encode()).decode("ascii")
     except (InvalidTag, ValueError) as error:
-        raise Refused("The envelope does not open.") from error
+        raise Refused("The envelope cannot be decrypted.") from error
 
 
 @dataclass(frozen=True, slots=True)
 class SealedMessage:
-    """A message ready to be handed over: participant a is the one with the lower fingerprint."""
+    """A message ready to be sent. Participant a is the one with the lower fingerprint."""
 
     message_id: str
     n: int
@@ -601,12 +601,12 @@ def seal_message(
     e: str | None = None,
     z: bytes | None = None,
 ) -> SealedMessage:
-    """Sign and seal a message for the peer and for oneself. What no one could open is never sealed.
+    """Sign a message, and encrypt it for the peer and for oneself.
 
-    `p` is the hash of one's previous message ("" for n = 1; see next_link), `a` (n, hash) of the highest verified
-    message of theirs before which no row is missing, or (0, ""), `message_id` 16 bytes, `x` seconds, `ts` ms, `text`
-    the content by its kind, `reference` (id, hash), `e` as in Body. `z` is 16 bytes that keep a short text from being
-    guessed by its hash: random unless given, left out if empty. Raises Refused for what a receiver would refuse.
+    `p`: hash of one's own previous message ("" for n = 1; see next_link). `a`: (n, hash) of the peer's highest verified
+    message with no row missing before it, or (0, ""). `message_id`: 16 bytes. `x`: seconds. `ts`: ms. `text`: the
+    content by its kind. `reference`: (id, hash). `e`: as in Body. `z`: 16 bytes that keep a short text from being
+    guessed by its hash; random by default, left out if empty. Raises Refused for anything a receiver would refuse.
     """
     message_id = secrets.token_bytes(16) if message_id is None else message_id
     z = secrets.token_bytes(16) if z is None else z
@@ -638,7 +638,7 @@ def seal_message(
     except EnvelopeError as error:
         raise Refused(str(error)) from error
     if read_body(body).kind is None:
-        raise Refused("Expected a kind of message that this version knows.")
+        raise Refused("Expected a kind of message that this version supports.")
     jws = _sign(keys, MESSAGE_HEADER, body)
     mine, theirs = (_seal(spki, "ezdms-msg+jwe", jws) for spki in (keys.spki, peer_spki))
     for_a, for_b = (mine, theirs) if in_order(keys.fp, peer_fp)[0] == keys.fp else (theirs, mine)
@@ -646,7 +646,7 @@ def seal_message(
 
 
 def message_hash(jws: str) -> str:
-    """b64u of the SHA-256 of a signed message: what the next one links to."""
+    """b64u of the SHA-256 of a signed message, which the next one links to."""
     return b64u_encode(sha256(jws.encode("ascii")))
 
 
@@ -655,7 +655,7 @@ def message_hash(jws: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """An opened message: counter, hash of the one before, acknowledgement, time (ms), lifetime (s), kind and text.
+    """A decrypted message: counter, hash of the previous one, acknowledgment, time (ms), lifetime (s), kind and text.
 
     `reference` and `e` as in Body.
     """
@@ -683,9 +683,9 @@ def open_message(
     hash: str,
     suite: int = 1,
 ) -> Message:
-    """Open one's copy, with every check in the order of the protocol. `sender_ik` is the pinned key, or one's own.
+    """Decrypt one's own copy, with all checks in the order of the protocol. `sender_ik`: the pinned key, or one's own.
 
-    Raises Refused (Forged if somebody else signed it) or Unsupported.
+    Raises Refused (Forged if someone else signed it) or Unsupported.
     """
     if suite != 1:
         raise Unsupported
@@ -701,7 +701,7 @@ def open_message(
     if (body.c, body.f, body.t) != expected:
         raise Refused("This message belongs to another conversation.")
     if (body.id, body.n, message_hash(jws)) != (message_id, n, hash):
-        raise Refused("The server describes this message wrongly.")
+        raise Refused("The server's description of this message is wrong.")
     if body.kind is None:
         raise Unsupported(body.p, body.a)
     place = (body.id, body.n, body.p, body.a, body.ts, body.x)
@@ -713,7 +713,7 @@ Verdict = Literal["ok", "duplicate", "gap", "late", "fork"]
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A row's place in a chain. `p` is None where it is not known: nothing was verified, or it was on another day."""
+    """A row's place in a chain. `p` is None if unknown: nothing was verified, or it was in an earlier run."""
 
     hash: str
     p: str | None
@@ -722,14 +722,14 @@ class Link:
 
 @dataclass(slots=True)
 class Chain:
-    """One sender's rows by n, and how far their messages were followed. Nothing that is not signed moves anything.
+    """One sender's rows by n, and how far they were followed. Only signed messages change this state.
 
-    `last` is (n, hash) of the highest verified message: what is remembered, and nothing above it is missing. `head` is
-    that of the highest verified one that is reached from the first without a gap, and there is a row of every n from it
-    up to `reach`. `start` is the lowest n that was there when the first was verified: a missing beginning is normal
-    (paging, expiry), so what lies below is an older page and not late. `known` is the (n, hash) that was `last` on
-    another day, on this or another device. Of two messages that contradict each other the first stays, and which is the
-    true one, people decide; a row that nobody signed gives way to what is signed.
+    `last`: (n, hash) of the highest verified message, which is remembered; nothing above it is missing. `head`: the
+    highest verified message reached from the first without a gap. There are rows for all n from `head` to `reach`.
+    `start`: the lowest n present when the first was verified; a missing beginning is normal (paging, expiry), so lower
+    ones are an older page, not late. `known`: the (n, hash) that was `last` in an earlier run, here or on another
+    device. Of two contradicting messages the first stays, and people decide which is true; an unsigned row is replaced
+    by a signed one.
     """
 
     known: tuple[int, str] | None = None
@@ -742,7 +742,7 @@ class Chain:
 
     @classmethod
     def resume(cls, last: tuple[int, str] | None, known: tuple[int, str] | None = None) -> Chain:
-        """A chain that goes on after `last`, the highest verified message that was handed on: what is lower is late."""
+        """A chain that continues after `last`, the highest verified message already delivered. Lower ones are late."""
         if last is None:
             return cls(known)
         n, hash = last
@@ -750,11 +750,11 @@ class Chain:
         return cls(known, {n: Link(hash, None, True)}, 1, last, last, n, is_found)
 
     def follow(self, *, n: int, hash: str, p: str | None) -> Verdict | None:
-        """Judge the next row as it arrives, and remember it. Every row is followed, whatever it holds.
+        """Judge and remember the next row as it arrives. Call it for every row, whatever it contains.
 
-        `p` is None for a row without a verified message (emptied, unknown suite, refused). Such a row is present, so
-        that it is no gap, and the message after it has to name its hash; nothing else follows from it, and its verdict
-        is None unless it is a duplicate or a fork. An n that is no number of a message is left out, with None.
+        `p` is None for a row without a verified message (emptied, unknown suite, refused). Such a row is present, so it
+        is no gap, and the next message must link to its hash. Otherwise it changes nothing, and its verdict is None
+        unless it is a duplicate or a fork. Rows with an invalid n are ignored, with None.
         """
         if not is_integer(n, 1):
             return None
@@ -774,9 +774,9 @@ class Chain:
         return verdict if is_new and is_next else "fork"
 
     def has_gap_before(self, n: int) -> bool:
-        """True if no row has the number before this verified message, or before the rows without one right before it.
+        """True if the row before this verified message is missing, skipping rows without a message.
 
-        It is so for as long as what is missing has not come; the verdict "gap" is what it was at first.
+        It becomes False once the missing row arrives, unlike the verdict "gap", which is not updated.
         """
         below = n - 1
         while below >= self.start and (row := self.rows.get(below)) and not row.is_verified:
@@ -784,7 +784,7 @@ class Chain:
         return below >= self.start and below not in self.rows
 
     def _contradicts(self, n: int, hash: str, p: str | None) -> bool:
-        """True if something that was verified says otherwise."""
+        """True if a verified message contradicts this row."""
         before, behind = self.rows.get(n - 1), self.rows.get(n + 1)
         if p is not None and before and before.is_verified and before.hash != p:
             return True
@@ -796,7 +796,7 @@ class Chain:
         return (n == known_n and hash != known_hash) or (n == known_n + 1 and p not in (known_hash, None))
 
     def _forget(self, n: int) -> None:
-        """A row that nobody signed has another hash than the message after it names."""
+        """Remove an unsigned row whose hash is not the one that the next message links to."""
         del self.rows[n]
         if self.head and self.head[0] < n:
             self.reach = min(self.reach, n - 1)
@@ -804,7 +804,7 @@ class Chain:
     def _place(self, n: int, hash: str) -> Verdict:
         if self.last is None:
             self.start, self.reach, self.head = min(self.rows), n, (n, hash)
-        elif self.head and self.head[0] < n <= self.reach:  # until now nothing was verified there
+        elif self.head and self.head[0] < n <= self.reach:  # nothing was verified there before
             self.head = (n, hash)
         if self.last and n < self.last[0]:
             return "ok" if n < self.start else "late"
@@ -819,16 +819,16 @@ class Chain:
 
 
 def is_taken_back(chain: Chain) -> bool:
-    """True if no row that was followed is the one that was known: an alarm, once everything was loaded."""
+    """True if the known message was not among the followed rows: an alarm, once everything was loaded."""
     return chain.known is not None and not chain.is_known_found
 
 
 def next_link(known: tuple[int, str] | None, rows: Iterable[tuple[int, str]] = ()) -> tuple[int, str]:
     """(n, p) of one's own next message.
 
-    `known` is (n, hash) of one's highest verified or sent message, `rows` those of own rows that the server shows,
-    whatever their state: the highest counts. What is no number of a message, or 2^52 and above, is left out; a lie
-    below that makes a gap or a fork, nothing more.
+    `known`: (n, hash) of one's own highest verified or sent message. `rows`: (n, hash) of one's own rows on the server,
+    in any state. The highest counts. Invalid numbers, and those from 2^52 on, are ignored; a lie below that only makes
+    a gap or a fork.
     """
     n, hash = known or (0, "")
     for row_n, row_hash in rows:
@@ -842,7 +842,7 @@ OrderVerdict = Literal["ok", "crossed", "impossible", "fork"]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row as order_verdicts needs it: `side` names the sender, `a` is None where nothing was verified."""
+    """A row for order_verdicts. `side`: the sender. `a`: None if nothing was verified."""
 
     side: str
     n: int
@@ -851,17 +851,17 @@ class Row:
 
 
 def order_verdicts(rows: Iterable[Row]) -> list[OrderVerdict | None]:
-    """What the acknowledgements say of the order of both sides' rows, which are given by rising seq; None for `a` None.
+    """Judge the order of both sides' rows, given by rising seq, by their acknowledgments. None where `a` is None.
 
-    "fork": the other side's row of the number that is acknowledged has another hash. "impossible": a row that is
-    acknowledged stands after the message. Both are alarms. "crossed": a message of the other side stands before it
-    and had not been seen. Takes time in proportion to the number of rows.
+    "fork": the acknowledged row of the other side has a different hash. "impossible": an acknowledged row comes after
+    the message. Both are alarms. "crossed": a message of the other side comes before it, and had not been seen. Runs in
+    linear time.
     """
     rows = [*rows]
     names = (*sorted({row.side for row in rows}), "", "")[:2]
     other = {names[0]: names[1], names[1]: names[0]}
     hashes: dict[tuple[str, int], set[str]] = {}
-    is_first = []  # a message that is shown twice stands where it is shown first
+    is_first = []  # a duplicate counts where it is shown first
     for row in rows:
         known = hashes.setdefault((row.side, row.n), set())
         is_first.append(row.hash not in known and is_integer(row.n, 1))
@@ -893,7 +893,7 @@ def _order_verdict(is_same: bool, is_early: bool, is_crossed: bool) -> OrderVerd
 
 @dataclass(slots=True)
 class Side:
-    """What Order remembers of one sender: the highest verified n, the highest n that they acknowledged, all hashes."""
+    """Order's state of one sender: the highest verified n, the highest n they acknowledged, all hashes."""
 
     highest: int = 0
     acknowledged: int = 0
@@ -902,16 +902,16 @@ class Side:
 
 @dataclass(slots=True)
 class Order:
-    """order_verdicts for whoever reads one row after the other, by rising seq, and hands each on at once.
+    """Incremental order_verdicts, for rows that are read one by one, by rising seq, and delivered at once.
 
-    A row that was acknowledged before it is shown is found when it is shown: then it is "impossible", also if it holds
-    no message. `sides` may be given, to go on where another run ended.
+    A row acknowledged before it is shown is "impossible" once it is shown, even without a message. `sides` can be given
+    to continue an earlier run.
     """
 
     sides: dict[str, Side] = field(default_factory=dict)
 
     def follow(self, row: Row) -> OrderVerdict | None:
-        """Judge the next row, unless it is a duplicate. None for a row without a message, but for one that is early."""
+        """Judge the next row, unless it is a duplicate. None for a row without a message, unless it is "impossible"."""
         mine = self.sides.setdefault(row.side, Side())
         other = next((side for name, side in self.sides.items() if name != row.side), Side())
         if not is_integer(row.n, 1):
@@ -926,7 +926,7 @@ class Order:
 
 
 def is_time_off(ts: int, created_at: int) -> bool:
-    """True if the signed time and the server's (ms) differ by more than 10 minutes: then both are shown."""
+    """True if the signed time and the server's (ms) differ by more than 10 minutes, so that both must be shown."""
     return abs(ts - created_at) > TIME_OFF
 
 
@@ -934,7 +934,7 @@ def is_time_off(ts: int, created_at: int) -> bool:
 
 
 def safety_number(fp_x: bytes, fp_y: bytes) -> str:
-    """60 digits in groups of 5, the same on both sides."""
+    """60 digits in groups of 5, the same for both people."""
     groups = []
     for fp in in_order(fp_x, fp_y):
         digest = PBKDF2HMAC(hashes.SHA512(), 32, b"ezdms/1 safety", 4096).derive(fp)
@@ -943,7 +943,7 @@ def safety_number(fp_x: bytes, fp_y: bytes) -> str:
 
 
 def safety_qr(fp_x: bytes, fp_y: bytes) -> str:
-    """What the QR code for comparing holds."""
+    """The content of the QR code for comparing."""
     return "ezdms1:" + b64u_encode(b"".join(in_order(fp_x, fp_y)))
 
 
@@ -951,21 +951,21 @@ def safety_qr(fp_x: bytes, fp_y: bytes) -> str:
 
 
 def seal_vault(keys: Keys, vault: dict[str, Any]) -> str:
-    """Sign and seal what must survive a new browser to oneself; `vault["version"]` rises. Raises Refused.
+    """Sign the vault and encrypt it to oneself. The caller must increment `vault["version"]`. Raises Refused.
 
-    What is no JSON (NaN, broken text) is never sealed: it would replace the one copy there is, and not open.
+    Invalid JSON (NaN, broken text) is refused: it would replace the only copy, and could not be read.
     """
     if not is_integer(vault.get("version"), 1):
         raise Refused("Expected a vault with a version.")
     body = _compact(vault)
     if len(body) > LARGEST_VAULT:
-        raise Refused("There is more to keep than the vault holds.")
+        raise Refused("The vault is full.")
     size = -(-len(body) // VAULT_STEP) * VAULT_STEP
     return _seal(keys.spki, "ezdms-vault+jwe", _sign(keys, VAULT_HEADER, _pad(body, size)))
 
 
 def open_vault(keys: Keys, sealed: str) -> dict[str, Any]:
-    """Open one's own vault. Raises Refused."""
+    """Decrypt and verify one's own vault. Raises Refused."""
     try:
         body = _verified(_unseal(keys, "ezdms-vault+jwe", sealed), VAULT_HEADER, keys.ik)
         if len(body) % VAULT_STEP or len(body) > LARGEST_VAULT:
@@ -982,10 +982,10 @@ def open_vault(keys: Keys, sealed: str) -> dict[str, Any]:
 
 
 def sign_act(keys: Keys, deployment_id: bytes, act: str, purpose: str, ts: int) -> str:
-    """What proves to the server that it is oneself who deletes the account, changes the PIN or renews the Search PIN.
+    """Sign an act, which proves that the user wants to delete the account, change the PIN or replace the Search PIN.
 
     `act` is "delete_account" (`purpose` ""), "change_pin" (change_pin_purpose of the request) or "search_pin" (the new
-    salt, b64u). `ts` is one's own clock (ms), never the server's. Raises Refused for a deployment id that is not 16
+    salt, b64u). `ts` is the client's clock (ms), never the server's. Raises Refused for a deployment id that is not 16
     bytes.
     """
     if len(deployment_id) != 16:

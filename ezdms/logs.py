@@ -1,4 +1,4 @@
-"""The log: one line for each event, as text or JSON, that says where and of what kind and never what it was about."""
+"""The log: one line per event, as text or JSON. It tells what happened and where, but no user data."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 PACKAGE = Path(__file__).parent
-PLACES = 3  # of our own code, innermost first, that a line names for an error
-LONGEST = 300  # characters of a message that is not ours
+PLACES = 3  # stack frames of our own code, innermost first, in the line of an error
+LONGEST = 300  # characters of a message from another library
 
 _log = logging.getLogger("ezdms")
 
 
 def event(level: int, name: str, **fields: Any) -> None:
-    """Write an event of ours: a few words, and fields that hold no PIN, token, text or address."""
+    """Log an event: a few words, and fields with no PIN, token, text or address."""
     _log.log(level, name, extra={"fields": fields}, exc_info=level >= logging.ERROR)
 
 
@@ -31,7 +31,7 @@ def use(*, as_json: bool) -> None:
 
 
 def _parts(record: logging.LogRecord) -> dict[str, Any]:
-    """What a line says."""
+    """The fields of a log line."""
     moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
     said: dict[str, Any] = {"time": moment.replace("+00:00", "Z"), "level": record.levelname}
     said["event"] = record.getMessage()[:LONGEST].partition("\n")[0]
@@ -44,9 +44,9 @@ def _parts(record: logging.LogRecord) -> dict[str, Any]:
 
 
 def _describe(error: BaseException) -> dict[str, str]:
-    """Kind and place of an error, and its words if they cannot be somebody's."""
+    """Type and place of an error, and its message if that cannot contain user data."""
     said = {"error": type(error).__name__}
-    if isinstance(error, OSError) or type(error).__module__ == "sqlite3":  # others may quote what somebody sent
+    if isinstance(error, OSError) or type(error).__module__ == "sqlite3":  # other messages may quote user input
         said["words"] = str(error)[:LONGEST].replace("\n", " ")
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if Path(frame.filename).is_relative_to(PACKAGE)] or frames
@@ -55,7 +55,7 @@ def _describe(error: BaseException) -> dict[str, str]:
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object a line."""
+    """One JSON object per line."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The line."""

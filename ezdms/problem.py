@@ -1,10 +1,10 @@
-"""A request that cannot be met, as routes, actions and sockets say it. Knows no web."""
+"""The error raised by routes, actions and sockets when a request fails. Does not depend on the web framework."""
 
 from __future__ import annotations
 
 
 class Problem(Exception):
-    """A request that cannot be met: HTTP status, a slug for programs, a sentence for people, further JSON members."""
+    """A failed request: HTTP status, a slug for programs, a sentence for people, more JSON members."""
 
     def __init__(self, status: int, code: str, sentence: str, **more: object) -> None:
         super().__init__(sentence)
@@ -14,5 +14,5 @@ class Problem(Exception):
         self.more = more
 
     def as_json(self) -> dict[str, object]:
-        """The members of an error as programs get it."""
+        """The JSON members of the error response."""
         return {"error": self.sentence, "code": self.code, **self.more}

@@ -1,4 +1,4 @@
-"""Every setting of the server: name, default, meaning. Nothing else in the project reads the environment."""
+"""All settings of the server, from flags and the environment: name, default, meaning."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from urllib.parse import urlsplit
 
 PREFIX = "EZDMS_"
 
-# Names of the client side (bots, command line): known here only so that they are not taken for a misspelt setting.
+# Used by the client (bots, command line). Listed here so that they are not rejected as unknown settings.
 CLIENT_NAMES = frozenset({"EZDMS_SERVER", "EZDMS_HOME", "EZDMS_PIN", "EZDMS_PIN_FILE", "EZDMS_TRUST_SERVER"})
 
-LONGEST_LINE = 300  # characters of a text that the front page shows
+LONGEST_LINE = 300  # characters of a text on the front page
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class SettingsError(ValueError):
-    """A setting is unknown or its value is not of the expected form; the sentence names it."""
+    """A setting is unknown or has an invalid value; the message names it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +65,11 @@ def parse_size(text: str) -> int | None:
 
 
 def parse_count(text: str) -> int | None:
-    """A number from 1 on, or `off` (None)."""
+    """A positive number, or `off` (None)."""
     if text == "off":
         return None
     if not re.fullmatch(r"[1-9][0-9]{0,6}", text):
-        raise SettingsError("expected a number from 1 on, or off")
+        raise SettingsError("expected a positive number, or off")
     return int(text)
 
 
@@ -78,7 +78,7 @@ def parse_percent(text: str) -> int:
     if text == "off":
         return 0
     if not re.fullmatch(r"[0-9]|[1-9][0-9]", text):
-        raise SettingsError("expected percent from 0 (off) to 99")
+        raise SettingsError("expected a percentage from 0 (off) to 99")
     return int(text)
 
 
@@ -108,7 +108,7 @@ def parse_origins(text: str) -> tuple[str, ...]:
 
 
 def parse_path(text: str) -> Path:
-    """A path of the file system."""
+    """A file system path."""
     if not text or "\0" in text:
         raise SettingsError("expected a path")
     return Path(text)
@@ -122,21 +122,21 @@ def parse_switch(text: str) -> bool:
 
 
 def parse_line(text: str) -> str:
-    """A short text of one line."""
+    """A short text on one line."""
     if len(text) > LONGEST_LINE or not text.isprintable():
         raise SettingsError(f"expected one line of at most {LONGEST_LINE} characters")
     return text.strip()
 
 
 def parse_server_name(text: str) -> str:
-    """What the front page calls this server."""
+    """The name of this server on the front page."""
     if not text.strip():
         raise SettingsError("expected a name")
     return parse_line(text)
 
 
 def parse_public_url(text: str) -> str:
-    """The one origin that people open."""
+    """The public origin of the server."""
     origins = parse_origins(text)
     if len(origins) != 1:
         raise SettingsError("expected one address such as https://chat.example.org, without a path")
@@ -151,36 +151,36 @@ def parse_registration(text: str) -> str:
 
 
 def setting(default: str | None, parse: Callable[[str], Any], meaning: str) -> Any:
-    """A field whose default is given as a person would write it, so that one parser serves both."""
+    """A field. Its default is written as text, so that one parser handles both defaults and given values."""
     value = None if default is None else parse(default)
     return field(default=value, metadata={"default": default, "parse": parse, "meaning": meaning})
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the operator decides; each is EZDMS_NAME in the environment and --name at `ezdms serve`."""
+    """Server configuration. Each field is EZDMS_NAME in the environment and --name of `ezdms serve`."""
 
     host: str = setting("127.0.0.1", str, "Address to listen on.")
-    port: int = setting("5000", parse_port, "Port to listen on; 0 takes a free one.")
-    data_dir: Path = setting("./data", parse_path, "Folder of the database; made if missing, readable by you alone.")
+    port: int = setting("5000", parse_port, "Port to listen on; 0 picks a free one.")
+    data_dir: Path = setting("./data", parse_path, "Folder of the database; created if missing, readable only by you.")
     certfile: Path | None = setting(None, parse_path, "TLS certificate chain (PEM); needs keyfile too.")
     keyfile: Path | None = setting(None, parse_path, "TLS private key (PEM); needs certfile too.")
     trusted_proxies: tuple[Network, ...] = setting(
-        "", parse_networks, "Proxies whose X-Forwarded-For and -Proto are believed: addresses or networks."
+        "", parse_networks, "Proxies whose X-Forwarded-For and -Proto headers are trusted: addresses or networks."
     )
     allowed_origins: tuple[str, ...] = setting(
-        "", parse_origins, "Further web origins that may open the WebSocket, beside the server's own."
+        "", parse_origins, "Other web origins that may open the WebSocket, besides the server's own."
     )
     public_url: str | None = setting(
-        None, parse_public_url, "The address that people open, for `ezdms invite` and `ezdms doctor`."
+        None, parse_public_url, "The server's public address, for `ezdms invite` and `ezdms doctor`."
     )
-    ngrok: bool = setting("off", parse_switch, "Open a tunnel with ngrok, which gives the server a public address.")
-    server_name: str = setting("EZ-DMS", parse_server_name, "What the front page calls this server.")
-    notice: str = setting("", parse_line, "A sentence on the front page: whose server it is, for whom.")
+    ngrok: bool = setting("off", parse_switch, "Open an ngrok tunnel, which gives the server a public address.")
+    server_name: str = setting("EZ-DMS", parse_server_name, "The name of this server on the front page.")
+    notice: str = setting("", parse_line, "A sentence on the front page, such as who runs this server and for whom.")
     registration: str = setting(
-        "open", parse_registration, "Who may make an account: open (anybody), invite (who has an invitation), closed."
+        "open", parse_registration, "Who can create an account: open (anyone), invite (with an invitation), or closed."
     )
-    log_json: bool = setting("off", parse_switch, "Write the log as one JSON object a line.")
+    log_json: bool = setting("off", parse_switch, "Write the log as one JSON object per line.")
     limit_register: Limit | None = setting("5/minute", parse_limit, "New accounts, per client address.")
     limit_register_net: Limit | None = setting(
         "30/day", parse_limit, "New accounts, per network of clients (IPv4 /24, IPv6 /64)."
@@ -193,24 +193,24 @@ class Settings:
 
     limit_vault: Limit | None = setting("30/minute", parse_limit, "Vaults stored, per account.")
     quota_account: int | None = setting(
-        "256MiB", parse_size, "What an account may store, messages and vault: bytes, KiB, MiB, GiB, or off."
+        "256MiB", parse_size, "Storage per account, for messages and vault: bytes, KiB, MiB, GiB, or off."
     )
-    max_sockets: int | None = setting("32", parse_count, "WebSockets open at a time, per account; or off.")
+    max_sockets: int | None = setting("32", parse_count, "Open WebSockets per account, or off.")
     max_connections: int | None = setting(
-        "256", parse_count, "Connections at a time, per client address, with TLS of the server's own; or off."
+        "256", parse_count, "Open connections per client address if the server itself does TLS, or off."
     )
     disk_floor: int = setting(
-        "5", parse_percent, "Percent of the disk that must be free for new accounts to be taken; 0 is off."
+        "5", parse_percent, "Percent of the disk that must be free to accept new accounts; 0 is off."
     )
 
     @property
     def front(self) -> dict[str, str]:
-        """What the front page says of this server."""
+        """What the front page shows about this server."""
         return {"name": self.server_name, "notice": self.notice, "registration": self.registration}
 
     @classmethod
     def load(cls, environ: Mapping[str, str], given: Mapping[str, str] | None = None) -> Settings:
-        """Read EZDMS_* from `environ`; `given` (from flags, by field name) goes before. Raises SettingsError."""
+        """Read EZDMS_* from `environ`; `given` (from flags, by field name) takes precedence. Raises SettingsError."""
         names = {PREFIX + item.name.upper(): item for item in fields(cls)}
         for name in environ:
             if name.startswith(PREFIX) and name not in names and name not in CLIENT_NAMES:
@@ -228,7 +228,7 @@ class Settings:
                 raise SettingsError(f"{said} is {text!r}: {error}.") from error
         settings = cls(**values)
         if (settings.certfile is None) != (settings.keyfile is None):
-            raise SettingsError("EZDMS_CERTFILE and EZDMS_KEYFILE belong together: give both or neither.")
+            raise SettingsError("Set both EZDMS_CERTFILE and EZDMS_KEYFILE, or neither.")
         if settings.ngrok and (settings.certfile is not None or settings.host != "127.0.0.1"):
-            raise SettingsError("EZDMS_NGROK brings its own TLS and address: give no certificate and no EZDMS_HOST.")
+            raise SettingsError("EZDMS_NGROK has its own TLS and address: remove the certificate and EZDMS_HOST.")
         return settings

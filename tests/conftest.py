@@ -18,7 +18,7 @@ from quart import Quart
 
 from ezdms.app import create_app
 from ezdms.settings import Settings
-from tests import cheap
+from tests import cheap, forked
 from tests.people import PEOPLE, Person
 
 cheap.use()
@@ -90,13 +90,13 @@ class Server:
         environment |= {f"EZDMS_{name.upper()}": value for name, value in self.settings.items()}
         environment |= {"EZDMS_DATA_DIR": str(self.data_dir), "EZDMS_PORT": str(self.port), "PYTHONPATH": str(ROOT)}
         with self.log.open("a") as log:
-            self.process = subprocess.Popen(
-                [self.python, "-m", self.module, "serve"],
-                env=environment,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-            )
+            if self.python == sys.executable and self.module == "tests.cheap":
+                self.process = forked.launch(
+                    "serve", module=self.module, env=environment, stdout=subprocess.PIPE, stderr=log
+                )
+            else:
+                command = [self.python, "-m", self.module, "serve"]
+                self.process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=log, text=True)
         assert self.process.stdout is not None
         announced = self.process.stdout.readline()
         match = re.fullmatch(r"EZ-DMS is at (https?://127\.0\.0\.1:([0-9]+))\n", announced)

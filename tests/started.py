@@ -7,8 +7,10 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from tests.conftest import ROOT
+from tests.forked import launch
 
 
 def environment() -> dict[str, str]:
@@ -26,15 +28,18 @@ class Started:
         self.flags = ["--server", server, "--home", str(self.home), *flags]
         self.said = ""
         self.port = 0
+        self.is_executed = False  # as from a shell, for tests that look at the process from outside
         self.process: subprocess.Popen[str] | None = None
 
     def launch(self, *flags: str, **more: str) -> None:
         """Start it, with these flags and settings too; returns once it has printed its first line."""
-        command = [sys.executable, "-m", "ezdms", self.name, *flags, *self.flags]
         with self.log.open("a") as log:
-            self.process = subprocess.Popen(
-                command, env=environment() | more, stdout=subprocess.PIPE, stderr=log, text=True
-            )
+            given: dict[str, Any] = {"env": environment() | more, "stdout": subprocess.PIPE, "stderr": log}
+            if self.is_executed:
+                command = [sys.executable, "-m", "ezdms", self.name, *flags, *self.flags]
+                self.process = subprocess.Popen(command, text=True, **given)
+            else:
+                self.process = launch(self.name, *flags, *self.flags, **given)
         self.said = self.next_line()
 
     def next_line(self) -> str:

@@ -1,1 +1,1 @@
-"""What people do, over the database and the hub. Knows no web."""
+"""User actions on the database and the hub, independent of the web framework."""

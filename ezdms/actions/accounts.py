@@ -1,4 +1,4 @@
-"""Accounts: create one, change its PINs, find whose Login PIN it is, and delete it."""
+"""Accounts: create, find by Login PIN, change PINs, delete."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ SLICE = 500  # accounts
 
 
 class NotInvited(Exception):
-    """The invitation was used up, withdrawn or has expired meanwhile."""
+    """The invitation was used, canceled or has expired."""
 
 
 async def create(
     database: Database, user: User, search_pin: str, search_salt: str, invitation: str | None = None
 ) -> None:
-    """A new account. `invitation`: the hash of the token that it uses up. Raises NotInvited, or db.Conflict."""
+    """Create an account. `invitation`: the hash of the token to use. Raises NotInvited or db.Conflict."""
     await database.write(_insert_account, user, search_pin, search_salt, invitation)
 
 
 async def find_user(database: Database, login_id: str, auth_key: str) -> User | None:
-    """The user whose Login PIN gives these two, or None; unknown and wrong cost and look the same."""
+    """The user with this login_id and auth_key, or None. Unknown and wrong take the same time and look the same."""
     user = await database.read(select_user_by_login_id, login_id=login_id)
     return user if await check_auth_key(user.auth_hash if user else None, auth_key) else None
 
@@ -48,9 +48,9 @@ async def find_user(database: Database, login_id: str, auth_key: str) -> User | 
 async def change_pin(
     database: Database, hub: Hub[Event], locks: Locks, act: Act, *, user_id: str, session_id: str, login_id: str
 ) -> bool:
-    """The new locks count from now on; every session but this one ends. False if `login_id` is not the present one.
+    """Replace the locks and end all other sessions. Returns False if `login_id` is not the current one.
 
-    Raises encoding.EnvelopeError if the act does not hold, or db.Conflict.
+    Raises encoding.EnvelopeError if the act is invalid, or db.Conflict.
     """
     is_changed = await database.write(
         _change_pin, locks, act, user_id=user_id, session_id=session_id, login_id=login_id
@@ -61,15 +61,15 @@ async def change_pin(
 
 
 async def change_search_pin(database: Database, act: Act, *, search_pin: str, user_id: str, salt: str) -> None:
-    """The old one finds nobody any more. Raises encoding.EnvelopeError if the act does not hold, or db.Conflict."""
+    """Replace the Search PIN. Raises encoding.EnvelopeError if the act is invalid, or db.Conflict."""
     await database.write(_replace_search_pin, act, search_pin=search_pin, user_id=user_id, salt=salt)
     await database.forget()
 
 
 async def remove_account(database: Database, hub: Hub[Event], user_id: str, act: Act | None = None) -> None:
-    """Name, keys, sessions, vault and own copies are gone; partners are told, and keep what they have.
+    """Delete a user's name, keys, sessions, vault and copies. Partners are notified, and keep their own copies.
 
-    `act` is the user's own; the operator needs none. Raises encoding.EnvelopeError if it does not hold.
+    `act` is the user's; the operator needs none. Raises encoding.EnvelopeError if it is invalid.
     """
     partners = await database.write(_delete_user, user_id=user_id, act=act)
     await sessions.cut_off(database, hub, user_id)
@@ -77,10 +77,10 @@ async def remove_account(database: Database, hub: Hub[Event], user_id: str, act:
 
 
 async def remove_unused(database: Database, hub: Hub[Event], moment: int) -> int:
-    """Remove the accounts that nobody uses (UNUSED ms before `moment`); returns how many. Raises db.Unavailable.
+    """Delete unused accounts (unused since UNUSED ms before `moment`). Returns the count. Raises db.Unavailable.
 
-    Whoever wrote or received a message stays, whose session was used lately, or has a socket open. A few hundred are
-    looked at in one go and each is removed in a transaction of its own, so that nobody waits for this.
+    Accounts that sent or received a message, have a recently used session or an open socket are kept. Checks a few
+    hundred at a time and deletes each in its own transaction, so that other writes do not wait.
     """
     count, after, before = 0, "", moment - UNUSED
     while found := await database.read(select_slice, after=after, before=before, limit=SLICE):
@@ -114,7 +114,7 @@ def _delete_user(connection: Connection, *, user_id: str, act: Act | None) -> li
 
 
 def _delete_if_unused(connection: Connection, *, user_id: str, before: int) -> list[tuple[str, str]] | None:
-    """None if somebody has used it since it was looked at."""
+    """Delete the account unless it was used in the meantime; then None."""
     return delete_user(connection, user_id=user_id) if is_unused(connection, user_id=user_id, before=before) else None
 
 

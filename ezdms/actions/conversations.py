@@ -1,4 +1,4 @@
-"""Conversations: two people, under the keys that they have now."""
+"""Conversations between two people, identified by their keys."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ezdms.protocol import encoding, envelope
 
 
 class Started(NamedTuple):
-    """A conversation as whoever started it sees it, with whom the PIN found and the salt of that PIN.
+    """A conversation as seen by the user who started it, the owner of the Search PIN, and the PIN's salt.
 
     `theirs`: as the partner sees it, if it is new.
     """
@@ -28,14 +28,14 @@ class Started(NamedTuple):
 
     @property
     def is_new(self) -> bool:
-        """False if the two had this conversation already."""
+        """False if this conversation already existed."""
         return self.theirs is not None
 
 
 async def start(database: Database, hub: Hub[Event], session: Session, search_pin: str) -> Started:
-    """The conversation of whoever asks with whoever has this Search PIN; if it is new, both are told.
+    """Find or create the conversation with the owner of this Search PIN; if it is new, both are notified.
 
-    Problem 404 if nobody has it, 400 if it is one's own, 409 if the keys belonged to the conversation of a deleted
+    Problem 404 if nobody has it, 400 if it is the user's own, 409 if these keys had a conversation with a deleted
     account.
     """
     found = await database.write(_find_or_insert, session=session, search_pin=search_pin)
@@ -49,9 +49,9 @@ async def start(database: Database, hub: Hub[Event], session: Session, search_pi
 
 @keeps_sessions
 def _find_or_insert(connection: Connection, *, session: Session, search_pin: str) -> Started | Problem:
-    """All of it in one transaction. A refusal is returned: raised, it would have the whole batch run again."""
+    """Do it in one transaction. A refusal is returned, not raised, since raising would rerun the whole batch."""
     found = select_user_by_search_pin(connection, search_pin=search_pin)
-    if found is None:  # never there, replaced, and left look the same
+    if found is None:  # never existed, replaced, and deleted account look the same
         return Problem(404, "unknown_pin", "Nobody on this server has this Search PIN.")
     partner, search_salt = found
     if partner.user_id == session.user_id:
@@ -66,17 +66,19 @@ def _find_or_insert(connection: Connection, *, session: Session, search_pin: str
         for user_id in (session.user_id, partner.user_id)
     ]
     if conversation is None or conversation.partner_id != partner.user_id:
-        # The same keys under an account that was deleted. Nobody inherits it: a key statement proves no key.
-        return Problem(409, "left", "One of you deleted the account of this conversation. It needs new keys to go on.")
+        # The same keys belonged to a deleted account. Nobody inherits it: a key statement does not prove the key.
+        return Problem(
+            409, "left", "One of you deleted the account of this conversation. Start a new one with new keys."
+        )
     return Started(conversation, partner, search_salt, seen_by_partner if is_new else None)
 
 
 async def open_one(
     database: Database, *, conversation_id: str, user_id: str, limit: int
 ) -> tuple[Conversation, list[Message], Message | None] | None:
-    """What models.message.select_opening gives, which its reader has then seen. None if there is no such for them.
+    """Read models.message.select_opening and mark it as read. None if the user has no such conversation.
 
-    A full disk keeps nobody from reading.
+    Works even if the disk is full.
     """
     try:
         return await database.write(_open, conversation_id=conversation_id, user_id=user_id, limit=limit)

@@ -1,4 +1,4 @@
-"""What happens in a conversation, as one participant may know it, and what it looks like to pages and programs."""
+"""Events of a conversation, as sent to one participant: JSON for programs, HTML for pages."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from ezdms.views import fragments
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A conversation's new line in somebody's list, with the new message in their own copy if that is what happened.
+    """A changed line in a user's list of conversations, with the new message (their copy) if there is one.
 
-    Each face is made once, so that many sockets of one person cost one rendering.
+    Each form is rendered once, even for many sockets of one user.
     """
 
     line: Line | Conversation
@@ -22,7 +22,7 @@ class Event:
     faces: dict[tuple[bool, bool], str] = field(default_factory=dict, compare=False)
 
     def face(self, user_id: str, *, as_json: bool, is_open: bool) -> str:
-        """The frame for a socket of this person; `is_open`: it has the conversation open."""
+        """The frame for a socket of this user. `is_open`: the socket has the conversation open."""
         found = self.faces.get((as_json, is_open))
         if found is None:
             found = self._as_json(is_open) if as_json else self._as_html(user_id, is_open)

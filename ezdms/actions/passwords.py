@@ -1,4 +1,4 @@
-"""The slow hash of the auth_key: never on the event loop, and never in the way of those who are logged in."""
+"""Hashes the auth_key with scrypt, off the event loop and at low priority, so that logged-in users do not wait."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from ezdms.db import Busy
 
 T = TypeVar("T")
 
-MOST_WAITING = 64  # hashes, of about 90 ms and 32 MiB each; the next is refused at once
-NICENESS = 10  # of the threads that hash: whoever computes little comes first
-METHOD = "scrypt:32768:8:1"  # N, r, p as OWASP advises; werkzeug writes it into each hash, which is checked by its own
+MOST_WAITING = 64  # hashes, of about 90 ms and 32 MiB each; more are refused at once
+NICENESS = 10  # of the hashing threads, so that short work goes first
+METHOD = "scrypt:32768:8:1"  # N, r, p as OWASP advises; werkzeug stores them in each hash
 AT_ONCE = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -30,7 +30,7 @@ async def hash_auth_key(auth_key: str) -> str:
 
 
 async def check_auth_key(stored: str | None, auth_key: str) -> bool:
-    """One hash whether the login_id was known (`stored`) or not, so that the time tells nothing. Raises db.Busy."""
+    """Check the auth_key. Hashes once even if the login_id is unknown, so that timing leaks nothing. Raises db.Busy."""
     matches = await _threads().run(check_password_hash, stored or _nobody(), auth_key)
     return matches and stored is not None
 
@@ -41,14 +41,14 @@ def _nobody() -> str:
 
 
 class _Threads:
-    """As many as there are cores, and a bounded queue before them."""
+    """A thread per core, with a bounded queue."""
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(AT_ONCE, "scrypt", initializer=_step_back)
         self._count = 0
 
     async def run(self, function: Callable[..., T], *args: str) -> T:
-        """The function on one of the threads. Raises Busy."""
+        """Run the function on one of the threads. Raises Busy."""
         if self._count >= MOST_WAITING + AT_ONCE:
             raise Busy
         self._count += 1
@@ -64,6 +64,6 @@ def _threads() -> _Threads:
 
 
 def _step_back() -> None:
-    """Of this thread alone, as Linux has it; elsewhere there is no such thing."""
+    """Lower the priority of this thread. Only Linux supports this per thread."""
     with suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)

@@ -1,6 +1,6 @@
-"""The way of one message: store, hand to the sockets of both. Page not found can open one.
+"""Sends a message: stores it, and publishes it to both participants' sockets. Nothing here can decrypt one.
 
-The same by POST and over a socket; the server stores, orders and forwards.
+The same for POST and WebSocket. The server only stores, orders and forwards.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from ezdms.problem import Problem
 
 
 class Sent(NamedTuple):
-    """What the sender is told: the message with their own copy, and whether it stood already."""
+    """The result for the sender: the message with their own copy, and whether it was already stored."""
 
     message: Message
     partner_username: str
     is_repeat: bool
 
     def as_json(self) -> dict[str, object]:
-        """The members of the answer."""
+        """The members of the response."""
         return {"message_id": self.message.message_id, "seq": self.message.seq, "created_at": self.message.created_at}
 
 
 async def send(database: Database, hub: Hub[Event], draft: Draft, sender_id: str, *, quota: int | None) -> Sent:
-    """Store and publish; a repeat is answered as the first time. Problem 404, 409, 410, 422 or 507, or Unavailable."""
+    """Store and publish. A repeat gets the first response again. Problem 404, 409, 410, 422 or 507, or Unavailable."""
     try:
         pair, outcome = await database.write(insert_message, draft, sender_id=sender_id, quota=quota)
     except Conflict as error:
@@ -37,20 +37,20 @@ async def send(database: Database, hub: Hub[Event], draft: Draft, sender_id: str
 
 
 def publish(hub: Hub[Event], draft: Draft, sender_id: str, pair: Pair | None, outcome: Outcome) -> Sent:
-    """Hand what insert_message stored to the sockets of both, or say why it stored nothing: a repeat, or a Problem.
+    """Publish what insert_message stored to both participants' sockets. If it stored nothing: a repeat, or a Problem.
 
-    Nothing is waited for between the commit and this, so that events of a conversation go out in the order of seq.
+    Nothing is awaited between the commit and this, so that a conversation's events are sent in the order of seq.
     """
     if pair is None:
         raise no_conversation()
     partner = pair.other(sender_id)
     if partner.has_left:
-        raise Problem(410, "left", "This person has left. Nothing more can be sent to them.")
+        raise Problem(410, "left", "This person deleted their account. You can no longer message them.")
     if outcome is None:
-        raise Problem(422, "envelope", "Expected a copy sealed for each participant's key.")
+        raise Problem(422, "envelope", "Expected one copy encrypted for each participant's key.")
     if isinstance(outcome, OverQuota):
         raise Problem(
-            507, "quota", "Your storage on this server is full, so nothing more can be sent. Ask whoever runs it."
+            507, "quota", "Your storage on this server is full, so you cannot send messages. Ask the operator."
         )
     if isinstance(outcome, OutOfStep):
         return Sent(_repeated(draft, outcome), partner.username, is_repeat=True)
@@ -65,20 +65,20 @@ def publish(hub: Hub[Event], draft: Draft, sender_id: str, pair: Pair | None, ou
 
 
 def no_conversation() -> Problem:
-    """Not theirs and not there look the same."""
+    """The same error for no conversation and for someone else's."""
     return Problem(404, "no_conversation", "There is no such conversation.")
 
 
 def id_is_taken() -> Problem:
-    """Another message has it, of whichever of the two."""
-    return Problem(409, "message_id", "This conversation has another message of this id already.")
+    """The id belongs to another message, of either participant."""
+    return Problem(409, "message_id", "This conversation already has another message with this id.")
 
 
 def _repeated(draft: Draft, outcome: OutOfStep) -> Message:
-    """The message that this repeats. Problem 409 if it repeats none: its id or its counter cannot be used."""
+    """The message that this one repeats. Problem 409 if it is no repeat: its id or counter cannot be used."""
     earlier = outcome.earlier
     if earlier is None:
-        sentence = "Expected the number after your last message's, or one not far above it."
+        sentence = "Expected the number after your last message, or one not far above it."
         raise Problem(409, "counter", sentence, next_n=outcome.next_n)
     if (earlier.n, earlier.hash) != (draft.n, draft.hash):
         raise id_is_taken()

@@ -1,4 +1,4 @@
-"""Sessions: start, find, end. Living ones are remembered, so that not every request asks the database."""
+"""Sessions: start, find, end. Active ones are cached, so that not every request queries the database."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ezdms.models.user import User
 from ezdms.protocol.encoding import b64u_encode
 
 MOST_REMEMBERED = 1024  # sessions of about 2 KiB
-LONGEST = 1.0  # seconds: whoever edits the database with another program need not wait for longer
+LONGEST = 1.0  # seconds until a change by another program takes effect
 
 
 def random_id(size: int) -> str:
@@ -31,12 +31,12 @@ def random_id(size: int) -> str:
 
 
 def hash_token(token: str) -> str:
-    """What is stored of a token: SHA-256, hex. The token has 256 random bits, so no slow hash is needed."""
+    """The stored hash of a token: SHA-256, hex. The token has 256 random bits, so no slow hash is needed."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 
 async def start(database: Database, user: User, *, browser: str, address: str) -> str | None:
-    """A new session of this user; returns its token, which is stored nowhere. None if the PIN has just changed."""
+    """Start a session. Returns its token, which is not stored; None if the PIN was just changed."""
     token = random_id(32)
     is_started = await database.write(
         insert_session,
@@ -51,9 +51,9 @@ async def start(database: Database, user: User, *, browser: str, address: str) -
 
 
 async def end(database: Database, hub: Hub[Event], user_id: str, *, only: str = "", but: str = "") -> int:
-    """End this user's sessions: all, `only` that one, or all `but` that one; returns how many there were.
+    """End this user's sessions: all, `only` that one, or all `but` that one. Returns how many.
 
-    When this returns, their tokens are dead, their sockets closed, and nothing of them is left in the log.
+    When this returns, their tokens are invalid, their sockets closed, and the write-ahead log has no trace of them.
     """
     if only:
         count = int(await database.write(delete_session, session_id=only, user_id=user_id))
@@ -71,16 +71,16 @@ async def end(database: Database, hub: Hub[Event], user_id: str, *, only: str = 
 
 
 async def cut_off(database: Database, hub: Hub[Event], user_id: str, *, but: str = "") -> None:
-    """For who ended sessions in a transaction of their own: close the sockets, empty the log."""
+    """Close the sockets and empty the log, after sessions were ended in another transaction."""
     hub.end_sessions(user_id, but=but)
     await database.forget()
 
 
 class Sessions:
-    """The sessions that asked lately, by the hash of their token.
+    """A cache of recently used sessions, by the hash of their token.
 
-    All are forgotten with the next write of any kind but those marked db.keeps_sessions: a session that was ended,
-    or a name, PIN or vault that was changed, is never remembered for longer than its change takes to be answered.
+    It is cleared by every write except those marked db.keeps_sessions, so an ended session, or a changed name, PIN or
+    vault, is never cached once its change is confirmed.
     """
 
     def __init__(self, database: Database) -> None:
@@ -89,7 +89,7 @@ class Sessions:
         self._known: dict[str, tuple[Session, float]] = {}
 
     async def find(self, token_hash: str) -> Session | None:
-        """The living session of this token, or None."""
+        """The active session with this token, or None."""
         if self._revision != self._database.revision:
             self._known.clear()
             self._revision = self._database.revision
@@ -107,7 +107,7 @@ class Sessions:
         revision = self._database.revision
         session = await self._database.read(select_session, token_hash=token_hash)
         self._known.pop(token_hash, None)
-        if session is not None and revision == self._database.revision:  # or it was read before it ended
+        if session is not None and revision == self._database.revision:  # otherwise it may have ended since it was read
             if len(self._known) >= MOST_REMEMBERED:
                 self._known.pop(next(iter(self._known)))
             self._known[token_hash] = session, time.monotonic()

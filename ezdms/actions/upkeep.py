@@ -1,4 +1,4 @@
-"""What the server does by itself, at its start and then once a day: accounts that nobody uses are removed."""
+"""Maintenance at startup and once a day: deletes unused accounts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DAY = 24 * 60 * 60.0  # seconds
 
 @asynccontextmanager
 async def kept_up(database: Database, hub: Hub[Event]) -> AsyncIterator[None]:
-    """While this lasts."""
+    """Run the maintenance while this is open."""
     task = asyncio.create_task(_every_day(database, hub))
     task.add_done_callback(_report)
     try:
@@ -29,7 +29,7 @@ async def kept_up(database: Database, hub: Hub[Event]) -> AsyncIterator[None]:
 
 
 def _report(task: asyncio.Task[None]) -> None:
-    """It ends when the server does, or by an error that nobody else would see."""
+    """Report an error that ended the maintenance task."""
     error = None if task.cancelled() else task.exception()
     if error is not None:
         task.get_loop().call_exception_handler({"message": "the upkeep ended", "exception": error})
@@ -39,7 +39,7 @@ async def _every_day(database: Database, hub: Hub[Event]) -> None:
     while True:
         try:
             count = await remove_unused(database, hub, now())
-        except Unavailable:  # the disk is full or fails; tomorrow is early enough
+        except Unavailable:  # the disk is full or fails; try again tomorrow
             count = 0
         if count:
             logs.event(logging.INFO, "removed accounts that nobody used", count=count)

@@ -1,5 +1,5 @@
-"""The bridge: the original's plain-text REST API on one's own machine, for programs that were written for it.
+"""The bridge: the original's plain-text REST API on the user's own machine, for programs written for it.
 
-It seals, opens and checks with `ezdms.client`; the server gets what any client sends. It must never listen where
-another machine could reach it, answer a web page it was not told of, or keep a Login PIN (docs/bridge.md).
+It encrypts, decrypts and verifies with `ezdms.client`; to the server it is like any client. It must never listen where
+another machine could reach it, answer a web page that was not allowed, or keep a Login PIN (docs/bridge.md).
 """

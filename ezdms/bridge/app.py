@@ -1,4 +1,4 @@
-"""The original's calls, each a few lines over `ezdms.client`. What is alarming is refused, never passed over."""
+"""The original's endpoints, implemented with `ezdms.client`. Alarms are returned as errors, never ignored."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from ezdms.edge.connection_close import SaysWhenItCloses
 from ezdms.protocol import envelope
 from ezdms.protocol.encoding import EnvelopeError
 
-PASSED_ON = (400, 403, 404, 409, 410, 429)  # statuses of the server that mean the same here
-WAITS = "The message is kept, sealed, and leaves before the next one: do not send it again."
+PASSED_ON = (400, 403, 404, 409, 410, 429)  # server statuses passed on unchanged
+WAITS = "The message is queued, encrypted, and is sent before the next one. Do not send it again."
 SENTENCES = {
-    404: "There is nothing at this address.",
-    405: "This address does not take that method.",
+    404: "There is no such endpoint.",
+    405: "This endpoint does not support that method.",
     413: f"The request is too large: a body has at most {LARGEST_BODY} bytes.",
 }
 
@@ -31,7 +31,7 @@ blueprint = Blueprint("bridge", __name__)
 
 
 def create_app(people: People, token: str | None, origins: Iterable[str]) -> Quart:
-    """The app behind its gate."""
+    """Create the app, with its gate in front."""
     app = Quart(__name__, static_folder=None, template_folder=None)
     app.config.update(MAX_CONTENT_LENGTH=LARGEST_BODY, BODY_TIMEOUT=20)
     app.extensions["ezdms.people"] = people
@@ -54,13 +54,13 @@ def _people() -> People:
 
 @blueprint.get("/ping")
 async def ping() -> Response:
-    """The bridge runs. It says nothing of the server behind it."""
+    """Health check of the bridge, not of the server behind it."""
     return jsonify({"status": "ok"})
 
 
 @blueprint.post("/register")
 async def register() -> Response:
-    """A new account. Its Login PIN is in this answer and nowhere else."""
+    """Create an account. The Login PIN is only in this response."""
     fields = await read_fields()
     (username,) = need(fields, "username")
     try:
@@ -73,14 +73,14 @@ async def register() -> Response:
 
 @blueprint.post("/login")
 async def login() -> Response:
-    """Unlock an account; from now on this bridge can read and write for it."""
+    """Unlock an account, so that this bridge can read and send messages for it."""
     (pin,) = need(await read_fields(), "login_pin")
     return jsonify(_account(await _people().login(pin), pin))
 
 
 @blueprint.post("/start_conversation")
 async def start_conversation() -> Response:
-    """Start, or find, the conversation with whom the Search PIN belongs to."""
+    """Start or find the conversation with the owner of a Search PIN."""
     user_id, pin = need(await read_fields(), "user_id", "partner_search_pin")
     async with _people().using(user_id) as client:
         before = {contact.conversation_id for contact in await client.contacts()}
@@ -90,7 +90,7 @@ async def start_conversation() -> Response:
 
 @blueprint.get("/conversations/<user_id>")
 async def list_conversations(user_id: str) -> Response:
-    """Everybody this user talks with, the latest first."""
+    """The user's contacts, latest conversation first."""
     async with _people().using(user_id) as client:
         contacts = await client.contacts()
     return jsonify(
@@ -111,7 +111,7 @@ async def list_conversations(user_id: str) -> Response:
 
 @blueprint.post("/send_message")
 async def send_message() -> Response:
-    """Seal and send a text."""
+    """Encrypt and send a text."""
     fields = await read_fields()
     where, user_id = need(fields, "conversation_id", "sender_id")
     text = fields.get("content", "")
@@ -122,19 +122,19 @@ async def send_message() -> Response:
     async with _people().using(user_id) as client:
         contact = await _contact(client, where)
         if contact.has_left:
-            raise Problem(410, "This person has left. Nothing more can be sent to them.")
+            raise Problem(410, "This person deleted their account. You can no longer message them.")
         before = client.waiting(where)
         try:
             return jsonify({"message_id": await client.send(contact, text)})
         except (ClientError, crypto.Alarm) as error:
-            if set(client.waiting(where)) - set(before):  # else it was refused before it was sealed
+            if set(client.waiting(where)) - set(before):  # otherwise it was refused before it was encrypted
                 raise Problem(_status(error), f"{error} {WAITS}", waiting=True) from error
             raise
 
 
 @blueprint.get("/messages/<conversation_id>")
 async def list_messages(conversation_id: str) -> Response:
-    """The user's own sealed copies, which only they can open."""
+    """The user's own encrypted copies, which only they can decrypt."""
     query = request.args.to_dict()
     (user_id,) = need(query, "user_id")
     after, limit = read_page(query)
@@ -157,12 +157,12 @@ async def list_messages(conversation_id: str) -> Response:
 
 @blueprint.post("/messages_decrypted")
 async def list_messages_decrypted() -> Response:
-    """What was said, opened and checked here. The PIN is asked for each time, as the original does."""
+    """Messages decrypted and verified here. Requires the PIN each time, like the original."""
     fields = await read_fields()
     where, user_id = need(fields, "conversation_id", "user_id")
     pin = fields.get("key_password") or fields.get("login_pin")
     if not pin:
-        raise Problem(400, "The field key_password (or login_pin) is missing: it is the Login PIN.")
+        raise Problem(400, "The field key_password (or login_pin) is missing. It must be the Login PIN.")
     after, limit = read_page(fields)
     async with _people().using(user_id) as client:
         await client.confirm_pin(pin)
@@ -171,7 +171,7 @@ async def list_messages_decrypted() -> Response:
         return jsonify([_opened(message, user_id if message.is_own else contact.user_id) for message in messages])
 
 
-# ---- What they are made of ----
+# ---- Helpers ----
 
 
 def _account(client: Client, pin: str) -> dict[str, str]:
@@ -186,7 +186,7 @@ def _account(client: Client, pin: str) -> dict[str, str]:
 
 
 async def _contact(client: Client, where: str) -> Contact:
-    """The contact as the server shows them now, so that what is alarming is known before anything is sent or shown."""
+    """The contact as the server lists them now, so that alarms are known before anything is sent or shown."""
     for contact in await client.contacts():
         if contact.conversation_id == where:
             return contact
@@ -194,7 +194,7 @@ async def _contact(client: Client, where: str) -> Contact:
 
 
 def _begin(contact: Contact, after: int | None, limit: int) -> int:
-    """The seq before the first message of the answer: seq counts 1, 2, 3 … without a gap."""
+    """The seq before the first message of the response: seq counts 1, 2, 3 … without a gap."""
     return max(0, contact.last_seq - limit) if after is None else after
 
 
@@ -212,11 +212,11 @@ def _opened(message: Message, sender_id: str) -> dict[str, Any]:
 
 
 def _time(milliseconds: int) -> str:
-    """ISO 8601, UTC, as the original gives it, but with the zone named."""
+    """ISO 8601, UTC, as in the original, but with the time zone."""
     return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds")
 
 
-# ---- What can go wrong ----
+# ---- Errors ----
 
 
 def _status(error: Exception) -> int:
@@ -224,11 +224,11 @@ def _status(error: Exception) -> int:
         return 401
     if isinstance(error, crypto.Alarm | OtherServer):
         return 409
-    if isinstance(error, crypto.PinError):  # what was typed is no Search PIN
+    if isinstance(error, crypto.PinError):  # not a Search PIN
         return 400
     if isinstance(error, ServerError) and error.status in PASSED_ON:
         return error.status
-    return 502  # no answer, or one that cannot be true
+    return 502  # no response, or an impossible one
 
 
 async def _answer_failure(error: Exception) -> Response:
@@ -241,7 +241,7 @@ async def _answer_problem(problem: Problem) -> Response:
 
 async def _answer_http_exception(error: HTTPException) -> Response:
     status = error.code or 500
-    return _answer(status, SENTENCES.get(status, "The request could not be met."))
+    return _answer(status, SENTENCES.get(status, "The request failed."))
 
 
 def _answer(status: int, sentence: str, **more: object) -> Response:

@@ -1,4 +1,4 @@
-"""What a program asks for: forms as the original's page sends them, or JSON objects with the same names."""
+"""Parses requests: forms as sent to the original, or JSON objects with the same names."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from urllib.parse import parse_qsl
 from quart import request
 
 LARGEST_BODY = 64 * 1024  # bytes
-MOST = 2000  # messages in one answer
+MOST = 2000  # messages in one response
 MOST_FIELDS = 20
 
 
 class Problem(Exception):
-    """A request that cannot be met: status, a sentence for people, further members for programs."""
+    """A failed request: status, a sentence for people, more JSON members for programs."""
 
     def __init__(self, status: int, sentence: str, **more: object) -> None:
         super().__init__(sentence)
@@ -24,11 +24,11 @@ class Problem(Exception):
 
 
 class _Members(list[tuple[str, Any]]):
-    """The members of a JSON object in order, so that one given twice is noticed."""
+    """The members of a JSON object in order, to detect duplicates."""
 
 
 async def read_fields() -> dict[str, str]:
-    """The fields of the body, each given once. Raises Problem 400."""
+    """The fields of the body. Raises Problem 400, also for duplicates."""
     body = cast(bytes, await request.get_data())
     given: list[tuple[str, Any]]
     try:
@@ -41,7 +41,7 @@ async def read_fields() -> dict[str, str]:
         else:
             given = parse_qsl(body.decode("utf-8"), keep_blank_values=True, errors="strict", max_num_fields=MOST_FIELDS)
     except (ValueError, RecursionError) as error:
-        raise Problem(400, "The body is neither a form nor JSON.") from error
+        raise Problem(400, "The body is not a form or JSON.") from error
     fields = {name: str(value) if type(value) is int else value for name, value in given}
     if len(fields) != len(given) or not all(isinstance(value, str) for value in fields.values()):
         raise Problem(400, "Expected each field once, as a string.")
@@ -49,7 +49,7 @@ async def read_fields() -> dict[str, str]:
 
 
 def need(fields: dict[str, str], *names: str) -> list[str]:
-    """The values of fields that must not be empty. Raises Problem 400."""
+    """The values of required fields. Raises Problem 400 if one is missing or empty."""
     for name in names:
         if not fields.get(name, "").strip():
             raise Problem(400, f"The field {name} is missing.")
@@ -57,7 +57,7 @@ def need(fields: dict[str, str], *names: str) -> list[str]:
 
 
 def read_page(fields: dict[str, str]) -> tuple[int | None, int]:
-    """(`after`, a seq, or None for the newest; `limit`, MOST unless fewer are wanted). Raises Problem 400."""
+    """(`after`: a seq, or None for the newest; `limit`: MOST by default). Raises Problem 400."""
     after = _read_number(fields, "after", 0, 10**15)
     return after, _read_number(fields, "limit", 1, MOST) or MOST
 

@@ -1,9 +1,9 @@
-"""Who may ask a server that is for this machine alone: the bridge, and `ezdms open` (opened/gate.py).
+"""Access control of servers for this machine only: the bridge, and `ezdms open` (opened/gate.py).
 
-No web page that was not named, whatever a browser sends; and nobody without proof.
+Refuses web pages that were not allowed, whatever a browser sends, and any request without credentials.
 
-A page cannot read the token, but a browser sends what a page wants: forms (refused by Origin), pictures and links (by
-Sec-Fetch-Site), and requests to a name of the page's own that leads here (DNS rebinding, by Host).
+A page cannot read the token, but it can make a browser send requests: forms (refused by Origin), images and links (by
+Sec-Fetch-Site), and requests to a host name of its own that points here (DNS rebinding, by Host).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 OWN_HOST = re.compile(rb"(127\.0\.0\.1|localhost|\[::1\])(:[0-9]{1,5})?", re.IGNORECASE)
-NOT_FROM_A_PAGE = (b"none",)  # what Sec-Fetch-Site says when a person typed the address
+NOT_FROM_A_PAGE = (b"none",)  # Sec-Fetch-Site when a person typed the address
 PUBLIC = ("/ping",)
 NOT_UNDERSTOOD = "The request could not be understood."
 HEADERS = [
@@ -36,7 +36,7 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 
 class Refusal(Exception):
-    """A request that goes no further."""
+    """A request was refused."""
 
     def __init__(self, status: int, sentence: str) -> None:
         super().__init__(sentence)
@@ -44,15 +44,15 @@ class Refusal(Exception):
 
 
 class Gate:
-    """ASGI middleware: what no server for this machine alone answers. A subclass says who may ask.
+    """ASGI middleware that refuses requests no local server should answer. Subclasses check credentials.
 
-    `own_host`: what may stand in Host. `origins`: those of the pages that may ask. `headers` go on every answer.
+    `own_host`: allowed values of Host. `origins`: web pages that are allowed. `headers` are added to every response.
     """
 
     own_host: re.Pattern[bytes] = OWN_HOST
     headers: Headers = HEADERS
     not_from_a_page: tuple[bytes, ...] = NOT_FROM_A_PAGE
-    another_name: str  # why it is refused, in a sentence
+    another_name: str  # why it is refused, as a sentence
     another_page: str
     not_a_program: str
 
@@ -61,7 +61,7 @@ class Gate:
         self._origins = frozenset(origin.lower().encode("ascii") for origin in origins)
 
     async def __call__(self, scope: Any, receive: Any, send: Send) -> None:
-        """Let through, answer a preflight, or refuse."""
+        """Pass the request on, answer a preflight, or refuse."""
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
@@ -84,11 +84,11 @@ class Gate:
         await self._app(scope, receive, _adding(send, self.headers + added))
 
     def admit(self, scope: Any) -> None:
-        """Raises Refusal unless the request proves that it may be answered."""
+        """Check credentials. Raises Refusal."""
         raise NotImplementedError
 
     def for_page(self, origin: bytes) -> Headers:
-        """Headers for the page that asks, which may; b"" is none."""
+        """Headers for an allowed page; b"" if there is no page."""
         return []
 
     def describe(self, scope: Any, refusal: Refusal) -> tuple[bytes, bytes]:
@@ -96,7 +96,7 @@ class Gate:
         return b"application/json", json.dumps({"error": str(refusal)}).encode()
 
     def _origin(self, scope: Any) -> bytes:
-        """The page that asks, which may, or b"" if none does. Raises Refusal."""
+        """The origin of the requesting page, b"" if there is none. Raises Refusal for pages not allowed."""
         hosts, origins = values_of(scope, b"host"), values_of(scope, b"origin")
         if len(hosts) != 1 or not self.own_host.fullmatch(hosts[0]):
             raise Refusal(403, self.another_name)
@@ -108,22 +108,22 @@ class Gate:
 
 
 class TokenGate(Gate):
-    """The bridge's: programs that know the token, and the pages that were named. `token` is None if none is needed."""
+    """The bridge's gate: admits programs with the token, and allowed pages. `token` is None if none is needed."""
 
-    another_name = "This bridge is 127.0.0.1 or localhost, and answers to no other name."
-    another_page = "This web page may not use the bridge. --allow-origin names the pages that may."
-    not_a_program = "A web page made the browser ask this. The bridge is for programs."
+    another_name = "This bridge answers only at 127.0.0.1 or localhost."
+    another_page = "This web page may not use the bridge. To allow it, use --allow-origin."
+    not_a_program = "This request came from a web page. The bridge is for programs."
 
     def __init__(self, app: Any, token: str | None, origins: Iterable[str]) -> None:
         super().__init__(app, origins)
         self._token = None if token is None else token.encode("ascii")
 
     def for_page(self, origin: bytes) -> Headers:
-        """It may read the answer."""
+        """Let the page read the response."""
         return [(b"access-control-allow-origin", origin), (b"vary", b"Origin")] if origin else []
 
     def admit(self, scope: Any) -> None:
-        """The token, but for what is public."""
+        """Check the token, except on public paths."""
         if scope["type"] != "http":
             raise Refusal(400, NOT_UNDERSTOOD)
         if self._token is None or scope["path"] in PUBLIC:
@@ -131,16 +131,16 @@ class TokenGate(Gate):
         given = values_of(scope, b"authorization")
         kind, _, token = given[0].partition(b" ") if len(given) == 1 else (b"", b"", b"")
         if kind.lower() != b"bearer" or not hmac.compare_digest(token.strip(), self._token):
-            raise Refusal(401, "The bridge's token is needed: Authorization: Bearer, and what it printed at its start.")
+            raise Refusal(401, "Send the bridge's token, which it printed at startup: Authorization: Bearer TOKEN.")
 
 
 def values_of(scope: Any, name: bytes) -> list[bytes]:
-    """What a request has under this name, in lower case."""
+    """The values of a request header, named in lower case."""
     return [value for given, value in scope["headers"] if given.lower() == name]
 
 
 def _check_form(scope: Any) -> None:
-    """What Quart raises on goes no further: addresses without a slash in front, raw bytes in a query."""
+    """Refuse what makes Quart raise: paths without a leading slash, raw bytes in a query."""
     if not scope["path"].startswith("/") or not scope["query_string"].isascii():
         raise Refusal(400, NOT_UNDERSTOOD)
 
@@ -150,7 +150,7 @@ def _is_preflight(scope: Any) -> bool:
 
 
 def _private_network(scope: Any) -> Headers:
-    """Browsers ask whether a page from the internet may reach into this machine. This one may."""
+    """Allow the page to reach this machine, if the browser asks (private network access)."""
     asked = values_of(scope, b"access-control-request-private-network")
     return [(b"access-control-allow-private-network", b"true")] if asked else []
 

@@ -1,4 +1,4 @@
-"""Serve the bridge on this machine alone: its answers are plain text."""
+"""Serves the bridge, only on this machine because its responses are plain text."""
 
 from __future__ import annotations
 
@@ -19,11 +19,9 @@ HOST = "127.0.0.1"
 
 
 def listen(port: int, host: str = HOST) -> socket.socket:
-    """A listening socket; port 0 takes a free one. Raises AddressError, always for an address others can reach."""
+    """A listening socket; port 0 picks a free one. Raises AddressError, always for a non-loopback address."""
     if not _is_loopback(host):
-        raise runner.AddressError(
-            f"The bridge speaks plain text, so it listens on {HOST} and nowhere else, not on {host}."
-        )
+        raise runner.AddressError(f"The bridge uses plain text, so it listens only on {HOST}, not on {host}.")
     return runner.listen(HOST, port)
 
 
@@ -62,11 +60,11 @@ def serve(
 
 
 async def _look_for(server: str, warn: Callable[[str], None]) -> None:
-    """Say so now if the server is not there: it may come later."""
+    """Warn if the server cannot be reached. It may come up later."""
     transport = Transport(server, patience=0)
     try:
         read_deployment(await transport.get("/deployment"))
     except ClientError as error:
-        warn(f"{error} The bridge waits for it.")
+        warn(f"{error} The bridge keeps running and will use it when it is back.")
     finally:
         await transport.close()

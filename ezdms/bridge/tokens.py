@@ -1,4 +1,4 @@
-"""The bridge's bearer token: whoever has it reads and writes in the names of all who are logged in."""
+"""The bridge's bearer token. Anyone who has it can read and send messages as every logged-in user."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TOKEN = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
 
 
 class TokenError(Exception):
-    """The file cannot hold the token; the sentence says why."""
+    """The token file cannot be used; the message says why."""
 
 
 def new_token() -> str:
@@ -23,7 +23,7 @@ def new_token() -> str:
 
 
 def token_of(path: Path) -> str:
-    """The token in this file; a new one if the file is new, which its owner alone can read. Raises TokenError."""
+    """The token in this file. Creates the file, readable only by its owner, if missing. Raises TokenError."""
     try:
         return _make(path)
     except FileExistsError:
@@ -40,14 +40,14 @@ def _make(path: Path) -> str:
 
 
 def _read(path: Path) -> str:
-    try:  # no link is followed: it could lead to a file that somebody else chose
+    try:  # do not follow a link: it could lead to someone else's file
         with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), encoding="ascii") as file:
             kept = os.fstat(file.fileno())
             if not stat.S_ISREG(kept.st_mode) or kept.st_uid != os.geteuid() or kept.st_mode & 0o077:
-                raise TokenError(f"Others can use {path}. A token file is yours alone: chmod 600, or name a new one.")
+                raise TokenError(f"Other users can access {path}. Run chmod 600, or choose a new token file.")
             token = file.read(100).strip()
     except (OSError, UnicodeDecodeError) as error:
         raise TokenError(f"The token cannot be read from {path}.") from error
     if not TOKEN.fullmatch(token):
-        raise TokenError(f"There is no token in {path}. Remove the file, and the bridge makes a new one.")
+        raise TokenError(f"There is no token in {path}. Delete the file to get a new one.")
     return token

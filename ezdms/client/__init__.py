@@ -1,10 +1,10 @@
-"""The Python client: bots and programs that encrypt and check for themselves, and run no code that a server sends.
+"""The Python client, for bots and programs: encrypts and verifies locally, and runs no code from a server.
 
     async with await Client.enter("echo", server="https://chat.example.org") as client:
         async for message in client.messages():
             ...
 
-It knows nothing of the server's modules; what it shares with them is the protocol (docs/protocol.md, docs/http.md).
+It imports no server modules; it shares only the protocol with them (docs/protocol.md, docs/http.md).
 """
 
 from ezdms.client.client import Client

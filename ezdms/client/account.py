@@ -1,7 +1,7 @@
-"""Making, entering and opening an account: what needs the Login PIN, which stays here.
+"""Creates, logs in to and unlocks an account: everything that needs the Login PIN, which never leaves this machine.
 
-The values of an account (client/state.py) are what the client made or found to be true: of an answer come the ids of
-account and session, and wrapped keys only after they opened.
+The values of an account (client/state.py) are only what the client made or verified. From the server come the ids of
+account and session, and wrapped keys only after they were decrypted.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ezdms.client.transport import Transport
 from ezdms.protocol import envelope
 from ezdms.protocol.encoding import EnvelopeError, b64u_decode, b64u_encode
 
-OWN_SERVER = "http://127.0.0.1:5000"  # where `ezdms serve` is by default
+OWN_SERVER = "http://127.0.0.1:5000"  # default address of `ezdms serve`
 LOCKS = ("salt", "iterations", "wrapped_sig", "wrapped_enc")
 
 
@@ -29,7 +29,7 @@ def now() -> int:
 
 
 def normalise(pin: str) -> str:
-    """The PIN that a person meant. Raises WrongPin."""
+    """The PIN in canonical form. Raises WrongPin."""
     try:
         return crypto.normalise_login_pin(pin)
     except crypto.PinError as error:
@@ -37,7 +37,7 @@ def normalise(pin: str) -> str:
 
 
 class Door:
-    """Where a PIN is used: one server, once it is known to be the one it should be."""
+    """Logs in to one server, after checking that it is the expected one."""
 
     def __init__(self, transport: Transport, servers: Servers, *, trust: bool = False) -> None:
         self._transport = transport
@@ -45,13 +45,13 @@ class Door:
         self._trust = trust
 
     async def login_keys(self, pin: str) -> crypto.LoginKeys:
-        """What this server gets instead of the PIN. Raises OtherServer before anything is made of it."""
+        """Derive the credentials this server gets instead of the PIN. Raises OtherServer before anything is derived."""
         deployment = answers.read_deployment(await self._transport.get("/deployment"))
         self._servers.admit(self._transport.server, deployment.deployment_id, trust=self._trust)
         return await asyncio.to_thread(crypto.login_keys, pin, b64u_decode(deployment.deployment_id, 16))
 
     async def register(self, username: str, pin: str, invitation: str = "") -> tuple[crypto.Keys, dict[str, Any]]:
-        """New keys, and the values of a new account. Raises ClientError."""
+        """Create an account. Returns its new keys and its values. Raises ClientError."""
         try:
             envelope.check_new_username(username)
         except EnvelopeError as error:
@@ -72,7 +72,7 @@ class Door:
         return keys, kept | {"user_id": account.user_id, "token": account.token}
 
     async def log_in(self, pin: str) -> answers.LoggedIn:
-        """A new session. Raises WrongPin, ServerError, BadAnswer, OtherServer or Unreachable."""
+        """Begin a new session. Raises WrongPin, ServerError, BadAnswer, OtherServer or Unreachable."""
         login = await self.login_keys(pin)
         fields = {"login_id": login.login_id, "auth_key": login.auth_key}
         try:
@@ -84,35 +84,35 @@ class Door:
 
 
 def values_of(account: answers.LoggedIn) -> dict[str, Any]:
-    """The values of an account whose keys opened; its name is the one that they signed."""
+    """The values of an account whose keys were decrypted. The name is the one they signed."""
     values = {name: getattr(account, name) for name in ("user_id", "token", "statement", *LOCKS)}
     values["username"] = crypto.verify_statement(account.statement).name
     return values | ({"search_salt": account.search_salt} if account.search_salt else {})
 
 
 def search_pin_of(values: dict[str, Any]) -> str:
-    """One's own Search PIN, from one's own key and salt, "" without the salt: the server's word for it would be a PIN
-    that finds whom the server likes."""
+    """The user's own Search PIN, computed from their key and salt; "" without the salt. A PIN taken from the server
+    could belong to anyone."""
     salt = values.get("search_salt")
     return crypto.search_pin(crypto.verify_statement(values["statement"]).ik, b64u_decode(salt, 16)) if salt else ""
 
 
 def refuse_another(known: dict[str, Any], account: answers.LoggedIn) -> None:
-    """What is known of one's own account stays true. Raises BadAnswer or crypto.Alarm."""
+    """Refuse an account that contradicts what is known of one's own. Raises BadAnswer or crypto.Alarm."""
     if account.user_id != known["user_id"]:
-        raise BadAnswer("The server calls this account by another id than before.")
+        raise BadAnswer("The server gives this account a different id than before.")
     if account.statement != known["statement"]:
         crypto.check_succession(crypto.pin_of(known["statement"]), crypto.pin_of(account.statement))
 
 
 async def unlock(pin: str, account: answers.LoggedIn) -> crypto.Keys:
-    """The private keys. Raises crypto.Refused if they do not open, or are not those of the statement."""
+    """Decrypt the private keys. Raises crypto.Refused if that fails, or they do not match the statement."""
     wrapped = crypto.WrappedKeys(account.salt, account.iterations, account.wrapped_sig, account.wrapped_enc)
     return await _open(pin, wrapped, account.statement)
 
 
 async def unlock_saved(pin: str, state: State) -> crypto.Keys:
-    """The private keys of an account that opened before. Raises WrongPin."""
+    """Decrypt the private keys of a saved account. Raises WrongPin."""
     try:
         wrapped = crypto.WrappedKeys(*(state.values[name] for name in LOCKS))
         return await _open(pin, wrapped, state.values["statement"])

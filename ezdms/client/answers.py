@@ -1,8 +1,8 @@
-"""What a server answers (docs/http.md), read strictly. The server is the adversary: nothing it says is used, stored or
-shown before it has passed here.
+"""Strict parsers of the server's responses (docs/http.md). The server is the adversary: nothing it sends is used,
+stored or shown before it is validated here.
 
-Each reader takes parsed JSON and returns a frozen dataclass, or raises BadAnswer. Members that it does not know are
-ignored: they are for newer clients. What a client knows itself (its name, its Search PIN) is not read at all.
+Each reader takes parsed JSON and returns a frozen dataclass, or raises BadAnswer. Unknown members are ignored: they are
+for newer clients. What a client knows itself (its name, its Search PIN) is not read at all.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Deployment:
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """POST /register: all that the client did not know before."""
+    """POST /register: what the client did not know before."""
 
     user_id: str
     token: str = field(repr=False)
@@ -40,7 +40,7 @@ class Registered:
 
 @dataclass(frozen=True, slots=True)
 class LoggedIn:
-    """POST /login. `search_salt` is "" from a server that does not say it."""
+    """POST /login. `search_salt` is "" if the server does not send it."""
 
     user_id: str
     token: str = field(repr=False)
@@ -74,10 +74,10 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One of GET /messages. `gone` says why `encrypted` is None, and nothing proves it.
+    """One of GET /messages. `gone` says why `encrypted` is None; it is not authenticated.
 
-    A row of which only `seq` and `message_id` are of their form `is_malformed`: it has its place in the page, and
-    nothing else of it is used.
+    A row is `is_malformed` if only `seq` and `message_id` are valid: it keeps its place in the page, and nothing else
+    in it is used.
     """
 
     seq: int
@@ -98,7 +98,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class StoredVault:
-    """GET /vault: version 0 and an empty blob if there is none yet."""
+    """GET /vault: version 0 and an empty blob if none is stored yet."""
 
     version: int
     blob: str = field(repr=False)
@@ -113,11 +113,11 @@ class Sent:
     created_at: int
 
 
-# ---- Readers of whole answers ----
+# ---- Readers of whole responses ----
 
 
 def read_deployment(answer: Any) -> Deployment:
-    """Raises BadAnswer, like all that follow."""
+    """Raises BadAnswer, like all readers below."""
     return Deployment(Members(answer).octets("deployment_id", 16))
 
 
@@ -128,7 +128,7 @@ def read_registered(answer: Any) -> Registered:
 
 
 def read_logged_in(answer: Any) -> LoggedIn:
-    """The session, and the private keys as they were wrapped."""
+    """The session, and the wrapped private keys."""
     members = Members(answer)
     return LoggedIn(
         user_id=members.octets("user_id", 16),
@@ -143,7 +143,7 @@ def read_logged_in(answer: Any) -> LoggedIn:
 
 
 def read_found(answer: Any) -> Found:
-    """Whom a Search PIN belongs to, as the server says."""
+    """The owner of a Search PIN, according to the server."""
     members = Members(answer)
     return Found(
         members.conversation(),
@@ -153,7 +153,7 @@ def read_found(answer: Any) -> Found:
 
 
 def read_lines(answer: Any) -> tuple[list[Line], int]:
-    """The list of conversations, each once, and how many of its lines are malformed or repeat another."""
+    """The conversations without duplicates, and the number of malformed or duplicate lines."""
     lines: dict[str, Line] = {}
     given = read_list(answer)
     for one in given:
@@ -176,14 +176,14 @@ def _read_line(members: Members) -> Line:
 
 
 def read_page(answer: Any, *, limit: int, after: int = 0, before: int = LARGEST_INTEGER + 1) -> list[Row]:
-    """Messages by rising seq between `after` and `before`, no more than were asked for: so that whoever asks for page
-    after page comes to an end."""
+    """Messages by rising seq between `after` and `before`, at most `limit`, so that reading page after page always
+    ends."""
     rows = [_read_row(Members(one)) for one in read_list(answer)]
     if len(rows) > limit:
-        raise BadAnswer("The server sends more messages than were asked for.")
+        raise BadAnswer("The server sent more messages than requested.")
     seqs = [after, *(row.seq for row in rows), before]
     if any(following <= seq for seq, following in pairwise(seqs)):
-        raise BadAnswer("The server sends messages that were not asked for, or in no order.")
+        raise BadAnswer("The server sent messages that were not requested, or out of order.")
     return rows
 
 
@@ -210,12 +210,12 @@ def _read_row(members: Members) -> Row:
 
 
 def read_vault(answer: Any) -> StoredVault:
-    """One's own vault, or another blob."""
+    """The stored vault, not decrypted yet."""
     members = Members(answer)
     return StoredVault(members.number("version", 0), members.sealed("blob", LARGEST_VAULT))
 
 
 def read_sent(answer: Any) -> Sent:
-    """The server has the message."""
+    """The server's confirmation of a message."""
     members = Members(answer)
     return Sent(members.octets("message_id", 16), members.number("seq", 1), members.number("created_at", 0, LATEST))

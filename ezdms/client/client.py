@@ -1,4 +1,4 @@
-"""The client: one account at one server. Everything is sealed, opened and checked here; the server only carries it."""
+"""The client: one account on one server. Encrypts, decrypts and verifies everything; the server only transports it."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from ezdms.protocol.encoding import b64u_decode
 
 
 class Client(Entered):
-    """Made by `enter`, `register`, `login` or `open`; used in `async with`, or closed with `close`."""
+    """Create it with `enter`, `register`, `login` or `open`. Use it in `async with`, or call `close`."""
 
-    # ---- With whom ----
+    # ---- Contacts ----
 
     async def contacts(self) -> list[Contact]:
-        """Everybody one talks with, the latest first, then those whom the server's list leaves out; each key is checked
-        against what is known of it."""
+        """All contacts, latest conversation first, then those missing from the server's list. Checks every key against
+        the known one."""
         return await self._conversations.roster.all()
 
     async def start(self, search_pin: str) -> Contact:
-        """Start, or find, the conversation with whom this Search PIN belongs to, who counts as verified by that. A link
-        (…/#add=PIN) finds them too, and verifies nobody: anybody could have made it (see confirm_link).
+        """Start or find the conversation with the owner of this Search PIN, which also verifies them. A link
+        (…/#add=PIN) finds them too, but does not verify them: anyone could have made it (see confirm_link).
 
-        Raises crypto.PinError for a PIN that cannot be one, ServerError for one that nobody has, crypto.Alarm if the
-        server answers with another's key.
+        Raises crypto.PinError for an invalid PIN, ServerError for one that nobody has, crypto.Alarm if the server
+        answers with someone else's key.
         """
         is_link = links.is_link(search_pin)
         pin = crypto.normalise_search_pin(links.pin_in(search_pin, self.server) if is_link else search_pin)
@@ -39,44 +39,46 @@ class Client(Entered):
         found = answers.read_found(answer)
         statement = crypto.verify_statement(found.statement)
         if not crypto.search_pin_commits(pin, statement.ik, b64u_decode(found.search_salt, 16)):
-            raise crypto.Alarm("The server answered with a key that does not belong to this Search PIN. Do not go on.")
+            raise crypto.Alarm(
+                "The server answered with a key that does not belong to this Search PIN. Do not continue."
+            )
         where = found.conversation_id
         await self._conversations.vault.pin(where, found.statement)
         await self._conversations.vault.verify(where, "link" if is_link else "search-pin")
         if self.state.place(where).get("search_pin") != pin:
-            self.state.note(where, search_pin=pin)  # it stays on this machine
+            self.state.note(where, search_pin=pin)  # stays on this machine
         await self.contacts()
         return await self._conversations.roster.find(where)
 
     async def confirm_link(self, contact: Contact) -> None:
-        """The person knows that the link by which this contact was added came from nobody else."""
+        """Record that the user got the link from this contact themselves."""
         await self._conversations.verify(contact.conversation_id, "search-pin")
         await self.contacts()
 
     def safety_number(self, contact: Contact) -> str:
-        """60 digits that are the same on both sides."""
+        """60 digits, the same for both people."""
         return crypto.safety_number(self.keys.fp, crypto.fingerprint(contact.ik))
 
     async def confirm_safety_number(self, contact: Contact) -> None:
-        """The person compared it, and it was the same."""
+        """Record that the user compared the safety number, and it matched."""
         await self._conversations.verify(contact.conversation_id, "safety-number")
         await self.contacts()
 
     async def go_on(self, contact: Contact) -> None:
-        """The person has seen the alarms of this conversation, and wants to go on all the same.
+        """Continue after the alarms of this conversation, once the user has seen them.
 
-        Raises crypto.Alarm for a key that is another: after that one there is no way to go on.
+        Raises crypto.Alarm for a different key, which cannot be accepted.
         """
         await self._conversations.go_on(contact.conversation_id)
 
-    # ---- What is said ----
+    # ---- Messages ----
 
     async def send(self, contact: Contact | str, text: str) -> str:
-        """Send a text to a contact, or to a conversation by its id; returns the message's id once the server has it.
+        """Send a text to a contact or conversation id. Returns the message's id once the server has it.
 
-        It is sent once, whatever happens to answers, connections or this process. Raises crypto.Refused for a text that
-        is no message, crypto.Alarm while an alarm stands, ServerError or Unreachable. If it is among `waiting` then, it
-        is kept, and leaves before the next one.
+        It is sent exactly once, even if responses, connections or this process are lost. Raises crypto.Refused for an
+        invalid text, crypto.Alarm while there is an alarm, ServerError or Unreachable. If it is in `waiting` then, it
+        stays queued and is sent before the next one.
         """
         text = crypto.clean_text(text)
         crypto.check_text(text)
@@ -90,10 +92,10 @@ class Client(Entered):
         return message_id
 
     async def answer(self, message: Message, text: str) -> str | None:
-        """Send a text to where a message came from, for programs that must go on whatever one person or the server
-        does: if nothing can be sent there now, that is logged as a warning, and None is returned.
+        """Reply to the conversation that a message came from, for programs that must keep running: if sending fails,
+        logs a warning and returns None.
 
-        Raises crypto.Refused for a text that is no message, SessionEnded.
+        Raises crypto.Refused for an invalid text, SessionEnded.
         """
         crypto.check_text(crypto.clean_text(text))
         try:
@@ -109,19 +111,19 @@ class Client(Entered):
         return await self._conversations.page(conversation_of(contact), limit, before)
 
     async def history_after(self, contact: Contact | str, seq: int, limit: int) -> list[Message]:
-        """Up to `limit` messages after a seq, of which there may be any number: oldest first, and one chain."""
+        """Up to `limit` messages after a seq, oldest first, as one chain. `limit` can be any size."""
         return await self._conversations.since(conversation_of(contact), seq, limit)
 
     async def sealed(self, contact: Contact | str, seq: int, limit: int) -> list[answers.Row]:
-        """Up to `limit` rows after a seq as the server shows them (docs/http.md), neither opened nor checked."""
+        """Up to `limit` rows after a seq as the server sends them (docs/http.md), not decrypted or verified."""
         return [row async for row in self._conversations.rows_after(conversation_of(contact), seq, limit)]
 
     async def messages(self, of: Contact | str | None = None) -> AsyncGenerator[Message, None]:
-        """Every message that comes, from where this client stopped the last time, one's own from elsewhere included;
-        with `of` those of one conversation, and the others stay for the next time.
+        """Every message as it arrives, starting where this client last stopped, including one's own from other devices.
+        With `of`, only those of one conversation; the others are left for next time.
 
-        Reconnects by itself and catches up; nothing is skipped or repeated while it runs. What cannot be true stops one
-        conversation and no other: it is logged as a warning. Raises SessionEnded.
+        Reconnects and catches up automatically; skips and repeats nothing while it runs. A conversation with impossible
+        data is stopped and logged as a warning; the others continue. Raises SessionEnded.
         """
         only = None if of is None else conversation_of(of)
         async with Bell(self._transport) as bell, aclosing(self._listener.messages(bell, only)) as messages:

@@ -1,4 +1,4 @@
-"""What is known of a contact, and how what two clients of one person know becomes one (docs/protocol.md, Vault)."""
+"""What is known about a contact, and how two clients of one user merge it (docs/protocol.md, Vault)."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from ezdms import crypto
 NEW: dict[str, Any] = {"name": "", "verified": "", "own": None, "theirs": None, "accepted": []}
 MOST_ACCEPTED = 50
 PINNED = ("ik", "seq", "hash", "suite", "name")
-RANKS = ("", "link", "search-pin", "safety-number")  # how one knows who somebody is; the higher wins
+RANKS = ("", "link", "search-pin", "safety-number")  # ways of verifying a contact; the higher wins
 
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """Somebody one talks with. `name` is the one that their key signed.
+    """A contact. `name` is the one signed by their key.
 
-    `verified` is "safety-number", "search-pin", "link" (found by a link that anybody could have made) or "" (not yet);
-    `is_verified` is true for the first two. `search_pin` is theirs if it was typed here, else "": the server gives
-    nobody's away. `is_missing`: the server's list leaves this contact out; nothing can be sent to them.
+    `verified` is "safety-number", "search-pin", "link" (added by a link that anyone could have made) or "" (not yet);
+    `is_verified` is true for the first two. `search_pin` is theirs if it was entered here, else "": servers do not
+    reveal it. `is_missing`: the server's list leaves this contact out; nothing can be sent to them.
     """
 
     conversation_id: str
@@ -37,23 +37,23 @@ class Contact:
 
     @property
     def is_verified(self) -> bool:
-        """True once a person made sure of who this is."""
+        """True once the user verified the contact."""
         return self.verified in ("search-pin", "safety-number")
 
 
 def higher(mine: str, theirs: str) -> str:
-    """The better of two reasons to know who somebody is; words that are unknown here count as the least."""
+    """The stronger of two verifications; unknown words count as the weakest."""
     return max(mine, theirs, key=lambda reason: RANKS.index(reason) if reason in RANKS else 0)
 
 
 def merge(mine: dict[str, Any] | None, theirs: dict[str, Any]) -> dict[str, Any]:
-    """What two clients know of one contact, without losing what either knows."""
+    """Merge what two clients know about a contact, without losing anything."""
     if mine is None:
         return {**NEW, **theirs}
     newer = theirs if theirs["seq"] > mine["seq"] else mine
     return {
         **mine,
-        **theirs,  # what is unknown here stays as the stored vault has it
+        **theirs,  # unknown members are kept from the stored vault
         **{name: newer[name] for name in PINNED},
         "verified": higher(mine["verified"], theirs["verified"]),
         "own": _later(mine["own"], theirs["own"]),
@@ -72,18 +72,18 @@ def pin_of(contact: dict[str, Any]) -> crypto.Pin:
 
 
 def introduced(statement: crypto.Statement, pin: crypto.Pin) -> dict[str, Any]:
-    """What is known of somebody from their statement alone. It is stored once a person has to do with them."""
+    """A contact known only from their statement. Stored once the user interacts with them."""
     return {**NEW, **asdict(pin), "name": statement.name}
 
 
 def is_missed(contact: dict[str, Any], sent: object) -> bool:
-    """True if a list without this contact says less than is known: one wrote with them, or made sure who they are, and
+    """True if the server's list must include this contact: the user exchanged messages with them or verified them, and
     has not deleted the conversation since."""
     return bool(contact["own"] or contact["theirs"] or contact["verified"] or sent) and not is_cleared(contact)
 
 
 def is_cleared(contact: dict[str, Any]) -> bool:
-    """True if the person deleted the conversation, and nothing is known that came later."""
+    """True if the user deleted the conversation, and nothing came later."""
     cleared = contact.get("cleared") or [0, 0]
     heads = [(contact[side] or [0])[0] for side in ("own", "theirs")]
     return "cleared" in contact and all(head <= below for head, below in zip(heads, cleared, strict=False))

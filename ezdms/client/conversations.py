@@ -1,7 +1,7 @@
-"""Conversations: what is said in them as it comes, and how far this client has handed it on.
+"""Conversations: delivers new messages, and keeps track of how far they were delivered.
 
-Where it stopped (`seq` in the state) is a message that was verified. Rows after it that are none were `told` once, and
-are asked for again: nothing that the server invents takes this client past what is still to come.
+The last delivered position (`seq` in the state) is a verified message. Rows after it without a valid message were
+`told` once and are fetched again, so that invented rows cannot make this client skip later messages.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from ezdms.client.receiving import Message, open_row
 from ezdms.client.state import State
 from ezdms.client.transport import Transport
 
-MOST_TOLD = 500  # rows that hold no message, after the last that does
-PAGES_A_TURN = 5  # of what is new in a conversation, before it is the turn of the others
-NO_FURTHER = "The server shows row after row that holds no message. What may come after them is not fetched yet."
+MOST_TOLD = 500  # rows without a message, after the last one with a message
+PAGES_A_TURN = 5  # of new messages in one conversation, before the others get a turn
+NO_FURTHER = "The server keeps sending rows without messages. Anything after them was not fetched yet."
 
 
 class Conversations(History):
@@ -29,17 +29,17 @@ class Conversations(History):
 
     def __init__(self, state: State, transport: Transport, keys: crypto.Keys) -> None:
         super().__init__(state, transport, keys)
-        self._unfinished: set[str] = set()  # the conversations in which there is more than a turn's pages
+        self._unfinished: set[str] = set()  # conversations with more new pages than one turn fetches
 
     async def sync(self) -> None:
-        """Learn what the vault says; a vault that cannot be true is an alarm for every conversation."""
+        """Sync the vault. An impossible vault is an alarm for every conversation."""
         try:
             await self.vault.sync()
         except crypto.Alarm as alarm:
             self.alarms.vault = str(alarm)
 
     async def skip_what_was_read(self) -> None:
-        """A new client knows the contacts of the others, and starts after what one has seen there."""
+        """Make a new client start after the messages seen on the user's other clients."""
         await self.sync()
         for contact in await self.roster.all():
             where = contact.conversation_id
@@ -47,23 +47,23 @@ class Conversations(History):
                 self._state.note(where, is_new=True)
 
     async def verify(self, where: str, reason: str) -> None:
-        """A person made sure who this is."""
+        """Record that the user verified this contact."""
         await self.roster.pin(where)
         await self.vault.verify(where, reason)
 
     def has_more(self, where: str) -> bool:
-        """True if the last turn ended before all that is new was fetched."""
+        """True if the last turn ended before everything new was fetched."""
         return where in self._unfinished
 
     def refuse_alarms(self, person: Contact) -> None:
-        """Raises crypto.Alarm while one stands here, or the server does not list this person."""
+        """Raises crypto.Alarm if this contact has alarms, or is missing from the server's list."""
         doubts = person.alarms if person.is_missing or not person.ik else ()
         sentences = dict.fromkeys([*doubts, *self.alarms.sentences(person.conversation_id)])
         if sentences:
             raise crypto.Alarm(" ".join(sentences))
 
     async def go_on(self, where: str) -> None:
-        """The person has seen the alarms. Raises crypto.Alarm for a key that is another, and for a missing contact."""
+        """Accept the alarms that the user saw. Raises crypto.Alarm for a different key or a missing contact."""
         alarms = self.alarms.of(where)
         self._known(where)
         await self.roster.pin(where)
@@ -77,16 +77,16 @@ class Conversations(History):
         await self.roster.all()
 
     async def catch_up(self, where: str) -> AsyncGenerator[Message, None]:
-        """What came since the last message that was handed on, PAGES_A_TURN at most (`has_more`); a message counts as
-        handed on once the next is asked for. Raises BadAnswer for pages that do not get further."""
+        """New messages since the last delivered one, at most PAGES_A_TURN pages (`has_more`). A message counts as
+        delivered once the next one is requested. Raises BadAnswer for pages that make no progress."""
         person = await self.roster.find(where)
         if person.is_missing or self.roster.known(where) is None:
-            return  # they left before their key was known here, or the server shows none that fits: nothing is verified
+            return  # account deleted before its key was known here, or no matching key: nothing can be verified
         await self._find_start(where)
         place, known = self._state.place(where), self._known(where)
         seen_elsewhere = (known["own"] or [0])[0] if place.get("is_new") else 0  # of one's own
         judge = Judge.of_news(where, known, place)
-        first = after = whole = place.get("seq", 0)  # from the first on every row is there, up to `whole`
+        first = after = whole = place.get("seq", 0)  # no row is missing from the first one up to `whole`
         is_full, rows = False, list[Row]()
         for _ in range(PAGES_A_TURN):
             rows = await self.rows(where, PAGE, after=after)
@@ -112,8 +112,8 @@ class Conversations(History):
         self._end_turn(where, first, has_more=bool(rows), is_full=is_full)
 
     def _end_turn(self, where: str, first: int, *, has_more: bool, is_full: bool) -> None:
-        """The others are next. Raises BadAnswer if this conversation got no further, unless it is one that only the
-        server speaks of."""
+        """End this conversation's turn. Raises BadAnswer if it made no progress, unless only the server knows this
+        conversation."""
         is_moved = self._state.place(where).get("seq", 0) > first
         self._unfinished.discard(where)
         if has_more and is_moved:
@@ -124,8 +124,8 @@ class Conversations(History):
             raise BadAnswer(NO_FURTHER)
 
     async def _find_start(self, where: str) -> None:
-        """A new client starts after the last message of theirs that one has seen elsewhere, wherever the server shows
-        it, and at the first message if it does not show it. How many it calls unread does not matter."""
+        """Make a new client start after the last message from the contact that was seen on another client, wherever the
+        server shows it, or at the first message if it does not. The server's unread count is ignored."""
         place, theirs = self._state.place(where), pair(self._known(where)["theirs"])
         if not place.get("is_new") or "seq" in place:
             return
@@ -139,13 +139,13 @@ class Conversations(History):
         self._state.note(where, seq=seq, **({"theirs": list(theirs)} if seq and theirs else {}))
 
     def _was_told(self, where: str, judged: Judged) -> bool:
-        """True for a row that was handed on before, and is still none that moves anything."""
+        """True for a row that was delivered before, and still has no valid message."""
         told = [judged.opened.row.seq, judged.opened.row.hash] in self._state.place(where).get("told", [])
         return told and not judged.moves
 
     def _is_left_out(self, where: str, judged: Judged) -> bool:
-        """True for a row that holds no message if its conversation is one that only the server speaks of, or if there
-        were very many of them already and this client cannot go past the oldest."""
+        """True for a row without a message if only the server knows its conversation, or if there were too many already
+        and this client cannot skip the oldest."""
         if judged.moves or self.vault.contact(where) is None:
             return not judged.moves
         place = self._state.place(where)
@@ -154,8 +154,8 @@ class Conversations(History):
         return is_stuck and [judged.opened.row.seq, judged.opened.row.hash] not in told
 
     def _pass(self, where: str, judged: Judged, judge: Judge, *, is_whole: bool) -> None:
-        """This row was handed on. Only what was verified moves what is known of the conversation; other rows are asked
-        for again, and only kept in mind, but for the oldest of very many."""
+        """Record that a row was delivered. Only verified messages advance the position. Other rows are remembered and
+        fetched again, except the oldest if there are too many."""
         row, place = judged.opened.row, self._state.place(where)
         mark, told = place.get("seq", 0), place.get("told", [])
         if not judged.moves:

@@ -1,4 +1,4 @@
-"""Where a Login PIN comes from: a file or the environment. Never the command line, which others can see."""
+"""Reads a Login PIN from a file or the environment, never from the command line, which others can see."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ezdms.client.errors import WrongPin
 
 
 def find_pin() -> str | None:
-    """From the file that EZDMS_PIN_FILE names, else EZDMS_PIN, else None. Raises WrongPin if it cannot be read."""
+    """The PIN from the file named by EZDMS_PIN_FILE, else EZDMS_PIN, else None. Raises WrongPin if unreadable."""
     name = os.environ.get("EZDMS_PIN_FILE")
     if name:
         try:
@@ -17,18 +17,18 @@ def find_pin() -> str | None:
         except FileNotFoundError:
             return None
         except (OSError, UnicodeDecodeError) as error:
-            raise WrongPin(f"The Login PIN cannot be read from {name}.") from error
+            raise WrongPin(f"Cannot read the Login PIN from {name}.") from error
     return os.environ.get("EZDMS_PIN") or None
 
 
 def keep_pin(pin: str) -> str:
-    """Write a new PIN where EZDMS_PIN_FILE says, readable by its owner alone; returns it. Raises WrongPin."""
+    """Write a new PIN to the file named by EZDMS_PIN_FILE, readable only by its owner. Returns it. Raises WrongPin."""
     name = os.environ.get("EZDMS_PIN_FILE")
     if not name:
-        raise WrongPin("A new account needs a place for its Login PIN: set EZDMS_PIN_FILE to a file to be made.")
+        raise WrongPin("A new account needs a file for its Login PIN. Set EZDMS_PIN_FILE to a new file.")
     try:
         with open(os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="ascii") as file:
             file.write(pin + "\n")
     except OSError as error:
-        raise WrongPin(f"The Login PIN cannot be written to {name}: {error.strerror}.") from error
+        raise WrongPin(f"Cannot write the Login PIN to {name}: {error.strerror}.") from error
     return pin

@@ -1,4 +1,4 @@
-"""Making an account, entering it, and leaving it: what every client does before and after it says anything."""
+"""Creating an account, logging in and out, opening and closing a client."""
 
 from __future__ import annotations
 
@@ -24,14 +24,12 @@ from ezdms.client.transport import PATIENCE, Transport
 from ezdms.client.waiting import Waiting
 from ezdms.client.witness import Witness
 
-CLOSE_WITHIN = 2.0  # seconds for what the vault lacks
-LEFT = (
-    "{count} of your messages to them {waits} and {are} not sent. {error} `ezdms outbox` shows them, or discards them."
-)
+CLOSE_WITHIN = 2.0  # seconds to store the vault
+LEFT = "{count} of your messages to them {waits} and {are} not sent. {error} Show or discard them with `ezdms outbox`."
 
 
 class Entered:
-    """An account with its keys. Used in `async with`, or closed with `close`."""
+    """An account with its keys. Use it in `async with`, or call `close`."""
 
     def __init__(self, state: State, transport: Transport, keys: crypto.Keys) -> None:
         self.state = state
@@ -43,12 +41,12 @@ class Entered:
         self._witness = Witness(state, transport.server, self._conversations.vault)
         self._listener = Listener(self._conversations, self._witness)
 
-    # ---- Coming and going ----
+    # ---- Logging in and out ----
 
     @classmethod
     async def enter(cls, username: str, *, server: str | None = None, home: Path | str | None = None) -> Self:
-        """The saved account of this name, else a new one, for programs. The server is EZDMS_SERVER unless given; the
-        PIN is in EZDMS_PIN_FILE (written if account and file are new) or EZDMS_PIN. Raises ClientError."""
+        """Open the saved account of this name, or create one, for programs. The default server is EZDMS_SERVER; the PIN
+        is in EZDMS_PIN_FILE (written if account and file are new) or EZDMS_PIN. Raises ClientError."""
         address = (server or os.environ.get("EZDMS_SERVER") or accounts.OWN_SERVER).rstrip("/")
         try:
             state = State.find(home_folder(home), address, username)
@@ -56,7 +54,7 @@ class Entered:
             return await cls.register(address, username, find_pin() or keep_pin(crypto.new_login_pin()), home=home)
         pin = find_pin()
         if pin is None:
-            raise WrongPin("The Login PIN is needed: set EZDMS_PIN_FILE or EZDMS_PIN.")
+            raise WrongPin("No Login PIN given. Set EZDMS_PIN_FILE or EZDMS_PIN.")
         return await cls.open(state, pin)
 
     @classmethod
@@ -71,10 +69,10 @@ class Entered:
         patience: float = PATIENCE,
         trust: bool = False,
     ) -> Self:
-        """A new account with this Login PIN (crypto.new_login_pin). Raises WrongPin, ServerError, BadAnswer,
-        Unreachable, or OtherServer unless `trust`: a person knows why the server is another than it was.
+        """Create an account with this Login PIN (crypto.new_login_pin). Raises WrongPin, ServerError, BadAnswer,
+        Unreachable, or OtherServer unless `trust`: the user knows why the server changed.
 
-        `invitation`: the link, or the token in it, of a server that is by invitation.
+        `invitation`: the link, or the token in it, for an invite-only server.
         """
         pin, folder = accounts.normalise(pin), home_folder(home)
         transport = Transport(server, patience=patience)
@@ -94,8 +92,8 @@ class Entered:
         patience: float = PATIENCE,
         trust: bool = False,
     ) -> Self:
-        """An account that exists. Raises as `register` does, crypto.Refused for keys that do not open, crypto.Alarm
-        for an account that is another than the one known here."""
+        """Log in to an existing account. Raises like `register`; crypto.Refused if the keys cannot be decrypted,
+        crypto.Alarm if the account is not the one known here."""
         pin, folder = accounts.normalise(pin), home_folder(home)
         transport = Transport(server, patience=patience)
         async with transport.closed_on_failure():
@@ -113,9 +111,9 @@ class Entered:
 
     @classmethod
     async def open(cls, state: State, pin: str, *, trust: bool = False, sends: bool = True) -> Self:
-        """An account saved here. A session that has ended is begun anew. Raises as `login` does.
+        """Open a saved account. Logs in again if the session has ended. Raises like `login`.
 
-        `sends`: what an earlier run could not send is handed over at once.
+        `sends`: send queued messages of an earlier run at once.
         """
         pin = accounts.normalise(pin)
         keys = await accounts.unlock_saved(pin, state)
@@ -141,7 +139,7 @@ class Entered:
         await accounts.unlock_saved(accounts.normalise(pin), self.state)
 
     async def close(self) -> None:
-        """Give the connections back; the session lives on."""
+        """Close the connections. The session stays valid."""
         with suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_WITHIN):
                 await self._conversations.vault.push_what_is_new()
@@ -149,7 +147,7 @@ class Entered:
         await self._transport.close()
 
     async def logout(self) -> None:
-        """End the session and forget the account here."""
+        """Log out and remove the account from this machine."""
         with suppress(SessionEnded):
             await self._transport.post("/logout", again=True)
         self.state.forget()
@@ -161,7 +159,7 @@ class Entered:
     async def __aexit__(self, *failure: object) -> None:
         await self.close()
 
-    # ---- Who ----
+    # ---- Identity ----
 
     @property
     def server(self) -> str:
@@ -170,25 +168,25 @@ class Entered:
 
     @property
     def username(self) -> str:
-        """One's own name."""
+        """The user's own name."""
         return str(self.state.values["username"])
 
     @property
     def user_id(self) -> str:
-        """One's own id at this server."""
+        """The user's id on this server."""
         return str(self.state.values["user_id"])
 
     @property
     def search_pin(self) -> str:
-        """One's own Search PIN, to be given to others: it is made of one's own key here, not taken from the server. ""
-        if the file is of an older version that did not keep what it is made of, until the next login."""
+        """The user's own Search PIN, computed from their key, not taken from the server. "" until the next login if the
+        file is from an older version that did not save the salt."""
         return accounts.search_pin_of(self.state.values)
 
-    # ---- What an earlier run left ----
+    # ---- Queued messages ----
 
     async def _flush_what_was_left(self) -> None:
-        """What an earlier run could not send. It waits on where an alarm stands, or the server refuses it: that is
-        logged as a warning by every run, until it is sent or discarded."""
+        """Send queued messages of an earlier run. Those blocked by an alarm or refused by the server stay queued; every
+        run logs a warning until they are sent or discarded."""
         for where in dict.fromkeys(item["conversation_id"] for item in self.state.values["outbox"]):
             try:
                 await self.flush(where)
@@ -198,11 +196,11 @@ class Entered:
                 self._listener.report(where, LEFT.format(count=count, error=error, **words))
 
     def waiting(self, where: str | None = None) -> list[Waiting]:
-        """The messages that wait to be sent, in all conversations or in one, the oldest first."""
+        """The queued messages of all conversations or one, oldest first."""
         return [one for one in self._outbox.waiting() if where in (None, one.conversation_id)]
 
     async def discard(self, message: Waiting) -> None:
-        """The person does not want it to be sent any more. It may have been: an answer can be lost."""
+        """Discard a queued message. It may have been sent already: a response can get lost."""
         where = message.conversation_id
         async with self._locks[where]:
             contact = None
@@ -211,7 +209,7 @@ class Entered:
             self._outbox.discard(message.message_id, contact)
 
     async def flush(self, contact: Contact | str) -> None:
-        """Send what waits in a conversation. `open` does it for what an earlier run left behind."""
+        """Send the queued messages of a conversation. `open` does this for those of an earlier run."""
         where = conversation_of(contact)
         person = await self._conversations.roster.find(where)
         async with self._locks[where]:
@@ -220,5 +218,5 @@ class Entered:
 
 
 def conversation_of(contact: Contact | str) -> str:
-    """The id of a contact's conversation, or the one that was given."""
+    """The conversation id of a contact, or the given id."""
     return contact if isinstance(contact, str) else contact.conversation_id

@@ -1,44 +1,44 @@
-"""What can go wrong between a client and a server. Every sentence can be shown; none holds a secret."""
+"""Client errors. Every message can be shown to the user; none contains a secret."""
 
 from __future__ import annotations
 
 
 class ClientError(Exception):
-    """The root of what a client raises, beside crypto.ProtocolError (what was received does not hold).
+    """Base class of everything a client raises, besides crypto.ProtocolError (invalid data was received).
 
     ClientError
-    ├── NoAccount          nothing is saved here under this name
-    ├── WrongPin           the PIN is missing, malformed or opens nothing
-    ├── OtherServer        this address is not known as the server it says it is: a person decides
-    ├── Unreachable        the server did not answer, for as long as one was ready to wait
-    ├── BadAnswer          the server answered, but not as EZ-DMS does: nothing of it was used
-    └── ServerError        the server refused; `status` and `code` say how (docs/http.md)
+    ├── NoAccount          no account of this name is saved here
+    ├── WrongPin           the PIN is missing, malformed or wrong
+    ├── OtherServer        not the server known at this address: the user must decide
+    ├── Unreachable        the server did not answer in time
+    ├── BadAnswer          the response is not valid EZ-DMS; nothing in it was used
+    └── ServerError        the server refused; `status` and `code` say why (docs/http.md)
         └── SessionEnded   401: logged out, here or elsewhere
     """
 
 
 class NoAccount(ClientError):
-    """There is no saved account that fits."""
+    """No saved account matches."""
 
 
 class WrongPin(ClientError):
-    """A Login PIN is missing, is none, or does not open the account."""
+    """A Login PIN is missing, malformed, or wrong."""
 
 
 class OtherServer(ClientError):
-    """No Login PIN is used at this address before a person says so."""
+    """Not the expected server. The Login PIN is not used there until the user agrees."""
 
 
 class Unreachable(ClientError):
-    """No answer came."""
+    """The server did not answer."""
 
 
 class BadAnswer(ClientError):
-    """An answer that is not of the form docs/http.md describes."""
+    """A response that does not have the form described in docs/http.md."""
 
 
 class ServerError(ClientError):
-    """An answer of 3xx, 4xx or 5xx. `next_n` comes with the code "counter", else it is 0."""
+    """A 3xx, 4xx or 5xx response. `next_n` is set with the code "counter", else 0."""
 
     def __init__(self, status: int, code: str, sentence: str, next_n: int = 0) -> None:
         super().__init__(sentence)
@@ -48,4 +48,4 @@ class ServerError(ClientError):
 
 
 class SessionEnded(ServerError):
-    """The token is dead. Logging in with the PIN makes a new one."""
+    """The session token is no longer valid. Log in again with the PIN."""

@@ -1,4 +1,4 @@
-"""Files that are their owner's alone, replaced whole or not at all, and changed by one process at a time."""
+"""Files readable only by their owner, replaced atomically, and changed by one process at a time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Nobody else has this file locked while this lasts."""
+    """Hold an exclusive lock on this file."""
     lock = os.open(path.with_suffix(".lock"), os.O_CREAT | os.O_RDWR, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -21,7 +21,7 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def replace(path: Path, text: str) -> None:
-    """Write the file; it is on the disk when this returns."""
+    """Replace the file atomically. It is on disk when this returns."""
     fresh = path.with_suffix(".new")
     with open(os.open(fresh, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
         file.write(text)

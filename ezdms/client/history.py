@@ -1,4 +1,4 @@
-"""What the server shows of conversations, opened and judged, and what was here before and must be there."""
+"""Fetches conversations from the server, decrypts and judges them, and checks that known messages are still there."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from ezdms.client.state import State
 from ezdms.client.transport import LARGEST_LIST, Transport
 from ezdms.client.vault import Vault
 
-PAGE = 200  # messages asked for at once
-MOST_PAGES = 1000  # of a conversation, for one message that should be there
+PAGE = 200  # messages per request
+MOST_PAGES = 1000  # of a conversation, when searching for a known message
 
 
 class History:
-    """The messages of one account's conversations, as the server shows them."""
+    """The messages of one account's conversations."""
 
     def __init__(self, state: State, transport: Transport, keys: crypto.Keys) -> None:
         self.vault = Vault(state, transport, keys)
@@ -44,12 +44,12 @@ class History:
         return [judged.message for judged in found if judged.message is not None]
 
     async def rows(self, where: str, limit: int, **within: int) -> list[Row]:
-        """One page, as the server shows it: `after` or `before` a seq."""
+        """One page as the server sends it: `after` or `before` a seq."""
         answer = await self._transport.get(f"/messages/{where}", largest=LARGEST_LIST, limit=limit, **within)
         return answers.read_page(answer, limit=limit, **within)
 
     async def rows_after(self, where: str, seq: int, limit: int) -> AsyncIterator[Row]:
-        """Up to `limit` rows after a seq, as the server shows them."""
+        """Up to `limit` rows after a seq as the server sends them."""
         while limit > 0:
             rows = await self.rows(where, min(limit, PAGE), after=seq)
             for row in rows:
@@ -59,7 +59,7 @@ class History:
             seq, limit = rows[-1].seq, limit - len(rows)
 
     async def since(self, where: str, seq: int, limit: int) -> list[Message]:
-        """Up to `limit` messages after a seq: one chain, so that nothing can be lost between two pages of it."""
+        """Up to `limit` messages after a seq, as one chain, so that nothing can be lost between two pages."""
         person = await self.roster.find(where)
         judge = Judge.of_page(where, self._known(where))
         found = [self._judge(person, row, judge) async for row in self.rows_after(where, seq, limit)]
@@ -73,7 +73,9 @@ class History:
     def _known(self, where: str) -> dict[str, Any]:
         known = self.roster.known(where)
         if known is None:
-            raise crypto.Alarm("This person's key was never seen here: nothing of this conversation can be verified.")
+            raise crypto.Alarm(
+                "This device has never seen this person's key, so nothing in this conversation can be verified."
+            )
         return known
 
     def _judge(self, person: Contact, row: Row, judge: Judge) -> Judged:
@@ -86,7 +88,7 @@ class History:
             self.alarms.begin(where, judged.alarm, judged.message.alarm)
 
     async def _remember(self, where: str, judge: Judge) -> None:
-        """The highest verified message of each side, for the day on which a server shows less; and at which seq."""
+        """Store each side's highest verified message and its seq, to detect when the server later shows less."""
         known = self._known(where)
         changed = {side: last for side, last in judge.seen().items() if last[0] > (known[side] or [0])[0]}
         if changed:
@@ -97,8 +99,8 @@ class History:
             await self.vault.change(where, later=True, **changed)
 
     async def _look_back(self, person: Contact, judge: Judge, before: int) -> None:
-        """What is known as the last message of each side must be in some row, opened or not. If it was not among those
-        that were judged, it is looked for where it was, then in all the rows before them."""
+        """Check that each side's last known message is still there, readable or not. If it is not among the judged
+        rows, look where it was, then in all earlier rows. Begins an alarm if it is missing."""
         where = person.conversation_id
         wanted = {
             side: chain.known
@@ -118,12 +120,12 @@ class History:
             self.alarms.begin(where, f"rollback {known[1]}", ROLLED_BACK)
 
     def _is_missed(self, where: str, known: tuple[int, str]) -> bool:
-        """True if it was looked for in vain before: it is an alarm, or was one that a person went on after."""
+        """True if it was found missing before: there is an alarm, or an accepted one."""
         name = f"rollback {known[1]}"
         return name in self.alarms.of(where) or not self.alarms.is_new(where, name)
 
     def _find(self, where: str, wanted: dict[str, tuple[int, str]], rows: list[Row]) -> None:
-        """Take from the wanted ones what is in these rows."""
+        """Remove from `wanted` what is in these rows."""
         for row in rows:
             side = "own" if row.sender_id == self._me else "theirs"
             if wanted.get(side) == (row.n, row.hash):

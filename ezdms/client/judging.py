@@ -1,5 +1,5 @@
-"""Judging (docs/protocol.md, Receiving): whether messages follow each other as their senders signed it, in the chain of
-each sender and in the order of both."""
+"""Judging (docs/protocol.md, Receiving): checks that messages follow each other as their senders signed it, in each
+sender's chain and in the order of both."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from ezdms import crypto
 from ezdms.client.receiving import Message, Opened, Place
 
 TAMPERED = "This conversation was tampered with: a message does not follow the ones before it."
-FORGED = "A message has a forged signature: somebody tried to write in another's name."
+FORGED = "A message has a forged signature: someone tried to impersonate its sender."
 ORDER = (
-    "The order of messages here cannot be true: a message says that its sender had seen another one, which {what}. "
-    "Either the server moved messages, or {name} signed what is not true."
+    "These messages cannot have been written in this order: one says that its sender had seen another, which {what}. "
+    "Either the server moved messages, or {name} signed something false."
 )
-WRONG = {"fork": "is not the one shown here", "impossible": "comes only after it"}
+WRONG = {"fork": "is not the one shown here", "impossible": "comes after it"}
 SIDES = ("own", "theirs")
 
 Link = tuple[int, str]  # n and hash
@@ -23,8 +23,8 @@ Link = tuple[int, str]  # n and hash
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A row and what it is. `message` is None for one that was handed over before; `alarm` names what a person accepts
-    by going on."""
+    """A judged row. `message` is None for a duplicate; `alarm` is the name that is accepted when the user
+    continues."""
 
     opened: Opened
     message: Message | None
@@ -32,12 +32,12 @@ class Judged:
 
     @property
     def moves(self) -> bool:
-        """True if something may follow from it: it was verified, and is no alarm."""
+        """True if it advances the conversation: verified, and no alarm."""
         return self.opened.is_verified and not self.alarm
 
 
 class Judge:
-    """The rows of one conversation, one after the other by rising seq: a page, or all that is new."""
+    """Judges the rows of one conversation in order of seq: a page, or everything new."""
 
     def __init__(
         self, where: str, contact: dict[str, Any], chains: dict[str, crypto.Chain], order: crypto.Order
@@ -45,19 +45,19 @@ class Judge:
         self.chains = chains
         self.order = order
         self.at: dict[Link, int] = {}  # the seq of each verified message
-        self._hashes: dict[tuple[str, str], str] = {}  # of each verified message, by its side and id
+        self._hashes: dict[tuple[str, str], str] = {}  # of each verified message, by side and id
         self._where = where
         self._contact = contact
 
     @classmethod
     def of_page(cls, where: str, contact: dict[str, Any]) -> Judge:
-        """For reading a page: what was seen on another day still counts."""
+        """For a page of history; earlier verified messages still count."""
         chains = {side: crypto.Chain(pair(contact[side])) for side in SIDES}
         return cls(where, contact, chains, crypto.Order())
 
     @classmethod
     def of_news(cls, where: str, contact: dict[str, Any], place: dict[str, Any]) -> Judge:
-        """For what is new: from where this client stopped."""
+        """For new messages: continues where this client stopped."""
         chains, order = {}, crypto.Order()
         for side in SIDES:
             last = pair(place.get(side))
@@ -77,7 +77,7 @@ class Judge:
         if opened.is_verified:
             self.at[row.n, row.hash] = row.seq
             if self._hashes.setdefault((opened.side, row.message_id), row.hash) != row.hash:
-                verdict = "fork"  # sealed anew, though the first one had been stored: a message has its id once
+                verdict = "fork"  # encrypted again although the first one was stored: an id is used only once
         if opened.is_forged:
             return self._alarm(opened, f"forged {row.message_id}", FORGED)
         if verdict == "fork":
@@ -94,7 +94,7 @@ class Judge:
         return {side: [*chain.last] for side, chain in self.chains.items() if chain.last}
 
     def order_so_far(self) -> dict[str, list[int]]:
-        """What it takes to go on in another run."""
+        """The state needed to continue in another run."""
         return {name: [side.highest, side.acknowledged] for name, side in self.order.sides.items()}
 
     def _alarm(self, opened: Opened, name: str, sentence: str, **shown: Any) -> Judged:
@@ -119,5 +119,5 @@ class Judge:
 
 
 def pair(stored: list[Any] | None) -> Link | None:
-    """(n, hash) as the state and the vault keep it."""
+    """(n, hash) from its stored form."""
     return None if stored is None else (int(stored[0]), str(stored[1]))

@@ -1,4 +1,4 @@
-"""The link by which people are added: https://host/#add=SEARCH-PIN. Whoever made it, it opens the same."""
+"""Links for adding a contact: https://host/#add=SEARCH-PIN. They do not prove who made them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MARK = "add="
 
 
 def is_link(typed: str) -> bool:
-    """True for a link, false for what can only be a PIN."""
+    """True for a link, false for a possible PIN."""
     return typed.strip().startswith(("https://", "http://"))
 
 
@@ -21,11 +21,9 @@ def pin_in(link: str, server: str) -> str:
         parts = urlsplit(link.strip())
         address = address_of(parts._replace(query="", fragment="").geturl())
     except ValueError as error:
-        raise ClientError("This is no link to add somebody by.") from error
+        raise ClientError("This is not a link for adding a contact.") from error
     if not parts.fragment.startswith(MARK):
-        raise ClientError("This is no link to add somebody by: it ends in #add= and a Search PIN.")
+        raise ClientError("This is not a link for adding a contact: it must end in #add= and a Search PIN.")
     if address != address_of(server):
-        raise ClientError(
-            f"This link is for {address}, and you are at {server}. If it is the same server, enter the PIN."
-        )
+        raise ClientError(f"This link is for {address}, but you use {server}. If it is the same server, enter the PIN.")
     return parts.fragment.removeprefix(MARK)

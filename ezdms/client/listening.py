@@ -1,4 +1,4 @@
-"""Listening to all conversations at once: what cannot be true stops the one in which it happens, and no other."""
+"""Listens to all conversations at once. An error in one conversation does not stop the others."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from ezdms.client.live import Bell
 from ezdms.client.receiving import Message
 from ezdms.client.witness import Witness
 
-HEADS_EVERY = 2.0  # seconds; how far one has seen is stored no more often
-TRY_AGAIN = 5.0  # seconds until what could not be fetched is asked for again
-MOST_REPORTED = 1000  # warnings that are remembered, so that each is said once
+HEADS_EVERY = 2.0  # seconds between stores of the read position
+TRY_AGAIN = 5.0  # seconds before a failed fetch is retried
+MOST_REPORTED = 1000  # warnings remembered, so that each is logged once
 log = logging.getLogger(__name__)
 
 
 class Listener:
-    """What comes to one account. Warnings are logged, each once."""
+    """Receives the messages of one account. Logs each warning once."""
 
     def __init__(self, conversations: Conversations, witness: Witness) -> None:
         self._conversations = conversations
@@ -29,9 +29,9 @@ class Listener:
         self._reported: set[tuple[str, str]] = set()
 
     async def messages(self, bell: Bell, only: str | None = None) -> AsyncGenerator[Message, None]:
-        """Each message once, as the bell rings; of one conversation alone with `only`. Raises SessionEnded."""
+        """Each message once, as the bell rings; with `only`, those of one conversation. Raises SessionEnded."""
         async for news in bell:
-            self._witness.begin(now())  # beside: a slow page holds no message up
+            self._witness.begin(now())  # in the background, so that a slow page delays no message
             for where in [news] if news else await self._all(bell):
                 if only not in (None, where):
                     continue
@@ -41,7 +41,7 @@ class Listener:
             await self._conversations.vault.push_what_is_new(every=HEADS_EVERY)
 
     def report(self, where: str, sentence: str, *, is_printed: bool = False) -> None:
-        """A warning, with the name of whom it is about. `is_printed`: whoever prints messages prints this with one."""
+        """Log a warning with the contact's name. `is_printed`: it is also printed with a message."""
         if (where, sentence) not in self._reported:
             if len(self._reported) >= MOST_REPORTED:
                 self._reported.clear()
@@ -51,8 +51,7 @@ class Listener:
             log.warning("%s", told, extra={"is_printed": is_printed})
 
     async def _all(self, bell: Bell) -> list[str]:
-        """The conversations of all contacts, those of whom nothing is known last; none if the server's list cannot be
-        had now."""
+        """The conversations of all contacts, unknown ones last; none if the server's list cannot be fetched now."""
         try:
             listed = [contact.conversation_id for contact in await self._conversations.roster.all()]
             return sorted(listed, key=lambda where: self._conversations.vault.contact(where) is None)
@@ -78,4 +77,4 @@ class Listener:
                 bell.ring_later(where, TRY_AGAIN)
         else:
             if self._conversations.has_more(where):
-                bell.ring(where)  # after those who wait for their turn
+                bell.ring(where)  # after the others had their turn

@@ -1,5 +1,5 @@
-"""The socket, as a bell: it says in which conversation something happened. What it was is fetched, so no lost frame
-loses anything, and after every connect the bell rings for all."""
+"""The WebSocket, used as a bell: it only tells which conversation has news. The news is fetched separately, so a lost
+frame loses nothing. After every connect, the bell rings for all conversations."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ from ezdms.client.transport import LONGEST_PAUSE, Transport, pause
 
 ENDED = 1008
 LARGEST_FRAME = 64 * 1024  # bytes
-MOST = 1000  # conversations; of more news at once it is only kept that there is some
+MOST = 1000  # conversations; more news than that becomes one ring for all
 
 
 class Straight(connect):
-    """No redirect leads anywhere: the server that was asked answers, or none. Nor does a proxy to this machine."""
+    """A connection that follows no redirects, and uses no proxy for this machine."""
 
     def __init__(self, address: str, **more: Any) -> None:
         super().__init__(address, proxy=True if address.startswith("wss:") else None, **more)
 
     def process_redirect(self, exc: Exception) -> Exception | str:
-        """What was refused is refused."""
+        """Do not follow it."""
         return exc
 
 
 class Bell:
-    """Iterate over it: conversation ids, or None for "anything may have happened"."""
+    """Iterate over it to get conversation ids, or None for "any conversation may have news"."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
-        self._news: dict[str | None, None] = {}  # each once, in the order in which it rang
-        self._later: dict[str | None, asyncio.TimerHandle] = {}  # where it rings again
+        self._news: dict[str | None, None] = {}  # each once, in order
+        self._later: dict[str | None, asyncio.TimerHandle] = {}  # scheduled rings
         self._rings = asyncio.Event()
         self._ended: BaseException | None = None
         self._task: asyncio.Task[None] | None = None
@@ -69,14 +69,14 @@ class Bell:
             yield where
 
     def ring(self, where: str | None) -> None:
-        """There is news here, or anywhere."""
+        """Announce news in a conversation, or in any with None."""
         if len(self._news) >= MOST:
             self._news, where = {}, None
         self._news[where] = None
         self._rings.set()
 
     def ring_later(self, where: str | None, seconds: float) -> None:
-        """What could not be fetched now is tried again: once, however often it is asked for until then."""
+        """Ring again later, to retry a failed fetch; once, however often this is called until then."""
         if where not in self._later:
             self._later[where] = asyncio.get_running_loop().call_later(seconds, self._ring_again, where)
 
@@ -109,9 +109,9 @@ class Bell:
                 if closed.rcvd is not None and closed.rcvd.code == ENDED:
                     return self._end()
             except (OSError, websockets.WebSocketException):
-                pass  # not there now: tried again below
+                pass  # unreachable: retried below
             if now() - began > LONGEST_PAUSE:
-                attempt = 0  # it held for a while
+                attempt = 0  # the connection lasted a while
             await asyncio.sleep(pause(attempt))
             attempt += 1
 
@@ -120,12 +120,12 @@ class Bell:
             event = json.loads(frame)
             where = event["conversation_id"] if event["event"] in ("conversation", "new_message") else None
         except (ValueError, TypeError, KeyError, RecursionError):
-            return  # not of this version
+            return  # from a different version
         if isinstance(where, str) and CONVERSATION.fullmatch(where):
             self.ring(where)
 
     def _stop(self, task: asyncio.Task[None]) -> None:
-        """Whoever waits for news learns of what nobody thought of, too."""
+        """Pass unexpected errors on to the iterator."""
         if not task.cancelled() and task.exception() is not None:
             self._ended = task.exception()
             self._rings.set()

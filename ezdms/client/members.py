@@ -1,4 +1,4 @@
-"""The members of one JSON object of an answer, each read as exactly what it must be, else BadAnswer."""
+"""Strictly reads the members of a JSON object in a response. Raises BadAnswer."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ WORD = re.compile(r"[a-z_]{1,40}")
 
 
 class Members:
-    """The members of a JSON object, each read as what it must be. Raises BadAnswer."""
+    """The members of a JSON object, each validated when read. Raises BadAnswer."""
 
     def __init__(self, answer: Any) -> None:
         if not isinstance(answer, dict):
-            raise BadAnswer("The server's answer is no JSON object.")
+            raise BadAnswer("The server's response is not a JSON object.")
         self._answer = answer
 
     def has(self, name: str) -> bool:
@@ -25,7 +25,7 @@ class Members:
         return self._answer.get(name) is not None
 
     def octets(self, name: str, size: int) -> str:
-        """So many bytes, in base64url."""
+        """`size` bytes, in base64url."""
         value = self._answer.get(name)
         try:
             b64u_decode(value if isinstance(value, str) and len(value) <= 2 * size else "", size)
@@ -48,7 +48,7 @@ class Members:
         return value
 
     def sealed(self, name: str, most: int) -> str:
-        """At most so many characters of ASCII that a terminal shows. Whether they hold, crypto.py says."""
+        """At most `most` printable ASCII characters. crypto.py checks their content."""
         value = self._answer.get(name)
         if not isinstance(value, str) or len(value) > most or not (value.isascii() and value.isprintable()):
             raise _wrong(name)
@@ -65,9 +65,9 @@ class Members:
 def read_list(answer: Any) -> list[Any]:
     """The items of a JSON list. Raises BadAnswer."""
     if not isinstance(answer, list):
-        raise BadAnswer("The server's answer is no list.")
+        raise BadAnswer("The server's response is not a list.")
     return answer
 
 
 def _wrong(name: str) -> BadAnswer:
-    return BadAnswer(f"The server's answer has no proper {name}.")
+    return BadAnswer(f"The server's response has no valid {name}.")

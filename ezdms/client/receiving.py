@@ -1,5 +1,5 @@
-"""Receiving (docs/protocol.md): what a row of the server holds, once it was opened and verified, and the message that
-it becomes once its place was judged (judging.py)."""
+"""Receiving (docs/protocol.md): decrypts and verifies the server's rows. They become messages once their place was
+judged (judging.py)."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ Place = Literal["ok", "gap", "late", "crossed"]
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message as it may be shown.
+    """A message, safe to show.
 
-    `text` is None when it is not to be read, and `failure` then says why: "gone" (deleted or expired), "unverified"
-    (damaged, forged, or from elsewhere), "unsupported" (made by a newer version). `place` is "gap" if messages are
-    missing before it, "late" if it was written before some that came earlier, "crossed" if it was written before a
-    message of the other side that stands above it had been seen. `alarm` is a sentence if the message is one: nothing
-    can be sent in its conversation before `Client.go_on`. `n` is its number among its sender's messages here, 0 unless
-    it was verified; `seq` is only what the server says. Times are milliseconds since 1970, UTC: `created_at` is the
-    server's, `signed_at` the sender's, None for a message that was not verified.
+    `text` is None if it cannot be shown; `failure` then says why: "gone" (deleted or expired), "unverified" (damaged,
+    forged, or from another conversation), "unsupported" (from a newer version). `place` is "gap" if messages before it
+    are missing, "late" if it was written before messages that arrived earlier, "crossed" if its sender had not yet seen
+    a message shown above it. `alarm` is a sentence if the message is an alarm: nothing can be sent in its conversation
+    until `Client.go_on`. `n` is its number among its sender's messages here, 0 unless verified; `seq` is only the
+    server's claim. Times are milliseconds since 1970, UTC: `created_at` is the server's, `signed_at` the sender's, None
+    if unverified.
     """
 
     conversation_id: str
@@ -41,8 +41,8 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """What a row holds. `link` and `acknowledges` (p and a of its body) and `signed_at` are None unless it was
-    verified: only then anything follows from it."""
+    """A decrypted row. `link` and `acknowledges` (p and a of its body) and `signed_at` are None unless it was
+    verified."""
 
     row: Row
     is_own: bool
@@ -55,17 +55,17 @@ class Opened:
 
     @property
     def is_verified(self) -> bool:
-        """True if its sender signed it, and the server describes it rightly."""
+        """True if its sender signed it, and the server's description matches."""
         return self.link is not None
 
     @property
     def side(self) -> str:
-        """Whose it is, as the state and the vault call it."""
+        """The sender's side, as named in the state and the vault."""
         return "own" if self.is_own else "theirs"
 
 
 def open_row(row: Row, keys: crypto.Keys, ik: bytes, me: str) -> Opened:
-    """Open one's copy. `ik` is the partner's pinned key, `me` one's own id."""
+    """Decrypt and verify one's own copy. `ik`: the partner's pinned key. `me`: one's own id."""
     is_own = row.sender_id == me
     if row.is_malformed:
         return Opened(row, is_own, failure="unverified")
@@ -87,6 +87,6 @@ def open_row(row: Row, keys: crypto.Keys, ik: bytes, me: str) -> Opened:
 
 
 def _check_what_stands_beside(row: Row, message: crypto.Message) -> None:
-    """What the server was told beside the envelope is what was signed (docs/protocol.md). Raises Refused."""
+    """Check that the server's metadata matches what was signed (docs/protocol.md). Raises Refused."""
     if row.expires_in != message.x or (message.kind == "text" and (row.replaces or row.file)):
-        raise crypto.Refused("The server describes this message wrongly.")
+        raise crypto.Refused("The server's description of this message is wrong.")

@@ -1,4 +1,4 @@
-"""Whom one talks with: those that are known here, held against the list that the server shows."""
+"""The list of contacts: compares those known here with the server's list."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from ezdms.client.transport import LARGEST_LIST, Transport
 from ezdms.client.vault import Vault
 from ezdms.protocol.encoding import b64u_decode
 
-MISSING = "The server's list leaves out {name}, whom you know. Nothing is sent to them until it shows them again."
+MISSING = "The server's list leaves out your contact {name}. You cannot message them until it lists them again."
 log = logging.getLogger(__name__)
 
 
 class Roster:
-    """The contacts of one account. The server can leave some out, which is said, and adds nobody's name.
+    """The contacts of one account. The server can leave contacts out, which is reported, but cannot choose their names.
 
-    Whom the server lists is kept in mind only: they are pinned, and enter the vault, once a person adds, verifies or
-    writes to them, or a message of theirs was verified.
+    People on the server's list are kept only in memory. They are pinned and added to the vault once the user adds,
+    verifies or messages them, or a message of theirs was verified.
     """
 
     def __init__(self, state: State, transport: Transport, vault: Vault, alarms: Alarms) -> None:
@@ -33,22 +33,22 @@ class Roster:
         self._vault = vault
         self._alarms = alarms
         self._contacts: dict[str, Contact] = {}
-        self._introduced: dict[str, dict[str, Any]] = {}  # those who are not pinned yet
-        self._statements: dict[str, str] = {}  # the newest that the server showed
+        self._introduced: dict[str, dict[str, Any]] = {}  # not pinned yet
+        self._statements: dict[str, str] = {}  # the newest from the server
 
     async def lines(self) -> list[Line]:
-        """The server's list, as far as it can be read."""
+        """The server's list, without unreadable lines."""
         me = self._state.values["user_id"]
         lines, lost = answers.read_lines(await self._transport.get(f"/conversations/{me}", largest=LARGEST_LIST))
         if lost:
-            log.warning("The server's list of conversations has %d lines that cannot be read.", lost)
+            log.warning("The server's list of conversations has %d unreadable lines.", lost)
         return lines
 
     async def all(self) -> list[Contact]:
-        """Those in the server's list, the latest first, then those it leaves out; each key is checked against what is
-        known of it."""
+        """Contacts on the server's list, latest conversation first, then those it leaves out. Checks every key against
+        the known one."""
         known, passed = self._vault.contacts(), dict(self._state.values["places"])
-        # These are from before the list was asked for: what comes meanwhile is neither missing nor taken back.
+        # Taken before the list is requested, so that changes in the meantime do not count as missing or rolled back.
         listed = {}
         for line in await self.lines():
             self._look_back(line, passed.get(line.conversation_id, {}))
@@ -60,7 +60,7 @@ class Roster:
             if is_missed(known[where], self._state.place(where).get("sent"))
         }
         self._contacts = listed | missing
-        for where in set(self._statements) - set(listed):  # else a list that changes all the time fills the memory
+        for where in set(self._statements) - set(listed):  # otherwise an ever-changing list would fill the memory
             self._statements.pop(where)
             self._introduced.pop(where, None)
         return list(self._contacts.values())
@@ -74,27 +74,27 @@ class Roster:
         return self._contacts[where]
 
     def known(self, where: str) -> dict[str, Any] | None:
-        """What the vault knows of somebody, else what their statement says of them; None if neither is there."""
+        """A contact from the vault, else from their statement; None if there is neither."""
         return self._vault.contact(where) or self._introduced.get(where)
 
     async def pin(self, where: str) -> None:
-        """A person has to do with them: from now on they are known. Raises crypto.Refused or crypto.Alarm."""
+        """Save a contact that the user interacts with. Raises crypto.Refused or crypto.Alarm."""
         if self._vault.contact(where) is None and self._statements.get(where):
             await self._vault.pin(where, self._statements[where])
 
     def statement(self, where: str) -> str:
-        """The newest key statement that the server showed of this contact."""
+        """The newest key statement of this contact from the server."""
         return self._statements[where]
 
     def start_over(self, where: str) -> None:
-        """The person knows that the server shows less than before: what comes from now on is new."""
+        """The user accepted that the server shows less than before: treat everything from now on as new."""
         contact, place = self._contacts.get(where), self._state.place(where)
         if contact is not None and not contact.is_missing and contact.last_seq < place.get("seq", 0):
             self._state.note(where, seq=contact.last_seq, seen=contact.last_seq)
 
     def _look_back(self, line: Line, place: dict[str, Any]) -> None:
-        """A list that ends before a message that was verified here is an alarm. One that ends before what was not
-        (`place` is from before the list was asked for) only sets this client back."""
+        """Begin an alarm if the list ends before a message that was verified here. If it only ends before an unverified
+        one, move the position back. `place` is from before the list was requested."""
         where, seen = line.conversation_id, place.get("seen", 0)
         if line.last_seq < seen:
             self._alarms.begin(where, f"rollback {seen}", ROLLED_BACK)
@@ -118,7 +118,7 @@ class Roster:
                 self._alarms.settle(where, "statement")
         except crypto.ProtocolError as error:
             if self._vault.contact(where) is None:
-                doubts = [str(error)]  # nothing is kept of whom the server invents
+                doubts = [str(error)]  # nothing is stored about people the server made up
             else:
                 self._alarms.begin(where, "statement" if self._is_same_key(line) else "key", str(error))
         known = self.known(where)

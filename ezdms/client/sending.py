@@ -1,9 +1,9 @@
-"""Sending: a message is sealed and on the disk before it leaves, and goes from there when the server has it.
+"""Sending: a message is encrypted and written to disk before it is sent, and removed once the server has it.
 
-So it is neither lost nor sent twice, wherever the process is killed: the server never stores an id twice, and answers a
-repeat as the first time. It waits sealed; should its number be taken by another client of the same person, it is opened
-again with one's own key and sealed anew under the same id. It waits until the server has it or its writer discards it,
-whatever the server says of it.
+So it is neither lost nor sent twice, even if the process is killed: the server never stores an id twice, and answers a
+repeated request like the first. Queued messages are encrypted. If another client of the same user takes a message's
+number, it is decrypted with one's own key and encrypted again under the same id. It stays queued until the server has
+it or the user discards it, whatever the server says.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ from ezdms.protocol.encoding import b64u_decode
 SENT = ("conversation_id", "message_id", "n", "hash", "suite", "content_for_a", "content_for_b")
 
 CLAIMED = ("message_id", "n", "hash", "suite")
-LARGEST_NEXT = 2**52  # no row above it is followed
-MOST_AHEAD = 1000  # of numbers: no server takes one that is further above the last, so nobody is led further unread
-MOST_ANEW = 100  # times that other clients may get ahead of one message
+LARGEST_NEXT = 2**52  # rows above this number are ignored
+MOST_AHEAD = 1000  # numbers above the last one; servers accept no more, and unverified ones are not trusted further
+MOST_ANEW = 100  # times that other clients may take one message's number
 PAGE = 200  # messages
-MOST_PAGES = 100  # of a conversation, for the last number that was used in it
-NOT_SHOWN = "The server speaks of a message of yours that it does not show."
-TOO_FAR = "The server gives your next message a number that cannot follow the last one. Read the conversation first."
+MOST_PAGES = 100  # of a conversation, when searching for the last number used
+NOT_SHOWN = "The server refers to one of your messages that it does not show."
+TOO_FAR = "The server gave your next message an impossible number. Read the conversation first."
 
 Link = tuple[int, str]  # n and hash
 
 
 class Outbox:
-    """What waits to be sent, of one account."""
+    """The queued messages of one account."""
 
     def __init__(self, state: State, transport: Transport, keys: crypto.Keys, alarms: Alarms) -> None:
         self._state = state
@@ -46,16 +46,16 @@ class Outbox:
         self._alarms = alarms
 
     def waiting(self) -> list[Waiting]:
-        """All that waits, the oldest first."""
+        """All queued messages, oldest first."""
         return [self._show(item) for item in self._state.values.get("outbox", [])]
 
     def ids(self, where: str) -> list[str]:
-        """Of what waits in a conversation."""
+        """The ids of a conversation's queued messages."""
         return [item["message_id"] for item in self._items(where)]
 
     def discard(self, message_id: str, contact: Contact | None) -> None:
-        """It is not sent any more, unless the server has it already. What waits behind it takes its number, if there is
-        still a `contact` to seal it for."""
+        """Remove a message from the queue; the server may already have it. Later ones are renumbered, if there is still
+        a `contact` to encrypt them for."""
         with self._state.change() as values:
             items = values["outbox"]
             gone = next((item for item in items if item["message_id"] == message_id), None)
@@ -72,9 +72,9 @@ class Outbox:
                     last = (items[index]["n"], items[index]["hash"])
 
     def add(self, contact: Contact, text: str, ts: int) -> str:
-        """Seal as the next message and keep it; returns its id. Raises ClientError for somebody who has left."""
+        """Encrypt the next message and queue it. Returns its id. Raises ClientError for a deleted account."""
         if contact.has_left or not contact.spki:
-            raise ClientError("This person has left. Nothing more can be sent to them.")
+            raise ClientError("This person deleted their account. You can no longer message them.")
         with self._state.change() as values:
             waiting = [item for item in values["outbox"] if item["conversation_id"] == contact.conversation_id]
             last = (waiting[-1]["n"], waiting[-1]["hash"]) if waiting else self._last(values, contact)
@@ -104,15 +104,15 @@ class Outbox:
         return {name: getattr(sealed, name, where) for name in SENT} | {"ts": ts}
 
     def _last(self, values: dict[str, Any], contact: Contact) -> Link:
-        """One's own last message: what this client sent or verified, or another one noted in the vault."""
+        """The user's own last message: sent or verified by this client, or noted in the vault by another."""
         known = values["contacts"].get(contact.conversation_id, {}).get("own") or [0, ""]
         sent = values["places"].get(contact.conversation_id, {}).get("sent") or [0, ""]
         n, hash = max(known, sent, key=lambda link: link[0])
         return n, hash
 
     async def flush(self, contact: Contact) -> None:
-        """Send what waits for this contact, in order. Raises ServerError, Unreachable, or crypto.Alarm if the server
-        has taken back one's last message; what is left waits on."""
+        """Send the messages queued for this contact, in order. Raises ServerError, Unreachable, or crypto.Alarm if the
+        server rolled back the user's last message; the rest stays queued."""
         next_n = 0
         for _ in range(MOST_ANEW):
             waiting = self._items(contact.conversation_id)
@@ -126,12 +126,12 @@ class Outbox:
                 await self._seal_anew(contact, waiting, next_n)
             else:
                 return
-        raise BadAnswer("The server names another number for each message, again and again.")
+        raise BadAnswer("The server keeps asking for a different message number.")
 
     async def _hand_over(self, item: dict[str, Any]) -> None:
         sent = read_sent(await self._transport.post("/send_message", {name: item[name] for name in SENT}, again=True))
         if sent.message_id != item["message_id"]:
-            raise BadAnswer("The server acknowledged another message than the one that was sent.")
+            raise BadAnswer("The server confirmed a different message than the one sent.")
         self._note_sent(item)
 
     def _note_sent(self, item: dict[str, Any]) -> None:
@@ -153,9 +153,9 @@ class Outbox:
         return Waiting(item["message_id"], where, known["name"] if known else "", item["ts"], text)
 
     async def _seal_anew(self, contact: Contact, waiting: list[dict[str, Any]], next_n: int) -> None:
-        """Another client of mine took the number: what waits follows its last message. What the server says of that one
-        makes a gap or a fork that people see if it is a lie, and is not kept as mine before the server took mine. What
-        it shows of what waits was sent: only the answer was not the true one."""
+        """Another client of the user took the number: renumber queued messages after its last one. If the server lies
+        about that one, people see a gap or a fork; it is not stored as the user's own until the server accepted a
+        message after it. A queued message that the server shows was sent: only its response was wrong."""
         first = waiting[0]["n"]
         rows = await self._own_rows(contact, min(first, next_n - 1))
         for item in waiting:
@@ -183,9 +183,9 @@ class Outbox:
         return crypto.open_message(self._keys, self._keys.ik, ik, sealed, **claimed).text
 
     def _find_last(self, contact: Contact, first: int, next_n: int, rows: dict[int, Row]) -> Link:
-        """The message before `next_n`: the last one that is known, or a higher row of mine. What is left of that does
-        not matter if it is near; one further ahead must open here. `first` is the number of the first that waits.
-        Raises ClientError if there is none, crypto.Alarm if the server shows less than before."""
+        """The message before `next_n`: the last known one, or a higher row of one's own, which must be verified here if
+        it is far ahead. `first`: the number of the first queued message. Raises ClientError if there is none,
+        crypto.Alarm if the server shows less than before."""
         known = self._last(self._state.values, contact)
         if next_n == known[0] + 1 or first <= known[0]:  # learned meanwhile
             return known
@@ -204,17 +204,17 @@ class Outbox:
         return last
 
     def _refuse_taken_back(self, contact: Contact, known: Link, rows: dict[int, Row]) -> None:
-        """The server would number one's next message below the last one. That is an alarm; after a person has gone on,
-        the last message is what the server shows. Raises BadAnswer if it shows that one too."""
+        """The server gave the next message a number below the last one: raise an alarm, unless the user accepted it.
+        Raises BadAnswer if the server still shows that last message."""
         if known[0] in rows and rows[known[0]].hash == known[1]:
-            raise BadAnswer("The server gives your next message the number of one that it shows.")
+            raise BadAnswer("The server gave your next message a number that is already used.")
         where, name = contact.conversation_id, f"rollback {known[1]}"
         if self._alarms.is_new(where, name):
             self._alarms.begin(where, name, ROLLED_BACK)
             raise crypto.Alarm(ROLLED_BACK)
 
     def _take_back(self, where: str, last: Link, is_opened: bool) -> None:
-        """What was taken back is not one's last message any more. Only one that was opened is told to the vault."""
+        """Replace the last message after an accepted rollback. Only a decrypted one is stored in the vault."""
         with self._state.change() as values:
             values["places"].setdefault(where, {})["sent"] = list(last)
             values["contacts"][where]["own"] = list(last) if is_opened else None
@@ -225,8 +225,7 @@ class Outbox:
         return str(self._state.values["user_id"])
 
     async def _own_rows(self, contact: Contact, first: int) -> dict[int, Row]:
-        """My rows from the number `first` on, as the server shows them. Raises ClientError if it shows no end of other
-        ones."""
+        """The user's own rows from the number `first` on. Raises ClientError if the server sends endless other rows."""
         where, found, before = contact.conversation_id, dict[int, Row](), dict[str, int]()
         for _ in range(MOST_PAGES):
             rows = await self._page(where, **before)

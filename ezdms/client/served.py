@@ -1,7 +1,7 @@
-"""Which builds of its page a server served to one's own devices (docs/protocol.md, Vault). Twin of served.js.
+"""Tracks which builds of the page a server sent to the user's devices (docs/protocol.md, Vault). Twin of served.js.
 
-A build is {"version", "digest", "first", "last"}: what the page says that it is, the digest of the scripts that it
-lists, and from when to when (ms) it was seen to be served.
+A build is {"version", "digest", "first", "last"}: the version the page claims, the digest of the scripts it lists, and
+when it was first and last seen (ms).
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from ezdms.client.answers import LATEST
 from ezdms.client.errors import BadAnswer
 from ezdms.protocol.encoding import is_integer
 
-HOUR = 60 * 60 * 1000  # ms: one client looks no more often, and the clocks of devices may differ by as much
-DAY = 24 * HOUR  # a build that is known is noted again after that, not before
-RECENT = 30 * DAY  # what was served longer ago is compared no more
-MOST = 8  # builds that are kept
+HOUR = 60 * 60 * 1000  # ms between two checks of one client, and the tolerance for device clocks
+DAY = 24 * HOUR  # a known build is recorded again only after this time
+RECENT = 30 * DAY  # older builds are not compared
+MOST = 8  # builds kept
 MEMBERS = ("version", "digest", "first", "last")
 DIGEST = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
 IMPORT_MAP = re.compile(r'<script type="importmap">(.*?)</script>', re.DOTALL)
@@ -27,16 +27,16 @@ Build = dict[str, Any]
 
 
 def build_of(page: bytes, now: int) -> Build:
-    """What a page says that it is, and what it runs. Raises BadAnswer."""
+    """The build of a page: its claimed version, and the digest of its scripts. Raises BadAnswer."""
     text = page.decode("utf-8", errors="replace")
     said, maps = SAID.findall(text), IMPORT_MAP.findall(text)
     if len(said) != 1 or not release.VERSION.fullmatch(said[0]) or not maps:
-        raise BadAnswer("The server's page is none of EZ-DMS.")
+        raise BadAnswer("The server's page is not an EZ-DMS page.")
     return {"version": said[0], "digest": release.digest_of("\n".join(maps)), "first": now, "last": now}
 
 
 def merge(mine: Any, theirs: Any) -> list[Build]:
-    """What two clients know, the latest first. What has another form is left out."""
+    """Merge the builds two clients know, latest first. Malformed ones are left out."""
     builds: dict[tuple[str, str], Build] = {}
     for one in [*_read(mine), *_read(theirs)]:
         known = builds.setdefault(_key(one), one)
@@ -46,17 +46,17 @@ def merge(mine: Any, theirs: Any) -> list[Build]:
 
 
 def is_news(known: Any, build: Build) -> bool:
-    """True if it is worth storing: a build that is not known, or was last noted a day ago."""
+    """True if the build is worth storing: unknown, or last recorded a day ago."""
     return _is_build(build) and all(
         build["last"] - one["last"] >= DAY for one in _read(known) if _key(one) == _key(build)
     )
 
 
 def doubts(builds: Any, now: int) -> list[tuple[str, Build, Build]]:
-    """What cannot be if everybody is served the same, as (kind, one, other).
+    """Signs that devices were not served the same page, as (kind, one, other).
 
-    "differ": two builds of one version. "turns": one was served more than an hour after another one had begun to be;
-    what a clock that is ahead noted says nothing of that.
+    "differ": two builds of one version. "turns": one build was served more than an hour after another had replaced it;
+    records from a clock that is ahead are ignored.
     """
     recent = [one for one in _read(builds) if now - one["last"] <= RECENT]
     recent.sort(key=lambda one: (one["first"], *_key(one)))

@@ -1,7 +1,7 @@
-"""Which server is at which address: what a Login PIN becomes is used at the servers that a person knows, and no other.
+"""Remembers which server is at which address, so that credentials from a Login PIN are used only at known servers.
 
-The keys of a Login PIN are made for one deployment_id (docs/protocol.md, Logging in), which is public. A server that
-claims another one's id could pass what it gets on to that one, and log in there in one's name.
+Login keys are derived for one deployment_id (docs/protocol.md, Logging in), which is public. A server that claims
+another server's id could use the credentials it gets to log in there as the user.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from ezdms.client import files
 from ezdms.client.errors import OtherServer
 
 FILE = "known_servers"
-TRUST = "EZDMS_TRUST_SERVER"  # an address at which programs go on
+TRUST = "EZDMS_TRUST_SERVER"  # address that programs trust
 PORTS = {"http": 80, "https": 443}
-GO_ON = "To go on all the same, use --trust-server; programs set {trust}={address}."
+GO_ON = "To continue anyway, use --trust-server; programs set {trust}={address}."
 REPLACED = (
-    "The server at {address} is another one than before. If its database was not replaced on purpose, do not log in "
+    "A different server than before answers at {address}. Unless its database was replaced on purpose, do not log in "
     "there. "
 ) + GO_ON
 ELSEWHERE = (
-    "The server at {address} says that it is the one you know as {known}. If that is a lie, it can log in there with "
-    "what it gets from you. "
+    "The server at {address} claims to be the one you know as {known}. If that is a lie, it could use what you send to "
+    "log in there as you. "
 ) + GO_ON
 
 
 def address_of(server: str) -> str:
-    """One form of an address: lower case, without the port that its scheme has anyway."""
+    """The canonical form of an address: lower case, without the scheme's default port."""
     parts = urlsplit(server)
     port = "" if parts.port in (None, PORTS.get(parts.scheme)) else f":{parts.port}"
     host = parts.hostname or ""
@@ -42,8 +42,8 @@ class Servers:
         self._path = home / FILE
 
     def admit(self, server: str, deployment_id: str, *, trust: bool = False) -> None:
-        """Remember who is at this address. Raises OtherServer, before anything of a PIN is used, unless `trust` or
-        EZDMS_TRUST_SERVER says that a person knows why."""
+        """Remember which server is at this address. Raises OtherServer, before a PIN is used, if that changed, unless
+        `trust` or EZDMS_TRUST_SERVER allows it."""
         address = address_of(server)
         trust = trust or address == address_of(os.environ.get(TRUST, ""))
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -1,7 +1,7 @@
-"""What a client keeps between runs: one file per account, readable by its owner alone, replaced whole or not at all.
+"""What a client saves between runs: one file per account, readable only by its owner and replaced atomically.
 
-Private keys are in it only wrapped under the Login PIN; messages that wait are in it only sealed. The session's token
-is in it as it is: it opens nothing that is encrypted.
+Private keys are saved only wrapped under the Login PIN, queued messages only encrypted. The session token is saved as
+is: it cannot decrypt anything.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ def default_home() -> Path:
 
 
 def home_folder(home: Path | str | None = None) -> Path:
-    """Where accounts are saved: what was said, else EZDMS_HOME, else the platform's folder for settings."""
+    """Where accounts are saved: `home`, else EZDMS_HOME, else the platform's folder for settings."""
     return Path(home or os.environ.get("EZDMS_HOME") or default_home())
 
 
 class State:
-    """The file of one account. Several processes may use it: each change reads it anew, under a lock."""
+    """The file of one account. Several processes may use it: each change rereads it, under a lock."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -45,8 +45,8 @@ class State:
 
     @classmethod
     def create(cls, home: Path, values: dict[str, Any]) -> State:
-        """The file of a new account, or of one that is known here: what is known of its contacts stays. `values` hold
-        the server's address as it was typed and one's own statement, which say whose file it is."""
+        """Create the file of a new account, or update that of a known one, keeping its contacts. `values` contain the
+        server's address as typed and the user's own statement, which identify the file."""
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         state = cls.of_identity(home, values["server"], values["statement"]) or cls(_path(home, values))
         empty = {"vault": {"version": 0, "dirty": False}, "contacts": {}, "places": {}, "outbox": []}
@@ -56,7 +56,7 @@ class State:
 
     @classmethod
     def of_identity(cls, home: Path, server: str, statement: str) -> State | None:
-        """The file of the account with this key at this server, whatever it is called."""
+        """The file of the account with this key at this server, whatever its name."""
         ik = crypto.verify_statement(statement).ik
         for path in sorted(home.glob("*@*.json")):
             state = cls(path)
@@ -71,8 +71,8 @@ class State:
 
     @classmethod
     def find(cls, home: Path, server: str | None = None, account: str | None = None) -> State:
-        """The one saved account that fits: `account` is its username, or its user id where none has that name. Raises
-        NoAccount if there is none, ClientError if there is more than one."""
+        """The saved account that matches: `account` is its username, or its user id if none has that name. Raises
+        NoAccount if there is none, ClientError if several match."""
         saved = []
         for path in sorted(home.glob("*@*.json")):
             state = cls(path)
@@ -90,24 +90,26 @@ class State:
             for state in found
         )
         raise ClientError(
-            f"Several accounts are saved here: {names}. Say which with --account NAME or USER_ID, and --server."
+            f"Several accounts are saved here: {names}. Choose one with --account NAME or USER_ID, and --server."
         )
 
     def load(self) -> None:
-        """Read the file as it is now. Raises NoAccount if it is gone or is none of ours."""
+        """Read the current file. Raises NoAccount if it is missing or not valid."""
         try:
             values = json.loads(self.path.read_text("utf-8"))
         except FileNotFoundError as error:
-            raise NoAccount(f"The account's file {self.path} is gone.") from error
+            raise NoAccount(f"The account file {self.path} is missing. Log in again.") from error
         except ValueError as error:
-            raise NoAccount(f"The file {self.path} is damaged. Move it away and log in again.") from error
+            raise NoAccount(f"The account file {self.path} is damaged. Move it away and log in again.") from error
         if not isinstance(values, dict) or values.get("v") != VERSION:
-            raise NoAccount(f"The file {self.path} is not of this version of EZ-DMS.")
+            raise NoAccount(
+                f"The account file {self.path} is from a different version of EZ-DMS. Move it away and log in again."
+            )
         self.values = values
 
     @contextmanager
     def change(self) -> Iterator[dict[str, Any]]:
-        """Change the values, as they are in the file now; they are on the disk when this ends."""
+        """Change the current values of the file. They are on disk when this ends."""
         with files.locked(self.path):
             if self.path.exists():
                 self.load()
@@ -115,12 +117,12 @@ class State:
             files.replace(self.path, json.dumps(self.values, ensure_ascii=False, indent=1))
 
     def place(self, where: str) -> dict[str, Any]:
-        """What is kept of a conversation on this machine alone."""
+        """What is stored about a conversation only on this machine."""
         place: dict[str, Any] = self.values["places"].get(where, {})
         return place
 
     def note(self, where: str, **changed: Any) -> None:
-        """Change some of that."""
+        """Change that."""
         with self.change() as values:
             values["places"].setdefault(where, {}).update(changed)
 
@@ -132,7 +134,7 @@ class State:
 
 
 def _path(home: Path, values: dict[str, Any]) -> Path:
-    """Named for people by one's own signed name and the address that was typed, and told apart by one's own key."""
+    """The file's path: named after the signed username and the typed address, made unique by the key."""
     statement = crypto.verify_statement(values["statement"])
     host = re.sub(r"[^a-z0-9.]+", "_", urlsplit(values["server"]).netloc.lower())
     return home / f"{statement.name}@{host}.{crypto.fingerprint(statement.ik)[:6].hex()}.json"

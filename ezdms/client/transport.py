@@ -1,7 +1,7 @@
-"""Asking a server: JSON both ways, waiting where it says so (429), trying again where that can do no harm.
+"""HTTP requests to a server: JSON both ways. Waits when rate limited (429), and retries where that is harmless.
 
-The server is the adversary: no answer is larger, deeper or slower than what is asked for can be, no redirect is
-followed, nothing is unpacked, and what it says of an error is one short printable line.
+The server is the adversary: responses are limited in size, depth and time, redirects are not followed, nothing is
+decompressed, and error text becomes one short printable line.
 """
 
 from __future__ import annotations
@@ -25,25 +25,25 @@ from ezdms.protocol.origin import fault_of_server
 from ezdms.protocol.visitor import CHROME, NAVIGATION
 
 TIMEOUT = 30.0  # seconds without a byte
-WHOLE = 120.0  # seconds for one answer
-PATIENCE = 60.0  # seconds of trying again before Unreachable
+WHOLE = 120.0  # seconds for one response
+PATIENCE = 60.0  # seconds of retrying before Unreachable
 LONGEST_PAUSE = 10.0  # seconds
-STILL_TRYING = "The server %s does not answer. Trying on for a minute; Ctrl-C stops."
-SILENCE = 2.0  # seconds without an answer until a person is told what is waited for
-LARGEST = 64 * 1024  # bytes of an answer
-LARGEST_LIST = 16 * 1024 * 1024  # bytes of one that is a list, or a vault
+STILL_TRYING = "The server %s does not answer. Retrying for a minute; press Ctrl-C to stop."
+SILENCE = 2.0  # seconds without a response before the user is told
+LARGEST = 64 * 1024  # bytes of a response
+LARGEST_LIST = 16 * 1024 * 1024  # bytes of a list or a vault
 
 
 log = logging.getLogger(__name__)
 
 
 def pause(attempt: int) -> float:
-    """Seconds to wait before the attempt after this one: doubling from 0.25, with jitter, at most LONGEST_PAUSE."""
+    """Seconds to wait before the next attempt: doubling from 0.25, with jitter, at most LONGEST_PAUSE."""
     return min(LONGEST_PAUSE, 0.25 * 2.0**attempt) * random.uniform(0.5, 1)  # noqa: S311
 
 
 def is_far(server: str) -> bool:
-    """Over https; else it is this very machine, to which no proxy of the environment is asked the way."""
+    """True for https. http is only for this machine, where the environment's proxies must not be used."""
     return server.startswith("https:")
 
 
@@ -71,12 +71,12 @@ class Transport:
 
     @property
     def headers(self) -> dict[str, str]:
-        """What proves the session, in requests and at the WebSocket."""
+        """The session's Authorization header, for requests and the WebSocket."""
         return {"Authorization": f"Bearer {self.token}"} if self.token else {}
 
     @asynccontextmanager
     async def closed_on_failure(self) -> AsyncIterator[None]:
-        """Whoever fails while a client is being made leaves no connection behind."""
+        """Close the connections if creating a client fails."""
         try:
             yield
         except BaseException:
@@ -84,7 +84,7 @@ class Transport:
             raise
 
     async def close(self) -> None:
-        """Give the connections back."""
+        """Close the connections."""
         await self._http.aclose()
 
     async def get(self, path: str, *, largest: int = LARGEST, **query: int) -> Any:
@@ -92,8 +92,8 @@ class Transport:
         return await self._ask("GET", path, largest, params=query, again=True)
 
     async def post(self, path: str, fields: dict[str, Any] | None = None, *, again: bool = False) -> Any:
-        """Post a form; the JSON of the answer, None for 204. `again`: a repeat does no harm, so lost answers are asked
-        for anew. Raises ServerError, BadAnswer or Unreachable."""
+        """Post a form. Returns the JSON of the response, None for 204. `again`: safe to repeat, so it is retried if the
+        response is lost. Raises ServerError, BadAnswer or Unreachable."""
         return await self._ask("POST", path, LARGEST, data=fields or {}, again=again)
 
     async def put(self, path: str, fields: dict[str, Any], *, largest: int = LARGEST) -> Any:
@@ -101,7 +101,7 @@ class Transport:
         return await self._ask("PUT", path, largest, data=fields, again=False)
 
     async def _ask(self, method: str, path: str, largest: int, **more: Any) -> Any:
-        """Says so if nothing comes for a while; whoever has less patience is told by the error soon enough."""
+        """Send a request; logs a warning if the response takes long, unless `patience` is shorter than that."""
         after = SILENCE if self.patience >= PATIENCE else PATIENCE
         late = asyncio.get_running_loop().call_later(after, log.warning, STILL_TRYING, self.server)
         try:
@@ -125,7 +125,7 @@ class Transport:
                     wait = _wait_for(response)
                     if wait is None or loop.time() + wait > until:
                         return _read(response, await body_of(response, largest))
-            except httpx.ConnectError as error:  # nothing was sent: trying again is always harmless
+            except httpx.ConnectError as error:  # nothing was sent: retrying is always harmless
                 failure: Exception = error
             except (httpx.TransportError, httpx.InvalidURL, TimeoutError) as error:
                 if not again:
@@ -142,8 +142,8 @@ class Transport:
 
 
 async def visit(server: str, path: str, *, largest: int) -> bytes:
-    """The page at `path` as a person's browser would ask for it, over a connection of its own and without a session:
-    one try. Raises BadAnswer for what is no page of at most `largest` bytes, or Unreachable."""
+    """Request the page at `path` as a browser would, once, over a separate connection and without a session. Raises
+    Unreachable, or BadAnswer for anything but a page of at most `largest` bytes."""
     headers = {"Accept": "text/html", "Accept-Encoding": "identity", "User-Agent": CHROME, **NAVIGATION}
     try:
         async with (
@@ -165,33 +165,33 @@ def _sentence(server: str) -> str:
 
 
 def _wait_for(response: httpx.Response) -> float | None:
-    """Seconds after which the server would take the request: it said 429 or 503, and how long."""
+    """Seconds to wait after a 429 or 503 with Retry-After, else None."""
     after = response.headers.get("Retry-After", "")
     is_time = after.isascii() and after.isdigit() and len(after) < 10
     return float(after) if response.status_code in (429, 503) and is_time else None
 
 
 async def body_of(response: httpx.Response, largest: int) -> bytes:
-    """The body as it comes: what is packed was not asked for, and could become anything. Raises BadAnswer."""
+    """The body. Raises BadAnswer if it is too large, or compressed, which was not requested and could hide any size."""
     if response.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
-        raise BadAnswer("The server packed its answer, and was asked not to.")
+        raise BadAnswer("The server compressed its response although asked not to.")
     body = bytearray()
     async for piece in response.aiter_raw():
         body += piece
         if len(body) > largest:
-            raise BadAnswer(f"The server's answer is larger than {largest // 1024} KiB.")
+            raise BadAnswer(f"The server's response is larger than {largest // 1024} KiB.")
     return bytes(body)
 
 
 def _read(response: httpx.Response, body: bytes) -> Any:
-    """The JSON of an answer, None for 204. Raises ServerError, SessionEnded or BadAnswer."""
+    """The JSON of a response, None for 204. Raises ServerError, SessionEnded or BadAnswer."""
     if response.status_code == 204:
         return None
     try:
         answer = json.loads(body.decode("utf-8"), parse_constant=_refuse)
-    except (ValueError, RecursionError) as error:  # no JSON, or nested without end
+    except (ValueError, RecursionError) as error:  # not JSON, or nested too deep
         if response.is_success:
-            raise BadAnswer("The server's answer is no JSON.") from error
+            raise BadAnswer("The server's response is not JSON.") from error
         answer = {}
     if response.is_success:
         return answer
@@ -201,7 +201,7 @@ def _read(response: httpx.Response, body: bytes) -> Any:
     if isinstance(said, str) and said.strip():
         sentence = f"The server says: {one_line(said)}"
     else:
-        sentence = f"The server answered {response.status_code}, and not as EZ-DMS does."
+        sentence = f"The server answered {response.status_code}, but not as EZ-DMS does."
     kind = SessionEnded if response.status_code == 401 and code == "no_session" else ServerError
     next_n: Any = answer.get("next_n")
     raise kind(response.status_code, code, sentence, next_n if is_integer(next_n, 1) else 0)

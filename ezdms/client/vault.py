@@ -1,4 +1,4 @@
-"""The vault, in which contacts follow a person to every client (docs/protocol.md, Vault). Twin of vault.js."""
+"""The vault: syncs contacts between a user's clients (docs/protocol.md, Vault). Twin of vault.js."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from ezdms.client.state import State
 from ezdms.client.transport import LARGEST_LIST, Transport
 
 NOT_YOURS = "The server shows a list of contacts that is not yours."
-PUSHES = 10  # times that another client of the same person may get ahead
+PUSHES = 10  # times that another client of the same user may be faster
 log = logging.getLogger(__name__)
 
 
 class Vault:
-    """The contacts of one account: in the state file at once, in the server's vault as soon as it can be reached."""
+    """The contacts of one account: saved to the state file at once, and to the server's vault as soon as possible."""
 
     def __init__(self, state: State, transport: Transport, keys: crypto.Keys) -> None:
         self._state = state
@@ -29,18 +29,18 @@ class Vault:
         self._pushed = 0.0  # when, by time.monotonic
 
     def contact(self, conversation_id: str) -> dict[str, Any] | None:
-        """What is known of the person in this conversation."""
+        """What is known about the contact in this conversation."""
         found: dict[str, Any] | None = self._state.values["contacts"].get(conversation_id)
         return found
 
     def contacts(self) -> dict[str, dict[str, Any]]:
-        """All that are known, by conversation id."""
+        """All known contacts, by conversation id."""
         return dict(self._state.values["contacts"])
 
     async def sync(self) -> None:
-        """Learn what the stored vault says, and store what it lacks.
+        """Merge the stored vault into the local state, and store what it lacks.
 
-        Raises crypto.Alarm for a vault that is older than the one known, or not one's own.
+        Raises crypto.Alarm for a vault that is older than the known one, or not the user's own.
         """
         version = await self._pull(self._state.values["vault"]["version"])
         with self._state.change() as values:
@@ -48,17 +48,17 @@ class Vault:
         await self.push_what_is_new()
 
     async def overwrite(self) -> None:
-        """After an alarm, and once the person said so: what is known here takes the place of what the server showed."""
+        """Overwrite the server's vault with the local state, after the user accepted an alarm."""
         with self._state.change() as values:
             values["vault"]["dirty"] = True
         await self._put((await self._stored()).version + 1)
 
     async def change(self, conversation_id: str, *, later: bool = False, **changed: Any) -> None:
-        """Change what is known of a contact. The server learns of it now, or `later`, with the next push_what_is_new;
-        one that cannot be reached learns of it at the next sync."""
+        """Change what is known about a contact, and store it on the server now, or `later` with the next
+        push_what_is_new. If the server cannot be reached, the next sync stores it."""
         seen = self.contact(conversation_id)
         if seen is not None and seen | changed == seen:
-            return  # before the file is locked, and written to the disk for nothing
+            return  # avoids locking and writing the file for nothing
         with self._state.change() as values:
             known = values["contacts"].get(conversation_id) or {**NEW}
             values["contacts"][conversation_id] = known | changed
@@ -67,16 +67,16 @@ class Vault:
             await self.push_what_is_new()
 
     async def verify(self, conversation_id: str, reason: str) -> None:
-        """There is one more reason to know who this is; the best one counts."""
+        """Record a verification. The strongest one counts."""
         known = self.contact(conversation_id) or NEW
         await self.change(conversation_id, verified=higher(known["verified"], reason))
 
     def builds(self) -> list[served.Build]:
-        """Which builds of its page the server served to one's devices, as far as this client knows."""
+        """The builds of the page that the server sent to the user's devices, as far as known here."""
         return served.merge(self._state.values["vault"].get("more", {}).get("served"), [])
 
     async def note_served(self, build: served.Build) -> None:
-        """This client was served one now. What says nothing new is not stored."""
+        """Record a build served to this client, if that is new information."""
         if not served.is_news(self.builds(), build):
             return
         with self._state.change() as values:
@@ -86,8 +86,8 @@ class Vault:
         await self.push_what_is_new()
 
     async def push_what_is_new(self, *, every: float = 0) -> None:
-        """Store the vault if it lacks something and was not stored in the last `every` seconds. What does not work now
-        is done by the next sync."""
+        """Store the vault if it has changed and was not stored in the last `every` seconds. If that fails, the next
+        sync does it."""
         values = self._state.values
         if not values or not values["vault"]["dirty"] or time.monotonic() - self._pushed < every:
             return
@@ -97,7 +97,7 @@ class Vault:
         except (SessionEnded, Unreachable):
             return
         except (crypto.ProtocolError, ServerError, BadAnswer) as error:
-            log.warning("The list of contacts could not be stored at the server: %s", error)
+            log.warning("Your contacts could not be saved on the server: %s", error)
 
     async def pin(self, conversation_id: str, statement: str) -> crypto.Statement:
         """Verify a contact's key statement and remember it. Raises crypto.Refused or crypto.Alarm."""
@@ -106,17 +106,17 @@ class Vault:
         return found
 
     def check(self, conversation_id: str, statement: str) -> crypto.Statement:
-        """Verify a key statement, and that it follows what is known. Raises crypto.Refused or crypto.Alarm."""
+        """Verify a key statement, and that it may follow the known one. Raises crypto.Refused or crypto.Alarm."""
         found, pin = crypto.verify_statement(statement), crypto.pin_of(statement)
         if crypto.conversation_id(self._keys.fp, crypto.fingerprint(found.ik)) != conversation_id:
-            raise crypto.Alarm("The server shows another key for this person. Nothing is sent.")
+            raise crypto.Alarm("The server shows a different key for this person. Nothing was sent.")
         known = self.contact(conversation_id)
         if known is not None and pin_of(known) != pin:
             crypto.check_succession(pin_of(known), pin)
         return found
 
     async def accept_statement(self, conversation_id: str, statement: str) -> None:
-        """The person knows why the statement stepped back: from now on this one counts. It is by the same key."""
+        """Accept an older statement of the same key, after the user continued."""
         await self.change(
             conversation_id, **asdict(crypto.pin_of(statement)), name=crypto.verify_statement(statement).name
         )
@@ -155,9 +155,9 @@ class Vault:
                     raise
             pulled = await self._pull(version)
             if pulled == version:
-                raise BadAnswer("The server speaks of a newer list of contacts that it does not show.")
+                raise BadAnswer("The server refers to a newer list of contacts that it does not show.")
             version = pulled
-        raise BadAnswer("The server takes no list of contacts.")
+        raise BadAnswer("The server does not accept the list of contacts.")
 
     async def _put(self, version: int) -> None:
         contacts, more = self._state.values["contacts"], self._state.values["vault"].get("more", {})

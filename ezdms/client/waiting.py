@@ -1,4 +1,4 @@
-"""A message that waits to be sent, as its writer sees it."""
+"""A queued message, as shown to the user."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A message that the server does not have yet. `text` is None if it cannot be opened here."""
+    """A message that the server does not have yet. `text` is None if it cannot be decrypted here."""
 
     message_id: str
     conversation_id: str

@@ -1,6 +1,6 @@
-"""Looks at which build of its page the server serves, for the other devices of the same person (docs/verify.md).
+"""Checks which build of the page the server serves, to protect the user's other devices (docs/verify.md).
 
-This client runs no code of the server's. It sees what it was served itself, and learns nothing of what others get.
+This client runs no code from the server. It sees only what it was served itself, not what others get.
 """
 
 from __future__ import annotations
@@ -20,27 +20,27 @@ from ezdms.release import BUILD_SHOWN, digest_of
 from ezdms.views import assets
 
 WITHIN = 10.0  # seconds for the page
-LARGEST = 256 * 1024  # bytes of it
+LARGEST = 256 * 1024  # bytes of the page
 FOREIGN = (
-    "The page of {server} says that it is EZ-DMS {version}, but its scripts are not those of EZ-DMS {version} as it is "
-    "installed here. Do not type your Login PIN there before you know why: run `ezdms verify {server}`."
+    "The page of {server} says it is EZ-DMS {version}, but its scripts differ from those of EZ-DMS {version} installed "
+    "here. Do not type your Login PIN there until you know why: run `ezdms verify {server}`."
 )
 SENTENCES = {
     "differ": (
         "{server} served your devices different builds of EZ-DMS {one} ({builds}). A release has one build, so "
-        "somebody changed one of them. Do not type your Login PIN there before you know why: run "
+        "someone changed one of them. Do not type your Login PIN there until you know why: run "
         "`ezdms verify {server}`."
     ),
     "turns": (
-        "{server} served your devices EZ-DMS {one}, then {other}, and then {one} again ({builds}). If whoever runs it "
-        "did not go back, it serves your devices different pages, or the clock of one of them is wrong."
+        "{server} served your devices EZ-DMS {one}, then {other}, and then {one} again ({builds}). Unless it was "
+        "downgraded, it serves your devices different pages, or the clock of one of them is wrong."
     ),
 }
 log = logging.getLogger(__name__)
 
 
 class Witness:
-    """What one client saw, and what is odd about it beside what the other devices of this person saw."""
+    """Compares the builds that this client and the user's other devices were served."""
 
     def __init__(self, state: State, server: str, vault: Vault) -> None:
         self._state = state
@@ -50,7 +50,7 @@ class Witness:
         self._looking: asyncio.Task[None] | None = None
 
     def begin(self, now: int) -> asyncio.Task[None]:
-        """Look while other work goes on, unless a look is under way; `look` waits for it."""
+        """Start a check in the background, unless one is running; `look` waits for it."""
         if self._looking is not None and self._looking.done():
             self._looking.result()
             self._looking = None
@@ -59,13 +59,13 @@ class Witness:
         return self._looking
 
     async def look(self, now: int) -> None:
-        """Look, and wait for it."""
+        """Check, and wait for the result."""
         await self.begin(now)
 
     async def _look(self, now: int) -> None:
-        """Look, once an hour at most, and log what is odd as a warning: then, and once by each client in any case.
+        """Check, at most once an hour, and log suspicious builds as a warning: after each check, and once per client.
 
-        Nobody asked for it: a page that cannot be read, or a file that cannot be written, ends it without a word.
+        Nobody asked for it, so an unreadable page or an unwritable file ends it silently.
         """
         if not self._state.values:
             return
@@ -98,7 +98,7 @@ class Witness:
 
 def _shown(build: Build) -> str:
     first, last = (datetime.fromtimestamp(build[name] / 1000, UTC).astimezone() for name in ("first", "last"))
-    here = ", the one that is installed here" if build["digest"] == _installed() else ""
+    here = ", the one installed here" if build["digest"] == _installed() else ""
     return f"build {build['digest'][:BUILD_SHOWN]}{here}, {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M}"
 
 

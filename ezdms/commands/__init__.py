@@ -1,1 +1,1 @@
-"""The commands of `ezdms`, a file for each kind. cli.py names them and loads what is called, nothing else."""
+"""The commands of `ezdms`. cli.py lists them and imports only the one that is called."""

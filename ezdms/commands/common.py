@@ -1,4 +1,4 @@
-"""What the client's commands share: which account, its PIN, and how failures end."""
+"""Shared by the client's commands: choosing the account, its PIN, errors and exit codes."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ from ezdms.commands.client.printing import Warnings, says
 from ezdms.commands.sentences import cannot_use
 from ezdms.protocol.origin import fault_of_server
 
-# Exit codes, stable (docs/command-line.md). 2 is click's, for a command that was called wrongly.
+# Exit codes, stable (docs/command-line.md). click uses 2 for wrong usage.
 FAILED, NOT_LOGGED_IN, UNREACHABLE, ALARM = 1, 3, 4, 5
 
 
 class Stopped(click.ClickException):
-    """A sentence on standard error, and an exit code that says of what kind it is."""
+    """Ends the command with a message on standard error and an exit code."""
 
     def __init__(self, sentence: str, code: int) -> None:
         super().__init__(sentence)
         self.exit_code = code  # type: ignore[misc]
 
     def show(self, file: IO[Any] | None = None) -> None:
-        """On standard error, as everything else."""
+        """Print it to standard error."""
         says(f"Error: {self.message}", err=True)
 
 
 def options(command: Callable[..., Any]) -> Callable[..., Any]:
     """--server, --home and --account, on every command of the client."""
     for option in (
-        click.option("--account", help="Which account, if several are saved: its username or user id."),
+        click.option("--account", help="Username or user id of the account, if several are saved."),
         click.option("--home", envvar="EZDMS_HOME", type=click.Path(path_type=Path), help="Where accounts are saved."),
         click.option("--server", envvar="EZDMS_SERVER", help="The server's address, such as https://chat.example.org."),
     ):
@@ -49,13 +49,13 @@ def options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 trust_server = click.option(
-    "--trust-server", is_flag=True, help="Go on if the server is another one than before, or claims to be one you know."
+    "--trust-server", is_flag=True, help="Continue if the server at this address changed, or claims to be one you know."
 )
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 
 
 def runs(function: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
-    """Run a command's coroutine; what can go wrong becomes a sentence and an exit code."""
+    """Run a command's coroutine; errors become a message and an exit code."""
 
     @wraps(function)
     def command(**given: Any) -> None:
@@ -71,7 +71,7 @@ def runs(function: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., No
             raise Stopped(f"ALARM: {error}", ALARM) from error
         except (ClientError, crypto.ProtocolError, crypto.PinError) as error:
             raise Stopped(str(error), FAILED) from error
-        except BrokenPipeError:  # whoever read our output has gone
+        except BrokenPipeError:  # the reader of our output is gone
             sys.stderr.close()
         except OSError as error:
             raise Stopped(cannot_use(error), FAILED) from error
@@ -82,45 +82,45 @@ def runs(function: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., No
 
 
 def ask_pin() -> str:
-    """From EZDMS_PIN_FILE, EZDMS_PIN, or the keyboard, unseen. Raises WrongPin if nobody can be asked."""
+    """The Login PIN from EZDMS_PIN_FILE, EZDMS_PIN, or a hidden prompt. Raises WrongPin without a terminal."""
     pin = find_pin()
     if pin is not None:
         return pin
     if not sys.stdin.isatty():
-        raise WrongPin("The Login PIN is needed: set EZDMS_PIN_FILE or EZDMS_PIN, or run this in a terminal.")
+        raise WrongPin("No Login PIN given. Set EZDMS_PIN_FILE or EZDMS_PIN, or run this in a terminal.")
     return str(click.prompt("Login PIN", hide_input=True, err=True))
 
 
 def saved(server: str | None, home: Path | None, account: str | None) -> State:
-    """The account that is meant. Raises NoAccount, or ClientError if it could be several."""
+    """The selected account. Raises NoAccount, or ClientError if several match."""
     return State.find(home_folder(home), None if server is None else server.rstrip("/"), account)
 
 
 async def connect(server: str | None, home: Path | None, account: str | None, *, sends: bool = True) -> Client:
-    """The client of the account that is meant. `sends`: what waits to be sent is handed over first."""
+    """A client for the selected account. `sends`: queued messages are sent first."""
     state, pin = saved(server, home, account), ask_pin()
     return await asks_about_the_server(lambda trust: Client.open(state, pin, trust=trust, sends=sends))
 
 
 async def asks_about_the_server(enter: Callable[[bool], Awaitable[Client]], trust: bool = False) -> Client:
-    """Whatever uses the PIN at a server. If that is not the one it should be, a person is asked first."""
+    """Run `enter`, which uses the PIN at a server. If that is not the expected server, ask the user first."""
     try:
         return await enter(trust)
     except OtherServer as error:
         if not sys.stdin.isatty():
             raise
         says(str(error), err=True)
-        click.confirm("Go on", abort=True, err=True)
+        click.confirm("Continue anyway", abort=True, err=True)
         return await enter(True)
 
 
 def parse_server(server: str | None) -> str:
     """scheme://host[:port]. Raises UsageError."""
     if server is None:
-        raise click.UsageError("Which server? Give --server or set EZDMS_SERVER.")
+        raise click.UsageError("Which server? Use --server or set EZDMS_SERVER.")
     fault = fault_of_server(server)
     if fault is None and urlsplit(server).path not in ("", "/"):
-        fault = f"{server!r} is no server's address. Expected one such as https://chat.example.org."
+        fault = f"{server!r} is not a server address. Expected one such as https://chat.example.org."
     if fault is not None:
         raise click.UsageError(fault)
     return server.rstrip("/")

@@ -1,8 +1,8 @@
-"""Sentences that commands of every kind say."""
+"""Error messages shared by all commands."""
 
 from __future__ import annotations
 
 
 def cannot_use(error: OSError) -> str:
-    """A file, a folder or a socket could not be used: which one, and why."""
+    """Says which file, folder or socket could not be used, and why."""
     return f"Cannot use {error.filename or 'a file'}: {error.strerror or error}."

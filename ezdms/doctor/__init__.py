@@ -1,4 +1,4 @@
-"""Is this server well? Looks at the machine, the data folder, the running server, and its public address."""
+"""Checks that the server works: the machine, the data folder, the running server, and its public address."""
 
 from ezdms.doctor.examine import examine
 

@@ -1,4 +1,4 @@
-"""The examination: everything in order, each line with what to do."""
+"""Runs all checks in order. Each finding says what to fix."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ OLD_BACKUP = 7 * 24 * 60 * 60  # seconds
 
 
 async def examine(settings: Settings, url: str | None, *, cafile: Path | None = None) -> list[Finding]:
-    """All findings. `url`: the public address; else the one that the server knows itself by, unless it is local."""
+    """All findings. `url`: the public address; by default the one the server knows, unless that is local."""
     data_dir = settings.data_dir
     findings = [*machine.check_versions(), *machine.check_folder(data_dir)]
     if not data_dir.is_dir():
@@ -36,18 +36,16 @@ async def examine(settings: Settings, url: str | None, *, cafile: Path | None = 
     address = url or (running or {}).get("public_url") or settings.public_url
     if address is None:
         findings.append(
-            warning(
-                "public address", "Not looked at: give it (ezdms doctor https://chat.example.org), or set public-url."
-            )
+            warning("public address", "Not checked. Run ezdms doctor https://chat.example.org, or set public-url.")
         )
     else:
         findings += await public.check(address, cafile=cafile, is_behind_proxy=lambda: _is_behind_proxy(data_dir))
-    findings += _judge_proxies(_status(data_dir) if running else None)  # after somebody has come through them
+    findings += _judge_proxies(_status(data_dir) if running else None)  # after a request has come through them
     return findings
 
 
 def _status(data_dir: Path) -> dict[str, Any] | None:
-    """What the running server says of itself; None if there is none."""
+    """The status of the running server; None if none is running."""
     try:
         return dict(ask_server(data_dir, "status"))
     except (OSError, Refused, FolderError):
@@ -55,7 +53,7 @@ def _status(data_dir: Path) -> dict[str, Any] | None:
 
 
 def _is_behind_proxy(data_dir: Path) -> bool | None:
-    """Whether somebody sent forwarding headers; None if there is no server to ask."""
+    """Whether any request had forwarding headers; None if no server is running."""
     running = _status(data_dir)
     return None if running is None else bool(running["proxies"])
 
@@ -70,7 +68,7 @@ def _judge_running(running: dict[str, Any] | None) -> list[Finding]:
         return [warning("server", "None is running with this data folder. Start it with: ezdms serve")]
     if running["version"] != __version__:
         return [
-            warning("server", f"It runs {running['version']}, and {__version__} is installed. Restart it to upgrade.")
+            warning("server", f"It runs {running['version']}, but {__version__} is installed. Restart it to upgrade.")
         ]
     since = _span((now() - running["started_at"]) / 1000)
     said = f"{running['version']}, for {since}; users: {running['users']}, open sockets: {running['sockets']}"
@@ -80,14 +78,14 @@ def _judge_running(running: dict[str, Any] | None) -> list[Finding]:
 def _judge_database(data_dir: Path) -> list[Finding]:
     path = data_dir / data_folder.DATABASE
     if not path.exists():
-        return [warning("database", f"There is none in {data_dir} yet; the first start makes it.")]
+        return [warning("database", f"There is none in {data_dir} yet. The first start creates it.")]
     try:
         backup.check(path, lambda what, done, total: None)
     except backup.BackupError as error:
         return [failed("database", f"{error} {RESTORE}")]
     size = path.stat().st_size / 1024 / 1024
     return [
-        ok("database", f"{size:.1f} MiB, every page of it is sound."),
+        ok("database", f"{size:.1f} MiB, no damage found."),
         machine.check_clock(backup.newest_time(path), now()),
     ]
 
@@ -95,7 +93,9 @@ def _judge_database(data_dir: Path) -> list[Finding]:
 def _judge_backup(data_dir: Path) -> Finding:
     at = backup.last_backup(data_dir)
     if at is None:
-        return warning("backup", "None was made with `ezdms backup FILE`. If nothing else does it, make one every day.")
+        return warning(
+            "backup", "None was made with `ezdms backup FILE`. Unless something else makes backups, run it every day."
+        )
     age = time.time() - at
     said = f"The last one was made {_span(age)} ago"
     if age > OLD_BACKUP:
@@ -104,7 +104,7 @@ def _judge_backup(data_dir: Path) -> Finding:
 
 
 def _span(seconds: float) -> str:
-    """In words."""
+    """A time span in words."""
     hours = int(seconds // 3600)
     return "less than two hours" if hours < 2 else f"{hours} hours" if hours < 48 else f"{hours // 24} days"
 
@@ -118,11 +118,11 @@ def _judge_proxies(running: dict[str, Any] | None) -> list[Finding]:
         return [
             failed(
                 "proxy",
-                f"Requests come with forwarding headers from {', '.join(strange)}, which is not trusted: everybody "
-                f"counts as one address, and cookies are not marked as secure. If that is your proxy, start with "
+                f"Requests with forwarding headers come from {', '.join(strange)}, which is not trusted: all clients "
+                f"count as one address, and cookies are not marked as secure. If that is your proxy, start with "
                 f"--trusted-proxies {','.join(strange)}",
             )
         ]
     if proxies:
-        return [ok("proxy", f"{', '.join(sorted(proxies))} stands in front, and is trusted.")]
+        return [ok("proxy", f"{', '.join(sorted(proxies))} is in front of the server, and trusted.")]
     return [ok("proxy", "None was seen in front of the server.")]

@@ -1,4 +1,4 @@
-"""What the server stands on: Python and SQLite, disk, permissions, clock, certificate file."""
+"""Checks of the machine: Python and SQLite, disk, permissions, clock, certificate file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ezdms.verify.place import FEWEST_DAYS
 from ezdms.verify.report import Finding, failed, ok, warning
 
 WAL_RESET_MENDED = (3, 51, 3)
-LITTLE, TOO_LITTLE = 1024**3, 100 * 1024**2  # bytes that are free
+LITTLE, TOO_LITTLE = 1024**3, 100 * 1024**2  # bytes free
 TIMESYNC = Path("/run/systemd/timesync")
 
 
@@ -28,8 +28,8 @@ def check_versions() -> list[Finding]:
         python,
         ok(
             "sqlite",
-            f"{sqlite3.sqlite_version}. Before 3.51.3 it can damage a database that several programs write at once. "
-            "EZ-DMS writes through one connection, so there is nothing to do; let no other program write in it.",
+            f"{sqlite3.sqlite_version}. Before 3.51.3 it can damage a database that several programs write to. "
+            "EZ-DMS writes through one connection, so there is nothing to do. Let no other program write to it.",
         ),
     ]
 
@@ -37,16 +37,16 @@ def check_versions() -> list[Finding]:
 def check_folder(data_dir: Path) -> list[Finding]:
     """Owner and permissions of the folder and of everything in it."""
     if not data_dir.is_dir():
-        return [failed("data folder", f"There is no folder {data_dir}. Which one? Give --data-dir.")]
+        return [failed("data folder", f"There is no folder {data_dir}. Set the right one with --data-dir.")]
     findings = []
     open_to_others = [
         path for path in (data_dir, *sorted(data_dir.iterdir())) if stat.S_IMODE(path.stat().st_mode) & 0o077
     ]
     if open_to_others:
         names = ", ".join(str(path) for path in open_to_others[:3])
-        findings.append(warning("permissions", f"Others may look into {names}. Run: chmod -R go= {data_dir}"))
+        findings.append(warning("permissions", f"Other users can read {names}. Run: chmod -R go= {data_dir}"))
     else:
-        findings.append(ok("permissions", f"{data_dir} and what is in it belongs to its owner alone."))
+        findings.append(ok("permissions", f"Only the owner can access {data_dir} and the files in it."))
     owners = {path.stat().st_uid for path in (data_dir, *data_dir.iterdir())}
     if len(owners) > 1:
         findings.append(
@@ -57,48 +57,48 @@ def check_folder(data_dir: Path) -> list[Finding]:
             )
         )
     if not os.access(data_dir, os.W_OK):
-        findings.append(warning("writable", f"{data_dir} cannot be written by you; can it by the user of the server?"))
+        findings.append(warning("writable", f"You cannot write to {data_dir}. Make sure the server's user can."))
     return findings
 
 
 def check_disk(data_dir: Path, floor: int) -> Finding:
-    """Room to write in. `floor`: the percent that must be free for new accounts to be taken."""
+    """Free disk space. `floor`: the percent that must be free to accept new accounts."""
     free = shutil.disk_usage(data_dir).free
-    said = f"{free / 1024**3:.1f} GiB are free where {data_dir} is"
+    said = f"{free / 1024**3:.1f} GiB are free on the disk of {data_dir}"
     if data_folder.is_short_of_room(data_dir, floor):
-        said = f"{said}, less than {floor} %: no new accounts are taken (--disk-floor)"
+        said = f"{said}, less than {floor} %: new accounts are refused (--disk-floor)"
     if free < TOO_LITTLE:
-        return failed("disk", f"{said}. Soon nobody can send. Make room.")
+        return failed("disk", f"{said}. Soon nobody can send. Free up space.")
     if data_folder.is_short_of_room(data_dir, floor):
-        return warning("disk", f"{said}. Make room.")
+        return warning("disk", f"{said}. Free up space.")
     if free < LITTLE:
-        return warning("disk", f"{said}. Make room before it is full.")
+        return warning("disk", f"{said}. Free up space before it is full.")
     return ok("disk", f"{said}.")
 
 
 def check_clock(newest: int | None, moment: int) -> Finding:
-    """`newest`: the latest time in the database (ms). A clock that was set back dates new messages before old ones."""
+    """`newest`: the latest time in the database (ms). A clock set back gives new messages earlier times."""
     if newest is not None and newest > moment + 60_000:
         minutes = (newest - moment) // 60_000
         return failed(
-            "clock", f"It is {minutes} minutes behind what is stored already. Set it (timedatectl set-ntp true)."
+            "clock", f"It is {minutes} minutes behind the newest stored time. Set it (timedatectl set-ntp true)."
         )
     if TIMESYNC.is_dir() and not (TIMESYNC / "synchronized").exists():
-        return warning("clock", "It is not kept in step with others. Run: timedatectl set-ntp true")
-    return ok("clock", "Nothing that is stored comes from the future.")
+        return warning("clock", "It is not synchronized. Run: timedatectl set-ntp true")
+    return ok("clock", "No stored time is in the future.")
 
 
 def check_certificate(certfile: Path | None) -> list[Finding]:
-    """How long the certificate lasts that the server was started with."""
+    """How long the certificate of the running server is still valid."""
     if certfile is None:
         return []
     try:
         days = days_left(certfile)
     except (OSError, ValueError) as error:
         return [failed("certificate file", f"{certfile} cannot be read as a certificate: {error}.")]
-    said = f"{certfile} ends in {days} days"
+    said = f"{certfile} expires in {days} days"
     if days < 0:
-        return [failed("certificate file", f"{certfile} has ended. Renew it and restart.")]
+        return [failed("certificate file", f"{certfile} has expired. Renew it and restart.")]
     if days < FEWEST_DAYS:
         return [warning("certificate file", f"{said}. Renew it and restart.")]
     return [ok("certificate file", f"{said}.")]

@@ -1,4 +1,4 @@
-"""The doctor's page: the findings in a browser of this machine, and of no other. It shows, and does nothing."""
+"""The doctor's page: shows the findings in a browser on this machine only. Read-only."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ def show(settings: Settings, url: str | None, cafile: Path | None, port: int, an
 
 
 def create_app(settings: Settings, url: str | None, cafile: Path | None, port: int) -> Quart:
-    """One page; whoever names another host than this machine (DNS rebinding) is refused."""
+    """One page. Requests for any other host name (DNS rebinding) are refused."""
     app = Quart(__name__, static_folder=None, template_folder=None)
     app.add_url_rule("/static/<path:filename>", "static", static_files.send_file)
     own = {f"{name}:{port}" for name in (HOST, "localhost")}
 
     @app.before_request
     async def refuse_others() -> Response | None:
-        return None if request.host in own else Response("This page is for this machine alone.\n", 403)
+        return None if request.host in own else Response("This page is only for this machine.\n", 403)
 
     @app.get("/")
     async def page() -> str:

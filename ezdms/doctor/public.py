@@ -1,4 +1,4 @@
-"""The public address, from outside as far as that can be from here: what `ezdms verify` checks, and the clock."""
+"""Checks the public address, as far as possible from here: everything `ezdms verify` checks, and the clock."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from ezdms.verify.report import Finding, arranged, failed, ok, warning
 MOST_APART = 30.0  # seconds between two clocks
 ANSWER_WITHIN = 10.0  # seconds
 
-# What each finding of `verify` means to whoever can mend it.
+# What the operator can do about each finding of `verify`.
 ADVICE = {
-    "socket": "The WebSocket does not come through: the proxy must pass on Upgrade and Connection (deploy/nginx.conf).",
-    "answer": "Is the server running, does the name lead here, are ports 80 and 443 open?",
+    "socket": "WebSockets do not get through: the proxy must pass on Upgrade and Connection (deploy/nginx.conf).",
+    "answer": "Check that the server runs, the name points here, and ports 80 and 443 are open.",
     "certificate": "Renew the certificate.",
 }
-# What all others mean, said once: by whether a proxy was seen in front of the server (None: no server to ask).
+# Advice for all others, given once, by whether a proxy was seen in front of the server (None: no server to ask).
 MEND = {
     True: "deploy/nginx.conf shows a proxy that gets this right.",
-    False: "No proxy was seen in front of the server. Does this installation run there, and was it started since its "
-    "files last changed?",
-    None: "If a proxy stands in front: deploy/nginx.conf shows one that gets this right.",
+    False: "No proxy was seen in front of the server. Check that this installation runs there, and was restarted since "
+    "its files last changed.",
+    None: "If there is a proxy in front: deploy/nginx.conf shows one that gets this right.",
 }
 
 
 async def check(
     address: str, *, cafile: Path | None, is_behind_proxy: Callable[[], bool | None] = lambda: None
 ) -> list[Finding]:
-    """Findings about `address`. `is_behind_proxy` is asked after somebody has come that way."""
+    """Findings about `address`. `is_behind_proxy` is called after requests have come that way."""
     try:
         report = await verify.verify(address, cafile=cafile)
         context = trust(cafile)
@@ -62,7 +62,7 @@ async def check(
 
 
 async def _check_clock(origin: str, context: ssl.SSLContext) -> Finding:
-    """The Date of an answer against the clock here."""
+    """Compare the Date of a response with the local clock."""
     try:
         async with httpx.AsyncClient(verify=context, trust_env=False, timeout=ANSWER_WITHIN) as http:
             answer = await http.get(f"{origin}/ping")
@@ -71,6 +71,6 @@ async def _check_clock(origin: str, context: ssl.SSLContext) -> Finding:
         return warning("clock at the address", "It could not be compared.")
     if abs(apart) > MOST_APART:
         return warning(
-            "clock at the address", f"It differs by {abs(apart):.0f} seconds from the one here. Which is right?"
+            "clock at the address", f"It differs from this machine's by {abs(apart):.0f} seconds. Check which is right."
         )
     return ok("clock at the address", "The same as here.")

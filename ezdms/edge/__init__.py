@@ -1,1 +1,1 @@
-"""How bytes come and go: hypercorn, its repairs, and what stands around the app."""
+"""The HTTP server: hypercorn, fixes for it, and the middleware around the app."""

@@ -1,4 +1,4 @@
-"""What a client's address counts as: one person has many of them in IPv6, and IPv4 ones come in IPv6 clothes."""
+"""Normalizes client addresses for limits: one person has many in IPv6, and IPv4 addresses may be mapped into IPv6."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import ipaddress
 from functools import lru_cache
 
 NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052
-HOST, HOSTS = 32, 64  # bits of an IPv4 address, and of what one has who has an IPv6 address (RFC 4291, 2.5.1)
-NETWORK, NETWORKS = 24, 64  # bits of what belongs to one who has many
+HOST, HOSTS = 32, 64  # bits that identify one client in IPv4 and IPv6 (RFC 4291, 2.5.1)
+NETWORK, NETWORKS = 24, 64  # bits that identify a network
 
 
 @lru_cache(4096)
 def address_of(text: str) -> str:
-    """Who counts as one client: an IPv4 address, or the IPv6 network that every home has."""
+    """The address that counts as one client: an IPv4 address, or the IPv6 network of a home."""
     return _network_of(text, HOST, HOSTS)
 
 
 @lru_cache(4096)
 def network_of(text: str) -> str:
-    """Who counts as one network: what providers hand out in one piece."""
+    """The network that counts as one: what providers hand out as a block."""
     return _network_of(text, NETWORK, NETWORKS)
 
 
@@ -33,7 +33,7 @@ def _network_of(text: str, bits_of_4: int, bits_of_6: int) -> str:
 
 
 def _undressed(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    """The IPv4 address that is mapped (::ffff:0:0/96, a socket that takes both), by NAT64, or by 6to4 (2002::/16)."""
+    """The embedded IPv4 address, if any: mapped (::ffff:0:0/96, dual-stack sockets), NAT64, or 6to4 (2002::/16)."""
     if isinstance(address, ipaddress.IPv4Address):
         return address
     by_nat64 = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF) if address in NAT64 else None

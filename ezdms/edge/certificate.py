@@ -1,4 +1,4 @@
-"""A certificate that vouches for itself: encryption on a network without public names. Browsers warn of it once."""
+"""Self-signed certificates, for encryption on a network without public names. Browsers show a warning once."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-DAYS = 396  # with the day before and some hours after no more than 398, the most that browsers take
+DAYS = 396  # plus the day before and some hours after: within 398, the most that browsers accept
 LOCAL = ("localhost", "local", "internal", "lan", "home", "home.arpa", "test", "example", "invalid", "onion")
-ELSEWHERE = "192.0.2.1"  # nobody's (RFC 5737); nothing is sent there
+ELSEWHERE = "192.0.2.1"  # a reserved address (RFC 5737); nothing is sent there
 
 
 def names_of_this_machine() -> list[str]:
-    """localhost, the host's name (also with .local, as mDNS has it), and the address it has in its network."""
+    """localhost, the host name (also with .local, for mDNS), and the address in the local network."""
     host = socket.gethostname().lower()
     names = ["localhost", "127.0.0.1", "::1", host]
     if "." not in host:
         names.append(f"{host}.local")
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
-            probe.connect((ELSEWHERE, 9))  # picks the way out, and sends nothing
+            probe.connect((ELSEWHERE, 9))  # selects the outgoing interface, without sending anything
             names.append(probe.getsockname()[0])
         except OSError:  # no network
             pass
@@ -36,7 +36,7 @@ def names_of_this_machine() -> list[str]:
 
 
 def make_certificate(names: list[str], *, days: int = DAYS) -> tuple[bytes, bytes]:
-    """Certificate and private key (PEM, P-256) for DNS names and addresses, good for `days`. Raises ValueError."""
+    """A certificate and private key (PEM, P-256) for DNS names and addresses, valid for `days`. Raises ValueError."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "EZ-DMS")])
     moment = datetime.now(UTC)
@@ -65,10 +65,10 @@ def _general_name(name: str) -> x509.GeneralName:
 
 
 def write_pair(folder: Path, names: list[str], *, days: int = DAYS) -> tuple[Path, Path]:
-    """cert.pem and key.pem (0600) in `folder`, which is made. Raises FileExistsError rather than replace one."""
+    """Write cert.pem and key.pem (0600) to `folder`, created if missing. Raises FileExistsError if one exists."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for path in (folder / "cert.pem", folder / "key.pem"):
-        if path.exists():  # before either is made: a new key beside an old certificate would not fit it
+        if path.exists():  # checked first: a new key would not match an old certificate
             raise FileExistsError(errno.EEXIST, "File exists", str(path))
     certificate, private = make_certificate(names, days=days)
     made = []
@@ -81,13 +81,13 @@ def write_pair(folder: Path, names: list[str], *, days: int = DAYS) -> tuple[Pat
 
 
 def days_left(certfile: Path) -> int:
-    """Days until the certificate ends; negative once it has. Raises OSError or ValueError."""
+    """Days until the certificate expires; negative after that. Raises OSError or ValueError."""
     certificate = x509.load_pem_x509_certificate(certfile.read_bytes())
     return (certificate.not_valid_after_utc - datetime.now(UTC)).days
 
 
 def is_for_the_public(certfile: Path) -> bool:
-    """Somebody else vouches for it, and each of its names is one of the public DNS. Raises OSError or ValueError."""
+    """True if it is not self-signed, and all its names are public DNS names. Raises OSError or ValueError."""
     certificate = x509.load_pem_x509_certificate(certfile.read_bytes())
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
@@ -102,6 +102,6 @@ def _is_public(name: str) -> bool:
 
 
 def fingerprint(certfile: Path) -> str:
-    """SHA-256 as browsers show it."""
+    """The SHA-256 fingerprint, as browsers show it."""
     certificate = x509.load_pem_x509_certificate(certfile.read_bytes())
     return certificate.fingerprint(hashes.SHA256()).hex(":").upper()

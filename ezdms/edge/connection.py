@@ -1,4 +1,4 @@
-"""hypercorn's connection mended: it ends, whatever the peer takes or does not take (docs/decisions/sockets.md)."""
+"""hypercorn's connection, fixed: it always closes, even if the peer stops reading (docs/decisions/sockets.md)."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from ezdms.edge.idle import IdleConnections, Spell
 Send = Callable[[Any], Awaitable[None]]
 Put = Callable[[Any], Awaitable[None]]
 
-MOST_CONNECTIONS = "most_connections"  # the name of what is added to hypercorn's Config: of one client address
-LAST_BYTES = 30.0  # seconds for a peer to take what is left of an answer
-LONGEST_WRITE = 60.0  # seconds for a peer to take what is more than waits for it
+MOST_CONNECTIONS = "most_connections"  # attribute added to hypercorn's Config: the limit per client address
+LAST_BYTES = 30.0  # seconds for a peer to receive the rest of a response
+LONGEST_WRITE = 60.0  # seconds for a peer to receive what exceeds WAITING_BYTES
 LARGEST_READ = 64 * 1024  # bytes
-WAITING_BYTES = 64 * 1024  # that a write may leave to be sent; with TLS it would be 512 KiB
+WAITING_BYTES = 64 * 1024  # that may stay buffered after a write; with TLS the default is 512 KiB
 
 current: ContextVar[Connection] = ContextVar("the connection that this task belongs to")
 
 
 class OpenConnections:
-    """How many connections each client address has open, of one worker. `most` of None is no limit."""
+    """Counts one worker's open connections per client address. `most`: the limit, or None."""
 
     def __init__(self, most: int | None) -> None:
         self._most = most
@@ -38,7 +38,7 @@ class OpenConnections:
 
     @classmethod
     def of(cls, context: WorkerContext, config: Config) -> OpenConnections:
-        """The one of this worker."""
+        """This worker's instance."""
         if "open_connections" not in context.__dict__:
             context.__dict__["open_connections"] = cls(getattr(config, MOST_CONNECTIONS, None))
         found: OpenConnections = context.__dict__["open_connections"]
@@ -46,7 +46,7 @@ class OpenConnections:
 
     @contextmanager
     def entered(self, address: str) -> Iterator[bool]:
-        """Counted while it lasts; False if this one is too many."""
+        """Count a connection while this is open. Yields False if it exceeds the limit."""
         count = self._open.get(address, 0)
         if self._most is not None and count >= self._most:
             yield False
@@ -61,7 +61,7 @@ class OpenConnections:
 
 
 class Connection(TCPServer):
-    """A connection that ends, also with a peer that does not take what was sent last: hypercorn waits for ever."""
+    """A connection that always ends, even if the peer does not receive the last bytes. hypercorn would wait forever."""
 
     _cut: asyncio.TimerHandle | None = None
 
@@ -71,7 +71,7 @@ class Connection(TCPServer):
         self.idle_task = Spell(IdleConnections.of(self.context, self.config), self._initiate_server_close)  # type: ignore[assignment]
 
     async def run(self) -> None:
-        """Unless its address has too many, when it ends without a word."""
+        """Run the connection, or abort it if its address has too many."""
         host, *_ = self.writer.get_extra_info("peername") or ("",)
         with self._others.entered(address_of(host)) as may_stay:
             if may_stay:
@@ -80,7 +80,7 @@ class Connection(TCPServer):
                 self.writer.transport.abort()
 
     async def _run(self) -> None:
-        """Streams and app run in tasks that start here and know the connection."""
+        """Set the context variable for the streams' and the app's tasks, and run."""
         current.set(self)
         self.writer.transport.set_write_buffer_limits(WAITING_BYTES)
         try:
@@ -88,20 +88,20 @@ class Connection(TCPServer):
         finally:
             if self._cut is not None:
                 self._cut.cancel()
-            self.__dict__.clear()  # its parts refer to each other in circles: after a storm they were 74,000 objects
+            self.__dict__.clear()  # breaks reference cycles: after a load peak they were 74,000 objects
 
     async def protocol_send(self, event: Any) -> None:
-        """Bytes go out here, everything else is hypercorn's."""
+        """Write bytes here; hypercorn handles everything else."""
         if isinstance(event, RawData):
             await self.write(event.data)
         else:
             await super().protocol_send(event)
 
     async def write(self, octets: bytes) -> None:
-        """Returns once so little waits for the peer that more may be written; a peer that takes nothing is given up."""
+        """Write, and wait until the buffer is small enough for more. Aborts if the peer does not receive anything."""
         if self.send_lock.locked():
             async with self.send_lock:
-                pass  # others write first
+                pass  # let others write first
         try:
             self.writer.write(octets)
             if self.writer.transport.get_write_buffer_size() > WAITING_BYTES:
@@ -118,11 +118,11 @@ class Connection(TCPServer):
                 cut.cancel()
 
     async def _read_data(self) -> None:
-        """hypercorn keeps a connection that its peer has ended for as long as an idle one."""
+        """Read until the peer ends the connection. hypercorn would keep it as long as an idle one."""
         try:
             while octets := await self.reader.read(LARGEST_READ):
                 await self.protocol.handle(RawData(octets))
-        except asyncio.CancelledError:  # the server stops, and has waited long enough
+        except asyncio.CancelledError:  # the server is stopping, and has waited long enough
             self.writer.transport.abort()
             raise
         except OSError:
@@ -138,24 +138,24 @@ class Connection(TCPServer):
             cut.cancel()
 
     async def _initiate_server_close(self) -> None:
-        """Nobody asked for anything for a while. Of bytes that TLS has written, the transport does not tell."""
+        """Close an idle connection. The transport does not report bytes buffered by TLS, so a timer aborts it."""
         self._cut = self.loop.call_later(LAST_BYTES, self.writer.transport.abort)
         await super()._initiate_server_close()
 
 
 class Tasks(TaskGroup):
-    """The tasks of a connection, none of which waits for ever for the app to take what the peer sent."""
+    """The tasks of a connection. None of them waits forever for the app to read what the peer sent."""
 
     async def spawn_app(self, app: Any, config: Any, scope: Any, send: Send) -> Put:
-        """hypercorn hands ten messages over and waits for the app to take the next: for ever once the app has ended,
+        """Fix a deadlock: hypercorn queues ten messages, then waits for the app to take the next. That is forever once
 
-        or while the app itself waits for a write that is telling it that the peer is gone.
+        the app has ended, or while it waits for a write that is reporting that the peer is gone.
         """
         has_ended = False
 
         def drop_what_waits() -> None:
             while not waiting.empty():
-                waiting.get_nowait()  # lets in whoever waits to put
+                waiting.get_nowait()  # lets waiting puts proceed
 
         async def send_or_end(message: Any) -> None:
             nonlocal has_ended

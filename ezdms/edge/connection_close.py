@@ -1,7 +1,7 @@
-"""Says so when a connection ends with an answer: one that came before the request was read to its end.
+"""Adds `Connection: close` to a response that is sent before the request was fully read.
 
-hypercorn then closes the connection, since what follows on it would be the rest of a body nobody wants. Without
-`Connection: close` a client that keeps connections sends its next request into one that is closing, and loses it.
+hypercorn closes the connection then, since the rest of the unread body would follow. Without the header, a client with
+keep-alive would send its next request on the closing connection and lose it.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ CLOSE = (b"connection", b"close")
 
 
 class SaysWhenItCloses:
-    """ASGI middleware, outermost but for what settles who asks."""
+    """ASGI middleware, outermost except for the one that determines the client's address."""
 
     def __init__(self, app: Any) -> None:
         self.app = app
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Pass on; watch how far the body is read, and what the answer says."""
-        if scope["type"] != "http" or scope["http_version"] >= "2":  # HTTP/2 ends the stream alone
+        """Pass on; watch whether the body is fully read, and add the header if not."""
+        if scope["type"] != "http" or scope["http_version"] >= "2":  # HTTP/2 ends only the stream
             await self.app(scope, receive, send)
             return
         headers = dict(scope["headers"])  # their names are in lower case (ASGI)

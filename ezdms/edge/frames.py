@@ -1,29 +1,29 @@
-"""WebSocket frames of a client, split where they end (RFC 6455, 5.2). The usual one is read here: a whole, short text.
+"""Splits a client's bytes into WebSocket frames (RFC 6455, 5.2), and reads the usual one here: a complete, short text.
 
-wsproto reads all others, and whatever is against the rules: it takes twenty times as long for each.
+wsproto reads all others, and invalid ones; it takes twenty times as long per frame.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from websockets.frames import apply_mask  # type: ignore[attr-defined]  # in C, where there is a compiler's work
+from websockets.frames import apply_mask  # type: ignore[attr-defined]  # in C, where compiled
 
 WHOLE_TEXT, WHOLE_PONG = 0x81, 0x8A  # FIN and opcode
 FIN, RESERVED, MASKED, CONTROL = 0x80, 0x70, 0x80, 0x08
 
 
 class Frames:
-    """What came of the frames of one socket; none is kept that is larger than `largest` bytes."""
+    """The incoming frames of one socket. Frames larger than `largest` bytes are not buffered."""
 
     def __init__(self, largest: int) -> None:
         self._largest = largest
         self._rest = b""  # the beginning of a frame
-        self._is_within = False  # the message before is not at its end
-        self._is_lost = False  # from here on wsproto alone knows where a frame ends
+        self._is_within = False  # inside a fragmented message
+        self._is_lost = False  # from here on, only wsproto knows where a frame ends
 
     def take(self, octets: bytes) -> Iterator[str | bytes]:
-        """The text of each whole message, or bytes for wsproto, in order. An answer to our own ping is left out."""
+        """Yields the text of each complete message, or bytes for wsproto, in order. Drops pongs."""
         octets, at = self._rest + octets, 0
         while not self._is_lost and len(octets) - at >= 2:
             first, size, begin = octets[at], octets[at + 1] & 0x7F, at + 6

@@ -1,16 +1,16 @@
-"""The browser's fences: headers on every answer, of whatever kind."""
+"""Security headers for every response."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:  # `ezdms verify` compares a server with these headers, and loads no server
+if TYPE_CHECKING:  # `ezdms verify` uses these headers, and must not import the server
     from quart import Response
 
 LOOKS = "style-src 'self'; font-src 'self'; img-src 'self'"
 NOWHERE = "form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
 HEADERS = {
-    "Content-Security-Policy": f"default-src 'none'; {LOOKS}; {NOWHERE}",  # where nothing is to run
+    "Content-Security-Policy": f"default-src 'none'; {LOOKS}; {NOWHERE}",  # for responses that must run nothing
     "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(self), geolocation=(), microphone=(), payment=(), usb=()",
     "Referrer-Policy": "no-referrer",
@@ -20,7 +20,7 @@ FENCE = (*HEADERS.items(), ("Cache-Control", "no-store"))
 
 
 def add_headers(response: Response) -> Response:
-    """Fence every answer; whatever is not a static file is nobody's to keep."""
+    """Add the headers. Only static files may be cached."""
     present = {name.lower() for name, _ in response.headers}
     for name, value in FENCE:
         if name.lower() not in present:

@@ -1,7 +1,7 @@
-"""HSTS: browsers that were here by TLS do not come without it again.
+"""HSTS: browsers that connected with TLS never connect without it again.
 
-That cannot be taken back for a year, so it is said for public names alone (certificate.is_for_the_public): in a home
-network it would lock people out.
+It cannot be undone for a year, so it is sent only for public names (certificate.is_for_the_public): on a home network
+it would lock people out.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ STARTS = ("http.response.start", "websocket.http.response.start")
 
 
 class TransportSecurity:
-    """ASGI middleware, outermost: what is refused before it reaches the app says so as well."""
+    """ASGI middleware, outermost, so that requests refused before the app get the header, too."""
 
     def __init__(self, app: Any) -> None:
         self.app = app
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Pass on, with the header on every answer."""
+        """Pass on, and add the header to every response."""
 
         async def say(message: Any) -> None:
             if message["type"] in STARTS:

@@ -1,4 +1,4 @@
-"""hypercorn's HTTP/1.1 repaired (docs/decisions/sockets.md)."""
+"""hypercorn's HTTP/1.1, fixed (docs/decisions/sockets.md)."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from ezdms.edge.websocket import SocketStream
 
 
 class Http1(h11.H11Protocol):
-    """HTTP/1.1 that stays HTTP/1.1, and writes the head of an answer with what follows it: one write, one packet."""
+    """HTTP/1.1 without upgrades to HTTP/2. Sends the head of a response together with its body, in one packet."""
 
     _head = b""
 
     async def _check_protocol(self, event: H11Request) -> None:
-        """Neither the preface of HTTP/2 nor an Upgrade to it leads anywhere."""
+        """Do not switch to HTTP/2, by its preface or by Upgrade."""
 
     async def _create_stream(self, request: H11Request) -> None:
-        """Refuse what a proxy in front may take for another request: two bodies are announced, or one to HTTP/1.0."""
+        """Refuse request smuggling: two body lengths, or Transfer-Encoding in HTTP/1.0."""
         names = {name for name, _ in request.headers}
         if b"transfer-encoding" in names and (b"content-length" in names or request.http_version < b"1.1"):
             await self._send_error_response(400)
@@ -31,14 +31,14 @@ class Http1(h11.H11Protocol):
             await super()._create_stream(request)
 
     async def handle(self, event: Any) -> None:
-        """What comes for an open WebSocket goes to it without being copied twice."""
+        """Pass bytes for an open WebSocket directly to it, to avoid copies."""
         if isinstance(event, RawData) and isinstance(self.stream, SocketStream) and self.stream.is_open:
             await self.stream.take(event.data)
         else:
             await super().handle(event)
 
     async def _send_h11_event(self, event: Any) -> None:
-        """hypercorn writes the head, the body and the (empty) end one by one."""
+        """Join the head with the body; hypercorn writes the head, the body and the (empty) end separately."""
         try:
             written = self._head + (self.connection.send(event) or b"")
         except LocalProtocolError:

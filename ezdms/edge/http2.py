@@ -1,4 +1,4 @@
-"""hypercorn's HTTP/2 mended: whatever a peer sends, nothing raises, waits for ever, or grows (docs/decisions)."""
+"""hypercorn's HTTP/2, fixed: nothing a peer sends can raise, hang, or use unlimited memory (docs/decisions)."""
 
 from __future__ import annotations
 
@@ -17,43 +17,45 @@ from hypercorn.protocol.events import Body, EndBody, Response, StreamClosed
 from hypercorn.protocol.events import Event as StreamEvent
 from hypercorn.protocol.h2 import H2Protocol
 
-TAKEN_WITHIN = 30.0  # seconds for a peer to take the next bytes of an answer
-FRAME = 16 * 1024  # bytes of an answer in a frame, so that streams take turns
-PIECE = 1024  # bytes that are read in one go; then others have their turn, and patience may end
-PATIENCE = 256 * 1024  # bytes that bring neither a request nor a body: this bounds every kind of flood
-FOR_AN_ANSWER = 64 * 1024  # of these come back with each answer, since as much of a body may be under way
-FOR_A_RESET = 2 * 1024  # of these go with each stream that the peer resets, and each setting that it changes
-TABLE = 4096  # bytes of compression table for what is sent; the peer may ask for 4 GiB
+TAKEN_WITHIN = 30.0  # seconds for a peer to accept the next bytes of a response
+FRAME = 16 * 1024  # bytes of a response per frame, so that streams take turns
+PIECE = 1024  # bytes read at once; then others get a turn, and patience is checked
+PATIENCE = 256 * 1024  # bytes without a request or body: limits every kind of flood
+FOR_AN_ANSWER = 64 * 1024  # regained with each response, since that much of a body may be in flight
+FOR_A_RESET = 2 * 1024  # spent for each stream the peer resets, and each setting it changes
+TABLE = 4096  # bytes of compression table for sending; the peer may ask for 4 GiB
 METHOD = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 TARGET = re.compile(rb"[\x21-\x7e]+")
 
 
 class Http2(H2Protocol):
-    """HTTP/2 without WebSockets, push and priorities. An answer waits in its app's task until it is taken."""
+    """HTTP/2 without WebSockets, push and priorities. A response waits in the app's task until the peer accepts it."""
 
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
         del self.connection.local_settings[SettingCodes.ENABLE_CONNECT_PROTOCOL]
-        self.connection.decoder.max_header_list_size = self.config.h2_max_header_list_size  # else it is only said
+        self.connection.decoder.max_header_list_size = (
+            self.config.h2_max_header_list_size
+        )  # otherwise it is only announced
         self._patience = PATIENCE
         self._is_full = False
-        self._opened = asyncio.Event()  # a window of the peer's; it never stays set
+        self._opened = asyncio.Event()  # the peer opened a window; never stays set
         self._writing = asyncio.Lock()
 
     async def initiate(self, headers: Any = None, settings: Any = None) -> None:
-        """Say our settings. hypercorn starts a task that sends here."""
+        """Send our settings. hypercorn would start a sending task here."""
         self.connection.initiate_connection()
         await self._flush()
 
     async def handle(self, event: Event) -> None:
-        """Take in bytes, or the end of the connection."""
+        """Handle received bytes, or the end of the connection."""
         if isinstance(event, RawData):
             for start in range(0, len(event.data), PIECE):
                 if not self.closed:
                     await self._read(event.data[start : start + PIECE])
-                    await asyncio.sleep(0)  # 64 KiB of empty frames take 100 ms
+                    await asyncio.sleep(0)  # 64 KiB of empty frames would take 100 ms
             return
-        if not self.closed and not self._writing.locked():  # else it may be a write that found the peer gone
+        if not self.closed and not self._writing.locked():  # otherwise it may be a write that found the peer gone
             if self.connection.state_machine.state != ConnectionState.CLOSED:
                 self.connection.close_connection()
             await self._flush()
@@ -63,7 +65,7 @@ class Http2(H2Protocol):
         self._patience -= len(piece)
         try:
             events = self.connection.receive_data(piece)
-        except ProtocolError:  # its GOAWAY waits to be sent
+        except ProtocolError:  # its GOAWAY is still to be sent
             await self._end()
             return
         await self._handle_events(events)
@@ -93,7 +95,7 @@ class Http2(H2Protocol):
         await self._flush()
 
     async def _receive_request(self, event: h2.events.RequestReceived) -> None:
-        """Start the app, unless it is no request or comes too late."""
+        """Start the app, unless the request is invalid or too late."""
         stream_id, fields = event.stream_id, dict(event.headers)
         method, target = fields.get(b":method", b""), fields.get(b":path", b"")
         if self._is_full or self.context.terminated.is_set():
@@ -107,23 +109,23 @@ class Http2(H2Protocol):
         else:
             await self.send(Updated(idle=False))
             await self._create_stream(event)
-            del self.stream_buffers[stream_id]  # both belong to the task that sends
+            del self.stream_buffers[stream_id]  # both are for the sending task
             self.priority.remove_stream(stream_id)
         if stream_id // 2 + 1 >= self.config.keep_alive_max_requests and not self._is_full:
             self._is_full = True
             state = self.connection.state_machine.state
             self.connection.close_connection()
-            self.connection.state_machine.state = state  # else h2 sends none of the answers that are due
+            self.connection.state_machine.state = state  # otherwise h2 would not send the pending responses
 
     async def _receive_body(self, event: h2.events.DataReceived) -> None:
-        """Hand it to the app, unless that has answered."""
+        """Pass it to the app, unless the app has already answered."""
         if event.stream_id in self.streams and event.data:
             self._patience += len(event.data)
             await self.streams[event.stream_id].handle(Body(stream_id=event.stream_id, data=event.data))
         self.connection.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
 
     async def stream_send(self, event: StreamEvent) -> None:
-        """Send a part of an answer: waits until the peer takes it, and does nothing once the stream is closed."""
+        """Send a part of a response. Waits until the peer accepts it; does nothing once the stream is closed."""
         with suppress(ProtocolError):
             if isinstance(event, Response):
                 await super().stream_send(event)
@@ -132,7 +134,7 @@ class Http2(H2Protocol):
             elif isinstance(event, EndBody):
                 self.connection.end_stream(event.stream_id)
                 self._patience = min(self._patience + FOR_AN_ANSWER, PATIENCE)
-                self.connection.reset_stream(event.stream_id)  # raises if the request has come whole
+                self.connection.reset_stream(event.stream_id)  # raises if the request is complete
             elif isinstance(event, StreamClosed):
                 await self._close_stream(event.stream_id)
         await self._flush()
@@ -150,13 +152,13 @@ class Http2(H2Protocol):
             await self._close_stream(stream_id)
 
     def _window_of(self, stream_id: int) -> int:
-        """Bytes that the peer takes now."""
+        """Bytes that the peer accepts now."""
         if stream_id not in self.streams:
             raise StreamClosedError(stream_id)
         return min(FRAME, self.connection.local_flow_control_window(stream_id))
 
     async def _close_stream(self, stream_id: int) -> None:
-        """Let go of it on both sides. hypercorn leaves the peer's open, and forgets that the connection is idle."""
+        """Close both sides. hypercorn leaves the peer's open, and does not mark the connection as idle."""
         with suppress(ProtocolError):
             self.connection.reset_stream(stream_id, ErrorCodes.CANCEL)
         await super()._close_stream(stream_id)
@@ -167,16 +169,16 @@ class Http2(H2Protocol):
             await self.send(Updated(idle=True))
 
     def _wake(self) -> None:
-        """Let those who wait look at their windows."""
+        """Let waiting senders check their windows."""
         self._opened.set()
         self._opened.clear()
 
     async def _flush(self) -> None:
-        async with self._writing:  # frames are taken in here: a task that is cancelled while it waits loses none
+        async with self._writing:  # frames are taken inside the lock, so a canceled task loses none
             try:
                 async with asyncio.timeout(TAKEN_WITHIN):
                     await super()._flush()
-            except OSError:  # such as a timeout
+            except OSError:  # including TimeoutError
                 await super().handle(Closed())
                 self.task_group.spawn(self.send, Closed())
 

@@ -1,6 +1,6 @@
-"""Connections on which nobody has asked for anything for a while, and how they end.
+"""Closes connections without a request for a while.
 
-hypercorn makes a task with a timer after each request, and cancels both when the next one comes.
+Replaces hypercorn's task and timer per request with one check for all connections.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ LOOK_EVERY = 0.5  # seconds
 
 
 class IdleConnections:
-    """Those of one worker. All end when it stops, and who becomes idle after that."""
+    """The idle connections of one worker. When it stops, all are closed, including those that become idle later."""
 
     def __init__(self, context: WorkerContext, seconds: float) -> None:
         self._terminated = context.terminated
@@ -28,21 +28,21 @@ class IdleConnections:
 
     @classmethod
     def of(cls, context: WorkerContext, config: Config) -> IdleConnections:
-        """The ones of this worker."""
+        """This worker's instance."""
         if "idle" not in context.__dict__:
             context.__dict__["idle"] = cls(context, config.keep_alive_timeout)
         found: IdleConnections = context.__dict__["idle"]
         return found
 
     def add(self, spell: Spell) -> None:
-        """Idle from now on."""
+        """Mark as idle."""
         if self._terminated.is_set():
             spell.end()
         else:
             self._since[spell] = self._loop.time()
 
     def remove(self, spell: Spell) -> None:
-        """In use, or gone."""
+        """Mark as in use, or closed."""
         self._since.pop(spell, None)
 
     async def _look(self) -> None:
@@ -57,7 +57,7 @@ class IdleConnections:
 
 
 class Spell:
-    """Takes the place of a connection's idle_task: the time between two requests."""
+    """The time between two requests. Replaces a connection's idle_task."""
 
     def __init__(self, idle: IdleConnections, close: Callable[[], Coroutine[Any, Any, None]]) -> None:
         self._idle = idle
@@ -65,18 +65,18 @@ class Spell:
         self._tasks: Any = None
 
     async def restart(self, task_group: Any, action: Any) -> None:
-        """It begins; `action` is hypercorn's task, and is not needed."""
+        """Begin an idle spell. `action` is hypercorn's task, and unused."""
         self._tasks = task_group
         self._idle.add(self)
 
     async def stop(self) -> None:
-        """It is over."""
+        """End the idle spell."""
         self._idle.remove(self)
 
     def end(self) -> None:
-        """It has taken too long: the connection ends."""
+        """Close the connection, which was idle too long."""
         closing = self._close()
         try:
             self._tasks._task_group.create_task(closing)
-        except RuntimeError:  # it is ending by itself
+        except RuntimeError:  # it is already closing
             closing.close()

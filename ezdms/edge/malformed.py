@@ -1,4 +1,4 @@
-"""Refuses what the framework itself raises on, before any error handler of the app is there to answer."""
+"""Refuses malformed requests on which the framework itself raises before the app's error handlers apply."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from werkzeug.exceptions import BadHost
 
 from ezdms.edge.headers import HEADERS
 
-REFUSAL = json.dumps({"error": "The request could not be understood.", "code": "bad_request"}).encode()
+REFUSAL = json.dumps({"error": "The request is malformed.", "code": "bad_request"}).encode()
 
 
 class RefusesMalformed:
-    """ASGI middleware. 400 where Quart and werkzeug raise before any error handler of the app is there to answer:
+    """ASGI middleware. Answers 400 where Quart and werkzeug would raise before the app's error handlers apply:
 
-    addresses without a slash in front (`*`, `http://[`), raw bytes in a query, a Host that is no name.
+    paths without a leading slash (`*`, `http://[`), raw bytes in a query, an invalid Host.
     """
 
     def __init__(self, app: Any) -> None:

@@ -1,4 +1,4 @@
-"""Makes hypercorn build our classes: the only place that rebinds anything of it (docs/decisions/sockets.md)."""
+"""Makes hypercorn use our classes. The only module that patches it (docs/decisions/sockets.md)."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from ezdms.edge.websocket import SocketStream
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """uvloop warns of each write to a peer that has ended TLS."""
+    """Filter out uvloop's warnings about writes to a peer that has closed TLS."""
     return record.msg != "SSL connection is closed"
 
 
 def use() -> None:
-    """Make hypercorn build these."""
+    """Make hypercorn use our classes."""
     logging.getLogger("asyncio").addFilter(_is_news)
     hypercorn.asyncio.tcp_server.TaskGroup = Tasks  # type: ignore[attr-defined]
     hypercorn.asyncio.run.TCPServer = Connection  # type: ignore[assignment,attr-defined]

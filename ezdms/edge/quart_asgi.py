@@ -1,4 +1,4 @@
-"""Quart's connections: an answer in one message, and a WebSocket's frames one at a time."""
+"""Quart's connections, fixed: a response in one message, and WebSocket frames one at a time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from quart.wrappers.response import DataBody
 
 
 class HttpConnection(ASGIHTTPConnection):
-    """Hands a body that is at hand to the server in one message; Quart takes one for the body and one for its end."""
+    """Sends an available body in one message. Quart sends one for the body and one for its end."""
 
     async def _send_response(self, send: Any, response: Any) -> None:
         body = getattr(response, "response", None)
@@ -24,13 +24,13 @@ class HttpConnection(ASGIHTTPConnection):
 
 
 class SocketGone(Exception):
-    """The peer has ended the WebSocket, or is lost."""
+    """The peer closed the WebSocket, or is gone."""
 
 
 class Socket(Websocket):
-    """A WebSocket whose route accepts first. Quart's own looks at that for each frame, with headers made for it, and
+    """A WebSocket whose route accepts first. Quart's own checks that for each frame, and creates headers for it, and
 
-    goes once round the event loop for each that it sends.
+    yields to the event loop for each frame it sends.
     """
 
     async def receive(self) -> str | bytes:
@@ -39,27 +39,27 @@ class Socket(Websocket):
         return frame
 
     async def send(self, data: str | bytes) -> None:
-        """Waits only while much is waiting for the peer."""
+        """Send a frame. Waits only if much is buffered."""
         await self._send(data)
 
 
 class SocketConnection(ASGIWebsocketConnection):
-    """Takes in a frame when the route asks for one; the next ones wait in the server and the network.
+    """Reads a frame when the route asks for one; later ones wait in the server and the network.
 
-    Quart's own takes in every frame at once and without bound, with a task and a queue for each socket, and tells of
-    each by signals that nobody here listens to. `websocket.receive()` raises SocketGone once the peer is gone.
+    Quart's own reads all frames into an unbounded queue, with a task for each socket, and sends signals that nobody
+    here uses. `websocket.receive()` raises SocketGone once the peer is gone.
     """
 
     async def __call__(self, receive: Any, send: Any) -> None:
-        """One task from the handshake to the end."""
+        """Run the socket in one task from handshake to end."""
         self._receive = receive
-        self.queue = self  # type: ignore[assignment]  # Quart hands its `get` to the route
+        self.queue = self  # type: ignore[assignment]  # Quart passes its `get` to the route
         websocket = self._create_websocket_from_scope(send)
-        del self.queue  # or this would never be freed but by the collector of cycles
+        del self.queue  # otherwise only the garbage collector would free this
         try:
             await self.handle_websocket(websocket, send)
         finally:
-            websocket.__dict__.clear()  # the context of its pings keeps it, and it keeps all that sends
+            websocket.__dict__.clear()  # the context of its pings keeps it and all its senders alive
 
     async def get(self) -> Any:
         """The next frame: str or bytes."""
@@ -69,5 +69,5 @@ class SocketConnection(ASGIWebsocketConnection):
         raise SocketGone
 
     async def send_data(self, send: Any, data: Any) -> None:
-        """A text."""
+        """Send a text frame."""
         await send({"type": "websocket.send", "bytes": None, "text": data})

@@ -1,4 +1,4 @@
-"""Run an ASGI app with hypercorn from code: one listener, one process, and a stop that takes seconds."""
+"""Runs an ASGI app with hypercorn from code: one listener, one process, and a graceful stop within seconds."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from hypercorn.config import Config
 
 from ezdms.edge import patch
 
-BACKLOG = 1024  # connections that wait to be accepted; hypercorn's default is 100
-SEND_BUFFER = 128 * 1024  # bytes that the kernel holds for a peer that does not read; left alone, Linux goes to 4 MiB
-MOST_FILES = 65_536  # open at a time, each connection being one
-GARBAGE = 10_000  # new objects until Python looks for cycles among them
+BACKLOG = 1024  # connections waiting to be accepted; hypercorn's default is 100
+SEND_BUFFER = 128 * 1024  # bytes that the kernel buffers for a slow peer; Linux's default goes to 4 MiB
+MOST_FILES = 65_536  # open at a time; each connection is one
+GARBAGE = 10_000  # new objects between garbage collections
 STOP_WITHIN = 5.0  # seconds, at most
-LET_GO = 1.0  # of these, for what is left when the rest has been waited for in vain
+LET_GO = 1.0  # of these, for whatever did not finish in time
 
 
 class AddressError(Exception):
-    """The address cannot be listened on; the sentence says why."""
+    """Cannot listen on this address; the message says why."""
 
 
 def listen(host: str, port: int, advice: str = "Choose another with --port.") -> socket.socket:
-    """A listening socket; port 0 takes a free one. Raises AddressError."""
+    """A listening socket; port 0 picks a free one. Raises AddressError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)  # what is accepted inherits it
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)  # accepted connections inherit it
         listener.bind((host, port))
         listener.listen(BACKLOG)
     except OSError as error:
@@ -52,7 +52,7 @@ def address_of(listener: socket.socket, scheme: str = "http") -> str:
 
 
 def config_of(listener: socket.socket) -> Config:
-    """What every app here is served with."""
+    """The hypercorn configuration shared by all apps."""
     config = Config()
     config.bind = [f"fd://{os.dup(listener.fileno())}"]  # hypercorn closes its own
     config.backlog = BACKLOG
@@ -64,7 +64,7 @@ def config_of(listener: socket.socket) -> Config:
 
 
 def run(main: Callable[[], Awaitable[None]]) -> None:
-    """Run `main` on uvloop, with hypercorn mended; what it makes is readable by its owner alone."""
+    """Run `main` on uvloop with the hypercorn fixes. Files it creates are readable only by their owner."""
     os.umask(0o077)
     _allow_open_files()
     patch.use()
@@ -78,7 +78,7 @@ def run(main: Callable[[], Awaitable[None]]) -> None:
 
 
 def _allow_open_files() -> None:
-    """As many connections as the system lets this process have: the usual 1,024 are fewer than people expect."""
+    """Raise the limit of open files as far as allowed: the usual 1,024 allows fewer connections than people expect."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
     if soft != resource.RLIM_INFINITY and soft < wanted:
@@ -86,7 +86,7 @@ def _allow_open_files() -> None:
 
 
 def report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Python 3.11 calls it an error that a connection is cancelled when the server stops."""
+    """Ignore canceled connections at shutdown, which Python 3.11 reports as errors."""
     if not isinstance(context.get("exception"), asyncio.CancelledError):
         loop.default_exception_handler(context)
 
@@ -94,9 +94,9 @@ def report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
 async def serve_until_told(
     app: Any, config: Config, *, started: Callable[[], Awaitable[None]], stopping: Callable[[], None]
 ) -> None:
-    """Serve until SIGTERM or Ctrl-C. `started` runs once requests are answered, `stopping` before they are not.
+    """Serve until SIGTERM or Ctrl-C. Calls `started` once requests are answered, `stopping` before that ends.
 
-    Requests in flight are waited for, a peer that is dead is not: this returns within STOP_WITHIN.
+    Waits for requests in flight, but not for dead peers: returns within STOP_WITHIN.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -104,9 +104,9 @@ async def serve_until_told(
         loop.add_signal_handler(name, stop.set)
 
     async def until_told() -> None:
-        await started()  # hypercorn asks for this once it accepts connections
+        await started()  # hypercorn calls this once it accepts connections
         gc.collect()
-        gc.freeze()  # what is there by now stays, and need not be looked at again
+        gc.freeze()  # existing objects stay, and need no collection
         gc.set_threshold(GARBAGE)
         await stop.wait()
         stopping()
@@ -116,7 +116,7 @@ async def serve_until_told(
     await asyncio.wait({serving, told}, return_when=asyncio.FIRST_COMPLETED)
     await asyncio.wait({serving}, timeout=STOP_WITHIN - LET_GO + 0.5)
     told.cancel()
-    if not serving.done():  # Python >= 3.12 waits for open connections without an end
+    if not serving.done():  # Python >= 3.12 waits for open connections forever
         serving.cancel()
         await asyncio.wait({serving}, timeout=LET_GO - 0.5)
     if serving.done() and not serving.cancelled():

@@ -1,4 +1,4 @@
-"""Who the client really is: believes forwarding headers of trusted proxies alone, and lets nobody else's through."""
+"""Determines the real client: trusts forwarding headers only from trusted proxies, and removes all others."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ PLAIN = {"https": "http", "wss": "ws"}
 class TrustedProxies:
     """ASGI middleware. Walks X-Forwarded-For from its right end, past trusted proxies, to the first other address.
 
-    hypercorn's own ProxyFixMiddleware trusts any peer and X-Forwarded-Host; this trusts the listed networks, and the
-    Host header is never touched. After it `scope["client"]` and `scope["scheme"]` can be relied on.
+    hypercorn's ProxyFixMiddleware trusts any peer, and X-Forwarded-Host. This trusts only the listed networks, and
+    never changes Host. After it, `scope["client"]` and `scope["scheme"]` are reliable.
     """
 
     def __init__(self, app: Any, trusted: tuple[Network, ...]) -> None:
         self.app = app
         self.trusted = trusted
-        self.seen: dict[str, bool] = {}  # who sent forwarding headers from near by → trusted (for `ezdms doctor`)
+        self.seen: dict[str, bool] = {}  # private addresses that sent forwarding headers → trusted (for `ezdms doctor`)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Settle client and scheme, then pass on."""
+        """Set client and scheme, then pass on."""
         if scope["type"] in ("http", "websocket"):
             scope = self._settle(scope)
         await self.app(scope, receive, send)
@@ -56,7 +56,7 @@ class TrustedProxies:
         return settled
 
     def _note(self, peer: str) -> None:
-        """Remember a proxy. From afar anybody can send such headers; a proxy is on this machine or in its network."""
+        """Remember a proxy. Only private addresses count, since anyone on the internet can send such headers."""
         parsed = _parse(peer)
         if parsed is not None and parsed.is_private and len(self.seen) < MOST_SEEN:
             self.seen[peer] = self._is_trusted(peer)

@@ -1,4 +1,4 @@
-"""hypercorn's WebSocket repaired: enforced size limits and reliable closing (docs/decisions/sockets.md)."""
+"""hypercorn's WebSocket, fixed: enforced size limits and reliable closing (docs/decisions/sockets.md)."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from wsproto.frame_protocol import CloseReason
 from ezdms.edge import connection
 from ezdms.edge.frames import Frames
 
-LAST_WORDS = 3.0  # seconds for a peer to take the end of a socket, so that it learns why
-LAST_WORDS_OF_SESSION = 0.5  # seconds, when its session has ended
+LAST_WORDS = 3.0  # seconds for a peer to receive the close frame, so that it learns the reason
+LAST_WORDS_OF_SESSION = 0.5  # seconds, if its session has ended
 
 
 class SocketStream(WSStream):
-    """A WebSocket without compression, whose bounds hold and whose end is one."""
+    """A WebSocket without compression, with enforced size limits and reliable closing."""
 
     _pinging: asyncio.Task[None] | None = None
     _connection: connection.Connection
@@ -40,11 +40,11 @@ class SocketStream(WSStream):
 
     @property
     def is_open(self) -> bool:
-        """Between the handshake and the end."""
+        """True between the handshake and the close."""
         return self.state is ASGIWebsocketState.CONNECTED and not self.closed
 
     async def take(self, octets: bytes) -> None:
-        """Bytes of frames; what comes after the end of the socket is nothing."""
+        """Handle bytes of frames. Ignores everything after the close."""
         for piece in self._frames.take(octets):
             if not self.is_open:
                 return
@@ -55,7 +55,7 @@ class SocketStream(WSStream):
                 await self._handle_events()
 
     async def app_send(self, message: Any) -> None:
-        """A text goes out as one frame, past six layers that each look at what it is."""
+        """Send a text directly as one frame, bypassing six layers."""
         is_text = message is not None and message["type"] == "websocket.send" and message.get("text") is not None
         if is_text and self.is_open:
             await self._connection.write(_text_frame(message["text"].encode()))
@@ -63,12 +63,12 @@ class SocketStream(WSStream):
             await super().app_send(message)
 
     async def _send_error_response(self, status_code: int) -> None:
-        """hypercorn leaves the connection open, and an app that was started in the dark."""
+        """Close the stream, too: hypercorn leaves the connection open, and the app waiting."""
         await super()._send_error_response(status_code)
         await self.send(StreamClosed(stream_id=self.stream_id))
 
     async def _send_wsproto_event(self, event: WSProtoEvent) -> None:
-        """Our close frame has some seconds to be taken. After "too big" nothing more is read: it may be gigabytes."""
+        """Limit the time for our close frame to be received. After "too big", stop reading: there may be gigabytes."""
         if isinstance(event, CloseConnection):
             is_ended = event.code == CloseReason.POLICY_VIOLATION
             seconds = LAST_WORDS_OF_SESSION if is_ended else LAST_WORDS
@@ -78,14 +78,14 @@ class SocketStream(WSStream):
             await self.send(StreamClosed(stream_id=self.stream_id))
 
     async def _send_pings(self) -> None:
-        """hypercorn 0.18 sleeps on for a whole interval after the close, and holds the connection for as long."""
+        """Make pings cancelable: hypercorn 0.18 sleeps for a whole interval after the close, keeping the connection."""
         self._pinging = asyncio.current_task()
         with suppress(asyncio.CancelledError):
             await super()._send_pings()
 
 
 def _text_frame(content: bytes) -> bytes:
-    """One whole message from a server: FIN, opcode 1, no mask (RFC 6455, 5.2)."""
+    """A complete text message from a server: FIN, opcode 1, no mask (RFC 6455, 5.2)."""
     size = len(content)
     if size < 126:
         return bytes((0x81, size)) + content
@@ -95,7 +95,7 @@ def _text_frame(content: bytes) -> bytes:
 
 
 def _is_kept(name: bytes, value: bytes) -> bool:
-    """hypercorn raises on what is not ASCII in the headers of a handshake."""
+    """Drop extensions, and non-ASCII handshake headers, on which hypercorn raises."""
     if name == b"sec-websocket-extensions":
         return False
     return value.isascii() or not (name == b"connection" or name.startswith(b"sec-websocket-"))

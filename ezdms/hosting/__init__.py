@@ -1,1 +1,1 @@
-"""What the operator runs."""
+"""Running a server: serve, backup, tunnel, and the operator's commands."""

@@ -1,4 +1,4 @@
-"""Backup and restore: a consistent copy while the server runs, and back, with every page of it checked."""
+"""Backup and restore: makes a consistent copy while the server runs, and restores it. Checks every page."""
 
 from __future__ import annotations
 
@@ -15,50 +15,50 @@ from ezdms.models.deployment import NEWEST
 from ezdms.store import data_folder, schema
 from ezdms.store.integrity import RESTORE
 
-STEP = 256  # pages between two reports of progress
-Progress = Callable[[str, int, int], None]  # what is being done, pages done, pages in all
+STEP = 256  # pages between two progress reports
+Progress = Callable[[str, int, int], None]  # current step, pages done, total pages
 
 
 class BackupError(Exception):
-    """There is no backup, or it was not restored; the sentence says why, and nothing was changed."""
+    """Backup or restore failed; the message says why. Nothing was changed."""
 
 
 def back_up(data_dir: Path, target: Path, progress: Progress, *, replace: bool = False) -> int:
-    """Copy the database as it is at this moment to `target` (0600), check it, and return its size in bytes.
+    """Copy the current database to `target` (0600), check the copy, and return its size in bytes.
 
-    One read transaction: the server writes on meanwhile, and nothing of that is in the copy. Raises BackupError.
+    One read transaction: the copy has nothing that the server writes meanwhile. Raises BackupError.
     """
     source = data_dir / data_folder.DATABASE
     if not source.exists():
         raise BackupError(
-            f"There is no EZ-DMS in {data_dir}: no {data_folder.DATABASE}. Which folder? Give --data-dir."
+            f"There is no EZ-DMS in {data_dir}: no {data_folder.DATABASE}. Set the right folder with --data-dir."
         )
     _refuse_live(source, target)
     if target.exists() and not replace:
-        raise BackupError(f"{target} is there already. Choose another name, or give --replace.")
+        raise BackupError(f"{target} already exists. Choose another name, or use --replace.")
     with _partly(target) as part:
         _copy(source, part, progress)
-        check(part, progress, advice=f"It is a copy of {source}, which is damaged as well. {RESTORE}")
+        check(part, progress, advice=f"It is a copy of {source}, which is also damaged. {RESTORE}")
         _keep(part, target)
     _note(data_dir, target)
     return target.stat().st_size
 
 
 def restore(source: Path, data_dir: Path, progress: Progress, *, replace: bool = False) -> Path | None:
-    """Put the backup `source` in the place of the database; returns where the old one is now, if there was one.
+    """Replace the database with the backup `source`. Returns the new path of the old database, if there was one.
 
-    The folder must be held. Raises BackupError, before anything has changed.
+    The folder must be locked. Raises BackupError before anything is changed.
     """
     target = data_dir / data_folder.DATABASE
     if _is_same(source, target):
-        raise BackupError(f"{source} is the database of this server itself, not a backup of it. Nothing was changed.")
+        raise BackupError(f"{source} is this server's own database, not a backup. Nothing was changed.")
     if _is_same(source, _part_of(target)):
-        raise BackupError(f"{source} would be removed before it was read. Move it out of {data_dir} first.")
+        raise BackupError(f"{source} would be deleted before it is read. Move it out of {data_dir} first.")
     check(source, progress, advice="Restore another backup.")
     if target.exists() and not replace:
         raise BackupError(
-            f"There is a database in {data_dir} already. To put the backup in its place, give --replace: "
-            "the old one is kept beside it."
+            f"There is already a database in {data_dir}. To replace it with the backup, use --replace. "
+            "The old one is kept next to it."
         )
     with _partly(target) as part:
         _copy(source, part, progress)
@@ -69,7 +69,7 @@ def restore(source: Path, data_dir: Path, progress: Progress, *, replace: bool =
 
 
 def check(path: Path, progress: Progress, *, advice: str = "") -> None:
-    """Every page and index of the file, and that this version of EZ-DMS knows its schema. Raises BackupError.
+    """Check every page and index of the file, and that this version of EZ-DMS knows its schema. Raises BackupError.
 
     `advice`: what to do if the file is damaged.
     """
@@ -84,18 +84,18 @@ def check(path: Path, progress: Progress, *, advice: str = "") -> None:
             rows = connection.execute("SELECT MAX(number) FROM migrations").fetchall()
             connection.execute("SELECT deployment_id FROM deployment").fetchall()
     except sqlite3.Error as error:
-        raise BackupError(f"{path} is no database of EZ-DMS, or is damaged: {error}.") from error
+        raise BackupError(f"{path} is not an EZ-DMS database, or is damaged: {error}.") from error
     newest = schema.migrations()[-1][0]
     if rows[0][0] is None or rows[0][0] > newest:
         raise BackupError(
-            f"{path} has schema {rows[0][0]}, this version of EZ-DMS knows schemas up to {newest}. "
+            f"{path} has schema {rows[0][0]}, but this version of EZ-DMS only knows schemas up to {newest}. "
             "Use a version of EZ-DMS that is at least as new as the one that wrote it."
         )
     progress("Checking", 1, 1)
 
 
 def last_backup(data_dir: Path) -> float | None:
-    """When the last backup was made (seconds since 1970), as far as is known here."""
+    """When the last backup was made (seconds since 1970); None if unknown."""
     try:
         return float(json.loads((data_dir / data_folder.LAST_BACKUP).read_text("utf-8"))["at"])
     except (OSError, ValueError, KeyError, TypeError):
@@ -103,34 +103,34 @@ def last_backup(data_dir: Path) -> float | None:
 
 
 def newest_time(path: Path) -> int | None:
-    """The latest time at which anything was stored (ms since 1970), None of an empty database."""
+    """The latest stored time (ms since 1970); None for an empty database."""
     with closing(_open(path)) as connection:
         [[newest]] = connection.execute(NEWEST).fetchall()
     return None if newest is None else int(newest)
 
 
 def _refuse_live(source: Path, target: Path) -> None:
-    """A copy in the place of a live database, its log or its lock would destroy what it should save."""
+    """Refuse targets that would overwrite the live database, its log or its lock. Raises BackupError."""
     if _is_same(source, target):
-        raise BackupError(f"{target} is the database itself. Choose a place for the backup outside {source.parent}.")
+        raise BackupError(f"{target} is the database itself. Choose a path outside {source.parent}.")
     for beside in (target.absolute().parent, target.resolve().parent):
         if _is_same(beside, source.parent) or (beside / data_folder.LOCK).exists():
             raise BackupError(
-                f"{beside} is a server's data folder, and whatever takes it would take the backup too. Choose another "
-                "place for it, best on another disk."
+                f"{beside} is a server's data folder: if it is lost, the backup is lost too. Choose another folder, "
+                "ideally on another disk."
             )
 
 
 def _is_same(one: Path, other: Path) -> bool:
-    """The same file, whatever it is called: through symbolic and hard links, too."""
+    """True for the same file, also through symbolic and hard links."""
     try:
         return one.samefile(other)
-    except OSError:  # one of them is not there
+    except OSError:  # one of them does not exist
         return one.resolve() == other.resolve()
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    """For reading alone: this connection never writes or checkpoints, whatever the server does meanwhile."""
+    """Open read-only: this connection never writes or checkpoints, whatever the server does meanwhile."""
     connection = sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True, isolation_level=None)
     connection.execute("PRAGMA busy_timeout = 10000")
     return connection
@@ -140,11 +140,11 @@ def _copy(source: Path, part: Path, progress: Progress) -> None:
     try:
         with closing(_open(source)) as reader, closing(sqlite3.connect(part)) as writer:
             reader.execute("BEGIN")
-            reader.execute("SELECT COUNT(*) FROM sqlite_master").fetchall()  # from here on this is what is copied
+            reader.execute("SELECT COUNT(*) FROM sqlite_master").fetchall()  # fixes the state that is copied
             reader.backup(
                 writer, pages=STEP, progress=lambda status, left, total: progress("Copying", total - left, total)
             )
-            writer.execute("PRAGMA journal_mode = DELETE")  # one file, nothing beside it
+            writer.execute("PRAGMA journal_mode = DELETE")  # a single file, no log next to it
     except sqlite3.Error as error:
         raise BackupError(f"{source} cannot be copied to {part.parent}: {error}.") from error
 
@@ -154,14 +154,14 @@ def _part_of(target: Path) -> Path:
 
 
 class _partly:  # noqa: N801 - a context manager, used as a verb
-    """A file beside `target` (0600) that is removed unless it was kept."""
+    """A temporary file next to `target` (0600), removed on exit unless kept."""
 
     def __init__(self, target: Path) -> None:
         self.part = _part_of(target)
 
     def __enter__(self) -> Path:
         try:
-            self.part.unlink(missing_ok=True)  # of one that was killed
+            self.part.unlink(missing_ok=True)  # left by a killed process
             os.close(os.open(self.part, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         except OSError as error:
             raise BackupError(f"Cannot write {self.part}: {error.strerror}.") from error
@@ -173,7 +173,7 @@ class _partly:  # noqa: N801 - a context manager, used as a verb
 
 
 def _keep(part: Path, target: Path) -> None:
-    """Durable under its own name, or not there at all."""
+    """Move the file to its final name, durably and atomically."""
     with part.open("rb") as file:
         os.fsync(file.fileno())
     part.replace(target)
@@ -185,10 +185,10 @@ def _keep(part: Path, target: Path) -> None:
 
 
 def _set_aside(target: Path) -> Path:
-    """Another name for the database that is to be replaced, and for its write-ahead log, which would spoil the new."""
+    """Rename the old database and its write-ahead log, which would corrupt the new one. Returns the new path."""
     aside = target.with_name(f"{target.name}.replaced-{time.strftime('%Y%m%d-%H%M%S')}")
     try:
-        with closing(sqlite3.connect(target)) as connection:  # takes the log in, if it is sound
+        with closing(sqlite3.connect(target)) as connection:  # merges the log, if it is intact
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     except sqlite3.Error:
         pass
@@ -201,7 +201,7 @@ def _set_aside(target: Path) -> Path:
 
 
 def _note(data_dir: Path, target: Path) -> None:
-    """For `ezdms doctor`. A backup is good without it."""
+    """Record the time for `ezdms doctor`. A failure here does not spoil the backup."""
     try:
         path = data_dir / data_folder.LAST_BACKUP
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:

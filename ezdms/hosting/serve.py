@@ -1,4 +1,4 @@
-"""Serve the app: one process for one data folder, and a stop that takes seconds and loses nobody."""
+"""Serves the app: one process per data folder, with a graceful stop within seconds."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ from ezdms.settings import Settings
 from ezdms.store import data_folder
 
 LARGEST_FRAME = 64 * 1024  # bytes of a WebSocket message
-HANDSHAKE = 10.0  # seconds for TLS, before which nobody is counted
-PING_INTERVAL = 20.0  # seconds; keeps quiet sockets open behind proxies
+HANDSHAKE = 10.0  # seconds for TLS, before a connection is counted
+PING_INTERVAL = 20.0  # seconds; keeps idle sockets open behind proxies
 Announce = Callable[[str, str | None], None]
 ADVICE = "Choose another with --host and --port."
 
 
 class CertificateError(Exception):
-    """TLS cannot be spoken with these files; the sentence says why."""
+    """These files do not work for TLS; the message says why."""
 
 
 def serve(settings: Settings, announce: Announce) -> None:
-    """Serve until SIGTERM or Ctrl-C. `announce` gets the address, and that of the tunnel, once requests are answered.
+    """Serve until SIGTERM or Ctrl-C. Calls `announce` with the local and the tunnel's address once ready.
 
     Raises AddressError, CertificateError, FolderError, DatabaseError or TunnelError; OSError for a file it cannot read.
     """
@@ -52,7 +52,7 @@ def _check_certificate(settings: Settings) -> None:
     if settings.certfile is None or settings.keyfile is None:
         return
     for path in (settings.certfile, settings.keyfile):
-        path.open().close()  # says which one cannot be read; the TLS library does not
+        path.open().close()  # the error names the file; the TLS library's does not
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(settings.certfile, settings.keyfile)
     except ssl.SSLError as error:
@@ -63,7 +63,7 @@ def _check_certificate(settings: Settings) -> None:
 
 
 async def _check_clock(database: Database) -> None:
-    """Times are shown to people, and sessions end by them: a clock that was set back is worth a line."""
+    """Log a warning if the clock was set back: message times and session expiry depend on it."""
     minutes = await database.read(select_ahead) // 60_000
     if minutes >= 1:
         logs.event(logging.WARNING, "the clock is behind what is stored", minutes=minutes)

@@ -1,4 +1,4 @@
-"""A tunnel by ngrok: a public address with TLS for a server on a laptop. Its SDK runs inside this process."""
+"""An ngrok tunnel: a public address with TLS for a server on a laptop. ngrok's SDK runs inside this process."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from ipaddress import ip_network
 from typing import Any
 
 TOKEN = "NGROK_AUTHTOKEN"  # noqa: S105 - the name of the variable that the SDK reads
-HOP = ip_network("127.0.0.1")  # the SDK hands requests over from here; the only hop there is
+HOP = ip_network("127.0.0.1")  # the SDK forwards requests from here; there is no other hop
 
 
 class TunnelError(Exception):
-    """There is no tunnel; the sentence says what to do."""
+    """The tunnel could not be opened; the message says what to do."""
 
 
 @asynccontextmanager
 async def open_tunnel(port: int) -> AsyncIterator[str]:
-    """Lead a public https address to this port of 127.0.0.1; yields the address. Raises TunnelError."""
+    """Open a public https address that forwards to this port of 127.0.0.1; yields it. Raises TunnelError."""
     try:
         ngrok: Any = import_module("ngrok")
     except ImportError as error:
@@ -29,16 +29,16 @@ async def open_tunnel(port: int) -> AsyncIterator[str]:
         ) from error
     if not os.environ.get(TOKEN):
         raise TunnelError(
-            f"ngrok wants to know you: sign up at ngrok.com (free), copy your authtoken from its dashboard, and start "
+            f"ngrok needs an account: sign up at ngrok.com (free), copy your authtoken from its dashboard, and start "
             f"again with {TOKEN}=… in the environment."
         )
     try:
         listener = await ngrok.forward(f"127.0.0.1:{port}", authtoken_from_env=True)
-    except Exception as error:  # its own words may hold the token
+    except Exception as error:  # its message may contain the token
         code = re.search(r"ERR_NGROK_\d+", str(error))
         told = f" ({code[0]})" if code else ""
         raise TunnelError(
-            f"ngrok could not open a tunnel{told}. Is this machine online, and {TOKEN} the one of your dashboard?"
+            f"ngrok could not open a tunnel{told}. Check that this machine is online, and check {TOKEN}."
         ) from error
     try:
         yield str(listener.url())

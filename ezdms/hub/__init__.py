@@ -1,4 +1,4 @@
-"""Who hears of what: publish and subscribe for a user's sockets."""
+"""Publish and subscribe for users' sockets."""
 
 from ezdms.hub.memory import SESSION_ENDED, TOO_SLOW, Hub, Mailbox
 

@@ -1,4 +1,4 @@
-"""Publish and subscribe within one process: events go to the open sockets of a user, and nowhere else."""
+"""Publish and subscribe within one process: events go only to the open sockets of a user."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import asyncio
 from collections import deque
 from typing import Generic, TypeVar
 
-Event = TypeVar("Event")  # what is published; nothing here looks into it
-LARGEST_MAILBOX = 256  # events that wait for a slow reader before its socket is closed
+Event = TypeVar("Event")  # opaque here
+LARGEST_MAILBOX = 256  # events queued for a slow reader before its socket is closed
 
 SESSION_ENDED = 1008
 RESTART = 1012
@@ -15,7 +15,7 @@ TOO_SLOW = 1013
 
 
 class Mailbox(Generic[Event]):
-    """What waits to be written to one socket."""
+    """The queue of events for one socket."""
 
     def __init__(self, user_id: str, session_id: str) -> None:
         self.user_id = user_id
@@ -24,13 +24,13 @@ class Mailbox(Generic[Event]):
         self.close_code: int | None = None
         self._events: deque[Event | str] = deque()
         self._loop = asyncio.get_running_loop()
-        self._news: asyncio.Future[None] | None = None  # somebody waits for it
+        self._news: asyncio.Future[None] | None = None  # get() waits for it
         self.closed: asyncio.Future[None] = self._loop.create_future()  # done once it is closed
 
     def put(self, event: Event | str) -> None:
-        """Add an event, or a frame for this socket alone.
+        """Add an event, or a frame only for this socket.
 
-        A mailbox that overflows closes, and the client catches up when it is back.
+        A full mailbox closes. The client catches up when it reconnects.
         """
         if len(self._events) >= LARGEST_MAILBOX:
             self.close(TOO_SLOW)
@@ -39,7 +39,7 @@ class Mailbox(Generic[Event]):
             self._wake()
 
     def close(self, code: int) -> None:
-        """No more events: the socket is to be closed with this code."""
+        """Accept no more events. The socket is to be closed with this code."""
         if self.close_code is None:
             self.close_code = code
             self._wake()
@@ -47,7 +47,7 @@ class Mailbox(Generic[Event]):
                 self.closed.set_result(None)
 
     async def get(self) -> Event | str | None:
-        """The next event; None once the mailbox is closed, without waiting for what is left in it."""
+        """Wait for the next event. None once the mailbox is closed; remaining events are dropped."""
         while self.close_code is None:
             if self._events:
                 return self._events.popleft()
@@ -61,7 +61,7 @@ class Mailbox(Generic[Event]):
 
 
 class Hub(Generic[Event]):
-    """All open mailboxes by user."""
+    """All open mailboxes, by user."""
 
     def __init__(self) -> None:
         self._mailboxes: dict[str, set[Mailbox[Event]]] = {}
@@ -76,7 +76,7 @@ class Hub(Generic[Event]):
         return mailbox
 
     def unsubscribe(self, mailbox: Mailbox[Event]) -> None:
-        """The socket is gone."""
+        """Remove the mailbox of a closed socket."""
         mailboxes = self._mailboxes.get(mailbox.user_id, set())
         mailboxes.discard(mailbox)
         if not mailboxes:
@@ -87,7 +87,7 @@ class Hub(Generic[Event]):
         return tuple(self._mailboxes.get(user_id, ()))
 
     def publish(self, user_id: str, event: Event) -> None:
-        """Hand the event to every open socket of this user."""
+        """Put the event in every mailbox of this user."""
         for mailbox in self.mailboxes(user_id):
             mailbox.put(event)
 
@@ -104,7 +104,7 @@ class Hub(Generic[Event]):
                 mailbox.close(SESSION_ENDED)
 
     def close_all(self) -> None:
-        """The server stops: every socket, also one that opens from now on, is told to come back."""
+        """Close all mailboxes, and any opened later, with RESTART, so that clients reconnect."""
         self._closing = True
         for user_id in tuple(self._mailboxes):
             for mailbox in self.mailboxes(user_id):

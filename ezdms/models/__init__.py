@@ -1,1 +1,1 @@
-"""One file for each table: its queries, each with its SQL, and what they return."""
+"""One file per table: its SQL queries and the types they return."""

@@ -1,4 +1,4 @@
-"""A conversation: two participants, told apart by fingerprint order, and how far each has read."""
+"""A conversation: two participants, ordered by fingerprint, and how far each has read."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Conversation:
 
 
 class Line(NamedTuple):
-    """Of a conversation what changes in one participant's list when a message comes."""
+    """The part of a conversation that changes in a participant's list with a new message."""
 
     conversation_id: str
     partner_username: str
@@ -40,9 +40,9 @@ class Line(NamedTuple):
 
 
 class Participant(NamedTuple):
-    """One side of a conversation, with the key id that its copies must be sealed for, and how far it is:
+    """One side of a conversation. `key_id`: the key its copies must be encrypted for. `read_seq`: the highest seq it
 
-    `read_seq` is the highest seq that it has seen, `last_n` the counter of its last message.
+    has seen. `last_n`: the counter of its last message.
     """
 
     side: Side
@@ -54,7 +54,7 @@ class Participant(NamedTuple):
 
     @property
     def has_left(self) -> bool:
-        """True once this person deleted the account: there is no key any more to seal for."""
+        """True once this user deleted the account: there is no key left to encrypt for."""
         return self.key_id == ""
 
 
@@ -70,7 +70,7 @@ class Pair(NamedTuple):
         return self.a if self.a.user_id == user_id else self.b
 
     def other(self, user_id: str) -> Participant:
-        """The side that `user_id` talks with."""
+        """The other side."""
         return self.b if self.a.user_id == user_id else self.a
 
 
@@ -85,7 +85,7 @@ SEEN_BY = """
 
 
 def insert_conversation(connection: Connection, *, conversation_id: str, a: str, b: str) -> bool:
-    """Start a conversation between user ids `a` (lower fingerprint) and `b`; False if it stood already."""
+    """Create a conversation between user ids `a` (lower fingerprint) and `b`. False if it exists."""
     moment = now()
     try:
         fetch_all(
@@ -111,13 +111,13 @@ def insert_conversation(connection: Connection, *, conversation_id: str, a: str,
 
 
 def select_conversations(connection: Connection, *, user_id: str) -> list[Conversation]:
-    """All conversations of a user, the latest first."""
+    """All conversations of a user, latest first."""
     rows = fetch_all(connection, SEEN_BY + " ORDER BY c.last_at DESC, c.conversation_id", user_id=user_id)
     return [Conversation(*row) for row in rows]  # by position: there may be thousands
 
 
 def select_conversation(connection: Connection, *, conversation_id: str, user_id: str) -> Conversation | None:
-    """One conversation, or None if there is none that this user takes part in."""
+    """One conversation, or None if this user is not a participant."""
     row = fetch_one(
         connection,
         SEEN_BY + " AND me.conversation_id = :conversation_id",
@@ -134,7 +134,7 @@ def select_pair(connection: Connection, *, conversation_id: str, user_id: str) -
 
 
 def select_pair_to_write(connection: Connection, *, conversation_id: str, user_id: str) -> tuple[Pair, int] | None:
-    """Both participants, and the conversation's last seq; None as above."""
+    """Both participants, and the conversation's last seq; None if `user_id` is not one of them."""
     rows = fetch_all(
         connection,
         """SELECT p.side, p.user_id, u.username, u.key_id, p.read_seq, p.last_n, c.last_seq
@@ -155,7 +155,7 @@ def select_pair_to_write(connection: Connection, *, conversation_id: str, user_i
 
 
 def mark_sent(connection: Connection, *, conversation_id: str, user_id: str, seq: int, n: int) -> None:
-    """This participant's last message has this seq and counter; whoever writes has seen what is there."""
+    """Record a participant's last message. Sending also marks everything before it as read."""
     connection.execute(
         """UPDATE participants SET read_seq = ?, last_n = ?
            WHERE user_id = ? AND conversation_id = ?""",
@@ -165,7 +165,7 @@ def mark_sent(connection: Connection, *, conversation_id: str, user_id: str, seq
 
 @keeps_sessions
 def mark_read(connection: Connection, *, conversation_id: str, user_id: str, seq: int) -> None:
-    """This participant has seen everything up to `seq`; never goes back."""
+    """Mark everything up to `seq` as read. Never moves back."""
     fetch_all(
         connection,
         """UPDATE participants SET read_seq = :seq

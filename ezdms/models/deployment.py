@@ -1,22 +1,22 @@
-"""The deployment: 16 public random bytes that tie every Login PIN to this database (docs/protocol.md, 4)."""
+"""The deployment: 16 public random bytes that bind every Login PIN to this database (docs/protocol.md, 4)."""
 
 from __future__ import annotations
 
 from ezdms.db import Connection, fetch_all, fetch_one, now
 
-# The latest time at which anything was stored (ms since 1970), NULL of an empty database.
+# The latest stored time (ms since 1970); NULL in an empty database.
 NEWEST = """SELECT MAX(moment) FROM (SELECT MAX(last_at) AS moment FROM conversations
     UNION ALL SELECT MAX(used_at) FROM sessions UNION ALL SELECT MAX(created_at) FROM users)"""
 
 
 def select_ahead(connection: Connection) -> int:
-    """How many ms the clock is behind what is stored; at most 0 if it is right."""
+    """How many ms the clock is behind the latest stored time; at most 0 if it is right."""
     row = fetch_one(connection, NEWEST)
     return 0 if row is None or row[0] is None else int(row[0]) - now()
 
 
 def insert_deployment(connection: Connection, *, deployment_id: str) -> str:
-    """Keep `deployment_id` unless there is one already; return the one that stands."""
+    """Store `deployment_id` unless there is one. Returns the stored one."""
     row = fetch_one(connection, "SELECT deployment_id FROM deployment")
     if row is not None:
         return str(row["deployment_id"])

@@ -1,4 +1,4 @@
-"""An invitation: a random token that makes one account, once. Who used it is not kept."""
+"""An invitation: a random token that creates one account. Who used it is not stored."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ezdms.db import Connection, fetch_all, fetch_one, now
 
 
 def insert_invitations(connection: Connection, token_hashes: Sequence[str], *, lifetime: int) -> None:
-    """Make them good for `lifetime` ms from now, and forget those that have expired."""
+    """Add invitations valid for `lifetime` ms from now, and delete expired ones."""
     moment = now()
     fetch_all(connection, "DELETE FROM invitations WHERE expires_at <= :moment", moment=moment)
     for token_hash in token_hashes:
@@ -23,7 +23,7 @@ def insert_invitations(connection: Connection, token_hashes: Sequence[str], *, l
 
 
 def is_invited(connection: Connection, *, token_hash: str) -> bool:
-    """True if this invitation is good."""
+    """True if this invitation is valid."""
     row = fetch_one(
         connection,
         "SELECT 1 FROM invitations WHERE token_hash = :token_hash AND expires_at > :moment",
@@ -34,7 +34,7 @@ def is_invited(connection: Connection, *, token_hash: str) -> bool:
 
 
 def use_invitation(connection: Connection, *, token_hash: str) -> bool:
-    """Use it up; False if it is not good, or was used in the meantime."""
+    """Use an invitation. False if it is not valid, or already used."""
     row = fetch_one(
         connection,
         "DELETE FROM invitations WHERE token_hash = :token_hash AND expires_at > :moment RETURNING token_hash",
@@ -45,13 +45,13 @@ def use_invitation(connection: Connection, *, token_hash: str) -> bool:
 
 
 def count_invitations(connection: Connection) -> int:
-    """How many are good and not used yet."""
+    """How many are valid and unused."""
     row = fetch_one(connection, "SELECT COUNT(*) AS open FROM invitations WHERE expires_at > :moment", moment=now())
     return 0 if row is None else int(row["open"])
 
 
 def delete_invitations(connection: Connection) -> int:
-    """Withdraw all that were not used; returns how many were good."""
+    """Delete all unused invitations. Returns how many were valid."""
     count = count_invitations(connection)
     fetch_all(connection, "DELETE FROM invitations")
     return count

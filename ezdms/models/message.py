@@ -1,4 +1,4 @@
-"""A message: two sealed copies of one text that this server cannot read, and the numbers that order them."""
+"""A message: two encrypted copies of one text that the server cannot read, and the numbers that order messages."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ezdms.models.usage import take_room
 
 
 class Draft(NamedTuple):
-    """What a sender hands over: ids, counter, and the two sealed copies (JWE compact) with the key each is for."""
+    """A message from a sender: ids, counter, and two encrypted copies (JWE compact) with the key id of each."""
 
     conversation_id: str
     message_id: str
@@ -32,7 +32,7 @@ class Draft(NamedTuple):
 
 
 class Message(NamedTuple):
-    """A stored message as one participant may see it: with that participant's own copy, if it still exists."""
+    """A stored message as one participant sees it, with their own copy if it still exists."""
 
     conversation_id: str
     message_id: str
@@ -45,7 +45,7 @@ class Message(NamedTuple):
     encrypted: str | None
 
     def as_json(self) -> dict[str, object]:
-        """What a participant is told of it, within its conversation."""
+        """The message as sent to a participant, as JSON."""
         return {
             "message_id": self.message_id,
             "seq": self.seq,
@@ -62,11 +62,11 @@ COLUMNS = "conversation_id, message_id, seq, sender_id, created_at, suite, n, ha
 FROM_MESSAGES = {side: f"SELECT {COLUMNS}, sealed_{side} AS encrypted FROM messages" for side in ("a", "b")}
 
 
-MOST_AHEAD = 1000  # counters that a sender may leave out: what was signed and never arrived
+MOST_AHEAD = 1000  # counters that a sender may skip: messages signed that never arrived
 
 
 class Stored(NamedTuple):
-    """Where a new message stands, and how many each participant (by user id) has not seen now."""
+    """Position and time of a new message, and each participant's (by user id) unread count."""
 
     seq: int
     created_at: int
@@ -74,13 +74,13 @@ class Stored(NamedTuple):
 
 
 class OverQuota(NamedTuple):
-    """There is no room left for the sender's messages."""
+    """The sender's storage quota is full."""
 
 
 class OutOfStep(NamedTuple):
-    """The counter is not above the sender's last one, or too far above it.
+    """The counter is not above the sender's last one, or is too far above it.
 
-    `earlier`: the sender's message of this id, if there is one; of a repeat it has the same n and hash.
+    `earlier`: the sender's message with this id, if any. For a repeat, it has the same n and hash.
     """
 
     next_n: int
@@ -94,11 +94,11 @@ Outcome = Stored | OutOfStep | OverQuota | None
 def insert_message(
     connection: Connection, draft: Draft, *, sender_id: str, quota: int | None
 ) -> tuple[Pair | None, Outcome]:
-    """Store a message as the next of its conversation: whom it is between, and where it stands.
+    """Store a message as the next one in its conversation. Returns its participants, and the outcome.
 
-    No pair: the sender takes part in no such conversation. A pair alone: nothing was stored, because one of the two
-    has left, or a copy is sealed for another key than its reader's. Raises db.Conflict if the conversation knows the
-    message_id already.
+    No pair: the sender is not in this conversation. A pair without outcome: nothing was stored, because one of them
+    deleted their account, or a copy is encrypted for the wrong key. Raises db.Conflict if the conversation already has
+    this message_id.
     """
     found = select_pair_to_write(connection, conversation_id=draft.conversation_id, user_id=sender_id)
     if found is None:
@@ -119,7 +119,7 @@ def insert_message(
     if not take_room(connection, user_id=sender_id, size=len(draft.sealed_a) + len(draft.sealed_b), quota=quota):
         return pair, OverQuota()
     moment, seq = now(), last_seq + 1
-    connection.execute(  # by position, here and in what this calls: names cost 5 of a message's 60 µs
+    connection.execute(  # positional parameters, also in the calls below: names would cost 5 of a message's 60 µs
         """INSERT INTO messages (conversation_id, seq, message_id, sender_id, n, hash, suite,
                sealed_a, sealed_b, created_at)
            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
@@ -147,7 +147,7 @@ def insert_message(
 def select_message(
     connection: Connection, *, conversation_id: str, message_id: str, sender_id: str, side: Side
 ) -> Message | None:
-    """The sender's own message of this id in this conversation."""
+    """The sender's own message with this id in this conversation."""
     row = fetch_one(
         connection,
         FROM_MESSAGES[side]
@@ -160,7 +160,7 @@ def select_message(
 
 
 def select_last_sent(connection: Connection, *, conversation_id: str, sender_id: str, side: Side) -> Message | None:
-    """The sender's message with the highest counter: what their next one follows."""
+    """The sender's message with the highest counter, which their next one must follow."""
     row = fetch_one(
         connection,
         FROM_MESSAGES[side]
@@ -180,7 +180,7 @@ def select_page(
     after: int | None = None,
     before: int | None = None,
 ) -> tuple[Conversation, list[Message]] | None:
-    """A conversation with a page of one's own copies (see select_messages); None if one takes part in no such."""
+    """A conversation with a page of the user's copies (see select_messages); None if they are not in it."""
     conversation = select_conversation(connection, conversation_id=conversation_id, user_id=user_id)
     pair = select_pair(connection, conversation_id=conversation_id, user_id=user_id)
     if conversation is None or pair is None:
@@ -194,7 +194,7 @@ def select_page(
 def select_opening(
     connection: Connection, *, conversation_id: str, user_id: str, limit: int
 ) -> tuple[Conversation, list[Message], Message | None] | None:
-    """A conversation, its newest messages and one's own last one; None if one takes part in no such."""
+    """A conversation, its newest messages and the user's last one; None if they are not in it."""
     found = select_page(connection, conversation_id=conversation_id, user_id=user_id, limit=limit)
     pair = select_pair(connection, conversation_id=conversation_id, user_id=user_id)
     if found is None or pair is None:

@@ -1,4 +1,4 @@
-"""A Search PIN: what one hands to others so that they find, and by that very act verify, one's identity key."""
+"""A Search PIN: a code that users share so that others can find, and at the same time verify, their identity key."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from ezdms.db import Connection, fetch_all, fetch_one, now
 
 
 def insert_search_pin(connection: Connection, *, search_pin: str, user_id: str, salt: str) -> None:
-    """`search_pin` in its shown form; `salt` is b64u of 16 bytes. Raises db.Conflict if somebody has it.
+    """Store a Search PIN (shown form) and its `salt` (b64u of 16 bytes). Raises db.Conflict if it is taken.
 
-    Whoever has left meanwhile gets none.
+    Does nothing if the account was deleted in the meantime.
     """
     fetch_all(
         connection,
@@ -23,7 +23,7 @@ def insert_search_pin(connection: Connection, *, search_pin: str, user_id: str, 
 
 
 def replace_search_pin(connection: Connection, *, search_pin: str, user_id: str, salt: str) -> None:
-    """Withdraw the user's Search PINs, so that they find nobody any more, and store a new one."""
+    """Replace the user's Search PIN; the old one stops working."""
     fetch_all(connection, "DELETE FROM search_pins WHERE user_id = :user_id", user_id=user_id)
     insert_search_pin(connection, search_pin=search_pin, user_id=user_id, salt=salt)
 

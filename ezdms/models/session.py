@@ -1,4 +1,4 @@
-"""A session: proof that a browser or program showed the right PIN. Only the token's SHA-256 is stored."""
+"""A session: a browser or program that is logged in. Only the token's SHA-256 is stored."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from ezdms.db import Connection, fetch_all, fetch_one, keeps_sessions, now
 
 LIFETIME = 90 * 24 * 60 * 60 * 1000  # ms
-USED_AGAIN = 60 * 1000  # ms; "last used" is no finer than this, so that not every request writes
+USED_AGAIN = 60 * 1000  # ms; precision of "last used", so that not every request writes
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Who is asking, with what every page of theirs shows."""
+    """The session of a request, with what each of the user's pages shows."""
 
     session_id: str
     user_id: str
@@ -27,7 +27,7 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A session as its owner sees it in the list: which browser, from which address, since when. Times in ms."""
+    """A session in the user's list of devices: browser, address, times in ms."""
 
     session_id: str
     browser: str
@@ -46,9 +46,9 @@ def insert_session(
     browser: str,
     address: str,
 ) -> bool:
-    """Start a session and forget those that have expired; False if `login_id` is no longer the user's.
+    """Add a session and delete expired ones. False if `login_id` is no longer the user's.
 
-    Or a login that is on its way while the PIN changes or the account goes would outlive both.
+    Otherwise a login in flight could survive a change of the PIN or the deletion of the account.
     """
     moment = now()
     fetch_all(connection, "DELETE FROM sessions WHERE expires_at <= :moment", moment=moment)
@@ -70,7 +70,7 @@ def insert_session(
 
 
 def select_session(connection: Connection, *, token_hash: str) -> Session | None:
-    """The living session of this token; an expired one is as good as none."""
+    """The active session with this token; None if it has expired."""
     row = fetch_one(
         connection,
         """SELECT s.session_id, s.user_id, u.username, u.statement, p.search_pin, p.salt AS search_salt,
@@ -86,7 +86,7 @@ def select_session(connection: Connection, *, token_hash: str) -> Session | None
 
 
 def select_devices(connection: Connection, *, user_id: str) -> list[Device]:
-    """The user's living sessions, the last used first."""
+    """The user's active sessions, last used first."""
     rows = fetch_all(
         connection,
         """SELECT session_id, browser, address, created_at, used_at FROM sessions
@@ -99,7 +99,7 @@ def select_devices(connection: Connection, *, user_id: str) -> list[Device]:
 
 @keeps_sessions
 def touch_session(connection: Connection, *, session_id: str, browser: str, address: str) -> None:
-    """The session is in use now, by this browser and from this address."""
+    """Record when and by which browser and address the session was last used."""
     fetch_all(
         connection,
         "UPDATE sessions SET used_at = :moment, browser = :browser, address = :address WHERE session_id = :session_id",
@@ -111,7 +111,7 @@ def touch_session(connection: Connection, *, session_id: str, browser: str, addr
 
 
 def delete_session(connection: Connection, *, session_id: str, user_id: str) -> bool:
-    """End a session of this user: its token is dead from this commit on. False if the user has no such session."""
+    """End a session of this user; its token is invalid from this commit on. False if the user has no such session."""
     row = fetch_one(
         connection,
         "DELETE FROM sessions WHERE session_id = :session_id AND user_id = :user_id RETURNING session_id",
@@ -122,7 +122,7 @@ def delete_session(connection: Connection, *, session_id: str, user_id: str) -> 
 
 
 def delete_other_sessions(connection: Connection, *, session_id: str, user_id: str) -> int:
-    """End every session of this user but one; returns how many."""
+    """End all sessions of this user but one. Returns how many."""
     rows = fetch_all(
         connection,
         "DELETE FROM sessions WHERE user_id = :user_id AND session_id <> :session_id RETURNING session_id",
@@ -133,6 +133,6 @@ def delete_other_sessions(connection: Connection, *, session_id: str, user_id: s
 
 
 def delete_sessions(connection: Connection, *, user_id: str) -> int:
-    """End every session of this user; returns how many."""
+    """End all sessions of this user. Returns how many."""
     rows = fetch_all(connection, "DELETE FROM sessions WHERE user_id = :user_id RETURNING session_id", user_id=user_id)
     return len(rows)

@@ -1,4 +1,4 @@
-"""How much an account stores: a running count of bytes, changed in the transaction of whatever changes it."""
+"""Storage used by an account: a running byte count, updated in the same transaction as the data."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from ezdms.db import Connection, fetch_all, fetch_one
 
 
 class Usage(NamedTuple):
-    """Bytes that are stored in an account's name: both copies of its messages, and its vault as padded."""
+    """Bytes stored for an account: both copies of its messages, and its padded vault."""
 
     message_bytes: int
     vault_bytes: int
 
 
 def insert_usage(connection: Connection, *, user_id: str) -> None:
-    """A new account stores nothing."""
+    """Start at zero for a new account."""
     fetch_all(connection, "INSERT INTO usage (user_id) VALUES (:user_id)", user_id=user_id)
 
 
 def select_usage(connection: Connection, *, user_id: str) -> Usage | None:
-    """What this account stores; None if there is no such account."""
+    """The usage of this account; None if there is no such account."""
     row = fetch_one(
         connection, "SELECT message_bytes, vault_bytes FROM usage WHERE user_id = :user_id", user_id=user_id
     )
@@ -28,7 +28,7 @@ def select_usage(connection: Connection, *, user_id: str) -> Usage | None:
 
 
 def take_room(connection: Connection, *, user_id: str, size: int, quota: int | None) -> bool:
-    """Count `size` bytes of a message; False, and nothing is counted, if that is more than the quota (None: off)."""
+    """Add `size` bytes of a message. False, without adding, if that would exceed the quota (None: off)."""
     changed = connection.execute(
         """UPDATE usage SET message_bytes = message_bytes + ?1
            WHERE user_id = ?2 AND (?3 IS NULL OR message_bytes + vault_bytes + ?1 <= ?3)""",
@@ -38,7 +38,7 @@ def take_room(connection: Connection, *, user_id: str, size: int, quota: int | N
 
 
 def give_back(connection: Connection, *, user_id: str, size: int) -> None:
-    """So many bytes of this account's messages were emptied."""
+    """Subtract deleted bytes of this account's messages."""
     fetch_all(
         connection,
         "UPDATE usage SET message_bytes = message_bytes - :size WHERE user_id = :user_id",
@@ -48,12 +48,12 @@ def give_back(connection: Connection, *, user_id: str, size: int) -> None:
 
 
 def set_vault_size(connection: Connection, *, user_id: str, size: int) -> None:
-    """The account's vault has this padded size. It is taken whatever the quota says."""
+    """Set the padded size of the account's vault. Vaults are accepted even above the quota."""
     fetch_all(connection, "UPDATE usage SET vault_bytes = :size WHERE user_id = :user_id", user_id=user_id, size=size)
 
 
 def forget_usage(connection: Connection, *, user_id: str) -> None:
-    """The account is deleted: what is left of its messages belongs to others."""
+    """Reset the count of a deleted account: what remains of its messages belongs to others."""
     fetch_all(
         connection, "UPDATE usage SET message_bytes = 0, vault_bytes = 0 WHERE user_id = :user_id", user_id=user_id
     )

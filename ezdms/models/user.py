@@ -1,4 +1,4 @@
-"""A user: a name, public keys, and private keys that only their Login PIN opens."""
+"""A user: a name, public keys, and private keys that only their Login PIN can decrypt."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ezdms.protocol.encoding import EnvelopeError
 
 @dataclass(frozen=True, slots=True)
 class Locks:
-    """What one Login PIN opens: the account (login_id, auth_hash) and the private keys wrapped under it (b64u)."""
+    """What a Login PIN unlocks: the account (login_id, auth_hash) and the private keys wrapped under it (b64u)."""
 
     login_id: str
     auth_hash: str
@@ -25,7 +25,7 @@ class Locks:
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Binary values are b64u. `auth_hash` is werkzeug's scrypt of the auth_key; nothing here opens a message."""
+    """Binary values are b64u. `auth_hash` is werkzeug's scrypt of the auth_key. Nothing here can decrypt a message."""
 
     user_id: str
     username: str
@@ -42,7 +42,7 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A user as the operator sees them: nothing of what they say, and nobody they say it to. Times in ms."""
+    """A user as the operator sees them, without messages or contacts. Times in ms."""
 
     user_id: str
     username: str
@@ -52,7 +52,7 @@ class Listed:
 
 
 class Act(NamedTuple):
-    """A signed wish of an account's owner as it came in: `jws`, and what it must be for (docs/protocol.md, Acts)."""
+    """A signed request of an account's owner: `jws`, and what it must be for (docs/protocol.md, Acts)."""
 
     jws: str
     ik: bytes
@@ -72,7 +72,7 @@ UNUSED = """(u.left_at IS NULL AND u.created_at < :before
 
 
 def insert_user(connection: Connection, user: User) -> None:
-    """Raises db.Conflict if the login_id or the identity key is known already."""
+    """Add a user. Raises db.Conflict if the login_id or the identity key exists."""
     fetch_all(
         connection,
         f"""INSERT INTO users ({COLUMNS}, created_at)
@@ -85,7 +85,7 @@ def insert_user(connection: Connection, user: User) -> None:
 
 
 def select_user_by_login_id(connection: Connection, *, login_id: str) -> User | None:
-    """One look-up in a unique index, however many users there are."""
+    """The user with this login_id, from a unique index."""
     row = fetch_one(
         connection,
         f"SELECT {COLUMNS} FROM users WHERE login_id = :login_id",
@@ -95,7 +95,7 @@ def select_user_by_login_id(connection: Connection, *, login_id: str) -> User | 
 
 
 def select_listed(connection: Connection) -> list[Listed]:
-    """Everybody who has an account, the first to come first; `used_at` of the living session that was used last."""
+    """All users, oldest first. `used_at` is that of the most recently used active session."""
     rows = fetch_all(
         connection,
         """SELECT u.user_id, u.username, u.created_at, MAX(s.used_at) AS used_at, COUNT(s.session_id) AS sessions
@@ -107,7 +107,7 @@ def select_listed(connection: Connection) -> list[Listed]:
 
 
 def select_user_by_search_pin(connection: Connection, *, search_pin: str) -> tuple[User, str] | None:
-    """The user whom this Search PIN (shown form) finds, and the PIN's salt."""
+    """The owner of this Search PIN (shown form), and the PIN's salt."""
     row = fetch_one(
         connection,
         f"""SELECT {COLUMNS}, pin_salt FROM users
@@ -123,7 +123,7 @@ def select_user_by_search_pin(connection: Connection, *, search_pin: str) -> tup
 
 
 def replace_locks(connection: Connection, locks: Locks, *, user_id: str, login_id: str) -> bool:
-    """Change the Login PIN; False if `login_id` is no longer the user's. Raises db.Conflict for one that is taken."""
+    """Change the Login PIN. False if `login_id` is no longer the user's. Raises db.Conflict if the new one is taken."""
     row = fetch_one(
         connection,
         """UPDATE users SET login_id = :new_login_id, auth_hash = :auth_hash, salt = :salt, iterations = :iterations,
@@ -138,7 +138,7 @@ def replace_locks(connection: Connection, locks: Locks, *, user_id: str, login_i
 
 
 def take_act(connection: Connection, act: Act, *, user_id: str) -> None:
-    """Check the act and remember its time, in the transaction of what it is for: so no act counts twice.
+    """Check an act and store its time, in the transaction of what it authorizes, so that no act can be used twice.
 
     Raises envelope.ClockError or encoding.EnvelopeError.
     """
@@ -146,7 +146,7 @@ def take_act(connection: Connection, act: Act, *, user_id: str) -> None:
         connection, "SELECT acted_at FROM users WHERE user_id = :user_id AND left_at IS NULL", user_id=user_id
     )
     if row is None:
-        raise EnvelopeError("Expected an act of somebody who has an account.")
+        raise EnvelopeError("Expected an act by someone who has an account.")
     acted_at = envelope.check_act(**act._asdict(), now=now(), last_ts=row["acted_at"])
     fetch_all(
         connection, "UPDATE users SET acted_at = :acted_at WHERE user_id = :user_id", user_id=user_id, acted_at=acted_at
@@ -154,7 +154,7 @@ def take_act(connection: Connection, act: Act, *, user_id: str) -> None:
 
 
 def select_slice(connection: Connection, *, after: str, before: int, limit: int) -> list[tuple[str, bool]]:
-    """The next `limit` user ids after `after`, each with whether nobody uses the account (see is_unused)."""
+    """The next `limit` user ids after `after`, each with whether the account is unused (see is_unused)."""
     rows = fetch_all(
         connection,
         f"""SELECT u.user_id, {UNUSED} AS is_unused FROM users u
@@ -167,7 +167,7 @@ def select_slice(connection: Connection, *, after: str, before: int, limit: int)
 
 
 def is_unused(connection: Connection, *, user_id: str, before: int) -> bool:
-    """The account was made before this time, nothing was ever written in its conversations, no session is in use."""
+    """True if the account was created before this time, has no messages in its conversations, and no recent session."""
     row = fetch_one(
         connection,
         f"SELECT {UNUSED} AS is_unused FROM users u WHERE user_id = :user_id",
@@ -178,10 +178,10 @@ def is_unused(connection: Connection, *, user_id: str, before: int) -> bool:
 
 
 def delete_user(connection: Connection, *, user_id: str) -> list[tuple[str, str]]:
-    """Blank an account: name, keys, sessions, PINs, vault and one's own copies of messages are gone.
+    """Delete an account's name, keys, sessions, PINs, vault and own copies of messages.
 
-    What partners hold stays theirs, under a nameless row; a conversation that both have left goes, and then the row.
-    Returns (conversation_id, partner's user_id) of the conversations that remain.
+    Partners keep their copies, under a nameless row. A conversation is deleted once both accounts are, then the row.
+    Returns (conversation_id, partner's user_id) of the remaining conversations.
     """
     for table in ("sessions", "search_pins", "vaults"):
         fetch_all(connection, f"DELETE FROM {table} WHERE user_id = :user_id", user_id=user_id)
@@ -223,7 +223,7 @@ def delete_user(connection: Connection, *, user_id: str) -> list[tuple[str, str]
 
 
 def _empty_copies(connection: Connection, side: str, user_id: str) -> None:
-    """The copies of whoever is on this side of their conversations are gone, and count for nobody."""
+    """Delete the user's copies in conversations where they are on this side, and subtract them from the usage."""
     of_theirs = f"""conversation_id IN
         (SELECT conversation_id FROM participants WHERE user_id = :user_id AND side = '{side}')"""
     emptied = fetch_all(

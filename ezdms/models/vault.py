@@ -1,4 +1,4 @@
-"""A vault: what a person's browsers must know of their contacts, sealed to themselves (docs/protocol.md, 15)."""
+"""A vault: what a user's devices must know about their contacts, encrypted to themselves (docs/protocol.md, 15)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ezdms.models.usage import set_vault_size
 
 @dataclass(frozen=True, slots=True)
 class Vault:
-    """One sealed blob (JWE compact) and its number, which rises by one with every change."""
+    """An encrypted blob (JWE compact) and its version, incremented with every change."""
 
     version: int
     sealed: str
@@ -25,7 +25,7 @@ def select_vault(connection: Connection, *, user_id: str) -> Vault | None:
 def replace_vault(connection: Connection, vault: Vault, *, user_id: str, size: int) -> bool:
     """Store `vault`, of `size` bytes as padded, if its version follows the stored one (1 if there is none), else False.
 
-    It counts for its owner, and is taken whatever the quota says.
+    It counts toward its owner's usage, but is accepted even above the quota.
     """
     if vault.version == 1:
         sql = """INSERT INTO vaults (user_id, version, sealed)

@@ -1,6 +1,6 @@
-"""`ezdms open`: the installed release's page on one's own machine, talking to a server elsewhere.
+"""`ezdms open`: serves the installed release's page on the user's own machine, connected to a remote server.
 
-Shells, scripts, styles and headers come from the package. Of the server only data is passed on, each answer of the kind
-that its address has (ways.py), under headers of our own. It listens where no other machine can reach it, and answers
-nobody but the browsers that began at the address which it printed (docs/verify.md).
+Shells, scripts, styles and headers come from the package. Only data is passed on from the server, each response with
+the type of its address (ways.py) and with our own headers. It listens only on this machine, and answers only browsers
+that opened the address it printed (docs/verify.md).
 """

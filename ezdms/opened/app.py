@@ -1,4 +1,4 @@
-"""The app of `ezdms open`: shells and files of the package, and the ways to the server. Nothing else is there."""
+"""The app of `ezdms open`: serves shells and files of the package, and forwards allowed requests to the server."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ from ezdms.web.static_files import send_file, send_shell
 
 CONVERSATION = "/c/<conversation_id>"
 MOST_FIELDS = 100
-SENTENCES = {404: NOTHING, 405: "This address does not take that method.", 413: "The request is too large."}
+SENTENCES = {404: NOTHING, 405: "This address does not support that method.", 413: "The request is too large."}
 NOT_UNDERSTOOD = "The request could not be understood."
 WRONG = "Something went wrong in `ezdms open`. Please try again."
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """What the page needs to know of the server, read strictly before anything is served (asking.py)."""
+    """What the page needs to know about the server, validated before anything is served (asking.py)."""
 
     server: str
     deployment_id: str
@@ -44,22 +44,22 @@ class Opened:
 
     @property
     def front(self) -> dict[str, str]:
-        """The host's words on the page: our own, for not a word of a page is the server's here."""
+        """The host's words on the page. They are ours: no text of the page comes from the server."""
         notice = f"This page is served by your own machine. It talks to {self.server}"
         return {"name": "EZ-DMS", "notice": notice, "registration": self.registration, "server": self.server}
 
 
 class Application(Quart):
-    """Quart, whose log does not name the address: it may hold a secret, or somebody's id."""
+    """Quart that does not log the URL, which may contain a secret or a user's id."""
 
     def log_exception(self, exception_info: Any) -> None:
-        """One line."""
+        """Log one line."""
         asked = websocket if has_websocket_context() else request
         logs.event(logging.ERROR, "error", method=asked.method)
 
 
 def create_app(opened: Opened, remote: Remote, visitors: Visitors, origin: str, secret: str) -> Quart:
-    """The app behind its gate, at `origin`; the first address is /open/SECRET."""
+    """Create the app, with its gate in front, at `origin`. The first address is /open/SECRET."""
     app = Application(__name__, static_folder=None, template_folder=None)
     app.asgi_http_class, app.websocket_class, app.asgi_websocket_class = HttpConnection, Socket, SocketConnection
     app.config |= {"BODY_TIMEOUT": 20, "RESPONSE_TIMEOUT": None, "PROVIDE_AUTOMATIC_OPTIONS": False}
@@ -93,25 +93,25 @@ class _Page:
         self.stopping = asyncio.Event()
 
     async def begin(self, secret: str) -> Response:
-        """The first address: a cookie instead of the secret, which stays in no history and leads nowhere."""
+        """Handle the first address: set a cookie and redirect, to keep the secret out of the history."""
         response = Response(status=303, headers={"Location": "/"})
         if _scope(request)[VISITOR] is None:
             self._hand_over(response, self._visitors.admit())
         return response
 
     async def shell(self, name: str, conversation_id: str = "") -> Response:
-        """A document of the package."""
+        """Serve a document of the package."""
         if conversation_id and not ways.IS_CONVERSATION.fullmatch(conversation_id):
             raise NotFound
         return await send_shell(self._shells[name])
 
     async def deployment(self) -> Response:
-        """What was read at the start: a server that calls itself another one meanwhile gets nothing of a PIN."""
+        """The deployment as read at startup: a server that changes its id later gets nothing derived from a PIN."""
         known = {"protocol": PROTOCOL, "deployment_id": self._opened.deployment_id, "version": __version__}
         return Response(dump(known), content_type=Kind.JSON.value)
 
     async def forward(self, path: str) -> Response:
-        """Take one of the ways, for a page that asks by script: whoever opens such an address finds nothing."""
+        """Forward an allowed request made by the page's scripts. Opened as a page, these addresses do not exist."""
         query = request.query_string.decode("ascii")
         way = ways.find(request.method, request.path, query)
         if way is None or request.headers.get("Sec-Fetch-Dest", "empty") != "empty":
@@ -125,24 +125,24 @@ class _Page:
         return response
 
     async def live(self) -> Response | None:
-        """The socket."""
+        """Relay the WebSocket."""
         visitor = cast(Visitor, _scope(websocket)[VISITOR])
         return await relay.relay(self._opened.server, visitor.token, self.stopping)
 
     async def answer_unreachable(self, _: Unreachable) -> Response:
-        """The page has a sentence for this."""
+        """The page shows its own sentence for this code."""
         return _answer(502, "The server cannot be reached.", code="unreachable")
 
     async def answer_odd(self, _: BadAnswer) -> Response:
-        """And for this."""
-        return _answer(502, "The server's answer cannot be understood.", code="odd")
+        """The page shows its own sentence for this code, too."""
+        return _answer(502, "The server's response is not valid.", code="odd")
 
     async def _note(self, way: Way, visitor: Visitor, reply: Reply, response: Response) -> None:
-        """A session began, or ended."""
+        """Record the begin or end of a session."""
         if way.begins and reply.token:
             before, visitor.token = visitor.token, reply.token
             self._hand_over(response, self._visitors.renew(visitor))
-            if before:  # of which nobody knows any more
+            if before:  # nobody knows its token any more
                 with suppress(httpx.HTTPError):
                     await self._remote.end(before)
         elif way.ends and reply.status == 204:
@@ -153,12 +153,12 @@ class _Page:
 
 
 def _scope(asked: Request | Websocket) -> dict[str, Any]:
-    """What the gate has found is in it."""
+    """The ASGI scope, with the visitor found by the gate."""
     return cast(dict[str, Any], asked.scope)
 
 
 async def _form(way: Way) -> str:
-    """The fields of the body, written anew."""
+    """The form fields of the body, re-encoded."""
     body = cast(bytes, await request.get_data())
     if way.method == "GET":
         return ""
@@ -174,7 +174,7 @@ async def _form(way: Way) -> str:
 
 
 class _Refused(HTTPException):
-    """A request that is not the page's."""
+    """A request that the page would not make."""
 
     def __init__(self, status: int) -> None:
         super().__init__()
@@ -187,7 +187,7 @@ async def _fence(response: Response) -> Response:
 
 async def _answer_http_exception(error: HTTPException) -> Response:
     status = error.code or 500
-    if status < 400:  # an address with a slash too many
+    if status < 400:  # a redirect for an extra slash
         status = 404
     sentence = SENTENCES.get(status, NOT_UNDERSTOOD if status < 500 else WRONG)
     if has_websocket_context():

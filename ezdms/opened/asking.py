@@ -1,4 +1,4 @@
-"""Asks a server once what the page has to know of it, before anything is served."""
+"""Asks a server once what the page must know about it, before anything is served."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from ezdms.client.transport import Transport
 from ezdms.release import VERSION
 
 REGISTRATION = ("open", "invite", "closed")
-NOT_EZDMS = "{server} does not answer as an EZ-DMS server does. Is that its address?"
+NOT_EZDMS = "{server} does not answer like an EZ-DMS server. Check the address."
 
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """GET /deployment, as far as it is used. `version` is the server's word, and no more than a hint."""
+    """The used members of GET /deployment. `version` is only the server's claim."""
 
     deployment_id: str
     version: str
@@ -25,7 +25,7 @@ class Said:
 
 
 async def ask(server: str) -> Said:
-    """Raises Unreachable, or BadAnswer with a sentence that says what to do."""
+    """Ask the server. Raises Unreachable, or BadAnswer with a message that says what to do."""
     transport = Transport(server, patience=0)
     try:
         return _read(server, await transport.get("/deployment"))

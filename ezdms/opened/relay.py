@@ -1,4 +1,4 @@
-"""The page's socket: frames of the server to the page, and the page's two wishes to the server. Texts alone."""
+"""Relays the page's WebSocket: the server's frames to the page, the page's two commands to the server. Text only."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from ezdms.client.members import CONVERSATION
 from ezdms.edge.quart_asgi import SocketGone
 from ezdms.opened.remote import proof
 
-LARGEST_FRAME = 128 * 1024  # bytes of the server's
-LARGEST_WISH = 1024  # bytes of the page's
-WITHIN = 10.0  # seconds until the server has taken the socket, or let go of it
+LARGEST_FRAME = 128 * 1024  # bytes from the server
+LARGEST_WISH = 1024  # bytes from the page
+WITHIN = 10.0  # seconds for the server to accept or close the socket
 GONE, MALFORMED, LOST, ENDED = 1000, 1003, 1011, 4000  # ENDED is our own (RFC 6455, 7.4.2)
-PASSED_ON = (1000, 1001, 1003, 1008, 1009, 1012, 1013)  # close codes that mean the same here
+PASSED_ON = (1000, 1001, 1003, 1008, 1009, 1012, 1013)  # close codes passed on unchanged
 
 
 async def relay(server: str, token: str, stopping: asyncio.Event) -> Response | None:
-    """Open a socket at the server, then take the page's: until one of both ends, or `stopping` is set."""
+    """Connect to the server, then accept the page's socket. Runs until either ends, or `stopping` is set."""
     try:
         far = await Straight(
             server.replace("http", "ws", 1) + "/ws",
@@ -54,7 +54,7 @@ def _refuse(status: int) -> Response:
 
 
 async def _talk(far: ClientConnection, stopping: asyncio.Event) -> int:
-    """Both ways, until one ends; returns the close code for the page."""
+    """Relay both ways until one side ends. Returns the close code for the page."""
     tasks: list[asyncio.Task[Any]] = [
         asyncio.create_task(_to_page(far)),
         asyncio.create_task(_to_server(far)),
@@ -70,7 +70,7 @@ async def _talk(far: ClientConnection, stopping: asyncio.Event) -> int:
 
 
 async def _to_page(far: ClientConnection) -> int:
-    """What the server says, one frame after the other: the next one is taken when the page has this one."""
+    """Relay the server's frames one by one: the next is read only after the page got this one."""
     socket = websocket._get_current_object()  # type: ignore[attr-defined]
     while True:
         try:
@@ -84,7 +84,7 @@ async def _to_page(far: ClientConnection) -> int:
 
 
 async def _to_server(far: ClientConnection) -> int:
-    """What the page wishes: to look at a conversation, or no longer to."""
+    """Relay the page's commands: join or leave a conversation."""
     while True:
         try:
             wish = read_wish(await websocket.receive())
@@ -94,11 +94,11 @@ async def _to_server(far: ClientConnection) -> int:
         except SocketGone:
             return GONE
         except websockets.ConnectionClosed:
-            await asyncio.Event().wait()  # _to_page knows how it ended
+            await asyncio.Event().wait()  # _to_page handles the end
 
 
 def read_wish(frame: str | bytes) -> str | None:
-    """A frame of the page in its only form, or None."""
+    """A valid command of the page, re-encoded, or None."""
     if not isinstance(frame, str) or len(frame) > LARGEST_WISH:
         return None
     try:

@@ -1,7 +1,7 @@
-"""The server elsewhere. It is the adversary: an answer comes whole, in time, of its kind, or it is none.
+"""The remote server. It is the adversary: a response must be complete, in time and of the expected type.
 
-Of an answer nothing is used but its status and its body. No redirect is followed, no cookie kept, no header passed on;
-the session's token goes in a header, and is taken out of the answer that brings it.
+Only status and body of a response are used. No redirect is followed, no cookie kept, no header passed on. The session
+token is sent in a header, and removed from the response that contains it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ezdms.client.transport import body_of, is_far
 from ezdms.opened.ways import Kind, Way
 from ezdms.protocol.encoding import is_integer
 
-WITHIN = 25.0  # seconds for one answer; the page waits for 30
+WITHIN = 25.0  # seconds for one response; the page waits for 30
 CONNECTS_WITHIN = 10.0  # seconds
 LONGEST_WAIT = 86_400  # seconds that a server may ask for
 ACCEPT = {Kind.JSON: "application/json", Kind.NOTHING: "application/json", Kind.FRAGMENT: "text/html"}
@@ -29,7 +29,7 @@ ACCEPT = {Kind.JSON: "application/json", Kind.NOTHING: "application/json", Kind.
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What is passed on. `token`: of the session that has begun."""
+    """The response passed on. `token`: of a new session."""
 
     status: int
     body: bytes
@@ -38,7 +38,7 @@ class Reply:
 
 
 class Remote:
-    """Asks one server. Connections are shared by the browsers; nothing that it was told by one goes with another."""
+    """Sends requests to one server. Browsers share connections, but no data."""
 
     def __init__(self, server: str) -> None:
         self.server = server
@@ -53,11 +53,11 @@ class Remote:
         )
 
     async def close(self) -> None:
-        """Give the connections back."""
+        """Close the connections."""
         await self._http.aclose()
 
     async def ask(self, way: Way, address: str, token: str, form: str) -> Reply:
-        """Take one way: `address` is path and query, `form` the body. Raises Unreachable or BadAnswer."""
+        """Send a request: `address` is path and query, `form` the body. Raises Unreachable or BadAnswer."""
         headers = {"Accept": ACCEPT[way.kind]} | proof(token)
         if way.method != "GET":
             headers["Content-Type"] = "application/x-www-form-urlencoded"
@@ -73,17 +73,17 @@ class Remote:
             raise Unreachable(f"The server {self.server} cannot be reached.") from error
 
     async def end(self, token: str) -> None:
-        """End a session, if the server can be asked."""
+        """End a session, if the server can be reached."""
         await self._http.post("/logout", headers={"Accept": "application/json", **proof(token)})
 
 
 def proof(token: str) -> dict[str, str]:
-    """What proves a session, in requests and at the socket."""
+    """The session's Authorization header, for requests and the WebSocket."""
     return {"Authorization": f"Bearer {token}"} if token else {}
 
 
 def _read(way: Way, status: int, body: bytes) -> Reply:
-    """An answer of the kind that this way has, or a refusal. Raises BadAnswer."""
+    """Validate a response: of the expected type, or an error. Raises BadAnswer."""
     if 400 <= status <= 599:
         return Reply(status, _refusal(body), Kind.JSON)
     if way.kind is Kind.NOTHING and status == 204:
@@ -96,11 +96,11 @@ def _read(way: Way, status: int, body: bytes) -> Reply:
         if isinstance(answer, dict):
             answer.pop("token", None)
         return Reply(status, dump(answer), way.kind, token)
-    raise BadAnswer(f"The server's answer has the status {status}, which none of its kind has.")
+    raise BadAnswer(f"The server's response has an unexpected status: {status}.")
 
 
 def _refusal(body: bytes) -> bytes:
-    """Of a refusal the page is told the code and how long to wait: it has words of its own."""
+    """An error for the page: only the code and how long to wait, since the page has its own sentences."""
     try:
         said = _json(body)
     except BadAnswer:
@@ -119,11 +119,11 @@ def _text(body: bytes) -> str:
     try:
         return body.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise BadAnswer("The server's answer is no text.") from error
+        raise BadAnswer("The server's response is not text.") from error
 
 
 def _json(body: bytes) -> Any:
-    """Raises BadAnswer. What Python takes beyond JSON (NaN) fails when it is written again."""
+    """Parse JSON. Raises BadAnswer. NaN, which Python accepts, fails when it is written again."""
     try:
         return json.loads(_text(body))
     except (ValueError, RecursionError) as error:
@@ -131,7 +131,7 @@ def _json(body: bytes) -> Any:
 
 
 def dump(value: Any) -> bytes:
-    """JSON in ASCII. Raises BadAnswer for what is none (NaN, 1e999)."""
+    """JSON in ASCII. Raises BadAnswer for values that are not JSON (NaN, 1e999)."""
     try:
         return json.dumps(value, separators=(",", ":"), allow_nan=False).encode("ascii")
     except (ValueError, RecursionError) as error:

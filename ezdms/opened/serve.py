@@ -1,4 +1,4 @@
-"""Serve the page on this machine alone, until Ctrl-C; then the sessions that began here are ended."""
+"""Serves the page, only on this machine, until Ctrl-C; then ends the sessions that began here."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from ezdms.opened.visitors import Visitors
 
 HOST = "127.0.0.1"
 PING_INTERVAL = 20.0  # seconds
-LAST_WORDS = 2.0  # seconds for the server to take that sessions have ended
+LAST_WORDS = 2.0  # seconds to end sessions at the server
 
 
 def listen(port: int) -> socket.socket:
-    """A listening socket; port 0 takes a free one. Raises AddressError."""
+    """A listening socket; port 0 picks a free one. Raises AddressError."""
     return runner.listen(HOST, port)
 
 
 def serve(listener: socket.socket, opened: Opened, announce: Callable[[str], None]) -> None:
-    """Serve until SIGTERM or Ctrl-C. `announce` gets the first address once requests are answered."""
+    """Serve until SIGTERM or Ctrl-C. Calls `announce` with the first address once ready."""
     logs.use(as_json=False)
     origin = runner.address_of(listener).removesuffix(":80")  # as browsers write it
     secret = new_token()
@@ -51,7 +51,7 @@ def serve(listener: socket.socket, opened: Opened, announce: Callable[[str], Non
 
 
 async def _end_sessions(remote: Remote, visitors: Visitors) -> None:
-    """What proves them is forgotten now, so nobody could end them but from another device."""
+    """End all sessions: their tokens are forgotten on exit, so only another device could end them later."""
     with suppress(TimeoutError, httpx.HTTPError):
         async with asyncio.timeout(LAST_WORDS):
             await asyncio.gather(*map(remote.end, visitors.tokens()), return_exceptions=True)

@@ -1,6 +1,6 @@
-"""Every way from the page to the server: what it asks for, and of what kind the answer is. There is no other.
+"""The allowlist of requests that the page may send to the server, each with the type of its response.
 
-An address of the server that is not here does not exist for the browser. A test holds this to what the page asks for.
+No other address of the server is reachable from the browser. A test compares this with what the page requests.
 """
 
 from __future__ import annotations
@@ -12,26 +12,26 @@ from enum import Enum
 from ezdms.client.transport import LARGEST, LARGEST_LIST
 
 LARGEST_BODY = 64 * 1024  # bytes of a request
-LARGEST_VAULT = 1840 * 1024  # and of one that brings a vault
+LARGEST_VAULT = 1840 * 1024  # bytes of a request with a vault
 
 
 class Kind(Enum):
-    """What an answer is, and so how it is called when it is passed on."""
+    """The type of a response; the value is the Content-Type it is passed on with."""
 
     JSON = "application/json"
-    FRAGMENT = "text/plain; charset=utf-8"  # the page takes it as text: no browser makes a document of it
+    FRAGMENT = "text/plain; charset=utf-8"  # text, so that no browser renders it as a document
     NOTHING = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """A request that the page makes. `begins` a session: the answer holds its token. `ends`: it is gone afterwards."""
+    """An allowed request. `begins`: the response contains a new session's token. `ends`: it ends the session."""
 
     method: str
     path: re.Pattern[str]
     kind: Kind
     query: re.Pattern[str] = re.compile("")
-    largest: int = LARGEST  # bytes of the answer
+    largest: int = LARGEST  # bytes of the response
     largest_body: int = LARGEST_BODY
     begins: bool = False
     ends: bool = False
@@ -70,6 +70,6 @@ WAYS = (
 
 
 def find(method: str, path: str, query: str) -> Way | None:
-    """The way that this request is, if it is one."""
+    """The matching way, if any."""
     found = (way for way in WAYS if way.method == method and way.path.fullmatch(path) and way.query.fullmatch(query))
     return next(found, None)

@@ -1,1 +1,1 @@
-"""What both sides know of the protocol, and nothing secret."""
+"""The public parts of the protocol, shared by server and client."""

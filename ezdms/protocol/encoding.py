@@ -1,4 +1,4 @@
-"""How bytes and JSON are written down (docs/protocol.md, Notation), each in one canonical form only."""
+"""Canonical encodings of bytes and JSON (docs/protocol.md, Notation)."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import re
 from typing import Any
 
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford base32
-LARGEST_INTEGER = 2**53 - 1  # what JavaScript counts exactly
+LARGEST_INTEGER = 2**53 - 1  # the largest that JavaScript represents exactly
 LATEST_TIME = 253_402_300_799_999  # ms: the last moment of the year 9999
 MEMBER_NAME = re.compile(r"[a-z_]{1,16}", re.ASCII)
-DEEPEST = 8  # objects and arrays inside each other, the outermost counted
+DEEPEST = 8  # nested objects and arrays, including the outermost
 
 
 class EnvelopeError(ValueError):
-    """Something is not of the form that the protocol demands; the sentence can be shown, it holds no secret."""
+    """Data does not have the form the protocol requires. The message contains no secret and can be shown."""
 
 
 def label(name: str) -> bytes:
@@ -35,7 +35,7 @@ def b64u_encode(raw: bytes) -> str:
 
 
 def b64u_decode(text: str, size: int | None = None) -> bytes:
-    """The bytes of the one canonical encoding; `size` demands so many bytes. Raises EnvelopeError."""
+    """Decode canonical base64url, of exactly `size` bytes if given. Raises EnvelopeError."""
     if "+" in text or "/" in text or "=" in text:
         raise EnvelopeError("Expected base64url without padding.")
     try:
@@ -64,7 +64,7 @@ def in_groups(text: str, size: int) -> str:
 
 
 def parse_json(octets: bytes) -> dict[str, Any]:
-    """A JSON object in strict UTF-8, no member twice, no NaN. Raises EnvelopeError."""
+    """Parse a JSON object in strict UTF-8, without duplicate members or NaN. Raises EnvelopeError."""
     try:
         members = json.loads(octets.decode("utf-8"), object_pairs_hook=_refuse_twins, parse_constant=_refuse_constant)
         json.dumps(members, ensure_ascii=False).encode()  # an escaped lone surrogate
@@ -76,7 +76,7 @@ def parse_json(octets: bytes) -> dict[str, Any]:
 
 
 def compact(members: dict[str, Any]) -> bytes:
-    """JSON as it is signed: UTF-8, no white space, nothing escaped that need not be. Raises EnvelopeError."""
+    """JSON as it is signed: UTF-8, no white space, minimal escapes. Raises EnvelopeError."""
     try:
         return json.dumps(members, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
     except (ValueError, TypeError, RecursionError) as error:
@@ -84,11 +84,11 @@ def compact(members: dict[str, Any]) -> bytes:
 
 
 def parse_canonical(octets: bytes) -> dict[str, Any]:
-    """A JSON object of which there is one reading only, written in the one way that `compact` writes it.
+    """Parse a JSON object that every parser reads the same way, in the form that `compact` writes.
 
-    Two parsers can read one text differently: a member twice, 5.0, 1e3, 2^53 + 1, a lone surrogate. So names, numbers
-    and depth are narrow, and what was parsed, written again in the order in which it stood, must give the same bytes.
-    Raises EnvelopeError. (docs/protocol.md, One body, one reading)
+    Parsers can differ on duplicate members, 5.0, 1e3, 2^53 + 1, or a lone surrogate. So names, numbers and depth are
+    restricted, and encoding the parsed object again in its order must give the same bytes. Raises EnvelopeError.
+    (docs/protocol.md, One body, one reading)
     """
     try:
         members = json.loads(octets.decode("utf-8"))
@@ -98,12 +98,12 @@ def parse_canonical(octets: bytes) -> dict[str, Any]:
         raise EnvelopeError("Expected a JSON object.")
     _check_plain(members, 1)
     if compact(members) != octets:
-        raise EnvelopeError("Expected JSON in its one form.")
+        raise EnvelopeError("Expected JSON in its canonical form.")
     return members
 
 
 def is_integer(value: Any, low: int, high: int = LARGEST_INTEGER) -> bool:
-    """True for a JSON integer from `low` to `high`; booleans and 1.0 are none."""
+    """True for a JSON integer from `low` to `high`; not for booleans or 1.0."""
     return type(value) is int and low <= value <= high
 
 
@@ -112,7 +112,7 @@ def _check_plain(value: Any, depth: int) -> None:
         if depth > DEEPEST:
             raise EnvelopeError(f"Expected JSON nested at most {DEEPEST} deep.")
         if isinstance(value, dict) and not all(map(MEMBER_NAME.fullmatch, value)):
-            raise EnvelopeError("Expected names of 1 to 16 small letters and underscores.")
+            raise EnvelopeError("Expected names of 1 to 16 lowercase letters and underscores.")
         for inner in value.values() if isinstance(value, dict) else value:
             _check_plain(inner, depth + 1)
     elif isinstance(value, float) or (type(value) is int and not is_integer(value, -LARGEST_INTEGER)):
@@ -122,7 +122,7 @@ def _check_plain(value: Any, depth: int) -> None:
 def _refuse_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        raise ValueError("a member twice")
+        raise ValueError("duplicate member")
     return members
 
 

@@ -1,6 +1,6 @@
-"""Public keys, key statements and the outside of envelopes, strictly checked. No secret ever passes here.
+"""Strict checks of public keys, key statements and the outside of envelopes. Handles no secrets.
 
-What a server can check of docs/protocol.md, and what the client side (crypto.py) builds on.
+The part of docs/protocol.md that a server can check, and that the client (crypto.py) builds on.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ ACT_HEADER = b'{"alg":"Ed25519","typ":"ezdms-act+jws"}'
 LARGEST_ACT = 512  # characters
 ACT_LIFETIME = 10 * 60 * 1000  # ms between the signer's clock and the server's
 
-# Low-order points of edwards25519, top bit of the last byte cleared: with one of these as a key, forged signatures
+# Low-order points of edwards25519, top bit of the last byte cleared. With one of these as key, forged signatures
 # verify (RFC 8032 leaves the check to the application).
 SMALL_ORDER = frozenset(
     bytes.fromhex(point)
@@ -69,28 +69,28 @@ SPKI_END = bytes.fromhex("0203010001")
 
 
 class SignatureError(EnvelopeError):
-    """Somebody else signed this: worse than damage, for damage is no lie."""
+    """The signature is not by this key: possibly a forgery, not just damage."""
 
 
 class ClockError(EnvelopeError):
-    """All of this holds, but it was signed at another time than now by this machine's clock."""
+    """Valid, except that the signing time is too far from this machine's clock."""
 
 
 class PinError(EnvelopeError):
-    """What a person typed is no PIN of the kind that was asked for."""
+    """The typed text is not a PIN of the expected kind."""
 
 
 def check_username(name: str) -> None:
-    """Raises EnvelopeError unless it is a username."""
+    """Raises EnvelopeError unless it is a valid username."""
     if not USERNAME.fullmatch(name):
         raise EnvelopeError("A username has 3 to 32 letters, digits, _ or -.")
 
 
 def check_new_username(name: str) -> None:
-    """Raises EnvelopeError unless somebody may take this username.
+    """Raises EnvelopeError unless a new account may have this username.
 
-    A name in the form of a Search PIN would be taken for that PIN, and one in the form of a Login PIN was typed into
-    the wrong field. Statements of people who already have such a name still hold: only a registration is refused.
+    A name in the form of a Search PIN would be mistaken for that PIN; one in the form of a Login PIN was probably typed
+    into the wrong field. Existing statements with such a name stay valid: only registration is refused.
     """
     check_username(name)
     if looks_like_search_pin(name):
@@ -103,11 +103,11 @@ def check_new_username(name: str) -> None:
 
 
 def check_identity_key(ik: bytes) -> None:
-    """Raises EnvelopeError unless `ik` is 32 bytes and no point of small order."""
+    """Raises EnvelopeError unless `ik` is 32 bytes and not a point of small order."""
     if len(ik) != 32:
         raise EnvelopeError(f"Expected an identity key of 32 bytes, got {len(ik)}.")
     if ik[:31] + bytes([ik[31] & 0x7F]) in SMALL_ORDER:
-        raise EnvelopeError("The identity key is one with which signatures can be forged.")
+        raise EnvelopeError("Signatures can be forged with this identity key.")
 
 
 def check_encryption_key(spki: bytes) -> None:
@@ -136,7 +136,7 @@ def key_id(spki: bytes) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """What an identity says of its keys: raw Ed25519 key (32 bytes), RSA SPKI (294 bytes), `ts` in ms."""
+    """A signed statement about one's keys: raw Ed25519 key (32 bytes), RSA SPKI (294 bytes), `ts` in ms."""
 
     ik: bytes
     seq: int
@@ -147,7 +147,7 @@ class Statement:
 
 
 def parse_statement(jws: str) -> Statement:
-    """Verify a key statement with the key inside it. The caller decides whether it is the key that was expected."""
+    """Verify a key statement with the key inside it. The caller must check that it is the expected key."""
     parts = jws.split(".") if isinstance(jws, str) and len(jws) <= LARGEST_STATEMENT else []
     if len(parts) != 3 or parts[0] != b64u_encode(STATEMENT_HEADER):
         raise EnvelopeError("Expected a signed key statement.")
@@ -159,12 +159,12 @@ def parse_statement(jws: str) -> Statement:
 
 
 def verify_signature(ik: bytes, signed: bytes, signature: bytes) -> None:
-    """Raises SignatureError unless `signature` (64 bytes, RFC 8032) over `signed` is by `ik`, which is checked."""
+    """Raises SignatureError unless `signature` (64 bytes, RFC 8032) over `signed` is by `ik`. Also checks `ik`."""
     check_identity_key(ik)
     try:
         Ed25519PublicKey.from_public_bytes(ik).verify(signature, signed)
     except (InvalidSignature, ValueError) as error:
-        raise SignatureError("The signature does not hold.") from error
+        raise SignatureError("The signature is invalid.") from error
 
 
 def _read_statement(members: dict[str, Any]) -> Statement:
@@ -207,10 +207,10 @@ def change_pin_purpose(fields: Mapping[str, object]) -> str:
 
 
 def check_act(jws: str, *, ik: bytes, deployment_id: str, act: str, purpose: str, now: int, last_ts: int) -> int:
-    """The time (ms) of an act that `ik` signed for this deployment and purpose, later than the last one.
+    """Verify an act signed by `ik` for this deployment and purpose, later than the last one. Returns its time (ms).
 
-    A stolen session or a Login PIN that was handed to another server signs none. Raises ClockError if everything but
-    the time holds, EnvelopeError otherwise.
+    Neither a stolen session nor a Login PIN typed at another server can sign one. Raises ClockError if only the time is
+    wrong, EnvelopeError otherwise.
     """
     parts = jws.split(".") if len(jws) <= LARGEST_ACT else []
     if len(parts) != 3 or parts[0] != b64u_encode(ACT_HEADER):
@@ -223,9 +223,9 @@ def check_act(jws: str, *, ik: bytes, deployment_id: str, act: str, purpose: str
         raise EnvelopeError("Expected an act for this server and this purpose.")
     verify_signature(ik, f"{parts[0]}.{parts[1]}".encode(), b64u_decode(parts[2], 64))
     if ts <= last_ts:
-        raise EnvelopeError("Expected an act that is later than the last one.")
+        raise EnvelopeError("Expected an act later than the last one.")
     if abs(now - ts) > ACT_LIFETIME:
-        raise ClockError("Expected an act that was signed within the last ten minutes.")
+        raise ClockError("Expected an act signed within the last ten minutes.")
     return int(ts)
 
 
@@ -233,9 +233,9 @@ def check_act(jws: str, *, ik: bytes, deployment_id: str, act: str, purpose: str
 
 
 def fold_pin(typed: str) -> str:
-    """What a person typed, as the alphabet means it: upper case, no dashes or white space, O is 0, I and L are 1."""
+    """Normalize a typed PIN: upper case, no dashes or white space, O is 0, I and L are 1."""
     folded = "".join(letter for letter in typed if letter != "-" and not letter.isspace())
-    if folded.isascii():  # upper() makes ASCII of some other letters, such as the dotless i
+    if folded.isascii():  # upper() turns some other letters, such as the dotless i, into ASCII
         folded = folded.upper()
     return folded.translate(str.maketrans("OIL", "011"))
 
@@ -246,7 +246,7 @@ def is_in_alphabet(pin: str) -> bool:
 
 
 def looks_like_search_pin(typed: str) -> bool:
-    """True for what has the form of a Search PIN, with or without a typing mistake in it."""
+    """True for the form of a Search PIN, even with a typo."""
     pin = fold_pin(typed)
     return len(pin) == SEARCH_PIN_LENGTH and is_in_alphabet(pin)
 
@@ -258,16 +258,16 @@ def search_pin(ik: bytes, salt: bytes) -> str:
 
 
 def normalise_search_pin(typed: str) -> str:
-    """The shown form of a Search PIN that a person typed; raises PinError with a sentence that helps."""
+    """The shown form of a typed Search PIN. Raises PinError with a helpful message."""
     pin = fold_pin(typed)
     if len(pin) == LOGIN_PIN_LENGTH and is_in_alphabet(pin):
         raise PinError("This looks like a Login PIN. Never give yours away; ask for the Search PIN, which is longer.")
     if len(pin) != SEARCH_PIN_LENGTH:
         raise PinError(f"A Search PIN has {SEARCH_PIN_LENGTH} letters and digits; this has {len(pin)}.")
     if not is_in_alphabet(pin):
-        raise PinError("A Search PIN has only digits and letters without U.")
+        raise PinError("A Search PIN has only digits, and letters except U.")
     if pin[-1] != _check_character(pin[:-1]):
-        raise PinError("There is a typing mistake in this Search PIN. Please compare it again.")
+        raise PinError("There is a typo in this Search PIN. Please check it.")
     return in_groups(pin, 5)
 
 
@@ -284,7 +284,7 @@ def in_order(fp_x: bytes, fp_y: bytes) -> tuple[bytes, bytes]:
 
 
 def conversation_id(fp_x: bytes, fp_y: bytes) -> str:
-    """24 characters, the same from both sides."""
+    """24 characters, the same for both sides."""
     lo, hi = in_order(fp_x, fp_y)
     return crockford_encode(sha256(label("conversation") + lo + hi)[:15])
 
@@ -296,7 +296,7 @@ HEADER = '{"alg":"RSA-OAEP-256","enc":"A256GCM","typ":"%s","kid":"%s"}'
 MESSAGE_TYP = "ezdms-msg+jwe"
 VAULT_TYP = "ezdms-vault+jwe"
 SEALED_HEADER = re.compile((re.escape(HEADER) % ("([a-z+-]+)", "([A-Za-z0-9_-]{22})")).encode())
-LARGEST_TAKEN = 8192  # bytes: no kind of message fills a larger bucket yet
+LARGEST_TAKEN = 8192  # bytes: no kind of message needs a larger bucket yet
 VAULT_STEP = 4096  # bytes
 LARGEST_VAULT = 1024 * 1024  # bytes
 
@@ -316,14 +316,14 @@ def _sealed_jws(header: bytes, size: int) -> int:
     return _encoded(_encoded(len(header)) + 1 + _encoded(size) + 1 + _encoded(64))
 
 
-# Padded sizes in bytes by the characters of their ciphertext: what a server takes.
+# Accepted padded sizes in bytes, by the characters of their ciphertext.
 MESSAGE_SIZES = {_sealed_jws(MESSAGE_HEADER, size): size for size in BUCKETS if size <= LARGEST_TAKEN}
 VAULT_SIZES = {
     _sealed_jws(VAULT_HEADER, size): size for size in range(VAULT_STEP, LARGEST_VAULT + VAULT_STEP, VAULT_STEP)
 }
 
-# The five parts (RFC 7516, 7.1): header, wrapped key of 256 bytes, iv of 12, ciphertext, tag of 16. A last character
-# that stands for fewer than six bits has zeros in the rest, or there were several encodings of the same bytes.
+# The five parts (RFC 7516, 7.1): header, wrapped key of 256 bytes, iv of 12, ciphertext, tag of 16. Unused bits of a
+# last character must be zero; otherwise the same bytes would have several encodings.
 SEALED = re.compile(
     r"([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]{341}[AQgw]\.[A-Za-z0-9_-]{16}\.([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]{21}[AQgw]"
 )
@@ -335,12 +335,12 @@ LAST_CHARACTERS = {
 
 
 def key_id_of(sealed: str) -> str:
-    """The key id that `sealed` is for. Raises EnvelopeError unless it looks like a message: all a server can see."""
+    """The key id that `sealed` is encrypted for. Raises EnvelopeError unless it looks like a message from outside."""
     return _outside_of(sealed, MESSAGE_TYP, MESSAGE_SIZES)[0]
 
 
 def key_id_and_size_of_vault(sealed: str) -> tuple[str, int]:
-    """The key id that a vault is sealed for, and its padded size in bytes. Raises EnvelopeError, as above."""
+    """The key id that a vault is encrypted for, and its padded size in bytes. Raises EnvelopeError."""
     return _outside_of(sealed, VAULT_TYP, VAULT_SIZES)
 
 

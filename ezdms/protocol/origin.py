@@ -1,4 +1,4 @@
-"""Web origins: where a server is, and whether a client may use it there."""
+"""Web origins: parsing server addresses, and whether a client may use them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 PORTS = {"http": 80, "https": 443}
 PLAIN = (
-    "{}: only https. Over plain http anybody on the way can log in as you; http:// is for this very machine "
+    "{}: use https. Over plain http, anyone in between could log in as you; http:// is only for this machine "
     "(http://localhost, http://127.0.0.1)."
 )
 
@@ -27,7 +27,7 @@ class Origin(NamedTuple):
 
     @property
     def is_here(self) -> bool:
-        """True for this very machine, where browsers take http to be as safe as https."""
+        """True for this machine, where browsers treat http as secure."""
         if self.host == "localhost":
             return True
         try:
@@ -37,7 +37,7 @@ class Origin(NamedTuple):
 
 
 def parse_origin(text: str) -> Origin | None:
-    """`scheme://host[:port]` with nothing behind it; None for `null` and whatever else is no web origin."""
+    """Parse exactly `scheme://host[:port]`; None for `null` and anything else that is not a web origin."""
     try:
         parts = urlsplit(text.lower())
         host, port = parts.hostname, parts.port
@@ -50,9 +50,9 @@ def parse_origin(text: str) -> Origin | None:
 
 
 def fault_of_server(address: str) -> str | None:
-    """Why a client must not use the server at this address: a sentence. None for https, and for http on this machine.
+    """Why a client must not use the server at this address, as a sentence. None for https, and http on this machine.
 
-    What proves a session, and what a Login PIN becomes, are in the requests.
+    Requests contain session tokens and credentials derived from the Login PIN.
     """
     try:
         parts = urlsplit(address)
@@ -60,5 +60,5 @@ def fault_of_server(address: str) -> str | None:
         parts = urlsplit("")
     origin = parse_origin(f"{parts.scheme}://{parts.netloc}")
     if origin is None or parts.query or parts.fragment:
-        return f"{address!r} is no server's address: it begins with https://, such as https://chat.example.org."
+        return f"{address!r} is not a server address. Expected one such as https://chat.example.org."
     return None if origin.scheme == "https" or origin.is_here else PLAIN.format(origin)

@@ -1,4 +1,4 @@
-"""What a browser sends when a person opens an address, for programs that want to be served what a person is served."""
+"""Headers a browser sends when a person opens an address, for programs that must be served the same page."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The release manifest: what a release serves to a browser, in one canonical JSON object (docs/releasing.md).
 
-Two people who build the same commit get the same manifest; whoever has it can check a server that runs this release.
+Two people who build the same commit get the same manifest. With it, anyone can check a server that runs this release.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from ezdms.views.page_policy import of_a_page
 
 FORMAT = "ezdms-manifest/1"
 LANGUAGE = "en"
-MISSING = "missing"  # the page of an unknown address
+MISSING = "missing"  # the page for an unknown address
 LARGEST = 4 * 1024 * 1024  # bytes
-# Where the host's own words stand in a shell.
+# Placeholders for the host's own words in a shell.
 PLACES = {name: f"{{{{ host.{name} }}}}" for name in ("name", "notice", "registration")}
 PLACE = re.compile(r"{{ host\.[a-z]+ }}")
 MEMBERS = {"format", "version", "files", "addresses", "shells", "import_map", "csp"}
@@ -34,15 +34,15 @@ HEX = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
 class ManifestError(ReleaseError):
-    """This is no manifest, or its signature does not hold; the sentence says which."""
+    """Not a manifest, or its signature is invalid; the message says which."""
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """A release as it is served.
+    """What a release serves.
 
-    `files`: path → SHA-256 (64 hex digits). `addresses`: shell → the addresses that answer it. `shells`: language →
-    shell → its HTML, with PLACES where the host's words stand. `import_map`: the text of the inline script. `csp`: the
+    `files`: path → SHA-256 (64 hex digits). `addresses`: shell → the addresses that serve it. `shells`: language →
+    shell → its HTML, with PLACES for the host's words. `import_map`: the text of the inline script. `csp`: the
     Content-Security-Policy of a page.
     """
 
@@ -55,26 +55,26 @@ class Manifest:
 
     @property
     def build(self) -> str:
-        """Its name, as people compare it."""
+        """The build's name, as people compare it."""
         return name_of(self.version, digest_of(self.import_map))
 
     def canonical(self) -> bytes:
-        """The one JSON text of it (RFC 8785): sorted members, no white space, UTF-8."""
+        """The canonical JSON (RFC 8785): sorted members, no white space, UTF-8."""
         return canonical({"format": FORMAT, **{name: getattr(self, name) for name in self.__slots__}})
 
     def shell(self, name: str, host: Mapping[str, str]) -> bytes:
-        """A shell as a host of these words serves it."""
+        """The HTML of a shell with this host's words filled in."""
         words = {place: str(escape(host[word])) for word, place in PLACES.items()}
         return PLACE.sub(lambda match: words[match[0]], self.shells[LANGUAGE][name]).encode()
 
 
 def canonical(members: Mapping[str, Any]) -> bytes:
-    """RFC 8785 for what stands in a manifest: texts, lists and objects with ASCII names."""
+    """Canonical JSON (RFC 8785) for the values of a manifest: strings, lists, and objects with ASCII names."""
     return json.dumps(members, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
 
 
 def installed() -> Manifest:
-    """The manifest of the release that is installed here."""
+    """The manifest of the installed release."""
     files = sorted(path for path in assets.FOLDER.rglob("*") if path.is_file())
     rendered = {name: shell.body.decode() for name, shell in shells.shells(PLACES).items()}
     rendered[MISSING] = shells.missing(shells.NOTHING).decode()
@@ -100,14 +100,14 @@ def read(octets: bytes) -> dict[str, Any]:
     except EnvelopeError as error:
         raise ManifestError("This is not a manifest: expected one JSON object.") from error
     if members.get("format") != FORMAT:
-        raise ManifestError(f"This is not a manifest of the form {FORMAT}.")
+        raise ManifestError(f"This is not a manifest in the format {FORMAT}.")
     return members
 
 
 def of_members(members: Mapping[str, Any]) -> Manifest:
-    """A manifest of what was read, each member of its form. Raises ManifestError."""
+    """Build a manifest from parsed JSON; checks every member. Raises ManifestError."""
     if set(members) != MEMBERS:
-        raise ManifestError(f"Expected the members {', '.join(sorted(MEMBERS))}, and no other.")
+        raise ManifestError(f"Expected exactly the members {', '.join(sorted(MEMBERS))}.")
     files, addresses, texts = members["files"], members["addresses"], members["shells"]
     _expect(isinstance(members["version"], str) and VERSION.fullmatch(members["version"]), "a version")
     _expect(_maps(files, FILE.fullmatch, lambda value: isinstance(value, str) and HEX.fullmatch(value)), "files")
@@ -144,4 +144,4 @@ def _is_addresses(value: object) -> bool:
 
 def _expect(is_so: object, what: str) -> None:
     if not is_so:
-        raise ManifestError(f"The manifest does not have {what} of the right form.")
+        raise ManifestError(f"The manifest does not have {what} in the right form.")

@@ -1,6 +1,6 @@
-"""The pin: a browser extension that lets one host run the scripts of one release, and no others (docs/verify.md).
+"""The pin: a browser extension that lets one host run only the scripts of one release (docs/verify.md).
 
-It is made of the installed release alone, and asks the server for nothing. One rule sets the Content-Security-Policy of
+It is made only from the installed release, without asking the server. One rule sets the Content-Security-Policy of
 every document of that host, whatever the server sent (declarativeNetRequest, Manifest V3).
 """
 
@@ -28,10 +28,10 @@ SOURCES = ("start.js", "background.js", "content.js", "page.js", "page.css", "po
 OLDEST = {"chrome": "127", "gecko": "140.0"}  # import maps with integrity
 POLICY = "default-src 'none'; script-src 'self'; style-src 'self'"  # of the extension's own pages
 EARLY = {"run_at": "document_start", "all_frames": True}
-PROTECTION_PAGE = re.compile(r"<main.*</main>", re.DOTALL)  # it is the release's own, and runs no script
+PROTECTION_PAGE = re.compile(r"<main.*</main>", re.DOTALL)  # part of the release itself; runs no script
 DOCUMENTS = ["main_frame", "sub_frame", "object"]
 OTHERS = ["script", "stylesheet", "image", "font", "xmlhttprequest", "media", "websocket", "ping", "other"]
-# What could make a browser load or open something before the document's own policy holds, or beside it.
+# Headers that could make a browser load or open something before the document's policy applies, or outside it.
 REMOVED = (
     "content-security-policy-report-only", "link", "refresh", "service-worker-allowed", "speculation-rules",
     "supports-loading-mode", "origin-trial", "sourcemap", "x-sourcemap", "content-location", "content-disposition",
@@ -39,27 +39,27 @@ REMOVED = (
 
 
 class PinError(ReleaseError):
-    """The extension cannot be written; the sentence says why."""
+    """The extension could not be written; the message says why."""
 
 
 def origin_of(address: str) -> str:
     """The origin of a server, such as https://chat.example.org. Raises PinError."""
     origin = parse_origin(address.removesuffix("/"))
     if origin is None:
-        raise PinError(f"{address!r} is no server's address. Expected one such as https://chat.example.org.")
+        raise PinError(f"{address!r} is not a server address. Expected one such as https://chat.example.org.")
     if not _is_as_browsers_send_it(origin.host) or origin.port == 0:
         raise PinError(
-            f"{address!r} is no address as browsers send it. Copy it from the address bar: names in ASCII (xn--…), "
+            f"{address!r} is not written as browsers send it. Copy it from the address bar: names in ASCII (xn--…), "
             "IP addresses in their shortest form, no wildcards."
         )
     if origin.scheme == "http" and not origin.is_here:
         secure = origin._replace(scheme="https", port=443 if origin.port == 80 else origin.port)
-        raise PinError(f"Only https can be pinned: over http anybody on the way is the server. Try {secure}.")
+        raise PinError(f"Only https can be pinned: over http anyone in between can pose as the server. Try {secure}.")
     return str(origin)
 
 
 def _is_as_browsers_send_it(host: str) -> bool:
-    """They write each host in one way (WHATWG URL, host serializing), and the rule is for nothing else."""
+    """True for a host in its one serialized form (WHATWG URL, host serializing). The rule matches only that."""
     *_, last = host.split(".")
     try:
         if ":" in host:
@@ -72,17 +72,17 @@ def _is_as_browsers_send_it(host: str) -> bool:
 
 
 def write(folder: Path, origin: str, releases: Sequence[Manifest]) -> None:
-    """Write the extension for `origin` (of origin_of) into `folder`; the first release is the one it shows.
+    """Write the extension for `origin` (from origin_of) to `folder`. It shows the first of the releases.
 
-    The folder is new, empty, or holds a pin for the same host. Raises PinError, or OSError.
+    The folder must be new, empty, or hold a pin for the same host. Raises PinError or OSError.
     """
     files = {name: (FOLDER / name).read_bytes() for name in SOURCES}
     files |= {name: text.encode() for name, text in _made(origin, releases).items()}
     if folder.exists() and not _may_be_replaced(folder, origin, files):
-        raise PinError(f"{folder} holds something else. Choose a new folder, or one with a pin for {origin}.")
+        raise PinError(f"{folder} contains something else. Choose a new folder, or one with a pin for {origin}.")
     folder.mkdir(0o755, parents=True, exist_ok=True)
     for name, octets in files.items():
-        (folder / name).unlink(missing_ok=True)  # a link would lead elsewhere
+        (folder / name).unlink(missing_ok=True)  # do not follow a link
         write_new(folder / name, octets, 0o644)
 
 
@@ -95,7 +95,7 @@ def policy(releases: Sequence[Manifest]) -> str:
 def _scripts(release: Manifest) -> str:
     found = re.search(r"script-src ((?:'sha256-[A-Za-z0-9+/]{43}=' ?)+);", release.csp)
     if not found or "unsafe" in release.csp:
-        raise PinError(f"The policy of EZ-DMS {release.version} does not list its scripts by their hashes.")
+        raise PinError(f"The policy of EZ-DMS {release.version} does not list its scripts by hash.")
     return found[1]
 
 
@@ -105,7 +105,7 @@ def _made(origin: str, releases: Sequence[Manifest]) -> dict[str, str]:
     addresses = dict.fromkeys(path for one in releases for path in one.addresses[APP])
     patterns = (re.escape(path).replace("0" * 24, "[0-9A-Z]{24}") for path in addresses)
     app, version = f"^(?:{'|'.join(patterns)})$", f"^(?:{VERSION.pattern})$"
-    mark = secrets.token_urlsafe(24)  # the server never learns it, so nothing but the rule below can set it
+    mark = secrets.token_urlsafe(24)  # the server never learns it, so only the rule below can set it
     (protection,) = ADDRESSES[PROTECTION]
     pinned = {
         "origin": origin,
@@ -125,7 +125,7 @@ def _made(origin: str, releases: Sequence[Manifest]) -> dict[str, str]:
 
 
 def _protection(origin: str) -> str:
-    """What the release says of itself, as a page of the extension: the server's could say anything."""
+    """The release's own protection page, served by the extension because the server's could say anything."""
     words = "".join(PROTECTION_PAGE.findall(render("shells/protection.html", host={})))
     words = words.replace('href="/"', f'href="{origin}/"')
     page = (FOLDER / "changed.html").read_text("utf-8").replace("Not the pinned page", "How private is this?")
@@ -191,7 +191,7 @@ def _id(origin: str) -> str:
 def _may_be_replaced(folder: Path, origin: str, files: dict[str, bytes]) -> bool:
     if not folder.is_dir():
         return False
-    there = {path.name for path in folder.iterdir()} - {"_metadata"}  # Chromium's, of an extension that is loaded
+    there = {path.name for path in folder.iterdir()} - {"_metadata"}  # Chromium adds it to a loaded extension
     if not there:
         return True
     try:

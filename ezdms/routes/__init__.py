@@ -1,1 +1,1 @@
-"""One file for each thing that can be asked for: parse, act, answer."""
+"""HTTP routes, one file per resource: parse, act, answer."""

@@ -1,4 +1,4 @@
-"""Register, log in, log out. What comes here was derived from a Login PIN by the client; the PIN itself never does."""
+"""Register, log in, log out, delete. Requests contain values that the client derived from a Login PIN, never it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ blueprint = Blueprint("accounts", __name__)
 @limited("register", by_address)
 @limited("register_net", by_network)
 async def register() -> Response:
-    """A new account: a signed key statement, and private keys wrapped under a PIN that stays with the client."""
+    """Create an account: a signed key statement, and private keys wrapped under a PIN that never leaves the client."""
     fields = await read_fields(
         "username",
         "login_id",
@@ -60,7 +60,7 @@ async def register() -> Response:
 @public
 @limited("login", by_address)
 async def login() -> Response:
-    """One indexed look-up and one hash, however many users there are; unknown and wrong look the same."""
+    """Log in: one indexed lookup and one hash for any number of users. Unknown and wrong look the same."""
     fields = await read_fields("login_id", "auth_key")
     user = await find_user(fields)
     if user is None:
@@ -71,7 +71,7 @@ async def login() -> Response:
 
 @blueprint.post("/logout")
 async def logout() -> Response:
-    """This session and its sockets are dead at once."""
+    """End this session and close its sockets."""
     session = context.session()
     await sessions.end(context.database(), context.hub(), session.user_id, only=session.session_id)
     response = Response(status=204)
@@ -82,7 +82,7 @@ async def logout() -> Response:
 @blueprint.post("/delete_account")
 @limited("login", by_account)
 async def delete_account() -> Response:
-    """Name, keys, sessions, vault and one's own copies are gone; partners are told, and keep what they have."""
+    """Delete the user's name, keys, sessions, vault and copies. Partners are notified, and keep their own copies."""
     session = context.session()
     fields = await read_fields("login_id", "auth_key", optional=("act",))
     await confirm_pin(session, fields)
@@ -95,7 +95,7 @@ async def delete_account() -> Response:
 
 
 async def _parse_user(fields: dict[str, str]) -> tuple[User, str]:
-    """The user of a registration, every field in its exact form, and their Search PIN."""
+    """Parse a registration strictly. Returns the user and their Search PIN."""
     try:
         envelope.check_new_username(fields["username"])
     except encoding.EnvelopeError as error:
@@ -105,9 +105,9 @@ async def _parse_user(fields: dict[str, str]) -> tuple[User, str]:
     try:
         statement = envelope.parse_statement(fields["statement"])
     except encoding.EnvelopeError as error:
-        raise Problem(422, "statement", f"The key statement does not hold: {error}") from error
+        raise Problem(422, "statement", f"The key statement is invalid: {error}") from error
     if statement.name != fields["username"]:
-        raise Problem(422, "statement", "The key statement names somebody else.")
+        raise Problem(422, "statement", "The key statement has a different username.")
     user = User(
         user_id=sessions.random_id(16),
         username=fields["username"],
@@ -120,16 +120,16 @@ async def _parse_user(fields: dict[str, str]) -> tuple[User, str]:
 
 
 def _check_room() -> None:
-    """Problem 507 when the disk is so full that what is left is for the messages of those who are here."""
+    """Problem 507 if the disk is almost full: the rest is reserved for messages of existing users."""
     settings = context.settings()
     if data_folder.is_short_of_room(settings.data_dir, settings.disk_floor):
         raise Problem(
-            507, "disk", "This server is almost full, so it takes no new accounts right now. Try again later."
+            507, "disk", "This server is almost full and is not accepting new accounts right now. Try again later."
         )
 
 
 async def _admit(token: str) -> str | None:
-    """The hash of the invitation that this registration uses up; None if it needs none. Problem 403 without one."""
+    """The hash of the invitation to use, None if none is needed. Problem 403 if it is missing or invalid."""
     registration = context.settings().registration
     if registration == "open":
         return None

@@ -1,4 +1,4 @@
-"""Start a conversation by Search PIN, and list one's conversations."""
+"""Start a conversation by Search PIN, and list the user's conversations."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ LISTED = (
 @blueprint.post("/start_conversation")
 @limited("start", by_account)
 async def start_conversation() -> Response:
-    """Look a Search PIN up. The client checks the answer against the PIN before anybody can write a word."""
+    """Look up a Search PIN. The client checks the response against the PIN before anything is sent."""
     session = context.session()
     fields = await read_fields("partner_search_pin")
     try:
@@ -52,7 +52,7 @@ async def start_conversation() -> Response:
 
 @blueprint.get("/me")
 async def me() -> Response:
-    """Who is asking, as a page must know it: whose session it is, and how their Search PIN and vault stand."""
+    """The user of this session, and the state of their Search PIN and vault."""
     session = context.session()
     value = {
         "user_id": session.user_id,
@@ -64,7 +64,7 @@ async def me() -> Response:
 
 @blueprint.get("/conversations/<user_id>")
 async def list_conversations(user_id: str) -> Response:
-    """One's own conversations, the latest first."""
+    """The user's own conversations, latest first."""
     if user_id != context.session().user_id:
         raise Problem(403, "not_yours", "You can only list your own conversations.")
     conversations = await context.database().read(select_conversations, user_id=user_id)

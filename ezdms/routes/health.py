@@ -1,4 +1,4 @@
-"""Is it up, and what is it: two addresses for programs."""
+"""Health check and server information, for programs."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ blueprint = Blueprint("health", __name__)
 @blueprint.get("/ping")
 @public
 async def ping() -> Response:
-    """The server answers."""
+    """Health check."""
     return jsonify(status="ok")
 
 
 @blueprint.get("/deployment")
 @public
 async def deployment() -> Response:
-    """What a client must know before it can log in."""
+    """What a client must know about the server before it can log in."""
     return jsonify(
         protocol=PROTOCOL,
         deployment_id=context.deployment_id(),

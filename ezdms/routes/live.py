@@ -1,4 +1,4 @@
-"""The one WebSocket: what happens in one's conversations, as it happens. Losing a frame loses nothing."""
+"""The WebSocket: events of the user's conversations, live. A lost frame loses nothing."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from ezdms.web.pipeline import Outgoing
 blueprint = Blueprint("live", __name__)
 
 JSON_FRAMES = "ezdms.json"
-LARGEST_FRAME = LARGEST_BODY  # characters: what may be sent by POST may be sent here
+LARGEST_FRAME = LARGEST_BODY  # characters: the same limit as for POST
 GONE = 1001
 MALFORMED = 1003
 TOO_BIG = 1009
@@ -35,24 +35,24 @@ TOO_BIG = 1009
 @blueprint.websocket("/ws")
 @limited("socket", by_account)
 async def live() -> None:
-    """Session, Origin and limit were checked before this is reached (app.py)."""
+    """Serve a socket. Session, Origin and limits were already checked (app.py)."""
     session = context.session()
     as_json = JSON_FRAMES in websocket.requested_subprotocols
-    mailbox = context.hub().subscribe(session.user_id, session.session_id)  # and is counted from now on
+    mailbox = context.hub().subscribe(session.user_id, session.session_id)  # counted from now on
     try:
         await websocket.accept(subprotocol=JSON_FRAMES if as_json else None)
-        if await find_session(context.sessions(), websocket) is None:  # logged out while this socket was being opened
+        if await find_session(context.sessions(), websocket) is None:  # logged out while this socket was opening
             mailbox.close(SESSION_ENDED)
         code = await _talk(mailbox, session, as_json)
     finally:
         context.hub().unsubscribe(mailbox)
-    await websocket.close(code)  # a peer that does not take this either is cut off (edge/websocket.py)
+    await websocket.close(code)  # aborted if the peer does not receive it (edge/websocket.py)
 
 
 async def _talk(mailbox: Mailbox[Event], session: Session, as_json: bool) -> int:
-    """Write and read until mailbox, client or time ends it; returns the close code.
+    """Write and read until the mailbox, the client or the session's expiry ends it. Returns the close code.
 
-    The mailbox is waited for on its own: writing to a peer that takes nothing hangs, and must hold nothing up.
+    Waits for the mailbox separately: writing to a stuck peer hangs, and must not delay the close.
     """
     tasks: list[asyncio.Future[int | None]] = [
         mailbox.closed,  # type: ignore[list-item]
@@ -71,7 +71,7 @@ async def _talk(mailbox: Mailbox[Event], session: Session, as_json: bool) -> int
 
 
 async def _write_events(mailbox: Mailbox[Event], as_json: bool) -> None:
-    """Write until the mailbox closes. Of a peer that takes nothing for a minute, connection.py lets go."""
+    """Write events until the mailbox closes. connection.py drops a peer that is stuck for a minute."""
     socket = websocket._get_current_object()  # type: ignore[attr-defined]
     if as_json:
         await socket.send(json.dumps({"event": "connected", "session_id": mailbox.session_id}))
@@ -83,7 +83,7 @@ async def _write_events(mailbox: Mailbox[Event], as_json: bool) -> None:
 
 
 async def _read_frames(mailbox: Mailbox[Event], session: Session, as_json: bool) -> int:
-    """Obey one frame after the other until one breaks the rules; returns the close code."""
+    """Handle frames one by one until one is invalid. Returns the close code."""
     bucket = Bucket(context.settings().limit_frame)
     outgoing = Outgoing(mailbox, session)
     receive = websocket.receive
@@ -93,7 +93,7 @@ async def _read_frames(mailbox: Mailbox[Event], session: Session, as_json: bool)
         except SocketGone:
             return GONE
         seconds = bucket.wait()
-        while seconds:  # a client that hurries is slowed down; its frames wait in the network
+        while seconds:  # slow down a fast client; its frames wait in the network
             await asyncio.sleep(seconds)
             seconds = bucket.wait()
         if not isinstance(frame, str):
@@ -122,7 +122,7 @@ def _conversation_id(members: list[tuple[str, Any]]) -> str:
 
 
 async def _join(mailbox: Mailbox[Event], session: Session, conversation_id: str, as_json: bool) -> None:
-    """Somebody looks at this conversation from now on; what was unread is read. Not theirs and not there: nothing."""
+    """Open a conversation on this socket, and mark it as read. Ignored if the user is not in it."""
     conversation = await context.database().read(
         select_conversation, conversation_id=conversation_id, user_id=session.user_id
     )
@@ -132,7 +132,7 @@ async def _join(mailbox: Mailbox[Event], session: Session, conversation_id: str,
     if conversation.unread:
         await context.mark_as_read(conversation_id, session.user_id, conversation.last_seq)
     line = replace(conversation, unread=0)
-    if not as_json:  # tells a page how far the conversation is, so that it fetches what it missed
+    if not as_json:  # tells a page the last seq, so that it fetches what it missed
         mailbox.put(Event(line))
     if conversation.unread:
         for other in context.hub().mailboxes(session.user_id):

@@ -1,4 +1,4 @@
-"""Send and fetch sealed messages."""
+"""Send and fetch encrypted messages."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ LARGEST_PAGE = 200
 @blueprint.post("/send_message")
 @limited("send", by_account)
 async def send_message() -> Response:
-    """Store a sealed message and hand it to the sockets of both; a repeat is answered as the first time."""
+    """Store an encrypted message and publish it to both users' sockets. A repeat gets the first response again."""
     session = context.session()
     draft = parse_draft(await read_fields(*FIELDS))
     quota = context.settings().quota_account
     sent = await send.send(context.database(), context.hub(), draft, session.user_id, quota=quota)
-    for _ in range(2):  # the frames for both are written, and leave, before the answer is made
+    for _ in range(2):  # let the frames for both be written and sent before the response
         await asyncio.sleep(0)
     return answer(
         sent.as_json(),
@@ -45,7 +45,7 @@ async def send_message() -> Response:
 
 @blueprint.get("/messages/<conversation_id>")
 async def list_messages(conversation_id: str) -> Response:
-    """A page of messages by rising seq, one's own copies only; the newest page unless `after` or `before` is given."""
+    """A page of the user's own copies, by rising seq; the newest page unless `after` or `before` is given."""
     session = context.session()
     after, before, limit = _read_page()
     page = await context.database().read(
@@ -75,7 +75,7 @@ async def list_messages(conversation_id: str) -> Response:
 
 @blueprint.get("/c/<conversation_id>/open")
 async def open_conversation(conversation_id: str) -> Response:
-    """What a page needs to show a conversation, in one answer. Opening it is reading it."""
+    """Everything a page needs to show a conversation, in one response. Also marks it as read."""
     session = context.session()
     opened = await open_one(context.database(), conversation_id=conversation_id, user_id=session.user_id, limit=PAGE)
     if opened is None:
@@ -95,12 +95,12 @@ async def open_conversation(conversation_id: str) -> Response:
 @blueprint.route("/messages_decrypted", methods=["GET", "POST"])
 @public
 async def messages_decrypted() -> Response:
-    """The original's address for plain text. There is no plain text here any more."""
+    """The original's endpoint for plain text, which this server does not have."""
     raise Problem(
         410,
         "cannot_decrypt",
-        "This server cannot decrypt messages: only the two people who talk can. "
-        "Programs get plain text on your own machine, from `ezdms bridge`.",
+        "This server cannot decrypt messages; only their sender and recipient can. "
+        "Programs can get plain text from `ezdms bridge` on your own machine.",
     )
 
 
@@ -108,7 +108,7 @@ def _read_page() -> tuple[int | None, int | None, int]:
     given = request.args
     after, before = given.get("after"), given.get("before")
     if after is not None and before is not None:
-        raise Problem(400, "malformed_field", "Give either after or before, not both.")
+        raise Problem(400, "malformed_field", "Use either after or before, not both.")
     return (
         None if after is None else parse_integer("after", after, low=0, high=encoding.LARGEST_INTEGER),
         None if before is None else parse_integer("before", before, low=0, high=encoding.LARGEST_INTEGER),

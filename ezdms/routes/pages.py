@@ -1,4 +1,4 @@
-"""The addresses that a person opens. Each answers a shell: the same bytes for everybody, and no database is asked."""
+"""The pages that people open. Each returns a shell: the same bytes for everyone, without a database query."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CONVERSATION_ID = re.compile(r"[0-9A-HJKMNP-TV-Z]{24}", re.ASCII)
 @public
 @shell
 async def app() -> Response:
-    """The front page and one's own pages: which of them, and what is on it, the browser knows."""
+    """The front page and the user's pages. The browser decides what to show."""
     return await answer_with_shell(APP)
 
 
@@ -32,7 +32,7 @@ async def app() -> Response:
 @public
 @shell
 async def conversation(conversation_id: str) -> Response:
-    """One conversation beside the list. Whether there is one, only its participants learn, from /c/…/open."""
+    """A conversation next to the list. Only participants learn whether it exists, from /c/…/open."""
     if not CONVERSATION_ID.fullmatch(conversation_id):
         raise Problem(404, "not_found", "There is nothing at this address.")
     return await answer_with_shell(APP)
@@ -42,10 +42,10 @@ async def conversation(conversation_id: str) -> Response:
 @public
 @shell
 async def protection() -> Response:
-    """What is protected and what is not."""
+    """What is private and what is not."""
     return await answer_with_shell(PROTECTION)
 
 
 async def answer_with_shell(name: str) -> Response:
-    """A shell, or 304 for whoever has it."""
+    """Send a shell, or 304 if the client has it."""
     return await send_shell(context.shell(name))

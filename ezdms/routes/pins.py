@@ -1,4 +1,4 @@
-"""Change the Login PIN, withdraw the Search PIN. The client makes the one; the other is computed from its key."""
+"""Change the Login PIN, replace the Search PIN. The client makes the first; the second is computed from its key."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ NEW_LOCKS = tuple(f"new_{name}" for name in LOCKS)
 @blueprint.post("/private_keys")
 @limited("login", by_account)
 async def private_keys() -> Response:
-    """One's wrapped private keys, for who proves the Login PIN once more: a new PIN wraps them anew."""
+    """The user's wrapped private keys, after confirming the Login PIN, so that a new PIN can wrap them again."""
     session = context.session()
     user = await confirm_pin(session, await read_fields("login_id", "auth_key"))
     return answer(
         {**wrapped_keys(user), "search_salt": session.search_salt},
-        lambda: fragments.notice("Your keys were handed over, locked under your Login PIN."),
+        lambda: fragments.notice("Your keys were sent, encrypted with your Login PIN."),
     )
 
 
 @blueprint.post("/change_pin")
 @limited("login", by_account)
 async def change_pin() -> Response:
-    """From the next moment on the new Login PIN opens the account, the old one nothing; other sessions end."""
+    """Replace the Login PIN. The old one stops working at once, and all other sessions end."""
     session = context.session()
     fields = await read_fields("login_id", "auth_key", *NEW_LOCKS, optional=("act",))
     locks = await parse_locks({name.removeprefix("new_"): fields[name] for name in NEW_LOCKS})
@@ -54,16 +54,16 @@ async def change_pin() -> Response:
                 login_id=fields["login_id"],
             )
     except Conflict as error:
-        raise Problem(409, "taken", "This Login PIN cannot be used. Please make another.") from error
+        raise Problem(409, "taken", "This Login PIN cannot be used. Please create another one.") from error
     if not is_changed:
-        raise Problem(409, "changed", "Your Login PIN was changed elsewhere at this moment.")
+        raise Problem(409, "changed", "Your Login PIN was just changed on another device.")
     return Response(status=204)
 
 
 @blueprint.post("/search_pin")
 @limited("start", by_account)
 async def new_search_pin() -> Response:
-    """Withdraw one's Search PIN: it finds nobody any more. The new one commits to the same key; conversations stay."""
+    """Replace the Search PIN; the old one stops working. The new one commits to the same key; conversations stay."""
     session = context.session()
     fields = await read_fields("search_salt", optional=("act",))
     search_salt = fields["search_salt"]

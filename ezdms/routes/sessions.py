@@ -1,4 +1,4 @@
-"""One's own sessions: see where one is logged in, and end what should not be."""
+"""The user's sessions: list them, and end them."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ blueprint = Blueprint("sessions", __name__)
 @blueprint.get("/sessions")
 @shell
 async def list_sessions() -> Response:
-    """One's living sessions, for programs. People get the shell, which asks for the list below."""
+    """The user's active sessions, for programs. Browsers get the shell, which requests the list below."""
     return await _answer_with_those_left() if wants_json() else await pages.answer_with_shell(APP)
 
 
 @blueprint.get("/sessions/list")
 async def session_list() -> Response:
-    """One's living sessions."""
+    """The user's active sessions."""
     return await _answer_with_those_left()
 
 
 @blueprint.post("/sessions/<session_id>/end")
 async def end_session(session_id: str) -> Response:
-    """Its token is dead and its sockets are closed when this returns. Not yours and not there look the same."""
+    """End a session. When this returns, its token is invalid and its sockets are closed. 404 for others' sessions."""
     session = context.session()
     if not await sessions.end(context.database(), context.hub(), session.user_id, only=session_id):
-        raise Problem(404, "unknown_session", "This session has ended already.")
+        raise Problem(404, "unknown_session", "This session has already ended.")
     response = await _answer_with_those_left()
     if session_id == session.session_id:
         admission.clear_cookie(response, request.scheme)
@@ -47,7 +47,7 @@ async def end_session(session_id: str) -> Response:
 
 @blueprint.post("/sessions/end_others")
 async def end_other_sessions() -> Response:
-    """Every session but the one that asks."""
+    """End all sessions except this one."""
     session = context.session()
     await sessions.end(context.database(), context.hub(), session.user_id, but=session.session_id)
     return await _answer_with_those_left()

@@ -1,4 +1,4 @@
-"""The vault: one sealed blob for each account, replaced by compare-and-set. What is in it only its owner can read."""
+"""The vault: one encrypted blob per account, replaced by compare-and-set. Only its owner can read it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ blueprint = Blueprint("vaults", __name__)
 
 @blueprint.get("/vault")
 async def get_vault() -> Response:
-    """The stored blob and its version; version 0 and an empty blob if there is none yet."""
+    """The stored blob and its version; version 0 and an empty blob if none is stored yet."""
     vault = await context.database().read(select_vault, user_id=context.session().user_id) or Vault(0, "")
     return _answer(vault)
 
@@ -36,19 +36,19 @@ async def put_vault() -> Response:
     if not await context.database().write(replace_vault, vault, user_id=session.user_id, size=size):
         stored = await context.database().read(select_vault, user_id=session.user_id)
         version = stored.version if stored else 0
-        raise Problem(409, "version", "Another browser of yours stored a newer vault.", version=version)
+        raise Problem(409, "version", "Another of your devices stored a newer vault.", version=version)
     return _answer(vault)
 
 
 def _padded_size(session: Session, vault: Vault) -> int:
-    """Bytes of what is inside. Problem 422 unless it looks like a vault that is sealed for the account's own key."""
+    """The padded size in bytes. Problem 422 unless it looks like a vault encrypted for the account's own key."""
     own = envelope.key_id(envelope.parse_statement(session.statement).spki)
     try:
         key_id, size = envelope.key_id_and_size_of_vault(vault.sealed)
     except encoding.EnvelopeError as error:
         raise Problem(422, "envelope", str(error)) from error
     if key_id != own:
-        raise Problem(422, "envelope", "Expected a vault that is sealed for your own key.")
+        raise Problem(422, "envelope", "Expected a vault encrypted for your own key.")
     return size
 
 

@@ -1,1 +1,1 @@
-"""How the database is kept."""
+"""The database file: its folder, its schema, its integrity."""

@@ -1,4 +1,4 @@
-"""The data folder: made for its owner alone, and used by one server at a time."""
+"""The data folder: accessible only to its owner, and used by one server at a time."""
 
 from __future__ import annotations
 
@@ -17,33 +17,33 @@ LAST_BACKUP = "last_backup.json"
 
 
 class FolderError(Exception):
-    """The data folder cannot be used as it is; the sentence says what the operator can do."""
+    """The data folder cannot be used; the message says what the operator can do."""
 
 
 class InUse(FolderError):
-    """Another process holds the folder."""
+    """Another process has locked the folder."""
 
 
 def make(folder: Path) -> None:
-    """Make the folder if it is missing (mode 0700). Raises FolderError if it cannot be written, or is another's."""
+    """Create the folder if missing (mode 0700). Raises FolderError if it cannot be made or has another owner."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except FileExistsError as error:
         raise FolderError(f"The data folder {folder} is a file. Choose another with --data-dir.") from error
     except OSError as error:
         raise FolderError(
-            f"The data folder {folder} cannot be made: {error.strerror}. Choose another with --data-dir."
+            f"The data folder {folder} cannot be created: {error.strerror}. Choose another with --data-dir."
         ) from error
     owner = folder.stat().st_uid
     if owner != os.geteuid():
         raise FolderError(
-            f"The data folder {folder} belongs to {_user(owner)}, and this is {_user(os.geteuid())}. "
+            f"The data folder {folder} belongs to {_user(owner)}, but you are {_user(os.geteuid())}. "
             f"Start EZ-DMS as {_user(owner)}, or choose another folder with --data-dir."
         )
 
 
 def is_short_of_room(folder: Path, floor: int) -> bool:
-    """True if less than `floor` percent of the disk that the folder is on are free."""
+    """True if less than `floor` percent of the folder's disk is free."""
     disk = shutil.disk_usage(folder)
     return disk.free * 100 < disk.total * floor
 
@@ -57,16 +57,16 @@ def _user(uid: int) -> str:
 
 @contextmanager
 def held(folder: Path) -> Iterator[None]:
-    """Hold the folder for this process alone. Raises InUse if another holds it, FolderError if it cannot be written.
+    """Lock the folder for this process. Raises InUse if another has locked it, FolderError if it cannot be written.
 
-    The lock (flock) ends with the process, however it ends; the file stays.
+    The lock (flock) ends with the process, however that ends. The lock file stays.
     """
     try:
         descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise FolderError(
             f"The data folder {folder} cannot be written: {error.strerror}. "
-            "Give it to the user who runs EZ-DMS, or choose another with --data-dir."
+            "Make it writable for the user who runs EZ-DMS, or choose another with --data-dir."
         ) from error
     try:
         try:
@@ -74,7 +74,7 @@ def held(folder: Path) -> Iterator[None]:
         except OSError as error:
             holder = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip()
             raise InUse(
-                f"Another EZ-DMS (process {holder or 'unknown'}) uses the data folder {folder}. "
+                f"Another EZ-DMS (process {holder or 'unknown'}) is using the data folder {folder}. "
                 "Stop it first, or choose another folder with --data-dir."
             ) from error
         os.truncate(descriptor, 0)

@@ -1,4 +1,4 @@
-"""What SQLite's errors mean for the operator, and whether a database is sound enough to start with."""
+"""Explains SQLite errors to the operator, and checks the database for damage at startup."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from sqlite3 import Connection
 
 from ezdms.store.schema import DatabaseError
 
-SMALL = 64 * 1024 * 1024  # bytes of a database that is checked as a whole whenever it is opened
+SMALL = 64 * 1024 * 1024  # bytes up to which a database is fully checked whenever it is opened
 RESTORE = "Restore a backup with: ezdms restore FILE (docs/self-hosting.md)."
 
 # Primary result codes of SQLite.
@@ -20,24 +20,24 @@ def _primary_code(error: BaseException) -> int:
 
 
 def is_out_of_reach(error: BaseException) -> bool:
-    """The disk is full or fails: nothing is wrong with what is stored, and it may work again in a moment."""
+    """True if the disk is full or fails: the stored data is intact, and it may soon work again."""
     return _primary_code(error) in OUT_OF_REACH
 
 
 def is_damage(error: BaseException) -> bool:
-    """What is stored is no database, or one that was overwritten in places."""
+    """True if the file is not a database, or is corrupt."""
     return _primary_code(error) in DAMAGED
 
 
 def advice(error: BaseException) -> str:
-    """What to do after this error, with a space in front; nothing if that is not known."""
+    """What to do after this error, with a leading space; "" if unknown."""
     return f" {RESTORE}" if is_damage(error) else ""
 
 
 def check(connection: Connection, path: Path) -> None:
-    """Refuse a database that is damaged: looked at as a whole if it is small, else where each table begins and ends.
+    """Refuse a damaged database. Checks all of a small one; of a large one, the first and last row of each table.
 
-    `ezdms doctor` and every backup look at the whole of a large one. Raises DatabaseError or sqlite3.Error.
+    `ezdms doctor` and every backup check all of a large one. Raises DatabaseError or sqlite3.Error.
     """
     pages = connection.execute("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size")
     if max(path.stat().st_size, next(iter(pages))[0]) <= SMALL:

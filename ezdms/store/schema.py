@@ -1,4 +1,4 @@
-"""The schema: which migrations there are, and how what is missing is applied, each in one transaction."""
+"""The schema: lists the migrations, and applies missing ones, each in one transaction."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from sqlite3 import Connection
 
 
 class DatabaseError(Exception):
-    """The database cannot be used as it is; the sentence says what the operator can do."""
+    """The database cannot be used; the message says what the operator can do."""
 
 
 def migrations() -> list[tuple[int, str, str]]:
-    """(number, name, SQL) of every migration: beside the package in a checkout, inside it in a wheel."""
+    """(number, name, SQL) of every migration: next to the package in a checkout, inside it in a wheel."""
     here = Path(__file__).parents[1]
     folder = next(path for path in (here / "migrations", here.parent / "migrations") if path.is_dir())
     found = []
@@ -27,7 +27,7 @@ def migrations() -> list[tuple[int, str, str]]:
 
 
 def migrate(connection: Connection) -> None:
-    """Apply what is missing, each migration in one transaction; safe when several processes start at once."""
+    """Apply missing migrations, each in one transaction. Safe when several processes start at once."""
     steps = migrations()
     connection.execute(
         "CREATE TABLE IF NOT EXISTS migrations "
@@ -48,8 +48,8 @@ def _apply(connection: Connection, newest: int, number: int, name: str, sql: str
     applied = [row["number"] for row in connection.execute("SELECT number FROM migrations")]
     if applied and max(applied) > newest:
         raise DatabaseError(
-            f"This database has schema {max(applied)}, this version of EZ-DMS knows schemas up to {newest}. "
-            "Start a version of EZ-DMS that is at least as new as the one that wrote it."
+            f"This database has schema {max(applied)}, but this version of EZ-DMS only knows schemas up to {newest}. "
+            "Use a version of EZ-DMS at least as new as the one that wrote it."
         )
     if number in applied:
         return
@@ -62,7 +62,7 @@ def _apply(connection: Connection, newest: int, number: int, name: str, sql: str
 
 
 def _statements(sql: str) -> list[str]:
-    """The single statements of a script: executescript would commit the transaction around it."""
+    """Split a script into statements: executescript would commit the surrounding transaction."""
     found, current = [], ""
     for line in sql.splitlines():
         if line.strip() and not line.lstrip().startswith("--"):

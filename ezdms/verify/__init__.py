@@ -1,8 +1,8 @@
-"""Checks from another machine what a server serves, without logging in. Loads nothing of the server but what it serves.
+"""Checks from another machine what a server serves, without logging in. Imports no server code except what it serves.
 
 report = await verify("https://chat.example.org")
 report.verdict      "passed" or "failed"
-report.findings     what was looked at, and what came
+report.findings     what was checked, and the results
 """
 
 from ezdms.verify.place import AddressError

@@ -1,4 +1,4 @@
-"""What only a session shows, looked at with an account that is made for this and deleted again. Only if asked for."""
+"""Checks that need a session. Only on request: creates an account and deletes it again."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from ezdms.verify.wire import JSON, Answer, Wire, cookie_name
 
 
 async def check_account(wire: Wire, pages: list[Answer]) -> list[Finding]:
-    """Make an account whose PIN nobody knows, judge its cookie, use it as its owner and as another site, delete it.
+    """Create an account whose PIN nobody knows, check its cookie, use it as its owner and as another site, delete it.
 
-    `pages`: as a stranger got them.
+    `pages`: as served without a session.
     """
     keys = crypto.generate_keys()
     fields = _registration(keys, f"verify-{secrets.token_hex(6)}")
@@ -26,9 +26,9 @@ async def check_account(wire: Wire, pages: list[Answer]) -> list[Finding]:
     except Unanswered as error:
         return [failed("cookie", str(error))]
     if made.status == 429:
-        return [warning("cookie", "Not looked at: too many registrations from here. Try again in a minute.")]
+        return [warning("cookie", "Not checked: too many registrations from here. Try again in a minute.")]
     if made.status == 403:
-        return [warning("cookie", "Not looked at: this server takes no new accounts, or by invitation alone.")]
+        return [warning("cookie", "Not checked: this server accepts no new accounts, or only by invitation.")]
     if made.status != 201:
         return [failed("cookie", f"Expected 201 for a new account, got {made.came}.")]
     findings = [_judge_cookie(made, wire.place.scheme)]
@@ -49,7 +49,7 @@ async def check_account(wire: Wire, pages: list[Answer]) -> list[Finding]:
 
 
 def _registration(keys: crypto.Keys, username: str) -> dict[str, str]:
-    """Wrapped keys are noise of the right length: the account is not meant to be used, and no server can tell."""
+    """Registration fields. Wrapped keys are noise of the right length: nobody will use them, and no server can tell."""
     sizes = {"login_id": 16, "auth_key": 32, "salt": 16, "wrapped_sig": 76, "wrapped_enc": 1246, "search_salt": 16}
     statement = crypto.sign_statement(keys, username, 1, int(time.time() * 1000))
     noise = {name: b64u_encode(secrets.token_bytes(size)) for name, size in sizes.items()}
@@ -57,7 +57,7 @@ def _registration(keys: crypto.Keys, username: str) -> dict[str, str]:
 
 
 def _judge_cookie(made: Answer, scheme: str) -> Finding:
-    """Its name and its flags; nothing else."""
+    """Check the cookie's name and flags only."""
     name, expected = cookie_name(scheme), {"httponly", "path=/", "samesite=lax"}
     if scheme == "https":
         expected |= {"secure"}
@@ -82,4 +82,4 @@ async def _delete(wire: Wire, keys: crypto.Keys, fields: dict[str, str], token: 
         return failed("account", f"The account {fields['username']} was left behind: {error}")
     if gone.status != 204:
         return failed("account", f"Expected 204, got {gone.came}: the account {fields['username']} was left behind.")
-    return ok("account", f"The account {fields['username']} was made for this and is deleted.")
+    return ok("account", f"The account {fields['username']} was created for this check and deleted.")

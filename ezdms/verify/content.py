@@ -1,4 +1,4 @@
-"""What the pages load, and every file, compared with the release."""
+"""Compares what the pages load, and every file, with the release."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from ezdms.verify.release import Release, digest_of, fingerprint, shown_digest
 from ezdms.verify.report import Finding, failed, ok
 from ezdms.verify.wire import Answer, Wire
 
-MOST_FILES = 200  # followed from page to file to file
+MOST_FILES = 200  # that are followed, from page to file to file
 
 
 @dataclass
 class Followed:
-    """Where the pages lead: files by path (None if they gave no answer), and what lies outside the release."""
+    """What the pages load: files by path (None if there was no response), and addresses outside the release."""
 
     files: dict[str, Answer | None] = field(default_factory=dict)
     outside: list[str] = field(default_factory=list)
 
 
 async def check_content(wire: Wire, pages: list[Answer], release: Release, *, is_same_version: bool) -> list[Finding]:
-    """What the pages load, and all files. The bytes of another version cannot be judged, only what they load."""
+    """Check what the pages load, and all files. For another version, only what they load can be judged."""
     followed = await _follow(wire, pages, release if is_same_version else None)
     findings = [_judge_loads(followed, "of this server and of the release" if is_same_version else "of this server")]
     if is_same_version:
@@ -32,7 +32,7 @@ async def check_content(wire: Wire, pages: list[Answer], release: Release, *, is
 
 
 async def _follow(wire: Wire, pages: list[Answer], release: Release | None) -> Followed:
-    """Fetch what the pages load, and what that loads. Nothing is fetched that is not a file of this server."""
+    """Fetch what the pages load, and what that loads. Fetches only files of this server."""
     followed, seen, waiting = Followed(), set[str](), deque(pages)
     while waiting:
         loader = waiting.popleft()
@@ -58,11 +58,11 @@ def _judge_loads(followed: Followed, whose: str) -> Finding:
     if not followed.outside:
         return ok("loads", f"The pages load {len(followed.files)} files, all {whose}.")
     more = f", and {len(followed.outside) - 5} more" if len(followed.outside) > 5 else ""
-    return failed("loads", f"Expected nothing but the release's files, but {', '.join(followed.outside[:5])}{more}.")
+    return failed("loads", f"Expected only the release's files, but {', '.join(followed.outside[:5])}{more}.")
 
 
 async def _check_files(wire: Wire, followed: Followed, release: Release) -> list[Finding]:
-    """Each file of the release, whether a page loads it or not; those that deviate one by one."""
+    """Check every file of the release, loaded by a page or not. One finding for each that differs."""
     deviating = []
     for path, expected in release.files.items():
         name = "file " + path.split("/", 3)[3]

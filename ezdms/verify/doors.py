@@ -1,4 +1,4 @@
-"""The doors that must stay shut to a stranger: a wrong login, a malformed registration, other sites, the WebSocket."""
+"""Requests that must be refused: wrong login, malformed registration, other sites, WebSocket without a session."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from ezdms.verify.place import Unanswered
 from ezdms.verify.report import Finding, failed, ok, warning
 from ezdms.verify.wire import Answer, Wire
 
-ELSEWHERE = "https://elsewhere.invalid"  # a site that is not this one, and never will be (RFC 2606)
+ELSEWHERE = "https://elsewhere.invalid"  # a site that can never exist (RFC 2606)
 
 
 async def check_doors(wire: Wire, registration: str) -> list[Finding]:
-    """Knock at each. Leaves nothing on the server but a count against the limit of logins and registrations.
+    """Try each one. Leaves nothing on the server but a count in the limits of logins and registrations.
 
-    `registration`, as the server says it: one that is not open refuses everybody uninvited, whatever they bring.
+    `registration`, as the server reports it: unless open, the server refuses anyone without an invitation first.
     """
     uninvited = 400 if registration == "open" else 403
     wrong = {"login_id": b64u_encode(secrets.token_bytes(16)), "auth_key": b64u_encode(secrets.token_bytes(32))}
@@ -32,7 +32,7 @@ async def check_doors(wire: Wire, registration: str) -> list[Finding]:
 
 
 async def _refuses(name: str, asking: Awaitable[Answer | None], status: int, what: str) -> Finding:
-    """`what` is refused with `status`, and leaves no cookie behind."""
+    """Check that `what` is refused with `status`, and sets no cookie."""
     try:
         answer = await asking
     except Unanswered as error:
@@ -41,7 +41,7 @@ async def _refuses(name: str, asking: Awaitable[Answer | None], status: int, wha
     if answer is None:
         return failed(name, f"{expected}, but it was accepted.")
     if answer.status == 429:
-        return warning(name, "Not looked at: asked too often from here. Try again in a minute.")
+        return warning(name, "Not checked: too many requests from here. Try again in a minute.")
     if answer.status != status:
         return failed(name, f"{expected}, got {answer.came}.")
     if answer.all("Set-Cookie"):

@@ -1,4 +1,4 @@
-"""Strict readers of two header fields that change where a browser goes: Alt-Svc and Strict-Transport-Security."""
+"""Strict parsers of two header fields that change where a browser connects: Alt-Svc and Strict-Transport-Security."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ DIGITS = re.compile(r"[0-9]{1,18}")
 
 
 def fault_of_alt_svc(values: Sequence[str], place: Place) -> str | None:
-    """What is wrong with Alt-Svc (RFC 7838), from all its lines; None if it names `place` alone.
+    """What is wrong with Alt-Svc (RFC 7838), given all its lines; None if it names only `place`.
 
-    A browser that believes it goes there instead, with the certificate of this place and without a word to the person.
+    A browser would silently connect to the alternative instead, still accepting this server's certificate.
     """
     value = ", ".join(values)
     if value == "clear":
@@ -52,7 +52,7 @@ def fault_of_alt_svc(values: Sequence[str], place: Place) -> str | None:
 
 
 def _fault_of_protocol(name: str) -> str | None:
-    """Only what a token cannot hold is percent-encoded, in upper case (RFC 7838, 3): one protocol has one name."""
+    """Only characters not allowed in a token are percent-encoded, in upper case (RFC 7838, 3)."""
     rest = ENCODED.sub("", name)
     needless = [code for code in ENCODED.findall(name) if code != "25" and re.fullmatch(NAME, chr(int(code, 16)))]
     return "the protocol name is malformed" if "%" in rest or needless else None
@@ -69,9 +69,9 @@ def _fault_of_authority(authority: str, place: Place) -> str | None:
 
 
 def fault_of_hsts(values: Sequence[str]) -> str | None:
-    """What is wrong with Strict-Transport-Security (RFC 6797), from all its lines.
+    """What is wrong with Strict-Transport-Security (RFC 6797), given all its lines.
 
-    One that browsers cannot read, or that says 0, lets them come without TLS again.
+    If it is unreadable, or 0, browsers may connect without TLS again.
     """
     if len(values) > 1:
         return "it is sent more than once"
@@ -95,7 +95,7 @@ def fault_of_hsts(values: Sequence[str]) -> str | None:
     if int(age) == 0:
         return "max-age=0 makes browsers forget it"
     if found.get("includesubdomains") is not None or found.get("preload") is not None:
-        return "a directive has a value that takes none"
+        return "a directive that takes no value has one"
     return None
 
 

@@ -1,4 +1,4 @@
-"""The headers of every answer that came: exactly the release's, each once, and none that does anything else."""
+"""Checks the headers of every response: exactly the release's, each once, and no others that have an effect."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ezdms.verify.report import Finding, failed, ok, warning
 from ezdms.verify.wire import Answer
 from ezdms.views.assets import ASKED_ANEW, FOR_GOOD
 
-# All that an answer may carry besides what is judged by value: it says when, how long and how, and nothing acts on it.
+# Headers that a response may have besides those judged by value: informational, with no effect on the page.
 HARMLESS = {
     "accept-ranges", "age", "allow", "connection", "content-encoding", "content-length", "content-type",
     "cross-origin-embedder-policy", "cross-origin-resource-policy", "date", "etag", "keep-alive", "last-modified",
@@ -21,16 +21,16 @@ HARMLESS = {
     "ratelimit-reset", "retry-after", "transfer-encoding", "vary", "via", "x-frame-options", "x-request-id",
     "x-xss-protection",
 }  # fmt: skip
-# What a proxy says of itself: it changes nothing, and is worth knowing.
+# Headers of proxies: no effect, but worth reporting.
 NOTED = {"cache-status", "cf-cache-status", "cf-ray", "proxy-status", "server-timing", "traceparent", "upgrade"}
 ACTING = {"x-content-security-policy", "x-sourcemap", "x-webkit-csp"}  # although they begin with X-
 BANNERS = {"server", "x-powered-by", "x-aspnet-version", "x-generator"}
-PROXY = re.compile(r"[A-Za-z]+")  # a name without a version, which nginx cannot be told to leave out
-VARY = {"accept", "accept-encoding"}  # all that a page may depend on; the first it does
+PROXY = re.compile(r"[A-Za-z]+")  # a name without a version, which nginx cannot leave out
+VARY = {"accept", "accept-encoding"}  # all that a page may depend on; it must depend on the first
 
 
 def check_headers(answers: Sequence[Answer], place: Place, release: Release) -> list[Finding]:
-    """Judge every answer of the visit to `place`, errors and refusals too."""
+    """Judge every response from `place`, including errors and refusals."""
 
     def is_page(answer: Answer) -> bool:
         return answer.path in release.pages and answer.status in (200, 304)
@@ -58,9 +58,9 @@ def _fence(fences: Fences, name: str, answer: Answer) -> str | None:
 
 
 def _cache_control(is_page: Callable[[Answer], bool], answer: Answer) -> str | None:
-    """A file is kept for good under the address with its digest; a page or another file is asked about each time.
+    """A file at the address with its digest is cached forever; a page or another file is revalidated each time.
 
-    Nobody keeps anything else.
+    Nothing else may be cached.
     """
     if answer.path == "/ws" and not answer.all("Cache-Control"):
         return None  # the release sends none there
@@ -76,7 +76,7 @@ def _exactly(name: str, expected: Callable[[Answer], str | None], answers: Seque
     judged = [(answer, value) for answer in answers if (value := expected(answer)) is not None]
     wrong = [(answer, value) for answer, value in judged if answer.all(name) != [value]]
     if not wrong:
-        return ok(name, f"As it must be, on all {len(judged)} answers that must have it.")
+        return ok(name, f"Correct on all {len(judged)} responses that must have it.")
     answer, value = wrong[0]
     values = answer.all(name)
     came = "nothing" if not values else f"{len(values)} of them" if len(values) > 1 else f"“{values[0]}”"
@@ -95,38 +95,38 @@ def _no_banner(answers: Sequence[Answer]) -> Finding:
     telling = [(text, answer) for text, answer in said if not PROXY.fullmatch(text.removeprefix("server: "))]
     if telling:
         places = _places([answer for _, answer in telling])
-        return failed("banner", f"Expected no word about the software, got “{telling[0][0]}” at {places}.")
+        return failed("banner", f"Expected no software name, got “{telling[0][0]}” at {places}.")
     if said:
-        return warning("banner", f"“{said[0][0]}” names what stands in front, without its version.")
-    return ok("banner", "No word about the software.")
+        return warning("banner", f"“{said[0][0]}” names the proxy in front, without its version.")
+    return ok("banner", "No software name.")
 
 
 def _vary(pages: Sequence[Answer]) -> Finding:
-    """A page that depends on more than the kind of answer asked for is not the same for everybody."""
+    """Check Vary: a page that depends on anything but the requested type is not the same for everyone."""
     wrong = []
     for page in pages:
         names = {name.strip().lower() for value in page.all("Vary") for name in value.split(",")}
         if "accept" not in names or not names <= VARY:
             wrong.append(page)
     if not wrong:
-        return ok("Vary", "The pages depend on Accept, and on nothing else that a visitor sends.")
+        return ok("Vary", "The pages depend on Accept, and on no other request header.")
     came = ", ".join(wrong[0].all("Vary")) or "nothing"
-    return failed("Vary", f"Expected Accept, and no more than Accept-Encoding with it, got {came} at {_places(wrong)}.")
+    return failed("Vary", f"Expected Accept, at most with Accept-Encoding, got {came} at {_places(wrong)}.")
 
 
 def _without_fault(name: str, fault_of: Callable[[list[str]], str | None], answers: Sequence[Answer]) -> Finding:
-    """A header that may be missing."""
+    """Check a header that may be missing."""
     sent = [answer for answer in answers if answer.all(name)]
     wrong = [(answer, fault) for answer in sent if (fault := fault_of(answer.all(name)))]
     if wrong:
         answer, fault = wrong[0]
         values, places = " and ".join(answer.all(name)), _places([answer for answer, _ in wrong])
         return failed(name, f"Expected none or a harmless one, got “{values}” at {places}: {fault}.")
-    return ok(name, f"Harmless, on the {len(sent)} answers that have it." if sent else "None.")
+    return ok(name, f"Harmless on the {len(sent)} responses that have it." if sent else "None.")
 
 
 def _nothing_else(answers: Sequence[Answer], fences: Fences) -> list[Finding]:
-    """Every name that is not known to be harmless is a failure, but what only programs of a proxy's maker read."""
+    """Fail every header not known to be harmless, except those that only a proxy's own software reads."""
     allowed = HARMLESS | BANNERS | {"alt-svc", "cache-control", "location", "strict-transport-security"}
     acting: dict[str, list[Answer]] = {}
     noted: dict[str, list[Answer]] = {}
@@ -146,7 +146,7 @@ def _nothing_else(answers: Sequence[Answer], fences: Fences) -> list[Finding]:
         findings.append(
             warning("other headers", f"EZ-DMS does not send “{line}” (at {_places(places)}). Does a proxy add it?")
         )
-    return findings or [ok("other headers", "None that does something.")]
+    return findings or [ok("other headers", "None that has an effect.")]
 
 
 def _places(answers: Sequence[Answer]) -> str:

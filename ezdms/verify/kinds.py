@@ -1,4 +1,4 @@
-"""The other kinds of answer that a server gives to anybody, one of each: their headers are judged with all others."""
+"""Checks one of each other kind of response that anyone can get. Their headers are judged with all others."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from ezdms.verify.report import Finding, failed, ok, warning
 from ezdms.verify.wire import FILE, JSON, PAGE, Answer, Wire
 
 HTML, JS = "text/html", "text/javascript"
-SCRIPT = "js/boot.js"  # a page from before an upgrade asks for it under another digest, or none
+SCRIPT = "js/boot.js"  # a page from before an upgrade requests it with another digest, or none
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What is asked for, and how the answer must come.
+    """A request and the expected response.
 
-    `accept`: what is wanted of a GET; None posts a form that lacks what it needs. `digest`: of the release's bytes.
-    `code`: of a problem as programs are told it.
+    `accept`: the Accept header of a GET; None posts an incomplete form. `digest`: of the release's bytes.
+    `code`: the error code in the JSON.
     """
 
     what: str
@@ -32,7 +32,7 @@ class Kind:
 
 
 async def check_kinds(wire: Wire, release: Release, *, is_same_version: bool) -> list[Finding]:
-    """One finding if all are right, else one for each that is not. The bytes of another version cannot be judged."""
+    """One finding if all are correct, else one per failure. The bytes of another version cannot be judged."""
     nowhere = f"/{secrets.token_hex(8)}"
     missing = digest_of(release.missing) if is_same_version else None
     script = release.files.get(release.path_of(SCRIPT)) if is_same_version else None
@@ -48,11 +48,11 @@ async def check_kinds(wire: Wire, release: Release, *, is_same_version: bool) ->
     ]
     found = [finding for kind in kinds if (finding := await _judge(wire, kind))]
     found += await _check_script(wire, Kind("the release's script", f"/static/{SCRIPT}", FILE, 200, JS, script))
-    return found or [ok("kinds", f"{len(kinds) + 2} other kinds of answer have the right status, type and bytes.")]
+    return found or [ok("kinds", f"{len(kinds) + 2} other kinds of response have the right status, type and bytes.")]
 
 
 async def _check_script(wire: Wire, kind: Kind) -> list[Finding]:
-    """The whole script, and the 304 for whoever has it."""
+    """Check the whole script, and the 304 for clients that have it."""
     try:
         whole = await wire.get(kind.path)
         etag = (whole.all("ETag") or ['""'])[0]
@@ -69,7 +69,7 @@ async def _check_script(wire: Wire, kind: Kind) -> list[Finding]:
 
 
 async def _judge(wire: Wire, kind: Kind) -> Finding | None:
-    """What is wrong."""
+    """The failure, if any."""
     try:
         if kind.accept is None:
             answer = await wire.post(kind.path, {"login_id": "!"})
@@ -78,7 +78,7 @@ async def _judge(wire: Wire, kind: Kind) -> Finding | None:
     except Unanswered as error:
         return failed("kinds", str(error))
     if answer.status == 429 and kind.accept is None:
-        return warning("kinds", f"Not looked at: {kind.what}; asked too often from here. Try again in a minute.")
+        return warning("kinds", f"Not checked: {kind.what}; too many requests from here. Try again in a minute.")
     fault = _fault(kind, answer)
     return failed("kinds", fault) if fault else None
 
@@ -96,5 +96,5 @@ def _fault(kind: Kind, answer: Answer) -> str | None:
 
 
 def _is_plain(content_type: str) -> bool:
-    """No charset but the one that the bytes are written in."""
+    """True if the charset is missing or utf-8."""
     return content_type.lower().partition(";")[2].strip() in ("", "charset=utf-8", 'charset="utf-8"')

@@ -1,4 +1,4 @@
-"""What pages, scripts and styles make a browser load, and how two pages differ. Strangers wrote them: nothing runs."""
+"""Finds what pages, scripts and styles make a browser load, and how two pages differ. Nothing in them is run."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from urllib.parse import urldefrag, urljoin
 
 from ezdms.verify.report import shown
 
-LARGEST_COUNT = 500  # addresses that are looked at in one file
-LONGEST_PIECE = 160  # characters that are shown of a difference
+LARGEST_COUNT = 500  # addresses checked in one file
+LONGEST_PIECE = 160  # characters shown of a difference
 
 ADDRESSES = {"action", "background", "data", "formaction", "href", "poster", "src", "xlink:href"}
 LISTS = {"srcset", "imagesrcset", "ping"}  # several addresses, with commas or blanks between them
 HTMX = re.compile(r"(?:data-)?hx-(?:get|post|put|patch|delete|action|ws|ws-connect|sse|sse-connect)(?::.*)?")
-GO_ELSEWHERE = {"a", "area"}  # lead somewhere when they are followed, and load nothing
+GO_ELSEWHERE = {"a", "area"}  # links: load nothing until they are followed
 REFRESH = re.compile(r"url\s*=\s*[\"']?([^\"'\s]+)", re.IGNORECASE)
 
 QUOTED = r"[\"'`]([^\"'`]+)[\"'`]"
@@ -24,13 +24,13 @@ IN_SCRIPT = (
     re.compile(r"\b(?:import|export)\b[\w\s{},*$]*?\bfrom\s*" + QUOTED),
     re.compile(r"\bimport\s*\(?\s*" + QUOTED),
     re.compile(r"\b(?:Worker|importScripts|EventSource|WebSocket|sendBeacon)\s*\(\s*" + QUOTED),
-    re.compile(r"[\"'`]((?:(?:https?|wss?):)?//[^\"'`\s]+)[\"'`]"),  # whatever is done with it
+    re.compile(r"[\"'`]((?:(?:https?|wss?):)?//[^\"'`\s]+)[\"'`]"),  # regardless of its use
 )
 IN_STYLE = (re.compile(r"url\(\s*[\"']?([^\"')]+)"), re.compile(r"@import\s+[\"']([^\"']+)"))
 
 
 class Elements(HTMLParser):
-    """The elements of a page as they are written, and the addresses they load."""
+    """The source of a page's elements, and the addresses they load."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -65,7 +65,7 @@ class Elements(HTMLParser):
 
 
 def loads_of(address: str, path: str, octets: bytes) -> list[str]:
-    """The absolute addresses that the file at `address` loads, as far as they stand in it as they are."""
+    """The absolute addresses that the file at `address` loads, as far as it has them literally."""
     text = octets.decode("utf-8", "replace")
     suffix = PurePosixPath(path).suffix
     base = address
@@ -83,7 +83,7 @@ def loads_of(address: str, path: str, octets: bytes) -> list[str]:
 
 def _all(patterns: tuple[re.Pattern[str], ...], text: str) -> list[str]:
     found = (one for pattern in patterns for one in pattern.findall(text))
-    return [one for one in found if not one.startswith("${")]  # computed: that is no address yet
+    return [one for one in found if not one.startswith("${")]  # computed at runtime
 
 
 def _join(base: str, address: str) -> str:
@@ -94,7 +94,7 @@ def _join(base: str, address: str) -> str:
 
 
 def difference(expected: bytes, got: bytes) -> str:
-    """What was added to a page and what is missing, else where the text begins to differ."""
+    """What was added to a page and what is missing, or where the text begins to differ."""
     before = Counter(Elements(expected.decode("utf-8", "replace")).tags)
     after = Counter(Elements(got.decode("utf-8", "replace")).tags)
     added, missing = list(after - before), list(before - after)
@@ -102,9 +102,7 @@ def difference(expected: bytes, got: bytes) -> str:
         words = [("Added", added), ("Missing", missing)]
         return " ".join(f"{word}: {' '.join(_piece(tag) for tag in tags[:3])}" for word, tags in words if tags)
     at = next((i for i, (one, other) in enumerate(zip(expected, got, strict=False)) if one != other), len(expected))
-    return (
-        f"The first difference is at byte {at}, where this came: {_piece(got[at : at + 60].decode('utf-8', 'replace'))}"
-    )
+    return f"The first difference is at byte {at}, which begins: {_piece(got[at : at + 60].decode('utf-8', 'replace'))}"
 
 
 def _piece(text: str) -> str:

@@ -1,4 +1,4 @@
-"""The page of every address that a person opens: the release's, the same for everybody, and kept only while it is."""
+"""Checks the page at every address: the release's, the same for everyone, and cached only while it is current."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ezdms.verify.report import Finding, failed, ok
 from ezdms.verify.wire import FILE, PAGE, Answer, Wire, cookie_name
 from ezdms.views.shells import etag_of
 
-# Who else may ask, by what they send. A server that tells visitors apart by any of this answers somebody else.
+# Other visitors, by the headers they send. A server that treats any of them differently is caught.
 IPHONE = (
     "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) "
     "Version/18.6 Mobile/15E148 Safari/604.1"
@@ -31,7 +31,7 @@ ANGLES: dict[str, dict[str, str]] = {
 
 
 async def check_pages(wire: Wire, release: Release, *, is_same_version: bool) -> tuple[list[Answer], list[Finding]]:
-    """The page of each address as it came, and what is to be said of them. Of another version nothing can be said."""
+    """The page at each address, and the findings. Pages of another version cannot be judged."""
     pages, deviating = [], []
     for path, expected in release.pages.items():
         try:
@@ -54,7 +54,7 @@ async def check_pages(wire: Wire, release: Release, *, is_same_version: bool) ->
 
 
 async def check_with_session(wire: Wire, pages: list[Answer], token: str) -> Finding:
-    """Whoever is logged in gets the same page as a stranger; what is theirs alone comes later, as data."""
+    """Check that a logged-in user gets the same page as a stranger. Personal data comes later, as JSON."""
     wrong = await _differences(wire, pages, "someone who is logged in", _cookie(wire, token))
     if wrong:
         return failed("pages with a session", _told(wrong))
@@ -62,7 +62,7 @@ async def check_with_session(wire: Wire, pages: list[Answer], token: str) -> Fin
 
 
 def _judge_page(page: Answer, expected: bytes, release: Release) -> list[Finding]:
-    """Nothing if it is the release's."""
+    """Findings about a page; none if it is the release's."""
     name = f"page {page.path}"
     types = page.all("Content-Type")
     if page.status != 200:
@@ -76,7 +76,7 @@ def _judge_page(page: Answer, expected: bytes, release: Release) -> list[Finding
 
 
 async def _check_angles(wire: Wire, pages: list[Answer]) -> Finding:
-    """Each page again, as others would ask for it."""
+    """Request each page again as other visitors would."""
     stranger = _cookie(wire, b64u_encode(secrets.token_bytes(32)))
     angles = {**ANGLES, "someone with the cookie of a session": stranger}
     wrong = []
@@ -88,7 +88,7 @@ async def _check_angles(wire: Wire, pages: list[Answer]) -> Finding:
 
 
 async def _differences(wire: Wire, pages: list[Answer], who: str, headers: dict[str, str]) -> list[str]:
-    """A sentence for each address where `who` gets another answer."""
+    """A sentence for each address where `who` gets a different response."""
     wrong = []
     for page in pages:
         expected = f"{page.path}: expected the same page for {who}"
@@ -110,7 +110,7 @@ async def _differences(wire: Wire, pages: list[Answer], who: str, headers: dict[
 
 
 async def _check_revalidation(wire: Wire, pages: list[Answer], etags: dict[str, str]) -> Finding:
-    """The browser asks each time whether its page is still right; only for the release's is the answer yes."""
+    """Check revalidation: only a browser with the release's page may be told to keep it."""
     wrong = []
     for page in (page for page in pages if page.status == 200):
         try:
@@ -123,7 +123,7 @@ async def _check_revalidation(wire: Wire, pages: list[Answer], etags: dict[str, 
 
 
 async def _misjudged(wire: Wire, page: Answer, etag: str) -> list[str]:
-    """What is wrong with the ETag of a page, with the answer to whoever has it, and to whoever has another one."""
+    """What is wrong with a page's ETag, and with the responses to clients that have it or another one."""
     path, right = page.path, f'"{etag}"'
     if _tags(page) != [right]:
         return [f"{path}: expected the ETag {right}, got {' and '.join(page.all('ETag')) or 'none'}."]
@@ -138,7 +138,7 @@ async def _misjudged(wire: Wire, page: Answer, etag: str) -> list[str]:
 
 
 def _lies(answer: Answer, page: Answer) -> list[str]:
-    """A browser puts the headers of a 304 in place of those it keeps with the page, so they must be the page's."""
+    """What is wrong with a 304. A browser replaces its cached headers with it, so they must be the page's."""
     if answer.status != 304:
         return [f"got {answer.came}."]
     if _tags(answer) != _tags(page):
@@ -152,7 +152,7 @@ def _lies(answer: Answer, page: Answer) -> list[str]:
 
 
 def _tags(answer: Answer) -> list[str]:
-    """The ETag as the release wrote it: a proxy that compresses marks it as weak (nginx) or by a suffix (Apache)."""
+    """The ETag without the marks of a compressing proxy: weak (nginx) or a suffix (Apache)."""
     if not answer.all("Content-Encoding") and answer.status != 304:
         return answer.all("ETag")
     return [value.removeprefix("W/").replace('-gzip"', '"') for value in answer.all("ETag")]
@@ -163,5 +163,5 @@ def _cookie(wire: Wire, token: str) -> dict[str, str]:
 
 
 def _told(wrong: list[str]) -> str:
-    """The first, and how many more."""
+    """The first failure, and how many more."""
     return wrong[0] if len(wrong) == 1 else f"{wrong[0]} And {len(wrong) - 1} more like it."

@@ -1,4 +1,4 @@
-"""The address of a server, and what the network and TLS say of it before anything is asked."""
+"""Parses a server's address, and checks the network and TLS before the first request."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from ezdms.protocol.origin import parse_origin
 from ezdms.verify.report import Finding, failed, ok, warning
 
 CONNECT_WITHIN = 10.0  # seconds
-FEWEST_DAYS = 14  # a certificate that ends sooner is a warning
+FEWEST_DAYS = 14  # a certificate that expires sooner is a warning
 PORTS = {"https": 443, "http": 80}
 
 
 class AddressError(ValueError):
-    """What was given is no address of a server that can be checked; the sentence says what is."""
+    """Not an address of a server that can be checked; the message says what is expected."""
 
 
 class Unanswered(Exception):
-    """No answer came that could be judged; the sentence says why."""
+    """There was no response that could be judged; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,19 +43,19 @@ class Place:
 
 
 def parse_address(address: str) -> Place:
-    """https://host or https://host:port; plain http on this very machine alone. Raises AddressError."""
+    """Parse https://host or https://host:port; plain http only for this machine. Raises AddressError."""
     origin = parse_origin(address.strip().removesuffix("/"))
     if origin is None:
-        raise AddressError(f"{address!r} is no server's address. Expected one such as https://chat.example.org.")
+        raise AddressError(f"{address!r} is not a server address. Expected one such as https://chat.example.org.")
     if origin.scheme == "http" and not origin.is_here:
         raise AddressError(
-            "Plain http can be checked on this very machine only: elsewhere browsers do not encrypt. Try https://."
+            "Plain http can be checked only on this machine: browsers do not encrypt elsewhere. Try https://."
         )
     return Place(origin.scheme, origin.host, origin.port, str(origin))
 
 
 def trust(cafile: Path | None) -> ssl.SSLContext:
-    """Whose certificates are believed: `cafile` alone, else SSL_CERT_FILE, else those that browsers believe.
+    """Trust the certificates in `cafile` alone, else in SSL_CERT_FILE, else those that browsers trust.
 
     Raises AddressError.
     """
@@ -67,10 +67,10 @@ def trust(cafile: Path | None) -> ssl.SSLContext:
 
 
 async def check_place(place: Place, context: ssl.SSLContext) -> list[Finding]:
-    """Somebody listens, with a certificate that holds. Raises Unanswered if not: nothing else can be judged then."""
+    """Check that a server answers with a valid certificate. Raises Unanswered if not, as nothing else can be judged."""
     if place.scheme == "http":
         await _connect(place, None)
-        return [warning("tls", "None: this is plain http on this very machine, where browsers encrypt all the same.")]
+        return [warning("tls", "None: this is plain http on this machine, where browsers allow encryption anyway.")]
     spoken, days, until = await _connect(place, context)
     findings = [await _check_old_tls(place, spoken), _judge_days(place.host, days, until)]
     if place.port == PORTS["https"]:
@@ -79,7 +79,7 @@ async def check_place(place: Place, context: ssl.SSLContext) -> list[Finding]:
 
 
 async def _connect(place: Place, context: ssl.SSLContext | None) -> tuple[str, int, str]:
-    """The version of TLS, and for how many days and until when the certificate holds."""
+    """The TLS version, days until the certificate expires, and the date."""
     name = place.host if context else None
     try:
         async with asyncio.timeout(CONNECT_WITHIN):
@@ -87,11 +87,11 @@ async def _connect(place: Place, context: ssl.SSLContext | None) -> tuple[str, i
     except TimeoutError as error:
         raise Unanswered(f"{place.origin} did not answer within {CONNECT_WITHIN:.0f} seconds.") from error
     except socket.gaierror as error:
-        raise Unanswered(f"There is no host named {place.host}, or names cannot be looked up here.") from error
+        raise Unanswered(f"There is no host named {place.host}, or DNS does not work here.") from error
     except ssl.SSLCertVerificationError as error:
-        raise Unanswered(f"The certificate of {place.origin} does not hold: {error.verify_message}.") from error
+        raise Unanswered(f"The certificate of {place.origin} is not valid: {error.verify_message}.") from error
     except ssl.SSLError as error:
-        raise Unanswered(f"{place.origin} speaks no TLS that can be used: {error.reason or error}.") from error
+        raise Unanswered(f"{place.origin} does not support usable TLS: {error.reason or error}.") from error
     except (OSError, UnicodeError) as error:
         raise Unanswered(f"{place.origin} cannot be reached: {_reason(error)}.") from error
     try:
@@ -105,7 +105,7 @@ async def _connect(place: Place, context: ssl.SSLContext | None) -> tuple[str, i
 
 
 def _reason(error: OSError | UnicodeError) -> str:
-    """In the system's words. A name with several addresses fails once for each, and asyncio quotes them all."""
+    """The system's error message. For a name with several addresses, asyncio lists one error for each."""
     numbers = {int(number) for number in re.findall(r"\[Errno ([0-9]+)\]", str(error))}
     if numbers == {errno.ECONNREFUSED}:
         return "nothing listens there"
@@ -113,34 +113,34 @@ def _reason(error: OSError | UnicodeError) -> str:
 
 
 def _judge_days(host: str, days: int, until: str) -> Finding:
-    sentence = f"It holds for {host} until {until}, {days} days from now."
+    sentence = f"It is valid for {host} until {until}, {days} days from now."
     if days < FEWEST_DAYS:
-        return warning("certificate", f"{sentence} Is it renewed by itself?")
+        return warning("certificate", f"{sentence} Make sure it is renewed automatically.")
     return ok("certificate", sentence)
 
 
 async def _check_old_tls(place: Place, spoken: str) -> Finding:
-    """TLS 1.0 and 1.1 (RFC 8996) must not be spoken, even to those who know nothing newer."""
+    """Check that TLS 1.0 and 1.1 (RFC 8996) are refused, even to clients that support nothing newer."""
     context = _old_context()
     if context is None:
-        return warning("tls", f"{spoken} is spoken. OpenSSL here is too new to try whether something old is as well.")
+        return warning("tls", f"{spoken} is supported. OpenSSL here is too new to check for older versions.")
     try:
         async with asyncio.timeout(CONNECT_WITHIN):
             _, writer = await asyncio.open_connection(place.host, place.port, ssl=context, server_hostname=place.host)
-    except OSError:  # refused, or no answer
-        return ok("tls", f"{spoken} is spoken, and nothing older than TLSv1.2.")
+    except OSError:  # refused, or no response
+        return ok("tls", f"{spoken} is supported, and nothing older than TLSv1.2.")
     old = writer.get_extra_info("ssl_object").version()
     writer.transport.abort()
-    return failed("tls", f"Expected nothing older than TLSv1.2, but {old} is spoken as well.")
+    return failed("tls", f"Expected nothing older than TLSv1.2, but {old} is also supported.")
 
 
 def _old_context() -> ssl.SSLContext | None:
-    """TLS 1.0 and 1.1 alone, believing anybody: nothing is sent. None if OpenSSL cannot."""
+    """A context for TLS 1.0 and 1.1 only, trusting any server: nothing is sent. None if OpenSSL cannot."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # that they are old is the point
+            warnings.simplefilter("ignore", DeprecationWarning)  # old versions are the point
             context.minimum_version, context.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1
         context.set_ciphers("DEFAULT:@SECLEVEL=0")
     except (ssl.SSLError, ValueError):
@@ -149,7 +149,7 @@ def _old_context() -> ssl.SSLContext | None:
 
 
 async def check_plain_http(host: str, port: int) -> Finding:
-    """Who types the address without https must be led there, or find nothing."""
+    """Check that the address without https redirects to https, or does not answer."""
     name = f"[{host}]" if ":" in host else host
     try:
         async with (
@@ -159,13 +159,13 @@ async def check_plain_http(host: str, port: int) -> Finding:
         ):
             target = response.headers.get("Location", "")
     except (httpx.HTTPError, TimeoutError):
-        return ok("http", "Nothing answers without TLS.")
+        return ok("http", "No answer without TLS.")
     try:
         led = urlsplit(target)
         is_led = response.is_redirect and led.scheme == "https" and (led.hostname or "") == host.lower()
     except ValueError:
         is_led = False
     if is_led:
-        return ok("http", "Plain http leads to https.")
-    came = f"a redirect to {target}" if target else f"an answer {response.status_code}"
-    return warning("http", f"Expected a redirect to https://{name} or nothing without TLS, got {came}.")
+        return ok("http", "Plain http redirects to https.")
+    came = f"a redirect to {target}" if target else f"status {response.status_code}"
+    return warning("http", f"Expected a redirect to https://{name} or no answer without TLS, got {came}.")

@@ -1,4 +1,4 @@
-"""What a release serves to anybody, by its manifest: the page of every address, every file, and a page's headers."""
+"""What a release serves, by its manifest: the page at every address, every file, and a page's headers."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from ezdms.edge.headers import HEADERS
 from ezdms.release.manifest import MISSING, Manifest
 from ezdms.views.page_policy import of_a_page
 
-# Script and style mean the same bytes in every one of these; another type or charset could give them another meaning.
+# Types that are safe for a file: with another type or charset, the same bytes could mean something else.
 TYPES = {
     ".js": {"text/javascript", "application/javascript"},
     ".css": {"text/css"},
     ".svg": {"image/svg+xml"},
     ".woff2": {"font/woff2"},
 }
-OTHER_TYPES = {"text/plain", "application/octet-stream"}  # licences
+OTHER_TYPES = {"text/plain", "application/octet-stream"}  # licenses
 
 
 class Release:
-    """The release that a server should run, as a host of these words serves it.
+    """The release that a server should run, with this host's words filled in.
 
-    `host`: the server's name, notice and registration, as its /deployment gives them; they stand in the pages as text.
-    `pages`: address → page. `missing`: the page of an address where there is nothing. `files`: path, which names the
+    `host`: the server's name, notice and registration from its /deployment, shown in the pages as text.
+    `pages`: address → page. `missing`: the page for an unknown address. `files`: path, which contains the
     digest of them all → SHA-256 in hex.
     """
 
@@ -37,15 +37,15 @@ class Release:
         self._of_a_page = {**of_a_page(), "Content-Security-Policy": manifest.csp}
 
     def path_of(self, name: str) -> str:
-        """Where a file of `static/` is served for good."""
+        """The permanent path of a file in `static/`."""
         return next((path for path in self.files if path.split("/", 3)[3] == name), f"/static/{name}")
 
     def fences(self, *, is_page: bool) -> dict[str, str]:
-        """The headers that a browser obeys: scripts run in a page alone."""
+        """The security headers of a response. Only pages may run scripts."""
         return self._of_a_page if is_page else HEADERS
 
     def is_type(self, path: str, content_type: str) -> bool:
-        """True if this Content-Type leaves a page or file what it is."""
+        """True if this Content-Type is safe for the page or file."""
         essence, *parameters = (part.strip() for part in content_type.lower().split(";"))
         expected = {"text/html"} if path in self.pages else TYPES.get(PurePosixPath(path).suffix, OTHER_TYPES)
         return essence in expected and all(one in ("charset=utf-8", 'charset="utf-8"') for one in parameters)
@@ -57,15 +57,15 @@ def digest_of(octets: bytes) -> str:
 
 
 def is_hashed(path: str) -> bool:
-    """True for the address of a file that names a digest, whichever: a browser may keep what comes for good."""
+    """True for a file's address with any digest: a browser may cache that forever."""
     return re.match(r"/static/[0-9a-f]{12}/", path) is not None
 
 
 def fingerprint(octets: bytes) -> str:
-    """Size and SHA-256, cut to what tells two apart."""
+    """Size and shortened SHA-256."""
     return f"{len(octets)} bytes, {shown_digest(digest_of(octets))}"
 
 
 def shown_digest(digest: str) -> str:
-    """SHA-256, cut."""
+    """Shortened SHA-256."""
     return f"SHA-256 {digest[:16]}…"

@@ -1,4 +1,4 @@
-"""What was found. Whatever a server sent is made harmless here, before it reaches a terminal."""
+"""Findings and the report. Text from a server is made safe here before it reaches a terminal."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ OK, WARNING, FAILED = "ok", "warning", "failed"
 LONGEST_SENTENCE = 600  # characters
 
 CANNOT_PROVE = (
-    "that others are served the same: a server can tell visitors apart, by their address for example;",
-    "that it will be the same tomorrow, or was yesterday: a changed page may have left something in browsers then;",
-    "what it answers at other addresses, and what it sends as data after logging in;",
-    "what the server does with what it gets: who talks to whom, when and how often is known to it in any case;",
-    "what comes outside the answers: over HTTP/2 a frame can send browsers elsewhere, and this spoke HTTP/1.1;",
-    "who else runs on that machine, and who holds its keys.",
+    "that others are served the same: a server can tell visitors apart, for example by their address;",
+    "that it will be the same tomorrow, or was yesterday: a changed page may have left something in browsers;",
+    "what it serves at other addresses, and what data it sends after logging in;",
+    "what the server does with what it gets: in any case it knows who talks to whom, when and how often;",
+    "what comes outside responses: an HTTP/2 frame can send browsers elsewhere, and this check used HTTP/1.1;",
+    "what else runs on that machine, and who has its keys.",
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at: its stable name, OK, WARNING or FAILED, and what was expected and what came."""
+    """The result of one check: its stable name, OK, WARNING or FAILED, and what was expected and received."""
 
     name: str
     status: str
@@ -29,23 +29,23 @@ class Finding:
 
 
 def ok(name: str, sentence: str) -> Finding:
-    """As it must be."""
+    """A passed check."""
     return Finding(shown(name), OK, shown(sentence))
 
 
 def warning(name: str, sentence: str) -> Finding:
-    """Worth knowing; it changes no verdict."""
+    """Worth knowing; does not change the verdict."""
     return Finding(shown(name), WARNING, shown(sentence))
 
 
 def failed(name: str, sentence: str) -> Finding:
-    """Not as it must be."""
+    """A failed check."""
     return Finding(shown(name), FAILED, shown(sentence))
 
 
 def arranged(findings: Iterable[Finding]) -> list[Finding]:
-    """For people to read: the files that differ first, since pages differ because of them; and one line for all pages
-    of which the same is to be said."""
+    """Sort findings for people: differing files first, since they make pages differ; pages with the same finding
+    become one line."""
     files: list[Finding] = []
     rest: dict[tuple[str, ...], list[Finding]] = {}
     for one in findings:
@@ -63,14 +63,14 @@ def _together(same: list[Finding]) -> Finding:
 
 
 def shown(text: str, longest: int = LONGEST_SENTENCE) -> str:
-    """At most so many characters, none of which moves a cursor, changes a colour or turns the direction of writing."""
+    """Shorten text and replace characters that move the cursor, change colors or change the writing direction."""
     cut = text if len(text) <= longest else f"{text[: longest - 1]}…"
     return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in cut)
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The findings about one address, by the release `version` that is installed here."""
+    """The findings about one address, compared with release `version`."""
 
     address: str
     version: str
@@ -78,12 +78,12 @@ class Report:
 
     @property
     def verdict(self) -> str:
-        """ "passed" if something was looked at and nothing failed, else "failed"."""
+        """ "passed" if something was checked and nothing failed, else "failed"."""
         is_good = self.findings and not any(finding.status == FAILED for finding in self.findings)
         return "passed" if is_good else "failed"
 
     def as_json(self) -> dict[str, Any]:
-        """The form of docs/verify.md, which stays as it is within a version of it."""
+        """The JSON form of docs/verify.md, stable within a version."""
         return {
             "address": self.address,
             "version": self.version,

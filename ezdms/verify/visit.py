@@ -1,4 +1,4 @@
-"""The visit: everything that is looked at, in order, until it is done or its time is up."""
+"""Runs all checks in order, until done or out of time."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from ezdms.verify.report import Finding, Report, failed, ok
 from ezdms.verify.wire import JSON, Wire
 
 ALL_WITHIN = 180.0  # seconds
-FRONT = {"name": "EZ-DMS", "notice": "", "registration": "open"}  # what the operator chooses of the pages
+FRONT = {"name": "EZ-DMS", "notice": "", "registration": "open"}  # the operator's words in the pages
 
 
 async def verify(
     address: str, *, cafile: Path | None = None, register: bool = False, manifest: Manifest | None = None
 ) -> Report:
-    """Check what the server at `address` serves against the release that is installed here, or the one of `manifest`.
+    """Compare what the server at `address` serves with the installed release, or with `manifest`.
 
-    `cafile`: believe the certificates in this PEM file. `register`: make an account, judge its cookie, delete it.
-    Raises AddressError if `address` is none of a server; whatever a server does or does not is a finding.
+    `cafile`: trust the certificates in this PEM file. `register`: create an account, check its cookie, delete it.
+    Raises AddressError if `address` is not a server address; anything a server does wrong is a finding.
     """
     place = parse_address(address)
     context, wanted = trust(cafile), manifest or installed()
@@ -37,7 +37,7 @@ async def verify(
         async with asyncio.timeout(ALL_WITHIN):
             await _visit(place, context, findings, wanted, register=register)
     except TimeoutError:
-        findings.append(failed("time", f"Expected to be done within {ALL_WITHIN:.0f} seconds, and was not."))
+        findings.append(failed("time", f"The check did not finish within {ALL_WITHIN:.0f} seconds."))
     except Unanswered as error:
         findings.append(failed("answer", str(error)))
     return Report(place.origin, wanted.version, tuple(findings))
@@ -46,11 +46,11 @@ async def verify(
 async def _visit(
     place: Place, context: ssl.SSLContext, findings: list[Finding], wanted: Manifest, *, register: bool
 ) -> None:
-    """Adds to `findings` as it goes, so that they are there if time runs out. Raises Unanswered."""
+    """Run the checks. Adds to `findings` as it goes, so that they remain if time runs out. Raises Unanswered."""
     findings += await check_place(place, context)
     async with Wire(place, context) as wire:
         version, host = await _ask_deployment(wire)
-        findings.append(ok("protocol", f"It speaks {PROTOCOL}."))
+        findings.append(ok("protocol", f"It uses {PROTOCOL}."))
         findings.append(_judge_version(version, wanted.version))
         release, is_same_version = Release(wanted, host), version == wanted.version
         pages, found = await check_pages(wire, release, is_same_version=is_same_version)
@@ -59,19 +59,19 @@ async def _visit(
         findings += await check_kinds(wire, release, is_same_version=is_same_version)
         findings += await check_doors(wire, host["registration"])
         if register:
-            from ezdms.verify.account import check_account  # the one part that needs keys
+            from ezdms.verify.account import check_account  # the only part that needs keys
 
             findings += await check_account(wire, pages)
         findings += check_headers(wire.answers, place, release)
 
 
 async def _ask_deployment(wire: Wire) -> tuple[str, dict[str, str]]:
-    """What the server says it runs, and its public words. Raises Unanswered if it is no EZ-DMS."""
+    """The version the server reports, and its public words. Raises Unanswered if it is not EZ-DMS."""
     answer = await wire.get("/deployment", JSON)
     if answer.is_redirect:
-        raise Unanswered(f"Expected EZ-DMS, got {answer.came}. If that is where it is, check that address.")
+        raise Unanswered(f"Expected EZ-DMS, got {answer.came}. If the server is there, check that address instead.")
     if answer.status != 200 or "protocol" not in answer.members:
-        raise Unanswered(f"This is not EZ-DMS: /deployment answered {answer.came}, and not what EZ-DMS says of itself.")
+        raise Unanswered(f"This is not EZ-DMS: /deployment answered {answer.came}, not as EZ-DMS does.")
     protocol, version = answer.members["protocol"], answer.members.get("version")
     if protocol != PROTOCOL or not isinstance(version, str):
         raise Unanswered(f"Expected the protocol {PROTOCOL} and a version, got {protocol} and {version}.")
@@ -80,9 +80,9 @@ async def _ask_deployment(wire: Wire) -> tuple[str, dict[str, str]]:
 
 def _judge_version(version: str, wanted: str) -> Finding:
     if version == wanted:
-        return ok("version", f"It says that it runs {version}, which is what it is compared with.")
+        return ok("version", f"It says it runs {version}, the version it is compared with.")
     return failed(
         "version",
-        f"Expected {wanted}, but it says that it runs {version}: its bytes cannot be compared. "
-        f"Install {version} here, or give its manifest (--manifest and --key), and check again.",
+        f"Expected {wanted}, but it says it runs {version}: its bytes cannot be compared. "
+        f"Install {version} here, or use its manifest (--manifest and --key), and check again.",
     )

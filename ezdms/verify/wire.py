@@ -1,4 +1,4 @@
-"""Asks one server as a browser would: every answer is bounded in size and time, kept as it came, and never followed."""
+"""Sends requests to one server as a browser would. Limits responses in size and time, and follows no redirects."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ezdms.verify.place import Place, Unanswered
 ANSWER_WITHIN = 20.0  # seconds
 LARGEST_ANSWER = 2 * 1024 * 1024  # bytes, before and after decompression; the largest file has 85 KB
 
-# What a browser says of itself, so that a server that has something else for browsers has it for us.
+# Browser headers, so that a server that treats browsers differently treats us the same.
 BROWSER = {
     "User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
     "Accept-Language": "en-US,en;q=0.5",
@@ -35,9 +35,9 @@ JSON = "application/json"
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came: headers by lower-case name, each as often as it was sent; the body decompressed.
+    """A response: headers by lower-case name, each as often as it was sent; the body decompressed.
 
-    `may_set_cookie`: this answer begins or ends a session.
+    `may_set_cookie`: this response begins or ends a session.
     """
 
     method: str
@@ -53,7 +53,7 @@ class Answer:
 
     @property
     def members(self) -> dict[str, Any]:
-        """The JSON object of the body; {} if it is none."""
+        """The JSON object in the body; {} if there is none."""
         try:
             members = json.loads(self.body)
         except (ValueError, RecursionError):
@@ -62,12 +62,12 @@ class Answer:
 
     @property
     def is_redirect(self) -> bool:
-        """True if it leads elsewhere. 304 does not: it says that the browser has the answer already."""
+        """True for a redirect. 304 is not one: it says the browser already has the response."""
         return 300 <= self.status < 400 and self.status != 304
 
     @property
     def came(self) -> str:
-        """The status in words, with what else says why."""
+        """The status in words, with the reason if known."""
         if self.is_redirect:
             return f"a redirect to {', '.join(self.all('Location')) or 'nowhere'}"
         code = self.members.get("code")
@@ -75,12 +75,12 @@ class Answer:
 
 
 def cookie_name(scheme: str) -> str:
-    """Of a session's cookie, from the contract: what the server thinks right is what is in question."""
+    """The session cookie's name, from the specification rather than from server code, which is being checked."""
     return "__Host-ezdms_session" if scheme == "https" else "ezdms_session"
 
 
 class Wire:
-    """Connections to one place; remembers every answer in `answers`."""
+    """Connections to one server; keeps every response in `answers`."""
 
     def __init__(self, place: Place, context: ssl.SSLContext) -> None:
         self.place = place
@@ -97,7 +97,7 @@ class Wire:
         await self._http.aclose()
 
     def path_of(self, address: str) -> str | None:
-        """The path and query of an absolute address on this server, None for one elsewhere."""
+        """The path and query of an absolute address on this server; None for another server."""
         try:
             parts = urlsplit(address)
             origin = (parts.scheme, parts.hostname, parts.port or {"https": 443, "http": 80}.get(parts.scheme))
@@ -108,7 +108,7 @@ class Wire:
         return parts.path + (f"?{parts.query}" if parts.query else "")
 
     async def get(self, path: str, accept: str = FILE, headers: Mapping[str, str] | None = None) -> Answer:
-        """GET, with these `headers` instead of what a browser says, or in addition. Raises Unanswered."""
+        """GET; `headers` are added to a browser's or replace them. Raises Unanswered."""
         return await self._ask("GET", path, headers={"Accept": accept, **(headers or {})})
 
     async def post(
@@ -120,9 +120,11 @@ class Wire:
         token: str = "",
         may_set_cookie: bool = False,
     ) -> Answer:
-        """Post a form as the page does, or as a page of another `origin` would. Raises Unanswered."""
+        """Post a form as the page does, or as a page on another `origin` would. Raises Unanswered."""
         headers = {"Accept": JSON, "Origin": origin or self.place.origin, "Sec-Fetch-Site": "same-origin"}
-        headers["Connection"] = "close"  # who refuses before the body has come ends the connection, and need not say so
+        headers["Connection"] = (
+            "close"  # a server that refuses before the body arrived closes the connection, perhaps silently
+        )
         if origin:
             headers["Sec-Fetch-Site"] = "cross-site"
         if token:
@@ -141,17 +143,17 @@ class Wire:
         except (TimeoutError, httpx.TimeoutException) as error:
             raise Unanswered(f"{method} {path}: no answer within {ANSWER_WITHIN:.0f} seconds.") from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise Unanswered(f"{method} {path}: no answer that is HTTP ({error or type(error).__name__}).") from error
+            raise Unanswered(f"{method} {path}: no valid HTTP response ({error or type(error).__name__}).") from error
         except ValueError as error:
             raise Unanswered(f"{method} {path}: {error}") from error
-        self._http.cookies.clear()  # each request is a stranger's
+        self._http.cookies.clear()  # send each request as a stranger
         items = _headers(response.headers.multi_items())
         answer = Answer(method, path, response.status_code, items, body, may_set_cookie)
         self.answers.append(answer)
         return answer
 
     async def knock(self, origin: str, token: str = "") -> Answer | None:
-        """Open the WebSocket from a page of `origin`: the refusal, or None if it was accepted. Raises Unanswered."""
+        """Open the WebSocket from a page on `origin`. Returns the refusal; None if accepted. Raises Unanswered."""
         try:
             socket = await connect(
                 self.place.origin.replace("http", "ws", 1) + "/ws",
@@ -162,7 +164,7 @@ class Wire:
                 proxy=None,
                 open_timeout=ANSWER_WITHIN,
                 close_timeout=1,
-                host=self.place.host,  # with these it follows no redirect elsewhere
+                host=self.place.host,  # with these it follows no redirect to another host
                 port=self.place.port,
                 ssl=self._context if self.place.scheme == "https" else None,
             )
@@ -173,7 +175,7 @@ class Wire:
             self.answers.append(answer)
             return answer
         except (OSError, ValueError, websockets.WebSocketException) as error:
-            raise Unanswered(f"The WebSocket gave no answer that can be judged: {error}.") from error
+            raise Unanswered(f"The WebSocket response could not be judged: {error}.") from error
         await socket.close()
         return None
 
@@ -183,12 +185,12 @@ def _headers(items: Any) -> tuple[tuple[str, str], ...]:
 
 
 async def _read(response: httpx.Response) -> bytes:
-    """The body, decompressed. Raises ValueError if it is too large, or packed in a way that was not asked for."""
+    """The body, decompressed. Raises ValueError if it is too large, or has an encoding that was not requested."""
     raw = bytearray()
     async for piece in response.aiter_raw():
         raw += piece
         if len(raw) > LARGEST_ANSWER:
-            raise ValueError(f"the answer is larger than {LARGEST_ANSWER} bytes.")
+            raise ValueError(f"the response is larger than {LARGEST_ANSWER} bytes.")
     encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
     if encoding == "identity" or not raw:
         return bytes(raw)
@@ -198,7 +200,7 @@ async def _read(response: httpx.Response) -> bytes:
     try:
         body = unpacking.decompress(bytes(raw), LARGEST_ANSWER)
     except zlib.error as error:
-        raise ValueError("the answer is damaged gzip.") from error
+        raise ValueError("the response is damaged gzip.") from error
     if not unpacking.eof or unpacking.unused_data:
-        raise ValueError("the answer is cut off, larger than it may be, or more than one gzip stream.")
+        raise ValueError("the response is cut off, too large, or more than one gzip stream.")
     return body

@@ -1,1 +1,1 @@
-"""What is shown to people."""
+"""Templates, shells and static files."""

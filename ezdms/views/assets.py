@@ -1,4 +1,4 @@
-"""The files a browser loads, and their addresses. Knows no web: `ezdms verify` compares a server with them."""
+"""The files a browser loads, and their addresses. Independent of the web framework, for `ezdms verify`."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from pathlib import Path
 
 FOLDER = Path(__file__).parents[1] / "static"
 FOR_GOOD = "public, max-age=31536000, immutable"
-ASKED_ANEW = "no-cache"  # kept, but an ETag is asked about each time
+ASKED_ANEW = "no-cache"  # cached, but revalidated by ETag each time
 IMPORT = re.compile(r'^import (?:[^"(]* from )?"([^"]+)";', re.MULTILINE)
 
 
 @cache
 def digest() -> str:
-    """12 hex digits of SHA-256 over every file: one changed byte anywhere changes the address of them all.
+    """12 hex digits of SHA-256 over all files: one changed byte anywhere changes the address of every file.
 
     One digest for all, because modules import each other, and styles their fonts, by relative address.
     """
@@ -30,26 +30,26 @@ def digest() -> str:
 
 
 def address_of(filename: str) -> str:
-    """Where a page finds a file of `static/`."""
+    """The address of a file in `static/`."""
     return f"/static/{digest()}/{filename}"
 
 
 def integrity(octets: bytes) -> str:
-    """Integrity metadata of one hash (W3C Subresource Integrity, 3.2), which a browser compares before it runs them."""
+    """Integrity metadata with one hash (W3C Subresource Integrity, 3.2), which browsers check before running it."""
     return "sha256-" + base64.b64encode(hashlib.sha256(octets).digest()).decode()
 
 
 @cache
 def integrity_of(filename: str) -> str:
-    """The integrity of a file of `static/`."""
+    """The integrity of a file in `static/`."""
     return integrity((FOLDER / filename).read_bytes())
 
 
 @cache
 def modules() -> tuple[str, ...]:
-    """boot.js and all that it imports: whoever asks for them at once waits once, not once for each level."""
+    """boot.js and everything it imports, to load them all at once instead of level by level."""
     found = ["js/boot.js"]
-    for name in found:  # which grows meanwhile
+    for name in found:  # grows during the loop
         for imported in IMPORT.findall((FOLDER / name).read_text()):
             path = posixpath.normpath(posixpath.join(posixpath.dirname(name), imported))
             if path not in found:
@@ -59,12 +59,12 @@ def modules() -> tuple[str, ...]:
 
 @cache
 def scripts() -> tuple[str, ...]:
-    """Every script of the release, also those that are loaded when they are needed."""
+    """Every script of the release, including those loaded on demand."""
     return tuple(sorted(path.relative_to(FOLDER).as_posix() for path in FOLDER.rglob("*.js")))
 
 
 @cache
 def import_map() -> str:
-    """The page's only inline script: the integrity of every script, for imports, which have no attribute to say it."""
+    """The page's only inline script: the integrity of every script, since imports have no integrity attribute."""
     hashes = {address_of(name): integrity_of(name) for name in scripts()}
     return json.dumps({"integrity": hashes}, separators=(",", ":"))

@@ -1,7 +1,7 @@
-"""One function per fragment. Answer and socket use the same template; no template marks text as safe.
+"""One function per HTML fragment. Responses and sockets use the same templates; no template marks text as safe.
 
-A fragment that a page takes in is data: elements without words, whose attributes have an exact form (static/js/guard.js
-holds the same form). The page draws what it verified.
+A fragment used by a page is data: elements without text, whose attributes have an exact form (static/js/guard.js checks
+the same form). The page renders what it verified.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ def alert(sentence: str) -> str:
 
 
 def notice(sentence: str) -> str:
-    """One sentence that is no error."""
+    """One sentence that is not an error."""
     return render("fragments/notice.html", sentence=sentence)
 
 
 def account(username: str, search_pin: str) -> str:
-    """The answer to a registration or login as HTML."""
+    """The response to a registration or login."""
     return render("fragments/account.html", username=username, search_pin=search_pin)
 
 
 def device_list(session: Session, devices: Sequence[Device]) -> str:
-    """Where one is logged in."""
+    """The list of the user's devices."""
     return render("fragments/device_list.html", session=session, devices=devices)
 
 
@@ -47,12 +47,12 @@ def conversation_item(conversation: Conversation) -> str:
 
 
 def message_list(messages: Sequence[Message], *, user_id: str, older_than: int | None = None) -> str:
-    """Messages by rising seq, before them what loads the page before seq `older_than`."""
+    """Messages by rising seq, preceded by an element that loads the page before seq `older_than`."""
     return render("fragments/message_list.html", messages=messages, user_id=user_id, older_than=older_than)
 
 
 def thread(conversation: Conversation, messages: Sequence[Message], last_sent: Message | None, *, user_id: str) -> str:
-    """What a page needs to open a conversation: whom it is with, one's own last message, and the newest messages."""
+    """What a page needs to open a conversation: the partner, the user's own last message, and the newest messages."""
     return render(
         "fragments/thread.html",
         conversation=conversation,
@@ -64,11 +64,11 @@ def thread(conversation: Conversation, messages: Sequence[Message], last_sent: M
 
 
 def message_arrived(message: Message, line: Line | Conversation, user_id: str) -> str:
-    """A new message for a socket that has its conversation open, and the conversation's new line in the list."""
+    """A new message, for a socket with its conversation open, and the conversation's updated line in the list."""
     return render("fragments/message_arrived.html", message=message, conversation=line, statement="", user_id=user_id)
 
 
 def conversation_changed(line: Line | Conversation) -> str:
-    """The conversation's new line, to take the place of the old one at the top of the list."""
+    """The conversation's updated line, which replaces the old one and moves to the top of the list."""
     statement = line.partner_statement if isinstance(line, Conversation) else ""
     return render("fragments/conversation_changed.html", conversation=line, statement=statement)

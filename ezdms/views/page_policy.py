@@ -1,4 +1,4 @@
-"""The headers of a page: its own scripts run there, and no others."""
+"""Security headers of pages: only the release's own scripts may run."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from ezdms.views import assets
 
 @cache
 def of_a_page() -> dict[str, str]:
-    """The headers of a page: the release's own scripts run there, each by its hash, and no other.
+    """The headers of a page. Only the release's own scripts may run, each allowed by its hash.
 
-    Content Security Policy Level 3 (8.3: a script file with a listed hash as its integrity); Integrity-Policy refuses
-    what has no integrity, even if its address is allowed.
+    Content Security Policy Level 3 (8.3: a script file with a listed hash as its integrity). Integrity-Policy refuses
+    scripts without integrity, even if their address is allowed.
     """
     hashes = [assets.integrity(assets.import_map().encode()), *map(assets.integrity_of, assets.scripts())]
     scripts = " ".join(f"'{each}'" for each in hashes)

@@ -1,7 +1,7 @@
-"""The shells: what every address that a person opens answers, the same bytes for everybody.
+"""The shells: the HTML documents that people open, the same bytes for everyone.
 
-They depend on the release and the host's public words alone, so anybody can check them from outside. What belongs to a
-person comes afterwards, as data, and is drawn in the browser.
+They depend only on the release and the host's public words, so anyone can check them from outside. Personal data comes
+later, as data, and is rendered in the browser.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ezdms.views.rendering import render
 APP = "app"
 PROTECTION = "protection"
 NOTHING = "There is nothing at this address."
-ADDRESSES = {  # of each shell, an address at which it is served
+ADDRESSES = {  # the addresses of each shell; /c/000… stands for all conversations
     APP: ("/", "/welcome", "/search-pin", "/sessions", "/account", "/c/000000000000000000000000"),
     PROTECTION: ("/protection",),
 }
@@ -35,7 +35,7 @@ def shells(host: Mapping[str, str]) -> dict[str, Shell]:
 
 
 def missing(sentence: str) -> bytes:
-    """The page of an address where there is nothing; the sentence depends on the kind of problem alone."""
+    """The page for an unknown address. The sentence depends only on the kind of problem."""
     return render("shells/missing.html", sentence=sentence).encode()
 
 

@@ -1,1 +1,1 @@
-"""How a request is admitted, read and answered."""
+"""Admitting, parsing and answering requests."""

@@ -1,4 +1,4 @@
-"""Who is asking, and whether they may: session tokens by cookie or bearer header. No PIN comes here."""
+"""Authentication and admission: finds the session of a request by cookie or bearer header. No PIN is involved."""
 
 from __future__ import annotations
 
@@ -27,35 +27,35 @@ View = TypeVar("View", bound=Callable[..., object])
 
 
 def public(view: View) -> View:
-    """Mark a view that answers without a session. Every other view is closed by default (app.py)."""
+    """Mark a view that needs no session. All other views require one (app.py)."""
     view.is_public = True  # type: ignore[attr-defined]
     return view
 
 
 def is_public(endpoint: str | None) -> bool:
-    """True for the endpoints on the short list of public ones, and for unknown addresses (404)."""
+    """True for public endpoints, and for unknown addresses (404)."""
     view = current_app.view_functions.get(endpoint or "")
     return view is None or getattr(view, "is_public", False)
 
 
 def shell(view: View) -> View:
-    """Mark a view that answers people with a shell: no session is looked up, no database is asked."""
+    """Mark a view that returns a shell to browsers, without looking up a session or querying the database."""
     view.is_shell = True  # type: ignore[attr-defined]
     return view
 
 
 def is_shell(endpoint: str | None) -> bool:
-    """True for the addresses that people open."""
+    """True for addresses that people open."""
     return getattr(current_app.view_functions.get(endpoint or ""), "is_shell", False)
 
 
 def cookie_name(scheme: str) -> str:
-    """With TLS the name carries __Host-, so that no other host or plain-http page can plant a session."""
+    """With TLS the name has the prefix __Host-, so that no other host or plain-http page can plant a session."""
     return "__Host-ezdms_session" if scheme in ("https", "wss") else "ezdms_session"
 
 
 def set_cookie(response: Response, token: str, scheme: str) -> None:
-    """Hand the token to a browser: never readable by script, never sent along from other sites' forms."""
+    """Set the token as a cookie: not readable by scripts, not sent with other sites' forms."""
     response.set_cookie(
         cookie_name(scheme),
         token,
@@ -73,7 +73,7 @@ def clear_cookie(response: Response, scheme: str) -> None:
 
 
 def find_token(asked: Request | Websocket) -> str | None:
-    """The token of a request or socket: a bearer header if there is one (cookies are then ignored), else the cookie."""
+    """The token of a request or socket: from the bearer header if there is one, else from the cookie."""
     scheme, _, token = asked.headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         return token
@@ -81,25 +81,25 @@ def find_token(asked: Request | Websocket) -> str | None:
 
 
 async def find_session(sessions: Sessions, asked: Request | Websocket) -> Session | None:
-    """The living session that the request or socket proves, or None."""
+    """The active session of a request or socket, or None."""
     token = find_token(asked)
     if token is None or len(token) != 43:
         return None
     token_hash = hash_token(token)
     session = await sessions.find(token_hash)
     if session is not None and now() - session.used_at > USED_AGAIN:
-        with suppress(Unavailable):  # a full disk keeps nobody from reading
+        with suppress(Unavailable):  # reading works even if the disk is full
             await sessions.touch(token_hash, session, **seen(asked))
     return session
 
 
 def seen(asked: Request | Websocket) -> dict[str, str]:
-    """What the owner of a session is shown of it: proxy.py has settled the address."""
+    """Browser and address of a session, as shown to its owner. trusted_proxies.py has determined the address."""
     return {"browser": describe(asked.headers.get("User-Agent", "")), "address": asked.remote_addr or ""}
 
 
 async def admit_request() -> None:
-    """A request has its session looked up, unless a shell answers it; without one only the public views answer."""
+    """Look up the session of a request, unless a shell answers it. Without a session, only public views are allowed."""
     g.session = None
     if request.endpoint == "static" or (is_shell(request.endpoint) and not wants_json()):
         return
@@ -111,7 +111,7 @@ async def admit_request() -> None:
 
 
 async def admit_websocket() -> Response | None:
-    """A socket is accepted for a living session alone, never for a page of another site, and not too often."""
+    """Accept a socket only with an active session, from our own site, within the limits. Returns None or a refusal."""
     if origin.is_foreign(websocket, context.settings().allowed_origins):
         return refuse(403, "foreign_origin", FOREIGN)
     g.session = await find_session(context.sessions(), websocket)
@@ -127,6 +127,6 @@ async def admit_websocket() -> Response | None:
 
 
 def refuse(status: int, code: str, sentence: str, headers: dict[str, str] | None = None) -> Response:
-    """The answer to a WebSocket that is not accepted."""
+    """The response that refuses a WebSocket."""
     body = json.dumps({"error": sentence, "code": code})
     return Response(body, status, {**(headers or {}), **HEADERS}, content_type="application/json")

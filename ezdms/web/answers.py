@@ -1,4 +1,4 @@
-"""One resource, two faces: every answer and every error as JSON for programs or as HTML for people."""
+"""Responses and errors, as JSON for programs or HTML for pages."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def too_often(seconds: int) -> Problem:
 
 
 def wants_json() -> bool:
-    """True if the Accept header puts application/json before text/html."""
+    """True if the Accept header prefers application/json to text/html."""
     return _prefers_json(request.headers.get("Accept"))
 
 
@@ -54,7 +54,7 @@ def answer(value: Any, render: Callable[[], str], status: int = 200) -> Response
 
 
 def answer_problem(problem: Problem) -> Response:
-    """The error in the face that the request prefers; the HTML fills the page's alert region."""
+    """The error in the format that the request prefers. The HTML is for the page's alert region."""
     response = answer(problem.as_json(), lambda: fragments.alert(problem.sentence), problem.status)
     if "retry_after" in problem.more:
         response.headers["Retry-After"] = str(problem.more["retry_after"])

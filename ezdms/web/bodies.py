@@ -1,4 +1,4 @@
-"""Request bodies, whole and bounded before anything looks into them: forms, or JSON objects with the same names."""
+"""Request bodies: forms, or JSON objects with the same names. Fully read and limited in size before they are parsed."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from ezdms.web.fields import malformed_json, parse_object, pick_fields
 
 LARGEST_BODY = 64 * 1024  # bytes
 MOST_FIELDS = 100
-LONGER = 5  # times as long as others a larger body may take, which is 19 KiB/s
-LARGER_BODIES = {"/vault": 1840 * 1024}  # a vault of 1 MiB is 1,864,835 characters once it is signed and sealed
+LONGER = 5  # times the usual timeout for a larger body, which is 19 KiB/s
+LARGER_BODIES = {"/vault": 1840 * 1024}  # a vault of 1 MiB is 1,864,835 characters once signed and encrypted
 
 
 class WholeBody(Body):
-    """A body of which it is known whether it has come to its end."""
+    """A body that knows whether it is complete."""
 
     @property
     def is_whole(self) -> bool:
-        """True once there is nothing to wait for."""
+        """True once it is complete."""
         return self._complete.is_set()
 
 
 class BoundedRequest(Request):
-    """A request whose body is refused before it is read if it is larger than its address takes."""
+    """A request whose body is refused before it is read if it is too large for its address."""
 
     body_class = WholeBody
     body: WholeBody
@@ -40,15 +40,15 @@ class BoundedRequest(Request):
 
     @property
     def blueprints(self) -> list[str]:
-        """Ours are not nested. Quart imports what splits their names, three times for each request."""
+        """The blueprint of the request. Ours are not nested; Quart's version is slow."""
         return [self.blueprint] if self.blueprint else []
 
 
 async def read_fields(*names: str, optional: tuple[str, ...] = ()) -> dict[str, str]:
-    """The named fields of the body, as pick_fields gives them. Raises Problem 400, or 415 (neither a form nor JSON)."""
-    # Whole, and before anything looks into it: a multipart parser takes it in pieces, of which none is too large.
+    """The named fields of the body, like pick_fields. Raises Problem 400, or 415 (neither a form nor JSON)."""
+    # Read it completely first: a multipart parser would check the size of each part, not of the body.
     if cast(BoundedRequest, request).body.is_whole:
-        request.body_timeout = None  # Quart would wait in one more task
+        request.body_timeout = None  # avoids an extra task in Quart
     body = cast(bytes, await request.get_data())
     if request.mimetype == "application/json":
         given = parse_object(_decode(body))

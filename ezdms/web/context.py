@@ -1,4 +1,4 @@
-"""What the routes work with, taken from the running app in one place."""
+"""Access to the running app's objects, for the routes."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ def database() -> Database:
 
 
 def sessions() -> Sessions:
-    """Who is logged in."""
+    """The cache of sessions."""
     return cast(Sessions, current_app.extensions["ezdms.sessions"])
 
 
 def limiter() -> Limiter:
-    """How often."""
+    """The rate limiter."""
     return cast(Limiter, current_app.extensions["ezdms.limiter"])
 
 
 def hub() -> Hub[Event]:
-    """The sockets of everybody."""
+    """The hub of all sockets."""
     return cast(Hub[Event], current_app.extensions["ezdms.hub"])
 
 
 def settings() -> Settings:
-    """What the operator decided."""
+    """The server's settings."""
     return cast(Settings, current_app.extensions["ezdms.settings"])
 
 
 def shell(name: str) -> Shell:
-    """A document that is the same for everybody."""
+    """A document that is the same for everyone."""
     return cast(Shell, current_app.extensions["ezdms.shells"][name])
 
 
@@ -54,11 +54,11 @@ def deployment_id() -> str:
 
 
 async def mark_as_read(conversation_id: str, user_id: str, seq: int) -> None:
-    """This user has seen everything up to `seq`. A full disk keeps nobody from reading."""
+    """Mark everything up to `seq` as read. Does nothing if the disk is full."""
     with suppress(Unavailable):
         await database().write(mark_read, conversation_id=conversation_id, user_id=user_id, seq=seq)
 
 
 def session() -> Session:
-    """The session that asks; app.py lets no request without one reach a view that is not public."""
+    """The session of the request. app.py ensures that there is one in views that are not public."""
     return cast(Session, g.session)

@@ -1,4 +1,4 @@
-"""What a Login PIN opens, as it comes in requests: parsed strictly, compared once, handed back only to its owner."""
+"""Credentials derived from a Login PIN: parsing them, checking them, and returning wrapped keys to their owner."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LOCKS = ("login_id", "auth_key", "salt", "iterations", "wrapped_sig", "wrapped_e
 
 
 async def parse_locks(fields: dict[str, str]) -> Locks:
-    """The fields LOCKS in their exact form, the auth_key hashed; Problem 400 otherwise."""
+    """Parse the fields LOCKS strictly, and hash the auth_key. Problem 400 if malformed."""
     for name, size in (("login_id", 16), ("auth_key", 32), ("salt", 16), ("wrapped_sig", WRAPPED_SIG)):
         parse_bytes(name, fields[name], size)
     if len(parse_bytes("wrapped_enc", fields["wrapped_enc"], None)) not in WRAPPED_ENC:
@@ -39,14 +39,14 @@ async def parse_locks(fields: dict[str, str]) -> Locks:
 
 
 async def find_user(fields: dict[str, str]) -> User | None:
-    """The user whom login_id and auth_key prove, or None."""
+    """The user with this login_id and auth_key, or None."""
     for name, size in (("login_id", 16), ("auth_key", 32)):
         parse_bytes(name, fields[name], size)
     return await accounts.find_user(context.database(), fields["login_id"], fields["auth_key"])
 
 
 async def confirm_pin(session: Session, fields: dict[str, str]) -> User:
-    """The user of this session, who has proved the Login PIN once more; Problem 403 otherwise."""
+    """Check the Login PIN again, and return the user of this session. Problem 403 if it is wrong."""
     user = await find_user(fields)
     if user is None or user.user_id != session.user_id:
         raise Problem(403, "wrong_pin", "This is not your Login PIN.")
@@ -54,14 +54,14 @@ async def confirm_pin(session: Session, fields: dict[str, str]) -> User:
 
 
 def signed_act(session: Session, fields: dict[str, str], act: str, purpose: str) -> Act:
-    """The field `act` (empty if it was not given), and what it must be for."""
+    """The field `act` ("" if missing), with what it must be for."""
     ik = envelope.parse_statement(session.statement).ik
     return Act(fields.get("act", ""), ik, context.deployment_id(), act, purpose)
 
 
 @contextmanager
 def act_must_hold() -> Iterator[None]:
-    """Problem 403 for an act that does not hold: its code is "clock" if only the time of it is wrong."""
+    """Turn an invalid act into Problem 403, with the code "clock" if only its time is wrong."""
     try:
         yield
     except envelope.ClockError as error:
@@ -73,5 +73,5 @@ def act_must_hold() -> Iterator[None]:
 
 
 def wrapped_keys(user: User) -> dict[str, object]:
-    """What a browser needs to unlock the keys, for those alone who proved the Login PIN."""
+    """What a browser needs to unlock the keys. Only for users who proved the Login PIN."""
     return {name: getattr(user, name) for name in ("salt", "iterations", "wrapped_sig", "wrapped_enc", "statement")}

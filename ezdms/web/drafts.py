@@ -1,4 +1,4 @@
-"""A message as it comes in a request or over a socket, checked from outside: nothing here can open one."""
+"""Parses a message from a request or socket. Checks it only from outside: nothing here can decrypt it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ FIELDS = ("conversation_id", "message_id", "n", "hash", "suite", "content_for_a"
 
 
 def parse_draft(fields: dict[str, str]) -> Draft:
-    """FIELDS in their exact form; both copies look like a message and are of one size. Problem 400 or 422."""
+    """Parse FIELDS strictly. Both copies must look like a message and have the same size. Problem 400 or 422."""
     n = parse_integer("n", fields["n"], low=1, high=encoding.LARGEST_INTEGER)
     if fields["suite"] != "1":
-        raise Problem(422, "suite", "This server knows message suite 1 only.")
+        raise Problem(422, "suite", "This server supports only message suite 1.")
     for name, size in (("message_id", 16), ("hash", 32)):
         parse_bytes(name, fields[name], size)
     sealed_a, sealed_b = fields["content_for_a"], fields["content_for_b"]
@@ -23,7 +23,7 @@ def parse_draft(fields: dict[str, str]) -> Draft:
     except encoding.EnvelopeError as error:
         raise Problem(422, "envelope", str(error)) from error
     if len(sealed_a) != len(sealed_b):
-        raise Problem(422, "envelope", "The two copies differ in size, so they cannot hold the same message.")
+        raise Problem(422, "envelope", "The two copies differ in size, so they cannot contain the same message.")
     return Draft(
         conversation_id=fields["conversation_id"],
         message_id=fields["message_id"],

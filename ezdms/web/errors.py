@@ -1,4 +1,4 @@
-"""What goes wrong, as an answer: a sentence for people, a code for programs."""
+"""Turns errors into responses: a sentence for people, a code for programs."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from ezdms.views.shells import missing
 from ezdms.web.admission import refuse
 from ezdms.web.answers import again_later, answer_problem, too_often, wants_json
 
-PAGES = (None, "pages", "sessions")  # blueprints whose GET addresses people open; None is an unknown address
+PAGES = (None, "pages", "sessions")  # blueprints of pages that people open; None is an unknown address
 SENTENCES = {
-    400: "The request could not be understood.",
+    400: "The request is malformed.",
     404: "There is nothing at this address.",
-    405: "This address does not take that method.",
+    405: "This address does not support that method.",
     408: "The request took too long.",
     413: "The request is too large.",
     415: "Expected a form or a JSON object.",
@@ -30,7 +30,7 @@ SENTENCES = {
 
 
 async def answer_with_page(problem: Problem) -> Response:
-    """A problem met by a person who opens a page: one that says what is wrong. For programs and fragments as always."""
+    """Answer a problem with an error page if a person opened a page; otherwise as JSON or fragment."""
     if request.method != "GET" or request.blueprint not in PAGES or wants_json() or problem.status == 401:
         return answer_problem(problem)
     response = Response(missing(problem.sentence), problem.status, content_type="text/html; charset=utf-8")
@@ -39,25 +39,25 @@ async def answer_with_page(problem: Problem) -> Response:
 
 
 async def answer_too_often(error: RateLimitExceeded) -> Response:
-    """429, and when to ask again."""
+    """429, with the time to wait."""
     return answer_problem(too_often(cast(int, error.retry_after)))
 
 
 async def answer_unavailable(error: Unavailable) -> Response:
-    """What was asked for did not happen, and may be asked for again."""
+    """503: nothing was stored, and the request can be retried."""
     if not isinstance(error, Busy):
         logs.event(logging.ERROR, "cannot store", route=str(request.url_rule))
     return answer_problem(again_later(error))
 
 
 async def answer_http_exception(error: HTTPException) -> ResponseTypes:
-    """What the framework raises, in our words."""
+    """Errors of the framework, with our sentences."""
     status = error.code or 500
     if status < 400 and not has_websocket_context():
         return error.get_response()
     code = (error.name or "error").lower().replace(" ", "_")
     sentence = SENTENCES.get(status, SENTENCES[400] if status < 500 else SENTENCES[500])
-    if has_websocket_context():  # nothing below can be asked of a socket; it follows no redirect either
+    if has_websocket_context():  # a socket has no Accept header and follows no redirects
         return refuse(max(status, 400), code, sentence)
     response = await answer_with_page(Problem(status, code, sentence))
     if isinstance(error, MethodNotAllowed) and error.valid_methods:

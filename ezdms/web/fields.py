@@ -1,4 +1,4 @@
-"""Fields of a form or of a JSON object, read strictly: each a short string, given once. Knows no web."""
+"""Strict parsing of the fields of a form or JSON object. Independent of the web framework."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ezdms.protocol.encoding import EnvelopeError, b64u_decode
 
 
 class _Object(NamedTuple):
-    """A JSON object. Inside another it is no value of any field of ours."""
+    """A JSON object. Nested, it is not a valid value of any field."""
 
     members: list[tuple[str, Any]]
 
@@ -20,9 +20,9 @@ DECODER = json.JSONDecoder(object_pairs_hook=_Object)
 
 
 def pick_fields(given: list[tuple[str, Any]], names: tuple[str, ...], optional: tuple[str, ...] = ()) -> dict[str, str]:
-    """The named fields, each given exactly once (`optional` ones at most); other fields are ignored.
+    """The named fields, each exactly once (`optional`: at most once). Other fields are ignored.
 
-    JSON integers are taken in their decimal form, so that a form and a JSON object mean the same. Raises Problem 400.
+    JSON integers are converted to decimal, so that a form and a JSON object mean the same. Raises Problem 400.
     """
     fields: dict[str, str] = {}
     for name, value in given:
@@ -38,14 +38,14 @@ def pick_fields(given: list[tuple[str, Any]], names: tuple[str, ...], optional: 
 
 
 def parse_integer(name: str, text: str, *, low: int, high: int) -> int:
-    """A decimal integer in its only form (no sign, no leading zero) from `low` to `high`, else Problem 400."""
+    """Parse a canonical decimal integer (no sign, no leading zero) from `low` to `high`, else Problem 400."""
     if not re.fullmatch(r"0|[1-9][0-9]{0,15}", text, re.ASCII) or not low <= int(text) <= high:
         raise Problem(400, "malformed_field", f"The field {name} must be a whole number from {low} to {high}.")
     return int(text)
 
 
 def parse_bytes(name: str, text: str, size: int | None) -> bytes:
-    """The bytes of canonical base64url, `size` of them unless that is None; else Problem 400."""
+    """Decode canonical base64url, of `size` bytes unless None; else Problem 400."""
     try:
         return b64u_decode(text, size)
     except EnvelopeError as error:
@@ -54,7 +54,7 @@ def parse_bytes(name: str, text: str, size: int | None) -> bytes:
 
 
 def parse_object(text: str) -> list[tuple[str, Any]]:
-    """The members of a JSON object in order, duplicates kept so that they can be refused. Raises Problem 400."""
+    """The members of a JSON object in order, with duplicates so that they can be refused. Raises Problem 400."""
     try:
         outermost = DECODER.decode(text)
     except (ValueError, RecursionError) as error:
@@ -77,5 +77,5 @@ def _as_text(name: str, value: Any) -> str:
 
 
 def malformed_json() -> Problem:
-    """400 for what is no JSON."""
+    """The error for invalid JSON."""
     return Problem(400, "malformed_json", "The body is not valid JSON.")

@@ -1,4 +1,4 @@
-"""How often: rate limits from the settings on routes and sockets, kept in memory that forgets."""
+"""Rate limits from the settings, for routes and sockets. Kept in memory, with a maximum size."""
 
 from __future__ import annotations
 
@@ -25,39 +25,39 @@ LARGEST_STORE = 100_000  # keys
 
 
 async def by_address() -> str:
-    """The client's address, as proxy.py has settled it: nothing a client writes into a header changes it."""
+    """The client's address from trusted_proxies.py, which a client cannot change by sending headers."""
     return address_of(request.remote_addr or "")
 
 
 async def by_network() -> str:
-    """The network that it is in: whoever has one address there may have many."""
+    """The client's network, since one client may have many addresses in it."""
     return network_of(request.remote_addr or "")
 
 
 async def by_account() -> str:
-    """The user whose session asks."""
+    """The user of the session."""
     return cast(str, g.session.user_id)
 
 
 class SettingLimit(RateLimit):
-    """Marks a route with the setting limit_<name>, whose numbers are known once there is an app."""
+    """Marks a route with the setting limit_<name>. Its values are known once the app exists."""
 
     def __init__(self, name: str, key_function: Any) -> None:
         self.name = name
         self.key_function = key_function
 
     def chosen(self, settings: Settings) -> KnownLimit | None:
-        """What the operator set; None is off."""
+        """The configured limit; None if it is off."""
         limit: Limit | None = getattr(settings, f"limit_{self.name}")
         return None if limit is None else KnownLimit(limit.count, limit.period, self.key_function)
 
 
 class KnownLimit(RateLimit):
-    """A limit that computes what follows from its numbers once, and not for each request."""
+    """A limit with cached derived values."""
 
     @cached_property
     def seconds(self) -> float:
-        """The period."""
+        """The period, in seconds."""
         return self.period.total_seconds()
 
     @cached_property
@@ -67,14 +67,14 @@ class KnownLimit(RateLimit):
 
     @cached_property
     def key(self) -> str:
-        """What its counts are kept under."""
+        """The key prefix of its counts."""
         return f"{self.count}-{self.seconds}"
 
 
 class Limiter(RateLimiter):
-    """quart-rate-limiter's marks, hooks and answers with the limits of the settings, without those that are off.
+    """quart-rate-limiter with the limits from the settings.
 
-    Its own hooks read clock, key and store three times for each limit of a request, and its store never forgets.
+    Its own hooks read clock, key and store three times for each limit of a request, and its store grows forever.
     """
 
     def __init__(self, app: Quart, settings: Settings, **more: Any) -> None:
@@ -85,7 +85,7 @@ class Limiter(RateLimiter):
         self._of_views: dict[str | None, list[KnownLimit]] = {}
 
     def count(self, endpoint: str | None, key: str) -> float:
-        """Count what came as no HTTP request as one to this endpoint by `key`: 0, or the seconds until it may come."""
+        """Count an event outside HTTP as a request to this endpoint by `key`. Returns 0, or the seconds to wait."""
         return self._arrivals.count({_name(endpoint, limit, key): limit for limit in self._limits_of(endpoint)})
 
     async def _before_request(self) -> None:
@@ -100,7 +100,7 @@ class Limiter(RateLimiter):
             raise RateLimitExceeded(ceil(seconds))
 
     async def _after_request(self, response: Response) -> Response:
-        """Say how much is left of the limit with the shortest period."""
+        """Add headers with what is left of the limit with the shortest period."""
         if limits := g.get("limits"):
             name, limit = min(limits.items(), key=lambda item: item[1].seconds)
             ahead = self._arrivals.ahead(name)
@@ -123,23 +123,23 @@ def _name(endpoint: str | None, limit: KnownLimit, key: str) -> str:
 
 
 def limited(name: str, key_function: Any) -> Callable[[View], View]:
-    """Put the setting limit_<name> on a route; stands below the route decorator."""
+    """Apply the setting limit_<name> to a route. Goes below the route decorator."""
     return rate_limit(limits=[SettingLimit(name, key_function)])
 
 
 class Arrivals:
-    """Theoretical arrival times by key, at most LARGEST_STORE; kept by a clock that never jumps."""
+    """Theoretical arrival times (GCRA) by key, at most LARGEST_STORE, by a monotonic clock."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._arrivals: dict[str, float] = {}
         self._clock = clock
 
     def ahead(self, key: str) -> float:
-        """Seconds until nothing limits this key: its theoretical arrival time less the present."""
+        """Seconds until this key is no longer limited: its theoretical arrival time minus now."""
         return max(self._arrivals.get(key, 0.0) - self._clock(), 0.0)
 
     def count(self, limits: Mapping[str, KnownLimit]) -> float:
-        """0 and one event is counted at each of these, by their keys, or the seconds until it would be allowed."""
+        """Count one event for each key and return 0; or, without counting, the seconds until it would be allowed."""
         now = self._clock()
         taken = {
             key: _take(self._arrivals.get(key, 0.0), now, limit.seconds, limit.inverse) for key, limit in limits.items()
@@ -151,9 +151,9 @@ class Arrivals:
         return longest
 
     def _set(self, key: str, arrival: float) -> None:
-        """If that is too much, forget the half that has least to wait: first what no longer limits anybody.
+        """Store an arrival. If the store is full, drop the half with the earliest times, which limit the least.
 
-        So nobody gets rid of a limit by filling the store with others.
+        So nobody can escape a limit by filling the store.
         """
         if len(self._arrivals) >= LARGEST_STORE:
             by_arrival = sorted(self._arrivals.items(), key=lambda item: item[1])
@@ -165,22 +165,22 @@ class Arrivals:
 
 
 def _take(arrival: float, moment: float, period: float, step: float) -> tuple[float, float]:
-    """GCRA: 0 and the new theoretical arrival time, or the seconds to wait and the old one."""
+    """GCRA. Returns 0 and the new theoretical arrival time, or the seconds to wait and the old one."""
     arrival = max(arrival, moment)
     seconds = arrival - moment - (period - step)
     return (seconds, arrival) if seconds > 0 else (0.0, arrival + step)
 
 
 class Bucket:
-    """The same limit (GCRA) for what one socket does."""
+    """The same limit (GCRA) for one socket."""
 
     def __init__(self, limit: Limit | None, clock: Callable[[], float] = time.monotonic) -> None:
         self._limit = limit
         self._clock = clock
-        self.arrival = 0.0  # theoretical arrival time: once it has passed, nobody is limited
+        self.arrival = 0.0  # theoretical arrival time; no limit once it has passed
 
     def wait(self) -> float:
-        """0 and one event is counted, or the seconds until one would be allowed."""
+        """Count one event and return 0, or the seconds until one would be allowed."""
         if self._limit is None:
             return 0.0
         period = self._limit.period.total_seconds()

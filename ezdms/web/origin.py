@@ -1,4 +1,4 @@
-"""Which site a request comes from: what another one makes a browser send in a user's name is refused."""
+"""Detects requests that another site makes a browser send (cross-site request forgery)."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ SCHEMES = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
 
 
 def is_foreign(asked: Request | Websocket, allowed: Iterable[str]) -> bool:
-    """True if a browser sends this for a page of another origin, unless the operator allowed that one.
+    """True if a browser sends this for a page of another origin, unless the operator allowed it.
 
-    Browsers say in Sec-Fetch-Site whose page asks, which no page can forge: but only to https and localhost, and
-    Chromium never in the handshake of a WebSocket. Without it the Origin decides; without either it is no browser.
+    Browsers state the requesting site in Sec-Fetch-Site, which pages cannot forge, but only to https and localhost, and
+    Chromium never in a WebSocket handshake. Without it, Origin decides; without either, it is not a browser.
     """
     site, said = asked.headers.get("Sec-Fetch-Site"), asked.headers.get("Origin")
     origin = None if said is None else parse_origin(said)
@@ -37,10 +37,10 @@ def is_forged(asked: Request, allowed: Iterable[str]) -> bool:
 
 
 def _is_own(asked: Request | Websocket, origin: Origin) -> bool:
-    """The page has the scheme, host and port of the request.
+    """True if the page has the same scheme, host and port as the request.
 
-    A page with TLS is also our own if TLS ends at a proxy that does not say so: the way to it is a weaker one than the
-    page's. The other way round is the attack: whoever is on the network makes up a page at http://the-same-host.
+    An https page also counts as our own if the request is http: a proxy may terminate TLS without saying so. The
+    reverse is an attack: someone on the network can forge a page at http://the-same-host.
     """
     scheme = SCHEMES.get(asked.scheme, "")
     is_as_safe = origin.scheme == scheme or (origin.scheme, scheme) == ("https", "http")

@@ -1,4 +1,4 @@
-"""Messages that a program sends over its socket: what POST /send_message does, without a request for each."""
+"""Messages that a program sends over its socket: like POST /send_message, without a request for each."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from ezdms.web.answers import again_later, too_often
 from ezdms.web.drafts import FIELDS, parse_draft
 from ezdms.web.fields import pick_fields
 
-MOST_UNDER_WAY = 16  # messages of one socket that wait to be stored, in the order in which they came
-LONGEST_ID = 64  # characters of what is said back as the message_id of an error
+MOST_UNDER_WAY = 16  # messages of one socket waiting to be stored, in order
+LONGEST_ID = 64  # characters of the message_id repeated in an error
 
 
 class Outgoing:
-    """The messages of one socket that are under way. Each is acknowledged on the socket once it is durable.
+    """The messages of one socket in progress. Each is acknowledged on the socket once it is durable.
 
-    One that is on its way when the socket ends is stored and handed to the other all the same.
+    A message in progress when the socket ends is still stored and delivered.
     """
 
     def __init__(self, mailbox: Mailbox[Event], session: Session) -> None:
@@ -38,10 +38,10 @@ class Outgoing:
         self._database, self._hub, self._limiter = context.database(), context.hub(), context.limiter()
         self._quota = context.settings().quota_account
         self._under_way = 0
-        self._room: asyncio.Future[None] | None = None  # the reader waits for it
+        self._room: asyncio.Future[None] | None = None  # send() waits for it
 
     async def send(self, members: list[tuple[str, Any]]) -> None:
-        """Take one message; waits only while too many are under way."""
+        """Accept one message. Waits only while too many are in progress."""
         try:
             seconds = self._limiter.count("messages.send_message", self._user_id)
             if seconds:
@@ -53,7 +53,7 @@ class Outgoing:
             self._tell_error(given[0][:LONGEST_ID] if given else None, error)
             return
         self._under_way += 1
-        write.add_done_callback(partial(self._finish, draft))  # a task for each would cost more than all the rest
+        write.add_done_callback(partial(self._finish, draft))  # a task per message would cost more than everything else
         if self._under_way >= MOST_UNDER_WAY:
             self._room = asyncio.get_running_loop().create_future()
             await self._room

@@ -1,4 +1,4 @@
-"""Shells and files as answers: the same from a server and from `ezdms open`."""
+"""Sends shells and static files, for the server and for `ezdms open`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ezdms.views.shells import Shell
 
 
 async def send_shell(found: Shell) -> Response:
-    """A shell, or 304 for whoever has it."""
+    """Send a shell, or 304 if the client has it."""
     response = Response(found.body, content_type="text/html; charset=utf-8")
     response.headers.update(of_a_page())
     response.headers["Cache-Control"] = ASKED_ANEW
@@ -23,16 +23,16 @@ async def send_shell(found: Shell) -> Response:
 
 
 async def send_file(filename: str) -> Response:
-    """A file by its name, with or without a digest before it; 404 if there is none.
+    """Send a file, with or without a digest in front of its name; 404 if there is none.
 
-    Under an address that carries their hash files are kept for good, else asked for anew. A page that was opened before
-    an upgrade still asks with the old digest: it gets today's file, but not for good.
+    With the current digest, files are cached forever, otherwise revalidated. A page opened before an upgrade still uses
+    the old digest: it gets the current file, but not cached forever.
     """
     before, name = re.fullmatch(r"(?:([0-9a-f]{12})/)?(.*)", filename, re.DOTALL).groups()  # type: ignore[union-attr]
-    request.headers.pop("Range", None)  # a file is sent whole: Quart raises on ranges that count from the end
+    request.headers.pop("Range", None)  # always send the whole file: Quart raises on suffix ranges
     try:
         response = await send_from_directory(FOLDER, name)
-    except OSError as error:  # a name that no file system takes
+    except OSError as error:  # an invalid file name
         raise NotFound from error
     response.headers["Cache-Control"] = FOR_GOOD if before == digest() else ASKED_ANEW
     response.headers.pop("Expires", None)

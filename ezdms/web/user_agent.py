@@ -1,4 +1,4 @@
-"""What a browser calls itself, in words that its owner recognises in a list. Only these words are ever stored."""
+"""Describes a browser in words its owner recognizes in a list. Only these words are stored."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 
 UNKNOWN = "Unknown browser"
 
-# In this order: most browsers also claim to be the ones below them.
+# In this order: most browsers also claim to be those below.
 BROWSERS = (
     ("Edg", "Edge"),
     ("EdgiOS", "Edge"),
@@ -31,7 +31,7 @@ SYSTEMS = (
 
 
 def describe(user_agent: str) -> str:
-    """ "Firefox on Linux" of a User-Agent header; of a program the name it gives itself, at most 40 characters."""
+    """ "Firefox on Linux" for a browser's User-Agent header; for a program its own name, at most 40 characters."""
     browser = next((name for mark, name in BROWSERS if f"{mark}/" in user_agent or f"{mark}A/" in user_agent), None)
     system = next((name for mark, name in SYSTEMS if mark in user_agent), None)
     if browser is not None:

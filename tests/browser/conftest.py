@@ -90,6 +90,15 @@ async def browser(started: Starting, browser_name: str) -> AsyncIterator[Browser
 @pytest_asyncio.fixture(loop_scope="session")
 async def pair(browser: Browser, server: Server) -> tuple[Someone, Someone]:
     """Alice and Bob, in one conversation that Alice started."""
+    alice, bob = [await Someone.is_in(browser, server, name) for name in ("alice", "bob")]
+    await alice.starts_with(bob.search_pin)
+    await bob.opens("alice")
+    return alice, bob
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def newcomers(browser: Browser, server: Server) -> tuple[Someone, Someone]:
+    """The same two, whose browsers made their keys and PINs."""
     alice, bob = [await Someone.arrives(browser, server, name) for name in ("alice", "bob")]
     await asyncio.gather(alice.creates_an_account(), bob.creates_an_account())
     await alice.starts_with(bob.search_pin)

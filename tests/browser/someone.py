@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict
 from typing import Any
 
+from cryptography.hazmat.primitives import serialization
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, Request, WebSocket, expect
 
+from ezdms import crypto
+from ezdms.protocol.encoding import b64u_decode, b64u_encode
+from ezdms.views.assets import address_of
 from tests.conftest import Server
+from tests.people import JSON, PEOPLE, registration
 
 # Seals and sends in the page, as the composer does, but without typing.
 FILL = """async (count) => {
@@ -22,6 +28,18 @@ FILL = """async (count) => {
         await postForm("/send_message", { conversation_id, message_id, n, hash, suite, content_for_a, content_for_b });
         p = hash;
     }
+}"""
+
+# Puts an account where the page keeps it, as registering does; the keys are there from before.
+MOVE_IN = """async ([crypto, keystore, { user_id, username, search_salt, sig, enc, ...open }]) => {
+    const [C, K] = await Promise.all([import(crypto), import(keystore)]);
+    const [ik, spki] = [open.ik, open.spki].map((text) => C.b64uDecode(text));
+    const take = (key, algorithm, use) =>
+        globalThis.crypto.subtle.importKey("pkcs8", C.b64uDecode(key), algorithm, false, [use]);
+    await K.saveAccount({
+        user_id, username, search_salt, ik, spki, fp: await C.fingerprint(ik),
+        sig: await take(sig, "Ed25519", "sign"), enc: await take(enc, { name: "RSA-OAEP", hash: "SHA-256" }, "decrypt"),
+    });
 }"""
 
 
@@ -47,7 +65,37 @@ class Someone:
         someone.context.set_default_timeout(30_000)
         someone.page = await someone.new_tab()
         await someone.page.goto(address or server.url)
-        await someone.page.wait_for_selector("log-in")  # the script draws the page
+        if not address and options.get("java_script_enabled", True):
+            await someone.page.wait_for_selector("log-in")  # the script draws the page
+        return someone
+
+    @classmethod
+    async def is_in(cls, browser: Browser, server: Server, name: str, address: str = "", **options: Any) -> Someone:
+        """Somebody with an account of their own, logged in and at their list, without a click."""
+        someone = cls(server, name)
+        someone.context = await browser.new_context(**options)
+        someone.context.set_default_timeout(30_000)
+        someone.page = await someone.new_tab()
+        home = address or server.url
+        deployment = await someone.context.request.get(f"{home}/deployment", headers=JSON)
+        keys, pin = take_keys(server), crypto.new_login_pin()
+        someone.login_pin = crypto.show_login_pin(pin)
+        login = crypto.login_keys(pin, b64u_decode((await deployment.json())["deployment_id"], 16))
+        fields = registration(keys, name, **asdict(login), **asdict(crypto.wrap_keys(pin, keys)))
+        answer = await someone.context.request.post(f"{home}/register", form=fields, headers=JSON)
+        assert answer.status == 201, await answer.text()
+        account = await answer.json()
+        someone.search_pin = account["search_pin"]
+        await someone.page.route(f"{home}/empty", lambda route: route.fulfill(content_type="text/html", body=""))
+        await someone.page.goto(f"{home}/empty")
+        stored = {"user_id": account["user_id"], "username": name, "search_salt": fields["search_salt"]}
+        code = [address_of("js/crypto.js"), address_of("js/keystore.js")]
+        await someone.page.evaluate(MOVE_IN, [*code, stored | in_pkcs8(keys)])
+        await someone.page.unroute(f"{home}/empty")
+        someone.addresses.clear()
+        someone._traffic.clear()
+        await someone.page.goto(home)
+        await expect(someone.page.get_by_test_id("my-search-pin")).to_have_text(someone.search_pin)
         return someone
 
     async def new_tab(self) -> Page:
@@ -139,6 +187,26 @@ class Someone:
     def alert(self) -> Locator:
         """The one error on the page."""
         return self.page.get_by_role("alert")
+
+
+_taken: dict[Server, int] = {}
+
+
+def take_keys(server: Server) -> crypto.Keys:
+    """Keys that nobody on this server has: those of the vectors first, which need not be made."""
+    count = _taken[server] = _taken.get(server, -1) + 1
+    return list(PEOPLE.values())[count] if count < len(PEOPLE) else crypto.generate_keys()
+
+
+def in_pkcs8(keys: crypto.Keys) -> dict[str, str]:
+    """The public keys, and the private keys as a browser imports them, b64u."""
+    private = {
+        name: key.private_bytes(
+            serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        for name, key in (("sig", keys.identity), ("enc", keys.encryption))
+    }
+    return {name: b64u_encode(raw) for name, raw in ({"ik": keys.ik, "spki": keys.spki} | private).items()}
 
 
 async def until(is_so: Callable[[], bool | Awaitable[bool]]) -> None:

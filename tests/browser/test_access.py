@@ -96,7 +96,7 @@ async def by_tab_to(page: Page, target: Locator, most: int = 40, key: str = "") 
 
 @pytest.mark.firefox_too
 async def test_a_whole_life_by_keyboard_alone(browser: Browser, server: Server) -> None:
-    bob = await (await Someone.arrives(browser, server, "bob")).creates_an_account()
+    bob = await Someone.is_in(browser, server, "bob")
     alice = await Someone.arrives(browser, server, "alice")
     page, keys = alice.page, alice.page.keyboard
 

@@ -134,14 +134,14 @@ async def test_whoever_deletes_the_account_is_gone_and_what_they_wrote_stays_wit
     await page.get_by_role("button", name="Log in").click()
     await expect(alice.alert).to_contain_text("No account has this Login PIN")
 
-    await bob.list.get_by_role("link", name="alice (left)").click()  # live, without a reload
+    await bob.list.get_by_role("link", name="alice (deleted account)").click()  # live, without a reload
     await bob.sees("farewell")
-    await expect(bob.page.get_by_role("heading", name="alice (left)")).to_be_visible()
+    await expect(bob.page.get_by_role("heading", name="alice (deleted account)")).to_be_visible()
     await expect(bob.page.get_by_text("This person deleted their account")).to_be_visible()
     await expect(bob.page.get_by_role("textbox", name="Message")).to_have_count(0)
     await expect(bob.alert).to_have_count(0)
     device = await bob.on_another_device(browser)
-    await device.list.get_by_role("link", name="alice (left)").click()
+    await device.list.get_by_role("link", name="alice (deleted account)").click()
     await device.sees("farewell")  # the key that was pinned came by the vault
 
 

@@ -14,7 +14,7 @@ async def test_a_draft_is_kept_for_each_conversation_through_a_reload_and_is_gon
     browser: Browser, server: Server, pair: tuple[Someone, Someone]
 ) -> None:
     alice, bob = pair
-    carol = await (await Someone.arrives(browser, server, "carol")).creates_an_account()
+    carol = await Someone.is_in(browser, server, "carol")
     field = alice.page.get_by_role("textbox", name="Message")
     await field.fill("half a thought for bob")
     await alice.page.goto(server.url)
@@ -67,7 +67,7 @@ async def test_unread_messages_are_counted_in_the_title_and_the_latest_conversat
     browser: Browser, server: Server, pair: tuple[Someone, Someone]
 ) -> None:
     alice, bob = pair
-    carol = await (await Someone.arrives(browser, server, "carol")).creates_an_account()
+    carol = await Someone.is_in(browser, server, "carol")
     await bob.page.goto(server.url)
     await expect(bob.page).to_have_title("EZ-DMS")
     await alice.writes("one")
@@ -95,7 +95,7 @@ async def test_whoever_is_offline_is_told_and_what_they_send_goes_out_when_they_
     await alice.writes("first")
     await alice.writes("second")
     pending = alice.page.locator(".pending")
-    await expect(pending.first).to_contain_text("You are offline. It is sent as soon as you are connected again.")
+    await expect(pending.first).to_contain_text("You are offline. It will be sent when you are connected again.")
     await expect(pending.last).to_contain_text("Queued after the message before it")
     await alice.context.set_offline(False)
     await bob.sees("first", "second")
@@ -116,7 +116,7 @@ async def test_long_steps_say_what_they_are_doing(browser: Browser, server: Serv
     seen = "() => JSON.parse(sessionStorage.getItem('told'))"
     await alice.page.evaluate(told % "create-account")
     await alice.creates_an_account()
-    assert (await alice.page.evaluate(seen))[:3] == ["Making your keys…", "Locking them…", "Registering…"]
+    assert (await alice.page.evaluate(seen))[:3] == ["Creating your keys…", "Encrypting them…", "Registering…"]
     await alice.page.get_by_role("button", name="Log out").click()
     await expect(alice.page.get_by_role("button", name="Log in")).to_be_enabled()
     await alice.page.evaluate(told % "log-in")
@@ -127,10 +127,7 @@ async def test_long_steps_say_what_they_are_doing(browser: Browser, server: Serv
 async def test_times_are_those_of_the_reader(browser: Browser, server: Server) -> None:
     shown = []
     for zone in ("Asia/Tokyo", "America/New_York"):
-        alice, bob = [
-            await (await Someone.arrives(browser, server, name, timezone_id=zone)).creates_an_account()
-            for name in ("alice", "bob")
-        ]
+        alice, bob = [await Someone.is_in(browser, server, name, timezone_id=zone) for name in ("alice", "bob")]
         await alice.starts_with(bob.search_pin)
         await alice.writes("now")
         time = alice.page.locator("message-row local-time")

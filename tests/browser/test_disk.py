@@ -189,9 +189,9 @@ NOTE = "remembered in the vault of a program"
 
 
 async def test_a_thief_of_the_disk_finds_no_secret_in_any_spelling_and_what_the_threat_model_says(
-    server: Server, pair: tuple[Someone, Someone], tmp_path: Path
+    server: Server, newcomers: tuple[Someone, Someone], tmp_path: Path
 ) -> None:
-    alice, bob = pair
+    alice, bob = newcomers
     conversation, began = alice.page.url, time.time_ns() // 1_000_000 - 60_000
     hidden: Secrets = in_both_forms("Login PIN before the change", alice.login_pin)
     hidden |= in_both_forms("withdrawn Search PIN", alice.search_pin)

@@ -109,8 +109,8 @@ async def test_the_doctors_page_can_be_used_by_everybody(browser: Browser, start
     try:
         address = (await process.stdout.readline()).decode().split()[-1]
         operator = await Someone.arrives(browser, server, "operator", address)
-        await expect(operator.page.get_by_role("heading", name="How this server is")).to_be_visible()
-        await expect(operator.page.get_by_text("every page of it is sound")).to_be_visible()
+        await expect(operator.page.get_by_role("heading", name="Server check")).to_be_visible()
+        await expect(operator.page.get_by_text("no damage found")).to_be_visible()
         assert await faults_in_every_look(operator.page) == []
         assert operator.errors == []
     finally:
@@ -122,9 +122,7 @@ async def test_a_message_to_a_full_disk_waits_says_why_and_leaves_when_there_is_
     browser: Browser, starts: Starts, small_disk: Path
 ) -> None:
     server = starts(small_disk)
-    alice, bob = [await Someone.arrives(browser, server, name) for name in ("alice", "bob")]
-    for someone in (alice, bob):
-        await someone.creates_an_account()
+    alice, bob = [await Someone.is_in(browser, server, name) for name in ("alice", "bob")]
     await alice.starts_with(bob.search_pin)
     await bob.opens("alice")
     said(operate(server.data_dir, "users", "--json"))

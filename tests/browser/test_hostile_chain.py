@@ -23,6 +23,7 @@ async def talk(pair: tuple[Someone, Someone]) -> tuple[Someone, Someone]:
     alice, bob = pair
     for text in SAID:
         await alice.writes(text)
+    await bob.sees(*SAID)
     await bob.writes("mine")
     for someone in pair:
         await someone.sees(*SAID, "mine")
@@ -99,7 +100,7 @@ async def test_a_message_of_another_conversation_does_not_open_here(
 ) -> None:
     alice, bob = talk
     with_alice = bob.page.url
-    eve = await (await Someone.arrives(browser, server, "eve")).creates_an_account()
+    eve = await Someone.is_in(browser, server, "eve")
     await eve.starts_with(bob.search_pin)
     await bob.opens("eve")
     await bob.writes("to eve alone")

@@ -52,12 +52,12 @@ async def test_a_swapped_key_blocks_sending_and_there_is_no_way_on(
     browser: Browser, server: Server, pair: tuple[Someone, Someone]
 ) -> None:
     alice, _ = pair
-    await (await Someone.arrives(browser, server, "eve")).creates_an_account()
+    await Someone.is_in(browser, server, "eve")
     hostile = Hostile(server)
     genuine = hostile.user("bob")["statement"]
     hostile.change_user("bob", statement=hostile.user("eve")["statement"])
     await alice.page.reload()
-    await expect(alice.alert).to_contain_text("another key for this person")
+    await expect(alice.alert).to_contain_text("a different key for this person")
     await expect(alice.page.get_by_role("textbox", name="Message")).to_be_disabled()
     await expect(alice.page.get_by_role("button", name="Go on")).to_have_count(0)
     await types_and_nothing_leaves(alice)
@@ -71,7 +71,7 @@ async def test_a_swapped_salt_of_a_search_pin_finds_nobody(
     browser: Browser, server: Server, pair: tuple[Someone, Someone]
 ) -> None:
     _, bob = pair
-    carol = await (await Someone.arrives(browser, server, "carol")).creates_an_account()
+    carol = await Someone.is_in(browser, server, "carol")
     hostile = Hostile(server)
     genuine = hostile.run("SELECT salt FROM search_pins WHERE search_pin = ?", bob.search_pin)[0]["salt"]
     hostile.run("UPDATE search_pins SET salt = ? WHERE search_pin = ?", "A" * 22, bob.search_pin)
@@ -86,7 +86,7 @@ async def test_a_swapped_salt_of_a_search_pin_finds_nobody(
 async def test_a_login_with_another_salt_fewer_rounds_or_anothers_keys_unlocks_nothing(
     browser: Browser, server: Server
 ) -> None:
-    alice, _ = [await (await Someone.arrives(browser, server, name)).creates_an_account() for name in ("alice", "eve")]
+    alice, _ = [await Someone.is_in(browser, server, name) for name in ("alice", "eve")]
     hostile = Hostile(server)
     device = await Someone.arrives(browser, server, "alice")
     device.login_pin, device.search_pin = alice.login_pin, alice.search_pin
@@ -96,7 +96,7 @@ async def test_a_login_with_another_salt_fewer_rounds_or_anothers_keys_unlocks_n
         hostile.change_user("alice", **{lie: wrong})
         await device.page.get_by_role("textbox", name="Login PIN").fill(alice.login_pin)
         await device.page.get_by_role("button", name="Log in").click()
-        words = "allowed number of rounds" if lie == "iterations" else "do not open with this Login PIN"
+        words = "allowed iteration count" if lie == "iterations" else "cannot be decrypted with this Login PIN"
         await expect(device.alert, lie).to_contain_text(words)
         await expect(device.page.get_by_role("button", name="Log in")).to_be_enabled()
         hostile.change_user("alice", **{lie: genuine})
@@ -141,7 +141,7 @@ async def test_a_vault_that_is_not_the_one_stored_is_a_red_alarm(
             hostile.run(change, sealed, stored, old["user_id"])
         await alice.page.reload()
         await expect(alice.alert, lie).to_contain_text("list of")
-        await expect(alice.alert).to_contain_text("What this browser knows is kept")
+        await expect(alice.alert).to_contain_text("This browser keeps what it knows")
         await expect(alice.page.get_by_role("textbox", name="Message")).to_be_disabled()
         await expect(alice.page.get_by_role("button", name="Verified by Search PIN")).to_be_visible()
         await alice.page.get_by_role("button", name="Continue anyway").click()
@@ -164,7 +164,7 @@ async def test_a_message_forged_in_anothers_name_is_a_red_alarm(
     alice, bob = pair
     await alice.writes("genuine")
     await bob.sees("genuine")
-    eve = await (await Someone.arrives(browser, server, "eve")).creates_an_account()
+    eve = await Someone.is_in(browser, server, "eve")
     hostile = Hostile(server)
     first = dict(hostile.run("SELECT * FROM messages")[0])
     forged = await eve.page.evaluate(

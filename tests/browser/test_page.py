@@ -56,9 +56,8 @@ async def test_the_new_accounts_page_has_no_fault_survives_a_reload_and_saves_th
 
 async def test_list_and_thread_stand_side_by_side_or_one_at_a_time(browser: Browser, server: Server) -> None:
     wide, phone = [
-        await Someone.arrives(browser, server, name, **screen) for name, screen in (("wide", DESKTOP), ("phone", PHONE))
+        await Someone.is_in(browser, server, name, **screen) for name, screen in (("wide", DESKTOP), ("phone", PHONE))
     ]
-    await asyncio.gather(wide.creates_an_account(), phone.creates_an_account())
     await expect(wide.page.get_by_text("No conversations yet")).to_be_visible()
     await wide.starts_with(phone.search_pin)
     for part in (
@@ -122,7 +121,7 @@ async def test_wrong_input_gets_a_sentence_stays_in_its_field_and_stores_nothing
         ("", "16 letters"),
         ("1234", "16 letters"),
         (alice.search_pin, "looks like a Search PIN"),
-        ("UUUU-UUUU-UUUU-UUUU", "without U"),
+        ("UUUU-UUUU-UUUU-UUUU", "except U"),
         ("0000-0000-0000-0000", "No account has this Login PIN"),
     ):
         await shows_on_submit(field, button, nobody.alert, typed, word)
@@ -133,7 +132,7 @@ async def test_wrong_input_gets_a_sentence_stays_in_its_field_and_stores_nothing
         ("", "25 letters"),
         ("hello", "25 letters"),
         (alice.login_pin, "looks like a Login PIN"),
-        (wrong, "typing mistake"),
+        (wrong, "typo"),
         ("9XM9A-MQQPM-79YKF-XPQ75-NHP58", "Nobody on this server"),
         (alice.search_pin, "your own Search PIN"),
     ):
@@ -192,8 +191,7 @@ async def test_a_username_is_not_taken_for_a_pin(browser: Browser, server: Serve
 async def test_a_message_that_is_a_login_pin_is_held_back_until_it_is_sent_again(
     browser: Browser, server: Server, typed: str, how: str
 ) -> None:
-    alice, bob = [await Someone.arrives(browser, server, name, **DESKTOP) for name in ("alice", "bob")]
-    await asyncio.gather(alice.creates_an_account(), bob.creates_an_account())
+    alice, bob = [await Someone.is_in(browser, server, name, **DESKTOP) for name in ("alice", "bob")]
     await alice.starts_with(bob.search_pin)
     field, button = alice.page.get_by_role("textbox", name="Message"), alice.page.get_by_role("button", name="Send")
 
@@ -202,7 +200,7 @@ async def test_a_message_that_is_a_login_pin_is_held_back_until_it_is_sent_again
         await (field.press("Enter") if how == "Enter" else button.click())
 
     await send(typed)
-    await expect(alice.alert).to_contain_text("This looks like a Login PIN. Never give yours to anybody.")
+    await expect(alice.alert).to_contain_text("This looks like a Login PIN. Never give yours to anyone.")
     await expect(field).to_have_value(typed)
     await expect(alice.page.locator(".message")).to_have_count(0)
     await send("meet here next week, with-care-over-here")  # four words of four letters are none
@@ -214,7 +212,7 @@ async def test_a_message_that_is_a_login_pin_is_held_back_until_it_is_sent_again
         await alice.page.keyboard.up("Enter")
     else:
         await button.dblclick()
-    await expect(alice.alert).to_contain_text("Never give yours to anybody.")
+    await expect(alice.alert).to_contain_text("Never give yours to anyone.")
     await alice.page.wait_for_timeout(500)
     await alice.sees("meet here next week, with-care-over-here")
     await send(typed)
@@ -322,7 +320,7 @@ async def test_nothing_moves_for_those_who_ask_for_less(browser: Browser, server
 
 
 async def test_everything_comes_from_this_server(browser: Browser, server: Server) -> None:
-    alice = await (await Someone.arrives(browser, server, "alice")).creates_an_account()
+    alice = await Someone.is_in(browser, server, "alice")
     addresses = [line.split()[1] for line in alice.traffic if line.startswith(("GET", "POST"))]
     assert len(addresses) > 20
     assert [address for address in addresses if not address.startswith((server.url, "blob:" + server.url))] == []

@@ -18,8 +18,7 @@ from tests.conftest import Server
 @pytest_asyncio.fixture(loop_scope="session")
 async def three(browser: Browser, server: Server) -> tuple[Someone, Someone, Someone]:
     """Alice, in a conversation with Bob, and one with Carol, which is open; her page is marked."""
-    alice, bob, carol = [await Someone.arrives(browser, server, name) for name in ("alice", "bob", "carol")]
-    await asyncio.gather(*(person.creates_an_account() for person in (alice, bob, carol)))
+    alice, bob, carol = [await Someone.is_in(browser, server, name) for name in ("alice", "bob", "carol")]
     await alice.starts_with(bob.search_pin)
     await alice.writes_many(60)
     await alice.sees(*(f"line {number}" for number in range(1, 61)))
@@ -210,9 +209,7 @@ async def test_a_conversation_that_is_kept_no_longer_is_let_go_of(
 
 
 async def test_the_enter_key_does_what_the_button_does(browser: Browser, server: Server) -> None:
-    alice, bob = [
-        await (await Someone.arrives(browser, server, name)).creates_an_account() for name in ("alice", "bob")
-    ]
+    alice, bob = [await Someone.is_in(browser, server, name) for name in ("alice", "bob")]
     await alice.page.get_by_role("textbox", name="Search PIN").fill(bob.search_pin)
     await alice.page.keyboard.press("Enter")
     await expect(alice.page.get_by_text("Verified by Search PIN")).to_be_visible()

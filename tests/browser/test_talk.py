@@ -27,9 +27,9 @@ def is_anywhere(words: list[str], places: list[str]) -> list[str]:
 
 
 async def test_two_people_talk_and_the_server_holds_nothing_it_can_read(
-    browser: Browser, server: Server, pair: tuple[Someone, Someone]
+    server: Server, newcomers: tuple[Someone, Someone]
 ) -> None:
-    alice, bob = pair
+    alice, bob = newcomers
     said = ["Midnight at the usual place", "Schlüssel unter der Matte 🔑", "مفتاح تحت السجادة", "I will be there"]
     await alice.writes(said[0])
     await bob.sees(said[0])
@@ -149,8 +149,7 @@ async def test_a_message_is_sent_however_often_another_device_takes_its_number(
 async def test_what_is_sent_while_missing_messages_are_being_fetched_is_fetched_too(
     browser: Browser, server: Server
 ) -> None:
-    alice, bob = await asyncio.gather(*(Someone.arrives(browser, server, name) for name in ("alice", "bob")))
-    await asyncio.gather(alice.creates_an_account(), bob.creates_an_account())
+    alice, bob = [await Someone.is_in(browser, server, name) for name in ("alice", "bob")]
     await bob.starts_with(alice.search_pin)
     await alice.page.route_web_socket("**/ws", lambda _: None)  # nothing comes by the socket
     await alice.page.reload()
@@ -180,9 +179,8 @@ async def on_a_wire(browser: Browser, server: Server) -> tuple[Someone, Someone,
     """Alice and Bob in a conversation, Bob behind a wire that can be cut."""
     relay = Relay(server)
     await relay.mend()
-    alice = await Someone.arrives(browser, server, "alice")
-    bob = await Someone.arrives(browser, server, "bob", address=relay.url)
-    await asyncio.gather(alice.creates_an_account(), bob.creates_an_account())
+    alice = await Someone.is_in(browser, server, "alice")
+    bob = await Someone.is_in(browser, server, "bob", address=relay.url)
     await alice.starts_with(bob.search_pin)
     await bob.opens("alice")
     await expect(bob.page.get_by_role("textbox", name="Message")).to_be_enabled()
@@ -219,7 +217,7 @@ async def test_conversations_that_were_started_while_the_connection_was_lost_are
     browser: Browser, server: Server
 ) -> None:
     alice, bob, relay = await on_a_wire(browser, server)
-    carol = await (await Someone.arrives(browser, server, "carol")).creates_an_account()
+    carol = await Someone.is_in(browser, server, "carol")
     await bob.page.goto(relay.url)
     await expect(bob.list.get_by_role("link")).to_have_count(1)
     await relay.cut()
@@ -477,8 +475,7 @@ async def test_a_message_over_the_limit_waits_and_then_goes_by_itself(browser: B
     server = Server(tmp_path, limit_send="1/second")
     server.start()
     try:
-        alice, bob = [await Someone.arrives(browser, server, name) for name in ("alice", "bob")]
-        await asyncio.gather(alice.creates_an_account(), bob.creates_an_account())
+        alice, bob = [await Someone.is_in(browser, server, name) for name in ("alice", "bob")]
         await alice.starts_with(bob.search_pin)
         await bob.opens("alice")
         for i in range(4):
@@ -561,7 +558,7 @@ async def test_every_conversation_has_an_address_and_history_works(
     browser: Browser, server: Server, pair: tuple[Someone, Someone]
 ) -> None:
     alice, bob = pair
-    carol = await (await Someone.arrives(browser, server, "carol")).creates_an_account()
+    carol = await Someone.is_in(browser, server, "carol")
     await bob.writes("from bob")
     await alice.sees("from bob")
     with_bob = alice.page.url
@@ -633,7 +630,7 @@ async def test_a_server_that_swaps_the_partners_key_is_stopped_before_a_word(
     browser: Browser, server: Server, pair: tuple[Someone, Someone]
 ) -> None:
     alice, bob = pair
-    eve = await (await Someone.arrives(browser, server, "eve")).creates_an_account()
+    eve = await Someone.is_in(browser, server, "eve")
     forged = Hostile(server).user("eve")["statement"]
     genuine = Hostile(server).user("bob")["statement"]
 
@@ -645,7 +642,7 @@ async def test_a_server_that_swaps_the_partners_key_is_stopped_before_a_word(
 
     await alice.page.route("**/c/*/open", swap)
     await alice.page.reload()
-    await expect(alice.alert).to_contain_text("The server shows another key")
+    await expect(alice.alert).to_contain_text("The server shows a different key")
     await expect(alice.page.get_by_role("textbox", name="Message")).to_be_disabled()
 
     async def serve_another(route: Route) -> None:  # all genuine, but of the conversation with Eve
@@ -660,10 +657,10 @@ async def test_a_server_that_swaps_the_partners_key_is_stopped_before_a_word(
     with_eve = alice.page.url.rsplit("/", 1)[1]
     await alice.page.route("**/c/*/open", serve_another)
     await alice.page.goto(with_bob)
-    await expect(alice.alert).to_contain_text("The server shows another key")
+    await expect(alice.alert).to_contain_text("The server shows a different key")
     await expect(alice.page.get_by_role("textbox", name="Message")).to_be_disabled()
 
-    carol = await (await Someone.arrives(browser, server, "carol")).creates_an_account()
+    carol = await Someone.is_in(browser, server, "carol")
 
     async def answer_with_eve(route: Route) -> None:
         response = await route.fetch()
@@ -682,7 +679,7 @@ async def test_nobody_is_called_anything_but_what_their_key_signed(
 ) -> None:
     """Neither to whom they are a contact, nor to whom they have just written for the first time."""
     alice, bob = pair
-    carol = await (await Someone.arrives(browser, server, "carol")).creates_an_account()
+    carol = await Someone.is_in(browser, server, "carol")
     await bob.page.goto(server.url)
     await bob.starts_with(carol.search_pin)
     Hostile(server).run("UPDATE users SET username = 'mum' WHERE username = 'bob'")

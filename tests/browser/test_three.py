@@ -19,7 +19,7 @@ Three = tuple[Someone, Player, User]
 @pytest_asyncio.fixture(loop_scope="session")
 async def three(browser: Browser, server: Server, tmp_path: Path) -> AsyncIterator[Three]:
     """Alice at a browser, Bob with the library, Carol with a program at her bridge."""
-    alice = await (await Someone.arrives(browser, server, "alice")).creates_an_account()
+    alice = await Someone.is_in(browser, server, "alice")
     bob = (await Player.register(server, "bob", tmp_path)).listen()
     async with Bridge(server.url, tmp_path / "bridge") as bridge:
         yield alice, bob, await bridge.user("carol")

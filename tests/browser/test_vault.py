@@ -49,7 +49,7 @@ async def test_two_tabs_and_two_browsers_that_write_at_once_lose_no_update(
 ) -> None:
     alice, _ = pair
     names = ["carol", "dave", "erin"]
-    others = [await (await Someone.arrives(browser, server, name)).creates_an_account() for name in names]
+    others = [await Someone.is_in(browser, server, name) for name in names]
     device = await alice.on_another_device(browser)
     second_tab = await alice.new_tab()
     await second_tab.goto(server.url)

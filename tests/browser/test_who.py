@@ -39,7 +39,7 @@ async def test_whoever_was_written_to_can_verify_by_the_others_search_pin(
     browser: Browser, server: Server, pair: tuple[Someone, Someone]
 ) -> None:
     alice, bob = pair
-    eve = await (await Someone.arrives(browser, server, "eve")).creates_an_account()
+    eve = await Someone.is_in(browser, server, "eve")
     await expect(alice.page.get_by_role("button", name="Verified by Search PIN")).to_be_visible()
     page = await ask_who(bob)
     field = page.get_by_label("The PIN they gave you")
@@ -79,7 +79,7 @@ async def test_the_safety_number_is_the_same_on_both_sides_and_can_be_confirmed(
     await device.opens("alice")
     await expect(device.page.get_by_role("button", name="Verified by safety number")).to_be_visible()
 
-    eve = await (await Someone.arrives(browser, server, "eve")).creates_an_account()
+    eve = await Someone.is_in(browser, server, "eve")
     await alice.page.goto(server.url)
     await alice.starts_with(eve.search_pin)
     page = await ask_who(alice)
@@ -122,9 +122,7 @@ async def test_a_scanned_code_verifies_and_another_one_warns(server: Server) -> 
     camera = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=[*CHROMIUM_FLAGS, *camera])
-        alice, bob = [await Someone.arrives(browser, server, name) for name in ("alice", "bob")]
-        await alice.creates_an_account()
-        await bob.creates_an_account()
+        alice, bob = [await Someone.is_in(browser, server, name) for name in ("alice", "bob")]
         await alice.starts_with(bob.search_pin)
         await bob.context.add_init_script(DETECTOR)
         await bob.page.reload()
@@ -132,7 +130,7 @@ async def test_a_scanned_code_verifies_and_another_one_warns(server: Server) -> 
         page = await ask_who(bob)
         scan = page.get_by_role("button", name="Scan their code")
         for code, words in (
-            ("https://example.org", "no code of EZ-DMS"),
+            ("https://example.org", "not an EZ-DMS code"),
             ("ezdms1:" + "A" * 86, "belongs to another conversation"),
         ):
             await page.evaluate("code => { globalThis.inSight = code; }", code)
@@ -158,8 +156,7 @@ async def test_a_scanned_code_verifies_and_another_one_warns(server: Server) -> 
 async def test_a_link_to_add_somebody_fills_the_field_and_the_server_never_sees_the_pin(
     browser: Browser, server: Server
 ) -> None:
-    alice, bob = [await Someone.arrives(browser, server, name) for name in ("alice", "bob")]
-    await alice.creates_an_account()
+    alice, bob = await Someone.is_in(browser, server, "alice"), await Someone.arrives(browser, server, "bob")
     await alice.context.add_init_script(SHARING)
     await alice.page.get_by_role("link", name="QR code and link").click()
     link = f"{server.url}/#add={alice.search_pin}"
@@ -187,9 +184,7 @@ async def test_a_link_to_add_somebody_fills_the_field_and_the_server_never_sees_
 
 
 async def test_a_typed_search_pin_is_not_taken_for_one_that_a_link_brought(browser: Browser, server: Server) -> None:
-    alice, bob, eve = [
-        await (await Someone.arrives(browser, server, name)).creates_an_account() for name in ("alice", "bob", "eve")
-    ]
+    alice, bob, eve = [await Someone.is_in(browser, server, name) for name in ("alice", "bob", "eve")]
     await bob.page.goto("about:blank")
     await bob.page.goto(f"{server.url}/#add={eve.search_pin}")
     field = bob.page.get_by_role("textbox", name="Search PIN")
@@ -199,7 +194,7 @@ async def test_a_typed_search_pin_is_not_taken_for_one_that_a_link_brought(brows
 
 
 async def test_of_what_a_link_brought_no_more_is_kept_than_a_pin_has(browser: Browser, server: Server) -> None:
-    bob = await (await Someone.arrives(browser, server, "bob")).creates_an_account()
+    bob = await Someone.is_in(browser, server, "bob")
     await bob.page.goto("about:blank")
     await bob.page.goto(f"{server.url}/#add={'7' * 1000}")
     await expect(bob.page.get_by_role("textbox", name="Search PIN")).to_have_value("7" * 64)
@@ -210,9 +205,7 @@ async def test_a_search_pin_that_a_link_brought_is_not_typed_though_a_letter_was
     browser: Browser, server: Server, places: list[int]
 ) -> None:
     """The link’s author chose the person all the same."""
-    alice, bob = [
-        await (await Someone.arrives(browser, server, name)).creates_an_account() for name in ("alice", "bob")
-    ]
+    alice, bob = [await Someone.is_in(browser, server, name) for name in ("alice", "bob")]
     letters = list(alice.search_pin.lower())
     for place in places:
         letters[place] = "x" if letters[place] != "x" else "y"
@@ -241,7 +234,7 @@ async def test_a_withdrawn_search_pin_finds_nobody_and_conversations_stay(
     await expect(bob.page.get_by_test_id("my-search-pin")).not_to_be_empty()  # while the page is loaded anew, it is
     bob.search_pin = await bob.page.get_by_test_id("my-search-pin").inner_text()
     await expect(bob.alert).to_have_count(0)
-    eve = await (await Someone.arrives(browser, server, "eve")).creates_an_account()
+    eve = await Someone.is_in(browser, server, "eve")
     await eve.page.get_by_role("textbox", name="Search PIN").fill(old)
     await eve.page.get_by_role("button", name="Start").click()
     await expect(eve.alert).to_contain_text("Nobody on this server has this Search PIN")
@@ -257,9 +250,7 @@ async def test_a_withdrawn_search_pin_finds_nobody_and_conversations_stay(
 async def test_ones_own_search_pin_is_computed_from_ones_own_key_whatever_the_server_says(
     browser: Browser, server: Server, path: str
 ) -> None:
-    alice, eve = [
-        await (await Someone.arrives(browser, server, name)).creates_an_account() for name in ("alice", "eve")
-    ]
+    alice, eve = [await Someone.is_in(browser, server, name) for name in ("alice", "eve")]
     theirs = Hostile(server).run("SELECT salt FROM search_pins WHERE search_pin = ?", eve.search_pin)[0]["salt"]
     told: dict[str, str] = {}
 

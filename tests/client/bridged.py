@@ -6,7 +6,6 @@ import asyncio
 import re
 import signal
 import subprocess
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 
 import httpx
 
+from tests.forked import run
 from tests.started import Started, environment
 
 Row = dict[str, Any]
@@ -21,8 +21,7 @@ Row = dict[str, Any]
 
 def run_bridge(*flags: str) -> subprocess.CompletedProcess[str]:
     """A bridge that does not come to listen: its exit code, and what it said."""
-    command = [sys.executable, "-m", "ezdms", "bridge", *flags]
-    return subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=30, check=False)
+    return run("bridge", *flags, env=environment())
 
 
 class Bridge(Started):

@@ -84,8 +84,8 @@ async def test_every_mistake_has_a_status_and_a_sentence(bridge: Bridge) -> None
         ("/messages_decrypted", read | {"user_id": eve.user_id, "login_pin": eve.pin}, 404, "no such"),
         ("/messages_decrypted", read | {"login_pin": alice.pin, "limit": "many"}, 400, "limit"),
         ("/nothing", None, 404, "nothing at this address"),
-        ("/ping", {}, 405, "does not take that method"),
-        ("/register", None, 405, "does not take that method"),
+        ("/ping", {}, 405, "does not support that method"),
+        ("/register", None, 405, "does not support that method"),
     ]:
         await refused(bridge, path, fields, status, words)
     assert await alice.read(where) == []
@@ -100,11 +100,11 @@ async def test_another_key_is_an_alarm_and_nothing_is_sent(server: Server, bridg
     genuine = hostile.user("bob")["statement"]
     hostile.change_user("bob", statement=hostile.user("eve")["statement"])
     fields = {"conversation_id": where, "sender_id": alice.user_id, "content": "the harbour"}
-    await refused(bridge, "/send_message", fields, 409, "another key")
+    await refused(bridge, "/send_message", fields, 409, "a different key")
     start = {"user_id": alice.user_id, "partner_search_pin": bob.search_pin}
     await refused(bridge, "/start_conversation", start, 409, "does not belong to this Search PIN")
     (contact,) = await alice.contacts()
-    assert "another key" in contact["alarms"][0]
+    assert "a different key" in contact["alarms"][0]
     assert hostile.run("SELECT count(*) AS n FROM messages")[0]["n"] == 1
     hostile.change_user("bob", statement=genuine)
     await alice.send(where, "after")
@@ -156,7 +156,7 @@ async def test_a_message_whose_answer_is_lost_waits_and_leaves_once(server: Serv
         fields = {"conversation_id": where, "sender_id": alice.user_id, "content": "one"}
         answer = await bridge.ask("/send_message", fields)
         assert (answer.status_code, answer.json()["waiting"]) == (502, True)
-        assert "do not send it again" in answer.json()["error"]
+        assert "Do not send it again" in answer.json()["error"]
         ear.hangs_up_on = b""
         await alice.send(where, "two")
         assert await bob.texts(where) == ["one", "two"]
@@ -207,6 +207,6 @@ async def test_nothing_can_be_sent_to_someone_who_has_left(server: Server, bridg
     leave = {"login_id": login.login_id, "auth_key": login.auth_key, "act": act}
     await bob.client._transport.post("/delete_account", leave)
     fields = {"conversation_id": where, "sender_id": alice.user_id, "content": "two"}
-    await refused(bridge, "/send_message", fields, 410, "has left")
+    await refused(bridge, "/send_message", fields, 410, "deleted their account")
     assert await alice.texts(where) == ["one"]
     await bob.leave()

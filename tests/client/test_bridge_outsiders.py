@@ -189,7 +189,9 @@ def what_ps_shows() -> str:
 
 
 async def test_the_token_is_printed_once_and_stands_nowhere_else(server: Server, tmp_path: Path) -> None:
-    async with Bridge(server.url, tmp_path / "bridge") as bridge:
+    bridge = Bridge(server.url, tmp_path / "bridge")
+    bridge.is_executed = True
+    async with bridge:
         await bridge.user("alice")
         assert bridge.process is not None
         process = Path(f"/proc/{bridge.process.pid}")

@@ -50,7 +50,7 @@ def test_a_token_file_that_others_can_use_is_refused(shared_server: Server, tmp_
     link.symlink_to(secret)
     folder.mkdir()
     for path, words in [
-        (open_to_all, "Others can use"),
+        (open_to_all, "Other users can access"),
         (empty, "no token in"),
         (link, "cannot be read"),
         (tmp_path / "missing" / "token", "cannot be written"),
@@ -88,12 +88,12 @@ def test_an_address_that_cannot_be_used_is_said_so(shared_server: Server, tmp_pa
     ours = ["--server", shared_server.url, "--home", str(tmp_path), "--port"]
     for flags, code, words in [
         ([*ours, str(shared_server.port)], 1, "Choose another with --port"),
-        (["--server", "chat.example.org"], 2, "no server's address"),
-        (["--server", "ftp://chat.example.org"], 2, "no server's address"),
-        (["--server", "http://["], 2, "no server's address"),
-        (["--server", "https://me:pin@chat.example.org"], 2, "no server's address"),
-        (["--server", "https://chat.example.org/path"], 2, "no server's address"),
-        (["--server", "http://chat.example.org"], 2, "only https"),
+        (["--server", "chat.example.org"], 2, "not a server address"),
+        (["--server", "ftp://chat.example.org"], 2, "not a server address"),
+        (["--server", "http://["], 2, "not a server address"),
+        (["--server", "https://me:pin@chat.example.org"], 2, "not a server address"),
+        (["--server", "https://chat.example.org/path"], 2, "not a server address"),
+        (["--server", "http://chat.example.org"], 2, "use https"),
         ([], 2, "Which server?"),
         ([*ours, "0", "--no-token", "--token-file", str(tmp_path / "token")], 2, "not both"),
     ]:

@@ -22,6 +22,7 @@ from ezdms.cli import COMMANDS, main
 from ezdms.client import Client, ClientError
 from ezdms.client.shown import printable
 from tests.conftest import ROOT, Server
+from tests.forked import launch, run
 
 
 class Terminal:
@@ -36,26 +37,11 @@ class Terminal:
     def start(self, *words: str) -> subprocess.Popen[str]:
         """A command that goes on."""
         pipe = subprocess.PIPE
-        return subprocess.Popen(
-            [sys.executable, "-m", "ezdms", *words],
-            env=self.environment,
-            stdin=pipe,
-            stdout=pipe,
-            stderr=pipe,
-            text=True,
-        )
+        return launch(*words, env=self.environment, stdin=pipe, stdout=pipe, stderr=pipe)
 
     def run(self, *words: str, typed: str = "", code: int = 0) -> str:
         """A command that ends, with this exit code; what it printed, or for failures what it said."""
-        done = subprocess.run(
-            [sys.executable, "-m", "ezdms", *words],
-            env=self.environment,
-            input=typed,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        done = run(*words, env=self.environment, typed=typed)
         assert done.returncode == code, done.stderr
         assert "Traceback" not in done.stderr
         return done.stdout if code == 0 else done.stderr
@@ -140,7 +126,7 @@ def test_a_chat_sends_what_is_typed_and_shows_what_comes(alice: Terminal, bob: T
     chat.stdin.write("x" * 501 + "\n")
     chat.stdin.flush()
     alice.run("send", "bob", "live")
-    assert chat.stdout.readline() == "[Written before the message above had been seen.]\n"
+    assert chat.stdout.readline() == "[Written before seeing the message above.]\n"
     assert chat.stdout.readline().endswith("alice: live\n")
     chat.stdin.close()
     assert chat.wait(timeout=20) == 0
@@ -167,18 +153,18 @@ def test_conversations_are_exported_for_programs_and_people(alice: Terminal, bob
 
 
 def test_failures_say_a_sentence_and_end_with_their_code(server: Server, alice: Terminal, tmp_path: Path) -> None:
-    assert "You talk to nobody called carol" in alice.run("send", "carol", "x", code=1)
+    assert "You have no contact called carol" in alice.run("send", "carol", "x", code=1)
     assert "Nobody on this server" in alice.run("add", crypto.search_pin(bytes(32), bytes(16)), code=1)
     assert "25 letters and digits" in alice.run("add", "x", code=1)
     assert "looks like a Login PIN" in alice.run("add", (alice.folder / "pin").read_text().strip(), code=1)
     assert "your own Search PIN" in alice.run("add", search_pin(alice), code=1)
     assert "Missing argument" in alice.run("send", code=2)
     said = alice.run("read", "bob", "--since", "yesterday", code=2)
-    assert "Expected a day such as 2026-01-31, or 2026-01-31T18:00." in said
+    assert "Expected a date such as 2026-01-31, or 2026-01-31T18:00." in said
     nobody = subprocess.run(
         [sys.executable, "-m", "ezdms", "contacts"], env=alice.environment, capture_output=True, text=True, check=True
     )
-    assert (nobody.stdout, nobody.stderr) == ("", "You talk to nobody yet: `ezdms add SEARCH_PIN`.\n")
+    assert (nobody.stdout, nobody.stderr) == ("", "You have no contacts yet. Add one with `ezdms add SEARCH_PIN`.\n")
     assert "No such command" in alice.run("dance", code=2)
     (tmp_path / "nobody").mkdir()
     stranger = Terminal(server, tmp_path / "nobody")
@@ -186,13 +172,13 @@ def test_failures_say_a_sentence_and_end_with_their_code(server: Server, alice: 
     (alice.folder / "pin").write_text("0000-0000-0000-0000")
     assert "not the Login PIN" in alice.run("contacts", code=3)
     del alice.environment["EZDMS_PIN_FILE"]
-    assert "set EZDMS_PIN_FILE or EZDMS_PIN" in alice.run("contacts", code=3)
+    assert "Set EZDMS_PIN_FILE or EZDMS_PIN" in alice.run("contacts", code=3)
     alice.environment["EZDMS_PIN"] = search_pin(alice)
     assert "looks like a Search PIN" in alice.run("contacts", code=3)
-    assert "begins with https://" in alice.run("register", "x", "--server", "chat.example.org", code=2)
+    assert "not a server address" in alice.run("register", "x", "--server", "chat.example.org", code=2)
     for command in (("register", "x"), ("login",)):
         said = stranger.run(*command, "--server", "http://chat.example.org", code=2)
-        assert "http://chat.example.org: only https. Over plain http anybody on the way can log in as you" in said
+        assert "http://chat.example.org: use https. Over plain http, anyone in between could log in as you" in said
     assert "3 to 32 letters" in stranger.run("register", "x", code=1)
 
 
@@ -212,7 +198,7 @@ def test_a_server_that_does_not_answer_is_said_while_a_command_waits(tmp_path: P
         assert waiting.stderr is not None
         started = time.monotonic()
         assert waiting.stderr.readline() == (
-            f"Warning: The server {address} does not answer. Trying on for a minute; Ctrl-C stops.\n"
+            f"Warning: The server {address} does not answer. Retrying for a minute; press Ctrl-C to stop.\n"
         )
         assert time.monotonic() - started < 20
         waiting.send_signal(signal.SIGINT)
@@ -232,7 +218,7 @@ def test_two_of_one_name_are_told_apart_by_the_conversations_id(
     said = alice.run("send", "bob", "which?", code=1)
     ids = re.findall(r"[0-9A-Z]{24}", said)
     assert len(ids) == 2
-    assert "Several are called bob" in said
+    assert "Several contacts are called bob" in said
     for where in ids:
         alice.run("send", where, f"to {where}")
     assert {bob.json("read", "alice")[0]["text"], twin.json("read", "alice")[0]["text"]} == {f"to {one}" for one in ids}
@@ -322,7 +308,7 @@ def test_a_safety_number_that_is_not_the_same_is_an_alarm(alice: Terminal, bob: 
     )
     assert re.fullmatch(r"[0-9 \n]{60,}", piped.stdout)
     assert piped.stderr.endswith("Your safety number with bob:\n")
-    for answer, code, words in (("n", 5, "you do not talk to the person you think"), ("y", 0, "Verified by safety")):
+    for answer, code, words in (("n", 5, "not the person you think it is"), ("y", 0, "Verified by safety")):
         ours, theirs = pty.openpty()
         shell = subprocess.Popen(
             [sys.executable, "-m", "ezdms", "verify-contact", "bob"],

@@ -4,25 +4,17 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 from tests.conftest import ROOT
+from tests.forked import run
 
 CLEAN = {name: value for name, value in os.environ.items() if not name.startswith("EZDMS_")}
 
 
 def operate(data_dir: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """`ezdms ARGUMENTS` for this data folder."""
-    return subprocess.run(
-        [sys.executable, "-m", "ezdms", *arguments],
-        env=CLEAN | {"PYTHONPATH": str(ROOT), "EZDMS_DATA_DIR": str(data_dir)} | environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    return run(*arguments, env=CLEAN | {"PYTHONPATH": str(ROOT), "EZDMS_DATA_DIR": str(data_dir)} | environment)
 
 
 def said(done: subprocess.CompletedProcess[str]) -> str:

@@ -85,14 +85,14 @@ def test_nothing_is_overwritten_unless_one_says_so_and_what_was_there_is_kept(se
     copy = tmp_path / "b.db"
     said(operate(server.data_dir, "backup", str(copy)))
     before = copy.read_bytes()
-    assert "is there already" in refused(operate(server.data_dir, "backup", str(copy)))
+    assert "already exists" in refused(operate(server.data_dir, "backup", str(copy)))
     assert copy.read_bytes() == before
     said(operate(server.data_dir, "backup", str(copy), "--replace"))
     assert "Another EZ-DMS (process" in refused(operate(server.data_dir, "restore", str(copy), "--replace"))
     Program(server, "bob").close()
     server.kill()  # leaves a write-ahead log behind, which must not be laid over the restored database
     assert (server.data_dir / "ezdms.db-wal").stat().st_size > 0
-    assert "There is a database in" in refused(operate(server.data_dir, "restore", str(copy)))
+    assert "There is already a database in" in refused(operate(server.data_dir, "restore", str(copy)))
     told = said(operate(server.data_dir, "restore", str(copy), "--replace"))
     [old] = server.data_dir.glob("ezdms.db.replaced-*")
     assert str(old) in told
@@ -202,7 +202,7 @@ def test_the_database_itself_and_what_a_restore_writes_first_are_not_restored(se
     assert server.stop() == 0
     (tmp_path / "b.db").rename(half)
     (tmp_path / "link.db").symlink_to(server.data_dir / "ezdms.db")
-    for source, words in ((half, "Move it out of"), (tmp_path / "link.db", "the database of this server itself")):
+    for source, words in ((half, "Move it out of"), (tmp_path / "link.db", "this server's own database")):
         assert words in refused(operate(server.data_dir, "restore", str(source), "--replace"))
     assert rows(half, "SELECT username FROM users") == [("alice",)]
     assert list(server.data_dir.glob("*replaced*")) == []

@@ -26,7 +26,7 @@ def test_a_data_folder_that_cannot_be_written(read_only: Path) -> None:
     sentence = refused(operate(read_only, "serve", "--port", "0"))
     assert f"The data folder {read_only} cannot be written: Read-only file system." in sentence
     assert "choose another with --data-dir" in sentence
-    assert "cannot be made" in refused(operate(read_only / "data", "serve", "--port", "0"))
+    assert "cannot be created" in refused(operate(read_only / "data", "serve", "--port", "0"))
 
 
 def test_a_data_folder_of_another_user(tmp_path: Path) -> None:
@@ -35,7 +35,7 @@ def test_a_data_folder_of_another_user(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     os.chown(tmp_path / "data", 54321, 54321)
     sentence = refused(operate(tmp_path / "data", "serve", "--port", "0"))
-    assert "belongs to user 54321, and this is root. Start EZ-DMS as user 54321" in sentence
+    assert "belongs to user 54321, but you are root. Start EZ-DMS as user 54321" in sentence
 
 
 def test_a_data_folder_that_is_a_file(tmp_path: Path) -> None:
@@ -72,10 +72,10 @@ def test_a_certificate_of_ones_own_serves_and_is_not_made_twice(tmp_path: Path) 
     told = said(operate(tmp_path, "cert", "box.lan", "192.168.7.7", "--out", str(tmp_path / "tls")))
     assert "Browsers will warn" in told
     assert (tmp_path / "tls" / "key.pem").stat().st_mode & 0o777 == 0o600
-    assert "is there already" in refused(operate(tmp_path, "cert", "--out", str(tmp_path / "tls")))
+    assert "already exists" in refused(operate(tmp_path, "cert", "--out", str(tmp_path / "tls")))
     (tmp_path / "half").mkdir()
     (tmp_path / "half" / "cert.pem").touch()
-    assert "cert.pem is there already" in refused(operate(tmp_path, "cert", "--out", str(tmp_path / "half")))
+    assert "cert.pem already exists" in refused(operate(tmp_path, "cert", "--out", str(tmp_path / "half")))
     assert not (tmp_path / "half" / "key.pem").exists()  # one that would not fit
     pair = {"certfile": str(tmp_path / "tls" / "cert.pem"), "keyfile": str(tmp_path / "tls" / "key.pem")}
     server = Server(tmp_path, **pair)

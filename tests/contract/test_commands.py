@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from ezdms import __version__
 from tests.conftest import ROOT
 
 CLEAN = {name: value for name, value in os.environ.items() if not name.startswith(("EZDMS_", "PYTHONPATH"))}
@@ -48,7 +49,7 @@ def test_the_commands_are_executable() -> None:
 def test_the_second_start_sets_nothing_up(clone: Path) -> None:
     again = run([str(clone / "bin" / "ezdms"), "--version"], clone)
     assert (again.returncode, again.stderr) == (0, "")
-    assert re.fullmatch(r"EZ-DMS [0-9.]+, build [A-Za-z0-9_-]{12}\n", again.stdout)
+    assert re.fullmatch(rf"EZ-DMS {re.escape(__version__)}, build [A-Za-z0-9_-]{{12}}\n", again.stdout)
 
 
 def test_serve_works_from_any_folder_through_a_link_and_keeps_its_data_there(clone: Path, tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ def test_a_damaged_database_a_stopped_server_and_a_dead_address_are_found(server
     assert "another backup" not in found["database"][1]  # this is the database
     assert found["server"] == ("warning", "None is running with this data folder. Start it with: ezdms serve")
     assert found["answer"][0] == "failed"
-    assert "Is the server running" in found["answer"][1]
+    assert "Check that the server runs" in found["answer"][1]
 
 
 def test_an_untrusted_proxy_is_seen_and_the_setting_named_that_mends_it(tmp_path: Path) -> None:
@@ -126,7 +126,7 @@ def test_a_certificate_that_ends_soon_is_found_with_the_file_the_server_uses(tmp
 def test_a_folder_that_is_not_there_is_said(tmp_path: Path) -> None:
     done = operate(tmp_path / "nowhere", "doctor")
     assert done.returncode == 1
-    assert "Which one? Give --data-dir." in done.stdout
+    assert "Set the right one with --data-dir." in done.stdout
 
 
 def test_the_page_shows_the_same_to_this_machine_and_nothing_to_a_page_that_claims_another_name(server: Server) -> None:

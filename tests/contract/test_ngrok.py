@@ -52,7 +52,7 @@ def test_without_its_sdk_a_sentence_says_how_to_get_it(tmp_path: Path) -> None:
 
 
 def test_it_goes_with_no_other_address_or_certificate(tmp_path: Path) -> None:
-    assert "brings its own TLS" in refused(operate(tmp_path, "serve", "--ngrok", "--host", "0.0.0.0"))  # noqa: S104
+    assert "has its own TLS" in refused(operate(tmp_path, "serve", "--ngrok", "--host", "0.0.0.0"))  # noqa: S104
 
 
 def test_the_public_address_is_shown_with_a_code_and_its_hop_is_believed(tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ def test_the_public_address_is_shown_with_a_code_and_its_hop_is_believed(tmp_pat
         port = re.fullmatch(r"forwarding to 127\.0\.0\.1:(\d+)\n", lines[0])
         assert port
         assert lines[1] == f"EZ-DMS is at http://127.0.0.1:{port[1]}\n"
-        assert lines[2] == "Everybody finds it at https://a-b-c.ngrok-free.example\n"
+        assert lines[2] == "Public address: https://a-b-c.ngrok-free.example\n"
         assert "█" in lines[3]
         wire = http.client.HTTPConnection("127.0.0.1", int(port[1]), timeout=10)
         hop = {

@@ -45,9 +45,9 @@ def test_whoever_is_removed_is_gone_and_partners_keep_what_is_theirs(server: Ser
     conversation = alice.start(bob)
     alice.send(bob, "still here")
     user_id = json.loads(said(operate(server.data_dir, "users", "--json")))[0]["user_id"]
-    assert "There is no way back" in operate(server.data_dir, "users", "remove", user_id).stderr  # nobody said yes
+    assert "This cannot be undone" in operate(server.data_dir, "users", "remove", user_id).stderr  # nobody said yes
     assert alice.exchange("/sessions")[0] == 200
-    assert said(operate(server.data_dir, "users", "remove", user_id, "--yes")) == "alice is removed.\n"
+    assert said(operate(server.data_dir, "users", "remove", user_id, "--yes")) == "alice was removed.\n"
     alice.token = ""
     known = {name: alice.fields[name] for name in ("login_id", "auth_key")}
     assert alice.exchange("/login", known)[0] == 401
@@ -64,20 +64,20 @@ def test_a_name_that_two_have_must_be_told_apart_by_the_id(server: Server) -> No
     sentence = refused(operate(server.data_dir, "users", "end-sessions", "alice"))
     ids = re.findall(r"[\w-]{22}", sentence)
     assert len(ids) == 2
-    assert "2 people are called alice. Give the user id instead" in sentence
+    assert "2 users are called alice. Use the user id instead" in sentence
     own = str(twin.ask("/me")["user_id"])
     assert own in ids
     assert said(operate(server.data_dir, "users", "end-sessions", own)) == "alice: 2 sessions ended.\n"
     assert (first.exchange("/sessions")[0], twin.exchange("/sessions")[0]) == (200, 401)
-    assert "Nobody here is called carol." in refused(operate(server.data_dir, "users", "remove", "carol", "--yes"))
+    assert "There is no user carol." in refused(operate(server.data_dir, "users", "remove", "carol", "--yes"))
     for program in (first, twin):
         program.close()
 
 
 def test_an_id_that_begins_with_a_dash_is_no_option(server: Server) -> None:
     for who in ("-U01Mv5_h84hmrHlEY2Mhg", "-hhhhhhhhhhhhhhhhhhhhh"):
-        assert f"Nobody here is called {who}." in refused(operate(server.data_dir, "users", "end-sessions", who))
-        assert f"Nobody here is called {who}." in refused(operate(server.data_dir, "users", "remove", who, "--yes"))
+        assert f"There is no user {who}." in refused(operate(server.data_dir, "users", "end-sessions", who))
+        assert f"There is no user {who}." in refused(operate(server.data_dir, "users", "remove", who, "--yes"))
 
 
 def test_who_is_to_be_removed_is_looked_up_before_anybody_is_asked(server: Server) -> None:
@@ -86,10 +86,10 @@ def test_who_is_to_be_removed_is_looked_up_before_anybody_is_asked(server: Serve
     asked = operate(server.data_dir, "users", "remove", "alice").stderr
     assert f"Remove alice (user id {listed['user_id']}), with keys" in asked
     twin = Program(server, "bob", username="alice")
-    for who, words in (("nobody", "Nobody here is called nobody."), ("alice", "2 people are called alice.")):
+    for who, words in (("nobody", "There is no user nobody."), ("alice", "2 users are called alice.")):
         done = operate(server.data_dir, "users", "remove", who)
         assert words in done.stderr
-        assert "There is no way back" not in done.stderr
+        assert "This cannot be undone" not in done.stderr
     assert (alice.exchange("/sessions")[0], twin.exchange("/sessions")[0]) == (200, 200)
     for program in (alice, twin):
         program.close()
@@ -101,7 +101,7 @@ def test_the_data_folder_may_be_named_before_and_after_the_command(server: Serve
     ended = "alice: 2 sessions ended.\n"
     assert said(operate(tmp_path, "users", "end-sessions", "alice", *folder)) == ended
     assert said(operate(tmp_path, "users", *folder, "end-sessions", "alice")) == "alice: 0 sessions ended.\n"
-    assert said(operate(tmp_path, "users", "remove", "alice", "--yes", *folder)) == "alice is removed.\n"
+    assert said(operate(tmp_path, "users", "remove", "alice", "--yes", *folder)) == "alice was removed.\n"
     assert "Nobody has an account" in operate(tmp_path, "users", *folder).stderr
 
 
@@ -128,13 +128,13 @@ def test_invitations_to_a_server_that_needs_none_or_is_local_are_made_with_a_not
     assert made.returncode == 0
     assert made.stdout.startswith(f"{server.url}/#invite=")
     assert "registration is open" in made.stderr
-    assert "works on this machine alone" in made.stderr
+    assert "works only on this machine" in made.stderr
 
 
 def test_the_commands_work_on_a_server_that_does_not_run(server: Server) -> None:
     alice = Program(server, "alice")
     assert server.stop() == 0
-    assert "Where do people find the server? Give --url" in refused(operate(server.data_dir, "invite"))
+    assert "public address is unknown. Use --url" in refused(operate(server.data_dir, "invite"))
     assert said(operate(server.data_dir, "invite", "--url", "https://a.example")).startswith(
         "https://a.example/#invite="
     )

@@ -42,7 +42,7 @@ def test_registration_closes_first_and_opens_again(disk: Path) -> None:
         alice.start(bob)
         ballast = leave_free(disk, 10)
         assert Program.registers(server, "eve") == 507
-        assert "less than 20 %: no new accounts are taken" in disk_finding(server, "20")
+        assert "less than 20 %: new accounts are refused" in disk_finding(server, "20")
         alice.send(bob, "those who are here go on")
         assert alice.log_in()
         ballast.unlink()

@@ -112,5 +112,5 @@ def test_without_a_network_a_sentence_says_so_and_nothing_counts_as_made(tmp_pat
     nowhere = {"PIP_CONFIG_FILE": os.devnull, "PIP_INDEX_URL": "http://127.0.0.1:9/simple", "PIP_RETRIES": "0"}
     code, said = end(start(tmp_path / "venv", lock, **nowhere))
     assert code == 1
-    assert "A connection to the internet is needed the first time." in said
+    assert "The first run needs an internet connection." in said
     assert not (tmp_path / "venv" / "made-from").exists()

@@ -72,7 +72,7 @@ def test_a_second_server_on_the_same_data_folder_is_refused_with_a_sentence(serv
     second = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=30)
     assert server.process is not None
     assert (second.returncode, second.stdout) == (1, "")
-    assert f"Another EZ-DMS (process {server.process.pid}) uses the data folder" in second.stderr
+    assert f"Another EZ-DMS (process {server.process.pid}) is using the data folder" in second.stderr
     assert "Traceback" not in second.stderr
 
 

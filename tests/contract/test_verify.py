@@ -83,7 +83,9 @@ async def test_the_bare_server_passes_with_tls_and_its_cookie_is_as_it_must_be(s
     assert (names(report, FAILED), names(report, WARNING)) == (set(), set()), report.findings
     assert "TLSv1.3" in said(report, "tls")
     assert said(report, "cookie") == "__Host-ezdms_session with httponly, path=/, samesite=lax, secure."
-    assert re.fullmatch(r"The account verify-[0-9a-f]{12} was made for this and is deleted\.", said(report, "account"))
+    assert re.fullmatch(
+        r"The account verify-[0-9a-f]{12} was created for this check and deleted\.", said(report, "account")
+    )
     with closing(sqlite3.connect(server.data_dir / "ezdms.db")) as connection:
         for table in ("users", "sessions", "search_pins"):
             assert connection.execute(f"SELECT * FROM {table}").fetchall() == []  # noqa: S608
@@ -93,7 +95,7 @@ def test_a_certificate_that_ssl_cert_file_names_is_believed(secure: tuple[Server
     server, certfile = secure
     doubted = run(server.url)
     assert doubted.returncode == 1
-    assert "does not hold: self-signed certificate" in doubted.stdout
+    assert "is not valid: self-signed certificate" in doubted.stdout
     believed = run(server.url, SSL_CERT_FILE=str(certfile))
     assert believed.returncode == 0, believed.stdout
 
@@ -106,7 +108,7 @@ async def test_the_server_behind_nginx_passes(tmp_path: Path) -> None:
         with nginx_before(server, certificate, tmp_path) as nginx:
             report = await verify(nginx.url, cafile=certificate.certfile, register=True)
             assert (report.verdict, names(report, FAILED), names(report, WARNING)) == ("passed", set(), {"banner"})
-            assert said(report, "banner").startswith("“server: nginx” names what stands in front")
+            assert said(report, "banner").startswith("“server: nginx” names the proxy in front")
             assert said(report, "cookie").startswith("__Host-ezdms_session with")
             assert (await place.check_plain_http("127.0.0.1", nginx.plain_port)).status == OK
         with nginx_before(server, certificate, tmp_path, "server_tokens on;") as nginx:
@@ -116,7 +118,7 @@ async def test_the_server_behind_nginx_passes(tmp_path: Path) -> None:
         with nginx_before(server, certificate, tmp_path, old) as nginx:
             report = await verify(nginx.url, cafile=certificate.certfile)
             assert names(report, FAILED) == {"tls"}
-            assert said(report, "tls") == "Expected nothing older than TLSv1.2, but TLSv1.1 is spoken as well."
+            assert said(report, "tls") == "Expected nothing older than TLSv1.2, but TLSv1.1 is also supported."
     finally:
         server.kill()
 
@@ -130,7 +132,7 @@ async def test_who_is_asked_too_often_is_not_looked_at_and_that_is_said(tmp_path
         server.kill()
     assert (first.verdict, names(first, WARNING)) == ("passed", {"tls"})
     assert (second.verdict, names(second, WARNING)) == ("passed", {"tls", "kinds", "login", "register", "cookie"})
-    assert said(second, "login") == "Not looked at: asked too often from here. Try again in a minute."
+    assert said(second, "login") == "Not checked: too many requests from here. Try again in a minute."
 
 
 # ---- Another release than the installed one ----
@@ -157,15 +159,15 @@ def test_a_server_of_another_release_is_checked_by_that_ones_signed_manifest(tmp
         try:
             address = re.search(r"http://[0-9.:]+", server.stdout.readline())[0]  # type: ignore[index]
             alone = run(address)
-            assert (alone.returncode, "it says that it runs 99.0.0" in alone.stdout) == (1, True)
+            assert (alone.returncode, "it says it runs 99.0.0" in alone.stdout) == (1, True)
             good = run(address, "--manifest", str(manifest), "--key", f"{key}.pub")
             assert (good.returncode, good.stderr) == (0, ""), good.stdout
             assert "compared with EZ-DMS 99.0.0" in good.stdout
             manifest.write_bytes(signed.stdout.replace(b"<title>", b"<title>Not "))
             for words, sentence in (
-                (("--manifest", str(manifest), "--key", f"{key}.pub"), "The signature of this manifest does not hold"),
-                (("--manifest", str(manifest)), "belong together"),
-                (("--key", f"{key}.pub"), "belong together"),
+                (("--manifest", str(manifest), "--key", f"{key}.pub"), "The signature of this manifest is invalid"),
+                (("--manifest", str(manifest)), "together"),
+                (("--key", f"{key}.pub"), "together"),
             ):
                 assert sentence in run(address, *words).stderr
         finally:
@@ -186,7 +188,7 @@ def test_the_command_prints_a_table_a_verdict_and_what_it_cannot_prove(shared_se
             done.stdout,
             re.MULTILINE,
         )
-        assert re.search(r"  As it must be, on all \d+ answers that must have it\.$", done.stdout, re.MULTILINE)
+        assert re.search(r"  Correct on all \d+ responses that must have it\.$", done.stdout, re.MULTILINE)
         for sentence in CANNOT_PROVE:
             assert f"- {sentence}\n" in done.stdout
 
@@ -200,7 +202,7 @@ def test_where_nobody_is_nothing_is_said_to_be_compared(host: str) -> None:
     assert (done.returncode, done.stderr) == (1, "")
     assert done.stdout == (
         f"FAILED   answer  {address} cannot be reached: nothing listens there.\n\n"
-        f"FAILED: {address} was not compared with anything.\n"
+        f"FAILED: nothing at {address} could be compared.\n"
     )
 
 

@@ -158,8 +158,8 @@ def test_a_promise_of_tls_that_browsers_read_is_no_fault(value: str) -> None:
         (["max-age=1; max-age=1"], "max-age is given twice"),
         (["max-age=1; Max-Age=0"], "max-age is given twice"),
         (["max-age=1; includeSubDomains; includesubdomains"], "includesubdomains is given twice"),
-        (["max-age=1; includeSubDomains=0"], "a directive has a value that takes none"),
-        (["max-age=1; preload=no"], "a directive has a value that takes none"),
+        (["max-age=1; includeSubDomains=0"], "a directive that takes no value has one"),
+        (["max-age=1; preload=no"], "a directive that takes no value has one"),
         (["max-age=1", "max-age=1"], "it is sent more than once"),
     ],
 )

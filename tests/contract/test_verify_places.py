@@ -20,7 +20,7 @@ from tests.contract.reports import names, said
     ("host", "days", "status", "words"),
     [
         ("127.0.0.1", 14, OK, "14 days from now."),
-        ("127.0.0.1", 13, WARNING, "13 days from now. Is it renewed by itself?"),
+        ("127.0.0.1", 13, WARNING, "13 days from now. Make sure it is renewed automatically."),
         ("127.0.0.1", -1, FAILED, "certificate has expired"),
         ("chat.example", 90, FAILED, "not valid for '127.0.0.1'"),
     ],
@@ -80,9 +80,9 @@ def http(status: str, body: str = "", *headers: str) -> bytes:
             http("200 OK", '{"protocol":"ezdms/9","version":"1"}'),
             "Expected the protocol ezdms/1 and a version, got ezdms/9",
         ),
-        (http("302 Found", "", f"Location: {EVIL}"), f"got a redirect to {EVIL}. If that is where it is"),
-        (b"SSH-2.0-OpenSSH_9.2\r\n", "no answer that is HTTP"),
-        (b"", "no answer that is HTTP"),
+        (http("302 Found", "", f"Location: {EVIL}"), f"got a redirect to {EVIL}. If the server is there"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "no valid HTTP response"),
+        (b"", "no valid HTTP response"),
         (http("200 OK", "{}", "Content-Encoding: br"), "expected gzip or no compression, got br"),
         (None, "GET /deployment: no answer within"),
     ],
@@ -103,7 +103,7 @@ async def test_where_nobody_listens_or_nobody_speaks_tls_there_is_a_sentence(sha
     assert "cannot be reached" in said(await verify(f"http://127.0.0.1:{port}"), "answer")
     assert "there is no host named nowhere.invalid" in said(await verify("https://nowhere.invalid"), "answer").lower()
     spoken = await verify(shared_server.url.replace("http:", "https:"))
-    assert "speaks no TLS that can be used" in said(spoken, "answer")
+    assert "does not support usable TLS" in said(spoken, "answer")
 
 
 async def test_a_visit_ends_when_its_time_is_up(monkeypatch: pytest.MonkeyPatch) -> None:

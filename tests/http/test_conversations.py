@@ -46,7 +46,7 @@ async def test_a_pin_is_found_as_people_type_it(alice: Person, bob: Person) -> N
         ("", 400, "malformed_pin", "25"),
         ("hello", 400, "malformed_pin", "25"),
         ("12XT-6D6C-9WPW-09H0", 400, "malformed_pin", "Login PIN"),
-        ("9XM9A-MQQPM-79YKF-XPQ75-NHP59", 400, "malformed_pin", "typing mistake"),
+        ("9XM9A-MQQPM-79YKF-XPQ75-NHP59", 400, "malformed_pin", "typo"),
         ("9XM9A-MQQPM-79YKF-XPQ75-NHPU8", 400, "malformed_pin", "U"),
         ("K1NY4-V0TH9-BQKPC-Y5ABA-X5PSS", 404, "unknown_pin", "Nobody"),
     ],

@@ -123,7 +123,7 @@ async def test_nothing_more_is_sent_to_whoever_left(app: Quart, alice: Person, b
     database: Database = app.extensions["ezdms.database"]
     for keys in (("", bob_key), (bob_key, "")):
         draft = Draft(conversation_id, noise(16), 2, noise(32), 1, "for a", "for b", *keys)
-        with pytest.raises(Problem, match="has left"):
+        with pytest.raises(Problem, match="deleted their account"):
             await send(database, bob.hub, draft, bob.user_id, quota=None)
     assert await bob.texts(alice) == ["before"]
     assert (await lines(bob))[0]["last_seq"] == 1

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import signal
 import subprocess
-import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import httpx
 
 from ezdms import crypto
+from tests.forked import run
 from tests.people import registration
 from tests.started import Started, environment
 
@@ -23,9 +23,7 @@ BY_HAND = {"Sec-Fetch-Site": "none", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-De
 
 def run_open(*flags: str, **more: str) -> subprocess.CompletedProcess[str]:
     """One that does not come to listen: its exit code, and what it said."""
-    command = [sys.executable, "-m", "ezdms", "open", "--no-browser", *flags]
-    given = environment() | more
-    return subprocess.run(command, env=given, capture_output=True, text=True, timeout=60, check=False)
+    return run("open", "--no-browser", *flags, env=environment() | more)
 
 
 class Opening(Started):

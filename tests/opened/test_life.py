@@ -176,7 +176,7 @@ async def test_once_it_has_ended_the_page_asks_nobody_who_takes_its_port(
             writer.close()
 
         async with await asyncio.start_server(note, "127.0.0.1", opening.port):
-            await shows(window, "#connection", "“ezdms open” has ended. Start it again")
+            await shows(window, "#connection", "“ezdms open” has stopped. Start it again")
             await asyncio.sleep(2)  # longer than the first pauses before a new try
         assert asked == []
         await bob.leaves()

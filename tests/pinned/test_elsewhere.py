@@ -16,7 +16,7 @@ BROWSER = "chromium"
 FALSE = "Enter your Login PIN"
 STYLE = "<style>html{display:block!important;transition:display 9s allow-discrete}</style>"
 PROTECTION = "How private is this?"
-ANOTHER, CHANGED = "The pin does not show this page", "This is not the page that you pinned"
+ANOTHER, CHANGED = "The pin does not show this page", "This is not the page you pinned"
 
 
 def leads(to: str) -> Change:
@@ -67,7 +67,7 @@ async def test_no_word_of_another_page_is_seen(liar: Liar, pair: Pair, name: str
         await shows(pair.pinned, "h1", heading)
         assert str(await pair.pinned.read("location.protocol")).endswith("-extension:")
         if heading == PROTECTION:
-            await shows(pair.pinned, "main", "The server stores and forwards what it cannot open.")
+            await shows(pair.pinned, "main", "The server stores and forwards messages it cannot read.")
             assert str(await pair.pinned.read("document.querySelector('.back').href")) == f"{liar.url}/"
     await pair.bare.goto("about:blank")
 

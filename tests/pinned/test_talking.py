@@ -43,7 +43,7 @@ async def test_a_page_that_is_not_the_pinned_one_is_explained(liar: Liar, pair: 
         for request, change in lies.items():
             lying.enter_context(liar.lying(request, change))
         await pair.pinned.goto(f"{liar.url}/")
-        await shows(pair.pinned, "h1", "This is not the page that you pinned")
+        await shows(pair.pinned, "h1", "This is not the page you pinned")
         await shows(pair.pinned, "[data-said]", "which is pinned, but sends something else")
     await pair.pinned.press("#again")
 

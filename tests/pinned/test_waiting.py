@@ -52,7 +52,7 @@ LIES: dict[str, tuple[dict[str, Change], str]] = {
     ),
     "a page that loads itself anew": (
         {DOCUMENT: alone(f"<meta http-equiv=refresh content=1>{FALSE}"), r"GET /deployment": says("9.9.9")},
-        "The server says that it runs EZ-DMS 9.9.9.",
+        "The server says it runs EZ-DMS 9.9.9.",
     ),
 }
 

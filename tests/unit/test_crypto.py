@@ -300,14 +300,14 @@ def test_wrapped_keys_open_with_their_pin_and_no_other() -> None:
 
 @pytest.mark.parametrize("rounds", [0, 1, 199_999, 2_000_001, True])
 def test_keys_are_not_locked_with_rounds_that_no_client_accepts(rounds: int) -> None:
-    with pytest.raises(Refused, match="rounds"):
+    with pytest.raises(Refused, match="iterations"):
         crypto.wrap_keys("0" * 16, ALICE, iterations=rounds)
 
 
 @pytest.mark.parametrize("rounds", [1, 199_999, 2_000_001, 10**12])
 def test_the_rounds_that_a_server_names_are_judged_before_they_are_run(rounds: int) -> None:
     wrapped = crypto.WrappedKeys(b64u_encode(bytes(16)), rounds, b64u_encode(bytes(76)), b64u_encode(bytes(76)))
-    with pytest.raises(Refused, match="rounds"):
+    with pytest.raises(Refused, match="iterations"):
         crypto.unwrap_keys("0" * 16, wrapped, ALICE.ik, ALICE.spki)
 
 
@@ -316,9 +316,9 @@ def test_private_keys_that_belong_to_other_public_ones_are_refused_whatever_was_
 ) -> None:
     monkeypatch.setattr(crypto, "_wrap_data", lambda *_: b"")  # somebody with the PIN who does not bind the keys
     wrapped = crypto.wrap_keys("0" * 16, EVE)
-    with pytest.raises(Refused, match="do not belong"):
+    with pytest.raises(Refused, match="do not match"):
         crypto.unwrap_keys("0" * 16, wrapped, ALICE.ik, EVE.spki)
-    with pytest.raises(Refused, match="do not belong"):
+    with pytest.raises(Refused, match="do not match"):
         crypto.unwrap_keys("0" * 16, wrapped, EVE.ik, ALICE.spki)
     swapped = crypto.WrappedKeys(wrapped.salt, wrapped.iterations, wrapped.wrapped_enc, wrapped.wrapped_sig)
     with pytest.raises(Refused, match="Expected an Ed25519 and an RSA key"):
@@ -486,7 +486,7 @@ def test_the_vault_opens_for_its_owner_alone() -> None:
         crypto.open_vault(ALICE, forged)
     with pytest.raises(Refused):
         crypto.open_vault(ALICE, copies(SEALED)[0])
-    with pytest.raises(Refused, match="more to keep"):
+    with pytest.raises(Refused, match="vault is full"):
         crypto.seal_vault(ALICE, {"version": 1, "x": "x" * 1024 * 1024})
     with pytest.raises(Refused):
         crypto.seal_vault(ALICE, {"version": 0})

@@ -86,7 +86,7 @@ def test_a_new_username_may_look_like(name: str) -> None:
     [
         ("9XM9A-MQQPM-79YKF-XPQ75-NHP58", "Search PIN"),
         ("9xm9amqqpm79ykfxpq75nhp58", "Search PIN"),
-        ("9XM9A-MQQPM-79YKF-XPQ75-NHP59", "Search PIN"),  # with a typing mistake
+        ("9XM9A-MQQPM-79YKF-XPQ75-NHP59", "Search PIN"),  # with a typo
         ("oil" * 8 + "o", "Search PIN"),  # O, I and L mean 0 and 1
         ("ABCD-EFGH-JKMN-PQRS", "Login PIN"),
         ("abcdefgh1234jkmn", "Login PIN"),
@@ -214,8 +214,8 @@ def test_each_mistake_in_a_search_pin_gets_its_own_sentence() -> None:
     mistakes = {
         "12XT-6D6C-9WPW-09H0": "This looks like a Login PIN. Never give yours away",
         good[:-1]: "has 25 letters and digits; this has 24",
-        good[:-1] + "U": "only digits and letters without U",
-        good[:-1] + other: "a typing mistake",
+        good[:-1] + "U": "only digits, and letters except U",
+        good[:-1] + other: "a typo",
     }
     for typed, sentence in mistakes.items():
         with pytest.raises(envelope.PinError, match=sentence) as told:

@@ -158,7 +158,10 @@ SAFE = [
 
 async def test_a_client_speaks_plain_http_with_this_very_machine_alone(tmp_path: Path) -> None:
     pin = crypto.new_login_pin()
-    for addresses, words in ((PLAIN, "anybody on the way can log in as you"), (NONE_AT_ALL, "is no server's address")):
+    for addresses, words in (
+        (PLAIN, "anyone in between could log in as you"),
+        (NONE_AT_ALL, "is not a server address"),
+    ):
         for address in addresses:
             assert words in (fault_of_server(address) or ""), address
             with pytest.raises(ClientError, match=words):

@@ -98,10 +98,10 @@ def test_a_signed_manifest_adds_its_scripts_to_the_pinned_ones(tmp_path: Path) -
     assert f"'{old}'" in headers[0]["value"]
     assert f"'{new}'" in headers[0]["value"]
     (tmp_path / "next").write_bytes(next_one.canonical())
-    assert run(*words) == (1, "Error: This manifest is not signed, so anybody can have written it. Do not use it.\n")
+    assert run(*words) == (1, "Error: This manifest is not signed, so anyone could have written it. Do not use it.\n")
     (tmp_path / "next").write_bytes(signed.replace(b"99.0.0", b"99.0.1"))
     code, said = run(*words)
-    assert (code, "The signature of this manifest does not hold: it was changed" in said) == (1, True)
+    assert (code, "The signature of this manifest is invalid: it was changed" in said) == (1, True)
     (tmp_path / "next").write_bytes(signing.sign(here, signing.load_private(tmp_path / "key")))  # the same release
     code, said = run(*words)
     assert (code, f"pins EZ-DMS {__version__} at {NOBODY}" in said) == (0, True), said
@@ -115,12 +115,12 @@ def test_the_help_says_that_the_folder_is_needed() -> None:
 @pytest.mark.parametrize(
     ("address", "sentence"),
     [
-        ("chat.example.org", "no server's address"),
-        ("ftp://chat.example.org", "no server's address"),
-        ("https://chat.example.org/c/x", "no server's address"),
-        ("https://a:b@chat.example.org", "no server's address"),
-        ("https://chat.example.org:99999", "no server's address"),
-        ("https://", "no server's address"),
+        ("chat.example.org", "not a server address"),
+        ("ftp://chat.example.org", "not a server address"),
+        ("https://chat.example.org/c/x", "not a server address"),
+        ("https://a:b@chat.example.org", "not a server address"),
+        ("https://chat.example.org:99999", "not a server address"),
+        ("https://", "not a server address"),
         ("https://*.example.org", "as browsers send it"),
         ("https://chät.example.org", "as browsers send it"),
         ("https://127.1", "as browsers send it"),
@@ -136,7 +136,7 @@ def test_the_help_says_that_the_folder_is_needed() -> None:
         ("https://chat.example.org:0", "as browsers send it"),
         (
             "http://chat.example.org",
-            "Only https can be pinned: over http anybody on the way is the server. Try https://",
+            "Only https can be pinned: over http anyone in between can pose as the server. Try https://",
         ),
         ("http://192.168.1.7:5000", "Try https://192.168.1.7:5000."),
     ],
@@ -173,11 +173,11 @@ def test_a_folder_with_something_else_is_left_alone_and_an_older_pin_is_replaced
     assert run(NOBODY, "--output", folder)[0] == 0
     assert written(folder)["rules"]
     code, said = run("http://127.0.0.1:8", "--output", folder)  # another host's
-    assert (code, "holds something else" in said) == (1, True)
+    assert (code, "contains something else" in said) == (1, True)
     (folder / "mine.txt").write_text("mine")
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     code, said = run(NOBODY, "--output", folder)
-    assert (code, "holds something else" in said) == (1, True)
+    assert (code, "contains something else" in said) == (1, True)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     (tmp_path / "file").write_text("mine")
     assert run(NOBODY, "--output", tmp_path / "file")[0] == 1
@@ -203,7 +203,7 @@ def test_a_server_that_runs_another_release_or_does_not_answer_is_said(server: S
     code, said = run(server.url, "--output", tmp_path / "one")
     assert (code, "Warning" in said) == (0, False)
     code, said = run(NOBODY, "--output", tmp_path / "two")
-    assert (code, "does not answer as an EZ-DMS server now" in said) == (0, True)
+    assert (code, "no EZ-DMS server answers at" in said) == (0, True)
 
 
 DEPLOYMENT = b'{"protocol": "%s", "deployment_id": "%s", "version": "9.9.9"}' % (PROTOCOL.encode(), b"A" * 22)

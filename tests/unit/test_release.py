@@ -81,12 +81,12 @@ def test_a_signed_manifest_is_opened_by_the_key_that_signed_it_and_by_no_other(k
     code, said = run("manifest", "--verify", file, "--key", f"{key}.pub")
     assert (code, said.split(":")[0]) == (0, "Good")
     assert f"EZ-DMS {__version__}" in said
-    assert "exactly the release that is installed here" in said
+    assert "exactly the release installed here" in said
     code, said = run("manifest", "--verify", file, "--key", f"{other}.pub")
     named = signing.fingerprint(signing.load_public(Path(f"{other}.pub")))
     assert (code, said) == (
         1,
-        "Error: The signature of this manifest does not hold: it was changed, or signed by another key than "
+        "Error: The signature of this manifest is invalid: it was changed, or signed by a key other than "
         f"{named}. Do not use it.\n",
     )
 
@@ -169,7 +169,10 @@ def test_a_signed_manifest_of_another_shape_is_refused_when_it_is_read(key: Path
     assert not (tmp_path / "pin").exists()
 
 
-@pytest.mark.parametrize("version", ["0.1.0", "1.0", "1.2.3.4", "2.0.0rc1", "1.0.post2", "1.0.0.dev12", "1.0a1.dev2"])
+@pytest.mark.parametrize(
+    "version",
+    ["0.1.0", "1.0", "1.2.3.4", "2.0.0rc1", "1.0.post2", "1.0.0.dev12", "1.0a1.dev2", "1.0.0-beta", "1.0.0-rc.2"],
+)
 def test_a_version_is_numbered_as_packages_are(version: str) -> None:
     assert VERSION.fullmatch(version)
 
@@ -195,7 +198,7 @@ def test_a_key_is_ones_own_and_never_overwritten(tmp_path: Path) -> None:
         if missing:
             missing.unlink()
         code, said = run("release-key", file)
-        assert (code, "is there already" in said) == (1, True)
+        assert (code, "already exists" in said) == (1, True)
         if missing:
             missing.write_bytes(before[missing != file])
             missing.chmod(0o600)
@@ -209,17 +212,17 @@ def test_a_key_is_ones_own_and_never_overwritten(tmp_path: Path) -> None:
     ("words", "sentence"),
     [
         (["--sign", "{nowhere}"], "Cannot use"),
-        (["--sign", "{public}"], "holds no private key, or one with a password, which cannot be used here"),
-        (["--sign", "{p256}"], "a key of another kind"),
-        (["--sign", "{known}"], "Others on this machine may read"),
-        (["--sign", "{empty}"], "holds no private key"),
+        (["--sign", "{public}"], "has no private key, or one with a password, which is not supported"),
+        (["--sign", "{p256}"], "is not an Ed25519 key"),
+        (["--sign", "{known}"], "Other users can read"),
+        (["--sign", "{empty}"], "has no private key"),
         (["--verify", "{empty}", "--key", "{public}"], "This is not a manifest"),
-        (["--verify", "{empty}", "--key", "{private}"], "holds no public key"),
+        (["--verify", "{empty}", "--key", "{private}"], "has no public key"),
         (["--verify", "{nowhere}", "--key", "{public}"], "Cannot use"),
         (["--verify", "/dev/zero", "--key", "{public}"], "at most 4194304 bytes"),
-        (["--verify", "{empty}"], "belong together"),
-        (["--key", "{public}"], "belong together"),
-        (["--sign", "{private}", "--verify", "{empty}", "--key", "{public}"], "belong together"),
+        (["--verify", "{empty}"], "together"),
+        (["--key", "{public}"], "together"),
+        (["--sign", "{private}", "--verify", "{empty}", "--key", "{public}"], "together"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_said(key: Path, tmp_path: Path, words: list[str], sentence: str) -> None:

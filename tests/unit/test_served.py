@@ -69,7 +69,10 @@ def some_builds(random_: random.Random) -> Any:
     for _ in range(random_.randrange(12)):
         first = NOW + random_.choice([0, 1, HOUR, DAY, 29 * DAY, 31 * DAY, 400 * DAY]) * random_.choice([-1, 1])
         last = first + random_.choice([0, 1, HOUR, HOUR + 1, DAY])
-        version, digest = random_.choice(["1.0.0", "1.0.1", "2.0.0rc1", "10.0"]), random_.choice([A, B, "-_" + A[2:]])
+        version, digest = (
+            random_.choice(["1.0.0", "1.0.1", "2.0.0rc1", "1.0.0-beta", "10.0"]),
+            random_.choice([A, B, "-_" + A[2:]]),
+        )
         found.append(random_.choice(ODD) if random_.random() < 0.2 else build(version, digest, first, last))
     return found
 

@@ -1,4 +1,4 @@
-"""`ezdms doctor`: is this server well, and what to do if it is not; in the terminal or as a page on this machine."""
+"""`ezdms doctor`: checks that the server works and says what to fix, in the terminal or on a local page."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from ezdms.commands.server.operating import as_json, data_dir_option, says_why, 
 @data_dir_option
 @as_json
 @click.option(
-    "--cafile", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Believe these certificates."
+    "--cafile", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Trust these certificates."
 )
-@click.option("--page", is_flag=True, help="Show it as a page on this machine instead, until Ctrl-C.")
+@click.option("--page", is_flag=True, help="Show the results as a page on this machine instead, until Ctrl-C.")
 @click.option("--port", type=click.IntRange(0, 65535), default=5002, show_default=True, help="Port of the page.")
 @click.pass_context
 @says_why
@@ -33,9 +33,9 @@ def doctor(
     page: bool,
     port: int,
 ) -> None:
-    """Look at the machine, the data folder, the running server, and its public address URL.
+    """Check the machine, the data folder, the running server, and its public address URL.
 
-    Exit code 1 if something failed. Needs the same settings as the server: run it with the same EZDMS_ environment.
+    Exit code 1 if a check failed. Needs the server's settings: run it with the same EZDMS_ environment.
     """
     from ezdms.doctor import examine  # not needed for --help
 

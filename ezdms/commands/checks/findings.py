@@ -1,4 +1,4 @@
-"""Findings as lines of a terminal: ok, warning, FAILED."""
+"""Prints findings in the terminal: ok, warning, FAILED."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MARKS = {OK: ("ok", "green"), WARNING: ("warning", "yellow"), FAILED: ("FAILED",
 
 
 def print_findings(findings: Iterable[Finding]) -> None:
-    """One line each, in colour in a terminal (NO_COLOR is obeyed)."""
+    """Print one line each, in color in a terminal unless NO_COLOR is set."""
     listed = list(findings)
     color = False if os.environ.get("NO_COLOR") else None  # None: only in a terminal
     width = max((len(finding.name) for finding in listed), default=0)

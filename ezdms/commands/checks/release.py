@@ -1,4 +1,4 @@
-"""`ezdms manifest` and `release-key`: what a release is, in a form that others can check (docs/releasing.md)."""
+"""`ezdms manifest` and `release-key`: a release, described so that others can check it (docs/releasing.md)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 def says_why(function: Callable[P, T]) -> Callable[P, T]:
-    """What can go wrong with manifests and keys becomes a sentence."""
+    """Turn errors about manifests and keys into error messages."""
 
     @wraps(function)
     def command(*given: P.args, **named: P.kwargs) -> T:
@@ -37,34 +37,34 @@ def says_why(function: Callable[P, T]) -> Callable[P, T]:
 @click.argument("file", type=FILE)
 @says_why
 def release_key(file: Path) -> None:
-    """Make a key to sign releases with: FILE, which is yours alone, and FILE.pub, which everybody may have."""
+    """Create a key to sign releases with: the private key in FILE, the public key in FILE.pub."""
     from ezdms.release.signing import fingerprint, load_public, make_key
 
     try:
         public = make_key(file)
     except FileExistsError as error:
-        raise click.ClickException(f"{error.filename} is there already, and was left as it is.") from error
-    click.echo(f"Made {file} (keep it offline, and to yourself) and {public} (give it to everybody).")
-    click.echo(f"Its fingerprint, to be read out: {fingerprint(load_public(public))}")
+        raise click.ClickException(f"{error.filename} already exists. Choose another file.") from error
+    click.echo(f"Created {file} (secret: keep it offline) and {public} (share it with everyone).")
+    click.echo(f"Fingerprint, to read out loud: {fingerprint(load_public(public))}")
 
 
 @click.command("manifest")
 @click.option("--sign", "keyfile", type=FILE, metavar="KEYFILE", help="Sign it with this private key.")
 @click.option("--verify", "file", type=FILE, metavar="FILE", help="Check the signature of this manifest; needs --key.")
-@click.option("--key", type=FILE, metavar="PUBFILE", help="The public key that should have signed it.")
+@click.option("--key", type=FILE, metavar="PUBFILE", help="The public key that must have signed it.")
 @says_why
 def manifest(keyfile: Path | None, file: Path | None, key: Path | None) -> None:
-    """Print the manifest of the release that is installed here: what it serves to browsers, as canonical JSON."""
+    """Print the manifest of the installed release: everything it serves to browsers, as canonical JSON."""
     from ezdms.release.manifest import installed
     from ezdms.release.signing import fingerprint, load_private, load_public, open_file, sign
 
     if (file is None) != (key is None) or (file is not None and keyfile is not None):
-        raise click.UsageError("--verify FILE and --key PUBFILE belong together, and --sign stands alone.")
+        raise click.UsageError("Use --verify FILE and --key PUBFILE together, and --sign alone.")
     if file is not None and key is not None:
         public = load_public(key)
         found = open_file(file, public)
         is_here = found == installed()
-        here = "exactly the release that is installed here" if is_here else "not the release that is installed here"
+        here = "exactly the release installed here" if is_here else "not the release installed here"
         click.echo(f"Good: {found.build}, signed by {fingerprint(public)}. This is {here}.")
     elif keyfile is not None:
         click.echo(sign(installed(), load_private(keyfile)))

@@ -1,4 +1,4 @@
-"""`ezdms verify`: what a server serves, checked from here. Prints what was found, and what cannot be found this way."""
+"""`ezdms verify`: checks from outside what a server serves. Prints the findings, and what it cannot prove."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from ezdms.verify.report import CANNOT_PROVE, arranged
 @click.option(
     "--cafile",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Believe the certificates in this PEM file instead.",
+    help="Trust the certificates in this PEM file instead.",
 )
-@click.option("--manifest", "file", type=FILE, help="Check for the release of this signed manifest; needs --key.")
-@click.option("--key", type=FILE, help="The public key that should have signed it.")
-@click.option("--register", is_flag=True, help="Make an account for this, to see its cookie, and delete it again.")
+@click.option("--manifest", "file", type=FILE, help="Compare with the release of this signed manifest; needs --key.")
+@click.option("--key", type=FILE, help="The public key that must have signed it.")
+@click.option("--register", is_flag=True, help="Create an account to check its cookie, then delete it.")
 @click.pass_context
 def command(
     context: click.Context,
@@ -39,7 +39,7 @@ def command(
 ) -> None:
     """Check from outside what the server at ADDRESS serves, byte for byte, without logging in.
 
-    Exit code 0: passed, perhaps with warnings. 1: something is not as it must be, or could not be looked at.
+    Exit code 0: passed, perhaps with warnings. 1: a check failed or could not be made.
     """
     manifest = _signed(file, key)
     try:
@@ -57,7 +57,7 @@ def command(
 def _signed(file: Path | None, key: Path | None) -> Manifest | None:
     if file is None or key is None:
         if file is not None or key is not None:
-            raise click.UsageError("--manifest FILE and --key PUBFILE belong together.")
+            raise click.UsageError("Use --manifest FILE and --key PUBFILE together.")
         return None
     return open_file(file, load_public(key))
 
@@ -65,14 +65,14 @@ def _signed(file: Path | None, key: Path | None) -> Manifest | None:
 def _print(report: verify.Report) -> None:
     print_findings(arranged(report.findings))
     if any(one.name == "answer" for one in report.findings):
-        click.echo(f"\nFAILED: {report.address} was not compared with anything.")
+        click.echo(f"\nFAILED: nothing at {report.address} could be compared.")
         return
     verdict = "PASSED" if report.verdict == "passed" else "FAILED"
     click.echo(f"\n{verdict}: {report.address}, compared with EZ-DMS {report.version}: {count(report.findings)}.")
     if report.verdict != "passed":
         files = sum(one.status == "failed" and one.name.startswith("file ") for one in report.findings)
-        differ = f"{files} file{'s' * (files > 1)} of the release came changed. " if files else ""
-        click.echo(f"{differ}Do not log in there before you know why: ask whoever runs it, by another way.")
+        differ = f"{files} file{'s' * (files > 1)} of the release differed. " if files else ""
+        click.echo(f"{differ}Do not log in there until you know why. Ask whoever runs it, through another channel.")
     click.echo("\nWhat this cannot prove:")
     for sentence in CANNOT_PROVE:
         click.echo(f"- {sentence}")

@@ -1,4 +1,4 @@
-"""`ezdms register`, `login`, `whoami`, `logout`: an account on this machine."""
+"""`ezdms register`, `login`, `whoami` and `logout`."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from ezdms.commands import common
 from ezdms.commands.client.printing import says, says_json
 from ezdms.protocol.origin import fault_of_server
 
-NO_SEARCH_PIN = "Your Search PIN is not known here: log in once more with `ezdms login`."
+NO_SEARCH_PIN = "Your Search PIN is not saved on this device. Log in again with `ezdms login`."
 
 
 def _need_server(server: str | None) -> str:
     if server is None:
-        raise click.UsageError("Which server? Give --server or set EZDMS_SERVER.")
+        raise click.UsageError("Which server? Use --server or set EZDMS_SERVER.")
     fault = fault_of_server(server)
     if fault is not None:
         raise click.UsageError(fault)
@@ -30,7 +30,7 @@ def _need_server(server: str | None) -> str:
 
 @click.command("register")
 @click.argument("username")
-@click.option("--invitation", default="", help="The link you were given, if the server is by invitation.")
+@click.option("--invitation", default="", help="The link you were given, on an invite-only server.")
 @common.trust_server
 @common.options
 @common.as_json
@@ -44,7 +44,7 @@ async def register(
     account: str | None,
     as_json: bool,
 ) -> None:
-    """Make a new account. Shows its Login PIN once, or writes it to the file that EZDMS_PIN_FILE names."""
+    """Create an account. Shows its Login PIN once, or writes it to the file named by EZDMS_PIN_FILE."""
     address = _need_server(server)
     pin = find_pin()
     is_kept = pin is not None
@@ -65,7 +65,7 @@ async def register(
         return
     if not is_kept:
         says(f"Login PIN:  {told['login_pin']}   Save it: nobody can restore it.")
-    says(f"Search PIN: {told['search_pin']}   For the people who should be able to write to you.")
+    says(f"Search PIN: {told['search_pin']}   Share it with people who should be able to message you.")
 
 
 @click.command("login")
@@ -73,7 +73,7 @@ async def register(
 @common.options
 @common.runs
 async def login(trust_server: bool, server: str | None, home: Path | None, account: str | None) -> None:
-    """Use an account that exists, with its Login PIN."""
+    """Log in to an existing account with its Login PIN."""
     address, pin = _need_server(server), common.ask_pin()
     async with await common.asks_about_the_server(
         lambda trust: Client.login(address, pin, home=home, trust=trust), trust_server
@@ -87,10 +87,10 @@ async def login(trust_server: bool, server: str | None, home: Path | None, accou
 @common.as_json
 @common.runs
 async def whoami(server: str | None, home: Path | None, account: str | None, as_json: bool) -> None:
-    """Say which account this is. In a terminal the Search PIN is shown as a QR code too."""
+    """Show which account this is. In a terminal, also shows the Search PIN as a QR code."""
     values = common.saved(server, home, account).values
     if values["outbox"]:
-        says(f"Warning: {len(values['outbox'])} of your messages are not sent. `ezdms outbox` shows them.", err=True)
+        says(f"Warning: {len(values['outbox'])} of your messages are not sent yet. See `ezdms outbox`.", err=True)
     told = {name: values[name] for name in ("username", "server", "user_id")} | {"search_pin": search_pin_of(values)}
     if not told["search_pin"]:
         says(NO_SEARCH_PIN, err=True)
@@ -102,7 +102,7 @@ async def whoami(server: str | None, home: Path | None, account: str | None, as_
         return
     says(f"Search PIN: {told['search_pin']}")
     if sys.stdout.isatty():
-        import segno  # seldom needed, and slow to load
+        import segno  # rarely needed, and slow to load
 
         segno.make(f"{told['server']}/#add={told['search_pin']}").terminal(compact=True)
 
@@ -111,13 +111,13 @@ async def whoami(server: str | None, home: Path | None, account: str | None, as_
 @common.options
 @common.runs
 async def logout(server: str | None, home: Path | None, account: str | None) -> None:
-    """End the session and forget the account on this machine. The account itself stays; its PIN opens it anywhere."""
+    """Log out and remove the account from this machine. The account itself stays: log in again with its PIN."""
     state = common.saved(server, home, account)
-    if state.values["outbox"] and not click.confirm("Messages wait to be sent. They will be lost. Go on?", err=True):
+    if state.values["outbox"] and not click.confirm("Queued messages will be lost. Continue anyway?", err=True):
         raise click.Abort
     try:
         client = await Client.open(state, common.ask_pin())
     except WrongPin as error:
-        raise WrongPin(f"{error} To forget the account without ending its session, remove {state.path}.") from error
+        raise WrongPin(f"{error} To remove the account without logging out, delete {state.path}.") from error
     await client.logout()
     says("Logged out.")

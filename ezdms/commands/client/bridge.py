@@ -1,4 +1,4 @@
-"""`ezdms bridge`: the original's REST API on one's own machine, encrypted underneath (docs/bridge.md)."""
+"""`ezdms bridge`: the original's plain-text REST API on this machine, with encryption behind it (docs/bridge.md)."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from ezdms.commands.common import parse_server
 from ezdms.settings import SettingsError, parse_origins
 
 OPEN_TO_ALL = (
-    "Warning: there is no token. Every program and every user of this machine can read and write in the names of all "
-    "who log in here."
+    "Warning: there is no token. Every program and every user of this machine can read and send messages as everyone "
+    "who logs in here."
 )
 
 
 @click.command("bridge")
 @click.option("--server", envvar="EZDMS_SERVER", help="The server's address, such as https://chat.example.org.")
 @click.option(
-    "--port", type=click.IntRange(0, 65535), default=5001, show_default=True, help="Port; 0 takes a free one."
+    "--port", type=click.IntRange(0, 65535), default=5001, show_default=True, help="Port; 0 picks a free one."
 )
 @click.option("--home", envvar="EZDMS_HOME", type=click.Path(path_type=Path), help="Where accounts are saved.")
 @click.option(
     "--token-file",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Read the token from this file; if there is none, make it, readable by you alone.",
+    help="Read the token from this file; created if missing, readable only by you.",
 )
-@click.option("--no-token", is_flag=True, help="Let in every program of this machine. Web pages are still refused.")
-@click.option("--allow-origin", "origins", multiple=True, help="A web page that may use the bridge; may be repeated.")
+@click.option("--no-token", is_flag=True, help="Allow every program on this machine. Web pages are still refused.")
+@click.option("--allow-origin", "origins", multiple=True, help="A web page that may use the bridge; can be repeated.")
 @click.option("--host", default="127.0.0.1", hidden=True)
 def bridge(
     server: str | None,
@@ -39,12 +39,12 @@ def bridge(
     origins: tuple[str, ...],
     host: str,
 ) -> None:
-    """Speak the original's plain-text REST API on 127.0.0.1, and encrypt underneath. Stop it with Ctrl-C.
+    """Run the original's plain-text REST API on 127.0.0.1, with encryption behind it. Stop it with Ctrl-C.
 
-    Programs send the token that is printed at the start: Authorization: Bearer TOKEN.
+    Programs must send the token that is printed at startup: Authorization: Bearer TOKEN.
     """
     if no_token and token_file is not None:
-        raise click.UsageError("Either --token-file or --no-token, not both.")
+        raise click.UsageError("Use --token-file or --no-token, not both.")
     address = parse_server(server)
     try:
         allowed = tuple(one for origin in origins for one in parse_origins(origin))

@@ -1,4 +1,4 @@
-"""`ezdms export`: one's own conversations, decrypted, as JSON Lines for programs and HTML for people."""
+"""`ezdms export`: writes decrypted conversations, as JSON Lines for programs and HTML for people."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ezdms.commands.client.printing import json_of, line_of, says, trust
 
 PAGE = 200
 MOST_PAGES = 5000  # a million messages
-NOT_KNOWN = "Their key was never seen here."
+NOT_KNOWN = "This device has never seen their key."
 
 HEAD = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
@@ -34,19 +34,21 @@ time, small {{ color: GrayText; font-size: 0.8125rem; }}
 
 @click.command("export")
 @click.argument("names", nargs=-1)
-@click.option("--to", "folder", type=click.Path(path_type=Path), required=True, help="A folder, made if missing.")
+@click.option(
+    "--to", "folder", type=click.Path(path_type=Path), required=True, help="Folder to write to; created if missing."
+)
 @common.options
 @common.runs
 async def export(
     names: tuple[str, ...], folder: Path, server: str | None, home: Path | None, account: str | None
 ) -> None:
-    """Write the conversations with NAMES, or all of them, into a folder. They are plain text there: look after it."""
+    """Write conversations with NAMES, or all of them, to a folder. The files are not encrypted, so keep them safe."""
     _make(folder)
     async with await common.connect(server, home, account) as client:
         contacts = [await find_contact(client, name) for name in names] or await client.contacts()
         for contact in contacts:
             if not contact.name or contact.is_missing:
-                says(f"Left out: {contact.conversation_id}. {' '.join(contact.alarms) or NOT_KNOWN}", err=True)
+                says(f"Skipped: {contact.conversation_id}. {' '.join(contact.alarms) or NOT_KNOWN}", err=True)
                 continue
             messages = await _everything(client, contact)
             stem = f"{contact.name}-{crypto.conversation_id(client.keys.fp, crypto.fingerprint(contact.ik))}"
@@ -68,7 +70,7 @@ async def _everything(client: Client, contact: Contact) -> list[Message]:
             before = page[0].seq if page else 1
             if before == 1:
                 return found
-    raise ClientError(f"The server shows no beginning of the conversation with {contact.name}. It is not exported.")
+    raise ClientError(f"The server never sent the start of the conversation with {contact.name}. It was not exported.")
 
 
 def _make(folder: Path) -> None:
@@ -76,7 +78,7 @@ def _make(folder: Path) -> None:
 
 
 def _write(path: Path, text: str) -> None:
-    """For its owner's eyes alone; an export that was there before is replaced."""
+    """Write a file readable only by its owner; replaces an earlier export."""
     path.unlink(missing_ok=True)
     with open(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="utf-8") as file:
         file.write(text)

@@ -1,5 +1,5 @@
-"""Whom a name means. One's own contacts decide that, by the names that their keys signed; the server's list only says
-who of them can be reached."""
+"""Finds the contact a name refers to, among one's own contacts by the names they signed. The server's list only tells
+which of them can be reached."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from ezdms.protocol import envelope
 
 
 async def find_contact(client: Client, name: str) -> Contact:
-    """Whom a username, conversation id, Search PIN or link means. What has the form of a PIN or a link is never a name:
-    anybody can take somebody's PIN as their username. Of several with one name it is the one that was verified; else
-    asks, or says how to be exact. Raises ClientError, or crypto.Alarm if the server leaves them out."""
+    """The contact of a username, conversation id, Search PIN or link. Text in the form of a PIN or link is never a
+    name: anyone can choose someone's PIN as their username. If several have the name, takes the verified one, else
+    asks, or says how to be exact. Raises ClientError, or crypto.Alarm if the server's list leaves the contact out."""
     contacts = await client.contacts()
     _warn_of_missing(contacts)
     if is_link(name) or envelope.looks_like_search_pin(name):
@@ -27,9 +27,9 @@ async def find_contact(client: Client, name: str) -> Contact:
         named = [contact for contact in contacts if contact.name and contact.name == name]
         found = [contact for contact in named if contact.is_verified] or named
         if len(found) == 1 < len(named):
-            says(f"Others are called {name} too. This is the one you verified.", err=True)
+            says(f"Others are also called {name}. This is the one you verified.", err=True)
     if not found:
-        raise ClientError(f"You talk to nobody called {name}. `ezdms add SEARCH_PIN` starts a conversation.")
+        raise ClientError(f"You have no contact called {name}. Start a conversation with `ezdms add SEARCH_PIN`.")
     contact = found[0] if len(found) == 1 else _choose(name, found)
     if contact.is_missing:
         raise crypto.Alarm(contact.alarms[0])
@@ -37,9 +37,9 @@ async def find_contact(client: Client, name: str) -> Contact:
 
 
 def warn_of_trust(contact: Contact) -> None:
-    """Say so if nobody made sure yet who this is."""
+    """Warn if the contact is not verified."""
     if not contact.is_verified:
-        says(f"{trust(contact)}: `ezdms verify-contact {contact.conversation_id}` makes sure who this is.", err=True)
+        says(f"{trust(contact)}. To verify: `ezdms verify-contact {contact.conversation_id}`.", err=True)
 
 
 def _warn_of_missing(contacts: list[Contact]) -> None:
@@ -52,13 +52,13 @@ async def _start(client: Client, name: str) -> Contact:
     try:
         return await client.start(name)
     except crypto.PinError as error:
-        raise ClientError(f"{error} If somebody is called {name}, give the conversation's id instead.") from error
+        raise ClientError(f"{error} If a contact is called {name}, use the conversation id instead.") from error
 
 
 def _choose(name: str, found: list[Contact]) -> Contact:
     lines = [f"{i}  {one.name}  {trust(one)}  {one.conversation_id}" for i, one in enumerate(found, 1)]
     if not sys.stdin.isatty():
-        raise ClientError("\n".join([f"Several are called {name}. Give the conversation's id instead:", *lines]))
+        raise ClientError("\n".join([f"Several contacts are called {name}. Use the conversation id instead:", *lines]))
     says("\n".join(lines), err=True)
     number = click.prompt("Which one", type=click.IntRange(1, len(found)), err=True)
     return found[number - 1]

@@ -1,4 +1,4 @@
-"""`ezdms verify-contact`: making sure who somebody is."""
+"""`ezdms verify-contact`: verifies a contact."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from ezdms.commands.client.finding import find_contact
 from ezdms.commands.client.printing import says, trust
 
 NOT_THE_SAME = (
-    "Then you do not talk to the person you think, or you compared two different conversations. Write nothing secret "
-    "here; compare once more, in person."
+    "Then this is not the person you think it is, or you compared two different conversations. Do not send anything "
+    "secret here; compare again, in person."
 )
 
 
 @click.command("verify-contact")
 @click.argument("name")
-@click.option("--search-pin", help="The Search PIN that they gave you: no need to compare numbers then.")
-@click.option("--link-was-from-them", is_flag=True, help="The link you added them by came from them and nobody else.")
+@click.option("--search-pin", help="The Search PIN they gave you, instead of comparing numbers.")
+@click.option("--link-was-from-them", is_flag=True, help="Confirm that they gave you the link themselves.")
 @common.options
 @common.runs
 async def verify_contact(
@@ -32,7 +32,7 @@ async def verify_contact(
     home: Path | None,
     account: str | None,
 ) -> None:
-    """Make sure who NAME is: by their Search PIN, or by comparing the safety number with them."""
+    """Verify NAME by their Search PIN, or by comparing the safety number with them."""
     async with await common.connect(server, home, account) as client:
         contact = await find_contact(client, name)
         if link_was_from_them:
@@ -51,7 +51,7 @@ async def verify_contact(
         says(f"Your safety number with {contact.name}:", err=True)
         says(client.safety_number(contact))
         if sys.stdout.isatty():
-            import segno  # seldom needed, and slow to load
+            import segno  # rarely needed, and slow to load
 
             segno.make(crypto.safety_qr(client.keys.fp, crypto.fingerprint(contact.ik))).terminal(compact=True)
         if not sys.stdin.isatty():

@@ -1,4 +1,4 @@
-"""`ezdms open`: the page of the installed release, served by one's own machine (docs/verify.md)."""
+"""`ezdms open`: the page of the installed release, served by this machine (docs/verify.md)."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ from ezdms.commands.sentences import cannot_use
 HOST = re.compile(r"[a-z0-9.-]+|[0-9a-f:]+", re.ASCII)  # as browsers send it
 LOCAL = ("localhost", "127.0.0.1", "::1")
 ANOTHER_RELEASE = (
-    "{server} says that it runs EZ-DMS {theirs}, and {ours} is installed here. Install {theirs} and run this again. "
-    "To go on all the same, use --any-release: the page is that of {ours}, and some of it may not work there."
+    "{server} says it runs EZ-DMS {theirs}, but {ours} is installed here. Install {theirs} and run this again. "
+    "To continue anyway, use --any-release: you get the page of {ours}, and parts of it may not work."
 )
 
 
 @click.command("open")
 @click.option("--server", envvar="EZDMS_SERVER", help="The server's address, such as https://chat.example.org.")
 @click.option(
-    "--port", type=click.IntRange(0, 65535), default=0, show_default=True, help="Port; 0 takes a free one each time."
+    "--port", type=click.IntRange(0, 65535), default=0, show_default=True, help="Port; 0 picks a free one each time."
 )
 @click.option("--home", envvar="EZDMS_HOME", type=click.Path(path_type=Path), help="Where known servers are saved.")
-@click.option("--no-browser", is_flag=True, help="Print the address, and open no browser.")
-@click.option("--any-release", is_flag=True, help="Go on if the server runs another release than this one.")
+@click.option("--no-browser", is_flag=True, help="Print the address without opening a browser.")
+@click.option("--any-release", is_flag=True, help="Continue if the server runs a different release.")
 @trust_server
 def opening(
     server: str | None, port: int, home: Path | None, no_browser: bool, any_release: bool, trust_server: bool
 ) -> None:
-    """Open the page of the installed release in your browser, and let it talk to a server. Stop it with Ctrl-C.
+    """Open the page of the installed release in your browser, connected to a server. Stop it with Ctrl-C.
 
-    Your own machine serves the page at 127.0.0.1: documents, scripts and styles come from the package, and only data
+    Your own machine serves the page at 127.0.0.1: pages, scripts and styles come from the package, and only data
     comes from the server.
     """
     address = _parse(server)
@@ -61,7 +61,7 @@ def opening(
         listener = serve.listen(port)
     except Unreachable as error:
         raise Stopped(
-            f"{error} Check the address, its certificate and your connection, then run this again.", UNREACHABLE
+            f"{error} Check the address, its certificate and your connection, then try again.", UNREACHABLE
         ) from error
     except (ClientError, AddressError) as error:
         raise Stopped(str(error), FAILED) from error
@@ -82,22 +82,22 @@ def _parse(server: str | None) -> str:
     address = address_of(parse_server(server))
     parts = urlsplit(address)
     if not HOST.fullmatch(parts.hostname or ""):
-        raise click.UsageError(f"{parts.hostname!r} is no host's name as browsers send it. Write it in ASCII (xn--…).")
+        raise click.UsageError(f"{parts.hostname!r} is not a valid host name. Write it in ASCII (xn--…).")
     if parts.scheme == "http" and parts.hostname not in LOCAL:
         raise click.UsageError(
-            f"Over http anybody on the way could read along and change what comes. Use https://{parts.hostname}; "
-            "plain http is for this machine alone."
+            f"Over http, anyone in between could read and change everything. Use https://{parts.hostname}; "
+            "plain http works only for this machine."
         )
     return address
 
 
 def _admit(home: Path, address: str, deployment_id: str, *, trust: bool) -> None:
-    """Remember which server is at this address; if it is not the one it should be, a person is asked first."""
+    """Remember which server is at this address. If it is not the expected one, ask the user first."""
     try:
         Servers(home).admit(address, deployment_id, trust=trust)
     except OtherServer as error:
         if not sys.stdin.isatty():
             raise
         says(str(error), err=True)
-        click.confirm("Go on", abort=True, err=True)
+        click.confirm("Continue anyway", abort=True, err=True)
         Servers(home).admit(address, deployment_id, trust=True)

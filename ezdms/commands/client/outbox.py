@@ -1,4 +1,4 @@
-"""`ezdms outbox`: what waits to be sent. The server cannot make it go away: it leaves, or its writer discards it."""
+"""`ezdms outbox`: queued messages. The server cannot remove them: each is sent, or discarded by its sender."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from ezdms.client.shown import indented
 from ezdms.commands import common
 from ezdms.commands.client.printing import UNKNOWN, says, says_json, time_of
 
-KEPT = "The message is kept, sealed, and leaves before the next one: do not send it again. `ezdms outbox` shows it."
-NOT_OPENED = "[Cannot be opened here]"
+KEPT = "The message is queued, encrypted, and is sent before the next one. Do not send it again. See `ezdms outbox`."
+NOT_OPENED = "[Cannot be decrypted here]"
 
 
 @click.command("outbox")
-@click.option("--discard", "ids", multiple=True, metavar="ID", help="Do not send this one; may be repeated.")
-@click.option("--discard-all", is_flag=True, help="Send none of them.")
+@click.option("--discard", "ids", multiple=True, metavar="ID", help="Discard this message; can be repeated.")
+@click.option("--discard-all", is_flag=True, help="Discard all of them.")
 @common.options
 @common.as_json
 @common.runs
 async def outbox(
     ids: tuple[str, ...], discard_all: bool, server: str | None, home: Path | None, account: str | None, as_json: bool
 ) -> None:
-    """Try once more to send what waits, and list what could not be sent. With --discard nothing is tried."""
-    is_asked = bool(ids) or discard_all  # what shall not be sent is not tried once more before
+    """Retry queued messages, and list those that could not be sent. With --discard, nothing is sent."""
+    is_asked = bool(ids) or discard_all  # a message that is being discarded must not be retried first
     async with await common.connect(server, home, account, sends=not is_asked) as client:
         left = client.waiting()
         unknown = set(ids) - {one.message_id for one in left}
@@ -40,11 +40,11 @@ async def outbox(
             text = NOT_OPENED if one.text is None else indented(one.text)
             says(f"{one.message_id}  {time_of(one.written_at)}  to {one.contact or UNKNOWN}: {text}")
         if unknown:
-            raise ClientError(f"Nothing of this id waits to be sent: {', '.join(sorted(unknown))}.")
+            raise ClientError(f"No queued message has this id: {', '.join(sorted(unknown))}.")
 
 
 async def send_or_say(client: Client, contact: Contact, text: str) -> str:
-    """Send; a message that is kept although this fails is said to be."""
+    """Send. If that fails and the message was queued, say so."""
     before = set(client.waiting(contact.conversation_id))
     try:
         return await client.send(contact, text)

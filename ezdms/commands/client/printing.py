@@ -1,4 +1,4 @@
-"""What the client's commands print: everything passes one filter, so that a terminal shows it and does not obey it."""
+"""Output of the client's commands. All text passes one filter, so that it cannot control the terminal."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ FAILURES = {
 }
 NOTES = {
     "gap": "[Messages are missing before this one.]",
-    "late": "[Out of order: this was written earlier.]",
-    "crossed": "[Written before the message above had been seen.]",
+    "late": "[Out of order: this was written before the ones above.]",
+    "crossed": "[Written before seeing the message above.]",
 }
-UNKNOWN = "(unknown)"  # instead of the name of somebody whose key was never seen here
-OWN = "(you)"  # no username has brackets: nobody else can be called so
+UNKNOWN = "(unknown)"  # instead of the name, if this device has never seen their key
+OWN = "(you)"  # usernames cannot contain parentheses, so nobody else can be called this
 COLUMNS = 80  # without a terminal
 NARROWEST = 20
 
 
 def columns() -> int:
-    """How wide the terminal is, also if standard output goes through a pager."""
+    """The width of the terminal, even if standard output goes through a pager."""
     for stream in (sys.__stdout__, sys.__stderr__, sys.__stdin__):
         with suppress(OSError, ValueError, AttributeError):
             return max(os.get_terminal_size(stream.fileno()).columns or COLUMNS, NARROWEST)  # type: ignore[union-attr]
@@ -47,14 +47,14 @@ def columns() -> int:
 
 
 def says(text: str, *, err: bool = False) -> None:
-    """Print for people, on standard error with `err`. In a terminal no line is longer than it is wide."""
+    """Print for people, to standard error with `err`. Lines are wrapped to the width of a terminal."""
     stream = sys.stderr if err else sys.stdout
     shown = printable(text)
     click.echo(folded(shown, columns()) if stream.isatty() else shown, err=err)
 
 
 def says_message(message: Message) -> None:
-    """Print a message for people, in a pipe too so that no line of its writer's choice begins one of the terminal."""
+    """Print a message for people. Wraps in pipes too, so that its sender cannot choose where a terminal line begins."""
     click.echo(folded(printable(line_of(message)), columns()))
 
 
@@ -64,13 +64,13 @@ def says_json(value: Message | Contact | Waiting | dict[str, Any]) -> None:
 
 
 def trust(contact: Contact) -> str:
-    """How one knows who this is, in the words of the page."""
+    """How the contact was verified, worded as on the page."""
     return TRUST.get(contact.verified, "Not verified")
 
 
 def line_of(message: Message) -> str:
-    """A message for people: further lines are indented, so that none can pass for another message. How long a line may
-    be, says_message knows."""
+    """A message for people. Continuation lines are indented, so that none can pass for another message; says_message
+    wraps long ones."""
     who = OWN if message.is_own else message.contact
     text = indented(printable(FAILURES[message.failure] if message.text is None else message.text))
     note = NOTES.get(message.place)
@@ -82,7 +82,7 @@ def line_of(message: Message) -> str:
 
 
 def time_of(milliseconds: int) -> str:
-    """To the minute, where one is; at the end of the calendar, in UTC."""
+    """Local time, to the minute; UTC for times that have no local one (end of the calendar)."""
     moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
     with suppress(OverflowError, ValueError):
         moment = moment.astimezone()
@@ -97,9 +97,9 @@ def json_of(value: Message | Contact | Waiting | dict[str, Any]) -> str:
 
 
 class Warnings(logging.Handler):
-    """What the client warns of, on standard error. Alarms of messages are not repeated: they are printed with them."""
+    """Prints the client's warnings to standard error, except alarms of messages, which are printed with the message."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """A line that begins with "Warning"."""
+        """Print a line that begins with "Warning"."""
         if not getattr(record, "is_printed", False):
             says(f"Warning: {record.getMessage()}", err=True)

@@ -1,4 +1,4 @@
-"""`ezdms contacts`, `add`, `send`, `read`, `chat`, `listen`, `verify-contact`: talking from a terminal or a pipe."""
+"""`ezdms contacts`, `add`, `send`, `read`, `chat` and `listen`: messaging from a terminal or a pipe."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ def _show(message: Message, as_json: bool) -> None:
 @common.as_json
 @common.runs
 async def contacts(server: str | None, home: Path | None, account: str | None, as_json: bool) -> None:
-    """List the people you talk with, the latest first."""
+    """List your contacts, latest conversation first."""
     async with await common.connect(server, home, account) as client:
         found = await client.contacts()
         if not found:
-            says("You talk to nobody yet: `ezdms add SEARCH_PIN`.", err=True)
+            says("You have no contacts yet. Add one with `ezdms add SEARCH_PIN`.", err=True)
         for contact in found:
             if as_json:
                 says_json(contact)
                 continue
             unread = f"  {contact.unread} unread" if contact.unread else ""
-            left = "  has left" if contact.has_left else ""
+            left = "  deleted account" if contact.has_left else ""
             says(f"{contact.name or UNKNOWN}  {trust(contact)}{unread}{left}  {contact.conversation_id}")
             for alarm in contact.alarms:
                 says(f"  ALARM: {alarm}")
@@ -53,12 +53,12 @@ async def contacts(server: str | None, home: Path | None, account: str | None, a
 @common.as_json
 @common.runs
 async def add(pin_or_link: str, server: str | None, home: Path | None, account: str | None, as_json: bool) -> None:
-    """Start a conversation by Search PIN, which verifies whom it finds, or by a link (https://…/#add=…)."""
+    """Start a conversation by Search PIN, which verifies the contact, or by link (https://…/#add=…)."""
     async with await common.connect(server, home, account) as client:
         contact = await client.start(pin_or_link)
         if contact.verified == "link" and sys.stdin.isatty():
             says(f"This link leads to {contact.name}.", err=True)
-            if click.confirm(f"Did {contact.name} give it to you, and nobody else", err=True):
+            if click.confirm(f"Did {contact.name} give it to you themselves", err=True):
                 await client.confirm_link(contact)
                 contact = await find_contact(client, contact.conversation_id)
         if as_json:
@@ -76,7 +76,7 @@ async def add(pin_or_link: str, server: str | None, home: Path | None, account: 
 async def send(
     name_or_pin: str, text: str | None, server: str | None, home: Path | None, account: str | None, as_json: bool
 ) -> None:
-    """Send TEXT, or what comes on standard input if TEXT is - or missing."""
+    """Send TEXT, or standard input if TEXT is - or missing."""
     if text is None and sys.stdin.isatty():
         text = str(click.prompt("Message", err=True))
     elif text in (None, "-"):
@@ -90,7 +90,7 @@ async def send(
 
 
 class Moment(click.DateTime):
-    """A day, or a time of one, here."""
+    """A date, or a date and time, in local time."""
 
     def __init__(self) -> None:
         super().__init__(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"])
@@ -100,13 +100,13 @@ class Moment(click.DateTime):
         try:
             return super().convert(value, param, ctx)
         except click.BadParameter:
-            self.fail("Expected a day such as 2026-01-31, or 2026-01-31T18:00.", param, ctx)
+            self.fail("Expected a date such as 2026-01-31, or 2026-01-31T18:00.", param, ctx)
 
 
 @click.command("read")
 @click.argument("name")
-@click.option("--since", type=Moment(), help="Only from then on.")
-@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="At most so many, the newest.")
+@click.option("--since", type=Moment(), help="Only messages since then.")
+@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="How many of the newest messages.")
 @common.options
 @common.as_json
 @common.runs
@@ -142,7 +142,7 @@ async def read(
 @common.as_json
 @common.runs
 async def listen(server: str | None, home: Path | None, account: str | None, as_json: bool) -> None:
-    """Print every message as it comes, also those that came since the last time. Ends with Ctrl-C."""
+    """Print every message as it arrives, starting where it last stopped. Stop it with Ctrl-C."""
     async with await common.connect(server, home, account) as client:
         async for message in client.messages():
             _show(message, as_json)
@@ -153,10 +153,10 @@ async def listen(server: str | None, home: Path | None, account: str | None, as_
 @common.options
 @common.runs
 async def chat(name_or_pin: str, server: str | None, home: Path | None, account: str | None) -> None:
-    """Talk with NAME, live: what you type is sent line by line. Ends with Ctrl-D."""
+    """Chat with NAME live: every line you type is a message. Stop it with Ctrl-D."""
     async with await common.connect(server, home, account) as client:
         contact = await find_contact(client, name_or_pin)
-        says(f"{contact.name}: {trust(contact)}. Ctrl-D ends.", err=True)
+        says(f"{contact.name}: {trust(contact)}. Ctrl-D to quit.", err=True)
         warn_of_trust(contact)
         page = await client.history(contact, limit=20)
         for message in page:
@@ -170,7 +170,7 @@ async def chat(name_or_pin: str, server: str | None, home: Path | None, account:
 
 
 async def _print_new(client: Client, contact: Contact, page: list[Message]) -> None:
-    """Each message that is not on the page, once, but for those of earlier pages."""
+    """Print each new message once: not those on the page, nor those of earlier pages."""
     printed = set(map(_identity, page))
     async for message in client.messages(contact):
         if _identity(message) not in printed and not _is_earlier(message, page):
@@ -179,8 +179,8 @@ async def _print_new(client: Client, contact: Contact, page: list[Message]) -> N
 
 
 def _is_earlier(message: Message, page: list[Message]) -> bool:
-    """True if it is from before the page. Its signed number says so: whoever went by the server's would print nothing
-    after a row that it invents. What holds no message may be left out by that."""
+    """True if it is from before the page, by its signed number. By the server's number, one invented row could hide
+    everything after it; only rows without a message are compared by that."""
     if message.place == "late" or message.alarm:
         return False
     if message.n:
@@ -189,16 +189,16 @@ def _is_earlier(message: Message, page: list[Message]) -> bool:
 
 
 def _identity(message: Message) -> tuple[str, int, int]:
-    """Of one that was verified its signed id, else the place of a row that holds nothing."""
+    """The signed id of a verified message; for a row without a message, its place."""
     return message.message_id, message.n, 0 if message.n else message.seq
 
 
 async def _send_lines(client: Client, contact: Contact, hearing: asyncio.Task[None]) -> None:
-    """Each line of standard input is a message. A line that cannot be sent says why, and the next may."""
+    """Send each line of standard input as a message. If one fails, says why and goes on with the next."""
     loop = asyncio.get_running_loop()
     lines: asyncio.Queue[str] = asyncio.Queue()
 
-    def read_lines() -> None:  # a thread of its own: one that waits for the keyboard must not hold the end up
+    def read_lines() -> None:  # in its own thread, so that waiting for the keyboard does not delay the exit
         for line in iter(sys.stdin.readline, ""):
             loop.call_soon_threadsafe(lines.put_nowait, line)
         loop.call_soon_threadsafe(lines.put_nowait, "")

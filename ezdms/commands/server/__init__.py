@@ -1,1 +1,1 @@
-"""Commands that run where the server is: none loads decryption."""
+"""Commands that run on the server's machine. None of them loads decryption code."""

@@ -1,4 +1,4 @@
-"""`ezdms backup`, `restore` and `cert`: what the operator keeps and makes."""
+"""`ezdms backup`, `restore` and `cert`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 def _progress() -> Callable[[str, int, int], None]:
-    """A line that counts, in a terminal; nothing in a pipe or cron's mail."""
+    """A progress line in a terminal; nothing in a pipe or cron's mail."""
     if not sys.stderr.isatty():
         return lambda what, done, total: None
 
@@ -27,13 +27,13 @@ def _progress() -> Callable[[str, int, int], None]:
 @click.command("backup")
 @click.argument("file", type=FILE)
 @data_dir_option
-@click.option("--replace", is_flag=True, help="Replace FILE if it is there.")
+@click.option("--replace", is_flag=True, help="Replace FILE if it exists.")
 @says_why
 def backup(file: Path, data_dir: Path | None, replace: bool) -> None:
-    """Copy the database to FILE while the server runs, and check the copy. It is readable by you alone.
+    """Copy the database to FILE while the server runs, and check the copy. It is readable only by you.
 
-    FILE lies outside the data folder, best on another disk. It holds what the server holds: names, who talks to whom,
-    and sealed messages.
+    FILE must be outside the data folder, ideally on another disk. It holds what the server holds: names, who talks to
+    whom, and encrypted messages.
     """
     from ezdms.hosting.backup import back_up
 
@@ -44,12 +44,12 @@ def backup(file: Path, data_dir: Path | None, replace: bool) -> None:
 @click.command("restore")
 @click.argument("file", type=FILE)
 @data_dir_option
-@click.option("--replace", is_flag=True, help="Put it in the place of a database that is there; that one is kept.")
+@click.option("--replace", is_flag=True, help="Replace an existing database; the old one is kept.")
 @says_why
 def restore(file: Path, data_dir: Path | None, replace: bool) -> None:
-    """Make a backup the server's database again. The server must be stopped.
+    """Restore the server's database from a backup. The server must be stopped.
 
-    What came after the backup is gone: browsers that knew more will raise an alarm, as they must.
+    Everything newer than the backup is lost. Browsers that saw newer messages will raise an alarm, as they should.
     """
     from ezdms.hosting.backup import restore
     from ezdms.store import data_folder
@@ -60,7 +60,7 @@ def restore(file: Path, data_dir: Path | None, replace: bool) -> None:
         old = restore(file, target, _progress(), replace=replace)
     click.echo(f"Restored {file} to {target}.")
     if old is not None:
-        click.echo(f"The database that stood there is now {old}. Remove it when you are sure.")
+        click.echo(f"The previous database is now {old}. Delete it when you no longer need it.")
 
 
 @click.command("cert")
@@ -68,7 +68,7 @@ def restore(file: Path, data_dir: Path | None, replace: bool) -> None:
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=Path("tls"), show_default=True)
 @says_why
 def cert(names: tuple[str, ...], out: Path) -> None:
-    """Make a self-signed certificate for this machine, and NAMES (host names or addresses) beside its own."""
+    """Create a self-signed certificate for this machine and NAMES (more host names or addresses)."""
     from ezdms.edge.certificate import fingerprint, names_of_this_machine, write_pair
 
     wanted = list(dict.fromkeys([*names_of_this_machine(), *names]))
@@ -76,11 +76,11 @@ def cert(names: tuple[str, ...], out: Path) -> None:
         certfile, keyfile = write_pair(out, wanted)
     except FileExistsError as error:
         raise click.ClickException(
-            f"{error.filename} is there already. Remove it, or choose a folder with --out."
+            f"{error.filename} already exists. Remove it, or choose another folder with --out."
         ) from error
     except ValueError as error:
         raise click.UsageError(f"Not a host name or address: {error}.") from error
-    click.echo(f"Made {certfile} and {keyfile} (keep this one to yourself) for {', '.join(wanted)}.")
+    click.echo(f"Created {certfile} and {keyfile} (keep this one secret) for {', '.join(wanted)}.")
     click.echo(f"Start with:  ezdms serve --host 0.0.0.0 --certfile {certfile} --keyfile {keyfile}")
-    click.echo("Browsers will warn that they do not know who made this certificate. Compare the fingerprint they show:")
+    click.echo("Browsers will warn that they do not trust this certificate. Compare the fingerprint they show:")
     click.echo(f"  SHA-256 {fingerprint(certfile)}")

@@ -1,4 +1,4 @@
-"""What the operator's commands share: the data folder, and how failures end."""
+"""Shared by the operator's commands: the data folder, and error messages."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ezdms.settings import Settings, SettingsError
 
 
 def settings_of(data_dir: Path | None) -> Settings:
-    """The settings of the environment, with the data folder that was given."""
+    """The settings from the environment, with `data_dir` if given. Raises UsageError."""
     try:
         return Settings.load(os.environ, {} if data_dir is None else {"data_dir": str(data_dir)})
     except SettingsError as error:
@@ -29,7 +29,7 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for 
 
 
 def says_why(function: Callable[..., Any]) -> Callable[..., Any]:
-    """What can go wrong becomes a sentence and exit code 1."""
+    """Turn errors into a message and exit code 1."""
 
     @wraps(function)
     def command(*args: Any, **given: Any) -> Any:

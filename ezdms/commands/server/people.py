@@ -1,4 +1,4 @@
-"""`ezdms users` and `ezdms invite`: who is on the server. The operator can end and remove, and cannot read."""
+"""`ezdms users` and `ezdms invite`: manages accounts. The operator can log out and remove users, but not read."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ UNITS = {"m": 60, "h": 60 * 60, "d": 24 * 60 * 60}
 
 
 class TakesAnId(click.Command):
-    """A user id may begin with a dash, and is no option all the same."""
+    """Accepts user ids that begin with a dash, which click would take for options."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """As click does, with the ids behind everything else."""
+        """Parse as click does, with the ids moved to the end."""
         ids = [one for one in args if DASHED_ID.fullmatch(one)]
         others = [one for one in args if one not in ids]
         return super().parse_args(ctx, [*others, "--", *ids] if ids else others)
@@ -33,7 +33,7 @@ class TakesAnId(click.Command):
 @click.pass_context
 @says_why
 def users(context: click.Context, data_dir: Path | None, as_json: bool) -> None:
-    """List the people who have an account; end their sessions, remove them. None of it opens a message."""
+    """List accounts, end their sessions, or remove them. None of this can decrypt a message."""
     from ezdms.hosting.operator.channel import ask
 
     context.obj = settings_of(data_dir).data_dir
@@ -64,7 +64,7 @@ def _when(milliseconds: int, form: str) -> str:
 @click.pass_obj
 @says_why
 def end_sessions(data_dir_before: Path, who: str, data_dir: Path | None) -> None:
-    """Log WHO (a username or user id) out everywhere, at once. They can log in again with their Login PIN."""
+    """Log WHO (a username or user id) out on all devices. They can log in again with their Login PIN."""
     done = _ask(data_dir or data_dir_before, "end_sessions", who=who)
     click.echo(f"{done['username']}: {_count(done['sessions'], 'session')} ended.")
 
@@ -72,30 +72,30 @@ def end_sessions(data_dir_before: Path, who: str, data_dir: Path | None) -> None
 @users.command("remove", cls=TakesAnId)
 @click.argument("who")
 @data_dir_option
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.pass_obj
 @says_why
 def remove(data_dir_before: Path, who: str, data_dir: Path | None, yes: bool) -> None:
-    """Delete the account of WHO (a username or user id) for good. What others received stays with them."""
+    """Permanently delete WHO (a username or user id). Others keep the messages they received."""
     folder = data_dir or data_dir_before
     one = _ask(folder, "find_user", who=who)
     if not yes:
         named = f"{one['username']} (user id {one['user_id']})"
-        question = f"Remove {named}, with keys, sessions and their copies of all messages? There is no way back"
+        question = f"Remove {named}, with keys, sessions and their copies of all messages? This cannot be undone"
         click.confirm(question, abort=True, err=True)
     done = _ask(folder, "remove_user", who=one["user_id"])
-    click.echo(f"{done['username']} is removed.")
+    click.echo(f"{done['username']} was removed.")
 
 
 @click.command("invite")
 @data_dir_option
-@click.option("--count", type=click.IntRange(1, 1000), default=1, show_default=True, help="How many.")
-@click.option("--expires", default="7d", show_default=True, help="For how long they are good: 30m, 12h, 7d.")
-@click.option("--url", help="The address that people open.  [EZDMS_PUBLIC_URL; default: the running server's]")
-@click.option("--withdraw", is_flag=True, help="Instead make every invitation that was not used worthless.")
+@click.option("--count", type=click.IntRange(1, 1000), default=1, show_default=True, help="How many invitations.")
+@click.option("--expires", default="7d", show_default=True, help="How long they are valid: 30m, 12h, 7d.")
+@click.option("--url", help="The server's public address.  [EZDMS_PUBLIC_URL; default: the running server's]")
+@click.option("--withdraw", is_flag=True, help="Instead, withdraw all unused invitations.")
 @says_why
 def invite(data_dir: Path | None, count: int, expires: str, url: str | None, withdraw: bool) -> None:
-    """Print links, each of which makes one account on a server that runs with --registration invite."""
+    """Print invitation links, each good for one account on a server that runs with --registration invite."""
     settings = settings_of(data_dir)
     if withdraw:
         click.echo(f"{_count(_ask(settings.data_dir, 'withdraw_invitations')['withdrawn'], 'invitation')} withdrawn.")
@@ -106,18 +106,20 @@ def invite(data_dir: Path | None, count: int, expires: str, url: str | None, wit
     running = _ask(settings.data_dir, "status")
     address = url or settings.public_url or running["public_url"] or running["address"]
     if not address:
-        raise click.UsageError("Where do people find the server? Give --url, such as https://chat.example.org.")
+        raise click.UsageError("The server's public address is unknown. Use --url, such as https://chat.example.org.")
     made = _ask(settings.data_dir, "invite", count=count, lifetime=lifetime)
     for token in made["tokens"]:
         click.echo(f"{address}/#invite={token}")
     if running["registration"] not in ("", "invite"):
         click.echo(
             f"Note: the server's registration is {running['registration']}. "
-            "Invitations are asked for when it runs with --registration invite.",
+            "It asks for invitations only with --registration invite.",
             err=True,
         )
     if "//127.0.0.1" in address or "//localhost" in address:
-        click.echo("Note: this address works on this machine alone. Give --url, or the server --public-url.", err=True)
+        click.echo(
+            "Note: this address works only on this machine. Use --url, or --public-url for the server.", err=True
+        )
 
 
 def _ask(data_dir: Path, action: str, **fields: Any) -> Any:

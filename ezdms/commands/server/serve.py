@@ -1,4 +1,4 @@
-"""`ezdms serve`: the server. Like all of it, this file knows nothing of decryption."""
+"""`ezdms serve`: starts the server. Like all server code, it never imports decryption."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ezdms.store.schema import DatabaseError
 
 
 def setting_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Every setting as a flag: --data-dir for EZDMS_DATA_DIR and so on."""
+    """Add every setting as a flag: --data-dir for EZDMS_DATA_DIR and so on."""
     for item in reversed(fields(Settings)):
         default = item.metadata["default"] or "none"
         meaning = f"{item.metadata['meaning']}  [{PREFIX}{item.name.upper()}; default: {default}]"
@@ -28,7 +28,7 @@ def setting_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.command("serve")
 @setting_options
 def serve(**given: str | None) -> None:
-    """Start the server; it needs no settings. Stop it with Ctrl-C."""
+    """Start the server; no settings are required. Stop it with Ctrl-C."""
     from ezdms.edge.runner import AddressError
     from ezdms.hosting import serve  # not needed for --help
     from ezdms.hosting.tunnel import TunnelError
@@ -46,11 +46,11 @@ def serve(**given: str | None) -> None:
 
 
 def _announce(address: str, public_address: str | None) -> None:
-    """Where it is; a public address also as a QR code, for phones."""
+    """Print the server's address; a public one also as a QR code, for phones."""
     click.echo(f"EZ-DMS is at {address}")
     if public_address is not None:
-        click.echo(f"Everybody finds it at {public_address}")
-        import segno  # seldom needed, and slow to load
+        click.echo(f"Public address: {public_address}")
+        import segno  # rarely needed, and slow to load
 
         segno.make(public_address).terminal(out=sys.stdout, compact=True)
     sys.stdout.flush()

@@ -1,1 +1,1 @@
-"""What the operator can do to a server, running or not: people, invitations, its state. Page not found can read."""
+"""The operator's commands on a running or stopped server: users, invitations, status. None can read messages."""

@@ -1,4 +1,4 @@
-"""The operator's actions, each a few lines over the database and the hub; named as `ask` names them."""
+"""The operator's actions on the database and the hub. Each function has the name that `ask` uses."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ LONGEST_LIFETIME = 366 * 24 * 60 * 60 * 1000  # ms
 
 
 class Refused(Exception):
-    """The action cannot be done; the sentence says why."""
+    """The action failed; the message says why."""
 
 
 @dataclass(slots=True)
 class Running:
-    """What is known of the server; `proxies` is who sent forwarding headers, and whether they are trusted."""
+    """The state of the server. `proxies`: addresses that sent forwarding headers, and whether they are trusted."""
 
     database: Database
     hub: Hub[Event]
     registration: str = ""
     address: str = ""  # where it listens
-    public_url: str | None = None  # where people find it
+    public_url: str | None = None  # where people open it
     certfile: str | None = None
     proxies: dict[str, bool] = field(default_factory=dict)
     started_at: float = field(default_factory=time.time)
 
 
 async def status(running: Running) -> dict[str, Any]:
-    """How the server is."""
+    """The server's status."""
     people = await running.database.read(select_listed)
     return {
         "version": __version__,
@@ -55,25 +55,25 @@ async def status(running: Running) -> dict[str, Any]:
 
 
 async def users(running: Running) -> list[dict[str, Any]]:
-    """Everybody who has an account."""
+    """All users with an account."""
     return [asdict(one) for one in await running.database.read(select_listed)]
 
 
 async def find_user(running: Running, who: str) -> dict[str, Any]:
-    """Whom a user id means, or a name that only one has; nothing is changed."""
+    """Find a user by user id or unique name. Changes nothing."""
     one = await _find(running, who)
     return {"username": one.username, "user_id": one.user_id}
 
 
 async def end_sessions(running: Running, who: str) -> dict[str, Any]:
-    """End all sessions of one user, named by user id, or by a name that only one has."""
+    """End all sessions of the user with this user id or unique name."""
     one = await _find(running, who)
     count = await sessions.end(running.database, running.hub, one.user_id)
     return {"username": one.username, "user_id": one.user_id, "sessions": count}
 
 
 async def remove_user(running: Running, who: str) -> dict[str, Any]:
-    """Delete one user's account, as they could themselves."""
+    """Delete a user's account, as they could themselves."""
     one = await _find(running, who)
     await accounts.remove_account(running.database, running.hub, one.user_id)
     return {"username": one.username, "user_id": one.user_id}
@@ -82,17 +82,17 @@ async def remove_user(running: Running, who: str) -> dict[str, Any]:
 async def _find(running: Running, who: str) -> Listed:
     found = [one for one in await running.database.read(select_listed) if who in (one.user_id, one.username)]
     if not found:
-        raise Refused(f"Nobody here is called {who}. `ezdms users` lists everybody.")
+        raise Refused(f"There is no user {who}. `ezdms users` lists all users.")
     if len(found) > 1:
         ids = ", ".join(one.user_id for one in found)
-        raise Refused(f"{len(found)} people are called {who}. Give the user id instead: {ids}.")
+        raise Refused(f"{len(found)} users are called {who}. Use the user id instead: {ids}.")
     return found[0]
 
 
 async def invite(running: Running, count: int, lifetime: int) -> dict[str, Any]:
-    """`count` new invitations, good for `lifetime` ms; their tokens are shown now and stored nowhere."""
+    """Create `count` invitations, valid for `lifetime` ms. Only hashes of the returned tokens are stored."""
     if not 1 <= count <= MOST_INVITATIONS or not 1 <= lifetime <= LONGEST_LIFETIME:
-        raise Refused(f"From 1 to {MOST_INVITATIONS} invitations, good for at most a year.")
+        raise Refused(f"Expected 1 to {MOST_INVITATIONS} invitations, valid for at most a year.")
     tokens = [sessions.random_id(16) for _ in range(count)]
     hashes = [sessions.hash_token(token) for token in tokens]
     await running.database.write(insert_invitations, hashes, lifetime=lifetime)
@@ -100,7 +100,7 @@ async def invite(running: Running, count: int, lifetime: int) -> dict[str, Any]:
 
 
 async def withdraw_invitations(running: Running) -> dict[str, Any]:
-    """Make every invitation that was not used worthless."""
+    """Cancel all unused invitations."""
     return {"withdrawn": await running.database.write(delete_invitations)}
 
 

@@ -1,7 +1,7 @@
-"""How the operator's commands reach the server: a socket in the data folder, open to its owner (and root) alone.
+"""How the operator's commands reach the server: a socket in the data folder, open only to its owner (and root).
 
 One line of JSON each way: {"action": …, fields}, then {"result": …} or {"error": a sentence}. Without a running server
-the command holds the folder and does the same itself.
+the command locks the folder and does the same itself.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ PATIENCE = 60.0  # seconds for an answer
 
 @contextmanager
 def _path_of(data_dir: Path) -> Iterator[str]:
-    """A path of the socket that is short enough for the system (108 bytes) however deep the folder lies."""
+    """A path of the socket short enough for the system (108 bytes), however deep the folder is."""
     descriptor = os.open(data_dir, os.O_RDONLY | os.O_DIRECTORY)
     try:
         short = Path(f"/proc/self/fd/{descriptor}")
@@ -39,8 +39,8 @@ def _path_of(data_dir: Path) -> Iterator[str]:
 
 @asynccontextmanager
 async def open_channel(data_dir: Path, running: Running) -> AsyncIterator[None]:
-    """Answer the operator's commands; the folder must be held. A system without such sockets goes without."""
-    (data_dir / data_folder.CHANNEL).unlink(missing_ok=True)  # of a server that was killed
+    """Answer the operator's commands. The folder must be locked. Without Unix sockets, the channel stays off."""
+    (data_dir / data_folder.CHANNEL).unlink(missing_ok=True)  # left by a killed server
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         with _path_of(data_dir) as path:
@@ -58,7 +58,7 @@ async def open_channel(data_dir: Path, running: Running) -> AsyncIterator[None]:
             writer.write(json.dumps(said).encode() + b"\n")
             await writer.drain()
         except (ValueError, ConnectionError):
-            pass  # not asked by one of our commands, or its asker is gone
+            pass  # not one of our commands, or it is gone
         finally:
             writer.close()
 
@@ -73,20 +73,22 @@ async def open_channel(data_dir: Path, running: Running) -> AsyncIterator[None]:
 async def _act(running: Running, question: Any) -> dict[str, Any]:
     action = ACTIONS.get(question.pop("action", "")) if isinstance(question, dict) else None
     if action is None:
-        return {"error": "The server does not know this command: it is of another version. Restart it."}
+        return {"error": "The server does not know this command because it runs a different version. Restart it."}
     try:
         return {"result": await action(running, **question)}
     except Refused as error:
         return {"error": str(error)}
     except Exception:
         logs.event(logging.ERROR, "operator action failed", action=action.__name__)
-        return {"error": "The server could not do that; its log says why."}
+        return {"error": "The server could not do that. See its log."}
 
 
 def ask(data_dir: Path, action: str, **fields: Any) -> Any:
-    """Have it done, by the running server if there is one. Raises Refused, FolderError or DatabaseError."""
+    """Run an action in the running server, or here if there is none. Raises Refused, FolderError or DatabaseError."""
     if not (data_dir / data_folder.DATABASE).exists():
-        raise Refused(f"There is no EZ-DMS in {data_dir}: no {data_folder.DATABASE}. Which folder? Give --data-dir.")
+        raise Refused(
+            f"There is no EZ-DMS in {data_dir}: no {data_folder.DATABASE}. Set the right folder with --data-dir."
+        )
     try:
         return ask_server(data_dir, action, **fields)
     except (FileNotFoundError, ConnectionError):
@@ -94,7 +96,7 @@ def ask(data_dir: Path, action: str, **fields: Any) -> Any:
 
 
 def ask_server(data_dir: Path, action: str, **fields: Any) -> Any:
-    """Have it done by the running server. Raises Refused; OSError if there is none."""
+    """Run an action in the running server. Raises Refused; OSError if there is none."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as wire, _path_of(data_dir) as path:
         wire.settimeout(PATIENCE)
         wire.connect(path)
@@ -102,7 +104,7 @@ def ask_server(data_dir: Path, action: str, **fields: Any) -> Any:
         with wire.makefile("rb") as answers:
             line = answers.readline()
     if not line:
-        raise Refused("The server stopped before it had answered. Try again.")
+        raise Refused("The server stopped before it answered. Try again.")
     return _result_of(json.loads(line))
 
 

@@ -1,22 +1,22 @@
-// Runs when the browser starts, when the pin is installed, and when a page tells it something. A service worker that the
-// server left here before could answer in its place, under no header that this extension sets: it is removed. What was
-// opened before the pin held, and so does not answer or has not its mark, is loaded anew.
+// Runs when the browser starts, when the pin is installed, and when a page sends it a message. A service worker that
+// the server installed earlier could answer without the headers that this extension sets, so it is removed. Pages
+// opened before the pin applied, which do not answer or lack its mark, are reloaded.
 
 const { origin, host, releases } = PINNED;
 const isFirefox = chrome.runtime.getURL("").startsWith("moz-");
-const LONGEST = 20000; // ms of one document after the other of which none is the pinned one
-const GAP = 30000; // ms; more than content.js waits for one document
-const ANSWER = 5000; // ms for what the server says that it runs
-const CHECKED = [0, 500, 1000, 2000, 4000, 8000]; // ms after the start: a browser that starts is slow to say what is open
-const AGAIN = 300; // ms until a document that came without the mark is loaded anew
-const MOST = 10; // times; by then the rule holds, unless the browser does not apply it at all
+const LONGEST = 20000; // ms of consecutive documents without a pinned one
+const GAP = 30000; // ms; longer than content.js waits for one document
+const ANSWER = 5000; // ms for the server to report its version
+const CHECKED = [0, 500, 1000, 2000, 4000, 8000]; // ms after startup: browsers are slow to report open tabs
+const AGAIN = 300; // ms before a document without the mark is reloaded
+const MOST = 10; // times; by then the rule applies, unless the browser ignores it
 
 async function clear() {
   const where = isFirefox ? { hostnames: [host] } : { origins: [origin] };
   await chrome.browsingData.remove(where, { serviceWorkers: true });
 }
 
-// By now the person may be somewhere else.
+// The user may have navigated away.
 async function isHere(tab) {
   const { url } = await chrome.tabs.get(tab).catch(() => ({}));
   return url?.startsWith(`${origin}/`) ?? false;
@@ -29,17 +29,17 @@ async function loadAnew(tab) {
 async function check() {
   for (const { id, url, discarded } of await chrome.tabs.query({ url: `${new URL(origin).protocol}//${host}/*` })) {
     if (discarded || !url?.startsWith(`${origin}/`)) continue;
-    const isMarked = await chrome.tabs.sendMessage(id, "mark", { frameId: 0 }).catch(() => false); // nobody is there
+    const isMarked = await chrome.tabs.sendMessage(id, "mark", { frameId: 0 }).catch(() => false); // no content script
     if (!isMarked) await loadAnew(id);
   }
 }
 
-// Beside the button, on the tab in which the pinned page runs: until it goes elsewhere.
+// Show the version on the button, for a tab with the pinned page, until it navigates away.
 function mark(tabId) {
   chrome.action.setBadgeText({ tabId, text: releases[0].version.split(".").slice(0, 2).join(".") }).catch(() => {});
 }
 
-// What the server says that it runs; page.js looks at its form.
+// The version the server reports; page.js validates it.
 async function ask() {
   const signal = AbortSignal.timeout(ANSWER);
   const options = { headers: { Accept: "application/json" }, credentials: "omit", redirect: "error", signal };
@@ -47,18 +47,18 @@ async function ask() {
   return String(version).slice(0, 100);
 }
 
-// Something of the extension's own in its place. Firefox keeps no way back to it; Chromium skips what nobody pressed.
+// Replace it by a page of the extension. Firefox keeps no history entry; Chromium skips it, as nobody clicked.
 async function show(tab, page, told = {}) {
   const url = `${chrome.runtime.getURL(page)}#${new URLSearchParams(told)}`;
   if (await isHere(tab)) await chrome.tabs.update(tab, isFirefox ? { url, loadReplace: true } : { url });
 }
 
-// It is not shown any longer.
+// Replace a changed page.
 async function replace(tab, at, why) {
   await show(tab, "changed.html", { said: await ask().catch(() => ""), at, why });
 }
 
-const unmarked = new Map(); // tab → how often a document of it came without the mark
+const unmarked = new Map(); // tab → how many documents came without the mark
 function loadAgain(tab, at) {
   const times = (unmarked.get(tab) ?? 0) + 1;
   unmarked.set(tab, times);
@@ -69,9 +69,9 @@ function loadAgain(tab, at) {
   }
 }
 
-const unjudged = new Map(); // tab → when the first and the last of its documents began, since one was the pinned one
+const unjudged = new Map(); // tab → start of the first and last document since a pinned one
 
-chrome.runtime.onStartup.addListener(() => {}); // or it would not run as the browser starts
+chrome.runtime.onStartup.addListener(() => {}); // otherwise it would not run at browser startup
 chrome.runtime.onMessage.addListener(({ is, late }, { tab, frameId, url }) => {
   if (!tab || frameId !== 0 || !url?.startsWith(`${origin}/`)) return;
   if (is === "unmarked") {
@@ -87,7 +87,7 @@ chrome.runtime.onMessage.addListener(({ is, late }, { tab, frameId, url }) => {
   const now = Date.now();
   const [first, last] = unjudged.get(tab.id) ?? [now, now];
   const since = now - last > GAP ? now : first;
-  // A page that loads itself anew all the time would never be judged.
+  // A page that keeps reloading itself would never be judged.
   const isChanged = is === "changed" || (is === "begun" && now - since > LONGEST);
   if (is === "pinned") mark(tab.id);
   if (is === "pinned" || isChanged) unjudged.delete(tab.id);

@@ -1,27 +1,27 @@
-// Runs in every document of the host, before its first script. A document whose policy the pin has set carries the pin's
-// mark. One without it came while the browser started, when the pin's rule did not hold yet, or from a service worker:
-// it is stopped. The others are hidden until the pinned scripts say that they run, which nothing else can. At an address
-// of the host that no release has, nothing could be told from a lie: it is stopped, too.
+// Runs in every document of the host, before its first script. Documents with the pin's policy carry the pin's mark. A
+// document without it was loaded during browser startup, before the pin's rule applied, or by a service worker: it is
+// stopped. Others are hidden until the pinned scripts report that they run, which nothing else can. Addresses of the
+// host that no release has are stopped, too: nothing there could be verified.
 
 const WAIT = 3000; // ms after everything is loaded
-const LONGEST = 20000; // ms for loading it: an image that never comes would put that off for good
+const LONGEST = 20000; // ms for loading it: an image that never loads would delay that forever
 
-const tell = (what) => chrome.runtime.sendMessage(what).catch(() => {}); // the extension was replaced meanwhile
+const tell = (what) => chrome.runtime.sendMessage(what).catch(() => {}); // the extension may have been replaced
 
 function isMarked() {
-  const [entry] = performance.getEntriesByType("navigation"); // a browser may be set to say nothing: then it is none
+  const [entry] = performance.getEntriesByType("navigation"); // browsers may not provide it
   return (entry?.serverTiming ?? []).some(({ name, description }) => name === "ezdms-pin" && description === PINNED.mark);
 }
 
 function refuse(is) {
-  stop(); // whatever still loads
+  stop(); // stop everything still loading
   document.documentElement?.remove();
   tell({ is });
 }
 
 function hide(isHidden) {
   const { style } = document.documentElement;
-  if (isHidden) style.setProperty("display", "none", "important"); // no style sheet can undo that
+  if (isHidden) style.setProperty("display", "none", "important"); // no style sheet can override that
   else style.removeProperty("display");
 }
 

@@ -1,4 +1,4 @@
-// The extension's own pages: which release is pinned, and what to do about a page that is not that release.
+// The extension's own pages: show which release is pinned, and what to do about a page that is not that release.
 
 const at = (id) => document.getElementById(id);
 const write = (name, text) => {
@@ -10,12 +10,12 @@ write("versions", PINNED.releases.map(({ version }) => `EZ-DMS ${version}`).join
 write("builds", PINNED.releases.map(({ build }) => build).join("; "));
 const told = new URLSearchParams(location.hash.slice(1));
 if (at("changed")) {
-  // The server's word, and the only one of its words here: it is a version and nothing else, or it is not shown.
+  // The only text from the server: shown only if it is a valid version.
   const said = new RegExp(PINNED.version).test(told.get("said")) ? told.get("said") : "";
   const isOther = said && !PINNED.releases.some(({ version }) => version === said);
   write("said", !said ? "The server does not say which release it runs."
-    : isOther ? `The server says that it runs EZ-DMS ${said}.`
-      : `The server says that it runs EZ-DMS ${said}, which is pinned, but sends something else.`);
+    : isOther ? `The server says it runs EZ-DMS ${said}.`
+      : `The server says it runs EZ-DMS ${said}, which is pinned, but sends something else.`);
   const why = ["late", "elsewhere", "unmarked"].find((one) => one === told.get("why")) ?? "changed";
   for (const id of ["changed", "late", "elsewhere", "unmarked"]) at(id).hidden = id !== why;
   at("upgrade").hidden = !isOther;

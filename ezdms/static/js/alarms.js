@@ -1,11 +1,11 @@
-// The alarm above a conversation: red, always in the same place, and nothing can be sent until the person has acted.
+// The alarm above a conversation: red, always in the same place. Nothing can be sent until the user has acted.
 
 import { onPress, showAlert } from "./dom.js";
 
 export class Alarms {
-  #standing = new Map(); // name → {sentence, goOn}: what going on after it means; null: one cannot
+  #standing = new Map(); // name → {sentence, goOn}: runs on “Continue anyway”; null: not possible
 
-  // `changed` is called whenever an alarm is raised or the person went on.
+  // `changed` is called whenever an alarm is raised or accepted.
   constructor(region, changed) {
     this.region = region;
     this.changed = changed;
@@ -23,13 +23,13 @@ export class Alarms {
     return this.#standing.size > 0;
   }
 
-  // One of them is such that one cannot go on.
+  // True if one of the alarms cannot be accepted.
   get lock() {
     return [...this.#standing.values()].some(({ goOn }) => goOn === null);
   }
 
   async #goOn() {
-    for (const [name, { goOn }] of [...this.#standing]) { // those that stood there when it was pressed
+    for (const [name, { goOn }] of [...this.#standing]) { // those shown when it was pressed
       try { await goOn(); } catch (error) { return showAlert(this.region, error.message); }
       this.#standing.delete(name);
     }

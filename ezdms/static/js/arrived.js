@@ -1,19 +1,19 @@
-// Whether the page arrived as the release has it, and what is said if it did not. Without that nothing is put together:
-// a label that was exchanged could have somebody type a secret into the wrong field.
+// Checks that the page arrived as in the release, and shows an alert if not. Nothing is shown before that: a swapped
+// label could make someone type a secret into the wrong field.
 
 import { hashText } from "./crypto.js";
 import { PARTS, STYLES } from "./release.js";
 import { ARRIVED, wasTampered } from "./shell.js";
 
-const NOT_AS_IT_IS = "This page did not arrive as this version of EZ-DMS has it: ";
-const TAMPERED = `${NOT_AS_IT_IS}something in it that could act by itself was taken out. Do not type secrets here `
-  + "before you know why.";
-const CHANGED = `${NOT_AS_IT_IS}its words, its fields or its looks were changed. So it is not shown, and nothing can `
-  + "be typed here. Ask whoever runs this server why, by another way than this page.";
-const LOOK_AGAIN = 500; // ms: nothing tells a page that a style sheet has come
+const NOT_AS_IT_IS = "This page is not the one of this version of EZ-DMS: ";
+const TAMPERED = `${NOT_AS_IT_IS}something in it that could run by itself was removed. Do not type secrets here `
+  + "until you know why.";
+const CHANGED = `${NOT_AS_IT_IS}its text, its fields or its style were changed. So it is not shown, and nothing can `
+  + "be typed here. Ask whoever runs this server why, but not through this page.";
+const LOOK_AGAIN = 500; // ms: no event tells a page that a style sheet was loaded
 
-// Style sheets that no element of the document asks for: Firefox loads those of a `Link` header, early or late. True if
-// one was found that counted.
+// Disable style sheets that no element of the document requested: Firefox loads those of a `Link` header, early or
+// late. True if one was active.
 function refuseSheets() {
   let isFound = false;
   for (const sheet of document.styleSheets) {
@@ -24,7 +24,7 @@ function refuseSheets() {
   return isFound;
 }
 
-// What must be said of the document is told at once, and again if something comes later.
+// Report tampering with the document at once, and again if something arrives later.
 export function watchArrival(tell) {
   const look = () => refuseSheets() && tell(TAMPERED);
   if (wasTampered()) tell(TAMPERED);
@@ -32,7 +32,7 @@ export function watchArrival(tell) {
   setInterval(look, LOOK_AGAIN);
 }
 
-// True if every word and attribute of every part is the release's. If not, that is told.
+// True if every text and attribute of every part is the release's. Reports it if not.
 export async function isWhole(tell) {
   const isSame = await hashText(ARRIVED.parts) === PARTS && `${ARRIVED.styles}` === `${STYLES}`;
   if (!isSame) tell(CHANGED);

@@ -1,10 +1,10 @@
-// Starts the page: first what guards it, then our elements, then what belongs at this address.
+// Starts the page: first the guards, then our elements, then the content of this address.
 
 import "./guard.js";
 import "./fonts.js";
 import "./local-time.js";
 import "./conversation-item.js";
-import "./message-thread.js"; // before what stands inside it
+import "./message-thread.js"; // before the elements inside it
 import "./message-composer.js";
 import "./message-log.js";
 import "./message-row.js";
@@ -42,9 +42,9 @@ const LOG_IN = "Log in to open this page.";
 const OTHER_ACCOUNT = "This browser does not hold the keys of the account that is logged in. "
   + "Log in with your Login PIN.";
 const SETTINGS = { "/search-pin": "My Search PIN", "/sessions": "Devices", "/account": "Account" };
-const READ_FIRST = 1000; // ms that the open conversation has before the list
-const NOTE_AFTER = 15000; // ms until what this page is is noted: nobody waits for it
-const LIST_AFTER = 500; // ms that the socket has, before the list is asked for without it
+const READ_FIRST = 1000; // ms for the open conversation to load before the list
+const NOTE_AFTER = 15000; // ms until the build of this page is recorded; not urgent
+const LIST_AFTER = 500; // ms for the socket to connect, before the list is loaded without it
 
 function showSession(me) {
   document.body.append(instantiate("session"));
@@ -54,7 +54,7 @@ function showSession(me) {
     try {
       await postForm("/logout");
     } catch (error) {
-      if (error.status !== 401) return showPageAlert(error.message); // 401: the session had ended already
+      if (error.status !== 401) return showPageAlert(error.message); // 401: the session had already ended
     }
     await leave();
   });
@@ -83,17 +83,17 @@ let isListed = false;
 async function showList() {
   isListed = true;
   const wait = new Promise((resolve) => { setTimeout(resolve, READ_FIRST); });
-  await Promise.race([wait, currentThread()?.settled()]); // what one reads comes first, unless it does not come
+  await Promise.race([wait, currentThread()?.settled()]); // the open conversation loads first, if it loads in time
   await renewList();
 }
 
-// What a frame brought: the open conversation fetches what it lacks.
+// After each frame: update the list, and let the open conversation fetch what it lacks.
 function followFrame() {
   showWhole();
   const thread = currentThread();
   if (!thread) return;
   const isNews = thread.follow(Number(lineOf(thread.conversation)?.dataset.lastSeq ?? 0));
-  if (isNews) join(); // seen: whoever looks at the conversation has read it
+  if (isNews) join(); // marks it as read, since the user is looking at it
 }
 
 function goLive(hasList) {
@@ -103,7 +103,7 @@ function goLive(hasList) {
     onFrame: followFrame,
     onConnect: () => {
       currentThread()?.reconnect();
-      if (hasList) showList().catch(() => {}); // tried again after the next connect
+      if (hasList) showList().catch(() => {}); // retried after the next connect
     },
     check: () => getStanding(true),
   });
@@ -144,8 +144,8 @@ async function start() {
   setTimeout(() => getStanding().then((standing) => noteServed(standing.vault_version)).catch(() => {}), NOTE_AFTER);
 }
 
-// An extension that pins this release shows no page before the page's scripts have said that they run, and asks again
-// later: nothing else could answer (docs/verify.md).
+// An extension that pins this release shows the page only after its scripts have reported, and asks again later:
+// nothing else could answer (docs/verify.md).
 const tellPin = () => dispatchEvent(new Event("ezdms-pinned"));
 addEventListener("ezdms-pin", tellPin);
 tellPin();

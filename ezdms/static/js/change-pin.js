@@ -1,4 +1,4 @@
-// <change-pin>: a new Login PIN. The keys are locked under it here; nothing changes before the person has saved it.
+// <change-pin>: a new Login PIN. The keys are encrypted under it here; nothing changes until the user has saved it.
 
 import * as crypto from "./crypto.js";
 import { copyFrom, offerDownload, onPress, onSubmit } from "./dom.js";
@@ -11,15 +11,15 @@ const prefixed = (fields) => Object.fromEntries(Object.entries(fields).map(([nam
 customElements.define("change-pin", class extends HTMLElement {
   connectedCallback() {
     const [ask, confirm] = this.querySelectorAll("form");
-    let deployment, change, nextLogin; // what is posted once the new PIN is saved
+    let deployment, change, nextLogin; // posted once the new PIN is saved
     onSubmit(ask, "Checking…", async (progress) => {
       const me = await account;
       const pin = crypto.normaliseLoginPin(ask.querySelector("input").value);
       deployment = await deploymentId();
       const login = await crypto.loginKeys(pin, deployment);
       const stored = await postForm("/private_keys", login, KEYS);
-      progress("Locking your keys…");
-      const keys = await crypto.unwrapKeys(pin, stored, me, true); // one's own public keys, not the server's word
+      progress("Encrypting your keys…");
+      const keys = await crypto.unwrapKeys(pin, stored, me, true); // one's own public keys, not the server's
       const next = crypto.newLoginPin();
       nextLogin = await crypto.loginKeys(next, deployment);
       change = { ...login, ...prefixed({ ...nextLogin, ...await crypto.wrapKeys(next, keys) }) };
@@ -33,12 +33,14 @@ customElements.define("change-pin", class extends HTMLElement {
     const copy = this.querySelector("[data-do=copy]");
     onPress(copy, () => copyFrom(copy, this.querySelector("output").textContent));
     onSubmit(confirm, "Changing…", async () => {
-      if (!confirm.querySelector("input").checked) throw new Error("Save your new Login PIN first, then tick the box.");
+      if (!confirm.querySelector("input").checked) {
+        throw new Error("Save your new Login PIN first, then check the box.");
+      }
       const purpose = await crypto.changePinPurpose(change);
       const act = await crypto.signAct(await account, deployment, "change_pin", purpose, Date.now());
       try {
         await postForm("/change_pin", { ...change, act });
-      } catch (error) { // an earlier try may have worked, and its answer was lost
+      } catch (error) { // an earlier try may have worked
         const isDone = error.code === "wrong_pin" && await postForm("/private_keys", nextLogin, KEYS).catch(() => null);
         if (!isDone) throw error;
       }

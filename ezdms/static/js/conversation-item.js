@@ -1,5 +1,5 @@
-// <conversation-item>: one line of the list. Where a newer one is put, its older twin goes with the newer facts; the
-// link itself stays the same element, so that a click is not lost when a message arrives in the middle of it.
+// <conversation-item>: one line of the list. When a newer one is inserted, the existing element takes its data and its
+// place. The link stays the same element, so that a click is not lost when a message arrives.
 
 import { findName, isCurrent, nameOf, standIn } from "./conversation-list.js";
 import { instantiate } from "./shell.js";
@@ -13,7 +13,7 @@ customElements.define("conversation-item", class extends HTMLElement {
     const twin = standIn(this);
     if (!twin) return this.#draw();
     if (this.dataset.statement) twin.dataset.statement = this.dataset.statement;
-    if (Number(this.dataset.lastSeq) < Number(twin.dataset.lastSeq)) return this.remove(); // overtaken on its way
+    if (Number(this.dataset.lastSeq) < Number(twin.dataset.lastSeq)) return this.remove(); // outdated
     for (const name of LATEST) twin.dataset[name] = this.dataset[name];
     twin.toggleAttribute("data-left", this.hasAttribute("data-left"));
     twin.showFacts();
@@ -43,13 +43,14 @@ customElements.define("conversation-item", class extends HTMLElement {
     this.showName();
   }
 
-  // As it was signed. Deleted account has no statement any more; this browser may know who it was.
+  // The name as it was signed. A deleted account has no statement, but this browser may know the name.
   showName() {
     const name = nameOf(this.conversation);
     const isGone = this.hasAttribute("data-left");
     if (name === undefined && this.dataset.statement) findName(this);
     this.querySelector(".avatar").textContent = name?.[0] ?? "–";
-    this.querySelector(".who").textContent = isGone ? (name ? `${name} (left)` : "Deleted account") : name ?? "…";
+    const deleted = name ? `${name} (deleted account)` : "Deleted account";
+    this.querySelector(".who").textContent = isGone ? deleted : name ?? "…";
   }
 
   showCurrent(isOpen) {

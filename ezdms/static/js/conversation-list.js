@@ -1,4 +1,4 @@
-// The list of conversations: which stand in it, by what name, and how much is unread. Names are those that were signed.
+// The list of conversations, with signed names and unread counts.
 
 import * as crypto from "./crypto.js";
 import { showPageAlert } from "./dom.js";
@@ -7,12 +7,12 @@ import { loadContacts } from "./keystore.js";
 import { getFragment } from "./server.js";
 import { account } from "./session.js";
 
-const AT_ONCE = 20; // key statements that are checked side by side
+const AT_ONCE = 20; // key statements checked in parallel
 const UNKNOWN = "Unknown person";
 
-const names = new Map(); // conversation → name that was signed
+const names = new Map(); // conversation → signed name
 const lines = new Map(); // conversation → its <conversation-item>
-const unknown = []; // those whose name is not known yet
+const unknown = []; // lines whose name is not known yet
 let isNaming = false;
 let list;
 let current = null;
@@ -27,14 +27,14 @@ export function setName(conversation, name) {
   lines.get(conversation)?.showName();
 }
 
-// A line has come. The one that stood for the same conversation, if any.
+// Register a new line. Returns the existing line of the same conversation, if any.
 export function standIn(line) {
   const twin = lines.get(line.conversation);
   if (!twin?.isConnected) lines.set(line.conversation, line);
   return twin?.isConnected ? twin : null;
 }
 
-// The name of somebody who is not a contact yet: their key says it, if it is the key of this conversation.
+// Find the name of someone who is not a contact yet, from their key statement, if it is the key of this conversation.
 export function findName(line) {
   unknown.push(line);
   if (!isNaming) nameAll();
@@ -49,13 +49,13 @@ async function nameAll() {
       const partner = await crypto.verifyStatement(statement);
       const isTheirs = await crypto.conversationId(me.fp, partner.fp) === conversation;
       setName(conversation, isTheirs ? partner.name : UNKNOWN);
-    }).map((naming, i) => naming.catch(() => setName(batch[i].conversation, UNKNOWN)))); // opening it says why
-    await new Promise((resolve) => { setTimeout(resolve); }); // a long list is shown, and can be pressed, meanwhile
+    }).map((naming, i) => naming.catch(() => setName(batch[i].conversation, UNKNOWN)))); // opening it shows why
+    await new Promise((resolve) => { setTimeout(resolve); }); // keep a long list responsive
   }
   isNaming = false;
 }
 
-// The open conversation, and the page's name.
+// Set the open conversation, and the page title.
 export function setCurrent(conversation, name) {
   lines.get(current)?.showCurrent(false);
   current = conversation;
@@ -66,20 +66,20 @@ export function setCurrent(conversation, name) {
 
 export const isCurrent = (conversation) => conversation === current;
 
-// What is unread, in the title: also whoever looks at another tab sees it.
+// Show the unread count in the title, so that it is visible from other tabs.
 function showTitle() {
   let unread = 0;
   for (const [conversation, line] of lines) if (conversation !== current) unread += Number(line.dataset.unread);
   document.title = unread ? `(${unread}) ${title}` : title;
 }
 
-// After lines have come.
+// Update the page after lines have arrived.
 export function showWhole() {
   if (list) list.parentElement.querySelector(".empty").hidden = lines.size > 0;
   showTitle();
 }
 
-// The list stands in this element. Contacts are known by name before the server has said anything.
+// Use this element for the list. Contacts' names are known before the server sends anything.
 export function useList(element) {
   list = element;
   loadContacts().then((contacts) => {
@@ -92,10 +92,10 @@ export async function renewList() {
   const text = await getFragment(`/conversations/${userId}`);
   const isLetIn = await swapIn(text, list, "afterbegin");
   showWhole();
-  if (isLetIn && list.isConnected) await reportMissing(); // else no line was drawn: the session has ended
+  if (isLetIn && list.isConnected) await reportMissing(); // otherwise no line was drawn, or the session has ended
 }
 
-// Whom one has talked to, and whom the server does not name any more.
+// Report contacts with messages that the server no longer lists.
 async function reportMissing() {
   const missing = Object.entries(await loadContacts())
     .filter(([conversation, { own, theirs }]) => (own || theirs) && !lines.has(conversation))

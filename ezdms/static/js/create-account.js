@@ -1,4 +1,4 @@
-// <create-account>: makes keys and PINs in this browser and registers what the server may know of them.
+// <create-account>: creates keys and PINs in this browser, and registers the public part.
 
 import * as crypto from "./crypto.js";
 import { onSubmit } from "./dom.js";
@@ -8,21 +8,21 @@ import { deploymentId, isId, postForm } from "./server.js";
 import { keepNewPin } from "./welcome-card.js";
 
 const PIN_AS_NAME = "This looks like a Login PIN. Do not type it here; choose another username.";
-const LOOKS_LIKE_A_SEARCH_PIN = /^[0-9a-tv-z]{25}$/i; // without its dashes: O, I and L mean 0 and 1
-const SEARCH_PIN_AS_NAME = "This looks like a Search PIN, and would be taken for one. Choose another username.";
+const LOOKS_LIKE_A_SEARCH_PIN = /^[0-9a-tv-z]{25}$/i; // without dashes; O, I and L mean 0 and 1
+const SEARCH_PIN_AS_NAME = "This looks like a Search PIN. Choose another username.";
 
-const TOKEN = /^[\w-]{22}$/; // nothing else leaves this field: a page with other words could ask for a PIN here
+const TOKEN = /^[\w-]{22}$/; // nothing else may leave this field: a tampered page could ask for a PIN here
 function tokenIn(link) {
   const token = link.trim().split("invite=").pop();
-  if (!TOKEN.test(token)) throw new Error("This is not an invitation. Paste the whole link that you were given.");
+  if (!TOKEN.test(token)) throw new Error("This is not an invitation. Paste the whole link you were given.");
   return token;
 }
 
 customElements.define("create-account", class extends HTMLElement {
   connectedCallback() {
-    const invitation = this.querySelector("#invitation"); // of a link `…/#invite=TOKEN`; not there on an open server
+    const invitation = this.querySelector("#invitation"); // from a link `…/#invite=TOKEN`; missing on an open server
     if (invitation) invitation.value = new URLSearchParams(location.hash.slice(1)).get("invite") ?? "";
-    onSubmit(this, "Making your keys…", async (progress) => {
+    onSubmit(this, "Creating your keys…", async (progress) => {
       const username = this.querySelector("input").value.trim();
       if (!crypto.USERNAME.test(username)) throw new Error("A username has 3 to 32 letters, digits, _ or -.");
       if (isPinShaped(username)) throw new Error(PIN_AS_NAME);
@@ -30,13 +30,13 @@ customElements.define("create-account", class extends HTMLElement {
       const deployment_id = await deploymentId();
       const pin = crypto.newLoginPin();
       const made = await crypto.generateKeys();
-      progress("Locking them…");
+      progress("Encrypting them…");
       const [login, wrapped, statement] = await Promise.all([
         crypto.loginKeys(pin, deployment_id),
         crypto.wrapKeys(pin, made),
         crypto.signStatement(made, username, 1, Date.now()),
       ]);
-      const keys = await crypto.unwrapKeys(pin, wrapped, made); // the copies kept are non-extractable
+      const keys = await crypto.unwrapKeys(pin, wrapped, made); // the stored copies are non-extractable
       const search_salt = crypto.b64uEncode(crypto.newSearchSalt());
       progress("Registering…");
       const invited = invitation && { invitation: tokenIn(invitation.value) };

@@ -1,13 +1,13 @@
-// The client side of docs/protocol.md in the browser: WebCrypto alone, no other code. Twin of ezdms/crypto.py: same
-// names, same order, same vectors. Bytes are Uint8Array; what goes to or comes from a server is base64url (b64u).
+// The client side of docs/protocol.md in the browser: only WebCrypto, no libraries. Twin of ezdms/crypto.py: same
+// names, same order, same vectors. Bytes are Uint8Array; data to or from a server is base64url (b64u).
 
 const subtle = globalThis.crypto?.subtle; // missing on plain http: boot.js says so
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-// kind: "pin" (typed wrongly), "refused" (must not be shown), "unsupported" (needs a newer version), "alarm" (stop).
-// `p` and `a` are the link and the acknowledgement of a message that was verified and is of an unknown kind: it stays
-// in its place. `isForged`: the signature is not by the key that was pinned.
+// kind: "pin" (typo), "refused" (must not be shown), "unsupported" (needs a newer version), "alarm" (stop). `p` and
+// `a` are the link and the acknowledgment of a verified message of an unknown kind, which keeps its place.
+// `isForged`: the signature is not by the pinned key.
 export class ProtocolError extends Error {
   constructor(kind, sentence, { p, a, isForged = false } = {}) {
     super(sentence);
@@ -38,8 +38,8 @@ export function b64uEncode(bytes) {
   return btoa(binary).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
 }
 
-// Only the one canonical encoding: another spelling of the same bytes would be another envelope that opens. Spellings
-// differ in the bits after the last byte alone.
+// Only the canonical encoding: another encoding of the same bytes would be another valid envelope. Encodings differ
+// only in the bits after the last byte.
 export function b64uDecode(text, size) {
   if (typeof text !== "string" || !/^[A-Za-z0-9_-]*$/.test(text)) refuse("Expected base64url.");
   const rest = text.length % 4;
@@ -71,13 +71,13 @@ function parseObject(bytes) {
   return value;
 }
 
-// A JSON object of which there is one reading only, in the one way of writing it. Two parsers can read one text
-// differently: a member twice, 5.0, 1e3, 2^53 + 1, a lone surrogate. So names, numbers and depth are narrow, and what
-// was parsed, written again in the order in which it stood, must be the same text. (docs/protocol.md)
+// Parse a JSON object that every parser reads the same way, in canonical form. Parsers can differ on duplicate members,
+// 5.0, 1e3, 2^53 + 1, or a lone surrogate. So names, numbers and depth are restricted, and encoding the parsed object
+// again in its order must give the same text. (docs/protocol.md)
 function parseCanonical(bytes) {
   const value = parseObject(bytes);
   checkPlain(value, 1);
-  if (JSON.stringify(value) !== decoder.decode(bytes)) refuse("Expected JSON in its one form.");
+  if (JSON.stringify(value) !== decoder.decode(bytes)) refuse("Expected JSON in its canonical form.");
   return value;
 }
 
@@ -87,7 +87,7 @@ function checkPlain(value, depth) {
   if (value === null || typeof value !== "object") return;
   if (depth > DEEPEST) refuse(`Expected JSON nested at most ${DEEPEST} deep.`);
   if (!Array.isArray(value) && !Object.keys(value).every((name) => /^[a-z_]{1,16}$/.test(name))) {
-    refuse("Expected names of 1 to 16 small letters and underscores.");
+    refuse("Expected names of 1 to 16 lowercase letters and underscores.");
   }
   for (const inner of Object.values(value)) checkPlain(inner, depth + 1);
 }
@@ -102,14 +102,14 @@ export const MAX_TEXT = 500; // code points
 export const USERNAME = /^[a-zA-Z0-9_-]{3,32}$/;
 const VAULT_STEP = 4096; // bytes
 const VAULT_MOST = 1024 * 1024; // bytes
-const MOST_SECONDS = 31536000; // a year: the longest that a message may wait to disappear
+const MOST_SECONDS = 31536000; // a year: the longest lifetime of a disappearing message
 const LARGEST_FILE = 26214400; // bytes
 const LARGEST_THUMB = 4096; // bytes
-const LARGEST_SIDE = 65536; // pixels of a picture
-const LARGEST_ROW = 2 ** 52; // a row's n from here on is a lie: nobody could go on after it
-const TIME_OFF = 600000; // ms: clocks may differ by so much
+const LARGEST_SIDE = 65536; // pixels of an image
+const LARGEST_ROW = 2 ** 52; // a row's n from here on is a lie: no message could follow it
+const TIME_OFF = 600000; // ms that clocks may differ
 const LATEST_TIME = 253402300799999; // ms: the last moment of the year 9999
-const DEEPEST = 8; // objects and arrays inside each other, the outermost counted
+const DEEPEST = 8; // nested objects and arrays, including the outermost
 
 // ---- 3  Login PIN ----
 
@@ -129,7 +129,7 @@ export function normaliseLoginPin(typed) {
     mistype("This looks like a Search PIN. To log in, enter your Login PIN, which is shorter.");
   }
   if (pin.length !== 16) mistype(`A Login PIN has 16 letters and digits; this has ${pin.length}.`);
-  if (!isInAlphabet(pin)) mistype("A Login PIN has only digits and letters without U.");
+  if (!isInAlphabet(pin)) mistype("A Login PIN has only digits, and letters except U.");
   return pin;
 }
 
@@ -140,7 +140,7 @@ async function pbkdf2(pin, salt, iterations) {
   return new Uint8Array(await subtle.deriveBits({ name: "PBKDF2", hash: "SHA-256", salt, iterations }, key, 256));
 }
 
-// What the server gets instead of the PIN. The number of rounds is ours: a server that asked for fewer could guess.
+// What the server gets instead of the PIN. The iteration count is fixed: with fewer, a server could guess the PIN.
 export async function loginKeys(pin, deploymentId) {
   const root = await pbkdf2(pin, concat(label("login"), b64uDecode(deploymentId, 16)), LOGIN_ITER);
   const key = await subtle.importKey("raw", root, "HKDF", false, ["deriveBits"]);
@@ -162,7 +162,7 @@ const hex = (bytes) => Array.from(bytes, (byte) => byte.toString(16).padStart(2,
 export function checkIdentityKey(ik) {
   if (ik.length !== 32) refuse(`Expected an identity key of 32 bytes, got ${ik.length}.`);
   const point = hex([...ik.subarray(0, 31), ik[31] & 0x7f]);
-  if (SMALL_ORDER.has(point)) refuse("The identity key is one with which signatures can be forged.");
+  if (SMALL_ORDER.has(point)) refuse("Signatures can be forged with this identity key.");
 }
 
 export function checkEncryptionKey(spki) {
@@ -173,7 +173,7 @@ export function checkEncryptionKey(spki) {
   }
 }
 
-// What is worked out of a key is worked out once, not again for each message. Keys are never changed in place.
+// Cache what is derived from a key, instead of deriving it for each message. Keys are never changed in place.
 function onceForEach(work) {
   const results = new WeakMap();
   return (key) => {
@@ -196,7 +196,7 @@ const publicEnc = onceForEach(async (spki) => {
   return subtle.importKey("spki", spki, RSA, false, ["encrypt"]);
 });
 
-// {ik, spki, fp, sig, enc}: the private keys can still be exported, so that wrapKeys can lock them.
+// {ik, spki, fp, sig, enc}: the private keys are still extractable, so that wrapKeys can encrypt them.
 export async function generateKeys() {
   const rsa = { ...RSA, modulusLength: 2048, publicExponent: new Uint8Array([1, 0, 1]) };
   const make = (algorithm, uses) => subtle.generateKey(algorithm, true, uses)
@@ -231,19 +231,19 @@ export async function wrapKeys(pin, keys) {
   };
 }
 
-// The keys come back non-extractable: from here on no script can read their bytes (but for the moment in which a new
-// PIN wraps them anew). That they belong to these public keys, GCM proves: the public key is in the data that was
-// authenticated when the owner wrapped them.
+// The keys are non-extractable: from here on no script can read their bytes (except while a new PIN wraps them again).
+// GCM proves that they belong to these public keys: the public key is in the data that was authenticated when the owner
+// wrapped them.
 export async function unwrapKeys(pin, stored, { ik, spki }, extractable = false) {
   const { salt, iterations, wrapped_sig, wrapped_enc } = stored;
-  if (!isInteger(iterations, WRAP_ITER) || iterations > WRAP_ITER_MAX) refuse("Expected an allowed number of rounds.");
+  if (!isInteger(iterations, WRAP_ITER) || iterations > WRAP_ITER_MAX) refuse("Expected an allowed iteration count.");
   const kek = await wrappingKey(pin, b64uDecode(salt, 16), iterations, "unwrapKey");
   const unwrap = async (wrapped, use, publicKey, algorithm, uses) => {
     const bytes = b64uDecode(wrapped);
     const gcm = { name: "AES-GCM", iv: bytes.subarray(0, 12), additionalData: await wrapData(use, publicKey) };
     try {
       return await subtle.unwrapKey("pkcs8", bytes.subarray(12), kek, gcm, algorithm, extractable, uses);
-    } catch { return refuse("The keys from the server do not open with this Login PIN."); }
+    } catch { return refuse("The keys from the server cannot be decrypted with this Login PIN."); }
   };
   const sig = await unwrap(wrapped_sig, "sig", ik, ED25519, ["sign"]);
   const enc = await unwrap(wrapped_enc, "enc", spki, RSA, ["decrypt"]);
@@ -262,22 +262,22 @@ async function sign(key, head, bytes) {
   return `${signed}.${b64uEncode(new Uint8Array(await subtle.sign(ED25519, key, utf8(signed))))}`;
 }
 
-// The signed bytes as received. The header is compared as a string: nothing in it is believed.
+// Splits a signature from the signed bytes. The header is compared as a string, never parsed.
 function splitJws(jws, head) {
   const parts = typeof jws === "string" ? jws.split(".") : [];
-  if (parts.length !== 3 || parts[0] !== head) refuse("Expected a signature of another kind.");
+  if (parts.length !== 3 || parts[0] !== head) refuse("Expected a signature of a different kind.");
   return { bytes: b64uDecode(parts[1]), signed: utf8(`${head}.${parts[1]}`), signature: b64uDecode(parts[2], 64) };
 }
 
 async function verify(ik, { signed, signature }) {
   if (await subtle.verify(ED25519, await publicSig(ik), signature, signed)) return;
-  refuse("The signature does not hold.", { isForged: true });
+  refuse("The signature is invalid.", { isForged: true });
 }
 
 export const signStatement = (keys, name, seq, ts) => sign(keys.sig, KEYS_HEADER, utf8(JSON.stringify(
   { v: 1, ik: b64uEncode(keys.ik), seq, ts, name, suites: [1], ek: [{ s: 1, spki: b64uEncode(keys.spki) }] })));
 
-// {ik, seq, ts, name, suites, spki, fp, jws}. Signed by the key inside: whose key that is, the caller must know.
+// {ik, seq, ts, name, suites, spki, fp, jws}. Signed by the key inside; the caller must check whose key that is.
 export async function verifyStatement(jws) {
   if (typeof jws !== "string" || jws.length > 8192) refuse("Expected a key statement.");
   const parts = splitJws(jws, KEYS_HEADER);
@@ -297,14 +297,14 @@ export async function verifyStatement(jws) {
   return { ik, seq, ts, name, suites, spki, fp: await fingerprint(ik), jws };
 }
 
-// What is remembered of a contact's statement: enough to know the key again, and to notice a step back.
+// What is remembered about a contact's statement, to recognize the key and detect a rollback.
 export const pinOf = async ({ ik, seq, suites, jws }) =>
   ({ ik: b64uEncode(ik), seq, hash: await hashText(jws), suite: Math.max(...suites) });
 
 // A contact's statement may only move forward. Takes pins; throws "alarm".
 export function checkSuccession(known, next) {
   const alarm = (sentence) => { throw new ProtocolError("alarm", sentence); };
-  if (known.ik !== next.ik) alarm("The server shows another key for this person than before.");
+  if (known.ik !== next.ik) alarm("The server shows a different key for this person than before.");
   if (next.seq < known.seq) alarm("The server shows an older statement of this person's keys than before.");
   const isTwin = next.seq === known.seq && next.hash !== known.hash;
   if (isTwin) alarm("The server shows two statements of this person's keys.");
@@ -328,9 +328,9 @@ export async function normaliseSearchPin(typed) {
     mistype("This looks like a Login PIN. Never give yours away; ask for the Search PIN, which is longer.");
   }
   if (pin.length !== 25) mistype(`A Search PIN has 25 letters and digits; this has ${pin.length}.`);
-  if (!isInAlphabet(pin)) mistype("A Search PIN has only digits and letters without U.");
+  if (!isInAlphabet(pin)) mistype("A Search PIN has only digits, and letters except U.");
   if (await checkCharacter(pin.slice(0, 24)) !== pin[24]) {
-    mistype("There is a typing mistake in this Search PIN. Please compare it again.");
+    mistype("There is a typo in this Search PIN. Please check it.");
   }
   return inGroups(pin, 5);
 }
@@ -350,19 +350,19 @@ export const conversationId = async (fpX, fpY) =>
 
 export const countCodePoints = (text) => [...text].length;
 
-// Typed or pasted text as it can be sent: other line breaks (CR, CR LF, vertical tab, form feed) become newlines.
+// Normalize typed or pasted text: other line breaks (CR, CR LF, vertical tab, form feed) become newlines.
 export const cleanText = (text) => text.replace(/\r\n|[\r\v\f]/g, "\n");
 
 export function checkText(text) {
-  if (typeof text !== "string" || !text.isWellFormed()) refuse("This text holds broken characters.");
+  if (typeof text !== "string" || !text.isWellFormed()) refuse("This text contains broken characters.");
   if (text === "") refuse("Write something first.");
   const count = countCodePoints(text);
   if (count > MAX_TEXT) refuse(`A message has at most ${MAX_TEXT} characters; this has ${count}.`);
-  if (/[\x00-\x08\x0b-\x1f\x7f-\x9f]/.test(text)) refuse("This text holds control characters.");
+  if (/[\x00-\x08\x0b-\x1f\x7f-\x9f]/.test(text)) refuse("This text contains control characters.");
 }
 
-// Code points that an emoji can be made of. Those that draw nothing alone (digits, joiner, keycap, variation, tags)
-// are none by themselves. The list is fixed, so that no two clients differ because one knows a newer Unicode.
+// Code points of emoji. Those that are invisible alone (digits, joiner, keycap, variation, tags) are not an emoji by
+// themselves. The list is fixed, so that clients with different Unicode versions do not disagree.
 const PARTS = String.raw`#*0-9\u200d\u20e3\ufe0f\u{e0020}-\u{e007f}`;
 const SIGNS = String.raw`\xa9\xae\u203c\u2049\u2122\u2139\u2190-\u21ff\u2300-\u23ff\u24c2\u25a0-\u27bf\u2900-\u297f`
   + String.raw`\u2b00-\u2bff\u3030\u303d\u3297\u3299\u{1f000}-\u{1faff}`;
@@ -382,16 +382,16 @@ function pad(body, size) {
 
 const bucketOf = (body) => BUCKETS.find((size) => size >= body.length) ?? refuse("This message is too long.");
 
-// What a signed message says: {c, f, t, id, n, p, a, ts, x, kind, text, reference, e}. `reference` is [id, hash] of
-// the message that it is about, or null. `e` names the earlier changes of the same target ("" for none; null in kinds
-// that change nothing). `kind` is null where a newer version is needed; of another version not even the place may be
-// read.
+// The content of a signed message: {c, f, t, id, n, p, a, ts, x, kind, text, reference, e}. `reference` is [id, hash]
+// of the message it refers to, or null. `e` identifies the earlier changes of the same target ("" for none; null in
+// kinds that change nothing). `kind` is null if a newer version is needed. Throws "unsupported" for another version if
+// not even its place in the chain can be read.
 export function readBody(padded) {
   const body = padded.subarray(0, padded.findLastIndex((byte) => byte !== 0x20) + 1);
   if (padded.length !== bucketOf(body)) refuse("Expected a message of the smallest padded size.");
   const members = parseCanonical(body);
   const { v, c, f, t, id, n, p, a } = members;
-  // What stays the same in every version: whose message it is, and its place in the chain.
+  // The part that is the same in every version: sender, recipient, and place in the chain.
   if (![c, f, t, id].every((name) => typeof name === "string") || !isInteger(n, 1) || !isLink(n - 1, p)
     || !Array.isArray(a) || a.length !== 2 || !isInteger(a[0], 0) || !isLink(...a)) {
     if (v !== 1) unsupported();
@@ -412,7 +412,7 @@ function readContent(place, { ts, x, k: kind, b: text, r, e }) {
   checkContent(kind, text, x);
   const refers = MUST_REFER.includes(kind) || (MAY_REFER.includes(kind) && r !== undefined);
   if (refers && (!Array.isArray(r) || r.length !== 2 || !matches(ID, r[0]) || !matches(HASH, r[1]))) {
-    refuse("Expected the id and the hash of the message that this one is about.");
+    refuse("Expected the id and the hash of the message that this one refers to.");
   }
   const changes = CHANGES.includes(kind);
   if (changes && e !== "" && !matches(HASH, e)) refuse("Expected the earlier changes in the message body.");
@@ -433,8 +433,8 @@ function checkContent(kind, text, x) {
   if (kind === "file") readFile(text);
 }
 
-// What the text of a file says of it: {id, key, size, hash, name, type, thumb, w, h} (and unknown members). Nothing in
-// it is to be believed beyond its form.
+// Parse the description of a file: {id, key, size, hash, name, type, thumb, w, h} (and unknown members). Only its form
+// is checked; do not trust the content.
 export function readFile(text) {
   if (!text.isWellFormed()) refuse("Expected well-formed text.");
   const file = parseCanonical(utf8(text));
@@ -454,7 +454,7 @@ export function readFile(text) {
 const sealHeader = async (typ, spki) =>
   b64uEncode(utf8(`{"alg":"RSA-OAEP-256","enc":"A256GCM","typ":"${typ}","kid":"${await keyId(spki)}"}`));
 
-// JWE compact (RFC 7516): a fresh content key and iv for each reader.
+// Encrypt as JWE compact (RFC 7516), with a fresh content key and iv for each reader.
 async function seal(spki, typ, text) {
   const head = await sealHeader(typ, spki);
   const [contentKey, iv] = [random(32), random(12)];
@@ -468,24 +468,25 @@ async function seal(spki, typ, text) {
 async function unseal(me, typ, jwe) {
   const parts = typeof jwe === "string" ? jwe.split(".") : [];
   const head = await sealHeader(typ, me.spki);
-  if (parts.length !== 5 || parts[0] !== head) refuse("Expected an envelope for one's own key.");
+  if (parts.length !== 5 || parts[0] !== head) refuse("Expected an envelope for your own key.");
   const [wrapped, iv, text, tag] = [[1, 256], [2, 12], [3], [4, 16]].map(([i, size]) => b64uDecode(parts[i], size));
   try {
     const opened = new Uint8Array(await subtle.decrypt(RSA, me.enc, wrapped));
     if (opened.length > 32 || opened.length < 28) refuse("Expected a content key of 32 bytes.");
-    // WebKitGTK drops leading zero bytes of what RSA-OAEP opens: put them back. Four in a row come once in 2^32 keys,
-    // and a content key that was made shorter fails at the tag all the same.
+    // WebKitGTK drops leading zero bytes of RSA-OAEP plaintext: put them back. Four in a row occur once in 2^32 keys,
+    // and a content key that really is shorter still fails at the tag.
     const contentKey = concat(new Uint8Array(32 - opened.length), opened);
     const key = await subtle.importKey("raw", contentKey, "AES-GCM", false, ["decrypt"]);
     const gcm = { name: "AES-GCM", iv, additionalData: utf8(head) };
     return decoder.decode(await subtle.decrypt(gcm, key, concat(text, tag)));
-  } catch { return refuse("The envelope does not open."); }
+  } catch { return refuse("The envelope cannot be decrypted."); }
 }
 
-// peer: {ik, spki, fp}. `p` is the hash of one's previous message ("" for n = 1; see nextLink), `a` [n, hash] of the
-// highest verified message of theirs before which no row is missing, or [0, ""]; `text` the content by its kind, `x`
-// seconds, `reference` and `e` as in readBody. `z` is 16 bytes that keep a short text from being guessed by its hash:
-// random unless given, left out if empty. What a receiver would refuse is not sealed.
+// Sign a message, and encrypt it for the peer {ik, spki, fp} and for oneself. `p`: hash of one's own previous message
+// ("" for n = 1; see nextLink). `a`: [n, hash] of the peer's highest verified message with no row missing before it, or
+// [0, ""]. `text`: the content by its kind. `x`: seconds. `reference` and `e`: as in readBody. `z`: 16 bytes that keep
+// a short text from being guessed by its hash; random by default, left out if empty. Throws for anything a receiver
+// would refuse.
 export async function sealMessage(me, peer, fields) {
   const { n, p, a, ts, x = 0, kind = "text", text, reference = null, e = null } = fields;
   const { id = random(16), z = random(16) } = fields;
@@ -498,7 +499,7 @@ export async function sealMessage(me, peer, fields) {
     n, p, a, ts, x, k: kind, b: text, r: reference ?? undefined, e: e ?? undefined, z: b64uEncode(z) || undefined,
   }));
   const padded = pad(body, bucketOf(body));
-  if (readBody(padded).kind === null) refuse("Expected a kind of message that this version knows.");
+  if (readBody(padded).kind === null) refuse("Expected a kind of message that this version supports.");
   const jws = await sign(me.sig, MESSAGE_HEADER, padded);
   const copy = (person) => seal(person.spki, "ezdms-msg+jwe", jws);
   const [mine, theirs] = await Promise.all([copy(me), copy(peer)]);
@@ -508,8 +509,8 @@ export async function sealMessage(me, peer, fields) {
 
 // ---- 13  Receiving ----
 
-// Every check in the order of the protocol. `sender` is {ik, fp}, pinned; one's own copies have oneself as sender.
-// {id, n, p, a, ts, x, kind, text, reference, e}, as in readBody.
+// Decrypt one's own copy, with all checks in the order of the protocol. `sender`: {ik, fp}, pinned, or one's own.
+// Returns {id, n, p, a, ts, x, kind, text, reference, e}, as in readBody.
 export async function openMessage(me, sender, recipientFp, conversation, { message_id, n, hash, suite, encrypted }) {
   if (suite !== 1) unsupported();
   const jws = await unseal(me, "ezdms-msg+jwe", encrypted);
@@ -520,26 +521,24 @@ export async function openMessage(me, sender, recipientFp, conversation, { messa
     refuse("This message belongs to another conversation.");
   }
   if (message.id !== message_id || message.n !== n || await hashText(jws) !== hash) {
-    refuse("The server describes this message wrongly.");
+    refuse("The server's description of this message is wrong.");
   }
   return message.kind === null ? unsupported(message) : message;
 }
 
-// One sender's rows by n, and how far their messages were followed. Nothing that is not signed moves anything. `last`
-// is [n, hash] of the highest verified message: what is remembered, and nothing above it is missing. `head` is that of
-// the highest verified one that is reached from the first without a gap, and there is a row of every n from it up to
-// `reach`. `start` is the lowest n that was there when the first was verified: a missing beginning is normal (paging,
-// expiry), so what lies below is an older page and not late. `known` is the [n, hash] that was `last` on another day,
-// on this or another device. Of two messages that contradict each other the first stays, and which is the true one,
-// people decide; a row that nobody signed gives way to what is signed.
+// One sender's rows by n, and how far they were followed. Only signed messages change this state. `last`: [n, hash] of
+// the highest verified message, which is remembered; nothing above it is missing. `head`: the highest verified message
+// reached from the first without a gap. There are rows for all n from `head` to `reach`. `start`: the lowest n present
+// when the first was verified; a missing beginning is normal (paging, expiry), so lower ones are an older page, not
+// late. `known`: the [n, hash] that was `last` in an earlier run, here or on another device. Of two contradicting
+// messages the first stays, and people decide which is true; an unsigned row is replaced by a signed one.
 export const newChain = (known = null) =>
   ({ known, rows: new Map(), start: 0, last: null, head: null, reach: 0, isKnownFound: false });
 
-// Judge the next row as it arrives, and remember it: "ok", "duplicate", "gap", "late" or "fork". Every row is
-// followed, whatever it holds. `p` is null or missing for a row without a verified message (emptied, unknown suite,
-// refused). Such a row is present, so that it is no gap, and the message after it has to name its hash; nothing else
-// follows from it, and its verdict is null unless it is a duplicate or a fork. An n that is no number of a message is
-// left out, with null.
+// Judge and remember the next row as it arrives: "ok", "duplicate", "gap", "late" or "fork". Call it for every row,
+// whatever it contains. `p` is null or missing for a row without a verified message (emptied, unknown suite, refused).
+// Such a row is present, so it is no gap, and the next message must link to its hash. Otherwise it changes nothing, and
+// its verdict is null unless it is a duplicate or a fork. Rows with an invalid n are ignored, with null.
 export function followChain(chain, { n, hash, p = null }) {
   const { rows, known } = chain;
   if (!isInteger(n, 1)) return null;
@@ -557,15 +556,15 @@ export function followChain(chain, { n, hash, p = null }) {
   return isNew && isNext ? verdict : "fork";
 }
 
-// True if no row has the number before this verified message, or before the rows without one right before it. It is so
-// for as long as what is missing has not come; the verdict "gap" is what it was at first.
+// True if the row before this verified message is missing, skipping rows without a message. It becomes false once the
+// missing row arrives, unlike the verdict "gap", which is not updated.
 export function hasGapBefore({ rows, start }, n) {
   let below = n - 1;
   while (below >= start && rows.get(below)?.isVerified === false) below -= 1;
   return below >= start && !rows.has(below);
 }
 
-// True if something that was verified says otherwise.
+// True if a verified message contradicts this row.
 function contradicts({ rows, known }, n, hash, p) {
   const [before, behind] = [rows.get(n - 1), rows.get(n + 1)];
   if (p !== null && before?.isVerified && before.hash !== p) return true;
@@ -573,7 +572,7 @@ function contradicts({ rows, known }, n, hash, p) {
   return (known?.[0] === n && known[1] !== hash) || (known?.[0] === n - 1 && (p ?? known[1]) !== known[1]);
 }
 
-// A row that nobody signed has another hash than the message after it names.
+// Remove an unsigned row whose hash is not the one that the next message links to.
 function forget(chain, n) {
   chain.rows.delete(n);
   if (chain.head?.[0] < n) chain.reach = Math.min(chain.reach, n - 1);
@@ -584,7 +583,7 @@ function placeIn(chain, n, hash) {
     const start = [...chain.rows.keys()].reduce((lowest, other) => Math.min(lowest, other));
     Object.assign(chain, { start, reach: n, head: [n, hash] });
   } else if (chain.head[0] < n && n <= chain.reach) {
-    chain.head = [n, hash]; // until now nothing was verified there
+    chain.head = [n, hash]; // nothing was verified there before
   }
   if (n < chain.last?.[0]) return n < chain.start ? "ok" : "late";
   chain.last = [n, hash];
@@ -598,12 +597,12 @@ function advance(chain) {
   }
 }
 
-// True if no row that was followed is the one that was known. Ask once everything was loaded; then it is an alarm.
+// True if the known message was not among the followed rows: an alarm, once everything was loaded.
 export const isTakenBack = ({ known, isKnownFound }) => known !== null && !isKnownFound;
 
-// [n, p] of one's own next message. `known` is [n, hash] of one's highest verified or sent message, or null, `rows`
-// those of own rows that the server shows, whatever their state: the highest counts. What is no number of a message,
-// or 2^52 and above, is left out; a lie below that makes a gap or a fork, nothing more.
+// [n, p] of one's own next message. `known`: [n, hash] of one's own highest verified or sent message, or null. `rows`:
+// [n, hash] of one's own rows on the server, in any state. The highest counts. Invalid numbers, and those from 2^52 on,
+// are ignored; a lie below that only makes a gap or a fork.
 export function nextLink(known, rows = []) {
   let [n, hash] = known ?? [0, ""];
   for (const [rowN, rowHash] of rows) {
@@ -612,16 +611,16 @@ export function nextLink(known, rows = []) {
   return [n + 1, hash];
 }
 
-// What the acknowledgements say of the order of both sides' rows {side, n, hash, a}, which are given by rising seq;
-// null for an `a` of null (nothing was verified). "fork": the other side's row of the number that is acknowledged has
-// another hash. "impossible": a row that is acknowledged stands after the message. Both are alarms. "crossed": a
-// message of the other side stands before it and had not been seen. Takes time in proportion to the number of rows.
+// Judge the order of both sides' rows {side, n, hash, a}, given by rising seq, by their acknowledgments. Null where `a`
+// is null (nothing was verified). "fork": the acknowledged row of the other side has a different hash. "impossible": an
+// acknowledged row comes after the message. Both are alarms. "crossed": a message of the other side comes before it,
+// and had not been seen. Runs in linear time.
 export function orderVerdicts(rows) {
   const names = [...new Set(rows.map(({ side }) => side))];
   const sides = Object.fromEntries(names.map((name) => [name, { hashes: new Map(), lowest: Infinity, highest: 0 }]));
   const nobody = { hashes: new Map(), lowest: Infinity, highest: 0 };
   const other = ({ side }) => sides[names[1 - names.indexOf(side)]] ?? nobody;
-  const isFirst = rows.map(({ side, n, hash }) => { // a message that is shown twice stands where it is shown first
+  const isFirst = rows.map(({ side, n, hash }) => { // a duplicate counts where it is shown first
     const { hashes } = sides[side];
     if (!hashes.has(n)) hashes.set(n, new Set());
     return !hashes.get(n).has(hash) && hashes.get(n).add(hash) && isInteger(n, 1);
@@ -642,7 +641,7 @@ export function orderVerdicts(rows) {
   });
 }
 
-// True if the signed time and the server's (ms) differ by more than 10 minutes: then both are shown.
+// True if the signed time and the server's (ms) differ by more than 10 minutes, so that both must be shown.
 export const isTimeOff = (ts, createdAt) => Math.abs(ts - createdAt) > TIME_OFF;
 
 // ---- 14  Safety number ----
@@ -664,7 +663,7 @@ export const safetyQr = (fpX, fpY) => `ezdms1:${b64uEncode(concat(...inOrder(fpX
 export async function sealVault(me, vault) {
   if (!isInteger(vault.version, 1)) refuse("Expected a vault with a version.");
   const body = utf8(JSON.stringify(vault));
-  if (body.length > VAULT_MOST) refuse("There is more to keep than the vault holds.");
+  if (body.length > VAULT_MOST) refuse("The vault is full.");
   const padded = pad(body, Math.ceil(body.length / VAULT_STEP) * VAULT_STEP);
   return seal(me.spki, "ezdms-vault+jwe", await sign(me.sig, VAULT_HEADER, padded));
 }
@@ -685,12 +684,12 @@ const PIN_FIELDS = [
   "new_login_id", "new_auth_key", "new_salt", "new_iterations", "new_wrapped_sig", "new_wrapped_enc",
 ];
 
-// `for` of the act that changes a Login PIN: the hash of all that the request carries.
+// `for` of the act that changes a Login PIN: the hash of everything in the request.
 export const changePinPurpose = (fields) => hashText(PIN_FIELDS.map((name) => fields[name]).join("."));
 
-// What proves to the server that it is oneself who deletes the account ("delete_account", purpose ""), changes the PIN
-// ("change_pin", changePinPurpose of the request) or renews the Search PIN ("search_pin", the new salt, b64u). `ts` is
-// one's own clock (ms), never the server's.
+// Sign an act, which proves that the user wants to delete the account ("delete_account", purpose ""), change the PIN
+// ("change_pin", changePinPurpose of the request) or replace the Search PIN ("search_pin", the new salt, b64u). `ts` is
+// the client's clock (ms), never the server's.
 export async function signAct(keys, deploymentId, act, purpose, ts) {
   b64uDecode(deploymentId, 16);
   return sign(keys.sig, ACT_HEADER, utf8(JSON.stringify({ v: 1, d: deploymentId, act, for: purpose, ts })));

@@ -1,4 +1,4 @@
-// <delete-account>: for good, and only with the Login PIN and one's key. What this browser kept goes too.
+// <delete-account>: permanent; requires the Login PIN and the user's key. Also deletes everything in this browser.
 
 import * as crypto from "./crypto.js";
 import { onSubmit } from "./dom.js";

@@ -1,4 +1,4 @@
-// <device-list>: where one is logged in, and how to end what should not be. <device-item>: one of them.
+// <device-list>: the devices that are logged in, with buttons to log them out. <device-item>: one of them.
 
 import { onPress, showAlert } from "./dom.js";
 import { swapIn } from "./guard.js";
@@ -26,7 +26,7 @@ customElements.define("device-list", class extends HTMLElement {
   }
 });
 
-// The words of a device are a browser's and a system's; of a program the server knows only what it calls itself.
+// A device is described by browser and system; of a program the server knows only its name.
 const PROGRAM = /^(?!Unknown browser)[A-Za-z0-9_.-]{1,40}$/;
 const BROWSERS = ["Edge", "Opera", "Firefox", "Chrome", "Safari"];
 function describe(browser) {

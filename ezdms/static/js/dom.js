@@ -1,12 +1,12 @@
-// Small things that several elements need: presses, errors, busy forms, the clipboard.
+// Helpers for elements: clicks, errors, busy forms, the clipboard.
 
 // Show a sentence in the element's alert region; an empty one hides it.
 export function showAlert(element, sentence = "") {
   element.querySelector("[role=alert]").textContent = sentence;
 }
 
-// Above everything, on every page. Made here, so that no document can leave it out. What was said stays, each sentence
-// once: a server that was caught must not have the warning pushed away by another.
+// The alert at the top of every page. Created here, so that no document can leave it out. Sentences stay, each once: a
+// server must not be able to replace one warning by another.
 const pageAlert = document.createElement("div");
 pageAlert.id = "page-alert";
 pageAlert.className = "alert page-alert";
@@ -17,23 +17,23 @@ export function showPageAlert(sentence) {
   pageAlert.append(Object.assign(document.createElement("p"), { textContent: sentence }));
 }
 
-// Another page in place of all that stands. What was said of this one stays above it.
+// Replace the whole page. Alerts stay above it.
 export function replacePage(page) {
   document.body.replaceChildren(...(pageAlert.isConnected ? [pageAlert] : []), page);
 }
 
-// What confirms something is done by a person: an event that a script made does nothing.
+// Only real clicks count: events created by scripts are ignored.
 export function onPress(element, work) {
   element.addEventListener("click", (event) => event.isTrusted && work(event));
 }
 
-// Run a form's work once at a time: progress on the button, the failure as a sentence, what was typed stays.
+// Run a form's work, once at a time. Shows progress on the button and errors as a sentence, and keeps the input.
 export function onSubmit(element, busyLabel, work) {
   const form = element.closest("form") ?? element.querySelector("form");
   const button = form.querySelector("[type=submit]");
   const label = button.textContent;
   form.noValidate = true; // our own sentences, in the alert region
-  form.querySelector("fieldset").disabled = false; // until here a click would be lost
+  form.querySelector("fieldset").disabled = false; // before this, a click would be lost
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     if (!event.isTrusted || form.ariaBusy === "true") return;
@@ -57,14 +57,14 @@ export function offerDownload(link, filename, text) {
   link.download = filename;
 }
 
-// Copy text and say on the button, for a moment, whether that worked.
+// Copy text, and show on the button for a moment whether that worked.
 export async function copyFrom(button, text) {
   const label = (button.dataset.label ??= button.textContent);
   button.textContent = await navigator.clipboard.writeText(text).then(() => "Copied", () => "Select and copy it");
   setTimeout(() => { button.textContent = label; }, 2000);
 }
 
-// In the element's place: why something did not come, and a button that asks for it again.
+// Show in the element why something failed to load, with a button to try again.
 export function offerAgain(element, sentence, work) {
   const again = Object.assign(document.createElement("button"), { type: "button", textContent: "Try again" });
   onPress(again, work);

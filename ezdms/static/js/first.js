@@ -1,21 +1,21 @@
-// Asks for the conversation that the address names while the rest of the code is still on its way.
+// Requests the conversation of this address while the rest of the code is still loading.
 
 export const CONVERSATION_PATH = /^\/c\/([0-9A-HJKMNP-TV-Z]{24})$/;
 
 let isOver = false;
 export function endRequests() { isOver = true; }
 
-// Every request of the page: asked anew, led nowhere else, and given up after half a minute.
+// All requests of the page: never cached, not redirected, and aborted after half a minute.
 export async function request(address, options) {
-  if (isOver) throw new Error("Nobody is asked any more.");
+  if (isOver) throw new Error("Requests have ended.");
   return fetch(address, { redirect: "error", cache: "no-store", signal: AbortSignal.timeout(30000), ...options });
 }
 
 const path = CONVERSATION_PATH.test(location.pathname) ? `${location.pathname}/open` : "";
 let answer = path && request(path, { headers: { Accept: "text/html" } });
-if (answer) answer.catch(() => {}); // whoever takes it handles that
+if (answer) answer.catch(() => {}); // handled by takeFirst's caller
 
-// The answer to this address if it was asked for already; once.
+// The response for this address if it was already requested; only once.
 export function takeFirst(address) {
   if (!answer || address !== path) return null;
   const taken = answer;

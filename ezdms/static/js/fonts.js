@@ -1,5 +1,5 @@
-// The page's font. A style sheet cannot say which bytes a font must have, and a font can draw one word as another. So
-// it is fetched with its hash, and handed to the browser as bytes.
+// The page's font. A font can draw one word as another, and a style sheet cannot specify its hash. So it is fetched
+// here with its hash, and passed to the browser as bytes.
 
 import { FONTS } from "./release.js";
 
@@ -16,9 +16,9 @@ async function load([file, unicodeRange]) {
   const answer = await fetch(new URL(`../fonts/${file}`, import.meta.url), { integrity: FONTS[file] });
   document.fonts.add(new FontFace("Inter", await answer.arrayBuffer(), { weight: "100 900", unicodeRange }));
 }
-load(FACES.latin).catch(() => {}); // without it the browser's own font stands there, as before it has come
+load(FACES.latin).catch(() => {}); // otherwise the browser's own font is used, as before it was loaded
 
-// This text is shown: the larger half of the font is fetched when it is needed.
+// Call with text that is shown: loads the larger half of the font on demand.
 let isAsked = false;
 export function drawable(text) {
   if (isAsked || !NEEDS_MORE.test(text)) return;

@@ -1,4 +1,4 @@
-// The front page: what somebody sees who is not logged in, at every address.
+// The front page, shown at every address to anyone who is not logged in.
 
 import { replacePage } from "./dom.js";
 import { drawable } from "./fonts.js";

@@ -1,13 +1,13 @@
-// What the server sends once the page stands is data: elements without words, whose attributes have an exact form
-// (their templates are in templates/fragments). One node out of shape and the whole fragment is left out, and said.
-// What is let in is copied, so that no node that was parsed becomes part of the page. Words are drawn by our elements.
+// After the page has loaded, the server only sends data: elements without text, whose attributes have an exact form
+// (templates/fragments). If one node is malformed, the whole fragment is rejected, with an alert. Accepted nodes are
+// copied, so that no parsed node becomes part of the page. All text is rendered by our elements.
 
 import "./shell.js";
 import htmx from "../vendor/htmx-4.0.1.esm.min.js";
 import { showPageAlert } from "./dom.js";
 
 const OUT_OF_PLACE = "The server sent something that does not belong on this page. It was left out. "
-  + "Do not type secrets here before you know why.";
+  + "Do not type secrets here until you know why.";
 
 const isNumber = (text) => /^(0|[1-9]\d{0,15})$/.test(text) && Number.isSafeInteger(Number(text));
 const isMoment = (text) => isNumber(text) && Number(text) <= 253402300799999; // ms, to the end of the year 9999
@@ -25,7 +25,7 @@ const BROWSER = "Edge|Opera|Samsung Internet|Firefox|Chrome|Safari";
 const SYSTEM = "iPhone|iPad|Android|ChromeOS|Windows|Mac|Linux";
 const isDevice = matches(RegExp(`^((${BROWSER})( on (${SYSTEM}))?|Unknown browser|[A-Za-z0-9_.-]{1,40})$`));
 
-// By their element: where, and its attributes; those that begin with ? may be missing.
+// By element: its place and attributes; those that begin with ? are optional.
 const FRAGMENTS = {
   "conversation-item": {
     place: "#conversations",
@@ -52,12 +52,12 @@ const FRAGMENTS = {
 };
 const WAYS = { "#conversations": ["afterbegin"], ".rows": ["beforeend"], "#devices": ["innerHTML"] };
 
-// What htmx takes out of a text before it can be looked at; no fragment of ours has any of it.
+// What htmx removes from a text before it can be checked. Our fragments contain none of it.
 const TAKEN_APART = /<(head|title|template|script|hx-(?!partial[\s>]))/i;
 
 const isBlank = (node) => node.nodeType === Node.TEXT_NODE && !node.data.trim();
 
-// A copy of one element, or null.
+// A copy of one element, or null if it is malformed.
 function copyElement(node, place) {
   const shape = FRAGMENTS[node.localName];
   if (shape?.place !== place || ![...node.childNodes].every(isBlank)) return null;
@@ -71,13 +71,13 @@ function copyElement(node, place) {
   return isWhole ? copy : null;
 }
 
-// A copy of a task's fragment, or null if one node of it is out of shape or it is not meant for this place.
+// A copy of a task's fragment, or null if a node is malformed or does not belong in this place.
 function copyFragment({ type, target, swapSpec, fragment }) {
   const copy = document.createDocumentFragment();
   const nodes = [...fragment.childNodes].filter((node) => !isBlank(node));
   if (type === "main" && swapSpec.style === "none") return nodes.length ? null : copy;
   if (type === "oob" || Object.keys(swapSpec).some((name) => name !== "style")) return null;
-  // Without a target nothing happens, but the shape is asked for all the same.
+  // Without a target nothing happens, but the form is still checked.
   const fits = (place) => WAYS[place].includes(swapSpec.style) && (!target || target.matches?.(place));
   const places = Object.keys(WAYS).filter(fits);
   for (const node of nodes) {
@@ -88,13 +88,13 @@ function copyFragment({ type, target, swapSpec, fragment }) {
   return places.length ? copy : null;
 }
 
-// Trusted Types: the one policy of the page. What htmx parses stays apart until it was copied (below).
+// Trusted Types: the page's only policy. What htmx parses is kept apart until it is copied (below).
 const policy = globalThis.trustedTypes?.createPolicy("ezdms", { createHTML: (text) => text, createScript: () => "" })
   ?? { createHTML: (text) => text, createScript: () => "" };
-const noCode = () => { throw new Error("Page not found makes code of text."); };
-delete Document.parseHTMLUnsafe; // it makes shadow roots; DOMParser, which htmx takes instead, makes none
+const noCode = () => { throw new Error("Text must not become code."); };
+delete Document.parseHTMLUnsafe; // creates shadow roots; htmx uses DOMParser instead, which does not
 
-// The configuration is here and nowhere else: whatever a document said is overwritten.
+// The only configuration: overwrites any from the document.
 for (const name of Object.keys(htmx.config)) delete htmx.config[name];
 Object.assign(htmx.config, {
   logAll: false, prefix: "", transitions: false, history: false, mode: "same-origin", defaultSwap: "none",
@@ -104,7 +104,7 @@ Object.assign(htmx.config, {
 });
 htmx.registerExtension("ezdms", {
   init: (api) => api.initSecurity(policy, noCode, noCode),
-  htmx_config_request: () => false, // the page asks by server.js alone: no attribute and no answer header is obeyed
+  htmx_config_request: () => false, // only server.js sends requests: htmx attributes and response headers are ignored
   htmx_before_process: () => false,
   htmx_before_swap: (element, { tasks }) => {
     const copies = tasks.map(copyFragment);
@@ -122,14 +122,14 @@ function leaveOut() {
   showPageAlert(OUT_OF_PLACE);
 }
 
-// Put a fragment of the server into its place. Frames of the socket (`target` null) name theirs themselves. Resolves to
-// whether it was let in.
+// Insert a fragment from the server. Socket frames (`target` null) name their own place. Resolves to whether it was
+// accepted.
 export async function swapIn(text, target = null, swap = "none") {
   const before = leftOut;
   if (typeof text !== "string" || TAKEN_APART.test(text)) leaveOut();
   else {
     const element = target ?? document.body;
-    await htmx.swap({ sourceElement: element, target: element, swap, text }).catch(leaveOut); // nothing to be parsed
+    await htmx.swap({ sourceElement: element, target: element, swap, text }).catch(leaveOut); // could not be parsed
   }
   return leftOut === before;
 }

@@ -1,9 +1,9 @@
-// Judges the messages of one conversation (docs/protocol.md, Receiving): opens each row, follows both chains, and
-// weighs the order of the two sides. Nothing that is not signed moves anything here. Twin of client/receiving.py.
+// Judges the messages of one conversation (docs/protocol.md, Receiving): decrypts each row, follows both chains, and
+// checks the order of the two sides. Only signed messages change its state. Twin of client/receiving.py.
 
 import * as crypto from "./crypto.js";
 
-const AHEAD = 1000; // no server takes a message whose number is further above the last one
+const AHEAD = 1000; // servers accept no number further above the last one
 const NOT_VERIFIED = "Cannot be verified";
 const NEWER = "Needs a newer version of EZ-DMS";
 const NOTES = {
@@ -16,20 +16,20 @@ const NOTES = {
 export const FORK = "This conversation was tampered with: a message does not follow the ones before it.";
 export const FORGED = "A message has a forged signature: someone tried to write in this person’s name.";
 export const FORGED_MINE = "A message has a forged signature: someone tried to write in your name.";
-export const DISORDER = "These messages cannot have been written in this order: one answers what is shown after it, or "
-  + "knows another message than the one that is here. Either the server changed something, or one of the two of you "
-  + "signed what is not true.";
+export const DISORDER = "These messages cannot have been written in this order: one responds to a message shown after "
+  + "it, or to a different message than the one here. Either the server changed something, or one of you signed "
+  + "something false.";
 
 export class Judge {
-  #rows = new Map(); // row → {side, n, hash, a, isVerified} of those that were judged
-  #ids = new Map(); // side and message_id of what was verified → its hash
+  #rows = new Map(); // judged row → {side, n, hash, a, isVerified}
+  #ids = new Map(); // side and message_id of verified messages → hash
   #hasLetGo = false;
-  #shown = new Set(); // ids of one's own messages that the server shows, or shows to be gone
-  #own; // [n, hash] of the highest message of one's own that is verified, remembered or was sent, or null
-  #claimed = new Map(); // n → hash of one's own, as the server says
+  #shown = new Set(); // ids of one's own messages that the server shows, even if gone
+  #own; // [n, hash] of one's own highest message, verified, remembered or sent, or null
+  #claimed = new Map(); // n → hash of one's own messages, according to the server
 
-  // `known`: {own, theirs}, [n, hash] or null, that were the last ones on another day. `raise(name, sentence)` alarms,
-  // `forget(row)` takes a row away that another one stands for.
+  // `known`: {own, theirs}, each [n, hash] of the last message in an earlier session, or null. `raise(name, sentence)`
+  // raises an alarm, `forget(row)` removes a row that duplicates another.
   constructor({ me, partner, conversation, known, raise, forget }) {
     Object.assign(this, { me, partner, conversation, raise, forget });
     this.chains = { own: crypto.newChain(known.own), theirs: crypto.newChain(known.theirs) };
@@ -37,17 +37,17 @@ export class Judge {
     this.acknowledged = known.theirs ?? [0, ""];
   }
 
-  // The server says that one's own message of this number exists.
+  // The server claims that one's own message with this number exists.
   noteOwn(n, hash) {
     if (!this.#claimed.has(n)) this.#claimed.set(n, hash);
   }
 
-  // It does: it was verified, or sent from here.
+  // It exists: it was verified, or sent from here.
   keepOwn(n, hash) {
     if (n > (this.#own?.[0] ?? 0)) this.#own = [n, hash];
   }
 
-  // What nobody verified is followed no further than this: or one number would take all those up to it from one.
+  // Unverified numbers are trusted only up to this one; otherwise one false number would use up all below it.
   get #reach() {
     return (this.#own?.[0] ?? 0) + AHEAD;
   }
@@ -57,13 +57,13 @@ export class Judge {
     return crypto.nextLink(this.#own, [...this.#claimed].filter(([n]) => n < this.#reach));
   }
 
-  // The server says that one has written more than can be followed from here.
+  // The server claims more of one's own messages than can be trusted from here.
   get isBehind() {
     return [...this.#claimed.keys()].some((n) => n >= this.#reach);
   }
 
-  // The person went on though no row is the one that was known. If it is one's own, and so far ahead that no server
-  // takes what follows it, the next one follows what is shown: true. Else what others may have seen keeps its number.
+  // The user continued although a known message is missing. If it is one's own, and so far ahead that no server accepts
+  // the next number, the next message follows what is shown (returns true). Otherwise the number stays used.
   letGo(hash) {
     const { known, last } = this.chains.own;
     if (known?.[1] !== hash || known[0] - (last?.[0] ?? 0) < AHEAD) return false;
@@ -73,32 +73,32 @@ export class Judge {
     return true;
   }
 
-  // One's next message has another number than this one by now: a later one, or an earlier one after letting go.
+  // True if one's next message now has a different number: a later one, or an earlier one after letGo.
   isPast(n) {
     const [next] = this.next;
     return next > n || (next < n && this.#hasLetGo);
   }
 
-  // Open a row's copy: what is in it, or why it is not shown. Opened side by side, judged in turn (below).
+  // Decrypt a row: its content, or why it is not shown. Rows are decrypted in parallel, but judged in order (below).
   async open({ isOwn, dataset: { messageId: message_id, hash, n, suite, sealed } }) {
     if (sealed === undefined) return { isGone: true };
     const [sender, recipient] = isOwn ? [this.me, this.partner] : [this.partner, this.me];
     const claimed = { message_id, hash, n: Number(n), suite: Number(suite), encrypted: sealed };
     try {
       const message = await crypto.openMessage(this.me, sender, recipient.fp, this.conversation, claimed);
-      if (message.x) throw new Error("The server is to say when this message expires, and does not.");
+      if (message.x) throw new Error("The server must say when this message expires, but does not.");
       return { message };
     } catch (error) {
       return { error };
     }
   }
 
-  // True if the server shows this message of one's own, or that it is gone.
+  // True if the server shows this message of one's own, even if gone.
   shows(id) {
     return this.#shown.has(id);
   }
 
-  // What to show in a row; null for a message that is shown already.
+  // What to show in a row; null for a message that is already shown.
   judge(row, opened) {
     const result = this.#place(row, opened);
     if (result && !result.failure && row.isOwn) this.#shown.add(row.dataset.messageId);
@@ -108,7 +108,7 @@ export class Judge {
   #place(row, { message, error, isGone }) {
     const { hash, messageId } = row.dataset;
     const side = row.isOwn ? "own" : "theirs";
-    const signed = message ?? (error?.p === undefined ? null : error); // of an unknown kind: in its place all the same
+    const signed = message ?? (error?.p === undefined ? null : error); // of an unknown kind, but in its place
     const verdict = crypto.followChain(this.chains[side], { n: row.n, hash, p: signed?.p ?? null });
     if (verdict === "duplicate") {
       this.forget(row);
@@ -127,13 +127,13 @@ export class Judge {
     return message?.kind === "text" ? { message } : { failure: NEWER };
   }
 
-  // A message has its id once: another one under the same id was sealed anew, though the first had been stored.
+  // An id is used only once: a second message with it was encrypted again although the first had been stored.
   #isOther(id, hash) {
     if (!this.#ids.has(id)) this.#ids.set(id, hash);
     return this.#ids.get(id) !== hash;
   }
 
-  // A row without a message must not stand for this one at another place than its own.
+  // Remove rows without a message that claim to be this message at a different place.
   #forgetEmpty(...message) {
     for (const [row, { side, n, hash, isVerified }] of this.#rows) {
       if (isVerified || [side, n, hash].some((value, i) => value !== message[i])) continue;
@@ -142,7 +142,7 @@ export class Judge {
     }
   }
 
-  // All rows that came are judged (`rows` by rising seq, whole up to seq `complete`): say in place what is amiss.
+  // All rows are judged (`rows` by rising seq, complete up to seq `complete`): show at each what is wrong.
   settle(rows, complete) {
     const judged = rows.filter((row) => this.#rows.has(row));
     const facts = judged.map((row) => this.#rows.get(row));
@@ -158,20 +158,20 @@ export class Judge {
     });
   }
 
-  // `top`: the highest n of this side that stands before it.
+  // `top`: the highest n of this side before it.
   #noteOn(side, n, top) {
     const isGap = crypto.hasGapBefore(this.chains[side], n);
     if (n < top) return isGap ? NOTES.both : NOTES.late;
     return isGap ? NOTES.gap : "";
   }
 
-  // The last verified message of each side, or null. Of it and what was known, changeContact keeps the later one.
+  // The last verified message of each side, or null. changeContact keeps the later of this and the known one.
   get seen() {
     return { own: this.chains.own.last, theirs: this.chains.theirs.last };
   }
 
-  // What was seen on another day and should be among these rows, and is not: [n, hash] each. `hasOlder`: there are rows
-  // before the first one; then it may be among them, unless a verified message below it is here.
+  // Messages seen in an earlier session that should be among these rows, but are not: [n, hash] each. `hasOlder`: there
+  // are older rows, which may include them, unless a verified message below them is here.
   missing(hasOlder) {
     const facts = [...this.#rows.values()];
     return Object.entries(this.chains).filter(([side, chain]) => crypto.isTakenBack(chain) && (!hasOlder

@@ -1,4 +1,4 @@
-// What this browser keeps in IndexedDB until logout: one's keys (non-extractable), contacts, drafts, unsent messages.
+// What this browser stores in IndexedDB until logout: keys (non-extractable), contacts, drafts, unsent messages.
 
 const STORES = { account: {}, contacts: {}, drafts: {}, outbox: { autoIncrement: true } };
 let opened;
@@ -16,13 +16,13 @@ function open() {
   return opened;
 }
 
-open().catch(() => {}); // it will be asked
+open().catch(() => {}); // errors surface on use
 
-// Ask one store, or several at once: `ask` gets them and gives the request, or the requests, whose results are wanted.
+// Run requests on one or several stores: `ask` gets the stores, and returns the request or requests to wait for.
 async function run(names, mode, ask) {
   const transaction = (await open()).transaction(names, mode);
   const asked = ask(...[names].flat().map((name) => transaction.objectStore(name)));
-  transaction.commit(); // nothing more is asked: done even if the page is gone in the next moment
+  transaction.commit(); // no more requests: completes even if the page is closed now
   return new Promise((resolve, reject) => {
     transaction.oncomplete = () => resolve(Array.isArray(asked) ? asked.map(({ result }) => result) : asked.result);
     transaction.onabort = transaction.onerror = () => reject(transaction.error);
@@ -30,18 +30,18 @@ async function run(names, mode, ask) {
 }
 const entries = (store) => [store.getAllKeys(), store.getAll()];
 
-// {user_id, username, search_salt, ik, spki, fp, sig, enc}: sig and enc are CryptoKeys whose bytes no script can read.
+// {user_id, username, search_salt, ik, spki, fp, sig, enc}: sig and enc are non-extractable CryptoKeys.
 export const loadAccount = () => run("account", "readonly", (store) => store.get("me"));
 
-// Somebody else's contacts and unsent messages are not this person's: they go when the key is another one. The same
-// key is the same person, whatever the server calls them: then nothing that is kept here goes.
+// A different key is a different person: the previous user's contacts and unsent messages are deleted. With the same
+// key everything is kept, whatever the server calls the user.
 export async function saveAccount(account) {
   if (String((await loadAccount())?.ik) !== String(account.ik)) await forgetEverything();
   await run("account", "readwrite", (store) => store.put(account, "me"));
 }
 
-// Contacts by conversation (vault.js says what is in one), and how they stand to the stored vault: {version, isDirty,
-// more, noted}, where `more` is what else is in it and `noted` when this browser last noted its build.
+// Contacts by conversation (see vault.js), and their state relative to the stored vault: {version, isDirty, more,
+// noted}. `more`: other members of the vault. `noted`: when this browser last recorded its build.
 export const loadContact = (conversation) => run("contacts", "readonly", (store) => store.get(conversation));
 export const saveContact = (conversation, contact) =>
   run("contacts", "readwrite", (store) => store.put(contact, conversation));
@@ -53,7 +53,7 @@ export const loadVaultState = async () =>
   (await run("account", "readonly", (store) => store.get("vault"))) ?? { version: 0, isDirty: false, more: {} };
 export const saveVaultState = (state) => run("account", "readwrite", (store) => store.put(state, "vault"));
 
-// What is being written in a conversation and was not sent yet.
+// The draft of a conversation.
 export const loadDraft = (conversation) => run("drafts", "readonly", (store) => store.get(conversation));
 export const saveDraft = (conversation, text) =>
   run("drafts", "readwrite", (store) => (text ? store.put(text, conversation) : store.delete(conversation)));
@@ -63,7 +63,7 @@ export async function loadOutbox(conversation) {
   const [keys, items] = await run("outbox", "readonly", entries);
   return items.map((item, i) => ({ ...item, key: keys[i] })).filter((item) => item.conversation === conversation);
 }
-// In place of the draft that it was. Gives its key.
+// Replaces the draft. Resolves to its key.
 export const addToOutbox = (item) => run(["drafts", "outbox"], "readwrite", (drafts, outbox) => {
   drafts.delete(item.conversation);
   return outbox.add(item);

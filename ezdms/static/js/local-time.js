@@ -1,4 +1,4 @@
-// <local-time datetime="…">: a moment in the reader's own zone and language.
+// <local-time datetime="…">: a time in the reader's own time zone and language.
 
 const TIME = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
 const DAY = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long" });
@@ -26,7 +26,7 @@ customElements.define("local-time", class extends HTMLElement {
   show(ms) {
     const date = new Date(ms);
     this.setAttribute("datetime", date.toISOString());
-    this.onpointerenter = () => { this.title = inFull(ms); }; // seldom looked at, and slow to make
+    this.onpointerenter = () => { this.title = inFull(ms); }; // rarely needed, and slow to format
     const isShort = this.hasAttribute("data-short") && daysAgo(date) > 0;
     this.textContent = (this.hasAttribute("data-long") ? LONG : isShort ? SHORT : TIME).format(date);
   }

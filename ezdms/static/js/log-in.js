@@ -1,4 +1,4 @@
-// <log-in>: turns the Login PIN into a login_id and an auth_key, and unlocks the keys. The PIN stays here.
+// <log-in>: derives login_id and auth_key from the Login PIN, and decrypts the keys. The PIN stays here.
 
 import * as crypto from "./crypto.js";
 import { onSubmit } from "./dom.js";
@@ -21,9 +21,9 @@ customElements.define("log-in", class extends HTMLElement {
         const { user_id, search_salt } = stored;
         crypto.b64uDecode(search_salt, 16);
         await saveAccount({ ...keys, user_id, username: statement.name, search_salt });
-        await syncVault().catch(() => {}); // each conversation asks again, and raises the alarm
+        await syncVault().catch(() => {}); // each conversation retries, and raises the alarm
       } catch (error) {
-        if (!(error.status >= 400)) await postForm("/logout").catch(() => {}); // it was let in, and cannot go on
+        if (!(error.status >= 400)) await postForm("/logout").catch(() => {}); // logged in, but cannot continue
         throw error;
       }
       if (location.pathname === "/") location.assign("/");

@@ -1,24 +1,24 @@
-// What was seen in a conversation on another day and is not here: the server is asked for it. What it does not show
-// then it withholds; as long as it gives no answer, that is said and nothing is sent.
+// Messages seen in an earlier session that are missing now: the server is asked for them. If it does not show them, it
+// withholds them. While it does not answer, the page says so, and sends nothing.
 
 import { offerAgain } from "./dom.js";
 
 const UNCHECKED = "The server did not let this browser check that the messages you saw before are still here. "
-  + "What you write waits until it has.";
+  + "Your messages are queued until it has.";
 
 export class LookUp {
-  #answered = new Set(); // hashes that a server that was asked for them did not show
+  #answered = new Set(); // hashes that the server did not show when asked
   #isAsking = false;
-  isOpen = false; // something is not here, and it is not known yet whether the server withholds it
+  isOpen = false; // something is missing, and may be withheld by the server
 
-  // `ask` fetches all there is, `again` looks what is missing by now. Below `alarm` it is said that there is no answer.
+  // `ask` fetches everything, `again` checks again what is missing. If `ask` fails, shows a notice below `alarm`.
   constructor(alarm, { ask, again }) {
     Object.assign(this, { ask, again });
     this.region = Object.assign(document.createElement("p"), { className: "connection unchecked", hidden: true });
     alarm.after(this.region);
   }
 
-  // `missing`: the hashes of what is not here. Returns those that the server withholds, and asks for the others.
+  // `missing`: hashes of missing messages. Returns those that the server withholds, and asks for the others.
   look(missing) {
     const open = missing.filter((hash) => !this.#answered.has(hash));
     this.isOpen = open.length > 0;

@@ -1,6 +1,6 @@
-// <message-composer>: the field (without a name: plain text cannot be submitted by accident) and the unsent messages.
-// Each waits in IndexedDB with its id and, once tried, its seal, so that it is neither lost nor sent twice, until the
-// server shows it.
+// <message-composer>: the field (without a name, so that plain text cannot be submitted by accident) and the unsent
+// messages. Each is stored in IndexedDB with its id and, once tried, its encrypted form, until the server shows it, so
+// that it is neither lost nor sent twice.
 
 import * as crypto from "./crypto.js";
 import { showAlert } from "./dom.js";
@@ -9,17 +9,17 @@ import { isNumber, postForm } from "./server.js";
 import { Unsent } from "./unsent.js";
 
 const COUNT_FROM = crypto.MAX_TEXT - 100;
-const ROW_AFTER = 300; // ms that the socket has to bring what was sent, before it is asked for
+const ROW_AFTER = 300; // ms for the socket to deliver a sent message, before it is fetched
 const RETRY_AFTER = 10; // seconds; a reconnected socket tries sooner
-const NOT_SHOWN = "The server says that it has this message, but does not show it.";
+const NOT_SHOWN = "The server says it has this message, but does not show it.";
 
 customElements.define("message-composer", class extends HTMLElement {
-  #taken = new Map(); // message_id → item that the server said it has, and does not show yet
+  #taken = new Map(); // message_id → item confirmed by the server, but not shown yet
   #timer;
   #ended = new AbortController();
 
   connectedCallback() {
-    if (this.thread) return; // put away and shown again
+    if (this.thread) return; // put away and shown again (navigate.js)
     this.thread = this.closest("message-thread");
     this.field = this.querySelector("textarea");
     this.button = this.querySelector("[type=submit]");
@@ -51,7 +51,7 @@ customElements.define("message-composer", class extends HTMLElement {
     addEventListener("online", () => this.flush(), { signal: this.#ended.signal });
   }
 
-  // This conversation is not kept on the page any longer.
+  // This conversation is removed from the page.
   end() {
     clearTimeout(this.#timer);
     this.#ended.abort();
@@ -62,7 +62,7 @@ customElements.define("message-composer", class extends HTMLElement {
     this.enter();
   }
 
-  // One can write at once where there is a keyboard, unless one is about something else.
+  // Focus the field if there is a keyboard, unless something else has the focus.
   enter() {
     const isFree = [document.body, null].includes(document.activeElement);
     if (isFree && matchMedia("(min-width: 768px)").matches) this.field.focus();
@@ -94,7 +94,7 @@ customElements.define("message-composer", class extends HTMLElement {
       this.field.value = "";
       const isNext = navigator.onLine && this.unsent.isEmpty && !this.thread.isHeld;
       this.unsent.show(item);
-      requestAnimationFrame(() => { // nothing that needs a layout stands in the way of the message
+      requestAnimationFrame(() => { // do not delay the message by work that needs a layout
         this.#measure();
         this.thread.querySelector("message-log").toBottom();
       });
@@ -102,20 +102,20 @@ customElements.define("message-composer", class extends HTMLElement {
       else item.key = await addToOutbox(item);
     } catch (error) {
       this.unsent.hide(message_id);
-      this.field.value = typed; // what was typed stays
+      this.field.value = typed; // keep the input
       return showAlert(this, error.message);
     }
     if (!isDone) await this.flush();
   }
 
-  // One tab at a time: two would take the same number.
+  // One tab at a time: two would use the same number.
   #inTurn(work) {
     return navigator.locks.request(`ezdms-outbox ${this.thread.conversation}`, work);
   }
 
-  // Nothing waits before it: handed over while it is being kept. This tab has its turn until the answer is there, but
-  // does not wait for it to begin: another may meanwhile hand over the same seal, which is stored once, or take the
-  // number. False: look again at what waits.
+  // Nothing is queued before it: sent while it is being stored. This tab takes its turn until the response arrives, but
+  // does not wait for the turn to begin: meanwhile another tab may send the same ciphertext, which is stored once, or
+  // take the number. False: check the queue again.
   async #sendAtOnce(item) {
     await this.#seal(item);
     const keep = async () => { item.key = await addToOutbox(item); };
@@ -129,16 +129,16 @@ customElements.define("message-composer", class extends HTMLElement {
     return true;
   }
 
-  // Send what waits, in order.
+  // Send queued messages, in order.
   async flush() {
-    if (!(await this.thread.ready.then(() => true, () => false))) return; // the thread has told why
+    if (!(await this.thread.ready.then(() => true, () => false))) return; // the thread has shown why
     await this.#inTurn(async () => {
       await this.thread.settled();
       let waits = this.thread.isHeld ? "Queued." : "";
       for (const item of await loadOutbox(this.thread.conversation)) {
         if (this.#taken.has(item.message_id)) continue;
         this.unsent.show(item);
-        if (this.thread.judge.shows(item.message_id)) this.#sent(item); // stored, though its answer was lost
+        if (this.thread.judge.shows(item.message_id)) this.#sent(item); // stored, but its response was lost
         else if (waits) this.unsent.say(item.message_id, waits);
         else if (!(await this.#send(item))) waits = "Queued after the message before it.";
       }
@@ -147,7 +147,7 @@ customElements.define("message-composer", class extends HTMLElement {
 
   async #send(item) {
     if (!navigator.onLine) {
-      this.unsent.say(item.message_id, "You are offline. It is sent as soon as you are connected again.", true);
+      this.unsent.say(item.message_id, "You are offline. It will be sent when you are connected again.", true);
       return false;
     }
     this.unsent.say(item.message_id, "Sending…");
@@ -160,7 +160,7 @@ customElements.define("message-composer", class extends HTMLElement {
     }
   }
 
-  // The server says that it has it. Its row comes by the socket, or when it is asked for; until then it is kept.
+  // The server says it has it. Its row arrives by the socket, or is fetched; until then the message is kept.
   #sent(item, seq) {
     this.unsent.say(item.message_id, "");
     this.#taken.set(item.message_id, item);
@@ -174,18 +174,18 @@ customElements.define("message-composer", class extends HTMLElement {
     const isAnswered = await asked.then(() => true, () => false);
     if (!this.#taken.has(id)) return;
     if (isAnswered) this.unsent.say(id, NOT_SHOWN, true);
-    else this.#taken.delete(id); // and sent again with the next connection: the same seal, stored once
+    else this.#taken.delete(id); // sent again with the next connection: the same ciphertext, stored once
   }
 
-  // What the server has and shows is not shown twice and, once it said so, need not be kept here any longer.
+  // Hide messages that the server shows; once it also confirmed them, they need not be kept.
   #look() {
     for (const id of this.unsent.ids) {
-      if (this.thread.judge?.shows(id)) this.unsent.hide(id); // sent by another tab, it may be
+      if (this.thread.judge?.shows(id)) this.unsent.hide(id); // perhaps sent by another tab
     }
     for (const [id, { key, conversation }] of this.#taken) {
       if (!this.thread.judge.shows(id)) continue;
       this.#taken.delete(id);
-      // What could not be kept still is the draft. What stays behind is sent again: the same seal, stored once.
+      // A message that could not be stored is still the draft. One left behind is sent again, but stored once.
       (key ? removeFromOutbox(key) : saveDraft(conversation, this.field.value)).catch(() => {});
     }
   }
@@ -197,8 +197,8 @@ customElements.define("message-composer", class extends HTMLElement {
     if (isPassing) this.#timer = setTimeout(() => this.flush(), 1000 * (error.retryAfter ?? RETRY_AFTER));
   }
 
-  // Hand over the sealed message as it is. If its number is taken, by another device, learn what came between and
-  // seal it anew under the same id: the server never stores an id twice. So on for as long as another one gets ahead.
+  // Send the encrypted message as it is. If another device took its number, catch up and encrypt it again under the
+  // same id: the server never stores an id twice. Repeat as long as another device is faster.
   async #deliver(item) {
     for (;;) {
       if (!item.sealed) {
@@ -211,7 +211,7 @@ customElements.define("message-composer", class extends HTMLElement {
         if (error.code !== "counter") throw error;
         await this.thread.catchUp(Infinity);
         await this.thread.loadUntil(() => !this.thread.judge.isBehind);
-        if (this.thread.judge.shows(item.message_id)) return 0; // it was this message that took it
+        if (this.thread.judge.shows(item.message_id)) return 0; // this message took it
         if (!this.thread.judge.isPast(item.sealed.n) || this.thread.isHeld) throw error; // nobody took it
         item.sealed = null;
       }
@@ -243,7 +243,7 @@ customElements.define("message-composer", class extends HTMLElement {
     if (key) await removeFromOutbox(key);
     this.#taken.delete(message_id);
     this.unsent.hide(message_id);
-    this.field.value ||= text; // nothing lost: back into the field
+    this.field.value ||= text; // put the text back into the field
     this.#typed();
     await this.flush();
   }

@@ -1,5 +1,5 @@
-// <message-log>: the scroller. It hangs from its bottom (column-reverse), so new messages need no scrolling; whoever
-// has scrolled up stays there and gets a button instead.
+// <message-log>: the scroller. Anchored to the bottom (column-reverse), so new messages need no scrolling. If scrolled
+// up, it stays there and shows a button instead.
 
 import { onPress } from "./dom.js";
 
@@ -7,7 +7,7 @@ const NEAR = 80; // pixels from the bottom that still count as the bottom
 
 customElements.define("message-log", class extends HTMLElement {
   connectedCallback() {
-    if (this.button) return; // put away and shown again
+    if (this.button) return; // put away and shown again (navigate.js)
     const thread = this.closest("message-thread");
     this.button = thread.querySelector(".newer");
     onPress(this.button, () => this.toBottom());

@@ -1,5 +1,5 @@
-// <message-row>: one message. Stands in its place by seq, once, whatever the order of arrival, begins a new day, and is
-// drawn from what was opened and verified.
+// <message-row>: one message. Placed once by seq, whatever the order of arrival, marks new days, and is rendered from
+// its decrypted and verified content.
 
 import { dayOf, inFull } from "./local-time.js";
 import { instantiate } from "./shell.js";
@@ -41,7 +41,7 @@ customElements.define("message-row", class extends HTMLElement {
     this.querySelector("local-time").show(this.at);
   }
 
-  // The day stands above its first message; runs of messages by one person stand closer together.
+  // Show the day above its first message, and consecutive messages of one person closer together.
   #markDay() {
     const before = this.previousElementSibling?.placed ? this.previousElementSibling : null;
     this.toggleAttribute("data-day", before?.day !== this.day);
@@ -49,10 +49,10 @@ customElements.define("message-row", class extends HTMLElement {
     this.toggleAttribute("data-joined", before?.day === this.day && before.isOwn === this.isOwn);
   }
 
-  // `message` as it was verified, or null and why not. `sender`: by what name.
+  // `message`: as verified, or null with the reason. `sender`: the name to show.
   show({ message, failure, isGone }, sender, isTimeOff) {
     this.querySelector(".sender").textContent = sender;
-    this.text.removeAttribute("data-sealed"); // opened: the page need not hold it twice
+    this.text.removeAttribute("data-sealed"); // decrypted: no need to keep it twice
     this.removeAttribute("data-sealed");
     this.toggleAttribute("data-failed", !message && !isGone);
     this.toggleAttribute("data-gone", !!isGone);
@@ -61,10 +61,10 @@ customElements.define("message-row", class extends HTMLElement {
     else this.text.show(message.text);
     const signed = this.querySelector(".signed");
     signed.hidden = !isTimeOff;
-    if (isTimeOff) signed.textContent = `⚠ Signed with another time: ${inFull(message.ts)}`;
+    if (isTimeOff) signed.textContent = `⚠ Signed at a different time: ${inFull(message.ts)}`;
   }
 
-  // What is amiss about its place: missing before it, out of order, crossed; "" if nothing is.
+  // Show what is wrong with its place: missing messages, out of order, crossed; "" if nothing is.
   remark(sentence) {
     const note = this.querySelector(".note");
     if (note.textContent === sentence) return;

@@ -1,4 +1,4 @@
-// <message-thread>: one conversation. Knows both keys, raises the alarm, and fetches what was missed; judge.js judges.
+// <message-thread>: one conversation. Knows both keys, raises alarms, and fetches missing rows; judge.js judges them.
 
 import { Alarms } from "./alarms.js";
 import { CatchUp } from "./catch-up.js";
@@ -14,27 +14,27 @@ import { identify } from "./partner.js";
 import { account, getStanding } from "./session.js";
 import { changeContact, notLast, overwriteVault, stronger, syncVault } from "./vault.js";
 
-const REMEMBER_AFTER = 1000; // ms; how far a conversation was seen is noted once for many messages
+const REMEMBER_AFTER = 1000; // ms; the read position is stored once for many messages
 const ROLLED_BACK = "The server no longer shows messages that were here before.";
 const rollback = (hash) => `rollback ${hash}`; // the name of that alarm
 const NO_KEYS = "This browser no longer holds your keys. Please log out and log in again with your Login PIN.";
-const NOT_LOADED = "The server’s answer does not say whose conversation this is.";
+const NOT_LOADED = "The server’s response does not say whose conversation this is.";
 
 customElements.define("message-thread", class extends HTMLElement {
-  #judging = Promise.resolve(); // messages are opened side by side, but judged in the order they stand
-  #waiting = 0; // messages that are not judged yet
-  #followed = 0; // the seq that the list said last
-  #facts = Promise.withResolvers(); // what the server says of the conversation
+  #judging = Promise.resolve(); // messages are decrypted in parallel, but judged in order
+  #waiting = 0; // messages not judged yet
+  #followed = 0; // the last seq from the list
+  #facts = Promise.withResolvers(); // the server's data about the conversation
   #alarms;
-  #lookUp; // of what was seen on another day
+  #lookUp; // of messages seen in an earlier session
   #remembering;
   #listeners = { contact: [], alarm: [], judged: [] };
   #scrolled = 0;
-  judge; // once it is known who the two are
-  loaded; // CatchUp: which rows are here
+  judge; // set once both people are known
+  loaded; // CatchUp: the loaded rows
 
   connectedCallback() {
-    if (this.rows) return; // put away and shown again
+    if (this.rows) return; // put away and shown again (navigate.js)
     this.rows = this.querySelector(".rows");
     this.rows.id = `rows-${this.conversation}`;
     this.loaded = new CatchUp(this.rows, this.conversation);
@@ -47,7 +47,7 @@ customElements.define("message-thread", class extends HTMLElement {
     this.#load();
   }
 
-  // The page shows this conversation from now on, or another one.
+  // The page starts to show this conversation, or leaves it.
   enter() {
     this.log.scrollTop = this.#scrolled;
     this.#followed = 0;
@@ -57,13 +57,13 @@ customElements.define("message-thread", class extends HTMLElement {
 
   leave() { this.#scrolled = this.log.scrollTop; }
 
-  // What happens here others hear from this element alone: no event that anything else could send.
+  // Listeners are called directly by this element, not by events that anything else could dispatch.
   onContact(heard) { this.#listeners.contact.push(heard); }
   onAlarm(heard) { this.#listeners.alarm.push(heard); }
   onJudged(heard) { this.#listeners.judged.push(heard); }
   #tell(what) { this.#listeners[what].forEach((heard) => heard()); }
 
-  // An alarm stands: nothing can be written. What was written is not sent before it is known whether there is one.
+  // Alarmed: nothing can be written. Held: messages are queued until it is known whether there is an alarm.
   get isAlarmed() { return this.#alarms.stand; }
   get isHeld() { return this.isAlarmed || this.#lookUp.isOpen; }
 
@@ -80,13 +80,13 @@ customElements.define("message-thread", class extends HTMLElement {
     }
   }
 
-  // The facts came (<thread-facts>): whoever they are about must be found to be true.
+  // The facts have arrived (<thread-facts>). They must still be verified.
   begin(facts) {
     this.hasFacts = true;
     this.#facts.resolve(facts);
   }
 
-  // Who I am, whom I talk to, and how I know. A server that swaps a key is stopped here.
+  // Find and verify both identities. A swapped key is detected here.
   async #identify() {
     const [me, facts] = await Promise.all([account, this.#facts.promise, this.#readVault()]);
     if (!me) throw new Error(NO_KEYS);
@@ -103,7 +103,7 @@ customElements.define("message-thread", class extends HTMLElement {
     return { me, partner };
   }
 
-  // By the name that they signed, whatever the server calls them.
+  // Show the name that they signed, whatever the server calls them.
   #showPartner({ name }, hasLeft) {
     this.partnerName = name;
     this.querySelector("h1").textContent = name;
@@ -116,25 +116,25 @@ customElements.define("message-thread", class extends HTMLElement {
     empty.hidden = false;
   }
 
-  // What my other browsers know of my contacts; a server that cannot be reached keeps nobody from reading.
+  // Sync contacts from other devices. Reading works even if the server cannot be reached.
   async #readVault() {
     try {
       await syncVault((await getStanding()).vault_version);
     } catch (error) {
-      const sentence = `${error.message} What this browser knows is kept.`;
+      const sentence = `${error.message} This browser keeps what it knows.`;
       if (error.kind === "alarm") this.alarm("vault", sentence, overwriteVault);
     }
   }
 
   async #pin({ pin, name }) {
-    if (this.contact?.hash === pin.hash) return; // the statement that is known
+    if (this.contact?.hash === pin.hash) return; // the known statement
     const keep = () => this.#change(() => ({ ...pin, name }));
     try {
       if (this.contact) crypto.checkSuccession(this.contact, pin);
       await keep();
     } catch (error) {
       if (error.kind !== "alarm" || this.contact.ik !== pin.ik) throw error;
-      this.alarm("statement", `${error.message} Ask them by another way whether they changed something.`, keep);
+      this.alarm("statement", `${error.message} Ask them some other way whether they changed something.`, keep);
     }
     setName(this.conversation, name);
   }
@@ -145,18 +145,18 @@ customElements.define("message-thread", class extends HTMLElement {
     this.#tell("contact");
   }
 
-  // From now on this person counts as verified.
+  // Mark this contact as verified.
   verify(how) { return this.#change(({ verified }) => ({ verified: stronger(verified, how) })); }
 
-  // `goOn` does what going on after it means; null: one cannot. What a person went on after once is no alarm again.
+  // `goOn` runs on “Continue anyway”; null: not possible. An accepted alarm is not raised again.
   alarm(name, sentence, goOn) {
     if (!this.contact?.accepted.includes(name)) this.#alarms.raise(name, sentence, goOn);
   }
 
-  // What this name stands for was seen and is no alarm any more, here and in one's other browsers.
+  // Accept the alarms with these names, here and on the user's other devices.
   #accept = (...names) => () => this.#change(({ accepted }) => ({ accepted: [...accepted, ...names].slice(-50) }));
 
-  // A row has found its place.
+  // Called by a row that found its place.
   arrived(row) {
     this.loaded.note(row);
     const opening = this.ready.then(() => this.judge.open(row));
@@ -171,14 +171,14 @@ customElements.define("message-thread", class extends HTMLElement {
   }
 
   #show(row, opened) {
-    // What a screen reader says: no name that somebody can have begins as one's own messages do.
-    const sender = row.isOwn ? "Sent by you" : `Received from ${this.partnerName ?? "nobody known"}`;
-    if (!this.judge) return row.show({ failure: "Not opened" }, sender);
+    // For screen readers. No username can make a message look like one's own.
+    const sender = row.isOwn ? "Sent by you" : `Received from ${this.partnerName ?? "an unknown person"}`;
+    if (!this.judge) return row.show({ failure: "Not decrypted" }, sender);
     const result = this.judge.judge(row, opened);
     if (result) row.show(result, sender, result.message && crypto.isTimeOff(result.message.ts, row.at));
   }
 
-  // All rows that came are judged: say in place what is amiss, and remember how far one has seen.
+  // All rows are judged: show what is wrong, and store the read position.
   #settle() {
     if (!this.judge) return;
     this.judge.settle([...this.rows.children], this.loaded.complete);
@@ -189,7 +189,7 @@ customElements.define("message-thread", class extends HTMLElement {
 
   #isUnaccepted = (hash) => !this.contact.accepted.includes(rollback(hash));
 
-  // A message that was seen on another day is not here. It may be on its way; if not, the server withholds it.
+  // A message seen in an earlier session is missing. It may still be loading; if not, the server withholds it.
   #lookBack() {
     const missing = this.judge.missing(this.loaded.hasOlder).map(([, hash]) => hash).filter(this.#isUnaccepted);
     const wasOpen = this.#lookUp.isOpen;
@@ -200,25 +200,25 @@ customElements.define("message-thread", class extends HTMLElement {
     if (wasOpen !== this.#lookUp.isOpen) this.#tell("alarm");
   }
 
-  // The last verified message of each side, for the day on which a server shows less.
+  // Store the last verified message of each side, to detect when a server later shows less.
   #remember() { return this.#change(() => this.judge.seen); }
 
-  // Resolves once every row that is here is judged.
+  // Resolves once all loaded rows are judged.
   async settled() {
     await this.ready.catch(() => {});
     await this.#judging;
   }
 
-  // The list says that the conversation has come to this seq. True if that is news.
+  // The list says that the conversation has reached this seq. True if that is new.
   follow(seq) {
     if (seq <= this.#followed) return false;
     this.#followed = seq;
     this.loaded.follow(seq);
-    this.catchUp(seq).catch(() => {}); // tried again after the next connect
+    this.catchUp(seq).catch(() => {}); // retried after the next connect
     return true;
   }
 
-  // The connection is back: whatever is missing is asked for again.
+  // Reconnected: fetch what is missing.
   reconnect() {
     this.#followed = 0;
     if (this.isUnloaded) this.#load();
@@ -226,15 +226,14 @@ customElements.define("message-thread", class extends HTMLElement {
     this.querySelector("message-composer").flush();
   }
 
-  // Fetch what this page lacks up to seq `goal`, once and in order; Infinity: whatever there is by now. Resolves when
-  // it is all judged.
+  // Fetch missing rows up to seq `goal`, once and in order; Infinity: all rows. Resolves when all are judged.
   async catchUp(goal) {
     await this.ready;
     await this.loaded.fetch(goal);
     await this.#judging;
   }
 
-  // The messages before those that are here. If none came, what is missed is not there. False: there are none.
+  // Load the previous page of messages. False if there is none.
   async loadOlder() {
     const isThere = await this.loaded.loadOlder();
     await this.settled();
@@ -242,7 +241,7 @@ customElements.define("message-thread", class extends HTMLElement {
     return isThere;
   }
 
-  // Load older pages until it is so.
+  // Load older pages until `isSo()` is true.
   async loadUntil(isSo) {
     while (!isSo() && await this.loadOlder());
   }

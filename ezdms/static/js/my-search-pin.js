@@ -1,4 +1,4 @@
-// <my-search-pin>: one's own Search PIN, computed here from one's own key: whatever the server says, it is one's own.
+// <my-search-pin>: the user's Search PIN, computed here from their key, so that it is theirs whatever the server says.
 
 import { copyFrom, onPress, showAlert } from "./dom.js";
 import { drawQr } from "./qr-code.js";
@@ -9,7 +9,7 @@ customElements.define("my-search-pin", class extends HTMLElement {
   async connectedCallback() {
     try {
       const me = await account;
-      // another device may have renewed it; a server that cannot be reached hides nothing
+      // another device may have replaced it; shown even if the server cannot be reached
       const { search_salt: salt } = await getStanding().catch(() => me);
       await this.#show(await ownSearchPin(me, salt));
     } catch {
@@ -20,13 +20,13 @@ customElements.define("my-search-pin", class extends HTMLElement {
   async #show(searchPin) {
     this.querySelector("output").textContent = searchPin;
     this.#offer("copy", (button) => copyFrom(button, searchPin));
-    if (!this.querySelector("canvas")) return; // beside the list only the PIN is shown
-    const link = `${HOST.server}/#add=${searchPin}`; // what stands after # never reaches a server
+    if (!this.querySelector("canvas")) return; // next to the list, only the PIN is shown
+    const link = `${HOST.server}/#add=${searchPin}`; // the part after # is never sent to a server
     this.querySelector("code").textContent = link;
     this.querySelector(".link").hidden = false;
     this.#offer("copy-link", (button) => copyFrom(button, link));
     const letter = { title: "EZ-DMS", text: `My Search PIN for EZ-DMS: ${searchPin}`, url: link };
-    if (navigator.canShare?.(letter)) this.#offer("share", () => navigator.share(letter).catch(() => {})); // cancelled
+    if (navigator.canShare?.(letter)) this.#offer("share", () => navigator.share(letter).catch(() => {})); // canceled
     await drawQr(this.querySelector("canvas"), link);
   }
 

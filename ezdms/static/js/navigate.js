@@ -1,16 +1,16 @@
-// Where one is: beside the list stands the conversation that the address names, or nothing. Going from one to another
-// loads no page anew; what was open is put away whole, so that its place, its alarms and its field are as they were.
+// Navigation: shows the conversation of the address next to the list. Switching does not reload the page; open threads
+// are put away as they are, so that scroll position, alarms and drafts are kept.
 
 import { setCurrent } from "./conversation-list.js";
 import { CONVERSATION_PATH } from "./first.js";
 import { join, unjoin } from "./live.js";
 import { instantiate } from "./shell.js";
 
-const MOST_KEPT = 8; // conversations, with all that was loaded of them
+const MOST_KEPT = 8; // conversations, with everything loaded of them
 
-const kept = new Map(); // conversation → its <message-thread>, the one left last at the end
+const kept = new Map(); // conversation → its <message-thread>, most recent last
 let main;
-let shown = null; // the <message-thread> that is on the page
+let shown = null; // the <message-thread> on the page
 
 export const currentThread = () => shown;
 
@@ -51,7 +51,7 @@ function show() {
   join();
 }
 
-// There is no such conversation, or not for this person.
+// There is no such conversation, or it is not the user's.
 export function showNothing(thread) {
   kept.delete(thread.conversation);
   if (thread !== shown) return;
@@ -61,7 +61,7 @@ export function showNothing(thread) {
 }
 
 export function go(path) {
-  document.activeElement?.blur(); // what comes next may take the focus
+  document.activeElement?.blur(); // the next view may take the focus
   if (path !== location.pathname) history.pushState(null, "", path);
   show();
 }

@@ -1,4 +1,4 @@
-// <new-search-pin>: withdraws one's Search PIN. The new one commits to the same key, so conversations stay as they are.
+// <new-search-pin>: replaces the Search PIN. The new one commits to the same key, so conversations stay as they are.
 
 import { b64uEncode, newSearchSalt, signAct } from "./crypto.js";
 import { onSubmit } from "./dom.js";
@@ -7,7 +7,7 @@ import { account } from "./session.js";
 
 customElements.define("new-search-pin", class extends HTMLElement {
   connectedCallback() {
-    onSubmit(this, "Making a new one…", async () => {
+    onSubmit(this, "Creating a new one…", async () => {
       const search_salt = b64uEncode(newSearchSalt());
       const act = await signAct(await account, await deploymentId(), "search_pin", search_salt, Date.now());
       await postForm("/search_pin", { search_salt, act });

@@ -1,5 +1,5 @@
-// <older-messages data-before="51">: comes right before the row of that seq, stands where the page before it belongs,
-// and loads it before it is in view. Each is for an older page than the one before: a server cannot go on for ever.
+// <older-messages data-before="51">: placed right before the row of that seq, as placeholder for the previous page,
+// which it loads shortly before it is in view. Each must be for an older page, so that a server cannot go on forever.
 
 import { offerAgain } from "./dom.js";
 

@@ -1,13 +1,13 @@
-// Whom a conversation is with, by the keys that they signed, or that were known before they left.
+// Identifies the partner of a conversation, by their signed key statement, or by the known key of a deleted account.
 
 import * as crypto from "./crypto.js";
 
-const OTHER_KEY = "The server shows another key for this person. Nothing is sent. "
-  + "Ask them for their Search PIN by another way.";
-const UNKNOWN_KEY = "This person left before this browser knew their key: nothing can be verified.";
+const OTHER_KEY = "The server shows a different key for this person. Nothing was sent. "
+  + "Ask them for their Search PIN some other way.";
+const UNKNOWN_KEY = "This person deleted their account before this browser knew their key, so nothing can be verified.";
 
-// {ik, fp, name} and, unless they left, {spki, pin, …} of their statement. `facts` are the server's word: that this
-// is the conversation of these two keys is worked out here. `contact` is what this browser knows, if anything.
+// {ik, fp, name} and, unless the account was deleted, {spki, pin, …} of their statement. `facts`: the server's
+// claims. Checks that the conversation belongs to these two keys. `contact`: what this browser knows, if anything.
 export async function identify(me, conversation, facts, contact) {
   const partner = facts.left === undefined ? await byStatement(facts.statement) : await byMemory(contact);
   const theirs = await crypto.conversationId(me.fp, partner.fp);
@@ -20,9 +20,9 @@ async function byStatement(statement) {
   return { ...partner, pin: await crypto.pinOf(partner) };
 }
 
-// Deleted account has no statement any more: what they wrote is judged by the key that was pinned.
+// A deleted account has no statement: their messages are verified with the pinned key.
 async function byMemory(contact) {
   if (!contact) throw new Error(UNKNOWN_KEY);
   const ik = crypto.b64uDecode(contact.ik, 32);
-  return { ik, fp: await crypto.fingerprint(ik), name: `${contact.name} (left)` };
+  return { ik, fp: await crypto.fingerprint(ik), name: `${contact.name} (deleted account)` };
 }

@@ -1,4 +1,4 @@
-// Draws a QR code in the browser: a server that drew it could draw another one. The library is loaded when needed.
+// Draws a QR code in the browser, since a server could draw a different one. The library is loaded on demand.
 
 export async function drawQr(canvas, text) {
   const { generate } = await import("../vendor/lean-qr-2.7.4.min.js");

@@ -1,10 +1,10 @@
-// <sealed-text>: what a message says. Plain text enters the page here, as text nodes alone.
+// <sealed-text>: the text of a message. Plain text enters the page here, only as text nodes.
 
 import { drawable } from "./fonts.js";
 
 const LINK = /\bhttps?:\/\/[^\s<>"]*[^\s<>"'.,:;!?()[\]{}]/giu; // without the punctuation after it
 
-// The text, with its links as elements that tell the other site nothing.
+// The text, with links that reveal nothing to the other site.
 function* withLinks(text) {
   let at = 0;
   for (const { 0: address, index } of text.matchAll(LINK)) {
@@ -25,7 +25,7 @@ customElements.define("sealed-text", class extends HTMLElement {
     this.replaceChildren(...withLinks(text));
   }
 
-  // A placeholder in its place.
+  // Show a placeholder instead.
   say(sentence) {
     this.textContent = sentence;
   }

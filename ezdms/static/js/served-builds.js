@@ -1,4 +1,4 @@
-// <served-builds>: which build this page is, and what is odd beside those that one's other devices were served.
+// <served-builds>: the build of this page, and differences from those sent to the user's other devices.
 
 import { loadVaultState } from "./keystore.js";
 import { doubts, mergeServed } from "./served.js";
@@ -8,7 +8,7 @@ import { isOpened, isServed, noteServed, ownBuild, syncVault } from "./vault.js"
 
 const nameOf = ({ version, digest }) => `EZ-DMS ${version}, build ${digest.slice(0, 12)}`;
 
-// As far as this browser knows.
+// Suspicious builds, as far as this browser knows.
 export async function oddBuilds() {
   const { more } = await loadVaultState();
   return doubts(mergeServed(more?.served, isServed ? [await ownBuild()] : []), Date.now());
@@ -20,7 +20,7 @@ customElements.define("served-builds", class extends HTMLElement {
     this.querySelector("[data-build]").textContent = nameOf(own);
     this.querySelector(".from-server").hidden = isOpened;
     this.querySelector(".from-here").hidden = !isOpened;
-    await this.#renew().catch(() => {}); // what is known here is compared
+    await this.#renew().catch(() => {}); // compare what is known here
     const odd = new Set();
     for (const [kind, ...builds] of await oddBuilds()) {
       this.querySelector(`[data-odd=${kind}]`).hidden = false;

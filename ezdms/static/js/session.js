@@ -1,13 +1,13 @@
-// Who is logged in at this page, and what is left when they are not.
+// The logged-in account, its session, and logging out.
 
 import { forgetEverything, loadAccount } from "./keystore.js";
 import { getJson, isB64u, isId, isNumber } from "./server.js";
 import { searchPin, b64uDecode } from "./crypto.js";
 
-export const account = loadAccount(); // resolves to undefined if nobody is
+export const account = loadAccount(); // resolves to undefined if nobody is logged in
 account.catch(() => {});
 
-// What the server says of the session: {user_id, search_salt, vault_version}. Asked for once, or `anew`.
+// The server's data about the session: {user_id, search_salt, vault_version}. Fetched once, or `anew`.
 let standing;
 export function getStanding(anew = false) {
   if (anew) standing = undefined;
@@ -16,12 +16,12 @@ export function getStanding(anew = false) {
   return standing;
 }
 
-// One's own Search PIN. Computed here: it commits to one's own key whatever the server says.
+// The user's Search PIN. Computed here, so that it commits to their key whatever the server says.
 export async function ownSearchPin(me, searchSalt) {
   return searchPin(me.ik, b64uDecode(searchSalt, 16));
 }
 
-// Gone at logout: the session on the server, and here keys, contacts, drafts and unsent messages.
+// At logout, delete keys, contacts, drafts and unsent messages from this browser.
 export async function leave() {
   await forgetEverything();
   sessionStorage.clear();

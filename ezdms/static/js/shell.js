@@ -1,7 +1,7 @@
-// The document as it arrived is the server's. Before anything else runs, the templates that the release has are copied
-// out of it, without whatever acts by itself, and the page begins with an empty body of its own. No element of the
-// document stays: no shadow root, no form that could be submitted, no attribute that htmx would obey. What is left is
-// compared with what the release has (arrived.js): if one word, label or attribute differs, nothing is put together.
+// The document comes from the server and is not trusted. Before anything else runs, the release's templates are copied
+// from it, without anything active, and the page starts with a new, empty body. No element of the document is kept: no
+// shadow root, no form that could be submitted, no attribute that htmx would obey. The copies are compared with the
+// release (arrived.js): if one word, label or attribute differs, the page is not shown.
 
 import { STYLES } from "./release.js";
 
@@ -17,11 +17,11 @@ const HARMLESS = new Set(("alt aria-controls aria-describedby aria-expanded aria
   + "placeholder playsinline required role rows spellcheck tabindex width data-added data-alarm data-alone data-build "
   + "data-closed data-copy data-do data-host-name data-host-notice data-long data-no-camera data-odd data-runs-on "
   + "data-short data-testid data-trust data-username data-why").split(" "));
-const ACTS = ["auxclick", "click", "dblclick", "keydown", "keypress", "submit"]; // what a person does
+const ACTS = ["auxclick", "click", "dblclick", "keydown", "keypress", "submit"]; // user actions
 
-const IMPORT_MAP = /^{"integrity":{[^{}]*}}$/; // nothing in it leads to another module
+const IMPORT_MAP = /^{"integrity":{[^{}]*}}$/; // cannot redirect to another module
 const INTEGRITY = /^sha256-[\w+/]{43}=$/;
-// What may stand in the head, by tag, and the attributes of each.
+// Allowed elements in the head, by tag, with their attributes.
 const HEAD = {
   meta: { charset: /^utf-8$/, name: /^(viewport|color-scheme|theme-color)$/, content: /^/, media: /^/ },
   title: {},
@@ -34,29 +34,29 @@ const HEAD = {
     integrity: INTEGRITY,
   },
 };
-// What extensions of browsers (dark modes, password managers) put there before us goes without a word: it does not act.
+// Inactive content added by browser extensions (dark modes, password managers) is removed without an alert.
 const OF_EXTENSIONS = /^(class|style|data-(?!hx-)[\w-]+)$/;
 const ROOT = { lang: /^[a-z-]*$/ };
 const BODY = { "data-host": /^/, "data-notice": /^/, "data-registration": /^/, "data-version": /^/ };
-// A page of one's own machine (`ezdms open`) says which server it talks to. No other page has a say in that.
+// Only a page from the user's own machine (`ezdms open`) may specify which server it uses.
 if (location.hostname === "127.0.0.1") BODY["data-server"] = /^https?:\/\/[a-z0-9.:[\]-]+$/;
 
-const STATIC = /^\/static\/[0-9a-f]{12}\//; // the address of a release's files: it depends on their bytes
+const STATIC = /^\/static\/[0-9a-f]{12}\//; // the address of a release's files, which contains their hash
 const isStyle = (node) => node.localName === "link" && node.rel === "stylesheet";
 
 const templates = new Map();
-const parts = []; // what each template was found to hold: see copyInto
+const parts = []; // the content of each template: see copyInto
 let isTampered = false;
 
-// Elements that have a name or id get in front of what the document or their form has itself (<img name=body>): such
-// things are asked of the prototype.
+// Named elements can shadow properties of the document or their form (<img name=body>), so properties are read through
+// the prototype.
 const ask = (object, type, name) => Object.getOwnPropertyDescriptor(type.prototype, name).get.call(object);
 const isOf = (known, { name, value }) => Object.hasOwn(known, name) && known[name].test(value);
 const isKnown = ({ name, value }) => isOf(VALUES, { name, value })
   || (HARMLESS.has(name) && !(name === "id" && value in HTMLFormElement.prototype));
 
-// The same in new nodes, but for what acts and the release does not have. Returns what was copied, to be compared: a
-// text, or [name, [[attribute, value], …], [what is inside, …]] of an element (bin/parts describes it the same way).
+// Copy nodes, except active ones and those not in the release. Returns a description to compare: a text, or [name,
+// [[attribute, value], …], [child, …]] for an element (same format as in bin/parts).
 function copyInto(target, nodes) {
   const copied = [];
   for (const node of nodes) {
@@ -81,7 +81,7 @@ function copyInto(target, nodes) {
   return copied;
 }
 
-// Of an element's attributes those that are known.
+// Remove unknown attributes.
 function strip(element, known) {
   for (const { name, value } of [...element.attributes]) {
     if (isOf(known, { name, value })) continue;
@@ -93,27 +93,27 @@ function strip(element, known) {
 const belongsInHead = (node) => Object.hasOwn(HEAD, node.localName) && !node.childElementCount
   && (node.localName === "title" || (node.type === "importmap" ? IMPORT_MAP.test(node.textContent) : !node.textContent))
   && [...node.attributes].every((attribute) => isOf(HEAD[node.localName], attribute))
-  && (!isStyle(node) || STYLES.includes(node.integrity)); // what a sheet is, the browser compares with that
+  && (!isStyle(node) || STYLES.includes(node.integrity)); // the browser checks the sheet's integrity
 
-// Of what stands beside what stays: all is removed, and said unless it is nothing.
+// Remove all nodes except those that stay. Counts as tampering unless they are blank.
 function removeFrom(nodes, stays) {
   for (const node of [...nodes]) {
     if (stays(node)) continue;
     const isNothing = node.nodeType === Node.COMMENT_NODE || (node.nodeType === Node.TEXT_NODE && !node.data.trim());
-    const isOfExtension = node.localName === "style" || node.name === "darkreader"; // as OF_EXTENSIONS
+    const isOfExtension = node.localName === "style" || node.name === "darkreader"; // like OF_EXTENSIONS
     isTampered ||= !isNothing && !isOfExtension;
     node.remove();
   }
 }
 
-// Nothing of the document stays but its head, as far as the release has it too.
+// Take over the document: keep only those parts of its head that are also in the release.
 function takeOver() {
   const [root, body, head] = ["documentElement", "body", "head"].map((name) => ask(document, Document, name));
   if (ask(document, Document, "readyState") === "loading" || root.querySelector("meta[http-equiv]")) {
     isTampered = true;
-    stop(); // or more would come after what is looked at here, and a refresh would lead away
+    stop(); // otherwise more content could arrive after this check, or a refresh redirect the page
   }
-  // The body goes, and with it whatever has a name; of what else stands here, extensions may have brought it.
+  // Remove the body, with all named elements in it. Anything else here may come from extensions.
   for (const node of [...root.childNodes]) if (node !== head) node.remove();
   removeFrom(ask(document, Node, "childNodes"), (node) => node === root || node.nodeType === Node.DOCUMENT_TYPE_NODE);
   removeFrom(head.childNodes, belongsInHead);
@@ -132,17 +132,17 @@ function takeOver() {
 }
 
 const { host = "EZ-DMS", notice = "", registration = "open", version = "", server = location.origin } = takeOver();
-// What the host says to everybody: shown as words, and nothing else; and its address, for links that others open.
+// The host's public words, shown only as text, and its address, for links to share.
 export const HOST = { name: host, notice, registration, server };
-// What this document says that it is, and the import maps that decide which scripts run in it.
+// The version this document claims, and its import maps, which decide which scripts run.
 const maps = ask(document, Document, "head").querySelectorAll("script[type=importmap]");
 export const BUILD = { version, scripts: Array.from(maps, ({ textContent }) => textContent).join("\n") };
 
-// What is left of the document, to be compared with the release.
+// What is kept of the document, for comparison with the release.
 const styles = Array.from(ask(document, Document, "head").querySelectorAll("link")).filter(isStyle);
 export const ARRIVED = { parts: JSON.stringify(parts), styles: styles.map(({ integrity }) => integrity) };
 
-// What happens on this page is a person's doing: an event that a script made is none.
+// Ignore events created by scripts: only the user may act on this page.
 for (const name of ACTS) {
   addEventListener(name, (event) => {
     if (event.isTrusted) return;
@@ -157,5 +157,5 @@ export function instantiate(name) {
   return document.importNode(templates.get(name), true);
 }
 
-// Something that acts was found, and taken out.
+// True if something active was found and removed.
 export const wasTampered = () => isTampered;

@@ -1,5 +1,5 @@
-// <start-conversation>: looks a Search PIN up and checks the answer against the PIN before a word can be typed. With
-// `expected`, a conversation's id, it must be the person of that conversation.
+// <start-conversation>: looks up a Search PIN, and checks the response against the PIN before anything can be typed.
+// With `expected`, a conversation id, the PIN must belong to the person in that conversation.
 
 import * as crypto from "./crypto.js";
 import { onSubmit } from "./dom.js";
@@ -10,12 +10,12 @@ import { account } from "./session.js";
 import { changeContact, stronger } from "./vault.js";
 
 const ADDED = "ezdms-added";
-const SWAPPED = "The server answered with a key that does not belong to this Search PIN. Do not go on: "
-  + "tell the person you wanted to reach, by another way.";
+const SWAPPED = "The server answered with a key that does not belong to this Search PIN. Do not continue. "
+  + "Tell the person you wanted to reach, some other way.";
 const ANOTHER = "This Search PIN belongs to someone other than the person in this conversation. Do not trust it.";
 const FOUND = { conversation_id: isText, partner_statement: isText, partner_search_salt: isB64u };
 
-// A link `…/#add=PIN` brings a PIN along; the server never sees it. It waits in this tab until somebody is logged in.
+// The PIN in a link `…/#add=PIN` is never sent to the server. It is kept in this tab until someone is logged in.
 function takeAdded() {
   const added = new URLSearchParams(location.hash.slice(1)).get("add");
   if (added === null) return;
@@ -30,8 +30,8 @@ customElements.define("start-conversation", class extends HTMLElement {
   connectedCallback() {
     if (this.field) return;
     this.field = this.querySelector("input");
-    // Anybody can have made a link, so what it brings verifies nobody, opened or pasted. It counts as the link's,
-    // whatever is changed in it, until a person has emptied the field; and again if they undo that.
+    // Anyone could have made a link, so a PIN from a link does not verify, whether opened or pasted. The text counts as
+    // from the link, even if edited, until the user empties the field; and again if they undo that.
     let typed = "search-pin";
     let hadLink = false;
     const isOfLink = () => { [typed, hadLink] = ["link", true]; };
@@ -40,7 +40,7 @@ customElements.define("start-conversation", class extends HTMLElement {
       else if (this.field.value.includes("add=") || (hadLink && inputType?.startsWith("history"))) isOfLink();
     });
     onSubmit(this, "Looking…", async () => {
-      const how = typed; // whatever happens to the field until the answer is there
+      const how = typed; // the field may change before the response arrives
       const pin = await crypto.normaliseSearchPin(this.field.value.split("add=").at(-1));
       const me = await account;
       const found = await postForm("/start_conversation", { partner_search_pin: pin }, FOUND);
@@ -59,7 +59,7 @@ customElements.define("start-conversation", class extends HTMLElement {
       typed = "search-pin";
       go(`/c/${conversation}`);
     });
-    if (addedPin() === null) return; // of those on a page the first takes it
+    if (addedPin() === null) return; // the first one on a page takes it
     this.field.value = addedPin();
     sessionStorage.removeItem(ADDED);
     if (this.field.value) isOfLink();

@@ -1,4 +1,4 @@
-// <thread-facts>: what the server says of a conversation, beside its newest rows.
+// <thread-facts>: the server's data about a conversation, sent with its newest rows.
 customElements.define("thread-facts", class extends HTMLElement {
   connectedCallback() {
     this.closest("message-thread").begin({ ...this.dataset });

@@ -1,12 +1,12 @@
-// The messages that the server does not show yet: below the others, each with what becomes of it.
+// The messages that the server does not show yet: listed below the others, each with its status.
 
 import { onPress } from "./dom.js";
 import { instantiate } from "./shell.js";
 
 export class Unsent {
-  #shown = new Map(); // message_id → {item, element}: the item as it was given last
+  #shown = new Map(); // message_id → {item, element}; item: the latest version
 
-  // `retry(item)` and `discard(item)` do what their buttons say.
+  // `retry(item)` and `discard(item)` are called by their buttons.
   constructor(list, { retry, discard }) {
     Object.assign(this, { list, retry, discard });
   }
@@ -29,7 +29,7 @@ export class Unsent {
     this.#shown.set(item.message_id, shown);
   }
 
-  // `isOver`: nothing more happens by itself, or not soon.
+  // `isOver`: nothing more happens automatically, or not soon.
   say(id, sentence, isOver = false) {
     const { element } = this.#shown.get(id) ?? {};
     if (!element) return;

@@ -1,8 +1,8 @@
-// The vault (docs/protocol.md): contacts as all browsers of one person know them, sealed to oneself. Each browser keeps
-// a copy; the server keeps one blob by compare-and-set. A contact is {ik, seq, hash, suite} (its pin), `name`,
-// `verified` (as in RANKS), `own` and `theirs` ([n, hash] of the last message seen, or null)
-// and `accepted`: the alarms after which the person went on. What else is in the vault is kept (`more`), but for
-// `served` in it, which is merged: the builds that the server served to one's devices (served.js).
+// The vault (docs/protocol.md): the user's contacts, synced between their devices and encrypted to themselves. Each
+// browser keeps a copy; the server keeps one blob by compare-and-set. A contact is {ik, seq, hash, suite} (its pin),
+// `name`, `verified` (as in RANKS), `own` and `theirs` ([n, hash] of the last message seen, or null) and `accepted`
+// (alarms). Other members of the vault are kept (`more`), except `served`, which is merged: the builds that the server
+// sent to the user's devices (served.js).
 
 import { setName } from "./conversation-list.js";
 import { hashText, openVault, ProtocolError, sealVault } from "./crypto.js";
@@ -12,17 +12,17 @@ import { getJson, isNumber, isText, postForm } from "./server.js";
 import { BUILD, HOST } from "./shell.js";
 
 const inTurn = (work) => navigator.locks.request("ezdms-vault", work); // one tab at a time
-// How somebody was verified: the higher wins. A link that anybody can have made is the least.
+// How a contact was verified: the higher wins. A link, which anyone could have made, is the lowest.
 const RANKS = ["", "link", "search-pin", "safety-number"];
 export const stronger = (one, other) => (RANKS.indexOf(other) > RANKS.indexOf(one) ? other : one);
-const isVersion = (value) => isNumber(value) && value < 2 ** 52; // nobody could go on after what is said above that
+const isVersion = (value) => isNumber(value) && value < 2 ** 52; // no version could follow a higher one
 const later = (mine, theirs) => (theirs && (!mine || theirs[0] > mine[0]) ? theirs : mine);
 
-// In `accepted`: this is not one's own last message any more (Judge.letGo).
+// In `accepted`: this is no longer one's own last message (Judge.letGo).
 export const notLast = (hash) => `not last ${hash}`;
 const keptOf = (own, accepted) => (own && accepted.includes(notLast(own[1])) ? null : own);
 
-// What two browsers know of one contact, without losing what either knows.
+// Merge what two browsers know about a contact, without losing anything.
 function merge(mine, theirs) {
   if (!mine) return { ...theirs, own: keptOf(theirs.own, theirs.accepted) };
   const accepted = [...new Set([...mine.accepted, ...theirs.accepted])];
@@ -37,11 +37,11 @@ function merge(mine, theirs) {
 
 const alarm = (sentence) => { throw new ProtocolError("alarm", sentence); };
 
-// What else is in the vault: as it is stored, but for what can be merged.
+// The other members of the vault: as stored, except those that can be merged.
 const mergeMore = (mine, theirs) =>
   (mine?.served || theirs.served ? { ...theirs, served: mergeServed(mine?.served, theirs.served) } : theirs);
 
-// Fetch the stored vault and learn what is new in it. Returns how this browser stands to it then.
+// Fetch the stored vault and merge it. Returns the new vault state of this browser.
 async function pull(me, state) {
   const { version, blob } = await getJson("/vault", { version: isVersion, blob: isText });
   if (version < state.version) alarm("The server shows an older list of your contacts than before.");
@@ -55,7 +55,7 @@ async function pull(me, state) {
   return { ...state, version, more: mergeMore(state.more, more) };
 }
 
-// Store what this browser knows as the version after that of `state`.
+// Store what this browser knows, as the version after that of `state`.
 async function store(me, state) {
   const version = state.version + 1;
   const vault = { ...state.more, version, contacts: await loadContacts() };
@@ -63,10 +63,10 @@ async function store(me, state) {
   await saveVaultState({ ...state, version, isDirty: false });
 }
 
-// The same; if another browser was quicker, learn from it first. So often at most: a server could say that for ever.
+// Like store; if another browser was faster, merge its vault first. Limited, since a server could claim that forever.
 const MOST_TRIES = 5;
 async function push(me, known) {
-  let state = known.more ? known : await pull(me, known); // a browser that an older version left here
+  let state = known.more ? known : await pull(me, known); // state from an older version
   for (let tries = 1; ; tries += 1) {
     try {
       return await store(me, state);
@@ -77,34 +77,34 @@ async function push(me, known) {
   }
 }
 
-// Learn what the stored vault says, unless it has the version that is known, and store what it lacks. Throws "alarm".
+// Merge the stored vault, unless its version is known, and store what it lacks. Throws "alarm".
 export async function syncVault(stored) {
   const isKnown = ({ version, isDirty, more }) => stored === version && !isDirty && more;
   if (isKnown(await loadVaultState())) return;
   await inTurn(async () => {
     const [me, state] = [await loadAccount(), await loadVaultState()];
-    if (!me || isKnown(state)) return; // logged out, or another tab was quicker
+    if (!me || isKnown(state)) return; // logged out, or another tab was faster
     const pulled = await pull(me, state);
     await saveVaultState(pulled);
     if (state.isDirty) await push(me, pulled);
   });
 }
 
-// After an alarm, and once the person said so: what this browser knows takes the place of what the server showed.
+// Overwrite the server's vault with this browser's, after the user accepted an alarm.
 export const overwriteVault = () => inTurn(async () => {
   const { version } = await getJson("/vault", { version: isVersion });
   await store(await loadAccount(), { ...await loadVaultState(), version });
 });
 
-// Change what is known of a contact: here at once, in the vault as soon as the server can be reached.
+// Change what is known about a contact: here at once, in the vault as soon as the server can be reached.
 export const changeContact = (conversation, change) => inTurn(async () => {
   const me = await loadAccount();
-  if (!me) return; // logged out meanwhile: nothing is kept any more
+  if (!me) return; // logged out in the meantime: store nothing
   const known = (await loadContact(conversation))
     ?? { seq: 0, name: "", verified: "", own: null, theirs: null, accepted: [] };
   const changed = { ...known, ...change(known) };
   const { accepted } = changed;
-  changed.own = later(keptOf(known.own, accepted), keptOf(changed.own, accepted)); // another tab may be further
+  changed.own = later(keptOf(known.own, accepted), keptOf(changed.own, accepted)); // another tab may be ahead
   changed.theirs = later(known.theirs, changed.theirs);
   if (JSON.stringify(changed) === JSON.stringify(known)) return;
   await saveContact(conversation, changed);
@@ -112,31 +112,30 @@ export const changeContact = (conversation, change) => inTurn(async () => {
   await keep(me, {});
 });
 
-// Change how this browser stands to the vault, and store what it knows: now, or later by syncVault, which also raises
-// the alarm.
+// Change the vault state, and store the vault: now, or later by syncVault, which also raises the alarm.
 async function keep(me, change) {
   const state = { ...await loadVaultState(), ...change, isDirty: true };
   await saveVaultState(state);
   await push(me, state).catch(() => {});
 }
 
-// The build that this page is: served when its document was asked for.
+// The build of this page, served when its document was requested.
 const servedAt = Math.round(performance.timeOrigin);
 export const ownBuild = async () =>
   ({ version: BUILD.version, digest: await hashText(BUILD.scripts), first: servedAt, last: servedAt });
 
-// Unless it comes from one's own machine (`ezdms open`) or this browser's cache: then it was served another day.
+// False for a page from the user's own machine (`ezdms open`) or the browser's cache, which was served earlier.
 const [arrival] = performance.getEntriesByType("navigation");
-export const isOpened = HOST.server !== location.origin; // by `ezdms open`: from one's own machine
+export const isOpened = HOST.server !== location.origin; // by `ezdms open`, from the user's own machine
 export const isServed = !isOpened && arrival?.transferSize > 0;
 
-// Note it for one's other devices: once an hour at most, and only if that says something new.
+// Record it for the user's other devices: at most once an hour, and only if that is new information.
 export async function noteServed(stored) {
   if (!isServed) return;
   const [build, now] = [await ownBuild(), Date.now()];
   const isDue = ({ more, noted = 0 }) => !isTooSoon(noted, now) && isNews(more?.served, build);
   if (!isDue(await loadVaultState())) return;
-  await syncVault(stored); // another device may have noted it
+  await syncVault(stored); // another device may have recorded it
   await inTurn(async () => {
     const [me, state] = [await loadAccount(), await loadVaultState()];
     if (!me || !isDue(state)) return;

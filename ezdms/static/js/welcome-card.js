@@ -1,4 +1,4 @@
-// <welcome-card>: shows the new Login PIN until it is saved. It lives in this tab alone, so a reload does not lose it.
+// <welcome-card>: shows the new Login PIN until it is saved. It is kept only in this tab, and survives a reload.
 
 import { showLoginPin } from "./crypto.js";
 import { copyFrom, offerDownload, onPress } from "./dom.js";
@@ -7,7 +7,7 @@ import { HOST } from "./shell.js";
 
 const KEY = "ezdms-new-login-pin";
 export const keepNewPin = (userId, pin) => sessionStorage.setItem(KEY, `${userId} ${pin}`);
-// Of this account: another tab may have made another one meanwhile.
+// Only of this account: another tab may have created another one.
 const newPinOf = ({ user_id: userId }) => {
   const [whose, pin] = (sessionStorage.getItem(KEY) ?? "").split(" ");
   return whose === userId ? pin : null;

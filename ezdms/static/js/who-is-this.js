@@ -1,4 +1,4 @@
-// <who-is-this>: how one knows whom one talks to, and three ways to make sure: their Search PIN, the safety number, its
+// <who-is-this>: how the contact was verified, and three ways to verify them: their Search PIN, the safety number, its
 // QR code.
 
 import * as crypto from "./crypto.js";
@@ -6,13 +6,13 @@ import { onPress, showAlert } from "./dom.js";
 import { drawQr } from "./qr-code.js";
 
 const TRUST = {
-  "search-pin": ["Verified by Search PIN", "You entered their Search PIN, which belongs to their key and to no other."],
+  "search-pin": ["Verified by Search PIN", "You entered their Search PIN, which belongs to their key and no other."],
   "safety-number": ["Verified by safety number", "You compared safety numbers with them, and they were the same."],
   link: ["Not verified: added by link", "You opened a link with a Search PIN. The link’s author chose the person. "
     + "If the person you mean gave it to you themselves, say so; otherwise do one of these:"],
   "": ["Not verified", "You have not checked yet that this is the person whose name you see. Do one of these:"],
 };
-const DIFFERENT = "This code belongs to another conversation, or someone stands between you. Do not trust it.";
+const DIFFERENT = "This code belongs to another conversation, or someone is between you. Do not trust it.";
 
 customElements.define("who-is-this", class extends HTMLElement {
   connectedCallback() {
@@ -67,7 +67,7 @@ customElements.define("who-is-this", class extends HTMLElement {
     this.#toggle(false);
   }
 
-  // Watch the camera until it shows a code, or the panel is closed.
+  // Scan until the camera sees a code, or the panel is closed.
   async #scan() {
     const video = this.querySelector("video");
     const { me, partner } = await this.thread.ready;
@@ -86,7 +86,7 @@ customElements.define("who-is-this", class extends HTMLElement {
       if (code?.rawValue === expected) return this.#done("safety-number");
       if (code) {
         this.#stopCamera();
-        throw new Error(code.rawValue.startsWith("ezdms1:") ? DIFFERENT : "This is no code of EZ-DMS.");
+        throw new Error(code.rawValue.startsWith("ezdms1:") ? DIFFERENT : "This is not an EZ-DMS code.");
       }
       await new Promise((resolve) => { setTimeout(resolve, 200); });
     }

@@ -17,8 +17,8 @@ from tests.browser.lies.watching import FORGED, STOLEN, Watch, everything_on
 from tests.browser.someone import Someone, texts_of, until
 from tests.conftest import Server
 
-TAMPERED = "did not arrive as this version of EZ-DMS has it"
-REFUSED = f"{TAMPERED}: its words, its fields or its looks were changed"
+TAMPERED = "is not the one of this version of EZ-DMS"
+REFUSED = f"{TAMPERED}: its text, its fields or its style were changed"
 OUT_OF_PLACE = "sent something that does not belong on this page"
 DRAFT = "the harbour at midnight"
 LOGIN_PIN = "ABCD-EFGH-JKMN-PQRS"

@@ -136,8 +136,8 @@ async def test_a_browser_stores_what_it_runs_once_an_hour_at_most(stage: Stage, 
         await sessions(alice.page, stage.liar)
         await expect(alice.page.get_by_text(DIFFER)).to_be_visible()
     await alice.page.evaluate(IN_TURN)
-    stored = [one for one in stage.liar.heard[since:] if one.startswith("PUT /vault")]
-    assert len(stored) == (1 if passed > HOUR else 0)
+    stored = {one.partition("\r\n\r\n")[2] for one in stage.liar.heard[since:] if one.startswith("PUT /vault")}
+    assert len(stored) == (1 if passed > HOUR else 0)  # the browser may send one again over another connection
     await alice.context.close()
 
 

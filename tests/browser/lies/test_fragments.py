@@ -50,7 +50,7 @@ async def test_an_answer_that_opens_a_conversation_is_whole_or_not_there(stage: 
     with stage.liar.lying(OPEN, with_more(GADGETS[name])):
         await stage.page.goto(stage.address)
         await expect(stage.warning).to_contain_text(OUT_OF_PLACE)
-        await expect(stage.page.get_by_text("The server’s answer was left out.")).to_be_visible()
+        await expect(stage.page.get_by_text("The server’s response was left out.")).to_be_visible()
         await expect(stage.page.get_by_role("button", name="Try again")).to_be_visible()
         await expect(stage.composer).to_be_disabled()
         await expect(stage.page.get_by_role("button", name="Go on")).to_have_count(0)

@@ -154,7 +154,7 @@ async def test_another_statement_for_somebody_new_is_an_alarm_and_pins_nobody(st
     await stage.meets_somebody("hello")
     with stage.liar.lying(OPEN, with_statement(own_statement("bob")[1])):
         await stage.page.goto(stage.address)
-        await expect(stage.page.locator("[data-alarm]")).to_contain_text("shows another key")
+        await expect(stage.page.locator("[data-alarm]")).to_contain_text("shows a different key")
         await expect(stage.composer).to_be_disabled()
         await expect(stage.page.get_by_role("button", name="Go on")).to_have_count(0)
     assert await stage.contact() is None

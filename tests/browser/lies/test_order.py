@@ -124,7 +124,7 @@ async def test_another_time_than_the_signed_one_is_shown_with_it(talk: Stage, mi
         signed = talk.page.locator(".signed:not([hidden])")
         await expect(signed).to_have_count(3 if is_said else 0)
         if is_said:
-            await expect(signed.first).to_contain_text("Signed with another time")
+            await expect(signed.first).to_contain_text("Signed at a different time")
 
 
 async def test_a_message_that_is_left_out_is_missed_in_its_place(talk: Stage) -> None:
@@ -320,7 +320,9 @@ async def test_what_the_server_says_of_a_conversation_opens_no_other(talk: Stage
 async def test_of_whom_is_said_to_have_left_before_one_knew_them_nothing_is_verified(talk: Stage) -> None:
     with talk.liar.lying("GET /c/.*/open", facts(statement=None, left="")):
         await talk.page.goto(talk.address)
-        await expect(talk.page.locator("[data-alarm]")).to_contain_text("left before this browser knew their key")
-        await expect(texts_of(talk.page)).to_have_text(["Not opened"] * 3)
+        await expect(talk.page.locator("[data-alarm]")).to_contain_text(
+            "deleted their account before this browser knew their key"
+        )
+        await expect(texts_of(talk.page)).to_have_text(["Not decrypted"] * 3)
     await talk.opens()  # the honest twin
     await expect(texts_of(talk.page)).to_have_text(SAID)

@@ -24,7 +24,7 @@ __all__ = ["talk"]
 
 SEND = "POST /send_message"
 TAKEN = json.dumps({"error": "x", "code": "counter", "next_n": 2})
-NOT_SHOWN = "The server says that it has this message, but does not show it."
+NOT_SHOWN = "The server says it has this message, but does not show it."
 
 
 def seals_in(heard: list[str]) -> list[dict[str, list[str]]]:

@@ -76,7 +76,7 @@ def test_what_registering_answers_overrides_nothing(world: World, wire: Wire, tm
     assert name.startswith(f"dave/dave@{host}.")
     assert json.loads(dave.run("whoami", "--json").out) == told | {"server": wire.url}
     assert dave.values["outbox"] == []
-    assert dave.run("contacts").all == "You talk to nobody yet: `ezdms add SEARCH_PIN`.\n"
+    assert dave.run("contacts").all == "You have no contacts yet. Add one with `ezdms add SEARCH_PIN`.\n"
 
 
 LOGIN_REFUSED = REFUSED | {
@@ -117,7 +117,7 @@ def test_what_a_login_answers_overrides_nothing(alice: Someone, wire: Wire, lie:
 def test_an_account_that_is_known_keeps_its_id_and_its_keys(world: World, alice: Someone, wire: Wire) -> None:
     before = stored(alice.home)
     with wire.telling("POST /login", changed(user_id=world.bob.user_id)):
-        assert "another id than before" in alice.run("login").err
+        assert "a different id than before" in alice.run("login").err
     other = crypto.sign_statement(alice.keys, "mallory", 1, 5)
     with wire.telling("POST /login", changed(statement=other)):
         said = alice.run("login")
@@ -137,7 +137,7 @@ def test_a_session_that_is_begun_anew_takes_nothing_but_its_token(world: World, 
         values["token"] = "A" * 43
     with wire.telling("POST /login", changed(user_id=world.bob.user_id)):
         said = alice.run("contacts")
-    assert (said.code, "another id than before" in said.err) == (1, True)
+    assert (said.code, "a different id than before" in said.err) == (1, True)
     assert alice.values["token"] == "A" * 43
 
 

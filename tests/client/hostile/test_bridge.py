@@ -49,8 +49,8 @@ def bridged(wire: Wire, home: Path, act: Callable[[Program], Awaitable[None]]) -
 ANSWERS: dict[str, tuple[str, Any, int, str]] = {  # to what, lie, status, words
     "an id that is a path": ("POST /login", changed(user_id="../../x"), 502, "no proper user_id"),
     "a token that is a list": ("POST /login", changed(token=[]), 502, "no proper token"),
-    "another deployment": ("GET /deployment", changed(deployment_id="A" * 22), 409, "another one than before"),
-    "a deployment that is none": ("GET /deployment", instead([]), 502, "no JSON object"),
+    "another deployment": ("GET /deployment", changed(deployment_id="A" * 22), 409, "A different server than before"),
+    "a deployment that is none": ("GET /deployment", instead([]), 502, "not a JSON object"),
     "a vault that is none": ("GET /vault", changed(version="1"), 502, "no proper version"),
 }
 
@@ -77,7 +77,7 @@ def test_nobody_takes_anothers_seat(world: World, alice: Someone, wire: Wire, tm
         assert (await program.ask("/login", {"login_pin": alice.pin}))[0] == 200
         with wire.telling("POST /login", changed(user_id=alice.user_id)), wire.telling("GET /conversations/.*", nobody):
             code, answer = await program.ask("/login", {"login_pin": world.twin.pin})
-        assert (code, answer["error"]) == (502, "The server gives two accounts the same id.")
+        assert (code, answer["error"]) == (502, "The server gave two accounts the same id.")
         _, contacts = await program.ask(f"/conversations/{alice.user_id}")
         assert where(alice, world.bob) in [one["conversation_id"] for one in contacts]
 

@@ -117,4 +117,4 @@ def test_one_conversation_that_cannot_be_fetched_stops_no_other(
     with wire.telling("GET /messages/.*", failing(where(alice, world.bob))), caplog.at_level(logging.WARNING):
         heard: Any = alice.do(lambda client: hears(client, "I am here too"))
     assert {message.contact for message in heard} == {"carol"}
-    assert "bob: The server's answer has no proper" in caplog.text
+    assert "bob: The server's response has no valid" in caplog.text

@@ -55,7 +55,7 @@ def test_whoever_is_left_out_is_not_replaced_by_a_namesake(world: World, anna: S
         said = anna.run("send", name, "the harbour at midnight")
         listed = anna.run("contacts")
     assert (said.code, said.out) == (5, "")
-    assert f"The server's list leaves out {name}, whom you know" in said.err
+    assert f"The server's list leaves out your contact {name}" in said.err
     assert wire.posted("/send_message") == []
     assert listed.out.count(f"{name}  ") == 2
     assert "ALARM: The server's list leaves out" in listed.out
@@ -68,7 +68,7 @@ def test_of_two_with_one_name_the_verified_one_is_meant(world: World, anna: Some
     wire.forget()
     said = anna.run("send", "bob", "for the real one")
     assert said.code == 0
-    assert "Others are called bob too" in said.err
+    assert "Others are also called bob too" in said.err
     assert wire.posted("/send_message")[0].fields["conversation_id"] == where(anna, world.bob)
     said = anna.run("send", where(anna, world.twin), "who are you?")
     assert (said.code, "Not verified" in said.err) == (0, True)
@@ -83,7 +83,7 @@ def test_somebody_else_who_is_missing_is_said_on_the_way(world: World, alice: So
 
 
 LINES: dict[str, tuple[Callable[[list[Any]], list[Any]], str]] = {  # and what is said of it
-    "a line is no object": (lambda rows: [5, *rows], "1 lines that cannot be read"),
+    "a line is no object": (lambda rows: [5, *rows], "1 unreadable lines"),
     "an id commands the terminal": (lambda rows: [rows[0] | {"conversation_id": ESCAPE}, *rows], "1 lines"),
     "an id is a list": (lambda rows: [rows[0] | {"conversation_id": []}, *rows], "1 lines"),
     "a line stands twice": (lambda rows: [rows[0], *rows], "1 lines"),
@@ -96,7 +96,7 @@ LINES: dict[str, tuple[Callable[[list[Any]], list[Any]], str]] = {  # and what i
     "a statement is garbage": (lambda rows: [rows[0] | {"partner_statement": "a.b.c"}, *rows[1:]], "ALARM"),
     "a conversation is not with whom it says": (
         lambda rows: [rows[0] | {"conversation_id": "0" * 24}, *rows],
-        "shows another key",
+        "shows a different key",
     ),
 }
 
@@ -125,7 +125,7 @@ def test_names_are_the_signed_ones_whatever_the_server_calls_them(alice: Someone
 def test_a_list_that_is_none_is_a_sentence(alice: Someone, wire: Wire, answer: Any) -> None:
     with wire.telling(LIST, instead(answer)):
         said = alice.run("contacts")
-    assert (said.code, said.err) == (1, "Error: The server's answer is no list.\n")
+    assert (said.code, said.err) == (1, "Error: The server's response is not a list.\n")
 
 
 def found(**members: Any) -> Any:
@@ -135,12 +135,12 @@ def found(**members: Any) -> Any:
 FOUND: dict[str, tuple[Any, int, str]] = {  # lie, exit code, words
     "another's key": (found(partner_statement=crypto.sign_statement(PEOPLE["eve"], "bob", 1, 5)), 5, "does not belong"),
     "another salt": (found(partner_search_salt="A" * 22), 5, "does not belong"),
-    "another conversation": (found(conversation_id="0" * 24), 5, "shows another key"),
+    "another conversation": (found(conversation_id="0" * 24), 5, "shows a different key"),
     "a conversation that commands the terminal": (found(conversation_id=ESCAPE), 1, "no proper conversation_id"),
     "a salt that is a list": (found(partner_search_salt=[]), 1, "no proper partner_search_salt"),
     "a statement that is a number": (found(partner_statement=1), 1, "no proper partner_statement"),
     "no statement": (found(partner_statement=...), 1, "no proper partner_statement"),
-    "a list": (instead([]), 1, "no JSON object"),
+    "a list": (instead([]), 1, "not a JSON object"),
     "another name": (found(partner_username=ESCAPE), 0, "bob: Verified by Search PIN."),
     "no lie": (None, 0, "bob: Verified by Search PIN."),
 }
@@ -187,5 +187,5 @@ def test_in_a_terminal_a_person_is_asked_who_gave_them_the_link(
 ) -> None:
     monkeypatch.setattr("click.testing._NamedTextIOWrapper.isatty", lambda self: True, raising=False)
     said = anna.run("add", f"{wire.url}/#add={world.twin.search_pin}", typed=typed)
-    assert "Did bob give it to you, and nobody else" in said.err
+    assert "Did bob give it to you themselves" in said.err
     assert said.out.endswith(f"bob: {trust}.\n")

@@ -73,7 +73,7 @@ def test_a_search_pin_with_a_mistake_in_it_is_no_name_either(
 ) -> None:
     wrong = ("1" if dora.search_pin[0] == "0" else "0") + dora.search_pin[1:]
     said = anna.run("send", wrong, "for dora alone")
-    assert (said.code, "typing mistake in this Search PIN" in said.err) == (1, True)
+    assert (said.code, "typo in this Search PIN" in said.err) == (1, True)
     assert wire.posted("/send_message") == []
 
 

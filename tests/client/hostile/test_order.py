@@ -17,7 +17,7 @@ from tests.client.hostile.people import all_new
 from tests.client.hostile.script import NOW, Script
 from tests.people import PEOPLE
 
-ORDER = "The order of messages here cannot be true"
+ORDER = "These messages cannot have been written in this order"
 
 
 def talk(script: Script) -> None:
@@ -178,7 +178,7 @@ def test_a_server_that(script: Script, lie: Callable[[Script], None], shown: lis
     assert bool(alarm) == any(message.alarm for message in messages)
     assert (page.code, alarm in " ".join(page.out.split())) == (5 if alarm else 0, True)
     if alarm == ORDER:
-        assert "Either the server moved messages, or bob signed what is not true" in " ".join(page.out.split())
+        assert "Either the server moved messages, or bob signed something false" in " ".join(page.out.split())
     assert ("(signed: " in page.out) == (lie is another_time)
     assert len(judy.values["outbox"]) == (0 if alarm else 1)
 
@@ -197,7 +197,7 @@ def test_what_was_written_at_once_is_a_note_and_no_alarm(script: Script) -> None
         (YES, "crossed", ""),
     ]
     assert said.code == 0
-    assert "[Written before the message above had been seen.]" in said.out
+    assert "[Written before seeing the message above.]" in said.out
 
 
 def test_what_turns_text_around_is_replaced_for_people_and_escaped_for_programs(script: Script) -> None:

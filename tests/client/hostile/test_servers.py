@@ -25,7 +25,7 @@ def test_an_address_that_claims_to_be_a_known_server_gets_nothing_of_a_pin(
 ) -> None:
     said = alice.at(elsewhere).run(*command)
     assert said.code == 1
-    assert f"says that it is the one you know as {alice.wire.url}" in said.err
+    assert f"claims to be the one you know as {alice.wire.url}" in said.err
     assert [one.path for one in elsewhere.asked] == ["/deployment"]
     assert alice.run("login").code == 0  # the honest twin: the address that is known
 
@@ -43,7 +43,7 @@ def test_in_a_terminal_a_person_is_asked_first(
 ) -> None:
     monkeypatch.setattr("click.testing._NamedTextIOWrapper.isatty", lambda self: True, raising=False)
     said = alice.at(elsewhere).run("login", typed=typed)
-    assert (said.code, "says that it is the one you know as" in said.err) == (code, True)
+    assert (said.code, "claims to be the one you know as" in said.err) == (code, True)
     assert bool(elsewhere.posted("/login")) == (code == 0)
 
 
@@ -56,13 +56,13 @@ def test_a_known_address_that_is_another_server_gets_nothing_of_a_pin(alice: Som
         for command in (("login",), ("register", "dave")):
             wire.forget()
             said = alice.run(*command)
-            assert (said.code, "is another one than before" in said.err) == (1, True)
+            assert (said.code, "A different server than before" in said.err) == (1, True)
             assert [one.path for one in wire.asked] == ["/deployment"]
         with alice.state.change() as values:
             values["token"] = "A" * 43  # a session that has ended is begun anew only at the server it was at
         wire.forget()
         said = alice.run("contacts")
-        assert (said.code, "is another one than before" in said.err) == (1, True)
+        assert (said.code, "A different server than before" in said.err) == (1, True)
         assert wire.posted("/login") == []
 
 

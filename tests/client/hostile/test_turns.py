@@ -16,7 +16,7 @@ from tests.client.hostile.people import Someone, all_new, where
 from tests.client.hostile.test_lists import LIST, lines
 from tests.client.hostile.wire import Answer, Asked, Wire
 
-NO_FURTHER = "row after row that holds no message"
+NO_FURTHER = "keeps sending rows without messages"
 SHAPES = {  # rows of a page, the distance of their numbers, and whether it gets further
     "each after the other": (200, 1, True),
     "with gaps": (200, 2, False),
@@ -99,7 +99,7 @@ def test_an_export_ends_where_a_conversation_does_not(
     monkeypatch.setattr("ezdms.commands.client.export.MOST_PAGES", 20)
     with wire.telling("GET /messages/.*", pages, passes_on=False):
         said = anna.run("export", "bob", "--to", str(tmp_path / "out"))
-    assert (said.code, "shows no beginning of the conversation with bob" in said.err) == (1, True)
+    assert (said.code, "never sent the start of the conversation with bob" in said.err) == (1, True)
     assert len([one for one in wire.asked if one.path.startswith("/messages/")]) <= 1100  # those before are looked for
 
 

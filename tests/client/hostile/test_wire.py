@@ -45,10 +45,10 @@ def status(code: int, said: Any = None, **headers: str) -> Lie:
 
 BOMB = gzip.compress(bytes(50_000_000))
 BODIES: dict[str, tuple[Lie, str]] = {
-    "packed, 50 MB in 50 KB": (body(BOMB, content_encoding="gzip"), "packed its answer"),
-    "packed, and small": (body(gzip.compress(b"[]"), content_encoding="GZIP"), "packed its answer"),
-    "packed as deflate": (body(b"[]", content_encoding="deflate"), "packed its answer"),
-    "packed as something unknown": (body(b"[]", content_encoding="x"), "packed its answer"),
+    "packed, 50 MB in 50 KB": (body(BOMB, content_encoding="gzip"), "compressed its response"),
+    "packed, and small": (body(gzip.compress(b"[]"), content_encoding="GZIP"), "compressed its response"),
+    "packed as deflate": (body(b"[]", content_encoding="deflate"), "compressed its response"),
+    "packed as something unknown": (body(b"[]", content_encoding="x"), "compressed its response"),
     "17 MiB": (body(b"[" + b" " * 17 * 2**20 + b"]"), "larger than 16384 KiB"),
     "nested 100,000 deep": (body(b"[" * 100_000), "no JSON"),
     "nested 100,000 deep, and closed": (body(b"[" * 100_000 + b"]" * 100_000), "no JSON"),
@@ -57,7 +57,7 @@ BODIES: dict[str, tuple[Lie, str]] = {
     "no JSON": (body(b"<html>"), "no JSON"),
     "no UTF-8": (body(b'["\xff"]'), "no JSON"),
     "nothing": (body(b""), "no JSON"),
-    "no content": (status(204), "no list"),
+    "no content": (status(204), "not a list"),
 }
 
 
@@ -90,11 +90,11 @@ ERRORS: dict[str, tuple[Lie, str]] = {
     "breaks the line": (error("a\r\nError: b\u2028c"), "The server says: a\ufffd Error: b\ufffdc"),
     "holds half a character": (error("\ud800"), "The server says: \ufffd"),
     "is endless": (error("x" * 60_000), f"The server says: {'x' * 299}…"),
-    "is a list": (error(["x"]), "The server answered 400, and not as EZ-DMS does."),
-    "is a number": (error(5), "The server answered 400, and not as EZ-DMS does."),
-    "is nothing": (error(" "), "The server answered 400, and not as EZ-DMS does."),
+    "is a list": (error(["x"]), "The server answered 400, but not as EZ-DMS does."),
+    "is a number": (error(5), "The server answered 400, but not as EZ-DMS does."),
+    "is nothing": (error(" "), "The server answered 400, but not as EZ-DMS does."),
     "has a code that is a list": (error("a", ["no_session"]), "The server says: a"),
-    "is no object": (status(400, ["no_session"]), "The server answered 400, and not as EZ-DMS does."),
+    "is no object": (status(400, ["no_session"]), "The server answered 400, but not as EZ-DMS does."),
     "is plain": (error("Please wait."), "The server says: Please wait."),
 }
 
@@ -176,7 +176,7 @@ def test_a_vault_that_is_always_too_old_ends(alice: Someone, wire: Wire) -> None
     wire.forget()
     with wire.telling("PUT /vault", status(409, {"error": "x", "code": "version", "version": 2**40})):
         said = alice.run("contacts")
-    assert (said.code, "could not be stored at the server" in said.err) == (0, True)
+    assert (said.code, "could not be saved on the server" in said.err) == (0, True)
     assert len([one for one in wire.asked if one.path == "/vault"]) < 50
 
 

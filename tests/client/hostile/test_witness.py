@@ -78,7 +78,7 @@ def test_a_build_that_is_not_the_installed_one_is_said(tmp_path: Path, wire: Wir
     with wire.telling("GET /", another_build):
         said = ivy.run("contacts")
     assert said.code == 0
-    assert f"its scripts are not those of EZ-DMS {__version__} as it is installed here" in said.err
+    assert f"its scripts differ from those of EZ-DMS {__version__} installed here" in said.err
     assert f"different builds of EZ-DMS {__version__}" in said.err
 
 
@@ -92,8 +92,8 @@ def test_another_device_learns_that_builds_differ(tmp_path: Path, wire: Wire, wo
         said = ivy.run("contacts")
         assert f"served your devices different builds of EZ-DMS {__version__}" in said.err
         assert f"run `ezdms verify {wire.url}`" in said.err
-        assert f"build {OWN['digest'][:12]}, the one that is installed here" in said.err
-        assert "as it is installed here" not in said.err
+        assert f"build {OWN['digest'][:12]}, the one installed here" in said.err
+        assert "differ from those of EZ-DMS" not in said.err
 
 
 def test_a_page_that_cannot_be_read_is_no_matter(tmp_path: Path, wire: Wire, world: object) -> None:
@@ -109,7 +109,7 @@ def test_a_page_that_cannot_be_read_is_no_matter(tmp_path: Path, wire: Wire, wor
         later(ivy, HOUR)
         with wire.telling("GET /", lie):
             said = ivy.run("contacts")
-        assert (said.code, said.err) == (0, "You talk to nobody yet: `ezdms add SEARCH_PIN`.\n")
+        assert (said.code, said.err) == (0, "You have no contacts yet. Add one with `ezdms add SEARCH_PIN`.\n")
     assert len(stored(ivy)["served"]) == 1
 
 

@@ -139,6 +139,7 @@ class Wire:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._http.aclose()
+        await asyncio.sleep(0.01)  # the loop closes what was left
 
     async def _begin(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -203,15 +204,16 @@ class Wire:
     async def _tunnel(self, asked: Asked, near: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         host, port = urlsplit(self._server).hostname, urlsplit(self._server).port
         far, far_writer = await asyncio.open_connection(host, port)
-        head = [f"GET {asked.target} HTTP/1.1", *(f"{name}: {value}" for name, value in asked.headers.items())]
-        far_writer.write("\r\n".join([*head, "", ""]).encode())
-        writer.write(await far.readuntil(b"\r\n\r\n"))
-        writer.write(self._slipped[0])
-        self._sockets.append(writer)
         try:
+            head = [f"GET {asked.target} HTTP/1.1", *(f"{name}: {value}" for name, value in asked.headers.items())]
+            far_writer.write("\r\n".join([*head, "", ""]).encode())
+            writer.write(await far.readuntil(b"\r\n\r\n"))
+            writer.write(self._slipped[0])
+            self._sockets.append(writer)
             await asyncio.gather(_pump(near, far_writer), _pump(far, writer))
-        finally:
-            self._sockets.remove(writer)
+        finally:  # also for who goes while the server has not answered
+            if writer in self._sockets:
+                self._sockets.remove(writer)
             far_writer.close()
 
 

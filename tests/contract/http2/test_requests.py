@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import time
 from collections.abc import Callable
@@ -50,10 +49,7 @@ async def test_a_browser_loads_the_page_over_http2_and_a_message_reaches_it_over
         skip_or_fail("Chromium is missing (Debian: apt install chromium-headless-shell, or chromium)")
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_FLAGS)
-        alice, bob = [
-            await Someone.arrives(browser, server, name, ignore_https_errors=True) for name in ("alice", "bob")
-        ]
-        await asyncio.gather(alice.creates_an_account(), bob.creates_an_account())
+        alice, bob = [await Someone.is_in(browser, server, name, ignore_https_errors=True) for name in ("alice", "bob")]
         await alice.starts_with(bob.search_pin)
         await bob.opens("alice")
         await alice.writes("over two versions at once")

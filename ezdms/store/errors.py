@@ -1,0 +1,16 @@
+"""What a write can fail with."""
+
+from __future__ import annotations
+
+import sqlite3
+
+# A write would have violated UNIQUE, CHECK or FOREIGN KEY.
+Conflict = sqlite3.IntegrityError
+
+
+class Unavailable(Exception):
+    """Nothing can be stored now: the disk is full or fails. The write had no effect, and can be retried."""
+
+
+class Busy(Unavailable):
+    """MOST_WAITING writes are already waiting. This one was not accepted, and can be retried in a second."""
