@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import re
 
+import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
@@ -46,6 +47,7 @@ async def goes_on(alice: Someone, bob: Someone) -> None:
     await expect(texts_of(alice.page).last).to_have_text("me too")
 
 
+@pytest.mark.firefox_too
 async def test_a_dropped_message_leaves_a_note_where_it_was(server: Server, talk: tuple[Someone, Someone]) -> None:
     alice, bob = talk
     Hostile(server).drop(2)
@@ -136,6 +138,7 @@ async def test_a_message_said_to_be_mine_is_a_red_alarm_until_i_go_on(
     await expect(texts_of(alice.page).last).to_have_text("and on")
 
 
+@pytest.mark.firefox_too
 async def test_a_server_that_takes_messages_back_is_a_red_alarm_until_one_goes_on(
     server: Server, talk: tuple[Someone, Someone]
 ) -> None:
@@ -167,6 +170,7 @@ async def noted(bob: Someone) -> None:
     await until(is_noted)
 
 
+@pytest.mark.firefox_too
 async def test_two_versions_of_one_message_are_a_fork(server: Server, talk: tuple[Someone, Someone]) -> None:
     """A second browser of Alice was shown an older state by the server and wrote another message of the same number."""
     alice, bob = talk

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from playwright.async_api import Browser, expect
 
 from tests.browser.hostile import Hostile
@@ -104,6 +105,7 @@ async def test_a_login_with_another_salt_fewer_rounds_or_anothers_keys_unlocks_n
     await device.logs_in()  # the honest twin
 
 
+@pytest.mark.firefox_too
 async def test_a_vault_that_is_not_the_one_stored_is_a_red_alarm(
     browser: Browser, server: Server, pair: tuple[Someone, Someone]
 ) -> None:
@@ -154,6 +156,7 @@ async def test_a_vault_that_is_not_the_one_stored_is_a_red_alarm(
     await expect(device.page.get_by_role("button", name="Verified by Search PIN")).to_be_visible()
 
 
+@pytest.mark.firefox_too
 async def test_a_message_forged_in_anothers_name_is_a_red_alarm(
     browser: Browser, server: Server, pair: tuple[Someone, Someone]
 ) -> None:

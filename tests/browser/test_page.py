@@ -268,6 +268,27 @@ async def test_on_plain_http_elsewhere_one_true_sentence_stands_and_nothing_can_
         await browser.close()
 
 
+WITHOUT_ED25519 = """
+const { importKey } = SubtleCrypto.prototype;
+SubtleCrypto.prototype.importKey = function (format, key, algorithm, ...others) {
+    if ((algorithm.name ?? algorithm) !== "Ed25519") return importKey.call(this, format, key, algorithm, ...others);
+    return Promise.reject(new DOMException("Algorithm: Unrecognized name", "NotSupportedError"));
+};"""
+
+
+async def test_in_a_browser_without_ed25519_one_true_sentence_stands_and_nothing_can_be_typed(
+    browser: Browser, shared_server: Server
+) -> None:
+    guest = await Someone.arrives(browser, shared_server, "guest")
+    await expect(guest.page.get_by_role("textbox", name="Username")).to_be_enabled()  # the honest twin
+    await guest.page.add_init_script(WITHOUT_ED25519)
+    await guest.page.reload()
+    await expect(guest.alert.filter(has_text="This browser is too old")).to_be_visible()
+    await expect(guest.page.get_by_role("textbox", name="Username")).to_be_disabled()
+    await expect(guest.page.get_by_role("button", name="Log in")).to_be_disabled()
+    await guest.context.close()
+
+
 # Before the page's own code runs; no document can put elements there.
 EXTENSION = """new MutationObserver((_, observer) => {
     if (!document.body) return;

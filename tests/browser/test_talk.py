@@ -7,6 +7,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import pytest
 from playwright.async_api import Browser, Page, Route, expect
 
 from tests.browser.hostile import Hostile
@@ -36,9 +37,12 @@ async def test_two_people_talk_and_the_server_holds_nothing_it_can_read(
     await bob.writes(said[1])
     await alice.sees(*said[:2])
 
+    draft = "On second thoughts, stay at home"
+    await alice.page.get_by_role("textbox", name="Message").fill(draft)
     await alice.page.reload()
     await alice.sees(*said[:2])
     await expect(alice.page.get_by_text("Verified by Search PIN")).to_be_visible()
+    await expect(alice.page.get_by_role("textbox", name="Message")).to_have_value(draft)
 
     server.stop()
     await alice.writes(said[2])
@@ -55,7 +59,7 @@ async def test_two_people_talk_and_the_server_holds_nothing_it_can_read(
     await bob.opens("alice")
     await bob.sees(*said)
 
-    secrets = [*said, alice.login_pin, bob.login_pin]
+    secrets = [*said, draft, alice.login_pin, bob.login_pin]
     known = ["alice", bob.search_pin, "join", "sealed"]  # the control: what the search must find
     traffic = [*alice.traffic, *bob.traffic]
     assert is_anywhere(known, traffic) == known
@@ -68,6 +72,7 @@ async def test_two_people_talk_and_the_server_holds_nothing_it_can_read(
     assert is_anywhere(secrets, [server.log.read_text("utf-8")]) == []
 
 
+@pytest.mark.firefox_too
 async def test_a_message_reaches_every_tab_and_device_of_both(
     browser: Browser, server: Server, pair: tuple[Someone, Someone]
 ) -> None:
@@ -92,6 +97,7 @@ async def test_a_message_reaches_every_tab_and_device_of_both(
     assert errors == []
 
 
+@pytest.mark.firefox_too
 async def test_devices_that_write_at_the_same_moment_lose_and_double_nothing(
     browser: Browser, server: Server, pair: tuple[Someone, Someone]
 ) -> None:
@@ -184,6 +190,7 @@ async def on_a_wire(browser: Browser, server: Server) -> tuple[Someone, Someone,
 LOST = "Connection lost"
 
 
+@pytest.mark.firefox_too
 async def test_what_was_missed_while_the_connection_was_lost_appears_once_and_in_order(
     browser: Browser, server: Server
 ) -> None:
@@ -332,6 +339,7 @@ async def test_a_message_whose_answer_and_row_are_lost_is_handed_over_again_as_i
     await relay.cut()
 
 
+@pytest.mark.firefox_too
 async def test_a_message_that_cannot_be_sent_waits_through_a_reload(pair: tuple[Someone, Someone]) -> None:
     alice, bob = pair
     tries: list[str] = []
@@ -372,6 +380,7 @@ FULL = """() => {
 }"""
 
 
+@pytest.mark.firefox_too
 async def test_a_browser_that_cannot_keep_a_message_loses_it_neither_when_it_is_sent_nor_when_it_is_not(
     pair: tuple[Someone, Someone],
 ) -> None:
@@ -411,6 +420,7 @@ async def test_a_sent_message_that_cannot_be_let_go_of_is_neither_called_unsent_
         await someone.sees("once", "twice")
 
 
+@pytest.mark.firefox_too
 async def test_a_message_is_sent_though_its_page_is_left_in_the_same_moment(pair: tuple[Someone, Someone]) -> None:
     alice, bob = pair
     await alice.page.get_by_role("textbox", name="Message").fill("last words")
@@ -426,6 +436,7 @@ async def test_a_message_is_sent_though_its_page_is_left_in_the_same_moment(pair
     await expect(alice.page.get_by_role("textbox", name="Message")).to_have_value("")
 
 
+@pytest.mark.firefox_too
 async def test_anything_arrives_as_it_was_written(pair: tuple[Someone, Someone]) -> None:
     alice, bob = pair
     markup = "<b>bold</b> & \"quotes\" 'n' \\ {{7*7}} </script>"
@@ -476,6 +487,7 @@ async def test_a_message_over_the_limit_waits_and_then_goes_by_itself(browser: B
         server.kill()
 
 
+@pytest.mark.firefox_too
 async def test_long_conversations_open_at_their_end_and_load_what_is_older(pair: tuple[Someone, Someone]) -> None:
     alice, bob = pair
     await alice.writes_many(120)
@@ -511,6 +523,7 @@ COUNT = """async () => {
 }"""
 
 
+@pytest.mark.firefox_too
 async def test_keys_are_gone_at_logout_in_every_tab(pair: tuple[Someone, Someone], server: Server) -> None:
     alice, _ = pair
     second_tab = await alice.new_tab()
@@ -523,6 +536,7 @@ async def test_keys_are_gone_at_logout_in_every_tab(pair: tuple[Someone, Someone
         assert await page.evaluate("() => [localStorage.length, sessionStorage.length]") == [0, 0]
 
 
+@pytest.mark.firefox_too
 async def test_a_session_that_ended_while_one_was_away_leaves_no_keys(browser: Browser, server: Server) -> None:
     alice, bob, relay = await on_a_wire(browser, server)
     await relay.cut()
@@ -539,6 +553,7 @@ async def test_a_session_that_ended_while_one_was_away_leaves_no_keys(browser: B
     await relay.cut()
 
 
+@pytest.mark.firefox_too
 async def test_every_conversation_has_an_address_and_history_works(
     browser: Browser, server: Server, pair: tuple[Someone, Someone]
 ) -> None:

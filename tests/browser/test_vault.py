@@ -21,6 +21,7 @@ OPEN = """async () => {
 }"""
 
 
+@pytest.mark.firefox_too
 async def test_pins_verification_and_heads_survive_a_new_browser(
     browser: Browser, pair: tuple[Someone, Someone]
 ) -> None:
@@ -133,6 +134,7 @@ LATE = """async () => {
 }"""
 
 
+@pytest.mark.firefox_too
 async def test_what_is_noted_after_a_logout_is_not_kept(pair: tuple[Someone, Someone]) -> None:
     alice, _ = pair
     assert await alice.page.evaluate(LATE) == [1, 0]

@@ -34,6 +34,7 @@ async def ask_who(someone: Someone) -> Page:
     return someone.page
 
 
+@pytest.mark.firefox_too
 async def test_whoever_was_written_to_can_verify_by_the_others_search_pin(
     browser: Browser, server: Server, pair: tuple[Someone, Someone]
 ) -> None:
@@ -60,6 +61,7 @@ async def test_whoever_was_written_to_can_verify_by_the_others_search_pin(
     await expect(page.get_by_role("button", name="Verified by Search PIN")).to_be_visible()
 
 
+@pytest.mark.firefox_too
 async def test_the_safety_number_is_the_same_on_both_sides_and_can_be_confirmed(
     browser: Browser, server: Server, pair: tuple[Someone, Someone]
 ) -> None:
@@ -99,6 +101,7 @@ async def test_a_search_pin_does_not_lower_what_the_safety_number_proved(pair: t
     await expect(verified).to_be_visible()
 
 
+@pytest.mark.firefox_too
 async def test_the_panel_opens_and_closes_by_keyboard_and_gives_the_focus_back(pair: tuple[Someone, Someone]) -> None:
     _, bob = pair
     trust = bob.page.locator(".trust")

@@ -36,6 +36,8 @@ import { hasNewPin } from "./welcome-card.js";
 
 const NOT_SECURE = "This page was opened without encryption (http), so the browser switches off the functions that "
   + "protect your messages. Open it with https, or on the machine it runs on as localhost.";
+const TOO_OLD = "This browser is too old: it lacks the signatures (Ed25519) that protect your messages. "
+  + "Update it, or use another one.";
 const LOG_IN = "Log in to open this page.";
 const OTHER_ACCOUNT = "This browser does not hold the keys of the account that is logged in. "
   + "Log in with your Login PIN.";
@@ -108,13 +110,19 @@ function goLive(hasList) {
   if (hasList) setTimeout(() => isListed || showList().catch(() => {}), LIST_AFTER);
 }
 
+// Nothing can be typed, and the page says why.
+function showClosed(why) {
+  showFront();
+  showPageAlert(why);
+  for (const control of document.querySelectorAll("input, button, textarea")) control.disabled = true;
+}
+
+const knowsEd25519 = () => crypto.subtle.importKey("raw", new Uint8Array(32), "Ed25519", false, ["verify"])
+  .then(() => true, ({ name }) => name !== "NotSupportedError");
+
 async function start() {
-  if (!isSecureContext || !globalThis.crypto?.subtle) {
-    showFront();
-    showPageAlert(NOT_SECURE);
-    for (const control of document.querySelectorAll("input, button, textarea")) control.disabled = true;
-    return;
-  }
+  if (!isSecureContext || !globalThis.crypto?.subtle) return showClosed(NOT_SECURE);
+  if (!await knowsEd25519()) return showClosed(TOO_OLD);
   if (!await isWhole(showPageAlert)) return;
   const path = location.pathname;
   const me = await account.catch(() => undefined);
