@@ -13,11 +13,11 @@ const CHANGED = `${NOT_AS_IT_IS}its words, its fields or its looks were changed.
 const LOOK_AGAIN = 500; // ms: nothing tells a page that a style sheet has come
 
 // Style sheets that no element of the document asks for: Firefox loads those of a `Link` header, early or late. True if
-// one was found that counted.
+// one was found that counted. WebKit lists those too that a script made, as htmx does: no document can do that.
 function refuseSheets() {
   let isFound = false;
   for (const sheet of document.styleSheets) {
-    if (sheet.ownerNode || sheet.disabled) continue;
+    if (sheet.ownerNode || sheet.disabled || document.adoptedStyleSheets.includes(sheet)) continue;
     sheet.disabled = true;
     isFound = true;
   }

@@ -2,6 +2,7 @@
 
 import "./guard.js";
 import "./fonts.js";
+import "./keyboard.js";
 import "./local-time.js";
 import "./conversation-item.js";
 import "./message-thread.js"; // before what stands inside it
@@ -23,6 +24,7 @@ import "./device-list.js";
 import "./start-conversation.js";
 import { isWhole, watchArrival } from "./arrived.js";
 import { lineOf, renewList, showWhole, useList } from "./conversation-list.js";
+import { canSign } from "./crypto.js";
 import { onPress, showPageAlert } from "./dom.js";
 import { showFront } from "./front.js";
 import { connect, join } from "./live.js";
@@ -36,6 +38,8 @@ import { hasNewPin } from "./welcome-card.js";
 
 const NOT_SECURE = "This page was opened without encryption (http), so the browser switches off the functions that "
   + "protect your messages. Open it with https, or on the machine it runs on as localhost.";
+const TOO_OLD = "This browser is too old: it lacks the signatures that protect your messages (Ed25519). Use Chrome "
+  + "137, Firefox 129, Safari 17, or a later version of one of them.";
 const LOG_IN = "Log in to open this page.";
 const OTHER_ACCOUNT = "This browser does not hold the keys of the account that is logged in. "
   + "Log in with your Login PIN.";
@@ -108,14 +112,18 @@ function goLive(hasList) {
   if (hasList) setTimeout(() => isListed || showList().catch(() => {}), LIST_AFTER);
 }
 
+// One sentence, and nothing that could be typed into.
+function showUseless(why) {
+  showFront();
+  showPageAlert(why);
+  for (const control of document.querySelectorAll("input, button, textarea")) control.disabled = true;
+}
+
 async function start() {
-  if (!isSecureContext || !globalThis.crypto?.subtle) {
-    showFront();
-    showPageAlert(NOT_SECURE);
-    for (const control of document.querySelectorAll("input, button, textarea")) control.disabled = true;
-    return;
-  }
+  if (!isSecureContext || !globalThis.crypto?.subtle) return showUseless(NOT_SECURE);
+  const isAble = canSign();
   if (!await isWhole(showPageAlert)) return;
+  if (!await isAble) return showUseless(TOO_OLD);
   const path = location.pathname;
   const me = await account.catch(() => undefined);
   if (!me) return showFront(path === "/" ? "" : LOG_IN);

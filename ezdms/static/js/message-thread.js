@@ -24,7 +24,8 @@ customElements.define("message-thread", class extends HTMLElement {
   #judging = Promise.resolve(); // messages are opened side by side, but judged in the order they stand
   #waiting = 0; // messages that are not judged yet
   #followed = 0; // the seq that the list said last
-  #facts = Promise.withResolvers(); // what the server says of the conversation
+  #learn;
+  #facts = new Promise((resolve) => { this.#learn = resolve; }); // what the server says of the conversation
   #alarms;
   #lookUp; // of what was seen on another day
   #remembering;
@@ -83,12 +84,12 @@ customElements.define("message-thread", class extends HTMLElement {
   // The facts came (<thread-facts>): whoever they are about must be found to be true.
   begin(facts) {
     this.hasFacts = true;
-    this.#facts.resolve(facts);
+    this.#learn(facts);
   }
 
   // Who I am, whom I talk to, and how I know. A server that swaps a key is stopped here.
   async #identify() {
-    const [me, facts] = await Promise.all([account, this.#facts.promise, this.#readVault()]);
+    const [me, facts] = await Promise.all([account, this.#facts, this.#readVault()]);
     if (!me) throw new Error(NO_KEYS);
     this.loaded.begin();
     this.contact = await loadContact(this.conversation);

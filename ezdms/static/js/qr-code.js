@@ -1,7 +1,8 @@
-// Draws a QR code in the browser: a server that drew it could draw another one. The library is loaded when needed.
+// Draws a QR code in the browser: a server that drew it could draw another one.
 
-export async function drawQr(canvas, text) {
-  const { generate } = await import("../vendor/lean-qr-2.7.4.min.js");
+import { generate } from "../vendor/lean-qr-2.7.4.min.js";
+
+export function drawQr(canvas, text) {
   generate(text).toCanvas(canvas, { on: [0, 0, 0, 255], off: [255, 255, 255, 255] });
   canvas.hidden = false;
 }
