@@ -47,28 +47,16 @@ def integrity_of(filename: str) -> str:
 
 @cache
 def modules() -> tuple[str, ...]:
-    """All that boot.js imports, each after what it imports itself, and boot.js: the order in which they run anyway.
+    """boot.js and all that it imports: whoever asks for them at once waits once, not once for each level.
 
-    Whoever asks for them at once waits once, not once for each level. And WebKit's policy refuses a script that is
-    imported and not asked for yet: it compares the hash of a script element alone. htmx stands after what imports it,
-    and so runs with it: it begins by itself a moment later, and must have found its configuration by then (guard.js).
+    boot.js is the first, so that all of them run in one moment, as it imports them: no other begins alone.
     """
-    found: list[str] = []
-    seen = set()
-
-    def visit(name: str) -> None:
-        seen.add(name)
-        imported = IMPORT.findall((FOLDER / name).read_text())
-        paths = [posixpath.normpath(posixpath.join(posixpath.dirname(name), each)) for each in imported]
-        for path in paths:
-            if path not in seen and not path.startswith("vendor/htmx"):
-                visit(path)
-        found.append(name)
-        for path in paths:
-            if path not in seen:
-                visit(path)
-
-    visit("js/boot.js")
+    found = ["js/boot.js"]
+    for name in found:  # which grows meanwhile
+        for imported in IMPORT.findall((FOLDER / name).read_text()):
+            path = posixpath.normpath(posixpath.join(posixpath.dirname(name), imported))
+            if path not in found:
+                found.append(path)
     return tuple(found)
 
 

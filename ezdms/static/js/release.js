@@ -1,6 +1,6 @@
 // What a document of this release holds: its parts (one hash), style sheets and fonts. Made by bin/parts.
 
-export const PARTS = "U4li_6qu6M8XEvXRIZUpPsGyg4toIfGBRfsYvMpIMQs";
+export const PARTS = "97JGVRx0C5Cj0ksYBTXPNMSkf9zH7cIWKc4qKB2UM-8";
 export const STYLES = [
   "sha256-EuYgTWmjlusNQkefvTmOdcJQgsdW0rICzFybGo9ajIU=",
   "sha256-z9vfEk6TbZmkrJCjLxyicRJQruGoxxmnxpeECKNVMCQ=",
