@@ -27,6 +27,12 @@ async def page(shared_server: Server, browser: Browser) -> Page:
     """A page of the server with crypto.js as `C` and the people's keys as `people`."""
     opened = await browser.new_page()
     await opened.goto(shared_server.url)
+    await prepare(opened)
+    return opened
+
+
+async def prepare(opened: Any) -> None:
+    """What the tests ask for, in a page of any browser."""
     keys = {
         name: {
             "ik": b64u_encode(person.ik),
@@ -38,7 +44,6 @@ async def page(shared_server: Server, browser: Browser) -> Page:
     }
     await opened.evaluate(HARNESS)
     await opened.evaluate("([address, keys]) => load(address, keys)", [address_of("js/crypto.js"), keys])
-    return opened
 
 
 def pkcs8(key: Any) -> bytes:
