@@ -14,9 +14,7 @@ from ezdms.protocol.encoding import b64u_encode, sha256
 # Version numbers as Python packages (PEP 440) and semantic versioning write them, and nothing that could be read as
 # words: `ezdms pin` and its extension show people what a server says it runs, in this form only.
 VERSION = re.compile(
-    r"[0-9]{1,5}(\.[0-9]{1,5}){1,3}((a|b|rc)[0-9]{1,5}|-(alpha|beta|rc)(\.[0-9]{1,5})?)?"
-    r"(\.post[0-9]{1,5})?(\.dev[0-9]{1,5})?",
-    re.ASCII,
+    r"[0-9]{1,5}(\.[0-9]{1,5}){1,3}(-?(a|b|alpha|beta|rc)\.?[0-9]{0,5})?(\.post[0-9]{1,5})?(\.dev[0-9]{1,5})?", re.ASCII
 )
 BUILD_SHOWN = 12  # characters of a build's digest that people compare: 72 bits
 

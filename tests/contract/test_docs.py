@@ -87,11 +87,11 @@ def test_the_sentences_that_troubleshooting_quotes_are_said_by_the_program() -> 
             assert all(part.strip() in source for part in parts if part.strip()), sentence
 
 
-def test_the_readme_begins_with_what_it_is_the_two_commands_and_a_picture() -> None:
+def test_the_readme_begins_with_what_it_is_the_two_commands_and_pictures() -> None:
     first_screen = (ROOT / "README.md").read_text("utf-8")[:1500]
     for part in ("Direct messages that the server cannot read", "bin/ezdms serve", "bin/test", "docs/pictures/"):
         assert part in first_screen
-    for scheme in ("light", "dark"):
-        picture = (ROOT / "docs" / "pictures" / f"conversation-{scheme}.png").read_bytes()
+    for name in ("desktop-light", "desktop-dark", "phone-light", "phone-dark"):
+        picture = (ROOT / "docs" / "pictures" / f"{name}.png").read_bytes()
         assert picture.startswith(b"\x89PNG")
         assert len(picture) < 400_000

@@ -32,7 +32,7 @@ async def test_every_field_and_button_has_its_role_and_its_name(alice: Somebody,
     assert not [html for (role, name), html in found.items() if not name and role in used]
     for known in (
         ("textbox", "Message"),
-        ("textbox", "Search PIN"),
+        ("textbox", "Their Search PIN"),
         ("button", "Send"),
         ("button", "Log out"),
         ("button", "Copy my Search PIN"),

@@ -56,7 +56,7 @@ async def test_a_swapped_key_is_a_red_alarm_without_a_way_on(host: Server, alice
     hostile = Hostile(host)
     hostile.change_user(friend.name, statement=eve.statement)
     window.reload()
-    is_locked(window, "The server shows another key for this person")
+    is_locked(window, "The server shows a different key for this person")
     assert not window.has("button", "Continue anyway")
     hostile.change_user(friend.name, statement=friend.statement)
     alice.opens(friend).writes("honest again")

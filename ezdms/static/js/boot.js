@@ -121,9 +121,8 @@ function showClosed(why) {
 
 async function start() {
   if (!isSecureContext || !globalThis.crypto?.subtle) return showClosed(NOT_SECURE);
-  const isAble = canSign();
   if (!await isWhole(showPageAlert)) return;
-  if (!await isAble) return showClosed(TOO_OLD);
+  if (!await canSign()) return showClosed(TOO_OLD);
   const path = location.pathname;
   const me = await account.catch(() => undefined);
   if (!me) return showFront(path === "/" ? "" : LOG_IN);

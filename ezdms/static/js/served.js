@@ -7,8 +7,7 @@ const DAY = 24 * HOUR; // a known build is recorded again only after this time
 const RECENT = 30 * DAY; // older builds are not compared
 const MOST = 8; // builds kept
 const LATEST = 253402300799999; // ms: the end of the year 9999
-const VERSION = new RegExp(String.raw`^[0-9]{1,5}(\.[0-9]{1,5}){1,3}`
-  + String.raw`((a|b|rc)[0-9]{1,5}|-(alpha|beta|rc)(\.[0-9]{1,5})?)?(\.post[0-9]{1,5})?(\.dev[0-9]{1,5})?$`);
+const VERSION = /^\d{1,5}(\.\d{1,5}){1,3}(-?(a|b|alpha|beta|rc)\.?\d{0,5})?(\.post\d{1,5})?(\.dev\d{1,5})?$/;
 const DIGEST = /^[A-Za-z0-9_-]{43}$/;
 
 const isTime = (value, least) => Number.isSafeInteger(value) && value >= least && value <= LATEST;
