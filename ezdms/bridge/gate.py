@@ -17,7 +17,7 @@ from typing import Any
 OWN_HOST = re.compile(rb"(127\.0\.0\.1|localhost|\[::1\])(:[0-9]{1,5})?", re.IGNORECASE)
 NOT_FROM_A_PAGE = (b"none",)  # Sec-Fetch-Site when a person typed the address
 PUBLIC = ("/ping",)
-NOT_UNDERSTOOD = "The request could not be understood."
+NOT_UNDERSTOOD = "The request is malformed."
 HEADERS = [
     (b"cache-control", b"no-store"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),

@@ -30,7 +30,7 @@ from ezdms.web.static_files import send_file, send_shell
 CONVERSATION = "/c/<conversation_id>"
 MOST_FIELDS = 100
 SENTENCES = {404: NOTHING, 405: "This address does not support that method.", 413: "The request is too large."}
-NOT_UNDERSTOOD = "The request could not be understood."
+NOT_UNDERSTOOD = "The request is malformed."
 WRONG = "Something went wrong in `ezdms open`. Please try again."
 
 

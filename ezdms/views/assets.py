@@ -47,7 +47,10 @@ def integrity_of(filename: str) -> str:
 
 @cache
 def modules() -> tuple[str, ...]:
-    """boot.js and everything it imports, to load them all at once instead of level by level."""
+    """boot.js and everything it imports, to load them all at once instead of level by level.
+
+    boot.js is the first, so that all of them run in one moment, as it imports them: no other begins alone.
+    """
     found = ["js/boot.js"]
     for name in found:  # grows during the loop
         for imported in IMPORT.findall((FOLDER / name).read_text()):

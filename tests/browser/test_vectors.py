@@ -45,6 +45,12 @@ async def page(pages: dict[str, Page], started: Starting, browser_name: str, sha
 async def opened(browser: Browser, url: str) -> Page:
     page = await browser.new_page()
     await page.goto(url)
+    await prepare(page)
+    return page
+
+
+async def prepare(page: Any) -> None:
+    """What the tests ask for, in a page of any browser."""
     keys = {
         name: {
             "ik": b64u_encode(person.ik),
@@ -56,7 +62,6 @@ async def opened(browser: Browser, url: str) -> Page:
     }
     await page.evaluate(HARNESS)
     await page.evaluate("([address, keys]) => load(address, keys)", [address_of("js/crypto.js"), keys])
-    return page
 
 
 def pkcs8(key: Any) -> bytes:

@@ -83,7 +83,7 @@ async def test_every_mistake_has_a_status_and_a_sentence(bridge: Bridge) -> None
         ("/messages_decrypted", read | {"conversation_id": "x", "login_pin": alice.pin}, 404, "no such"),
         ("/messages_decrypted", read | {"user_id": eve.user_id, "login_pin": eve.pin}, 404, "no such"),
         ("/messages_decrypted", read | {"login_pin": alice.pin, "limit": "many"}, 400, "limit"),
-        ("/nothing", None, 404, "nothing at this address"),
+        ("/nothing", None, 404, "no such endpoint"),
         ("/ping", {}, 405, "does not support that method"),
         ("/register", None, 405, "does not support that method"),
     ]:

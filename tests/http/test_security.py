@@ -169,8 +169,9 @@ class Elements(HTMLParser):
 SCRIPTS: list[dict[str, str | None]] = [
     {"type": "importmap"},  # test_integrity.py reads what is in it
     *(
-        {"type": "module", "src": assets.address_of(name), "integrity": assets.integrity_of(name)} | more
-        for name, more in (("js/boot.js", {}), ("js/first.js", {"async": None}))
+        {"type": "module", "src": assets.address_of(name), "integrity": assets.integrity_of(name)}
+        | ({"async": None} if name == "js/first.js" else {})
+        for name in assets.modules()
     ),
 ]
 

@@ -73,8 +73,8 @@ def plain(html: str) -> str:
 def mapped(html: str) -> str:
     """A document whose import map has one module come from elsewhere."""
     html = plain(html)
-    (address,) = re.findall('modulepreload" href="(.*/js/older-messages.js)"', html)
-    html = html.replace(f'<link rel="modulepreload" href="{address}">', "")
+    (address,) = re.findall('src="([^"]*/js/older-messages.js)"', html)
+    html = html.replace(f'<script type="module" src="{address}"></script>', "")
     return html.replace("<head>", f'<head><script type="importmap">{{"imports":{{"{address}":"/evil.js"}}}}</script>')
 
 

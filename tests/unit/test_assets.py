@@ -127,7 +127,11 @@ def test_the_digest_changes_with_every_byte_and_every_name(tmp_path: Path, monke
 
 async def test_a_page_asks_at_once_for_every_module_that_it_will_need(app: Quart) -> None:
     html = await (await app.test_client().get("/")).get_data(as_text=True)
-    asked = set(re.findall(r'<link rel="modulepreload" href="/static/[0-9a-f]{12}/([^"]+)" integrity="[^"]+">', html))
-    assert asked == {f"js/{path.name}" for path in (assets.FOLDER / "js").glob("*.js")} | {
+    scripts = r'<script type="module" (?:async )?src="/static/[0-9a-f]{12}/([^"]+)" integrity="[^"]+"></script>'
+    asked = re.findall(scripts, html)
+    assert asked[:2] == ["js/first.js", "js/boot.js"]  # nothing else runs before boot.js
+    assert len(asked) == len(set(asked))
+    assert set(asked) == {f"js/{path.name}" for path in (assets.FOLDER / "js").glob("*.js")} | {
         "vendor/htmx-4.0.1.esm.min.js",
+        "vendor/lean-qr-2.7.4.min.js",
     }

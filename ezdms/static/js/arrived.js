@@ -13,11 +13,11 @@ const CHANGED = `${NOT_AS_IT_IS}its text, its fields or its style were changed. 
 const LOOK_AGAIN = 500; // ms: no event tells a page that a style sheet was loaded
 
 // Disable style sheets that no element of the document requested: Firefox loads those of a `Link` header, early or
-// late. True if one was active.
+// late. True if one was active. WebKit also lists sheets made by a script, as htmx does: no document can do that.
 function refuseSheets() {
   let isFound = false;
   for (const sheet of document.styleSheets) {
-    if (sheet.ownerNode || sheet.disabled) continue;
+    if (sheet.ownerNode || sheet.disabled || document.adoptedStyleSheets.includes(sheet)) continue;
     sheet.disabled = true;
     isFound = true;
   }

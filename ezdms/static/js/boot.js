@@ -2,6 +2,7 @@
 
 import "./guard.js";
 import "./fonts.js";
+import "./keyboard.js";
 import "./local-time.js";
 import "./conversation-item.js";
 import "./message-thread.js"; // before the elements inside it
@@ -23,6 +24,7 @@ import "./device-list.js";
 import "./start-conversation.js";
 import { isWhole, watchArrival } from "./arrived.js";
 import { lineOf, renewList, showWhole, useList } from "./conversation-list.js";
+import { canSign } from "./crypto.js";
 import { onPress, showPageAlert } from "./dom.js";
 import { showFront } from "./front.js";
 import { connect, join } from "./live.js";
@@ -36,8 +38,8 @@ import { hasNewPin } from "./welcome-card.js";
 
 const NOT_SECURE = "This page was opened without encryption (http), so the browser switches off the functions that "
   + "protect your messages. Open it with https, or on the machine it runs on as localhost.";
-const TOO_OLD = "This browser is too old: it lacks the signatures (Ed25519) that protect your messages. "
-  + "Update it, or use another one.";
+const TOO_OLD = "This browser is too old: it lacks the signatures (Ed25519) that protect your messages. Use Chrome "
+  + "137, Firefox 129, Safari 17, or a later version.";
 const LOG_IN = "Log in to open this page.";
 const OTHER_ACCOUNT = "This browser does not hold the keys of the account that is logged in. "
   + "Log in with your Login PIN.";
@@ -117,13 +119,11 @@ function showClosed(why) {
   for (const control of document.querySelectorAll("input, button, textarea")) control.disabled = true;
 }
 
-const knowsEd25519 = () => crypto.subtle.importKey("raw", new Uint8Array(32), "Ed25519", false, ["verify"])
-  .then(() => true, ({ name }) => name !== "NotSupportedError");
-
 async function start() {
   if (!isSecureContext || !globalThis.crypto?.subtle) return showClosed(NOT_SECURE);
-  if (!await knowsEd25519()) return showClosed(TOO_OLD);
+  const isAble = canSign();
   if (!await isWhole(showPageAlert)) return;
+  if (!await isAble) return showClosed(TOO_OLD);
   const path = location.pathname;
   const me = await account.catch(() => undefined);
   if (!me) return showFront(path === "/" ? "" : LOG_IN);

@@ -196,6 +196,10 @@ const publicEnc = onceForEach(async (spki) => {
   return subtle.importKey("spki", spki, RSA, false, ["encrypt"]);
 });
 
+// False in a browser that lacks the signatures of this protocol.
+export const canSign = () => subtle.generateKey(ED25519, false, ["sign", "verify"])
+  .then(() => true, ({ name }) => name !== "NotSupportedError");
+
 // {ik, spki, fp, sig, enc}: the private keys are still extractable, so that wrapKeys can encrypt them.
 export async function generateKeys() {
   const rsa = { ...RSA, modulusLength: 2048, publicExponent: new Uint8Array([1, 0, 1]) };

@@ -11,6 +11,13 @@ export async function request(address, options) {
   return fetch(address, { redirect: "error", cache: "no-store", signal: AbortSignal.timeout(30000), ...options });
 }
 
+// In WebKit a script that came before the rest of the head was seen can import nothing (docs/decisions/pages.md). What
+// is loaded again is here whole.
+const [{ type }] = performance.getEntriesByType("navigation");
+addEventListener("error", ({ target }) => {
+  if (type !== "reload" && /\/js\/boot\.js$/.test(target.src)) location.reload();
+}, true);
+
 const path = CONVERSATION_PATH.test(location.pathname) ? `${location.pathname}/open` : "";
 let answer = path && request(path, { headers: { Accept: "text/html" } });
 if (answer) answer.catch(() => {}); // handled by takeFirst's caller

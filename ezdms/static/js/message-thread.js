@@ -24,7 +24,8 @@ customElements.define("message-thread", class extends HTMLElement {
   #judging = Promise.resolve(); // messages are decrypted in parallel, but judged in order
   #waiting = 0; // messages not judged yet
   #followed = 0; // the last seq from the list
-  #facts = Promise.withResolvers(); // the server's data about the conversation
+  #learn;
+  #facts = new Promise((resolve) => { this.#learn = resolve; }); // the server's data about the conversation
   #alarms;
   #lookUp; // of messages seen in an earlier session
   #remembering;
@@ -83,12 +84,12 @@ customElements.define("message-thread", class extends HTMLElement {
   // The facts have arrived (<thread-facts>). They must still be verified.
   begin(facts) {
     this.hasFacts = true;
-    this.#facts.resolve(facts);
+    this.#learn(facts);
   }
 
   // Find and verify both identities. A swapped key is detected here.
   async #identify() {
-    const [me, facts] = await Promise.all([account, this.#facts.promise, this.#readVault()]);
+    const [me, facts] = await Promise.all([account, this.#facts, this.#readVault()]);
     if (!me) throw new Error(NO_KEYS);
     this.loaded.begin();
     this.contact = await loadContact(this.conversation);

@@ -27,7 +27,7 @@ customElements.define("my-search-pin", class extends HTMLElement {
     this.#offer("copy-link", (button) => copyFrom(button, link));
     const letter = { title: "EZ-DMS", text: `My Search PIN for EZ-DMS: ${searchPin}`, url: link };
     if (navigator.canShare?.(letter)) this.#offer("share", () => navigator.share(letter).catch(() => {})); // canceled
-    await drawQr(this.querySelector("canvas"), link);
+    drawQr(this.querySelector("canvas"), link);
   }
 
   #offer(name, work) {

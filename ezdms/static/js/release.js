@@ -1,10 +1,10 @@
 // The content of documents of this release: parts (one hash), style sheets and fonts. Made by bin/parts.
 
-export const PARTS = "Wo7C4SIZgM7Dn6xRrJyuZuS1RosKCPJQnYajKvyc8cA";
+export const PARTS = "_cmpTHMFA9vDp0iB6dSMYIlk930WcbF0m2ZFwSgDtHI";
 export const STYLES = [
-  "sha256-7dMDJZRE16sw+gNxY9DgK8Sbp4oqXrDVdRQskG5nxi4=",
+  "sha256-13xKfBrg0eeGwIlrfZjRNNkpS4BtUMC5HIRaNXtWn/M=",
   "sha256-Beh557fYwwx0IBpKjYVoB6D2U7o1aS07Oh0yXk+3l+s=",
-  "sha256-EhIEUtuoJFksebTuMTyku3cC+oecmnU6nlmeug830Mg=",
+  "sha256-ZrXcxhAhQ0THQNO+HVa7z8BOd1RIOBYFm6MGBrCmsyE=",
 ];
 export const FONTS = {
   "inter-latin-ext-wght-normal.woff2": "sha256-NLnFBMq3pz43t0Y0OkSRMuVs97VIGvLLgdx03P8lyVY=",

@@ -26,11 +26,11 @@ const HEAD = {
   meta: { charset: /^utf-8$/, name: /^(viewport|color-scheme|theme-color)$/, content: /^/, media: /^/ },
   title: {},
   link: {
-    rel: /^(icon|stylesheet|preload|modulepreload)$/, href: /^\/static\/[0-9a-f]{12}\//, crossorigin: /^$/,
+    rel: /^(icon|stylesheet|preload)$/, href: /^\/static\/[0-9a-f]{12}\//, crossorigin: /^$/,
     as: /^fetch$/, type: /^(image\/svg\+xml|font\/woff2)$/, integrity: INTEGRITY,
   },
   script: {
-    type: /^(module|importmap)$/, src: /^\/static\/[0-9a-f]{12}\/js\/(boot|first)\.js$/, async: /^$/,
+    type: /^(module|importmap)$/, src: /^\/static\/[0-9a-f]{12}\/(js|vendor)\/[\w.-]+\.js$/, async: /^$/,
     integrity: INTEGRITY,
   },
 };
@@ -139,8 +139,10 @@ const maps = ask(document, Document, "head").querySelectorAll("script[type=impor
 export const BUILD = { version, scripts: Array.from(maps, ({ textContent }) => textContent).join("\n") };
 
 // What is kept of the document, for comparison with the release.
-const styles = Array.from(ask(document, Document, "head").querySelectorAll("link")).filter(isStyle);
-export const ARRIVED = { parts: JSON.stringify(parts), styles: styles.map(({ integrity }) => integrity) };
+const inHead = (selector) => Array.from(ask(document, Document, "head").querySelectorAll(selector));
+const styles = inHead("link").filter(isStyle).map(({ integrity }) => integrity);
+const scripts = inHead("script[src]").map((script) => script.getAttribute("src").replace(STATIC, "/static/"));
+export const ARRIVED = { parts: JSON.stringify([...parts, scripts]), styles };
 
 // Ignore events created by scripts: only the user may act on this page.
 for (const name of ACTS) {

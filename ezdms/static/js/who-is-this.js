@@ -59,7 +59,7 @@ customElements.define("who-is-this", class extends HTMLElement {
     const canScan = "BarcodeDetector" in window && !!navigator.mediaDevices;
     this.querySelector("[data-do=scan]").hidden = !canScan;
     this.querySelector("[data-no-camera]").hidden = canScan;
-    await drawQr(this.querySelector("canvas"), crypto.safetyQr(me.fp, partner.fp));
+    drawQr(this.querySelector("canvas"), crypto.safetyQr(me.fp, partner.fp));
   }
 
   async #done(how) {

@@ -1,0 +1,70 @@
+"""Somebody at a window of WebKitGTK, and what people do with EZ-DMS."""
+
+from __future__ import annotations
+
+from tests.browser.lies.peers import Peer
+from tests.conftest import Server
+from tests.webkit.window import Window
+
+DESKTOP = (1280, 800)
+IS_IN = """() => document.querySelector("my-search-pin output")?.textContent ? "in"
+    : document.querySelector("log-in fieldset:enabled") && "out" """
+
+
+class Somebody:
+    """A person with a window of their own."""
+
+    def __init__(self, window: Window, server: Server, name: str) -> None:
+        self.window = window
+        self.server = server
+        self.name = name
+        self.login_pin = ""
+        self.search_pin = ""
+
+    def creates_an_account(self) -> Somebody:
+        """From the front page to the empty list."""
+        self.window.open(self.server.url)
+        self.window.fill("Username", self.name)
+        self.window.press("Create an account")
+        read = "(name) => document.querySelector(`[data-testid=${name}]`)?.textContent"
+        self.search_pin = self.window.until(read, "search-pin")
+        self.login_pin = self.window.run(read, "login-pin")
+        self.window.press("I have saved my Login PIN", "checkbox")
+        self.window.press("Continue")
+        self.window.reads(self.search_pin)
+        return self
+
+    def is_at_the_list(self) -> Somebody:
+        """Logged in, on a large screen, and in no conversation."""
+        self.window.resize(*DESKTOP)
+        self.window.open(self.server.url)
+        if self.window.until(IS_IN) == "out":
+            self.logs_in()
+        return self
+
+    def logs_in(self) -> None:
+        """With the Login PIN, from the front page to the list."""
+        self.window.fill("Login PIN", self.login_pin)
+        self.window.press("Log in")
+        self.window.reads(self.search_pin)
+
+    def logs_out(self) -> None:
+        """Until the front page stands there."""
+        self.window.press("Log out")
+        self.window.element("button", "Log in")
+
+    def opens(self, peer: Peer) -> Somebody:
+        """The conversation with a program, until one can write."""
+        self.window.open(f"{self.server.url}/c/{peer.conversation}")
+        self.window.element("textbox", "Message")
+        return self
+
+    def opens_alarmed(self, peer: Peer) -> Window:
+        """The conversation with a program in whose name somebody lied."""
+        self.window.open(f"{self.server.url}/c/{peer.conversation}")
+        return self.window
+
+    def writes(self, text: str) -> None:
+        """Type and press the button."""
+        self.window.fill("Message", text)
+        self.window.press("Send")

@@ -1,0 +1,93 @@
+"""The page in WebKitGTK for everybody: by name, on a phone, above a keyboard, and with a mouse alone."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.browser.lies.peers import Peer
+from tests.webkit.somebody import Somebody
+
+PHONE = (390, 844)
+SHOWN = """() => [...document.querySelectorAll("button, a[href], input, textarea, output, nav, [role]")]
+    .filter((one) => one.checkVisibility())"""
+SEEN = "(selector) => !!document.querySelector(selector)?.checkVisibility()"
+WIDER = "() => document.documentElement.scrollWidth > innerWidth"
+
+# An on-screen keyboard of this height lies over the page, or is gone: as iOS says it.
+KEYBOARD = """(height) => {
+    const left = document.documentElement.clientHeight - height;
+    Object.defineProperty(visualViewport, "height", { configurable: true, get: () => left });
+    visualViewport.dispatchEvent(new Event("resize"));
+    return left;
+}"""
+BOTTOM = "() => Math.round(document.querySelector('message-composer').getBoundingClientRect().bottom)"
+
+
+async def test_every_field_and_button_has_its_role_and_its_name(alice: Somebody, friend: Peer) -> None:
+    window = alice.opens(friend).window
+    assert not window.run("() => document.getElementById('page-alert')?.innerText ?? ''")
+    elements = window.driver.execute_script(f"return ({SHOWN})();")
+    found = {(one.aria_role, one.accessible_name): one.get_attribute("outerHTML") for one in elements}
+    used = ("button", "link", "textbox", "checkbox")
+    assert not [html for (role, name), html in found.items() if not name and role in used]
+    for known in (
+        ("textbox", "Message"),
+        ("textbox", "Search PIN"),
+        ("button", "Send"),
+        ("button", "Log out"),
+        ("button", "Copy my Search PIN"),
+        ("log", "Messages"),
+        ("navigation", "Conversations"),
+    ):
+        assert known in found
+
+
+async def test_on_a_phone_the_list_or_the_conversation_is_there(alice: Somebody, friend: Peer) -> None:
+    window = alice.window
+    window.resize(*PHONE)
+    assert window.run(SEEN, ".sidebar")
+    assert not window.run(SEEN, "message-log")
+    window.press(friend.name, "link")
+    window.until(SEEN, "message-log")
+    assert not window.run(SEEN, ".sidebar")
+    alice.writes("from a phone")
+    window.sees("from a phone")
+    assert not window.run(WIDER)
+    window.press("Back to your conversations", "link")
+    window.until(SEEN, ".sidebar")
+    assert not window.run(WIDER)
+
+
+async def test_one_sees_what_one_writes_above_an_on_screen_keyboard(alice: Somebody, friend: Peer) -> None:
+    window = alice.opens(friend).window
+    window.resize(*PHONE)
+    full = window.run(BOTTOM)
+    assert full == PHONE[1]
+    left = window.run(KEYBOARD, 336)
+    assert left == PHONE[1] - 336
+    window.until(f"(left) => ({BOTTOM})() === left", left)
+    assert window.run("() => scrollY") == 0
+    alice.writes("above the keyboard")
+    window.sees("above the keyboard")
+    window.run(KEYBOARD, 0)
+    window.until(f"(full) => ({BOTTOM})() === full", full)
+
+
+async def test_what_was_zoomed_is_not_taken_for_a_keyboard(alice: Somebody, friend: Peer) -> None:
+    window = alice.opens(friend).window
+    full = window.run(BOTTOM)
+    window.run("() => Object.defineProperty(visualViewport, 'scale', { configurable: true, value: 2 }) && 0")
+    window.run(KEYBOARD, full // 2)
+    assert window.run(BOTTOM) == full
+    window.run(KEYBOARD, full // 2 + 100)  # 200 pixels of the page
+    window.until(f"(left) => ({BOTTOM})() === left", full - 200)
+
+
+@pytest.mark.parametrize("place", ["[data-testid=my-search-pin]", ".safety"])
+async def test_one_click_selects_all_of_what_is_to_be_copied(alice: Somebody, friend: Peer, place: str) -> None:
+    window = alice.opens(friend).window
+    window.press("Not verified")
+    window.until("(place) => document.querySelector(place).checkVisibility()", place)
+    text = window.until("(place) => document.querySelector(place).textContent", place)
+    window.driver.find_element("css selector", place).click()
+    assert window.run("() => String(getSelection()).trim()") == text

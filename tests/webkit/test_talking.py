@@ -1,0 +1,189 @@
+"""Talking in WebKitGTK: what is written arrives, waits, survives, and stays where it is read."""
+
+from __future__ import annotations
+
+from selenium.webdriver.common.action_chains import ActionChains
+
+from tests.browser.lies.peers import Peer
+from tests.conftest import Server
+from tests.webkit.somebody import Somebody
+from tests.webkit.window import ENTER, SHIFT, Window
+
+MANY = 120
+FIELD = "document.querySelector('message-composer textarea')"
+
+# Where the row of this text stands in the log, in pixels.
+TOP = """(text) => {
+    const log = document.querySelector("message-log");
+    const row = [...log.querySelectorAll("message-row")].find((one) =>
+        one.querySelector("sealed-text").textContent === text);
+    return row && Math.round(row.getBoundingClientRect().top - log.getBoundingClientRect().top);
+}"""
+IN_VIEW = f"""(text) => {{
+    const top = ({TOP})(text);
+    return top !== undefined && top > -20 && top < document.querySelector("message-log").clientHeight;
+}}"""
+SCROLL = "(to) => { document.querySelector('message-log').scrollTop = to; }"
+COUNT = "() => document.querySelectorAll('message-row sealed-text:not([data-sealed])').length"
+
+
+def is_drawn(window: Window) -> None:
+    """Whatever was to be laid out and told is."""
+    window.run("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done())))")
+
+
+def test_two_people_find_each_other_and_talk_through_reloads(alice: Somebody, bob: Somebody) -> None:
+    alice.window.fill("Search PIN", bob.search_pin)
+    alice.window.press("Start")
+    alice.window.reads("Verified by Search PIN")
+    alice.writes("hello bob")
+    bob.window.press("alice", "link")
+    bob.window.sees("hello bob")
+    bob.writes("hello alice, ça va?")
+    for somebody in (alice, bob):
+        somebody.window.sees("hello bob", "hello alice, ça va?")
+        somebody.window.reload()
+        somebody.window.sees("hello bob", "hello alice, ça va?")
+    alice.writes("after the reload")
+    for somebody in (alice, bob):
+        somebody.window.sees("hello bob", "hello alice, ça va?", "after the reload")
+        assert not somebody.window.run("() => !!document.querySelector('[role=alert]:not(:empty)')")
+
+
+async def test_enter_sends_and_shift_with_enter_makes_a_new_line(alice: Somebody, friend: Peer) -> None:
+    window = alice.opens(friend).window
+    field = window.element("textbox", "Message")
+    field.send_keys("one")
+    ActionChains(window.driver).key_down(SHIFT).send_keys(ENTER).key_up(SHIFT).perform()
+    field.send_keys("two", ENTER)
+    window.sees("one\ntwo")
+    assert window.run(f"() => {FIELD}.value") == ""
+    assert (await friend.last()).text == "one\ntwo"
+
+
+async def test_whatever_is_written_arrives_as_it_was_written(alice: Somebody, friend: Peer) -> None:
+    texts = ["👍🏽 " * 100, "مرحبا\n\tעברית", '<b>"bold"</b> & \\ \u2028', "é" * 500]
+    for text in texts:
+        await friend.writes(text)
+    alice.opens(friend).window.sees(*texts)
+
+
+async def test_a_message_arrives_while_one_looks(alice: Somebody, friend: Peer) -> None:
+    window = alice.opens(friend).window
+    await friend.writes("live")
+    window.sees("live")
+    window.until("() => !!document.querySelector('conversation-item a[aria-current]')")
+    window.open(alice.server.url)
+    await friend.writes("not seen")
+    window.until("() => document.title === '(1) EZ-DMS'")
+    window.press(friend.name, "link")
+    window.sees("live", "not seen")
+    window.until("(title) => document.title === title", f"{friend.name} · EZ-DMS")
+
+
+async def test_a_draft_survives_a_reload_and_is_gone_once_it_is_sent(alice: Somebody, friend: Peer) -> None:
+    window = alice.opens(friend).window
+    window.fill("Message", "half a thought")
+    window.reload()
+    window.until(f"() => {FIELD}?.value === 'half a thought'")
+    window.press("Send")
+    window.sees("half a thought")
+    window.reload()
+    window.sees("half a thought")
+    window.element("textbox", "Message")
+    assert window.run(f"() => {FIELD}.value") == ""
+
+
+async def test_what_is_written_while_the_server_is_away_is_sent_when_it_is_back(
+    host: Server, alice: Somebody, friend: Peer
+) -> None:
+    window = alice.opens(friend).window
+    alice.writes("before")
+    window.sees("before")
+    window.until("() => !document.querySelector('.pending')")
+    host.stop()
+    try:
+        alice.writes("while it was away")
+        window.reads("Not sent. The server cannot be reached.")
+        window.reads("Reconnecting…", "#connection")
+    finally:
+        host.start()
+    window.sees("before", "while it was away")
+    window.until("() => !document.querySelector('.pending')")
+    assert [row["n"] for row in await friend.rows()] == [1, 2]
+
+
+async def test_a_long_conversation_opens_at_its_end_and_what_is_older_comes_above(
+    alice: Somebody, friend: Peer
+) -> None:
+    for number in range(1, MANY + 1):
+        await friend.writes(f"line {number}")
+    window = alice.opens(friend).window
+    window.until(IN_VIEW, f"line {MANY}")
+    window.until(f"() => ({COUNT})() === 50")
+    for first in (21, 1):
+        window.until("() => !document.querySelector('[data-sealed]')")
+        window.run(SCROLL, -100_000)
+        window.until(f"(text) => ({TOP})(text) !== undefined", f"line {first}")
+    window.sees(*(f"line {number}" for number in range(1, MANY + 1)))
+
+
+async def test_who_has_scrolled_up_reads_on_when_messages_arrive(alice: Somebody, friend: Peer) -> None:
+    window = alice.opens(friend).window
+    for number in range(1, 26):
+        await friend.writes(f"line {number}\nand more of it")
+    window.until(f"() => ({COUNT})() === 25")
+    window.run(SCROLL, -700)
+    is_drawn(window)
+    where = {text: window.run(TOP, text) for text in ("line 8\nand more of it", "line 12\nand more of it")}
+    for number in range(26, 30):
+        await friend.writes(f"line {number}\nand more of it")
+        window.until(f"(count) => ({COUNT})() === count", number)
+        is_drawn(window)
+        for text, top in where.items():
+            assert abs(window.run(TOP, text) - top) <= 2
+    window.press("New messages")
+    window.until(IN_VIEW, "line 29\nand more of it")
+    await friend.writes("one more")  # at the end one stays at the end
+    window.until(IN_VIEW, "one more")
+
+
+async def test_who_has_scrolled_up_reads_on_when_older_messages_come(alice: Somebody, friend: Peer) -> None:
+    for number in range(1, MANY + 1):
+        await friend.writes(f"line {number}")
+    window = alice.opens(friend).window
+    window.until(f"() => ({COUNT})() === 50")
+    text = "line 90"
+    window.run(
+        "(top) => { const log = document.querySelector('message-log'); log.scrollTop = top - log.scrollHeight; }", 900
+    )
+    is_drawn(window)
+    top = window.run(TOP, text)
+    window.until(f"() => ({COUNT})() > 50")
+    window.until("() => !document.querySelector('[data-sealed]')")
+    is_drawn(window)
+    assert abs(window.run(TOP, text) - top) <= 2
+
+
+async def test_one_comes_back_to_the_place_and_the_draft_that_one_left(
+    host: Server, alice: Somebody, friend: Peer
+) -> None:
+    other = await Peer.arrives(host)
+    await other.starts_with(alice.search_pin)
+    window = alice.opens(friend).window
+    for number in range(1, 26):
+        await friend.writes(f"line {number}")
+    window.until(f"() => ({COUNT})() === 25")
+    window.fill("Message", "not yet sent")
+    window.run(SCROLL, -300)
+    is_drawn(window)
+    top = window.run(TOP, "line 10")
+    window.press(other.name, "link")
+    window.until("(path) => location.pathname === path", f"/c/{other.conversation}")
+    window.element("textbox", "Message")
+    assert window.run(f"() => {FIELD}.value") == ""
+    window.press(friend.name, "link")
+    window.until(f"() => {FIELD}?.value === 'not yet sent'")
+    is_drawn(window)
+    assert abs(window.run(TOP, "line 10") - top) <= 2
+    await other.leaves()

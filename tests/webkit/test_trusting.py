@@ -1,0 +1,162 @@
+"""Whom one talks to in WebKitGTK, what a lie looks like, and what is left when one leaves."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.browser.hostile import Hostile
+from tests.browser.lies.peers import Peer
+from tests.conftest import Server
+from tests.webkit.somebody import Somebody
+from tests.webkit.window import Window
+
+FORK = "This conversation was tampered with"
+STORED = """async () => {
+    const request = indexedDB.open("ezdms");
+    await new Promise((resolve) => { request.onsuccess = resolve; });
+    const names = [...request.result.objectStoreNames];
+    const transaction = request.result.transaction(names);
+    const counts = names.map((name) => transaction.objectStore(name).count());
+    await new Promise((resolve) => { transaction.oncomplete = resolve; });
+    request.result.close();
+    return counts.map((count) => count.result);
+}"""
+
+
+def is_locked(window: Window, words: str) -> None:
+    """A red alarm says this, and nothing can be written."""
+    window.reads(words, "[data-alarm]")
+    window.until("() => document.querySelector('message-composer textarea').disabled")
+
+
+async def test_who_was_written_to_verifies_by_the_others_search_pin(alice: Somebody, friend: Peer) -> None:
+    window = alice.opens(friend).window
+    window.press("Not verified")
+    window.reads("Read it to each other")
+    assert len(window.run("() => document.querySelector('[data-testid=safety-number]').textContent")) == 71
+    window.fill("The PIN they gave you", friend.search_pin)
+    window.press("Check")
+    window.reads("Verified by Search PIN", ".trust")
+    window.reload()
+    window.reads("Verified by Search PIN", ".trust")
+
+
+async def test_the_search_pin_of_another_verifies_nobody(alice: Somebody, bob: Somebody, friend: Peer) -> None:
+    window = alice.opens(friend).window
+    window.press("Not verified")
+    window.fill("The PIN they gave you", bob.search_pin)
+    window.press("Check")
+    window.reads("belongs to someone other", "who-is-this")
+    window.reads("Not verified", ".trust")
+
+
+async def test_a_swapped_key_is_a_red_alarm_without_a_way_on(host: Server, alice: Somebody, friend: Peer) -> None:
+    window = alice.opens(friend).window
+    eve = await Peer.arrives(host)
+    hostile = Hostile(host)
+    hostile.change_user(friend.name, statement=eve.statement)
+    window.reload()
+    is_locked(window, "The server shows another key for this person")
+    assert not window.has("button", "Continue anyway")
+    hostile.change_user(friend.name, statement=friend.statement)
+    alice.opens(friend).writes("honest again")
+    window.sees("honest again")
+    await eve.leaves()
+
+
+async def test_a_message_that_does_not_follow_is_a_red_alarm_until_one_goes_on(alice: Somebody, friend: Peer) -> None:
+    window = alice.opens(friend).window
+    first = await friend.writes("one")
+    window.sees("one")
+    await friend.writes("two", p=first.hash[::-1])
+    window.sees("one", "Cannot be verified")
+    is_locked(window, FORK)
+    window.press("Continue anyway")
+    alice.writes("and on")
+    window.sees("one", "Cannot be verified", "and on")
+    window.reload()
+    window.sees("one", "Cannot be verified", "and on")
+    window.element("textbox", "Message")
+
+
+async def test_a_message_in_ones_own_name_is_a_red_alarm(host: Server, alice: Somebody, friend: Peer) -> None:
+    await friend.writes("never mine")
+    hostile = Hostile(host)
+    mine = hostile.user("alice")["user_id"]
+    hostile.run("UPDATE messages SET sender_id = ? WHERE conversation_id = ?", mine, friend.conversation)
+    window = alice.opens_alarmed(friend)
+    is_locked(window, "A message has a forged signature")
+    window.sees("Cannot be verified")
+
+
+async def test_a_dropped_message_leaves_a_note(host: Server, alice: Somebody, friend: Peer) -> None:
+    for text in ("one", "two", "three"):
+        await friend.writes(text)
+    hostile = Hostile(host)
+    hostile.run("DELETE FROM messages WHERE seq = 2 AND conversation_id = ?", friend.conversation)
+    hostile.run("UPDATE messages SET seq = 2 WHERE seq = 3 AND conversation_id = ?", friend.conversation)
+    hostile.run("UPDATE conversations SET last_seq = 2 WHERE conversation_id = ?", friend.conversation)
+    window = alice.opens(friend).window
+    window.sees("one", "three")
+    window.reads("Messages are missing before this one.", "message-row:last-child .note")
+
+
+async def test_a_changed_copy_is_not_shown(host: Server, alice: Somebody, friend: Peer) -> None:
+    await friend.writes("intact")
+    await friend.writes("to be damaged")
+    hostile = Hostile(host)
+    (row,) = hostile.run("SELECT * FROM messages WHERE seq = 2 AND conversation_id = ?", friend.conversation)
+    for copy in ("sealed_a", "sealed_b"):
+        damaged = row[copy][:-30] + ("A" if row[copy][-30] != "A" else "B") + row[copy][-29:]
+        hostile.run(f"UPDATE messages SET {copy} = ? WHERE message_id = ?", damaged, row["message_id"])  # noqa: S608
+    alice.opens(friend).window.sees("intact", "Cannot be verified")
+
+
+def test_who_logs_out_leaves_no_keys_and_finds_everything_after_logging_in(alice: Somebody, bob: Somebody) -> None:
+    window = bob.window
+    window.fill("Search PIN", alice.search_pin)
+    window.press("Start")
+    bob.writes("still here")
+    window.reads("still here", "message-row")
+    bob.logs_out()
+    assert window.run(STORED) == [0, 0, 0, 0]
+    assert window.run("() => [localStorage.length, sessionStorage.length]") == [0, 0]
+    bob.logs_in()
+    window.press("alice", "link")
+    window.reads("still here", "message-row")
+    window.reads("Verified by Search PIN", ".trust")
+
+
+async def test_what_one_knows_of_a_contact_follows_to_the_next_device(
+    alice: Somebody, bob: Somebody, friend: Peer
+) -> None:
+    window = alice.opens(friend).window
+    window.press("Not verified")
+    window.fill("The PIN they gave you", friend.search_pin)
+    window.press("Check")
+    window.reads("Verified by Search PIN", ".trust")
+    alice.writes("from the first")
+    window.sees("from the first")
+    bob.logs_out()
+    device = Somebody(bob.window, bob.server, alice.name)
+    device.login_pin, device.search_pin = alice.login_pin, alice.search_pin
+    device.logs_in()
+    device.window.press(friend.name, "link")
+    device.window.sees("from the first")
+    device.window.reads("Verified by Search PIN", ".trust")
+    device.writes("from the second")
+    window.sees("from the first", "from the second")
+    device.logs_out()
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [("1234", "16 letters and digits"), ("0000-0000-0000-0000", "No account has this Login PIN")],
+)
+def test_a_wrong_login_pin_gets_a_sentence_and_stays_in_its_field(bob: Somebody, typed: str, words: str) -> None:
+    bob.logs_out()
+    window = bob.window
+    window.fill("Login PIN", typed)
+    window.press("Log in")
+    window.reads(words, "log-in")
+    assert window.run("() => document.querySelector('log-in input').value") == typed

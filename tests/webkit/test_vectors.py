@@ -1,0 +1,36 @@
+"""Every vector through the very crypto.js that is served, in WebKitGTK: the tests of tests/browser/test_vectors.py."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable
+
+import pytest_asyncio
+
+from tests.browser import test_vectors
+from tests.conftest import Server
+from tests.webkit.window import Window
+
+globals().update(
+    {
+        re.sub("chromium|the_browser", "webkit", name): value
+        for name, value in vars(test_vectors).items()
+        if name.startswith("test_") and "page" in inspect.signature(value).parameters
+    }
+)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def page(shared_server: Server, new_window: Callable[[], Window]) -> Window:
+    """What the tests take for a page: it has `evaluate`. One for all of them: they keep nothing in it."""
+    window = new_window()
+    window.open(shared_server.url)
+    await test_vectors.prepare(window)
+    return window
+
+
+def test_all_of_them_are_run_here_too() -> None:
+    here = [name for name in globals() if name.startswith("test_")]
+    assert len(here) > 12
+    assert "test_vector_in_webkit" in here
