@@ -127,7 +127,7 @@ def _json(body: bytes) -> Any:
     try:
         return json.loads(_text(body))
     except (ValueError, RecursionError) as error:
-        raise BadAnswer("The server's answer is no JSON.") from error
+        raise BadAnswer("The server's response is not JSON.") from error
 
 
 def dump(value: Any) -> bytes:
@@ -135,4 +135,4 @@ def dump(value: Any) -> bytes:
     try:
         return json.dumps(value, separators=(",", ":"), allow_nan=False).encode("ascii")
     except (ValueError, RecursionError) as error:
-        raise BadAnswer("The server's answer is no JSON.") from error
+        raise BadAnswer("The server's response is not JSON.") from error

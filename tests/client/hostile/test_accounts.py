@@ -57,7 +57,7 @@ def test_a_registration_that_is_answered_wrongly_leaves_nothing(
     with wire.telling("POST /register", lie):
         said = dave.run("register", "dave")
     assert said.code == 1
-    assert "Error: The server's answer" in said.err
+    assert "Error: The server's response" in said.err
     assert "\x1b" not in said.all
     assert set(stored(tmp_path)) == {"dave/known_servers", "dave/known_servers.lock"}
 
@@ -97,7 +97,7 @@ def test_a_login_that_is_answered_wrongly_leaves_nothing(alice: Someone, wire: W
     with wire.telling("POST /login", lie):
         said = alice.run("login")
     assert said.code == 1
-    assert "Error: The server's answer" in said.err
+    assert "Error: The server's response" in said.err
     assert "\x1b" not in said.all
     assert stored(alice.home) == before
 

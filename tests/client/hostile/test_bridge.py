@@ -47,11 +47,11 @@ def bridged(wire: Wire, home: Path, act: Callable[[Program], Awaitable[None]]) -
 
 
 ANSWERS: dict[str, tuple[str, Any, int, str]] = {  # to what, lie, status, words
-    "an id that is a path": ("POST /login", changed(user_id="../../x"), 502, "no proper user_id"),
-    "a token that is a list": ("POST /login", changed(token=[]), 502, "no proper token"),
+    "an id that is a path": ("POST /login", changed(user_id="../../x"), 502, "no valid user_id"),
+    "a token that is a list": ("POST /login", changed(token=[]), 502, "no valid token"),
     "another deployment": ("GET /deployment", changed(deployment_id="A" * 22), 409, "A different server than before"),
     "a deployment that is none": ("GET /deployment", instead([]), 502, "not a JSON object"),
-    "a vault that is none": ("GET /vault", changed(version="1"), 502, "no proper version"),
+    "a vault that is none": ("GET /vault", changed(version="1"), 502, "no valid version"),
 }
 
 

@@ -82,7 +82,7 @@ def test_a_deployment_that_is_none_is_a_sentence(alice: Someone, wire: Wire, lie
     wire.forget()
     with wire.telling("GET /deployment", lie):
         said = alice.run("login")
-    assert (said.code, "Error: The server's answer" in said.err) == (1, True)
+    assert (said.code, "Error: The server's response" in said.err) == (1, True)
     assert wire.posted("/login") == []
 
 

@@ -141,13 +141,13 @@ def test_no_number_of_seconds_makes_a_client_hurry_or_wait_for_ever(alice: Someo
 
 
 VAULTS: dict[str, tuple[Any, int, str]] = {
-    "version is a string": ({"version": "5"}, 1, "no proper version"),
-    "version is 2^53": ({"version": 2**53}, 1, "no proper version"),
-    "version is true": ({"version": True}, 1, "no proper version"),
-    "version is negative": ({"version": -1}, 1, "no proper version"),
-    "blob is a list": ({"blob": []}, 1, "no proper blob"),
-    "blob commands the terminal": ({"blob": "\x1b"}, 1, "no proper blob"),
-    "blob is endless": ({"blob": "A" * 5_000_000}, 1, "no proper blob"),
+    "version is a string": ({"version": "5"}, 1, "no valid version"),
+    "version is 2^53": ({"version": 2**53}, 1, "no valid version"),
+    "version is true": ({"version": True}, 1, "no valid version"),
+    "version is negative": ({"version": -1}, 1, "no valid version"),
+    "blob is a list": ({"blob": []}, 1, "no valid blob"),
+    "blob commands the terminal": ({"blob": "\x1b"}, 1, "no valid blob"),
+    "blob is endless": ({"blob": "A" * 5_000_000}, 1, "no valid blob"),
     "blob is garbage": ({"blob": "a.b.c.d.e"}, 5, "list of contacts that is not yours"),
     "version is higher than what was signed": ({"version": 2**53 - 1}, 5, "list of contacts that is not yours"),
 }
