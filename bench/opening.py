@@ -16,8 +16,8 @@ from playwright.async_api import Browser, Page, Response, async_playwright
 from bench import processes
 from bench.filled import add_conversations
 from bench.report import Report
-from tests.browser.someone import Someone
 from tests.conftest import CHROMIUM, CHROMIUM_FLAGS, Server
+from tests.support.someone import Someone
 
 MESSAGES = 120
 LINES = 4000  # conversations in a long list

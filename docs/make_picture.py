@@ -12,8 +12,8 @@ from playwright.async_api import async_playwright
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tests.browser.someone import Someone  # noqa: E402
 from tests.conftest import CHROMIUM, CHROMIUM_FLAGS, Server  # noqa: E402
+from tests.support.someone import Someone  # noqa: E402
 
 DESKTOP, PHONE = {"width": 1100, "height": 720}, {"width": 360, "height": 720}
 TALK = [

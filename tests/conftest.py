@@ -18,8 +18,8 @@ from quart import Quart
 
 from ezdms.app import create_app
 from ezdms.settings import Settings
-from tests import cheap, forked
-from tests.people import PEOPLE, Person
+from tests.support import cheap, forked
+from tests.support.people import PEOPLE, Person
 
 cheap.use()
 ROOT = Path(__file__).parents[1]
@@ -79,7 +79,7 @@ class Server:
         self.log = folder / "server.log"
         self.settings = dict.fromkeys(NO_LIMITS, "off") | settings
         self.python = sys.executable
-        self.module = "tests.cheap"  # "ezdms": as people run it
+        self.module = "tests.support.cheap"  # "ezdms": as people run it
         self.port = 0
         self.url = ""
         self.process: subprocess.Popen[str] | None = None
@@ -90,7 +90,7 @@ class Server:
         environment |= {f"EZDMS_{name.upper()}": value for name, value in self.settings.items()}
         environment |= {"EZDMS_DATA_DIR": str(self.data_dir), "EZDMS_PORT": str(self.port), "PYTHONPATH": str(ROOT)}
         with self.log.open("a") as log:
-            if self.python == sys.executable and self.module == "tests.cheap":
+            if self.python == sys.executable and self.module == "tests.support.cheap":
                 self.process = forked.launch(
                     "serve", module=self.module, env=environment, stdout=subprocess.PIPE, stderr=log
                 )

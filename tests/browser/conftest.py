@@ -11,8 +11,8 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Playwright, async_playwright
 
-from tests.browser.someone import Someone
 from tests.conftest import CHROMIUM, CHROMIUM_FLAGS, FIREFOX, Server, skip_or_fail
+from tests.support.someone import Someone
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

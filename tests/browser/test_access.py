@@ -7,10 +7,10 @@ import asyncio
 import pytest
 from playwright.async_api import Browser, Locator, Page, expect
 
-from tests.browser.access import faults_in_every_look
-from tests.browser.hostile import Hostile
-from tests.browser.someone import Someone
 from tests.conftest import Server
+from tests.support.access import faults_in_every_look
+from tests.support.hostile import Hostile
+from tests.support.someone import Someone
 
 
 async def test_axe_finds_nothing_serious_and_nothing_is_cut_off_on_any_page_and_state(

@@ -6,8 +6,8 @@ import time
 
 from playwright.async_api import Browser, Route, expect
 
-from tests.browser.someone import Someone
 from tests.conftest import Server
+from tests.support.someone import Someone
 
 
 async def test_ending_a_session_ends_it_in_its_browser_within_a_second(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from playwright.async_api import Browser, expect
 
-from tests.browser.someone import Someone, texts_of
 from tests.conftest import Server
+from tests.support.someone import Someone, texts_of
 
 
 @pytest.mark.firefox_too

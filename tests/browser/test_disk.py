@@ -22,10 +22,10 @@ from playwright.async_api import Browser, Page, expect
 
 from ezdms import crypto
 from ezdms.protocol.encoding import b64u_decode, b64u_encode
-from tests.browser.hostile import Hostile
-from tests.browser.someone import Someone, texts_of, until
 from tests.conftest import Server
-from tests.people import JSON, PEOPLE, registration
+from tests.support.hostile import Hostile
+from tests.support.people import JSON, PEOPLE, registration
+from tests.support.someone import Someone, texts_of, until
 
 Secrets = dict[str, str | bytes]  # what it is → what must not be found, not even WINDOW bytes of it in a row
 WINDOW = 12  # bytes
@@ -120,7 +120,7 @@ async def derive(server: Server, pin: str) -> dict[str, str]:
 
 
 class Program:
-    """A program that talks to the served process as tests/people.py does to the app: JSON, and a bearer token."""
+    """A program that talks to the served process as a Person of the tests does to the app: JSON, and a bearer token."""
 
     def __init__(self, server: Server, agent: str) -> None:
         self.url = server.url

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser, expect
 
-from tests.browser.access import faults_in_every_look
-from tests.browser.someone import Someone
 from tests.conftest import ROOT, Server
-from tests.contract.operated import CLEAN, operate, said
-from tests.served import fill
+from tests.support.access import faults_in_every_look
+from tests.support.operated import CLEAN, operate, said
+from tests.support.served import fill
+from tests.support.someone import Someone
 
 Starts = Callable[..., Server]
 

@@ -9,9 +9,9 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
-from tests.browser.hostile import Hostile, alter, contact_of
-from tests.browser.someone import Someone, texts_of, until
 from tests.conftest import Server
+from tests.support.hostile import Hostile, alter, contact_of
+from tests.support.someone import Someone, texts_of, until
 
 SAID = ["one", "two", "three", "four"]
 NOT_VERIFIED = "Cannot be verified"

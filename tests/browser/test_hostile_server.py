@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, expect
 
-from tests.browser.hostile import Hostile
-from tests.browser.someone import Someone, texts_of, until
 from tests.conftest import Server
+from tests.support.hostile import Hostile
+from tests.support.someone import Someone, texts_of, until
 
 SECRET = "the harbour at midnight"
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, Locator, expect
 
-from tests.browser.access import serious_faults
-from tests.browser.someone import Someone
 from tests.conftest import Server, skip_or_fail
+from tests.support.access import serious_faults
+from tests.support.someone import Someone
 
 PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}}
 DESKTOP: dict[str, Any] = {"viewport": {"width": 1280, "height": 800}}

@@ -11,8 +11,8 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page, Route, expect
 
 from tests.browser.lies.peers import Peer
-from tests.browser.someone import Someone, texts_of, until
 from tests.conftest import Server
+from tests.support.someone import Someone, texts_of, until
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser, Page, Route, expect
 
-from tests.browser.hostile import Hostile
-from tests.browser.relay import Relay
-from tests.browser.someone import Someone, texts_of, until
 from tests.conftest import Server
+from tests.support.hostile import Hostile
+from tests.support.relay import Relay
+from tests.support.someone import Someone, texts_of, until
 
 
 def is_anywhere(words: list[str], places: list[str]) -> list[str]:

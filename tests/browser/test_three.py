@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest_asyncio
 from playwright.async_api import Browser, expect
 
-from tests.browser.someone import Someone
-from tests.client.bridged import Bridge, User
-from tests.client.player import Player, contact_of
 from tests.conftest import Server
+from tests.support.bridged import Bridge, User
+from tests.support.player import Player, contact_of
+from tests.support.someone import Someone
 
 Three = tuple[Someone, Player, User]
 

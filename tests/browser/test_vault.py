@@ -9,9 +9,9 @@ import pytest
 from playwright.async_api import Browser, Page, expect
 
 from ezdms.client import Client
-from tests.browser.hostile import Hostile, contact_of
-from tests.browser.someone import Someone, until
 from tests.conftest import Server
+from tests.support.hostile import Hostile, contact_of
+from tests.support.someone import Someone, until
 
 OPEN = """async () => {
     const at = (name) => document.querySelector("[src*=boot]").src.replace("boot", name);

@@ -18,7 +18,7 @@ from ezdms.protocol.encoding import b64u_encode
 from ezdms.views.assets import address_of
 from tests.browser.conftest import Starting
 from tests.conftest import Server
-from tests.people import KINDS, PEOPLE, VECTORS, load_vectors
+from tests.support.people import KINDS, PEOPLE, VECTORS, load_vectors
 
 pytestmark = pytest.mark.firefox_too
 HARNESS = Path(__file__).with_name("harness.js").read_text("utf-8")

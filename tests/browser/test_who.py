@@ -9,9 +9,9 @@ from playwright.async_api import Browser, Page, Route, expect
 
 from ezdms.protocol.encoding import b64u_decode
 from ezdms.protocol.envelope import parse_statement, search_pin
-from tests.browser.hostile import Hostile
-from tests.browser.someone import Someone
 from tests.conftest import CHROMIUM, CHROMIUM_FLAGS, Server
+from tests.support.hostile import Hostile
+from tests.support.someone import Someone
 
 # Debian's Chromium has no BarcodeDetector. This one "sees" what the test put before the camera.
 DETECTOR = """

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.client.player import Player
 from tests.conftest import Server
+from tests.support.player import Player
 
 
 @pytest.fixture

@@ -14,9 +14,9 @@ import httpx
 import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-from tests.client.bridged import Bridge, Ear, User
-from tests.client.player import Player, contact_of
 from tests.conftest import Server
+from tests.support.bridged import Bridge, Ear, User
+from tests.support.player import Player, contact_of
 
 
 @pytest.fixture

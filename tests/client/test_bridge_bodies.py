@@ -8,8 +8,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.client.bridged import Bridge
 from tests.conftest import Server
+from tests.support.bridged import Bridge
 
 
 @pytest.fixture

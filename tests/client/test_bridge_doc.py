@@ -9,9 +9,9 @@ from pathlib import Path
 
 from ezdms.bridge.accounts import PATIENCE
 from ezdms.bridge.forms import LARGEST_BODY, MOST
-from tests.client.bridged import Bridge
 from tests.conftest import ROOT, Server
-from tests.started import environment
+from tests.support.bridged import Bridge
+from tests.support.started import environment
 
 DOCUMENT = (ROOT / "docs" / "bridge.md").read_text("utf-8")
 

@@ -10,10 +10,10 @@ import pytest
 
 from ezdms import crypto
 from ezdms.client.account import now
-from tests.browser.hostile import Hostile
-from tests.client.bridged import Bridge, Ear, Row
-from tests.client.player import Player, contact_of
 from tests.conftest import Server
+from tests.support.bridged import Bridge, Ear, Row
+from tests.support.hostile import Hostile
+from tests.support.player import Player, contact_of
 
 TOO_LONG = "x" * 501
 NOBODY = crypto.search_pin(bytes(32), bytes(16))

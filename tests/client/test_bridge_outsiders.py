@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.client.bridged import Bridge, User, run_bridge
 from tests.conftest import Server
+from tests.support.bridged import Bridge, User, run_bridge
 
 PAGE = "https://page.example"
 FRIEND = "https://friend.example"

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.client.bridged import Bridge, run_bridge
 from tests.conftest import Server
+from tests.support.bridged import Bridge, run_bridge
 
 
 async def test_a_server_that_is_away_at_the_start_is_only_warned_of(server: Server, tmp_path: Path) -> None:

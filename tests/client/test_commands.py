@@ -22,7 +22,7 @@ from ezdms.cli import COMMANDS, main
 from ezdms.client import Client, ClientError
 from ezdms.client.shown import printable
 from tests.conftest import ROOT, Server
-from tests.forked import launch, run
+from tests.support.forked import launch, run
 
 
 class Terminal:

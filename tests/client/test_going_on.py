@@ -9,9 +9,9 @@ import pytest
 from ezdms import crypto
 from ezdms.client import Client
 from ezdms.client.state import State
-from tests.browser.hostile import Hostile
-from tests.client.player import Player, contact_of
 from tests.conftest import Server
+from tests.support.hostile import Hostile
+from tests.support.player import Player, contact_of
 
 
 async def test_going_on_at_one_client_is_known_to_the_others(

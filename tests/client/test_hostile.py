@@ -11,9 +11,9 @@ from ezdms.client import Client, Contact, Message, WrongPin
 from ezdms.client.alarms import ROLLED_BACK
 from ezdms.client.judging import FORGED, TAMPERED
 from ezdms.client.state import State
-from tests.browser.hostile import Hostile
-from tests.client.player import Player, contact_of
 from tests.conftest import Server
+from tests.support.hostile import Hostile
+from tests.support.player import Player, contact_of
 
 SAID = ["one", "two", "three", "four"]
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from ezdms.client import Client, Message
 from ezdms.client.state import State
-from tests.client.player import Player
 from tests.conftest import ROOT, Server
+from tests.support.player import Player
 
 KILLS = 12
 

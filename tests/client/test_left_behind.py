@@ -9,9 +9,9 @@ import pytest
 from ezdms import crypto
 from ezdms.client import Client, Unreachable
 from ezdms.client.state import State
-from tests.browser.hostile import Hostile
-from tests.client.player import Player
 from tests.conftest import Server
+from tests.support.hostile import Hostile
+from tests.support.player import Player
 
 
 async def leave_something(server: Server, home: Path, pin: str, search_pin: str) -> str:

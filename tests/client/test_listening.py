@@ -10,9 +10,9 @@ from ezdms import crypto
 from ezdms.client import Client, witness
 from ezdms.client.served import HOUR
 from tests.browser.lies.liar import Answer, Liar
-from tests.browser.someone import until
-from tests.client.player import Player
 from tests.conftest import Server
+from tests.support.player import Player
+from tests.support.someone import until
 
 
 async def test_a_page_that_does_not_come_holds_up_no_message(

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.client.player import Player
 from tests.conftest import Server
 from tests.opened.opening import Opening, Visit
-from tests.people import PEOPLE
+from tests.support.people import PEOPLE
+from tests.support.player import Player
 
 NAMES = ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy", "WS_PROXY", "ws_proxy")
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from ezdms import crypto
 from ezdms.client import Client
 from ezdms.client.state import State
-from tests.client.player import Player
 from tests.client.test_going_on import forge
 from tests.conftest import ROOT, Server
+from tests.support.player import Player
 
 
 async def test_the_echo_bot_of_the_readme_says_everything_back(server: Server, tmp_path: Path) -> None:

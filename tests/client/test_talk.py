@@ -10,8 +10,8 @@ import pytest
 from ezdms import crypto
 from ezdms.client import Client, ServerError, SessionEnded, WrongPin
 from ezdms.client.state import State
-from tests.client.player import Player, contact_of
 from tests.conftest import Server
+from tests.support.player import Player, contact_of
 
 
 async def test_two_clients_talk_live_both_ways(two: tuple[Player, Player]) -> None:

@@ -14,7 +14,7 @@ from ezdms.app import create_app
 from ezdms.settings import Settings
 from ezdms.web.admission import is_public
 from tests.conftest import ROOT
-from tests.people import JSON, Person
+from tests.support.people import JSON, Person
 
 PAGES = {  # shells: the same for everybody
     "GET /",

@@ -14,7 +14,7 @@ from ezdms import crypto
 from ezdms.actions import passwords
 from ezdms.db import Connection, Database, fetch_all
 from ezdms.protocol.encoding import b64u_decode, b64u_encode
-from tests.people import JSON, PEOPLE, Person, registration
+from tests.support.people import JSON, PEOPLE, Person, registration
 
 
 async def count(app: Quart, table: str) -> int:

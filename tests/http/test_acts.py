@@ -14,7 +14,7 @@ from ezdms.protocol import envelope
 from ezdms.protocol.encoding import b64u_encode
 from tests.http.test_pins import enter, new_locks, noise, proof
 from tests.http.test_sessions import execute, log_in
-from tests.people import Person, sign_act
+from tests.support.people import Person, sign_act
 
 Wish = Callable[[Person], tuple[str, dict[str, Any], str]]
 

@@ -6,7 +6,7 @@ import pytest
 
 from ezdms import crypto
 from ezdms.protocol.encoding import b64u_decode
-from tests.people import Person
+from tests.support.people import Person
 
 
 async def test_starting_gives_what_the_client_needs_to_check_the_pin(alice: Person, bob: Person) -> None:

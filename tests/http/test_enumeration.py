@@ -10,7 +10,7 @@ from quart import Quart, Response
 from ezdms.app import create_app
 from ezdms.protocol.encoding import b64u_encode
 from ezdms.settings import Settings
-from tests.people import Person
+from tests.support.people import Person
 
 FACES = ["application/json", "text/html"]
 NO_ID = "A" * 22

@@ -7,7 +7,7 @@ import json
 import pytest
 from quart import Quart
 
-from tests.people import JSON, Person
+from tests.support.people import JSON, Person
 
 ANSWERED = {"login_id": "A" * 22, "auth_key": "A" * 43}  # well-formed, but nobody's: 401
 

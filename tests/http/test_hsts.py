@@ -17,7 +17,7 @@ from quart.testing.connections import WebsocketResponseError
 from ezdms.app import create_app
 from ezdms.edge.certificate import _general_name, write_pair
 from ezdms.settings import Settings
-from tests.people import JSON
+from tests.support.people import JSON
 
 YEAR = "max-age=31536000"
 

@@ -20,8 +20,8 @@ from ezdms.protocol import envelope
 from tests.http.test_enumeration import face
 from tests.http.test_pins import UNKNOWN_PIN, enter, noise, proof
 from tests.http.test_sessions import AT_ONCE, HTML, execute, is_logged_in, log_in, stored_bytes
-from tests.people import PEOPLE, Person
-from tests.vaults import noise_vault
+from tests.support.people import PEOPLE, Person
+from tests.support.vaults import noise_vault
 from tests.websocket.test_live import closed_with, listening
 
 NAME = "unmistakable-name"

@@ -16,7 +16,7 @@ from ezdms.app import create_app
 from ezdms.settings import Settings, parse_networks
 from ezdms.web import limits
 from ezdms.web.limits import Arrivals, KnownLimit, by_account
-from tests.people import JSON, PEOPLE, Person, registration
+from tests.support.people import JSON, PEOPLE, Person, registration
 from tests.websocket.test_live import listening
 
 

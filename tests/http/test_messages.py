@@ -11,7 +11,7 @@ from quart import Quart
 
 from ezdms.protocol.encoding import b64u_encode
 from tests.http.test_accounts import count
-from tests.people import Person
+from tests.support.people import Person
 
 
 @pytest.fixture

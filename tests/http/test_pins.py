@@ -16,7 +16,7 @@ from ezdms.protocol import envelope
 from ezdms.protocol.encoding import b64u_decode, b64u_encode
 from tests.http.test_enumeration import face
 from tests.http.test_sessions import AT_ONCE, HTML, execute, is_logged_in, log_in, stored_bytes
-from tests.people import JSON, Person, registration
+from tests.support.people import JSON, Person, registration
 from tests.websocket.test_live import closed_with, listening
 
 WRAPPED = ("salt", "iterations", "wrapped_sig", "wrapped_enc")

@@ -17,7 +17,7 @@ from ezdms.settings import Settings
 from tests.conftest import NO_LIMITS
 from tests.http.test_leaving import leave
 from tests.http.test_sessions import execute
-from tests.people import PEOPLE, Person
+from tests.support.people import PEOPLE, Person
 from tests.websocket.test_live import listening
 from tests.websocket.test_sending import say
 

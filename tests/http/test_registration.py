@@ -12,7 +12,7 @@ from ezdms.app import create_app
 from ezdms.models.invitation import count_invitations, insert_invitations
 from ezdms.settings import Settings
 from tests.conftest import NO_LIMITS
-from tests.people import JSON, PEOPLE, registration
+from tests.support.people import JSON, PEOPLE, registration
 
 DAY = 24 * 60 * 60 * 1000  # ms
 

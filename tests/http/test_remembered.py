@@ -19,7 +19,7 @@ from ezdms.models.session import Session, select_session
 from tests.http.test_leaving import leave
 from tests.http.test_pins import new_search_salt, noise
 from tests.http.test_sessions import is_logged_in, log_in
-from tests.people import Person
+from tests.support.people import Person
 
 
 @pytest.fixture

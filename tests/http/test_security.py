@@ -17,7 +17,7 @@ from ezdms.models.message import Message
 from ezdms.models.session import Device, Session
 from ezdms.settings import Settings, parse_networks
 from ezdms.views import assets, fragments, shells
-from tests.people import JSON, PEOPLE, Person
+from tests.support.people import JSON, PEOPLE, Person
 
 OF_A_PAGE = (
     "default-src 'none'; script-src HASHES; worker-src 'none'; style-src 'self'; font-src 'self'; img-src 'self'; "

@@ -12,7 +12,7 @@ from quart import Quart
 from ezdms.db import Connection, Database, fetch_all, now
 from ezdms.models.session import USED_AGAIN
 from tests.http.test_enumeration import NO_ID, face
-from tests.people import JSON, Person
+from tests.support.people import JSON, Person
 from tests.websocket.test_live import closed_with, listening
 
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"

@@ -10,7 +10,7 @@ from quart import Quart
 from ezdms.app import create_app
 from ezdms.settings import Settings
 from ezdms.views import shells
-from tests.people import Person
+from tests.support.people import Person
 
 HTML = {"Accept": "text/html"}
 ADDRESSES = [address for addresses in shells.ADDRESSES.values() for address in addresses]

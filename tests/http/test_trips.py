@@ -10,7 +10,7 @@ from quart import Quart
 from ezdms import crypto
 from ezdms.actions.sessions import Sessions
 from ezdms.db import Database
-from tests.people import Person
+from tests.support.people import Person
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from ezdms.models.user import select_slice
 from tests.http.test_leaving import lines
 from tests.http.test_pins import enter, proof
 from tests.http.test_sessions import execute, is_logged_in
-from tests.people import Person
+from tests.support.people import Person
 from tests.websocket.test_live import listening, until
 
 DAY = 24 * 60 * 60 * 1000  # ms

@@ -16,8 +16,8 @@ from ezdms.protocol.encoding import b64u_encode
 from ezdms.settings import Settings
 from ezdms.web.bodies import LARGER_BODIES, LARGEST_BODY
 from tests.http.test_sessions import HTML, execute
-from tests.people import PEOPLE, Person
-from tests.vaults import noise_vault
+from tests.support.people import PEOPLE, Person
+from tests.support.vaults import noise_vault
 from tests.websocket.test_live import SOON
 
 LARGEST_PUT = LARGER_BODIES["/vault"]  # bytes of a whole body

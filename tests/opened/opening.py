@@ -12,9 +12,9 @@ from typing import Any
 import httpx
 
 from ezdms import crypto
-from tests.forked import run
-from tests.people import registration
-from tests.started import Started, environment
+from tests.support.forked import run
+from tests.support.people import registration
+from tests.support.started import Started, environment
 
 ANNOUNCED = re.compile(r"The page of EZ-DMS \S+ for (\S+) is at ((http://127\.0\.0\.1:([0-9]+))/open/([\w-]{43}))\n")
 BY_SCRIPT = {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"}

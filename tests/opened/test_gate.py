@@ -14,8 +14,8 @@ from ezdms.opened.visitors import MOST
 from tests.client.test_bridge_outsiders import what_ps_shows
 from tests.conftest import Server
 from tests.opened.opening import BY_HAND, BY_SCRIPT, Opening, Visit
-from tests.people import PEOPLE
-from tests.served import upgrade
+from tests.support.people import PEOPLE
+from tests.support.served import upgrade
 
 WHAT_IS_THERE = ("/", "/protection", "/deployment", "/me", "/static/icon.svg", "/nothing", "/open/")
 

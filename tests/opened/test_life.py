@@ -12,7 +12,6 @@ import pytest
 
 from tests.browser.lies.liar import Answer, Liar
 from tests.browser.lies.peers import Peer
-from tests.browser.someone import until
 from tests.conftest import Server
 from tests.opened.opening import Opening
 from tests.pinned import living
@@ -20,6 +19,7 @@ from tests.pinned.conftest import BROWSERS
 from tests.pinned.living import LOG, changes_pin, complaints, shows, talks
 from tests.pinned.test_pinned import CASES, SOON, stolen, visit
 from tests.pinned.windows import Window
+from tests.support.someone import until
 
 # The front page, with its font: nothing moves any more.
 STANDS = """document.querySelector("#login-pin") !== null && document.readyState === "complete"

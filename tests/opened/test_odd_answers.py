@@ -12,7 +12,7 @@ import pytest
 
 from tests.browser.lies.liar import Answer, Change, Liar
 from tests.opened.opening import Visit
-from tests.people import PEOPLE
+from tests.support.people import PEOPLE
 
 EVIL = "stolen-by-the-server"
 

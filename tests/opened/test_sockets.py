@@ -16,11 +16,11 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from tests.browser.lies.liar import Liar
 from tests.browser.lies.peers import Peer
-from tests.browser.someone import until
 from tests.conftest import Server
-from tests.contract.nginx import make_certificate
 from tests.opened.opening import Opening, Visit, run_open
-from tests.people import PEOPLE
+from tests.support.nginx import make_certificate
+from tests.support.people import PEOPLE
+from tests.support.someone import until
 
 WHERE = "0" * 24
 

@@ -15,7 +15,7 @@ from ezdms import __version__
 from tests.browser.lies.liar import Answer, Change, Liar
 from tests.conftest import Server
 from tests.opened.opening import Opening, Visit, run_open
-from tests.people import PEOPLE
+from tests.support.people import PEOPLE
 
 
 def test_an_address_that_cannot_be_used_is_said_so(shared_server: Server, tmp_path: Path) -> None:

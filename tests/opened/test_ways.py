@@ -19,7 +19,7 @@ from tests.browser.lies.peers import Peer
 from tests.browser.lies.test_headers import OF_BROWSERS, OF_HTMX
 from tests.conftest import ROOT, Server
 from tests.opened.opening import Opening, Visit
-from tests.people import PEOPLE, registration
+from tests.support.people import PEOPLE, registration
 
 EVIL = "stolen-by-the-server"
 OURS = {name.lower(): value for name, value in HEADERS.items()} | {

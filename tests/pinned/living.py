@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 from tests.browser.lies.peers import Peer
-from tests.browser.someone import until
 from tests.pinned.windows import Window
+from tests.support.someone import until
 
 NOTHING = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="  # the SHA-256 of no bytes
 LOG = "[role=log] sealed-text"

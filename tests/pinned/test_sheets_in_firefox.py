@@ -10,10 +10,10 @@ import pytest_asyncio
 from tests.browser.lies.liar import Answer, Liar
 from tests.browser.lies.stage import TAMPERED
 from tests.browser.lies.watching import FORGED
-from tests.browser.someone import until
 from tests.pinned.conftest import BROWSERS
 from tests.pinned.living import shows, text_of
 from tests.pinned.windows import Window
+from tests.support.someone import until
 
 BROWSER = "firefox"
 DOCUMENT, SHEET = "GET /", r"GET /evil\.css"

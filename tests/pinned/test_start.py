@@ -9,9 +9,9 @@ import pytest
 
 from tests.browser.lies.liar import Answer, Change, Liar
 from tests.browser.lies.watching import STOLEN
-from tests.browser.someone import until
 from tests.pinned.test_pinned import DOCUMENT, PAGE, SVG, XHTML, alone, stolen, there
 from tests.pinned.windows import begin, keep, lead
+from tests.support.someone import until
 
 BROWSER = "chromium"
 READY = 3.0  # seconds that a browser has for its extensions, before one goes anywhere

@@ -9,11 +9,11 @@ import pytest
 
 from tests.browser.lies.liar import Liar
 from tests.browser.lies.peers import Peer
-from tests.browser.someone import until
 from tests.conftest import Server
 from tests.pinned.conftest import Pair
 from tests.pinned.living import LOG, changes_pin, complaints, registers, shows, talks
 from tests.pinned.test_pinned import DOCUMENT, alone, module
+from tests.support.someone import until
 
 BROWSER = "chromium"
 

@@ -9,10 +9,10 @@ import pytest
 
 from tests.browser.lies.liar import Liar
 from tests.browser.lies.watching import STOLEN
-from tests.browser.someone import until
 from tests.pinned.conftest import BROWSERS
 from tests.pinned.test_pinned import DOCUMENT, PAGE, alone, stolen, there
 from tests.pinned.windows import Window
+from tests.support.someone import until
 
 BROWSER = "chromium"
 WORKER = f"""

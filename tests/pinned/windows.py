@@ -16,8 +16,8 @@ import httpx
 from playwright.async_api import BrowserContext, Error, Page, async_playwright
 from websockets.asyncio.client import ClientConnection, connect
 
-from tests.browser.someone import until
 from tests.conftest import CHROMIUM_FLAGS, FIREFOX, skip_or_fail
+from tests.support.someone import until
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FLAGS = ["--headless=new", "--disable-features=DisableLoadExtensionCommandLineSwitch", *CHROMIUM_FLAGS[1:]]

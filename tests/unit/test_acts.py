@@ -10,7 +10,7 @@ import pytest
 from ezdms import crypto
 from ezdms.protocol import envelope
 from ezdms.protocol.encoding import EnvelopeError, b64u_decode, b64u_encode
-from tests.people import PEOPLE, load_vectors, sign_act
+from tests.support.people import PEOPLE, load_vectors, sign_act
 
 CASES = load_vectors("acts")
 ALICE = PEOPLE["alice"]

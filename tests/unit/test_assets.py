@@ -12,7 +12,7 @@ from werkzeug.exceptions import NotFound
 
 from ezdms.views import assets
 from ezdms.web import static_files
-from tests.people import JSON
+from tests.support.people import JSON
 
 FILE = "js/boot.js"
 FOR_GOOD = "public, max-age=31536000, immutable"

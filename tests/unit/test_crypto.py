@@ -14,7 +14,7 @@ from ezdms import crypto
 from ezdms.crypto import Refused
 from ezdms.protocol import encoding, envelope
 from ezdms.protocol.encoding import b64u_decode, b64u_encode
-from tests.people import KINDS, PEOPLE
+from tests.support.people import KINDS, PEOPLE
 
 ALICE, BOB, EVE = (PEOPLE[name] for name in ("alice", "bob", "eve"))
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ezdms import crypto
 from ezdms.protocol import envelope
 from ezdms.protocol.encoding import ALPHABET, EnvelopeError, b64u_decode, b64u_encode, crockford_encode, sha256
-from tests.people import PEOPLE, load_vectors
+from tests.support.people import PEOPLE, load_vectors
 
 ALICE, BOB = PEOPLE["alice"], PEOPLE["bob"]
 KID = envelope.key_id(BOB.spki)

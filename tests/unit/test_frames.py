@@ -13,7 +13,7 @@ from wsproto.events import BytesMessage, CloseConnection, Message, Ping, TextMes
 from wsproto.utilities import RemoteProtocolError
 
 from ezdms.edge.frames import Frames
-from tests.served import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, frame
+from tests.support.served import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, frame
 
 LARGEST = 1000
 

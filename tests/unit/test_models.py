@@ -9,7 +9,7 @@ from ezdms.db import Conflict, Database
 from ezdms.models.conversation import mark_read, select_conversation, select_pair
 from ezdms.models.message import MOST_AHEAD, Draft, OutOfStep, Stored, insert_message, select_message, select_messages
 from ezdms.protocol import envelope
-from tests.people import PEOPLE, Person
+from tests.support.people import PEOPLE, Person
 
 
 @pytest.fixture

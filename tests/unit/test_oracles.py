@@ -23,7 +23,7 @@ from ezdms import crypto
 from ezdms.protocol import envelope
 from ezdms.protocol.encoding import b64u_decode, b64u_encode
 from tests.conftest import skip_or_fail
-from tests.people import PEOPLE
+from tests.support.people import PEOPLE
 
 ALICE, BOB = PEOPLE["alice"], PEOPLE["bob"]
 TEXT = 'Grüße, 漢字 👍🏽 — "quoted" \\ and\nmore'

@@ -25,7 +25,7 @@ from ezdms.client.receiving import open_row
 from ezdms.protocol import envelope
 from ezdms.protocol.encoding import b64u_decode, b64u_encode
 from tests.conftest import ROOT, skip_or_fail
-from tests.people import KINDS, PEOPLE, load_vectors
+from tests.support.people import KINDS, PEOPLE, load_vectors
 
 ALICE, BOB = PEOPLE["alice"], PEOPLE["bob"]
 NOW = 1_790_000_000_000

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import load_der_private_key
 from ezdms import crypto
 from ezdms.protocol import encoding, envelope
 from ezdms.protocol.encoding import b64u_decode, b64u_encode
-from tests.people import PEOPLE, VECTORS, load_vectors
+from tests.support.people import PEOPLE, VECTORS, load_vectors
 
 Case = dict[str, Any]
 

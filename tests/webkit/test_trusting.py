@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.browser.hostile import Hostile
 from tests.browser.lies.peers import Peer
 from tests.conftest import Server
+from tests.support.hostile import Hostile
 from tests.webkit.somebody import Somebody
 from tests.webkit.window import Window
 

@@ -10,8 +10,8 @@ from quart import Quart
 
 from ezdms.edge.http1 import Http1
 from ezdms.edge.quart_asgi import SocketConnection
-from tests.people import Person
-from tests.served import SOON, serving, upgrade
+from tests.support.people import Person
+from tests.support.served import SOON, serving, upgrade
 from tests.websocket.test_live import until
 
 PAGE = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"

@@ -14,7 +14,7 @@ import pytest
 from wsproto.events import Event, Ping, Pong, TextMessage
 
 from tests.conftest import Server
-from tests.served import (
+from tests.support.served import (
     CONTINUATION,
     PING,
     SOON,

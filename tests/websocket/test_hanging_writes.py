@@ -19,9 +19,9 @@ from ezdms.edge import connection
 from ezdms.hub import TOO_SLOW
 from ezdms.models.conversation import Line
 from ezdms.protocol import envelope
-from tests.people import Person
-from tests.served import SOON, is_held, serving, upgrade
-from tests.vaults import noise_vault
+from tests.support.people import Person
+from tests.support.served import SOON, is_held, serving, upgrade
+from tests.support.vaults import noise_vault
 from tests.websocket.test_live import until
 
 

@@ -19,7 +19,7 @@ from ezdms.hub import Mailbox
 from ezdms.models.session import select_session
 from ezdms.routes import live
 from ezdms.web import admission
-from tests.people import Person
+from tests.support.people import Person
 
 SOON = 5.0  # seconds until something that must come has come
 

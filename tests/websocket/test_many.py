@@ -15,7 +15,7 @@ from ezdms.app import create_app
 from ezdms.settings import Settings
 from tests.conftest import NO_LIMITS
 from tests.http.test_sessions import log_in
-from tests.people import PEOPLE, Person
+from tests.support.people import PEOPLE, Person
 from tests.websocket.test_live import listening, until
 
 MOST = 3

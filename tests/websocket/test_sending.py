@@ -17,7 +17,7 @@ from ezdms.settings import Settings
 from ezdms.web import pipeline
 from tests.conftest import NO_LIMITS
 from tests.http.test_leaving import leave
-from tests.people import PEOPLE, Person
+from tests.support.people import PEOPLE, Person
 from tests.websocket.test_live import Socket, closed_with, joined, listening
 
 

@@ -16,8 +16,8 @@ import websockets
 from websockets.asyncio.client import ClientConnection, connect
 
 from tests.conftest import Server
-from tests.people import PEOPLE, registration
-from tests.served import call, take
+from tests.support.people import PEOPLE, registration
+from tests.support.served import call, take
 
 
 def register(server: Server, name: str) -> str:

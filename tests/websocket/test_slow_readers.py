@@ -11,7 +11,7 @@ from wsproto.events import TextMessage
 
 from ezdms.edge.websocket import LAST_WORDS
 from tests.conftest import Server
-from tests.served import SOON, Listener, Program, holds, open_socket, stops_at_once, wait, wish
+from tests.support.served import SOON, Listener, Program, holds, open_socket, stops_at_once, wait, wish
 
 SMALL = 4096  # bytes of receive buffer
 MANY = 5_000  # messages; far more than any buffer between two processes holds

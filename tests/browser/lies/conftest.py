@@ -12,8 +12,8 @@ from tests.browser.lies.liar import Liar
 from tests.browser.lies.peers import Peer
 from tests.browser.lies.stage import Stage, Visitor
 from tests.browser.lies.watching import Watch
-from tests.browser.someone import Someone
 from tests.conftest import CHROMIUM, CHROMIUM_FLAGS, Server, skip_or_fail
+from tests.support.someone import Someone
 
 __all__ = ["liar", "truth"]
 

@@ -14,7 +14,7 @@ from ezdms import crypto
 from ezdms.protocol import envelope
 from ezdms.protocol.encoding import b64u_decode, b64u_encode
 from tests.conftest import Server
-from tests.people import JSON, registration
+from tests.support.people import JSON, registration
 
 _numbers = itertools.count(1)
 

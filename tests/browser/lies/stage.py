@@ -9,13 +9,13 @@ from typing import Any
 
 from playwright.async_api import Browser, Locator, Page, expect
 
-from tests.browser.hostile import contact_of
 from tests.browser.lies.fragments import HONEST, element, partial
 from tests.browser.lies.liar import Liar
 from tests.browser.lies.peers import Peer
 from tests.browser.lies.watching import FORGED, STOLEN, Watch, everything_on
-from tests.browser.someone import Someone, texts_of, until
 from tests.conftest import Server
+from tests.support.hostile import contact_of
+from tests.support.someone import Someone, texts_of, until
 
 TAMPERED = "is not the one of this version of EZ-DMS"
 REFUSED = f"{TAMPERED}: its text, its fields or its style were changed"

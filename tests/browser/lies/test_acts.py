@@ -13,7 +13,7 @@ from tests.browser.lies.stage import Stage, Visitor
 from tests.browser.lies.test_headers import GO_ON, SAME, click, with_header
 from tests.browser.lies.test_rows import talk
 from tests.browser.lies.watching import FORGED, STOLEN
-from tests.browser.someone import texts_of, until
+from tests.support.someone import texts_of, until
 
 __all__ = ["talk"]
 

@@ -10,7 +10,7 @@ from ezdms.protocol.encoding import b64u_decode
 from tests.browser.lies.answers import BAD, NO_NUMBER, NO_TEXT, PROMPT, saying, with_member, wrong
 from tests.browser.lies.stage import DRAFT, Stage
 from tests.browser.lies.watching import stored_in
-from tests.browser.someone import Someone, texts_of
+from tests.support.someone import Someone, texts_of
 
 ME = BAD | wrong("user_id", [*NO_TEXT, "A" * 21, "../" * 7]) | wrong("vault_version", NO_NUMBER)
 ME |= wrong("search_salt", [*NO_TEXT, "A" * 21 + "="]) | {"status 500": saying(PROMPT, 500), "204": saying("", 204)}

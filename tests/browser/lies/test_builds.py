@@ -15,7 +15,7 @@ from ezdms.release import digest_of
 from ezdms.views import assets
 from tests.browser.lies.liar import Answer, Liar
 from tests.browser.lies.stage import Stage
-from tests.browser.someone import Someone, until
+from tests.support.someone import Someone, until
 
 DOCUMENT = r"GET /(sessions)?"
 OWN = digest_of(assets.import_map())

@@ -9,7 +9,7 @@ from ezdms.views import assets
 from tests.browser.lies.liar import Answer
 from tests.browser.lies.stage import Stage
 from tests.browser.lies.watching import FORGED
-from tests.browser.someone import texts_of, until
+from tests.support.someone import texts_of, until
 
 LATIN, MORE = "inter-latin-wght-normal.woff2", "inter-latin-ext-wght-normal.woff2"
 FACES = "[...document.fonts].map((face) => face.unicodeRange.slice(0, 6)).sort().join()"

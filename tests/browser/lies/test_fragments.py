@@ -12,7 +12,7 @@ from tests.browser.lies.fragments import HONEST, element, partial
 from tests.browser.lies.liar import Answer, Change
 from tests.browser.lies.stage import OUT_OF_PLACE, Stage
 from tests.browser.lies.watching import FORGED, STOLEN
-from tests.browser.someone import texts_of
+from tests.support.someone import texts_of
 
 OPEN, LIST, SESSIONS = "GET /c/.*/open", "GET /conversations/.*", "GET /sessions/list"
 BEFORE, AFTER = r"GET /messages/.*\?before=.*", r"GET /messages/.*\?after=.*"

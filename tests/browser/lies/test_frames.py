@@ -9,7 +9,7 @@ from tests.browser.lies.fragments import SEALED
 from tests.browser.lies.frames import ALL, ROW, SILENT, TOPS
 from tests.browser.lies.stage import OUT_OF_PLACE, Stage
 from tests.browser.lies.watching import FORGED
-from tests.browser.someone import texts_of, until
+from tests.support.someone import texts_of, until
 
 STANDS = """(forged) => [
     document.querySelectorAll("sealed-text").length, document.querySelectorAll("#conversations > *").length,

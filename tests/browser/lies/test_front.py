@@ -11,7 +11,7 @@ from tests.browser.lies.answers import NO_JSON, PROMPT, saying, with_member, wit
 from tests.browser.lies.liar import Answer, Change, Liar
 from tests.browser.lies.stage import LOGIN_PIN, Stage, Visitor
 from tests.browser.lies.watching import FORGED, STOLEN, Watch, everything_on, stored_in
-from tests.browser.someone import Someone
+from tests.support.someone import Someone
 
 LOGIN, DEPLOYMENT, REGISTER = "POST /login", "GET /deployment", "POST /register"
 NO_ID: list[Any] = [None, 1, [], "", "A" * 21, "A" * 23, "../" * 7]

@@ -10,7 +10,7 @@ from playwright.async_api import expect
 from tests.browser.lies.liar import Answer, Change
 from tests.browser.lies.stage import Stage
 from tests.browser.lies.watching import FORGED, STOLEN, stored_in
-from tests.browser.someone import until
+from tests.support.someone import until
 
 ANY, NO_DOCUMENT = ".*", r"(GET /(c/.*/open|conversations/.*|messages/.*|me|vault|sessions/list)|POST .*)"
 SAME, GO_ON = "[data-do=same]", ".alarm button"

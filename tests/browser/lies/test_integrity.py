@@ -13,7 +13,7 @@ from tests.browser.lies.liar import Answer, Change
 from tests.browser.lies.stage import TAMPERED, Visitor
 from tests.browser.lies.test_documents import DOCUMENT
 from tests.browser.lies.watching import STOLEN
-from tests.browser.someone import until
+from tests.support.someone import until
 
 STEAL = f"fetch('/{STOLEN}');"
 FENCES = {"content-security-policy", "integrity-policy"}

@@ -10,7 +10,7 @@ from tests.browser.lies.rows import SHOWN, Row, Rows, showing
 from tests.browser.lies.stage import Stage
 from tests.browser.lies.test_order import DISORDER, FORK, is_alarmed, notes
 from tests.browser.lies.test_rows import GONE, NOT_VERIFIED, SAID, talk, without_copy
-from tests.browser.someone import texts_of
+from tests.support.someone import texts_of
 
 __all__ = ["talk"]
 

@@ -11,7 +11,7 @@ from tests.browser.lies.liar import Answer
 from tests.browser.lies.peers import Peer
 from tests.browser.lies.stage import Stage
 from tests.browser.lies.watching import stored_in
-from tests.browser.someone import until
+from tests.support.someone import until
 
 LINK, TYPED = "Not verified: added by link", "Verified by Search PIN"
 

@@ -18,7 +18,7 @@ from tests.browser.lies.liar import Change
 from tests.browser.lies.peers import Peer, noise
 from tests.browser.lies.stage import Stage
 from tests.browser.lies.watching import FORGED
-from tests.browser.someone import texts_of
+from tests.support.someone import texts_of
 
 LIST, OPEN, START = "GET /conversations/.*", "GET /c/.*/open", "POST /start_conversation"
 LINE = re.compile(r"<conversation-item[^>]*></conversation-item>\s*")

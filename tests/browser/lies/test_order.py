@@ -14,7 +14,7 @@ from tests.browser.lies.peers import milliseconds, noise
 from tests.browser.lies.rows import SHOWN, Row, Rows, facts, showing
 from tests.browser.lies.stage import Stage
 from tests.browser.lies.test_rows import GONE, SAID, invented, talk, without_copy
-from tests.browser.someone import texts_of, until
+from tests.support.someone import texts_of, until
 
 __all__ = ["talk"]
 

@@ -17,7 +17,7 @@ from tests.browser.lies.liar import Answer
 from tests.browser.lies.peers import copy_for, milliseconds, noise
 from tests.browser.lies.rows import ROW, SHOWN, Row, Rows, facts, showing
 from tests.browser.lies.stage import Stage
-from tests.browser.someone import texts_of, until
+from tests.support.someone import texts_of, until
 
 SAID = ["one", "two", "three"]
 GONE = "This message is gone: it was deleted or has expired."

@@ -7,7 +7,7 @@ from playwright.async_api import expect
 
 from tests.browser.lies.liar import Answer
 from tests.browser.lies.stage import Stage
-from tests.browser.someone import texts_of
+from tests.support.someone import texts_of
 
 # Whatever has half a minute has two seconds here.
 SOONER = "const { timeout } = AbortSignal; AbortSignal.timeout = (ms) => timeout.call(AbortSignal, ms / 15);"

@@ -18,7 +18,7 @@ from tests.browser.lies.rows import ROW, SHOWN, Rows, read, showing
 from tests.browser.lies.stage import Stage
 from tests.browser.lies.test_order import DISORDER, is_alarmed, older
 from tests.browser.lies.test_rows import SAID, talk, without_copy
-from tests.browser.someone import Someone, texts_of, until
+from tests.support.someone import Someone, texts_of, until
 
 __all__ = ["talk"]
 

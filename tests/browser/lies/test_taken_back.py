@@ -14,7 +14,7 @@ from tests.browser.lies.rows import SHOWN, facts
 from tests.browser.lies.stage import Stage
 from tests.browser.lies.test_order import TAIL, TAKEN_BACK, is_alarmed, seen
 from tests.browser.lies.test_rows import SAID, talk
-from tests.browser.someone import texts_of, until
+from tests.support.someone import texts_of, until
 
 __all__ = ["talk"]
 

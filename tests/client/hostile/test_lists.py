@@ -13,7 +13,7 @@ from ezdms import crypto
 from tests.client.hostile.conftest import World
 from tests.client.hostile.people import Someone, changed, instead, where
 from tests.client.hostile.wire import Answer, Asked, Wire
-from tests.people import PEOPLE
+from tests.support.people import PEOPLE
 
 ESCAPE = "\x1b]0;owned\x07"
 LIST = "GET /conversations/.*"

@@ -15,7 +15,7 @@ from ezdms.client.judging import FORGED, TAMPERED
 from ezdms.protocol.encoding import b64u_decode
 from tests.client.hostile.people import all_new
 from tests.client.hostile.script import NOW, Script
-from tests.people import PEOPLE
+from tests.support.people import PEOPLE
 
 ORDER = "These messages cannot have been written in this order"
 

@@ -1,0 +1,265 @@
+"""Thousands of broken requests to every route of the app and to its socket: all are refused, nobody else is touched."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from quart import Quart
+from quart.testing.connections import WebsocketDisconnectError
+
+from ezdms.app import create_app
+from ezdms.db import Connection, Database
+from ezdms.settings import Settings
+from ezdms.web.credentials import LOCKS
+from tests.conftest import NO_LIMITS
+from tests.contract.test_routes import filled, routes
+from tests.support import broken, junk
+from tests.support.broken import Answer, Body, Header, ask, shake_hands
+from tests.support.people import JSON, PEOPLE, Person, registration
+from tests.support.vaults import noise_vault
+
+FUZZ = settings(
+    derandomize=True,
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+TAKES_NO_BODY = {"/logout", "/sessions/<session_id>/end", "/sessions/end_others"}
+TABLES = ("users", "sessions", "search_pins", "conversations", "participants", "messages", "vaults", "usage")
+
+
+class Errors(logging.Handler):
+    """Keeps what is logged as an error by whoever."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.kept: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.kept.append(self.format(record))
+
+
+class World:
+    """The app on a real database, Alice and Bob who talk, and Eve who is logged in and sends whatever she likes."""
+
+    def __init__(self, app: Quart, runner: asyncio.Runner) -> None:
+        self.app = app
+        self.runner = runner
+        self.asked = 0
+        self.alice, self.bob, self.eve = (Person(app, PEOPLE[name], name) for name in ("alice", "bob", "eve"))
+
+    async def settle(self) -> None:
+        for person in (self.alice, self.bob, self.eve):
+            await person.register()
+        self.conversation_id = await self.alice.start(self.bob)
+        self.with_eve = await self.eve.start(self.bob)
+        await self.alice.send(self.bob, "Hello Bob")
+        await self.bob.send(self.alice, "Hello Alice")
+        await self.alice.client.put(
+            "/vault", form={"version": "1", "blob": noise_vault(self.alice.keys)}, headers=self.alice.headers
+        )
+        self.sealed = self.eve.seal(self.bob, "Hello")
+        self.before = await self.rows()
+
+    async def rows(self) -> list[Any]:
+        """Everything that is stored of Alice and Bob, but for conversations with Eve: she may start what she likes."""
+
+        def select(connection: Connection) -> list[Any]:
+            honest = (self.alice.user_id, self.bob.user_id)
+            query = "SELECT conversation_id FROM participants WHERE user_id NOT IN (?, ?)"
+            with_others = {row[0] for row in connection.execute(query, honest)}
+            found = []
+            for table in TABLES:
+                for row in connection.execute(f"SELECT * FROM {table} ORDER BY 1, 2"):  # noqa: S608
+                    texts = [str(value) for value in tuple(row)]
+                    if self.eve.user_id not in texts and with_others.isdisjoint(texts):
+                        found.append((table, *texts))
+            return found
+
+        database: Database = self.app.extensions["ezdms.database"]
+        return await database.read(select)
+
+    def fields(self, path: str) -> dict[str, Any]:
+        """Whole fields for this address in Eve's name: taken as they are, unless one is broken."""
+        again = registration(self.eve.keys, "eve")
+        mine = {name: self.eve.fields[name] for name in ("login_id", "auth_key")}
+        not_mine = mine | {"auth_key": again["auth_key"]}  # else a body that is whole by chance would end the account
+        of_path: dict[str, dict[str, Any]] = {
+            "/register": again,
+            "/login": mine,
+            "/delete_account": not_mine | {"act": self.eve.act("delete_account")},
+            "/private_keys": mine,
+            "/change_pin": not_mine
+            | {f"new_{name}": again[name] for name in LOCKS}
+            | {"act": self.eve.act("change_pin")},
+            "/search_pin": {
+                "search_salt": again["search_salt"],
+                "act": self.eve.act("search_pin", again["search_salt"]),
+            },
+            "/start_conversation": {"partner_search_pin": self.alice.search_pin},
+            "/send_message": self.sealed,
+            "/vault": {"version": 7, "blob": noise_vault(self.eve.keys)},
+        }
+        return of_path.get(path, {})
+
+    def who(self) -> list[list[Header]]:
+        """Nobody, and Eve by bearer token and by cookie."""
+        bearer = self.eve.headers["Authorization"].encode()
+        return [[], [(b"authorization", bearer)], [(b"cookie", bearer.replace(b"Bearer ", b"ezdms_session="))]]
+
+    async def ask_as_each(self, method: str, target: bytes, headers: list[Header], body: bytes = b"") -> list[Answer]:
+        """The same request as each of them; every answer is checked."""
+        answers = []
+        for who in self.who():
+            answers.append((await ask(self.app, method, target, [*who, *headers], body)).check())
+            self.asked += 1
+        if method == "POST" and (await self.eve.get("/sessions")).status_code == 401:  # it was a /logout
+            await self.log_in(self.eve)
+        return answers
+
+    async def log_in(self, person: Person) -> None:
+        """A new session of this person."""
+        mine = {name: person.fields[name] for name in ("login_id", "auth_key")}
+        response = await person.client.post("/login", form=mine, headers=JSON)
+        assert response.status_code == 200
+        person.headers["Authorization"] = f"Bearer {(await response.get_json())['token']}"
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """One app for all of this file, so that what one request breaks the next ones meet."""
+    errors = Errors()
+    logging.getLogger().addHandler(errors)
+    folder: Path = tmp_path_factory.mktemp("fuzz")
+    with asyncio.Runner() as runner:
+        app = create_app(Settings(data_dir=folder / "data", **NO_LIMITS))
+        testing = app.test_app()
+        runner.run(testing.startup())
+        world = World(app, runner)
+        runner.run(world.settle())
+        yield world
+        runner.run(testing.shutdown())
+    logging.getLogger().removeHandler(errors)
+    assert errors.kept == []
+
+
+ROUTES = [pytest.param(*route[:2], id=" ".join(route[:2])) for route in routes()]
+
+
+@pytest.mark.parametrize(("method", "path"), ROUTES)
+def test_a_broken_body_is_refused_by_every_route(world: World, method: str, path: str) -> None:
+    reads_fields = method != "GET" and path not in TAKES_NO_BODY
+    target = filled(path).encode()
+    fields = world.fields(path)
+
+    @settings(FUZZ, max_examples=40 if fields else 15)
+    @given(body=broken.broken_bodies(fields))
+    def refused(body: Body) -> None:
+        headers = [(b"content-type", body.content_type), (b"content-length", b"%d" % len(body.content))]
+        for answer in world.runner.run(world.ask_as_each(method, target, headers, body.content)):
+            assert answer.status >= 400 or not reads_fields or not body.broken, answer
+
+    refused()
+
+
+@pytest.mark.parametrize(("method", "path"), ROUTES)
+def test_odd_addresses_methods_and_headers_break_no_route(world: World, method: str, path: str) -> None:
+    methods = st.one_of(st.just(method), st.sampled_from(junk.METHODS))
+
+    @settings(FUZZ, max_examples=40)
+    @given(method=methods, target=broken.targets(path), headers=broken.headers)
+    def answered(method: str, target: bytes, headers: list[Header]) -> None:
+        world.runner.run(world.ask_as_each(method, target, headers))
+
+    answered()
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", "/static/<path:filename>"), ("GET", "/messages/<conversation_id>"), ("POST", "/login")]
+)
+def test_each_odd_header_path_and_query_by_itself_breaks_nothing(world: World, method: str, path: str) -> None:
+    variable = re.compile(r"<[^>]*>")
+    whole = filled(path).encode()
+    paths = [variable.sub(lambda _: part.decode("latin-1"), path).encode("latin-1") for part in junk.IN_PATHS]  # noqa: B023
+
+    async def ask_all() -> None:
+        for target in {*paths, *(whole + query for query in junk.QUERIES), *junk.TARGETS}:
+            await world.ask_as_each(method, target, [])
+        for name, values in junk.ODD.items():
+            for value in values:
+                await world.ask_as_each(method, whole, [(name, value)])
+
+    world.runner.run(ask_all())
+
+
+@settings(FUZZ, max_examples=150)
+@given(target=st.one_of(st.just(b"/ws"), broken.targets("/c/<id>")), headers=broken.headers)
+def test_an_odd_handshake_is_refused_or_accepted_and_breaks_nothing(
+    world: World, target: bytes, headers: list[Header]
+) -> None:
+    async def shake() -> None:
+        for who in world.who():
+            answer = await shake_hands(world.app, target, [*who, *headers])
+            world.asked += 1
+            if answer is None:
+                assert target.startswith(b"/ws")
+                assert who
+            else:
+                assert answer.check().status >= 400 or target.startswith(b"//"), answer
+
+    world.runner.run(shake())
+
+
+@settings(FUZZ, max_examples=400)
+@given(frames=st.lists(broken.frames, min_size=1, max_size=5), as_json=st.booleans())
+def test_odd_frames_close_the_socket_or_mean_nothing(world: World, frames: list[str | bytes], as_json: bool) -> None:
+    foreign = world.conversation_id
+    codes: list[int] = []
+
+    async def talk() -> None:
+        scope = {"subprotocols": ["ezdms.json"]} if as_json else {}
+        headers = {"Authorization": world.eve.headers["Authorization"]}
+        async with world.eve.client.websocket("/ws", headers=headers, scope_base=scope) as socket:
+            for frame in frames:
+                await socket.send(frame.replace("FOREIGN", foreign) if isinstance(frame, str) else frame)
+                world.asked += 1
+            await socket.send(json.dumps({"event": "join", "conversation_id": world.with_eve}))
+            for _ in range(1_000):
+                boxes = world.eve.hub.mailboxes(world.eve.user_id)
+                joined = {conversation_id for box in boxes for conversation_id in box.joined}
+                assert joined <= {world.with_eve}
+                if joined:
+                    return
+                try:
+                    await asyncio.wait_for(socket.receive(), 0.01)
+                except TimeoutError:
+                    continue
+                except WebsocketDisconnectError as closed:
+                    codes.append(closed.args[0])
+                    return
+            raise AssertionError("neither closed nor obeyed")
+
+    world.runner.run(talk())
+    assert set(codes) <= {1003, 1009}
+
+
+def test_after_all_that_the_honest_talk_on_and_nothing_of_theirs_has_changed(world: World) -> None:
+    async def talk() -> None:
+        assert await world.rows() == world.before
+        assert len(world.alice.hub) == 0
+        await world.log_in(world.alice)
+        await world.alice.send(world.bob, "Still here")
+        assert await world.bob.texts(world.alice) == ["Hello Bob", "Hello Alice", "Still here"]
+
+    world.runner.run(talk())
+    if world.asked > 100:  # not when this one test was chosen alone
+        assert world.asked >= 5_000

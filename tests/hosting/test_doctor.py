@@ -1,0 +1,159 @@
+"""`ezdms doctor`: each thing that is wrong is found, named, and comes with what to do; a server that is well passes."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+import urllib.request
+from contextlib import closing
+from pathlib import Path
+
+from tests.conftest import ROOT, Server
+from tests.support.nginx import make_certificate, nginx_before
+from tests.support.operated import CLEAN, operate, said
+
+
+def examine(server: Server, *arguments: str) -> dict[str, tuple[str, str]]:
+    """name → (status, sentence)."""
+    done = operate(server.data_dir, "doctor", "--json", *arguments)
+    findings = json.loads(done.stdout)
+    assert done.returncode == any(one["status"] == "failed" for one in findings)
+    return {one["name"]: (one["status"], one["sentence"]) for one in findings}
+
+
+def test_a_server_that_is_well_passes_and_what_is_missing_is_advised(server: Server) -> None:
+    found = examine(server, server.url)
+    assert {name for name, (status, _) in found.items() if status == "failed"} == set()
+    assert found["backup"][0] == "warning"
+    assert "ezdms backup FILE" in found["backup"][1]
+    assert {"python", "sqlite", "permissions", "disk", "server", "database", "clock", "proxy"} <= set(found)
+    passed = re.fullmatch(rf"{server.url}: (\d+) of (\d+) checks from outside passed\.", found["public address"][1])
+    assert passed
+    assert 20 < int(passed[1]) == int(passed[2]) - 1  # the other: plain http
+    said(operate(server.data_dir, "backup", str(server.data_dir.parent / "b.db")))
+    assert examine(server)["backup"][0] == "ok"
+
+
+def test_sqlite_before_3_51_3_is_told_about(server: Server) -> None:
+    _, sentence = examine(server)["sqlite"]
+    is_old = sqlite3.sqlite_version_info < (3, 51, 3)
+    assert ("writes through one connection" in sentence) is is_old
+
+
+def test_what_others_may_read_an_old_backup_and_a_clock_set_back_are_found(server: Server) -> None:
+    server.data_dir.chmod(0o755)
+    (server.data_dir / "last_backup.json").write_text('{"at": 1700000000.0}')
+    with closing(sqlite3.connect(server.data_dir / "ezdms.db")) as connection, connection:
+        connection.execute("INSERT INTO conversations VALUES ('C', 1, 1, 9000000000000)")
+    found = examine(server)
+    assert found["permissions"][0] == "warning"
+    assert "chmod -R go=" in found["permissions"][1]
+    assert found["backup"][0] == "warning"
+    assert "Make one every day" in found["backup"][1]
+    assert found["clock"][0] == "failed"
+    assert "timedatectl" in found["clock"][1]
+
+
+def test_a_damaged_database_a_stopped_server_and_a_dead_address_are_found(server: Server) -> None:
+    url = server.url
+    assert server.stop() == 0
+    path = server.data_dir / "ezdms.db"
+    content = bytearray(path.read_bytes())
+    content[8192:12288] = os.urandom(4096)
+    path.write_bytes(content)
+    found = examine(server, url)
+    assert found["database"][0] == "failed"
+    assert "ezdms restore FILE" in found["database"][1]
+    assert "another backup" not in found["database"][1]  # this is the database
+    assert found["server"] == ("warning", "None is running with this data folder. Start it with: ezdms serve")
+    assert found["answer"][0] == "failed"
+    assert "Check that the server runs" in found["answer"][1]
+
+
+def test_an_untrusted_proxy_is_seen_and_the_setting_named_that_mends_it(tmp_path: Path) -> None:
+    certificate = make_certificate(tmp_path)
+    for trusted, status in (("", "failed"), ("127.0.0.1", "ok")):
+        server = Server(tmp_path, trusted_proxies=trusted)
+        server.start()
+        try:
+            with nginx_before(server, certificate, tmp_path) as nginx:
+                found = examine(server, nginx.url, "--cafile", str(certificate.certfile))
+        finally:
+            assert server.stop() == 0
+        assert found["proxy"][0] == status
+        assert "127.0.0.1" in found["proxy"][1]
+        assert ("--trusted-proxies 127.0.0.1" in found["proxy"][1]) is (status == "failed")
+
+
+def test_a_proxy_without_websockets_or_with_doubled_headers_is_found(tmp_path: Path) -> None:
+    certificate = make_certificate(tmp_path)
+    server = Server(tmp_path, trusted_proxies="127.0.0.1")
+    server.start()
+    more = """
+      location = /ws { proxy_pass %s; proxy_set_header Host $http_host; proxy_set_header X-Forwarded-Proto $scheme; }
+      add_header Referrer-Policy no-referrer always;
+    """
+    try:
+        with nginx_before(server, certificate, tmp_path, more % server.url) as nginx:
+            found = examine(server, nginx.url, "--cafile", str(certificate.certfile))
+    finally:
+        assert server.stop() == 0
+    assert found["socket"][0] == "failed"
+    assert "must pass on Upgrade and Connection" in found["socket"][1]
+    assert found["Referrer-Policy"][0] == "failed"
+    assert "2 of them" in found["Referrer-Policy"][1]
+    assert "".join(one for _, one in found.values()).count("deploy/nginx.conf shows a proxy that gets this right.") == 1
+
+
+def test_a_certificate_that_ends_soon_is_found_with_the_file_the_server_uses(tmp_path: Path) -> None:
+    certificate = make_certificate(tmp_path, days=3)
+    server = Server(tmp_path, certfile=str(certificate.certfile), keyfile=str(certificate.keyfile))
+    server.start()
+    try:
+        found = examine(server)  # asks the server which file: the environment here names none
+    finally:
+        assert server.stop() == 0
+    assert found["certificate file"][0] == "warning"
+    assert "Renew it and restart" in found["certificate file"][1]
+
+
+def test_a_folder_that_is_not_there_is_said(tmp_path: Path) -> None:
+    done = operate(tmp_path / "nowhere", "doctor")
+    assert done.returncode == 1
+    assert "Set the right one with --data-dir." in done.stdout
+
+
+def test_the_page_shows_the_same_to_this_machine_and_nothing_to_a_page_that_claims_another_name(server: Server) -> None:
+    command = [sys.executable, "-m", "ezdms", "doctor", "--page", "--port", "0", server.url]
+    process = subprocess.Popen(
+        command,
+        env=CLEAN | {"PYTHONPATH": str(ROOT), "EZDMS_DATA_DIR": str(server.data_dir)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    try:
+        address = process.stdout.readline().split()[-1]
+        assert address.startswith("http://127.0.0.1:")
+        with urllib.request.urlopen(address, timeout=30) as response:  # noqa: S310
+            page = response.read().decode()
+            policy = response.headers["Content-Security-Policy"]
+            assert policy.startswith("default-src 'none'; ")
+            assert "script-src" not in policy
+        for name in ("python", "database", "public address", "proxy"):
+            assert f"<dt>{name} <span" in page
+        assert "<script" not in page
+        wire = http.client.HTTPConnection("127.0.0.1", int(address.rpartition(":")[2]), timeout=10)
+        wire.request("GET", "/", headers={"Host": "rebound.example"})
+        assert wire.getresponse().status == 403
+        wire.close()
+    finally:
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=10) == 0
+        process.stdout.close()

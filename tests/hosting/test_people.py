@@ -1,0 +1,178 @@
+"""`ezdms users` and `ezdms invite`: what the operator can do to a server that runs, and to one that does not."""
+
+from __future__ import annotations
+
+import json
+import re
+import stat
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Server
+from tests.support.operated import operate, refused, said
+from tests.support.served import Listener, Program, open_socket
+
+
+def test_users_are_listed_with_nothing_of_what_they_say(server: Server) -> None:
+    assert operate(server.data_dir, "users").stderr == "Nobody has an account yet.\n"
+    alice, bob = Program(server, "alice"), Program(server, "bob")
+    alice.start(bob)
+    alice.send(bob, "nobody's business")
+    listed = json.loads(said(operate(server.data_dir, "users", "--json")))
+    assert [(one["username"], one["sessions"]) for one in listed] == [("alice", 2), ("bob", 2)]
+    assert set(listed[0]) == {"user_id", "username", "created_at", "used_at", "sessions"}
+    table = said(operate(server.data_dir, "users"))
+    assert re.search(rf"^alice +{listed[0]['user_id']} +\d{{4}}-\d\d-\d\d +\d{{4}}.* 2$", table, re.MULTILINE)
+    for program in (alice, bob):
+        program.close()
+
+
+def test_ending_sessions_closes_the_sockets_of_the_running_server_at_once(server: Server) -> None:
+    alice = Program(server, "alice")
+    with open_socket(server, alice.token) as raw:
+        listener = Listener(raw)
+        assert said(operate(server.data_dir, "users", "end-sessions", "alice")) == "alice: 2 sessions ended.\n"
+        assert listener.closed_with() == 1008
+    assert alice.exchange("/sessions")[0] == 401
+    alice.log_in()
+    assert alice.exchange("/sessions")[0] == 200
+    alice.close()
+
+
+def test_whoever_is_removed_is_gone_and_partners_keep_what_is_theirs(server: Server) -> None:
+    alice, bob = Program(server, "alice"), Program(server, "bob")
+    conversation = alice.start(bob)
+    alice.send(bob, "still here")
+    user_id = json.loads(said(operate(server.data_dir, "users", "--json")))[0]["user_id"]
+    assert "This cannot be undone" in operate(server.data_dir, "users", "remove", user_id).stderr  # nobody said yes
+    assert alice.exchange("/sessions")[0] == 200
+    assert said(operate(server.data_dir, "users", "remove", user_id, "--yes")) == "alice was removed.\n"
+    alice.token = ""
+    known = {name: alice.fields[name] for name in ("login_id", "auth_key")}
+    assert alice.exchange("/login", known)[0] == 401
+    assert [bool(one["encrypted"]) for one in bob.ask(f"/messages/{conversation}")] == [True]
+    assert bob.exchange("/send_message", bob.seal(alice, "anybody?"))[0] in (409, 410)
+    assert b"alice" not in b"".join(path.read_bytes() for path in server.data_dir.glob("ezdms.db*"))
+    for program in (alice, bob):
+        program.close()
+
+
+def test_a_name_that_two_have_must_be_told_apart_by_the_id(server: Server) -> None:
+    first = Program(server, "alice")
+    twin = Program(server, "bob", username="alice")
+    sentence = refused(operate(server.data_dir, "users", "end-sessions", "alice"))
+    ids = re.findall(r"[\w-]{22}", sentence)
+    assert len(ids) == 2
+    assert "2 users are called alice. Use the user id instead" in sentence
+    own = str(twin.ask("/me")["user_id"])
+    assert own in ids
+    assert said(operate(server.data_dir, "users", "end-sessions", own)) == "alice: 2 sessions ended.\n"
+    assert (first.exchange("/sessions")[0], twin.exchange("/sessions")[0]) == (200, 401)
+    assert "There is no user carol." in refused(operate(server.data_dir, "users", "remove", "carol", "--yes"))
+    for program in (first, twin):
+        program.close()
+
+
+def test_an_id_that_begins_with_a_dash_is_no_option(server: Server) -> None:
+    for who in ("-U01Mv5_h84hmrHlEY2Mhg", "-hhhhhhhhhhhhhhhhhhhhh"):
+        assert f"There is no user {who}." in refused(operate(server.data_dir, "users", "end-sessions", who))
+        assert f"There is no user {who}." in refused(operate(server.data_dir, "users", "remove", who, "--yes"))
+
+
+def test_who_is_to_be_removed_is_looked_up_before_anybody_is_asked(server: Server) -> None:
+    alice = Program(server, "alice")
+    [listed] = json.loads(said(operate(server.data_dir, "users", "--json")))
+    asked = operate(server.data_dir, "users", "remove", "alice").stderr
+    assert f"Remove alice (user id {listed['user_id']}), with keys" in asked
+    twin = Program(server, "bob", username="alice")
+    for who, words in (("nobody", "There is no user nobody."), ("alice", "2 users are called alice.")):
+        done = operate(server.data_dir, "users", "remove", who)
+        assert words in done.stderr
+        assert "This cannot be undone" not in done.stderr
+    assert (alice.exchange("/sessions")[0], twin.exchange("/sessions")[0]) == (200, 200)
+    for program in (alice, twin):
+        program.close()
+
+
+def test_the_data_folder_may_be_named_before_and_after_the_command(server: Server, tmp_path: Path) -> None:
+    Program(server, "alice").close()
+    folder = ("--data-dir", str(server.data_dir))
+    ended = "alice: 2 sessions ended.\n"
+    assert said(operate(tmp_path, "users", "end-sessions", "alice", *folder)) == ended
+    assert said(operate(tmp_path, "users", *folder, "end-sessions", "alice")) == "alice: 0 sessions ended.\n"
+    assert said(operate(tmp_path, "users", "remove", "alice", "--yes", *folder)) == "alice was removed.\n"
+    assert "Nobody has an account" in operate(tmp_path, "users", *folder).stderr
+
+
+def test_invitations_are_links_that_work_once(tmp_path: Path) -> None:
+    server = Server(tmp_path, registration="invite", public_url="https://chat.example.org")
+    server.start()
+    try:
+        links = said(operate(server.data_dir, "invite", "--count", "3", "--expires", "12h")).splitlines()
+        tokens = [re.fullmatch(r"https://chat\.example\.org/#invite=([\w-]{22})", link)[1] for link in links]  # type: ignore[index]
+        assert len(set(tokens)) == 3
+        alice = Program(server, "alice", invitation=tokens[0])
+        assert Program.registers(server, "bob", invitation=tokens[0]) == 403
+        assert Program.registers(server, "bob") == 403
+        assert said(operate(server.data_dir, "invite", "--withdraw")) == "2 invitations withdrawn.\n"
+        assert Program.registers(server, "bob", invitation=tokens[1]) == 403
+        alice.close()
+        assert tokens[1] not in server.log.read_text()
+    finally:
+        server.kill()
+
+
+def test_invitations_to_a_server_that_needs_none_or_is_local_are_made_with_a_note(server: Server) -> None:
+    made = operate(server.data_dir, "invite")
+    assert made.returncode == 0
+    assert made.stdout.startswith(f"{server.url}/#invite=")
+    assert "registration is open" in made.stderr
+    assert "works only on this machine" in made.stderr
+
+
+def test_the_commands_work_on_a_server_that_does_not_run(server: Server) -> None:
+    alice = Program(server, "alice")
+    assert server.stop() == 0
+    assert "public address is unknown. Use --url" in refused(operate(server.data_dir, "invite"))
+    assert said(operate(server.data_dir, "invite", "--url", "https://a.example")).startswith(
+        "https://a.example/#invite="
+    )
+    assert said(operate(server.data_dir, "users", "end-sessions", "alice")) == "alice: 2 sessions ended.\n"
+    server.start()
+    assert alice.exchange("/sessions")[0] == 401
+    alice.close()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("invite", "--count", "0"),
+        ("invite", "--expires", "soon"),
+        ("invite", "--expires", "9999d"),
+        ("invite", "--url", "foo"),
+        ("invite", "--url", "https://chat.example.org/c/x"),
+        ("users", "what"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_with_a_sentence(server: Server, arguments: tuple[str, ...]) -> None:
+    assert len(refused(operate(server.data_dir, *arguments))) > 20
+
+
+def test_a_folder_without_a_server_is_said_to_be_one(tmp_path: Path) -> None:
+    assert "There is no EZ-DMS in" in refused(operate(tmp_path, "users"))
+    assert "There is no EZ-DMS in" in refused(operate(tmp_path / "missing", "users"))
+
+
+def test_the_operators_socket_is_its_owners_alone_however_deep_the_folder(tmp_path: Path) -> None:
+    deep = tmp_path / ("d" * 60) / ("e" * 60)
+    server = Server(tmp_path)
+    server.data_dir = deep
+    server.start()
+    try:
+        channel = deep / "operator.sock"
+        assert stat.S_IMODE(channel.stat().st_mode) == 0o600
+        assert json.loads(said(operate(deep, "users", "--json"))) == []
+    finally:
+        assert server.stop() == 0
+    assert not channel.exists()

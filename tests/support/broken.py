@@ -1,0 +1,265 @@
+"""Broken requests of every kind, made from whole ones, and what must hold of every answer; the fuzz tests share it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, unquote
+
+from hypothesis import strategies as st
+from quart import Quart
+
+from ezdms.edge.headers import HEADERS
+from ezdms.views.page_policy import of_a_page
+from tests.support import junk
+
+Header = tuple[bytes, bytes]
+
+FORM = b"application/x-www-form-urlencoded"
+MULTIPART = b"multipart/form-data; boundary=seam"
+JSON_TYPE = b"application/json"
+
+TRACES = re.compile(rb"Traceback|File \"|[a-z]\w*Error\b|\w+Error:|Exception|\.py\b|site-packages")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @classmethod
+    def of(cls, sent: list[dict[str, Any]]) -> Answer:
+        """The ASGI messages of one answer: its start, then its body."""
+        given = {name.decode().lower(): value.decode() for name, value in sent[0]["headers"]}
+        return cls(sent[0]["status"], given, b"".join(message["body"] for message in sent[1:]))
+
+    def check(self) -> Answer:
+        """What must hold of every answer whatever was asked: no 5xx, nothing of our insides, and the fences."""
+        assert 200 <= self.status < 500, self
+        assert not TRACES.search(self.body) or self.headers.get("content-type", "").startswith("text/javascript"), self
+        is_page = self.headers.get("integrity-policy") is not None  # tests/http/test_integrity.py says which are
+        for name, value in (of_a_page() if is_page else HEADERS).items():
+            assert self.headers.get(name.lower()) == value, (name, self)
+        return self
+
+
+@dataclass(frozen=True)
+class Body:
+    """A request body, and whether it is one that no route with fields may take."""
+
+    content_type: bytes
+    content: bytes
+    broken: bool = True
+
+    def __repr__(self) -> str:
+        return f"Body({self.content_type!r}, {len(self.content)} bytes: {self.content[:300]!r}, broken={self.broken})"
+
+
+async def ask(app: Quart, method: str, target: bytes, headers: Iterable[Header] = (), body: bytes = b"") -> Answer:
+    """One request straight into the ASGI app, as hypercorn hands it over, with bytes that no client library sends."""
+    path, _, query = target.partition(b"?")
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.1"},
+        "http_version": "1.1",
+        "method": method,
+        "scheme": "http",
+        "path": unquote(path.decode("latin-1")),
+        "raw_path": path,
+        "query_string": query,
+        "root_path": "",
+        "headers": list(headers),
+        "client": ("127.0.0.1", 1),
+        "server": ("127.0.0.1", 5000),
+        "state": {},
+        "extensions": {},
+    }
+    coming = [
+        {"type": "http.request", "body": body[start : start + 65536], "more_body": start + 65536 < len(body)}
+        for start in range(0, len(body) or 1, 65536)
+    ]
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        if coming:
+            return coming.pop(0)
+        return await asyncio.get_running_loop().create_future()  # type: ignore[no-any-return]
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await app(scope, receive, send)  # type: ignore[arg-type]
+    return Answer.of(sent)
+
+
+async def shake_hands(app: Quart, target: bytes, headers: Iterable[Header]) -> Answer | None:
+    """Open a socket straight at the ASGI app and leave once it is accepted: None; or the answer that refused it."""
+    path, _, query = target.partition(b"?")
+    scope = {
+        "type": "websocket",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": "1.1",
+        "scheme": "ws",
+        "path": unquote(path.decode("latin-1")),
+        "raw_path": path,
+        "query_string": query,
+        "root_path": "",
+        "headers": list(headers),
+        "client": ("127.0.0.1", 1),
+        "server": ("127.0.0.1", 5000),
+        "subprotocols": [],
+        "state": {},
+        "extensions": {"websocket.http.response": {}},
+    }
+    coming: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    coming.put_nowait({"type": "websocket.connect"})
+    sent: list[dict[str, Any]] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+        if message["type"] == "websocket.accept":
+            coming.put_nowait({"type": "websocket.disconnect", "code": 1001})
+
+    await app(scope, coming.get, send)  # type: ignore[arg-type]
+    if sent[0]["type"] == "websocket.accept":
+        return None
+    return Answer.of(sent)
+
+
+def as_json(fields: Mapping[str, bytes]) -> bytes:
+    return b"{" + b", ".join(json.dumps(name).encode() + b": " + token for name, token in fields.items()) + b"}"
+
+
+def as_form(fields: Mapping[str, bytes]) -> bytes:
+    return b"&".join(name.encode() + b"=" + value for name, value in fields.items())
+
+
+def as_multipart(fields: Mapping[str, bytes]) -> bytes:
+    parts = [
+        b'--seam\r\nContent-Disposition: form-data; name="%s"\r\n\r\n%s\r\n' % (name.encode(), value)
+        for name, value in fields.items()
+    ]
+    return b"".join(parts) + b"--seam--\r\n"
+
+
+def json_tokens(fields: Mapping[str, Any]) -> dict[str, bytes]:
+    return {name: json.dumps(value).encode() for name, value in fields.items()}
+
+
+def form_values(fields: Mapping[str, Any]) -> dict[str, bytes]:
+    return {name: quote(str(value), safe="").encode() for name, value in fields.items()}
+
+
+@st.composite
+def broken_bodies(draw: st.DrawFn, fields: Mapping[str, Any]) -> Body:
+    """A body that cannot be taken where exactly `fields` would be: it is of the wrong form, or one field is broken."""
+    kinds = ["json", "form", "multipart", "bytes", "type", "big"]
+    if fields:
+        kinds += ["json field", "form field", "multipart field", "gone", "twice", "cut", "spoilt"] * 2
+    kind = draw(st.sampled_from(kinds))
+    if kind == "json":
+        return Body(JSON_TYPE, draw(st.sampled_from(junk.NOT_JSON_OBJECTS)))
+    if kind == "form":
+        return Body(FORM, draw(st.sampled_from(junk.NOT_FORMS)))
+    if kind == "multipart":
+        return Body(MULTIPART, draw(st.sampled_from(junk.NOT_MULTIPART)))
+    if kind == "bytes":
+        return Body(draw(st.sampled_from([JSON_TYPE, FORM, MULTIPART])), draw(st.binary(max_size=200)))
+    if kind == "type":
+        content_type = draw(st.sampled_from(junk.CONTENT_TYPES))
+        content = draw(st.sampled_from([as_json, as_form]))(json_tokens(fields))
+        return Body(content_type, content, broken=not content_type.startswith(b"application/json"))
+    if kind == "big":
+        content_type = draw(st.sampled_from([JSON_TYPE, FORM, MULTIPART]))
+        return Body(content_type, draw(st.sampled_from([b"A", b"[", b"&", b"\r\n", b"\xff"])) * (420 * 1024))
+    name = draw(st.sampled_from(sorted(fields)))
+    if kind == "json field":
+        return Body(JSON_TYPE, as_json(json_tokens(fields) | {name: draw(st.sampled_from(junk.JUNK))}))
+    if kind == "form field":
+        return Body(FORM, as_form(form_values(fields) | {name: draw(st.sampled_from(junk.FORM_JUNK))}))
+    if kind == "multipart field":
+        return Body(MULTIPART, as_multipart(form_values(fields) | {name: draw(st.sampled_from(junk.FORM_JUNK))}))
+    if kind == "gone":
+        fields = {other: value for other, value in fields.items() if other != name}
+        return draw(st.sampled_from(whole_bodies(fields)))
+    if kind == "twice":
+        body = draw(st.sampled_from(whole_bodies(fields)))
+        again = draw(st.sampled_from(whole_bodies({name: fields[name]})))
+        if body.content_type != again.content_type:
+            return Body(again.content_type, body.content)
+        joint = {JSON_TYPE: b", ", FORM: b"&", MULTIPART: b""}[body.content_type]
+        end = {JSON_TYPE: -1, FORM: None, MULTIPART: -len(b"--seam--\r\n")}[body.content_type]
+        return Body(body.content_type, body.content[:end] + joint + again.content[body.content_type == JSON_TYPE :])
+    body = draw(st.sampled_from(whole_bodies(fields)))
+    place = draw(st.integers(0, len(body.content) - 12))
+    if kind == "cut":
+        return Body(body.content_type, body.content[:place], broken=body.content_type == JSON_TYPE)
+    spoilt = body.content[:place] + draw(st.sampled_from([b"\xff", b"\x00", b"\x80\x80"])) + body.content[place:]
+    return Body(body.content_type, spoilt, broken=body.content_type == JSON_TYPE)
+
+
+def whole_bodies(fields: Mapping[str, Any]) -> list[Body]:
+    """The same fields in the three forms that a body may have."""
+    return [
+        Body(JSON_TYPE, as_json(json_tokens(fields))),
+        Body(FORM, as_form(form_values(fields))),
+        Body(MULTIPART, as_multipart({name: str(value).encode() for name, value in fields.items()})),
+    ]
+
+
+headers: st.SearchStrategy[list[Header]] = st.lists(
+    st.sampled_from(sorted(junk.ODD)).flatmap(
+        lambda name: st.tuples(st.just(name), st.one_of(st.sampled_from(junk.ODD[name]), st.sampled_from(junk.VALUES)))
+    ),
+    min_size=1,
+    max_size=5,
+)
+
+
+@st.composite
+def targets(draw: st.DrawFn, rule: str) -> bytes:
+    """An address of this rule with something odd in place of its variables, and an odd query; or one of no rule."""
+    if draw(st.integers(0, 4)) == 0:
+        return draw(st.sampled_from(junk.TARGETS))
+    path = re.sub(r"<[^>]*>", lambda _: draw(st.sampled_from(junk.IN_PATHS)).decode("latin-1"), rule)
+    return path.encode("latin-1") + draw(st.sampled_from(junk.QUERIES))
+
+
+WISHES: st.SearchStrategy[str] = st.fixed_dictionaries(
+    {},
+    optional={
+        "event": st.sampled_from(
+            ["join", "leave", "JOIN", "new_message", "connected", "", None, 1, ["join"], {"a": 1}]
+        ),
+        "conversation_id": st.sampled_from(
+            [
+                "FOREIGN",
+                "0" * 24,
+                "",
+                "\x00",
+                "\ud800",
+                "\U0001f600",
+                "a" * 4_000,
+                "%",
+                "' OR 1=1 --",
+                None,
+                1,
+                True,
+                [],
+                {},
+            ]
+        ),
+        "text": st.sampled_from(["", "plain text", 10**400, 1.5, None]),
+    },
+).map(json.dumps)
+
+frames: st.SearchStrategy[str | bytes] = st.one_of(
+    WISHES, WISHES, st.sampled_from(junk.FRAMES), st.text(max_size=50), st.binary(min_size=1, max_size=50)
+)

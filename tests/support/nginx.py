@@ -1,0 +1,228 @@
+"""Debian's nginx before a served process, certificates that vouch for themselves, and who comes in through a proxy."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any, NamedTuple
+
+from ezdms.edge.certificate import write_pair
+from tests.conftest import ROOT, Server, skip_or_fail
+from tests.support.people import JSON
+from tests.support.served import SOON, Program, wait
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """A certificate that vouches for itself, and its key."""
+
+    certfile: Path
+    keyfile: Path
+
+
+def make_certificate(folder: Path, host: str = "127.0.0.1", *, days: int = 90) -> Certificate:
+    """For `host`, good for so many days from now (and some hours)."""
+    return Certificate(*write_pair(Path(mkdtemp(dir=folder)), [host], days=days))
+
+
+WORKERS = 2
+# What stands around a site; at the level of http, as in Debian's nginx.conf: a site must overrule it where it matters.
+AROUND = """
+daemon off; {user} worker_processes {workers}; pid {folder}/nginx.pid; error_log stderr;
+events {{ worker_connections 768; }}
+http {{
+  sendfile on; tcp_nopush on; types_hash_max_size 2048; default_type application/octet-stream;
+  ssl_protocols TLSv1 TLSv1.1 TLSv1.2 TLSv1.3; ssl_prefer_server_ciphers on;
+  access_log {folder}/access.log; gzip on;
+  client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;
+  uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
+{site}
+}}
+"""
+
+SITE = """
+  server_tokens off; gzip_types *; gzip_min_length 100; gzip_proxied any;
+  map $http_upgrade $connection_upgrade {{ default upgrade; '' close; }}
+  server {{
+    listen 127.0.0.1:{port} ssl;
+    ssl_certificate {certificate.certfile}; ssl_certificate_key {certificate.keyfile};
+    {more}
+    location / {{
+      proxy_pass {server.url}; proxy_http_version 1.1; proxy_set_header Host $http_host;
+      proxy_set_header X-Forwarded-For $remote_addr; proxy_set_header X-Forwarded-Proto $scheme;
+      proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $connection_upgrade;
+    }}
+  }}
+  server {{ listen 127.0.0.1:{plain_port}; return 308 https://$host:{port}$request_uri; }}
+"""
+
+
+class NginxProcess:
+    """Debian's nginx with this site, and with everything that it writes in `folder`."""
+
+    def __init__(self, folder: Path, site: str, *ports: int) -> None:
+        program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
+        if program is None:
+            skip_or_fail("nginx is not there (bin/test fetches it on Debian)")
+        folder.mkdir(exist_ok=True)
+        self.folder = folder
+        config = folder / "nginx.conf"
+        user = "user root;" if os.geteuid() == 0 else ""
+        config.write_text(AROUND.format(folder=folder, site=site, user=user, workers=WORKERS))
+        self._command = [str(program), "-p", str(folder), "-c", str(config), "-e", "stderr"]
+        self._ports = ports
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Returns once every port is listened on."""
+        log = self.folder / "nginx.log"
+        with log.open("a") as output:
+            process = self._process = subprocess.Popen(self._command, stdout=output, stderr=output)
+        wait(lambda: process.poll() is not None or all(map(_listens, self._ports)))
+        assert process.poll() is None, log.read_text()
+
+    def stop(self) -> None:
+        """At once, whatever is going on in it."""
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(timeout=10)
+            self._process = None
+
+    def reload(self) -> None:
+        """As `systemctl reload nginx` does; returns once new workers are there."""
+        assert self._process is not None
+        before = self._workers()
+        self._process.send_signal(signal.SIGHUP)
+        wait(lambda: len(self._workers() - before) == WORKERS)
+
+    def _workers(self) -> set[str]:
+        pid = self._process.pid if self._process else 0
+        return set(Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
+
+
+@dataclass(frozen=True)
+class Nginx:
+    """With TLS, and without to lead to it."""
+
+    url: str
+    plain_port: int
+
+
+@contextmanager
+def nginx_before(server: Server, certificate: Certificate, folder: Path, more: str = "") -> Iterator[Nginx]:
+    """A site of its own on free ports; `more` stands in its TLS server."""
+    port, plain_port = free_ports(2)
+    site = SITE.format(server=server, certificate=certificate, port=port, plain_port=plain_port, more=more)
+    nginx = NginxProcess(folder, site, port, plain_port)
+    try:
+        nginx.start()
+        yield Nginx(f"https://127.0.0.1:{port}", plain_port)
+    finally:
+        nginx.stop()
+
+
+def deployed(name: str, changed: Mapping[str, object]) -> str:
+    """A file of deploy/ as it is, but for these ports, names and paths, all of which must be there."""
+    text = (ROOT / "deploy" / name).read_text("utf-8")
+    for old, new in changed.items():
+        assert old in text, f"{name} says nothing of {old!r}"
+        text = text.replace(old, str(new))
+    return text
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of 127.0.0.1 on which nobody listens."""
+    with ExitStack() as stack:
+        held = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [int(one.getsockname()[1]) for one in held]
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as one:
+        return one.connect_ex(("127.0.0.1", port)) == 0
+
+
+NAME = "localhost"  # what the proxy under test is called: it leads to this machine without any set-up
+
+
+class Answer(NamedTuple):
+    """What came back."""
+
+    status: int
+    headers: http.client.HTTPMessage
+    body: bytes
+
+
+@dataclass(frozen=True)
+class Door:
+    """Where a proxy lets people in. Without `cafile` it speaks plain http."""
+
+    port: int
+    cafile: Path | None = None
+
+    @property
+    def url(self) -> str:
+        """As a browser writes it."""
+        return f"{'https' if self.cafile else 'http'}://{NAME}:{self.port}"
+
+    def dial(self, source: str = "127.0.0.1", name: str = NAME) -> socket.socket:
+        """A connection from this address, with TLS to a server of this name."""
+        raw = socket.create_connection(("127.0.0.1", self.port), SOON, (source, 0))
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # what comes after the handshake waits for nothing
+        if self.cafile is None:
+            return raw
+        return ssl.create_default_context(cafile=str(self.cafile)).wrap_socket(raw, server_hostname=name)
+
+    def ask(self, path: str, fields: object = None, source: str = "127.0.0.1", **headers: str) -> Answer:
+        """POST the fields, else GET, as a program does unless the headers say otherwise (`_` stands for `-`)."""
+        body = None if fields is None else json.dumps(fields)
+        given = JSON | {"Content-Type": "application/json"} | {k.replace("_", "-"): v for k, v in headers.items()}
+        with closing(Wire(self, source)) as wire:
+            wire.request("GET" if body is None else "POST", path, body, given)
+            answer = wire.getresponse()
+            return Answer(answer.status, answer.headers, answer.read())
+
+    def lead(self, program: Program, source: str, forged: Mapping[str, str] | None = None) -> None:
+        """From now on they come in here, from this address, with forged headers on every request; they log in anew."""
+        program.close()
+        program._wire = Wire(self, source, forged)
+        program.log_in()
+
+    def seen(self, program: Program, source: str, forged: Mapping[str, str] | None = None) -> str:
+        """The address that the server sees when somebody comes in like that."""
+        self.lead(program, source, forged)
+        return next(str(session["address"]) for session in program.ask("/sessions") if session["current"])
+
+    def cookie(self, program: Program, source: str, forged: Mapping[str, str] | None = None) -> str:
+        """What it sets in a browser that logs in like that."""
+        login = {name: program.fields[name] for name in ("login_id", "auth_key")}
+        return str(self.ask("/login", login, source, **(forged or {})).headers["Set-Cookie"])
+
+
+class Wire(http.client.HTTPConnection):
+    """A kept connection from an address of its own."""
+
+    def __init__(self, door: Door, source: str, forged: Mapping[str, str] | None = None) -> None:
+        super().__init__(NAME, door.port, timeout=SOON)
+        self._door, self._source, self._forged = door, source, dict(forged or {})
+
+    def connect(self) -> None:
+        """From that address, with TLS if the door has it."""
+        self.sock = self._door.dial(self._source)
+
+    def endheaders(self, *arguments: Any, **options: Any) -> None:
+        """What is forged goes along with every request."""
+        for name, value in self._forged.items():
+            self.putheader(name, value)
+        super().endheaders(*arguments, **options)

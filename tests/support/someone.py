@@ -1,0 +1,224 @@
+"""Somebody at a browser of their own: what they do, and everything that leaves or reaches it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from cryptography.hazmat.primitives import serialization
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, Request, WebSocket, expect
+
+from ezdms import crypto
+from ezdms.protocol.encoding import b64u_decode, b64u_encode
+from ezdms.views.assets import address_of
+from tests.conftest import Server
+from tests.support.people import JSON, PEOPLE, registration
+
+# Seals and sends in the page, as the composer does, but without typing.
+FILL = """async (count) => {
+    const at = (name) => document.querySelector("[src*=boot]").src.replace("boot", name);
+    const [C, { postForm }] = await Promise.all([import(at("crypto")), import(at("server"))]);
+    const { me, partner } = await document.querySelector("message-thread").ready;
+    const conversation_id = location.pathname.slice(3);
+    for (let n = 1, p = ""; n <= count; n += 1) {
+        const sealed = await C.sealMessage(me, partner, { n, p, a: [0, ""], ts: Date.now(), text: `line ${n}` });
+        const { message_id, hash, suite, content_for_a, content_for_b } = sealed;
+        await postForm("/send_message", { conversation_id, message_id, n, hash, suite, content_for_a, content_for_b });
+        p = hash;
+    }
+}"""
+
+# Puts an account where the page keeps it, as registering does; the keys are there from before.
+MOVE_IN = """async ([crypto, keystore, { user_id, username, search_salt, sig, enc, ...open }]) => {
+    const [C, K] = await Promise.all([import(crypto), import(keystore)]);
+    const [ik, spki] = [open.ik, open.spki].map((text) => C.b64uDecode(text));
+    const take = (key, algorithm, use) =>
+        globalThis.crypto.subtle.importKey("pkcs8", C.b64uDecode(key), algorithm, false, [use]);
+    await K.saveAccount({
+        user_id, username, search_salt, ik, spki, fp: await C.fingerprint(ik),
+        sig: await take(sig, "Ed25519", "sign"), enc: await take(enc, { name: "RSA-OAEP", hash: "SHA-256" }, "decrypt"),
+    });
+}"""
+
+
+class Someone:
+    """A person in a browser context of their own; `addresses` keeps what was asked for, `traffic` all that was said."""
+
+    def __init__(self, server: Server, name: str) -> None:
+        self.server = server
+        self.name = name
+        self.login_pin = ""
+        self.search_pin = ""
+        self._traffic: list[str] = []
+        self.addresses: list[str] = []
+        self.errors: list[str] = []
+        self.context: BrowserContext
+        self.page: Page
+
+    @classmethod
+    async def arrives(cls, browser: Browser, server: Server, name: str, address: str = "", **options: Any) -> Someone:
+        """Open the front page, at the server's own or another address, in a new context."""
+        someone = cls(server, name)
+        someone.context = await browser.new_context(**options)
+        someone.context.set_default_timeout(30_000)
+        someone.page = await someone.new_tab()
+        await someone.page.goto(address or server.url)
+        if not address and options.get("java_script_enabled", True):
+            await someone.page.wait_for_selector("log-in")  # the script draws the page
+        return someone
+
+    @classmethod
+    async def is_in(cls, browser: Browser, server: Server, name: str, address: str = "", **options: Any) -> Someone:
+        """Somebody with an account of their own, logged in and at their list, without a click."""
+        someone = cls(server, name)
+        someone.context = await browser.new_context(**options)
+        someone.context.set_default_timeout(30_000)
+        someone.page = await someone.new_tab()
+        home = address or server.url
+        deployment = await someone.context.request.get(f"{home}/deployment", headers=JSON)
+        keys, pin = take_keys(server), crypto.new_login_pin()
+        someone.login_pin = crypto.show_login_pin(pin)
+        login = crypto.login_keys(pin, b64u_decode((await deployment.json())["deployment_id"], 16))
+        fields = registration(keys, name, **asdict(login), **asdict(crypto.wrap_keys(pin, keys)))
+        answer = await someone.context.request.post(f"{home}/register", form=fields, headers=JSON)
+        assert answer.status == 201, await answer.text()
+        account = await answer.json()
+        someone.search_pin = account["search_pin"]
+        await someone.page.route(f"{home}/empty", lambda route: route.fulfill(content_type="text/html", body=""))
+        await someone.page.goto(f"{home}/empty")
+        stored = {"user_id": account["user_id"], "username": name, "search_salt": fields["search_salt"]}
+        code = [address_of("js/crypto.js"), address_of("js/keystore.js")]
+        await someone.page.evaluate(MOVE_IN, [*code, stored | in_pkcs8(keys)])
+        await someone.page.unroute(f"{home}/empty")
+        someone.addresses.clear()
+        someone._traffic.clear()
+        await someone.page.goto(home)
+        await expect(someone.page.get_by_test_id("my-search-pin")).to_have_text(someone.search_pin)
+        return someone
+
+    async def new_tab(self) -> Page:
+        """Another tab of the same browser, listened to."""
+        page = await self.context.new_page()
+        page.on("request", self._keep_request)
+        page.on("websocket", self._keep_frames)
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("console", self._keep_error)
+        return page
+
+    def _keep_error(self, message: ConsoleMessage) -> None:
+        if message.type == "error":
+            self.errors.append(message.text)
+
+    def _keep_request(self, request: Request) -> None:
+        self.addresses.append(request.url)
+        self._traffic.append(f"{request.method} {request.url} {request.headers} {request.post_data}")
+
+    def _keep_frames(self, socket: WebSocket) -> None:
+        socket.on("framesent", lambda frame: self._traffic.append(f"sent {frame!r}"))
+        socket.on("framereceived", lambda frame: self._traffic.append(f"received {frame!r}"))
+
+    async def creates_an_account(self) -> Someone:
+        """From the front page to the empty list."""
+        page = self.page
+        await page.get_by_role("textbox", name="Username").fill(self.name)
+        await page.get_by_role("button", name="Create an account").click()
+        await expect(page.get_by_test_id("login-pin")).not_to_be_empty()
+        self.login_pin = await page.get_by_test_id("login-pin").inner_text()
+        self.search_pin = await page.get_by_test_id("search-pin").inner_text()
+        await page.get_by_role("checkbox", name="I have saved my Login PIN").check()
+        await page.get_by_role("button", name="Continue").click()
+        await expect(page.get_by_test_id("my-search-pin")).to_have_text(self.search_pin)
+        return self
+
+    async def logs_in(self, page: Page | None = None) -> None:
+        """With the Login PIN."""
+        page = page or self.page
+        await page.get_by_role("textbox", name="Login PIN").fill(self.login_pin)
+        await page.get_by_role("button", name="Log in").click()
+        await expect(page.get_by_test_id("my-search-pin")).to_have_text(self.search_pin)
+
+    async def on_another_device(self, browser: Browser) -> Someone:
+        """The same person, logged in with another browser."""
+        device = await Someone.arrives(browser, self.server, self.name)
+        device.login_pin, device.search_pin = self.login_pin, self.search_pin
+        await device.logs_in()
+        return device
+
+    async def starts_with(self, search_pin: str) -> None:
+        """Enter a Search PIN; the conversation opens."""
+        await self.page.get_by_role("textbox", name="Search PIN").fill(search_pin)
+        await self.page.get_by_role("button", name="Start").click()
+        await expect(self.page.get_by_text("Verified by Search PIN")).to_be_visible()
+
+    async def opens(self, name: str) -> None:
+        """Choose a conversation in the list."""
+        await self.list.get_by_role("link", name=name).click()
+        await expect(self.page.get_by_role("heading", name=name)).to_be_visible()
+
+    async def writes(self, text: str, page: Page | None = None) -> None:
+        """Type and send."""
+        page = page or self.page
+        await page.get_by_role("textbox", name="Message").fill(text)
+        await page.get_by_role("button", name="Send").click()
+
+    async def writes_many(self, count: int) -> None:
+        """The first messages of a conversation: "line 1" to "line {count}"."""
+        await self.page.evaluate(FILL, count)
+
+    async def sees(self, *texts: str, page: Page | None = None) -> None:
+        """Exactly these messages, in order."""
+        await expect(texts_of(page or self.page)).to_have_text(list(texts))
+
+    @property
+    def traffic(self) -> Sequence[str]:
+        """Every request, answer and frame. Firefox's driver shows no body and no frame: that would prove nothing."""
+        browser = self.context.browser
+        assert browser is None or browser.browser_type.name == "chromium", "only Chromium shows all that leaves it"
+        return self._traffic
+
+    @property
+    def list(self) -> Locator:
+        """The conversation list."""
+        return self.page.get_by_role("navigation", name="Conversations")
+
+    @property
+    def alert(self) -> Locator:
+        """The one error on the page."""
+        return self.page.get_by_role("alert")
+
+
+_taken: dict[Server, int] = {}
+
+
+def take_keys(server: Server) -> crypto.Keys:
+    """Keys that nobody on this server has: those of the vectors first, which need not be made."""
+    count = _taken[server] = _taken.get(server, -1) + 1
+    return list(PEOPLE.values())[count] if count < len(PEOPLE) else crypto.generate_keys()
+
+
+def in_pkcs8(keys: crypto.Keys) -> dict[str, str]:
+    """The public keys, and the private keys as a browser imports them, b64u."""
+    private = {
+        name: key.private_bytes(
+            serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        for name, key in (("sig", keys.identity), ("enc", keys.encryption))
+    }
+    return {name: b64u_encode(raw) for name, raw in ({"ik": keys.ik, "spki": keys.spki} | private).items()}
+
+
+async def until(is_so: Callable[[], bool | Awaitable[bool]]) -> None:
+    """Wait for something outside the page to become true."""
+    for _ in range(400):
+        answer = is_so()
+        if answer if isinstance(answer, bool) else await answer:
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError("it did not become true")
+
+
+def texts_of(page: Page) -> Locator:
+    """The texts of all messages on the page."""
+    return page.get_by_role("log").locator("sealed-text")

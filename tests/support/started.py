@@ -1,0 +1,60 @@
+"""A command that serves until it is told to end, as its own process: the bridge, and the page of one's own machine."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from tests.conftest import ROOT
+from tests.support.forked import launch
+
+
+def environment() -> dict[str, str]:
+    """Without what a developer has set for themselves."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("EZDMS_")}
+    return clean | {"PYTHONPATH": str(ROOT)}
+
+
+class Started:
+    """One of somebody's own, for one server. `said`: what it printed."""
+
+    def __init__(self, server: str, folder: Path, name: str, *flags: str) -> None:
+        self.home, self.log = folder / "home", folder / f"{name}.log"
+        self.name = name
+        self.flags = ["--server", server, "--home", str(self.home), *flags]
+        self.said = ""
+        self.port = 0
+        self.is_executed = False  # as from a shell, for tests that look at the process from outside
+        self.process: subprocess.Popen[str] | None = None
+
+    def launch(self, *flags: str, **more: str) -> None:
+        """Start it, with these flags and settings too; returns once it has printed its first line."""
+        with self.log.open("a") as log:
+            given: dict[str, Any] = {"env": environment() | more, "stdout": subprocess.PIPE, "stderr": log}
+            if self.is_executed:
+                command = [sys.executable, "-m", "ezdms", self.name, *flags, *self.flags]
+                self.process = subprocess.Popen(command, text=True, **given)
+            else:
+                self.process = launch(self.name, *flags, *self.flags, **given)
+        self.said = self.next_line()
+
+    def next_line(self) -> str:
+        """What it prints next."""
+        assert self.process is not None
+        assert self.process.stdout is not None
+        return self.process.stdout.readline()
+
+    def end(self, how: signal.Signals) -> int:
+        """Its exit code; whatever it printed after its start is in `said`."""
+        assert self.process is not None
+        self.process.send_signal(how)
+        code = self.process.wait(timeout=10)
+        assert self.process.stdout is not None
+        self.said += self.process.stdout.read()
+        self.process.stdout.close()
+        self.process = None
+        return code

