@@ -150,10 +150,10 @@ def test_a_file_of_an_older_version_shows_no_search_pin_until_the_next_login(ali
     old = alice.home / "alice@example.AAAAAAAA.json"
     alice.state.path.rename(old)  # as they were called then
     said = alice.run("whoami")
-    assert "not known here" in said.err
+    assert "is not saved on this device" in said.err
     assert planted not in said.all
     with wire.telling("POST /login", changed(search_salt=...)):
-        assert "not known here" in alice.run("login").out
+        assert "is not saved on this device" in alice.run("login").out
     with wire.telling("POST /login", changed(search_salt=salt)):
         assert f"Your Search PIN: {own}" in alice.run("login").out
     assert [path.name for path in alice.home.glob("*.json")] == [old.name]

@@ -68,7 +68,7 @@ def test_of_two_with_one_name_the_verified_one_is_meant(world: World, anna: Some
     wire.forget()
     said = anna.run("send", "bob", "for the real one")
     assert said.code == 0
-    assert "Others are also called bob too" in said.err
+    assert "Others are also called bob" in said.err
     assert wire.posted("/send_message")[0].fields["conversation_id"] == where(anna, world.bob)
     said = anna.run("send", where(anna, world.twin), "who are you?")
     assert (said.code, "Not verified" in said.err) == (0, True)
@@ -79,14 +79,14 @@ def test_somebody_else_who_is_missing_is_said_on_the_way(world: World, alice: So
     with wire.telling(LIST, lines(without(where(alice, world.bob)))):
         said = alice.run("send", "carol", "hello")
     assert said.code == 0
-    assert "Warning: The server's list leaves out bob" in said.err
+    assert "Warning: The server's list leaves out your contact bob" in said.err
 
 
 LINES: dict[str, tuple[Callable[[list[Any]], list[Any]], str]] = {  # and what is said of it
     "a line is no object": (lambda rows: [5, *rows], "1 unreadable lines"),
-    "an id commands the terminal": (lambda rows: [rows[0] | {"conversation_id": ESCAPE}, *rows], "1 lines"),
-    "an id is a list": (lambda rows: [rows[0] | {"conversation_id": []}, *rows], "1 lines"),
-    "a line stands twice": (lambda rows: [rows[0], *rows], "1 lines"),
+    "an id commands the terminal": (lambda rows: [rows[0] | {"conversation_id": ESCAPE}, *rows], "1 unreadable lines"),
+    "an id is a list": (lambda rows: [rows[0] | {"conversation_id": []}, *rows], "1 unreadable lines"),
+    "a line stands twice": (lambda rows: [rows[0], *rows], "1 unreadable lines"),
     "last_seq is a string": (lambda rows: [rows[0] | {"last_seq": "1"}, *rows[1:]], "leaves out"),
     "last_seq is 2^53": (lambda rows: [rows[0] | {"last_seq": 2**53}, *rows[1:]], "leaves out"),
     "unread is a list": (lambda rows: [rows[0] | {"unread": []}, *rows[1:]], "leaves out"),
