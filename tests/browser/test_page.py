@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, Locator, expect
+from playwright.async_api import Browser, Locator, Route, expect
 
 from tests.conftest import Server, skip_or_fail
 from tests.support.access import serious_faults
@@ -266,6 +266,24 @@ async def test_on_plain_http_elsewhere_one_true_sentence_stands_and_nothing_can_
         await expect(page.get_by_role("textbox", name="Username")).to_be_disabled()
         await expect(page.get_by_role("button", name="Log in")).to_be_disabled()
         await browser.close()
+
+
+async def test_a_page_whose_scripts_were_refused_is_loaded_once_more(browser: Browser, server: Server) -> None:
+    """As in WebKit, if the entry was there before the rest of the head."""
+    asked = []
+
+    async def refuse_once(route: Route) -> None:
+        asked.append(route.request.url)
+        await first
+        await (route.abort() if len(asked) == 1 else route.continue_())
+
+    page = await browser.new_page()
+    is_first = re.compile(r".*/js/first\.js")
+    first = asyncio.ensure_future(page.wait_for_event("requestfinished", lambda one: bool(is_first.match(one.url))))
+    await page.route("**/js/boot.js", refuse_once)
+    await page.goto(server.url)
+    await expect(page.get_by_role("textbox", name="Username")).to_be_enabled()
+    assert len(asked) == 2
 
 
 WITHOUT_ED25519 = """

@@ -125,6 +125,16 @@ def test_the_digest_changes_with_every_byte_and_every_name(tmp_path: Path, monke
     assert assets.digest.__wrapped__() in seen  # the same files, the same address
 
 
+async def test_a_page_that_does_not_start_says_so_in_the_same_words_with_and_without_scripts(
+    app: Quart,
+) -> None:
+    html = await (await app.test_client().get("/")).get_data(as_text=True)
+    (said,) = re.findall(r'<p class="unstarted">(.*?)</p>', html)
+    shell = (assets.FOLDER / "js" / "shell.js").read_text("utf-8")
+    (first, second) = re.findall(r'const UNSTARTED = "([^"]*)"\s*\+ "([^"]*)";', shell)[0]
+    assert first + second == said
+
+
 async def test_a_page_asks_at_once_for_every_module_that_it_will_need(app: Quart) -> None:
     html = await (await app.test_client().get("/")).get_data(as_text=True)
     scripts = r'<script type="module" (?:async )?src="/static/[0-9a-f]{12}/([^"]+)" integrity="[^"]+"></script>'

@@ -148,5 +148,6 @@ async function start() {
 const tellPin = () => dispatchEvent(new Event("ezdms-pinned"));
 addEventListener("ezdms-pin", tellPin);
 tellPin();
+document.querySelector(".unstarted").remove();
 watchArrival(showPageAlert);
 start().catch((error) => showPageAlert(error.message));

@@ -41,6 +41,11 @@ const BODY = { "data-host": /^/, "data-notice": /^/, "data-registration": /^/, "
 // Only a page from the user's own machine (`ezdms open`) may specify which server it uses.
 if (location.hostname === "127.0.0.1") BODY["data-server"] = /^https?:\/\/[a-z0-9.:[\]-]+$/;
 
+// Shown until boot.js starts, and for good if it never does: the other scripts then run alone and do nothing
+// (docs/decisions/pages.md).
+const UNSTARTED = "EZ-DMS has not started. Reload the page. If that does not help, your browser is too old for it, or "
+  + "a script was changed and your browser refused to run it. In that case, do not type secrets here.";
+
 const STATIC = /^\/static\/[0-9a-f]{12}\//; // the address of a release's files, which contains their hash
 const isStyle = (node) => node.localName === "link" && node.rel === "stylesheet";
 
@@ -127,7 +132,8 @@ function takeOver() {
       templates.set(element.id, fragment);
     } else if (!element.matches("noscript, .unstarted")) isTampered = true;
   }
-  root.append(document.createElement("body"));
+  const unstarted = Object.assign(document.createElement("p"), { className: "unstarted", textContent: UNSTARTED });
+  root.appendChild(document.createElement("body")).append(unstarted);
   return body.dataset;
 }
 
