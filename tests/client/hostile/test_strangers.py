@@ -85,7 +85,7 @@ def test_whoever_one_has_to_do_with_is_known_from_then_on(
         assert anna.run(act, "erin", *(["hello"] if act == "send" else [])).code == 0
     assert anna.values["contacts"][talk]["name"] == "erin"
     with wire.telling(LIST, lines(without(talk))):
-        assert "The server's list leaves out erin" in anna.run("contacts").out
+        assert "list leaves out your contact erin" in anna.run("contacts").out
     fresh = Someone("anna", anna.pin, tmp_path / "fresh", wire, anna.keys)
     assert fresh.run("login").code == 0
     assert talk in fresh.values["contacts"]  # by the vault
