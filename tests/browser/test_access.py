@@ -13,9 +13,7 @@ from tests.support.hostile import Hostile
 from tests.support.someone import Someone
 
 
-async def test_axe_finds_nothing_serious_and_nothing_is_cut_off_on_any_page_and_state(
-    browser: Browser, server: Server
-) -> None:
+async def test_every_page_and_state_passes_axe_and_fits_the_screen(browser: Browser, server: Server) -> None:
     alice, bob = [await Someone.arrives(browser, server, name, reduced_motion="reduce") for name in ("alice", "bob")]
     page = alice.page
     faults = {}
@@ -95,7 +93,7 @@ async def by_tab_to(page: Page, target: Locator, most: int = 40, key: str = "") 
 
 
 @pytest.mark.firefox_too
-async def test_a_whole_life_by_keyboard_alone(browser: Browser, server: Server) -> None:
+async def test_everything_works_with_the_keyboard_alone(browser: Browser, server: Server) -> None:
     bob = await Someone.is_in(browser, server, "bob")
     alice = await Someone.arrives(browser, server, "alice")
     page, keys = alice.page, alice.page.keyboard

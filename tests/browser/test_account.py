@@ -10,7 +10,7 @@ from tests.conftest import Server
 from tests.support.someone import Someone
 
 
-async def test_ending_a_session_ends_it_in_its_browser_within_a_second(
+async def test_ending_a_session_logs_out_its_browser_within_a_second(
     browser: Browser, server: Server, pair: tuple[Someone, Someone]
 ) -> None:
     alice, _ = pair
@@ -38,7 +38,7 @@ async def test_ending_a_session_ends_it_in_its_browser_within_a_second(
     assert alice.errors == []
 
 
-async def test_a_new_login_pin_is_shown_to_the_account_it_was_made_for_alone(browser: Browser, server: Server) -> None:
+async def test_a_new_login_pin_is_shown_only_to_its_own_account(browser: Browser, server: Server) -> None:
     """Two tabs of one browser make an account each; the first has not saved its PIN yet."""
     alice, bob = await Someone.arrives(browser, server, "alice"), Someone(server, "bob")
     await alice.page.get_by_role("textbox", name="Username").fill("alice")
@@ -59,7 +59,7 @@ async def test_a_new_login_pin_is_shown_to_the_account_it_was_made_for_alone(bro
         assert pin not in await alice.page.content()
 
 
-async def test_a_new_login_pin_opens_the_account_and_the_old_one_is_dead(
+async def test_a_new_login_pin_works_and_the_old_one_does_not(
     browser: Browser, server: Server, pair: tuple[Someone, Someone]
 ) -> None:
     alice, bob = pair
@@ -113,7 +113,7 @@ async def test_a_new_login_pin_opens_the_account_and_the_old_one_is_dead(
     assert not [one for one in (*alice.traffic, *device.traffic) if alice.login_pin in one or old in one]
 
 
-async def test_whoever_deletes_the_account_is_gone_and_what_they_wrote_stays_with_the_other(
+async def test_deleting_an_account_keeps_its_messages_for_the_other_person(
     browser: Browser, server: Server, pair: tuple[Someone, Someone]
 ) -> None:
     alice, bob = pair
@@ -145,7 +145,7 @@ async def test_whoever_deletes_the_account_is_gone_and_what_they_wrote_stays_wit
     await device.sees("farewell")  # the key that was pinned came by the vault
 
 
-async def test_whoever_opens_a_conversations_address_logged_out_can_log_in_there(
+async def test_opening_a_conversation_url_while_logged_out_asks_for_login(
     browser: Browser, server: Server, pair: tuple[Someone, Someone]
 ) -> None:
     alice, bob = pair

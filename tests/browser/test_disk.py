@@ -188,7 +188,7 @@ DRAFT, WAITING = "Typed and then thought better of", "Waiting in the outbox for 
 NOTE = "remembered in the vault of a program"
 
 
-async def test_a_thief_of_the_disk_finds_no_secret_in_any_spelling_and_what_the_threat_model_says(
+async def test_a_stolen_disk_holds_no_secret_in_any_encoding_and_matches_the_threat_model(
     server: Server, newcomers: tuple[Someone, Someone], tmp_path: Path
 ) -> None:
     alice, bob = newcomers
@@ -302,9 +302,7 @@ def traces_of(server: Server, someone: Someone) -> Secrets:
     return {f"{someone.name}: {what}": trace for what, trace in traces.items()}
 
 
-async def test_whoever_deletes_the_account_is_in_no_byte_any_more(
-    browser: Browser, server: Server, tmp_path: Path
-) -> None:
+async def test_a_deleted_account_leaves_no_bytes_on_the_disk(browser: Browser, server: Server, tmp_path: Path) -> None:
     names = [f"{word}-{secrets.token_hex(4)}" for word in ("whoever-leaves", "whoever-remains")]
     leaving, staying = [await Someone.arrives(browser, server, name) for name in names]
     await asyncio.gather(leaving.creates_an_account(), staying.creates_an_account())
@@ -334,7 +332,7 @@ async def test_whoever_deletes_the_account_is_in_no_byte_any_more(
 
 
 @pytest.mark.parametrize("way", ["/search_pin", "/logout", "/sessions/{}/end", "/sessions/end_others"])
-async def test_a_search_pin_that_was_withdrawn_and_a_session_that_ended_are_in_no_byte_any_more(
+async def test_a_withdrawn_search_pin_and_an_ended_session_leave_no_bytes_on_the_disk(
     server: Server, way: str, tmp_path: Path
 ) -> None:
     words = [f"{word}-{secrets.token_hex(8)}" for word in ("first", "second")]

@@ -38,9 +38,7 @@ def starts(tmp_path: Path) -> Iterator[Starts]:
         server.kill()
 
 
-async def test_an_invitation_is_a_link_that_makes_one_account_and_survives_a_reload(
-    browser: Browser, starts: Starts
-) -> None:
+async def test_an_invitation_link_creates_one_account_and_survives_a_reload(browser: Browser, starts: Starts) -> None:
     server = starts(registration="invite")
     link, spare = operate(server.data_dir, "invite", "--count", "2").stdout.split()
     alice = await Someone.arrives(browser, server, "alice", link)
@@ -63,7 +61,7 @@ async def test_an_invitation_is_a_link_that_makes_one_account_and_survives_a_rel
     assert not any(link.partition("=")[2] in line for line in alice.traffic if line.startswith("GET"))
 
 
-async def test_what_is_no_invitation_does_not_leave_the_browser(browser: Browser, starts: Starts) -> None:
+async def test_an_invalid_invitation_never_leaves_the_browser(browser: Browser, starts: Starts) -> None:
     server = starts(registration="invite")
     (link,) = operate(server.data_dir, "invite").stdout.split()
     alice = await Someone.arrives(browser, server, "alice")
@@ -81,7 +79,7 @@ async def test_what_is_no_invitation_does_not_leave_the_browser(browser: Browser
     assert [one for one in alice.traffic if "register" in one.split()[1]]  # the control: this is what was looked for
 
 
-async def test_a_closed_server_says_so_under_its_own_name_and_lets_in_who_is_there(
+async def test_a_closed_server_says_so_under_its_own_name_and_still_allows_login(
     browser: Browser, starts: Starts
 ) -> None:
     server = starts()
@@ -100,7 +98,7 @@ async def test_a_closed_server_says_so_under_its_own_name_and_lets_in_who_is_the
     await again.logs_in()
 
 
-async def test_the_doctors_page_can_be_used_by_everybody(browser: Browser, starts: Starts) -> None:
+async def test_the_doctor_page_is_accessible(browser: Browser, starts: Starts) -> None:
     server = starts()
     command = [sys.executable, "-m", "ezdms", "doctor", "--page", "--port", "0"]
     environment = CLEAN | {"PYTHONPATH": str(ROOT), "EZDMS_DATA_DIR": str(server.data_dir)}
@@ -118,7 +116,7 @@ async def test_the_doctors_page_can_be_used_by_everybody(browser: Browser, start
         await process.wait()
 
 
-async def test_a_message_to_a_full_disk_waits_says_why_and_leaves_when_there_is_room(
+async def test_a_message_to_a_full_disk_waits_says_why_and_is_sent_once_there_is_room(
     browser: Browser, starts: Starts, small_disk: Path
 ) -> None:
     server = starts(small_disk)

@@ -48,7 +48,7 @@ async def goes_on(alice: Someone, bob: Someone) -> None:
 
 
 @pytest.mark.firefox_too
-async def test_a_dropped_message_leaves_a_note_where_it_was(server: Server, talk: tuple[Someone, Someone]) -> None:
+async def test_a_dropped_message_leaves_a_note_in_its_place(server: Server, talk: tuple[Someone, Someone]) -> None:
     alice, bob = talk
     Hostile(server).drop(2)
     await bob.page.reload()
@@ -58,7 +58,7 @@ async def test_a_dropped_message_leaves_a_note_where_it_was(server: Server, talk
     await goes_on(alice, bob)
 
 
-async def test_exchanged_messages_are_said_to_be_out_of_order(server: Server, talk: tuple[Someone, Someone]) -> None:
+async def test_swapped_messages_are_marked_as_out_of_order(server: Server, talk: tuple[Someone, Someone]) -> None:
     alice, bob = talk
     Hostile(server).exchange(2, 4)
     await bob.page.reload()
@@ -69,7 +69,7 @@ async def test_exchanged_messages_are_said_to_be_out_of_order(server: Server, ta
     await goes_on(alice, bob)
 
 
-async def test_a_replayed_message_does_not_hold(server: Server, talk: tuple[Someone, Someone]) -> None:
+async def test_a_replayed_message_cannot_be_verified(server: Server, talk: tuple[Someone, Someone]) -> None:
     alice, bob = talk
     Hostile(server).repeat(1)  # under another number: it does not hold
     await bob.page.reload()
@@ -80,7 +80,7 @@ async def test_a_replayed_message_does_not_hold(server: Server, talk: tuple[Some
     await goes_on(alice, bob)
 
 
-async def test_a_message_handed_over_twice_is_shown_once(talk: tuple[Someone, Someone]) -> None:
+async def test_a_message_delivered_twice_is_shown_once(talk: tuple[Someone, Someone]) -> None:
     alice, bob = talk
 
     def twice(html: str) -> str:
@@ -95,7 +95,7 @@ async def test_a_message_handed_over_twice_is_shown_once(talk: tuple[Someone, So
     await goes_on(alice, bob)
 
 
-async def test_a_message_of_another_conversation_does_not_open_here(
+async def test_a_message_from_another_conversation_does_not_open(
     browser: Browser, server: Server, talk: tuple[Someone, Someone]
 ) -> None:
     alice, bob = talk
@@ -117,7 +117,7 @@ async def test_a_message_of_another_conversation_does_not_open_here(
     await expect(bob.page.get_by_text("to eve alone")).to_have_count(0)
 
 
-async def test_a_message_said_to_be_mine_is_a_red_alarm_until_i_go_on(
+async def test_a_message_falsely_attributed_to_the_user_raises_a_red_alarm_until_they_continue(
     server: Server, talk: tuple[Someone, Someone]
 ) -> None:
     alice, bob = talk
@@ -139,7 +139,7 @@ async def test_a_message_said_to_be_mine_is_a_red_alarm_until_i_go_on(
 
 
 @pytest.mark.firefox_too
-async def test_a_server_that_takes_messages_back_is_a_red_alarm_until_one_goes_on(
+async def test_removing_seen_messages_raises_a_red_alarm_until_the_user_continues(
     server: Server, talk: tuple[Someone, Someone]
 ) -> None:
     _, bob = talk

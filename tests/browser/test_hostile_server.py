@@ -24,7 +24,7 @@ async def types_and_nothing_leaves(someone: Someone) -> None:
     assert not [one for one in someone.traffic if SECRET in one or SECRET.replace(" ", "+") in one]
 
 
-async def test_a_statement_that_steps_back_blocks_sending_until_one_goes_on(
+async def test_an_older_key_statement_blocks_sending_until_the_user_continues(
     server: Server, pair: tuple[Someone, Someone]
 ) -> None:
     alice, bob = pair
@@ -48,7 +48,7 @@ async def test_a_statement_that_steps_back_blocks_sending_until_one_goes_on(
     await expect(alice.alert).to_have_count(0)
 
 
-async def test_a_swapped_key_blocks_sending_and_there_is_no_way_on(
+async def test_a_swapped_key_blocks_sending_and_cannot_be_accepted(
     browser: Browser, server: Server, pair: tuple[Someone, Someone]
 ) -> None:
     alice, _ = pair
@@ -67,7 +67,7 @@ async def test_a_swapped_key_blocks_sending_and_there_is_no_way_on(
     await alice.sees("honest again")
 
 
-async def test_a_swapped_salt_of_a_search_pin_finds_nobody(
+async def test_a_swapped_search_pin_salt_finds_nobody(
     browser: Browser, server: Server, pair: tuple[Someone, Someone]
 ) -> None:
     _, bob = pair
@@ -83,7 +83,7 @@ async def test_a_swapped_salt_of_a_search_pin_finds_nobody(
     await carol.starts_with(bob.search_pin)
 
 
-async def test_a_login_with_another_salt_fewer_rounds_or_anothers_keys_unlocks_nothing(
+async def test_a_login_with_a_different_salt_fewer_rounds_or_different_keys_unlocks_nothing(
     browser: Browser, server: Server
 ) -> None:
     alice, _ = [await Someone.is_in(browser, server, name) for name in ("alice", "eve")]
@@ -106,7 +106,7 @@ async def test_a_login_with_another_salt_fewer_rounds_or_anothers_keys_unlocks_n
 
 
 @pytest.mark.firefox_too
-async def test_a_vault_that_is_not_the_one_stored_is_a_red_alarm(
+async def test_a_vault_other_than_the_stored_one_raises_a_red_alarm(
     browser: Browser, server: Server, pair: tuple[Someone, Someone]
 ) -> None:
     alice, bob = pair
@@ -157,7 +157,7 @@ async def test_a_vault_that_is_not_the_one_stored_is_a_red_alarm(
 
 
 @pytest.mark.firefox_too
-async def test_a_message_forged_in_anothers_name_is_a_red_alarm(
+async def test_a_message_forged_in_a_contacts_name_raises_a_red_alarm(
     browser: Browser, server: Server, pair: tuple[Someone, Someone]
 ) -> None:
     """Eve, who is the server, seals for Bob what Alice never wrote: everything is right but the signature."""

@@ -26,7 +26,7 @@ async def three(browser: Browser, server: Server, tmp_path: Path) -> AsyncIterat
     await bob.leave()
 
 
-async def test_every_two_of_three_talk_both_ways_and_see_the_same_history(three: Three) -> None:
+async def test_each_pair_of_three_clients_talks_both_ways_and_sees_the_same_history(three: Three) -> None:
     alice, bob, carol = three
 
     await alice.starts_with(bob.client.search_pin)
@@ -64,7 +64,7 @@ async def test_every_two_of_three_talk_both_ways_and_see_the_same_history(three:
     assert alice.errors == []
 
 
-async def test_every_two_of_three_agree_on_who_they_are(three: Three) -> None:
+async def test_each_pair_of_three_clients_can_verify_each_other(three: Three) -> None:
     alice, bob, carol = three
     page = alice.page
 

@@ -23,7 +23,7 @@ KEYBOARD = """(height) => {
 BOTTOM = "() => Math.round(document.querySelector('message-composer').getBoundingClientRect().bottom)"
 
 
-async def test_every_field_and_button_has_its_role_and_its_name(alice: Somebody, friend: Peer) -> None:
+async def test_every_field_and_button_has_a_role_and_a_name(alice: Somebody, friend: Peer) -> None:
     window = alice.opens(friend).window
     assert not window.run("() => document.getElementById('page-alert')?.innerText ?? ''")
     elements = window.driver.execute_script(f"return ({SHOWN})();")
@@ -42,7 +42,7 @@ async def test_every_field_and_button_has_its_role_and_its_name(alice: Somebody,
         assert known in found
 
 
-async def test_on_a_phone_the_list_or_the_conversation_is_there(alice: Somebody, friend: Peer) -> None:
+async def test_a_phone_shows_either_the_list_or_the_conversation(alice: Somebody, friend: Peer) -> None:
     window = alice.window
     window.resize(*PHONE)
     assert window.run(SEEN, ".sidebar")
@@ -58,7 +58,7 @@ async def test_on_a_phone_the_list_or_the_conversation_is_there(alice: Somebody,
     assert not window.run(WIDER)
 
 
-async def test_one_sees_what_one_writes_above_an_on_screen_keyboard(alice: Somebody, friend: Peer) -> None:
+async def test_the_message_field_stays_visible_above_an_on_screen_keyboard(alice: Somebody, friend: Peer) -> None:
     window = alice.opens(friend).window
     window.resize(*PHONE)
     full = window.run(BOTTOM)
@@ -73,7 +73,7 @@ async def test_one_sees_what_one_writes_above_an_on_screen_keyboard(alice: Someb
     window.until(f"(full) => ({BOTTOM})() === full", full)
 
 
-async def test_what_was_zoomed_is_not_taken_for_a_keyboard(alice: Somebody, friend: Peer) -> None:
+async def test_zooming_is_not_mistaken_for_an_on_screen_keyboard(alice: Somebody, friend: Peer) -> None:
     window = alice.opens(friend).window
     full = window.run(BOTTOM)
     window.run("() => Object.defineProperty(visualViewport, 'scale', { configurable: true, value: 2 }) && 0")
@@ -84,7 +84,7 @@ async def test_what_was_zoomed_is_not_taken_for_a_keyboard(alice: Somebody, frie
 
 
 @pytest.mark.parametrize("place", ["[data-testid=my-search-pin]", ".safety"])
-async def test_one_click_selects_all_of_what_is_to_be_copied(alice: Somebody, friend: Peer, place: str) -> None:
+async def test_one_click_selects_the_whole_text_to_copy(alice: Somebody, friend: Peer, place: str) -> None:
     window = alice.opens(friend).window
     window.press("Not verified")
     window.until("(place) => document.querySelector(place).checkVisibility()", place)

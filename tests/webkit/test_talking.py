@@ -50,7 +50,7 @@ def test_two_people_find_each_other_and_talk_through_reloads(alice: Somebody, bo
         assert not somebody.window.run("() => !!document.querySelector('[role=alert]:not(:empty)')")
 
 
-async def test_enter_sends_and_shift_with_enter_makes_a_new_line(alice: Somebody, friend: Peer) -> None:
+async def test_enter_sends_and_shift_enter_inserts_a_new_line(alice: Somebody, friend: Peer) -> None:
     window = alice.opens(friend).window
     field = window.element("textbox", "Message")
     field.send_keys("one")
@@ -61,14 +61,14 @@ async def test_enter_sends_and_shift_with_enter_makes_a_new_line(alice: Somebody
     assert (await friend.last()).text == "one\ntwo"
 
 
-async def test_whatever_is_written_arrives_as_it_was_written(alice: Somebody, friend: Peer) -> None:
+async def test_any_text_arrives_unchanged(alice: Somebody, friend: Peer) -> None:
     texts = ["👍🏽 " * 100, "مرحبا\n\tעברית", '<b>"bold"</b> & \\ \u2028', "é" * 500]
     for text in texts:
         await friend.writes(text)
     alice.opens(friend).window.sees(*texts)
 
 
-async def test_a_message_arrives_while_one_looks(alice: Somebody, friend: Peer) -> None:
+async def test_a_new_message_appears_live(alice: Somebody, friend: Peer) -> None:
     window = alice.opens(friend).window
     await friend.writes("live")
     window.sees("live")
@@ -81,7 +81,7 @@ async def test_a_message_arrives_while_one_looks(alice: Somebody, friend: Peer) 
     window.until("(title) => document.title === title", f"{friend.name} · EZ-DMS")
 
 
-async def test_a_draft_survives_a_reload_and_is_gone_once_it_is_sent(alice: Somebody, friend: Peer) -> None:
+async def test_a_draft_survives_a_reload_and_is_cleared_once_sent(alice: Somebody, friend: Peer) -> None:
     window = alice.opens(friend).window
     window.fill("Message", "half a thought")
     window.reload()
@@ -94,7 +94,7 @@ async def test_a_draft_survives_a_reload_and_is_gone_once_it_is_sent(alice: Some
     assert window.run(f"() => {FIELD}.value") == ""
 
 
-async def test_what_is_written_while_the_server_is_away_is_sent_when_it_is_back(
+async def test_a_message_written_while_the_server_is_down_is_sent_once_it_is_back(
     host: Server, alice: Somebody, friend: Peer
 ) -> None:
     window = alice.opens(friend).window
@@ -113,7 +113,7 @@ async def test_what_is_written_while_the_server_is_away_is_sent_when_it_is_back(
     assert [row["n"] for row in await friend.rows()] == [1, 2]
 
 
-async def test_a_long_conversation_opens_at_its_end_and_what_is_older_comes_above(
+async def test_a_long_conversation_opens_at_its_end_and_loads_older_messages_above(
     alice: Somebody, friend: Peer
 ) -> None:
     for number in range(1, MANY + 1):
@@ -128,7 +128,7 @@ async def test_a_long_conversation_opens_at_its_end_and_what_is_older_comes_abov
     window.sees(*(f"line {number}" for number in range(1, MANY + 1)))
 
 
-async def test_who_has_scrolled_up_reads_on_when_messages_arrive(alice: Somebody, friend: Peer) -> None:
+async def test_new_messages_do_not_move_a_reader_who_has_scrolled_up(alice: Somebody, friend: Peer) -> None:
     window = alice.opens(friend).window
     for number in range(1, 26):
         await friend.writes(f"line {number}\nand more of it")
@@ -148,7 +148,7 @@ async def test_who_has_scrolled_up_reads_on_when_messages_arrive(alice: Somebody
     window.until(IN_VIEW, "one more")
 
 
-async def test_who_has_scrolled_up_reads_on_when_older_messages_come(alice: Somebody, friend: Peer) -> None:
+async def test_older_messages_do_not_move_a_reader_who_has_scrolled_up(alice: Somebody, friend: Peer) -> None:
     for number in range(1, MANY + 1):
         await friend.writes(f"line {number}")
     window = alice.opens(friend).window
@@ -165,7 +165,7 @@ async def test_who_has_scrolled_up_reads_on_when_older_messages_come(alice: Some
     assert abs(window.run(TOP, text) - top) <= 2
 
 
-async def test_one_comes_back_to_the_place_and_the_draft_that_one_left(
+async def test_returning_to_a_conversation_restores_scroll_position_and_draft(
     host: Server, alice: Somebody, friend: Peer
 ) -> None:
     other = await Peer.arrives(host)

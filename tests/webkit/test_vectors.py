@@ -30,7 +30,7 @@ async def page(shared_server: Server, new_window: Callable[[], Window]) -> Windo
     return window
 
 
-def test_all_of_them_are_run_here_too() -> None:
+def test_every_browser_vector_test_runs_in_webkit_too() -> None:
     here = [name for name in globals() if name.startswith("test_")]
     assert len(here) > 12
     assert "test_vector_in_webkit" in here

@@ -73,7 +73,7 @@ async def test_a_scripted_click_does_nothing(stage: Stage, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-async def test_an_event_of_any_name_carries_no_verdict(stage: Stage, name: str) -> None:
+async def test_a_scripted_event_of_any_name_confirms_nothing(stage: Stage, name: str) -> None:
     await stage.is_listening()
     await stage.composer.fill("not to be sent")
     url = stage.page.url
@@ -93,7 +93,7 @@ async def test_an_event_of_any_name_carries_no_verdict(stage: Stage, name: str) 
         ("/sessions", "[data-do=end-others], [data-do=end]"),
     ],
 )
-async def test_a_scripted_click_withdraws_ends_and_deletes_nothing(stage: Stage, path: str, selector: str) -> None:
+async def test_a_scripted_click_withdraws_ends_or_deletes_nothing(stage: Stage, path: str, selector: str) -> None:
     await stage.opens(path)
     await expect(stage.page.locator(selector).first).to_be_attached()
     for field in await stage.page.locator("input[type=text]:visible").all():
@@ -129,7 +129,7 @@ APART = """(selector) => {
         ("/sessions", "device-list"),
     ],
 )
-async def test_a_part_that_is_not_on_the_page_hears_no_script_either(stage: Stage, path: str, selector: str) -> None:
+async def test_a_detached_element_ignores_scripted_events(stage: Stage, path: str, selector: str) -> None:
     await stage.opens(path)
     await expect(stage.page.locator(selector).first).to_be_attached()
     if not path:
@@ -159,7 +159,7 @@ HTMX = """async (address) => {
 }"""
 
 
-async def test_nothing_is_asked_for_by_htmx(stage: Stage) -> None:
+async def test_htmx_makes_no_requests(stage: Stage) -> None:
     before = f'<button hx-get="/{STOLEN}" hx-trigger="load, click"></button>'
     assert await stage.page.evaluate(HTMX, f"/{STOLEN}") == before
     await stage.page.evaluate("() => document.body.lastElementChild.remove()")
@@ -177,7 +177,7 @@ async def test_a_scripted_click_logs_nobody_in(visitor: Visitor, selector: str) 
 
 
 @pytest.mark.parametrize("way", ["header", "event", "click"])
-async def test_nothing_but_a_person_takes_an_alarm_away(talk: Stage, way: str) -> None:
+async def test_only_a_person_can_dismiss_an_alarm(talk: Stage, way: str) -> None:
     await talk.opens()
     await talk.says("mine")
     await talk.bob.writes("I have seen another", a=(1, noise(32)))
@@ -206,7 +206,7 @@ HOLD = """() => new Promise((held) => {
 })"""
 
 
-async def test_an_alarm_that_comes_while_one_goes_on_after_another_stands(talk: Stage) -> None:
+async def test_an_alarm_raised_while_the_user_continues_after_another_stays(talk: Stage) -> None:
     await talk.opens()
     await talk.says("mine")
     await talk.bob.writes("I have seen another", a=(1, noise(32)))
@@ -231,7 +231,7 @@ async def test_an_alarm_that_comes_while_one_goes_on_after_another_stands(talk: 
     assert len({*(await talk.contact())["accepted"]}) == 2
 
 
-async def test_a_session_is_not_ended_by_what_a_list_says(stage: Stage) -> None:
+async def test_a_session_list_cannot_end_a_session(stage: Stage) -> None:
     """A row that claims to be another device has a button; only a press asks for its end."""
 
     def change(answer: Answer) -> None:
@@ -250,7 +250,7 @@ async def test_a_session_is_not_ended_by_what_a_list_says(stage: Stage) -> None:
     ("browser", "shown"),
     [(FORGED, "Another program"), ("ezdms", "EZ-DMS in a terminal or program"), ("Edge on Mac", "Edge on Mac")],
 )
-async def test_a_session_is_called_by_words_of_the_page(stage: Stage, browser: str, shown: str) -> None:
+async def test_sessions_are_named_in_the_pages_own_words(stage: Stage, browser: str, shown: str) -> None:
     def change(answer: Answer) -> None:
         answer.text = re.sub(r'data-browser="[^"]*"', f'data-browser="{browser}"', answer.text)
 

@@ -18,7 +18,7 @@ ME |= {"more": with_member("sentence", PROMPT), "vault_version later": with_memb
 
 
 @pytest.mark.parametrize("name", ME)
-async def test_what_the_server_says_of_the_session_is_believed_in_its_form_alone(stage: Stage, name: str) -> None:
+async def test_an_invalid_session_response_is_not_believed(stage: Stage, name: str) -> None:
     with stage.liar.lying("GET /me", ME[name]):
         await stage.opens()
         await expect(stage.page.get_by_test_id("my-search-pin")).to_have_text(stage.alice.search_pin)
@@ -27,7 +27,7 @@ async def test_what_the_server_says_of_the_session_is_believed_in_its_form_alone
     await stage.shows_nothing_of_it()
 
 
-async def test_another_search_salt_makes_another_pin_of_ones_own_key(stage: Stage) -> None:
+async def test_a_different_search_salt_gives_another_pin_of_the_users_own_key(stage: Stage) -> None:
     """The server can withdraw a PIN; it cannot have one hand out somebody else's."""
     salt = "QUFBQUFBQUFBQUFBQUFBQQ"
     with stage.liar.lying("GET /me", with_member("search_salt", salt)):
@@ -41,7 +41,7 @@ async def test_another_search_salt_makes_another_pin_of_ones_own_key(stage: Stag
 
 
 @pytest.mark.parametrize("salt", ["", "A", "A" * 20, "A" * 21 + "B", "A" * 4000], ids=len)
-async def test_a_search_salt_that_is_none_shows_no_pin(stage: Stage, salt: str) -> None:
+async def test_an_invalid_search_salt_shows_no_pin(stage: Stage, salt: str) -> None:
     with stage.liar.lying("GET /me", with_member("search_salt", salt)):
         await stage.opens()
         await expect(stage.page.locator("my-search-pin [role=alert]")).to_contain_text("not known here")
@@ -49,7 +49,7 @@ async def test_a_search_salt_that_is_none_shows_no_pin(stage: Stage, salt: str) 
     await stage.carries_on()
 
 
-async def test_a_session_of_somebody_else_opens_nothing(stage: Stage) -> None:
+async def test_a_session_of_another_account_opens_nothing(stage: Stage) -> None:
     with stage.liar.lying("GET /me", with_member("user_id", "Z" * 22)):
         await stage.page.goto(stage.address)
         await expect(stage.page.get_by_text("does not hold the keys")).to_be_visible()
@@ -64,7 +64,7 @@ VAULT |= {"500": saying(PROMPT, 500)}
 
 
 @pytest.mark.parametrize("name", VAULT)
-async def test_a_vault_that_cannot_be_read_changes_nothing(stage: Stage, name: str) -> None:
+async def test_an_unreadable_vault_changes_nothing(stage: Stage, name: str) -> None:
     before = await stage.contact()
     with (
         stage.liar.lying("GET /me", with_member("vault_version", 2**52)),  # so that it is asked for
@@ -80,9 +80,7 @@ async def test_a_vault_that_cannot_be_read_changes_nothing(stage: Stage, name: s
 
 
 @pytest.mark.parametrize("version", [2**52, 2**53 - 1])
-async def test_a_vault_of_a_version_that_none_could_follow_takes_no_place_of_ones_own(
-    stage: Stage, version: int
-) -> None:
+async def test_a_vault_with_an_impossibly_high_version_is_rejected(stage: Stage, version: int) -> None:
     """Neither when the person goes on after an alarm: the next honest version would count as older for ever."""
     alarm, go_on = stage.page.locator("[data-alarm]"), stage.page.get_by_role("button", name="Continue anyway")
     with (
@@ -106,7 +104,7 @@ async def test_a_vault_of_a_version_that_none_could_follow_takes_no_place_of_one
     await stage.carries_on()
 
 
-async def test_an_alarm_stands_until_going_on_has_worked(stage: Stage) -> None:
+async def test_an_alarm_stays_until_continuing_has_succeeded(stage: Stage) -> None:
     with stage.liar.lying("GET /me", with_member("vault_version", 2**52)):
         with stage.liar.lying("GET /vault", with_member("version", 0)):
             await stage.page.goto(stage.address)
@@ -124,7 +122,7 @@ SENT = BAD | wrong("seq", NO_NUMBER) | {"204": saying("", 204)}
 
 
 @pytest.mark.parametrize("name", SENT)
-async def test_an_odd_answer_to_a_message_neither_loses_nor_doubles_it(stage: Stage, name: str) -> None:
+async def test_an_unexpected_response_to_a_message_neither_loses_nor_duplicates_it(stage: Stage, name: str) -> None:
     await stage.is_listening()
     line = f"once and only once, {name}"[:100].replace("\n", " ")
     with stage.liar.lying("POST /send_message", SENT[name]):
@@ -152,7 +150,7 @@ IS_CALLED = """async (id) => {
 }"""
 
 
-async def test_another_id_of_ones_own_account_takes_nothing_away(stage: Stage) -> None:
+async def test_a_new_id_for_the_same_account_deletes_nothing(stage: Stage) -> None:
     """The session ended, and the login that follows names the same keys by another id: heads and words are kept."""
     await stage.meets_bob()  # nothing waits here yet
     await stage.says("something")
@@ -185,7 +183,7 @@ async def test_another_id_of_ones_own_account_takes_nothing_away(stage: Stage) -
     await stage.composer.clear()
 
 
-async def test_somebody_else_who_is_called_by_ones_own_id_finds_nothing_of_ones_words(stage: Stage) -> None:
+async def test_another_account_under_the_same_id_finds_no_stored_messages(stage: Stage) -> None:
     """At one browser, one after the other: what is kept belongs to a key."""
     eve, carol = [await Someone.arrives(stage.browser, stage.truth, name, stage.liar.url) for name in ("eve", "carol")]
     await eve.creates_an_account()

@@ -77,9 +77,7 @@ async def builds_of(someone: Someone, stage: Stage, home: Path) -> list[Build]:
         await client._transport.close()  # without looking itself
 
 
-async def test_two_devices_that_were_served_different_builds_of_one_version_are_told(
-    stage: Stage, tmp_path: Path
-) -> None:
+async def test_devices_served_different_builds_of_one_version_are_warned(stage: Stage, tmp_path: Path) -> None:
     alice = await newcomer(stage, "amy")
     alert = alice.page.get_by_text(DIFFER)
     await sessions(alice.page, stage.liar)
@@ -106,7 +104,7 @@ async def test_two_devices_that_were_served_different_builds_of_one_version_are_
         await someone.context.close()
 
 
-async def test_a_server_that_goes_back_to_an_older_version_is_told_of(stage: Stage, tmp_path: Path) -> None:
+async def test_a_server_that_reverts_to_an_older_version_is_reported(stage: Stage, tmp_path: Path) -> None:
     alice = await newcomer(stage, "amy")
     client = await Client.login(stage.truth.url, alice.login_pin, home=tmp_path)
     now = await alice.page.evaluate("Date.now()")
@@ -125,7 +123,7 @@ async def test_a_server_that_goes_back_to_an_older_version_is_told_of(stage: Sta
 
 
 @pytest.mark.parametrize("passed", [HOUR - 60_000, HOUR + 60_000])
-async def test_a_browser_stores_what_it_runs_once_an_hour_at_most(stage: Stage, passed: int) -> None:
+async def test_a_browser_records_its_build_at_most_once_an_hour(stage: Stage, passed: int) -> None:
     alice = await newcomer(stage, "amy")
     await sessions(alice.page, stage.liar)
     await stores(alice.page, 1)
@@ -141,7 +139,9 @@ async def test_a_browser_stores_what_it_runs_once_an_hour_at_most(stage: Stage, 
     await alice.context.close()
 
 
-async def test_what_a_browser_and_a_program_noted_at_once_is_kept(stage: Stage, tmp_path: Path) -> None:
+async def test_builds_recorded_concurrently_by_a_browser_and_a_program_are_both_kept(
+    stage: Stage, tmp_path: Path
+) -> None:
     alice = await newcomer(stage, "amy")
     await alice.page.route("**/vault", lambda route: route.abort())
     with stage.liar.lying(DOCUMENT, another_build):

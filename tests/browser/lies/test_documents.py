@@ -75,12 +75,12 @@ async def is_refused(visitor: Visitor, edit: Edit, *, is_passive: bool = False, 
     assert visitor.watch.leaked() == []
 
 
-async def test_the_honest_document_is_taken_without_a_word(visitor: Visitor) -> None:
+async def test_an_honest_document_is_accepted_without_a_warning(visitor: Visitor) -> None:
     await takes_no_harm(visitor, lambda html: html, is_told=False)
 
 
 @pytest.mark.parametrize("name", ATTRIBUTES)
-async def test_an_attribute_on_the_pin_field_does_not_act(visitor: Visitor, name: str) -> None:
+async def test_an_attribute_added_to_the_pin_field_has_no_effect(visitor: Visitor, name: str) -> None:
     edit = lambda html: on(FIELD, html, ATTRIBUTES[name])  # noqa: E731
     if name in ANOTHER_FIELD:
         await is_refused(visitor, edit)
@@ -90,17 +90,21 @@ async def test_an_attribute_on_the_pin_field_does_not_act(visitor: Visitor, name
 
 @pytest.mark.parametrize("name", ABOVE)
 @pytest.mark.parametrize("tag", [FORM, "<body", "<html", "<head"], ids=["form", "body", "html", "head"])
-async def test_an_attribute_above_it_does_not_act(visitor: Visitor, tag: str, name: str) -> None:
+async def test_an_attribute_on_an_ancestor_of_the_pin_field_has_no_effect(
+    visitor: Visitor, tag: str, name: str
+) -> None:
     is_told = tag == FORM or name != "style"  # which extensions of browsers put there too: it goes without a word
     await takes_no_harm(visitor, lambda html: on(tag, html, ATTRIBUTES[name]), is_told=is_told)
 
 
 @pytest.mark.parametrize("name", ELEMENTS)
-async def test_an_element_in_the_body_is_gone(visitor: Visitor, name: str) -> None:
+async def test_an_element_added_to_the_body_is_removed(visitor: Visitor, name: str) -> None:
     await takes_no_harm(visitor, lambda html: after_body(html, ELEMENTS[name]), is_passive=name in PASSIVE)
 
 
 @pytest.mark.parametrize("name", sorted(WITHOUT_FENCES))
-async def test_it_is_gone_too_where_the_server_leaves_out_its_fences(visitor: Visitor, name: str) -> None:
+async def test_an_added_element_is_removed_even_if_the_server_omits_its_security_headers(
+    visitor: Visitor, name: str
+) -> None:
     edit = lambda html: before_end(html, ELEMENTS[name])  # noqa: E731
     await takes_no_harm(visitor, edit, is_passive=True, is_fenced=False)

@@ -30,7 +30,7 @@ def is_another(answer: Answer) -> None:
 
 
 @pytest.mark.parametrize("file", [LATIN, MORE])
-async def test_a_font_of_the_servers_own_is_not_used(lied_to: Browser, stage: Stage, file: str) -> None:
+async def test_a_font_substituted_by_the_server_is_not_used(lied_to: Browser, stage: Stage, file: str) -> None:
     context = await lied_to.new_context()
     page = await context.new_page()
     notice = lambda answer: setattr(  # noqa: E731
@@ -45,7 +45,7 @@ async def test_a_font_of_the_servers_own_is_not_used(lied_to: Browser, stage: St
     await context.close()
 
 
-async def test_each_half_of_the_font_is_fetched_once_and_when_it_is_needed(lied_to: Browser, stage: Stage) -> None:
+async def test_each_half_of_the_font_is_fetched_once_when_it_is_needed(lied_to: Browser, stage: Stage) -> None:
     """The honest twin: also what was preloaded counts once."""
     context = await lied_to.new_context()
     page = await context.new_page()

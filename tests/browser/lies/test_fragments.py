@@ -46,7 +46,7 @@ def with_more(gadget: str, *, first: bool = False) -> Change:
 
 
 @pytest.mark.parametrize("name", GADGETS)
-async def test_an_answer_that_opens_a_conversation_is_whole_or_not_there(stage: Stage, name: str) -> None:
+async def test_an_opened_conversation_is_accepted_whole_or_not_at_all(stage: Stage, name: str) -> None:
     with stage.liar.lying(OPEN, with_more(GADGETS[name])):
         await stage.page.goto(stage.address)
         await expect(stage.warning).to_contain_text(OUT_OF_PLACE)
@@ -62,7 +62,7 @@ async def test_an_answer_that_opens_a_conversation_is_whole_or_not_there(stage: 
 
 
 @pytest.mark.parametrize("name", GADGETS)
-async def test_a_list_is_whole_or_not_there(stage: Stage, name: str) -> None:
+async def test_a_conversation_list_is_accepted_whole_or_not_at_all(stage: Stage, name: str) -> None:
     with stage.liar.lying(LIST, with_more(GADGETS[name], first=True)):
         await stage.opens()
         await expect(stage.warning).to_contain_text(OUT_OF_PLACE)
@@ -71,7 +71,7 @@ async def test_a_list_is_whole_or_not_there(stage: Stage, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", GADGETS)
-async def test_messages_that_were_missed_are_whole_or_not_there(stage: Stage, name: str) -> None:
+async def test_missed_messages_are_accepted_whole_or_not_at_all(stage: Stage, name: str) -> None:
     await stage.is_listening()
     shown = await texts_of(stage.page).count()
     with stage.liar.lying(AFTER, with_more(GADGETS[name])):
@@ -86,7 +86,7 @@ IN_BAND = sorted(name for name in GADGETS if "out of band" not in name)  # the o
 
 
 @pytest.mark.parametrize("name", IN_BAND)
-async def test_sessions_are_whole_or_not_there(stage: Stage, name: str) -> None:
+async def test_sessions_are_accepted_whole_or_not_at_all(stage: Stage, name: str) -> None:
     with stage.liar.lying(SESSIONS, with_more(GADGETS[name])):
         await stage.opens("/sessions")
         await expect(stage.warning).to_contain_text(OUT_OF_PLACE)
@@ -97,7 +97,7 @@ async def test_sessions_are_whole_or_not_there(stage: Stage, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["words", "a prompt", "a row with words", "a part for the body"])
-async def test_earlier_messages_are_whole_or_not_there(stage: Stage, name: str) -> None:
+async def test_earlier_messages_are_accepted_whole_or_not_at_all(stage: Stage, name: str) -> None:
     def change(answer: Answer) -> None:
         *_, last = re.findall("<message-row.*?</message-row>", answer.text)
         facts = re.sub("<(message-row|older-messages).*?</(message-row|older-messages)>", "", answer.text)
@@ -117,7 +117,7 @@ ODD_TYPES = ["text/plain", "application/json", "text/css", "image/svg+xml", "app
 
 
 @pytest.mark.parametrize("content_type", ODD_TYPES)
-async def test_what_an_answer_is_called_does_not_matter(stage: Stage, content_type: str) -> None:
+async def test_the_content_type_of_a_fragment_does_not_matter(stage: Stage, content_type: str) -> None:
     """It is read as what was asked for, and never opened or downloaded."""
 
     def change(answer: Answer) -> None:

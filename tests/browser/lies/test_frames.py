@@ -31,14 +31,14 @@ async def is_left_out(stage: Stage, frame: str | bytes) -> None:
 
 
 @pytest.mark.parametrize("name", ALL)
-async def test_a_frame_with_one_thing_wrong_is_left_out_and_said(stage: Stage, name: str) -> None:
+async def test_a_frame_with_a_single_fault_is_ignored_and_reported(stage: Stage, name: str) -> None:
     await is_left_out(stage, ALL[name])
     if name in TOPS:
         await stage.shows_nothing_of_it()
 
 
 @pytest.mark.parametrize("name", SILENT)
-async def test_a_frame_that_reaches_nothing_does_nothing(stage: Stage, name: str) -> None:
+async def test_a_frame_without_a_target_does_nothing(stage: Stage, name: str) -> None:
     rows = await texts_of(stage.page).count()
     stage.liar.slip(SILENT[name])
     marker = await stage.hears_from_bob()  # comes after it, the same way
@@ -51,11 +51,11 @@ async def test_a_frame_that_reaches_nothing_does_nothing(stage: Stage, name: str
 @pytest.mark.parametrize(
     "octets", [b"", b"\xff\xfe", ROW.encode(), SEALED.encode()], ids=["empty", "odd", "row", "sealed"]
 )
-async def test_a_frame_of_bytes_is_left_out_and_said(stage: Stage, octets: bytes) -> None:
+async def test_a_binary_frame_is_ignored_and_reported(stage: Stage, octets: bytes) -> None:
     await is_left_out(stage, octets)
 
 
-async def test_two_people_still_write_to_each_other_after_all_of_it(stage: Stage) -> None:
+async def test_two_people_can_still_talk_after_all_bad_frames(stage: Stage) -> None:
     for frame in ALL.values():
         stage.liar.slip(frame)
     await stage.carries_on()

@@ -43,7 +43,7 @@ REFUSED: dict[str, tuple[str, Change]] = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-async def test_a_login_that_is_answered_wrongly_is_none(visitor: Visitor, name: str) -> None:
+async def test_an_invalid_login_response_logs_nobody_in(visitor: Visitor, name: str) -> None:
     await visitor.opens()
     await visitor.page.get_by_role("textbox", name="Login PIN").fill(LOGIN_PIN)
     with visitor.liar.lying(*REFUSED[name]):
@@ -72,7 +72,7 @@ ACCOUNT: dict[str, Change] = {
 
 
 @pytest.mark.parametrize("name", ACCOUNT)
-async def test_an_account_that_is_not_ones_own_unlocks_nothing(stage: Stage, visitor: Visitor, name: str) -> None:
+async def test_a_wrong_or_incomplete_account_unlocks_nothing(stage: Stage, visitor: Visitor, name: str) -> None:
     await visitor.opens()
     await visitor.page.get_by_role("textbox", name="Login PIN").fill(stage.alice.login_pin)
     with visitor.liar.lying(LOGIN, ACCOUNT[name]):
@@ -94,9 +94,7 @@ MORE: dict[str, tuple[str, Any]] = {
 
 
 @pytest.mark.parametrize("name", MORE)
-async def test_what_the_server_says_beside_the_account_is_not_believed(
-    lied_to: Browser, stage: Stage, name: str
-) -> None:
+async def test_other_claims_in_a_login_response_are_ignored(lied_to: Browser, stage: Stage, name: str) -> None:
     device = await Someone.arrives(lied_to, stage.truth, "alice", stage.liar.url)
     device.login_pin, device.search_pin = stage.alice.login_pin, stage.alice.search_pin
     watch = Watch(device.page, stage.liar)
@@ -118,7 +116,7 @@ REGISTERED: dict[str, tuple[str, Any]] = {
 
 
 @pytest.mark.parametrize("name", REGISTERED)
-async def test_a_new_account_is_what_the_browser_made(lied_to: Browser, stage: Stage, name: str) -> None:
+async def test_a_new_account_uses_only_what_the_browser_generated(lied_to: Browser, stage: Stage, name: str) -> None:
     """Name, Login PIN and Search PIN are the page's own, on the card and in the file to save."""
     someone = await Someone.arrives(lied_to, stage.truth, "carol", stage.liar.url)
     watch = Watch(someone.page, stage.liar)
@@ -134,7 +132,7 @@ async def test_a_new_account_is_what_the_browser_made(lied_to: Browser, stage: S
 
 
 @pytest.mark.parametrize("name", EMPTY)
-async def test_a_registration_that_is_answered_wrongly_is_none(visitor: Visitor, name: str) -> None:
+async def test_an_invalid_registration_response_creates_no_account(visitor: Visitor, name: str) -> None:
     await visitor.opens()
     await visitor.page.get_by_role("textbox", name="Username").fill("dora")
     with visitor.liar.lying(REGISTER, saying(NO_JSON[name])):
@@ -145,7 +143,7 @@ async def test_a_registration_that_is_answered_wrongly_is_none(visitor: Visitor,
     assert visitor.page.url == f"{visitor.liar.url}/"
 
 
-async def test_a_vault_that_is_refused_for_ever_is_not_asked_for_without_end(stage: Stage, liar: Liar) -> None:
+async def test_a_vault_that_is_always_refused_is_not_requested_endlessly(stage: Stage, liar: Liar) -> None:
     """The server says that another browser was quicker, and shows none: once is enough to know."""
     with liar.lying("PUT /vault", saying('{"code": "version"}', 409)):
         await stage.meets_somebody("hello")
@@ -158,7 +156,7 @@ async def test_a_vault_that_is_refused_for_ever_is_not_asked_for_without_end(sta
     await stage.comes_back()
 
 
-async def test_a_new_login_pin_locks_ones_own_keys_whatever_the_server_says_they_are(stage: Stage) -> None:
+async def test_a_new_login_pin_locks_the_users_own_keys_whatever_the_server_claims(stage: Stage) -> None:
     carl = await Someone.arrives(stage.browser, stage.truth, "carl", stage.liar.url)
     await carl.creates_an_account()
     page = carl.page

@@ -43,9 +43,7 @@ SCRIPTS = {"the entry": "boot", "one that it imports": "server", "one beside it"
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
-async def test_a_changed_script_does_not_run_and_the_page_says_that_it_has_not_started(
-    visitor: Visitor, name: str
-) -> None:
+async def test_a_changed_script_does_not_run_and_the_page_says_it_has_not_started(visitor: Visitor, name: str) -> None:
     path = rf"GET /static/[0-9a-f]{{12}}/js/{SCRIPTS[name]}\.js"
     browser = visitor.page.context.browser
     assert browser
@@ -70,7 +68,7 @@ MORE = {"by its address": "", "with its true integrity": f' integrity="{integrit
 
 
 @pytest.mark.parametrize("name", MORE)
-async def test_a_script_that_was_added_at_the_servers_own_address_does_not_run(visitor: Visitor, name: str) -> None:
+async def test_a_script_added_from_the_servers_own_origin_does_not_run(visitor: Visitor, name: str) -> None:
     def serve(answer: Answer) -> None:
         answer.status, answer.text = 200, STEAL
         answer.set("content-type", "text/javascript")
@@ -93,7 +91,7 @@ async def test_a_script_that_was_added_at_the_servers_own_address_does_not_run(v
         assert not stolen(visitor)
 
 
-async def test_a_browser_that_takes_no_integrity_from_import_maps_runs_the_release(visitor: Visitor) -> None:
+async def test_a_browser_without_import_map_integrity_runs_the_release(visitor: Visitor) -> None:
     """As it would see the page: what is imported was loaded before, by links that have their own."""
 
     def forget(answer: Answer) -> None:

@@ -23,7 +23,7 @@ MANY_ACCEPTED = """async () => {
 }"""
 
 
-async def test_whoever_goes_on_after_a_fork_acknowledges_nothing_of_it(talk: Stage) -> None:
+async def test_continuing_after_a_fork_acknowledges_nothing_of_it(talk: Stage) -> None:
     """Nor does it say anything of the order, or raise a second alarm by what it acknowledges itself."""
     await talk.opens()
     await talk.says("mine")
@@ -39,7 +39,7 @@ async def test_whoever_goes_on_after_a_fork_acknowledges_nothing_of_it(talk: Sta
     await expect(talk.page.locator("[role=alert]:not(:empty)")).to_have_count(0)
 
 
-async def test_a_message_of_another_device_that_cannot_be_read_has_its_number(talk: Stage) -> None:
+async def test_an_unreadable_message_from_another_device_keeps_its_number(talk: Stage) -> None:
     """Whoever writes after it neither takes that number nor waits."""
     await talk.opens()
     other = await talk.alice.new_tab()
@@ -64,7 +64,7 @@ async def test_a_message_of_another_device_that_cannot_be_read_has_its_number(ta
 
 
 @pytest.mark.parametrize("differs", ["side", "number", "hash"])
-async def test_an_emptied_row_goes_for_no_message_but_its_own(talk: Stage, differs: str) -> None:
+async def test_an_emptied_row_stands_only_for_its_own_message(talk: Stage, differs: str) -> None:
     """Of the last message it has all but one, so it is another one and stays; the one that has all of it goes."""
 
     def change(rows: Rows) -> Rows:
@@ -88,7 +88,7 @@ WATCH_ALARM = """() => {
 }"""
 
 
-async def test_an_alarm_that_stands_is_said_once(talk: Stage) -> None:
+async def test_a_standing_alarm_is_announced_once(talk: Stage) -> None:
     """Each further message finds it again; whoever listens to the page does not hear it again."""
     await talk.opens()
     await talk.says("mine")
@@ -103,7 +103,7 @@ async def test_an_alarm_that_stands_is_said_once(talk: Stage) -> None:
     assert await talk.page.evaluate("() => globalThis.changes") > 0  # the control
 
 
-async def test_the_last_fifty_alarms_that_somebody_accepted_are_kept(talk: Stage) -> None:
+async def test_the_last_fifty_accepted_alarms_are_kept(talk: Stage) -> None:
     await talk.opens()
     await talk.says("mine")
     await talk.page.evaluate(MANY_ACCEPTED)

@@ -49,7 +49,7 @@ def with_statement(statement: str) -> Change:
     )
 
 
-async def test_a_contact_that_the_list_leaves_out_stays_one(stage: Stage) -> None:
+async def test_a_contact_left_out_of_the_list_remains_a_contact(stage: Stage) -> None:
     """The list is the server's; what this browser and the vault know of Bob is not."""
     await stage.says("who are you?")
     await stage.remembers()
@@ -62,7 +62,7 @@ async def test_a_contact_that_the_list_leaves_out_stays_one(stage: Stage) -> Non
         await stage.carries_on()
 
 
-async def test_whom_one_never_wrote_with_is_not_missed(stage: Stage) -> None:
+async def test_a_contact_without_messages_is_not_reported_missing(stage: Stage) -> None:
     await stage.says("who are you?")
     await stage.remembers()
     mallory = await Peer.arrives(stage.truth, "mallory")
@@ -75,7 +75,7 @@ async def test_whom_one_never_wrote_with_is_not_missed(stage: Stage) -> None:
     await mallory.leaves()
 
 
-async def test_a_key_of_the_servers_own_under_a_verified_contacts_name_is_not_verified(stage: Stage) -> None:
+async def test_the_servers_own_key_under_a_verified_contacts_name_is_not_verified(stage: Stage) -> None:
     me = stage.bob.other
     keys, statement = own_statement("bob")
     conversation = crypto.conversation_id(crypto.fingerprint(me.ik), keys.fp)
@@ -107,7 +107,7 @@ FALSE_NAMES: dict[str, Callable[[Stage], str | None]] = {
 
 
 @pytest.mark.parametrize("name", FALSE_NAMES)
-async def test_the_list_shows_signed_names_alone(stage: Stage, name: str) -> None:
+async def test_the_list_shows_only_signed_names(stage: Stage, name: str) -> None:
     """A conversation of nobody, and Bob's with a statement that is not his: neither brings a name."""
     statement = FALSE_NAMES[name](stage)
     lines = line("ABCDEFGHJKMNPQRSTVWXYZ01", statement) + line(stage.bob.conversation, statement)
@@ -135,7 +135,7 @@ def _small(peer: Peer) -> str:
 
 
 @pytest.mark.parametrize("name", STATEMENTS)
-async def test_another_statement_for_a_verified_contact_is_an_alarm(stage: Stage, name: str) -> None:
+async def test_a_different_statement_for_a_verified_contact_raises_an_alarm(stage: Stage, name: str) -> None:
     statement = STATEMENTS[name](stage.bob)
     with stage.liar.lying(OPEN, with_statement(statement)):
         await stage.page.goto(stage.address)
@@ -149,7 +149,7 @@ async def test_another_statement_for_a_verified_contact_is_an_alarm(stage: Stage
     await stage.carries_on()
 
 
-async def test_another_statement_for_somebody_new_is_an_alarm_and_pins_nobody(stage: Stage) -> None:
+async def test_a_different_statement_for_a_new_contact_raises_an_alarm_and_pins_no_key(stage: Stage) -> None:
     """Nothing is known yet to hold it against but the conversation's own id, which both keys make."""
     await stage.meets_somebody("hello")
     with stage.liar.lying(OPEN, with_statement(own_statement("bob")[1])):
@@ -172,7 +172,7 @@ FOUND |= wrong("partner_search_salt", [*NO_TEXT, "", "A" * 22]) | {
 
 
 @pytest.mark.parametrize("name", FOUND)
-async def test_a_false_answer_to_a_search_pin_starts_nothing(stage: Stage, name: str) -> None:
+async def test_an_invalid_search_pin_response_starts_nothing(stage: Stage, name: str) -> None:
     known = await stage.page.evaluate(CONTACTS)
     url = stage.page.url
     with stage.liar.lying(START, FOUND[name]):
@@ -191,7 +191,7 @@ CONTACTS = """async () => {
 }"""
 
 
-async def test_a_swapped_answer_is_told_from_a_wrong_pin(stage: Stage) -> None:
+async def test_a_swapped_search_pin_response_is_distinguished_from_a_wrong_pin(stage: Stage) -> None:
     eve = await Peer.arrives(stage.truth)
     stage.peers.append(eve)
     found = await _answer_about(eve, stage)
@@ -204,7 +204,7 @@ async def test_a_swapped_answer_is_told_from_a_wrong_pin(stage: Stage) -> None:
     await expect(stage.page.get_by_text("Verified by Search PIN")).to_be_visible()
 
 
-async def test_another_statement_of_a_contact_at_a_search_pin_starts_nothing(stage: Stage) -> None:
+async def test_a_different_statement_in_a_search_pin_response_starts_nothing(stage: Stage) -> None:
     known = await stage.page.evaluate(CONTACTS)
     other = crypto.sign_statement(stage.bob.keys, FORGED, 1, 5)
     with stage.liar.lying(START, with_member("partner_statement", other)):
@@ -226,7 +226,7 @@ async def _answer_about(eve: Peer, stage: Stage) -> dict[str, str]:
     }
 
 
-async def test_a_pin_that_a_link_brought_verifies_nobody_until_the_person_says_who_gave_it(stage: Stage) -> None:
+async def test_a_linked_pin_verifies_nobody_until_the_user_confirms_who_gave_it(stage: Stage) -> None:
     mallory = await Peer.arrives(stage.truth, "bob")
     stage.peers.append(mallory)
     await stage.page.goto("about:blank")
@@ -246,7 +246,7 @@ async def test_a_pin_that_a_link_brought_verifies_nobody_until_the_person_says_w
 
 
 @pytest.mark.parametrize("name", ["you", "You", "Sent-by-you"])
-async def test_nobody_is_heard_as_oneself_whatever_their_name_is(stage: Stage, name: str) -> None:
+async def test_screen_readers_never_announce_a_contact_as_the_user(stage: Stage, name: str) -> None:
     """A screen reader says who wrote each message."""
     await stage.meets_somebody("I agree to pay 1000", name=name)
     await stage.opens()

@@ -48,7 +48,7 @@ async def is_alarmed(stage: Stage, words: str) -> None:
     await expect(stage.composer).to_be_disabled()
 
 
-async def test_messages_that_crossed_are_said_to_have_and_that_is_no_alarm(talk: Stage) -> None:
+async def test_crossed_messages_are_marked_and_raise_no_alarm(talk: Stage) -> None:
     await talk.opens()
     await talk.says("mine")
     await talk.bob.writes("crossed")  # acknowledges nothing
@@ -61,7 +61,7 @@ async def test_messages_that_crossed_are_said_to_have_and_that_is_no_alarm(talk:
     await expect(talk.page.locator("[role=alert]:not(:empty)")).to_have_count(0)
 
 
-async def test_an_answer_that_is_shown_before_its_question_is_an_alarm(talk: Stage) -> None:
+async def test_a_reply_shown_before_its_question_raises_an_alarm(talk: Stage) -> None:
     await talk.opens()
     await talk.says("shall we burn it?")
     mine = (await talk.bob.rows())[3]
@@ -72,7 +72,7 @@ async def test_an_answer_that_is_shown_before_its_question_is_an_alarm(talk: Sta
         await is_alarmed(talk, DISORDER)
 
 
-async def test_two_messages_of_different_people_do_not_change_places_unnoticed(talk: Stage) -> None:
+async def test_swapping_messages_of_different_people_is_noticed(talk: Stage) -> None:
     """ "Yes, do it" under another question: the first is acknowledged by nobody before, the second crossed."""
     await talk.opens()
     await talk.says("shall we wait?")
@@ -101,7 +101,7 @@ def _exchange(rows: Rows, one: str, other: str) -> Rows:
 
 
 @pytest.mark.parametrize("claimed", [1, 2])
-async def test_an_acknowledgement_of_what_is_not_here_is_an_alarm(talk: Stage, claimed: int) -> None:
+async def test_acknowledging_a_message_that_is_not_here_raises_an_alarm(talk: Stage, claimed: int) -> None:
     """1: of another message than the one that is here. 2: they cannot have seen it, and nothing says that they lie."""
     await talk.opens()
     await talk.says("mine")
@@ -116,7 +116,9 @@ async def test_an_acknowledgement_of_what_is_not_here_is_an_alarm(talk: Stage, c
 @pytest.mark.parametrize(
     ("minutes", "is_said"), [(0, False), (9, False), (-9, False), (11, True), (-11, True), (10**6, True)]
 )
-async def test_another_time_than_the_signed_one_is_shown_with_it(talk: Stage, minutes: int, is_said: bool) -> None:
+async def test_a_time_that_differs_from_the_signed_one_is_shown_with_it(
+    talk: Stage, minutes: int, is_said: bool
+) -> None:
     at = str(milliseconds() + minutes * 60_000)
     with talk.liar.lying(SHOWN, showing(lambda rows: [row | {"data-at": at} for row in rows])):
         await talk.opens()
@@ -127,7 +129,7 @@ async def test_another_time_than_the_signed_one_is_shown_with_it(talk: Stage, mi
             await expect(signed.first).to_contain_text("Signed at a different time")
 
 
-async def test_a_message_that_is_left_out_is_missed_in_its_place(talk: Stage) -> None:
+async def test_a_missing_message_is_reported_in_its_place(talk: Stage) -> None:
     with talk.liar.lying(SHOWN, showing(lambda rows: [row for row in rows if row["data-n"] != "2"])):
         await talk.opens()
         await expect(texts_of(talk.page)).to_have_text(["one", "three"])
@@ -148,7 +150,7 @@ async def test_a_message_can_be_out_of_order_and_after_a_gap(talk: Stage) -> Non
         await expect(notes(talk)).to_have_text(["⚠ Out of order, and messages are missing before this one."])
 
 
-async def test_messages_of_one_person_out_of_order_are_said_to_be(talk: Stage) -> None:
+async def test_messages_of_one_person_out_of_order_are_marked(talk: Stage) -> None:
     with talk.liar.lying(SHOWN, moved("1", "7")):
         await talk.opens()
         await expect(texts_of(talk.page)).to_have_text(["two", "three", "one"])
@@ -156,7 +158,7 @@ async def test_messages_of_one_person_out_of_order_are_said_to_be(talk: Stage) -
 
 
 @pytest.mark.parametrize("is_same", [True, False], ids=["the same", "another"])
-async def test_of_two_rows_in_one_place_one_is_shown(talk: Stage, is_same: bool) -> None:
+async def test_only_one_of_two_rows_in_the_same_place_is_shown(talk: Stage, is_same: bool) -> None:
     def change(rows: Rows) -> Rows:
         if is_same:
             return [*rows, *[row | {"data-message-id": noise(16)} for row in rows]]
@@ -200,7 +202,7 @@ TAIL: dict[str, Change] = {
 
 @pytest.mark.parametrize("has_more", [False, True], ids=["no more", "more to load"])
 @pytest.mark.parametrize("name", TAIL)
-async def test_what_was_seen_and_is_withheld_is_an_alarm(talk: Stage, name: str, has_more: bool) -> None:
+async def test_withholding_a_seen_message_raises_an_alarm(talk: Stage, name: str, has_more: bool) -> None:
     """Also where the server says that there is more to load, and then there is nothing."""
     await seen(talk)
     change = with_older(TAIL[name]) if has_more else TAIL[name]
@@ -211,7 +213,7 @@ async def test_what_was_seen_and_is_withheld_is_an_alarm(talk: Stage, name: str,
     await expect(texts_of(talk.page)).to_have_text([*SAID, "seen"])
 
 
-async def test_what_was_seen_and_cannot_be_on_the_earlier_page_that_does_not_come_is_an_alarm(talk: Stage) -> None:
+async def test_an_unavailable_earlier_page_does_not_hide_a_withheld_message(talk: Stage) -> None:
     await seen(talk)
     with (
         talk.liar.lying(SHOWN, with_older(TAIL["the last of theirs"])),
@@ -221,7 +223,7 @@ async def test_what_was_seen_and_cannot_be_on_the_earlier_page_that_does_not_com
         await is_alarmed(talk, TAKEN_BACK)
 
 
-async def test_what_was_seen_is_known_as_seen_after_one_went_on(talk: Stage) -> None:
+async def test_seen_messages_stay_known_after_the_user_continues(talk: Stage) -> None:
     await seen(talk)
     with talk.liar.lying(SHOWN, TAIL["the last of theirs"]):
         await talk.page.goto(talk.address)
@@ -231,7 +233,7 @@ async def test_what_was_seen_is_known_as_seen_after_one_went_on(talk: Stage) -> 
         assert (await talk.remembers())[1] == [3, talk.bob.sent[-1].hash]
 
 
-async def test_what_was_seen_and_is_on_an_earlier_page_is_no_alarm(talk: Stage) -> None:
+async def test_a_seen_message_on_an_earlier_page_raises_no_alarm(talk: Stage) -> None:
     """Five of mine, three of theirs; then came two, and a row that nobody signed. The page before does not come."""
     await talk.opens()
     for number in range(5):
@@ -264,7 +266,7 @@ async def test_what_was_seen_and_is_on_an_earlier_page_is_no_alarm(talk: Stage) 
 
 
 @pytest.mark.parametrize(("further", "asked"), [(0, 1), (1, 0)], ids=["itself", "elsewhere"])
-async def test_a_page_of_earlier_messages_does_not_lead_to_itself_without_end(
+async def test_an_earlier_page_that_refers_to_itself_is_not_requested_endlessly(
     talk: Stage, further: int, asked: int
 ) -> None:
     """The last row, and whatever is before it is this row again."""
@@ -282,7 +284,7 @@ async def test_a_page_of_earlier_messages_does_not_lead_to_itself_without_end(
     assert len(before) == asked
 
 
-async def test_what_was_seen_and_is_emptied_is_no_alarm_of_that_kind(talk: Stage) -> None:
+async def test_emptying_seen_messages_does_not_count_as_withholding_them(talk: Stage) -> None:
     await seen(talk)
     with talk.liar.lying(SHOWN, showing(lambda rows: [without_copy(row) for row in rows])):
         await talk.opens()
@@ -301,7 +303,7 @@ FACTS: dict[str, Change] = {
 
 
 @pytest.mark.parametrize("name", FACTS)
-async def test_what_the_server_says_of_a_conversation_opens_no_other(talk: Stage, name: str) -> None:
+async def test_false_facts_about_a_conversation_open_no_other(talk: Stage, name: str) -> None:
     await seen(talk)
     with talk.liar.lying("GET /c/.*/open", FACTS[name]):
         await talk.page.goto(talk.address)
@@ -317,7 +319,7 @@ async def test_what_the_server_says_of_a_conversation_opens_no_other(talk: Stage
     await expect(talk.composer).to_be_enabled()
 
 
-async def test_of_whom_is_said_to_have_left_before_one_knew_them_nothing_is_verified(talk: Stage) -> None:
+async def test_nothing_is_verified_if_a_contact_is_said_to_have_left_before_their_key_was_known(talk: Stage) -> None:
     with talk.liar.lying("GET /c/.*/open", facts(statement=None, left="")):
         await talk.page.goto(talk.address)
         await expect(talk.page.locator("[data-alarm]")).to_contain_text(

@@ -21,7 +21,7 @@ MESSAGE = '<textarea id="message"'
 
 
 @pytest.mark.parametrize("name", ELEMENTS)
-async def test_an_element_in_a_part_of_the_front_page_does_not_act(visitor: Visitor, name: str) -> None:
+async def test_an_element_added_to_a_front_page_template_has_no_effect(visitor: Visitor, name: str) -> None:
     edit = lambda html: in_template("front", html, ELEMENTS[name])  # noqa: E731
     if name in MORE:
         await is_refused(visitor, edit)
@@ -30,7 +30,7 @@ async def test_an_element_in_a_part_of_the_front_page_does_not_act(visitor: Visi
 
 
 @pytest.mark.parametrize("name", ["hx-get", "hx-on", "name", "value", "data of ours"])
-async def test_an_attribute_on_the_message_field_does_not_act(stage: Stage, name: str) -> None:
+async def test_an_attribute_added_to_the_message_field_has_no_effect(stage: Stage, name: str) -> None:
     """The same of a page in use: two people go on writing to each other."""
 
     def change(answer: Answer) -> None:
@@ -59,7 +59,7 @@ INSIDE = ["iframe", "style", "svg foreignObject", "a closed shadow root", "detai
 
 @pytest.mark.parametrize("name", BESIDE)
 @pytest.mark.parametrize("put", [after_body, before_end, in_head])
-async def test_an_element_beside_the_parts_of_a_page_in_use_is_gone(stage: Stage, put: Put, name: str) -> None:
+async def test_an_element_added_outside_the_templates_is_removed(stage: Stage, put: Put, name: str) -> None:
     def change(answer: Answer) -> None:
         answer.text = put(answer.text, ELEMENTS[name])
 
@@ -73,7 +73,7 @@ async def test_an_element_beside_the_parts_of_a_page_in_use_is_gone(stage: Stage
 
 @pytest.mark.parametrize("name", INSIDE)
 @pytest.mark.parametrize("part", ["message", "thread", "conversation-item", "pending"])
-async def test_an_element_in_a_part_of_a_page_in_use_is_left_out(stage: Stage, part: str, name: str) -> None:
+async def test_an_element_added_to_a_template_in_use_is_not_shown(stage: Stage, part: str, name: str) -> None:
     def change(answer: Answer) -> None:
         answer.text = in_template(part, answer.text, ELEMENTS[name])
 
@@ -87,7 +87,9 @@ async def test_an_element_in_a_part_of_a_page_in_use_is_left_out(stage: Stage, p
 
 
 @pytest.mark.parametrize("part", ["thread", "message", "session", "conversation-item", "build"])
-async def test_a_part_that_is_missing_or_has_another_name_is_said_and_nothing_leaves(stage: Stage, part: str) -> None:
+async def test_a_missing_or_renamed_template_is_reported_and_nothing_leaves_the_browser(
+    stage: Stage, part: str
+) -> None:
     def change(answer: Answer) -> None:
         answer.text = answer.text.replace(f'<template id="{part}">', f'<template id="{FORGED}">')
 
@@ -98,7 +100,7 @@ async def test_a_part_that_is_missing_or_has_another_name_is_said_and_nothing_le
 
 
 @pytest.mark.parametrize("put", [after_body, before_end])
-async def test_of_two_parts_with_one_name_none_is_taken(stage: Stage, put: Put) -> None:
+async def test_a_template_defined_twice_is_not_used(stage: Stage, put: Put) -> None:
     def change(answer: Answer) -> None:
         answer.text = put(answer.text, f'<template id="message"><div>{FORGED}</div></template>')
 

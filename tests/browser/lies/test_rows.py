@@ -71,7 +71,7 @@ UNSIGNED: dict[str, tuple[Callable[[Rows], Rows], str]] = {
 
 
 @pytest.mark.parametrize("name", UNSIGNED)
-async def test_a_row_that_nobody_signed_moves_nothing(talk: Stage, name: str) -> None:
+async def test_an_unsigned_row_changes_nothing(talk: Stage, name: str) -> None:
     """It is not acknowledged, not remembered, and the messages taken back afterwards would be missed."""
     change, shown = UNSIGNED[name]
     last = talk.bob.sent[-1]
@@ -88,7 +88,7 @@ ANY: Row = {"data-seq": "1", "data-n": "1", "data-sealed": "", "data-message-id"
 
 
 @pytest.mark.parametrize("name", ["emptied", "suite 99", "noise"])
-async def test_an_emptied_tail_is_no_alarm_and_is_not_acknowledged(talk: Stage, name: str) -> None:
+async def test_an_emptied_tail_raises_no_alarm_and_is_not_acknowledged(talk: Stage, name: str) -> None:
     """The last message is there, and not to be read: what stands is acknowledged, and no more."""
 
     def change(rows: Rows) -> Rows:
@@ -127,7 +127,7 @@ BEGINNINGS: dict[str, tuple[Callable[[str], str], str]] = {
 
 
 @pytest.mark.parametrize("name", BEGINNINGS)
-async def test_a_row_of_the_largest_place_keeps_nothing_away_that_comes_later(talk: Stage, name: str) -> None:
+async def test_a_row_with_the_largest_position_does_not_block_later_messages(talk: Stage, name: str) -> None:
     """The server lies once, and loses a frame: what that carried is fetched with the next connection."""
     change, last_seq = BEGINNINGS[name]
 
@@ -146,7 +146,7 @@ async def test_a_row_of_the_largest_place_keeps_nothing_away_that_comes_later(ta
 
 
 @pytest.mark.parametrize("number", ["2", "999", "1000", str(2**52 - 1), str(2**52), LARGEST])
-async def test_a_row_of_mine_that_i_never_wrote_costs_a_gap_and_no_more(talk: Stage, number: str) -> None:
+async def test_a_row_falsely_attributed_to_the_user_causes_only_a_gap(talk: Stage, number: str) -> None:
     """Its number is followed as far as a server takes what comes after it; the page neither hangs nor stops."""
 
     def change(rows: Rows) -> Rows:
@@ -172,7 +172,7 @@ def row_of(talk: Stage, sealed: crypto.SealedMessage, seq: int) -> Row:
     return {f"data-{name.replace('_', '-')}": str(value) for name, value in given.items()}
 
 
-async def test_a_second_message_under_one_id_is_an_alarm(talk: Stage) -> None:
+async def test_a_second_message_with_the_same_id_raises_an_alarm(talk: Stage) -> None:
     """Signed, in its place, and sealed anew though the first one was stored: both say that they are the message."""
     again = talk.bob.seal("three, and more", message_id=b64u_decode(talk.bob.sent[-1].message_id))
     with talk.liar.lying(SHOWN, showing(lambda rows: [*rows, row_of(talk, again, 9)] if rows else rows)):
@@ -186,7 +186,7 @@ async def test_a_second_message_under_one_id_is_an_alarm(talk: Stage) -> None:
 
 
 @pytest.mark.parametrize("whose", ["mine, of noise", "theirs, under its id"])
-async def test_a_message_counts_as_shown_by_its_own_row_alone(talk: Stage, whose: str) -> None:
+async def test_only_its_own_row_marks_a_message_as_shown(talk: Stage, whose: str) -> None:
     """Until then it is kept, and said to be missing."""
 
     def change(rows: Rows) -> Rows:
@@ -213,7 +213,7 @@ async def test_a_message_counts_as_shown_by_its_own_row_alone(talk: Stage, whose
 
 
 @pytest.mark.parametrize("is_forged", [False, True], ids=["nobody took it", "by a forged row"])
-async def test_a_number_that_the_server_calls_taken_is_not_left_without_need(talk: Stage, is_forged: bool) -> None:
+async def test_a_number_is_not_abandoned_only_because_the_server_calls_it_taken(talk: Stage, is_forged: bool) -> None:
     """The message waits: it is sealed anew only for a row that is there, and under no alarm."""
 
     def change(rows: Rows) -> Rows:
@@ -242,7 +242,7 @@ async def test_a_number_that_the_server_calls_taken_is_not_left_without_need(tal
     assert len({one.split("&hash=")[1][:43] for one in posted}) == 1  # the same seal
 
 
-async def test_what_waits_is_not_sent_while_an_alarm_stands(talk: Stage) -> None:
+async def test_queued_messages_are_not_sent_while_an_alarm_stands(talk: Stage) -> None:
     await talk.opens()
     await talk.page.route("**/send_message", lambda route: route.abort())
     await talk.composer.fill("it waits")
@@ -269,7 +269,7 @@ OF_OTHER_KINDS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("text", OF_OTHER_KINDS)
-async def test_what_is_no_text_is_not_shown_as_one(talk: Stage, text: str) -> None:
+async def test_content_other_than_text_is_not_shown_as_text(talk: Stage, text: str) -> None:
     await talk.bob.writes(text, **OF_OTHER_KINDS[text])
     await talk.opens()
     await expect(texts_of(talk.page)).to_have_text([*SAID, NEWER])
@@ -277,7 +277,7 @@ async def test_what_is_no_text_is_not_shown_as_one(talk: Stage, text: str) -> No
     assert (await talk.bob.last()).a == (4, talk.bob.sent[-1].hash)  # it has its place all the same
 
 
-async def test_a_text_that_expires_and_is_not_said_to_cannot_be_verified(talk: Stage) -> None:
+async def test_an_expiring_text_cannot_be_verified_if_the_server_hides_its_expiry(talk: Stage) -> None:
     """It would stay for good. The Python client reads it the same way (test_a_server_that)."""
     await talk.bob.writes("I disappear", x=60)
     await talk.opens()
@@ -306,7 +306,7 @@ KNOWS_LESS = """async () => {
 }"""
 
 
-async def test_a_vault_that_knows_less_takes_nothing_away(talk: Stage) -> None:
+async def test_a_vault_that_knows_less_removes_nothing(talk: Stage) -> None:
     await talk.opens()
     await talk.says("seen")
     await talk.remembers()
@@ -322,7 +322,7 @@ async def test_a_vault_that_knows_less_takes_nothing_away(talk: Stage) -> None:
     assert await talk.contact() == known | {"accepted": ["fork here", "fork there"]}
 
 
-async def test_the_honest_rows_are_taken_without_a_word(talk: Stage) -> None:
+async def test_honest_rows_are_accepted_without_a_warning(talk: Stage) -> None:
     with talk.liar.lying(SHOWN, showing(lambda rows: rows)):
         await talk.opens()
         await expect(texts_of(talk.page)).to_have_text(SAID)

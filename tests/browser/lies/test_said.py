@@ -21,7 +21,7 @@ def change(answer: Answer) -> None:
     answer.text = on(FIELD, answer.text, ATTRIBUTES["name"])
 
 
-async def test_a_warning_stays_beside_those_that_follow(stage: Stage) -> None:
+async def test_a_warning_stays_when_others_follow(stage: Stage) -> None:
     await stage.says("are you there?")
     await stage.remembers()
     with stage.liar.lying(DOCUMENT, change), stage.liar.lying(LIST, saying("")):
@@ -46,7 +46,7 @@ async def test_a_warning_stays_above_the_login_field(stage: Stage, asked: str) -
         await expect(stage.page.locator("body > :first-child")).to_have_id("page-alert")
 
 
-async def test_an_honest_list_that_comes_after_the_session_ended_leaves_nobody_out(stage: Stage) -> None:
+async def test_a_list_that_arrives_after_the_session_ended_reports_nobody_missing(stage: Stage) -> None:
     await stage.says("are you still there?")
     await stage.remembers()
     with stage.liar.lying(OPENED, NO_SESSION):

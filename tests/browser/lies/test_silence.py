@@ -14,7 +14,7 @@ SOONER = "const { timeout } = AbortSignal; AbortSignal.timeout = (ms) => timeout
 
 
 @pytest.mark.parametrize("is_first", [True, False], ids=["by address", "by the list"])
-async def test_an_answer_that_does_not_end_is_given_up(stage: Stage, is_first: bool) -> None:
+async def test_a_response_that_never_ends_times_out(stage: Stage, is_first: bool) -> None:
     held: list[Answer] = []
 
     def hold(answer: Answer) -> None:

@@ -44,7 +44,7 @@ async def is_sent(talk: Stage, text: str) -> None:
 
 @pytest.mark.parametrize("is_silent", [False, True], ids=["by the socket", "when asked"])
 @pytest.mark.parametrize("times", [1, 9])
-async def test_a_message_that_was_stored_and_refused_is_not_sealed_again(
+async def test_a_message_that_was_stored_but_refused_is_not_sealed_again(
     talk: Stage, times: int, is_silent: bool
 ) -> None:
     """Its row tells that it is there, whether the socket brings it or the page asks for it."""
@@ -75,7 +75,7 @@ async def swallowed(page: Page, seq: int) -> AsyncIterator[None]:
 
 @pytest.mark.parametrize("way", ["try again", "reload"])
 @pytest.mark.parametrize("seq", [2, 99])
-async def test_a_message_that_is_acknowledged_and_not_shown_waits_until_it_is(talk: Stage, seq: int, way: str) -> None:
+async def test_a_message_accepted_but_not_shown_stays_queued_until_it_is_shown(talk: Stage, seq: int, way: str) -> None:
     await talk.opens()
     pending = talk.page.locator(".pending")
     async with swallowed(talk.page, seq):
@@ -91,7 +91,7 @@ async def test_a_message_that_is_acknowledged_and_not_shown_waits_until_it_is(ta
     await is_sent(talk, "is it there?")
 
 
-async def test_an_emptied_row_does_not_hold_the_place_of_a_message_that_stands_elsewhere(talk: Stage) -> None:
+async def test_an_emptied_row_does_not_take_the_place_of_a_message_shown_elsewhere(talk: Stage) -> None:
     await talk.opens()
     await talk.says("yes, do it")
 
@@ -114,7 +114,7 @@ KEPT = """async () => {
 }"""
 
 
-async def test_a_message_whose_answer_was_lost_is_found_on_an_older_page(pair: tuple[Someone, Someone]) -> None:
+async def test_a_message_whose_response_was_lost_is_found_on_an_older_page(pair: tuple[Someone, Someone]) -> None:
     alice, bob = pair
     page, address = alice.page, alice.page.url
     handed: list[str] = []
@@ -171,7 +171,7 @@ def layout(places: str, rows: Rows) -> str:
         ("<2 2 3", "<3 3 1", 1),
     ],
 )
-async def test_what_is_older_is_asked_for_once_and_in_its_place(
+async def test_older_messages_are_requested_once_and_in_the_right_place(
     talk: Stage, opened: str, before: str, asked: int
 ) -> None:
     rows: Rows = []

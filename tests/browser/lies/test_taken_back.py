@@ -52,7 +52,7 @@ NO_ANSWERS = {
 
 
 @pytest.mark.parametrize("name", NO_ANSWERS)
-async def test_a_server_that_refuses_to_say_what_is_there_is_said_to_and_gets_nothing(talk: Stage, name: str) -> None:
+async def test_a_server_that_refuses_to_show_seen_messages_is_reported_and_gets_nothing(talk: Stage, name: str) -> None:
     """What was seen is hidden, and asking for it is refused; what one writes waits until it is known."""
     await seen(talk)
     with talk.liar.lying(SHOWN, TAIL["the last of theirs"]):
@@ -75,7 +75,7 @@ async def test_a_server_that_refuses_to_say_what_is_there_is_said_to_and_gets_no
     assert (await talk.bob.last()).text == "does it hold?"
 
 
-async def test_what_is_not_known_yet_holds_what_one_writes_while_the_server_keeps_one_waiting(talk: Stage) -> None:
+async def test_messages_wait_while_the_server_delays_the_check_for_seen_messages(talk: Stage) -> None:
     await seen(talk)
     held: list[Answer] = []
 
@@ -93,7 +93,7 @@ async def test_what_is_not_known_yet_holds_what_one_writes_while_the_server_keep
 
 
 @pytest.mark.parametrize("is_reached", [True, False], ids=["refused", "unreachable"])
-async def test_what_could_not_be_checked_is_nothing_once_it_was(talk: Stage, is_reached: bool) -> None:
+async def test_the_unchecked_notice_disappears_once_the_check_succeeds(talk: Stage, is_reached: bool) -> None:
     """With the next connection, without a press; whoever has no connection gets no alarm and loses nothing."""
     await seen(talk)
     with (
@@ -117,9 +117,7 @@ async def test_what_could_not_be_checked_is_nothing_once_it_was(talk: Stage, is_
 
 
 @pytest.mark.parametrize("claimed", [999, 1000, 2**52 - 2, 2**52 - 1, 2**53 - 1])
-async def test_a_number_that_nobody_verified_is_followed_no_further_than_a_server_takes(
-    talk: Stage, claimed: int
-) -> None:
+async def test_an_unverified_number_is_followed_only_as_far_as_a_server_accepts(talk: Stage, claimed: int) -> None:
     """Else what one writes under one lie has a number after which none is left, on every device and for good."""
     with talk.liar.lying("GET /c/.*/open", facts(own_n=str(claimed), own_hash=noise(32))):
         await talk.opens()
@@ -137,7 +135,7 @@ CHANGE = """async (change) => {
 }"""
 
 
-async def test_a_last_message_that_none_could_follow_is_let_go_by_whoever_goes_on(talk: Stage) -> None:
+async def test_an_impossibly_high_last_number_is_dropped_when_the_user_continues(talk: Stage) -> None:
     """An older version noted it, under a lie, on all devices."""
     await seen(talk)
     await talk.page.evaluate(CHANGE, {"own": [2**52, noise(32)]})
@@ -153,7 +151,7 @@ async def test_a_last_message_that_none_could_follow_is_let_go_by_whoever_goes_o
     await expect(talk.page.locator("[role=alert]:not(:empty)")).to_have_count(0)
 
 
-async def test_a_number_that_others_may_have_seen_is_not_used_again_after_one_went_on(talk: Stage) -> None:
+async def test_a_number_that_others_may_have_seen_is_not_reused_after_continuing(talk: Stage) -> None:
     """What the server hides of one's own is there for Bob: another message of its number would be a fork to him."""
     await seen(talk)
     mine = (await talk.bob.rows())[-1]
@@ -197,7 +195,7 @@ FORGET = """async () => {
 }"""
 
 
-async def test_a_browser_that_knows_nothing_finds_its_number_on_earlier_pages(talk: Stage) -> None:
+async def test_a_browser_without_a_head_finds_its_number_on_earlier_pages(talk: Stage) -> None:
     """Its last message is far ahead of all that it knows, and not among the newest."""
     await talk.opens()
     await talk.page.evaluate(NUMBERED, [1, 900, 1800])

@@ -89,7 +89,7 @@ FRONT: dict[str, Edit] = {
 
 
 @pytest.mark.parametrize("name", FRONT)
-async def test_a_front_page_with_other_words_is_not_shown(visitor: Visitor, name: str) -> None:
+async def test_a_front_page_with_changed_text_is_not_shown(visitor: Visitor, name: str) -> None:
     await is_refused(visitor, FRONT[name])
 
 
@@ -101,7 +101,7 @@ SHEETS = {
 
 
 @pytest.mark.parametrize("name", SHEETS)
-async def test_a_style_sheet_that_the_release_does_not_have_is_removed(visitor: Visitor, name: str) -> None:
+async def test_a_style_sheet_outside_the_release_is_removed(visitor: Visitor, name: str) -> None:
     """It would be the server's word: what its text looks like, and what its fields are called."""
     sheet = SHEETS[name] or SHEETS["without integrity"]
 
@@ -153,7 +153,7 @@ async def shows_nothing(page: Page) -> None:
 
 
 @pytest.mark.parametrize("name", IN_USE)
-async def test_a_conversation_with_other_words_is_not_shown(stage: Stage, name: str) -> None:
+async def test_a_conversation_page_with_changed_text_is_not_shown(stage: Stage, name: str) -> None:
     def change(answer: Answer) -> None:
         answer.text = IN_USE[name](answer.text)
 
