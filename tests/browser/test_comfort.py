@@ -1,4 +1,4 @@
-"""What makes it pleasant: drafts, links, counts, order, and words about the connection."""
+"""Conveniences: drafts, links, unread counts, order, and the connection status."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ async def test_the_title_counts_unread_messages_and_the_latest_conversation_is_f
     await alice.writes("one")
     await alice.writes("two")
     await expect(bob.page).to_have_title("(2) EZ-DMS")
-    await carol.starts_with(bob.search_pin)  # a new person appears by itself
+    await carol.starts_with(bob.search_pin)  # a new contact appears automatically
     await expect(bob.list.get_by_role("link").first).to_contain_text("carol")
     await carol.writes("three")
     await expect(bob.page).to_have_title("(3) EZ-DMS")

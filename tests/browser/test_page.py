@@ -1,4 +1,4 @@
-"""The page for everybody: on phones, without JavaScript, on plain http, and with wrong input."""
+"""The page on phones, without JavaScript, over plain http, and with invalid input."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def test_the_new_account_page_is_accessible_survives_a_reload_and_saves_th
     shown = await pin.inner_text()
     await page.reload()
     await expect(pin).to_have_text(shown)
-    await page.goto(server.url)  # not saved yet: back to it
+    await page.goto(server.url)  # not saved yet: the same page again
     await expect(pin).to_have_text(shown)
     await page.get_by_role("button", name="Copy").first.click()
     await expect(page.get_by_role("button", name="Copied")).to_be_visible()
@@ -83,7 +83,7 @@ async def test_list_and_conversation_are_side_by_side_on_desktop_and_one_at_a_ti
 
 
 async def shows_on_submit(field: Locator, button: Locator, alert: Locator, typed: str, word: str) -> None:
-    """A wrong input: one sentence that helps, and what was typed stays."""
+    """Invalid input shows a helpful error, and the text stays in the field."""
     await field.fill(typed)
     await button.click()
     await expect(alert).to_have_count(1)
@@ -172,11 +172,11 @@ async def test_invalid_input_shows_an_error_stays_in_its_field_and_stores_nothin
     ],
 )
 async def test_a_username_is_not_mistaken_for_a_pin(browser: Browser, server: Server, name: str) -> None:
-    somebody = await Someone.arrives(browser, server, name)
+    someone = await Someone.arrives(browser, server, name)
     module = """import(document.querySelector("[src*=boot]").src.replace("boot", "pin-shaped"))"""
-    assert await somebody.page.evaluate(f"async () => (await {module}).isPinShaped('ABCD-EFGH-J')")
-    assert not await somebody.page.evaluate(f"async (name) => (await {module}).isPinShaped(name)", name)
-    await somebody.context.close()
+    assert await someone.page.evaluate(f"async () => (await {module}).isPinShaped('ABCD-EFGH-J')")
+    assert not await someone.page.evaluate(f"async (name) => (await {module}).isPinShaped(name)", name)
+    await someone.context.close()
 
 
 @pytest.mark.parametrize("how", ["Enter", "click"])
@@ -205,7 +205,7 @@ async def test_a_message_containing_a_login_pin_must_be_sent_a_second_time(
     await expect(alice.alert).to_contain_text("This looks like a Login PIN. Never give yours to anyone.")
     await expect(field).to_have_value(typed)
     await expect(alice.page.locator(".message")).to_have_count(0)
-    await send("meet here next week, with-care-over-here")  # four words of four letters are none
+    await send("meet here next week, with-care-over-here")  # four words of four letters are not a PIN
     await alice.sees("meet here next week, with-care-over-here")
     await field.fill(typed)
     if how == "Enter":
@@ -244,7 +244,7 @@ async def test_without_javascript_the_page_says_so_and_sends_nothing(browser: Br
     await expect(nobody.page.get_by_role("alert").first).to_contain_text("needs JavaScript")
     for role in ("textbox", "button"):
         await expect(nobody.page.get_by_role(role)).to_have_count(0)
-    await nobody.page.goto(f"{server.url}/protection")  # which is words alone
+    await nobody.page.goto(f"{server.url}/protection")  # text only
     await expect(nobody.page.get_by_role("heading", name="How private is this?")).to_be_visible()
     assert {line.split()[0] for line in nobody.traffic} == {"GET"}
 
@@ -269,7 +269,7 @@ async def test_over_plain_http_the_page_explains_why_and_disables_its_fields(ser
 
 
 async def test_a_page_whose_scripts_were_blocked_is_reloaded_once(browser: Browser, server: Server) -> None:
-    """As in WebKit, if the entry was there before the rest of the head."""
+    """As WebKit does if the entry script arrives before the rest of the head."""
     asked = []
 
     async def refuse_once(route: Route) -> None:
@@ -306,7 +306,7 @@ async def test_without_ed25519_the_page_lists_supported_browsers_and_disables_it
         await expect(control).to_be_disabled()
 
 
-# Before the page's own code runs; no document can put elements there.
+# Runs before the page's own code; a document cannot put elements there.
 EXTENSION = """new MutationObserver((_, observer) => {
     if (!document.body) return;
     observer.disconnect();

@@ -1,4 +1,4 @@
-"""From one conversation to another: no page is loaded, and everything is where it was left."""
+"""Switching between conversations: no page is loaded, and everything is where it was left."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.someone import Someone, texts_of, until
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def three(browser: Browser, server: Server) -> tuple[Someone, Someone, Someone]:
-    """Alice, in a conversation with Bob, and one with Carol, which is open; her page is marked."""
+    """Alice, with a conversation with Bob and an open one with Carol; her page is marked."""
     alice, bob, carol = [await Someone.is_in(browser, server, name) for name in ("alice", "bob", "carol")]
     await alice.starts_with(bob.search_pin)
     await alice.writes_many(60)
@@ -130,7 +130,7 @@ async def test_a_conversation_that_fails_to_load_says_so_and_loads_on_reconnect(
 
 @asynccontextmanager
 async def held_back(page: Page) -> AsyncIterator[None]:
-    """Inside, no conversation that is opened is answered."""
+    """Inside, requests to open a conversation get no response."""
     may_go = asyncio.Event()
 
     async def hold_back(route: Route) -> None:
@@ -163,10 +163,10 @@ async def test_loading_a_conversation_does_not_steal_focus_from_another_field(
 
 
 async def test_choosing_a_conversation_focuses_the_message_field(three: tuple[Someone, Someone, Someone]) -> None:
-    """One that is new on the page, one that is loaded, and one that was put away and is shown again."""
+    """A new conversation, a loaded one, and one that was put away and is shown again."""
     alice, _, _ = three
     message = alice.page.get_by_role("textbox", name="Message")
-    await expect(message).to_be_focused()  # it was started by a Search PIN
+    await expect(message).to_be_focused()  # started by a Search PIN
     await alice.page.reload()
     await expect(message).to_be_focused()
     for name in ("bob", "carol", "bob"):
@@ -202,10 +202,10 @@ async def test_a_conversation_evicted_from_the_cache_is_released(
     for name in ("bob", *(peer.name for peer in peers[:-1])):
         await alice.opens(name)
         await expect(alice.page.get_by_role("textbox", name="Message")).to_be_enabled()
-    assert not await is_gone()  # one of the eight that are kept
+    assert not await is_gone()  # one of the eight kept conversations
     await alice.opens(peers[-1].name)
     await until(is_gone)
-    await alice.opens("carol")  # as if it had never been open
+    await alice.opens("carol")  # as if never opened
     await expect(alice.page.get_by_role("textbox", name="Message")).to_be_enabled()
     await asyncio.gather(*(peer.leaves() for peer in peers))
 

@@ -1,4 +1,4 @@
-"""Two people talk privately in real browsers, through everything that happens to connections, tabs and servers."""
+"""Two people talk privately in real browsers while connections, tabs and servers come and go."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.someone import Someone, texts_of, until
 
 
 def is_anywhere(words: list[str], places: list[str]) -> list[str]:
-    """Which of the words are in one of the places, also as the web encodes them."""
+    """Return the words that appear in any of the places, including in URL-encoded form."""
     found = []
     for word in words:
         forms = {word, word.replace("-", ""), word.replace(" ", "+"), word.replace(" ", "%20")}
@@ -60,7 +60,7 @@ async def test_two_people_talk_and_the_server_never_sees_plaintext(
     await bob.sees(*said)
 
     secrets = [*said, draft, alice.login_pin, bob.login_pin]
-    known = ["alice", bob.search_pin, "join", "sealed"]  # the control: what the search must find
+    known = ["alice", bob.search_pin, "join", "sealed"]  # control: the search must find these
     traffic = [*alice.traffic, *bob.traffic]
     assert is_anywhere(known, traffic) == known
     assert is_anywhere(secrets, traffic) == []
@@ -87,12 +87,12 @@ async def test_a_message_reaches_all_tabs_and_devices_of_both_people(
     for page in (alice.page, second_tab, device.page):
         await alice.sees("to all of you", page=page)
     said = ["to all of you"]
-    for i, page in enumerate((device.page, second_tab, alice.page, device.page)):  # each takes the next number in turn
+    for i, page in enumerate((device.page, second_tab, alice.page, device.page)):  # each uses the next number in turn
         said.append(f"from place {i}")
         await alice.writes(said[-1], page=page)
         for other in (alice.page, second_tab, device.page, bob.page):
             await alice.sees(*said, page=other)
-    # two browsers may store the vault at the same moment: one is refused (409) and does it again
+    # two browsers may store the vault at the same time: one gets a 409 and retries
     errors = [error for someone in (alice, bob, device) for error in someone.errors if "409" not in error]
     assert errors == []
 
@@ -149,7 +149,7 @@ async def test_a_message_is_sent_even_if_another_device_keeps_taking_its_number(
 async def test_a_message_sent_during_catch_up_is_fetched_too(browser: Browser, server: Server) -> None:
     alice, bob = [await Someone.is_in(browser, server, name) for name in ("alice", "bob")]
     await bob.starts_with(alice.search_pin)
-    await alice.page.route_web_socket("**/ws", lambda _: None)  # nothing comes by the socket
+    await alice.page.route_web_socket("**/ws", lambda _: None)  # the socket delivers nothing
     await alice.page.reload()
     await alice.opens("bob")
     asked, may_go = asyncio.Event(), asyncio.Event()
@@ -173,8 +173,8 @@ async def test_a_message_sent_during_catch_up_is_fetched_too(browser: Browser, s
     await alice.page.unroute_all(behavior="wait")
 
 
-async def on_a_wire(browser: Browser, server: Server) -> tuple[Someone, Someone, Relay]:
-    """Alice and Bob in a conversation, Bob behind a wire that can be cut."""
+async def behind_a_relay(browser: Browser, server: Server) -> tuple[Someone, Someone, Relay]:
+    """Alice and Bob in a conversation, Bob behind a relay that can be cut."""
     relay = Relay(server)
     await relay.mend()
     alice = await Someone.is_in(browser, server, "alice")
@@ -190,7 +190,7 @@ LOST = "Connection lost"
 
 @pytest.mark.firefox_too
 async def test_messages_missed_while_offline_appear_once_and_in_order(browser: Browser, server: Server) -> None:
-    alice, bob, relay = await on_a_wire(browser, server)
+    alice, bob, relay = await behind_a_relay(browser, server)
     await alice.writes("before")
     await bob.sees("before")
     await relay.cut()
@@ -210,7 +210,7 @@ async def test_messages_missed_while_offline_appear_once_and_in_order(browser: B
 
 
 async def test_conversations_started_while_offline_are_listed(browser: Browser, server: Server) -> None:
-    alice, bob, relay = await on_a_wire(browser, server)
+    alice, bob, relay = await behind_a_relay(browser, server)
     carol = await Someone.is_in(browser, server, "carol")
     await bob.page.goto(relay.url)
     await expect(bob.list.get_by_role("link")).to_have_count(1)
@@ -252,13 +252,13 @@ async def test_a_stale_conversation_list_does_not_undo_newer_updates(
     await expect(line).to_contain_text("1 unread")
     async with bob.page.expect_response("**/conversations/*"):
         may_go.set()
-    await bob.page.evaluate("() => new Promise((done) => setTimeout(done, 50))")  # let it be swapped in
+    await bob.page.evaluate("() => new Promise((done) => setTimeout(done, 50))")  # time to swap it in
     await expect(line).to_contain_text("1 unread")
     await expect(bob.list.get_by_role("link")).to_have_count(1)
 
 
 async def test_an_empty_conversation_fetches_the_first_messages_it_missed(browser: Browser, server: Server) -> None:
-    alice, bob, relay = await on_a_wire(browser, server)
+    alice, bob, relay = await behind_a_relay(browser, server)
     await relay.cut()
     await expect(bob.page.get_by_text(LOST)).to_be_visible()
     for i in range(1, 4):
@@ -268,7 +268,7 @@ async def test_an_empty_conversation_fetches_the_first_messages_it_missed(browse
     await relay.mend()
     await expect(bob.page.get_by_text(LOST)).to_be_hidden(timeout=20_000)
     await bob.page.unroute("**/messages/*")
-    await alice.writes("live")  # the first row that this page ever sees is the fourth
+    await alice.writes("live")  # the page's first row is the fourth message
     await bob.sees("missed 1", "missed 2", "missed 3", "live")
     await relay.cut()
 
@@ -281,7 +281,7 @@ async def test_a_message_whose_response_is_lost_is_sent_once(pair: tuple[Someone
         if not lost:
             lost.append(str(route.request.post_data))
             await route.fetch()  # the server stores it
-            await route.abort()  # the browser never hears
+            await route.abort()  # the browser gets no response
         else:
             lost.append(str(route.request.post_data))
             await route.continue_()
@@ -295,17 +295,17 @@ async def test_a_message_whose_response_is_lost_is_sent_once(pair: tuple[Someone
     await expect(alice.page.locator(".pending")).to_have_count(0)
     await alice.writes("and on")
     await bob.sees("only once", "and on")
-    assert len(lost) == 2  # its row tells that it was stored
+    assert len(lost) == 2  # its row proves that it was stored
 
 
 async def test_a_message_whose_response_and_row_are_lost_is_resent_unchanged(browser: Browser, server: Server) -> None:
-    alice, bob, relay = await on_a_wire(browser, server)
+    alice, bob, relay = await behind_a_relay(browser, server)
     handed: list[str] = []
 
     async def lose_the_answer(route: Route) -> None:
         handed.append(str(route.request.post_data))
         if len(handed) == 1:
-            await relay.cut()  # and the row that the socket would bring
+            await relay.cut()  # also loses the row that the socket would deliver
             headers = {**route.request.headers, "origin": server.url}
             await route.fetch(url=f"{server.url}/send_message", headers=headers)
             await route.abort()
@@ -351,7 +351,7 @@ async def test_an_unsent_message_survives_a_reload_and_is_retried(pair: tuple[So
     await pending.get_by_role("button", name="Try again").click()
     await until(lambda: len(tries) > before)
     await alice.page.unroute("**/send_message")
-    await bob.sees("patience")  # by itself: the next try is due
+    await bob.sees("patience")  # automatically: the next retry is due
     await alice.sees("patience")
     await expect(pending).to_have_count(0)
 
@@ -405,7 +405,7 @@ async def test_a_sent_message_stuck_in_the_outbox_is_neither_shown_as_unsent_nor
     await alice.sees("once")
     await expect(alice.page.locator(".pending")).to_have_count(0)
     await expect(alice.page.get_by_role("textbox", name="Message")).to_have_value("")
-    await alice.page.reload()  # what stayed behind is handed over again
+    await alice.page.reload()  # the leftover is sent again
     await expect(alice.page.locator(".pending")).to_have_count(0)
     await alice.writes("twice")
     for someone in pair:
@@ -530,7 +530,7 @@ async def test_logging_out_deletes_the_keys_in_every_tab(pair: tuple[Someone, So
 
 @pytest.mark.firefox_too
 async def test_a_session_that_ends_while_offline_leaves_no_keys(browser: Browser, server: Server) -> None:
-    alice, bob, relay = await on_a_wire(browser, server)
+    alice, bob, relay = await behind_a_relay(browser, server)
     await relay.cut()
     await expect(bob.page.get_by_text(LOST)).to_be_visible()
     cookies = {cookie["name"]: cookie["value"] for cookie in await bob.context.cookies()}
@@ -637,7 +637,7 @@ async def test_a_swapped_contact_key_is_detected_before_anything_is_sent(
     await expect(alice.alert).to_contain_text("The server shows a different key")
     await expect(alice.page.get_by_role("textbox", name="Message")).to_be_disabled()
 
-    async def serve_another(route: Route) -> None:  # all genuine, but of the conversation with Eve
+    async def serve_another(route: Route) -> None:  # all genuine, but from the conversation with Eve
         response = await route.fetch(url=f"{server.url}/c/{with_eve}/open")
         await route.fulfill(response=response)
 
@@ -669,7 +669,7 @@ async def test_a_swapped_contact_key_is_detected_before_anything_is_sent(
 async def test_people_are_shown_only_by_their_signed_names(
     browser: Browser, server: Server, pair: tuple[Someone, Someone]
 ) -> None:
-    """Neither to whom they are a contact, nor to whom they have just written for the first time."""
+    """For existing contacts and for first messages alike."""
     alice, bob = pair
     carol = await Someone.is_in(browser, server, "carol")
     await bob.page.goto(server.url)

@@ -1,4 +1,4 @@
-"""Three people on one server, each with a client of another kind: a browser, the library, and a program at a bridge."""
+"""Three people on one server, each with a different client: a browser, the library, and a program at a bridge."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Three = tuple[Someone, Player, User]
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def three(browser: Browser, server: Server, tmp_path: Path) -> AsyncIterator[Three]:
-    """Alice at a browser, Bob with the library, Carol with a program at her bridge."""
+    """Alice in a browser, Bob with the library, Carol with a program at her bridge."""
     alice = await Someone.is_in(browser, server, "alice")
     bob = (await Player.register(server, "bob", tmp_path)).listen()
     async with Bridge(server.url, tmp_path / "bridge") as bridge:

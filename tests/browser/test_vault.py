@@ -1,4 +1,4 @@
-"""What one browser knows of a contact the next one knows too, and two that write at once lose nothing."""
+"""Browsers share what they know about contacts through the vault, and concurrent writes lose nothing."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ CHANGE = """async (heads) => {
 }"""
 
 
-@pytest.mark.parametrize("other", [None, [3, "C" * 43], [5, "C" * 43]], ids=["none", "an older one", "another one"])
+@pytest.mark.parametrize("other", [None, [3, "C" * 43], [5, "C" * 43]], ids=["none", "older", "different"])
 async def test_a_stale_tab_does_not_roll_back_the_heads_of_another_tab(
     pair: tuple[Someone, Someone], other: list[int | str] | None
 ) -> None:
@@ -97,7 +97,7 @@ async def test_a_stale_tab_does_not_roll_back_the_heads_of_another_tab(
         contact = await contact_of(page)
         assert {side: contact[side] for side in seen} == seen
     seen = {"own": [6, "D" * 43], "theirs": [7, "E" * 43]}
-    await behind.evaluate(CHANGE, seen)  # the honest twin
+    await behind.evaluate(CHANGE, seen)  # control: newer heads
     contact = await contact_of(alice.page)
     assert {side: contact[side] for side in seen} == seen
 
@@ -113,14 +113,14 @@ async def test_a_verification_made_while_the_server_is_down_is_stored_later(
     await bob.page.unroute("**/vault")
     device = await bob.on_another_device(browser)
     await device.opens("alice")
-    await expect(device.page.get_by_role("button", name="Not verified")).to_be_visible()  # not known there yet
+    await expect(device.page.get_by_role("button", name="Not verified")).to_be_visible()  # not synced yet
     await bob.page.reload()
     await expect(bob.page.get_by_role("button", name="Verified by safety number")).to_be_visible()
     await device.page.reload()
     await expect(device.page.get_by_role("button", name="Verified by safety number")).to_be_visible()
 
 
-# Another tab has logged out, and this one notes something.
+# Another tab has logged out, and this one still changes a contact.
 LATE = """async () => {
     const at = (name) => document.querySelector("[src*=boot]").src.replace("boot", name);
     const [{ forgetEverything, loadContacts }, { changeContact }] = await Promise.all(

@@ -1,4 +1,4 @@
-"""Every vector through the very crypto.js that is served, in each browser; and crosswise with ezdms/crypto.py."""
+"""Runs every vector through the served crypto.js in each browser, and crosswise with ezdms/crypto.py."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ALICE, BOB = PEOPLE["alice"], PEOPLE["bob"]
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def pages() -> AsyncIterator[dict[str, Page]]:
-    """One for each browser, and all tests: none of them leaves anything behind."""
+    """One page per browser for all tests: none of them leaves anything behind."""
     pages: dict[str, Page] = {}
     yield pages
     for page in pages.values():
@@ -36,7 +36,7 @@ async def pages() -> AsyncIterator[dict[str, Page]]:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def page(pages: dict[str, Page], started: Starting, browser_name: str, shared_server: Server) -> Page:
-    """A page of the server with crypto.js as `C` and the people's keys as `people`."""
+    """A page of the server with crypto.js as `C` and the keys of the vectors as `people`."""
     if browser_name not in pages:
         pages[browser_name] = await opened(await started(browser_name), shared_server.url)
     return pages[browser_name]
@@ -50,7 +50,7 @@ async def opened(browser: Browser, url: str) -> Page:
 
 
 async def prepare(page: Any) -> None:
-    """What the tests ask for, in a page of any browser."""
+    """Load what the tests need into a page of any browser."""
     keys = {
         name: {
             "ik": b64u_encode(person.ik),

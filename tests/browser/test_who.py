@@ -1,4 +1,4 @@
-"""Knowing who it is: by Search PIN, by safety number, by a code that is scanned, and never by the server's word."""
+"""Verifying a contact by Search PIN, safety number or scanned code, and never by the server's word."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from tests.conftest import CHROMIUM, CHROMIUM_FLAGS, Server
 from tests.support.hostile import Hostile
 from tests.support.someone import Someone
 
-# Debian's Chromium has no BarcodeDetector. This one "sees" what the test put before the camera.
+# Debian's Chromium has no BarcodeDetector. This one "sees" what the test puts in front of the camera.
 DETECTOR = """
 globalThis.BarcodeDetector = class {
   async detect() { return globalThis.inSight ? [{ rawValue: globalThis.inSight }] : []; }
 };
 """
 
-# Nor can it share: phones can.
+# It cannot share either, as phones can.
 SHARING = """
 navigator.canShare = () => true;
 navigator.share = async (letter) => { globalThis.shared = letter; };
@@ -28,7 +28,7 @@ navigator.share = async (letter) => { globalThis.shared = letter; };
 
 
 async def ask_who(someone: Someone) -> Page:
-    """Open the panel."""
+    """Open the verification panel."""
     await someone.page.locator(".trust").click()
     await expect(someone.page.get_by_test_id("safety-number")).not_to_be_empty()
     return someone.page
@@ -171,9 +171,9 @@ async def test_an_add_link_fills_the_field_and_the_server_never_sees_the_pin(bro
     await expect(bob.page.get_by_role("textbox", name="Search PIN")).to_have_value(alice.search_pin)
     assert not [one for one in bob.traffic if alice.search_pin in one]
     await bob.page.get_by_role("button", name="Start").click()
-    trust = bob.page.get_by_role("button", name="Not verified: added by link")  # anybody can have made the link
+    trust = bob.page.get_by_role("button", name="Not verified: added by link")  # anyone could have made the link
     await expect(trust).to_be_visible()
-    assert [one for one in bob.traffic if alice.search_pin in one]  # the control: now it was asked for
+    assert [one for one in bob.traffic if alice.search_pin in one]  # control: now it was requested
     await bob.page.reload()
     await trust.click()
     await expect(bob.page.get_by_text("The link’s author chose the person")).to_be_visible()
@@ -202,7 +202,7 @@ async def test_a_link_stores_no_more_than_the_length_of_a_pin(browser: Browser, 
 async def test_correcting_letters_of_a_linked_search_pin_does_not_make_it_typed(
     browser: Browser, server: Server, places: list[int]
 ) -> None:
-    """The link’s author chose the person all the same."""
+    """The link's author still chose the person."""
     alice, bob = [await Someone.is_in(browser, server, name) for name in ("alice", "bob")]
     letters = list(alice.search_pin.lower())
     for place in places:
@@ -229,7 +229,7 @@ async def test_a_withdrawn_search_pin_finds_nobody_and_conversations_stay(
     await expect(bob.page.get_by_test_id("my-search-pin")).to_have_text(old)
     await bob.page.get_by_role("button", name="Replace").click()
     await expect(bob.page.get_by_test_id("my-search-pin")).not_to_have_text(old)
-    await expect(bob.page.get_by_test_id("my-search-pin")).not_to_be_empty()  # while the page is loaded anew, it is
+    await expect(bob.page.get_by_test_id("my-search-pin")).not_to_be_empty()  # it is empty while the page reloads
     bob.search_pin = await bob.page.get_by_test_id("my-search-pin").inner_text()
     await expect(bob.alert).to_have_count(0)
     eve = await Someone.is_in(browser, server, "eve")
@@ -262,7 +262,7 @@ async def test_the_browser_computes_the_users_search_pin_and_ignores_the_servers
     await expect(shown).to_have_text(alice.search_pin)
     told |= {"search_salt": theirs, "search_pin": eve.search_pin}
     await alice.page.reload()
-    await expect(shown).not_to_be_empty()  # another of one's own, that finds nobody
+    await expect(shown).not_to_be_empty()  # another PIN of the own key, which finds nobody
     statement = Hostile(server).user("alice")["statement"]
     ours = search_pin(parse_statement(statement).ik, b64u_decode(theirs, 16))
     await expect(shown).to_have_text(ours)
