@@ -52,9 +52,8 @@ def find(stored: bytes, wanted: Secrets) -> list[str]:
     owners: dict[bytes, set[str]] = {}
     for name, secret in wanted.items():
         for way, spelled in spellings(secret).items():
-            certain = (
-                spelled[4:-4] if way.startswith("base64") else spelled.strip(b'"')
-            )  # the rest varies with its neighbors
+            # the ends depend on the neighboring bytes
+            certain = spelled[4:-4] if way.startswith("base64") else spelled.strip(b'"')
             assert len(certain) >= WINDOW, name
             for i in range(len(certain) - WINDOW + 1):
                 owners.setdefault(certain[i : i + WINDOW], set()).add(name)

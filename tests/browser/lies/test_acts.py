@@ -195,7 +195,7 @@ async def test_only_a_person_can_dismiss_an_alarm(talk: Stage, way: str) -> None
     await expect(alarm).to_contain_text("cannot have been written in this order")
     await expect(talk.composer).to_be_disabled()
     assert (await talk.contact())["accepted"] == []
-    await talk.page.get_by_role("button", name="Continue anyway").click()  # the honest twin
+    await talk.page.get_by_role("button", name="Continue anyway").click()  # control: no lie
     await expect(talk.composer).to_be_enabled()
     assert len((await talk.contact())["accepted"]) == 1
 
@@ -226,7 +226,7 @@ async def test_an_alarm_raised_while_the_user_continues_after_another_stays(talk
     assert len((await talk.contact())["accepted"]) == 1
     await expect(alarm).to_contain_text("cannot have been written in this order")
     await expect(talk.composer).to_be_disabled()
-    await go_on.click()  # the honest twin
+    await go_on.click()  # control: no lie
     await expect(talk.composer).to_be_enabled()
     assert len({*(await talk.contact())["accepted"]}) == 2
 

@@ -98,7 +98,7 @@ async def test_a_vault_with_an_impossibly_high_version_is_rejected(stage: Stage,
         await expect(alarm).to_contain_text("does not understand")
         await expect(stage.composer).to_be_disabled()
     assert not [one for one in stage.liar.heard[since:] if one.startswith("PUT ")]
-    await go_on.click()  # the honest twin
+    await go_on.click()  # control: no lie
     await expect(stage.composer).to_be_enabled()
     await stage.opens()
     await stage.carries_on()
@@ -174,7 +174,7 @@ async def test_a_new_id_for_the_same_account_deletes_nothing(stage: Stage) -> No
     await stage.page.goto(stage.address)
     assert await stage.page.evaluate(WAITING) == kept
     await expect(stage.page.get_by_text("does not hold the keys")).to_be_visible()
-    await stage.alice.logs_in()  # the honest twin
+    await stage.alice.logs_in()  # control: no lie
     await stage.opens()
     assert await stage.page.evaluate(WAITING) == kept
     await stage.page.unroute("**/send_message")

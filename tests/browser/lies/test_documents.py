@@ -93,7 +93,7 @@ async def test_an_attribute_added_to_the_pin_field_has_no_effect(visitor: Visito
 async def test_an_attribute_on_an_ancestor_of_the_pin_field_has_no_effect(
     visitor: Visitor, tag: str, name: str
 ) -> None:
-    is_told = tag == FORM or name != "style"  # which extensions of browsers put there too: it goes without a word
+    is_told = tag == FORM or name != "style"  # browser extensions add it too: removed without a warning
     await takes_no_harm(visitor, lambda html: on(tag, html, ATTRIBUTES[name]), is_told=is_told)
 
 

@@ -146,7 +146,7 @@ async def test_an_invalid_registration_response_creates_no_account(visitor: Visi
 async def test_a_vault_that_is_always_refused_is_not_requested_endlessly(stage: Stage, liar: Liar) -> None:
     """The server says that another browser was quicker, and shows none: once is enough to know."""
     with liar.lying("PUT /vault", saying('{"code": "version"}', 409)):
-        await stage.meets_somebody("hello")
+        await stage.meets_a_new_contact("hello")
         await stage.page.goto(stage.address)
         await expect(stage.composer).to_be_enabled()
         await stage.says("here")

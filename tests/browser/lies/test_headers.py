@@ -91,7 +91,7 @@ async def test_responses_are_never_reused_from_the_cache(stage: Stage) -> None:
         await stage.page.goto(stage.liar.url)
         await expect(stage.alice.list.get_by_role("link").first).to_be_visible()
     await stage.page.goto("about:blank")
-    await stage.meets_somebody("hello")
+    await stage.meets_a_new_contact("hello")
     await stage.page.goto(stage.liar.url)
     await expect(stage.alice.list.locator(f'a[href="/c/{stage.bob.conversation}"]')).to_be_visible()
     await stage.comes_back()

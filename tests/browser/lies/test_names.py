@@ -151,7 +151,7 @@ async def test_a_different_statement_for_a_verified_contact_raises_an_alarm(stag
 
 async def test_a_different_statement_for_a_new_contact_raises_an_alarm_and_pins_no_key(stage: Stage) -> None:
     """Nothing is known yet to hold it against but the conversation's own id, which both keys make."""
-    await stage.meets_somebody("hello")
+    await stage.meets_a_new_contact("hello")
     with stage.liar.lying(OPEN, with_statement(own_statement("bob")[1])):
         await stage.page.goto(stage.address)
         await expect(stage.page.locator("[data-alarm]")).to_contain_text("shows a different key")
@@ -199,7 +199,7 @@ async def test_a_swapped_search_pin_response_is_distinguished_from_a_wrong_pin(s
         await stage.tries_to_start(stage.bob.search_pin)
         await expect(stage.started).to_contain_text(SWAPPED)
     await stage.opens()
-    await stage.tries_to_start(stage.bob.search_pin)  # the honest twin
+    await stage.tries_to_start(stage.bob.search_pin)  # control: no lie
     await expect(stage.started).to_be_empty()
     await expect(stage.page.get_by_text("Verified by Search PIN")).to_be_visible()
 
@@ -248,7 +248,7 @@ async def test_a_linked_pin_verifies_nobody_until_the_user_confirms_who_gave_it(
 @pytest.mark.parametrize("name", ["you", "You", "Sent-by-you"])
 async def test_screen_readers_never_announce_a_contact_as_the_user(stage: Stage, name: str) -> None:
     """A screen reader says who wrote each message."""
-    await stage.meets_somebody("I agree to pay 1000", name=name)
+    await stage.meets_a_new_contact("I agree to pay 1000", name=name)
     await stage.opens()
     await stage.says("no, I do not")
     heard = stage.page.locator("message-row .visually-hidden")

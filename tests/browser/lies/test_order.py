@@ -209,7 +209,7 @@ async def test_withholding_a_seen_message_raises_an_alarm(talk: Stage, name: str
     with talk.liar.lying(SHOWN, change):
         await talk.page.goto(talk.address)
         await is_alarmed(talk, TAKEN_BACK)
-    await talk.opens()  # the honest twin
+    await talk.opens()  # control: no lie
     await expect(texts_of(talk.page)).to_have_text([*SAID, "seen"])
 
 
@@ -261,7 +261,7 @@ async def test_a_seen_message_on_an_earlier_page_raises_no_alarm(talk: Stage) ->
         await until(is_noted)
         await expect(talk.page.locator("[data-alarm]")).to_be_empty()
         await expect(talk.composer).to_be_enabled()
-    await talk.opens()  # the honest twin
+    await talk.opens()  # control: no lie
     await expect(texts_of(talk.page).first).to_have_text("one")
 
 
@@ -326,5 +326,5 @@ async def test_nothing_is_verified_if_a_contact_is_said_to_have_left_before_thei
             "deleted their account before this browser knew their key"
         )
         await expect(texts_of(talk.page)).to_have_text(["Not decrypted"] * 3)
-    await talk.opens()  # the honest twin
+    await talk.opens()  # control: no lie
     await expect(texts_of(talk.page)).to_have_text(SAID)

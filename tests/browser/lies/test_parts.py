@@ -65,7 +65,7 @@ async def test_an_element_added_outside_the_templates_is_removed(stage: Stage, p
 
     with stage.liar.lying(DOCUMENT, change):
         await stage.opens()
-    if (put, name) != (in_head, "style"):  # which extensions of browsers put there too: it goes without a word
+    if (put, name) != (in_head, "style"):  # browser extensions add it too: removed without a warning
         await expect(stage.warning).to_contain_text(TAMPERED)
     await stage.shows_nothing_of_it()
     await stage.carries_on()
@@ -95,7 +95,7 @@ async def test_a_missing_or_renamed_template_is_reported_and_nothing_leaves_the_
 
     with stage.liar.lying(DOCUMENT, change):
         await is_not_put_together(stage)
-    await stage.opens()  # the honest twin
+    await stage.opens()  # control: no lie
     await stage.carries_on()
 
 

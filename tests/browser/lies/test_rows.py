@@ -28,7 +28,7 @@ FORGED_SIGNATURE, FORKED = "forged signature", "tampered with"
 @pytest_asyncio.fixture(loop_scope="session")
 async def talk(stage: Stage) -> AsyncIterator[Stage]:
     """Somebody new wrote three messages, and Alice has not looked yet."""
-    await stage.meets_somebody(*SAID)
+    await stage.meets_a_new_contact(*SAID)
     yield stage
     await stage.comes_back()
 
@@ -106,7 +106,7 @@ async def test_an_emptied_tail_raises_no_alarm_and_is_not_acknowledged(talk: Sta
         await talk.says("and now?")
     assert (await talk.bob.last()).a == (2, talk.bob.sent[1].hash)
     assert (await talk.remembers())[1] == [2, talk.bob.sent[1].hash]
-    await talk.opens()  # the honest twin
+    await talk.opens()  # control: no lie
     await expect(texts_of(talk.page)).to_have_text([*SAID, "and now?"])
 
 
@@ -207,7 +207,7 @@ async def test_only_its_own_row_marks_a_message_as_shown(talk: Stage, whose: str
         await expect(page.locator(".pending")).to_contain_text("does not show it")
         await expect(texts_of(page)).to_have_count(4)
     await page.close()
-    await talk.opens()  # the honest twin
+    await talk.opens()  # control: no lie
     await expect(texts_of(talk.page)).to_have_text([*SAID, "is it there?"])
     await expect(talk.page.locator(".pending")).to_have_count(0)
 

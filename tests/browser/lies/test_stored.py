@@ -104,7 +104,7 @@ async def test_an_emptied_row_does_not_take_the_place_of_a_message_shown_elsewhe
         await talk.page.goto(talk.address)
         await is_alarmed(talk, DISORDER)
         await expect(texts_of(talk.page)).to_have_text([*SAID[:2], "yes, do it", SAID[2]])
-    await talk.opens()  # the honest twin
+    await talk.opens()  # control: no lie
     await is_sent(talk, "yes, do it")
 
 
@@ -161,7 +161,7 @@ def layout(places: str, rows: Rows) -> str:
 @pytest.mark.parametrize(
     ("opened", "before", "asked"),
     [
-        ("<2 2 3", "1", 1),  # the honest one
+        ("<2 2 3", "1", 1),  # control: the honest layout
         ("1 2 3 <2", "", 0),
         ("1 <3 2 3", "", 0),
         ("<9 1 2 3", "", 0),

@@ -165,7 +165,7 @@ async def test_a_number_that_others_may_have_seen_is_not_reused_after_continuing
         await until(lambda: _has(talk, 5))
     said = await talk.bob.last()
     assert (said.text, said.n, said.p) == ("and now?", 2, mine["hash"])
-    await talk.opens()  # the honest twin
+    await talk.opens()  # control: no lie
     await expect(texts_of(talk.page)).to_have_text([*SAID, "seen", "and now?"])
 
 

@@ -161,5 +161,5 @@ async def test_a_conversation_page_with_changed_text_is_not_shown(stage: Stage, 
         await stage.page.goto(stage.address)
         await shows_nothing(stage.page)
     assert stage.watch.leaked(stage.alice.login_pin) == []
-    await stage.opens()  # the honest twin
+    await stage.opens()  # control: no lie
     await stage.carries_on()
