@@ -107,7 +107,16 @@ MORE = {
     "a video", "a shadow root", "a closed shadow root", "a shadow root in a shadow root",
     "a shadow root of one of our elements",
 }  # fmt: skip
-WITHOUT_FENCES = {"iframe", "iframe srcdoc", "object", "embed", "style", "link", "base", "a form that sends itself"}
+WITHOUT_SECURITY_HEADERS = {
+    "iframe",
+    "iframe srcdoc",
+    "object",
+    "embed",
+    "style",
+    "link",
+    "base",
+    "a form that sends itself",
+}
 
 # Names by which elements shadow properties of the document or of a form (DOM clobbering).
 CLOBBERED = (

@@ -1,4 +1,4 @@
-"""What confirms something is a person's doing: events that a script made do nothing, whatever they are called."""
+"""Only a person can confirm something: scripted events of any name do nothing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.someone import texts_of, until
 
 __all__ = ["talk"]
 
-# Every event of every name on every element, and the ways in which a script clicks.
+# Dispatches an event on every matching element, and clicks in every way that a script can.
 MADE_UP = """([selector, name]) => {
     for (const element of document.querySelectorAll(selector)) {
         const kind = { click: MouseEvent, keydown: KeyboardEvent, submit: SubmitEvent }[name] ?? CustomEvent;
@@ -52,7 +52,7 @@ NAMES = [
 
 
 async def is_as_it_was(stage: Stage, url: str) -> None:
-    """Nobody was verified, nothing was sent, accepted, discarded or left."""
+    """Nothing was verified, sent, accepted, discarded or left."""
     contact = await stage.contact()
     assert (contact["verified"], contact["accepted"]) == ("search-pin", [])
     assert stage.page.url == url
@@ -67,7 +67,7 @@ async def test_a_scripted_click_does_nothing(stage: Stage, name: str) -> None:
     await stage.page.locator("aside start-conversation input").fill(stage.bob.search_pin)
     url = stage.page.url
     await stage.page.evaluate(MADE_UP, [CONFIRMING[name], "click"])
-    await stage.is_listening()  # whatever it did would be done by now
+    await stage.is_listening()  # any effect would be visible by now
     await is_as_it_was(stage, url)
     await stage.carries_on()
 
@@ -106,7 +106,7 @@ async def test_a_scripted_click_withdraws_ends_or_deletes_nothing(stage: Stage, 
     await stage.carries_on()
 
 
-# A part that is taken out of the page first: nothing above it hears what is dispatched there.
+# Detaches elements first, so that no ancestor receives the events dispatched on them.
 APART = """(selector) => {
     for (const part of document.querySelectorAll(selector)) {
         part.remove();
@@ -145,7 +145,7 @@ async def test_a_detached_element_ignores_scripted_events(stage: Stage, path: st
     await stage.carries_on()
 
 
-# What a page with htmx can be made to do by whoever has it process an element, or asks it.
+# Has htmx process an element, and calls it directly.
 HTMX = """async (address) => {
     const vendored = document.querySelector("[src*=boot]").src.replace("js/boot.js", "vendor/htmx-4.0.1.esm.min.js");
     const { default: htmx } = await import(vendored);
@@ -163,7 +163,7 @@ async def test_htmx_makes_no_requests(stage: Stage) -> None:
     before = f'<button hx-get="/{STOLEN}" hx-trigger="load, click"></button>'
     assert await stage.page.evaluate(HTMX, f"/{STOLEN}") == before
     await stage.page.evaluate("() => document.body.lastElementChild.remove()")
-    await stage.carries_on()  # which looks at all that was asked for
+    await stage.carries_on()  # checks all requests
 
 
 @pytest.mark.parametrize("selector", ["log-in [type=submit]", "create-account [type=submit]", "form"])
@@ -222,7 +222,7 @@ async def test_an_alarm_raised_while_the_user_continues_after_another_stays(talk
         return bool((await talk.contact())["accepted"])
 
     await until(has_gone_on)
-    await talk.is_listening()  # whatever else it did would be done by now
+    await talk.is_listening()  # any other effect would be visible by now
     assert len((await talk.contact())["accepted"]) == 1
     await expect(alarm).to_contain_text("cannot have been written in this order")
     await expect(talk.composer).to_be_disabled()
@@ -232,7 +232,7 @@ async def test_an_alarm_raised_while_the_user_continues_after_another_stays(talk
 
 
 async def test_a_session_list_cannot_end_a_session(stage: Stage) -> None:
-    """A row that claims to be another device has a button; only a press asks for its end."""
+    """A row that claims to be another device has a button; only pressing it ends the session."""
 
     def change(answer: Answer) -> None:
         answer.text = answer.text.replace("data-current", "")

@@ -1,4 +1,4 @@
-"""JSON that is not what it should be: nothing of it is shown or believed, and no sentence of the server's is said."""
+"""Invalid JSON: none of it is believed, and no text of the server is shown."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ async def test_an_invalid_session_response_is_not_believed(stage: Stage, name: s
 
 
 async def test_a_different_search_salt_gives_another_pin_of_the_users_own_key(stage: Stage) -> None:
-    """The server can withdraw a PIN; it cannot have one hand out somebody else's."""
+    """The server can withdraw a PIN, but cannot make a user hand out someone else's."""
     salt = "QUFBQUFBQUFBQUFBQUFBQQ"
     with stage.liar.lying("GET /me", with_member("search_salt", salt)):
         await stage.opens()
@@ -67,7 +67,7 @@ VAULT |= {"500": saying(PROMPT, 500)}
 async def test_an_unreadable_vault_changes_nothing(stage: Stage, name: str) -> None:
     before = await stage.contact()
     with (
-        stage.liar.lying("GET /me", with_member("vault_version", 2**52)),  # so that it is asked for
+        stage.liar.lying("GET /me", with_member("vault_version", 2**52)),  # so that the vault is requested
         stage.liar.lying("GET /vault", VAULT[name]),
     ):
         await stage.opens()
@@ -81,10 +81,10 @@ async def test_an_unreadable_vault_changes_nothing(stage: Stage, name: str) -> N
 
 @pytest.mark.parametrize("version", [2**52, 2**53 - 1])
 async def test_a_vault_with_an_impossibly_high_version_is_rejected(stage: Stage, version: int) -> None:
-    """Neither when the person goes on after an alarm: the next honest version would count as older for ever."""
+    """Even if the user continues after an alarm: otherwise all later versions would count as older forever."""
     alarm, go_on = stage.page.locator("[data-alarm]"), stage.page.get_by_role("button", name="Continue anyway")
     with (
-        stage.liar.lying("GET /me", with_member("vault_version", 2**52)),  # so that it is asked for
+        stage.liar.lying("GET /me", with_member("vault_version", 2**52)),  # so that the vault is requested
         stage.liar.lying("GET /vault", with_member("version", 0)),
     ):
         await stage.page.goto(stage.address)
@@ -135,7 +135,7 @@ async def test_an_unexpected_response_to_a_message_neither_loses_nor_duplicates_
     await stage.shows_nothing_of_it()
 
 
-# Words that wait in this browser: a draft, and a message that could not be sent.
+# Unsent text in this browser: a draft, and a queued message.
 WAITING = """async () => {
     const at = (name) => document.querySelector("[src*=boot]").src.replace("boot", name);
     const [K, id] = [await import(at("keystore")), location.pathname.slice(3)];
@@ -151,8 +151,8 @@ IS_CALLED = """async (id) => {
 
 
 async def test_a_new_id_for_the_same_account_deletes_nothing(stage: Stage) -> None:
-    """The session ended, and the login that follows names the same keys by another id: heads and words are kept."""
-    await stage.meets_bob()  # nothing waits here yet
+    """After the session ended, the login returns another id for the same keys: heads and unsent text are kept."""
+    await stage.meets_bob()  # nothing is queued here yet
     await stage.says("something")
     await stage.remembers()
     await stage.page.route("**/send_message", lambda route: route.abort())
@@ -184,13 +184,13 @@ async def test_a_new_id_for_the_same_account_deletes_nothing(stage: Stage) -> No
 
 
 async def test_another_account_under_the_same_id_finds_no_stored_messages(stage: Stage) -> None:
-    """At one browser, one after the other: what is kept belongs to a key."""
+    """Both use the same browser, one after the other: stored data belongs to a key."""
     eve, carol = [await Someone.arrives(stage.browser, stage.truth, name, stage.liar.url) for name in ("eve", "carol")]
     await eve.creates_an_account()
     await carol.creates_an_account()
     await carol.starts_with(stage.bob.search_pin)
     await carol.page.get_by_role("textbox", name="Message").press_sequentially(DRAFT)
-    assert DRAFT in await stored_in(carol.page)  # the control
+    assert DRAFT in await stored_in(carol.page)  # control: it was there
     me = await carol.page.evaluate(
         "async () => (await fetch('/me', { headers: { Accept: 'application/json' } })).json()"
     )

@@ -1,4 +1,4 @@
-"""A document that holds more than the release's: nothing of it acts, nothing of it is seen, and the page says so."""
+"""A document with additions to the release: they neither act nor show, and the page says so."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.browser.lies.documents import (
     ATTRIBUTES,
     ELEMENTS,
     PASSIVE,
-    WITHOUT_FENCES,
+    WITHOUT_SECURITY_HEADERS,
     Edit,
     after_body,
     before_end,
@@ -22,9 +22,9 @@ from tests.browser.lies.stage import REFUSED, TAMPERED, Visitor
 DOCUMENT = r"GET /(c/[0-9A-Z]{24})?"
 FIELD, FORM = '<input id="login-pin"', '<log-in class="card">\n        <form'
 
-ANOTHER_FIELD = {"type file", "type image"}  # the type that the release has is lost
+ANOTHER_FIELD = {"type file", "type image"}  # replaces the release's type
 ABOVE = ["hx-get", "data-hx-get", "hx-boost:inherited", "onfocus", "style", "contenteditable", "inert", "title"]
-FENCES = {name.lower() for name in of_a_page()}
+SECURITY_HEADERS = {name.lower() for name in of_a_page()}
 
 
 async def takes_no_harm(
@@ -33,15 +33,15 @@ async def takes_no_harm(
     *,
     is_told: bool = True,
     is_passive: bool = False,
-    is_fenced: bool = True,
+    is_protected: bool = True,
     content_type: str = "",
 ) -> None:
-    """Somebody at the front page, which came changed. Passive: the parser itself asked for something before."""
+    """Open a changed front page and check that it works. Passive: the parser itself requested something first."""
 
     def change(answer: Answer) -> None:
         answer.text = edit(answer.text)
-        if not is_fenced:
-            answer.headers = [pair for pair in answer.headers if pair[0] not in FENCES]
+        if not is_protected:
+            answer.headers = [pair for pair in answer.headers if pair[0] not in SECURITY_HEADERS]
         if content_type:
             answer.set("content-type", content_type)
 
@@ -58,7 +58,7 @@ async def takes_no_harm(
 
 
 async def is_refused(visitor: Visitor, edit: Edit, *, is_passive: bool = False, content_type: str = "") -> None:
-    """What is left of the document once all that acts is taken out is not the release's: nothing of it is shown."""
+    """Even without its active content the document differs from the release: none of it is shown."""
 
     def change(answer: Answer) -> None:
         answer.text = edit(answer.text)
@@ -102,9 +102,9 @@ async def test_an_element_added_to_the_body_is_removed(visitor: Visitor, name: s
     await takes_no_harm(visitor, lambda html: after_body(html, ELEMENTS[name]), is_passive=name in PASSIVE)
 
 
-@pytest.mark.parametrize("name", sorted(WITHOUT_FENCES))
+@pytest.mark.parametrize("name", sorted(WITHOUT_SECURITY_HEADERS))
 async def test_an_added_element_is_removed_even_if_the_server_omits_its_security_headers(
     visitor: Visitor, name: str
 ) -> None:
     edit = lambda html: before_end(html, ELEMENTS[name])  # noqa: E731
-    await takes_no_harm(visitor, edit, is_passive=True, is_fenced=False)
+    await takes_no_harm(visitor, edit, is_passive=True, is_protected=False)

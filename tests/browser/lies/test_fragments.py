@@ -1,4 +1,4 @@
-"""An answer with one node out of shape is left out whole, wherever it is asked for; the next honest one is taken."""
+"""A response with one malformed node is ignored as a whole; the next honest one is accepted."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ GADGETS = {
 
 
 def with_more(gadget: str, *, first: bool = False) -> Change:
-    """A lie: the honest answer, and something beside it."""
+    """A lie: the honest response, and something else."""
 
     def change(answer: Answer) -> None:
         answer.text = gadget + answer.text if first else answer.text + gadget
@@ -75,14 +75,14 @@ async def test_missed_messages_are_accepted_whole_or_not_at_all(stage: Stage, na
     await stage.is_listening()
     shown = await texts_of(stage.page).count()
     with stage.liar.lying(AFTER, with_more(GADGETS[name])):
-        stage.liar.slip(stage.news())  # there is more: the page asks
+        stage.liar.slip(stage.news())  # makes the page request missed messages
         await expect(stage.warning).to_contain_text(OUT_OF_PLACE)
     assert await texts_of(stage.page).count() == shown
     await stage.shows_nothing_of_it()
     await stage.carries_on()
 
 
-IN_BAND = sorted(name for name in GADGETS if "out of band" not in name)  # the others reach nothing on that page
+IN_BAND = sorted(name for name in GADGETS if "out of band" not in name)  # the others have no target on that page
 
 
 @pytest.mark.parametrize("name", IN_BAND)
@@ -93,7 +93,7 @@ async def test_sessions_are_accepted_whole_or_not_at_all(stage: Stage, name: str
     await expect(stage.page.locator("device-item")).to_have_count(0)
     await stage.shows_nothing_of_it(known="Devices")
     await stage.opens("/sessions")
-    await expect(stage.page.locator("device-item")).not_to_have_count(0)  # other cases may have logged her in, too
+    await expect(stage.page.locator("device-item")).not_to_have_count(0)  # other cases may have logged her in too
 
 
 @pytest.mark.parametrize("name", ["words", "a prompt", "a row with words", "a part for the body"])
@@ -118,7 +118,7 @@ ODD_TYPES = ["text/plain", "application/json", "text/css", "image/svg+xml", "app
 
 @pytest.mark.parametrize("content_type", ODD_TYPES)
 async def test_the_content_type_of_a_fragment_does_not_matter(stage: Stage, content_type: str) -> None:
-    """It is read as what was asked for, and never opened or downloaded."""
+    """It is read as the requested fragment, and never opened or downloaded."""
 
     def change(answer: Answer) -> None:
         answer.set("content-type", content_type)

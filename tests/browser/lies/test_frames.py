@@ -1,4 +1,4 @@
-"""A frame of the socket with one thing wrong is left out whole, and said; the next honest one is taken."""
+"""A socket frame with a single fault is ignored as a whole and reported; the next honest one is accepted."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ STANDS = """(forged) => [
 
 
 async def is_left_out(stage: Stage, frame: str | bytes) -> None:
-    """The frame changes nothing in the page, and it is said that something was left out."""
+    """The frame changes nothing on the page, and the page says that something was ignored."""
     await expect(stage.alice.list.get_by_role("link").first).to_be_visible()
     await until(lambda: stage.liar.has_socket)
     before = await stage.page.evaluate(STANDS, FORGED)
@@ -41,7 +41,7 @@ async def test_a_frame_with_a_single_fault_is_ignored_and_reported(stage: Stage,
 async def test_a_frame_without_a_target_does_nothing(stage: Stage, name: str) -> None:
     rows = await texts_of(stage.page).count()
     stage.liar.slip(SILENT[name])
-    marker = await stage.hears_from_bob()  # comes after it, the same way
+    marker = await stage.hears_from_bob()  # arrives after it, the same way
     await expect(texts_of(stage.page).last).to_have_text(marker)
     assert await texts_of(stage.page).count() == rows + 1
     await expect(stage.page.locator("[role=alert]:not(:empty)")).to_have_count(0)

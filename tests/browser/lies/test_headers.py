@@ -1,4 +1,4 @@
-"""Headers that a library or a browser might obey, on every answer at once: nothing acts on them."""
+"""Headers that a library or a browser might obey, on every response: none has an effect."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SAME, GO_ON = "[data-do=same]", ".alarm button"
 
 
 def click(target: str) -> str:
-    """What made htmx click."""
+    """The header value that made htmx click."""
     return json.dumps({"click": {"target": target}})
 
 
@@ -65,7 +65,7 @@ OF_BROWSERS = {
 
 
 def with_header(name: str, value: str) -> Change:
-    """A lie: everything as it is, and this header."""
+    """A lie: the honest response with this header."""
     return lambda answer: answer.set(name, value)
 
 
@@ -74,7 +74,7 @@ async def test_a_header_on_every_response_changes_nothing(stage: Stage, name: st
     with stage.liar.lying(ANY, with_header(*(OF_HTMX | OF_BROWSERS)[name])):
         await stage.opens()
         await stage.carries_on()
-        stage.liar.slip(stage.news())  # messages that were missed are asked for
+        stage.liar.slip(stage.news())  # missed messages are requested
         await stage.carries_on()
     assert stage.page.url == stage.address
     await expect(stage.page.locator("[role=alert]:not(:empty)")).to_have_count(0)
@@ -85,7 +85,7 @@ async def test_a_header_on_every_response_changes_nothing(stage: Stage, name: st
 
 
 async def test_responses_are_never_reused_from_the_cache(stage: Stage) -> None:
-    """Whatever a server said of how long it holds: a person who was not there then is."""
+    """Despite a server's Cache-Control: a contact who was new in between is listed."""
     with stage.liar.lying(NO_DOCUMENT, with_header(*OF_BROWSERS["cached"])):
         await stage.opens()
         await stage.page.goto(stage.liar.url)
@@ -110,7 +110,7 @@ async def test_a_refresh_header_on_a_data_response_is_ignored(stage: Stage, valu
 
 @pytest.mark.parametrize("directive", ['"cache"', '"cookies"', '"storage"', '"executionContexts"', '"*"'])
 async def test_clear_site_data_only_makes_the_browser_forget(stage: Stage, directive: str) -> None:
-    """As by ending the session. Who logs in again has their contacts again, as verified as they were."""
+    """Like ending the session. After the next login, all contacts are back, with their verification."""
 
     def change(answer: Answer) -> None:
         answer.set("Clear-Site-Data", directive)
@@ -141,7 +141,7 @@ async def test_a_server_gains_nothing_by_ending_the_session(stage: Stage) -> Non
 
 async def test_a_linked_pin_is_deleted_with_the_session(stage: Stage) -> None:
     await stage.page.goto("about:blank")
-    await until(lambda: not stage.liar.has_socket)  # that of the page before
+    await until(lambda: not stage.liar.has_socket)  # the previous page's socket
     await stage.opens(f"/account#add={stage.bob.search_pin}")
     await until(lambda: stage.liar.has_socket)
     assert stage.bob.search_pin in await stored_in(stage.page)

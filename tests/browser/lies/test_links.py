@@ -1,4 +1,4 @@
-"""Links that bring a Search PIN: whoever made one chose the person, so none verifies anybody, in any spelling."""
+"""Links with a Search PIN: the link's author chose the person, so a link verifies nobody, in any spelling."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ LINK, TYPED = "Not verified: added by link", "Verified by Search PIN"
 
 
 def button(stage: Stage, words: str) -> Locator:
-    """What the conversation says of who it is."""
+    """The trust button of the conversation."""
     return stage.page.get_by_role("button", name=words)
 
 
 async def brings(stage: Stage, text: str) -> Locator:
-    """Alice opens a link with this; the field that it stands in."""
+    """Alice opens a link with this text; returns the field that it fills."""
     await stage.page.goto("about:blank")
     await stage.page.goto(f"{stage.liar.url}/#add={text}")
     field = stage.page.get_by_role("textbox", name="Search PIN")
@@ -31,14 +31,14 @@ async def brings(stage: Stage, text: str) -> Locator:
 
 
 async def meets(stage: Stage, pin_is: Callable[[str], object] = bool) -> Peer:
-    """Somebody whom Alice does not know."""
+    """Return a person whom Alice does not know."""
     mallory = await Peer.arrives(stage.truth, "bob", pin_is=pin_is)
     stage.peers.append(mallory)
     return mallory
 
 
 async def test_a_linked_pin_in_another_spelling_verifies_nobody(stage: Stage) -> None:
-    """O for 0 and I for 1, at both ends, in small letters with other dashes: the PIN is the same."""
+    """O for 0 and I for 1 at both ends, in lowercase with other dashes: the PIN is the same."""
     mallory = await meets(stage, pin_is=lambda pin: set(pin[:5]) & {"0", "1"} and set(pin[-5:]) & {"0", "1"})
     spelled = mallory.search_pin.replace("0", "o").replace("1", "i").lower().replace("-", "--")
     await brings(stage, spelled)
@@ -49,13 +49,13 @@ async def test_a_linked_pin_in_another_spelling_verifies_nobody(stage: Stage) ->
 
 @pytest.mark.parametrize("places", [[0], [-1], [0, -1], list(range(29))], ids=["first", "last", "both ends", "all"])
 async def test_a_linked_pin_with_corrected_letters_verifies_nobody(stage: Stage, places: list[int]) -> None:
-    """Also if somebody types another PIN over it: what was never emptied is the link's."""
+    """Even if another PIN is typed over it: a field that was never emptied belongs to the link."""
     mallory = await meets(stage)
     letters = list(mallory.search_pin)
     for place in places:
         letters[place] = "0" if letters[place] != "0" else "1"
     await brings(stage, "".join(letters))
-    assert mallory.search_pin[2:-2] not in await stored_in(stage.page)  # it stands in the field, and nowhere else
+    assert mallory.search_pin[2:-2] not in await stored_in(stage.page)  # it is only in the field
     await stage.tries_to_start(mallory.search_pin)
     await expect(button(stage, LINK)).to_be_visible()
 
@@ -81,7 +81,7 @@ async def test_a_linked_pin_restored_by_undo_verifies_nobody(stage: Stage) -> No
 
 
 async def test_emptying_the_field_during_a_slow_request_verifies_nobody(stage: Stage) -> None:
-    """What counts is what was there when it was handed over."""
+    """What counts is the field's content when it was submitted."""
     held: list[Answer] = []
 
     def hold(answer: Answer) -> None:

@@ -1,4 +1,4 @@
-"""Whom one talks to: lists, names, keys and Search PINs of a server that would like it to be somebody else."""
+"""Identity: false lists, names, keys and Search PIN responses do not make a contact someone else."""
 
 from __future__ import annotations
 
@@ -26,31 +26,31 @@ SWAPPED = "does not belong to this Search PIN"
 
 
 def line(conversation: str, statement: str | None) -> str:
-    """A line of the list, in its right form."""
+    """Return a well-formed list item."""
     given = HONEST["conversation-item"] | {"data-conversation-id": conversation, "data-statement": statement or ""}
     return element("conversation-item", {name: value for name, value in given.items() if value})
 
 
 def listing(lines: str) -> Change:
-    """A lie: these lines are the whole list."""
+    """A lie: these items are the whole list."""
     return lambda answer: setattr(answer, "text", lines)
 
 
 def own_statement(name: str) -> tuple[crypto.Keys, str]:
-    """Keys of the server's own, and what they say of themselves."""
+    """Return keys of the server, and their signed statement."""
     keys = crypto.generate_keys()
     return keys, crypto.sign_statement(keys, name, 1, 1_790_000_000_000)
 
 
 def with_statement(statement: str) -> Change:
-    """A lie: the conversation is opened with another key statement."""
+    """A lie: the conversation opens with another key statement."""
     return lambda answer: setattr(
         answer, "text", re.sub(r'data-statement="[^"]*"', f'data-statement="{statement}"', answer.text)
     )
 
 
 async def test_a_contact_left_out_of_the_list_remains_a_contact(stage: Stage) -> None:
-    """The list is the server's; what this browser and the vault know of Bob is not."""
+    """The list is the server's, but not what this browser and the vault know about Bob."""
     await stage.says("who are you?")
     await stage.remembers()
     with stage.liar.lying(LIST, listing("")):
@@ -89,7 +89,7 @@ async def test_the_servers_own_key_under_a_verified_contacts_name_is_not_verifie
         await expect(stage.page.get_by_role("heading", name="bob")).to_be_visible()
         await expect(stage.page.get_by_role("button", name="Not verified")).to_be_visible()
         await expect(stage.page.get_by_role("button", name="Verified by")).to_have_count(0)
-        await stage.page.get_by_role("button", name="Not verified").click()  # and Bob's PIN does not make it so
+        await stage.page.get_by_role("button", name="Not verified").click()  # Bob's PIN does not verify it
         await stage.page.get_by_role("textbox", name="The PIN they gave you").fill(stage.bob.search_pin)
         await stage.page.get_by_role("button", name="Check").click()
         await expect(stage.page.locator("who-is-this [role=alert]").first).to_contain_text("belongs to someone other")
@@ -100,7 +100,7 @@ async def test_the_servers_own_key_under_a_verified_contacts_name_is_not_verifie
 
 NAMELESS = re.compile("^(…|Unknown.*)$")
 FALSE_NAMES: dict[str, Callable[[Stage], str | None]] = {
-    "nobody's statement": lambda stage: HONEST["conversation-item"]["data-statement"],
+    "an invalid statement": lambda stage: HONEST["conversation-item"]["data-statement"],
     "another's statement": lambda stage: own_statement(FORGED)[1],
     "no statement": lambda stage: None,
 }
@@ -108,7 +108,7 @@ FALSE_NAMES: dict[str, Callable[[Stage], str | None]] = {
 
 @pytest.mark.parametrize("name", FALSE_NAMES)
 async def test_the_list_shows_only_signed_names(stage: Stage, name: str) -> None:
-    """A conversation of nobody, and Bob's with a statement that is not his: neither brings a name."""
+    """An invented conversation, and Bob's with a statement that is not his: neither shows a name."""
     statement = FALSE_NAMES[name](stage)
     lines = line("ABCDEFGHJKMNPQRSTVWXYZ01", statement) + line(stage.bob.conversation, statement)
     with stage.liar.lying(LIST, listing(lines)):
@@ -150,7 +150,7 @@ async def test_a_different_statement_for_a_verified_contact_raises_an_alarm(stag
 
 
 async def test_a_different_statement_for_a_new_contact_raises_an_alarm_and_pins_no_key(stage: Stage) -> None:
-    """Nothing is known yet to hold it against but the conversation's own id, which both keys make."""
+    """It can only be checked against the conversation id, which is derived from both keys."""
     await stage.meets_a_new_contact("hello")
     with stage.liar.lying(OPEN, with_statement(own_statement("bob")[1])):
         await stage.page.goto(stage.address)
@@ -215,7 +215,7 @@ async def test_a_different_statement_in_a_search_pin_response_starts_nothing(sta
 
 
 async def _answer_about(eve: Peer, stage: Stage) -> dict[str, str]:
-    """What an honest server would answer to Alice who enters Eve's PIN: in form and in itself it is right."""
+    """Return an honest server's response to Alice entering Eve's PIN: well-formed and consistent."""
     conversation = crypto.conversation_id(eve.keys.fp, crypto.fingerprint(stage.bob.other.ik))
     return {
         "conversation_id": conversation,
@@ -234,7 +234,7 @@ async def test_a_linked_pin_verifies_nobody_until_the_user_confirms_who_gave_it(
     await stage.page.get_by_role("button", name="Start").click()
     trust = stage.page.get_by_role("button", name="Not verified: added by link")
     await expect(trust).to_be_visible()
-    await expect(trust).to_have_attribute("data-trust", "none")  # and looks like it
+    await expect(trust).to_have_attribute("data-trust", "none")  # and is styled accordingly
     assert (await stage.contact())["verified"] == "link"
     await stage.page.reload()
     await expect(trust).to_be_visible()
@@ -247,7 +247,7 @@ async def test_a_linked_pin_verifies_nobody_until_the_user_confirms_who_gave_it(
 
 @pytest.mark.parametrize("name", ["you", "You", "Sent-by-you"])
 async def test_screen_readers_never_announce_a_contact_as_the_user(stage: Stage, name: str) -> None:
-    """A screen reader says who wrote each message."""
+    """A screen reader announces who wrote each message."""
     await stage.meets_a_new_contact("I agree to pay 1000", name=name)
     await stage.opens()
     await stage.says("no, I do not")

@@ -1,6 +1,6 @@
-"""A part of the page (a template of the document) that holds more than the release's, or less.
+"""Templates of the document with more or less content than in the release.
 
-What acts is taken out, and said. If that is all, the page carries on; if anything else differs, nothing is shown.
+Active content is removed and reported. If nothing else differs, the page carries on; otherwise, nothing is shown.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ async def test_an_element_added_to_a_front_page_template_has_no_effect(visitor: 
 
 @pytest.mark.parametrize("name", ["hx-get", "hx-on", "name", "value", "data of ours"])
 async def test_an_attribute_added_to_the_message_field_has_no_effect(stage: Stage, name: str) -> None:
-    """The same of a page in use: two people go on writing to each other."""
+    """The same on a page in use: two people can still write to each other."""
 
     def change(answer: Answer) -> None:
         answer.text = on(MESSAGE, answer.text, ATTRIBUTES[name])
@@ -44,7 +44,7 @@ async def test_an_attribute_added_to_the_message_field_has_no_effect(stage: Stag
 
 
 async def is_not_put_together(stage: Stage) -> None:
-    """Nothing is shown but why, and nothing leaves."""
+    """Only the reason is shown, and nothing leaves the browser."""
     await stage.page.goto(stage.address)
     await expect(stage.warning).to_contain_text(REFUSED)
     await expect(stage.page.locator("body > *")).to_have_count(1)
@@ -78,7 +78,7 @@ async def test_an_element_added_to_a_template_in_use_is_not_shown(stage: Stage, 
         answer.text = in_template(part, answer.text, ELEMENTS[name])
 
     with stage.liar.lying(DOCUMENT, change):
-        if name in MORE or (part, name) == ("message", "details"):  # which ends the <p> that it stands in
+        if name in MORE or (part, name) == ("message", "details"):  # ends the <p> around it
             return await is_not_put_together(stage)
         await stage.opens()
     await expect(stage.warning).to_contain_text(TAMPERED)

@@ -1,4 +1,4 @@
-"""Refusals and redirects: said in the page's own words, and never followed."""
+"""Refusals are shown in the page's own words, and redirects are never followed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was said of the page stays above it: no other sentence and no other page takes it away."""
+"""Warnings stay above the page: no other message and no other page removes them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NO_SESSION = saying('{"code": "no_session"}', 401)
 
 
 def change(answer: Answer) -> None:
-    """A document that could have acted."""
+    """A lie: a document with active content."""
     answer.text = on(FIELD, answer.text, ATTRIBUTES["name"])
 
 
@@ -37,7 +37,7 @@ async def test_a_warning_stays_when_others_follow(stage: Stage) -> None:
 
 @pytest.mark.parametrize("asked", [OPENED, "GET /me"])
 async def test_a_warning_stays_above_the_login_field(stage: Stage, asked: str) -> None:
-    """The server says that the session has ended, which shows the front page; the PIN would be typed there."""
+    """The server claims that the session has ended, so the front page with its PIN field is shown."""
     with stage.liar.lying(DOCUMENT, change), stage.liar.lying(asked, NO_SESSION):
         await stage.page.goto(stage.address)
         await expect(stage.page.get_by_role("textbox", name="Login PIN")).to_be_enabled()
@@ -54,5 +54,5 @@ async def test_a_list_that_arrives_after_the_session_ended_reports_nobody_missin
             await stage.page.goto(stage.address)
             await expect(stage.page.get_by_role("textbox", name="Login PIN")).to_be_enabled()
         await (await asked.value).finished()
-        await stage.page.wait_for_timeout(500)  # in which it was said
+        await stage.page.wait_for_timeout(500)  # time for a warning to appear
         await expect(stage.warning).to_have_count(0)

@@ -1,4 +1,4 @@
-"""What a server has of a conversation is what it shows: it neither swallows nor doubles a message by what it says."""
+"""A message counts as stored only if the server shows it: false claims neither lose nor duplicate messages."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ NOT_SHOWN = "The server says it has this message, but does not show it."
 
 
 def seals_in(heard: list[str]) -> list[dict[str, list[str]]]:
-    """Every message that was handed over, field by field."""
+    """Return the fields of every submitted message."""
     return [parse_qs(one.partition("\r\n\r\n")[2]) for one in heard if one.startswith(f"{SEND} ")]
 
 
 async def is_sent(talk: Stage, text: str) -> None:
-    """It is shown once, nothing waits, and the real server has it once."""
+    """The message is shown once, nothing is queued, and the real server has it once."""
     await expect(texts_of(talk.page)).to_have_text([*SAID, text])
     await expect(talk.page.locator(".pending")).to_have_count(0)
     await expect(talk.page.locator("[role=alert]:not(:empty)")).to_have_count(0)
@@ -42,12 +42,12 @@ async def is_sent(talk: Stage, text: str) -> None:
     await talk.carries_on()
 
 
-@pytest.mark.parametrize("is_silent", [False, True], ids=["by the socket", "when asked"])
+@pytest.mark.parametrize("is_silent", [False, True], ids=["by the socket", "on request"])
 @pytest.mark.parametrize("times", [1, 9])
 async def test_a_message_that_was_stored_but_refused_is_not_sealed_again(
     talk: Stage, times: int, is_silent: bool
 ) -> None:
-    """Its row tells that it is there, whether the socket brings it or the page asks for it."""
+    """Its row proves that it is stored, whether the socket delivers the row or the page requests it."""
     left = iter(range(times))
 
     def refuse(answer: Answer) -> None:
@@ -65,7 +65,7 @@ async def test_a_message_that_was_stored_but_refused_is_not_sealed_again(
 
 @asynccontextmanager
 async def swallowed(page: Page, seq: int) -> AsyncIterator[None]:
-    """Inside, the server says of every message that it has it, and has none."""
+    """Inside, the server claims to store every message, and stores none."""
     await page.route("**/send_message", lambda route: route.fulfill(json={"seq": seq}))
     try:
         yield
@@ -96,7 +96,7 @@ async def test_an_emptied_row_does_not_take_the_place_of_a_message_shown_elsewhe
     await talk.says("yes, do it")
 
     def change(rows: Rows) -> Rows:
-        """The last of theirs stands after the answer to it; in its place is an emptied one."""
+        """Move their last message after the reply to it, and put an emptied row in its place."""
         asked = [row for row in rows if row["data-seq"] == "3"]
         return [without_copy(row) if row in asked else row for row in rows] + [row | {"data-seq": "9"} for row in asked]
 
@@ -127,10 +127,10 @@ async def test_a_message_whose_response_was_lost_is_found_on_an_older_page(pair:
         else:
             await route.fetch()
             stored.set()
-            await may_end.wait()  # until the page is left
+            await may_end.wait()  # until the page is gone
             await route.abort()
 
-    await page.route_web_socket("**/ws", lambda _: None)  # nothing comes by the socket
+    await page.route_web_socket("**/ws", lambda _: None)  # the socket delivers nothing
     await page.reload()
     await page.route("**/send_message", lose_the_answer)
     await alice.writes("long ago")
@@ -153,7 +153,7 @@ async def test_a_message_whose_response_was_lost_is_found_on_an_older_page(pair:
 
 
 def layout(places: str, rows: Rows) -> str:
-    """ "<2 2 3": an element for what is before 2, and the rows of seq 2 and 3."""
+    """Build a response: "<2 2 3" is an element for messages before 2, and the rows with seq 2 and 3."""
     by_seq = {row["data-seq"]: element("message-row", row) for row in rows}
     return "".join(older(int(place[1:])) if place[0] == "<" else by_seq[place] for place in places.split())
 

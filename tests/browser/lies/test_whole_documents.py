@@ -1,4 +1,4 @@
-"""A document of another kind: names that shadow what scripts ask for, another head, another language, or in pieces."""
+"""Unusual documents: names that shadow what scripts use, other heads, other encodings, or incomplete content."""
 
 from __future__ import annotations
 
@@ -51,11 +51,15 @@ HEADS = {
 
 @pytest.mark.parametrize("name", HEADS)
 async def test_elements_added_to_the_head_are_removed(visitor: Visitor, name: str) -> None:
-    is_asked = name in ("link elsewhere", "script elsewhere", "link icon elsewhere")  # by the parser, before any code
+    is_asked = name in (
+        "link elsewhere",
+        "script elsewhere",
+        "link icon elsewhere",
+    )  # requested by the parser, before any code
     edit = lambda html: in_head(html, HEADS[name])  # noqa: E731
-    is_fenced = name not in ("style", "link inline")
-    is_told = name not in ("style", "meta of a dark mode")  # extensions of browsers put them there too
-    await takes_no_harm(visitor, edit, is_told=is_told, is_passive=is_asked, is_fenced=is_fenced)
+    is_protected = name not in ("style", "link inline")
+    is_told = name not in ("style", "meta of a dark mode")  # browser extensions add them too
+    await takes_no_harm(visitor, edit, is_told=is_told, is_passive=is_asked, is_protected=is_protected)
 
 
 @pytest.mark.parametrize("put", [in_head, after_body])
@@ -92,7 +96,7 @@ async def test_an_id_that_shadows_a_form_property_is_rejected(visitor: Visitor, 
 
 @pytest.mark.parametrize("name", ["body", "documentElement", "head"])
 async def test_an_element_named_like_the_body_is_not_mistaken_for_it(visitor: Visitor, name: str) -> None:
-    """The parts of the page stand in it; around it, words and a prompt that would have stayed."""
+    """It contains the templates; around it are words and a prompt that would otherwise remain."""
 
     def change(answer: Answer) -> None:
         inner = f'<form name={name} data-host="EZ-DMS">'
@@ -140,7 +144,7 @@ ODD_TYPES = {"utf-16": "text/html; charset=utf-16", "xml": "application/xhtml+xm
 
 @pytest.mark.parametrize("name", ODD)
 async def test_a_page_that_cannot_be_assembled_takes_no_secret(visitor: Visitor, name: str) -> None:
-    """There is no field; the honest twin beside it has them, whatever stood before."""
+    """There is no field; an honest page loaded afterwards has them."""
 
     def lie(answer: Answer) -> None:
         answer.text = ODD[name](answer.text)
@@ -181,6 +185,6 @@ async def test_the_hosts_words_are_shown_as_text(visitor: Visitor, name: str, me
     with visitor.liar.lying(DOCUMENT, change):
         await visitor.opens()
     await expect(visitor.warning).to_have_count(0)
-    assert FORGED in await everything_on(visitor.page)  # the host may say what it likes, in its place
+    assert FORGED in await everything_on(visitor.page)  # the host's words are shown, in their place
     await expect(visitor.page.locator("main b, main script, main img:not(.mark)")).to_have_count(0)
     await visitor.types_and_nothing_leaves()
