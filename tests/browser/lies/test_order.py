@@ -319,7 +319,7 @@ async def test_false_facts_about_a_conversation_open_no_other(talk: Stage, name:
     await expect(talk.composer).to_be_enabled()
 
 
-async def test_nothing_is_verified_if_a_contact_is_shown_to_have_left_before_their_key_was_known(talk: Stage) -> None:
+async def test_a_contact_reported_as_deleted_before_their_key_was_known_is_not_verified(talk: Stage) -> None:
     with talk.liar.lying("GET /c/.*/open", facts(statement=None, left="")):
         await talk.page.goto(talk.address)
         await expect(talk.page.locator("[data-alarm]")).to_contain_text(
