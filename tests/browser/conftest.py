@@ -1,4 +1,4 @@
-"""Two browsers for all tests of this folder, a context of its own for each person, and two people in a conversation."""
+"""Two browsers for all tests in this folder, a context for each person, and two people in a conversation."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from tests.support.someone import Someone
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A test that is marked runs in Firefox too."""
+    """Run marked tests in Firefox too."""
     if "browser_name" in metafunc.fixturenames and metafunc.definition.get_closest_marker("firefox_too"):
         metafunc.parametrize("browser_name", ["chromium", "firefox"], indirect=True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The browsers live in one event loop, so their tests do too; those of a file in Firefox after all others of it."""
+    """Run browser tests in one event loop, like the browsers; Firefox tests run last in each file."""
     files = {path: number for number, path in enumerate(dict.fromkeys(item.path for item in items))}
     items.sort(key=lambda item: (files[item.path], is_in_firefox(item)))
     for item in items:
@@ -31,20 +31,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def is_in_firefox(item: pytest.Item) -> bool:
-    """Whether it is that half of a marked test."""
+    """Whether this is the Firefox variant of a marked test."""
     called = getattr(item, "callspec", None)
     return called is not None and called.params.get("browser_name") == "firefox"
 
 
 async def chromium(playwright: Playwright, folder: Path) -> Browser:
-    """Debian's."""
+    """Debian's Chromium."""
     if CHROMIUM is None:
         skip_or_fail("Chromium is missing (Debian: apt install chromium-headless-shell, or chromium)")
     return await playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_FLAGS)
 
 
 async def firefox(playwright: Playwright, folder: Path) -> Browser:
-    """Debian's, over WebDriver BiDi: Playwright's own protocol needs a Firefox that Playwright has built."""
+    """Debian's Firefox over WebDriver BiDi: Playwright's own protocol needs Playwright's build of Firefox."""
     if FIREFOX is None:
         skip_or_fail("Firefox is missing (Debian: apt install firefox-esr)")
     return await playwright.firefox.launch(
@@ -58,7 +58,7 @@ Starting = Callable[[str], Awaitable[Browser]]
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def started(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Starting]:
-    """A browser by its name. It is started once, when it is first asked for: that takes a third of the tests' time."""
+    """Start a browser by name, only once: starting is a large share of the tests' time."""
     running: dict[str, Browser] = {}
 
     async def start(name: str) -> Browser:
@@ -80,7 +80,7 @@ def browser_name(request: pytest.FixtureRequest) -> str:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def browser(started: Starting, browser_name: str) -> AsyncIterator[Browser]:
-    """Without anybody in it: what a test opened is closed, and its storage forgotten, when the test ends."""
+    """An empty browser: its contexts and their storage are closed when the test ends."""
     browser = await started(browser_name)
     yield browser
     for context in browser.contexts:
@@ -98,7 +98,7 @@ async def pair(browser: Browser, server: Server) -> tuple[Someone, Someone]:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def newcomers(browser: Browser, server: Server) -> tuple[Someone, Someone]:
-    """The same two, whose browsers made their keys and PINs."""
+    """Alice and Bob, whose browsers created their keys and PINs."""
     alice, bob = [await Someone.arrives(browser, server, name) for name in ("alice", "bob")]
     await asyncio.gather(alice.creates_an_account(), bob.creates_an_account())
     await alice.starts_with(bob.search_pin)

@@ -1,4 +1,4 @@
-// Runs in the page: what the tests ask of crypto.js, case by case. Each verdict is "" or what was wrong.
+// Runs in the page: tests crypto.js case by case. Each verdict is "" or says what was wrong.
 
 Object.assign(globalThis, {
   async load(address, keys) {
@@ -14,7 +14,7 @@ Object.assign(globalThis, {
     }
   },
 
-  // The kind of refusal, or "" and the result.
+  // Returns the kind of refusal, or "" and the result.
   async attempt(work) {
     try {
       return ["", await work()];
@@ -86,12 +86,12 @@ Object.assign(globalThis, {
     async orders({ rows, verdicts }) {
       return same([C.orderVerdicts(rows), verdicts]);
     },
-    // What the server must refuse is its own test; here: what we sign is what it takes, byte for byte.
+    // Other tests cover what the server must refuse; here, signed acts must match the vectors byte for byte.
     async acts({ jws, act, deployment_id, valid, why, change_pin, ...given }) {
       const signed = JSON.parse(new TextDecoder().decode(C.b64uDecode(jws.split(".")[1])));
       const purpose = change_pin ? await C.changePinPurpose(change_pin) : given.for;
       const ours = await C.signAct(people.alice, deployment_id, act, purpose, signed.ts);
-      const isFine = valid || why === "the same act again" || why.includes("minutes"); // those are about the time alone
+      const isFine = valid || why === "the same act again" || why.includes("minutes"); // these are only about the time
       return same([ours === jws, isFine]);
     },
     async chains({ jws, verdicts }) {
@@ -109,7 +109,7 @@ Object.assign(globalThis, {
   sealAs: (from, to, content) => C.sealMessage(people[from], people[to],
     { n: 1, p: "", a: [0, ""], ts: 1, ...(typeof content === "string" ? { text: content } : content) }),
 
-  // A message from Alice to Bob, opened by either.
+  // A message from Alice to Bob, opened by either of them.
   async openAs(reader, sender, claimed) {
     const conversation = await C.conversationId(people.alice.fp, people.bob.fp);
     return C.openMessage(people[reader], people[sender], people.bob.fp, conversation, claimed);
@@ -141,7 +141,7 @@ Object.assign(globalThis, {
     return (await attempt(() => C.checkSuccession(old, later)))[0] || "fine";
   },
 
-  // Every position once, each with another letter; besides, the envelope as it is.
+  // Changes one letter at each position; also tries the unchanged envelope.
   async flipEverything(sealed) {
     const [lo] = C.inOrder(people.alice.fp, people.bob.fp);
     const good = lo === people.bob.fp ? sealed.content_for_a : sealed.content_for_b;

@@ -1,4 +1,4 @@
-"""For everybody: axe on every page and state, and a whole life by keyboard alone."""
+"""Accessibility: axe on every page and state, and the whole app with the keyboard alone."""
 
 from __future__ import annotations
 
@@ -13,9 +13,7 @@ from tests.support.hostile import Hostile
 from tests.support.someone import Someone
 
 
-async def test_axe_finds_nothing_serious_and_nothing_is_cut_off_on_any_page_and_state(
-    browser: Browser, server: Server
-) -> None:
+async def test_every_page_and_state_passes_axe_and_fits_the_screen(browser: Browser, server: Server) -> None:
     alice, bob = [await Someone.arrives(browser, server, name, reduced_motion="reduce") for name in ("alice", "bob")]
     page = alice.page
     faults = {}
@@ -26,10 +24,10 @@ async def test_axe_finds_nothing_serious_and_nothing_is_cut_off_on_any_page_and_
     await page.get_by_role("textbox", name="Login PIN").fill("nonsense")
     await page.get_by_role("button", name="Log in").click()
     await expect(alice.alert).not_to_be_empty()
-    faults["an error and somebody to add"] = await faults_in_every_look(page)
+    faults["an error and a person to add"] = await faults_in_every_look(page)
     await asyncio.gather(alice.creates_an_account(), bob.creates_an_account())
     faults["nothing yet"] = await faults_in_every_look(page)
-    await page.get_by_role("textbox", name="Search PIN").clear()  # of what the link brought
+    await page.get_by_role("textbox", name="Search PIN").clear()  # filled in by the link
     await alice.starts_with(bob.search_pin)
     faults["an empty conversation"] = await faults_in_every_look(page)
     await alice.writes("a long word: " + "W" * 200)
@@ -73,7 +71,7 @@ async def test_axe_finds_nothing_serious_and_nothing_is_cut_off_on_any_page_and_
     await expect(page.get_by_role("button", name="Create an account")).to_be_visible()
     await bob.page.reload()
     await expect(bob.page.get_by_text("This person deleted their account")).to_be_visible()
-    faults["somebody left"] = await faults_in_every_look(bob.page)
+    faults["a deleted contact"] = await faults_in_every_look(bob.page)
     assert {state: found for state, found in faults.items() if found} == {}
 
 
@@ -81,9 +79,10 @@ BEHIND = "element => !!(element.compareDocumentPosition(document.activeElement) 
 
 
 async def by_tab_to(page: Page, target: Locator, most: int = 40, key: str = "") -> None:
-    """Press Tab until the focus is there, as somebody without a mouse does; it can be seen where it is.
+    """Press Tab until the target has the focus, which must be visible.
 
-    Backward to what was passed: after the last element come the browser's own, where Firefox's driver would stay.
+    Backward to targets already passed: after the last element the focus moves to the browser's own controls, where
+    Firefox's driver gets stuck.
     """
     key = key or ("Shift+Tab" if await target.evaluate(BEHIND) else "Tab")
     for _ in range(most):
@@ -95,7 +94,7 @@ async def by_tab_to(page: Page, target: Locator, most: int = 40, key: str = "") 
 
 
 @pytest.mark.firefox_too
-async def test_a_whole_life_by_keyboard_alone(browser: Browser, server: Server) -> None:
+async def test_everything_works_with_the_keyboard_alone(browser: Browser, server: Server) -> None:
     bob = await Someone.is_in(browser, server, "bob")
     alice = await Someone.arrives(browser, server, "alice")
     page, keys = alice.page, alice.page.keyboard
@@ -131,7 +130,7 @@ async def test_a_whole_life_by_keyboard_alone(browser: Browser, server: Server) 
     await keys.type("two")
     assert await message.evaluate("element => element.offsetHeight") > height
     await keys.press("Enter")
-    await alice.sees("one two")  # as Playwright folds white space
+    await alice.sees("one two")  # Playwright collapses white space
     assert await page.locator("sealed-text").evaluate("element => element.textContent") == "one\ntwo"
     await expect(message).to_be_focused()
     await expect(message).to_have_value("")
@@ -153,7 +152,7 @@ async def test_a_whole_life_by_keyboard_alone(browser: Browser, server: Server) 
     await keys.press("Space")
     await presses(button("Use the new Login PIN"))
     await expect(page.get_by_text("Your new Login PIN is in use")).to_be_visible()
-    await presses(page.get_by_role("link", name="Conversations"), "Shift+Tab")  # from where the button was
+    await presses(page.get_by_role("link", name="Conversations"), "Shift+Tab")  # starting where the button was
     await presses(button("Log out"))
 
     await expect(button("Log in")).to_be_enabled()

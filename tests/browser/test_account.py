@@ -1,4 +1,4 @@
-"""One's own sessions, PINs and account, in real browsers: what is ended is over, what is deleted is gone."""
+"""Sessions, PINs and the account in real browsers: ended sessions are over, deleted data is gone."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.conftest import Server
 from tests.support.someone import Someone
 
 
-async def test_ending_a_session_ends_it_in_its_browser_within_a_second(
+async def test_ending_a_session_logs_out_its_browser_within_a_second(
     browser: Browser, server: Server, pair: tuple[Someone, Someone]
 ) -> None:
     alice, _ = pair
@@ -23,7 +23,7 @@ async def test_ending_a_session_ends_it_in_its_browser_within_a_second(
     await expect(page.locator(".device").first).to_contain_text("127.0.0.1")
     await expect(page.locator(".device").first).to_contain_text("Since")
 
-    await third.page.goto(f"{server.url}/account")  # a page without a conversation is ended too
+    await third.page.goto(f"{server.url}/account")  # a page without a conversation is logged out too
     await page.get_by_role("button", name="Log out:").first.click()
     await expect(page.locator(".device")).to_have_count(2)
     began = time.monotonic()
@@ -38,8 +38,8 @@ async def test_ending_a_session_ends_it_in_its_browser_within_a_second(
     assert alice.errors == []
 
 
-async def test_a_new_login_pin_is_shown_to_the_account_it_was_made_for_alone(browser: Browser, server: Server) -> None:
-    """Two tabs of one browser make an account each; the first has not saved its PIN yet."""
+async def test_a_new_login_pin_is_shown_only_to_its_own_account(browser: Browser, server: Server) -> None:
+    """Two tabs of one browser create an account each; the first has not saved its PIN yet."""
     alice, bob = await Someone.arrives(browser, server, "alice"), Someone(server, "bob")
     await alice.page.get_by_role("textbox", name="Username").fill("alice")
     await alice.page.get_by_role("button", name="Create an account").click()
@@ -47,7 +47,7 @@ async def test_a_new_login_pin_is_shown_to_the_account_it_was_made_for_alone(bro
     await expect(shown).not_to_be_empty()
     pin = await shown.inner_text()
     await alice.page.reload()
-    await expect(shown).to_have_text(pin)  # the honest twin
+    await expect(shown).to_have_text(pin)  # control: the right account
     bob.context, bob.page = alice.context, await alice.new_tab()
     await bob.page.goto(server.url)
     await bob.page.get_by_role("button", name="Log out").click()
@@ -59,7 +59,7 @@ async def test_a_new_login_pin_is_shown_to_the_account_it_was_made_for_alone(bro
         assert pin not in await alice.page.content()
 
 
-async def test_a_new_login_pin_opens_the_account_and_the_old_one_is_dead(
+async def test_a_new_login_pin_works_and_the_old_one_does_not(
     browser: Browser, server: Server, pair: tuple[Someone, Someone]
 ) -> None:
     alice, bob = pair
@@ -89,8 +89,8 @@ async def test_a_new_login_pin_opens_the_account_and_the_old_one_is_dead(
     await page.get_by_role("checkbox", name="I have saved my new Login PIN").check()
 
     async def lose_the_answer(route: Route) -> None:
-        await route.fetch()  # it is changed
-        await route.abort()  # and nobody hears of it
+        await route.fetch()  # the PIN is changed
+        await route.abort()  # the response is lost
 
     await page.route("**/change_pin", lose_the_answer)
     await use.click()
@@ -113,7 +113,7 @@ async def test_a_new_login_pin_opens_the_account_and_the_old_one_is_dead(
     assert not [one for one in (*alice.traffic, *device.traffic) if alice.login_pin in one or old in one]
 
 
-async def test_whoever_deletes_the_account_is_gone_and_what_they_wrote_stays_with_the_other(
+async def test_deleting_an_account_keeps_its_messages_for_the_other_person(
     browser: Browser, server: Server, pair: tuple[Someone, Someone]
 ) -> None:
     alice, bob = pair
@@ -134,7 +134,7 @@ async def test_whoever_deletes_the_account_is_gone_and_what_they_wrote_stays_wit
     await page.get_by_role("button", name="Log in").click()
     await expect(alice.alert).to_contain_text("No account has this Login PIN")
 
-    await bob.list.get_by_role("link", name="alice (deleted account)").click()  # live, without a reload
+    await bob.list.get_by_role("link", name="alice (deleted account)").click()  # updated live, without a reload
     await bob.sees("farewell")
     await expect(bob.page.get_by_role("heading", name="alice (deleted account)")).to_be_visible()
     await expect(bob.page.get_by_text("This person deleted their account")).to_be_visible()
@@ -142,10 +142,10 @@ async def test_whoever_deletes_the_account_is_gone_and_what_they_wrote_stays_wit
     await expect(bob.alert).to_have_count(0)
     device = await bob.on_another_device(browser)
     await device.list.get_by_role("link", name="alice (deleted account)").click()
-    await device.sees("farewell")  # the key that was pinned came by the vault
+    await device.sees("farewell")  # the pinned key came from the vault
 
 
-async def test_whoever_opens_a_conversations_address_logged_out_can_log_in_there(
+async def test_opening_a_conversation_url_while_logged_out_asks_for_login(
     browser: Browser, server: Server, pair: tuple[Someone, Someone]
 ) -> None:
     alice, bob = pair

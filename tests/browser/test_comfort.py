@@ -1,4 +1,4 @@
-"""What makes it pleasant: drafts, links, counts, order, and words about the connection."""
+"""Conveniences: drafts, links, unread counts, order, and the connection status."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.support.someone import Someone, texts_of
 
 
 @pytest.mark.firefox_too
-async def test_a_draft_is_kept_for_each_conversation_through_a_reload_and_is_gone_once_sent(
+async def test_each_conversation_keeps_its_draft_through_a_reload_until_it_is_sent(
     browser: Browser, server: Server, pair: tuple[Someone, Someone]
 ) -> None:
     alice, bob = pair
@@ -46,7 +46,7 @@ LINKS = [
 
 
 @pytest.mark.firefox_too
-async def test_links_can_be_clicked_and_tell_the_other_site_nothing(pair: tuple[Someone, Someone]) -> None:
+async def test_links_are_clickable_and_tell_the_other_site_nothing(pair: tuple[Someone, Someone]) -> None:
     alice, bob = pair
     for seen, (text, links) in enumerate(LINKS, 1):
         await alice.writes(text)
@@ -63,7 +63,7 @@ async def test_links_can_be_clicked_and_tell_the_other_site_nothing(pair: tuple[
     assert not [one for one in bob.addresses if "example" in one]  # no preview
 
 
-async def test_unread_messages_are_counted_in_the_title_and_the_latest_conversation_stands_first(
+async def test_the_title_counts_unread_messages_and_the_latest_conversation_is_first(
     browser: Browser, server: Server, pair: tuple[Someone, Someone]
 ) -> None:
     alice, bob = pair
@@ -73,7 +73,7 @@ async def test_unread_messages_are_counted_in_the_title_and_the_latest_conversat
     await alice.writes("one")
     await alice.writes("two")
     await expect(bob.page).to_have_title("(2) EZ-DMS")
-    await carol.starts_with(bob.search_pin)  # a new person appears by itself
+    await carol.starts_with(bob.search_pin)  # a new contact appears automatically
     await expect(bob.list.get_by_role("link").first).to_contain_text("carol")
     await carol.writes("three")
     await expect(bob.page).to_have_title("(3) EZ-DMS")
@@ -86,7 +86,7 @@ async def test_unread_messages_are_counted_in_the_title_and_the_latest_conversat
     await expect(bob.page).to_have_title("carol · EZ-DMS")
 
 
-async def test_whoever_is_offline_is_told_and_what_they_send_goes_out_when_they_are_back(
+async def test_the_page_shows_that_it_is_offline_and_sends_queued_messages_on_reconnect(
     pair: tuple[Someone, Someone],
 ) -> None:
     alice, bob = pair
@@ -105,7 +105,7 @@ async def test_whoever_is_offline_is_told_and_what_they_send_goes_out_when_they_
 
 
 @pytest.mark.firefox_too
-async def test_long_steps_say_what_they_are_doing(browser: Browser, server: Server) -> None:
+async def test_slow_operations_show_their_progress(browser: Browser, server: Server) -> None:
     alice = await Someone.arrives(browser, server, "alice")
     told = """() => new Promise((resolve) => {
         const button = document.querySelector("%s [type=submit]"), seen = [];
@@ -124,7 +124,7 @@ async def test_long_steps_say_what_they_are_doing(browser: Browser, server: Serv
     assert (await alice.page.evaluate(seen))[:2] == ["Checking…", "Unlocking your keys…"]
 
 
-async def test_times_are_those_of_the_reader(browser: Browser, server: Server) -> None:
+async def test_times_are_shown_in_the_readers_time_zone(browser: Browser, server: Server) -> None:
     shown = []
     for zone in ("Asia/Tokyo", "America/New_York"):
         alice, bob = [await Someone.is_in(browser, server, name, timezone_id=zone) for name in ("alice", "bob")]

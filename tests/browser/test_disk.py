@@ -1,4 +1,4 @@
-"""A thief of the disk reads every byte of database, write-ahead log, log and backups, however it is spelled."""
+"""A thief of the disk reads every byte of database, write-ahead log, log and backups, in every encoding."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from tests.support.hostile import Hostile
 from tests.support.people import JSON, PEOPLE, registration
 from tests.support.someone import Someone, texts_of, until
 
-Secrets = dict[str, str | bytes]  # what it is → what must not be found, not even WINDOW bytes of it in a row
+Secrets = dict[str, str | bytes]  # name → secret, of which not even WINDOW bytes in a row may be found
 WINDOW = 12  # bytes
-AGENT = "unmistakable-program"  # the words that a session of this program is stored with
+AGENT = "unmistakable-program"  # stored with this program's sessions
 
 
 def spellings(secret: str | bytes, before: bytes = b"\0\0", after: bytes = b"") -> dict[str, bytes]:
-    """Every way in which something may lie on a disk and still be read; in base64 at all three alignments."""
+    """Return every encoding that a secret may have on a disk; base64 at all three alignments."""
     raw = secret.encode() if isinstance(secret, str) else secret
     spelled = {"as it is": raw, "hex": raw.hex().encode(), "HEX": raw.hex().upper().encode()}
     for shift in range(3):
@@ -48,11 +48,12 @@ def spellings(secret: str | bytes, before: bytes = b"\0\0", after: bytes = b"") 
 
 
 def find(stored: bytes, wanted: Secrets) -> list[str]:
-    """Which of them are there: a run of WINDOW bytes of one spelling is enough, for SQLite cuts long values up."""
+    """Return the secrets found: WINDOW bytes of one encoding are enough, since SQLite splits long values."""
     owners: dict[bytes, set[str]] = {}
     for name, secret in wanted.items():
         for way, spelled in spellings(secret).items():
-            certain = spelled[4:-4] if way.startswith("base64") else spelled.strip(b'"')  # the rest is the neighbours'
+            # the ends depend on the neighboring bytes
+            certain = spelled[4:-4] if way.startswith("base64") else spelled.strip(b'"')
             assert len(certain) >= WINDOW, name
             for i in range(len(certain) - WINDOW + 1):
                 owners.setdefault(certain[i : i + WINDOW], set()).add(name)
@@ -64,7 +65,7 @@ def find(stored: bytes, wanted: Secrets) -> list[str]:
 
 
 def steal(server: Server, folder: Path) -> bytes:
-    """Everything, while the server runs: its files, its log, and backups made in both ways that SQLite has."""
+    """Copy everything while the server runs: its files, its log, and both kinds of SQLite backup."""
     folder.mkdir()
     files = {path.name: path.read_bytes() for path in sorted(server.data_dir.iterdir()) if path.is_file()}
     assert list(files) == ["ezdms.db", "ezdms.db-shm", "ezdms.db-wal", "ezdms.lock"]
@@ -79,7 +80,7 @@ def steal(server: Server, folder: Path) -> bytes:
 
 
 def plant(backup: Path, target: Path, way: str, wanted: Secrets) -> bytes:
-    """A stolen database that leaks: every secret is in it, spelled in this way, among other bytes."""
+    """Return a leaky database: it contains every secret in this encoding, among other bytes."""
     target.write_bytes(backup.read_bytes())
     with closing(sqlite3.connect(target)) as connection, connection:
         connection.execute("CREATE TABLE leaks (leak BLOB)")
@@ -90,7 +91,7 @@ def plant(backup: Path, target: Path, way: str, wanted: Secrets) -> bytes:
 
 
 def rows(folder: Path, sql: str) -> list[tuple[Any, ...]]:
-    """What a stolen backup says when it is asked."""
+    """Query a stolen backup."""
     with closing(sqlite3.connect(folder / "vacuumed.db")) as connection:
         return connection.execute(sql).fetchall()
 
@@ -101,7 +102,7 @@ def in_both_forms(name: str, pin: str) -> Secrets:
 
 
 def private_parts(name: str, keys: crypto.Keys) -> Secrets:
-    """The PKCS8 of both private keys, without the half of the RSA key that is public."""
+    """The PKCS8 of both private keys, without the public half of the RSA key."""
     der = serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     modulus = keys.encryption.public_key().public_numbers().n.to_bytes(256, "big")
     _, private = keys.encryption.private_bytes(*der).split(modulus)
@@ -120,14 +121,14 @@ async def derive(server: Server, pin: str) -> dict[str, str]:
 
 
 class Program:
-    """A program that talks to the served process as a Person of the tests does to the app: JSON, and a bearer token."""
+    """A program that talks to a running server with JSON and a bearer token."""
 
     def __init__(self, server: Server, agent: str) -> None:
         self.url = server.url
         self.headers = JSON | {"User-Agent": f"{agent}/1.0"}
 
     async def ask(self, method: str, path: str, **fields: Any) -> Any:
-        """The answer's JSON; a token in it is used from now on."""
+        """Return the JSON of the response; a token in it is used from then on."""
         async with httpx.AsyncClient(base_url=self.url, headers=self.headers) as client:
             response = await client.request(method, path, json=fields or None)
         assert response.status_code < 300, response.text
@@ -138,7 +139,7 @@ class Program:
 
 
 async def changes_the_login_pin(someone: Someone) -> None:
-    """In the page; the person knows the new one afterwards."""
+    """Change the Login PIN in the page; the person has the new one afterwards."""
     page = someone.page
     await page.goto(f"{someone.server.url}/account")
     await page.get_by_label("Current Login PIN").fill(someone.login_pin)
@@ -151,17 +152,17 @@ async def changes_the_login_pin(someone: Someone) -> None:
 
 
 async def withdraws_the_search_pin(someone: Someone) -> None:
-    """In the page; the person has the new one afterwards."""
+    """Replace the Search PIN in the page; the person has the new one afterwards."""
     page = someone.page
     await page.goto(f"{someone.server.url}/search-pin")
     await page.get_by_role("button", name="Replace").click()
-    another = re.compile(f"^(?!{someone.search_pin})[0-9A-Z-]{{29}}$")  # nor none, while the page is on its way
+    another = re.compile(f"^(?!{someone.search_pin})[0-9A-Z-]{{29}}$")  # nor empty, while the page loads
     await expect(page.get_by_test_id("my-search-pin")).to_have_text(another)
     someone.search_pin = await page.get_by_test_id("my-search-pin").inner_text()
 
 
 async def kept_draft(page: Page) -> str:
-    """What this browser keeps of what is being written."""
+    """The draft that this browser stores."""
     draft: str = await page.evaluate(
         """async () => {
             const { loadDraft } = await import(document.querySelector("[src*=boot]").src.replace("boot", "keystore"));
@@ -188,7 +189,7 @@ DRAFT, WAITING = "Typed and then thought better of", "Waiting in the outbox for 
 NOTE = "remembered in the vault of a program"
 
 
-async def test_a_thief_of_the_disk_finds_no_secret_in_any_spelling_and_what_the_threat_model_says(
+async def test_a_stolen_disk_holds_no_secret_in_any_encoding_and_matches_the_threat_model(
     server: Server, newcomers: tuple[Someone, Someone], tmp_path: Path
 ) -> None:
     alice, bob = newcomers
@@ -253,13 +254,13 @@ async def test_a_thief_of_the_disk_finds_no_secret_in_any_spelling_and_what_the_
     assert (server.data_dir / "ezdms.db-wal").stat().st_size > 0
     assert find(stored, hidden) == []
 
-    # the control: in a database that leaked them in one of these spellings each would have been found
+    # control: each secret is found in a database that leaks it in one of these encodings
     for way in spellings("text"):
         wanted = {name: one for name, one in hidden.items() if way in spellings(one)}
         assert len(wanted) > 20
         assert find(plant(tmp_path / "stolen/copied.db", tmp_path / "leaky.db", way, wanted), wanted) == sorted(wanted)
 
-    # and what docs/threat-model.md says is there is there
+    # what docs/threat-model.md lists is there
     users = {row[0]: row[1:] for row in rows(tmp_path / "stolen", "SELECT username, user_id, created_at FROM users")}
     assert sorted(users) == ["alice", "bob", "carol"]
     salt = rows(tmp_path / "stolen", f"SELECT salt FROM search_pins WHERE search_pin = '{alice.search_pin}'")  # noqa: S608
@@ -269,7 +270,7 @@ async def test_a_thief_of_the_disk_finds_no_secret_in_any_spelling_and_what_the_
            WHERE 2 = (SELECT COUNT(*) FROM participants p JOIN users USING (user_id)
                       WHERE p.conversation_id = m.conversation_id AND username IN ('alice', 'bob'))""",
     )
-    assert both[:2] == (4, 2)  # the long one is of another size
+    assert both[:2] == (4, 2)  # the long one has a different size
     assert began < both[2] <= both[3] <= time.time_ns() // 1_000_000
     sizes = rows(tmp_path / "stolen", "SELECT length(sealed) FROM vaults")
     assert {size for (size,) in sizes} == {len(crypto.seal_vault(keys, vault))}  # one step of 4096 bytes each
@@ -282,7 +283,7 @@ async def test_a_thief_of_the_disk_finds_no_secret_in_any_spelling_and_what_the_
 
 
 def traces_of(server: Server, someone: Someone) -> Secrets:
-    """What the rows of a person hold that no other row has, as it is stored."""
+    """The stored values that only this person's rows have."""
     hostile = Hostile(server)
     user = hostile.user(someone.name)
     traces: Secrets = {name: user[name] for name in ("username", "login_id", "salt", "wrapped_sig", "wrapped_enc")}
@@ -302,9 +303,7 @@ def traces_of(server: Server, someone: Someone) -> Secrets:
     return {f"{someone.name}: {what}": trace for what, trace in traces.items()}
 
 
-async def test_whoever_deletes_the_account_is_in_no_byte_any_more(
-    browser: Browser, server: Server, tmp_path: Path
-) -> None:
+async def test_a_deleted_account_leaves_no_bytes_on_the_disk(browser: Browser, server: Server, tmp_path: Path) -> None:
     names = [f"{word}-{secrets.token_hex(4)}" for word in ("whoever-leaves", "whoever-remains")]
     leaving, staying = [await Someone.arrives(browser, server, name) for name in names]
     await asyncio.gather(leaving.creates_an_account(), staying.creates_an_account())
@@ -315,7 +314,7 @@ async def test_whoever_deletes_the_account_is_in_no_byte_any_more(
     await staying.writes("from the one who stays")
     await leaving.sees("from the one who leaves", "from the one who stays")
     await until(lambda: min(vault_of(server, name)["version"] for name in names) > 0)
-    await leaving.page.goto(f"{server.url}/account")  # nothing is stored in the background any more
+    await leaving.page.goto(f"{server.url}/account")  # nothing is stored in the background anymore
     user_id = Hostile(server).user(leaving.name)["user_id"]
     traces, kept = [traces_of(server, someone) for someone in (leaving, staying)]
     assert f"{leaving.name}: own copy 2" in traces
@@ -326,15 +325,15 @@ async def test_whoever_deletes_the_account_is_in_no_byte_any_more(
     await expect(leaving.page.get_by_role("button", name="Create an account")).to_be_visible()
     stored = steal(server, tmp_path / "after")
     assert find(stored, traces) == []
-    del kept[f"{staying.name}: vault"]  # which their browser may have renewed meanwhile
-    assert find(stored, kept) == sorted(kept)  # what the other holds stays theirs
-    assert user_id.encode() in stored  # under a row without a name
+    del kept[f"{staying.name}: vault"]  # their browser may have updated it meanwhile
+    assert find(stored, kept) == sorted(kept)  # the other person keeps their data
+    assert user_id.encode() in stored  # in a row without a name
     assert server.stop() == 0
     assert find((server.data_dir / "ezdms.db").read_bytes(), traces) == []
 
 
 @pytest.mark.parametrize("way", ["/search_pin", "/logout", "/sessions/{}/end", "/sessions/end_others"])
-async def test_a_search_pin_that_was_withdrawn_and_a_session_that_ended_are_in_no_byte_any_more(
+async def test_a_withdrawn_search_pin_and_an_ended_session_leave_no_bytes_on_the_disk(
     server: Server, way: str, tmp_path: Path
 ) -> None:
     words = [f"{word}-{secrets.token_hex(8)}" for word in ("first", "second")]

@@ -1,4 +1,4 @@
-"""What whoever hosts a server decides, and what goes wrong with its disk, as people see it."""
+"""The host's settings and disk problems, as users see them."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ Starts = Callable[..., Server]
 
 @pytest.fixture
 def starts(tmp_path: Path) -> Iterator[Starts]:
-    """Starts a server with these settings."""
+    """Start a server with these settings."""
     running: list[Server] = []
 
     def start(folder: Path = tmp_path, **settings: str) -> Server:
         server = Server(folder, **settings)
         running.append(server)
         if folder != tmp_path:
-            server.log = Path(os.devnull)  # a small disk has no room for it
+            server.log = Path(os.devnull)  # no room for a log on a small disk
         server.start()
         return server
 
@@ -38,9 +38,7 @@ def starts(tmp_path: Path) -> Iterator[Starts]:
         server.kill()
 
 
-async def test_an_invitation_is_a_link_that_makes_one_account_and_survives_a_reload(
-    browser: Browser, starts: Starts
-) -> None:
+async def test_an_invitation_link_creates_one_account_and_survives_a_reload(browser: Browser, starts: Starts) -> None:
     server = starts(registration="invite")
     link, spare = operate(server.data_dir, "invite", "--count", "2").stdout.split()
     alice = await Someone.arrives(browser, server, "alice", link)
@@ -57,13 +55,13 @@ async def test_an_invitation_is_a_link_that_makes_one_account_and_survives_a_rel
     await bob.page.get_by_role("textbox", name="Invitation").fill(alice.login_pin)
     await bob.page.get_by_role("button", name="Create an account").click()
     await expect(bob.page.get_by_text("This is not an invitation")).to_be_visible()
-    assert alice.login_pin not in "".join(bob.traffic)  # whatever words a page asks for it with
+    assert alice.login_pin not in "".join(bob.traffic)  # whatever words the page uses to ask for it
     await bob.page.get_by_role("textbox", name="Invitation").fill(spare)  # the whole link, pasted
     await bob.creates_an_account()
     assert not any(link.partition("=")[2] in line for line in alice.traffic if line.startswith("GET"))
 
 
-async def test_what_is_no_invitation_does_not_leave_the_browser(browser: Browser, starts: Starts) -> None:
+async def test_an_invalid_invitation_never_leaves_the_browser(browser: Browser, starts: Starts) -> None:
     server = starts(registration="invite")
     (link,) = operate(server.data_dir, "invite").stdout.split()
     alice = await Someone.arrives(browser, server, "alice")
@@ -78,10 +76,10 @@ async def test_what_is_no_invitation_does_not_leave_the_browser(browser: Browser
     assert not [one for one in alice.traffic if "register" in one.split()[1] or "ABCD" in one]
     await field.fill(link)
     await alice.creates_an_account()
-    assert [one for one in alice.traffic if "register" in one.split()[1]]  # the control: this is what was looked for
+    assert [one for one in alice.traffic if "register" in one.split()[1]]  # control: the search finds it
 
 
-async def test_a_closed_server_says_so_under_its_own_name_and_lets_in_who_is_there(
+async def test_a_closed_server_says_so_under_its_own_name_and_still_allows_login(
     browser: Browser, starts: Starts
 ) -> None:
     server = starts()
@@ -100,7 +98,7 @@ async def test_a_closed_server_says_so_under_its_own_name_and_lets_in_who_is_the
     await again.logs_in()
 
 
-async def test_the_doctors_page_can_be_used_by_everybody(browser: Browser, starts: Starts) -> None:
+async def test_the_doctor_page_is_accessible(browser: Browser, starts: Starts) -> None:
     server = starts()
     command = [sys.executable, "-m", "ezdms", "doctor", "--page", "--port", "0"]
     environment = CLEAN | {"PYTHONPATH": str(ROOT), "EZDMS_DATA_DIR": str(server.data_dir)}
@@ -118,7 +116,7 @@ async def test_the_doctors_page_can_be_used_by_everybody(browser: Browser, start
         await process.wait()
 
 
-async def test_a_message_to_a_full_disk_waits_says_why_and_leaves_when_there_is_room(
+async def test_a_message_to_a_full_disk_waits_says_why_and_is_sent_once_there_is_room(
     browser: Browser, starts: Starts, small_disk: Path
 ) -> None:
     server = starts(small_disk)
@@ -129,7 +127,7 @@ async def test_a_message_to_a_full_disk_waits_says_why_and_leaves_when_there_is_
     fill(small_disk / "ballast")
     count = 0
     state = alice.page.get_by_text("Not sent. The server cannot store anything right now.")
-    while not await state.is_visible():  # what was allocated already takes some more
+    while not await state.is_visible():  # allocated pages still have room
         count += 1
         await alice.writes(f"message {count}")
         await expect(alice.page.locator(".message.pending [role=status]").last).not_to_have_text("Sending…")

@@ -1,4 +1,4 @@
-"""What a server does to the order of messages shows in its place, in words, and never as something it is not."""
+"""When a server changes the order of messages, the page says so in the right place."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NOT_VERIFIED = "Cannot be verified"
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def talk(pair: tuple[Someone, Someone]) -> tuple[Someone, Someone]:
-    """Alice wrote four messages, Bob answered one; the honest twin of every case: all is shown, nothing is amiss."""
+    """Alice wrote four messages, Bob replied once. The control for all cases: all is shown, with no note or alarm."""
     alice, bob = pair
     for text in SAID:
         await alice.writes(text)
@@ -35,12 +35,12 @@ async def talk(pair: tuple[Someone, Someone]) -> tuple[Someone, Someone]:
 
 
 async def notes_of(page: Page) -> list[str]:
-    """What stands above each message: missing, out of order, or nothing."""
+    """The note above each message: missing, out of order, or empty."""
     return await page.locator("message-row .note").all_text_contents()
 
 
-async def goes_on(alice: Someone, bob: Someone) -> None:
-    """The page still works: both can write, and both see it."""
+async def can_still_talk(alice: Someone, bob: Someone) -> None:
+    """Both can still write, and both see it."""
     await alice.writes("still here")
     await expect(texts_of(bob.page).last).to_have_text("still here")
     await bob.writes("me too")
@@ -48,39 +48,39 @@ async def goes_on(alice: Someone, bob: Someone) -> None:
 
 
 @pytest.mark.firefox_too
-async def test_a_dropped_message_leaves_a_note_where_it_was(server: Server, talk: tuple[Someone, Someone]) -> None:
+async def test_a_dropped_message_leaves_a_note_in_its_place(server: Server, talk: tuple[Someone, Someone]) -> None:
     alice, bob = talk
     Hostile(server).drop(2)
     await bob.page.reload()
     await bob.sees("one", "three", "four", "mine")
     assert await notes_of(bob.page) == ["", "⚠ Messages are missing before this one.", "", ""]
     await alice.page.reload()
-    await goes_on(alice, bob)
+    await can_still_talk(alice, bob)
 
 
-async def test_exchanged_messages_are_said_to_be_out_of_order(server: Server, talk: tuple[Someone, Someone]) -> None:
+async def test_swapped_messages_are_marked_as_out_of_order(server: Server, talk: tuple[Someone, Someone]) -> None:
     alice, bob = talk
     Hostile(server).exchange(2, 4)
     await bob.page.reload()
     await bob.sees("one", "four", "three", "two", "mine")
     late = "⚠ Out of order: this was written before the ones above."
     await expect(bob.page.locator("message-row").get_by_text(late)).to_have_count(2)
-    assert await notes_of(bob.page) == ["", "", late, late, ""]  # all are there, so none is missing
-    await goes_on(alice, bob)
+    assert await notes_of(bob.page) == ["", "", late, late, ""]  # none is missing
+    await can_still_talk(alice, bob)
 
 
-async def test_a_replayed_message_does_not_hold(server: Server, talk: tuple[Someone, Someone]) -> None:
+async def test_a_replayed_message_cannot_be_verified(server: Server, talk: tuple[Someone, Someone]) -> None:
     alice, bob = talk
-    Hostile(server).repeat(1)  # under another number: it does not hold
+    Hostile(server).repeat(1)  # under another number
     await bob.page.reload()
     await bob.sees(*SAID, "mine", NOT_VERIFIED)
     assert await notes_of(bob.page) == [""] * 6
     await alice.page.reload()
     await alice.sees(*SAID, "mine", NOT_VERIFIED)
-    await goes_on(alice, bob)
+    await can_still_talk(alice, bob)
 
 
-async def test_a_message_handed_over_twice_is_shown_once(talk: tuple[Someone, Someone]) -> None:
+async def test_a_message_delivered_twice_is_shown_once(talk: tuple[Someone, Someone]) -> None:
     alice, bob = talk
 
     def twice(html: str) -> str:
@@ -92,10 +92,10 @@ async def test_a_message_handed_over_twice_is_shown_once(talk: tuple[Someone, So
     await bob.page.reload()
     await bob.sees(*SAID, "mine")
     await bob.page.unroute("**/c/*/open")
-    await goes_on(alice, bob)
+    await can_still_talk(alice, bob)
 
 
-async def test_a_message_of_another_conversation_does_not_open_here(
+async def test_a_message_from_another_conversation_does_not_open(
     browser: Browser, server: Server, talk: tuple[Someone, Someone]
 ) -> None:
     alice, bob = talk
@@ -117,7 +117,7 @@ async def test_a_message_of_another_conversation_does_not_open_here(
     await expect(bob.page.get_by_text("to eve alone")).to_have_count(0)
 
 
-async def test_a_message_said_to_be_mine_is_a_red_alarm_until_i_go_on(
+async def test_a_message_falsely_attributed_to_the_user_raises_a_red_alarm_until_they_continue(
     server: Server, talk: tuple[Someone, Someone]
 ) -> None:
     alice, bob = talk
@@ -130,7 +130,7 @@ async def test_a_message_said_to_be_mine_is_a_red_alarm_until_i_go_on(
     await bob.page.get_by_role("button", name="Continue anyway").click()
     await expect(bob.page.get_by_role("textbox", name="Message")).to_be_enabled()
     await expect(bob.alert).to_have_count(0)
-    await bob.page.reload()  # once seen, the placeholder is enough
+    await bob.page.reload()  # once accepted, the placeholder is enough
     await bob.sees("one", NOT_VERIFIED, "three", "four", "mine")
     await expect(bob.page.get_by_role("textbox", name="Message")).to_be_enabled()
     await expect(bob.alert).to_have_count(0)
@@ -139,7 +139,7 @@ async def test_a_message_said_to_be_mine_is_a_red_alarm_until_i_go_on(
 
 
 @pytest.mark.firefox_too
-async def test_a_server_that_takes_messages_back_is_a_red_alarm_until_one_goes_on(
+async def test_removing_seen_messages_raises_a_red_alarm_until_the_user_continues(
     server: Server, talk: tuple[Someone, Someone]
 ) -> None:
     _, bob = talk
@@ -162,7 +162,7 @@ async def test_a_server_that_takes_messages_back_is_a_red_alarm_until_one_goes_o
 
 
 async def noted(bob: Someone) -> None:
-    """Bob's browser has noted how far it has seen the conversation."""
+    """Wait until Bob's browser has stored how far it has seen the conversation."""
 
     async def is_noted() -> bool:
         return bool(((await contact_of(bob.page))["theirs"] or [0])[0] == 4)
@@ -172,7 +172,7 @@ async def noted(bob: Someone) -> None:
 
 @pytest.mark.firefox_too
 async def test_two_versions_of_one_message_are_a_fork(server: Server, talk: tuple[Someone, Someone]) -> None:
-    """A second browser of Alice was shown an older state by the server and wrote another message of the same number."""
+    """The server showed a second browser of Alice an older state, so it wrote another message with the same number."""
     alice, bob = talk
     await noted(bob)
     hostile = Hostile(server)
@@ -187,9 +187,9 @@ async def test_two_versions_of_one_message_are_a_fork(server: Server, talk: tupl
     )
     columns = {**dict(first), "seq": 6, "n": 4, "message_id": forked["message_id"], "hash": forked["hash"]}
     columns |= {"sealed_a": forked["content_for_a"], "sealed_b": forked["content_for_b"]}
-    hostile.run("UPDATE messages SET n = 400 WHERE seq = 4")  # the table takes each number once
+    hostile.run("UPDATE messages SET n = 400 WHERE seq = 4")  # each number is unique in the table
     hostile.insert(columns)
-    await bob.page.reload()  # the first four was noted: another one is a fork
+    await bob.page.reload()  # another number 4 was seen first: this one is a fork
     await bob.sees("one", "two", "three", NOT_VERIFIED, "mine", NOT_VERIFIED)
     await expect(bob.alert).to_contain_text("tampered with")
     await expect(bob.page.get_by_role("textbox", name="Message")).to_be_disabled()

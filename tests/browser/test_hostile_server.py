@@ -1,4 +1,4 @@
-"""A server that swaps keys, salts, vaults and fragments: no plain text leaves, the person is told, the page goes on."""
+"""A server swaps keys, salts, vaults and fragments: no plaintext leaves, the user is told, the page keeps working."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ IMPORT = "const C = await import(document.querySelector('[src*=boot]').src.repla
 
 
 async def types_and_nothing_leaves(someone: Someone) -> None:
-    """Whoever types now is not heard by the server."""
+    """Type a secret; nothing of it reaches the server."""
     field = someone.page.get_by_role("textbox", name="Message")
     if await field.count() and await field.is_enabled():
         await field.press_sequentially(SECRET, delay=5)
     assert not [one for one in someone.traffic if SECRET in one or SECRET.replace(" ", "+") in one]
 
 
-async def test_a_statement_that_steps_back_blocks_sending_until_one_goes_on(
+async def test_an_older_key_statement_blocks_sending_until_the_user_continues(
     server: Server, pair: tuple[Someone, Someone]
 ) -> None:
     alice, bob = pair
@@ -39,7 +39,7 @@ async def test_a_statement_that_steps_back_blocks_sending_until_one_goes_on(
     await expect(alice.alert).to_contain_text("two statements of this person's keys")
     await expect(alice.page.get_by_role("textbox", name="Message")).to_be_disabled()
     await types_and_nothing_leaves(alice)
-    await alice.sees("before")  # what was said stays readable
+    await alice.sees("before")  # earlier messages stay readable
     await alice.page.get_by_role("button", name="Continue anyway").click()
     await alice.writes("after")
     await bob.sees("before", "after")
@@ -48,7 +48,7 @@ async def test_a_statement_that_steps_back_blocks_sending_until_one_goes_on(
     await expect(alice.alert).to_have_count(0)
 
 
-async def test_a_swapped_key_blocks_sending_and_there_is_no_way_on(
+async def test_a_swapped_key_blocks_sending_and_cannot_be_accepted(
     browser: Browser, server: Server, pair: tuple[Someone, Someone]
 ) -> None:
     alice, _ = pair
@@ -67,7 +67,7 @@ async def test_a_swapped_key_blocks_sending_and_there_is_no_way_on(
     await alice.sees("honest again")
 
 
-async def test_a_swapped_salt_of_a_search_pin_finds_nobody(
+async def test_a_swapped_search_pin_salt_finds_nobody(
     browser: Browser, server: Server, pair: tuple[Someone, Someone]
 ) -> None:
     _, bob = pair
@@ -83,7 +83,7 @@ async def test_a_swapped_salt_of_a_search_pin_finds_nobody(
     await carol.starts_with(bob.search_pin)
 
 
-async def test_a_login_with_another_salt_fewer_rounds_or_anothers_keys_unlocks_nothing(
+async def test_a_login_with_a_different_salt_fewer_rounds_or_different_keys_unlocks_nothing(
     browser: Browser, server: Server
 ) -> None:
     alice, _ = [await Someone.is_in(browser, server, name) for name in ("alice", "eve")]
@@ -102,11 +102,11 @@ async def test_a_login_with_another_salt_fewer_rounds_or_anothers_keys_unlocks_n
         hostile.change_user("alice", **{lie: genuine})
         await device.page.reload()
     assert not [one for one in device.traffic if alice.login_pin in one or alice.login_pin.replace("-", "") in one]
-    await device.logs_in()  # the honest twin
+    await device.logs_in()  # control: the honest server
 
 
 @pytest.mark.firefox_too
-async def test_a_vault_that_is_not_the_one_stored_is_a_red_alarm(
+async def test_a_vault_other_than_the_stored_one_raises_a_red_alarm(
     browser: Browser, server: Server, pair: tuple[Someone, Someone]
 ) -> None:
     alice, bob = pair
@@ -122,7 +122,7 @@ async def test_a_vault_that_is_not_the_one_stored_is_a_red_alarm(
     await alice.writes(said[0])
     await alice.sees(said[0])
     await until(lambda: vault_of("alice")["version"] > old["version"])
-    await alice.page.reload()  # the honest twin
+    await alice.page.reload()  # control: the honest server
     await expect(alice.page.get_by_role("textbox", name="Message")).to_be_enabled()
     await expect(alice.alert).to_have_count(0)
     for lie in ("another's", "older", "older under a newer number", "garbage", "none"):
@@ -157,10 +157,10 @@ async def test_a_vault_that_is_not_the_one_stored_is_a_red_alarm(
 
 
 @pytest.mark.firefox_too
-async def test_a_message_forged_in_anothers_name_is_a_red_alarm(
+async def test_a_message_forged_in_a_contacts_name_raises_a_red_alarm(
     browser: Browser, server: Server, pair: tuple[Someone, Someone]
 ) -> None:
-    """Eve, who is the server, seals for Bob what Alice never wrote: everything is right but the signature."""
+    """The server, as Eve, seals a message for Bob that Alice never wrote: all is right except the signature."""
     alice, bob = pair
     await alice.writes("genuine")
     await bob.sees("genuine")

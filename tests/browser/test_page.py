@@ -1,4 +1,4 @@
-"""The page for everybody: on phones, without JavaScript, on plain http, and with wrong input."""
+"""The page on phones, without JavaScript, over plain http, and with invalid input."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}}
 DESKTOP: dict[str, Any] = {"viewport": {"width": 1280, "height": 800}}
 
 
-async def test_the_new_accounts_page_has_no_fault_survives_a_reload_and_saves_the_pin(
+async def test_the_new_account_page_is_accessible_survives_a_reload_and_saves_the_pin(
     browser: Browser, server: Server
 ) -> None:
     alice = await Someone.arrives(browser, server, "alice", **PHONE)
@@ -33,7 +33,7 @@ async def test_the_new_accounts_page_has_no_fault_survives_a_reload_and_saves_th
     shown = await pin.inner_text()
     await page.reload()
     await expect(pin).to_have_text(shown)
-    await page.goto(server.url)  # not saved yet: back to it
+    await page.goto(server.url)  # not saved yet: the same page again
     await expect(pin).to_have_text(shown)
     await page.get_by_role("button", name="Copy").first.click()
     await expect(page.get_by_role("button", name="Copied")).to_be_visible()
@@ -54,7 +54,9 @@ async def test_the_new_accounts_page_has_no_fault_survives_a_reload_and_saves_th
     assert shown not in await page.content()
 
 
-async def test_list_and_thread_stand_side_by_side_or_one_at_a_time(browser: Browser, server: Server) -> None:
+async def test_list_and_conversation_are_side_by_side_on_desktop_and_one_at_a_time_on_a_phone(
+    browser: Browser, server: Server
+) -> None:
     wide, phone = [
         await Someone.is_in(browser, server, name, **screen) for name, screen in (("wide", DESKTOP), ("phone", PHONE))
     ]
@@ -81,7 +83,7 @@ async def test_list_and_thread_stand_side_by_side_or_one_at_a_time(browser: Brow
 
 
 async def shows_on_submit(field: Locator, button: Locator, alert: Locator, typed: str, word: str) -> None:
-    """A wrong input: one sentence that helps, and what was typed stays."""
+    """Invalid input shows a helpful error, and the text stays in the field."""
     await field.fill(typed)
     await button.click()
     await expect(alert).to_have_count(1)
@@ -89,7 +91,7 @@ async def shows_on_submit(field: Locator, button: Locator, alert: Locator, typed
     await expect(field).to_have_value(typed)
 
 
-async def test_wrong_input_gets_a_sentence_stays_in_its_field_and_stores_nothing(
+async def test_invalid_input_shows_an_error_stays_in_its_field_and_stores_nothing(
     browser: Browser, server: Server
 ) -> None:
     alice, bob = [await Someone.arrives(browser, server, name, **DESKTOP) for name in ("alice", "bob")]
@@ -169,12 +171,12 @@ async def test_wrong_input_gets_a_sentence_stays_in_its_field_and_stores_nothing
         "x",
     ],
 )
-async def test_a_username_is_not_taken_for_a_pin(browser: Browser, server: Server, name: str) -> None:
-    somebody = await Someone.arrives(browser, server, name)
+async def test_a_username_is_not_mistaken_for_a_pin(browser: Browser, server: Server, name: str) -> None:
+    someone = await Someone.arrives(browser, server, name)
     module = """import(document.querySelector("[src*=boot]").src.replace("boot", "pin-shaped"))"""
-    assert await somebody.page.evaluate(f"async () => (await {module}).isPinShaped('ABCD-EFGH-J')")
-    assert not await somebody.page.evaluate(f"async (name) => (await {module}).isPinShaped(name)", name)
-    await somebody.context.close()
+    assert await someone.page.evaluate(f"async () => (await {module}).isPinShaped('ABCD-EFGH-J')")
+    assert not await someone.page.evaluate(f"async (name) => (await {module}).isPinShaped(name)", name)
+    await someone.context.close()
 
 
 @pytest.mark.parametrize("how", ["Enter", "click"])
@@ -188,7 +190,7 @@ async def test_a_username_is_not_taken_for_a_pin(browser: Browser, server: Serve
         "it is abcd-efgh-jkm7-pqrs!",
     ],
 )
-async def test_a_message_that_is_a_login_pin_is_held_back_until_it_is_sent_again(
+async def test_a_message_containing_a_login_pin_must_be_sent_a_second_time(
     browser: Browser, server: Server, typed: str, how: str
 ) -> None:
     alice, bob = [await Someone.is_in(browser, server, name, **DESKTOP) for name in ("alice", "bob")]
@@ -203,7 +205,7 @@ async def test_a_message_that_is_a_login_pin_is_held_back_until_it_is_sent_again
     await expect(alice.alert).to_contain_text("This looks like a Login PIN. Never give yours to anyone.")
     await expect(field).to_have_value(typed)
     await expect(alice.page.locator(".message")).to_have_count(0)
-    await send("meet here next week, with-care-over-here")  # four words of four letters are none
+    await send("meet here next week, with-care-over-here")  # four words of four letters are not a PIN
     await alice.sees("meet here next week, with-care-over-here")
     await field.fill(typed)
     if how == "Enter":
@@ -220,7 +222,7 @@ async def test_a_message_that_is_a_login_pin_is_held_back_until_it_is_sent_again
     await asyncio.gather(alice.context.close(), bob.context.close())
 
 
-async def test_a_refused_answer_of_the_server_becomes_a_sentence(browser: Browser, tmp_path: Path) -> None:
+async def test_rate_limits_and_an_unreachable_server_show_an_error(browser: Browser, tmp_path: Path) -> None:
     server = Server(tmp_path, limit_register="1/hour")
     server.start()
     try:
@@ -237,19 +239,17 @@ async def test_a_refused_answer_of_the_server_becomes_a_sentence(browser: Browse
         server.kill()
 
 
-async def test_without_javascript_a_sentence_says_so_and_nothing_is_sent(browser: Browser, server: Server) -> None:
+async def test_without_javascript_the_page_says_so_and_sends_nothing(browser: Browser, server: Server) -> None:
     nobody = await Someone.arrives(browser, server, "nobody", java_script_enabled=False)
     await expect(nobody.page.get_by_role("alert").first).to_contain_text("needs JavaScript")
     for role in ("textbox", "button"):
         await expect(nobody.page.get_by_role(role)).to_have_count(0)
-    await nobody.page.goto(f"{server.url}/protection")  # which is words alone
+    await nobody.page.goto(f"{server.url}/protection")  # text only
     await expect(nobody.page.get_by_role("heading", name="How private is this?")).to_be_visible()
     assert {line.split()[0] for line in nobody.traffic} == {"GET"}
 
 
-async def test_on_plain_http_elsewhere_one_true_sentence_stands_and_nothing_can_be_typed(
-    server: Server, tmp_path: Path
-) -> None:
+async def test_over_plain_http_the_page_explains_why_and_disables_its_fields(server: Server, tmp_path: Path) -> None:
     from playwright.async_api import async_playwright
 
     from tests.conftest import CHROMIUM, CHROMIUM_FLAGS
@@ -268,8 +268,8 @@ async def test_on_plain_http_elsewhere_one_true_sentence_stands_and_nothing_can_
         await browser.close()
 
 
-async def test_a_page_whose_scripts_were_refused_is_loaded_once_more(browser: Browser, server: Server) -> None:
-    """As in WebKit, if the entry was there before the rest of the head."""
+async def test_a_page_whose_scripts_were_blocked_is_reloaded_once(browser: Browser, server: Server) -> None:
+    """As WebKit does if the entry script arrives before the rest of the head."""
     asked = []
 
     async def refuse_once(route: Route) -> None:
@@ -294,7 +294,7 @@ SubtleCrypto.prototype.generateKey = async function (algorithm, ...more) {
 };"""
 
 
-async def test_a_browser_without_ed25519_is_told_which_versions_work_and_nothing_can_be_typed(
+async def test_without_ed25519_the_page_lists_supported_browsers_and_disables_its_fields(
     browser: Browser, server: Server
 ) -> None:
     guest = await Someone.arrives(browser, server, "guest")
@@ -306,7 +306,7 @@ async def test_a_browser_without_ed25519_is_told_which_versions_work_and_nothing
         await expect(control).to_be_disabled()
 
 
-# Before the page's own code runs; no document can put elements there.
+# Runs before the page's own code; a document cannot put elements there.
 EXTENSION = """new MutationObserver((_, observer) => {
     if (!document.body) return;
     observer.disconnect();
@@ -317,7 +317,7 @@ EXTENSION = """new MutationObserver((_, observer) => {
 }).observe(document, { childList: true, subtree: true })"""
 
 
-async def test_what_an_extension_puts_beside_head_and_body_goes_without_a_word(
+async def test_nodes_added_by_a_browser_extension_are_removed_without_a_warning(
     browser: Browser, server: Server
 ) -> None:
     guest = await Someone.arrives(browser, server, "guest")
@@ -328,7 +328,7 @@ async def test_what_an_extension_puts_beside_head_and_body_goes_without_a_word(
     assert "of an extension" not in await guest.page.content()
 
 
-async def test_nothing_moves_for_those_who_ask_for_less(browser: Browser, server: Server) -> None:
+async def test_reduced_motion_turns_off_transitions(browser: Browser, server: Server) -> None:
     duration = "() => getComputedStyle(document.querySelector('button')).transitionDuration"
     calm = await Someone.arrives(browser, server, "calm", reduced_motion="reduce")
     other = await Someone.arrives(browser, server, "other", reduced_motion="no-preference")
@@ -336,7 +336,7 @@ async def test_nothing_moves_for_those_who_ask_for_less(browser: Browser, server
     assert await other.page.evaluate(duration) != "0s"
 
 
-async def test_everything_comes_from_this_server(browser: Browser, server: Server) -> None:
+async def test_all_requests_go_to_this_server(browser: Browser, server: Server) -> None:
     alice = await Someone.is_in(browser, server, "alice")
     addresses = [line.split()[1] for line in alice.traffic if line.startswith(("GET", "POST"))]
     assert len(addresses) > 20

@@ -1,4 +1,4 @@
-"""From one conversation to another: no page is loaded, and everything is where it was left."""
+"""Switching between conversations: no page is loaded, and everything is where it was left."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.someone import Someone, texts_of, until
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def three(browser: Browser, server: Server) -> tuple[Someone, Someone, Someone]:
-    """Alice, in a conversation with Bob, and one with Carol, which is open; her page is marked."""
+    """Alice, with a conversation with Bob and an open one with Carol; her page is marked."""
     alice, bob, carol = [await Someone.is_in(browser, server, name) for name in ("alice", "bob", "carol")]
     await alice.starts_with(bob.search_pin)
     await alice.writes_many(60)
@@ -32,7 +32,7 @@ async def is_the_same_page(alice: Someone) -> bool:
     return bool(await alice.page.evaluate("() => window.mark === 'the same page'"))
 
 
-async def test_links_back_forward_and_home_load_no_page(three: tuple[Someone, Someone, Someone]) -> None:
+async def test_navigation_between_conversations_loads_no_new_page(three: tuple[Someone, Someone, Someone]) -> None:
     alice, _, _ = three
     page = alice.page
     with_carol = page.url
@@ -57,7 +57,7 @@ async def test_links_back_forward_and_home_load_no_page(three: tuple[Someone, So
     assert not await is_the_same_page(alice)
 
 
-async def test_the_place_in_a_conversation_and_what_was_typed_survive(three: tuple[Someone, Someone, Someone]) -> None:
+async def test_switching_conversations_keeps_scroll_position_and_draft(three: tuple[Someone, Someone, Someone]) -> None:
     alice, bob, _ = three
     page = alice.page
     field = page.get_by_role("textbox", name="Message")
@@ -87,7 +87,9 @@ async def test_the_place_in_a_conversation_and_what_was_typed_survive(three: tup
     await expect(field).to_have_value("for carol")
 
 
-async def test_what_is_not_sent_yet_goes_though_one_is_elsewhere(three: tuple[Someone, Someone, Someone]) -> None:
+async def test_an_unsent_message_is_sent_while_another_conversation_is_open(
+    three: tuple[Someone, Someone, Someone],
+) -> None:
     alice, bob, _ = three
     await alice.opens("bob")
     await bob.opens("alice")
@@ -103,7 +105,7 @@ async def test_what_is_not_sent_yet_goes_though_one_is_elsewhere(three: tuple[So
     await expect(alice.page.locator(".pending")).to_have_count(0)
 
 
-async def test_a_link_opens_in_a_second_tab_too(three: tuple[Someone, Someone, Someone]) -> None:
+async def test_a_conversation_link_opens_in_a_second_tab(three: tuple[Someone, Someone, Someone]) -> None:
     alice, _, _ = three
     async with alice.context.expect_page() as opened:
         await alice.list.get_by_role("link", name="bob").click(modifiers=["ControlOrMeta"])
@@ -112,7 +114,7 @@ async def test_a_link_opens_in_a_second_tab_too(three: tuple[Someone, Someone, S
     await expect(alice.page.get_by_role("heading", name="carol")).to_be_visible()
 
 
-async def test_a_conversation_that_cannot_be_loaded_says_so_and_comes_with_the_connection(
+async def test_a_conversation_that_fails_to_load_says_so_and_loads_on_reconnect(
     three: tuple[Someone, Someone, Someone],
 ) -> None:
     alice, _, _ = three
@@ -128,7 +130,7 @@ async def test_a_conversation_that_cannot_be_loaded_says_so_and_comes_with_the_c
 
 @asynccontextmanager
 async def held_back(page: Page) -> AsyncIterator[None]:
-    """Inside, no conversation that is opened is answered."""
+    """Inside, requests to open a conversation get no response."""
     may_go = asyncio.Event()
 
     async def hold_back(route: Route) -> None:
@@ -143,7 +145,7 @@ async def held_back(page: Page) -> AsyncIterator[None]:
         await page.unroute_all(behavior="wait")
 
 
-async def test_whoever_types_elsewhere_while_a_conversation_loads_keeps_the_focus(
+async def test_loading_a_conversation_does_not_steal_focus_from_another_field(
     three: tuple[Someone, Someone, Someone],
 ) -> None:
     alice, _, _ = three
@@ -160,11 +162,11 @@ async def test_whoever_types_elsewhere_while_a_conversation_loads_keeps_the_focu
     await expect(message).to_have_value("")
 
 
-async def test_whoever_chooses_a_conversation_can_write_at_once(three: tuple[Someone, Someone, Someone]) -> None:
-    """One that is new on the page, one that is loaded, and one that was put away and is shown again."""
+async def test_choosing_a_conversation_focuses_the_message_field(three: tuple[Someone, Someone, Someone]) -> None:
+    """A new conversation, a loaded one, and one that was put away and is shown again."""
     alice, _, _ = three
     message = alice.page.get_by_role("textbox", name="Message")
-    await expect(message).to_be_focused()  # it was started by a Search PIN
+    await expect(message).to_be_focused()  # started by a Search PIN
     await alice.page.reload()
     await expect(message).to_be_focused()
     for name in ("bob", "carol", "bob"):
@@ -174,7 +176,7 @@ async def test_whoever_chooses_a_conversation_can_write_at_once(three: tuple[Som
         await expect(message).to_have_value(re.compile(f"^(for {name})+$"))
 
 
-async def test_the_list_comes_though_the_open_conversation_does_not(three: tuple[Someone, Someone, Someone]) -> None:
+async def test_the_list_loads_even_if_the_open_conversation_does_not(three: tuple[Someone, Someone, Someone]) -> None:
     alice, _, _ = three
     async with held_back(alice.page):
         await alice.page.reload()
@@ -184,7 +186,7 @@ async def test_the_list_comes_though_the_open_conversation_does_not(three: tuple
     await expect(alice.page.get_by_role("textbox", name="Message")).to_be_enabled()
 
 
-async def test_a_conversation_that_is_kept_no_longer_is_let_go_of(
+async def test_a_conversation_evicted_from_the_cache_is_released(
     server: Server, three: tuple[Someone, Someone, Someone]
 ) -> None:
     alice, _, _ = three
@@ -200,15 +202,15 @@ async def test_a_conversation_that_is_kept_no_longer_is_let_go_of(
     for name in ("bob", *(peer.name for peer in peers[:-1])):
         await alice.opens(name)
         await expect(alice.page.get_by_role("textbox", name="Message")).to_be_enabled()
-    assert not await is_gone()  # one of the eight that are kept
+    assert not await is_gone()  # one of the eight kept conversations
     await alice.opens(peers[-1].name)
     await until(is_gone)
-    await alice.opens("carol")  # as if it had never been open
+    await alice.opens("carol")  # as if never opened
     await expect(alice.page.get_by_role("textbox", name="Message")).to_be_enabled()
     await asyncio.gather(*(peer.leaves() for peer in peers))
 
 
-async def test_the_enter_key_does_what_the_button_does(browser: Browser, server: Server) -> None:
+async def test_enter_does_the_same_as_the_button(browser: Browser, server: Server) -> None:
     alice, bob = [await Someone.is_in(browser, server, name) for name in ("alice", "bob")]
     await alice.page.get_by_role("textbox", name="Search PIN").fill(bob.search_pin)
     await alice.page.keyboard.press("Enter")

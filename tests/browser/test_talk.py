@@ -1,4 +1,4 @@
-"""Two people talk privately in real browsers, through everything that happens to connections, tabs and servers."""
+"""Two people talk privately in real browsers while connections, tabs and servers come and go."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.someone import Someone, texts_of, until
 
 
 def is_anywhere(words: list[str], places: list[str]) -> list[str]:
-    """Which of the words are in one of the places, also as the web encodes them."""
+    """Return the words that appear in any of the places, including in URL-encoded form."""
     found = []
     for word in words:
         forms = {word, word.replace("-", ""), word.replace(" ", "+"), word.replace(" ", "%20")}
@@ -26,7 +26,7 @@ def is_anywhere(words: list[str], places: list[str]) -> list[str]:
     return found
 
 
-async def test_two_people_talk_and_the_server_holds_nothing_it_can_read(
+async def test_two_people_talk_and_the_server_never_sees_plaintext(
     server: Server, newcomers: tuple[Someone, Someone]
 ) -> None:
     alice, bob = newcomers
@@ -60,7 +60,7 @@ async def test_two_people_talk_and_the_server_holds_nothing_it_can_read(
     await bob.sees(*said)
 
     secrets = [*said, draft, alice.login_pin, bob.login_pin]
-    known = ["alice", bob.search_pin, "join", "sealed"]  # the control: what the search must find
+    known = ["alice", bob.search_pin, "join", "sealed"]  # control: the search must find these
     traffic = [*alice.traffic, *bob.traffic]
     assert is_anywhere(known, traffic) == known
     assert is_anywhere(secrets, traffic) == []
@@ -73,7 +73,7 @@ async def test_two_people_talk_and_the_server_holds_nothing_it_can_read(
 
 
 @pytest.mark.firefox_too
-async def test_a_message_reaches_every_tab_and_device_of_both(
+async def test_a_message_reaches_all_tabs_and_devices_of_both_people(
     browser: Browser, server: Server, pair: tuple[Someone, Someone]
 ) -> None:
     alice, bob = pair
@@ -87,18 +87,18 @@ async def test_a_message_reaches_every_tab_and_device_of_both(
     for page in (alice.page, second_tab, device.page):
         await alice.sees("to all of you", page=page)
     said = ["to all of you"]
-    for i, page in enumerate((device.page, second_tab, alice.page, device.page)):  # each takes the next number in turn
+    for i, page in enumerate((device.page, second_tab, alice.page, device.page)):  # each uses the next number in turn
         said.append(f"from place {i}")
         await alice.writes(said[-1], page=page)
         for other in (alice.page, second_tab, device.page, bob.page):
             await alice.sees(*said, page=other)
-    # two browsers may store the vault at the same moment: one is refused (409) and does it again
+    # two browsers may store the vault at the same time: one gets a 409 and retries
     errors = [error for someone in (alice, bob, device) for error in someone.errors if "409" not in error]
     assert errors == []
 
 
 @pytest.mark.firefox_too
-async def test_devices_that_write_at_the_same_moment_lose_and_double_nothing(
+async def test_concurrent_sends_from_several_devices_lose_and_duplicate_nothing(
     browser: Browser, server: Server, pair: tuple[Someone, Someone]
 ) -> None:
     alice, bob = pair
@@ -123,7 +123,7 @@ async def test_devices_that_write_at_the_same_moment_lose_and_double_nothing(
         await expect(page.get_by_role("alert")).to_have_count(0)
 
 
-async def test_a_message_is_sent_however_often_another_device_takes_its_number(
+async def test_a_message_is_sent_even_if_another_device_keeps_taking_its_number(
     browser: Browser, pair: tuple[Someone, Someone]
 ) -> None:
     alice, bob = pair
@@ -146,12 +146,10 @@ async def test_a_message_is_sent_however_often_another_device_takes_its_number(
     await expect(alice.page.locator(".pending")).to_have_count(0)
 
 
-async def test_what_is_sent_while_missing_messages_are_being_fetched_is_fetched_too(
-    browser: Browser, server: Server
-) -> None:
+async def test_a_message_sent_during_catch_up_is_fetched_too(browser: Browser, server: Server) -> None:
     alice, bob = [await Someone.is_in(browser, server, name) for name in ("alice", "bob")]
     await bob.starts_with(alice.search_pin)
-    await alice.page.route_web_socket("**/ws", lambda _: None)  # nothing comes by the socket
+    await alice.page.route_web_socket("**/ws", lambda _: None)  # the socket delivers nothing
     await alice.page.reload()
     await alice.opens("bob")
     asked, may_go = asyncio.Event(), asyncio.Event()
@@ -175,8 +173,8 @@ async def test_what_is_sent_while_missing_messages_are_being_fetched_is_fetched_
     await alice.page.unroute_all(behavior="wait")
 
 
-async def on_a_wire(browser: Browser, server: Server) -> tuple[Someone, Someone, Relay]:
-    """Alice and Bob in a conversation, Bob behind a wire that can be cut."""
+async def behind_a_relay(browser: Browser, server: Server) -> tuple[Someone, Someone, Relay]:
+    """Alice and Bob in a conversation, Bob behind a relay that can be cut."""
     relay = Relay(server)
     await relay.mend()
     alice = await Someone.is_in(browser, server, "alice")
@@ -191,10 +189,8 @@ LOST = "Connection lost"
 
 
 @pytest.mark.firefox_too
-async def test_what_was_missed_while_the_connection_was_lost_appears_once_and_in_order(
-    browser: Browser, server: Server
-) -> None:
-    alice, bob, relay = await on_a_wire(browser, server)
+async def test_messages_missed_while_offline_appear_once_and_in_order(browser: Browser, server: Server) -> None:
+    alice, bob, relay = await behind_a_relay(browser, server)
     await alice.writes("before")
     await bob.sees("before")
     await relay.cut()
@@ -213,10 +209,8 @@ async def test_what_was_missed_while_the_connection_was_lost_appears_once_and_in
     await relay.cut()
 
 
-async def test_conversations_that_were_started_while_the_connection_was_lost_are_listed(
-    browser: Browser, server: Server
-) -> None:
-    alice, bob, relay = await on_a_wire(browser, server)
+async def test_conversations_started_while_offline_are_listed(browser: Browser, server: Server) -> None:
+    alice, bob, relay = await behind_a_relay(browser, server)
     carol = await Someone.is_in(browser, server, "carol")
     await bob.page.goto(relay.url)
     await expect(bob.list.get_by_role("link")).to_have_count(1)
@@ -238,7 +232,7 @@ async def test_conversations_that_were_started_while_the_connection_was_lost_are
     await relay.cut()
 
 
-async def test_a_list_that_was_overtaken_on_its_way_takes_nothing_back(
+async def test_a_stale_conversation_list_does_not_undo_newer_updates(
     server: Server, pair: tuple[Someone, Someone]
 ) -> None:
     alice, bob = pair
@@ -258,13 +252,13 @@ async def test_a_list_that_was_overtaken_on_its_way_takes_nothing_back(
     await expect(line).to_contain_text("1 unread")
     async with bob.page.expect_response("**/conversations/*"):
         may_go.set()
-    await bob.page.evaluate("() => new Promise((done) => setTimeout(done, 50))")  # let it be swapped in
+    await bob.page.evaluate("() => new Promise((done) => setTimeout(done, 50))")  # time to swap it in
     await expect(line).to_contain_text("1 unread")
     await expect(bob.list.get_by_role("link")).to_have_count(1)
 
 
-async def test_an_empty_page_that_missed_the_first_messages_gets_them(browser: Browser, server: Server) -> None:
-    alice, bob, relay = await on_a_wire(browser, server)
+async def test_an_empty_conversation_fetches_the_first_messages_it_missed(browser: Browser, server: Server) -> None:
+    alice, bob, relay = await behind_a_relay(browser, server)
     await relay.cut()
     await expect(bob.page.get_by_text(LOST)).to_be_visible()
     for i in range(1, 4):
@@ -274,12 +268,12 @@ async def test_an_empty_page_that_missed_the_first_messages_gets_them(browser: B
     await relay.mend()
     await expect(bob.page.get_by_text(LOST)).to_be_hidden(timeout=20_000)
     await bob.page.unroute("**/messages/*")
-    await alice.writes("live")  # the first row that this page ever sees is the fourth
+    await alice.writes("live")  # the page's first row is the fourth message
     await bob.sees("missed 1", "missed 2", "missed 3", "live")
     await relay.cut()
 
 
-async def test_a_message_whose_answer_is_lost_is_sent_once(pair: tuple[Someone, Someone]) -> None:
+async def test_a_message_whose_response_is_lost_is_sent_once(pair: tuple[Someone, Someone]) -> None:
     alice, bob = pair
     lost: list[str] = []
 
@@ -287,7 +281,7 @@ async def test_a_message_whose_answer_is_lost_is_sent_once(pair: tuple[Someone, 
         if not lost:
             lost.append(str(route.request.post_data))
             await route.fetch()  # the server stores it
-            await route.abort()  # the browser never hears
+            await route.abort()  # the browser gets no response
         else:
             lost.append(str(route.request.post_data))
             await route.continue_()
@@ -301,19 +295,17 @@ async def test_a_message_whose_answer_is_lost_is_sent_once(pair: tuple[Someone, 
     await expect(alice.page.locator(".pending")).to_have_count(0)
     await alice.writes("and on")
     await bob.sees("only once", "and on")
-    assert len(lost) == 2  # its row tells that it was stored
+    assert len(lost) == 2  # its row proves that it was stored
 
 
-async def test_a_message_whose_answer_and_row_are_lost_is_handed_over_again_as_it_was(
-    browser: Browser, server: Server
-) -> None:
-    alice, bob, relay = await on_a_wire(browser, server)
+async def test_a_message_whose_response_and_row_are_lost_is_resent_unchanged(browser: Browser, server: Server) -> None:
+    alice, bob, relay = await behind_a_relay(browser, server)
     handed: list[str] = []
 
     async def lose_the_answer(route: Route) -> None:
         handed.append(str(route.request.post_data))
         if len(handed) == 1:
-            await relay.cut()  # and the row that the socket would bring
+            await relay.cut()  # also loses the row that the socket would deliver
             headers = {**route.request.headers, "origin": server.url}
             await route.fetch(url=f"{server.url}/send_message", headers=headers)
             await route.abort()
@@ -340,7 +332,7 @@ async def test_a_message_whose_answer_and_row_are_lost_is_handed_over_again_as_i
 
 
 @pytest.mark.firefox_too
-async def test_a_message_that_cannot_be_sent_waits_through_a_reload(pair: tuple[Someone, Someone]) -> None:
+async def test_an_unsent_message_survives_a_reload_and_is_retried(pair: tuple[Someone, Someone]) -> None:
     alice, bob = pair
     tries: list[str] = []
 
@@ -359,12 +351,12 @@ async def test_a_message_that_cannot_be_sent_waits_through_a_reload(pair: tuple[
     await pending.get_by_role("button", name="Try again").click()
     await until(lambda: len(tries) > before)
     await alice.page.unroute("**/send_message")
-    await bob.sees("patience")  # by itself: the next try is due
+    await bob.sees("patience")  # automatically: the next retry is due
     await alice.sees("patience")
     await expect(pending).to_have_count(0)
 
 
-async def test_a_message_that_is_discarded_goes_back_into_the_field(pair: tuple[Someone, Someone]) -> None:
+async def test_discarding_a_message_puts_its_text_back_into_the_field(pair: tuple[Someone, Someone]) -> None:
     alice, _ = pair
     await alice.page.route("**/send_message", lambda route: route.abort())
     await alice.writes("never mind")
@@ -381,7 +373,7 @@ FULL = """() => {
 
 
 @pytest.mark.firefox_too
-async def test_a_browser_that_cannot_keep_a_message_loses_it_neither_when_it_is_sent_nor_when_it_is_not(
+async def test_a_full_browser_storage_loses_no_message_whether_sent_or_not(
     pair: tuple[Someone, Someone],
 ) -> None:
     alice, bob = pair
@@ -399,7 +391,7 @@ async def test_a_browser_that_cannot_keep_a_message_loses_it_neither_when_it_is_
     await expect(alice.page.locator(".pending")).to_have_count(0)
 
 
-async def test_a_sent_message_that_cannot_be_let_go_of_is_neither_called_unsent_nor_stored_twice(
+async def test_a_sent_message_stuck_in_the_outbox_is_neither_shown_as_unsent_nor_sent_twice(
     pair: tuple[Someone, Someone],
 ) -> None:
     alice, bob = pair
@@ -413,7 +405,7 @@ async def test_a_sent_message_that_cannot_be_let_go_of_is_neither_called_unsent_
     await alice.sees("once")
     await expect(alice.page.locator(".pending")).to_have_count(0)
     await expect(alice.page.get_by_role("textbox", name="Message")).to_have_value("")
-    await alice.page.reload()  # what stayed behind is handed over again
+    await alice.page.reload()  # the leftover is sent again
     await expect(alice.page.locator(".pending")).to_have_count(0)
     await alice.writes("twice")
     for someone in pair:
@@ -421,7 +413,7 @@ async def test_a_sent_message_that_cannot_be_let_go_of_is_neither_called_unsent_
 
 
 @pytest.mark.firefox_too
-async def test_a_message_is_sent_though_its_page_is_left_in_the_same_moment(pair: tuple[Someone, Someone]) -> None:
+async def test_a_message_is_sent_even_if_the_page_is_left_at_the_same_moment(pair: tuple[Someone, Someone]) -> None:
     alice, bob = pair
     await alice.page.get_by_role("textbox", name="Message").fill("last words")
     await alice.page.evaluate("""() => {
@@ -437,7 +429,7 @@ async def test_a_message_is_sent_though_its_page_is_left_in_the_same_moment(pair
 
 
 @pytest.mark.firefox_too
-async def test_anything_arrives_as_it_was_written(pair: tuple[Someone, Someone]) -> None:
+async def test_any_text_arrives_unchanged(pair: tuple[Someone, Someone]) -> None:
     alice, bob = pair
     markup = "<b>bold</b> & \"quotes\" 'n' \\ {{7*7}} </script>"
     texts = ["x" * 500, "👨‍👩‍👧‍👦" * 71, "שלום עולם\nمرحبا", markup, "a\tb\n\nc"]
@@ -450,7 +442,7 @@ async def test_anything_arrives_as_it_was_written(pair: tuple[Someone, Someone])
     assert [alice.errors, bob.errors] == [[], []]
 
 
-async def test_what_is_seen_live_is_read_and_what_is_not_seen_is_counted(
+async def test_messages_seen_live_count_as_read_and_others_as_unread(
     browser: Browser, server: Server, pair: tuple[Someone, Someone]
 ) -> None:
     alice, bob = pair
@@ -471,7 +463,7 @@ async def test_what_is_seen_live_is_read_and_what_is_not_seen_is_counted(
     await expect(bob.list.get_by_role("link", name="alice")).not_to_contain_text("unread")
 
 
-async def test_a_message_over_the_limit_waits_and_then_goes_by_itself(browser: Browser, tmp_path: Path) -> None:
+async def test_a_rate_limited_message_waits_and_is_then_sent_automatically(browser: Browser, tmp_path: Path) -> None:
     server = Server(tmp_path, limit_send="1/second")
     server.start()
     try:
@@ -488,7 +480,7 @@ async def test_a_message_over_the_limit_waits_and_then_goes_by_itself(browser: B
 
 
 @pytest.mark.firefox_too
-async def test_long_conversations_open_at_their_end_and_load_what_is_older(pair: tuple[Someone, Someone]) -> None:
+async def test_long_conversations_open_at_the_end_and_load_older_messages(pair: tuple[Someone, Someone]) -> None:
     alice, bob = pair
     await alice.writes_many(120)
     await expect(alice.page.get_by_text("line 120", exact=True)).to_be_in_viewport()
@@ -524,7 +516,7 @@ COUNT = """async () => {
 
 
 @pytest.mark.firefox_too
-async def test_keys_are_gone_at_logout_in_every_tab(pair: tuple[Someone, Someone], server: Server) -> None:
+async def test_logging_out_deletes_the_keys_in_every_tab(pair: tuple[Someone, Someone], server: Server) -> None:
     alice, _ = pair
     second_tab = await alice.new_tab()
     await second_tab.goto(alice.page.url)
@@ -537,8 +529,8 @@ async def test_keys_are_gone_at_logout_in_every_tab(pair: tuple[Someone, Someone
 
 
 @pytest.mark.firefox_too
-async def test_a_session_that_ended_while_one_was_away_leaves_no_keys(browser: Browser, server: Server) -> None:
-    alice, bob, relay = await on_a_wire(browser, server)
+async def test_a_session_that_ends_while_offline_leaves_no_keys(browser: Browser, server: Server) -> None:
+    alice, bob, relay = await behind_a_relay(browser, server)
     await relay.cut()
     await expect(bob.page.get_by_text(LOST)).to_be_visible()
     cookies = {cookie["name"]: cookie["value"] for cookie in await bob.context.cookies()}
@@ -554,7 +546,7 @@ async def test_a_session_that_ended_while_one_was_away_leaves_no_keys(browser: B
 
 
 @pytest.mark.firefox_too
-async def test_every_conversation_has_an_address_and_history_works(
+async def test_every_conversation_has_a_url_and_browser_history_works(
     browser: Browser, server: Server, pair: tuple[Someone, Someone]
 ) -> None:
     alice, bob = pair
@@ -586,7 +578,7 @@ async def test_every_conversation_has_an_address_and_history_works(
     await alice.sees("from carol")
 
 
-async def test_a_server_that_hands_over_a_damaged_or_forged_copy_is_shown_as_such(
+async def test_a_damaged_copy_cannot_be_verified(
     pair: tuple[Someone, Someone],
 ) -> None:
     alice, bob = pair
@@ -607,7 +599,7 @@ async def test_a_server_that_hands_over_a_damaged_or_forged_copy_is_shown_as_suc
     await bob.sees("genuine")
 
 
-async def test_a_message_that_is_gone_leaves_its_place_and_no_alarm(
+async def test_a_deleted_message_keeps_its_place_and_raises_no_alarm(
     server: Server, pair: tuple[Someone, Someone]
 ) -> None:
     alice, bob = pair
@@ -626,7 +618,7 @@ async def test_a_message_that_is_gone_leaves_its_place_and_no_alarm(
     await expect(bob.alert).to_have_count(0)
 
 
-async def test_a_server_that_swaps_the_partners_key_is_stopped_before_a_word(
+async def test_a_swapped_contact_key_is_detected_before_anything_is_sent(
     browser: Browser, server: Server, pair: tuple[Someone, Someone]
 ) -> None:
     alice, bob = pair
@@ -645,7 +637,7 @@ async def test_a_server_that_swaps_the_partners_key_is_stopped_before_a_word(
     await expect(alice.alert).to_contain_text("The server shows a different key")
     await expect(alice.page.get_by_role("textbox", name="Message")).to_be_disabled()
 
-    async def serve_another(route: Route) -> None:  # all genuine, but of the conversation with Eve
+    async def serve_another(route: Route) -> None:  # all genuine, but from the conversation with Eve
         response = await route.fetch(url=f"{server.url}/c/{with_eve}/open")
         await route.fulfill(response=response)
 
@@ -674,10 +666,10 @@ async def test_a_server_that_swaps_the_partners_key_is_stopped_before_a_word(
     assert carol.page.url == f"{server.url}/"
 
 
-async def test_nobody_is_called_anything_but_what_their_key_signed(
+async def test_people_are_shown_only_by_their_signed_names(
     browser: Browser, server: Server, pair: tuple[Someone, Someone]
 ) -> None:
-    """Neither to whom they are a contact, nor to whom they have just written for the first time."""
+    """For existing contacts and for first messages alike."""
     alice, bob = pair
     carol = await Someone.is_in(browser, server, "carol")
     await bob.page.goto(server.url)
@@ -693,7 +685,7 @@ async def test_nobody_is_called_anything_but_what_their_key_signed(
         assert "mum" not in await someone.page.content()
 
 
-async def test_the_log_of_the_server_tells_of_start_and_stop_alone(
+async def test_the_server_log_contains_only_start_and_stop(
     server: Server, pair: tuple[Someone, Someone], tmp_path: Path
 ) -> None:
     alice, bob = pair

@@ -1,4 +1,4 @@
-"""Three people on one server, each with a client of another kind: a browser, the library, and a program at a bridge."""
+"""Three people on one server, each with a different client: a browser, the library, and a program at a bridge."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Three = tuple[Someone, Player, User]
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def three(browser: Browser, server: Server, tmp_path: Path) -> AsyncIterator[Three]:
-    """Alice at a browser, Bob with the library, Carol with a program at her bridge."""
+    """Alice in a browser, Bob with the library, Carol with a program at her bridge."""
     alice = await Someone.is_in(browser, server, "alice")
     bob = (await Player.register(server, "bob", tmp_path)).listen()
     async with Bridge(server.url, tmp_path / "bridge") as bridge:
@@ -26,7 +26,7 @@ async def three(browser: Browser, server: Server, tmp_path: Path) -> AsyncIterat
     await bob.leave()
 
 
-async def test_every_two_of_three_talk_both_ways_and_see_the_same_history(three: Three) -> None:
+async def test_each_pair_of_three_clients_talks_both_ways_and_sees_the_same_history(three: Three) -> None:
     alice, bob, carol = three
 
     await alice.starts_with(bob.client.search_pin)
@@ -64,7 +64,7 @@ async def test_every_two_of_three_talk_both_ways_and_see_the_same_history(three:
     assert alice.errors == []
 
 
-async def test_every_two_of_three_agree_on_who_they_are(three: Three) -> None:
+async def test_each_pair_of_three_clients_can_verify_each_other(three: Three) -> None:
     alice, bob, carol = three
     page = alice.page
 

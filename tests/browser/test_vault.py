@@ -1,4 +1,4 @@
-"""What one browser knows of a contact the next one knows too, and two that write at once lose nothing."""
+"""Browsers share what they know about contacts through the vault, and concurrent writes lose nothing."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ OPEN = """async () => {
 
 
 @pytest.mark.firefox_too
-async def test_pins_verification_and_heads_survive_a_new_browser(
+async def test_pinned_keys_verification_and_heads_carry_over_to_a_new_browser(
     browser: Browser, pair: tuple[Someone, Someone]
 ) -> None:
     alice, bob = pair
@@ -44,7 +44,7 @@ async def test_pins_verification_and_heads_survive_a_new_browser(
     assert await contact_of(device.page) == known
 
 
-async def test_two_tabs_and_two_browsers_that_write_at_once_lose_no_update(
+async def test_concurrent_vault_writes_from_tabs_and_browsers_lose_no_update(
     browser: Browser, server: Server, pair: tuple[Someone, Someone]
 ) -> None:
     alice, _ = pair
@@ -82,8 +82,8 @@ CHANGE = """async (heads) => {
 }"""
 
 
-@pytest.mark.parametrize("other", [None, [3, "C" * 43], [5, "C" * 43]], ids=["none", "an older one", "another one"])
-async def test_how_far_one_tab_has_seen_is_not_taken_back_by_another(
+@pytest.mark.parametrize("other", [None, [3, "C" * 43], [5, "C" * 43]], ids=["none", "older", "different"])
+async def test_a_stale_tab_does_not_roll_back_the_heads_of_another_tab(
     pair: tuple[Someone, Someone], other: list[int | str] | None
 ) -> None:
     alice, _ = pair
@@ -97,12 +97,12 @@ async def test_how_far_one_tab_has_seen_is_not_taken_back_by_another(
         contact = await contact_of(page)
         assert {side: contact[side] for side in seen} == seen
     seen = {"own": [6, "D" * 43], "theirs": [7, "E" * 43]}
-    await behind.evaluate(CHANGE, seen)  # the honest twin
+    await behind.evaluate(CHANGE, seen)  # control: newer heads
     contact = await contact_of(alice.page)
     assert {side: contact[side] for side in seen} == seen
 
 
-async def test_what_was_verified_while_the_server_was_away_is_stored_later(
+async def test_a_verification_made_while_the_server_is_down_is_stored_later(
     browser: Browser, server: Server, pair: tuple[Someone, Someone]
 ) -> None:
     _, bob = pair
@@ -113,14 +113,14 @@ async def test_what_was_verified_while_the_server_was_away_is_stored_later(
     await bob.page.unroute("**/vault")
     device = await bob.on_another_device(browser)
     await device.opens("alice")
-    await expect(device.page.get_by_role("button", name="Not verified")).to_be_visible()  # not known there yet
+    await expect(device.page.get_by_role("button", name="Not verified")).to_be_visible()  # not synced yet
     await bob.page.reload()
     await expect(bob.page.get_by_role("button", name="Verified by safety number")).to_be_visible()
     await device.page.reload()
     await expect(device.page.get_by_role("button", name="Verified by safety number")).to_be_visible()
 
 
-# Another tab has logged out, and this one notes something.
+# Another tab has logged out, and this one still changes a contact.
 LATE = """async () => {
     const at = (name) => document.querySelector("[src*=boot]").src.replace("boot", name);
     const [{ forgetEverything, loadContacts }, { changeContact }] = await Promise.all(
@@ -135,7 +135,7 @@ LATE = """async () => {
 
 
 @pytest.mark.firefox_too
-async def test_what_is_noted_after_a_logout_is_not_kept(pair: tuple[Someone, Someone]) -> None:
+async def test_nothing_is_stored_after_logging_out(pair: tuple[Someone, Someone]) -> None:
     alice, _ = pair
     assert await alice.page.evaluate(LATE) == [1, 0]
 
@@ -149,7 +149,7 @@ LEAVE = """async () => {
 
 
 @pytest.mark.parametrize("left_by", ["this version", "an older one"])
-async def test_what_a_browser_does_not_know_stays_in_the_vault(
+async def test_unknown_vault_fields_are_preserved(
     server: Server, pair: tuple[Someone, Someone], tmp_path: Path, left_by: str
 ) -> None:
     alice, _ = pair

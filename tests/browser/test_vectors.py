@@ -1,4 +1,4 @@
-"""Every vector through the very crypto.js that is served, in each browser; and crosswise with ezdms/crypto.py."""
+"""Runs every vector through the served crypto.js in each browser, and crosswise with ezdms/crypto.py."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ALICE, BOB = PEOPLE["alice"], PEOPLE["bob"]
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def pages() -> AsyncIterator[dict[str, Page]]:
-    """One for each browser, and all tests: none of them leaves anything behind."""
+    """One page per browser for all tests: none of them leaves anything behind."""
     pages: dict[str, Page] = {}
     yield pages
     for page in pages.values():
@@ -36,7 +36,7 @@ async def pages() -> AsyncIterator[dict[str, Page]]:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def page(pages: dict[str, Page], started: Starting, browser_name: str, shared_server: Server) -> Page:
-    """A page of the server with crypto.js as `C` and the people's keys as `people`."""
+    """A page of the server with crypto.js as `C` and the keys of the vectors as `people`."""
     if browser_name not in pages:
         pages[browser_name] = await opened(await started(browser_name), shared_server.url)
     return pages[browser_name]
@@ -50,7 +50,7 @@ async def opened(browser: Browser, url: str) -> Page:
 
 
 async def prepare(page: Any) -> None:
-    """What the tests ask for, in a page of any browser."""
+    """Load what the tests need into a page of any browser."""
     keys = {
         name: {
             "ik": b64u_encode(person.ik),
@@ -84,7 +84,7 @@ async def test_vector_in_the_browser(page: Page, name: str) -> None:
     assert wrong == []
 
 
-async def test_a_changed_vector_is_noticed(page: Page) -> None:
+async def test_a_changed_vector_fails(page: Page) -> None:
     case = load_vectors("envelopes")[0] | {"text": "something else"}
     assert (await page.evaluate("([name, cases]) => judge(name, cases)", ["envelopes", [case]]))[0]
 
@@ -93,7 +93,7 @@ TEXTS = ["hello", "👍🏽" * 200, "مرحبا\n\tעברית", 'quotes " and \\
 
 
 @pytest.mark.parametrize("text", TEXTS, ids=lambda text: text[:8].encode("unicode_escape").decode())
-async def test_what_one_seals_the_other_opens(page: Page, text: str) -> None:
+async def test_browser_and_python_open_each_others_messages(page: Page, text: str) -> None:
     ours = crypto.seal_message(ALICE, BOB.ik, BOB.spki, n=1, p="", a=(0, ""), ts=1, text=text)
     claimed = {"message_id": ours.message_id, "n": 1, "hash": ours.hash, "suite": 1}
     for_bob = ours.content_for_a if BOB.fp < ALICE.fp else ours.content_for_b
@@ -110,7 +110,7 @@ async def test_what_one_seals_the_other_opens(page: Page, text: str) -> None:
 
 
 @pytest.mark.parametrize("content", KINDS, ids=lambda content: content["kind"])
-async def test_each_kind_that_one_seals_the_other_opens(page: Page, content: dict[str, Any]) -> None:
+async def test_browser_and_python_open_each_others_messages_of_every_kind(page: Page, content: dict[str, Any]) -> None:
     expected = {"reference": None, "e": None, "x": 0} | content
     theirs = await page.evaluate("content => sealAs('alice', 'bob', content)", content)
     for_bob = theirs["content_for_a"] if BOB.fp < ALICE.fp else theirs["content_for_b"]
@@ -143,7 +143,7 @@ async def test_each_kind_that_one_seals_the_other_opens(page: Page, content: dic
     ],
     ids=str,
 )
-async def test_what_no_one_could_open_is_not_sealed_in_the_browser(page: Page, odd: dict[str, Any]) -> None:
+async def test_the_browser_refuses_to_seal_an_invalid_message(page: Page, odd: dict[str, Any]) -> None:
     seal = "async content => (await attempt(() => sealAs('alice', 'bob', { text: 'hi', ...content })))[0]"
     assert await page.evaluate(seal, odd) == "refused"
     assert await page.evaluate(seal, {}) == ""
@@ -164,7 +164,7 @@ async def test_a_message_of_an_unknown_kind_keeps_its_place(page: Page) -> None:
     assert found == ["unsupported", "", [0, ""]]
 
 
-async def test_keys_made_in_the_browser_are_unlocked_in_python_and_the_other_way_round(page: Page) -> None:
+async def test_browser_and_python_unlock_each_others_keys(page: Page) -> None:
     pin = crypto.new_login_pin()
     made = await page.evaluate("pin => makeAccount(pin)", pin)
     statement = crypto.verify_statement(made["statement"])
@@ -175,7 +175,7 @@ async def test_keys_made_in_the_browser_are_unlocked_in_python_and_the_other_way
     assert await page.evaluate("([pin, wrapped]) => unlockAlice(pin, wrapped)", [pin, wrapped]) == "signs and opens"
 
 
-async def test_unlocked_keys_cannot_be_taken_out_of_the_browser(page: Page) -> None:
+async def test_unlocked_keys_are_not_extractable(page: Page) -> None:
     pin = crypto.new_login_pin()
     wrapped = asdict(crypto.wrap_keys(pin, ALICE))
     assert await page.evaluate("([pin, wrapped]) => tryExport(pin, wrapped)", [pin, wrapped]) == [
@@ -186,7 +186,7 @@ async def test_unlocked_keys_cannot_be_taken_out_of_the_browser(page: Page) -> N
     ]
 
 
-async def test_vaults_and_statements_cross_over(page: Page) -> None:
+async def test_browser_and_python_open_each_others_vaults_and_statements(page: Page) -> None:
     vault = {"version": 3, "contacts": {"é": "👍"}}
     assert await page.evaluate("sealed => C.openVault(people.alice, sealed)", crypto.seal_vault(ALICE, vault)) == vault
     sealed = await page.evaluate("vault => C.sealVault(people.alice, vault)", vault)

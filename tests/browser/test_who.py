@@ -1,4 +1,4 @@
-"""Knowing who it is: by Search PIN, by safety number, by a code that is scanned, and never by the server's word."""
+"""Verifying a contact by Search PIN, safety number or scanned code, and never by the server's word."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from tests.conftest import CHROMIUM, CHROMIUM_FLAGS, Server
 from tests.support.hostile import Hostile
 from tests.support.someone import Someone
 
-# Debian's Chromium has no BarcodeDetector. This one "sees" what the test put before the camera.
+# Debian's Chromium has no BarcodeDetector. This one "sees" what the test puts in front of the camera.
 DETECTOR = """
 globalThis.BarcodeDetector = class {
   async detect() { return globalThis.inSight ? [{ rawValue: globalThis.inSight }] : []; }
 };
 """
 
-# Nor can it share: phones can.
+# It cannot share either, as phones can.
 SHARING = """
 navigator.canShare = () => true;
 navigator.share = async (letter) => { globalThis.shared = letter; };
@@ -28,14 +28,14 @@ navigator.share = async (letter) => { globalThis.shared = letter; };
 
 
 async def ask_who(someone: Someone) -> Page:
-    """Open the panel."""
+    """Open the verification panel."""
     await someone.page.locator(".trust").click()
     await expect(someone.page.get_by_test_id("safety-number")).not_to_be_empty()
     return someone.page
 
 
 @pytest.mark.firefox_too
-async def test_whoever_was_written_to_can_verify_by_the_others_search_pin(
+async def test_the_recipient_can_verify_the_sender_by_search_pin(
     browser: Browser, server: Server, pair: tuple[Someone, Someone]
 ) -> None:
     alice, bob = pair
@@ -86,7 +86,7 @@ async def test_the_safety_number_is_the_same_on_both_sides_and_can_be_confirmed(
     assert await page.get_by_test_id("safety-number").inner_text() != numbers[0]
 
 
-async def test_a_search_pin_does_not_lower_what_the_safety_number_proved(pair: tuple[Someone, Someone]) -> None:
+async def test_a_search_pin_does_not_downgrade_a_safety_number_verification(pair: tuple[Someone, Someone]) -> None:
     alice, bob = pair
     page = await ask_who(bob)
     await page.get_by_role("button", name="They are the same").click()
@@ -102,7 +102,7 @@ async def test_a_search_pin_does_not_lower_what_the_safety_number_proved(pair: t
 
 
 @pytest.mark.firefox_too
-async def test_the_panel_opens_and_closes_by_keyboard_and_gives_the_focus_back(pair: tuple[Someone, Someone]) -> None:
+async def test_the_panel_opens_and_closes_by_keyboard_and_restores_focus(pair: tuple[Someone, Someone]) -> None:
     _, bob = pair
     trust = bob.page.locator(".trust")
     await expect(trust).to_be_enabled()
@@ -116,7 +116,7 @@ async def test_the_panel_opens_and_closes_by_keyboard_and_gives_the_focus_back(p
     await expect(trust).to_have_attribute("aria-expanded", "false")
 
 
-async def test_a_scanned_code_verifies_and_another_one_warns(server: Server) -> None:
+async def test_scanning_the_right_code_verifies_and_a_wrong_code_warns(server: Server) -> None:
     from playwright.async_api import async_playwright
 
     camera = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
@@ -153,9 +153,7 @@ async def test_a_scanned_code_verifies_and_another_one_warns(server: Server) -> 
         await browser.close()
 
 
-async def test_a_link_to_add_somebody_fills_the_field_and_the_server_never_sees_the_pin(
-    browser: Browser, server: Server
-) -> None:
+async def test_an_add_link_fills_the_field_and_the_server_never_sees_the_pin(browser: Browser, server: Server) -> None:
     alice, bob = await Someone.is_in(browser, server, "alice"), await Someone.arrives(browser, server, "bob")
     await alice.context.add_init_script(SHARING)
     await alice.page.get_by_role("link", name="QR code and link").click()
@@ -173,9 +171,9 @@ async def test_a_link_to_add_somebody_fills_the_field_and_the_server_never_sees_
     await expect(bob.page.get_by_role("textbox", name="Search PIN")).to_have_value(alice.search_pin)
     assert not [one for one in bob.traffic if alice.search_pin in one]
     await bob.page.get_by_role("button", name="Start").click()
-    trust = bob.page.get_by_role("button", name="Not verified: added by link")  # anybody can have made the link
+    trust = bob.page.get_by_role("button", name="Not verified: added by link")  # anyone could have made the link
     await expect(trust).to_be_visible()
-    assert [one for one in bob.traffic if alice.search_pin in one]  # the control: now it was asked for
+    assert [one for one in bob.traffic if alice.search_pin in one]  # control: now it was requested
     await bob.page.reload()
     await trust.click()
     await expect(bob.page.get_by_text("The link’s author chose the person")).to_be_visible()
@@ -183,7 +181,7 @@ async def test_a_link_to_add_somebody_fills_the_field_and_the_server_never_sees_
     await expect(bob.page.get_by_role("button", name="Verified by Search PIN")).to_be_visible()
 
 
-async def test_a_typed_search_pin_is_not_taken_for_one_that_a_link_brought(browser: Browser, server: Server) -> None:
+async def test_a_typed_search_pin_does_not_count_as_added_by_link(browser: Browser, server: Server) -> None:
     alice, bob, eve = [await Someone.is_in(browser, server, name) for name in ("alice", "bob", "eve")]
     await bob.page.goto("about:blank")
     await bob.page.goto(f"{server.url}/#add={eve.search_pin}")
@@ -193,7 +191,7 @@ async def test_a_typed_search_pin_is_not_taken_for_one_that_a_link_brought(brows
     await bob.starts_with(alice.search_pin)  # "Verified by Search PIN"
 
 
-async def test_of_what_a_link_brought_no_more_is_kept_than_a_pin_has(browser: Browser, server: Server) -> None:
+async def test_a_link_stores_no_more_than_the_length_of_a_pin(browser: Browser, server: Server) -> None:
     bob = await Someone.is_in(browser, server, "bob")
     await bob.page.goto("about:blank")
     await bob.page.goto(f"{server.url}/#add={'7' * 1000}")
@@ -201,10 +199,10 @@ async def test_of_what_a_link_brought_no_more_is_kept_than_a_pin_has(browser: Br
 
 
 @pytest.mark.parametrize("places", [[0], [-1], [12, 13]], ids=["first", "last", "middle"])
-async def test_a_search_pin_that_a_link_brought_is_not_typed_though_a_letter_was_mended(
+async def test_correcting_letters_of_a_linked_search_pin_does_not_make_it_typed(
     browser: Browser, server: Server, places: list[int]
 ) -> None:
-    """The link’s author chose the person all the same."""
+    """The link's author still chose the person."""
     alice, bob = [await Someone.is_in(browser, server, name) for name in ("alice", "bob")]
     letters = list(alice.search_pin.lower())
     for place in places:
@@ -231,7 +229,7 @@ async def test_a_withdrawn_search_pin_finds_nobody_and_conversations_stay(
     await expect(bob.page.get_by_test_id("my-search-pin")).to_have_text(old)
     await bob.page.get_by_role("button", name="Replace").click()
     await expect(bob.page.get_by_test_id("my-search-pin")).not_to_have_text(old)
-    await expect(bob.page.get_by_test_id("my-search-pin")).not_to_be_empty()  # while the page is loaded anew, it is
+    await expect(bob.page.get_by_test_id("my-search-pin")).not_to_be_empty()  # it is empty while the page reloads
     bob.search_pin = await bob.page.get_by_test_id("my-search-pin").inner_text()
     await expect(bob.alert).to_have_count(0)
     eve = await Someone.is_in(browser, server, "eve")
@@ -247,7 +245,7 @@ async def test_a_withdrawn_search_pin_finds_nobody_and_conversations_stay(
 
 
 @pytest.mark.parametrize("path", ["/", "/search-pin"])
-async def test_ones_own_search_pin_is_computed_from_ones_own_key_whatever_the_server_says(
+async def test_the_browser_computes_the_users_search_pin_and_ignores_the_servers(
     browser: Browser, server: Server, path: str
 ) -> None:
     alice, eve = [await Someone.is_in(browser, server, name) for name in ("alice", "eve")]
@@ -264,7 +262,7 @@ async def test_ones_own_search_pin_is_computed_from_ones_own_key_whatever_the_se
     await expect(shown).to_have_text(alice.search_pin)
     told |= {"search_salt": theirs, "search_pin": eve.search_pin}
     await alice.page.reload()
-    await expect(shown).not_to_be_empty()  # another of one's own, that finds nobody
+    await expect(shown).not_to_be_empty()  # another PIN of the own key, which finds nobody
     statement = Hostile(server).user("alice")["statement"]
     ours = search_pin(parse_statement(statement).ik, b64u_decode(theirs, 16))
     await expect(shown).to_have_text(ours)

@@ -1,4 +1,4 @@
-"""What keeps somebody out of a page: faults that axe finds, and what is cut off on a small screen."""
+"""Accessibility checks: faults that axe finds, and content wider than a small screen."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LOOKS = [  # width, height, scheme
 
 
 async def serious_faults(page: Page) -> list[str]:
-    """What axe finds that is serious or worse."""
+    """Return what axe rates as serious or critical."""
     path = Path(os.environ.get("NODE_PACKAGES", "")) / "node_modules" / "axe-core" / "axe.min.js"
     if not path.is_file():
         skip_or_fail("axe-core is missing: run bin/test on a machine with node and npm")
@@ -33,7 +33,7 @@ async def serious_faults(page: Page) -> list[str]:
 
 
 async def faults_in_every_look(page: Page) -> list[str]:
-    """Serious faults and sideways scrolling, in both schemes and from the smallest screen to a desktop's."""
+    """Return serious faults and horizontal scrolling, in both color schemes and on small to large screens."""
     before = page.viewport_size
     faults = []
     for width, height, scheme in LOOKS:

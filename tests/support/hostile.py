@@ -1,4 +1,4 @@
-"""A server that misbehaves on purpose: it holds the database, and may write into it whatever it likes."""
+"""A server that misbehaves on purpose: it writes whatever it likes into the database."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ COLUMNS = "conversation_id, seq, message_id, sender_id, n, hash, suite, sealed_a
 
 
 class Hostile:
-    """The hands of a hostile operator on the tables and on the wire."""
+    """A hostile operator with access to the tables."""
 
     def __init__(self, server: Server) -> None:
         self.path = Path(server.data_dir) / "ezdms.db"
 
     def run(self, sql: str, *values: Any) -> list[sqlite3.Row]:
-        """Any statement; returns once the server shows it. What one session shows is remembered for a moment."""
+        """Run a statement, and return once the server shows its effect: sessions are cached for a moment."""
         with closing(sqlite3.connect(self.path, timeout=10)) as connection, connection:
             connection.row_factory = sqlite3.Row
             rows = connection.execute(sql, values).fetchall()
@@ -34,29 +34,29 @@ class Hostile:
         return rows
 
     def user(self, name: str) -> sqlite3.Row:
-        """The row of somebody."""
+        """Return a user's row."""
         return self.run("SELECT * FROM users WHERE username = ?", name)[0]
 
     def change_user(self, name: str, **columns: Any) -> None:
-        """Overwrite columns of somebody's row."""
+        """Overwrite columns of a user's row."""
         for column, value in columns.items():
             self.run(f"UPDATE users SET {column} = ? WHERE username = ?", value, name)  # noqa: S608
 
     def drop(self, seq: int) -> None:
-        """One message is not shown any more; the others close ranks."""
+        """Remove a message and close the gap in `seq`."""
         self.run("DELETE FROM messages WHERE seq = ?", seq)
         self.run("UPDATE messages SET seq = -seq WHERE seq > ?", seq)
         self.run("UPDATE messages SET seq = -seq - 1 WHERE seq < 0")
         self.run("UPDATE conversations SET last_seq = last_seq - 1")
 
     def exchange(self, one: int, other: int) -> None:
-        """Two messages change places."""
+        """Swap two messages."""
         self.run("UPDATE messages SET seq = -1 WHERE seq = ?", one)
         self.run("UPDATE messages SET seq = ? WHERE seq = ?", one, other)
         self.run("UPDATE messages SET seq = ? WHERE seq = -1", other)
 
     def repeat(self, seq: int, *, conversation_id: str | None = None, **changed: Any) -> None:
-        """A message is shown once more at the end, with other ids outside and the same seal inside."""
+        """Show a message again at the end, with other outer ids and the same sealed content."""
         row = dict(self.run(f"SELECT {COLUMNS} FROM messages WHERE seq = ? ORDER BY created_at", seq)[0])  # noqa: S608
         row["conversation_id"] = conversation_id or row["conversation_id"]
         last = self.run("SELECT last_seq FROM conversations WHERE conversation_id = ?", row["conversation_id"])
@@ -64,14 +64,14 @@ class Hostile:
         self.insert(row)
 
     def insert(self, row: dict[str, Any]) -> None:
-        """A message, as the last of its conversation."""
+        """Insert a message as the last one of its conversation."""
         columns, marks = ", ".join(row), ", ".join("?" * len(row))
         self.run(f"INSERT INTO messages ({columns}) VALUES ({marks})", *row.values())  # noqa: S608
         self.run("UPDATE conversations SET last_seq = ? WHERE conversation_id = ?", row["seq"], row["conversation_id"])
 
 
 async def alter(page: Page, address: str, change: Any) -> None:
-    """Every answer at this address has its text changed on the way."""
+    """Change the text of every response from this address."""
 
     async def answer(route: Route) -> None:
         response = await route.fetch()
@@ -81,7 +81,7 @@ async def alter(page: Page, address: str, change: Any) -> None:
 
 
 async def contact_of(page: Page) -> dict[str, Any]:
-    """What the browser remembers of the person in the open conversation."""
+    """Return what the browser has stored about the contact in the open conversation."""
     found: dict[str, Any] = await page.evaluate(
         """async () => {
             const { loadContact } = await import(document.querySelector("[src*=boot]").src.replace("boot", "keystore"));
@@ -92,14 +92,14 @@ async def contact_of(page: Page) -> dict[str, Any]:
 
 
 class Slipping:
-    """A socket into which the server slips frames of its own."""
+    """A socket into which the server injects its own frames."""
 
     def __init__(self) -> None:
         self._sockets: list[WebSocketRoute] = []
 
     @classmethod
     async def into(cls, page: Page) -> Slipping:
-        """From the next connect on."""
+        """Take effect from the next connection on."""
         slipping = cls()
 
         def connect(socket: WebSocketRoute) -> None:
@@ -110,7 +110,7 @@ class Slipping:
         return slipping
 
     def slip(self, frame: str) -> None:
-        """This frame comes as if the server had sent it."""
+        """Deliver this frame as if the server had sent it."""
         self._sockets[-1].send(frame)
 
     @property

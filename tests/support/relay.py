@@ -1,4 +1,4 @@
-"""A wire between a browser and the server that can be cut and mended: real connections that really break."""
+"""A relay between a browser and the server that can be cut and mended, so that real connections break."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.conftest import Server
 
 
 class Relay:
-    """Forwards bytes from a port of its own to the server's."""
+    """Forwards bytes from its own port to the server's."""
 
     def __init__(self, server: Server) -> None:
         self.server = server
@@ -19,7 +19,7 @@ class Relay:
 
     @property
     def url(self) -> str:
-        """Where a browser finds the server through this wire."""
+        """The server's address through this relay."""
         return f"http://127.0.0.1:{self.port}"
 
     async def mend(self) -> None:
@@ -28,20 +28,20 @@ class Relay:
         self.port = int(self._listener.sockets[0].getsockname()[1])
 
     async def cut(self) -> None:
-        """Break every connection, also one that is being made, and refuse new ones."""
+        """Break every connection, even one being opened, and refuse new ones."""
         if self._listener is not None:
             self._listener.close()
             self._listener = None
         for connection in self._connections:
             connection.cancel()
         await asyncio.gather(*self._connections, return_exceptions=True)
-        await asyncio.sleep(0.01)  # the loop closes what was aborted
+        await asyncio.sleep(0.01)  # let the loop close aborted transports
 
     def _accept(self, near: asyncio.StreamReader, near_writer: asyncio.StreamWriter) -> None:
         connection = asyncio.create_task(self._forward(near, near_writer))
         self._connections.add(connection)
         connection.add_done_callback(self._connections.discard)
-        # here, for a task that is cancelled before it began never comes to its own end
+        # a task canceled before it starts never reaches its own cleanup
         connection.add_done_callback(lambda _: near_writer.transport.abort())
         if self._listener is None:
             connection.cancel()

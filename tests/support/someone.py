@@ -1,4 +1,4 @@
-"""Somebody at a browser of their own: what they do, and everything that leaves or reaches it."""
+"""A person with their own browser: what they do, and all traffic in and out of it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ezdms.views.assets import address_of
 from tests.conftest import Server
 from tests.support.people import JSON, PEOPLE, registration
 
-# Seals and sends in the page, as the composer does, but without typing.
+# Seals and sends in the page like the composer, but without typing.
 FILL = """async (count) => {
     const at = (name) => document.querySelector("[src*=boot]").src.replace("boot", name);
     const [C, { postForm }] = await Promise.all([import(at("crypto")), import(at("server"))]);
@@ -30,7 +30,7 @@ FILL = """async (count) => {
     }
 }"""
 
-# Puts an account where the page keeps it, as registering does; the keys are there from before.
+# Stores an account where the page keeps it, as registration does; the keys already exist.
 MOVE_IN = """async ([crypto, keystore, { user_id, username, search_salt, sig, enc, ...open }]) => {
     const [C, K] = await Promise.all([import(crypto), import(keystore)]);
     const [ik, spki] = [open.ik, open.spki].map((text) => C.b64uDecode(text));
@@ -44,7 +44,7 @@ MOVE_IN = """async ([crypto, keystore, { user_id, username, search_salt, sig, en
 
 
 class Someone:
-    """A person in a browser context of their own; `addresses` keeps what was asked for, `traffic` all that was said."""
+    """A person in their own browser context; `addresses` records requested URLs, `traffic` all data in and out."""
 
     def __init__(self, server: Server, name: str) -> None:
         self.server = server
@@ -59,7 +59,7 @@ class Someone:
 
     @classmethod
     async def arrives(cls, browser: Browser, server: Server, name: str, address: str = "", **options: Any) -> Someone:
-        """Open the front page, at the server's own or another address, in a new context."""
+        """Open the front page in a new context, at the server's or another address."""
         someone = cls(server, name)
         someone.context = await browser.new_context(**options)
         someone.context.set_default_timeout(30_000)
@@ -71,7 +71,7 @@ class Someone:
 
     @classmethod
     async def is_in(cls, browser: Browser, server: Server, name: str, address: str = "", **options: Any) -> Someone:
-        """Somebody with an account of their own, logged in and at their list, without a click."""
+        """Return a new person with an account, logged in and at their list, without a click."""
         someone = cls(server, name)
         someone.context = await browser.new_context(**options)
         someone.context.set_default_timeout(30_000)
@@ -99,7 +99,7 @@ class Someone:
         return someone
 
     async def new_tab(self) -> Page:
-        """Another tab of the same browser, listened to."""
+        """Open another tab of the same browser and record its traffic."""
         page = await self.context.new_page()
         page.on("request", self._keep_request)
         page.on("websocket", self._keep_frames)
@@ -120,7 +120,7 @@ class Someone:
         socket.on("framereceived", lambda frame: self._traffic.append(f"received {frame!r}"))
 
     async def creates_an_account(self) -> Someone:
-        """From the front page to the empty list."""
+        """Go from the front page to the empty list."""
         page = self.page
         await page.get_by_role("textbox", name="Username").fill(self.name)
         await page.get_by_role("button", name="Create an account").click()
@@ -133,7 +133,7 @@ class Someone:
         return self
 
     async def logs_in(self, page: Page | None = None) -> None:
-        """With the Login PIN."""
+        """Log in with the Login PIN."""
         page = page or self.page
         await page.get_by_role("textbox", name="Login PIN").fill(self.login_pin)
         await page.get_by_role("button", name="Log in").click()
@@ -168,14 +168,14 @@ class Someone:
         await self.page.evaluate(FILL, count)
 
     async def sees(self, *texts: str, page: Page | None = None) -> None:
-        """Exactly these messages, in order."""
+        """Wait for exactly these messages, in order."""
         await expect(texts_of(page or self.page)).to_have_text(list(texts))
 
     @property
     def traffic(self) -> Sequence[str]:
-        """Every request, answer and frame. Firefox's driver shows no body and no frame: that would prove nothing."""
+        """Every request and frame. Chromium only: Firefox's driver shows neither bodies nor frames."""
         browser = self.context.browser
-        assert browser is None or browser.browser_type.name == "chromium", "only Chromium shows all that leaves it"
+        assert browser is None or browser.browser_type.name == "chromium", "only Chromium shows all outgoing traffic"
         return self._traffic
 
     @property
@@ -185,7 +185,7 @@ class Someone:
 
     @property
     def alert(self) -> Locator:
-        """The one error on the page."""
+        """The error on the page."""
         return self.page.get_by_role("alert")
 
 
@@ -193,13 +193,13 @@ _taken: dict[Server, int] = {}
 
 
 def take_keys(server: Server) -> crypto.Keys:
-    """Keys that nobody on this server has: those of the vectors first, which need not be made."""
+    """Return keys that are unused on this server: first those of the vectors, which need no generating."""
     count = _taken[server] = _taken.get(server, -1) + 1
     return list(PEOPLE.values())[count] if count < len(PEOPLE) else crypto.generate_keys()
 
 
 def in_pkcs8(keys: crypto.Keys) -> dict[str, str]:
-    """The public keys, and the private keys as a browser imports them, b64u."""
+    """The public keys, and the private keys as a browser imports them, as b64u."""
     private = {
         name: key.private_bytes(
             serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()

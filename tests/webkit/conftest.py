@@ -1,4 +1,4 @@
-"""Debian's WebKitGTK, the engine of Safari: a window for each of two people, kept for all tests, and one server."""
+"""Debian's WebKitGTK, the engine of Safari: one server, and one window for each of two people in all tests."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ import pytest
 
 from tests.browser.lies.peers import Peer
 from tests.conftest import Server, skip_or_fail
-from tests.webkit.somebody import Somebody
+from tests.webkit.user import WebKitUser
 from tests.webkit.window import MISSING, Window
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Selenium warns of itself."""
+    """Silence Selenium's own warnings."""
     config.addinivalue_line("filterwarnings", "ignore:setting remote_server_addr:DeprecationWarning")
 
 
 @pytest.fixture(scope="session")
 def display() -> Iterator[str]:
-    """A screen that nobody sees, of a number that is free."""
+    """A virtual display with a free number."""
     xvfb = shutil.which("Xvfb")
     if xvfb is None:
         skip_or_fail(MISSING)
@@ -41,7 +41,7 @@ def display() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def new_window(display: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Window]]:
-    """Opens a window; all are closed in the end."""
+    """Open windows, and close them all at the end."""
     windows: list[Window] = []
 
     def opened() -> Window:
@@ -55,7 +55,7 @@ def new_window(display: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 @pytest.fixture(scope="session")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """The server of all tests here: whom a test makes up to talk to, no other test knows."""
+    """The server for all tests here: each test brings its own contact."""
     running = Server(tmp_path_factory.mktemp("host"))
     running.start()
     yield running
@@ -63,11 +63,11 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="session")
-def people(new_window: Callable[[], Window], host: Server) -> tuple[Somebody, Somebody]:
+def people(new_window: Callable[[], Window], host: Server) -> tuple[WebKitUser, WebKitUser]:
     """Alice and Bob, each with a window and an account."""
 
-    def arrive(name: str) -> Somebody:
-        return Somebody(new_window(), host, name).creates_an_account()
+    def arrive(name: str) -> WebKitUser:
+        return WebKitUser(new_window(), host, name).creates_an_account()
 
     with ThreadPoolExecutor() as both:
         alice, bob = both.map(arrive, ("alice", "bob"))
@@ -75,20 +75,20 @@ def people(new_window: Callable[[], Window], host: Server) -> tuple[Somebody, So
 
 
 @pytest.fixture
-def alice(people: tuple[Somebody, Somebody]) -> Somebody:
-    """At her list, whatever the test before did."""
+def alice(people: tuple[WebKitUser, WebKitUser]) -> WebKitUser:
+    """Alice at her list, whatever the previous test did."""
     return people[0].is_at_the_list()
 
 
 @pytest.fixture
-def bob(people: tuple[Somebody, Somebody]) -> Somebody:
-    """At his list, whatever the test before did."""
+def bob(people: tuple[WebKitUser, WebKitUser]) -> WebKitUser:
+    """Bob at his list, whatever the previous test did."""
     return people[1].is_at_the_list()
 
 
 @pytest.fixture
-async def friend(host: Server, alice: Somebody) -> AsyncIterator[Peer]:
-    """Somebody new who started a conversation with Alice; a program."""
+async def friend(host: Server, alice: WebKitUser) -> AsyncIterator[Peer]:
+    """A program that has just started a conversation with Alice."""
     peer = await Peer.arrives(host)
     await peer.starts_with(alice.search_pin)
     yield peer

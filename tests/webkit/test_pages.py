@@ -1,11 +1,11 @@
-"""The page in WebKitGTK for everybody: by name, on a phone, above a keyboard, and with a mouse alone."""
+"""The page in WebKitGTK: accessible names, phones, on-screen keyboards, and use with a mouse alone."""
 
 from __future__ import annotations
 
 import pytest
 
 from tests.browser.lies.peers import Peer
-from tests.webkit.somebody import Somebody
+from tests.webkit.user import WebKitUser
 
 PHONE = (390, 844)
 SHOWN = """() => [...document.querySelectorAll("button, a[href], input, textarea, output, nav, [role]")]
@@ -13,7 +13,7 @@ SHOWN = """() => [...document.querySelectorAll("button, a[href], input, textarea
 SEEN = "(selector) => !!document.querySelector(selector)?.checkVisibility()"
 WIDER = "() => document.documentElement.scrollWidth > innerWidth"
 
-# An on-screen keyboard of this height lies over the page, or is gone: as iOS says it.
+# Reports an on-screen keyboard of this height (0: none), as iOS does.
 KEYBOARD = """(height) => {
     const left = document.documentElement.clientHeight - height;
     Object.defineProperty(visualViewport, "height", { configurable: true, get: () => left });
@@ -23,7 +23,7 @@ KEYBOARD = """(height) => {
 BOTTOM = "() => Math.round(document.querySelector('message-composer').getBoundingClientRect().bottom)"
 
 
-async def test_every_field_and_button_has_its_role_and_its_name(alice: Somebody, friend: Peer) -> None:
+async def test_every_field_and_button_has_a_role_and_a_name(alice: WebKitUser, friend: Peer) -> None:
     window = alice.opens(friend).window
     assert not window.run("() => document.getElementById('page-alert')?.innerText ?? ''")
     elements = window.driver.execute_script(f"return ({SHOWN})();")
@@ -42,7 +42,7 @@ async def test_every_field_and_button_has_its_role_and_its_name(alice: Somebody,
         assert known in found
 
 
-async def test_on_a_phone_the_list_or_the_conversation_is_there(alice: Somebody, friend: Peer) -> None:
+async def test_a_phone_shows_either_the_list_or_the_conversation(alice: WebKitUser, friend: Peer) -> None:
     window = alice.window
     window.resize(*PHONE)
     assert window.run(SEEN, ".sidebar")
@@ -58,7 +58,7 @@ async def test_on_a_phone_the_list_or_the_conversation_is_there(alice: Somebody,
     assert not window.run(WIDER)
 
 
-async def test_one_sees_what_one_writes_above_an_on_screen_keyboard(alice: Somebody, friend: Peer) -> None:
+async def test_the_message_field_stays_visible_above_an_on_screen_keyboard(alice: WebKitUser, friend: Peer) -> None:
     window = alice.opens(friend).window
     window.resize(*PHONE)
     full = window.run(BOTTOM)
@@ -73,18 +73,18 @@ async def test_one_sees_what_one_writes_above_an_on_screen_keyboard(alice: Someb
     window.until(f"(full) => ({BOTTOM})() === full", full)
 
 
-async def test_what_was_zoomed_is_not_taken_for_a_keyboard(alice: Somebody, friend: Peer) -> None:
+async def test_zooming_is_not_mistaken_for_an_on_screen_keyboard(alice: WebKitUser, friend: Peer) -> None:
     window = alice.opens(friend).window
     full = window.run(BOTTOM)
     window.run("() => Object.defineProperty(visualViewport, 'scale', { configurable: true, value: 2 }) && 0")
     window.run(KEYBOARD, full // 2)
     assert window.run(BOTTOM) == full
-    window.run(KEYBOARD, full // 2 + 100)  # 200 pixels of the page
+    window.run(KEYBOARD, full // 2 + 100)  # leaves 200 pixels of the page
     window.until(f"(left) => ({BOTTOM})() === left", full - 200)
 
 
 @pytest.mark.parametrize("place", ["[data-testid=my-search-pin]", ".safety"])
-async def test_one_click_selects_all_of_what_is_to_be_copied(alice: Somebody, friend: Peer, place: str) -> None:
+async def test_one_click_selects_the_whole_text_to_copy(alice: WebKitUser, friend: Peer, place: str) -> None:
     window = alice.opens(friend).window
     window.press("Not verified")
     window.until("(place) => document.querySelector(place).checkVisibility()", place)

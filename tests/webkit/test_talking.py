@@ -1,4 +1,4 @@
-"""Talking in WebKitGTK: what is written arrives, waits, survives, and stays where it is read."""
+"""Talking in WebKitGTK: messages arrive, wait and survive, and the scroll position stays."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from selenium.webdriver.common.action_chains import ActionChains
 
 from tests.browser.lies.peers import Peer
 from tests.conftest import Server
-from tests.webkit.somebody import Somebody
+from tests.webkit.user import WebKitUser
 from tests.webkit.window import ENTER, SHIFT, Window
 
 MANY = 120
 FIELD = "document.querySelector('message-composer textarea')"
 
-# Where the row of this text stands in the log, in pixels.
+# The position in the log of the row with this text, in pixels.
 TOP = """(text) => {
     const log = document.querySelector("message-log");
     const row = [...log.querySelectorAll("message-row")].find((one) =>
@@ -28,11 +28,11 @@ COUNT = "() => document.querySelectorAll('message-row sealed-text:not([data-seal
 
 
 def is_drawn(window: Window) -> None:
-    """Whatever was to be laid out and told is."""
+    """Wait until layout and observers are done."""
     window.run("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done())))")
 
 
-def test_two_people_find_each_other_and_talk_through_reloads(alice: Somebody, bob: Somebody) -> None:
+def test_two_people_find_each_other_and_talk_through_reloads(alice: WebKitUser, bob: WebKitUser) -> None:
     alice.window.fill("Search PIN", bob.search_pin)
     alice.window.press("Start")
     alice.window.reads("Verified by Search PIN")
@@ -40,17 +40,17 @@ def test_two_people_find_each_other_and_talk_through_reloads(alice: Somebody, bo
     bob.window.press("alice", "link")
     bob.window.sees("hello bob")
     bob.writes("hello alice, ça va?")
-    for somebody in (alice, bob):
-        somebody.window.sees("hello bob", "hello alice, ça va?")
-        somebody.window.reload()
-        somebody.window.sees("hello bob", "hello alice, ça va?")
+    for someone in (alice, bob):
+        someone.window.sees("hello bob", "hello alice, ça va?")
+        someone.window.reload()
+        someone.window.sees("hello bob", "hello alice, ça va?")
     alice.writes("after the reload")
-    for somebody in (alice, bob):
-        somebody.window.sees("hello bob", "hello alice, ça va?", "after the reload")
-        assert not somebody.window.run("() => !!document.querySelector('[role=alert]:not(:empty)')")
+    for someone in (alice, bob):
+        someone.window.sees("hello bob", "hello alice, ça va?", "after the reload")
+        assert not someone.window.run("() => !!document.querySelector('[role=alert]:not(:empty)')")
 
 
-async def test_enter_sends_and_shift_with_enter_makes_a_new_line(alice: Somebody, friend: Peer) -> None:
+async def test_enter_sends_and_shift_enter_inserts_a_new_line(alice: WebKitUser, friend: Peer) -> None:
     window = alice.opens(friend).window
     field = window.element("textbox", "Message")
     field.send_keys("one")
@@ -61,14 +61,14 @@ async def test_enter_sends_and_shift_with_enter_makes_a_new_line(alice: Somebody
     assert (await friend.last()).text == "one\ntwo"
 
 
-async def test_whatever_is_written_arrives_as_it_was_written(alice: Somebody, friend: Peer) -> None:
+async def test_any_text_arrives_unchanged(alice: WebKitUser, friend: Peer) -> None:
     texts = ["👍🏽 " * 100, "مرحبا\n\tעברית", '<b>"bold"</b> & \\ \u2028', "é" * 500]
     for text in texts:
         await friend.writes(text)
     alice.opens(friend).window.sees(*texts)
 
 
-async def test_a_message_arrives_while_one_looks(alice: Somebody, friend: Peer) -> None:
+async def test_a_new_message_appears_live(alice: WebKitUser, friend: Peer) -> None:
     window = alice.opens(friend).window
     await friend.writes("live")
     window.sees("live")
@@ -81,7 +81,7 @@ async def test_a_message_arrives_while_one_looks(alice: Somebody, friend: Peer) 
     window.until("(title) => document.title === title", f"{friend.name} · EZ-DMS")
 
 
-async def test_a_draft_survives_a_reload_and_is_gone_once_it_is_sent(alice: Somebody, friend: Peer) -> None:
+async def test_a_draft_survives_a_reload_and_is_cleared_once_sent(alice: WebKitUser, friend: Peer) -> None:
     window = alice.opens(friend).window
     window.fill("Message", "half a thought")
     window.reload()
@@ -94,8 +94,8 @@ async def test_a_draft_survives_a_reload_and_is_gone_once_it_is_sent(alice: Some
     assert window.run(f"() => {FIELD}.value") == ""
 
 
-async def test_what_is_written_while_the_server_is_away_is_sent_when_it_is_back(
-    host: Server, alice: Somebody, friend: Peer
+async def test_a_message_written_while_the_server_is_down_is_sent_once_it_is_back(
+    host: Server, alice: WebKitUser, friend: Peer
 ) -> None:
     window = alice.opens(friend).window
     alice.writes("before")
@@ -113,8 +113,8 @@ async def test_what_is_written_while_the_server_is_away_is_sent_when_it_is_back(
     assert [row["n"] for row in await friend.rows()] == [1, 2]
 
 
-async def test_a_long_conversation_opens_at_its_end_and_what_is_older_comes_above(
-    alice: Somebody, friend: Peer
+async def test_a_long_conversation_opens_at_its_end_and_loads_older_messages_above(
+    alice: WebKitUser, friend: Peer
 ) -> None:
     for number in range(1, MANY + 1):
         await friend.writes(f"line {number}")
@@ -128,7 +128,7 @@ async def test_a_long_conversation_opens_at_its_end_and_what_is_older_comes_abov
     window.sees(*(f"line {number}" for number in range(1, MANY + 1)))
 
 
-async def test_who_has_scrolled_up_reads_on_when_messages_arrive(alice: Somebody, friend: Peer) -> None:
+async def test_new_messages_do_not_move_a_reader_who_has_scrolled_up(alice: WebKitUser, friend: Peer) -> None:
     window = alice.opens(friend).window
     for number in range(1, 26):
         await friend.writes(f"line {number}\nand more of it")
@@ -144,11 +144,11 @@ async def test_who_has_scrolled_up_reads_on_when_messages_arrive(alice: Somebody
             assert abs(window.run(TOP, text) - top) <= 2
     window.press("New messages")
     window.until(IN_VIEW, "line 29\nand more of it")
-    await friend.writes("one more")  # at the end one stays at the end
+    await friend.writes("one more")  # a reader at the end stays at the end
     window.until(IN_VIEW, "one more")
 
 
-async def test_who_has_scrolled_up_reads_on_when_older_messages_come(alice: Somebody, friend: Peer) -> None:
+async def test_older_messages_do_not_move_a_reader_who_has_scrolled_up(alice: WebKitUser, friend: Peer) -> None:
     for number in range(1, MANY + 1):
         await friend.writes(f"line {number}")
     window = alice.opens(friend).window
@@ -165,8 +165,8 @@ async def test_who_has_scrolled_up_reads_on_when_older_messages_come(alice: Some
     assert abs(window.run(TOP, text) - top) <= 2
 
 
-async def test_one_comes_back_to_the_place_and_the_draft_that_one_left(
-    host: Server, alice: Somebody, friend: Peer
+async def test_returning_to_a_conversation_restores_scroll_position_and_draft(
+    host: Server, alice: WebKitUser, friend: Peer
 ) -> None:
     other = await Peer.arrives(host)
     await other.starts_with(alice.search_pin)

@@ -1,4 +1,4 @@
-"""Whom one talks to in WebKitGTK, what a lie looks like, and what is left when one leaves."""
+"""Trust in WebKitGTK: verification, alarms, and what logging out leaves behind."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from tests.browser.lies.peers import Peer
 from tests.conftest import Server
 from tests.support.hostile import Hostile
-from tests.webkit.somebody import Somebody
+from tests.webkit.user import WebKitUser
 from tests.webkit.window import Window
 
 FORK = "This conversation was tampered with"
@@ -24,12 +24,12 @@ STORED = """async () => {
 
 
 def is_locked(window: Window, words: str) -> None:
-    """A red alarm says this, and nothing can be written."""
+    """A red alarm with these words is shown, and the message field is disabled."""
     window.reads(words, "[data-alarm]")
     window.until("() => document.querySelector('message-composer textarea').disabled")
 
 
-async def test_who_was_written_to_verifies_by_the_others_search_pin(alice: Somebody, friend: Peer) -> None:
+async def test_the_recipient_can_verify_the_sender_by_search_pin(alice: WebKitUser, friend: Peer) -> None:
     window = alice.opens(friend).window
     window.press("Not verified")
     window.reads("Read it to each other")
@@ -41,7 +41,9 @@ async def test_who_was_written_to_verifies_by_the_others_search_pin(alice: Someb
     window.reads("Verified by Search PIN", ".trust")
 
 
-async def test_the_search_pin_of_another_verifies_nobody(alice: Somebody, bob: Somebody, friend: Peer) -> None:
+async def test_another_persons_search_pin_does_not_verify_the_contact(
+    alice: WebKitUser, bob: WebKitUser, friend: Peer
+) -> None:
     window = alice.opens(friend).window
     window.press("Not verified")
     window.fill("The PIN they gave you", bob.search_pin)
@@ -50,7 +52,9 @@ async def test_the_search_pin_of_another_verifies_nobody(alice: Somebody, bob: S
     window.reads("Not verified", ".trust")
 
 
-async def test_a_swapped_key_is_a_red_alarm_without_a_way_on(host: Server, alice: Somebody, friend: Peer) -> None:
+async def test_a_swapped_key_raises_a_red_alarm_that_cannot_be_accepted(
+    host: Server, alice: WebKitUser, friend: Peer
+) -> None:
     window = alice.opens(friend).window
     eve = await Peer.arrives(host)
     hostile = Hostile(host)
@@ -64,7 +68,9 @@ async def test_a_swapped_key_is_a_red_alarm_without_a_way_on(host: Server, alice
     await eve.leaves()
 
 
-async def test_a_message_that_does_not_follow_is_a_red_alarm_until_one_goes_on(alice: Somebody, friend: Peer) -> None:
+async def test_a_message_that_breaks_the_chain_raises_a_red_alarm_until_the_user_continues(
+    alice: WebKitUser, friend: Peer
+) -> None:
     window = alice.opens(friend).window
     first = await friend.writes("one")
     window.sees("one")
@@ -79,7 +85,9 @@ async def test_a_message_that_does_not_follow_is_a_red_alarm_until_one_goes_on(a
     window.element("textbox", "Message")
 
 
-async def test_a_message_in_ones_own_name_is_a_red_alarm(host: Server, alice: Somebody, friend: Peer) -> None:
+async def test_a_message_forged_in_the_users_own_name_raises_a_red_alarm(
+    host: Server, alice: WebKitUser, friend: Peer
+) -> None:
     await friend.writes("never mine")
     hostile = Hostile(host)
     mine = hostile.user("alice")["user_id"]
@@ -89,7 +97,7 @@ async def test_a_message_in_ones_own_name_is_a_red_alarm(host: Server, alice: So
     window.sees("Cannot be verified")
 
 
-async def test_a_dropped_message_leaves_a_note(host: Server, alice: Somebody, friend: Peer) -> None:
+async def test_a_dropped_message_leaves_a_note(host: Server, alice: WebKitUser, friend: Peer) -> None:
     for text in ("one", "two", "three"):
         await friend.writes(text)
     hostile = Hostile(host)
@@ -101,7 +109,7 @@ async def test_a_dropped_message_leaves_a_note(host: Server, alice: Somebody, fr
     window.reads("Messages are missing before this one.", "message-row:last-child .note")
 
 
-async def test_a_changed_copy_is_not_shown(host: Server, alice: Somebody, friend: Peer) -> None:
+async def test_a_tampered_copy_is_not_shown(host: Server, alice: WebKitUser, friend: Peer) -> None:
     await friend.writes("intact")
     await friend.writes("to be damaged")
     hostile = Hostile(host)
@@ -112,7 +120,7 @@ async def test_a_changed_copy_is_not_shown(host: Server, alice: Somebody, friend
     alice.opens(friend).window.sees("intact", "Cannot be verified")
 
 
-def test_who_logs_out_leaves_no_keys_and_finds_everything_after_logging_in(alice: Somebody, bob: Somebody) -> None:
+def test_logging_out_deletes_the_keys_and_logging_in_restores_everything(alice: WebKitUser, bob: WebKitUser) -> None:
     window = bob.window
     window.fill("Search PIN", alice.search_pin)
     window.press("Start")
@@ -127,8 +135,8 @@ def test_who_logs_out_leaves_no_keys_and_finds_everything_after_logging_in(alice
     window.reads("Verified by Search PIN", ".trust")
 
 
-async def test_what_one_knows_of_a_contact_follows_to_the_next_device(
-    alice: Somebody, bob: Somebody, friend: Peer
+async def test_the_verification_of_a_contact_carries_over_to_the_next_device(
+    alice: WebKitUser, bob: WebKitUser, friend: Peer
 ) -> None:
     window = alice.opens(friend).window
     window.press("Not verified")
@@ -138,7 +146,7 @@ async def test_what_one_knows_of_a_contact_follows_to_the_next_device(
     alice.writes("from the first")
     window.sees("from the first")
     bob.logs_out()
-    device = Somebody(bob.window, bob.server, alice.name)
+    device = WebKitUser(bob.window, bob.server, alice.name)
     device.login_pin, device.search_pin = alice.login_pin, alice.search_pin
     device.logs_in()
     device.window.press(friend.name, "link")
@@ -153,7 +161,7 @@ async def test_what_one_knows_of_a_contact_follows_to_the_next_device(
     ("typed", "words"),
     [("1234", "16 letters and digits"), ("0000-0000-0000-0000", "No account has this Login PIN")],
 )
-def test_a_wrong_login_pin_gets_a_sentence_and_stays_in_its_field(bob: Somebody, typed: str, words: str) -> None:
+def test_a_wrong_login_pin_shows_an_error_and_stays_in_its_field(bob: WebKitUser, typed: str, words: str) -> None:
     bob.logs_out()
     window = bob.window
     window.fill("Login PIN", typed)

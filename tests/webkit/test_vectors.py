@@ -1,4 +1,4 @@
-"""Every vector through the very crypto.js that is served, in WebKitGTK: the tests of tests/browser/test_vectors.py."""
+"""Runs the tests of tests/browser/test_vectors.py with the served crypto.js in WebKitGTK."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ globals().update(
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def page(shared_server: Server, new_window: Callable[[], Window]) -> Window:
-    """What the tests take for a page: it has `evaluate`. One for all of them: they keep nothing in it."""
+    """A stand-in for a Playwright page, with `evaluate`. One for all tests: they leave nothing in it."""
     window = new_window()
     window.open(shared_server.url)
     await test_vectors.prepare(window)
     return window
 
 
-def test_all_of_them_are_run_here_too() -> None:
+def test_every_browser_vector_test_runs_in_webkit_too() -> None:
     here = [name for name in globals() if name.startswith("test_")]
     assert len(here) > 12
     assert "test_vector_in_webkit" in here

@@ -1,4 +1,4 @@
-"""A window of WebKitGTK, for one person: what they see, and what they do."""
+"""A WebKitGTK window for one person: what they see, and what they do."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from tests.conftest import skip_or_fail
 DRIVER = shutil.which("WebKitWebDriver")
 MISSING = "WebKitGTK is missing (Debian: apt install webkit2gtk-driver xvfb)"
 ENTER, SHIFT = "\ue007", "\ue008"
-PATIENCE = 30  # seconds that something may take to become true on a busy machine
+PATIENCE = 30  # seconds to wait on a busy machine
 
-# The browser's own bar would be wider than a phone.
+# The browser's own toolbar would be wider than a phone.
 NARROW = "* { min-width: 0; min-height: 0; margin: 0; padding: 0; border: 0; font-size: 1px; }"
 
-# What people can do something with, by its role and its name. Runs in the page.
+# Finds an interactive element by its role and name. Runs in the page.
 FIND = """([role, name, scope]) => {
     const KINDS = {
         button: "button", checkbox: "[type=checkbox]", link: "a[href]", textbox: "textarea, [type=text]",
@@ -40,7 +40,7 @@ TEXTS = """() => [...document.querySelectorAll("message-row sealed-text:not([dat
 
 
 class Window:
-    """A browser of its own: nothing in it is shared with another window."""
+    """A separate browser: it shares nothing with other windows."""
 
     def __init__(self, display: str, folder: Path) -> None:
         if DRIVER is None:
@@ -60,7 +60,7 @@ class Window:
         self.driver.quit()
 
     def resize(self, width: int, height: int) -> None:
-        """Make what the page has exactly that large."""
+        """Make the viewport exactly this large."""
         sizes = "() => [innerWidth, innerHeight, outerWidth - innerWidth, outerHeight - innerHeight]"
 
         def fits() -> bool:
@@ -76,18 +76,18 @@ class Window:
         self.driver.get(address)
 
     def reload(self) -> None:
-        """The same page, anew."""
+        """Reload the page."""
         self.driver.refresh()
 
     @property
     def path(self) -> str:
-        """Where one is."""
+        """The path of the current URL."""
         return str(self.run("() => location.pathname"))
 
     def run(self, script: str, given: Any = None) -> Any:
-        """Call a function of JavaScript in the page, and wait for what it promises.
+        """Call a JavaScript function in the page, and await its result.
 
-        Both ways go as ASCII: the driver has its own idea of what is text.
+        Arguments and results travel as ASCII: the driver garbles other text.
         """
         expression = script.strip().rstrip(";")
         answer = self.driver.execute_async_script(
@@ -104,25 +104,25 @@ class Window:
         return json.loads(value)
 
     async def evaluate(self, script: str, given: Any = None) -> Any:
-        """The same as Playwright's pages have it."""
+        """Like `evaluate` of a Playwright page."""
         return self.run(script, given)
 
     def until(self, script: str, given: Any = None) -> Any:
-        """Wait until a function of JavaScript gives something true, and give that."""
+        """Wait until a JavaScript function returns a truthy value, and return it."""
         return until(lambda: self.run(script, given), script)
 
     def element(self, role: str, name: str, scope: str = "body") -> WebElement:
-        """The first that has this role and this in its name, once it is there to be used."""
+        """Return the first usable element with this role whose name contains `name`."""
         given = json.dumps([role, name, scope])
         script = f"const found = ({FIND})({given}); return found && !found.matches(':disabled') ? found : null;"
         return cast(WebElement, until(lambda: self.driver.execute_script(script), f"{role} {name!r}"))
 
     def has(self, role: str, name: str) -> bool:
-        """Whether it is there to be seen, usable or not."""
+        """Whether the element is visible, usable or not."""
         return bool(self.run(f"(given) => ({FIND})(given) !== null", [role, name, "body"]))
 
     def press(self, name: str, role: str = "button", scope: str = "body") -> None:
-        """Click on it, once it can be clicked: what is drawn anew in that moment cannot."""
+        """Click the element, and retry while it is being redrawn."""
 
         def clicked() -> bool:
             self.element(role, name, scope).click()
@@ -139,7 +139,7 @@ class Window:
         self.until("(texts) => JSON.stringify((" + TEXTS + ")()) === JSON.stringify(texts)", list(texts))
 
     def reads(self, words: str, where: str = "body") -> None:
-        """Wait until these words stand there to be read."""
+        """Wait until these words are visible."""
         self.until(
             "([words, where]) => [...document.querySelectorAll(where)].some((one) => one.innerText.includes(words))",
             [words, where],
@@ -147,7 +147,7 @@ class Window:
 
 
 def until(look: Callable[[], Any], what: str) -> Any:
-    """Wait until it gives something true, and give that; while a page is left there is nothing to be asked."""
+    """Wait until `look` returns a truthy value, and return it; errors while a page unloads are ignored."""
     last: object = None
     ends = time.monotonic() + PATIENCE
     while time.monotonic() < ends:

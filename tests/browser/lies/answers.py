@@ -1,4 +1,4 @@
-"""What a server can put into JSON: what is none, and the honest answer with one member that is wrong."""
+"""Lies in JSON: invalid JSON, and the honest response with one wrong member."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ NO_NUMBER: list[Any] = [None, "1", -1, 1.5, True, [], {}, [1], 2**53, 1e300]
 
 
 def saying(text: str, status: int = 200) -> Change:
-    """A lie: this text in place of the answer."""
+    """A lie: this text instead of the response."""
 
     def change(answer: Answer) -> None:
         answer.text, answer.status = text, status
@@ -38,12 +38,12 @@ def saying(text: str, status: int = 200) -> Change:
 
 
 def with_member(name: str, value: Any) -> Change:
-    """A lie: the honest answer, but for one member."""
+    """A lie: the honest response with one member changed."""
     return lambda answer: setattr(answer, "text", json.dumps(json.loads(answer.text) | {name: value}))
 
 
 def without(name: str) -> Change:
-    """A lie: the honest answer, but for one member that is missing."""
+    """A lie: the honest response with one member missing."""
 
     def change(answer: Answer) -> None:
         members = json.loads(answer.text)
@@ -54,7 +54,7 @@ def without(name: str) -> Change:
 
 
 def wrong(member: str, values: list[Any]) -> dict[str, Change]:
-    """Every value that a member cannot have, and the member missing."""
+    """One lie for each invalid value of a member, and one without the member."""
     named = {f"{member}={json.dumps(value)[:30]}": with_member(member, value) for value in values}
     return named | {f"no {member}": without(member)}
 

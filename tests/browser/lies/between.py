@@ -1,4 +1,4 @@
-"""The fixtures of a lying server, for every folder of tests in which one stands before a browser."""
+"""Fixtures of a lying server, for all test folders that put one in front of a browser."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def truth(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def liar(truth: Server) -> AsyncIterator[Liar]:
-    """Between every browser of these tests and the real server."""
+    """The lying server between the browsers of these tests and the real server."""
     liar = Liar(truth)
     await liar.start()
     yield liar

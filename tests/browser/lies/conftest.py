@@ -1,4 +1,4 @@
-"""A lying server with a browser of its own, Alice who is logged in there, and Carol who is not."""
+"""A lying server with its own browser; Alice is logged in there, Carol is not."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["liar", "truth"]
 
 @pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def lied_to(liar: Liar) -> AsyncIterator[Browser]:
-    """A Chromium whose contexts outlast a test."""
+    """A Chromium whose contexts outlive a test."""
     if CHROMIUM is None:
         skip_or_fail("Chromium is missing (Debian: apt install chromium-headless-shell, or chromium)")
     async with async_playwright() as playwright:
@@ -31,7 +31,7 @@ async def lied_to(liar: Liar) -> AsyncIterator[Browser]:
 
 @pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def setting(lied_to: Browser, liar: Liar, truth: Server) -> AsyncIterator[Stage]:
-    """Alice at her browser, with an account and one conversation, in which she has verified Bob, who is a program."""
+    """Alice at her browser, in one conversation with Bob, a program that she has verified."""
     alice = await Someone.arrives(lied_to, truth, "alice", liar.url)
     await alice.creates_an_account()
     bob = await Peer.arrives(truth, "bob")
@@ -46,7 +46,7 @@ async def setting(lied_to: Browser, liar: Liar, truth: Server) -> AsyncIterator[
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def stage(setting: Stage) -> AsyncIterator[Stage]:
-    """The same, with Alice in the conversation with Bob and nothing amiss; a test may leave it in any state."""
+    """The same, reset: Alice is in the conversation with Bob, without alarms. A test may leave it in any state."""
     await setting.begin()
     yield setting
     setting.watch.end()
@@ -54,7 +54,7 @@ async def stage(setting: Stage) -> AsyncIterator[Stage]:
 
 @pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def door(lied_to: Browser, liar: Liar) -> Visitor:
-    """Somebody without an account, at a page of their own."""
+    """A person without an account, at their own page."""
     context = await lied_to.new_context()
     context.set_default_timeout(30_000)
     return Visitor(liar, await context.new_page())
@@ -62,7 +62,7 @@ async def door(lied_to: Browser, liar: Liar) -> Visitor:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def visitor(door: Visitor) -> AsyncIterator[Visitor]:
-    """The same, watched from here on."""
+    """The same, watched from now on."""
     door.watch = Watch(door.page, door.liar)
     yield door
     door.watch.end()

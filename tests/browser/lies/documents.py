@@ -1,4 +1,4 @@
-"""What a server can put into a document: tables of gadgets, each with words to be forged or places to be led to."""
+"""Lies in documents: tables of gadgets, each of which shows forged text or leads to another address."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from tests.browser.lies.watching import FORGED, STOLEN
 
 Edit = Callable[[str], str]
 
-AWAY = f"http://127.0.0.1:9/{STOLEN}"  # where nobody listens
+AWAY = f"http://127.0.0.1:9/{STOLEN}"  # nothing listens there
 HERE = f"/{STOLEN}"
 PROMPT = f"<h2>{FORGED}: your session has expired</h2><label>Login PIN <input name=pin></label><button>Unlock</button>"
 
-# Attributes that act by themselves, or that make a field's content leave with a form.
+# Attributes that act by themselves, or that send a field's content with a form.
 ATTRIBUTES = {
     "hx-get": f'hx-get="{HERE}" hx-trigger="input, load"',
     "hx-post": f'hx-post="{HERE}" hx-trigger="every 50ms"',
@@ -60,7 +60,7 @@ ATTRIBUTES = {
     "type image": f'type="image" src="{HERE}"',
 }
 
-# Elements, wherever they stand.
+# Elements, for any place.
 ELEMENTS = {
     "words": f"<p>{FORGED}: send me your Login PIN</p>",
     "a false prompt": PROMPT,
@@ -99,17 +99,26 @@ ELEMENTS = {
     "a video": f'<video controls poster="{HERE}"><track default src="{HERE}"></video>',
 }
 
-# What a parser asks for by itself, before any code runs: the server is asked for what it said, and learns nothing.
+# The parser itself requests these before any code runs; the server learns nothing from that.
 PASSIVE = {"link prefetch", "picture", "a video"}
-# Of these something stays, where a part of the page may have such elements, so that it is another part.
+# Something of these remains in a template that may have such elements, so the template differs from the release's.
 MORE = {
     "words", "a false prompt", "a form that sends itself", "a script's link", "a ping", "an element of ours", "picture",
     "a video", "a shadow root", "a closed shadow root", "a shadow root in a shadow root",
     "a shadow root of one of our elements",
 }  # fmt: skip
-WITHOUT_FENCES = {"iframe", "iframe srcdoc", "object", "embed", "style", "link", "base", "a form that sends itself"}
+WITHOUT_SECURITY_HEADERS = {
+    "iframe",
+    "iframe srcdoc",
+    "object",
+    "embed",
+    "style",
+    "link",
+    "base",
+    "a form that sends itself",
+}
 
-# Names by which a document's elements get in front of what scripts ask of the document or of a form.
+# Names by which elements shadow properties of the document or of a form (DOM clobbering).
 CLOBBERED = (
     "body", "documentElement", "head", "querySelector", "querySelectorAll", "createElement", "getElementById", "title",
     "importNode", "createDocumentFragment", "cookie", "readyState", "childNodes", "addEventListener", "contentType",
@@ -119,26 +128,26 @@ OF_A_FORM = ("attributes", "children", "localName", "querySelector", "addEventLi
 
 
 def after_body(html: str, more: str) -> str:
-    """First in the body."""
+    """Add it first in the body."""
     return re.sub(r"(<body[^>]*>)", lambda match: match[1] + more, html, count=1)
 
 
 def before_end(html: str, more: str) -> str:
-    """Last in the body."""
+    """Add it last in the body."""
     return html.replace("</body>", more + "</body>")
 
 
 def in_head(html: str, more: str) -> str:
-    """Last in the head."""
+    """Add it last in the head."""
     return html.replace("</head>", more + "</head>")
 
 
 def in_template(name: str, html: str, more: str) -> str:
-    """First in what a template has inside its first element."""
+    """Add it first inside the first element of a template."""
     return re.sub(rf'(<template id="{name}">\s*<[^>]*>)', lambda match: match[1] + more, html, count=1)
 
 
 def on(tag: str, html: str, attributes: str) -> str:
-    """More attributes on the first tag that begins like this."""
+    """Add attributes to the first tag that begins like this."""
     assert tag in html
     return html.replace(tag, f"{tag} {attributes}", 1)

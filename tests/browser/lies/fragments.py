@@ -1,4 +1,4 @@
-"""What a server can put into a fragment: made from the honest forms (templates/fragments), with one thing wrong."""
+"""Lies in fragments: honest fragments (templates/fragments) with a single fault."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from tests.browser.lies.watching import FORGED, STOLEN
 HEADER, BLOCK = "A" * 10, "A" * 342
 JWS = f"{'A' * 40}.{'A' * 300}.{'A' * 86}"
 SEALED = f"{HEADER}.{BLOCK}.{'A' * 16}.{'A' * 600}.{'A' * 22}"
-OTHER = "ABCDEFGHJKMNPQRSTVWXYZ01"  # a conversation of nobody
+OTHER = "ABCDEFGHJKMNPQRSTVWXYZ01"  # a conversation that does not exist
 
-# By the place that takes them in, with attributes of the right form; nothing of it is true.
+# Elements with well-formed attributes, none of them true.
 HONEST: dict[str, dict[str, str]] = {
     "message-row": {
         "data-seq": "1000000",
@@ -132,7 +132,7 @@ EXTRA = {
 }
 INSIDE = {
     "words": FORGED,
-    "a space that is none": f"\u200b{FORGED}",
+    "a zero-width space": f"\u200b{FORGED}",
     "an entity": "&#122;yxforged",
     "a comment": f"<!-- {FORGED} -->",
     "an element": f"<p>{FORGED}</p>",
@@ -146,18 +146,18 @@ INSIDE = {
 
 
 def element(name: str, attributes: dict[str, str], inner: str = "") -> str:
-    """One element as text."""
+    """Return an element as HTML."""
     written = "".join(f' {key}="{value.replace(chr(34), "&quot;")}"' for key, value in attributes.items())
     return f"<{name}{written}>{inner}</{name}>"
 
 
 def partial(content: str, target: str, swap: str, **more: str) -> str:
-    """A frame that puts content into a place."""
+    """Return a frame that swaps content into a target."""
     return element("hx-partial", {"hx-target": target, "hx-swap": swap} | more, content)
 
 
 def wrong_in(name: str) -> Iterator[tuple[str, str]]:
-    """Every way in which an element of this name can be wrong by itself: what is wrong, and the element."""
+    """Yield each fault that an element of this name can have, and the faulty element."""
     honest = HONEST[name]
     for key, value in honest.items():
         if key not in OPTIONAL:

@@ -1,4 +1,4 @@
-"""What a server can send through the socket: a fragment with one thing wrong, in a wrong place, or something else."""
+"""Lies in socket frames: a fragment with a single fault, a wrong target, or something else."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ TOPS = {
     "null bytes": f"\0<p>\0{FORGED}</p>",
     "a comment alone": partial(f"<!--{FORGED}-->", ".rows", "beforeend"),
 }  # fmt: skip
-# Nothing is in its place, so nothing happens, and nothing has to be said.
+# These have no target, so nothing happens and nothing is reported.
 SILENT = {
     "empty": "",
     "blank": " \n\t\u00a0",
@@ -91,7 +91,7 @@ SILENT = {
     "an end and more": f"</hx-partial></template><p>{FORGED}</p>",
     "a conversation that is not here": partial(ROW, f"#rows-{OTHER}", "beforeend"),
     "devices on another page": partial(element("device-item", HONEST["device-item"]), "#devices", "innerHTML"),
-    "a place that is nowhere": partial("", "#nowhere", "beforeend"),
-    "nothing in its place": partial("", ".rows", "beforeend"),
+    "a target that does not exist": partial("", "#nowhere", "beforeend"),
+    "empty content": partial("", ".rows", "beforeend"),
 }
 ALL = WRONG | WAYS | MODIFIED | TOPS

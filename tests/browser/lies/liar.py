@@ -1,4 +1,4 @@
-"""A server in front of the real one that lies: it changes answers and frames, and notes all that it is told."""
+"""A lying server in front of the real one: it changes responses and frames, and records all that it receives."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ import httpx
 from tests.conftest import Server
 
 TEXT, BINARY, CLOSE = 0x1, 0x2, 0x8
-NOT_FORWARDED = {"connection", "accept-encoding", "if-none-match"}  # whole answers, so that they can be changed
+NOT_FORWARDED = {"connection", "accept-encoding", "if-none-match"}  # ask for whole responses, which can be changed
 HOP_BY_HOP = {"connection", "content-length", "content-encoding", "transfer-encoding", "date", "server"}
 
 
 @dataclass
 class Answer:
-    """An answer on its way to the browser; a lie changes it in place."""
+    """A response on its way to the browser; a lie changes it in place."""
 
     request: str  # "GET /me"
     status: int
     headers: list[tuple[str, str]]
     body: bytes
-    hints: list[tuple[str, str]] = field(default_factory=list)  # headers that go ahead of it, with 103
-    rest: bytes = b""  # what is held back until `go_on` is set
+    hints: list[tuple[str, str]] = field(default_factory=list)  # headers of an early 103 response
+    rest: bytes = b""  # held back until `go_on` is set
     go_on: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -41,11 +41,11 @@ class Answer:
         self.body = text.encode()
 
     def set(self, name: str, value: str) -> None:
-        """One header with this value, in place of any of that name."""
+        """Set a header, replacing any with the same name."""
         self.headers = [pair for pair in self.headers if pair[0] != name.lower()] + [(name.lower(), value)]
 
     def octets(self) -> bytes:
-        """As it goes over the wire, without `rest`."""
+        """The bytes on the wire, without `rest`."""
         hints = (
             ["HTTP/1.1 103 Early Hints", *(f"{name}: {value}" for name, value in self.hints), ""] if self.hints else []
         )
@@ -59,39 +59,39 @@ Change = Callable[[Answer], None]
 
 
 class Liar:
-    """Listens at a port of its own. Tells the truth unless it was given a lie."""
+    """Listens on its own port. Tells the truth unless it is given a lie."""
 
     def __init__(self, server: Server) -> None:
         self.server = server
         self.url = ""
-        self.heard: list[str] = []  # every request with headers and body, and every frame from a browser
+        self.heard: list[str] = []  # all requests with headers and body, and all frames from browsers
         self._lies: list[tuple[re.Pattern[str], Change]] = []
         self._is_silent = False
         self._sockets: list[asyncio.StreamWriter] = []
         self._closed: weakref.WeakSet[asyncio.StreamWriter] = weakref.WeakSet()
         self._tasks: set[asyncio.Task[None]] = set()
         self._listener: asyncio.Server | None = None
-        nobodys = CookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))  # each browser has its own, and sends them
+        nobodys = CookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))  # each browser sends its own
         self._http = httpx.AsyncClient(base_url=server.url, timeout=30, cookies=nobodys)
 
     async def start(self) -> None:
-        """Begin to listen."""
+        """Start listening."""
         self._listener = await asyncio.start_server(self._accept, "127.0.0.1", 0)
         self.url = f"http://127.0.0.1:{self._listener.sockets[0].getsockname()[1]}"
 
     async def stop(self) -> None:
-        """End everything."""
+        """Stop listening and close all connections."""
         assert self._listener is not None
         self._listener.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._http.aclose()
-        await asyncio.sleep(0.01)  # the loop closes what was aborted
+        await asyncio.sleep(0.01)  # let the loop close aborted transports
 
     @contextmanager
     def lying(self, request: str, change: Change) -> Iterator[None]:
-        """Inside, every answer to a request that matches ("GET /me", a pattern) is changed."""
+        """Inside, change every response to a request that matches a pattern such as "GET /me"."""
         lie = (re.compile(request), change)
         self._lies.append(lie)
         try:
@@ -101,7 +101,7 @@ class Liar:
 
     @contextmanager
     def silent(self) -> Iterator[None]:
-        """Inside, no frame of the real server arrives."""
+        """Inside, drop all frames from the real server."""
         self._is_silent = True
         try:
             yield
@@ -110,17 +110,17 @@ class Liar:
 
     @property
     def has_socket(self) -> bool:
-        """A page is connected."""
+        """Whether a page is connected."""
         return bool(self._sockets)
 
     def slip(self, frame: str | bytes) -> None:
-        """This frame comes to every page as if the server had sent it."""
+        """Send this frame to every page as if the server had sent it."""
         octets = frame.encode() if isinstance(frame, str) else frame
         for socket in self._sockets:
             socket.write(make_frame(TEXT if isinstance(frame, str) else BINARY, octets))
 
     def close_sockets(self, code: int) -> None:
-        """Every socket is closed with this code; the real server is not told."""
+        """Close every socket with this code, without telling the real server."""
         for socket in self._sockets:
             socket.write(make_frame(CLOSE, struct.pack("!H", code)))
         self._closed.update(self._sockets)
@@ -185,7 +185,7 @@ class Liar:
     async def _hear(
         self, near: asyncio.StreamReader, near_writer: asyncio.StreamWriter, far_writer: asyncio.StreamWriter
     ) -> None:
-        """What the browser says goes on to the real server, until a lie has closed the socket."""
+        """Forward the browser's frames to the real server, until a lie closes the socket."""
         while True:
             frame, content = await read_frame(near)
             self.heard.append(f"FRAME {content.decode('latin-1')}")
@@ -195,7 +195,7 @@ class Liar:
             await far_writer.drain()
 
     async def _speak(self, far: asyncio.StreamReader, near_writer: asyncio.StreamWriter) -> None:
-        """Whole frames, so that others can be slipped in between."""
+        """Forward whole frames, so that others can be inserted in between."""
         while near_writer not in self._closed:
             frame, _ = await read_frame(far)
             if not self._is_silent:
@@ -204,7 +204,7 @@ class Liar:
 
 
 async def read_frame(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
-    """The next frame as it came, and what it says."""
+    """Return the next raw frame, and its content."""
     head = await reader.readexactly(2)
     size, is_masked = head[1] & 0x7F, head[1] & 0x80
     if size > 125:
@@ -217,7 +217,7 @@ async def read_frame(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
 
 
 def make_frame(opcode: int, content: bytes) -> bytes:
-    """One whole frame of a server."""
+    """Return a complete server frame."""
     size = len(content)
     long = struct.pack("!BH", 126, size) if size < 65536 else struct.pack("!BQ", 127, size)
     length = bytes([size]) if size < 126 else long

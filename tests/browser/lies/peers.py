@@ -1,4 +1,4 @@
-"""Somebody who writes to the person at the browser and is a program with keys: it says what it likes, signed."""
+"""A program with keys that writes to the user of the browser: it signs whatever it likes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def milliseconds() -> int:
 
 
 class Peer:
-    """An account of its own at the real server."""
+    """An account on the real server."""
 
     def __init__(self, server: Server, name: str, keys: crypto.Keys | None = None) -> None:
         self.keys = keys or crypto.generate_keys()
@@ -34,13 +34,13 @@ class Peer:
         self.salt = ""
         self.statement = ""
         self.conversation = ""
-        self.other: envelope.Statement  # of the person at the browser
-        unkept = httpx.Limits(max_keepalive_connections=0)  # a server that is stopped leaves none half open
+        self.other: envelope.Statement  # of the browser's user
+        unkept = httpx.Limits(max_keepalive_connections=0)  # so that stopping the server leaves none half open
         self._http = httpx.AsyncClient(base_url=server.url, headers=dict(JSON), timeout=30, limits=unkept)
 
     @classmethod
     async def arrives(cls, server: Server, name: str = "", *, pin_is: Callable[[str], object] = bool) -> Peer:
-        """Register, with a Search PIN of a kind; the name is a new one if none is given."""
+        """Register, with a Search PIN for which `pin_is` is true, and a new name if none is given."""
         peer = cls(server, name or f"peer{next(_numbers)}")
         salts = (secrets.token_bytes(16) for _ in itertools.count())
         salt = next(salt for salt in salts if pin_is(envelope.search_pin(peer.keys.ik, salt)))
@@ -51,13 +51,13 @@ class Peer:
         return peer
 
     async def ask(self, method: str, path: str, fields: dict[str, Any] | None = None) -> Any:
-        """The JSON of an answer that is no error."""
+        """Return the JSON of a successful response."""
         response = await self._http.request(method, path, data=fields)
         assert response.is_success, response.text
         return response.json() if response.content else None
 
     async def starts_with(self, search_pin: str) -> str:
-        """Start a conversation; returns its id."""
+        """Start a conversation and return its id."""
         found = await self.ask("POST", "/start_conversation", {"partner_search_pin": search_pin})
         self.other = envelope.parse_statement(found["partner_statement"])
         self.conversation = str(found["conversation_id"])
@@ -66,14 +66,14 @@ class Peer:
     def seal(
         self, text: str, *, a: tuple[int, str] = (0, ""), n: int = 0, p: str | None = None, **more: Any
     ) -> crypto.SealedMessage:
-        """One's next message, or one that claims what it likes."""
+        """Seal the next message, or one with arbitrary claims."""
         before = self.sent[-1].hash if self.sent else ""
         given: dict[str, Any] = {"n": n or len(self.sent) + 1, "p": before if p is None else p, "a": a, "text": text}
         given |= {"ts": milliseconds()} | more
         return crypto.seal_message(self.keys, self.other.ik, self.other.spki, **given)
 
     async def writes(self, text: str, **more: Any) -> crypto.SealedMessage:
-        """Send one's next message."""
+        """Send the next message."""
         sealed = self.seal(text, **more)
         self.sent.append(sealed)
         names = ("message_id", "n", "hash", "suite", "content_for_a", "content_for_b")
@@ -82,13 +82,13 @@ class Peer:
         return sealed
 
     async def rows(self) -> list[dict[str, Any]]:
-        """The conversation as the real server has it."""
+        """Return the conversation's rows from the real server."""
         found = await self.ask("GET", f"/messages/{self.conversation}")
         assert isinstance(found, list)
         return found
 
     async def last(self) -> crypto.Message:
-        """The newest message, opened: it is of the person at the browser."""
+        """Open the newest message, which is from the browser's user."""
         row = (await self.rows())[-1]
         claimed = {name: row[name] for name in ("message_id", "n", "hash", "suite")}
         return crypto.open_message(self.keys, self.other.ik, self.keys.ik, row["encrypted"], **claimed)
@@ -99,7 +99,7 @@ class Peer:
 
 
 def copy_for(sealed: crypto.SealedMessage, reader_fp: bytes, other_fp: bytes) -> str:
-    """The copy of one of the two."""
+    """Return the sealed copy for one of the two."""
     return sealed.content_for_a if crypto.in_order(reader_fp, other_fp)[0] == reader_fp else sealed.content_for_b
 
 

@@ -1,4 +1,4 @@
-"""Rows of a conversation as a lying server shows them: read out of an honest answer, changed, and put back."""
+"""Lies in the rows of a conversation: read from an honest response, changed, and put back."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SHOWN = r"GET /(c/[0-9A-Z]{24}/open|messages/[0-9A-Z]{24}\?.*)"
 
 
 def showing(change: Callable[[Rows], Rows]) -> Change:
-    """A lie: whatever rows are asked for, they are changed."""
+    """A lie: the rows of every response are changed."""
 
     def lie(answer: Answer) -> None:
         if answer.status == 200:
@@ -34,7 +34,7 @@ def read(attributes: str) -> Row:
 
 
 def facts(**changed: str | None) -> Change:
-    """A lie: other facts of the conversation; None: left out. Rows and names are as they were."""
+    """A lie: other facts about the conversation (None: left out), with unchanged rows and names."""
 
     def lie(answer: Answer) -> None:
         match = re.search(r"<thread-facts([^>]*)></thread-facts>", answer.text)

@@ -1,4 +1,4 @@
-"""The stage of every lie: who is lied to, how they find that nothing came of it, and that the page carries on."""
+"""The people who are lied to, and the checks that a lie had no effect and the page still works."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ DRAFT = "the harbour at midnight"
 LOGIN_PIN = "ABCD-EFGH-JKMN-PQRS"
 USERNAME = "carol-of-the-north"
 
-# What was said above everything is taken away; true if nothing else is amiss, and one can write.
+# Clears the page's warning; true if there is no alarm or failure, and the message field is enabled and empty.
 BE_WELL = """() => {
     document.querySelector("#page-alert")?.replaceChildren();
     const field = document.querySelector("message-composer textarea");
@@ -34,7 +34,7 @@ BE_WELL = """() => {
 
 MANY = 12  # messages of Bob
 
-# The contact of the open conversation as the vault on the server has it.
+# The contact of the open conversation, as stored in the vault on the server.
 STORED_VAULT = """async () => {
     const at = (name) => document.querySelector("[src*=boot]").src.replace("boot", name);
     const [C, K] = await Promise.all([import(at("crypto")), import(at("keystore"))]);
@@ -51,7 +51,7 @@ _lines = itertools.count(1)
 
 @dataclass
 class Stage:
-    """Alice at her browser, Bob as a program, and the liar between them."""
+    """Alice at her browser, Bob as a program, and the lying server between them."""
 
     liar: Liar
     truth: Server
@@ -73,7 +73,7 @@ class Stage:
 
     @property
     def warning(self) -> Locator:
-        """What is said above everything."""
+        """The warning above the page."""
         return self.page.locator("#page-alert")
 
     @property
@@ -81,7 +81,7 @@ class Stage:
         return self.page.get_by_role("textbox", name="Message")
 
     async def begin(self) -> None:
-        """Alice is in the conversation with Bob, as she was, and nothing is said; a page that is so stays."""
+        """Put Alice into the conversation with Bob, without warnings; reload only if necessary."""
         if len(self.bob.sent) > MANY:
             await self.meets_bob()
         self.watch = Watch(self.page, self.liar)
@@ -89,7 +89,7 @@ class Stage:
             await self.opens()
 
     async def meets_bob(self) -> None:
-        """Another Bob, whom Alice has verified too, and a new conversation: a short one opens in half the time."""
+        """Start a conversation with a new verified Bob: a short one opens in half the time."""
         self.peers.append(self.bob)
         self.bob = await Peer.arrives(self.truth, "bob")
         await self.page.goto(self.liar.url)
@@ -98,33 +98,33 @@ class Stage:
         await self.bob.writes("hello alice")
         await self.alice.sees("hello alice")
 
-    async def meets_somebody(self, *texts: str, name: str = "bob") -> None:
-        """A new peer started a conversation with Alice and wrote this; she has not looked yet. Bob is them for now."""
+    async def meets_a_new_contact(self, *texts: str, name: str = "bob") -> None:
+        """Have a new peer write to Alice, who has not looked yet. `bob` is this peer for now."""
         self.friend, self.bob = self.bob, await Peer.arrives(self.truth, name)
         await self.bob.starts_with(self.alice.search_pin)
         for text in texts:
             await self.bob.writes(text)
 
     async def comes_back(self) -> None:
-        """Bob is who he was."""
+        """Make `bob` the original Bob again."""
         self.peers.append(self.bob)
         self.bob = self.friend
 
     async def says(self, text: str) -> None:
-        """Alice writes; it is there."""
+        """Alice writes, and her message is shown."""
         there = texts_of(self.page).filter(has_text=text)
-        before = await there.count()  # another case may have said the same
+        before = await there.count()  # another case may have sent the same text
         await self.composer.fill(text)
         await self.composer.press("Enter")
         await expect(there).to_have_count(before + 1)
 
     async def says_if_it_can(self, text: str) -> None:
-        """Alice writes, unless an alarm stands."""
+        """Alice writes, unless an alarm prevents it."""
         if await self.composer.is_enabled():
             await self.says(text)
 
     async def remembers(self) -> tuple[list[Any] | None, list[Any] | None]:
-        """How far Alice's browser remembers both sides, once it noted what she just wrote; the vault says the same."""
+        """Return the heads of both sides that Alice's browser and vault have stored, including her last message."""
         mine = (await self.bob.rows())[-1]
 
         async def is_noted() -> bool:
@@ -138,19 +138,19 @@ class Stage:
         return contact["own"], contact["theirs"]
 
     async def end(self) -> None:
-        """Everybody goes."""
+        """Close all connections."""
         await asyncio.gather(*(peer.leaves() for peer in (self.bob, *self.peers)))
-        await asyncio.sleep(0.01)  # the loop closes what was left
+        await asyncio.sleep(0.01)  # let the loop close the connections
 
     async def opens(self, path: str = "") -> None:
-        """Load the conversation anew, or another address."""
+        """Reload the conversation, or load another address."""
         await self.page.goto(f"{self.liar.url}{path}" if path else self.address, wait_until="commit")
         if not path:
             await expect(self.composer).to_be_enabled()
             await expect(texts_of(self.page).first).to_be_visible()
 
     async def carries_on(self, secret: str = DRAFT) -> None:
-        """Nothing that is typed leaves the browser unsealed; what is sent reaches Bob, and his answer Alice."""
+        """Typed text leaves the browser only sealed; messages still pass both ways."""
         line = f"{secret} {next(_lines)}"
         await self.composer.fill(line)
         await self.composer.press("Enter")
@@ -164,7 +164,7 @@ class Stage:
 
     @property
     def started(self) -> Locator:
-        """What is said where a conversation is started."""
+        """The error below the field that starts a conversation."""
         return self.page.locator("aside start-conversation [role=alert]")
 
     async def tries_to_start(self, search_pin: str) -> None:
@@ -173,43 +173,43 @@ class Stage:
         await self.page.get_by_role("button", name="Start").click()
 
     async def is_in_or_logs_in(self) -> None:
-        """In the conversation, by the Login PIN if the browser has forgotten who this is."""
+        """Open the conversation, with the Login PIN if the browser has logged out."""
         await expect(self.page.locator("#login-pin, message-thread").first).to_be_visible()
         if await self.page.locator("#login-pin").count():
             await self.alice.logs_in()
         await self.opens()
 
     async def is_listening(self) -> None:
-        """The page's socket is open, and what it asked for at its start is there."""
+        """Wait until the page's socket is open and its first responses have arrived."""
         marker = await self.hears_from_bob()
         await expect(texts_of(self.page).last).to_have_text(marker)
 
     def news(self) -> str:
-        """An honest frame's form: this conversation has come further than the page knows."""
+        """Return a well-formed frame which says that this conversation has newer messages."""
         self.further += 1
         line = {"data-conversation-id": self.bob.conversation, "data-last-seq": str(10_000 + self.further)}
         return partial(element("conversation-item", HONEST["conversation-item"] | line), "#conversations", "afterbegin")
 
     async def hears_from_bob(self) -> str:
-        """An honest message comes the same way; its text."""
+        """Have Bob send an honest message the same way, and return its text."""
         marker = f"marker {next(_lines)}"
         await self.bob.writes(marker)
         return marker
 
     async def shows_nothing_of_it(self, known: str = "bob") -> None:
-        """No word of a lie is to be seen or heard, nor stands anywhere in the page."""
+        """Nothing of a lie can be seen or heard, or is anywhere in the page."""
         words = await everything_on(self.page)
         assert FORGED not in words
         assert STOLEN not in words
-        assert known in words  # the control: this is how one would see it
+        assert known in words  # control: true content is found
 
     async def contact(self) -> dict[str, Any]:
-        """What Alice's browser remembers of Bob."""
+        """Return what Alice's browser has stored about Bob."""
         return await contact_of(self.page)
 
 
 class Visitor:
-    """Somebody at the front page, without an account."""
+    """A person at the front page, without an account."""
 
     watch: Watch
 
@@ -219,16 +219,16 @@ class Visitor:
 
     @property
     def warning(self) -> Locator:
-        """What is said above everything."""
+        """The warning above the page."""
         return self.page.locator("#page-alert")
 
     async def opens(self, path: str = "/") -> None:
-        """Load the page; it stands when its fields can be used."""
+        """Load the page and wait until its fields are enabled."""
         await self.page.goto(f"{self.liar.url}{path}", wait_until="commit")
         await expect(self.page.get_by_role("textbox", name="Login PIN")).to_be_enabled()
 
     async def types_and_nothing_leaves(self) -> None:
-        """The fields are the true ones, and take what is typed; the browser tells nobody."""
+        """The real fields accept input, and nothing of it leaves the browser."""
         await self.page.get_by_role("textbox", name="Username").fill(USERNAME)
         field = self.page.get_by_role("textbox", name="Login PIN")
         await field.press_sequentially(LOGIN_PIN[:6])
@@ -238,8 +238,8 @@ class Visitor:
         assert self.watch.leaked(LOGIN_PIN, USERNAME) == []
 
     async def shows_nothing_of_it(self) -> None:
-        """No word of a lie is to be seen or heard, nor stands anywhere in the page."""
+        """Nothing of a lie can be seen or heard, or is anywhere in the page."""
         words = await everything_on(self.page)
         assert FORGED not in words
         assert STOLEN not in words
-        assert "EZ-DMS" in words  # the control: this is how one would see it
+        assert "EZ-DMS" in words  # control: true content is found

@@ -1,4 +1,4 @@
-"""What confirms something is a person's doing: events that a script made do nothing, whatever they are called."""
+"""Only a person can confirm something: scripted events of any name do nothing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.someone import texts_of, until
 
 __all__ = ["talk"]
 
-# Every event of every name on every element, and the ways in which a script clicks.
+# Dispatches an event on every matching element, and clicks in every way that a script can.
 MADE_UP = """([selector, name]) => {
     for (const element of document.querySelectorAll(selector)) {
         const kind = { click: MouseEvent, keydown: KeyboardEvent, submit: SubmitEvent }[name] ?? CustomEvent;
@@ -52,7 +52,7 @@ NAMES = [
 
 
 async def is_as_it_was(stage: Stage, url: str) -> None:
-    """Nobody was verified, nothing was sent, accepted, discarded or left."""
+    """Nothing was verified, sent, accepted, discarded or left."""
     contact = await stage.contact()
     assert (contact["verified"], contact["accepted"]) == ("search-pin", [])
     assert stage.page.url == url
@@ -67,13 +67,13 @@ async def test_a_scripted_click_does_nothing(stage: Stage, name: str) -> None:
     await stage.page.locator("aside start-conversation input").fill(stage.bob.search_pin)
     url = stage.page.url
     await stage.page.evaluate(MADE_UP, [CONFIRMING[name], "click"])
-    await stage.is_listening()  # whatever it did would be done by now
+    await stage.is_listening()  # any effect would be visible by now
     await is_as_it_was(stage, url)
     await stage.carries_on()
 
 
 @pytest.mark.parametrize("name", NAMES)
-async def test_an_event_of_any_name_carries_no_verdict(stage: Stage, name: str) -> None:
+async def test_a_scripted_event_of_any_name_confirms_nothing(stage: Stage, name: str) -> None:
     await stage.is_listening()
     await stage.composer.fill("not to be sent")
     url = stage.page.url
@@ -93,7 +93,7 @@ async def test_an_event_of_any_name_carries_no_verdict(stage: Stage, name: str) 
         ("/sessions", "[data-do=end-others], [data-do=end]"),
     ],
 )
-async def test_a_scripted_click_withdraws_ends_and_deletes_nothing(stage: Stage, path: str, selector: str) -> None:
+async def test_a_scripted_click_withdraws_ends_or_deletes_nothing(stage: Stage, path: str, selector: str) -> None:
     await stage.opens(path)
     await expect(stage.page.locator(selector).first).to_be_attached()
     for field in await stage.page.locator("input[type=text]:visible").all():
@@ -106,7 +106,7 @@ async def test_a_scripted_click_withdraws_ends_and_deletes_nothing(stage: Stage,
     await stage.carries_on()
 
 
-# A part that is taken out of the page first: nothing above it hears what is dispatched there.
+# Detaches elements first, so that no ancestor receives the events dispatched on them.
 APART = """(selector) => {
     for (const part of document.querySelectorAll(selector)) {
         part.remove();
@@ -129,7 +129,7 @@ APART = """(selector) => {
         ("/sessions", "device-list"),
     ],
 )
-async def test_a_part_that_is_not_on_the_page_hears_no_script_either(stage: Stage, path: str, selector: str) -> None:
+async def test_a_detached_element_ignores_scripted_events(stage: Stage, path: str, selector: str) -> None:
     await stage.opens(path)
     await expect(stage.page.locator(selector).first).to_be_attached()
     if not path:
@@ -145,7 +145,7 @@ async def test_a_part_that_is_not_on_the_page_hears_no_script_either(stage: Stag
     await stage.carries_on()
 
 
-# What a page with htmx can be made to do by whoever has it process an element, or asks it.
+# Has htmx process an element, and calls it directly.
 HTMX = """async (address) => {
     const vendored = document.querySelector("[src*=boot]").src.replace("js/boot.js", "vendor/htmx-4.0.1.esm.min.js");
     const { default: htmx } = await import(vendored);
@@ -159,11 +159,11 @@ HTMX = """async (address) => {
 }"""
 
 
-async def test_nothing_is_asked_for_by_htmx(stage: Stage) -> None:
+async def test_htmx_makes_no_requests(stage: Stage) -> None:
     before = f'<button hx-get="/{STOLEN}" hx-trigger="load, click"></button>'
     assert await stage.page.evaluate(HTMX, f"/{STOLEN}") == before
     await stage.page.evaluate("() => document.body.lastElementChild.remove()")
-    await stage.carries_on()  # which looks at all that was asked for
+    await stage.carries_on()  # checks all requests
 
 
 @pytest.mark.parametrize("selector", ["log-in [type=submit]", "create-account [type=submit]", "form"])
@@ -177,7 +177,7 @@ async def test_a_scripted_click_logs_nobody_in(visitor: Visitor, selector: str) 
 
 
 @pytest.mark.parametrize("way", ["header", "event", "click"])
-async def test_nothing_but_a_person_takes_an_alarm_away(talk: Stage, way: str) -> None:
+async def test_only_a_person_can_dismiss_an_alarm(talk: Stage, way: str) -> None:
     await talk.opens()
     await talk.says("mine")
     await talk.bob.writes("I have seen another", a=(1, noise(32)))
@@ -195,7 +195,7 @@ async def test_nothing_but_a_person_takes_an_alarm_away(talk: Stage, way: str) -
     await expect(alarm).to_contain_text("cannot have been written in this order")
     await expect(talk.composer).to_be_disabled()
     assert (await talk.contact())["accepted"] == []
-    await talk.page.get_by_role("button", name="Continue anyway").click()  # the honest twin
+    await talk.page.get_by_role("button", name="Continue anyway").click()  # control: no lie
     await expect(talk.composer).to_be_enabled()
     assert len((await talk.contact())["accepted"]) == 1
 
@@ -206,7 +206,7 @@ HOLD = """() => new Promise((held) => {
 })"""
 
 
-async def test_an_alarm_that_comes_while_one_goes_on_after_another_stands(talk: Stage) -> None:
+async def test_an_alarm_raised_while_the_user_continues_after_another_stays(talk: Stage) -> None:
     await talk.opens()
     await talk.says("mine")
     await talk.bob.writes("I have seen another", a=(1, noise(32)))
@@ -222,17 +222,17 @@ async def test_an_alarm_that_comes_while_one_goes_on_after_another_stands(talk: 
         return bool((await talk.contact())["accepted"])
 
     await until(has_gone_on)
-    await talk.is_listening()  # whatever else it did would be done by now
+    await talk.is_listening()  # any other effect would be visible by now
     assert len((await talk.contact())["accepted"]) == 1
     await expect(alarm).to_contain_text("cannot have been written in this order")
     await expect(talk.composer).to_be_disabled()
-    await go_on.click()  # the honest twin
+    await go_on.click()  # control: no lie
     await expect(talk.composer).to_be_enabled()
     assert len({*(await talk.contact())["accepted"]}) == 2
 
 
-async def test_a_session_is_not_ended_by_what_a_list_says(stage: Stage) -> None:
-    """A row that claims to be another device has a button; only a press asks for its end."""
+async def test_a_session_list_cannot_end_a_session(stage: Stage) -> None:
+    """A row that claims to be another device has a button; only pressing it ends the session."""
 
     def change(answer: Answer) -> None:
         answer.text = answer.text.replace("data-current", "")
@@ -250,7 +250,7 @@ async def test_a_session_is_not_ended_by_what_a_list_says(stage: Stage) -> None:
     ("browser", "shown"),
     [(FORGED, "Another program"), ("ezdms", "EZ-DMS in a terminal or program"), ("Edge on Mac", "Edge on Mac")],
 )
-async def test_a_session_is_called_by_words_of_the_page(stage: Stage, browser: str, shown: str) -> None:
+async def test_sessions_are_named_in_the_pages_own_words(stage: Stage, browser: str, shown: str) -> None:
     def change(answer: Answer) -> None:
         answer.text = re.sub(r'data-browser="[^"]*"', f'data-browser="{browser}"', answer.text)
 

@@ -1,4 +1,4 @@
-"""JSON that is not what it should be: nothing of it is shown or believed, and no sentence of the server's is said."""
+"""Invalid JSON: none of it is believed, and no text of the server is shown."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ME |= {"more": with_member("sentence", PROMPT), "vault_version later": with_memb
 
 
 @pytest.mark.parametrize("name", ME)
-async def test_what_the_server_says_of_the_session_is_believed_in_its_form_alone(stage: Stage, name: str) -> None:
+async def test_an_invalid_session_response_is_not_believed(stage: Stage, name: str) -> None:
     with stage.liar.lying("GET /me", ME[name]):
         await stage.opens()
         await expect(stage.page.get_by_test_id("my-search-pin")).to_have_text(stage.alice.search_pin)
@@ -27,8 +27,8 @@ async def test_what_the_server_says_of_the_session_is_believed_in_its_form_alone
     await stage.shows_nothing_of_it()
 
 
-async def test_another_search_salt_makes_another_pin_of_ones_own_key(stage: Stage) -> None:
-    """The server can withdraw a PIN; it cannot have one hand out somebody else's."""
+async def test_a_different_search_salt_gives_another_pin_of_the_users_own_key(stage: Stage) -> None:
+    """The server can withdraw a PIN, but cannot make a user hand out someone else's."""
     salt = "QUFBQUFBQUFBQUFBQUFBQQ"
     with stage.liar.lying("GET /me", with_member("search_salt", salt)):
         await stage.opens()
@@ -41,7 +41,7 @@ async def test_another_search_salt_makes_another_pin_of_ones_own_key(stage: Stag
 
 
 @pytest.mark.parametrize("salt", ["", "A", "A" * 20, "A" * 21 + "B", "A" * 4000], ids=len)
-async def test_a_search_salt_that_is_none_shows_no_pin(stage: Stage, salt: str) -> None:
+async def test_an_invalid_search_salt_shows_no_pin(stage: Stage, salt: str) -> None:
     with stage.liar.lying("GET /me", with_member("search_salt", salt)):
         await stage.opens()
         await expect(stage.page.locator("my-search-pin [role=alert]")).to_contain_text("not known here")
@@ -49,7 +49,7 @@ async def test_a_search_salt_that_is_none_shows_no_pin(stage: Stage, salt: str) 
     await stage.carries_on()
 
 
-async def test_a_session_of_somebody_else_opens_nothing(stage: Stage) -> None:
+async def test_a_session_of_another_account_opens_nothing(stage: Stage) -> None:
     with stage.liar.lying("GET /me", with_member("user_id", "Z" * 22)):
         await stage.page.goto(stage.address)
         await expect(stage.page.get_by_text("does not hold the keys")).to_be_visible()
@@ -64,10 +64,10 @@ VAULT |= {"500": saying(PROMPT, 500)}
 
 
 @pytest.mark.parametrize("name", VAULT)
-async def test_a_vault_that_cannot_be_read_changes_nothing(stage: Stage, name: str) -> None:
+async def test_an_unreadable_vault_changes_nothing(stage: Stage, name: str) -> None:
     before = await stage.contact()
     with (
-        stage.liar.lying("GET /me", with_member("vault_version", 2**52)),  # so that it is asked for
+        stage.liar.lying("GET /me", with_member("vault_version", 2**52)),  # so that the vault is requested
         stage.liar.lying("GET /vault", VAULT[name]),
     ):
         await stage.opens()
@@ -80,13 +80,11 @@ async def test_a_vault_that_cannot_be_read_changes_nothing(stage: Stage, name: s
 
 
 @pytest.mark.parametrize("version", [2**52, 2**53 - 1])
-async def test_a_vault_of_a_version_that_none_could_follow_takes_no_place_of_ones_own(
-    stage: Stage, version: int
-) -> None:
-    """Neither when the person goes on after an alarm: the next honest version would count as older for ever."""
+async def test_a_vault_with_an_impossibly_high_version_is_rejected(stage: Stage, version: int) -> None:
+    """Even if the user continues after an alarm: otherwise all later versions would count as older forever."""
     alarm, go_on = stage.page.locator("[data-alarm]"), stage.page.get_by_role("button", name="Continue anyway")
     with (
-        stage.liar.lying("GET /me", with_member("vault_version", 2**52)),  # so that it is asked for
+        stage.liar.lying("GET /me", with_member("vault_version", 2**52)),  # so that the vault is requested
         stage.liar.lying("GET /vault", with_member("version", 0)),
     ):
         await stage.page.goto(stage.address)
@@ -100,13 +98,13 @@ async def test_a_vault_of_a_version_that_none_could_follow_takes_no_place_of_one
         await expect(alarm).to_contain_text("does not understand")
         await expect(stage.composer).to_be_disabled()
     assert not [one for one in stage.liar.heard[since:] if one.startswith("PUT ")]
-    await go_on.click()  # the honest twin
+    await go_on.click()  # control: no lie
     await expect(stage.composer).to_be_enabled()
     await stage.opens()
     await stage.carries_on()
 
 
-async def test_an_alarm_stands_until_going_on_has_worked(stage: Stage) -> None:
+async def test_an_alarm_stays_until_continuing_has_succeeded(stage: Stage) -> None:
     with stage.liar.lying("GET /me", with_member("vault_version", 2**52)):
         with stage.liar.lying("GET /vault", with_member("version", 0)):
             await stage.page.goto(stage.address)
@@ -124,7 +122,7 @@ SENT = BAD | wrong("seq", NO_NUMBER) | {"204": saying("", 204)}
 
 
 @pytest.mark.parametrize("name", SENT)
-async def test_an_odd_answer_to_a_message_neither_loses_nor_doubles_it(stage: Stage, name: str) -> None:
+async def test_an_unexpected_response_to_a_message_neither_loses_nor_duplicates_it(stage: Stage, name: str) -> None:
     await stage.is_listening()
     line = f"once and only once, {name}"[:100].replace("\n", " ")
     with stage.liar.lying("POST /send_message", SENT[name]):
@@ -137,7 +135,7 @@ async def test_an_odd_answer_to_a_message_neither_loses_nor_doubles_it(stage: St
     await stage.shows_nothing_of_it()
 
 
-# Words that wait in this browser: a draft, and a message that could not be sent.
+# Unsent text in this browser: a draft, and a queued message.
 WAITING = """async () => {
     const at = (name) => document.querySelector("[src*=boot]").src.replace("boot", name);
     const [K, id] = [await import(at("keystore")), location.pathname.slice(3)];
@@ -152,9 +150,9 @@ IS_CALLED = """async (id) => {
 }"""
 
 
-async def test_another_id_of_ones_own_account_takes_nothing_away(stage: Stage) -> None:
-    """The session ended, and the login that follows names the same keys by another id: heads and words are kept."""
-    await stage.meets_bob()  # nothing waits here yet
+async def test_a_new_id_for_the_same_account_deletes_nothing(stage: Stage) -> None:
+    """After the session ended, the login returns another id for the same keys: heads and unsent text are kept."""
+    await stage.meets_bob()  # nothing is queued here yet
     await stage.says("something")
     await stage.remembers()
     await stage.page.route("**/send_message", lambda route: route.abort())
@@ -176,7 +174,7 @@ async def test_another_id_of_ones_own_account_takes_nothing_away(stage: Stage) -
     await stage.page.goto(stage.address)
     assert await stage.page.evaluate(WAITING) == kept
     await expect(stage.page.get_by_text("does not hold the keys")).to_be_visible()
-    await stage.alice.logs_in()  # the honest twin
+    await stage.alice.logs_in()  # control: no lie
     await stage.opens()
     assert await stage.page.evaluate(WAITING) == kept
     await stage.page.unroute("**/send_message")
@@ -185,14 +183,14 @@ async def test_another_id_of_ones_own_account_takes_nothing_away(stage: Stage) -
     await stage.composer.clear()
 
 
-async def test_somebody_else_who_is_called_by_ones_own_id_finds_nothing_of_ones_words(stage: Stage) -> None:
-    """At one browser, one after the other: what is kept belongs to a key."""
+async def test_another_account_under_the_same_id_finds_no_stored_messages(stage: Stage) -> None:
+    """Both use the same browser, one after the other: stored data belongs to a key."""
     eve, carol = [await Someone.arrives(stage.browser, stage.truth, name, stage.liar.url) for name in ("eve", "carol")]
     await eve.creates_an_account()
     await carol.creates_an_account()
     await carol.starts_with(stage.bob.search_pin)
     await carol.page.get_by_role("textbox", name="Message").press_sequentially(DRAFT)
-    assert DRAFT in await stored_in(carol.page)  # the control
+    assert DRAFT in await stored_in(carol.page)  # control: it was there
     me = await carol.page.evaluate(
         "async () => (await fetch('/me', { headers: { Accept: 'application/json' } })).json()"
     )

@@ -1,4 +1,4 @@
-"""A server that serves the devices of one person different builds of its page: each honest page says so."""
+"""A server serves one user's devices different builds of its page: each honest page says so."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ DIFFER = "This server sent your devices different builds of the same version."
 TURNS = "This server sent your devices one version, then another, and then the first one again."
 
 
-# True if this browser knows so many builds, and whether the vault on the server lacks some.
+# True if this browser knows `count` builds, and `isBehind` says whether the vault on the server lacks some.
 STORED = """async ([count, isBehind]) => {
     const keystore = await import(document.querySelector("[src*=boot]").src.replace("boot", "keystore"));
     const { more, isDirty } = await keystore.loadVaultState();
     return isDirty === isBehind && more?.served?.length === count;
 }"""
-IN_TURN = "navigator.locks.request('ezdms-vault', () => {})"  # whatever is being stored was stored, or was not
+IN_TURN = "navigator.locks.request('ezdms-vault', () => {})"  # wait for pending vault writes
 
 
 def another_build(answer: Answer) -> None:
@@ -39,13 +39,13 @@ def another_build(answer: Answer) -> None:
 
 
 async def sessions(page: Page, liar: Liar) -> None:
-    """Look at one's sessions; it is loaded anew, and stands once it has compared."""
+    """Reload the list of sessions, and wait until the page has compared the builds."""
     await page.goto(f"{liar.url}/sessions")
     await expect(page.locator("[data-build]")).to_have_text(re.compile(re.escape(f"EZ-DMS {__version__}, build ")))
 
 
 async def stores(page: Page, count: int, *, is_behind: bool = False) -> None:
-    """This browser knows so many builds, and the vault on the server has them, or could not be given them."""
+    """Wait until this browser knows `count` builds, and the vault on the server has them unless it is behind."""
 
     async def is_so() -> bool:
         return bool(await page.evaluate(STORED, [count, is_behind]))
@@ -54,14 +54,14 @@ async def stores(page: Page, count: int, *, is_behind: bool = False) -> None:
 
 
 async def newcomer(stage: Stage, name: str) -> Someone:
-    """Somebody with an account of their own."""
+    """Return a person with a new account."""
     someone = await Someone.arrives(stage.browser, stage.truth, name, stage.liar.url)
     await someone.creates_an_account()
     return someone
 
 
 async def other_device(stage: Stage, someone: Someone) -> Someone:
-    """The same person with another browser, at the same address."""
+    """Return the same person with another browser, at the same address."""
     device = await Someone.arrives(stage.browser, stage.truth, someone.name, stage.liar.url)
     device.login_pin, device.search_pin = someone.login_pin, someone.search_pin
     await device.logs_in()
@@ -69,17 +69,15 @@ async def other_device(stage: Stage, someone: Someone) -> Someone:
 
 
 async def builds_of(someone: Someone, stage: Stage, home: Path) -> list[Build]:
-    """What the vault on the server says, as a Python client reads it."""
+    """Return the builds in the vault on the server, as a Python client reads them."""
     client = await Client.login(stage.truth.url, someone.login_pin, home=home)
     try:
         return client._conversations.vault.builds()
     finally:
-        await client._transport.close()  # without looking itself
+        await client._transport.close()  # without recording its own
 
 
-async def test_two_devices_that_were_served_different_builds_of_one_version_are_told(
-    stage: Stage, tmp_path: Path
-) -> None:
+async def test_devices_served_different_builds_of_one_version_are_warned(stage: Stage, tmp_path: Path) -> None:
     alice = await newcomer(stage, "amy")
     alert = alice.page.get_by_text(DIFFER)
     await sessions(alice.page, stage.liar)
@@ -106,7 +104,7 @@ async def test_two_devices_that_were_served_different_builds_of_one_version_are_
         await someone.context.close()
 
 
-async def test_a_server_that_goes_back_to_an_older_version_is_told_of(stage: Stage, tmp_path: Path) -> None:
+async def test_a_server_that_reverts_to_an_older_version_is_reported(stage: Stage, tmp_path: Path) -> None:
     alice = await newcomer(stage, "amy")
     client = await Client.login(stage.truth.url, alice.login_pin, home=tmp_path)
     now = await alice.page.evaluate("Date.now()")
@@ -125,23 +123,25 @@ async def test_a_server_that_goes_back_to_an_older_version_is_told_of(stage: Sta
 
 
 @pytest.mark.parametrize("passed", [HOUR - 60_000, HOUR + 60_000])
-async def test_a_browser_stores_what_it_runs_once_an_hour_at_most(stage: Stage, passed: int) -> None:
+async def test_a_browser_records_its_build_at_most_once_an_hour(stage: Stage, passed: int) -> None:
     alice = await newcomer(stage, "amy")
     await sessions(alice.page, stage.liar)
     await stores(alice.page, 1)
     clock = f"Date.now = (() => {{ const now = Date.now; return () => now() + {passed}; }})()"
     await alice.context.add_init_script(clock)
     since = len(stage.liar.heard)
-    with stage.liar.lying(DOCUMENT, another_build):  # each time something new
+    with stage.liar.lying(DOCUMENT, another_build):  # a new build each time
         await sessions(alice.page, stage.liar)
         await expect(alice.page.get_by_text(DIFFER)).to_be_visible()
     await alice.page.evaluate(IN_TURN)
     stored = {one.partition("\r\n\r\n")[2] for one in stage.liar.heard[since:] if one.startswith("PUT /vault")}
-    assert len(stored) == (1 if passed > HOUR else 0)  # the browser may send one again over another connection
+    assert len(stored) == (1 if passed > HOUR else 0)  # the browser may resend a request over another connection
     await alice.context.close()
 
 
-async def test_what_a_browser_and_a_program_noted_at_once_is_kept(stage: Stage, tmp_path: Path) -> None:
+async def test_builds_recorded_concurrently_by_a_browser_and_a_program_are_both_kept(
+    stage: Stage, tmp_path: Path
+) -> None:
     alice = await newcomer(stage, "amy")
     await alice.page.route("**/vault", lambda route: route.abort())
     with stage.liar.lying(DOCUMENT, another_build):

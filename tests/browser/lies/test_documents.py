@@ -1,4 +1,4 @@
-"""A document that holds more than the release's: nothing of it acts, nothing of it is seen, and the page says so."""
+"""A document with additions to the release: they neither act nor show, and the page says so."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.browser.lies.documents import (
     ATTRIBUTES,
     ELEMENTS,
     PASSIVE,
-    WITHOUT_FENCES,
+    WITHOUT_SECURITY_HEADERS,
     Edit,
     after_body,
     before_end,
@@ -22,9 +22,9 @@ from tests.browser.lies.stage import REFUSED, TAMPERED, Visitor
 DOCUMENT = r"GET /(c/[0-9A-Z]{24})?"
 FIELD, FORM = '<input id="login-pin"', '<log-in class="card">\n        <form'
 
-ANOTHER_FIELD = {"type file", "type image"}  # the type that the release has is lost
+ANOTHER_FIELD = {"type file", "type image"}  # replaces the release's type
 ABOVE = ["hx-get", "data-hx-get", "hx-boost:inherited", "onfocus", "style", "contenteditable", "inert", "title"]
-FENCES = {name.lower() for name in of_a_page()}
+SECURITY_HEADERS = {name.lower() for name in of_a_page()}
 
 
 async def takes_no_harm(
@@ -33,15 +33,15 @@ async def takes_no_harm(
     *,
     is_told: bool = True,
     is_passive: bool = False,
-    is_fenced: bool = True,
+    is_protected: bool = True,
     content_type: str = "",
 ) -> None:
-    """Somebody at the front page, which came changed. Passive: the parser itself asked for something before."""
+    """Open a changed front page and check that it works. Passive: the parser itself requested something first."""
 
     def change(answer: Answer) -> None:
         answer.text = edit(answer.text)
-        if not is_fenced:
-            answer.headers = [pair for pair in answer.headers if pair[0] not in FENCES]
+        if not is_protected:
+            answer.headers = [pair for pair in answer.headers if pair[0] not in SECURITY_HEADERS]
         if content_type:
             answer.set("content-type", content_type)
 
@@ -58,7 +58,7 @@ async def takes_no_harm(
 
 
 async def is_refused(visitor: Visitor, edit: Edit, *, is_passive: bool = False, content_type: str = "") -> None:
-    """What is left of the document once all that acts is taken out is not the release's: nothing of it is shown."""
+    """Even without its active content the document differs from the release: none of it is shown."""
 
     def change(answer: Answer) -> None:
         answer.text = edit(answer.text)
@@ -75,12 +75,12 @@ async def is_refused(visitor: Visitor, edit: Edit, *, is_passive: bool = False, 
     assert visitor.watch.leaked() == []
 
 
-async def test_the_honest_document_is_taken_without_a_word(visitor: Visitor) -> None:
+async def test_an_honest_document_is_accepted_without_a_warning(visitor: Visitor) -> None:
     await takes_no_harm(visitor, lambda html: html, is_told=False)
 
 
 @pytest.mark.parametrize("name", ATTRIBUTES)
-async def test_an_attribute_on_the_pin_field_does_not_act(visitor: Visitor, name: str) -> None:
+async def test_an_attribute_added_to_the_pin_field_has_no_effect(visitor: Visitor, name: str) -> None:
     edit = lambda html: on(FIELD, html, ATTRIBUTES[name])  # noqa: E731
     if name in ANOTHER_FIELD:
         await is_refused(visitor, edit)
@@ -90,17 +90,21 @@ async def test_an_attribute_on_the_pin_field_does_not_act(visitor: Visitor, name
 
 @pytest.mark.parametrize("name", ABOVE)
 @pytest.mark.parametrize("tag", [FORM, "<body", "<html", "<head"], ids=["form", "body", "html", "head"])
-async def test_an_attribute_above_it_does_not_act(visitor: Visitor, tag: str, name: str) -> None:
-    is_told = tag == FORM or name != "style"  # which extensions of browsers put there too: it goes without a word
+async def test_an_attribute_on_an_ancestor_of_the_pin_field_has_no_effect(
+    visitor: Visitor, tag: str, name: str
+) -> None:
+    is_told = tag == FORM or name != "style"  # browser extensions add it too: removed without a warning
     await takes_no_harm(visitor, lambda html: on(tag, html, ATTRIBUTES[name]), is_told=is_told)
 
 
 @pytest.mark.parametrize("name", ELEMENTS)
-async def test_an_element_in_the_body_is_gone(visitor: Visitor, name: str) -> None:
+async def test_an_element_added_to_the_body_is_removed(visitor: Visitor, name: str) -> None:
     await takes_no_harm(visitor, lambda html: after_body(html, ELEMENTS[name]), is_passive=name in PASSIVE)
 
 
-@pytest.mark.parametrize("name", sorted(WITHOUT_FENCES))
-async def test_it_is_gone_too_where_the_server_leaves_out_its_fences(visitor: Visitor, name: str) -> None:
+@pytest.mark.parametrize("name", sorted(WITHOUT_SECURITY_HEADERS))
+async def test_an_added_element_is_removed_even_if_the_server_omits_its_security_headers(
+    visitor: Visitor, name: str
+) -> None:
     edit = lambda html: before_end(html, ELEMENTS[name])  # noqa: E731
-    await takes_no_harm(visitor, edit, is_passive=True, is_fenced=False)
+    await takes_no_harm(visitor, edit, is_passive=True, is_protected=False)

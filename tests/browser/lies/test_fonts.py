@@ -1,4 +1,4 @@
-"""A font that is not the release's, which could draw one word as another, is not used."""
+"""A font outside the release, which could draw one word as another, is not used."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FACES = "[...document.fonts].map((face) => face.unicodeRange.slice(0, 6)).sort()
 
 
 async def has(page: Page, *faces: str) -> None:
-    """The page comes to have these halves of the font, and no others."""
+    """Wait until the page has loaded exactly these halves of the font."""
 
     async def is_so() -> bool:
         return str(await page.evaluate(FACES)) == ",".join(faces)
@@ -25,12 +25,12 @@ async def has(page: Page, *faces: str) -> None:
 
 
 def is_another(answer: Answer) -> None:
-    """A font that is one: every letter as it was, but one byte of its last table."""
+    """A lie: a valid font with the same letters and one changed byte in its last table."""
     answer.body = answer.body[:-1] + bytes([answer.body[-1] ^ 1])
 
 
 @pytest.mark.parametrize("file", [LATIN, MORE])
-async def test_a_font_of_the_servers_own_is_not_used(lied_to: Browser, stage: Stage, file: str) -> None:
+async def test_a_font_substituted_by_the_server_is_not_used(lied_to: Browser, stage: Stage, file: str) -> None:
     context = await lied_to.new_context()
     page = await context.new_page()
     notice = lambda answer: setattr(  # noqa: E731
@@ -45,8 +45,8 @@ async def test_a_font_of_the_servers_own_is_not_used(lied_to: Browser, stage: St
     await context.close()
 
 
-async def test_each_half_of_the_font_is_fetched_once_and_when_it_is_needed(lied_to: Browser, stage: Stage) -> None:
-    """The honest twin: also what was preloaded counts once."""
+async def test_each_half_of_the_font_is_fetched_once_when_it_is_needed(lied_to: Browser, stage: Stage) -> None:
+    """Control without a lie: a preloaded half counts once too."""
     context = await lied_to.new_context()
     page = await context.new_page()
     since = len(stage.liar.heard)

@@ -1,4 +1,4 @@
-"""An answer with one node out of shape is left out whole, wherever it is asked for; the next honest one is taken."""
+"""A response with one malformed node is ignored as a whole; the next honest one is accepted."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ GADGETS = {
 
 
 def with_more(gadget: str, *, first: bool = False) -> Change:
-    """A lie: the honest answer, and something beside it."""
+    """A lie: the honest response, and something else."""
 
     def change(answer: Answer) -> None:
         answer.text = gadget + answer.text if first else answer.text + gadget
@@ -46,7 +46,7 @@ def with_more(gadget: str, *, first: bool = False) -> Change:
 
 
 @pytest.mark.parametrize("name", GADGETS)
-async def test_an_answer_that_opens_a_conversation_is_whole_or_not_there(stage: Stage, name: str) -> None:
+async def test_an_opened_conversation_is_accepted_whole_or_not_at_all(stage: Stage, name: str) -> None:
     with stage.liar.lying(OPEN, with_more(GADGETS[name])):
         await stage.page.goto(stage.address)
         await expect(stage.warning).to_contain_text(OUT_OF_PLACE)
@@ -62,7 +62,7 @@ async def test_an_answer_that_opens_a_conversation_is_whole_or_not_there(stage: 
 
 
 @pytest.mark.parametrize("name", GADGETS)
-async def test_a_list_is_whole_or_not_there(stage: Stage, name: str) -> None:
+async def test_a_conversation_list_is_accepted_whole_or_not_at_all(stage: Stage, name: str) -> None:
     with stage.liar.lying(LIST, with_more(GADGETS[name], first=True)):
         await stage.opens()
         await expect(stage.warning).to_contain_text(OUT_OF_PLACE)
@@ -71,33 +71,33 @@ async def test_a_list_is_whole_or_not_there(stage: Stage, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", GADGETS)
-async def test_messages_that_were_missed_are_whole_or_not_there(stage: Stage, name: str) -> None:
+async def test_missed_messages_are_accepted_whole_or_not_at_all(stage: Stage, name: str) -> None:
     await stage.is_listening()
     shown = await texts_of(stage.page).count()
     with stage.liar.lying(AFTER, with_more(GADGETS[name])):
-        stage.liar.slip(stage.news())  # there is more: the page asks
+        stage.liar.slip(stage.news())  # makes the page request missed messages
         await expect(stage.warning).to_contain_text(OUT_OF_PLACE)
     assert await texts_of(stage.page).count() == shown
     await stage.shows_nothing_of_it()
     await stage.carries_on()
 
 
-IN_BAND = sorted(name for name in GADGETS if "out of band" not in name)  # the others reach nothing on that page
+IN_BAND = sorted(name for name in GADGETS if "out of band" not in name)  # the others have no target on that page
 
 
 @pytest.mark.parametrize("name", IN_BAND)
-async def test_sessions_are_whole_or_not_there(stage: Stage, name: str) -> None:
+async def test_sessions_are_accepted_whole_or_not_at_all(stage: Stage, name: str) -> None:
     with stage.liar.lying(SESSIONS, with_more(GADGETS[name])):
         await stage.opens("/sessions")
         await expect(stage.warning).to_contain_text(OUT_OF_PLACE)
     await expect(stage.page.locator("device-item")).to_have_count(0)
     await stage.shows_nothing_of_it(known="Devices")
     await stage.opens("/sessions")
-    await expect(stage.page.locator("device-item")).not_to_have_count(0)  # other cases may have logged her in, too
+    await expect(stage.page.locator("device-item")).not_to_have_count(0)  # other cases may have logged her in too
 
 
 @pytest.mark.parametrize("name", ["words", "a prompt", "a row with words", "a part for the body"])
-async def test_earlier_messages_are_whole_or_not_there(stage: Stage, name: str) -> None:
+async def test_earlier_messages_are_accepted_whole_or_not_at_all(stage: Stage, name: str) -> None:
     def change(answer: Answer) -> None:
         *_, last = re.findall("<message-row.*?</message-row>", answer.text)
         facts = re.sub("<(message-row|older-messages).*?</(message-row|older-messages)>", "", answer.text)
@@ -117,8 +117,8 @@ ODD_TYPES = ["text/plain", "application/json", "text/css", "image/svg+xml", "app
 
 
 @pytest.mark.parametrize("content_type", ODD_TYPES)
-async def test_what_an_answer_is_called_does_not_matter(stage: Stage, content_type: str) -> None:
-    """It is read as what was asked for, and never opened or downloaded."""
+async def test_the_content_type_of_a_fragment_does_not_matter(stage: Stage, content_type: str) -> None:
+    """It is read as the requested fragment, and never opened or downloaded."""
 
     def change(answer: Answer) -> None:
         answer.set("content-type", content_type)

@@ -1,4 +1,4 @@
-"""A frame of the socket with one thing wrong is left out whole, and said; the next honest one is taken."""
+"""A socket frame with a single fault is ignored as a whole and reported; the next honest one is accepted."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ STANDS = """(forged) => [
 
 
 async def is_left_out(stage: Stage, frame: str | bytes) -> None:
-    """The frame changes nothing in the page, and it is said that something was left out."""
+    """The frame changes nothing on the page, and the page says that something was ignored."""
     await expect(stage.alice.list.get_by_role("link").first).to_be_visible()
     await until(lambda: stage.liar.has_socket)
     before = await stage.page.evaluate(STANDS, FORGED)
@@ -31,17 +31,17 @@ async def is_left_out(stage: Stage, frame: str | bytes) -> None:
 
 
 @pytest.mark.parametrize("name", ALL)
-async def test_a_frame_with_one_thing_wrong_is_left_out_and_said(stage: Stage, name: str) -> None:
+async def test_a_frame_with_a_single_fault_is_ignored_and_reported(stage: Stage, name: str) -> None:
     await is_left_out(stage, ALL[name])
     if name in TOPS:
         await stage.shows_nothing_of_it()
 
 
 @pytest.mark.parametrize("name", SILENT)
-async def test_a_frame_that_reaches_nothing_does_nothing(stage: Stage, name: str) -> None:
+async def test_a_frame_without_a_target_does_nothing(stage: Stage, name: str) -> None:
     rows = await texts_of(stage.page).count()
     stage.liar.slip(SILENT[name])
-    marker = await stage.hears_from_bob()  # comes after it, the same way
+    marker = await stage.hears_from_bob()  # arrives after it, the same way
     await expect(texts_of(stage.page).last).to_have_text(marker)
     assert await texts_of(stage.page).count() == rows + 1
     await expect(stage.page.locator("[role=alert]:not(:empty)")).to_have_count(0)
@@ -51,11 +51,11 @@ async def test_a_frame_that_reaches_nothing_does_nothing(stage: Stage, name: str
 @pytest.mark.parametrize(
     "octets", [b"", b"\xff\xfe", ROW.encode(), SEALED.encode()], ids=["empty", "odd", "row", "sealed"]
 )
-async def test_a_frame_of_bytes_is_left_out_and_said(stage: Stage, octets: bytes) -> None:
+async def test_a_binary_frame_is_ignored_and_reported(stage: Stage, octets: bytes) -> None:
     await is_left_out(stage, octets)
 
 
-async def test_two_people_still_write_to_each_other_after_all_of_it(stage: Stage) -> None:
+async def test_two_people_can_still_talk_after_all_bad_frames(stage: Stage) -> None:
     for frame in ALL.values():
         stage.liar.slip(frame)
     await stage.carries_on()

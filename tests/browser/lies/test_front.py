@@ -1,4 +1,4 @@
-"""Logging in and registering at a server that answers wrongly: nothing is believed, and the Login PIN stays here."""
+"""Invalid responses to a login or registration: none is believed, and the Login PIN stays in the browser."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ OTHER = "QUFBQUFBQUFBQUFBQUFBQQ"
 
 
 def redirected(answer: Answer) -> None:
-    """To where what was sent would be sent again."""
+    """A lie: a redirect that would resend the request."""
     answer.status = 307
     answer.set("location", f"/{STOLEN}")
 
 
-# At a wrong PIN: the honest answer is a refusal, and so is every one of these.
+# With a wrong PIN: the honest response is a refusal, and so is each of these.
 REFUSED: dict[str, tuple[str, Change]] = {
     **{
         f"deployment {name}": (DEPLOYMENT, saying(NO_JSON[name]))
@@ -43,7 +43,7 @@ REFUSED: dict[str, tuple[str, Change]] = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-async def test_a_login_that_is_answered_wrongly_is_none(visitor: Visitor, name: str) -> None:
+async def test_an_invalid_login_response_logs_nobody_in(visitor: Visitor, name: str) -> None:
     await visitor.opens()
     await visitor.page.get_by_role("textbox", name="Login PIN").fill(LOGIN_PIN)
     with visitor.liar.lying(*REFUSED[name]):
@@ -55,7 +55,7 @@ async def test_a_login_that_is_answered_wrongly_is_none(visitor: Visitor, name: 
     assert "user_id" not in await stored_in(visitor.page)
 
 
-# At the right PIN: an answer that is not one's own account's, or not whole.
+# With the right PIN: a response with a wrong or incomplete account.
 ACCOUNT: dict[str, Change] = {
     **{
         f"no {name}": without(name)
@@ -63,16 +63,16 @@ ACCOUNT: dict[str, Change] = {
     },
     **{f"iterations {value!r}": with_member("iterations", value) for value in ("200000", None, 1, 199_999, 2_000_001)},
     "another salt": with_member("salt", OTHER),
-    "a salt that is none": with_member("salt", "A"),
+    "an invalid salt": with_member("salt", "A"),
     "no search salt": with_member("search_salt", ""),
-    "noise for a key": with_member("wrapped_sig", "A" * 104),
+    "noise instead of a key": with_member("wrapped_sig", "A" * 104),
     "a user id that is a path": with_member("user_id", "../../../outside/plant"),
-    "a statement that is none": with_member("statement", FORGED),
+    "an invalid statement": with_member("statement", FORGED),
 }
 
 
 @pytest.mark.parametrize("name", ACCOUNT)
-async def test_an_account_that_is_not_ones_own_unlocks_nothing(stage: Stage, visitor: Visitor, name: str) -> None:
+async def test_a_wrong_or_incomplete_account_unlocks_nothing(stage: Stage, visitor: Visitor, name: str) -> None:
     await visitor.opens()
     await visitor.page.get_by_role("textbox", name="Login PIN").fill(stage.alice.login_pin)
     with visitor.liar.lying(LOGIN, ACCOUNT[name]):
@@ -82,7 +82,7 @@ async def test_an_account_that_is_not_ones_own_unlocks_nothing(stage: Stage, vis
     assert "user_id" not in await stored_in(visitor.page)
     await visitor.shows_nothing_of_it()
     ended = [one for one in visitor.liar.heard[visitor.watch.since :] if one.startswith("POST /logout ")]
-    assert len(ended) == 1  # nothing is left of a session that nobody is in
+    assert len(ended) == 1  # the unused session is ended
 
 
 MORE: dict[str, tuple[str, Any]] = {
@@ -94,14 +94,12 @@ MORE: dict[str, tuple[str, Any]] = {
 
 
 @pytest.mark.parametrize("name", MORE)
-async def test_what_the_server_says_beside_the_account_is_not_believed(
-    lied_to: Browser, stage: Stage, name: str
-) -> None:
+async def test_other_claims_in_a_login_response_are_ignored(lied_to: Browser, stage: Stage, name: str) -> None:
     device = await Someone.arrives(lied_to, stage.truth, "alice", stage.liar.url)
     device.login_pin, device.search_pin = stage.alice.login_pin, stage.alice.search_pin
     watch = Watch(device.page, stage.liar)
     with stage.liar.lying(LOGIN, with_member(*MORE[name])):
-        await device.logs_in()  # and sees the own Search PIN
+        await device.logs_in()  # checks the own Search PIN
     words = await everything_on(device.page)
     assert FORGED not in words + await stored_in(device.page)
     assert str(MORE[name][1]) not in words
@@ -118,8 +116,8 @@ REGISTERED: dict[str, tuple[str, Any]] = {
 
 
 @pytest.mark.parametrize("name", REGISTERED)
-async def test_a_new_account_is_what_the_browser_made(lied_to: Browser, stage: Stage, name: str) -> None:
-    """Name, Login PIN and Search PIN are the page's own, on the card and in the file to save."""
+async def test_a_new_account_uses_only_what_the_browser_generated(lied_to: Browser, stage: Stage, name: str) -> None:
+    """Name, Login PIN and Search PIN come from the page, on the card and in the download."""
     someone = await Someone.arrives(lied_to, stage.truth, "carol", stage.liar.url)
     watch = Watch(someone.page, stage.liar)
     with stage.liar.lying(REGISTER, with_member(*REGISTERED[name])):
@@ -134,7 +132,7 @@ async def test_a_new_account_is_what_the_browser_made(lied_to: Browser, stage: S
 
 
 @pytest.mark.parametrize("name", EMPTY)
-async def test_a_registration_that_is_answered_wrongly_is_none(visitor: Visitor, name: str) -> None:
+async def test_an_invalid_registration_response_creates_no_account(visitor: Visitor, name: str) -> None:
     await visitor.opens()
     await visitor.page.get_by_role("textbox", name="Username").fill("dora")
     with visitor.liar.lying(REGISTER, saying(NO_JSON[name])):
@@ -145,10 +143,10 @@ async def test_a_registration_that_is_answered_wrongly_is_none(visitor: Visitor,
     assert visitor.page.url == f"{visitor.liar.url}/"
 
 
-async def test_a_vault_that_is_refused_for_ever_is_not_asked_for_without_end(stage: Stage, liar: Liar) -> None:
-    """The server says that another browser was quicker, and shows none: once is enough to know."""
+async def test_a_vault_that_is_always_refused_is_not_requested_endlessly(stage: Stage, liar: Liar) -> None:
+    """The server claims that another browser was faster, and shows no other vault: one request is enough."""
     with liar.lying("PUT /vault", saying('{"code": "version"}', 409)):
-        await stage.meets_somebody("hello")
+        await stage.meets_a_new_contact("hello")
         await stage.page.goto(stage.address)
         await expect(stage.composer).to_be_enabled()
         await stage.says("here")
@@ -158,7 +156,7 @@ async def test_a_vault_that_is_refused_for_ever_is_not_asked_for_without_end(sta
     await stage.comes_back()
 
 
-async def test_a_new_login_pin_locks_ones_own_keys_whatever_the_server_says_they_are(stage: Stage) -> None:
+async def test_a_new_login_pin_locks_the_users_own_keys_whatever_the_server_claims(stage: Stage) -> None:
     carl = await Someone.arrives(stage.browser, stage.truth, "carl", stage.liar.url)
     await carl.creates_an_account()
     page = carl.page

@@ -1,4 +1,4 @@
-"""Headers that a library or a browser might obey, on every answer at once: nothing acts on them."""
+"""Headers that a library or a browser might obey, on every response: none has an effect."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SAME, GO_ON = "[data-do=same]", ".alarm button"
 
 
 def click(target: str) -> str:
-    """What made htmx click."""
+    """The header value that made htmx click."""
     return json.dumps({"click": {"target": target}})
 
 
@@ -65,16 +65,16 @@ OF_BROWSERS = {
 
 
 def with_header(name: str, value: str) -> Change:
-    """A lie: everything as it is, and this header."""
+    """A lie: the honest response with this header."""
     return lambda answer: answer.set(name, value)
 
 
 @pytest.mark.parametrize("name", [*OF_HTMX, *OF_BROWSERS])
-async def test_a_header_on_every_answer_changes_nothing(stage: Stage, name: str) -> None:
+async def test_a_header_on_every_response_changes_nothing(stage: Stage, name: str) -> None:
     with stage.liar.lying(ANY, with_header(*(OF_HTMX | OF_BROWSERS)[name])):
         await stage.opens()
         await stage.carries_on()
-        stage.liar.slip(stage.news())  # messages that were missed are asked for
+        stage.liar.slip(stage.news())  # missed messages are requested
         await stage.carries_on()
     assert stage.page.url == stage.address
     await expect(stage.page.locator("[role=alert]:not(:empty)")).to_have_count(0)
@@ -84,14 +84,14 @@ async def test_a_header_on_every_answer_changes_nothing(stage: Stage, name: str)
     await stage.shows_nothing_of_it()
 
 
-async def test_what_was_answered_once_is_asked_for_again(stage: Stage) -> None:
-    """Whatever a server said of how long it holds: a person who was not there then is."""
+async def test_responses_are_never_reused_from_the_cache(stage: Stage) -> None:
+    """Despite a server's Cache-Control: a contact who was new in between is listed."""
     with stage.liar.lying(NO_DOCUMENT, with_header(*OF_BROWSERS["cached"])):
         await stage.opens()
         await stage.page.goto(stage.liar.url)
         await expect(stage.alice.list.get_by_role("link").first).to_be_visible()
     await stage.page.goto("about:blank")
-    await stage.meets_somebody("hello")
+    await stage.meets_a_new_contact("hello")
     await stage.page.goto(stage.liar.url)
     await expect(stage.alice.list.locator(f'a[href="/c/{stage.bob.conversation}"]')).to_be_visible()
     await stage.comes_back()
@@ -101,7 +101,7 @@ async def test_what_was_answered_once_is_asked_for_again(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("value", [f"0; url=/{STOLEN}", f"0; url=http://127.0.0.1:9/{STOLEN}"], ids=["here", "away"])
-async def test_a_refresh_of_an_answer_that_is_no_document_leads_nowhere(stage: Stage, value: str) -> None:
+async def test_a_refresh_header_on_a_data_response_is_ignored(stage: Stage, value: str) -> None:
     with stage.liar.lying(NO_DOCUMENT, with_header("Refresh", value)):
         await stage.opens()
         await stage.carries_on()
@@ -109,8 +109,8 @@ async def test_a_refresh_of_an_answer_that_is_no_document_leads_nowhere(stage: S
 
 
 @pytest.mark.parametrize("directive", ['"cache"', '"cookies"', '"storage"', '"executionContexts"', '"*"'])
-async def test_a_server_can_have_a_browser_forget_and_nothing_else(stage: Stage, directive: str) -> None:
-    """As by ending the session. Who logs in again has their contacts again, as verified as they were."""
+async def test_clear_site_data_only_makes_the_browser_forget(stage: Stage, directive: str) -> None:
+    """Like ending the session. After the next login, all contacts are back, with their verification."""
 
     def change(answer: Answer) -> None:
         answer.set("Clear-Site-Data", directive)
@@ -125,7 +125,7 @@ async def test_a_server_can_have_a_browser_forget_and_nothing_else(stage: Stage,
     await stage.carries_on()
 
 
-async def test_a_server_can_end_the_session_and_gets_nothing_by_it(stage: Stage) -> None:
+async def test_a_server_gains_nothing_by_ending_the_session(stage: Stage) -> None:
     await stage.is_listening()
     await stage.composer.fill("a draft that nobody gets")
     stage.liar.close_sockets(1008)
@@ -139,9 +139,9 @@ async def test_a_server_can_end_the_session_and_gets_nothing_by_it(stage: Stage)
     await stage.carries_on()
 
 
-async def test_what_a_link_brought_goes_with_the_session(stage: Stage) -> None:
+async def test_a_linked_pin_is_deleted_with_the_session(stage: Stage) -> None:
     await stage.page.goto("about:blank")
-    await until(lambda: not stage.liar.has_socket)  # that of the page before
+    await until(lambda: not stage.liar.has_socket)  # the previous page's socket
     await stage.opens(f"/account#add={stage.bob.search_pin}")
     await until(lambda: stage.liar.has_socket)
     assert stage.bob.search_pin in await stored_in(stage.page)
@@ -152,7 +152,7 @@ async def test_what_a_link_brought_goes_with_the_session(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("code", [1000, 1001, 1011, 1012, 1013, 4999])
-async def test_a_socket_that_is_closed_is_opened_again(stage: Stage, code: int) -> None:
+async def test_a_closed_socket_is_reopened(stage: Stage, code: int) -> None:
     await stage.is_listening()
     stage.liar.close_sockets(code)
     assert not stage.liar.has_socket

@@ -1,4 +1,4 @@
-"""Scripts that are not the release's do not run, though the server sends them from its own address."""
+"""Scripts outside the release do not run, even if the server sends them from its own address."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.browser.lies.watching import STOLEN
 from tests.support.someone import until
 
 STEAL = f"fetch('/{STOLEN}');"
-FENCES = {"content-security-policy", "integrity-policy"}
+SECURITY_HEADERS = {"content-security-policy", "integrity-policy"}
 
 
 def stolen(visitor: Visitor) -> bool:
@@ -24,7 +24,7 @@ def stolen(visitor: Visitor) -> bool:
 
 
 def also(text: str) -> Change:
-    """A lie: this script does one thing more."""
+    """A lie: this script does something else too."""
 
     def change(answer: Answer) -> None:
         answer.text += f"\n{text}"
@@ -34,8 +34,8 @@ def also(text: str) -> Change:
 
 
 def without_integrity(answer: Answer) -> None:
-    """A document that says nothing of what its scripts must be, under no fence."""
-    answer.headers = [pair for pair in answer.headers if pair[0] not in FENCES]
+    """A lie: a document without integrity attributes and security headers."""
+    answer.headers = [pair for pair in answer.headers if pair[0] not in SECURITY_HEADERS]
     answer.text = re.sub(r' integrity="[^"]*"', "", re.sub('<script type="importmap">.*?</script>', "", answer.text))
 
 
@@ -43,14 +43,12 @@ SCRIPTS = {"the entry": "boot", "one that it imports": "server", "one beside it"
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
-async def test_a_changed_script_does_not_run_and_the_page_says_that_it_has_not_started(
-    visitor: Visitor, name: str
-) -> None:
+async def test_a_changed_script_does_not_run_and_the_page_says_it_has_not_started(visitor: Visitor, name: str) -> None:
     path = rf"GET /static/[0-9a-f]{{12}}/js/{SCRIPTS[name]}\.js"
     browser = visitor.page.context.browser
     assert browser
     with visitor.liar.lying(path, also(STEAL)):
-        with visitor.liar.lying(DOCUMENT, without_integrity):  # the control: it would run
+        with visitor.liar.lying(DOCUMENT, without_integrity):  # control: it would run
             page = await browser.new_page()  # nothing is cached
             await page.goto(visitor.liar.url)
             await until(lambda: stolen(visitor))
@@ -70,7 +68,7 @@ MORE = {"by its address": "", "with its true integrity": f' integrity="{integrit
 
 
 @pytest.mark.parametrize("name", MORE)
-async def test_a_script_that_was_added_at_the_servers_own_address_does_not_run(visitor: Visitor, name: str) -> None:
+async def test_a_script_added_from_the_servers_own_origin_does_not_run(visitor: Visitor, name: str) -> None:
     def serve(answer: Answer) -> None:
         answer.status, answer.text = 200, STEAL
         answer.set("content-type", "text/javascript")
@@ -78,23 +76,23 @@ async def test_a_script_that_was_added_at_the_servers_own_address_does_not_run(v
     def add(answer: Answer) -> None:
         answer.text = in_head(answer.text, f'<script src="/more.js"{MORE[name]}></script>')
 
-    def unfence(answer: Answer) -> None:
-        answer.headers = [pair for pair in answer.headers if pair[0] not in FENCES]
+    def strip_headers(answer: Answer) -> None:
+        answer.headers = [pair for pair in answer.headers if pair[0] not in SECURITY_HEADERS]
 
     with visitor.liar.lying(r"GET /more\.js", serve), visitor.liar.lying(DOCUMENT, add):
-        with visitor.liar.lying(DOCUMENT, unfence):  # the control: it would run
+        with visitor.liar.lying(DOCUMENT, strip_headers):  # control: it would run
             await visitor.page.goto(visitor.liar.url)
             await until(lambda: stolen(visitor))
         visitor.watch.since = len(visitor.liar.heard)
         await visitor.opens()
-        visitor.watch.asked.clear()  # that the parser wanted it
+        visitor.watch.asked.clear()  # the parser's own request
         await expect(visitor.warning).to_contain_text(TAMPERED)
         await visitor.types_and_nothing_leaves()
         assert not stolen(visitor)
 
 
-async def test_a_browser_that_takes_no_integrity_from_import_maps_runs_the_release(visitor: Visitor) -> None:
-    """As it would see the page: what is imported was loaded before, by links that have their own."""
+async def test_a_browser_without_import_map_integrity_runs_the_release(visitor: Visitor) -> None:
+    """Simulated: imported scripts were loaded before, by links with their own integrity."""
 
     def forget(answer: Answer) -> None:
         answer.text = re.sub('<script type="importmap">.*?</script>', "", answer.text)

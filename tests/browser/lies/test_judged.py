@@ -1,4 +1,4 @@
-"""Rows that failed: what was signed and follows nothing, and what is empty, have no say in what comes after."""
+"""Rows that failed: signed messages that follow nothing and emptied rows do not affect later messages."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.someone import texts_of
 
 __all__ = ["talk"]
 
-# The contact of the open conversation, after as many alarms as are kept.
+# Gives the contact of the open conversation as many accepted alarms as are kept.
 MANY_ACCEPTED = """async () => {
     const at = (name) => document.querySelector("[src*=boot]").src.replace("boot", name);
     const { changeContact } = await import(at("vault"));
@@ -23,8 +23,8 @@ MANY_ACCEPTED = """async () => {
 }"""
 
 
-async def test_whoever_goes_on_after_a_fork_acknowledges_nothing_of_it(talk: Stage) -> None:
-    """Nor does it say anything of the order, or raise a second alarm by what it acknowledges itself."""
+async def test_continuing_after_a_fork_acknowledges_nothing_of_it(talk: Stage) -> None:
+    """It does not affect the order either, and its own acknowledgement raises no second alarm."""
     await talk.opens()
     await talk.says("mine")
     await talk.bob.writes("four, after another three", p=noise(32), a=(9, noise(32)))
@@ -39,8 +39,8 @@ async def test_whoever_goes_on_after_a_fork_acknowledges_nothing_of_it(talk: Sta
     await expect(talk.page.locator("[role=alert]:not(:empty)")).to_have_count(0)
 
 
-async def test_a_message_of_another_device_that_cannot_be_read_has_its_number(talk: Stage) -> None:
-    """Whoever writes after it neither takes that number nor waits."""
+async def test_an_unreadable_message_from_another_device_keeps_its_number(talk: Stage) -> None:
+    """The next message neither reuses that number nor waits."""
     await talk.opens()
     other = await talk.alice.new_tab()
 
@@ -64,8 +64,8 @@ async def test_a_message_of_another_device_that_cannot_be_read_has_its_number(ta
 
 
 @pytest.mark.parametrize("differs", ["side", "number", "hash"])
-async def test_an_emptied_row_goes_for_no_message_but_its_own(talk: Stage, differs: str) -> None:
-    """Of the last message it has all but one, so it is another one and stays; the one that has all of it goes."""
+async def test_an_emptied_row_stands_only_for_its_own_message(talk: Stage, differs: str) -> None:
+    """A row that differs from the last message in one field stays as another message; an exact match is dropped."""
 
     def change(rows: Rows) -> Rows:
         if not rows:
@@ -80,7 +80,7 @@ async def test_an_emptied_row_goes_for_no_message_but_its_own(talk: Stage, diffe
         await expect(texts_of(talk.page)).to_have_text([*SAID, NOT_VERIFIED if differs == "hash" else GONE])
 
 
-# How often something changed in the alarm since.
+# Counts changes in the alarm.
 WATCH_ALARM = """() => {
     globalThis.changes = 0;
     const count = (changes) => { globalThis.changes += changes.length; };
@@ -88,8 +88,8 @@ WATCH_ALARM = """() => {
 }"""
 
 
-async def test_an_alarm_that_stands_is_said_once(talk: Stage) -> None:
-    """Each further message finds it again; whoever listens to the page does not hear it again."""
+async def test_a_standing_alarm_is_announced_once(talk: Stage) -> None:
+    """Each further message finds it again, but a screen reader does not announce it again."""
     await talk.opens()
     await talk.says("mine")
     await talk.bob.writes("I have seen another", a=(1, noise(32)))
@@ -100,10 +100,10 @@ async def test_an_alarm_that_stands_is_said_once(talk: Stage) -> None:
     assert await talk.page.evaluate("() => globalThis.changes") == 0
     await talk.bob.writes("after what is not here", p=noise(32))
     await is_alarmed(talk, FORK)
-    assert await talk.page.evaluate("() => globalThis.changes") > 0  # the control
+    assert await talk.page.evaluate("() => globalThis.changes") > 0  # control: changes are counted
 
 
-async def test_the_last_fifty_alarms_that_somebody_accepted_are_kept(talk: Stage) -> None:
+async def test_the_last_fifty_accepted_alarms_are_kept(talk: Stage) -> None:
     await talk.opens()
     await talk.says("mine")
     await talk.page.evaluate(MANY_ACCEPTED)

@@ -1,4 +1,4 @@
-"""Links that bring a Search PIN: whoever made one chose the person, so none verifies anybody, in any spelling."""
+"""Links with a Search PIN: the link's author chose the person, so a link verifies nobody, in any spelling."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ LINK, TYPED = "Not verified: added by link", "Verified by Search PIN"
 
 
 def button(stage: Stage, words: str) -> Locator:
-    """What the conversation says of who it is."""
+    """The trust button of the conversation."""
     return stage.page.get_by_role("button", name=words)
 
 
 async def brings(stage: Stage, text: str) -> Locator:
-    """Alice opens a link with this; the field that it stands in."""
+    """Alice opens a link with this text; returns the field that it fills."""
     await stage.page.goto("about:blank")
     await stage.page.goto(f"{stage.liar.url}/#add={text}")
     field = stage.page.get_by_role("textbox", name="Search PIN")
@@ -31,14 +31,14 @@ async def brings(stage: Stage, text: str) -> Locator:
 
 
 async def meets(stage: Stage, pin_is: Callable[[str], object] = bool) -> Peer:
-    """Somebody whom Alice does not know."""
+    """Return a person whom Alice does not know."""
     mallory = await Peer.arrives(stage.truth, "bob", pin_is=pin_is)
     stage.peers.append(mallory)
     return mallory
 
 
-async def test_a_pin_that_a_link_spells_in_another_way_verifies_nobody(stage: Stage) -> None:
-    """O for 0 and I for 1, at both ends, in small letters with other dashes: the PIN is the same."""
+async def test_a_linked_pin_in_another_spelling_verifies_nobody(stage: Stage) -> None:
+    """O for 0 and I for 1 at both ends, in lowercase with other dashes: the PIN is the same."""
     mallory = await meets(stage, pin_is=lambda pin: set(pin[:5]) & {"0", "1"} and set(pin[-5:]) & {"0", "1"})
     spelled = mallory.search_pin.replace("0", "o").replace("1", "i").lower().replace("-", "--")
     await brings(stage, spelled)
@@ -48,21 +48,19 @@ async def test_a_pin_that_a_link_spells_in_another_way_verifies_nobody(stage: St
 
 
 @pytest.mark.parametrize("places", [[0], [-1], [0, -1], list(range(29))], ids=["first", "last", "both ends", "all"])
-async def test_a_pin_that_a_link_brought_and_a_letter_mended_verifies_nobody_either(
-    stage: Stage, places: list[int]
-) -> None:
-    """Also if somebody types another PIN over it: what was never emptied is the link's."""
+async def test_a_linked_pin_with_corrected_letters_verifies_nobody(stage: Stage, places: list[int]) -> None:
+    """Even if another PIN is typed over it: a field that was never emptied belongs to the link."""
     mallory = await meets(stage)
     letters = list(mallory.search_pin)
     for place in places:
         letters[place] = "0" if letters[place] != "0" else "1"
     await brings(stage, "".join(letters))
-    assert mallory.search_pin[2:-2] not in await stored_in(stage.page)  # it stands in the field, and nowhere else
+    assert mallory.search_pin[2:-2] not in await stored_in(stage.page)  # it is only in the field
     await stage.tries_to_start(mallory.search_pin)
     await expect(button(stage, LINK)).to_be_visible()
 
 
-async def test_what_is_typed_into_a_field_that_was_emptied_is_the_persons(stage: Stage) -> None:
+async def test_a_pin_typed_into_an_emptied_field_counts_as_typed(stage: Stage) -> None:
     mallory, carol = await meets(stage), await meets(stage)
     field = await brings(stage, mallory.search_pin)
     await field.clear()
@@ -70,7 +68,7 @@ async def test_what_is_typed_into_a_field_that_was_emptied_is_the_persons(stage:
     await expect(button(stage, TYPED)).to_be_visible()
 
 
-async def test_a_link_that_comes_back_by_undoing_verifies_nobody(stage: Stage) -> None:
+async def test_a_linked_pin_restored_by_undo_verifies_nobody(stage: Stage) -> None:
     mallory = await meets(stage)
     field = await brings(stage, mallory.search_pin)
     await field.press("Control+A")
@@ -82,8 +80,8 @@ async def test_a_link_that_comes_back_by_undoing_verifies_nobody(stage: Stage) -
     await expect(button(stage, LINK)).to_be_visible()
 
 
-async def test_a_field_that_is_emptied_while_the_server_keeps_one_waiting_verifies_nobody(stage: Stage) -> None:
-    """What counts is what was there when it was handed over."""
+async def test_emptying_the_field_during_a_slow_request_verifies_nobody(stage: Stage) -> None:
+    """What counts is the field's content when it was submitted."""
     held: list[Answer] = []
 
     def hold(answer: Answer) -> None:
@@ -100,7 +98,7 @@ async def test_a_field_that_is_emptied_while_the_server_keeps_one_waiting_verifi
         await expect(button(stage, LINK)).to_be_visible()
 
 
-async def test_a_link_takes_no_verification_away(stage: Stage) -> None:
+async def test_a_link_does_not_remove_a_verification(stage: Stage) -> None:
     await brings(stage, stage.bob.search_pin)
     await stage.page.get_by_role("button", name="Start").click()
     await expect(button(stage, TYPED)).to_be_visible()
@@ -108,7 +106,7 @@ async def test_a_link_takes_no_verification_away(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("is_trimmed", [False, True], ids=["whole", "and trimmed"])
-async def test_a_link_that_is_pasted_finds_its_person_and_verifies_nobody(stage: Stage, is_trimmed: bool) -> None:
+async def test_a_pasted_link_finds_the_person_and_verifies_nobody(stage: Stage, is_trimmed: bool) -> None:
     mallory = await meets(stage)
     link = f"https://a-long-name-of-some-host.chat.example.org:8443/somewhere/#add={mallory.search_pin}"
     field = stage.page.get_by_role("textbox", name="Search PIN")

@@ -1,4 +1,4 @@
-"""Whom one talks to: lists, names, keys and Search PINs of a server that would like it to be somebody else."""
+"""Identity: false lists, names, keys and Search PIN responses do not make a contact someone else."""
 
 from __future__ import annotations
 
@@ -26,31 +26,31 @@ SWAPPED = "does not belong to this Search PIN"
 
 
 def line(conversation: str, statement: str | None) -> str:
-    """A line of the list, in its right form."""
+    """Return a well-formed list item."""
     given = HONEST["conversation-item"] | {"data-conversation-id": conversation, "data-statement": statement or ""}
     return element("conversation-item", {name: value for name, value in given.items() if value})
 
 
 def listing(lines: str) -> Change:
-    """A lie: these lines are the whole list."""
+    """A lie: these items are the whole list."""
     return lambda answer: setattr(answer, "text", lines)
 
 
 def own_statement(name: str) -> tuple[crypto.Keys, str]:
-    """Keys of the server's own, and what they say of themselves."""
+    """Return keys of the server, and their signed statement."""
     keys = crypto.generate_keys()
     return keys, crypto.sign_statement(keys, name, 1, 1_790_000_000_000)
 
 
 def with_statement(statement: str) -> Change:
-    """A lie: the conversation is opened with another key statement."""
+    """A lie: the conversation opens with another key statement."""
     return lambda answer: setattr(
         answer, "text", re.sub(r'data-statement="[^"]*"', f'data-statement="{statement}"', answer.text)
     )
 
 
-async def test_a_contact_that_the_list_leaves_out_stays_one(stage: Stage) -> None:
-    """The list is the server's; what this browser and the vault know of Bob is not."""
+async def test_a_contact_left_out_of_the_list_remains_a_contact(stage: Stage) -> None:
+    """The list is the server's, but not what this browser and the vault know about Bob."""
     await stage.says("who are you?")
     await stage.remembers()
     with stage.liar.lying(LIST, listing("")):
@@ -62,7 +62,7 @@ async def test_a_contact_that_the_list_leaves_out_stays_one(stage: Stage) -> Non
         await stage.carries_on()
 
 
-async def test_whom_one_never_wrote_with_is_not_missed(stage: Stage) -> None:
+async def test_a_contact_without_messages_is_not_reported_missing(stage: Stage) -> None:
     await stage.says("who are you?")
     await stage.remembers()
     mallory = await Peer.arrives(stage.truth, "mallory")
@@ -75,7 +75,7 @@ async def test_whom_one_never_wrote_with_is_not_missed(stage: Stage) -> None:
     await mallory.leaves()
 
 
-async def test_a_key_of_the_servers_own_under_a_verified_contacts_name_is_not_verified(stage: Stage) -> None:
+async def test_the_servers_own_key_under_a_verified_contacts_name_is_not_verified(stage: Stage) -> None:
     me = stage.bob.other
     keys, statement = own_statement("bob")
     conversation = crypto.conversation_id(crypto.fingerprint(me.ik), keys.fp)
@@ -89,7 +89,7 @@ async def test_a_key_of_the_servers_own_under_a_verified_contacts_name_is_not_ve
         await expect(stage.page.get_by_role("heading", name="bob")).to_be_visible()
         await expect(stage.page.get_by_role("button", name="Not verified")).to_be_visible()
         await expect(stage.page.get_by_role("button", name="Verified by")).to_have_count(0)
-        await stage.page.get_by_role("button", name="Not verified").click()  # and Bob's PIN does not make it so
+        await stage.page.get_by_role("button", name="Not verified").click()  # Bob's PIN does not verify it
         await stage.page.get_by_role("textbox", name="The PIN they gave you").fill(stage.bob.search_pin)
         await stage.page.get_by_role("button", name="Check").click()
         await expect(stage.page.locator("who-is-this [role=alert]").first).to_contain_text("belongs to someone other")
@@ -100,15 +100,15 @@ async def test_a_key_of_the_servers_own_under_a_verified_contacts_name_is_not_ve
 
 NAMELESS = re.compile("^(…|Unknown.*)$")
 FALSE_NAMES: dict[str, Callable[[Stage], str | None]] = {
-    "nobody's statement": lambda stage: HONEST["conversation-item"]["data-statement"],
+    "an invalid statement": lambda stage: HONEST["conversation-item"]["data-statement"],
     "another's statement": lambda stage: own_statement(FORGED)[1],
     "no statement": lambda stage: None,
 }
 
 
 @pytest.mark.parametrize("name", FALSE_NAMES)
-async def test_the_list_shows_signed_names_alone(stage: Stage, name: str) -> None:
-    """A conversation of nobody, and Bob's with a statement that is not his: neither brings a name."""
+async def test_the_list_shows_only_signed_names(stage: Stage, name: str) -> None:
+    """An invented conversation, and Bob's with a statement that is not his: neither shows a name."""
     statement = FALSE_NAMES[name](stage)
     lines = line("ABCDEFGHJKMNPQRSTVWXYZ01", statement) + line(stage.bob.conversation, statement)
     with stage.liar.lying(LIST, listing(lines)):
@@ -135,7 +135,7 @@ def _small(peer: Peer) -> str:
 
 
 @pytest.mark.parametrize("name", STATEMENTS)
-async def test_another_statement_for_a_verified_contact_is_an_alarm(stage: Stage, name: str) -> None:
+async def test_a_different_statement_for_a_verified_contact_raises_an_alarm(stage: Stage, name: str) -> None:
     statement = STATEMENTS[name](stage.bob)
     with stage.liar.lying(OPEN, with_statement(statement)):
         await stage.page.goto(stage.address)
@@ -149,9 +149,9 @@ async def test_another_statement_for_a_verified_contact_is_an_alarm(stage: Stage
     await stage.carries_on()
 
 
-async def test_another_statement_for_somebody_new_is_an_alarm_and_pins_nobody(stage: Stage) -> None:
-    """Nothing is known yet to hold it against but the conversation's own id, which both keys make."""
-    await stage.meets_somebody("hello")
+async def test_a_different_statement_for_a_new_contact_raises_an_alarm_and_pins_no_key(stage: Stage) -> None:
+    """It can only be checked against the conversation id, which is derived from both keys."""
+    await stage.meets_a_new_contact("hello")
     with stage.liar.lying(OPEN, with_statement(own_statement("bob")[1])):
         await stage.page.goto(stage.address)
         await expect(stage.page.locator("[data-alarm]")).to_contain_text("shows a different key")
@@ -172,7 +172,7 @@ FOUND |= wrong("partner_search_salt", [*NO_TEXT, "", "A" * 22]) | {
 
 
 @pytest.mark.parametrize("name", FOUND)
-async def test_a_false_answer_to_a_search_pin_starts_nothing(stage: Stage, name: str) -> None:
+async def test_an_invalid_search_pin_response_starts_nothing(stage: Stage, name: str) -> None:
     known = await stage.page.evaluate(CONTACTS)
     url = stage.page.url
     with stage.liar.lying(START, FOUND[name]):
@@ -191,7 +191,7 @@ CONTACTS = """async () => {
 }"""
 
 
-async def test_a_swapped_answer_is_told_from_a_wrong_pin(stage: Stage) -> None:
+async def test_a_swapped_search_pin_response_is_distinguished_from_a_wrong_pin(stage: Stage) -> None:
     eve = await Peer.arrives(stage.truth)
     stage.peers.append(eve)
     found = await _answer_about(eve, stage)
@@ -199,12 +199,12 @@ async def test_a_swapped_answer_is_told_from_a_wrong_pin(stage: Stage) -> None:
         await stage.tries_to_start(stage.bob.search_pin)
         await expect(stage.started).to_contain_text(SWAPPED)
     await stage.opens()
-    await stage.tries_to_start(stage.bob.search_pin)  # the honest twin
+    await stage.tries_to_start(stage.bob.search_pin)  # control: no lie
     await expect(stage.started).to_be_empty()
     await expect(stage.page.get_by_text("Verified by Search PIN")).to_be_visible()
 
 
-async def test_another_statement_of_a_contact_at_a_search_pin_starts_nothing(stage: Stage) -> None:
+async def test_a_different_statement_in_a_search_pin_response_starts_nothing(stage: Stage) -> None:
     known = await stage.page.evaluate(CONTACTS)
     other = crypto.sign_statement(stage.bob.keys, FORGED, 1, 5)
     with stage.liar.lying(START, with_member("partner_statement", other)):
@@ -215,7 +215,7 @@ async def test_another_statement_of_a_contact_at_a_search_pin_starts_nothing(sta
 
 
 async def _answer_about(eve: Peer, stage: Stage) -> dict[str, str]:
-    """What an honest server would answer to Alice who enters Eve's PIN: in form and in itself it is right."""
+    """Return an honest server's response to Alice entering Eve's PIN: well-formed and consistent."""
     conversation = crypto.conversation_id(eve.keys.fp, crypto.fingerprint(stage.bob.other.ik))
     return {
         "conversation_id": conversation,
@@ -226,7 +226,7 @@ async def _answer_about(eve: Peer, stage: Stage) -> dict[str, str]:
     }
 
 
-async def test_a_pin_that_a_link_brought_verifies_nobody_until_the_person_says_who_gave_it(stage: Stage) -> None:
+async def test_a_linked_pin_verifies_nobody_until_the_user_confirms_who_gave_it(stage: Stage) -> None:
     mallory = await Peer.arrives(stage.truth, "bob")
     stage.peers.append(mallory)
     await stage.page.goto("about:blank")
@@ -234,7 +234,7 @@ async def test_a_pin_that_a_link_brought_verifies_nobody_until_the_person_says_w
     await stage.page.get_by_role("button", name="Start").click()
     trust = stage.page.get_by_role("button", name="Not verified: added by link")
     await expect(trust).to_be_visible()
-    await expect(trust).to_have_attribute("data-trust", "none")  # and looks like it
+    await expect(trust).to_have_attribute("data-trust", "none")  # and is styled accordingly
     assert (await stage.contact())["verified"] == "link"
     await stage.page.reload()
     await expect(trust).to_be_visible()
@@ -246,9 +246,9 @@ async def test_a_pin_that_a_link_brought_verifies_nobody_until_the_person_says_w
 
 
 @pytest.mark.parametrize("name", ["you", "You", "Sent-by-you"])
-async def test_nobody_is_heard_as_oneself_whatever_their_name_is(stage: Stage, name: str) -> None:
-    """A screen reader says who wrote each message."""
-    await stage.meets_somebody("I agree to pay 1000", name=name)
+async def test_screen_readers_never_announce_a_contact_as_the_user(stage: Stage, name: str) -> None:
+    """A screen reader announces who wrote each message."""
+    await stage.meets_a_new_contact("I agree to pay 1000", name=name)
     await stage.opens()
     await stage.says("no, I do not")
     heard = stage.page.locator("message-row .visually-hidden")

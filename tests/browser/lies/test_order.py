@@ -1,4 +1,4 @@
-"""Order, times and ends that the server changes: what is signed says otherwise, and the page says so in its place."""
+"""The server changes order, times or the end of a conversation, and the page notices from the signed content."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ DISORDER, TAKEN_BACK, FORK = "cannot have been written in this order", "no longe
 
 
 def notes(stage: Stage) -> Locator:
-    """What is said at messages about their place."""
+    """The notes about the order of messages."""
     return stage.page.locator(".note:not(:empty)")
 
 
 def moved(number: str, seq: str, **changed: str) -> Change:
-    """A lie: this sender's message of a number stands at another place."""
+    """A lie: the message with this number of one sender is moved to another position."""
 
     def change(rows: Rows) -> Rows:
         return [row | {"data-seq": seq} if row["data-n"] == number and matches(row, changed) else row for row in rows]
@@ -38,17 +38,17 @@ def moved(number: str, seq: str, **changed: str) -> Change:
 
 
 def matches(row: Row, wanted: dict[str, str]) -> bool:
-    """The row is mine or theirs, as wanted."""
+    """Whether the row is from the wanted side."""
     return ("data-own" in row) == (wanted.get("side") == "own")
 
 
 async def is_alarmed(stage: Stage, words: str) -> None:
-    """The red alarm stands, nothing can be sent, and no lie takes it away."""
+    """The red alarm is shown, nothing can be sent, and no lie removes it."""
     await expect(stage.page.locator("[data-alarm]")).to_contain_text(words)
     await expect(stage.composer).to_be_disabled()
 
 
-async def test_messages_that_crossed_are_said_to_have_and_that_is_no_alarm(talk: Stage) -> None:
+async def test_crossed_messages_are_marked_and_raise_no_alarm(talk: Stage) -> None:
     await talk.opens()
     await talk.says("mine")
     await talk.bob.writes("crossed")  # acknowledges nothing
@@ -61,7 +61,7 @@ async def test_messages_that_crossed_are_said_to_have_and_that_is_no_alarm(talk:
     await expect(talk.page.locator("[role=alert]:not(:empty)")).to_have_count(0)
 
 
-async def test_an_answer_that_is_shown_before_its_question_is_an_alarm(talk: Stage) -> None:
+async def test_a_reply_shown_before_its_question_raises_an_alarm(talk: Stage) -> None:
     await talk.opens()
     await talk.says("shall we burn it?")
     mine = (await talk.bob.rows())[3]
@@ -72,8 +72,8 @@ async def test_an_answer_that_is_shown_before_its_question_is_an_alarm(talk: Sta
         await is_alarmed(talk, DISORDER)
 
 
-async def test_two_messages_of_different_people_do_not_change_places_unnoticed(talk: Stage) -> None:
-    """ "Yes, do it" under another question: the first is acknowledged by nobody before, the second crossed."""
+async def test_swapping_messages_of_different_people_is_noticed(talk: Stage) -> None:
+    """A "Yes, do it" moved under another question is marked as crossed."""
     await talk.opens()
     await talk.says("shall we wait?")
     await talk.says("shall we burn it?")
@@ -85,12 +85,12 @@ async def test_two_messages_of_different_people_do_not_change_places_unnoticed(t
     ):
         await talk.opens()
         await expect(texts_of(talk.page).nth(4)).to_have_text("yes, do it")
-        await expect(notes(talk)).to_have_text([CROSSED + "."])  # mine, for it does not acknowledge the answer above
+        await expect(notes(talk)).to_have_text([CROSSED + "."])  # mine does not acknowledge the reply above
         await expect(talk.page.locator("message-row").last.locator(".note")).to_have_text(CROSSED + ".")
 
 
 def _exchange(rows: Rows, one: str, other: str) -> Rows:
-    """Two messages have each other's places and times."""
+    """Swap the positions and times of two messages."""
     ids = {row["data-message-id"]: row for row in rows}
     if one not in ids or other not in ids:
         return rows
@@ -101,8 +101,8 @@ def _exchange(rows: Rows, one: str, other: str) -> Rows:
 
 
 @pytest.mark.parametrize("claimed", [1, 2])
-async def test_an_acknowledgement_of_what_is_not_here_is_an_alarm(talk: Stage, claimed: int) -> None:
-    """1: of another message than the one that is here. 2: they cannot have seen it, and nothing says that they lie."""
+async def test_acknowledging_a_message_that_is_not_here_raises_an_alarm(talk: Stage, claimed: int) -> None:
+    """1: a different message than the one here. 2: one that does not exist yet, noticed once it does."""
     await talk.opens()
     await talk.says("mine")
     await talk.bob.writes("I have seen another", a=(claimed, noise(32)))
@@ -114,26 +114,28 @@ async def test_an_acknowledgement_of_what_is_not_here_is_an_alarm(talk: Stage, c
 
 
 @pytest.mark.parametrize(
-    ("minutes", "is_said"), [(0, False), (9, False), (-9, False), (11, True), (-11, True), (10**6, True)]
+    ("minutes", "is_shown"), [(0, False), (9, False), (-9, False), (11, True), (-11, True), (10**6, True)]
 )
-async def test_another_time_than_the_signed_one_is_shown_with_it(talk: Stage, minutes: int, is_said: bool) -> None:
+async def test_a_time_that_differs_from_the_signed_one_is_shown_with_it(
+    talk: Stage, minutes: int, is_shown: bool
+) -> None:
     at = str(milliseconds() + minutes * 60_000)
     with talk.liar.lying(SHOWN, showing(lambda rows: [row | {"data-at": at} for row in rows])):
         await talk.opens()
         await expect(texts_of(talk.page)).to_have_text(SAID)
         signed = talk.page.locator(".signed:not([hidden])")
-        await expect(signed).to_have_count(3 if is_said else 0)
-        if is_said:
+        await expect(signed).to_have_count(3 if is_shown else 0)
+        if is_shown:
             await expect(signed.first).to_contain_text("Signed at a different time")
 
 
-async def test_a_message_that_is_left_out_is_missed_in_its_place(talk: Stage) -> None:
+async def test_a_missing_message_is_reported_in_its_place(talk: Stage) -> None:
     with talk.liar.lying(SHOWN, showing(lambda rows: [row for row in rows if row["data-n"] != "2"])):
         await talk.opens()
         await expect(texts_of(talk.page)).to_have_text(["one", "three"])
         await expect(notes(talk)).to_contain_text([GAP])
         await talk.says("what came before that?")
-    assert (await talk.bob.last()).a == (1, talk.bob.sent[0].hash)  # what follows the gap is acknowledged with it
+    assert (await talk.bob.last()).a == (1, talk.bob.sent[0].hash)  # the message after the gap is acknowledged with it
 
 
 async def test_a_message_can_be_out_of_order_and_after_a_gap(talk: Stage) -> None:
@@ -148,15 +150,15 @@ async def test_a_message_can_be_out_of_order_and_after_a_gap(talk: Stage) -> Non
         await expect(notes(talk)).to_have_text(["⚠ Out of order, and messages are missing before this one."])
 
 
-async def test_messages_of_one_person_out_of_order_are_said_to_be(talk: Stage) -> None:
+async def test_messages_of_one_person_out_of_order_are_marked(talk: Stage) -> None:
     with talk.liar.lying(SHOWN, moved("1", "7")):
         await talk.opens()
         await expect(texts_of(talk.page)).to_have_text(["two", "three", "one"])
         await expect(notes(talk)).to_contain_text([LATE])
 
 
-@pytest.mark.parametrize("is_same", [True, False], ids=["the same", "another"])
-async def test_of_two_rows_in_one_place_one_is_shown(talk: Stage, is_same: bool) -> None:
+@pytest.mark.parametrize("is_same", [True, False], ids=["same", "different"])
+async def test_only_one_of_two_rows_in_the_same_place_is_shown(talk: Stage, is_same: bool) -> None:
     def change(rows: Rows) -> Rows:
         if is_same:
             return [*rows, *[row | {"data-message-id": noise(16)} for row in rows]]
@@ -168,7 +170,7 @@ async def test_of_two_rows_in_one_place_one_is_shown(talk: Stage, is_same: bool)
 
 
 async def seen(talk: Stage) -> None:
-    """Alice has read all three, answered, and her browser knows."""
+    """Alice has read all three and replied, and her browser has stored the heads."""
     await talk.opens()
     await talk.says("seen")
     assert (await talk.remembers())[1] == [3, talk.bob.sent[-1].hash]
@@ -179,7 +181,7 @@ def older(before: int) -> str:
 
 
 def with_older(change: Change, further: int = 0) -> Change:
-    """A lie upon a lie: there is more to load before the first row, or before one that is not there."""
+    """A lie upon a lie: there is more to load before the first row, or before a row that does not exist."""
 
     def lie(answer: Answer) -> None:
         change(answer)
@@ -200,18 +202,18 @@ TAIL: dict[str, Change] = {
 
 @pytest.mark.parametrize("has_more", [False, True], ids=["no more", "more to load"])
 @pytest.mark.parametrize("name", TAIL)
-async def test_what_was_seen_and_is_withheld_is_an_alarm(talk: Stage, name: str, has_more: bool) -> None:
-    """Also where the server says that there is more to load, and then there is nothing."""
+async def test_withholding_a_seen_message_raises_an_alarm(talk: Stage, name: str, has_more: bool) -> None:
+    """Even if the server claims that there is more to load, and then delivers nothing."""
     await seen(talk)
     change = with_older(TAIL[name]) if has_more else TAIL[name]
     with talk.liar.lying(SHOWN, change):
         await talk.page.goto(talk.address)
         await is_alarmed(talk, TAKEN_BACK)
-    await talk.opens()  # the honest twin
+    await talk.opens()  # control: no lie
     await expect(texts_of(talk.page)).to_have_text([*SAID, "seen"])
 
 
-async def test_what_was_seen_and_cannot_be_on_the_earlier_page_that_does_not_come_is_an_alarm(talk: Stage) -> None:
+async def test_an_unavailable_earlier_page_does_not_hide_a_withheld_message(talk: Stage) -> None:
     await seen(talk)
     with (
         talk.liar.lying(SHOWN, with_older(TAIL["the last of theirs"])),
@@ -221,7 +223,7 @@ async def test_what_was_seen_and_cannot_be_on_the_earlier_page_that_does_not_com
         await is_alarmed(talk, TAKEN_BACK)
 
 
-async def test_what_was_seen_is_known_as_seen_after_one_went_on(talk: Stage) -> None:
+async def test_seen_messages_stay_known_after_the_user_continues(talk: Stage) -> None:
     await seen(talk)
     with talk.liar.lying(SHOWN, TAIL["the last of theirs"]):
         await talk.page.goto(talk.address)
@@ -231,8 +233,8 @@ async def test_what_was_seen_is_known_as_seen_after_one_went_on(talk: Stage) -> 
         assert (await talk.remembers())[1] == [3, talk.bob.sent[-1].hash]
 
 
-async def test_what_was_seen_and_is_on_an_earlier_page_is_no_alarm(talk: Stage) -> None:
-    """Five of mine, three of theirs; then came two, and a row that nobody signed. The page before does not come."""
+async def test_a_seen_message_on_an_earlier_page_raises_no_alarm(talk: Stage) -> None:
+    """Five own messages, three of theirs, then two more and an unsigned row. The earlier page does not arrive."""
     await talk.opens()
     for number in range(5):
         await talk.says(f"mine {number}")
@@ -259,15 +261,15 @@ async def test_what_was_seen_and_is_on_an_earlier_page_is_no_alarm(talk: Stage) 
         await until(is_noted)
         await expect(talk.page.locator("[data-alarm]")).to_be_empty()
         await expect(talk.composer).to_be_enabled()
-    await talk.opens()  # the honest twin
+    await talk.opens()  # control: no lie
     await expect(texts_of(talk.page).first).to_have_text("one")
 
 
 @pytest.mark.parametrize(("further", "asked"), [(0, 1), (1, 0)], ids=["itself", "elsewhere"])
-async def test_a_page_of_earlier_messages_does_not_lead_to_itself_without_end(
+async def test_an_earlier_page_that_refers_to_itself_is_not_requested_endlessly(
     talk: Stage, further: int, asked: int
 ) -> None:
-    """The last row, and whatever is before it is this row again."""
+    """The last row, and every earlier page is this row again."""
     kept: Rows = []
 
     def change(rows: Rows) -> Rows:
@@ -282,7 +284,7 @@ async def test_a_page_of_earlier_messages_does_not_lead_to_itself_without_end(
     assert len(before) == asked
 
 
-async def test_what_was_seen_and_is_emptied_is_no_alarm_of_that_kind(talk: Stage) -> None:
+async def test_emptying_seen_messages_does_not_count_as_withholding_them(talk: Stage) -> None:
     await seen(talk)
     with talk.liar.lying(SHOWN, showing(lambda rows: [without_copy(row) for row in rows])):
         await talk.opens()
@@ -292,23 +294,23 @@ async def test_what_was_seen_and_is_emptied_is_no_alarm_of_that_kind(talk: Stage
 
 FACTS: dict[str, Change] = {
     "another key": facts(statement=None),
-    "of nobody": facts(conversation_id="ABCDEFGHJKMNPQRSTVWXYZ01"),
+    "a conversation that does not exist": facts(conversation_id="ABCDEFGHJKMNPQRSTVWXYZ01"),
     "they left": facts(statement=None, left=""),
-    "mine is far": facts(own_n=str(2**52 - 2), own_hash=noise(32)),
-    "nothing was said": facts(last_seq="0"),
-    "much was said": facts(last_seq=str(2**53 - 1)),
+    "own number far ahead": facts(own_n=str(2**52 - 2), own_hash=noise(32)),
+    "no messages": facts(last_seq="0"),
+    "very many messages": facts(last_seq=str(2**53 - 1)),
 }
 
 
 @pytest.mark.parametrize("name", FACTS)
-async def test_what_the_server_says_of_a_conversation_opens_no_other(talk: Stage, name: str) -> None:
+async def test_false_facts_about_a_conversation_open_no_other(talk: Stage, name: str) -> None:
     await seen(talk)
     with talk.liar.lying("GET /c/.*/open", FACTS[name]):
         await talk.page.goto(talk.address)
-        if name == "they left":  # can be said of anybody; the key stays the one that was pinned
+        if name == "they left":  # the server can claim this of anyone; the pinned key stays
             await expect(talk.page.get_by_text("deleted their account")).to_be_visible()
             await expect(texts_of(talk.page)).to_have_text([*SAID, "seen"])
-        elif name in ("another key", "of nobody"):
+        elif name in ("another key", "a conversation that does not exist"):
             await expect(talk.composer).to_be_disabled()
             await expect(texts_of(talk.page).filter(has_text="one")).to_have_count(0)
         else:
@@ -317,12 +319,12 @@ async def test_what_the_server_says_of_a_conversation_opens_no_other(talk: Stage
     await expect(talk.composer).to_be_enabled()
 
 
-async def test_of_whom_is_said_to_have_left_before_one_knew_them_nothing_is_verified(talk: Stage) -> None:
+async def test_a_contact_reported_as_deleted_before_their_key_was_known_is_not_verified(talk: Stage) -> None:
     with talk.liar.lying("GET /c/.*/open", facts(statement=None, left="")):
         await talk.page.goto(talk.address)
         await expect(talk.page.locator("[data-alarm]")).to_contain_text(
             "deleted their account before this browser knew their key"
         )
         await expect(texts_of(talk.page)).to_have_text(["Not decrypted"] * 3)
-    await talk.opens()  # the honest twin
+    await talk.opens()  # control: no lie
     await expect(texts_of(talk.page)).to_have_text(SAID)

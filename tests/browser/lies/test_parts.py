@@ -1,6 +1,6 @@
-"""A part of the page (a template of the document) that holds more than the release's, or less.
+"""Templates of the document with more or less content than in the release.
 
-What acts is taken out, and said. If that is all, the page carries on; if anything else differs, nothing is shown.
+Active content is removed and reported. If nothing else differs, the page carries on; otherwise, nothing is shown.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MESSAGE = '<textarea id="message"'
 
 
 @pytest.mark.parametrize("name", ELEMENTS)
-async def test_an_element_in_a_part_of_the_front_page_does_not_act(visitor: Visitor, name: str) -> None:
+async def test_an_element_added_to_a_front_page_template_has_no_effect(visitor: Visitor, name: str) -> None:
     edit = lambda html: in_template("front", html, ELEMENTS[name])  # noqa: E731
     if name in MORE:
         await is_refused(visitor, edit)
@@ -30,8 +30,8 @@ async def test_an_element_in_a_part_of_the_front_page_does_not_act(visitor: Visi
 
 
 @pytest.mark.parametrize("name", ["hx-get", "hx-on", "name", "value", "data of ours"])
-async def test_an_attribute_on_the_message_field_does_not_act(stage: Stage, name: str) -> None:
-    """The same of a page in use: two people go on writing to each other."""
+async def test_an_attribute_added_to_the_message_field_has_no_effect(stage: Stage, name: str) -> None:
+    """The same on a page in use: two people can still write to each other."""
 
     def change(answer: Answer) -> None:
         answer.text = on(MESSAGE, answer.text, ATTRIBUTES[name])
@@ -44,7 +44,7 @@ async def test_an_attribute_on_the_message_field_does_not_act(stage: Stage, name
 
 
 async def is_not_put_together(stage: Stage) -> None:
-    """Nothing is shown but why, and nothing leaves."""
+    """Only the reason is shown, and nothing leaves the browser."""
     await stage.page.goto(stage.address)
     await expect(stage.warning).to_contain_text(REFUSED)
     await expect(stage.page.locator("body > *")).to_have_count(1)
@@ -59,13 +59,13 @@ INSIDE = ["iframe", "style", "svg foreignObject", "a closed shadow root", "detai
 
 @pytest.mark.parametrize("name", BESIDE)
 @pytest.mark.parametrize("put", [after_body, before_end, in_head])
-async def test_an_element_beside_the_parts_of_a_page_in_use_is_gone(stage: Stage, put: Put, name: str) -> None:
+async def test_an_element_added_outside_the_templates_is_removed(stage: Stage, put: Put, name: str) -> None:
     def change(answer: Answer) -> None:
         answer.text = put(answer.text, ELEMENTS[name])
 
     with stage.liar.lying(DOCUMENT, change):
         await stage.opens()
-    if (put, name) != (in_head, "style"):  # which extensions of browsers put there too: it goes without a word
+    if (put, name) != (in_head, "style"):  # browser extensions add it too: removed without a warning
         await expect(stage.warning).to_contain_text(TAMPERED)
     await stage.shows_nothing_of_it()
     await stage.carries_on()
@@ -73,12 +73,12 @@ async def test_an_element_beside_the_parts_of_a_page_in_use_is_gone(stage: Stage
 
 @pytest.mark.parametrize("name", INSIDE)
 @pytest.mark.parametrize("part", ["message", "thread", "conversation-item", "pending"])
-async def test_an_element_in_a_part_of_a_page_in_use_is_left_out(stage: Stage, part: str, name: str) -> None:
+async def test_an_element_added_to_a_template_in_use_is_not_shown(stage: Stage, part: str, name: str) -> None:
     def change(answer: Answer) -> None:
         answer.text = in_template(part, answer.text, ELEMENTS[name])
 
     with stage.liar.lying(DOCUMENT, change):
-        if name in MORE or (part, name) == ("message", "details"):  # which ends the <p> that it stands in
+        if name in MORE or (part, name) == ("message", "details"):  # ends the <p> around it
             return await is_not_put_together(stage)
         await stage.opens()
     await expect(stage.warning).to_contain_text(TAMPERED)
@@ -87,18 +87,20 @@ async def test_an_element_in_a_part_of_a_page_in_use_is_left_out(stage: Stage, p
 
 
 @pytest.mark.parametrize("part", ["thread", "message", "session", "conversation-item", "build"])
-async def test_a_part_that_is_missing_or_has_another_name_is_said_and_nothing_leaves(stage: Stage, part: str) -> None:
+async def test_a_missing_or_renamed_template_is_reported_and_nothing_leaves_the_browser(
+    stage: Stage, part: str
+) -> None:
     def change(answer: Answer) -> None:
         answer.text = answer.text.replace(f'<template id="{part}">', f'<template id="{FORGED}">')
 
     with stage.liar.lying(DOCUMENT, change):
         await is_not_put_together(stage)
-    await stage.opens()  # the honest twin
+    await stage.opens()  # control: no lie
     await stage.carries_on()
 
 
 @pytest.mark.parametrize("put", [after_body, before_end])
-async def test_of_two_parts_with_one_name_none_is_taken(stage: Stage, put: Put) -> None:
+async def test_a_template_defined_twice_is_not_used(stage: Stage, put: Put) -> None:
     def change(answer: Answer) -> None:
         answer.text = put(answer.text, f'<template id="message"><div>{FORGED}</div></template>')
 

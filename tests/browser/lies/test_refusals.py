@@ -1,4 +1,4 @@
-"""Refusals and redirects: said in the page's own words, and never followed."""
+"""Refusals are shown in the page's own words, and redirects are never followed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ OURS = re.compile(rf"{BROKEN}|This is your own Search PIN|No account has|This is
 
 
 @pytest.mark.parametrize("name", REFUSALS)
-async def test_a_refusal_is_said_in_the_pages_own_words(stage: Stage, name: str) -> None:
+async def test_a_refusal_is_shown_in_the_pages_own_words(stage: Stage, name: str) -> None:
     status, members = REFUSALS[name]
     url = stage.page.url
     with stage.liar.lying("POST /start_conversation", saying(json.dumps(members), status)):
@@ -43,7 +43,7 @@ async def test_a_refusal_is_said_in_the_pages_own_words(stage: Stage, name: str)
     assert stage.watch.leaked(stage.alice.login_pin) == []
 
 
-async def test_an_honest_wait_is_said(stage: Stage) -> None:
+async def test_an_honest_wait_time_is_shown(stage: Stage) -> None:
     refusal = saying(json.dumps({"code": "too_often", "retry_after": 17}), 429)
     with stage.liar.lying("POST /start_conversation", refusal):
         await stage.tries_to_start(stage.bob.search_pin)

@@ -1,4 +1,4 @@
-"""Rows that nobody signed, or in another order: what a person reads of them, and that nothing in the chain moves."""
+"""Unsigned or reordered rows: what the page shows of them, and that the chain does not change."""
 
 from __future__ import annotations
 
@@ -27,26 +27,26 @@ FORGED_SIGNATURE, FORKED = "forged signature", "tampered with"
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def talk(stage: Stage) -> AsyncIterator[Stage]:
-    """Somebody new wrote three messages, and Alice has not looked yet."""
-    await stage.meets_somebody(*SAID)
+    """A new contact wrote three messages, and Alice has not looked yet."""
+    await stage.meets_a_new_contact(*SAID)
     yield stage
     await stage.comes_back()
 
 
 def invented(row: Row, **changed: str) -> Row:
-    """A row that nobody sent: right in form."""
+    """A well-formed row that nobody sent."""
     fresh = {"data-message-id": noise(16), "data-hash": noise(32), "data-seq": str(int(row["data-seq"]) + 50)}
     given = {f"data-{name.replace('_', '-')}": value for name, value in changed.items()}
     return row | fresh | {"data-n": str(int(row["data-n"]) + 1)} | given
 
 
 def without_copy(row: Row) -> Row:
-    """The row, emptied."""
+    """The row without its content."""
     return {name: value for name, value in row.items() if name != "data-sealed"}
 
 
 def twin_of(row: Row) -> Row:
-    """The same message under another number."""
+    """The same message with another number."""
     return invented(row, n="9", message_id=row["data-message-id"], hash=row["data-hash"])
 
 
@@ -60,10 +60,10 @@ UNSIGNED: dict[str, tuple[Callable[[Rows], Rows], str]] = {
     "of suite 99": (lambda rows: [*rows, invented(rows[-1], suite="99")], NEWER),
     "of noise": (lambda rows: [*rows, invented(rows[-1])], NOT_VERIFIED),
     "of the largest number": (lambda rows: [*rows, without_copy(invented(rows[-1], n=LARGEST))], GONE),
-    "of the largest place, last": (lambda rows: [*rows, without_copy(invented(rows[-1], seq=LARGEST))], GONE),
-    "of the largest place, first": (lambda rows: [without_copy(invented(rows[-1], seq=LARGEST)), *rows], GONE),
-    "of the largest place, second": (lambda rows: _second(rows, without_copy(invented(rows[-1], seq=LARGEST))), GONE),
-    "of a far day": (lambda rows: [*rows, without_copy(invented(rows[-1], at="253402300799999"))], GONE),
+    "of the largest seq, last": (lambda rows: [*rows, without_copy(invented(rows[-1], seq=LARGEST))], GONE),
+    "of the largest seq, first": (lambda rows: [without_copy(invented(rows[-1], seq=LARGEST)), *rows], GONE),
+    "of the largest seq, second": (lambda rows: _second(rows, without_copy(invented(rows[-1], seq=LARGEST))), GONE),
+    "of a distant date": (lambda rows: [*rows, without_copy(invented(rows[-1], at="253402300799999"))], GONE),
     "of suite 99 and the largest number": (lambda rows: [*rows, invented(rows[-1], suite="99", n=LARGEST)], NEWER),
     "a replay": (lambda rows: [*rows, invented(rows[-1], sealed=rows[0]["data-sealed"])], NOT_VERIFIED),
     "a replay with its id": (lambda rows: [*rows, twin_of(rows[0])], NOT_VERIFIED),
@@ -71,8 +71,8 @@ UNSIGNED: dict[str, tuple[Callable[[Rows], Rows], str]] = {
 
 
 @pytest.mark.parametrize("name", UNSIGNED)
-async def test_a_row_that_nobody_signed_moves_nothing(talk: Stage, name: str) -> None:
-    """It is not acknowledged, not remembered, and the messages taken back afterwards would be missed."""
+async def test_an_unsigned_row_changes_nothing(talk: Stage, name: str) -> None:
+    """It is neither acknowledged nor stored, and messages withheld afterwards are still reported."""
     change, shown = UNSIGNED[name]
     last = talk.bob.sent[-1]
     with talk.liar.lying(SHOWN, showing(change)):
@@ -88,8 +88,8 @@ ANY: Row = {"data-seq": "1", "data-n": "1", "data-sealed": "", "data-message-id"
 
 
 @pytest.mark.parametrize("name", ["emptied", "suite 99", "noise"])
-async def test_an_emptied_tail_is_no_alarm_and_is_not_acknowledged(talk: Stage, name: str) -> None:
-    """The last message is there, and not to be read: what stands is acknowledged, and no more."""
+async def test_an_emptied_tail_raises_no_alarm_and_is_not_acknowledged(talk: Stage, name: str) -> None:
+    """The last message cannot be read: only the messages before it are acknowledged."""
 
     def change(rows: Rows) -> Rows:
         for row in rows:
@@ -106,7 +106,7 @@ async def test_an_emptied_tail_is_no_alarm_and_is_not_acknowledged(talk: Stage, 
         await talk.says("and now?")
     assert (await talk.bob.last()).a == (2, talk.bob.sent[1].hash)
     assert (await talk.remembers())[1] == [2, talk.bob.sent[1].hash]
-    await talk.opens()  # the honest twin
+    await talk.opens()  # control: no lie
     await expect(texts_of(talk.page)).to_have_text([*SAID, "and now?"])
 
 
@@ -127,8 +127,8 @@ BEGINNINGS: dict[str, tuple[Callable[[str], str], str]] = {
 
 
 @pytest.mark.parametrize("name", BEGINNINGS)
-async def test_a_row_of_the_largest_place_keeps_nothing_away_that_comes_later(talk: Stage, name: str) -> None:
-    """The server lies once, and loses a frame: what that carried is fetched with the next connection."""
+async def test_a_row_with_the_largest_position_does_not_block_later_messages(talk: Stage, name: str) -> None:
+    """The server lies once and loses a frame; its message is fetched with the next connection."""
     change, last_seq = BEGINNINGS[name]
 
     def lie(answer: Answer) -> None:
@@ -146,8 +146,8 @@ async def test_a_row_of_the_largest_place_keeps_nothing_away_that_comes_later(ta
 
 
 @pytest.mark.parametrize("number", ["2", "999", "1000", str(2**52 - 1), str(2**52), LARGEST])
-async def test_a_row_of_mine_that_i_never_wrote_costs_a_gap_and_no_more(talk: Stage, number: str) -> None:
-    """Its number is followed as far as a server takes what comes after it; the page neither hangs nor stops."""
+async def test_a_row_falsely_attributed_to_the_user_causes_only_a_gap(talk: Stage, number: str) -> None:
+    """Its number is followed only as far as a server accepts the next one; the page neither hangs nor stops."""
 
     def change(rows: Rows) -> Rows:
         return [*rows, without_copy(invented(rows[-1], n=number, own=""))] if rows else rows
@@ -166,14 +166,14 @@ async def test_a_row_of_mine_that_i_never_wrote_costs_a_gap_and_no_more(talk: St
 
 
 def row_of(talk: Stage, sealed: crypto.SealedMessage, seq: int) -> Row:
-    """What they sealed, as a row at Alice's."""
+    """A message that they sealed, as a row for Alice."""
     given = {"seq": seq, "n": sealed.n, "hash": sealed.hash, "suite": 1, "message_id": sealed.message_id}
     given |= {"at": milliseconds(), "sealed": copy_for(sealed, crypto.fingerprint(talk.bob.other.ik), talk.bob.keys.fp)}
     return {f"data-{name.replace('_', '-')}": str(value) for name, value in given.items()}
 
 
-async def test_a_second_message_under_one_id_is_an_alarm(talk: Stage) -> None:
-    """Signed, in its place, and sealed anew though the first one was stored: both say that they are the message."""
+async def test_a_second_message_with_the_same_id_raises_an_alarm(talk: Stage) -> None:
+    """It is signed, in its place, and sealed again although the first was stored: both claim to be the message."""
     again = talk.bob.seal("three, and more", message_id=b64u_decode(talk.bob.sent[-1].message_id))
     with talk.liar.lying(SHOWN, showing(lambda rows: [*rows, row_of(talk, again, 9)] if rows else rows)):
         await talk.page.goto(talk.address)
@@ -182,12 +182,12 @@ async def test_a_second_message_under_one_id_is_an_alarm(talk: Stage) -> None:
         await expect(talk.composer).to_be_disabled()
         await talk.page.get_by_role("button", name="Continue anyway").click()
         await talk.says("which is it?")
-    assert (await talk.bob.last()).a == (3, talk.bob.sent[-1].hash)  # the first stays
+    assert (await talk.bob.last()).a == (3, talk.bob.sent[-1].hash)  # the first one stays
 
 
 @pytest.mark.parametrize("whose", ["mine, of noise", "theirs, under its id"])
-async def test_a_message_counts_as_shown_by_its_own_row_alone(talk: Stage, whose: str) -> None:
-    """Until then it is kept, and said to be missing."""
+async def test_only_its_own_row_marks_a_message_as_shown(talk: Stage, whose: str) -> None:
+    """Until then it stays queued, and the page says that it is missing."""
 
     def change(rows: Rows) -> Rows:
         mine = [row for row in rows if "data-own" in row]
@@ -199,7 +199,7 @@ async def test_a_message_counts_as_shown_by_its_own_row_alone(talk: Stage, whose
         return theirs
 
     page = await talk.alice.new_tab()
-    await page.route_web_socket("**/ws", lambda socket: None)  # the server says nothing by itself
+    await page.route_web_socket("**/ws", lambda socket: None)  # the socket delivers nothing
     with talk.liar.lying(SHOWN, showing(change)):
         await page.goto(talk.address)
         await page.get_by_role("textbox", name="Message").fill("is it there?")
@@ -207,14 +207,14 @@ async def test_a_message_counts_as_shown_by_its_own_row_alone(talk: Stage, whose
         await expect(page.locator(".pending")).to_contain_text("does not show it")
         await expect(texts_of(page)).to_have_count(4)
     await page.close()
-    await talk.opens()  # the honest twin
+    await talk.opens()  # control: no lie
     await expect(texts_of(talk.page)).to_have_text([*SAID, "is it there?"])
     await expect(talk.page.locator(".pending")).to_have_count(0)
 
 
-@pytest.mark.parametrize("is_forged", [False, True], ids=["nobody took it", "by a forged row"])
-async def test_a_number_that_the_server_calls_taken_is_not_left_without_need(talk: Stage, is_forged: bool) -> None:
-    """The message waits: it is sealed anew only for a row that is there, and under no alarm."""
+@pytest.mark.parametrize("is_forged", [False, True], ids=["not taken", "by a forged row"])
+async def test_a_number_is_not_abandoned_only_because_the_server_calls_it_taken(talk: Stage, is_forged: bool) -> None:
+    """The message waits: it is sealed again only for an existing row, and never during an alarm."""
 
     def change(rows: Rows) -> Rows:
         theirs = [row for row in rows if "data-own" not in row]
@@ -225,7 +225,7 @@ async def test_a_number_that_the_server_calls_taken_is_not_left_without_need(tal
 
     kept: Rows = []
     page = await talk.alice.new_tab()
-    await page.route_web_socket("**/ws", lambda socket: None)  # the server says nothing by itself
+    await page.route_web_socket("**/ws", lambda socket: None)  # the socket delivers nothing
     with (
         talk.liar.lying(SHOWN, showing(change)),
         talk.liar.lying("POST /send_message", saying('{"code": "counter"}', 409)),
@@ -238,11 +238,11 @@ async def test_a_number_that_the_server_calls_taken_is_not_left_without_need(tal
         await page.wait_for_timeout(500)
     await page.close()
     posted = [one for one in talk.liar.heard[talk.watch.since :] if one.startswith("POST /send_message")]
-    assert len(posted) > 1  # at once, when it was found to be waiting, and later if it takes long
+    assert len(posted) > 1  # immediately, when found to be waiting, and later if it takes long
     assert len({one.split("&hash=")[1][:43] for one in posted}) == 1  # the same seal
 
 
-async def test_what_waits_is_not_sent_while_an_alarm_stands(talk: Stage) -> None:
+async def test_queued_messages_are_not_sent_while_an_alarm_stands(talk: Stage) -> None:
     await talk.opens()
     await talk.page.route("**/send_message", lambda route: route.abort())
     await talk.composer.fill("it waits")
@@ -269,16 +269,16 @@ OF_OTHER_KINDS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("text", OF_OTHER_KINDS)
-async def test_what_is_no_text_is_not_shown_as_one(talk: Stage, text: str) -> None:
+async def test_content_other_than_text_is_not_shown_as_text(talk: Stage, text: str) -> None:
     await talk.bob.writes(text, **OF_OTHER_KINDS[text])
     await talk.opens()
     await expect(texts_of(talk.page)).to_have_text([*SAID, NEWER])
     await talk.says("what is it?")
-    assert (await talk.bob.last()).a == (4, talk.bob.sent[-1].hash)  # it has its place all the same
+    assert (await talk.bob.last()).a == (4, talk.bob.sent[-1].hash)  # it still has its place
 
 
-async def test_a_text_that_expires_and_is_not_said_to_cannot_be_verified(talk: Stage) -> None:
-    """It would stay for good. The Python client reads it the same way (test_a_server_that)."""
+async def test_an_expiring_text_cannot_be_verified_if_the_server_hides_its_expiry(talk: Stage) -> None:
+    """It would stay forever. The Python client treats it the same way (test_a_server_that)."""
     await talk.bob.writes("I disappear", x=60)
     await talk.opens()
     await expect(texts_of(talk.page)).to_have_text([*SAID, NOT_VERIFIED])
@@ -287,7 +287,7 @@ async def test_a_text_that_expires_and_is_not_said_to_cannot_be_verified(talk: S
     assert (await talk.remembers())[1] == [3, talk.bob.sent[2].hash]
 
 
-# Another browser of Alice stored a vault that knows less of Bob than this one does.
+# Another browser of Alice stored a vault that knows less about Bob than this one.
 KNOWS_LESS = """async () => {
     const at = (name) => document.querySelector("[src*=boot]").src.replace("boot", name);
     const [C, K, S] = await Promise.all(["crypto", "keystore", "server"].map((name) => import(at(name))));
@@ -306,12 +306,12 @@ KNOWS_LESS = """async () => {
 }"""
 
 
-async def test_a_vault_that_knows_less_takes_nothing_away(talk: Stage) -> None:
+async def test_a_vault_that_knows_less_removes_nothing(talk: Stage) -> None:
     await talk.opens()
     await talk.says("seen")
     await talk.remembers()
     known = await talk.page.evaluate(KNOWS_LESS)
-    with talk.liar.lying("GET /c/.*/open", saying("", 503)):  # what it shows would be noted anew
+    with talk.liar.lying("GET /c/.*/open", saying("", 503)):  # its rows would be stored again
         await talk.page.goto(talk.address)
         await expect(talk.page.get_by_role("button", name="Try again")).to_be_visible()
 
@@ -322,7 +322,7 @@ async def test_a_vault_that_knows_less_takes_nothing_away(talk: Stage) -> None:
     assert await talk.contact() == known | {"accepted": ["fork here", "fork there"]}
 
 
-async def test_the_honest_rows_are_taken_without_a_word(talk: Stage) -> None:
+async def test_honest_rows_are_accepted_without_a_warning(talk: Stage) -> None:
     with talk.liar.lying(SHOWN, showing(lambda rows: rows)):
         await talk.opens()
         await expect(texts_of(talk.page)).to_have_text(SAID)

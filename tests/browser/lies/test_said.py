@@ -1,4 +1,4 @@
-"""What was said of the page stays above it: no other sentence and no other page takes it away."""
+"""Warnings stay above the page: no other message and no other page removes them."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ NO_SESSION = saying('{"code": "no_session"}', 401)
 
 
 def change(answer: Answer) -> None:
-    """A document that could have acted."""
+    """A lie: a document with active content."""
     answer.text = on(FIELD, answer.text, ATTRIBUTES["name"])
 
 
-async def test_a_warning_stays_beside_those_that_follow(stage: Stage) -> None:
+async def test_a_warning_stays_when_others_follow(stage: Stage) -> None:
     await stage.says("are you there?")
     await stage.remembers()
     with stage.liar.lying(DOCUMENT, change), stage.liar.lying(LIST, saying("")):
@@ -37,7 +37,7 @@ async def test_a_warning_stays_beside_those_that_follow(stage: Stage) -> None:
 
 @pytest.mark.parametrize("asked", [OPENED, "GET /me"])
 async def test_a_warning_stays_above_the_login_field(stage: Stage, asked: str) -> None:
-    """The server says that the session has ended, which shows the front page; the PIN would be typed there."""
+    """The server claims that the session has ended, so the front page with its PIN field is shown."""
     with stage.liar.lying(DOCUMENT, change), stage.liar.lying(asked, NO_SESSION):
         await stage.page.goto(stage.address)
         await expect(stage.page.get_by_role("textbox", name="Login PIN")).to_be_enabled()
@@ -46,7 +46,7 @@ async def test_a_warning_stays_above_the_login_field(stage: Stage, asked: str) -
         await expect(stage.page.locator("body > :first-child")).to_have_id("page-alert")
 
 
-async def test_an_honest_list_that_comes_after_the_session_ended_leaves_nobody_out(stage: Stage) -> None:
+async def test_a_list_that_arrives_after_the_session_ended_reports_nobody_missing(stage: Stage) -> None:
     await stage.says("are you still there?")
     await stage.remembers()
     with stage.liar.lying(OPENED, NO_SESSION):
@@ -54,5 +54,5 @@ async def test_an_honest_list_that_comes_after_the_session_ended_leaves_nobody_o
             await stage.page.goto(stage.address)
             await expect(stage.page.get_by_role("textbox", name="Login PIN")).to_be_enabled()
         await (await asked.value).finished()
-        await stage.page.wait_for_timeout(500)  # in which it was said
+        await stage.page.wait_for_timeout(500)  # time for a warning to appear
         await expect(stage.warning).to_have_count(0)

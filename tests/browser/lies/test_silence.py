@@ -1,4 +1,4 @@
-"""Answers that do not come to an end: given up after a while, said in the page's own words, and asked for again."""
+"""Responses that never end: they time out, the page says so in its own words, and requests them again."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from tests.browser.lies.liar import Answer
 from tests.browser.lies.stage import Stage
 from tests.support.someone import texts_of
 
-# Whatever has half a minute has two seconds here.
+# Shortens timeouts of half a minute to two seconds.
 SOONER = "const { timeout } = AbortSignal; AbortSignal.timeout = (ms) => timeout.call(AbortSignal, ms / 15);"
 
 
 @pytest.mark.parametrize("is_first", [True, False], ids=["by address", "by the list"])
-async def test_an_answer_that_does_not_end_is_given_up(stage: Stage, is_first: bool) -> None:
+async def test_a_response_that_never_ends_times_out(stage: Stage, is_first: bool) -> None:
     held: list[Answer] = []
 
     def hold(answer: Answer) -> None:
@@ -30,7 +30,7 @@ async def test_an_answer_that_does_not_end_is_given_up(stage: Stage, is_first: b
             await page.goto(stage.liar.url)
             line = page.locator(f'a[href="/c/{stage.bob.conversation}"]')
             await expect(line).to_be_visible()
-            await page.evaluate(SOONER)  # from here on, for what came before is to have its time
+            await page.evaluate(SOONER)  # from here on: earlier requests keep their full time
             await line.click()
         await expect(page.get_by_text("The server cannot be reached.")).to_be_visible()
     for answer in held:

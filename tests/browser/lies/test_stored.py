@@ -1,4 +1,4 @@
-"""What a server has of a conversation is what it shows: it neither swallows nor doubles a message by what it says."""
+"""A message counts as stored only if the server shows it: false claims neither lose nor duplicate messages."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ NOT_SHOWN = "The server says it has this message, but does not show it."
 
 
 def seals_in(heard: list[str]) -> list[dict[str, list[str]]]:
-    """Every message that was handed over, field by field."""
+    """Return the fields of every submitted message."""
     return [parse_qs(one.partition("\r\n\r\n")[2]) for one in heard if one.startswith(f"{SEND} ")]
 
 
 async def is_sent(talk: Stage, text: str) -> None:
-    """It is shown once, nothing waits, and the real server has it once."""
+    """The message is shown once, nothing is queued, and the real server has it once."""
     await expect(texts_of(talk.page)).to_have_text([*SAID, text])
     await expect(talk.page.locator(".pending")).to_have_count(0)
     await expect(talk.page.locator("[role=alert]:not(:empty)")).to_have_count(0)
@@ -42,12 +42,12 @@ async def is_sent(talk: Stage, text: str) -> None:
     await talk.carries_on()
 
 
-@pytest.mark.parametrize("is_silent", [False, True], ids=["by the socket", "when asked"])
+@pytest.mark.parametrize("is_silent", [False, True], ids=["by the socket", "on request"])
 @pytest.mark.parametrize("times", [1, 9])
-async def test_a_message_that_was_stored_and_refused_is_not_sealed_again(
+async def test_a_message_that_was_stored_but_refused_is_not_sealed_again(
     talk: Stage, times: int, is_silent: bool
 ) -> None:
-    """Its row tells that it is there, whether the socket brings it or the page asks for it."""
+    """Its row proves that it is stored, whether the socket delivers the row or the page requests it."""
     left = iter(range(times))
 
     def refuse(answer: Answer) -> None:
@@ -65,7 +65,7 @@ async def test_a_message_that_was_stored_and_refused_is_not_sealed_again(
 
 @asynccontextmanager
 async def swallowed(page: Page, seq: int) -> AsyncIterator[None]:
-    """Inside, the server says of every message that it has it, and has none."""
+    """Inside, the server claims to store every message, and stores none."""
     await page.route("**/send_message", lambda route: route.fulfill(json={"seq": seq}))
     try:
         yield
@@ -75,7 +75,7 @@ async def swallowed(page: Page, seq: int) -> AsyncIterator[None]:
 
 @pytest.mark.parametrize("way", ["try again", "reload"])
 @pytest.mark.parametrize("seq", [2, 99])
-async def test_a_message_that_is_acknowledged_and_not_shown_waits_until_it_is(talk: Stage, seq: int, way: str) -> None:
+async def test_a_message_accepted_but_not_shown_stays_queued_until_it_is_shown(talk: Stage, seq: int, way: str) -> None:
     await talk.opens()
     pending = talk.page.locator(".pending")
     async with swallowed(talk.page, seq):
@@ -91,12 +91,12 @@ async def test_a_message_that_is_acknowledged_and_not_shown_waits_until_it_is(ta
     await is_sent(talk, "is it there?")
 
 
-async def test_an_emptied_row_does_not_hold_the_place_of_a_message_that_stands_elsewhere(talk: Stage) -> None:
+async def test_an_emptied_row_does_not_take_the_place_of_a_message_shown_elsewhere(talk: Stage) -> None:
     await talk.opens()
     await talk.says("yes, do it")
 
     def change(rows: Rows) -> Rows:
-        """The last of theirs stands after the answer to it; in its place is an emptied one."""
+        """Move their last message after the reply to it, and put an emptied row in its place."""
         asked = [row for row in rows if row["data-seq"] == "3"]
         return [without_copy(row) if row in asked else row for row in rows] + [row | {"data-seq": "9"} for row in asked]
 
@@ -104,7 +104,7 @@ async def test_an_emptied_row_does_not_hold_the_place_of_a_message_that_stands_e
         await talk.page.goto(talk.address)
         await is_alarmed(talk, DISORDER)
         await expect(texts_of(talk.page)).to_have_text([*SAID[:2], "yes, do it", SAID[2]])
-    await talk.opens()  # the honest twin
+    await talk.opens()  # control: no lie
     await is_sent(talk, "yes, do it")
 
 
@@ -114,7 +114,7 @@ KEPT = """async () => {
 }"""
 
 
-async def test_a_message_whose_answer_was_lost_is_found_on_an_older_page(pair: tuple[Someone, Someone]) -> None:
+async def test_a_message_whose_response_was_lost_is_found_on_an_older_page(pair: tuple[Someone, Someone]) -> None:
     alice, bob = pair
     page, address = alice.page, alice.page.url
     handed: list[str] = []
@@ -127,10 +127,10 @@ async def test_a_message_whose_answer_was_lost_is_found_on_an_older_page(pair: t
         else:
             await route.fetch()
             stored.set()
-            await may_end.wait()  # until the page is left
+            await may_end.wait()  # until the page is gone
             await route.abort()
 
-    await page.route_web_socket("**/ws", lambda _: None)  # nothing comes by the socket
+    await page.route_web_socket("**/ws", lambda _: None)  # the socket delivers nothing
     await page.reload()
     await page.route("**/send_message", lose_the_answer)
     await alice.writes("long ago")
@@ -153,7 +153,7 @@ async def test_a_message_whose_answer_was_lost_is_found_on_an_older_page(pair: t
 
 
 def layout(places: str, rows: Rows) -> str:
-    """ "<2 2 3": an element for what is before 2, and the rows of seq 2 and 3."""
+    """Build a response: "<2 2 3" is an element for messages before 2, and the rows with seq 2 and 3."""
     by_seq = {row["data-seq"]: element("message-row", row) for row in rows}
     return "".join(older(int(place[1:])) if place[0] == "<" else by_seq[place] for place in places.split())
 
@@ -161,7 +161,7 @@ def layout(places: str, rows: Rows) -> str:
 @pytest.mark.parametrize(
     ("opened", "before", "asked"),
     [
-        ("<2 2 3", "1", 1),  # the honest one
+        ("<2 2 3", "1", 1),  # control: the honest layout
         ("1 2 3 <2", "", 0),
         ("1 <3 2 3", "", 0),
         ("<9 1 2 3", "", 0),
@@ -171,7 +171,7 @@ def layout(places: str, rows: Rows) -> str:
         ("<2 2 3", "<3 3 1", 1),
     ],
 )
-async def test_what_is_older_is_asked_for_once_and_in_its_place(
+async def test_older_messages_are_requested_once_and_in_the_right_place(
     talk: Stage, opened: str, before: str, asked: int
 ) -> None:
     rows: Rows = []

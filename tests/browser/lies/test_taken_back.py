@@ -1,4 +1,4 @@
-"""What was seen and is not here any more: no server keeps that quiet by not answering, and one can write afterwards."""
+"""Seen messages disappear: a server cannot hide that by not responding, and the user can write afterwards."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ UNCHECKED = "did not let this browser check that the messages you saw before are
 
 
 def unchecked(stage: Stage) -> Locator:
-    """What says that the server gave no answer."""
+    """The notice that the server did not respond."""
     return stage.page.locator(".unchecked")
 
 
 def posts(stage: Stage) -> list[str]:
-    """Every message that was handed over."""
+    """Return every submitted message."""
     return [one for one in stage.liar.heard if one.startswith("POST /send_message")]
 
 
 async def writes_and_it_waits(stage: Stage, text: str) -> None:
-    """Alice can write; it is kept, and not handed over."""
+    """Alice can write; the message is queued and not submitted."""
     before = len(posts(stage))
     await stage.composer.fill(text)
     await stage.composer.press("Enter")
@@ -52,8 +52,8 @@ NO_ANSWERS = {
 
 
 @pytest.mark.parametrize("name", NO_ANSWERS)
-async def test_a_server_that_refuses_to_say_what_is_there_is_said_to_and_gets_nothing(talk: Stage, name: str) -> None:
-    """What was seen is hidden, and asking for it is refused; what one writes waits until it is known."""
+async def test_a_server_that_refuses_to_show_seen_messages_is_reported_and_gets_nothing(talk: Stage, name: str) -> None:
+    """Seen messages are hidden, and requests for them refused; new messages wait until it is clear."""
     await seen(talk)
     with talk.liar.lying(SHOWN, TAIL["the last of theirs"]):
         with talk.liar.lying(AFTER, NO_ANSWERS[name]):
@@ -65,7 +65,7 @@ async def test_a_server_that_refuses_to_say_what_is_there_is_said_to_and_gets_no
                 await unchecked(talk).get_by_role("button", name="Try again").click()
             await expect(unchecked(talk)).to_contain_text(UNCHECKED)
         if name == "too often":
-            talk.liar.close_sockets(1011)  # with the next connection, or by a press
+            talk.liar.close_sockets(1011)  # on reconnect, or by pressing the button
         else:
             await unchecked(talk).get_by_role("button", name="Try again").click()
         await is_alarmed(talk, TAKEN_BACK)
@@ -75,7 +75,7 @@ async def test_a_server_that_refuses_to_say_what_is_there_is_said_to_and_gets_no
     assert (await talk.bob.last()).text == "does it hold?"
 
 
-async def test_what_is_not_known_yet_holds_what_one_writes_while_the_server_keeps_one_waiting(talk: Stage) -> None:
+async def test_messages_wait_while_the_server_delays_the_check_for_seen_messages(talk: Stage) -> None:
     await seen(talk)
     held: list[Answer] = []
 
@@ -93,8 +93,8 @@ async def test_what_is_not_known_yet_holds_what_one_writes_while_the_server_keep
 
 
 @pytest.mark.parametrize("is_reached", [True, False], ids=["refused", "unreachable"])
-async def test_what_could_not_be_checked_is_nothing_once_it_was(talk: Stage, is_reached: bool) -> None:
-    """With the next connection, without a press; whoever has no connection gets no alarm and loses nothing."""
+async def test_the_unchecked_notice_disappears_once_the_check_succeeds(talk: Stage, is_reached: bool) -> None:
+    """It happens on reconnect, without a click; going offline raises no alarm and loses nothing."""
     await seen(talk)
     with (
         talk.liar.lying("GET /c/.*/open", TAIL["the last of theirs"]),
@@ -117,10 +117,8 @@ async def test_what_could_not_be_checked_is_nothing_once_it_was(talk: Stage, is_
 
 
 @pytest.mark.parametrize("claimed", [999, 1000, 2**52 - 2, 2**52 - 1, 2**53 - 1])
-async def test_a_number_that_nobody_verified_is_followed_no_further_than_a_server_takes(
-    talk: Stage, claimed: int
-) -> None:
-    """Else what one writes under one lie has a number after which none is left, on every device and for good."""
+async def test_an_unverified_number_is_followed_only_as_far_as_a_server_accepts(talk: Stage, claimed: int) -> None:
+    """Otherwise a message sent during one lie would use up all numbers, on every device and forever."""
     with talk.liar.lying("GET /c/.*/open", facts(own_n=str(claimed), own_hash=noise(32))):
         await talk.opens()
         await talk.says("under a lie")
@@ -130,15 +128,15 @@ async def test_a_number_that_nobody_verified_is_followed_no_further_than_a_serve
     assert (await talk.bob.last()).n == (1001 if claimed == 999 else 2)
 
 
-# The contact of the open conversation, here and in the vault.
+# Changes the contact of the open conversation, here and in the vault.
 CHANGE = """async (change) => {
     const { changeContact } = await import(document.querySelector("[src*=boot]").src.replace("boot", "vault"));
     await changeContact(location.pathname.slice(3), () => change);
 }"""
 
 
-async def test_a_last_message_that_none_could_follow_is_let_go_by_whoever_goes_on(talk: Stage) -> None:
-    """An older version noted it, under a lie, on all devices."""
+async def test_an_impossibly_high_last_number_is_dropped_when_the_user_continues(talk: Stage) -> None:
+    """An older version stored it during a lie, on all devices."""
     await seen(talk)
     await talk.page.evaluate(CHANGE, {"own": [2**52, noise(32)]})
     await talk.page.goto(talk.address)
@@ -153,8 +151,8 @@ async def test_a_last_message_that_none_could_follow_is_let_go_by_whoever_goes_o
     await expect(talk.page.locator("[role=alert]:not(:empty)")).to_have_count(0)
 
 
-async def test_a_number_that_others_may_have_seen_is_not_used_again_after_one_went_on(talk: Stage) -> None:
-    """What the server hides of one's own is there for Bob: another message of its number would be a fork to him."""
+async def test_a_number_that_others_may_have_seen_is_not_reused_after_continuing(talk: Stage) -> None:
+    """Bob still sees the own messages that the server hides: reusing their numbers would be a fork to him."""
     await seen(talk)
     mine = (await talk.bob.rows())[-1]
     nothing_of_mine = facts(own_n="0", own_hash="")
@@ -167,7 +165,7 @@ async def test_a_number_that_others_may_have_seen_is_not_used_again_after_one_we
         await until(lambda: _has(talk, 5))
     said = await talk.bob.last()
     assert (said.text, said.n, said.p) == ("and now?", 2, mine["hash"])
-    await talk.opens()  # the honest twin
+    await talk.opens()  # control: no lie
     await expect(texts_of(talk.page)).to_have_text([*SAID, "seen", "and now?"])
 
 
@@ -175,7 +173,7 @@ async def _has(talk: Stage, count: int) -> bool:
     return len(await talk.bob.rows()) == count
 
 
-# Messages of the person at the browser, of these numbers.
+# Sends messages of the browser's user with these numbers.
 NUMBERED = """async (numbers) => {
     const at = (name) => document.querySelector("[src*=boot]").src.replace("boot", name);
     const [C, K, { postForm }] = await Promise.all(["crypto", "keystore", "server"].map((name) => import(at(name))));
@@ -197,8 +195,8 @@ FORGET = """async () => {
 }"""
 
 
-async def test_a_browser_that_knows_nothing_finds_its_number_on_earlier_pages(talk: Stage) -> None:
-    """Its last message is far ahead of all that it knows, and not among the newest."""
+async def test_a_browser_without_a_head_finds_its_number_on_earlier_pages(talk: Stage) -> None:
+    """Its last message is far ahead of what it knows, and not among the newest."""
     await talk.opens()
     await talk.page.evaluate(NUMBERED, [1, 900, 1800])
     for number in range(51):

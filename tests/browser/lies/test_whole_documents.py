@@ -1,4 +1,4 @@
-"""A document of another kind: names that shadow what scripts ask for, another head, another language, or in pieces."""
+"""Unusual documents: names that shadow what scripts use, other heads, other encodings, or incomplete content."""
 
 from __future__ import annotations
 
@@ -50,18 +50,20 @@ HEADS = {
 
 
 @pytest.mark.parametrize("name", HEADS)
-async def test_what_a_head_has_beyond_the_releases_is_removed(visitor: Visitor, name: str) -> None:
-    is_asked = name in ("link elsewhere", "script elsewhere", "link icon elsewhere")  # by the parser, before any code
+async def test_elements_added_to_the_head_are_removed(visitor: Visitor, name: str) -> None:
+    is_asked = name in (
+        "link elsewhere",
+        "script elsewhere",
+        "link icon elsewhere",
+    )  # requested by the parser, before any code
     edit = lambda html: in_head(html, HEADS[name])  # noqa: E731
-    is_fenced = name not in ("style", "link inline")
-    is_told = name not in ("style", "meta of a dark mode")  # extensions of browsers put them there too
-    await takes_no_harm(visitor, edit, is_told=is_told, is_passive=is_asked, is_fenced=is_fenced)
+    is_protected = name not in ("style", "link inline")
+    is_told = name not in ("style", "meta of a dark mode")  # browser extensions add them too
+    await takes_no_harm(visitor, edit, is_told=is_told, is_passive=is_asked, is_protected=is_protected)
 
 
 @pytest.mark.parametrize("put", [in_head, after_body])
-async def test_a_refresh_that_a_document_asks_for_leads_nowhere(
-    visitor: Visitor, put: Callable[[str, str], str]
-) -> None:
+async def test_a_refresh_in_a_document_is_ignored(visitor: Visitor, put: Callable[[str, str], str]) -> None:
     await takes_no_harm(visitor, lambda html: put(html, HEADS["meta refresh"]))
     await visitor.page.wait_for_timeout(1_500)
     assert visitor.page.url == f"{visitor.liar.url}/"
@@ -69,23 +71,23 @@ async def test_a_refresh_that_a_document_asks_for_leads_nowhere(
 
 
 @pytest.mark.parametrize("tag", ["<html", "<body", "</html>"])
-async def test_a_comment_beside_the_parts_of_a_document_goes_without_a_word(visitor: Visitor, tag: str) -> None:
+async def test_a_comment_outside_head_and_body_is_removed_without_a_warning(visitor: Visitor, tag: str) -> None:
     await takes_no_harm(visitor, lambda html: html.replace(tag, f"<!-- {FORGED} -->{tag}", 1), is_told=False)
 
 
-async def test_a_comment_after_a_document_goes_without_a_word(visitor: Visitor) -> None:
+async def test_a_comment_after_the_document_is_removed_without_a_warning(visitor: Visitor) -> None:
     await takes_no_harm(visitor, lambda html: f"{html}<!-- {FORGED} -->", is_told=False)
 
 
 @pytest.mark.parametrize("tag", ["form", "img", "object"])
 @pytest.mark.parametrize("name", CLOBBERED)
-async def test_a_name_that_shadows_the_documents_own_changes_nothing(visitor: Visitor, name: str, tag: str) -> None:
+async def test_shadowing_a_document_property_changes_nothing(visitor: Visitor, name: str, tag: str) -> None:
     gadget = f"<{tag} name={name} id={name}>{PROMPT}" + ("" if tag == "img" else f"</{tag}>")
     await takes_no_harm(visitor, lambda html: after_body(html, gadget))
 
 
 @pytest.mark.parametrize("name", OF_A_FORM)
-async def test_an_id_that_shadows_what_a_form_has_itself_is_left_out(visitor: Visitor, name: str) -> None:
+async def test_an_id_that_shadows_a_form_property_is_rejected(visitor: Visitor, name: str) -> None:
     def edit(html: str) -> str:
         return html.replace('<form autocomplete="off"><fieldset', f"<form><p id={name}></p><input id={name}><fieldset")
 
@@ -93,8 +95,8 @@ async def test_an_id_that_shadows_what_a_form_has_itself_is_left_out(visitor: Vi
 
 
 @pytest.mark.parametrize("name", ["body", "documentElement", "head"])
-async def test_an_element_that_calls_itself_the_body_is_not_taken_for_it(visitor: Visitor, name: str) -> None:
-    """The parts of the page stand in it; around it, words and a prompt that would have stayed."""
+async def test_an_element_named_like_the_body_is_not_mistaken_for_it(visitor: Visitor, name: str) -> None:
+    """It contains the templates; around it are words and a prompt that would otherwise remain."""
 
     def change(answer: Answer) -> None:
         inner = f'<form name={name} data-host="EZ-DMS">'
@@ -111,7 +113,7 @@ REST = [f"<p>{FORGED}</p>", f"<template id=front>{FORGED}</template>", f"<html t
 
 
 @pytest.mark.parametrize("rest", REST, ids=["words", "template", "html"])
-async def test_what_comes_after_the_code_has_begun_is_not_taken_in(visitor: Visitor, rest: str) -> None:
+async def test_content_that_arrives_after_the_code_has_started_is_ignored(visitor: Visitor, rest: str) -> None:
     kept: list[Answer] = []
 
     def change(answer: Answer) -> None:
@@ -141,8 +143,8 @@ ODD_TYPES = {"utf-16": "text/html; charset=utf-16", "xml": "application/xhtml+xm
 
 
 @pytest.mark.parametrize("name", ODD)
-async def test_a_page_that_cannot_be_put_together_takes_no_secret(visitor: Visitor, name: str) -> None:
-    """There is no field; the honest twin beside it has them, whatever stood before."""
+async def test_a_page_that_cannot_be_assembled_takes_no_secret(visitor: Visitor, name: str) -> None:
+    """There is no field; an honest page loaded afterwards has them."""
 
     def lie(answer: Answer) -> None:
         answer.text = ODD[name](answer.text)
@@ -156,7 +158,7 @@ async def test_a_page_that_cannot_be_put_together_takes_no_secret(visitor: Visit
 
 
 @pytest.mark.parametrize("charset", ["utf-7", "iso-2022-jp", "windows-1252"])
-async def test_another_charset_makes_no_element(visitor: Visitor, charset: str) -> None:
+async def test_a_different_charset_creates_no_element(visitor: Visitor, charset: str) -> None:
     def edit(html: str) -> str:
         other = f"+ADw-p+AD4-{FORGED} \x1b$B<p>\x1b(B"
         return after_body(html.replace("utf-8", charset), f"<!-- {other} -->")
@@ -175,7 +177,7 @@ WORDS = {
 
 @pytest.mark.parametrize("member", ["data-host", "data-notice"])
 @pytest.mark.parametrize("name", WORDS)
-async def test_the_hosts_words_are_words(visitor: Visitor, name: str, member: str) -> None:
+async def test_the_hosts_words_are_shown_as_text(visitor: Visitor, name: str, member: str) -> None:
     def change(answer: Answer) -> None:
         words = WORDS[name].replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
         answer.text = re.sub(f' {member}="[^"]*"', f' {member}="{words}"', answer.text)
@@ -183,6 +185,6 @@ async def test_the_hosts_words_are_words(visitor: Visitor, name: str, member: st
     with visitor.liar.lying(DOCUMENT, change):
         await visitor.opens()
     await expect(visitor.warning).to_have_count(0)
-    assert FORGED in await everything_on(visitor.page)  # the host may say what it likes, in its place
+    assert FORGED in await everything_on(visitor.page)  # the host's words are shown, in their place
     await expect(visitor.page.locator("main b, main script, main img:not(.mark)")).to_have_count(0)
     await visitor.types_and_nothing_leaves()

@@ -1,6 +1,6 @@
-"""A document in which a word, a label, a field or a style sheet is not the release's: nothing of it is shown.
+"""A document in which a word, a label, a field or a style sheet differs from the release: none of it is shown.
 
-Nothing in it acts by itself: it would have a person type a secret into the wrong field, or not see an alarm.
+Nothing in it acts by itself, but it could make a person type a secret into the wrong field, or miss an alarm.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SHEET = re.compile(f"{STYLE}[^>]*>")
 
 
 def exchange(*pairs: tuple[str, str]) -> Edit:
-    """Each is there once or more, and its first becomes the other."""
+    """Replace the first occurrence of each text, which must exist."""
 
     def edit(html: str) -> str:
         for old, new in pairs:
@@ -34,7 +34,7 @@ def exchange(*pairs: tuple[str, str]) -> Edit:
 
 
 def without(begin: str, end: str) -> Edit:
-    """The first that begins like this is gone, up to its end."""
+    """Remove the first text that begins like this, up to its end."""
 
     def edit(html: str) -> str:
         before, _, rest = html.partition(begin)
@@ -55,26 +55,26 @@ FRONT: dict[str, Edit] = {
     "a username that is called Login PIN": ANOTHER_PROMPT,
     "one word": exchange(("Direct messages that", f"Direct {FORGED} that")),
     "one letter": exchange(("XXXX-XXXX-XXXX-XXXX", "XXXX-XXXX-XXXX-XXXY")),
-    "one space more": exchange(("<h2>Create an account</h2>", "<h2>New  here</h2>")),
+    "an extra space": exchange(("<h2>Create an account</h2>", "<h2>New  here</h2>")),
     "hidden": exchange(('<log-in class="card">', '<log-in class="card" hidden>')),
     "a class": exchange(('<log-in class="card">', '<log-in class="card visually-hidden">')),
     "another length": exchange(('maxlength="32"', 'maxlength="18"')),
-    "a length less": exchange(('minlength="3" maxlength="32"', 'minlength="3"')),
+    "no maximum length": exchange(('minlength="3" maxlength="32"', 'minlength="3"')),
     "another id": exchange(('id="username"', 'id="login-pin"'), ('for="username"', 'for="login-pin"')),
     "another label's field": exchange(('for="login-pin"', 'for="username"'), (ALIAS, "")),
-    "a place for a file": exchange(('id="username" type="text"', 'id="username" type="file"')),
+    "a file input": exchange(('id="username" type="text"', 'id="username" type="file"')),
     "another address": exchange(('href="/protection"', 'href="/logout"')),
-    "an element less": without('<p class="help" id="login-pin-help">', "</p>"),
-    "an element more": exchange((ALIAS, f"{ALIAS}<p>{FORGED}</p>")),
+    "a missing element": without('<p class="help" id="login-pin-help">', "</p>"),
+    "an extra element": exchange((ALIAS, f"{ALIAS}<p>{FORGED}</p>")),
     "another element": exchange(("<h2>Create an account</h2>", "<h3>Create an account</h3>")),
-    "two in each other's place": exchange(
+    "two swapped elements": exchange(
         ("<create-account", "<x-keep"), ("<log-in", "<create-account"), ("<x-keep", "<log-in")
     ),
-    "a part less": without('<template id="account">', "</template>"),
-    "a part twice": exchange(
+    "a missing template": without('<template id="account">', "</template>"),
+    "a template twice": exchange(
         ('<template id="front">', f'<template id="front"><p>{FORGED}</p></template><template id="front">')
     ),
-    "parts in each other's place": exchange(
+    "two swapped templates": exchange(
         ('<template id="home">', '<template id="x">'),
         ('<template id="nothing">', '<template id="home">'),
         ('<template id="x">', '<template id="nothing">'),
@@ -89,7 +89,7 @@ FRONT: dict[str, Edit] = {
 
 
 @pytest.mark.parametrize("name", FRONT)
-async def test_a_front_page_with_other_words_is_not_shown(visitor: Visitor, name: str) -> None:
+async def test_a_front_page_with_changed_text_is_not_shown(visitor: Visitor, name: str) -> None:
     await is_refused(visitor, FRONT[name])
 
 
@@ -101,8 +101,8 @@ SHEETS = {
 
 
 @pytest.mark.parametrize("name", SHEETS)
-async def test_a_style_sheet_that_the_release_does_not_have_is_removed(visitor: Visitor, name: str) -> None:
-    """It would be the server's word: what its text looks like, and what its fields are called."""
+async def test_a_style_sheet_outside_the_release_is_removed(visitor: Visitor, name: str) -> None:
+    """It could change what text looks like, and what fields are called."""
     sheet = SHEETS[name] or SHEETS["without integrity"]
 
     def there(answer: Answer) -> None:
@@ -127,12 +127,12 @@ IN_USE: dict[str, Edit] = {
         ('placeholder="Message"', 'placeholder="XXXX-XXXX-XXXX-XXXX"'),
         ("disabled>Send</button>", "disabled>Log in</button>"),
     ),
-    "Close and They are the same": exchange(
+    "Close and They are the same swapped": exchange(
         ('data-do="close">Close', 'data-do="same">Close'),
         ('data-do="same">They are the same', 'data-do="close">They are the same'),
     ),
     "a hidden alarm": exchange(('<div class="alarm">', '<div class="alarm" hidden>')),
-    "an alarm that is not heard": exchange(('role="alert" data-alarm', 'role="note" data-alarm')),
+    "an alarm that is not announced": exchange(('role="alert" data-alarm', 'role="note" data-alarm')),
     "a message that nobody wrote": exchange(
         ('<div class="rows"></div>', f'<div class="rows"></div><sealed-text>{FORGED}</sealed-text>')
     ),
@@ -141,19 +141,19 @@ IN_USE: dict[str, Edit] = {
         ("disabled>…</button>", 'disabled>…</button><button data-trust="safety-number">Verified</button>'),
     ),
     "a note that is not shown": exchange(('<p class="note" hidden>', '<p class="visually-hidden" hidden>')),
-    "another name for what waits": exchange(("Sending…", f"Sent {FORGED}")),
+    "another label for queued messages": exchange(("Sending…", f"Sent {FORGED}")),
 }
 
 
 async def shows_nothing(page: Page) -> None:
-    """The sentence stands alone."""
+    """Only the one sentence is shown."""
     await expect(page.locator("#page-alert")).to_contain_text("So it is not shown")
     await expect(page.locator("body > *")).to_have_count(1)
     assert FORGED not in await everything_on(page)
 
 
 @pytest.mark.parametrize("name", IN_USE)
-async def test_a_conversation_with_other_words_is_not_shown(stage: Stage, name: str) -> None:
+async def test_a_conversation_page_with_changed_text_is_not_shown(stage: Stage, name: str) -> None:
     def change(answer: Answer) -> None:
         answer.text = IN_USE[name](answer.text)
 
@@ -161,5 +161,5 @@ async def test_a_conversation_with_other_words_is_not_shown(stage: Stage, name: 
         await stage.page.goto(stage.address)
         await shows_nothing(stage.page)
     assert stage.watch.leaked(stage.alice.login_pin) == []
-    await stage.opens()  # the honest twin
+    await stage.opens()  # control: no lie
     await stage.carries_on()

@@ -1,4 +1,4 @@
-"""What a person can see and hear of a page, and what a browser let out: neither may hold what a lie aimed at."""
+"""What a person can see and hear of a page, and what leaves the browser: neither may contain a lie's target."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from playwright.async_api import Page
 
 from tests.browser.lies.liar import Liar
 
-FORGED = "zyxforged"  # in everything that a lie tries to show
-STOLEN = "zyxstolen"  # in every address to which a lie tries to lead
+FORGED = "zyxforged"  # part of all text that a lie tries to show
+STOLEN = "zyxstolen"  # part of every address to which a lie tries to lead
 
-# Where honest code asks, and sends.
+# The addresses that honest code requests.
 EXPECTED = re.compile(
     r"/(static/[0-9a-f]{12}/[a-z0-9./-]+|c/[0-9A-Z]{24}(/open)?|me|deployment|conversations/[\w-]{22}|vault|ws|login|logout|register"
     r"|private_keys|messages/[0-9A-Z]{24}|send_message|start_conversation|search_pin|change_pin|delete_account"
@@ -42,7 +42,7 @@ STORED = """async () => {
 
 
 async def everything_on(page: Page) -> str:
-    """Every word of a page, seen or heard: also in closed shadow roots, frames and pseudo-elements, and its name."""
+    """Return all visible and accessible text of a page, also in shadow roots, frames and pseudo-elements."""
     session = await page.context.new_cdp_session(page)
     try:
         document = (await session.send("DOM.getDocument", {"depth": -1, "pierce": True}))["root"]
@@ -56,7 +56,7 @@ async def everything_on(page: Page) -> str:
 
 
 def words_of(node: dict[str, Any]) -> list[str]:
-    """Texts and attributes of a node and of all that is in it, whatever it is hidden behind."""
+    """Return the texts and attributes of a node and of everything in it, hidden or not."""
     words = [node.get("nodeValue", ""), *node.get("attributes", [])]
     inner = [*node.get("children", []), *node.get("shadowRoots", []), *node.get("pseudoElements", [])]
     inner += [node[name] for name in ("contentDocument", "templateContent") if name in node]
@@ -64,7 +64,7 @@ def words_of(node: dict[str, Any]) -> list[str]:
 
 
 async def stored_in(page: Page) -> str:
-    """All that the browser keeps of this page: IndexedDB, cookies that scripts can read, both storages."""
+    """Return all that the browser stores for this page: IndexedDB, script-readable cookies, both storages."""
     return str(await page.evaluate(STORED))
 
 
@@ -73,7 +73,7 @@ def _spellings(secret: str) -> set[str]:
 
 
 class Watch:
-    """What leaves the browser from a moment on."""
+    """Records what leaves the browser."""
 
     def __init__(self, page: Page, liar: Liar) -> None:
         self.asked: list[str] = []
@@ -86,18 +86,18 @@ class Watch:
         self.asked.append(request.url)
 
     def end(self) -> None:
-        """Stop to listen."""
+        """Stop recording."""
         self._page.remove_listener("request", self._keep)
 
     def leaked(self, *secrets: str) -> list[str]:
-        """Those of the secrets that left, in any spelling, and every address that honest code does not ask for."""
+        """Return the secrets that left in any spelling, and all addresses that honest code does not request."""
         said = "\n".join([*self.asked, *self.liar.heard[self.since :]])
         left = [secret for secret in secrets if any(form in said for form in _spellings(secret) if form)]
         return left + [url for url in self.asked if not self._is_expected(url)]
 
     def _is_expected(self, url: str) -> bool:
         if url.startswith("blob:"):
-            return True  # a file to save, made on the page itself
+            return True  # a download created by the page itself
         parts = urlsplit(url)
         is_ours = f"{parts.scheme}://{parts.netloc}" == self.liar.url
         return is_ours and bool(EXPECTED.fullmatch(parts.path) and QUERY.fullmatch(parts.query))

@@ -1,4 +1,4 @@
-"""Somebody at a window of WebKitGTK, and what people do with EZ-DMS."""
+"""A person at a WebKitGTK window, and what they do with EZ-DMS."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ IS_IN = """() => document.querySelector("my-search-pin output")?.textContent ? "
     : document.querySelector("log-in fieldset:enabled") && "out" """
 
 
-class Somebody:
-    """A person with a window of their own."""
+class WebKitUser:
+    """A person with their own window."""
 
     def __init__(self, window: Window, server: Server, name: str) -> None:
         self.window = window
@@ -21,8 +21,8 @@ class Somebody:
         self.login_pin = ""
         self.search_pin = ""
 
-    def creates_an_account(self) -> Somebody:
-        """From the front page to the empty list."""
+    def creates_an_account(self) -> WebKitUser:
+        """Go from the front page to the empty list."""
         self.window.open(self.server.url)
         self.window.fill("Username", self.name)
         self.window.press("Create an account")
@@ -34,8 +34,8 @@ class Somebody:
         self.window.reads(self.search_pin)
         return self
 
-    def is_at_the_list(self) -> Somebody:
-        """Logged in, on a large screen, and in no conversation."""
+    def is_at_the_list(self) -> WebKitUser:
+        """Go to the list: logged in, on a large screen, in no conversation."""
         self.window.resize(*DESKTOP)
         self.window.open(self.server.url)
         if self.window.until(IS_IN) == "out":
@@ -43,24 +43,24 @@ class Somebody:
         return self
 
     def logs_in(self) -> None:
-        """With the Login PIN, from the front page to the list."""
+        """Log in with the Login PIN, from the front page to the list."""
         self.window.fill("Login PIN", self.login_pin)
         self.window.press("Log in")
         self.window.reads(self.search_pin)
 
     def logs_out(self) -> None:
-        """Until the front page stands there."""
+        """Log out and wait for the front page."""
         self.window.press("Log out")
         self.window.element("button", "Log in")
 
-    def opens(self, peer: Peer) -> Somebody:
-        """The conversation with a program, until one can write."""
+    def opens(self, peer: Peer) -> WebKitUser:
+        """Open the conversation with a program and wait until the message field is enabled."""
         self.window.open(f"{self.server.url}/c/{peer.conversation}")
         self.window.element("textbox", "Message")
         return self
 
     def opens_alarmed(self, peer: Peer) -> Window:
-        """The conversation with a program in whose name somebody lied."""
+        """Open the conversation with a program about which the server lied."""
         self.window.open(f"{self.server.url}/c/{peer.conversation}")
         return self.window
 
