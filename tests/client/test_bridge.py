@@ -33,7 +33,7 @@ async def two(bridge: Bridge) -> tuple[User, User, str]:
     return alice, bob, await alice.start(bob.search_pin)
 
 
-async def test_a_program_of_the_original_talks_as_it_always_did(bridge: Bridge) -> None:
+async def test_programs_written_for_the_original_still_work(bridge: Bridge) -> None:
     assert await bridge.get("/ping") == {"status": "ok"}
     alice = await bridge.get("/register", {"username": "alice"})
     assert set(alice) == {"user_id", "username", "login_pin", "search_pin", "public_key"}
@@ -87,13 +87,13 @@ async def test_a_program_of_the_original_talks_as_it_always_did(bridge: Bridge) 
     ["👩🏽‍🚀" * 125, "‏שלום עולם " * 50, "\t1\n2\n", "%41+&=;#?<b>\"'\\", "x"],
     ids=["emoji", "right-to-left", "lines", "marks", "one letter"],
 )
-async def test_every_text_arrives_as_it_was(two: tuple[User, User, str], text: str) -> None:
+async def test_text_arrives_unchanged(two: tuple[User, User, str], text: str) -> None:
     alice, bob, where = two
     await alice.send(where, text[:500])
     assert await bob.texts(where) == [text[:500]]
 
 
-async def test_a_program_and_the_library_talk_both_ways(server: Server, bridge: Bridge, tmp_path: Path) -> None:
+async def test_the_bridge_and_the_library_exchange_messages(server: Server, bridge: Bridge, tmp_path: Path) -> None:
     alice = await bridge.user("alice")
     bob = (await Player.register(server, "bob", tmp_path)).listen()
     where = await alice.start(bob.client.search_pin)
@@ -108,7 +108,9 @@ async def test_a_program_and_the_library_talk_both_ways(server: Server, bridge: 
     await bob.leave()
 
 
-async def test_two_bridges_talk_and_a_user_can_be_at_both(server: Server, bridge: Bridge, tmp_path: Path) -> None:
+async def test_two_bridges_exchange_messages_and_can_share_a_user(
+    server: Server, bridge: Bridge, tmp_path: Path
+) -> None:
     alice = await bridge.user("alice")
     async with Bridge(server.url, tmp_path / "other") as other:
         bob = await other.user("bob")
@@ -125,7 +127,7 @@ async def test_two_bridges_talk_and_a_user_can_be_at_both(server: Server, bridge
         assert set(others) <= {"ok", "crossed"}  # the other bridge has not read what Bob wrote
 
 
-async def test_what_is_sent_at_once_is_there_once(two: tuple[User, User, str]) -> None:
+async def test_concurrent_messages_arrive_exactly_once(two: tuple[User, User, str]) -> None:
     alice, bob, where = two
     texts = [f"{i}" for i in range(8)]
     ids = await asyncio.gather(*((alice if i % 2 else bob).send(where, text) for i, text in enumerate(texts)))
@@ -134,7 +136,7 @@ async def test_what_is_sent_at_once_is_there_once(two: tuple[User, User, str]) -
     assert sorted(row["message_id"] for row in rows) == sorted(ids)
 
 
-async def test_more_than_a_page_of_the_server_is_one_answer(server: Server, bridge: Bridge, tmp_path: Path) -> None:
+async def test_several_server_pages_are_one_response(server: Server, bridge: Bridge, tmp_path: Path) -> None:
     alice = await bridge.user("alice")
     bob = await Player.register(server, "bob", tmp_path)
     contact = await bob.client.start(alice.search_pin)
@@ -154,7 +156,7 @@ async def test_more_than_a_page_of_the_server_is_one_answer(server: Server, brid
     await bob.leave()
 
 
-async def test_after_a_restart_one_logs_in_and_everything_is_readable(two: tuple[User, User, str]) -> None:
+async def test_after_a_restart_a_login_restores_everything(two: tuple[User, User, str]) -> None:
     alice, bob, where = two
     bridge = alice.bridge
     await alice.send(where, "before")
@@ -174,7 +176,7 @@ async def test_after_a_restart_one_logs_in_and_everything_is_readable(two: tuple
     assert await alice.texts(where) == ["before", "after"]
 
 
-async def test_a_bridge_killed_while_sending_loses_nothing_it_acknowledged(two: tuple[User, User, str]) -> None:
+async def test_a_killed_bridge_loses_no_acknowledged_messages(two: tuple[User, User, str]) -> None:
     alice, bob, where = two
     bridge, acknowledged = alice.bridge, dict[str, str]()
 
@@ -231,14 +233,14 @@ async def test_plain_text_and_pins_reach_neither_the_server_nor_any_log(server: 
     assert quote_plus(bob.search_pin).encode() in ear.heard
 
 
-async def test_files_are_their_owners_alone(two: tuple[User, User, str]) -> None:
+async def test_files_are_owner_only(two: tuple[User, User, str]) -> None:
     home = two[0].bridge.home
     assert home.stat().st_mode & 0o777 == 0o700
     assert len(list(home.glob("*.json"))) == 2
     assert {path.stat().st_mode & 0o777 for path in home.iterdir()} == {0o600}
 
 
-async def test_whoever_logs_in_again_and_again_disturbs_nobody(two: tuple[User, User, str]) -> None:
+async def test_repeated_logins_do_not_disturb_sending(two: tuple[User, User, str]) -> None:
     alice, bob, where = two
     bridge = alice.bridge
     logins = [bridge.get("/login", {"login_pin": alice.pin}) for _ in range(4)]

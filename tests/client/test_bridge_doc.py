@@ -29,7 +29,7 @@ def play(program: str, folder: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-async def test_every_call_works_as_printed(server: Server, tmp_path: Path) -> None:
+async def test_every_documented_call_works(server: Server, tmp_path: Path) -> None:
     printed = re.search(r"```sh\n(.+?)```", DOCUMENT, re.DOTALL)
     assert printed
     token = tmp_path / "token"
@@ -56,7 +56,7 @@ async def test_every_call_works_as_printed(server: Server, tmp_path: Path) -> No
         assert set(answers[name]) <= set(re.findall(r"`(\w+)`", row))
 
 
-def test_its_numbers_are_those_of_the_code() -> None:
+def test_documented_limits_match_the_code() -> None:
     assert f"at most {MOST:,} messages" in DOCUMENT
     assert f"over {LARGEST_BODY // 1024} KiB" in DOCUMENT
     assert PATIENCE == 10

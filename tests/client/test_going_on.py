@@ -14,7 +14,7 @@ from tests.support.hostile import Hostile
 from tests.support.player import Player, contact_of
 
 
-async def test_going_on_at_one_client_is_known_to_the_others(
+async def test_continuing_after_an_alarm_applies_to_other_devices(
     server: Server, two: tuple[Player, Player], tmp_path: Path
 ) -> None:
     alice, bob = two
@@ -45,7 +45,7 @@ def forge(server: Server, eve: crypto.Keys, reader: crypto.Keys, n: int = 2) -> 
     hostile.run(f"UPDATE participants SET last_n = ? WHERE {whose}", n, forged.hash)  # noqa: S608
 
 
-async def test_a_statement_that_steps_back_again_is_an_alarm_again(server: Server, two: tuple[Player, Player]) -> None:
+async def test_a_second_conflicting_statement_raises_another_alarm(server: Server, two: tuple[Player, Player]) -> None:
     alice, bob = two
     contact = await alice.client.start(bob.client.search_pin)
     for moment in (5, 6):

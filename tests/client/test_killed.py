@@ -33,7 +33,7 @@ asyncio.run(main())
 """
 
 
-async def test_a_client_killed_at_any_point_loses_and_doubles_nothing(server: Server, tmp_path: Path) -> None:
+async def test_a_killed_client_loses_and_duplicates_no_messages(server: Server, tmp_path: Path) -> None:
     alice = await Player.register(server, "alice", tmp_path)
     bob = await Player.register(server, "bob", tmp_path)
     await alice.client.start(bob.client.search_pin)

@@ -15,7 +15,7 @@ from tests.support.player import Player
 from tests.support.someone import until
 
 
-async def test_a_page_that_does_not_come_holds_up_no_message(
+async def test_a_slow_page_check_does_not_delay_messages(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(witness, "WITHIN", 120.0)  # longer than anything is waited for here

@@ -16,7 +16,7 @@ from tests.conftest import ROOT, Server
 from tests.support.player import Player
 
 
-async def test_the_echo_bot_of_the_readme_says_everything_back(server: Server, tmp_path: Path) -> None:
+async def test_the_readme_echo_bot_echoes_every_message(server: Server, tmp_path: Path) -> None:
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
     assert len(blocks) == 1
     assert len([line for line in blocks[0].splitlines() if line.strip()]) <= 15
@@ -47,7 +47,7 @@ async def test_the_echo_bot_of_the_readme_says_everything_back(server: Server, t
     await alice.leave()
 
 
-async def test_the_bot_of_the_readme_survives_a_forged_message_and_serves_everybody_else(
+async def test_the_readme_bot_survives_a_forged_message_and_serves_other_contacts(
     server: Server, tmp_path: Path
 ) -> None:
     block = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)[0]

@@ -91,7 +91,7 @@ async def logs_in(window: Window, pin: str) -> None:
     await window.press("log-in [type=submit]")
 
 
-async def test_a_whole_life(window: Window, server: Server, opened: Opening) -> None:
+async def test_the_whole_app_works(window: Window, server: Server, opened: Opening) -> None:
     """Register, talk, reload, change the PIN, log out and in again, with an empty console."""
     pins = await registers(window, opened, "ada")
     bob = await Peer.arrives(server)
@@ -120,9 +120,7 @@ async def test_a_whole_life(window: Window, server: Server, opened: Opening) -> 
     assert new_pin != pins["login"]
 
 
-async def test_while_the_server_is_away_the_page_says_so_and_nothing_is_lost(
-    window: Window, server: Server, opened: Opening
-) -> None:
+async def test_the_page_reports_an_outage_and_loses_nothing(window: Window, server: Server, opened: Opening) -> None:
     _, bob = await hears_hello(window, server, opened)
     server.stop()
     await shows(window, "#connection", "Connection lost")
@@ -138,7 +136,7 @@ async def test_while_the_server_is_away_the_page_says_so_and_nothing_is_lost(
     await asyncio.sleep(0.01)  # the loop closes what was left
 
 
-async def test_at_the_same_port_what_was_not_sent_is_there_again(
+async def test_unsent_messages_are_kept_if_the_port_stays_the_same(
     window: Window, server: Server, tmp_path: Path
 ) -> None:
     with Opening(server.url, tmp_path) as opening:
@@ -163,7 +161,7 @@ async def test_at_the_same_port_what_was_not_sent_is_there_again(
         await asyncio.sleep(0.01)  # the loop closes what was left
 
 
-async def test_once_it_has_ended_the_page_asks_nobody_who_takes_its_port(
+async def test_the_page_sends_nothing_to_its_port_after_shutdown(
     window: Window, server: Server, tmp_path: Path
 ) -> None:
     with Opening(server.url, tmp_path) as opening:
@@ -183,9 +181,7 @@ async def test_once_it_has_ended_the_page_asks_nobody_who_takes_its_port(
         await window.goto("about:blank")
 
 
-async def test_no_script_of_the_servers_runs_and_no_word_of_it_is_shown(
-    window: Window, liar: Liar, tmp_path: Path
-) -> None:
+async def test_no_script_or_text_of_the_server_reaches_the_page(window: Window, liar: Liar, tmp_path: Path) -> None:
     opening = Opening(liar.url, tmp_path)
     await asyncio.to_thread(opening.start)
 
@@ -218,6 +214,8 @@ async def test_no_script_of_the_servers_runs_and_no_word_of_it_is_shown(
 
 
 @pytest.mark.parametrize("path", ["/", "/c/" + "0" * 24, "/open/wrong"])
-async def test_who_did_not_begin_at_the_first_address_is_told_to(window: Window, opened: Opening, path: str) -> None:
+async def test_browsers_without_the_cookie_are_sent_to_the_first_address(
+    window: Window, opened: Opening, path: str
+) -> None:
     await window.goto(opened.origin + path)
     assert "Open the address that" in json.dumps(await window.read("document.body.innerText"))

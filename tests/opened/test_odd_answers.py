@@ -59,7 +59,7 @@ ODD = {
 
 
 @pytest.mark.parametrize("name", ODD)
-async def test_an_answer_that_is_odd_is_none(fooled: Visit, liar: Liar, name: str) -> None:
+async def test_invalid_responses_are_rejected(fooled: Visit, liar: Liar, name: str) -> None:
     await fooled.registers(PEOPLE["alice"], "alice")
     with liar.lying("GET /me", ODD[name]):
         since = len(liar.heard)
@@ -71,14 +71,14 @@ async def test_an_answer_that_is_odd_is_none(fooled: Visit, liar: Liar, name: st
 
 
 @pytest.mark.parametrize("text", [b"\xff\xfe<h1>", b"x" * (16 * 1024 * 1024 + 1)], ids=["no text", "huge"])
-async def test_a_fragment_that_is_odd_is_none(fooled: Visit, liar: Liar, text: bytes) -> None:
+async def test_invalid_fragments_are_rejected(fooled: Visit, liar: Liar, text: bytes) -> None:
     account = await fooled.registers(PEOPLE["alice"], "alice")
     with liar.lying("GET /conversations/.*", saying(text)):
         answer = await fooled.asks(f"/conversations/{account['user_id']}")
         assert (answer.status_code, answer.json()["code"]) == (502, "odd")
 
 
-async def test_of_a_refusal_the_page_learns_the_code_and_the_wait(fooled: Visit, liar: Liar) -> None:
+async def test_only_the_code_and_wait_of_a_refusal_are_forwarded(fooled: Visit, liar: Liar) -> None:
     said = {"error": f"<b>{EVIL}</b>", "code": "too_often", "retry_after": 7, "more": EVIL}
     for changes, left in (
         ({}, {"code": "too_often", "retry_after": 7}),
@@ -95,7 +95,7 @@ async def test_of_a_refusal_the_page_learns_the_code_and_the_wait(fooled: Visit,
         assert (await fooled.asks("/me")).json() == {"error": "The server refused."}
 
 
-async def test_a_login_without_a_token_begins_no_session(fooled: Visit, liar: Liar) -> None:
+async def test_a_login_without_a_valid_token_starts_no_session(fooled: Visit, liar: Liar) -> None:
     before = fooled.cookie
     for token in ("", "x", "A" * 42, "A" * 43 + "\r\nX: y", None, 7):
         with liar.lying("POST /login", saying(json.dumps({"token": token}))):
@@ -104,7 +104,7 @@ async def test_a_login_without_a_token_begins_no_session(fooled: Visit, liar: Li
     assert fooled.cookie == before
 
 
-async def test_an_answer_that_does_not_come_ends_in_time_and_holds_up_nobody(fooled: Visit, liar: Liar) -> None:
+async def test_a_stalled_response_times_out_and_blocks_nothing_else(fooled: Visit, liar: Liar) -> None:
     await fooled.registers(PEOPLE["alice"], "alice")
 
     def hold(answer: Answer) -> None:

@@ -50,7 +50,7 @@ CASES: dict[str, tuple[dict[str, Change], str, str]] = {
 
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.asyncio(loop_scope="session")
-async def test_no_word_of_another_page_is_seen(liar: Liar, pair: Pair, name: str) -> None:
+async def test_no_text_of_other_pages_is_shown(liar: Liar, pair: Pair, name: str) -> None:
     lies, path, heading = CASES[name]
     with ExitStack() as lying:
         for request, change in lies.items():
@@ -73,7 +73,7 @@ async def test_no_word_of_another_page_is_seen(liar: Liar, pair: Pair, name: str
 
 
 @pytest.mark.asyncio(loop_scope="session")
-async def test_a_person_gets_from_the_pins_own_pages_to_the_pinned_one(liar: Liar, pair: Pair) -> None:
+async def test_the_pins_own_pages_link_to_the_pinned_page(liar: Liar, pair: Pair) -> None:
     for path, link in (("/protection", ".back"), ("/nowhere", "#again")):
         await pair.pinned.goto(f"{liar.url}{path}")
         await shows(pair.pinned, "body", f"EZ-DMS pin for {liar.url}")

@@ -219,7 +219,7 @@ async def visit(liar: Liar, window: Window, case: Case, within: float) -> bool:
 
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.asyncio(loop_scope="session")
-async def test_a_script_of_the_servers_does_not_run(liar: Liar, pair: Pair, name: str) -> None:
+async def test_scripts_of_the_server_do_not_run(liar: Liar, pair: Pair, name: str) -> None:
     with ExitStack() as lies:
         for request, change in CASES[name].lies.items():
             lies.enter_context(liar.lying(request, change))

@@ -50,7 +50,7 @@ async def is_refused(window: Window) -> None:
 
 @pytest.mark.parametrize("name", HEADERS)
 @pytest.mark.asyncio(loop_scope="session")
-async def test_a_style_sheet_of_a_header_does_not_count(liar: Liar, window: Window, name: str) -> None:
+async def test_a_style_sheet_from_a_link_header_is_ignored(liar: Liar, window: Window, name: str) -> None:
     def change(answer: Answer) -> None:
         for header, value in HEADERS[name].items():
             answer.set(header, value)
@@ -69,7 +69,7 @@ async def test_a_style_sheet_of_a_header_does_not_count(liar: Liar, window: Wind
 
 
 @pytest.mark.asyncio(loop_scope="session")
-async def test_a_style_sheet_of_a_header_does_not_count_when_it_comes_late(liar: Liar, window: Window) -> None:
+async def test_a_late_style_sheet_from_a_link_header_is_ignored(liar: Liar, window: Window) -> None:
     kept: list[Answer] = []
 
     def change(answer: Answer) -> None:

@@ -54,7 +54,7 @@ async def opens(liar: Liar, name: str, profile: Path, sign: str, *, at_once: boo
 
 @pytest.mark.parametrize("name", LIES)
 @pytest.mark.asyncio(loop_scope="session")
-async def test_what_opens_with_the_browser_comes_under_the_pin(
+async def test_pages_opened_at_browser_startup_are_pinned(
     liar: Liar, extension: Path, tmp_path: Path, browser_name: str, name: str
 ) -> None:
     """Its extension asks the server for its release once it has found that this is not the pinned page.
@@ -69,7 +69,7 @@ async def test_what_opens_with_the_browser_comes_under_the_pin(
 
 
 @pytest.mark.asyncio(loop_scope="session")
-async def test_a_page_that_is_rendered_ahead_runs_no_script_of_the_servers(
+async def test_prerendered_pages_run_no_script_of_the_server(
     liar: Liar, extension: Path, tmp_path: Path, browser_name: str
 ) -> None:
     """Chromium renders ahead what a page or a header says; nobody has to go there."""

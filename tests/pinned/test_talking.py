@@ -19,7 +19,7 @@ BROWSER = "chromium"
 
 
 @pytest.mark.asyncio(loop_scope="session")
-async def test_a_whole_life_under_the_pin(liar: Liar, truth: Server, pair: Pair) -> None:
+async def test_the_whole_app_works_with_a_pin(liar: Liar, truth: Server, pair: Pair) -> None:
     """Register, be found, talk, reload, change the PIN, log out, log in: in one tab, and the console stays empty."""
     window, name = pair.pinned, f"ada-{pair.name}"
     since = len(window.said)
@@ -37,7 +37,7 @@ async def test_a_whole_life_under_the_pin(liar: Liar, truth: Server, pair: Pair)
 
 @pytest.mark.parametrize("what", ["another document", "another script"])
 @pytest.mark.asyncio(loop_scope="session")
-async def test_a_page_that_is_not_the_pinned_one_is_explained(liar: Liar, pair: Pair, what: str) -> None:
+async def test_a_page_that_differs_from_the_pinned_one_is_explained(liar: Liar, pair: Pair, what: str) -> None:
     lies = {DOCUMENT: alone("<h1>Enter your Login PIN</h1>")} if what == "another document" else module("boot")
     with ExitStack() as lying:
         for request, change in lies.items():

@@ -68,7 +68,7 @@ async def replaced(window: Window) -> None:
 
 @pytest.mark.parametrize("name", LIES)
 @pytest.mark.asyncio(loop_scope="session")
-async def test_a_page_that_never_finishes_is_not_shown_for_long(liar: Liar, pair: Pair, name: str) -> None:
+async def test_a_page_that_never_finishes_loading_is_replaced(liar: Liar, pair: Pair, name: str) -> None:
     lies, sentence = LIES[name]
     with ExitStack() as lying:
         for request, change in lies.items():

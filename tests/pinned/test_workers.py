@@ -35,7 +35,7 @@ async def is_registered(window: Window) -> bool:
 
 
 @pytest.mark.asyncio(loop_scope="session")
-async def test_a_worker_from_before_the_pin_does_not_answer_after_it(
+async def test_the_pin_removes_existing_service_workers(
     liar: Liar, extension: Path, tmp_path: Path, browser_name: str
 ) -> None:
     profile = tmp_path / "profile"

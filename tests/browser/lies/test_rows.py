@@ -278,7 +278,7 @@ async def test_what_is_no_text_is_not_shown_as_one(talk: Stage, text: str) -> No
 
 
 async def test_a_text_that_expires_and_is_not_said_to_cannot_be_verified(talk: Stage) -> None:
-    """It would stay for good. The Python client reads it the same way (test_a_server_that)."""
+    """It would stay for good. The Python client reads it the same way (test_changed_messages_get_the_right_verdict)."""
     await talk.bob.writes("I disappear", x=60)
     await talk.opens()
     await expect(texts_of(talk.page)).to_have_text([*SAID, NOT_VERIFIED])

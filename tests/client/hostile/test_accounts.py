@@ -50,9 +50,7 @@ def newcomer(world: World, folder: Path) -> Someone:
 
 
 @pytest.mark.parametrize("lie", REFUSED.values(), ids=REFUSED)
-def test_a_registration_that_is_answered_wrongly_leaves_nothing(
-    world: World, wire: Wire, tmp_path: Path, lie: Any
-) -> None:
+def test_an_invalid_registration_response_saves_nothing(world: World, wire: Wire, tmp_path: Path, lie: Any) -> None:
     dave = newcomer(world, tmp_path)
     with wire.telling("POST /register", lie):
         said = dave.run("register", "dave")
@@ -63,7 +61,7 @@ def test_a_registration_that_is_answered_wrongly_leaves_nothing(
 
 
 @pytest.mark.parametrize("lie", IGNORED.values(), ids=IGNORED)
-def test_what_registering_answers_overrides_nothing(world: World, wire: Wire, tmp_path: Path, lie: Any) -> None:
+def test_a_registration_response_overrides_nothing(world: World, wire: Wire, tmp_path: Path, lie: Any) -> None:
     dave = newcomer(world, tmp_path)
     with wire.telling("POST /register", lie):
         said = dave.run("register", "dave", "--json")
@@ -92,7 +90,7 @@ LOGIN_REFUSED = REFUSED | {
 
 
 @pytest.mark.parametrize("lie", LOGIN_REFUSED.values(), ids=LOGIN_REFUSED)
-def test_a_login_that_is_answered_wrongly_leaves_nothing(alice: Someone, wire: Wire, tmp_path: Path, lie: Any) -> None:
+def test_an_invalid_login_response_changes_nothing(alice: Someone, wire: Wire, tmp_path: Path, lie: Any) -> None:
     before = stored(alice.home)
     with wire.telling("POST /login", lie):
         said = alice.run("login")
@@ -103,7 +101,7 @@ def test_a_login_that_is_answered_wrongly_leaves_nothing(alice: Someone, wire: W
 
 
 @pytest.mark.parametrize("lie", IGNORED.values(), ids=IGNORED)
-def test_what_a_login_answers_overrides_nothing(alice: Someone, wire: Wire, lie: Any) -> None:
+def test_a_login_response_overrides_nothing(alice: Someone, wire: Wire, lie: Any) -> None:
     before = alice.values
     with wire.telling("POST /login", lie):
         said = alice.run("login")
@@ -114,7 +112,7 @@ def test_what_a_login_answers_overrides_nothing(alice: Someone, wire: Wire, lie:
     assert len([name for name in stored(alice.home) if name.endswith(".json")]) == 1
 
 
-def test_an_account_that_is_known_keeps_its_id_and_its_keys(world: World, alice: Someone, wire: Wire) -> None:
+def test_a_known_account_keeps_its_id_and_keys(world: World, alice: Someone, wire: Wire) -> None:
     before = stored(alice.home)
     with wire.telling("POST /login", changed(user_id=world.bob.user_id)):
         assert "a different id than before" in alice.run("login").err
@@ -125,7 +123,7 @@ def test_an_account_that_is_known_keeps_its_id_and_its_keys(world: World, alice:
     assert stored(alice.home) == before
 
 
-def test_a_session_that_is_begun_anew_takes_nothing_but_its_token(world: World, alice: Someone, wire: Wire) -> None:
+def test_renewing_a_session_changes_only_the_token(world: World, alice: Someone, wire: Wire) -> None:
     with alice.state.change() as values:
         values["token"] = "A" * 43
     before = alice.values
@@ -141,7 +139,7 @@ def test_a_session_that_is_begun_anew_takes_nothing_but_its_token(world: World, 
     assert alice.values["token"] == "A" * 43
 
 
-def test_a_file_of_an_older_version_shows_no_search_pin_until_the_next_login(alice: Someone, wire: Wire) -> None:
+def test_an_old_account_file_shows_no_search_pin_until_the_next_login(alice: Someone, wire: Wire) -> None:
     own, salt = alice.search_pin, alice.values["search_salt"]
     planted = crypto.search_pin(bytes(32), bytes(16))
     with alice.state.change() as values:

@@ -56,7 +56,7 @@ ANSWERS: dict[str, tuple[str, Any, int, str]] = {  # to what, lie, status, words
 
 
 @pytest.mark.parametrize(("path", "lie", "status", "words"), ANSWERS.values(), ids=ANSWERS)
-def test_a_login_that_is_answered_wrongly_is_a_sentence(
+def test_an_invalid_login_response_is_an_error(
     alice: Someone, wire: Wire, path: str, lie: Any, status: int, words: str
 ) -> None:
     async def act(program: Program) -> None:
@@ -69,7 +69,7 @@ def test_a_login_that_is_answered_wrongly_is_a_sentence(
     bridged(wire, alice.home, act)
 
 
-def test_nobody_takes_anothers_seat(world: World, alice: Someone, wire: Wire, tmp_path: Path) -> None:
+def test_an_account_cannot_take_over_anothers_user_id(world: World, alice: Someone, wire: Wire, tmp_path: Path) -> None:
     def nobody(_: Asked, answer: Answer) -> None:
         answer.status, answer.json = 200, []
 
@@ -84,7 +84,7 @@ def test_nobody_takes_anothers_seat(world: World, alice: Someone, wire: Wire, tm
     bridged(wire, tmp_path / "bridge", act)
 
 
-def test_names_are_signed_errors_are_lines_and_rows_are_read_strictly(world: World, alice: Someone, wire: Wire) -> None:
+def test_the_bridge_checks_names_errors_and_rows(world: World, alice: Someone, wire: Wire) -> None:
     talk = where(alice, world.bob)
 
     def lines(_: Asked, answer: Answer) -> None:

@@ -54,7 +54,7 @@ async def hears(client: Client, text: str) -> list[Message]:
 
 
 @pytest.mark.parametrize("frames", FRAMES.values(), ids=FRAMES)
-def test_whatever_frames_say_messages_go_on(
+def test_malformed_frames_do_not_stop_messages(
     request: pytest.FixtureRequest, world: World, alice: Someone, wire: Wire, frames: list[str]
 ) -> None:
     text = f"after {request.node.callspec.id}"
@@ -70,9 +70,7 @@ def test_whatever_frames_say_messages_go_on(
     assert len([one for one in wire.asked if one.path.startswith("/conversations/")]) < 1100
 
 
-def test_a_frame_that_is_too_large_costs_a_connection_and_nothing_else(
-    world: World, alice: Someone, wire: Wire
-) -> None:
+def test_an_oversized_frame_only_closes_the_connection(world: World, alice: Someone, wire: Wire) -> None:
     wire.slip("x" * 100_000)
     wire.forget()
 
@@ -87,7 +85,7 @@ def test_a_frame_that_is_too_large_costs_a_connection_and_nothing_else(
 
 
 @pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
-def test_the_socket_follows_no_redirect(world: World, alice: Someone, wire: Wire, code: int) -> None:
+def test_the_websocket_follows_no_redirects(world: World, alice: Someone, wire: Wire, code: int) -> None:
     def lie(asked: Asked, answer: Answer) -> None:
         if len([one for one in wire.asked if one.path == "/ws"]) < 2:
             answer.status, answer.headers = code, {"Location": evil.url.replace("http", "ws") + "/ws"}
@@ -108,7 +106,7 @@ def failing(where_: str) -> Callable[[Asked, Answer], None]:
     return lie
 
 
-def test_one_conversation_that_cannot_be_fetched_stops_no_other(
+def test_one_failing_conversation_does_not_stop_others(
     world: World, alice: Someone, wire: Wire, caplog: pytest.LogCaptureFixture
 ) -> None:
     for other, text in ((world.carol, "I am here too"), (world.bob, "I am the latest")):

@@ -46,7 +46,7 @@ def without(conversation: str) -> Callable[[list[Any]], list[Any]]:
 
 
 @pytest.mark.parametrize("name", ["bob", "carol"])
-def test_whoever_is_left_out_is_not_replaced_by_a_namesake(world: World, anna: Someone, wire: Wire, name: str) -> None:
+def test_a_namesake_does_not_replace_a_missing_contact(world: World, anna: Someone, wire: Wire, name: str) -> None:
     real = {"bob": world.bob, "carol": world.carol}[name]
     namesake = line_of(anna, crypto.generate_keys(), name)
     lie = lines(lambda rows: [namesake, *without(where(anna, real))(rows)])
@@ -62,7 +62,7 @@ def test_whoever_is_left_out_is_not_replaced_by_a_namesake(world: World, anna: S
     assert anna.run("send", name, "the harbour").code == 0  # the honest server again
 
 
-def test_of_two_with_one_name_the_verified_one_is_meant(world: World, anna: Someone, wire: Wire) -> None:
+def test_a_shared_name_means_the_verified_contact(world: World, anna: Someone, wire: Wire) -> None:
     assert world.twin.run("add", anna.search_pin).code == 0
     assert world.twin.run("send", "anna", "I am bob").code == 0
     wire.forget()
@@ -75,7 +75,7 @@ def test_of_two_with_one_name_the_verified_one_is_meant(world: World, anna: Some
     assert "Not verified" not in anna.run("send", "carol", "hi").err  # the honest twin
 
 
-def test_somebody_else_who_is_missing_is_said_on_the_way(world: World, alice: Someone, wire: Wire) -> None:
+def test_sending_warns_about_other_missing_contacts(world: World, alice: Someone, wire: Wire) -> None:
     with wire.telling(LIST, lines(without(where(alice, world.bob)))):
         said = alice.run("send", "carol", "hello")
     assert said.code == 0
@@ -102,7 +102,7 @@ LINES: dict[str, tuple[Callable[[list[Any]], list[Any]], str]] = {  # and what i
 
 
 @pytest.mark.parametrize(("change", "words"), LINES.values(), ids=LINES)
-def test_a_line_that_cannot_be_true_is_said_and_the_others_are_listed(
+def test_invalid_list_lines_are_reported_and_others_are_listed(
     alice: Someone, wire: Wire, change: Any, words: str
 ) -> None:
     with wire.telling(LIST, lines(change)):
@@ -115,14 +115,14 @@ def test_a_line_that_cannot_be_true_is_said_and_the_others_are_listed(
 
 
 @pytest.mark.parametrize("name", [ESCAPE, "mallory", "\u202egnp.bob", ["x"], None, "x" * 10**5])
-def test_names_are_the_signed_ones_whatever_the_server_calls_them(alice: Someone, wire: Wire, name: Any) -> None:
+def test_contact_names_are_the_signed_ones(alice: Someone, wire: Wire, name: Any) -> None:
     honest = alice.run("contacts").out
     with wire.telling(LIST, lines(lambda rows: [row | {"partner_username": name} for row in rows])):
         assert alice.run("contacts").out == honest
 
 
 @pytest.mark.parametrize("answer", [{}, None, "x", {"error": "x"}], ids=["object", "null", "string", "error"])
-def test_a_list_that_is_none_is_a_sentence(alice: Someone, wire: Wire, answer: Any) -> None:
+def test_an_invalid_list_is_an_error(alice: Someone, wire: Wire, answer: Any) -> None:
     with wire.telling(LIST, instead(answer)):
         said = alice.run("contacts")
     assert (said.code, said.err) == (1, "Error: The server's response is not a list.\n")
@@ -147,7 +147,7 @@ FOUND: dict[str, tuple[Any, int, str]] = {  # lie, exit code, words
 
 
 @pytest.mark.parametrize(("lie", "code", "words"), FOUND.values(), ids=FOUND)
-def test_what_a_search_pin_finds_is_checked(
+def test_search_pin_results_are_checked(
     world: World, alice: Someone, wire: Wire, lie: Any, code: int, words: str
 ) -> None:
     with wire.telling("POST /start_conversation", lie):
@@ -157,7 +157,7 @@ def test_what_a_search_pin_finds_is_checked(
     assert "\x1b" not in said.all
 
 
-def test_a_link_verifies_nobody_until_its_way_is_known(world: World, anna: Someone, wire: Wire) -> None:
+def test_a_link_verifies_a_contact_only_if_it_came_from_them(world: World, anna: Someone, wire: Wire) -> None:
     link = f"{wire.url}/#add={world.twin.search_pin}"
     assert anna.run("add", link).out == "bob: Added by link, not verified.\n"
     twin = where(anna, world.twin)
@@ -182,7 +182,7 @@ def test_a_link_verifies_nobody_until_its_way_is_known(world: World, anna: Someo
 @pytest.mark.parametrize(
     ("typed", "trust"), [("y\n", "Verified by Search PIN"), ("n\n", "Added by link, not verified")]
 )
-def test_in_a_terminal_a_person_is_asked_who_gave_them_the_link(
+def test_a_terminal_user_is_asked_who_gave_them_the_link(
     world: World, anna: Someone, wire: Wire, monkeypatch: pytest.MonkeyPatch, typed: str, trust: str
 ) -> None:
     monkeypatch.setattr("click.testing._NamedTextIOWrapper.isatty", lambda self: True, raising=False)

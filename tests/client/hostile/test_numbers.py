@@ -30,7 +30,7 @@ NUMBERS = {  # what POST /send_message answers, and the n that is sent next
 
 
 @pytest.mark.parametrize(("next_n", "taken"), NUMBERS.values(), ids=NUMBERS)
-def test_the_next_number_is_one_that_a_row_shows(script: Script, next_n: Any, taken: int | None) -> None:
+def test_the_next_number_must_follow_a_shown_row(script: Script, next_n: Any, taken: int | None) -> None:
     judy = script.people["judy"]
     for text in ("one", "two"):  # by another client of hers
         script.empty(script.says("judy", text))
@@ -54,7 +54,7 @@ def test_the_next_number_is_one_that_a_row_shows(script: Script, next_n: Any, ta
         assert opened.p == script.rows[1]["hash"]
 
 
-def test_what_this_client_has_learned_meanwhile_counts_more(script: Script) -> None:
+def test_the_clients_own_record_overrides_the_servers_number(script: Script) -> None:
     judy = script.people["judy"]
     wire = judy.wire
     with script.served():  # which takes nothing
@@ -72,7 +72,7 @@ def test_what_this_client_has_learned_meanwhile_counts_more(script: Script) -> N
     assert open_own(judy, script.people["bob"], waiting).p == "B" * 43
 
 
-def test_what_the_server_stored_though_it_said_otherwise_is_not_sent_again(script: Script) -> None:
+def test_a_message_stored_despite_an_error_is_not_sent_again(script: Script) -> None:
     judy, bob = script.people["judy"], script.people["bob"]
     wire = judy.wire
 
@@ -103,7 +103,7 @@ def test_what_the_server_stored_though_it_said_otherwise_is_not_sent_again(scrip
     assert open_own(judy, bob, left).p == waiting["hash"]
 
 
-def test_a_number_far_ahead_is_followed_only_if_its_row_opens(script: Script) -> None:
+def test_a_number_far_ahead_is_accepted_only_if_its_row_opens(script: Script) -> None:
     judy = script.people["judy"]
     script.last["judy"] = (4999, "C" * 43)
     row = script.says("judy", "by another client of mine, which has written a lot")
@@ -136,9 +136,7 @@ def once_counter(wire: Any, next_n: int) -> Any:
 
 
 @pytest.mark.parametrize("far", [1000, 1001, 2**52 - 1])
-def test_one_lie_about_a_number_does_not_stop_sending_for_good(
-    world: World, anna: Someone, wire: Wire, far: int
-) -> None:
+def test_a_false_number_does_not_block_sending_forever(world: World, anna: Someone, wire: Wire, far: int) -> None:
     talk = where(anna, world.bob)
     assert anna.run("send", "bob", "first").code == 0
 
@@ -165,7 +163,7 @@ def test_one_lie_about_a_number_does_not_stop_sending_for_good(
         assert anna.values["places"][talk]["sent"][0] == far + 1
         said = anna.run("send", "bob", "third")
         assert (said.code, ROLLED_BACK in said.err) == (5, True)
-        anna.do(lambda client: goes_on(client, talk))
+        anna.do(lambda client: continue_after_alarm(client, talk))
         assert anna.run("send", "bob", "fourth").code == 0
     assert anna.values["outbox"] == []
     shown = [json.loads(line) for line in world.bob.run("read", talk, "--json").out.splitlines()]
@@ -173,11 +171,11 @@ def test_one_lie_about_a_number_does_not_stop_sending_for_good(
     assert shown[-1]["text"] == ("third" if far > 1000 else "fourth")
 
 
-async def goes_on(client: Client, talk: str) -> None:
+async def continue_after_alarm(client: Client, talk: str) -> None:
     await client.go_on(next(one for one in await client.contacts() if one.conversation_id == talk))
 
 
-def test_a_last_message_that_is_taken_back_is_an_alarm_and_after_it_the_one_that_is_shown_counts(
+def test_removing_the_last_message_is_an_alarm_and_sending_resumes_from_the_shown_one(
     script: Script,
 ) -> None:
     judy = script.people["judy"]
@@ -194,7 +192,7 @@ def test_a_last_message_that_is_taken_back_is_an_alarm_and_after_it_the_one_that
         assert (said.code, ROLLED_BACK in said.err, len(judy.values["outbox"])) == (5, True, 1)
         wire.forget()
         assert (judy.run("send", "bob", "four").code, wire.posted("/send_message")) == (5, [])
-        judy.do(lambda client: goes_on(client, script.where))
+        judy.do(lambda client: continue_after_alarm(client, script.where))
         judy.run("contacts")
         assert judy.values["contacts"][script.where]["own"] == [1, shown["hash"]]
     (waiting,) = judy.values["outbox"]
@@ -216,7 +214,7 @@ ENDLESS = {"one by one": (1, 1), "whole pages": (200, 100)}  # rows of a page, a
 
 
 @pytest.mark.parametrize(("size", "most"), ENDLESS.values(), ids=ENDLESS)
-def test_rows_without_an_end_are_not_followed_for_a_number(anna: Someone, wire: Wire, size: int, most: int) -> None:
+def test_endless_rows_are_not_searched_for_a_number(anna: Someone, wire: Wire, size: int, most: int) -> None:
     def pages(asked: Asked, answer: Answer) -> None:
         before = int(asked.query.get("before", 2**53 - 1))
         answer.status = 200

@@ -155,7 +155,9 @@ CASES: dict[str, tuple[Callable[[Script], None], list[tuple[str | None, str]], s
 
 
 @pytest.mark.parametrize(("lie", "shown", "alarm"), CASES.values(), ids=CASES)
-def test_a_server_that(script: Script, lie: Callable[[Script], None], shown: list[Any], alarm: str) -> None:
+def test_changed_messages_get_the_right_verdict(
+    script: Script, lie: Callable[[Script], None], shown: list[Any], alarm: str
+) -> None:
     talk(script)
     lie(script)
 
@@ -183,7 +185,7 @@ def test_a_server_that(script: Script, lie: Callable[[Script], None], shown: lis
     assert len(judy.values["outbox"]) == (0 if alarm else 1)
 
 
-def test_what_was_written_at_once_is_a_note_and_no_alarm(script: Script) -> None:
+def test_concurrent_messages_get_a_note_and_no_alarm(script: Script) -> None:
     judy = script.people["judy"]
     first = script.says("bob", CAT)
     script.says("bob", HOUSE, a=(0, ""))
@@ -200,7 +202,7 @@ def test_what_was_written_at_once_is_a_note_and_no_alarm(script: Script) -> None
     assert "[Written before seeing the message above.]" in said.out
 
 
-def test_what_turns_text_around_is_replaced_for_people_and_escaped_for_programs(script: Script) -> None:
+def test_bidi_controls_are_replaced_for_people_and_escaped_in_json(script: Script) -> None:
     judy, text = script.people["judy"], "see \u202egnp.exe\u2069\u2028bob: forged line"
     script.says("bob", text)
     with script.served():
@@ -210,7 +212,7 @@ def test_what_turns_text_around_is_replaced_for_people_and_escaped_for_programs(
     assert json.loads(programs)["text"] == text
 
 
-def test_what_was_emptied_and_passed_is_no_gap_for_the_next_run(script: Script) -> None:
+def test_an_emptied_message_is_not_a_gap_in_the_next_run(script: Script) -> None:
     judy = script.people["judy"]
     for text in ("one", "two"):
         script.says("bob", text)
@@ -225,7 +227,7 @@ def test_what_was_emptied_and_passed_is_no_gap_for_the_next_run(script: Script) 
 
 
 @pytest.mark.parametrize("what", ["emptied", "taken back", "taken back, with as many rows"])
-def test_a_head_is_taken_back_only_if_no_row_has_it(script: Script, what: str) -> None:
+def test_a_missing_head_is_a_rollback_but_an_emptied_one_is_not(script: Script, what: str) -> None:
     judy = script.people["judy"]
     for text in ("one", "two", "three"):
         script.says("bob", text)
@@ -263,7 +265,7 @@ def test_an_emptied_head_on_an_older_page_is_found(script: Script) -> None:
             assert [message.text for message in judy.do(newest)] == ["three"]
 
 
-def test_only_the_highest_row_before_which_none_is_missing_is_acknowledged(script: Script) -> None:
+def test_messages_after_a_gap_are_not_acknowledged(script: Script) -> None:
     judy = script.people["judy"]
     for text in ("one", "two", "three"):
         script.says("bob", text)
@@ -280,7 +282,7 @@ def test_only_the_highest_row_before_which_none_is_missing_is_acknowledged(scrip
     assert judy.values["places"][script.where]["heard"] == [1, script.rows[0]["hash"]]
 
 
-def test_kinds_to_come_need_a_newer_version_and_stay_in_the_chain(script: Script) -> None:
+def test_unknown_message_kinds_need_a_newer_version_and_stay_in_the_chain(script: Script) -> None:
     judy = script.people["judy"]
     first = script.says("bob", "one")
     target = (first["message_id"], first["hash"])

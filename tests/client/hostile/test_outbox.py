@@ -40,7 +40,7 @@ REFUSALS = {
 
 
 @pytest.mark.parametrize("lie", REFUSALS.values(), ids=REFUSALS)
-def test_what_the_server_refuses_is_kept_and_every_command_says_so(
+def test_refused_messages_stay_queued_and_every_command_reports_them(
     world: World, anna: Someone, wire: Wire, lie: Callable[[Asked, Answer], None]
 ) -> None:
     with wire.telling(SEND, lie, passes_on=False):
@@ -57,7 +57,7 @@ def test_what_the_server_refuses_is_kept_and_every_command_says_so(
     assert "anna: important" in world.bob.run("read", where(anna, world.bob)).out
 
 
-def test_a_refusal_of_one_takes_nothing_along_that_waits_behind_it(world: World, anna: Someone, wire: Wire) -> None:
+def test_refusing_one_message_keeps_those_queued_behind_it(world: World, anna: Someone, wire: Wire) -> None:
     with wire.telling(SEND, refused(400), passes_on=False):
         for text in ("one", "two", "three"):
             assert anna.run("send", "bob", text).code == 1
@@ -68,9 +68,7 @@ def test_a_refusal_of_one_takes_nothing_along_that_waits_behind_it(world: World,
 
 
 @pytest.mark.parametrize("gone", [0, 1, 2])
-def test_a_person_discards_one_and_the_others_leave_without_a_gap(
-    world: World, anna: Someone, wire: Wire, gone: int
-) -> None:
+def test_discarding_a_queued_message_leaves_no_gap(world: World, anna: Someone, wire: Wire, gone: int) -> None:
     assert anna.run("send", "bob", "before").code == 0
     texts = ["one", "two", "three"]
     with wire.telling(SEND, refused(422), passes_on=False):
@@ -92,7 +90,7 @@ def test_a_person_discards_one_and_the_others_leave_without_a_gap(
     ]
 
 
-def test_all_can_be_discarded_at_once_and_an_id_that_waits_nowhere_is_said(anna: Someone, wire: Wire) -> None:
+def test_discard_all_empties_the_outbox_and_unknown_ids_are_an_error(anna: Someone, wire: Wire) -> None:
     with wire.telling(SEND, refused(422), passes_on=False):
         for name in ("bob", "carol"):
             anna.run("send", name, "never mind")
@@ -103,7 +101,7 @@ def test_all_can_be_discarded_at_once_and_an_id_that_waits_nowhere_is_said(anna:
     assert anna.values["outbox"] == []
 
 
-def test_what_is_discarded_is_not_handed_over_before(world: World, anna: Someone, wire: Wire) -> None:
+def test_discarding_does_not_send_the_message_first(world: World, anna: Someone, wire: Wire) -> None:
     """The server would take it by now."""
     assert anna.run("send", "bob", "first").code == 0
     with wire.telling(SEND, refused(422), passes_on=False):
@@ -114,7 +112,7 @@ def test_what_is_discarded_is_not_handed_over_before(world: World, anna: Someone
     assert [one["text"] for one in shown] == ["first"]
 
 
-def test_a_program_hears_of_what_waits_too(anna: Someone, wire: Wire, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_library_reports_queued_messages(anna: Someone, wire: Wire, caplog: pytest.LogCaptureFixture) -> None:
     async def act(client: Client) -> list[str | None]:
         return [one.text for one in client.waiting()]
 

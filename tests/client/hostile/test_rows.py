@@ -94,7 +94,7 @@ def talk(world: World, rosa: Someone) -> str:
 
 
 @pytest.mark.parametrize("members", MALFORMED.values(), ids=MALFORMED)
-def test_one_malformed_row_is_a_placeholder_and_the_others_are_read(
+def test_a_malformed_row_is_a_placeholder_and_others_are_read(
     rosa: Someone, wire: Wire, talk: str, members: dict[str, Any]
 ) -> None:
     before = heads(rosa, talk)
@@ -107,7 +107,7 @@ def test_one_malformed_row_is_a_placeholder_and_the_others_are_read(
     assert heads(rosa, talk)["vault theirs"] == before["vault theirs"]
 
 
-def test_without_a_lie_every_row_is_read(rosa: Someone, wire: Wire, talk: str) -> None:
+def test_unchanged_rows_are_read(rosa: Someone, wire: Wire, talk: str) -> None:
     before = heads(rosa, talk)
     with page_of(wire, lambda rows, asked: rows):
         said = rosa.run("read", "bob")
@@ -117,9 +117,7 @@ def test_without_a_lie_every_row_is_read(rosa: Someone, wire: Wire, talk: str) -
 
 
 @pytest.mark.parametrize("members", UNREADABLE.values(), ids=UNREADABLE)
-def test_a_row_without_a_place_stops_its_page_with_a_sentence(
-    rosa: Someone, wire: Wire, members: dict[str, Any]
-) -> None:
+def test_a_row_without_a_valid_position_is_an_error(rosa: Someone, wire: Wire, members: dict[str, Any]) -> None:
     with page_of(wire, last_changed(**members)):
         said = rosa.run("read", "bob")
     assert (said.code, said.out) == (1, "")
@@ -138,7 +136,7 @@ PAGES: dict[str, Callable[[list[Any], Asked], list[Any]]] = {
 
 
 @pytest.mark.parametrize("change", PAGES.values(), ids=PAGES)
-def test_pages_that_lead_nowhere_are_not_followed(rosa: Someone, wire: Wire, talk: str, change: Any) -> None:
+def test_pages_without_progress_are_not_followed(rosa: Someone, wire: Wire, talk: str, change: Any) -> None:
     rosa.state.note(talk, seq=0)
     with page_of(wire, change), pytest.raises(Exception, match="The server") as caught:
         rosa.do(lambda client: all_new(client, talk))
@@ -159,7 +157,7 @@ INVENTED = {  # rows that nobody signed
 
 @pytest.mark.parametrize("members", INVENTED.values(), ids=INVENTED)
 @pytest.mark.parametrize("side", ["theirs", "mine"])
-def test_what_nobody_signed_moves_nothing_and_freezes_nothing(
+def test_unsigned_rows_change_no_state_and_block_nothing(
     world: World, rosa: Someone, wire: Wire, talk: str, side: str, members: dict[str, Any]
 ) -> None:
     sender = rosa.user_id if side == "mine" else world.bob.user_id
@@ -191,7 +189,7 @@ def test_what_nobody_signed_moves_nothing_and_freezes_nothing(
     assert [opened.n, opened.p, *opened.a] == [last[0] + 1, last[1], *before["vault theirs"]]
 
 
-def test_a_time_at_the_end_of_the_calendar_is_shown(rosa: Someone, wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_latest_possible_time_is_shown(rosa: Someone, wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TZ", "Asia/Tokyo")
     time.tzset()
     with page_of(wire, last_changed(created_at=253_402_300_799_999)):

@@ -36,7 +36,7 @@ def invented_row(anna: Someone, eve: crypto.Keys) -> dict[str, Any]:
     return kept | {"seq": 1, "created_at": 5, "sender_id": "M" * 21 + "A"}
 
 
-def test_nothing_is_kept_of_people_whom_the_server_invents(anna: Someone, wire: Wire) -> None:
+def test_nothing_is_stored_about_invented_contacts(anna: Someone, wire: Wire) -> None:
     ghosts = [crypto.generate_keys() for _ in range(3)]
     invented = [line_of(anna, keys, f"ghost{i}") for i, keys in enumerate(ghosts)]
     before = anna.values
@@ -63,7 +63,7 @@ def test_nothing_is_kept_of_people_whom_the_server_invents(anna: Someone, wire: 
 
 
 @pytest.mark.parametrize("act", ["read", "send", "verify", "listen"])
-def test_whoever_one_has_to_do_with_is_known_from_then_on(
+def test_interacting_with_someone_stores_them_as_a_contact(
     world: World, anna: Someone, wire: Wire, tmp_path: Path, act: str
 ) -> None:
     erin = Someone.register(wire, "erin", tmp_path / "erin")
@@ -91,7 +91,7 @@ def test_whoever_one_has_to_do_with_is_known_from_then_on(
     assert talk in fresh.values["contacts"]  # by the vault
 
 
-def test_a_stranger_whose_first_message_is_gone_is_heard(anna: Someone, wire: Wire, tmp_path: Path) -> None:
+def test_a_stranger_is_heard_if_their_first_message_is_gone(anna: Someone, wire: Wire, tmp_path: Path) -> None:
     erin = Someone.register(wire, "erin", tmp_path / "erin")
     talk = where(anna, erin)
     assert erin.run("add", anna.search_pin).code == 0
@@ -118,6 +118,6 @@ USED: dict[str, tuple[dict[str, Any], Any, bool]] = {  # what is known, what was
 
 
 @pytest.mark.parametrize(("known", "sent", "is_missed"), USED.values(), ids=USED)
-def test_whom_one_only_heard_of_is_not_missed(known: dict[str, Any], sent: Any, is_missed: bool) -> None:
+def test_a_listed_but_unused_contact_is_not_reported_missing(known: dict[str, Any], sent: Any, is_missed: bool) -> None:
     """Older versions stored whoever was listed, and the vault still has them."""
     assert contacts.is_missed({**contacts.NEW, **known}, sent) is is_missed

@@ -25,7 +25,7 @@ SHAPES = {  # rows of a page, the distance of their numbers, and whether it gets
 
 
 @pytest.mark.parametrize(("size", "step", "gets_further"), SHAPES.values(), ids=SHAPES)
-def test_a_conversation_without_an_end_keeps_nobody_else_waiting(
+def test_an_endless_conversation_does_not_block_others(
     world: World, anna: Someone, wire: Wire, caplog: pytest.LogCaptureFixture, size: int, step: int, gets_further: bool
 ) -> None:
     endless = where(anna, world.bob)
@@ -65,9 +65,7 @@ async def hears(client: Client, talk: str, heard: list[str | None]) -> None:
         heard.append(message.text)
 
 
-def test_rows_that_hold_nothing_do_not_hide_that_messages_were_taken_back(
-    world: World, anna: Someone, wire: Wire
-) -> None:
+def test_empty_rows_do_not_hide_that_messages_were_removed(world: World, anna: Someone, wire: Wire) -> None:
     talk = where(anna, world.bob)
     assert world.bob.run("add", anna.search_pin).code == 0
     assert world.bob.run("send", talk, "old").code == 0
@@ -89,7 +87,7 @@ def test_rows_that_hold_nothing_do_not_hide_that_messages_were_taken_back(
     assert f"ALARM: {ROLLED_BACK}" in anna.run("contacts").out
 
 
-def test_an_export_ends_where_a_conversation_does_not(
+def test_exporting_an_endless_conversation_stops(
     anna: Someone, world: World, wire: Wire, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def pages(asked: Asked, answer: Answer) -> None:
@@ -114,7 +112,7 @@ UNREAD = {"nothing": 0, "everything": 10**6, "less than nothing": -5}
 
 @pytest.mark.parametrize("unread", UNREAD.values(), ids=UNREAD)
 @pytest.mark.parametrize("seen", [False, True], ids=["nothing was seen", "something was seen"])
-def test_what_the_server_calls_unread_loses_nothing_at_a_new_login(
+def test_a_false_unread_count_loses_no_messages_on_a_new_device(
     world: World, anna: Someone, fresh: Someone, wire: Wire, seen: bool, unread: int
 ) -> None:
     talk = where(anna, world.bob)
@@ -138,7 +136,7 @@ def test_what_the_server_calls_unread_loses_nothing_at_a_new_login(
     assert [(one.text, one.place) for one in fresh.do(lambda client: all_new(client, talk))] == [("third", "ok")]
 
 
-def test_what_is_withheld_at_a_new_login_is_a_gap(world: World, anna: Someone, fresh: Someone, wire: Wire) -> None:
+def test_a_message_withheld_from_a_new_device_is_a_gap(world: World, anna: Someone, fresh: Someone, wire: Wire) -> None:
     talk = where(anna, world.bob)
     assert world.bob.run("add", anna.search_pin).code == 0
     assert world.bob.run("send", talk, "old").code == 0

@@ -62,7 +62,7 @@ BODIES: dict[str, tuple[Lie, str]] = {
 
 
 @pytest.mark.parametrize(("lie", "words"), BODIES.values(), ids=BODIES)
-def test_a_body_that_cannot_be_is_a_sentence(alice: Someone, wire: Wire, lie: Lie, words: str) -> None:
+def test_invalid_response_bodies_are_errors(alice: Someone, wire: Wire, lie: Lie, words: str) -> None:
     wire.forget()
     with wire.telling(LIST, lie):
         said = alice.run("contacts")
@@ -71,7 +71,7 @@ def test_a_body_that_cannot_be_is_a_sentence(alice: Someone, wire: Wire, lie: Li
     assert {one.headers.get("accept-encoding") for one in wire.asked} == {"identity"}
 
 
-def test_small_answers_have_a_small_bound(alice: Someone, wire: Wire) -> None:
+def test_small_responses_have_a_small_size_limit(alice: Someone, wire: Wire) -> None:
     def lie(_: Asked, answer: Answer) -> None:
         answer.json = {**answer.json, "more": "x" * 70_000}
 
@@ -100,9 +100,7 @@ ERRORS: dict[str, tuple[Lie, str]] = {
 
 
 @pytest.mark.parametrize(("lie", "sentence"), ERRORS.values(), ids=ERRORS)
-def test_what_the_server_says_of_an_error_is_one_printable_line(
-    alice: Someone, wire: Wire, lie: Lie, sentence: str
-) -> None:
+def test_server_error_messages_are_one_printable_line(alice: Someone, wire: Wire, lie: Lie, sentence: str) -> None:
     with wire.telling(LIST, lie):
         said = alice.run("contacts")
     assert (said.code, said.err) == (1, f"Error: {sentence}\n")
@@ -117,7 +115,7 @@ def evil(world: World) -> Iterator[Wire]:
 
 @pytest.mark.parametrize("code", [300, 301, 302, 303, 307, 308])
 @pytest.mark.parametrize("path", ["GET /conversations/.*", "POST /login"])
-def test_no_redirect_is_followed(alice: Someone, wire: Wire, evil: Wire, code: int, path: str) -> None:
+def test_redirects_are_not_followed(alice: Someone, wire: Wire, evil: Wire, code: int, path: str) -> None:
     def lie(asked: Asked, answer: Answer) -> None:
         status(code, {}, location=evil.url + asked.target)(asked, answer)
 
@@ -128,7 +126,7 @@ def test_no_redirect_is_followed(alice: Someone, wire: Wire, evil: Wire, code: i
 
 
 @pytest.mark.parametrize("after", ["0", "-1", "1e9", "9" * 400, "999999999"])
-def test_no_number_of_seconds_makes_a_client_hurry_or_wait_for_ever(alice: Someone, wire: Wire, after: str) -> None:
+def test_retry_after_values_are_bounded(alice: Someone, wire: Wire, after: str) -> None:
     wire.forget()
 
     async def act() -> None:
@@ -154,9 +152,7 @@ VAULTS: dict[str, tuple[Any, int, str]] = {
 
 
 @pytest.mark.parametrize(("members", "code", "words"), VAULTS.values(), ids=VAULTS)
-def test_a_vault_that_cannot_be_is_a_sentence(
-    alice: Someone, wire: Wire, members: dict[str, Any], code: int, words: str
-) -> None:
+def test_invalid_vaults_are_errors(alice: Someone, wire: Wire, members: dict[str, Any], code: int, words: str) -> None:
     def lie(_: Asked, answer: Answer) -> None:
         answer.json = {**answer.json, **members}
 
@@ -170,7 +166,7 @@ def test_a_vault_that_cannot_be_is_a_sentence(
     assert wire.posted("/send_message") == []
 
 
-def test_a_vault_that_is_always_too_old_ends(alice: Someone, wire: Wire) -> None:
+def test_saving_the_vault_gives_up_on_endless_conflicts(alice: Someone, wire: Wire) -> None:
     with alice.state.change() as values:
         values["vault"]["dirty"] = True
     wire.forget()
@@ -180,7 +176,7 @@ def test_a_vault_that_is_always_too_old_ends(alice: Someone, wire: Wire) -> None
     assert len([one for one in wire.asked if one.path == "/vault"]) < 50
 
 
-def test_who_is_known_by_a_number_is_not_known_less_after_a_search_pin(world: World, anna: Someone) -> None:
+def test_a_search_pin_does_not_downgrade_safety_number_verification(world: World, anna: Someone) -> None:
     pin = world.bob.search_pin
 
     async def act(client: Client) -> str:
@@ -200,7 +196,9 @@ SENT: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("members", SENT.values(), ids=SENT)
-def test_a_message_that_is_acknowledged_wrongly_waits_on(anna: Someone, wire: Wire, members: dict[str, Any]) -> None:
+def test_a_message_stays_queued_if_its_acknowledgment_is_invalid(
+    anna: Someone, wire: Wire, members: dict[str, Any]
+) -> None:
     def lie(_: Asked, answer: Answer) -> None:
         answer.json = {**answer.json, **members}
 
@@ -213,7 +211,7 @@ def test_a_message_that_is_acknowledged_wrongly_waits_on(anna: Someone, wire: Wi
     assert {one.fields["message_id"] for one in wire.posted("/send_message")} >= {waiting["message_id"]}
 
 
-def test_no_pin_is_in_any_request(alice: Someone, world: World, wire: Wire) -> None:
+def test_no_request_contains_the_login_pin_or_plaintext(alice: Someone, world: World, wire: Wire) -> None:
     wire.forget()
     alice.run("login")
     alice.run("send", "bob", "the harbour at midnight")

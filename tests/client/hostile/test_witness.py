@@ -50,7 +50,7 @@ def same_person(someone: Someone, folder: Path) -> Someone:
     return other
 
 
-def test_a_client_looks_once_an_hour_and_stores_what_is_new(tmp_path: Path, wire: Wire, world: object) -> None:
+def test_a_client_checks_the_page_hourly_and_stores_new_builds(tmp_path: Path, wire: Wire, world: object) -> None:
     ivy = Someone.register(wire, "ivy", tmp_path / "ivy")
     (build,) = stored(ivy)["served"]
     assert {name: build[name] for name in OWN} == OWN
@@ -70,7 +70,7 @@ def test_a_client_looks_once_an_hour_and_stores_what_is_new(tmp_path: Path, wire
     assert stored(ivy)["served"] == [build | {"last": build["last"] + DAY}]
 
 
-def test_a_build_that_is_not_the_installed_one_is_said(tmp_path: Path, wire: Wire, world: object) -> None:
+def test_a_build_that_differs_from_the_installed_one_is_reported(tmp_path: Path, wire: Wire, world: object) -> None:
     ivy = Someone.register(wire, "ivy", tmp_path / "ivy")
     later(ivy, HOUR)
     assert "build" not in ivy.run("contacts").err  # the honest twin
@@ -96,7 +96,7 @@ def test_another_device_learns_that_builds_differ(tmp_path: Path, wire: Wire, wo
         assert "differ from those of EZ-DMS" not in said.err
 
 
-def test_a_page_that_cannot_be_read_is_no_matter(tmp_path: Path, wire: Wire, world: object) -> None:
+def test_an_unreadable_page_is_ignored(tmp_path: Path, wire: Wire, world: object) -> None:
     ivy = Someone.register(wire, "ivy", tmp_path / "ivy")
 
     def odd(_: Asked, answer: Answer) -> None:
@@ -113,7 +113,7 @@ def test_a_page_that_cannot_be_read_is_no_matter(tmp_path: Path, wire: Wire, wor
     assert len(stored(ivy)["served"]) == 1
 
 
-def test_what_is_unknown_or_odd_in_the_vault_stays_and_harms_nothing(tmp_path: Path, wire: Wire, world: object) -> None:
+def test_unknown_or_invalid_vault_members_are_harmless(tmp_path: Path, wire: Wire, world: object) -> None:
     ivy = Someone.register(wire, "ivy", tmp_path / "ivy")
 
     async def store(client: Client) -> None:
@@ -131,7 +131,7 @@ def test_what_is_unknown_or_odd_in_the_vault_stays_and_harms_nothing(tmp_path: P
     assert [{name: one[name] for name in OWN} for one in vault["served"]] == [OWN]
 
 
-def test_what_two_devices_noted_at_once_is_kept(tmp_path: Path, wire: Wire, world: object) -> None:
+def test_builds_noted_concurrently_by_two_devices_are_kept(tmp_path: Path, wire: Wire, world: object) -> None:
     ivy = Someone.register(wire, "ivy", tmp_path / "ivy")
     other = same_person(ivy, tmp_path)
     later(ivy, HOUR)
