@@ -1,4 +1,4 @@
-"""The bridge: programs that speak the original's plain-text API talk with each other and with everybody else."""
+"""The bridge: programs that use the original's plain-text API exchange messages with each other and with clients."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from tests.support.player import Player, contact_of
 
 @pytest.fixture
 async def bridge(server: Server, tmp_path: Path) -> AsyncIterator[Bridge]:
-    """Running."""
+    """A running bridge."""
     async with Bridge(server.url, tmp_path / "bridge") as running:
         yield running
 
 
 @pytest.fixture
 async def two(bridge: Bridge) -> tuple[User, User, str]:
-    """Alice and Bob at one bridge, and their conversation, which Alice started."""
+    """Alice and Bob at one bridge, and the conversation that Alice started."""
     alice, bob = await asyncio.gather(bridge.user("alice"), bridge.user("bob"))
     return alice, bob, await alice.start(bob.search_pin)
 
@@ -39,7 +39,7 @@ async def test_programs_written_for_the_original_still_work(bridge: Bridge) -> N
     assert set(alice) == {"user_id", "username", "login_pin", "search_pin", "public_key"}
     assert alice["public_key"].startswith("-----BEGIN PUBLIC KEY-----\n")
     load_pem_public_key(alice["public_key"].encode())
-    bob = await bridge.get("/register", {"username": "bob"}, json=True)  # JSON objects with the same names
+    bob = await bridge.get("/register", {"username": "bob"}, json=True)  # JSON with the same field names
     again = await bridge.get("/login", {"login_pin": bob["login_pin"]})
     assert again == bob
 
@@ -58,7 +58,7 @@ async def test_programs_written_for_the_original_still_work(bridge: Bridge) -> N
     }
     assert listed | expected == listed
     (listed,) = await bridge.get(f"/conversations/{bob['user_id']}")
-    assert (listed["partner_username"], listed["partner_search_pin"]) == ("alice", "")  # he never typed it
+    assert (listed["partner_username"], listed["partner_search_pin"]) == ("alice", "")  # he never entered it
 
     hello = {"conversation_id": where, "sender_id": alice["user_id"], "content": "hello bob"}
     sent = await bridge.get("/send_message", hello)
@@ -70,7 +70,7 @@ async def test_programs_written_for_the_original_still_work(bridge: Bridge) -> N
     assert [row["sender_id"] for row in sealed] == [alice["user_id"], bob["user_id"]]
     assert all(len(row["encrypted"].split(".")) == 5 for row in sealed)
     theirs = await bridge.get(f"/messages/{where}?user_id={alice['user_id']}")
-    assert [row["encrypted"] for row in theirs] != [row["encrypted"] for row in sealed]  # each their own copy
+    assert [row["encrypted"] for row in theirs] != [row["encrypted"] for row in sealed]  # each user has their own copy
 
     for name in ("key_password", "login_pin"):
         asked = {"conversation_id": where, "user_id": bob["user_id"], name: bob["login_pin"]}
@@ -85,7 +85,7 @@ async def test_programs_written_for_the_original_still_work(bridge: Bridge) -> N
 @pytest.mark.parametrize(
     "text",
     ["👩🏽‍🚀" * 125, "‏שלום עולם " * 50, "\t1\n2\n", "%41+&=;#?<b>\"'\\", "x"],
-    ids=["emoji", "right-to-left", "lines", "marks", "one letter"],
+    ids=["emoji", "right-to-left", "lines", "punctuation", "one letter"],
 )
 async def test_text_arrives_unchanged(two: tuple[User, User, str], text: str) -> None:
     alice, bob, where = two
@@ -118,7 +118,7 @@ async def test_two_bridges_exchange_messages_and_can_share_a_user(
         await bob.send(where, "one")
         await alice.hears(where, "one")
         elsewhere = User(other, await other.get("/login", {"login_pin": alice.pin}))
-        for i in range(3):  # each takes the next number
+        for i in range(3):  # each uses the next number
             await elsewhere.send(where, f"there {i}")
             await alice.send(where, f"here {i}")
         await bob.hears(where, "one", *(f"{which} {i}" for i in range(3) for which in ("there", "here")))
@@ -171,7 +171,7 @@ async def test_after_a_restart_a_login_restores_everything(two: tuple[User, User
         locked = await bridge.ask(path, fields)
         assert (locked.status_code, "not logged in" in locked.json()["error"]) == (401, True)
     assert await bridge.get("/login", {"login_pin": alice.pin}) == alice.account
-    assert (await alice.contacts())[0]["partner_search_pin"] == bob.search_pin  # it was typed here
+    assert (await alice.contacts())[0]["partner_search_pin"] == bob.search_pin  # it was entered here
     await alice.send(where, "after")
     assert await alice.texts(where) == ["before", "after"]
 
@@ -229,7 +229,7 @@ async def test_plain_text_and_pins_reach_neither_the_server_nor_any_log(server: 
             for place in (bytes(ear.heard), stored, saved, log, said.encode()):
                 assert form.encode() not in place
     for place in (bytes(ear.heard), stored, saved):
-        assert where.encode() in place  # the search would find it
+        assert where.encode() in place  # control: this search works
     assert quote_plus(bob.search_pin).encode() in ear.heard
 
 

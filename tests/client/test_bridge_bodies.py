@@ -1,4 +1,4 @@
-"""Bodies that a bridge reads, and those that it does not."""
+"""Request bodies that the bridge accepts, and those that it refuses."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.bridged import Bridge
 
 @pytest.fixture
 async def bridge(server: Server, tmp_path: Path) -> AsyncIterator[Bridge]:
-    """Running."""
+    """A running bridge."""
     async with Bridge(server.url, tmp_path / "bridge") as running:
         yield running
 
@@ -54,7 +54,7 @@ async def test_oversized_bodies_are_refused(bridge: Bridge) -> None:
                 answer = await bridge.http.post(f"{bridge.url}/register", content=body, headers=headers)
                 assert (answer.status_code, "at most 65536 bytes" in answer.json()["error"]) == (413, True)
             except httpx.TransportError:
-                continue  # the connection was ended before all of it had left
+                continue  # the bridge closed the connection before the whole body was sent
     assert await bridge.get("/ping") == {"status": "ok"}
     assert "Traceback" not in bridge.log.read_text()
 

@@ -1,4 +1,4 @@
-"""docs/bridge.md: its calls work as they are printed, and its numbers are the code's."""
+"""docs/bridge.md: its calls work as printed, and its numbers match the code."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from tests.support.started import environment
 DOCUMENT = (ROOT / "docs" / "bridge.md").read_text("utf-8")
 
 
-# Keeps what each call answers, in order, and lets it go where the page sends it.
+# Saves each response to a file, in order, and still prints it.
 RECORD = 'n=10; curl() { n=$((n + 1)); command curl "$@" > "answer $n"; cat "answer $n"; }; set -eu'
 
 
 def play(program: str, folder: Path) -> None:
-    """The whole of it in one shell."""
+    """Run the program in one shell."""
     command = ["bash", "-c", program]
     done = subprocess.run(
         command, cwd=folder, env=environment(), capture_output=True, text=True, timeout=60, check=False

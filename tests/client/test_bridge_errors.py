@@ -1,4 +1,4 @@
-"""What a program of the bridge does wrong, and what goes wrong behind it: a sentence, its status, and nothing sent."""
+"""Errors of programs and of the server: the bridge returns a status and a message, and sends nothing."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ NOBODY = crypto.search_pin(bytes(32), bytes(16))
 
 @pytest.fixture
 async def bridge(server: Server, tmp_path: Path) -> AsyncIterator[Bridge]:
-    """Running."""
+    """A running bridge."""
     async with Bridge(server.url, tmp_path / "bridge") as running:
         yield running
 
 
 async def refused(bridge: Bridge, path: str, fields: Row | None, status: int, words: str) -> Row:
-    """Asked like this, the bridge refuses; as a form and as JSON."""
+    """The bridge refuses this request, as a form and as JSON."""
     answers = [await bridge.ask(path, fields)]
     if fields is not None:
         answers.append(await bridge.ask(path, fields, json=True))
@@ -140,7 +140,7 @@ async def test_an_unreachable_server_returns_502(server: Server, bridge: Bridge)
         bridge.ask("/login", {"login_pin": alice.pin}),
     )
     for answer in answers:
-        assert (answer.status_code, list(answer.json())) == (502, ["error"])  # nothing waits
+        assert (answer.status_code, list(answer.json())) == (502, ["error"])  # nothing is queued
         assert "cannot be reached" in answer.json()["error"]
     assert (await bridge.ask("/ping")).status_code == 200
     server.start()

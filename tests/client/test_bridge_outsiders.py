@@ -1,4 +1,4 @@
-"""Who gets nowhere at a bridge: programs without the token, web pages, other machines, other users of this one."""
+"""The bridge refuses programs without the token, web pages, other machines, and other users of this machine."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ PAGE = "https://page.example"
 FRIEND = "https://friend.example"
 
 
-@pytest.fixture(params=["with a token", "without"])
+@pytest.fixture(params=["token", "no token"])
 async def bridge(request: pytest.FixtureRequest, server: Server, tmp_path: Path) -> AsyncIterator[Bridge]:
-    """Running, and one page may use it. What stops a web page stops it also where there is no token."""
-    flags = ["--no-token"] if request.param == "without" else []
+    """A running bridge with one allowed origin. Web pages are refused with and without a token."""
+    flags = ["--no-token"] if request.param == "no token" else []
     async with Bridge(server.url, tmp_path / "bridge", "--allow-origin", FRIEND, *flags) as running:
         yield running
 
 
 @pytest.fixture
 async def alice(bridge: Bridge) -> User:
-    """Somebody with something to lose."""
+    """A logged-in user."""
     return await bridge.user("alice")
 
 
@@ -184,7 +184,7 @@ async def test_it_listens_on_localhost_only(bridge: Bridge) -> None:
 
 
 def ps_output() -> str:
-    """To every user of the machine."""
+    """What every user of the machine can see."""
     return subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
 
 

@@ -1,4 +1,4 @@
-"""How a bridge starts and ends: addresses, token files, a server that is not there yet, signals."""
+"""How a bridge starts and stops: addresses, token files, an unreachable server, signals."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ async def test_a_signal_stops_it_within_seconds(server: Server, tmp_path: Path, 
     async with Bridge(server.url, tmp_path / "bridge") as bridge:
         alice = await bridge.user("alice")
         with socket.create_connection(("127.0.0.1", bridge.port)) as idle:
-            idle.sendall(b"POST /login HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9\r\n\r\n")  # and never the rest
+            idle.sendall(b"POST /login HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9\r\n\r\n")  # and no body
             server.stop()
             waiting = asyncio.create_task(bridge.ask(f"/conversations/{alice.user_id}"))
             await bridge.get("/ping")

@@ -1,4 +1,4 @@
-"""The command line, as people and scripts use it: real processes, pipes, exit codes."""
+"""The command line as people and scripts use it: real processes, pipes and exit codes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.support.forked import launch, run
 
 
 class Terminal:
-    """Somebody's shell: EZDMS_HOME and EZDMS_PIN_FILE of their own."""
+    """A user's shell, with its own EZDMS_HOME and EZDMS_PIN_FILE."""
 
     def __init__(self, server: Server, folder: Path) -> None:
         self.folder = folder
@@ -35,19 +35,19 @@ class Terminal:
         self.environment = clean | own | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
 
     def start(self, *words: str) -> subprocess.Popen[str]:
-        """A command that goes on."""
+        """Start a command that keeps running."""
         pipe = subprocess.PIPE
         return launch(*words, env=self.environment, stdin=pipe, stdout=pipe, stderr=pipe)
 
     def run(self, *words: str, typed: str = "", code: int = 0) -> str:
-        """A command that ends, with this exit code; what it printed, or for failures what it said."""
+        """Run a command that must exit with this code; returns stdout, or stderr if the code is not 0."""
         done = run(*words, env=self.environment, typed=typed)
         assert done.returncode == code, done.stderr
         assert "Traceback" not in done.stderr
         return done.stdout if code == 0 else done.stderr
 
     def json(self, *words: str) -> list[dict[str, object]]:
-        """What a command prints for programs, line by line."""
+        """Run a command with --json; returns the parsed lines."""
         return [json.loads(line) for line in self.run(*words, "--json").splitlines()]
 
 
@@ -89,7 +89,7 @@ def test_two_users_exchange_messages(alice: Terminal, bob: Terminal) -> None:
     assert "Not verified" in bob.run("contacts")
     bob.run("verify-contact", "alice", "--search-pin", search_pin(alice))
     assert "Verified by Search PIN" in bob.run("contacts")
-    assert alice.run("verify-contact", "bob") == bob.run("verify-contact", "alice")  # in a pipe: the number alone
+    assert alice.run("verify-contact", "bob") == bob.run("verify-contact", "alice")  # in a pipe: only the number
 
 
 def test_listen_prints_new_messages_to_a_pipe(alice: Terminal, bob: Terminal) -> None:
@@ -107,7 +107,7 @@ def test_listen_prints_new_messages_to_a_pipe(alice: Terminal, bob: Terminal) ->
     again = bob.start("listen")
     try:
         assert again.stdout is not None
-        assert again.stdout.readline().endswith("alice: three\n")  # it goes on where it stopped
+        assert again.stdout.readline().endswith("alice: three\n")  # it resumes where it stopped
     finally:
         again.kill()
         again.communicate()
@@ -182,7 +182,7 @@ def test_failures_print_an_error_and_exit_with_a_code(server: Server, alice: Ter
     assert "3 to 32 letters" in stranger.run("register", "x", code=1)
 
 
-@pytest.mark.parametrize("is_open", [False, True], ids=["nobody listens", "nobody answers"])
+@pytest.mark.parametrize("is_open", [False, True], ids=["port closed", "no response"])
 def test_a_waiting_command_warns_that_the_server_does_not_answer(tmp_path: Path, is_open: bool) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -203,7 +203,7 @@ def test_a_waiting_command_warns_that_the_server_does_not_answer(tmp_path: Path,
         assert time.monotonic() - started < 20
         waiting.send_signal(signal.SIGINT)
         assert waiting.wait(timeout=10) == 1
-        assert waiting.stderr.read().strip() == "Aborted!"  # said once
+        assert waiting.stderr.read().strip() == "Aborted!"  # warned only once
         waiting.stderr.close()
 
 
@@ -236,7 +236,7 @@ def test_saved_accounts_with_the_same_name_are_distinguished_by_user_id(server: 
         said = terminal.run(*words, code=1)
         assert "--account NAME or USER_ID" in said
         assert all(f"erin at {server.url} (user id {user_id})" in said for user_id in pins)
-    with pytest.raises(ClientError, match="Several accounts are saved here"):  # and not a third one made
+    with pytest.raises(ClientError, match="Several accounts are saved here"):  # and no third account is created
         asyncio.run(Client.enter("erin", server=server.url, home=tmp_path / "home"))
     for user_id, file in pins.items():
         terminal.environment["EZDMS_PIN_FILE"] = file
@@ -251,7 +251,7 @@ def test_logging_out_ends_the_session_and_logging_in_restores_everything(alice: 
     alice.run("send", "bob", "before")
     assert alice.run("logout") == "Logged out.\n"
     left = {path.name for path in (alice.folder / "home").iterdir()}
-    assert left == {"known_servers", "known_servers.lock"}  # where one was, not who
+    assert left == {"known_servers", "known_servers.lock"}  # the server, but not the account
     assert "No account is saved here" in alice.run("whoami", code=3)
     assert "You are alice" in alice.run("login")
     assert "Verified by Search PIN" in alice.run("contacts")
@@ -331,7 +331,7 @@ def test_messages_cannot_control_the_terminal(alice: Terminal, bob: Terminal) ->
     alice.run("add", search_pin(bob))
     for control in ("\x9b31m", "\x7f", "\x1b[31m"):
         assert "control characters" in alice.run("send", "bob", f"{control} red", code=1)
-        assert printable(f"{control} red") == f"\ufffd{control[1:]} red"  # should one come all the same
+        assert printable(f"{control} red") == f"\ufffd{control[1:]} red"  # in case one arrives anyway
     alice.run("send", "bob", "\u202ered\u2066\nalice: forged line")
     shown = bob.run("read", "alice")
     assert "alice: \ufffdred\ufffd\n" in shown
@@ -342,7 +342,7 @@ def test_every_command_has_help() -> None:
     def help_of(*words: str) -> str:
         return CliRunner().invoke(main, [*words, "--help"], prog_name="ezdms").output
 
-    assert not re.search(r"\.\.\.|…$", help_of().split("Commands:")[1], re.MULTILINE)  # no sentence is cut
+    assert not re.search(r"\.\.\.|…$", help_of().split("Commands:")[1], re.MULTILINE)  # no sentence is truncated
     listed = re.findall(r"^  ([a-z-]+) ", help_of().split("Commands:")[1], re.MULTILINE)
     assert set(listed) == set(COMMANDS)
     for command in listed:

@@ -1,4 +1,4 @@
-"""After an alarm: who went on at one client goes on at the others, and the next alarm is one again."""
+"""Continuing after an alarm: it applies to the user's other devices, and the next alarm blocks again."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ async def test_continuing_after_an_alarm_applies_to_other_devices(
 
 
 def forge(server: Server, eve: crypto.Keys, reader: crypto.Keys, n: int = 2) -> None:
-    """A last message that the reader can open, in the name of whom they talk to, and signed by Eve."""
+    """Add a last message that the reader can decrypt, in their contact's name but signed by Eve."""
     forged = crypto.seal_message(eve, reader.ik, reader.spki, n=1, p="", a=(0, ""), ts=5, text="send me the money")
     is_for_b = crypto.in_order(eve.fp, reader.fp)[0] == eve.fp
     sealed = forged.content_for_b if is_for_b else forged.content_for_a

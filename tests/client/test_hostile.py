@@ -1,4 +1,4 @@
-"""The hostile server of the browser's tests against the Python client: the same cases, the same verdicts."""
+"""The browser tests' hostile server against the Python client: same cases, same verdicts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SAID = ["one", "two", "three", "four"]
 
 @pytest.fixture
 async def talk(two: tuple[Player, Player]) -> tuple[Player, Player]:
-    """Alice wrote four messages, Bob answered one; the honest twin of every case: nothing is amiss."""
+    """Alice wrote four messages and Bob one. As a control, everything is fine before the server lies."""
     alice, bob = two
     contact = await alice.client.start(bob.client.search_pin)
     for text in SAID:
@@ -42,7 +42,7 @@ def marks(messages: list[Message]) -> list[tuple[str, str, str]]:
 
 
 async def blocks_sending_until_continued(bob: Player, words: str) -> None:
-    """An alarm stands, and blocks; whoever goes on can send, and it does not come back."""
+    """An alarm blocks sending until the user continues; then it does not return."""
     contact = await contact_of(bob, "alice")
     assert words in " ".join(contact.alarms)
     with pytest.raises(crypto.Alarm, match=words.split("'")[0]):
@@ -76,10 +76,10 @@ async def test_a_message_dropped_before_delivery_leaves_a_gap(server: Server, tw
     await again.hears("three")
     assert again.heard[0].place == "gap"
     heard = again.client.state.values["places"][contact.conversation_id]["heard"]
-    assert heard[0] == 3  # of all rows that the server shows, none is missing
+    assert heard[0] == 3  # no shown row is missing
     await alice.client.send(contact, "four")
     await again.hears("three", "four")
-    assert again.heard[1].place == "ok"  # said once, in its place
+    assert again.heard[1].place == "ok"  # the gap is reported only once
     await again.leave()
 
 
@@ -154,7 +154,7 @@ async def test_a_message_forged_in_a_contacts_name_is_an_alarm(server: Server, t
 
 
 def _forge(name: crypto.Keys, signer: crypto.Keys, contact: Contact, fields: dict[str, Any]) -> crypto.SealedMessage:
-    """Everything as the one whose name it is would say it, but for the key that signs."""
+    """Seal a message in someone's name, signed with another key."""
 
     class Impostor(crypto.Keys):
         @property
@@ -231,6 +231,6 @@ async def test_a_replaced_vault_is_an_alarm(server: Server, talk: tuple[Player, 
     await again.client.go_on(contact)
     await again.client.send(contact, "and on")
     await again.leave()
-    device = await Client.login(server.url, bob.pin, home=bob.home / "device")  # the vault is whole again
+    device = await Client.login(server.url, bob.pin, home=bob.home / "device")  # the vault is intact again
     assert [one.name for one in await device.contacts()] == ["alice"]
     await device.close()

@@ -1,4 +1,4 @@
-"""What an earlier run could not send: it is sent by the next, and hinders nobody from opening the account."""
+"""Messages queued by an earlier run: the next run sends them, and they never keep the account from opening."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.player import Player
 
 
 async def queue_a_message(server: Server, home: Path, pin: str, search_pin: str) -> str:
-    """Alice sends "one", and "two" while the server is away; she is gone before it is back. Her conversation's id."""
+    """Alice sends "one", queues "two" while the server is down, and quits. Returns the conversation id."""
     async with await Client.register(server.url, "alice", pin, home=home, patience=0.1) as alice:
         contact = await alice.start(search_pin)
         await alice.send(contact, "one")
@@ -57,7 +57,7 @@ async def test_listing_known_contacts_writes_nothing_to_disk(two: tuple[Player, 
     await alice.client.start(bob.client.search_pin)
     await alice.client.contacts()
     written = []
-    for _ in range(20):  # what was heard of the new conversation may still be on its way into the file
+    for _ in range(20):  # the new conversation may not be saved yet
         before = alice.client.state.path.stat()
         (contact,) = await alice.client.contacts()
         assert contact.search_pin == bob.client.search_pin

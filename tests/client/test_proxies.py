@@ -1,4 +1,4 @@
-"""To this very machine no proxy of the environment is asked the way: what proves a session would go there in clear."""
+"""Requests to localhost bypass proxies from the environment, which would see the session token in plain text."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NAMES = ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy", "WS_PROXY", "ws_p
 
 @pytest.fixture
 async def asked(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[list[bytes]]:
-    """What a proxy was asked, which the environment names."""
+    """The requests that the proxy in the environment received."""
     asked: list[bytes] = []
 
     async def note(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

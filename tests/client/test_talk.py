@@ -1,4 +1,4 @@
-"""The Python client talks: with another one, with several of the same person, through everything that breaks."""
+"""The Python client exchanges messages: with another user, across devices, and through failures."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ async def test_messages_end_when_the_session_is_ended_elsewhere(two: tuple[Playe
         await asyncio.wait_for(waiting, 10)
     with pytest.raises(SessionEnded):
         await alice.client.contacts()
-    again = await Client.open(State.find(alice.home), alice.pin)  # the PIN begins a new one
+    again = await Client.open(State.find(alice.home), alice.pin)  # the PIN starts a new session
     assert await again.contacts() == []
     await again.close()
 

@@ -1,4 +1,4 @@
-"""Answers to registering and logging in: nothing in them overrides what a client knows, or is obeyed."""
+"""Responses to registration and login: nothing in them overrides what the client knows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.client.hostile.wire import Wire
 
 ESCAPE = "\x1b]0;owned\x07"
 LONG = "A" * 100_000
-REFUSED = {  # what no client uses, in the answer to either
+REFUSED = {  # responses that are rejected
     "user_id is a path": changed(user_id="../../outside/planted"),
     "user_id commands the terminal": changed(user_id=ESCAPE),
     "user_id is a list": changed(user_id=["A" * 22]),
@@ -30,17 +30,17 @@ REFUSED = {  # what no client uses, in the answer to either
     "answer is null": instead(None),
     "answer is a string": instead("ok"),
 }
-IGNORED = {  # what a client knows better
+IGNORED = {  # members that are ignored
     "username is a path": changed(username="../../outside/planted"),
     "username commands the terminal": changed(username=ESCAPE),
-    "username is another's": changed(username="mallory"),
+    "username is someone else's": changed(username="mallory"),
     "username is a list": changed(username=[]),
-    "search_pin is another's": changed(search_pin=crypto.search_pin(bytes(32), bytes(16))),
+    "search_pin is someone else's": changed(search_pin=crypto.search_pin(bytes(32), bytes(16))),
     "search_pin commands the terminal": changed(search_pin=ESCAPE),
-    "server is another": changed(server="http://evil.example", v=2),
-    "what waits to be sent is planted": changed(outbox=[{}], contacts={"x": {}}, places=5),
-    "members are unknown": changed(more={"a": [1]}),
-    "nothing": None,
+    "server is a different one": changed(server="http://evil.example", v=2),
+    "an outbox is planted": changed(outbox=[{}], contacts={"x": {}}, places=5),
+    "unknown members": changed(more={"a": [1]}),
+    "no lie": None,
 }
 
 
@@ -85,7 +85,7 @@ LOGIN_REFUSED = REFUSED | {
     "wrapped_enc is endless": changed(wrapped_enc=LONG),
     "statement is a number": changed(statement=1),
     "statement is missing": changed(statement=...),
-    "search_salt is no salt": changed(search_salt="../../x"),
+    "search_salt is a path": changed(search_salt="../../x"),
 }
 
 
@@ -146,7 +146,7 @@ def test_an_old_account_file_shows_no_search_pin_until_the_next_login(alice: Som
         del values["search_salt"]
         values["search_pin"] = planted
     old = alice.home / "alice@example.AAAAAAAA.json"
-    alice.state.path.rename(old)  # as they were called then
+    alice.state.path.rename(old)  # the old naming scheme
     said = alice.run("whoami")
     assert "is not saved on this device" in said.err
     assert planted not in said.all

@@ -1,4 +1,4 @@
-"""`ezdms chat`: what the server says of numbers hides no message, from it or from `ezdms listen` afterwards."""
+"""`ezdms chat`: false row numbers hide no messages, neither in the chat nor in a later `ezdms listen`."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from tests.client.hostile.wire import Answer, Asked, Wire
 LAST = 2**53 - 1
 Rows = list[dict[str, Any]]
 PAGES: dict[str, Callable[[Rows], Rows]] = {
-    "as it is": lambda rows: rows,
+    "unchanged": lambda rows: rows,
     "with an invented last row": lambda rows: [*rows, {"seq": LAST, "message_id": "A" * 22}],
-    "with its messages far behind": lambda rows: [row | {"seq": LAST - 9 + i} for i, row in enumerate(rows)],
-    "with nothing": lambda rows: [],
+    "with high numbers": lambda rows: [row | {"seq": LAST - 9 + i} for i, row in enumerate(rows)],
+    "empty": lambda rows: [],
 }
 
 
 class Printed(list[Message]):
-    """What a chat prints, and whether it was the last one."""
+    """What a chat prints; `is_over` is set at the last message."""
 
     def __init__(self) -> None:
         self.is_over = asyncio.Event()
@@ -44,7 +44,7 @@ def heard(monkeypatch: pytest.MonkeyPatch) -> Printed:
 
 
 def chats(anna: Someone, bob: Someone, wire: Wire, heard: Printed, lie: Callable[[Rows], Rows]) -> None:
-    """Anna chats, and Bob writes to her meanwhile."""
+    """Anna chats while Bob writes to her."""
     conversation = where(anna, bob)
 
     def first_page(asked: Asked, answer: Answer) -> None:

@@ -1,5 +1,4 @@
-"""The list of conversations and what a Search PIN finds: names are those of one's own contacts, and whom the server
-leaves out is said."""
+"""The list of conversations and Search PIN results: names are the signed ones, and missing contacts are reported."""
 
 from __future__ import annotations
 
@@ -20,7 +19,7 @@ LIST = "GET /conversations/.*"
 
 
 def lines(change: Callable[[list[Any]], list[Any]]) -> Callable[[Asked, Answer], None]:
-    """A lie: other lines."""
+    """A lie: change the lines of the list."""
 
     def lie(_: Asked, answer: Answer) -> None:
         answer.json = change(answer.json)
@@ -29,7 +28,7 @@ def lines(change: Callable[[list[Any]], list[Any]]) -> Callable[[Asked, Answer],
 
 
 def line_of(alice: Someone, keys: crypto.Keys, name: str) -> dict[str, Any]:
-    """A conversation with somebody whose keys the server has."""
+    """A line for someone whose keys the server controls."""
     return {
         "conversation_id": where(alice, keys),
         "partner_id": "M" * 21 + "A",
@@ -72,7 +71,7 @@ def test_a_shared_name_means_the_verified_contact(world: World, anna: Someone, w
     assert wire.posted("/send_message")[0].fields["conversation_id"] == where(anna, world.bob)
     said = anna.run("send", where(anna, world.twin), "who are you?")
     assert (said.code, "Not verified" in said.err) == (0, True)
-    assert "Not verified" not in anna.run("send", "carol", "hi").err  # the honest twin
+    assert "Not verified" not in anna.run("send", "carol", "hi").err  # the control
 
 
 def test_sending_warns_about_other_missing_contacts(world: World, alice: Someone, wire: Wire) -> None:
@@ -82,11 +81,11 @@ def test_sending_warns_about_other_missing_contacts(world: World, alice: Someone
     assert "Warning: The server's list leaves out your contact bob" in said.err
 
 
-LINES: dict[str, tuple[Callable[[list[Any]], list[Any]], str]] = {  # and what is said of it
-    "a line is no object": (lambda rows: [5, *rows], "1 unreadable lines"),
+LINES: dict[str, tuple[Callable[[list[Any]], list[Any]], str]] = {  # and what the client says
+    "a line is not an object": (lambda rows: [5, *rows], "1 unreadable lines"),
     "an id commands the terminal": (lambda rows: [rows[0] | {"conversation_id": ESCAPE}, *rows], "1 unreadable lines"),
     "an id is a list": (lambda rows: [rows[0] | {"conversation_id": []}, *rows], "1 unreadable lines"),
-    "a line stands twice": (lambda rows: [rows[0], *rows], "1 unreadable lines"),
+    "a line is repeated": (lambda rows: [rows[0], *rows], "1 unreadable lines"),
     "last_seq is a string": (lambda rows: [rows[0] | {"last_seq": "1"}, *rows[1:]], "leaves out"),
     "last_seq is 2^53": (lambda rows: [rows[0] | {"last_seq": 2**53}, *rows[1:]], "leaves out"),
     "unread is a list": (lambda rows: [rows[0] | {"unread": []}, *rows[1:]], "leaves out"),
@@ -94,7 +93,7 @@ LINES: dict[str, tuple[Callable[[list[Any]], list[Any]], str]] = {  # and what i
     "a statement is a number": (lambda rows: [rows[0] | {"partner_statement": 5}, *rows[1:]], "leaves out"),
     "a statement is endless": (lambda rows: [rows[0] | {"partner_statement": "A" * 9000}, *rows[1:]], "leaves out"),
     "a statement is garbage": (lambda rows: [rows[0] | {"partner_statement": "a.b.c"}, *rows[1:]], "ALARM"),
-    "a conversation is not with whom it says": (
+    "a conversation belongs to someone else": (
         lambda rows: [rows[0] | {"conversation_id": "0" * 24}, *rows],
         "shows a different key",
     ),
@@ -133,15 +132,15 @@ def found(**members: Any) -> Any:
 
 
 FOUND: dict[str, tuple[Any, int, str]] = {  # lie, exit code, words
-    "another's key": (found(partner_statement=crypto.sign_statement(PEOPLE["eve"], "bob", 1, 5)), 5, "does not belong"),
-    "another salt": (found(partner_search_salt="A" * 22), 5, "does not belong"),
-    "another conversation": (found(conversation_id="0" * 24), 5, "shows a different key"),
+    "a wrong key": (found(partner_statement=crypto.sign_statement(PEOPLE["eve"], "bob", 1, 5)), 5, "does not belong"),
+    "a different salt": (found(partner_search_salt="A" * 22), 5, "does not belong"),
+    "a different conversation": (found(conversation_id="0" * 24), 5, "shows a different key"),
     "a conversation that commands the terminal": (found(conversation_id=ESCAPE), 1, "no valid conversation_id"),
     "a salt that is a list": (found(partner_search_salt=[]), 1, "no valid partner_search_salt"),
     "a statement that is a number": (found(partner_statement=1), 1, "no valid partner_statement"),
     "no statement": (found(partner_statement=...), 1, "no valid partner_statement"),
     "a list": (instead([]), 1, "not a JSON object"),
-    "another name": (found(partner_username=ESCAPE), 0, "bob: Verified by Search PIN."),
+    "a different name": (found(partner_username=ESCAPE), 0, "bob: Verified by Search PIN."),
     "no lie": (None, 0, "bob: Verified by Search PIN."),
 }
 
@@ -175,7 +174,7 @@ def test_a_link_verifies_a_contact_only_if_it_came_from_them(world: World, anna:
     assert wire.posted("/start_conversation") == []
     said = anna.run("verify-contact", twin, "--link-was-from-them")
     assert said.out == "bob: Verified by Search PIN.\n"
-    anna.run("add", link)  # a link takes nothing back
+    anna.run("add", link)  # a link removes no verification
     assert "Verified by Search PIN" in anna.run("verify-contact", twin, "--link-was-from-them").out
 
 

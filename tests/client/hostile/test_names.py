@@ -1,4 +1,4 @@
-"""What a username can be taken for: anybody chooses their own, and it may look like somebody's PIN, or like oneself."""
+"""Misleading usernames: they may look like someone's PIN, or like the mark of the user's own messages."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from tests.client.hostile.wire import Answer, Asked, Wire
 
 @pytest.fixture
 def dora(world: World, wire: Wire, tmp_path: Path) -> Someone:
-    """Somebody whose Search PIN others know."""
+    """A user whose Search PIN others know."""
     return Someone.register(wire, "dora", tmp_path / "dora")
 
 
 @pytest.fixture
 def mallory(world: World, anna: Someone, dora: Someone, wire: Wire, tmp_path: Path) -> Iterator[Someone]:
-    """She wrote to Anna, and her key signs Dora's Search PIN as her name: registered before that was refused."""
+    """Mallory wrote to Anna. She signed Dora's Search PIN as her name; an older server may have accepted that."""
     mallory = Someone.register(wire, "mallory", tmp_path / "mallory")
     assert mallory.run("add", anna.search_pin).code == 0
     assert mallory.run("send", "anna", "hi").code == 0
@@ -51,9 +51,9 @@ def test_sending_to_a_search_pin_reaches_its_owner(
     said = anna.run("send", typed(dora.search_pin), "for dora alone")
     assert said.code == 0
     assert [one.fields["conversation_id"] for one in wire.posted("/send_message")] == [where(anna, dora)]
-    said = anna.run("send", where(anna, mallory), "for mallory")  # the honest twin: she is reached by the conversation
+    said = anna.run("send", where(anna, mallory), "for mallory")  # the control: the conversation id reaches her
     assert (said.code, wire.posted("/send_message")[-1].fields["conversation_id"]) == (0, where(anna, mallory))
-    assert f"`ezdms verify-contact {where(anna, mallory)}`" in said.err  # a name here would verify somebody else
+    assert f"`ezdms verify-contact {where(anna, mallory)}`" in said.err  # a name here would verify someone else
 
 
 @pytest.mark.parametrize("words", [["read"], ["verify-contact"], ["chat"], ["export"]], ids=lambda words: words[0])

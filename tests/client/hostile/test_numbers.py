@@ -1,5 +1,5 @@
-"""The number of one's own next message: it is taken from rows that the server shows, within bounds, and kept only once
-the server took the message."""
+"""The number of the user's next message: taken from rows that the server shows, within bounds, and kept only once
+the server has stored the message."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from tests.client.hostile.people import Someone, open_own, where
 from tests.client.hostile.script import NOW, Script
 from tests.client.hostile.wire import Answer, Asked, Wire
 
-NUMBERS = {  # what POST /send_message answers, and the n that is sent next
+NUMBERS = {  # next_n in the response to POST /send_message, and the n that is sent next
     "none": (None, 1),
-    "the same": (1, 1),
-    "one that no row has": (5, None),
+    "unchanged": (1, 1),
+    "after no row": (5, None),
     "2^53": (2**53, None),
     "a string": ("5", None),
-    "that of a row at 2^52": (2**52 + 1, None),
-    "that of a row 1000 ahead": (1001, None),
-    "that of a row 999 ahead": (1000, 1000),
-    "that of an emptied row": (3, 3),
+    "after row 2^52": (2**52 + 1, None),
+    "after row 1000": (1001, None),
+    "after row 999": (1000, 1000),
+    "after an emptied row": (3, 3),
 }
 
 
 @pytest.mark.parametrize(("next_n", "taken"), NUMBERS.values(), ids=NUMBERS)
 def test_the_next_number_must_follow_a_shown_row(script: Script, next_n: Any, taken: int | None) -> None:
     judy = script.people["judy"]
-    for text in ("one", "two"):  # by another client of hers
+    for text in ("one", "two"):  # from another device of hers
         script.empty(script.says("judy", text))
     for n in (999, 1000, 2**52):
         script.rows.append({**script.rows[0], "n": n, "message_id": "A" * 22, "hash": "A" * 43})
@@ -57,7 +57,7 @@ def test_the_next_number_must_follow_a_shown_row(script: Script, next_n: Any, ta
 def test_the_clients_own_record_overrides_the_servers_number(script: Script) -> None:
     judy = script.people["judy"]
     wire = judy.wire
-    with script.served():  # which takes nothing
+    with script.served():  # it stores nothing
         judy.run("send", "bob", "hello")
     judy.state.note(script.where, sent=[5, "B" * 43])
     wire.forget()
@@ -124,12 +124,12 @@ def test_a_number_far_ahead_is_accepted_only_if_its_row_opens(script: Script) ->
 
 
 def once_counter(wire: Any, next_n: int) -> Any:
-    """A lie: the first message since `forget` gets another number."""
+    """A lie: the first message gets another number."""
     asked = []
 
     def counter(_: Any, answer: Any) -> None:
         asked.append(1)
-        if len(asked) <= 2:  # what waits is tried as the command begins, too
+        if len(asked) <= 2:  # the command also sends queued messages when it starts
             answer.status, answer.json = 409, {"error": "x", "code": "counter", "next_n": next_n}
 
     return counter
@@ -158,7 +158,7 @@ def test_a_false_number_does_not_block_sending_forever(world: World, anna: Someo
         said = anna.run("send", "bob", "second")
     if far > 1000:
         assert (said.code, "an impossible number" in said.err) == (1, True)
-        assert anna.run("send", "bob", "third").code == 0  # the honest server, for ever after
+        assert anna.run("send", "bob", "third").code == 0  # the honest server again
     else:
         assert anna.values["places"][talk]["sent"][0] == far + 1
         said = anna.run("send", "bob", "third")
@@ -201,7 +201,7 @@ def test_removing_the_last_message_is_an_alarm_and_sending_resumes_from_the_show
 
 
 def instead_of_counting(next_n: int) -> Any:
-    """A server whose next number is this one."""
+    """A lie: only this number is accepted."""
 
     def counter(asked: Any, answer: Any) -> None:
         if asked.fields["n"] != str(next_n):
@@ -210,7 +210,7 @@ def instead_of_counting(next_n: int) -> Any:
     return counter
 
 
-ENDLESS = {"one by one": (1, 1), "whole pages": (200, 100)}  # rows of a page, and how many pages are asked for
+ENDLESS = {"one by one": (1, 1), "whole pages": (200, 100)}  # rows per page, and how many pages are requested
 
 
 @pytest.mark.parametrize(("size", "most"), ENDLESS.values(), ids=ENDLESS)

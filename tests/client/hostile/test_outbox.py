@@ -1,4 +1,4 @@
-"""What waits to be sent: no word of the server makes it go away, and a person hears of it until they discard it."""
+"""Queued messages: nothing that the server says removes them, and they are reported until the user discards them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SEND = "POST /send_message"
 
 
 def refused(status: int, code: str = "no", **more: Any) -> Callable[[Asked, Answer], None]:
-    """A lie: the message is not taken."""
+    """A lie: the message is refused."""
 
     def lie(_: Asked, answer: Answer) -> None:
         answer.status, answer.json = status, {"error": "no", "code": code, **more}
@@ -29,12 +29,12 @@ def refused(status: int, code: str = "no", **more: Any) -> Callable[[Asked, Answ
 REFUSALS = {
     "as malformed": refused(400),
     "as forbidden": refused(403),
-    "as to nobody": refused(404, "no_conversation"),
-    "as one whose id is taken": refused(409, "message_id"),
-    "as one whose number is taken": refused(409, "counter", next_n=1),
+    "as without a conversation": refused(404, "no_conversation"),
+    "as a duplicate id": refused(409, "message_id"),
+    "as a duplicate number": refused(409, "counter", next_n=1),
     "as gone": refused(410),
-    "as no envelope": refused(422, "envelope"),
-    "as too much": refused(507, "quota"),
+    "as not an envelope": refused(422, "envelope"),
+    "as over quota": refused(507, "quota"),
     "for now": refused(403, "not_accepted"),
 }
 
@@ -102,7 +102,7 @@ def test_discard_all_empties_the_outbox_and_unknown_ids_are_an_error(anna: Someo
 
 
 def test_discarding_does_not_send_the_message_first(world: World, anna: Someone, wire: Wire) -> None:
-    """The server would take it by now."""
+    """Even if the server would accept it by now."""
     assert anna.run("send", "bob", "first").code == 0
     with wire.telling(SEND, refused(422), passes_on=False):
         anna.run("send", "bob", "never mind")

@@ -1,4 +1,4 @@
-"""Rows that the server changes, invents or moves: what a person reads, and what nobody signed moves nothing."""
+"""Rows that the server changes, invents or moves: what the user reads; unsigned rows change no state."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.client.hostile.people import Someone, all_new, heads, open_own, where
 from tests.client.hostile.wire import Answer, Asked, Wire
 
 ESCAPE = "\x1b]0;owned\x07"
-MALFORMED = {  # one row of two: it is a placeholder, and the other is read
+MALFORMED = {  # this row is a placeholder, and the other one is read
     "n is a string": {"n": "2"},
     "n is 2^53": {"n": 2**53},
     "n is 0": {"n": 0},
@@ -34,7 +34,7 @@ MALFORMED = {  # one row of two: it is a placeholder, and the other is read
     "gone is an object": {"gone": {}},
     "replaces is a number": {"replaces": 1},
 }
-UNREADABLE = {  # where the row has no place, none of the page has
+UNREADABLE = {  # without a valid position, the whole page is rejected
     "seq is missing": {"seq": ...},
     "seq is a string": {"seq": "2"},
     "seq is 0": {"seq": 0},
@@ -45,7 +45,7 @@ UNREADABLE = {  # where the row has no place, none of the page has
 
 @contextmanager
 def page_of(wire: Wire, change: Callable[[list[Any], Asked], list[Any]]) -> Iterator[None]:
-    """While this lasts, pages of messages are changed."""
+    """Meanwhile, change pages of messages."""
 
     def lie(asked: Asked, answer: Answer) -> None:
         if answer.status == 200:
@@ -56,7 +56,7 @@ def page_of(wire: Wire, change: Callable[[list[Any], Asked], list[Any]]) -> Iter
 
 
 def last_changed(**members: Any) -> Callable[[list[Any], Asked], list[Any]]:
-    """The last row of a page is another."""
+    """Change the last row of a page."""
 
     def change(rows: list[Any], _: Asked) -> list[Any]:
         for row in rows[-1:]:
@@ -70,7 +70,7 @@ def last_changed(**members: Any) -> Callable[[list[Any], Asked], list[Any]]:
 
 @pytest.fixture(scope="module")
 def rosa_at_home(world: World, tmp_path_factory: pytest.TempPathFactory) -> Someone:
-    """She has talked with Bob, and has not seen his newest message yet."""
+    """Rosa has exchanged messages with Bob, and has not seen his newest one yet."""
     rosa = Someone.register(world.wire, "rosa", tmp_path_factory.mktemp("rosa") / "rosa")
     assert rosa.run("add", world.bob.search_pin).code == 0
     assert rosa.run("send", "bob", "hello").code == 0
@@ -82,7 +82,7 @@ def rosa_at_home(world: World, tmp_path_factory: pytest.TempPathFactory) -> Some
 
 @pytest.fixture
 def rosa(rosa_at_home: Someone, wire: Wire, tmp_path: Path) -> Iterator[Someone]:
-    """With a home of this case's own. What a case learns stays out of her vault, where the next would find it."""
+    """Rosa, with her own home for this test. Her vault is not saved, so that tests do not affect each other."""
     with wire.telling("PUT /vault", None, passes_on=False):
         yield rosa_at_home.copy(tmp_path)
 
@@ -126,10 +126,10 @@ def test_a_row_without_a_valid_position_is_an_error(rosa: Someone, wire: Wire, m
 
 
 PAGES: dict[str, Callable[[list[Any], Asked], list[Any]]] = {
-    "rows are no objects": lambda rows, asked: [1],
-    "rows stand twice": lambda rows, asked: rows + rows,
-    "rows fall": lambda rows, asked: rows[::-1],
-    "more rows than asked for": lambda rows, asked: [row | {"seq": i} for row in rows[:1] for i in range(1, 300)],
+    "rows are not objects": lambda rows, asked: [1],
+    "rows are repeated": lambda rows, asked: rows + rows,
+    "rows are in reverse": lambda rows, asked: rows[::-1],
+    "more rows than requested": lambda rows, asked: [row | {"seq": i} for row in rows[:1] for i in range(1, 300)],
     "rows at or below after": lambda rows, asked: [row | {"seq": int(asked.query.get("after", 0))} for row in rows],
     "the first page again and again": lambda rows, asked: rows or [{"seq": 1, "message_id": "A" * 22}],
 }
@@ -144,14 +144,14 @@ def test_pages_without_progress_are_not_followed(rosa: Someone, wire: Wire, talk
     assert len([one for one in wire.asked if one.path == f"/messages/{talk}"]) <= 4
 
 
-INVENTED = {  # rows that nobody signed
+INVENTED = {  # unsigned rows
     "suite 99": {"suite": 99, "n": 2**53 - 1, "encrypted": "x"},
     "gone": {"encrypted": None, "n": 2**53 - 1},
-    "gone, some number": {"encrypted": None, "n": 5000},
+    "gone, high number": {"encrypted": None, "n": 5000},
     "blocked": {"encrypted": None, "gone": "blocked", "n": 2**52},
     "garbage": {"encrypted": "a.b.c.d.e", "n": 2**53 - 1},
     "the same seal under another number": {"n": 2**53 - 1},
-    "the highest seq there is": {"encrypted": None, "seq": 2**53 - 1, "n": 6000},
+    "the highest possible seq": {"encrypted": None, "seq": 2**53 - 1, "n": 6000},
 }
 
 
@@ -166,7 +166,7 @@ def test_unsigned_rows_change_no_state_and_block_nothing(
     seq = rosa.values["places"][talk]["seq"]
 
     def invent(rows: list[Any], asked: Asked) -> list[Any]:
-        """Instead of what is new: the invented row, and nothing after it."""
+        """Replace new rows with the invented one."""
         after = int(asked.query.get("after", 0))
         if "after" not in asked.query or after < seq:
             return rows
@@ -179,10 +179,10 @@ def test_unsigned_rows_change_no_state_and_block_nothing(
                 await client.send(talk, "still here")
         return told, await all_new(client, talk)
 
-    with wire.telling("POST /send_message", None, passes_on=False):  # the next case begins like this one
+    with wire.telling("POST /send_message", None, passes_on=False):  # so that every test starts the same
         told, new = rosa.do(act)
     assert [(message.text, message.is_own) for message in told] == [(None, side == "mine")]
-    assert "news" in [message.text for message in new]  # the honest server again, and nothing is frozen
+    assert "news" in [message.text for message in new]  # the honest server again; nothing is blocked
     (sent,) = rosa.values["outbox"]
     opened = open_own(rosa, world.bob, sent)
     last = max(before["vault own"], before["sent"] or [0])
@@ -196,7 +196,7 @@ def test_the_latest_possible_time_is_shown(rosa: Someone, wire: Wire, monkeypatc
         said = rosa.run("read", "bob")
     assert said.code == 0
     assert "9999-12-31" in said.out
-    assert "(signed: " in said.out  # the sender's own time stands beside the server's
+    assert "(signed: " in said.out  # the sender's own time is shown next to the server's
     assert "(signed: " not in rosa.run("read", "bob").out
     monkeypatch.undo()
     time.tzset()

@@ -1,4 +1,4 @@
-"""Which server a Login PIN is used at: nothing is made of it where the server is not the one that it should be."""
+"""Where a Login PIN is used: nothing derived from it is sent to a server that is not the expected one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.client.hostile.wire import Wire
 
 @pytest.fixture
 def elsewhere(world: World) -> Iterator[Wire]:
-    """Another address, which passes everything on to the server that Alice knows."""
+    """Another address, which forwards everything to the server that Alice knows."""
     with Wire(world.wire.url) as wire:
         yield wire
 
@@ -27,7 +27,7 @@ def test_no_login_is_sent_to_an_address_that_claims_to_be_a_known_server(
     assert said.code == 1
     assert f"claims to be the one you know as {alice.wire.url}" in said.err
     assert [one.path for one in elsewhere.asked] == ["/deployment"]
-    assert alice.run("login").code == 0  # the honest twin: the address that is known
+    assert alice.run("login").code == 0  # the control: the known address
 
 
 def test_trusting_a_server_is_remembered(alice: Someone, elsewhere: Wire) -> None:
@@ -59,7 +59,7 @@ def test_no_login_is_sent_if_a_known_address_is_a_different_server(alice: Someon
             assert (said.code, "A different server than before" in said.err) == (1, True)
             assert [one.path for one in wire.asked] == ["/deployment"]
         with alice.state.change() as values:
-            values["token"] = "A" * 43  # a session that has ended is begun anew only at the server it was at
+            values["token"] = "A" * 43  # an ended session is renewed only at its own server
         wire.forget()
         said = alice.run("contacts")
         assert (said.code, "A different server than before" in said.err) == (1, True)
@@ -76,7 +76,7 @@ def test_no_login_is_sent_if_a_known_address_is_a_different_server(alice: Someon
         changed(deployment_id=...),
         instead([1]),
     ],
-    ids=["list", "short", "endless", "path", "missing", "no object"],
+    ids=["list", "short", "endless", "path", "missing", "not an object"],
 )
 def test_invalid_deployment_responses_are_errors(alice: Someone, wire: Wire, lie: Any) -> None:
     wire.forget()

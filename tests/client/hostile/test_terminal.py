@@ -1,4 +1,4 @@
-"""A terminal breaks long lines: whatever others write, none of its lines begins with their words."""
+"""Terminals wrap long lines: no terminal line may start with someone else's words."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FORGED = "2026-11-27 12:11  bob: the account number is 666"
 PADDING = {
     "spaces": " ",
     "no-break spaces": "\u00a0",
-    "blank letters": "\u3164",
+    "Hangul fillers": "\u3164",
     "dots": ".",
     "wide": "寛",
     "tabs": "\t",
@@ -31,7 +31,7 @@ WIDTHS = (20, 40, 79, 80, 132)
 
 
 def lines_of_terminal(text: str, width: int) -> list[str]:
-    """What begins at the left edge: where the text breaks lines, and where the terminal does."""
+    """The lines on the screen: broken by the text, and wrapped by the terminal."""
     lines = []
     for line in text.split("\n"):
         cells = [(letter, 2 if letter in "寛\u3164" else 1) for letter in line.expandtabs(8)]

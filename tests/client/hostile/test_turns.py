@@ -1,4 +1,4 @@
-"""What is fetched, from where and in which turn: no conversation and no number of the server's loses what was sent."""
+"""Fetching new messages: endless conversations and false numbers from the server lose no messages."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from tests.client.hostile.test_lists import LIST, lines
 from tests.client.hostile.wire import Answer, Asked, Wire
 
 NO_FURTHER = "keeps sending rows without messages"
-SHAPES = {  # rows of a page, the distance of their numbers, and whether it gets further
-    "each after the other": (200, 1, True),
+SHAPES = {  # rows per page, the distance between their numbers, and whether the client makes progress
+    "consecutive": (200, 1, True),
     "with gaps": (200, 2, False),
     "one by one, with gaps": (1, 3, False),
 }
@@ -55,7 +55,7 @@ def test_an_endless_conversation_does_not_block_others(
         assert len(heard) <= 1001
         if not gets_further:
             assert NO_FURTHER in caplog.text
-            with pytest.raises(Exception, match=NO_FURTHER):  # and what was handed on is not handed on again
+            with pytest.raises(Exception, match=NO_FURTHER):  # and no message is yielded twice
                 anna.do(lambda client: hears(client, endless, again))
             assert again == []
 
@@ -98,20 +98,20 @@ def test_exporting_an_endless_conversation_stops(
     with wire.telling("GET /messages/.*", pages, passes_on=False):
         said = anna.run("export", "bob", "--to", str(tmp_path / "out"))
     assert (said.code, "never sent the start of the conversation with bob" in said.err) == (1, True)
-    assert len([one for one in wire.asked if one.path.startswith("/messages/")]) <= 1100  # those before are looked for
+    assert len([one for one in wire.asked if one.path.startswith("/messages/")]) <= 1100  # with the search for a start
 
 
 @pytest.fixture
 def fresh(anna: Someone, wire: Wire, tmp_path: Path) -> Someone:
-    """Anna at another machine, where she has not logged in yet."""
+    """Anna on a new device, not logged in yet."""
     return Someone("anna", anna.pin, tmp_path / "fresh", wire, anna.keys)
 
 
-UNREAD = {"nothing": 0, "everything": 10**6, "less than nothing": -5}
+UNREAD = {"nothing": 0, "everything": 10**6, "a negative number": -5}
 
 
 @pytest.mark.parametrize("unread", UNREAD.values(), ids=UNREAD)
-@pytest.mark.parametrize("seen", [False, True], ids=["nothing was seen", "something was seen"])
+@pytest.mark.parametrize("seen", [False, True], ids=["nothing seen", "some seen"])
 def test_a_false_unread_count_loses_no_messages_on_a_new_device(
     world: World, anna: Someone, fresh: Someone, wire: Wire, seen: bool, unread: int
 ) -> None:
@@ -131,7 +131,7 @@ def test_a_false_unread_count_loses_no_messages_on_a_new_device(
         assert fresh.run("login").code == 0
         new = fresh.do(lambda client: all_new(client, talk))
     assert [(one.text, one.place) for one in new if not one.is_own] == [("urgent", "ok"), ("and more", "ok")]
-    assert [one.text for one in new if one.is_own] == []  # they were seen, too
+    assert [one.text for one in new if one.is_own] == []  # her own messages count as seen
     assert world.bob.run("send", talk, "third").code == 0
     assert [(one.text, one.place) for one in fresh.do(lambda client: all_new(client, talk))] == [("third", "ok")]
 

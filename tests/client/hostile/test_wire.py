@@ -1,4 +1,4 @@
-"""Answers that are too large, too deep, packed, of another status or place, and what the server says of errors."""
+"""Responses that are too large, too deeply nested or compressed, redirects, odd statuses, and error messages."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Lie = Callable[[Asked, Answer], None]
 
 
 def body(octets: bytes, **headers: str) -> Lie:
-    """A lie: these bytes, with these headers."""
+    """A lie: a body of these bytes, with these headers."""
 
     def lie(_: Asked, answer: Answer) -> None:
         answer.body = octets
@@ -30,7 +30,7 @@ def body(octets: bytes, **headers: str) -> Lie:
 
 
 def status(code: int, said: Any = None, **headers: str) -> Lie:
-    """A lie: this status, and this error."""
+    """A lie: this status and body."""
 
     def lie(_: Asked, answer: Answer) -> None:
         answer.status = code
@@ -45,18 +45,18 @@ def status(code: int, said: Any = None, **headers: str) -> Lie:
 
 BOMB = gzip.compress(bytes(50_000_000))
 BODIES: dict[str, tuple[Lie, str]] = {
-    "packed, 50 MB in 50 KB": (body(BOMB, content_encoding="gzip"), "compressed its response"),
-    "packed, and small": (body(gzip.compress(b"[]"), content_encoding="GZIP"), "compressed its response"),
-    "packed as deflate": (body(b"[]", content_encoding="deflate"), "compressed its response"),
-    "packed as something unknown": (body(b"[]", content_encoding="x"), "compressed its response"),
+    "gzip, 50 MB in 50 KB": (body(BOMB, content_encoding="gzip"), "compressed its response"),
+    "gzip, small": (body(gzip.compress(b"[]"), content_encoding="GZIP"), "compressed its response"),
+    "deflate": (body(b"[]", content_encoding="deflate"), "compressed its response"),
+    "unknown encoding": (body(b"[]", content_encoding="x"), "compressed its response"),
     "17 MiB": (body(b"[" + b" " * 17 * 2**20 + b"]"), "larger than 16384 KiB"),
     "nested 100,000 deep": (body(b"[" * 100_000), "not JSON"),
-    "nested 100,000 deep, and closed": (body(b"[" * 100_000 + b"]" * 100_000), "not JSON"),
+    "nested 100,000 deep and closed": (body(b"[" * 100_000 + b"]" * 100_000), "not JSON"),
     "a number of a million digits": (body(b"[" + b"9" * 1_000_000 + b"]"), "not JSON"),
-    "not a number": (body(b"[NaN]"), "not JSON"),
-    "no JSON": (body(b"<html>"), "not JSON"),
-    "no UTF-8": (body(b'["\xff"]'), "not JSON"),
-    "nothing": (body(b""), "not JSON"),
+    "NaN": (body(b"[NaN]"), "not JSON"),
+    "not JSON": (body(b"<html>"), "not JSON"),
+    "not UTF-8": (body(b'["\xff"]'), "not JSON"),
+    "empty": (body(b""), "not JSON"),
     "no content": (status(204), "not a list"),
 }
 
@@ -108,7 +108,7 @@ def test_server_error_messages_are_one_printable_line(alice: Someone, wire: Wire
 
 @pytest.fixture
 def evil(world: World) -> Iterator[Wire]:
-    """Another address, at which nobody should ask anything."""
+    """Another address, which must receive no requests."""
     with Wire(world.wire.url) as wire:
         yield wire
 
@@ -147,7 +147,7 @@ VAULTS: dict[str, tuple[Any, int, str]] = {
     "blob commands the terminal": ({"blob": "\x1b"}, 1, "no valid blob"),
     "blob is endless": ({"blob": "A" * 5_000_000}, 1, "no valid blob"),
     "blob is garbage": ({"blob": "a.b.c.d.e"}, 5, "list of contacts that is not yours"),
-    "version is higher than what was signed": ({"version": 2**53 - 1}, 5, "list of contacts that is not yours"),
+    "version is higher than the signed one": ({"version": 2**53 - 1}, 5, "list of contacts that is not yours"),
 }
 
 
@@ -188,7 +188,7 @@ def test_a_search_pin_does_not_downgrade_safety_number_verification(world: World
 
 
 SENT: dict[str, Any] = {
-    "another message": {"message_id": "A" * 22},
+    "a different message": {"message_id": "A" * 22},
     "seq is a string": {"seq": "1"},
     "created_at is endless": {"created_at": 10**20},
     "message_id is a list": {"message_id": []},
