@@ -1,4 +1,4 @@
-"""Who is answered: a browser that began at the first address, for its own page, and nobody else."""
+"""Access control: only a browser that opened the first address gets responses, and only for its own page."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ async def test_requests_from_other_pages_are_refused(opened: Opening) -> None:
                 answer = await visit.asks(path, fields, Origin=origin)
                 assert (answer.status_code, "another web page" in answer.text) == (403, True), (origin, path)
                 assert not [name for name in answer.headers if name.lower().startswith("access-control")]
-        for site in ("cross-site", "same-site"):  # another port of this machine is the same site
+        for site in ("cross-site", "same-site"):  # another port of localhost is the same site
             for headers in ({"Sec_Fetch_Mode": "navigate", "Sec_Fetch_Dest": "document"}, {}):
                 for path in ("/", "/me", "/static/icon.svg", f"/open/{opened.secret}"):
                     answer = await visit.asks(path, None, "", Sec_Fetch_Site=site, **headers)
@@ -143,7 +143,7 @@ async def test_opening_the_first_address_repeatedly_logs_nobody_out(opened: Open
                 assert (await http.get(opened.first, headers=BY_HAND)).status_code == 303
                 http.cookies.clear()
         assert (await visit.asks("/me")).json()["user_id"] == account["user_id"]
-        assert (await waiting.opens("/")).status_code == 403  # it came first of those without a session
+        assert (await waiting.opens("/")).status_code == 403  # the oldest one without a session
 
 
 def test_it_listens_on_localhost_only(opened: Opening) -> None:

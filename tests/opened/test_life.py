@@ -1,4 +1,4 @@
-"""A whole life through `ezdms open`, in real browsers: everything works as at the server's own page, or better."""
+"""`ezdms open` in real browsers: everything works as on the server's own page, or better."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ from tests.pinned.test_pinned import CASES, SOON, stolen, visit
 from tests.pinned.windows import Window
 from tests.support.someone import until
 
-# The front page, with its font: nothing moves any more.
-STANDS = """document.querySelector("#login-pin") !== null && document.readyState === "complete"
+# The front page is complete, with its font, so the layout is stable.
+SETTLED = """document.querySelector("#login-pin") !== null && document.readyState === "complete"
     && document.fonts.size > 0 && document.fonts.status === "loaded" """
 
-# What this browser noted of the builds that it was served.
+# The served builds that this browser has recorded.
 SERVED = """import(document.querySelector("[src*=boot]").src.replace("boot", "keystore"))
     .then(({ loadVaultState }) => loadVaultState()).then(({ more }) => String(more?.served))"""
 
 
 @pytest.fixture(params=BROWSERS)
 async def window(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Window]:
-    """One tab of a browser with a profile of its own."""
+    """A browser tab with a fresh profile."""
     window = await BROWSERS[request.param](tmp_path / "profile", None)
     yield window
     await window.close()
 
 
 async def at(window: Window, address: str) -> None:
-    """The tab comes to be there."""
+    """Wait until the tab is at this address."""
 
     async def is_there() -> bool:
         return str(await window.read("location.href")) == address
@@ -48,7 +48,7 @@ async def at(window: Window, address: str) -> None:
 
 
 async def registers(window: Window, opened: Opening, name: str) -> dict[str, str]:
-    """From the first address to the list of conversations; returns the PINs."""
+    """Open the first address and register; returns the PINs."""
     await window.goto(opened.first)
     await at(window, f"{opened.origin}/")
     pins = await living.registers(window, name)
@@ -58,7 +58,7 @@ async def registers(window: Window, opened: Opening, name: str) -> dict[str, str
 
 
 async def hears_hello(window: Window, server: Server, opened: Opening) -> tuple[dict[str, str], Peer]:
-    """In a conversation with somebody who has written; returns the PINs and that person."""
+    """Register, and open a conversation with Bob, who has written; returns the PINs and Bob."""
     pins = await registers(window, opened, "ada")
     bob = await Peer.arrives(server)
     await bob.starts_with(pins["search"])
@@ -69,7 +69,7 @@ async def hears_hello(window: Window, server: Server, opened: Opening) -> tuple[
 
 
 async def logs_out(window: Window) -> None:
-    """Until the front page is loaded: what would be typed into the page before, as its session ends, goes with it."""
+    """Log out and wait for the new page; text typed into the old page would be lost."""
     await window.read("void (globalThis.isBefore = true)")
     await window.press("#log-out")
 
@@ -80,19 +80,19 @@ async def logs_out(window: Window) -> None:
 
 
 async def logs_in(window: Window, pin: str) -> None:
-    """At the front page, once nothing on it moves any more."""
+    """Log in on the front page when its layout is stable."""
     await shows(window, "log-in h2", "Log in")
 
-    async def stands() -> bool:
-        return bool(await window.read(STANDS))
+    async def is_settled() -> bool:
+        return bool(await window.read(SETTLED))
 
-    await until(stands)
+    await until(is_settled)
     await window.type("#login-pin", pin)
     await window.press("log-in [type=submit]")
 
 
 async def test_the_whole_app_works(window: Window, server: Server, opened: Opening) -> None:
-    """Register, talk, reload, change the PIN, log out and in again, with an empty console."""
+    """Register, exchange messages, reload, change the PIN, log out and in again; the console stays empty."""
     pins = await registers(window, opened, "ada")
     bob = await Peer.arrives(server)
     await talks(window, bob, pins["search"], "from my own page")
@@ -116,7 +116,7 @@ async def test_the_whole_app_works(window: Window, server: Server, opened: Openi
     assert complaints(window) == []
     assert await window.read("document.cookie + document.referrer") == ""
     await bob.leaves()
-    await asyncio.sleep(0.01)  # the loop closes what was left
+    await asyncio.sleep(0.01)  # lets the loop close connections
     assert new_pin != pins["login"]
 
 
@@ -133,7 +133,7 @@ async def test_the_page_reports_an_outage_and_loses_nothing(window: Window, serv
     assert (await bob.last()).text == "written meanwhile"
     assert len(await bob.rows()) == 2
     await bob.leaves()
-    await asyncio.sleep(0.01)  # the loop closes what was left
+    await asyncio.sleep(0.01)  # lets the loop close connections
 
 
 async def test_unsent_messages_are_kept_if_the_port_stays_the_same(
@@ -158,7 +158,7 @@ async def test_unsent_messages_are_kept_if_the_port_stays_the_same(
         assert (await bob.last()).text == "written in vain"
         await bob.leaves()
         await window.goto("about:blank")
-        await asyncio.sleep(0.01)  # the loop closes what was left
+        await asyncio.sleep(0.01)  # lets the loop close connections
 
 
 async def test_the_page_sends_nothing_to_its_port_after_shutdown(
@@ -175,7 +175,7 @@ async def test_the_page_sends_nothing_to_its_port_after_shutdown(
 
         async with await asyncio.start_server(note, "127.0.0.1", opening.port):
             await shows(window, "#connection", "“ezdms open” has stopped. Start it again")
-            await asyncio.sleep(2)  # longer than the first pauses before a new try
+            await asyncio.sleep(2)  # longer than the first reconnect delays
         assert asked == []
         await bob.leaves()
         await window.goto("about:blank")
@@ -197,7 +197,7 @@ async def test_no_script_or_text_of_the_server_reaches_the_page(window: Window, 
         lies.enter_context(liar.lying("(GET /deployment|POST .*)", evil))
         assert await visit(liar, window, CASES["a weaker policy"], SOON) or await visit(
             liar, window, CASES["another address"], SOON
-        ), "the control: at the server's own address it runs"
+        ), "control: scripts run at the server's own address"
         await window.goto("about:blank")
         await asyncio.sleep(0.3)
         since = len(liar.heard)

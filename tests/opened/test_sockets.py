@@ -1,4 +1,4 @@
-"""The page's socket: texts of the server's come through, wishes of the page in one form, ends with their codes."""
+"""The page's WebSocket: text frames and close codes of the server, and valid frames of the page, are forwarded."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ WHERE = "0" * 24
 
 @asynccontextmanager
 async def socket_of(visit: Visit) -> AsyncIterator[ClientConnection]:
-    """As the page opens it."""
+    """Open the WebSocket as the page does."""
     async with connect(
         visit.opening.origin.replace("http", "ws") + "/ws",
         origin=visit.opening.origin,  # type: ignore[arg-type]
@@ -38,7 +38,7 @@ async def socket_of(visit: Visit) -> AsyncIterator[ClientConnection]:
 
 
 async def closed_with(socket: ClientConnection) -> int:
-    """The close code; what comes before it is read."""
+    """Read until the socket closes; returns the close code."""
     async with asyncio.timeout(20):
         while True:
             try:
@@ -65,7 +65,7 @@ async def test_binary_and_oversized_frames_are_not_forwarded(fooled: Visit, liar
     await fooled.registers(PEOPLE["alice"], "alice")
     async with socket_of(fooled) as socket:
         liar.slip("<conversation-item></conversation-item>")
-        assert await socket.recv() == "<conversation-item></conversation-item>"  # its form is the page's to judge
+        assert await socket.recv() == "<conversation-item></conversation-item>"  # the page checks its content
         liar.slip(b"\x00bytes")
         assert await closed_with(socket) == 1003
     async with socket_of(fooled) as socket:
@@ -144,10 +144,10 @@ async def test_closing_the_page_closes_the_socket_to_the_server(fooled: Visit, l
     async with socket_of(fooled):
         assert liar.has_socket
 
-    async def is_let_go() -> bool:
+    async def is_closed() -> bool:
         return not liar.has_socket
 
-    await until(is_let_go)
+    await until(is_closed)
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])

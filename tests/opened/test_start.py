@@ -1,4 +1,4 @@
-"""How it starts and ends: addresses, releases, servers that are not who they were, the browser, Ctrl-C."""
+"""Startup and shutdown of `ezdms open`: addresses, releases, changed servers, the browser, Ctrl-C."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_invalid_addresses_are_rejected(shared_server: Server, tmp_path: Path) -
 
 
 def changed(**members: object) -> Change:
-    """A lie: other members of /deployment."""
+    """A lie: change these members of /deployment."""
 
     def lie(answer: Answer) -> None:
         answer.text = json.dumps(json.loads(answer.text) | members)
@@ -52,7 +52,7 @@ def changed(**members: object) -> Change:
 
 
 async def opens(server: str, home: Path, *flags: str, **more: str) -> tuple[int, str]:
-    """Exit code and standard error of one that does not come to listen."""
+    """Run `ezdms open` where it fails to start; returns its exit code and standard error."""
     ended = await asyncio.to_thread(run_open, "--server", server, "--home", str(home), *flags, **more)
     assert (ended.stdout, "Traceback" in ended.stderr, "\x1b" in ended.stderr) == ("", False, False)
     return ended.returncode, ended.stderr
@@ -104,7 +104,7 @@ async def test_other_web_servers_are_rejected(liar: Liar, tmp_path: Path, status
 async def test_a_changed_server_must_be_trusted_first(liar: Liar, server: Server, tmp_path: Path) -> None:
     with Opening(server.url, tmp_path) as opening:
         pass
-    code, said = await opens(liar.url, opening.home)  # it claims the id of the one that is known
+    code, said = await opens(liar.url, opening.home)  # it claims the id of the known server
     assert (code, f"the one you know as {server.url}" in said) == (1, True), said
     with liar.lying("GET /deployment", changed(deployment_id="A" * 22)):
         trusting = Opening(liar.url, tmp_path, "--trust-server")
@@ -126,7 +126,7 @@ def test_only_the_registration_mode_is_taken_from_the_server(tmp_path: Path) -> 
 
 
 async def front_of(opening: Opening) -> str:
-    """The document."""
+    """The HTML of the front page."""
     async with Visit(opening) as visit:
         return (await visit.opens("/")).text
 
@@ -158,7 +158,7 @@ async def test_a_signal_stops_it_within_seconds(server: Server, tmp_path: Path, 
         async with Visit(opening) as visit:
             await visit.registers(PEOPLE["alice"], "alice")
             with socket.create_connection(("127.0.0.1", opening.port)) as idle:
-                idle.sendall(b"POST /login HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n")  # and never the rest
+                idle.sendall(b"POST /login HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n")  # and no body
                 before = time.monotonic()
                 assert await asyncio.to_thread(opening.end, how) == 0
                 assert time.monotonic() - before < 8

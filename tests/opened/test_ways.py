@@ -1,4 +1,4 @@
-"""What comes through from the server: data of its kind under headers of our own, and nothing else."""
+"""What is forwarded from the server: only data of the expected type, with our own headers."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ OWN = {"/ping", "/sessions", "/deployment", "/messages_decrypted"}
 
 
 def filled(path: str) -> str:
-    """With something in place of what varies."""
+    """The path of a route, with example values."""
     return re.sub("<[^>]*>", lambda match: FILLED[match[0]], path)
 
 
@@ -50,7 +50,7 @@ def test_the_ways_match_what_the_page_requests() -> None:
                 address,
             )
             asked.add((method, *path_and_query.partition("?")[::2]))
-    asked.discard(("GET", "/deployment", ""))  # which was read at the start
+    asked.discard(("GET", "/deployment", ""))  # read at startup
     found = {one: ways.find(*one) for one in asked}
     assert [one for one, way in found.items() if way is None] == []
     assert {id(way) for way in found.values()} == {id(way) for way in ways.WAYS}
@@ -122,12 +122,12 @@ async def test_documents_scripts_and_styles_come_from_the_package(fooled: Visit,
 OF_THE_EDGE = {
     "a document": ("Content-Type", "text/html; charset=utf-8"),
     "a script": ("Content-Type", "text/javascript"),
-    "forget": ("Clear-Site-Data", '"*"'),
-    "elsewhere": ("Alt-Svc", 'h2="evil.example:443"'),
+    "clear data": ("Clear-Site-Data", '"*"'),
+    "another host": ("Alt-Svc", 'h2="evil.example:443"'),
     "refresh": ("Refresh", f"0; url=/{EVIL}"),
     "our cookie": ("Set-Cookie", "ezdms_open_1=x; Path=/"),
     "report": ("Report-To", '{"group":"x","max_age":1,"endpoints":[{"url":"https://evil.example"}]}'),
-    "later": ("Retry-After", "100000"),
+    "retry later": ("Retry-After", "100000"),
     "download": ("Content-Disposition", "attachment; filename=x.exe"),
     "rules": ("Speculation-Rules", f'"/{EVIL}"'),
     "origin trial": ("Origin-Trial", "x"),
@@ -153,7 +153,7 @@ async def test_no_server_header_reaches_the_browser(fooled: Visit, liar: Liar) -
                 assert answer.headers.pop("date")
                 assert dict(answer.headers) == OURS, header
     assert list(fooled.http.cookies) == [f"ezdms_open_{fooled.opening.port}"]
-    assert not [one for one in liar.heard if "more=" in one]  # the cookie that it wanted kept does not come back
+    assert not [one for one in liar.heard if "more=" in one]  # the server's cookie is not sent back
 
 
 async def test_the_page_never_sees_the_session_token(fooled: Visit, liar: Liar) -> None:
@@ -221,7 +221,7 @@ async def test_requests_are_limited_and_parsed_strictly(fooled: Visit, liar: Lia
     ):
         answer = await fooled.http.post("/start_conversation", **more)
         assert answer.status_code == status, more
-    with socket.create_connection(("127.0.0.1", fooled.opening.port), timeout=20) as raw:  # before it has come
+    with socket.create_connection(("127.0.0.1", fooled.opening.port), timeout=20) as raw:  # before the body is sent
         raw.sendall(
             f"PUT /vault HTTP/1.1\r\nHost: 127.0.0.1:{fooled.opening.port}\r\nCookie: {fooled.cookie}\r\n"
             "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 1884161\r\n\r\n".encode()

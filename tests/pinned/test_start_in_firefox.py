@@ -1,4 +1,4 @@
-"""The same as test_start.py, in Firefox, which renders no page ahead."""
+"""The same as test_start.py, in Firefox, which does not prerender."""
 
 from __future__ import annotations
 

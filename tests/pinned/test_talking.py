@@ -1,4 +1,4 @@
-"""Under the pin everything works as without it, and a page that is not the pinned one is not shown but explained."""
+"""With the pin, everything works as without it; instead of any other page, an explanation is shown."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BROWSER = "chromium"
 
 @pytest.mark.asyncio(loop_scope="session")
 async def test_the_whole_app_works_with_a_pin(liar: Liar, truth: Server, pair: Pair) -> None:
-    """Register, be found, talk, reload, change the PIN, log out, log in: in one tab, and the console stays empty."""
+    """Register, exchange messages, reload, change the PIN: in one tab, and the console stays empty."""
     window, name = pair.pinned, f"ada-{pair.name}"
     since = len(window.said)
     await window.goto(f"{liar.url}/")
@@ -32,7 +32,7 @@ async def test_the_whole_app_works_with_a_pin(liar: Liar, truth: Server, pair: P
     await changes_pin(window, liar.url, pins["login"])
     assert complaints(window, since) == []
     await bob.leaves()
-    await asyncio.sleep(0.01)  # the loop closes what was left
+    await asyncio.sleep(0.01)  # lets the loop close connections
 
 
 @pytest.mark.parametrize("what", ["another document", "another script"])

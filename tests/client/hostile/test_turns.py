@@ -98,7 +98,7 @@ def test_exporting_an_endless_conversation_stops(
     with wire.telling("GET /messages/.*", pages, passes_on=False):
         said = anna.run("export", "bob", "--to", str(tmp_path / "out"))
     assert (said.code, "never sent the start of the conversation with bob" in said.err) == (1, True)
-    assert len([one for one in wire.asked if one.path.startswith("/messages/")]) <= 1100  # with the search for a start
+    assert len([one for one in wire.asked if one.path.startswith("/messages/")]) <= 1100  # including earlier rows
 
 
 @pytest.fixture

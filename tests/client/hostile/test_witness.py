@@ -1,4 +1,4 @@
-"""The witness: a client records which builds the server served, shares that with other devices, reports differences."""
+"""The witness: a client records served builds, shares them with the user's other devices, and reports differences."""
 
 from __future__ import annotations
 
