@@ -27,7 +27,7 @@ async def bridge(server: Server, tmp_path: Path) -> AsyncIterator[Bridge]:
 
 
 async def refused(bridge: Bridge, path: str, fields: Row | None, status: int, words: str) -> Row:
-    """The bridge refuses this request, as a form and as JSON."""
+    """Check that the bridge refuses this request, as a form and as JSON; returns the error."""
     answers = [await bridge.ask(path, fields)]
     if fields is not None:
         answers.append(await bridge.ask(path, fields, json=True))

@@ -42,7 +42,7 @@ def marks(messages: list[Message]) -> list[tuple[str, str, str]]:
 
 
 async def blocks_sending_until_continued(bob: Player, words: str) -> None:
-    """An alarm blocks sending until the user continues; then it does not return."""
+    """Check that an alarm blocks sending until the user continues, and then does not return."""
     contact = await contact_of(bob, "alice")
     assert words in " ".join(contact.alarms)
     with pytest.raises(crypto.Alarm, match=words.split("'")[0]):

@@ -1,4 +1,4 @@
-"""Messages queued by an earlier run: the next run sends them, and they never keep the account from opening."""
+"""Messages queued by an earlier run: the next run sends them, and the account opens even if it cannot."""
 
 from __future__ import annotations
 

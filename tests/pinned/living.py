@@ -8,7 +8,7 @@ from tests.browser.lies.peers import Peer
 from tests.pinned.windows import Window
 from tests.support.someone import until
 
-NOTHING = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="  # the SHA-256 of an empty file
+NOTHING = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="  # the SHA-256 of empty input
 LOG = "[role=log] sealed-text"
 
 

@@ -81,7 +81,7 @@ class Bridge(Started):
         )
 
     async def get(self, path: str, fields: Row | None = None, **more: Any) -> Any:
-        """The JSON of an answer of 200, as all of the original's are."""
+        """The JSON of a response, which must have status 200, as all of the original's have."""
         response = await self.ask(path, fields, **more)
         assert response.status_code == 200, (response.status_code, response.text)
         return response.json()

@@ -59,7 +59,7 @@ class Script:
 
     @contextmanager
     def served(self, seqs: list[int] | None = None) -> Iterator[None]:
-        """Meanwhile, the server shows these rows, numbered from 1 unless `seqs` is given."""
+        """In a `with` block, the server shows these rows, numbered from 1 unless `seqs` is given."""
         wire = self.people["judy"].wire
         rows = [{**row, "seq": seq} for seq, row in zip(seqs or range(1, len(self.rows) + 1), self.rows, strict=True)]
 

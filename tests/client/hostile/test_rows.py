@@ -45,7 +45,7 @@ UNREADABLE = {  # without a valid position, the whole page is rejected
 
 @contextmanager
 def page_of(wire: Wire, change: Callable[[list[Any], Asked], list[Any]]) -> Iterator[None]:
-    """Meanwhile, change pages of messages."""
+    """Change pages of messages, in a `with` block."""
 
     def lie(asked: Asked, answer: Answer) -> None:
         if answer.status == 200:

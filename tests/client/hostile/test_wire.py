@@ -86,15 +86,15 @@ def error(said: Any, code: Any = "x") -> Lie:
 
 ERRORS: dict[str, tuple[Lie, str]] = {
     "commands the terminal": (error("\x1b]0;owned\x07 \x9b31m"), "The server says: \ufffd]0;owned\ufffd \ufffd31m"),
-    "turns the direction": (error("a\u202egnp.exe\u2066"), "The server says: a\ufffdgnp.exe\ufffd"),
+    "changes text direction": (error("a\u202egnp.exe\u2066"), "The server says: a\ufffdgnp.exe\ufffd"),
     "breaks the line": (error("a\r\nError: b\u2028c"), "The server says: a\ufffd Error: b\ufffdc"),
-    "holds half a character": (error("\ud800"), "The server says: \ufffd"),
+    "has a lone surrogate": (error("\ud800"), "The server says: \ufffd"),
     "is endless": (error("x" * 60_000), f"The server says: {'x' * 299}…"),
     "is a list": (error(["x"]), "The server answered 400, but not as EZ-DMS does."),
     "is a number": (error(5), "The server answered 400, but not as EZ-DMS does."),
-    "is nothing": (error(" "), "The server answered 400, but not as EZ-DMS does."),
+    "is blank": (error(" "), "The server answered 400, but not as EZ-DMS does."),
     "has a code that is a list": (error("a", ["no_session"]), "The server says: a"),
-    "is no object": (status(400, ["no_session"]), "The server answered 400, but not as EZ-DMS does."),
+    "is not in an object": (status(400, ["no_session"]), "The server answered 400, but not as EZ-DMS does."),
     "is plain": (error("Please wait."), "The server says: Please wait."),
 }
 

@@ -90,8 +90,8 @@ class Wire:
 
     @contextmanager
     def telling(self, path: str, lie: Lie | None, *, passes_on: bool = True) -> Iterator[None]:
-        """Meanwhile, change responses to requests that match METHOD /path; None changes nothing. With `passes_on`
-        false, the server is not asked, and the response is a 500 unless the lie changes it."""
+        """In a `with` block, change responses to requests that match METHOD /path; None changes nothing. With
+        `passes_on` false, the server is not asked, and the response is a 500 unless the lie changes it."""
         told = (re.compile(path), lie or (lambda asked, answer: None), passes_on)
         self._lies.append(told)
         try:
