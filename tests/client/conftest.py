@@ -1,4 +1,4 @@
-"""Two people with Python clients."""
+"""Two users with Python clients."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The bridge: programs that speak the original's plain-text API talk with each other and with everybody else."""
+"""The bridge: programs that use the original's plain-text API exchange messages with each other and with clients."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ from tests.support.player import Player, contact_of
 
 @pytest.fixture
 async def bridge(server: Server, tmp_path: Path) -> AsyncIterator[Bridge]:
-    """Running."""
+    """A running bridge."""
     async with Bridge(server.url, tmp_path / "bridge") as running:
         yield running
 
 
 @pytest.fixture
 async def two(bridge: Bridge) -> tuple[User, User, str]:
-    """Alice and Bob at one bridge, and their conversation, which Alice started."""
+    """Alice and Bob at one bridge, and the conversation that Alice started."""
     alice, bob = await asyncio.gather(bridge.user("alice"), bridge.user("bob"))
     return alice, bob, await alice.start(bob.search_pin)
 
 
-async def test_a_program_of_the_original_talks_as_it_always_did(bridge: Bridge) -> None:
+async def test_programs_written_for_the_original_still_work(bridge: Bridge) -> None:
     assert await bridge.get("/ping") == {"status": "ok"}
     alice = await bridge.get("/register", {"username": "alice"})
     assert set(alice) == {"user_id", "username", "login_pin", "search_pin", "public_key"}
     assert alice["public_key"].startswith("-----BEGIN PUBLIC KEY-----\n")
     load_pem_public_key(alice["public_key"].encode())
-    bob = await bridge.get("/register", {"username": "bob"}, json=True)  # JSON objects with the same names
+    bob = await bridge.get("/register", {"username": "bob"}, json=True)  # JSON with the same field names
     again = await bridge.get("/login", {"login_pin": bob["login_pin"]})
     assert again == bob
 
@@ -58,7 +58,7 @@ async def test_a_program_of_the_original_talks_as_it_always_did(bridge: Bridge) 
     }
     assert listed | expected == listed
     (listed,) = await bridge.get(f"/conversations/{bob['user_id']}")
-    assert (listed["partner_username"], listed["partner_search_pin"]) == ("alice", "")  # he never typed it
+    assert (listed["partner_username"], listed["partner_search_pin"]) == ("alice", "")  # he never entered it
 
     hello = {"conversation_id": where, "sender_id": alice["user_id"], "content": "hello bob"}
     sent = await bridge.get("/send_message", hello)
@@ -70,7 +70,7 @@ async def test_a_program_of_the_original_talks_as_it_always_did(bridge: Bridge) 
     assert [row["sender_id"] for row in sealed] == [alice["user_id"], bob["user_id"]]
     assert all(len(row["encrypted"].split(".")) == 5 for row in sealed)
     theirs = await bridge.get(f"/messages/{where}?user_id={alice['user_id']}")
-    assert [row["encrypted"] for row in theirs] != [row["encrypted"] for row in sealed]  # each their own copy
+    assert [row["encrypted"] for row in theirs] != [row["encrypted"] for row in sealed]  # each user has their own copy
 
     for name in ("key_password", "login_pin"):
         asked = {"conversation_id": where, "user_id": bob["user_id"], name: bob["login_pin"]}
@@ -85,15 +85,15 @@ async def test_a_program_of_the_original_talks_as_it_always_did(bridge: Bridge) 
 @pytest.mark.parametrize(
     "text",
     ["👩🏽‍🚀" * 125, "‏שלום עולם " * 50, "\t1\n2\n", "%41+&=;#?<b>\"'\\", "x"],
-    ids=["emoji", "right-to-left", "lines", "marks", "one letter"],
+    ids=["emoji", "right-to-left", "lines", "punctuation", "one letter"],
 )
-async def test_every_text_arrives_as_it_was(two: tuple[User, User, str], text: str) -> None:
+async def test_text_arrives_unchanged(two: tuple[User, User, str], text: str) -> None:
     alice, bob, where = two
     await alice.send(where, text[:500])
     assert await bob.texts(where) == [text[:500]]
 
 
-async def test_a_program_and_the_library_talk_both_ways(server: Server, bridge: Bridge, tmp_path: Path) -> None:
+async def test_the_bridge_and_the_library_exchange_messages(server: Server, bridge: Bridge, tmp_path: Path) -> None:
     alice = await bridge.user("alice")
     bob = (await Player.register(server, "bob", tmp_path)).listen()
     where = await alice.start(bob.client.search_pin)
@@ -108,7 +108,9 @@ async def test_a_program_and_the_library_talk_both_ways(server: Server, bridge: 
     await bob.leave()
 
 
-async def test_two_bridges_talk_and_a_user_can_be_at_both(server: Server, bridge: Bridge, tmp_path: Path) -> None:
+async def test_two_bridges_exchange_messages_and_can_share_a_user(
+    server: Server, bridge: Bridge, tmp_path: Path
+) -> None:
     alice = await bridge.user("alice")
     async with Bridge(server.url, tmp_path / "other") as other:
         bob = await other.user("bob")
@@ -116,7 +118,7 @@ async def test_two_bridges_talk_and_a_user_can_be_at_both(server: Server, bridge
         await bob.send(where, "one")
         await alice.hears(where, "one")
         elsewhere = User(other, await other.get("/login", {"login_pin": alice.pin}))
-        for i in range(3):  # each takes the next number
+        for i in range(3):  # each uses the next number
             await elsewhere.send(where, f"there {i}")
             await alice.send(where, f"here {i}")
         await bob.hears(where, "one", *(f"{which} {i}" for i in range(3) for which in ("there", "here")))
@@ -125,7 +127,7 @@ async def test_two_bridges_talk_and_a_user_can_be_at_both(server: Server, bridge
         assert set(others) <= {"ok", "crossed"}  # the other bridge has not read what Bob wrote
 
 
-async def test_what_is_sent_at_once_is_there_once(two: tuple[User, User, str]) -> None:
+async def test_concurrent_messages_arrive_exactly_once(two: tuple[User, User, str]) -> None:
     alice, bob, where = two
     texts = [f"{i}" for i in range(8)]
     ids = await asyncio.gather(*((alice if i % 2 else bob).send(where, text) for i, text in enumerate(texts)))
@@ -134,7 +136,7 @@ async def test_what_is_sent_at_once_is_there_once(two: tuple[User, User, str]) -
     assert sorted(row["message_id"] for row in rows) == sorted(ids)
 
 
-async def test_more_than_a_page_of_the_server_is_one_answer(server: Server, bridge: Bridge, tmp_path: Path) -> None:
+async def test_several_server_pages_are_one_response(server: Server, bridge: Bridge, tmp_path: Path) -> None:
     alice = await bridge.user("alice")
     bob = await Player.register(server, "bob", tmp_path)
     contact = await bob.client.start(alice.search_pin)
@@ -154,7 +156,7 @@ async def test_more_than_a_page_of_the_server_is_one_answer(server: Server, brid
     await bob.leave()
 
 
-async def test_after_a_restart_one_logs_in_and_everything_is_readable(two: tuple[User, User, str]) -> None:
+async def test_after_a_restart_a_login_restores_everything(two: tuple[User, User, str]) -> None:
     alice, bob, where = two
     bridge = alice.bridge
     await alice.send(where, "before")
@@ -169,12 +171,12 @@ async def test_after_a_restart_one_logs_in_and_everything_is_readable(two: tuple
         locked = await bridge.ask(path, fields)
         assert (locked.status_code, "not logged in" in locked.json()["error"]) == (401, True)
     assert await bridge.get("/login", {"login_pin": alice.pin}) == alice.account
-    assert (await alice.contacts())[0]["partner_search_pin"] == bob.search_pin  # it was typed here
+    assert (await alice.contacts())[0]["partner_search_pin"] == bob.search_pin  # it was entered here
     await alice.send(where, "after")
     assert await alice.texts(where) == ["before", "after"]
 
 
-async def test_a_bridge_killed_while_sending_loses_nothing_it_acknowledged(two: tuple[User, User, str]) -> None:
+async def test_a_killed_bridge_loses_no_acknowledged_messages(two: tuple[User, User, str]) -> None:
     alice, bob, where = two
     bridge, acknowledged = alice.bridge, dict[str, str]()
 
@@ -227,18 +229,18 @@ async def test_plain_text_and_pins_reach_neither_the_server_nor_any_log(server: 
             for place in (bytes(ear.heard), stored, saved, log, said.encode()):
                 assert form.encode() not in place
     for place in (bytes(ear.heard), stored, saved):
-        assert where.encode() in place  # the search would find it
+        assert where.encode() in place  # control: this search works
     assert quote_plus(bob.search_pin).encode() in ear.heard
 
 
-async def test_files_are_their_owners_alone(two: tuple[User, User, str]) -> None:
+async def test_files_are_owner_only(two: tuple[User, User, str]) -> None:
     home = two[0].bridge.home
     assert home.stat().st_mode & 0o777 == 0o700
     assert len(list(home.glob("*.json"))) == 2
     assert {path.stat().st_mode & 0o777 for path in home.iterdir()} == {0o600}
 
 
-async def test_whoever_logs_in_again_and_again_disturbs_nobody(two: tuple[User, User, str]) -> None:
+async def test_repeated_logins_do_not_disturb_sending(two: tuple[User, User, str]) -> None:
     alice, bob, where = two
     bridge = alice.bridge
     logins = [bridge.get("/login", {"login_pin": alice.pin}) for _ in range(4)]

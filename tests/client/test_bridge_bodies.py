@@ -1,4 +1,4 @@
-"""Bodies that a bridge reads, and those that it does not."""
+"""Request bodies that the bridge accepts, and those that it refuses."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from tests.support.bridged import Bridge
 
 @pytest.fixture
 async def bridge(server: Server, tmp_path: Path) -> AsyncIterator[Bridge]:
-    """Running."""
+    """A running bridge."""
     async with Bridge(server.url, tmp_path / "bridge") as running:
         yield running
 
 
-async def test_a_broken_body_is_refused(bridge: Bridge) -> None:
+async def test_malformed_bodies_are_refused(bridge: Bridge) -> None:
     for kind, body in [
         ("application/json", b""),
         ("application/json", b"[]"),
@@ -44,7 +44,7 @@ async def test_a_broken_body_is_refused(bridge: Bridge) -> None:
     assert await bridge.get("/ping") == {"status": "ok"}
 
 
-async def test_a_body_that_is_too_large_gets_nowhere(bridge: Bridge) -> None:
+async def test_oversized_bodies_are_refused(bridge: Bridge) -> None:
     kinds = ("application/x-www-form-urlencoded", "application/json", "multipart/form-data; boundary=x")
     for kind in kinds:
         for size in (65_536, 4_000_000):
@@ -54,12 +54,12 @@ async def test_a_body_that_is_too_large_gets_nowhere(bridge: Bridge) -> None:
                 answer = await bridge.http.post(f"{bridge.url}/register", content=body, headers=headers)
                 assert (answer.status_code, "at most 65536 bytes" in answer.json()["error"]) == (413, True)
             except httpx.TransportError:
-                continue  # the connection was ended before all of it had left
+                continue  # the bridge closed the connection before the whole body was sent
     assert await bridge.get("/ping") == {"status": "ok"}
     assert "Traceback" not in bridge.log.read_text()
 
 
-async def test_a_form_with_parts_is_a_form(bridge: Bridge) -> None:
+async def test_multipart_forms_are_accepted(bridge: Bridge) -> None:
     answer = await bridge.http.post(
         f"{bridge.url}/register",
         files={"username": (None, "alice")},

@@ -1,4 +1,4 @@
-"""docs/bridge.md: its calls work as they are printed, and its numbers are the code's."""
+"""docs/bridge.md: its calls work as printed, and its numbers match the code."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from tests.support.started import environment
 DOCUMENT = (ROOT / "docs" / "bridge.md").read_text("utf-8")
 
 
-# Keeps what each call answers, in order, and lets it go where the page sends it.
+# Saves each response to a file, in order, and still prints it.
 RECORD = 'n=10; curl() { n=$((n + 1)); command curl "$@" > "answer $n"; cat "answer $n"; }; set -eu'
 
 
 def play(program: str, folder: Path) -> None:
-    """The whole of it in one shell."""
+    """Run the program in one shell."""
     command = ["bash", "-c", program]
     done = subprocess.run(
         command, cwd=folder, env=environment(), capture_output=True, text=True, timeout=60, check=False
@@ -29,7 +29,7 @@ def play(program: str, folder: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-async def test_every_call_works_as_printed(server: Server, tmp_path: Path) -> None:
+async def test_every_documented_call_works(server: Server, tmp_path: Path) -> None:
     printed = re.search(r"```sh\n(.+?)```", DOCUMENT, re.DOTALL)
     assert printed
     token = tmp_path / "token"
@@ -56,7 +56,7 @@ async def test_every_call_works_as_printed(server: Server, tmp_path: Path) -> No
         assert set(answers[name]) <= set(re.findall(r"`(\w+)`", row))
 
 
-def test_its_numbers_are_those_of_the_code() -> None:
+def test_documented_limits_match_the_code() -> None:
     assert f"at most {MOST:,} messages" in DOCUMENT
     assert f"over {LARGEST_BODY // 1024} KiB" in DOCUMENT
     assert PATIENCE == 10

@@ -1,4 +1,4 @@
-"""What a program of the bridge does wrong, and what goes wrong behind it: a sentence, its status, and nothing sent."""
+"""Errors of programs and of the server: the bridge returns a status and a message, and sends nothing."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ NOBODY = crypto.search_pin(bytes(32), bytes(16))
 
 @pytest.fixture
 async def bridge(server: Server, tmp_path: Path) -> AsyncIterator[Bridge]:
-    """Running."""
+    """A running bridge."""
     async with Bridge(server.url, tmp_path / "bridge") as running:
         yield running
 
 
 async def refused(bridge: Bridge, path: str, fields: Row | None, status: int, words: str) -> Row:
-    """Asked like this, the bridge refuses; as a form and as JSON."""
+    """Check that the bridge refuses this request, as a form and as JSON; returns the error."""
     answers = [await bridge.ask(path, fields)]
     if fields is not None:
         answers.append(await bridge.ask(path, fields, json=True))
@@ -38,7 +38,7 @@ async def refused(bridge: Bridge, path: str, fields: Row | None, status: int, wo
     return error
 
 
-async def test_every_mistake_has_a_status_and_a_sentence(bridge: Bridge) -> None:
+async def test_every_error_has_a_status_and_a_message(bridge: Bridge) -> None:
     alice, bob, eve = await asyncio.gather(*(bridge.user(name) for name in ("alice", "bob", "eve")))
     where = await alice.start(bob.search_pin)
     me = {"user_id": alice.user_id}
@@ -92,7 +92,7 @@ async def test_every_mistake_has_a_status_and_a_sentence(bridge: Bridge) -> None
     assert "Traceback" not in bridge.log.read_text()
 
 
-async def test_another_key_is_an_alarm_and_nothing_is_sent(server: Server, bridge: Bridge) -> None:
+async def test_a_changed_key_is_an_alarm_and_blocks_sending(server: Server, bridge: Bridge) -> None:
     alice, bob, _ = await asyncio.gather(*(bridge.user(name) for name in ("alice", "bob", "eve")))
     where = await alice.start(bob.search_pin)
     await alice.send(where, "before")
@@ -111,7 +111,7 @@ async def test_another_key_is_an_alarm_and_nothing_is_sent(server: Server, bridg
     assert await bob.texts(where) == ["before", "after"]
 
 
-async def test_what_cannot_be_shown_says_why(server: Server, bridge: Bridge) -> None:
+async def test_unreadable_messages_give_a_reason(server: Server, bridge: Bridge) -> None:
     alice, bob = await asyncio.gather(bridge.user("alice"), bridge.user("bob"))
     where = await alice.start(bob.search_pin)
     for text in ("one", "two", "three", "four"):
@@ -129,7 +129,7 @@ async def test_what_cannot_be_shown_says_why(server: Server, bridge: Bridge) -> 
     assert [row["encrypted"] == "" for row in await bob.sealed(where)] == [True, False, False]
 
 
-async def test_a_server_that_is_away_is_502(server: Server, bridge: Bridge) -> None:
+async def test_an_unreachable_server_returns_502(server: Server, bridge: Bridge) -> None:
     alice, bob = await asyncio.gather(bridge.user("alice"), bridge.user("bob"))
     where = await alice.start(bob.search_pin)
     server.stop()
@@ -140,7 +140,7 @@ async def test_a_server_that_is_away_is_502(server: Server, bridge: Bridge) -> N
         bridge.ask("/login", {"login_pin": alice.pin}),
     )
     for answer in answers:
-        assert (answer.status_code, list(answer.json())) == (502, ["error"])  # nothing waits
+        assert (answer.status_code, list(answer.json())) == (502, ["error"])  # nothing is queued
         assert "cannot be reached" in answer.json()["error"]
     assert (await bridge.ask("/ping")).status_code == 200
     server.start()
@@ -148,7 +148,7 @@ async def test_a_server_that_is_away_is_502(server: Server, bridge: Bridge) -> N
     assert await bob.texts(where) == ["two"]
 
 
-async def test_a_message_whose_answer_is_lost_waits_and_leaves_once(server: Server, tmp_path: Path) -> None:
+async def test_a_message_is_queued_and_sent_once_if_the_response_is_lost(server: Server, tmp_path: Path) -> None:
     async with Ear(server.port) as ear, Bridge(ear.url, tmp_path / "bridge") as bridge:
         alice, bob = await asyncio.gather(bridge.user("alice"), bridge.user("bob"))
         where = await alice.start(bob.search_pin)
@@ -162,7 +162,7 @@ async def test_a_message_whose_answer_is_lost_waits_and_leaves_once(server: Serv
         assert await bob.texts(where) == ["one", "two"]
 
 
-async def test_a_limit_of_the_server_is_passed_on_and_the_message_waits(tmp_path: Path) -> None:
+async def test_a_rate_limited_message_returns_429_and_is_queued(tmp_path: Path) -> None:
     server = Server(tmp_path, limit_send="1/hour", limit_register="2/hour")
     server.start()
     try:
@@ -183,7 +183,7 @@ async def test_a_limit_of_the_server_is_passed_on_and_the_message_waits(tmp_path
         server.kill()
 
 
-async def test_a_session_ended_elsewhere_locks_the_user_until_the_next_login(server: Server, bridge: Bridge) -> None:
+async def test_a_session_ended_elsewhere_returns_401_until_the_next_login(server: Server, bridge: Bridge) -> None:
     alice, bob = await asyncio.gather(bridge.user("alice"), bridge.user("bob"))
     where = await alice.start(bob.search_pin)
     Hostile(server).run("DELETE FROM sessions")
@@ -194,7 +194,7 @@ async def test_a_session_ended_elsewhere_locks_the_user_until_the_next_login(ser
     assert [contact["conversation_id"] for contact in await alice.contacts()] == [where]
 
 
-async def test_nothing_can_be_sent_to_someone_who_has_left(server: Server, bridge: Bridge, tmp_path: Path) -> None:
+async def test_sending_to_a_deleted_account_returns_410(server: Server, bridge: Bridge, tmp_path: Path) -> None:
     alice = await bridge.user("alice")
     bob = await Player.register(server, "bob", tmp_path)
     where = await alice.start(bob.client.search_pin)

@@ -1,4 +1,4 @@
-"""Who gets nowhere at a bridge: programs without the token, web pages, other machines, other users of this one."""
+"""The bridge refuses programs without the token, web pages, other machines, and other users of this machine."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ PAGE = "https://page.example"
 FRIEND = "https://friend.example"
 
 
-@pytest.fixture(params=["with a token", "without"])
+@pytest.fixture(params=["token", "no token"])
 async def bridge(request: pytest.FixtureRequest, server: Server, tmp_path: Path) -> AsyncIterator[Bridge]:
-    """Running, and one page may use it. What stops a web page stops it also where there is no token."""
-    flags = ["--no-token"] if request.param == "without" else []
+    """A running bridge with one allowed origin. Web pages are refused with and without a token."""
+    flags = ["--no-token"] if request.param == "no token" else []
     async with Bridge(server.url, tmp_path / "bridge", "--allow-origin", FRIEND, *flags) as running:
         yield running
 
 
 @pytest.fixture
 async def alice(bridge: Bridge) -> User:
-    """Somebody with something to lose."""
+    """A logged-in user."""
     return await bridge.user("alice")
 
 
@@ -53,7 +53,7 @@ REFUSED = [
 ]
 
 
-async def test_a_web_page_gets_nowhere_whatever_a_browser_sends(bridge: Bridge, alice: User) -> None:
+async def test_requests_from_web_pages_are_refused(bridge: Bridge, alice: User) -> None:
     for headers in REFUSED:
         for method, path, fields in [
             ("GET", "/ping", None),
@@ -75,7 +75,7 @@ async def test_a_web_page_gets_nowhere_whatever_a_browser_sends(bridge: Bridge, 
     assert not list(bridge.home.glob("mallory*"))
 
 
-async def test_the_page_that_was_named_may_ask(bridge: Bridge, alice: User) -> None:
+async def test_an_allowed_origin_may_send_requests(bridge: Bridge, alice: User) -> None:
     wish = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
     asked = {"Origin": FRIEND, "Sec-Fetch-Site": "cross-site"}
     allowed = await bridge.http.options(f"{bridge.url}/send_message", headers=asked | wish)
@@ -93,12 +93,12 @@ async def test_the_page_that_was_named_may_ask(bridge: Bridge, alice: User) -> N
     assert (unknown.status_code, unknown.headers["Access-Control-Allow-Origin"]) == (401, FRIEND)
 
 
-async def test_all_names_of_this_machine_lead_here(bridge: Bridge) -> None:
+async def test_every_name_of_localhost_is_accepted(bridge: Bridge) -> None:
     for host in ("127.0.0.1", "localhost", "LocalHost:1", "[::1]:5001", f"127.0.0.1:{bridge.port}"):
         assert (await bridge.ask("/ping", Host=host)).json() == {"status": "ok"}
 
 
-async def test_a_program_without_the_token_gets_nowhere(server: Server, tmp_path: Path) -> None:
+async def test_requests_without_the_token_are_refused(server: Server, tmp_path: Path) -> None:
     async with Bridge(server.url, tmp_path / "bridge") as bridge:
         alice = await bridge.user("alice")
         wrong = bridge.token[:-1] + ("A" if bridge.token[-1] != "A" else "B")
@@ -129,7 +129,7 @@ async def test_a_program_without_the_token_gets_nowhere(server: Server, tmp_path
         assert not list(bridge.home.glob("mallory*"))
 
 
-async def test_a_socket_is_refused(bridge: Bridge) -> None:
+async def test_websocket_upgrades_are_refused(bridge: Bridge) -> None:
     with socket.create_connection(("127.0.0.1", bridge.port), timeout=10) as raw:
         raw.sendall(
             b"GET /ws HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
@@ -139,7 +139,7 @@ async def test_a_socket_is_refused(bridge: Bridge) -> None:
         assert raw.recv(4096).startswith(b"HTTP/1.1 400")
 
 
-async def test_a_request_that_is_none_is_refused(bridge: Bridge) -> None:
+async def test_malformed_requests_are_refused(bridge: Bridge) -> None:
     for lines in (
         b"GET /ping HTTP/1.0\r\n\r\n",  # no Host
         b"GET /ping HTTP/1.1\r\nHost: 127.0.0.1\r\nHost: page.example\r\n\r\n",
@@ -155,7 +155,7 @@ async def test_a_request_that_is_none_is_refused(bridge: Bridge) -> None:
     assert "Traceback" not in bridge.log.read_text()
 
 
-async def test_every_answer_is_fenced_and_names_no_program(bridge: Bridge) -> None:
+async def test_every_response_has_security_headers_and_no_server_header(bridge: Bridge) -> None:
     for answer in [
         await bridge.ask("/ping"),
         await bridge.ask("/nothing"),
@@ -169,13 +169,13 @@ async def test_every_answer_is_fenced_and_names_no_program(bridge: Bridge) -> No
         assert "Set-Cookie" not in answer.headers
 
 
-def test_no_other_machine_can_reach_it(shared_server: Server, tmp_path: Path) -> None:
+def test_the_bridge_refuses_to_bind_other_addresses(shared_server: Server, tmp_path: Path) -> None:
     for host in ("0.0.0.0", "::", "192.168.1.1", "chat.example.org", ""):  # noqa: S104
         ended = run_bridge("--server", shared_server.url, "--home", str(tmp_path), "--port", "0", "--host", host)
         assert (ended.returncode, "plain text" in ended.stderr) == (1, True)
 
 
-async def test_it_listens_on_this_machine_alone(bridge: Bridge) -> None:
+async def test_it_listens_on_localhost_only(bridge: Bridge) -> None:
     listening = [line.split()[1] for line in Path("/proc/net/tcp").read_text().splitlines() if " 0A " in line]
     assert f"0100007F:{bridge.port:04X}" in listening
     assert f"00000000:{bridge.port:04X}" not in listening
@@ -183,19 +183,19 @@ async def test_it_listens_on_this_machine_alone(bridge: Bridge) -> None:
     assert not everywhere.exists() or f":{bridge.port:04X} " not in everywhere.read_text()
 
 
-def what_ps_shows() -> str:
-    """To every user of the machine."""
+def ps_output() -> str:
+    """What every user of the machine can see."""
     return subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
 
 
-async def test_the_token_is_printed_once_and_stands_nowhere_else(server: Server, tmp_path: Path) -> None:
+async def test_the_token_is_printed_once_and_appears_nowhere_else(server: Server, tmp_path: Path) -> None:
     bridge = Bridge(server.url, tmp_path / "bridge")
     bridge.is_executed = True
     async with bridge:
         await bridge.user("alice")
         assert bridge.process is not None
         process = Path(f"/proc/{bridge.process.pid}")
-        seen = what_ps_shows()
+        seen = ps_output()
         assert "-m ezdms bridge" in seen
         for place in (seen, (process / "cmdline").read_text(), (process / "environ").read_text()):
             assert bridge.token not in place

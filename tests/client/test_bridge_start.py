@@ -1,4 +1,4 @@
-"""How a bridge starts and ends: addresses, token files, a server that is not there yet, signals."""
+"""How a bridge starts and stops: addresses, token files, an unreachable server, signals."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.conftest import Server
 from tests.support.bridged import Bridge, run_bridge
 
 
-async def test_a_server_that_is_away_at_the_start_is_only_warned_of(server: Server, tmp_path: Path) -> None:
+async def test_an_unreachable_server_at_startup_is_a_warning(server: Server, tmp_path: Path) -> None:
     server.stop()
     async with Bridge(server.url, tmp_path / "bridge") as bridge:
         async with asyncio.timeout(20):
@@ -24,7 +24,7 @@ async def test_a_server_that_is_away_at_the_start_is_only_warned_of(server: Serv
         assert (await bridge.user("alice")).user_id
 
 
-async def test_a_token_file_is_made_for_its_owner_alone_and_read_again(server: Server, tmp_path: Path) -> None:
+async def test_a_token_file_is_created_owner_only_and_reused(server: Server, tmp_path: Path) -> None:
     path = tmp_path / "token"
     async with Bridge(server.url, tmp_path / "bridge", "--token-file", str(path)) as bridge:
         bridge.token = path.read_text().strip()
@@ -39,7 +39,7 @@ async def test_a_token_file_is_made_for_its_owner_alone_and_read_again(server: S
         assert (await bridge.ask("/conversations/x")).json()["error"].startswith("This user is not logged in")
 
 
-def test_a_token_file_that_others_can_use_is_refused(shared_server: Server, tmp_path: Path) -> None:
+def test_an_insecure_or_unusable_token_file_is_refused(shared_server: Server, tmp_path: Path) -> None:
     open_to_all, empty, link, folder = (tmp_path / name for name in ("open", "empty", "link", "folder"))
     open_to_all.write_text("A" * 43)
     open_to_all.chmod(0o644)
@@ -61,7 +61,7 @@ def test_a_token_file_that_others_can_use_is_refused(shared_server: Server, tmp_
         assert "Traceback" not in ended.stderr
 
 
-async def test_no_token_is_warned_of(server: Server, tmp_path: Path) -> None:
+async def test_running_without_a_token_logs_a_warning(server: Server, tmp_path: Path) -> None:
     async with Bridge(server.url, tmp_path / "bridge", "--no-token") as bridge:
         assert (await bridge.ask("/conversations/x", Authorization="")).json()["error"].startswith("This user")
         assert "Every program and every user of this machine" in bridge.log.read_text()
@@ -73,7 +73,7 @@ async def test_a_signal_stops_it_within_seconds(server: Server, tmp_path: Path, 
     async with Bridge(server.url, tmp_path / "bridge") as bridge:
         alice = await bridge.user("alice")
         with socket.create_connection(("127.0.0.1", bridge.port)) as idle:
-            idle.sendall(b"POST /login HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9\r\n\r\n")  # and never the rest
+            idle.sendall(b"POST /login HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9\r\n\r\n")  # and no body
             server.stop()
             waiting = asyncio.create_task(bridge.ask(f"/conversations/{alice.user_id}"))
             await bridge.get("/ping")
@@ -84,7 +84,7 @@ async def test_a_signal_stops_it_within_seconds(server: Server, tmp_path: Path, 
     assert "Traceback" not in bridge.log.read_text()
 
 
-def test_an_address_that_cannot_be_used_is_said_so(shared_server: Server, tmp_path: Path) -> None:
+def test_invalid_addresses_are_rejected(shared_server: Server, tmp_path: Path) -> None:
     ours = ["--server", shared_server.url, "--home", str(tmp_path), "--port"]
     for flags, code, words in [
         ([*ours, str(shared_server.port)], 1, "Choose another with --port"),

@@ -1,4 +1,4 @@
-"""The command line, as people and scripts use it: real processes, pipes, exit codes."""
+"""The command line as people and scripts use it: real processes, pipes and exit codes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.support.forked import launch, run
 
 
 class Terminal:
-    """Somebody's shell: EZDMS_HOME and EZDMS_PIN_FILE of their own."""
+    """A user's shell, with its own EZDMS_HOME and EZDMS_PIN_FILE."""
 
     def __init__(self, server: Server, folder: Path) -> None:
         self.folder = folder
@@ -35,19 +35,19 @@ class Terminal:
         self.environment = clean | own | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
 
     def start(self, *words: str) -> subprocess.Popen[str]:
-        """A command that goes on."""
+        """Start a command that keeps running."""
         pipe = subprocess.PIPE
         return launch(*words, env=self.environment, stdin=pipe, stdout=pipe, stderr=pipe)
 
     def run(self, *words: str, typed: str = "", code: int = 0) -> str:
-        """A command that ends, with this exit code; what it printed, or for failures what it said."""
+        """Run a command that must exit with this code; returns stdout, or stderr if the code is not 0."""
         done = run(*words, env=self.environment, typed=typed)
         assert done.returncode == code, done.stderr
         assert "Traceback" not in done.stderr
         return done.stdout if code == 0 else done.stderr
 
     def json(self, *words: str) -> list[dict[str, object]]:
-        """What a command prints for programs, line by line."""
+        """Run a command with --json; returns the parsed lines."""
         return [json.loads(line) for line in self.run(*words, "--json").splitlines()]
 
 
@@ -71,7 +71,7 @@ def search_pin(terminal: Terminal) -> str:
     return str(terminal.json("whoami")[0]["search_pin"])
 
 
-def test_two_people_talk_from_their_terminals(alice: Terminal, bob: Terminal) -> None:
+def test_two_users_exchange_messages(alice: Terminal, bob: Terminal) -> None:
     assert alice.run("add", search_pin(bob)) == "bob: Verified by Search PIN.\n"
     sent = alice.json("send", "bob", "hello")
     alice.run("send", "bob", "-", typed="several\nlines\n")
@@ -89,10 +89,10 @@ def test_two_people_talk_from_their_terminals(alice: Terminal, bob: Terminal) ->
     assert "Not verified" in bob.run("contacts")
     bob.run("verify-contact", "alice", "--search-pin", search_pin(alice))
     assert "Verified by Search PIN" in bob.run("contacts")
-    assert alice.run("verify-contact", "bob") == bob.run("verify-contact", "alice")  # in a pipe: the number alone
+    assert alice.run("verify-contact", "bob") == bob.run("verify-contact", "alice")  # in a pipe: only the number
 
 
-def test_what_comes_is_listened_to_in_a_pipe(alice: Terminal, bob: Terminal) -> None:
+def test_listen_prints_new_messages_to_a_pipe(alice: Terminal, bob: Terminal) -> None:
     alice.run("add", search_pin(bob))
     listening = bob.start("listen", "--json")
     try:
@@ -107,13 +107,13 @@ def test_what_comes_is_listened_to_in_a_pipe(alice: Terminal, bob: Terminal) -> 
     again = bob.start("listen")
     try:
         assert again.stdout is not None
-        assert again.stdout.readline().endswith("alice: three\n")  # it goes on where it stopped
+        assert again.stdout.readline().endswith("alice: three\n")  # it resumes where it stopped
     finally:
         again.kill()
         again.communicate()
 
 
-def test_a_chat_sends_what_is_typed_and_shows_what_comes(alice: Terminal, bob: Terminal) -> None:
+def test_chat_sends_typed_lines_and_prints_incoming_messages(alice: Terminal, bob: Terminal) -> None:
     alice.run("add", search_pin(bob))
     alice.run("send", "bob", "earlier")
     chat = bob.start("chat", "alice")
@@ -136,7 +136,7 @@ def test_a_chat_sends_what_is_typed_and_shows_what_comes(alice: Terminal, bob: T
     chat.stderr.close()
 
 
-def test_conversations_are_exported_for_programs_and_people(alice: Terminal, bob: Terminal) -> None:
+def test_export_writes_json_lines_and_html(alice: Terminal, bob: Terminal) -> None:
     alice.run("add", search_pin(bob))
     alice.run("send", "bob", "<script>alert(1)</script> & more")
     bob.run("send", "alice", "an answer")
@@ -152,7 +152,7 @@ def test_conversations_are_exported_for_programs_and_people(alice: Terminal, bob
     assert folder.stat().st_mode & 0o777 == 0o700
 
 
-def test_failures_say_a_sentence_and_end_with_their_code(server: Server, alice: Terminal, tmp_path: Path) -> None:
+def test_failures_print_an_error_and_exit_with_a_code(server: Server, alice: Terminal, tmp_path: Path) -> None:
     assert "You have no contact called carol" in alice.run("send", "carol", "x", code=1)
     assert "Nobody on this server" in alice.run("add", crypto.search_pin(bytes(32), bytes(16)), code=1)
     assert "25 letters and digits" in alice.run("add", "x", code=1)
@@ -182,8 +182,8 @@ def test_failures_say_a_sentence_and_end_with_their_code(server: Server, alice: 
     assert "3 to 32 letters" in stranger.run("register", "x", code=1)
 
 
-@pytest.mark.parametrize("is_open", [False, True], ids=["nobody listens", "nobody answers"])
-def test_a_server_that_does_not_answer_is_said_while_a_command_waits(tmp_path: Path, is_open: bool) -> None:
+@pytest.mark.parametrize("is_open", [False, True], ids=["port closed", "no response"])
+def test_a_waiting_command_warns_that_the_server_does_not_answer(tmp_path: Path, is_open: bool) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         if is_open:
@@ -203,11 +203,11 @@ def test_a_server_that_does_not_answer_is_said_while_a_command_waits(tmp_path: P
         assert time.monotonic() - started < 20
         waiting.send_signal(signal.SIGINT)
         assert waiting.wait(timeout=10) == 1
-        assert waiting.stderr.read().strip() == "Aborted!"  # said once
+        assert waiting.stderr.read().strip() == "Aborted!"  # warned only once
         waiting.stderr.close()
 
 
-def test_two_of_one_name_are_told_apart_by_the_conversations_id(
+def test_contacts_with_the_same_name_are_distinguished_by_conversation_id(
     server: Server, alice: Terminal, bob: Terminal, tmp_path: Path
 ) -> None:
     (tmp_path / "twin").mkdir()
@@ -224,7 +224,7 @@ def test_two_of_one_name_are_told_apart_by_the_conversations_id(
     assert {bob.json("read", "alice")[0]["text"], twin.json("read", "alice")[0]["text"]} == {f"to {one}" for one in ids}
 
 
-def test_two_saved_accounts_of_one_name_are_told_apart_by_the_user_id(server: Server, tmp_path: Path) -> None:
+def test_saved_accounts_with_the_same_name_are_distinguished_by_user_id(server: Server, tmp_path: Path) -> None:
     terminal = Terminal(server, tmp_path)
     pins = {}
     for number in "12":
@@ -236,7 +236,7 @@ def test_two_saved_accounts_of_one_name_are_told_apart_by_the_user_id(server: Se
         said = terminal.run(*words, code=1)
         assert "--account NAME or USER_ID" in said
         assert all(f"erin at {server.url} (user id {user_id})" in said for user_id in pins)
-    with pytest.raises(ClientError, match="Several accounts are saved here"):  # and not a third one made
+    with pytest.raises(ClientError, match="Several accounts are saved here"):  # and no third account is created
         asyncio.run(Client.enter("erin", server=server.url, home=tmp_path / "home"))
     for user_id, file in pins.items():
         terminal.environment["EZDMS_PIN_FILE"] = file
@@ -246,19 +246,19 @@ def test_two_saved_accounts_of_one_name_are_told_apart_by_the_user_id(server: Se
     assert "No account is saved here" in terminal.run("whoami", "--account", "nobody", code=3)
 
 
-def test_logging_out_ends_the_session_and_logging_in_brings_everything_back(alice: Terminal, bob: Terminal) -> None:
+def test_logging_out_ends_the_session_and_logging_in_restores_everything(alice: Terminal, bob: Terminal) -> None:
     alice.run("add", search_pin(bob))
     alice.run("send", "bob", "before")
     assert alice.run("logout") == "Logged out.\n"
     left = {path.name for path in (alice.folder / "home").iterdir()}
-    assert left == {"known_servers", "known_servers.lock"}  # where one was, not who
+    assert left == {"known_servers", "known_servers.lock"}  # the server, but not the account
     assert "No account is saved here" in alice.run("whoami", code=3)
     assert "You are alice" in alice.run("login")
     assert "Verified by Search PIN" in alice.run("contacts")
     assert alice.run("read", "bob").endswith("(you): before\n")
 
 
-def test_a_new_pin_is_shown_once_unless_a_file_takes_it(server: Server, tmp_path: Path) -> None:
+def test_a_new_login_pin_is_shown_once_unless_saved_to_a_file(server: Server, tmp_path: Path) -> None:
     terminal = Terminal(server, tmp_path)
     assert "Login PIN" not in terminal.run("register", "carol")
     assert (tmp_path / "pin").stat().st_mode & 0o777 == 0o600
@@ -270,7 +270,7 @@ def test_a_new_pin_is_shown_once_unless_a_file_takes_it(server: Server, tmp_path
     assert terminal.run("contacts") == ""
 
 
-def test_in_a_terminal_the_pin_is_asked_for_unseen_and_the_search_pin_is_a_qr_code(alice: Terminal) -> None:
+def test_a_terminal_prompt_hides_the_login_pin_and_whoami_prints_a_qr_code(alice: Terminal) -> None:
     pin = (alice.folder / "pin").read_text().strip()
     del alice.environment["EZDMS_PIN_FILE"]
     ours, theirs = pty.openpty()
@@ -294,7 +294,7 @@ def test_in_a_terminal_the_pin_is_asked_for_unseen_and_the_search_pin_is_a_qr_co
     os.close(ours)
 
 
-def test_a_safety_number_that_is_not_the_same_is_an_alarm(alice: Terminal, bob: Terminal) -> None:
+def test_a_mismatched_safety_number_is_an_alarm(alice: Terminal, bob: Terminal) -> None:
     alice.run("add", search_pin(bob))
     pin = (alice.folder / "pin").read_text().strip()
     piped = subprocess.run(
@@ -327,22 +327,22 @@ def test_a_safety_number_that_is_not_the_same_is_an_alarm(alice: Terminal, bob: 
         assert (shell.returncode, pin in shown) == (code, False)
 
 
-def test_a_terminal_is_not_obeyed_by_what_others_write(alice: Terminal, bob: Terminal) -> None:
+def test_messages_cannot_control_the_terminal(alice: Terminal, bob: Terminal) -> None:
     alice.run("add", search_pin(bob))
     for control in ("\x9b31m", "\x7f", "\x1b[31m"):
         assert "control characters" in alice.run("send", "bob", f"{control} red", code=1)
-        assert printable(f"{control} red") == f"\ufffd{control[1:]} red"  # should one come all the same
+        assert printable(f"{control} red") == f"\ufffd{control[1:]} red"  # in case one arrives anyway
     alice.run("send", "bob", "\u202ered\u2066\nalice: forged line")
     shown = bob.run("read", "alice")
     assert "alice: \ufffdred\ufffd\n" in shown
     assert "\n    alice: forged line" in shown
 
 
-def test_every_command_helps() -> None:
+def test_every_command_has_help() -> None:
     def help_of(*words: str) -> str:
         return CliRunner().invoke(main, [*words, "--help"], prog_name="ezdms").output
 
-    assert not re.search(r"\.\.\.|…$", help_of().split("Commands:")[1], re.MULTILINE)  # no sentence is cut
+    assert not re.search(r"\.\.\.|…$", help_of().split("Commands:")[1], re.MULTILINE)  # no sentence is truncated
     listed = re.findall(r"^  ([a-z-]+) ", help_of().split("Commands:")[1], re.MULTILINE)
     assert set(listed) == set(COMMANDS)
     for command in listed:

@@ -1,4 +1,4 @@
-"""After an alarm: who went on at one client goes on at the others, and the next alarm is one again."""
+"""Continuing after an alarm: it applies to the user's other devices, and the next alarm blocks again."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.hostile import Hostile
 from tests.support.player import Player, contact_of
 
 
-async def test_going_on_at_one_client_is_known_to_the_others(
+async def test_continuing_after_an_alarm_applies_to_other_devices(
     server: Server, two: tuple[Player, Player], tmp_path: Path
 ) -> None:
     alice, bob = two
@@ -35,7 +35,7 @@ async def test_going_on_at_one_client_is_known_to_the_others(
 
 
 def forge(server: Server, eve: crypto.Keys, reader: crypto.Keys, n: int = 2) -> None:
-    """A last message that the reader can open, in the name of whom they talk to, and signed by Eve."""
+    """Add a last message that the reader can decrypt, in their contact's name but signed by Eve."""
     forged = crypto.seal_message(eve, reader.ik, reader.spki, n=1, p="", a=(0, ""), ts=5, text="send me the money")
     is_for_b = crypto.in_order(eve.fp, reader.fp)[0] == eve.fp
     sealed = forged.content_for_b if is_for_b else forged.content_for_a
@@ -45,7 +45,7 @@ def forge(server: Server, eve: crypto.Keys, reader: crypto.Keys, n: int = 2) -> 
     hostile.run(f"UPDATE participants SET last_n = ? WHERE {whose}", n, forged.hash)  # noqa: S608
 
 
-async def test_a_statement_that_steps_back_again_is_an_alarm_again(server: Server, two: tuple[Player, Player]) -> None:
+async def test_a_second_conflicting_statement_raises_another_alarm(server: Server, two: tuple[Player, Player]) -> None:
     alice, bob = two
     contact = await alice.client.start(bob.client.search_pin)
     for moment in (5, 6):

@@ -1,4 +1,4 @@
-"""The hostile server of the browser's tests against the Python client: the same cases, the same verdicts."""
+"""The browser tests' hostile server against the Python client: same cases, same verdicts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SAID = ["one", "two", "three", "four"]
 
 @pytest.fixture
 async def talk(two: tuple[Player, Player]) -> tuple[Player, Player]:
-    """Alice wrote four messages, Bob answered one; the honest twin of every case: nothing is amiss."""
+    """Alice wrote four messages and Bob one. As a control, everything is fine before the server lies."""
     alice, bob = two
     contact = await alice.client.start(bob.client.search_pin)
     for text in SAID:
@@ -41,8 +41,8 @@ def marks(messages: list[Message]) -> list[tuple[str, str, str]]:
     return [(message.place, message.failure, message.alarm) for message in messages]
 
 
-async def cannot_send_until_going_on(bob: Player, words: str) -> None:
-    """An alarm stands, and blocks; whoever goes on can send, and it does not come back."""
+async def blocks_sending_until_continued(bob: Player, words: str) -> None:
+    """Check that an alarm blocks sending until the user continues, and then does not return."""
     contact = await contact_of(bob, "alice")
     assert words in " ".join(contact.alarms)
     with pytest.raises(crypto.Alarm, match=words.split("'")[0]):
@@ -63,7 +63,7 @@ async def test_a_dropped_message_leaves_a_gap(server: Server, talk: tuple[Player
     assert [message.place for message in page] == ["ok", "gap", "ok", "ok"]
 
 
-async def test_a_message_dropped_before_it_came_leaves_a_gap_too(server: Server, two: tuple[Player, Player]) -> None:
+async def test_a_message_dropped_before_delivery_leaves_a_gap(server: Server, two: tuple[Player, Player]) -> None:
     alice, bob = two
     contact = await alice.client.start(bob.client.search_pin)
     await alice.client.send(contact, "one")
@@ -76,14 +76,14 @@ async def test_a_message_dropped_before_it_came_leaves_a_gap_too(server: Server,
     await again.hears("three")
     assert again.heard[0].place == "gap"
     heard = again.client.state.values["places"][contact.conversation_id]["heard"]
-    assert heard[0] == 3  # of all rows that the server shows, none is missing
+    assert heard[0] == 3  # no shown row is missing
     await alice.client.send(contact, "four")
     await again.hears("three", "four")
-    assert again.heard[1].place == "ok"  # said once, in its place
+    assert again.heard[1].place == "ok"  # the gap is reported only once
     await again.leave()
 
 
-async def test_exchanged_messages_are_late(server: Server, talk: tuple[Player, Player]) -> None:
+async def test_swapped_messages_are_marked_late(server: Server, talk: tuple[Player, Player]) -> None:
     _, bob = talk
     Hostile(server).exchange(2, 4)
     page = await page_of(bob)
@@ -91,7 +91,7 @@ async def test_exchanged_messages_are_late(server: Server, talk: tuple[Player, P
     assert [message.place for message in page] == ["ok", "gap", "late", "late", "ok"]
 
 
-async def test_a_replayed_message_does_not_hold(server: Server, talk: tuple[Player, Player]) -> None:
+async def test_a_replayed_message_is_unverified(server: Server, talk: tuple[Player, Player]) -> None:
     _, bob = talk
     Hostile(server).repeat(1)
     page = await page_of(bob)
@@ -99,7 +99,7 @@ async def test_a_replayed_message_does_not_hold(server: Server, talk: tuple[Play
     assert page[-1].failure == "unverified"
 
 
-async def test_a_message_said_to_be_mine_is_an_alarm(server: Server, talk: tuple[Player, Player]) -> None:
+async def test_a_message_attributed_to_the_reader_is_an_alarm(server: Server, talk: tuple[Player, Player]) -> None:
     _, bob = talk
     hostile = Hostile(server)
     hostile.run("UPDATE messages SET sender_id = ?, n = 7 WHERE seq = 2", hostile.user("bob")["user_id"])
@@ -107,15 +107,15 @@ async def test_a_message_said_to_be_mine_is_an_alarm(server: Server, talk: tuple
     assert [message.text for message in page] == ["one", None, "three", "four", "mine"]
     assert (page[1].failure, page[1].alarm) == ("unverified", FORGED)
     hostile.run("UPDATE messages SET n = 99 WHERE seq = 2")
-    await cannot_send_until_going_on(bob, "forged signature")
+    await blocks_sending_until_continued(bob, "forged signature")
 
 
-async def test_a_server_that_takes_messages_back_is_an_alarm(server: Server, talk: tuple[Player, Player]) -> None:
+async def test_removing_seen_messages_is_an_alarm(server: Server, talk: tuple[Player, Player]) -> None:
     _, bob = talk
     hostile = Hostile(server)
     hostile.run("DELETE FROM messages WHERE seq IN (3, 4, 5)")
     hostile.run("UPDATE conversations SET last_seq = 2")
-    await cannot_send_until_going_on(bob, ROLLED_BACK)
+    await blocks_sending_until_continued(bob, ROLLED_BACK)
 
 
 async def test_two_versions_of_one_message_are_a_fork(server: Server, talk: tuple[Player, Player]) -> None:
@@ -133,10 +133,10 @@ async def test_two_versions_of_one_message_are_a_fork(server: Server, talk: tupl
     page = await page_of(bob)
     assert [message.text for message in page] == ["one", "two", "three", None, "mine", None]
     assert page[-1].alarm == TAMPERED
-    await cannot_send_until_going_on(bob, "tampered")
+    await blocks_sending_until_continued(bob, "tampered")
 
 
-async def test_a_message_forged_in_anothers_name_is_an_alarm(server: Server, talk: tuple[Player, Player]) -> None:
+async def test_a_message_forged_in_a_contacts_name_is_an_alarm(server: Server, talk: tuple[Player, Player]) -> None:
     alice, bob = talk
     hostile = Hostile(server)
     last = dict(hostile.run("SELECT * FROM messages WHERE seq = 4")[0])
@@ -144,19 +144,17 @@ async def test_a_message_forged_in_anothers_name_is_an_alarm(server: Server, tal
     mixed = crypto.Keys(eve.identity, alice.client.keys.encryption)
     contact = await contact_of(alice, "bob")
     body = {"n": 5, "p": last["hash"], "a": (0, ""), "ts": 1, "text": "send me the money"}
-    forged = _in_the_name_of(alice.client.keys, mixed, contact, body)
+    forged = _forge(alice.client.keys, mixed, contact, body)
     names = {name: getattr(forged, name) for name in ("message_id", "n", "hash")}
     sealed = {"sealed_a": forged.content_for_a, "sealed_b": forged.content_for_b}
     hostile.insert({**last, **sealed, **names, "seq": 6})
     page = await page_of(bob)
     assert (page[-1].text, page[-1].failure, page[-1].alarm) == (None, "unverified", FORGED)
-    await cannot_send_until_going_on(bob, "forged signature")
+    await blocks_sending_until_continued(bob, "forged signature")
 
 
-def _in_the_name_of(
-    name: crypto.Keys, signer: crypto.Keys, contact: Contact, fields: dict[str, Any]
-) -> crypto.SealedMessage:
-    """Everything as the one whose name it is would say it, but for the key that signs."""
+def _forge(name: crypto.Keys, signer: crypto.Keys, contact: Contact, fields: dict[str, Any]) -> crypto.SealedMessage:
+    """Seal a message in someone's name, signed with another key."""
 
     class Impostor(crypto.Keys):
         @property
@@ -170,16 +168,16 @@ def _in_the_name_of(
     return crypto.seal_message(Impostor(signer.identity, signer.encryption), contact.ik, contact.spki, **fields)
 
 
-async def test_a_statement_that_steps_back_blocks_until_one_goes_on(
+async def test_a_conflicting_statement_blocks_sending_until_the_user_continues(
     server: Server, talk: tuple[Player, Player]
 ) -> None:
     alice, bob = talk
     Hostile(server).change_user("alice", statement=crypto.sign_statement(alice.client.keys, "alice", 1, 5))
-    await cannot_send_until_going_on(bob, "two statements of this person's keys")
+    await blocks_sending_until_continued(bob, "two statements of this person's keys")
     assert (await contact_of(bob, "alice")).alarms == ()
 
 
-async def test_a_swapped_key_blocks_and_there_is_no_way_on(server: Server, talk: tuple[Player, Player]) -> None:
+async def test_a_swapped_key_blocks_sending_without_an_override(server: Server, talk: tuple[Player, Player]) -> None:
     _, bob = talk
     hostile = Hostile(server)
     genuine = hostile.user("alice")["statement"]
@@ -193,7 +191,7 @@ async def test_a_swapped_key_blocks_and_there_is_no_way_on(server: Server, talk:
     await bob.client.send(await contact_of(bob, "alice"), "honest again")
 
 
-async def test_a_swapped_salt_of_a_search_pin_is_an_alarm(server: Server, talk: tuple[Player, Player]) -> None:
+async def test_a_swapped_search_pin_salt_is_an_alarm(server: Server, talk: tuple[Player, Player]) -> None:
     alice, bob = talk
     Hostile(server).run("UPDATE search_pins SET salt = ? WHERE search_pin = ?", "A" * 22, bob.client.search_pin)
     with pytest.raises(crypto.Alarm, match="does not belong to this Search PIN"):
@@ -201,9 +199,7 @@ async def test_a_swapped_salt_of_a_search_pin_is_an_alarm(server: Server, talk: 
 
 
 @pytest.mark.parametrize("lie", ["salt", "iterations", "wrapped_sig", "wrapped_enc", "statement"])
-async def test_a_login_with_another_salt_fewer_rounds_or_anothers_keys_unlocks_nothing(
-    server: Server, two: tuple[Player, Player], lie: str
-) -> None:
+async def test_a_tampered_login_response_fails(server: Server, two: tuple[Player, Player], lie: str) -> None:
     alice, _ = two
     hostile = Hostile(server)
     wrong = {"salt": "A" * 22, "iterations": 1000}.get(lie, hostile.user("bob")[lie])
@@ -215,9 +211,7 @@ async def test_a_login_with_another_salt_fewer_rounds_or_anothers_keys_unlocks_n
 
 
 @pytest.mark.parametrize("lie", ["another's", "older", "garbage", "none"])
-async def test_a_vault_that_is_not_the_one_stored_is_an_alarm(
-    server: Server, talk: tuple[Player, Player], lie: str
-) -> None:
+async def test_a_replaced_vault_is_an_alarm(server: Server, talk: tuple[Player, Player], lie: str) -> None:
     alice, bob = talk
     hostile = Hostile(server)
     await bob.leave()
@@ -237,6 +231,6 @@ async def test_a_vault_that_is_not_the_one_stored_is_an_alarm(
     await again.client.go_on(contact)
     await again.client.send(contact, "and on")
     await again.leave()
-    device = await Client.login(server.url, bob.pin, home=bob.home / "device")  # the vault is whole again
+    device = await Client.login(server.url, bob.pin, home=bob.home / "device")  # the vault is intact again
     assert [one.name for one in await device.contacts()] == ["alice"]
     await device.close()

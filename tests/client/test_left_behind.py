@@ -1,4 +1,4 @@
-"""What an earlier run could not send: it is sent by the next, and hinders nobody from opening the account."""
+"""Messages queued by an earlier run: the next run sends them, and the account opens even if it cannot."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from tests.support.hostile import Hostile
 from tests.support.player import Player
 
 
-async def leave_something(server: Server, home: Path, pin: str, search_pin: str) -> str:
-    """Alice sends "one", and "two" while the server is away; she is gone before it is back. Her conversation's id."""
+async def queue_a_message(server: Server, home: Path, pin: str, search_pin: str) -> str:
+    """Alice sends "one", queues "two" while the server is down, and quits. Returns the conversation id."""
     async with await Client.register(server.url, "alice", pin, home=home, patience=0.1) as alice:
         contact = await alice.start(search_pin)
         await alice.send(contact, "one")
@@ -27,18 +27,18 @@ async def leave_something(server: Server, home: Path, pin: str, search_pin: str)
     return contact.conversation_id
 
 
-async def test_logging_in_again_sends_what_an_earlier_run_left(server: Server, tmp_path: Path) -> None:
+async def test_logging_in_again_sends_queued_messages(server: Server, tmp_path: Path) -> None:
     bob, pin = (await Player.register(server, "bob", tmp_path)).listen(), crypto.new_login_pin()
-    await leave_something(server, tmp_path, pin, bob.client.search_pin)
+    await queue_a_message(server, tmp_path, pin, bob.client.search_pin)
     async with await Client.login(server.url, pin, home=tmp_path) as alice:
         assert alice.state.values["outbox"] == []
     await bob.hears("one", "two")
     await bob.leave()
 
 
-async def test_an_alarm_keeps_what_was_left_and_not_the_account(server: Server, tmp_path: Path) -> None:
+async def test_an_alarm_keeps_messages_queued_without_locking_the_account(server: Server, tmp_path: Path) -> None:
     bob, pin = await Player.register(server, "bob", tmp_path), crypto.new_login_pin()
-    where = await leave_something(server, tmp_path, pin, bob.client.search_pin)
+    where = await queue_a_message(server, tmp_path, pin, bob.client.search_pin)
     older = crypto.sign_statement(bob.client.keys, "bob", 1, 5)
     Hostile(server).change_user("bob", statement=older)
     async with await Client.open(State.find(tmp_path), pin) as alice:
@@ -52,12 +52,12 @@ async def test_an_alarm_keeps_what_was_left_and_not_the_account(server: Server, 
     await bob.leave()
 
 
-async def test_looking_at_contacts_of_whom_all_is_known_writes_nothing(two: tuple[Player, Player]) -> None:
+async def test_listing_known_contacts_writes_nothing_to_disk(two: tuple[Player, Player]) -> None:
     alice, bob = two
     await alice.client.start(bob.client.search_pin)
     await alice.client.contacts()
     written = []
-    for _ in range(20):  # what was heard of the new conversation may still be on its way into the file
+    for _ in range(20):  # the new conversation may not be saved yet
         before = alice.client.state.path.stat()
         (contact,) = await alice.client.contacts()
         assert contact.search_pin == bob.client.search_pin

@@ -1,4 +1,4 @@
-"""Whoever listens hears at once, whatever else the client does meanwhile."""
+"""Messages arrive immediately, whatever else the client is doing."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from tests.support.player import Player
 from tests.support.someone import until
 
 
-async def test_a_page_that_does_not_come_holds_up_no_message(
+async def test_a_slow_page_check_does_not_delay_messages(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(witness, "WITHIN", 120.0)  # longer than anything is waited for here
+    monkeypatch.setattr(witness, "WITHIN", 120.0)  # longer than this test waits for anything
     liar, held = Liar(server), list[Answer]()
     await liar.start()
     bob = await Player.register(server, "bob", tmp_path)
     pin, home = crypto.new_login_pin(), tmp_path / "alice"
     alice = Player(await Client.register(liar.url, "alice", pin, home=home), pin, home)
-    await alice.client.close()  # it has looked at the page
+    await alice.client.close()  # it has checked the page
     alice.client = await Client.open(alice.client.state, pin)
     contact = await bob.client.start(alice.client.search_pin)
 

@@ -1,4 +1,4 @@
-"""To this very machine no proxy of the environment is asked the way: what proves a session would go there in clear."""
+"""Requests to localhost bypass proxies from the environment, which would see the session token in plain text."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NAMES = ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy", "WS_PROXY", "ws_p
 
 @pytest.fixture
 async def asked(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[list[bytes]]:
-    """What a proxy was asked, which the environment names."""
+    """The requests that the proxy in the environment received."""
     asked: list[bytes] = []
 
     async def note(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -33,7 +33,7 @@ async def asked(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[list[bytes]]:
         yield asked
 
 
-async def test_the_client_asks_this_machine_directly(server: Server, tmp_path: Path, asked: list[bytes]) -> None:
+async def test_the_client_bypasses_proxies_for_localhost(server: Server, tmp_path: Path, asked: list[bytes]) -> None:
     alice, bob = [(await Player.register(server, name, tmp_path)).listen() for name in ("alice", "bob")]
     await alice.client.send(await alice.client.start(bob.client.search_pin), "hello")
     await bob.hears("hello")
@@ -42,7 +42,9 @@ async def test_the_client_asks_this_machine_directly(server: Server, tmp_path: P
     assert asked == []
 
 
-async def test_the_opened_page_asks_this_machine_directly(server: Server, tmp_path: Path, asked: list[bytes]) -> None:
+async def test_the_opened_page_bypasses_proxies_for_localhost(
+    server: Server, tmp_path: Path, asked: list[bytes]
+) -> None:
     opening = Opening(server.url, tmp_path)
     await asyncio.to_thread(opening.start)
     async with Visit(opening) as visit:

@@ -1,4 +1,4 @@
-"""The README's bot, as it is printed there."""
+"""The README's bot, exactly as printed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.conftest import ROOT, Server
 from tests.support.player import Player
 
 
-async def test_the_echo_bot_of_the_readme_says_everything_back(server: Server, tmp_path: Path) -> None:
+async def test_the_readme_echo_bot_echoes_every_message(server: Server, tmp_path: Path) -> None:
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
     assert len(blocks) == 1
     assert len([line for line in blocks[0].splitlines() if line.strip()]) <= 15
@@ -24,7 +24,7 @@ async def test_the_echo_bot_of_the_readme_says_everything_back(server: Server, t
     alice = (await Player.register(server, "alice", tmp_path)).listen()
     said: list[str | None] = []
     search_pin = ""
-    for run in range(2):  # the second run goes on with the account of the first
+    for run in range(2):  # the second run uses the same account
         bot = await asyncio.create_subprocess_exec(
             *[sys.executable, "-c", blocks[0]],
             env=os.environ | own | {"PYTHONPATH": str(ROOT)},
@@ -47,14 +47,14 @@ async def test_the_echo_bot_of_the_readme_says_everything_back(server: Server, t
     await alice.leave()
 
 
-async def test_the_bot_of_the_readme_survives_a_forged_message_and_serves_everybody_else(
+async def test_the_readme_bot_survives_a_forged_message_and_serves_other_contacts(
     server: Server, tmp_path: Path
 ) -> None:
     block = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)[0]
     own = {"EZDMS_SERVER": server.url, "EZDMS_HOME": str(tmp_path / "bot"), "EZDMS_PIN_FILE": str(tmp_path / "pin")}
     alice, bob = [(await Player.register(server, name, tmp_path)).listen() for name in ("alice", "bob")]
     heard = {"alice": 0, "bob": 0}
-    for run in range(3):  # in the second run the forged message comes, in the third it is still there
+    for run in range(3):  # the forged message arrives in the second run and is still there in the third
         bot = await asyncio.create_subprocess_exec(
             *[sys.executable, "-c", block],
             env=os.environ | own | {"PYTHONPATH": str(ROOT)},
@@ -68,7 +68,7 @@ async def test_the_bot_of_the_readme_survives_a_forged_message_and_serves_everyb
             for player, name in ((alice, "alice"), (bob, "bob")):
                 contact = await player.client.start(search_pin)
                 await player.client.send(contact, f"hello {run}")
-                if run == 0 or name == "bob":  # nothing goes to Alice any more, until a person acts
+                if run == 0 or name == "bob":  # Alice gets nothing more until a person acts
                     heard[name] += 2
                     await player.hears(*[f"hello {one}" for one in range(run + 1) for _ in range(2)])
             assert bot.returncode is None

@@ -1,4 +1,4 @@
-"""The Python client talks: with another one, with several of the same person, through everything that breaks."""
+"""The Python client exchanges messages: with another user, across devices, and through failures."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.conftest import Server
 from tests.support.player import Player, contact_of
 
 
-async def test_two_clients_talk_live_both_ways(two: tuple[Player, Player]) -> None:
+async def test_two_clients_exchange_live_messages(two: tuple[Player, Player]) -> None:
     alice, bob = two
     contact = await alice.client.start(bob.client.search_pin)
     assert (contact.name, contact.verified) == ("bob", "search-pin")
@@ -30,7 +30,7 @@ async def test_two_clients_talk_live_both_ways(two: tuple[Player, Player]) -> No
     assert (await contact_of(bob, "alice")).verified == "safety-number"
 
 
-async def test_what_is_missed_while_the_server_is_away_comes_once_and_in_order(
+async def test_messages_missed_during_an_outage_arrive_once_and_in_order(
     server: Server, two: tuple[Player, Player]
 ) -> None:
     alice, bob = two
@@ -47,7 +47,7 @@ async def test_what_is_missed_while_the_server_is_away_comes_once_and_in_order(
     await alice.hears("one", "two", "three")
 
 
-async def test_a_client_that_was_away_goes_on_where_it_stopped(server: Server, two: tuple[Player, Player]) -> None:
+async def test_a_reopened_client_resumes_where_it_stopped(server: Server, two: tuple[Player, Player]) -> None:
     alice, bob = two
     contact = await alice.client.start(bob.client.search_pin)
     await alice.client.send(contact, "one")
@@ -64,7 +64,7 @@ async def test_a_client_that_was_away_goes_on_where_it_stopped(server: Server, t
     await again.leave()
 
 
-async def test_another_client_of_the_same_person_knows_the_contacts_and_takes_the_next_number(
+async def test_a_second_device_knows_the_contacts_and_uses_the_next_number(
     server: Server, two: tuple[Player, Player], tmp_path: Path
 ) -> None:
     alice, bob = two
@@ -83,7 +83,9 @@ async def test_another_client_of_the_same_person_knows_the_contacts_and_takes_th
     await second.leave()
 
 
-async def test_many_at_once_lose_and_double_nothing(server: Server, two: tuple[Player, Player], tmp_path: Path) -> None:
+async def test_concurrent_sends_lose_and_duplicate_nothing(
+    server: Server, two: tuple[Player, Player], tmp_path: Path
+) -> None:
     alice, bob = two
     contact = await alice.client.start(bob.client.search_pin)
     second = await Client.login(server.url, alice.pin, home=tmp_path / "second")
@@ -98,7 +100,7 @@ async def test_many_at_once_lose_and_double_nothing(server: Server, two: tuple[P
     await second.close()
 
 
-async def test_a_session_that_is_ended_elsewhere_ends_the_messages(two: tuple[Player, Player]) -> None:
+async def test_messages_end_when_the_session_is_ended_elsewhere(two: tuple[Player, Player]) -> None:
     alice, _ = two
     listening = alice.client.messages()
     waiting = asyncio.ensure_future(anext(listening))
@@ -107,12 +109,12 @@ async def test_a_session_that_is_ended_elsewhere_ends_the_messages(two: tuple[Pl
         await asyncio.wait_for(waiting, 10)
     with pytest.raises(SessionEnded):
         await alice.client.contacts()
-    again = await Client.open(State.find(alice.home), alice.pin)  # the PIN begins a new one
+    again = await Client.open(State.find(alice.home), alice.pin)  # the PIN starts a new session
     assert await again.contacts() == []
     await again.close()
 
 
-async def test_a_limit_is_waited_for(tmp_path: Path) -> None:
+async def test_the_client_waits_for_rate_limits(tmp_path: Path) -> None:
     server = Server(tmp_path, limit_send="2/second")
     server.start()
     try:
@@ -128,7 +130,7 @@ async def test_a_limit_is_waited_for(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "x" * 501, "\0", "\ud800"])
-async def test_a_text_that_is_no_message_is_refused_and_nothing_waits(two: tuple[Player, Player], text: str) -> None:
+async def test_invalid_text_is_refused_and_not_queued(two: tuple[Player, Player], text: str) -> None:
     alice, bob = two
     contact = await alice.client.start(bob.client.search_pin)
     with pytest.raises(crypto.Refused):
@@ -136,7 +138,7 @@ async def test_a_text_that_is_no_message_is_refused_and_nothing_waits(two: tuple
     assert alice.client.state.values["outbox"] == []
 
 
-async def test_wrong_pins_get_their_own_sentence(server: Server, two: tuple[Player, Player]) -> None:
+async def test_each_kind_of_wrong_pin_has_its_own_error(server: Server, two: tuple[Player, Player]) -> None:
     alice, bob = two
     for pin, words in (
         (bob.client.search_pin, "Search PIN"),
@@ -151,7 +153,7 @@ async def test_wrong_pins_get_their_own_sentence(server: Server, two: tuple[Play
         await alice.client.start(crypto.search_pin(bytes(32), bytes(16)))
 
 
-async def test_the_file_is_its_owners_alone_and_holds_no_secret_but_the_token(two: tuple[Player, Player]) -> None:
+async def test_the_account_file_is_owner_only_and_the_token_is_its_only_secret(two: tuple[Player, Player]) -> None:
     alice, bob = two
     contact = await alice.client.start(bob.client.search_pin)
     await alice.client.send(contact, "a secret text")

@@ -1,4 +1,4 @@
-"""A server that may lie, and an opened page for it."""
+"""A server that may lie, and opened pages."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.opened.opening import Opening, Visit
 
 @pytest.fixture
 async def liar(server: Server) -> AsyncIterator[Liar]:
-    """Before the real server of this test."""
+    """A lying proxy in front of this test's server."""
     liar = Liar(server)
     await liar.start()
     yield liar
@@ -24,7 +24,7 @@ async def liar(server: Server) -> AsyncIterator[Liar]:
 
 @pytest.fixture
 def opened(server: Server, tmp_path: Path) -> Iterator[Opening]:
-    """For the real server."""
+    """An opened page for the real server."""
     with Opening(server.url, tmp_path) as opened:
         yield opened
     assert "Traceback" not in opened.log.read_text()
@@ -32,9 +32,9 @@ def opened(server: Server, tmp_path: Path) -> Iterator[Opening]:
 
 @pytest.fixture
 async def fooled(liar: Liar, tmp_path: Path) -> AsyncIterator[Visit]:
-    """A browser at an opened page for the server that may lie."""
+    """A visitor of an opened page whose server may lie."""
     opening = Opening(liar.url, tmp_path)
-    await asyncio.to_thread(opening.start)  # the liar answers in this thread
+    await asyncio.to_thread(opening.start)  # in a thread, because the liar runs in this one
     async with Visit(opening) as visit:
         yield visit
     await asyncio.to_thread(opening.end)

@@ -1,4 +1,4 @@
-"""`python -m ezdms open` as its own process, and browsers that ask it: what they send, without what they show."""
+"""`python -m ezdms open` as its own process, and an HTTP client that sends what a browser would send."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ BY_HAND = {"Sec-Fetch-Site": "none", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-De
 
 
 def run_open(*flags: str, **more: str) -> subprocess.CompletedProcess[str]:
-    """One that does not come to listen: its exit code, and what it said."""
+    """Run `ezdms open` where it fails to start; returns its exit code and output."""
     return run("open", "--no-browser", *flags, env=environment() | more)
 
 
 class Opening(Started):
-    """A page of somebody's own, for one server."""
+    """A running `ezdms open` for one server."""
 
     def __init__(self, server: str, folder: Path, *flags: str, **more: str) -> None:
         super().__init__(server, folder, "open", *flags)
@@ -35,7 +35,7 @@ class Opening(Started):
         self.first = self.origin = self.secret = ""
 
     def start(self) -> Opening:
-        """Start; returns once requests are answered."""
+        """Start; returns when it answers requests."""
         self.launch(*([] if "BROWSER" in self.more else ["--no-browser"]), **self.more)
         match = ANNOUNCED.fullmatch(self.said)
         assert match, f"expected the address, got {self.said!r}; log:\n{self.log.read_text()}"
@@ -43,7 +43,7 @@ class Opening(Started):
         return self
 
     def end(self, how: signal.Signals = signal.SIGINT) -> int:
-        """As Started."""
+        """See Started."""
         return super().end(how)
 
     def __enter__(self) -> Opening:
@@ -56,7 +56,7 @@ class Opening(Started):
 
 
 class Visit:
-    """A browser that has opened the first address."""
+    """A browser session that has opened the first address."""
 
     def __init__(self, opening: Opening) -> None:
         self.opening = opening
@@ -72,14 +72,14 @@ class Visit:
 
     @property
     def cookie(self) -> str:
-        """Name and value, as they are sent."""
+        """The Cookie header."""
         name = f"ezdms_open_{self.opening.port}"
         return f"{name}={self.http.cookies[name]}"
 
     async def asks(
         self, path: str, fields: dict[str, Any] | None = None, method: str = "", **headers: str
     ) -> httpx.Response:
-        """What a script of the page asks for: POST the fields, else GET."""
+        """A request from a script of the page: POST if there are fields, else GET."""
         given = BY_SCRIPT | {name.replace("_", "-"): value for name, value in headers.items()}
         if fields is not None:
             given = {"Origin": self.opening.origin} | given
@@ -87,11 +87,11 @@ class Visit:
         return await self.http.request(how, path, data=fields, headers=given)
 
     async def opens(self, path: str) -> httpx.Response:
-        """What a person opens."""
+        """A navigation by the user."""
         return await self.http.get(path, headers=BY_HAND | {"Accept": "text/html"})
 
     async def registers(self, keys: crypto.Keys, name: str) -> dict[str, Any]:
-        """A new account; returns what the page gets to know of it."""
+        """Register a new account; returns the response to the page."""
         response = await self.asks("/register", registration(keys, name))
         assert response.status_code == 201, response.text
         account: dict[str, Any] = response.json()

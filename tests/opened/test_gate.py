@@ -1,4 +1,4 @@
-"""Who is answered: a browser that began at the first address, for its own page, and nobody else."""
+"""Access control: only a browser that opened the first address gets responses, and only for its own page."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import httpx
 import pytest
 
 from ezdms.opened.visitors import MOST
-from tests.client.test_bridge_outsiders import what_ps_shows
+from tests.client.test_bridge_outsiders import ps_output
 from tests.conftest import Server
 from tests.opened.opening import BY_HAND, BY_SCRIPT, Opening, Visit
 from tests.support.people import PEOPLE
 from tests.support.served import upgrade
 
-WHAT_IS_THERE = ("/", "/protection", "/deployment", "/me", "/static/icon.svg", "/nothing", "/open/")
+PATHS = ("/", "/protection", "/deployment", "/me", "/static/icon.svg", "/nothing", "/open/")
 
 
-async def test_the_secret_becomes_a_cookie_and_stays_nowhere(opened: Opening) -> None:
+async def test_the_secret_is_exchanged_for_a_cookie_and_stored_nowhere(opened: Opening) -> None:
     async with httpx.AsyncClient(trust_env=False) as http:
         answer = await http.get(opened.first, headers=BY_HAND)
     assert (answer.status_code, answer.headers["Location"], answer.content) == (303, "/", b"")
@@ -34,17 +34,17 @@ async def test_the_secret_becomes_a_cookie_and_stays_nowhere(opened: Opening) ->
         assert (again.status_code, "Set-Cookie" in again.headers) == (303, False)
         assert (await visit.opens("/")).status_code == 200
     assert opened.secret not in opened.log.read_text()
-    assert opened.secret not in what_ps_shows()
+    assert opened.secret not in ps_output()
     assert sorted(path.name for path in opened.home.iterdir()) == ["known_servers", "known_servers.lock"]
 
 
-async def test_without_the_cookie_nothing_is_there(opened: Opening) -> None:
+async def test_requests_without_the_cookie_are_refused(opened: Opening) -> None:
     async with Visit(opened) as visit:
         assert (await visit.opens("/")).status_code == 200
         right = visit.cookie
     other = right[:-1] + ("A" if right[-1] != "A" else "B")
     for cookie in ("", other, right.replace("ezdms_open", "ezdms"), f"{right}; {right}", f"{other}; {right}"):
-        for path in (*WHAT_IS_THERE, f"/open/{opened.secret[:-1]}", f"/open/{opened.secret}/", "/open/%C3%A9"):
+        for path in (*PATHS, f"/open/{opened.secret[:-1]}", f"/open/{opened.secret}/", "/open/%C3%A9"):
             for headers in (BY_HAND, BY_SCRIPT, {}):
                 async with httpx.AsyncClient(trust_env=False) as http:
                     answer = await http.get(
@@ -66,7 +66,7 @@ async def test_another_host_is_refused(opened: Opening) -> None:
         assert (await visit.asks("/deployment")).status_code == 200
 
 
-async def test_another_page_is_refused(opened: Opening) -> None:
+async def test_requests_from_other_pages_are_refused(opened: Opening) -> None:
     port = opened.port
     async with Visit(opened) as visit:
         for origin in (
@@ -81,14 +81,14 @@ async def test_another_page_is_refused(opened: Opening) -> None:
                 answer = await visit.asks(path, fields, Origin=origin)
                 assert (answer.status_code, "another web page" in answer.text) == (403, True), (origin, path)
                 assert not [name for name in answer.headers if name.lower().startswith("access-control")]
-        for site in ("cross-site", "same-site"):  # another port of this machine is the same site
+        for site in ("cross-site", "same-site"):  # another port of localhost is the same site
             for headers in ({"Sec_Fetch_Mode": "navigate", "Sec_Fetch_Dest": "document"}, {}):
                 for path in ("/", "/me", "/static/icon.svg", f"/open/{opened.secret}"):
                     answer = await visit.asks(path, None, "", Sec_Fetch_Site=site, **headers)
                     assert (answer.status_code, "another web page" in answer.text) == (403, True), (site, path)
 
 
-async def test_a_cookie_that_was_planted_before_is_worth_nothing_after_a_login(opened: Opening) -> None:
+async def test_a_planted_cookie_is_useless_after_login(opened: Opening) -> None:
     async with Visit(opened) as visit:
         before = visit.cookie
         account = await visit.registers(PEOPLE["alice"], "alice")
@@ -101,7 +101,7 @@ async def test_a_cookie_that_was_planted_before_is_worth_nothing_after_a_login(o
 
 
 @pytest.mark.parametrize("missing", ["Origin", "Cookie", "nothing"])
-async def test_a_socket_is_for_the_page_alone(opened: Opening, missing: str) -> None:
+async def test_websockets_require_the_pages_origin_and_cookie(opened: Opening, missing: str) -> None:
     async with Visit(opened) as visit:
         await visit.registers(PEOPLE["alice"], "alice")
         given = {"Host": f"127.0.0.1:{opened.port}", "Origin": opened.origin, "Cookie": visit.cookie}
@@ -112,7 +112,7 @@ async def test_a_socket_is_for_the_page_alone(opened: Opening, missing: str) -> 
         assert answer.startswith(b"HTTP/1.1 101" if missing == "nothing" else b"HTTP/1.1 403"), answer
 
 
-async def test_two_browsers_are_two_accounts(server: Server, opened: Opening) -> None:
+async def test_two_browsers_have_separate_sessions(server: Server, opened: Opening) -> None:
     async with Visit(opened) as one, Visit(opened) as other:
         alice = await one.registers(PEOPLE["alice"], "alice")
         bob = await other.registers(PEOPLE["bob"], "bob")
@@ -126,7 +126,7 @@ async def test_two_browsers_are_two_accounts(server: Server, opened: Opening) ->
         assert (await third.asks("/me")).status_code == 401
 
 
-async def test_the_session_before_another_login_is_ended(server: Server, opened: Opening) -> None:
+async def test_another_login_ends_the_previous_session(server: Server, opened: Opening) -> None:
     async with Visit(opened) as visit:
         await visit.registers(PEOPLE["alice"], "alice")
         bob = await visit.registers(PEOPLE["bob"], "bob")
@@ -135,7 +135,7 @@ async def test_the_session_before_another_login_is_ended(server: Server, opened:
         assert database.execute("SELECT count(*) FROM sessions").fetchone() == (1,)
 
 
-async def test_who_opens_the_first_address_often_pushes_nobody_out_who_is_logged_in(opened: Opening) -> None:
+async def test_opening_the_first_address_repeatedly_logs_nobody_out(opened: Opening) -> None:
     async with Visit(opened) as visit, Visit(opened) as waiting:
         account = await visit.registers(PEOPLE["alice"], "alice")
         async with httpx.AsyncClient(trust_env=False) as http:
@@ -143,10 +143,10 @@ async def test_who_opens_the_first_address_often_pushes_nobody_out_who_is_logged
                 assert (await http.get(opened.first, headers=BY_HAND)).status_code == 303
                 http.cookies.clear()
         assert (await visit.asks("/me")).json()["user_id"] == account["user_id"]
-        assert (await waiting.opens("/")).status_code == 403  # it came first of those without a session
+        assert (await waiting.opens("/")).status_code == 403  # the oldest one without a session
 
 
-def test_it_listens_on_this_machine_alone(opened: Opening) -> None:
+def test_it_listens_on_localhost_only(opened: Opening) -> None:
     listening = [line.split()[1] for line in Path("/proc/net/tcp").read_text().splitlines() if " 0A " in line]
     assert f"0100007F:{opened.port:04X}" in listening
     assert f"00000000:{opened.port:04X}" not in listening

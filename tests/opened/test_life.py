@@ -1,4 +1,4 @@
-"""A whole life through `ezdms open`, in real browsers: everything works as at the server's own page, or better."""
+"""`ezdms open` in real browsers: everything works as on the server's own page, or better."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ from tests.pinned.test_pinned import CASES, SOON, stolen, visit
 from tests.pinned.windows import Window
 from tests.support.someone import until
 
-# The front page, with its font: nothing moves any more.
-STANDS = """document.querySelector("#login-pin") !== null && document.readyState === "complete"
+# The front page is complete, with its font, so the layout is stable.
+SETTLED = """document.querySelector("#login-pin") !== null && document.readyState === "complete"
     && document.fonts.size > 0 && document.fonts.status === "loaded" """
 
-# What this browser noted of the builds that it was served.
+# The served builds that this browser has recorded.
 SERVED = """import(document.querySelector("[src*=boot]").src.replace("boot", "keystore"))
     .then(({ loadVaultState }) => loadVaultState()).then(({ more }) => String(more?.served))"""
 
 
 @pytest.fixture(params=BROWSERS)
 async def window(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Window]:
-    """One tab of a browser with a profile of its own."""
+    """A browser tab with a fresh profile."""
     window = await BROWSERS[request.param](tmp_path / "profile", None)
     yield window
     await window.close()
 
 
 async def at(window: Window, address: str) -> None:
-    """The tab comes to be there."""
+    """Wait until the tab is at this address."""
 
     async def is_there() -> bool:
         return str(await window.read("location.href")) == address
@@ -48,7 +48,7 @@ async def at(window: Window, address: str) -> None:
 
 
 async def registers(window: Window, opened: Opening, name: str) -> dict[str, str]:
-    """From the first address to the list of conversations; returns the PINs."""
+    """Open the first address and register; returns the PINs."""
     await window.goto(opened.first)
     await at(window, f"{opened.origin}/")
     pins = await living.registers(window, name)
@@ -58,7 +58,7 @@ async def registers(window: Window, opened: Opening, name: str) -> dict[str, str
 
 
 async def hears_hello(window: Window, server: Server, opened: Opening) -> tuple[dict[str, str], Peer]:
-    """In a conversation with somebody who has written; returns the PINs and that person."""
+    """Register, and open a conversation with Bob, who has written; returns the PINs and Bob."""
     pins = await registers(window, opened, "ada")
     bob = await Peer.arrives(server)
     await bob.starts_with(pins["search"])
@@ -69,7 +69,7 @@ async def hears_hello(window: Window, server: Server, opened: Opening) -> tuple[
 
 
 async def logs_out(window: Window) -> None:
-    """Until the front page is loaded: what would be typed into the page before, as its session ends, goes with it."""
+    """Log out and wait for the new page; text typed into the old page would be lost."""
     await window.read("void (globalThis.isBefore = true)")
     await window.press("#log-out")
 
@@ -80,19 +80,19 @@ async def logs_out(window: Window) -> None:
 
 
 async def logs_in(window: Window, pin: str) -> None:
-    """At the front page, once nothing on it moves any more."""
+    """Log in on the front page when its layout is stable."""
     await shows(window, "log-in h2", "Log in")
 
-    async def stands() -> bool:
-        return bool(await window.read(STANDS))
+    async def is_settled() -> bool:
+        return bool(await window.read(SETTLED))
 
-    await until(stands)
+    await until(is_settled)
     await window.type("#login-pin", pin)
     await window.press("log-in [type=submit]")
 
 
-async def test_a_whole_life(window: Window, server: Server, opened: Opening) -> None:
-    """Register, talk, reload, change the PIN, log out and in again, with an empty console."""
+async def test_the_whole_app_works(window: Window, server: Server, opened: Opening) -> None:
+    """Register, exchange messages, reload, change the PIN, log out and in again; the console stays empty."""
     pins = await registers(window, opened, "ada")
     bob = await Peer.arrives(server)
     await talks(window, bob, pins["search"], "from my own page")
@@ -116,13 +116,11 @@ async def test_a_whole_life(window: Window, server: Server, opened: Opening) -> 
     assert complaints(window) == []
     assert await window.read("document.cookie + document.referrer") == ""
     await bob.leaves()
-    await asyncio.sleep(0.01)  # the loop closes what was left
+    await asyncio.sleep(0.01)  # lets the loop close connections
     assert new_pin != pins["login"]
 
 
-async def test_while_the_server_is_away_the_page_says_so_and_nothing_is_lost(
-    window: Window, server: Server, opened: Opening
-) -> None:
+async def test_the_page_reports_an_outage_and_loses_nothing(window: Window, server: Server, opened: Opening) -> None:
     _, bob = await hears_hello(window, server, opened)
     server.stop()
     await shows(window, "#connection", "Connection lost")
@@ -135,10 +133,10 @@ async def test_while_the_server_is_away_the_page_says_so_and_nothing_is_lost(
     assert (await bob.last()).text == "written meanwhile"
     assert len(await bob.rows()) == 2
     await bob.leaves()
-    await asyncio.sleep(0.01)  # the loop closes what was left
+    await asyncio.sleep(0.01)  # lets the loop close connections
 
 
-async def test_at_the_same_port_what_was_not_sent_is_there_again(
+async def test_unsent_messages_are_kept_if_the_port_stays_the_same(
     window: Window, server: Server, tmp_path: Path
 ) -> None:
     with Opening(server.url, tmp_path) as opening:
@@ -160,10 +158,10 @@ async def test_at_the_same_port_what_was_not_sent_is_there_again(
         assert (await bob.last()).text == "written in vain"
         await bob.leaves()
         await window.goto("about:blank")
-        await asyncio.sleep(0.01)  # the loop closes what was left
+        await asyncio.sleep(0.01)  # lets the loop close connections
 
 
-async def test_once_it_has_ended_the_page_asks_nobody_who_takes_its_port(
+async def test_the_page_sends_nothing_to_its_port_after_shutdown(
     window: Window, server: Server, tmp_path: Path
 ) -> None:
     with Opening(server.url, tmp_path) as opening:
@@ -177,15 +175,13 @@ async def test_once_it_has_ended_the_page_asks_nobody_who_takes_its_port(
 
         async with await asyncio.start_server(note, "127.0.0.1", opening.port):
             await shows(window, "#connection", "“ezdms open” has stopped. Start it again")
-            await asyncio.sleep(2)  # longer than the first pauses before a new try
+            await asyncio.sleep(2)  # longer than the first reconnect delays
         assert asked == []
         await bob.leaves()
         await window.goto("about:blank")
 
 
-async def test_no_script_of_the_servers_runs_and_no_word_of_it_is_shown(
-    window: Window, liar: Liar, tmp_path: Path
-) -> None:
+async def test_no_script_or_text_of_the_server_reaches_the_page(window: Window, liar: Liar, tmp_path: Path) -> None:
     opening = Opening(liar.url, tmp_path)
     await asyncio.to_thread(opening.start)
 
@@ -201,7 +197,7 @@ async def test_no_script_of_the_servers_runs_and_no_word_of_it_is_shown(
         lies.enter_context(liar.lying("(GET /deployment|POST .*)", evil))
         assert await visit(liar, window, CASES["a weaker policy"], SOON) or await visit(
             liar, window, CASES["another address"], SOON
-        ), "the control: at the server's own address it runs"
+        ), "control: scripts run at the server's own address"
         await window.goto("about:blank")
         await asyncio.sleep(0.3)
         since = len(liar.heard)
@@ -218,6 +214,8 @@ async def test_no_script_of_the_servers_runs_and_no_word_of_it_is_shown(
 
 
 @pytest.mark.parametrize("path", ["/", "/c/" + "0" * 24, "/open/wrong"])
-async def test_who_did_not_begin_at_the_first_address_is_told_to(window: Window, opened: Opening, path: str) -> None:
+async def test_browsers_without_the_cookie_are_sent_to_the_first_address(
+    window: Window, opened: Opening, path: str
+) -> None:
     await window.goto(opened.origin + path)
     assert "Open the address that" in json.dumps(await window.read("document.body.innerText"))

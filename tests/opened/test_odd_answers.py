@@ -1,4 +1,4 @@
-"""An answer comes whole, in time, of its kind, or it is none: the page gets a code, for which it has a sentence."""
+"""Responses must be complete, timely and of the expected type; otherwise the page gets an error code."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from tests.support.people import PEOPLE
 EVIL = "stolen-by-the-server"
 
 
-def packed(answer: Answer) -> None:
+def gzipped(answer: Answer) -> None:
     answer.body = gzip.compress(bytes(50_000_000))
     answer.set("content-encoding", "gzip")
 
 
 def saying(text: str | bytes, status: int = 200) -> Change:
-    """A lie: this instead."""
+    """A lie: replace the response."""
 
     def lie(answer: Answer) -> None:
         answer.status, answer.body = status, text.encode() if isinstance(text, str) else text
@@ -31,8 +31,8 @@ def saying(text: str | bytes, status: int = 200) -> Change:
     return lie
 
 
-def leading(status: int, to: str) -> Callable[[Answer], None]:
-    """A lie: it leads elsewhere."""
+def redirecting(status: int, to: str) -> Callable[[Answer], None]:
+    """A lie: a redirect."""
 
     def lie(answer: Answer) -> None:
         answer.status = status
@@ -42,24 +42,24 @@ def leading(status: int, to: str) -> Callable[[Answer], None]:
 
 
 ODD = {
-    "packed": packed,
+    "gzip": gzipped,
     "huge": saying("9" * (64 * 1024 + 1)),
-    "no JSON": saying(f"<h1>{EVIL}</h1>"),
-    "no number": saying('{"x": NaN}'),
-    "too great a number": saying('{"x": 1e999}'),
-    "without end": saying("[" * 30_000 + "]" * 30_000),
-    "no text": saying(b"\xff\xfe"),
-    "nothing": saying("", 204),
-    "part of it": saying("{}", 206),
-    "not changed": saying("", 304),
-    "led away": leading(302, f"https://evil.example/{EVIL}"),
-    "led on": leading(307, "/deployment"),
-    "switched": saying("{}", 299),
+    "not JSON": saying(f"<h1>{EVIL}</h1>"),
+    "NaN": saying('{"x": NaN}'),
+    "infinite number": saying('{"x": 1e999}'),
+    "deeply nested": saying("[" * 30_000 + "]" * 30_000),
+    "not UTF-8": saying(b"\xff\xfe"),
+    "no content": saying("", 204),
+    "partial content": saying("{}", 206),
+    "not modified": saying("", 304),
+    "redirect to another host": redirecting(302, f"https://evil.example/{EVIL}"),
+    "redirect to another path": redirecting(307, "/deployment"),
+    "unknown status": saying("{}", 299),
 }
 
 
 @pytest.mark.parametrize("name", ODD)
-async def test_an_answer_that_is_odd_is_none(fooled: Visit, liar: Liar, name: str) -> None:
+async def test_invalid_responses_are_rejected(fooled: Visit, liar: Liar, name: str) -> None:
     await fooled.registers(PEOPLE["alice"], "alice")
     with liar.lying("GET /me", ODD[name]):
         since = len(liar.heard)
@@ -70,15 +70,15 @@ async def test_an_answer_that_is_odd_is_none(fooled: Visit, liar: Liar, name: st
     assert (await fooled.asks("/me")).status_code == 200
 
 
-@pytest.mark.parametrize("text", [b"\xff\xfe<h1>", b"x" * (16 * 1024 * 1024 + 1)], ids=["no text", "huge"])
-async def test_a_fragment_that_is_odd_is_none(fooled: Visit, liar: Liar, text: bytes) -> None:
+@pytest.mark.parametrize("text", [b"\xff\xfe<h1>", b"x" * (16 * 1024 * 1024 + 1)], ids=["not UTF-8", "huge"])
+async def test_invalid_fragments_are_rejected(fooled: Visit, liar: Liar, text: bytes) -> None:
     account = await fooled.registers(PEOPLE["alice"], "alice")
     with liar.lying("GET /conversations/.*", saying(text)):
         answer = await fooled.asks(f"/conversations/{account['user_id']}")
         assert (answer.status_code, answer.json()["code"]) == (502, "odd")
 
 
-async def test_of_a_refusal_the_page_learns_the_code_and_the_wait(fooled: Visit, liar: Liar) -> None:
+async def test_only_the_code_and_wait_of_a_refusal_are_forwarded(fooled: Visit, liar: Liar) -> None:
     said = {"error": f"<b>{EVIL}</b>", "code": "too_often", "retry_after": 7, "more": EVIL}
     for changes, left in (
         ({}, {"code": "too_often", "retry_after": 7}),
@@ -95,7 +95,7 @@ async def test_of_a_refusal_the_page_learns_the_code_and_the_wait(fooled: Visit,
         assert (await fooled.asks("/me")).json() == {"error": "The server refused."}
 
 
-async def test_a_login_without_a_token_begins_no_session(fooled: Visit, liar: Liar) -> None:
+async def test_a_login_without_a_valid_token_starts_no_session(fooled: Visit, liar: Liar) -> None:
     before = fooled.cookie
     for token in ("", "x", "A" * 42, "A" * 43 + "\r\nX: y", None, 7):
         with liar.lying("POST /login", saying(json.dumps({"token": token}))):
@@ -104,7 +104,7 @@ async def test_a_login_without_a_token_begins_no_session(fooled: Visit, liar: Li
     assert fooled.cookie == before
 
 
-async def test_an_answer_that_does_not_come_ends_in_time_and_holds_up_nobody(fooled: Visit, liar: Liar) -> None:
+async def test_a_stalled_response_times_out_and_blocks_nothing_else(fooled: Visit, liar: Liar) -> None:
     await fooled.registers(PEOPLE["alice"], "alice")
 
     def hold(answer: Answer) -> None:
@@ -116,4 +116,4 @@ async def test_an_answer_that_does_not_come_ends_in_time_and_holds_up_nobody(foo
         assert (await fooled.asks("/vault")).status_code == 200
         answer = await waiting
         assert (answer.status_code, answer.json()["code"]) == (502, "unreachable")
-        assert time.monotonic() - began < 29  # seconds; the page waits for 30
+        assert time.monotonic() - began < 29  # seconds; the page times out after 30

@@ -1,4 +1,4 @@
-"""The page's socket: texts of the server's come through, wishes of the page in one form, ends with their codes."""
+"""The page's WebSocket: text frames and close codes of the server, and valid frames of the page, are forwarded."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ WHERE = "0" * 24
 
 @asynccontextmanager
 async def socket_of(visit: Visit) -> AsyncIterator[ClientConnection]:
-    """As the page opens it."""
+    """Open the WebSocket as the page does."""
     async with connect(
         visit.opening.origin.replace("http", "ws") + "/ws",
         origin=visit.opening.origin,  # type: ignore[arg-type]
@@ -38,7 +38,7 @@ async def socket_of(visit: Visit) -> AsyncIterator[ClientConnection]:
 
 
 async def closed_with(socket: ClientConnection) -> int:
-    """The close code; what comes before it is read."""
+    """Read until the socket closes; returns the close code."""
     async with asyncio.timeout(20):
         while True:
             try:
@@ -47,7 +47,7 @@ async def closed_with(socket: ClientConnection) -> int:
                 return closed.rcvd.code if closed.rcvd else 1006
 
 
-async def test_news_comes_to_the_page_and_its_wishes_to_the_server(server: Server, opened: Opening) -> None:
+async def test_frames_are_forwarded_in_both_directions(server: Server, opened: Opening) -> None:
     async with Visit(opened) as visit:
         account = await visit.registers(PEOPLE["alice"], "alice")
         bob = await Peer.arrives(server)
@@ -61,11 +61,11 @@ async def test_news_comes_to_the_page_and_its_wishes_to_the_server(server: Serve
         await bob.leaves()
 
 
-async def test_no_frame_of_bytes_or_without_end_comes_through(fooled: Visit, liar: Liar) -> None:
+async def test_binary_and_oversized_frames_are_not_forwarded(fooled: Visit, liar: Liar) -> None:
     await fooled.registers(PEOPLE["alice"], "alice")
     async with socket_of(fooled) as socket:
         liar.slip("<conversation-item></conversation-item>")
-        assert await socket.recv() == "<conversation-item></conversation-item>"  # its form is the page's to judge
+        assert await socket.recv() == "<conversation-item></conversation-item>"  # the page checks its content
         liar.slip(b"\x00bytes")
         assert await closed_with(socket) == 1003
     async with socket_of(fooled) as socket:
@@ -74,14 +74,14 @@ async def test_no_frame_of_bytes_or_without_end_comes_through(fooled: Visit, lia
 
 
 @pytest.mark.parametrize(("said", "heard"), [(1000, 1000), (1008, 1008), (1012, 1012), (1013, 1013), (4000, 1011)])
-async def test_the_socket_ends_with_the_servers_code(fooled: Visit, liar: Liar, said: int, heard: int) -> None:
+async def test_the_servers_close_code_is_forwarded(fooled: Visit, liar: Liar, said: int, heard: int) -> None:
     await fooled.registers(PEOPLE["alice"], "alice")
     async with socket_of(fooled) as socket:
         liar.close_sockets(said)
         assert await closed_with(socket) == heard
 
 
-async def test_a_logout_closes_it(opened: Opening) -> None:
+async def test_logging_out_closes_the_socket(opened: Opening) -> None:
     async with Visit(opened) as visit:
         await visit.registers(PEOPLE["alice"], "alice")
         async with socket_of(visit) as socket:
@@ -102,7 +102,7 @@ async def test_a_logout_closes_it(opened: Opening) -> None:
         '{"event":["join"],"conversation_id":"000000000000000000000000"}',
     ],
 )
-async def test_what_is_no_wish_of_the_page_goes_no_further(fooled: Visit, liar: Liar, frame: str | bytes) -> None:
+async def test_invalid_frames_from_the_page_are_not_forwarded(fooled: Visit, liar: Liar, frame: str | bytes) -> None:
     await fooled.registers(PEOPLE["alice"], "alice")
     async with socket_of(fooled) as socket:
         await socket.send(json.dumps({"event": "leave", "conversation_id": WHERE}))
@@ -113,14 +113,14 @@ async def test_what_is_no_wish_of_the_page_goes_no_further(fooled: Visit, liar: 
     ]
 
 
-async def test_a_wish_without_end_goes_no_further(fooled: Visit) -> None:
+async def test_oversized_frames_from_the_page_are_not_forwarded(fooled: Visit) -> None:
     await fooled.registers(PEOPLE["alice"], "alice")
     async with socket_of(fooled) as socket:
         await socket.send("x" * 5000)
         assert await closed_with(socket) == 1009
 
 
-async def test_without_a_session_or_a_server_there_is_none(server: Server, opened: Opening) -> None:
+async def test_a_socket_requires_a_session_and_a_server(server: Server, opened: Opening) -> None:
     async with Visit(opened) as visit:
         with pytest.raises(websockets.InvalidStatus) as refused:
             async with socket_of(visit):
@@ -139,19 +139,19 @@ async def test_without_a_session_or_a_server_there_is_none(server: Server, opene
         server.start()
 
 
-async def test_a_page_that_goes_lets_go_of_the_servers(fooled: Visit, liar: Liar) -> None:
+async def test_closing_the_page_closes_the_socket_to_the_server(fooled: Visit, liar: Liar) -> None:
     await fooled.registers(PEOPLE["alice"], "alice")
     async with socket_of(fooled):
         assert liar.has_socket
 
-    async def is_let_go() -> bool:
+    async def is_closed() -> bool:
         return not liar.has_socket
 
-    await until(is_let_go)
+    await until(is_closed)
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-async def test_when_it_ends_the_page_is_told(server: Server, tmp_path: Path, how: signal.Signals) -> None:
+async def test_the_page_is_notified_at_shutdown(server: Server, tmp_path: Path, how: signal.Signals) -> None:
     with Opening(server.url, tmp_path) as opening:
         async with Visit(opening) as visit:
             await visit.registers(PEOPLE["alice"], "alice")
@@ -164,7 +164,7 @@ async def test_when_it_ends_the_page_is_told(server: Server, tmp_path: Path, how
     assert "Traceback" not in opening.log.read_text()
 
 
-async def test_over_tls_a_server_is_believed_by_its_certificate_alone(tmp_path: Path) -> None:
+async def test_tls_certificates_are_verified(tmp_path: Path) -> None:
     certificate = make_certificate(tmp_path)
     server = Server(tmp_path, certfile=str(certificate.certfile), keyfile=str(certificate.keyfile))
     server.start()

@@ -1,4 +1,4 @@
-"""How it starts and ends: addresses, releases, servers that are not who they were, the browser, Ctrl-C."""
+"""Startup and shutdown of `ezdms open`: addresses, releases, changed servers, the browser, Ctrl-C."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.opened.opening import Opening, Visit, run_open
 from tests.support.people import PEOPLE
 
 
-def test_an_address_that_cannot_be_used_is_said_so(shared_server: Server, tmp_path: Path) -> None:
+def test_invalid_addresses_are_rejected(shared_server: Server, tmp_path: Path) -> None:
     ours = ["--server", shared_server.url]
     for flags, code, words in [
         ([], 2, "Which server?"),
@@ -43,7 +43,7 @@ def test_an_address_that_cannot_be_used_is_said_so(shared_server: Server, tmp_pa
 
 
 def changed(**members: object) -> Change:
-    """A lie: other members of /deployment."""
+    """A lie: change these members of /deployment."""
 
     def lie(answer: Answer) -> None:
         answer.text = json.dumps(json.loads(answer.text) | members)
@@ -52,13 +52,13 @@ def changed(**members: object) -> Change:
 
 
 async def opens(server: str, home: Path, *flags: str, **more: str) -> tuple[int, str]:
-    """Exit code and standard error of one that does not come to listen."""
+    """Run `ezdms open` where it fails to start; returns its exit code and standard error."""
     ended = await asyncio.to_thread(run_open, "--server", server, "--home", str(home), *flags, **more)
     assert (ended.stdout, "Traceback" in ended.stderr, "\x1b" in ended.stderr) == ("", False, False)
     return ended.returncode, ended.stderr
 
 
-async def test_another_release_is_said_with_how_to_go_on(liar: Liar, tmp_path: Path) -> None:
+async def test_a_different_release_is_reported_with_instructions(liar: Liar, tmp_path: Path) -> None:
     with liar.lying("GET /deployment", changed(version="9.8.7")):
         code, said = await opens(liar.url, tmp_path)
         assert (code, "runs EZ-DMS 9.8.7" in said, f"{__version__} is installed" in said) == (1, True, True)
@@ -84,16 +84,14 @@ async def test_another_release_is_said_with_how_to_go_on(liar: Liar, tmp_path: P
     ],
     ids=str,
 )
-async def test_what_is_no_server_of_this_kind_is_said_so(
-    liar: Liar, tmp_path: Path, members: dict[str, object]
-) -> None:
+async def test_incompatible_servers_are_rejected(liar: Liar, tmp_path: Path, members: dict[str, object]) -> None:
     with liar.lying("GET /deployment", changed(**members)):
         code, said = await opens(liar.url, tmp_path)
         assert (code, "does not answer like an EZ-DMS server. Check the address." in said) == (1, True), said
 
 
 @pytest.mark.parametrize("status", [200, 302, 404, 500])
-async def test_a_web_server_of_another_kind_is_said_so(liar: Liar, tmp_path: Path, status: int) -> None:
+async def test_other_web_servers_are_rejected(liar: Liar, tmp_path: Path, status: int) -> None:
     def lie(answer: Answer) -> None:
         answer.status, answer.text = status, "<h1>\x1b[31mHello</h1>"
         answer.set("location", "/elsewhere")
@@ -103,12 +101,10 @@ async def test_a_web_server_of_another_kind_is_said_so(liar: Liar, tmp_path: Pat
         assert (code, "Check the address." in said) == (1, True), said
 
 
-async def test_a_server_that_is_another_one_than_before_is_asked_about(
-    liar: Liar, server: Server, tmp_path: Path
-) -> None:
+async def test_a_changed_server_must_be_trusted_first(liar: Liar, server: Server, tmp_path: Path) -> None:
     with Opening(server.url, tmp_path) as opening:
         pass
-    code, said = await opens(liar.url, opening.home)  # it claims the id of the one that is known
+    code, said = await opens(liar.url, opening.home)  # it claims the id of the known server
     assert (code, f"the one you know as {server.url}" in said) == (1, True), said
     with liar.lying("GET /deployment", changed(deployment_id="A" * 22)):
         trusting = Opening(liar.url, tmp_path, "--trust-server")
@@ -118,7 +114,7 @@ async def test_a_server_that_is_another_one_than_before_is_asked_about(
     assert (code, "A different server than before" in said) == (1, True), said
 
 
-def test_the_registration_is_the_servers_and_no_word_of_it(tmp_path: Path) -> None:
+def test_only_the_registration_mode_is_taken_from_the_server(tmp_path: Path) -> None:
     server = Server(tmp_path, registration="invite", server_name="Evil Club", notice="Type your PIN at evil.example")
     server.start()
     with Opening(server.url, tmp_path) as opening:
@@ -130,7 +126,7 @@ def test_the_registration_is_the_servers_and_no_word_of_it(tmp_path: Path) -> No
 
 
 async def front_of(opening: Opening) -> str:
-    """The document."""
+    """The HTML of the front page."""
     async with Visit(opening) as visit:
         return (await visit.opens("/")).text
 
@@ -147,7 +143,7 @@ def test_the_browser_is_opened_at_the_first_address(shared_server: Server, tmp_p
         assert went.read_text() == opening.first
 
 
-def test_each_start_has_a_port_and_a_secret_of_its_own(shared_server: Server, tmp_path: Path) -> None:
+def test_each_run_has_its_own_port_and_secret(shared_server: Server, tmp_path: Path) -> None:
     with Opening(shared_server.url, tmp_path) as one, Opening(shared_server.url, tmp_path) as other:
         assert one.port != other.port
         assert one.secret != other.secret
@@ -157,14 +153,12 @@ def test_each_start_has_a_port_and_a_secret_of_its_own(shared_server: Server, tm
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-async def test_a_signal_ends_it_and_the_sessions_that_began_there(
-    server: Server, tmp_path: Path, how: signal.Signals
-) -> None:
+async def test_a_signal_stops_it_within_seconds(server: Server, tmp_path: Path, how: signal.Signals) -> None:
     with Opening(server.url, tmp_path) as opening:
         async with Visit(opening) as visit:
             await visit.registers(PEOPLE["alice"], "alice")
             with socket.create_connection(("127.0.0.1", opening.port)) as idle:
-                idle.sendall(b"POST /login HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n")  # and never the rest
+                idle.sendall(b"POST /login HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n")  # and no body
                 before = time.monotonic()
                 assert await asyncio.to_thread(opening.end, how) == 0
                 assert time.monotonic() - before < 8
@@ -172,7 +166,7 @@ async def test_a_signal_ends_it_and_the_sessions_that_began_there(
     assert opening.said.endswith("Stop it with Ctrl-C.\n")
 
 
-async def test_it_ends_as_soon_when_the_server_is_away(server: Server, tmp_path: Path) -> None:
+async def test_it_stops_within_seconds_if_the_server_is_unreachable(server: Server, tmp_path: Path) -> None:
     with Opening(server.url, tmp_path) as opening:
         async with Visit(opening) as visit:
             await visit.registers(PEOPLE["alice"], "alice")
@@ -183,7 +177,7 @@ async def test_it_ends_as_soon_when_the_server_is_away(server: Server, tmp_path:
     assert "Traceback" not in opening.log.read_text()
 
 
-async def test_a_session_that_began_there_is_ended_at_the_server(liar: Liar, tmp_path: Path) -> None:
+async def test_its_sessions_are_logged_out_at_the_server(liar: Liar, tmp_path: Path) -> None:
     opening = Opening(liar.url, tmp_path)
     await asyncio.to_thread(opening.start)
     async with Visit(opening) as one, Visit(opening) as other:

@@ -1,4 +1,4 @@
-"""What comes through from the server: data of its kind under headers of our own, and nothing else."""
+"""What is forwarded from the server: only data of the expected type, with our own headers."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ OWN = {"/ping", "/sessions", "/deployment", "/messages_decrypted"}
 
 
 def filled(path: str) -> str:
-    """With something in place of what varies."""
+    """The path of a route, with example values."""
     return re.sub("<[^>]*>", lambda match: FILLED[match[0]], path)
 
 
-def test_the_ways_are_exactly_what_the_page_asks_for() -> None:
+def test_the_ways_match_what_the_page_requests() -> None:
     asked = set()
     for path in sorted((ROOT / "ezdms" / "static" / "js").glob("*.js")):
         text = path.read_text("utf-8")
@@ -50,13 +50,13 @@ def test_the_ways_are_exactly_what_the_page_asks_for() -> None:
                 address,
             )
             asked.add((method, *path_and_query.partition("?")[::2]))
-    asked.discard(("GET", "/deployment", ""))  # which was read at the start
+    asked.discard(("GET", "/deployment", ""))  # read at startup
     found = {one: ways.find(*one) for one in asked}
     assert [one for one, way in found.items() if way is None] == []
     assert {id(way) for way in found.values()} == {id(way) for way in ways.WAYS}
 
 
-async def test_no_other_address_of_the_server_is_there(fooled: Visit, liar: Liar) -> None:
+async def test_other_addresses_of_the_server_do_not_exist(fooled: Visit, liar: Liar) -> None:
     await fooled.registers(PEOPLE["alice"], "alice")
     since, asked, origin = len(liar.heard), 0, fooled.opening.origin
     of_shells = {address for addresses in ADDRESSES.values() for address in addresses}
@@ -96,7 +96,7 @@ async def test_no_other_address_of_the_server_is_there(fooled: Visit, liar: Liar
     assert liar.heard[since:] == []
 
 
-async def test_documents_scripts_and_styles_are_the_packages(fooled: Visit, liar: Liar) -> None:
+async def test_documents_scripts_and_styles_come_from_the_package(fooled: Visit, liar: Liar) -> None:
     def lie(answer: Answer) -> None:
         answer.text = f"<script>{EVIL}</script>"
 
@@ -122,12 +122,12 @@ async def test_documents_scripts_and_styles_are_the_packages(fooled: Visit, liar
 OF_THE_EDGE = {
     "a document": ("Content-Type", "text/html; charset=utf-8"),
     "a script": ("Content-Type", "text/javascript"),
-    "forget": ("Clear-Site-Data", '"*"'),
-    "elsewhere": ("Alt-Svc", 'h2="evil.example:443"'),
+    "clear data": ("Clear-Site-Data", '"*"'),
+    "another host": ("Alt-Svc", 'h2="evil.example:443"'),
     "refresh": ("Refresh", f"0; url=/{EVIL}"),
     "our cookie": ("Set-Cookie", "ezdms_open_1=x; Path=/"),
     "report": ("Report-To", '{"group":"x","max_age":1,"endpoints":[{"url":"https://evil.example"}]}'),
-    "later": ("Retry-After", "100000"),
+    "retry later": ("Retry-After", "100000"),
     "download": ("Content-Disposition", "attachment; filename=x.exe"),
     "rules": ("Speculation-Rules", f'"/{EVIL}"'),
     "origin trial": ("Origin-Trial", "x"),
@@ -135,7 +135,7 @@ OF_THE_EDGE = {
 }
 
 
-async def test_no_header_of_the_server_reaches_the_browser(fooled: Visit, liar: Liar) -> None:
+async def test_no_server_header_reaches_the_browser(fooled: Visit, liar: Liar) -> None:
     fields = registration(PEOPLE["alice"], "alice")
     account = (await fooled.asks("/register", fields)).json()
     login = {name: fields[name] for name in ("login_id", "auth_key")}
@@ -153,10 +153,10 @@ async def test_no_header_of_the_server_reaches_the_browser(fooled: Visit, liar: 
                 assert answer.headers.pop("date")
                 assert dict(answer.headers) == OURS, header
     assert list(fooled.http.cookies) == [f"ezdms_open_{fooled.opening.port}"]
-    assert not [one for one in liar.heard if "more=" in one]  # the cookie that it wanted kept does not come back
+    assert not [one for one in liar.heard if "more=" in one]  # the server's cookie is not sent back
 
 
-async def test_the_page_never_sees_what_proves_the_session(fooled: Visit, liar: Liar) -> None:
+async def test_the_page_never_sees_the_session_token(fooled: Visit, liar: Liar) -> None:
     tokens: list[str] = []
 
     def note(answer: Answer) -> None:
@@ -174,7 +174,7 @@ async def test_the_page_never_sees_what_proves_the_session(fooled: Visit, liar: 
             assert name not in asked.lower()
 
 
-async def test_who_opens_the_address_of_data_finds_nothing(fooled: Visit, liar: Liar) -> None:
+async def test_data_addresses_cannot_be_opened_as_pages(fooled: Visit, liar: Liar) -> None:
     account = await fooled.registers(PEOPLE["alice"], "alice")
     path = f"/conversations/{account['user_id']}"
     assert (await fooled.asks(path)).status_code == 200
@@ -186,7 +186,7 @@ async def test_who_opens_the_address_of_data_finds_nothing(fooled: Visit, liar: 
     assert liar.heard[since:] == []
 
 
-async def test_a_server_that_is_away_is_said_and_it_goes_on_when_it_is_back(server: Server, opened: Opening) -> None:
+async def test_an_unreachable_server_returns_502_until_it_is_back(server: Server, opened: Opening) -> None:
     async with Visit(opened) as visit:
         await visit.registers(PEOPLE["alice"], "alice")
         server.stop()
@@ -197,7 +197,7 @@ async def test_a_server_that_is_away_is_said_and_it_goes_on_when_it_is_back(serv
         assert (await visit.asks("/me")).status_code == 200
 
 
-async def test_what_calls_itself_another_server_meanwhile_gets_nothing_of_a_pin(fooled: Visit, liar: Liar) -> None:
+async def test_a_later_change_of_the_deployment_id_has_no_effect(fooled: Visit, liar: Liar) -> None:
     known = (await fooled.asks("/deployment")).json()["deployment_id"]
 
     def lie(answer: Answer) -> None:
@@ -209,7 +209,7 @@ async def test_what_calls_itself_another_server_meanwhile_gets_nothing_of_a_pin(
     assert liar.heard[since:] == []
 
 
-async def test_requests_are_bounded_and_read_strictly(fooled: Visit, liar: Liar) -> None:
+async def test_requests_are_limited_and_parsed_strictly(fooled: Visit, liar: Liar) -> None:
     await fooled.registers(PEOPLE["alice"], "alice")
     since = len(liar.heard)
     for status, more in (
@@ -221,7 +221,7 @@ async def test_requests_are_bounded_and_read_strictly(fooled: Visit, liar: Liar)
     ):
         answer = await fooled.http.post("/start_conversation", **more)
         assert answer.status_code == status, more
-    with socket.create_connection(("127.0.0.1", fooled.opening.port), timeout=20) as raw:  # before it has come
+    with socket.create_connection(("127.0.0.1", fooled.opening.port), timeout=20) as raw:  # before the body is sent
         raw.sendall(
             f"PUT /vault HTTP/1.1\r\nHost: 127.0.0.1:{fooled.opening.port}\r\nCookie: {fooled.cookie}\r\n"
             "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 1884161\r\n\r\n".encode()
@@ -230,14 +230,14 @@ async def test_requests_are_bounded_and_read_strictly(fooled: Visit, liar: Liar)
     assert liar.heard[since:] == []
 
 
-async def test_a_vault_of_the_largest_size_passes(fooled: Visit, liar: Liar) -> None:
+async def test_the_largest_vault_is_forwarded(fooled: Visit, liar: Liar) -> None:
     await fooled.registers(PEOPLE["alice"], "alice")
     answer = await fooled.asks("/vault", {"version": 1, "blob": "x" * 1_800_000}, "PUT")
     assert answer.status_code == 422
     assert len(liar.heard[-1]) > 1_800_000
 
 
-async def test_messages_pass_as_they_are(server: Server, opened: Opening) -> None:
+async def test_messages_are_forwarded_unchanged(server: Server, opened: Opening) -> None:
     async with Visit(opened) as visit:
         account = await visit.registers(PEOPLE["alice"], "alice")
         bob = await Peer.arrives(server)

@@ -1,4 +1,4 @@
-"""A lying server, and two browsers that look at it, each with the pin and without."""
+"""A lying server, and each browser twice: with the pin and without."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ BROWSERS: dict[str, Callable[[Path, Path | None], Awaitable[Window]]] = {"chromi
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Each module of this folder is for one browser, so that two of them run side by side; it says which."""
+    """Each module in this folder names one browser, so that two of them can run in parallel."""
     for name in {"pair", "browser_name"} & set(metafunc.fixturenames):
         metafunc.parametrize(name, [metafunc.module.BROWSER], indirect=name == "pair", scope="package")
 
 
 class Pair(NamedTuple):
-    """The same browser twice."""
+    """The same browser without the pin and with it."""
 
     name: str
     bare: Window
@@ -36,7 +36,7 @@ class Pair(NamedTuple):
 
 @pytest.fixture(scope="package")
 def extension(liar: Liar, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The pin, as `ezdms pin` writes it."""
+    """The extension, as written by `ezdms pin`."""
     folder = tmp_path_factory.mktemp("pin") / "extension"
     pin.write(folder, pin.origin_of(liar.url), [installed()])
     return folder
@@ -46,7 +46,7 @@ def extension(liar: Liar, tmp_path_factory: pytest.TempPathFactory) -> Path:
 async def pair(
     request: pytest.FixtureRequest, extension: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Pair]:
-    """One browser without the pin, and one with it."""
+    """A browser without the pin, and one with it."""
     folder = tmp_path_factory.mktemp(request.param)
     opening = BROWSERS[request.param]
     pair = Pair(request.param, await opening(folder / "bare", None), await opening(folder / "pinned", extension))

@@ -1,4 +1,4 @@
-"""What a person does at a page, whoever serves it, and what they come to see."""
+"""What users do on a page and what they see, regardless of who serves it."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from tests.browser.lies.peers import Peer
 from tests.pinned.windows import Window
 from tests.support.someone import until
 
-NOTHING = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="  # the SHA-256 of no bytes
+NOTHING = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="  # the SHA-256 of empty input
 LOG = "[role=log] sealed-text"
 
 
 def text_of(selector: str) -> str:
-    """An expression: the words of all that match and are seen; `innerText` has those of a hidden element too."""
+    """A JavaScript expression: the text of all visible matches. `innerText` alone would include hidden elements."""
     seen = f"[...document.querySelectorAll({json.dumps(selector)})].filter((e) => e.checkVisibility())"
     return f"{seen}.map((e) => e.innerText).join(' | ')"
 
 
 async def shows(window: Window, selector: str, words: str) -> None:
-    """These words come to stand there."""
+    """Wait until the element shows these words."""
 
     async def is_so() -> bool:
         return words in str(await window.read(text_of(selector)))
@@ -28,16 +28,16 @@ async def shows(window: Window, selector: str, words: str) -> None:
         await until(is_so)
     except AssertionError:
         seen = [await window.read(one) for one in ("location.href", text_of("body"))]
-        raise AssertionError(f"{selector} does not come to say {words!r}; the page: {seen}; {window.said}") from None
+        raise AssertionError(f"{selector} never shows {words!r}; the page: {seen}; {window.said}") from None
 
 
 def complaints(window: Window, since: int = 0) -> list[str]:
-    """What came to the console, but for Firefox's word on a script whose loading ended with the page that asked."""
+    """The console messages, without Firefox's complaint about scripts that were loading when their page closed."""
     return [one for one in window.said[since:] if NOTHING not in one]
 
 
 async def registers(window: Window, name: str) -> dict[str, str]:
-    """From the front page on, until the PINs are said to be saved; returns them."""
+    """Register on the front page and confirm that the PINs are saved; returns them."""
     await shows(window, "h1", "EZ-DMS")
     await window.type("#username", name)
     await window.press("create-account [type=submit]")
@@ -49,7 +49,7 @@ async def registers(window: Window, name: str) -> dict[str, str]:
 
 
 async def talks(window: Window, bob: Peer, search_pin: str, text: str) -> None:
-    """Bob writes first, and is answered."""
+    """Bob writes first, and the user answers."""
     await bob.starts_with(search_pin)
     await bob.writes("hello from elsewhere")
     await shows(window, "#conversations", bob.name)
@@ -62,7 +62,7 @@ async def talks(window: Window, bob: Peer, search_pin: str, text: str) -> None:
 
 
 async def changes_pin(window: Window, origin: str, login_pin: str) -> str:
-    """Returns the new Login PIN."""
+    """Change the Login PIN; returns the new one."""
     await window.goto(f"{origin}/account")
     await until(lambda: window.read("document.querySelector('change-pin fieldset')?.disabled === false"))
     await window.type("#old-pin", login_pin)

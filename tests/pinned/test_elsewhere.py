@@ -1,4 +1,4 @@
-"""Under the pin no word of a page that is not the pinned one is seen, at whatever address the server has it."""
+"""With the pin, no text of any other page is shown, whatever its address on the server."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ PROTECTION = "How private is this?"
 ANOTHER, CHANGED = "The pin does not show this page", "This is not the page you pinned"
 
 
-def leads(to: str) -> Change:
-    """A lie: the page is elsewhere."""
+def redirect_to(to: str) -> Change:
+    """A lie: a redirect."""
 
     def lie(answer: Answer) -> None:
         answer.status, answer.body = 302, b""
@@ -29,34 +29,34 @@ def leads(to: str) -> Change:
     return lie
 
 
-# All words that are seen, also of a picture.
+# All visible text, also in an image.
 SEEN = "document.documentElement?.checkVisibility() ? document.documentElement.textContent : ''"
 HTML = "text/html; charset=utf-8"
 PAGE = there(f"<!doctype html><h1>{FALSE}</h1>", HTML)
 SVG = f"<svg xmlns='http://www.w3.org/2000/svg'><text y='50'>{FALSE}</text></svg>"
 XHTML = f"<html xmlns='http://www.w3.org/1999/xhtml'><body><h1>{FALSE}</h1></body></html>"
-# What the server does, where the person goes, and what they see in the end.
+# What the server does, where the user goes, and the heading that they see in the end.
 CASES: dict[str, tuple[dict[str, Change], str, str]] = {
     "at another address": ({"GET /sign-in": PAGE}, "/sign-in", ANOTHER),
-    "where it leads to": ({DOCUMENT: leads("/sign-in"), "GET /sign-in": PAGE}, "/", ANOTHER),
+    "after a redirect": ({DOCUMENT: redirect_to("/sign-in"), "GET /sign-in": PAGE}, "/", ANOTHER),
     "as data": ({"GET /me": there(f'"{FALSE}"', "application/json")}, "/me", ANOTHER),
-    "as what is protected": ({"GET /protection": PAGE}, "/protection", PROTECTION),
+    "as the protection page": ({"GET /protection": PAGE}, "/protection", PROTECTION),
     "as the page": ({DOCUMENT: alone(f"{STYLE}<h1>{FALSE}</h1>")}, "/", CHANGED),
     "as text": ({DOCUMENT: there(FALSE, "text/plain; charset=utf-8")}, "/", CHANGED),
-    "as a picture": ({DOCUMENT: there(SVG, "image/svg+xml")}, "/", CHANGED),
+    "as an image": ({DOCUMENT: there(SVG, "image/svg+xml")}, "/", CHANGED),
     "as XHTML": ({DOCUMENT: there(XHTML, "application/xhtml+xml")}, "/", CHANGED),
 }
 
 
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.asyncio(loop_scope="session")
-async def test_no_word_of_another_page_is_seen(liar: Liar, pair: Pair, name: str) -> None:
+async def test_no_text_of_other_pages_is_shown(liar: Liar, pair: Pair, name: str) -> None:
     lies, path, heading = CASES[name]
     with ExitStack() as lying:
         for request, change in lies.items():
             lying.enter_context(liar.lying(request, change))
         await pair.bare.goto(f"{liar.url}{path}")
-        assert FALSE in str(await pair.bare.read(SEEN)), "the control"
+        assert FALSE in str(await pair.bare.read(SEEN)), "control: it is shown without the pin"
         await pair.pinned.goto("about:blank")
         await pair.pinned.read(f"void (location.href = '{liar.url}{path}')")
         for _ in range(400):
@@ -73,7 +73,7 @@ async def test_no_word_of_another_page_is_seen(liar: Liar, pair: Pair, name: str
 
 
 @pytest.mark.asyncio(loop_scope="session")
-async def test_a_person_gets_from_the_pins_own_pages_to_the_pinned_one(liar: Liar, pair: Pair) -> None:
+async def test_the_pins_own_pages_link_to_the_pinned_page(liar: Liar, pair: Pair) -> None:
     for path, link in (("/protection", ".back"), ("/nowhere", "#again")):
         await pair.pinned.goto(f"{liar.url}{path}")
         await shows(pair.pinned, "body", f"EZ-DMS pin for {liar.url}")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from tests.pinned.test_elsewhere import (
-    test_a_person_gets_from_the_pins_own_pages_to_the_pinned_one,
-    test_no_word_of_another_page_is_seen,
+    test_no_text_of_other_pages_is_shown,
+    test_the_pins_own_pages_link_to_the_pinned_page,
 )
 
-__all__ = ["test_a_person_gets_from_the_pins_own_pages_to_the_pinned_one", "test_no_word_of_another_page_is_seen"]
+__all__ = ["test_no_text_of_other_pages_is_shown", "test_the_pins_own_pages_link_to_the_pinned_page"]
 
 BROWSER = "firefox"

@@ -1,4 +1,4 @@
-"""With the pin no script of the server's runs, whatever it sends; each case runs first in a browser without it."""
+"""With the pin, no script of the server's runs, whatever it sends. Each case also runs in a browser without the pin."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ BROWSER = "chromium"
 DOCUMENT = r"GET /(\?.*)?"
 FENCES = ("content-security-policy", "integrity-policy", "x-content-type-options", "etag")
 STEAL = f"fetch('/{STOLEN}')"
-SOON = 5.0  # seconds that a script has to run where it can
-AT_ONCE = 1.5  # seconds after the page is loaded
+SOON = 5.0  # seconds for a script to run without the pin
+AT_ONCE = 1.5  # seconds after the page has loaded
 
 
 class Case(NamedTuple):
-    """What the server does; `press` is what a person then clicks, `back`: they go elsewhere and come back."""
+    """What the server does. The user then clicks `press`, or with `back` leaves and comes back."""
 
     lies: dict[str, Change]
     press: str = ""
@@ -34,7 +34,7 @@ class Case(NamedTuple):
 
 
 def unfenced(change: Callable[[str], str], kind: str = "") -> Change:
-    """A lie: the document is changed, and nothing is said of what may run in it."""
+    """A lie: change the document and remove the headers that restrict its scripts."""
 
     def lie(answer: Answer) -> None:
         answer.headers = [pair for pair in answer.headers if pair[0] not in FENCES]
@@ -47,17 +47,17 @@ def unfenced(change: Callable[[str], str], kind: str = "") -> Change:
 
 
 def there(text: str, kind: str) -> Change:
-    """A lie: something is there."""
+    """A lie: serve this text."""
     return unfenced(lambda _: text, kind)
 
 
 def in_head(more: str) -> Change:
-    """A lie: first in the head, before anything else."""
+    """A lie: insert this at the start of the head."""
     return unfenced(lambda html: html.replace("<head>", f"<head>{more}"))
 
 
 def in_body(more: str) -> Change:
-    """A lie: first in the body."""
+    """A lie: insert this at the start of the body."""
     return unfenced(lambda html: re.sub("(<body[^>]*>)", lambda body: body[1] + more, html))
 
 
@@ -65,13 +65,13 @@ _visits = itertools.count(1)
 
 
 def plain(html: str) -> str:
-    """A document that says nothing of what its scripts must be, nor where a browser has them already."""
+    """Remove the integrity of scripts, and change their addresses so that browsers have not cached them."""
     html = re.sub(r' integrity="[^"]*"', "", re.sub('<script type="importmap">.*?</script>', "", html))
     return re.sub("/static/[0-9a-f]{12}/", f"/static/{next(_visits):012x}/", html)
 
 
 def mapped(html: str) -> str:
-    """A document whose import map has one module come from elsewhere."""
+    """A document whose import map loads one module from another address."""
     html = plain(html)
     (address,) = re.findall('src="([^"]*/js/older-messages.js)"', html)
     html = html.replace(f'<script type="module" src="{address}"></script>', "")
@@ -79,12 +79,12 @@ def mapped(html: str) -> str:
 
 
 def alone(html: str) -> Change:
-    """A lie: a document of the server's own."""
+    """A lie: serve a different document."""
     return there(f"<!doctype html><title>x</title>{html}", "text/html")
 
 
 def module(name: str) -> dict[str, Change]:
-    """One script does one thing more, and the document does not mind."""
+    """A lie: change one script, in a document without integrity."""
     return {
         rf"GET /static/[0-9a-f]{{12}}/js/{name}\.js": unfenced(lambda text: f"{text}\n{STEAL};"),
         DOCUMENT: unfenced(plain),
@@ -99,7 +99,7 @@ XHTML = f'<html xmlns="http://www.w3.org/1999/xhtml"><head><script>{STEAL}</scri
 
 
 def encoded(charset: str, octets: Callable[[str], bytes]) -> Change:
-    """A lie: a page of another charset."""
+    """A lie: a page in another charset."""
 
     def lie(answer: Answer) -> None:
         unfenced(lambda _: PAGE, f"text/html{charset}")(answer)
@@ -109,20 +109,20 @@ def encoded(charset: str, octets: Callable[[str], bytes]) -> Change:
 
 
 def redirect(answer: Answer) -> None:
-    """A lie: it leads to a page of the same host."""
+    """A lie: a redirect to a page of the same host."""
     unfenced(lambda _: "")(answer)
     answer.status = 302
     answer.set("location", "/evil.html")
 
 
 def kept(answer: Answer) -> None:
-    """A lie: a page that browsers may keep as it is, and that acts when one comes back to it."""
+    """A lie: a page that browsers may keep in the back/forward cache, and that acts when it is restored."""
     alone(f"<script>onpageshow = (event) => event.persisted && {STEAL}</script>")(answer)
     answer.set("cache-control", "max-age=600")
 
 
 def hinted(answer: Answer) -> None:
-    """A lie: a policy and a script in early hints (RFC 8297), before the answer and in it."""
+    """A lie: a policy and a script in early hints (RFC 8297), before the response and in it."""
     answer.hints = [("link", "</evil.js>; rel=preload; as=script")]
     unfenced(lambda html: html.replace("<head>", f"<head><script src=/evil.js></script><script>{STEAL}</script>"))(
         answer
@@ -146,21 +146,21 @@ CASES: dict[str, Case] = {
     ),
     "an added script": Case({DOCUMENT: in_head("<script src=/evil.js></script>"), r"GET /evil\.js": EVIL}),
     "an added module": Case({DOCUMENT: in_head("<script type=module src=/evil.js></script>"), r"GET /evil\.js": EVIL}),
-    "a script that says its hash": Case(
+    "a script with a nonce": Case(
         {DOCUMENT: in_head(f"<script nonce=x>{STEAL}</script><script src=/evil.js nonce=x></script>")}
         | {r"GET /evil\.js": EVIL}
     ),
     "an inline module": Case({DOCUMENT: in_body(f"<script type=module>{STEAL}</script>")}),
-    "a handler": Case({DOCUMENT: in_body(f'<img src="/none.png" onerror="{STEAL}">')}),
-    "a handler of SVG": Case({DOCUMENT: alone(f'<svg onload="{STEAL}"></svg>')}),
-    "a link of script": Case(
+    "an event handler": Case({DOCUMENT: in_body(f'<img src="/none.png" onerror="{STEAL}">')}),
+    "an SVG event handler": Case({DOCUMENT: alone(f'<svg onload="{STEAL}"></svg>')}),
+    "a javascript: link": Case(
         {DOCUMENT: there(f'<!doctype html><a id=x href="javascript:{STEAL}">x</a>', "text/html")}, "#x"
     ),
     "an SVG document": Case({DOCUMENT: there(SVG, "image/svg+xml")}),
     "an XHTML document": Case({DOCUMENT: there(XHTML, "application/xhtml+xml")}),
     "another address": Case({r"GET /evil\.html": EVIL_PAGE}, path="/evil.html"),
     "a frame": Case({DOCUMENT: alone("<iframe src=/evil.html></iframe>"), r"GET /evil\.html": EVIL_PAGE}),
-    "a frame of words": Case({DOCUMENT: alone(f'<iframe srcdoc="<script>{STEAL}</script>"></iframe>')}),
+    "a srcdoc frame": Case({DOCUMENT: alone(f'<iframe srcdoc="<script>{STEAL}</script>"></iframe>')}),
     "an object": Case(
         {DOCUMENT: alone("<object data=/evil.svg></object>"), r"GET /evil\.svg": there(SVG, "image/svg+xml")}
     ),
@@ -189,7 +189,7 @@ CASES: dict[str, Case] = {
     "a service worker": Case(
         {DOCUMENT: alone("<script>navigator.serviceWorker.register('/sw.js')</script>"), r"GET /sw\.js": EVIL}
     ),
-    "a page that was kept": Case(
+    "a back/forward cached page": Case(
         {r"GET /kept\.html": kept, r"GET /elsewhere": alone("elsewhere")}, path="/kept.html", back=True
     ),
     "early hints": Case({DOCUMENT: hinted, r"GET /evil\.js": EVIL}),
@@ -197,12 +197,12 @@ CASES: dict[str, Case] = {
 
 
 def stolen(liar: Liar, since: int) -> bool:
-    """A script ran."""
+    """Whether a script of the server's ran."""
     return any(one.startswith(f"GET /{STOLEN}") for one in liar.heard[since:])
 
 
 async def visit(liar: Liar, window: Window, case: Case, within: float) -> bool:
-    """Go there and do what a person would; true if a script of the server's ran within so many seconds."""
+    """Visit the page as a user would; true if a script of the server's ran within this many seconds."""
     since = len(liar.heard)
     await window.goto(liar.url + case.path)
     if case.press:
@@ -219,11 +219,11 @@ async def visit(liar: Liar, window: Window, case: Case, within: float) -> bool:
 
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.asyncio(loop_scope="session")
-async def test_a_script_of_the_servers_does_not_run(liar: Liar, pair: Pair, name: str) -> None:
+async def test_scripts_of_the_server_do_not_run(liar: Liar, pair: Pair, name: str) -> None:
     with ExitStack() as lies:
         for request, change in CASES[name].lies.items():
             lies.enter_context(liar.lying(request, change))
-        assert await visit(liar, pair.bare, CASES[name], SOON), "the control: it runs where nothing is pinned"
-        await pair.bare.goto("about:blank")  # what it still asks for would be taken for the other's
+        assert await visit(liar, pair.bare, CASES[name], SOON), "control: it runs without the pin"
+        await pair.bare.goto("about:blank")  # its late requests would be attributed to the other browser
         await asyncio.sleep(0.3)
         assert not await visit(liar, pair.pinned, CASES[name], AT_ONCE)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.pinned.test_pinned import test_a_script_of_the_servers_does_not_run
+from tests.pinned.test_pinned import test_scripts_of_the_server_do_not_run
 
-__all__ = ["test_a_script_of_the_servers_does_not_run"]
+__all__ = ["test_scripts_of_the_server_do_not_run"]
 
 BROWSER = "firefox"

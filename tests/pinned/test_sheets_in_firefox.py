@@ -1,4 +1,4 @@
-"""A style sheet that a header brings does not count, and is said. Of the browsers only Firefox obeys such a header."""
+"""A style sheet from a `Link` header is ignored and reported. Only Firefox supports such headers."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ LOOKS = """[
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def window(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Window]:
-    """Firefox, without a pin, which would take the header away."""
+    """Firefox without a pin, which would remove the header."""
     window = await BROWSERS[BROWSER](tmp_path_factory.mktemp("sheets") / "profile", None)
     yield window
     await window.close()
 
 
 async def is_refused(window: Window) -> None:
-    """The page says so, and looks as it does."""
+    """The page reports the style sheet, and looks as it should."""
     await shows(window, "#page-alert", TAMPERED)
     assert await window.read(LOOKS) == "none,block,block"
     assert await window.read("[...document.styleSheets].every((sheet) => sheet.ownerNode || sheet.disabled)")
@@ -50,7 +50,7 @@ async def is_refused(window: Window) -> None:
 
 @pytest.mark.parametrize("name", HEADERS)
 @pytest.mark.asyncio(loop_scope="session")
-async def test_a_style_sheet_of_a_header_does_not_count(liar: Liar, window: Window, name: str) -> None:
+async def test_a_style_sheet_from_a_link_header_is_ignored(liar: Liar, window: Window, name: str) -> None:
     def change(answer: Answer) -> None:
         for header, value in HEADERS[name].items():
             answer.set(header, value)
@@ -63,17 +63,17 @@ async def test_a_style_sheet_of_a_header_does_not_count(liar: Liar, window: Wind
         await window.goto(f"{liar.url}/")
         await shows(window, "h1", "EZ-DMS")
         await is_refused(window)
-    await window.goto(f"{liar.url}/")  # the honest twin
+    await window.goto(f"{liar.url}/")  # the control
     await shows(window, "h1", "EZ-DMS")
     assert not await window.read(text_of("#page-alert"))
 
 
 @pytest.mark.asyncio(loop_scope="session")
-async def test_a_style_sheet_of_a_header_does_not_count_when_it_comes_late(liar: Liar, window: Window) -> None:
+async def test_a_late_style_sheet_from_a_link_header_is_ignored(liar: Liar, window: Window) -> None:
     kept: list[Answer] = []
 
     def change(answer: Answer) -> None:
-        answer.set("link", ALTERNATE.replace("evil", "late"))  # one that Firefox has not seen
+        answer.set("link", ALTERNATE.replace("evil", "late"))  # not cached by Firefox
         answer.set("default-style", "x")
 
     def sheet(answer: Answer) -> None:
@@ -91,7 +91,7 @@ async def test_a_style_sheet_of_a_header_does_not_count_when_it_comes_late(liar:
     with liar.lying(DOCUMENT, change), liar.lying(r"GET /late\.css", sheet):
         await window.read(f"location.assign({liar.url + '/'!r})")
         await shows(window, "h1", "EZ-DMS")
-        assert not await window.read(text_of("#page-alert"))  # the page stands, and waits for nothing
+        assert not await window.read(text_of("#page-alert"))  # the page does not wait for the style sheet
         await until(is_asked)
         kept[-1].go_on.set()
         await until(has_come)

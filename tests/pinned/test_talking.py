@@ -1,4 +1,4 @@
-"""Under the pin everything works as without it, and a page that is not the pinned one is not shown but explained."""
+"""With the pin, everything works as without it; instead of any other page, an explanation is shown."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ BROWSER = "chromium"
 
 
 @pytest.mark.asyncio(loop_scope="session")
-async def test_a_whole_life_under_the_pin(liar: Liar, truth: Server, pair: Pair) -> None:
-    """Register, be found, talk, reload, change the PIN, log out, log in: in one tab, and the console stays empty."""
+async def test_the_whole_app_works_with_a_pin(liar: Liar, truth: Server, pair: Pair) -> None:
+    """Register, exchange messages, reload, change the PIN: in one tab, and the console stays empty."""
     window, name = pair.pinned, f"ada-{pair.name}"
     since = len(window.said)
     await window.goto(f"{liar.url}/")
@@ -32,12 +32,12 @@ async def test_a_whole_life_under_the_pin(liar: Liar, truth: Server, pair: Pair)
     await changes_pin(window, liar.url, pins["login"])
     assert complaints(window, since) == []
     await bob.leaves()
-    await asyncio.sleep(0.01)  # the loop closes what was left
+    await asyncio.sleep(0.01)  # lets the loop close connections
 
 
 @pytest.mark.parametrize("what", ["another document", "another script"])
 @pytest.mark.asyncio(loop_scope="session")
-async def test_a_page_that_is_not_the_pinned_one_is_explained(liar: Liar, pair: Pair, what: str) -> None:
+async def test_a_page_that_differs_from_the_pinned_one_is_explained(liar: Liar, pair: Pair, what: str) -> None:
     lies = {DOCUMENT: alone("<h1>Enter your Login PIN</h1>")} if what == "another document" else module("boot")
     with ExitStack() as lying:
         for request, change in lies.items():

@@ -1,4 +1,4 @@
-"""A server cannot keep a page that is not the pinned one in sight by never finishing it, nor speak through the pin."""
+"""A server cannot keep another page on screen by never finishing it, nor put its own words into the pin's page."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from tests.pinned.windows import Window
 
 BROWSER = "chromium"
 FALSE = "<h1>Enter your Login PIN</h1>"
-SHOWN = 40.0  # seconds at most: 20 and 3 until it is judged, 5 for what the server says, and a busy machine
+SHOWN = 40.0  # seconds at most: 20 and 3 until it is judged, 5 for the server's release, and time for a busy machine
 WORDS = "9.9.9 is unsafe, call +1 555 0100"
 
 
 def unending(change: Change) -> Change:
-    """A lie whose last byte never comes."""
+    """A lie whose last byte never arrives."""
 
     def lie(answer: Answer) -> None:
         change(answer)
@@ -30,12 +30,12 @@ def unending(change: Change) -> Change:
 
 
 def says(version: str) -> Change:
-    """A lie: this is what the server runs."""
+    """A lie: the server claims this version."""
     return there(f'{{"version": "{version}"}}', "application/json")
 
 
 LIES: dict[str, tuple[dict[str, Change], str]] = {
-    "an image that never comes": (
+    "an image that never loads": (
         {
             DOCUMENT: alone(f"{FALSE}<img src=/never.png>"),
             r"GET /never\.png": unending(there("", "image/png")),
@@ -50,7 +50,7 @@ LIES: dict[str, tuple[dict[str, Change], str]] = {
         },
         "The server does not say which release it runs.",
     ),
-    "a page that loads itself anew": (
+    "a page that reloads itself": (
         {DOCUMENT: alone(f"<meta http-equiv=refresh content=1>{FALSE}"), r"GET /deployment": says("9.9.9")},
         "The server says it runs EZ-DMS 9.9.9.",
     ),
@@ -58,7 +58,7 @@ LIES: dict[str, tuple[dict[str, Change], str]] = {
 
 
 async def replaced(window: Window) -> None:
-    """The extension's page is there; waits longer than `until`."""
+    """Wait for the extension's page, longer than `until` does."""
     for _ in range(int(SHOWN / 0.2)):
         if "The page did not start" in str(await window.read(text_of("h1"))):
             return
@@ -68,7 +68,7 @@ async def replaced(window: Window) -> None:
 
 @pytest.mark.parametrize("name", LIES)
 @pytest.mark.asyncio(loop_scope="session")
-async def test_a_page_that_never_finishes_is_not_shown_for_long(liar: Liar, pair: Pair, name: str) -> None:
+async def test_a_page_that_never_finishes_loading_is_replaced(liar: Liar, pair: Pair, name: str) -> None:
     lies, sentence = LIES[name]
     with ExitStack() as lying:
         for request, change in lies.items():
@@ -78,4 +78,4 @@ async def test_a_page_that_never_finishes_is_not_shown_for_long(liar: Liar, pair
         await shows(pair.pinned, "[data-said]", sentence)
         assert "555" not in str(await pair.pinned.read(text_of("body")))
     await pair.pinned.goto(f"{liar.url}/")
-    await shows(pair.pinned, "a[href='/protection']", "How private is this")  # whoever is logged in
+    await shows(pair.pinned, "a[href='/protection']", "How private is this")  # logged in or not

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.pinned.test_waiting import test_a_page_that_never_finishes_is_not_shown_for_long
+from tests.pinned.test_waiting import test_a_page_that_never_finishes_loading_is_replaced
 
-__all__ = ["test_a_page_that_never_finishes_is_not_shown_for_long"]
+__all__ = ["test_a_page_that_never_finishes_loading_is_replaced"]
 
 BROWSER = "firefox"

@@ -1,4 +1,4 @@
-"""A service worker that was there before the pin answers in the server's place: the pin removes it."""
+"""A service worker registered before the pin would answer instead of the server: the pin removes it."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ IS_THERE = "navigator.serviceWorker.getRegistrations().then((all) => all.length 
 
 
 async def is_registered(window: Window) -> bool:
-    """It would answer from now on."""
+    """Whether the service worker is active."""
     return bool(await window.read(IS_THERE))
 
 
 @pytest.mark.asyncio(loop_scope="session")
-async def test_a_worker_from_before_the_pin_does_not_answer_after_it(
+async def test_the_pin_removes_existing_service_workers(
     liar: Liar, extension: Path, tmp_path: Path, browser_name: str
 ) -> None:
     profile = tmp_path / "profile"
@@ -44,7 +44,7 @@ async def test_a_worker_from_before_the_pin_does_not_answer_after_it(
         await window.goto(liar.url)
         await until(lambda: is_registered(window))
     since = len(liar.heard)
-    await window.goto(liar.url)  # the server tells the truth again, and is not asked
+    await window.goto(liar.url)  # the server is honest again, but gets no request
     await until(lambda: stolen(liar, since))
     await window.close()
     window = await BROWSERS[browser_name](profile, extension)

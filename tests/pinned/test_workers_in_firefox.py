@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.pinned.test_workers import test_a_worker_from_before_the_pin_does_not_answer_after_it
+from tests.pinned.test_workers import test_the_pin_removes_existing_service_workers
 
-__all__ = ["test_a_worker_from_before_the_pin_does_not_answer_after_it"]
+__all__ = ["test_the_pin_removes_existing_service_workers"]
 
 BROWSER = "firefox"

@@ -1,4 +1,4 @@
-"""A tab of a real browser, with a pin or without: Chromium through Playwright, Firefox ESR through WebDriver BiDi."""
+"""A browser tab with or without a pin: Chromium through Playwright, Firefox ESR through WebDriver BiDi."""
 
 from __future__ import annotations
 
@@ -21,40 +21,40 @@ from tests.support.someone import until
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FLAGS = ["--headless=new", "--disable-features=DisableLoadExtensionCommandLineSwitch", *CHROMIUM_FLAGS[1:]]
-FLAGS.remove("--disable-background-networking")  # or nothing is drawn before one goes there
+FLAGS.remove("--disable-background-networking")  # it would prevent prerendering
 KEPT = {"xpinstall.signatures.required": "false", "extensions.autoDisableScopes": "0"}
-AS_PEOPLE_HAVE_IT = [
+NOT_USED_BY_REAL_BROWSERS = [
     "--disable-background-networking", "--disable-back-forward-cache", "--disable-extensions",
     "--disable-component-extensions-with-background-pages",
 ]  # fmt: skip
 
 
 class Window(Protocol):
-    """One tab. `said`: what came to its console, and every error."""
+    """One tab. `said` has its console messages and errors."""
 
     said: list[str]
 
     async def goto(self, url: str) -> None:
-        """Go there; returns when it is loaded, or is not going to be, or after 30 seconds."""
+        """Navigate; returns when the page has loaded or failed, or after 30 seconds."""
 
     async def read(self, expression: str) -> Any:
-        """The value of a JavaScript expression in the page; None if it cannot be had."""
+        """The value of a JavaScript expression in the page; None if it fails."""
 
     async def press(self, selector: str) -> None:
-        """Click it, as a person does, if it is there to be seen."""
+        """Click the element if it is visible."""
 
     async def type(self, selector: str, text: str) -> None:
-        """Into a field."""
+        """Type into a field."""
 
     async def back(self) -> None:
-        """To where one was before."""
+        """Go back in history."""
 
     async def close(self) -> None:
-        """And the browser."""
+        """Close the browser."""
 
 
 async def chromium(profile: Path, extension: Path | None) -> ChromiumWindow:
-    """Chromium with a profile of its own."""
+    """Start Chromium with this profile."""
     if CHROMIUM is None:
         skip_or_fail("Chromium with its windows is missing (Debian: apt install chromium)")
     playwright = await async_playwright().start()
@@ -62,7 +62,7 @@ async def chromium(profile: Path, extension: Path | None) -> ChromiumWindow:
     if extension:
         flags += [f"--load-extension={extension}", f"--disable-extensions-except={extension}"]
     context = await playwright.chromium.launch_persistent_context(
-        profile, executable_path=CHROMIUM, headless=False, args=flags, ignore_default_args=AS_PEOPLE_HAVE_IT
+        profile, executable_path=CHROMIUM, headless=False, args=flags, ignore_default_args=NOT_USED_BY_REAL_BROWSERS
     )
     if extension and not context.service_workers:
         await context.wait_for_event("serviceworker")
@@ -70,7 +70,7 @@ async def chromium(profile: Path, extension: Path | None) -> ChromiumWindow:
 
 
 async def keep(name: str, profile: Path, extension: Path) -> None:
-    """From now on the browser of this profile has the extension when it starts, as after "Load unpacked"."""
+    """Install the extension into a profile permanently, as "Load unpacked" does."""
     manifest = json.loads((extension / "manifest.json").read_text())
     if name == "firefox":
         gecko = manifest["browser_specific_settings"]["gecko"]["id"]
@@ -90,7 +90,7 @@ async def keep(name: str, profile: Path, extension: Path) -> None:
     settings = {"settings": {number: loaded}, "ui": {"developer_mode": True}}
     (profile / "Default" / "Preferences").write_text(json.dumps({"extensions": settings}))
     window = await chromium(profile, None)
-    await window.goto("chrome://extensions/")  # its rules are read when it is loaded there
+    await window.goto("chrome://extensions/")  # its rules are read when it is reloaded there
     assert await window.read(f"chrome.developerPrivate.reload('{number}').then(() => true)")
     await until(
         lambda: window.read(
@@ -101,9 +101,9 @@ async def keep(name: str, profile: Path, extension: Path) -> None:
 
 
 async def begin(name: str, profile: Path, url: str) -> asyncio.subprocess.Process:
-    """A browser that opens an address as it starts, as by a link in another program, and that nobody steers.
+    """Start a browser at an address, like a link in another program does, without automation.
 
-    It would end by itself without the port.
+    It would exit by itself without the port.
     """
     profile.mkdir(exist_ok=True)
     if name == "firefox":
@@ -117,9 +117,9 @@ async def begin(name: str, profile: Path, url: str) -> asyncio.subprocess.Proces
 
 
 async def lead(profile: Path, url: str) -> None:
-    """Have a Chromium that `begin` began go there, once it has its extension if it has one; nothing else is steered.
+    """Navigate a Chromium that was started by `begin`, without any other automation.
 
-    Playwright would hold pages that are rendered ahead.
+    Playwright would hold prerendered pages.
     """
     port_file = profile / "DevToolsActivePort"
     await until(port_file.exists)
@@ -145,7 +145,7 @@ class ChromiumWindow:
 
     async def goto(self, url: str) -> None:
         """See Window."""
-        with suppress(Error):  # a download, a redirect without end, or the extension's page came in between
+        with suppress(Error):  # a download, an endless redirect, or the extension's page interrupted it
             await self.page.goto(url)
 
     async def read(self, expression: str) -> Any:
@@ -166,7 +166,7 @@ class ChromiumWindow:
 
     async def back(self) -> None:
         """See Window."""
-        with suppress(Error):  # what was kept does not load
+        with suppress(Error):  # a page from the back/forward cache fires no load event
             await self.page.go_back(wait_until="commit", timeout=5_000)
 
     async def close(self) -> None:
@@ -176,7 +176,7 @@ class ChromiumWindow:
 
 
 async def firefox(profile: Path, extension: Path | None) -> FirefoxWindow:
-    """Firefox with a profile of its own."""
+    """Start Firefox with this profile."""
     if FIREFOX is None:
         skip_or_fail("Firefox is missing (Debian: apt install firefox-esr)")
         raise AssertionError
@@ -220,7 +220,7 @@ class FirefoxWindow:
         self.said: list[str] = []
 
     async def call(self, method: str, **params: Any) -> dict[str, Any]:
-        """One command. Raises LookupError with what Firefox says against it."""
+        """Send one command. Raises LookupError with Firefox's error."""
         number = next(self.numbers)
         await self.socket.send(json.dumps({"id": number, "method": method, "params": params}))
         async with asyncio.timeout(60):

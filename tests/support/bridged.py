@@ -1,4 +1,4 @@
-"""`python -m ezdms bridge` as its own process, the programs that use it, and an ear on its wire to the server."""
+"""`python -m ezdms bridge` as its own process, programs that use it, and a proxy that records what it sends."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ Row = dict[str, Any]
 
 
 def run_bridge(*flags: str) -> subprocess.CompletedProcess[str]:
-    """A bridge that does not come to listen: its exit code, and what it said."""
+    """Run a bridge that fails to start; returns its exit code and output."""
     return run("bridge", *flags, env=environment())
 
 
 class Bridge(Started):
-    """A bridge of somebody's own. `token` is what it printed; a program of theirs sends it."""
+    """A running bridge. `token` is the one that it printed, which programs send."""
 
     def __init__(self, server: str, folder: Path, *flags: str) -> None:
         folder.mkdir(exist_ok=True)
@@ -34,7 +34,7 @@ class Bridge(Started):
         self.http = httpx.AsyncClient(timeout=60, trust_env=False)
 
     def start(self) -> Bridge:
-        """Start, or start again on the same port; returns once requests are answered."""
+        """Start, or restart on the same port; returns when it answers requests."""
         self.launch("--port", str(self.port))
         match = re.fullmatch(r"The bridge to \S+ is at http://127\.0\.0\.1:([0-9]+)\n", self.said)
         assert match, f"expected the address, got {self.said!r}; log:\n{self.log.read_text()}"
@@ -47,16 +47,16 @@ class Bridge(Started):
 
     @property
     def url(self) -> str:
-        """Where it is."""
+        """The bridge's address."""
         return f"http://127.0.0.1:{self.port}"
 
     @property
     def proof(self) -> dict[str, str]:
-        """What a program of the bridge's owner sends along."""
+        """The headers that an authorized program sends."""
         return {"Authorization": f"Bearer {self.token}"} if self.token else {}
 
     def end(self, how: signal.Signals = signal.SIGTERM) -> int:
-        """As Started."""
+        """See Started."""
         return super().end(how)
 
     async def __aenter__(self) -> Bridge:
@@ -70,7 +70,7 @@ class Bridge(Started):
     async def ask(
         self, path: str, fields: Row | None = None, *, method: str = "", json: bool = False, **headers: str
     ) -> httpx.Response:
-        """POST the fields, else GET, with the token unless `Authorization` is given; "" leaves a header out."""
+        """POST if there are fields, else GET, with the token unless `Authorization` is given; "" omits a header."""
         given = self.proof | {name.replace("_", "-"): value for name, value in headers.items()}
         return await self.http.request(
             method or ("GET" if fields is None else "POST"),
@@ -81,18 +81,18 @@ class Bridge(Started):
         )
 
     async def get(self, path: str, fields: Row | None = None, **more: Any) -> Any:
-        """The JSON of an answer of 200, as all of the original's are."""
+        """The JSON of a response, which must have status 200, as all of the original's have."""
         response = await self.ask(path, fields, **more)
         assert response.status_code == 200, (response.status_code, response.text)
         return response.json()
 
     async def user(self, name: str) -> User:
-        """Somebody new."""
+        """Register a new user."""
         return User(self, await self.get("/register", {"username": name}))
 
 
 class User:
-    """Somebody as a program knows them: by what POST /register answered."""
+    """A user as a program knows them: from the response to POST /register."""
 
     def __init__(self, bridge: Bridge, account: Row) -> None:
         self.bridge = bridge
@@ -102,32 +102,32 @@ class User:
         self.search_pin = str(account["search_pin"])
 
     async def start(self, search_pin: str) -> str:
-        """A conversation; returns its id."""
+        """Start a conversation; returns its id."""
         fields = {"user_id": self.user_id, "partner_search_pin": search_pin}
         return str((await self.bridge.get("/start_conversation", fields))["conversation_id"])
 
     async def send(self, where: str, text: str) -> str:
-        """Say something; returns the message's id."""
+        """Send a message; returns its id."""
         fields = {"conversation_id": where, "sender_id": self.user_id, "content": text}
         return str((await self.bridge.get("/send_message", fields))["message_id"])
 
     async def read(self, where: str, **more: Any) -> list[Row]:
-        """What was said."""
+        """The decrypted messages."""
         fields = {"conversation_id": where, "user_id": self.user_id, "key_password": self.pin} | more
         rows: list[Row] = await self.bridge.get("/messages_decrypted", fields)
         return rows
 
     async def texts(self, where: str) -> list[str]:
-        """What was said, without who and when."""
+        """The texts of the messages."""
         return [row["content"] for row in await self.read(where)]
 
     async def sealed(self, where: str, query: str = "") -> list[Row]:
-        """The sealed copies."""
+        """The sealed messages."""
         rows: list[Row] = await self.bridge.get(f"/messages/{where}?user_id={self.user_id}{query}")
         return rows
 
     async def hears(self, where: str, *texts: str) -> None:
-        """Sooner or later, exactly these."""
+        """Wait for exactly these texts."""
         async with asyncio.timeout(30):
             while (found := await self.texts(where)) != list(texts):
                 assert len(found) <= len(texts), found
@@ -139,9 +139,9 @@ class User:
 
 
 class Ear:
-    """A wire to the server on which every byte that is sent to it is kept.
+    """A proxy to the server that records every byte that is sent to it.
 
-    A connection on which `hangs_up_on` is said ends at once, on both sides.
+    A connection that sends `hangs_up_on` is closed immediately, on both sides.
     """
 
     def __init__(self, port: int) -> None:

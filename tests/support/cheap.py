@@ -1,4 +1,4 @@
-"""`python -m tests.support.cheap …`: the command line with a cheap scrypt, so that an account costs 1 ms, not 90.
+"""`python -m tests.support.cheap …`: the command line with a cheap scrypt: 1 ms per account instead of 90.
 
 No setting of the server does this. tests/hosting/test_passwords.py asserts what the real command costs.
 """
@@ -12,7 +12,7 @@ METHOD = "scrypt:256:8:1"
 
 
 def use() -> None:
-    """From now on, in this process."""
+    """Use the cheap scrypt in this process from now on."""
     passwords.METHOD = METHOD
 
 

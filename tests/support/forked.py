@@ -1,7 +1,7 @@
-"""Python processes that start in a hundredth of a second: forked from one that has imported everything already.
+"""Python processes that start in 10 ms, because they are forked from a process that has imported everything.
 
-They are processes like any other, with their own environment, folder and descriptors, and children of the test: they
-are waited for and killed as if `python -m ezdms` had been executed. They fork from `python -m tests.support.forked FD`.
+They have their own environment, working directory and descriptors, and are children of the test, which can wait for
+and kill them as if it had executed `python -m ezdms`. They fork from `python -m tests.support.forked FD`.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
-PR_SET_CHILD_SUBREAPER = 36  # prctl(2): orphans of this process's descendants become its own children
-LARGEST = 1 << 20  # bytes of one request
+PR_SET_CHILD_SUBREAPER = 36  # prctl(2): orphaned descendants become children of this process
+LARGEST = 1 << 20  # bytes per request
 
 _parent: socket.socket | None = None
 
@@ -32,9 +32,9 @@ class Forked(subprocess.Popen[Any]):
     """`Popen(["tests.support.cheap", "serve"], env=…, cwd=…, stdout=…)`: a module and its arguments."""
 
     def _execute_child(self, args: list[str], _: object, *more: Any) -> None:
-        """In place of fork and exec. Called by Popen, in every Python so far with its arguments in this order."""
+        """Replaces fork and exec. Popen calls it with these positional arguments in all Python versions so far."""
         cwd, env = more[3], more[4]
-        pipes = more[8:14]  # the child's and our end of stdin, then ours and the child's of stdout and of stderr
+        pipes = more[8:14]  # the child's and our end of stdin, then our and the child's ends of stdout and stderr
         given = [pipes[0], pipes[3], pipes[5]]
         files = [own if own != -1 else standard for standard, own in enumerate(given)]
         request = {"args": args, "cwd": os.fspath(cwd or os.getcwd()), "env": dict(os.environ if env is None else env)}
@@ -47,12 +47,12 @@ class Forked(subprocess.Popen[Any]):
 
 
 def launch(*words: str, module: str = "ezdms", **given: Any) -> subprocess.Popen[str]:
-    """`python -m MODULE WORDS`, with what Popen takes."""
+    """Start `python -m MODULE WORDS`, with the arguments of Popen."""
     return Forked([module, *words], text=True, **given)
 
 
 def run(*words: str, typed: str | None = None, timeout: float = 60, **given: Any) -> subprocess.CompletedProcess[str]:
-    """The same for a command that ends: its exit code, and what it printed. It is typed to, or finds no input."""
+    """Run it to the end; returns its exit code and output. Its input is `typed`, or empty."""
     given.setdefault("stdin", subprocess.DEVNULL if typed is None else subprocess.PIPE)
     process = launch(*words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **given)
     with process:
@@ -65,7 +65,7 @@ def run(*words: str, typed: str | None = None, timeout: float = 60, **given: Any
 
 
 def _start() -> socket.socket:
-    """The process to fork from, once for each that runs tests."""
+    """Start the process to fork from, once per test process."""
     global _parent
     if _parent is None:
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
@@ -89,11 +89,11 @@ def _import_everything() -> None:
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)
     gc.collect()
-    gc.freeze()  # or the first collection would copy every page
+    gc.freeze()  # otherwise, the first collection would copy every page
 
 
 def _next(requests: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
-    """What is to be started, with its stdin, stdout and stderr; None if whoever asked is gone."""
+    """The next request, with its stdin, stdout and stderr; None if the test process has exited."""
     message, packed, *_ = requests.recvmsg(LARGEST, socket.CMSG_SPACE(3 * array.array("i").itemsize))
     if not message:
         return None
@@ -103,7 +103,7 @@ def _next(requests: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
 
 
 def _fork() -> int:
-    """As fork(2), but the child has no parent left, and so becomes one of whoever is the subreaper."""
+    """Like fork(2), but the child is orphaned and so becomes a child of the subreaper."""
     reading, writing = os.pipe()
     between = os.fork()
     if between == 0:
@@ -120,7 +120,7 @@ def _fork() -> int:
 
 
 def _become(request: dict[str, Any], files: list[int]) -> list[str]:
-    """What exec would have done: descriptors, environment, folder. Returns the module and its arguments."""
+    """Set up descriptors, environment and working directory, like exec. Returns the module and its arguments."""
     for standard, own in enumerate(files):
         os.dup2(own, standard)
     os.closerange(3, 256)
@@ -135,7 +135,7 @@ def _become(request: dict[str, Any], files: list[int]) -> list[str]:
 
 
 def main() -> None:
-    """Serve until whoever asks is gone; in each child, run what was asked for as `python -m` does."""
+    """Serve until the test process exits; each child runs the requested module like `python -m`."""
     requests = socket.socket(fileno=int(sys.argv[1]))
     _import_everything()
     while (asked := _next(requests)) is not None:

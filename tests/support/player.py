@@ -1,4 +1,4 @@
-"""Somebody with a Python client, who hears everything."""
+"""A user of the Python client who records all messages."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.conftest import Server
 
 
 class Player:
-    """Somebody with a client, who hears everything."""
+    """A user of the Python client; `heard` has all messages that it received."""
 
     def __init__(self, client: Client, pin: str, home: Path) -> None:
         self.client, self.pin, self.home = client, pin, home
@@ -34,7 +34,7 @@ class Player:
         return self
 
     async def hears(self, *texts: str | None) -> None:
-        """Exactly these texts, in order."""
+        """Wait for exactly these texts, in order."""
         async with asyncio.timeout(30):
             while len(self.heard) < len(texts):
                 self.changed.clear()

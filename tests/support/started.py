@@ -1,4 +1,4 @@
-"""A command that serves until it is told to end, as its own process: the bridge, and the page of one's own machine."""
+"""A long-running command as its own process: `ezdms bridge` and `ezdms open`."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from tests.support.forked import launch
 
 
 def environment() -> dict[str, str]:
-    """Without what a developer has set for themselves."""
+    """The environment, without the developer's own settings."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("EZDMS_")}
     return clean | {"PYTHONPATH": str(ROOT)}
 
 
 class Started:
-    """One of somebody's own, for one server. `said`: what it printed."""
+    """A running command for one server. `said` is its output."""
 
     def __init__(self, server: str, folder: Path, name: str, *flags: str) -> None:
         self.home, self.log = folder / "home", folder / f"{name}.log"
@@ -28,11 +28,11 @@ class Started:
         self.flags = ["--server", server, "--home", str(self.home), *flags]
         self.said = ""
         self.port = 0
-        self.is_executed = False  # as from a shell, for tests that look at the process from outside
+        self.is_executed = False  # not forked, for tests that inspect the process from outside
         self.process: subprocess.Popen[str] | None = None
 
     def launch(self, *flags: str, **more: str) -> None:
-        """Start it, with these flags and settings too; returns once it has printed its first line."""
+        """Start it with additional flags and settings; returns when it has printed its first line."""
         with self.log.open("a") as log:
             given: dict[str, Any] = {"env": environment() | more, "stdout": subprocess.PIPE, "stderr": log}
             if self.is_executed:
@@ -43,13 +43,13 @@ class Started:
         self.said = self.next_line()
 
     def next_line(self) -> str:
-        """What it prints next."""
+        """The next line of its output."""
         assert self.process is not None
         assert self.process.stdout is not None
         return self.process.stdout.readline()
 
     def end(self, how: signal.Signals) -> int:
-        """Its exit code; whatever it printed after its start is in `said`."""
+        """Stop it and return its exit code; the rest of its output is added to `said`."""
         assert self.process is not None
         self.process.send_signal(how)
         code = self.process.wait(timeout=10)

@@ -1,4 +1,4 @@
-"""One real server, one wire before it, and four people, for all cases: each case takes a copy of somebody's home."""
+"""One real server behind one wire, and four users, shared by all tests; each test works on a copy of a user's home."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.conftest import Server
 
 @dataclass(frozen=True)
 class World:
-    """Alice has verified Bob and Carol, and they have talked. Another Bob, whom she has not verified, wrote to her."""
+    """Alice has verified Bob and Carol and exchanged messages with them. `twin` is another Bob, who is not verified."""
 
     wire: Wire
     alice: Someone
@@ -50,7 +50,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 @pytest.fixture
 def wire(world: World) -> Iterator[Wire]:
-    """The wire, with nothing asked yet."""
+    """The wire, with no requests recorded."""
     world.wire.forget()
     yield world.wire
     world.wire.slip()
@@ -58,13 +58,13 @@ def wire(world: World) -> Iterator[Wire]:
 
 @pytest.fixture
 def alice(world: World, wire: Wire, tmp_path: Path) -> Someone:
-    """Alice with a home of this case's own."""
+    """Alice, with her own home directory for this test."""
     return world.alice.copy(tmp_path)
 
 
 @pytest.fixture
 def anna(world: World, wire: Wire, tmp_path: Path) -> Someone:
-    """Somebody new, who has verified Bob and Carol: what the server makes her believe, nobody else's vault holds."""
+    """A new user who has verified Bob and Carol. What she is told ends up in no other test's vault."""
     anna = Someone.register(wire, "anna", tmp_path / "anna")
     for other in (world.bob, world.carol):
         assert anna.run("add", other.search_pin).code == 0
@@ -74,7 +74,7 @@ def anna(world: World, wire: Wire, tmp_path: Path) -> Someone:
 
 @pytest.fixture(scope="module")
 def judy_at_home(world: World, tmp_path_factory: pytest.TempPathFactory) -> Someone:
-    """She has verified Bob, and nothing was said yet."""
+    """Judy has verified Bob; they have no messages yet."""
     judy = Someone.register(world.wire, "judy", tmp_path_factory.mktemp("judy") / "judy")
     assert judy.run("add", world.bob.search_pin).code == 0
     return judy

@@ -1,4 +1,4 @@
-"""Who is in the hostile suite: their homes, copied for each case, and their commands, run in this process."""
+"""Users of the hostile tests: their homes, copied for each test, and their commands, run in this process."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Found = TypeVar("Found")
 
 @dataclass(frozen=True)
 class Said:
-    """What a command said."""
+    """The exit code and output of a command."""
 
     code: int
     out: str
@@ -55,12 +55,12 @@ class Someone:
         return cls(name, pin, home, wire, asyncio.run(make()))
 
     def copy(self, folder: Path) -> Someone:
-        """The same person with a home of their own, as it is now."""
+        """The same user, with a copy of their home."""
         shutil.copytree(self.home, folder / self.name)
         return Someone(self.name, self.pin, folder / self.name, self.wire, self.keys)
 
     def at(self, wire: Wire) -> Someone:
-        """The same person, who goes to another address."""
+        """The same user, at another address of the server."""
         return Someone(self.name, self.pin, self.home, wire, self.keys)
 
     @property
@@ -84,7 +84,7 @@ class Someone:
         return self.keys.fp
 
     def run(self, *words: str, typed: str = "", **environment: str) -> Said:
-        """One of the `ezdms` commands. A traceback is nobody's answer."""
+        """Run an `ezdms` command. Unhandled exceptions are raised."""
         own = {"EZDMS_HOME": str(self.home), "EZDMS_PIN": self.pin, "EZDMS_SERVER": self.wire.url}
         clean = {"EZDMS_PIN_FILE": None, "EZDMS_TRUST_SERVER": None}
         result = CliRunner().invoke(main, list(words), input=typed, env=clean | own | environment)
@@ -93,7 +93,7 @@ class Someone:
         return Said(result.exit_code, result.stdout, result.stderr)
 
     def do(self, act: Callable[[Client], Awaitable[Found]]) -> Found:
-        """Something with the library, as this person."""
+        """Do something with the library, as this user."""
 
         async def doing() -> Found:
             async with await Client.open(self.state, self.pin) as client:
@@ -103,17 +103,17 @@ class Someone:
 
 
 def where(one: Someone, other: Someone | crypto.Keys) -> str:
-    """Their conversation."""
+    """The id of their conversation."""
     return crypto.conversation_id(one.fp, other.fp)
 
 
 def stored(folder: Path) -> dict[str, str]:
-    """Every file under a folder, and what it holds."""
+    """Every file under a folder, with its content."""
     return {str(path.relative_to(folder)): path.read_text("utf-8") for path in folder.rglob("*") if path.is_file()}
 
 
 def heads(someone: Someone, conversation: str) -> dict[str, Any]:
-    """All that must not move for what nobody signed."""
+    """The positions that unsigned rows must not change."""
     values = someone.values
     known, place = values["contacts"][conversation], values["places"].get(conversation, {})
     names = ("heard", "own", "theirs", "sent", "seen")
@@ -121,7 +121,7 @@ def heads(someone: Someone, conversation: str) -> dict[str, Any]:
 
 
 def changed(**members: Any) -> Callable[[Any, Any], None]:
-    """A lie: these members of the answer are others. `...` leaves one out."""
+    """A lie: change these members of the response. `...` removes one."""
 
     def lie(_: Any, answer: Any) -> None:
         told = {**answer.json, **members}
@@ -131,7 +131,7 @@ def changed(**members: Any) -> Callable[[Any, Any], None]:
 
 
 def instead(value: Any) -> Callable[[Any, Any], None]:
-    """A lie: another answer altogether."""
+    """A lie: replace the whole response."""
 
     def lie(_: Any, answer: Any) -> None:
         answer.json = cast(Any, value)
@@ -140,12 +140,12 @@ def instead(value: Any) -> Callable[[Any, Any], None]:
 
 
 async def all_new(client: Client, conversation: str) -> list[Message]:
-    """What `messages()` hands on of one conversation."""
+    """The new messages that `messages()` yields for one conversation."""
     return [message async for message in client._conversations.catch_up(conversation)]
 
 
 def open_own(me: Someone, other: Someone, sent: dict[str, Any]) -> crypto.Message:
-    """What waits to be sent, as its sender reads it."""
+    """Open a queued message as its sender."""
     side = "content_for_a" if crypto.in_order(me.fp, other.fp)[0] == me.fp else "content_for_b"
     claimed: dict[str, Any] = {"message_id": sent["message_id"], "n": sent["n"], "hash": sent["hash"]}
     return crypto.open_message(me.keys, me.keys.ik, other.keys.ik, sent[side], **claimed)

@@ -1,5 +1,4 @@
-"""A conversation that was written for a case: rows that were really signed and sealed, and a server that serves them as
-the case likes."""
+"""A scripted conversation: rows that are really signed and sealed, and a server that serves them as the test wants."""
 
 from __future__ import annotations
 
@@ -16,7 +15,7 @@ Row = dict[str, Any]
 
 
 class Script:
-    """What Judy and Bob said, as Judy's client gets it. `rows` may be moved, emptied and changed."""
+    """The messages of Judy and Bob, as Judy's client gets them. Tests may move, empty and change `rows`."""
 
     def __init__(self, judy: Someone, bob: Someone) -> None:
         self.people = {"judy": judy, "bob": bob}
@@ -26,7 +25,7 @@ class Script:
         self._seqs = 0
 
     def says(self, who: str, text: str, *, a: tuple[int, str] | None = None, **more: Any) -> Row:
-        """The next message of one of them, who has seen all of the other's unless `a` says otherwise."""
+        """Add the next message of a user, who has seen all messages of the other one unless `a` is given."""
         writer, reader = self.people[who], self.people["bob" if who == "judy" else "judy"]
         n, p = crypto.next_link(self.last[who])
         body: dict[str, Any] = {"n": n, "p": p, "a": self.last[reader.name], "ts": NOW, "text": text, **more}
@@ -38,7 +37,7 @@ class Script:
         return row
 
     def sealed(self, writer: Someone, body: Row, reader: Someone) -> Row:
-        """A row of a message, that stands nowhere yet."""
+        """A row for a message, not yet part of the conversation."""
         return self.row_of(crypto.seal_message(writer.keys, reader.keys.ik, reader.keys.spki, **body), writer)
 
     def row_of(self, message: crypto.SealedMessage, writer: Someone) -> Row:
@@ -55,12 +54,12 @@ class Script:
         }
 
     def empty(self, row: Row, gone: str | None = "expired") -> None:
-        """The server hands its content over no more."""
+        """Remove a row's content."""
         row |= {"encrypted": None, "gone": gone}
 
     @contextmanager
     def served(self, seqs: list[int] | None = None) -> Iterator[None]:
-        """While this lasts, the server shows these rows, numbered from 1 unless `seqs` are given."""
+        """In a `with` block, the server shows these rows, numbered from 1 unless `seqs` is given."""
         wire = self.people["judy"].wire
         rows = [{**row, "seq": seq} for seq, row in zip(seqs or range(1, len(self.rows) + 1), self.rows, strict=True)]
 

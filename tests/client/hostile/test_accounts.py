@@ -1,4 +1,4 @@
-"""Answers to registering and logging in: nothing in them overrides what a client knows, or is obeyed."""
+"""Responses to registration and login: nothing in them overrides what the client knows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.client.hostile.wire import Wire
 
 ESCAPE = "\x1b]0;owned\x07"
 LONG = "A" * 100_000
-REFUSED = {  # what no client uses, in the answer to either
+REFUSED = {  # responses that are rejected
     "user_id is a path": changed(user_id="../../outside/planted"),
     "user_id commands the terminal": changed(user_id=ESCAPE),
     "user_id is a list": changed(user_id=["A" * 22]),
@@ -30,17 +30,17 @@ REFUSED = {  # what no client uses, in the answer to either
     "answer is null": instead(None),
     "answer is a string": instead("ok"),
 }
-IGNORED = {  # what a client knows better
+IGNORED = {  # members that are ignored
     "username is a path": changed(username="../../outside/planted"),
     "username commands the terminal": changed(username=ESCAPE),
-    "username is another's": changed(username="mallory"),
+    "username is someone else's": changed(username="mallory"),
     "username is a list": changed(username=[]),
-    "search_pin is another's": changed(search_pin=crypto.search_pin(bytes(32), bytes(16))),
+    "search_pin is someone else's": changed(search_pin=crypto.search_pin(bytes(32), bytes(16))),
     "search_pin commands the terminal": changed(search_pin=ESCAPE),
-    "server is another": changed(server="http://evil.example", v=2),
-    "what waits to be sent is planted": changed(outbox=[{}], contacts={"x": {}}, places=5),
-    "members are unknown": changed(more={"a": [1]}),
-    "nothing": None,
+    "server is a different one": changed(server="http://evil.example", v=2),
+    "an outbox is planted": changed(outbox=[{}], contacts={"x": {}}, places=5),
+    "unknown members": changed(more={"a": [1]}),
+    "no lie": None,
 }
 
 
@@ -50,9 +50,7 @@ def newcomer(world: World, folder: Path) -> Someone:
 
 
 @pytest.mark.parametrize("lie", REFUSED.values(), ids=REFUSED)
-def test_a_registration_that_is_answered_wrongly_leaves_nothing(
-    world: World, wire: Wire, tmp_path: Path, lie: Any
-) -> None:
+def test_an_invalid_registration_response_saves_nothing(world: World, wire: Wire, tmp_path: Path, lie: Any) -> None:
     dave = newcomer(world, tmp_path)
     with wire.telling("POST /register", lie):
         said = dave.run("register", "dave")
@@ -63,7 +61,7 @@ def test_a_registration_that_is_answered_wrongly_leaves_nothing(
 
 
 @pytest.mark.parametrize("lie", IGNORED.values(), ids=IGNORED)
-def test_what_registering_answers_overrides_nothing(world: World, wire: Wire, tmp_path: Path, lie: Any) -> None:
+def test_a_registration_response_overrides_nothing(world: World, wire: Wire, tmp_path: Path, lie: Any) -> None:
     dave = newcomer(world, tmp_path)
     with wire.telling("POST /register", lie):
         said = dave.run("register", "dave", "--json")
@@ -87,12 +85,12 @@ LOGIN_REFUSED = REFUSED | {
     "wrapped_enc is endless": changed(wrapped_enc=LONG),
     "statement is a number": changed(statement=1),
     "statement is missing": changed(statement=...),
-    "search_salt is no salt": changed(search_salt="../../x"),
+    "search_salt is a path": changed(search_salt="../../x"),
 }
 
 
 @pytest.mark.parametrize("lie", LOGIN_REFUSED.values(), ids=LOGIN_REFUSED)
-def test_a_login_that_is_answered_wrongly_leaves_nothing(alice: Someone, wire: Wire, tmp_path: Path, lie: Any) -> None:
+def test_an_invalid_login_response_changes_nothing(alice: Someone, wire: Wire, tmp_path: Path, lie: Any) -> None:
     before = stored(alice.home)
     with wire.telling("POST /login", lie):
         said = alice.run("login")
@@ -103,7 +101,7 @@ def test_a_login_that_is_answered_wrongly_leaves_nothing(alice: Someone, wire: W
 
 
 @pytest.mark.parametrize("lie", IGNORED.values(), ids=IGNORED)
-def test_what_a_login_answers_overrides_nothing(alice: Someone, wire: Wire, lie: Any) -> None:
+def test_a_login_response_overrides_nothing(alice: Someone, wire: Wire, lie: Any) -> None:
     before = alice.values
     with wire.telling("POST /login", lie):
         said = alice.run("login")
@@ -114,7 +112,7 @@ def test_what_a_login_answers_overrides_nothing(alice: Someone, wire: Wire, lie:
     assert len([name for name in stored(alice.home) if name.endswith(".json")]) == 1
 
 
-def test_an_account_that_is_known_keeps_its_id_and_its_keys(world: World, alice: Someone, wire: Wire) -> None:
+def test_a_known_account_keeps_its_id_and_keys(world: World, alice: Someone, wire: Wire) -> None:
     before = stored(alice.home)
     with wire.telling("POST /login", changed(user_id=world.bob.user_id)):
         assert "a different id than before" in alice.run("login").err
@@ -125,7 +123,7 @@ def test_an_account_that_is_known_keeps_its_id_and_its_keys(world: World, alice:
     assert stored(alice.home) == before
 
 
-def test_a_session_that_is_begun_anew_takes_nothing_but_its_token(world: World, alice: Someone, wire: Wire) -> None:
+def test_renewing_a_session_changes_only_the_token(world: World, alice: Someone, wire: Wire) -> None:
     with alice.state.change() as values:
         values["token"] = "A" * 43
     before = alice.values
@@ -141,14 +139,14 @@ def test_a_session_that_is_begun_anew_takes_nothing_but_its_token(world: World, 
     assert alice.values["token"] == "A" * 43
 
 
-def test_a_file_of_an_older_version_shows_no_search_pin_until_the_next_login(alice: Someone, wire: Wire) -> None:
+def test_an_old_account_file_shows_no_search_pin_until_the_next_login(alice: Someone, wire: Wire) -> None:
     own, salt = alice.search_pin, alice.values["search_salt"]
     planted = crypto.search_pin(bytes(32), bytes(16))
     with alice.state.change() as values:
         del values["search_salt"]
         values["search_pin"] = planted
     old = alice.home / "alice@example.AAAAAAAA.json"
-    alice.state.path.rename(old)  # as they were called then
+    alice.state.path.rename(old)  # the old naming scheme
     said = alice.run("whoami")
     assert "is not saved on this device" in said.err
     assert planted not in said.all

@@ -1,4 +1,4 @@
-"""The bridge before a hostile server: programs get sentences and what was verified, and nothing else."""
+"""The bridge with a hostile server: programs get only error messages and verified data."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ class Program:
         self._client = app.test_client()
 
     async def ask(self, path: str, fields: dict[str, str] | None = None) -> tuple[int, Any]:
-        """The status and the JSON of an answer."""
+        """Returns the status and the JSON of the response."""
         ask = self._client.get if fields is None else self._client.post
         response = await ask(path, form=fields, headers=HOST)
         return response.status_code, await response.get_json()
 
 
 def bridged(wire: Wire, home: Path, act: Callable[[Program], Awaitable[None]]) -> None:
-    """Something with a bridge of one's own."""
+    """Run this with a new bridge."""
 
     async def doing() -> None:
         people = People(wire.url, home)
@@ -46,36 +46,39 @@ def bridged(wire: Wire, home: Path, act: Callable[[Program], Awaitable[None]]) -
     asyncio.run(doing())
 
 
-ANSWERS: dict[str, tuple[str, Any, int, str]] = {  # to what, lie, status, words
+ANSWERS: dict[str, tuple[str, Any, int, str]] = {  # request, lie, status, words
     "an id that is a path": ("POST /login", changed(user_id="../../x"), 502, "no valid user_id"),
     "a token that is a list": ("POST /login", changed(token=[]), 502, "no valid token"),
     "another deployment": ("GET /deployment", changed(deployment_id="A" * 22), 409, "A different server than before"),
-    "a deployment that is none": ("GET /deployment", instead([]), 502, "not a JSON object"),
-    "a vault that is none": ("GET /vault", changed(version="1"), 502, "no valid version"),
+    "an invalid deployment": ("GET /deployment", instead([]), 502, "not a JSON object"),
+    "an invalid vault": ("GET /vault", changed(version="1"), 502, "no valid version"),
 }
 
 
 @pytest.mark.parametrize(("path", "lie", "status", "words"), ANSWERS.values(), ids=ANSWERS)
-def test_a_login_that_is_answered_wrongly_is_a_sentence(
+def test_an_invalid_login_response_is_an_error(
     alice: Someone, wire: Wire, path: str, lie: Any, status: int, words: str
 ) -> None:
     async def act(program: Program) -> None:
         with wire.telling(path, lie):
             code, answer = await program.ask("/login", {"login_pin": alice.pin})
         assert (code, words in answer["error"]) == (status, True)
-        code, answer = await program.ask("/login", {"login_pin": alice.pin})  # the honest twin
+        code, answer = await program.ask("/login", {"login_pin": alice.pin})  # the control
         assert (code, answer["user_id"]) == (200, alice.user_id)
 
     bridged(wire, alice.home, act)
 
 
-def test_nobody_takes_anothers_seat(world: World, alice: Someone, wire: Wire, tmp_path: Path) -> None:
-    def nobody(_: Asked, answer: Answer) -> None:
+def test_an_account_cannot_take_over_anothers_user_id(world: World, alice: Someone, wire: Wire, tmp_path: Path) -> None:
+    def empty_list(_: Asked, answer: Answer) -> None:
         answer.status, answer.json = 200, []
 
     async def act(program: Program) -> None:
         assert (await program.ask("/login", {"login_pin": alice.pin}))[0] == 200
-        with wire.telling("POST /login", changed(user_id=alice.user_id)), wire.telling("GET /conversations/.*", nobody):
+        with (
+            wire.telling("POST /login", changed(user_id=alice.user_id)),
+            wire.telling("GET /conversations/.*", empty_list),
+        ):
             code, answer = await program.ask("/login", {"login_pin": world.twin.pin})
         assert (code, answer["error"]) == (502, "The server gave two accounts the same id.")
         _, contacts = await program.ask(f"/conversations/{alice.user_id}")
@@ -84,7 +87,7 @@ def test_nobody_takes_anothers_seat(world: World, alice: Someone, wire: Wire, tm
     bridged(wire, tmp_path / "bridge", act)
 
 
-def test_names_are_signed_errors_are_lines_and_rows_are_read_strictly(world: World, alice: Someone, wire: Wire) -> None:
+def test_the_bridge_checks_names_errors_and_rows(world: World, alice: Someone, wire: Wire) -> None:
     talk = where(alice, world.bob)
 
     def lines(_: Asked, answer: Answer) -> None:

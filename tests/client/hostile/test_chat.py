@@ -1,4 +1,4 @@
-"""`ezdms chat`: what the server says of numbers hides no message, from it or from `ezdms listen` afterwards."""
+"""`ezdms chat`: false row numbers hide no messages, neither in the chat nor in a later `ezdms listen`."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from tests.client.hostile.wire import Answer, Asked, Wire
 LAST = 2**53 - 1
 Rows = list[dict[str, Any]]
 PAGES: dict[str, Callable[[Rows], Rows]] = {
-    "as it is": lambda rows: rows,
+    "unchanged": lambda rows: rows,
     "with an invented last row": lambda rows: [*rows, {"seq": LAST, "message_id": "A" * 22}],
-    "with its messages far behind": lambda rows: [row | {"seq": LAST - 9 + i} for i, row in enumerate(rows)],
-    "with nothing": lambda rows: [],
+    "with high numbers": lambda rows: [row | {"seq": LAST - 9 + i} for i, row in enumerate(rows)],
+    "empty": lambda rows: [],
 }
 
 
 class Printed(list[Message]):
-    """What a chat prints, and whether it was the last one."""
+    """What a chat prints; `is_over` is set at the last message."""
 
     def __init__(self) -> None:
         self.is_over = asyncio.Event()
@@ -44,7 +44,7 @@ def heard(monkeypatch: pytest.MonkeyPatch) -> Printed:
 
 
 def chats(anna: Someone, bob: Someone, wire: Wire, heard: Printed, lie: Callable[[Rows], Rows]) -> None:
-    """Anna chats, and Bob writes to her meanwhile."""
+    """Anna chats while Bob writes to her."""
     conversation = where(anna, bob)
 
     def first_page(asked: Asked, answer: Answer) -> None:
@@ -66,7 +66,7 @@ def chats(anna: Someone, bob: Someone, wire: Wire, heard: Printed, lie: Callable
 
 
 @pytest.mark.parametrize("lie", PAGES.values(), ids=PAGES)
-def test_a_page_of_any_numbers_hides_nothing_that_comes(
+def test_false_row_numbers_hide_no_new_messages(
     world: World, anna: Someone, wire: Wire, heard: Printed, lie: Callable[[Rows], Rows]
 ) -> None:
     assert world.bob.run("add", anna.search_pin).code == 0
@@ -76,7 +76,7 @@ def test_a_page_of_any_numbers_hides_nothing_that_comes(
     assert texts == (["hello"] if not lie([{}]) else []) + ["the meeting is cancelled"]
 
 
-def test_what_stands_on_earlier_pages_is_not_printed_again_and_what_came_late_is(
+def test_messages_of_earlier_pages_are_not_printed_again(
     world: World, anna: Someone, wire: Wire, heard: Printed
 ) -> None:
     assert world.bob.run("add", anna.search_pin).code == 0
@@ -86,9 +86,7 @@ def test_what_stands_on_earlier_pages_is_not_printed_again_and_what_came_late_is
     assert [message.text for message in heard] == ["the meeting is cancelled"]
 
 
-def test_what_others_write_during_a_chat_is_there_afterwards(
-    world: World, anna: Someone, wire: Wire, heard: Printed
-) -> None:
+def test_messages_from_others_during_a_chat_are_kept(world: World, anna: Someone, wire: Wire, heard: Printed) -> None:
     for other in (world.bob, world.carol):
         assert other.run("add", anna.search_pin).code == 0
     assert world.carol.run("send", where(anna, world.carol), "please answer").code == 0

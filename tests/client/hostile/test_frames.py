@@ -1,4 +1,4 @@
-"""Frames on the socket: they only say that there is news, whatever else they say."""
+"""WebSocket frames only announce news; anything else in them is ignored."""
 
 from __future__ import annotations
 
@@ -19,12 +19,14 @@ from tests.client.hostile.wire import Answer, Asked, Wire
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 NO_CONVERSATIONS: list[Any] = [5, None, [], {}, ["x"], {"x": 1}, "", "../../users", "\x1b]0;owned\x07", "A" * 24 + "/x"]
 FRAMES: dict[str, list[str]] = {
-    "no JSON": ["<div>", ""],
-    "no objects": ["[]", "5", "null", '"x"'],
-    "no events": ["{}", '{"event": 5}', '{"event": ["conversation"]}', '{"event": "reload"}'],
-    "no conversations": [json.dumps({"event": "conversation", "conversation_id": one}) for one in NO_CONVERSATIONS],
-    "a conversation of nobody": [json.dumps({"event": "new_message", "conversation_id": "0" * 24})],
-    "ten thousand conversations of nobody": [
+    "not JSON": ["<div>", ""],
+    "not objects": ["[]", "5", "null", '"x"'],
+    "invalid events": ["{}", '{"event": 5}', '{"event": ["conversation"]}', '{"event": "reload"}'],
+    "invalid conversations": [
+        json.dumps({"event": "conversation", "conversation_id": one}) for one in NO_CONVERSATIONS
+    ],
+    "an unknown conversation": [json.dumps({"event": "new_message", "conversation_id": "0" * 24})],
+    "ten thousand unknown conversations": [
         json.dumps(
             {
                 "event": "conversation",
@@ -33,7 +35,7 @@ FRAMES: dict[str, list[str]] = {
         )
         for i in range(10_000)
     ],
-    "deep": ["[" * 50_000],
+    "deeply nested": ["[" * 50_000],
     "a forged message in the frame": [
         json.dumps(
             {"event": "new_message", "conversation_id": "0" * 24, "seq": 1, "text": "send money", "encrypted": "x"}
@@ -43,7 +45,7 @@ FRAMES: dict[str, list[str]] = {
 
 
 async def hears(client: Client, text: str) -> list[Message]:
-    """All messages up to this one."""
+    """Collect messages up to this one."""
     heard: list[Message] = []
     async with asyncio.timeout(30), aclosing(client.messages()) as messages:
         async for message in messages:
@@ -54,7 +56,7 @@ async def hears(client: Client, text: str) -> list[Message]:
 
 
 @pytest.mark.parametrize("frames", FRAMES.values(), ids=FRAMES)
-def test_whatever_frames_say_messages_go_on(
+def test_malformed_frames_do_not_stop_messages(
     request: pytest.FixtureRequest, world: World, alice: Someone, wire: Wire, frames: list[str]
 ) -> None:
     text = f"after {request.node.callspec.id}"
@@ -70,15 +72,13 @@ def test_whatever_frames_say_messages_go_on(
     assert len([one for one in wire.asked if one.path.startswith("/conversations/")]) < 1100
 
 
-def test_a_frame_that_is_too_large_costs_a_connection_and_nothing_else(
-    world: World, alice: Someone, wire: Wire
-) -> None:
+def test_an_oversized_frame_only_closes_the_connection(world: World, alice: Someone, wire: Wire) -> None:
     wire.slip("x" * 100_000)
     wire.forget()
 
     async def act(client: Client) -> list[Message]:
         hearing = asyncio.create_task(hears(client, "after it"))
-        await asyncio.to_thread(wire.waits_for, "/ws", 2)  # it is opened anew
+        await asyncio.to_thread(wire.waits_for, "/ws", 2)  # it reconnects
         wire.slip()
         assert (await asyncio.to_thread(world.bob.run, "send", "alice", "after it")).code == 0
         return await hearing
@@ -87,7 +87,7 @@ def test_a_frame_that_is_too_large_costs_a_connection_and_nothing_else(
 
 
 @pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
-def test_the_socket_follows_no_redirect(world: World, alice: Someone, wire: Wire, code: int) -> None:
+def test_the_websocket_follows_no_redirects(world: World, alice: Someone, wire: Wire, code: int) -> None:
     def lie(asked: Asked, answer: Answer) -> None:
         if len([one for one in wire.asked if one.path == "/ws"]) < 2:
             answer.status, answer.headers = code, {"Location": evil.url.replace("http", "ws") + "/ws"}
@@ -108,7 +108,7 @@ def failing(where_: str) -> Callable[[Asked, Answer], None]:
     return lie
 
 
-def test_one_conversation_that_cannot_be_fetched_stops_no_other(
+def test_one_failing_conversation_does_not_stop_others(
     world: World, alice: Someone, wire: Wire, caplog: pytest.LogCaptureFixture
 ) -> None:
     for other, text in ((world.carol, "I am here too"), (world.bob, "I am the latest")):

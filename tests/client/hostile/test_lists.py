@@ -1,5 +1,4 @@
-"""The list of conversations and what a Search PIN finds: names are those of one's own contacts, and whom the server
-leaves out is said."""
+"""The list of conversations and Search PIN results: names are the signed ones, and missing contacts are reported."""
 
 from __future__ import annotations
 
@@ -20,7 +19,7 @@ LIST = "GET /conversations/.*"
 
 
 def lines(change: Callable[[list[Any]], list[Any]]) -> Callable[[Asked, Answer], None]:
-    """A lie: other lines."""
+    """A lie: change the lines of the list."""
 
     def lie(_: Asked, answer: Answer) -> None:
         answer.json = change(answer.json)
@@ -29,7 +28,7 @@ def lines(change: Callable[[list[Any]], list[Any]]) -> Callable[[Asked, Answer],
 
 
 def line_of(alice: Someone, keys: crypto.Keys, name: str) -> dict[str, Any]:
-    """A conversation with somebody whose keys the server has."""
+    """A line for someone whose keys the server controls."""
     return {
         "conversation_id": where(alice, keys),
         "partner_id": "M" * 21 + "A",
@@ -46,7 +45,7 @@ def without(conversation: str) -> Callable[[list[Any]], list[Any]]:
 
 
 @pytest.mark.parametrize("name", ["bob", "carol"])
-def test_whoever_is_left_out_is_not_replaced_by_a_namesake(world: World, anna: Someone, wire: Wire, name: str) -> None:
+def test_a_namesake_does_not_replace_a_missing_contact(world: World, anna: Someone, wire: Wire, name: str) -> None:
     real = {"bob": world.bob, "carol": world.carol}[name]
     namesake = line_of(anna, crypto.generate_keys(), name)
     lie = lines(lambda rows: [namesake, *without(where(anna, real))(rows)])
@@ -62,7 +61,7 @@ def test_whoever_is_left_out_is_not_replaced_by_a_namesake(world: World, anna: S
     assert anna.run("send", name, "the harbour").code == 0  # the honest server again
 
 
-def test_of_two_with_one_name_the_verified_one_is_meant(world: World, anna: Someone, wire: Wire) -> None:
+def test_a_shared_name_means_the_verified_contact(world: World, anna: Someone, wire: Wire) -> None:
     assert world.twin.run("add", anna.search_pin).code == 0
     assert world.twin.run("send", "anna", "I am bob").code == 0
     wire.forget()
@@ -72,21 +71,21 @@ def test_of_two_with_one_name_the_verified_one_is_meant(world: World, anna: Some
     assert wire.posted("/send_message")[0].fields["conversation_id"] == where(anna, world.bob)
     said = anna.run("send", where(anna, world.twin), "who are you?")
     assert (said.code, "Not verified" in said.err) == (0, True)
-    assert "Not verified" not in anna.run("send", "carol", "hi").err  # the honest twin
+    assert "Not verified" not in anna.run("send", "carol", "hi").err  # the control
 
 
-def test_somebody_else_who_is_missing_is_said_on_the_way(world: World, alice: Someone, wire: Wire) -> None:
+def test_sending_warns_about_other_missing_contacts(world: World, alice: Someone, wire: Wire) -> None:
     with wire.telling(LIST, lines(without(where(alice, world.bob)))):
         said = alice.run("send", "carol", "hello")
     assert said.code == 0
     assert "Warning: The server's list leaves out your contact bob" in said.err
 
 
-LINES: dict[str, tuple[Callable[[list[Any]], list[Any]], str]] = {  # and what is said of it
-    "a line is no object": (lambda rows: [5, *rows], "1 unreadable lines"),
+LINES: dict[str, tuple[Callable[[list[Any]], list[Any]], str]] = {  # and what the client says
+    "a line is not an object": (lambda rows: [5, *rows], "1 unreadable lines"),
     "an id commands the terminal": (lambda rows: [rows[0] | {"conversation_id": ESCAPE}, *rows], "1 unreadable lines"),
     "an id is a list": (lambda rows: [rows[0] | {"conversation_id": []}, *rows], "1 unreadable lines"),
-    "a line stands twice": (lambda rows: [rows[0], *rows], "1 unreadable lines"),
+    "a line is repeated": (lambda rows: [rows[0], *rows], "1 unreadable lines"),
     "last_seq is a string": (lambda rows: [rows[0] | {"last_seq": "1"}, *rows[1:]], "leaves out"),
     "last_seq is 2^53": (lambda rows: [rows[0] | {"last_seq": 2**53}, *rows[1:]], "leaves out"),
     "unread is a list": (lambda rows: [rows[0] | {"unread": []}, *rows[1:]], "leaves out"),
@@ -94,7 +93,7 @@ LINES: dict[str, tuple[Callable[[list[Any]], list[Any]], str]] = {  # and what i
     "a statement is a number": (lambda rows: [rows[0] | {"partner_statement": 5}, *rows[1:]], "leaves out"),
     "a statement is endless": (lambda rows: [rows[0] | {"partner_statement": "A" * 9000}, *rows[1:]], "leaves out"),
     "a statement is garbage": (lambda rows: [rows[0] | {"partner_statement": "a.b.c"}, *rows[1:]], "ALARM"),
-    "a conversation is not with whom it says": (
+    "a conversation belongs to someone else": (
         lambda rows: [rows[0] | {"conversation_id": "0" * 24}, *rows],
         "shows a different key",
     ),
@@ -102,7 +101,7 @@ LINES: dict[str, tuple[Callable[[list[Any]], list[Any]], str]] = {  # and what i
 
 
 @pytest.mark.parametrize(("change", "words"), LINES.values(), ids=LINES)
-def test_a_line_that_cannot_be_true_is_said_and_the_others_are_listed(
+def test_invalid_list_lines_are_reported_and_others_are_listed(
     alice: Someone, wire: Wire, change: Any, words: str
 ) -> None:
     with wire.telling(LIST, lines(change)):
@@ -115,14 +114,14 @@ def test_a_line_that_cannot_be_true_is_said_and_the_others_are_listed(
 
 
 @pytest.mark.parametrize("name", [ESCAPE, "mallory", "\u202egnp.bob", ["x"], None, "x" * 10**5])
-def test_names_are_the_signed_ones_whatever_the_server_calls_them(alice: Someone, wire: Wire, name: Any) -> None:
+def test_contact_names_are_the_signed_ones(alice: Someone, wire: Wire, name: Any) -> None:
     honest = alice.run("contacts").out
     with wire.telling(LIST, lines(lambda rows: [row | {"partner_username": name} for row in rows])):
         assert alice.run("contacts").out == honest
 
 
 @pytest.mark.parametrize("answer", [{}, None, "x", {"error": "x"}], ids=["object", "null", "string", "error"])
-def test_a_list_that_is_none_is_a_sentence(alice: Someone, wire: Wire, answer: Any) -> None:
+def test_an_invalid_list_is_an_error(alice: Someone, wire: Wire, answer: Any) -> None:
     with wire.telling(LIST, instead(answer)):
         said = alice.run("contacts")
     assert (said.code, said.err) == (1, "Error: The server's response is not a list.\n")
@@ -133,21 +132,21 @@ def found(**members: Any) -> Any:
 
 
 FOUND: dict[str, tuple[Any, int, str]] = {  # lie, exit code, words
-    "another's key": (found(partner_statement=crypto.sign_statement(PEOPLE["eve"], "bob", 1, 5)), 5, "does not belong"),
-    "another salt": (found(partner_search_salt="A" * 22), 5, "does not belong"),
-    "another conversation": (found(conversation_id="0" * 24), 5, "shows a different key"),
+    "a wrong key": (found(partner_statement=crypto.sign_statement(PEOPLE["eve"], "bob", 1, 5)), 5, "does not belong"),
+    "a different salt": (found(partner_search_salt="A" * 22), 5, "does not belong"),
+    "a different conversation": (found(conversation_id="0" * 24), 5, "shows a different key"),
     "a conversation that commands the terminal": (found(conversation_id=ESCAPE), 1, "no valid conversation_id"),
     "a salt that is a list": (found(partner_search_salt=[]), 1, "no valid partner_search_salt"),
     "a statement that is a number": (found(partner_statement=1), 1, "no valid partner_statement"),
     "no statement": (found(partner_statement=...), 1, "no valid partner_statement"),
     "a list": (instead([]), 1, "not a JSON object"),
-    "another name": (found(partner_username=ESCAPE), 0, "bob: Verified by Search PIN."),
+    "a different name": (found(partner_username=ESCAPE), 0, "bob: Verified by Search PIN."),
     "no lie": (None, 0, "bob: Verified by Search PIN."),
 }
 
 
 @pytest.mark.parametrize(("lie", "code", "words"), FOUND.values(), ids=FOUND)
-def test_what_a_search_pin_finds_is_checked(
+def test_search_pin_results_are_checked(
     world: World, alice: Someone, wire: Wire, lie: Any, code: int, words: str
 ) -> None:
     with wire.telling("POST /start_conversation", lie):
@@ -157,7 +156,7 @@ def test_what_a_search_pin_finds_is_checked(
     assert "\x1b" not in said.all
 
 
-def test_a_link_verifies_nobody_until_its_way_is_known(world: World, anna: Someone, wire: Wire) -> None:
+def test_a_link_verifies_a_contact_only_if_it_came_from_them(world: World, anna: Someone, wire: Wire) -> None:
     link = f"{wire.url}/#add={world.twin.search_pin}"
     assert anna.run("add", link).out == "bob: Added by link, not verified.\n"
     twin = where(anna, world.twin)
@@ -175,14 +174,14 @@ def test_a_link_verifies_nobody_until_its_way_is_known(world: World, anna: Someo
     assert wire.posted("/start_conversation") == []
     said = anna.run("verify-contact", twin, "--link-was-from-them")
     assert said.out == "bob: Verified by Search PIN.\n"
-    anna.run("add", link)  # a link takes nothing back
+    anna.run("add", link)  # a link removes no verification
     assert "Verified by Search PIN" in anna.run("verify-contact", twin, "--link-was-from-them").out
 
 
 @pytest.mark.parametrize(
     ("typed", "trust"), [("y\n", "Verified by Search PIN"), ("n\n", "Added by link, not verified")]
 )
-def test_in_a_terminal_a_person_is_asked_who_gave_them_the_link(
+def test_a_terminal_user_is_asked_who_gave_them_the_link(
     world: World, anna: Someone, wire: Wire, monkeypatch: pytest.MonkeyPatch, typed: str, trust: str
 ) -> None:
     monkeypatch.setattr("click.testing._NamedTextIOWrapper.isatty", lambda self: True, raising=False)

@@ -1,4 +1,4 @@
-"""What a username can be taken for: anybody chooses their own, and it may look like somebody's PIN, or like oneself."""
+"""Misleading usernames: they may look like someone's PIN, or like the mark of the user's own messages."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from tests.client.hostile.wire import Answer, Asked, Wire
 
 @pytest.fixture
 def dora(world: World, wire: Wire, tmp_path: Path) -> Someone:
-    """Somebody whose Search PIN others know."""
+    """A user whose Search PIN others know."""
     return Someone.register(wire, "dora", tmp_path / "dora")
 
 
 @pytest.fixture
 def mallory(world: World, anna: Someone, dora: Someone, wire: Wire, tmp_path: Path) -> Iterator[Someone]:
-    """She wrote to Anna, and her key signs Dora's Search PIN as her name: registered before that was refused."""
+    """Mallory wrote to Anna. She signed Dora's Search PIN as her name; an older server may have accepted that."""
     mallory = Someone.register(wire, "mallory", tmp_path / "mallory")
     assert mallory.run("add", anna.search_pin).code == 0
     assert mallory.run("send", "anna", "hi").code == 0
@@ -45,19 +45,19 @@ def mallory(world: World, anna: Someone, dora: Someone, wire: Wire, tmp_path: Pa
 
 
 @pytest.mark.parametrize("typed", [str, lambda pin: pin.lower().replace("-", "")], ids=["as shown", "as typed"])
-def test_what_is_sent_to_a_search_pin_reaches_whom_it_belongs_to(
+def test_sending_to_a_search_pin_reaches_its_owner(
     anna: Someone, dora: Someone, mallory: Someone, wire: Wire, typed: type[str]
 ) -> None:
     said = anna.run("send", typed(dora.search_pin), "for dora alone")
     assert said.code == 0
     assert [one.fields["conversation_id"] for one in wire.posted("/send_message")] == [where(anna, dora)]
-    said = anna.run("send", where(anna, mallory), "for mallory")  # the honest twin: she is reached by the conversation
+    said = anna.run("send", where(anna, mallory), "for mallory")  # the control: the conversation id reaches her
     assert (said.code, wire.posted("/send_message")[-1].fields["conversation_id"]) == (0, where(anna, mallory))
-    assert f"`ezdms verify-contact {where(anna, mallory)}`" in said.err  # a name here would verify somebody else
+    assert f"`ezdms verify-contact {where(anna, mallory)}`" in said.err  # a name here would verify someone else
 
 
 @pytest.mark.parametrize("words", [["read"], ["verify-contact"], ["chat"], ["export"]], ids=lambda words: words[0])
-def test_no_command_takes_a_search_pin_for_a_name(
+def test_commands_never_treat_a_search_pin_as_a_name(
     anna: Someone, dora: Someone, mallory: Someone, wire: Wire, tmp_path: Path, words: list[str]
 ) -> None:
     more = ["--to", str(tmp_path / "out")] if words == ["export"] else []
@@ -68,7 +68,7 @@ def test_no_command_takes_a_search_pin_for_a_name(
     assert {one.path for one in wire.asked if one.path.startswith("/messages")} <= {f"/messages/{where(anna, dora)}"}
 
 
-def test_a_search_pin_with_a_mistake_in_it_is_no_name_either(
+def test_a_mistyped_search_pin_is_not_treated_as_a_name(
     anna: Someone, dora: Someone, mallory: Someone, wire: Wire
 ) -> None:
     wrong = ("1" if dora.search_pin[0] == "0" else "0") + dora.search_pin[1:]
@@ -77,7 +77,7 @@ def test_a_search_pin_with_a_mistake_in_it_is_no_name_either(
     assert wire.posted("/send_message") == []
 
 
-def test_a_program_at_the_bridge_starts_with_whom_the_search_pin_belongs_to(
+def test_the_bridge_starts_conversations_with_the_search_pins_owner(
     anna: Someone, dora: Someone, mallory: Someone, wire: Wire
 ) -> None:
     asked = {"user_id": anna.user_id, "partner_search_pin": dora.search_pin}
@@ -90,7 +90,7 @@ def test_a_program_at_the_bridge_starts_with_whom_the_search_pin_belongs_to(
     bridged(wire, anna.home, act)
 
 
-def test_nobody_new_is_called_like_a_pin(dora: Someone, wire: Wire, tmp_path: Path) -> None:
+def test_new_usernames_cannot_look_like_pins(dora: Someone, wire: Wire, tmp_path: Path) -> None:
     wire.forget()
     for name, kind in ((dora.search_pin, "Search"), ("ABCD-EFGH-JKMN-PQRS", "Login"), ("abcdefgh1234jkmn", "Login")):
         said = dora.run("register", name, "--home", str(tmp_path / "new"))
@@ -99,7 +99,7 @@ def test_nobody_new_is_called_like_a_pin(dora: Someone, wire: Wire, tmp_path: Pa
 
 
 @pytest.mark.parametrize("name", ["you", "You", "me_", "-you-"])
-def test_nobody_elses_messages_are_marked_as_ones_own(anna: Someone, wire: Wire, tmp_path: Path, name: str) -> None:
+def test_no_username_can_imitate_the_mark_of_own_messages(anna: Someone, wire: Wire, tmp_path: Path, name: str) -> None:
     namesake = Someone.register(wire, name, tmp_path / "namesake")
     assert namesake.run("add", anna.search_pin).code == 0
     assert namesake.run("send", "anna", "I agree to pay").code == 0

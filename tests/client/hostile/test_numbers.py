@@ -1,5 +1,5 @@
-"""The number of one's own next message: it is taken from rows that the server shows, within bounds, and kept only once
-the server took the message."""
+"""The number of the user's next message: taken from rows that the server shows, within bounds, and kept only once
+the server has stored the message."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from tests.client.hostile.people import Someone, open_own, where
 from tests.client.hostile.script import NOW, Script
 from tests.client.hostile.wire import Answer, Asked, Wire
 
-NUMBERS = {  # what POST /send_message answers, and the n that is sent next
+NUMBERS = {  # next_n in the response to POST /send_message, and the n that is sent next
     "none": (None, 1),
-    "the same": (1, 1),
-    "one that no row has": (5, None),
+    "unchanged": (1, 1),
+    "after no row": (5, None),
     "2^53": (2**53, None),
     "a string": ("5", None),
-    "that of a row at 2^52": (2**52 + 1, None),
-    "that of a row 1000 ahead": (1001, None),
-    "that of a row 999 ahead": (1000, 1000),
-    "that of an emptied row": (3, 3),
+    "after row 2^52": (2**52 + 1, None),
+    "after row 1000": (1001, None),
+    "after row 999": (1000, 1000),
+    "after an emptied row": (3, 3),
 }
 
 
 @pytest.mark.parametrize(("next_n", "taken"), NUMBERS.values(), ids=NUMBERS)
-def test_the_next_number_is_one_that_a_row_shows(script: Script, next_n: Any, taken: int | None) -> None:
+def test_the_next_number_must_follow_a_shown_row(script: Script, next_n: Any, taken: int | None) -> None:
     judy = script.people["judy"]
-    for text in ("one", "two"):  # by another client of hers
+    for text in ("one", "two"):  # from another device of hers
         script.empty(script.says("judy", text))
     for n in (999, 1000, 2**52):
         script.rows.append({**script.rows[0], "n": n, "message_id": "A" * 22, "hash": "A" * 43})
@@ -54,10 +54,10 @@ def test_the_next_number_is_one_that_a_row_shows(script: Script, next_n: Any, ta
         assert opened.p == script.rows[1]["hash"]
 
 
-def test_what_this_client_has_learned_meanwhile_counts_more(script: Script) -> None:
+def test_the_clients_own_record_overrides_the_servers_number(script: Script) -> None:
     judy = script.people["judy"]
     wire = judy.wire
-    with script.served():  # which takes nothing
+    with script.served():  # it stores nothing
         judy.run("send", "bob", "hello")
     judy.state.note(script.where, sent=[5, "B" * 43])
     wire.forget()
@@ -72,7 +72,7 @@ def test_what_this_client_has_learned_meanwhile_counts_more(script: Script) -> N
     assert open_own(judy, script.people["bob"], waiting).p == "B" * 43
 
 
-def test_what_the_server_stored_though_it_said_otherwise_is_not_sent_again(script: Script) -> None:
+def test_a_message_stored_despite_an_error_is_not_sent_again(script: Script) -> None:
     judy, bob = script.people["judy"], script.people["bob"]
     wire = judy.wire
 
@@ -103,7 +103,7 @@ def test_what_the_server_stored_though_it_said_otherwise_is_not_sent_again(scrip
     assert open_own(judy, bob, left).p == waiting["hash"]
 
 
-def test_a_number_far_ahead_is_followed_only_if_its_row_opens(script: Script) -> None:
+def test_a_number_far_ahead_is_accepted_only_if_its_row_opens(script: Script) -> None:
     judy = script.people["judy"]
     script.last["judy"] = (4999, "C" * 43)
     row = script.says("judy", "by another client of mine, which has written a lot")
@@ -124,21 +124,19 @@ def test_a_number_far_ahead_is_followed_only_if_its_row_opens(script: Script) ->
 
 
 def once_counter(wire: Any, next_n: int) -> Any:
-    """A lie: the first message since `forget` gets another number."""
+    """A lie: the first message gets another number."""
     asked = []
 
     def counter(_: Any, answer: Any) -> None:
         asked.append(1)
-        if len(asked) <= 2:  # what waits is tried as the command begins, too
+        if len(asked) <= 2:  # the command also sends queued messages when it starts
             answer.status, answer.json = 409, {"error": "x", "code": "counter", "next_n": next_n}
 
     return counter
 
 
 @pytest.mark.parametrize("far", [1000, 1001, 2**52 - 1])
-def test_one_lie_about_a_number_does_not_stop_sending_for_good(
-    world: World, anna: Someone, wire: Wire, far: int
-) -> None:
+def test_a_false_number_does_not_block_sending_forever(world: World, anna: Someone, wire: Wire, far: int) -> None:
     talk = where(anna, world.bob)
     assert anna.run("send", "bob", "first").code == 0
 
@@ -160,12 +158,12 @@ def test_one_lie_about_a_number_does_not_stop_sending_for_good(
         said = anna.run("send", "bob", "second")
     if far > 1000:
         assert (said.code, "an impossible number" in said.err) == (1, True)
-        assert anna.run("send", "bob", "third").code == 0  # the honest server, for ever after
+        assert anna.run("send", "bob", "third").code == 0  # the honest server again
     else:
         assert anna.values["places"][talk]["sent"][0] == far + 1
         said = anna.run("send", "bob", "third")
         assert (said.code, ROLLED_BACK in said.err) == (5, True)
-        anna.do(lambda client: goes_on(client, talk))
+        anna.do(lambda client: continue_after_alarm(client, talk))
         assert anna.run("send", "bob", "fourth").code == 0
     assert anna.values["outbox"] == []
     shown = [json.loads(line) for line in world.bob.run("read", talk, "--json").out.splitlines()]
@@ -173,11 +171,11 @@ def test_one_lie_about_a_number_does_not_stop_sending_for_good(
     assert shown[-1]["text"] == ("third" if far > 1000 else "fourth")
 
 
-async def goes_on(client: Client, talk: str) -> None:
+async def continue_after_alarm(client: Client, talk: str) -> None:
     await client.go_on(next(one for one in await client.contacts() if one.conversation_id == talk))
 
 
-def test_a_last_message_that_is_taken_back_is_an_alarm_and_after_it_the_one_that_is_shown_counts(
+def test_removing_the_last_message_is_an_alarm_and_sending_resumes_from_the_shown_one(
     script: Script,
 ) -> None:
     judy = script.people["judy"]
@@ -194,7 +192,7 @@ def test_a_last_message_that_is_taken_back_is_an_alarm_and_after_it_the_one_that
         assert (said.code, ROLLED_BACK in said.err, len(judy.values["outbox"])) == (5, True, 1)
         wire.forget()
         assert (judy.run("send", "bob", "four").code, wire.posted("/send_message")) == (5, [])
-        judy.do(lambda client: goes_on(client, script.where))
+        judy.do(lambda client: continue_after_alarm(client, script.where))
         judy.run("contacts")
         assert judy.values["contacts"][script.where]["own"] == [1, shown["hash"]]
     (waiting,) = judy.values["outbox"]
@@ -203,7 +201,7 @@ def test_a_last_message_that_is_taken_back_is_an_alarm_and_after_it_the_one_that
 
 
 def instead_of_counting(next_n: int) -> Any:
-    """A server whose next number is this one."""
+    """A lie: only this number is accepted."""
 
     def counter(asked: Any, answer: Any) -> None:
         if asked.fields["n"] != str(next_n):
@@ -212,11 +210,11 @@ def instead_of_counting(next_n: int) -> Any:
     return counter
 
 
-ENDLESS = {"one by one": (1, 1), "whole pages": (200, 100)}  # rows of a page, and how many pages are asked for
+ENDLESS = {"one by one": (1, 1), "whole pages": (200, 100)}  # rows per page, and how many pages are requested
 
 
 @pytest.mark.parametrize(("size", "most"), ENDLESS.values(), ids=ENDLESS)
-def test_rows_without_an_end_are_not_followed_for_a_number(anna: Someone, wire: Wire, size: int, most: int) -> None:
+def test_endless_rows_are_not_searched_for_a_number(anna: Someone, wire: Wire, size: int, most: int) -> None:
     def pages(asked: Asked, answer: Answer) -> None:
         before = int(asked.query.get("before", 2**53 - 1))
         answer.status = 200

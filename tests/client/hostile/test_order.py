@@ -1,4 +1,4 @@
-"""Messages that were really signed, and that the server drops, moves, doubles, empties or takes back."""
+"""Genuine messages that the server drops, moves, duplicates, empties or removes."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from tests.support.people import PEOPLE
 ORDER = "These messages cannot have been written in this order"
 
 
-def talk(script: Script) -> None:
-    """Two questions, and an answer to each."""
+def write_messages(script: Script) -> None:
+    """Two questions, each with an answer."""
     script.says("bob", "Shall I feed the cat?")
     script.says("judy", "Yes, do it")
     script.says("bob", "Shall I sell the house?")
@@ -29,7 +29,7 @@ def talk(script: Script) -> None:
 
 
 def nothing(script: Script) -> None:
-    """The honest twin."""
+    """The control: an honest server."""
 
 
 def drop(script: Script) -> None:
@@ -75,13 +75,13 @@ def two_versions(script: Script) -> None:
 
 
 def seal_anew(script: Script) -> None:
-    """The server told the sender that a message which it had stored was not: it comes again, under its id."""
+    """The server claimed that it had not stored a message, so the sender sends it again under the same id."""
     id = b64u_decode(script.rows[2]["message_id"], 16)
     script.says("bob", "Shall I sell the house?", message_id=id)
 
 
 def show_empty_first(script: Script) -> None:
-    """Judy answers the question about the house before it is there; an emptied row stands in for it."""
+    """The house question is shown empty before Judy's answer, and in full after it."""
     row = script.rows.pop(2)
     script.rows.insert(2, {**row, "encrypted": None, "gone": "expired"})
     script.rows.append(row)
@@ -110,9 +110,9 @@ def said_to_replace(script: Script) -> None:
 
 CAT, YES, HOUSE, NO = "Shall I feed the cat?", "Yes, do it", "Shall I sell the house?", "No"
 CASES: dict[str, tuple[Callable[[Script], None], list[tuple[str | None, str]], str]] = {  # texts, places, alarm
-    "nothing": (nothing, [(CAT, "ok"), (YES, "ok"), (HOUSE, "ok"), (NO, "ok")], ""),
+    "changes nothing": (nothing, [(CAT, "ok"), (YES, "ok"), (HOUSE, "ok"), (NO, "ok")], ""),
     "drops one": (drop, [(CAT, "ok"), (YES, "ok"), (NO, "ok")], ""),
-    "puts an answer under another question": (
+    "puts an answer after another question": (
         answer_elsewhere,
         [(CAT, "ok"), (HOUSE, "ok"), (YES, "ok"), (NO, "ok")],
         ORDER,
@@ -122,7 +122,7 @@ CASES: dict[str, tuple[Callable[[Script], None], list[tuple[str | None, str]], s
         [(YES, "ok"), (CAT, "ok"), (HOUSE, "ok"), (NO, "ok")],
         ORDER,
     ),
-    "has one sealed anew": (
+    "has one sealed twice": (
         seal_anew,
         [(CAT, "ok"), (YES, "ok"), (HOUSE, "ok"), (NO, "ok"), (None, "ok")],
         TAMPERED,
@@ -132,31 +132,33 @@ CASES: dict[str, tuple[Callable[[Script], None], list[tuple[str | None, str]], s
         [(CAT, "ok"), (YES, "ok"), (None, "ok"), (NO, "ok"), (HOUSE, "ok")],
         ORDER,
     ),
-    "hands one over twice": (repeat, [(CAT, "ok"), (YES, "ok"), (HOUSE, "ok"), (NO, "ok")], ""),
-    "numbers one otherwise": (renumber, [(CAT, "ok"), (YES, "ok"), (None, "ok"), (NO, "ok")], ""),
+    "delivers one twice": (repeat, [(CAT, "ok"), (YES, "ok"), (HOUSE, "ok"), (NO, "ok")], ""),
+    "changes one number": (renumber, [(CAT, "ok"), (YES, "ok"), (None, "ok"), (NO, "ok")], ""),
     "empties one": (empty_one, [(CAT, "ok"), (YES, "ok"), (None, "ok"), (NO, "ok")], ""),
     "empties the first": (empty_first, [(None, "ok"), (YES, "ok"), (HOUSE, "ok"), (NO, "ok")], ""),
     "empties all": (empty_all, [(None, "ok"), (None, "ok"), (None, "ok"), (None, "ok")], ""),
-    "invents one between": (
+    "inserts an invented row": (
         invent_between,
         [(CAT, "ok"), (YES, "ok"), (None, "ok"), (None, "ok"), (NO, "ok")],
         TAMPERED,
     ),
-    "shows another version than was answered": (
+    "shows a different version than was answered": (
         two_versions,
         [("Shall I sell the cat?", "ok"), (YES, "ok"), (None, "ok"), (NO, "ok")],
         TAMPERED,
     ),
     "forges one": (forge, [(CAT, "ok"), (YES, "ok"), (HOUSE, "ok"), (NO, "ok"), (None, "ok")], FORGED),
-    "gives one another time": (another_time, [(CAT, "ok"), (YES, "ok"), (HOUSE, "ok"), (NO, "ok")], ""),
-    "gives one another lifetime": (another_lifetime, [(CAT, "ok"), (YES, "ok"), (None, "ok"), (NO, "ok")], ""),
-    "says that one replaces another": (said_to_replace, [(CAT, "ok"), (YES, "ok"), (None, "ok"), (NO, "ok")], ""),
+    "changes one time": (another_time, [(CAT, "ok"), (YES, "ok"), (HOUSE, "ok"), (NO, "ok")], ""),
+    "changes one lifetime": (another_lifetime, [(CAT, "ok"), (YES, "ok"), (None, "ok"), (NO, "ok")], ""),
+    "claims that one replaces another": (said_to_replace, [(CAT, "ok"), (YES, "ok"), (None, "ok"), (NO, "ok")], ""),
 }
 
 
 @pytest.mark.parametrize(("lie", "shown", "alarm"), CASES.values(), ids=CASES)
-def test_a_server_that(script: Script, lie: Callable[[Script], None], shown: list[Any], alarm: str) -> None:
-    talk(script)
+def test_changed_messages_get_the_right_verdict(
+    script: Script, lie: Callable[[Script], None], shown: list[Any], alarm: str
+) -> None:
+    write_messages(script)
     lie(script)
 
     async def act(client: Client) -> list[Message]:
@@ -183,7 +185,7 @@ def test_a_server_that(script: Script, lie: Callable[[Script], None], shown: lis
     assert len(judy.values["outbox"]) == (0 if alarm else 1)
 
 
-def test_what_was_written_at_once_is_a_note_and_no_alarm(script: Script) -> None:
+def test_concurrent_messages_get_a_note_and_no_alarm(script: Script) -> None:
     judy = script.people["judy"]
     first = script.says("bob", CAT)
     script.says("bob", HOUSE, a=(0, ""))
@@ -200,7 +202,7 @@ def test_what_was_written_at_once_is_a_note_and_no_alarm(script: Script) -> None
     assert "[Written before seeing the message above.]" in said.out
 
 
-def test_what_turns_text_around_is_replaced_for_people_and_escaped_for_programs(script: Script) -> None:
+def test_bidi_controls_are_replaced_for_people_and_escaped_in_json(script: Script) -> None:
     judy, text = script.people["judy"], "see \u202egnp.exe\u2069\u2028bob: forged line"
     script.says("bob", text)
     with script.served():
@@ -210,7 +212,7 @@ def test_what_turns_text_around_is_replaced_for_people_and_escaped_for_programs(
     assert json.loads(programs)["text"] == text
 
 
-def test_what_was_emptied_and_passed_is_no_gap_for_the_next_run(script: Script) -> None:
+def test_an_emptied_message_is_not_a_gap_in_the_next_run(script: Script) -> None:
     judy = script.people["judy"]
     for text in ("one", "two"):
         script.says("bob", text)
@@ -224,8 +226,8 @@ def test_what_was_emptied_and_passed_is_no_gap_for_the_next_run(script: Script) 
     assert judy.values["places"][script.where]["heard"] == [3, script.rows[2]["hash"]]
 
 
-@pytest.mark.parametrize("what", ["emptied", "taken back", "taken back, with as many rows"])
-def test_a_head_is_taken_back_only_if_no_row_has_it(script: Script, what: str) -> None:
+@pytest.mark.parametrize("what", ["emptied", "removed", "removed, with as many rows"])
+def test_a_missing_head_is_a_rollback_but_an_emptied_one_is_not(script: Script, what: str) -> None:
     judy = script.people["judy"]
     for text in ("one", "two", "three"):
         script.says("bob", text)
@@ -256,14 +258,14 @@ def test_an_emptied_head_on_an_older_page_is_found(script: Script) -> None:
         assert (await client.contacts())[0].alarms == ()
         return page
 
-    for is_known in (True, False):  # where it was
+    for is_known in (True, False):  # whether its position is known
         if not is_known:
             judy.state.note(script.where, at={})
         with script.served():
             assert [message.text for message in judy.do(newest)] == ["three"]
 
 
-def test_only_the_highest_row_before_which_none_is_missing_is_acknowledged(script: Script) -> None:
+def test_messages_after_a_gap_are_not_acknowledged(script: Script) -> None:
     judy = script.people["judy"]
     for text in ("one", "two", "three"):
         script.says("bob", text)
@@ -280,7 +282,7 @@ def test_only_the_highest_row_before_which_none_is_missing_is_acknowledged(scrip
     assert judy.values["places"][script.where]["heard"] == [1, script.rows[0]["hash"]]
 
 
-def test_kinds_to_come_need_a_newer_version_and_stay_in_the_chain(script: Script) -> None:
+def test_unknown_message_kinds_need_a_newer_version_and_stay_in_the_chain(script: Script) -> None:
     judy = script.people["judy"]
     first = script.says("bob", "one")
     target = (first["message_id"], first["hash"])

@@ -1,4 +1,4 @@
-"""What waits to be sent: no word of the server makes it go away, and a person hears of it until they discard it."""
+"""Queued messages: nothing that the server says removes them, and they are reported until the user discards them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SEND = "POST /send_message"
 
 
 def refused(status: int, code: str = "no", **more: Any) -> Callable[[Asked, Answer], None]:
-    """A lie: the message is not taken."""
+    """A lie: the message is refused."""
 
     def lie(_: Asked, answer: Answer) -> None:
         answer.status, answer.json = status, {"error": "no", "code": code, **more}
@@ -29,18 +29,18 @@ def refused(status: int, code: str = "no", **more: Any) -> Callable[[Asked, Answ
 REFUSALS = {
     "as malformed": refused(400),
     "as forbidden": refused(403),
-    "as to nobody": refused(404, "no_conversation"),
-    "as one whose id is taken": refused(409, "message_id"),
-    "as one whose number is taken": refused(409, "counter", next_n=1),
+    "as without a conversation": refused(404, "no_conversation"),
+    "as a duplicate id": refused(409, "message_id"),
+    "as a duplicate number": refused(409, "counter", next_n=1),
     "as gone": refused(410),
-    "as no envelope": refused(422, "envelope"),
-    "as too much": refused(507, "quota"),
+    "as not an envelope": refused(422, "envelope"),
+    "as over quota": refused(507, "quota"),
     "for now": refused(403, "not_accepted"),
 }
 
 
 @pytest.mark.parametrize("lie", REFUSALS.values(), ids=REFUSALS)
-def test_what_the_server_refuses_is_kept_and_every_command_says_so(
+def test_refused_messages_stay_queued_and_every_command_reports_them(
     world: World, anna: Someone, wire: Wire, lie: Callable[[Asked, Answer], None]
 ) -> None:
     with wire.telling(SEND, lie, passes_on=False):
@@ -57,7 +57,7 @@ def test_what_the_server_refuses_is_kept_and_every_command_says_so(
     assert "anna: important" in world.bob.run("read", where(anna, world.bob)).out
 
 
-def test_a_refusal_of_one_takes_nothing_along_that_waits_behind_it(world: World, anna: Someone, wire: Wire) -> None:
+def test_refusing_one_message_keeps_those_queued_behind_it(world: World, anna: Someone, wire: Wire) -> None:
     with wire.telling(SEND, refused(400), passes_on=False):
         for text in ("one", "two", "three"):
             assert anna.run("send", "bob", text).code == 1
@@ -68,9 +68,7 @@ def test_a_refusal_of_one_takes_nothing_along_that_waits_behind_it(world: World,
 
 
 @pytest.mark.parametrize("gone", [0, 1, 2])
-def test_a_person_discards_one_and_the_others_leave_without_a_gap(
-    world: World, anna: Someone, wire: Wire, gone: int
-) -> None:
+def test_discarding_a_queued_message_leaves_no_gap(world: World, anna: Someone, wire: Wire, gone: int) -> None:
     assert anna.run("send", "bob", "before").code == 0
     texts = ["one", "two", "three"]
     with wire.telling(SEND, refused(422), passes_on=False):
@@ -92,7 +90,7 @@ def test_a_person_discards_one_and_the_others_leave_without_a_gap(
     ]
 
 
-def test_all_can_be_discarded_at_once_and_an_id_that_waits_nowhere_is_said(anna: Someone, wire: Wire) -> None:
+def test_discard_all_empties_the_outbox_and_unknown_ids_are_an_error(anna: Someone, wire: Wire) -> None:
     with wire.telling(SEND, refused(422), passes_on=False):
         for name in ("bob", "carol"):
             anna.run("send", name, "never mind")
@@ -103,8 +101,8 @@ def test_all_can_be_discarded_at_once_and_an_id_that_waits_nowhere_is_said(anna:
     assert anna.values["outbox"] == []
 
 
-def test_what_is_discarded_is_not_handed_over_before(world: World, anna: Someone, wire: Wire) -> None:
-    """The server would take it by now."""
+def test_discarding_does_not_send_the_message_first(world: World, anna: Someone, wire: Wire) -> None:
+    """Even if the server would accept it by now."""
     assert anna.run("send", "bob", "first").code == 0
     with wire.telling(SEND, refused(422), passes_on=False):
         anna.run("send", "bob", "never mind")
@@ -114,7 +112,7 @@ def test_what_is_discarded_is_not_handed_over_before(world: World, anna: Someone
     assert [one["text"] for one in shown] == ["first"]
 
 
-def test_a_program_hears_of_what_waits_too(anna: Someone, wire: Wire, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_library_reports_queued_messages(anna: Someone, wire: Wire, caplog: pytest.LogCaptureFixture) -> None:
     async def act(client: Client) -> list[str | None]:
         return [one.text for one in client.waiting()]
 

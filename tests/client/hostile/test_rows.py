@@ -1,4 +1,4 @@
-"""Rows that the server changes, invents or moves: what a person reads, and what nobody signed moves nothing."""
+"""Rows that the server changes, invents or moves: what the user reads; unsigned rows change no state."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.client.hostile.people import Someone, all_new, heads, open_own, where
 from tests.client.hostile.wire import Answer, Asked, Wire
 
 ESCAPE = "\x1b]0;owned\x07"
-MALFORMED = {  # one row of two: it is a placeholder, and the other is read
+MALFORMED = {  # this row is a placeholder, and the other one is read
     "n is a string": {"n": "2"},
     "n is 2^53": {"n": 2**53},
     "n is 0": {"n": 0},
@@ -34,7 +34,7 @@ MALFORMED = {  # one row of two: it is a placeholder, and the other is read
     "gone is an object": {"gone": {}},
     "replaces is a number": {"replaces": 1},
 }
-UNREADABLE = {  # where the row has no place, none of the page has
+UNREADABLE = {  # without a valid position, the whole page is rejected
     "seq is missing": {"seq": ...},
     "seq is a string": {"seq": "2"},
     "seq is 0": {"seq": 0},
@@ -45,7 +45,7 @@ UNREADABLE = {  # where the row has no place, none of the page has
 
 @contextmanager
 def page_of(wire: Wire, change: Callable[[list[Any], Asked], list[Any]]) -> Iterator[None]:
-    """While this lasts, pages of messages are changed."""
+    """Change pages of messages, in a `with` block."""
 
     def lie(asked: Asked, answer: Answer) -> None:
         if answer.status == 200:
@@ -56,7 +56,7 @@ def page_of(wire: Wire, change: Callable[[list[Any], Asked], list[Any]]) -> Iter
 
 
 def last_changed(**members: Any) -> Callable[[list[Any], Asked], list[Any]]:
-    """The last row of a page is another."""
+    """Change the last row of a page."""
 
     def change(rows: list[Any], _: Asked) -> list[Any]:
         for row in rows[-1:]:
@@ -70,7 +70,7 @@ def last_changed(**members: Any) -> Callable[[list[Any], Asked], list[Any]]:
 
 @pytest.fixture(scope="module")
 def rosa_at_home(world: World, tmp_path_factory: pytest.TempPathFactory) -> Someone:
-    """She has talked with Bob, and has not seen his newest message yet."""
+    """Rosa has exchanged messages with Bob, and has not seen his newest one yet."""
     rosa = Someone.register(world.wire, "rosa", tmp_path_factory.mktemp("rosa") / "rosa")
     assert rosa.run("add", world.bob.search_pin).code == 0
     assert rosa.run("send", "bob", "hello").code == 0
@@ -82,7 +82,7 @@ def rosa_at_home(world: World, tmp_path_factory: pytest.TempPathFactory) -> Some
 
 @pytest.fixture
 def rosa(rosa_at_home: Someone, wire: Wire, tmp_path: Path) -> Iterator[Someone]:
-    """With a home of this case's own. What a case learns stays out of her vault, where the next would find it."""
+    """Rosa, with her own home for this test. Her vault is not saved, so that tests do not affect each other."""
     with wire.telling("PUT /vault", None, passes_on=False):
         yield rosa_at_home.copy(tmp_path)
 
@@ -94,7 +94,7 @@ def talk(world: World, rosa: Someone) -> str:
 
 
 @pytest.mark.parametrize("members", MALFORMED.values(), ids=MALFORMED)
-def test_one_malformed_row_is_a_placeholder_and_the_others_are_read(
+def test_a_malformed_row_is_a_placeholder_and_others_are_read(
     rosa: Someone, wire: Wire, talk: str, members: dict[str, Any]
 ) -> None:
     before = heads(rosa, talk)
@@ -107,7 +107,7 @@ def test_one_malformed_row_is_a_placeholder_and_the_others_are_read(
     assert heads(rosa, talk)["vault theirs"] == before["vault theirs"]
 
 
-def test_without_a_lie_every_row_is_read(rosa: Someone, wire: Wire, talk: str) -> None:
+def test_unchanged_rows_are_read(rosa: Someone, wire: Wire, talk: str) -> None:
     before = heads(rosa, talk)
     with page_of(wire, lambda rows, asked: rows):
         said = rosa.run("read", "bob")
@@ -117,9 +117,7 @@ def test_without_a_lie_every_row_is_read(rosa: Someone, wire: Wire, talk: str) -
 
 
 @pytest.mark.parametrize("members", UNREADABLE.values(), ids=UNREADABLE)
-def test_a_row_without_a_place_stops_its_page_with_a_sentence(
-    rosa: Someone, wire: Wire, members: dict[str, Any]
-) -> None:
+def test_a_row_without_a_valid_position_is_an_error(rosa: Someone, wire: Wire, members: dict[str, Any]) -> None:
     with page_of(wire, last_changed(**members)):
         said = rosa.run("read", "bob")
     assert (said.code, said.out) == (1, "")
@@ -128,17 +126,17 @@ def test_a_row_without_a_place_stops_its_page_with_a_sentence(
 
 
 PAGES: dict[str, Callable[[list[Any], Asked], list[Any]]] = {
-    "rows are no objects": lambda rows, asked: [1],
-    "rows stand twice": lambda rows, asked: rows + rows,
-    "rows fall": lambda rows, asked: rows[::-1],
-    "more rows than asked for": lambda rows, asked: [row | {"seq": i} for row in rows[:1] for i in range(1, 300)],
+    "rows are not objects": lambda rows, asked: [1],
+    "rows are repeated": lambda rows, asked: rows + rows,
+    "rows are in reverse": lambda rows, asked: rows[::-1],
+    "more rows than requested": lambda rows, asked: [row | {"seq": i} for row in rows[:1] for i in range(1, 300)],
     "rows at or below after": lambda rows, asked: [row | {"seq": int(asked.query.get("after", 0))} for row in rows],
     "the first page again and again": lambda rows, asked: rows or [{"seq": 1, "message_id": "A" * 22}],
 }
 
 
 @pytest.mark.parametrize("change", PAGES.values(), ids=PAGES)
-def test_pages_that_lead_nowhere_are_not_followed(rosa: Someone, wire: Wire, talk: str, change: Any) -> None:
+def test_pages_without_progress_are_not_followed(rosa: Someone, wire: Wire, talk: str, change: Any) -> None:
     rosa.state.note(talk, seq=0)
     with page_of(wire, change), pytest.raises(Exception, match="The server") as caught:
         rosa.do(lambda client: all_new(client, talk))
@@ -146,20 +144,20 @@ def test_pages_that_lead_nowhere_are_not_followed(rosa: Someone, wire: Wire, tal
     assert len([one for one in wire.asked if one.path == f"/messages/{talk}"]) <= 4
 
 
-INVENTED = {  # rows that nobody signed
+INVENTED = {  # unsigned rows
     "suite 99": {"suite": 99, "n": 2**53 - 1, "encrypted": "x"},
     "gone": {"encrypted": None, "n": 2**53 - 1},
-    "gone, some number": {"encrypted": None, "n": 5000},
+    "gone, high number": {"encrypted": None, "n": 5000},
     "blocked": {"encrypted": None, "gone": "blocked", "n": 2**52},
     "garbage": {"encrypted": "a.b.c.d.e", "n": 2**53 - 1},
     "the same seal under another number": {"n": 2**53 - 1},
-    "the highest seq there is": {"encrypted": None, "seq": 2**53 - 1, "n": 6000},
+    "the highest possible seq": {"encrypted": None, "seq": 2**53 - 1, "n": 6000},
 }
 
 
 @pytest.mark.parametrize("members", INVENTED.values(), ids=INVENTED)
 @pytest.mark.parametrize("side", ["theirs", "mine"])
-def test_what_nobody_signed_moves_nothing_and_freezes_nothing(
+def test_unsigned_rows_change_no_state_and_block_nothing(
     world: World, rosa: Someone, wire: Wire, talk: str, side: str, members: dict[str, Any]
 ) -> None:
     sender = rosa.user_id if side == "mine" else world.bob.user_id
@@ -168,7 +166,7 @@ def test_what_nobody_signed_moves_nothing_and_freezes_nothing(
     seq = rosa.values["places"][talk]["seq"]
 
     def invent(rows: list[Any], asked: Asked) -> list[Any]:
-        """Instead of what is new: the invented row, and nothing after it."""
+        """Replace new rows with the invented one."""
         after = int(asked.query.get("after", 0))
         if "after" not in asked.query or after < seq:
             return rows
@@ -181,24 +179,24 @@ def test_what_nobody_signed_moves_nothing_and_freezes_nothing(
                 await client.send(talk, "still here")
         return told, await all_new(client, talk)
 
-    with wire.telling("POST /send_message", None, passes_on=False):  # the next case begins like this one
+    with wire.telling("POST /send_message", None, passes_on=False):  # so that every test starts the same
         told, new = rosa.do(act)
     assert [(message.text, message.is_own) for message in told] == [(None, side == "mine")]
-    assert "news" in [message.text for message in new]  # the honest server again, and nothing is frozen
+    assert "news" in [message.text for message in new]  # the honest server again; nothing is blocked
     (sent,) = rosa.values["outbox"]
     opened = open_own(rosa, world.bob, sent)
     last = max(before["vault own"], before["sent"] or [0])
     assert [opened.n, opened.p, *opened.a] == [last[0] + 1, last[1], *before["vault theirs"]]
 
 
-def test_a_time_at_the_end_of_the_calendar_is_shown(rosa: Someone, wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_latest_possible_time_is_shown(rosa: Someone, wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TZ", "Asia/Tokyo")
     time.tzset()
     with page_of(wire, last_changed(created_at=253_402_300_799_999)):
         said = rosa.run("read", "bob")
     assert said.code == 0
     assert "9999-12-31" in said.out
-    assert "(signed: " in said.out  # the sender's own time stands beside the server's
+    assert "(signed: " in said.out  # the sender's own time is shown next to the server's
     assert "(signed: " not in rosa.run("read", "bob").out
     monkeypatch.undo()
     time.tzset()

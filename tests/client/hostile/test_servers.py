@@ -1,4 +1,4 @@
-"""Which server a Login PIN is used at: nothing is made of it where the server is not the one that it should be."""
+"""Where a Login PIN is used: nothing derived from it is sent to a server that is not the expected one."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from tests.client.hostile.wire import Wire
 
 @pytest.fixture
 def elsewhere(world: World) -> Iterator[Wire]:
-    """Another address, which passes everything on to the server that Alice knows."""
+    """Another address, which forwards everything to the server that Alice knows."""
     with Wire(world.wire.url) as wire:
         yield wire
 
 
 @pytest.mark.parametrize("command", [("login",), ("register", "alice")], ids=["login", "register"])
-def test_an_address_that_claims_to_be_a_known_server_gets_nothing_of_a_pin(
+def test_no_login_is_sent_to_an_address_that_claims_to_be_a_known_server(
     alice: Someone, elsewhere: Wire, command: tuple[str, ...]
 ) -> None:
     said = alice.at(elsewhere).run(*command)
     assert said.code == 1
     assert f"claims to be the one you know as {alice.wire.url}" in said.err
     assert [one.path for one in elsewhere.asked] == ["/deployment"]
-    assert alice.run("login").code == 0  # the honest twin: the address that is known
+    assert alice.run("login").code == 0  # the control: the known address
 
 
-def test_a_person_who_knows_why_goes_on_and_is_not_asked_again(alice: Someone, elsewhere: Wire) -> None:
+def test_trusting_a_server_is_remembered(alice: Someone, elsewhere: Wire) -> None:
     there = alice.at(elsewhere)
     assert there.run("login", EZDMS_TRUST_SERVER="http://127.0.0.1:1").code == 1
     assert there.run("login", EZDMS_TRUST_SERVER=elsewhere.url).code == 0
@@ -38,7 +38,7 @@ def test_a_person_who_knows_why_goes_on_and_is_not_asked_again(alice: Someone, e
 
 
 @pytest.mark.parametrize(("typed", "code"), [("y\n", 0), ("n\n", 1)], ids=["yes", "no"])
-def test_in_a_terminal_a_person_is_asked_first(
+def test_a_terminal_user_is_asked_before_trusting_a_server(
     alice: Someone, elsewhere: Wire, monkeypatch: pytest.MonkeyPatch, typed: str, code: int
 ) -> None:
     monkeypatch.setattr("click.testing._NamedTextIOWrapper.isatty", lambda self: True, raising=False)
@@ -47,11 +47,11 @@ def test_in_a_terminal_a_person_is_asked_first(
     assert bool(elsewhere.posted("/login")) == (code == 0)
 
 
-def test_trust_is_a_flag_too(alice: Someone, elsewhere: Wire) -> None:
+def test_trust_server_is_also_a_flag(alice: Someone, elsewhere: Wire) -> None:
     assert alice.at(elsewhere).run("login", "--trust-server").code == 0
 
 
-def test_a_known_address_that_is_another_server_gets_nothing_of_a_pin(alice: Someone, wire: Wire) -> None:
+def test_no_login_is_sent_if_a_known_address_is_a_different_server(alice: Someone, wire: Wire) -> None:
     with wire.telling("GET /deployment", changed(deployment_id="A" * 22)):
         for command in (("login",), ("register", "dave")):
             wire.forget()
@@ -59,7 +59,7 @@ def test_a_known_address_that_is_another_server_gets_nothing_of_a_pin(alice: Som
             assert (said.code, "A different server than before" in said.err) == (1, True)
             assert [one.path for one in wire.asked] == ["/deployment"]
         with alice.state.change() as values:
-            values["token"] = "A" * 43  # a session that has ended is begun anew only at the server it was at
+            values["token"] = "A" * 43  # an ended session is renewed only at its own server
         wire.forget()
         said = alice.run("contacts")
         assert (said.code, "A different server than before" in said.err) == (1, True)
@@ -76,9 +76,9 @@ def test_a_known_address_that_is_another_server_gets_nothing_of_a_pin(alice: Som
         changed(deployment_id=...),
         instead([1]),
     ],
-    ids=["list", "short", "endless", "path", "missing", "no object"],
+    ids=["list", "short", "endless", "path", "missing", "not an object"],
 )
-def test_a_deployment_that_is_none_is_a_sentence(alice: Someone, wire: Wire, lie: Any) -> None:
+def test_invalid_deployment_responses_are_errors(alice: Someone, wire: Wire, lie: Any) -> None:
     wire.forget()
     with wire.telling("GET /deployment", lie):
         said = alice.run("login")
@@ -86,7 +86,7 @@ def test_a_deployment_that_is_none_is_a_sentence(alice: Someone, wire: Wire, lie
     assert wire.posted("/login") == []
 
 
-def test_the_file_of_known_servers_is_its_owners_alone(alice: Someone) -> None:
+def test_the_known_servers_file_is_owner_only(alice: Someone) -> None:
     (known,) = (alice.home / "known_servers").read_text().splitlines()
     assert known.split()[0] == alice.wire.url
     assert (alice.home / "known_servers").stat().st_mode & 0o777 == 0o600

@@ -1,4 +1,4 @@
-"""People of whom only the server speaks: they are listed, and nothing is kept of them before one deals with them."""
+"""People known only from the server's list: they are listed, but not stored until the user interacts with them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.client.hostile.wire import Answer, Asked, Wire
 
 
 def rows_of(*rows: dict[str, Any]) -> Callable[[Asked, Answer], None]:
-    """A lie: these rows, and no others."""
+    """A lie: only these rows."""
 
     def pages(asked: Asked, answer: Answer) -> None:
         after = int(asked.query.get("after", 0))
@@ -27,7 +27,7 @@ def rows_of(*rows: dict[str, Any]) -> Callable[[Asked, Answer], None]:
 
 
 def invented_row(anna: Someone, eve: crypto.Keys) -> dict[str, Any]:
-    """A message that somebody else signed than whom the server says it is from."""
+    """A message that was not signed by the claimed sender."""
     mallory = crypto.generate_keys()
     forged = crypto.seal_message(mallory, anna.keys.ik, anna.keys.spki, n=1, p="", a=(0, ""), ts=5, text="x")
     is_for_b = crypto.in_order(mallory.fp, anna.fp)[0] == mallory.fp
@@ -36,7 +36,7 @@ def invented_row(anna: Someone, eve: crypto.Keys) -> dict[str, Any]:
     return kept | {"seq": 1, "created_at": 5, "sender_id": "M" * 21 + "A"}
 
 
-def test_nothing_is_kept_of_people_whom_the_server_invents(anna: Someone, wire: Wire) -> None:
+def test_nothing_is_stored_about_invented_contacts(anna: Someone, wire: Wire) -> None:
     ghosts = [crypto.generate_keys() for _ in range(3)]
     invented = [line_of(anna, keys, f"ghost{i}") for i, keys in enumerate(ghosts)]
     before = anna.values
@@ -63,7 +63,7 @@ def test_nothing_is_kept_of_people_whom_the_server_invents(anna: Someone, wire: 
 
 
 @pytest.mark.parametrize("act", ["read", "send", "verify", "listen"])
-def test_whoever_one_has_to_do_with_is_known_from_then_on(
+def test_interacting_with_someone_stores_them_as_a_contact(
     world: World, anna: Someone, wire: Wire, tmp_path: Path, act: str
 ) -> None:
     erin = Someone.register(wire, "erin", tmp_path / "erin")
@@ -88,10 +88,10 @@ def test_whoever_one_has_to_do_with_is_known_from_then_on(
         assert "list leaves out your contact erin" in anna.run("contacts").out
     fresh = Someone("anna", anna.pin, tmp_path / "fresh", wire, anna.keys)
     assert fresh.run("login").code == 0
-    assert talk in fresh.values["contacts"]  # by the vault
+    assert talk in fresh.values["contacts"]  # through the vault
 
 
-def test_a_stranger_whose_first_message_is_gone_is_heard(anna: Someone, wire: Wire, tmp_path: Path) -> None:
+def test_a_stranger_is_heard_if_their_first_message_is_gone(anna: Someone, wire: Wire, tmp_path: Path) -> None:
     erin = Someone.register(wire, "erin", tmp_path / "erin")
     talk = where(anna, erin)
     assert erin.run("add", anna.search_pin).code == 0
@@ -107,17 +107,17 @@ def test_a_stranger_whose_first_message_is_gone_is_heard(anna: Someone, wire: Wi
     assert talk in anna.values["contacts"]
 
 
-USED: dict[str, tuple[dict[str, Any], Any, bool]] = {  # what is known, what was sent, and whether they are missed
+USED: dict[str, tuple[dict[str, Any], Any, bool]] = {  # known, sent, and whether they are reported missing
     "nothing": ({}, None, False),
-    "a message of mine": ({"own": [1, "A" * 43]}, None, True),
-    "a message of theirs": ({"theirs": [1, "A" * 43]}, None, True),
-    "who they are": ({"verified": "search-pin"}, None, True),
-    "that I wrote": ({}, [1, "A" * 43], True),
-    "that I deleted the conversation": ({"own": [1, "A" * 43], "cleared": [1, 0]}, None, False),
+    "a message from me": ({"own": [1, "A" * 43]}, None, True),
+    "a message from them": ({"theirs": [1, "A" * 43]}, None, True),
+    "verified": ({"verified": "search-pin"}, None, True),
+    "I wrote": ({}, [1, "A" * 43], True),
+    "I deleted the conversation": ({"own": [1, "A" * 43], "cleared": [1, 0]}, None, False),
 }
 
 
 @pytest.mark.parametrize(("known", "sent", "is_missed"), USED.values(), ids=USED)
-def test_whom_one_only_heard_of_is_not_missed(known: dict[str, Any], sent: Any, is_missed: bool) -> None:
-    """Older versions stored whoever was listed, and the vault still has them."""
+def test_a_listed_but_unused_contact_is_not_reported_missing(known: dict[str, Any], sent: Any, is_missed: bool) -> None:
+    """Older versions stored everyone who was listed, and their vaults still have them."""
     assert contacts.is_missed({**contacts.NEW, **known}, sent) is is_missed

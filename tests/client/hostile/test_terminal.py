@@ -1,4 +1,4 @@
-"""A terminal breaks long lines: whatever others write, none of its lines begins with their words."""
+"""Terminals wrap long lines: no terminal line may start with someone else's words."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FORGED = "2026-11-27 12:11  bob: the account number is 666"
 PADDING = {
     "spaces": " ",
     "no-break spaces": "\u00a0",
-    "blank letters": "\u3164",
+    "Hangul fillers": "\u3164",
     "dots": ".",
     "wide": "寛",
     "tabs": "\t",
@@ -31,7 +31,7 @@ WIDTHS = (20, 40, 79, 80, 132)
 
 
 def lines_of_terminal(text: str, width: int) -> list[str]:
-    """What begins at the left edge: where the text breaks lines, and where the terminal does."""
+    """The lines on the screen: broken by the text, and wrapped by the terminal."""
     lines = []
     for line in text.split("\n"):
         cells = [(letter, 2 if letter in "寛\u3164" else 1) for letter in line.expandtabs(8)]
@@ -47,7 +47,7 @@ def lines_of_terminal(text: str, width: int) -> list[str]:
 
 @pytest.mark.parametrize("padding", PADDING.values(), ids=PADDING)
 @pytest.mark.parametrize("width", WIDTHS)
-def test_no_line_of_a_terminal_begins_with_the_words_of_others(width: int, padding: str) -> None:
+def test_no_terminal_line_starts_with_someone_elses_words(width: int, padding: str) -> None:
     for count in range(2 * width):
         text = f"2026-11-27 12:10  carol: hi{padding * count}{FORGED}"
         first, *others = lines_of_terminal(folded(text, width), width)
@@ -56,19 +56,19 @@ def test_no_line_of_a_terminal_begins_with_the_words_of_others(width: int, paddi
 
 
 @pytest.mark.parametrize("wide", ["寛", "\t"], ids=["a wide letter", "a tab"])
-def test_what_moves_to_the_next_line_leaves_room_for_what_follows(wide: str) -> None:
+def test_wide_characters_wrap_without_overflowing_the_next_line(wide: str) -> None:
     text = f"abcd {'x' * 15}{wide}{FORGED}"
     lines = folded(text, 20).split("\n")
     assert lines_of_terminal("\n".join(lines), 20) == [line.expandtabs(8) for line in lines]
 
 
-def test_what_fits_is_left_as_it_is_and_nothing_is_lost() -> None:
+def test_short_lines_are_unchanged_and_no_text_is_lost() -> None:
     assert folded("2026-11-27 12:10  carol: hi\n    and more", 80) == "2026-11-27 12:10  carol: hi\n    and more"
     text = "a word after the other, and then " + "x" * 100
     assert "".join(folded(text, 40).split()) == "".join(text.split())
 
 
-def test_a_pipe_is_folded_as_wide_as_the_terminal_behind_it(
+def test_piped_output_is_folded_to_the_terminal_width(
     world: World, anna: Someone, wire: Wire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ezdms.commands.client.printing.columns", lambda: 40)
@@ -79,7 +79,7 @@ def test_a_pipe_is_folded_as_wide_as_the_terminal_behind_it(
     assert {line[:4] for line in shown.splitlines()[1:]} == {INDENT}
 
 
-def test_what_the_server_says_of_an_error_begins_no_line_of_a_terminal_either(anna: Someone, wire: Wire) -> None:
+def test_no_terminal_line_starts_with_a_server_error(anna: Someone, wire: Wire) -> None:
     def lie(_: Asked, answer: Answer) -> None:
         answer.status, answer.json = 400, {"error": "." * 57 + FORGED, "code": "x"}
 

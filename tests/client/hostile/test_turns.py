@@ -1,4 +1,4 @@
-"""What is fetched, from where and in which turn: no conversation and no number of the server's loses what was sent."""
+"""Fetching new messages: endless conversations and false numbers from the server lose no messages."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from tests.client.hostile.test_lists import LIST, lines
 from tests.client.hostile.wire import Answer, Asked, Wire
 
 NO_FURTHER = "keeps sending rows without messages"
-SHAPES = {  # rows of a page, the distance of their numbers, and whether it gets further
-    "each after the other": (200, 1, True),
+SHAPES = {  # rows per page, the distance between their numbers, and whether the client makes progress
+    "consecutive": (200, 1, True),
     "with gaps": (200, 2, False),
     "one by one, with gaps": (1, 3, False),
 }
 
 
 @pytest.mark.parametrize(("size", "step", "gets_further"), SHAPES.values(), ids=SHAPES)
-def test_a_conversation_without_an_end_keeps_nobody_else_waiting(
+def test_an_endless_conversation_does_not_block_others(
     world: World, anna: Someone, wire: Wire, caplog: pytest.LogCaptureFixture, size: int, step: int, gets_further: bool
 ) -> None:
     endless = where(anna, world.bob)
@@ -55,7 +55,7 @@ def test_a_conversation_without_an_end_keeps_nobody_else_waiting(
         assert len(heard) <= 1001
         if not gets_further:
             assert NO_FURTHER in caplog.text
-            with pytest.raises(Exception, match=NO_FURTHER):  # and what was handed on is not handed on again
+            with pytest.raises(Exception, match=NO_FURTHER):  # and no message is yielded twice
                 anna.do(lambda client: hears(client, endless, again))
             assert again == []
 
@@ -65,9 +65,7 @@ async def hears(client: Client, talk: str, heard: list[str | None]) -> None:
         heard.append(message.text)
 
 
-def test_rows_that_hold_nothing_do_not_hide_that_messages_were_taken_back(
-    world: World, anna: Someone, wire: Wire
-) -> None:
+def test_empty_rows_do_not_hide_that_messages_were_removed(world: World, anna: Someone, wire: Wire) -> None:
     talk = where(anna, world.bob)
     assert world.bob.run("add", anna.search_pin).code == 0
     assert world.bob.run("send", talk, "old").code == 0
@@ -89,7 +87,7 @@ def test_rows_that_hold_nothing_do_not_hide_that_messages_were_taken_back(
     assert f"ALARM: {ROLLED_BACK}" in anna.run("contacts").out
 
 
-def test_an_export_ends_where_a_conversation_does_not(
+def test_exporting_an_endless_conversation_stops(
     anna: Someone, world: World, wire: Wire, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def pages(asked: Asked, answer: Answer) -> None:
@@ -100,21 +98,21 @@ def test_an_export_ends_where_a_conversation_does_not(
     with wire.telling("GET /messages/.*", pages, passes_on=False):
         said = anna.run("export", "bob", "--to", str(tmp_path / "out"))
     assert (said.code, "never sent the start of the conversation with bob" in said.err) == (1, True)
-    assert len([one for one in wire.asked if one.path.startswith("/messages/")]) <= 1100  # those before are looked for
+    assert len([one for one in wire.asked if one.path.startswith("/messages/")]) <= 1100  # including earlier rows
 
 
 @pytest.fixture
 def fresh(anna: Someone, wire: Wire, tmp_path: Path) -> Someone:
-    """Anna at another machine, where she has not logged in yet."""
+    """Anna on a new device, not logged in yet."""
     return Someone("anna", anna.pin, tmp_path / "fresh", wire, anna.keys)
 
 
-UNREAD = {"nothing": 0, "everything": 10**6, "less than nothing": -5}
+UNREAD = {"nothing": 0, "everything": 10**6, "a negative number": -5}
 
 
 @pytest.mark.parametrize("unread", UNREAD.values(), ids=UNREAD)
-@pytest.mark.parametrize("seen", [False, True], ids=["nothing was seen", "something was seen"])
-def test_what_the_server_calls_unread_loses_nothing_at_a_new_login(
+@pytest.mark.parametrize("seen", [False, True], ids=["nothing seen", "some seen"])
+def test_a_false_unread_count_loses_no_messages_on_a_new_device(
     world: World, anna: Someone, fresh: Someone, wire: Wire, seen: bool, unread: int
 ) -> None:
     talk = where(anna, world.bob)
@@ -133,12 +131,12 @@ def test_what_the_server_calls_unread_loses_nothing_at_a_new_login(
         assert fresh.run("login").code == 0
         new = fresh.do(lambda client: all_new(client, talk))
     assert [(one.text, one.place) for one in new if not one.is_own] == [("urgent", "ok"), ("and more", "ok")]
-    assert [one.text for one in new if one.is_own] == []  # they were seen, too
+    assert [one.text for one in new if one.is_own] == []  # her own messages count as seen
     assert world.bob.run("send", talk, "third").code == 0
     assert [(one.text, one.place) for one in fresh.do(lambda client: all_new(client, talk))] == [("third", "ok")]
 
 
-def test_what_is_withheld_at_a_new_login_is_a_gap(world: World, anna: Someone, fresh: Someone, wire: Wire) -> None:
+def test_a_message_withheld_from_a_new_device_is_a_gap(world: World, anna: Someone, fresh: Someone, wire: Wire) -> None:
     talk = where(anna, world.bob)
     assert world.bob.run("add", anna.search_pin).code == 0
     assert world.bob.run("send", talk, "old").code == 0

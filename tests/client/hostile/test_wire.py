@@ -1,4 +1,4 @@
-"""Answers that are too large, too deep, packed, of another status or place, and what the server says of errors."""
+"""Responses that are too large, too deeply nested or compressed, redirects, odd statuses, and error messages."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Lie = Callable[[Asked, Answer], None]
 
 
 def body(octets: bytes, **headers: str) -> Lie:
-    """A lie: these bytes, with these headers."""
+    """A lie: a body of these bytes, with these headers."""
 
     def lie(_: Asked, answer: Answer) -> None:
         answer.body = octets
@@ -30,7 +30,7 @@ def body(octets: bytes, **headers: str) -> Lie:
 
 
 def status(code: int, said: Any = None, **headers: str) -> Lie:
-    """A lie: this status, and this error."""
+    """A lie: this status and body."""
 
     def lie(_: Asked, answer: Answer) -> None:
         answer.status = code
@@ -45,24 +45,24 @@ def status(code: int, said: Any = None, **headers: str) -> Lie:
 
 BOMB = gzip.compress(bytes(50_000_000))
 BODIES: dict[str, tuple[Lie, str]] = {
-    "packed, 50 MB in 50 KB": (body(BOMB, content_encoding="gzip"), "compressed its response"),
-    "packed, and small": (body(gzip.compress(b"[]"), content_encoding="GZIP"), "compressed its response"),
-    "packed as deflate": (body(b"[]", content_encoding="deflate"), "compressed its response"),
-    "packed as something unknown": (body(b"[]", content_encoding="x"), "compressed its response"),
+    "gzip, 50 MB in 50 KB": (body(BOMB, content_encoding="gzip"), "compressed its response"),
+    "gzip, small": (body(gzip.compress(b"[]"), content_encoding="GZIP"), "compressed its response"),
+    "deflate": (body(b"[]", content_encoding="deflate"), "compressed its response"),
+    "unknown encoding": (body(b"[]", content_encoding="x"), "compressed its response"),
     "17 MiB": (body(b"[" + b" " * 17 * 2**20 + b"]"), "larger than 16384 KiB"),
     "nested 100,000 deep": (body(b"[" * 100_000), "not JSON"),
-    "nested 100,000 deep, and closed": (body(b"[" * 100_000 + b"]" * 100_000), "not JSON"),
+    "nested 100,000 deep and closed": (body(b"[" * 100_000 + b"]" * 100_000), "not JSON"),
     "a number of a million digits": (body(b"[" + b"9" * 1_000_000 + b"]"), "not JSON"),
-    "not a number": (body(b"[NaN]"), "not JSON"),
-    "no JSON": (body(b"<html>"), "not JSON"),
-    "no UTF-8": (body(b'["\xff"]'), "not JSON"),
-    "nothing": (body(b""), "not JSON"),
+    "NaN": (body(b"[NaN]"), "not JSON"),
+    "not JSON": (body(b"<html>"), "not JSON"),
+    "not UTF-8": (body(b'["\xff"]'), "not JSON"),
+    "empty": (body(b""), "not JSON"),
     "no content": (status(204), "not a list"),
 }
 
 
 @pytest.mark.parametrize(("lie", "words"), BODIES.values(), ids=BODIES)
-def test_a_body_that_cannot_be_is_a_sentence(alice: Someone, wire: Wire, lie: Lie, words: str) -> None:
+def test_invalid_response_bodies_are_errors(alice: Someone, wire: Wire, lie: Lie, words: str) -> None:
     wire.forget()
     with wire.telling(LIST, lie):
         said = alice.run("contacts")
@@ -71,7 +71,7 @@ def test_a_body_that_cannot_be_is_a_sentence(alice: Someone, wire: Wire, lie: Li
     assert {one.headers.get("accept-encoding") for one in wire.asked} == {"identity"}
 
 
-def test_small_answers_have_a_small_bound(alice: Someone, wire: Wire) -> None:
+def test_small_responses_have_a_small_size_limit(alice: Someone, wire: Wire) -> None:
     def lie(_: Asked, answer: Answer) -> None:
         answer.json = {**answer.json, "more": "x" * 70_000}
 
@@ -86,23 +86,21 @@ def error(said: Any, code: Any = "x") -> Lie:
 
 ERRORS: dict[str, tuple[Lie, str]] = {
     "commands the terminal": (error("\x1b]0;owned\x07 \x9b31m"), "The server says: \ufffd]0;owned\ufffd \ufffd31m"),
-    "turns the direction": (error("a\u202egnp.exe\u2066"), "The server says: a\ufffdgnp.exe\ufffd"),
+    "changes text direction": (error("a\u202egnp.exe\u2066"), "The server says: a\ufffdgnp.exe\ufffd"),
     "breaks the line": (error("a\r\nError: b\u2028c"), "The server says: a\ufffd Error: b\ufffdc"),
-    "holds half a character": (error("\ud800"), "The server says: \ufffd"),
+    "has a lone surrogate": (error("\ud800"), "The server says: \ufffd"),
     "is endless": (error("x" * 60_000), f"The server says: {'x' * 299}…"),
     "is a list": (error(["x"]), "The server answered 400, but not as EZ-DMS does."),
     "is a number": (error(5), "The server answered 400, but not as EZ-DMS does."),
-    "is nothing": (error(" "), "The server answered 400, but not as EZ-DMS does."),
+    "is blank": (error(" "), "The server answered 400, but not as EZ-DMS does."),
     "has a code that is a list": (error("a", ["no_session"]), "The server says: a"),
-    "is no object": (status(400, ["no_session"]), "The server answered 400, but not as EZ-DMS does."),
+    "is not in an object": (status(400, ["no_session"]), "The server answered 400, but not as EZ-DMS does."),
     "is plain": (error("Please wait."), "The server says: Please wait."),
 }
 
 
 @pytest.mark.parametrize(("lie", "sentence"), ERRORS.values(), ids=ERRORS)
-def test_what_the_server_says_of_an_error_is_one_printable_line(
-    alice: Someone, wire: Wire, lie: Lie, sentence: str
-) -> None:
+def test_server_error_messages_are_one_printable_line(alice: Someone, wire: Wire, lie: Lie, sentence: str) -> None:
     with wire.telling(LIST, lie):
         said = alice.run("contacts")
     assert (said.code, said.err) == (1, f"Error: {sentence}\n")
@@ -110,14 +108,14 @@ def test_what_the_server_says_of_an_error_is_one_printable_line(
 
 @pytest.fixture
 def evil(world: World) -> Iterator[Wire]:
-    """Another address, at which nobody should ask anything."""
+    """Another address, which must receive no requests."""
     with Wire(world.wire.url) as wire:
         yield wire
 
 
 @pytest.mark.parametrize("code", [300, 301, 302, 303, 307, 308])
 @pytest.mark.parametrize("path", ["GET /conversations/.*", "POST /login"])
-def test_no_redirect_is_followed(alice: Someone, wire: Wire, evil: Wire, code: int, path: str) -> None:
+def test_redirects_are_not_followed(alice: Someone, wire: Wire, evil: Wire, code: int, path: str) -> None:
     def lie(asked: Asked, answer: Answer) -> None:
         status(code, {}, location=evil.url + asked.target)(asked, answer)
 
@@ -128,7 +126,7 @@ def test_no_redirect_is_followed(alice: Someone, wire: Wire, evil: Wire, code: i
 
 
 @pytest.mark.parametrize("after", ["0", "-1", "1e9", "9" * 400, "999999999"])
-def test_no_number_of_seconds_makes_a_client_hurry_or_wait_for_ever(alice: Someone, wire: Wire, after: str) -> None:
+def test_retry_after_values_are_bounded(alice: Someone, wire: Wire, after: str) -> None:
     wire.forget()
 
     async def act() -> None:
@@ -149,14 +147,12 @@ VAULTS: dict[str, tuple[Any, int, str]] = {
     "blob commands the terminal": ({"blob": "\x1b"}, 1, "no valid blob"),
     "blob is endless": ({"blob": "A" * 5_000_000}, 1, "no valid blob"),
     "blob is garbage": ({"blob": "a.b.c.d.e"}, 5, "list of contacts that is not yours"),
-    "version is higher than what was signed": ({"version": 2**53 - 1}, 5, "list of contacts that is not yours"),
+    "version is higher than the signed one": ({"version": 2**53 - 1}, 5, "list of contacts that is not yours"),
 }
 
 
 @pytest.mark.parametrize(("members", "code", "words"), VAULTS.values(), ids=VAULTS)
-def test_a_vault_that_cannot_be_is_a_sentence(
-    alice: Someone, wire: Wire, members: dict[str, Any], code: int, words: str
-) -> None:
+def test_invalid_vaults_are_errors(alice: Someone, wire: Wire, members: dict[str, Any], code: int, words: str) -> None:
     def lie(_: Asked, answer: Answer) -> None:
         answer.json = {**answer.json, **members}
 
@@ -170,7 +166,7 @@ def test_a_vault_that_cannot_be_is_a_sentence(
     assert wire.posted("/send_message") == []
 
 
-def test_a_vault_that_is_always_too_old_ends(alice: Someone, wire: Wire) -> None:
+def test_saving_the_vault_gives_up_on_endless_conflicts(alice: Someone, wire: Wire) -> None:
     with alice.state.change() as values:
         values["vault"]["dirty"] = True
     wire.forget()
@@ -180,7 +176,7 @@ def test_a_vault_that_is_always_too_old_ends(alice: Someone, wire: Wire) -> None
     assert len([one for one in wire.asked if one.path == "/vault"]) < 50
 
 
-def test_who_is_known_by_a_number_is_not_known_less_after_a_search_pin(world: World, anna: Someone) -> None:
+def test_a_search_pin_does_not_downgrade_safety_number_verification(world: World, anna: Someone) -> None:
     pin = world.bob.search_pin
 
     async def act(client: Client) -> str:
@@ -192,7 +188,7 @@ def test_who_is_known_by_a_number_is_not_known_less_after_a_search_pin(world: Wo
 
 
 SENT: dict[str, Any] = {
-    "another message": {"message_id": "A" * 22},
+    "a different message": {"message_id": "A" * 22},
     "seq is a string": {"seq": "1"},
     "created_at is endless": {"created_at": 10**20},
     "message_id is a list": {"message_id": []},
@@ -200,7 +196,9 @@ SENT: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("members", SENT.values(), ids=SENT)
-def test_a_message_that_is_acknowledged_wrongly_waits_on(anna: Someone, wire: Wire, members: dict[str, Any]) -> None:
+def test_a_message_stays_queued_if_its_acknowledgment_is_invalid(
+    anna: Someone, wire: Wire, members: dict[str, Any]
+) -> None:
     def lie(_: Asked, answer: Answer) -> None:
         answer.json = {**answer.json, **members}
 
@@ -213,7 +211,7 @@ def test_a_message_that_is_acknowledged_wrongly_waits_on(anna: Someone, wire: Wi
     assert {one.fields["message_id"] for one in wire.posted("/send_message")} >= {waiting["message_id"]}
 
 
-def test_no_pin_is_in_any_request(alice: Someone, world: World, wire: Wire) -> None:
+def test_no_request_contains_the_login_pin_or_plaintext(alice: Someone, world: World, wire: Wire) -> None:
     wire.forget()
     alice.run("login")
     alice.run("send", "bob", "the harbour at midnight")

@@ -1,4 +1,4 @@
-"""The witness: a client notes for one's other devices which build the server served it, and says what is odd."""
+"""The witness: a client records served builds, shares them with the user's other devices, and reports differences."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ OWN = {"version": __version__, "digest": digest_of(assets.import_map())}
 
 
 def another_build(_: Asked, answer: Answer) -> None:
-    """A lie: one more script is let in."""
+    """A lie: the import map allows another script."""
     answer.body = answer.body.replace(b'{"integrity":{', b'{"integrity":{"/evil.js":"sha256-x",')
 
 
 def pages(wire: Wire) -> list[Asked]:
-    """How often the page was looked at."""
+    """The requests for the page."""
     return [one for one in wire.asked if one.path == "/"]
 
 
 def stored(someone: Someone) -> dict[str, Any]:
-    """The vault as the server has it."""
+    """The vault, as stored by the server."""
 
     async def read(client: Client) -> dict[str, Any]:
         vault = read_vault(await client._transport.get("/vault", largest=2**24))
@@ -38,19 +38,19 @@ def stored(someone: Someone) -> dict[str, Any]:
 
 
 def later(someone: Someone, milliseconds: int) -> None:
-    """So much time has passed since this client looked."""
+    """Pretend that this much time has passed since the last check."""
     with someone.state.change() as values:
         values["vault"]["looked"] -= milliseconds
 
 
 def same_person(someone: Someone, folder: Path) -> Someone:
-    """On another machine, where they have just logged in."""
+    """The same user on another device, just logged in."""
     other = Someone(someone.name, someone.pin, folder / "other", someone.wire, someone.keys)
     assert other.run("login").code == 0
     return other
 
 
-def test_a_client_looks_once_an_hour_and_stores_what_is_new(tmp_path: Path, wire: Wire, world: object) -> None:
+def test_a_client_checks_the_page_hourly_and_stores_new_builds(tmp_path: Path, wire: Wire, world: object) -> None:
     ivy = Someone.register(wire, "ivy", tmp_path / "ivy")
     (build,) = stored(ivy)["served"]
     assert {name: build[name] for name in OWN} == OWN
@@ -64,16 +64,16 @@ def test_a_client_looks_once_an_hour_and_stores_what_is_new(tmp_path: Path, wire
     wire.forget()
     assert ivy.run("contacts").code == 0
     assert len(pages(wire)) == 1
-    assert [one for one in wire.asked if one.method == "PUT"] == []  # it says nothing new
+    assert [one for one in wire.asked if one.method == "PUT"] == []  # nothing new to store
     ivy.do(lambda client: client._witness.look(build["last"] + DAY))
     assert len([one for one in wire.asked if one.method == "PUT"]) == 1
     assert stored(ivy)["served"] == [build | {"last": build["last"] + DAY}]
 
 
-def test_a_build_that_is_not_the_installed_one_is_said(tmp_path: Path, wire: Wire, world: object) -> None:
+def test_a_build_that_differs_from_the_installed_one_is_reported(tmp_path: Path, wire: Wire, world: object) -> None:
     ivy = Someone.register(wire, "ivy", tmp_path / "ivy")
     later(ivy, HOUR)
-    assert "build" not in ivy.run("contacts").err  # the honest twin
+    assert "build" not in ivy.run("contacts").err  # the control
     later(ivy, HOUR)
     with wire.telling("GET /", another_build):
         said = ivy.run("contacts")
@@ -88,7 +88,7 @@ def test_another_device_learns_that_builds_differ(tmp_path: Path, wire: Wire, wo
         other = same_person(ivy, tmp_path)
     assert len(stored(other)["served"]) == 2
     later(ivy, HOUR)
-    for _ in range(2):  # when it looks, and within the hour when it does not
+    for _ in range(2):  # with a new check, and without one within the hour
         said = ivy.run("contacts")
         assert f"served your devices different builds of EZ-DMS {__version__}" in said.err
         assert f"run `ezdms verify {wire.url}`" in said.err
@@ -96,7 +96,7 @@ def test_another_device_learns_that_builds_differ(tmp_path: Path, wire: Wire, wo
         assert "differ from those of EZ-DMS" not in said.err
 
 
-def test_a_page_that_cannot_be_read_is_no_matter(tmp_path: Path, wire: Wire, world: object) -> None:
+def test_an_unreadable_page_is_ignored(tmp_path: Path, wire: Wire, world: object) -> None:
     ivy = Someone.register(wire, "ivy", tmp_path / "ivy")
 
     def odd(_: Asked, answer: Answer) -> None:
@@ -113,7 +113,7 @@ def test_a_page_that_cannot_be_read_is_no_matter(tmp_path: Path, wire: Wire, wor
     assert len(stored(ivy)["served"]) == 1
 
 
-def test_what_is_unknown_or_odd_in_the_vault_stays_and_harms_nothing(tmp_path: Path, wire: Wire, world: object) -> None:
+def test_unknown_or_invalid_vault_members_are_harmless(tmp_path: Path, wire: Wire, world: object) -> None:
     ivy = Someone.register(wire, "ivy", tmp_path / "ivy")
 
     async def store(client: Client) -> None:
@@ -131,12 +131,12 @@ def test_what_is_unknown_or_odd_in_the_vault_stays_and_harms_nothing(tmp_path: P
     assert [{name: one[name] for name in OWN} for one in vault["served"]] == [OWN]
 
 
-def test_what_two_devices_noted_at_once_is_kept(tmp_path: Path, wire: Wire, world: object) -> None:
+def test_builds_noted_concurrently_by_two_devices_are_kept(tmp_path: Path, wire: Wire, world: object) -> None:
     ivy = Someone.register(wire, "ivy", tmp_path / "ivy")
     other = same_person(ivy, tmp_path)
     later(ivy, HOUR)
     with wire.telling("GET /", another_build), wire.telling("PUT /vault", None, passes_on=False):
-        assert ivy.run("contacts").code == 0  # what it saw cannot be stored now
+        assert ivy.run("contacts").code == 0  # the new build cannot be stored now
     build = stored(other)["served"][0] | {"version": "9.9.9"}
     other.do(lambda client: client._conversations.vault.note_served(build))
     assert len(stored(other)["served"]) == 2

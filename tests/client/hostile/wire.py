@@ -1,7 +1,7 @@
-"""A wire between clients and a real server, on which any answer can be changed and every request is kept.
+"""A proxy between clients and a real server that records every request and can change any response.
 
-It runs in a thread of its own, so that commands can run in the test's. WebSockets pass it byte by byte, and frames can
-be slipped in.
+It runs in its own thread, so that commands can run in the test's thread. WebSockets are forwarded byte by byte, and
+frames can be injected.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ HOP_BY_HOP = {b"connection", b"transfer-encoding", b"content-length", b"date", b
 
 @dataclass
 class Asked:
-    """A request, as the server got it."""
+    """A request, as the server received it."""
 
     method: str
     target: str
@@ -46,7 +46,7 @@ class Asked:
 
 @dataclass
 class Answer:
-    """An answer on its way to the client. `json` is what its body says."""
+    """A response on its way to the client. `json` is its parsed body."""
 
     status: int
     headers: dict[str, str] = field(default_factory=dict)
@@ -65,7 +65,7 @@ Lie = Callable[[Asked, Answer], None]
 
 
 class Wire:
-    """`url` is its address. Used in `with`."""
+    """The proxy, a context manager. `url` is its address."""
 
     def __init__(self, server: str) -> None:
         self.url = ""
@@ -90,8 +90,8 @@ class Wire:
 
     @contextmanager
     def telling(self, path: str, lie: Lie | None, *, passes_on: bool = True) -> Iterator[None]:
-        """While this lasts, answers to METHOD /path that match are changed; None is the honest twin. With `passes_on`
-        false the server is not asked, and the answer is 500 but for the lie."""
+        """In a `with` block, change responses to requests that match METHOD /path; None changes nothing. With
+        `passes_on` false, the server is not asked, and the response is a 500 unless the lie changes it."""
         told = (re.compile(path), lie or (lambda asked, answer: None), passes_on)
         self._lies.append(told)
         try:
@@ -100,20 +100,20 @@ class Wire:
             self._lies.remove(told)
 
     def posted(self, path: str) -> list[Asked]:
-        """What was posted there, since `forget`."""
+        """The POST requests to this path since `forget`."""
         return [one for one in self.asked if one.method == "POST" and re.fullmatch(path, one.path)]
 
     def waits_for(self, path: str, times: int) -> None:
-        """Until this was asked so often."""
+        """Wait until this path was requested so many times."""
         with self._heard:
             assert self._heard.wait_for(lambda: sum(one.path == path for one in self.asked) >= times, 30)
 
     def forget(self) -> None:
-        """Keep what is asked from now on."""
+        """Clear the recorded requests."""
         self.asked.clear()
 
     def slip(self, *texts: str) -> None:
-        """Every socket gets these frames right after it is opened; those that are open get them now."""
+        """Inject these frames into open sockets now, and into every new one right after it opens."""
         frames = b"".join(_frame(text) for text in texts)
         self._slipped[0] = frames
         for socket in self._sockets:
@@ -139,7 +139,7 @@ class Wire:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._http.aclose()
-        await asyncio.sleep(0.01)  # the loop closes what was left
+        await asyncio.sleep(0.01)  # lets the loop close connections
 
     async def _begin(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -192,7 +192,7 @@ class Wire:
         return answer
 
     async def _refuse_socket(self, asked: Asked, writer: asyncio.StreamWriter) -> bool:
-        """True if a lie about GET /ws took the place of the upgrade."""
+        """True if a lie about GET /ws replaced the upgrade."""
         answer = self._changed(asked, Answer(101))
         if answer.status == 101:
             return False
@@ -211,7 +211,7 @@ class Wire:
             writer.write(self._slipped[0])
             self._sockets.append(writer)
             await asyncio.gather(_pump(near, far_writer), _pump(far, writer))
-        finally:  # also for who goes while the server has not answered
+        finally:  # also if the client disconnects before the server answers
             if writer in self._sockets:
                 self._sockets.remove(writer)
             far_writer.close()
@@ -245,7 +245,7 @@ async def _read(connection: h11.Connection, reader: asyncio.StreamReader) -> Ask
 
 
 def _frame(text: str) -> bytes:
-    """A whole text frame of a server (RFC 6455, 5.2)."""
+    """A complete text frame from a server (RFC 6455, 5.2)."""
     octets = text.encode()
     size = len(octets)
     if size < 126:
