@@ -1,4 +1,4 @@
-"""Whatever grows with the number of people and messages is found by an index."""
+"""Every query on a table that grows with users or messages uses an index."""
 
 from __future__ import annotations
 

@@ -75,9 +75,7 @@ async def test_a_conversation_of_others_looks_like_an_unknown_one(
     await alice.send(bob, "one")
     await bob.send(alice, "two")
     assert (await ask(alice, conversation_id, accept)).status_code == 200
-    assert (
-        await eve.get(f"/conversations/{eve.user_id}")
-    ).status_code == 200  # logged in, but in none of the conversations
+    assert (await eve.get(f"/conversations/{eve.user_id}")).status_code == 200  # logged in, but an outsider
     assert await (await eve.get(f"/conversations/{eve.user_id}")).get_json() == []
     there = await face(await ask(eve, conversation_id, accept))
     assert there[0] == 404

@@ -174,10 +174,7 @@ async def test_a_conversation_is_erased_once_both_accounts_are_deleted(
     assert ids == await execute(app, "SELECT DISTINCT conversation_id FROM participants")
     assert ids == await execute(app, "SELECT DISTINCT conversation_id FROM messages") == [{"conversation_id": with_eve}]
     users = await execute(app, "SELECT user_id FROM users ORDER BY left_at")
-    assert [row["user_id"] for row in users] == [
-        eve.user_id,
-        bob.user_id,
-    ]  # Bob stays as a nameless row, because Eve has messages of his
+    assert [row["user_id"] for row in users] == [eve.user_id, bob.user_id]  # Bob's nameless row is kept for Eve
 
     assert await eve.texts(bob) == own_texts == ["from Eve"]
     assert await leave(eve) == 204

@@ -71,9 +71,7 @@ async def test_erased_copies_no_longer_count(app: Quart, alice: Person, bob: Per
         await sender.send(other, "counts")
     before = (await usage(app, bob)).message_bytes
     assert await leave(alice) == 204
-    assert (
-        await usage(app, bob)
-    ).message_bytes == before * 3 // 4  # his copy in this conversation, and both copies in the one with Eve
+    assert (await usage(app, bob)).message_bytes == before * 3 // 4  # his own copy for Alice, both copies for Eve
     assert (await usage(app, eve)).message_bytes == 0
     assert await leave(eve) == 204
     assert (await usage(app, bob)).message_bytes == before // 2

@@ -1,4 +1,4 @@
-"""Whatever is changed between a server and its visitors, `ezdms verify` finds it, and nothing else."""
+"""`ezdms verify` finds every change that a proxy makes to answers, without false alarms."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ from tests.support.reports import names, said
 
 @pytest.fixture
 async def proxy(shared_server: Server) -> AsyncIterator[Misbehaving]:
-    """Between verify and a server that is as it must be."""
+    """A proxy between verify and an unmodified server."""
     async with Misbehaving(shared_server) as between:
         yield between
 
 
-async def test_people_read_the_changed_files_first_and_equal_pages_once(proxy: Misbehaving) -> None:
+async def test_the_output_lists_changed_files_first_and_groups_equal_pages(proxy: Misbehaving) -> None:
     def change(exchange: Exchange) -> None:
         if exchange.path.endswith(("/js/crypto.js", "/js/vault.js")):
             flip(exchange)
@@ -62,7 +62,7 @@ async def test_people_read_the_changed_files_first_and_equal_pages_once(proxy: M
 
     proxy.change = change
     report = await verify(proxy.url)
-    assert len([one for one in report.findings if one.name.startswith("page ")]) == 7  # programs get them all
+    assert len([one for one in report.findings if one.name.startswith("page ")]) == 7  # the report lists all of them
     done = await asyncio.to_thread(operate, proxy.server.data_dir, "verify", proxy.url)
     lines = [re.split(r"  +", line) for line in done.stdout.splitlines()]
     assert [line[1] for line in lines[:2]] == ["file js/crypto.js", "file js/vault.js"]
@@ -79,21 +79,21 @@ async def test_people_read_the_changed_files_first_and_equal_pages_once(proxy: M
 PAGE, FRONT = "page /", "<h1 data-host-name></h1>"
 FORM = '<form autocomplete="off">'
 POLICY = of_a_page()["Content-Security-Policy"]
-NO_PAGE = {"Cache-Control", "Content-Security-Policy", "other headers"}  # a page's headers on what is none
+NO_PAGE = {"Cache-Control", "Content-Security-Policy", "other headers"}  # page headers on other answers
 
 
 def on_page(change: Change) -> Change:
-    """At /welcome, when the whole page is sent."""
+    """A change of /welcome when the whole page is sent."""
     return at("/welcome", whole(change))
 
 
 def unchanged(change: Change) -> Change:
-    """In the answer that the page at /welcome has not changed."""
+    """A change of the 304 answer at /welcome."""
     return at("/welcome", when(lambda exchange: exchange.status == 304, change))
 
 
 def both(one: Change, other: Change) -> Change:
-    """Two changes of the same answer."""
+    """Both changes in the same answer."""
 
     def change(exchange: Exchange) -> None:
         one(exchange)
@@ -103,7 +103,7 @@ def both(one: Change, other: Change) -> Change:
 
 
 def found(exchange: Exchange) -> None:
-    """The answer says that all is well."""
+    """Change the status to 200."""
     exchange.status = 200
 
 
@@ -295,21 +295,21 @@ CASES: dict[str, tuple[Change, set[str]]] = {
 }
 
 
-async def test_it_finds_nothing_where_nothing_is_changed(proxy: Misbehaving) -> None:
+async def test_an_unchanged_server_passes(proxy: Misbehaving) -> None:
     honest = await verify(proxy.url, register=True)
     assert (honest.verdict, names(honest, FAILED)) == ("passed", set())
     assert names(honest, WARNING) == {"tls"}
 
 
 @pytest.mark.parametrize("case", list(CASES))
-async def test_it_finds(proxy: Misbehaving, case: str) -> None:
+async def test_verify_finds_the_change(proxy: Misbehaving, case: str) -> None:
     proxy.change, expected = CASES[case]
     report = await verify(proxy.url)
     assert report.verdict == "failed"
     assert names(report, FAILED) == expected
 
 
-async def test_it_says_what_was_expected_and_what_came(proxy: Misbehaving) -> None:
+async def test_a_finding_says_what_was_expected_and_what_was_received(proxy: Misbehaving) -> None:
     added = f'<img src="{EVIL}/p.png">'
     proxy.change = in_page(FRONT, added + FRONT)
     report = await verify(proxy.url)
@@ -327,7 +327,7 @@ async def test_it_says_what_was_expected_and_what_came(proxy: Misbehaving) -> No
     )
 
 
-async def test_what_a_server_sends_cannot_write_over_the_verdict(proxy: Misbehaving) -> None:
+async def test_control_characters_from_a_server_cannot_overwrite_the_verdict(proxy: Misbehaving) -> None:
     proxy.change = in_page(FRONT, '<h1 class="\x1b[2J\u202e\x9b"></h1>')
     report = await verify(proxy.url)
     assert names(report, FAILED) == {"pages", PAGE}
@@ -336,7 +336,7 @@ async def test_what_a_server_sends_cannot_write_over_the_verdict(proxy: Misbehav
     assert len(shown("a" * 100_000)) == 600
 
 
-async def test_of_another_version_no_byte_is_compared_and_the_verdict_is_failed(proxy: Misbehaving) -> None:
+async def test_another_version_fails_without_comparing_files(proxy: Misbehaving) -> None:
     def be_newer(exchange: Exchange) -> None:
         if exchange.path == "/deployment":
             exchange.replace(f'"{__version__}"', '"99.0.0"')
@@ -365,7 +365,7 @@ async def test_a_cookie_without_one_of_its_flags_is_found(proxy: Misbehaving) ->
         assert "account" in names(report, OK)
 
 
-async def test_a_socket_that_takes_a_session_from_elsewhere_is_found(proxy: Misbehaving) -> None:
+async def test_a_socket_that_accepts_another_origin_is_found(proxy: Misbehaving) -> None:
     def accept(exchange: Exchange) -> None:
         if exchange.path == "/ws" and "authorization" in exchange.asked:
             exchange.accept_socket()
@@ -375,7 +375,7 @@ async def test_a_socket_that_takes_a_session_from_elsewhere_is_found(proxy: Misb
     assert names(report, FAILED) == {"foreign socket with a session"}
 
 
-async def test_another_page_for_those_who_are_logged_in_is_found(proxy: Misbehaving) -> None:
+async def test_a_different_page_for_logged_in_users_is_found(proxy: Misbehaving) -> None:
     living: list[str] = []
 
     def target(exchange: Exchange) -> None:
