@@ -93,14 +93,14 @@ def test_only_the_key_that_signed_a_manifest_verifies_it(key: Path, tmp_path: Pa
 
 CHANGES: dict[str, Callable[[dict[str, Any]], Any]] = {
     "a file": lambda members: members["files"].update({next(iter(members["files"])): "0" * 64}),
-    "a file more": lambda members: members["files"].update({"/static/000000000000/js/x.js": "0" * 64}),
-    "a word of a page": lambda members: members["shells"]["en"].update(app="<p>"),
+    "one more file": lambda members: members["files"].update({"/static/000000000000/js/x.js": "0" * 64}),
+    "a page": lambda members: members["shells"]["en"].update(app="<p>"),
     "the policy": lambda members: members.update(csp="default-src *"),
     "the version": lambda members: members.update(version="9.9.9"),
     "the signature": lambda members: members.update(signature="A" * 86),
     "no signature": lambda members: members.pop("signature"),
-    "a signature that is none": lambda members: members.update(signature=1),
-    "a member more": lambda members: members.update(more=1),
+    "an invalid signature": lambda members: members.update(signature=1),
+    "an unknown member": lambda members: members.update(more=1),
 }
 
 
@@ -146,11 +146,11 @@ def with_another_place(members: dict[str, Any]) -> None:
 ODD_INSIDE: dict[str, Callable[[dict[str, Any]], Any]] = {
     "no address of the page": without_the_page,
     "no address at all": lambda members: members["addresses"].update(app=[]),
-    "an address that is none": lambda members: members["addresses"].update(app=["/(.*"]),
-    "a word that no host has": with_another_place,
-    "a version in words": lambda members: members.update(version="1.0 call-us"),
-    "a version that looks like words": lambda members: members.update(version="1.0-call-us"),
-    "a version without end": lambda members: members.update(version="1." + "0" * 60),
+    "an invalid address": lambda members: members["addresses"].update(app=["/(.*"]),
+    "an unknown placeholder": with_another_place,
+    "a version with words": lambda members: members.update(version="1.0 call-us"),
+    "a version with a word suffix": lambda members: members.update(version="1.0-call-us"),
+    "an overlong version": lambda members: members.update(version="1." + "0" * 60),
 }
 
 
