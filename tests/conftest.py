@@ -1,4 +1,4 @@
-"""What the tests share: a real served process, real browsers, and the app on a real database."""
+"""Shared fixtures: a real server process, real browsers, and the app on a real database."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[1]
 NO_LIMITS: dict[str, Any] = {
     f"limit_{name}": None for name in ("register", "login", "send", "start", "socket", "frame", "vault", "register_net")
 } | {"quota_account": None, "max_sockets": None, "max_connections": None, "disk_floor": 0}
-# The headless shell is the same engine without the browser's own windows: a new context costs a third.
+# The headless shell is the same engine without the browser UI; a new context costs a third.
 BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), None)
 FIREFOX = next(filter(None, map(shutil.which, ("firefox-esr", "firefox"))), None)
@@ -43,17 +43,17 @@ CHROMIUM_FLAGS = [
 
 
 def skip_or_fail(reason: str) -> None:
-    """A part that the machine lacks: skipped with a reason for a person, a failure in CI."""
+    """Something that the machine lacks: the test is skipped with the reason, or fails in CI."""
     if os.environ.get("CI") == "true":
         pytest.fail(f"CI must have everything: {reason}")
     pytest.skip(reason)
 
 
-expect.set_options(timeout=20_000)  # ms; how long something may take to become true on a busy machine
+expect.set_options(timeout=20_000)  # ms; how long to wait for a condition on a busy machine
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """The ten slowest files, with their set-up."""
+    """Print the ten slowest files, including setup."""
     seconds: dict[str, float] = {}
     for report in (one for reports in terminalreporter.stats.values() for one in reports):
         if isinstance(report, pytest.TestReport):
@@ -66,7 +66,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 
 @pytest.fixture(autouse=True)
 def nothing_of_a_developer_is_touched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A Python client without a folder of its own keeps its files in the test's: never among somebody's accounts."""
+    """A Python client without its own folder keeps its files in the test's, never among the developer's accounts."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.delenv("EZDMS_HOME", raising=False)
 
@@ -79,13 +79,13 @@ class Server:
         self.log = folder / "server.log"
         self.settings = dict.fromkeys(NO_LIMITS, "off") | settings
         self.python = sys.executable
-        self.module = "tests.support.cheap"  # "ezdms": as people run it
+        self.module = "tests.support.cheap"  # "ezdms": as in production
         self.port = 0
         self.url = ""
         self.process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
-        """Start, or start again on the same port; returns once requests are answered."""
+        """Start, or restart on the same port; returns once requests are answered."""
         environment = {name: value for name, value in os.environ.items() if not name.startswith("EZDMS_")}
         environment |= {f"EZDMS_{name.upper()}": value for name, value in self.settings.items()}
         environment |= {"EZDMS_DATA_DIR": str(self.data_dir), "EZDMS_PORT": str(self.port), "PYTHONPATH": str(ROOT)}
@@ -104,7 +104,7 @@ class Server:
         self.url, self.port = match[1], int(match[2])
 
     def complaints(self) -> str:
-        """The log without the events of a server that is well."""
+        """The log without the events of a healthy server."""
         return "".join(line for line in self.log.read_text().splitlines(True) if not re.match(r"\S+ INFO ", line))
 
     def stop(self) -> int:
@@ -118,7 +118,7 @@ class Server:
         return code
 
     def kill(self) -> None:
-        """The end of a test: whatever still runs is ended."""
+        """Kill the process if it is still running."""
         if self.process is not None:
             self.process.kill()
             self.process.wait(timeout=10)
@@ -128,7 +128,7 @@ class Server:
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
-    """A running server of this test's own, without limits."""
+    """A running server for this test only, without limits."""
     running = Server(tmp_path)
     running.start()
     yield running
@@ -137,7 +137,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A running server for tests that only read what it serves."""
+    """A running server for tests that only read."""
     running = Server(tmp_path_factory.mktemp("shared"))
     running.start()
     yield running
@@ -166,18 +166,18 @@ async def bob(app: Quart) -> Person:
 
 @pytest.fixture
 async def eve(app: Quart) -> Person:
-    """Registered, and an outsider to whatever Alice and Bob do."""
+    """Registered, but not part of what Alice and Bob do."""
     return await Person(app, PEOPLE["eve"], "eve").register()
 
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of its own with 2 MiB."""
+    """A separate file system of 2 MiB."""
     yield from mounted(tmp_path / "disk", "size=2m")
 
 
 def mounted(folder: Path, options: str) -> Iterator[Path]:
-    """A file system of its own in memory."""
+    """Mount a separate file system in memory."""
     folder.mkdir()
     if subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], check=False).returncode:
         skip_or_fail("a small file system cannot be mounted here (that takes root)")

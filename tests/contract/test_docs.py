@@ -1,4 +1,4 @@
-"""The documentation keeps up: settings, commands, flags, links, files and the sentences that it quotes."""
+"""The documentation is up to date: settings, commands, flags, links, files and quoted messages."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SOURCE = "".join(
 
 
 @pytest.mark.parametrize("name", ["settings", "architecture"])
-def test_a_page_that_the_code_makes_is_the_one_that_it_makes_now(name: str, tmp_path: Path) -> None:
+def test_generated_pages_are_up_to_date(name: str, tmp_path: Path) -> None:
     made = subprocess.run(
         [sys.executable, "-c", f"import make_{name}; print(make_{name}.page(), end='')"],
         env=os.environ | {"PYTHONPATH": str(ROOT / "docs")},
@@ -37,7 +37,7 @@ def test_a_page_that_the_code_makes_is_the_one_that_it_makes_now(name: str, tmp_
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
-def test_every_file_of_the_code_that_is_named_is_there(page: Path) -> None:
+def test_every_code_file_that_the_docs_name_exists(page: Path) -> None:
     text = page.read_text("utf-8")
     for named in re.findall(r"`((?:ezdms|tests|bench|bin|docs|deploy|migrations)/[\w./-]+)`", text):
         assert (ROOT / named).exists(), named
@@ -47,7 +47,7 @@ def test_every_file_of_the_code_that_is_named_is_there(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
-def test_every_link_leads_to_a_file_that_is_there(page: Path) -> None:
+def test_every_link_leads_to_an_existing_file(page: Path) -> None:
     targets = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)|(?:src|srcset)=\"([^\"]+)\"", page.read_text("utf-8"))
     for target in filter(None, (one for pair in targets for one in pair)):
         if "://" not in target:
@@ -55,7 +55,7 @@ def test_every_link_leads_to_a_file_that_is_there(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
-def test_every_command_and_flag_that_is_named_exists(page: Path) -> None:
+def test_every_command_and_flag_that_the_docs_name_exists(page: Path) -> None:
     text = page.read_text("utf-8")
     for line in re.findall(r"(?:bin/|`|^|exec ezdms )ezdms ([a-z][^`\n|#;]*)", text, re.MULTILINE):
         words = line.split()
@@ -69,13 +69,13 @@ def test_every_command_and_flag_that_is_named_exists(page: Path) -> None:
         assert [flag for flag in flags if flag.partition("=")[0] not in known] == [], line
 
 
-def test_every_command_of_the_operator_is_told_about() -> None:
+def test_every_operator_command_is_documented() -> None:
     told = "".join((ROOT / "docs" / f"{name}.md").read_text("utf-8") for name in ("self-hosting", "command-line"))
     told += "".join((ROOT / "docs" / f"{name}.md").read_text("utf-8") for name in ("verify", "bridge", "releasing"))
     assert [name for name in COMMANDS if f"ezdms {name}" not in told] == []
 
 
-def test_the_sentences_that_troubleshooting_quotes_are_said_by_the_program() -> None:
+def test_the_messages_quoted_in_troubleshooting_exist_in_the_code() -> None:
     text = (ROOT / "docs" / "troubleshooting.md").read_text("utf-8")
     quoted = re.findall(r"“([^”]{12,})”", text)
     assert len(quoted) >= 7
@@ -87,7 +87,7 @@ def test_the_sentences_that_troubleshooting_quotes_are_said_by_the_program() -> 
             assert all(part.strip() in source for part in parts if part.strip()), sentence
 
 
-def test_the_readme_begins_with_what_it_is_the_two_commands_and_pictures() -> None:
+def test_the_readme_starts_with_a_summary_the_two_commands_and_screenshots() -> None:
     first_screen = (ROOT / "README.md").read_text("utf-8")[:1500]
     for part in ("Direct messages that the server cannot read", "bin/ezdms serve", "bin/test", "docs/pictures/"):
         assert part in first_screen

@@ -21,7 +21,7 @@ print("ezdms.crypto" in sys.modules, len(sys.modules))
 
 
 def crypto_is_loaded_without(*allowed: str) -> bool:
-    """Import everything but the named modules in a fresh process: did ezdms.crypto come along?"""
+    """Import everything but the named modules in a new process; True if that loads ezdms.crypto."""
     program = IMPORT_ALL.format(allowed=set(allowed))
     found = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     loaded, count = found.stdout.split()
@@ -32,12 +32,12 @@ def crypto_is_loaded_without(*allowed: str) -> bool:
 CLIENT_SIDE = ("ezdms.crypto", "ezdms.client", "ezdms.bridge", "ezdms.opened", "ezdms.verify", "ezdms.commands")
 
 
-def test_no_module_of_the_server_imports_crypto() -> None:
+def test_server_modules_do_not_import_crypto() -> None:
     assert not crypto_is_loaded_without("ezdms.__main__", *CLIENT_SIDE)
-    assert crypto_is_loaded_without("ezdms.__main__", *CLIENT_SIDE[1:])  # the search would find it
+    assert crypto_is_loaded_without("ezdms.__main__", *CLIENT_SIDE[1:])  # the search works
 
 
-def test_the_command_that_serves_loads_no_decryption() -> None:
+def test_the_serve_command_does_not_load_decryption() -> None:
     for command, loaded in (("serve", "False"), ("whoami", "True")):
         program = (
             f"import sys; from ezdms.cli import main; main(['{command}', '--help'], standalone_mode=False);"
@@ -54,8 +54,8 @@ def test_the_import_rules_hold() -> None:
     assert "0 broken" in found.stdout
 
 
-def test_a_package_that_is_new_is_under_the_rule_too() -> None:
-    """The layers name every package (exhaustive); this rule has to."""
+def test_the_rule_covers_every_package() -> None:
+    """The layers list every package (exhaustive), so this rule has to as well."""
     rules = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"]
     (named,) = [rule["source_modules"] for rule in rules if "cannot import decryption" in rule["name"]]
     client_side = {"crypto", "client", "bridge", "opened", "verify", "doctor", "commands", "__init__", "__main__"}

@@ -1,4 +1,4 @@
-"""The browser's code stays small enough to check, and plain text enters the page in one way only."""
+"""The JavaScript stays small enough to audit, and text enters the page in only one way."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def code_lines(text: str) -> list[str]:
     return [line for line in text.splitlines() if line.strip() and not line.strip().startswith("//")]
 
 
-def test_the_browsers_own_code_can_be_read_in_one_go() -> None:
+def test_the_javascript_stays_within_its_size_limit() -> None:
     for part, paths in (("protocol", [JS / "crypto.js"]), ("page", [path for path in FILES if path.stem != "crypto"])):
         lines = [line for path in paths for line in code_lines(path.read_text("utf-8"))]
         assert 250 < len(lines) <= MOST_LINES[part]
@@ -31,9 +31,9 @@ def test_the_browsers_own_code_can_be_read_in_one_go() -> None:
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
-def test_no_file_makes_markup_of_text_or_code_of_text(path: object) -> None:
+def test_no_script_turns_text_into_markup_or_code(path: object) -> None:
     text = JS.joinpath(str(getattr(path, "name", path))).read_text("utf-8")
-    assert text.startswith("//")  # one sentence: what it is
+    assert text.startswith("//")  # one sentence saying what the file is
     for danger in (
         ".innerHTML",
         ".outerHTML",
@@ -47,12 +47,12 @@ def test_no_file_makes_markup_of_text_or_code_of_text(path: object) -> None:
     assert not re.search(r"https?://(?!\$)", text)
 
 
-def test_only_rendered_answers_of_the_server_are_swapped_in() -> None:
+def test_only_rendered_server_answers_are_swapped_in() -> None:
     swaps = [path.name for path in FILES if "htmx.swap" in path.read_text("utf-8")]
     assert swaps == ["guard.js"]
 
 
-def test_every_vendored_file_is_the_one_whose_hash_is_written_down() -> None:
+def test_every_vendored_file_has_the_recorded_hash() -> None:
     written = (ROOT / "docs" / "decisions" / "dependencies.md").read_text("utf-8")
     vendored = [*STATIC.glob("vendor/*.js"), *STATIC.glob("fonts/*.woff2")]
     assert len(vendored) == 4

@@ -1,4 +1,4 @@
-"""What the page compares a document with is what this release's documents hold."""
+"""The documents that the page compares with are those of this release."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ WRITTEN = (ROOT / "ezdms" / "static" / "js" / "release.js").read_text("utf-8")
 MAKER = ROOT / "bin" / "parts"
 
 
-def test_what_the_page_compares_a_document_with_is_what_the_templates_make(tmp_path: Path) -> None:
+def test_the_documents_that_the_page_compares_with_match_the_templates(tmp_path: Path) -> None:
     program = (
         "from importlib.machinery import SourceFileLoader; "
         f"print(SourceFileLoader('parts', {str(MAKER)!r}).load_module().source(), end='')"
@@ -25,7 +25,7 @@ def test_what_the_page_compares_a_document_with_is_what_the_templates_make(tmp_p
     assert made.stdout == WRITTEN, "run: bin/parts"
 
 
-def test_every_style_sheet_and_font_is_named_by_its_hash() -> None:
+def test_style_sheets_and_fonts_are_listed_with_their_hashes() -> None:
     named = re.findall(r'"(sha256-[^"]+)"', WRITTEN)
     files = {path.relative_to(assets.FOLDER).as_posix() for path in assets.FOLDER.glob("*/*.*") if path.suffix != ".js"}
     looks = {name for name in files if name.endswith((".css", ".woff2"))} - {

@@ -1,4 +1,4 @@
-"""Whatever grows with the number of people and messages is found by an index."""
+"""Every query on a table that grows with users or messages uses an index."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from ezdms.models import conversation, message, session, user, vault
 
 QUERIES = {
     "log in": (user.select_user_by_login_id, {"login_id": "x"}),
-    "look a Search PIN up": (user.select_user_by_search_pin, {"search_pin": "x"}),
-    "a slice of accounts": (user.select_slice, {"after": "", "before": 1, "limit": 5}),
-    "is an account unused": (user.is_unused, {"user_id": "x", "before": 1}),
+    "look up a Search PIN": (user.select_user_by_search_pin, {"search_pin": "x"}),
+    "list a slice of accounts": (user.select_slice, {"after": "", "before": 1, "limit": 5}),
+    "check if an account is unused": (user.is_unused, {"user_id": "x", "before": 1}),
     "find a session": (session.select_session, {"token_hash": "x"}),
     "list sessions": (session.select_devices, {"user_id": "x"}),
     "open a vault": (vault.select_vault, {"user_id": "x"}),

@@ -1,4 +1,4 @@
-"""Walks every route: closed unless it is on the short list, and answered as JSON and as HTML."""
+"""Walks every route: it requires a session unless listed as public, and answers in JSON and HTML."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ezdms.web.admission import is_public
 from tests.conftest import ROOT
 from tests.support.people import JSON, Person
 
-PAGES = {  # shells: the same for everybody
+PAGES = {  # shells: the same for every visitor
     "GET /",
     "GET /protection",
     "GET /welcome",
@@ -49,7 +49,7 @@ ROUTES = [pytest.param(*route, id=f"{route[0]} {route[1]}") for route in routes(
 
 
 def filled(path: str) -> str:
-    """The path with something in place of its variables."""
+    """The path with its variables filled in."""
     path = path.replace("<path:filename>", "js/boot.js").replace("<user_id>", "x")
     return path.replace("<conversation_id>", "0" * 24)
 
@@ -59,7 +59,7 @@ async def ask(app: Quart, method: str, path: str, headers: dict[str, str]) -> An
     return await client.open(filled(path), method=method, headers=headers)
 
 
-def test_the_contract_has_its_routes() -> None:
+def test_the_documented_routes_exist() -> None:
     assert {f"{method} {path}" for method, path, _ in routes()} >= {
         "GET /ping",
         "GET /deployment",
@@ -85,7 +85,7 @@ def test_the_documentation_for_programs_names_every_route() -> None:
 
 
 @pytest.mark.parametrize(("method", "path", "endpoint"), ROUTES)
-async def test_every_route_is_closed_without_a_session_or_on_the_short_list(
+async def test_every_route_requires_a_session_unless_listed_as_public(
     app: Quart, method: str, path: str, endpoint: str
 ) -> None:
     on_the_list = f"{method} {path}" in PUBLIC
@@ -93,13 +93,13 @@ async def test_every_route_is_closed_without_a_session_or_on_the_short_list(
         assert is_public(endpoint) == on_the_list
     for headers in (JSON, HTML, {}):
         response = await ask(app, method, path, headers)
-        is_shell = f"{method} {path}" == "GET /sessions" and headers != JSON  # the one with a face for programs
+        is_shell = f"{method} {path}" == "GET /sessions" and headers != JSON  # the only one that programs get as JSON
         assert (response.status_code == 401) == (not on_the_list and not is_shell)
         assert response.status_code < 500
 
 
 @pytest.mark.parametrize(("method", "path", "endpoint"), ROUTES)
-async def test_every_route_answers_programs_in_json_and_people_in_html(
+async def test_every_route_answers_programs_in_json_and_browsers_in_html(
     app: Quart, alice: Person, bob: Person, method: str, path: str, endpoint: str
 ) -> None:
     name = f"{method} {path}"
@@ -108,7 +108,7 @@ async def test_every_route_answers_programs_in_json_and_people_in_html(
     path = path.replace("<user_id>", alice.user_id).replace("<conversation_id>", conversation_id)
     token = {"Authorization": alice.headers["Authorization"]}
     as_json = await ask(app, method, path, JSON | token)
-    if name == "POST /logout":  # 204 has no face, and ends the token
+    if name == "POST /logout":  # 204 has no body, and the token ends
         assert as_json.status_code == 204
         return
     as_html = await ask(app, method, path, HTML | token)
@@ -136,13 +136,13 @@ async def test_every_route_answers_programs_in_json_and_people_in_html(
         ("nonsense", "text/html"),
     ],
 )
-async def test_json_is_for_those_who_prefer_it(alice: Person, accept: str, mimetype: str) -> None:
+async def test_json_is_sent_only_to_clients_that_prefer_it(alice: Person, accept: str, mimetype: str) -> None:
     response = await alice.get(f"/conversations/{alice.user_id}", Accept=accept)
     assert response.mimetype == mimetype
 
 
 @pytest.mark.parametrize("path", ["/nowhere", "/c", "/messages", "/static/nothing.js", "/../etc/passwd", "/%00"])
-async def test_an_unknown_address_is_404_in_both_faces(app: Quart, path: str) -> None:
+async def test_an_unknown_path_is_404_in_json_and_html(app: Quart, path: str) -> None:
     as_json = await app.test_client().get(path, headers=JSON)
     as_html = await app.test_client().get(path, headers=HTML)
     assert as_json.status_code == as_html.status_code == 404
@@ -150,13 +150,13 @@ async def test_an_unknown_address_is_404_in_both_faces(app: Quart, path: str) ->
     assert "<h1>" in await as_html.get_data(as_text=True)
 
 
-async def test_a_wrong_method_is_405_and_says_what_is_allowed(app: Quart) -> None:
+async def test_a_wrong_method_is_405_with_the_allowed_methods(app: Quart) -> None:
     response = await app.test_client().get("/login", headers=JSON)
     assert response.status_code == 405
     assert "POST" in response.headers["Allow"]
 
 
-async def test_ping_and_deployment_say_what_the_contract_says(app: Quart) -> None:
+async def test_ping_and_deployment_answer_as_documented(app: Quart) -> None:
     assert await (await app.test_client().get("/ping")).get_json() == {"status": "ok"}
     answer = await (await app.test_client().get("/deployment")).get_json()
     assert set(answer) == {"protocol", "deployment_id", "version", "max_text", *Settings().front}
@@ -173,12 +173,12 @@ async def test_the_deployment_keeps_its_id(tmp_path: Any) -> None:
     assert len(found) == 1
 
 
-def test_nothing_of_ours_runs_in_a_thread_for_want_of_an_async(app: Quart) -> None:
+def test_all_views_and_hooks_are_async(app: Quart) -> None:
     run: list[Any] = list(app.view_functions.values())
     for kind in ("before_request", "after_request", "before_websocket", "after_websocket", "teardown_request"):
         run += [hook for hooks in getattr(app, f"{kind}_funcs").values() for hook in hooks]
     for kinds in app.error_handler_spec.values():
         run += [handler for handlers in kinds.values() for handler in handlers.values()]
     assert len(run) > 30
-    for function in run:  # Quart hands any other to a thread, for each request
+    for function in run:  # Quart would run any other function in a thread
         assert inspect.iscoroutinefunction(function), function

@@ -1,4 +1,4 @@
-"""What the page lets in is what the templates have: no element or attribute more, none less."""
+"""The page accepts exactly the elements and attributes that the templates have."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from tests.conftest import ROOT
 JS = ROOT / "ezdms" / "static" / "js"
 PARTS = sorted((ROOT / "ezdms" / "templates" / "parts").glob("*.html"))
 FRAGMENTS = sorted((ROOT / "ezdms" / "templates" / "fragments").glob("*.html"))
-FOR_PROGRAMS = {"account", "alert", "notice"}  # HTML faces of answers that no page takes in
+FOR_PROGRAMS = {"account", "alert", "notice"}  # HTML answers that no page swaps in
 WHERE, KEY = "0" * 24, "A" * 43
 
 
 class Elements(HTMLParser):
-    """Each start tag with its attributes, and every text that is not blank."""
+    """The start tags with their attributes, and all text that is not blank."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -54,7 +54,7 @@ def values_named(name: str, file: str) -> set[str]:
     return set(re.findall(r"(\w+): /", found[1]))
 
 
-def test_the_shells_parts_have_exactly_what_the_page_lets_in() -> None:
+def test_shell_parts_have_exactly_the_markup_that_the_page_accepts() -> None:
     app = Elements(shells({"name": "x", "notice": "", "registration": "open"})["app"].body.decode())
     inside = [(tag, attributes) for tag, attributes in app.found[app.found.index(next_template(app)) :]]
     parts = [(tag, attributes) for tag, attributes in inside if tag != "template"]
@@ -72,14 +72,14 @@ def next_template(app: Elements) -> tuple[str, dict[str, str | None]]:
 
 
 @pytest.mark.parametrize("path", PARTS, ids=lambda path: path.stem)
-def test_no_part_of_a_shell_acts_by_itself(path: Path) -> None:
+def test_shell_parts_have_no_active_attributes(path: Path) -> None:
     for _, attributes in Elements(path.read_text("utf-8")).found:
         for name in attributes:
             assert not re.match(r"hx-|data-hx|on|form|action|method|name$|ping|src(doc|set)|style|target|is$", name)
 
 
 def shapes() -> dict[str, tuple[set[str], set[str]]]:
-    """By element what guard.js demands and what it allows."""
+    """For each element, the attributes that guard.js requires and those that it allows."""
     source = (JS / "guard.js").read_text("utf-8")
     table = re.search(r"const FRAGMENTS = {\n(.*?)\n};", source, re.DOTALL)
     assert table
@@ -92,7 +92,7 @@ def shapes() -> dict[str, tuple[set[str], set[str]]]:
 
 
 def rendered() -> list[str]:
-    """Every fragment that a page takes in, with all it can have and with as little as it can have."""
+    """Every fragment that a page accepts, with all optional content and with none."""
     session = Session("S" * 22, "U" * 22, "alice", "", "", "", 0, 0, 0)
     devices = [Device(name * 22, "Firefox on Linux", "127.0.0.1", 0, 0) for name in ("S", "T")]
     statement = "e.e." + "A" * 86
@@ -114,11 +114,11 @@ def rendered() -> list[str]:
     ]
 
 
-def test_every_fragment_has_the_shape_that_the_page_lets_in() -> None:
+def test_every_fragment_has_the_shape_that_the_page_accepts() -> None:
     seen: dict[str, list[set[str]]] = {}
     for html in rendered():
         elements = Elements(html)
-        assert elements.texts == []  # words are the page's
+        assert elements.texts == []  # the text is in the page
         for tag, attributes in elements.found:
             if tag == "hx-partial":
                 assert set(attributes) == {"hx-target", "hx-swap"}
@@ -130,7 +130,7 @@ def test_every_fragment_has_the_shape_that_the_page_lets_in() -> None:
         assert set.union(*seen[tag]) == must | may, tag
 
 
-def test_every_fragment_that_a_page_takes_in_is_tried_here() -> None:
+def test_every_fragment_that_a_page_accepts_is_covered() -> None:
     names = {path.stem for path in FRAGMENTS} - FOR_PROGRAMS
     called = {"message", *re.findall(r"fragments\.(\w+)\(", Path(__file__).read_text("utf-8"))}
     assert names == called

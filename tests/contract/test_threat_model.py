@@ -1,4 +1,4 @@
-"""docs/threat-model.md names everything that is stored, every hostile case, and no test that does not exist."""
+"""docs/threat-model.md lists everything that is stored, every hostile case, and only tests that exist."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ DOCUMENT = (ROOT / "docs" / "threat-model.md").read_text("utf-8")
 
 
 def chapter(title: str) -> str:
-    """What stands under one heading."""
+    """The text under one heading."""
     _, following = DOCUMENT.split(f"\n## {title}\n")
     return following.split("\n## ")[0]
 
 
 def quoted(text: str) -> list[str]:
-    """What stands in backticks."""
+    """Everything in backticks."""
     return re.findall(r"`([^`]+)`", text)
 
 
-async def test_every_table_and_column_is_named_and_no_other(tmp_path: Path) -> None:
+async def test_the_tables_and_columns_are_listed_exactly(tmp_path: Path) -> None:
     await (await Database.open(tmp_path / "new.db")).close()
     with closing(sqlite3.connect(tmp_path / "new.db")) as connection:
         tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
@@ -40,7 +40,7 @@ async def test_every_table_and_column_is_named_and_no_other(tmp_path: Path) -> N
     assert sorted(named) == sorted(columns)
 
 
-def test_every_store_of_the_browser_is_named_and_no_other() -> None:
+def test_the_browser_stores_are_listed_exactly() -> None:
     script = (ROOT / "ezdms" / "static" / "js" / "keystore.js").read_text("utf-8")
     declared = re.search(r"const STORES = \{(.*)\};", script)
     assert declared
@@ -49,7 +49,7 @@ def test_every_store_of_the_browser_is_named_and_no_other() -> None:
     assert sorted(re.findall(r"^\| IndexedDB `(\w+)` \|", DOCUMENT, re.MULTILINE)) == sorted(stores)
 
 
-def test_every_key_of_a_tab_and_the_cookie_are_known() -> None:
+def test_the_session_storage_keys_and_the_cookie_are_listed() -> None:
     scripts = "".join(path.read_text("utf-8") for path in (ROOT / "ezdms" / "static" / "js").glob("*.js"))
     assert set(re.findall(r"sessionStorage\.setItem\((\w+)", scripts)) == {"KEY", "ADDED"}  # a new PIN, a PIN of a link
     assert "localStorage" not in scripts
@@ -57,7 +57,7 @@ def test_every_key_of_a_tab_and_the_cookie_are_known() -> None:
     assert "ezdms_session" in quoted(chapter("What a browser stores"))
 
 
-def test_every_hostile_case_is_named_and_every_test_that_is_named_exists() -> None:
+def test_every_hostile_case_is_listed_and_every_listed_test_exists() -> None:
     there, hostile = set(), set()
     for path in sorted((ROOT / "tests").rglob("test_*.py")):
         names = set(re.findall(r"^(?:async )?def (test_\w+)", path.read_text("utf-8"), re.MULTILINE))
@@ -70,6 +70,6 @@ def test_every_hostile_case_is_named_and_every_test_that_is_named_exists() -> No
     assert sorted(hostile - set(quoted(chapter("What a hostile server can do at most")))) == []
 
 
-def test_readers_are_led_to_it() -> None:
+def test_the_readme_and_security_policy_link_to_the_threat_model() -> None:
     for name, address in (("README.md", "docs/threat-model.md"), ("SECURITY.md", "docs/threat-model.md")):
         assert f"]({address})" in (ROOT / name).read_text("utf-8")

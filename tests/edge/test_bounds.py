@@ -1,4 +1,4 @@
-"""Bodies are bounded before they are read: the served process says 413 at the limit, and not megabytes later."""
+"""Body limits: the server answers 413 as soon as the limit is exceeded, not megabytes later."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PLACES = [("POST", "/login", LARGEST_BODY), ("PUT", "/vault", LARGER_BODIES["/va
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One process for all of this file; the last test stops it."""
+    """One server for the whole file; the last test stops it."""
     server = Server(tmp_path_factory.mktemp("bounds"))
     server.start()
     yield server
@@ -35,13 +35,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def alice(server: Server) -> Iterator[Program]:
-    """Registered on the served process."""
+    """Alice, registered on the server."""
     with closing(Program(server, "alice")) as alice:
         yield alice
 
 
 def head(alice: Program, method: str, path: str, content_type: str, *more: str) -> bytes:
-    """The head of a request whose body follows, or does not."""
+    """The head of a request that may have a body."""
     lines = [f"{method} {path} HTTP/1.1", "Host: x", f"Authorization: Bearer {alice.token}", *more]
     lines += [f"Content-Type: {content_type}"] if content_type else []
     return "\r\n".join([*lines, "", ""]).encode()
@@ -53,31 +53,33 @@ def chunk(content: bytes) -> bytes:
 
 @pytest.mark.parametrize("content_type", TYPES)
 @pytest.mark.parametrize(("method", "path", "limit"), PLACES)
-def test_a_length_over_the_limit_is_refused_before_a_byte_of_the_body(
+def test_a_content_length_over_the_limit_is_refused_before_the_body(
     server: Server, alice: Program, method: str, path: str, limit: int, content_type: str
 ) -> None:
     for length in (limit + 1, 10**10, 10**15):
         with call(server) as raw:
             raw.sendall(head(alice, method, path, content_type, f"Content-Length: {length}"))
-            assert take(raw).startswith(b"HTTP/1.1 413 ")  # to the end: nothing more is read either
+            assert take(raw).startswith(b"HTTP/1.1 413 ")  # until the connection closes: nothing more is read
 
 
 @pytest.mark.parametrize("content_type", TYPES)
 @pytest.mark.parametrize(("method", "path", "limit"), PLACES)
-def test_a_body_without_a_length_is_refused_with_the_first_byte_over_the_limit(
+def test_a_chunked_body_is_refused_at_the_first_byte_over_the_limit(
     server: Server, alice: Program, method: str, path: str, limit: int, content_type: str
 ) -> None:
     with call(server) as raw:
         raw.sendall(head(alice, method, path, content_type, "Transfer-Encoding: chunked"))
         for _ in range(limit // 4096):
             raw.sendall(chunk(b"A" * 4096))
-        assert not select.select([raw], [], [], 0)[0]  # the limit itself is none too many
+        assert not select.select([raw], [], [], 0)[0]  # a body of exactly the limit is allowed
         raw.sendall(chunk(b"A"))
         assert take(raw).startswith(b"HTTP/1.1 413 ")
 
 
 @pytest.mark.parametrize(("method", "path", "limit"), PLACES)
-def test_a_body_of_just_the_limit_is_read(server: Server, alice: Program, method: str, path: str, limit: int) -> None:
+def test_a_body_of_exactly_the_limit_is_read(
+    server: Server, alice: Program, method: str, path: str, limit: int
+) -> None:
     with call(server) as raw:
         raw.sendall(head(alice, method, path, FORM, f"Content-Length: {limit}", "Connection: close") + b"A" * limit)
         assert take(raw).startswith(b"HTTP/1.1 400 ")
@@ -110,19 +112,19 @@ SMUGGLED = b"POST /logout HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"
     ],
     ids=repr,
 )
-def test_a_body_whose_end_can_be_read_in_two_ways_is_refused_and_the_connection_ends(
+def test_a_body_with_ambiguous_length_is_refused_and_the_connection_closed(
     server: Server, alice: Program, version: str, framing: list[str]
 ) -> None:
     request = head(alice, "POST", "/login", FORM, *framing).replace(b"HTTP/1.1", f"HTTP/{version}".encode())
     with call(server) as raw:
         raw.sendall(request + b"0\r\n\r\n" + SMUGGLED)
-        answers = take(raw)  # to the end of the connection
+        answers = take(raw)  # until the connection closes
     assert answers.startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 501 "))
     assert answers.count(b"HTTP/1.1 ") == 1
     assert server.complaints() == ""
 
 
-def test_a_body_in_pieces_is_read_and_the_connection_goes_on(server: Server, alice: Program) -> None:
+def test_a_chunked_body_is_read_and_the_connection_stays_open(server: Server, alice: Program) -> None:
     with call(server) as raw:
         for _ in range(2):
             more = ("Accept: application/json", "Transfer-Encoding: chunked")
@@ -131,7 +133,7 @@ def test_a_body_in_pieces_is_read_and_the_connection_goes_on(server: Server, ali
 
 
 @pytest.mark.parametrize("path", ["/login", "/logout", "/nowhere", "/ping"])
-def test_a_body_without_end_is_cut_off_soon_and_never_collected(server: Server, alice: Program, path: str) -> None:
+def test_an_endless_body_is_cut_off_early_and_not_buffered(server: Server, alice: Program, path: str) -> None:
     before, sent = memory(server), 0
     with call(server) as raw, suppress(ConnectionError):
         raw.sendall(head(alice, "POST", path, "multipart/form-data; boundary=seam", "Transfer-Encoding: chunked"))
@@ -139,12 +141,12 @@ def test_a_body_without_end_is_cut_off_soon_and_never_collected(server: Server, 
         while sent < 256 * MEBIBYTE:
             raw.sendall(piece)
             sent += len(piece)
-    assert sent < 64 * MEBIBYTE  # what a kernel takes by itself (tcp_rmem, often 6 or 32) before it tells of the end
+    assert sent < 64 * MEBIBYTE  # what the kernel may buffer (tcp_rmem, often 6 or 32) before it reports the end
     assert memory(server) - before < 16 * MEBIBYTE
     assert server.complaints() == ""
 
 
-async def test_a_body_that_is_late_is_408(app: Quart) -> None:
+async def test_a_slow_body_is_408(app: Quart) -> None:
     app.config["BODY_TIMEOUT"] = 0.1
     connection: Any = app.test_client().request("/login", method="POST", headers={"Content-Type": FORM})
     async with connection:
@@ -153,7 +155,7 @@ async def test_a_body_that_is_late_is_408(app: Quart) -> None:
     assert create_app(Settings()).config["BODY_TIMEOUT"] == 20
 
 
-def test_a_connection_that_its_peer_has_ended_is_let_go_before_an_idle_one_would_be(server: Server) -> None:
+def test_a_half_closed_connection_is_closed_before_the_idle_timeout(server: Server) -> None:
     with call(server) as raw:
         raw.sendall(b"GET /ping HTTP/1.1\r\nHost: x\r\n\r\n")
         take(raw, until=b"}")
@@ -161,8 +163,8 @@ def test_a_connection_that_its_peer_has_ended_is_let_go_before_an_idle_one_would
         wait(lambda: not holds(server, raw), within=Config.keep_alive_timeout - 1)
 
 
-def test_an_answer_before_the_body_was_read_ends_the_connection(server: Server) -> None:
-    with call(server) as raw:  # nobody, and a thousand pieces at once, of which hypercorn queues ten
+def test_an_answer_before_the_whole_body_was_read_closes_the_connection(server: Server) -> None:
+    with call(server) as raw:  # no session, and many chunks at once, of which hypercorn queues ten
         raw.sendall(b"POST /logout HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk(b"A") * 10_000)
         assert take(raw).startswith(b"HTTP/1.1 401 ")
         wait(lambda: not holds(server, raw))

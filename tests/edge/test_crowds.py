@@ -1,4 +1,4 @@
-"""With TLS of its own, the server takes so many connections of one address and no more."""
+"""With its own TLS, the server limits the connections per address."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def certificate(tmp_path: Path) -> Certificate:
 
 @pytest.fixture
 def server(tmp_path: Path, certificate: Certificate) -> Iterator[Server]:
-    """A server that takes few connections of one address."""
+    """A server with a low limit of connections per address."""
     tls = {"certfile": str(certificate.certfile), "keyfile": str(certificate.keyfile)}
     server = Server(tmp_path, **tls, max_connections=str(MOST))
     server.start()
@@ -39,7 +39,7 @@ def server(tmp_path: Path, certificate: Certificate) -> Iterator[Server]:
 
 
 def pinged(raw: Any) -> bool:
-    """The server answers on this connection."""
+    """True if the server answers on this connection."""
     try:
         raw.sendall(PING)
         return b"HTTP/1.1 200 " in take(raw, until=b"}")
@@ -48,7 +48,7 @@ def pinged(raw: Any) -> bool:
 
 
 def gets_in(server: Server, certificate: Certificate) -> bool:
-    """One more connection from here is answered."""
+    """True if one more connection from this address is answered."""
     context = ssl.create_default_context(cafile=str(certificate.certfile))
     with (
         closing(call(server)) as raw,
@@ -56,20 +56,20 @@ def gets_in(server: Server, certificate: Certificate) -> bool:
     ):
         try:
             tls.do_handshake()
-        except OSError:  # it ends that early, or once it is asked for something
+        except OSError:  # it closes at once, or when the first request arrives
             return False
         return pinged(tls)
 
 
 @pytest.mark.parametrize("protocol", ["http/1.1", "h2"])
-def test_one_address_has_so_many_connections_and_others_come_in_all_the_same(
+def test_connections_per_address_are_limited_without_affecting_other_addresses(
     server: Server, certificate: Certificate, protocol: str
 ) -> None:
     with ExitStack() as stack:
         opened = [stack.enter_context(dial(server.port, certificate.certfile, protocol)) for _ in range(MOST - 1)]
         kept = stack.enter_context(dial(server.port, certificate.certfile, "http/1.1"))
         assert pinged(kept)
-        assert not gets_in(server, certificate)  # the one too many ends without a word
+        assert not gets_in(server, certificate)  # the surplus connection closes silently
         assert pinged(kept)
         assert pinged(stack.enter_context(dial(server.port, certificate.certfile, "http/1.1", source="127.0.0.2")))
         opened[0].close()
@@ -77,7 +77,7 @@ def test_one_address_has_so_many_connections_and_others_come_in_all_the_same(
     assert server.complaints() == ""
 
 
-def test_behind_a_proxy_all_come_from_one_address_and_are_not_counted(tmp_path: Path) -> None:
+def test_without_tls_connections_are_not_limited_since_a_proxy_shares_one_address(tmp_path: Path) -> None:
     server = Server(tmp_path, max_connections=str(MOST))
     server.start()
     try:
@@ -88,7 +88,7 @@ def test_behind_a_proxy_all_come_from_one_address_and_are_not_counted(tmp_path: 
         server.kill()
 
 
-def test_who_does_not_get_through_tls_is_let_go_soon(certificate: Certificate) -> None:
+def test_the_tls_handshake_has_a_short_timeout(certificate: Certificate) -> None:
     settings = Settings(certfile=certificate.certfile, keyfile=certificate.keyfile)
     with runner.listen("127.0.0.1", 0) as listener:
         assert serve._config(settings, listener).ssl_handshake_timeout == 10

@@ -1,4 +1,4 @@
-"""Thousands of broken requests to every route of the app and to its socket: all are refused, nobody else is touched."""
+"""Thousands of broken requests to every route and the socket: all are refused and no other user is affected."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ TABLES = ("users", "sessions", "search_pins", "conversations", "participants", "
 
 
 class Errors(logging.Handler):
-    """Keeps what is logged as an error by whoever."""
+    """Collects everything that is logged as an error."""
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
@@ -49,7 +49,7 @@ class Errors(logging.Handler):
 
 
 class World:
-    """The app on a real database, Alice and Bob who talk, and Eve who is logged in and sends whatever she likes."""
+    """The app on a real database, with Alice and Bob in a conversation, and Eve as a logged-in attacker."""
 
     def __init__(self, app: Quart, runner: asyncio.Runner) -> None:
         self.app = app
@@ -71,7 +71,7 @@ class World:
         self.before = await self.rows()
 
     async def rows(self) -> list[Any]:
-        """Everything that is stored of Alice and Bob, but for conversations with Eve: she may start what she likes."""
+        """Everything stored about Alice and Bob except for conversations with Eve, which she is free to start."""
 
         def select(connection: Connection) -> list[Any]:
             honest = (self.alice.user_id, self.bob.user_id)
@@ -89,10 +89,10 @@ class World:
         return await database.read(select)
 
     def fields(self, path: str) -> dict[str, Any]:
-        """Whole fields for this address in Eve's name: taken as they are, unless one is broken."""
+        """Valid fields for this path in Eve's name, accepted unless one is broken."""
         again = registration(self.eve.keys, "eve")
         mine = {name: self.eve.fields[name] for name in ("login_id", "auth_key")}
-        not_mine = mine | {"auth_key": again["auth_key"]}  # else a body that is whole by chance would end the account
+        not_mine = mine | {"auth_key": again["auth_key"]}  # so that no valid body can delete the account
         of_path: dict[str, dict[str, Any]] = {
             "/register": again,
             "/login": mine,
@@ -112,12 +112,12 @@ class World:
         return of_path.get(path, {})
 
     def who(self) -> list[list[Header]]:
-        """Nobody, and Eve by bearer token and by cookie."""
+        """Without a session, and Eve by bearer token and by cookie."""
         bearer = self.eve.headers["Authorization"].encode()
         return [[], [(b"authorization", bearer)], [(b"cookie", bearer.replace(b"Bearer ", b"ezdms_session="))]]
 
     async def ask_as_each(self, method: str, target: bytes, headers: list[Header], body: bytes = b"") -> list[Answer]:
-        """The same request as each of them; every answer is checked."""
+        """Send the request as each of them and check every answer."""
         answers = []
         for who in self.who():
             answers.append((await ask(self.app, method, target, [*who, *headers], body)).check())
@@ -127,7 +127,7 @@ class World:
         return answers
 
     async def log_in(self, person: Person) -> None:
-        """A new session of this person."""
+        """Give this person a new session."""
         mine = {name: person.fields[name] for name in ("login_id", "auth_key")}
         response = await person.client.post("/login", form=mine, headers=JSON)
         assert response.status_code == 200
@@ -136,7 +136,7 @@ class World:
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """One app for all of this file, so that what one request breaks the next ones meet."""
+    """One app for the whole file, so that later requests run into whatever an earlier one broke."""
     errors = Errors()
     logging.getLogger().addHandler(errors)
     folder: Path = tmp_path_factory.mktemp("fuzz")
@@ -172,7 +172,7 @@ def test_a_broken_body_is_refused_by_every_route(world: World, method: str, path
 
 
 @pytest.mark.parametrize(("method", "path"), ROUTES)
-def test_odd_addresses_methods_and_headers_break_no_route(world: World, method: str, path: str) -> None:
+def test_odd_paths_methods_and_headers_break_no_route(world: World, method: str, path: str) -> None:
     methods = st.one_of(st.just(method), st.sampled_from(junk.METHODS))
 
     @settings(FUZZ, max_examples=40)
@@ -186,7 +186,7 @@ def test_odd_addresses_methods_and_headers_break_no_route(world: World, method: 
 @pytest.mark.parametrize(
     ("method", "path"), [("GET", "/static/<path:filename>"), ("GET", "/messages/<conversation_id>"), ("POST", "/login")]
 )
-def test_each_odd_header_path_and_query_by_itself_breaks_nothing(world: World, method: str, path: str) -> None:
+def test_each_odd_header_path_and_query_alone_breaks_nothing(world: World, method: str, path: str) -> None:
     variable = re.compile(r"<[^>]*>")
     whole = filled(path).encode()
     paths = [variable.sub(lambda _: part.decode("latin-1"), path).encode("latin-1") for part in junk.IN_PATHS]  # noqa: B023
@@ -203,9 +203,7 @@ def test_each_odd_header_path_and_query_by_itself_breaks_nothing(world: World, m
 
 @settings(FUZZ, max_examples=150)
 @given(target=st.one_of(st.just(b"/ws"), broken.targets("/c/<id>")), headers=broken.headers)
-def test_an_odd_handshake_is_refused_or_accepted_and_breaks_nothing(
-    world: World, target: bytes, headers: list[Header]
-) -> None:
+def test_an_odd_handshake_breaks_nothing(world: World, target: bytes, headers: list[Header]) -> None:
     async def shake() -> None:
         for who in world.who():
             answer = await shake_hands(world.app, target, [*who, *headers])
@@ -221,7 +219,7 @@ def test_an_odd_handshake_is_refused_or_accepted_and_breaks_nothing(
 
 @settings(FUZZ, max_examples=400)
 @given(frames=st.lists(broken.frames, min_size=1, max_size=5), as_json=st.booleans())
-def test_odd_frames_close_the_socket_or_mean_nothing(world: World, frames: list[str | bytes], as_json: bool) -> None:
+def test_odd_frames_close_the_socket_or_are_ignored(world: World, frames: list[str | bytes], as_json: bool) -> None:
     foreign = world.conversation_id
     codes: list[int] = []
 
@@ -252,7 +250,7 @@ def test_odd_frames_close_the_socket_or_mean_nothing(world: World, frames: list[
     assert set(codes) <= {1003, 1009}
 
 
-def test_after_all_that_the_honest_talk_on_and_nothing_of_theirs_has_changed(world: World) -> None:
+def test_after_the_fuzzing_honest_users_can_talk_and_their_data_is_unchanged(world: World) -> None:
     async def talk() -> None:
         assert await world.rows() == world.before
         assert len(world.alice.hub) == 0
@@ -261,5 +259,5 @@ def test_after_all_that_the_honest_talk_on_and_nothing_of_theirs_has_changed(wor
         assert await world.bob.texts(world.alice) == ["Hello Bob", "Hello Alice", "Still here"]
 
     world.runner.run(talk())
-    if world.asked > 100:  # not when this one test was chosen alone
+    if world.asked > 100:  # not if this test runs alone
         assert world.asked >= 5_000

@@ -1,4 +1,4 @@
-"""More than a thousand broken requests and frames to a served process, which stays up and serves the honest."""
+"""Over a thousand broken requests and frames to a server process, which stays up and serves honest users."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ from tests.support.served import (
     wish,
 )
 
-GROWTH = 64 * 1024 * 1024  # bytes that a process may grow by; caches fill, the allocator keeps
+GROWTH = 64 * 1024 * 1024  # bytes by which the process may grow, for caches and the allocator
 GET = b"GET /ping HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 
 
 class Siege:
-    """A served process, Alice and Bob who talk all the while, and Eve."""
+    """A server process, Alice and Bob in a conversation, and Eve as the attacker."""
 
     def __init__(self, server: Server, alice: Program, bob: Program, eve: Program) -> None:
         self.server, self.alice, self.bob, self.eve = server, alice, bob, eve
@@ -47,27 +47,27 @@ class Siege:
         self.before = memory(server)
 
     def poke(self, content: bytes, *, more: bool = False) -> list[int]:
-        """Send raw bytes on a connection of their own; the statuses that came back, none a 5xx.
+        """Send raw bytes on a new connection; returns the statuses of the answers, none of them a 5xx.
 
-        Without `more` it is said that nothing more comes; hypercorn then answers a request that is whole no longer.
+        Without `more`, the write side is closed, after which hypercorn no longer answers complete requests.
         """
         self.asked += 1
         with call(self.server) as raw, suppress(ConnectionError):
-            with suppress(OSError):  # the server has ended it already
+            with suppress(OSError):  # the server has closed it already
                 raw.sendall(content)
                 if not more:
                     raw.shutdown(socket.SHUT_WR)
             answer = take(raw)
             assert not TRACES.search(answer), answer
             statuses = [int(status) for status in re.findall(rb"HTTP/1\.1 ([0-9]{3}) ", answer)]
-            if b"transfer-encoding" in content.lower():  # 501 is the true answer to a coding that nobody knows
+            if b"transfer-encoding" in content.lower():  # 501 is correct for an unknown transfer coding
                 statuses = [400 if status == 501 else status for status in statuses]
             assert all(status < 500 for status in statuses), (content[:200], answer[:200])
             return statuses
         return []
 
     def check(self) -> None:
-        """The honest are served, and the log is empty."""
+        """Check that honest users are served and the log is empty."""
         self.alice.send(self.bob, f"after {self.asked}")
         rows = self.bob.ask(f"/messages/{self.conversation_id}?limit=1")
         assert rows[0]["seq"] == len(self.alice.sent)
@@ -76,7 +76,7 @@ class Siege:
 
 @pytest.fixture(scope="module")
 def siege(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Siege]:
-    """One process for all of this file."""
+    """One server process for the whole file."""
     server = Server(tmp_path_factory.mktemp("siege"))
     server.start()
     try:
@@ -90,7 +90,7 @@ def siege(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Siege]:
         server.kill()
 
 
-def test_bytes_that_are_no_http(siege: Siege) -> None:
+def test_bytes_that_are_not_http(siege: Siege) -> None:
     chance = random.Random(1)  # noqa: S311
     for _ in range(150):
         siege.poke(chance.randbytes(chance.randrange(1, 400)))
@@ -101,7 +101,7 @@ def test_bytes_that_are_no_http(siege: Siege) -> None:
     siege.check()
 
 
-def test_requests_that_break_off(siege: Siege) -> None:
+def test_truncated_requests(siege: Siege) -> None:
     fields = "&".join(f"{name}={value}" for name, value in registration(siege.eve.keys, "eve").items()).encode()
     whole = b"POST /register HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n"
     whole += b"Content-Length: %d\r\n\r\n%s" % (len(fields), fields)
@@ -112,7 +112,7 @@ def test_requests_that_break_off(siege: Siege) -> None:
     siege.check()
 
 
-def test_request_lines_and_headers_that_are_odd(siege: Siege) -> None:
+def test_odd_request_lines_and_headers(siege: Siege) -> None:
     for method in ("GET", "POST", "OPTIONS", "PRI", "g\xe9t", "A" * 20_000):
         for target in junk.TARGETS:
             line = method.encode("latin-1") + b" " + target + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
@@ -125,7 +125,7 @@ def test_request_lines_and_headers_that_are_odd(siege: Siege) -> None:
     siege.check()
 
 
-def test_versions_and_framing_that_are_not_http_1_1(siege: Siege) -> None:
+def test_other_http_versions_and_framing(siege: Siege) -> None:
     post = b"POST /login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
     chunked = b"Transfer-Encoding: chunked\r\n\r\n"
     for version in (b"0.9", b"1.0", b"1.2", b"2.0", b"2", b"9.9", b"1.1 ", b"1", b"-1.1", b"1.1.1", b"x"):
@@ -161,7 +161,7 @@ def test_versions_and_framing_that_are_not_http_1_1(siege: Siege) -> None:
     siege.check()
 
 
-def test_requests_in_a_row_on_one_connection(siege: Siege) -> None:
+def test_pipelined_requests(siege: Siege) -> None:
     keep = GET.replace(b"Connection: close\r\n", b"")
     odd = [
         b"GET /%00 HTTP/1.1\r\nHost: [\r\n\r\n",
@@ -181,7 +181,7 @@ def test_requests_in_a_row_on_one_connection(siege: Siege) -> None:
     siege.check()
 
 
-def test_connections_that_dawdle(siege: Siege) -> None:
+def test_slow_connections(siege: Siege) -> None:
     body = b"POST /login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n{"
     with ExitStack() as stack:
         silent = [stack.enter_context(closing(call(siege.server))) for _ in range(40)]
@@ -192,7 +192,7 @@ def test_connections_that_dawdle(siege: Siege) -> None:
             raw.sendall(body)
         siege.asked += 80
         siege.check()
-        wait(lambda: not any(holds(siege.server, raw) for raw in silent))  # a head that is late is not waited for
+        wait(lambda: not any(holds(siege.server, raw) for raw in silent))  # a late head is not waited for
         for raw in slow:
             raw.sendall(b"{")
         siege.check()
@@ -200,7 +200,7 @@ def test_connections_that_dawdle(siege: Siege) -> None:
     siege.check()
 
 
-def test_handshakes_that_are_odd(siege: Siege) -> None:
+def test_odd_websocket_handshakes(siege: Siege) -> None:
     token = siege.eve.token
     for name, values in {
         "Sec-WebSocket-Version": ["", "0", "12", "14", "13, 13", "\xff", "A" * 9_000],
@@ -230,7 +230,7 @@ def test_handshakes_that_are_odd(siege: Siege) -> None:
 def test_frames_of_every_kind(siege: Siege) -> None:
     for odd in odd_frames():
         with open_socket(siege.server, siege.eve.token) as raw:
-            with suppress(OSError):  # the server has ended it already
+            with suppress(OSError):  # the server has closed it already
                 raw.sendall(odd.replace(b"FOREIGN", b"0" * 7) + frame(CLOSE, b"\x03\xe8"))
                 raw.shutdown(socket.SHUT_WR)
             assert Listener(raw).closed_with() in (None, 1000, 1002, 1003, 1005, 1007, 1009, 3000), odd[:200]
@@ -238,7 +238,7 @@ def test_frames_of_every_kind(siege: Siege) -> None:
     siege.check()
 
 
-def test_whoever_joins_a_conversation_of_others_hears_nothing_of_it(siege: Siege) -> None:
+def test_joining_a_conversation_of_others_yields_no_events(siege: Siege) -> None:
     with open_socket(siege.server, siege.eve.token) as raw:
         raw.sendall(wish("join", siege.conversation_id) * 50)
         siege.asked += 50
@@ -253,10 +253,10 @@ def test_whoever_joins_a_conversation_of_others_hears_nothing_of_it(siege: Siege
         assert '"connected"' in texts[0]
 
 
-def test_after_all_that_the_process_has_not_grown_and_stops_at_once(siege: Siege) -> None:
+def test_after_the_fuzzing_the_process_has_not_grown_and_stops_at_once(siege: Siege) -> None:
     siege.check()
     assert memory(siege.server) - siege.before < GROWTH
-    if siege.asked > 100:  # not when this one test was chosen alone
+    if siege.asked > 100:  # not if this test runs alone
         assert siege.asked >= 1_000
     assert stops_at_once(siege.server)
     assert siege.server.complaints() == ""

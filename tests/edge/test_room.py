@@ -1,4 +1,4 @@
-"""Little room on the disk: new accounts are refused first, while those who are here go on."""
+"""A nearly full disk: new accounts are refused first, while existing users continue."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from tests.support.served import Program
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of its own with 40 MiB."""
+    """A separate file system of 40 MiB."""
     yield from mounted(tmp_path / "disk", "size=40m")
 
 
 def leave_free(disk: Path, percent: int) -> Path:
-    """Fill it but for so much."""
+    """Fill the disk except for this much."""
     room = os.statvfs(disk)
     ballast = disk / "ballast"
     ballast.write_bytes(bytes(room.f_bavail * room.f_frsize - room.f_blocks * room.f_frsize * percent // 100))
@@ -28,12 +28,12 @@ def leave_free(disk: Path, percent: int) -> Path:
 
 
 def disk_finding(server: Server, floor: str) -> str:
-    """What the doctor says of it."""
+    """What `ezdms doctor` says about the disk."""
     lines = operate(server.data_dir, "doctor", EZDMS_DISK_FLOOR=floor).stdout.splitlines()
     return next(line for line in lines if " disk" in line)
 
 
-def test_registration_closes_first_and_opens_again(disk: Path) -> None:
+def test_a_nearly_full_disk_closes_registration_until_space_is_freed(disk: Path) -> None:
     server = Server(disk, disk_floor="20")
     server.log = Path(os.devnull)
     server.start()
@@ -53,7 +53,7 @@ def test_registration_closes_first_and_opens_again(disk: Path) -> None:
         server.kill()
 
 
-def test_without_a_floor_nobody_is_refused(disk: Path) -> None:
+def test_without_a_disk_floor_registration_stays_open(disk: Path) -> None:
     server = Server(disk, disk_floor="0")
     server.log = Path(os.devnull)
     server.start()

@@ -1,4 +1,4 @@
-"""`ezdms backup` and `ezdms restore`: whole, sound, private, and never over something by surprise."""
+"""`ezdms backup` and `ezdms restore`: complete, consistent, private, and never overwriting by accident."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def rows(path: Path, sql: str) -> list[tuple[object, ...]]:
         return connection.execute(sql).fetchall()
 
 
-def test_a_backup_while_people_write_is_whole_and_sound_and_ones_own(server: Server, tmp_path: Path) -> None:
+def test_a_backup_during_writes_is_complete_consistent_and_private(server: Server, tmp_path: Path) -> None:
     alice, bob = Program(server, "alice"), Program(server, "bob")
     alice.start(bob)
     for i in range(20):
@@ -48,17 +48,15 @@ def test_a_backup_while_people_write_is_whole_and_sound_and_ones_own(server: Ser
         assert stat.S_IMODE(copy.stat().st_mode) == 0o600
         assert rows(copy, "PRAGMA integrity_check") == [("ok",)]
         [(count,)] = rows(copy, "SELECT COUNT(*) FROM messages")
-        assert [(count,)] == rows(copy, "SELECT last_seq FROM conversations")  # nothing by half
+        assert [(count,)] == rows(copy, "SELECT last_seq FROM conversations")  # no partial transaction
         assert isinstance(count, int)
         assert count >= 20
-    assert sorted(path.name for path in tmp_path.glob("backup*")) == [
-        copy.name for copy in copies
-    ]  # nothing beside them
+    assert sorted(path.name for path in tmp_path.glob("backup*")) == [copy.name for copy in copies]  # no extra files
     for program in (alice, bob):
         program.close()
 
 
-def test_a_backup_restored_elsewhere_is_the_server_of_that_moment(server: Server, tmp_path: Path) -> None:
+def test_a_backup_restored_elsewhere_has_the_state_of_its_time(server: Server, tmp_path: Path) -> None:
     alice, bob = Program(server, "alice"), Program(server, "bob")
     conversation = alice.start(bob)
     alice.send(bob, "kept")
@@ -80,7 +78,9 @@ def test_a_backup_restored_elsewhere_is_the_server_of_that_moment(server: Server
         program.close()
 
 
-def test_nothing_is_overwritten_unless_one_says_so_and_what_was_there_is_kept(server: Server, tmp_path: Path) -> None:
+def test_files_are_overwritten_only_with_replace_and_a_replaced_database_is_kept(
+    server: Server, tmp_path: Path
+) -> None:
     Program(server, "alice").close()
     copy = tmp_path / "b.db"
     said(operate(server.data_dir, "backup", str(copy)))
@@ -90,7 +90,7 @@ def test_nothing_is_overwritten_unless_one_says_so_and_what_was_there_is_kept(se
     said(operate(server.data_dir, "backup", str(copy), "--replace"))
     assert "Another EZ-DMS (process" in refused(operate(server.data_dir, "restore", str(copy), "--replace"))
     Program(server, "bob").close()
-    server.kill()  # leaves a write-ahead log behind, which must not be laid over the restored database
+    server.kill()  # leaves a write-ahead log, which must not be applied to the restored database
     assert (server.data_dir / "ezdms.db-wal").stat().st_size > 0
     assert "There is already a database in" in refused(operate(server.data_dir, "restore", str(copy)))
     told = said(operate(server.data_dir, "restore", str(copy), "--replace"))
@@ -103,9 +103,7 @@ def test_nothing_is_overwritten_unless_one_says_so_and_what_was_there_is_kept(se
 
 
 @pytest.mark.parametrize("damage", ["text", "cut", "page", "empty", "foreign", "newer", "missing"])
-def test_what_is_no_sound_backup_is_refused_before_anything_changes(
-    server: Server, tmp_path: Path, damage: str
-) -> None:
+def test_an_invalid_backup_is_refused_before_anything_changes(server: Server, tmp_path: Path, damage: str) -> None:
     Program(server, "alice").close()
     copy = tmp_path / "b.db"
     said(operate(server.data_dir, "backup", str(copy)))
@@ -136,9 +134,7 @@ def test_what_is_no_sound_backup_is_refused_before_anything_changes(
     assert list(server.data_dir.glob("*.part*")) == list(server.data_dir.glob("*replaced*")) == []
 
 
-def test_a_database_that_is_damaged_stops_the_start_and_the_backup_and_says_what_to_do(
-    server: Server, tmp_path: Path
-) -> None:
+def test_a_damaged_database_stops_the_start_and_the_backup_with_a_next_step(server: Server, tmp_path: Path) -> None:
     alice, bob = Program(server, "alice"), Program(server, "bob")
     alice.start(bob)
     for i in range(40):
@@ -158,12 +154,12 @@ def test_a_database_that_is_damaged_stops_the_start_and_the_backup_and_says_what
 
 
 @pytest.mark.parametrize("target", ["missing/b.db", "/proc/b.db"])
-def test_a_place_that_cannot_be_written_is_said(server: Server, tmp_path: Path, target: str) -> None:
+def test_an_unwritable_target_is_reported(server: Server, tmp_path: Path, target: str) -> None:
     assert "Cannot write" in refused(operate(server.data_dir, "backup", str(tmp_path / target)))
 
 
 @pytest.mark.parametrize("flags", [(), ("--replace",)], ids=["plain", "replace"])
-def test_a_backup_never_lands_on_the_database_or_among_what_the_server_uses(
+def test_a_backup_never_overwrites_the_servers_own_files(
     server: Server, tmp_path: Path, flags: tuple[str, ...]
 ) -> None:
     Program(server, "alice").close()
@@ -173,7 +169,7 @@ def test_a_backup_never_lands_on_the_database_or_among_what_the_server_uses(
     (tmp_path / "folder").symlink_to(folder)
     (tmp_path / "dangling.db").symlink_to(folder / "not yet.db")
     (tmp_path / "another").mkdir()
-    (tmp_path / "another" / "ezdms.lock").touch()  # the folder of another server
+    (tmp_path / "another" / "ezdms.lock").touch()  # another server's folder
     inode = database.stat().st_ino
     before = {path.name for path in folder.iterdir()}
     names = ("ezdms.db", "ezdms.db-wal", "ezdms.db-shm", "ezdms.lock", "operator.sock", "last_backup.json", "new.db")
@@ -185,17 +181,17 @@ def test_a_backup_never_lands_on_the_database_or_among_what_the_server_uses(
     assert "is the database itself" in refused(operate(folder, "backup", *flags, str(tmp_path / "hard.db")))
     assert {path.name for path in folder.iterdir()} == before
     assert (database.stat().st_ino, (tmp_path / "symbolic.db").is_symlink()) == (inode, True)
-    Program(server, "bob").close()  # the server goes on with the file that it had
+    Program(server, "bob").close()  # the server continues with its open file
     assert rows(database, "SELECT username FROM users ORDER BY username") == [("alice",), ("bob",)]
 
 
-def test_a_backup_in_a_folder_within_the_data_folder_is_taken(server: Server) -> None:
-    """In a container that is the one place that can be written (docs/self-hosting.md)."""
+def test_a_backup_can_be_written_to_a_subfolder_of_the_data_folder(server: Server) -> None:
+    """In a container, no other folder is writable (docs/self-hosting.md)."""
     (server.data_dir / "backups").mkdir()
     assert "checked." in said(operate(server.data_dir, "backup", str(server.data_dir / "backups" / "b.db")))
 
 
-def test_the_database_itself_and_what_a_restore_writes_first_are_not_restored(server: Server, tmp_path: Path) -> None:
+def test_the_database_itself_and_a_partial_restore_cannot_be_restored(server: Server, tmp_path: Path) -> None:
     Program(server, "alice").close()
     half = server.data_dir / "ezdms.db.part"
     said(operate(server.data_dir, "backup", str(tmp_path / "b.db")))
@@ -221,7 +217,7 @@ def test_progress_is_shown_in_a_terminal(server: Server, tmp_path: Path) -> None
     try:
         while piece := os.read(master, 1000):
             shown += piece
-    except OSError:  # the end of a terminal
+    except OSError:  # the terminal was closed
         pass
     os.close(master)
     assert process.wait(timeout=30) == 0

@@ -1,4 +1,4 @@
-"""What keeps a server from starting is said in a sentence, with the next step."""
+"""A server that cannot start says why in one sentence, with the next step."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.operated import operate, refused, said
 
 @pytest.fixture
 def read_only(tmp_path: Path) -> Iterator[Path]:
-    """A folder on a file system that takes no writes."""
+    """A folder on a read-only file system."""
     yield from mounted(tmp_path / "disk", "ro,mode=700")
 
 
@@ -43,7 +43,7 @@ def test_a_data_folder_that_is_a_file(tmp_path: Path) -> None:
     assert "is a file. Choose another with --data-dir" in refused(operate(tmp_path / "data", "serve", "--port", "0"))
 
 
-def test_a_certificate_that_does_not_fit_its_key_or_is_none(tmp_path: Path) -> None:
+def test_an_invalid_certificate_or_one_that_does_not_match_its_key(tmp_path: Path) -> None:
     for name in ("a", "b"):
         said(operate(tmp_path, "cert", "--out", str(tmp_path / name)))
     (tmp_path / "no.pem").write_text("not a certificate")
@@ -54,7 +54,7 @@ def test_a_certificate_that_does_not_fit_its_key_or_is_none(tmp_path: Path) -> N
         assert str(tmp_path / certfile) in sentence
 
 
-def test_a_clock_that_was_set_back_is_said_at_the_start(tmp_path: Path) -> None:
+def test_a_clock_that_was_set_back_is_reported_at_the_start(tmp_path: Path) -> None:
     server = Server(tmp_path)
     server.start()
     assert server.stop() == 0
@@ -68,7 +68,7 @@ def test_a_clock_that_was_set_back_is_said_at_the_start(tmp_path: Path) -> None:
         server.kill()
 
 
-def test_a_certificate_of_ones_own_serves_and_is_not_made_twice(tmp_path: Path) -> None:
+def test_a_self_signed_certificate_works_and_is_reused(tmp_path: Path) -> None:
     told = said(operate(tmp_path, "cert", "box.lan", "192.168.7.7", "--out", str(tmp_path / "tls")))
     assert "Browsers will warn" in told
     assert (tmp_path / "tls" / "key.pem").stat().st_mode & 0o777 == 0o600
@@ -76,7 +76,7 @@ def test_a_certificate_of_ones_own_serves_and_is_not_made_twice(tmp_path: Path) 
     (tmp_path / "half").mkdir()
     (tmp_path / "half" / "cert.pem").touch()
     assert "cert.pem already exists" in refused(operate(tmp_path, "cert", "--out", str(tmp_path / "half")))
-    assert not (tmp_path / "half" / "key.pem").exists()  # one that would not fit
+    assert not (tmp_path / "half" / "key.pem").exists()  # a certificate that does not match
     pair = {"certfile": str(tmp_path / "tls" / "cert.pem"), "keyfile": str(tmp_path / "tls" / "key.pem")}
     server = Server(tmp_path, **pair)
     server.start()
@@ -92,7 +92,7 @@ def test_a_certificate_of_ones_own_serves_and_is_not_made_twice(tmp_path: Path) 
 
 
 def name_on_certificate(port: int, host: str, context: ssl.SSLContext) -> str:
-    """The certificate's common name, once it has been believed for `host`."""
+    """The certificate's common name, after it was verified for `host`."""
     with socket.create_connection(("127.0.0.1", port)) as raw, context.wrap_socket(raw, server_hostname=host) as tls:
         subject = tls.getpeercert()["subject"]  # type: ignore[index]
         return str(subject[0][0][1])

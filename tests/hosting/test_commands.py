@@ -27,7 +27,7 @@ def run(command: list[str], folder: Path, **environment: str) -> subprocess.Comp
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What a clone of this checkout would hold, set up once."""
+    """A copy of what a clone of this checkout contains, set up once."""
     folder = tmp_path_factory.mktemp("a fresh clone") / "EZ DMS"
     listed = run(["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"], ROOT)
     for name in filter(None, listed.stdout.split("\0")):
@@ -46,13 +46,13 @@ def test_the_commands_are_executable() -> None:
         assert path.stat().st_mode & stat.S_IXUSR
 
 
-def test_the_second_start_sets_nothing_up(clone: Path) -> None:
+def test_the_second_start_skips_the_setup(clone: Path) -> None:
     again = run([str(clone / "bin" / "ezdms"), "--version"], clone)
     assert (again.returncode, again.stderr) == (0, "")
     assert re.fullmatch(rf"EZ-DMS {re.escape(__version__)}, build [A-Za-z0-9_-]{{12}}\n", again.stdout)
 
 
-def test_serve_works_from_any_folder_through_a_link_and_keeps_its_data_there(clone: Path, tmp_path: Path) -> None:
+def test_serve_works_from_any_folder_and_through_a_symlink(clone: Path, tmp_path: Path) -> None:
     link = tmp_path / "ez link"
     link.symlink_to(clone / "bin" / "ezdms")
     (tmp_path / "quart.py").write_text("raise SystemExit('code of the folder one stands in was run')")
@@ -67,7 +67,7 @@ def test_serve_works_from_any_folder_through_a_link_and_keeps_its_data_there(clo
     assert stat.S_IMODE((tmp_path / "data" / "ezdms.db").stat().st_mode) == 0o600
 
 
-def test_a_port_that_is_taken_gives_a_sentence(clone: Path, tmp_path: Path) -> None:
+def test_a_port_in_use_gives_a_clear_message(clone: Path, tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -78,7 +78,7 @@ def test_a_port_that_is_taken_gives_a_sentence(clone: Path, tmp_path: Path) -> N
     assert "Traceback" not in refused.stderr
 
 
-def test_a_file_that_is_no_database_gives_a_sentence_and_is_left_alone(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_database_gives_a_clear_message_and_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "ezdms.db").write_text("my diary " * 200)
     command = [sys.executable, "-m", "ezdms", "serve", "--port", "0", "--data-dir", str(tmp_path)]
     refused = run(command, ROOT)
@@ -89,13 +89,13 @@ def test_a_file_that_is_no_database_gives_a_sentence_and_is_left_alone(tmp_path:
     assert (tmp_path / "ezdms.db").read_text() == "my diary " * 200
 
 
-def test_a_certificate_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+def test_an_unreadable_certificate_is_named(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "ezdms", "serve", "--port", "0", "--certfile", "my.pem", "--keyfile", "my.key"]
     refused = run(command, tmp_path, PYTHONPATH=str(ROOT))
     assert (refused.returncode, refused.stderr) == (1, "Error: Cannot use my.pem: No such file or directory.\n")
 
 
-def test_a_python_that_is_too_old_gives_a_sentence(clone: Path, tmp_path: Path) -> None:
+def test_an_old_python_gives_a_clear_message(clone: Path, tmp_path: Path) -> None:
     for name in ("python3", "python3.11", "python3.12", "python3.13"):
         fake = tmp_path / name
         fake.write_text("#!/bin/sh\necho 3.9\n")
@@ -106,7 +106,7 @@ def test_a_python_that_is_too_old_gives_a_sentence(clone: Path, tmp_path: Path) 
     assert "needs Python 3.11 or newer; python3 is 3.9" in refused.stderr
 
 
-def test_the_committed_files_hold_no_address_of_a_registry() -> None:
+def test_committed_files_contain_no_registry_url() -> None:
     for name in ("requirements.lock", "requirements-test.lock", "tests/package-lock.json"):
         text = (ROOT / name).read_text("utf-8")
         assert "resolved" not in text

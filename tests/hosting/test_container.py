@@ -1,4 +1,4 @@
-"""The container without a container: what its Dockerfile says is done here, and Caddy stands before a real server."""
+"""The container setup, tested without a container: the Dockerfile's steps run here, and Caddy proxies a real server."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ KNOWN = {"FROM", "WORKDIR", "COPY", "RUN", "ENV", "USER", "VOLUME", "EXPOSE", "H
 
 
 def instructions() -> list[tuple[str, str]]:
-    """The Dockerfile, line by line, continued lines joined; no word of it is left out."""
+    """The instructions of the Dockerfile, with continued lines joined; unknown ones fail."""
     text = re.sub(r"^#.*\n", "", (DEPLOY / "Dockerfile").read_text(), flags=re.MULTILINE)
     lines = re.sub(r" *\\\n *", " ", text).splitlines()
     said = [(word, rest) for word, _, rest in (line.partition(" ") for line in lines if line)]
@@ -41,13 +41,13 @@ def instructions() -> list[tuple[str, str]]:
 
 
 def said(word: str) -> str:
-    """What the one instruction of this name says."""
+    """The arguments of the only instruction with this name."""
     (rest,) = [rest for name, rest in instructions() if name == word]
     return rest
 
 
 def is_sent(path: str) -> bool:
-    """.dockerignore lets this into the build: the last line that fits decides."""
+    """True if .dockerignore lets this into the build; the last matching line decides."""
     parts, kept = PurePosixPath(path).parts, True
     for line in (ROOT / ".dockerignore").read_text().splitlines():
         pattern = line.removeprefix("!")
@@ -59,7 +59,7 @@ def is_sent(path: str) -> bool:
 
 
 class Image:
-    """What the Dockerfile makes, in a folder: its three paths lie there, and its Python is this one, new and empty."""
+    """What the Dockerfile builds, in a folder with its three paths and a new environment of this Python."""
 
     def __init__(self, folder: Path) -> None:
         self.python = folder / "python"
@@ -73,7 +73,7 @@ class Image:
             getattr(self, f"_{word.lower()}", lambda rest: None)(rest)
 
     def here(self, text: str) -> str:
-        """The same text with the paths of this image, and this user in the place of the container's."""
+        """The text with this image's paths, and the current user instead of the container's."""
         owner = f"{os.geteuid()}:{os.getegid()}"
         found = re.compile(r"(?<![\w/.])(/usr/local/bin|/app|/data)\b")
         return found.sub(lambda match: str(self._paths[match[1]]), text).replace("10001:10001", owner)
@@ -100,7 +100,7 @@ class Image:
         self.environment |= dict(pair.split("=", 1) for pair in shlex.split(self.here(rest)))
 
 
-def test_the_container_starts_says_that_it_is_well_and_stops_when_told(tmp_path: Path) -> None:
+def test_the_container_starts_reports_healthy_and_stops_on_sigterm(tmp_path: Path) -> None:
     image = Image(tmp_path)
     (port,) = free_ports(1)
     assert image.environment["EZDMS_HOST"] == "0.0.0.0"  # noqa: S104 - the container's own; here it stays inside
@@ -121,20 +121,20 @@ def test_the_container_starts_says_that_it_is_well_and_stops_when_told(tmp_path:
         assert process.stdout.readline() == f"EZ-DMS is at http://127.0.0.1:{port}\n"
         assert is_well()
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=10) == 0  # Docker's patience
+        assert process.wait(timeout=10) == 0  # Docker waits 10 s
     finally:
         with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)  # a shell that does not pass the signal on leaves the server behind
+            os.killpg(process.pid, signal.SIGKILL)  # a shell that does not forward the signal leaves the server running
         process.communicate()
     assert (image.data / "ezdms.db").exists()
     assert not is_well()
 
 
-def test_the_image_runs_as_nobody_special_and_keeps_one_folder() -> None:
+def test_the_image_runs_unprivileged_with_one_volume() -> None:
     assert re.fullmatch(r"python:3\.\d+-slim-[a-z]+", said("FROM"))
     assert re.fullmatch(r"[1-9]\d{4}:[1-9]\d{4}", said("USER"))
     words = [word for word, _ in instructions()]
-    assert {"RUN", "COPY"}.isdisjoint(words[words.index("USER") :])  # what is in it is root's
+    assert {"RUN", "COPY"}.isdisjoint(words[words.index("USER") :])  # the image's files belong to root
     assert said("VOLUME") == "/data"
     assert "--require-hashes -r requirements.lock" in " ".join(rest for word, rest in instructions() if word == "RUN")
 
@@ -151,11 +151,11 @@ def test_the_image_runs_as_nobody_special_and_keeps_one_folder() -> None:
         ("tests/ezdms/x.py", False),
     ],
 )
-def test_nothing_private_is_sent_into_the_build(path: str, sent: bool) -> None:
+def test_private_files_are_excluded_from_the_build(path: str, sent: bool) -> None:
     assert is_sent(path) == sent
 
 
-def test_the_composition_lets_caddy_alone_out_and_believes_caddy_alone() -> None:
+def test_compose_exposes_only_caddy_and_trusts_only_caddy() -> None:
     text = re.sub(r"^ *#.*\n", "", (DEPLOY / "compose.yaml").read_text(), flags=re.MULTILINE)
     services = text[text.index("\nservices:\n") : text.index("\nnetworks:\n")]
     ezdms, caddy = re.split(r"^  (?:ezdms|caddy):\n", services, flags=re.MULTILINE)[1:]
@@ -177,7 +177,7 @@ def test_the_composition_lets_caddy_alone_out_and_believes_caddy_alone() -> None
 
 @pytest.fixture(scope="module")
 def caddy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Door, Door]]:
-    """A server, and Debian's Caddy before it with deploy/Caddyfile: where it speaks TLS, by its own word, and not."""
+    """A server behind Debian's Caddy with deploy/Caddyfile, with and without TLS."""
     program, folder = shutil.which("caddy"), tmp_path_factory.mktemp("caddy")
     if program is None:
         skip_or_fail("caddy is not there (bin/test fetches it on Debian)")
@@ -213,18 +213,18 @@ def caddy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Do
         server.kill()
 
 
-async def test_behind_caddy_everything_is_as_ezdms_verify_wants_it(caddy: tuple[Server, Door, Door]) -> None:
+async def test_ezdms_verify_passes_behind_caddy(caddy: tuple[Server, Door, Door]) -> None:
     _, door, plain = caddy
     report = await verify(door.url, cafile=door.cafile, register=True)
     assert (report.verdict, names(report, FAILED)) == ("passed", set())
-    assert names(report, WARNING) == {"certificate"}  # those that Caddy makes for localhost hold for hours
+    assert names(report, WARNING) == {"certificate"}  # Caddy's own certificates for localhost are valid for hours
     assert door.ask("/").headers.get_all("Strict-Transport-Security") == ["max-age=31536000"]
     for path, encoding in (("/", None), ("/static/js/boot.js", ["gzip"])):
         assert door.ask(path, Accept_Encoding="gzip").headers.get_all("Content-Encoding") == encoding
     assert plain.ask("/x").headers["Location"].startswith(f"https://{NAME}")
 
 
-def test_behind_caddy_sockets_work_and_forged_headers_and_hosts_do_not(caddy: tuple[Server, Door, Door]) -> None:
+def test_behind_caddy_sockets_work_and_forged_headers_and_hosts_are_rejected(caddy: tuple[Server, Door, Door]) -> None:
     server, door, _ = caddy
     with closing(Program(server, "eve")) as eve:
         for source, forged in (("127.0.0.2", {}), ("127.0.0.3", FORGED), ("127.0.0.4", {"Forwarded": "for=127.0.0.1"})):
@@ -235,7 +235,7 @@ def test_behind_caddy_sockets_work_and_forged_headers_and_hosts_do_not(caddy: tu
     assert b"EZ-DMS" not in tell(door, "GET / HTTP/1.1\nHost: evil.example\nConnection: close\n\n")
 
 
-def test_behind_caddy_requests_wait_while_the_server_restarts(caddy: tuple[Server, Door, Door]) -> None:
+def test_caddy_holds_requests_while_the_server_restarts(caddy: tuple[Server, Door, Door]) -> None:
     server, door, _ = caddy
     server.stop()
     with ThreadPoolExecutor() as pool:

@@ -1,4 +1,4 @@
-"""kill -9 in the middle of heavy sending, many times: what was acknowledged is there, and what was deleted is not."""
+"""Repeated kill -9 under load: acknowledged messages survive and deleted data stays deleted."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ KILLS = 20
 
 
 class Sender(threading.Thread):
-    """Sends one message after the other, each on until it is acknowledged or the server is gone."""
+    """Sends messages one after another until the server is gone."""
 
     def __init__(self, program: Program, other: Program, acknowledged: list[str]) -> None:
         super().__init__()
@@ -27,7 +27,7 @@ class Sender(threading.Thread):
         self.waiting: dict[str, object] | None = None
 
     def run(self) -> None:
-        """Until the server is gone; what was not acknowledged is sent again by the next run, as a client does."""
+        """Send until the server is gone; the next run repeats the unacknowledged message, as a client does."""
         while True:
             fields = self.waiting or self.program.seal(self.other, f"text {len(self.acknowledged)}")
             self.waiting = fields
@@ -40,7 +40,7 @@ class Sender(threading.Thread):
             self.waiting = None
 
 
-def test_a_server_killed_while_many_send_keeps_every_acknowledged_message_once(server: Server) -> None:
+def test_a_server_killed_under_load_keeps_every_acknowledged_message_once(server: Server) -> None:
     alice, bob = Program(server, "alice"), Program(server, "bob")
     alice.start(bob)
     chance = random.Random(5)  # noqa: S311
@@ -72,14 +72,14 @@ def test_a_server_killed_while_many_send_keeps_every_acknowledged_message_once(s
 
 
 def everything(program: Program, conversation_id: str) -> list[dict[str, object]]:
-    """Every message of the conversation, by rising seq."""
+    """All messages of the conversation, in order of seq."""
     found: list[dict[str, object]] = []
     while page := program.ask(f"/messages/{conversation_id}?limit=200&after={len(found)}"):
         found += page
     return found
 
 
-async def test_the_chain_opens_in_the_client_after_a_server_was_killed_again_and_again(
+async def test_the_client_verifies_the_chain_after_the_server_was_killed_repeatedly(
     server: Server, tmp_path: Path
 ) -> None:
     alice = await Player.register(server, "alice", tmp_path)
@@ -93,7 +93,7 @@ async def test_the_chain_opens_in_the_client_after_a_server_was_killed_again_and
         await asyncio.sleep(chance.uniform(0.02, 0.2))
         server.kill()
         await asyncio.to_thread(server.start)
-        await sending  # the client waits for the server, and sends nothing twice
+        await sending  # the client waits for the server and sends nothing twice
         sent += texts
     fresh = await Client.login(server.url, bob.pin, home=tmp_path / "elsewhere")
     partner = (await fresh.contacts())[0]
@@ -106,7 +106,7 @@ async def test_the_chain_opens_in_the_client_after_a_server_was_killed_again_and
         await player.leave()
 
 
-def test_what_was_deleted_before_a_crash_stays_deleted(server: Server) -> None:
+def test_deleted_data_stays_deleted_after_a_crash(server: Server) -> None:
     alice, bob = Program(server, "alice"), Program(server, "bob")
     alice.start(bob)
     withdrawn, ended, kept = alice.search_pin, alice.token, alice.log_in()

@@ -1,4 +1,4 @@
-"""A disk that is full: the sender is told, nothing acknowledged is lost, and it works again once there is room."""
+"""A full disk: the sender gets an error, no acknowledged message is lost, and freeing space fixes it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from tests.conftest import Server
 from tests.support.served import Program, fill
 
 
-def test_a_full_disk_is_said_to_the_sender_loses_nothing_and_passes(small_disk: Path) -> None:
+def test_a_full_disk_is_reported_to_the_sender_and_loses_nothing(small_disk: Path) -> None:
     server = Server(small_disk)
-    server.log = Path(os.devnull)  # this disk has no room for it
+    server.log = Path(os.devnull)  # this disk is too small for it
     server.start()
     alice, bob = Program(server, "alice"), Program(server, "bob")
     try:
@@ -21,15 +21,15 @@ def test_a_full_disk_is_said_to_the_sender_loses_nothing_and_passes(small_disk: 
         fill(ballast)
         fields = alice.seal(bob, "no room")
         acknowledged = 1
-        while (answer := alice.exchange("/send_message", fields))[0] == 201:  # into what was allocated already
+        while (answer := alice.exchange("/send_message", fields))[0] == 201:  # into pages that are already allocated
             acknowledged += 1
             fields = alice.seal(bob, "no room")
         status, body = answer
         assert status == 503
         assert b'"code":"unavailable"' in body
         assert b"Nothing was lost. Please try again" in body
-        assert len(alice.ask(f"/messages/{conversation}?limit=200")) == acknowledged  # reading goes on
-        assert len(bob.ask(f"/messages/{conversation}?limit=200")) == acknowledged  # though it cannot be marked as read
+        assert len(alice.ask(f"/messages/{conversation}?limit=200")) == acknowledged  # reading still works
+        assert len(bob.ask(f"/messages/{conversation}?limit=200")) == acknowledged  # but is not marked as read
         assert alice.exchange("/ping")[0] == 200
         assert alice.exchange("/send_message", fields)[0] == 503
         ballast.unlink()

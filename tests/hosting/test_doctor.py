@@ -1,4 +1,4 @@
-"""`ezdms doctor`: each thing that is wrong is found, named, and comes with what to do; a server that is well passes."""
+"""`ezdms doctor`: every problem is found, named and explained, and a healthy server passes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def examine(server: Server, *arguments: str) -> dict[str, tuple[str, str]]:
     return {one["name"]: (one["status"], one["sentence"]) for one in findings}
 
 
-def test_a_server_that_is_well_passes_and_what_is_missing_is_advised(server: Server) -> None:
+def test_a_healthy_server_passes_with_advice_on_what_is_missing(server: Server) -> None:
     found = examine(server, server.url)
     assert {name for name, (status, _) in found.items() if status == "failed"} == set()
     assert found["backup"][0] == "warning"
@@ -35,18 +35,18 @@ def test_a_server_that_is_well_passes_and_what_is_missing_is_advised(server: Ser
     assert {"python", "sqlite", "permissions", "disk", "server", "database", "clock", "proxy"} <= set(found)
     passed = re.fullmatch(rf"{server.url}: (\d+) of (\d+) checks from outside passed\.", found["public address"][1])
     assert passed
-    assert 20 < int(passed[1]) == int(passed[2]) - 1  # the other: plain http
+    assert 20 < int(passed[1]) == int(passed[2]) - 1  # the other warning: plain http
     said(operate(server.data_dir, "backup", str(server.data_dir.parent / "b.db")))
     assert examine(server)["backup"][0] == "ok"
 
 
-def test_sqlite_before_3_51_3_is_told_about(server: Server) -> None:
+def test_sqlite_before_3_51_3_is_reported(server: Server) -> None:
     _, sentence = examine(server)["sqlite"]
     is_old = sqlite3.sqlite_version_info < (3, 51, 3)
     assert ("writes through one connection" in sentence) is is_old
 
 
-def test_what_others_may_read_an_old_backup_and_a_clock_set_back_are_found(server: Server) -> None:
+def test_open_permissions_an_old_backup_and_a_clock_set_back_are_found(server: Server) -> None:
     server.data_dir.chmod(0o755)
     (server.data_dir / "last_backup.json").write_text('{"at": 1700000000.0}')
     with closing(sqlite3.connect(server.data_dir / "ezdms.db")) as connection, connection:
@@ -60,7 +60,7 @@ def test_what_others_may_read_an_old_backup_and_a_clock_set_back_are_found(serve
     assert "timedatectl" in found["clock"][1]
 
 
-def test_a_damaged_database_a_stopped_server_and_a_dead_address_are_found(server: Server) -> None:
+def test_a_damaged_database_a_stopped_server_and_an_unreachable_address_are_found(server: Server) -> None:
     url = server.url
     assert server.stop() == 0
     path = server.data_dir / "ezdms.db"
@@ -76,7 +76,7 @@ def test_a_damaged_database_a_stopped_server_and_a_dead_address_are_found(server
     assert "Check that the server runs" in found["answer"][1]
 
 
-def test_an_untrusted_proxy_is_seen_and_the_setting_named_that_mends_it(tmp_path: Path) -> None:
+def test_an_untrusted_proxy_is_found_with_the_setting_that_fixes_it(tmp_path: Path) -> None:
     certificate = make_certificate(tmp_path)
     for trusted, status in (("", "failed"), ("127.0.0.1", "ok")):
         server = Server(tmp_path, trusted_proxies=trusted)
@@ -91,7 +91,7 @@ def test_an_untrusted_proxy_is_seen_and_the_setting_named_that_mends_it(tmp_path
         assert ("--trusted-proxies 127.0.0.1" in found["proxy"][1]) is (status == "failed")
 
 
-def test_a_proxy_without_websockets_or_with_doubled_headers_is_found(tmp_path: Path) -> None:
+def test_a_proxy_without_websockets_or_with_duplicate_headers_is_found(tmp_path: Path) -> None:
     certificate = make_certificate(tmp_path)
     server = Server(tmp_path, trusted_proxies="127.0.0.1")
     server.start()
@@ -111,25 +111,25 @@ def test_a_proxy_without_websockets_or_with_doubled_headers_is_found(tmp_path: P
     assert "".join(one for _, one in found.values()).count("deploy/nginx.conf shows a proxy that gets this right.") == 1
 
 
-def test_a_certificate_that_ends_soon_is_found_with_the_file_the_server_uses(tmp_path: Path) -> None:
+def test_a_certificate_that_expires_soon_is_found_with_its_file(tmp_path: Path) -> None:
     certificate = make_certificate(tmp_path, days=3)
     server = Server(tmp_path, certfile=str(certificate.certfile), keyfile=str(certificate.keyfile))
     server.start()
     try:
-        found = examine(server)  # asks the server which file: the environment here names none
+        found = examine(server)  # asks the server for the file, as it is not set in this environment
     finally:
         assert server.stop() == 0
     assert found["certificate file"][0] == "warning"
     assert "Renew it and restart" in found["certificate file"][1]
 
 
-def test_a_folder_that_is_not_there_is_said(tmp_path: Path) -> None:
+def test_a_missing_folder_is_reported(tmp_path: Path) -> None:
     done = operate(tmp_path / "nowhere", "doctor")
     assert done.returncode == 1
     assert "Set the right one with --data-dir." in done.stdout
 
 
-def test_the_page_shows_the_same_to_this_machine_and_nothing_to_a_page_that_claims_another_name(server: Server) -> None:
+def test_the_doctor_page_shows_the_report_and_refuses_another_host_name(server: Server) -> None:
     command = [sys.executable, "-m", "ezdms", "doctor", "--page", "--port", "0", server.url]
     process = subprocess.Popen(
         command,

@@ -1,4 +1,4 @@
-"""The log of a served process when something goes wrong inside it."""
+"""The log of a server process after an internal error."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from tests.support.served import Program
 
 
 @pytest.mark.parametrize("as_json", [True, False])
-def test_an_error_inside_is_one_line_with_its_route_and_place_and_names_nobody(tmp_path: Path, as_json: bool) -> None:
+def test_an_internal_error_is_one_log_line_with_its_route_and_place_and_no_user(tmp_path: Path, as_json: bool) -> None:
     server = Server(tmp_path, log_json="on" if as_json else "off")
     server.start()
     try:
         alice, bob = Program(server, "alice"), Program(server, "bob")
         conversation = alice.start(bob)
         with closing(sqlite3.connect(server.data_dir / "ezdms.db")) as connection:
-            connection.execute("ALTER TABLE messages RENAME TO elsewhere")  # stands for a fault of ours
+            connection.execute("ALTER TABLE messages RENAME TO elsewhere")  # stands for a bug
         status, body = alice.exchange(f"/messages/{conversation}")
         assert (status, json.loads(body)["code"]) == (500, "internal_server_error")
         fields = alice.seal(bob, "the text")

@@ -1,4 +1,4 @@
-"""deploy/nginx.conf, the very file, in Debian's nginx before a real server: what it lets through, and what not."""
+"""deploy/nginx.conf itself, in Debian's nginx in front of a real server: what it passes and what it blocks."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from tests.support.reports import names
 from tests.support.served import Listener, Program, take, upgrade
 from tests.unit.test_proxy import FORGED
 
-IS_SAFE = re.compile(r"__Host-ezdms_session=.+; Secure;")  # a cookie that came by TLS, and goes by nothing else
+IS_SAFE = re.compile(r"__Host-ezdms_session=.+; Secure;")  # a cookie that is set and sent only over TLS
 
 
 @dataclass(frozen=True)
 class Site:
-    """The server, nginx before it, and where one comes in."""
+    """A server, nginx in front of it, and its entry points."""
 
     server: Server
     nginx: NginxProcess
@@ -40,7 +40,7 @@ class Site:
     folder: Path
 
     def people(self, stack: ExitStack) -> tuple[Program, Program]:
-        """Alice and Bob, who talk; both came in through nginx, from 127.0.0.2."""
+        """Alice and Bob in a conversation, both connected through nginx from 127.0.0.2."""
         alice, bob = (stack.enter_context(closing(Program(self.server, name))) for name in ("alice", "bob"))
         for one in (alice, bob):
             self.door.lead(one, "127.0.0.2")
@@ -49,7 +49,7 @@ class Site:
 
 
 def before(stack: ExitStack, folder: Path, changed: dict[str, object] | None = None, **settings: str) -> Site:
-    """A server, and the file before it, with nothing changed but ports, names and paths; both end with the stack."""
+    """A server behind deploy/nginx.conf, with only ports, names and paths changed; both stop with the stack."""
     server = Server(folder, trusted_proxies="127.0.0.1", **settings)
     server.start()
     stack.callback(server.kill)
@@ -76,20 +76,20 @@ def before(stack: ExitStack, folder: Path, changed: dict[str, object] | None = N
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """For tests that leave no trace in each other's way."""
+    """A site shared by tests that do not affect each other."""
     with ExitStack() as stack:
         yield before(stack, tmp_path_factory.mktemp("site"))
 
 
 @pytest.fixture(scope="module")
 def pair(site: Site) -> Iterator[tuple[Program, Program]]:
-    """Two who talk there."""
+    """Alice and Bob on this site."""
     with ExitStack() as stack:
         yield site.people(stack)
 
 
 def open_socket(door: Door, token: str, source: str = "127.0.0.1") -> socket.socket:
-    """A socket through nginx, accepted."""
+    """An open socket through nginx."""
     raw = door.dial(source)
     raw.sendall(upgrade(token, Host=f"{NAME}:{door.port}", Origin=door.url))
     answer = take(raw, until=b"\r\n\r\n")
@@ -98,22 +98,22 @@ def open_socket(door: Door, token: str, source: str = "127.0.0.1") -> socket.soc
 
 
 def events(listener: Listener) -> Iterator[Any]:
-    """What the server says, until the socket ends."""
+    """The events from the server, until the socket closes."""
     while frames := listener.read():
         yield from (json.loads(frame.data) for frame in frames if isinstance(frame, TextMessage))
 
 
 def tell(door: Door, request: str, name: str = NAME) -> bytes:
-    """Everything that comes back for these lines."""
+    """The whole answer to these lines."""
     with door.dial(name=name) as raw:
         raw.sendall(request.replace("\n", "\r\n").encode())
         return take(raw)
 
 
-# ---- What gets through ----
+# ---- What nginx passes ----
 
 
-def test_browsers_are_served_over_http2_and_a_page_of_this_very_address_may_post(site: Site) -> None:
+def test_browsers_get_http2_and_pages_of_the_same_origin_can_post(site: Site) -> None:
     with httpx.Client(http2=True, verify=ssl.create_default_context(cafile=str(site.door.cafile))) as client:
         page = client.get(site.door.url)
         assert (page.status_code, page.http_version) == (200, "HTTP/2")
@@ -122,7 +122,7 @@ def test_browsers_are_served_over_http2_and_a_page_of_this_very_address_may_post
             assert client.post(f"{site.door.url}/login", json={}, headers={"Origin": origin}).status_code == status
 
 
-async def test_ezdms_verify_passes_it_and_sees_tls_headers_files_and_closed_doors(site: Site) -> None:
+async def test_ezdms_verify_passes_behind_nginx(site: Site) -> None:
     report = await verify(site.door.url, cafile=site.door.cafile, register=True)
     assert (report.verdict, names(report, FAILED), names(report, WARNING)) == ("passed", set(), {"banner"})
 
@@ -136,20 +136,20 @@ def test_a_message_arrives_live_over_wss(site: Site, pair: tuple[Program, Progra
         assert next(heard)["conversation_id"] == crypto.conversation_id(alice.keys.fp, bob.keys.fp)
 
 
-def test_the_cookie_is_for_this_host_and_for_tls_alone(site: Site, pair: tuple[Program, Program]) -> None:
+def test_the_cookie_is_limited_to_this_host_and_to_tls(site: Site, pair: tuple[Program, Program]) -> None:
     for forged in ({}, FORGED, {"X-Forwarded-Proto": "http"}):
         assert IS_SAFE.match(site.door.cookie(pair[0], "127.0.0.2", forged))
 
 
 @pytest.mark.parametrize("source", ["127.0.0.2", "127.0.0.3"])
 @pytest.mark.parametrize("forged", [{}, FORGED, {"X-Forwarded-For": "127.0.0.1"}], ids=["", "forged", "the proxy's"])
-def test_the_server_sees_the_address_one_comes_from_whatever_one_writes(
+def test_the_server_sees_the_real_client_address_despite_forged_headers(
     site: Site, pair: tuple[Program, Program], source: str, forged: dict[str, str]
 ) -> None:
     assert site.door.seen(pair[0], source, forged) == source
 
 
-def test_the_limit_on_logins_is_the_addresss_whatever_one_writes(tmp_path: Path) -> None:
+def test_forged_headers_do_not_bypass_the_login_limit(tmp_path: Path) -> None:
     wrong = {"login_id": "A" * 22, "auth_key": "A" * 43}
     with ExitStack() as stack:
         door = before(stack, tmp_path, limit_login="2/hour").door
@@ -159,7 +159,7 @@ def test_the_limit_on_logins_is_the_addresss_whatever_one_writes(tmp_path: Path)
         assert door.ask("/login", wrong, "127.0.0.3").status == 401
 
 
-# ---- What does not ----
+# ---- What it blocks ----
 
 
 @pytest.mark.parametrize(
@@ -171,18 +171,18 @@ def test_the_limit_on_logins_is_the_addresss_whatever_one_writes(tmp_path: Path)
         "GET /.well-known/acme-challenge/token HTTP/1.1\nHost: evil.example\n\n",
     ],
 )
-def test_who_asks_for_another_host_gets_not_one_byte(site: Site, request_: str) -> None:
+def test_a_request_for_another_host_gets_no_answer(site: Site, request_: str) -> None:
     for door in (site.door, site.plain):
         assert tell(door, "GET / HTTP/1.1\nHost: localhost\nConnection: close\n\n").startswith(b"HTTP/1.1 ")
         assert tell(door, request_) == b""
 
 
-def test_who_calls_another_name_by_tls_sees_no_certificate(site: Site) -> None:
+def test_a_tls_handshake_for_another_name_gets_no_certificate(site: Site) -> None:
     with pytest.raises(ssl.SSLError, match="UNRECOGNIZED_NAME"):
         site.door.dial(name="evil.example")
 
 
-def test_no_host_that_one_writes_reaches_the_app_or_the_page(site: Site) -> None:
+def test_forged_host_headers_do_not_reach_the_app_or_the_page(site: Site) -> None:
     evil = {"X-Forwarded-Host": "evil.example", "Forwarded": "host=evil.example", "Accept": "text/html"}
     for lines in ("GET / HTTP/1.1\nHost: localhost", "GET https://localhost/ HTTP/1.1\nHost: evil.example"):
         given = "\n".join([lines, *(f"{name}: {value}" for name, value in evil.items())])
@@ -193,7 +193,7 @@ def test_no_host_that_one_writes_reaches_the_app_or_the_page(site: Site) -> None
     assert b"another website" in tell(site.door, f"{forged}\nConnection: close\n\n")
 
 
-def test_every_header_arrives_once_on_every_kind_of_answer(site: Site) -> None:
+def test_every_header_is_sent_once_on_every_kind_of_answer(site: Site) -> None:
     script = "/static/js/boot.js"
     answers = {
         (200, "/"): site.door.ask("/", Accept="text/html"),
@@ -219,7 +219,7 @@ def test_files_are_compressed_and_pages_are_not(site: Site) -> None:
     assert site.door.ask("/static/js/boot.js", Accept_Encoding="gzip", If_None_Match=etag).status == 304
 
 
-def test_plain_http_leads_to_https_but_for_the_files_of_acme(site: Site) -> None:
+def test_plain_http_redirects_to_https_except_for_acme_files(site: Site) -> None:
     answer = site.plain.ask("/c/x?y=1")
     assert (answer.status, answer.headers["Location"]) == (308, f"https://{NAME}/c/x?y=1")
     folder = site.folder / "www" / ".well-known" / "acme-challenge"
@@ -229,18 +229,14 @@ def test_plain_http_leads_to_https_but_for_the_files_of_acme(site: Site) -> None
     assert (answer.status, answer.body) == (200, b"proof")
 
 
-def test_what_is_too_large_is_refused_by_the_app_with_its_reason_or_by_nginx(
-    site: Site, pair: tuple[Program, Program]
-) -> None:
+def test_oversized_requests_are_refused_by_the_app_or_by_nginx(site: Site, pair: tuple[Program, Program]) -> None:
     for size, status, reason in ((60_000, 400, b'"code"'), (1_900_000, 413, b'"code"'), (2_200_000, 413, b"nginx")):
         answer = site.door.ask("/send_message", {"x": "x" * size}, Authorization=f"Bearer {pair[0].token}")
         assert answer.status == status
         assert reason in answer.body
 
 
-def test_one_address_holds_two_hundred_sockets_and_others_come_in_all_the_same(
-    site: Site, pair: tuple[Program, Program]
-) -> None:
+def test_one_address_can_hold_200_sockets_without_blocking_others(site: Site, pair: tuple[Program, Program]) -> None:
     with ExitStack() as stack:
         for _ in range(200):
             stack.enter_context(open_socket(site.door, pair[1].token, "127.0.0.4"))

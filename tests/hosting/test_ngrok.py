@@ -1,6 +1,6 @@
-"""`ezdms serve --ngrok`: without what it needs a sentence; with a tunnel exactly its hop is believed.
+"""`ezdms serve --ngrok`: a clear message without its requirements; with a tunnel, only its proxy is trusted.
 
-ngrok itself cannot be reached from here: its SDK is the real one where it must fail, and a stand-in where it must not.
+The tests do not reach ngrok: where it must fail they use the real SDK, elsewhere a stand-in.
 """
 
 from __future__ import annotations
@@ -33,29 +33,29 @@ async def forward(address, authtoken_from_env):
 """
 
 
-def test_without_a_token_a_sentence_says_where_to_get_one(tmp_path: Path) -> None:
+def test_without_a_token_the_message_says_where_to_get_one(tmp_path: Path) -> None:
     sentence = refused(operate(tmp_path / "data", "serve", "--port", "0", "--ngrok"))
     assert "copy your authtoken from its dashboard, and start again with NGROK_AUTHTOKEN=" in sentence
 
 
-def test_without_a_network_or_with_a_wrong_token_a_sentence_says_so_and_no_token(tmp_path: Path) -> None:
+def test_without_a_network_or_with_a_wrong_token_the_message_says_so_without_the_token(tmp_path: Path) -> None:
     token = "2abcDEFghiJKLmnoPQRstuVWX_1234567890abcdefgh"
     done = operate(tmp_path / "data", "serve", "--port", "0", "--ngrok", NGROK_AUTHTOKEN=token)
     assert "ngrok could not open a tunnel" in refused(done)
     assert token not in done.stderr
 
 
-def test_without_its_sdk_a_sentence_says_how_to_get_it(tmp_path: Path) -> None:
+def test_without_the_ngrok_sdk_the_message_says_how_to_install_it(tmp_path: Path) -> None:
     (tmp_path / "ngrok.py").write_text("raise ImportError('not installed')")
     done = operate(tmp_path / "data", "serve", "--ngrok", PYTHONPATH=f"{tmp_path}{os.pathsep}{ROOT}")
     assert "pip install 'ezdms[ngrok]'" in refused(done)
 
 
-def test_it_goes_with_no_other_address_or_certificate(tmp_path: Path) -> None:
+def test_ngrok_cannot_be_combined_with_another_address_or_certificate(tmp_path: Path) -> None:
     assert "has its own TLS" in refused(operate(tmp_path, "serve", "--ngrok", "--host", "0.0.0.0"))  # noqa: S104
 
 
-def test_the_public_address_is_shown_with_a_code_and_its_hop_is_believed(tmp_path: Path) -> None:
+def test_the_public_address_is_shown_with_a_qr_code_and_its_proxy_is_trusted(tmp_path: Path) -> None:
     (tmp_path / "ngrok.py").write_text(STAND_IN)
     environment = {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}", "NGROK_AUTHTOKEN": "2abc"}
     process = subprocess.Popen(

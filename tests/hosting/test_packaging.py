@@ -1,4 +1,4 @@
-"""The wheel carries everything it needs and starts in an empty environment."""
+"""The wheel contains everything it needs and starts in an empty environment."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return next(folder.glob("*.whl"))
 
 
-def test_the_wheel_carries_migrations_templates_and_static_files(wheel: Path) -> None:
+def test_the_wheel_contains_migrations_templates_and_static_files(wheel: Path) -> None:
     carried = set(zipfile.ZipFile(wheel).namelist())
     for folder in ("ezdms", "migrations"):
         for path in (ROOT / folder).rglob("*"):
@@ -43,8 +43,8 @@ def test_the_wheel_carries_migrations_templates_and_static_files(wheel: Path) ->
 LATER = "import time; later = time.time; time.time = lambda: later() + 4e7; time.localtime = time.gmtime"
 
 
-def test_whoever_builds_a_commit_gets_the_same_wheel(wheel: Path, tmp_path: Path) -> None:
-    """In another folder, by another clock and time zone, with other times and modes of files, in another language."""
+def test_building_a_commit_is_reproducible(wheel: Path, tmp_path: Path) -> None:
+    """Independent of the folder, clock, time zone, file times and modes, and language."""
     copy = tmp_path / "another place"
     ignored = shutil.ignore_patterns(".git", ".venv*", "__pycache__", "data", "dist", ".*_cache")
     shutil.copytree(ROOT, copy, ignore=ignored)

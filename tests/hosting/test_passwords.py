@@ -1,4 +1,4 @@
-"""What the server keeps of a Login PIN costs whoever steals it real work, whatever the tests' own servers do."""
+"""Stolen hashes of Login PINs are expensive to guess, although the tests' own servers use a cheap scrypt."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.people import PEOPLE, registration
 
 
 @pytest.mark.parametrize(("module", "method"), [("ezdms", "scrypt:32768:8:1"), ("tests.support.cheap", cheap.METHOD)])
-def test_a_server_as_people_run_it_hashes_with_the_full_cost(tmp_path: Path, module: str, method: str) -> None:
+def test_a_production_server_hashes_with_the_full_cost(tmp_path: Path, module: str, method: str) -> None:
     server = Server(tmp_path)
     server.module = module
     server.start()

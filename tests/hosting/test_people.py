@@ -1,4 +1,4 @@
-"""`ezdms users` and `ezdms invite`: what the operator can do to a server that runs, and to one that does not."""
+"""`ezdms users` and `ezdms invite`, on a running server and on a stopped one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.operated import operate, refused, said
 from tests.support.served import Listener, Program, open_socket
 
 
-def test_users_are_listed_with_nothing_of_what_they_say(server: Server) -> None:
+def test_users_are_listed_without_message_content(server: Server) -> None:
     assert operate(server.data_dir, "users").stderr == "Nobody has an account yet.\n"
     alice, bob = Program(server, "alice"), Program(server, "bob")
     alice.start(bob)
@@ -28,7 +28,7 @@ def test_users_are_listed_with_nothing_of_what_they_say(server: Server) -> None:
         program.close()
 
 
-def test_ending_sessions_closes_the_sockets_of_the_running_server_at_once(server: Server) -> None:
+def test_ending_sessions_closes_their_sockets_on_the_running_server_at_once(server: Server) -> None:
     alice = Program(server, "alice")
     with open_socket(server, alice.token) as raw:
         listener = Listener(raw)
@@ -40,12 +40,12 @@ def test_ending_sessions_closes_the_sockets_of_the_running_server_at_once(server
     alice.close()
 
 
-def test_whoever_is_removed_is_gone_and_partners_keep_what_is_theirs(server: Server) -> None:
+def test_removing_a_user_deletes_the_account_and_leaves_partners_their_messages(server: Server) -> None:
     alice, bob = Program(server, "alice"), Program(server, "bob")
     conversation = alice.start(bob)
     alice.send(bob, "still here")
     user_id = json.loads(said(operate(server.data_dir, "users", "--json")))[0]["user_id"]
-    assert "This cannot be undone" in operate(server.data_dir, "users", "remove", user_id).stderr  # nobody said yes
+    assert "This cannot be undone" in operate(server.data_dir, "users", "remove", user_id).stderr  # not confirmed
     assert alice.exchange("/sessions")[0] == 200
     assert said(operate(server.data_dir, "users", "remove", user_id, "--yes")) == "alice was removed.\n"
     alice.token = ""
@@ -58,7 +58,7 @@ def test_whoever_is_removed_is_gone_and_partners_keep_what_is_theirs(server: Ser
         program.close()
 
 
-def test_a_name_that_two_have_must_be_told_apart_by_the_id(server: Server) -> None:
+def test_a_name_shared_by_two_users_requires_the_user_id(server: Server) -> None:
     first = Program(server, "alice")
     twin = Program(server, "bob", username="alice")
     sentence = refused(operate(server.data_dir, "users", "end-sessions", "alice"))
@@ -74,13 +74,13 @@ def test_a_name_that_two_have_must_be_told_apart_by_the_id(server: Server) -> No
         program.close()
 
 
-def test_an_id_that_begins_with_a_dash_is_no_option(server: Server) -> None:
+def test_an_id_that_starts_with_a_dash_is_not_an_option(server: Server) -> None:
     for who in ("-U01Mv5_h84hmrHlEY2Mhg", "-hhhhhhhhhhhhhhhhhhhhh"):
         assert f"There is no user {who}." in refused(operate(server.data_dir, "users", "end-sessions", who))
         assert f"There is no user {who}." in refused(operate(server.data_dir, "users", "remove", who, "--yes"))
 
 
-def test_who_is_to_be_removed_is_looked_up_before_anybody_is_asked(server: Server) -> None:
+def test_the_user_to_remove_is_looked_up_before_the_confirmation(server: Server) -> None:
     alice = Program(server, "alice")
     [listed] = json.loads(said(operate(server.data_dir, "users", "--json")))
     asked = operate(server.data_dir, "users", "remove", "alice").stderr
@@ -95,7 +95,7 @@ def test_who_is_to_be_removed_is_looked_up_before_anybody_is_asked(server: Serve
         program.close()
 
 
-def test_the_data_folder_may_be_named_before_and_after_the_command(server: Server, tmp_path: Path) -> None:
+def test_the_data_folder_can_be_given_before_or_after_the_command(server: Server, tmp_path: Path) -> None:
     Program(server, "alice").close()
     folder = ("--data-dir", str(server.data_dir))
     ended = "alice: 2 sessions ended.\n"
@@ -123,7 +123,7 @@ def test_invitations_are_links_that_work_once(tmp_path: Path) -> None:
         server.kill()
 
 
-def test_invitations_to_a_server_that_needs_none_or_is_local_are_made_with_a_note(server: Server) -> None:
+def test_invitations_to_an_open_or_local_server_come_with_a_note(server: Server) -> None:
     made = operate(server.data_dir, "invite")
     assert made.returncode == 0
     assert made.stdout.startswith(f"{server.url}/#invite=")
@@ -131,7 +131,7 @@ def test_invitations_to_a_server_that_needs_none_or_is_local_are_made_with_a_not
     assert "works only on this machine" in made.stderr
 
 
-def test_the_commands_work_on_a_server_that_does_not_run(server: Server) -> None:
+def test_the_commands_work_on_a_stopped_server(server: Server) -> None:
     alice = Program(server, "alice")
     assert server.stop() == 0
     assert "public address is unknown. Use --url" in refused(operate(server.data_dir, "invite"))
@@ -155,16 +155,16 @@ def test_the_commands_work_on_a_server_that_does_not_run(server: Server) -> None
         ("users", "what"),
     ],
 )
-def test_what_cannot_be_meant_is_refused_with_a_sentence(server: Server, arguments: tuple[str, ...]) -> None:
+def test_invalid_arguments_are_refused_with_a_sentence(server: Server, arguments: tuple[str, ...]) -> None:
     assert len(refused(operate(server.data_dir, *arguments))) > 20
 
 
-def test_a_folder_without_a_server_is_said_to_be_one(tmp_path: Path) -> None:
+def test_a_folder_without_a_server_is_reported(tmp_path: Path) -> None:
     assert "There is no EZ-DMS in" in refused(operate(tmp_path, "users"))
     assert "There is no EZ-DMS in" in refused(operate(tmp_path / "missing", "users"))
 
 
-def test_the_operators_socket_is_its_owners_alone_however_deep_the_folder(tmp_path: Path) -> None:
+def test_the_operator_socket_is_private_at_any_folder_depth(tmp_path: Path) -> None:
     deep = tmp_path / ("d" * 60) / ("e" * 60)
     server = Server(tmp_path)
     server.data_dir = deep

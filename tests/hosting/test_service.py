@@ -1,4 +1,4 @@
-"""deploy/ezdms.service and ezdms.env: systemd takes them, and the server lives within what the unit allows."""
+"""deploy/ezdms.service and ezdms.env: systemd accepts them, and the server runs within the unit's limits."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ UNIT = ROOT / "deploy" / "ezdms.service"
 SETTINGS = ROOT / "deploy" / "ezdms.env"
 MOST_EXPOSED = 15  # tenths of what `systemd-analyze security` counts, 10.0 being the worst; it was 1.2
 
-# What systemd does before it runs a command: no new privileges, no memory that can be written and executed, and no
-# system calls but those of the list. Arguments: the calls, separated by commas, then the command.
+# What systemd sets up before it runs a command: no new privileges, no memory that is writable and executable, and no
+# system calls except those listed. Arguments: the calls, separated by commas, then the command.
 CONFINE = """
 import ctypes, errno, os, sys
 class Comparison(ctypes.Structure):
@@ -56,7 +56,7 @@ os.execv(sys.argv[2], sys.argv[2:])
 
 
 def analyze(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """systemd-analyze, which needs no running systemd for this."""
+    """Run systemd-analyze, which does not need a running systemd for this."""
     program = shutil.which("systemd-analyze")
     if program is None:
         skip_or_fail("systemd-analyze is missing (Debian: apt install systemd)")
@@ -64,12 +64,12 @@ def analyze(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def told(name: str) -> list[str]:
-    """What the unit says of this, line by line."""
+    """The values of this directive in the unit."""
     return re.findall(rf"^{name}=(.*)$", UNIT.read_text(), re.MULTILINE)
 
 
 def allowed_calls() -> list[str]:
-    """The system calls that SystemCallFilter= leaves, its groups spelt out."""
+    """The system calls that SystemCallFilter= allows, with its groups expanded."""
     groups: dict[str, list[str]] = {}
     for line in analyze("syscall-filter").stdout.splitlines():
         if line.startswith("@"):
@@ -87,7 +87,7 @@ def allowed_calls() -> list[str]:
 
 @pytest.fixture
 def unit(tmp_path: Path) -> Path:
-    """The unit, of this checkout instead of /opt/ezdms."""
+    """The unit, for this checkout instead of /opt/ezdms."""
     text = UNIT.read_text()
     start = "ExecStart=/opt/ezdms/bin/ezdms serve\n"
     assert start in text
@@ -96,14 +96,14 @@ def unit(tmp_path: Path) -> Path:
     return path
 
 
-def test_systemd_takes_the_unit_without_a_word(unit: Path) -> None:
+def test_systemd_accepts_the_unit_without_warnings(unit: Path) -> None:
     done = analyze("verify", str(unit))
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     unit.write_text(unit.read_text().replace("ProtectSystem=strict", "ProtectSystem=strictly"))
     assert "protect system" in analyze("verify", str(unit)).stderr
 
 
-def test_what_the_service_could_do_beyond_its_work_is_little(unit: Path) -> None:
+def test_the_exposure_of_the_service_is_low(unit: Path) -> None:
     done = analyze("security", "--offline=yes", f"--threshold={MOST_EXPOSED}", str(unit))
     assert done.returncode == 0, done.stdout
     unit.write_text(re.sub(r"^SystemCallFilter=.*$", "", unit.read_text(), flags=re.MULTILINE))
@@ -111,12 +111,12 @@ def test_what_the_service_could_do_beyond_its_work_is_little(unit: Path) -> None
 
 
 def settings_file(*, with_defaults: bool) -> dict[str, str]:
-    """What ezdms.env sets, as systemd and shells read it; `with_defaults`: also what is commented out."""
+    """What ezdms.env sets, as systemd and shells read it; `with_defaults` includes what is commented out."""
     lines = re.findall(rf"^(#?)({PREFIX}\w+)=(.*)$", SETTINGS.read_text(), re.MULTILINE)
     return {name: value for comment, name, value in lines if with_defaults or not comment}
 
 
-def test_the_file_of_settings_says_the_defaults_and_trusts_this_machine_alone() -> None:
+def test_the_settings_file_has_the_defaults_and_trusts_only_localhost() -> None:
     assert settings_file(with_defaults=False) == {"EZDMS_TRUSTED_PROXIES": "127.0.0.1"}
     whole = settings_file(with_defaults=True)
     defaults = {f"{PREFIX}{item.name.upper()}": item.metadata["default"] for item in fields(Settings)}
@@ -124,12 +124,12 @@ def test_the_file_of_settings_says_the_defaults_and_trusts_this_machine_alone() 
     assert told("EnvironmentFile") == ["-/etc/ezdms.env"]
 
 
-# ---- Within what the unit allows ----
+# ---- Within the unit's limits ----
 
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Iterator[Path]:
-    """As root leaves /opt/ezdms: with an environment, which borrows the packages of this one, and not to be written."""
+    """A read-only checkout as in /opt/ezdms, with an environment that borrows the packages of this one."""
     folder = tmp_path / "opt"
     for name in ("bin", "ezdms", "migrations"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -151,7 +151,7 @@ def checkout(tmp_path: Path) -> Iterator[Path]:
 
 
 def confined(command: list[str]) -> list[str]:
-    """The command, with what the unit's filters and empty CapabilityBoundingSet leave. Root's is the power to write."""
+    """The command with the unit's system call filter and, as root, without capabilities such as writing anywhere."""
     assert told("CapabilityBoundingSet") == [""]
     assert told("MemoryDenyWriteExecute") == told("NoNewPrivileges") == ["yes"]
     assert told("SystemCallErrorNumber") == ["EPERM"]
@@ -161,9 +161,7 @@ def confined(command: list[str]) -> list[str]:
     return [*drop, sys.executable, "-c", CONFINE, ",".join(allowed_calls()), *command]
 
 
-def test_the_command_runs_within_the_units_limits_and_writes_to_its_own_folder_alone(
-    checkout: Path, tmp_path: Path
-) -> None:
+def test_the_command_runs_within_the_units_limits_and_writes_only_to_its_folder(checkout: Path, tmp_path: Path) -> None:
     before = {path: path.lstat().st_mtime_ns for path in checkout.rglob("*")}
     state = tmp_path / "var"
     (state / "ezdms").mkdir(parents=True)
@@ -185,7 +183,7 @@ def test_the_command_runs_within_the_units_limits_and_writes_to_its_own_folder_a
         assert process.stdout is not None
         server = Server(tmp_path)
         server.port = int(process.stdout.readline().rsplit(":", 1)[-1])
-        Program(server, "alice").close()  # scrypt, signatures, threads, the database: all of it lives with these limits
+        Program(server, "alice").close()  # scrypt, signatures, threads and the database all work within these limits
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=float(told("TimeoutStopSec")[0])) == 0
     finally:
@@ -204,7 +202,7 @@ def test_the_command_runs_within_the_units_limits_and_writes_to_its_own_folder_a
         "open('{checkout}/ezdms/__init__.py', 'a')",
     ],
 )
-def test_what_the_unit_forbids_is_forbidden_there(checkout: Path, tmp_path: Path, forbidden: str) -> None:
+def test_the_unit_blocks_what_it_forbids(checkout: Path, tmp_path: Path, forbidden: str) -> None:
     program = forbidden.format(checkout=checkout)
     done = subprocess.run(
         confined([sys.executable, "-c", program]), cwd=tmp_path, capture_output=True, text=True, check=False

@@ -1,4 +1,4 @@
-"""A stop takes seconds, whoever is connected, on every Python; and a data folder has one server at a time."""
+"""A stop takes seconds regardless of connections, on every Python; a data folder has one server at a time."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_a_stop_with_200_sockets_a_dead_peer_and_a_request_in_flight(version: st
         opened.callback(alice.close)
         listeners = [Listener(opened.enter_context(open_socket(server, alice.token))) for _ in range(SOCKETS)]
         dead, idle, slow = (opened.enter_context(call(server)) for _ in range(3))
-        # dead: answers nothing from now on, not even the close
+        # dead: from now on it answers nothing, not even the close frame
         dead.sendall(upgrade(alice.token))
         assert take(dead, until=b"\r\n\r\n").startswith(b"HTTP/1.1 101")
         idle.sendall(b"GET /ping HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -56,7 +56,7 @@ def test_a_stop_with_200_sockets_a_dead_peer_and_a_request_in_flight(version: st
         assert server.complaints() == ""
 
 
-def test_ctrl_c_is_a_stop_too(server: Server) -> None:
+def test_ctrl_c_stops_the_server(server: Server) -> None:
     assert server.process is not None
     server.process.send_signal(signal.SIGINT)
     assert server.process.wait(timeout=10) == 0
@@ -67,7 +67,7 @@ def test_ctrl_c_is_a_stop_too(server: Server) -> None:
     ]
 
 
-def test_a_second_server_on_the_same_data_folder_is_refused_with_a_sentence(server: Server) -> None:
+def test_a_second_server_on_the_same_data_folder_is_refused(server: Server) -> None:
     command = [sys.executable, "-m", "ezdms", "serve", "--port", "0", "--data-dir", str(server.data_dir)]
     second = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=30)
     assert server.process is not None
@@ -76,7 +76,7 @@ def test_a_second_server_on_the_same_data_folder_is_refused_with_a_sentence(serv
     assert "Traceback" not in second.stderr
 
 
-def test_the_folder_is_free_again_once_a_server_was_killed(server: Server) -> None:
+def test_killing_a_server_releases_its_data_folder(server: Server) -> None:
     server.kill()
     server.start()
     assert server.stop() == 0

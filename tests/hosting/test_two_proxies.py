@@ -1,4 +1,4 @@
-"""nginx after nginx: one in the place of another while people talk, and one behind another, as behind ngrok."""
+"""nginx restarted under load, and nginx behind another proxy, such as ngrok."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ from tests.support.served import Listener, Program, wait
 from tests.unit.test_proxy import FORGED
 
 READ_TIMEOUT = 21  # seconds; the server pings after 20
-ROUNDS = 3  # of a reload and a restart
+ROUNDS = 3  # each with a reload and a restart
 
 
 @pytest.fixture
 def stack() -> Iterator[ExitStack]:
-    """What is started in it ends with the test."""
+    """Everything started in it stops with the test."""
     with ExitStack() as stack:
         yield stack
 
 
 class Sender(threading.Thread):
-    """A program that sends without a pause, and sends again what was not acknowledged."""
+    """A program that sends without pause and repeats what was not acknowledged."""
 
     def __init__(self, program: Program, other: Program) -> None:
         super().__init__()
@@ -48,7 +48,7 @@ class Sender(threading.Thread):
         self._program, self._other = program, other
 
     def run(self) -> None:
-        """Until it is stopped."""
+        """Send until stopped."""
         while not self.stopped.is_set():
             fields = self._program.seal(self._other, f"raw {len(self.acknowledged)}")
             wait(partial(self._hand_over, fields))
@@ -57,14 +57,14 @@ class Sender(threading.Thread):
     def _hand_over(self, fields: dict[str, Any]) -> bool:
         try:
             return self._program.exchange("/send_message", fields)[0] in (200, 201)
-        except (OSError, HTTPException, AssertionError):  # there was no answer
+        except (OSError, HTTPException, AssertionError):  # no answer
             self.again += 1
             return False
 
 
-# Python's ssl forgets a socket whose peer goes between connect and handshake.
+# Python's ssl leaks a socket whose peer disconnects between connect and handshake.
 @pytest.mark.filterwarnings("ignore:.*SSLSocket:pytest.PytestUnraisableExceptionWarning")
-async def test_nginx_reloaded_and_restarted_under_load_loses_and_doubles_nothing(
+async def test_reloading_and_restarting_nginx_under_load_loses_and_duplicates_nothing(
     stack: ExitStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     site = before(stack, tmp_path)
@@ -83,12 +83,12 @@ async def test_nginx_reloaded_and_restarted_under_load_loses_and_doubles_nothing
             sent.append(f"python {len(sent)}")
 
     async def go_on() -> None:
-        """Both get something through."""
+        """Wait until both have sent more messages."""
         some = len(sent) + 3, len(raw.acknowledged) + 3
         await asyncio.to_thread(wait, lambda: len(sent) >= some[0] and len(raw.acknowledged) >= some[1])
 
     async def restart() -> None:
-        """With a time in between in which nobody listens, and somebody notices."""
+        """Restart nginx with a gap that at least one request fails in."""
         await asyncio.to_thread(site.nginx.stop)
         before = raw.again
         await asyncio.to_thread(wait, lambda: raw.again > before)
@@ -115,9 +115,7 @@ async def test_nginx_reloaded_and_restarted_under_load_loses_and_doubles_nothing
         await player.leave()
 
 
-def test_a_quiet_socket_stays_open_longer_than_nginx_waits_because_the_server_pings(
-    stack: ExitStack, tmp_path: Path
-) -> None:
+def test_server_pings_keep_an_idle_socket_open_past_the_nginx_timeout(stack: ExitStack, tmp_path: Path) -> None:
     site = before(stack, tmp_path, {"proxy_read_timeout 75s": f"proxy_read_timeout {READ_TIMEOUT}s"})
     alice, bob = site.people(stack)
     raw = stack.enter_context(open_socket(site.door, bob.token))
@@ -132,7 +130,7 @@ def test_a_quiet_socket_stays_open_longer_than_nginx_waits_because_the_server_pi
     assert next(events(listener))["event"] == "conversation"
 
 
-async def test_while_the_app_is_away_a_sentence_stands_and_programs_wait_and_nobody_is_written_down(
+async def test_while_the_app_is_down_nginx_answers_503_clients_wait_and_nothing_is_logged(
     stack: ExitStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     site = before(stack, tmp_path)
@@ -152,9 +150,9 @@ async def test_while_the_app_is_away_a_sentence_stands_and_programs_wait_and_nob
         assert (tmp_path / log).read_text() == ""
 
 
-# ---- One behind another ----
+# ---- One proxy behind another ----
 
-# What ngrok's documentation says that it does with these headers; and a proxy that writes them anew.
+# What ngrok does with these headers according to its documentation, and a proxy that overwrites them.
 APPENDS = {
     "X-Forwarded-For": "$proxy_add_x_forwarded_for",
     "X-Forwarded-Proto": '"$http_x_forwarded_proto, $scheme"',
@@ -177,7 +175,7 @@ OUTER = """
 def two_before(
     stack: ExitStack, folder: Path, told: dict[str, str], address: str = "127.0.0.1", trusted: str = "127.0.0.1"
 ) -> tuple[Server, Door, Door]:
-    """A server, deploy/nginx-behind-ngrok.conf before it, and one like ngrok, at this address, before that."""
+    """A server behind deploy/nginx-behind-ngrok.conf, which is behind a proxy like ngrok at this address."""
     server = Server(folder, trusted_proxies=trusted)
     server.start()
     stack.callback(server.kill)
@@ -199,7 +197,7 @@ def two_before(
 
 
 @pytest.mark.parametrize("told", [APPENDS, SETS], ids=["appends", "sets"])
-def test_behind_two_proxies_the_client_is_who_came_to_the_outer_one(
+def test_behind_two_proxies_the_client_address_is_that_of_the_outer_one(
     stack: ExitStack, tmp_path: Path, told: dict[str, str]
 ) -> None:
     server, outer, inner = two_before(stack, tmp_path, told)
@@ -215,18 +213,18 @@ def test_behind_two_proxies_the_client_is_who_came_to_the_outer_one(
         inner.ask("/", Host="evil.example")
 
 
-def test_an_outer_proxy_that_writes_lines_of_its_own_is_read_from_the_last(stack: ExitStack, tmp_path: Path) -> None:
+def test_header_lines_added_by_an_outer_proxy_are_read_from_the_last(stack: ExitStack, tmp_path: Path) -> None:
     server, _, inner = two_before(stack, tmp_path, APPENDS)
     eve = stack.enter_context(closing(Program(server, "eve")))
     lines = {"X-Forwarded-For": "1.2.3.4", "x-forwarded-for": "127.0.0.9", "X-Forwarded-Proto": "http"}
     lines |= {"x-forwarded-proto": "https"}
     assert inner.seen(eve, "127.0.0.1", lines) == "127.0.0.9"
     assert IS_SAFE.match(inner.cookie(eve, "127.0.0.1", lines))
-    assert inner.seen(eve, "127.0.0.5", lines) == "127.0.0.5"  # nobody's proxy
+    assert inner.seen(eve, "127.0.0.5", lines) == "127.0.0.5"  # not a proxy
 
 
 @pytest.mark.parametrize(("trusted", "address"), [("127.0.0.1", "127.0.0.2"), ("127.0.0.1,127.0.0.2", "127.0.0.3")])
-def test_an_outer_proxy_elsewhere_is_believed_if_it_is_trusted_too(
+def test_an_outer_proxy_on_another_host_must_be_trusted_too(
     stack: ExitStack, tmp_path: Path, trusted: str, address: str
 ) -> None:
     server, outer, _ = two_before(stack, tmp_path, APPENDS, "127.0.0.2", trusted)
@@ -234,7 +232,7 @@ def test_an_outer_proxy_elsewhere_is_believed_if_it_is_trusted_too(
     assert outer.seen(eve, "127.0.0.3", FORGED) == address
 
 
-def test_the_site_behind_ngrok_is_the_other_one_without_tls_and_with_addresses_appended() -> None:
+def test_the_ngrok_site_differs_only_in_tls_and_appended_addresses() -> None:
     names = ("nginx-behind-ngrok.conf", "nginx.conf")
     said, other = (set(re.sub(r" *#.*", "", deployed(name, {})).splitlines()) for name in names)
     assert {line.strip() for line in said - other} == {

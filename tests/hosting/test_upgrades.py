@@ -1,4 +1,4 @@
-"""Databases that earlier versions wrote, filled, are opened by this one; whatever interrupts it, nothing is lost."""
+"""Databases of earlier versions are upgraded without data loss, even if the upgrade is interrupted."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ NEWEST = schema.migrations()[-1][0]
 
 
 def restore_dump(dump: Path, folder: Path) -> dict[str, str]:
-    """Make the database; returns the Login PINs and tokens that the dump's head names."""
+    """Restore the dump; returns the Login PINs and tokens listed at its top."""
     folder.mkdir(mode=0o700)
     text = dump.read_text("utf-8")
     with closing(sqlite3.connect(folder / "ezdms.db")) as connection:
@@ -50,7 +50,7 @@ def restore_dump(dump: Path, folder: Path) -> dict[str, str]:
 
 
 def state(path: Path) -> tuple[list[int], dict[str, int]]:
-    """Which migrations were applied, and how many rows each table has; the file must be sound."""
+    """The applied migrations and the row count of each table, after an integrity check."""
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
@@ -65,7 +65,7 @@ def state(path: Path) -> tuple[list[int], dict[str, int]]:
 
 
 def counted(path: Path) -> list[tuple[object, ...]]:
-    """Each account's last counter and bytes as they are kept, which must be what its messages and vault say."""
+    """The stored counters and sizes of each account, which must match its messages and vault."""
     with closing(sqlite3.connect(path)) as connection:
         kept = connection.execute(
             """SELECT p.last_n, g.message_bytes, g.vault_bytes, v.sealed FROM participants p
@@ -82,12 +82,12 @@ def counted(path: Path) -> list[tuple[object, ...]]:
     return kept
 
 
-def test_there_is_a_filled_database_of_every_earlier_schema() -> None:
+def test_there_is_a_sample_database_for_every_earlier_schema() -> None:
     assert [path.stem for path in DUMPS] == [f"schema_{number}" for number in range(1, NEWEST)]
 
 
 @pytest.mark.parametrize("dump", DUMPS, ids=lambda path: path.stem)
-async def test_everybody_finds_everything_after_an_upgrade(dump: Path, tmp_path: Path) -> None:
+async def test_an_upgrade_keeps_all_data(dump: Path, tmp_path: Path) -> None:
     server = Server(tmp_path)
     known = restore_dump(dump, server.data_dir)
     _, before = state(server.data_dir / "ezdms.db")
@@ -109,7 +109,7 @@ async def test_everybody_finds_everything_after_an_upgrade(dump: Path, tmp_path:
         headers = {"Authorization": f"Bearer {known['alice token']}", "Accept": "application/json"}
         async with httpx.AsyncClient() as http:
             still = await http.get(f"{server.url}/sessions", headers=headers)
-        assert [one["current"] for one in still.json()].count(True) == 1  # whoever was logged in still is
+        assert [one["current"] for one in still.json()].count(True) == 1  # existing sessions still work
     finally:
         assert server.stop() == 0
     applied, after = state(server.data_dir / "ezdms.db")
@@ -119,7 +119,7 @@ async def test_everybody_finds_everything_after_an_upgrade(dump: Path, tmp_path:
 
 
 @pytest.mark.parametrize("dump", DUMPS, ids=lambda path: path.stem)
-def test_an_upgrade_that_is_killed_at_any_point_is_finished_by_the_next_start(dump: Path, tmp_path: Path) -> None:
+def test_an_interrupted_upgrade_is_finished_by_the_next_start(dump: Path, tmp_path: Path) -> None:
     chance = random.Random(7)  # noqa: S311
     stages = set()
     for run in range(8):
@@ -130,7 +130,7 @@ def test_an_upgrade_that_is_killed_at_any_point_is_finished_by_the_next_start(du
             [sys.executable, "-c", OPEN, str(path)], env=HERE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
         )
         assert process.stdout is not None
-        process.stdout.readline()  # everything is imported: now it opens
+        process.stdout.readline()  # imports are done: now it opens the database
         threading.Event().wait(chance.uniform(0.0, 0.02))
         process.kill()
         process.wait(timeout=10)

@@ -1,4 +1,4 @@
-"""Register, log in, log out, and whose session it is."""
+"""Registration, login, logout and sessions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.people import JSON, PEOPLE, Person, registration
 
 
 async def count(app: Quart, table: str) -> int:
-    """How many rows a table has."""
+    """The number of rows of a table."""
 
     def query(connection: Connection) -> int:
         return int((fetch_all(connection, f"SELECT COUNT(*) AS n FROM {table}"))[0]["n"])  # noqa: S608
@@ -27,7 +27,7 @@ async def count(app: Quart, table: str) -> int:
     return await database.read(query)
 
 
-async def test_registering_gives_an_id_a_token_and_a_search_pin_that_commits_to_the_key(app: Quart) -> None:
+async def test_registering_returns_an_id_a_token_and_a_search_pin_that_commits_to_the_key(app: Quart) -> None:
     alice = await Person(app, PEOPLE["alice"], "alice").register()
     assert set(alice.account) == {"user_id", "username", "search_pin", "token"}
     assert len(b64u_decode(alice.user_id)) == 16
@@ -36,7 +36,7 @@ async def test_registering_gives_an_id_a_token_and_a_search_pin_that_commits_to_
     assert crypto.search_pin_commits(alice.search_pin, PEOPLE["alice"].ik, salt)
 
 
-async def test_logging_in_returns_the_keys_that_were_handed_over(app: Quart, alice: Person) -> None:
+async def test_logging_in_returns_the_registered_keys(app: Quart, alice: Person) -> None:
     fields = {name: alice.fields[name] for name in ("login_id", "auth_key")}
     response = await alice.client.post("/login", json=fields, headers=JSON)
     assert response.status_code == 200
@@ -47,7 +47,7 @@ async def test_logging_in_returns_the_keys_that_were_handed_over(app: Quart, ali
     assert answer["token"] != alice.account["token"]
 
 
-async def test_an_unknown_login_id_and_a_wrong_auth_key_look_the_same(alice: Person) -> None:
+async def test_an_unknown_login_id_and_a_wrong_auth_key_get_the_same_answer(alice: Person) -> None:
     answers = []
     for changed in ("login_id", "auth_key"):
         fields = {name: alice.fields[name] for name in ("login_id", "auth_key")}
@@ -77,7 +77,7 @@ async def test_a_login_costs_one_hash_whether_the_account_is_known_or_not(
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-async def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites(app: Quart, scheme: str) -> None:
+async def test_the_cookie_is_protected_from_scripts_and_other_sites(app: Quart, scheme: str) -> None:
     client = app.test_client()
     fields = registration(PEOPLE["alice"], "alice")
     response = await client.post("/register", form=fields, headers=JSON, scheme=scheme)
@@ -104,11 +104,11 @@ async def test_a_bearer_request_ignores_cookies(alice: Person) -> None:
     assert (await alice.client.get(path, headers={"Cookie": good, **JSON})).status_code == 200
     headers = {"Cookie": good, "Authorization": "Bearer " + "A" * 43, **JSON}
     assert (await alice.client.get(path, headers=headers)).status_code == 401
-    headers["Authorization"] = "Basic abc"  # of a proxy in front, not ours
+    headers["Authorization"] = "Basic abc"  # set by a proxy in front, not by us
     assert (await alice.client.get(path, headers=headers)).status_code == 200
 
 
-async def test_logging_out_kills_this_session_and_no_other(app: Quart, alice: Person) -> None:
+async def test_logging_out_ends_only_the_current_session(app: Quart, alice: Person) -> None:
     fields = {name: alice.fields[name] for name in ("login_id", "auth_key")}
     second = await (await alice.client.post("/login", form=fields, headers=JSON)).get_json()
     response = await alice.post("/logout")
@@ -119,7 +119,7 @@ async def test_logging_out_kills_this_session_and_no_other(app: Quart, alice: Pe
     assert (await alice.get(path)).status_code == 200
 
 
-async def test_an_expired_session_is_no_session(app: Quart, alice: Person) -> None:
+async def test_an_expired_session_is_refused(app: Quart, alice: Person) -> None:
     def expire(connection: Connection) -> None:
         fetch_all(connection, "UPDATE sessions SET expires_at = 1")
 
@@ -129,11 +129,11 @@ async def test_an_expired_session_is_no_session(app: Quart, alice: Person) -> No
     assert (await alice.get(path)).status_code == 401
 
 
-async def test_neither_token_nor_auth_key_is_in_the_database(app: Quart, alice: Person, tmp_path: Path) -> None:
+async def test_tokens_and_auth_keys_are_not_in_the_database(app: Quart, alice: Person, tmp_path: Path) -> None:
     def is_stored(text: str) -> bool:
         return any(text.encode() in path.read_bytes() for path in (tmp_path / "data").iterdir())
 
-    assert is_stored(alice.fields["wrapped_sig"])  # the search would find it
+    assert is_stored(alice.fields["wrapped_sig"])  # the search works
     assert not is_stored(alice.account["token"])
     assert not is_stored(alice.fields["auth_key"])
 
@@ -159,7 +159,7 @@ MALFORMED: list[tuple[dict[str, Any], int]] = [
     ({"wrapped_enc": b64u_encode(bytes(1000))}, 400),
     ({"statement": "a.b.c"}, 422),
     ({"statement": crypto.sign_statement(PEOPLE["alice"], "mallory", 1, 0)}, 422),
-    ({"username": "9XM9A-MQQPM-79YKF-XPQ75-NHP58"}, 400),  # somebody's Search PIN
+    ({"username": "9XM9A-MQQPM-79YKF-XPQ75-NHP58"}, 400),  # someone's Search PIN
     ({"username": "ABCD-EFGH-JKMN-PQRS"}, 400),
     ({"statement": crypto.sign_statement(PEOPLE["alice"], "alice", 0, 0)}, 422),
 ]
@@ -195,7 +195,7 @@ async def test_an_identity_key_belongs_to_one_account(app: Quart, alice: Person)
     assert await count(app, "users") == await count(app, "search_pins") == 1
 
 
-async def test_two_people_may_have_the_same_name(app: Quart, alice: Person) -> None:
+async def test_two_users_can_have_the_same_name(app: Quart, alice: Person) -> None:
     namesake = await Person(app, PEOPLE["eve"], "alice").register()
     assert namesake.user_id != alice.user_id
     assert namesake.search_pin != alice.search_pin

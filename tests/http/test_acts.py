@@ -1,4 +1,4 @@
-"""Deleting the account and changing a PIN take an act that the identity key signed: a stolen login cannot do it."""
+"""Deleting an account and changing a PIN require a signed act, so a stolen login is not enough."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Wish = Callable[[Person], tuple[str, dict[str, Any], str]]
 
 
 def deletion(person: Person) -> tuple[str, dict[str, Any], str]:
-    """Path, fields without an act, and what the act is for."""
+    """The path, the fields without an act, and the purpose of the act."""
     return "/delete_account", proof(person), ""
 
 
@@ -40,7 +40,7 @@ WISHES = pytest.mark.parametrize("wish", [deletion, other_pin, other_search_pin]
 
 
 async def state(app: Quart) -> list[dict[str, Any]]:
-    """All that an act may change."""
+    """Everything that an act can change."""
     return await execute(app, "SELECT * FROM users") + await execute(app, "SELECT * FROM search_pins")
 
 
@@ -50,7 +50,9 @@ async def refusal(response: Response) -> tuple[int, str]:
 
 
 @WISHES
-async def test_nothing_happens_without_an_act_that_holds(app: Quart, alice: Person, eve: Person, wish: Wish) -> None:
+async def test_a_request_without_a_valid_act_changes_nothing(
+    app: Quart, alice: Person, eve: Person, wish: Wish
+) -> None:
     path, fields, purpose = wish(alice)
     act, deployment_id = path.removeprefix("/"), app.extensions["ezdms.deployment_id"]
     before = await state(app)
@@ -74,7 +76,7 @@ async def test_nothing_happens_without_an_act_that_holds(app: Quart, alice: Pers
 
 @WISHES
 @pytest.mark.parametrize("minutes", [-11, 11])
-async def test_a_wrong_clock_is_told_as_such(app: Quart, alice: Person, wish: Wish, minutes: int) -> None:
+async def test_a_wrong_clock_gets_its_own_error(app: Quart, alice: Person, wish: Wish, minutes: int) -> None:
     path, fields, purpose = wish(alice)
     before, ts = await state(app), now() + minutes * 60_000
     act = sign_act(alice.keys, app.extensions["ezdms.deployment_id"], path.removeprefix("/"), purpose, ts)
@@ -84,7 +86,7 @@ async def test_a_wrong_clock_is_told_as_such(app: Quart, alice: Person, wish: Wi
     assert await state(app) == before
 
 
-async def test_no_act_counts_twice(app: Quart, alice: Person) -> None:
+async def test_an_act_cannot_be_replayed(app: Quart, alice: Person) -> None:
     _, fields, salt = other_search_pin(alice)
     given = fields | {"act": alice.act("search_pin", salt)}
     assert (await alice.post("/search_pin", given)).status_code == 200
@@ -92,25 +94,25 @@ async def test_no_act_counts_twice(app: Quart, alice: Person) -> None:
     _, others, salt = other_search_pin(alice)
     assert (await alice.post("/search_pin", others | {"act": alice.act("search_pin", salt)})).status_code == 200
     before = await state(app)
-    assert await refusal(await alice.post("/search_pin", given)) == (403, "act")  # and nobody brings the old PIN back
+    assert await refusal(await alice.post("/search_pin", given)) == (403, "act")  # so the old PIN cannot be restored
     assert await state(app) == before
 
 
-async def test_of_the_same_act_many_times_at_once_one_counts(app: Quart, alice: Person) -> None:
+async def test_only_one_of_many_concurrent_copies_of_an_act_is_accepted(app: Quart, alice: Person) -> None:
     _, fields, salt = other_search_pin(alice)
     given = fields | {"act": alice.act("search_pin", salt)}
     responses = await asyncio.gather(*(alice.post("/search_pin", given) for _ in range(8)))
     assert sorted(response.status_code for response in responses) == [200] + [403] * 7
 
 
-async def test_an_act_of_one_kind_is_later_than_those_of_every_kind(app: Quart, alice: Person) -> None:
+async def test_an_act_must_be_newer_than_the_last_one_of_any_kind(app: Quart, alice: Person) -> None:
     _, fields, salt = other_search_pin(alice)
     early, late = alice.act("delete_account"), alice.act("search_pin", salt)
     assert (await alice.post("/search_pin", fields | {"act": late})).status_code == 200
     assert await refusal(await alice.post("/delete_account", proof(alice) | {"act": early})) == (403, "act")
 
 
-async def test_an_act_that_came_to_nothing_may_be_sent_again(app: Quart, alice: Person, bob: Person) -> None:
+async def test_an_act_whose_request_failed_can_be_sent_again(app: Quart, alice: Person, bob: Person) -> None:
     fields = new_locks(alice, new_login_id=bob.fields["login_id"])
     for _ in range(2):
         assert await refusal(await alice.post("/change_pin", fields)) == (409, "taken")
@@ -119,10 +121,8 @@ async def test_an_act_that_came_to_nothing_may_be_sent_again(app: Quart, alice: 
     assert (await alice.post("/change_pin", wrong)).status_code == 204
 
 
-async def test_whoever_stole_pin_and_session_but_not_the_key_changes_nothing(
-    app: Quart, alice: Person, eve: Person
-) -> None:
-    thief = await log_in(app, alice)  # another server was handed what the Login PIN gives, and passed it on
+async def test_a_stolen_pin_and_session_change_nothing_without_the_key(app: Quart, alice: Person, eve: Person) -> None:
+    thief = await log_in(app, alice)  # another server got the login data and passed it on
     thief.keys = eve.keys
     for path, fields, purpose in (deletion(thief), other_pin(thief), other_search_pin(thief)):
         response = await thief.post(path, fields | {"act": thief.act(path.removeprefix("/"), purpose)})
@@ -130,7 +130,7 @@ async def test_whoever_stole_pin_and_session_but_not_the_key_changes_nothing(
     assert (await enter(alice, **proof(alice)))[0] == 200
 
 
-async def test_the_answer_to_a_login_holds_the_salt_of_the_newest_search_pin(alice: Person) -> None:
+async def test_the_login_answer_has_the_salt_of_the_newest_search_pin(alice: Person) -> None:
     assert (await enter(alice, **proof(alice)))[1]["search_salt"] == alice.fields["search_salt"]
     _, fields, salt = other_search_pin(alice)
     await alice.post("/search_pin", fields | {"act": alice.act("search_pin", salt)})

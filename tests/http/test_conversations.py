@@ -1,4 +1,4 @@
-"""Starting a conversation by Search PIN, and listing one's own."""
+"""Starting a conversation by Search PIN, and listing conversations."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from ezdms.protocol.encoding import b64u_decode
 from tests.support.people import Person
 
 
-async def test_starting_gives_what_the_client_needs_to_check_the_pin(alice: Person, bob: Person) -> None:
+async def test_starting_a_conversation_returns_what_the_client_needs_to_check_the_pin(
+    alice: Person, bob: Person
+) -> None:
     response = await alice.post("/start_conversation", {"partner_search_pin": bob.search_pin})
     assert response.status_code == 201
     answer = await response.get_json()
@@ -28,14 +30,14 @@ async def test_starting_gives_what_the_client_needs_to_check_the_pin(alice: Pers
     assert (answer["existing"], answer["partner_id"], answer["partner_username"]) == (False, bob.user_id, "bob")
 
 
-async def test_starting_again_from_either_side_finds_the_same_conversation(alice: Person, bob: Person) -> None:
+async def test_starting_again_from_either_side_returns_the_same_conversation(alice: Person, bob: Person) -> None:
     first = await alice.start(bob)
     response = await bob.post("/start_conversation", {"partner_search_pin": alice.search_pin})
     answer = await response.get_json()
     assert (response.status_code, answer["existing"], answer["conversation_id"]) == (200, True, first)
 
 
-async def test_a_pin_is_found_as_people_type_it(alice: Person, bob: Person) -> None:
+async def test_a_search_pin_is_normalized_before_the_lookup(alice: Person, bob: Person) -> None:
     typed = " " + bob.search_pin.lower().replace("-", " ").replace("0", "o").replace("1", "l") + "\n"
     assert (await alice.post("/start_conversation", {"partner_search_pin": typed})).status_code == 201
 
@@ -51,7 +53,7 @@ async def test_a_pin_is_found_as_people_type_it(alice: Person, bob: Person) -> N
         ("K1NY4-V0TH9-BQKPC-Y5ABA-X5PSS", 404, "unknown_pin", "Nobody"),
     ],
 )
-async def test_a_wrong_pin_gets_a_sentence_that_helps(
+async def test_a_wrong_search_pin_gets_a_helpful_message(
     alice: Person, typed: str, status: int, code: str, word: str
 ) -> None:
     response = await alice.post("/start_conversation", {"partner_search_pin": typed})
@@ -60,12 +62,12 @@ async def test_a_wrong_pin_gets_a_sentence_that_helps(
     assert word in answer["error"]
 
 
-async def test_nobody_talks_to_themselves(alice: Person) -> None:
+async def test_a_user_cannot_start_a_conversation_with_themselves(alice: Person) -> None:
     response = await alice.post("/start_conversation", {"partner_search_pin": alice.search_pin})
     assert (response.status_code, (await response.get_json())["code"]) == (400, "oneself")
 
 
-async def test_the_list_shows_ones_own_conversations_latest_first(alice: Person, bob: Person, eve: Person) -> None:
+async def test_users_list_their_own_conversations_latest_first(alice: Person, bob: Person, eve: Person) -> None:
     await alice.start(bob)
     await alice.start(eve)
     await eve.send(alice, "hello")
@@ -85,7 +87,7 @@ async def test_the_list_shows_ones_own_conversations_latest_first(alice: Person,
     assert len(await (await bob.get(f"/conversations/{bob.user_id}")).get_json()) == 1
 
 
-async def test_nobody_lists_anothers_conversations(alice: Person, bob: Person) -> None:
+async def test_users_cannot_list_the_conversations_of_others(alice: Person, bob: Person) -> None:
     await alice.start(bob)
     there = await bob.get(f"/conversations/{alice.user_id}")
     nowhere = await bob.get("/conversations/AAAAAAAAAAAAAAAAAAAAAA")

@@ -1,4 +1,4 @@
-"""Whoever tries ids learns nothing: what is another's answers exactly as what does not exist."""
+"""Guessing ids reveals nothing: what belongs to others answers exactly like what does not exist."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Ask = Callable[[Person, str, str], Awaitable[Response]]
 
 
 async def face(response: Response) -> Face:
-    """All that an asker can tell answers apart by: status, body, and every header but the time of day."""
+    """Everything that could distinguish two answers: status, body, and every header but the date."""
     headers = sorted((name.lower(), value) for name, value in response.headers.items() if name.lower() != "date")
     return response.status_code, await response.get_data(as_text=False), headers
 
@@ -55,7 +55,7 @@ TRIED_BELOW = {"GET /conversations/<user_id>", "POST /sessions/<session_id>/end"
 SHAPELESS = ["x", "0" * 23, "0" * 25, "0" * 1000, "%00", "'", "ÿ", "%2e"]
 
 
-def test_every_route_with_an_id_in_its_address_is_tried_here() -> None:
+def test_every_route_with_an_id_in_its_path_is_covered() -> None:
     found = {
         f"{method} {rule.rule}"
         for rule in create_app(Settings()).url_map.iter_rules()
@@ -67,7 +67,7 @@ def test_every_route_with_an_id_in_its_address_is_tried_here() -> None:
 
 @pytest.mark.parametrize("accept", FACES)
 @pytest.mark.parametrize("name", list(BY_CONVERSATION))
-async def test_a_conversation_of_others_looks_like_none(
+async def test_a_conversation_of_others_looks_like_an_unknown_one(
     alice: Person, bob: Person, eve: Person, name: str, accept: str
 ) -> None:
     ask = BY_CONVERSATION[name]
@@ -75,7 +75,7 @@ async def test_a_conversation_of_others_looks_like_none(
     await alice.send(bob, "one")
     await bob.send(alice, "two")
     assert (await ask(alice, conversation_id, accept)).status_code == 200
-    assert (await eve.get(f"/conversations/{eve.user_id}")).status_code == 200  # logged in, and in none of them
+    assert (await eve.get(f"/conversations/{eve.user_id}")).status_code == 200  # logged in, but an outsider
     assert await (await eve.get(f"/conversations/{eve.user_id}")).get_json() == []
     there = await face(await ask(eve, conversation_id, accept))
     assert there[0] == 404
@@ -83,7 +83,7 @@ async def test_a_conversation_of_others_looks_like_none(
     assert conversation_id.encode() not in there[1]
 
 
-async def test_the_page_of_a_conversation_is_the_same_for_who_is_in_it_who_is_not_and_who_is_nobody(
+async def test_the_page_of_a_conversation_is_the_same_for_participants_outsiders_and_anonymous_visitors(
     app: Quart, alice: Person, bob: Person, eve: Person
 ) -> None:
     conversation_id = await alice.start(bob)
@@ -96,14 +96,14 @@ async def test_the_page_of_a_conversation_is_the_same_for_who_is_in_it_who_is_no
 
 
 @pytest.mark.parametrize("odd", SHAPELESS)
-async def test_an_id_of_no_shape_looks_like_none(alice: Person, odd: str) -> None:
+async def test_a_malformed_id_looks_like_an_unknown_one(alice: Person, odd: str) -> None:
     for ask in (list_messages, open_page):
         unknown = await face(await ask(alice, NO_CONVERSATION, "application/json"))
         assert await face(await ask(alice, odd, "application/json")) == unknown
 
 
 @pytest.mark.parametrize("accept", FACES)
-async def test_sending_into_a_conversation_of_others_looks_like_sending_nowhere(
+async def test_sending_to_a_conversation_of_others_looks_like_sending_to_an_unknown_one(
     alice: Person, bob: Person, eve: Person, accept: str
 ) -> None:
     conversation_id = await alice.start(bob)
@@ -114,15 +114,17 @@ async def test_sending_into_a_conversation_of_others_looks_like_sending_nowhere(
     nowhere = await face(await eve.post("/send_message", fields | {"conversation_id": NO_CONVERSATION}, Accept=accept))
     assert nowhere[0] == 404
     replayed = {**sent, "message_id": b64u_encode(bytes(16))}
-    for tried in (fields, sent, replayed):  # new, known, and one whose counter is taken
+    for tried in (fields, sent, replayed):  # new, repeated, and one with a used counter
         assert await face(await eve.post("/send_message", tried, Accept=accept)) == nowhere
     assert await bob.texts(alice) == before == ["one"]
-    assert (await alice.post("/send_message", fields)).status_code == 201  # the same fields, by who may
+    assert (await alice.post("/send_message", fields)).status_code == 201  # the same fields, from a participant
     assert conversation_id == fields["conversation_id"]
 
 
 @pytest.mark.parametrize("accept", FACES)
-async def test_anothers_list_looks_like_nobodys(alice: Person, bob: Person, eve: Person, accept: str) -> None:
+async def test_the_list_of_another_user_looks_like_that_of_an_unknown_user(
+    alice: Person, bob: Person, eve: Person, accept: str
+) -> None:
     await alice.start(bob)
     assert (await list_conversations(alice, alice.user_id, accept)).status_code == 200
     there = await face(await list_conversations(eve, alice.user_id, accept))
@@ -131,7 +133,7 @@ async def test_anothers_list_looks_like_nobodys(alice: Person, bob: Person, eve:
 
 
 @pytest.mark.parametrize("accept", FACES)
-async def test_anothers_session_looks_like_none(alice: Person, eve: Person, accept: str) -> None:
+async def test_the_session_of_another_user_looks_like_an_unknown_one(alice: Person, eve: Person, accept: str) -> None:
     sessions = await (await alice.get("/sessions")).get_json()
     session_id = sessions[0]["session_id"]
     assert session_id not in str(await (await eve.get("/sessions")).get_json())
@@ -142,7 +144,7 @@ async def test_anothers_session_looks_like_none(alice: Person, eve: Person, acce
 
 
 @pytest.mark.parametrize("accept", FACES)
-async def test_a_search_pin_that_was_withdrawn_looks_like_one_that_never_was(
+async def test_a_replaced_search_pin_looks_like_an_unknown_one(
     app: Quart, alice: Person, bob: Person, eve: Person, accept: str
 ) -> None:
     withdrawn = {"partner_search_pin": alice.search_pin}

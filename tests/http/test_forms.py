@@ -9,7 +9,7 @@ from quart import Quart
 
 from tests.support.people import JSON, Person
 
-ANSWERED = {"login_id": "A" * 22, "auth_key": "A" * 43}  # well-formed, but nobody's: 401
+ANSWERED = {"login_id": "A" * 22, "auth_key": "A" * 43}  # well-formed, but of no account: 401
 
 
 async def login(app: Quart, body: bytes, content_type: str) -> int:
@@ -20,7 +20,7 @@ async def login(app: Quart, body: bytes, content_type: str) -> int:
 
 
 @pytest.mark.parametrize("content_type", ["application/json", "application/json; charset=utf-8"])
-async def test_a_json_object_means_the_same_as_a_form(app: Quart, content_type: str) -> None:
+async def test_a_json_object_is_equivalent_to_a_form(app: Quart, content_type: str) -> None:
     assert await login(app, json.dumps(ANSWERED).encode(), content_type) == 401
     form = f"login_id={'A' * 22}&auth_key={'A' * 43}".encode()
     assert await login(app, form, "application/x-www-form-urlencoded") == 401
@@ -53,7 +53,7 @@ async def test_a_json_object_means_the_same_as_a_form(app: Quart, content_type: 
     ],
     ids=lambda body: repr(body[:40]),
 )
-async def test_json_that_is_no_plain_object_of_strings_is_refused(app: Quart, body: bytes) -> None:
+async def test_json_that_is_not_a_plain_object_of_strings_is_refused(app: Quart, body: bytes) -> None:
     assert await login(app, body, "application/json") == 400
 
 
@@ -66,7 +66,7 @@ async def test_a_broken_form_is_refused(app: Quart, body: bytes) -> None:
 
 
 @pytest.mark.parametrize("content_type", ["text/plain", "application/xml", "", "nonsense", "application/jsonp"])
-async def test_a_body_of_another_kind_is_refused(app: Quart, content_type: str) -> None:
+async def test_a_body_of_another_content_type_is_refused(app: Quart, content_type: str) -> None:
     assert await login(app, b"login_id=a", content_type) == 415
 
 
@@ -75,6 +75,6 @@ async def test_a_body_over_64_kib_is_refused(app: Quart) -> None:
     assert await login(app, b'{"login_id": "' + b"A" * (64 * 1024), "application/json") == 413
 
 
-async def test_fields_that_nobody_asked_for_are_ignored(alice: Person, bob: Person) -> None:
+async def test_unknown_fields_are_ignored(alice: Person, bob: Person) -> None:
     fields = {"partner_search_pin": bob.search_pin, "user_id": bob.user_id, "content": "plain text"}
     assert (await alice.post("/start_conversation", fields)).status_code == 201

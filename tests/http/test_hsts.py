@@ -1,4 +1,4 @@
-"""HSTS: where the server itself speaks TLS with a certificate that others vouch for, and nowhere else."""
+"""HSTS: sent only if the server itself speaks TLS with a CA-signed certificate for a public name."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ YEAR = "max-age=31536000"
 
 
 def certificate(folder: Path, names: list[str], *, issuer: str = "Some CA", subject: str = "x") -> Path:
-    """A certificate for these names, by this issuer."""
+    """A certificate for these names from this issuer."""
     key, moment = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
     builder = (
         x509.CertificateBuilder()
@@ -44,7 +44,7 @@ def certificate(folder: Path, names: list[str], *, issuer: str = "Some CA", subj
 async def said(
     certfile: Path | None, folder: Path, path: str = "/ping", scheme: str = "https", **more: Any
 ) -> list[str]:
-    """The header on an answer of a server with this certificate."""
+    """The HSTS headers of a server with this certificate."""
     app = create_app(Settings(data_dir=folder / "data", certfile=certfile, **more))
     async with app.test_app():
         client: Any = app.test_client()
@@ -54,13 +54,13 @@ async def said(
 
 
 @pytest.mark.parametrize("path", ["/", "/ping", "/nowhere", "/sessions", "/static/js/boot.js", "no-slash"])
-async def test_every_answer_over_tls_says_so_once(tmp_path: Path, path: str) -> None:
+async def test_every_answer_over_tls_has_the_hsts_header_once(tmp_path: Path, path: str) -> None:
     certfile = certificate(tmp_path, ["chat.example.org", "www.example.org"])
     assert await said(certfile, tmp_path, path) == [YEAR]
     assert int(YEAR.removeprefix("max-age=")) >= 180 * 24 * 60 * 60
 
 
-async def test_a_socket_that_is_refused_says_so_too(tmp_path: Path) -> None:
+async def test_a_refused_socket_has_the_hsts_header_too(tmp_path: Path) -> None:
     app = create_app(Settings(data_dir=tmp_path / "data", certfile=certificate(tmp_path, ["chat.example.org"])))
     async with app.test_app():
         with pytest.raises(WebsocketResponseError) as refused:
@@ -85,16 +85,16 @@ async def test_a_socket_that_is_refused_says_so_too(tmp_path: Path) -> None:
     ],
     ids=str,
 )
-async def test_nobody_is_locked_out_of_a_home_network(tmp_path: Path, names: list[str]) -> None:
+async def test_local_names_and_addresses_get_no_hsts(tmp_path: Path, names: list[str]) -> None:
     assert await said(certificate(tmp_path, names), tmp_path) == []
 
 
-async def test_a_certificate_that_vouches_for_itself_binds_nobody(tmp_path: Path) -> None:
+async def test_a_self_signed_certificate_gets_no_hsts(tmp_path: Path) -> None:
     assert await said(certificate(tmp_path, ["chat.example.org"], issuer="x", subject="x"), tmp_path) == []
     certfile, keyfile = write_pair(tmp_path / "tls", ["chat.example.org"])
     assert await said(certfile, tmp_path, keyfile=keyfile) == []
 
 
-async def test_without_tls_of_its_own_the_server_leaves_it_to_the_proxy(tmp_path: Path) -> None:
+async def test_without_its_own_tls_the_server_leaves_hsts_to_the_proxy(tmp_path: Path) -> None:
     assert await said(None, tmp_path) == []
     assert await said(certificate(tmp_path, ["chat.example.org"]), tmp_path, scheme="http") == []

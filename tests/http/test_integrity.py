@@ -1,4 +1,4 @@
-"""A page says which scripts are its own, each by its hash: computed here anew from the files."""
+"""A page lists the hash of each of its scripts; the tests recompute them from the files."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def pages() -> list[str]:
     return [*(shell.body.decode() for shell in rendered.values()), shells.missing("Nothing.").decode()]
 
 
-def test_every_script_and_style_of_a_page_has_the_hash_of_its_file() -> None:
+def test_scripts_and_styles_of_a_page_have_the_hashes_of_their_files() -> None:
     seen = 0
     for html in pages():
         for tag, attributes in ELEMENT.findall(html):
@@ -44,7 +44,7 @@ def test_every_script_and_style_of_a_page_has_the_hash_of_its_file() -> None:
     assert seen > 40
 
 
-def test_the_import_map_has_every_script_of_the_release_and_leads_nowhere() -> None:
+def test_the_import_map_lists_the_hash_of_every_script_and_maps_nothing() -> None:
     (text,) = re.findall(r'<script type="importmap">(.*?)</script>', pages()[0])
     (name, integrity) = json.loads(text).popitem()
     assert (name, len(json.loads(text))) == ("integrity", 1)
@@ -54,7 +54,7 @@ def test_the_import_map_has_every_script_of_the_release_and_leads_nowhere() -> N
     assert pages()[0].index('type="importmap"') < pages()[0].index('type="module"')
 
 
-async def test_the_policy_of_a_page_lists_these_hashes_and_no_address(app: Quart) -> None:
+async def test_the_policy_of_a_page_lists_these_hashes_and_no_host(app: Quart) -> None:
     html = await (await app.test_client().get("/")).get_data(as_text=True)
     (import_map,) = re.findall(r'<script type="importmap">(.*?)</script>', html)
     expected = {hash_of(import_map.encode()), *json.loads(import_map)["integrity"].values()}

@@ -1,4 +1,4 @@
-"""Deleting an account: everything of its owner is gone, on the disk too, and what partners hold stays theirs."""
+"""Deleting an account: all its data is erased, on disk too, and partners keep their copies."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ BLOB = noise_vault(PEOPLE["alice"], word=WORD)
 
 @pytest.fixture
 async def alice(app: Quart) -> Person:
-    """Registered under a name that is found wherever it is stored, with a vault and a second session."""
+    """Alice, registered under a name that can be searched for on disk, with a vault and a second session."""
     alice = await Person(app, PEOPLE["alice"], NAME).register()
     await log_in(app, alice, f"{AGENT}/1.0", ADDRESS)
     stored = await alice.client.put("/vault", form={"version": "1", "blob": BLOB}, headers=alice.headers)
@@ -42,7 +42,7 @@ async def alice(app: Quart) -> Person:
 
 
 async def leave(person: Person, **changed: str) -> int:
-    """Delete the person's account; the status."""
+    """Delete the person's account; returns the status."""
     fields = proof(person, **changed) | {"act": person.act("delete_account")}
     return (await person.post("/delete_account", fields)).status_code
 
@@ -54,7 +54,7 @@ async def lines(person: Person) -> list[dict[str, Any]]:
     return found
 
 
-async def test_an_account_is_deleted_by_who_proves_its_pin_alone(app: Quart, alice: Person, eve: Person) -> None:
+async def test_deleting_an_account_requires_its_login_pin(app: Quart, alice: Person, eve: Person) -> None:
     for person, changed in (
         (alice, {"auth_key": noise(32)}),
         (alice, {"login_id": noise(16)}),
@@ -67,11 +67,11 @@ async def test_an_account_is_deleted_by_who_proves_its_pin_alone(app: Quart, ali
         fields = {name: value for name, value in proof(alice).items() if name != missing}
         assert (await alice.post("/delete_account", fields)).status_code == 400
     assert [await is_logged_in(person) for person in (alice, eve)] == [True, True]
-    assert await leave(eve) == 204  # her PIN was right, for herself
+    assert await leave(eve) == 204  # her PIN is right for her own account
     assert [await is_logged_in(person) for person in (alice, eve)] == [True, False]
 
 
-async def test_whoever_left_cannot_come_in_or_be_found(app: Quart, alice: Person, bob: Person, eve: Person) -> None:
+async def test_a_deleted_account_cannot_log_in_or_be_found(app: Quart, alice: Person, bob: Person, eve: Person) -> None:
     await bob.start(alice)
     other = await log_in(app, alice)
     async with listening(other) as first, listening(alice) as second:
@@ -90,7 +90,7 @@ async def test_whoever_left_cannot_come_in_or_be_found(app: Quart, alice: Person
     assert unknown[0] == 404
 
 
-async def test_a_partner_is_told_and_keeps_what_was_theirs(alice: Person, bob: Person) -> None:
+async def test_the_partner_of_a_deleted_account_is_notified_and_keeps_the_messages(alice: Person, bob: Person) -> None:
     conversation_id = await alice.start(bob)
     await alice.send(bob, "from Alice")
     await bob.send(alice, "from Bob")
@@ -109,7 +109,7 @@ async def test_a_partner_is_told_and_keeps_what_was_theirs(alice: Person, bob: P
         assert NAME not in await response.get_data(as_text=True)
 
 
-async def test_nothing_more_is_sent_to_whoever_left(app: Quart, alice: Person, bob: Person, eve: Person) -> None:
+async def test_nothing_can_be_sent_to_a_deleted_account(app: Quart, alice: Person, bob: Person, eve: Person) -> None:
     conversation_id = await alice.start(bob)
     await bob.send(alice, "before")
     assert await leave(alice) == 204
@@ -118,7 +118,7 @@ async def test_nothing_more_is_sent_to_whoever_left(app: Quart, alice: Person, b
     assert (response.status_code, (await response.get_json())["code"]) == (410, "left")
     outsider = await eve.post("/send_message", fields)
     assert (outsider.status_code, (await outsider.get_json())["code"]) == (404, "no_conversation")
-    # and one that was checked before Alice left, and comes to be stored only now
+    # also if it was checked before Alice left and is stored only now
     bob_key = envelope.key_id(bob.keys.spki)
     database: Database = app.extensions["ezdms.database"]
     for keys in (("", bob_key), (bob_key, "")):
@@ -129,7 +129,7 @@ async def test_nothing_more_is_sent_to_whoever_left(app: Quart, alice: Person, b
     assert (await lines(bob))[0]["last_seq"] == 1
 
 
-async def test_nothing_of_whoever_left_is_on_the_disk(
+async def test_a_deleted_account_leaves_no_data_on_disk(
     app: Quart, alice: Person, bob: Person, eve: Person, tmp_path: Path
 ) -> None:
     for partner in (bob, eve):
@@ -148,14 +148,14 @@ async def test_nothing_of_whoever_left_is_on_the_disk(
     traces |= {f"copy {i}": one for i, one in enumerate(own)}
     assert len(sessions) == 2
     stored = stored_bytes(tmp_path)
-    assert [name for name, trace in traces.items() if trace.encode() not in stored] == []  # the search would find it
+    assert [name for name, trace in traces.items() if trace.encode() not in stored] == []  # the search works
     assert await leave(alice) == 204
     stored = stored_bytes(tmp_path)
     assert bob.fields["statement"].encode() in stored
     assert [name for name, trace in traces.items() if trace.encode() in stored] == []
 
 
-async def test_when_both_have_left_nothing_of_their_conversation_is_left(
+async def test_a_conversation_is_erased_once_both_accounts_are_deleted(
     app: Quart, alice: Person, bob: Person, eve: Person, tmp_path: Path
 ) -> None:
     conversation_id = await alice.start(bob)
@@ -174,7 +174,7 @@ async def test_when_both_have_left_nothing_of_their_conversation_is_left(
     assert ids == await execute(app, "SELECT DISTINCT conversation_id FROM participants")
     assert ids == await execute(app, "SELECT DISTINCT conversation_id FROM messages") == [{"conversation_id": with_eve}]
     users = await execute(app, "SELECT user_id FROM users ORDER BY left_at")
-    assert [row["user_id"] for row in users] == [eve.user_id, bob.user_id]  # of Bob a nameless row, for Eve's sake
+    assert [row["user_id"] for row in users] == [eve.user_id, bob.user_id]  # Bob's nameless row is kept for Eve
 
     assert await eve.texts(bob) == own_texts == ["from Eve"]
     assert await leave(eve) == 204
@@ -182,11 +182,13 @@ async def test_when_both_have_left_nothing_of_their_conversation_is_left(
         assert await execute(app, f"SELECT * FROM {table}") == []  # noqa: S608
 
 
-async def test_the_same_keys_can_register_anew(app: Quart, alice: Person, bob: Person, eve: Person) -> None:
+async def test_the_same_keys_can_register_again_after_deletion(
+    app: Quart, alice: Person, bob: Person, eve: Person
+) -> None:
     old = await alice.start(bob)
     await bob.send(alice, "before")
     copied = Person(app, PEOPLE["alice"], "alice")
-    assert (await copied.client.post("/register", form=copied.fields)).status_code == 409  # while the account stands
+    assert (await copied.client.post("/register", form=copied.fields)).status_code == 409  # while the account exists
     assert await leave(alice) == 204
     anew = await Person(app, PEOPLE["alice"], "alice").register()
     assert anew.user_id != alice.user_id
@@ -196,7 +198,7 @@ async def test_the_same_keys_can_register_anew(app: Quart, alice: Person, bob: P
     await anew.send(eve, "Hello Eve")
     assert await eve.texts(anew) == ["Hello Eve"]
 
-    # The keys give the conversation with Bob its id, and Bob still holds it: nobody inherits it, nothing is lost.
+    # The same keys give the same conversation id, which Bob still has: it is not inherited, and nothing is lost.
     for person, partner in ((anew, bob), (bob, anew)):
         response = await person.post("/start_conversation", {"partner_search_pin": partner.search_pin})
         assert (response.status_code, (await response.get_json())["code"]) == (409, "left")
@@ -205,7 +207,7 @@ async def test_the_same_keys_can_register_anew(app: Quart, alice: Person, bob: P
     assert await anew.start(await Person(app, PEOPLE["bob"], "bob").register()) == old
 
 
-async def test_a_login_on_its_way_while_the_account_goes_gets_no_session(
+async def test_a_login_concurrent_with_the_deletion_gets_no_session(
     app: Quart, alice: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     check = passwords.check_auth_key
@@ -222,10 +224,10 @@ async def test_a_login_on_its_way_while_the_account_goes_gets_no_session(
 
 
 @pytest.mark.parametrize("has_partner", [True, False])
-async def test_what_was_on_its_way_while_the_account_went_is_not_stored(
+async def test_writes_that_arrive_after_the_deletion_are_not_stored(
     app: Quart, alice: Person, bob: Person, has_partner: bool
 ) -> None:
-    if has_partner:  # then a nameless row stays, else none
+    if has_partner:  # then a nameless row remains
         await alice.start(bob)
     assert await leave(alice) == 204
     assert len(await execute(app, "SELECT * FROM users")) == (2 if has_partner else 1)

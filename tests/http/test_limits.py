@@ -1,4 +1,4 @@
-"""Limits hold, say how long to wait, and nobody walks around them."""
+"""Rate limits hold, say how long to wait, and cannot be bypassed."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from tests.websocket.test_live import listening
 
 @pytest.fixture
 async def limited(tmp_path: Path) -> AsyncIterator[Quart]:
-    """The app with the limits that it has by default."""
+    """The app with its default limits."""
     app = create_app(Settings(data_dir=tmp_path / "data"))
     async with app.test_app():
         yield app
 
 
-async def test_five_registrations_a_minute_whatever_the_headers_say(limited: Quart) -> None:
+async def test_five_registrations_a_minute_regardless_of_headers(limited: Quart) -> None:
     client = limited.test_client()
     statuses = []
     for i in range(7):
@@ -42,7 +42,7 @@ async def test_five_registrations_a_minute_whatever_the_headers_say(limited: Qua
     assert f"{response.headers['Retry-After']} seconds" in answer["error"]
 
 
-async def test_one_address_that_is_over_its_limit_takes_nothing_from_another(limited: Quart) -> None:
+async def test_an_address_over_its_limit_does_not_affect_another(limited: Quart) -> None:
     client = limited.test_client()
 
     async def login_from(address: str) -> int:
@@ -65,7 +65,7 @@ async def test_all_addresses_of_one_ipv6_network_share_a_limit(limited: Quart) -
 
 
 @pytest.mark.parametrize("form", ["::ffff:203.0.113.{}", "64:ff9b::203.0.113.{}", "2002:cb00:71{:02x}::1"])
-async def test_an_ipv4_address_in_ipv6_clothes_locks_out_nobody_but_itself(limited: Quart, form: str) -> None:
+async def test_an_ipv4_mapped_address_does_not_lock_out_others(limited: Quart, form: str) -> None:
     async def log_in(peer: str) -> int:
         client = limited.test_client()
         return (await client.post("/login", form={}, headers=JSON, scope_base={"client": (peer, 50_000)})).status_code
@@ -91,7 +91,7 @@ async def test_thirty_accounts_a_day_from_one_network(limited: Quart, peers: lis
 
     answers = [await register(peer) for peer in peers]
     assert [status for status, _ in answers] == [400] * 30 + [429]
-    assert 2000 < answers[-1][1] <= 24 * 60 * 2  # one more in 48 minutes
+    assert 2000 < answers[-1][1] <= 24 * 60 * 2  # one more is allowed every 48 minutes
     assert (await register(other))[0] == 400
 
 
@@ -110,21 +110,21 @@ async def test_sending_is_limited_per_account(limited: Quart) -> None:
     assert (await bob.post("/send_message", {})).status_code == 400
 
 
-async def test_a_vault_is_stored_thirty_times_a_minute_and_read_as_often_as_one_likes(limited: Quart) -> None:
+async def test_a_vault_can_be_stored_thirty_times_a_minute_and_read_without_limit(limited: Quart) -> None:
     alice = await Person(limited, PEOPLE["alice"], "alice").register()
     statuses = [(await alice.client.put("/vault", form={}, headers=alice.headers)).status_code for _ in range(31)]
     assert statuses == [400] * 30 + [429]
     assert {(await alice.get("/vault")).status_code for _ in range(40)} == {200}
 
 
-async def test_a_limit_that_is_off_neither_limits_nor_announces_itself(app: Quart) -> None:
+async def test_a_disabled_limit_has_no_effect_and_sends_no_headers(app: Quart) -> None:
     client = app.test_client()
     responses = [await client.post("/login", form={}, headers=JSON) for _ in range(40)]
     assert {response.status_code for response in responses} == {400}
     assert "RateLimit-Limit" not in responses[0].headers
 
 
-async def test_the_answer_to_a_request_too_many_says_when_in_words_and_in_numbers(limited: Quart) -> None:
+async def test_a_limited_request_says_when_to_retry_in_its_message_and_headers(limited: Quart) -> None:
     alice = await Person(limited, PEOPLE["alice"], "alice").register()
     first = await alice.post("/start_conversation")
     assert (first.status_code, first.headers["RateLimit-Limit"], first.headers["RateLimit-Remaining"]) == (
@@ -147,7 +147,7 @@ async def test_the_answer_to_a_request_too_many_says_when_in_words_and_in_number
 
 
 @pytest.mark.parametrize("path", ["/private_keys", "/change_pin", "/delete_account"])
-async def test_whoever_has_a_session_cannot_guess_its_pin_for_long(limited: Quart, path: str) -> None:
+async def test_pin_guesses_within_a_session_are_limited(limited: Quart, path: str) -> None:
     alice = await Person(limited, PEOPLE["alice"], "alice").register()
     bob = await Person(limited, PEOPLE["bob"], "bob").register()
     assert [(await alice.post(path)).status_code for _ in range(11)] == [400] * 10 + [429]
@@ -155,7 +155,7 @@ async def test_whoever_has_a_session_cannot_guess_its_pin_for_long(limited: Quar
 
 
 def limited_by_account(*, sockets: bool) -> list[str]:
-    """The routes whose limits count by account: of WebSockets, or of requests."""
+    """The WebSocket routes, or the other ones, whose limits count by account."""
     app = create_app(Settings())
     found = []
     for rule in (rule for rule in app.url_map.iter_rules() if rule.websocket is sockets):
@@ -165,7 +165,7 @@ def limited_by_account(*, sockets: bool) -> list[str]:
     return sorted(found)
 
 
-def test_what_is_limited_by_account() -> None:
+def test_these_routes_are_limited_by_account() -> None:
     assert limited_by_account(sockets=True) == ["/ws"]
     assert limited_by_account(sockets=False) == [
         "/change_pin",
@@ -179,7 +179,7 @@ def test_what_is_limited_by_account() -> None:
 
 
 @pytest.mark.parametrize("path", limited_by_account(sockets=False))
-async def test_a_limit_by_account_lets_a_stranger_be_told_to_log_in(limited: Quart, path: str) -> None:
+async def test_limits_by_account_do_not_apply_without_a_session(limited: Quart, path: str) -> None:
     for headers, status in ((JSON, 401), (JSON | {"Origin": "https://evil.example"}, 403)):
         client: Any = limited.test_client()
         method = "PUT" if path == "/vault" else "POST"
@@ -189,14 +189,14 @@ async def test_a_limit_by_account_lets_a_stranger_be_told_to_log_in(limited: Qua
 
 @pytest.fixture
 async def proxied(tmp_path: Path) -> AsyncIterator[Quart]:
-    """The app behind proxies in 10.0.0.0/8, which it trusts."""
+    """The app with trusted proxies in 10.0.0.0/8."""
     app = create_app(Settings(data_dir=tmp_path / "data", trusted_proxies=parse_networks("10.0.0.0/8")))
     async with app.test_app():
         yield app
 
 
 async def logins(app: Quart, peer: str, forwarded: list[str]) -> list[int]:
-    """The statuses of attempts to log in that come from `peer` with these X-Forwarded-For headers."""
+    """The statuses of login attempts from `peer` with these X-Forwarded-For headers."""
     client, statuses = app.test_client(), []
     for i, hops in enumerate(forwarded):
         headers = {**JSON, "X-Forwarded-For": hops, "X-Real-IP": f"192.0.2.{i}", "Forwarded": f"for=192.0.2.{i}"}
@@ -208,15 +208,15 @@ async def logins(app: Quart, peer: str, forwarded: list[str]) -> list[int]:
 async def test_behind_a_trusted_proxy_only_the_last_untrusted_hop_counts(proxied: Quart) -> None:
     forged = [f"192.0.2.{i}, 203.0.113.1, 10.0.0.{i}" for i in range(1, 12)]
     assert await logins(proxied, "10.0.0.1", forged) == [400] * 10 + [429]
-    assert await logins(proxied, "10.0.0.2", ["203.0.113.1"]) == [429]  # by another proxy, and still the same client
-    assert await logins(proxied, "203.0.113.1", ["203.0.113.3"]) == [429]  # and by no proxy
+    assert await logins(proxied, "10.0.0.2", ["203.0.113.1"]) == [429]  # through another proxy, still the same client
+    assert await logins(proxied, "203.0.113.1", ["203.0.113.3"]) == [429]  # and without a proxy
     assert await logins(proxied, "10.0.0.1", ["203.0.113.1, 203.0.113.2"]) == [400]
 
 
-async def test_a_peer_that_is_no_trusted_proxy_forges_nothing(proxied: Quart) -> None:
+async def test_forwarding_headers_of_untrusted_peers_are_ignored(proxied: Quart) -> None:
     forged = [f"192.0.2.{i}" for i in range(1, 12)]
     assert await logins(proxied, "203.0.113.1", forged) == [400] * 10 + [429]
-    assert await logins(proxied, "192.0.2.1", ["203.0.113.1"]) == [400]  # whom they named has lost nothing
+    assert await logins(proxied, "192.0.2.1", ["203.0.113.1"]) == [400]  # the forged address is not limited
 
 
 async def test_sockets_are_limited_per_account(limited: Quart) -> None:
@@ -235,7 +235,7 @@ async def test_sockets_are_limited_per_account(limited: Quart) -> None:
         pass
 
 
-def test_filling_the_store_frees_nobody_who_is_over_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_filling_the_store_does_not_reset_a_reached_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "LARGEST_STORE", 10)
     arrivals = Arrivals()
     thrice = KnownLimit(3, timedelta(hours=1))

@@ -20,7 +20,7 @@ async def conversation(alice: Person, bob: Person) -> str:
     return await alice.start(bob)
 
 
-async def test_both_read_what_was_sent_in_order(alice: Person, bob: Person, conversation: str) -> None:
+async def test_both_participants_read_the_messages_in_order(alice: Person, bob: Person, conversation: str) -> None:
     first = await alice.send(bob, "Hello Bob")
     second = await bob.send(alice, "Hello Alice")
     third = await alice.send(bob, "👍🏽 مرحبا\nsecond line")
@@ -29,7 +29,7 @@ async def test_both_read_what_was_sent_in_order(alice: Person, bob: Person, conv
     assert await alice.texts(bob) == await bob.texts(alice) == texts
 
 
-async def test_each_gets_their_own_copy_only(alice: Person, bob: Person, conversation: str) -> None:
+async def test_each_participant_gets_only_their_own_copy(alice: Person, bob: Person, conversation: str) -> None:
     await alice.send(bob, "Hello")
     rows = [(await (await person.get(f"/messages/{conversation}")).get_json())[0] for person in (alice, bob)]
     members = {"message_id", "seq", "sender_id", "created_at", "suite", "n", "hash", "encrypted"}
@@ -38,7 +38,7 @@ async def test_each_gets_their_own_copy_only(alice: Person, bob: Person, convers
     assert copies == {alice.sent[0].content_for_a, alice.sent[0].content_for_b}
 
 
-async def test_an_outsider_can_neither_read_nor_write_and_learns_nothing(
+async def test_an_outsider_cannot_read_or_write_and_learns_nothing(
     alice: Person, bob: Person, eve: Person, conversation: str
 ) -> None:
     await alice.send(bob, "Hello")
@@ -55,7 +55,7 @@ async def test_an_outsider_can_neither_read_nor_write_and_learns_nothing(
     assert await bob.texts(alice) == ["Hello"]
 
 
-async def test_a_repeat_is_answered_as_the_first_time_and_stored_once(
+async def test_a_repeat_gets_the_same_answer_and_is_stored_once(
     app: Quart, alice: Person, bob: Person, conversation: str
 ) -> None:
     fields = alice.seal(bob, "once")
@@ -66,9 +66,7 @@ async def test_a_repeat_is_answered_as_the_first_time_and_stored_once(
     assert await count(app, "messages") == 1
 
 
-async def test_many_repeats_at_once_store_one_message(
-    app: Quart, alice: Person, bob: Person, conversation: str
-) -> None:
+async def test_concurrent_repeats_store_one_message(app: Quart, alice: Person, bob: Person, conversation: str) -> None:
     fields = alice.seal(bob, "once")
     answers = await asyncio.gather(*(alice.post("/send_message", fields) for _ in range(20)))
     assert sorted(answer.status_code for answer in answers) == [200] * 19 + [201]
@@ -76,7 +74,7 @@ async def test_many_repeats_at_once_store_one_message(
     assert await count(app, "messages") == 1
 
 
-async def test_a_counter_that_is_taken_gives_the_next_free_one(alice: Person, bob: Person, conversation: str) -> None:
+async def test_a_used_counter_is_refused_with_the_next_free_one(alice: Person, bob: Person, conversation: str) -> None:
     await alice.send(bob, "one")
     response = await alice.post("/send_message", alice.seal(bob, "another device", n=1))
     assert response.status_code == 409
@@ -85,13 +83,13 @@ async def test_a_counter_that_is_taken_gives_the_next_free_one(alice: Person, bo
     assert await bob.texts(alice) == ["one"]
 
 
-async def test_the_other_side_counts_for_itself(alice: Person, bob: Person, conversation: str) -> None:
+async def test_each_sender_has_their_own_counter(alice: Person, bob: Person, conversation: str) -> None:
     await alice.send(bob, "one")
     await bob.send(alice, "one too")
     assert await bob.texts(alice) == ["one", "one too"]
 
 
-async def test_an_id_is_used_once_in_a_conversation(alice: Person, bob: Person, conversation: str) -> None:
+async def test_a_message_id_is_unique_within_a_conversation(alice: Person, bob: Person, conversation: str) -> None:
     await alice.send(bob, "one")
     replayed = bob.seal(alice, "in alice's id") | {"message_id": alice.sent[0].message_id}
     response = await bob.post("/send_message", replayed)
@@ -102,7 +100,9 @@ async def test_an_id_is_used_once_in_a_conversation(alice: Person, bob: Person, 
     assert await bob.texts(alice) == ["one"]
 
 
-async def test_many_senders_at_once_give_one_dense_order(alice: Person, bob: Person, conversation: str) -> None:
+async def test_concurrent_senders_get_consecutive_sequence_numbers(
+    alice: Person, bob: Person, conversation: str
+) -> None:
     async def send_all(person: Person, other: Person) -> list[int]:
         return [(await person.send(other, f"{person.username} {i}"))["seq"] for i in range(20)]
 
@@ -112,7 +112,7 @@ async def test_many_senders_at_once_give_one_dense_order(alice: Person, bob: Per
     assert len(await alice.texts(bob)) == 40
 
 
-async def test_of_two_devices_that_write_the_same_number_at_once_one_does(
+async def test_only_one_of_many_devices_can_use_a_counter(
     app: Quart, alice: Person, bob: Person, conversation: str
 ) -> None:
     drafts = [alice.seal(bob, f"device {i}", n=1) for i in range(10)]
@@ -123,7 +123,7 @@ async def test_of_two_devices_that_write_the_same_number_at_once_one_does(
     assert await count(app, "messages") == 1
 
 
-async def test_a_counter_is_above_the_last_one_and_at_most_a_thousand_above(
+async def test_a_counter_must_be_at_most_a_thousand_above_the_last_one(
     alice: Person, bob: Person, conversation: str
 ) -> None:
     for n, next_n in ((1001, 1), (2**53 - 1, 1), (1000, None), (999, 1001), (1000, 1001), (2001, 1001), (2000, None)):
@@ -134,18 +134,20 @@ async def test_a_counter_is_above_the_last_one_and_at_most_a_thousand_above(
     await bob.send(alice, "counts for himself")
 
 
-async def test_a_repeat_is_a_repeat_however_many_came_after_it(alice: Person, bob: Person, conversation: str) -> None:
+async def test_a_repeat_is_recognized_after_later_messages(alice: Person, bob: Person, conversation: str) -> None:
     fields = alice.seal(bob, "one")
     first = await (await alice.post("/send_message", fields)).get_json()
     assert (await alice.post("/send_message", alice.seal(bob, "far ahead", n=900))).status_code == 201
     response = await alice.post("/send_message", fields)
     assert (response.status_code, await response.get_json()) == (200, first)
-    for changed in ({"n": 2}, {"n": 901}, {"hash": b64u_encode(bytes(32))}):  # its id, and something else
+    for changed in ({"n": 2}, {"n": 901}, {"hash": b64u_encode(bytes(32))}):  # the same id with something else
         response = await alice.post("/send_message", fields | changed)
         assert (response.status_code, (await response.get_json())["code"]) == (409, "message_id")
 
 
-async def test_pages_go_back_and_forward_without_gap_or_overlap(alice: Person, bob: Person, conversation: str) -> None:
+async def test_paging_backward_and_forward_has_no_gaps_or_overlaps(
+    alice: Person, bob: Person, conversation: str
+) -> None:
     for i in range(1, 61):
         await alice.send(bob, str(i))
     everything = [str(i) for i in range(1, 61)]
@@ -170,7 +172,7 @@ def flipped(text: str, at: int) -> str:
     return text[:at] + ("A" if text[at] != "A" else "B") + text[at + 1 :]
 
 
-async def test_what_is_no_envelope_is_refused_and_not_stored(
+async def test_an_invalid_envelope_is_refused_and_not_stored(
     app: Quart, alice: Person, bob: Person, eve: Person, conversation: str
 ) -> None:
     good = alice.seal(bob, "x")
@@ -206,7 +208,7 @@ async def test_what_is_no_envelope_is_refused_and_not_stored(
     assert (await alice.post("/send_message", good)).status_code == 201
 
 
-async def test_fetching_is_reading_and_own_messages_are_never_unread(
+async def test_fetching_marks_messages_as_read_and_own_ones_are_never_unread(
     alice: Person, bob: Person, conversation: str
 ) -> None:
     async def unread(person: Person) -> int:
@@ -224,7 +226,7 @@ async def test_fetching_is_reading_and_own_messages_are_never_unread(
 
 
 @pytest.mark.parametrize("method", ["get", "post"])
-async def test_plain_text_is_gone_for_good(alice: Person, method: str) -> None:
+async def test_the_route_for_decrypted_messages_is_gone(alice: Person, method: str) -> None:
     response = await getattr(alice, method)("/messages_decrypted")
     assert response.status_code == 410
     assert "ezdms bridge" in (await response.get_json())["error"]

@@ -1,4 +1,4 @@
-"""Changing the Login PIN and withdrawing the Search PIN: the old ones open and find nothing from that moment on."""
+"""Changing the Login PIN and replacing the Search PIN: the old ones stop working at once."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ UNKNOWN_PIN = "K1NY4-V0TH9-BQKPC-Y5ABA-X5PSS"
 
 
 def proof(person: Person, **changed: str) -> dict[str, Any]:
-    """What the person's Login PIN gives."""
+    """What is derived from the person's Login PIN."""
     return {name: person.fields[name] for name in ("login_id", "auth_key")} | changed
 
 
 def new_locks(person: Person, **changed: Any) -> dict[str, Any]:
-    """The fields of POST /change_pin, with a new PIN's."""
+    """The fields of POST /change_pin for a new PIN."""
     fresh = registration(person.keys, person.username, iterations=210_000)
     fields = proof(person) | {f"new_{name}": fresh[name] for name in LOCKS} | changed
     return fields | {"act": person.act("change_pin", envelope.change_pin_purpose(fields))}
@@ -46,17 +46,17 @@ def noise(size: int) -> str:
 
 
 async def enter(person: Person, login_id: str, auth_key: str) -> tuple[int, dict[str, Any]]:
-    """Log in with these; status and answer."""
+    """Log in with these; returns the status and the answer."""
     form = {"login_id": login_id, "auth_key": auth_key}
     response = await person.client.post("/login", form=form, headers=JSON)
     return response.status_code, await response.get_json()
 
 
-async def test_the_wrapped_keys_are_for_who_proves_the_pin(alice: Person, bob: Person) -> None:
+async def test_the_wrapped_keys_require_the_login_pin(alice: Person, bob: Person) -> None:
     response = await alice.post("/private_keys", proof(alice))
     assert response.status_code == 200
     assert await response.get_json() == {name: alice.fields[name] for name in (*WRAPPED, "statement", "search_salt")}
-    assert (await bob.post("/private_keys", proof(bob))).status_code == 200  # Bob's PIN is right, for Bob
+    assert (await bob.post("/private_keys", proof(bob))).status_code == 200  # Bob's PIN is right for Bob
     refused = [
         await face(await alice.post("/private_keys", fields))
         for fields in (
@@ -71,14 +71,14 @@ async def test_the_wrapped_keys_are_for_who_proves_the_pin(alice: Person, bob: P
     assert b'"wrong_pin"' in refused[0][1]
 
 
-async def test_the_html_answer_to_the_pin_holds_no_keys(alice: Person) -> None:
+async def test_the_html_answer_to_a_login_pin_contains_no_keys(alice: Person) -> None:
     response = await alice.post("/private_keys", proof(alice), Accept=HTML)
     html = await response.get_data(as_text=True)
     assert response.status_code == 200
     assert not [name for name in WRAPPED if str(alice.fields[name]) in html]
 
 
-async def test_a_changed_pin_opens_the_account_and_the_old_one_nothing(app: Quart, alice: Person) -> None:
+async def test_after_a_change_only_the_new_login_pin_logs_in(app: Quart, alice: Person) -> None:
     fields = new_locks(alice)
     response = await alice.post("/change_pin", fields)
     assert (response.status_code, await response.get_data(as_text=False)) == (204, b"")
@@ -106,14 +106,14 @@ async def test_a_changed_pin_ends_every_other_session(app: Quart, alice: Person,
 
 
 async def account(app: Quart) -> list[dict[str, Any]]:
-    """All that a change of PIN may change."""
+    """Everything that a PIN change can change."""
     sessions = "SELECT session_id FROM sessions ORDER BY session_id"
     return await execute(app, "SELECT * FROM users ORDER BY user_id") + await execute(app, sessions)
 
 
-async def test_nobody_changes_a_pin_without_the_old_one(app: Quart, alice: Person, eve: Person) -> None:
+async def test_changing_a_login_pin_requires_the_old_one(app: Quart, alice: Person, eve: Person) -> None:
     before = await account(app)
-    assert (await eve.post("/private_keys", proof(eve))).status_code == 200  # hers is a right PIN, but not Alice's
+    assert (await eve.post("/private_keys", proof(eve))).status_code == 200  # her PIN is right, but not for Alice
     for person, proved in (
         (alice, proof(alice, auth_key=noise(32))),
         (alice, proof(eve)),
@@ -124,7 +124,7 @@ async def test_nobody_changes_a_pin_without_the_old_one(app: Quart, alice: Perso
     assert await account(app) == before
 
 
-async def test_a_malformed_change_changes_nothing(app: Quart, alice: Person) -> None:
+async def test_a_malformed_pin_change_changes_nothing(app: Quart, alice: Person) -> None:
     await log_in(app, alice)
     before, right = await account(app), new_locks(alice)
     names = [name for name in right if name != "act"]
@@ -144,14 +144,14 @@ async def test_a_malformed_change_changes_nothing(app: Quart, alice: Person) -> 
     assert await account(app) != before
 
 
-async def test_a_pin_that_somebody_has_cannot_be_chosen(app: Quart, alice: Person, bob: Person) -> None:
+async def test_a_login_pin_in_use_cannot_be_chosen(app: Quart, alice: Person, bob: Person) -> None:
     before = await account(app)
     response = await alice.post("/change_pin", new_locks(alice, new_login_id=bob.fields["login_id"]))
     assert (response.status_code, (await response.get_json())["code"]) == (409, "taken")
     assert await account(app) == before
 
 
-async def test_of_two_changes_at_the_same_moment_one_wins(app: Quart, alice: Person) -> None:
+async def test_one_of_two_concurrent_pin_changes_wins(app: Quart, alice: Person) -> None:
     wishes = [new_locks(alice) for _ in range(2)]
     responses = await asyncio.gather(*(alice.post("/change_pin", wish) for wish in wishes))
     statuses = [response.status_code for response in responses]
@@ -166,7 +166,7 @@ async def test_of_two_changes_at_the_same_moment_one_wins(app: Quart, alice: Per
     assert await is_logged_in(alice)
 
 
-async def test_a_login_on_its_way_while_the_pin_changes_gets_no_session(
+async def test_a_login_concurrent_with_a_pin_change_gets_no_session(
     app: Quart, alice: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     check = passwords.check_auth_key
@@ -183,10 +183,10 @@ async def test_a_login_on_its_way_while_the_pin_changes_gets_no_session(
     assert len(await execute(app, "SELECT * FROM sessions")) == 1
 
 
-async def test_nothing_of_the_old_pin_is_left_on_the_disk(app: Quart, alice: Person, tmp_path: Path) -> None:
+async def test_a_pin_change_leaves_no_trace_of_the_old_pin_on_disk(app: Quart, alice: Person, tmp_path: Path) -> None:
     old = (await execute(app, "SELECT login_id, auth_hash, salt, wrapped_sig, wrapped_enc FROM users"))[0]
     for value in old.values():
-        assert value.encode() in stored_bytes(tmp_path)  # the search would find it
+        assert value.encode() in stored_bytes(tmp_path)  # the search works
     fields = new_locks(alice)
     assert (await alice.post("/change_pin", fields)).status_code == 204
     stored = stored_bytes(tmp_path)
@@ -194,7 +194,7 @@ async def test_nothing_of_the_old_pin_is_left_on_the_disk(app: Quart, alice: Per
     assert [name for name, value in old.items() if value.encode() in stored] == []
 
 
-async def test_a_new_search_pin_finds_the_same_person_and_the_old_one_nobody(
+async def test_a_new_search_pin_finds_the_user_and_the_old_one_does_not(
     app: Quart, alice: Person, bob: Person, eve: Person
 ) -> None:
     conversation_id = await bob.start(alice)
@@ -207,7 +207,7 @@ async def test_a_new_search_pin_finds_the_same_person_and_the_old_one_nobody(
     assert crypto.search_pin_commits(answer["search_pin"], alice.keys.ik, salt)
 
     unknown = await face(await eve.post("/start_conversation", {"partner_search_pin": UNKNOWN_PIN}))
-    for person in (eve, bob):  # a stranger, and one whom it once led to her
+    for person in (eve, bob):  # someone new, and someone who found her by it before
         found = await face(await person.post("/start_conversation", {"partner_search_pin": alice.search_pin}))
         assert found == unknown
     assert unknown[0] == 404
@@ -224,14 +224,14 @@ async def test_a_new_search_pin_finds_the_same_person_and_the_old_one_nobody(
 
 
 @pytest.mark.parametrize("salt", ["", "x", "A" * 20, "A" * 23, "A" * 22 + "==", None])
-async def test_a_malformed_salt_withdraws_nothing(alice: Person, bob: Person, salt: str | None) -> None:
+async def test_a_malformed_salt_does_not_replace_the_search_pin(alice: Person, bob: Person, salt: str | None) -> None:
     fields = {"act": alice.act("search_pin")} if salt is None else new_search_salt(alice, salt)
     response = await alice.post("/search_pin", fields)
     assert response.status_code == 400
     await bob.start(alice)
 
 
-async def test_nobody_withdraws_anothers_search_pin(alice: Person, bob: Person, eve: Person) -> None:
+async def test_users_cannot_replace_the_search_pin_of_others(alice: Person, bob: Person, eve: Person) -> None:
     fields = new_search_salt(eve, noise(16)) | {"user_id": alice.user_id}
     assert (await eve.post("/search_pin", fields)).status_code == 200
     assert eve.user_id != alice.user_id

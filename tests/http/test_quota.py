@@ -1,4 +1,4 @@
-"""What an account stores is counted, and ends at its quota: writing alone, and for the account alone."""
+"""Quotas: what an account stores is counted, and only its own sending stops when the quota is used up."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ STORED = """SELECT u.user_id,
 
 
 async def usage(app: Quart, person: Person) -> Usage:
-    """What is counted; it must be what is stored, of everybody."""
+    """What is counted for the person; for every user, it must equal what is stored."""
     counted = await execute(
         app, "SELECT user_id, message_bytes AS size FROM usage JOIN users USING (user_id) WHERE left_at IS NULL"
     )
@@ -39,11 +39,11 @@ async def usage(app: Quart, person: Person) -> Usage:
 
 
 def size(fields: dict[str, Any]) -> int:
-    """Bytes of both copies."""
+    """The size of both copies in bytes."""
     return len(fields["content_for_a"]) + len(fields["content_for_b"])
 
 
-async def test_both_copies_count_for_the_sender_alone(app: Quart, alice: Person, bob: Person) -> None:
+async def test_both_copies_count_toward_the_senders_quota(app: Quart, alice: Person, bob: Person) -> None:
     await alice.start(bob)
     assert await usage(app, alice) == Usage(0, 0)
     first, second = alice.seal(bob, "short"), alice.seal(bob, "x" * 500)
@@ -53,7 +53,7 @@ async def test_both_copies_count_for_the_sender_alone(app: Quart, alice: Person,
     assert await usage(app, bob) == Usage(0, 0)
 
 
-async def test_what_is_refused_does_not_count(app: Quart, alice: Person, bob: Person) -> None:
+async def test_refused_messages_do_not_count(app: Quart, alice: Person, bob: Person) -> None:
     await alice.start(bob)
     await alice.send(bob, "one")
     before = await usage(app, alice)
@@ -63,7 +63,7 @@ async def test_what_is_refused_does_not_count(app: Quart, alice: Person, bob: Pe
     assert await usage(app, alice) == before
 
 
-async def test_copies_that_are_emptied_count_no_more(app: Quart, alice: Person, bob: Person, eve: Person) -> None:
+async def test_erased_copies_no_longer_count(app: Quart, alice: Person, bob: Person, eve: Person) -> None:
     for partner in (bob, eve):
         await alice.start(partner)
     await bob.start(eve)
@@ -71,19 +71,19 @@ async def test_copies_that_are_emptied_count_no_more(app: Quart, alice: Person, 
         await sender.send(other, "counts")
     before = (await usage(app, bob)).message_bytes
     assert await leave(alice) == 204
-    assert (await usage(app, bob)).message_bytes == before * 3 // 4  # his copy in their conversation, both with Eve
+    assert (await usage(app, bob)).message_bytes == before * 3 // 4  # his own copy for Alice, both copies for Eve
     assert (await usage(app, eve)).message_bytes == 0
     assert await leave(eve) == 204
     assert (await usage(app, bob)).message_bytes == before // 2
     assert await execute(app, "SELECT * FROM usage WHERE user_id <> :id AND message_bytes > 0", id=bob.user_id) == []
 
 
-ROOM = 8000  # bytes: two short messages, and not three
+ROOM = 8000  # bytes: room for two short messages, but not three
 
 
 @pytest.fixture
 async def small(tmp_path: Path) -> AsyncIterator[Quart]:
-    """The app with little room for each account."""
+    """The app with a small quota for each account."""
     app = create_app(Settings(data_dir=tmp_path / "small", **NO_LIMITS | {"quota_account": ROOM}))
     async with app.test_app():
         yield app
@@ -104,7 +104,7 @@ async def pair(small: Quart) -> tuple[Person, Person, str]:
     return alice, bob, conversation_id
 
 
-async def test_who_is_over_quota_can_do_everything_but_send(small: Quart, pair: tuple[Person, Person, str]) -> None:
+async def test_a_user_over_quota_can_do_everything_but_send(small: Quart, pair: tuple[Person, Person, str]) -> None:
     alice, bob, _ = pair
     before = await usage(small, alice)
     refused = await alice.post("/send_message", alice.seal(bob, "no room", n=3))
@@ -129,7 +129,7 @@ async def test_who_is_over_quota_can_do_everything_but_send(small: Quart, pair: 
     assert await leave(alice) == 204
 
 
-async def test_room_that_becomes_free_can_be_used(small: Quart, pair: tuple[Person, Person, str]) -> None:
+async def test_freed_quota_can_be_used(small: Quart, pair: tuple[Person, Person, str]) -> None:
     alice, bob, _ = pair
     assert await leave(bob) == 204
     eve = await Person(small, PEOPLE["eve"], "eve").register()
@@ -139,7 +139,7 @@ async def test_room_that_becomes_free_can_be_used(small: Quart, pair: tuple[Pers
     await usage(small, alice)
 
 
-async def test_many_at_once_do_not_get_past_the_quota(small: Quart) -> None:
+async def test_concurrent_messages_cannot_exceed_the_quota(small: Quart) -> None:
     alice = await Person(small, PEOPLE["alice"], "alice").register()
     others = [await Person(small, PEOPLE[name], name).register() for name in ("bob", "eve")]
     drafts = []

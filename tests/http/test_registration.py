@@ -1,4 +1,4 @@
-"""Who may make an account: anybody, whoever is invited, or nobody."""
+"""Who may register: anyone, invited users, or nobody."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ async def invite(app: Quart, lifetime: int = DAY) -> str:
 
 
 async def register(app: Quart, name: str, **more: str) -> tuple[int, str]:
-    """Status, and the code of a refusal."""
+    """Register; returns the status and the error code."""
     response = await app.test_client().post("/register", json=registration(PEOPLE[name], name) | more, headers=JSON)
     return response.status_code, (await response.get_json()).get("code", "")
 
 
-async def test_an_open_server_takes_anybody_and_leaves_invitations_alone(tmp_path: Path) -> None:
+async def test_an_open_server_accepts_anyone_and_does_not_use_up_invitations(tmp_path: Path) -> None:
     app = app_with(tmp_path, "open")
     async with app.test_app():
         token = await invite(app)
@@ -42,7 +42,7 @@ async def test_an_open_server_takes_anybody_and_leaves_invitations_alone(tmp_pat
         assert await app.extensions["ezdms.database"].read(count_invitations) == 1
 
 
-async def test_a_closed_server_takes_nobody_and_who_is_there_can_log_in(tmp_path: Path) -> None:
+async def test_a_closed_server_refuses_registrations_but_existing_users_can_log_in(tmp_path: Path) -> None:
     fields = registration(PEOPLE["alice"], "alice")
     app = app_with(tmp_path, "open")
     async with app.test_app():
@@ -54,7 +54,7 @@ async def test_a_closed_server_takes_nobody_and_who_is_there_can_log_in(tmp_path
         assert (await app.test_client().post("/login", json=known, headers=JSON)).status_code == 200
 
 
-async def test_an_invitation_makes_one_account(tmp_path: Path) -> None:
+async def test_an_invitation_can_be_used_once(tmp_path: Path) -> None:
     app = app_with(tmp_path, "invite")
     async with app.test_app():
         token = await invite(app)
@@ -65,7 +65,7 @@ async def test_an_invitation_makes_one_account(tmp_path: Path) -> None:
         assert await register(app, "bob", invitation=token) == (403, "not_invited")
 
 
-async def test_of_two_who_use_one_invitation_at_once_one_gets_in(tmp_path: Path) -> None:
+async def test_one_of_two_concurrent_uses_of_an_invitation_succeeds(tmp_path: Path) -> None:
     app = app_with(tmp_path, "invite")
     async with app.test_app():
         token = await invite(app)
@@ -73,7 +73,7 @@ async def test_of_two_who_use_one_invitation_at_once_one_gets_in(tmp_path: Path)
         assert sorted(both) == [(201, ""), (403, "not_invited")]
 
 
-async def test_an_invitation_that_expired_is_worthless(tmp_path: Path) -> None:
+async def test_an_expired_invitation_is_refused(tmp_path: Path) -> None:
     app = app_with(tmp_path, "invite")
     async with app.test_app():
         token = await invite(app, lifetime=1)
@@ -81,25 +81,25 @@ async def test_an_invitation_that_expired_is_worthless(tmp_path: Path) -> None:
         assert await register(app, "alice", invitation=token) == (403, "not_invited")
 
 
-async def test_a_registration_that_fails_does_not_use_the_invitation_up(tmp_path: Path) -> None:
+async def test_a_failed_registration_does_not_use_up_the_invitation(tmp_path: Path) -> None:
     app = app_with(tmp_path, "invite")
     async with app.test_app():
         token = await invite(app)
         assert await register(app, "alice", invitation=token, username="!") == (400, "malformed_username")
         other = await invite(app)
         assert await register(app, "alice", invitation=other) == (201, "")
-        assert await register(app, "alice", invitation=token) == (409, "taken")  # these keys are known
+        assert await register(app, "alice", invitation=token) == (409, "taken")  # these keys are already registered
         assert await register(app, "bob", invitation=token) == (201, "")
 
 
-async def test_the_token_is_stored_nowhere(tmp_path: Path) -> None:
+async def test_the_invitation_token_is_not_stored(tmp_path: Path) -> None:
     app = app_with(tmp_path, "invite")
     async with app.test_app():
         token = await invite(app)
     assert token.encode() not in b"".join(path.read_bytes() for path in (tmp_path / "data").iterdir())
 
 
-async def test_the_front_page_says_whose_server_it_is_and_who_may_come(tmp_path: Path) -> None:
+async def test_the_front_page_shows_the_server_name_and_who_may_register(tmp_path: Path) -> None:
     texts = {}
     for mode in ("open", "invite", "closed"):
         app = app_with(tmp_path, mode)

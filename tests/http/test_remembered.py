@@ -1,4 +1,4 @@
-"""Sessions are remembered, so that not every request asks the database, and no longer than they live."""
+"""The session cache: it saves database queries, and ended sessions leave it at once."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.support.people import Person
 
 @pytest.fixture
 def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The token hashes that the database was asked for."""
+    """The token hashes that were looked up in the database."""
     asked: list[str] = []
 
     def count(connection: Connection, *, token_hash: str) -> Session | None:
@@ -35,18 +35,16 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return asked
 
 
-async def test_one_who_asks_and_writes_again_and_again_is_looked_up_once(
-    alice: Person, bob: Person, reads: list[str]
-) -> None:
+async def test_repeated_reads_and_writes_look_the_session_up_once(alice: Person, bob: Person, reads: list[str]) -> None:
     await alice.start(bob)
     for number in range(5):
         await alice.send(bob, str(number))
         assert len(await bob.texts(alice)) == number + 1
-    assert reads.count(hash_token(alice.account["token"])) <= 2  # starting a conversation forgets everybody
+    assert reads.count(hash_token(alice.account["token"])) <= 2  # starting a conversation clears the cache
     assert reads.count(hash_token(bob.account["token"])) == 1
 
 
-async def test_a_token_that_is_unknown_is_asked_about_each_time(alice: Person, reads: list[str]) -> None:
+async def test_an_unknown_token_is_looked_up_each_time(alice: Person, reads: list[str]) -> None:
     for _ in range(3):
         assert (await alice.client.get("/me", headers={"Authorization": "Bearer " + "A" * 43})).status_code == 401
     assert len(reads) == 3
@@ -77,7 +75,7 @@ async def remove_by_the_operator(alice: Person, app: Quart) -> None:
 @pytest.mark.parametrize(
     "end", [log_out, end_from_elsewhere, end_by_the_operator, delete_account, remove_by_the_operator]
 )
-async def test_a_session_that_is_ended_in_any_way_is_forgotten_at_once(
+async def test_an_ended_session_is_forgotten_at_once(
     app: Quart, alice: Person, bob: Person, end: Callable[[Person, Quart], Awaitable[None]]
 ) -> None:
     await alice.start(bob)
@@ -86,16 +84,14 @@ async def test_a_session_that_is_ended_in_any_way_is_forgotten_at_once(
     assert (await alice.post("/send_message", alice.seal(bob, "no"))).status_code == 401
 
 
-async def test_a_session_that_expires_while_it_is_remembered_is_none(
-    app: Quart, alice: Person, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_cached_session_still_expires(app: Quart, alice: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (await alice.get("/sessions")).status_code == 200
     expires_at = (await app.extensions["ezdms.sessions"].find(hash_token(alice.account["token"]))).expires_at
     monkeypatch.setattr(remembered, "now", lambda: expires_at)
     assert (await alice.get("/sessions")).status_code == 401
 
 
-async def test_what_is_read_while_the_session_ends_is_not_remembered(
+async def test_a_session_read_while_it_ends_is_not_cached(
     app: Quart, alice: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     database: Database = app.extensions["ezdms.database"]
@@ -115,7 +111,7 @@ async def test_what_is_read_while_the_session_ends_is_not_remembered(
     session = await alice_session(app, token_hash)
     await end(database, app.extensions["ezdms.hub"], session.user_id, only=session.session_id)
     may_go_on.set()
-    assert await reading is not None  # it was asked for before
+    assert await reading is not None  # the lookup started before the end
     assert len(sessions) == 0
     assert await sessions.find(token_hash) is None
 
@@ -133,7 +129,7 @@ async def test_a_new_search_pin_is_shown_at_once(alice: Person) -> None:
     assert (await (await alice.get("/me")).get_json())["search_salt"] == change["search_salt"] != before
 
 
-async def test_no_more_are_remembered_than_fit(alice: Person, app: Quart, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_session_cache_is_bounded(alice: Person, app: Quart, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(remembered, "MOST_REMEMBERED", 3)
     browsers = [await log_in(app, alice) for _ in range(6)]
     for browser in browsers * 2:

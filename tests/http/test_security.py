@@ -1,4 +1,4 @@
-"""What the browser is told, what other sites cannot make it do, and that no name or text becomes markup."""
+"""Security headers, cross-site requests, and escaping of names and texts."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ HASH = "'sha256-[A-Za-z0-9+/]{43}='"
 
 
 @pytest.mark.parametrize("path", ["/", "/protection", "/ping", "/c/x", "/nowhere", "/static/js/boot.js"])
-async def test_every_answer_carries_the_fences(app: Quart, path: str) -> None:
+async def test_every_answer_has_the_security_headers(app: Quart, path: str) -> None:
     response = await app.test_client().get(path)
     is_page = path in ("/", "/protection")
     (policy,) = response.headers.getlist("Content-Security-Policy")
@@ -58,7 +58,7 @@ async def test_every_answer_carries_the_fences(app: Quart, path: str) -> None:
         {"Sec-Fetch-Site": "same-site"},
     ],
 )
-async def test_another_site_cannot_post_in_a_users_name(alice: Person, headers: dict[str, str]) -> None:
+async def test_another_site_cannot_post_as_the_user(alice: Person, headers: dict[str, str]) -> None:
     cookie = {"Cookie": f"ezdms_session={alice.account['token']}", **JSON}
     response = await alice.client.post("/logout", headers=cookie | headers)
     assert (response.status_code, (await response.get_json())["code"]) == (403, "foreign_origin")
@@ -70,21 +70,19 @@ async def test_another_site_cannot_post_in_a_users_name(alice: Person, headers: 
     [
         {},
         {"Origin": "http://localhost"},
-        {"Origin": "https://localhost"},  # TLS ends at a proxy that does not say so
+        {"Origin": "https://localhost"},  # TLS ends at a proxy that does not announce it
         {"Sec-Fetch-Site": "same-origin"},
         {"Sec-Fetch-Site": "same-origin", "Origin": "null"},
         {"Sec-Fetch-Site": "none", "Sec-Fetch-Mode": "navigate"},
     ],
 )
-async def test_the_own_site_and_programs_can_post(alice: Person, headers: dict[str, str]) -> None:
+async def test_the_site_itself_and_programs_can_post(alice: Person, headers: dict[str, str]) -> None:
     cookie = {"Cookie": f"ezdms_session={alice.account['token']}", **JSON}
     assert (await alice.client.post("/logout", headers=cookie | headers)).status_code == 204
 
 
 @pytest.mark.parametrize("path", ["/sessions/end_others", "/ws"])
-async def test_a_page_without_tls_at_the_same_host_gets_nowhere_with_a_session_that_has_it(
-    tmp_path: Path, path: str
-) -> None:
+async def test_a_plain_http_page_on_the_same_host_cannot_use_a_tls_session(tmp_path: Path, path: str) -> None:
     app = create_app(Settings(data_dir=tmp_path, trusted_proxies=parse_networks("10.0.0.1")))
     async with app.test_app():
         alice = await Person(app, PEOPLE["alice"], "alice").register()
@@ -95,7 +93,7 @@ async def test_a_page_without_tls_at_the_same_host_gets_nowhere_with_a_session_t
 
 
 async def status_of(app: Quart, path: str, headers: dict[str, str], scope: dict[str, Any]) -> int:
-    """Of a POST, or of opening the WebSocket."""
+    """The status of a POST, or of opening the WebSocket."""
     client = app.test_client(use_cookies=False)
     if path != "/ws":
         return (await client.post(path, headers=headers | JSON, scope_base=scope)).status_code
@@ -109,7 +107,7 @@ async def status_of(app: Quart, path: str, headers: dict[str, str], scope: dict[
     return 101
 
 
-async def test_an_origin_that_the_operator_allowed_can_post(tmp_path: object) -> None:
+async def test_an_origin_allowed_by_the_operator_can_post(tmp_path: object) -> None:
     settings = Settings.load({"EZDMS_ALLOWED_ORIGINS": "https://chat.example", "EZDMS_DATA_DIR": str(tmp_path)})
     app = create_app(settings)
     async with app.test_app():
@@ -122,7 +120,7 @@ HOSTILE = "<img src=x onerror=alert(1)>\"'&{{7*7}}</template><script>alert(1)</s
 
 
 def hostile_pages() -> dict[str, str]:
-    """Every page and fragment, made of hostile words only."""
+    """Every page and fragment, rendered with hostile text only."""
     session = Session(HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE, 0, 0, 0)
     devices = [Device(name, HOSTILE, HOSTILE, 0, 0) for name in (HOSTILE, "another")]
     conversation = Conversation(HOSTILE, HOSTILE, HOSTILE, HOSTILE, 0, 1, 0, 1)
@@ -145,7 +143,7 @@ def hostile_pages() -> dict[str, str]:
     }
 
 
-def test_every_page_and_fragment_is_tried_with_hostile_words() -> None:
+def test_every_page_and_fragment_is_rendered_with_hostile_text() -> None:
     made_here = {
         name
         for name, value in vars(fragments).items()
@@ -155,7 +153,7 @@ def test_every_page_and_fragment_is_tried_with_hostile_words() -> None:
 
 
 class Elements(HTMLParser):
-    """What a browser would make of a page."""
+    """The elements that a browser would see in a page."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -167,7 +165,7 @@ class Elements(HTMLParser):
 
 
 SCRIPTS: list[dict[str, str | None]] = [
-    {"type": "importmap"},  # test_integrity.py reads what is in it
+    {"type": "importmap"},  # test_integrity.py checks its content
     *(
         {"type": "module", "src": assets.address_of(name), "integrity": assets.integrity_of(name)}
         | ({"async": None} if name == "js/first.js" else {})
@@ -177,7 +175,7 @@ SCRIPTS: list[dict[str, str | None]] = [
 
 
 def dangers(html: str) -> list[str]:
-    """Elements and attributes that carry script or style."""
+    """Elements and attributes that contain script or style."""
     found = []
     for tag, attributes in Elements(html).found:
         if tag == "script" and attributes not in SCRIPTS:
@@ -188,12 +186,12 @@ def dangers(html: str) -> list[str]:
     return found
 
 
-def test_the_search_for_danger_finds_it() -> None:
+def test_the_markup_check_finds_dangerous_markup() -> None:
     assert set(dangers(HOSTILE)) == {"img", "onerror", "script"}
 
 
 @pytest.mark.parametrize("name", list(hostile_pages()))
-def test_hostile_words_stay_words(name: str) -> None:
+def test_hostile_text_is_escaped(name: str) -> None:
     html = hostile_pages()[name]
     assert dangers(html) == []
     if name != "protection":

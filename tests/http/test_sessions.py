@@ -1,4 +1,4 @@
-"""One's own sessions: seen by their owner alone, and ended at once with their sockets."""
+"""Sessions: visible only to their owner, and ended at once together with their sockets."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ AT_ONCE = 1.0  # seconds within which a socket must be closed
 
 
 async def execute(app: Quart, sql: str, **values: Any) -> list[dict[str, Any]]:
-    """One statement on the app's database: what no route would do, such as turning back a clock."""
+    """Run a statement on the app's database that no route would, such as turning back a clock."""
 
     def query(connection: Connection) -> list[dict[str, Any]]:
         return [dict(row) for row in fetch_all(connection, sql, **values)]
@@ -31,12 +31,12 @@ async def execute(app: Quart, sql: str, **values: Any) -> list[dict[str, Any]]:
 
 
 def stored_bytes(folder: Path) -> bytes:
-    """Every byte in the data folder: database, write-ahead log and whatever else is there."""
+    """All bytes in the data folder: the database, the write-ahead log and everything else."""
     return b"\n".join(path.read_bytes() for path in sorted((folder / "data").iterdir()))
 
 
 async def log_in(app: Quart, person: Person, agent: str = "curl/8.5.0", address: str = "203.0.113.9") -> Person:
-    """The same person in another browser."""
+    """Log in as the same person in another browser."""
     other = Person(app, person.keys, person.username)
     other.fields, other.sent = person.fields, person.sent
     fields = {name: person.fields[name] for name in ("login_id", "auth_key")}
@@ -50,7 +50,7 @@ async def log_in(app: Quart, person: Person, agent: str = "curl/8.5.0", address:
 
 
 async def sessions(person: Person) -> list[dict[str, Any]]:
-    """What the person is shown of their sessions."""
+    """The person's sessions as listed."""
     response = await person.get("/sessions")
     assert response.status_code == 200, await response.get_data()
     found = await response.get_json()
@@ -59,19 +59,19 @@ async def sessions(person: Person) -> list[dict[str, Any]]:
 
 
 async def session_id(person: Person) -> str:
-    """The id of the session by which this person asks."""
+    """The id of the person's current session."""
     (current,) = [one["session_id"] for one in await sessions(person) if one["current"]]
     return str(current)
 
 
 async def is_logged_in(person: Person) -> bool:
-    """True if the person's token still opens something."""
+    """True if the person's token is still valid."""
     status = (await person.get("/sessions")).status_code
     assert status in (200, 401)
     return status == 200
 
 
-async def test_the_list_tells_sessions_apart_by_browser_address_and_times(app: Quart, alice: Person) -> None:
+async def test_the_list_shows_the_browser_address_and_times_of_sessions(app: Quart, alice: Person) -> None:
     began = now()
     firefox = await log_in(app, alice, FIREFOX, "203.0.113.1")
     await log_in(app, alice, "python-httpx/0.28.1", "2001:db8::2")
@@ -80,14 +80,14 @@ async def test_the_list_tells_sessions_apart_by_browser_address_and_times(app: Q
         ("python-httpx", "2001:db8::2", False),
         ("Firefox on Linux", "203.0.113.1", True),
     ]
-    assert len(found) == 3  # with the one of the registration, the least used
+    assert len(found) == 3  # with the session of the registration, the least recently used
     for one in found[:2]:
         assert set(one) == {"session_id", "browser", "address", "created_at", "used_at", "current"}
         assert began <= one["created_at"] == one["used_at"] <= now()
     assert [one["current"] for one in await sessions(alice)] == [False, False, True]
 
 
-async def test_nobody_sees_or_ends_anothers_session(app: Quart, alice: Person, eve: Person) -> None:
+async def test_users_cannot_see_or_end_the_sessions_of_others(app: Quart, alice: Person, eve: Person) -> None:
     other = await log_in(app, alice)
     theirs, mine = [one["session_id"] for one in await sessions(alice)], await sessions(eve)
     assert eve.user_id != alice.user_id
@@ -103,7 +103,9 @@ async def test_nobody_sees_or_ends_anothers_session(app: Quart, alice: Person, e
     assert await is_logged_in(other)
 
 
-async def test_ending_a_session_kills_its_token_and_its_sockets_at_once(app: Quart, alice: Person, bob: Person) -> None:
+async def test_ending_a_session_revokes_its_token_and_closes_its_sockets_at_once(
+    app: Quart, alice: Person, bob: Person
+) -> None:
     lost = await log_in(app, alice)
     ended = await session_id(lost)
     async with listening(lost) as first, listening(lost) as second, listening(alice) as kept:
@@ -120,7 +122,7 @@ async def test_ending_a_session_kills_its_token_and_its_sockets_at_once(app: Qua
     assert (again.status_code, (await again.get_json())["code"]) == (404, "unknown_session")
 
 
-async def test_ending_the_session_that_asks_logs_it_out(app: Quart, alice: Person) -> None:
+async def test_ending_the_current_session_logs_it_out(app: Quart, alice: Person) -> None:
     other = await log_in(app, alice)
     response = await other.post(f"/sessions/{await session_id(other)}/end")
     assert response.status_code == 200
@@ -130,7 +132,7 @@ async def test_ending_the_session_that_asks_logs_it_out(app: Quart, alice: Perso
     assert await is_logged_in(alice)
 
 
-async def test_ending_all_others_keeps_only_the_one_that_asks(app: Quart, alice: Person, bob: Person) -> None:
+async def test_ending_all_other_sessions_keeps_the_current_one(app: Quart, alice: Person, bob: Person) -> None:
     others = [await log_in(app, alice) for _ in range(2)]
     kept_id = await session_id(alice)
     async with listening(others[0]) as first, listening(others[1]) as second, listening(alice) as kept:
@@ -151,7 +153,7 @@ async def test_expired_sessions_are_not_listed(app: Quart, alice: Person) -> Non
 
 
 @pytest.mark.parametrize(("age", "moves"), [(USED_AGAIN - 10_000, False), (USED_AGAIN + 1, True)])
-async def test_last_used_moves_only_after_a_while(app: Quart, alice: Person, age: int, moves: bool) -> None:
+async def test_last_used_is_updated_only_after_a_while(app: Quart, alice: Person, age: int, moves: bool) -> None:
     other = await log_in(app, alice, FIREFOX, "203.0.113.1")
     mine = await session_id(other)
     was = now() - age
@@ -182,8 +184,8 @@ async def test_the_list_and_the_answers_are_the_same_fragment(app: Quart, alice:
     assert "Firefox on Linux" not in alone
 
 
-async def test_people_get_the_page_of_their_sessions_without_being_asked_who_they_are(app: Quart) -> None:
-    """Programs are asked: it is their list."""
+async def test_the_sessions_page_is_served_without_a_session(app: Quart) -> None:
+    """The JSON list requires one."""
     assert (await app.test_client().get("/sessions", headers={"Accept": HTML})).status_code == 200
     assert (await app.test_client().get("/sessions", headers={"Accept": "application/json"})).status_code == 401
 
@@ -203,7 +205,7 @@ async def test_markup_in_a_user_agent_is_neither_stored_nor_shown(
     await log_in(app, alice, "unmistakable-program/1.0")
     await log_in(app, alice, agent)
     stored = stored_bytes(tmp_path)
-    assert b"unmistakable-program" in stored  # the search would find it
+    assert b"unmistakable-program" in stored  # the search works
     assert b"owned" not in stored
     assert [one["browser"] for one in await sessions(alice)][:2] == [words, "unmistakable-program"]
     fragment = await (await alice.get("/sessions/list", Accept=HTML)).get_data(as_text=True)

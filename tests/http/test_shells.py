@@ -1,4 +1,4 @@
-"""Every address that a person opens answers the same bytes to everybody, and asks no database."""
+"""Pages are the same bytes for every visitor and need no database query."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def face(app: Quart, path: str, headers: dict[str, str]) -> tuple[int, byt
 
 
 @pytest.mark.parametrize("path", [*ADDRESSES, "/c/ABCDEFGHJKMNPQRSTVWXYZ01"])
-async def test_everybody_gets_the_same_bytes(app: Quart, alice: Person, path: str) -> None:
+async def test_every_visitor_gets_the_same_bytes(app: Quart, alice: Person, path: str) -> None:
     nobody = await face(app, path, HTML)
     assert nobody[0] == 200
     cookie = {"Cookie": f"ezdms_session={alice.account['token']}"}
@@ -41,14 +41,14 @@ async def test_everybody_gets_the_same_bytes(app: Quart, alice: Person, path: st
     assert b"alice" not in nobody[1]
 
 
-async def test_conversations_and_ones_own_pages_share_one_shell(app: Quart) -> None:
+async def test_conversations_and_account_pages_share_one_shell(app: Quart) -> None:
     bodies = {path: (await face(app, path, HTML))[1] for path in shells.ADDRESSES[shells.APP]}
     assert len(set(bodies.values())) == 1
     assert bodies["/"] != (await face(app, "/protection", HTML))[1]
 
 
 @pytest.mark.parametrize("path", ADDRESSES)
-async def test_who_has_a_shell_is_told_so_and_the_database_is_not_asked(
+async def test_a_cached_shell_gets_304_without_a_database_query(
     app: Quart, alice: Person, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     database = app.extensions["ezdms.database"]
@@ -67,11 +67,11 @@ async def test_who_has_a_shell_is_told_so_and_the_database_is_not_asked(
     assert again.headers["ETag"] == first.headers["ETag"]
     other = await client.get(path, headers=HTML | session | {"If-None-Match": '"another"'})
     assert other.status_code == 200
-    asked = await client.get("/me", headers=session)  # the control: this one needs it
+    asked = await client.get("/me", headers=session)  # control: this route needs the database
     assert asked.status_code == 500
 
 
-async def test_a_shell_changes_with_the_hosts_words_and_with_nothing_else(tmp_path: Any) -> None:
+async def test_a_shell_changes_only_with_the_operators_texts(tmp_path: Any) -> None:
     found = set()
     for words in (
         {},

@@ -1,4 +1,4 @@
-"""How often a request goes to the database: each trip is a wait for another thread, and all share one writer."""
+"""How many queries a request makes: each one waits for another thread, and all share one writer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.people import Person
 
 @pytest.fixture
 def trips(app: Quart, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The name of each query that is run from now on."""
+    """The names of the queries that are run from now on."""
     asked: list[str] = []
 
     def counted(name: str) -> None:
@@ -32,7 +32,7 @@ def trips(app: Quart, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return asked
 
 
-async def test_a_conversation_is_started_in_one_trip(alice: Person, bob: Person, trips: list[str]) -> None:
+async def test_starting_a_conversation_takes_one_query(alice: Person, bob: Person, trips: list[str]) -> None:
     await alice.get("/me")
     trips.clear()
     await alice.start(bob)
@@ -41,12 +41,12 @@ async def test_a_conversation_is_started_in_one_trip(alice: Person, bob: Person,
     assert trips == ["_find_or_insert"] * 2
 
 
-async def test_a_conversation_is_opened_in_two_trips_and_one_of_them_looks_the_session_up(
+async def test_opening_a_conversation_takes_two_queries_including_the_session(
     app: Quart, alice: Person, bob: Person, trips: list[str]
 ) -> None:
     await alice.start(bob)
     await alice.send(bob, "unread")
-    app.extensions["ezdms.sessions"] = Sessions(app.extensions["ezdms.database"])  # nobody is remembered
+    app.extensions["ezdms.sessions"] = Sessions(app.extensions["ezdms.database"])  # an empty session cache
     trips.clear()
     conversation_id = crypto.conversation_id(alice.keys.fp, bob.keys.fp)
     assert (await bob.get(f"/c/{conversation_id}/open")).status_code == 200

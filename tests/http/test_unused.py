@@ -1,4 +1,4 @@
-"""Accounts that nobody uses go after thirty days; whoever wrote, received, or was here lately stays."""
+"""Unused accounts are deleted after thirty days, unless they have messages or were used lately."""
 
 from __future__ import annotations
 
@@ -22,27 +22,27 @@ DAY = 24 * 60 * 60 * 1000  # ms
 
 
 async def grow_older(app: Quart, person: Person, *, made: int, used: int) -> None:
-    """The account was made so many days ago, and its sessions were used so many days ago."""
+    """Make the account this many days old, and its sessions last used this many days ago."""
     moment, who = now(), {"id": person.user_id}
     await execute(app, "UPDATE users SET created_at = :at WHERE user_id = :id", at=moment - made * DAY - 1000, **who)
     await execute(app, "UPDATE sessions SET used_at = :at WHERE user_id = :id", at=moment - used * DAY - 1000, **who)
 
 
 async def look(app: Quart) -> int:
-    """How many are removed now."""
+    """Run the cleanup; returns how many accounts it deleted."""
     database: Database = app.extensions["ezdms.database"]
     return await remove_unused(database, app.extensions["ezdms.hub"], now())
 
 
 async def exists(person: Person) -> bool:
-    """The account's PIN still opens it."""
+    """True if the account's PIN still logs in."""
     return (await enter(person, **proof(person)))[0] == 200
 
 
 @pytest.mark.parametrize(
     ("made", "used", "stays"), [(29, 29, True), (30, 30, False), (400, 30, False), (400, 29, True), (29, 400, True)]
 )
-async def test_an_account_that_nobody_used_for_thirty_days_goes(
+async def test_an_account_unused_for_thirty_days_is_deleted(
     app: Quart, alice: Person, bob: Person, made: int, used: int, stays: bool
 ) -> None:
     await grow_older(app, alice, made=made, used=used)
@@ -56,7 +56,7 @@ async def test_an_account_that_nobody_used_for_thirty_days_goes(
         assert await look(app) == 0
 
 
-async def test_whoever_logged_out_is_no_longer_here(app: Quart, alice: Person) -> None:
+async def test_an_account_without_a_session_counts_as_unused(app: Quart, alice: Person) -> None:
     await alice.post("/logout")
     await grow_older(app, alice, made=31, used=0)
     assert await look(app) == 1
@@ -64,9 +64,7 @@ async def test_whoever_logged_out_is_no_longer_here(app: Quart, alice: Person) -
 
 
 @pytest.mark.parametrize("has_written", [True, False])
-async def test_whoever_wrote_or_received_anything_stays(
-    app: Quart, alice: Person, bob: Person, has_written: bool
-) -> None:
+async def test_an_account_with_messages_is_kept(app: Quart, alice: Person, bob: Person, has_written: bool) -> None:
     await alice.start(bob)
     await (alice.send(bob, "once") if has_written else bob.send(alice, "once"))
     for person in (alice, bob):
@@ -75,16 +73,16 @@ async def test_whoever_wrote_or_received_anything_stays(
     assert await alice.texts(bob) == ["once"]
 
 
-async def test_a_conversation_in_which_nothing_was_written_keeps_nobody(app: Quart, alice: Person, bob: Person) -> None:
+async def test_an_empty_conversation_does_not_keep_an_account(app: Quart, alice: Person, bob: Person) -> None:
     await alice.start(bob)
     await grow_older(app, alice, made=31, used=31)
     async with listening(bob) as socket:
         assert await look(app) == 1
-        assert (await socket.next())["event"] == "conversation"  # he is told, as when she had left
+        assert (await socket.next())["event"] == "conversation"  # he is notified, as if she had deleted her account
     assert [one["partner_username"] for one in await lines(bob)] == [""]
 
 
-async def test_whoever_listens_is_here(app: Quart, alice: Person) -> None:
+async def test_an_account_with_an_open_socket_is_kept(app: Quart, alice: Person) -> None:
     async with listening(alice):
         await grow_older(app, alice, made=400, used=400)
         assert await look(app) == 0
@@ -92,13 +90,13 @@ async def test_whoever_listens_is_here(app: Quart, alice: Person) -> None:
     assert await look(app) == 1
 
 
-async def test_who_comes_back_while_it_is_looked_stays(
+async def test_an_account_that_logs_in_during_the_cleanup_is_kept(
     app: Quart, alice: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await grow_older(app, alice, made=31, used=31)
 
     def seen_before(*given: Any, **more: Any) -> Any:
-        """What was read before she logged in."""
+        """The rows as read before she logged in."""
         return [(user_id, True) for user_id, _ in select_slice(*given, **more)]
 
     monkeypatch.setattr(accounts, "select_slice", seen_before)
@@ -107,7 +105,7 @@ async def test_who_comes_back_while_it_is_looked_stays(
     assert await exists(alice)
 
 
-async def test_all_are_looked_at_in_slices(
+async def test_the_cleanup_covers_all_accounts_in_slices(
     app: Quart, alice: Person, bob: Person, eve: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(accounts, "SLICE", 1)
@@ -117,7 +115,7 @@ async def test_all_are_looked_at_in_slices(
     assert [await exists(person) for person in (alice, bob, eve)] == [False, True, False]
 
 
-async def test_it_is_looked_at_the_start_and_every_day_also_after_a_day_without_room(
+async def test_the_cleanup_runs_at_the_start_and_every_day_even_after_a_failure(
     app: Quart, alice: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(upkeep, "DAY", 0.01)

@@ -1,4 +1,4 @@
-"""The vault: compare-and-set of one sealed blob, one's own only, and the one address that takes a larger body."""
+"""The vault: compare-and-set of one sealed blob per account, on the only route that accepts a larger body."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LARGEST_PUT = LARGER_BODIES["/vault"]  # bytes of a whole body
 FORM = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data; boundary=x"
 NO_BODY = {"/logout", "/sessions/<session_id>/end", "/sessions/end_others", "/messages_decrypted"}
-STARTS = {  # of bodies that would be well-formed, however long
+STARTS = {  # of bodies that are well-formed at any length
     FORM: b"version=1&blob=",
     "application/json": b'{"version": 1, "blob": "',
     MULTIPART: b'--x\r\nContent-Disposition: form-data; name="blob"\r\n\r\n',
@@ -42,12 +42,12 @@ async def put(person: Person, version: object, blob: object, **headers: str) -> 
 
 
 async def put_body(person: Person, body: bytes, content_type: str) -> Response:
-    """PUT /vault with exactly these bytes."""
+    """PUT /vault with this exact body."""
     return await person.client.put("/vault", data=body, headers=person.headers | {"Content-Type": content_type})
 
 
 async def vault(person: Person) -> tuple[int, str]:
-    """Version and blob, as their owner gets them."""
+    """The version and blob that the owner gets."""
     answer = await (await person.get("/vault")).get_json()
     assert set(answer) == {"version", "blob"}
     return answer["version"], answer["blob"]
@@ -66,7 +66,7 @@ async def test_a_vault_changes_one_version_at_a_time(alice: Person) -> None:
 
 
 @pytest.mark.parametrize(("stored", "refused"), [(0, [2, 3, 2**53 - 1]), (1, [1, 3]), (2, [1, 2, 4])])
-async def test_a_version_that_does_not_follow_the_stored_one_changes_nothing(
+async def test_a_version_other_than_the_next_one_changes_nothing(
     alice: Person, stored: int, refused: list[int]
 ) -> None:
     for version in range(1, stored + 1):
@@ -81,7 +81,7 @@ async def test_a_version_that_does_not_follow_the_stored_one_changes_nothing(
 
 
 @pytest.mark.parametrize("stored", [0, 1])
-async def test_of_two_writers_at_once_one_wins(alice: Person, stored: int) -> None:
+async def test_one_of_two_concurrent_writers_wins(alice: Person, stored: int) -> None:
     if stored:
         await put(alice, 1, BLOB)
     blobs = [noise_vault(alice.keys, word=f"writer{i}") for i in range(5)]
@@ -91,7 +91,7 @@ async def test_of_two_writers_at_once_one_wins(alice: Person, stored: int) -> No
     assert await vault(alice) == (stored + 1, blobs[statuses.index(200)])
 
 
-async def test_a_vault_is_its_owners_alone(app: Quart, alice: Person, eve: Person) -> None:
+async def test_a_vault_is_visible_only_to_its_owner(app: Quart, alice: Person, eve: Person) -> None:
     own = [noise_vault(eve.keys, word=word) for word in ("one", "two")]
     await put(alice, 1, BLOB)
     assert eve.user_id != alice.user_id
@@ -125,14 +125,14 @@ KID = envelope.key_id(PEOPLE["alice"].spki)
     ],
     ids=range(23),
 )
-async def test_what_is_no_vault_of_ones_own_is_refused(alice: Person, blob: str) -> None:
+async def test_an_invalid_or_foreign_vault_is_refused(alice: Person, blob: str) -> None:
     response = await put(alice, 1, blob)
     assert (response.status_code, (await response.get_json())["code"]) == (422, "envelope")
     assert await vault(alice) == (0, "")
 
 
 @pytest.mark.parametrize("steps", [1, 2, 100, 256])
-async def test_every_padded_size_is_taken_and_counted_over_quota_too(app: Quart, alice: Person, steps: int) -> None:
+async def test_every_padded_size_is_accepted_and_counted_even_over_quota(app: Quart, alice: Person, steps: int) -> None:
     app.extensions["ezdms.settings"] = Settings(quota_account=1)
     size = steps * envelope.VAULT_STEP
     for version, blob in ((1, noise_vault(alice.keys, size)), (2, noise_vault(alice.keys, size, "B"))):
@@ -160,19 +160,19 @@ async def test_a_malformed_version_is_refused(alice: Person, version: object) ->
 
 
 @pytest.mark.parametrize("missing", ["version", "blob"])
-async def test_both_fields_are_needed(alice: Person, missing: str) -> None:
+async def test_both_fields_are_required(alice: Person, missing: str) -> None:
     fields = {name: value for name, value in {"version": 1, "blob": BLOB}.items() if name != missing}
     assert (await alice.client.put("/vault", json=fields, headers=alice.headers)).status_code == 400
 
 
-async def test_people_get_a_sentence(alice: Person) -> None:
+async def test_browsers_get_an_html_message(alice: Person) -> None:
     assert "version 1" in await (await put(alice, 1, BLOB, Accept=HTML)).get_data(as_text=True)
     refused = await put(alice, 1, BLOB, Accept=HTML)
     assert (refused.status_code, refused.mimetype) == (409, HTML)
     assert 'role="alert"' in await refused.get_data(as_text=True)
 
 
-async def test_the_largest_vault_fits_and_a_body_that_is_a_byte_too_long_is_refused(alice: Person) -> None:
+async def test_the_largest_vault_fits_and_one_byte_more_is_refused(alice: Person) -> None:
     start = STARTS[FORM]
     blob = noise_vault(alice.keys, envelope.LARGEST_VAULT)
     body = start + blob.encode()
@@ -188,7 +188,7 @@ async def test_the_largest_vault_fits_and_a_body_that_is_a_byte_too_long_is_refu
 
 
 def taking_a_body() -> list[Any]:
-    """(method, path) of every route that reads one."""
+    """(method, path) of every route that reads a body."""
     found = [
         (method, rule.rule)
         for rule in create_app(Settings()).url_map.iter_rules()
@@ -199,7 +199,7 @@ def taking_a_body() -> list[Any]:
 
 
 async def streamed(person: Person, method: str, path: str, content_type: str, size: int, announced: int = 0) -> int:
-    """The status that comes while a body of at least `size` bytes is on its way, and has no end."""
+    """The status of an answer that arrives while an endless body of at least `size` bytes is being sent."""
     headers = person.headers | {"Content-Type": content_type.removesuffix("; file")}
     if announced:
         headers["Content-Length"] = str(announced)
@@ -208,7 +208,7 @@ async def streamed(person: Person, method: str, path: str, content_type: str, si
             await connection.send(STARTS[content_type])
         for _ in range(0, size, 4096):
             await connection.send(b"A" * 4096)
-            await asyncio.sleep(0.003)  # piece by piece, as it comes from a network: a parser takes what is there
+            await asyncio.sleep(0.003)  # in chunks, as over a network
         answer = json.loads(await asyncio.wait_for(connection.receive(), SOON))
     assert set(answer) >= {"error", "code"}
     return (await connection.as_response()).status_code
@@ -225,13 +225,13 @@ async def test_a_larger_body_is_refused_before_its_end(
     assert await vault(alice) == (0, "")
 
 
-def test_only_the_vault_takes_a_larger_body() -> None:
+def test_only_the_vault_accepts_a_larger_body() -> None:
     assert ("PUT", "/vault") in [tuple(one.values) for one in taking_a_body()]
     assert LARGEST_BODY == 64 * 1024 < LARGEST_PUT
     assert list(LARGER_BODIES) == ["/vault"]
 
 
-async def test_a_route_that_takes_no_body_reads_none(alice: Person) -> None:
+async def test_a_route_without_a_body_does_not_read_one(alice: Person) -> None:
     headers = alice.headers | {"Content-Type": FORM}
     async with alice.client.request("/sessions/end_others", method="POST", headers=headers) as connection:
         for _ in range(100):

@@ -1,4 +1,4 @@
-"""Broken requests of every kind, made from whole ones, and what must hold of every answer; the fuzz tests share it."""
+"""Broken requests made from valid ones, and checks for every answer; shared by the fuzz tests."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TRACES = re.compile(rb"Traceback|File \"|[a-z]\w*Error\b|\w+Error:|Exception|\.p
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back."""
+    """An HTTP answer."""
 
     status: int
     headers: Mapping[str, str]
@@ -36,15 +36,15 @@ class Answer:
 
     @classmethod
     def of(cls, sent: list[dict[str, Any]]) -> Answer:
-        """The ASGI messages of one answer: its start, then its body."""
+        """Build it from the ASGI messages of one answer: its start, then its body."""
         given = {name.decode().lower(): value.decode() for name, value in sent[0]["headers"]}
         return cls(sent[0]["status"], given, b"".join(message["body"] for message in sent[1:]))
 
     def check(self) -> Answer:
-        """What must hold of every answer whatever was asked: no 5xx, nothing of our insides, and the fences."""
+        """Check what holds for every answer: no 5xx, no internals, and all security headers."""
         assert 200 <= self.status < 500, self
         assert not TRACES.search(self.body) or self.headers.get("content-type", "").startswith("text/javascript"), self
-        is_page = self.headers.get("integrity-policy") is not None  # tests/http/test_integrity.py says which are
+        is_page = self.headers.get("integrity-policy") is not None  # tests/http/test_integrity.py checks which
         for name, value in (of_a_page() if is_page else HEADERS).items():
             assert self.headers.get(name.lower()) == value, (name, self)
         return self
@@ -52,7 +52,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Body:
-    """A request body, and whether it is one that no route with fields may take."""
+    """A request body, and whether every route with fields must refuse it."""
 
     content_type: bytes
     content: bytes
@@ -63,7 +63,7 @@ class Body:
 
 
 async def ask(app: Quart, method: str, target: bytes, headers: Iterable[Header] = (), body: bytes = b"") -> Answer:
-    """One request straight into the ASGI app, as hypercorn hands it over, with bytes that no client library sends."""
+    """Send one request straight to the ASGI app, as hypercorn would, with bytes that no client library sends."""
     path, _, query = target.partition(b"?")
     scope = {
         "type": "http",
@@ -100,7 +100,7 @@ async def ask(app: Quart, method: str, target: bytes, headers: Iterable[Header] 
 
 
 async def shake_hands(app: Quart, target: bytes, headers: Iterable[Header]) -> Answer | None:
-    """Open a socket straight at the ASGI app and leave once it is accepted: None; or the answer that refused it."""
+    """Open a socket straight on the ASGI app; returns None if it is accepted, else the refusing answer."""
     path, _, query = target.partition(b"?")
     scope = {
         "type": "websocket",
@@ -159,7 +159,7 @@ def form_values(fields: Mapping[str, Any]) -> dict[str, bytes]:
 
 @st.composite
 def broken_bodies(draw: st.DrawFn, fields: Mapping[str, Any]) -> Body:
-    """A body that cannot be taken where exactly `fields` would be: it is of the wrong form, or one field is broken."""
+    """A body that a route expecting `fields` must refuse: malformed, or with one broken field."""
     kinds = ["json", "form", "multipart", "bytes", "type", "big"]
     if fields:
         kinds += ["json field", "form field", "multipart field", "gone", "twice", "cut", "spoilt"] * 2
@@ -206,7 +206,7 @@ def broken_bodies(draw: st.DrawFn, fields: Mapping[str, Any]) -> Body:
 
 
 def whole_bodies(fields: Mapping[str, Any]) -> list[Body]:
-    """The same fields in the three forms that a body may have."""
+    """The fields in each of the three body formats."""
     return [
         Body(JSON_TYPE, as_json(json_tokens(fields))),
         Body(FORM, as_form(form_values(fields))),
@@ -225,7 +225,7 @@ headers: st.SearchStrategy[list[Header]] = st.lists(
 
 @st.composite
 def targets(draw: st.DrawFn, rule: str) -> bytes:
-    """An address of this rule with something odd in place of its variables, and an odd query; or one of no rule."""
+    """A path of this route with odd variables and an odd query, or a path of no route."""
     if draw(st.integers(0, 4)) == 0:
         return draw(st.sampled_from(junk.TARGETS))
     path = re.sub(r"<[^>]*>", lambda _: draw(st.sampled_from(junk.IN_PATHS)).decode("latin-1"), rule)

@@ -1,8 +1,8 @@
-"""Tables of what no honest client sends: the raw material of broken.py."""
+"""Tables of input that no honest client sends; used by broken.py."""
 
 from __future__ import annotations
 
-# JSON tokens that no field of any route may be.
+# JSON values that are invalid for every field of every route.
 JUNK = [
     b'""', b'" "', b'"\\u0000"', b'"\\ud800"', b'"\\udfff\\ud800"', b'"\\ufeff"', b'"\\u202e"', b'"="', b'"=="',
     b'"+1"', b'"1.0"', b'"0x10"', b'"1e3"', b'"\\uff11"', b'"\xc3\xa9"', b'"\xf0\x9f\x98\x80"', b'"\xff"',
@@ -55,14 +55,14 @@ CONTENT_TYPES = [
     b"application/x-url-encoded", b"application/json, application/json", b"a/b; " + b"c=d; " * 2_000, b'a/b; c="\\',
 ]  # fmt: skip
 
-# What any header might hold.
+# Odd values for any header.
 VALUES = [
     b"", b" ", b"\x00", b"\xff", b"\xc3\xa9", b"\xed\xa0\x80", b",", b";", b"=", b'"', b"%", b"*", b"*/*;q=",
     b"a" * 5_000, b"-1", b"9" * 5_000, b"1e999", b"NaN", b"null", b"\xef\xbc\x91", b"http://[",
     b"http://[::1]:99999999", b"//", b"\t",
 ]  # fmt: skip
 
-# What makes these headers in particular odd.
+# Odd values for particular headers.
 ODD: dict[bytes, list[bytes]] = {
     b"accept": [
         b"application/json;q=NaN", b"text/html;q=1e999, application/json;q=-1", b"application/json;q=\xff",
@@ -130,7 +130,7 @@ ODD: dict[bytes, list[bytes]] = {
     b"x" * 2_000: [b"y" * 2_000],
 }  # fmt: skip
 
-# What stands in place of a variable of an address.
+# Odd values for a path variable.
 IN_PATHS = [
     b"", b".", b"..", b"%2e%2e", b"%2f", b"%00", b"%ff", b"%", b"%zz", b"%c3%a9", b"%ed%a0%80", b"%f0%9f%98%80",
     b"%0d%0aX:%20y", b"%5c", b"%25", b"%3f", b"%23", b" ", b"a" * 300, b"a" * 9_000, b"%ff" * 2_000, b"a%2fb",
@@ -139,7 +139,7 @@ IN_PATHS = [
     b"0" * 12 + b"/js/boot.js", b"%2fetc%2fpasswd", b"-1", b"9" * 100, b"A" * 22, b"%C0%AE",
 ]  # fmt: skip
 
-# Addresses of no rule, or written as no browser writes them.
+# Paths that match no route, or that no browser would send.
 TARGETS = [
     b"", b"*", b"?", b"?x", b"#", b"ping", b"//", b"///", b"//ping", b"/ping/", b"/ping//", b"/./ping", b"/../ping",
     b"/%2e/ping", b"http://127.0.0.1/ping", b"http://[/ping", b"http://[::1", b"http://\xbd/ping", b"http:",

@@ -1,4 +1,4 @@
-"""A proxy between a visitor and a server that changes answers on their way."""
+"""A proxy in front of a server that modifies answers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ACCEPT = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, 1.3
 
 @dataclass
 class Exchange:
-    """One request and the server's answer to it, before that is passed on."""
+    """One request and the server's answer, before it is passed on."""
 
     method: str
     path: str
@@ -31,25 +31,25 @@ class Exchange:
     body: bytes
 
     def replace(self, old: str, new: str) -> None:
-        """In the body, where it must be."""
+        """Replace text in the body, which must contain it."""
         assert old.encode() in self.body, (self.path, old)
         self.body = self.body.replace(old.encode(), new.encode(), 1)
 
     def drop(self, name: str) -> None:
-        """The header is not sent."""
+        """Remove the header."""
         self.headers = [(one, value) for one, value in self.headers if one.lower() != name.lower()]
 
     def set(self, name: str, value: str) -> None:
-        """The header has this value instead."""
+        """Replace the value of the header."""
         self.drop(name)
         self.headers.append((name, value))
 
     def add(self, name: str, value: str) -> None:
-        """The header is sent, also if it was already."""
+        """Add the header, even if it is already there."""
         self.headers.append((name, value))
 
     def accept_socket(self) -> None:
-        """The WebSocket is opened whatever the server said."""
+        """Accept the WebSocket regardless of the server's answer."""
         digest = hashlib.sha1(self.asked["sec-websocket-key"].encode() + ACCEPT, usedforsecurity=False).digest()
         self.status = 101
         self.headers = [
@@ -63,7 +63,7 @@ Change = Callable[[Exchange], None]
 
 
 class Misbehaving:
-    """A proxy on a port of its own. It passes everything on as it is until it is given a `change`."""
+    """A proxy on its own port. It passes everything on unchanged until `change` is set."""
 
     def __init__(self, server: Server) -> None:
         self.server = server
@@ -94,7 +94,7 @@ class Misbehaving:
             await writer.wait_closed()
 
     async def _ask(self, asked: str, headers: list[tuple[str, str]], body: bytes) -> Exchange:
-        """Over a connection of its own, for a refusal may end it."""
+        """Ask over a new connection, because a refusal may close it."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.server.port)
         writer.write(_head(asked, headers) + body)
         answered, given, content = await _read(reader)
@@ -105,7 +105,7 @@ class Misbehaving:
 
 
 async def _read(reader: asyncio.StreamReader) -> tuple[str, list[tuple[str, str]], bytes]:
-    """First line, headers by lower-case name, and body of a request or answer; neither side sends chunks."""
+    """The first line, headers with lower-case names, and body of a request or answer; nothing is chunked."""
     first, *lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").rstrip("\r\n").split("\r\n")
     headers = [(name.lower(), value.strip()) for name, _, value in (line.partition(":") for line in lines)]
     assert "transfer-encoding" not in dict(headers)
@@ -121,13 +121,13 @@ def _written(exchange: Exchange) -> bytes:
     if exchange.status == 101:
         return _head(first, exchange.headers)
     own = [("Content-Length", str(len(exchange.body))), ("Connection", "close")]
-    if exchange.status == 304:  # has no body, and no length of one
+    if exchange.status == 304:  # has no body and no length
         return _head(first, exchange.headers + own[1:])
     return _head(first, exchange.headers + own) + exchange.body
 
 
 def at(path: str, change: Change) -> Change:
-    """Only in answers at this path; a file is meant whatever its digest."""
+    """Change only answers at this path; a digest in the path is ignored."""
 
     def narrowed(exchange: Exchange) -> None:
         if re.sub(r"^/static/[0-9a-f]{12}/", "", exchange.path) == path:
@@ -137,12 +137,12 @@ def at(path: str, change: Change) -> Change:
 
 
 def whole(change: Change) -> Change:
-    """Only in answers with status 200, which have a body."""
+    """Change only answers with status 200, which have a body."""
     return when(lambda exchange: exchange.status == 200, change)
 
 
 def when(is_meant: Callable[[Exchange], bool], change: Change) -> Change:
-    """Only in the answers that are meant."""
+    """Change only answers that the condition holds for."""
 
     def narrowed(exchange: Exchange) -> None:
         if is_meant(exchange):
@@ -152,32 +152,32 @@ def when(is_meant: Callable[[Exchange], bool], change: Change) -> Change:
 
 
 def asking(name: str, part: str, change: Change) -> Change:
-    """Only in answers to whoever sends this header with this in it."""
+    """Change only answers to requests whose header contains this."""
     return when(lambda exchange: part in exchange.asked.get(name.lower(), ""), change)
 
 
 def in_page(old: str, new: str) -> Change:
-    """One change in the page at /, whenever it is sent."""
+    """Replace text in the page at / whenever it is sent."""
     return at("/", whole(lambda exchange: exchange.replace(old, new)))
 
 
 def add(name: str, value: str) -> Change:
-    """A further header on every answer."""
+    """Add a header to every answer."""
     return lambda exchange: exchange.add(name, value)
 
 
 def set_to(name: str, value: str) -> Change:
-    """Another value for a header of every answer."""
+    """Replace a header's value on every answer."""
     return lambda exchange: exchange.set(name, value)
 
 
 def drop(name: str) -> Change:
-    """A header less on every answer."""
+    """Remove a header from every answer."""
     return lambda exchange: exchange.drop(name)
 
 
 def flip(exchange: Exchange) -> None:
-    """One byte, in the middle."""
+    """Flip one bit in the middle."""
     half = len(exchange.body) // 2
     exchange.body = exchange.body[:half] + bytes([exchange.body[half] ^ 1]) + exchange.body[half + 1 :]
 
@@ -230,12 +230,12 @@ def weaken_etag(exchange: Exchange) -> None:
 
 
 def confirm(exchange: Exchange) -> None:
-    """To whoever has any page: it is still right."""
+    """Answer 304 to any cached page."""
     known = exchange.asked["if-none-match"]
     exchange.status, exchange.body = 304, b""
     exchange.set("ETag", known)
 
 
 def send_again(exchange: Exchange) -> None:
-    """Nobody's page is ever right, so everybody fetches it each time."""
+    """Never answer 304, so that every page is fetched each time."""
     exchange.status = 200

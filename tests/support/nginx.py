@@ -1,4 +1,4 @@
-"""Debian's nginx before a served process, certificates that vouch for themselves, and who comes in through a proxy."""
+"""Debian's nginx in front of a server process, self-signed certificates, and clients behind a proxy."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ from tests.support.served import SOON, Program, wait
 
 @dataclass(frozen=True)
 class Certificate:
-    """A certificate that vouches for itself, and its key."""
+    """A self-signed certificate and its key."""
 
     certfile: Path
     keyfile: Path
 
 
 def make_certificate(folder: Path, host: str = "127.0.0.1", *, days: int = 90) -> Certificate:
-    """For `host`, good for so many days from now (and some hours)."""
+    """A certificate for `host`, valid for this many days and some hours."""
     return Certificate(*write_pair(Path(mkdtemp(dir=folder)), [host], days=days))
 
 
 WORKERS = 2
-# What stands around a site; at the level of http, as in Debian's nginx.conf: a site must overrule it where it matters.
+# The configuration around a site. The http level is as in Debian's nginx.conf; a site must override what matters.
 AROUND = """
 daemon off; {user} worker_processes {workers}; pid {folder}/nginx.pid; error_log stderr;
 events {{ worker_connections 768; }}
@@ -69,7 +69,7 @@ SITE = """
 
 
 class NginxProcess:
-    """Debian's nginx with this site, and with everything that it writes in `folder`."""
+    """Debian's nginx with this site, writing all its files to `folder`."""
 
     def __init__(self, folder: Path, site: str, *ports: int) -> None:
         program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
@@ -85,7 +85,7 @@ class NginxProcess:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Returns once every port is listened on."""
+        """Start; returns once every port is open."""
         log = self.folder / "nginx.log"
         with log.open("a") as output:
             process = self._process = subprocess.Popen(self._command, stdout=output, stderr=output)
@@ -93,14 +93,14 @@ class NginxProcess:
         assert process.poll() is None, log.read_text()
 
     def stop(self) -> None:
-        """At once, whatever is going on in it."""
+        """Stop at once, without waiting for requests."""
         if self._process is not None:
             self._process.terminate()
             self._process.wait(timeout=10)
             self._process = None
 
     def reload(self) -> None:
-        """As `systemctl reload nginx` does; returns once new workers are there."""
+        """Reload as `systemctl reload nginx` does; returns once new workers are running."""
         assert self._process is not None
         before = self._workers()
         self._process.send_signal(signal.SIGHUP)
@@ -113,7 +113,7 @@ class NginxProcess:
 
 @dataclass(frozen=True)
 class Nginx:
-    """With TLS, and without to lead to it."""
+    """An nginx with TLS, and a plain http port that redirects to it."""
 
     url: str
     plain_port: int
@@ -121,7 +121,7 @@ class Nginx:
 
 @contextmanager
 def nginx_before(server: Server, certificate: Certificate, folder: Path, more: str = "") -> Iterator[Nginx]:
-    """A site of its own on free ports; `more` stands in its TLS server."""
+    """Run a site on free ports; `more` is added to its TLS server block."""
     port, plain_port = free_ports(2)
     site = SITE.format(server=server, certificate=certificate, port=port, plain_port=plain_port, more=more)
     nginx = NginxProcess(folder, site, port, plain_port)
@@ -133,7 +133,7 @@ def nginx_before(server: Server, certificate: Certificate, folder: Path, more: s
 
 
 def deployed(name: str, changed: Mapping[str, object]) -> str:
-    """A file of deploy/ as it is, but for these ports, names and paths, all of which must be there."""
+    """A file of deploy/ with these ports, names and paths replaced; all of them must occur."""
     text = (ROOT / "deploy" / name).read_text("utf-8")
     for old, new in changed.items():
         assert old in text, f"{name} says nothing of {old!r}"
@@ -142,7 +142,7 @@ def deployed(name: str, changed: Mapping[str, object]) -> str:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of 127.0.0.1 on which nobody listens."""
+    """Unused ports of 127.0.0.1."""
     with ExitStack() as stack:
         held = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
         return [int(one.getsockname()[1]) for one in held]
@@ -153,11 +153,11 @@ def _listens(port: int) -> bool:
         return one.connect_ex(("127.0.0.1", port)) == 0
 
 
-NAME = "localhost"  # what the proxy under test is called: it leads to this machine without any set-up
+NAME = "localhost"  # the host name of the proxy under test; it resolves to this machine without setup
 
 
 class Answer(NamedTuple):
-    """What came back."""
+    """An HTTP answer."""
 
     status: int
     headers: http.client.HTTPMessage
@@ -166,20 +166,20 @@ class Answer(NamedTuple):
 
 @dataclass(frozen=True)
 class Door:
-    """Where a proxy lets people in. Without `cafile` it speaks plain http."""
+    """The entry point of a proxy. Without `cafile` it is plain http."""
 
     port: int
     cafile: Path | None = None
 
     @property
     def url(self) -> str:
-        """As a browser writes it."""
+        """The address as a browser writes it."""
         return f"{'https' if self.cafile else 'http'}://{NAME}:{self.port}"
 
     def dial(self, source: str = "127.0.0.1", name: str = NAME) -> socket.socket:
-        """A connection from this address, with TLS to a server of this name."""
+        """Connect from this address, with TLS for a server of this name."""
         raw = socket.create_connection(("127.0.0.1", self.port), SOON, (source, 0))
-        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # what comes after the handshake waits for nothing
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # send data after the handshake without delay
         if self.cafile is None:
             return raw
         return ssl.create_default_context(cafile=str(self.cafile)).wrap_socket(raw, server_hostname=name)
@@ -194,35 +194,35 @@ class Door:
             return Answer(answer.status, answer.headers, answer.read())
 
     def lead(self, program: Program, source: str, forged: Mapping[str, str] | None = None) -> None:
-        """From now on they come in here, from this address, with forged headers on every request; they log in anew."""
+        """Log in again through here, from this address and with forged headers on every request from now on."""
         program.close()
         program._wire = Wire(self, source, forged)
         program.log_in()
 
     def seen(self, program: Program, source: str, forged: Mapping[str, str] | None = None) -> str:
-        """The address that the server sees when somebody comes in like that."""
+        """The client address that the server sees for such a connection."""
         self.lead(program, source, forged)
         return next(str(session["address"]) for session in program.ask("/sessions") if session["current"])
 
     def cookie(self, program: Program, source: str, forged: Mapping[str, str] | None = None) -> str:
-        """What it sets in a browser that logs in like that."""
+        """The cookie that such a login sets."""
         login = {name: program.fields[name] for name in ("login_id", "auth_key")}
         return str(self.ask("/login", login, source, **(forged or {})).headers["Set-Cookie"])
 
 
 class Wire(http.client.HTTPConnection):
-    """A kept connection from an address of its own."""
+    """A kept connection from a given address."""
 
     def __init__(self, door: Door, source: str, forged: Mapping[str, str] | None = None) -> None:
         super().__init__(NAME, door.port, timeout=SOON)
         self._door, self._source, self._forged = door, source, dict(forged or {})
 
     def connect(self) -> None:
-        """From that address, with TLS if the door has it."""
+        """Connect from that address, with TLS if the door has it."""
         self.sock = self._door.dial(self._source)
 
     def endheaders(self, *arguments: Any, **options: Any) -> None:
-        """What is forged goes along with every request."""
+        """Add the forged headers to every request."""
         for name, value in self._forged.items():
             self.putheader(name, value)
         super().endheaders(*arguments, **options)

@@ -1,4 +1,4 @@
-"""Frames of every kind that a socket may be sent, few of them by an honest peer."""
+"""Frames of every kind, few of which an honest peer would send."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.support.served import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, 
 
 
 def odd_frames() -> Iterator[bytes]:
-    """Each by itself: bytes for a fresh socket."""
+    """The bytes of each case, each for a new socket."""
     for text in junk.FRAMES:
         if isinstance(text, str):
             yield frame(TEXT, text.encode("utf-8", "surrogatepass"))
@@ -25,7 +25,7 @@ def odd_frames() -> Iterator[bytes]:
             yield frame(opcode, content)
             yield frame(opcode, content, fin=False)
             yield frame(opcode, content, mask=False)
-        for rsv in (0x40, 0x20, 0x10, 0x70):  # 0x40 says that it is compressed
+        for rsv in (0x40, 0x20, 0x10, 0x70):  # 0x40 marks it as compressed
             yield frame(opcode, b"{}", rsv=rsv)
     for code in (0, 1, 999, 1000, 1004, 1005, 1006, 1015, 1016, 2999, 3000, 5000, 65535):
         yield frame(CLOSE, code.to_bytes(2, "big") + b"\xff")

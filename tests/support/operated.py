@@ -1,4 +1,4 @@
-"""Running the operator's commands against a data folder, as a shell does."""
+"""Runs operator commands on a data folder, as a shell does."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ CLEAN = {name: value for name, value in os.environ.items() if not name.startswit
 
 
 def operate(data_dir: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """`ezdms ARGUMENTS` for this data folder."""
+    """Run `ezdms ARGUMENTS` for this data folder."""
     return run(*arguments, env=CLEAN | {"PYTHONPATH": str(ROOT), "EZDMS_DATA_DIR": str(data_dir)} | environment)
 
 
 def said(done: subprocess.CompletedProcess[str]) -> str:
-    """What it printed; it must have gone well."""
+    """The output of a command that must have succeeded."""
     assert (done.returncode, done.stderr) == (0, ""), done
     return done.stdout
 
 
 def refused(done: subprocess.CompletedProcess[str]) -> str:
-    """The sentence it was refused with."""
+    """The error message of a command that must have failed."""
     assert done.returncode in (1, 2), done
     assert done.stdout == ""
     assert "Traceback" not in done.stderr

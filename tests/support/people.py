@@ -1,4 +1,4 @@
-"""Alice, Bob and Eve of the vectors, with their public test keys, and what tests do in their names."""
+"""Alice, Bob and Eve of the vectors, with their public test keys, and helpers that act as them."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ KINDS: list[dict[str, Any]] = [  # one message of each kind, as seal_message tak
 
 
 def registration(keys: crypto.Keys, username: str, /, **changed: Any) -> dict[str, Any]:
-    """The fields of POST /register. The wrapped keys are noise of the right length: no server can tell."""
+    """The fields of POST /register. The wrapped keys are noise of the right length; a server cannot tell."""
     return {
         "username": username,
         "login_id": b64u_encode(secrets.token_bytes(16)),
@@ -66,7 +66,7 @@ def registration(keys: crypto.Keys, username: str, /, **changed: Any) -> dict[st
 
 
 def sign_act(keys: crypto.Keys, deployment_id: str, act: str, purpose: str, ts: int) -> str:
-    """What only the owner of the identity key can ask for (docs/protocol.md, Acts)."""
+    """Sign an act with the identity key (docs/protocol.md, Acts)."""
     members = {"v": 1, "d": deployment_id, "act": act, "for": purpose, "ts": ts}
     return crypto._sign(keys, envelope.ACT_HEADER, json.dumps(members, separators=(",", ":")).encode())
 
@@ -75,14 +75,14 @@ JSON = {"Accept": "application/json"}
 
 
 class Writer:
-    """Somebody with keys who seals messages, one after the other."""
+    """Someone with keys who seals messages one after another."""
 
     def __init__(self, keys: crypto.Keys) -> None:
         self.keys = keys
         self.sent: list[crypto.SealedMessage] = []
 
     def seal(self, other: Writer, text: str, n: int | None = None) -> dict[str, Any]:
-        """The fields of POST /send_message for one's next message."""
+        """The fields of POST /send_message for the next message."""
         number = n or len(self.sent) + 1
         sealed = crypto.seal_message(
             self.keys,
@@ -107,9 +107,9 @@ class Writer:
 
 
 class Person(Writer):
-    """Somebody with keys who uses the app as a program does: JSON, and a bearer token."""
+    """Someone with keys who uses the app as a program does: with JSON and a bearer token."""
 
-    last_act = 0  # ms; of all people, so that another browser of the same person signs a later one
+    last_act = 0  # ms; shared, so that another browser of the same person signs a later one
 
     def __init__(self, app: Quart, keys: crypto.Keys, username: str) -> None:
         super().__init__(keys)
@@ -122,7 +122,7 @@ class Person(Writer):
         self.fields = registration(keys, username)
 
     async def register(self) -> Person:
-        """Make the account; later requests carry its token."""
+        """Register; later requests send the token."""
         response = await self.client.post("/register", form=self.fields, headers=JSON)
         assert response.status_code == 201, await response.get_data()
         self.account = await response.get_json()
@@ -138,7 +138,7 @@ class Person(Writer):
         return str(self.account["search_pin"])
 
     def act(self, act: str, purpose: str = "") -> str:
-        """Sign an act, later than any before."""
+        """Sign an act that is newer than any before."""
         Person.last_act = max(now(), Person.last_act + 1)
         deployment_id = self.app.extensions["ezdms.deployment_id"]
         return sign_act(self.keys, deployment_id, act, purpose, Person.last_act)
@@ -158,13 +158,13 @@ class Person(Writer):
         return str((await response.get_json())["conversation_id"])
 
     async def send(self, other: Person, text: str) -> dict[str, Any]:
-        """Send one's next message; returns the answer."""
+        """Send the next message; returns the answer."""
         response = await self.post("/send_message", self.seal(other, text))
         assert response.status_code == 201, await response.get_data()
         return cast(dict[str, Any], await response.get_json())
 
     async def texts(self, other: Person, query: str = "") -> list[str]:
-        """Everything of the conversation that this person can open, in order."""
+        """All texts of the conversation that this person can open, in order."""
         conversation_id = crypto.conversation_id(self.keys.fp, other.keys.fp)
         response = await self.get(f"/messages/{conversation_id}{query}")
         assert response.status_code == 200, await response.get_data()

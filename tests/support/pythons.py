@@ -1,4 +1,4 @@
-"""The other Pythons that EZ-DMS runs on, each with an environment of its own made from requirements.lock."""
+"""The other supported Pythons, each with its own environment made from requirements.lock."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LOCK = ROOT / "requirements.lock"
 
 
 def python_for(version: str) -> str | None:
-    """A Python of this version with what EZ-DMS needs; None if there is none on this machine."""
+    """A Python of this version with the requirements installed, or None if this machine has none."""
     if sys.version.startswith(f"{version}."):
         return sys.executable
     found = next((path for path in _candidates(version) if _is(path, version)), None)
@@ -37,7 +37,7 @@ def _is(path: str, version: str) -> bool:
 
 
 def _environment(python: str, version: str) -> Path:
-    """Made once for each lock; its name says which."""
+    """An environment that is built once for each lock file, which its name identifies."""
     digest = hashlib.sha256(LOCK.read_bytes()).hexdigest()[:12]
     folder = ROOT / ".venv-test" / "pythons" / f"{version}-{digest}"
     if not (folder / "made").exists():

@@ -1,4 +1,4 @@
-"""How tests read what `ezdms verify` found."""
+"""Helpers that read the report of `ezdms verify`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from ezdms.verify import Report
 
 
 def names(report: Report, status: str) -> set[str]:
-    """What was found to be so."""
+    """The names of the findings with this status."""
     return {finding.name for finding in report.findings if finding.status == status}
 
 

@@ -1,4 +1,4 @@
-"""What tests do to a served process: whole programs over HTTP, raw bytes, raw frames, and a look at the process."""
+"""Helpers for a server process: programs over HTTP, raw bytes, raw frames, and process information."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from ezdms.settings import Settings
 from tests.conftest import Server
 from tests.support.people import JSON, PEOPLE, Writer, registration, sign_act
 
-SOON = 10.0  # seconds until what must come has come, also on a busy machine
+SOON = 10.0  # seconds to wait for something that must arrive, even on a busy machine
 TEXT, BINARY, CLOSE, PING, PONG = 0x1, 0x2, 0x8, 0x9, 0xA
 CONTINUATION = 0x0
 
 
 class Program(Writer):
-    """Somebody with keys who uses a served process as a program does."""
+    """Someone with keys who uses a server process as a program does."""
 
     def __init__(self, server: Server, name: str, username: str = "", **more: str) -> None:
         super().__init__(PEOPLE[name])
@@ -53,7 +53,7 @@ class Program(Writer):
 
     @staticmethod
     def registers(server: Server, name: str, **more: str) -> int:
-        """The status of a registration."""
+        """Register; returns the status."""
         wire = http.client.HTTPConnection("127.0.0.1", server.port, timeout=SOON)
         body = json.dumps(registration(PEOPLE[name], name) | more)
         wire.request("POST", "/register", body, JSON | {"Content-Type": "application/json"})
@@ -67,7 +67,7 @@ class Program(Writer):
         return json.loads(body or b"null")
 
     def exchange(self, path: str, fields: dict[str, Any] | None = None) -> tuple[int, bytes]:
-        """Status and body, over a connection that is kept and made anew when the server has ended it."""
+        """Status and body, over a kept connection that is reopened if the server has closed it."""
         method, body = ("GET", None) if fields is None else ("POST", json.dumps(fields))
         headers = JSON | {"Content-Type": "application/json"}
         if self.token:
@@ -82,17 +82,17 @@ class Program(Writer):
         raise AssertionError("the server does not answer")
 
     def close(self) -> None:
-        """End the kept connection."""
+        """Close the kept connection."""
         self._wire.close()
 
     def log_in(self) -> str:
-        """A new session; returns its token, which later requests carry."""
+        """Log in; returns the token, which later requests send."""
         self.token = ""
         self.token = str(self.ask("/login", {name: self.fields[name] for name in ("login_id", "auth_key")})["token"])
         return self.token
 
     def act(self, act: str, purpose: str = "") -> str:
-        """Sign an act of now."""
+        """Sign an act with the current time."""
         return sign_act(self.keys, str(self.ask("/deployment")["deployment_id"]), act, purpose, now())
 
     def start(self, other: Program) -> str:
@@ -100,13 +100,13 @@ class Program(Writer):
         return str(self.ask("/start_conversation", {"partner_search_pin": other.search_pin})["conversation_id"])
 
     def send(self, other: Program, text: str) -> None:
-        """Send one's next message."""
+        """Send the next message."""
         self.ask("/send_message", self.seal(other, text))
 
 
 @asynccontextmanager
 async def serving(app: Quart, folder: Path, **settings: Any) -> AsyncIterator[int]:
-    """The app behind the hypercorn of `ezdms serve`, in this process, so that a test can look into it; its port."""
+    """Serve the app with the hypercorn of `ezdms serve` in this process, for tests to inspect; yields the port."""
     patch.use()
     stop = asyncio.Event()
     chosen = Settings(data_dir=folder / "data", port=0, **settings)
@@ -120,7 +120,7 @@ async def serving(app: Quart, folder: Path, **settings: Any) -> AsyncIterator[in
 
 
 def call(server: Server, *, receive_buffer: int | None = None) -> socket.socket:
-    """A raw connection; a small receive buffer makes a reader whose slowness shows soon."""
+    """A raw connection; with a small receive buffer, a slow reader is noticed sooner."""
     raw = socket.socket()
     if receive_buffer is not None:
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
@@ -130,7 +130,7 @@ def call(server: Server, *, receive_buffer: int | None = None) -> socket.socket:
 
 
 def take(raw: socket.socket, *, until: bytes | None = None) -> bytes:
-    """What comes, up to and with `until`, else to the end; a reset is an end as well."""
+    """Read up to and including `until`, else until the connection closes or is reset."""
     taken = bytearray()
     with suppress(ConnectionError):
         while (until is None or until not in taken) and (piece := raw.recv(1 if until else 65536)):
@@ -139,7 +139,7 @@ def take(raw: socket.socket, *, until: bytes | None = None) -> bytes:
 
 
 def upgrade(token: str, **changed: str) -> bytes:
-    """The handshake of a program's socket."""
+    """The WebSocket handshake of a program."""
     given = {
         "Host": "127.0.0.1",
         "Connection": "Upgrade",
@@ -154,7 +154,7 @@ def upgrade(token: str, **changed: str) -> bytes:
 
 
 def open_socket(server: Server, token: str, *, receive_buffer: int | None = None) -> socket.socket:
-    """A socket of this session, accepted."""
+    """An open socket of this session."""
     raw = call(server, receive_buffer=receive_buffer)
     raw.sendall(upgrade(token))
     answer = take(raw, until=b"\r\n\r\n")
@@ -163,7 +163,7 @@ def open_socket(server: Server, token: str, *, receive_buffer: int | None = None
 
 
 def frame(opcode: int, content: bytes, *, fin: bool = True, rsv: int = 0, mask: bool = True) -> bytes:
-    """One frame; the mask is all zeros, which is a mask as good as any."""
+    """One frame, with a mask of zeros, which is valid."""
     size = len(content)
     bit = 0x80 if mask else 0
     if size < 126:
@@ -189,7 +189,7 @@ class Listener:
         self._connection = Connection(ConnectionType.CLIENT)
 
     def read(self, size: int = 65536) -> list[Event]:
-        """The frames in the next bytes that come; `code` is set once one of them is the end. [] at the end."""
+        """The frames in the next bytes, [] at the end; sets `code` when a close frame arrives."""
         try:
             piece = self.raw.recv(size)
         except ConnectionError:
@@ -204,18 +204,18 @@ class Listener:
         return events or self.read(size)
 
     def closed_with(self) -> int | None:
-        """Read to the end; the close code, None if there was none."""
+        """Read to the end; returns the close code or None."""
         while self.code is None and self.read():
             pass
         return self.code
 
     def has_more(self) -> bool:
-        """There is something to read by now."""
+        """True if there is something to read."""
         return bool(select.select([self.raw], [], [], 0)[0])
 
 
 def wait(condition: Callable[[], bool], *, within: float = SOON) -> None:
-    """Until it holds."""
+    """Wait until the condition holds."""
     deadline = time.monotonic() + within
     while not condition():
         assert time.monotonic() < deadline, "it did not come to hold"
@@ -223,39 +223,39 @@ def wait(condition: Callable[[], bool], *, within: float = SOON) -> None:
 
 
 def process(server: Server) -> Path:
-    """Where the kernel tells of the server's process."""
+    """The /proc folder of the server process."""
     assert server.process is not None
     return Path(f"/proc/{server.process.pid}")
 
 
 def memory(server: Server) -> int:
-    """Bytes that the process holds itself: what it has mapped of files comes and goes as the kernel likes."""
+    """The anonymous memory of the process in bytes; the kernel decides about mapped files."""
     lines = (process(server) / "status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon:")) * 1024
 
 
 def is_held(port: int, raw: socket.socket) -> bool:
-    """The process that listens on this port still has its end of the connection open."""
+    """True if the process that listens on this port still has its end of the connection open."""
     ends = f":{port:04X}", f":{raw.getsockname()[1]:04X}"
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()]
-    # An end that is closed and has not been taken by the peer yet belongs to the kernel, and has no inode.
+    # A closed end that the peer has not read completely belongs to the kernel and has no inode.
     return any((row[1][-5:], row[2][-5:]) == ends and row[9] != "0" for row in rows)
 
 
 def holds(server: Server, raw: socket.socket) -> bool:
-    """The server's process still has its end of this connection open."""
+    """True if the server process still has its end of this connection open."""
     return is_held(server.port, raw)
 
 
 def stops_at_once(server: Server) -> bool:
-    """No task of a connection is left over: hypercorn waits 4 s for such before it stops."""
+    """True if no connection task is left over: hypercorn would wait 4 s for it before stopping."""
     before = time.monotonic()
     assert server.stop() == 0
     return time.monotonic() - before < 3.5
 
 
 def fill(path: Path) -> None:
-    """Write until there is no room for one more byte."""
+    """Write until the disk is full."""
     with path.open("wb", buffering=0) as file:
         for size in (65536, 4096, 1):
             try:

@@ -1,4 +1,4 @@
-"""Vaults whose inside is noise: no server can tell."""
+"""Vaults filled with noise; a server cannot tell the difference."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ezdms.protocol.encoding import b64u_encode
 
 
 def noise_vault(keys: crypto.Keys, size: int = envelope.VAULT_STEP, word: str = "A") -> str:
-    """A vault of this padded size, sealed for these keys' owner, that repeats `word`."""
+    """A vault of this padded size for the owner of these keys, filled with `word`."""
     characters = next(length for length, padded in envelope.VAULT_SIZES.items() if padded == size)
     ciphertext = (word * (characters // len(word) + 1))[: characters - 1] + "A"
     parts = [envelope.envelope_header(envelope.key_id(keys.spki), envelope.VAULT_TYP)]

@@ -1,4 +1,4 @@
-"""Every vector of section 23, and every other way in which an act may be wrong."""
+"""Acts: the vectors of section 23, and every way in which an act can be invalid."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_vector_acts(case: dict[str, Any]) -> None:
 
 
 def check(jws: str, **changed: Any) -> int:
-    """Alice wants to delete her account, now."""
+    """Check an act of Alice's that deletes her account."""
     asked: dict[str, Any] = {"ik": ALICE.ik, "deployment_id": DEPLOYMENT, "act": "delete_account", "purpose": ""}
     return envelope.check_act(jws, **asked | {"now": NOW, "last_ts": 0} | changed)
 
@@ -47,7 +47,7 @@ def signed(body: bytes, header: bytes = envelope.ACT_HEADER) -> str:
 RIGHT = f'{{"v":1,"d":"{DEPLOYMENT}","act":"delete_account","for":"","ts":{NOW}}}'
 
 
-def test_what_is_spoilt_below_was_right() -> None:
+def test_the_unmodified_act_is_valid() -> None:
     assert signed(RIGHT.encode()) == sign_act(ALICE, DEPLOYMENT, "delete_account", "", NOW)
     assert check(signed(RIGHT.encode())) == NOW
 
@@ -80,7 +80,7 @@ def test_what_is_spoilt_below_was_right() -> None:
         "",
     ],
 )
-def test_an_act_has_one_form(body: str) -> None:
+def test_an_act_with_another_body_is_refused(body: str) -> None:
     assert body != RIGHT
     with pytest.raises(EnvelopeError) as told:
         check(signed(body.encode()))
@@ -88,12 +88,12 @@ def test_an_act_has_one_form(body: str) -> None:
 
 
 @pytest.mark.parametrize("jws", ["", "..", "a.b.c", "é.é.é", "x" * 600, "." * 600])
-def test_what_is_no_jws_is_no_act(jws: str) -> None:
+def test_a_malformed_jws_is_refused(jws: str) -> None:
     with pytest.raises(EnvelopeError):
         check(jws)
 
 
-def test_every_flipped_character_spoils_it() -> None:
+def test_an_act_with_a_flipped_character_is_refused() -> None:
     jws = signed(RIGHT.encode())
     for at, letter in enumerate(jws):
         with pytest.raises(EnvelopeError):
@@ -110,10 +110,10 @@ def test_every_flipped_character_spoils_it() -> None:
         (NOW, NOW - 1, None),
         (NOW, NOW, EnvelopeError),
         (NOW, NOW + 1, EnvelopeError),
-        (NOW - 600_001, NOW - 600_001, EnvelopeError),  # an old one again is no matter of the clock
+        (NOW - 600_001, NOW - 600_001, EnvelopeError),  # a replay is not a clock error
     ],
 )
-def test_an_act_is_of_now_and_later_than_the_last(ts: int, last_ts: int, refusal: type[Exception] | None) -> None:
+def test_an_act_must_be_recent_and_newer_than_the_last(ts: int, last_ts: int, refusal: type[Exception] | None) -> None:
     jws = sign_act(ALICE, DEPLOYMENT, "delete_account", "", ts)
     if refusal is None:
         assert check(jws, last_ts=last_ts) == ts
@@ -123,7 +123,7 @@ def test_an_act_is_of_now_and_later_than_the_last(ts: int, last_ts: int, refusal
     assert type(told.value) is refusal
 
 
-def test_only_the_time_is_a_matter_of_the_clock() -> None:
+def test_only_a_wrong_time_is_a_clock_error() -> None:
     jws = sign_act(ALICE, DEPLOYMENT, "delete_account", "", NOW - 700_000)
     with pytest.raises(envelope.ClockError):
         check(jws)

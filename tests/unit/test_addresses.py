@@ -1,4 +1,4 @@
-"""What an address counts as: IPv4 in any clothes as itself, IPv6 as the network of its home."""
+"""What limits count an address as: any form of an IPv4 address as itself, IPv6 as its network."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ezdms.edge.addresses import address_of, network_of
         "2002:cb00:7107:ffff::",
     ],
 )
-def test_an_ipv4_address_counts_as_itself_in_any_clothes(text: str) -> None:
+def test_every_form_of_an_ipv4_address_counts_as_that_address(text: str) -> None:
     assert address_of(text) == "203.0.113.7"
     assert network_of(text) == "203.0.113.0/24"
 
@@ -26,7 +26,7 @@ def test_an_ipv4_address_counts_as_itself_in_any_clothes(text: str) -> None:
 @pytest.mark.parametrize(
     "text", ["2001:db8:1:2::", "2001:db8:1:2:3:4:5:6", "2001:DB8:1:2::ffff", "2001:db8:1:2::1%eth0"]
 )
-def test_all_addresses_of_one_home_count_as_one(text: str) -> None:
+def test_all_ipv6_addresses_of_one_network_count_as_one(text: str) -> None:
     assert address_of(text) == network_of(text) == "2001:db8:1:2::/64"
 
 
@@ -41,10 +41,10 @@ def test_all_addresses_of_one_home_count_as_one(text: str) -> None:
         ("2001:0:cb00:7107::", "203.0.113.7"),
     ],
 )
-def test_what_is_not_the_same_counts_on_its_own(one: str, other: str) -> None:
+def test_different_addresses_count_separately(one: str, other: str) -> None:
     assert address_of(one) != address_of(other)
 
 
 @pytest.mark.parametrize("text", ["", "unix", "203.0.113", "203.0.113.7:80", "x" * 1000])
-def test_what_is_no_address_counts_as_it_is(text: str) -> None:
+def test_anything_but_an_ip_address_counts_unchanged(text: str) -> None:
     assert address_of(text) == network_of(text) == text

@@ -1,4 +1,4 @@
-"""Files under a hashed address are kept for good, others are asked about; nothing beside them is ever sent."""
+"""Static files: hashed URLs are cached forever, others revalidated; nothing outside the folder is served."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def content() -> bytes:
     return (assets.FOLDER / FILE).read_bytes()
 
 
-async def test_a_hashed_address_is_kept_for_good(app: Quart) -> None:
+async def test_a_hashed_url_is_cached_forever(app: Quart) -> None:
     assert re.fullmatch(rf"/static/[0-9a-f]{{12}}/{FILE}", assets.address_of(FILE))
     response = await app.test_client().get(assets.address_of(FILE))
     assert response.status_code == 200
@@ -34,7 +34,7 @@ async def test_a_hashed_address_is_kept_for_good(app: Quart) -> None:
 
 
 @pytest.mark.parametrize("path", [f"/static/{FILE}", f"/static/{OLD}/{FILE}"])
-async def test_without_a_digest_or_with_an_old_one_todays_file_comes_and_is_asked_about(app: Quart, path: str) -> None:
+async def test_a_url_without_the_current_digest_serves_the_current_file_with_no_cache(app: Quart, path: str) -> None:
     assert assets.digest() != OLD
     response = await app.test_client().get(path)
     assert response.status_code == 200
@@ -44,7 +44,7 @@ async def test_without_a_digest_or_with_an_old_one_todays_file_comes_and_is_aske
 
 
 @pytest.mark.parametrize("before", ["", f"{OLD}/"])
-async def test_who_has_the_file_already_is_told_so(app: Quart, before: str) -> None:
+async def test_a_client_that_has_the_file_gets_304(app: Quart, before: str) -> None:
     client, path = app.test_client(), f"/static/{before}{FILE}"
     tag = (await client.get(path)).headers["ETag"]
     again = await client.get(path, headers={"If-None-Match": tag})
@@ -58,10 +58,10 @@ OUTSIDE = ["../app.py", "js/../../app.py", f"{OLD}/../app.py", "./../app.py", "j
 
 
 @pytest.mark.parametrize("name", [*OUTSIDE, str(Path(__file__)), f"{OLD}/{Path(__file__)}", "..\\app.py"])
-async def test_no_name_leads_outside_the_folder(app: Quart, name: str) -> None:
+async def test_no_path_leads_outside_the_folder(app: Quart, name: str) -> None:
     if name in OUTSIDE:
         there = assets.FOLDER / name.removeprefix(f"{OLD}/")
-        assert there.resolve() == assets.FOLDER.parent / "app.py"  # it would, if it were followed
+        assert there.resolve() == assets.FOLDER.parent / "app.py"  # following the link would serve it
         assert there.resolve().is_file()
     async with app.test_request_context("/"):
         with pytest.raises(NotFound):
@@ -95,17 +95,17 @@ async def test_no_name_leads_outside_the_folder(app: Quart, name: str) -> None:
     ],
     ids=lambda path: path[:40],
 )
-async def test_an_address_of_nothing_is_404(app: Quart, path: str) -> None:
+async def test_an_unknown_path_is_404(app: Quart, path: str) -> None:
     client = app.test_client()
     response = await client.get(path, headers=JSON)
-    if response.status_code == 308:  # doubled slashes are made one
+    if response.status_code == 308:  # double slashes are merged
         response = await client.get(urlsplit(response.headers["Location"]).path, headers=JSON)
     assert response.status_code == 404
     assert set(await response.get_json()) == {"error", "code"}
     assert response.headers["Cache-Control"] == "no-store"
 
 
-def test_the_digest_changes_with_every_byte_and_every_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_digest_depends_on_every_byte_and_file_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(assets, "FOLDER", tmp_path)
     (tmp_path / "js").mkdir()
     file = tmp_path / "js" / "a.js"
@@ -122,10 +122,10 @@ def test_the_digest_changes_with_every_byte_and_every_name(tmp_path: Path, monke
     assert len(seen) == 4
     (tmp_path / "js" / "c.js").rename(file)
     (tmp_path / "b.js").unlink()
-    assert assets.digest.__wrapped__() in seen  # the same files, the same address
+    assert assets.digest.__wrapped__() in seen  # the same files give the same URL
 
 
-async def test_a_page_that_does_not_start_says_so_in_the_same_words_with_and_without_scripts(
+async def test_a_page_that_fails_to_start_shows_the_same_message_with_and_without_scripts(
     app: Quart,
 ) -> None:
     html = await (await app.test_client().get("/")).get_data(as_text=True)
@@ -135,11 +135,11 @@ async def test_a_page_that_does_not_start_says_so_in_the_same_words_with_and_wit
     assert first + second == said
 
 
-async def test_a_page_asks_at_once_for_every_module_that_it_will_need(app: Quart) -> None:
+async def test_a_page_preloads_every_module_that_it_needs(app: Quart) -> None:
     html = await (await app.test_client().get("/")).get_data(as_text=True)
     scripts = r'<script type="module" (?:async )?src="/static/[0-9a-f]{12}/([^"]+)" integrity="[^"]+"></script>'
     asked = re.findall(scripts, html)
-    assert asked[:2] == ["js/first.js", "js/boot.js"]  # nothing else runs before boot.js
+    assert asked[:2] == ["js/first.js", "js/boot.js"]  # no other script runs before boot.js
     assert len(asked) == len(set(asked))
     assert set(asked) == {f"js/{path.name}" for path in (assets.FOLDER / "js").glob("*.js")} | {
         "vendor/htmx-4.0.1.esm.min.js",

@@ -1,4 +1,4 @@
-"""What a browser calls itself becomes a few words, and nothing else of it is kept."""
+"""User agents: shortened to a few words, and nothing else is stored."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ REAL = [
 
 
 @pytest.mark.parametrize(("agent", "words"), REAL, ids=[words for _, words in REAL])
-def test_a_real_browser_or_program_gets_the_words_its_owner_knows(agent: str, words: str) -> None:
+def test_real_user_agents_get_familiar_names(agent: str, words: str) -> None:
     assert describe(agent) == words
 
 
@@ -66,6 +66,6 @@ def test_a_real_browser_or_program_gets_the_words_its_owner_knows(agent: str, wo
     ],
     ids=lambda value: repr(value)[:30],
 )
-def test_a_hostile_header_becomes_harmless_words(agent: str, words: str) -> None:
+def test_a_hostile_user_agent_becomes_harmless_text(agent: str, words: str) -> None:
     assert describe(agent) == words
     assert re.fullmatch(r"[A-Za-z0-9_. -]{1,40}", describe(agent))

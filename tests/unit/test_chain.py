@@ -1,4 +1,4 @@
-"""What the rows of one sender say of each other, and what the two senders' rows say of their order."""
+"""The chain of each sender's rows, and the order of both senders' rows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ FAR = 2**53 - 1  # the highest number that a row can carry
 
 
 def follow(chain: Chain, n: int, p: str | None = "", hash: str = "") -> str | None:
-    """The row of number n as an honest sender wrote it, unless something else is said. p None: nothing to verify."""
+    """Row n as an honest sender writes it, unless overridden. p None: no message to verify."""
     return chain.follow(n=n, hash=hash or f"h{n}", p=(f"h{n - 1}" if n > 1 else "") if p == "" else p)
 
 
@@ -20,7 +20,7 @@ def empty(chain: Chain, n: int, hash: str = "") -> str | None:
     return follow(chain, n, None, hash)
 
 
-def test_an_older_page_extends_the_chain_downwards_and_a_false_link_there_is_a_fork() -> None:
+def test_an_older_page_extends_the_chain_downwards_and_a_wrong_link_is_a_fork() -> None:
     chain = Chain()
     assert [follow(chain, n) for n in (6, 7, 8)] == ["ok", "ok", "ok"]
     assert [follow(chain, n) for n in (3, 4, 5)] == ["ok", "ok", "ok"]
@@ -32,7 +32,7 @@ def test_an_older_page_extends_the_chain_downwards_and_a_false_link_there_is_a_f
     assert follow(other, 7, p="another") == "fork"
 
 
-def test_what_was_seen_on_another_day_still_counts() -> None:
+def test_rows_are_checked_against_the_known_head() -> None:
     def judge(n: int, hash: str, p: str | None) -> str | None:
         return Chain(known=(5, "h5")).follow(n=n, hash=hash, p=p)
 
@@ -41,11 +41,11 @@ def test_what_was_seen_on_another_day_still_counts() -> None:
     assert judge(5, "another", "h4") == judge(5, "another", None) == judge(6, "h6", "another") == "fork"
 
 
-def test_rows_without_a_message_are_no_gap_and_the_next_message_has_to_name_the_last_of_them() -> None:
+def test_empty_rows_are_not_a_gap_and_the_next_message_must_link_to_the_last_one() -> None:
     chain = Chain()
     assert follow(chain, 1) == "ok"
     assert [empty(chain, n) for n in (2, 3, 4)] == [None, None, None]
-    assert chain.head == chain.last == (1, "h1")  # nothing unsigned moves anything
+    assert chain.head == chain.last == (1, "h1")  # unsigned rows do not move the head
     assert follow(chain, 5) == "ok"
     assert chain.head == chain.last == (5, "h5")
     empty(chain, 6)
@@ -54,7 +54,7 @@ def test_rows_without_a_message_are_no_gap_and_the_next_message_has_to_name_the_
     assert chain.last == (7, "h7")
 
 
-def test_one_refused_row_is_not_a_gap_for_ever() -> None:
+def test_a_refused_row_does_not_leave_a_permanent_gap() -> None:
     chain = Chain()
     follow(chain, 1)
     empty(chain, 2)
@@ -62,7 +62,7 @@ def test_one_refused_row_is_not_a_gap_for_ever() -> None:
     assert chain.head == (7, "h7")
 
 
-def test_a_missing_row_among_empty_ones_is_a_gap_and_the_head_waits_for_it() -> None:
+def test_a_missing_row_among_empty_ones_is_a_gap_and_holds_the_head_back() -> None:
     chain = Chain()
     follow(chain, 1)
     empty(chain, 2)
@@ -76,7 +76,7 @@ def test_a_missing_row_among_empty_ones_is_a_gap_and_the_head_waits_for_it() -> 
 
 
 @pytest.mark.parametrize("n", [FAR, 2**52, 1000])
-def test_an_invented_row_far_ahead_freezes_nothing_and_is_never_the_last(n: int) -> None:
+def test_an_invented_row_far_ahead_does_not_block_the_chain_or_become_the_last(n: int) -> None:
     chain = Chain()
     assert follow(chain, 1) == "ok"
     assert empty(chain, n) is None
@@ -86,7 +86,7 @@ def test_an_invented_row_far_ahead_freezes_nothing_and_is_never_the_last(n: int)
     assert empty(chain, n, "another") == "fork"
 
 
-def test_the_beginning_may_be_missing_but_nothing_after_the_first_row_whatever_it_holds() -> None:
+def test_rows_may_be_missing_before_the_first_row_but_not_after_it() -> None:
     chain = Chain()
     assert [empty(chain, n) for n in (11, 12)] == [None, None]
     assert (chain.head, chain.last) == (None, None)
@@ -100,14 +100,14 @@ def test_the_beginning_may_be_missing_but_nothing_after_the_first_row_whatever_i
 
 
 @pytest.mark.parametrize("n", [0, -1, 2**53, 2**60, 1.5, True, "1", None], ids=repr)
-def test_what_is_no_number_of_a_message_is_left_out(n: int) -> None:
+def test_rows_with_invalid_numbers_are_ignored(n: int) -> None:
     chain = Chain()
     follow(chain, 1)
     assert chain.follow(n=n, hash="h", p=None) is chain.follow(n=n, hash="h", p="p") is None
     assert (list(chain.rows), chain.last) == ([1], (1, "h1"))
 
 
-def test_what_is_signed_takes_the_place_of_what_is_not_once_and_with_an_alarm() -> None:
+def test_a_signed_message_replaces_a_different_empty_row_and_is_a_fork() -> None:
     chain = Chain()
     follow(chain, 1)
     empty(chain, 2, "invented")
@@ -116,7 +116,7 @@ def test_what_is_signed_takes_the_place_of_what_is_not_once_and_with_an_alarm() 
     assert chain.head == (4, "h4")
 
 
-def test_a_row_that_the_message_after_it_does_not_name_gives_way_to_the_true_one() -> None:
+def test_the_true_row_replaces_one_that_the_next_message_does_not_link_to() -> None:
     chain = Chain()
     follow(chain, 1)
     empty(chain, 2, "invented")
@@ -128,7 +128,7 @@ def test_a_row_that_the_message_after_it_does_not_name_gives_way_to_the_true_one
     assert chain.head == chain.last == (4, "h4")
 
 
-def test_of_two_signed_messages_of_one_number_the_first_stays() -> None:
+def test_the_first_of_two_signed_messages_with_one_number_is_kept() -> None:
     chain = Chain()
     follow(chain, 1)
     follow(chain, 2)
@@ -138,7 +138,7 @@ def test_of_two_signed_messages_of_one_number_the_first_stays() -> None:
     assert empty(chain, 2, "another") == "fork"
 
 
-def test_a_message_that_comes_for_a_row_that_held_none_is_no_duplicate() -> None:
+def test_a_message_that_fills_an_empty_row_is_not_a_duplicate() -> None:
     chain = Chain()
     follow(chain, 1)
     empty(chain, 2)
@@ -151,7 +151,7 @@ def test_a_message_that_comes_for_a_row_that_held_none_is_no_duplicate() -> None
     assert chain.head == (4, "h4")
 
 
-def test_an_empty_row_fits_between_what_is_known_and_only_there() -> None:
+def test_an_empty_row_must_match_the_links_around_it() -> None:
     chain = Chain()
     assert empty(chain, 6) is None
     assert follow(chain, 5) == "ok"
@@ -162,7 +162,7 @@ def test_an_empty_row_fits_between_what_is_known_and_only_there() -> None:
     assert chain.head == chain.last == (8, "h8")
 
 
-def test_a_chain_goes_on_after_what_was_handed_on() -> None:
+def test_a_chain_resumes_from_a_stored_head() -> None:
     chain = Chain.resume((5, "h5"), (5, "h5"))
     assert (chain.head, chain.last) == ((5, "h5"), (5, "h5"))
     assert follow(chain, 5) == "duplicate"
@@ -173,7 +173,7 @@ def test_a_chain_goes_on_after_what_was_handed_on() -> None:
     assert follow(Chain.resume(None), 7) == "ok"
 
 
-def test_a_known_head_is_found_in_any_row_of_its_number_and_hash() -> None:
+def test_a_row_with_its_number_and_hash_satisfies_the_known_head() -> None:
     for p in ("h4", None):
         chain = Chain(known=(5, "h5"))
         assert is_taken_back(chain)
@@ -182,7 +182,7 @@ def test_a_known_head_is_found_in_any_row_of_its_number_and_hash() -> None:
     assert not is_taken_back(Chain())
 
 
-def test_a_known_head_is_not_found_in_another_row_however_high() -> None:
+def test_no_other_row_satisfies_the_known_head() -> None:
     chain = Chain(known=(5, "h5"))
     for n in (4, 6, FAR):
         empty(chain, n)
@@ -190,17 +190,17 @@ def test_a_known_head_is_not_found_in_another_row_however_high() -> None:
     assert is_taken_back(chain)
 
 
-def test_a_known_head_that_forks_from_the_rows_before_it_is_a_fork_and_not_taken_back() -> None:
+def test_a_known_head_that_forks_from_earlier_rows_is_a_fork_and_not_a_rollback() -> None:
     chain = Chain(known=(5, "h5"))
     follow(chain, 4, hash="another")
     assert follow(chain, 5) == "fork"
     assert not is_taken_back(chain)
 
 
-def test_what_another_device_knew_is_asked_for_where_this_one_goes_on() -> None:
+def test_a_resumed_chain_must_reach_the_head_that_another_device_knew() -> None:
     assert not is_taken_back(Chain.resume((9, "h9"), (5, "h5")))
     assert not is_taken_back(Chain.resume((5, "h5"), (5, "h5")))
-    assert is_taken_back(Chain.resume((5, "h5"), (5, "another")))  # the server told each device something else
+    assert is_taken_back(Chain.resume((5, "h5"), (5, "another")))  # the server showed each device another row
     chain = Chain.resume((5, "h5"), (7, "h7"))
     assert is_taken_back(chain)
     follow(chain, 6)
@@ -211,21 +211,21 @@ def test_what_another_device_knew_is_asked_for_where_this_one_goes_on() -> None:
 HASH = "h" * 43
 
 
-def test_the_next_message_follows_the_highest_own_row_whatever_it_holds() -> None:
+def test_the_next_message_links_to_the_highest_own_row() -> None:
     assert next_link(None) == (1, "")
     assert next_link((4, "h4")) == (5, "h4")
     assert next_link((4, "h4"), [(3, HASH), (7, HASH), (6, HASH)]) == (8, HASH)
-    assert next_link((4, "h4"), [(4, HASH)]) == (5, "h4")  # what one knows oneself comes first
+    assert next_link((4, "h4"), [(4, HASH)]) == (5, "h4")  # local knowledge takes precedence
 
 
 @pytest.mark.parametrize("n", [2**52, FAR, 2**53, 0, -1, True, 7.0, "7", None], ids=repr)
-def test_a_number_after_which_nobody_could_go_on_is_not_taken_for_ones_own(n: int) -> None:
+def test_the_next_message_ignores_rows_with_invalid_numbers(n: int) -> None:
     assert next_link((4, "h4"), [(n, HASH)]) == (5, "h4")
     assert next_link((4, "h4"), [(2**52 - 1, HASH)]) == (2**52, HASH)
 
 
 @pytest.mark.parametrize("hash", ["", "short", "ü" * 43, HASH + "\n", None], ids=repr)
-def test_a_row_without_a_hash_cannot_be_followed(hash: str) -> None:
+def test_the_next_message_ignores_rows_without_a_valid_hash(hash: str) -> None:
     assert next_link(None, [(7, hash)]) == (1, "")
 
 
@@ -242,15 +242,15 @@ def in_turn(rows: list[Row]) -> list[str | None]:
     return [order.follow(row) for row in rows]
 
 
-def test_exchanged_rows_of_different_senders_are_noticed_in_every_way_of_reading() -> None:
+def test_reordered_rows_of_two_senders_are_detected_by_page_and_one_by_one() -> None:
     rows = [theirs(1, 0), mine(1, 1), theirs(2, 1), mine(2, 2)]
     assert order_verdicts(rows) == in_turn(rows) == ["ok"] * 4
-    moved = [theirs(1, 0), mine(2, 2), theirs(2, 1), mine(1, 1)]  # "Yes, do it" stands under another question
+    moved = [theirs(1, 0), mine(2, 2), theirs(2, 1), mine(1, 1)]  # "Yes, do it" now follows another question
     assert order_verdicts(moved) == ["ok", "impossible", "impossible", "crossed"]
-    assert in_turn(moved) == ["ok", "ok", "impossible", "impossible"]  # found when what was acknowledged comes
+    assert in_turn(moved) == ["ok", "ok", "impossible", "impossible"]  # detected once the acknowledged row arrives
 
 
-def test_an_empty_row_makes_an_order_impossible_but_never_crossed() -> None:
+def test_an_empty_row_can_make_an_order_impossible_but_never_crossed() -> None:
     early = [mine(1, 1), theirs(1, None)]
     assert order_verdicts(early) == ["impossible", None]
     assert in_turn(early) == ["ok", "impossible"]
@@ -258,24 +258,24 @@ def test_an_empty_row_makes_an_order_impossible_but_never_crossed() -> None:
     assert order_verdicts(invented) == in_turn(invented) == ["ok", None, "ok", "ok", "ok"]
 
 
-def test_a_row_of_an_acknowledged_number_with_another_hash_is_a_fork_also_when_it_is_empty() -> None:
+def test_an_empty_row_whose_hash_differs_from_the_acknowledged_one_is_a_fork() -> None:
     rows = [theirs(1, None, "another"), mine(1, 1)]
     assert order_verdicts(rows) == in_turn(rows) == [None, "fork"]
 
 
-def test_a_message_shown_twice_stands_where_it_is_shown_first() -> None:
+def test_a_repeated_message_counts_where_it_appears_first() -> None:
     rows = [theirs(1, 0), mine(1, 1), theirs(1, 0)]
     assert order_verdicts(rows) == ["ok", "ok", "crossed"]
     assert order_verdicts([mine(1, 1), theirs(1, 0), theirs(1, 0)])[0] == "impossible"
 
 
-def test_numbers_that_are_none_say_nothing_about_the_order() -> None:
+def test_rows_with_invalid_numbers_do_not_affect_the_order() -> None:
     rows = [theirs(1, 0), mine(1, 1), theirs(0, None), theirs(2**53, None), theirs(-1, None)]
     assert order_verdicts(rows) == in_turn(rows) == ["ok", "ok", None, None, None]
     assert order_verdicts([]) == []
 
 
-def test_the_order_goes_on_from_what_another_run_remembered() -> None:
+def test_the_order_resumes_from_stored_state() -> None:
     order = Order({"own": crypto.Side(highest=3, acknowledged=7), "theirs": crypto.Side(highest=7, acknowledged=2)})
     assert order.follow(theirs(7, 3)) == "impossible"
     assert order.follow(theirs(8, 2)) == "crossed"
@@ -283,7 +283,7 @@ def test_the_order_goes_on_from_what_another_run_remembered() -> None:
     assert (order.sides["own"].highest, order.sides["own"].acknowledged) == (4, 8)
 
 
-def test_a_conversation_of_100_000_rows_is_judged_in_one_go() -> None:
+def test_a_conversation_of_100_000_rows_can_be_checked() -> None:
     rows = [row for n in range(1, 50_001) for row in (theirs(n, n - 1), mine(n, n))]
     assert set(order_verdicts(rows)) == set(in_turn(rows)) == {"ok"}
     chain = Chain()

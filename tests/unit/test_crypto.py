@@ -1,4 +1,4 @@
-"""The protocol's promises beyond the vectors: what round-trips, what never opens, and what alarms."""
+"""The protocol beyond the vectors: what round-trips, what never opens, and what raises an alarm."""
 
 from __future__ import annotations
 
@@ -68,11 +68,11 @@ def test_a_message_of_every_kind_opens_as_it_was_sealed(content: dict[str, Any])
     assert {name: getattr(opened, name) for name in expected} == expected
 
 
-def test_two_messages_that_say_the_same_have_hashes_of_their_own() -> None:
+def test_two_messages_with_the_same_text_have_different_hashes() -> None:
     one = {"message_id": bytes(16)}
     assert seal("yes", **one).hash != seal("yes", **one).hash  # z: a short text cannot be guessed by its hash
     assert seal("yes", **one, z=bytes(16)).hash == seal("yes", **one, z=bytes(16)).hash
-    assert open_as_bob(seal("yes", z=b"")).text == "yes"  # nobody misses it
+    assert open_as_bob(seal("yes", z=b"")).text == "yes"  # z is optional
 
 
 SEALED = seal("flip me")
@@ -100,7 +100,7 @@ def test_a_truncated_or_lengthened_envelope_never_opens(data: st.DataObject) -> 
                 open_as_bob(SEALED, wrong)
 
 
-def test_two_seals_of_one_text_share_nothing_that_can_be_seen() -> None:
+def test_two_envelopes_of_the_same_text_share_only_the_header() -> None:
     first, second = seal("the same"), seal("the same")
     assert first.message_id != second.message_id
     assert first.hash != second.hash
@@ -109,7 +109,7 @@ def test_two_seals_of_one_text_share_nothing_that_can_be_seen() -> None:
         assert not set(one.split(".")[1:]) & set(other.split(".")[1:])
 
 
-def test_the_length_tells_the_bucket_and_no_more() -> None:
+def test_the_length_reveals_only_the_bucket() -> None:
     assert len({len(copies(seal("x" * count))[0]) for count in range(1, 100)}) == 1
 
 
@@ -118,7 +118,7 @@ def test_the_length_tells_the_bucket_and_no_more() -> None:
     [{"message_id": b64u_encode(bytes(16))}, {"n": 2}, {"hash": b64u_encode(bytes(32))}],
     ids=lambda claimed: next(iter(claimed)),
 )
-def test_a_server_that_describes_a_message_wrongly_is_refused(claimed: dict[str, Any]) -> None:
+def test_a_message_with_wrong_metadata_from_the_server_is_refused(claimed: dict[str, Any]) -> None:
     with pytest.raises(Refused):
         open_as_bob(SEALED, **claimed)
 
@@ -128,7 +128,7 @@ def test_a_message_of_another_suite_needs_a_newer_version() -> None:
         open_as_bob(SEALED, suite=2)
 
 
-def test_nobody_else_opens_it_and_nobody_else_can_have_written_it() -> None:
+def test_only_the_recipient_opens_a_message_and_only_the_sender_can_have_written_it() -> None:
     claims: dict[str, Any] = {"message_id": SEALED.message_id, "n": 1, "hash": SEALED.hash}
     with pytest.raises(Refused):
         crypto.open_message(EVE, ALICE.ik, EVE.ik, copies(SEALED)[1], **claims)
@@ -148,7 +148,7 @@ def test_nobody_else_opens_it_and_nobody_else_can_have_written_it() -> None:
         ("\x9f", "control"),
     ],
 )
-def test_what_is_no_message_is_not_sealed(text: str, word: str) -> None:
+def test_invalid_content_is_not_sealed(text: str, word: str) -> None:
     with pytest.raises(Refused, match=word):
         seal(text)
 
@@ -192,7 +192,7 @@ def test_broken_unicode_is_not_sealed(text: str) -> None:
     ],
     ids=str,
 )
-def test_what_no_one_could_open_is_not_sealed(changed: dict[str, Any]) -> None:
+def test_a_message_that_could_not_be_opened_is_not_sealed(changed: dict[str, Any]) -> None:
     with pytest.raises(Refused):
         seal(**changed)
 
@@ -200,13 +200,13 @@ def test_what_no_one_could_open_is_not_sealed(changed: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("ik", "spki"), [(bytes(32), BOB.spki), (BOB.ik[:31], BOB.spki), (BOB.ik, BOB.spki[:-1]), (BOB.ik, b"")]
 )
-def test_nothing_is_sealed_for_a_key_that_does_not_hold(ik: bytes, spki: bytes) -> None:
+def test_nothing_is_sealed_for_an_invalid_key(ik: bytes, spki: bytes) -> None:
     with pytest.raises(Refused):
         crypto.seal_message(ALICE, ik, spki, n=1, p="", a=(0, ""), ts=0, text="hello")
 
 
 def _resign(**changed: Any) -> crypto.SealedMessage:
-    """What a dishonest Alice can make: a body of her choice, signed and sealed by the rules."""
+    """What a dishonest Alice can make: any body, correctly signed and sealed."""
     honest = json.loads(b64u_decode(SEALED.jws.split(".")[1]))
     body = json.dumps(honest | changed, separators=(",", ":"), ensure_ascii=False).encode()
     jws = crypto._sign(ALICE, envelope.MESSAGE_HEADER, body.ljust(512))
@@ -241,14 +241,14 @@ def _resign(**changed: Any) -> crypto.SealedMessage:
     ],
     ids=str,
 )
-def test_a_signed_body_that_breaks_the_form_is_refused(changed: dict[str, Any], error: type[Exception]) -> None:
+def test_a_malformed_signed_body_is_refused(changed: dict[str, Any], error: type[Exception]) -> None:
     with pytest.raises(error):
         open_as_bob(_resign(**changed), _resign(**changed).content_for_a)
     honest = _resign()
     assert open_as_bob(honest, honest.content_for_a).text == "flip me"
 
 
-def test_a_message_of_another_version_keeps_its_place_but_only_if_it_is_signed_for_here() -> None:
+def test_a_message_of_a_newer_version_keeps_its_place_only_if_signed_for_this_conversation() -> None:
     message = _resign(v=2, n=7, p=SEALED.hash, a=[3, SEALED.hash], k=5, b=None)
     with pytest.raises(crypto.Unsupported) as later:
         open_as_bob(message, message.content_for_a, n=7)
@@ -278,7 +278,7 @@ def test_pasted_line_breaks_become_newlines(read: tuple[str, str]) -> None:
     assert crypto.clean_text(pasted) == cleaned
 
 
-def test_unknown_members_of_a_body_are_ignored_and_a_deletion_is_a_message() -> None:
+def test_unknown_body_members_are_ignored_and_a_deletion_is_a_message() -> None:
     message = _resign(z="something new")
     assert open_as_bob(message, message.content_for_a).text == "flip me"
     pointer = f"{SEALED.message_id} {SEALED.hash}"
@@ -299,22 +299,22 @@ def test_wrapped_keys_open_with_their_pin_and_no_other() -> None:
 
 
 @pytest.mark.parametrize("rounds", [0, 1, 199_999, 2_000_001, True])
-def test_keys_are_not_locked_with_rounds_that_no_client_accepts(rounds: int) -> None:
+def test_wrapping_keys_refuses_an_unacceptable_iteration_count(rounds: int) -> None:
     with pytest.raises(Refused, match="iterations"):
         crypto.wrap_keys("0" * 16, ALICE, iterations=rounds)
 
 
 @pytest.mark.parametrize("rounds", [1, 199_999, 2_000_001, 10**12])
-def test_the_rounds_that_a_server_names_are_judged_before_they_are_run(rounds: int) -> None:
+def test_unwrapping_keys_refuses_an_unacceptable_iteration_count(rounds: int) -> None:
     wrapped = crypto.WrappedKeys(b64u_encode(bytes(16)), rounds, b64u_encode(bytes(76)), b64u_encode(bytes(76)))
     with pytest.raises(Refused, match="iterations"):
         crypto.unwrap_keys("0" * 16, wrapped, ALICE.ik, ALICE.spki)
 
 
-def test_private_keys_that_belong_to_other_public_ones_are_refused_whatever_was_wrapped(
+def test_private_keys_that_do_not_match_the_public_keys_are_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(crypto, "_wrap_data", lambda *_: b"")  # somebody with the PIN who does not bind the keys
+    monkeypatch.setattr(crypto, "_wrap_data", lambda *_: b"")  # an attacker with the PIN who does not bind the keys
     wrapped = crypto.wrap_keys("0" * 16, EVE)
     with pytest.raises(Refused, match="do not match"):
         crypto.unwrap_keys("0" * 16, wrapped, ALICE.ik, EVE.spki)
@@ -332,7 +332,7 @@ def test_a_deployment_id_of_another_length_is_refused(size: int) -> None:
 
 
 @pytest.mark.parametrize("said", [None, 5, [], {}], ids=str)
-def test_a_server_that_answers_with_no_text_is_refused(said: Any) -> None:
+def test_an_answer_that_is_not_text_is_refused(said: Any) -> None:
     with pytest.raises(Refused):
         crypto.open_message(BOB, ALICE.ik, BOB.ik, said, message_id=SEALED.message_id, n=1, hash=SEALED.hash)
     with pytest.raises(Refused):
@@ -354,7 +354,7 @@ def test_new_pins_have_80_bits_and_are_read_back_as_typed() -> None:
         assert crypto.normalise_login_pin(crypto.show_login_pin(pin).lower().replace("0", "o")) == pin
 
 
-def test_each_pin_in_the_field_of_the_other_gets_its_own_sentence() -> None:
+def test_a_login_pin_and_a_search_pin_in_the_wrong_field_get_their_own_message() -> None:
     login = crypto.show_login_pin(crypto.new_login_pin())
     search = crypto.search_pin(ALICE.ik, crypto.new_search_salt())
     with pytest.raises(crypto.PinError, match="looks like a Search PIN"):
@@ -364,12 +364,12 @@ def test_each_pin_in_the_field_of_the_other_gets_its_own_sentence() -> None:
 
 
 @pytest.mark.parametrize("typed", ["ıııı-ıııı-ıııı-ıııı", "ſ" * 16, "１" * 16, "😀" * 16, "\x00" * 16])
-def test_letters_that_only_look_right_are_no_pin(typed: str) -> None:
+def test_lookalike_letters_are_refused_in_a_pin(typed: str) -> None:
     with pytest.raises(crypto.PinError):
         crypto.normalise_login_pin(typed)
 
 
-def test_every_single_typing_mistake_is_noticed_31_times_in_32() -> None:
+def test_a_single_typo_is_detected_31_times_in_32() -> None:
     pin = crypto.search_pin(ALICE.ik, bytes(16)).replace("-", "")
     noticed = tried = 0
     for at in range(25):
@@ -397,7 +397,7 @@ def test_a_contacts_statement_only_moves_forward() -> None:
             crypto.check_succession(known, crypto.pin_of(wrong))
 
 
-def test_the_best_suite_once_seen_is_never_given_up() -> None:
+def test_a_contact_never_falls_back_to_a_weaker_suite() -> None:
     better = crypto.pin_of(_statement(json.dumps(MEMBERS | {"suites": [1, 2]}).encode()))
     worse = crypto.sign_statement(ALICE, "alice", 4, 1_790_000_000_000)
     later = crypto.pin_of(_statement(json.dumps(MEMBERS | {"seq": 4, "suites": [1, 2]}).encode()))
@@ -442,7 +442,7 @@ MEMBERS = json.loads(b64u_decode(STATEMENT.split(".")[1]))
     ],
     ids=str,
 )
-def test_a_signed_statement_that_breaks_the_form_is_refused(changed: dict[str, Any]) -> None:
+def test_a_malformed_signed_statement_is_refused(changed: dict[str, Any]) -> None:
     with pytest.raises(Refused):
         crypto.verify_statement(_statement(json.dumps(MEMBERS | changed).encode()))
     assert crypto.verify_statement(_statement(json.dumps(MEMBERS).encode())).name == "alice"
@@ -464,18 +464,18 @@ def test_a_signed_statement_that_breaks_the_form_is_refused(changed: dict[str, A
     ],
     ids=lambda raw: repr(raw[-30:]),
 )
-def test_a_signed_statement_that_is_no_plain_json_is_refused(raw: bytes) -> None:
+def test_a_signed_statement_that_is_not_strict_json_is_refused(raw: bytes) -> None:
     with pytest.raises(Refused):
         crypto.verify_statement(_statement(raw))
 
 
-def test_a_small_order_key_lets_anybody_sign_and_is_refused() -> None:
-    ik = bytes([1]) + bytes(31)  # the neutral element: this signature holds for every text
+def test_a_small_order_key_accepts_any_signature_and_is_refused() -> None:
+    ik = bytes([1]) + bytes(31)  # the neutral element: this signature is valid for every text
     with pytest.raises(encoding.EnvelopeError, match="forged"):
         envelope.verify_signature(ik, b"anything", ik + bytes(32))
 
 
-def test_the_vault_opens_for_its_owner_alone() -> None:
+def test_only_its_owner_can_open_a_vault() -> None:
     vault = {"version": 7, "contacts": {"x": "é" * 5000}}
     sealed = crypto.seal_vault(ALICE, vault)
     assert crypto.open_vault(ALICE, sealed) == vault
@@ -493,24 +493,24 @@ def test_the_vault_opens_for_its_owner_alone() -> None:
 
 
 @pytest.mark.parametrize("odd", [float("nan"), float("inf"), "\ud800", b"bytes", {1}], ids=repr)
-def test_a_vault_that_would_not_open_again_is_not_sealed(odd: object) -> None:
+def test_a_vault_that_could_not_be_opened_is_not_sealed(odd: object) -> None:
     with pytest.raises(Refused):
         crypto.seal_vault(ALICE, {"version": 1, "x": [odd]})
 
 
 @pytest.mark.parametrize("size", [0, 15, 17])
-def test_an_act_is_for_one_deployment(size: int) -> None:
+def test_an_act_is_valid_for_one_deployment(size: int) -> None:
     with pytest.raises(Refused, match="16 bytes"):
         crypto.sign_act(ALICE, bytes(size), "delete_account", "", 5)
 
 
-def test_the_act_that_changes_a_pin_is_about_every_field() -> None:
+def test_an_act_that_changes_a_pin_covers_every_field() -> None:
     fields = {name: name for name in envelope.CHANGE_PIN_FIELDS} | {"new_iterations": 200_000}
     purposes = {crypto.change_pin_purpose(fields | {name: "other"}) for name in fields}
     assert len(purposes | {crypto.change_pin_purpose(fields)}) == 7
 
 
-def test_no_secret_is_in_what_python_prints_of_keys_and_messages() -> None:
+def test_the_repr_of_keys_and_messages_contains_no_secret() -> None:
     opened = open_as_bob(SEALED)
     pin = crypto.new_login_pin()
     login, wrapped = crypto.login_keys(pin, bytes(16)), crypto.wrap_keys(pin, ALICE)

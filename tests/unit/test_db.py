@@ -1,4 +1,4 @@
-"""The database: group commit, migrations, and what a crash or a cancelled caller leaves behind."""
+"""The database: group commit, migrations, crashes and cancelled callers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.websocket.test_live import until
 
 @pytest.fixture
 async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    """With a table of numbers, each once."""
+    """A database with one table of unique numbers."""
     opened = await Database.open(tmp_path / "test.db")
     await opened.write(make_numbers)
     yield opened
@@ -52,19 +52,19 @@ def tables(connection: Connection, name: str) -> list[str]:
     return [row["name"] for row in rows]
 
 
-async def test_what_was_written_can_be_read(database: Database) -> None:
+async def test_a_write_can_be_read_back(database: Database) -> None:
     assert await database.write(insert, 1) == 1
     assert await database.read(select) == [1]
 
 
-async def test_of_many_at_once_one_that_fails_spoils_no_other(database: Database) -> None:
+async def test_one_failing_write_does_not_affect_concurrent_ones(database: Database) -> None:
     await database.write(insert, 50)
     outcomes = await asyncio.gather(*(database.write(insert, i) for i in range(100)), return_exceptions=True)
     assert [i for i, outcome in enumerate(outcomes) if isinstance(outcome, Conflict)] == [50]
     assert await database.read(select) == list(range(100))
 
 
-async def test_callers_that_wait_together_share_a_commit(database: Database) -> None:
+async def test_concurrent_writes_share_a_commit(database: Database) -> None:
     commits = 0
 
     def count(sql: str) -> None:
@@ -78,18 +78,18 @@ async def test_callers_that_wait_together_share_a_commit(database: Database) -> 
 
 
 def without_the_log(folder: Path) -> int:
-    """How many numbers the database's own file has."""
+    """How many numbers the database file has without its write-ahead log."""
     with closing(sqlite3.connect(f"file:{folder / 'test.db'}?immutable=1", uri=True)) as connection:
         if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'numbers'").fetchall():
             return 0
         return int(connection.execute("SELECT count(*) FROM numbers").fetchone()[0])
 
 
-async def test_a_long_log_is_written_back_in_a_quiet_moment(database: Database, tmp_path: Path) -> None:
+async def test_a_long_log_is_checkpointed_when_the_server_is_idle(database: Database, tmp_path: Path) -> None:
     for i in range(LONG_LOG // 2):
         await database.write(insert, i)
     await asyncio.sleep(20 * QUIET)
-    assert without_the_log(tmp_path) == 0  # as many writes are not worth it yet
+    assert without_the_log(tmp_path) == 0  # too few writes for a checkpoint
     for i in range(LONG_LOG // 2, LONG_LOG):
         await database.write(insert, i)
     await until(lambda: without_the_log(tmp_path) == LONG_LOG)
@@ -97,17 +97,17 @@ async def test_a_long_log_is_written_back_in_a_quiet_moment(database: Database, 
     assert len(await database.read(select)) == LONG_LOG + 1
 
 
-async def test_a_moment_in_which_the_server_has_no_time_is_not_quiet(database: Database, tmp_path: Path) -> None:
+async def test_a_busy_event_loop_does_not_count_as_idle(database: Database, tmp_path: Path) -> None:
     for i in range(LONG_LOG):
         await database.write(insert, i)
     for _ in range(20):
-        time.sleep(5 * QUIET)  # noqa: ASYNC251  # requests are worked on, and nobody has come to their writes yet
+        time.sleep(5 * QUIET)  # noqa: ASYNC251  # requests are being handled; their writes come later
         await asyncio.sleep(0)
     assert without_the_log(tmp_path) == 0
     await until(lambda: without_the_log(tmp_path) == LONG_LOG)
 
 
-async def test_a_write_that_raises_leaves_nothing(database: Database) -> None:
+async def test_a_write_that_raises_is_rolled_back(database: Database) -> None:
     def half(connection: Connection) -> None:
         insert(connection, 1)
         raise LookupError("in the middle")
@@ -117,7 +117,7 @@ async def test_a_write_that_raises_leaves_nothing(database: Database) -> None:
     assert await database.read(select) == []
 
 
-async def test_a_cancelled_caller_leaves_no_open_transaction(database: Database) -> None:
+async def test_a_cancelled_write_leaves_no_open_transaction(database: Database) -> None:
     started, may_go_on = threading.Event(), threading.Event()
 
     def slow(connection: Connection) -> None:
@@ -135,13 +135,13 @@ async def test_a_cancelled_caller_leaves_no_open_transaction(database: Database)
     assert 2 in await database.read(select)
 
 
-async def test_more_writes_than_can_wait_are_refused_at_once_and_those_that_wait_are_stored(
+async def test_writes_beyond_the_queue_limit_are_refused_and_queued_ones_are_stored(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(db, "MOST_WAITING", 8)
     may_go_on = threading.Event()
     held = asyncio.create_task(database.write(lambda connection: may_go_on.wait(5)))
-    await asyncio.sleep(0.05)  # the writer has taken it, and nothing else
+    await asyncio.sleep(0.05)  # the writer has taken this one only
     waiting = [asyncio.create_task(database.write(insert, number)) for number in range(8)]
     await asyncio.sleep(0)
     with pytest.raises(Busy):
@@ -153,7 +153,7 @@ async def test_more_writes_than_can_wait_are_refused_at_once_and_those_that_wait
     assert await database.read(select) == [*range(8), 99]
 
 
-async def test_the_revision_rises_with_every_write_but_those_that_keep_sessions(database: Database) -> None:
+async def test_every_write_raises_the_revision_unless_it_keeps_sessions(database: Database) -> None:
     before = database.revision
     await database.write(keeps_sessions(lambda connection: insert(connection, 1)))
     assert database.revision == before
@@ -166,7 +166,7 @@ async def test_a_reader_cannot_write(database: Database) -> None:
         await database.read(insert, 1)
 
 
-async def test_every_connection_is_durable_and_forgets_what_is_deleted(database: Database) -> None:
+async def test_every_connection_is_durable_and_erases_deleted_data(database: Database) -> None:
     for run in (database.read, database.read, database.write):
         assert await run(pragma, "synchronous") == 2  # FULL
         assert await run(pragma, "foreign_keys") == 1
@@ -175,13 +175,13 @@ async def test_every_connection_is_durable_and_forgets_what_is_deleted(database:
         assert await run(pragma, "busy_timeout") == 10_000
 
 
-async def test_nobody_else_can_read_the_files(database: Database, tmp_path: Path) -> None:
+async def test_other_users_cannot_read_the_files(database: Database, tmp_path: Path) -> None:
     files = list(tmp_path.glob("test.db*"))
     assert len(files) == 3
     assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}
 
 
-async def test_many_processes_may_start_at_once(tmp_path: Path) -> None:
+async def test_many_processes_can_start_at_once(tmp_path: Path) -> None:
     path = tmp_path / "together.db"
     opened = await asyncio.gather(*(Database.open(path) for _ in range(8)))
     for database in opened:
@@ -191,7 +191,7 @@ async def test_many_processes_may_start_at_once(tmp_path: Path) -> None:
     connection.close()
 
 
-async def test_a_newer_database_is_refused_with_a_sentence(tmp_path: Path) -> None:
+async def test_a_newer_database_is_refused_with_a_clear_message(tmp_path: Path) -> None:
     path = tmp_path / "newer.db"
     await (await Database.open(path)).close()
     connection = sqlite3.connect(path)
@@ -202,7 +202,7 @@ async def test_a_newer_database_is_refused_with_a_sentence(tmp_path: Path) -> No
         await Database.open(path)
 
 
-async def test_a_file_that_is_no_database_is_an_error_and_the_process_can_end(tmp_path: Path) -> None:
+async def test_a_file_that_is_not_a_database_is_an_error_and_does_not_hang_the_process(tmp_path: Path) -> None:
     path = tmp_path / "text.db"
     path.write_text("This is no database. " * 100)
     with pytest.raises(DatabaseError, match="not a database"):
@@ -211,9 +211,7 @@ async def test_a_file_that_is_no_database_is_an_error_and_the_process_can_end(tm
 
 
 @pytest.mark.parametrize("smallest", [0, integrity.SMALL])
-async def test_a_database_that_was_cut_short_is_refused_whether_small_or_large(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, smallest: int
-) -> None:
+async def test_a_truncated_database_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, smallest: int) -> None:
     monkeypatch.setattr(integrity, "SMALL", smallest)
     path = tmp_path / "cut.db"
     await (await Database.open(path)).close()
@@ -222,15 +220,15 @@ async def test_a_database_that_was_cut_short_is_refused_whether_small_or_large(
         await Database.open(path)
 
 
-async def test_a_reader_elsewhere_holds_up_neither_writes_nor_what_is_to_be_forgotten_for_ever(
+async def test_a_long_running_reader_blocks_neither_writes_nor_erasure(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(db, "FORGET_WITHIN", 0.3)
     reader = sqlite3.connect(tmp_path / "test.db", isolation_level=None)
     reader.execute("BEGIN")
-    reader.execute("SELECT * FROM numbers").fetchall()  # a backup, say, that takes its time
+    reader.execute("SELECT * FROM numbers").fetchall()  # such as a slow backup
     await database.write(insert, 1)
-    await asyncio.wait_for(database.forget(), 5)  # not yet, and nobody waits for it
+    await asyncio.wait_for(database.forget(), 5)  # postponed, without waiting
     assert await asyncio.wait_for(database.write(insert, 2), 5) == 2
     log = tmp_path / "test.db-wal"
     assert log.stat().st_size > 0
@@ -238,9 +236,7 @@ async def test_a_reader_elsewhere_holds_up_neither_writes_nor_what_is_to_be_forg
     await until(lambda: log.stat().st_size == 0)
 
 
-async def test_a_migration_that_fails_leaves_the_schema_as_it_was(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_failed_migration_leaves_the_schema_unchanged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "halfway.db"
     steps = [
         *schema.migrations(),
@@ -256,6 +252,6 @@ async def test_a_migration_that_fails_leaves_the_schema_as_it_was(
     await database.close()
 
 
-def test_migrations_are_numbered_without_a_gap() -> None:
+def test_migration_numbers_have_no_gaps() -> None:
     numbers = [number for number, _, _ in schema.migrations()]
     assert numbers == list(range(1, len(numbers) + 1))

@@ -1,4 +1,4 @@
-"""What a server can check without any secret: encodings, public keys, statements, PINs and the outside of envelopes."""
+"""What a server checks without any secret: encodings, public keys, statements, PINs and the outside of envelopes."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
 @settings(deadline=None)
 @given(st.binary(max_size=200))
-def test_bytes_come_back_from_base64url(raw: bytes) -> None:
+def test_base64url_round_trips(raw: bytes) -> None:
     assert b64u_decode(b64u_encode(raw), len(raw)) == raw
 
 
 @settings(max_examples=300, deadline=None)
 @given(st.text(LETTERS + "=+/.\n é", max_size=12))
-def test_a_text_decodes_only_if_it_is_the_one_encoding(text: str) -> None:
+def test_only_the_canonical_base64url_encoding_is_decoded(text: str) -> None:
     try:
         raw = b64u_decode(text)
     except EnvelopeError:
@@ -41,19 +41,19 @@ def test_a_text_decodes_only_if_it_is_the_one_encoding(text: str) -> None:
 @pytest.mark.parametrize(
     "text", ["AB", "AAB", "A", "AA==", "AA=", "+/+/", "AAAA\n", " AAAA", "AA AA", "ÄAAA", "１２３４"]
 )
-def test_another_spelling_of_the_same_bytes_is_refused(text: str) -> None:
+def test_a_noncanonical_base64url_encoding_is_refused(text: str) -> None:
     with pytest.raises(EnvelopeError):
         b64u_decode(text)
 
 
-def test_a_wrong_size_is_named() -> None:
+def test_a_wrong_size_is_reported() -> None:
     with pytest.raises(EnvelopeError, match="Expected 4 bytes in base64url, got 3"):
         b64u_decode("AAAA", 4)
 
 
 @settings(deadline=None)
 @given(st.binary(max_size=40).filter(lambda raw: len(raw) % 5 == 0))
-def test_crockford_is_the_number_in_base_32(raw: bytes) -> None:
+def test_crockford_encodes_a_number_in_base_32(raw: bytes) -> None:
     number = 0
     for letter in crockford_encode(raw):
         number = number * 32 + ALPHABET.index(letter)
@@ -64,12 +64,12 @@ def test_crockford_is_the_number_in_base_32(raw: bytes) -> None:
 
 
 @pytest.mark.parametrize("name", ["abc", "A-1", "___", "x" * 32])
-def test_a_username_may_look_like(name: str) -> None:
+def test_a_valid_username_is_accepted(name: str) -> None:
     envelope.check_username(name)
 
 
 @pytest.mark.parametrize("name", ["", "ab", "x" * 33, "a b", "abc\n", "ab\x00c", "Zoë", "абв", "abc٣", "<b>"])
-def test_a_username_may_not_look_like(name: str) -> None:
+def test_an_invalid_username_is_refused(name: str) -> None:
     with pytest.raises(EnvelopeError, match=r"^A username has 3 to 32 letters, digits, _ or -\.$"):
         envelope.check_username(name)
 
@@ -77,7 +77,7 @@ def test_a_username_may_not_look_like(name: str) -> None:
 @pytest.mark.parametrize(
     "name", ["christopherjames", "anna-of-the-north-sea", "UUUU-UUUU-UUUU-UUUU-UUUU-UUUU", "x" * 24]
 )
-def test_a_new_username_may_look_like(name: str) -> None:
+def test_a_valid_new_username_is_accepted(name: str) -> None:
     envelope.check_new_username(name)
 
 
@@ -93,12 +93,12 @@ def test_a_new_username_may_look_like(name: str) -> None:
         ("a b", "3 to 32 letters"),
     ],
 )
-def test_a_new_username_may_not_look_like(name: str, words: str) -> None:
+def test_an_invalid_new_username_is_refused(name: str, words: str) -> None:
     with pytest.raises(EnvelopeError, match=words):
         envelope.check_new_username(name)
 
 
-def test_whoever_has_such_a_name_already_has_a_statement_that_holds() -> None:
+def test_statements_with_existing_names_that_look_like_a_pin_stay_valid() -> None:
     name = "9XM9A-MQQPM-79YKF-XPQ75-NHP58"
     assert envelope.parse_statement(crypto.sign_statement(ALICE, name, 1, 5)).name == name
 
@@ -110,7 +110,7 @@ D = -121665 * pow(121666, -1, P) % P
 
 
 def small_order_encodings() -> set[bytes]:
-    """Every encoding (sign bit cleared) of a point whose eightfold is neutral, found anew: RFC 8032, 5.1."""
+    """Every encoding (sign bit cleared) of a point P with 8P = 0, computed from RFC 8032, 5.1."""
 
     def add(a: tuple[int, int], b: tuple[int, int]) -> tuple[int, int]:
         t = D * a[0] * b[0] * a[1] * b[1] % P
@@ -144,7 +144,7 @@ def test_the_list_of_small_order_keys_is_complete() -> None:
 
 
 @pytest.mark.parametrize("sign", [0, 0x80])
-def test_no_small_order_key_is_an_identity(sign: int) -> None:
+def test_a_small_order_identity_key_is_refused(sign: int) -> None:
     for point in envelope.SMALL_ORDER:
         with pytest.raises(EnvelopeError, match="forged"):
             envelope.check_identity_key(point[:31] + bytes([point[31] | sign]))
@@ -157,7 +157,7 @@ def test_an_identity_key_has_32_bytes(size: int) -> None:
 
 
 @pytest.mark.parametrize("at", [*range(33), 33, *range(289, 294)])
-def test_an_encryption_key_has_one_form_only(at: int) -> None:
+def test_an_encryption_key_has_only_one_encoding(at: int) -> None:
     wrong = bytearray(BOB.spki)
     wrong[at] ^= 0x80
     with pytest.raises(EnvelopeError, match="2048 bits"):
@@ -175,20 +175,20 @@ MEMBERS = json.loads(b64u_decode(STATEMENT.split(".")[1]))
 
 
 def signed(**changed: object) -> str:
-    """A statement by Alice that says something else."""
+    """A statement by Alice with these changes."""
     return crypto._sign(ALICE, envelope.STATEMENT_HEADER, json.dumps(MEMBERS | changed).encode())
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.data())
-def test_a_statement_with_a_flipped_character_never_holds(data: st.DataObject) -> None:
+def test_a_statement_with_a_flipped_character_is_refused(data: st.DataObject) -> None:
     at = data.draw(st.integers(0, len(STATEMENT) - 1))
     letter = data.draw(st.sampled_from((LETTERS + ".=").replace(STATEMENT[at], "")))
     with pytest.raises(EnvelopeError):
         envelope.parse_statement(STATEMENT[:at] + letter + STATEMENT[at + 1 :])
 
 
-def test_suites_to_come_are_kept_and_their_keys_are_ignored() -> None:
+def test_unknown_suites_are_kept_and_their_keys_ignored() -> None:
     later = envelope.parse_statement(signed(suites=[1, 2], ek=[{"s": 2, "kem": "x"}, *MEMBERS["ek"]], z=[None]))
     assert (later.suites, later.spki) == ((1, 2), ALICE.spki)
 
@@ -200,7 +200,7 @@ def test_a_statement_without_suite_1_is_refused(suites: object) -> None:
 
 
 @pytest.mark.parametrize("statement", [None, 5, b"a.b.c", ["a", "b", "c"], {}])
-def test_what_is_no_text_is_no_statement(statement: object) -> None:
+def test_a_statement_that_is_not_text_is_refused(statement: object) -> None:
     with pytest.raises(EnvelopeError, match="key statement"):
         envelope.parse_statement(statement)  # type: ignore[arg-type]  # a server's JSON can say anything
 
@@ -208,7 +208,7 @@ def test_what_is_no_text_is_no_statement(statement: object) -> None:
 # ---- 8  Search PIN ----
 
 
-def test_each_mistake_in_a_search_pin_gets_its_own_sentence() -> None:
+def test_each_mistake_in_a_search_pin_gets_its_own_message() -> None:
     good = envelope.search_pin(ALICE.ik, bytes(16)).replace("-", "")
     other = ALPHABET[(ALPHABET.index(good[-1]) + 1) % 32]
     mistakes = {
@@ -220,11 +220,11 @@ def test_each_mistake_in_a_search_pin_gets_its_own_sentence() -> None:
     for typed, sentence in mistakes.items():
         with pytest.raises(envelope.PinError, match=sentence) as told:
             envelope.normalise_search_pin(typed)
-        assert typed.replace("-", "") not in str(told.value)  # what was typed may be a secret
+        assert typed.replace("-", "") not in str(told.value)  # the input may be a secret
 
 
 @pytest.mark.parametrize("change", [str.lower, lambda pin: f" {pin}\n", lambda pin: pin.replace("-", " - ")])
-def test_a_search_pin_is_understood_however_it_was_typed(change: Callable[[str], str]) -> None:
+def test_a_search_pin_is_normalized(change: Callable[[str], str]) -> None:
     shown = envelope.search_pin(BOB.ik, b"sixteen bytes ok")
     assert envelope.normalise_search_pin(change(shown)) == shown
 
@@ -239,16 +239,16 @@ def test_a_search_pin_commits_to_key_and_salt() -> None:
 
 @settings(deadline=None)
 @given(st.binary(min_size=32, max_size=32), st.binary(min_size=32, max_size=32))
-def test_both_sides_compute_the_same_conversation(x: bytes, y: bytes) -> None:
+def test_both_sides_compute_the_same_conversation_id(x: bytes, y: bytes) -> None:
     assert envelope.conversation_id(x, y) == envelope.conversation_id(y, x)
     assert envelope.in_order(x, y) == envelope.in_order(y, x) == tuple(sorted((x, y)))
 
 
-# ---- 12  Envelope, seen from outside ----
+# ---- 12  Outside of an envelope ----
 
 
 def outside(size: int = 512, kid: str = KID) -> list[str]:
-    """The five parts of an envelope whose inside is noise: no server can tell."""
+    """The five parts of an envelope filled with noise; a server cannot tell the difference."""
     jws = (
         len(b64u_encode(envelope.MESSAGE_HEADER)) + 1 + len(b64u_encode(bytes(size))) + 1 + len(b64u_encode(bytes(64)))
     )
@@ -256,7 +256,7 @@ def outside(size: int = 512, kid: str = KID) -> list[str]:
 
 
 def refusal(sealed: str) -> str:
-    """The sentence, which repeats nothing of what was sealed."""
+    """The error message, which must not repeat any sealed part."""
     with pytest.raises(EnvelopeError) as told:
         envelope.key_id_of(sealed)
     sentence = str(told.value)
@@ -265,8 +265,8 @@ def refusal(sealed: str) -> str:
 
 
 @pytest.mark.parametrize("bucket", envelope.BUCKETS)
-def test_an_envelope_of_every_bucket_in_use_passes_and_of_no_size_beside_it(bucket: int) -> None:
-    if bucket > 8192:  # kept for kinds to come
+def test_only_envelopes_of_a_bucket_in_use_are_accepted(bucket: int) -> None:
+    if bucket > 8192:  # reserved for future kinds
         assert "padded sizes" in refusal(".".join(outside(bucket)))
     else:
         assert envelope.key_id_of(".".join(outside(bucket))) == KID
@@ -274,14 +274,14 @@ def test_an_envelope_of_every_bucket_in_use_passes_and_of_no_size_beside_it(buck
         assert "padded sizes" in refusal(".".join(outside(size)))
 
 
-def test_every_envelope_of_the_vectors_that_opens_passes_the_server() -> None:
+def test_the_server_accepts_every_vector_envelope_that_opens() -> None:
     opens = [case for case in load_vectors("envelopes") if case["verdict"] == "ok"]
     assert opens
     for case in opens:
         assert envelope.key_id_of(case["jwe"]) == KID
 
 
-def test_the_key_that_a_copy_is_for_is_read_and_another_header_is_refused() -> None:
+def test_the_key_id_is_read_from_the_header_and_any_other_header_is_refused() -> None:
     alice = envelope.key_id(ALICE.spki)
     assert envelope.key_id_of(".".join(outside(kid=alice))) == alice
     for header in (envelope.envelope_header(KID, "ezdms-vault+jwe"), envelope.envelope_header(KID + "A"), "e30"):
@@ -302,14 +302,14 @@ def test_the_key_that_a_copy_is_for_is_read_and_another_header_is_refused() -> N
     ],
     ids=["shorter", "longer", "padding", "not ascii", "another alphabet", "a space", "empty"],
 )
-def test_a_part_of_another_form_is_refused(part: int, spoil: Callable[[str], str]) -> None:
+def test_a_malformed_part_is_refused(part: int, spoil: Callable[[str], str]) -> None:
     parts = outside()
     parts[part] = spoil(parts[part])
     refusal(".".join(parts))
 
 
 @pytest.mark.parametrize("part", [1, 3, 4])
-def test_stray_bits_at_the_end_of_a_part_are_refused(part: int) -> None:
+def test_trailing_bits_in_a_part_are_refused(part: int) -> None:
     for bucket in envelope.MESSAGE_SIZES.values():
         parts = outside(bucket)
         if len(parts[part]) % 4:  # the last letter has bits that encode nothing

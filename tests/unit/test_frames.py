@@ -1,4 +1,4 @@
-"""Frames are split where they end, and mean what wsproto says they mean."""
+"""The frame splitter: it finds where frames end and agrees with wsproto on what they mean."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ LARGEST = 1000
 
 
 def masked(content: bytes, mask: bytes = b"\x01\x02\x03\x04") -> bytes:
-    """A whole text with a mask that is not zeros."""
+    """A text frame with a nonzero mask."""
     plain = frame(TEXT, content)
     head = len(plain) - len(content) - 4
     return plain[:head] + mask + bytes(byte ^ mask[i % 4] for i, byte in enumerate(content))
 
 
 def meaning(pieces: Iterable[str | bytes]) -> list[object]:
-    """The messages, pings and ends that a server sees, when wsproto reads what is left to it."""
+    """The messages, pings and closes that a server sees, with wsproto reading what is left to it."""
     connection, seen, message = Connection(ConnectionType.SERVER), list[object](), list[str | bytes]()
     for piece in pieces:
         if isinstance(piece, str):
@@ -51,7 +51,7 @@ def meaning(pieces: Iterable[str | bytes]) -> list[object]:
 
 
 def cut(octets: bytes, places: list[int]) -> list[bytes]:
-    """The same bytes in pieces."""
+    """The bytes cut into chunks at these places."""
     edges = [0, *sorted(place % (len(octets) + 1) for place in places), len(octets)]
     return [octets[start:end] for start, end in pairwise(edges)]
 
@@ -73,35 +73,33 @@ FRAMES = st.one_of(
 
 
 @given(st.lists(FRAMES, max_size=6), st.lists(st.integers(0, 5000), max_size=8))
-def test_whatever_comes_in_whatever_pieces_means_the_same_as_to_wsproto_alone(
-    sent: list[bytes], places: list[int]
-) -> None:
+def test_any_input_in_any_chunks_is_read_as_wsproto_alone_reads_it(sent: list[bytes], places: list[int]) -> None:
     octets, frames = b"".join(sent), Frames(LARGEST)
     split = meaning(piece for part in cut(octets, places) for piece in frames.take(part))
     alone = meaning([octets])
-    # What is too large is given to wsproto as it comes, so that its size is known before it is all there.
+    # Oversized frames go to wsproto unbuffered, so that it sees their size before they are complete.
     assert split == alone or (alone[: len(split)] == split and octets.endswith(frames._rest) and frames._rest)
 
 
-def test_whole_texts_are_read_here_and_wsproto_gets_the_rest() -> None:
+def test_unfragmented_text_frames_are_read_directly_and_wsproto_gets_the_rest() -> None:
     frames = Frames(LARGEST)
     came = masked(b"one") + frame(PONG, b"") + masked("zwölf".encode()) + frame(PING, b"x") + masked(b"x" * 900)
     assert list(frames.take(came)) == ["one", "zwölf", frame(PING, b"x"), "x" * 900]
 
 
-def test_a_text_within_a_message_of_several_frames_is_for_wsproto() -> None:
+def test_a_text_frame_within_a_fragmented_message_goes_to_wsproto() -> None:
     frames = Frames(LARGEST)
     sent = [frame(TEXT, b"a", fin=False), frame(PING, b""), frame(TEXT, b"b"), frame(CONTINUATION, b"c")]
     assert list(frames.take(b"".join(sent))) == sent
 
 
 @pytest.mark.parametrize("size", [0, 1, 125, 126, LARGEST])
-def test_a_text_that_comes_byte_by_byte_is_one_text(size: int) -> None:
+def test_a_text_frame_sent_byte_by_byte_is_one_text(size: int) -> None:
     frames, text = Frames(LARGEST), ("abcdefg" * size)[:size]
     assert [piece for byte in masked(text.encode()) for piece in frames.take(bytes([byte]))] == [text]
 
 
-def test_of_a_frame_that_is_too_large_nothing_is_kept() -> None:
+def test_an_oversized_frame_is_not_buffered() -> None:
     frames = Frames(LARGEST)
     head = frame(TEXT, b"x" * (LARGEST + 1))[:20]
     assert list(frames.take(head)) == [head]
@@ -109,13 +107,13 @@ def test_of_a_frame_that_is_too_large_nothing_is_kept() -> None:
     assert frames._rest == b""
 
 
-def test_of_a_frame_that_is_not_whole_no_more_is_kept_than_the_largest() -> None:
+def test_an_incomplete_frame_buffers_at_most_the_size_limit() -> None:
     frames = Frames(LARGEST)
     assert list(frames.take(frame(TEXT, b"x" * LARGEST)[:-1])) == []
     assert len(frames._rest) == LARGEST + 8 - 1
 
 
-def test_texts_are_messages_to_wsproto_too() -> None:
+def test_wsproto_reads_the_same_text_messages() -> None:
     connection = Connection(ConnectionType.SERVER)
     connection.receive_data(masked(b"one"))
     assert [event.data for event in connection.events() if isinstance(event, TextMessage | BytesMessage)] == ["one"]

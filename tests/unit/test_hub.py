@@ -1,4 +1,4 @@
-"""Mailboxes: who gets what, and what becomes of a reader that does not read."""
+"""Mailboxes: who gets what, and what happens to a reader that does not read."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ async def test_an_event_reaches_every_mailbox_of_its_user_and_no_other() -> None
     assert await other.get() == "two"
 
 
-async def test_a_mailbox_that_overflows_closes_and_the_others_go_on() -> None:
+async def test_an_overflowing_mailbox_closes_and_the_others_continue() -> None:
     hub = Hub[str]()
     slow, quick = hub.subscribe("alice", "s1"), hub.subscribe("alice", "s2")
     for i in range(LARGEST_MAILBOX + 10):
@@ -28,7 +28,7 @@ async def test_a_mailbox_that_overflows_closes_and_the_others_go_on() -> None:
     assert quick.close_code is None
 
 
-async def test_ending_a_session_closes_its_mailboxes_only() -> None:
+async def test_ending_a_session_closes_only_its_mailboxes() -> None:
     hub = Hub[str]()
     ended, other = hub.subscribe("alice", "s1"), hub.subscribe("alice", "s2")
     hub.end_session("alice", "s1")
@@ -36,7 +36,7 @@ async def test_ending_a_session_closes_its_mailboxes_only() -> None:
     assert await asyncio.wait_for(ended.get(), 1) is None
 
 
-async def test_a_server_that_stops_closes_all_also_those_that_come_late() -> None:
+async def test_a_stopping_server_closes_all_mailboxes_including_late_ones() -> None:
     hub = Hub[str]()
     early = hub.subscribe("alice", "s1")
     hub.close_all()
@@ -44,7 +44,7 @@ async def test_a_server_that_stops_closes_all_also_those_that_come_late() -> Non
     assert early.close_code == late.close_code == RESTART
 
 
-def test_a_closed_socket_leaves_nothing_behind() -> None:
+def test_a_closed_socket_leaves_no_mailbox() -> None:
     async def main() -> None:
         hub = Hub[str]()
         mailbox = hub.subscribe("alice", "s1")

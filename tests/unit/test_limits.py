@@ -1,4 +1,4 @@
-"""Buckets fill, empty with time, and do not grow for ever."""
+"""Rate limits: buckets fill, drain over time, and use bounded memory."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ezdms.web.limits import Arrivals, Bucket, KnownLimit
 
 
 class Clock:
-    """The one thing that tests may fake."""
+    """A fake clock."""
 
     def __init__(self) -> None:
         self.time = 1000.0
@@ -21,7 +21,7 @@ class Clock:
         return self.time
 
 
-def test_a_bucket_lets_so_many_through_and_then_one_at_a_time() -> None:
+def test_a_bucket_allows_a_burst_and_then_a_steady_rate() -> None:
     clock = Clock()
     bucket = Bucket(Limit(3, timedelta(seconds=30)), clock)
     assert [bucket.wait() for _ in range(3)] == [0, 0, 0]
@@ -39,7 +39,7 @@ def test_a_bucket_without_a_limit_never_fills() -> None:
     assert {bucket.wait() for _ in range(1000)} == {0}
 
 
-def test_what_no_longer_limits_is_forgotten_first(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_expired_buckets_are_evicted_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "LARGEST_STORE", 10)
     clock = Clock()
     arrivals = Arrivals(clock)
@@ -52,7 +52,7 @@ def test_what_no_longer_limits_is_forgotten_first(monkeypatch: pytest.MonkeyPatc
     assert arrivals.ahead("past 0") == 0
 
 
-def test_one_limit_that_is_reached_keeps_the_others_from_counting() -> None:
+def test_reaching_one_limit_stops_the_others_from_counting() -> None:
     clock = Clock()
     arrivals = Arrivals(clock)
     narrow, wide = KnownLimit(1, timedelta(seconds=10)), KnownLimit(3, timedelta(seconds=300))

@@ -1,4 +1,4 @@
-"""The bell of the Python client: what cannot be fetched now rings again, and no more often than once."""
+"""The bell of the Python client: a failed fetch rings again later, but only once."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ezdms.client.transport import Transport
 
 
 class Counting(Bell):
-    """It keeps each ring."""
+    """A Bell that records each ring."""
 
     rung: tuple[str | None, ...] = ()
 
@@ -19,7 +19,7 @@ class Counting(Bell):
         super().ring(where)
 
 
-async def test_what_is_asked_for_again_often_rings_once() -> None:
+async def test_repeated_requests_to_ring_later_ring_once() -> None:
     transport = Transport("http://127.0.0.1:9")
     bell = Counting(transport)
     for _ in range(2):

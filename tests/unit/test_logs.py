@@ -1,4 +1,4 @@
-"""The log: one line for each event, whatever happened, and nothing of what anybody sent."""
+"""The log: one line for each event, without anything that users sent."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SECRET = "XXXX-1234-SECRET-PIN"
 
 
 def record_of(error: BaseException | None = None, message: str = "error", **fields: object) -> logging.LogRecord:
-    """What a logger hands to a formatter."""
+    """The record that a logger passes to a formatter."""
     if error is None:
         told = logging.makeLogRecord({"name": "ezdms", "levelname": "INFO", "msg": message})
     else:
@@ -31,7 +31,7 @@ def record_of(error: BaseException | None = None, message: str = "error", **fiel
 
 @pytest.mark.parametrize("form", [TextLines, JsonLines])
 @pytest.mark.parametrize("error", [ValueError(f"bad PIN {SECRET}"), KeyError(SECRET), RuntimeError(f"\n{SECRET}\n")])
-def test_an_error_is_one_line_that_names_its_kind_and_place_and_not_its_words(
+def test_an_error_is_logged_as_one_line_with_its_type_and_place_but_not_its_message(
     form: type[logging.Formatter], error: Exception
 ) -> None:
     line = form().format(record_of(error, method="POST", route="/c/<conversation_id>"))
@@ -42,18 +42,18 @@ def test_an_error_is_one_line_that_names_its_kind_and_place_and_not_its_words(
     assert "/c/<conversation_id>" in line
 
 
-def test_what_the_system_says_is_said() -> None:
+def test_the_message_of_a_system_error_is_logged() -> None:
     line = TextLines().format(record_of(OSError(28, "No space left on device")))
     assert "No space left on device" in line
 
 
-def test_a_line_of_json_is_json() -> None:
+def test_a_json_log_line_is_valid_json() -> None:
     said = json.loads(JsonLines().format(record_of(message="started", version="1.0", sockets=3)))
     assert said.pop("time").endswith("Z")
     assert said == {"level": "INFO", "event": "started", "version": "1.0", "sockets": 3}
 
 
-def test_a_message_of_others_is_cut_to_its_first_line() -> None:
+def test_a_log_message_of_a_library_is_cut_to_its_first_line() -> None:
     record = logging.makeLogRecord({"name": "asyncio", "levelname": "ERROR", "msg": "Task failed\ntask: <Task …>" * 99})
     line = TextLines().format(record)
     assert line.endswith("ERROR Task failed: logger=asyncio")

@@ -1,4 +1,4 @@
-"""Who may write and read is decided in the queries themselves, also if a route forgets to ask."""
+"""The queries enforce access by themselves, even if a route forgets to check."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ def draft(conversation_id: str, name: str = "m1", n: int = 1) -> Draft:
     return Draft(conversation_id, name, n, "hash", 1, "for a", "for b", *in_order)
 
 
-async def test_only_a_participant_inserts(app: Quart, alice: Person, eve: Person, conversation: str) -> None:
+async def test_only_participants_can_insert_messages(app: Quart, alice: Person, eve: Person, conversation: str) -> None:
     database: Database = app.extensions["ezdms.database"]
     assert await database.write(insert_message, draft(conversation), sender_id=eve.user_id, quota=None) == (None, None)
     _, stored = await database.write(insert_message, draft(conversation), sender_id=alice.user_id, quota=None)
     assert isinstance(stored, Stored)
-    assert stored.seq == 1  # the refused one left no hole
+    assert stored.seq == 1  # the refused one left no gap
 
 
-async def test_an_id_that_is_taken_is_a_conflict_and_leaves_no_hole(
+async def test_a_duplicate_message_id_is_a_conflict_and_leaves_no_gap(
     app: Quart, alice: Person, bob: Person, conversation: str
 ) -> None:
     database: Database = app.extensions["ezdms.database"]
@@ -45,11 +45,11 @@ async def test_an_id_that_is_taken_is_a_conflict_and_leaves_no_hole(
     assert stored.unread == {alice.user_id: 1, bob.user_id: 0}
 
 
-async def test_a_counter_is_above_the_last_one_and_not_far_above(app: Quart, alice: Person, conversation: str) -> None:
+async def test_a_counter_must_be_a_little_above_the_last_one(app: Quart, alice: Person, conversation: str) -> None:
     database: Database = app.extensions["ezdms.database"]
 
     async def next_after(name: str, n: int) -> int | None:
-        """The next counter, if this one was refused."""
+        """The next free counter if this one was refused, else None."""
         _, outcome = await database.write(
             insert_message, draft(conversation, name, n), sender_id=alice.user_id, quota=None
         )
@@ -81,7 +81,7 @@ async def test_each_side_gets_its_own_copy(app: Quart, alice: Person, conversati
     assert await database.read(select_message, sender_id="somebody", **asked) is None  # type: ignore[arg-type]
 
 
-async def test_what_was_read_is_never_unread_again(app: Quart, alice: Person, bob: Person, conversation: str) -> None:
+async def test_a_read_message_never_becomes_unread(app: Quart, alice: Person, bob: Person, conversation: str) -> None:
     database: Database = app.extensions["ezdms.database"]
     for n in (1, 2, 3):
         await database.write(insert_message, draft(conversation, f"m{n}", n), sender_id=alice.user_id, quota=None)

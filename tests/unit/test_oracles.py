@@ -1,4 +1,4 @@
-"""Foreign JOSE libraries open our envelopes and verify our signatures, and what they seal opens here."""
+"""Other JOSE libraries open our envelopes and verify our signatures, and we open what they seal."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_joserfc_opens_our_envelope_and_verifies_our_signature() -> None:
     assert json.loads(known.payload)["name"] == "alice"
 
 
-def test_what_joserfc_seals_opens_here() -> None:
+def test_we_open_what_joserfc_seals() -> None:
     sealed = joserfc_jwe.encrypt_compact(
         json.loads(HEADER), MESSAGE.jws, RSAKey.import_key(public_pem(BOB)), algorithms=["RSA-OAEP-256", "A256GCM"]
     )
@@ -82,11 +82,11 @@ def test_jwcrypto_opens_our_envelope_and_verifies_our_signature() -> None:
     key = jwcrypto.jwk.JWK(**ed25519_jwk(ALICE)).get_op_key("verify")
     key.verify(b64u_decode(signature), f"{header}.{body}".encode())
     assert json.loads(b64u_decode(body))["b"] == TEXT
-    with pytest.raises(InvalidSignature):  # the check can fail
+    with pytest.raises(InvalidSignature):  # make sure that the check can fail
         key.verify(b64u_decode(signature), f"{header}.{body}x".encode())
 
 
-def test_what_jwcrypto_seals_opens_here() -> None:
+def test_we_open_what_jwcrypto_seals() -> None:
     key = jwcrypto.jwk.JWK.from_pem(public_pem(BOB).encode())
     sealed = jwcrypto.jwe.JWE(MESSAGE.jws.encode(), protected=HEADER, recipient=key).serialize(compact=True)
     assert sealed.split(".")[0] == envelope.envelope_header(envelope.key_id(BOB.spki))
@@ -94,7 +94,7 @@ def test_what_jwcrypto_seals_opens_here() -> None:
 
 
 def ask_jose(question: dict[str, Any]) -> dict[str, str]:
-    """One question to npm's jose."""
+    """Ask npm's jose one question."""
     node, packages = shutil.which("node"), os.environ.get("NODE_PACKAGES", "")
     if node is None or not (Path(packages) / "node_modules" / "jose").is_dir():
         skip_or_fail("npm's jose is missing: run bin/test on a machine with node and npm")
@@ -114,6 +114,6 @@ def test_npm_jose_opens_our_envelope_and_verifies_our_signature() -> None:
     assert json.loads(answer["body"])["b"] == TEXT
 
 
-def test_what_npm_jose_seals_opens_here() -> None:
+def test_we_open_what_npm_jose_seals() -> None:
     question = {"spki": public_pem(BOB), "ik": b64u_encode(ALICE.ik), "text": {"header": HEADER, "jws": MESSAGE.jws}}
     assert open_as_bob(ask_jose(question)["jwe"]) == TEXT

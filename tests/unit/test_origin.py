@@ -1,4 +1,4 @@
-"""Whose page asks: what browsers say of it is read first, then scheme, host and port are compared."""
+"""Origin checks: fetch metadata first, then scheme, host and port."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ezdms.web.origin import is_foreign, is_forged
 
 @dataclass
 class Asked:
-    """As much of a request as decides."""
+    """The parts of a request that matter here."""
 
     scheme: str = "https"
     host: str = "chat.example"
@@ -68,7 +68,7 @@ def test_an_origin_is_scheme_host_and_port(text: str, origin: Origin | None) -> 
         ("https", "chat.example:8443", "https://chat.example:8443", True),
         ("http", "localhost:5000", "http://localhost:5000", True),
         ("ws", "[::1]:5000", "http://[::1]:5000", True),
-        ("https", "chat.example", "http://chat.example", False),  # made up by whoever is on the network
+        ("https", "chat.example", "http://chat.example", False),  # forged by someone on the network
         ("wss", "chat.example", "http://chat.example", False),
         ("https", "chat.example:443", "http://chat.example:443", False),
         ("https", "chat.example", "https://chat.example:8443", False),
@@ -88,7 +88,7 @@ def test_an_origin_is_scheme_host_and_port(text: str, origin: Origin | None) -> 
         ("http", "chat.example", "https://evil.example", False),
     ],
 )
-def test_without_more_the_whole_origin_is_compared(scheme: str, host: str, origin: str, is_own: bool) -> None:
+def test_without_fetch_metadata_the_whole_origin_is_compared(scheme: str, host: str, origin: str, is_own: bool) -> None:
     assert foreign(Asked(scheme, host, headers={"Origin": origin})) is not is_own
 
 
@@ -100,7 +100,7 @@ OWN, OTHER = "https://chat.example", "https://evil.example"
     [
         ("same-origin", "cors", OWN, True),
         ("same-origin", "cors", None, True),
-        ("same-origin", "same-origin", "null", True),  # our pages send no referrer, and so sometimes no origin
+        ("same-origin", "same-origin", "null", True),  # our pages send no referrer, so sometimes no origin
         ("same-site", "cors", OWN, False),
         ("cross-site", "cors", OWN, False),
         ("cross-site", "navigate", None, False),
@@ -114,10 +114,10 @@ OWN, OTHER = "https://chat.example", "https://evil.example"
         ("none", "cors", "null", False),
         ("none", "cors", OWN, True),
         ("none", None, None, True),
-        (None, None, None, True),  # no browser
+        (None, None, None, True),  # not a browser
     ],
 )
-def test_what_the_browser_says_of_the_page_goes_first(
+def test_fetch_metadata_takes_precedence_over_the_origin(
     site: str | None, mode: str | None, origin: str | None, is_own: bool
 ) -> None:
     given = {"Sec-Fetch-Site": site, "Sec-Fetch-Mode": mode, "Origin": origin}
@@ -128,7 +128,7 @@ def test_what_the_browser_says_of_the_page_goes_first(
 
 @pytest.mark.parametrize("allowed", ["https://evil.example", "https://evil.example:443"])
 @pytest.mark.parametrize("site", [None, "cross-site", "same-site"])
-def test_an_origin_that_the_operator_allowed_is_let_through(site: str | None, allowed: str) -> None:
+def test_an_origin_allowed_by_the_operator_is_accepted(site: str | None, allowed: str) -> None:
     headers = {"Origin": OTHER} | ({} if site is None else {"Sec-Fetch-Site": site})
     assert foreign(Asked(headers=headers))
     assert not foreign(Asked(headers=headers), "https://else.example", allowed)
@@ -136,7 +136,7 @@ def test_an_origin_that_the_operator_allowed_is_let_through(site: str | None, al
         assert foreign(Asked(headers=headers), other)
 
 
-def test_what_changes_nothing_may_come_from_anywhere() -> None:
+def test_safe_methods_are_accepted_from_any_origin() -> None:
     for method, is_refused in (("GET", False), ("HEAD", False), ("OPTIONS", False), ("PUT", True), ("DELETE", True)):
         asked: Any = Asked(method=method, headers={"Origin": OTHER})
         assert is_forged(asked, ()) is is_refused
@@ -156,7 +156,7 @@ SAFE = [
 ]  # fmt: skip
 
 
-async def test_a_client_speaks_plain_http_with_this_very_machine_alone(tmp_path: Path) -> None:
+async def test_a_client_uses_plain_http_only_with_localhost(tmp_path: Path) -> None:
     pin = crypto.new_login_pin()
     for addresses, words in (
         (PLAIN, "anyone in between could log in as you"),

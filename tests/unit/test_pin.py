@@ -1,4 +1,4 @@
-"""The pin is made of the installed release alone, for one host, and says why it is not."""
+"""The pin is built from the installed release alone, for one host; if it cannot be, the message says why."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ NOBODY = "http://127.0.0.1:9"  # nothing listens there
 
 
 def run(*words: str | Path) -> tuple[int, str]:
-    """Exit code and all that was printed."""
+    """Run the command; returns the exit code and the output."""
     done = CliRunner().invoke(main, ["pin", *(str(word) for word in words)])
     return done.exit_code, done.output
 
@@ -37,7 +37,7 @@ def written(folder: Path) -> dict[str, Any]:
     return {name: json.loads((folder / f"{name}.json").read_text()) for name in ("manifest", "rules")}
 
 
-def test_the_extension_may_act_at_one_host_and_loads_nothing_from_anywhere(tmp_path: Path) -> None:
+def test_the_extension_has_access_to_one_host_and_loads_nothing_remote(tmp_path: Path) -> None:
     pin.write(tmp_path / "pin", "https://chat.example.org", [installed()])
     made = written(tmp_path / "pin")
     manifest = made["manifest"]
@@ -59,14 +59,14 @@ def test_the_extension_may_act_at_one_host_and_loads_nothing_from_anywhere(tmp_p
         assert not re.search(r"\beval\(|new Function|innerHTML|import\(", text)
 
 
-def test_the_extension_knows_a_version_by_the_form_of_a_manifest(tmp_path: Path) -> None:
+def test_the_extension_recognizes_versions_as_the_manifest_does(tmp_path: Path) -> None:
     pin.write(tmp_path / "pin", "https://chat.example.org", [installed()])
     pinned = json.loads((tmp_path / "pin" / "pinned.js").read_text().removeprefix("globalThis.PINNED = ")[:-2])
     assert pinned["version"] == f"^(?:{VERSION.pattern})$"
     assert "new RegExp(PINNED.version).test" in (tmp_path / "pin" / "page.js").read_text()
 
 
-def test_the_rule_sets_the_policy_of_the_release_whatever_came(tmp_path: Path) -> None:
+def test_the_rule_always_sets_the_policy_of_the_release(tmp_path: Path) -> None:
     pin.write(tmp_path / "pin", "https://chat.example.org", [installed()])
     documents, others = written(tmp_path / "pin")["rules"]
     assert documents["condition"]["resourceTypes"] == ["main_frame", "sub_frame", "object"]
@@ -82,7 +82,7 @@ def test_the_rule_sets_the_policy_of_the_release_whatever_came(tmp_path: Path) -
         assert (nosniff["operation"], nosniff["value"]) == ("set", "nosniff")
 
 
-def test_a_signed_manifest_adds_its_scripts_to_the_pinned_ones(tmp_path: Path) -> None:
+def test_a_signed_manifest_adds_its_scripts_to_the_pin(tmp_path: Path) -> None:
     new = "sha256-" + "B" * 43 + "="
     here = installed()
     old = re.findall("'(sha256-[^']*)'", here.csp)[0]
@@ -108,7 +108,7 @@ def test_a_signed_manifest_adds_its_scripts_to_the_pinned_ones(tmp_path: Path) -
     assert (tmp_path / "pin" / "pinned.js").read_text().count('"build"') == 1
 
 
-def test_the_help_says_that_the_folder_is_needed() -> None:
+def test_the_help_shows_that_the_folder_is_required() -> None:
     assert run("--help")[1].startswith("Usage: main pin --output DIR [OPTIONS] ADDRESS\n")
 
 
@@ -141,7 +141,7 @@ def test_the_help_says_that_the_folder_is_needed() -> None:
         ("http://192.168.1.7:5000", "Try https://192.168.1.7:5000."),
     ],
 )
-def test_an_address_that_cannot_be_pinned_is_said_and_nothing_is_written(
+def test_an_address_that_cannot_be_pinned_is_reported_and_nothing_is_written(
     tmp_path: Path, address: str, sentence: str
 ) -> None:
     code, said = run(address, "--output", tmp_path / "pin")
@@ -162,11 +162,11 @@ def test_an_address_that_cannot_be_pinned_is_said_and_nothing_is_written(
         ("https://my_host-1.example", "https://my_host-1.example"),
     ],
 )
-def test_an_address_is_pinned_as_browsers_write_it(address: str, origin: str) -> None:
+def test_an_address_is_normalized_as_browsers_do(address: str, origin: str) -> None:
     assert pin.origin_of(address) == origin
 
 
-def test_a_folder_with_something_else_is_left_alone_and_an_older_pin_is_replaced(tmp_path: Path) -> None:
+def test_an_older_pin_is_replaced_and_any_other_folder_is_left_alone(tmp_path: Path) -> None:
     folder = tmp_path / "pin"
     assert run(NOBODY, "--output", folder)[0] == 0
     (folder / "rules.json").write_text("[]")
@@ -183,7 +183,7 @@ def test_a_folder_with_something_else_is_left_alone_and_an_older_pin_is_replaced
     assert run(NOBODY, "--output", tmp_path / "file")[0] == 1
 
 
-def test_a_link_in_the_folder_leads_nowhere_and_others_cannot_write_there(tmp_path: Path) -> None:
+def test_symlinks_in_the_folder_are_not_followed_and_other_users_cannot_write_there(tmp_path: Path) -> None:
     folder, victim = tmp_path / "pin", tmp_path / "victim"
     victim.write_text("mine")
     before = os.umask(0)
@@ -199,7 +199,7 @@ def test_a_link_in_the_folder_leads_nowhere_and_others_cannot_write_there(tmp_pa
     assert not [path for path in (folder, *folder.iterdir()) if path.is_symlink() or path.stat().st_mode & 0o022]
 
 
-def test_a_server_that_runs_another_release_or_does_not_answer_is_said(server: Server, tmp_path: Path) -> None:
+def test_a_server_that_does_not_answer_is_reported(server: Server, tmp_path: Path) -> None:
     code, said = run(server.url, "--output", tmp_path / "one")
     assert (code, "Warning" in said) == (0, False)
     code, said = run(NOBODY, "--output", tmp_path / "two")
@@ -209,12 +209,12 @@ def test_a_server_that_runs_another_release_or_does_not_answer_is_said(server: S
 DEPLOYMENT = b'{"protocol": "%s", "deployment_id": "%s", "version": "9.9.9"}' % (PROTOCOL.encode(), b"A" * 22)
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
 ANSWERS: dict[str, tuple[bytes, str | None]] = {
-    "the honest twin": (HEAD + b"connection: close\r\n\r\n" + DEPLOYMENT, "9.9.9"),
+    "a valid answer": (HEAD + b"connection: close\r\n\r\n" + DEPLOYMENT, "9.9.9"),
     "a redirect": (b"HTTP/1.1 302 Found\r\nlocation: /elsewhere\r\nconnection: close\r\n\r\n", None),
     "words": (HEAD + b"connection: close\r\n\r\n" + DEPLOYMENT.replace(b"9.9.9", b"9.9.9 call-us"), None),
     "a number": (HEAD + b"connection: close\r\n\r\n" + DEPLOYMENT.replace(b'"9.9.9"', b"9"), None),
     "a list": (HEAD + b"connection: close\r\n\r\n[]", None),
-    "something packed": (
+    "a compressed answer": (
         HEAD + b"content-encoding: gzip\r\nconnection: close\r\n\r\n" + gzip.compress(DEPLOYMENT),
         None,
     ),
@@ -222,7 +222,7 @@ ANSWERS: dict[str, tuple[bytes, str | None]] = {
 
 
 @pytest.mark.parametrize("name", ANSWERS)
-async def test_what_a_server_says_that_it_runs_is_a_version_or_nothing(name: str) -> None:
+async def test_only_a_valid_version_is_accepted_from_a_server(name: str) -> None:
     octets, version = ANSWERS[name]
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -236,7 +236,7 @@ async def test_what_a_server_says_that_it_runs_is_a_version_or_nothing(name: str
         assert await ask_version(f"http://127.0.0.1:{port}") == version
 
 
-async def test_an_answer_that_drips_without_end_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_endless_slow_answer_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
     ended = asyncio.Event()
 
     async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -255,4 +255,4 @@ async def test_an_answer_that_drips_without_end_is_not_waited_for(monkeypatch: p
         port = listener.sockets[0].getsockname()[1]
         async with asyncio.timeout(10):
             assert await ask_version(f"http://127.0.0.1:{port}") is None
-            await ended.wait()  # the connection was given back
+            await ended.wait()  # the connection was closed

@@ -1,4 +1,4 @@
-"""Forwarding headers count when a trusted proxy adds them, and for nobody else."""
+"""Forwarding headers count only when a trusted proxy adds them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ FORGED = {
 }
 
 
-async def test_a_stranger_forges_nothing() -> None:
+async def test_an_untrusted_peer_cannot_forge_headers() -> None:
     scope = await settled("203.0.113.7", FORGED | {"Host": "chat.example"})
     assert (scope["client"][0], scope["scheme"]) == ("203.0.113.7", "http")
     assert scope["headers"] == [(b"host", b"chat.example")]
@@ -55,7 +55,7 @@ async def test_behind_trusted_proxies_the_last_untrusted_hop_is_the_client(forwa
     assert (await settled("10.0.0.1", {"X-Forwarded-For": forwarded}))["client"][0] == client
 
 
-async def test_two_header_lines_count_as_one() -> None:
+async def test_two_header_lines_are_joined() -> None:
     raw = [(b"x-forwarded-for", b"1.2.3.4"), (b"x-forwarded-for", b"203.0.113.7")]
     seen: list[Any] = []
 
@@ -68,16 +68,16 @@ async def test_two_header_lines_count_as_one() -> None:
 
 
 @pytest.mark.parametrize(("kind", "secure"), [("http", "https"), ("websocket", "wss")])
-async def test_the_scheme_is_the_trusted_proxys(kind: str, secure: str) -> None:
+async def test_the_scheme_comes_from_the_trusted_proxy(kind: str, secure: str) -> None:
     scope = await settled("10.0.0.1", {"X-Forwarded-Proto": "https"}, kind=kind)
     assert scope["scheme"] == secure
     scope = await settled("10.0.0.1", {"X-Forwarded-Proto": "https, http"}, kind=kind)
     assert scope["scheme"] != secure
 
 
-async def test_an_address_of_version_4_in_one_of_version_6_is_the_same_peer() -> None:
+async def test_an_ipv4_mapped_ipv6_address_is_the_same_peer() -> None:
     assert (await settled("::ffff:10.0.0.1", {"X-Forwarded-For": "203.0.113.7"}))["client"][0] == "203.0.113.7"
 
 
-async def test_with_no_trusted_proxy_nothing_is_believed() -> None:
+async def test_without_a_trusted_proxy_all_forwarding_headers_are_ignored() -> None:
     assert (await settled("127.0.0.1", FORGED, trusted=""))["client"][0] == "127.0.0.1"

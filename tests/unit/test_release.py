@@ -1,4 +1,4 @@
-"""The manifest says what the release serves, has one reading, and is signed by who says so."""
+"""The manifest: it lists what the release serves, is parsed strictly, and its signature is checked."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from ezdms.views import assets
 
 
 def run(*words: str | Path) -> tuple[int, str]:
-    """Exit code and all that was printed."""
+    """Run the command; returns the exit code and the output."""
     done = CliRunner().invoke(main, [str(word) for word in words])
     return done.exit_code, done.output
 
@@ -41,7 +41,7 @@ def key(tmp_path: Path) -> Path:
     return file
 
 
-async def test_a_manifest_has_every_page_and_file_as_a_host_serves_them(tmp_path: Path) -> None:
+async def test_a_manifest_has_every_page_and_file_as_served(tmp_path: Path) -> None:
     host = {"name": 'The "Club" & <friends>', "notice": "{{ host.name }} it's", "registration": "closed"}
     settings = {"server_name": host["name"], "notice": host["notice"], "registration": "closed"}
     app = create_app(Settings(data_dir=tmp_path, **settings))  # type: ignore[arg-type]
@@ -63,7 +63,7 @@ async def test_a_manifest_has_every_page_and_file_as_a_host_serves_them(tmp_path
     assert f'<script type="importmap">{made.import_map}</script>'.encode() in made.shell("app", host)
 
 
-async def test_what_is_printed_is_the_manifest_in_its_one_form(app: Quart) -> None:
+async def test_the_manifest_is_printed_in_canonical_form(app: Quart) -> None:
     code, printed = run("manifest")
     assert code == 0
     members = json.loads(printed)
@@ -71,7 +71,7 @@ async def test_what_is_printed_is_the_manifest_in_its_one_form(app: Quart) -> No
     assert manifest.of_members(manifest.read(printed.encode())) == manifest.installed()
 
 
-def test_a_signed_manifest_is_opened_by_the_key_that_signed_it_and_by_no_other(key: Path, tmp_path: Path) -> None:
+def test_only_the_key_that_signed_a_manifest_verifies_it(key: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     signing.make_key(other)
     code, printed = run("manifest", "--sign", key)
@@ -93,19 +93,19 @@ def test_a_signed_manifest_is_opened_by_the_key_that_signed_it_and_by_no_other(k
 
 CHANGES: dict[str, Callable[[dict[str, Any]], Any]] = {
     "a file": lambda members: members["files"].update({next(iter(members["files"])): "0" * 64}),
-    "a file more": lambda members: members["files"].update({"/static/000000000000/js/x.js": "0" * 64}),
-    "a word of a page": lambda members: members["shells"]["en"].update(app="<p>"),
+    "one more file": lambda members: members["files"].update({"/static/000000000000/js/x.js": "0" * 64}),
+    "a page": lambda members: members["shells"]["en"].update(app="<p>"),
     "the policy": lambda members: members.update(csp="default-src *"),
     "the version": lambda members: members.update(version="9.9.9"),
     "the signature": lambda members: members.update(signature="A" * 86),
     "no signature": lambda members: members.pop("signature"),
-    "a signature that is none": lambda members: members.update(signature=1),
-    "a member more": lambda members: members.update(more=1),
+    "an invalid signature": lambda members: members.update(signature=1),
+    "an unknown member": lambda members: members.update(more=1),
 }
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_a_signed_manifest_in_which_anything_was_changed_is_refused(key: Path, name: str) -> None:
+def test_a_modified_signed_manifest_is_refused(key: Path, name: str) -> None:
     signed = signing.sign(manifest.installed(), signing.load_private(key))
     public = signing.load_public(Path(f"{key}.pub"))
     assert signing.open_signed(signed, public) == manifest.installed()
@@ -128,7 +128,7 @@ ODD: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("name", [*ODD, "nothing", "html", "twins", "too large"])
-def test_what_is_no_manifest_is_refused(name: str) -> None:
+def test_an_invalid_manifest_is_refused(name: str) -> None:
     texts = {"nothing": b"", "html": b"<html>", "twins": b'{"format":1,"format":2}', "too large": b" " * 2**23}
     text = texts.get(name) or json.dumps(json.loads(manifest.installed().canonical()) | {name: ODD.get(name)}).encode()
     with pytest.raises(ManifestError):
@@ -146,16 +146,16 @@ def with_another_place(members: dict[str, Any]) -> None:
 ODD_INSIDE: dict[str, Callable[[dict[str, Any]], Any]] = {
     "no address of the page": without_the_page,
     "no address at all": lambda members: members["addresses"].update(app=[]),
-    "an address that is none": lambda members: members["addresses"].update(app=["/(.*"]),
-    "a word that no host has": with_another_place,
-    "a version in words": lambda members: members.update(version="1.0 call-us"),
-    "a version that looks like words": lambda members: members.update(version="1.0-call-us"),
-    "a version without end": lambda members: members.update(version="1." + "0" * 60),
+    "an invalid address": lambda members: members["addresses"].update(app=["/(.*"]),
+    "an unknown placeholder": with_another_place,
+    "a version with words": lambda members: members.update(version="1.0 call-us"),
+    "a version with a word suffix": lambda members: members.update(version="1.0-call-us"),
+    "an overlong version": lambda members: members.update(version="1." + "0" * 60),
 }
 
 
 @pytest.mark.parametrize("name", ODD_INSIDE)
-def test_a_signed_manifest_of_another_shape_is_refused_when_it_is_read(key: Path, tmp_path: Path, name: str) -> None:
+def test_a_malformed_signed_manifest_is_refused(key: Path, tmp_path: Path, name: str) -> None:
     members = json.loads(manifest.installed().canonical())
     ODD_INSIDE[name](members)
     octets = manifest.canonical(members)
@@ -173,11 +173,11 @@ def test_a_signed_manifest_of_another_shape_is_refused_when_it_is_read(key: Path
     "version",
     ["0.1.0", "1.0", "1.2.3.4", "2.0.0rc1", "1.0.post2", "1.0.0.dev12", "1.0a1.dev2", "1.0.0-beta", "1.0.0-rc.2"],
 )
-def test_a_version_is_numbered_as_packages_are(version: str) -> None:
+def test_versions_are_numbered_like_packages(version: str) -> None:
     assert VERSION.fullmatch(version)
 
 
-def test_a_failure_of_the_file_system_that_names_no_file_is_said_too() -> None:
+def test_a_file_system_error_without_a_file_name_is_reported() -> None:
     @says_why
     def fails() -> None:
         raise OSError("the disk went away")
@@ -187,7 +187,7 @@ def test_a_failure_of_the_file_system_that_names_no_file_is_said_too() -> None:
     assert told.value.message == "Cannot use a file: the disk went away."
 
 
-def test_a_key_is_ones_own_and_never_overwritten(tmp_path: Path) -> None:
+def test_a_release_key_is_private_and_never_overwritten(tmp_path: Path) -> None:
     file = tmp_path / "key"
     code, said = run("release-key", file)
     assert code == 0
@@ -225,7 +225,7 @@ def test_a_key_is_ones_own_and_never_overwritten(tmp_path: Path) -> None:
         (["--sign", "{private}", "--verify", "{empty}", "--key", "{public}"], "together"),
     ],
 )
-def test_a_file_that_cannot_be_used_is_said(key: Path, tmp_path: Path, words: list[str], sentence: str) -> None:
+def test_a_file_that_cannot_be_used_is_reported(key: Path, tmp_path: Path, words: list[str], sentence: str) -> None:
     (tmp_path / "empty").write_bytes(b"")
     p256 = generate_private_key(SECP256R1()).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     (tmp_path / "p256").write_bytes(p256)

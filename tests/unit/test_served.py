@@ -1,4 +1,4 @@
-"""What devices of one person know of the builds that they were served becomes one, the same in both languages."""
+"""A user's devices merge the builds that they were served, in Python exactly as in JavaScript."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def ask_twin(questions: list[tuple[str, Any]]) -> list[Any]:
 
 
 def some_builds(random_: random.Random) -> Any:
-    """Anything that may stand there: mostly builds, of few versions and digests, so that they meet."""
+    """Random input: mostly builds with few versions and digests, so that they collide."""
     if random_.random() < 0.1:
         return random_.choice(ODD)
     found = []
@@ -77,7 +77,7 @@ def some_builds(random_: random.Random) -> Any:
     return found
 
 
-def test_both_say_the_same_of_whatever_builds_they_know() -> None:
+def test_the_python_and_javascript_code_agree_on_any_builds() -> None:
     random_ = random.Random(7)  # noqa: S311
     merged: list[Any] = [("merge", [some_builds(random_), some_builds(random_)]) for _ in range(300)]
     news: list[Any] = [("news", [some_builds(random_), random_.choice([build(), *ODD])]) for _ in range(300)]
@@ -93,7 +93,7 @@ def test_both_say_the_same_of_whatever_builds_they_know() -> None:
     assert {True, False} == set(ours[300:600])
 
 
-def test_merging_says_the_same_in_any_order_and_is_bounded() -> None:
+def test_merging_is_independent_of_the_order_and_bounded() -> None:
     random_ = random.Random(8)  # noqa: S311
     lists = [some_builds(random_) for _ in range(40)]
     for one, other in itertools.combinations(lists, 2):
@@ -105,13 +105,13 @@ def test_merging_says_the_same_in_any_order_and_is_bounded() -> None:
 
 
 @pytest.mark.parametrize("odd", ODD, ids=repr)
-def test_what_has_another_form_is_left_out(odd: Any) -> None:
+def test_malformed_builds_are_ignored(odd: Any) -> None:
     assert merge([odd, build() | {"more": 1}], odd) == [build()]
     assert doubts([odd, build()], NOW) == []
     assert not is_news([], odd)
 
 
-def test_a_build_that_is_known_is_noted_again_after_a_day() -> None:
+def test_a_known_build_is_recorded_again_after_a_day() -> None:
     known = [build(first=NOW - DAY, last=NOW)]
     assert not is_news(known, build(first=NOW + DAY - 1))
     assert is_news(known, build(first=NOW + DAY))
@@ -119,10 +119,10 @@ def test_a_build_that_is_known_is_noted_again_after_a_day() -> None:
     assert is_news(known, build("1.0.1"))
 
 
-def test_an_upgrade_is_no_doubt_and_two_builds_of_one_version_are() -> None:
+def test_an_upgrade_is_not_suspicious_but_two_builds_of_one_version_are() -> None:
     old, new = build("1.0", A, NOW - 9 * DAY, NOW - DAY), build("1.1", B, NOW - DAY, NOW)
     assert doubts([new, old], NOW) == []
-    late = old | {"last": NOW - DAY + HOUR}  # as far as two clocks may be apart
+    late = old | {"last": NOW - DAY + HOUR}  # the largest clock difference that is tolerated
     assert doubts([new, late], NOW) == []
     late = old | {"last": NOW - DAY + HOUR + 1}
     assert doubts([new, late], NOW) == [("turns", late, new)]
@@ -130,19 +130,19 @@ def test_an_upgrade_is_no_doubt_and_two_builds_of_one_version_are() -> None:
     assert doubts([old, other], NOW) == [("differ", old, other)]
 
 
-def test_what_was_long_ago_is_not_compared() -> None:
+def test_old_builds_are_not_compared() -> None:
     assert doubts([build(), build(digest=B, first=NOW - 31 * DAY)], NOW) == []
     assert doubts([build(), build(digest=B, first=NOW - 29 * DAY)], NOW) != []
 
 
-def test_a_device_whose_clock_is_ahead_hides_no_other_build_and_accuses_nobody() -> None:
+def test_a_device_with_a_fast_clock_hides_no_build_and_raises_no_false_alarm() -> None:
     ahead = build("1.0", A, NOW - DAY, NOW + 3 * DAY)
     assert doubts([ahead, build("1.0", B)], NOW) == [("differ", ahead, build("1.0", B))]
     assert doubts([build("1.0", A), ahead | {"digest": B}], NOW) != []
     assert doubts([ahead, build("1.1", B, NOW - HOUR, NOW)], NOW) == []
 
 
-def test_a_page_says_which_build_it_is() -> None:
+def test_the_build_is_read_from_the_page() -> None:
     page = shells(
         {"name": '" data-version="6.6.6', "notice": '<script type="importmap">{}</script>', "registration": "open"}
     )

@@ -1,4 +1,4 @@
-"""Settings come from the environment and flags, and a mistake stops the start with a sentence."""
+"""Settings come from the environment and flags; a mistake stops the start with a clear message."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ezdms.cli import main
 from ezdms.settings import CLIENT_NAMES, Limit, Settings, SettingsError
 
 
-def test_nothing_needs_to_be_set() -> None:
+def test_every_setting_has_a_default() -> None:
     settings = Settings.load({})
     assert settings == Settings()
     assert (settings.host, settings.port, settings.data_dir) == ("127.0.0.1", 5000, Path("./data"))
@@ -27,7 +27,7 @@ def test_nothing_needs_to_be_set() -> None:
     assert settings.trusted_proxies == settings.allowed_origins == ()
 
 
-def test_flags_go_before_the_environment() -> None:
+def test_flags_override_the_environment() -> None:
     assert Settings.load({"EZDMS_PORT": "1"}, {"port": "2"}).port == 2
 
 
@@ -50,7 +50,7 @@ def test_values_are_parsed() -> None:
     ("text", "size"),
     [("1", 1), ("4096", 4096), ("1KiB", 1024), ("25MiB", 25 * 2**20), ("2 GiB", 2**31), ("off", None)],
 )
-def test_a_size_is_bytes_or_has_a_unit(text: str, size: int | None) -> None:
+def test_a_size_is_in_bytes_or_has_a_unit(text: str, size: int | None) -> None:
     assert Settings.load({"EZDMS_QUOTA_ACCOUNT": text}).quota_account == size
 
 
@@ -79,17 +79,17 @@ def test_a_size_is_bytes_or_has_a_unit(text: str, size: int | None) -> None:
         ("EZDMS_CERTFILE", "cert.pem"),
     ],
 )
-def test_a_bad_value_is_named(name: str, value: str) -> None:
+def test_a_bad_value_is_reported(name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=name):
         Settings.load({name: value})
 
 
-def test_an_unknown_name_is_named() -> None:
+def test_an_unknown_setting_is_reported() -> None:
     with pytest.raises(SettingsError, match="EZDMS_PROT"):
         Settings.load({"EZDMS_PROT": "5000"})
 
 
-def test_the_names_of_the_client_side_are_not_mistaken_for_settings() -> None:
+def test_client_variables_are_not_mistaken_for_settings() -> None:
     assert Settings.load(dict.fromkeys(CLIENT_NAMES, "x")) == Settings()
 
 
@@ -101,7 +101,7 @@ def test_every_setting_is_a_flag_with_its_name_and_default_in_the_help() -> None
 
 
 @pytest.mark.parametrize("arguments", [["--port", "99999"], ["--limit-send", "often"]])
-def test_a_bad_flag_stops_the_start_with_a_sentence(arguments: list[str]) -> None:
+def test_a_bad_flag_stops_the_start_with_a_clear_message(arguments: list[str]) -> None:
     result = CliRunner().invoke(main, ["serve", *arguments], env={"EZDMS_PORT": "5000"})
     assert result.exit_code == 2
     assert f"{arguments[0]} is '{arguments[1]}': expected" in result.output
@@ -110,7 +110,7 @@ def test_a_bad_flag_stops_the_start_with_a_sentence(arguments: list[str]) -> Non
     assert "Traceback" not in result.output
 
 
-def test_a_bad_environment_stops_the_start_with_a_sentence() -> None:
+def test_a_bad_environment_variable_stops_the_start_with_a_clear_message() -> None:
     result = CliRunner().invoke(main, ["serve"], env={"EZDMS_NONSENSE": "1"})
     assert result.exit_code == 2
     assert "EZDMS_NONSENSE" in result.output

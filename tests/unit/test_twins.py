@@ -1,6 +1,6 @@
-"""The two implementations say the same of whatever they are given: bodies, chains and orders, most of them odd.
+"""crypto.py and crypto.js agree on random bodies, chains and orders, most of them malformed.
 
-What only one of them took would be a message that one side sees and the other does not.
+If only one of them accepted a message, one side would see it and the other would not.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def padded(body: bytes, sizes: Iterable[int] = envelope.BUCKETS) -> bytes:
 
 
 def read(body: bytes) -> Any:
-    """What crypto.py says, as the twin says it."""
+    """What crypto.py answers, in the twin's form."""
     try:
         found = crypto.read_body(body)
     except crypto.Unsupported:
@@ -77,7 +77,7 @@ def read(body: bytes) -> Any:
 
 
 def assert_twins_agree(bodies: list[bytes]) -> Counter[str]:
-    """Counts what was said: "read", "refused", or "unsupported" with or without its place in the chain."""
+    """Count the answers: "read", "refused", "unsupported", or "placed" (unsupported, but with a place in the chain)."""
     theirs = ask_twin([("body", base64.b64encode(body).decode()) for body in bodies])
     ours = [read(body) for body in bodies]
     assert [(body, one, other) for body, one, other in zip(bodies, ours, theirs, strict=True) if one != other] == []
@@ -140,7 +140,7 @@ SPACES = [" ", "\n", "\t", "\r", "\x0b", "\xa0", "\ufeff", "\u2028", "//", "/**/
 
 
 def odd_text(dice: random.Random, text: str) -> str:
-    """The JSON text of a body with one thing about it changed."""
+    """The JSON text of a body with one random change."""
     at = dice.randrange(len(text))
     match dice.randrange(9):
         case 0:  # another number
@@ -148,15 +148,15 @@ def odd_text(dice: random.Random, text: str) -> str:
             start = dice.choice(places)
             end = next(i for i in range(start, len(text)) if not text[i].isdigit())
             return text[:start] + dice.choice(NUMBERS) + text[end:]
-        case 1:  # one more member, wherever
+        case 1:  # one more member
             value = dice.choice([*NUMBERS, '"x"', "{}", '{"q":1,"q":2}', '{"Q":1}', '[{"a":"\\ud800"}]'])
             member = f'"{dice.choice(NAMES)}":{value}'
             return "{" + member + "," + text[1:] if dice.random() < 0.5 else text[:-1] + "," + member + "}"
-        case 2:  # something else in a string
+        case 2:  # something else inserted into a string
             start = text.index('"b":"') + 5
             start = dice.randrange(start, text.index('"', start) + 1)
             return text[:start] + dice.choice(PIECES) + text[start:]
-        case 3:  # something between
+        case 3:  # something inserted anywhere
             return text[:at] + dice.choice(SPACES) + text[at:]
         case 4:  # nested
             depth = dice.randrange(1, 12)
@@ -164,7 +164,7 @@ def odd_text(dice: random.Random, text: str) -> str:
             closing = ["]" if one == "[" else "}" for one in reversed(opening)]
             inner = dice.choice(["0", "[]", "{}", '""'])
             return text[:-1] + ',"zz":' + "".join(opening) + inner + "".join(closing) + "}"
-        case 5:  # members in another order, one missing or another value in it
+        case 5:  # members reordered, one missing or with another value
             members = json.loads(text)
             names = list(members)
             dice.shuffle(names)
@@ -192,10 +192,10 @@ def odd_text(dice: random.Random, text: str) -> str:
             if dice.random() < 0.3:
                 change = {"v": dice.choice([2, 0, True, "1", None, [1]])}
             return json.dumps(json.loads(text) | change, ensure_ascii=False, separators=(",", ":"))
-        case 7:  # a piece twice or not at all
+        case 7:  # a piece repeated or removed
             end = dice.randrange(at, len(text))
             return text[:at] + text[end:] if dice.random() < 0.5 else text[:end] + text[at:]
-        case _:  # what stands in the content
+        case _:  # other content
             letters = [
                 "",
                 *PIECES[-12:],
@@ -216,7 +216,7 @@ def odd_text(dice: random.Random, text: str) -> str:
 
 
 def odd_file(dice: random.Random) -> str:
-    """What a file says of itself, with one thing about it changed."""
+    """The metadata of a file with one random change."""
     names = ["", "a" * 128, "a" * 129, "../a", "a\\b", "a\x7f", "漢" * 128, "👍" * 128, "a\n", ".", "\u202e"]
     types = ["", "a/b", "A/b", "a/b/c", "a/", "a" * 98 + "/b", "a" * 99 + "/b", "a/b\n", "image/svg+xml", "a/é"]
     thumbs = ["", "AA", "AB", "A", "AAAA=", "A A", b64u_encode(bytes(4096)), b64u_encode(bytes(4097)), None, 5]
@@ -267,7 +267,7 @@ def odd_bodies(seed: int, count: int) -> list[bytes]:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_both_read_the_same_odd_bodies_in_the_same_way(seed: int) -> None:
+def test_both_implementations_read_malformed_bodies_alike(seed: int) -> None:
     said = assert_twins_agree(odd_bodies(seed, 6000))
     assert said["read"] > 400
     assert said["refused"] > 1000
@@ -275,7 +275,7 @@ def test_both_read_the_same_odd_bodies_in_the_same_way(seed: int) -> None:
     assert said["unsupported"] > 5
 
 
-def test_both_read_what_either_writes() -> None:
+def test_both_implementations_read_valid_bodies_alike() -> None:
     assert assert_twins_agree([honest(**kind) for kind in KINDS]) == {"read": len(KINDS)}
     for kind in KINDS:
         found = crypto.read_body(honest(**kind))
@@ -317,8 +317,8 @@ def test_an_emoji_is_made_of_a_fixed_list_of_code_points() -> None:
     assert min(said["read"], said["refused"]) > 80
 
 
-def test_both_judge_the_same_rows_in_the_same_way() -> None:
-    """Chains and orders of few numbers and hashes, so that they contradict each other often."""
+def test_both_implementations_judge_rows_alike() -> None:
+    """Chains and orders use few numbers and hashes, so that contradictions are frequent."""
     dice = random.Random(5)  # noqa: S311
     questions: list[tuple[str, Any]] = []
     answers: list[Any] = []
@@ -372,11 +372,11 @@ FAILURES = {"Cannot be verified": "unverified", "Needs a newer version of EZ-DMS
 
 
 def shown_rows() -> Iterable[Row]:
-    """Alice's rows at Bob's, from a server that says nothing of an expiry: each kind, with and without one."""
+    """Alice's rows as Bob gets them from a server that hides expiry: each kind, with and without a timer."""
     for kind in KINDS:
         for x in (None, 0, 5, 31_536_000):
             given = kind if x is None else kind | {"x": x}
-            with suppress(crypto.Refused):  # a timer that expires cannot be sealed
+            with suppress(crypto.Refused):  # a timer message with an expiry cannot be sealed
                 sealed = crypto.seal_message(ALICE, BOB.ik, BOB.spki, n=1, p="", a=(0, ""), ts=NOW, **given)
                 is_first = crypto.in_order(ALICE.fp, BOB.fp)[0] == BOB.fp
                 copy = sealed.content_for_a if is_first else sealed.content_for_b
@@ -384,8 +384,8 @@ def shown_rows() -> Iterable[Row]:
                 yield from (row, replace(row, suite=2), replace(row, hash=HASH), replace(row, encrypted=None))
 
 
-def test_both_show_the_same_of_the_same_rows() -> None:
-    """A text that one of them shows, the other does not refuse; and what they refuse moves nothing in either."""
+def test_both_implementations_show_the_same_rows() -> None:
+    """Both show and refuse the same rows, and a refused row changes nothing."""
     people = load_vectors("people")[0]
     questions: list[tuple[str, Any]] = []
     ours: list[Any] = []

@@ -18,7 +18,7 @@ Case = dict[str, Any]
 
 
 def cases(name: str) -> pytest.MarkDecorator:
-    """Parametrise by the cases of one file; the id tells which and why."""
+    """Parametrize by the cases of one file; the id tells which and why."""
     found = load_vectors(name)
     ids = [f"{name}-{i}-{case.get('why') or case.get('name') or ''}" for i, case in enumerate(found)]
     return pytest.mark.parametrize("case", found, ids=ids)
@@ -170,7 +170,7 @@ def test_vector_orders(case: Case) -> None:
 
 @cases("acts")
 def test_vector_acts(case: Case) -> None:
-    """What we sign is what a server takes, byte for byte."""
+    """We sign the exact bytes that a server accepts."""
     signed = json.loads(b64u_decode(case["jws"].split(".")[1]))
     purpose = crypto.change_pin_purpose(case["change_pin"]) if "change_pin" in case else case["for"]
     deployment_id = b64u_decode(case["deployment_id"], 16)
@@ -189,7 +189,7 @@ def test_vector_chains(case: Case) -> None:
     assert verdicts == case["verdicts"]
 
 
-def test_the_people_of_the_vectors_hold_the_keys_that_the_vectors_say() -> None:
+def test_the_people_in_the_vectors_have_the_keys_that_the_vectors_list() -> None:
     for name, person in load_vectors("people")[0].items():
         assert b64u_encode(PEOPLE[name].ik) == person["ik"]
         assert b64u_encode(PEOPLE[name].fp) == person["fp"]

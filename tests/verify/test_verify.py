@@ -29,7 +29,7 @@ from tests.support.reports import names, said
 
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """The command, as from a shell."""
+    """Run the command as from a shell."""
     clean = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "SSL_CERT_FILE")}
     return subprocess.run(
         [sys.executable, "-m", "ezdms", "verify", *arguments],
@@ -44,7 +44,7 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
 
 @pytest.fixture(scope="module")
 def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Path]]:
-    """A served process with TLS of its own, and the certificate to believe."""
+    """A server process with its own TLS, and the certificate to trust."""
     folder = tmp_path_factory.mktemp("secure")
     certificate = make_certificate(folder)
     running = Server(folder, certfile=str(certificate.certfile), keyfile=str(certificate.keyfile))
@@ -60,12 +60,12 @@ async def test_the_bare_server_passes_on_localhost(shared_server: Server) -> Non
     for address in (shared_server.url, f"http://localhost:{shared_server.port}/"):
         report = await verify(address)
         assert (report.verdict, names(report, FAILED), names(report, WARNING)) == ("passed", set(), {"tls"})
-        files = len(list((ROOT / "ezdms" / "static").rglob("*.*"))) + 3  # licences have no dot
+        files = len(list((ROOT / "ezdms" / "static").rglob("*.*"))) + 3  # licenses have no dot
         assert said(report, "files") == f"All {files} files are the release's, byte for byte."
 
 
 @pytest.mark.parametrize("registration", ["invite", "closed"])
-async def test_a_server_with_a_name_a_notice_and_a_door_of_its_own_passes(tmp_path: Path, registration: str) -> None:
+async def test_a_server_with_a_name_a_notice_and_limited_registration_passes(tmp_path: Path, registration: str) -> None:
     server = Server(tmp_path, server_name="Chess <club>", notice="Ask “Ada” & co.", registration=registration)
     server.start()
     try:
@@ -77,7 +77,7 @@ async def test_a_server_with_a_name_a_notice_and_a_door_of_its_own_passes(tmp_pa
     assert "no new accounts" in said(report, "cookie")
 
 
-async def test_the_bare_server_passes_with_tls_and_its_cookie_is_as_it_must_be(secure: tuple[Server, Path]) -> None:
+async def test_the_bare_server_passes_with_tls_and_a_secure_cookie(secure: tuple[Server, Path]) -> None:
     server, certfile = secure
     report = await verify(server.url, cafile=certfile, register=True)
     assert (names(report, FAILED), names(report, WARNING)) == (set(), set()), report.findings
@@ -91,7 +91,7 @@ async def test_the_bare_server_passes_with_tls_and_its_cookie_is_as_it_must_be(s
             assert connection.execute(f"SELECT * FROM {table}").fetchall() == []  # noqa: S608
 
 
-def test_a_certificate_that_ssl_cert_file_names_is_believed(secure: tuple[Server, Path]) -> None:
+def test_a_certificate_in_ssl_cert_file_is_trusted(secure: tuple[Server, Path]) -> None:
     server, certfile = secure
     doubted = run(server.url)
     assert doubted.returncode == 1
@@ -123,7 +123,7 @@ async def test_the_server_behind_nginx_passes(tmp_path: Path) -> None:
         server.kill()
 
 
-async def test_who_is_asked_too_often_is_not_looked_at_and_that_is_said(tmp_path: Path) -> None:
+async def test_checks_blocked_by_a_rate_limit_are_reported_as_skipped(tmp_path: Path) -> None:
     server = Server(tmp_path, limit_login="2/minute", limit_register="1/minute")
     server.start()
     try:
@@ -135,10 +135,10 @@ async def test_who_is_asked_too_often_is_not_looked_at_and_that_is_said(tmp_path
     assert said(second, "login") == "Not checked: too many requests from here. Try again in a minute."
 
 
-# ---- Another release than the installed one ----
+# ---- A release other than the installed one ----
 
 
-def test_a_server_of_another_release_is_checked_by_that_ones_signed_manifest(tmp_path: Path) -> None:
+def test_a_server_of_another_release_is_checked_against_its_signed_manifest(tmp_path: Path) -> None:
     newer = tmp_path / "newer"
     shutil.copytree(ROOT / "ezdms", newer / "ezdms", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(ROOT / "migrations", newer / "migrations")
@@ -174,10 +174,10 @@ def test_a_server_of_another_release_is_checked_by_that_ones_signed_manifest(tmp
             server.terminate()
 
 
-# ---- The command, and what it promises ----
+# ---- The command and its documentation ----
 
 
-def test_the_command_prints_a_table_a_verdict_and_what_it_cannot_prove(shared_server: Server) -> None:
+def test_the_command_prints_a_table_a_verdict_and_its_limitations(shared_server: Server) -> None:
     for environment in ({}, {"NO_COLOR": "1"}):
         done = run(shared_server.url, **environment)
         assert (done.returncode, done.stderr) == (0, "")
@@ -194,7 +194,7 @@ def test_the_command_prints_a_table_a_verdict_and_what_it_cannot_prove(shared_se
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-def test_where_nobody_is_nothing_is_said_to_be_compared(host: str) -> None:
+def test_an_unreachable_server_fails_without_a_comparison(host: str) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         address = f"http://{host}:{taken.getsockname()[1]}"
@@ -206,7 +206,7 @@ def test_where_nobody_is_nothing_is_said_to_be_compared(host: str) -> None:
     )
 
 
-def test_the_json_has_its_documented_form_and_the_exit_code_tells_the_verdict(shared_server: Server) -> None:
+def test_the_json_has_the_documented_form_and_the_exit_code_is_the_verdict(shared_server: Server) -> None:
     done = run(shared_server.url, "--json")
     assert (done.returncode, done.stderr) == (0, "")
     report = json.loads(done.stdout)
@@ -219,7 +219,7 @@ def test_the_json_has_its_documented_form_and_the_exit_code_tells_the_verdict(sh
     assert json.loads(gone.stdout)["verdict"] == "failed"
 
 
-def test_a_wrong_call_is_told_apart(tmp_path: Path) -> None:
+def test_invalid_arguments_exit_with_2(tmp_path: Path) -> None:
     empty = tmp_path / "empty.pem"
     empty.write_text("")
     for arguments in (
@@ -234,7 +234,7 @@ def test_a_wrong_call_is_told_apart(tmp_path: Path) -> None:
     assert run("https://a", SSL_CERT_FILE=str(empty)).returncode == 2
 
 
-async def test_the_page_about_it_names_every_finding_and_member(secure: tuple[Server, Path]) -> None:
+async def test_the_documentation_lists_every_finding_and_member(secure: tuple[Server, Path]) -> None:
     text = (ROOT / "docs" / "verify.md").read_text("utf-8")
     server, certfile = secure
     report = await verify(server.url, cafile=certfile, register=True)
@@ -245,7 +245,7 @@ async def test_the_page_about_it_names_every_finding_and_member(secure: tuple[Se
         assert "](docs/verify.md)" in (ROOT / page).read_text("utf-8")
 
 
-def test_it_loads_nothing_of_the_server_but_what_is_served() -> None:
+def test_verify_does_not_load_server_code() -> None:
     program = "import sys; import ezdms.verify, ezdms.commands.checks.verify; print(*sorted(sys.modules))"
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     loaded = done.stdout.split()
@@ -263,7 +263,7 @@ def test_it_loads_nothing_of_the_server_but_what_is_served() -> None:
         assert name not in loaded
 
 
-def test_every_script_is_reached_from_the_pages_or_from_those_behind_the_login() -> None:
+def test_every_script_is_reachable_from_the_pages_with_or_without_a_login() -> None:
     origin = "https://chat.example"
     files = {assets.address_of(str(path.relative_to(assets.FOLDER))): path for path in assets.FOLDER.rglob("*.*")}
     scripts = {path for path in files if "/js/" in path}

@@ -1,4 +1,4 @@
-"""Alt-Svc and Strict-Transport-Security are read as strictly as they are written down (RFC 7838, RFC 6797)."""
+"""Strict parsing of Alt-Svc and Strict-Transport-Security (RFC 7838, RFC 6797)."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ MALFORMED = [
 
 
 @pytest.mark.parametrize("values", STAYS)
-def test_an_alternative_that_is_this_very_place_is_no_fault(values: list[str]) -> None:
+def test_an_alt_svc_to_the_same_host_is_accepted(values: list[str]) -> None:
     assert fault_of_alt_svc(values, PLACE) is None
 
 
@@ -102,16 +102,16 @@ def test_an_alternative_that_is_this_very_place_is_no_fault(values: list[str]) -
         *((values, "it points to another port") for values in ANOTHER_PORT),
     ],
 )
-def test_an_alternative_that_leads_elsewhere_is_found(values: list[str], fault: str) -> None:
+def test_an_alt_svc_to_another_host_is_found(values: list[str], fault: str) -> None:
     assert fault_of_alt_svc(values, PLACE) == fault
 
 
 @pytest.mark.parametrize("values", MALFORMED)
-def test_an_alternative_that_browsers_may_read_in_two_ways_is_found(values: list[str]) -> None:
+def test_an_ambiguous_alt_svc_is_found(values: list[str]) -> None:
     assert fault_of_alt_svc(values, PLACE) is not None
 
 
-def test_the_usual_port_and_an_address_in_brackets_are_this_place_too() -> None:
+def test_the_default_port_and_an_ipv6_address_are_recognized_as_the_same_host() -> None:
     usual, bracketed = parse_address("https://chat.example"), parse_address("https://[2001:db8::1]")
     assert fault_of_alt_svc(['h3=":443"; ma=2592000'], usual) is None
     assert fault_of_alt_svc(['h3=":8443"'], usual) == "it points to another port"
@@ -131,7 +131,7 @@ def test_the_usual_port_and_an_address_in_brackets_are_this_place_too() -> None:
         ";;max-age=1",
     ],
 )
-def test_a_promise_of_tls_that_browsers_read_is_no_fault(value: str) -> None:
+def test_a_valid_hsts_header_is_accepted(value: str) -> None:
     assert fault_of_hsts([value]) is None
 
 
@@ -163,5 +163,5 @@ def test_a_promise_of_tls_that_browsers_read_is_no_fault(value: str) -> None:
         (["max-age=1", "max-age=1"], "it is sent more than once"),
     ],
 )
-def test_a_promise_of_tls_that_does_not_hold_is_found(values: list[str], fault: str) -> None:
+def test_an_ineffective_hsts_header_is_found(values: list[str], fault: str) -> None:
     assert fault_of_hsts(values) == fault

@@ -1,4 +1,4 @@
-"""Whatever is changed between a server and its visitors, `ezdms verify` finds it, and nothing else."""
+"""`ezdms verify` finds every change that a proxy makes to answers, without false alarms."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ from tests.support.reports import names, said
 
 @pytest.fixture
 async def proxy(shared_server: Server) -> AsyncIterator[Misbehaving]:
-    """Between verify and a server that is as it must be."""
+    """A proxy between verify and an unmodified server."""
     async with Misbehaving(shared_server) as between:
         yield between
 
 
-async def test_people_read_the_changed_files_first_and_equal_pages_once(proxy: Misbehaving) -> None:
+async def test_the_output_lists_changed_files_first_and_groups_equal_pages(proxy: Misbehaving) -> None:
     def change(exchange: Exchange) -> None:
         if exchange.path.endswith(("/js/crypto.js", "/js/vault.js")):
             flip(exchange)
@@ -62,7 +62,7 @@ async def test_people_read_the_changed_files_first_and_equal_pages_once(proxy: M
 
     proxy.change = change
     report = await verify(proxy.url)
-    assert len([one for one in report.findings if one.name.startswith("page ")]) == 7  # programs get them all
+    assert len([one for one in report.findings if one.name.startswith("page ")]) == 7  # the report lists all of them
     done = await asyncio.to_thread(operate, proxy.server.data_dir, "verify", proxy.url)
     lines = [re.split(r"  +", line) for line in done.stdout.splitlines()]
     assert [line[1] for line in lines[:2]] == ["file js/crypto.js", "file js/vault.js"]
@@ -79,21 +79,21 @@ async def test_people_read_the_changed_files_first_and_equal_pages_once(proxy: M
 PAGE, FRONT = "page /", "<h1 data-host-name></h1>"
 FORM = '<form autocomplete="off">'
 POLICY = of_a_page()["Content-Security-Policy"]
-NO_PAGE = {"Cache-Control", "Content-Security-Policy", "other headers"}  # a page's headers on what is none
+NO_PAGE = {"Cache-Control", "Content-Security-Policy", "other headers"}  # page headers on other answers
 
 
 def on_page(change: Change) -> Change:
-    """At /welcome, when the whole page is sent."""
+    """A change of /welcome when the whole page is sent."""
     return at("/welcome", whole(change))
 
 
 def unchanged(change: Change) -> Change:
-    """In the answer that the page at /welcome has not changed."""
+    """A change of the 304 answer at /welcome."""
     return at("/welcome", when(lambda exchange: exchange.status == 304, change))
 
 
 def both(one: Change, other: Change) -> Change:
-    """Two changes of the same answer."""
+    """Both changes in the same answer."""
 
     def change(exchange: Exchange) -> None:
         one(exchange)
@@ -103,7 +103,7 @@ def both(one: Change, other: Change) -> Change:
 
 
 def found(exchange: Exchange) -> None:
-    """The answer says that all is well."""
+    """Change the status to 200."""
     exchange.status = 200
 
 
@@ -122,21 +122,24 @@ CASES: dict[str, tuple[Change, set[str]]] = {
         {"files", "file fonts/inter-latin-wght-normal.woff2"},
     ),
     "one byte of the icon": (at("icon.svg", flip), {"files", "file icon.svg"}),
-    "a script with another meaning of its bytes": (
+    "a script with another charset": (
         at("js/boot.js", set_to("Content-Type", "text/javascript; charset=utf-7")),
         {"files", "file js/boot.js"},
     ),
-    "a page with another meaning of its bytes": (
+    "a page with another charset": (
         at("/", set_to("Content-Type", "text/html; charset=iso-2022-jp")),
         {"pages", PAGE},
     ),
-    "a file that is missing": (at("js/vault.js", lose), {"files", "file js/vault.js", "Cache-Control"}),
+    "a missing file": (at("js/vault.js", lose), {"files", "file js/vault.js", "Cache-Control"}),
     "a script tag": (in_page("</head>", '<script src="/static/more.js"></script></head>'), {"pages", PAGE, "loads"}),
     "an inline script": (in_page("</head>", "<script>steal()</script></head>"), {"pages", PAGE}),
     "an inline event handler": (in_page("<body ", '<body onload="steal()" '), {"pages", PAGE}),
     "an hx-post": (in_page(FORM, '<form autocomplete="off" hx-post="/steal">'), {"pages", PAGE, "loads"}),
-    "an hx-post elsewhere": (in_page(FORM, f'<form autocomplete="off" hx-post="{EVIL}">'), {"pages", PAGE, "loads"}),
-    "a form that is sent": (
+    "an hx-post to another host": (
+        in_page(FORM, f'<form autocomplete="off" hx-post="{EVIL}">'),
+        {"pages", PAGE, "loads"},
+    ),
+    "a form with an action": (
         in_page(FORM, '<form autocomplete="off" action="/steal" method="post">'),
         {"pages", PAGE, "loads"},
     ),
@@ -148,18 +151,18 @@ CASES: dict[str, tuple[Change, set[str]]] = {
     "a base": (in_page("<title>", f'<base href="{EVIL}/"><title>'), {"pages", PAGE, "loads"}),
     "an import map": (in_page("<title>", '<script type="importmap">{"imports":{}}</script><title>'), {"pages", PAGE}),
     "a frame": (in_page(FRONT, f'<iframe src="{EVIL}"></iframe>{FRONT}'), {"pages", PAGE, "loads"}),
-    "a frame with its page inside": (
+    "a frame with srcdoc": (
         in_page(FRONT, f"<iframe srcdoc=\"<img src='{EVIL}/p.png'>\"></iframe>{FRONT}"),
         {"pages", PAGE, "loads"},
     ),
-    "an image elsewhere": (in_page(FRONT, f'<img src="{EVIL}/p.png">{FRONT}'), {"pages", PAGE, "loads"}),
-    "an image elsewhere for sharp screens": (
+    "an external image": (in_page(FRONT, f'<img src="{EVIL}/p.png">{FRONT}'), {"pages", PAGE, "loads"}),
+    "an external image in srcset": (
         in_page(FRONT, f'<img srcset="{EVIL}/p.png 2x">{FRONT}'),
         {"pages", PAGE, "loads"},
     ),
     "a style attribute": (in_page(FRONT, f'<h1 style="background: url({EVIL}/p)"></h1>'), {"pages", PAGE, "loads"}),
     "a style element": (in_page("<title>", f"<style>@import '{EVIL}/x.css';</style><title>"), {"pages", PAGE, "loads"}),
-    "a stylesheet elsewhere": (
+    "an external stylesheet": (
         in_page("<title>", f'<link rel="stylesheet" href="{EVIL}/x.css"><title>'),
         {"pages", PAGE, "loads"},
     ),
@@ -173,46 +176,46 @@ CASES: dict[str, tuple[Change, set[str]]] = {
         at("/c/000000000000000000000000", whole(lambda exchange: exchange.replace("cannot read", "can read"))),
         {"pages", "page /c/000000000000000000000000"},
     ),
-    "another page for those with a session's cookie": (asking("Cookie", "ezdms_session=", changed), {"angles"}),
+    "another page for session cookies": (asking("Cookie", "ezdms_session=", changed), {"angles"}),
     "another page for phones": (asking("User-Agent", "iPhone", changed), {"angles"}),
     "another page for programs": (asking("User-Agent", "curl", changed), {"angles"}),
     "another page for one browser": (asking("User-Agent", "Chrome", changed), {"angles"}),
-    "another page for those who follow a link": (asking("Referer", "https", changed), {"angles"}),
-    "another ETag for those with a session's cookie": (
+    "another page for a referrer": (asking("Referer", "https", changed), {"angles"}),
+    "another ETag for session cookies": (
         asking("Cookie", "ezdms_session=", on_page(set_to("ETag", '"visitor-17"'))),
         {"angles"},
     ),
-    "another meaning of the bytes for phones": (
+    "another charset for phones": (
         asking("User-Agent", "iPhone", on_page(set_to("Content-Type", "text/html; charset=utf-7"))),
         {"angles"},
     ),
     "no page for programs": (asking("User-Agent", "curl", on_page(lose)), {"angles", *NO_PAGE}),
-    "an ETag that is somebody's": (at("/welcome", set_to("ETag", '"visitor-17"')), {"revalidation"}),
+    "an ETag that identifies a visitor": (at("/welcome", set_to("ETag", '"visitor-17"')), {"revalidation"}),
     "a weak ETag": (on_page(weaken_etag), {"revalidation"}),
     "no ETag": (on_page(drop("ETag")), {"revalidation"}),
     "two ETags": (on_page(add("ETag", '"second"')), {"revalidation"}),
-    "an old page that is said to be right": (asking("If-None-Match", "00000000", confirm), {"revalidation"}),
-    "a page that is sent again and again": (
+    "a 304 for an old page": (asking("If-None-Match", "00000000", confirm), {"revalidation"}),
+    "a page that never gets a 304": (
         asking("Accept", "html", asking("If-None-Match", '"', send_again)),
         {"revalidation"},
     ),
     "a 304 with another ETag": (unchanged(set_to("ETag", '"visitor-17"')), {"revalidation"}),
     "a 304 with another type": (unchanged(set_to("Content-Type", "text/html; charset=utf-7")), {"revalidation"}),
-    "a 304 that calls it compressed": (unchanged(set_to("Content-Encoding", "gzip")), {"revalidation"}),
-    "a 304 that keeps it for good": (unchanged(set_to("Cache-Control", "max-age=600")), {"Cache-Control"}),
-    "a 304 that weakens the policy": (
+    "a 304 with Content-Encoding": (unchanged(set_to("Content-Encoding", "gzip")), {"revalidation"}),
+    "a 304 with a long Cache-Control": (unchanged(set_to("Cache-Control", "max-age=600")), {"Cache-Control"}),
+    "a 304 with a weaker policy": (
         unchanged(set_to("Content-Security-Policy", "default-src *")),
         {"Content-Security-Policy"},
     ),
-    "a url() elsewhere in CSS": (
+    "an external url() in CSS": (
         at("css/fonts.css", lambda exchange: exchange.replace("url(", f'url("{EVIL}/f"), url(')),
         {"files", "file css/fonts.css", "loads"},
     ),
-    "an import from elsewhere": (
+    "an external import": (
         at("js/dom.js", lambda exchange: exchange.replace("", f'import "{EVIL}/x.js";\n')),
         {"files", "file js/dom.js", "loads"},
     ),
-    "a dynamic import from elsewhere": (
+    "an external dynamic import": (
         at("js/dom.js", lambda exchange: exchange.replace("", f"import('{EVIL}/x.js');\n")),
         {"files", "file js/dom.js", "loads"},
     ),
@@ -226,68 +229,68 @@ CASES: dict[str, tuple[Change, set[str]]] = {
     ),
     "a page's policy on data": (at("/ping", set_to("Content-Security-Policy", POLICY)), {"Content-Security-Policy"}),
     "scripts without integrity": (on_page(drop("Integrity-Policy")), {"Integrity-Policy"}),
-    "an import map that is another": (
+    "another import map": (
         on_page(lambda exchange: exchange.replace('{"integrity":{', '{"imports":{"/a":"/b"},"integrity":{')),
         {"pages", "page /welcome"},
     ),
-    "a weakened policy on errors alone": (
+    "a weakened policy on errors only": (
         weaken_errors,
         {"Content-Security-Policy"},
     ),
-    "a policy that is sent twice": (
+    "a duplicate policy": (
         add("Content-Security-Policy", HEADERS["Content-Security-Policy"]),
         {"Content-Security-Policy"},
     ),
     **{f"no {name}": (drop(name), {name}) for name in (*HEADERS, "Cache-Control")},
-    "files that are not kept": (at("js/boot.js", set_to("Cache-Control", "no-cache")), {"Cache-Control"}),
-    "a page that is kept": (at("/", set_to("Cache-Control", "max-age=600")), {"Cache-Control"}),
+    "uncached files": (at("js/boot.js", set_to("Cache-Control", "no-cache")), {"Cache-Control"}),
+    "a cached page": (at("/", set_to("Cache-Control", "max-age=600")), {"Cache-Control"}),
     "a banner": (add("Server", "hypercorn-h11"), {"banner"}),
-    "a banner of the language": (add("X-Powered-By", "Python"), {"banner"}),
-    "a redirect elsewhere": (at("/", lead_elsewhere), {"pages", PAGE, "redirects", *NO_PAGE}),
-    "a page that depends on the cookie": (on_page(set_to("Vary", "Accept, Cookie")), {"Vary"}),
-    "a page that depends on more, in a second line": (on_page(add("Vary", "User-Agent")), {"Vary"}),
-    "a page that depends on nothing": (on_page(drop("Vary")), {"Vary"}),
-    "another host for the same": (add("Alt-Svc", 'h2="evil.example:443"'), {"Alt-Svc"}),
-    "another host in a second line": (
+    "a language banner": (add("X-Powered-By", "Python"), {"banner"}),
+    "a redirect to another host": (at("/", lead_elsewhere), {"pages", PAGE, "redirects", *NO_PAGE}),
+    "Vary: Cookie": (on_page(set_to("Vary", "Accept, Cookie")), {"Vary"}),
+    "a second Vary header": (on_page(add("Vary", "User-Agent")), {"Vary"}),
+    "no Vary": (on_page(drop("Vary")), {"Vary"}),
+    "Alt-Svc to another host": (add("Alt-Svc", 'h2="evil.example:443"'), {"Alt-Svc"}),
+    "a second Alt-Svc header": (
         both(add("Alt-Svc", "clear"), add("Alt-Svc", 'h2="evil.example:443"')),
         {"Alt-Svc"},
     ),
-    "TLS that is forgotten": (add("Strict-Transport-Security", "max-age=0"), {"Strict-Transport-Security"}),
-    "another page where there is nothing": (
+    "HSTS with max-age=0": (add("Strict-Transport-Security", "max-age=0"), {"Strict-Transport-Security"}),
+    "another 404 page": (
         when(lambda exchange: exchange.status == 404, lambda exchange: exchange.replace("", "<script></script>")),
         {"kinds"},
     ),
-    "another script under no digest": (at("/static/js/boot.js", whole(flip)), {"kinds"}),
-    "a script under no digest with another meaning": (
+    "another script without digest": (at("/static/js/boot.js", whole(flip)), {"kinds"}),
+    "a script without digest with another charset": (
         at("/static/js/boot.js", set_to("Content-Type", "text/javascript; charset=utf-7")),
         {"kinds"},
     ),
-    "a script that becomes another when it is asked for again": (
+    "a script with another type on revalidation": (
         at("/static/js/boot.js", asking("If-None-Match", '"', set_to("Content-Type", "text/html"))),
         {"kinds"},
     ),
-    "a script that is sent again and again": (
+    "a script that never gets a 304": (
         at("/static/js/boot.js", asking("If-None-Match", '"', send_again)),
         {"kinds"},
     ),
-    "words for programs that are a page": (at("/ping", set_to("Content-Type", "text/html")), {"kinds"}),
-    "what it says of itself as a page": (at("/deployment", set_to("Content-Type", "text/html")), {"kinds"}),
-    "words for programs with two types": (at("/ping", add("Content-Type", "text/html")), {"kinds"}),
-    "a refusal that is kept": (at("/ws", set_to("Cache-Control", "max-age=600")), {"Cache-Control"}),
-    "an account for anybody": (at("/me", found), {"kinds"}),
-    "sessions for anybody": (
+    "a JSON answer as HTML": (at("/ping", set_to("Content-Type", "text/html")), {"kinds"}),
+    "the deployment answer as HTML": (at("/deployment", set_to("Content-Type", "text/html")), {"kinds"}),
+    "a JSON answer with two types": (at("/ping", add("Content-Type", "text/html")), {"kinds"}),
+    "a cached refusal": (at("/ws", set_to("Cache-Control", "max-age=600")), {"Cache-Control"}),
+    "an account without a session": (at("/me", found), {"kinds"}),
+    "sessions without a session": (
         at("/sessions", when(lambda exchange: exchange.status == 401, found)),
         {"kinds", "Cache-Control", "Content-Security-Policy", "Integrity-Policy"},
     ),
-    "a problem that is another": (at("/me", lambda exchange: exchange.replace("no_session", "sorry")), {"kinds"}),
+    "another error code": (at("/me", lambda exchange: exchange.replace("no_session", "sorry")), {"kinds"}),
     "a login without a PIN": (at("/login", when(lambda exchange: exchange.status == 400, found)), {"kinds"}),
-    "a socket for a foreign page": (at("/ws", accept_foreign), {"foreign socket"}),
-    "a socket for anybody": (at("/ws", Exchange.accept_socket), {"foreign socket", "socket"}),
-    "posts of other sites": (at("/login", post_from_elsewhere), {"foreign post"}),
+    "a socket for another origin": (at("/ws", accept_foreign), {"foreign socket"}),
+    "a socket without a session": (at("/ws", Exchange.accept_socket), {"foreign socket", "socket"}),
+    "cross-site posts": (at("/login", post_from_elsewhere), {"foreign post"}),
     "a cookie for a wrong login": (at("/login", give_cookie), {"login", "other headers"}),
-    "a cookie for a reader": (at("/protection", add("Set-Cookie", "track=1")), {"other headers"}),
-    "an answer that is cut short": (at("js/boot.js", cut_short), {"files", "file js/boot.js"}),
-    "an answer without end": (
+    "a cookie on a page": (at("/protection", add("Set-Cookie", "track=1")), {"other headers"}),
+    "a truncated answer": (at("js/boot.js", cut_short), {"files", "file js/boot.js"}),
+    "an oversized answer": (
         at("js/boot.js", make_huge),
         {"files", "file js/boot.js"},
     ),
@@ -295,21 +298,21 @@ CASES: dict[str, tuple[Change, set[str]]] = {
 }
 
 
-async def test_it_finds_nothing_where_nothing_is_changed(proxy: Misbehaving) -> None:
+async def test_an_unchanged_server_passes(proxy: Misbehaving) -> None:
     honest = await verify(proxy.url, register=True)
     assert (honest.verdict, names(honest, FAILED)) == ("passed", set())
     assert names(honest, WARNING) == {"tls"}
 
 
 @pytest.mark.parametrize("case", list(CASES))
-async def test_it_finds(proxy: Misbehaving, case: str) -> None:
+async def test_verify_finds_the_change(proxy: Misbehaving, case: str) -> None:
     proxy.change, expected = CASES[case]
     report = await verify(proxy.url)
     assert report.verdict == "failed"
     assert names(report, FAILED) == expected
 
 
-async def test_it_says_what_was_expected_and_what_came(proxy: Misbehaving) -> None:
+async def test_a_finding_says_what_was_expected_and_what_was_received(proxy: Misbehaving) -> None:
     added = f'<img src="{EVIL}/p.png">'
     proxy.change = in_page(FRONT, added + FRONT)
     report = await verify(proxy.url)
@@ -327,7 +330,7 @@ async def test_it_says_what_was_expected_and_what_came(proxy: Misbehaving) -> No
     )
 
 
-async def test_what_a_server_sends_cannot_write_over_the_verdict(proxy: Misbehaving) -> None:
+async def test_control_characters_from_a_server_cannot_overwrite_the_verdict(proxy: Misbehaving) -> None:
     proxy.change = in_page(FRONT, '<h1 class="\x1b[2J\u202e\x9b"></h1>')
     report = await verify(proxy.url)
     assert names(report, FAILED) == {"pages", PAGE}
@@ -336,7 +339,7 @@ async def test_what_a_server_sends_cannot_write_over_the_verdict(proxy: Misbehav
     assert len(shown("a" * 100_000)) == 600
 
 
-async def test_of_another_version_no_byte_is_compared_and_the_verdict_is_failed(proxy: Misbehaving) -> None:
+async def test_another_version_fails_without_comparing_files(proxy: Misbehaving) -> None:
     def be_newer(exchange: Exchange) -> None:
         if exchange.path == "/deployment":
             exchange.replace(f'"{__version__}"', '"99.0.0"')
@@ -365,7 +368,7 @@ async def test_a_cookie_without_one_of_its_flags_is_found(proxy: Misbehaving) ->
         assert "account" in names(report, OK)
 
 
-async def test_a_socket_that_takes_a_session_from_elsewhere_is_found(proxy: Misbehaving) -> None:
+async def test_a_socket_that_accepts_another_origin_is_found(proxy: Misbehaving) -> None:
     def accept(exchange: Exchange) -> None:
         if exchange.path == "/ws" and "authorization" in exchange.asked:
             exchange.accept_socket()
@@ -375,7 +378,7 @@ async def test_a_socket_that_takes_a_session_from_elsewhere_is_found(proxy: Misb
     assert names(report, FAILED) == {"foreign socket with a session"}
 
 
-async def test_another_page_for_those_who_are_logged_in_is_found(proxy: Misbehaving) -> None:
+async def test_a_different_page_for_logged_in_users_is_found(proxy: Misbehaving) -> None:
     living: list[str] = []
 
     def target(exchange: Exchange) -> None:

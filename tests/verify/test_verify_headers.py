@@ -1,4 +1,4 @@
-"""Every kind of answer carries the release's headers and nothing that acts: `ezdms verify` finds what does."""
+"""`ezdms verify` checks that every kind of answer has the release's headers and no other effective ones."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ RELEASE = Release(installed(), {"name": "EZ-DMS", "notice": "", "registration": 
 
 
 def judged(*more: tuple[str, str], may_set_cookie: bool = False) -> Report:
-    """What is found at one answer that has the release's headers, and these."""
+    """The report on one answer with the release's headers and these."""
     headers = tuple((name.lower(), value) for name, value in (*FENCE, ("Content-Type", "application/json"), *more))
     answer = Answer("GET", "/ping", 200, headers, b"{}", may_set_cookie)
     return Report(PLACE.origin, "", tuple(check_headers([answer], PLACE, RELEASE)))
 
 
-# ---- Which names ----
+# ---- Header names ----
 
 
-def test_the_releases_headers_alone_are_as_they_must_be() -> None:
+def test_the_headers_of_the_release_pass() -> None:
     assert names(judged(), FAILED) | names(judged(), WARNING) == set()
 
 
@@ -80,14 +80,14 @@ def test_the_releases_headers_alone_are_as_they_must_be() -> None:
         ("Something-New", "1"),
     ],
 )  # fmt: skip
-def test_a_header_that_may_act_is_found_by_its_name(name: str, value: str) -> None:
+def test_a_header_that_can_change_behavior_is_found_by_name(name: str, value: str) -> None:
     report = judged((name, value))
     assert names(report, FAILED) == {"other headers"}
     assert f"“{name.lower()}: {value}” at GET /ping" in said(report, "other headers")
 
 
 @pytest.mark.parametrize("name", ["X-Cache", "X-Served-By", "X-Robots-Tag", "CF-Ray", "CF-Cache-Status", "Upgrade"])
-def test_a_header_that_only_names_a_proxy_is_a_warning(name: str) -> None:
+def test_a_header_that_reveals_a_proxy_is_a_warning(name: str) -> None:
     report = judged((name, "word"))
     assert (names(report, FAILED), names(report, WARNING)) == (set(), {"other headers"})
 
@@ -113,7 +113,7 @@ def test_a_header_that_only_names_a_proxy_is_a_warning(name: str) -> None:
         ("Strict-Transport-Security", "max-age=31536000"),
     ],
 )
-def test_a_header_of_a_proxy_that_does_nothing_is_as_it_may_be(name: str, value: str) -> None:
+def test_a_harmless_proxy_header_is_accepted(name: str, value: str) -> None:
     report = judged((name, value))
     assert names(report, FAILED) | names(report, WARNING) == set()
 
@@ -132,27 +132,27 @@ def test_a_header_of_a_proxy_that_does_nothing_is_as_it_may_be(name: str, value:
         ("Referrer-Policy", "unsafe-url", "Referrer-Policy"),
     ],
 )
-def test_a_header_is_judged_by_its_value_too(name: str, value: str, finding: str) -> None:
+def test_headers_are_checked_by_value_too(name: str, value: str, finding: str) -> None:
     assert names(judged((name, value)), FAILED) == {finding}
 
 
-def test_a_cookie_belongs_where_a_session_begins_or_ends_and_nowhere_else() -> None:
+def test_a_cookie_is_accepted_only_where_a_session_starts_or_ends() -> None:
     assert names(judged(("Set-Cookie", "session=1"), may_set_cookie=True), OK) >= {"other headers"}
     assert names(judged(("Set-Cookie", "session=1")), FAILED) == {"other headers"}
 
 
-# ---- On which answers ----
+# ---- Kinds of answers ----
 
 
 @pytest.fixture
 async def proxy(shared_server: Server) -> AsyncIterator[Misbehaving]:
-    """Between verify and a server that is as it must be."""
+    """A proxy between verify and an unmodified server."""
     async with Misbehaving(shared_server) as between:
         yield between
 
 
 def answers(path: str, status: int, kind: str = "") -> Callable[[Exchange], bool]:
-    """Those at this path (or that begin with it, if it ends in …), with this status and type."""
+    """Answers at this path (a prefix if it ends in …) with this status and type."""
 
     def is_meant(exchange: Exchange) -> bool:
         here = exchange.path.startswith(path[:-1]) if path.endswith("…") else exchange.path == path
@@ -164,28 +164,28 @@ def answers(path: str, status: int, kind: str = "") -> Callable[[Exchange], bool
 KINDS = {
     "a page": answers("/account", 200),
     "the page of a conversation": answers("/c/…", 200),
-    "a page that has not changed": answers("/protection", 304),
-    "a file for good": answers("/static/…", 200, "font/woff2"),
+    "an unchanged page": answers("/protection", 304),
+    "an immutable file": answers("/static/…", 200, "font/woff2"),
     "a file without a digest": answers("/static/js/boot.js", 200),
-    "a file that has not changed": answers("/static/js/boot.js", 304),
-    "a page where there is nothing": answers("/…", 404, "text/html"),
-    "nothing, for a program": answers("/…", 404, "application/json"),
+    "an unchanged file": answers("/static/js/boot.js", 304),
+    "a 404 page": answers("/…", 404, "text/html"),
+    "a JSON 404": answers("/…", 404, "application/json"),
     "an account without a session": answers("/me", 401),
-    "a sign of life": answers("/ping", 200),
-    "what it says of itself": answers("/deployment", 200),
+    "ping": answers("/ping", 200),
+    "deployment": answers("/deployment", 200),
     "a login without a PIN": answers("/login", 400),
     "a wrong login": answers("/login", 401),
-    "a login by another site": answers("/login", 403),
+    "a cross-site login": answers("/login", 403),
     "a malformed registration": answers("/register", 400),
     "a WebSocket without a session": answers("/ws", 401),
-    "a WebSocket of another site": answers("/ws", 403),
+    "a cross-site WebSocket": answers("/ws", 403),
     "a new account": answers("/register", 201),
-    "the end of an account": answers("/delete_account", 204),
+    "a deleted account": answers("/delete_account", 204),
 }
 
 
 @pytest.mark.parametrize("kind", list(KINDS))
-async def test_on_no_kind_of_answer_may_a_header_be_added_or_missing(proxy: Misbehaving, kind: str) -> None:
+async def test_an_added_or_missing_header_is_found_on_every_kind_of_answer(proxy: Misbehaving, kind: str) -> None:
     changed: list[str] = []
 
     def change(exchange: Exchange) -> None:

@@ -1,4 +1,4 @@
-"""Certificates that do not hold, and places where no EZ-DMS is: `ezdms verify` says so in a sentence, in time."""
+"""Invalid certificates and addresses without EZ-DMS: `ezdms verify` says so clearly and in time."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.support.reports import names, said
         ("chat.example", 90, FAILED, "not valid for '127.0.0.1'"),
     ],
 )
-async def test_a_certificate_must_hold_for_the_host_and_for_a_while(
+async def test_a_certificate_must_match_the_host_and_not_expire_soon(
     tmp_path: Path, host: str, days: int, status: str, words: str
 ) -> None:
     certificate = make_certificate(tmp_path, host, days=days)
@@ -43,7 +43,7 @@ async def test_a_certificate_must_hold_for_the_host_and_for_a_while(
 
 @asynccontextmanager
 async def answering(octets: bytes | None) -> AsyncIterator[int]:
-    """Something that answers every connection with these bytes; None: it never answers."""
+    """A server that answers every connection with these bytes, or never if None."""
     released = asyncio.Event()
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -65,7 +65,7 @@ async def answering(octets: bytes | None) -> AsyncIterator[int]:
 
 
 def http(status: str, body: str = "", *headers: str) -> bytes:
-    """A whole answer."""
+    """A complete HTTP answer."""
     lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", "Connection: close", *headers, "", body]
     return "\r\n".join(lines).encode()
 
@@ -87,7 +87,7 @@ def http(status: str, body: str = "", *headers: str) -> bytes:
         (None, "GET /deployment: no answer within"),
     ],
 )
-async def test_what_is_no_ez_dms_gives_a_sentence(
+async def test_a_server_that_is_not_ez_dms_gives_a_clear_message(
     monkeypatch: pytest.MonkeyPatch, octets: bytes | None, words: str
 ) -> None:
     monkeypatch.setattr(wire, "ANSWER_WITHIN", 20.0 if octets is not None else 0.2)
@@ -97,7 +97,7 @@ async def test_what_is_no_ez_dms_gives_a_sentence(
     assert words in said(report, "answer")
 
 
-async def test_where_nobody_listens_or_nobody_speaks_tls_there_is_a_sentence(shared_server: Server) -> None:
+async def test_a_connection_or_tls_failure_gives_a_clear_message(shared_server: Server) -> None:
     async with answering(b"") as port:
         pass
     assert "cannot be reached" in said(await verify(f"http://127.0.0.1:{port}"), "answer")
@@ -106,7 +106,7 @@ async def test_where_nobody_listens_or_nobody_speaks_tls_there_is_a_sentence(sha
     assert "does not support usable TLS" in said(spoken, "answer")
 
 
-async def test_a_visit_ends_when_its_time_is_up(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_check_has_a_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(visit, "ALL_WITHIN", 0.2)
     async with answering(None) as port:
         report = await verify(f"http://127.0.0.1:{port}")
@@ -124,7 +124,7 @@ async def test_a_visit_ends_when_its_time_is_up(monkeypatch: pytest.MonkeyPatch)
         (b"", OK),
     ],
 )
-async def test_plain_http_leads_to_https_or_nowhere(octets: bytes, status: str) -> None:
+async def test_plain_http_must_redirect_to_https_or_be_closed(octets: bytes, status: str) -> None:
     async with answering(octets) as port:
         assert (await place.check_plain_http("127.0.0.1", port)).status == status
     assert (await place.check_plain_http("127.0.0.1", port)).status == OK

@@ -1,4 +1,4 @@
-"""What a connection that has ended leaves behind: nothing that the collector of cycles has to find."""
+"""Ended connections leave no reference cycles behind."""
 
 from __future__ import annotations
 
@@ -29,7 +29,9 @@ async def open_and_close(port: int, asked: bytes, status: bytes) -> None:
     await writer.wait_closed()
 
 
-async def test_a_connection_that_has_ended_is_freed_at_once(app: Quart, alice: Person, tmp_path: Path) -> None:
+async def test_an_ended_connection_is_freed_without_the_garbage_collector(
+    app: Quart, alice: Person, tmp_path: Path
+) -> None:
     socket = upgrade(str(alice.account["token"]))
     async with serving(app, tmp_path) as port:
         for asked, status in ((PAGE, b"200"), (socket, b"101")):

@@ -1,4 +1,4 @@
-"""What a peer sends without end, or in pieces, waits in the network and not in memory; a refusal is an end."""
+"""Floods and fragments wait in the network, not in memory; a refused handshake closes the connection."""
 
 from __future__ import annotations
 
@@ -34,21 +34,21 @@ from tests.support.served import (
 )
 
 MEBIBYTE = 1024 * 1024
-IN_THE_NETWORK = 32 * MEBIBYTE  # more than the kernel holds at both ends
+IN_THE_NETWORK = 32 * MEBIBYTE  # more than the kernel buffers at both ends
 FAR_TOO_MUCH = 64 * MEBIBYTE
-LITTLE = 24 * MEBIBYTE  # what a process may grow by in such a test
-STUCK = 2.0  # seconds in which nothing was taken
+LITTLE = 24 * MEBIBYTE  # how much the process may grow in such a test
+STUCK = 2.0  # seconds without progress
 
 
 @pytest.fixture
 def alice(server: Server) -> Iterator[Program]:
-    """Registered on the served process."""
+    """Alice, registered on the server."""
     with closing(Program(server, "alice")) as alice:
         yield alice
 
 
 def push(raw: socket.socket, content: bytes) -> int:
-    """Send it again and again until nobody takes it any more, or far too much was taken; how much it was."""
+    """Send it repeatedly until the server stops reading or has read FAR_TOO_MUCH; returns how much it read."""
     sent = 0
     raw.setblocking(False)
     while sent < FAR_TOO_MUCH and select.select([], [raw], [], STUCK)[1]:
@@ -57,7 +57,7 @@ def push(raw: socket.socket, content: bytes) -> int:
     return sent
 
 
-def test_frames_that_come_faster_than_their_limit_wait_in_the_network(tmp_path: Path) -> None:
+def test_frames_over_the_rate_limit_wait_in_the_network(tmp_path: Path) -> None:
     server = Server(tmp_path, limit_frame="10/second")
     server.start()
     try:
@@ -66,14 +66,14 @@ def test_frames_that_come_faster_than_their_limit_wait_in_the_network(tmp_path: 
             assert push(raw, wish("leave", "0" * 24, more="A" * 3_900) * 100) < IN_THE_NETWORK
             assert memory(server) - before < LITTLE
             alice.ask("/logout", {})
-            take(raw)  # comes to its end although the server has not read what was sent
+            take(raw)  # ends although the server has not read everything
         assert stops_at_once(server)
         assert server.complaints() == ""
     finally:
         server.kill()
 
 
-def test_frames_without_a_limit_are_obeyed_one_by_one_and_not_collected(server: Server, alice: Program) -> None:
+def test_unlimited_frames_are_handled_one_by_one_without_buffering(server: Server, alice: Program) -> None:
     with open_socket(server, alice.token) as raw:
         before = memory(server)
         assert push(raw, wish("leave", "0" * 24, more="A" * 3_900) * 100) >= FAR_TOO_MUCH
@@ -82,7 +82,7 @@ def test_frames_without_a_limit_are_obeyed_one_by_one_and_not_collected(server: 
     assert server.complaints() == ""
 
 
-def test_pings_of_a_peer_that_does_not_read_the_answers_wait_in_the_network(server: Server, alice: Program) -> None:
+def test_pings_from_a_peer_that_does_not_read_wait_in_the_network(server: Server, alice: Program) -> None:
     with open_socket(server, alice.token, receive_buffer=4096) as raw:
         before = memory(server)
         assert push(raw, frame(PING, b"A" * 125) * 500) < IN_THE_NETWORK
@@ -93,7 +93,7 @@ def test_pings_of_a_peer_that_does_not_read_the_answers_wait_in_the_network(serv
     assert server.complaints() == ""
 
 
-def test_a_message_in_many_fragments_is_bounded_as_one_frame_is(server: Server, alice: Program) -> None:
+def test_a_fragmented_message_has_the_size_limit_of_a_frame(server: Server, alice: Program) -> None:
     with open_socket(server, alice.token) as raw:
         listener = Listener(raw)
         raw.sendall(frame(TEXT, b"A" * 1_000, fin=False))
@@ -108,7 +108,7 @@ def test_a_message_in_many_fragments_is_bounded_as_one_frame_is(server: Server, 
     assert server.complaints() == ""
 
 
-def test_a_join_in_fragments_is_obeyed_and_pings_between_them_are_answered(server: Server, alice: Program) -> None:
+def test_a_fragmented_join_is_handled_and_pings_in_between_are_answered(server: Server, alice: Program) -> None:
     with closing(Program(server, "bob")) as bob, open_socket(server, bob.token) as raw:
         listener = Listener(raw)
         whole = json.dumps({"event": "join", "conversation_id": alice.start(bob)}).encode()
@@ -119,7 +119,7 @@ def test_a_join_in_fragments_is_obeyed_and_pings_between_them_are_answered(serve
         while (pongs := [event.payload for event in events if isinstance(event, Pong)])[-1:] != [b"%d" % (at)]:
             events += listener.read()
         assert pongs == [b"%d" % at for at in range(10, len(whole))]
-        assert any(isinstance(event, Ping) for event in events)  # the server pings as well
+        assert any(isinstance(event, Ping) for event in events)  # the server pings too
         alice.send(bob, "Hello")
         while not any(isinstance(event, TextMessage) and '"new_message"' in event.data for event in events):
             events += listener.read()
@@ -127,18 +127,18 @@ def test_a_join_in_fragments_is_obeyed_and_pings_between_them_are_answered(serve
 
 
 @pytest.mark.parametrize("kind", ["version", "key", "early", "protocol", "connection", "http"])
-def test_a_handshake_that_is_refused_leaves_no_connection_open(server: Server, alice: Program, kind: str) -> None:
+def test_a_refused_handshake_closes_the_connection(server: Server, alice: Program, kind: str) -> None:
     broken = {
         "version": upgrade(alice.token, Sec_WebSocket_Version="12"),
         "key": upgrade(alice.token, Sec_WebSocket_Key=""),
-        "early": upgrade(alice.token) + wish("join", "0" * 24),  # before it was accepted
+        "early": upgrade(alice.token) + wish("join", "0" * 24),  # before the handshake was accepted
         "protocol": upgrade("nobody", Sec_WebSocket_Protocol="\xff"),
         "connection": upgrade(alice.token, Connection="Upgrade, \xff"),
         "http": upgrade(alice.token, Sec_WebSocket_Key="").replace(b"HTTP/1.1", b"HTTP/1.2"),
     }[kind]
     with call(server) as raw:
         raw.sendall(broken)
-        assert re.match(rb"HTTP/1.1 40[01] ", take(raw))  # to the end
+        assert re.match(rb"HTTP/1.1 40[01] ", take(raw))  # until the connection closes
         wait(lambda: not holds(server, raw))
     assert stops_at_once(server)
     assert server.complaints() == ""

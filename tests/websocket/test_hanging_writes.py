@@ -1,4 +1,4 @@
-"""A write that hangs, as it does when the peer does not read: the route lets go of the socket all the same."""
+"""Writes that hang because the peer does not read: the route still releases the socket."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.support.vaults import noise_vault
 from tests.websocket.test_live import until
 
 
-async def test_a_reader_that_was_slow_and_reads_again_learns_that_it_was_too_slow(
+async def test_a_slow_reader_that_resumes_gets_the_too_slow_close_code(
     app: Quart, alice: Person, tmp_path: Path
 ) -> None:
     async with serving(app, tmp_path) as port:
@@ -34,7 +34,7 @@ async def test_a_reader_that_was_slow_and_reads_again_learns_that_it_was_too_slo
         assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101")
         mailboxes = alice.hub.mailboxes(alice.user_id)
         line = Line("0" * 10_000, "bob", 1, 1, 1)
-        while len(alice.hub):  # more than everything between the two takes
+        while len(alice.hub):  # more than all buffers in between can hold
             alice.hub.publish(alice.user_id, Event(line))
             await asyncio.sleep(0)
         assert [mailbox.close_code for mailbox in mailboxes] == [TOO_SLOW]
@@ -46,7 +46,7 @@ async def test_a_reader_that_was_slow_and_reads_again_learns_that_it_was_too_slo
         await writer.wait_closed()
 
 
-async def test_a_peer_that_does_not_take_an_answer_is_cut_off_whatever_its_size(
+async def test_a_peer_that_does_not_read_an_answer_of_any_size_is_disconnected(
     app: Quart, alice: Person, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection, "LAST_BYTES", 0.5)
@@ -56,7 +56,7 @@ async def test_a_peer_that_does_not_take_an_answer_is_cut_off_whatever_its_size(
     async with serving(app, tmp_path) as port:
         with ExitStack() as stack:
             deaf = []
-            for version in range(1, 13):  # the kernel takes the smaller ones whole, and of the larger ones a part
+            for version in range(1, 13):  # the kernel buffers small answers completely, large ones partly
                 blob = noise_vault(alice.keys, version * 4 * envelope.VAULT_STEP)
                 fields = {"version": str(version), "blob": blob}
                 assert (await alice.client.put("/vault", form=fields, headers=alice.headers)).status_code == 200
@@ -71,7 +71,7 @@ async def test_a_peer_that_does_not_take_an_answer_is_cut_off_whatever_its_size(
 
 
 async def blocked(app: Quart, person: Person, *, frames: list[str]) -> tuple[asyncio.Task[None], list[Any]]:
-    """A socket whose peer takes the handshake and nothing more; returns the app's task and the close codes it sent."""
+    """A socket whose peer reads nothing after the handshake; returns the app's task and the close codes it sent."""
     coming: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
     coming.put_nowait({"type": "websocket.connect"})
     for text in frames:
@@ -103,7 +103,7 @@ async def blocked(app: Quart, person: Person, *, frames: list[str]) -> tuple[asy
     return task, codes
 
 
-async def test_a_write_that_hangs_holds_up_neither_the_end_of_a_session_nor_the_hub(
+async def test_a_hanging_write_blocks_neither_the_end_of_a_session_nor_the_hub(
     app: Quart, alice: Person, bob: Person
 ) -> None:
     await alice.start(bob)
@@ -115,7 +115,7 @@ async def test_a_write_that_hangs_holds_up_neither_the_end_of_a_session_nor_the_
     assert len(bob.hub) == 0
 
 
-async def test_a_socket_that_takes_nothing_for_long_is_cut_off_however_few_its_events_are(
+async def test_a_socket_that_does_not_read_is_disconnected_even_with_few_events(
     app: Quart, alice: Person, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection, "LONGEST_WRITE", 0.2)
@@ -125,13 +125,13 @@ async def test_a_socket_that_takes_nothing_for_long_is_cut_off_however_few_its_e
             raw.connect(("127.0.0.1", port))
             raw.sendall(upgrade(str(alice.account["token"])))
             await until(lambda: len(alice.hub) == 1)
-            for _ in range(8):  # far fewer than a mailbox holds, and more than the network takes
+            for _ in range(8):  # far fewer than a mailbox holds, but more than the network buffers
                 alice.hub.publish(alice.user_id, Event(Line("0" * 100_000, "bob", 1, 1, 1)))
             await until(lambda: len(alice.hub) == 0)
             await until(lambda: not is_held(port, raw))
 
 
-async def test_half_a_surrogate_pair_is_no_conversation(app: Quart, alice: Person) -> None:
+async def test_a_lone_surrogate_is_refused_as_a_conversation_id(app: Quart, alice: Person) -> None:
     wish = json.dumps({"event": "join", "conversation_id": "\ud800"})
     task, codes = await blocked(app, alice, frames=[wish])
     await asyncio.wait_for(task, 5)

@@ -1,4 +1,4 @@
-"""The one WebSocket: who hears what, who is not let in, and how it ends."""
+"""The WebSocket: who gets which events, who is refused, and how it closes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ezdms.routes import live
 from ezdms.web import admission
 from tests.support.people import Person
 
-SOON = 5.0  # seconds until something that must come has come
+SOON = 5.0  # seconds to wait for something that must arrive
 
 
 class Socket:
@@ -45,7 +45,7 @@ class Socket:
 async def listening(person: Person, *, as_json: bool = True) -> AsyncIterator[Socket]:
     """Open a socket with the person's bearer token."""
     headers = {"Authorization": person.headers["Authorization"]}
-    scope = {"subprotocols": ["ezdms.json"]} if as_json else {}  # Quart's test client drops its own argument for this
+    scope = {"subprotocols": ["ezdms.json"]} if as_json else {}  # Quart's test client ignores its own argument for this
     async with person.client.websocket("/ws", headers=headers, scope_base=scope) as connection:
         socket = Socket(connection)
         if as_json:
@@ -54,7 +54,7 @@ async def listening(person: Person, *, as_json: bool = True) -> AsyncIterator[So
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Wait until it holds."""
+    """Wait until the condition holds."""
     for _ in range(int(SOON / 0.01)):
         if condition():
             return
@@ -63,12 +63,12 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 async def joined(person: Person, socket: Socket, conversation_id: str, sockets: int = 1) -> None:
-    """Join, and wait until so many of the person's sockets have joined."""
+    """Join, and wait until this many of the person's sockets have joined."""
     await socket.wish("join", conversation_id)
     await until(lambda: sum(conversation_id in box.joined for box in person.hub.mailboxes(person.user_id)) >= sockets)
 
 
-async def test_a_message_reaches_both_and_no_one_else(alice: Person, bob: Person, eve: Person) -> None:
+async def test_a_message_reaches_only_the_two_participants(alice: Person, bob: Person, eve: Person) -> None:
     conversation_id = await alice.start(bob)
     await alice.start(eve)
     async with listening(alice) as a, listening(bob) as b, listening(eve) as e:
@@ -80,13 +80,11 @@ async def test_a_message_reaches_both_and_no_one_else(alice: Person, bob: Person
         assert bob.open(heard, alice) == "Hello Bob"
         line = {"event": "conversation", "conversation_id": conversation_id, "last_seq": 1, "unread": 0}
         assert await a.next() == line
-        await alice.send(eve, "Hello Eve")  # the first that an outsider hears is what is meant for her
+        await alice.send(eve, "Hello Eve")  # the first event that an outsider gets is her own
         assert (await e.next())["conversation_id"] != conversation_id
 
 
-async def test_a_socket_that_has_not_joined_learns_that_there_is_something_and_not_what(
-    alice: Person, bob: Person
-) -> None:
+async def test_a_socket_that_has_not_joined_gets_a_list_update_without_the_message(alice: Person, bob: Person) -> None:
     conversation_id = await alice.start(bob)
     async with listening(bob) as socket:
         await alice.send(bob, "Hello")
@@ -94,7 +92,7 @@ async def test_a_socket_that_has_not_joined_learns_that_there_is_something_and_n
         assert await socket.next() == line
 
 
-async def test_every_tab_and_device_of_both_hears(alice: Person, bob: Person) -> None:
+async def test_events_reach_every_tab_and_device_of_both(alice: Person, bob: Person) -> None:
     conversation_id = await alice.start(bob)
     async with listening(alice) as first, listening(alice) as second, listening(bob) as third:
         await joined(alice, first, conversation_id)
@@ -105,7 +103,7 @@ async def test_every_tab_and_device_of_both_hears(alice: Person, bob: Person) ->
             assert person.open(await socket.next(), other) == "to all"
 
 
-async def test_after_leaving_only_the_line_of_the_list_comes(alice: Person, bob: Person) -> None:
+async def test_after_leaving_a_conversation_a_socket_gets_only_list_updates(alice: Person, bob: Person) -> None:
     conversation_id = await alice.start(bob)
     async with listening(bob) as socket:
         await joined(bob, socket, conversation_id)
@@ -115,7 +113,7 @@ async def test_after_leaving_only_the_line_of_the_list_comes(alice: Person, bob:
         assert (await socket.next())["event"] == "conversation"
 
 
-async def test_nobody_joins_a_conversation_of_others(alice: Person, bob: Person, eve: Person) -> None:
+async def test_outsiders_cannot_join_a_conversation(alice: Person, bob: Person, eve: Person) -> None:
     conversation_id = await alice.start(bob)
     with_eve = await alice.start(eve)
     async with listening(eve) as socket:
@@ -133,7 +131,7 @@ async def test_a_new_conversation_arrives_live(alice: Person, bob: Person) -> No
         assert await socket.next() == line
 
 
-async def test_joining_is_reading(alice: Person, bob: Person) -> None:
+async def test_joining_marks_messages_as_read(alice: Person, bob: Person) -> None:
     conversation_id = await alice.start(bob)
     await alice.send(bob, "Hello")
     path = f"/conversations/{bob.user_id}"
@@ -168,7 +166,7 @@ async def test_html_sockets_get_fragments(alice: Person, bob: Person) -> None:
         ({"Cookie": "ezdms_session=" + "A" * 43}, 401),
     ],
 )
-async def test_without_a_session_no_socket_is_accepted(app: Quart, headers: dict[str, str], status: int) -> None:
+async def test_a_socket_without_a_session_is_refused(app: Quart, headers: dict[str, str], status: int) -> None:
     with pytest.raises(WebsocketResponseError) as refused:
         async with app.test_client().websocket("/ws", headers=headers) as connection:
             await connection.receive()
@@ -176,7 +174,7 @@ async def test_without_a_session_no_socket_is_accepted(app: Quart, headers: dict
 
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://localhost.evil.example"])
-async def test_a_page_of_another_site_opens_no_socket(alice: Person, origin: str) -> None:
+async def test_a_page_of_another_site_cannot_open_a_socket(alice: Person, origin: str) -> None:
     headers = {"Cookie": f"ezdms_session={alice.account['token']}", "Origin": origin}
     with pytest.raises(WebsocketResponseError) as refused:
         async with alice.client.websocket("/ws", headers=headers) as connection:
@@ -189,7 +187,7 @@ async def test_a_page_of_another_site_opens_no_socket(alice: Person, origin: str
 
 
 async def closed_with(socket: Socket) -> int:
-    """Read until the socket closes; the close code."""
+    """Read until the socket closes; returns the close code."""
     while True:
         try:
             await asyncio.wait_for(socket.connection.receive(), SOON)
@@ -201,15 +199,15 @@ async def test_logging_out_closes_the_sockets_of_that_session_at_once(alice: Per
     async with listening(alice) as ended, listening(bob) as other:
         await alice.post("/logout")
         assert await closed_with(ended) == 1008
-        await bob.start(alice)  # logged out, but still to be found
+        await bob.start(alice)  # logged out, but still findable
         assert (await other.next())["event"] == "conversation"
 
 
-async def test_a_logout_while_a_socket_is_being_opened_ends_it(alice: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_logout_while_a_socket_opens_closes_it(alice: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     subscribe = alice.hub.subscribe
 
     def end_first(user_id: str, session_id: str) -> Mailbox[Event]:
-        """The session ends after it was checked and before anybody could close this socket."""
+        """The session ends after it was checked, before this socket is registered."""
         alice.hub.end_session(user_id, session_id)
         return subscribe(user_id, session_id)
 
@@ -244,7 +242,7 @@ async def test_a_logout_while_a_socket_is_being_opened_ends_it(alice: Person, mo
     ],
     ids=repr,
 )
-async def test_a_frame_that_is_no_wish_closes_the_socket(alice: Person, frame: str | bytes) -> None:
+async def test_an_invalid_frame_closes_the_socket(alice: Person, frame: str | bytes) -> None:
     async with listening(alice) as socket:
         await socket.connection.send(frame)
         assert await closed_with(socket) == 1003

@@ -1,4 +1,4 @@
-"""How many WebSockets an account may have open at a time."""
+"""The limit on open WebSockets per account."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ MOST = 3
 
 @pytest.fixture
 async def small(tmp_path: Path) -> AsyncIterator[Quart]:
-    """The app with few sockets for each account."""
+    """The app with a low limit of sockets per account."""
     app = create_app(Settings(data_dir=tmp_path / "data", **NO_LIMITS | {"max_sockets": MOST}))
     async with app.test_app():
         yield app
 
 
 async def refusal(person: Person) -> tuple[int, str]:
-    """Status and code of one socket too many."""
+    """The status and code when one socket too many is opened."""
     with pytest.raises(WebsocketResponseError) as refused:
         async with listening(person):
             pass
@@ -39,7 +39,7 @@ async def refusal(person: Person) -> tuple[int, str]:
     return response.status_code, (await response.get_json())["code"]
 
 
-async def test_an_account_has_so_many_sockets_and_no_more_until_one_ends(small: Quart) -> None:
+async def test_sockets_per_account_are_limited(small: Quart) -> None:
     alice = await Person(small, PEOPLE["alice"], "alice").register()
     bob = await Person(small, PEOPLE["bob"], "bob").register()
     other = await log_in(small, alice)
@@ -57,7 +57,7 @@ async def test_an_account_has_so_many_sockets_and_no_more_until_one_ends(small: 
     assert len(small.extensions["ezdms.hub"]) == 0
 
 
-async def test_many_that_open_at_once_do_not_get_past_it(small: Quart) -> None:
+async def test_concurrent_sockets_cannot_exceed_the_limit(small: Quart) -> None:
     alice = await Person(small, PEOPLE["alice"], "alice").register()
     is_over = asyncio.Event()
 

@@ -1,4 +1,4 @@
-"""Messages sent over the socket: as by POST, within the same limit, each acknowledged once it is durable."""
+"""Sending over the socket: same rules and limit as POST, and each message is acknowledged once it is durable."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ async def test_a_message_sent_over_a_socket_reaches_both_and_is_acknowledged(
             "created_at": mine["created_at"],
         }
         assert bob.open(theirs, alice) == alice.open(mine, bob) == "Hello Bob"
-        await alice.send(eve, "Hello Eve")  # the first that an outsider hears is what is meant for her
+        await alice.send(eve, "Hello Eve")  # the first event that an outsider gets is her own
         assert (await e.next())["conversation_id"] != conversation_id
     assert await bob.texts(alice) == ["Hello Bob"]
 
 
-async def test_a_repeat_is_acknowledged_as_the_first_time_and_stored_once(alice: Person, bob: Person) -> None:
+async def test_a_repeat_gets_the_same_acknowledgment_and_is_stored_once(alice: Person, bob: Person) -> None:
     await alice.start(bob)
     fields = alice.seal(bob, "once")
     async with listening(alice) as socket:
@@ -63,7 +63,7 @@ async def test_a_repeat_is_acknowledged_as_the_first_time_and_stored_once(alice:
     assert await bob.texts(alice) == ["once"]
 
 
-async def test_many_at_once_are_stored_and_acknowledged_in_order(alice: Person, bob: Person) -> None:
+async def test_many_messages_at_once_are_stored_and_acknowledged_in_order(alice: Person, bob: Person) -> None:
     conversation_id = await alice.start(bob)
     count = 3 * pipeline.MOST_UNDER_WAY
     async with listening(alice) as a, listening(bob) as b:
@@ -95,7 +95,7 @@ def changed(fields: dict[str, Any], **more: Any) -> dict[str, Any]:
     ],
     ids=repr,
 )
-async def test_what_post_refuses_a_socket_refuses_and_goes_on(
+async def test_a_socket_refuses_what_post_refuses_and_stays_open(
     alice: Person, bob: Person, spoilt: dict[str, Any], code: str
 ) -> None:
     await alice.start(bob)
@@ -116,7 +116,7 @@ async def test_what_post_refuses_a_socket_refuses_and_goes_on(
     assert await bob.texts(alice) == ["yes"]
 
 
-async def test_an_outsider_sends_nothing_into_a_conversation_of_others(alice: Person, bob: Person, eve: Person) -> None:
+async def test_an_outsider_cannot_send_to_a_conversation_over_a_socket(alice: Person, bob: Person, eve: Person) -> None:
     await alice.start(bob)
     fields = alice.seal(bob, "forged")
     async with listening(eve) as socket:
@@ -125,7 +125,7 @@ async def test_an_outsider_sends_nothing_into_a_conversation_of_others(alice: Pe
     assert await bob.texts(alice) == []
 
 
-async def test_a_number_that_is_taken_is_told_with_the_next_one(alice: Person, bob: Person) -> None:
+async def test_a_used_counter_is_refused_over_a_socket_with_the_next_one(alice: Person, bob: Person) -> None:
     await alice.start(bob)
     await alice.send(bob, "first")
     async with listening(alice) as socket:
@@ -134,7 +134,7 @@ async def test_a_number_that_is_taken_is_told_with_the_next_one(alice: Person, b
     assert (told["code"], told["next_n"]) == ("counter", 2)
 
 
-async def test_to_whoever_left_nothing_is_sent(alice: Person, bob: Person) -> None:
+async def test_a_socket_cannot_send_to_a_deleted_account(alice: Person, bob: Person) -> None:
     await alice.start(bob)
     assert await leave(alice) == 204
     async with listening(bob) as socket:
@@ -144,14 +144,14 @@ async def test_to_whoever_left_nothing_is_sent(alice: Person, bob: Person) -> No
 
 @pytest.fixture
 async def limited(tmp_path: Path) -> AsyncIterator[Quart]:
-    """The app with its usual limit on sending, and no other."""
+    """The app with its default limit on sending, and no other limit."""
     limits = {name: value for name, value in NO_LIMITS.items() if name != "limit_send"}
     app = create_app(Settings(data_dir=tmp_path / "data", **limits))
     async with app.test_app():
         yield app
 
 
-async def test_post_and_socket_share_one_limit(limited: Quart) -> None:
+async def test_post_and_sockets_share_one_limit(limited: Quart) -> None:
     alice = await Person(limited, PEOPLE["alice"], "alice").register()
     bob = await Person(limited, PEOPLE["bob"], "bob").register()
     await alice.start(bob)
@@ -170,7 +170,7 @@ async def test_post_and_socket_share_one_limit(limited: Quart) -> None:
     assert (await bob.post("/send_message")).status_code == 400
 
 
-async def test_a_server_that_has_too_much_to_do_says_when_to_come_back_on_both_ways(
+async def test_a_busy_server_says_when_to_retry_over_post_and_sockets(
     alice: Person, bob: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await alice.start(bob)
@@ -188,16 +188,14 @@ async def test_a_server_that_has_too_much_to_do_says_when_to_come_back_on_both_w
         assert [(await socket.next())["event"] for _ in range(2)] == ["conversation", "sent"]
 
 
-async def test_a_page_sends_by_post_alone(alice: Person, bob: Person) -> None:
+async def test_a_page_socket_cannot_send_messages(alice: Person, bob: Person) -> None:
     await alice.start(bob)
     async with listening(alice, as_json=False) as socket:
         await say(socket, alice.seal(bob, "no"))
         assert await closed_with(socket) == 1003
 
 
-async def test_what_is_under_way_when_the_socket_ends_is_stored_and_the_other_hears_of_it(
-    alice: Person, bob: Person
-) -> None:
+async def test_a_message_in_flight_when_the_socket_closes_is_stored_and_delivered(alice: Person, bob: Person) -> None:
     conversation_id = await alice.start(bob)
     async with listening(bob) as b:
         await joined(bob, b, conversation_id)
@@ -207,7 +205,7 @@ async def test_what_is_under_way_when_the_socket_ends_is_stored_and_the_other_he
         assert bob.open(await b.next(), alice) == "last words"
 
 
-async def test_repeats_are_acknowledged_in_their_turn(alice: Person, bob: Person) -> None:
+async def test_repeats_are_acknowledged_in_order(alice: Person, bob: Person) -> None:
     await alice.start(bob)
     first, second = alice.seal(bob, "one"), alice.seal(bob, "two")
     count = 3 * pipeline.MOST_UNDER_WAY
@@ -220,7 +218,7 @@ async def test_repeats_are_acknowledged_in_their_turn(alice: Person, bob: Person
     assert await bob.texts(alice) == ["one", "two"]
 
 
-async def test_the_counter_is_checked_as_by_post(alice: Person, bob: Person) -> None:
+async def test_the_counter_is_checked_as_with_post(alice: Person, bob: Person) -> None:
     await alice.start(bob)
     await alice.send(bob, "first")
     async with listening(alice) as socket:
@@ -235,7 +233,7 @@ async def test_the_counter_is_checked_as_by_post(alice: Person, bob: Person) -> 
                 assert told["next_n"] == (1002 if n == 1000 else 2)
 
 
-async def test_events_come_in_the_order_of_seq_and_counters_rise_with_it(alice: Person, bob: Person) -> None:
+async def test_events_arrive_in_order_of_seq_with_rising_counters(alice: Person, bob: Person) -> None:
     conversation_id = await alice.start(bob)
     count = 20
     async with listening(alice) as a, listening(bob) as b:

@@ -1,4 +1,4 @@
-"""Sockets of a served process: real handshakes, real frames, and a stop that tells everybody to come back."""
+"""Sockets of a server process: real handshakes, real frames, and a stop that tells clients to reconnect."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support.served import call, take
 
 
 def register(server: Server, name: str) -> str:
-    """A new account over HTTP; returns its token."""
+    """Register over HTTP; returns the token."""
     request = urllib.request.Request(  # noqa: S310
         f"{server.url}/register",
         data=json.dumps(registration(PEOPLE[name], name)).encode(),
@@ -32,7 +32,7 @@ def register(server: Server, name: str) -> str:
 
 
 def listen(server: Server, token: str) -> connect:
-    """A socket with the token, which offers compression as browsers do."""
+    """Open a socket with the token that offers compression, as browsers do."""
     return connect(
         server.url.replace("http", "ws") + "/ws",
         additional_headers={"Authorization": f"Bearer {token}"},
@@ -42,7 +42,7 @@ def listen(server: Server, token: str) -> connect:
 
 
 async def closed_with(connection: ClientConnection) -> int | None:
-    """Read until the other side closes."""
+    """Read until the server closes; returns the close code."""
     try:
         while True:
             await asyncio.wait_for(connection.recv(), 10)
@@ -50,7 +50,7 @@ async def closed_with(connection: ClientConnection) -> int | None:
         return closed.rcvd.code if closed.rcvd else None
 
 
-async def test_a_stop_tells_every_socket_to_come_back_and_leaves_a_clean_log(server: Server) -> None:
+async def test_a_stop_tells_every_socket_to_reconnect_and_logs_no_errors(server: Server) -> None:
     token = register(server, "alice")
     async with listen(server, token) as first, listen(server, token) as second:
         stopping = asyncio.get_running_loop().run_in_executor(None, server.stop)
@@ -59,7 +59,7 @@ async def test_a_stop_tells_every_socket_to_come_back_and_leaves_a_clean_log(ser
     assert server.complaints() == ""
 
 
-async def test_a_peer_that_is_dead_does_not_hold_the_stop_up(server: Server) -> None:
+async def test_a_dead_peer_does_not_delay_the_stop(server: Server) -> None:
     token = register(server, "alice")
     with socket.create_connection(("127.0.0.1", server.port)) as dead:
         dead.sendall(
@@ -72,7 +72,7 @@ async def test_a_peer_that_is_dead_does_not_hold_the_stop_up(server: Server) -> 
         assert await asyncio.wait_for(loop.run_in_executor(None, server.stop), 8) == 0
 
 
-async def test_no_compression_is_agreed_to(server: Server) -> None:
+async def test_compression_is_not_negotiated(server: Server) -> None:
     async with listen(server, register(server, "alice")) as connection:
         assert connection.response is not None
         assert "Sec-WebSocket-Extensions" not in connection.response.headers
@@ -81,7 +81,7 @@ async def test_no_compression_is_agreed_to(server: Server) -> None:
 
 
 @pytest.mark.parametrize("size", [70_000, 5_000_000])
-async def test_a_frame_that_is_too_big_closes_the_socket_and_not_the_server(server: Server, size: int) -> None:
+async def test_an_oversized_frame_closes_only_its_socket(server: Server, size: int) -> None:
     token = register(server, "alice")
     async with listen(server, token) as connection:
         with contextlib.suppress(websockets.ConnectionClosed):  # while it is still being sent
@@ -91,7 +91,7 @@ async def test_a_frame_that_is_too_big_closes_the_socket_and_not_the_server(serv
         assert "connected" in str(await connection.recv())
 
 
-async def test_a_socket_without_a_session_is_refused_with_its_status(server: Server) -> None:
+async def test_a_refused_socket_gets_its_http_status(server: Server) -> None:
     with pytest.raises(websockets.InvalidStatus) as refused:
         async with listen(server, "A" * 43):
             pass
@@ -99,7 +99,7 @@ async def test_a_socket_without_a_session_is_refused_with_its_status(server: Ser
     assert json.loads(refused.value.response.body or b"")["code"] == "no_session"
 
 
-def test_more_connections_than_the_usual_limit_of_open_files_are_served(tmp_path: Path) -> None:
+def test_connections_can_exceed_the_default_limit_of_open_files(tmp_path: Path) -> None:
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     server = Server(tmp_path)
     with ExitStack() as opened:

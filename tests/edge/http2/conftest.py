@@ -1,4 +1,4 @@
-"""A process that speaks HTTP/2, connections to it, and a log that must stay empty."""
+"""A server process with HTTP/2, connections to it, and a log that must stay empty."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, certificate: Certificate) -> Iterator[Server]:
-    """One process for all of this file."""
+    """One server process for the whole file."""
     server = serve_with(certificate, tmp_path_factory.mktemp("http2"))
     server.start()
     yield server
@@ -33,7 +33,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, certificate: Certificate) -
 
 @pytest.fixture
 def own_server(tmp_path: Path, certificate: Certificate) -> Iterator[Server]:
-    """One that the test may stop."""
+    """A server that the test may stop."""
     server = serve_with(certificate, tmp_path)
     server.start()
     yield server
@@ -42,7 +42,7 @@ def own_server(tmp_path: Path, certificate: Certificate) -> Iterator[Server]:
 
 @pytest.fixture
 def dialler(server: Server, certificate: Certificate) -> Iterator[Callable[..., Peer]]:
-    """Opens connections; in the end an honest one is served, and the log says nothing."""
+    """Opens connections; afterwards an honest one must be served and the log must be empty."""
     with ExitStack() as stack:
         yield lambda **how: stack.enter_context(Peer(server.port, certificate.certfile, **how))
         assert stack.enter_context(Peer(server.port, certificate.certfile)).ask().status == 200
@@ -51,7 +51,7 @@ def dialler(server: Server, certificate: Certificate) -> Iterator[Callable[..., 
 
 @pytest.fixture(autouse=True)
 def silence(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    """What is served in this process says nothing either."""
+    """Apps served in this process must log nothing either."""
     yield
     assert [record for record in caplog.get_records("call") if record.levelno >= logging.WARNING] == []
 

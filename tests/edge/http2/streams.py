@@ -1,4 +1,4 @@
-"""The other end of an HTTP/2 connection: h2 for what is well-formed, frames by hand for what it refuses to send."""
+"""The client side of an HTTP/2 connection: h2 for well-formed frames, hand-made frames for what h2 refuses to send."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ Header = tuple[bytes, bytes]
 
 
 def frame(kind: int, stream_id: int = 0, content: bytes = b"", flags: int = 0) -> bytes:
-    """One frame, whatever it means."""
+    """One frame, valid or not."""
     return len(content).to_bytes(3) + bytes([kind, flags]) + stream_id.to_bytes(4) + content
 
 
@@ -58,7 +58,7 @@ def dial(port: int, certfile: Path, *protocols: str, receive_buffer: int | None 
 
 @dataclass
 class Answer:
-    """What has come on a stream."""
+    """What has arrived on a stream."""
 
     status: int = 0
     headers: dict[str, str] = field(default_factory=dict)
@@ -68,12 +68,12 @@ class Answer:
 
     @property
     def is_over(self) -> bool:
-        """Nothing more comes."""
+        """True if nothing more will arrive."""
         return self.is_whole or self.reset is not None
 
 
 class Peer:
-    """A connection, and what has come on it. Without `takes` it opens no window for what it was sent."""
+    """A connection and what has arrived on it. Without `takes`, it never reopens its flow-control windows."""
 
     def __init__(self, port: int, certfile: Path, *, takes: bool = True, window: int | None = None, **dialled: Any):
         self.raw = dial(port, certfile, "h2", **dialled)
@@ -97,21 +97,21 @@ class Peer:
         self.raw.close()
 
     def write(self, content: bytes) -> None:
-        """Raw bytes, after whatever h2 has to say; the server may have ended the connection already."""
+        """Send h2's pending data, then raw bytes; the server may have closed the connection already."""
         with suppress(OSError):
             self.raw.sendall(self.h2.data_to_send() + content)
 
     def flush(self) -> None:
-        """What h2 has to say."""
+        """Send h2's pending data."""
         self.write(b"")
 
     def fields(self, method: bytes = b"GET", path: bytes = b"/ping", more: Iterable[Header] = ()) -> list[Header]:
-        """The head of a request."""
+        """The headers of a request."""
         own = [(b":method", method), (b":scheme", b"https"), (b":authority", self.authority), (b":path", path)]
         return [*own, (b"accept", b"application/json"), *more]
 
     def open(self, fields: Iterable[Header], *, end: bool = True, and_then: bytes = b"") -> int:
-        """Send a head, valid or not, and perhaps more in the same breath; returns its stream."""
+        """Send headers, valid or not, and optional raw bytes in the same write; returns the stream id."""
         stream_id = self.h2.get_next_available_stream_id()
         self.answers[stream_id] = Answer()
         self.h2.send_headers(stream_id, list(fields), end)
@@ -119,7 +119,7 @@ class Peer:
         return stream_id
 
     def send(self, stream_id: int, content: bytes, *, end: bool = False) -> None:
-        """Send a part of a body, as fast as the server takes it; what it does not want any more is not sent."""
+        """Send a part of a body as the flow control allows, until the server stops reading it."""
         while content and not self.answers[stream_id].is_over and not self.is_closed:
             try:
                 size = min(self.h2.local_flow_control_window(stream_id), 16384, len(content))
@@ -138,30 +138,30 @@ class Peer:
     def ask(
         self, method: bytes = b"GET", path: bytes = b"/ping", more: Iterable[Header] = (), body: bytes | None = None
     ) -> Answer:
-        """One request and its answer."""
+        """Send a request and wait for its answer."""
         stream_id = self.open(self.fields(method, path, more), end=body is None)
         if body is not None:
             self.send(stream_id, body, end=True)
         return self.wait(stream_id)
 
     def wait(self, stream_id: int) -> Answer:
-        """The answer on this stream, once nothing more of it comes."""
+        """The answer on this stream, once it is complete or reset."""
         self.until(lambda: self.answers[stream_id].is_over)
         return self.answers[stream_id]
 
     def until(self, condition: Callable[[], bool]) -> None:
-        """Read until it holds."""
+        """Read until the condition holds."""
         while not condition():
             assert self.read(), f"the connection ended: {self.goodbye}"
 
     def end(self) -> int | None:
-        """Read to the end; the code of the server's goodbye."""
+        """Read to the end; returns the error code of the server's GOAWAY."""
         while self.read():
             pass
         return None if self.goodbye is None else int(self.goodbye.error_code or 0)
 
     def read(self, size: int = 65_536) -> bool:
-        """Take in what comes next; False at the end."""
+        """Process the next data; False at the end."""
         try:
             came = self.raw.recv(size)
         except (ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError):
@@ -177,7 +177,7 @@ class Peer:
     def _note(self, event: Event) -> None:
         if isinstance(event, ConnectionTerminated):
             self.goodbye = event
-            self.h2.state_machine.state = type(self.h2.state_machine.state).CLIENT_OPEN  # answers may still come
+            self.h2.state_machine.state = type(self.h2.state_machine.state).CLIENT_OPEN  # answers may still arrive
         elif isinstance(event, RemoteSettingsChanged):
             self.settings |= {int(code): changed.new_value for code, changed in event.changed_settings.items()}
         answer = self.answers.get(getattr(event, "stream_id", 0) or 0)
@@ -197,7 +197,7 @@ class Peer:
 
 
 def odd_connection(chance: random.Random) -> list[bytes]:
-    """What somebody sends who has read the standard in a hurry: most frames are well-formed, and some are in place."""
+    """Frames of a sloppy client: most are well-formed, and some are valid where they are."""
     encoder, opened, sent = Encoder(), [1], [PREFACE + frame(SETTINGS)]
     sizes = {PRIORITY: 5, RST_STREAM: 4, SETTINGS: 6, PING: 8, WINDOW_UPDATE: 4}
     kinds = (HEADERS,) * 8 + (DATA,) * 6 + (RST_STREAM, WINDOW_UPDATE) * 2 + (PRIORITY, SETTINGS, PING, 0x77)
@@ -231,7 +231,7 @@ def requests(
     flags: int = END_HEADERS | END_STREAM,
     first: int = 1,
 ) -> Iterator[bytes]:
-    """Requests without end, and perhaps their resets."""
+    """Endless requests, optionally each with a reset."""
     method = b"GET" if flags & END_STREAM else b"POST"
     head = [(b":method", method), (b":scheme", b"https"), (b":authority", b"x"), (b":path", path), *more]
     for stream_id in count(first, 2):

@@ -1,4 +1,4 @@
-"""A peer that floods an HTTP/2 connection, or sends what nobody should, hurts that connection alone."""
+"""Floods and protocol violations over HTTP/2 affect only their own connection."""
 
 from __future__ import annotations
 
@@ -54,14 +54,14 @@ JSON = (b"content-type", b"application/json")
 
 
 def forever(*frames: bytes) -> Iterator[bytes]:
-    """The first ones once, the last one without end."""
+    """All frames once, then the last one forever."""
     yield from frames[:-1]
     while True:
         yield frames[-1]
 
 
 def head_of(path: bytes = b"/login", flags: int = END_HEADERS) -> bytes:
-    """The first request of a connection."""
+    """The headers of the first request on a connection."""
     fields = [(b":method", b"POST"), (b":scheme", b"https"), (b":authority", b"x"), (b":path", path)]
     return frame(HEADERS, 1, Encoder().encode(fields), flags)
 
@@ -88,7 +88,7 @@ FLOODS: dict[str, Callable[[], Iterator[bytes]]] = {
     "priority": lambda: (
         frame(PRIORITY, n, (n - 2 if n % 4 == 1 else n + 2).to_bytes(4) + b"\x10") for n in count(3, 2)
     ),
-    "priority in a circle": lambda: (
+    "circular priorities": lambda: (
         frame(PRIORITY, n % 400 + 1, (0x80000000 | ((n * 7) % 200 * 2 + 401)).to_bytes(4) + b"\x10")
         for n in count(0, 2)
     ),
@@ -103,21 +103,21 @@ FLOODS: dict[str, Callable[[], Iterator[bytes]]] = {
     "rapid reset": lambda: requests(Encoder(), resets=True),
     "resets alone": lambda: (frame(RST_STREAM, n, bytes(4)) for n in count(1, 2)),
     "requests": lambda: requests(Encoder()),
-    "requests that do not end": lambda: requests(Encoder(), flags=END_HEADERS),
-    "too large a frame": lambda: forever(frame(0x77, 1, bytes(16_385))),
+    "unfinished requests": lambda: requests(Encoder(), flags=END_HEADERS),
+    "oversized frame": lambda: forever(frame(0x77, 1, bytes(16_385))),
     "pushes": lambda: forever(frame(PUSH_PROMISE, 1, bytes(8), END_HEADERS)),
-    "goodbyes": lambda: forever(frame(7, content=bytes(8))),
-    "naked continuation": lambda: forever(head_of(), frame(CONTINUATION, 1, b"", END_HEADERS)),
-    "itself as parent": lambda: forever(frame(PRIORITY, 3, bytes([0, 0, 0, 3, 9]))),
-    "window past its end": lambda: forever(frame(WINDOW_UPDATE, content=(2**31 - 1).to_bytes(4))),
-    "a window that shrinks": lambda: forever(
+    "goaway": lambda: forever(frame(7, content=bytes(8))),
+    "continuation without headers": lambda: forever(head_of(), frame(CONTINUATION, 1, b"", END_HEADERS)),
+    "stream depending on itself": lambda: forever(frame(PRIORITY, 3, bytes([0, 0, 0, 3, 9]))),
+    "window overflow": lambda: forever(frame(WINDOW_UPDATE, content=(2**31 - 1).to_bytes(4))),
+    "shrinking window": lambda: forever(
         head_of(), frame(SETTINGS, content=setting(4, 0)), frame(SETTINGS, content=setting(4, 2**31 - 1))
     ),
 }
 
 
 @pytest.mark.parametrize("kind", FLOODS)
-def test_a_flood_ends_its_connection_soon_and_the_others_go_on(
+def test_a_flood_closes_only_its_own_connection(
     server: Server, certificate: Certificate, dialler: Callable[..., Peer], kind: str
 ) -> None:
     honest = dialler()
@@ -126,7 +126,7 @@ def test_a_flood_ends_its_connection_soon_and_the_others_go_on(
     with dial(server.port, certificate.certfile, "h2") as raw:
         raw.sendall(PREFACE + frame(SETTINGS))
         frames, more = FLOODS[kind](), b"."
-        while sent < MEBIBYTE // 2 and more:  # twice what the server bears
+        while sent < MEBIBYTE // 2 and more:  # twice what the server tolerates
             more = b"".join(islice(frames, 200))
             raw.sendall(more)
             sent += len(more)
@@ -134,12 +134,12 @@ def test_a_flood_ends_its_connection_soon_and_the_others_go_on(
         assert honest.ask().status == 200
         assert time.monotonic() - began < 1
         codes = [content[4:8] for what, content in frames_of(take(raw)) if what == GOAWAY]
-    assert codes or kind == "goodbyes"
+    assert codes or kind == "goaway"
     assert codes[:1] != [bytes(4)]
     assert memory(server) - before < 16 * MEBIBYTE
 
 
-async def test_others_have_their_turn_in_the_middle_of_a_flood() -> None:
+async def test_other_tasks_run_during_a_flood() -> None:
     async def send(event: Any) -> None:
         pass
 
@@ -153,18 +153,18 @@ async def test_others_have_their_turn_in_the_middle_of_a_flood() -> None:
     while not flood.done():
         await asyncio.sleep(0)
         turns += 1
-    assert turns > 40  # of a millisecond or two
+    assert turns > 40  # turns of a millisecond or two
 
 
 def frames_of(came: bytes) -> Iterator[tuple[int, bytes]]:
-    """Kind and content of each."""
+    """The kind and content of each frame."""
     while came:
         size = int.from_bytes(came[:3])
         yield came[3], came[9 : 9 + size]
         came = came[9 + size :]
 
 
-def test_a_peer_that_leaves_in_the_middle_leaves_no_word_in_the_log(dialler: Callable[..., Peer]) -> None:
+def test_a_peer_that_disconnects_midway_logs_nothing(dialler: Callable[..., Peer]) -> None:
     font = f"/static/{digest()}/fonts/inter-latin-ext-wght-normal.woff2".encode()
     for way in ("reset", "nonsense", "end of TCP"):
         for window in (None, 0, 100, 2**24):
@@ -198,7 +198,7 @@ def test_frames_of_every_kind_in_any_order(
     assert memory(server) - before < 16 * MEBIBYTE
 
 
-def test_a_peer_that_says_goodbye_is_let_go_with_what_it_asked_for(peer: Peer) -> None:
+def test_a_peer_that_sends_goaway_is_disconnected_with_its_open_requests(peer: Peer) -> None:
     late = peer.open(peer.fields(b"POST", b"/login", [JSON]), end=False)
     assert peer.ask().status == 200
     began = time.monotonic()
@@ -208,7 +208,7 @@ def test_a_peer_that_says_goodbye_is_let_go_with_what_it_asked_for(peer: Peer) -
     assert peer.answers[late].status == 0
 
 
-def test_a_hundred_streams_are_open_at_a_time_and_one_more_is_too_many(dialler: Callable[..., Peer]) -> None:
+def test_a_connection_is_limited_to_a_hundred_open_streams(dialler: Callable[..., Peer]) -> None:
     peer = dialler()
     peer.until(lambda: SettingCodes.MAX_CONCURRENT_STREAMS in peer.settings)
     assert peer.settings[SettingCodes.MAX_CONCURRENT_STREAMS] == 100
@@ -224,7 +224,7 @@ def test_a_hundred_streams_are_open_at_a_time_and_one_more_is_too_many(dialler: 
     assert peer.end() == ErrorCodes.PROTOCOL_ERROR
 
 
-def test_after_a_thousand_requests_a_connection_takes_no_more_and_every_one_was_answered(
+def test_a_connection_answers_a_thousand_requests_and_refuses_more(
     dialler: Callable[..., Peer],
 ) -> None:
     peer = dialler()
@@ -239,7 +239,7 @@ def test_after_a_thousand_requests_a_connection_takes_no_more_and_every_one_was_
     assert peer.ask().reset == ErrorCodes.REFUSED_STREAM
 
 
-def test_the_table_that_answers_are_compressed_with_stays_small(dialler: Callable[..., Peer]) -> None:
+def test_the_compression_table_for_answers_stays_small(dialler: Callable[..., Peer]) -> None:
     peer = dialler()
     peer.h2.update_settings({SettingCodes.HEADER_TABLE_SIZE: 2**32 - 1})
     peer.h2.decoder.max_allowed_table_size = 2**32 - 1
@@ -248,7 +248,7 @@ def test_the_table_that_answers_are_compressed_with_stays_small(dialler: Callabl
     assert peer.h2.decoder.header_table_size == http2.TABLE
 
 
-def test_priorities_mean_nothing(peer: Peer) -> None:
+def test_priorities_are_ignored(peer: Peer) -> None:
     content = b"".join(frame(PRIORITY, n, (0x80000000 | (n + 2)).to_bytes(4) + b"\x10") for n in range(1, 8_001, 2))
     peer.write(content)
     for n in (3, 5, 4_001, 2**31 - 1):

@@ -1,4 +1,4 @@
-"""HTTP/2 as `ezdms serve` speaks it with TLS: pages, bodies, requests that are none, and the end."""
+"""HTTP/2 as served by `ezdms serve` with TLS: pages, bodies, invalid requests, and stopping."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ FORM = (b"content-type", b"application/x-www-form-urlencoded")
 JSON = (b"content-type", b"application/json")
 
 
-# ---- What it is for ----
+# ---- Basics ----
 
 
 async def test_a_browser_loads_the_page_over_http2_and_a_message_reaches_it_over_its_socket(
@@ -67,7 +67,7 @@ async def test_a_browser_loads_the_page_over_http2_and_a_message_reaches_it_over
     ("offered", "chosen"),
     [(["h2", "http/1.1"], "h2"), (["http/1.1", "h2"], "h2"), (["http/1.1"], "http/1.1"), (["h2c"], None), ([], None)],
 )
-def test_tls_prefers_http2_and_goes_on_with_http_1_1(
+def test_tls_prefers_http2_and_falls_back_to_http_1_1(
     server: Server, certificate: Certificate, offered: list[str], chosen: str | None
 ) -> None:
     with dial(server.port, certificate.certfile, *offered) as raw:
@@ -77,7 +77,7 @@ def test_tls_prefers_http2_and_goes_on_with_http_1_1(
             assert take(raw).startswith(b"HTTP/1.1 200 ")
 
 
-def test_neither_version_turns_into_the_other(
+def test_neither_http_version_can_be_upgraded_to_the_other(
     server: Server, certificate: Certificate, dialler: Callable[..., Peer]
 ) -> None:
     asked = b"GET /ping HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings, close\r\nUpgrade: h2c\r\n"
@@ -93,7 +93,9 @@ def test_neither_version_turns_into_the_other(
     assert SettingCodes.ENABLE_CONNECT_PROTOCOL not in peer.settings
 
 
-def test_the_cookie_is_for_tls_and_the_session_knows_the_address(dialler: Callable[..., Peer]) -> None:
+def test_over_http2_the_cookie_requires_tls_and_the_session_has_the_client_address(
+    dialler: Callable[..., Peer],
+) -> None:
     peer = dialler(source="127.0.0.2")
     fields = registration(PEOPLE["alice"], "alice")
     answer = peer.ask(b"POST", b"/register", [JSON], json.dumps(fields).encode())
@@ -106,7 +108,7 @@ def test_the_cookie_is_for_tls_and_the_session_knows_the_address(dialler: Callab
     assert [session["address"] for session in json.loads(answer.body)] == ["127.0.0.2"]
 
 
-async def test_answers_of_http2_do_not_say_that_the_connection_ends() -> None:
+async def test_http2_answers_have_no_connection_header() -> None:
     for version, said in (("1.1", [(b"connection", b"close")]), ("2", [])):
         sent: list[Any] = []
 
@@ -124,24 +126,24 @@ async def test_answers_of_http2_do_not_say_that_the_connection_ends() -> None:
 # ---- Bodies ----
 
 
-def test_a_body_that_goes_on_after_the_answer_is_dropped_and_hurts_nobody(peer: Peer) -> None:
+def test_body_data_after_the_answer_is_discarded_harmlessly(peer: Peer) -> None:
     for path, size, status in ((b"/login", LARGEST_BODY + 1, 413), (b"/nowhere", 0, 404), (b"/ping", 1, 405)) * 5:
         stream_id = peer.open(peer.fields(b"POST", path, [FORM]), end=False)
         peer.send(stream_id, b"A" * size)
         answer = peer.wait(stream_id)
         assert (answer.status, answer.is_whole) == (status, True)
-        while answer.reset is None:  # and the peer is told to stop
+        while answer.reset is None:  # the peer is told to stop sending
             assert peer.read()
         assert answer.reset == ErrorCodes.NO_ERROR
-        peer.write(frame(DATA, stream_id, b"A" * 16_000) * 4)  # which were under way
+        peer.write(frame(DATA, stream_id, b"A" * 16_000) * 4)  # data that was in flight
         peer.h2.outbound_flow_control_window -= 64_000
         assert peer.ask().status == 200
-    for _ in range(3):  # what was dropped went back to the window, else this one would wait for ever
+    for _ in range(3):  # discarded data was credited to the window, or this would block
         assert peer.ask(b"POST", b"/login", [FORM], b"A" * LARGEST_BODY).status == 400
 
 
 @pytest.mark.parametrize(("path", "limit"), [(b"/login", LARGEST_BODY), (b"/vault", LARGER_BODIES["/vault"])])
-def test_a_body_over_the_limit_is_refused_by_its_length_or_with_its_first_byte_over(
+def test_an_http2_body_over_the_limit_is_refused_by_length_or_at_the_first_byte_over(
     peer: Peer, path: bytes, limit: int
 ) -> None:
     method = b"POST" if path == b"/login" else b"PUT"
@@ -159,7 +161,7 @@ def test_a_body_over_the_limit_is_refused_by_its_length_or_with_its_first_byte_o
     assert peer.wait(stream_id).status == 413
 
 
-def test_trailers_and_padding_belong_to_no_body(peer: Peer) -> None:
+def test_trailers_and_padding_are_not_part_of_the_body(peer: Peer) -> None:
     stream_id = peer.open(peer.fields(b"POST", b"/login", [JSON]), end=False)
     peer.write(frame(DATA, stream_id, b"\x09" + b"{}" + bytes(9), PADDED) + frame(DATA, stream_id))
     peer.h2.send_headers(stream_id, [(b"content-length", b"77"), (b"x-trailer", b"\xff")], end_stream=True)
@@ -167,7 +169,7 @@ def test_trailers_and_padding_belong_to_no_body(peer: Peer) -> None:
     assert json.loads(peer.wait(stream_id).body)["code"] == "missing_field"
 
 
-# ---- Requests that are none ----
+# ---- Invalid requests ----
 
 
 @pytest.mark.parametrize(
@@ -181,7 +183,9 @@ def test_trailers_and_padding_belong_to_no_body(peer: Peer) -> None:
         (b"G T", b"/"),
     ],
 )
-def test_a_method_or_path_that_is_not_ascii_is_refused_alone(peer: Peer, method: bytes, path: bytes) -> None:
+def test_a_malformed_method_or_path_is_refused_and_the_connection_stays_open(
+    peer: Peer, method: bytes, path: bytes
+) -> None:
     for _ in range(90):
         stream_id = peer.h2.get_next_available_stream_id()
         peer.open(peer.fields(method, path), end=False, and_then=frame(DATA, stream_id, b"A" * 800))
@@ -190,12 +194,12 @@ def test_a_method_or_path_that_is_not_ascii_is_refused_alone(peer: Peer, method:
         while answer.reset is None:
             assert peer.read()
         assert (answer.status, answer.is_whole, answer.reset) == (400, True, ErrorCodes.NO_ERROR)
-    assert peer.ask(b"POST", b"/login", [FORM], b"A" * LARGEST_BODY).status == 400  # the window is open again
+    assert peer.ask(b"POST", b"/login", [FORM], b"A" * LARGEST_BODY).status == 400  # the window was reopened
 
 
 @pytest.mark.parametrize("method", [b"CONNECT", b"connect"])
 @pytest.mark.parametrize("more", [[], [(b":protocol", b"websocket")]])
-def test_no_stream_becomes_a_tunnel_or_a_socket(
+def test_a_stream_cannot_become_a_tunnel_or_a_socket(
     peer: Peer, dialler: Callable[..., Peer], method: bytes, more: list[tuple[bytes, bytes]]
 ) -> None:
     whole = peer.fields(method, b"/ws", [(b"sec-websocket-version", b"13")])
@@ -207,7 +211,7 @@ def test_no_stream_becomes_a_tunnel_or_a_socket(
         assert peer.answers[stream_id].status == 400 or peer.goodbye is not None
 
 
-def test_heads_that_are_malformed_end_their_own_connection_alone(peer: Peer, dialler: Callable[..., Peer]) -> None:
+def test_malformed_headers_close_only_their_own_connection(peer: Peer, dialler: Callable[..., Peer]) -> None:
     own = dict(peer.fields())
     host = peer.authority
     for fields in (
@@ -238,7 +242,7 @@ def test_heads_that_are_malformed_end_their_own_connection_alone(peer: Peer, dia
     assert peer.ask().status == 200
 
 
-def test_a_body_that_is_not_as_long_as_was_said_is_never_taken_for_whole(dialler: Callable[..., Peer]) -> None:
+def test_a_body_that_does_not_match_its_content_length_is_refused(dialler: Callable[..., Peer]) -> None:
     for length, body in ((b"5", b"{}"), (b"1", b"{}"), (b"0", b"{}")):
         peer = dialler()
         stream_id = peer.open(peer.fields(b"POST", b"/login", [JSON, (b"content-length", length)]), end=False)
@@ -247,7 +251,7 @@ def test_a_body_that_is_not_as_long_as_was_said_is_never_taken_for_whole(dialler
         assert peer.answers[stream_id].status == 0
 
 
-def test_the_host_is_the_authority_and_one_value(dialler: Callable[..., Peer]) -> None:
+def test_the_host_is_the_authority_and_must_be_unambiguous(dialler: Callable[..., Peer]) -> None:
     def status_of(origin: bytes, authority: bytes | None, host: bytes | None) -> int:
         peer = dialler()
         fields = [(name, value) for name, value in peer.fields(b"POST", b"/login") if name != b":authority"]
@@ -260,15 +264,15 @@ def test_the_host_is_the_authority_and_one_value(dialler: Callable[..., Peer]) -
 
     here, there = b"https://here.example", b"https://there.example"
     for authority, host in ((b"here.example", None), (None, b"here.example"), (b"here.example", b"here.example")):
-        assert status_of(here, authority, host) == 400  # it is the app that answers
+        assert status_of(here, authority, host) == 400  # the app answers
         assert status_of(there, authority, host) == 403
     for origin in (here, there):
-        assert status_of(origin, b"here.example", b"there.example") == 0  # no answer at all
+        assert status_of(origin, b"here.example", b"there.example") == 0  # no answer
         assert status_of(origin, None, None) == 0
         assert status_of(origin, b"", None) == 403
 
 
-def test_targets_and_headers_that_are_odd(dialler: Callable[..., Peer]) -> None:
+def test_odd_http2_targets_and_headers(dialler: Callable[..., Peer]) -> None:
     cases: list[tuple[bytes, tuple[Header, ...]]] = [(target, ()) for target in junk.TARGETS if len(target) < 16_000]
     cases += [(b"/login", ((name, value),)) for name, values in junk.ODD.items() for value in values]
     peer = dialler()
@@ -282,10 +286,10 @@ def test_targets_and_headers_that_are_odd(dialler: Callable[..., Peer]) -> None:
                 peer = dialler()
 
 
-# ---- The end ----
+# ---- Stopping ----
 
 
-def test_a_stop_finishes_what_is_in_flight_and_says_goodbye(own_server: Server, certificate: Certificate) -> None:
+def test_a_stop_finishes_requests_in_flight_and_sends_goaway(own_server: Server, certificate: Certificate) -> None:
     with ExitStack() as stack:
         idle, busy = [stack.enter_context(Peer(own_server.port, certificate.certfile)) for _ in range(2)]
         assert idle.ask().status == 200
@@ -304,11 +308,11 @@ def test_a_stop_finishes_what_is_in_flight_and_says_goodbye(own_server: Server, 
             for peer in (idle, busy):
                 peer.raw.close()
             assert stopped.result() == 0
-        assert time.monotonic() - began < 3.5  # hypercorn would wait 4 s for a task that is left over
+        assert time.monotonic() - began < 3.5  # hypercorn would wait 4 s for a leftover task
     assert own_server.complaints() == ""
 
 
-def test_a_stop_does_not_wait_for_those_who_take_nothing(own_server: Server, certificate: Certificate) -> None:
+def test_a_stop_does_not_wait_for_peers_that_do_not_read(own_server: Server, certificate: Certificate) -> None:
     with ExitStack() as stack:
         stuck = stack.enter_context(Peer(own_server.port, certificate.certfile, window=0))
         stream_id = stuck.open(stuck.fields())

@@ -1,4 +1,4 @@
-"""HTTP/2 with peers that do not take what they are sent, and connections that wait."""
+"""HTTP/2 with peers that read slowly or not at all, and with idle connections."""
 
 from __future__ import annotations
 
@@ -48,13 +48,13 @@ JSON = (b"content-type", b"application/json")
 
 
 async def with_vault(alice: Person) -> tuple[bytes, bytes]:
-    """Has Alice keep a large vault; returns the header that gets it back."""
+    """Store a large vault for Alice; returns the header with which it can be fetched."""
     fields = {"version": "1", "blob": noise_vault(alice.keys, 55 * envelope.VAULT_STEP)}
     assert (await alice.client.put("/vault", form=fields, headers=alice.headers)).status_code == 200
     return b"authorization", alice.headers["Authorization"].encode()
 
 
-async def test_a_stream_that_is_not_taken_is_let_go_and_holds_up_no_other(
+async def test_a_stream_that_is_not_read_is_reset_without_blocking_others(
     app: Quart, alice: Person, tmp_path: Path, certificate: Certificate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(http2, "TAKEN_WITHIN", 0.5)
@@ -68,13 +68,13 @@ async def test_a_stream_that_is_not_taken_is_let_go_and_holds_up_no_other(
             assert not any(peer.answers[stream_id].is_over for stream_id in stuck)
             assert [peer.wait(stream_id).reset for stream_id in stuck] == [ErrorCodes.CANCEL] * 3
             assert [peer.answers[stream_id].status for stream_id in stuck] == [200, 400, 200]
-            assert peer.end() == ErrorCodes.NO_ERROR  # idle, since nothing is left
+            assert peer.end() == ErrorCodes.NO_ERROR  # idle, since no stream is left
 
     async with serving(app, tmp_path, certfile=certificate.certfile, keyfile=certificate.keyfile) as port:
         await asyncio.gather(*(asyncio.to_thread(talk, port, window) for window in (0, 10)))
 
 
-async def test_an_answer_larger_than_its_window_comes_whole_as_that_opens(
+async def test_an_answer_larger_than_its_window_is_sent_as_the_window_opens(
     app: Quart, alice: Person, tmp_path: Path, certificate: Certificate
 ) -> None:
     token = await with_vault(alice)
@@ -93,7 +93,7 @@ async def test_an_answer_larger_than_its_window_comes_whole_as_that_opens(
         await asyncio.to_thread(talk, port)
 
 
-async def test_a_peer_that_reads_nothing_is_cut_off(
+async def test_a_peer_that_reads_nothing_is_disconnected(
     app: Quart, alice: Person, tmp_path: Path, certificate: Certificate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module, name in ((http2, "TAKEN_WITHIN"), (connection, "LAST_BYTES")):
@@ -109,9 +109,9 @@ async def test_a_peer_that_reads_nothing_is_cut_off(
         assert not any(deaf.answers[stream_id].is_over for stream_id in streams)
 
 
-# A file that was being sent when its stream was cut off is closed by the garbage collector.
+# The garbage collector closes a file whose stream was cut off while it was being sent.
 @pytest.mark.filterwarnings("ignore:.*FileIO:pytest.PytestUnraisableExceptionWarning")
-def test_a_peer_that_takes_nothing_and_has_ended_its_own_side_is_cut_off(
+def test_a_half_closed_peer_that_reads_nothing_is_disconnected(
     tmp_path: Path, certificate: Certificate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module, name in ((http2, "TAKEN_WITHIN"), (connection, "LAST_BYTES")):
@@ -121,7 +121,7 @@ def test_a_peer_that_takes_nothing_and_has_ended_its_own_side_is_cut_off(
     def talk(port: int) -> None:
         with ExitStack() as stack:
             deaf = []
-            for number in range(4, 8):  # one is just more than the kernel takes, and less than a write waits for
+            for number in range(4, 8):  # one just exceeds what the kernel buffers, but blocks no write
                 old = dial(port, certificate.certfile, "http/1.1", receive_buffer=4096)
                 old.sendall(b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n" % font * number)
                 new = dial(port, certificate.certfile, "h2", receive_buffer=4096)
@@ -130,11 +130,11 @@ def test_a_peer_that_takes_nothing_and_has_ended_its_own_side_is_cut_off(
                 asked = requests(Encoder(), path=font)
                 new.sendall(b"".join(islice(asked, number)))
                 late = requests(Encoder(), path=b"/login", flags=END_HEADERS, first=101)
-                new.sendall(b"".join(islice(late, 20)))  # these are answered into the void
+                new.sendall(b"".join(islice(late, 20)))  # nobody reads these answers
                 deaf += [stack.enter_context(closing(raw)) for raw in (old, new)]
             time.sleep(0.5)
             for raw in deaf:
-                raw.shutdown(socket.SHUT_WR)  # of TCP, with no word of TLS
+                raw.shutdown(socket.SHUT_WR)  # of TCP only, without closing TLS
             assert any(is_held(port, raw) for raw in deaf)
             wait(lambda: not any(is_held(port, raw) for raw in deaf))
 
@@ -148,11 +148,11 @@ def test_a_peer_that_takes_nothing_and_has_ended_its_own_side_is_cut_off(
         ):
             await asyncio.to_thread(talk, port)
 
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as uv:  # whose TLS is not asyncio's
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as uv:  # uvloop has its own TLS
         uv.run(main())
 
 
-async def test_a_slow_reader_is_not_cut_off(
+async def test_a_slow_reader_is_not_disconnected(
     app: Quart, alice: Person, tmp_path: Path, certificate: Certificate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(http2, "TAKEN_WITHIN", 0.4)
@@ -172,7 +172,7 @@ async def test_a_slow_reader_is_not_cut_off(
         await asyncio.to_thread(talk, port)
 
 
-async def test_what_waits_behind_a_slow_write_is_sent_even_if_its_stream_was_reset(
+async def test_answers_queued_behind_a_slow_write_are_sent_even_after_a_reset(
     app: Quart, alice: Person, tmp_path: Path, certificate: Certificate
 ) -> None:
     app.config["BODY_TIMEOUT"] = 0.4
@@ -183,20 +183,20 @@ async def test_what_waits_behind_a_slow_write_is_sent_even_if_its_stream_was_res
             peer.h2.increment_flow_control_window(2**24)
             late = [peer.open(peer.fields(b"POST", b"/login", [FORM]), end=False) for _ in range(5)]
             large = [peer.open(peer.fields(path=b"/vault", more=[token])) for _ in range(5)]
-            time.sleep(0.8)  # the large ones stand in the way by now, and the late ones have been answered behind them
+            time.sleep(0.8)  # by now the large answers block, and those of the late requests are queued
             for stream_id in late:
                 peer.h2.reset_stream(stream_id, ErrorCodes.CANCEL)
             peer.flush()
             time.sleep(0.2)
             assert {peer.wait(stream_id).is_whole for stream_id in large} == {True}
             late = [peer.open(peer.fields(b"POST", b"/login", [FORM]), end=False)]
-            assert peer.wait(late[0]).status == 408  # whose head is compressed with what was in the others'
+            assert peer.wait(late[0]).status == 408  # its headers are compressed against those of the earlier answers
 
     async with serving(app, tmp_path, certfile=certificate.certfile, keyfile=certificate.keyfile) as port:
         await asyncio.to_thread(talk, port)
 
 
-async def test_a_connection_whose_streams_are_all_reset_is_idle_and_holds_nothing(
+async def test_a_connection_with_only_reset_streams_is_idle_and_keeps_no_state(
     app: Quart, tmp_path: Path, certificate: Certificate
 ) -> None:
     def talk(port: int) -> None:
@@ -221,7 +221,7 @@ async def test_a_connection_whose_streams_are_all_reset_is_idle_and_holds_nothin
     assert time.monotonic() - began < 3.5  # hypercorn would wait 4 s for a task that is left over
 
 
-async def test_a_body_that_is_late_is_408_and_holds_up_no_other(
+async def test_a_slow_http2_body_is_408_without_blocking_others(
     app: Quart, tmp_path: Path, certificate: Certificate
 ) -> None:
     app.config["BODY_TIMEOUT"] = 0.5
