@@ -127,6 +127,7 @@ def _become(request: dict[str, Any], files: list[int]) -> list[str]:
     os.environ.clear()
     os.environ.update(request["env"])
     os.chdir(request["cwd"])
+    sys.path[:0] = os.environ.get("PYTHONPATH", "").split(os.pathsep)  # for what is imported from now on
     is_unbuffered = bool(os.environ.get("PYTHONUNBUFFERED"))
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(line_buffering=stream.isatty(), write_through=is_unbuffered)  # type: ignore[union-attr]

@@ -14,7 +14,7 @@ from ezdms import crypto
 from ezdms.protocol.encoding import b64u_decode, b64u_encode
 from ezdms.views.assets import address_of
 from tests.conftest import Server
-from tests.support.people import JSON, PEOPLE, registration
+from tests.support.people import JSON, registration
 
 # Seals and sends in the page like the composer, but without typing.
 FILL = """async (count) => {
@@ -78,7 +78,7 @@ class Someone:
         someone.page = await someone.new_tab()
         home = address or server.url
         deployment = await someone.context.request.get(f"{home}/deployment", headers=JSON)
-        keys, pin = take_keys(server), crypto.new_login_pin()
+        keys, pin = crypto.generate_keys(), crypto.new_login_pin()
         someone.login_pin = crypto.show_login_pin(pin)
         login = crypto.login_keys(pin, b64u_decode((await deployment.json())["deployment_id"], 16))
         fields = registration(keys, name, **asdict(login), **asdict(crypto.wrap_keys(pin, keys)))
@@ -187,15 +187,6 @@ class Someone:
     def alert(self) -> Locator:
         """The error on the page."""
         return self.page.get_by_role("alert")
-
-
-_taken: dict[Server, int] = {}
-
-
-def take_keys(server: Server) -> crypto.Keys:
-    """Return keys that are unused on this server: first those of the vectors, which need no generating."""
-    count = _taken[server] = _taken.get(server, -1) + 1
-    return list(PEOPLE.values())[count] if count < len(PEOPLE) else crypto.generate_keys()
 
 
 def in_pkcs8(keys: crypto.Keys) -> dict[str, str]:
