@@ -52,6 +52,42 @@ def skip_or_fail(reason: str) -> None:
 expect.set_options(timeout=20_000)  # ms; how long to wait for a condition on a busy machine
 
 
+# The slowest files start first, so that no worker is left with one of them at the end; those that wait are spread.
+SLOWEST = (
+    "pinned/test_waiting.py",
+    "browser/test_talk.py",
+    "pinned/test_waiting_in_firefox.py",
+    "verify/test_verify_finds.py",
+    "pinned/test_pinned.py",
+    "opened/test_life.py",
+    "client/test_commands.py",
+    "pinned/test_pinned_in_firefox.py",
+    "browser/lies/test_answers.py",
+    "browser/test_switch.py",
+    "webkit/test_talking.py",
+    "browser/test_vault.py",
+    "browser/lies/test_order.py",
+    "client/hostile/test_turns.py",
+    "hosting/test_two_proxies.py",
+    "browser/lies/test_rows.py",
+    "browser/test_page.py",
+    "browser/test_hostile_server.py",
+    "webkit/test_trusting.py",
+    "browser/test_hostile_chain.py",
+    "browser/test_comfort.py",
+    "browser/test_who.py",
+    "hosting/test_setup_commands.py",
+    "opened/test_odd_answers.py",
+    "browser/test_access.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the slowest files first (bin/test has xdist keep this order)."""
+    order = {ROOT / "tests" / name: place for place, name in enumerate(SLOWEST)}
+    items.sort(key=lambda item: order.get(item.path, len(SLOWEST)))
+
+
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Print the ten slowest files, including setup."""
     seconds: dict[str, float] = {}

@@ -21,6 +21,7 @@ from tests.support.someone import until
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FLAGS = ["--headless=new", "--disable-features=DisableLoadExtensionCommandLineSwitch", *CHROMIUM_FLAGS[1:]]
+LONGEST_LOAD = 10_000  # ms; a page that stops its own loading never reports that it has loaded
 FLAGS.remove("--disable-background-networking")  # it would prevent prerendering
 KEPT = {"xpinstall.signatures.required": "false", "extensions.autoDisableScopes": "0"}
 NOT_USED_BY_REAL_BROWSERS = [
@@ -35,7 +36,7 @@ class Window(Protocol):
     said: list[str]
 
     async def goto(self, url: str) -> None:
-        """Navigate; returns when the page has loaded or failed, or after 30 seconds."""
+        """Navigate; returns when the page has loaded or failed, or after a while."""
 
     async def read(self, expression: str) -> Any:
         """The value of a JavaScript expression in the page; None if it fails."""
@@ -146,7 +147,7 @@ class ChromiumWindow:
     async def goto(self, url: str) -> None:
         """See Window."""
         with suppress(Error):  # a download, an endless redirect, or the extension's page interrupted it
-            await self.page.goto(url)
+            await self.page.goto(url, timeout=LONGEST_LOAD)
 
     async def read(self, expression: str) -> Any:
         """See Window."""
