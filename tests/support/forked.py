@@ -40,8 +40,12 @@ class Forked(subprocess.Popen[Any]):
         request = {"args": args, "cwd": os.fspath(cwd or os.getcwd()), "env": dict(os.environ if env is None else env)}
         to_parent = _start()
         packed = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", files))]
-        to_parent.sendmsg([json.dumps(request).encode()], packed)
-        self.pid = int(to_parent.recv(32))
+        _adopt(True)
+        try:
+            to_parent.sendmsg([json.dumps(request).encode()], packed)
+            self.pid = int(to_parent.recv(32))
+        finally:
+            _adopt(False)  # orphans of browsers are not waited for here
         self._child_created = True
         self._close_pipe_fds(*pipes)  # type: ignore[attr-defined]
 
@@ -64,11 +68,15 @@ def run(*words: str, typed: str | None = None, timeout: float = 60, **given: Any
     return subprocess.CompletedProcess(words, process.returncode, printed, complained)
 
 
+def _adopt(orphans: bool) -> None:
+    """Whether orphaned descendants become children of this process, instead of those of init."""
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, int(orphans), 0, 0, 0)
+
+
 def _start() -> socket.socket:
     """Start the process to fork from, once per test process."""
     global _parent
     if _parent is None:
-        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         _parent, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             command = [sys.executable, "-m", "tests.support.forked", str(theirs.fileno())]

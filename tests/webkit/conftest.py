@@ -21,7 +21,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("filterwarnings", "ignore:setting remote_server_addr:DeprecationWarning")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def display() -> Iterator[str]:
     """A virtual display with a free number."""
     xvfb = shutil.which("Xvfb")
@@ -39,7 +39,7 @@ def display() -> Iterator[str]:
         process.wait(timeout=10)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def new_window(display: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Window]]:
     """Open windows, and close them all at the end."""
     windows: list[Window] = []
@@ -53,7 +53,7 @@ def new_window(display: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         window.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The server for all tests here: each test brings its own contact."""
     running = Server(tmp_path_factory.mktemp("host"))
@@ -62,7 +62,7 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     running.kill()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def people(new_window: Callable[[], Window], host: Server) -> tuple[WebKitUser, WebKitUser]:
     """Alice and Bob, each with a window and an account."""
 
