@@ -7,10 +7,11 @@ import os
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
-from selenium.common.exceptions import WebDriverException
+from selenium.common.exceptions import InvalidSessionIdException, WebDriverException
 from selenium.webdriver import WebKitGTK, WebKitGTKOptions
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.webkitgtk.service import Service
@@ -57,7 +58,8 @@ class Window:
 
     def close(self) -> None:
         """End the browser, and the driver that started it."""
-        self.driver.quit()
+        with suppress(WebDriverException):  # it may have crashed
+            self.driver.quit()
 
     def resize(self, width: int, height: int) -> None:
         """Make the viewport exactly this large."""
@@ -153,6 +155,8 @@ def until(look: Callable[[], Any], what: str) -> Any:
     while time.monotonic() < ends:
         try:
             last = look()
+        except InvalidSessionIdException:
+            raise  # the browser itself has crashed
         except WebDriverException as error:
             last = error
         if last and not isinstance(last, WebDriverException):
