@@ -126,13 +126,9 @@ class Server:
         environment |= {f"EZDMS_{name.upper()}": value for name, value in self.settings.items()}
         environment |= {"EZDMS_DATA_DIR": str(self.data_dir), "EZDMS_PORT": str(self.port), "PYTHONPATH": str(ROOT)}
         with self.log.open("a") as log:
-            if self.python == sys.executable and self.module == "tests.support.cheap":
-                self.process = forked.launch(
-                    "serve", module=self.module, env=environment, stdout=subprocess.PIPE, stderr=log
-                )
-            else:
-                command = [self.python, "-m", self.module, "serve"]
-                self.process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=log, text=True)
+            is_forked = self.python == sys.executable and self.module == "tests.support.cheap"
+            given: dict[str, Any] = {"env": environment, "stdout": subprocess.PIPE, "stderr": log}
+            self.process = forked.launch("serve", module=self.module, python="" if is_forked else self.python, **given)
         assert self.process.stdout is not None
         announced = self.process.stdout.readline()
         match = re.fullmatch(r"EZ-DMS is at (https?://127\.0\.0\.1:([0-9]+))\n", announced)

@@ -8,7 +8,7 @@ from ezdms.actions.event import Event
 from ezdms.db import Connection, Database, Unavailable, keeps_sessions
 from ezdms.hub import Hub
 from ezdms.models.conversation import Conversation, insert_conversation, mark_read, select_conversation
-from ezdms.models.message import Message, select_opening
+from ezdms.models.message import Opening, select_opening
 from ezdms.models.session import Session
 from ezdms.models.user import User, select_user_by_search_pin
 from ezdms.problem import Problem
@@ -73,9 +73,7 @@ def _find_or_insert(connection: Connection, *, session: Session, search_pin: str
     return Started(conversation, partner, search_salt, seen_by_partner if is_new else None)
 
 
-async def open_one(
-    database: Database, *, conversation_id: str, user_id: str, limit: int
-) -> tuple[Conversation, list[Message], Message | None] | None:
+async def open_one(database: Database, *, conversation_id: str, user_id: str, limit: int) -> Opening | None:
     """Read models.message.select_opening and mark it as read. None if the user has no such conversation.
 
     Works even if the disk is full.
@@ -87,9 +85,7 @@ async def open_one(
 
 
 @keeps_sessions
-def _open(
-    connection: Connection, *, conversation_id: str, user_id: str, limit: int
-) -> tuple[Conversation, list[Message], Message | None] | None:
+def _open(connection: Connection, *, conversation_id: str, user_id: str, limit: int) -> Opening | None:
     opened = select_opening(connection, conversation_id=conversation_id, user_id=user_id, limit=limit)
     if opened is not None and opened[0].unread:
         mark_read(connection, conversation_id=conversation_id, user_id=user_id, seq=opened[0].last_seq)

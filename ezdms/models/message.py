@@ -62,6 +62,8 @@ COLUMNS = "conversation_id, message_id, seq, sender_id, created_at, suite, n, ha
 FROM_MESSAGES = {side: f"SELECT {COLUMNS}, sealed_{side} AS encrypted FROM messages" for side in ("a", "b")}
 
 
+Opening = tuple[Conversation, list[Message], Message | None]  # with the user's own last message
+
 MOST_AHEAD = 1000  # counters that a sender may skip: messages signed that never arrived
 
 
@@ -191,9 +193,7 @@ def select_page(
     )
 
 
-def select_opening(
-    connection: Connection, *, conversation_id: str, user_id: str, limit: int
-) -> tuple[Conversation, list[Message], Message | None] | None:
+def select_opening(connection: Connection, *, conversation_id: str, user_id: str, limit: int) -> Opening | None:
     """A conversation, its newest messages and the user's last one; None if they are not in it."""
     found = select_page(connection, conversation_id=conversation_id, user_id=user_id, limit=limit)
     pair = select_pair(connection, conversation_id=conversation_id, user_id=user_id)

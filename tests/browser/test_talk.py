@@ -13,7 +13,7 @@ from playwright.async_api import Browser, Page, Route, expect
 from tests.conftest import Server
 from tests.support.hostile import Hostile
 from tests.support.relay import Relay
-from tests.support.someone import Someone, texts_of, until
+from tests.support.someone import STORED, Someone, texts_of, until
 
 
 def is_anywhere(words: list[str], places: list[str]) -> list[str]:
@@ -504,17 +504,6 @@ async def test_long_conversations_open_at_the_end_and_load_older_messages(pair: 
     await expect(bob.page.get_by_role("alert")).to_have_count(0)
 
 
-COUNT = """async () => {
-    const request = indexedDB.open("ezdms");
-    await new Promise((resolve) => { request.onsuccess = resolve; });
-    const names = [...request.result.objectStoreNames];
-    const transaction = request.result.transaction(names);
-    const counts = names.map((name) => transaction.objectStore(name).count());
-    await new Promise((resolve) => { transaction.oncomplete = resolve; });
-    return counts.map((count) => count.result);
-}"""
-
-
 @pytest.mark.firefox_too
 async def test_logging_out_deletes_the_keys_in_every_tab(pair: tuple[Someone, Someone], server: Server) -> None:
     alice, _ = pair
@@ -524,7 +513,7 @@ async def test_logging_out_deletes_the_keys_in_every_tab(pair: tuple[Someone, So
     await alice.page.get_by_role("button", name="Log out").click()
     for page in (alice.page, second_tab):
         await expect(page.get_by_role("button", name="Log in")).to_be_visible()
-        assert await page.evaluate(COUNT) == [0, 0, 0, 0]
+        assert await page.evaluate(STORED) == [0, 0, 0, 0]
         assert await page.evaluate("() => [localStorage.length, sessionStorage.length]") == [0, 0]
 
 
@@ -541,7 +530,7 @@ async def test_a_session_that_ends_while_offline_leaves_no_keys(browser: Browser
     await relay.mend()
     await expect(bob.page.get_by_role("button", name="Log in")).to_be_visible()
     assert await bob.page.evaluate("() => indexedDB.databases().then((all) => all.length)") == 1
-    assert await bob.page.evaluate(COUNT) == [0, 0, 0, 0]
+    assert await bob.page.evaluate(STORED) == [0, 0, 0, 0]
     await relay.cut()
 
 

@@ -10,15 +10,14 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from cryptography.hazmat.primitives import serialization
 from playwright.async_api import Browser, Page
 
 from ezdms import crypto
-from ezdms.protocol.encoding import b64u_encode
 from ezdms.views.assets import address_of
 from tests.browser.conftest import Starting
 from tests.conftest import Server
 from tests.support.people import KINDS, PEOPLE, VECTORS, load_vectors
+from tests.support.someone import in_pkcs8
 
 pytestmark = pytest.mark.firefox_too
 HARNESS = Path(__file__).with_name("harness.js").read_text("utf-8")
@@ -51,22 +50,9 @@ async def opened(browser: Browser, url: str) -> Page:
 
 async def prepare(page: Any) -> None:
     """Load what the tests need into a page of any browser."""
-    keys = {
-        name: {
-            "ik": b64u_encode(person.ik),
-            "spki": b64u_encode(person.spki),
-            "sig": b64u_encode(pkcs8(person.identity)),
-            "enc": b64u_encode(pkcs8(person.encryption)),
-        }
-        for name, person in PEOPLE.items()
-    }
+    keys = {name: in_pkcs8(person) for name, person in PEOPLE.items()}
     await page.evaluate(HARNESS)
     await page.evaluate("([address, keys]) => load(address, keys)", [address_of("js/crypto.js"), keys])
-
-
-def pkcs8(key: Any) -> bytes:
-    raw = key.private_bytes(serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    return bytes(raw)
 
 
 def test_every_vector_file_is_run_in_the_browser() -> None:

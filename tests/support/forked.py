@@ -50,8 +50,10 @@ class Forked(subprocess.Popen[Any]):
         self._close_pipe_fds(*pipes)  # type: ignore[attr-defined]
 
 
-def launch(*words: str, module: str = "ezdms", **given: Any) -> subprocess.Popen[str]:
-    """Start `python -m MODULE WORDS`, with the arguments of Popen."""
+def launch(*words: str, module: str = "ezdms", python: str = "", **given: Any) -> subprocess.Popen[str]:
+    """Start `python -m MODULE WORDS`, with the arguments of Popen: executed by `python` if given, else forked."""
+    if python:
+        return subprocess.Popen([python, "-m", module, *words], text=True, **given)
     return Forked([module, *words], text=True, **given)
 
 

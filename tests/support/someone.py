@@ -42,6 +42,18 @@ MOVE_IN = """async ([crypto, keystore, { user_id, username, search_salt, sig, en
     });
 }"""
 
+# How much this browser keeps in each store of IndexedDB.
+STORED = """async () => {
+    const request = indexedDB.open("ezdms");
+    await new Promise((resolve) => { request.onsuccess = resolve; });
+    const names = [...request.result.objectStoreNames];
+    const transaction = request.result.transaction(names);
+    const counts = names.map((name) => transaction.objectStore(name).count());
+    await new Promise((resolve) => { transaction.oncomplete = resolve; });
+    request.result.close();
+    return counts.map((count) => count.result);
+}"""
+
 
 class Someone:
     """A person in their own browser context; `addresses` records requested URLs, `traffic` all data in and out."""

@@ -35,11 +35,8 @@ class Started:
         """Start it with additional flags and settings; returns when it has printed its first line."""
         with self.log.open("a") as log:
             given: dict[str, Any] = {"env": environment() | more, "stdout": subprocess.PIPE, "stderr": log}
-            if self.is_executed:
-                command = [sys.executable, "-m", "ezdms", self.name, *flags, *self.flags]
-                self.process = subprocess.Popen(command, text=True, **given)
-            else:
-                self.process = launch(self.name, *flags, *self.flags, **given)
+            python = sys.executable if self.is_executed else ""
+            self.process = launch(self.name, *flags, *self.flags, python=python, **given)
         self.said = self.next_line()
 
     def next_line(self) -> str:

@@ -7,20 +7,11 @@ import pytest
 from tests.browser.lies.peers import Peer
 from tests.conftest import Server
 from tests.support.hostile import Hostile
+from tests.support.someone import STORED
 from tests.webkit.user import WebKitUser
 from tests.webkit.window import Window
 
 FORK = "This conversation was tampered with"
-STORED = """async () => {
-    const request = indexedDB.open("ezdms");
-    await new Promise((resolve) => { request.onsuccess = resolve; });
-    const names = [...request.result.objectStoreNames];
-    const transaction = request.result.transaction(names);
-    const counts = names.map((name) => transaction.objectStore(name).count());
-    await new Promise((resolve) => { transaction.oncomplete = resolve; });
-    request.result.close();
-    return counts.map((count) => count.result);
-}"""
 
 
 def is_locked(window: Window, words: str) -> None:

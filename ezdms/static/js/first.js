@@ -11,8 +11,8 @@ export async function request(address, options) {
   return fetch(address, { redirect: "error", cache: "no-store", signal: AbortSignal.timeout(30000), ...options });
 }
 
-// In WebKit a script that came before the rest of the head was seen can import nothing (docs/decisions/pages.md). What
-// is loaded again is here whole.
+// In WebKit, a script that arrives before the rest of the head was parsed cannot import anything, so boot.js fails
+// (docs/decisions/pages.md). After one reload, everything comes from the cache.
 const [{ type }] = performance.getEntriesByType("navigation");
 addEventListener("error", ({ target }) => {
   if (type !== "reload" && /\/js\/boot\.js$/.test(target.src)) location.reload();

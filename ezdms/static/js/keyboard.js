@@ -1,13 +1,13 @@
-// An on-screen keyboard that lies over the page (iOS), instead of making it smaller, leaves less of it to see: then the
-// page of a conversation is as high as what can be seen, so that one sees what one writes.
+// On iOS, the on-screen keyboard covers the page instead of resizing it. The page of a conversation is then as high as
+// its visible part, so that the message field stays in view.
 
 const [view, root] = [globalThis.visualViewport, document.documentElement];
 
 function fit() {
-  const height = view.height * view.scale; // what was zoomed is not covered
+  const height = view.height * view.scale; // zoomed in does not mean covered
   const isCovered = root.clientHeight - height > 1;
   if (!isCovered) return root.style.removeProperty("--seen");
   root.style.setProperty("--seen", `${height}px`);
-  if (document.body.matches(".session")) scrollTo(0, 0); // it was moved up to show a field that stands higher by now
+  if (document.body.matches(".session")) scrollTo(0, 0); // iOS scrolled up to show the field, which is higher by now
 }
 view?.addEventListener("resize", fit);

@@ -19,6 +19,13 @@ from tests.client.hostile.people import Someone, all_new, where
 from tests.client.hostile.test_lists import LIST, lines
 from tests.client.hostile.wire import Answer, Asked, Wire
 
+NO_FURTHER = "keeps sending rows without messages"
+SHAPES = {  # rows per page, the distance between their numbers, and whether the client makes progress
+    "consecutive": (200, 1, True),
+    "with gaps": (200, 2, False),
+    "one by one, with gaps": (1, 3, False),
+}
+
 
 @pytest.fixture(autouse=True)
 def lost_sockets_are_collected() -> Iterator[None]:
@@ -29,14 +36,6 @@ def lost_sockets_are_collected() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
         gc.collect()
-
-
-NO_FURTHER = "keeps sending rows without messages"
-SHAPES = {  # rows per page, the distance between their numbers, and whether the client makes progress
-    "consecutive": (200, 1, True),
-    "with gaps": (200, 2, False),
-    "one by one, with gaps": (1, 3, False),
-}
 
 
 @pytest.mark.parametrize(("size", "step", "gets_further"), SHAPES.values(), ids=SHAPES)
