@@ -80,14 +80,16 @@ class Client(Entered):
         invalid text, crypto.Alarm while there is an alarm, ServerError or Unreachable. If it is in `waiting` then, it
         stays queued and is sent before the next one.
         """
+        return await self._send(conversation_of(contact), text)
+
+    async def _send(self, where: str, text: str, answered: str | None = None) -> str:
         text = crypto.clean_text(text)
         crypto.check_text(text)
-        where = conversation_of(contact)
         person = await self._conversations.roster.find(where)
         async with self._locks[where]:
             self._conversations.refuse_alarms(person)
             await self._conversations.roster.pin(where)
-            message_id = self._outbox.add(person, text, accounts.now())
+            message_id = self._outbox.add(person, text, accounts.now(), answered)
             await self._outbox.flush(person)
         return message_id
 
@@ -95,15 +97,24 @@ class Client(Entered):
         """Reply to the conversation that a message came from, for programs that must keep running: if sending fails,
         logs a warning and returns None.
 
+        A message from `messages` is delivered again if the program died before it asked for the next one. Answers that
+        it gave then are not sent twice: the same calls return their ids.
+
         Raises crypto.Refused for an invalid text, SessionEnded.
         """
         crypto.check_text(crypto.clean_text(text))
+        where = message.conversation_id
         try:
-            return await self.send(message.conversation_id, text)
+            delivered, earlier = self._earlier.get(where, ("", []))
+            if earlier and delivered == message.message_id:
+                message_id = earlier.pop(0)
+                await self.flush(where)
+                return message_id
+            return await self._send(where, text, message.message_id)
         except SessionEnded:
             raise
         except (ClientError, crypto.ProtocolError) as error:
-            self._listener.report(message.conversation_id, f"Not answered: {error}")
+            self._listener.report(where, f"Not answered: {error}")
             return None
 
     async def history(self, contact: Contact | str, *, limit: int = 50, before: int | None = None) -> list[Message]:
@@ -128,4 +139,6 @@ class Client(Entered):
         only = None if of is None else conversation_of(of)
         async with Bell(self._transport) as bell, aclosing(self._listener.messages(bell, only)) as messages:
             async for message in messages:
+                where, message_id = message.conversation_id, message.message_id
+                self._earlier[where] = (message_id, self._outbox.answers(where, message_id))
                 yield message

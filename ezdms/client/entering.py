@@ -40,6 +40,8 @@ class Entered:
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._witness = Witness(state, transport.server, self._conversations.vault)
         self._listener = Listener(self._conversations, self._witness)
+        # By conversation: the message being delivered, and the answers given when it was delivered before.
+        self._earlier: dict[str, tuple[str, list[str]]] = {}
 
     # ---- Logging in and out ----
 

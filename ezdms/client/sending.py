@@ -71,8 +71,9 @@ class Outbox:
                         items[index] = self._seal_again(values, contact, last, item)
                     last = (items[index]["n"], items[index]["hash"])
 
-    def add(self, contact: Contact, text: str, ts: int) -> str:
-        """Encrypt the next message and queue it. Returns its id. Raises ClientError for a deleted account."""
+    def add(self, contact: Contact, text: str, ts: int, answered: str | None = None) -> str:
+        """Encrypt the next message and queue it, noting which message it answers. Returns its id. Raises ClientError
+        for a deleted account."""
         if contact.has_left or not contact.spki:
             raise ClientError("This person deleted their account. You can no longer message them.")
         with self._state.change() as values:
@@ -80,7 +81,20 @@ class Outbox:
             last = (waiting[-1]["n"], waiting[-1]["hash"]) if waiting else self._last(values, contact)
             item = self._seal(values, contact, last, text, ts)
             values["outbox"].append(item)
+            if answered is not None:  # in the same write, so that no crash comes between the two
+                place = values["places"].setdefault(contact.conversation_id, {})
+                earlier = self._answers(place, answered)
+                place["answered"] = [answered, [*earlier, item["message_id"]]]
         return str(item["message_id"])
+
+    def answers(self, where: str, message_id: str) -> list[str]:
+        """The ids of the answers given to this message, if it was the last one answered in its conversation."""
+        return self._answers(self._state.place(where), message_id)
+
+    @staticmethod
+    def _answers(place: dict[str, Any], message_id: str) -> list[str]:
+        last, ids = place.get("answered", ["", []])
+        return list(ids) if last == message_id else []
 
     def _seal(
         self, values: dict[str, Any], contact: Contact, last: Link, text: str, ts: int, message_id: str | None = None
