@@ -533,9 +533,9 @@ export async function openMessage(me, sender, recipientFp, conversation, { messa
 // One sender's rows by n, and how far they were followed. Only signed messages change this state. `last`: [n, hash] of
 // the highest verified message, which is remembered; nothing above it is missing. `head`: the highest verified message
 // reached from the first without a gap. There are rows for all n from `head` to `reach`. `start`: the lowest n present
-// when the first was verified; a missing beginning is normal (paging, expiry), so lower ones are an older page, not
-// late. `known`: the [n, hash] that was `last` in an earlier run, here or on another device. Of two contradicting
-// messages the first stays, and people decide which is true; an unsigned row is replaced by a signed one.
+// when the first was verified, or of its whole page; a missing beginning is normal (paging, expiry), so lower ones are
+// an older page, not late. `known`: the [n, hash] that was `last` in an earlier run, here or on another device. Of two
+// contradicting messages the first stays, and people decide which is true; an unsigned row is replaced by a signed one.
 export const newChain = (known = null) =>
   ({ known, rows: new Map(), start: 0, last: null, head: null, reach: 0, isKnownFound: false });
 
@@ -584,7 +584,7 @@ function forget(chain, n) {
 
 function placeIn(chain, n, hash) {
   if (!chain.last) {
-    const start = [...chain.rows.keys()].reduce((lowest, other) => Math.min(lowest, other));
+    const start = [...chain.rows.keys()].reduce((lowest, other) => Math.min(lowest, other), chain.start || n);
     Object.assign(chain, { start, reach: n, head: [n, hash] });
   } else if (chain.head[0] < n && n <= chain.reach) {
     chain.head = [n, hash]; // nothing was verified there before

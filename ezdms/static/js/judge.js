@@ -79,6 +79,13 @@ export class Judge {
     return next > n || (next < n && this.#hasLetGo);
   }
 
+  // The rows of the first page, before any is judged: no number above the first of each side may be missing.
+  expect(rows) {
+    for (const [side, chain] of Object.entries(this.chains)) {
+      chain.start = rows.find(({ isOwn }) => isOwn === (side === "own"))?.n ?? 0;
+    }
+  }
+
   // Decrypt a row: its content, or why it is not shown. Rows are decrypted in parallel, but judged in order (below).
   async open({ isOwn, dataset: { messageId: message_id, hash, n, suite, sealed } }) {
     if (sealed === undefined) return { isGone: true };

@@ -10,6 +10,7 @@ import { Judge } from "./judge.js";
 import { loadContact } from "./keystore.js";
 import { LookUp } from "./look-up.js";
 import { showNothing } from "./navigate.js";
+import { Opening } from "./opening.js";
 import { identify } from "./partner.js";
 import { account, getStanding } from "./session.js";
 import { changeContact, notLast, overwriteVault, stronger, syncVault } from "./vault.js";
@@ -21,12 +22,11 @@ const NO_KEYS = "This browser no longer holds your keys. Please log out and log 
 const NOT_LOADED = "The server’s response does not say whose conversation this is.";
 
 customElements.define("message-thread", class extends HTMLElement {
-  #judging = Promise.resolve(); // messages are decrypted in parallel, but judged in order
-  #waiting = 0; // messages not judged yet
   #followed = 0; // the last seq from the list
   #learn;
   #facts = new Promise((resolve) => { this.#learn = resolve; }); // the server's data about the conversation
   #alarms;
+  #opening; // Opening: decrypts rows and has them judged
   #lookUp; // of messages seen in an earlier session
   #remembering;
   #listeners = { contact: [], alarm: [], judged: [] };
@@ -41,9 +41,14 @@ customElements.define("message-thread", class extends HTMLElement {
     this.loaded = new CatchUp(this.rows, this.conversation);
     this.log = this.querySelector("message-log");
     this.#alarms = new Alarms(this.querySelector(".alarm"), () => this.#tell("alarm"));
-    const again = () => this.#waiting || this.#settle();
+    this.#opening = new Opening({
+      open: (row) => this.judge.open(row),
+      show: (row, opened) => { this.#show(row, opened); this.#tell("judged"); },
+      settle: () => this.#settle(),
+    });
+    const again = () => this.#opening.isBusy || this.#settle();
     this.#lookUp = new LookUp(this.querySelector(".alarm"), { again, ask: () => this.catchUp(Infinity) });
-    this.ready = this.#identify();
+    this.ready = this.#identify().finally(() => this.#opening.begin());
     this.ready.then(again, (error) => this.alarm("key", error.message, null));
     this.#load();
   }
@@ -99,6 +104,7 @@ customElements.define("message-thread", class extends HTMLElement {
     const raise = (name, sentence) => this.alarm(name, sentence, this.#accept(name));
     const forget = (row) => this.loaded.forget(row);
     this.judge = new Judge({ me, partner, conversation, known: this.contact, raise, forget });
+    this.judge.expect(this.#opening.rows);
     if (facts.ownHash) this.judge.noteOwn(Number(facts.ownN), facts.ownHash);
     this.#showPartner(partner, facts.left !== undefined);
     return { me, partner };
@@ -160,15 +166,7 @@ customElements.define("message-thread", class extends HTMLElement {
   // Called by a row that found its place.
   arrived(row) {
     this.loaded.note(row);
-    const opening = this.ready.then(() => this.judge.open(row));
-    this.#waiting += 1;
-    this.#judging = this.#judging.then(async () => {
-      const opened = await opening.catch((error) => ({ error }));
-      this.#show(row, opened);
-      this.#tell("judged");
-      this.#waiting -= 1;
-      if (!this.#waiting) this.#settle();
-    });
+    this.#opening.add(row);
   }
 
   #show(row, opened) {
@@ -207,7 +205,7 @@ customElements.define("message-thread", class extends HTMLElement {
   // Resolves once all loaded rows are judged.
   async settled() {
     await this.ready.catch(() => {});
-    await this.#judging;
+    await this.#opening.done;
   }
 
   // The list says that the conversation has reached this seq. True if that is new.
@@ -231,7 +229,7 @@ customElements.define("message-thread", class extends HTMLElement {
   async catchUp(goal) {
     await this.ready;
     await this.loaded.fetch(goal);
-    await this.#judging;
+    await this.#opening.done;
   }
 
   // Load the previous page of messages. False if there is none.
