@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import cast
+from typing import Any, cast
 
 import click
 
 from ezdms import __version__
+from ezdms.commands import streams
 
 COMMANDS = {  # name → module:function, in the order of the help
     "serve": "ezdms.commands.server.serve:serve",
@@ -39,9 +40,36 @@ COMMANDS = {  # name → module:function, in the order of the help
 }
 WHOLE = 1000  # characters; longer than any first sentence
 
+# Options that several commands share may also stand before the command. True: the next word is the option's value.
+SHARED = {
+    "--server": True,
+    "--home": True,
+    "--account": True,
+    "--data-dir": True,
+    "--json": False,
+    "--trust-server": False,
+}
+
+
+def command_first(words: list[str]) -> list[str]:
+    """Move shared options from before the command to behind it: `--server URL send bob` → `send --server URL bob`."""
+    at = 0
+    while at < len(words) and words[at].partition("=")[0] in SHARED:
+        at += 2 if SHARED[words[at].partition("=")[0]] and "=" not in words[at] else 1
+    return [*words[at : at + 1], *words[:at], *words[at + 1 :]]
+
 
 class Lazily(click.Group):
     """A command group that imports a command's module only when it is called."""
+
+    def main(self, *given: Any, **options: Any) -> Any:
+        """Run the command line."""
+        streams.prepare()
+        return super().main(*given, **options)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Shared options may stand before the command."""
+        return super().parse_args(ctx, command_first(args))
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """In the order of COMMANDS."""

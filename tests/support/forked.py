@@ -11,6 +11,7 @@ import atexit
 import ctypes
 import gc
 import importlib
+import io
 import json
 import os
 import pkgutil
@@ -131,16 +132,20 @@ def _fork() -> int:
 
 def _become(request: dict[str, Any], files: list[int]) -> list[str]:
     """Set up descriptors, environment and working directory, like exec. Returns the module and its arguments."""
-    for standard, own in enumerate(files):
-        os.dup2(own, standard)
+    for descriptor, own in enumerate(files):
+        os.dup2(own, descriptor)
     os.closerange(3, 256)
     os.environ.clear()
     os.environ.update(request["env"])
     os.chdir(request["cwd"])
     sys.path[:0] = os.environ.get("PYTHONPATH", "").split(os.pathsep)  # for what is imported from now on
-    is_unbuffered = bool(os.environ.get("PYTHONUNBUFFERED"))
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(line_buffering=stream.isatty(), write_through=is_unbuffered)  # type: ignore[union-attr]
+    encoding, errors = os.environ.get("PYTHONIOENCODING", "utf-8"), {"stderr": "backslashreplace"}
+    streams = {"stdin": open(0, encoding=encoding, closefd=False)}  # noqa: SIM115
+    for descriptor, name in ((1, "stdout"), (2, "stderr")):
+        raw = open(descriptor, "wb", closefd=False)  # noqa: SIM115
+        is_by_line = raw.isatty() or name == "stderr"
+        streams[name] = io.TextIOWrapper(raw, encoding, errors.get(name), line_buffering=is_by_line)
+    vars(sys).update(streams | {f"__{name}__": stream for name, stream in streams.items()})
     args: list[str] = request["args"]
     return args
 
