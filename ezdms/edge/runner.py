@@ -92,9 +92,15 @@ def report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
 
 
 async def serve_until_told(
-    app: Any, config: Config, *, started: Callable[[], Awaitable[None]], stopping: Callable[[], None]
+    app: Any,
+    config: Config,
+    *,
+    started: Callable[[], Awaitable[None]],
+    stopping: Callable[[], None],
+    reload: Callable[[], None] | None = None,
 ) -> None:
-    """Serve until SIGTERM or Ctrl-C. Calls `started` once requests are answered, `stopping` before that ends.
+    """Serve until SIGTERM, Ctrl-C, or the terminal closes. Calls `started` once requests are answered, `stopping`
+    before that ends. Any other SIGHUP calls `reload`; without it, it stops too.
 
     Waits for requests in flight, but not for dead peers: returns within STOP_WITHIN.
     """
@@ -102,6 +108,15 @@ async def serve_until_told(
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, stop.set)
+    terminal = next((descriptor for descriptor in range(3) if os.isatty(descriptor)), None)
+
+    def hung_up() -> None:
+        if reload is None or (terminal is not None and not os.isatty(terminal)):  # a closed terminal is none any more
+            stop.set()
+        else:
+            reload()
+
+    loop.add_signal_handler(signal.SIGHUP, hung_up)
 
     async def until_told() -> None:
         await started()  # hypercorn calls this once it accepts connections

@@ -16,7 +16,7 @@ from ezdms import __version__, logs
 from ezdms.actions.upkeep import kept_up
 from ezdms.app import close_database, create_app, open_database
 from ezdms.db import Database
-from ezdms.edge import connection, runner
+from ezdms.edge import certificate, connection, runner
 from ezdms.hosting import tunnel
 from ezdms.hosting.operator.actions import Running
 from ezdms.hosting.operator.channel import open_channel
@@ -36,7 +36,8 @@ class CertificateError(Exception):
 
 
 def serve(settings: Settings, announce: Announce) -> None:
-    """Serve until SIGTERM or Ctrl-C. Calls `announce` with the local and the tunnel's address once ready.
+    """Serve until SIGTERM, Ctrl-C, or the terminal closes. Calls `announce` with the local and the tunnel's address
+    once ready.
 
     Raises AddressError, CertificateError, FolderError, DatabaseError or TunnelError; OSError for a file it cannot read.
     """
@@ -60,6 +61,20 @@ def _check_certificate(settings: Settings) -> None:
         raise CertificateError(
             f"{settings.certfile} and {settings.keyfile} {why}. `ezdms cert` makes a pair."
         ) from error
+
+
+def _renew(settings: Settings, context: ssl.SSLContext | None) -> None:
+    """Use the certificate files as they are now, for new connections. If they do not work, keep the old ones."""
+    if context is None or settings.certfile is None:
+        logs.event(logging.INFO, "nothing to reload", why="there is no certificate")
+        return
+    try:
+        _check_certificate(settings)
+        context.load_cert_chain(settings.certfile, settings.keyfile)
+    except (CertificateError, OSError) as error:
+        logs.event(logging.ERROR, "the certificate was not reloaded", why=str(error))
+    else:
+        logs.event(logging.INFO, "the certificate was reloaded", days=certificate.days_left(settings.certfile))
 
 
 async def _check_clock(database: Database) -> None:
@@ -116,5 +131,10 @@ async def _serve(settings: Settings, listener: socket.socket, announce: Announce
         )
         await opened.enter_async_context(open_channel(settings.data_dir, running))
         await opened.enter_async_context(kept_up(app.extensions["ezdms.database"], hub))
-        await runner.serve_until_told(app, _config(settings, listener), started=started, stopping=stopping)
+        config = _config(settings, listener)
+        context = config.create_ssl_context()
+        config.create_ssl_context = lambda: context  # type: ignore[method-assign]  # this one, so that it can be renewed
+        await runner.serve_until_told(
+            app, config, started=started, stopping=stopping, reload=lambda: _renew(settings, context)
+        )
     logs.event(logging.INFO, "stopped")
