@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import sqlite3
 import time
@@ -10,24 +11,23 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, TypeVar, cast
+from typing import Any, ParamSpec, TypeVar
 
-import aiosqlite
-
+from ezdms import logs
 from ezdms.store import integrity, wal
-from ezdms.store.commit import commit_together
+from ezdms.store.commit import commit_together, told
 from ezdms.store.errors import Busy as Busy
 from ezdms.store.errors import Conflict as Conflict
 from ezdms.store.errors import Unavailable as Unavailable
+from ezdms.store.health import Health
 from ezdms.store.schema import DatabaseError, migrate
+from ezdms.store.thread import Query, Thread, connect, forbid_writing
 
 P = ParamSpec("P")
 T = TypeVar("T")
 Connection = sqlite3.Connection
 Row = sqlite3.Row
-Query = Callable[Concatenate[Connection, P], T]
 
 LONG_LOG = 50  # writes (some 500 pages) after which a quiet moment is used to write the log back, in a few ms
 QUIET = 0.002  # seconds without a write, while the event loop is responsive
@@ -35,6 +35,7 @@ WRITERS_CACHE = 8000  # KiB, four times SQLite's default: room for the pages tha
 READERS = 2
 LARGEST_BATCH = 256  # writes that share one COMMIT
 MOST_WAITING = 1024  # writes; more are refused at once, to limit memory
+SOON = 1.0  # seconds that a reader waits for what is written on the side
 FORGET_WITHIN = 5.0  # seconds that a caller of forget() waits; retries continue after that
 FORGET_AGAIN = 0.2  # seconds
 
@@ -61,17 +62,6 @@ def fetch_one(connection: Connection, sql: str, **values: Any) -> Row | None:
     return rows[0] if rows else None
 
 
-class _Thread(aiosqlite.Connection):
-    """A connection whose thread runs a whole query, or a whole batch of writes, in one call.
-
-    aiosqlite's own methods go to the thread and back for each call, which costs more than most statements.
-    """
-
-    async def run(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run `query(connection, …)` on the connection's thread."""
-        return cast(T, await self._execute(lambda: query(self._conn, *args, **kwargs)))  # type: ignore[no-untyped-call]
-
-
 @dataclass(slots=True)
 class _Write:
     run: Callable[[Connection], Any]
@@ -90,16 +80,18 @@ class Database:
     `revision` is incremented by every write, before its caller returns, except by those marked keeps_sessions.
     """
 
-    def __init__(self, writer: _Thread, readers: list[_Thread]) -> None:
+    def __init__(self, writer: Thread, readers: list[Thread], health: Health) -> None:
         self._loop = asyncio.get_running_loop()  # looking it up costs a system call in Python 3.11
         self._writer = writer
         self._readers = readers
+        self._health = health
         self._turn = 0
         self.revision = 0
         self._waiting: deque[_Write] = deque()
         self._news: asyncio.Future[None] | None = None  # the writer waits for it
         self._is_closing = False
         self._to_forget: list[_Write] = []
+        self._cannot_store = logs.Seldom("cannot store")
         self._in_log = 0  # writes since the last checkpoint
         self._task = asyncio.create_task(self._write_forever())
 
@@ -110,20 +102,20 @@ class Database:
         Raises DatabaseError, or OSError if the file cannot be created.
         """
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-        connections: list[_Thread] = []
+        connections: list[Thread] = []
         try:
-            connections.append(await _connect(path))
+            connections.append(await connect(path))
             await connections[0].run(_make_ready, path)
             for _ in range(READERS):
-                connections.append(await _connect(path))
-                await connections[-1].run(_forbid_writing)
+                connections.append(await connect(path))
+                await connections[-1].run(forbid_writing)
         except BaseException as error:
             for connection in connections:  # otherwise their threads would keep the process alive
                 await connection.close()
             if isinstance(error, sqlite3.Error):
                 raise DatabaseError(f"Cannot use the database {path}: {error}.{integrity.advice(error)}") from error
             raise
-        return cls(connections[0], connections[1:])
+        return cls(connections[0], connections[1:], Health(path))
 
     async def close(self) -> None:
         """Finish pending writes, then close every connection."""
@@ -134,17 +126,33 @@ class Database:
             await connection.close()
 
     async def read(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run `query(connection, …)` on a connection that cannot write."""
+        """Run `query(connection, …)` on a connection that cannot write. Raises Unavailable if the disk fails, or what
+        it reads is damaged."""
         self._turn = (self._turn + 1) % len(self._readers)
-        return await self._readers[self._turn].run(query, *args, **kwargs)
+        try:
+            return await self._readers[self._turn].run(query, *args, **kwargs)
+        except sqlite3.Error as error:
+            self._health.note(error)
+            raise told(error) from error
 
     async def write(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `query(connection, …)` in a transaction. Returns once it is durable, or raises what it raised.
 
         The writer's own task does the work, so a canceled caller leaves no open transaction, but its write may still be
-        stored. Raises Busy if too many are waiting, Unavailable if the disk is full or fails.
+        stored. Raises Busy if too many are waiting, Unavailable if the disk is full or fails, another program holds the
+        database, or its file is no longer there.
         """
         return await self.submit(query, *args, **kwargs)
+
+    async def write_soon(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Like write(), for what may be left out: raises Unavailable if it takes longer than SOON, although it may
+        still be stored."""
+        writing = self.submit(query, *args, **kwargs)
+        await asyncio.wait([writing], timeout=SOON)
+        if not writing.done():
+            writing.cancel()
+            raise Unavailable("Other writes take too long.")
+        return writing.result()
 
     def submit(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[T]:
         """Like write(), without waiting: returns a future of the result. Raises Busy."""
@@ -155,6 +163,11 @@ class Database:
         self._waiting.append(_Write(lambda connection: query(connection, *args, **kwargs), done, keeps_sessions))
         self._wake()
         return done
+
+    @property
+    def fault(self) -> str:
+        """Why nothing can be stored safely now, for the operator; "" if all is well."""
+        return self._health.fault
 
     async def forget(self) -> None:
         """Empty the write-ahead log, so that deleted data is gone from the disk (secure_delete does the rest).
@@ -180,7 +193,10 @@ class Database:
             batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), LARGEST_BATCH))]
             writes = [write for write in batch if write.run is not _nothing]
             if writes:
-                self._tell(writes, await self._writer.run(commit_together, [write.run for write in writes]))
+                self._health.begin()
+                runs = [write.run for write in writes]
+                self._tell(writes, await self._writer.run(commit_together, runs, self._health))
+                self._health.end()
                 self._in_log += len(writes)
             self._to_forget += [write for write in batch if write.run is _nothing]
             if self._to_forget:
@@ -202,6 +218,9 @@ class Database:
             self._in_log = 0
 
     def _tell(self, writes: list[_Write], outcomes: list[Any]) -> None:
+        failed = next((outcome for outcome in outcomes if isinstance(outcome, Unavailable)), None)
+        if failed is not None:
+            self._cannot_store.event(logging.ERROR, len(writes), why=str(failed))
         for write, outcome in zip(writes, outcomes, strict=True):
             self.revision += not write.keeps_sessions
             if write.done.cancelled():
@@ -219,26 +238,6 @@ class Database:
             if not write.done.cancelled():
                 write.done.set_result(None)
         self._to_forget.clear()
-
-
-async def _connect(path: Path) -> _Thread:
-    thread = _Thread(partial(sqlite3.connect, path, isolation_level=None), iter_chunk_size=64)
-    await thread
-    try:
-        await thread.run(_set_up)
-    except BaseException:
-        await thread.close()
-        raise
-    return thread
-
-
-def _set_up(connection: Connection) -> None:
-    connection.row_factory = Row
-    connection.executescript(wal.PRAGMAS)
-
-
-def _forbid_writing(connection: Connection) -> None:
-    connection.execute("PRAGMA query_only = ON")
 
 
 def _make_ready(connection: Connection, path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import time
 import traceback
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 
 PACKAGE = Path(__file__).parent
 PLACES = 3  # stack frames of our own code, innermost first, in the line of an error
+SELDOM = 60.0  # seconds
 LONGEST = 300  # characters of a message from another library
 
 _log = logging.getLogger("ezdms")
@@ -20,6 +22,22 @@ _log = logging.getLogger("ezdms")
 def event(level: int, name: str, **fields: Any) -> None:
     """Log an event: a few words, and fields with no PIN, token, text or address."""
     _log.log(level, name, extra={"fields": fields}, exc_info=level >= logging.ERROR)
+
+
+class Seldom:
+    """An event that may happen with every request: logged at most once a minute, with how often it happened."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._count = 0
+        self._next = 0.0
+
+    def event(self, level: int, count: int = 1, **fields: Any) -> None:
+        """Count it, and log it if it is time."""
+        self._count += count
+        if time.monotonic() >= self._next:
+            event(level, self._name, count=self._count, **fields)
+            self._count, self._next = 0, time.monotonic() + SELDOM
 
 
 def use(*, as_json: bool) -> None:

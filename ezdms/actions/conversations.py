@@ -76,10 +76,10 @@ def _find_or_insert(connection: Connection, *, session: Session, search_pin: str
 async def open_one(database: Database, *, conversation_id: str, user_id: str, limit: int) -> Opening | None:
     """Read models.message.select_opening and mark it as read. None if the user has no such conversation.
 
-    Works even if the disk is full.
+    Works even if nothing can be stored.
     """
     try:
-        return await database.write(_open, conversation_id=conversation_id, user_id=user_id, limit=limit)
+        return await database.write_soon(_open, conversation_id=conversation_id, user_id=user_id, limit=limit)
     except Unavailable:
         return await database.read(select_opening, conversation_id=conversation_id, user_id=user_id, limit=limit)
 

@@ -100,7 +100,7 @@ class Sessions:
 
     async def touch(self, token_hash: str, session: Session, *, browser: str, address: str) -> None:
         """Note that the session is in use. Raises db.Unavailable."""
-        await self._database.write(touch_session, session_id=session.session_id, browser=browser, address=address)
+        await self._database.write_soon(touch_session, session_id=session.session_id, browser=browser, address=address)
         self._known.pop(token_hash, None)
 
     async def _read(self, token_hash: str) -> Session | None:

@@ -70,6 +70,8 @@ def _judge_running(running: dict[str, Any] | None) -> list[Finding]:
         return [
             warning("server", f"It runs {running['version']}, but {__version__} is installed. Restart it to upgrade.")
         ]
+    if running["fault"]:
+        return [failed("server", running["fault"])]
     since = _span((now() - running["started_at"]) / 1000)
     said = f"{running['version']}, for {since}; users: {running['users']}, open sockets: {running['sockets']}"
     return [ok("server", f"{said}; registration is {running['registration']}.")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from quart import Blueprint, Response, jsonify
 
 from ezdms import PROTOCOL, __version__
+from ezdms.db import Unavailable
 from ezdms.protocol.envelope import MAX_TEXT
 from ezdms.web import context
 from ezdms.web.admission import public
@@ -15,7 +16,9 @@ blueprint = Blueprint("health", __name__)
 @blueprint.get("/ping")
 @public
 async def ping() -> Response:
-    """Health check."""
+    """Health check: 503 if what is sent now could be lost."""
+    if fault := context.database().fault:
+        raise Unavailable(fault)
     return jsonify(status="ok")
 
 

@@ -10,22 +10,32 @@ from typing import Any
 
 from ezdms.store import integrity
 from ezdms.store.errors import Unavailable
+from ezdms.store.health import REPLACED, Health
 
 
-def commit_together(connection: sqlite3.Connection, writes: list[Callable[[sqlite3.Connection], Any]]) -> list[Any]:
+def commit_together(
+    connection: sqlite3.Connection, writes: list[Callable[[sqlite3.Connection], Any]], health: Health
+) -> list[Any]:
     """Group commit: one COMMIT for all writes. A failed write does not affect the others.
 
-    Returns what each write returned or raised; if nothing could be stored, the error for each.
+    Returns what each write returned or raised; if nothing could be stored where a restart finds it, the error for each.
     """
     try:
-        try:
-            return _transact(connection, writes)
-        except Exception as error:
-            if integrity.is_out_of_reach(error):
-                raise
-            return _transact(connection, [partial(_keep_or_leave, write) for write in writes])
+        outcomes = _commit(connection, writes)
     except Exception as error:  # nothing of this batch was stored: each caller gets the error
-        return [_told(error)] * len(writes)
+        health.note(error)
+        return [told(error)] * len(writes)
+    # Asked after the COMMIT: it may have gone into a file that is no longer there.
+    return outcomes if health.are_files_kept() else [Unavailable(REPLACED)] * len(writes)
+
+
+def _commit(connection: sqlite3.Connection, writes: list[Callable[[sqlite3.Connection], Any]]) -> list[Any]:
+    try:
+        return _transact(connection, writes)
+    except Exception as error:
+        if integrity.is_out_of_reach(error):
+            raise
+        return _transact(connection, [partial(_keep_or_leave, write) for write in writes])
 
 
 def _transact(connection: sqlite3.Connection, writes: list[Callable[[sqlite3.Connection], Any]]) -> list[Any]:
@@ -56,8 +66,8 @@ def _keep_or_leave(write: Callable[[sqlite3.Connection], Any], connection: sqlit
     return outcome
 
 
-def _told(error: Exception) -> Exception:
-    """The error for the callers of a failed batch: Unavailable if the disk failed."""
+def told(error: Exception) -> Exception:
+    """The error for the callers: Unavailable if the disk failed, or what is on it."""
     if not integrity.is_out_of_reach(error):
         return error
     unavailable = Unavailable(str(error))

@@ -9,7 +9,8 @@ Conflict = sqlite3.IntegrityError
 
 
 class Unavailable(Exception):
-    """Nothing can be stored now: the disk is full or fails. The write had no effect, and can be retried."""
+    """Nothing can be stored now: the disk is full or fails, or the database is held, damaged or gone. The write had no
+    lasting effect, and can be retried."""
 
 
 class Busy(Unavailable):

@@ -11,8 +11,8 @@ SMALL = 64 * 1024 * 1024  # bytes up to which a database is fully checked whenev
 RESTORE = "Restore a backup with: ezdms restore FILE (docs/self-hosting.md)."
 
 # Primary result codes of SQLite.
-OUT_OF_REACH = {10: "IOERR", 13: "FULL", 8: "READONLY", 14: "CANTOPEN"}
 DAMAGED = {11: "CORRUPT", 26: "NOTADB"}
+OUT_OF_REACH = {5: "BUSY", 6: "LOCKED", 8: "READONLY", 10: "IOERR", 13: "FULL", 14: "CANTOPEN"} | DAMAGED
 
 
 def _primary_code(error: BaseException) -> int:
@@ -20,7 +20,8 @@ def _primary_code(error: BaseException) -> int:
 
 
 def is_out_of_reach(error: BaseException) -> bool:
-    """True if the disk is full or fails: the stored data is intact, and it may soon work again."""
+    """True if the disk is full or fails, another program holds the database, or a part of it is damaged: whatever
+    else is stored is intact, and most of it may soon work again."""
     return _primary_code(error) in OUT_OF_REACH
 
 

@@ -6,7 +6,7 @@ import sqlite3
 import time
 from contextlib import suppress
 
-BUSY_TIMEOUT = 10_000  # ms
+BUSY_TIMEOUT = 3_000  # ms that a write waits for another program
 LARGEST_LOG = 8000  # pages (32 MB) of the write-ahead log, after which a COMMIT writes them back: 40 ms and more
 
 PRAGMAS = f"""

@@ -54,9 +54,9 @@ def deployment_id() -> str:
 
 
 async def mark_as_read(conversation_id: str, user_id: str, seq: int) -> None:
-    """Mark everything up to `seq` as read. Does nothing if the disk is full."""
+    """Mark everything up to `seq` as read. Does nothing if nothing can be stored."""
     with suppress(Unavailable):
-        await database().write(mark_read, conversation_id=conversation_id, user_id=user_id, seq=seq)
+        await database().write_soon(mark_read, conversation_id=conversation_id, user_id=user_id, seq=seq)
 
 
 def session() -> Session:

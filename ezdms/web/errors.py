@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import cast
 
 from quart import Response, has_websocket_context, request
@@ -10,8 +9,7 @@ from quart.typing import ResponseTypes
 from quart_rate_limiter import RateLimitExceeded
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from ezdms import logs
-from ezdms.db import Busy, Unavailable
+from ezdms.db import Unavailable
 from ezdms.problem import Problem
 from ezdms.views.shells import missing
 from ezdms.web.admission import refuse
@@ -45,8 +43,6 @@ async def answer_too_often(error: RateLimitExceeded) -> Response:
 
 async def answer_unavailable(error: Unavailable) -> Response:
     """503: nothing was stored, and the request can be retried."""
-    if not isinstance(error, Busy):
-        logs.event(logging.ERROR, "cannot store", route=str(request.url_rule))
     return answer_problem(again_later(error))
 
 

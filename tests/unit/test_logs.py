@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from ezdms import logs
 from ezdms.logs import JsonLines, TextLines
 
 SECRET = "XXXX-1234-SECRET-PIN"
@@ -57,3 +58,16 @@ def test_a_log_message_of_a_library_is_cut_to_its_first_line() -> None:
     record = logging.makeLogRecord({"name": "asyncio", "levelname": "ERROR", "msg": "Task failed\ntask: <Task …>" * 99})
     line = TextLines().format(record)
     assert line.endswith("ERROR Task failed: logger=asyncio")
+
+
+def test_what_happens_with_every_request_is_logged_once_a_minute_with_its_count(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seldom = logs.Seldom("cannot store")
+    for _ in range(5):
+        seldom.event(logging.ERROR, 2, why="database or disk is full")
+    monkeypatch.setattr(logs, "SELDOM", 0.0)
+    seldom._next = 0.0  # a minute later
+    seldom.event(logging.ERROR, why="database or disk is full")
+    fields = [vars(record)["fields"] for record in caplog.records]
+    assert fields == [{"count": count, "why": "database or disk is full"} for count in (2, 9)]

@@ -1,0 +1,61 @@
+"""Whether what is written now will still be there after a restart."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from pathlib import Path
+
+from ezdms.store import integrity
+
+STALLED = 2.0  # seconds that a batch of writes may take
+REPLACED = "The database file was removed or replaced while the server was running. Restore it, then restart."
+DAMAGED = f"A part of the database is damaged. {integrity.RESTORE}"
+HELD = "Another program is holding the database, or the disk does not respond."
+
+
+class Health:
+    """Watches the files of one database, the errors of its queries, and how long its writer takes."""
+
+    def __init__(self, path: Path) -> None:
+        self._files = (path, path.with_name(f"{path.name}-wal"))
+        self._known: dict[Path, tuple[int, int]] = {}
+        self._is_damaged = False
+        self._began: float | None = None
+
+    def are_files_kept(self) -> bool:
+        """True if the database and its write-ahead log are the files that were opened. Otherwise SQLite keeps writing
+        to files that no restart would find."""
+        for path in self._files:
+            try:
+                found = path.stat()
+            except OSError:
+                if path in self._known:
+                    return False
+            else:
+                identity = found.st_dev, found.st_ino
+                if self._known.setdefault(path, identity) != identity:
+                    return False
+        return True
+
+    def note(self, error: Exception) -> None:
+        """Remember an error of a query, if it means damage."""
+        self._is_damaged |= isinstance(error, sqlite3.Error) and integrity.is_damage(error)
+
+    def begin(self) -> None:
+        """The writer begins a batch."""
+        self._began = time.monotonic()
+
+    def end(self) -> None:
+        """It has finished."""
+        self._began = None
+
+    @property
+    def fault(self) -> str:
+        """What is wrong, for the operator; "" if nothing is."""
+        if not self.are_files_kept():
+            return REPLACED
+        if self._is_damaged:
+            return DAMAGED
+        is_stalled = self._began is not None and time.monotonic() - self._began > STALLED
+        return HELD if is_stalled else ""
