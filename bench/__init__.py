@@ -1,1 +1,1 @@
-"""What EZ-DMS costs, beside yardsticks that run in the same minutes on the same cores. `bin/bench --help`."""
+"""Benchmarks: EZ-DMS compared with baselines that run in the same minutes on the same cores. `bin/bench --help`."""

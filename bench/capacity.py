@@ -1,4 +1,4 @@
-"""What grows with sockets, users and history, and what must not."""
+"""Memory and speed as sockets, users and history grow, and under overload."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from bench.report import Report
 
 
 async def measure_sockets(report: Report, folder: Path, *, quick: bool) -> None:
-    """Memory of sockets on which nothing happens, beside bare ones."""
+    """Memory of idle sockets, compared with those of the bare server."""
     pairs = make_pairs(folder / "sockets", 100)
     counts = (1000,) if quick else (1000, 2500, 5000)
-    with processes.yardstick("quart") as (bare, [bare_port]), processes.ezdms(folder / "sockets") as (ours, port):
+    with processes.baseline("quart") as (bare, [bare_port]), processes.ezdms(folder / "sockets") as (ours, port):
         costs: dict[str, float] = {}
         people = [person for pair in pairs for person in (pair.sender, pair.reader)]
         everybody: list[dict[str, str]] = [as_program(person.token) for person in people]
@@ -47,7 +47,7 @@ async def measure_sockets(report: Report, folder: Path, *, quick: bool) -> None:
 
 
 async def measure_login(report: Report, folder: Path, *, quick: bool) -> None:
-    """One hash, however many users; and nobody else waits for it."""
+    """Login costs one hash, however many users there are, and does not hold up other requests."""
     took: dict[int, float] = {}
     few, many = 10, 10_000 if quick else 100_000
     for count in (few, many):
@@ -66,7 +66,7 @@ async def measure_login(report: Report, folder: Path, *, quick: bool) -> None:
             wire.close()
     ratio = took[many] / took[few]
     report.add(
-        f"login, {many:,} users beside {few}",
+        f"login with {many:,} users, compared with {few}",
         f"{took[many] * 1000:.0f} ms, ratio {ratio:.2f}",
         "at most 1.10",
         ratio <= 1.1,
@@ -87,7 +87,7 @@ async def _others_while_logging_in(port: int, people: list[Person]) -> float:
 
 
 async def measure_history(report: Report, folder: Path, *, quick: bool) -> None:
-    """Pages of a long conversation beside those of a short one, a long list, and the start with all of it."""
+    """Startup with a large database, pages of a long conversation compared with a short one, and a long list."""
     short, long, total = 100, 10_000 if quick else 100_000, 50_000 if quick else 1_000_000
     path = folder / "history"
     filled = Filled(path)
@@ -106,10 +106,10 @@ async def measure_history(report: Report, folder: Path, *, quick: bool) -> None:
     filled.close()
     began = time.perf_counter()
     with processes.ezdms(path) as (_, port):
-        report.at_most(f"start with {total:,} messages", time.perf_counter() - began, 1.5, "s")
+        report.at_most(f"startup with {total:,} messages", time.perf_counter() - began, 1.5, "s")
         wire = await Wire.to(port)
         took: dict[tuple[int, str], list[float]] = {}
-        for _ in range(100):  # all of them in each round, so that a slow moment slows none alone
+        for _ in range(100):  # every length in each round, so that a slow moment affects them all
             for length in lengths:
                 places = {"newest": "", "in the middle": f"?before={length // 2 + 50}", "first": "?before=51"}
                 for place, query in places.items():
@@ -120,7 +120,7 @@ async def measure_history(report: Report, folder: Path, *, quick: bool) -> None:
         for place in ("newest", "in the middle", "first"):
             ratio = medians[long, place] / medians[short, place]
             measured = f"{medians[long, place] * 1000:.2f} ms, ratio {ratio:.2f}"
-            report.add(f"a page, {place}, {long:,} messages beside {short}", measured, "at most 1.30", ratio <= 1.3)
+            report.add(f"page, {place}, of {long:,} compared with {short}", measured, "at most 1.30", ratio <= 1.3)
         report.series["page ms by messages"] = [(length, medians[length, "newest"] * 1000) for length in lengths]
         path_of = f"/conversations/{reader.user_id}"
         for face in ("JSON", "fragment"):
@@ -131,23 +131,24 @@ async def measure_history(report: Report, folder: Path, *, quick: bool) -> None:
 
 
 async def measure_storm(report: Report, folder: Path, *, quick: bool) -> None:
-    """Far more senders than can be served: they wait or are told to; memory stays, and the speed comes back."""
+    """Overload: senders wait or get 503, memory stays bounded, and the speed recovers afterwards."""
     crowd = 500 if quick else 2000
     made = make_pairs(folder / "storm", 50 + crowd)
-    pairs, storming = made[:50], made[50:]  # a sender has one message under way: its counters would overtake each other
-    with processes.yardstick("quart") as (_, [bare]), processes.ezdms(folder / "storm") as (process, port):
+    # One message in flight per sender, because counters must not overtake each other.
+    pairs, storming = made[:50], made[50:]
+    with processes.baseline("quart") as (_, [bare]), processes.ezdms(folder / "storm") as (process, port):
 
-        async def beside_bare() -> float:
+        async def ratio_to_bare() -> float:
             rates = []
             for _ in range(2 if quick else 15):
                 async with sending.posting(len(pairs), bare, pairs[0].body()) as posts:
-                    yardstick = await at_full_speed(list(posts), 0.7, 0.2)
-                rates.append(await at_full_speed(calls, 0.7, 0.2) / yardstick)
+                    baseline = await at_full_speed(list(posts), 0.7, 0.2)
+                rates.append(await at_full_speed(calls, 0.7, 0.2) / baseline)
             return statistics.median(rates)
 
         async with sending.talking(pairs, port) as talks:
             calls = [talk.send_by_post for talk in talks]
-            before = await beside_bare()
+            before = await ratio_to_bare()
             memory, statuses = process.memory(), dict[int, int]()
             wires = [await Wire.to(port) for _ in storming]
 
@@ -167,18 +168,18 @@ async def measure_storm(report: Report, folder: Path, *, quick: bool) -> None:
             await asyncio.sleep(1)
             for talk in talks:
                 await talk.settle()
-            after = await beside_bare()
+            after = await ratio_to_bare()
     answers = ", ".join(f"{count:,} × {status}" for status, count in sorted(statuses.items()))
     is_right = set(statuses) <= {201, 503}
-    report.add(f"a storm of {len(wires):,} senders at once", answers, "201 or 503 alone", is_right)
-    report.at_most("memory that a sender of the storm takes", (highest - memory) / len(wires) / 1024, 100, "KiB")
+    report.add(f"storm of {len(wires):,} senders at once", answers, "only 201 or 503", is_right)
+    report.at_most("memory per sender in the storm", (highest - memory) / len(wires) / 1024, 100, "KiB")
     report.ratio(
-        "speed after the storm, beside before", f"{after:.2f} of bare, {before:.2f} before", after / before, 0.9
+        "speed after the storm, compared with before", f"{after:.2f} of bare, {before:.2f} before", after / before, 0.9
     )
 
 
 def _ignore(frame: bytes) -> None:
-    """Nothing is waited for."""
+    """Discards the frame."""
 
 
 async def _seconds(call: Callable[[], Awaitable[object]]) -> float:

@@ -1,6 +1,6 @@
-"""Data folders that are full before the server starts: people with sessions, pairs, conversations, messages.
+"""Fills data folders before a server starts: people with sessions, pairs, conversations and messages.
 
-Rows go in as the server writes them, without the scrypt and the RSA key that each would cost.
+Writes the same rows as the server, but skips the scrypt hash and the RSA key that each account would cost.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from ezdms.protocol.encoding import b64u_decode, b64u_encode
 from ezdms.store import data_folder
 from ezdms.store.schema import migrate
 
-_MEASURED = crypto.generate_keys()  # one RSA key serves everybody here; their identity keys are their own
+_MEASURED = crypto.generate_keys()  # everyone shares one RSA key, but has their own identity key
 AUTH_KEY = b64u_encode(secrets.token_bytes(32))
 AUTH_HASH = generate_password_hash(AUTH_KEY)
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody with keys, an account and a session."""
+    """A user with keys, an account and a session."""
 
     keys: crypto.Keys
     user_id: str
@@ -53,9 +53,10 @@ class Pair:
     n: int = 0
 
     def fields(self) -> dict[str, str | int]:
-        """The sender's next message as POST /send_message takes it.
+        """The fields of the sender's next message, for POST /send_message.
 
-        The text is sealed once for each pair: a server sees two envelopes of the right size, and new ids and counters.
+        The text is sealed only once per pair. To the server that makes no difference: it sees two envelopes of the
+        right size, a new id and a new counter.
         """
         self.n += 1
         return {
@@ -69,12 +70,12 @@ class Pair:
         }
 
     def body(self) -> bytes:
-        """The same as a JSON object."""
+        """The same fields as a JSON object."""
         return json.dumps(self.fields()).encode()
 
 
 class Filled:
-    """A data folder that is being filled."""
+    """A data folder to fill."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -87,14 +88,14 @@ class Filled:
         self._connection.execute("BEGIN")
 
     def close(self) -> None:
-        """Everything is on the disk, and the write-ahead log is empty."""
+        """Commit, flush everything to disk, and empty the write-ahead log."""
         self._connection.execute("COMMIT")
         self._connection.execute("PRAGMA synchronous = FULL")
         self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         self._connection.close()
 
     def add_people(self, count: int) -> list[Person]:
-        """People with a session each."""
+        """Add people with one session each."""
         people = [_person(number) for number in range(count)]
         moment, spki = now(), _MEASURED.spki
         wrapped = b64u_encode(secrets.token_bytes(1246))
@@ -145,14 +146,14 @@ class Filled:
         return people
 
     def find(self, username: str) -> tuple[bytes, str]:
-        """Fingerprint and id of a user who is there already."""
+        """The fingerprint and id of an existing user."""
         row = self._connection.execute(
             "SELECT fingerprint, user_id FROM users WHERE username = ?", (username,)
         ).fetchone()
         return b64u_decode(row["fingerprint"], 32), row["user_id"]
 
     def add_conversation(self, one: tuple[bytes, str], other: tuple[bytes, str]) -> str:
-        """A conversation of these two (fingerprint and id each), with nothing in it; its id."""
+        """Add an empty conversation between two users, each given as (fingerprint, id). Returns its id."""
         conversation_id = crypto.conversation_id(one[0], other[0])
         moment = now()
         self._insert("conversations", [{"conversation_id": conversation_id, "created_at": moment, "last_at": moment}])
@@ -166,7 +167,7 @@ class Filled:
         return conversation_id
 
     def add_pair(self, one: Person, other: Person) -> Pair:
-        """The same for two people that were made here."""
+        """Add an empty conversation between two people from `add_people`."""
         conversation_id = self.add_conversation(*((person.keys.fp, person.user_id) for person in (one, other)))
         sealed = crypto.seal_message(
             one.keys, other.keys.ik, other.keys.spki, n=1, p="", a=(0, ""), ts=now(), text="Shall we meet at eight?"
@@ -174,7 +175,7 @@ class Filled:
         return Pair(one, other, conversation_id, sealed.content_for_a, sealed.content_for_b)
 
     def add_messages(self, pair: Pair, count: int) -> None:
-        """So many messages of the pair's sender, one a second until now; the reader has seen them."""
+        """Add `count` messages from the pair's sender, one per second up to now, all read by the reader."""
         first = now() - count * 1000
         self._insert("messages", _messages(pair, count, first))
         self._connection.execute(
@@ -204,7 +205,7 @@ class Filled:
 
 
 def make_pairs(path: Path, count: int) -> list[Pair]:
-    """A folder with so many pairs who have not written yet."""
+    """Create a data folder with `count` pairs who have not written yet."""
     filled = Filled(path)
     people = filled.add_people(2 * count)
     pairs = [filled.add_pair(people[2 * number], people[2 * number + 1]) for number in range(count)]
@@ -213,7 +214,7 @@ def make_pairs(path: Path, count: int) -> list[Pair]:
 
 
 def add_conversations(path: Path, username: str, count: int) -> None:
-    """So many people who have started a conversation with a user of this folder, whose server may be running."""
+    """Add `count` people who each started a conversation with this user. The folder's server may be running."""
     filled = Filled(path)
     one = filled.find(username)
     for other in filled.add_people(count):

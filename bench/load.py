@@ -1,4 +1,4 @@
-"""The load generator: HTTP connections and WebSockets that cost little, pairs that write and hear, and percentiles."""
+"""The load generator: cheap HTTP connections and WebSockets, counters for received frames, and percentiles."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from typing import Any
 
 import picows
 
-SOON = 20.0  # seconds until what must come has come
+SOON = 20.0  # seconds to wait for something that must arrive
 
 
 class Wire(asyncio.Protocol):
-    """One kept connection: a request at a time. If the server has ended it, the next request opens another."""
+    """One keep-alive connection with one request at a time. Reconnects if the server closed it."""
 
     def __init__(self, port: int) -> None:
         self.port = port
@@ -28,7 +28,7 @@ class Wire(asyncio.Protocol):
 
     @classmethod
     async def to(cls, port: int) -> Wire:
-        """A connection to this port."""
+        """Open a connection to this port."""
         wire = cls(port)
         await wire._connect()
         return wire
@@ -59,10 +59,10 @@ class Wire(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         self.gone.set()
         if self._answer is not None and not self._answer.done():
-            self._answer.set_exception(ConnectionError("the server ended the connection"))
+            self._answer.set_exception(ConnectionError("the server closed the connection"))
 
     async def ask(self, request: bytes) -> tuple[int, bytes]:
-        """Status and body of the answer to these bytes."""
+        """Send a request and return the status and body of the response."""
         if self._is_last or self.gone.is_set():
             await self.gone.wait()
             await self._connect()
@@ -75,7 +75,7 @@ class Wire(asyncio.Protocol):
 
 
 def request(method: str, path: str, token: str = "", body: bytes = b"", **headers: str) -> bytes:
-    """The bytes of a request, as a program makes it unless `headers` say otherwise."""
+    """The bytes of a request. By default it has the headers of a program; `headers` overrides them."""
     given = {"Host": "127.0.0.1", "Accept": "application/json", "Content-Type": "application/json"}
     given |= bearer(token) if token else {}
     given |= {name.replace("_", "-"): value for name, value in headers.items()}
@@ -85,17 +85,17 @@ def request(method: str, path: str, token: str = "", body: bytes = b"", **header
 
 
 def bearer(token: str) -> dict[str, str]:
-    """The header of somebody who is logged in."""
+    """The header that authenticates a logged-in user."""
     return {"Authorization": f"Bearer {token}"}
 
 
 def as_program(token: str) -> dict[str, str]:
-    """The headers of a program's socket, which speaks JSON."""
+    """The headers for a program's WebSocket, which uses JSON."""
     return {**bearer(token), "Sec-WebSocket-Protocol": "ezdms.json"}
 
 
 class Socket(picows.WSListener):
-    """A WebSocket; `hear` is called with each frame of text."""
+    """A WebSocket. `hear` is called with each text frame."""
 
     def __init__(self, hear: Callable[[bytes], None]) -> None:
         self.hear = hear
@@ -104,7 +104,7 @@ class Socket(picows.WSListener):
     async def to(
         cls, port: int, path: str, hear: Callable[[bytes], None], headers: dict[str, str] | None = None
     ) -> Socket:
-        """Open one."""
+        """Open a WebSocket."""
         _, socket = await picows.ws_connect(
             lambda: cls(hear), f"ws://127.0.0.1:{port}{path}", extra_headers=headers, websocket_handshake_timeout=SOON
         )
@@ -122,7 +122,7 @@ class Socket(picows.WSListener):
             transport.disconnect()
 
     def send(self, text: bytes) -> None:
-        """One frame."""
+        """Send one text frame."""
         self.transport.send(picows.WSMsgType.TEXT, text)
 
     def close(self) -> None:
@@ -132,13 +132,13 @@ class Socket(picows.WSListener):
 
 @dataclass(slots=True)
 class Heard:
-    """What comes to both sockets of a pair: counted, and waited for."""
+    """Counts the frames that both sockets of a pair receive."""
 
     count: int = 0
     waiting: deque[tuple[int, asyncio.Future[None]]] = field(default_factory=deque)
 
     def add(self) -> None:
-        """One more frame."""
+        """Count one more frame."""
         self.count += 1
         while self.waiting and self.waiting[0][0] <= self.count:
             _, future = self.waiting.popleft()
@@ -146,7 +146,7 @@ class Heard:
                 future.set_result(None)
 
     async def until(self, count: int) -> None:
-        """Wait for so many in all."""
+        """Wait until `count` frames have arrived in total."""
         if self.count < count:
             future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self.waiting.append((count, future))
@@ -154,25 +154,25 @@ class Heard:
 
 
 def percentile(values: list[float], percent: int) -> float:
-    """The value below which `percent` of a hundred lie."""
+    """This percentile of the values, interpolated."""
     return statistics.quantiles(values, n=100, method="inclusive")[percent - 1] if len(values) > 1 else values[0]
 
 
-async def at_full_speed(one_round: list[Callable[[], Any]], seconds: float, warm_up: float = 0.5) -> float:
-    """Each caller goes round until the time is over: rounds a second, without those of the warm-up."""
+async def at_full_speed(calls: list[Callable[[], Any]], seconds: float, warm_up: float = 0.5) -> float:
+    """Repeat all calls concurrently until the time is up. Returns the calls per second, not counting the warm-up."""
     began = time.perf_counter() + warm_up
     count = 0
 
-    async def go_round(call: Callable[[], Any]) -> None:
+    async def repeat(call: Callable[[], Any]) -> None:
         nonlocal count
         while (start := time.perf_counter()) < began + seconds:
             await call()
             count += start >= began and time.perf_counter() <= began + seconds
 
-    await asyncio.gather(*map(go_round, one_round))
+    await asyncio.gather(*map(repeat, calls))
     return count / seconds
 
 
 def wish(event: str, **more: Any) -> bytes:
-    """A frame to EZ-DMS."""
+    """A frame to send to EZ-DMS."""
     return json.dumps({"event": event, **more}).encode()

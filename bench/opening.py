@@ -1,7 +1,4 @@
-"""What a person waits for: from the click on Send to the text on the other's screen, for a page to be readable, and
-
-from one conversation to another.
-"""
+"""How long users wait in the browser: for a sent message to appear, for a page to open, and to switch conversations."""
 
 from __future__ import annotations
 
@@ -22,7 +19,7 @@ from tests.support.someone import Someone
 MESSAGES = 120
 LINES = 4000  # conversations in a long list
 PAGE_OF = 50
-# Resolves when so many messages of a new page are readable, to milliseconds since its navigation began.
+# Resolves once PAGE_OF messages of a new page are readable, to the milliseconds since its navigation began.
 NOTE_PAGES = f"""window.readable = new Promise((resolve) => {{
     const read = new Set();
     new MutationObserver((changes) => {{
@@ -31,8 +28,8 @@ NOTE_PAGES = f"""window.readable = new Promise((resolve) => {{
         if (read.size >= {PAGE_OF}) resolve(performance.now());
     }}).observe(document, {{ childList: true, subtree: true }});
 }});"""
-# Both pages tell the same clock: milliseconds since 1970, with fractions. Nothing else asks the pages meanwhile: on two
-# cores each question would be measured too.
+# Both pages use the same clock: milliseconds since 1970, with fractions. Nothing else queries the pages meanwhile,
+# because on two cores each query would distort the result.
 NOTE_CLICKS = """() => addEventListener("click", (event) => {
     if (event.target.closest("button")?.textContent === "Send")
         window.clicked = performance.timeOrigin + performance.now();
@@ -44,7 +41,8 @@ WHEN_READABLE = """(text) => new Promise((resolve) => new MutationObserver((chan
 }).observe(document.querySelector("message-log"), { childList: true, subtree: true }))"""
 
 
-# Resolves when so many messages of the conversation that a click on its line opens are readable, to milliseconds.
+# Marks the link to a conversation. Once it was clicked and PAGE_OF messages are readable, resolves to the milliseconds
+# since the click.
 SWITCH = f"""(name) => new Promise((resolve) => {{
     const read = new Set();
     let clicked;
@@ -60,7 +58,7 @@ SWITCH = f"""(name) => new Promise((resolve) => {{
     observer.observe(document, {{ childList: true, subtree: true }});
     line.setAttribute("data-next", "");
 }})"""
-# When so many lines have their names, to milliseconds since the navigation began.
+# Resolves once LINES lines show their names, to the milliseconds since the navigation began.
 NOTE_LINES = f"""window.listed = new Promise((resolve) => {{
     const look = () => {{
         const names = document.querySelectorAll("conversation-item .who");
@@ -72,9 +70,9 @@ NOTE_LINES = f"""window.listed = new Promise((resolve) => {{
 
 
 async def measure(report: Report, folder: Path, *, quick: bool) -> None:
-    """Two people at Chromium, and a third who visits for the first time."""
+    """Two users in Chromium, one with a long list, and one first-time visitor."""
     rounds = 10 if quick else 40
-    os.sched_setaffinity(0, processes.CORES)  # two browsers beside a server: as on a desk, not on half of one
+    os.sched_setaffinity(0, processes.CORES)  # realistic: two browsers and a server share both cores
     server = Server(folder)
     await asyncio.to_thread(server.start)
     try:
@@ -88,7 +86,7 @@ async def measure(report: Report, folder: Path, *, quick: bool) -> None:
             sender, reader = [await _only_page(person, address) for person in (alice, bob)]
             opened = []
             for _ in range(rounds):
-                await asyncio.sleep(0.5)  # what was open before has been put away
+                await asyncio.sleep(0.5)  # the previous page has been torn down
                 opened.append(await _milliseconds_to_read(reader, address))
             waits = await _from_click_to_readable(sender, reader, rounds)
             switched = await _milliseconds_to_switch(browser, server, alice, rounds)
@@ -99,13 +97,13 @@ async def measure(report: Report, folder: Path, *, quick: bool) -> None:
         server.kill()
     report.at_most("browser: click on Send to readable, median", statistics.median(waits), 30, "ms")
     report.at_most("browser: page of 50 messages, opened to readable", statistics.median(opened), 150, "ms")
-    report.at_most("browser: to another conversation of 50, click to readable", statistics.median(switched), 80, "ms")
+    report.at_most("browser: switch to a conversation of 50, click to readable", statistics.median(switched), 80, "ms")
     report.at_most(f"browser: list of {LINES:,}, opened to named", statistics.median(listed), 1000, "ms")
-    report.at_most("browser: first visit, gzip", weight / 1024, 150, "KiB")
+    report.at_most("browser: first visit, compressed", weight / 1024, 150, "KiB")
 
 
 async def _only_page(person: Someone, address: str) -> Page:
-    """A page of theirs to which nobody listens, in place of the one at which all is noted."""
+    """Replaces the user's page, whose events the test harness records, with one that it does not watch."""
     page = await person.context.new_page()
     await page.add_init_script(NOTE_PAGES)
     await _milliseconds_to_read(page, address)
@@ -133,7 +131,7 @@ async def _from_click_to_readable(sender: Page, reader: Page, rounds: int) -> li
 
 
 async def _milliseconds_to_switch(browser: Browser, server: Server, alice: Someone, rounds: int) -> list[float]:
-    """On a page that is open, to a conversation that it has not shown yet: between people whom Alice writes to."""
+    """On an open page, switch to a conversation that the page has not shown yet."""
     others = [f"other{number}" for number in range(min(rounds, 10))]
     for name in others:
         other = await Someone.arrives(browser, server, name)
@@ -158,7 +156,7 @@ async def _milliseconds_to_switch(browser: Browser, server: Server, alice: Someo
 
 
 async def _milliseconds_to_list(browser: Browser, server: Server, rounds: int) -> list[float]:
-    """The page of somebody who has very many conversations, none of them known to this browser."""
+    """Open the page of a user with a very long list of conversations, none of them known to this browser."""
     person = await Someone.arrives(browser, server, "popular")
     await person.creates_an_account()
     await asyncio.to_thread(add_conversations, server.data_dir, "popular", LINES)
@@ -174,7 +172,7 @@ async def _milliseconds_to_list(browser: Browser, server: Server, rounds: int) -
 
 
 async def _weight_of_first_visit(page: Page, address: str) -> int:
-    """Bytes of every body, compressed as the proxies of deploy/ do it; fonts are compressed already."""
+    """The bytes of all bodies, compressed as the proxies in deploy/ compress them. Fonts are compressed already."""
     answers: list[Response] = []
     page.on("response", lambda answer: answers.append(answer))
     await page.goto(address, wait_until="networkidle")

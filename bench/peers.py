@@ -1,6 +1,6 @@
-"""Two servers that many people run, beside EZ-DMS: Debian's ejabberd and Prosody, over their own WebSocket (RFC 7395).
+"""Two popular servers for comparison: Debian's ejabberd and Prosody, over their own WebSocket (RFC 7395).
 
-Both keep an archive of all messages (XEP-0313), as they come from Debian otherwise. Neither waits for the disk.
+Both archive all messages (XEP-0313); otherwise they keep Debian's defaults. Neither waits for the disk.
 """
 
 from __future__ import annotations
@@ -69,11 +69,11 @@ modules:
 
 
 async def measure(report: Report, folder: Path, *, quick: bool) -> None:
-    """Whichever of them is installed."""
+    """Measure each server that is installed."""
     body = make_pairs(folder / "bodies", 1)[0].fields()["content_for_a"]
     for name, program, start in (("ejabberd", "ejabberdctl", _ejabberd), ("Prosody", "prosody", _prosody)):
         if not shutil.which(program):
-            report.add(f"peer: {name}", f"not here (on Debian: apt install {name.lower()})")
+            report.add(f"peer: {name}", f"not installed (on Debian: apt install {name.lower()})")
             continue
         (folder / name).mkdir()
         with _started(start(folder / name, port := _free_port()), folder / name):
@@ -81,7 +81,7 @@ async def measure(report: Report, folder: Path, *, quick: bool) -> None:
                 async with _talking(port, body, f"w{window}") as senders:
                     calls = [send for send in senders for _ in range(window)]
                     rate = await at_full_speed(calls, 2.0 if quick else 8.0)
-                report.add(f"peer: {name}, {window} under way for each of {PAIRS}", f"{rate:,.0f}/s")
+                report.add(f"peer: {name}, {window} in flight for each of {PAIRS} senders", f"{rate:,.0f}/s")
 
 
 def _prosody(folder: Path, port: int) -> tuple[list[str], dict[str, str]]:
@@ -104,15 +104,15 @@ def _free_port() -> int:
 
 @contextmanager
 def _started(command: tuple[list[str], dict[str, str]], folder: Path) -> Iterator[None]:
-    """A server on one core, as EZ-DMS has it, and gone afterwards with all that it started."""
+    """Run a server on one core, like EZ-DMS. Kills it and everything it started at the end."""
     arguments, environment = command
-    with (folder / "said").open("wb") as said:
+    with (folder / "output").open("wb") as output:
         process = subprocess.Popen(
             arguments,
             cwd=folder,
             env=os.environ | environment,
-            stdout=said,
-            stderr=said,
+            stdout=output,
+            stderr=output,
             start_new_session=True,
             preexec_fn=lambda: os.sched_setaffinity(0, [processes.SERVER_CORE]),
         )
@@ -125,7 +125,7 @@ def _started(command: tuple[list[str], dict[str, str]], folder: Path) -> Iterato
 
 
 class _Stream:
-    """Somebody's XMPP stream: one stanza a frame."""
+    """One user's XMPP stream, with one stanza per frame."""
 
     def __init__(self) -> None:
         self.socket: Socket
@@ -133,18 +133,18 @@ class _Stream:
         self.heard: Callable[[], None] | None = None
 
     def hear(self, frame: bytes) -> None:
-        """An answer while one logs in, then messages."""
+        """Handle a frame: an answer while logging in, a message afterwards."""
         if self.heard is None:
             self.stanzas.put_nowait(frame.decode())
         elif frame.startswith(b"<message"):
             self.heard()
 
     def say(self, stanza: str) -> None:
-        """Send one."""
+        """Send a stanza."""
         self.socket.send(stanza.encode())
 
     async def ask(self, stanza: str, expected: str) -> None:
-        """Send one and wait for an answer that holds these words."""
+        """Send a stanza and wait for an answer that contains `expected`."""
         self.say(stanza)
         while True:
             answer = await asyncio.wait_for(self.stanzas.get(), SOON)
@@ -155,7 +155,7 @@ class _Stream:
 
     @classmethod
     async def of(cls, port: int, name: str) -> _Stream:
-        """A new account, logged in and present."""
+        """Create an account, log in, and announce presence."""
         stream = cls()
         stream.socket = await Socket.to(port, "/xmpp-websocket", stream.hear, {"Sec-WebSocket-Protocol": "xmpp"})
         framing = f"<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' to='{DOMAIN}' version='1.0'/>"
@@ -177,7 +177,7 @@ class _Stream:
 
 @asynccontextmanager
 async def _talking(port: int, body: str, mark: str) -> AsyncIterator[list[Callable[[], Any]]]:
-    """Pairs of which one writes and the other hears; a message counts once it is heard."""
+    """Pairs of a sender and a receiver. A message counts once the receiver has it."""
     await _until_it_serves(port)
     people = [await _Stream.of(port, f"{mark}-{side}-{number}") for number in range(PAIRS) for side in "ab"]
 

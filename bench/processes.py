@@ -1,4 +1,4 @@
-"""Servers as processes of their own, all of their threads on one core; the load generator has the other."""
+"""Runs servers as separate processes, with all of their threads on one core. The load generator has the other core."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 CORES = sorted(os.sched_getaffinity(0))
 SERVER_CORE, LOAD_CORE = CORES[0], CORES[-1]
-HIGH = "1000000/second"  # active, and never reached
+HIGH = "1000000/second"  # active but never reached
 LIMITS = ("REGISTER", "REGISTER_NET", "LOGIN", "SEND", "START", "SOCKET", "FRAME", "VAULT")
 NO_END = {f"EZDMS_LIMIT_{name}": HIGH for name in LIMITS}
 NO_END |= {"EZDMS_MAX_SOCKETS": "1000000", "EZDMS_QUOTA_ACCOUNT": "1000000GiB", "EZDMS_DISK_FLOOR": "0"}
 
 
 class Process:
-    """A program that prints one line once it serves."""
+    """A server process that prints one line when it is ready."""
 
     def __init__(self, arguments: list[str], environment: dict[str, str] | None = None, cores: int = 1) -> None:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("EZDMS_")}
@@ -43,17 +43,17 @@ class Process:
         return self._process.pid
 
     def memory(self) -> int:
-        """Bytes of real memory that the process holds."""
+        """Resident memory of the process, in bytes."""
         lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
         return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:")) * 1024
 
     def cpu(self) -> float:
-        """Seconds that its threads have computed."""
+        """CPU time used by all threads, in seconds."""
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def stop(self) -> None:
-        """SIGTERM, and SIGKILL to what does not hear it."""
+        """Send SIGTERM, then SIGKILL if the process is still running after 10 seconds."""
         self._process.send_signal(signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout=10)
@@ -65,7 +65,7 @@ class Process:
 
 @contextmanager
 def ezdms(folder: Path, *, cores: int = 1, **settings: str) -> Iterator[tuple[Process, int]]:
-    """EZ-DMS on a data folder, and its port: every check is on, the limits are high."""
+    """Run EZ-DMS on a data folder, with every check on and high limits. Yields the process and its port."""
     environment = NO_END | {f"EZDMS_{name.upper()}": value for name, value in settings.items()}
     environment |= {"EZDMS_DATA_DIR": str(folder), "EZDMS_PORT": "0"}
     process = Process(["ezdms", "serve"], environment, cores)
@@ -78,9 +78,9 @@ def ezdms(folder: Path, *, cores: int = 1, **settings: str) -> Iterator[tuple[Pr
 
 
 @contextmanager
-def yardstick(name: str) -> Iterator[tuple[Process, list[int]]]:
-    """One of bench.yardsticks, and its ports."""
-    process = Process(["bench.yardsticks", name])
+def baseline(name: str) -> Iterator[tuple[Process, list[int]]]:
+    """Run one of bench.baselines. Yields the process and its ports."""
+    process = Process(["bench.baselines", name])
     try:
         yield process, [int(port) for port in process.announced.split()]
     finally:

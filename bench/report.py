@@ -1,4 +1,4 @@
-"""What was measured, against what must be reached: a table, a JSON file and plots."""
+"""Results and targets: a table, a JSON file and plots."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PICTURES = Path(__file__).parents[1] / "docs" / "pictures"
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the table. `is_met` is None where nothing is demanded."""
+    """One line of the table. `is_met` is None if there is no target."""
 
     what: str
     measured: str
@@ -25,28 +25,28 @@ class Row:
 
 @dataclass(slots=True)
 class Report:
-    """Rows in the order in which they came, and series for the plots: title → [(x, y)]."""
+    """Rows in the order they were added, and series for the plots: title → [(x, y)]."""
 
     rows: list[Row] = field(default_factory=list)
     series: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
 
     def add(self, what: str, measured: str, target: str = "", is_met: bool | None = None) -> None:
-        """One more row, shown at once."""
+        """Add a row and print it."""
         row = Row(what, measured, target, is_met)
         self.rows.append(row)
-        mark = {True: "reached", False: "MISSED", None: ""}[is_met]
-        print(f"{what:<52} {measured:<44} {target:<26} {mark}", flush=True)
+        mark = {True: "met", False: "MISSED", None: ""}[is_met]
+        print(f"{what:<58} {measured:<44} {target:<26} {mark}", flush=True)
 
     def ratio(self, what: str, measured: str, ratio: float, low: float) -> None:
-        """A row whose target is a ratio of at least `low` to its yardstick."""
+        """Add a row whose target is a ratio of at least `low` to its baseline."""
         self.add(what, f"{measured}, ratio {ratio:.2f}", f"at least {low:.2f}", ratio >= low)
 
     def at_most(self, what: str, value: float, high: float, unit: str) -> None:
-        """A row whose target is a value of at most `high`."""
+        """Add a row whose target is a value of at most `high`."""
         self.add(what, f"{value:.4g} {unit}".strip(), f"at most {high:g} {unit}".strip(), value <= high)
 
     def write(self) -> None:
-        """docs/pictures/performance.json and .svg."""
+        """Write docs/pictures/performance.json and .svg."""
         machine = {"python": platform.python_version(), "sqlite": sqlite3.sqlite_version, "machine": platform.machine()}
         content = {"machine": machine, "rows": [asdict(row) for row in self.rows], "series": self.series}
         (PICTURES / "performance.json").write_text(json.dumps(content, indent=1) + "\n", "utf-8")

@@ -1,4 +1,4 @@
-"""How many messages a second, and how long each takes: by POST and by socket, beside the bare route and the relay."""
+"""Pairs that send and receive messages: through EZ-DMS by POST or by socket, the bare route, or the bare relay."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ Send = Callable[[], Awaitable[None]]
 
 
 class Talk:
-    """A pair at a served EZ-DMS: both have a socket that has joined, the sender has a connection too."""
+    """A pair on a running EZ-DMS. Both have a socket that has joined; the sender also has an HTTP connection."""
 
     def __init__(self, pair: Pair, port: int, *, as_page: bool) -> None:
         self.pair = pair
         self.as_page = as_page
         self.heard = Heard()
         self.told = Heard()
-        self._issued = self._told = 0  # messages; frames come in the order in which their messages were stored
+        self._issued = self._told = 0  # messages; frames arrive in the order their messages were stored
         self._port = port
 
     async def open(self) -> None:
@@ -36,16 +36,16 @@ class Talk:
         for socket in self.sockets:
             socket.send(wish("join", conversation_id=self.pair.conversation_id))
         deadline = time.monotonic() + SOON
-        while self.heard.count < 2:  # what is sent before the joins are obeyed is heard by no one
+        while self.heard.count < 2:  # a message sent before both joins are processed does not reach both
             if time.monotonic() > deadline:
-                raise RuntimeError("nobody hears what is sent")
+                raise RuntimeError("the sockets do not receive messages")
             self.heard.count = 0
             await self._post()
             await asyncio.sleep(0.05)
         self._issued = 1
 
     def hear(self, frame: bytes) -> None:
-        """A message counts; an acknowledgement ends its wait."""
+        """Count a message or an acknowledgment."""
         if b"message-row" in frame if self.as_page else b'"new_message"' in frame:
             self.heard.add()
         elif frame.startswith(b'{"event": "sent"'):
@@ -54,12 +54,12 @@ class Talk:
             raise RuntimeError(f"expected sent, got {frame!r}")
 
     def hear_as_reader(self, frame: bytes) -> None:
-        """The same on the other's socket, and when."""
+        """The same on the reader's socket. Also records the time."""
         self.arrived = time.perf_counter()
         self.hear(frame)
 
     async def send_by_post(self) -> None:
-        """One message: durable, acknowledged, and heard by both."""
+        """Send a message, and wait until it is durable, acknowledged, and on both sockets."""
         self._issued += 1
         heard = 2 * self._issued
         await self._post()
@@ -74,7 +74,7 @@ class Talk:
             raise RuntimeError(f"expected 201, got {status}: {answer[:200]!r}")
 
     async def send_by_socket(self) -> None:
-        """The same over the sender's own socket."""
+        """The same over the sender's socket."""
         self._issued += 1
         self._told += 1
         heard, told = 2 * self._issued, self._told
@@ -83,7 +83,7 @@ class Talk:
         await self.heard.until(heard)
 
     async def settle(self) -> None:
-        """Start anew: others have written into this conversation, and the idle connection was ended meanwhile."""
+        """Reconnect and reset the counters, because idle connections are closed and other frames may have arrived."""
         self.wire.close()
         self.wire = await Wire.to(self._port)
         self._issued, self._told = self.heard.count // 2, self.told.count
@@ -96,7 +96,7 @@ class Talk:
 
 @asynccontextmanager
 async def talking(pairs: list[Pair], port: int, *, as_page: bool = False) -> AsyncIterator[list[Talk]]:
-    """All pairs connected."""
+    """Connect all pairs."""
     talks = [Talk(pair, port, as_page=as_page) for pair in pairs]
     await asyncio.gather(*(talk.open() for talk in talks))
     try:
@@ -108,7 +108,7 @@ async def talking(pairs: list[Pair], port: int, *, as_page: bool = False) -> Asy
 
 @asynccontextmanager
 async def posting(count: int, port: int, body: bytes) -> AsyncIterator[list[Send]]:
-    """So many connections to a bare route."""
+    """Open `count` connections to a bare route."""
     wires = [await Wire.to(port) for _ in range(count)]
     asked = request("POST", "/", body=body)
 
@@ -128,7 +128,7 @@ async def posting(count: int, port: int, body: bytes) -> AsyncIterator[list[Send
 
 @asynccontextmanager
 async def relaying(count: int, port: int, frame: bytes) -> AsyncIterator[list[Send]]:
-    """So many pairs at a bare relay: what one sends both hear."""
+    """Connect `count` pairs to a bare relay, which sends each frame to both."""
     opened: list[Socket] = []
 
     async def open_pair(number: int) -> Send:

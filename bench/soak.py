@@ -1,4 +1,4 @@
-"""Half of full speed for a long time, with sockets that come and go: nothing lost, doubled, out of order or growing."""
+"""A long run at half of full speed with reconnecting sockets: no lost, duplicated or reordered messages, no leaks."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from bench.load import Socket, Wire, as_program, at_full_speed, request, wish
 from bench.report import Report
 
 PAIRS = 50
-STAYS = 5.0  # seconds until a reader's socket goes and comes back
+STAYS = 5.0  # seconds between a reader's reconnects
 
 
 class Reader:
-    """Hears over sockets that come and go, and fetches what it missed, as every client does."""
+    """Receives over sockets that open and close, and fetches what it missed, as every client does."""
 
     def __init__(self, pair: Pair, port: int) -> None:
         self.pair, self.port = pair, port
@@ -29,7 +29,7 @@ class Reader:
         self.socket: Socket | None = None
 
     def hear(self, frame: bytes) -> None:
-        """Each seq once, and on one socket in order."""
+        """Handle a frame. Each seq must arrive only once per socket, and in order."""
         event = json.loads(frame)
         if event["event"] == "new_message":
             self.wrong += event["seq"] <= self.latest
@@ -37,14 +37,14 @@ class Reader:
             self.take(event["seq"])
 
     def take(self, seq: int) -> None:
-        """One message."""
+        """Record a message."""
         self.ahead.add(seq)
         while self.seen + 1 in self.ahead:
             self.seen += 1
             self.ahead.discard(self.seen)
 
     async def come_and_go(self, stop: asyncio.Event) -> None:
-        """A socket for a while, then the next."""
+        """Reconnect every few seconds until `stop` is set."""
         while not stop.is_set():
             self.latest = 0
             self.socket = await Socket.to(self.port, "/ws", self.hear, as_program(self.pair.reader.token))
@@ -60,7 +60,7 @@ class Reader:
         self.socket.close()
 
     async def catch_up(self) -> None:
-        """What came while nobody listened. Its connection is new: the server ends those that are idle."""
+        """Fetch messages that arrived between sockets. Opens a new connection, because the server closes idle ones."""
         wire = await Wire.to(self.port)
         while True:
             asked = f"/messages/{self.pair.conversation_id}?after={self.seen}&limit=200"
@@ -75,7 +75,7 @@ class Reader:
 
 
 async def measure(report: Report, folder: Path, minutes: float) -> None:
-    """The soak."""
+    """Run the soak test for this many minutes."""
     pairs = make_pairs(folder / "soak", PAIRS)
     with processes.ezdms(folder / "soak") as (process, port):
         async with sending.talking(pairs, port) as talks:
@@ -113,9 +113,9 @@ async def measure(report: Report, folder: Path, minutes: float) -> None:
     report.add(
         f"soak of {minutes:g} minutes at {full / 2:,.0f}/s: errors", f"{errors} of {total:,}", "none", errors == 0
     )
-    report.add("soak: doubled or out of order, missing", f"{wrong}, {missing}", "none", wrong == missing == 0)
+    report.add("soak: duplicated or out of order, missing", f"{wrong}, {missing}", "none", wrong == missing == 0)
     report.add(
-        "soak: memory, second half beside first",
+        "soak: memory, second half compared with first",
         f"{second / 2**20:.1f} MiB, ratio {second / first:.3f}",
         "at most 1.05",
         second / first <= 1.05,

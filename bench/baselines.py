@@ -1,6 +1,6 @@
-"""What the work would cost at least: a bare Quart route, a bare relay, an idle socket, a commit, and echoes in C.
+"""Baselines: a bare Quart route, a bare relay, an idle socket, a commit, and minimal servers based on a C library.
 
-Run as a program it serves one of them and prints its port: python -m bench.yardsticks quart|quart-asyncio|echo
+Run as a program, it serves one of them and prints its ports: python -m bench.baselines quart|quart-asyncio|echo
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from ezdms.edge.runner import listen
 
 
 def bare_app() -> Quart:
-    """Quart with nothing on it: POST / reads and answers; /ws hands each frame to a pair's two sockets."""
+    """A minimal Quart app: POST / reads the body and answers; /ws sends each frame to both sockets of a pair."""
     app = Quart(__name__)
     pairs: dict[str, list[Any]] = {}
 
@@ -52,7 +52,7 @@ def bare_app() -> Quart:
 
 
 async def serve_quart() -> None:
-    """On hypercorn as it comes, but for its log."""
+    """Serve the bare app on stock hypercorn, without logs."""
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     listener = listen("127.0.0.1", 0)
@@ -70,7 +70,7 @@ async def serve_quart() -> None:
 
 
 class Echo(picows.WSListener):
-    """Hands each frame to the two sockets of its pair, and does no more."""
+    """Sends each frame to both sockets of its pair, and nothing else."""
 
     pairs: ClassVar[dict[bytes, list[picows.WSTransport]]] = {}
 
@@ -89,7 +89,7 @@ class Echo(picows.WSListener):
 
 
 class Answerer(asyncio.Protocol):
-    """Answers each POST with the same bytes."""
+    """Answers every POST with the same bytes."""
 
     answer = b"HTTP/1.1 200 OK\r\ncontent-length: 15\r\n\r\n" + json.dumps({"status": "ok"}).encode()[:15]
 
@@ -108,7 +108,7 @@ class Answerer(asyncio.Protocol):
 
 
 async def serve_echo() -> None:
-    """Servers that cost as little as can be: against them the load generator shows its own ceiling."""
+    """Serve as cheaply as possible, to find the load generator's own ceiling."""
     sockets = await picows.ws_create_server(lambda request: Echo(), "127.0.0.1", 0)
     answers = await asyncio.get_running_loop().create_server(Answerer, "127.0.0.1", 0)
     print(sockets.sockets[0].getsockname()[1], answers.sockets[0].getsockname()[1], flush=True)
@@ -116,7 +116,7 @@ async def serve_echo() -> None:
 
 
 def commits_per_second(folder: Path, seconds: float) -> float:
-    """Raw SQLite as the server opens it: one row of a message's size, one COMMIT, one after the other."""
+    """Commits per second of raw SQLite, opened as the server opens it, with one message-sized row per commit."""
     path = folder / "commits.db"
     connection = sqlite3.connect(path, isolation_level=None)
     connection.execute("PRAGMA journal_mode = WAL")
