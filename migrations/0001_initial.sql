@@ -1,5 +1,5 @@
 -- Accounts, sessions, Search PINs, conversations and sealed messages.
--- Times are integer milliseconds UTC. Binary values are base64url without padding, as in the protocol.
+-- Times are integer milliseconds since 1970 (UTC). Binary values are base64url without padding, as in the protocol.
 
 CREATE TABLE deployment (
   deployment_id TEXT NOT NULL PRIMARY KEY,

@@ -1,4 +1,4 @@
--- Invitations: each makes one account, once. Only the token's SHA-256 is stored, and the row goes when it is used.
+-- Invitations: each creates one account. Only the token's SHA-256 is stored, and the row is deleted on use.
 
 CREATE TABLE invitations (
   token_hash TEXT NOT NULL PRIMARY KEY,

@@ -1,16 +1,16 @@
--- Acts that the identity key signed, each counted once; each sender's counter; and how much an account stores.
+-- Replay protection for signed acts, each sender's message counter, and how much each account stores.
 
--- Time (ms) of the last act that was taken from this account.
+-- Time (ms) of the last act accepted from this account.
 ALTER TABLE users ADD COLUMN acted_at BIGINT NOT NULL DEFAULT 0;
 
--- The counter n of this participant's last message: the next one is above it.
+-- The counter n of this participant's last message. The next one must be higher.
 ALTER TABLE participants ADD COLUMN last_n BIGINT NOT NULL DEFAULT 0;
 UPDATE participants SET last_n = COALESCE(
   (SELECT MAX(m.n) FROM messages m
    WHERE m.conversation_id = participants.conversation_id AND m.sender_id = participants.user_id), 0);
 
--- Bytes that are stored in an account's name: both copies of the messages it sent, until they are emptied, and the
--- vault as it is padded (what is left of its length without header, key, iv, tag and two times base64url).
+-- Bytes that count toward an account's quota: both copies of the messages it sent, until they are emptied, and the
+-- padded vault (computed from the sealed length, minus header, key, iv and tag, and minus two layers of base64url).
 CREATE TABLE usage (
   user_id TEXT NOT NULL PRIMARY KEY REFERENCES users (user_id) ON DELETE CASCADE,
   message_bytes BIGINT NOT NULL DEFAULT 0,
