@@ -21,8 +21,8 @@ from hypercorn.asyncio import serve
 from hypercorn.config import Config
 from quart import Quart, request, websocket
 
-from ezdms.db import PRAGMAS
 from ezdms.edge.runner import listen
+from ezdms.store.wal import PRAGMAS
 
 
 def bare_app() -> Quart:
