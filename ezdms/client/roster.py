@@ -41,7 +41,7 @@ class Roster:
         me = self._state.values["user_id"]
         lines, lost = answers.read_lines(await self._transport.get(f"/conversations/{me}", largest=LARGEST_LIST))
         if lost:
-            log.warning("The server's list of conversations has %d unreadable lines.", lost)
+            log.warning("The server's list of conversations has %d unreadable line%s.", lost, "" if lost == 1 else "s")
         return lines
 
     async def all(self) -> list[Contact]:

@@ -82,10 +82,11 @@ def test_sending_warns_about_other_missing_contacts(world: World, alice: Someone
 
 
 LINES: dict[str, tuple[Callable[[list[Any]], list[Any]], str]] = {  # and what the client says
-    "a line is not an object": (lambda rows: [5, *rows], "1 unreadable lines"),
-    "an id commands the terminal": (lambda rows: [rows[0] | {"conversation_id": ESCAPE}, *rows], "1 unreadable lines"),
-    "an id is a list": (lambda rows: [rows[0] | {"conversation_id": []}, *rows], "1 unreadable lines"),
-    "a line is repeated": (lambda rows: [rows[0], *rows], "1 unreadable lines"),
+    "a line is not an object": (lambda rows: [5, *rows], "1 unreadable line."),
+    "two lines are not objects": (lambda rows: [5, None, *rows], "2 unreadable lines."),
+    "an id commands the terminal": (lambda rows: [rows[0] | {"conversation_id": ESCAPE}, *rows], "1 unreadable line."),
+    "an id is a list": (lambda rows: [rows[0] | {"conversation_id": []}, *rows], "1 unreadable line."),
+    "a line is repeated": (lambda rows: [rows[0], *rows], "1 unreadable line."),
     "last_seq is a string": (lambda rows: [rows[0] | {"last_seq": "1"}, *rows[1:]], "leaves out"),
     "last_seq is 2^53": (lambda rows: [rows[0] | {"last_seq": 2**53}, *rows[1:]], "leaves out"),
     "unread is a list": (lambda rows: [rows[0] | {"unread": []}, *rows[1:]], "leaves out"),
