@@ -1,4 +1,4 @@
-"""The deployment: 16 public random bytes that bind every Login PIN to this database (docs/protocol.md, 4)."""
+"""The deployment: 16 public random bytes that bind every Login PIN to this database (docs/protocol.md, Two PINs)."""
 
 from __future__ import annotations
 

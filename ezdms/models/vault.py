@@ -1,4 +1,4 @@
-"""A vault: what a user's devices must know about their contacts, encrypted to themselves (docs/protocol.md, 15)."""
+"""A vault: what a user's devices must know about their contacts, encrypted to themselves (docs/protocol.md, Vault)."""
 
 from __future__ import annotations
 
