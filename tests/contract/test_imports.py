@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 import tomllib
+from importlib import import_module
 from pathlib import Path
 
 from tests.conftest import ROOT
@@ -63,3 +65,20 @@ def test_the_rule_covers_every_package() -> None:
         name = path.stem
         if name not in client_side and (path.suffix == ".py" or (path / "__init__.py").exists()):
             assert f"ezdms.{name}" in named, f"pyproject.toml should name ezdms.{name} among the server's packages"
+
+
+def test_the_benchmarks_import_only_what_exists() -> None:
+    """They run in an environment of their own, which these tests do not have."""
+    nodes = [node for path in (ROOT / "bench").glob("*.py") for node in ast.walk(ast.parse(path.read_text("utf-8")))]
+    imported = [
+        (node.module, name.name)
+        for node in nodes
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(("ezdms", "tests"))
+        for name in node.names
+    ]
+    assert len(imported) > 10
+
+    def exists(module: str, name: str) -> bool:
+        return hasattr(import_module(module), name) or (ROOT / module.replace(".", "/") / f"{name}.py").exists()
+
+    assert [one for one in imported if not exists(one[0] or "", one[1])] == []
