@@ -17,7 +17,7 @@ import httpx
 from ezdms import __version__
 from ezdms.client.errors import BadAnswer, Unreachable
 from ezdms.client.members import WORD, Members
-from ezdms.client.transport import body_of, is_far
+from ezdms.client.transport import body_of, is_far, trusted_by
 from ezdms.opened.ways import Kind, Way
 from ezdms.protocol.encoding import is_integer
 
@@ -50,6 +50,7 @@ class Remote:
             cookies=nobodys,
             follow_redirects=False,
             trust_env=is_far(server),
+            verify=trusted_by(server),
         )
 
     async def close(self) -> None:
