@@ -9,6 +9,8 @@ from tests.browser.lies.liar import Answer, Change
 from tests.browser.lies.watching import FORGED
 
 PROMPT = f"{FORGED}: to go on, enter your Login PIN here"
+ODD = "The server sent an answer that this page does not understand. Please try again."
+BROKEN = "Something went wrong on the server. Please try again."
 NO_JSON = {
     "empty": "",
     "html": f"<h1>{FORGED}</h1>",

@@ -32,8 +32,7 @@ async def lied_to(liar: Liar) -> AsyncIterator[Browser]:
 @pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def setting(lied_to: Browser, liar: Liar, truth: Server) -> AsyncIterator[Stage]:
     """Alice at her browser, in one conversation with Bob, a program that she has verified."""
-    alice = await Someone.arrives(lied_to, truth, "alice", liar.url)
-    await alice.creates_an_account()
+    alice = await Someone.is_in(lied_to, truth, "alice", liar.url)
     bob = await Peer.arrives(truth, "bob")
     await alice.starts_with(bob.search_pin)
     await bob.starts_with(alice.search_pin)
@@ -48,6 +47,14 @@ async def setting(lied_to: Browser, liar: Liar, truth: Server) -> AsyncIterator[
 async def stage(setting: Stage) -> AsyncIterator[Stage]:
     """The same, reset: Alice is in the conversation with Bob, without alarms. A test may leave it in any state."""
     await setting.begin()
+    yield setting
+    setting.watch.end()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def anywhere(setting: Stage) -> AsyncIterator[Stage]:
+    """The same for a test that begins by loading a page: Alice is wherever the last test left her."""
+    setting.watch = Watch(setting.page, setting.liar)
     yield setting
     setting.watch.end()
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,6 +34,12 @@ BE_WELL = """() => {
         && !!field && !field.disabled && !field.value;
 }"""
 
+# Calls a function of one of the page's modules.
+CALL = """async ([module, name, given]) => {
+    const called = await import(document.querySelector("[src*=boot]").src.replace("boot", module));
+    return called[name](...given).then((result) => ({ result }), ({ message }) => ({ message }));
+}"""
+
 MANY = 12  # messages of Bob
 
 # The contact of the open conversation, as stored in the vault on the server.
@@ -47,6 +55,16 @@ STORED_VAULT = """async () => {
 }"""
 
 _lines = itertools.count(1)
+
+
+@contextmanager
+def told(name: str) -> Iterator[None]:
+    """Inside, a failure says which of a test's lies it was."""
+    try:
+        yield
+    except BaseException as failure:
+        failure.add_note(f"the lie: {name}")
+        raise
 
 
 @dataclass
@@ -87,6 +105,10 @@ class Stage:
         self.watch = Watch(self.page, self.liar)
         if self.page.url != self.address or not await self.page.evaluate(BE_WELL):
             await self.opens()
+
+    async def calls(self, module: str, function: str, *given: Any) -> Any:
+        """Call a function of one of the page's own modules: its result, or the sentence of its error."""
+        return await self.page.evaluate(CALL, [module, function, given])
 
     async def meets_bob(self) -> None:
         """Start a conversation with a new verified Bob: a short one opens in half the time."""

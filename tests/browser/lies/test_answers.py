@@ -7,24 +7,49 @@ from playwright.async_api import expect
 
 from ezdms import crypto
 from ezdms.protocol.encoding import b64u_decode
-from tests.browser.lies.answers import BAD, NO_NUMBER, NO_TEXT, PROMPT, saying, with_member, wrong
-from tests.browser.lies.stage import DRAFT, Stage
+from tests.browser.lies.answers import BAD, BROKEN, NO_NUMBER, NO_TEXT, ODD, PROMPT, saying, with_member, wrong
+from tests.browser.lies.liar import Change
+from tests.browser.lies.stage import DRAFT, Stage, told
 from tests.browser.lies.watching import stored_in
 from tests.support.someone import Someone, texts_of
 
-ME = BAD | wrong("user_id", [*NO_TEXT, "A" * 21, "../" * 7]) | wrong("vault_version", NO_NUMBER)
-ME |= wrong("search_salt", [*NO_TEXT, "A" * 21 + "="]) | {"status 500": saying(PROMPT, 500), "204": saying("", 204)}
-ME |= {"more": with_member("sentence", PROMPT), "vault_version later": with_member("vault_version", 2**52)}
+ME = BAD | wrong("user_id", [*NO_TEXT, "A" * 21, "A" * 23, "../" * 7]) | wrong("vault_version", NO_NUMBER)
+ME |= wrong("search_salt", [*NO_TEXT, "A" * 21 + "="]) | {"204": saying("", 204), "500": saying(PROMPT, 500)}
+SHOWN = (
+    "html",
+    "an empty object",
+    "user_id=null",
+    "no vault_version",
+    "search_salt=1",
+    "204",
+    "500",
+)
 
 
-@pytest.mark.parametrize("name", ME)
-async def test_an_invalid_session_response_is_not_believed(stage: Stage, name: str) -> None:
-    with stage.liar.lying("GET /me", ME[name]):
-        await stage.opens()
-        await expect(stage.page.get_by_test_id("my-search-pin")).to_have_text(stage.alice.search_pin)
-        await stage.carries_on()
-    assert (await stage.contact())["verified"] == "search-pin"
-    await stage.shows_nothing_of_it()
+async def is_refused(stage: Stage, request: str, lies: dict[str, Change], module: str, function: str) -> None:
+    """Every one of these responses is an error to the function that asks for it, and said in the page's own words."""
+    for name, lie in lies.items():
+        with told(name), stage.liar.lying(request, lie):
+            refused = await stage.calls(module, function, 2**52)
+            assert refused["message"].startswith(BROKEN if name == "500" else ODD)
+
+
+async def test_an_invalid_session_response_is_refused(stage: Stage) -> None:
+    await is_refused(stage, "GET /me", ME, "session", "getStanding")
+    assert (await stage.calls("session", "getStanding", True))["result"]["user_id"]  # control: no lie
+
+
+async def test_an_invalid_session_response_is_not_believed(stage: Stage) -> None:
+    lies = {name: ME[name] for name in SHOWN}
+    lies |= {"more": with_member("sentence", PROMPT), "vault_version later": with_member("vault_version", 2**52)}
+    for name, lie in lies.items():
+        with told(name), stage.liar.lying("GET /me", lie):
+            await stage.opens()
+            await expect(stage.page.get_by_test_id("my-search-pin")).to_have_text(stage.alice.search_pin)
+            await stage.says(f"it holds: {name}")
+            assert (await stage.contact())["verified"] == "search-pin"
+            await stage.shows_nothing_of_it()
+    await stage.carries_on()
 
 
 async def test_a_different_search_salt_gives_another_pin_of_the_users_own_key(stage: Stage) -> None:
@@ -40,12 +65,27 @@ async def test_a_different_search_salt_gives_another_pin_of_the_users_own_key(st
     await expect(shown).to_have_text(stage.alice.search_pin)
 
 
-@pytest.mark.parametrize("salt", ["", "A", "A" * 20, "A" * 21 + "B", "A" * 4000], ids=len)
-async def test_an_invalid_search_salt_shows_no_pin(stage: Stage, salt: str) -> None:
-    with stage.liar.lying("GET /me", with_member("search_salt", salt)):
-        await stage.opens()
-        await expect(stage.page.locator("my-search-pin [role=alert]")).to_contain_text("not known here")
-    await expect(stage.page.get_by_test_id("my-search-pin")).to_be_empty()
+# The lengths of all texts for which one's own Search PIN can be computed, and how many last letters of 22 can be.
+SALTS = """async () => {
+    const session = document.querySelector("[src*=boot]").src.replace("boot", "session");
+    const { account, ownSearchPin } = await import(session);
+    const me = await account;
+    const isSalt = (salt) => ownSearchPin(me, salt).then(() => true, () => false);
+    const ends = [..."ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"];
+    const lengths = await Promise.all(Array.from({ length: 200 }, (_, length) => isSalt("A".repeat(length))));
+    const last = await Promise.all(ends.map((letter) => isSalt("A".repeat(21) + letter)));
+    return [lengths.flatMap((is, length) => (is ? [length] : [])), last.flatMap((is, i) => (is ? [ends[i]] : []))];
+}"""
+
+
+async def test_an_invalid_search_salt_shows_no_pin(stage: Stage) -> None:
+    """It has 16 bytes in their only spelling: four of the 64 last letters."""
+    assert await stage.page.evaluate(SALTS) == [[22], ["A", "Q", "g", "w"]]
+    for salt in ("", "A" * 21 + "B", "A" * 4000):
+        with told(salt[:30]), stage.liar.lying("GET /me", with_member("search_salt", salt)):
+            await stage.opens()
+            await expect(stage.page.locator("my-search-pin [role=alert]")).to_contain_text("not known here")
+            await expect(stage.page.get_by_test_id("my-search-pin")).to_be_empty()
     await stage.carries_on()
 
 
@@ -59,24 +99,28 @@ async def test_a_session_of_another_account_opens_nothing(stage: Stage) -> None:
     await stage.carries_on()
 
 
-VAULT = BAD | wrong("version", [*NO_NUMBER, 2**52]) | wrong("blob", [None, 1, True, [], {}, "A" * 3_000_000])
-VAULT |= {"500": saying(PROMPT, 500)}
+VERSION = BAD | wrong("version", [*NO_NUMBER, 2**52]) | {"204": saying("", 204), "500": saying(PROMPT, 500)}
+VAULT = VERSION | wrong("blob", [None, 1, True, [], {}, "A" * 3_000_000])
 
 
-@pytest.mark.parametrize("name", VAULT)
-async def test_an_unreadable_vault_changes_nothing(stage: Stage, name: str) -> None:
+async def test_an_unreadable_vault_changes_nothing(stage: Stage) -> None:
     before = await stage.contact()
-    with (
-        stage.liar.lying("GET /me", with_member("vault_version", 2**52)),  # so that the vault is requested
-        stage.liar.lying("GET /vault", VAULT[name]),
-    ):
-        await stage.opens()
-        await stage.carries_on()
+    await is_refused(stage, "GET /vault", VAULT, "vault", "syncVault")
+    await is_refused(stage, "GET /vault", VERSION, "vault", "overwriteVault")
+    assert (await stage.calls("keystore", "loadVaultState"))["result"]["version"] < 1000
+    for name in ("html", "no version", "version=-1", "blob=[]", "500"):
+        with (
+            told(name),
+            stage.liar.lying("GET /me", with_member("vault_version", 2**52)),  # so that the vault is requested
+            stage.liar.lying("GET /vault", VAULT[name]),
+        ):
+            await stage.opens()
+            await stage.says(f"it holds: {name}")
+            await stage.shows_nothing_of_it()
     after = await stage.contact()
-    assert {name: after[name] for name in ("verified", "ik", "name", "hash")} == {
-        name: before[name] for name in ("verified", "ik", "name", "hash")
-    }
-    await stage.shows_nothing_of_it()
+    same = ("verified", "ik", "name", "hash")
+    assert [after[name] for name in same] == [before[name] for name in same]
+    await stage.carries_on()
 
 
 @pytest.mark.parametrize("version", [2**52, 2**53 - 1])
@@ -121,18 +165,23 @@ async def test_an_alarm_stays_until_continuing_has_succeeded(stage: Stage) -> No
 SENT = BAD | wrong("seq", NO_NUMBER) | {"204": saying("", 204)}
 
 
-@pytest.mark.parametrize("name", SENT)
-async def test_an_unexpected_response_to_a_message_neither_loses_nor_duplicates_it(stage: Stage, name: str) -> None:
+async def test_an_unexpected_response_to_a_message_neither_loses_nor_duplicates_it(stage: Stage) -> None:
     await stage.is_listening()
-    line = f"once and only once, {name}"[:100].replace("\n", " ")
-    with stage.liar.lying("POST /send_message", SENT[name]):
-        await stage.composer.fill(line)
-        await stage.composer.press("Enter")
-        await expect(texts_of(stage.page).filter(has_text=line)).to_have_count(1)
-    await stage.carries_on()
-    await expect(texts_of(stage.page).filter(has_text=line)).to_have_count(1)
-    await expect(stage.page.locator(".pending")).to_have_count(0)
+    before = (await stage.bob.rows())[-1]["seq"]
+    for name, lie in SENT.items():
+        line = f"once and only once, {name}"[:100].replace("\n", " ")
+        with told(name), stage.liar.lying("POST /send_message", lie):
+            await stage.says(line)
+            await expect(stage.page.locator(".pending")).to_have_count(0)
+            assert (await stage.bob.last()).text == line
     await stage.shows_nothing_of_it()
+    await stage.carries_on()
+    assert (await stage.bob.rows())[-1]["seq"] == before + len(SENT) + 2  # with the two of carrying on
+    await stage.opens()
+    await expect(stage.page.locator(".pending")).to_have_count(0)
+    for name in SENT:
+        line = f"once and only once, {name}"[:100].replace("\n", " ")
+        await expect(texts_of(stage.page).and_(stage.page.get_by_text(line, exact=True)), name).to_have_count(1)
 
 
 # Unsent text in this browser: a draft, and a queued message.
@@ -185,9 +234,7 @@ async def test_a_new_id_for_the_same_account_deletes_nothing(stage: Stage) -> No
 
 async def test_another_account_under_the_same_id_finds_no_stored_messages(stage: Stage) -> None:
     """Both use the same browser, one after the other: stored data belongs to a key."""
-    eve, carol = [await Someone.arrives(stage.browser, stage.truth, name, stage.liar.url) for name in ("eve", "carol")]
-    await eve.creates_an_account()
-    await carol.creates_an_account()
+    eve, carol = [await Someone.is_in(stage.browser, stage.truth, name, stage.liar.url) for name in ("eve", "carol")]
     await carol.starts_with(stage.bob.search_pin)
     await carol.page.get_by_role("textbox", name="Message").press_sequentially(DRAFT)
     assert DRAFT in await stored_in(carol.page)  # control: it was there

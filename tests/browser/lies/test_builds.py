@@ -55,9 +55,7 @@ async def stores(page: Page, count: int, *, is_behind: bool = False) -> None:
 
 async def newcomer(stage: Stage, name: str) -> Someone:
     """Return a person with a new account."""
-    someone = await Someone.arrives(stage.browser, stage.truth, name, stage.liar.url)
-    await someone.creates_an_account()
-    return someone
+    return await Someone.is_in(stage.browser, stage.truth, name, stage.liar.url)
 
 
 async def other_device(stage: Stage, someone: Someone) -> Someone:
@@ -77,36 +75,36 @@ async def builds_of(someone: Someone, stage: Stage, home: Path) -> list[Build]:
         await client._transport.close()  # without recording its own
 
 
-async def test_devices_served_different_builds_of_one_version_are_warned(stage: Stage, tmp_path: Path) -> None:
-    alice = await newcomer(stage, "amy")
+async def test_devices_served_different_builds_of_one_version_are_warned(anywhere: Stage, tmp_path: Path) -> None:
+    alice = await newcomer(anywhere, "amy")
     alert = alice.page.get_by_text(DIFFER)
-    await sessions(alice.page, stage.liar)
+    await sessions(alice.page, anywhere.liar)
     await stores(alice.page, 1)
     await expect(alert).to_be_hidden()
-    await alice.page.goto(stage.liar.url)
+    await alice.page.goto(anywhere.liar.url)
     await expect(alice.list).to_be_visible()
     await expect(alice.page.get_by_text("different pages")).to_be_hidden()
-    (build,) = await builds_of(alice, stage, tmp_path)
+    (build,) = await builds_of(alice, anywhere, tmp_path)
     assert (build["version"], build["digest"]) == (__version__, OWN)
-    device = await other_device(stage, alice)
-    with stage.liar.lying(DOCUMENT, another_build):
-        await sessions(device.page, stage.liar)
+    device = await other_device(anywhere, alice)
+    with anywhere.liar.lying(DOCUMENT, another_build):
+        await sessions(device.page, anywhere.liar)
         await expect(device.page.get_by_text(DIFFER)).to_be_visible()
         await stores(device.page, 2)
     await expect(device.page.get_by_role("listitem").filter(has_text=", build ")).to_have_count(2)
-    await sessions(alice.page, stage.liar)
+    await sessions(alice.page, anywhere.liar)
     await expect(alert).to_be_visible()
     await expect(alice.page.get_by_text(TURNS)).to_be_hidden()
     await expect(alice.page.get_by_role("listitem").filter(has_text="this page")).to_contain_text(OWN[:12])
-    await alice.page.goto(stage.liar.url)
+    await alice.page.goto(anywhere.liar.url)
     await expect(alice.page.locator("#odd-builds")).to_contain_text("This server sent your devices different pages.")
     for someone in (alice, device):
         await someone.context.close()
 
 
-async def test_a_server_that_reverts_to_an_older_version_is_reported(stage: Stage, tmp_path: Path) -> None:
-    alice = await newcomer(stage, "amy")
-    client = await Client.login(stage.truth.url, alice.login_pin, home=tmp_path)
+async def test_a_server_that_reverts_to_an_older_version_is_reported(anywhere: Stage, tmp_path: Path) -> None:
+    alice = await newcomer(anywhere, "amy")
+    client = await Client.login(anywhere.truth.url, alice.login_pin, home=tmp_path)
     now = await alice.page.evaluate("Date.now()")
     for version, digest, first, last in (
         (__version__, OWN, now - 3 * DAY, now - 2 * DAY),
@@ -116,44 +114,44 @@ async def test_a_server_that_reverts_to_an_older_version_is_reported(stage: Stag
             {"version": version, "digest": digest, "first": first, "last": last}
         )
     await client._transport.close()
-    await sessions(alice.page, stage.liar)
+    await sessions(alice.page, anywhere.liar)
     await expect(alice.page.get_by_text(TURNS)).to_be_visible()
     await expect(alice.page.get_by_text(DIFFER)).to_be_hidden()
     await alice.context.close()
 
 
 @pytest.mark.parametrize("passed", [HOUR - 60_000, HOUR + 60_000])
-async def test_a_browser_records_its_build_at_most_once_an_hour(stage: Stage, passed: int) -> None:
-    alice = await newcomer(stage, "amy")
-    await sessions(alice.page, stage.liar)
+async def test_a_browser_records_its_build_at_most_once_an_hour(anywhere: Stage, passed: int) -> None:
+    alice = await newcomer(anywhere, "amy")
+    await sessions(alice.page, anywhere.liar)
     await stores(alice.page, 1)
     clock = f"Date.now = (() => {{ const now = Date.now; return () => now() + {passed}; }})()"
     await alice.context.add_init_script(clock)
-    since = len(stage.liar.heard)
-    with stage.liar.lying(DOCUMENT, another_build):  # a new build each time
-        await sessions(alice.page, stage.liar)
+    since = len(anywhere.liar.heard)
+    with anywhere.liar.lying(DOCUMENT, another_build):  # a new build each time
+        await sessions(alice.page, anywhere.liar)
         await expect(alice.page.get_by_text(DIFFER)).to_be_visible()
     await alice.page.evaluate(IN_TURN)
-    stored = {one.partition("\r\n\r\n")[2] for one in stage.liar.heard[since:] if one.startswith("PUT /vault")}
+    stored = {one.partition("\r\n\r\n")[2] for one in anywhere.liar.heard[since:] if one.startswith("PUT /vault")}
     assert len(stored) == (1 if passed > HOUR else 0)  # the browser may resend a request over another connection
     await alice.context.close()
 
 
 async def test_builds_recorded_concurrently_by_a_browser_and_a_program_are_both_kept(
-    stage: Stage, tmp_path: Path
+    anywhere: Stage, tmp_path: Path
 ) -> None:
-    alice = await newcomer(stage, "amy")
+    alice = await newcomer(anywhere, "amy")
     await alice.page.route("**/vault", lambda route: route.abort())
-    with stage.liar.lying(DOCUMENT, another_build):
-        await sessions(alice.page, stage.liar)
+    with anywhere.liar.lying(DOCUMENT, another_build):
+        await sessions(alice.page, anywhere.liar)
         await stores(alice.page, 1, is_behind=True)
         await alice.page.evaluate(IN_TURN)
     await alice.page.unroute("**/vault")
-    client = await Client.login(stage.truth.url, alice.login_pin, home=tmp_path)
+    client = await Client.login(anywhere.truth.url, alice.login_pin, home=tmp_path)
     now = await alice.page.evaluate("Date.now()")
     for version, digest in (("9.9.9", "A" * 43), (__version__, OWN)):
         await client._conversations.vault.note_served({"version": version, "digest": digest, "first": now, "last": now})
     await client._transport.close()
-    await sessions(alice.page, stage.liar)
+    await sessions(alice.page, anywhere.liar)
     await stores(alice.page, 3)
     await alice.context.close()

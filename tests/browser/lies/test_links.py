@@ -37,50 +37,50 @@ async def meets(stage: Stage, pin_is: Callable[[str], object] = bool) -> Peer:
     return mallory
 
 
-async def test_a_linked_pin_in_another_spelling_verifies_nobody(stage: Stage) -> None:
+async def test_a_linked_pin_in_another_spelling_verifies_nobody(anywhere: Stage) -> None:
     """O for 0 and I for 1 at both ends, in lowercase with other dashes: the PIN is the same."""
-    mallory = await meets(stage, pin_is=lambda pin: set(pin[:5]) & {"0", "1"} and set(pin[-5:]) & {"0", "1"})
+    mallory = await meets(anywhere, pin_is=lambda pin: set(pin[:5]) & {"0", "1"} and set(pin[-5:]) & {"0", "1"})
     spelled = mallory.search_pin.replace("0", "o").replace("1", "i").lower().replace("-", "--")
-    await brings(stage, spelled)
-    await stage.page.get_by_role("button", name="Start").click()
-    await expect(button(stage, LINK)).to_be_visible()
-    assert (await stage.contact())["verified"] == "link"
+    await brings(anywhere, spelled)
+    await anywhere.page.get_by_role("button", name="Start").click()
+    await expect(button(anywhere, LINK)).to_be_visible()
+    assert (await anywhere.contact())["verified"] == "link"
 
 
 @pytest.mark.parametrize("places", [[0], [-1], [0, -1], list(range(29))], ids=["first", "last", "both ends", "all"])
-async def test_a_linked_pin_with_corrected_letters_verifies_nobody(stage: Stage, places: list[int]) -> None:
+async def test_a_linked_pin_with_corrected_letters_verifies_nobody(anywhere: Stage, places: list[int]) -> None:
     """Even if another PIN is typed over it: a field that was never emptied belongs to the link."""
-    mallory = await meets(stage)
+    mallory = await meets(anywhere)
     letters = list(mallory.search_pin)
     for place in places:
         letters[place] = "0" if letters[place] != "0" else "1"
-    await brings(stage, "".join(letters))
-    assert mallory.search_pin[2:-2] not in await stored_in(stage.page)  # it is only in the field
-    await stage.tries_to_start(mallory.search_pin)
-    await expect(button(stage, LINK)).to_be_visible()
+    await brings(anywhere, "".join(letters))
+    assert mallory.search_pin[2:-2] not in await stored_in(anywhere.page)  # it is only in the field
+    await anywhere.tries_to_start(mallory.search_pin)
+    await expect(button(anywhere, LINK)).to_be_visible()
 
 
-async def test_a_pin_typed_into_an_emptied_field_counts_as_typed(stage: Stage) -> None:
-    mallory, carol = await meets(stage), await meets(stage)
-    field = await brings(stage, mallory.search_pin)
+async def test_a_pin_typed_into_an_emptied_field_counts_as_typed(anywhere: Stage) -> None:
+    mallory, carol = await meets(anywhere), await meets(anywhere)
+    field = await brings(anywhere, mallory.search_pin)
     await field.clear()
-    await stage.tries_to_start(carol.search_pin)
-    await expect(button(stage, TYPED)).to_be_visible()
+    await anywhere.tries_to_start(carol.search_pin)
+    await expect(button(anywhere, TYPED)).to_be_visible()
 
 
-async def test_a_linked_pin_restored_by_undo_verifies_nobody(stage: Stage) -> None:
-    mallory = await meets(stage)
-    field = await brings(stage, mallory.search_pin)
+async def test_a_linked_pin_restored_by_undo_verifies_nobody(anywhere: Stage) -> None:
+    mallory = await meets(anywhere)
+    field = await brings(anywhere, mallory.search_pin)
     await field.press("Control+A")
     await field.press("Delete")
     await expect(field).to_have_value("")
     await field.press("Control+Z")
     await expect(field).to_have_value(mallory.search_pin)
-    await stage.page.get_by_role("button", name="Start").click()
-    await expect(button(stage, LINK)).to_be_visible()
+    await anywhere.page.get_by_role("button", name="Start").click()
+    await expect(button(anywhere, LINK)).to_be_visible()
 
 
-async def test_emptying_the_field_during_a_slow_request_verifies_nobody(stage: Stage) -> None:
+async def test_emptying_the_field_during_a_slow_request_verifies_nobody(anywhere: Stage) -> None:
     """What counts is the field's content when it was submitted."""
     held: list[Answer] = []
 
@@ -88,21 +88,21 @@ async def test_emptying_the_field_during_a_slow_request_verifies_nobody(stage: S
         answer.body, answer.rest = b"", answer.body
         held.append(answer)
 
-    mallory = await meets(stage)
-    field = await brings(stage, mallory.search_pin)
-    with stage.liar.lying("POST /start_conversation", hold):
-        await stage.page.get_by_role("button", name="Start").click()
+    mallory = await meets(anywhere)
+    field = await brings(anywhere, mallory.search_pin)
+    with anywhere.liar.lying("POST /start_conversation", hold):
+        await anywhere.page.get_by_role("button", name="Start").click()
         await until(lambda: bool(held))
         await field.clear()
         held[0].go_on.set()
-        await expect(button(stage, LINK)).to_be_visible()
+        await expect(button(anywhere, LINK)).to_be_visible()
 
 
-async def test_a_link_does_not_remove_a_verification(stage: Stage) -> None:
-    await brings(stage, stage.bob.search_pin)
-    await stage.page.get_by_role("button", name="Start").click()
-    await expect(button(stage, TYPED)).to_be_visible()
-    assert (await stage.contact())["verified"] == "search-pin"
+async def test_a_link_does_not_remove_a_verification(anywhere: Stage) -> None:
+    await brings(anywhere, anywhere.bob.search_pin)
+    await anywhere.page.get_by_role("button", name="Start").click()
+    await expect(button(anywhere, TYPED)).to_be_visible()
+    assert (await anywhere.contact())["verified"] == "search-pin"
 
 
 @pytest.mark.parametrize("is_trimmed", [False, True], ids=["whole", "and trimmed"])

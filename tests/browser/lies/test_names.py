@@ -12,11 +12,11 @@ from playwright.async_api import expect
 
 from ezdms import crypto
 from ezdms.protocol.encoding import b64u_encode
-from tests.browser.lies.answers import BAD, NO_TEXT, saying, with_member, wrong
+from tests.browser.lies.answers import BAD, NO_TEXT, ODD, saying, with_member, wrong
 from tests.browser.lies.fragments import HONEST, element
 from tests.browser.lies.liar import Change
 from tests.browser.lies.peers import Peer, noise
-from tests.browser.lies.stage import Stage
+from tests.browser.lies.stage import Stage, told
 from tests.browser.lies.watching import FORGED
 from tests.support.someone import texts_of
 
@@ -75,49 +75,51 @@ async def test_a_contact_without_messages_is_not_reported_missing(stage: Stage) 
     await mallory.leaves()
 
 
-async def test_the_servers_own_key_under_a_verified_contacts_name_is_not_verified(stage: Stage) -> None:
-    me = stage.bob.other
+async def test_the_servers_own_key_under_a_verified_contacts_name_is_not_verified(anywhere: Stage) -> None:
+    me = anywhere.bob.other
     keys, statement = own_statement("bob")
     conversation = crypto.conversation_id(crypto.fingerprint(me.ik), keys.fp)
     rows = HONEST["thread-facts"] | {"data-conversation-id": conversation, "data-statement": statement}
     rows |= {"data-last-seq": "0"}
     with (
-        stage.liar.lying(LIST, listing(line(conversation, statement))),
-        stage.liar.lying(f"GET /c/{conversation}/open", saying(element("thread-facts", rows))),
+        anywhere.liar.lying(LIST, listing(line(conversation, statement))),
+        anywhere.liar.lying(f"GET /c/{conversation}/open", saying(element("thread-facts", rows))),
     ):
-        await stage.page.goto(f"{stage.liar.url}/c/{conversation}")
-        await expect(stage.page.get_by_role("heading", name="bob")).to_be_visible()
-        await expect(stage.page.get_by_role("button", name="Not verified")).to_be_visible()
-        await expect(stage.page.get_by_role("button", name="Verified by")).to_have_count(0)
-        await stage.page.get_by_role("button", name="Not verified").click()  # Bob's PIN does not verify it
-        await stage.page.get_by_role("textbox", name="The PIN they gave you").fill(stage.bob.search_pin)
-        await stage.page.get_by_role("button", name="Check").click()
-        await expect(stage.page.locator("who-is-this [role=alert]").first).to_contain_text("belongs to someone other")
-        await expect(stage.page.locator("[data-trust=none]")).to_be_visible()
-    await stage.opens()
-    assert (await stage.contact())["verified"] == "search-pin"
+        await anywhere.page.goto(f"{anywhere.liar.url}/c/{conversation}")
+        await expect(anywhere.page.get_by_role("heading", name="bob")).to_be_visible()
+        await expect(anywhere.page.get_by_role("button", name="Not verified")).to_be_visible()
+        await expect(anywhere.page.get_by_role("button", name="Verified by")).to_have_count(0)
+        await anywhere.page.get_by_role("button", name="Not verified").click()  # Bob's PIN does not verify it
+        await anywhere.page.get_by_role("textbox", name="The PIN they gave you").fill(anywhere.bob.search_pin)
+        await anywhere.page.get_by_role("button", name="Check").click()
+        await expect(anywhere.page.locator("who-is-this [role=alert]").first).to_contain_text(
+            "belongs to someone other"
+        )
+        await expect(anywhere.page.locator("[data-trust=none]")).to_be_visible()
+    await anywhere.opens()
+    assert (await anywhere.contact())["verified"] == "search-pin"
 
 
 NAMELESS = re.compile("^(…|Unknown.*)$")
 FALSE_NAMES: dict[str, Callable[[Stage], str | None]] = {
-    "an invalid statement": lambda stage: HONEST["conversation-item"]["data-statement"],
-    "another's statement": lambda stage: own_statement(FORGED)[1],
-    "no statement": lambda stage: None,
+    "an invalid statement": lambda anywhere: HONEST["conversation-item"]["data-statement"],
+    "another's statement": lambda anywhere: own_statement(FORGED)[1],
+    "no statement": lambda anywhere: None,
 }
 
 
-@pytest.mark.parametrize("name", FALSE_NAMES)
-async def test_the_list_shows_only_signed_names(stage: Stage, name: str) -> None:
+async def test_the_list_shows_only_signed_names(stage: Stage) -> None:
     """An invented conversation, and Bob's with a statement that is not his: neither shows a name."""
-    statement = FALSE_NAMES[name](stage)
-    lines = line("ABCDEFGHJKMNPQRSTVWXYZ01", statement) + line(stage.bob.conversation, statement)
-    with stage.liar.lying(LIST, listing(lines)):
-        await stage.opens()
-        await expect(stage.alice.list.get_by_role("link")).to_have_count(2)
-        await expect(stage.alice.list.locator(".who").filter(has_text="bob")).to_have_count(1)
-        await expect(stage.alice.list.locator(".who").filter(has_text=NAMELESS)).to_have_count(1)
-        await stage.shows_nothing_of_it()
-        await stage.carries_on()
+    for name, make in FALSE_NAMES.items():
+        statement = make(stage)
+        lines = line("ABCDEFGHJKMNPQRSTVWXYZ01", statement) + line(stage.bob.conversation, statement)
+        with told(name), stage.liar.lying(LIST, listing(lines)):
+            await stage.opens()
+            await expect(stage.alice.list.get_by_role("link")).to_have_count(2)
+            await expect(stage.alice.list.locator(".who").filter(has_text="bob")).to_have_count(1)
+            await expect(stage.alice.list.locator(".who").filter(has_text=NAMELESS)).to_have_count(1)
+            await stage.shows_nothing_of_it()
+            await stage.carries_on()
 
 
 STATEMENTS: dict[str, Any] = {
@@ -134,32 +136,31 @@ def _small(peer: Peer) -> str:
     return b64u_encode(json.dumps(members, separators=(",", ":")).encode())
 
 
-@pytest.mark.parametrize("name", STATEMENTS)
-async def test_a_different_statement_for_a_verified_contact_raises_an_alarm(stage: Stage, name: str) -> None:
-    statement = STATEMENTS[name](stage.bob)
-    with stage.liar.lying(OPEN, with_statement(statement)):
-        await stage.page.goto(stage.address)
-        await expect(stage.page.locator("[data-alarm]")).not_to_be_empty()
-        await expect(stage.composer).to_be_disabled()
-        assert FORGED not in await stage.page.locator("[data-alarm]").inner_text()
-    contact = await stage.contact()
-    assert (contact["verified"], contact["name"]) == ("search-pin", "bob")
-    assert stage.watch.leaked(stage.alice.login_pin) == []
-    await stage.opens()
-    await stage.carries_on()
+async def test_a_different_statement_for_a_verified_contact_raises_an_alarm(anywhere: Stage) -> None:
+    for name, make in STATEMENTS.items():
+        with told(name), anywhere.liar.lying(OPEN, with_statement(make(anywhere.bob))):
+            await anywhere.page.goto(anywhere.address)
+            await expect(anywhere.page.locator("[data-alarm]")).not_to_be_empty()
+            await expect(anywhere.composer).to_be_disabled()
+            assert FORGED not in await anywhere.page.locator("[data-alarm]").inner_text()
+            contact = await anywhere.contact()
+            assert (contact["verified"], contact["name"]) == ("search-pin", "bob")
+    assert anywhere.watch.leaked(anywhere.alice.login_pin) == []
+    await anywhere.opens()
+    await anywhere.carries_on()
 
 
-async def test_a_different_statement_for_a_new_contact_raises_an_alarm_and_pins_no_key(stage: Stage) -> None:
+async def test_a_different_statement_for_a_new_contact_raises_an_alarm_and_pins_no_key(anywhere: Stage) -> None:
     """It can only be checked against the conversation id, which is derived from both keys."""
-    await stage.meets_a_new_contact("hello")
-    with stage.liar.lying(OPEN, with_statement(own_statement("bob")[1])):
-        await stage.page.goto(stage.address)
-        await expect(stage.page.locator("[data-alarm]")).to_contain_text("shows a different key")
-        await expect(stage.composer).to_be_disabled()
-        await expect(stage.page.get_by_role("button", name="Go on")).to_have_count(0)
-    assert await stage.contact() is None
-    await stage.opens()
-    await stage.comes_back()
+    await anywhere.meets_a_new_contact("hello")
+    with anywhere.liar.lying(OPEN, with_statement(own_statement("bob")[1])):
+        await anywhere.page.goto(anywhere.address)
+        await expect(anywhere.page.locator("[data-alarm]")).to_contain_text("shows a different key")
+        await expect(anywhere.composer).to_be_disabled()
+        await expect(anywhere.page.get_by_role("button", name="Go on")).to_have_count(0)
+    assert await anywhere.contact() is None
+    await anywhere.opens()
+    await anywhere.comes_back()
 
 
 FOUND: dict[str, Change] = BAD | wrong("partner_statement", NO_TEXT) | wrong("conversation_id", [*NO_TEXT, "../login"])
@@ -171,16 +172,28 @@ FOUND |= wrong("partner_search_salt", [*NO_TEXT, "", "A" * 22]) | {
 }
 
 
-@pytest.mark.parametrize("name", FOUND)
-async def test_an_invalid_search_pin_response_starts_nothing(stage: Stage, name: str) -> None:
+ANOTHER_KEY = (
+    'conversation_id="../login"',
+    'partner_search_salt=""',
+    f'partner_search_salt="{"A" * 22}"',
+    "another conversation",
+    "another's statement",
+)
+SAID = dict.fromkeys(FOUND, ODD) | dict.fromkeys(ANOTHER_KEY, SWAPPED)
+SAID |= {"a statement that is none": "Expected a signature", "a huge statement": "Expected a key statement"}
+
+
+async def test_an_invalid_search_pin_response_starts_nothing(stage: Stage) -> None:
     known = await stage.page.evaluate(CONTACTS)
     url = stage.page.url
-    with stage.liar.lying(START, FOUND[name]):
-        await stage.tries_to_start(stage.bob.search_pin)
-        await expect(stage.started).not_to_be_empty()
-        await expect(stage.page.get_by_role("button", name="Start")).to_be_enabled()
-    assert stage.page.url == url
-    assert await stage.page.evaluate(CONTACTS) == known
+    for name, lie in FOUND.items():
+        with told(name), stage.liar.lying(START, lie):
+            await stage.tries_to_start(stage.bob.search_pin)
+            await expect(stage.page.get_by_role("button", name="Start")).to_be_enabled()  # no longer "Looking…"
+            await expect(stage.started).to_contain_text(SAID[name])
+            assert FORGED not in await stage.started.inner_text()
+            assert stage.page.url == url
+            assert await stage.page.evaluate(CONTACTS) == known
     await stage.shows_nothing_of_it()
     assert stage.watch.leaked(stage.alice.login_pin) == []
 
@@ -226,31 +239,31 @@ async def _answer_about(eve: Peer, stage: Stage) -> dict[str, str]:
     }
 
 
-async def test_a_linked_pin_verifies_nobody_until_the_user_confirms_who_gave_it(stage: Stage) -> None:
-    mallory = await Peer.arrives(stage.truth, "bob")
-    stage.peers.append(mallory)
-    await stage.page.goto("about:blank")
-    await stage.page.goto(f"{stage.liar.url}/#add={mallory.search_pin}")
-    await stage.page.get_by_role("button", name="Start").click()
-    trust = stage.page.get_by_role("button", name="Not verified: added by link")
+async def test_a_linked_pin_verifies_nobody_until_the_user_confirms_who_gave_it(anywhere: Stage) -> None:
+    mallory = await Peer.arrives(anywhere.truth, "bob")
+    anywhere.peers.append(mallory)
+    await anywhere.page.goto("about:blank")
+    await anywhere.page.goto(f"{anywhere.liar.url}/#add={mallory.search_pin}")
+    await anywhere.page.get_by_role("button", name="Start").click()
+    trust = anywhere.page.get_by_role("button", name="Not verified: added by link")
     await expect(trust).to_be_visible()
     await expect(trust).to_have_attribute("data-trust", "none")  # and is styled accordingly
-    assert (await stage.contact())["verified"] == "link"
-    await stage.page.reload()
+    assert (await anywhere.contact())["verified"] == "link"
+    await anywhere.page.reload()
     await expect(trust).to_be_visible()
-    await expect(stage.page.get_by_text("Say hello")).to_be_visible()
+    await expect(anywhere.page.get_by_text("Say hello")).to_be_visible()
     await trust.click()
-    await stage.page.get_by_role("button", name="They gave me the link themselves").click()
-    await expect(stage.page.get_by_role("button", name="Verified by Search PIN")).to_be_visible()
-    await expect(texts_of(stage.page)).to_have_count(0)
+    await anywhere.page.get_by_role("button", name="They gave me the link themselves").click()
+    await expect(anywhere.page.get_by_role("button", name="Verified by Search PIN")).to_be_visible()
+    await expect(texts_of(anywhere.page)).to_have_count(0)
 
 
 @pytest.mark.parametrize("name", ["you", "You", "Sent-by-you"])
-async def test_screen_readers_never_announce_a_contact_as_the_user(stage: Stage, name: str) -> None:
+async def test_screen_readers_never_announce_a_contact_as_the_user(anywhere: Stage, name: str) -> None:
     """A screen reader announces who wrote each message."""
-    await stage.meets_a_new_contact("I agree to pay 1000", name=name)
-    await stage.opens()
-    await stage.says("no, I do not")
-    heard = stage.page.locator("message-row .visually-hidden")
+    await anywhere.meets_a_new_contact("I agree to pay 1000", name=name)
+    await anywhere.opens()
+    await anywhere.says("no, I do not")
+    heard = anywhere.page.locator("message-row .visually-hidden")
     await expect(heard).to_have_text([f"Received from {name}:", "Sent by you:"])
-    await stage.comes_back()
+    await anywhere.comes_back()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from functools import partial
 
 import pytest
 from playwright.async_api import Locator, expect
@@ -12,7 +14,7 @@ from tests.browser.lies.fragments import HONEST, element
 from tests.browser.lies.liar import Answer, Change
 from tests.browser.lies.peers import milliseconds, noise
 from tests.browser.lies.rows import SHOWN, Row, Rows, facts, showing
-from tests.browser.lies.stage import Stage
+from tests.browser.lies.stage import Stage, told
 from tests.browser.lies.test_rows import GONE, SAID, invented, talk, without_copy
 from tests.support.someone import texts_of, until
 
@@ -113,20 +115,21 @@ async def test_acknowledging_a_message_that_is_not_here_raises_an_alarm(talk: St
         await is_alarmed(talk, DISORDER)
 
 
-@pytest.mark.parametrize(
-    ("minutes", "is_shown"), [(0, False), (9, False), (-9, False), (11, True), (-11, True), (10**6, True)]
-)
-async def test_a_time_that_differs_from_the_signed_one_is_shown_with_it(
-    talk: Stage, minutes: int, is_shown: bool
-) -> None:
-    at = str(milliseconds() + minutes * 60_000)
-    with talk.liar.lying(SHOWN, showing(lambda rows: [row | {"data-at": at} for row in rows])):
-        await talk.opens()
-        await expect(texts_of(talk.page)).to_have_text(SAID)
-        signed = talk.page.locator(".signed:not([hidden])")
-        await expect(signed).to_have_count(3 if is_shown else 0)
-        if is_shown:
-            await expect(signed.first).to_contain_text("Signed at a different time")
+def with_each(attributes: Row, rows: Rows) -> Rows:
+    """The rows, each with these attributes."""
+    return [row | attributes for row in rows]
+
+
+async def test_a_time_that_differs_from_the_signed_one_is_shown_with_it(talk: Stage) -> None:
+    for minutes, is_shown in ((0, False), (9, False), (-9, False), (11, True), (-11, True), (10**6, True)):
+        at = {"data-at": str(milliseconds() + minutes * 60_000)}
+        with told(f"{minutes} minutes"), talk.liar.lying(SHOWN, showing(partial(with_each, at))):
+            await talk.opens()
+            await expect(texts_of(talk.page)).to_have_text(SAID)
+            signed = talk.page.locator(".signed:not([hidden])")
+            await expect(signed).to_have_count(3 if is_shown else 0)
+            if is_shown:
+                await expect(signed.first).to_contain_text("Signed at a different time")
 
 
 async def test_a_missing_message_is_reported_in_its_place(talk: Stage) -> None:
@@ -157,16 +160,15 @@ async def test_messages_of_one_person_out_of_order_are_marked(talk: Stage) -> No
         await expect(notes(talk)).to_contain_text([LATE])
 
 
-@pytest.mark.parametrize("is_same", [True, False], ids=["same", "different"])
-async def test_only_one_of_two_rows_in_the_same_place_is_shown(talk: Stage, is_same: bool) -> None:
-    def change(rows: Rows) -> Rows:
-        if is_same:
-            return [*rows, *[row | {"data-message-id": noise(16)} for row in rows]]
-        return [*rows, *[without_copy(invented(row, seq=row["data-seq"])) for row in rows]]
-
-    with talk.liar.lying(SHOWN, showing(change)):
-        await talk.opens()
-        await expect(texts_of(talk.page)).to_have_text(SAID)
+async def test_only_one_of_two_rows_in_the_same_place_is_shown(talk: Stage) -> None:
+    lies: dict[str, Callable[[Rows], Rows]] = {
+        "the same": lambda rows: [*rows, *[row | {"data-message-id": noise(16)} for row in rows]],
+        "different": lambda rows: [*rows, *[without_copy(invented(row, seq=row["data-seq"])) for row in rows]],
+    }
+    for name, change in lies.items():
+        with told(name), talk.liar.lying(SHOWN, showing(change)):
+            await talk.opens()
+            await expect(texts_of(talk.page)).to_have_text(SAID)
 
 
 async def seen(talk: Stage) -> None:
@@ -200,17 +202,17 @@ TAIL: dict[str, Change] = {
 }
 
 
-@pytest.mark.parametrize("has_more", [False, True], ids=["no more", "more to load"])
-@pytest.mark.parametrize("name", TAIL)
-async def test_withholding_a_seen_message_raises_an_alarm(talk: Stage, name: str, has_more: bool) -> None:
+async def test_withholding_a_seen_message_raises_an_alarm(talk: Stage) -> None:
     """Even if the server claims that there is more to load, and then delivers nothing."""
     await seen(talk)
-    change = with_older(TAIL[name]) if has_more else TAIL[name]
-    with talk.liar.lying(SHOWN, change):
-        await talk.page.goto(talk.address)
-        await is_alarmed(talk, TAKEN_BACK)
+    lies = TAIL | {f"{name}, more to load": with_older(change) for name, change in TAIL.items()}
+    for name, change in lies.items():
+        with told(name), talk.liar.lying(SHOWN, change):
+            await talk.page.goto(talk.address)
+            await is_alarmed(talk, TAKEN_BACK)
     await talk.opens()  # control: no lie
     await expect(texts_of(talk.page)).to_have_text([*SAID, "seen"])
+    await expect(talk.page.locator("[data-alarm]")).to_be_empty()
 
 
 async def test_an_unavailable_earlier_page_does_not_hide_a_withheld_message(talk: Stage) -> None:
@@ -302,20 +304,21 @@ FACTS: dict[str, Change] = {
 }
 
 
-@pytest.mark.parametrize("name", FACTS)
-async def test_false_facts_about_a_conversation_open_no_other(talk: Stage, name: str) -> None:
+async def test_false_facts_about_a_conversation_open_no_other(talk: Stage) -> None:
     await seen(talk)
-    with talk.liar.lying("GET /c/.*/open", FACTS[name]):
-        await talk.page.goto(talk.address)
-        if name == "they left":  # the server can claim this of anyone; the pinned key stays
-            await expect(talk.page.get_by_text("deleted their account")).to_be_visible()
-            await expect(texts_of(talk.page)).to_have_text([*SAID, "seen"])
-        elif name in ("another key", "a conversation that does not exist"):
-            await expect(talk.composer).to_be_disabled()
-            await expect(texts_of(talk.page).filter(has_text="one")).to_have_count(0)
-        else:
-            await expect(texts_of(talk.page)).to_have_text([*SAID, "seen"])
+    for name, change in FACTS.items():
+        with told(name), talk.liar.lying("GET /c/.*/open", change):
+            await talk.page.goto(talk.address)
+            if name == "they left":  # the server can claim this of anyone; the pinned key stays
+                await expect(talk.page.get_by_text("deleted their account")).to_be_visible()
+                await expect(texts_of(talk.page)).to_have_text([*SAID, "seen"])
+            elif name in ("another key", "a conversation that does not exist"):
+                await expect(talk.composer).to_be_disabled()
+                await expect(texts_of(talk.page).filter(has_text="one")).to_have_count(0)
+            else:
+                await expect(texts_of(talk.page)).to_have_text([*SAID, "seen"])
     await talk.opens()
+    await expect(texts_of(talk.page)).to_have_text([*SAID, "seen"])
     await expect(talk.composer).to_be_enabled()
 
 

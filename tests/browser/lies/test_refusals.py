@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
+from functools import partial
 from typing import Any
 
-import pytest
 from playwright.async_api import expect
 
-from tests.browser.lies.answers import PROMPT, saying
-from tests.browser.lies.liar import Answer
-from tests.browser.lies.stage import Stage
+from tests.browser.lies.answers import BROKEN, PROMPT, saying
+from tests.browser.lies.liar import Answer, Change
+from tests.browser.lies.stage import Stage, told
 from tests.browser.lies.watching import STOLEN
+from tests.support.someone import until
 
 STATUSES = [400, 402, 403, 404, 409, 410, 413, 418, 422, 429, 500, 502, 503, 507]
 CODES: list[Any] = [
@@ -26,21 +28,28 @@ REFUSALS = {
 REFUSALS |= {f"code {json.dumps(code)[:20]}": (422, {"error": PROMPT, "code": code}) for code in CODES}
 NO_WAITS = {f"wait {json.dumps(wait)[:9]}": (429, {"code": "too_often", "retry_after": wait}) for wait in WAITS}
 REFUSALS |= NO_WAITS
-BROKEN = "Something went wrong on the server"
-OURS = re.compile(rf"{BROKEN}|This is your own Search PIN|No account has|This is not your")
+ONESELF = "This is your own Search PIN. Ask the other person for theirs."
+OURS = re.compile(rf"^({BROKEN}|{ONESELF}|No account has this Login PIN\.|This is not your Login PIN\.)$")
 
 
-@pytest.mark.parametrize("name", REFUSALS)
-async def test_a_refusal_is_shown_in_the_pages_own_words(stage: Stage, name: str) -> None:
-    status, members = REFUSALS[name]
+async def test_a_refusal_is_shown_in_the_pages_own_words(stage: Stage) -> None:
     url = stage.page.url
-    with stage.liar.lying("POST /start_conversation", saying(json.dumps(members), status)):
-        await stage.tries_to_start(stage.bob.search_pin)
-        await expect(stage.started).to_contain_text(BROKEN if name in NO_WAITS else OURS)
-    assert len(await stage.started.inner_text()) < 200
-    assert stage.page.url == url
+    for turn, (name, (status, members)) in enumerate(REFUSALS.items()):
+        with told(name), stage.liar.lying("POST /start_conversation", saying(json.dumps(members), status)):
+            asked = len(stage.liar.heard)
+            await stage.tries_to_start(stage.bob.search_pin)
+            await until(partial(has_heard, stage, asked))
+            await expect(stage.started).to_have_text(BROKEN if name in NO_WAITS else OURS)
+            assert stage.page.url == url
+            if turn % 10 == 0:
+                await stage.shows_nothing_of_it()
     await stage.shows_nothing_of_it()
     assert stage.watch.leaked(stage.alice.login_pin) == []
+
+
+def has_heard(stage: Stage, asked: int) -> bool:
+    """Whether the page has asked: until then, the sentence is the one before."""
+    return any(one.startswith("POST /start_conversation") for one in stage.liar.heard[asked:])
 
 
 async def test_an_honest_wait_time_is_shown(stage: Stage) -> None:
@@ -52,25 +61,49 @@ async def test_an_honest_wait_time_is_shown(stage: Stage) -> None:
 
 ROUTES = ["GET /me", "GET /c/.*/open", "GET /conversations/.*", "GET /vault", "POST /send_message", "PUT /vault"]
 TARGETS = [f"/{STOLEN}", f"http://127.0.0.1:9/{STOLEN}", "data:text/html,x", f"javascript:fetch('/{STOLEN}')"]
+REDIRECTS = list(itertools.product([301, 302, 303, 307, 308], TARGETS))
+# How the page asks: a function of server.js, the request, and what else it is given.
+ASKING: list[tuple[str, str, list[Any]]] = [
+    ("getJson", "GET /me", [{}]),
+    ("getJson", "GET /vault", [{}]),
+    ("getFragment", f"GET /conversations/{'A' * 22}", []),
+    ("postForFragment", "POST /sessions/end_others", []),
+    ("postForm", "POST /send_message", []),
+    ("postForm", "PUT /vault", [{}, None, "PUT"]),
+]
 
 
-@pytest.mark.parametrize("route", ROUTES)
-@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-async def test_a_redirect_is_not_followed(stage: Stage, status: int, route: str) -> None:
-    turn = [0]
+def redirects(*answers: tuple[int, str]) -> Change:
+    """A lie: each response is the next of these redirects."""
+    turns = itertools.cycle(answers)
 
     def change(answer: Answer) -> None:
-        answer.status = status
-        answer.set("location", TARGETS[turn[0] % len(TARGETS)])
-        turn[0] += 1
+        answer.status, location = next(turns)
+        answer.set("location", location)
 
-    with stage.liar.lying(route, change):
-        await stage.page.goto(stage.address)
-        if route != "GET /c/.*/open":
-            await expect(stage.composer).to_be_enabled()
-            await stage.composer.fill("the harbour")
-            await stage.composer.press("Enter")
-        await expect(stage.page.get_by_test_id("my-search-pin")).to_have_text(stage.alice.search_pin)
+    return change
+
+
+async def test_no_redirect_of_any_status_is_followed(stage: Stage) -> None:
+    for function, route, given in ASKING:
+        for answer in REDIRECTS:
+            with told(f"{route} {answer}"), stage.liar.lying(route, redirects(answer)):
+                refused = await stage.calls("server", function, route.split()[1], *given)
+                assert refused["message"].startswith("The server cannot be reached.")
+    await stage.carries_on()  # checks all requests
+    await stage.shows_nothing_of_it()
+
+
+async def test_a_redirect_is_not_followed(stage: Stage) -> None:
+    for turn, route in enumerate(ROUTES):
+        with told(route), stage.liar.lying(route, redirects(*REDIRECTS[turn * 4 :], *REDIRECTS)):
+            await stage.page.goto(stage.address)
+            if route != "GET /c/.*/open":
+                await expect(stage.composer).to_be_enabled()
+                await stage.composer.fill("the harbour")
+                await stage.composer.press("Enter")
+                await expect(stage.page.get_by_text("the harbour").last).to_be_visible()
+            await expect(stage.page.get_by_test_id("my-search-pin")).to_have_text(stage.alice.search_pin)
     await stage.opens()
     await stage.carries_on("the harbour")
     await stage.shows_nothing_of_it()

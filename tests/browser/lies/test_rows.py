@@ -16,7 +16,7 @@ from tests.browser.lies.fragments import SEALED, element
 from tests.browser.lies.liar import Answer
 from tests.browser.lies.peers import copy_for, milliseconds, noise
 from tests.browser.lies.rows import ROW, SHOWN, Row, Rows, facts, showing
-from tests.browser.lies.stage import Stage
+from tests.browser.lies.stage import Stage, told
 from tests.support.someone import texts_of, until
 
 SAID = ["one", "two", "three"]
@@ -26,11 +26,11 @@ FORGED_SIGNATURE, FORKED = "forged signature", "tampered with"
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def talk(stage: Stage) -> AsyncIterator[Stage]:
+async def talk(anywhere: Stage) -> AsyncIterator[Stage]:
     """A new contact wrote three messages, and Alice has not looked yet."""
-    await stage.meets_a_new_contact(*SAID)
-    yield stage
-    await stage.comes_back()
+    await anywhere.meets_a_new_contact(*SAID)
+    yield anywhere
+    await anywhere.comes_back()
 
 
 def invented(row: Row, **changed: str) -> Row:
@@ -70,44 +70,64 @@ UNSIGNED: dict[str, tuple[Callable[[Rows], Rows], str]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", UNSIGNED)
-async def test_an_unsigned_row_changes_nothing(talk: Stage, name: str) -> None:
+def after_theirs(change: Callable[[Rows], Rows]) -> Callable[[Rows], Rows]:
+    """The same change of their rows; one's own stay."""
+
+    def changed(rows: Rows) -> Rows:
+        theirs = [row for row in rows if "data-own" not in row]
+        return change(theirs) + [row for row in rows if "data-own" in row] if theirs else rows
+
+    return changed
+
+
+async def test_an_unsigned_row_changes_nothing(talk: Stage) -> None:
     """It is neither acknowledged nor stored, and messages withheld afterwards are still reported."""
-    change, shown = UNSIGNED[name]
     last = talk.bob.sent[-1]
-    with talk.liar.lying(SHOWN, showing(change)):
-        await talk.opens()
-        await expect(texts_of(talk.page)).to_have_text([*SAID, *[shown] * (len(change([ANY] * 3)) - 3)])
-        await talk.says("does it hold?")
-    said = await talk.bob.last()
-    assert (said.n, said.p, said.a) == (1, "", (3, last.hash))
-    assert await talk.remembers() == ([1, (await talk.bob.rows())[-1]["hash"]], [3, last.hash])
+    mine: list[tuple[str, str]] = [("", "")]  # text and hash
+    for name, (change, shown) in UNSIGNED.items():
+        with told(name), talk.liar.lying(SHOWN, showing(after_theirs(change))):
+            await talk.opens()
+            texts = [*SAID, *[text for text, _ in mine[1:]], *[shown] * (len(change([ANY] * 3)) - 3)]
+            await expect(texts_of(talk.page)).to_have_text(texts)
+            await talk.says(f"does it hold? ({name})")
+            said, stored = await talk.bob.last(), (await talk.bob.rows())[-1]["hash"]
+            assert (said.n, said.p, said.a) == (len(mine), mine[-1][1], (3, last.hash))
+            assert await talk.remembers() == ([len(mine), stored], [3, last.hash])
+            mine.append((said.text, stored))
 
 
 ANY: Row = {"data-seq": "1", "data-n": "1", "data-sealed": "", "data-message-id": "", "data-hash": ""}
 
 
-@pytest.mark.parametrize("name", ["emptied", "suite 99", "noise"])
-async def test_an_emptied_tail_raises_no_alarm_and_is_not_acknowledged(talk: Stage, name: str) -> None:
-    """The last message cannot be read: only the messages before it are acknowledged."""
+def _emptied(name: str) -> Callable[[Rows], Rows]:
+    """Their third message cannot be read."""
 
     def change(rows: Rows) -> Rows:
-        for row in rows:
-            if row["data-n"] == "3":
-                row |= {"suite 99": {"data-suite": "99"}, "noise": {"data-sealed": rows[0]["data-sealed"]}}.get(
-                    name, {}
-                )
-        return [without_copy(row) if name == "emptied" and row["data-n"] == "3" else row for row in rows]
+        made: dict[str, Callable[[Row], Row]] = {
+            "emptied": without_copy,
+            "suite 99": lambda row: row | {"data-suite": "99"},
+            "noise": lambda row: row | {"data-sealed": rows[0]["data-sealed"]},
+        }
+        return [made[name](row) if row["data-n"] == "3" and "data-own" not in row else row for row in rows]
 
-    with talk.liar.lying(SHOWN, showing(change)):
-        await talk.opens()
-        await expect(texts_of(talk.page)).to_have_count(3)
-        await expect(talk.page.locator("[role=alert]:not(:empty)")).to_have_count(0)
-        await talk.says("and now?")
-    assert (await talk.bob.last()).a == (2, talk.bob.sent[1].hash)
-    assert (await talk.remembers())[1] == [2, talk.bob.sent[1].hash]
+    return change
+
+
+async def test_an_emptied_tail_raises_no_alarm_and_is_not_acknowledged(talk: Stage) -> None:
+    """The last message cannot be read: only the messages before it are acknowledged."""
+    mine: list[str] = []
+    for name in ("emptied", "suite 99", "noise"):
+        with told(name), talk.liar.lying(SHOWN, showing(_emptied(name))):
+            await talk.opens()
+            await expect(texts_of(talk.page)).to_have_count(3 + len(mine))
+            await expect(texts_of(talk.page).nth(2)).not_to_have_text(SAID[2])
+            await expect(talk.page.locator("[role=alert]:not(:empty)")).to_have_count(0)
+            mine.append(f"and now? {name}")
+            await talk.says(mine[-1])
+            assert (await talk.bob.last()).a == (2, talk.bob.sent[1].hash)
+            assert (await talk.remembers())[1] == [2, talk.bob.sent[1].hash]
     await talk.opens()  # control: no lie
-    await expect(texts_of(talk.page)).to_have_text([*SAID, "and now?"])
+    await expect(texts_of(talk.page)).to_have_text([*SAID, *mine])
 
 
 FAR_ROW = without_copy(
@@ -268,13 +288,14 @@ OF_OTHER_KINDS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("text", OF_OTHER_KINDS)
-async def test_content_other_than_text_is_not_shown_as_text(talk: Stage, text: str) -> None:
-    await talk.bob.writes(text, **OF_OTHER_KINDS[text])
-    await talk.opens()
-    await expect(texts_of(talk.page)).to_have_text([*SAID, NEWER])
-    await talk.says("what is it?")
-    assert (await talk.bob.last()).a == (4, talk.bob.sent[-1].hash)  # it still has its place
+async def test_content_other_than_text_is_not_shown_as_text(talk: Stage) -> None:
+    for number, (text, kind) in enumerate(OF_OTHER_KINDS.items(), len(SAID) + 1):
+        await talk.bob.writes(text, **kind)
+        if number == len(SAID) + 1:
+            await talk.opens()
+        await expect(texts_of(talk.page)).to_have_text([*SAID, NEWER, *["what is it?", NEWER][: 2 * (number - 4)]])
+        await talk.says("what is it?")
+        assert (await talk.bob.last()).a == (number, talk.bob.sent[-1].hash)  # it still has its place
 
 
 async def test_an_expiring_text_cannot_be_verified_if_the_server_hides_its_expiry(talk: Stage) -> None:

@@ -14,21 +14,21 @@ SOONER = "const { timeout } = AbortSignal; AbortSignal.timeout = (ms) => timeout
 
 
 @pytest.mark.parametrize("is_first", [True, False], ids=["by address", "by the list"])
-async def test_a_response_that_never_ends_times_out(stage: Stage, is_first: bool) -> None:
+async def test_a_response_that_never_ends_times_out(anywhere: Stage, is_first: bool) -> None:
     held: list[Answer] = []
 
     def hold(answer: Answer) -> None:
         answer.body, answer.rest = b"", answer.body
         held.append(answer)
 
-    page = await stage.alice.new_tab()
-    with stage.liar.lying("GET /c/.*/open", hold):
+    page = await anywhere.alice.new_tab()
+    with anywhere.liar.lying("GET /c/.*/open", hold):
         if is_first:
             await page.add_init_script(SOONER)
-            await page.goto(stage.address)
+            await page.goto(anywhere.address)
         else:
-            await page.goto(stage.liar.url)
-            line = page.locator(f'a[href="/c/{stage.bob.conversation}"]')
+            await page.goto(anywhere.liar.url)
+            line = page.locator(f'a[href="/c/{anywhere.bob.conversation}"]')
             await expect(line).to_be_visible()
             await page.evaluate(SOONER)  # from here on: earlier requests keep their full time
             await line.click()

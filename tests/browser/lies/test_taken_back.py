@@ -11,7 +11,7 @@ from tests.browser.lies.answers import saying
 from tests.browser.lies.liar import Answer
 from tests.browser.lies.peers import noise
 from tests.browser.lies.rows import SHOWN, facts
-from tests.browser.lies.stage import Stage
+from tests.browser.lies.stage import Stage, told
 from tests.browser.lies.test_order import TAIL, TAKEN_BACK, is_alarmed, seen
 from tests.browser.lies.test_rows import SAID, talk
 from tests.support.someone import texts_of, until
@@ -116,16 +116,20 @@ async def test_the_unchecked_notice_disappears_once_the_check_succeeds(talk: Sta
     await talk.carries_on()
 
 
-@pytest.mark.parametrize("claimed", [999, 1000, 2**52 - 2, 2**52 - 1, 2**53 - 1])
-async def test_an_unverified_number_is_followed_only_as_far_as_a_server_accepts(talk: Stage, claimed: int) -> None:
+async def test_an_unverified_number_is_followed_only_as_far_as_a_server_accepts(talk: Stage) -> None:
     """Otherwise a message sent during one lie would use up all numbers, on every device and forever."""
-    with talk.liar.lying("GET /c/.*/open", facts(own_n=str(claimed), own_hash=noise(32))):
+    sent = 0
+    for further in (1000, 2**52 - 2, 2**52 - 1, 2**53 - 1, 999):
+        claimed = further if further > 1000 else sent + further
+        with told(str(claimed)), talk.liar.lying("GET /c/.*/open", facts(own_n=str(claimed), own_hash=noise(32))):
+            await talk.opens()
+            await talk.says("under a lie")
+            sent = sent + (1000 if further == 999 else 1)
+            assert (await talk.bob.last()).n == sent
         await talk.opens()
-        await talk.says("under a lie")
-    assert (await talk.bob.last()).n == (1000 if claimed == 999 else 1)
-    await talk.opens()
-    await talk.says("and with the truth")
-    assert (await talk.bob.last()).n == (1001 if claimed == 999 else 2)
+        await talk.says("and with the truth")
+        sent = sent + 1
+        assert (await talk.bob.last()).n == sent, claimed
 
 
 # Changes the contact of the open conversation, here and in the vault.
