@@ -17,7 +17,7 @@ from tests.browser.lies.peers import Peer
 from tests.browser.lies.watching import FORGED, STOLEN, Watch, everything_on
 from tests.conftest import Server
 from tests.support.hostile import contact_of
-from tests.support.someone import Someone, texts_of, until
+from tests.support.someone import Someone, texts_of
 
 TAMPERED = "is not the one of this version of EZ-DMS"
 REFUSED = f"{TAMPERED}: its text, its fields or its style were changed"
@@ -38,6 +38,17 @@ BE_WELL = """() => {
 CALL = """async ([module, name, given]) => {
     const called = await import(document.querySelector("[src*=boot]").src.replace("boot", module));
     return called[name](...given).then((result) => ({ result }), ({ message }) => ({ message }));
+}"""
+
+# The contact of the open conversation, once this browser has stored that its own last message has this number.
+NOTED = """async (n) => {
+    const { loadContact } = await import(document.querySelector("[src*=boot]").src.replace("boot", "keystore"));
+    for (let tries = 0; tries < 400; tries += 1) {
+        const contact = await loadContact(location.pathname.slice(3));
+        if (contact?.own?.[0] === n) return contact;
+        await new Promise((resolve) => { setTimeout(resolve, 50); });
+    }
+    throw new Error("This browser did not store its last message.");
 }"""
 
 MANY = 12  # messages of Bob
@@ -147,13 +158,7 @@ class Stage:
 
     async def remembers(self) -> tuple[list[Any] | None, list[Any] | None]:
         """Return the heads of both sides that Alice's browser and vault have stored, including her last message."""
-        mine = (await self.bob.rows())[-1]
-
-        async def is_noted() -> bool:
-            return bool(((await self.contact())["own"] or [0])[0] == mine["n"])
-
-        await until(is_noted)
-        contact = await self.contact()
+        contact = await self.page.evaluate(NOTED, (await self.bob.rows())[-1]["n"])
         stored = await self.page.evaluate(STORED_VAULT)
         assert stored["own"] == contact["own"]
         assert stored["theirs"] == contact["theirs"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import pytest
 from playwright.async_api import Page, expect
 
 from ezdms import __version__
@@ -120,20 +119,20 @@ async def test_a_server_that_reverts_to_an_older_version_is_reported(anywhere: S
     await alice.context.close()
 
 
-@pytest.mark.parametrize("passed", [HOUR - 60_000, HOUR + 60_000])
-async def test_a_browser_records_its_build_at_most_once_an_hour(anywhere: Stage, passed: int) -> None:
+async def test_a_browser_records_its_build_at_most_once_an_hour(anywhere: Stage) -> None:
     alice = await newcomer(anywhere, "amy")
     await sessions(alice.page, anywhere.liar)
     await stores(alice.page, 1)
-    clock = f"Date.now = (() => {{ const now = Date.now; return () => now() + {passed}; }})()"
-    await alice.context.add_init_script(clock)
-    since = len(anywhere.liar.heard)
-    with anywhere.liar.lying(DOCUMENT, another_build):  # a new build each time
-        await sessions(alice.page, anywhere.liar)
-        await expect(alice.page.get_by_text(DIFFER)).to_be_visible()
-    await alice.page.evaluate(IN_TURN)
-    stored = {one.partition("\r\n\r\n")[2] for one in anywhere.liar.heard[since:] if one.startswith("PUT /vault")}
-    assert len(stored) == (1 if passed > HOUR else 0)  # the browser may resend a request over another connection
+    for passed, count in ((HOUR - 60_000, 0), (120_000, 1)):  # the second on top of the first
+        clock = f"Date.now = (() => {{ const now = Date.now; return () => now() + {passed}; }})()"
+        await alice.context.add_init_script(clock)
+        since = len(anywhere.liar.heard)
+        with anywhere.liar.lying(DOCUMENT, another_build):  # a new build each time
+            await sessions(alice.page, anywhere.liar)
+            await expect(alice.page.get_by_text(DIFFER)).to_be_visible()
+        await alice.page.evaluate(IN_TURN)
+        stored = {one.partition("\r\n\r\n")[2] for one in anywhere.liar.heard[since:] if one.startswith("PUT /vault")}
+        assert len(stored) == count, passed  # the browser may resend a request over another connection
     await alice.context.close()
 
 
