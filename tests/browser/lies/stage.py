@@ -199,6 +199,11 @@ class Stage:
         await self.page.get_by_role("textbox", name="Search PIN").fill(search_pin)
         await self.page.get_by_role("button", name="Start").click()
 
+    async def tries_again(self) -> None:
+        """Press Enter in the same field, which still has the Search PIN, and wait for the response."""
+        await self.page.keyboard.press("Enter")
+        await expect(self.page.locator("aside start-conversation [type=submit]")).to_have_text("Start")
+
     async def is_in_or_logs_in(self) -> None:
         """Open the conversation, with the Login PIN if the browser has logged out."""
         await expect(self.page.locator("#login-pin, message-thread").first).to_be_visible()

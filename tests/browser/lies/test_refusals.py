@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import re
-from functools import partial
 from typing import Any
 
 from playwright.async_api import expect
@@ -14,7 +13,6 @@ from tests.browser.lies.answers import BROKEN, PROMPT, saying
 from tests.browser.lies.liar import Answer, Change
 from tests.browser.lies.stage import Stage, told
 from tests.browser.lies.watching import STOLEN
-from tests.support.someone import until
 
 STATUSES = [400, 402, 403, 404, 409, 410, 413, 418, 422, 429, 500, 502, 503, 507]
 CODES: list[Any] = [
@@ -34,22 +32,20 @@ OURS = re.compile(rf"^({BROKEN}|{ONESELF}|No account has this Login PIN\.|This i
 
 async def test_a_refusal_is_shown_in_the_pages_own_words(stage: Stage) -> None:
     url = stage.page.url
+    await stage.tries_to_start("x")
+    await expect(stage.started).not_to_be_empty()
+    await stage.page.get_by_role("textbox", name="Search PIN").fill(stage.bob.search_pin)
     for turn, (name, (status, members)) in enumerate(REFUSALS.items()):
         with told(name), stage.liar.lying("POST /start_conversation", saying(json.dumps(members), status)):
             asked = len(stage.liar.heard)
-            await stage.tries_to_start(stage.bob.search_pin)
-            await until(partial(has_heard, stage, asked))
+            await stage.tries_again()
+            assert any(one.startswith("POST /start_conversation") for one in stage.liar.heard[asked:])
             await expect(stage.started).to_have_text(BROKEN if name in NO_WAITS else OURS)
             assert stage.page.url == url
             if turn % 10 == 0:
                 await stage.shows_nothing_of_it()
     await stage.shows_nothing_of_it()
     assert stage.watch.leaked(stage.alice.login_pin) == []
-
-
-def has_heard(stage: Stage, asked: int) -> bool:
-    """Whether the page has asked: until then, the sentence is the one before."""
-    return any(one.startswith("POST /start_conversation") for one in stage.liar.heard[asked:])
 
 
 async def test_an_honest_wait_time_is_shown(stage: Stage) -> None:
