@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, nullcontext
 from urllib.parse import parse_qs
 
-import pytest
 from playwright.async_api import Page, Route, expect
 
 from tests.browser.lies.answers import saying
@@ -32,35 +32,38 @@ def seals_in(heard: list[str]) -> list[dict[str, list[str]]]:
     return [parse_qs(one.partition("\r\n\r\n")[2]) for one in heard if one.startswith(f"{SEND} ")]
 
 
-async def is_sent(talk: Stage, text: str) -> None:
-    """The message is shown once, nothing is queued, and the real server has it once."""
-    await expect(texts_of(talk.page)).to_have_text([*SAID, text])
+async def is_sent(talk: Stage, *texts: str) -> None:
+    """The messages are shown once, nothing is queued, and the real server has each once."""
+    await expect(texts_of(talk.page)).to_have_text([*SAID, *texts])
     await expect(talk.page.locator(".pending")).to_have_count(0)
     await expect(talk.page.locator("[role=alert]:not(:empty)")).to_have_count(0)
-    assert len(await talk.bob.rows()) == len(SAID) + 1
-    assert (await talk.bob.last()).text == text
-    await talk.carries_on()
+    assert len(await talk.bob.rows()) == len(SAID) + len(texts)
+    assert (await talk.bob.last()).text == texts[-1]
 
 
-@pytest.mark.parametrize("is_silent", [False, True], ids=["by the socket", "on request"])
-@pytest.mark.parametrize("times", [1, 9])
-async def test_a_message_that_was_stored_but_refused_is_not_sealed_again(
-    talk: Stage, times: int, is_silent: bool
-) -> None:
+async def test_a_message_that_was_stored_but_refused_is_not_sealed_again(talk: Stage) -> None:
     """Its row proves that it is stored, whether the socket delivers the row or the page requests it."""
-    left = iter(range(times))
-
-    def refuse(answer: Answer) -> None:
-        if next(left, None) is not None:
-            saying(TAKEN, 409)(answer)
-
+    texts: list[str] = []
     await talk.opens()
-    with talk.liar.lying(SEND, refuse), talk.liar.silent() if is_silent else nullcontext():
-        await talk.says("only once")
-        await expect(talk.page.locator(".pending")).to_have_count(0)
-    handed = seals_in(talk.liar.heard[talk.watch.since :])
-    assert handed.count(handed[0]) == len(handed)
-    await is_sent(talk, "only once")
+    for times, is_silent in itertools.product((1, 9), (False, True)):
+        left = iter(range(times))
+
+        def refuse(answer: Answer, left: Iterator[int] = left) -> None:
+            if next(left, None) is not None:
+                saying(TAKEN, 409)(answer)
+
+        since = len(talk.liar.heard)
+        texts.append(f"only once: {times}, {is_silent}")
+        with (
+            told(texts[-1]),
+            talk.liar.lying(SEND, refuse),
+            talk.liar.silent() if is_silent else nullcontext(),
+        ):
+            await talk.says(texts[-1])
+            await is_sent(talk, *texts)
+            handed = seals_in(talk.liar.heard[since:])
+            assert handed.count(handed[0]) == len(handed)
+    await talk.carries_on()
 
 
 @asynccontextmanager
@@ -73,22 +76,25 @@ async def swallowed(page: Page, seq: int) -> AsyncIterator[None]:
         await page.unroute("**/send_message")
 
 
-@pytest.mark.parametrize("way", ["try again", "reload"])
-@pytest.mark.parametrize("seq", [2, 99])
-async def test_a_message_accepted_but_not_shown_stays_queued_until_it_is_shown(talk: Stage, seq: int, way: str) -> None:
+async def test_a_message_accepted_but_not_shown_stays_queued_until_it_is_shown(talk: Stage) -> None:
+    texts: list[str] = []
     await talk.opens()
     pending = talk.page.locator(".pending")
-    async with swallowed(talk.page, seq):
-        await talk.composer.fill("is it there?")
-        await talk.composer.press("Enter")
-        await expect(pending).to_contain_text(NOT_SHOWN)
-        await expect(pending).to_contain_text("is it there?")
-    assert len(await talk.bob.rows()) == len(SAID)
-    if way == "reload":
-        await talk.opens()
-    else:
-        await pending.get_by_role("button", name="Try again").click()
-    await is_sent(talk, "is it there?")
+    for seq, is_reloaded in itertools.product((2, 99), (False, True)):
+        texts.append(f"is it there? {seq}, {is_reloaded}")
+        with told(texts[-1]):
+            async with swallowed(talk.page, seq):
+                await talk.composer.fill(texts[-1])
+                await talk.composer.press("Enter")
+                await expect(pending).to_contain_text(NOT_SHOWN)
+                await expect(pending).to_contain_text(texts[-1])
+            assert len(await talk.bob.rows()) == len(SAID) + len(texts) - 1
+            if is_reloaded:
+                await talk.opens()
+            else:
+                await pending.get_by_role("button", name="Try again").click()
+            await is_sent(talk, *texts)
+    await talk.carries_on()
 
 
 async def test_an_emptied_row_does_not_take_the_place_of_a_message_shown_elsewhere(talk: Stage) -> None:
@@ -106,6 +112,7 @@ async def test_an_emptied_row_does_not_take_the_place_of_a_message_shown_elsewhe
         await expect(texts_of(talk.page)).to_have_text([*SAID[:2], "yes, do it", SAID[2]])
     await talk.opens()  # control: no lie
     await is_sent(talk, "yes, do it")
+    await talk.carries_on()
 
 
 KEPT = """async () => {
