@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Playwright, async_playwright
 
+from tests.browser.home import Home
 from tests.conftest import CHROMIUM, CHROMIUM_FLAGS, FIREFOX, Server, skip_or_fail
 from tests.support.someone import Someone
 
@@ -36,11 +37,19 @@ def is_in_firefox(item: pytest.Item) -> bool:
     return called is not None and called.params.get("browser_name") == "firefox"
 
 
+# A camera that shows a test picture, and a name of this machine to which browsers give no secure context.
+MORE_FLAGS = [
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
+    "--host-resolver-rules=MAP chat.test 127.0.0.1",
+]
+
+
 async def chromium(playwright: Playwright, folder: Path) -> Browser:
     """Debian's Chromium."""
     if CHROMIUM is None:
         skip_or_fail("Chromium is missing (Debian: apt install chromium-headless-shell, or chromium)")
-    return await playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_FLAGS)
+    return await playwright.chromium.launch(executable_path=CHROMIUM, args=[*CHROMIUM_FLAGS, *MORE_FLAGS])
 
 
 async def firefox(playwright: Playwright, folder: Path) -> Browser:
@@ -78,13 +87,50 @@ def browser_name(request: pytest.FixtureRequest) -> str:
     return str(getattr(request, "param", "chromium"))
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def homes() -> AsyncIterator[dict[str, Home]]:
+    """The file's home in each browser."""
+    homes: dict[str, Home] = {}
+    yield homes
+    for home in homes.values():
+        await home.ends()
+
+
 @pytest_asyncio.fixture(loop_scope="session")
-async def browser(started: Starting, browser_name: str) -> AsyncIterator[Browser]:
-    """An empty browser: its contexts and their storage are closed when the test ends."""
+async def browser(started: Starting, browser_name: str, homes: dict[str, Home]) -> AsyncIterator[Browser]:
+    """A browser: the contexts that the test opens, and their storage, are closed when it ends."""
     browser = await started(browser_name)
     yield browser
+    shared = {context for home in homes.values() for context in home.contexts}
     for context in browser.contexts:
-        await context.close()
+        if context not in shared:
+            await context.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def home(
+    request: pytest.FixtureRequest,
+    browser: Browser,
+    browser_name: str,
+    homes: dict[str, Home],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> AsyncIterator[Home]:
+    """The home in this browser. A test that fails leaves an empty one to the next."""
+    failed = request.session.testsfailed
+    if browser_name not in homes:
+        server = Server(tmp_path_factory.mktemp("home"))
+        server.start()
+        homes[browser_name] = Home(browser, server)
+    yield homes[browser_name]
+    await homes[browser_name].peers_leave()
+    if request.session.testsfailed > failed:
+        await homes.pop(browser_name).ends()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def friends(home: Home) -> tuple[Someone, Someone]:
+    """Alice and Bob, whom the tests of a file share, in their conversation."""
+    return await home.friends()
 
 
 @pytest_asyncio.fixture(loop_scope="session")

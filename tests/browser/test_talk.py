@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 
+import httpx
 import pytest
 from playwright.async_api import Browser, Page, Route, expect
 
+from tests.browser.home import Home
+from tests.browser.lies.peers import Peer
 from tests.conftest import Server
 from tests.support.hostile import Hostile
-from tests.support.relay import Relay
 from tests.support.someone import STORED, Someone, texts_of, until
 
 
@@ -69,19 +69,21 @@ async def test_two_people_talk_and_the_server_never_sees_plaintext(
     stored = [content.decode("utf-8", "replace") for content in files.values()]
     assert is_anywhere(known[:2], stored) == known[:2]
     assert is_anywhere(secrets, stored) == []
-    assert is_anywhere(secrets, [server.log.read_text("utf-8")]) == []
+    log = server.log.read_text("utf-8")  # it was stopped twice
+    assert [line.split()[2].rstrip(":") for line in log.splitlines()] == ["started", "stopping", "stopped"] * 2
+    assert is_anywhere([*secrets, "alice", "bob", alice.search_pin], [log]) == []
 
 
 @pytest.mark.firefox_too
-async def test_a_message_reaches_all_tabs_and_devices_of_both_people(
-    browser: Browser, server: Server, pair: tuple[Someone, Someone]
+async def test_a_message_reaches_all_tabs_and_devices_of_both_people_even_if_all_of_them_send(
+    browser: Browser, friends: tuple[Someone, Someone]
 ) -> None:
-    alice, bob = pair
-    address = alice.page.url
+    alice, bob = friends
     second_tab = await alice.new_tab()
-    await second_tab.goto(address)
+    await second_tab.goto(alice.page.url)
     device = await alice.on_another_device(browser)
     await device.opens("bob")
+    device.after = alice.after
 
     await bob.writes("to all of you")
     for page in (alice.page, second_tab, device.page):
@@ -92,20 +94,6 @@ async def test_a_message_reaches_all_tabs_and_devices_of_both_people(
         await alice.writes(said[-1], page=page)
         for other in (alice.page, second_tab, device.page, bob.page):
             await alice.sees(*said, page=other)
-    # two browsers may store the vault at the same time: one gets a 409 and retries
-    errors = [error for someone in (alice, bob, device) for error in someone.errors if "409" not in error]
-    assert errors == []
-
-
-@pytest.mark.firefox_too
-async def test_concurrent_sends_from_several_devices_lose_and_duplicate_nothing(
-    browser: Browser, server: Server, pair: tuple[Someone, Someone]
-) -> None:
-    alice, bob = pair
-    second_tab = await alice.new_tab()
-    await second_tab.goto(alice.page.url)
-    device = await alice.on_another_device(browser)
-    await device.opens("bob")
 
     async def write_many(page: Page, mark: str) -> None:
         for i in range(5):
@@ -114,21 +102,25 @@ async def test_concurrent_sends_from_several_devices_lose_and_duplicate_nothing(
     await asyncio.gather(write_many(alice.page, "a"), write_many(second_tab, "b"), write_many(device.page, "c"))
     everything = {f"{mark}{i}" for mark in "abc" for i in range(5)}
     for page in (alice.page, second_tab, device.page, bob.page):
-        await expect(texts_of(page)).to_have_count(15)
+        await expect(texts_of(page, alice.after)).to_have_count(len(said) + 15)
         await expect(page.locator(".pending")).to_have_count(0)
-        texts = await texts_of(page).all_inner_texts()
+        texts = (await texts_of(page, alice.after).all_inner_texts())[len(said) :]
         assert set(texts) == everything
         for mark in "abc":
             assert [text for text in texts if text[0] == mark] == [f"{mark}{i}" for i in range(5)]
         await expect(page.get_by_role("alert")).to_have_count(0)
+    # a number that another place took, or a vault that it stored at the same time, gets a 409 and is tried again
+    errors = [error for someone in (alice, bob, device) for error in someone.errors if "409" not in error]
+    assert errors == []
 
 
 async def test_a_message_is_sent_even_if_another_device_keeps_taking_its_number(
-    browser: Browser, pair: tuple[Someone, Someone]
+    browser: Browser, friends: tuple[Someone, Someone]
 ) -> None:
-    alice, bob = pair
+    alice, bob = friends
     device = await alice.on_another_device(browser)
     await device.opens("bob")
+    device.after = alice.after
     taken: list[str] = []
 
     async def be_overtaken(route: Route) -> None:
@@ -146,12 +138,12 @@ async def test_a_message_is_sent_even_if_another_device_keeps_taking_its_number(
     await expect(alice.page.locator(".pending")).to_have_count(0)
 
 
-async def test_a_message_sent_during_catch_up_is_fetched_too(browser: Browser, server: Server) -> None:
-    alice, bob = [await Someone.is_in(browser, server, name) for name in ("alice", "bob")]
-    await bob.starts_with(alice.search_pin)
-    await alice.page.route_web_socket("**/ws", lambda _: None)  # the socket delivers nothing
-    await alice.page.reload()
-    await alice.opens("bob")
+async def test_a_message_sent_during_catch_up_is_fetched_too(friends: tuple[Someone, Someone]) -> None:
+    alice, bob = friends
+    tab = await alice.new_tab()
+    await tab.route_web_socket("**/ws", lambda _: None)  # the socket delivers nothing
+    await tab.goto(alice.page.url)
+    await expect(tab.get_by_role("textbox", name="Message")).to_be_enabled()
     asked, may_go = asyncio.Event(), asyncio.Event()
 
     async def hold_back(route: Route) -> None:
@@ -161,81 +153,70 @@ async def test_a_message_sent_during_catch_up_is_fetched_too(browser: Browser, s
             await may_go.wait()
         await route.fulfill(response=response)
 
-    await alice.page.route("**/messages/*", hold_back)
+    await tab.route("**/messages/*", hold_back)
     catch_up = "() => { document.querySelector('message-thread').catchUp(Infinity); }"
-    await alice.page.evaluate(catch_up)
+    await tab.evaluate(catch_up)
     await asked.wait()
     await bob.writes("in between")
     await bob.sees("in between")
-    await alice.page.evaluate(catch_up)
+    await tab.evaluate(catch_up)
     may_go.set()
-    await alice.sees("in between")
-    await alice.page.unroute_all(behavior="wait")
-
-
-async def behind_a_relay(browser: Browser, server: Server) -> tuple[Someone, Someone, Relay]:
-    """Alice and Bob in a conversation, Bob behind a relay that can be cut."""
-    relay = Relay(server)
-    await relay.mend()
-    alice = await Someone.is_in(browser, server, "alice")
-    bob = await Someone.is_in(browser, server, "bob", address=relay.url)
-    await alice.starts_with(bob.search_pin)
-    await bob.opens("alice")
-    await expect(bob.page.get_by_role("textbox", name="Message")).to_be_enabled()
-    return alice, bob, relay
+    await alice.sees("in between", page=tab)
+    await tab.unroute_all(behavior="wait")
 
 
 LOST = "Connection lost"
 
 
+async def loses_the_connection(home: Home, bob: Someone) -> None:
+    """Cut Bob's connection, and wait until his page has noticed."""
+    await home.relay.cut()
+    await expect(bob.page.get_by_text(LOST)).to_be_visible()
+
+
 @pytest.mark.firefox_too
-async def test_messages_missed_while_offline_appear_once_and_in_order(browser: Browser, server: Server) -> None:
-    alice, bob, relay = await behind_a_relay(browser, server)
+async def test_messages_missed_while_offline_appear_once_and_in_order(
+    home: Home, friends: tuple[Someone, Someone]
+) -> None:
+    alice, bob = friends
     await alice.writes("before")
     await bob.sees("before")
-    await relay.cut()
-    await expect(bob.page.get_by_text(LOST)).to_be_visible()
+    await loses_the_connection(home, bob)
     for i in range(1, 8):
         await alice.writes(f"missed {i}")
         await alice.sees("before", *(f"missed {n}" for n in range(1, i + 1)))
     await bob.writes("written without a connection")
     await expect(bob.page.locator(".pending")).to_contain_text("Not sent")
     await bob.sees("before")
-    await relay.mend()
+    await home.relay.mend()
     said = ["before", *(f"missed {i}" for i in range(1, 8)), "written without a connection"]
-    await expect(texts_of(bob.page)).to_have_text(said)
+    await bob.sees(*said)
     await alice.sees(*said)
     await expect(bob.page.get_by_text(LOST)).to_be_hidden()
-    await relay.cut()
 
 
-async def test_conversations_started_while_offline_are_listed(browser: Browser, server: Server) -> None:
-    alice, bob, relay = await behind_a_relay(browser, server)
-    carol = await Someone.is_in(browser, server, "carol")
-    await bob.page.goto(relay.url)
-    await expect(bob.list.get_by_role("link")).to_have_count(1)
-    await relay.cut()
-    await expect(bob.page.get_by_text(LOST)).to_be_visible()
+async def test_conversations_started_while_offline_are_listed(home: Home) -> None:
+    bob, anna, carol = await home.person("bob"), await home.peer("anna"), await home.peer("carol")
+    await anna.starts_with(bob.search_pin)
+    await expect(bob.list.get_by_role("link").first).to_contain_text(anna.name)
+    count = await bob.list.get_by_role("link").count()
+    await loses_the_connection(home, bob)
     await carol.starts_with(bob.search_pin)
     await carol.writes("one")
-    await alice.writes("two")
-    await carol.sees("one")
-    await alice.sees("two")
-    await relay.mend()
-    await expect(bob.list.get_by_role("link")).to_have_count(2)
-    await expect(bob.list.get_by_role("link").first).to_contain_text("alice")
+    await anna.writes("two")
+    await home.relay.mend()
+    await expect(bob.list.get_by_role("link")).to_have_count(count + 1)
+    await expect(bob.list.get_by_role("link").first).to_contain_text(anna.name)
     await expect(bob.list.get_by_role("link").first).to_contain_text("1 unread")
-    await expect(bob.list.get_by_role("link").last).to_contain_text("carol")
+    await expect(bob.list.get_by_role("link").nth(1)).to_contain_text(carol.name)
     await carol.writes("three")
-    await expect(bob.list.get_by_role("link").first).to_contain_text("carol")
-    await expect(bob.list.get_by_role("link")).to_have_count(2)
-    await relay.cut()
+    await expect(bob.list.get_by_role("link").first).to_contain_text(carol.name)
+    await expect(bob.list.get_by_role("link")).to_have_count(count + 1)
 
 
-async def test_a_stale_conversation_list_does_not_undo_newer_updates(
-    server: Server, pair: tuple[Someone, Someone]
-) -> None:
-    alice, bob = pair
+async def test_a_stale_conversation_list_does_not_undo_newer_updates(friends: tuple[Someone, Someone]) -> None:
+    alice, bob = friends
+    count = await bob.list.get_by_role("link").count()
     asked, may_go = asyncio.Event(), asyncio.Event()
 
     async def hold_back(route: Route) -> None:
@@ -245,7 +226,7 @@ async def test_a_stale_conversation_list_does_not_undo_newer_updates(
         await route.fulfill(response=response)
 
     await bob.page.route("**/conversations/*", hold_back)
-    await bob.page.goto(server.url)
+    await bob.page.goto(bob.address)
     await asked.wait()
     await alice.writes("newer than the list")
     line = bob.list.get_by_role("link", name="alice")
@@ -254,27 +235,27 @@ async def test_a_stale_conversation_list_does_not_undo_newer_updates(
         may_go.set()
     await bob.page.evaluate("() => new Promise((done) => setTimeout(done, 50))")  # time to swap it in
     await expect(line).to_contain_text("1 unread")
-    await expect(bob.list.get_by_role("link")).to_have_count(1)
+    await expect(bob.list.get_by_role("link")).to_have_count(count)
 
 
-async def test_an_empty_conversation_fetches_the_first_messages_it_missed(browser: Browser, server: Server) -> None:
-    alice, bob, relay = await behind_a_relay(browser, server)
-    await relay.cut()
-    await expect(bob.page.get_by_text(LOST)).to_be_visible()
+async def test_an_empty_conversation_fetches_the_first_messages_it_missed(home: Home) -> None:
+    bob, dora = await home.person("bob"), await home.peer("dora")
+    await dora.starts_with(bob.search_pin)
+    await bob.opens("dora")
+    await expect(bob.page.get_by_role("textbox", name="Message")).to_be_enabled()
+    await loses_the_connection(home, bob)
     for i in range(1, 4):
-        await alice.writes(f"missed {i}")
-    await alice.sees("missed 1", "missed 2", "missed 3")
+        await dora.writes(f"missed {i}")
     await bob.page.route("**/messages/*", lambda route: route.abort())
-    await relay.mend()
+    await home.relay.mend()
     await expect(bob.page.get_by_text(LOST)).to_be_hidden(timeout=20_000)
     await bob.page.unroute("**/messages/*")
-    await alice.writes("live")  # the page's first row is the fourth message
+    await dora.writes("live")  # the page's first row is the fourth message
     await bob.sees("missed 1", "missed 2", "missed 3", "live")
-    await relay.cut()
 
 
-async def test_a_message_whose_response_is_lost_is_sent_once(pair: tuple[Someone, Someone]) -> None:
-    alice, bob = pair
+async def test_a_message_whose_response_is_lost_is_sent_once(friends: tuple[Someone, Someone]) -> None:
+    alice, bob = friends
     lost: list[str] = []
 
     async def lose_the_answer(route: Route) -> None:
@@ -298,16 +279,18 @@ async def test_a_message_whose_response_is_lost_is_sent_once(pair: tuple[Someone
     assert len(lost) == 2  # its row proves that it was stored
 
 
-async def test_a_message_whose_response_and_row_are_lost_is_resent_unchanged(browser: Browser, server: Server) -> None:
-    alice, bob, relay = await behind_a_relay(browser, server)
+async def test_a_message_whose_response_and_row_are_lost_is_resent_unchanged(
+    home: Home, friends: tuple[Someone, Someone]
+) -> None:
+    alice, bob = friends
     handed: list[str] = []
 
     async def lose_the_answer(route: Route) -> None:
         handed.append(str(route.request.post_data))
         if len(handed) == 1:
-            await relay.cut()  # also loses the row that the socket would deliver
-            headers = {**route.request.headers, "origin": server.url}
-            await route.fetch(url=f"{server.url}/send_message", headers=headers)
+            await home.relay.cut()  # also loses the row that the socket would deliver
+            headers = {**route.request.headers, "origin": home.server.url}
+            await route.fetch(url=f"{home.server.url}/send_message", headers=headers)
             await route.abort()
         else:
             await route.continue_()
@@ -320,7 +303,7 @@ async def test_a_message_whose_response_and_row_are_lost_is_resent_unchanged(bro
     await bob.writes("only once")
     await alice.sees("only once")
     await expect(bob.page.locator(".pending")).to_contain_text("Not sent.")
-    await relay.mend()
+    await home.relay.mend()
     await until(lambda: len(handed) > 1)
     await bob.page.unroute("**/messages/*")
     await bob.sees("only once")
@@ -328,12 +311,11 @@ async def test_a_message_whose_response_and_row_are_lost_is_resent_unchanged(bro
     await bob.writes("and on")
     await alice.sees("only once", "and on")
     assert [body == handed[0] for body in handed[1:]] == [True, False]
-    await relay.cut()
 
 
 @pytest.mark.firefox_too
-async def test_an_unsent_message_survives_a_reload_and_is_retried(pair: tuple[Someone, Someone]) -> None:
-    alice, bob = pair
+async def test_an_unsent_message_survives_a_reload_and_is_retried(friends: tuple[Someone, Someone]) -> None:
+    alice, bob = friends
     tries: list[str] = []
 
     async def refuse(route: Route) -> None:
@@ -356,8 +338,8 @@ async def test_an_unsent_message_survives_a_reload_and_is_retried(pair: tuple[So
     await expect(pending).to_have_count(0)
 
 
-async def test_discarding_a_message_puts_its_text_back_into_the_field(pair: tuple[Someone, Someone]) -> None:
-    alice, _ = pair
+async def test_discarding_a_message_puts_its_text_back_into_the_field(friends: tuple[Someone, Someone]) -> None:
+    alice, _ = friends
     await alice.page.route("**/send_message", lambda route: route.abort())
     await alice.writes("never mind")
     await alice.page.locator(".pending").get_by_role("button", name="Discard").click()
@@ -374,9 +356,9 @@ FULL = """() => {
 
 @pytest.mark.firefox_too
 async def test_a_full_browser_storage_loses_no_message_whether_sent_or_not(
-    pair: tuple[Someone, Someone],
+    friends: tuple[Someone, Someone],
 ) -> None:
-    alice, bob = pair
+    alice, bob = friends
     await alice.page.evaluate(FULL)
     await alice.writes("sent all the same")
     await bob.sees("sent all the same")
@@ -389,12 +371,13 @@ async def test_a_full_browser_storage_loses_no_message_whether_sent_or_not(
     await expect(field).to_have_value("not sent")
     await expect(alice.page.get_by_role("alert").filter(has_text="The disk is full.")).to_be_visible()
     await expect(alice.page.locator(".pending")).to_have_count(0)
+    await alice.page.reload()
 
 
 async def test_a_sent_message_stuck_in_the_outbox_is_neither_shown_as_unsent_nor_sent_twice(
-    pair: tuple[Someone, Someone],
+    friends: tuple[Someone, Someone],
 ) -> None:
-    alice, bob = pair
+    alice, bob = friends
     await alice.page.evaluate("""() => {
         IDBObjectStore.prototype.delete = function () {
             if (this.name === "outbox") throw new DOMException("The disk is broken.", "UnknownError");
@@ -408,13 +391,13 @@ async def test_a_sent_message_stuck_in_the_outbox_is_neither_shown_as_unsent_nor
     await alice.page.reload()  # the leftover is sent again
     await expect(alice.page.locator(".pending")).to_have_count(0)
     await alice.writes("twice")
-    for someone in pair:
+    for someone in friends:
         await someone.sees("once", "twice")
 
 
 @pytest.mark.firefox_too
-async def test_a_message_is_sent_even_if_the_page_is_left_at_the_same_moment(pair: tuple[Someone, Someone]) -> None:
-    alice, bob = pair
+async def test_a_message_is_sent_even_if_the_page_is_left_at_the_same_moment(friends: tuple[Someone, Someone]) -> None:
+    alice, bob = friends
     await alice.page.get_by_role("textbox", name="Message").fill("last words")
     await alice.page.evaluate("""() => {
         document.querySelector("message-composer").addEventListener("submit", () => location.assign("/account"));
@@ -426,64 +409,68 @@ async def test_a_message_is_sent_even_if_the_page_is_left_at_the_same_moment(pai
     await alice.sees("last words")
     await expect(alice.page.locator(".pending")).to_have_count(0)
     await expect(alice.page.get_by_role("textbox", name="Message")).to_have_value("")
+    await alice.page.reload()
 
 
 @pytest.mark.firefox_too
-async def test_any_text_arrives_unchanged(pair: tuple[Someone, Someone]) -> None:
-    alice, bob = pair
+async def test_any_text_arrives_unchanged(friends: tuple[Someone, Someone]) -> None:
+    alice, bob = friends
     markup = "<b>bold</b> & \"quotes\" 'n' \\ {{7*7}} </script>"
     texts = ["x" * 500, "👨‍👩‍👧‍👦" * 71, "שלום עולם\nمرحبا", markup, "a\tb\n\nc"]
     for seen, text in enumerate(texts, 1):
         await alice.writes(text)
-        for someone in pair:
-            await expect(texts_of(someone.page)).to_have_count(seen)
+        for someone in friends:
+            await expect(texts_of(someone.page, someone.after)).to_have_count(seen)
             await expect(texts_of(someone.page).last).not_to_be_empty()
             assert await texts_of(someone.page).last.evaluate("element => element.textContent") == text
     assert [alice.errors, bob.errors] == [[], []]
 
 
-async def test_messages_seen_live_count_as_read_and_others_as_unread(
-    browser: Browser, server: Server, pair: tuple[Someone, Someone]
-) -> None:
-    alice, bob = pair
+async def test_messages_seen_live_count_as_read_and_others_as_unread(friends: tuple[Someone, Someone]) -> None:
+    alice, bob = friends
+    line = bob.list.get_by_role("link", name="alice")
     await alice.writes("one")
     await bob.sees("one")
-    await bob.page.goto(server.url)
-    await expect(bob.list.get_by_role("link", name="alice")).not_to_contain_text("unread")
+    await bob.page.goto(bob.address)
+    await expect(line).not_to_contain_text("unread")
     await alice.writes("two")
-    await expect(bob.list.get_by_role("link", name="alice")).to_contain_text("1 unread")
+    await expect(line).to_contain_text("1 unread")
     await alice.writes("three")
-    await expect(bob.list.get_by_role("link", name="alice")).to_contain_text("2 unread")
+    await expect(line).to_contain_text("2 unread")
     await bob.page.reload()
-    await expect(bob.list.get_by_role("link", name="alice")).to_contain_text("2 unread")
-    await bob.opens("alice")
+    await expect(line).to_contain_text("2 unread")
+    await line.click()
     await bob.sees("one", "two", "three")
     await bob.page.go_back()
     await bob.page.reload()
-    await expect(bob.list.get_by_role("link", name="alice")).not_to_contain_text("unread")
+    await expect(line).not_to_contain_text("unread")
 
 
 async def test_a_rate_limited_message_waits_and_is_then_sent_automatically(browser: Browser, tmp_path: Path) -> None:
     server = Server(tmp_path, limit_send="1/second")
     server.start()
     try:
-        alice, bob = [await Someone.is_in(browser, server, name) for name in ("alice", "bob")]
-        await alice.starts_with(bob.search_pin)
-        await bob.opens("alice")
+        alice, bob = await Someone.is_in(browser, server, "alice"), await Peer.arrives(server, "bob")
+        await bob.starts_with(alice.search_pin)
+        await alice.opens("bob")
         for i in range(4):
             await alice.writes(str(i))
         await expect(alice.page.locator(".pending").first).to_contain_text("Please wait 1 seconds")
         await bob.sees("0", "1", "2", "3")
         await expect(alice.page.locator(".pending")).to_have_count(0)
+        await bob.leaves()
     finally:
         server.kill()
 
 
 @pytest.mark.firefox_too
-async def test_long_conversations_open_at_the_end_and_load_older_messages(pair: tuple[Someone, Someone]) -> None:
-    alice, bob = pair
-    await alice.writes_many(120)
-    await expect(alice.page.get_by_text("line 120", exact=True)).to_be_in_viewport()
+async def test_long_conversations_open_at_the_end_and_load_older_messages(home: Home) -> None:
+    bob, dora = await home.person("bob"), await home.peer()
+    await dora.starts_with(bob.search_pin)
+    for i in range(1, 121):
+        await dora.writes(f"line {i}")
+    await bob.opens(dora.name)
+    await expect(bob.page.get_by_text("line 120", exact=True)).to_be_in_viewport()
     await bob.page.reload()
     await expect(bob.page.get_by_text("line 120", exact=True)).to_be_in_viewport()
     assert await texts_of(bob.page).count() < 120
@@ -492,21 +479,23 @@ async def test_long_conversations_open_at_the_end_and_load_older_messages(pair: 
         await log.evaluate("element => { element.scrollTop = -element.scrollHeight }")
         await expect(bob.page.get_by_text(f"line {first}", exact=True)).to_be_attached()
     await bob.sees(*(f"line {i}" for i in range(1, 121)))
-    await alice.writes("newest")
+    await dora.writes("newest")
     button = bob.page.get_by_role("button", name="New messages")
     await expect(button).to_be_visible()
     await expect(bob.page.get_by_text("newest", exact=True)).not_to_be_in_viewport()
     await button.click()
     await expect(bob.page.get_by_text("newest", exact=True)).to_be_in_viewport()
     await expect(button).to_be_hidden()
-    await alice.writes("one more")
+    await dora.writes("one more")
     await expect(bob.page.get_by_text("one more", exact=True)).to_be_in_viewport()
+    await bob.writes("my own")
+    await expect(bob.page.get_by_text("my own", exact=True)).to_be_in_viewport()
     await expect(bob.page.get_by_role("alert")).to_have_count(0)
 
 
 @pytest.mark.firefox_too
-async def test_logging_out_deletes_the_keys_in_every_tab(pair: tuple[Someone, Someone], server: Server) -> None:
-    alice, _ = pair
+async def test_logging_out_deletes_the_keys_in_every_tab(friends: tuple[Someone, Someone]) -> None:
+    alice, _ = friends
     second_tab = await alice.new_tab()
     await second_tab.goto(alice.page.url)
     await expect(second_tab.get_by_role("textbox", name="Message")).to_be_enabled()
@@ -515,47 +504,47 @@ async def test_logging_out_deletes_the_keys_in_every_tab(pair: tuple[Someone, So
         await expect(page.get_by_role("button", name="Log in")).to_be_visible()
         assert await page.evaluate(STORED) == [0, 0, 0, 0]
         assert await page.evaluate("() => [localStorage.length, sessionStorage.length]") == [0, 0]
+    await alice.logs_in()
 
 
 @pytest.mark.firefox_too
-async def test_a_session_that_ends_while_offline_leaves_no_keys(browser: Browser, server: Server) -> None:
-    alice, bob, relay = await behind_a_relay(browser, server)
-    await relay.cut()
-    await expect(bob.page.get_by_text(LOST)).to_be_visible()
+async def test_a_session_that_ends_while_offline_leaves_no_keys(home: Home) -> None:
+    bob = await home.person("bob")
+    await loses_the_connection(home, bob)
     cookies = {cookie["name"]: cookie["value"] for cookie in await bob.context.cookies()}
-    ended = await alice.context.request.post(
-        f"{server.url}/logout", headers={"Authorization": f"Bearer {cookies['ezdms_session']}"}
-    )
-    assert ended.status == 204
-    await relay.mend()
+    async with httpx.AsyncClient(headers={"Authorization": f"Bearer {cookies['ezdms_session']}"}) as client:
+        ended = await client.post(f"{home.server.url}/logout")
+    assert ended.status_code == 204
+    await home.relay.mend()
     await expect(bob.page.get_by_role("button", name="Log in")).to_be_visible()
     assert await bob.page.evaluate("() => indexedDB.databases().then((all) => all.length)") == 1
     assert await bob.page.evaluate(STORED) == [0, 0, 0, 0]
-    await relay.cut()
+    await bob.logs_in()
 
 
 @pytest.mark.firefox_too
 async def test_every_conversation_has_a_url_and_browser_history_works(
-    browser: Browser, server: Server, pair: tuple[Someone, Someone]
+    home: Home, friends: tuple[Someone, Someone]
 ) -> None:
-    alice, bob = pair
-    carol = await Someone.is_in(browser, server, "carol")
+    alice, bob = friends
+    carol = await home.peer()
     await bob.writes("from bob")
     await alice.sees("from bob")
     with_bob = alice.page.url
     await carol.starts_with(alice.search_pin)
     await carol.writes("from carol")
-    await alice.opens("carol")
-    await alice.sees("from carol")
+    await alice.opens(carol.name)
+    newest = texts_of(alice.page).last
+    await expect(newest).to_have_text("from carol")
     with_carol = alice.page.url
     assert with_bob != with_carol
     await alice.page.go_back()
     await alice.sees("from bob")
     assert alice.page.url == with_bob
     await alice.page.go_forward()
-    await alice.sees("from carol")
+    await expect(newest).to_have_text("from carol")
     await alice.page.get_by_role("link", name="EZ-DMS, your conversations").click()
-    await expect(alice.page).to_have_url(f"{server.url}/")
+    await expect(alice.page).to_have_url(f"{home.server.url}/")
     await alice.page.goto(with_bob)
     await alice.sees("from bob")
 
@@ -564,20 +553,20 @@ async def test_every_conversation_has_a_url_and_browser_history_works(
     await alice.page.goto(with_carol)  # a bookmark, without a session
     await alice.logs_in()
     assert alice.page.url == with_carol
-    await alice.sees("from carol")
+    await expect(newest).to_have_text("from carol")
 
 
 async def test_a_damaged_copy_cannot_be_verified(
-    pair: tuple[Someone, Someone],
+    friends: tuple[Someone, Someone],
 ) -> None:
-    alice, bob = pair
+    alice, bob = friends
     await alice.writes("genuine")
     await bob.sees("genuine")
 
     async def damage(route: Route) -> None:
         response = await route.fetch()
         html = await response.text()
-        at = html.index('data-sealed="') + 1500
+        at = html.rindex('data-sealed="') + 1500  # in the newest message
         await route.fulfill(response=response, body=html[:at] + ("A" if html[at] != "A" else "B") + html[at + 1 :])
 
     await bob.page.route("**/c/*/open", damage)
@@ -589,15 +578,15 @@ async def test_a_damaged_copy_cannot_be_verified(
 
 
 async def test_a_deleted_message_keeps_its_place_and_raises_no_alarm(
-    server: Server, pair: tuple[Someone, Someone]
+    home: Home, friends: tuple[Someone, Someone]
 ) -> None:
-    alice, bob = pair
+    alice, bob = friends
     for text in ("one", "two", "three"):
         await alice.writes(text)
     await bob.sees("one", "two", "three")
-    with closing(sqlite3.connect(server.data_dir / "ezdms.db")) as connection, connection:
-        connection.execute("UPDATE messages SET sealed_a = NULL, sealed_b = NULL WHERE seq = 2")
-    for someone in pair:
+    gone = "UPDATE messages SET sealed_a = NULL, sealed_b = NULL WHERE conversation_id = ? AND seq = ?"
+    Hostile(home.server).run(gone, home.conversation, alice.after + 2)
+    for someone in friends:
         await someone.page.reload()
         await someone.sees("one", "This message is gone: it was deleted or has expired.", "three")
         await expect(someone.alert).to_have_count(0)
@@ -607,19 +596,16 @@ async def test_a_deleted_message_keeps_its_place_and_raises_no_alarm(
     await expect(bob.alert).to_have_count(0)
 
 
-async def test_a_swapped_contact_key_is_detected_before_anything_is_sent(
-    browser: Browser, server: Server, pair: tuple[Someone, Someone]
-) -> None:
-    alice, bob = pair
-    eve = await Someone.is_in(browser, server, "eve")
-    forged = Hostile(server).user("eve")["statement"]
-    genuine = Hostile(server).user("bob")["statement"]
+async def test_a_swapped_contact_key_is_detected_before_anything_is_sent(home: Home) -> None:
+    alice, bob, eve, mallory = await home.person("alice"), *[await home.peer() for _ in range(3)]
+    await alice.starts_with(bob.search_pin)
+    with_bob = alice.page.url
 
     async def swap(route: Route) -> None:
         response = await route.fetch()
         html = await response.text()
-        assert genuine in html
-        await route.fulfill(response=response, body=html.replace(genuine, forged))
+        assert bob.statement in html
+        await route.fulfill(response=response, body=html.replace(bob.statement, eve.statement))
 
     await alice.page.route("**/c/*/open", swap)
     await alice.page.reload()
@@ -627,60 +613,44 @@ async def test_a_swapped_contact_key_is_detected_before_anything_is_sent(
     await expect(alice.page.get_by_role("textbox", name="Message")).to_be_disabled()
 
     async def serve_another(route: Route) -> None:  # all genuine, but from the conversation with Eve
-        response = await route.fetch(url=f"{server.url}/c/{with_eve}/open")
+        response = await route.fetch(url=f"{home.server.url}/c/{with_eve}/open")
         await route.fulfill(response=response)
 
-    with_bob = alice.page.url
     await alice.page.unroute("**/c/*/open")
     await alice.page.goto(with_bob)
     await alice.starts_with(eve.search_pin)
-    await expect(alice.page.get_by_role("heading", name="eve")).to_be_visible()
+    await expect(alice.page.get_by_role("heading", name=eve.name)).to_be_visible()
     with_eve = alice.page.url.rsplit("/", 1)[1]
     await alice.page.route("**/c/*/open", serve_another)
     await alice.page.goto(with_bob)
     await expect(alice.alert).to_contain_text("The server shows a different key")
     await expect(alice.page.get_by_role("textbox", name="Message")).to_be_disabled()
 
-    carol = await Someone.is_in(browser, server, "carol")
-
     async def answer_with_eve(route: Route) -> None:
         response = await route.fetch()
         answer = await response.json()
-        await route.fulfill(response=response, json=answer | {"partner_statement": forged})
+        await route.fulfill(response=response, json=answer | {"partner_statement": eve.statement})
 
-    await carol.page.route("**/start_conversation", answer_with_eve)
-    await carol.page.get_by_role("textbox", name="Search PIN").fill(bob.search_pin)
-    await carol.page.get_by_role("button", name="Start").click()
-    await expect(carol.alert).to_contain_text("does not belong to this Search PIN")
-    assert carol.page.url == f"{server.url}/"
+    await alice.page.unroute("**/c/*/open")
+    await alice.page.goto(home.server.url)
+    await alice.page.route("**/start_conversation", answer_with_eve)
+    await alice.page.get_by_role("textbox", name="Search PIN").fill(mallory.search_pin)
+    await alice.page.get_by_role("button", name="Start").click()
+    await expect(alice.alert).to_contain_text("does not belong to this Search PIN")
+    assert alice.page.url == f"{home.server.url}/"
 
 
-async def test_people_are_shown_only_by_their_signed_names(
-    browser: Browser, server: Server, pair: tuple[Someone, Someone]
-) -> None:
+async def test_people_are_shown_only_by_their_signed_names(home: Home) -> None:
     """For existing contacts and for first messages alike."""
-    alice, bob = pair
-    carol = await Someone.is_in(browser, server, "carol")
-    await bob.page.goto(server.url)
-    await bob.starts_with(carol.search_pin)
-    Hostile(server).run("UPDATE users SET username = 'mum' WHERE username = 'bob'")
+    alice, bob, carol = await home.person("alice"), await home.peer("peter"), await home.peer("paul")
+    await alice.starts_with(bob.search_pin)
+    await carol.starts_with(alice.search_pin)
+    Hostile(home.server).run("UPDATE users SET username = 'mum' WHERE username IN ('peter', 'paul')")
     await alice.page.reload()
-    await expect(alice.list.get_by_role("link", name="bob")).to_be_visible()
-    await expect(alice.page.get_by_role("heading", name="bob")).to_be_visible()
-    await expect(alice.page).to_have_title("bob · EZ-DMS")
-    await carol.page.reload()
-    await carol.opens("bob")
-    for someone in (alice, carol):
-        assert "mum" not in await someone.page.content()
-
-
-async def test_the_server_log_contains_only_start_and_stop(
-    server: Server, pair: tuple[Someone, Someone], tmp_path: Path
-) -> None:
-    alice, bob = pair
-    await alice.writes("hello")
-    await bob.sees("hello")
-    assert server.stop() == 0
-    lines = (tmp_path / "server.log").read_text().splitlines()
-    assert [line.split()[2].rstrip(":") for line in lines] == ["started", "stopping", "stopped"]
-    assert not any(word in line for line in lines for word in ("alice", "bob", alice.search_pin))
+    await expect(alice.list.get_by_role("link", name="peter")).to_be_visible()
+    await expect(alice.page.get_by_role("heading", name="peter")).to_be_visible()
+    await expect(alice.page).to_have_title("peter · EZ-DMS")
+    assert "mum" not in await alice.page.content()
+    await alice.opens("paul")
+    await expect(alice.page).to_have_title("paul · EZ-DMS")
+    assert "mum" not in await alice.page.content()

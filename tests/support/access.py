@@ -10,6 +10,8 @@ from playwright.async_api import Page
 
 from tests.conftest import skip_or_fail
 
+AXE = "() => axe.run({ resultTypes: ['violations'], preload: false, selectors: false })"  # what is not used costs half
+
 LOOKS = [  # width, height, scheme
     (320, 568, "light"),
     (390, 844, "dark"),
@@ -24,7 +26,7 @@ async def serious_faults(page: Page) -> list[str]:
         skip_or_fail("axe-core is missing: run bin/test on a machine with node and npm")
     if not await page.evaluate("() => 'axe' in globalThis"):
         await page.evaluate(path.read_text("utf-8") + ";0")
-    found: dict[str, Any] = await page.evaluate("() => axe.run({ resultTypes: ['violations'] })")
+    found: dict[str, Any] = await page.evaluate(AXE)
     return [
         f"{fault['id']}: {fault['nodes'][0]['html'][:120]} {fault['nodes'][0]['failureSummary'][:200]}"
         for fault in found["violations"]

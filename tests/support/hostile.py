@@ -19,10 +19,11 @@ COLUMNS = "conversation_id, seq, message_id, sender_id, n, hash, suite, sealed_a
 
 
 class Hostile:
-    """A hostile operator with access to the tables."""
+    """A hostile operator with access to the tables. What is done to messages is done in one conversation, or in all."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, conversation: str = "*") -> None:
         self.path = Path(server.data_dir) / "ezdms.db"
+        self.conversation = conversation
 
     def run(self, sql: str, *values: Any) -> list[sqlite3.Row]:
         """Run a statement, and return once the server shows its effect: sessions are cached for a moment."""
@@ -42,22 +43,27 @@ class Hostile:
         for column, value in columns.items():
             self.run(f"UPDATE users SET {column} = ? WHERE username = ?", value, name)  # noqa: S608
 
+    def here(self, sql: str, *values: Any) -> list[sqlite3.Row]:
+        """Run a statement that ends with a condition, for the conversation."""
+        return self.run(f"{sql} AND conversation_id GLOB ?", *values, self.conversation)
+
     def drop(self, seq: int) -> None:
         """Remove a message and close the gap in `seq`."""
-        self.run("DELETE FROM messages WHERE seq = ?", seq)
-        self.run("UPDATE messages SET seq = -seq WHERE seq > ?", seq)
-        self.run("UPDATE messages SET seq = -seq - 1 WHERE seq < 0")
-        self.run("UPDATE conversations SET last_seq = last_seq - 1")
+        self.here("DELETE FROM messages WHERE seq = ?", seq)
+        self.here("UPDATE messages SET seq = -seq WHERE seq > ?", seq)
+        self.here("UPDATE messages SET seq = -seq - 1 WHERE seq < 0")
+        self.here("UPDATE conversations SET last_seq = last_seq - 1 WHERE true")
 
     def exchange(self, one: int, other: int) -> None:
         """Swap two messages."""
-        self.run("UPDATE messages SET seq = -1 WHERE seq = ?", one)
-        self.run("UPDATE messages SET seq = ? WHERE seq = ?", one, other)
-        self.run("UPDATE messages SET seq = ? WHERE seq = -1", other)
+        self.here("UPDATE messages SET seq = -1 WHERE seq = ?", one)
+        self.here("UPDATE messages SET seq = ? WHERE seq = ?", one, other)
+        self.here("UPDATE messages SET seq = ? WHERE seq = -1", other)
 
     def repeat(self, seq: int, *, conversation_id: str | None = None, **changed: Any) -> None:
         """Show a message again at the end, with other outer ids and the same sealed content."""
-        row = dict(self.run(f"SELECT {COLUMNS} FROM messages WHERE seq = ? ORDER BY created_at", seq)[0])  # noqa: S608
+        found = self.here(f"SELECT {COLUMNS} FROM messages WHERE seq = ?", seq)  # noqa: S608
+        row = dict(min(found, key=lambda one: one["created_at"]))
         row["conversation_id"] = conversation_id or row["conversation_id"]
         last = self.run("SELECT last_seq FROM conversations WHERE conversation_id = ?", row["conversation_id"])
         row |= {"seq": last[0]["last_seq"] + 1, "message_id": "A" * 22, "n": 1000} | changed

@@ -63,6 +63,8 @@ class Someone:
         self.name = name
         self.login_pin = ""
         self.search_pin = ""
+        self.address = server.url  # where the browser finds the server
+        self.after = 0  # `sees` ignores messages of the conversation up to this one
         self._traffic: list[str] = []
         self.addresses: list[str] = []
         self.errors: list[str] = []
@@ -88,7 +90,7 @@ class Someone:
         someone.context = await browser.new_context(**options)
         someone.context.set_default_timeout(30_000)
         someone.page = await someone.new_tab()
-        home = address or server.url
+        home = someone.address = address or server.url
         deployment = await someone.context.request.get(f"{home}/deployment", headers=JSON)
         keys, pin = crypto.generate_keys(), crypto.new_login_pin()
         someone.login_pin = crypto.show_login_pin(pin)
@@ -104,8 +106,7 @@ class Someone:
         code = [address_of("js/crypto.js"), address_of("js/keystore.js")]
         await someone.page.evaluate(MOVE_IN, [*code, stored | in_pkcs8(keys)])
         await someone.page.unroute(f"{home}/empty")
-        someone.addresses.clear()
-        someone._traffic.clear()
+        someone.forgets_the_past()
         await someone.page.goto(home)
         await expect(someone.page.get_by_test_id("my-search-pin")).to_have_text(someone.search_pin)
         return someone
@@ -151,6 +152,23 @@ class Someone:
         await page.get_by_role("button", name="Log in").click()
         await expect(page.get_by_test_id("my-search-pin")).to_have_text(self.search_pin)
 
+    async def starts_afresh(self, path: str = "/") -> None:
+        """Go to this path, with nothing left of an earlier test in this browser but what it stores."""
+        for page in self.context.pages:
+            if page is not self.page:
+                await page.close()
+        await self.context.unroute_all()
+        await self.page.unroute_all()
+        self.after = 0
+        if self.page.url != self.address + path:
+            await self.page.goto(self.address + path)
+        self.forgets_the_past()
+
+    def forgets_the_past(self) -> None:
+        """Record from now on."""
+        for recorded in (self.addresses, self._traffic, self.errors):
+            recorded.clear()
+
     async def on_another_device(self, browser: Browser) -> Someone:
         """The same person, logged in with another browser."""
         device = await Someone.arrives(browser, self.server, self.name)
@@ -181,7 +199,7 @@ class Someone:
 
     async def sees(self, *texts: str, page: Page | None = None) -> None:
         """Wait for exactly these messages, in order."""
-        await expect(texts_of(page or self.page)).to_have_text(list(texts))
+        await expect(texts_of(page or self.page, self.after)).to_have_text(list(texts))
 
     @property
     def traffic(self) -> Sequence[str]:
@@ -222,6 +240,6 @@ async def until(is_so: Callable[[], bool | Awaitable[bool]]) -> None:
     raise AssertionError("it did not become true")
 
 
-def texts_of(page: Page) -> Locator:
-    """The texts of all messages on the page."""
-    return page.get_by_role("log").locator("sealed-text")
+def texts_of(page: Page, after: int = 0) -> Locator:
+    """The texts of the messages on the page that come after this one of the conversation."""
+    return page.get_by_role("log").locator(f"xpath=.//message-row[@data-seq > {after}]//sealed-text")

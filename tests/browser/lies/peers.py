@@ -16,6 +16,7 @@ from ezdms.protocol import envelope
 from ezdms.protocol.encoding import b64u_decode, b64u_encode
 from tests.conftest import Server
 from tests.support.people import JSON, registration
+from tests.support.someone import until
 
 _numbers = itertools.count(1)
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # loading every authority takes as long as generating keys
@@ -34,6 +35,7 @@ class Peer:
         self.sent: list[crypto.SealedMessage] = []
         self.search_pin = ""
         self.salt = ""
+        self.user_id = ""
         self.statement = ""
         self.conversation = ""
         self.other: envelope.Statement  # of the browser's user
@@ -45,12 +47,13 @@ class Peer:
     @classmethod
     async def arrives(cls, server: Server, name: str = "", *, pin_is: Callable[[str], object] = bool) -> Peer:
         """Register, with a Search PIN for which `pin_is` is true, and a new name if none is given."""
-        peer = cls(server, name or f"peer{next(_numbers)}")
+        peer = cls(server, name or f"peer{next(_numbers):04}")
         salts = (secrets.token_bytes(16) for _ in itertools.count())
         salt = next(salt for salt in salts if pin_is(envelope.search_pin(peer.keys.ik, salt)))
         fields = registration(peer.keys, peer.name, search_salt=b64u_encode(salt))
         answer = await peer.ask("POST", "/register", fields)
         peer.search_pin, peer.salt, peer.statement = answer["search_pin"], fields["search_salt"], fields["statement"]
+        peer.user_id = answer["user_id"]
         peer._http.headers["Authorization"] = f"Bearer {answer['token']}"
         return peer
 
@@ -96,6 +99,24 @@ class Peer:
         row = (await self.rows())[-1]
         claimed = {name: row[name] for name in ("message_id", "n", "hash", "suite")}
         return crypto.open_message(self.keys, self.other.ik, self.keys.ik, row["encrypted"], **claimed)
+
+    async def sees(self, *texts: str) -> None:
+        """Wait until these are the texts of the conversation."""
+
+        async def are_there() -> bool:
+            return await self.texts() == list(texts)
+
+        await until(are_there)
+
+    async def texts(self) -> list[str]:
+        """Open every message of the conversation."""
+        own, theirs = self.keys.ik, self.other.ik
+        opened = []
+        for row in await self.rows():
+            between = (own, theirs) if row["sender_id"] == self.user_id else (theirs, own)
+            claimed = {name: row[name] for name in ("message_id", "n", "hash", "suite")}
+            opened.append(crypto.open_message(self.keys, *between, row["encrypted"], **claimed).text)
+        return opened
 
     async def leaves(self) -> None:
         """Close the connection; the account stays."""

@@ -1,0 +1,73 @@
+"""A server for all tests of a file, and people who live there from one test to the next."""
+
+from __future__ import annotations
+
+from playwright.async_api import Browser, BrowserContext, expect
+
+from tests.browser.lies.peers import Peer
+from tests.conftest import Server
+from tests.support.hostile import Hostile
+from tests.support.relay import Relay
+from tests.support.someone import Someone
+
+
+class Home:
+    """Alice and Bob with their browsers, Bob behind a relay that can be cut, and programs that talk to them."""
+
+    def __init__(self, browser: Browser, server: Server) -> None:
+        self.browser, self.server, self.relay = browser, server, Relay(server)
+        self.people: dict[str, Someone] = {}
+        self.peers: list[Peer] = []
+        self.conversation = ""  # Alice's with Bob
+
+    @property
+    def contexts(self) -> list[BrowserContext]:
+        """Those that a test must leave open."""
+        return [someone.context for someone in self.people.values()]
+
+    async def person(self, name: str) -> Someone:
+        """Alice or Bob at their list, with nothing left of an earlier test but conversations."""
+        if name in self.people:
+            await self.people[name].starts_afresh()
+            await self.people[name].page.reload()
+        else:
+            if name == "bob":
+                await self.relay.mend()
+            address = self.relay.url if name == "bob" else ""
+            self.people[name] = await Someone.is_in(self.browser, self.server, name, address)
+        return self.people[name]
+
+    async def friends(self) -> tuple[Someone, Someone]:
+        """Both in their conversation, which Alice started; they see only what is said from now on."""
+        if not self.conversation:
+            alice, bob = [await self.person(name) for name in ("alice", "bob")]
+            await alice.starts_with(bob.search_pin)
+            await bob.opens("alice")
+            self.conversation = alice.page.url.rsplit("/", 1)[1]
+        alice, bob = self.people["alice"], self.people["bob"]
+        last = "SELECT last_seq FROM conversations WHERE conversation_id = ?"
+        said = Hostile(self.server).run(last, self.conversation)
+        for someone in (alice, bob):
+            await someone.starts_afresh(f"/c/{self.conversation}")
+            await expect(someone.page.get_by_role("textbox", name="Message")).to_be_enabled()
+            await someone.page.get_by_role("textbox", name="Message").clear()
+            someone.after = said[0]["last_seq"]
+        return alice, bob
+
+    async def peer(self, name: str = "") -> Peer:
+        """A new account of a program."""
+        self.peers.append(await Peer.arrives(self.server, name))
+        return self.peers[-1]
+
+    async def peers_leave(self) -> None:
+        """Close their connections."""
+        while self.peers:
+            await self.peers.pop().leaves()
+
+    async def ends(self) -> None:
+        """Close everything."""
+        await self.peers_leave()
+        for context in self.contexts:
+            await context.close()
+        await self.relay.cut()
+        self.server.kill()
