@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
+from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser, Locator, Page, expect
 
+from ezdms.client import Client
+from tests.browser.home import Home
 from tests.conftest import Server
 from tests.support.access import faults_in_every_look
 from tests.support.hostile import Hostile
 from tests.support.someone import Someone
 
 
-async def test_every_page_and_state_passes_axe_and_fits_the_screen(browser: Browser, server: Server) -> None:
-    alice, bob = [await Someone.arrives(browser, server, name, reduced_motion="reduce") for name in ("alice", "bob")]
+async def test_every_page_and_state_passes_axe_and_fits_the_screen(
+    browser: Browser, server: Server, tmp_path: Path
+) -> None:
+    alice = await Someone.arrives(browser, server, "alice", reduced_motion="reduce")
+    bob = await Someone.is_in(browser, server, "bob", reduced_motion="reduce")
     page = alice.page
     faults = {}
     for path in ("/", "/protection", "/nowhere", "/account"):
@@ -25,7 +30,7 @@ async def test_every_page_and_state_passes_axe_and_fits_the_screen(browser: Brow
     await page.get_by_role("button", name="Log in").click()
     await expect(alice.alert).not_to_be_empty()
     faults["an error and a person to add"] = await faults_in_every_look(page)
-    await asyncio.gather(alice.creates_an_account(), bob.creates_an_account())
+    await alice.creates_an_account()
     faults["nothing yet"] = await faults_in_every_look(page)
     await page.get_by_role("textbox", name="Search PIN").clear()  # filled in by the link
     await alice.starts_with(bob.search_pin)
@@ -50,8 +55,9 @@ async def test_every_page_and_state_passes_axe_and_fits_the_screen(browser: Brow
     await page.get_by_role("button", name="Make a new Login PIN").click()
     await expect(page.get_by_test_id("login-pin")).not_to_be_empty()
     faults["a new PIN"] = await faults_in_every_look(page)
-    await alice.on_another_device(browser)
+    await (await Client.login(server.url, alice.login_pin, home=tmp_path)).close()
     await page.goto(f"{server.url}/sessions")
+    await expect(page.locator(".device")).to_have_count(2)
     faults["two sessions"] = await faults_in_every_look(page)
 
     hostile = Hostile(server)
@@ -93,10 +99,19 @@ async def by_tab_to(page: Page, target: Locator, most: int = 40, key: str = "") 
     raise AssertionError("it is not reached by Tab")
 
 
+# Records what the button of a form says, also after its page has been left.
+TOLD = """(form) => {
+    const button = document.querySelector(`${form} [type=submit]`), seen = [];
+    new MutationObserver(() => seen.push(button.textContent)).observe(button, { childList: true });
+    addEventListener("pagehide", () => sessionStorage.setItem("told", JSON.stringify(seen)));
+}"""
+SEEN = "() => JSON.parse(sessionStorage.getItem('told'))"
+
+
 @pytest.mark.firefox_too
-async def test_everything_works_with_the_keyboard_alone(browser: Browser, server: Server) -> None:
-    bob = await Someone.is_in(browser, server, "bob")
-    alice = await Someone.arrives(browser, server, "alice")
+async def test_everything_works_with_the_keyboard_alone_and_shows_its_progress(browser: Browser, home: Home) -> None:
+    bob = await home.peer("bob")
+    alice = await Someone.arrives(browser, home.server, "alice")
     page, keys = alice.page, alice.page.keyboard
 
     def button(name: str) -> Locator:
@@ -108,10 +123,12 @@ async def test_everything_works_with_the_keyboard_alone(browser: Browser, server
         await keys.press("Enter")
 
     await expect(button("Create an account")).to_be_enabled()
+    await page.evaluate(TOLD, "create-account")
     await by_tab_to(page, page.get_by_role("textbox", name="Username"))
     await keys.type("alice")
     await keys.press("Enter")
     await expect(page.get_by_test_id("login-pin")).not_to_be_empty()
+    assert (await page.evaluate(SEEN))[:3] == ["Creating your keys…", "Encrypting them…", "Registering…"]
     alice.login_pin = await page.get_by_test_id("login-pin").inner_text()
     alice.search_pin = await page.get_by_test_id("search-pin").inner_text()
     await by_tab_to(page, page.get_by_role("checkbox"))
@@ -156,9 +173,12 @@ async def test_everything_works_with_the_keyboard_alone(browser: Browser, server
     await presses(button("Log out"))
 
     await expect(button("Log in")).to_be_enabled()
+    await page.evaluate(TOLD, "log-in")
     await by_tab_to(page, page.get_by_role("textbox", name="Login PIN"))
     await keys.type(alice.login_pin)
     await keys.press("Enter")
+    await expect(page.get_by_test_id("my-search-pin")).to_have_text(alice.search_pin)
+    assert (await page.evaluate(SEEN))[:2] == ["Checking…", "Unlocking your keys…"]
     await presses(alice.list.get_by_role("link", name="bob"))
     await expect(page.get_by_role("heading", name="bob")).to_be_visible()
     await expect(page.locator("sealed-text")).not_to_be_empty()

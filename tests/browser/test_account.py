@@ -6,14 +6,14 @@ import time
 
 from playwright.async_api import Browser, Route, expect
 
+from ezdms import crypto
+from tests.browser.home import Home
 from tests.conftest import Server
 from tests.support.someone import Someone
 
 
-async def test_ending_a_session_logs_out_its_browser_within_a_second(
-    browser: Browser, server: Server, pair: tuple[Someone, Someone]
-) -> None:
-    alice, _ = pair
+async def test_ending_a_session_logs_out_its_browser_within_a_second(browser: Browser, server: Server) -> None:
+    alice = await Someone.is_in(browser, server, "alice")
     device = await alice.on_another_device(browser)
     third = await alice.on_another_device(browser)
     page = alice.page
@@ -59,19 +59,26 @@ async def test_a_new_login_pin_is_shown_only_to_its_own_account(browser: Browser
         assert pin not in await alice.page.content()
 
 
-async def test_a_new_login_pin_works_and_the_old_one_does_not(
-    browser: Browser, server: Server, pair: tuple[Someone, Someone]
+async def test_a_new_login_pin_works_and_the_old_one_does_not_even_at_the_url_of_a_conversation(
+    browser: Browser, home: Home
 ) -> None:
-    alice, bob = pair
+    alice, bob = await home.person("alice"), await home.peer("bob")
+    await alice.starts_with(bob.search_pin)
+    await bob.starts_with(alice.search_pin)
     await bob.writes("still readable?")
     await alice.sees("still readable?")
-    device = await alice.on_another_device(browser)
-    page = alice.page
-    await page.goto(f"{server.url}/account")
+    page, address = alice.page, alice.page.url
+    device = await Someone.arrives(browser, home.server, "alice", address)
+    device.login_pin, device.search_pin = alice.login_pin, alice.search_pin
+    await expect(device.page.get_by_text("Log in to open this page.")).to_be_visible()
+    await device.logs_in()
+    await device.page.goto(address)
+    await device.sees("still readable?")
+    await page.goto(f"{home.server.url}/account")
     field = page.get_by_label("Current Login PIN")
     for typed, words in (
         (alice.search_pin, "looks like a Search PIN"),
-        (bob.login_pin, "This is not your Login PIN"),
+        (crypto.show_login_pin(crypto.new_login_pin()), "This is not your Login PIN"),
         ("X", "16 letters and digits"),
     ):
         await field.fill(typed)
@@ -109,50 +116,38 @@ async def test_a_new_login_pin_works_and_the_old_one_does_not(
     await device.sees("still readable?")
     await expect(device.page.get_by_text("Verified by Search PIN")).to_be_visible()
     await device.writes("yes")
+    await device.sees("still readable?", "yes")
     await bob.sees("still readable?", "yes")
     assert not [one for one in (*alice.traffic, *device.traffic) if alice.login_pin in one or old in one]
 
 
-async def test_deleting_an_account_keeps_its_messages_for_the_other_person(
-    browser: Browser, server: Server, pair: tuple[Someone, Someone]
-) -> None:
-    alice, bob = pair
-    await alice.writes("farewell")
-    await bob.sees("farewell")
-    await bob.page.goto(server.url)
-    await expect(bob.list.get_by_role("link", name="alice")).to_be_visible()
-    page = alice.page
-    await page.goto(f"{server.url}/account")
+async def test_deleting_an_account_keeps_its_messages_for_the_other_person(browser: Browser, home: Home) -> None:
+    alice, ada = await home.person("alice"), await Someone.is_in(browser, home.server, "ada")
+    await ada.starts_with(alice.search_pin)
+    await ada.writes("farewell")
+    await alice.opens("ada")
+    await alice.sees("farewell")
+    await alice.page.goto(home.server.url)
+    await expect(alice.list.get_by_role("link", name="ada")).to_be_visible()
+    page = ada.page
+    await page.goto(f"{home.server.url}/account")
     field = page.get_by_label("Your Login PIN, to confirm")
-    await field.fill(bob.login_pin)
-    await page.get_by_role("button", name="Delete my account").click()
-    await expect(alice.alert).to_contain_text("This is not your Login PIN")
     await field.fill(alice.login_pin)
     await page.get_by_role("button", name="Delete my account").click()
+    await expect(ada.alert).to_contain_text("This is not your Login PIN")
+    await field.fill(ada.login_pin)
+    await page.get_by_role("button", name="Delete my account").click()
     await expect(page.get_by_role("button", name="Create an account")).to_be_visible()
-    await page.get_by_role("textbox", name="Login PIN").fill(alice.login_pin)
+    await page.get_by_role("textbox", name="Login PIN").fill(ada.login_pin)
     await page.get_by_role("button", name="Log in").click()
-    await expect(alice.alert).to_contain_text("No account has this Login PIN")
+    await expect(ada.alert).to_contain_text("No account has this Login PIN")
 
-    await bob.list.get_by_role("link", name="alice (deleted account)").click()  # updated live, without a reload
-    await bob.sees("farewell")
-    await expect(bob.page.get_by_role("heading", name="alice (deleted account)")).to_be_visible()
-    await expect(bob.page.get_by_text("This person deleted their account")).to_be_visible()
-    await expect(bob.page.get_by_role("textbox", name="Message")).to_have_count(0)
-    await expect(bob.alert).to_have_count(0)
-    device = await bob.on_another_device(browser)
-    await device.list.get_by_role("link", name="alice (deleted account)").click()
+    await alice.list.get_by_role("link", name="ada (deleted account)").click()  # updated live, without a reload
+    await alice.sees("farewell")
+    await expect(alice.page.get_by_role("heading", name="ada (deleted account)")).to_be_visible()
+    await expect(alice.page.get_by_text("This person deleted their account")).to_be_visible()
+    await expect(alice.page.get_by_role("textbox", name="Message")).to_have_count(0)
+    await expect(alice.alert).to_have_count(0)
+    device = await alice.on_another_device(browser)
+    await device.list.get_by_role("link", name="ada (deleted account)").click()
     await device.sees("farewell")  # the pinned key came from the vault
-
-
-async def test_opening_a_conversation_url_while_logged_out_asks_for_login(
-    browser: Browser, server: Server, pair: tuple[Someone, Someone]
-) -> None:
-    alice, bob = pair
-    await bob.writes("read me anywhere")
-    device = await Someone.arrives(browser, server, "alice", alice.page.url)
-    device.login_pin, device.search_pin = alice.login_pin, alice.search_pin
-    await expect(device.page.get_by_text("Log in to open this page.")).to_be_visible()
-    await device.logs_in()
-    await device.page.goto(alice.page.url)
-    await device.sees("read me anywhere")

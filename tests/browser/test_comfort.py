@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 import pytest
-from playwright.async_api import Browser, expect
+from playwright.async_api import expect
 
-from tests.conftest import Server
-from tests.support.someone import Someone, texts_of
+from tests.browser.home import Home
+from tests.support.someone import texts_of
 
 
 @pytest.mark.firefox_too
 async def test_each_conversation_keeps_its_draft_through_a_reload_until_it_is_sent(
-    browser: Browser, server: Server, pair: tuple[Someone, Someone]
+    home: Home,
 ) -> None:
-    alice, bob = pair
-    carol = await Someone.is_in(browser, server, "carol")
+    alice, bob, carol = await home.person("alice"), await home.peer(), await home.peer()
+    await alice.starts_with(bob.search_pin)
+    await bob.starts_with(alice.search_pin)
     field = alice.page.get_by_role("textbox", name="Message")
     await field.fill("half a thought for bob")
-    await alice.page.goto(server.url)
+    await alice.page.goto(alice.address)
     await alice.starts_with(carol.search_pin)
+    await expect(alice.page.get_by_role("heading", name=carol.name)).to_be_visible()
     await expect(field).to_be_enabled()
     await expect(field).to_have_value("")
     await field.fill("and one for carol")
     await alice.page.reload()
     await expect(field).to_have_value("and one for carol")
-    await alice.opens("bob")
+    await alice.opens(bob.name)
     await expect(field).to_have_value("half a thought for bob")
     await alice.page.get_by_role("button", name="Send").click()
     await bob.sees("half a thought for bob")
@@ -46,13 +48,17 @@ LINKS = [
 
 
 @pytest.mark.firefox_too
-async def test_links_are_clickable_and_tell_the_other_site_nothing(pair: tuple[Someone, Someone]) -> None:
-    alice, bob = pair
-    for seen, (text, links) in enumerate(LINKS, 1):
-        await alice.writes(text)
-        for someone in pair:
-            await expect(texts_of(someone.page)).to_have_count(seen)
-            last = texts_of(someone.page).last
+async def test_links_are_clickable_and_tell_the_other_site_nothing(home: Home) -> None:
+    alice, bob = await home.person("alice"), await home.peer()
+    await alice.starts_with(bob.search_pin)
+    await bob.starts_with(alice.search_pin)
+    said: list[str] = []
+    for writer in (alice, bob):
+        for text, links in LINKS:
+            said.append(text)
+            await writer.writes(text)
+            await expect(texts_of(alice.page)).to_have_count(len(said))
+            last = texts_of(alice.page).last
             await expect(last).not_to_be_empty()
             assert await last.evaluate("element => element.textContent") == text
             found = last.locator("a")
@@ -60,36 +66,36 @@ async def test_links_are_clickable_and_tell_the_other_site_nothing(pair: tuple[S
             for link in await found.all():
                 assert await link.get_attribute("rel") == "noopener noreferrer"
                 assert await link.get_attribute("target") == "_blank"
-    assert not [one for one in bob.addresses if "example" in one]  # no preview
+    await bob.sees(*said)
+    assert not [one for one in alice.addresses if "example" in one]  # no preview
 
 
-async def test_the_title_counts_unread_messages_and_the_latest_conversation_is_first(
-    browser: Browser, server: Server, pair: tuple[Someone, Someone]
-) -> None:
-    alice, bob = pair
-    carol = await Someone.is_in(browser, server, "carol")
-    await bob.page.goto(server.url)
-    await expect(bob.page).to_have_title("EZ-DMS")
-    await alice.writes("one")
-    await alice.writes("two")
-    await expect(bob.page).to_have_title("(2) EZ-DMS")
-    await carol.starts_with(bob.search_pin)  # a new contact appears automatically
-    await expect(bob.list.get_by_role("link").first).to_contain_text("carol")
+async def test_the_title_counts_unread_messages_and_the_latest_conversation_is_first(home: Home) -> None:
+    alice, bob, carol = await home.person("alice"), await home.peer(), await home.peer()
+    await bob.starts_with(alice.search_pin)
+    await expect(alice.page).to_have_title("EZ-DMS")
+    await bob.writes("one")
+    await bob.writes("two")
+    await expect(alice.page).to_have_title("(2) EZ-DMS")
+    await carol.starts_with(alice.search_pin)  # a new contact appears automatically
+    await expect(alice.list.get_by_role("link").first).to_contain_text(carol.name)
     await carol.writes("three")
-    await expect(bob.page).to_have_title("(3) EZ-DMS")
-    await alice.writes("four")
-    await expect(bob.list.get_by_role("link").first).to_contain_text("alice")
-    await expect(bob.page).to_have_title("(4) EZ-DMS")
-    await bob.opens("alice")
-    await expect(bob.page).to_have_title("(1) alice · EZ-DMS")
-    await bob.opens("carol")
-    await expect(bob.page).to_have_title("carol · EZ-DMS")
+    await expect(alice.page).to_have_title("(3) EZ-DMS")
+    await bob.writes("four")
+    await expect(alice.list.get_by_role("link").first).to_contain_text(bob.name)
+    await expect(alice.page).to_have_title("(4) EZ-DMS")
+    await alice.opens(bob.name)
+    await expect(alice.page).to_have_title(f"(1) {bob.name} · EZ-DMS")
+    await alice.opens(carol.name)
+    await expect(alice.page).to_have_title(f"{carol.name} · EZ-DMS")
 
 
 async def test_the_page_shows_that_it_is_offline_and_sends_queued_messages_on_reconnect(
-    pair: tuple[Someone, Someone],
+    home: Home,
 ) -> None:
-    alice, bob = pair
+    alice, bob = await home.person("alice"), await home.peer()
+    await alice.starts_with(bob.search_pin)
+    await bob.starts_with(alice.search_pin)
     await alice.context.set_offline(True)
     await expect(alice.page.locator("#connection")).to_contain_text("You are offline")
     await alice.writes("first")
@@ -104,33 +110,18 @@ async def test_the_page_shows_that_it_is_offline_and_sends_queued_messages_on_re
     await expect(alice.page.locator("#connection")).not_to_contain_text("offline")
 
 
-@pytest.mark.firefox_too
-async def test_slow_operations_show_their_progress(browser: Browser, server: Server) -> None:
-    alice = await Someone.arrives(browser, server, "alice")
-    told = """() => new Promise((resolve) => {
-        const button = document.querySelector("%s [type=submit]"), seen = [];
-        new MutationObserver(() => seen.push(button.textContent)).observe(button, { childList: true });
-        addEventListener("pagehide", () => sessionStorage.setItem("told", JSON.stringify(seen)));
-        resolve();
-    })"""
-    seen = "() => JSON.parse(sessionStorage.getItem('told'))"
-    await alice.page.evaluate(told % "create-account")
-    await alice.creates_an_account()
-    assert (await alice.page.evaluate(seen))[:3] == ["Creating your keys…", "Encrypting them…", "Registering…"]
-    await alice.page.get_by_role("button", name="Log out").click()
-    await expect(alice.page.get_by_role("button", name="Log in")).to_be_enabled()
-    await alice.page.evaluate(told % "log-in")
-    await alice.logs_in()
-    assert (await alice.page.evaluate(seen))[:2] == ["Checking…", "Unlocking your keys…"]
-
-
-async def test_times_are_shown_in_the_readers_time_zone(browser: Browser, server: Server) -> None:
+async def test_times_are_shown_in_the_readers_time_zone(home: Home) -> None:
+    alice = await home.person("alice")
+    await alice.starts_with((await home.peer()).search_pin)
+    await alice.writes("now")
+    await alice.sees("now")
+    session = await alice.context.new_cdp_session(alice.page)
     shown = []
     for zone in ("Asia/Tokyo", "America/New_York"):
-        alice, bob = [await Someone.is_in(browser, server, name, timezone_id=zone) for name in ("alice", "bob")]
-        await alice.starts_with(bob.search_pin)
-        await alice.writes("now")
-        time = alice.page.locator("message-row local-time")
+        await session.send("Emulation.setTimezoneOverride", {"timezoneId": zone})
+        await alice.page.reload()
+        await alice.sees("now")
+        time = alice.page.locator("message-row local-time").last
         await expect(time).not_to_be_empty()
         moment, told = await time.get_attribute("datetime"), await time.inner_text()
         expected = await alice.page.evaluate(
@@ -141,3 +132,4 @@ async def test_times_are_shown_in_the_readers_time_zone(browser: Browser, server
         assert told == expected
         shown.append(told)
     assert shown[0] != shown[1]
+    await session.send("Emulation.setTimezoneOverride", {"timezoneId": ""})

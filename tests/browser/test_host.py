@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-import sys
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser, expect
 
+from tests.browser.lies.peers import Peer
 from tests.conftest import ROOT, Server
 from tests.support.access import faults_in_every_look
+from tests.support.forked import launch
 from tests.support.operated import CLEAN, operate, said
 from tests.support.served import fill
 from tests.support.someone import Someone
@@ -38,15 +39,29 @@ def starts(tmp_path: Path) -> Iterator[Starts]:
         server.kill()
 
 
-async def test_an_invitation_link_creates_one_account_and_survives_a_reload(browser: Browser, starts: Starts) -> None:
+async def test_an_invitation_creates_one_account_and_an_invalid_one_never_leaves_the_browser(
+    browser: Browser, starts: Starts
+) -> None:
     server = starts(registration="invite")
     link, spare = operate(server.data_dir, "invite", "--count", "2").stdout.split()
-    alice = await Someone.arrives(browser, server, "alice", link)
+    alice = await Someone.arrives(browser, server, "alice")
+    field = alice.page.get_by_role("textbox", name="Invitation")
+    await alice.page.get_by_role("textbox", name="Username").fill("alice")
+    for typed in ("ABCD-EFGH-JKMN-PQRS", f"{server.url}/#invite=ABCDEFGHJKMNPQRS", "ABCDE-FGHJK-MNPQR-STVWX-YZ012"):
+        await field.fill(typed)
+        await alice.page.get_by_role("button", name="Create an account").click()
+        await expect(alice.alert).to_contain_text("This is not an invitation.")
+        await expect(field).to_have_value(typed)
+        await field.fill("")
+    assert not [one for one in alice.traffic if "register" in one.split()[1] or "ABCD" in one]  # never left the browser
+    await alice.page.goto("about:blank")
+    await alice.page.goto(link)
+    await expect(field).not_to_be_empty()
     assert await faults_in_every_look(alice.page) == []
     await alice.page.reload()
-    field = alice.page.get_by_role("textbox", name="Invitation")
     await expect(field).to_have_value(link.partition("=")[2])
     await alice.creates_an_account()
+    assert [one for one in alice.traffic if "register" in one.split()[1]]  # control: the search finds it
     bob = await Someone.arrives(browser, server, "bob", link)
     await bob.page.get_by_role("textbox", name="Username").fill("bob")
     await bob.page.get_by_role("button", name="Create an account").click()
@@ -61,30 +76,11 @@ async def test_an_invitation_link_creates_one_account_and_survives_a_reload(brow
     assert not any(link.partition("=")[2] in line for line in alice.traffic if line.startswith("GET"))
 
 
-async def test_an_invalid_invitation_never_leaves_the_browser(browser: Browser, starts: Starts) -> None:
-    server = starts(registration="invite")
-    (link,) = operate(server.data_dir, "invite").stdout.split()
-    alice = await Someone.arrives(browser, server, "alice")
-    field = alice.page.get_by_role("textbox", name="Invitation")
-    await alice.page.get_by_role("textbox", name="Username").fill("alice")
-    for typed in ("ABCD-EFGH-JKMN-PQRS", f"{server.url}/#invite=ABCDEFGHJKMNPQRS", "ABCDE-FGHJK-MNPQR-STVWX-YZ012"):
-        await field.fill(typed)
-        await alice.page.get_by_role("button", name="Create an account").click()
-        await expect(alice.alert).to_contain_text("This is not an invitation.")
-        await expect(field).to_have_value(typed)
-        await field.fill("")
-    assert not [one for one in alice.traffic if "register" in one.split()[1] or "ABCD" in one]
-    await field.fill(link)
-    await alice.creates_an_account()
-    assert [one for one in alice.traffic if "register" in one.split()[1]]  # control: the search finds it
-
-
 async def test_a_closed_server_says_so_under_its_own_name_and_still_allows_login(
     browser: Browser, starts: Starts
 ) -> None:
     server = starts()
-    alice = await Someone.arrives(browser, server, "alice")
-    await alice.creates_an_account()
+    alice = await Someone.is_in(browser, server, "alice")
     assert server.stop() == 0
     server.settings |= {"registration": "closed", "server_name": "Chess <club>", "notice": "For members. Ask Ada."}
     server.start()
@@ -100,12 +96,11 @@ async def test_a_closed_server_says_so_under_its_own_name_and_still_allows_login
 
 async def test_the_doctor_page_is_accessible(browser: Browser, starts: Starts) -> None:
     server = starts()
-    command = [sys.executable, "-m", "ezdms", "doctor", "--page", "--port", "0"]
     environment = CLEAN | {"PYTHONPATH": str(ROOT), "EZDMS_DATA_DIR": str(server.data_dir)}
-    process = await asyncio.create_subprocess_exec(*command, env=environment, stdout=asyncio.subprocess.PIPE)
+    process = launch("doctor", "--page", "--port", "0", env=environment, stdout=subprocess.PIPE)
     assert process.stdout is not None
     try:
-        address = (await process.stdout.readline()).decode().split()[-1]
+        address = process.stdout.readline().split()[-1]
         operator = await Someone.arrives(browser, server, "operator", address)
         await expect(operator.page.get_by_role("heading", name="Server check")).to_be_visible()
         await expect(operator.page.get_by_text("no damage found")).to_be_visible()
@@ -113,16 +108,17 @@ async def test_the_doctor_page_is_accessible(browser: Browser, starts: Starts) -
         assert operator.errors == []
     finally:
         process.terminate()
-        await process.wait()
+        process.wait(timeout=10)
+        process.stdout.close()
 
 
 async def test_a_message_to_a_full_disk_waits_says_why_and_is_sent_once_there_is_room(
     browser: Browser, starts: Starts, small_disk: Path
 ) -> None:
     server = starts(small_disk)
-    alice, bob = [await Someone.is_in(browser, server, name) for name in ("alice", "bob")]
-    await alice.starts_with(bob.search_pin)
-    await bob.opens("alice")
+    alice, bob = await Someone.is_in(browser, server, "alice"), await Peer.arrives(server)
+    await bob.starts_with(alice.search_pin)
+    await alice.opens(bob.name)
     said(operate(server.data_dir, "users", "--json"))
     fill(small_disk / "ballast")
     count = 0
@@ -135,3 +131,4 @@ async def test_a_message_to_a_full_disk_waits_says_why_and_is_sent_once_there_is
     (small_disk / "ballast").unlink()
     await alice.page.get_by_role("button", name="Try again").click()
     await bob.sees(*(f"message {i}" for i in range(1, count + 1)))
+    await bob.leaves()

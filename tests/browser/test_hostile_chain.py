@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import base64
 import re
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Page, expect
 
-from tests.conftest import Server
+from ezdms.crypto import fingerprint
+from tests.browser.home import Home
+from tests.browser.lies.peers import Peer, copy_for
 from tests.support.hostile import Hostile, alter, contact_of
 from tests.support.someone import Someone, texts_of, until
 
@@ -18,19 +19,18 @@ NOT_VERIFIED = "Cannot be verified"
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def talk(pair: tuple[Someone, Someone]) -> tuple[Someone, Someone]:
+async def talk(home: Home) -> tuple[Peer, Someone]:
     """Alice wrote four messages, Bob replied once. The control for all cases: all is shown, with no note or alarm."""
-    alice, bob = pair
+    bob, alice = await home.person("bob"), await home.peer()
+    await alice.starts_with(bob.search_pin)
     for text in SAID:
         await alice.writes(text)
-    await bob.sees(*SAID)
+    await bob.opens(alice.name)
     await bob.writes("mine")
-    for someone in pair:
-        await someone.sees(*SAID, "mine")
-        await someone.page.reload()
-        await someone.sees(*SAID, "mine")
-        await expect(someone.alert).to_have_count(0)
-        assert await notes_of(someone.page) == [""] * 5
+    await bob.sees(*SAID, "mine")
+    await alice.sees(*SAID, "mine")
+    await expect(bob.alert).to_have_count(0)
+    assert await notes_of(bob.page) == [""] * 5
     return alice, bob
 
 
@@ -39,28 +39,28 @@ async def notes_of(page: Page) -> list[str]:
     return await page.locator("message-row .note").all_text_contents()
 
 
-async def can_still_talk(alice: Someone, bob: Someone) -> None:
+async def can_still_talk(alice: Peer, bob: Someone) -> None:
     """Both can still write, and both see it."""
     await alice.writes("still here")
     await expect(texts_of(bob.page).last).to_have_text("still here")
     await bob.writes("me too")
-    await expect(texts_of(alice.page).last).to_have_text("me too")
+    await expect(texts_of(bob.page).last).to_have_text("me too")
+    assert (await alice.last()).text == "me too"
 
 
 @pytest.mark.firefox_too
-async def test_a_dropped_message_leaves_a_note_in_its_place(server: Server, talk: tuple[Someone, Someone]) -> None:
+async def test_a_dropped_message_leaves_a_note_in_its_place(home: Home, talk: tuple[Peer, Someone]) -> None:
     alice, bob = talk
-    Hostile(server).drop(2)
+    Hostile(home.server, alice.conversation).drop(2)
     await bob.page.reload()
     await bob.sees("one", "three", "four", "mine")
     assert await notes_of(bob.page) == ["", "⚠ Messages are missing before this one.", "", ""]
-    await alice.page.reload()
     await can_still_talk(alice, bob)
 
 
-async def test_swapped_messages_are_marked_as_out_of_order(server: Server, talk: tuple[Someone, Someone]) -> None:
+async def test_swapped_messages_are_marked_as_out_of_order(home: Home, talk: tuple[Peer, Someone]) -> None:
     alice, bob = talk
-    Hostile(server).exchange(2, 4)
+    Hostile(home.server, alice.conversation).exchange(2, 4)
     await bob.page.reload()
     await bob.sees("one", "four", "three", "two", "mine")
     late = "⚠ Out of order: this was written before the ones above."
@@ -69,18 +69,18 @@ async def test_swapped_messages_are_marked_as_out_of_order(server: Server, talk:
     await can_still_talk(alice, bob)
 
 
-async def test_a_replayed_message_cannot_be_verified(server: Server, talk: tuple[Someone, Someone]) -> None:
+async def test_a_replayed_message_cannot_be_verified(home: Home, talk: tuple[Peer, Someone]) -> None:
+    """Neither one of the contact nor one of the reader."""
     alice, bob = talk
-    Hostile(server).repeat(1)  # under another number
+    for seq, message_id in ((1, "A" * 22), (5, "B" * 21 + "A")):
+        Hostile(home.server, alice.conversation).repeat(seq, message_id=message_id)  # under another number
     await bob.page.reload()
-    await bob.sees(*SAID, "mine", NOT_VERIFIED)
-    assert await notes_of(bob.page) == [""] * 6
-    await alice.page.reload()
-    await alice.sees(*SAID, "mine", NOT_VERIFIED)
+    await bob.sees(*SAID, "mine", NOT_VERIFIED, NOT_VERIFIED)
+    assert await notes_of(bob.page) == [""] * 7
     await can_still_talk(alice, bob)
 
 
-async def test_a_message_delivered_twice_is_shown_once(talk: tuple[Someone, Someone]) -> None:
+async def test_a_message_delivered_twice_is_shown_once(talk: tuple[Peer, Someone]) -> None:
     alice, bob = talk
 
     def twice(html: str) -> str:
@@ -95,34 +95,30 @@ async def test_a_message_delivered_twice_is_shown_once(talk: tuple[Someone, Some
     await can_still_talk(alice, bob)
 
 
-async def test_a_message_from_another_conversation_does_not_open(
-    browser: Browser, server: Server, talk: tuple[Someone, Someone]
-) -> None:
+async def test_a_message_from_another_conversation_does_not_open(home: Home, talk: tuple[Peer, Someone]) -> None:
     alice, bob = talk
-    with_alice = bob.page.url
-    eve = await Someone.is_in(browser, server, "eve")
+    eve = await home.peer()
     await eve.starts_with(bob.search_pin)
-    await bob.opens("eve")
-    await bob.writes("to eve alone")
-    await eve.sees("to eve alone")
-    hostile = Hostile(server)
-    conversation = alice.page.url.rsplit("/", 1)[1]
-    key_id = hostile.user("bob")["key_id"].encode()
-    foreign = dict(hostile.run("SELECT * FROM messages WHERE conversation_id <> ?", conversation)[0])
-    copies = [foreign["sealed_a"], foreign["sealed_b"]]
-    own = next(copy for copy in copies if key_id in base64.urlsafe_b64decode(copy.split(".")[0] + "=="))
-    hostile.insert({**foreign, "conversation_id": conversation, "seq": 6, "n": 2, "sealed_a": own, "sealed_b": own})
-    await bob.page.goto(with_alice)
+    sealed = await eve.writes("to bob from eve")
+    hostile = Hostile(home.server, eve.conversation)
+    own = copy_for(sealed, fingerprint(eve.other.ik), eve.keys.fp)
+    foreign = dict(hostile.here("SELECT * FROM messages WHERE seq = 1")[0])
+    hostile.insert(
+        {**foreign, "conversation_id": alice.conversation, "seq": 6, "n": 2, "sealed_a": own, "sealed_b": own}
+    )
+    await bob.page.reload()
     await bob.sees(*SAID, "mine", NOT_VERIFIED)
-    await expect(bob.page.get_by_text("to eve alone")).to_have_count(0)
+    await expect(bob.page.get_by_text("to bob from eve")).to_have_count(0)
+    await bob.opens(eve.name)  # control: where it belongs, it opens
+    await expect(texts_of(bob.page)).to_have_text(["to bob from eve"])
 
 
 async def test_a_message_falsely_attributed_to_the_user_raises_a_red_alarm_until_they_continue(
-    server: Server, talk: tuple[Someone, Someone]
+    home: Home, talk: tuple[Peer, Someone]
 ) -> None:
     alice, bob = talk
-    hostile = Hostile(server)
-    hostile.run("UPDATE messages SET sender_id = ?, n = 7 WHERE seq = 2", hostile.user("bob")["user_id"])
+    hostile = Hostile(home.server, alice.conversation)
+    hostile.here("UPDATE messages SET sender_id = ?, n = 7 WHERE seq = 2", hostile.user("bob")["user_id"])
     await bob.page.reload()
     await bob.sees("one", NOT_VERIFIED, "three", "four", "mine")
     await expect(bob.alert).to_contain_text("forged signature")
@@ -134,20 +130,19 @@ async def test_a_message_falsely_attributed_to_the_user_raises_a_red_alarm_until
     await bob.sees("one", NOT_VERIFIED, "three", "four", "mine")
     await expect(bob.page.get_by_role("textbox", name="Message")).to_be_enabled()
     await expect(bob.alert).to_have_count(0)
-    await bob.writes("and on")
-    await expect(texts_of(alice.page).last).to_have_text("and on")
+    await can_still_talk(alice, bob)
 
 
 @pytest.mark.firefox_too
 async def test_removing_seen_messages_raises_a_red_alarm_until_the_user_continues(
-    server: Server, talk: tuple[Someone, Someone]
+    home: Home, talk: tuple[Peer, Someone]
 ) -> None:
-    _, bob = talk
+    alice, bob = talk
     await noted(bob)
-    hostile = Hostile(server)
-    hostile.run("DELETE FROM messages WHERE seq IN (3, 4, 5)")
-    hostile.run("UPDATE conversations SET last_seq = 2")
-    hostile.run("UPDATE participants SET read_seq = 2")
+    hostile = Hostile(home.server, alice.conversation)
+    hostile.here("DELETE FROM messages WHERE seq IN (3, 4, 5)")
+    hostile.here("UPDATE conversations SET last_seq = 2 WHERE true")
+    hostile.here("UPDATE participants SET read_seq = 2 WHERE true")
     await bob.page.reload()
     await bob.sees("one", "two")
     await expect(bob.alert).to_contain_text("no longer shows messages that were here before")
@@ -171,23 +166,16 @@ async def noted(bob: Someone) -> None:
 
 
 @pytest.mark.firefox_too
-async def test_two_versions_of_one_message_are_a_fork(server: Server, talk: tuple[Someone, Someone]) -> None:
+async def test_two_versions_of_one_message_are_a_fork(home: Home, talk: tuple[Peer, Someone]) -> None:
     """The server showed a second browser of Alice an older state, so it wrote another message with the same number."""
     alice, bob = talk
     await noted(bob)
-    hostile = Hostile(server)
-    first = hostile.run("SELECT * FROM messages WHERE seq = 4")[0]
-    forked = await alice.page.evaluate(
-        """async ([n, p]) => {
-            const C = await import(document.querySelector("[src*=boot]").src.replace("boot", "crypto"));
-            const { me, partner } = await document.querySelector("message-thread").ready;
-            return C.sealMessage(me, partner, { n, p, a: [0, ""], ts: Date.now(), text: "the other four" });
-        }""",
-        [4, hostile.run("SELECT hash FROM messages WHERE seq = 3")[0]["hash"]],
-    )
-    columns = {**dict(first), "seq": 6, "n": 4, "message_id": forked["message_id"], "hash": forked["hash"]}
-    columns |= {"sealed_a": forked["content_for_a"], "sealed_b": forked["content_for_b"]}
-    hostile.run("UPDATE messages SET n = 400 WHERE seq = 4")  # each number is unique in the table
+    hostile = Hostile(home.server, alice.conversation)
+    first = dict(hostile.here("SELECT * FROM messages WHERE seq = 4")[0])
+    forked = alice.seal("the other four", n=4, p=alice.sent[2].hash)
+    columns = {**first, "seq": 6, "n": 4, "message_id": forked.message_id, "hash": forked.hash}
+    columns |= {"sealed_a": forked.content_for_a, "sealed_b": forked.content_for_b}
+    hostile.here("UPDATE messages SET n = 400 WHERE seq = 4")  # each number is unique in the table
     hostile.insert(columns)
     await bob.page.reload()  # another number 4 was seen first: this one is a fork
     await bob.sees("one", "two", "three", NOT_VERIFIED, "mine", NOT_VERIFIED)

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, Locator, Route, expect
 
-from tests.conftest import Server, skip_or_fail
+from tests.browser.home import Home
+from tests.browser.lies.peers import Peer
+from tests.conftest import Server
 from tests.support.access import serious_faults
 from tests.support.someone import Someone
 
@@ -19,9 +21,9 @@ DESKTOP: dict[str, Any] = {"viewport": {"width": 1280, "height": 800}}
 
 
 async def test_the_new_account_page_is_accessible_survives_a_reload_and_saves_the_pin(
-    browser: Browser, server: Server
+    browser: Browser, home: Home
 ) -> None:
-    alice = await Someone.arrives(browser, server, "alice", **PHONE)
+    alice = await Someone.arrives(browser, home.server, "alice", **PHONE)
     await alice.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page = alice.page
     await page.get_by_role("textbox", name="Username").fill("alice")
@@ -33,7 +35,7 @@ async def test_the_new_account_page_is_accessible_survives_a_reload_and_saves_th
     shown = await pin.inner_text()
     await page.reload()
     await expect(pin).to_have_text(shown)
-    await page.goto(server.url)  # not saved yet: the same page again
+    await page.goto(home.server.url)  # not saved yet: the same page again
     await expect(pin).to_have_text(shown)
     await page.get_by_role("button", name="Copy").first.click()
     await expect(page.get_by_role("button", name="Copied")).to_be_visible()
@@ -49,37 +51,37 @@ async def test_the_new_account_page_is_accessible_survives_a_reload_and_saves_th
     await page.get_by_role("checkbox", name="I have saved my Login PIN").check()
     await page.get_by_role("button", name="Continue").click()
     await expect(page.get_by_test_id("my-search-pin")).to_be_visible()
-    await page.goto(f"{server.url}/welcome")  # once saved, it is not shown again
+    await page.goto(f"{home.server.url}/welcome")  # once saved, it is not shown again
     await expect(page.get_by_test_id("my-search-pin")).to_be_visible()
     assert shown not in await page.content()
 
 
 async def test_list_and_conversation_are_side_by_side_on_desktop_and_one_at_a_time_on_a_phone(
-    browser: Browser, server: Server
+    browser: Browser, home: Home
 ) -> None:
-    wide, phone = [
-        await Someone.is_in(browser, server, name, **screen) for name, screen in (("wide", DESKTOP), ("phone", PHONE))
-    ]
-    await expect(wide.page.get_by_text("No conversations yet")).to_be_visible()
-    await wide.starts_with(phone.search_pin)
+    alice, bob = await Someone.is_in(browser, home.server, "alice", **DESKTOP), await home.peer()
+    await expect(alice.page.get_by_text("No conversations yet")).to_be_visible()
+    await alice.starts_with(bob.search_pin)
     for part in (
-        wide.page.get_by_test_id("my-search-pin"),
-        wide.page.get_by_role("textbox", name="Search PIN"),
-        wide.page.get_by_role("button", name="Start"),
-        wide.page.get_by_role("button", name="Log out"),
-        wide.list.get_by_role("link", name="phone"),
-        wide.page.get_by_role("textbox", name="Message"),
-        wide.page.get_by_role("button", name="Send"),
-        wide.page.get_by_text("Say hello"),
+        alice.page.get_by_test_id("my-search-pin"),
+        alice.page.get_by_role("textbox", name="Search PIN"),
+        alice.page.get_by_role("button", name="Start"),
+        alice.page.get_by_role("button", name="Log out"),
+        alice.list.get_by_role("link", name=bob.name),
+        alice.page.get_by_role("textbox", name="Message"),
+        alice.page.get_by_role("button", name="Send"),
+        alice.page.get_by_text("Say hello"),
     ):
         await expect(part).to_be_in_viewport()
-    await expect(phone.list.get_by_role("link", name="wide")).to_be_visible()
-    await expect(phone.page.get_by_role("log")).to_be_hidden()
-    await phone.opens("wide")
-    await expect(phone.page.get_by_role("log")).to_be_visible()
-    await expect(phone.list).to_be_hidden()
-    await phone.page.get_by_role("link", name="Back to your conversations").click()
-    await expect(phone.list).to_be_visible()
+    await alice.page.set_viewport_size(PHONE["viewport"])
+    await alice.page.goto(home.server.url)
+    await expect(alice.list.get_by_role("link", name=bob.name)).to_be_visible()
+    await expect(alice.page.get_by_role("log")).to_be_hidden()
+    await alice.opens(bob.name)
+    await expect(alice.page.get_by_role("log")).to_be_visible()
+    await expect(alice.list).to_be_hidden()
+    await alice.page.get_by_role("link", name="Back to your conversations").click()
+    await expect(alice.list).to_be_visible()
 
 
 async def shows_on_submit(field: Locator, button: Locator, alert: Locator, typed: str, word: str) -> None:
@@ -91,10 +93,8 @@ async def shows_on_submit(field: Locator, button: Locator, alert: Locator, typed
     await expect(field).to_have_value(typed)
 
 
-async def test_invalid_input_shows_an_error_stays_in_its_field_and_stores_nothing(
-    browser: Browser, server: Server
-) -> None:
-    alice, bob = [await Someone.arrives(browser, server, name, **DESKTOP) for name in ("alice", "bob")]
+async def test_invalid_input_shows_an_error_stays_in_its_field_and_stores_nothing(browser: Browser, home: Home) -> None:
+    alice, bob = await Someone.arrives(browser, home.server, "alice", **DESKTOP), await home.peer()
     page = alice.page
     field, button = page.get_by_role("textbox", name="Username"), page.get_by_role("button", name="Create an account")
     for typed in ("", "al", "with space", "<script>", "x" * 32 + "y", "ünïcode"):
@@ -112,9 +112,9 @@ async def test_invalid_input_shows_an_error_stays_in_its_field_and_stores_nothin
     for typed in ("9XM9A-MQQPM-79YKF-XPQ75-NHP58", "oil" * 8 + "o"):
         await shows_on_submit(field, button, alice.alert, typed, "looks like a Search PIN")
         assert typed not in "".join(alice.traffic)
-    await asyncio.gather(alice.creates_an_account(), bob.creates_an_account())
+    await alice.creates_an_account()
 
-    nobody = await Someone.arrives(browser, server, "nobody")
+    nobody = await Someone.arrives(browser, home.server, "nobody")
     field, button = (
         nobody.page.get_by_role("textbox", name="Login PIN"),
         nobody.page.get_by_role("button", name="Log in"),
@@ -158,42 +158,37 @@ async def test_invalid_input_shows_an_error_stays_in_its_field_and_stores_nothin
     await expect(page.locator(".message")).to_have_count(0)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "jean-paul",
-        "anna-lisa",
-        "matthew1985",
-        "christopher2001",
-        "kate-smith-jones",
-        "john_paul_jones",
-        "team-blue-2",
-        "x",
-    ],
-)
-async def test_a_username_is_not_mistaken_for_a_pin(browser: Browser, server: Server, name: str) -> None:
-    someone = await Someone.arrives(browser, server, name)
+NAMES = [
+    "jean-paul",
+    "anna-lisa",
+    "matthew1985",
+    "christopher2001",
+    "kate-smith-jones",
+    "john_paul_jones",
+    "team-blue-2",
+    "x",
+]
+
+
+async def test_a_username_is_not_mistaken_for_a_pin(browser: Browser, home: Home) -> None:
+    someone = await Someone.arrives(browser, home.server, "someone")
     module = """import(document.querySelector("[src*=boot]").src.replace("boot", "pin-shaped"))"""
-    assert await someone.page.evaluate(f"async () => (await {module}).isPinShaped('ABCD-EFGH-J')")
-    assert not await someone.page.evaluate(f"async (name) => (await {module}).isPinShaped(name)", name)
-    await someone.context.close()
+    mistaken = f"async (names) => {{ const M = await {module}; return names.filter((name) => M.isPinShaped(name)); }}"
+    assert await someone.page.evaluate(mistaken, ["ABCD-EFGH-J", *NAMES]) == ["ABCD-EFGH-J"]
+
+
+SHAPED = [
+    "ABCD-EFGH-JKMN-PQRS",
+    " abcd efgh jkm7 pqrs ",
+    "ABCDEFGH1234JKMN",
+    "ABCD–EFGH–JKMN–PQRS.",
+    "it is abcd-efgh-jkm7-pqrs!",
+]
 
 
 @pytest.mark.parametrize("how", ["Enter", "click"])
-@pytest.mark.parametrize(
-    "typed",
-    [
-        "ABCD-EFGH-JKMN-PQRS",
-        " abcd efgh jkm7 pqrs ",
-        "ABCDEFGH1234JKMN",
-        "ABCD–EFGH–JKMN–PQRS.",
-        "it is abcd-efgh-jkm7-pqrs!",
-    ],
-)
-async def test_a_message_containing_a_login_pin_must_be_sent_a_second_time(
-    browser: Browser, server: Server, typed: str, how: str
-) -> None:
-    alice, bob = [await Someone.is_in(browser, server, name, **DESKTOP) for name in ("alice", "bob")]
+async def test_a_message_containing_a_login_pin_must_be_sent_a_second_time(home: Home, how: str) -> None:
+    alice, bob = await home.person("alice"), await home.peer()
     await alice.starts_with(bob.search_pin)
     field, button = alice.page.get_by_role("textbox", name="Message"), alice.page.get_by_role("button", name="Send")
 
@@ -201,33 +196,37 @@ async def test_a_message_containing_a_login_pin_must_be_sent_a_second_time(
         await field.fill(text)
         await (field.press("Enter") if how == "Enter" else button.click())
 
-    await send(typed)
-    await expect(alice.alert).to_contain_text("This looks like a Login PIN. Never give yours to anyone.")
-    await expect(field).to_have_value(typed)
-    await expect(alice.page.locator(".message")).to_have_count(0)
-    await send("meet here next week, with-care-over-here")  # four words of four letters are not a PIN
-    await alice.sees("meet here next week, with-care-over-here")
-    await field.fill(typed)
-    if how == "Enter":
-        for _ in range(3):  # held down
-            await alice.page.keyboard.down("Enter")
-        await alice.page.keyboard.up("Enter")
-    else:
-        await button.dblclick()
-    await expect(alice.alert).to_contain_text("Never give yours to anyone.")
-    await alice.page.wait_for_timeout(500)
-    await alice.sees("meet here next week, with-care-over-here")
-    await send(typed)
-    await alice.sees("meet here next week, with-care-over-here", typed.strip())
-    await asyncio.gather(alice.context.close(), bob.context.close())
+    said: list[str] = []
+    for typed in SHAPED:
+        await send(typed)
+        await expect(alice.alert, typed).to_contain_text("This looks like a Login PIN. Never give yours to anyone.")
+        await expect(field).to_have_value(typed)
+        await alice.sees(*said)
+        said.append(f"meet here next week, with-care-over-here {len(said)}")  # four words of four letters are not a PIN
+        await send(said[-1])
+        await alice.sees(*said)
+        await expect(alice.alert).to_have_count(0)
+        await field.fill(typed)
+        if how == "Enter":
+            for _ in range(3):  # held down
+                await alice.page.keyboard.down("Enter")
+            await alice.page.keyboard.up("Enter")
+        else:
+            await button.dblclick()
+        await expect(alice.alert, typed).to_contain_text("Never give yours to anyone.")
+        await alice.page.wait_for_timeout(500)
+        await alice.sees(*said)
+        await send(typed)
+        said.append(typed.strip())
+        await alice.sees(*said)
 
 
 async def test_rate_limits_and_an_unreachable_server_show_an_error(browser: Browser, tmp_path: Path) -> None:
     server = Server(tmp_path, limit_register="1/hour")
     server.start()
     try:
-        alice, bob = [await Someone.arrives(browser, server, name) for name in ("alice", "bob")]
-        await alice.creates_an_account()
+        await (await Peer.arrives(server)).leaves()
+        bob = await Someone.arrives(browser, server, "bob")
         field, button = (
             bob.page.get_by_role("textbox", name="Username"),
             bob.page.get_by_role("button", name="Create an account"),
@@ -239,36 +238,25 @@ async def test_rate_limits_and_an_unreachable_server_show_an_error(browser: Brow
         server.kill()
 
 
-async def test_without_javascript_the_page_says_so_and_sends_nothing(browser: Browser, server: Server) -> None:
-    nobody = await Someone.arrives(browser, server, "nobody", java_script_enabled=False)
+async def test_without_javascript_the_page_says_so_and_sends_nothing(browser: Browser, home: Home) -> None:
+    nobody = await Someone.arrives(browser, home.server, "nobody", java_script_enabled=False)
     await expect(nobody.page.get_by_role("alert").first).to_contain_text("needs JavaScript")
     for role in ("textbox", "button"):
         await expect(nobody.page.get_by_role(role)).to_have_count(0)
-    await nobody.page.goto(f"{server.url}/protection")  # text only
+    await nobody.page.goto(f"{home.server.url}/protection")  # text only
     await expect(nobody.page.get_by_role("heading", name="How private is this?")).to_be_visible()
     assert {line.split()[0] for line in nobody.traffic} == {"GET"}
 
 
-async def test_over_plain_http_the_page_explains_why_and_disables_its_fields(server: Server, tmp_path: Path) -> None:
-    from playwright.async_api import async_playwright
-
-    from tests.conftest import CHROMIUM, CHROMIUM_FLAGS
-
-    if CHROMIUM is None:
-        skip_or_fail("Chromium is missing (Debian: apt install chromium-headless-shell, or chromium)")
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(
-            executable_path=CHROMIUM, args=[*CHROMIUM_FLAGS, "--host-resolver-rules=MAP chat.test 127.0.0.1"]
-        )
-        page = await browser.new_page()
-        await page.goto(f"http://chat.test:{server.port}/")
-        await expect(page.get_by_role("alert")).to_contain_text("opened without encryption (http)")
-        await expect(page.get_by_role("textbox", name="Username")).to_be_disabled()
-        await expect(page.get_by_role("button", name="Log in")).to_be_disabled()
-        await browser.close()
+async def test_over_plain_http_the_page_explains_why_and_disables_its_fields(browser: Browser, home: Home) -> None:
+    page = await browser.new_page()
+    await page.goto(f"http://chat.test:{home.server.port}/")
+    await expect(page.get_by_role("alert")).to_contain_text("opened without encryption (http)")
+    await expect(page.get_by_role("textbox", name="Username")).to_be_disabled()
+    await expect(page.get_by_role("button", name="Log in")).to_be_disabled()
 
 
-async def test_a_page_whose_scripts_were_blocked_is_reloaded_once(browser: Browser, server: Server) -> None:
+async def test_a_page_whose_scripts_were_blocked_is_reloaded_once(browser: Browser, home: Home) -> None:
     """As WebKit does if the entry script arrives before the rest of the head."""
     asked = []
 
@@ -281,7 +269,7 @@ async def test_a_page_whose_scripts_were_blocked_is_reloaded_once(browser: Brows
     is_first = re.compile(r".*/js/first\.js")
     first = asyncio.ensure_future(page.wait_for_event("requestfinished", lambda one: bool(is_first.match(one.url))))
     await page.route("**/js/boot.js", refuse_once)
-    await page.goto(server.url)
+    await page.goto(home.server.url)
     await expect(page.get_by_role("textbox", name="Username")).to_be_enabled()
     assert len(asked) == 2
 
@@ -295,9 +283,9 @@ SubtleCrypto.prototype.generateKey = async function (algorithm, ...more) {
 
 
 async def test_without_ed25519_the_page_lists_supported_browsers_and_disables_its_fields(
-    browser: Browser, server: Server
+    browser: Browser, home: Home
 ) -> None:
-    guest = await Someone.arrives(browser, server, "guest")
+    guest = await Someone.arrives(browser, home.server, "guest")
     await expect(guest.page.get_by_role("textbox", name="Username")).to_be_enabled()  # the control
     await guest.page.add_init_script(WITHOUT_ED25519)
     await guest.page.reload()
@@ -317,10 +305,8 @@ EXTENSION = """new MutationObserver((_, observer) => {
 }).observe(document, { childList: true, subtree: true })"""
 
 
-async def test_nodes_added_by_a_browser_extension_are_removed_without_a_warning(
-    browser: Browser, server: Server
-) -> None:
-    guest = await Someone.arrives(browser, server, "guest")
+async def test_nodes_added_by_a_browser_extension_are_removed_without_a_warning(browser: Browser, home: Home) -> None:
+    guest = await Someone.arrives(browser, home.server, "guest")
     await guest.page.add_init_script(EXTENSION)
     await guest.page.reload()
     await guest.creates_an_account()
@@ -328,19 +314,21 @@ async def test_nodes_added_by_a_browser_extension_are_removed_without_a_warning(
     assert "of an extension" not in await guest.page.content()
 
 
-async def test_reduced_motion_turns_off_transitions(browser: Browser, server: Server) -> None:
+async def test_reduced_motion_turns_off_transitions(browser: Browser, home: Home) -> None:
     duration = "() => getComputedStyle(document.querySelector('button')).transitionDuration"
-    calm = await Someone.arrives(browser, server, "calm", reduced_motion="reduce")
-    other = await Someone.arrives(browser, server, "other", reduced_motion="no-preference")
+    calm = await Someone.arrives(browser, home.server, "calm", reduced_motion="reduce")
     assert await calm.page.evaluate(duration) == "0s"
-    assert await other.page.evaluate(duration) != "0s"
+    await calm.page.emulate_media(reduced_motion="no-preference")
+    assert await calm.page.evaluate(duration) != "0s"
 
 
-async def test_all_requests_go_to_this_server(browser: Browser, server: Server) -> None:
-    alice = await Someone.is_in(browser, server, "alice")
+async def test_all_requests_go_to_this_server(browser: Browser, home: Home) -> None:
+    alice = await Someone.is_in(browser, home.server, "alice")
     addresses = [line.split()[1] for line in alice.traffic if line.startswith(("GET", "POST"))]
     assert len(addresses) > 20
-    assert [address for address in addresses if not address.startswith((server.url, "blob:" + server.url))] == []
+    assert [
+        address for address in addresses if not address.startswith((home.server.url, "blob:" + home.server.url))
+    ] == []
     assert await alice.page.evaluate("() => document.fonts.ready.then(() => document.fonts.check('16px Inter'))")
     assert any("inter-latin" in address for address in addresses)
     assert alice.errors == []

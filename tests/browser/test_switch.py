@@ -8,22 +8,23 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest_asyncio
-from playwright.async_api import Browser, Page, Route, expect
+from playwright.async_api import Page, Route, expect
 
+from tests.browser.home import Home
 from tests.browser.lies.peers import Peer
-from tests.conftest import Server
 from tests.support.someone import Someone, texts_of, until
+
+Three = tuple[Someone, Peer, Peer]
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def three(browser: Browser, server: Server) -> tuple[Someone, Someone, Someone]:
-    """Alice, with a conversation with Bob and an open one with Carol; her page is marked."""
-    alice, bob, carol = [await Someone.is_in(browser, server, name) for name in ("alice", "bob", "carol")]
-    await alice.starts_with(bob.search_pin)
-    await alice.writes_many(60)
-    await alice.sees(*(f"line {number}" for number in range(1, 61)))
+async def three(home: Home) -> Three:
+    """Alice, with a conversation with Bob and an open one with Carol, both new; her page is marked."""
+    alice, bob, carol = await home.person("alice"), await home.peer(), await home.peer()
+    await bob.starts_with(alice.search_pin)
+    await bob.writes("line 1")
     await alice.starts_with(carol.search_pin)
-    await expect(alice.page.get_by_role("heading", name="carol")).to_be_visible()
+    await expect(alice.page.get_by_role("heading", name=carol.name)).to_be_visible()
     await alice.page.evaluate("() => { window.mark = 'the same page'; }")
     return alice, bob, carol
 
@@ -32,99 +33,100 @@ async def is_the_same_page(alice: Someone) -> bool:
     return bool(await alice.page.evaluate("() => window.mark === 'the same page'"))
 
 
-async def test_navigation_between_conversations_loads_no_new_page(three: tuple[Someone, Someone, Someone]) -> None:
-    alice, _, _ = three
+async def test_navigation_between_conversations_loads_no_new_page(three: Three) -> None:
+    alice, bob, carol = three
     page = alice.page
     with_carol = page.url
-    await alice.opens("bob")
-    await expect(page.get_by_text("line 60", exact=True)).to_be_visible()
-    await expect(page).to_have_title("bob · EZ-DMS")
+    await alice.opens(bob.name)
+    await expect(page.get_by_text("line 1", exact=True)).to_be_visible()
+    await expect(page).to_have_title(f"{bob.name} · EZ-DMS")
     with_bob = page.url
     assert with_bob != with_carol
     await page.go_back()
-    await expect(page.get_by_role("heading", name="carol")).to_be_visible()
+    await expect(page.get_by_role("heading", name=carol.name)).to_be_visible()
     assert page.url == with_carol
     await page.go_forward()
-    await expect(page.get_by_role("heading", name="bob")).to_be_visible()
-    await expect(alice.list.locator("[aria-current=page]")).to_contain_text("bob")
+    await expect(page.get_by_role("heading", name=bob.name)).to_be_visible()
+    await expect(alice.list.locator("[aria-current=page]")).to_contain_text(bob.name)
     await page.get_by_role("link", name="EZ-DMS, your conversations").click()
     await expect(page.get_by_role("heading", name="Your conversations")).to_be_visible()
     await expect(alice.list.locator("[aria-current=page]")).to_have_count(0)
     await expect(page).to_have_title("EZ-DMS")
     assert await is_the_same_page(alice)
     await page.reload()
-    await alice.opens("carol")
+    await alice.opens(carol.name)
     assert not await is_the_same_page(alice)
 
 
-async def test_switching_conversations_keeps_scroll_position_and_draft(three: tuple[Someone, Someone, Someone]) -> None:
-    alice, bob, _ = three
+async def test_switching_conversations_keeps_scroll_position_and_draft(three: Three) -> None:
+    alice, bob, carol = three
     page = alice.page
     field = page.get_by_role("textbox", name="Message")
+    for number in range(2, 61):
+        await bob.writes(f"line {number}")
     await field.fill("for carol")
-    await alice.opens("bob")
+    await alice.opens(bob.name)
     await expect(field).to_have_value("")
     log = page.get_by_role("log")
     await log.evaluate("element => { element.scrollTop = -700; }")
     await field.fill("for bob")
-    await alice.opens("carol")
+    await alice.opens(carol.name)
     await expect(field).to_have_value("for carol")
-    await bob.opens("alice")
     await bob.writes("meanwhile")
-    await expect(alice.list.get_by_role("link", name="bob")).to_contain_text("1 unread")
-    await alice.opens("bob")
+    await expect(alice.list.get_by_role("link", name=bob.name)).to_contain_text("1 unread")
+    await alice.opens(bob.name)
     await expect(field).to_have_value("for bob")
     await expect(texts_of(page).last).to_have_text("meanwhile")
     await expect(page.get_by_text("meanwhile", exact=True)).not_to_be_in_viewport()
     assert -760 < await log.evaluate("element => element.scrollTop") < -600
     await expect(page.get_by_role("button", name="New messages")).to_be_visible()
-    await expect(alice.list.get_by_role("link", name="bob")).not_to_contain_text("unread")
+    await expect(alice.list.get_by_role("link", name=bob.name)).not_to_contain_text("unread")
     await page.get_by_role("button", name="Send").click()
-    await expect(texts_of(bob.page).last).to_have_text("for bob")
+    await expect(texts_of(page).last).to_have_text("for bob")
+    assert (await bob.last()).text == "for bob"
     assert await is_the_same_page(alice)
     await page.reload()
-    await alice.opens("carol")
+    await alice.opens(carol.name)
     await expect(field).to_have_value("for carol")
 
 
 async def test_an_unsent_message_is_sent_while_another_conversation_is_open(
-    three: tuple[Someone, Someone, Someone],
+    three: Three,
 ) -> None:
-    alice, bob, _ = three
-    await alice.opens("bob")
-    await bob.opens("alice")
+    alice, bob, carol = three
+    await alice.opens(bob.name)
     await alice.page.route("**/send_message", lambda route: route.abort())
     await alice.writes("patience")
     await expect(alice.page.locator(".pending")).to_contain_text("Not sent")
-    await alice.opens("carol")
+    await alice.opens(carol.name)
     await expect(alice.page.locator(".pending")).to_have_count(0)
     await alice.page.unroute("**/send_message")
-    await expect(texts_of(bob.page).last).to_have_text("patience")
-    await alice.opens("bob")
+    await bob.sees("line 1", "patience")
+    await alice.opens(bob.name)
     await expect(texts_of(alice.page).last).to_have_text("patience")
     await expect(alice.page.locator(".pending")).to_have_count(0)
 
 
-async def test_a_conversation_link_opens_in_a_second_tab(three: tuple[Someone, Someone, Someone]) -> None:
-    alice, _, _ = three
+async def test_a_conversation_link_opens_in_a_second_tab(three: Three) -> None:
+    alice, bob, carol = three
     async with alice.context.expect_page() as opened:
-        await alice.list.get_by_role("link", name="bob").click(modifiers=["ControlOrMeta"])
+        await alice.list.get_by_role("link", name=bob.name).click(modifiers=["ControlOrMeta"])
     tab = await opened.value
-    await expect(tab.get_by_role("heading", name="bob")).to_be_visible()
-    await expect(alice.page.get_by_role("heading", name="carol")).to_be_visible()
+    await expect(tab.get_by_role("heading", name=bob.name)).to_be_visible()
+    await expect(alice.page.get_by_role("heading", name=carol.name)).to_be_visible()
 
 
 async def test_a_conversation_that_fails_to_load_says_so_and_loads_on_reconnect(
-    three: tuple[Someone, Someone, Someone],
+    three: Three,
 ) -> None:
-    alice, _, _ = three
+    alice, bob, _ = three
     await alice.page.reload()
     await alice.page.route("**/c/*/open", lambda route: route.abort())
-    await alice.list.get_by_role("link", name="bob").click()
+    await alice.list.get_by_role("link", name=bob.name).click()
     await expect(alice.page.get_by_text("The server cannot be reached")).to_be_visible()
     await alice.page.unroute("**/c/*/open")
     await alice.page.get_by_role("button", name="Try again").click()
-    await expect(alice.page.get_by_text("line 60", exact=True)).to_be_visible()
+    await expect(alice.page.get_by_text("line 1", exact=True)).to_be_visible()
     await expect(alice.alert).to_have_count(0)
 
 
@@ -146,13 +148,13 @@ async def held_back(page: Page) -> AsyncIterator[None]:
 
 
 async def test_loading_a_conversation_does_not_steal_focus_from_another_field(
-    three: tuple[Someone, Someone, Someone],
+    three: Three,
 ) -> None:
-    alice, _, _ = three
+    alice, bob, _ = three
     await alice.page.reload()
     field, message = [alice.page.get_by_role("textbox", name=name) for name in ("Search PIN", "Message")]
     async with held_back(alice.page):
-        await alice.list.get_by_role("link", name="bob").click()
+        await alice.list.get_by_role("link", name=bob.name).click()
         await field.click()
         await alice.page.keyboard.type("ABCDE-")
     await expect(message).to_be_enabled()
@@ -162,35 +164,34 @@ async def test_loading_a_conversation_does_not_steal_focus_from_another_field(
     await expect(message).to_have_value("")
 
 
-async def test_choosing_a_conversation_focuses_the_message_field(three: tuple[Someone, Someone, Someone]) -> None:
+async def test_choosing_a_conversation_focuses_the_message_field(three: Three) -> None:
     """A new conversation, a loaded one, and one that was put away and is shown again."""
-    alice, _, _ = three
+    alice, bob, carol = three
     message = alice.page.get_by_role("textbox", name="Message")
     await expect(message).to_be_focused()  # started by a Search PIN
     await alice.page.reload()
     await expect(message).to_be_focused()
-    for name in ("bob", "carol", "bob"):
+    for name in (bob.name, carol.name, bob.name):
         await alice.opens(name)
         await expect(message).to_be_focused()
         await alice.page.keyboard.type(f"for {name}")
         await expect(message).to_have_value(re.compile(f"^(for {name})+$"))
 
 
-async def test_the_list_loads_even_if_the_open_conversation_does_not(three: tuple[Someone, Someone, Someone]) -> None:
-    alice, _, _ = three
+async def test_the_list_loads_even_if_the_open_conversation_does_not(three: Three) -> None:
+    alice, bob, carol = three
     async with held_back(alice.page):
         await alice.page.reload()
-        await expect(alice.list.get_by_role("link")).to_have_count(2)
+        for peer in (bob, carol):
+            await expect(alice.list.get_by_role("link", name=peer.name)).to_be_visible()
         await expect(alice.page.get_by_role("textbox", name="Message")).to_be_disabled()
-    await expect(alice.page.get_by_role("heading", name="carol")).to_be_visible()
+    await expect(alice.page.get_by_role("heading", name=carol.name)).to_be_visible()
     await expect(alice.page.get_by_role("textbox", name="Message")).to_be_enabled()
 
 
-async def test_a_conversation_evicted_from_the_cache_is_released(
-    server: Server, three: tuple[Someone, Someone, Someone]
-) -> None:
-    alice, _, _ = three
-    peers = [await Peer.arrives(server, name) for name in ("dora", "emil", "fay", "gil", "hal", "ina", "jan", "kim")]
+async def test_a_conversation_evicted_from_the_cache_is_released(home: Home, three: Three) -> None:
+    alice, bob, carol = three
+    peers = [await home.peer() for _ in range(8)]
     for peer in peers:
         await peer.starts_with(alice.search_pin)
     await alice.page.evaluate("() => { window.left = new WeakRef(document.querySelector('message-thread')); }")
@@ -199,21 +200,21 @@ async def test_a_conversation_evicted_from_the_cache_is_released(
         await alice.page.request_gc()
         return bool(await alice.page.evaluate("() => window.left.deref() === undefined"))
 
-    for name in ("bob", *(peer.name for peer in peers[:-1])):
+    for name in (bob.name, *(peer.name for peer in peers[:-1])):
         await alice.opens(name)
         await expect(alice.page.get_by_role("textbox", name="Message")).to_be_enabled()
     assert not await is_gone()  # one of the eight kept conversations
     await alice.opens(peers[-1].name)
     await until(is_gone)
-    await alice.opens("carol")  # as if never opened
+    await alice.opens(carol.name)  # as if never opened
     await expect(alice.page.get_by_role("textbox", name="Message")).to_be_enabled()
-    await asyncio.gather(*(peer.leaves() for peer in peers))
 
 
-async def test_enter_does_the_same_as_the_button(browser: Browser, server: Server) -> None:
-    alice, bob = [await Someone.is_in(browser, server, name) for name in ("alice", "bob")]
+async def test_enter_does_the_same_as_the_button(home: Home) -> None:
+    alice, bob = await home.person("alice"), await home.peer()
     await alice.page.get_by_role("textbox", name="Search PIN").fill(bob.search_pin)
     await alice.page.keyboard.press("Enter")
+    await expect(alice.page.get_by_role("heading", name=bob.name)).to_be_visible()
     await expect(alice.page.get_by_text("Verified by Search PIN")).to_be_visible()
     await alice.page.get_by_role("button", name="Log out").click()
     await alice.page.get_by_role("textbox", name="Login PIN").fill(alice.login_pin)

@@ -9,7 +9,7 @@ import pytest
 from playwright.async_api import Browser, Page, expect
 
 from ezdms.client import Client
-from tests.conftest import Server
+from tests.browser.home import Home
 from tests.support.hostile import Hostile, contact_of
 from tests.support.someone import Someone, until
 
@@ -22,11 +22,12 @@ OPEN = """async () => {
 
 
 @pytest.mark.firefox_too
-async def test_pinned_keys_verification_and_heads_carry_over_to_a_new_browser(
-    browser: Browser, pair: tuple[Someone, Someone]
-) -> None:
-    alice, bob = pair
+async def test_pinned_keys_verification_and_heads_carry_over_to_a_new_browser(browser: Browser, home: Home) -> None:
+    alice, bob = await home.person("alice"), await home.peer()
+    await alice.starts_with(bob.search_pin)
+    await bob.starts_with(alice.search_pin)
     await alice.writes("one")
+    await alice.sees("one")
     await bob.writes("two")
     await alice.sees("one", "two")
 
@@ -36,42 +37,39 @@ async def test_pinned_keys_verification_and_heads_carry_over_to_a_new_browser(
 
     await until(is_noted)
     known = await contact_of(alice.page)
-    assert (known["verified"], known["name"], known["own"][0], known["theirs"][0]) == ("search-pin", "bob", 1, 1)
+    assert (known["verified"], known["name"], known["own"][0], known["theirs"][0]) == ("search-pin", bob.name, 1, 1)
     device = await alice.on_another_device(browser)
-    await device.opens("bob")
+    await device.opens(bob.name)
     await expect(device.page.get_by_role("button", name="Verified by Search PIN")).to_be_visible()
     await device.sees("one", "two")
     assert await contact_of(device.page) == known
 
 
-async def test_concurrent_vault_writes_from_tabs_and_browsers_lose_no_update(
-    browser: Browser, server: Server, pair: tuple[Someone, Someone]
-) -> None:
-    alice, _ = pair
-    names = ["carol", "dave", "erin"]
-    others = [await Someone.is_in(browser, server, name) for name in names]
+async def test_concurrent_vault_writes_from_tabs_and_browsers_lose_no_update(browser: Browser, home: Home) -> None:
+    alice, others = await home.person("alice"), [await home.peer() for _ in range(3)]
     device = await alice.on_another_device(browser)
     second_tab = await alice.new_tab()
-    await second_tab.goto(server.url)
+    await second_tab.goto(alice.address)
 
     async def start(page: Page, search_pin: str) -> None:
         await page.get_by_role("textbox", name="Search PIN").fill(search_pin)
         await page.get_by_role("button", name="Start").click()
         await expect(page.get_by_text("Verified by Search PIN")).to_be_visible()
 
+    names = {other.name for other in others}
     pages = [alice.page, second_tab, device.page]
     await asyncio.gather(*(start(page, other.search_pin) for page, other in zip(pages, others, strict=True)))
 
     async def are_all_there() -> bool:
         vault = await alice.page.evaluate(OPEN)
         verified = {contact["name"] for contact in vault["contacts"].values() if contact["verified"] == "search-pin"}
-        return verified == {"bob", *names}
+        return names <= verified
 
     await until(are_all_there)
-    stored = Hostile(server).run("SELECT version FROM vaults JOIN users USING (user_id) WHERE username = 'alice'")
+    stored = Hostile(home.server).run("SELECT version FROM vaults JOIN users USING (user_id) WHERE username = 'alice'")
     assert stored[0]["version"] == (await alice.page.evaluate(OPEN))["version"]
     newest = await alice.on_another_device(browser)
-    for name in ("bob", *names):
+    for name in names:
         await newest.opens(name)
         await expect(newest.page.get_by_role("button", name="Verified by Search PIN")).to_be_visible()
 
@@ -82,40 +80,41 @@ CHANGE = """async (heads) => {
 }"""
 
 
-@pytest.mark.parametrize("other", [None, [3, "C" * 43], [5, "C" * 43]], ids=["none", "older", "different"])
-async def test_a_stale_tab_does_not_roll_back_the_heads_of_another_tab(
-    pair: tuple[Someone, Someone], other: list[int | str] | None
-) -> None:
-    alice, _ = pair
+async def test_a_stale_tab_does_not_roll_back_the_heads_of_another_tab(home: Home) -> None:
+    alice = await home.person("alice")
     behind = await alice.new_tab()
-    await behind.goto(alice.page.url)
-    await expect(behind.get_by_role("textbox", name="Message")).to_be_enabled()
-    seen = {"own": [4, "A" * 43], "theirs": [5, "B" * 43]}
-    await alice.page.evaluate(CHANGE, seen)
-    await behind.evaluate(CHANGE, {"own": None, "theirs": other})
-    for page in (alice.page, behind):
-        contact = await contact_of(page)
-        assert {side: contact[side] for side in seen} == seen
-    seen = {"own": [6, "D" * 43], "theirs": [7, "E" * 43]}
-    await behind.evaluate(CHANGE, seen)  # control: newer heads
-    contact = await contact_of(alice.page)
-    assert {side: contact[side] for side in seen} == seen
+    for other in (None, [3, "C" * 43], [5, "C" * 43]):  # none, an older one, a different one
+        bob = await home.peer()
+        await alice.starts_with(bob.search_pin)
+        await expect(alice.page.get_by_role("heading", name=bob.name)).to_be_visible()
+        await behind.goto(alice.page.url)
+        await expect(behind.get_by_role("textbox", name="Message")).to_be_enabled()
+        seen = {"own": [4, "A" * 43], "theirs": [5, "B" * 43]}
+        await alice.page.evaluate(CHANGE, seen)
+        await behind.evaluate(CHANGE, {"own": None, "theirs": other})
+        for page in (alice.page, behind):
+            contact = await contact_of(page)
+            assert {side: contact[side] for side in seen} == seen, other
+        seen = {"own": [6, "D" * 43], "theirs": [7, "E" * 43]}
+        await behind.evaluate(CHANGE, seen)  # control: newer heads
+        contact = await contact_of(alice.page)
+        assert {side: contact[side] for side in seen} == seen, other
 
 
-async def test_a_verification_made_while_the_server_is_down_is_stored_later(
-    browser: Browser, server: Server, pair: tuple[Someone, Someone]
-) -> None:
-    _, bob = pair
-    await bob.page.route("**/vault", lambda route: route.abort())
-    await bob.page.locator(".trust").click()
-    await bob.page.get_by_role("button", name="They are the same").click()
-    await expect(bob.page.get_by_role("button", name="Verified by safety number")).to_be_visible()
-    await bob.page.unroute("**/vault")
-    device = await bob.on_another_device(browser)
-    await device.opens("alice")
+async def test_a_verification_made_while_the_server_is_down_is_stored_later(browser: Browser, home: Home) -> None:
+    alice, bob = await home.person("alice"), await home.peer()
+    await bob.starts_with(alice.search_pin)
+    await alice.opens(bob.name)
+    await alice.page.route("**/vault", lambda route: route.abort())
+    await alice.page.locator(".trust").click()
+    await alice.page.get_by_role("button", name="They are the same").click()
+    await expect(alice.page.get_by_role("button", name="Verified by safety number")).to_be_visible()
+    await alice.page.unroute("**/vault")
+    device = await alice.on_another_device(browser)
+    await device.opens(bob.name)
     await expect(device.page.get_by_role("button", name="Not verified")).to_be_visible()  # not synced yet
-    await bob.page.reload()
-    await expect(bob.page.get_by_role("button", name="Verified by safety number")).to_be_visible()
+    await alice.page.reload()
+    await expect(alice.page.get_by_role("button", name="Verified by safety number")).to_be_visible()
     await device.page.reload()
     await expect(device.page.get_by_role("button", name="Verified by safety number")).to_be_visible()
 
@@ -135,9 +134,10 @@ LATE = """async () => {
 
 
 @pytest.mark.firefox_too
-async def test_nothing_is_stored_after_logging_out(pair: tuple[Someone, Someone]) -> None:
-    alice, _ = pair
-    assert await alice.page.evaluate(LATE) == [1, 0]
+async def test_nothing_is_stored_after_logging_out(browser: Browser, home: Home) -> None:
+    carol = await Someone.is_in(browser, home.server, "carol")
+    await carol.starts_with((await home.peer()).search_pin)
+    assert await carol.page.evaluate(LATE) == [1, 0]
 
 
 LEAVE = """async () => {
@@ -148,12 +148,10 @@ LEAVE = """async () => {
 }"""
 
 
-@pytest.mark.parametrize("left_by", ["this version", "an older one"])
-async def test_unknown_vault_fields_are_preserved(
-    server: Server, pair: tuple[Someone, Someone], tmp_path: Path, left_by: str
-) -> None:
-    alice, _ = pair
-    client = await Client.login(server.url, alice.login_pin, home=tmp_path)
+async def test_unknown_vault_fields_are_preserved(home: Home, tmp_path: Path) -> None:
+    alice, bob = await home.person("alice"), await home.peer()
+    await alice.starts_with(bob.search_pin)
+    client = await Client.login(home.server.url, alice.login_pin, home=tmp_path)
     with client.state.change() as values:
         values["vault"]["more"] = {"settings": {"at": 1, "typing": False}}
         values["vault"]["dirty"] = True
@@ -161,10 +159,11 @@ async def test_unknown_vault_fields_are_preserved(
     await client._transport.close()
     await alice.page.reload()
     await expect(alice.page.get_by_role("textbox", name="Message")).to_be_enabled()
-    if left_by == "an older one":
-        await alice.page.evaluate(LEAVE)
-    version = (await alice.page.evaluate(OPEN))["version"]
-    await alice.page.evaluate(CHANGE, {"own": [4, "A" * 43]})
-    vault = await alice.page.evaluate(OPEN)
-    assert vault["version"] == version + 1
-    assert vault["settings"] == {"at": 1, "typing": False}
+    for head, left_by in enumerate(("this version", "an older one"), 4):
+        if left_by == "an older one":
+            await alice.page.evaluate(LEAVE)
+        version = (await alice.page.evaluate(OPEN))["version"]
+        await alice.page.evaluate(CHANGE, {"own": [head, "A" * 43]})
+        vault = await alice.page.evaluate(OPEN)
+        assert vault["version"] == version + 1, left_by
+        assert vault["settings"] == {"at": 1, "typing": False}, left_by
