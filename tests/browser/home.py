@@ -29,7 +29,6 @@ class Home:
         """Alice or Bob at their list, with nothing left of an earlier test but conversations."""
         if name in self.people:
             await self.people[name].starts_afresh()
-            await self.people[name].page.reload()
         else:
             if name == "bob":
                 await self.relay.mend()
@@ -48,7 +47,7 @@ class Home:
         last = "SELECT last_seq FROM conversations WHERE conversation_id = ?"
         said = Hostile(self.server).run(last, self.conversation)
         for someone in (alice, bob):
-            await someone.starts_afresh(f"/c/{self.conversation}")
+            await someone.starts_afresh(f"/c/{self.conversation}", is_open=True)
             await expect(someone.page.get_by_role("textbox", name="Message")).to_be_enabled()
             await someone.page.get_by_role("textbox", name="Message").clear()
             someone.after = said[0]["last_seq"]

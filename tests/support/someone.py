@@ -152,15 +152,15 @@ class Someone:
         await page.get_by_role("button", name="Log in").click()
         await expect(page.get_by_test_id("my-search-pin")).to_have_text(self.search_pin)
 
-    async def starts_afresh(self, path: str = "/") -> None:
-        """Go to this path, with nothing left of an earlier test in this browser but what it stores."""
+    async def starts_afresh(self, path: str = "/", *, is_open: bool = False) -> None:
+        """Load this path, unless it may stay open; nothing is left of an earlier test but what the browser stores."""
         for page in self.context.pages:
             if page is not self.page:
                 await page.close()
         await self.context.unroute_all()
         await self.page.unroute_all()
         self.after = 0
-        if self.page.url != self.address + path:
+        if not is_open or self.page.url != self.address + path:
             await self.page.goto(self.address + path)
         self.forgets_the_past()
 
