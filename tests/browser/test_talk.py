@@ -216,6 +216,8 @@ async def test_conversations_started_while_offline_are_listed(home: Home) -> Non
 
 async def test_a_stale_conversation_list_does_not_undo_newer_updates(friends: tuple[Someone, Someone]) -> None:
     alice, bob = friends
+    line = bob.list.get_by_role("link", name="alice")
+    await expect(line).to_be_visible()  # the list is complete
     count = await bob.list.get_by_role("link").count()
     asked, may_go = asyncio.Event(), asyncio.Event()
 
@@ -229,7 +231,6 @@ async def test_a_stale_conversation_list_does_not_undo_newer_updates(friends: tu
     await bob.page.goto(bob.address)
     await asked.wait()
     await alice.writes("newer than the list")
-    line = bob.list.get_by_role("link", name="alice")
     await expect(line).to_contain_text("1 unread")
     async with bob.page.expect_response("**/conversations/*"):
         may_go.set()
