@@ -10,6 +10,7 @@ from playwright.async_api import Browser, async_playwright
 from tests.browser.lies.between import liar, truth
 from tests.browser.lies.liar import Liar
 from tests.browser.lies.peers import Peer
+from tests.browser.lies.shell import Shell
 from tests.browser.lies.stage import Stage, Visitor
 from tests.browser.lies.watching import Watch
 from tests.conftest import CHROMIUM, CHROMIUM_FLAGS, Server, skip_or_fail
@@ -74,3 +75,9 @@ async def visitor(door: Visitor) -> AsyncIterator[Visitor]:
     door.watch = Watch(door.page, door.liar)
     yield door
     door.watch.end()
+
+
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
+async def shell(lied_to: Browser, truth: Server) -> Shell:
+    """The page's check of its own document, alone."""
+    return await Shell.opens(lied_to, truth.url)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from tests.browser.lies.watching import FORGED, STOLEN
 
 Edit = Callable[[str], str]
+NAME = re.compile(r"([^\s=\"']+)=")
 
 AWAY = f"http://127.0.0.1:9/{STOLEN}"  # nothing listens there
 HERE = f"/{STOLEN}"
@@ -151,3 +152,22 @@ def on(tag: str, html: str, attributes: str) -> str:
     """Add attributes to the first tag that begins like this."""
     assert tag in html
     return html.replace(tag, f"{tag} {attributes}", 1)
+
+
+def put(tag: str, attributes: str) -> Edit:
+    """An edit: add attributes to the first tag that begins like this."""
+    return lambda html: on(tag, html, attributes)
+
+
+def apart(attributes: Iterable[str]) -> list[str]:
+    """Join attributes into as few tags as possible: of two with the same name, a tag has only the first."""
+    joined: list[str] = []
+    for each in attributes:
+        names = NAME.findall(each)
+        free = (i for i, others in enumerate(joined) if not set(names) & set(NAME.findall(others)))
+        place = next(free, None)
+        if place is None:
+            joined.append(each)
+        else:
+            joined[place] += f" {each}"
+    return joined

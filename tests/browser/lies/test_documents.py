@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import pytest
+from functools import partial
+
 from playwright.async_api import expect
 
 from ezdms.views.page_policy import of_a_page
@@ -13,10 +14,12 @@ from tests.browser.lies.documents import (
     WITHOUT_SECURITY_HEADERS,
     Edit,
     after_body,
+    apart,
     before_end,
-    on,
+    put,
 )
 from tests.browser.lies.liar import Answer
+from tests.browser.lies.shell import IGNORED, NOT_SHOWN, REMOVED, Shell
 from tests.browser.lies.stage import REFUSED, TAMPERED, Visitor
 
 DOCUMENT = r"GET /(c/[0-9A-Z]{24})?"
@@ -79,32 +82,41 @@ async def test_an_honest_document_is_accepted_without_a_warning(visitor: Visitor
     await takes_no_harm(visitor, lambda html: html, is_told=False)
 
 
-@pytest.mark.parametrize("name", ATTRIBUTES)
-async def test_an_attribute_added_to_the_pin_field_has_no_effect(visitor: Visitor, name: str) -> None:
-    edit = lambda html: on(FIELD, html, ATTRIBUTES[name])  # noqa: E731
-    if name in ANOTHER_FIELD:
-        await is_refused(visitor, edit)
-    else:
-        await takes_no_harm(visitor, edit)
+async def test_an_attribute_added_to_the_pin_field_has_no_effect(visitor: Visitor, shell: Shell) -> None:
+    edits = {name: put(FIELD, attributes) for name, attributes in ATTRIBUTES.items()}
+    refused = {name: NOT_SHOWN if name in ANOTHER_FIELD else REMOVED for name in edits}
+    assert await shell.judges(edits) == refused
+    for together in apart(ATTRIBUTES[name] for name in ATTRIBUTES if name not in ANOTHER_FIELD):
+        await takes_no_harm(visitor, put(FIELD, together))
+    await is_refused(visitor, edits["type file"])
 
 
-@pytest.mark.parametrize("name", ABOVE)
-@pytest.mark.parametrize("tag", [FORM, "<body", "<html", "<head"], ids=["form", "body", "html", "head"])
-async def test_an_attribute_on_an_ancestor_of_the_pin_field_has_no_effect(
-    visitor: Visitor, tag: str, name: str
-) -> None:
-    is_told = tag == FORM or name != "style"  # browser extensions add it too: removed without a warning
-    await takes_no_harm(visitor, lambda html: on(tag, html, ATTRIBUTES[name]), is_told=is_told)
+async def test_an_attribute_on_an_ancestor_of_the_pin_field_has_no_effect(visitor: Visitor, shell: Shell) -> None:
+    pairs = [(tag, name) for tag in (FORM, "<body", "<html", "<head") for name in ABOVE]
+    edits = {f"{name} on {tag}": put(tag, ATTRIBUTES[name]) for tag, name in pairs}
+    # Browser extensions add a style, too: it is removed without a warning.
+    silent = {f"style on {tag}" for tag in ("<body", "<html", "<head")}
+    assert await shell.judges(edits) == {name: IGNORED if name in silent else REMOVED for name in edits}
+
+    def everywhere(html: str) -> str:
+        for edit in edits.values():
+            html = edit(html)
+        return html
+
+    await takes_no_harm(visitor, everywhere)
+    await takes_no_harm(visitor, put("<body", ATTRIBUTES["style"]), is_told=False)
 
 
-@pytest.mark.parametrize("name", ELEMENTS)
-async def test_an_element_added_to_the_body_is_removed(visitor: Visitor, name: str) -> None:
-    await takes_no_harm(visitor, lambda html: after_body(html, ELEMENTS[name]), is_passive=name in PASSIVE)
+async def test_an_element_added_to_the_body_is_removed(visitor: Visitor, shell: Shell) -> None:
+    for add in (after_body, before_end):
+        edits = {name: partial(add, more=more) for name, more in ELEMENTS.items()}
+        assert await shell.judges(edits) == dict.fromkeys(ELEMENTS, REMOVED)
+    for names in ({"refresh"}, {"base"}, PASSIVE, ELEMENTS.keys() - PASSIVE - {"refresh", "base"}):
+        together = "".join(ELEMENTS[name] for name in sorted(names))
+        await takes_no_harm(visitor, partial(after_body, more=together), is_passive=names == PASSIVE)
 
 
-@pytest.mark.parametrize("name", sorted(WITHOUT_SECURITY_HEADERS))
-async def test_an_added_element_is_removed_even_if_the_server_omits_its_security_headers(
-    visitor: Visitor, name: str
-) -> None:
-    edit = lambda html: before_end(html, ELEMENTS[name])  # noqa: E731
-    await takes_no_harm(visitor, edit, is_passive=True, is_protected=False)
+async def test_an_added_element_is_removed_even_if_the_server_omits_its_security_headers(visitor: Visitor) -> None:
+    for names in ({"base"}, WITHOUT_SECURITY_HEADERS - {"base"}):
+        edit = partial(before_end, more="".join(ELEMENTS[name] for name in sorted(names)))
+        await takes_no_harm(visitor, edit, is_passive=True, is_protected=False)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 from playwright.async_api import expect
 
-from tests.browser.lies.documents import CLOBBERED, OF_A_FORM, PROMPT, Edit, after_body, in_head
+from tests.browser.lies.documents import CLOBBERED, OF_A_FORM, PROMPT, Edit, after_body, in_head, put
 from tests.browser.lies.liar import Answer
+from tests.browser.lies.shell import IGNORED, NOT_SHOWN, REMOVED, Shell
 from tests.browser.lies.stage import TAMPERED, Visitor
 from tests.browser.lies.test_documents import DOCUMENT, is_refused, takes_no_harm
 from tests.browser.lies.watching import FORGED, STOLEN, everything_on
@@ -49,60 +51,86 @@ HEADS = {
 }
 
 
-@pytest.mark.parametrize("name", HEADS)
-async def test_elements_added_to_the_head_are_removed(visitor: Visitor, name: str) -> None:
-    is_asked = name in (
-        "link elsewhere",
-        "script elsewhere",
-        "link icon elsewhere",
-    )  # requested by the parser, before any code
-    edit = lambda html: in_head(html, HEADS[name])  # noqa: E731
-    is_protected = name not in ("style", "link inline")
-    is_told = name not in ("style", "meta of a dark mode")  # browser extensions add them too
-    await takes_no_harm(visitor, edit, is_told=is_told, is_passive=is_asked, is_protected=is_protected)
+# Requested by the parser, before any code runs.
+ASKED = {"link elsewhere", "script elsewhere", "link icon elsewhere"}
+UNPROTECTED = {"style", "link inline"}  # the headers forbid these, too
+OF_EXTENSIONS = {"style", "meta of a dark mode"}  # browser extensions add them too: removed without a warning
+ALONE = {"base", "meta refresh"}
+OF_HEADERS = {"meta csp", "meta cookie"}
 
 
-@pytest.mark.parametrize("put", [in_head, after_body])
-async def test_a_refresh_in_a_document_is_ignored(visitor: Visitor, put: Callable[[str, str], str]) -> None:
-    await takes_no_harm(visitor, lambda html: put(html, HEADS["meta refresh"]))
+async def test_elements_added_to_the_head_are_removed(visitor: Visitor, shell: Shell) -> None:
+    edits = {name: partial(in_head, more=more) for name, more in HEADS.items()}
+    assert await shell.judges(edits) == {name: IGNORED if name in OF_EXTENSIONS else REMOVED for name in HEADS}
+    rest = HEADS.keys() - ASKED - UNPROTECTED - ALONE - OF_HEADERS
+    for names in (ASKED, UNPROTECTED, {"base"}, OF_HEADERS, rest):
+        together = partial(in_head, more="".join(HEADS[name] for name in sorted(names)))
+        await takes_no_harm(visitor, together, is_passive=names == ASKED, is_protected=names != UNPROTECTED)
+    together = partial(in_head, more="".join(HEADS[name] for name in OF_EXTENSIONS))
+    await takes_no_harm(visitor, together, is_told=False, is_protected=False)
+
+
+@pytest.mark.parametrize("add", [in_head, after_body])
+async def test_a_refresh_in_a_document_is_ignored(visitor: Visitor, add: Callable[[str, str], str]) -> None:
+    await takes_no_harm(visitor, lambda html: add(html, HEADS["meta refresh"]))
     await visitor.page.wait_for_timeout(1_500)
     assert visitor.page.url == f"{visitor.liar.url}/"
     await visitor.types_and_nothing_leaves()
 
 
-@pytest.mark.parametrize("tag", ["<html", "<body", "</html>"])
-async def test_a_comment_outside_head_and_body_is_removed_without_a_warning(visitor: Visitor, tag: str) -> None:
-    await takes_no_harm(visitor, lambda html: html.replace(tag, f"<!-- {FORGED} -->{tag}", 1), is_told=False)
+def with_comment(html: str, *tags: str) -> str:
+    """The document with a comment before each of these tags."""
+    for tag in tags:
+        html = html.replace(tag, f"<!-- {FORGED} -->{tag}", 1)
+    return html
+
+
+async def test_a_comment_outside_head_and_body_is_removed_without_a_warning(visitor: Visitor, shell: Shell) -> None:
+    tags = ("<html", "<body", "</html>")
+    edits: dict[str, Edit] = {tag: lambda html, tag=tag: with_comment(html, tag) for tag in tags}  # type: ignore[misc]
+    assert await shell.judges(edits) == dict.fromkeys(tags, IGNORED)
+    await takes_no_harm(visitor, lambda html: with_comment(html, *tags), is_told=False)
 
 
 async def test_a_comment_after_the_document_is_removed_without_a_warning(visitor: Visitor) -> None:
     await takes_no_harm(visitor, lambda html: f"{html}<!-- {FORGED} -->", is_told=False)
 
 
+def gadget(name: str, tag: str) -> str:
+    return f"<{tag} name={name} id={name}>{PROMPT}" + ("" if tag == "img" else f"</{tag}>")
+
+
 @pytest.mark.parametrize("tag", ["form", "img", "object"])
-@pytest.mark.parametrize("name", CLOBBERED)
-async def test_shadowing_a_document_property_changes_nothing(visitor: Visitor, name: str, tag: str) -> None:
-    gadget = f"<{tag} name={name} id={name}>{PROMPT}" + ("" if tag == "img" else f"</{tag}>")
-    await takes_no_harm(visitor, lambda html: after_body(html, gadget))
+async def test_shadowing_a_document_property_changes_nothing(visitor: Visitor, shell: Shell, tag: str) -> None:
+    edits = {name: (name, partial(after_body, more=gadget(name, tag))) for name in CLOBBERED}
+    assert await shell.judges_shadowed(edits) == dict.fromkeys(CLOBBERED, REMOVED)
+    await takes_no_harm(visitor, partial(after_body, more="".join(gadget(name, tag) for name in CLOBBERED)))
 
 
-@pytest.mark.parametrize("name", OF_A_FORM)
-async def test_an_id_that_shadows_a_form_property_is_rejected(visitor: Visitor, name: str) -> None:
-    def edit(html: str) -> str:
-        return html.replace('<form autocomplete="off"><fieldset', f"<form><p id={name}></p><input id={name}><fieldset")
+async def test_an_id_that_shadows_a_form_property_is_rejected(visitor: Visitor, shell: Shell) -> None:
+    """In a form, such an id is removed like everything that acts, and the rest is the release."""
+    names = await shell.page.evaluate("() => Object.keys(Object.getOwnPropertyDescriptors(HTMLFormElement.prototype))")
+    names = sorted({*names, *OF_A_FORM} - {"constructor"})
+    field = '<form autocomplete="off"><fieldset'
+    edits = {name: put(field, f'id="{name}"') for name in names}
+    assert len(edits) > 20
+    assert await shell.judges(edits) == dict.fromkeys(edits, REMOVED)
+    assert await shell.judges({"another id": put(field, 'id="another"')}) == {"another id": NOT_SHOWN}
+    more = "".join(f"<p id={name}></p><input id={name}>" for name in OF_A_FORM)
+    await is_refused(visitor, lambda html: html.replace(field, f"<form>{more}<fieldset"))
 
-    await is_refused(visitor, edit)
+
+def around(html: str, name: str) -> str:
+    """A form of this name contains the templates; around it are words and a prompt that would otherwise remain."""
+    inner = f'<form name={name} data-host="EZ-DMS">'
+    return BODY.sub(lambda body: f"<body>{PROMPT}{inner}{body[2]}</form>{PROMPT}</body>", html)
 
 
-@pytest.mark.parametrize("name", ["body", "documentElement", "head"])
-async def test_an_element_named_like_the_body_is_not_mistaken_for_it(visitor: Visitor, name: str) -> None:
-    """It contains the templates; around it are words and a prompt that would otherwise remain."""
-
-    def change(answer: Answer) -> None:
-        inner = f'<form name={name} data-host="EZ-DMS">'
-        answer.text = BODY.sub(lambda body: f"<body>{PROMPT}{inner}{body[2]}</form>{PROMPT}</body>", answer.text)
-
-    with visitor.liar.lying(DOCUMENT, change):
+async def test_an_element_named_like_the_body_is_not_mistaken_for_it(visitor: Visitor, shell: Shell) -> None:
+    names = ("body", "documentElement", "head")
+    edits: dict[str, tuple[str, Edit]] = {name: (name, partial(around, name=name)) for name in names}
+    assert await shell.judges_shadowed(edits) == dict.fromkeys(names, NOT_SHOWN)
+    with visitor.liar.lying(DOCUMENT, lambda answer: setattr(answer, "text", around(answer.text, "body"))):
         await visitor.page.goto(visitor.liar.url, wait_until="commit")
         await expect(visitor.warning).to_contain_text(TAMPERED)
     await visitor.shows_nothing_of_it()
@@ -142,17 +170,17 @@ ODD: dict[str, Edit] = {
 ODD_TYPES = {"utf-16": "text/html; charset=utf-16", "xml": "application/xhtml+xml", "plain text": "text/plain"}
 
 
-@pytest.mark.parametrize("name", ODD)
-async def test_a_page_that_cannot_be_assembled_takes_no_secret(visitor: Visitor, name: str) -> None:
+async def test_a_page_that_cannot_be_assembled_takes_no_secret(visitor: Visitor) -> None:
     """There is no field; an honest page loaded afterwards has them."""
+    for name, edit in ODD.items():
 
-    def lie(answer: Answer) -> None:
-        answer.text = ODD[name](answer.text)
-        answer.set("content-type", ODD_TYPES.get(name, "text/html; charset=utf-8"))
+        def lie(answer: Answer, name: str = name, edit: Edit = edit) -> None:
+            answer.text = edit(answer.text)
+            answer.set("content-type", ODD_TYPES.get(name, "text/html; charset=utf-8"))
 
-    with visitor.liar.lying(DOCUMENT, lie):
-        await visitor.page.goto(visitor.liar.url)
-    await expect(visitor.page.locator("input:enabled, textarea:enabled")).to_have_count(0)
+        with visitor.liar.lying(DOCUMENT, lie):
+            await visitor.page.goto(visitor.liar.url)
+        await expect(visitor.page.locator("input:enabled, textarea:enabled"), name).to_have_count(0)
     await visitor.opens()
     await visitor.types_and_nothing_leaves()
 
@@ -175,16 +203,17 @@ WORDS = {
 }
 
 
-@pytest.mark.parametrize("member", ["data-host", "data-notice"])
 @pytest.mark.parametrize("name", WORDS)
-async def test_the_hosts_words_are_shown_as_text(visitor: Visitor, name: str, member: str) -> None:
+async def test_the_hosts_words_are_shown_as_text(visitor: Visitor, name: str) -> None:
     def change(answer: Answer) -> None:
         words = WORDS[name].replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
-        answer.text = re.sub(f' {member}="[^"]*"', f' {member}="{words}"', answer.text)
+        answer.text = re.sub(' (data-host|data-notice)="[^"]*"', rf' \1="{words}"', answer.text)
 
     with visitor.liar.lying(DOCUMENT, change):
         await visitor.opens()
     await expect(visitor.warning).to_have_count(0)
-    assert FORGED in await everything_on(visitor.page)  # the host's words are shown, in their place
+    for place in ("[data-host-name]", "[data-host-notice]"):  # the host's words are shown, in their place
+        await expect(visitor.page.locator(place)).to_contain_text(FORGED)
+    assert FORGED in await everything_on(visitor.page)
     await expect(visitor.page.locator("main b, main script, main img:not(.mark)")).to_have_count(0)
     await visitor.types_and_nothing_leaves()

@@ -1,0 +1,155 @@
+// Runs in an empty page of the server. Judges documents that nothing runs, or that are in a frame, with the real
+// shell.js and arrived.js: the same lines, run again for each document. Only the imports are replaced, by arguments.
+
+Object.assign(globalThis, {
+  async load(address, html) {
+    const at = (name) => address.replace("*", name);
+    const read = async (name) => {
+      const source = await (await fetch(at(name))).text();
+      return `"use strict";${source.replace(/^import .*;$/gm, "").replace(/^export /gm, "")}`;
+    };
+    const [{ hashText }, release] = await Promise.all(["crypto", "release"].map((name) => import(at(name))));
+    const [shell, arrived] = await Promise.all(["shell", "arrived"].map(read));
+    Object.assign(globalThis, { shell, arrived, hashText, release });
+    globalThis.whole = await judgeOf(parse(html), release.PARTS);
+  },
+
+  // Like a browser that loads a page: shadow roots are attached. No script runs.
+  parse: (html) => Document.parseHTMLUnsafe(html),
+
+  // A judge for changed copies of this document. `hash`: of its parts; otherwise this document counts as the release.
+  async judgeOf(page, hash = null, { Function } = globalThis) {
+    // Each run would add listeners to this window, which would make the next ones slower.
+    const inputs = ["document", "STYLES", "addEventListener"];
+    const run = Function(...inputs, `${shell}; return { ARRIVED, instantiate, wasTampered };`);
+    const takeOver = (theirs) => run(theirs, release.STYLES, () => {});
+    const compare = Function("hashText", "PARTS", "STYLES", "ARRIVED", "wasTampered", `${arrived}; return isWhole;`);
+    const ids = [...page.querySelectorAll("template")].map(({ id }) => id);
+    const write = (node) => new XMLSerializer().serializeToString(node);
+
+    // All that the page can show or use: what is left of the document, and its parts.
+    function drawn(theirs, instantiate) {
+      const { documentElement: root, head, body } = theirs;
+      const strays = [...root.childNodes].filter((node) => node !== head && node !== body);
+      return {
+        nodes: [...theirs.childNodes].map(({ nodeName }) => nodeName).join(" "),
+        body: [root.cloneNode(), head.cloneNode(), body].map(write).join(""),
+        head: [...strays, ...head.childNodes].map(write),
+        parts: ids.map((id) => write(instantiate(id))).join(""),
+      };
+    }
+
+    const taken = page.cloneNode(true);
+    const { ARRIVED, instantiate } = takeOver(taken);
+    const parts = hash ?? await hashText(ARRIVED.parts);
+    const honest = drawn(taken, instantiate);
+
+    // "refused": not shown. "removed": something was removed, and reported; "ignored": removed in silence. What is left
+    // is then the release. Anything else is a fault.
+    async function judge(theirs) {
+      const { ARRIVED, instantiate, wasTampered } = takeOver(theirs);
+      if (!await compare(hashText, parts, release.STYLES, ARRIVED, wasTampered)(() => {})) return "refused";
+      const { head, ...rest } = drawn(theirs, instantiate);
+      const other = Object.keys(rest).filter((name) => rest[name] !== honest[name])
+        .concat(head.filter((one) => !honest.head.includes(one)));
+      if (other.length) return `shown with other ${other.join(", ")}`;
+      return wasTampered() ? "removed" : "ignored";
+    }
+    return { page, ids, judge };
+  },
+
+  async judgeAll(documents) {
+    const verdicts = {};
+    for (const [name, html] of Object.entries(documents)) verdicts[name] = await whole.judge(parse(html));
+    return verdicts;
+  },
+
+  // The same in a window, where named elements shadow properties of the document. Scripts do not run.
+  async judgeShadowed(html, documents) {
+    const frame = document.body.appendChild(document.createElement("iframe"));
+    const theirs = frame.contentDocument;
+    theirs.documentElement.setHTMLUnsafe(html);
+    const { judge } = await judgeOf(theirs, release.PARTS, frame.contentWindow);
+    const verdicts = {};
+    for (const [name, [property, changed]] of Object.entries(documents)) {
+      theirs.documentElement.setHTMLUnsafe(changed);
+      const isShadowed = theirs[property].getAttribute?.("name") === property;
+      verdicts[name] = isShadowed ? await judge(theirs) : `${property} is not shadowed`;
+    }
+    frame.remove();
+    return verdicts;
+  },
+
+  // Every change of every node of every part. Each element is judged with its children alone, as a small document of its
+  // own: thousands of changes take seconds. Returns how many there were of each kind, and what was wrong.
+  async judgeEveryChange() {
+    const [counts, wrong] = [{}, []];
+    for (const id of whole.ids) {
+      const { content } = whole.page.getElementById(id);
+      for (const parent of [content, ...content.querySelectorAll("*")]) {
+        const childrenIn = (theirs) => {
+          const copy = theirs.querySelector("template").content;
+          return [...(parent === content ? copy : copy.firstChild).childNodes];
+        };
+        const { page, judge } = await judgeOf(alone(parent, id));
+        for (const [i, node] of childrenIn(page).entries()) {
+          for (const [kind, [expected, changesOf]] of Object.entries(changes)) {
+            for (let which = changesOf(node).length - 1; which >= 0; which -= 1) {
+              const copy = page.cloneNode(true);
+              changesOf(childrenIn(copy)[i])[which]();
+              const verdict = await judge(copy);
+              counts[kind] = (counts[kind] ?? 0) + 1;
+              if (verdict !== expected) wrong.push(`${kind} (${which}) at ${node.nodeName} ${i} in ${id}: ${verdict}`);
+            }
+          }
+        }
+      }
+    }
+    return { counts, wrong };
+  },
+
+  // A document with one part, which contains only this node and its children without theirs.
+  alone(parent, id) {
+    const styles = [...whole.page.querySelectorAll("[rel=stylesheet]")].map(({ outerHTML }) => outerHTML).join("");
+    const theirs = parse(`<!doctype html>${styles}<body><template id="${id}"></template>`);
+    const place = theirs.querySelector("template").content;
+    const into = parent.tagName ? place.appendChild(parent.cloneNode()) : place;
+    into.append(...[...parent.childNodes].map((node) => node.cloneNode()));
+    return theirs;
+  },
+
+  // By kind of change: its verdict, and all such changes of a node.
+  changes: {
+    "a node is missing": ["refused", (node) => [() => node.remove()]],
+    "a node is there twice": ["refused", (node) => [() => node.after(node.cloneNode(true))]],
+    "two nodes are swapped": ["refused", (node) => {
+      const next = node.nextSibling;
+      return next && !next.isEqualNode(node) ? [() => node.before(next)] : [];
+    }],
+    "words are added": ["refused", (node) => placesAt(node).map((add) => () => add("zyxforged"))],
+    "an element of the release is added": ["refused", (node) => placesAt(node).map((add) => () => add(made("p")))],
+    "a text is another": ["refused", (node) => node.data === undefined ? [] : [
+      () => { node.data += "x"; }, () => { node.data += " "; }, () => { node.data = node.data.slice(1); },
+    ]],
+    "an element is another": ["refused", (node) => node.tagName ? [() => {
+      const other = made(node.localName === "section" ? "div" : "section");
+      for (const { name, value } of node.attributes) other.setAttribute(name, value);
+      other.append(...node.childNodes);
+      node.replaceWith(other);
+    }, () => node.replaceWith(...node.childNodes)] : []],
+    "an attribute is missing": ["refused", (node) => namesOf(node).map((name) => () => node.removeAttribute(name))],
+    "an attribute is another": ["refused",
+      (node) => namesOf(node).map((name) => () => node.setAttribute(name, `${node.getAttribute(name)}x`))],
+    "an attribute of the release is added": ["refused",
+      (node) => addable(node, "hidden", "class", "id", "for", "aria-label", "data-do", "data-trust")],
+    "an attribute that acts is added": ["removed", (node) => addable(node, "onclick", "style", "hx-get", "name")],
+    "an element that acts is added": ["removed",
+      (node) => ["script", "x-lie"].flatMap((tag) => placesAt(node).map((add) => () => add(made(tag))))],
+    "a comment is added": ["ignored", (node) => placesAt(node).map((add) => () => add(new Comment("zyxforged")))],
+  },
+  made: (tag) => Object.assign(document.createElement(tag), { textContent: "zyxforged" }),
+  placesAt: (node) => ["before", ...(node.tagName ? ["append"] : [])].map((place) => (added) => node[place](added)),
+  namesOf: (node) => node.getAttributeNames?.() ?? [],
+  addable: (node, ...names) => node.tagName
+    ? names.filter((name) => !node.hasAttribute(name)).map((name) => () => node.setAttribute(name, "zyxforged")) : [],
+});

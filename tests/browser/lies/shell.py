@@ -1,0 +1,53 @@
+"""The page's check of its own document, alone: hundreds of documents are judged in the time of one page load."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from playwright.async_api import Browser, Page
+
+from ezdms.views.assets import address_of
+from tests.browser.lies.documents import Edit
+
+HARNESS = Path(__file__).with_name("shell.js").read_text("utf-8")
+REMOVED, IGNORED, NOT_SHOWN = "removed", "ignored", "refused"  # verdicts: see `judgeOf`
+
+
+class Shell:
+    """The real shell.js and arrived.js in an empty page."""
+
+    def __init__(self, page: Page, html: str) -> None:
+        self.page = page
+        self.html = html  # the honest document
+
+    @classmethod
+    async def opens(cls, browser: Browser, url: str) -> Shell:
+        """Load them, and the honest document, from a server."""
+        page = await browser.new_page()
+        answer = await page.request.get(url, headers={"Accept": "text/html"})
+        shell = cls(page, await answer.text())
+        await page.route(f"{url}/empty", lambda route: route.fulfill(content_type="text/html", body=""))
+        await page.goto(f"{url}/empty")
+        await page.evaluate(HARNESS)
+        scripts = address_of("js/shell.js").replace("shell.js", "*.js")
+        await page.evaluate("([scripts, html]) => load(scripts, html)", [scripts, shell.html])
+        return shell
+
+    async def judges(self, edits: Mapping[str, Edit]) -> dict[str, str]:
+        """Return the verdict about each changed document."""
+        documents = {name: edit(self.html) for name, edit in edits.items()}
+        assert self.html not in documents.values()
+        return dict(await self.page.evaluate("(documents) => judgeAll(documents)", documents))
+
+    async def judges_shadowed(self, edits: Mapping[str, tuple[str, Edit]]) -> dict[str, str]:
+        """The same, each with a property of the document that an element's name shadows."""
+        documents = {name: [shadowed, edit(self.html)] for name, (shadowed, edit) in edits.items()}
+        arguments = [self.html, documents]
+        return dict(await self.page.evaluate("([html, documents]) => judgeShadowed(html, documents)", arguments))
+
+    async def judges_every_change(self) -> tuple[dict[str, int], list[str]]:
+        """Make every change of shell.js to every node of every part; return how many of each kind, and what is wrong."""
+        found: dict[str, Any] = await self.page.evaluate("() => judgeEveryChange()")
+        return found["counts"], found["wrong"]
