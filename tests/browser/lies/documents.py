@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from tests.browser.lies.watching import FORGED, STOLEN
 
 Edit = Callable[[str], str]
+Put = Callable[[str, str], str]
 NAME = re.compile(r"([^\s=\"']+)=")
 
 AWAY = f"http://127.0.0.1:9/{STOLEN}"  # nothing listens there
@@ -152,6 +153,11 @@ def on(tag: str, html: str, attributes: str) -> str:
     """Add attributes to the first tag that begins like this."""
     assert tag in html
     return html.replace(tag, f"{tag} {attributes}", 1)
+
+
+def adding(add: Put, more: str) -> Edit:
+    """An edit: add this in a place."""
+    return lambda html: add(html, more)
 
 
 def put(tag: str, attributes: str) -> Edit:

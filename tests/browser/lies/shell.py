@@ -48,6 +48,6 @@ class Shell:
         return dict(await self.page.evaluate("([html, documents]) => judgeShadowed(html, documents)", arguments))
 
     async def judges_every_change(self) -> tuple[dict[str, int], list[str]]:
-        """Make every change of shell.js to every node of every part; return how many of each kind, and what is wrong."""
+        """Make every change of shell.js to every node; return how many of each kind, and what is wrong."""
         found: dict[str, Any] = await self.page.evaluate("() => judgeEveryChange()")
         return found["counts"], found["wrong"]

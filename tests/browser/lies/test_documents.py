@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from playwright.async_api import expect
 
 from ezdms.views.page_policy import of_a_page
@@ -13,6 +11,7 @@ from tests.browser.lies.documents import (
     PASSIVE,
     WITHOUT_SECURITY_HEADERS,
     Edit,
+    adding,
     after_body,
     apart,
     before_end,
@@ -109,14 +108,14 @@ async def test_an_attribute_on_an_ancestor_of_the_pin_field_has_no_effect(visito
 
 async def test_an_element_added_to_the_body_is_removed(visitor: Visitor, shell: Shell) -> None:
     for add in (after_body, before_end):
-        edits = {name: partial(add, more=more) for name, more in ELEMENTS.items()}
+        edits = {name: adding(add, more) for name, more in ELEMENTS.items()}
         assert await shell.judges(edits) == dict.fromkeys(ELEMENTS, REMOVED)
     for names in ({"refresh"}, {"base"}, PASSIVE, ELEMENTS.keys() - PASSIVE - {"refresh", "base"}):
         together = "".join(ELEMENTS[name] for name in sorted(names))
-        await takes_no_harm(visitor, partial(after_body, more=together), is_passive=names == PASSIVE)
+        await takes_no_harm(visitor, adding(after_body, together), is_passive=names == PASSIVE)
 
 
 async def test_an_added_element_is_removed_even_if_the_server_omits_its_security_headers(visitor: Visitor) -> None:
     for names in ({"base"}, WITHOUT_SECURITY_HEADERS - {"base"}):
-        edit = partial(before_end, more="".join(ELEMENTS[name] for name in sorted(names)))
+        edit = adding(before_end, "".join(ELEMENTS[name] for name in sorted(names)))
         await takes_no_harm(visitor, edit, is_passive=True, is_protected=False)

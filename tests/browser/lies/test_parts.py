@@ -6,8 +6,7 @@ Active content is removed and reported. If nothing else differs, the page carrie
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
-from functools import partial
+from collections.abc import Iterable
 
 import pytest
 from playwright.async_api import expect
@@ -17,6 +16,8 @@ from tests.browser.lies.documents import (
     ELEMENTS,
     MORE,
     Edit,
+    Put,
+    adding,
     after_body,
     apart,
     before_end,
@@ -30,7 +31,6 @@ from tests.browser.lies.stage import REFUSED, TAMPERED, Stage, Visitor
 from tests.browser.lies.test_documents import DOCUMENT, is_refused, takes_no_harm
 from tests.browser.lies.watching import FORGED, everything_on
 
-Put = Callable[[str, str], str]
 MESSAGE = '<textarea id="message"'
 CLOSES_A_PARAGRAPH = re.compile("<(p|h2|form|dialog|details|div|section)[ >]")
 
@@ -92,13 +92,13 @@ async def is_not_put_together(stage: Stage) -> None:
 
 @pytest.mark.parametrize("add", [after_body, before_end, in_head])
 async def test_an_element_added_outside_the_templates_is_removed(stage: Stage, shell: Shell, add: Put) -> None:
-    edits = {name: partial(add, more=more) for name, more in ELEMENTS.items()}
+    edits = {name: adding(add, more) for name, more in ELEMENTS.items()}
     # Browser extensions add a style to the head, too: it is removed without a warning.
     assert await shell.judges(edits) == {
         name: IGNORED if (add, name) == (in_head, "style") else REMOVED for name in ELEMENTS
     }
     beside = ("words", "a shadow root", "a closed shadow root", "style", "iframe", "a false prompt")
-    await is_unharmed(stage, partial(add, more=all_of(beside)))
+    await is_unharmed(stage, adding(add, all_of(beside)))
 
 
 PARTS = ("message", "thread", "conversation-item", "pending")
@@ -141,7 +141,7 @@ async def test_a_missing_or_renamed_template_is_reported_and_nothing_leaves_the_
 
 async def test_a_template_defined_twice_is_not_used(stage: Stage, shell: Shell) -> None:
     twice = f'<template id="message"><div>{FORGED}</div></template>'
-    edits = {add.__name__: partial(add, more=twice) for add in (after_body, before_end)}
+    edits = {add.__name__: adding(add, twice) for add in (after_body, before_end)}
     assert await shell.judges(edits) == dict.fromkeys(edits, NOT_SHOWN)
     with stage.liar.lying(DOCUMENT, with_edit(edits["before_end"])):
         await is_not_put_together(stage)

@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 from playwright.async_api import expect
 
-from tests.browser.lies.documents import CLOBBERED, OF_A_FORM, PROMPT, Edit, after_body, in_head, put
+from tests.browser.lies.documents import CLOBBERED, OF_A_FORM, PROMPT, Edit, adding, after_body, in_head, put
 from tests.browser.lies.liar import Answer
 from tests.browser.lies.shell import IGNORED, NOT_SHOWN, REMOVED, Shell
 from tests.browser.lies.stage import TAMPERED, Visitor
@@ -60,13 +60,13 @@ OF_HEADERS = {"meta csp", "meta cookie"}
 
 
 async def test_elements_added_to_the_head_are_removed(visitor: Visitor, shell: Shell) -> None:
-    edits = {name: partial(in_head, more=more) for name, more in HEADS.items()}
+    edits = {name: adding(in_head, more) for name, more in HEADS.items()}
     assert await shell.judges(edits) == {name: IGNORED if name in OF_EXTENSIONS else REMOVED for name in HEADS}
     rest = HEADS.keys() - ASKED - UNPROTECTED - ALONE - OF_HEADERS
     for names in (ASKED, UNPROTECTED, {"base"}, OF_HEADERS, rest):
-        together = partial(in_head, more="".join(HEADS[name] for name in sorted(names)))
+        together = adding(in_head, "".join(HEADS[name] for name in sorted(names)))
         await takes_no_harm(visitor, together, is_passive=names == ASKED, is_protected=names != UNPROTECTED)
-    together = partial(in_head, more="".join(HEADS[name] for name in OF_EXTENSIONS))
+    together = adding(in_head, "".join(HEADS[name] for name in OF_EXTENSIONS))
     await takes_no_harm(visitor, together, is_told=False, is_protected=False)
 
 
@@ -102,9 +102,9 @@ def gadget(name: str, tag: str) -> str:
 
 @pytest.mark.parametrize("tag", ["form", "img", "object"])
 async def test_shadowing_a_document_property_changes_nothing(visitor: Visitor, shell: Shell, tag: str) -> None:
-    edits = {name: (name, partial(after_body, more=gadget(name, tag))) for name in CLOBBERED}
+    edits = {name: (name, adding(after_body, gadget(name, tag))) for name in CLOBBERED}
     assert await shell.judges_shadowed(edits) == dict.fromkeys(CLOBBERED, REMOVED)
-    await takes_no_harm(visitor, partial(after_body, more="".join(gadget(name, tag) for name in CLOBBERED)))
+    await takes_no_harm(visitor, adding(after_body, "".join(gadget(name, tag) for name in CLOBBERED)))
 
 
 async def test_an_id_that_shadows_a_form_property_is_rejected(visitor: Visitor, shell: Shell) -> None:
