@@ -102,7 +102,7 @@ async def test_a_front_page_with_changed_text_is_not_shown(visitor: Visitor, she
 async def test_no_single_change_of_any_part_is_shown(shell: Shell) -> None:
     """Thousands of documents: whatever a change adds is removed, and what differs from the release is not shown."""
     counts, wrong = await shell.judges_every_change()
-    assert wrong == []
+    assert wrong[:20] == []
     assert len(counts) == 13
     assert min(counts.values()) > 300
 
