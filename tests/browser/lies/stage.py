@@ -17,7 +17,7 @@ from tests.browser.lies.peers import Peer
 from tests.browser.lies.watching import FORGED, STOLEN, Watch, everything_on
 from tests.conftest import Server
 from tests.support.hostile import contact_of
-from tests.support.someone import Someone, texts_of
+from tests.support.someone import Someone, texts_of, until
 
 TAMPERED = "is not the one of this version of EZ-DMS"
 REFUSED = f"{TAMPERED}: its text, its fields or its style were changed"
@@ -213,6 +213,7 @@ class Stage:
 
     async def is_listening(self) -> None:
         """Wait until the page's socket is open and its first responses have arrived."""
+        await until(lambda: self.liar.has_socket)  # a message may also come with the page
         marker = await self.hears_from_bob()
         await expect(texts_of(self.page).last).to_have_text(marker)
 
