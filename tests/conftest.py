@@ -54,14 +54,12 @@ expect.set_options(timeout=20_000)  # ms; how long to wait for a condition on a 
 
 # The slowest files start first, so that no worker is left with one of them at the end; those that wait are spread.
 SLOWEST = (
-    "pinned/test_waiting.py",
-    "browser/test_talk.py",
-    "pinned/test_waiting_in_firefox.py",
-    "verify/test_verify_finds.py",
     "pinned/test_pinned.py",
+    "pinned/test_pinned_in_firefox.py",
+    "browser/test_talk.py",
+    "verify/test_verify_finds.py",
     "opened/test_life.py",
     "client/test_commands.py",
-    "pinned/test_pinned_in_firefox.py",
     "browser/lies/test_answers.py",
     "browser/test_switch.py",
     "webkit/test_talking.py",

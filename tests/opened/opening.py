@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ezdms import crypto
 from tests.support.forked import run
-from tests.support.people import registration
+from tests.support.people import PEOPLE, registration
 from tests.support.started import Started, environment
 
 ANNOUNCED = re.compile(r"The page of EZ-DMS \S+ for (\S+) is at ((http://127\.0\.0\.1:([0-9]+))/open/([\w-]{43}))\n")
@@ -24,6 +25,11 @@ BY_HAND = {"Sec-Fetch-Site": "none", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-De
 def run_open(*flags: str, **more: str) -> subprocess.CompletedProcess[str]:
     """Run `ezdms open` where it fails to start; returns its exit code and output."""
     return run("open", "--no-browser", *flags, env=environment() | more)
+
+
+def newcomer() -> crypto.Keys:
+    """Keys of a new person; the slow one, for encryption, is Alice's."""
+    return crypto.Keys(Ed25519PrivateKey.generate(), PEOPLE["alice"].encryption)
 
 
 class Opening(Started):

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
 import httpx
-import pytest
 
 from ezdms.opened.visitors import MOST
 from tests.client.test_bridge_outsiders import ps_output
 from tests.conftest import Server
-from tests.opened.opening import BY_HAND, BY_SCRIPT, Opening, Visit
-from tests.support.people import PEOPLE
+from tests.opened.opening import BY_HAND, BY_SCRIPT, Opening, Visit, newcomer
 from tests.support.served import upgrade
 
 PATHS = ("/", "/protection", "/deployment", "/me", "/static/icon.svg", "/nothing", "/open/")
@@ -43,17 +42,16 @@ async def test_requests_without_the_cookie_are_refused(opened: Opening) -> None:
         assert (await visit.opens("/")).status_code == 200
         right = visit.cookie
     other = right[:-1] + ("A" if right[-1] != "A" else "B")
-    for cookie in ("", other, right.replace("ezdms_open", "ezdms"), f"{right}; {right}", f"{other}; {right}"):
-        for path in (*PATHS, f"/open/{opened.secret[:-1]}", f"/open/{opened.secret}/", "/open/%C3%A9"):
-            for headers in (BY_HAND, BY_SCRIPT, {}):
-                async with httpx.AsyncClient(trust_env=False) as http:
-                    answer = await http.get(
-                        opened.origin + path, headers=headers | ({"Cookie": cookie} if cookie else {})
-                    )
-                assert (answer.status_code, "printed when it started" in answer.text) == (403, True), (path, cookie)
-                assert "Set-Cookie" not in answer.headers
-                assert answer.headers["Content-Type"].startswith(("text/plain", "application/json"))
     async with httpx.AsyncClient(trust_env=False) as http:
+        for cookie in ("", other, right.replace("ezdms_open", "ezdms"), f"{right}; {right}", f"{other}; {right}"):
+            for path in (*PATHS, f"/open/{opened.secret[:-1]}", f"/open/{opened.secret}/", "/open/%C3%A9"):
+                for headers in (BY_HAND, BY_SCRIPT, {}):
+                    given = headers | ({"Cookie": cookie} if cookie else {})
+                    answer = await http.get(opened.origin + path, headers=given)
+                    found = (answer.status_code, "printed when it started" in answer.text)
+                    assert found == (403, True), (path, cookie)
+                    assert "Set-Cookie" not in answer.headers
+                    assert answer.headers["Content-Type"].startswith(("text/plain", "application/json"))
         assert (await http.post(opened.first)).status_code == 403
 
 
@@ -91,7 +89,7 @@ async def test_requests_from_other_pages_are_refused(opened: Opening) -> None:
 async def test_a_planted_cookie_is_useless_after_login(opened: Opening) -> None:
     async with Visit(opened) as visit:
         before = visit.cookie
-        account = await visit.registers(PEOPLE["alice"], "alice")
+        account = await visit.registers(newcomer(), "alice")
         assert visit.cookie != before
         assert (await visit.asks("/me")).json()["user_id"] == account["user_id"]
         async with httpx.AsyncClient(trust_env=False) as thief:
@@ -100,22 +98,22 @@ async def test_a_planted_cookie_is_useless_after_login(opened: Opening) -> None:
                 assert answer.status_code == 403
 
 
-@pytest.mark.parametrize("missing", ["Origin", "Cookie", "nothing"])
-async def test_websockets_require_the_pages_origin_and_cookie(opened: Opening, missing: str) -> None:
+async def test_websockets_require_the_pages_origin_and_cookie(opened: Opening) -> None:
     async with Visit(opened) as visit:
-        await visit.registers(PEOPLE["alice"], "alice")
-        given = {"Host": f"127.0.0.1:{opened.port}", "Origin": opened.origin, "Cookie": visit.cookie}
-        given |= {"Sec-WebSocket-Protocol": "", "Authorization": "", missing: ""}
-        with socket.create_connection(("127.0.0.1", opened.port), timeout=20) as raw:
-            raw.sendall(upgrade("", **given))
-            answer = raw.recv(4096)
-        assert answer.startswith(b"HTTP/1.1 101" if missing == "nothing" else b"HTTP/1.1 403"), answer
+        await visit.registers(newcomer(), "alice")
+        right = {"Host": f"127.0.0.1:{opened.port}", "Origin": opened.origin, "Cookie": visit.cookie}
+        right |= {"Sec-WebSocket-Protocol": "", "Authorization": ""}
+        for missing in ("Origin", "Cookie", "nothing"):
+            with socket.create_connection(("127.0.0.1", opened.port), timeout=20) as raw:
+                raw.sendall(upgrade("", **right | {missing: ""}))
+                answer = await asyncio.to_thread(raw.recv, 4096)  # in a thread, because the liar runs in this one
+            assert answer.startswith(b"HTTP/1.1 101" if missing == "nothing" else b"HTTP/1.1 403"), (missing, answer)
 
 
-async def test_two_browsers_have_separate_sessions(server: Server, opened: Opening) -> None:
+async def test_two_browsers_have_separate_sessions(opened: Opening) -> None:
     async with Visit(opened) as one, Visit(opened) as other:
-        alice = await one.registers(PEOPLE["alice"], "alice")
-        bob = await other.registers(PEOPLE["bob"], "bob")
+        alice = await one.registers(newcomer(), "alice")
+        bob = await other.registers(newcomer(), "bob")
         for _ in range(2):
             assert (await one.asks("/me")).json()["user_id"] == alice["user_id"]
             assert (await other.asks("/me")).json()["user_id"] == bob["user_id"]
@@ -126,18 +124,20 @@ async def test_two_browsers_have_separate_sessions(server: Server, opened: Openi
         assert (await third.asks("/me")).status_code == 401
 
 
-async def test_another_login_ends_the_previous_session(server: Server, opened: Opening) -> None:
-    async with Visit(opened) as visit:
-        await visit.registers(PEOPLE["alice"], "alice")
-        bob = await visit.registers(PEOPLE["bob"], "bob")
-        assert (await visit.asks("/me")).json()["user_id"] == bob["user_id"]
-    with closing(sqlite3.connect(server.data_dir / "ezdms.db")) as database:
-        assert database.execute("SELECT count(*) FROM sessions").fetchone() == (1,)
+async def test_another_login_ends_the_previous_session(truth: Server, opened: Opening) -> None:
+    count = "SELECT count(*) FROM sessions"
+    with closing(sqlite3.connect(truth.data_dir / "ezdms.db")) as database:
+        (before,) = database.execute(count).fetchone()
+        async with Visit(opened) as visit:
+            await visit.registers(newcomer(), "alice")
+            bob = await visit.registers(newcomer(), "bob")
+            assert (await visit.asks("/me")).json()["user_id"] == bob["user_id"]
+        assert database.execute(count).fetchone() == (before + 1,)
 
 
 async def test_opening_the_first_address_repeatedly_logs_nobody_out(opened: Opening) -> None:
     async with Visit(opened) as visit, Visit(opened) as waiting:
-        account = await visit.registers(PEOPLE["alice"], "alice")
+        account = await visit.registers(newcomer(), "alice")
         async with httpx.AsyncClient(trust_env=False) as http:
             for _ in range(MOST):
                 assert (await http.get(opened.first, headers=BY_HAND)).status_code == 303

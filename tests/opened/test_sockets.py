@@ -17,9 +17,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from tests.browser.lies.liar import Liar
 from tests.browser.lies.peers import Peer
 from tests.conftest import Server
-from tests.opened.opening import Opening, Visit, run_open
+from tests.opened.opening import Opening, Visit, newcomer, run_open
 from tests.support.nginx import make_certificate
-from tests.support.people import PEOPLE
 from tests.support.someone import until
 
 WHERE = "0" * 24
@@ -47,22 +46,21 @@ async def closed_with(socket: ClientConnection) -> int:
                 return closed.rcvd.code if closed.rcvd else 1006
 
 
-async def test_frames_are_forwarded_in_both_directions(server: Server, opened: Opening) -> None:
-    async with Visit(opened) as visit:
-        account = await visit.registers(PEOPLE["alice"], "alice")
-        bob = await Peer.arrives(server)
-        where = await bob.starts_with(account["search_pin"])
-        async with socket_of(visit) as socket, asyncio.timeout(20):
-            await socket.send(json.dumps({"event": "join", "conversation_id": where}))
-            assert f'data-conversation-id="{where}"' in str(await socket.recv())
-            await bob.writes("hello")
-            while "<message-row" not in str(await socket.recv()):
-                pass
-        await bob.leaves()
+async def test_frames_are_forwarded_in_both_directions(fooled: Visit, truth: Server) -> None:
+    account = await fooled.registers(newcomer(), "alice")
+    bob = await Peer.arrives(truth)
+    where = await bob.starts_with(account["search_pin"])
+    async with socket_of(fooled) as socket, asyncio.timeout(20):
+        await socket.send(json.dumps({"event": "join", "conversation_id": where}))
+        assert f'data-conversation-id="{where}"' in str(await socket.recv())
+        await bob.writes("hello")
+        while "<message-row" not in str(await socket.recv()):
+            pass
+    await bob.leaves()
 
 
 async def test_binary_and_oversized_frames_are_not_forwarded(fooled: Visit, liar: Liar) -> None:
-    await fooled.registers(PEOPLE["alice"], "alice")
+    await fooled.registers(newcomer(), "alice")
     async with socket_of(fooled) as socket:
         liar.slip("<conversation-item></conversation-item>")
         assert await socket.recv() == "<conversation-item></conversation-item>"  # the page checks its content
@@ -73,60 +71,65 @@ async def test_binary_and_oversized_frames_are_not_forwarded(fooled: Visit, liar
         assert await closed_with(socket) == 1011
 
 
-@pytest.mark.parametrize(("said", "heard"), [(1000, 1000), (1008, 1008), (1012, 1012), (1013, 1013), (4000, 1011)])
-async def test_the_servers_close_code_is_forwarded(fooled: Visit, liar: Liar, said: int, heard: int) -> None:
-    await fooled.registers(PEOPLE["alice"], "alice")
+async def test_the_servers_close_code_is_forwarded(fooled: Visit, liar: Liar) -> None:
+    await fooled.registers(newcomer(), "alice")
+    for said, heard in [(1000, 1000), (1008, 1008), (1012, 1012), (1013, 1013), (4000, 1011)]:
+        async with socket_of(fooled) as socket:
+            liar.close_sockets(said)
+            assert await closed_with(socket) == heard, said
+
+
+async def test_logging_out_closes_the_socket(fooled: Visit) -> None:
+    await fooled.registers(newcomer(), "alice")
     async with socket_of(fooled) as socket:
-        liar.close_sockets(said)
-        assert await closed_with(socket) == heard
+        assert (await fooled.asks("/logout", {})).status_code == 204
+        assert await closed_with(socket) == 1008
 
 
-async def test_logging_out_closes_the_socket(opened: Opening) -> None:
-    async with Visit(opened) as visit:
-        await visit.registers(PEOPLE["alice"], "alice")
-        async with socket_of(visit) as socket:
-            assert (await visit.asks("/logout", {})).status_code == 204
-            assert await closed_with(socket) == 1008
+INVALID: list[str | bytes] = [
+    b"bytes",
+    "no JSON",
+    "[]",
+    "[" * 900,
+    '{"event":"send_message","conversation_id":"000000000000000000000000"}',
+    '{"event":"join","conversation_id":"x"}',
+    '{"event":"join","conversation_id":"000000000000000000000000","more":1}',
+    '{"event":["join"],"conversation_id":"000000000000000000000000"}',
+]
 
 
-@pytest.mark.parametrize(
-    "frame",
-    [
-        b"bytes",
-        "no JSON",
-        "[]",
-        "[" * 900,
-        '{"event":"send_message","conversation_id":"000000000000000000000000"}',
-        '{"event":"join","conversation_id":"x"}',
-        '{"event":"join","conversation_id":"000000000000000000000000","more":1}',
-        '{"event":["join"],"conversation_id":"000000000000000000000000"}',
-    ],
-)
-async def test_invalid_frames_from_the_page_are_not_forwarded(fooled: Visit, liar: Liar, frame: str | bytes) -> None:
-    await fooled.registers(PEOPLE["alice"], "alice")
-    async with socket_of(fooled) as socket:
-        await socket.send(json.dumps({"event": "leave", "conversation_id": WHERE}))
-        await socket.send(frame)
-        assert await closed_with(socket) == 1003
-    assert [one for one in liar.heard if one.startswith("FRAME {")] == [
-        f'FRAME {{"event": "leave", "conversation_id": "{WHERE}"}}'
-    ]
+async def test_invalid_frames_from_the_page_are_not_forwarded(fooled: Visit, liar: Liar) -> None:
+    await fooled.registers(newcomer(), "alice")
+    valid = json.dumps({"event": "leave", "conversation_id": WHERE})
+    for frame in INVALID:
+        since = len(liar.heard)
+        async with socket_of(fooled) as socket:
+            await socket.send(valid)
+            await socket.send(frame)
+            assert await closed_with(socket) == 1003, frame
+
+        async def is_left() -> bool:
+            return not liar.has_socket
+
+        await until(is_left)
+        heard = [one for one in liar.heard[since:] if one.startswith("FRAME") and one != "FRAME \x03\xe8"]
+        assert heard == [f"FRAME {valid}"], frame
 
 
 async def test_oversized_frames_from_the_page_are_not_forwarded(fooled: Visit) -> None:
-    await fooled.registers(PEOPLE["alice"], "alice")
+    await fooled.registers(newcomer(), "alice")
     async with socket_of(fooled) as socket:
         await socket.send("x" * 5000)
         assert await closed_with(socket) == 1009
 
 
-async def test_a_socket_requires_a_session_and_a_server(server: Server, opened: Opening) -> None:
-    async with Visit(opened) as visit:
+async def test_a_socket_requires_a_session_and_a_server(server: Server, own: Opening) -> None:
+    async with Visit(own) as visit:
         with pytest.raises(websockets.InvalidStatus) as refused:
             async with socket_of(visit):
                 pass
         assert refused.value.response.status_code == 401
-        await visit.registers(PEOPLE["alice"], "alice")
+        await visit.registers(newcomer(), "alice")
         server.stop()
         with pytest.raises(websockets.InvalidStatus) as refused:
             async with socket_of(visit):
@@ -140,7 +143,7 @@ async def test_a_socket_requires_a_session_and_a_server(server: Server, opened: 
 
 
 async def test_closing_the_page_closes_the_socket_to_the_server(fooled: Visit, liar: Liar) -> None:
-    await fooled.registers(PEOPLE["alice"], "alice")
+    await fooled.registers(newcomer(), "alice")
     async with socket_of(fooled):
         assert liar.has_socket
 
@@ -151,10 +154,10 @@ async def test_closing_the_page_closes_the_socket_to_the_server(fooled: Visit, l
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-async def test_the_page_is_notified_at_shutdown(server: Server, tmp_path: Path, how: signal.Signals) -> None:
-    with Opening(server.url, tmp_path) as opening:
+async def test_the_page_is_notified_at_shutdown(truth: Server, tmp_path: Path, how: signal.Signals) -> None:
+    with Opening(truth.url, tmp_path) as opening:
         async with Visit(opening) as visit:
-            await visit.registers(PEOPLE["alice"], "alice")
+            await visit.registers(newcomer(), "alice")
             async with socket_of(visit) as socket:
                 before = time.monotonic()
                 ending = asyncio.create_task(asyncio.to_thread(opening.end, how))
@@ -172,7 +175,7 @@ async def test_tls_certificates_are_verified(tmp_path: Path) -> None:
     assert (refused.returncode, "cannot be reached" in refused.stderr) == (4, True)
     with Opening(server.url, tmp_path, SSL_CERT_FILE=str(certificate.certfile)) as opening:
         async with Visit(opening) as visit:
-            account = await visit.registers(PEOPLE["alice"], "alice")
+            account = await visit.registers(newcomer(), "alice")
             assert (await visit.asks("/me")).json()["user_id"] == account["user_id"]
             async with socket_of(visit) as socket:
                 assert (await visit.asks("/logout", {})).status_code == 204

@@ -14,12 +14,11 @@ import pytest
 from ezdms import __version__
 from tests.browser.lies.liar import Answer, Change, Liar
 from tests.conftest import Server
-from tests.opened.opening import Opening, Visit, run_open
-from tests.support.people import PEOPLE
+from tests.opened.opening import Opening, Visit, newcomer, run_open
 
 
-def test_invalid_addresses_are_rejected(shared_server: Server, tmp_path: Path) -> None:
-    ours = ["--server", shared_server.url]
+def test_invalid_addresses_are_rejected(truth: Server, tmp_path: Path) -> None:
+    ours = ["--server", truth.url]
     for flags, code, words in [
         ([], 2, "Which server?"),
         (["--server", "chat.example.org"], 2, "not a server address"),
@@ -34,7 +33,7 @@ def test_invalid_addresses_are_rejected(shared_server: Server, tmp_path: Path) -
         (["--server", "http://127.0.0.1.example.org"], 2, "anyone in between could log in as you"),
         (["--server", "http://127.0.0.1:1"], 4, "cannot be reached. Check the address, its certificate"),
         (["--server", "https://nobody.invalid"], 4, "cannot be reached. Check the address, its certificate"),
-        ([*ours, "--port", str(shared_server.port)], 1, "Choose another with --port"),
+        ([*ours, "--port", str(truth.port)], 1, "Choose another with --port"),
         ([*ours, "--port", "65536"], 2, "65536"),
     ]:
         ended = run_open("--home", str(tmp_path / "home"), *flags)
@@ -71,41 +70,41 @@ async def test_a_different_release_is_reported_with_instructions(liar: Liar, tmp
         await asyncio.to_thread(opening.end)
 
 
-@pytest.mark.parametrize(
-    "members",
-    [
-        {"protocol": "ezdms/2"},
-        {"protocol": None},
-        {"version": "\x1b[31m1.0"},
-        {"version": 1},
-        {"version": "1"},
-        {"deployment_id": "x"},
-        {"deployment_id": None},
-    ],
-    ids=str,
-)
-async def test_incompatible_servers_are_rejected(liar: Liar, tmp_path: Path, members: dict[str, object]) -> None:
-    with liar.lying("GET /deployment", changed(**members)):
-        code, said = await opens(liar.url, tmp_path)
-        assert (code, "does not answer like an EZ-DMS server. Check the address." in said) == (1, True), said
+INCOMPATIBLE: list[dict[str, object]] = [
+    {"protocol": "ezdms/2"},
+    {"protocol": None},
+    {"version": "\x1b[31m1.0"},
+    {"version": 1},
+    {"version": "1"},
+    {"deployment_id": "x"},
+    {"deployment_id": None},
+]
 
 
-@pytest.mark.parametrize("status", [200, 302, 404, 500])
-async def test_other_web_servers_are_rejected(liar: Liar, tmp_path: Path, status: int) -> None:
-    def lie(answer: Answer) -> None:
-        answer.status, answer.text = status, "<h1>\x1b[31mHello</h1>"
-        answer.set("location", "/elsewhere")
-
-    with liar.lying("GET /deployment", lie):
-        code, said = await opens(liar.url, tmp_path)
-        assert (code, "Check the address." in said) == (1, True), said
+async def test_incompatible_servers_are_rejected(liar: Liar, tmp_path: Path) -> None:
+    for members in INCOMPATIBLE:
+        with liar.lying("GET /deployment", changed(**members)):
+            code, said = await opens(liar.url, tmp_path)
+            assert (code, "does not answer like an EZ-DMS server. Check the address." in said) == (1, True), said
 
 
-async def test_a_changed_server_must_be_trusted_first(liar: Liar, server: Server, tmp_path: Path) -> None:
-    with Opening(server.url, tmp_path) as opening:
+async def test_other_web_servers_are_rejected(liar: Liar, tmp_path: Path) -> None:
+    for status in (200, 302, 404, 500):
+
+        def lie(answer: Answer, status: int = status) -> None:
+            answer.status, answer.text = status, "<h1>\x1b[31mHello</h1>"
+            answer.set("location", "/elsewhere")
+
+        with liar.lying("GET /deployment", lie):
+            code, said = await opens(liar.url, tmp_path)
+            assert (code, "Check the address." in said) == (1, True), (status, said)
+
+
+async def test_a_changed_server_must_be_trusted_first(liar: Liar, truth: Server, tmp_path: Path) -> None:
+    with Opening(truth.url, tmp_path) as opening:
         pass
     code, said = await opens(liar.url, opening.home)  # it claims the id of the known server
-    assert (code, f"the one you know as {server.url}" in said) == (1, True), said
+    assert (code, f"the one you know as {truth.url}" in said) == (1, True), said
     with liar.lying("GET /deployment", changed(deployment_id="A" * 22)):
         trusting = Opening(liar.url, tmp_path, "--trust-server")
         await asyncio.to_thread(trusting.start)
@@ -131,11 +130,11 @@ async def front_of(opening: Opening) -> str:
         return (await visit.opens("/")).text
 
 
-def test_the_browser_is_opened_at_the_first_address(shared_server: Server, tmp_path: Path) -> None:
+def test_the_browser_is_opened_at_the_first_address(truth: Server, tmp_path: Path) -> None:
     browser, went = tmp_path / "browser", tmp_path / "went"
     browser.write_text(f'#!/bin/sh\nprintf %s "$1" > {went}.part && mv {went}.part {went}\n')
     browser.chmod(0o700)
-    with Opening(shared_server.url, tmp_path, BROWSER=str(browser)) as opening:
+    with Opening(truth.url, tmp_path, BROWSER=str(browser)) as opening:
         deadline = time.monotonic() + 20
         while not went.exists():
             assert time.monotonic() < deadline
@@ -143,20 +142,20 @@ def test_the_browser_is_opened_at_the_first_address(shared_server: Server, tmp_p
         assert went.read_text() == opening.first
 
 
-def test_each_run_has_its_own_port_and_secret(shared_server: Server, tmp_path: Path) -> None:
-    with Opening(shared_server.url, tmp_path) as one, Opening(shared_server.url, tmp_path) as other:
+def test_each_run_has_its_own_port_and_secret(truth: Server, tmp_path: Path) -> None:
+    with Opening(truth.url, tmp_path) as one, Opening(truth.url, tmp_path) as other:
         assert one.port != other.port
         assert one.secret != other.secret
-    with Opening(shared_server.url, tmp_path, "--port", str(one.port)) as again:
+    with Opening(truth.url, tmp_path, "--port", str(one.port)) as again:
         assert again.port == one.port
         assert again.secret != one.secret
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-async def test_a_signal_stops_it_within_seconds(server: Server, tmp_path: Path, how: signal.Signals) -> None:
-    with Opening(server.url, tmp_path) as opening:
+async def test_a_signal_stops_it_within_seconds(truth: Server, tmp_path: Path, how: signal.Signals) -> None:
+    with Opening(truth.url, tmp_path) as opening:
         async with Visit(opening) as visit:
-            await visit.registers(PEOPLE["alice"], "alice")
+            await visit.registers(newcomer(), "alice")
             with socket.create_connection(("127.0.0.1", opening.port)) as idle:
                 idle.sendall(b"POST /login HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n")  # and no body
                 before = time.monotonic()
@@ -169,7 +168,7 @@ async def test_a_signal_stops_it_within_seconds(server: Server, tmp_path: Path, 
 async def test_it_stops_within_seconds_if_the_server_is_unreachable(server: Server, tmp_path: Path) -> None:
     with Opening(server.url, tmp_path) as opening:
         async with Visit(opening) as visit:
-            await visit.registers(PEOPLE["alice"], "alice")
+            await visit.registers(newcomer(), "alice")
             server.stop()
             before = time.monotonic()
             assert await asyncio.to_thread(opening.end) == 0
@@ -181,8 +180,8 @@ async def test_its_sessions_are_logged_out_at_the_server(liar: Liar, tmp_path: P
     opening = Opening(liar.url, tmp_path)
     await asyncio.to_thread(opening.start)
     async with Visit(opening) as one, Visit(opening) as other:
-        await one.registers(PEOPLE["alice"], "alice")
-        await other.registers(PEOPLE["bob"], "bob")
+        await one.registers(newcomer(), "alice")
+        await other.registers(newcomer(), "bob")
         await other.asks("/logout", {})
     since = len(liar.heard)
     assert await asyncio.to_thread(opening.end) == 0

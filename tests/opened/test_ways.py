@@ -18,8 +18,8 @@ from tests.browser.lies.liar import Answer, Liar
 from tests.browser.lies.peers import Peer
 from tests.browser.lies.test_headers import OF_BROWSERS, OF_HTMX
 from tests.conftest import ROOT, Server
-from tests.opened.opening import Opening, Visit
-from tests.support.people import PEOPLE, registration
+from tests.opened.opening import Opening, Visit, newcomer
+from tests.support.people import registration
 
 EVIL = "stolen-by-the-server"
 OURS = {name.lower(): value for name, value in HEADERS.items()} | {
@@ -57,7 +57,7 @@ def test_the_ways_match_what_the_page_requests() -> None:
 
 
 async def test_other_addresses_of_the_server_do_not_exist(fooled: Visit, liar: Liar) -> None:
-    await fooled.registers(PEOPLE["alice"], "alice")
+    await fooled.registers(newcomer(), "alice")
     since, asked, origin = len(liar.heard), 0, fooled.opening.origin
     of_shells = {address for addresses in ADDRESSES.values() for address in addresses}
     for rule in create_app(Settings()).url_map.iter_rules():
@@ -136,7 +136,8 @@ OF_THE_EDGE = {
 
 
 async def test_no_server_header_reaches_the_browser(fooled: Visit, liar: Liar) -> None:
-    fields = registration(PEOPLE["alice"], "alice")
+    since = len(liar.heard)
+    fields = registration(newcomer(), "alice")
     account = (await fooled.asks("/register", fields)).json()
     login = {name: fields[name] for name in ("login_id", "auth_key")}
     for header, value in (OF_HTMX | OF_BROWSERS | OF_THE_EDGE).values():
@@ -153,29 +154,30 @@ async def test_no_server_header_reaches_the_browser(fooled: Visit, liar: Liar) -
                 assert answer.headers.pop("date")
                 assert dict(answer.headers) == OURS, header
     assert list(fooled.http.cookies) == [f"ezdms_open_{fooled.opening.port}"]
-    assert not [one for one in liar.heard if "more=" in one]  # the server's cookie is not sent back
+    assert not [one for one in liar.heard[since:] if "more=" in one]  # the server's cookie is not sent back
 
 
 async def test_the_page_never_sees_the_session_token(fooled: Visit, liar: Liar) -> None:
     tokens: list[str] = []
+    since = len(liar.heard)
 
     def note(answer: Answer) -> None:
         tokens.append(json.loads(answer.text)["token"])
 
     with liar.lying("POST /register", note):
-        account = await fooled.registers(PEOPLE["alice"], "alice")
+        account = await fooled.registers(newcomer(), "alice")
     assert sorted(account) == ["search_pin", "user_id", "username"]
     assert len(tokens[0]) == 43
     assert tokens[0] not in fooled.cookie
     await fooled.asks("/me")
     assert f"Bearer {tokens[0]}" in liar.heard[-1]
-    for asked in liar.heard:
+    for asked in liar.heard[since:]:
         for name in ("cookie:", "origin:", "referer:", "sec-fetch", "accept-language", "ezdms_open", "mozilla"):
             assert name not in asked.lower()
 
 
 async def test_data_addresses_cannot_be_opened_as_pages(fooled: Visit, liar: Liar) -> None:
-    account = await fooled.registers(PEOPLE["alice"], "alice")
+    account = await fooled.registers(newcomer(), "alice")
     path = f"/conversations/{account['user_id']}"
     assert (await fooled.asks(path)).status_code == 200
     since = len(liar.heard)
@@ -186,9 +188,9 @@ async def test_data_addresses_cannot_be_opened_as_pages(fooled: Visit, liar: Lia
     assert liar.heard[since:] == []
 
 
-async def test_an_unreachable_server_returns_502_until_it_is_back(server: Server, opened: Opening) -> None:
-    async with Visit(opened) as visit:
-        await visit.registers(PEOPLE["alice"], "alice")
+async def test_an_unreachable_server_returns_502_until_it_is_back(server: Server, own: Opening) -> None:
+    async with Visit(own) as visit:
+        await visit.registers(newcomer(), "alice")
         server.stop()
         answer = await visit.asks("/me")
         assert (answer.status_code, answer.json()["code"]) == (502, "unreachable")
@@ -210,7 +212,7 @@ async def test_a_later_change_of_the_deployment_id_has_no_effect(fooled: Visit, 
 
 
 async def test_requests_are_limited_and_parsed_strictly(fooled: Visit, liar: Liar) -> None:
-    await fooled.registers(PEOPLE["alice"], "alice")
+    await fooled.registers(newcomer(), "alice")
     since = len(liar.heard)
     for status, more in (
         (413, {"data": {"x": "x" * 64 * 1024}}),
@@ -231,20 +233,19 @@ async def test_requests_are_limited_and_parsed_strictly(fooled: Visit, liar: Lia
 
 
 async def test_the_largest_vault_is_forwarded(fooled: Visit, liar: Liar) -> None:
-    await fooled.registers(PEOPLE["alice"], "alice")
+    await fooled.registers(newcomer(), "alice")
     answer = await fooled.asks("/vault", {"version": 1, "blob": "x" * 1_800_000}, "PUT")
     assert answer.status_code == 422
     assert len(liar.heard[-1]) > 1_800_000
 
 
-async def test_messages_are_forwarded_unchanged(server: Server, opened: Opening) -> None:
-    async with Visit(opened) as visit:
-        account = await visit.registers(PEOPLE["alice"], "alice")
-        bob = await Peer.arrives(server)
-        where = await bob.starts_with(account["search_pin"])
-        await bob.writes("hello")
-        sealed = (await bob.rows())[0]["message_id"]
-        for path in (f"/messages/{where}?after=0&limit=200", f"/messages/{where}?before=9", f"/c/{where}/open"):
-            answer = await visit.asks(path)
-            assert f'data-message-id="{sealed}"' in answer.text
-        await bob.leaves()
+async def test_messages_are_forwarded_unchanged(truth: Server, fooled: Visit) -> None:
+    account = await fooled.registers(newcomer(), "alice")
+    bob = await Peer.arrives(truth)
+    where = await bob.starts_with(account["search_pin"])
+    await bob.writes("hello")
+    sealed = (await bob.rows())[0]["message_id"]
+    for path in (f"/messages/{where}?after=0&limit=200", f"/messages/{where}?before=9", f"/c/{where}/open"):
+        answer = await fooled.asks(path)
+        assert f'data-message-id="{sealed}"' in answer.text
+    await bob.leaves()

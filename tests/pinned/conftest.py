@@ -13,7 +13,7 @@ from ezdms.release import pin
 from ezdms.release.manifest import installed
 from tests.browser.lies.between import liar, truth
 from tests.browser.lies.liar import Liar
-from tests.pinned.windows import Window, chromium, firefox
+from tests.pinned.windows import Window, chromium, firefox, keep
 
 __all__ = ["liar", "truth"]
 
@@ -40,6 +40,14 @@ def extension(liar: Liar, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("pin") / "extension"
     pin.write(folder, pin.origin_of(liar.url), [installed()])
     return folder
+
+
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
+async def kept(extension: Path, browser_name: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The profile of a browser in which the extension was installed earlier."""
+    profile = tmp_path_factory.mktemp("kept") / "profile"
+    await keep(browser_name, profile, extension)
+    return profile
 
 
 @pytest_asyncio.fixture(scope="package", loop_scope="session")

@@ -1,229 +1,148 @@
-"""With the pin, no script of the server's runs, whatever it sends. Each case also runs in a browser without the pin."""
+"""With the pin, a server can neither run its own scripts nor show its own text, whatever it sends.
+
+Each lie is first told to a browser without the pin, where it works.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import itertools
 import re
-from collections.abc import Callable
-from contextlib import ExitStack
-from typing import NamedTuple
+from contextlib import AsyncExitStack
 
 import pytest
 
-from tests.browser.lies.liar import Answer, Change, Liar
-from tests.browser.lies.watching import STOLEN
+from tests.browser.lies.liar import Liar
+from tests.browser.lies.peers import Peer
+from tests.conftest import Server
 from tests.pinned.conftest import Pair
+from tests.pinned.false_pages import (
+    CHANGED,
+    ELSEWHERE,
+    FALSE,
+    LOOK,
+    NEVER,
+    NOTHING,
+    PROTECTION,
+    SHOWN,
+    UNENDING,
+    WORDS,
+    says,
+    unending,
+)
+from tests.pinned.living import LOG, changes_pin, complaints, registers, shows, talks, text_of
+from tests.pinned.scripts import AT_ONCE, CASES, DOCUMENT, SOON, alone, telling, visit
 from tests.pinned.windows import Window
+from tests.support.someone import until
 
 BROWSER = "chromium"
-DOCUMENT = r"GET /(\?.*)?"
-FENCES = ("content-security-policy", "integrity-policy", "x-content-type-options", "etag")
-STEAL = f"fetch('/{STOLEN}')"
-SOON = 5.0  # seconds for a script to run without the pin
-AT_ONCE = 1.5  # seconds after the page has loaded
-
-
-class Case(NamedTuple):
-    """What the server does. The user then clicks `press`, or with `back` leaves and comes back."""
-
-    lies: dict[str, Change]
-    press: str = ""
-    path: str = "/"
-    back: bool = False
-
-
-def unfenced(change: Callable[[str], str], kind: str = "") -> Change:
-    """A lie: change the document and remove the headers that restrict its scripts."""
-
-    def lie(answer: Answer) -> None:
-        answer.headers = [pair for pair in answer.headers if pair[0] not in FENCES]
-        answer.status, answer.text = 200, change(answer.text)
-        answer.set("cache-control", "no-store")
-        if kind:
-            answer.set("content-type", kind)
-
-    return lie
-
-
-def there(text: str, kind: str) -> Change:
-    """A lie: serve this text."""
-    return unfenced(lambda _: text, kind)
-
-
-def in_head(more: str) -> Change:
-    """A lie: insert this at the start of the head."""
-    return unfenced(lambda html: html.replace("<head>", f"<head>{more}"))
-
-
-def in_body(more: str) -> Change:
-    """A lie: insert this at the start of the body."""
-    return unfenced(lambda html: re.sub("(<body[^>]*>)", lambda body: body[1] + more, html))
-
-
-_visits = itertools.count(1)
-
-
-def plain(html: str) -> str:
-    """Remove the integrity of scripts, and change their addresses so that browsers have not cached them."""
-    html = re.sub(r' integrity="[^"]*"', "", re.sub('<script type="importmap">.*?</script>', "", html))
-    return re.sub("/static/[0-9a-f]{12}/", f"/static/{next(_visits):012x}/", html)
-
-
-def mapped(html: str) -> str:
-    """A document whose import map loads one module from another address."""
-    html = plain(html)
-    (address,) = re.findall('src="([^"]*/js/older-messages.js)"', html)
-    html = html.replace(f'<script type="module" src="{address}"></script>', "")
-    return html.replace("<head>", f'<head><script type="importmap">{{"imports":{{"{address}":"/evil.js"}}}}</script>')
-
-
-def alone(html: str) -> Change:
-    """A lie: serve a different document."""
-    return there(f"<!doctype html><title>x</title>{html}", "text/html")
-
-
-def module(name: str) -> dict[str, Change]:
-    """A lie: change one script, in a document without integrity."""
-    return {
-        rf"GET /static/[0-9a-f]{{12}}/js/{name}\.js": unfenced(lambda text: f"{text}\n{STEAL};"),
-        DOCUMENT: unfenced(plain),
-    }
-
-
-EVIL = there(STEAL, "text/javascript")
-PAGE = f"<!doctype html><script>{STEAL}</script>"
-SVG = f'<svg xmlns="http://www.w3.org/2000/svg"><script>{STEAL}</script></svg>'
-EVIL_PAGE = there(PAGE, "text/html")
-XHTML = f'<html xmlns="http://www.w3.org/1999/xhtml"><head><script>{STEAL}</script></head><body/></html>'
-
-
-def encoded(charset: str, octets: Callable[[str], bytes]) -> Change:
-    """A lie: a page in another charset."""
-
-    def lie(answer: Answer) -> None:
-        unfenced(lambda _: PAGE, f"text/html{charset}")(answer)
-        answer.body = octets(PAGE)
-
-    return lie
-
-
-def redirect(answer: Answer) -> None:
-    """A lie: a redirect to a page of the same host."""
-    unfenced(lambda _: "")(answer)
-    answer.status = 302
-    answer.set("location", "/evil.html")
-
-
-def kept(answer: Answer) -> None:
-    """A lie: a page that browsers may keep in the back/forward cache, and that acts when it is restored."""
-    alone(f"<script>onpageshow = (event) => event.persisted && {STEAL}</script>")(answer)
-    answer.set("cache-control", "max-age=600")
-
-
-def hinted(answer: Answer) -> None:
-    """A lie: a policy and a script in early hints (RFC 8297), before the response and in it."""
-    answer.hints = [("link", "</evil.js>; rel=preload; as=script")]
-    unfenced(lambda html: html.replace("<head>", f"<head><script src=/evil.js></script><script>{STEAL}</script>"))(
-        answer
-    )
-    answer.set("link", "</evil.js>; rel=preload; as=script, </evil.js>; rel=modulepreload")
-    answer.set("content-security-policy", "script-src * 'unsafe-inline'")
-
-
-CASES: dict[str, Case] = {
-    "the entry module": Case(module("boot")),
-    "an imported module": Case(module("server")),
-    "the import map": Case({DOCUMENT: unfenced(mapped), r"GET /evil\.js": EVIL}),
-    "a weaker policy": Case({DOCUMENT: in_head(f"<script>{STEAL}</script>")}),
-    "a policy in the document": Case(
-        {
-            DOCUMENT: in_head(
-                '<meta http-equiv="Content-Security-Policy" content="script-src * \'unsafe-inline\'">'
-                f"<script>{STEAL}</script>"
-            )
-        }
-    ),
-    "an added script": Case({DOCUMENT: in_head("<script src=/evil.js></script>"), r"GET /evil\.js": EVIL}),
-    "an added module": Case({DOCUMENT: in_head("<script type=module src=/evil.js></script>"), r"GET /evil\.js": EVIL}),
-    "a script with a nonce": Case(
-        {DOCUMENT: in_head(f"<script nonce=x>{STEAL}</script><script src=/evil.js nonce=x></script>")}
-        | {r"GET /evil\.js": EVIL}
-    ),
-    "an inline module": Case({DOCUMENT: in_body(f"<script type=module>{STEAL}</script>")}),
-    "an event handler": Case({DOCUMENT: in_body(f'<img src="/none.png" onerror="{STEAL}">')}),
-    "an SVG event handler": Case({DOCUMENT: alone(f'<svg onload="{STEAL}"></svg>')}),
-    "a javascript: link": Case(
-        {DOCUMENT: there(f'<!doctype html><a id=x href="javascript:{STEAL}">x</a>', "text/html")}, "#x"
-    ),
-    "an SVG document": Case({DOCUMENT: there(SVG, "image/svg+xml")}),
-    "an XHTML document": Case({DOCUMENT: there(XHTML, "application/xhtml+xml")}),
-    "another address": Case({r"GET /evil\.html": EVIL_PAGE}, path="/evil.html"),
-    "a frame": Case({DOCUMENT: alone("<iframe src=/evil.html></iframe>"), r"GET /evil\.html": EVIL_PAGE}),
-    "a srcdoc frame": Case({DOCUMENT: alone(f'<iframe srcdoc="<script>{STEAL}</script>"></iframe>')}),
-    "an object": Case(
-        {DOCUMENT: alone("<object data=/evil.svg></object>"), r"GET /evil\.svg": there(SVG, "image/svg+xml")}
-    ),
-    "a redirect": Case({DOCUMENT: redirect, r"GET /evil\.html": EVIL_PAGE}),
-    "a refresh": Case(
-        {DOCUMENT: alone('<meta http-equiv=refresh content="0;url=/evil.html">')} | {r"GET /evil\.html": EVIL_PAGE}
-    ),
-    "UTF-16": Case({DOCUMENT: encoded("; charset=utf-16", lambda text: text.encode("utf-16"))}),
-    "a byte order mark": Case(
-        {DOCUMENT: encoded("; charset=iso-8859-1", lambda text: b"\xfe\xff" + text.encode("utf-16-be"))}
-    ),
-    "a blob worker": Case(
-        {
-            DOCUMENT: in_head(
-                f"<script>new Worker(URL.createObjectURL(new Blob([`fetch('${{origin}}/{STOLEN}')`])))</script>"
-            )
-        }
-    ),
-    "a data worker": Case(
-        {
-            DOCUMENT: in_head(
-                f"<script>new Worker(`data:text/javascript,fetch('${{origin}}/{STOLEN}',{{mode:'no-cors'}})`)</script>"
-            )
-        }
-    ),
-    "a service worker": Case(
-        {DOCUMENT: alone("<script>navigator.serviceWorker.register('/sw.js')</script>"), r"GET /sw\.js": EVIL}
-    ),
-    "a back/forward cached page": Case(
-        {r"GET /kept\.html": kept, r"GET /elsewhere": alone("elsewhere")}, path="/kept.html", back=True
-    ),
-    "early hints": Case({DOCUMENT: hinted, r"GET /evil\.js": EVIL}),
-}
-
-
-def stolen(liar: Liar, since: int) -> bool:
-    """Whether a script of the server's ran."""
-    return any(one.startswith(f"GET /{STOLEN}") for one in liar.heard[since:])
-
-
-async def visit(liar: Liar, window: Window, case: Case, within: float) -> bool:
-    """Visit the page as a user would; true if a script of the server's ran within this many seconds."""
-    since = len(liar.heard)
-    await window.goto(liar.url + case.path)
-    if case.press:
-        await window.press(case.press)
-    if case.back:
-        await window.goto(f"{liar.url}/elsewhere")
-        await window.back()
-    for _ in range(int(within / 0.1)):
-        if stolen(liar, since):
-            return True
-        await asyncio.sleep(0.1)
-    return False
+UNKNOWN, CLAIMED = "The server does not say which release it runs.", "The server says it runs EZ-DMS 9.9.9."
+LONGEST = 45.0  # seconds: 20 and 3 until a page is judged, 5 for the server's release, and time for a busy machine
 
 
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.asyncio(loop_scope="session")
 async def test_scripts_of_the_server_do_not_run(liar: Liar, pair: Pair, name: str) -> None:
-    with ExitStack() as lies:
-        for request, change in CASES[name].lies.items():
-            lies.enter_context(liar.lying(request, change))
-        assert await visit(liar, pair.bare, CASES[name], SOON), "control: it runs without the pin"
+    case = CASES[name]
+    with telling(liar, case.lies):
+        ran = await visit(liar, pair.bare, case, SOON)
+        assert case.scripts <= ran, "control: they run without the pin"
         await pair.bare.goto("about:blank")  # its late requests would be attributed to the other browser
         await asyncio.sleep(0.3)
-        assert not await visit(liar, pair.pinned, CASES[name], AT_ONCE)
+        assert await visit(liar, pair.pinned, case, AT_ONCE) == set()
+
+
+@pytest.mark.asyncio(loop_scope="session")
+async def test_no_text_of_other_pages_is_shown(liar: Liar, pair: Pair) -> None:
+    async with pair.bare.tab() as bare, pair.pinned.tab() as pinned:
+        for window in (bare, pinned):
+            await window.run_first(LOOK)
+        for name, (lies, path, heading) in ELSEWHERE.items():
+            with telling(liar, lies):
+                bare.said.clear()
+                await bare.goto(f"{liar.url}{path}")
+
+                async def is_shown() -> bool:
+                    return bool(await bare.read("1")) and SHOWN in bare.said
+
+                await until(is_shown)  # control: it is shown without the pin
+                await pinned.goto("about:blank")
+                pinned.said.clear()
+                await pinned.read(f"void (location.href = '{liar.url}{path}')")
+                await shows(pinned, "h1", heading)
+                assert SHOWN not in pinned.said, name
+                assert FALSE not in str(await pinned.read(text_of("body"))), name
+                assert str(await pinned.read("location.protocol")).endswith("-extension:"), name
+                if heading == PROTECTION:
+                    await shows(pinned, "main", "The server stores and forwards messages it cannot read.")
+                    assert str(await pinned.read("document.querySelector('.back').href")) == f"{liar.url}/"
+
+
+@pytest.mark.asyncio(loop_scope="session")
+async def test_the_pins_own_pages_link_to_the_pinned_page(liar: Liar, pair: Pair) -> None:
+    for path, link in (("/protection", ".back"), ("/nowhere", "#again")):
+        await pair.pinned.goto(f"{liar.url}{path}")
+        await shows(pair.pinned, "body", f"EZ-DMS pin for {liar.url}")
+        await pair.pinned.press(link)
+        await shows(pair.pinned, "a[href='/protection']", PROTECTION)
+
+
+async def replaced(window: Window) -> None:
+    """Wait for the extension's page, longer than `until` does."""
+    for _ in range(int(LONGEST / 0.5)):
+        if "The page did not start" in str(await window.read(text_of("h1"))):
+            return
+        await asyncio.sleep(0.5)
+    raise AssertionError("it is still shown")
+
+
+@pytest.mark.asyncio(loop_scope="session")
+async def test_a_page_that_never_finishes_loading_is_replaced(liar: Liar, pair: Pair) -> None:
+    """One tab for each such page, at the same time. The server's version is shown only if it is one."""
+    answers = [says("9.9.9"), says(WORDS), unending(says("9.9.9"))]
+    lies = {re.escape(f"GET {path}"): change for path, change in UNENDING.items()}
+    async with AsyncExitStack() as tabs:
+        with telling(liar, lies | {"GET /deployment": lambda answer: answers.pop()(answer), NEVER: unending(NOTHING)}):
+            windows = [await tabs.enter_async_context(pair.pinned.tab()) for _ in UNENDING]
+            for path, window in zip(UNENDING, windows, strict=True):
+                await window.read(f"void (location.href = '{liar.url}{path}')")
+            for window in windows:
+                await replaced(window)
+            told = [str(await window.read(text_of("[data-said]"))) for window in windows]
+            assert sorted(told) == [UNKNOWN, UNKNOWN, CLAIMED]
+            for window in windows:
+                assert "555" not in str(await window.read(text_of("body")))
+    await pair.pinned.goto(f"{liar.url}/")
+    await shows(pair.pinned, "a[href='/protection']", PROTECTION)  # logged in or not
+
+
+@pytest.mark.asyncio(loop_scope="session")
+async def test_the_whole_app_works_with_a_pin(liar: Liar, truth: Server, pair: Pair) -> None:
+    """Register, exchange messages, reload, change the PIN: in one tab, and the console stays empty."""
+    window, name = pair.pinned, f"ada-{pair.name}"
+    since = len(window.said)
+    await window.goto(f"{liar.url}/")
+    pins = await registers(window, name)
+    bob = await Peer.arrives(truth)
+    await talks(window, bob, pins["search"], "it holds")
+    await window.goto(f"{liar.url}/c/{bob.conversation}")
+    await shows(window, LOG, "it holds")
+    await changes_pin(window, liar.url, pins["login"])
+    assert complaints(window, since) == []
+    await bob.leaves()
+    await asyncio.sleep(0.01)  # lets the loop close connections
+
+
+@pytest.mark.parametrize("what", ["another document", "another script"])
+@pytest.mark.asyncio(loop_scope="session")
+async def test_a_page_that_differs_from_the_pinned_one_is_explained(liar: Liar, pair: Pair, what: str) -> None:
+    lies = {DOCUMENT: alone(f"<h1>{FALSE}</h1>")} if what == "another document" else CASES["changed modules"].lies
+    with telling(liar, lies):
+        await pair.pinned.goto(f"{liar.url}/")
+        await shows(pair.pinned, "h1", CHANGED)
+        await shows(pair.pinned, "[data-said]", "which is pinned, but sends something else")
+    await pair.pinned.press("#again")
+
+    async def is_back() -> bool:
+        return bool(await pair.pinned.read("document.querySelector('#main, #login-pin') !== null"))
+
+    await until(is_back)

@@ -8,10 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.browser.lies.liar import Liar
-from tests.browser.lies.watching import STOLEN
 from tests.pinned.conftest import BROWSERS
-from tests.pinned.test_pinned import DOCUMENT, PAGE, alone, stolen, there
-from tests.pinned.windows import Window
+from tests.pinned.scripts import DOCUMENT, alone, page, stolen, telling, there
 from tests.support.someone import until
 
 BROWSER = "chromium"
@@ -21,7 +19,7 @@ addEventListener("activate", (event) => event.waitUntil(clients.claim()));
 addEventListener("fetch", (event) => {{
     if (event.request.mode === "navigate") {{
         const headers = {{ "content-type": "text/html" }};
-        event.respondWith(new Response({PAGE!r}, {{ headers }}));
+        event.respondWith(new Response({page("worker")!r}, {{ headers }}));
     }}
 }});
 """
@@ -29,30 +27,33 @@ REGISTER = "<script>navigator.serviceWorker.register('/sw.js')</script>"
 IS_THERE = "navigator.serviceWorker.getRegistrations().then((all) => all.length && all[0].active ? 1 : 0)"
 
 
-async def is_registered(window: Window) -> bool:
-    """Whether the service worker is active."""
-    return bool(await window.read(IS_THERE))
+IS_HONEST = "document.querySelector('#login-pin') !== null"
 
 
 @pytest.mark.asyncio(loop_scope="session")
 async def test_the_pin_removes_existing_service_workers(
     liar: Liar, extension: Path, tmp_path: Path, browser_name: str
 ) -> None:
-    profile = tmp_path / "profile"
-    window = await BROWSERS[browser_name](profile, None)
-    with liar.lying(DOCUMENT, alone(REGISTER)), liar.lying(r"GET /sw\.js", there(WORKER, "text/javascript")):
+    window = await BROWSERS[browser_name](tmp_path / "profile", None)
+
+    async def is_registered() -> bool:
+        return bool(await window.read(IS_THERE))
+
+    async def is_honest() -> bool:
+        return bool(await window.read(IS_HONEST))
+
+    with telling(liar, {DOCUMENT: alone(REGISTER), r"GET /sw\.js": there(WORKER, "text/javascript")}):
         await window.goto(liar.url)
-        await until(lambda: is_registered(window))
+        await until(is_registered)
     since = len(liar.heard)
     await window.goto(liar.url)  # the server is honest again, but gets no request
-    await until(lambda: stolen(liar, since))
-    await window.close()
-    window = await BROWSERS[browser_name](profile, extension)
-    await asyncio.sleep(2)
+    await until(lambda: bool(stolen(liar, since)))
+    await window.install(extension)
+    await until(is_honest)  # the open tab is reloaded
     since = len(liar.heard)
     await window.goto(liar.url)
     await asyncio.sleep(1)
     assert not stolen(liar, since)
-    assert f"/{STOLEN}" not in str(await window.read("document.documentElement.outerHTML"))
-    assert await window.read("document.querySelector('#login-pin') !== null")
+    assert await is_honest()
+    assert not await is_registered()
     await window.close()

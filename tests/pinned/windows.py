@@ -7,7 +7,9 @@ import hashlib
 import itertools
 import json
 import shutil
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from copy import copy
 from pathlib import Path
 from typing import Any, Protocol
 from zipfile import ZipFile
@@ -20,7 +22,7 @@ from tests.conftest import CHROMIUM_FLAGS, FIREFOX, skip_or_fail
 from tests.support.someone import until
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-FLAGS = ["--headless=new", "--disable-features=DisableLoadExtensionCommandLineSwitch", *CHROMIUM_FLAGS[1:]]
+FLAGS = ["--headless=new", "--enable-unsafe-extension-debugging", *CHROMIUM_FLAGS[1:]]
 LONGEST_LOAD = 10_000  # ms; a page that stops its own loading never reports that it has loaded
 FLAGS.remove("--disable-background-networking")  # it would prevent prerendering
 KEPT = {"xpinstall.signatures.required": "false", "extensions.autoDisableScopes": "0"}
@@ -50,6 +52,15 @@ class Window(Protocol):
     async def back(self) -> None:
         """Go back in history."""
 
+    async def install(self, extension: Path) -> None:
+        """Install an extension."""
+
+    async def run_first(self, script: str) -> None:
+        """Run this script in every later document of this tab, before the document's own."""
+
+    def tab(self) -> AbstractAsyncContextManager[Window]:
+        """Another tab of the same browser, in the foreground; it is closed at the end."""
+
     async def close(self) -> None:
         """Close the browser."""
 
@@ -59,15 +70,13 @@ async def chromium(profile: Path, extension: Path | None) -> ChromiumWindow:
     if CHROMIUM is None:
         skip_or_fail("Chromium with its windows is missing (Debian: apt install chromium)")
     playwright = await async_playwright().start()
-    flags = list(FLAGS)
-    if extension:
-        flags += [f"--load-extension={extension}", f"--disable-extensions-except={extension}"]
     context = await playwright.chromium.launch_persistent_context(
-        profile, executable_path=CHROMIUM, headless=False, args=flags, ignore_default_args=NOT_USED_BY_REAL_BROWSERS
+        profile, executable_path=CHROMIUM, headless=False, args=FLAGS, ignore_default_args=NOT_USED_BY_REAL_BROWSERS
     )
-    if extension and not context.service_workers:
-        await context.wait_for_event("serviceworker")
-    return ChromiumWindow(playwright, context, context.pages[0])
+    window = ChromiumWindow(playwright, context, context.pages[0])
+    if extension:
+        await window.install(extension)
+    return window
 
 
 async def keep(name: str, profile: Path, extension: Path) -> None:
@@ -101,24 +110,30 @@ async def keep(name: str, profile: Path, extension: Path) -> None:
     await window.close()
 
 
-async def begin(name: str, profile: Path, url: str) -> asyncio.subprocess.Process:
-    """Start a browser at an address, like a link in another program does, without automation.
+@asynccontextmanager
+async def begun(name: str, profile: Path, *urls: str) -> AsyncIterator[None]:
+    """A browser that was started with a tab for each address, like by another program, without automation.
 
     It would exit by itself without the port.
     """
     profile.mkdir(exist_ok=True)
     if name == "firefox":
-        command = [FIREFOX, "--headless", "--no-remote", "--profile", profile, url]
+        command = [FIREFOX, "--headless", "--no-remote", "--profile", profile, *urls]
     else:
-        command = [CHROMIUM, *FLAGS, "--remote-debugging-port=0", f"--user-data-dir={profile}", url]
+        command = [CHROMIUM, *FLAGS, "--remote-debugging-port=0", f"--user-data-dir={profile}", *urls]
     if command[0] is None:
         skip_or_fail(f"{name} is missing (Debian: apt install chromium firefox-esr)")
     nowhere, home = asyncio.subprocess.DEVNULL, {"HOME": str(profile), "PATH": "/usr/bin:/bin"}
-    return await asyncio.create_subprocess_exec(*map(str, command), stdout=nowhere, stderr=nowhere, env=home)
+    process = await asyncio.create_subprocess_exec(*map(str, command), stdout=nowhere, stderr=nowhere, env=home)
+    try:
+        yield
+    finally:
+        process.terminate()
+        await process.wait()
 
 
 async def lead(profile: Path, url: str) -> None:
-    """Navigate a Chromium that was started by `begin`, without any other automation.
+    """Navigate a Chromium that was started by `begun`, without any other automation.
 
     Playwright would hold prerendered pages.
     """
@@ -170,6 +185,25 @@ class ChromiumWindow:
         with suppress(Error):  # a page from the back/forward cache fires no load event
             await self.page.go_back(wait_until="commit", timeout=5_000)
 
+    async def install(self, extension: Path) -> None:
+        """See Window."""
+        assert self.context.browser is not None
+        session = await self.context.browser.new_browser_cdp_session()
+        await session.send("Extensions.loadUnpacked", {"path": str(extension)})
+        await until(lambda: bool(self.context.service_workers))
+        await session.detach()
+
+    async def run_first(self, script: str) -> None:
+        """See Window."""
+        await self.page.add_init_script(script)
+
+    @asynccontextmanager
+    async def tab(self) -> AsyncIterator[Window]:
+        """See Window."""
+        page = await self.context.new_page()
+        yield ChromiumWindow(self.playwright, self.context, page)
+        await page.close()
+
     async def close(self) -> None:
         """See Window."""
         await self.context.close()
@@ -200,7 +234,7 @@ async def firefox(profile: Path, extension: Path | None) -> FirefoxWindow:
     await window.call("session.subscribe", events=["log.entryAdded"])
     window.context = (await window.call("browsingContext.getTree"))["contexts"][0]["context"]
     if extension:
-        await window.call("webExtension.install", extensionData={"type": "path", "path": str(extension)})
+        await window.install(extension)
     return window
 
 
@@ -289,6 +323,22 @@ class FirefoxWindow:
     async def back(self) -> None:
         """See Window."""
         await self.call("browsingContext.traverseHistory", context=self.context, delta=-1)
+
+    async def install(self, extension: Path) -> None:
+        """See Window."""
+        await self.call("webExtension.install", extensionData={"type": "path", "path": str(extension)})
+
+    async def run_first(self, script: str) -> None:
+        """See Window."""
+        await self.call("script.addPreloadScript", functionDeclaration=f"() => {script}", contexts=[self.context])
+
+    @asynccontextmanager
+    async def tab(self) -> AsyncIterator[Window]:
+        """See Window."""
+        other = copy(self)
+        other.context = (await self.call("browsingContext.create", type="tab"))["context"]
+        yield other
+        await self.call("browsingContext.close", context=other.context)
 
     async def close(self) -> None:
         """See Window."""

@@ -48,7 +48,7 @@ OF_HTMX = {
 OF_BROWSERS = {
     "location of a 200": ("Location", f"/{STOLEN}"),
     "content location": ("Content-Location", f"/{STOLEN}"),
-    # Firefox obeys it: tests/pinned/test_sheets_in_firefox.py
+    # Firefox obeys it: tests/pinned/test_pinned_in_firefox.py
     "link style sheet": ("Link", f"</{STOLEN}.css>; rel=stylesheet"),
     "referrer": ("Referrer-Policy", "unsafe-url"),
     "source map": ("SourceMap", f"/{STOLEN}.map"),
