@@ -26,6 +26,8 @@ ROOT = Path(__file__).parents[2]
 PR_SET_CHILD_SUBREAPER = 36  # prctl(2): orphaned descendants become children of this process
 LARGEST = 1 << 20  # bytes per request
 
+LATER = ("httpcore", "anyio._backends._asyncio", "certifi", "encodings.idna")  # httpx imports them when it is used
+
 _parent: socket.socket | None = None
 
 
@@ -99,6 +101,8 @@ def _import_everything() -> None:
     for module in pkgutil.walk_packages(ezdms.__path__, "ezdms."):
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)
+    for name in LATER:
+        importlib.import_module(name)
     gc.collect()
     gc.freeze()  # otherwise, the first collection would copy every page
 
