@@ -13,7 +13,7 @@ from selenium.common.exceptions import InvalidSessionIdException
 
 from tests.browser.lies.peers import Peer
 from tests.conftest import Server, skip_or_fail
-from tests.webkit.user import WebKitUser
+from tests.webkit.user import DESKTOP, WebKitUser
 from tests.webkit.window import MISSING, Window
 
 MOST_CRASHES = 2
@@ -90,25 +90,26 @@ def people(new_window: Callable[[], Window], host: Server) -> tuple[WebKitUser, 
     return alice, bob
 
 
-def at_the_list(user: WebKitUser, new_window: Callable[[], Window]) -> WebKitUser:
-    """The user at their list, in a new window if their browser has crashed."""
+def ready(user: WebKitUser, new_window: Callable[[], Window]) -> WebKitUser:
+    """The user with a large screen, at any page; at their list in a new window if their browser has crashed."""
     try:
-        return user.is_at_the_list()
+        user.window.resize(*DESKTOP)
     except InvalidSessionIdException:
         user.window = new_window()
-        return user.is_at_the_list()
+        user.is_at_the_list()
+    return user
 
 
 @pytest.fixture
 def alice(people: tuple[WebKitUser, WebKitUser], new_window: Callable[[], Window]) -> WebKitUser:
-    """Alice at her list, whatever the previous test did."""
-    return at_the_list(people[0], new_window)
+    """Alice, who is logged in, whatever the previous test did."""
+    return ready(people[0], new_window)
 
 
 @pytest.fixture
 def bob(people: tuple[WebKitUser, WebKitUser], new_window: Callable[[], Window]) -> WebKitUser:
     """Bob at his list, whatever the previous test did."""
-    return at_the_list(people[1], new_window)
+    return ready(people[1], new_window).is_at_the_list()
 
 
 @pytest.fixture

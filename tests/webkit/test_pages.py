@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.browser.lies.peers import Peer
 from tests.webkit.user import WebKitUser
 from tests.webkit.window import until
@@ -54,7 +52,7 @@ async def test_every_field_and_button_has_a_role_and_a_name(alice: WebKitUser, f
 
 
 async def test_a_phone_shows_either_the_list_or_the_conversation(alice: WebKitUser, friend: Peer) -> None:
-    window = alice.window
+    window = alice.is_at_the_list().window
     window.resize(*PHONE)
     assert window.run(SEEN, ".sidebar")
     assert not window.run(SEEN, "message-log")
@@ -94,11 +92,11 @@ async def test_zooming_is_not_mistaken_for_an_on_screen_keyboard(alice: WebKitUs
     window.until(f"(left) => ({BOTTOM})() === left", full - 200)
 
 
-@pytest.mark.parametrize("place", ["[data-testid=my-search-pin]", ".safety"])
-async def test_one_click_selects_the_whole_text_to_copy(alice: WebKitUser, friend: Peer, place: str) -> None:
+async def test_one_click_selects_the_whole_text_to_copy(alice: WebKitUser, friend: Peer) -> None:
     window = alice.opens(friend).window
     window.press("Not verified")
-    window.until("(place) => document.querySelector(place).checkVisibility()", place)
-    text = window.until("(place) => document.querySelector(place).textContent", place)
-    window.driver.find_element("css selector", place).click()
-    assert window.run("() => String(getSelection()).trim()") == text
+    for place in ("[data-testid=my-search-pin]", ".safety"):
+        window.until("(place) => document.querySelector(place).checkVisibility()", place)
+        text = window.until("(place) => document.querySelector(place).textContent", place)
+        window.driver.find_element("css selector", place).click()
+        assert window.run("() => String(getSelection()).trim()") == text, place
