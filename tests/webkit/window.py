@@ -161,5 +161,5 @@ def until(look: Callable[[], Any], what: str) -> Any:
             last = error
         if last and not isinstance(last, WebDriverException):
             return last
-        time.sleep(0.02)
+        time.sleep(0.05)
     raise AssertionError(f"it did not become true: {what} ({last!r})")
