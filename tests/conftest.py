@@ -18,10 +18,11 @@ from quart import Quart
 
 from ezdms.app import create_app
 from ezdms.settings import Settings
-from tests.support import cheap, forked
+from tests.support import cheap, forked, once
 from tests.support.people import PEOPLE, Person
 
 cheap.use()
+once.use()
 ROOT = Path(__file__).parents[1]
 NO_LIMITS: dict[str, Any] = {
     f"limit_{name}": None for name in ("register", "login", "send", "start", "socket", "frame", "vault", "register_net")

@@ -19,8 +19,9 @@ import runpy
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 ROOT = Path(__file__).parents[2]
 PR_SET_CHILD_SUBREAPER = 36  # prctl(2): orphaned descendants become children of this process
@@ -103,6 +104,7 @@ def _import_everything() -> None:
             importlib.import_module(module.name)
     for name in LATER:
         importlib.import_module(name)
+    importlib.import_module("tests.support.once").prepare()
     gc.collect()
     gc.freeze()  # otherwise, the first collection would copy every page
 
@@ -154,6 +156,25 @@ def _become(request: dict[str, Any], files: list[int]) -> list[str]:
     return args
 
 
+def _run(module: str) -> NoReturn:
+    """Run it and exit as Python does, but without taking apart every module, which would copy every page."""
+    code = 0
+    try:
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
+    except SystemExit as ended:
+        if isinstance(ended.code, str):
+            sys.stderr.write(f"{ended.code}\n")
+        code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except OSError:
+        code = 120
+    os._exit(code)
+
+
 def main() -> None:
     """Serve until the test process exits; each child runs the requested module like `python -m`."""
     requests = socket.socket(fileno=int(sys.argv[1]))
@@ -163,8 +184,7 @@ def main() -> None:
         if child == 0:
             module, *arguments = _become(*asked)
             sys.argv = [module, *arguments]
-            runpy.run_module(module, run_name="__main__", alter_sys=True)
-            return
+            _run(module)
         for file in asked[1]:
             os.close(file)
         requests.send(str(child).encode())

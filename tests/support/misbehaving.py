@@ -9,8 +9,10 @@ import hashlib
 import re
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
+
+import httpx
 
 from ezdms.verify.wire import LARGEST_ANSWER
 from tests.conftest import Server
@@ -84,7 +86,7 @@ class Misbehaving:
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(asyncio.IncompleteReadError, ConnectionError):
             asked, headers, body = await _read(reader)
-            exchange = await self._ask(asked, headers, body)
+            exchange = await self.ask(asked, headers, body)
             if self.change is not None:
                 self.change(exchange)
             writer.write(_written(exchange))
@@ -93,7 +95,7 @@ class Misbehaving:
         with suppress(ConnectionError):
             await writer.wait_closed()
 
-    async def _ask(self, asked: str, headers: list[tuple[str, str]], body: bytes) -> Exchange:
+    async def ask(self, asked: str, headers: list[tuple[str, str]], body: bytes) -> Exchange:
         """Ask over a new connection, because a refusal may close it."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.server.port)
         writer.write(_head(asked, headers) + body)
@@ -102,6 +104,29 @@ class Misbehaving:
         method, path, _ = asked.split(" ")
         kept = [(name, value) for name, value in given if name not in ("content-length", "connection")]
         return Exchange(method, path, dict(headers), int(answered.split(" ")[1]), kept, content)
+
+
+class Remembering(httpx.AsyncBaseTransport):
+    """Takes the proxy's place for an HTTP client, without sockets: the server is asked each question only once.
+
+    What it is asked with POST it is asked anew. Every answer is changed anew, as the proxy would.
+    """
+
+    def __init__(self, proxy: Misbehaving, answers: dict[object, Exchange]) -> None:
+        self._proxy, self._answers = proxy, answers
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        asked = f"{request.method} {request.url.raw_path.decode()} HTTP/1.1"
+        headers = [(name.decode().lower(), value.decode()) for name, value in request.headers.raw]
+        # The address differs with the proxy, and the session of nobody with every run.
+        known = asked, *((name, "" if name in ("host", "cookie") else value) for name, value in headers)
+        if request.method == "POST" or known not in self._answers:
+            self._answers[known] = await self._proxy.ask(asked, headers, await request.aread())
+        kept = self._answers[known]
+        exchange = replace(kept, headers=list(kept.headers))
+        if self._proxy.change is not None:
+            self._proxy.change(exchange)
+        return httpx.Response(exchange.status, headers=exchange.headers, stream=httpx.ByteStream(exchange.body))
 
 
 async def _read(reader: asyncio.StreamReader) -> tuple[str, list[tuple[str, str]], bytes]:

@@ -23,6 +23,7 @@ from ezdms.verify.loads import loads_of
 from ezdms.verify.report import CANNOT_PROVE
 from ezdms.views import assets
 from tests.conftest import ROOT, Server
+from tests.support import forked
 from tests.support.nginx import make_certificate, nginx_before
 from tests.support.operated import CLEAN
 from tests.support.reports import names, said
@@ -31,15 +32,7 @@ from tests.support.reports import names, said
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run the command as from a shell."""
     clean = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "SSL_CERT_FILE")}
-    return subprocess.run(
-        [sys.executable, "-m", "ezdms", "verify", *arguments],
-        cwd=ROOT,
-        env=clean | environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+    return forked.run("verify", *arguments, cwd=ROOT, env=clean | environment, timeout=120)
 
 
 @pytest.fixture(scope="module")

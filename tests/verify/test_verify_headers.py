@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
 
 import pytest
 
 from ezdms.edge.headers import FENCE
 from ezdms.release.manifest import installed
-from ezdms.verify import FAILED, OK, WARNING, Report, verify
+from ezdms.verify import FAILED, OK, WARNING, Finding, Report, verify
 from ezdms.verify.headers import check_headers
-from ezdms.verify.place import parse_address
+from ezdms.verify.place import Place, parse_address
 from ezdms.verify.release import Release
 from ezdms.verify.wire import Answer
 from tests.conftest import Server
@@ -151,12 +152,12 @@ async def proxy(shared_server: Server) -> AsyncIterator[Misbehaving]:
         yield between
 
 
-def answers(path: str, status: int, kind: str = "") -> Callable[[Exchange], bool]:
+def answers(path: str, status: int, kind: str = "") -> Callable[[Answer], bool]:
     """Answers at this path (a prefix if it ends in …) with this status and type."""
 
-    def is_meant(exchange: Exchange) -> bool:
-        here = exchange.path.startswith(path[:-1]) if path.endswith("…") else exchange.path == path
-        return here and exchange.status == status and kind in dict(exchange.headers).get("content-type", "")
+    def is_meant(answer: Answer) -> bool:
+        here = answer.path.startswith(path[:-1]) if path.endswith("…") else answer.path == path
+        return here and answer.status == status and kind in " ".join(answer.all("Content-Type"))
 
     return is_meant
 
@@ -184,18 +185,43 @@ KINDS = {
 }
 
 
-@pytest.mark.parametrize("kind", list(KINDS))
-async def test_an_added_or_missing_header_is_found_on_every_kind_of_answer(proxy: Misbehaving, kind: str) -> None:
-    changed: list[str] = []
+ADDED = ("link", f"<{EVIL}/x.js>; rel=preload; as=script")
 
+
+async def test_an_added_or_missing_header_is_found_on_every_answer(
+    proxy: Misbehaving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[tuple[Sequence[Answer], Place, Release]] = []
+
+    def judge(answers: Sequence[Answer], place: Place, release: Release) -> list[Finding]:
+        given.append((answers, place, release))
+        return check_headers(answers, place, release)
+
+    monkeypatch.setattr("ezdms.verify.visit.check_headers", judge)
+    assert (await verify(proxy.url, register=True)).verdict == "passed"
+    [(received, place, release)] = given
+    for kind, is_meant in KINDS.items():
+        assert any(is_meant(answer) for answer in received), kind
+    for answer in received:
+        is_page = answer.path in release.pages and answer.status in (200, 304)
+        more = replace(answer, headers=(*answer.headers, ADDED))
+        report = Report(place.origin, "", tuple(check_headers([more], place, release)))
+        assert names(report, FAILED) == {"other headers"}, answer
+        assert answer.path in said(report, "other headers")
+        for name in release.fences(is_page=is_page):
+            less = replace(answer, headers=tuple(one for one in answer.headers if one[0] != name.lower()))
+            report = Report(place.origin, "", tuple(check_headers([less], place, release)))
+            assert names(report, FAILED) == {name}, answer
+
+
+@pytest.mark.parametrize(("path", "status"), [("/protection", 304), ("/delete_account", 204)])
+async def test_one_changed_answer_is_found_among_all(proxy: Misbehaving, path: str, status: int) -> None:
     def change(exchange: Exchange) -> None:
-        if KINDS[kind](exchange):
-            changed.append(exchange.path)
-            exchange.add("Link", f"<{EVIL}/x.js>; rel=preload; as=script")
+        if (exchange.path, exchange.status) == (path, status):
+            exchange.add(*ADDED)
             exchange.drop("Referrer-Policy")
 
     proxy.change = change
     report = await verify(proxy.url, register=True)
-    assert changed
     assert names(report, FAILED) == {"other headers", "Referrer-Policy"}
-    assert changed[0] in said(report, "other headers")
+    assert path in said(report, "other headers")
