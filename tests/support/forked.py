@@ -26,8 +26,15 @@ from typing import Any, NoReturn
 ROOT = Path(__file__).parents[2]
 PR_SET_CHILD_SUBREAPER = 36  # prctl(2): orphaned descendants become children of this process
 LARGEST = 1 << 20  # bytes per request
-
-LATER = ("httpcore", "anyio._backends._asyncio", "certifi", "encodings.idna")  # httpx imports them when it is used
+# What is imported on first use.
+LAZY = (
+    "anyio._backends._asyncio",
+    "certifi",
+    "encodings.idna",
+    "encodings.unicode_escape",
+    "httpcore",
+    "websockets.asyncio.client",
+)
 
 _parent: socket.socket | None = None
 
@@ -102,7 +109,7 @@ def _import_everything() -> None:
     for module in pkgutil.walk_packages(ezdms.__path__, "ezdms."):
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)
-    for name in LATER:
+    for name in LAZY:
         importlib.import_module(name)
     importlib.import_module("tests.support.once").prepare()
     gc.collect()
