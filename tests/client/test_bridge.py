@@ -82,15 +82,12 @@ async def test_programs_written_for_the_original_still_work(bridge: Bridge) -> N
     assert timedelta() <= ago < timedelta(minutes=1)
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["👩🏽‍🚀" * 125, "‏שלום עולם " * 50, "\t1\n2\n", "%41+&=;#?<b>\"'\\", "x"],
-    ids=["emoji", "right-to-left", "lines", "punctuation", "one letter"],
-)
-async def test_text_arrives_unchanged(two: tuple[User, User, str], text: str) -> None:
+async def test_text_arrives_unchanged(two: tuple[User, User, str]) -> None:
     alice, bob, where = two
-    await alice.send(where, text[:500])
-    assert await bob.texts(where) == [text[:500]]
+    texts = ["👩🏽‍🚀" * 125, "‏שלום עולם " * 50, "\t1\n2\n", "%41+&=;#?<b>\"'\\", "x"]
+    for text in texts:
+        await alice.send(where, text[:500])
+    assert await bob.texts(where) == [text[:500] for text in texts]
 
 
 async def test_the_bridge_and_the_library_exchange_messages(server: Server, bridge: Bridge, tmp_path: Path) -> None:

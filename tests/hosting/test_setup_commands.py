@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -35,82 +36,79 @@ def end(process: subprocess.Popen[str]) -> tuple[int, str]:
     return process.returncode, stdout + stderr
 
 
-@pytest.fixture
-def lock(tmp_path: Path) -> Path:
-    """A lock file with nothing to install, so that no package registry is needed."""
-    path = tmp_path / "requirements.lock"
-    path.write_text("# nothing\n")
-    return path
-
-
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One environment that every test starting from one rebuilds."""
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the environment of these tests is; lock files beside it."""
     return tmp_path_factory.mktemp("environments") / "an environment"
 
 
 @pytest.fixture
-def folder(made: Path, lock: Path) -> Path:
-    """A folder with an up-to-date environment."""
-    code, said = end(start(made, lock))
+def lock(folder: Path) -> Path:
+    """A lock file with nothing to install, so that no package registry is needed."""
+    path = folder.with_name("requirements.lock")
+    path.write_text("# nothing\n")
+    return path
+
+
+@pytest.fixture
+def made(folder: Path, lock: Path) -> Path:
+    """An up-to-date environment, which a test may break."""
+    code, said = end(start(folder, lock))
     assert code == 0, said
-    assert end(start(made, lock)) == (0, "")
-    return made
+    assert end(start(folder, lock)) == (0, "")
+    return folder
 
 
-def test_of_two_concurrent_starts_one_runs_the_setup_and_both_continue(tmp_path: Path, lock: Path) -> None:
-    both = [start(tmp_path / "venv", lock) for _ in range(2)]
-    ended = [end(process) for process in both]
-    assert [code for code, _ in ended] == [0, 0], ended
-    assert sum("Setting up" in said for _, said in ended) == 1
+def is_current(folder: Path, lock: Path) -> bool:
+    """Whether the next start uses the environment as it is."""
+    shell = ["bash", "-euo", "pipefail", "-c", '. "$0/bin/lib.sh"; is_current "$1" "$2"', str(ROOT), str(folder)]
+    return subprocess.run([*shell, str(lock)], check=False).returncode == 0
 
 
-def test_a_killed_setup_is_repeated(tmp_path: Path, lock: Path) -> None:
-    made = tmp_path / "venv"
-    killed = start(made, lock)
+def test_a_killed_setup_is_repeated_by_one_of_two_concurrent_starts(folder: Path, lock: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    killed = start(folder, lock)
     deadline = time.monotonic() + 60
-    while not os.path.lexists(made / "bin" / "python"):
+    while not os.path.lexists(folder / "bin" / "python"):
         assert killed.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.01)
     os.killpg(killed.pid, signal.SIGKILL)
     assert end(killed)[0] == -signal.SIGKILL
-    assert not (made / "made-from").exists()
-    code, said = end(start(made, lock))
-    assert code == 0, said
-    assert "Setting up" in said
+    assert not (folder / "made-from").exists()
+    both = [start(folder, lock) for _ in range(2)]
+    ended = [end(process) for process in both]
+    assert [code for code, _ in ended] == [0, 0], ended
+    assert sum("Setting up" in said for _, said in ended) == 1
 
 
-def test_an_environment_without_its_python_is_rebuilt(folder: Path, lock: Path, tmp_path: Path) -> None:
-    gone = tmp_path / "python3.12"
-    python, stamp = folder / "bin" / "python", folder / "made-from"
+def test_a_moved_checkout_or_a_changed_lock_file_triggers_the_setup(made: Path, lock: Path) -> None:
+    assert is_current(made, lock)
+    moved = made.rename(made.with_name("moved"))  # its scripts still name the old folder
+    assert not is_current(moved, lock)
+    assert not is_current(made, lock)
+    moved.rename(made)
+    assert is_current(made, lock)
+    lock.write_text("# something else\n")
+    assert not is_current(made, lock)
+
+
+def test_an_environment_without_its_python_is_rebuilt(made: Path, lock: Path) -> None:
+    gone = made.with_name("python3.12")
+    python, stamp = made / "bin" / "python", made / "made-from"
     stamp.write_text(stamp.read_text().replace(str(python.resolve()), str(gone)))
     python.unlink()
     python.symlink_to(gone)  # what remains of an environment after its Python was uninstalled
-    code, said = end(start(folder, lock))
+    code, said = end(start(made, lock))
     assert code == 0, said
     assert "Setting up" in said
+    assert end(start(made, lock)) == (0, "")
 
 
-def test_a_moved_checkout_is_set_up_again(folder: Path, lock: Path) -> None:
-    moved = folder.rename(folder.with_name("moved"))  # its scripts still name the old folder
-    code, said = end(start(moved, lock))
-    assert code == 0, said
-    assert "Setting up" in said
-
-
-def test_a_changed_lock_file_triggers_the_setup(folder: Path, lock: Path) -> None:
-    lock.write_text("# something else\n")
-    code, said = end(start(folder, lock))
-    assert code == 0, said
-    assert "Setting up" in said
-    assert end(start(folder, lock)) == (0, "")
-
-
-def test_without_a_network_the_setup_fails_with_a_message_and_is_not_recorded(tmp_path: Path, lock: Path) -> None:
+def test_without_a_network_the_setup_fails_with_a_message_and_is_not_recorded(made: Path, lock: Path) -> None:
     lock.write_text(f"click==8.5.1 --hash=sha256:{'0' * 64}\n")
     nowhere = {"PIP_CONFIG_FILE": os.devnull, "PIP_INDEX_URL": "http://127.0.0.1:9/simple", "PIP_RETRIES": "0"}
-    code, said = end(start(tmp_path / "venv", lock, **nowhere))
+    code, said = end(start(made, lock, **nowhere))
     assert code == 1
     assert "The first run needs an internet connection." in said
-    assert not (tmp_path / "venv" / "made-from").exists()
+    assert not (made / "made-from").exists()
