@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from ezdms import crypto
 from tests.client.hostile.people import Someone, all_new, where
 from tests.client.hostile.script import Script
 from tests.client.hostile.wire import Wire
@@ -25,7 +26,15 @@ class World:
     twin: Someone
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package", autouse=True)
+def logins_are_cheap() -> Iterator[None]:
+    """The rounds of a login cost more than everything else here. The vectors check their number."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(crypto, "LOGIN_ITER", 1_000)
+        yield
+
+
+@pytest.fixture(scope="package")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("world")
     server = Server(folder)

@@ -12,6 +12,7 @@ from ezdms import crypto
 from tests.client.hostile.conftest import World
 from tests.client.hostile.people import Someone, changed, instead, stored
 from tests.client.hostile.wire import Wire
+from tests.support.people import PEOPLE
 
 ESCAPE = "\x1b]0;owned\x07"
 LONG = "A" * 100_000
@@ -45,8 +46,8 @@ IGNORED = {  # members that are ignored
 
 
 def newcomer(world: World, folder: Path) -> Someone:
-    """Dave, who has no account yet."""
-    return Someone("dave", crypto.new_login_pin(), folder / "dave", world.wire, crypto.generate_keys())
+    """Dave, who has no account yet and will get keys with it."""
+    return Someone("dave", crypto.new_login_pin(), folder / "dave", world.wire, PEOPLE["eve"])
 
 
 @pytest.mark.parametrize("lie", REFUSED.values(), ids=REFUSED)

@@ -19,18 +19,34 @@ from tests.client.hostile.test_lists import LIST
 from tests.client.hostile.wire import Answer, Asked, Wire
 
 
-@pytest.fixture
-def dora(world: World, wire: Wire, tmp_path: Path) -> Someone:
-    """A user whose Search PIN others know."""
-    return Someone.register(wire, "dora", tmp_path / "dora")
+@pytest.fixture(scope="module")
+def at_home(world: World, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Someone]:
+    """Anna, Dora, whose Search PIN others know, and Mallory, who wrote to Anna."""
+    folder = tmp_path_factory.mktemp("names")
+    people = {name: Someone.register(world.wire, name, folder / name) for name in ("anna", "dora", "mallory")}
+    for other in (world.bob, world.carol):
+        assert people["anna"].run("add", other.search_pin).code == 0
+    assert people["mallory"].run("add", people["anna"].search_pin).code == 0
+    assert people["mallory"].run("send", "anna", "hi").code == 0
+    return people
 
 
 @pytest.fixture
-def mallory(world: World, anna: Someone, dora: Someone, wire: Wire, tmp_path: Path) -> Iterator[Someone]:
-    """Mallory wrote to Anna. She signed Dora's Search PIN as her name; an older server may have accepted that."""
-    mallory = Someone.register(wire, "mallory", tmp_path / "mallory")
-    assert mallory.run("add", anna.search_pin).code == 0
-    assert mallory.run("send", "anna", "hi").code == 0
+def anna(at_home: dict[str, Someone], tmp_path: Path) -> Someone:
+    """Anna, with her own home directory for this test."""
+    return at_home["anna"].copy(tmp_path)
+
+
+@pytest.fixture
+def dora(at_home: dict[str, Someone], tmp_path: Path) -> Someone:
+    """Dora, with her own home directory for this test."""
+    return at_home["dora"].copy(tmp_path)
+
+
+@pytest.fixture
+def mallory(at_home: dict[str, Someone], anna: Someone, dora: Someone, wire: Wire) -> Iterator[Someone]:
+    """Mallory signed Dora's Search PIN as her name; an older server may have accepted that."""
+    mallory = at_home["mallory"]
     statement = crypto.sign_statement(mallory.keys, dora.search_pin, 2, time.time_ns() // 10**6)
 
     def renamed(_: Asked, answer: Answer) -> None:
@@ -44,13 +60,12 @@ def mallory(world: World, anna: Someone, dora: Someone, wire: Wire, tmp_path: Pa
         yield mallory
 
 
-@pytest.mark.parametrize("typed", [str, lambda pin: pin.lower().replace("-", "")], ids=["as shown", "as typed"])
-def test_sending_to_a_search_pin_reaches_its_owner(
-    anna: Someone, dora: Someone, mallory: Someone, wire: Wire, typed: type[str]
-) -> None:
-    said = anna.run("send", typed(dora.search_pin), "for dora alone")
-    assert said.code == 0
-    assert [one.fields["conversation_id"] for one in wire.posted("/send_message")] == [where(anna, dora)]
+def test_sending_to_a_search_pin_reaches_its_owner(anna: Someone, dora: Someone, mallory: Someone, wire: Wire) -> None:
+    for typed in (dora.search_pin, dora.search_pin.lower().replace("-", "")):
+        wire.forget()
+        said = anna.run("send", typed, "for dora alone")
+        assert said.code == 0
+        assert [one.fields["conversation_id"] for one in wire.posted("/send_message")] == [where(anna, dora)], typed
     said = anna.run("send", where(anna, mallory), "for mallory")  # the control: the conversation id reaches her
     assert (said.code, wire.posted("/send_message")[-1].fields["conversation_id"]) == (0, where(anna, mallory))
     assert f"`ezdms verify-contact {where(anna, mallory)}`" in said.err  # a name here would verify someone else
