@@ -5,32 +5,16 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-import sys
+import subprocess
 from pathlib import Path
 
 from ezdms.client import Client, Message
 from ezdms.client.state import State
 from tests.conftest import ROOT, Server
+from tests.support.forked import launch
 from tests.support.player import Player
 
 KILLS = 12
-
-SENDER = """
-import asyncio, sys
-from pathlib import Path
-from ezdms.client import Client
-from ezdms.client.state import State
-
-async def main():
-    async with await Client.open(State.find(Path(sys.argv[1])), sys.argv[2]) as client:
-        contact = (await client.contacts())[0]
-        for i in range(1000):
-            text = f"{sys.argv[3]}-{i}"
-            await client.send(contact, text)
-            print(text, flush=True)
-
-asyncio.run(main())
-"""
 
 
 async def test_a_killed_client_loses_and_duplicates_no_messages(server: Server, tmp_path: Path) -> None:
@@ -40,18 +24,15 @@ async def test_a_killed_client_loses_and_duplicates_no_messages(server: Server, 
     chance = random.Random(1)  # noqa: S311
     acknowledged: list[str] = []
     for run in range(KILLS):
-        sender = await asyncio.create_subprocess_exec(
-            *[sys.executable, "-c", SENDER, str(alice.home), alice.pin, str(run)],
-            env=os.environ | {"PYTHONPATH": str(ROOT)},
-            stdout=asyncio.subprocess.PIPE,
-        )
+        words = str(alice.home), alice.pin, str(run)
+        own = os.environ | {"PYTHONPATH": str(ROOT)}
+        sender = launch(*words, module="tests.support.sender", env=own, stdout=subprocess.PIPE)
         assert sender.stdout is not None
         for _ in range(chance.randrange(1, 4)):
-            acknowledged.append((await sender.stdout.readline()).decode().strip())
+            acknowledged.append((await asyncio.to_thread(sender.stdout.readline)).strip())
         await asyncio.sleep(chance.uniform(0, 0.05))  # in the middle of the next message
         sender.kill()
-        acknowledged += (await sender.stdout.read()).decode().split()
-        await sender.wait()
+        acknowledged += (await asyncio.to_thread(sender.communicate))[0].split()
     last = await Client.open(State.find(alice.home), alice.pin)  # sends what is still queued
     assert last.state.values["outbox"] == []
     await last.close()
