@@ -83,12 +83,14 @@ async def test_messages_wait_while_the_server_delays_the_check_for_seen_messages
         answer.body, answer.rest = b"", answer.body
         held.append(answer)
 
-    with talk.liar.lying(SHOWN, TAIL["the last of theirs"]), talk.liar.lying(AFTER, hold):
-        await talk.page.goto(talk.address)
-        await until(lambda: bool(held))
-        await writes_and_it_waits(talk, "does it hold?")
-    held[0].go_on.set()
-    await is_alarmed(talk, TAKEN_BACK)
+    with talk.liar.lying(SHOWN, TAIL["the last of theirs"]):
+        with talk.liar.lying(AFTER, hold):
+            await talk.page.goto(talk.address)
+            await until(lambda: bool(held))
+            await writes_and_it_waits(talk, "does it hold?")
+        for answer in held:
+            answer.go_on.set()
+        await is_alarmed(talk, TAKEN_BACK)
     await expect(talk.page.locator(".pending")).to_contain_text("does it hold?")
 
 
