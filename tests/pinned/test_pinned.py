@@ -110,7 +110,7 @@ async def test_a_page_that_never_finishes_loading_is_replaced(liar: Liar, pair: 
             told = [str(await window.read(text_of("[data-said]"))) for window in windows]
             assert sorted(told) == [UNKNOWN, UNKNOWN, CLAIMED]
             for window in windows:
-                assert "555" not in str(await window.read(text_of("body")))
+                assert "555 0100" not in str(await window.read(text_of("body")))
     await pair.pinned.goto(f"{liar.url}/")
     await shows(pair.pinned, "a[href='/protection']", PROTECTION)  # logged in or not
 
