@@ -23,6 +23,7 @@ from tests.support.people import PEOPLE, Person
 
 cheap.use()
 once.use()
+once.share_rsa_keys()
 ROOT = Path(__file__).parents[1]
 NO_LIMITS: dict[str, Any] = {
     f"limit_{name}": None for name in ("register", "login", "send", "start", "socket", "frame", "vault", "register_net")
