@@ -14,7 +14,7 @@ from ezdms.client.answers import Row
 from ezdms.client.contacts import Contact
 from ezdms.client.errors import BadAnswer
 from ezdms.client.history import MOST_PAGES, PAGE, History
-from ezdms.client.judging import Judge, Judged, pair
+from ezdms.client.judging import Judge, Judged, Link, pair
 from ezdms.client.receiving import Message, open_row
 from ezdms.client.state import State
 from ezdms.client.transport import Transport
@@ -29,6 +29,7 @@ class Conversations(History):
 
     def __init__(self, state: State, transport: Transport, keys: crypto.Keys) -> None:
         super().__init__(state, transport, keys)
+        self.hearing: dict[str, Link] = {}  # by conversation: n and hash of the message being delivered
         self._unfinished: set[str] = set()  # conversations with more new pages than one turn fetches
 
     async def sync(self) -> None:
@@ -100,6 +101,8 @@ class Conversations(History):
                     await self.roster.pin(where)
                 self._note_alarm(where, judged)
                 is_old = judged.opened.is_own and judged.moves and row.n <= seen_elsewhere
+                if row.seq == whole and judged.moves and not judged.opened.is_own:
+                    self.hearing[where] = (row.n, row.hash)
                 if judged.message is not None and not is_old and not self._was_told(where, judged):
                     yield judged.message
                 self._pass(where, judged, judge, is_whole=row.seq == whole)

@@ -36,7 +36,7 @@ class Entered:
         self.keys = keys
         self._transport = transport
         self._conversations = Conversations(state, transport, keys)
-        self._outbox = Outbox(state, transport, keys, self._conversations.alarms)
+        self._outbox = Outbox(state, transport, keys, self._conversations.alarms, self._conversations.hearing)
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._witness = Witness(state, transport.server, self._conversations.vault)
         self._listener = Listener(self._conversations, self._witness)

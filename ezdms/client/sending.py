@@ -16,6 +16,7 @@ from ezdms.client.alarms import ROLLED_BACK, Alarms
 from ezdms.client.answers import Row, read_page, read_sent
 from ezdms.client.contacts import Contact
 from ezdms.client.errors import BadAnswer, ClientError, ServerError
+from ezdms.client.judging import Link
 from ezdms.client.receiving import open_row
 from ezdms.client.state import State
 from ezdms.client.transport import LARGEST_LIST, Transport
@@ -33,17 +34,19 @@ MOST_PAGES = 100  # of a conversation, when searching for the last number used
 NOT_SHOWN = "The server refers to one of your messages that it does not show."
 TOO_FAR = "The server gave your next message an impossible number. Read the conversation first."
 
-Link = tuple[int, str]  # n and hash
-
 
 class Outbox:
     """The queued messages of one account."""
 
-    def __init__(self, state: State, transport: Transport, keys: crypto.Keys, alarms: Alarms) -> None:
+    def __init__(
+        self, state: State, transport: Transport, keys: crypto.Keys, alarms: Alarms, hearing: dict[str, Link]
+    ) -> None:
+        """`hearing`: by conversation, the message that is being delivered, which a message sent now has seen."""
         self._state = state
         self._transport = transport
         self._keys = keys
         self._alarms = alarms
+        self._hearing = hearing
 
     def waiting(self) -> list[Waiting]:
         """All queued messages, oldest first."""
@@ -77,15 +80,20 @@ class Outbox:
         if contact.has_left or not contact.spki:
             raise ClientError("This person deleted their account. You can no longer message them.")
         with self._state.change() as values:
+            place = values["places"].setdefault(contact.conversation_id, {})
+            place["heard"] = list(self._heard(place, contact.conversation_id))
             waiting = [item for item in values["outbox"] if item["conversation_id"] == contact.conversation_id]
             last = (waiting[-1]["n"], waiting[-1]["hash"]) if waiting else self._last(values, contact)
             item = self._seal(values, contact, last, text, ts)
             values["outbox"].append(item)
             if answered is not None:  # in the same write, so that no crash comes between the two
-                place = values["places"].setdefault(contact.conversation_id, {})
                 earlier = self._answers(place, answered)
                 place["answered"] = [answered, [*earlier, item["message_id"]]]
         return str(item["message_id"])
+
+    def _heard(self, place: dict[str, Any], where: str) -> Link:
+        n, hash = max(place.get("heard") or (0, ""), self._hearing.get(where, (0, "")), key=lambda link: link[0])
+        return n, hash
 
     def answers(self, where: str, message_id: str) -> list[str]:
         """The ids of the answers given to this message, if it was the last one answered in its conversation."""

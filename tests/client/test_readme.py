@@ -44,6 +44,7 @@ async def test_the_readme_echo_bot_echoes_every_message(server: Server, tmp_path
             bot.kill()
             await bot.wait()
     assert [message.is_own for message in alice.heard] == [True, False] * 2
+    assert [message.place for message in alice.heard] == ["ok"] * 4  # each answer has seen what it answers
     await alice.leave()
 
 
