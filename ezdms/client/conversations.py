@@ -105,7 +105,7 @@ class Conversations(History):
                     self.hearing[where] = (row.n, row.hash)
                 if judged.message is not None and not is_old and not self._was_told(where, judged):
                     yield judged.message
-                self._pass(where, judged, judge, is_whole=row.seq == whole)
+                self._pass(where, judged, judge)
             if not rows:
                 break
             after = rows[-1].seq
@@ -156,7 +156,7 @@ class Conversations(History):
         is_stuck = len(told) >= MOST_TOLD and told[0][0] != place.get("seq", 0) + 1
         return is_stuck and [judged.opened.row.seq, judged.opened.row.hash] not in told
 
-    def _pass(self, where: str, judged: Judged, judge: Judge, *, is_whole: bool) -> None:
+    def _pass(self, where: str, judged: Judged, judge: Judge) -> None:
         """Record that a row was delivered. Only verified messages advance the position. Other rows are remembered and
         fetched again, except the oldest if there are too many."""
         row, place = judged.opened.row, self._state.place(where)
@@ -170,7 +170,8 @@ class Conversations(History):
             return
         mark = max(mark, row.seq)
         moved: dict[str, Any] = {"seq": mark, "seen": max(place.get("seen", 0), row.seq), **judge.seen()}
-        if is_whole and not judged.opened.is_own and row.n > (place.get("heard") or [0])[0]:
-            moved["heard"] = [row.n, row.hash]
+        hearing = self.hearing.get(where, (0, ""))
+        if hearing[0] > (place.get("heard") or [0])[0]:
+            moved["heard"] = list(hearing)
         moved["told"] = [one for one in told if one[0] > mark]
         self._state.note(where, **moved, order=judge.order_so_far())

@@ -8,6 +8,7 @@ it or the user discards it, whatever the server says.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -33,6 +34,12 @@ PAGE = 200  # messages
 MOST_PAGES = 100  # of a conversation, when searching for the last number used
 NOT_SHOWN = "The server refers to one of your messages that it does not show."
 TOO_FAR = "The server gave your next message an impossible number. Read the conversation first."
+
+
+def _highest(*links: Sequence[Any] | None) -> Link:
+    """The link with the highest n; (0, "") if there is none. The first of equal ones."""
+    n, hash = max((link or (0, "") for link in links), key=lambda link: int(link[0]))
+    return n, hash
 
 
 class Outbox:
@@ -81,27 +88,19 @@ class Outbox:
             raise ClientError("This person deleted their account. You can no longer message them.")
         with self._state.change() as values:
             place = values["places"].setdefault(contact.conversation_id, {})
-            place["heard"] = list(self._heard(place, contact.conversation_id))
+            place["heard"] = list(_highest(place.get("heard"), self._hearing.get(contact.conversation_id)))
             waiting = [item for item in values["outbox"] if item["conversation_id"] == contact.conversation_id]
             last = (waiting[-1]["n"], waiting[-1]["hash"]) if waiting else self._last(values, contact)
             item = self._seal(values, contact, last, text, ts)
             values["outbox"].append(item)
             if answered is not None:  # in the same write, so that no crash comes between the two
-                earlier = self._answers(place, answered)
+                earlier = self.answers(contact.conversation_id, answered)
                 place["answered"] = [answered, [*earlier, item["message_id"]]]
         return str(item["message_id"])
 
-    def _heard(self, place: dict[str, Any], where: str) -> Link:
-        n, hash = max(place.get("heard") or (0, ""), self._hearing.get(where, (0, "")), key=lambda link: link[0])
-        return n, hash
-
     def answers(self, where: str, message_id: str) -> list[str]:
         """The ids of the answers given to this message, if it was the last one answered in its conversation."""
-        return self._answers(self._state.place(where), message_id)
-
-    @staticmethod
-    def _answers(place: dict[str, Any], message_id: str) -> list[str]:
-        last, ids = place.get("answered", ["", []])
+        last, ids = self._state.place(where).get("answered", ["", []])
         return list(ids) if last == message_id else []
 
     def _seal(
@@ -109,16 +108,15 @@ class Outbox:
     ) -> dict[str, Any]:
         where = contact.conversation_id
         n, p = crypto.next_link(last)
-        heard = values["places"].get(where, {}).get("heard") or [0, ""]
-        theirs = values["contacts"].get(where, {}).get("theirs") or [0, ""]
-        a = max(heard, theirs, key=lambda link: link[0])
+        heard = values["places"].get(where, {}).get("heard")
+        theirs = values["contacts"].get(where, {}).get("theirs")
         sealed = crypto.seal_message(
             self._keys,
             contact.ik,
             contact.spki,
             n=n,
             p=p,
-            a=(a[0], a[1]),
+            a=_highest(heard, theirs),
             ts=ts,
             text=text,
             message_id=None if message_id is None else b64u_decode(message_id, 16),
@@ -127,10 +125,9 @@ class Outbox:
 
     def _last(self, values: dict[str, Any], contact: Contact) -> Link:
         """The user's own last message: sent or verified by this client, or noted in the vault by another."""
-        known = values["contacts"].get(contact.conversation_id, {}).get("own") or [0, ""]
-        sent = values["places"].get(contact.conversation_id, {}).get("sent") or [0, ""]
-        n, hash = max(known, sent, key=lambda link: link[0])
-        return n, hash
+        known = values["contacts"].get(contact.conversation_id, {}).get("own")
+        sent = values["places"].get(contact.conversation_id, {}).get("sent")
+        return _highest(known, sent)
 
     async def flush(self, contact: Contact) -> None:
         """Send the messages queued for this contact, in order. Raises ServerError, Unreachable, or crypto.Alarm if the
