@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from playwright.async_api import expect
@@ -153,6 +153,13 @@ class Server:
         assert match, f"expected the address, got {announced!r}; log:\n{self.log.read_text()}"
         self.url, self.port = match[1], int(match[2])
 
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+
     def complaints(self) -> str:
         """The log without the events of a healthy server."""
         return "".join(line for line in self.log.read_text().splitlines(True) if not re.match(r"\S+ INFO ", line))
@@ -179,19 +186,15 @@ class Server:
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
     """A running server for this test only, without limits."""
-    running = Server(tmp_path)
-    running.start()
-    yield running
-    running.kill()
+    with Server(tmp_path) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")
 def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A running server for tests that only read."""
-    running = Server(tmp_path_factory.mktemp("shared"))
-    running.start()
-    yield running
-    running.kill()
+    with Server(tmp_path_factory.mktemp("shared")) as running:
+        yield running
 
 
 @pytest.fixture

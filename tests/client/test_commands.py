@@ -68,10 +68,8 @@ class Terminal:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One server; every test registers its own users."""
-    running = Server(tmp_path_factory.mktemp("server"))
-    running.start()
-    yield running
-    running.kill()
+    with Server(tmp_path_factory.mktemp("server")) as running:
+        yield running
 
 
 def registered(server: Server, folder: Path, name: str) -> Terminal:

@@ -27,10 +27,8 @@ PLACES = [("POST", "/login", LARGEST_BODY), ("PUT", "/vault", LARGER_BODIES["/va
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One server for the whole file; the last test stops it."""
-    server = Server(tmp_path_factory.mktemp("bounds"))
-    server.start()
-    yield server
-    server.kill()
+    with Server(tmp_path_factory.mktemp("bounds")) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")

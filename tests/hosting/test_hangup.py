@@ -10,11 +10,11 @@ import socket
 import ssl
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 from ezdms.edge.certificate import write_pair
 from tests.conftest import ROOT, Server
+from tests.support.served import wait
 
 PING = b"GET /ping HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
@@ -48,10 +48,7 @@ def hang_up(server: Server, event: str) -> None:
     """Send SIGHUP, and wait until the log has this event."""
     assert server.process is not None
     server.process.send_signal(signal.SIGHUP)
-    ends = time.monotonic() + 20
-    while event not in server.log.read_text():
-        assert time.monotonic() < ends, server.log.read_text()
-        time.sleep(0.02)
+    wait(lambda: event in server.log.read_text())
 
 
 def test_sighup_renews_the_certificate_and_disconnects_nobody(tmp_path: Path) -> None:
@@ -100,10 +97,7 @@ def test_closing_the_terminal_stops_the_server(tmp_path: Path) -> None:
     try:
         assert re.match(rb"EZ-DMS is at http://127\.0\.0\.1:[0-9]+\r\n", os.read(master, 4096))
         process.send_signal(signal.SIGHUP)  # the terminal is still there: reload
-        ends = time.monotonic() + 20
-        while "nothing to reload" not in log.read_text():
-            assert time.monotonic() < ends, log.read_text()
-            time.sleep(0.02)
+        wait(lambda: "nothing to reload" in log.read_text())
         assert process.poll() is None
         os.close(master)
         assert process.wait(timeout=20) == 0

@@ -72,10 +72,8 @@ def new_window(display: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 @pytest.fixture(scope="package")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The server for all tests here: each test brings its own contact."""
-    running = Server(tmp_path_factory.mktemp("host"))
-    running.start()
-    yield running
-    running.kill()
+    with Server(tmp_path_factory.mktemp("host")) as running:
+        yield running
 
 
 @pytest.fixture(scope="package")

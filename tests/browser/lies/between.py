@@ -16,10 +16,8 @@ __all__ = ["liar", "truth"]
 @pytest.fixture(scope="package")
 def truth(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The real server behind the lies."""
-    running = Server(tmp_path_factory.mktemp("truth"))
-    running.start()
-    yield running
-    running.kill()
+    with Server(tmp_path_factory.mktemp("truth")) as running:
+        yield running
 
 
 @pytest_asyncio.fixture(scope="package", loop_scope="session")
