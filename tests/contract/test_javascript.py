@@ -12,7 +12,7 @@ from tests.conftest import ROOT
 STATIC = ROOT / "ezdms" / "static"
 JS = STATIC / "js"
 FILES = sorted(JS.glob("*.js"))
-MOST_LINES = {"protocol": 560, "page": 2600}  # of code: neither blank nor a comment (docs/decisions/javascript.md)
+MOST_LINES = {"protocol": 560, "page": 3300}  # of code: neither blank nor a comment (docs/decisions/javascript.md)
 WIDEST = 120
 
 
