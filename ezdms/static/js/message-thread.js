@@ -2,20 +2,19 @@
 
 import { Alarms } from "./alarms.js";
 import { CatchUp } from "./catch-up.js";
-import { setCurrent, setName } from "./conversation-list.js";
+import { Contact } from "./contact.js";
+import { setCurrent } from "./conversation-list.js";
 import * as crypto from "./crypto.js";
 import { offerAgain } from "./dom.js";
 import { showFront } from "./front.js";
 import { Judge } from "./judge.js";
-import { loadContact } from "./keystore.js";
 import { LookUp } from "./look-up.js";
 import { showNothing } from "./navigate.js";
 import { Opening } from "./opening.js";
 import { identify } from "./partner.js";
-import { account, getStanding } from "./session.js";
-import { changeContact, notLast, overwriteVault, stronger, syncVault } from "./vault.js";
+import { account } from "./session.js";
+import { notLast } from "./vault.js";
 
-const REMEMBER_AFTER = 1000; // ms; the read position is stored once for many messages
 const ROLLED_BACK = "The server no longer shows messages that were here before.";
 const rollback = (hash) => `rollback ${hash}`; // the name of that alarm
 const NO_KEYS = "This browser no longer holds your keys. Please log out and log in again with your Login PIN.";
@@ -28,9 +27,9 @@ customElements.define("message-thread", class extends HTMLElement {
   #alarms;
   #opening; // Opening: decrypts rows and has them judged
   #lookUp; // of messages seen in an earlier session
-  #remembering;
   #listeners = { contact: [], alarm: [], judged: [] };
   #scrolled = 0;
+  contact; // Contact: what the user's devices know about the other person
   judge; // set once both people are known
   loaded; // CatchUp: the loaded rows
 
@@ -41,6 +40,9 @@ customElements.define("message-thread", class extends HTMLElement {
     this.loaded = new CatchUp(this.rows, this.conversation);
     this.log = this.querySelector("message-log");
     this.#alarms = new Alarms(this.querySelector(".alarm"), () => this.#tell("alarm"));
+    this.contact = new Contact(this.conversation, {
+      raise: (...alarm) => this.alarm(...alarm), changed: () => this.#tell("contact"),
+    });
     this.#opening = new Opening({
       open: (row) => this.judge.open(row),
       show: (row, opened) => { this.#show(row, opened); this.#tell("judged"); },
@@ -94,16 +96,15 @@ customElements.define("message-thread", class extends HTMLElement {
 
   // Find and verify both identities. A swapped key is detected here.
   async #identify() {
-    const [me, facts] = await Promise.all([account, this.#facts, this.#readVault()]);
+    const [me, facts] = await Promise.all([account, this.#facts, this.contact.sync()]);
     if (!me) throw new Error(NO_KEYS);
     this.loaded.begin();
-    this.contact = await loadContact(this.conversation);
     const { conversation, contact } = this;
-    const partner = await identify(me, conversation, facts, contact);
-    if (partner.pin) await this.#pin(partner);
-    const raise = (name, sentence) => this.alarm(name, sentence, this.#accept(name));
+    const partner = await identify(me, conversation, facts, await contact.load());
+    if (partner.pin) await contact.pin(partner);
+    const raise = (name, sentence) => this.alarm(name, sentence, () => contact.accept(name));
     const forget = (row) => this.loaded.forget(row);
-    this.judge = new Judge({ me, partner, conversation, known: this.contact, raise, forget });
+    this.judge = new Judge({ me, partner, conversation, known: contact.known, raise, forget });
     this.judge.expect(this.#opening.rows);
     if (facts.ownHash) this.judge.noteOwn(Number(facts.ownN), facts.ownHash);
     this.#showPartner(partner, facts.left !== undefined);
@@ -123,45 +124,10 @@ customElements.define("message-thread", class extends HTMLElement {
     empty.hidden = false;
   }
 
-  // Sync contacts from other devices. Reading works even if the server cannot be reached.
-  async #readVault() {
-    try {
-      await syncVault((await getStanding()).vault_version);
-    } catch (error) {
-      const sentence = `${error.message} This browser keeps what it knows.`;
-      if (error.kind === "alarm") this.alarm("vault", sentence, overwriteVault);
-    }
-  }
-
-  async #pin({ pin, name }) {
-    if (this.contact?.hash === pin.hash) return; // the known statement
-    const keep = () => this.#change(() => ({ ...pin, name }));
-    try {
-      if (this.contact) crypto.checkSuccession(this.contact, pin);
-      await keep();
-    } catch (error) {
-      if (error.kind !== "alarm" || this.contact.ik !== pin.ik) throw error;
-      this.alarm("statement", `${error.message} Ask them some other way whether they changed something.`, keep);
-    }
-    setName(this.conversation, name);
-  }
-
-  async #change(change) {
-    await changeContact(this.conversation, change);
-    this.contact = await loadContact(this.conversation);
-    this.#tell("contact");
-  }
-
-  // Mark this contact as verified.
-  verify(how) { return this.#change(({ verified }) => ({ verified: stronger(verified, how) })); }
-
   // `goOn` runs on “Continue anyway”; null: not possible. An accepted alarm is not raised again.
   alarm(name, sentence, goOn) {
-    if (!this.contact?.accepted.includes(name)) this.#alarms.raise(name, sentence, goOn);
+    if (!this.contact.hasAccepted(name)) this.#alarms.raise(name, sentence, goOn);
   }
-
-  // Accept the alarms with these names, here and on the user's other devices.
-  #accept = (...names) => () => this.#change(({ accepted }) => ({ accepted: [...accepted, ...names].slice(-50) }));
 
   // Called by a row that found its place.
   arrived(row) {
@@ -182,25 +148,20 @@ customElements.define("message-thread", class extends HTMLElement {
     if (!this.judge) return;
     this.judge.settle([...this.rows.children], this.loaded.complete);
     this.#lookBack();
-    clearTimeout(this.#remembering);
-    this.#remembering = setTimeout(() => this.#remember().catch(() => {}), REMEMBER_AFTER);
+    this.contact.remember(() => this.judge.seen);
   }
-
-  #isUnaccepted = (hash) => !this.contact.accepted.includes(rollback(hash));
 
   // A message seen in an earlier session is missing. It may still be loading; if not, the server withholds it.
   #lookBack() {
-    const missing = this.judge.missing(this.loaded.hasOlder).map(([, hash]) => hash).filter(this.#isUnaccepted);
+    const missing = this.judge.missing(this.loaded.hasOlder).map(([, hash]) => hash)
+      .filter((hash) => !this.contact.hasAccepted(rollback(hash)));
     const wasOpen = this.#lookUp.isOpen;
     for (const hash of this.#lookUp.look(missing)) {
-      const names = () => [rollback(hash), ...(this.judge.letGo(hash) ? [notLast(hash)] : [])];
-      this.alarm(rollback(hash), ROLLED_BACK, () => this.#accept(...names())());
+      const goOn = () => this.contact.accept(rollback(hash), ...(this.judge.letGo(hash) ? [notLast(hash)] : []));
+      this.alarm(rollback(hash), ROLLED_BACK, goOn);
     }
     if (wasOpen !== this.#lookUp.isOpen) this.#tell("alarm");
   }
-
-  // Store the last verified message of each side, to detect when a server later shows less.
-  #remember() { return this.#change(() => this.judge.seen); }
 
   // Resolves once all loaded rows are judged.
   async settled() {

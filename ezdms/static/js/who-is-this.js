@@ -37,7 +37,7 @@ customElements.define("who-is-this", class extends HTMLElement {
   }
 
   #show() {
-    const { verified } = this.thread.contact;
+    const { verified } = this.thread.contact.known;
     const [words, explained] = TRUST[verified] ?? TRUST[""];
     this.button.disabled = false;
     this.button.dataset.trust = verified === "link" ? "none" : verified || "none";
@@ -63,7 +63,7 @@ customElements.define("who-is-this", class extends HTMLElement {
   }
 
   async #done(how) {
-    await this.thread.verify(how);
+    await this.thread.contact.verify(how);
     this.#toggle(false);
   }
 

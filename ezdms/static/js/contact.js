@@ -1,0 +1,69 @@
+// What the user's devices know about the other person in a conversation: their pinned key, how they were verified, the
+// last messages seen, and accepted alarms. Stored in this browser, and in the vault.
+
+import * as crypto from "./crypto.js";
+import { setName } from "./conversation-list.js";
+import { loadContact } from "./keystore.js";
+import { getStanding } from "./session.js";
+import { changeContact, overwriteVault, stronger, syncVault } from "./vault.js";
+
+const REMEMBER_AFTER = 1000; // ms; the read position is stored once for many messages
+
+export class Contact {
+  #remembering;
+  known; // as stored (keystore.js); undefined before `load`, or if this person is new
+
+  // `raise(name, sentence, goOn)` raises an alarm, `changed()` is called when something else is known.
+  constructor(conversation, { raise, changed }) {
+    Object.assign(this, { conversation, raise, changed });
+  }
+
+  // Sync contacts from other devices. Reading works even if the server cannot be reached.
+  async sync() {
+    try {
+      await syncVault((await getStanding()).vault_version);
+    } catch (error) {
+      const sentence = `${error.message} This browser keeps what it knows.`;
+      if (error.kind === "alarm") this.raise("vault", sentence, overwriteVault);
+    }
+  }
+
+  async load() {
+    this.known = await loadContact(this.conversation);
+    return this.known;
+  }
+
+  // Remember the key statement of this person, if it is new.
+  async pin({ pin, name }) {
+    if (this.known?.hash === pin.hash) return; // the known statement
+    const keep = () => this.#change(() => ({ ...pin, name }));
+    try {
+      if (this.known) crypto.checkSuccession(this.known, pin);
+      await keep();
+    } catch (error) {
+      if (error.kind !== "alarm" || this.known.ik !== pin.ik) throw error;
+      this.raise("statement", `${error.message} Ask them some other way whether they changed something.`, keep);
+    }
+    setName(this.conversation, name);
+  }
+
+  async #change(change) {
+    await changeContact(this.conversation, change);
+    await this.load();
+    this.changed();
+  }
+
+  // Mark this contact as verified.
+  verify(how) { return this.#change(({ verified }) => ({ verified: stronger(verified, how) })); }
+
+  // Accept the alarms with these names, here and on the user's other devices.
+  accept(...names) { return this.#change(({ accepted }) => ({ accepted: [...accepted, ...names].slice(-50) })); }
+
+  hasAccepted(name) { return this.known?.accepted.includes(name) ?? false; }
+
+  // Store the last verified message of each side soon, to detect when a server later shows less.
+  remember(seen) {
+    clearTimeout(this.#remembering);
+    this.#remembering = setTimeout(() => this.#change(seen).catch(() => {}), REMEMBER_AFTER);
+  }
+}
