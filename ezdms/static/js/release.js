@@ -1,6 +1,6 @@
 // The content of documents of this release: parts (one hash), style sheets and fonts. Made by bin/parts.
 
-export const PARTS = "zcEnOs-QwASUReMra52QMpQLhWzJz7fq5bUaIayOKsI";
+export const PARTS = "MLFESAQJxrQt-GFjEM6kX6MsfGmla1Y6l4S62AMd8_w";
 export const STYLES = [
   "sha256-13xKfBrg0eeGwIlrfZjRNNkpS4BtUMC5HIRaNXtWn/M=",
   "sha256-Beh557fYwwx0IBpKjYVoB6D2U7o1aS07Oh0yXk+3l+s=",

@@ -1,0 +1,185 @@
+// The unsent messages of a conversation. Each is stored in IndexedDB with its id and, once tried, its encrypted form,
+// until the server shows it, so that it is neither lost nor sent twice.
+
+import * as crypto from "./crypto.js";
+import { addToOutbox, loadOutbox, removeFromOutbox, updateOutbox } from "./keystore.js";
+import { isNumber, postForm } from "./server.js";
+import { Unsent } from "./unsent.js";
+
+const ROW_AFTER = 300; // ms for the socket to deliver a sent message, before it is fetched
+const RETRY_AFTER = 10; // seconds; a reconnected socket tries sooner
+const NOT_SHOWN = "The server says it has this message, but does not show it.";
+
+export class Outbox {
+  #taken = new Map(); // message_id → item confirmed by the server, but not shown yet
+  #timer;
+
+  // `keepDraft()` stores the field, `giveBack(text)` puts a discarded text back into it.
+  constructor(thread, { keepDraft, giveBack }) {
+    Object.assign(this, { thread, keepDraft, giveBack });
+    this.unsent = new Unsent(thread.querySelector(".outbox"), {
+      retry: (item) => this.#retry(item), discard: (item) => this.#discard(item),
+    });
+    thread.onJudged(() => this.#look());
+  }
+
+  // This conversation is removed from the page.
+  end() { clearTimeout(this.#timer); }
+
+  // Send a text. Throws, and shows nothing, if it can be neither sent nor stored. `shown()` runs once it is visible.
+  async add(text, shown) {
+    const message_id = crypto.b64uEncode(globalThis.crypto.getRandomValues(new Uint8Array(16)));
+    const item = { conversation: this.thread.conversation, message_id, text, ts: Date.now() };
+    let isDone = false;
+    try {
+      const isNext = navigator.onLine && this.unsent.isEmpty && !this.thread.isHeld;
+      this.unsent.show(item);
+      shown();
+      if (isNext) isDone = await this.#sendAtOnce(item);
+      else item.key = await addToOutbox(item);
+    } catch (error) {
+      this.unsent.hide(message_id);
+      throw error;
+    }
+    if (!isDone) this.flush();
+  }
+
+  // One tab at a time: two would use the same number.
+  #inTurn(work) {
+    return navigator.locks.request(`ezdms-outbox ${this.thread.conversation}`, work);
+  }
+
+  // Nothing is queued before it: sent while it is being stored. This tab takes its turn until the response arrives, but
+  // does not wait for the turn to begin: meanwhile another tab may send the same ciphertext, which is stored once, or
+  // take the number. False: check the queue again.
+  async #sendAtOnce(item) {
+    await this.#seal(item);
+    const keep = async () => { item.key = await addToOutbox(item); };
+    const done = Promise.allSettled([this.#post(item), keep()]);
+    this.#inTurn(() => done);
+    const [posted, kept] = await done;
+    if (posted.status === "fulfilled") this.#sent(item, posted.value);
+    else if (kept.status === "rejected") throw kept.reason;
+    else if (posted.reason.status === 409) return false;
+    else this.#failed(item, posted.reason);
+    return true;
+  }
+
+  // Send queued messages, in order.
+  async flush() {
+    if (!(await this.thread.ready.then(() => true, () => false))) return; // the thread has shown why
+    await this.#inTurn(async () => {
+      await this.thread.settled();
+      let waits = this.thread.isHeld ? "Queued." : "";
+      for (const item of await loadOutbox(this.thread.conversation)) {
+        if (this.#taken.has(item.message_id)) continue;
+        this.unsent.show(item);
+        if (this.thread.judge.shows(item.message_id)) this.#sent(item); // stored, but its response was lost
+        else if (waits) this.unsent.say(item.message_id, waits);
+        else if (!(await this.#send(item))) waits = "Queued after the message before it.";
+      }
+    });
+  }
+
+  async #send(item) {
+    if (!navigator.onLine) {
+      this.unsent.say(item.message_id, "You are offline. It will be sent when you are connected again.", true);
+      return false;
+    }
+    this.unsent.say(item.message_id, "Sending…");
+    try {
+      this.#sent(item, await this.#deliver(item));
+      return true;
+    } catch (error) {
+      this.#failed(item, error);
+      return false;
+    }
+  }
+
+  // The server says it has it. Its row arrives by the socket, or is fetched; until then the message is kept.
+  #sent(item, seq) {
+    this.unsent.say(item.message_id, "");
+    this.#taken.set(item.message_id, item);
+    this.#look();
+    if (this.#taken.has(item.message_id)) setTimeout(() => this.#ask(item.message_id, seq), ROW_AFTER);
+  }
+
+  async #ask(id, seq) {
+    const { thread } = this;
+    const asked = thread.catchUp(seq).then(() => thread.loadUntil(() => thread.loaded.rowOf(seq)));
+    const isAnswered = await asked.then(() => true, () => false);
+    if (!this.#taken.has(id)) return;
+    if (isAnswered) this.unsent.say(id, NOT_SHOWN, true);
+    else this.#taken.delete(id); // sent again with the next connection: the same ciphertext, stored once
+  }
+
+  // Hide messages that the server shows; once it also confirmed them, they need not be kept.
+  #look() {
+    for (const id of this.unsent.ids) {
+      if (this.thread.judge?.shows(id)) this.unsent.hide(id); // perhaps sent by another tab
+    }
+    for (const [id, { key }] of this.#taken) {
+      if (!this.thread.judge.shows(id)) continue;
+      this.#taken.delete(id);
+      // A message that could not be stored is still the draft. One left behind is sent again, but stored once.
+      (key ? removeFromOutbox(key) : this.keepDraft()).catch(() => {});
+    }
+  }
+
+  #failed(item, error) {
+    this.unsent.say(item.message_id, `Not sent. ${error.message}`, true);
+    const isPassing = error.status === 0 || error.status === 429 || error.status >= 500;
+    clearTimeout(this.#timer);
+    if (isPassing) this.#timer = setTimeout(() => this.flush(), 1000 * (error.retryAfter ?? RETRY_AFTER));
+  }
+
+  // Send the encrypted message as it is. If another device took its number, catch up and encrypt it again under the
+  // same id: the server never stores an id twice. Repeat as long as another device is faster.
+  async #deliver(item) {
+    for (;;) {
+      if (!item.sealed) {
+        await this.#seal(item);
+        await updateOutbox(item);
+      }
+      try {
+        return await this.#post(item);
+      } catch (error) {
+        if (error.code !== "counter") throw error;
+        await this.thread.catchUp(Infinity);
+        await this.thread.loadUntil(() => !this.thread.judge.isBehind);
+        if (this.thread.judge.shows(item.message_id)) return 0; // this message took it
+        if (!this.thread.judge.isPast(item.sealed.n) || this.thread.isHeld) throw error; // nobody took it
+        item.sealed = null;
+      }
+    }
+  }
+
+  async #seal(item) {
+    const { me, partner } = await this.thread.ready;
+    const { next: [n, p], acknowledged: a } = this.thread.judge;
+    const link = { n, p, a, id: crypto.b64uDecode(item.message_id, 16) };
+    const sealed = await crypto.sealMessage(me, partner, { ...link, ts: item.ts, text: item.text });
+    const { hash, suite, content_for_a, content_for_b } = sealed;
+    item.sealed = { n, hash, suite, content_for_a, content_for_b };
+  }
+
+  // Resolves to its seq.
+  async #post({ conversation: conversation_id, message_id, sealed }) {
+    const { seq } = await postForm("/send_message", { conversation_id, message_id, ...sealed }, { seq: isNumber });
+    this.thread.judge.keepOwn(sealed.n, sealed.hash);
+    return seq;
+  }
+
+  #retry({ message_id }) {
+    this.#taken.delete(message_id);
+    return this.flush();
+  }
+
+  async #discard({ key, message_id, text }) {
+    if (key) await removeFromOutbox(key);
+    this.#taken.delete(message_id);
+    this.unsent.hide(message_id);
+    this.giveBack(text);
+    await this.flush();
+  }
+}
