@@ -42,7 +42,7 @@ async def test_a_new_login_pin_is_shown_only_to_its_own_account(browser: Browser
     """Two tabs of one browser create an account each; the first has not saved its PIN yet."""
     alice, bob = await Someone.arrives(browser, server, "alice"), Someone(server, "bob")
     await alice.page.get_by_role("textbox", name="Username").fill("alice")
-    await alice.page.get_by_role("button", name="Create an account").click()
+    await alice.page.get_by_role("button", name="Create account").click()
     shown = alice.page.get_by_test_id("login-pin")
     await expect(shown).not_to_be_empty()
     pin = await shown.inner_text()
@@ -92,8 +92,8 @@ async def test_a_new_login_pin_works_and_the_old_one_does_not_even_at_the_url_of
     assert old != alice.login_pin
     use = page.get_by_role("button", name="Use the new Login PIN")
     await use.click()
-    await expect(alice.alert).to_contain_text("Save your new Login PIN first")
-    await page.get_by_role("checkbox", name="I have saved my new Login PIN").check()
+    await expect(alice.alert).to_contain_text("This is not how your Login PIN ends")
+    await page.get_by_role("textbox", name="Last 4 characters of your new Login PIN").fill(alice.login_pin)  # or all
 
     async def lose_the_answer(route: Route) -> None:
         await route.fetch()  # the PIN is changed
@@ -107,7 +107,7 @@ async def test_a_new_login_pin_works_and_the_old_one_does_not_even_at_the_url_of
     await expect(page.get_by_text("Your new Login PIN is in use")).to_be_visible()
     await expect(device.page.get_by_role("button", name="Log in")).to_be_visible()
 
-    await device.page.get_by_role("textbox", name="Login PIN").fill(old)
+    await device.page.get_by_label("Login PIN", exact=True).fill(old)
     await device.page.get_by_role("button", name="Log in").click()
     await expect(device.alert).to_contain_text("No account has this Login PIN")
     device.login_pin = alice.login_pin
@@ -137,8 +137,8 @@ async def test_deleting_an_account_keeps_its_messages_for_the_other_person(brows
     await expect(ada.alert).to_contain_text("This is not your Login PIN")
     await field.fill(ada.login_pin)
     await page.get_by_role("button", name="Delete my account").click()
-    await expect(page.get_by_role("button", name="Create an account")).to_be_visible()
-    await page.get_by_role("textbox", name="Login PIN").fill(ada.login_pin)
+    await expect(page.get_by_role("button", name="Create account")).to_be_visible()
+    await page.get_by_label("Login PIN", exact=True).fill(ada.login_pin)
     await page.get_by_role("button", name="Log in").click()
     await expect(ada.alert).to_contain_text("No account has this Login PIN")
 

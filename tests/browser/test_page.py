@@ -19,6 +19,12 @@ from tests.support.someone import Someone
 PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}}
 DESKTOP: dict[str, Any] = {"viewport": {"width": 1280, "height": 800}}
 
+# What a password manager sees in a form, and what the form itself could submit: nothing without a name.
+FORM = """(form) => [...form.elements].filter((one) => one.localName === "input").map((one) => {
+    const kept = one.autocomplete.includes("password") ? one.value : one.autocomplete === "username" && one.value;
+    return [one.autocomplete, one.type, one.name, kept || ""];
+})"""
+
 
 async def test_the_new_account_page_is_accessible_survives_a_reload_and_saves_the_pin(
     browser: Browser, home: Home
@@ -27,7 +33,7 @@ async def test_the_new_account_page_is_accessible_survives_a_reload_and_saves_th
     await alice.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page = alice.page
     await page.get_by_role("textbox", name="Username").fill("alice")
-    await page.get_by_role("button", name="Create an account").click()
+    await page.get_by_role("button", name="Create account").click()
     pin = page.get_by_test_id("login-pin")
     await expect(pin).to_have_text(re.compile(r"[0-9A-Z]{4}(-[0-9A-Z]{4}){3}"))
     await expect(page.get_by_text("nobody can restore it")).to_be_visible()
@@ -47,13 +53,46 @@ async def test_the_new_account_page_is_accessible_survives_a_reload_and_saves_th
     await page.evaluate("() => { window.print = () => { window.printed = true } }")
     await page.get_by_role("button", name="Print").click()
     assert await page.evaluate("() => window.printed")
-    await expect(page.get_by_role("button", name="Continue")).to_be_disabled()
-    await page.get_by_role("checkbox", name="I have saved my Login PIN").check()
+    await expect(page.get_by_test_id("search-pin")).to_be_visible()
+    assert await page.locator("welcome-card form").evaluate(FORM) == [
+        ["username", "text", "", "alice"],
+        ["new-password", "password", "", shown],
+        ["off", "text", "", ""],
+    ]
+    field = page.get_by_role("textbox", name="Last 4 characters of your Login PIN")
+    for typed in ("", shown[-3:], "UUUU"):  # no PIN has a U
+        await field.fill(typed)
+        await page.get_by_role("button", name="Continue").click()
+        await expect(alice.alert).to_contain_text("This is not how your Login PIN ends")
+        await expect(field).to_have_value(typed)
+    await field.fill(f" {shown[-4:].lower().replace('1', 'l').replace('0', 'o')} ")
     await page.get_by_role("button", name="Continue").click()
     await expect(page.get_by_test_id("my-search-pin")).to_be_visible()
     await page.goto(f"{home.server.url}/welcome")  # once saved, it is not shown again
     await expect(page.get_by_test_id("my-search-pin")).to_be_visible()
     assert shown not in await page.content()
+    alice.login_pin = shown
+    alice.search_pin = await page.get_by_test_id("my-search-pin").inner_text()
+    device = await Someone.arrives(browser, home.server, "alice")
+    page = device.page
+    assert await page.locator("log-in form").evaluate(FORM) == [
+        ["username", "text", "", ""],
+        ["current-password", "password", "", ""],
+    ]
+    reveal, pin = page.locator("log-in").get_by_role("button", name="Show"), page.get_by_label("Login PIN", exact=True)
+    await reveal.click()
+    await expect(pin).to_have_attribute("type", "text")
+    await page.locator("log-in").get_by_role("button", name="Hide").click()
+    await expect(pin).to_have_attribute("type", "password")
+    await reveal.click()
+    device.login_pin, device.search_pin = alice.login_pin, alice.search_pin
+    await device.logs_in()
+    sent = [one.lower() for one in (*alice.traffic, *device.traffic)]
+    assert all([one for one in sent if path in one] for path in ("/register", "/login"))  # control
+    assert [one for one in sent if shown.lower() in one or shown.replace("-", "").lower() in one] == []
+    response = await device.context.request.get(home.server.url)
+    assert "form-action 'none'" in response.headers["content-security-policy"]
+    await device.context.close()
 
 
 async def test_list_and_conversation_are_side_by_side_on_desktop_and_one_at_a_time_on_a_phone(
@@ -96,7 +135,7 @@ async def shows_on_submit(field: Locator, button: Locator, alert: Locator, typed
 async def test_invalid_input_shows_an_error_stays_in_its_field_and_stores_nothing(browser: Browser, home: Home) -> None:
     alice, bob = await Someone.arrives(browser, home.server, "alice", **DESKTOP), await home.peer()
     page = alice.page
-    field, button = page.get_by_role("textbox", name="Username"), page.get_by_role("button", name="Create an account")
+    field, button = page.get_by_role("textbox", name="Username"), page.get_by_role("button", name="Create account")
     for typed in ("", "al", "with space", "<script>", "x" * 32 + "y", "ünïcode"):
         if len(typed) <= 32:
             await shows_on_submit(field, button, alice.alert, typed, "3 to 32 letters")
@@ -116,7 +155,7 @@ async def test_invalid_input_shows_an_error_stays_in_its_field_and_stores_nothin
 
     nobody = await Someone.arrives(browser, home.server, "nobody")
     field, button = (
-        nobody.page.get_by_role("textbox", name="Login PIN"),
+        nobody.page.get_by_label("Login PIN", exact=True),
         nobody.page.get_by_role("button", name="Log in"),
     )
     for typed, word in (
@@ -229,7 +268,7 @@ async def test_rate_limits_and_an_unreachable_server_show_an_error(browser: Brow
         bob = await Someone.arrives(browser, server, "bob")
         field, button = (
             bob.page.get_by_role("textbox", name="Username"),
-            bob.page.get_by_role("button", name="Create an account"),
+            bob.page.get_by_role("button", name="Create account"),
         )
         await shows_on_submit(field, button, bob.alert, "bob", "Please wait")
         server.stop()

@@ -43,7 +43,7 @@ async def registers(window: Window, name: str) -> dict[str, str]:
     await window.press("create-account [type=submit]")
     await shows(window, "[data-testid=search-pin]", "-")
     pins = {kind: str(await window.read(text_of(f"[data-testid={kind}-pin]"))) for kind in ("login", "search")}
-    await window.press("[type=checkbox]")
+    await window.type("#proof", pins["login"][-4:])
     await window.press("welcome-card [type=submit]")
     return pins
 
@@ -69,7 +69,7 @@ async def changes_pin(window: Window, origin: str, login_pin: str) -> str:
     await window.press("change-pin [type=submit]")
     await shows(window, "change-pin [data-testid=login-pin]", "-")
     new_pin = str(await window.read(text_of("change-pin [data-testid=login-pin]")))
-    await window.press("change-pin .new-pin [type=checkbox]")
+    await window.type("#new-proof", new_pin[-4:])
     await window.press("change-pin .new-pin [type=submit]")
     await shows(window, "change-pin [role=status]", "Your new Login PIN is in use")
     return new_pin

@@ -136,11 +136,11 @@ class Someone:
         """Go from the front page to the empty list."""
         page = self.page
         await page.get_by_role("textbox", name="Username").fill(self.name)
-        await page.get_by_role("button", name="Create an account").click()
+        await page.get_by_role("button", name="Create account").click()
         await expect(page.get_by_test_id("login-pin")).not_to_be_empty()
         self.login_pin = await page.get_by_test_id("login-pin").inner_text()
         self.search_pin = await page.get_by_test_id("search-pin").inner_text()
-        await page.get_by_role("checkbox", name="I have saved my Login PIN").check()
+        await page.get_by_role("textbox", name="Last 4 characters of your Login PIN").fill(self.login_pin[-4:])
         await page.get_by_role("button", name="Continue").click()
         await expect(page.get_by_test_id("my-search-pin")).to_have_text(self.search_pin)
         return self
@@ -148,7 +148,7 @@ class Someone:
     async def logs_in(self, page: Page | None = None) -> None:
         """Log in with the Login PIN."""
         page = page or self.page
-        await page.get_by_role("textbox", name="Login PIN").fill(self.login_pin)
+        await page.get_by_label("Login PIN", exact=True).fill(self.login_pin)
         await page.get_by_role("button", name="Log in").click()
         await expect(page.get_by_test_id("my-search-pin")).to_have_text(self.search_pin)
 

@@ -157,4 +157,4 @@ def test_a_wrong_login_pin_shows_an_error_and_stays_in_its_field(bob: WebKitUser
         window.fill("Login PIN", typed)
         window.press("Log in")
         window.reads(words, "log-in")
-        assert window.run("() => document.querySelector('log-in input').value") == typed
+        assert window.run("() => document.querySelector('log-in .pin').value") == typed

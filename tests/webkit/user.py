@@ -25,11 +25,11 @@ class WebKitUser:
         """Go from the front page to the empty list."""
         self.window.open(self.server.url)
         self.window.fill("Username", self.name)
-        self.window.press("Create an account")
+        self.window.press("Create account")
         read = "(name) => document.querySelector(`[data-testid=${name}]`)?.textContent"
         self.search_pin = self.window.until(read, "search-pin")
         self.login_pin = self.window.run(read, "login-pin")
-        self.window.press("I have saved my Login PIN", "checkbox")
+        self.window.fill("Last 4 characters of your Login PIN", self.login_pin[-4:])
         self.window.press("Continue")
         self.window.reads(self.search_pin)
         return self

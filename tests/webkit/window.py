@@ -29,8 +29,8 @@ NARROW = "* { min-width: 0; min-height: 0; margin: 0; padding: 0; border: 0; fon
 # Finds an interactive element by its role and name. Runs in the page.
 FIND = """([role, name, scope]) => {
     const KINDS = {
-        button: "button", checkbox: "[type=checkbox]", link: "a[href]", textbox: "textarea, [type=text]",
-        heading: "h1, h2, h3",
+        button: "button", checkbox: "[type=checkbox]", link: "a[href]",
+        textbox: "textarea, [type=text], [type=password]", heading: "h1, h2, h3",
     };
     const nameOf = (element) => element.ariaLabel || element.labels?.[0]?.textContent || element.textContent;
     return [...document.querySelectorAll(KINDS[role])].find((element) =>

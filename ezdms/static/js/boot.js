@@ -25,7 +25,7 @@ import "./start-conversation.js";
 import { isWhole, watchArrival } from "./arrived.js";
 import { lineOf, renewList, showWhole, useList } from "./conversation-list.js";
 import { canSign } from "./crypto.js";
-import { onPress, showPageAlert } from "./dom.js";
+import { onPress, showPageAlert, showUsername } from "./dom.js";
 import { showFront } from "./front.js";
 import { connect, join } from "./live.js";
 import { currentThread, startNavigating } from "./navigate.js";
@@ -71,7 +71,7 @@ function showSettings(path, me) {
   document.body.append(instantiate("settings"));
   document.querySelector(`.tabs a[href="${path}"]`).setAttribute("aria-current", "page");
   document.getElementById("main").append(instantiate(path.slice(1)));
-  for (const element of document.querySelectorAll("[data-username]")) element.textContent = me.username;
+  showUsername(document, me.username);
   document.title = `${SETTINGS[path]} · EZ-DMS`;
 }
 

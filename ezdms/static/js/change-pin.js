@@ -5,6 +5,7 @@ import { copyFrom, offerDownload, onPress, onSubmit } from "./dom.js";
 import { KEYS } from "./log-in.js";
 import { deploymentId, postForm } from "./server.js";
 import { account } from "./session.js";
+import { offerToManager, proveSaved } from "./welcome-card.js";
 
 const prefixed = (fields) => Object.fromEntries(Object.entries(fields).map(([name, value]) => [`new_${name}`, value]));
 
@@ -14,7 +15,7 @@ customElements.define("change-pin", class extends HTMLElement {
     let deployment, change, nextLogin; // posted once the new PIN is saved
     onSubmit(ask, "Checking…", async (progress) => {
       const me = await account;
-      const pin = crypto.normaliseLoginPin(ask.querySelector("input").value);
+      const pin = crypto.normaliseLoginPin(ask.querySelector(".pin").value);
       deployment = await deploymentId();
       const login = await crypto.loginKeys(pin, deployment);
       const stored = await postForm("/private_keys", login, KEYS);
@@ -28,14 +29,13 @@ customElements.define("change-pin", class extends HTMLElement {
       const text = `New Login PIN (secret, nobody can restore it): ${shown}\n`;
       offerDownload(this.querySelector("[data-do=download]"), `ezdms-${me.username}.txt`, text);
       [ask.hidden, confirm.hidden] = [true, false];
-      confirm.querySelector("input").focus();
+      offerToManager(confirm, me, shown);
+      confirm.querySelector(".proof").focus();
     });
     const copy = this.querySelector("[data-do=copy]");
     onPress(copy, () => copyFrom(copy, this.querySelector("output").textContent));
     onSubmit(confirm, "Changing…", async () => {
-      if (!confirm.querySelector("input").checked) {
-        throw new Error("Save your new Login PIN first, then check the box.");
-      }
+      proveSaved(confirm, this.querySelector("output").textContent);
       const purpose = await crypto.changePinPurpose(change);
       const act = await crypto.signAct(await account, deployment, "change_pin", purpose, Date.now());
       try {

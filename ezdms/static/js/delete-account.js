@@ -9,7 +9,7 @@ import { account } from "./session.js";
 customElements.define("delete-account", class extends HTMLElement {
   connectedCallback() {
     onSubmit(this, "Deleting…", async () => {
-      const pin = crypto.normaliseLoginPin(this.querySelector("input").value);
+      const pin = crypto.normaliseLoginPin(this.querySelector(".pin").value);
       const deployment = await deploymentId();
       const login = await crypto.loginKeys(pin, deployment);
       const act = await crypto.signAct(await account, deployment, "delete_account", "", Date.now());

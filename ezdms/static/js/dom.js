@@ -32,6 +32,8 @@ export function onSubmit(element, busyLabel, work) {
   const form = element.closest("form") ?? element.querySelector("form");
   const button = form.querySelector("[type=submit]");
   const label = button.textContent;
+  const reveal = form.querySelector("[data-do=reveal]");
+  if (reveal) onPress(reveal, () => showSecret(reveal, reveal.textContent === "Show"));
   form.noValidate = true; // our own sentences, in the alert region
   form.querySelector("fieldset").disabled = false; // before this, a click would be lost
   form.addEventListener("submit", async (event) => {
@@ -40,15 +42,29 @@ export function onSubmit(element, busyLabel, work) {
     form.ariaBusy = "true";
     button.textContent = busyLabel;
     showAlert(form);
+    if (reveal) showSecret(reveal, false); // a password manager saves only what is a password when it is submitted
     try {
       await work((label) => { button.textContent = label; });
     } catch (error) {
       showAlert(form, error.message);
-      form.querySelector("input, textarea")?.focus();
+      form.querySelector("input:not([hidden], [tabindex]), textarea")?.focus();
     }
     form.ariaBusy = "false";
     button.textContent = label;
   });
+}
+
+// Show or hide the PIN in the field before this button.
+function showSecret(button, isShown) {
+  button.textContent = isShown ? "Hide" : "Show";
+  button.previousElementSibling.type = isShown ? "text" : "password";
+}
+
+// Fill in the user’s name, also into the fields from which a password manager learns whose PIN it is.
+export function showUsername(root, username) {
+  for (const element of root.querySelectorAll("[data-username]")) {
+    element[element.localName === "input" ? "value" : "textContent"] = username;
+  }
 }
 
 // A link that saves text as a file; the text stays in this browser.

@@ -11,7 +11,7 @@ export const KEYS = { statement: isText, salt: isB64u, iterations: isNumber, wra
 customElements.define("log-in", class extends HTMLElement {
   connectedCallback() {
     onSubmit(this, "Checking…", async (progress) => {
-      const pin = crypto.normaliseLoginPin(this.querySelector("input").value);
+      const pin = crypto.normaliseLoginPin(this.querySelector(".pin").value);
       const login = await crypto.loginKeys(pin, await deploymentId());
       try {
         const stored = await postForm("/login", login, { user_id: isId, search_salt: isB64u, ...KEYS });

@@ -1,9 +1,9 @@
 // The content of documents of this release: parts (one hash), style sheets and fonts. Made by bin/parts.
 
-export const PARTS = "MLFESAQJxrQt-GFjEM6kX6MsfGmla1Y6l4S62AMd8_w";
+export const PARTS = "AiG-DVw88hj87kdVmulNYt9M0QJkzbl5UFeuKDv9LDs";
 export const STYLES = [
-  "sha256-13xKfBrg0eeGwIlrfZjRNNkpS4BtUMC5HIRaNXtWn/M=",
-  "sha256-Beh557fYwwx0IBpKjYVoB6D2U7o1aS07Oh0yXk+3l+s=",
+  "sha256-fdZmw9EO1oppq3XAES3+D/Vjqq3LbKSGydhJz+oVCaQ=",
+  "sha256-ZUjrpEBPhoucmZJmV+EQ875Ofx3cel6UacHqwR1pjIw=",
   "sha256-ZrXcxhAhQ0THQNO+HVa7z8BOd1RIOBYFm6MGBrCmsyE=",
 ];
 export const FONTS = {

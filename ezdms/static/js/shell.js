@@ -10,13 +10,13 @@ const TAGS = new Set(("a aside button canvas code div fieldset footer form h1 h2
   + "log-in message-composer message-log message-thread my-search-pin new-search-pin sealed-text served-builds "
   + "start-conversation welcome-card who-is-this").split(" "));
 const VALUES = {
-  href: /^\/[a-z-]*$/, src: /^\/static\/[0-9a-f]{12}\/icon\.svg$/, type: /^(button|submit|text|checkbox)$/,
+  href: /^\/[a-z-]*$/, src: /^\/static\/[0-9a-f]{12}\/icon\.svg$/, type: /^(button|submit|text|password|checkbox)$/,
 };
 const HARMLESS = new Set(("alt aria-controls aria-describedby aria-expanded aria-hidden aria-label aria-labelledby "
   + "autocapitalize autocomplete class dir disabled enterkeyhint for height hidden id maxlength minlength muted "
   + "placeholder playsinline required role rows spellcheck tabindex width data-added data-alarm data-alone data-build "
-  + "data-closed data-copy data-do data-host-name data-host-notice data-long data-no-camera data-odd data-runs-on "
-  + "data-short data-testid data-trust data-username data-why").split(" "));
+  + "data-closed data-copy data-do data-host-name data-host-notice data-long data-new-pin data-no-camera data-odd "
+  + "data-runs-on data-short data-testid data-trust data-username data-why").split(" "));
 const ACTS = ["auxclick", "click", "dblclick", "keydown", "keypress", "submit"]; // user actions
 
 const IMPORT_MAP = /^{"integrity":{[^{}]*}}$/; // cannot redirect to another module

@@ -258,12 +258,12 @@ class Visitor:
     async def opens(self, path: str = "/") -> None:
         """Load the page and wait until its fields are enabled."""
         await self.page.goto(f"{self.liar.url}{path}", wait_until="commit")
-        await expect(self.page.get_by_role("textbox", name="Login PIN")).to_be_enabled()
+        await expect(self.page.get_by_label("Login PIN", exact=True)).to_be_enabled()
 
     async def types_and_nothing_leaves(self) -> None:
         """The real fields accept input, and nothing of it leaves the browser."""
         await self.page.get_by_role("textbox", name="Username").fill(USERNAME)
-        field = self.page.get_by_role("textbox", name="Login PIN")
+        field = self.page.get_by_label("Login PIN", exact=True)
         await field.press_sequentially(LOGIN_PIN[:6])
         await field.fill(LOGIN_PIN)
         await self.page.keyboard.press("Tab")

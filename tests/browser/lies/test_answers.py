@@ -216,7 +216,7 @@ async def test_a_new_id_for_the_same_account_deletes_nothing(stage: Stage) -> No
         stage.liar.lying("POST /login", with_member("user_id", "Z" * 22)),
     ):
         await stage.page.goto(stage.address)
-        await stage.page.get_by_role("textbox", name="Login PIN").fill(stage.alice.login_pin)
+        await stage.page.get_by_label("Login PIN", exact=True).fill(stage.alice.login_pin)
         async with stage.page.expect_navigation():
             await stage.page.get_by_role("button", name="Log in").click()
         assert await stage.page.evaluate(IS_CALLED, "Z" * 22)
@@ -244,7 +244,7 @@ async def test_another_account_under_the_same_id_finds_no_stored_messages(stage:
     with stage.liar.lying("GET /me", saying('{"code": "no_session"}', 401)):
         await carol.page.reload()
         with stage.liar.lying("POST /login", with_member("user_id", me["user_id"])):
-            await carol.page.get_by_role("textbox", name="Login PIN").fill(eve.login_pin)
+            await carol.page.get_by_label("Login PIN", exact=True).fill(eve.login_pin)
             async with carol.page.expect_navigation():
                 await carol.page.get_by_role("button", name="Log in").click()
             assert await carol.page.evaluate(IS_CALLED, me["user_id"])

@@ -39,7 +39,7 @@ async def test_a_font_substituted_by_the_server_is_not_used(lied_to: Browser, st
     with stage.liar.lying("GET /", notice), stage.liar.lying(rf"GET /static/.*/{file}", is_another):
         async with page.expect_console_message(lambda message: file in message.text) as said:
             await page.goto(stage.liar.url)
-            await expect(page.get_by_role("textbox", name="Login PIN")).to_be_enabled()
+            await expect(page.get_by_label("Login PIN", exact=True)).to_be_enabled()
         assert "integrity" in (await said.value).text
         await has(page, "U+100-" if file == LATIN else "U+0-FF")
     await context.close()

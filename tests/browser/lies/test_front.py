@@ -46,7 +46,7 @@ REFUSED: dict[str, tuple[str, Change]] = {
 async def is_refused(visitor: Visitor, name: str, login_pin: str, request: str, change: Change) -> None:
     """The login fails with an error; the page stays as it is, and nothing of the response is shown or kept."""
     page = visitor.page
-    await page.get_by_role("textbox", name="Login PIN").fill(login_pin)
+    await page.get_by_label("Login PIN", exact=True).fill(login_pin)
     with visitor.liar.lying(request, change):
         await page.get_by_role("button", name="Log in").click()
         await expect(page.locator("log-in [role=alert]"), name).not_to_be_empty()
@@ -129,7 +129,7 @@ async def test_a_new_account_uses_only_what_the_browser_generated(lied_to: Brows
     watch = Watch(someone.page, stage.liar)
     with stage.liar.lying(REGISTER, with_all(dict(REGISTERED.values()))):
         await someone.page.get_by_role("textbox", name="Username").fill("carol")
-        await someone.page.get_by_role("button", name="Create an account").click()
+        await someone.page.get_by_role("button", name="Create account").click()
         await expect(someone.page.get_by_test_id("login-pin")).not_to_be_empty()
     words = await everything_on(someone.page)
     assert "Welcome, carol" in words
@@ -157,9 +157,9 @@ async def test_an_invalid_registration_response_creates_no_account(visitor: Visi
     await visitor.page.get_by_role("textbox", name="Username").fill("dora")
     for name in ("html", "an empty object"):
         with visitor.liar.lying(REGISTER, saying(NO_JSON[name])):
-            await visitor.page.get_by_role("button", name="Create an account").click()
+            await visitor.page.get_by_role("button", name="Create account").click()
             await expect(visitor.page.locator("create-account [role=alert]"), name).not_to_be_empty()
-        await expect(visitor.page.get_by_role("button", name="Create an account")).to_be_enabled()
+        await expect(visitor.page.get_by_role("button", name="Create account")).to_be_enabled()
         assert "user_id" not in await stored_in(visitor.page)
     await visitor.shows_nothing_of_it()
     assert visitor.page.url == f"{visitor.liar.url}/"
@@ -188,7 +188,7 @@ async def test_a_new_login_pin_locks_the_users_own_keys_whatever_the_server_clai
         await page.get_by_role("button", name="Make a new Login PIN").click()
         await expect(page.get_by_test_id("login-pin")).not_to_be_empty()
     carl.login_pin = await page.get_by_test_id("login-pin").inner_text()
-    await page.get_by_role("checkbox", name="I have saved my new Login PIN").check()
+    await page.get_by_role("textbox", name="Last 4 characters of your new Login PIN").fill(carl.login_pin[-4:])
     await page.get_by_role("button", name="Use the new Login PIN").click()
     await expect(page.get_by_text("Your new Login PIN is in use")).to_be_visible()
     await page.goto(stage.liar.url)

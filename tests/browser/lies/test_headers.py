@@ -143,7 +143,7 @@ async def test_a_server_gains_nothing_by_ending_the_session(stage: Stage) -> Non
     await stage.is_listening()
     await stage.composer.fill("a draft that nobody gets")
     stage.liar.close_sockets(1008)
-    await expect(stage.page.get_by_role("textbox", name="Login PIN")).to_be_enabled()
+    await expect(stage.page.get_by_label("Login PIN", exact=True)).to_be_enabled()
     kept = await stored_in(stage.page)
     assert "a draft" not in kept
     assert "search-pin" not in kept
@@ -160,7 +160,7 @@ async def test_a_linked_pin_is_deleted_with_the_session(stage: Stage) -> None:
     await until(lambda: stage.liar.has_socket)
     assert stage.bob.search_pin in await stored_in(stage.page)
     stage.liar.close_sockets(1008)
-    await expect(stage.page.get_by_role("textbox", name="Login PIN", exact=True)).to_be_enabled()
+    await expect(stage.page.get_by_label("Login PIN", exact=True)).to_be_enabled()
     assert stage.bob.search_pin not in await stored_in(stage.page)
     await stage.is_in_or_logs_in()
 

@@ -40,7 +40,7 @@ async def test_a_warning_stays_above_the_login_field(stage: Stage, asked: str) -
     """The server claims that the session has ended, so the front page with its PIN field is shown."""
     with stage.liar.lying(DOCUMENT, change), stage.liar.lying(asked, NO_SESSION):
         await stage.page.goto(stage.address)
-        await expect(stage.page.get_by_role("textbox", name="Login PIN")).to_be_enabled()
+        await expect(stage.page.get_by_label("Login PIN", exact=True)).to_be_enabled()
         await expect(stage.warning).to_contain_text(TAMPERED)
         await expect(stage.warning).to_be_visible()
         await expect(stage.page.locator("body > :first-child")).to_have_id("page-alert")
@@ -52,7 +52,7 @@ async def test_a_list_that_arrives_after_the_session_ended_reports_nobody_missin
     with stage.liar.lying(OPENED, NO_SESSION):
         async with stage.page.expect_response("**/conversations/*") as asked:
             await stage.page.goto(stage.address)
-            await expect(stage.page.get_by_role("textbox", name="Login PIN")).to_be_enabled()
+            await expect(stage.page.get_by_label("Login PIN", exact=True)).to_be_enabled()
         await (await asked.value).finished()
         await stage.page.wait_for_timeout(500)  # time for a warning to appear
         await expect(stage.warning).to_have_count(0)

@@ -49,7 +49,7 @@ ANOTHER_PROMPT = exchange(
     (ALIAS, f'<label for="username">Login PIN {FORGED}</label>'),
     ('maxlength="32"', 'maxlength="18" placeholder="XXXX-XXXX-XXXX-XXXX"'),
     ("<h2>Create an account</h2>", "<h2>Log in</h2>"),
-    ("Create an account</button>", "Log in</button>"),
+    ("Create account</button>", "Log in</button>"),
     ('<log-in class="card">', '<log-in class="card" hidden>'),
 )
 FRONT: dict[str, Edit] = {
