@@ -58,10 +58,31 @@ is_current() { # -x: the link may be broken after its Python was removed
   [ -x "$1/bin/python" ] && [ -f "$1/made-from" ] && [ "$(cat "$1/made-from")" = "$(stamp_of "$1" "$2")" ]
 }
 
+# Say why FOLDER cannot be set up here, and what works instead; return if it can.
+check_writable() {
+  local folder=$1 owner me why
+  owner=$(ls -ld "$(dirname "$folder")" | awk '{print $3}') me=$(id -un 2>/dev/null || true) # prints the number of a user without a name, and fails
+  if [ -w "$(dirname "$folder")" ] && { [ ! -e "$folder" ] || [ -w "$folder" ]; }; then
+    if [ "$(id -u)" -eq 0 ] && [ "$owner" != root ]; then
+      say "Note: $root belongs to $owner, who can change what you run as root. To prevent that: chown -R root:root '$root'"
+    fi
+    return
+  fi
+  if [ "$owner" = "$me" ]; then
+    fail "EZ-DMS has to set up $folder, but you cannot write there. Copy the checkout to a folder that you can write to, such as: cp -R '$root' ~/ezdms"
+  fi
+  why="EZ-DMS has to set up $folder, but this checkout belongs to $owner, and you are $me."
+  if [ -e "$folder" ] && [ ! -x "$folder/bin/python" ]; then
+    why="EZ-DMS is set up in $folder, but you are $me, and cannot use it. If $owner wants to permit that: chmod -R go+rX '$folder'."
+  fi
+  fail "$why Run it once as $owner: sudo -u $owner '$root/bin/ezdms' --version. Or use a checkout of your own: cp -R '$root' ~/ezdms"
+}
+
 # environment FOLDER LOCK: make FOLDER match LOCK. The stamp is written last, so an incomplete one is never used.
 environment() {
   local folder=$1 lock=$2 python
   if is_current "$folder" "$lock"; then return; fi
+  check_writable "$folder"
   python=$(find_python)
   exec 9>"$folder.lock"
   if command -v flock >/dev/null; then flock 9; fi # if two start at once, the second waits, then finds it done

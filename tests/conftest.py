@@ -144,7 +144,7 @@ class Server:
         environment |= {f"EZDMS_{name.upper()}": value for name, value in self.settings.items()}
         environment |= {"EZDMS_DATA_DIR": str(self.data_dir), "EZDMS_PORT": str(self.port), "PYTHONPATH": str(ROOT)}
         with self.log.open("a") as log:
-            is_forked = self.python == sys.executable and self.module == "tests.support.cheap"
+            is_forked = self.python == sys.executable and self.module.startswith("tests.support.")
             given: dict[str, Any] = {"env": environment, "stdout": subprocess.PIPE, "stderr": log}
             self.process = forked.launch("serve", module=self.module, python="" if is_forked else self.python, **given)
         assert self.process.stdout is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import sqlite3
 import stat
@@ -47,18 +48,24 @@ def check_folder(data_dir: Path) -> list[Finding]:
         findings.append(warning("permissions", f"Other users can read {names}. Run: chmod -R go= {data_dir}"))
     else:
         findings.append(ok("permissions", f"Only the owner can access {data_dir} and the files in it."))
-    owners = {path.stat().st_uid for path in (data_dir, *data_dir.iterdir())}
-    if len(owners) > 1:
-        findings.append(
-            failed(
-                "owner",
-                f"Files in {data_dir} belong to several users. Run: chown -R OWNER {data_dir}, with the "
-                "user that runs EZ-DMS.",
-            )
-        )
+    findings += _check_owner(data_dir)
     if not os.access(data_dir, os.W_OK):
         findings.append(warning("writable", f"You cannot write to {data_dir}. Make sure the server's user can."))
     return findings
+
+
+def _check_owner(data_dir: Path) -> list[Finding]:
+    """The server runs as the folder's owner, and must be able to use every file in it, except those of others."""
+    owner = data_dir.stat()
+    others = [
+        path.name
+        for path in sorted(data_dir.iterdir())
+        if path.lstat().st_uid != owner.st_uid and not path.name.startswith(".")  # such as Litestream's
+    ]
+    if not others:
+        return []
+    sentence = f"{', '.join(others[:3])} does not belong to the folder's owner, so the server cannot use it. Run: "
+    return [failed("owner", f"{sentence}chown -R {owner.st_uid}:{owner.st_gid} {shlex.quote(str(data_dir.resolve()))}")]
 
 
 def check_disk(data_dir: Path, floor: int) -> Finding:

@@ -7,7 +7,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -60,7 +60,7 @@ def restore(source: Path, data_dir: Path, progress: Progress, *, replace: bool =
             f"There is already a database in {data_dir}. To replace it with the backup, use --replace. "
             "The old one is kept next to it."
         )
-    with _partly(target) as part:
+    with _partly(target, given_to=data_dir) as part:
         _copy(source, part, progress)
         check(part, progress, advice="Restore another backup.")
         old = _set_aside(target) if target.exists() else None
@@ -154,15 +154,24 @@ def _part_of(target: Path) -> Path:
 
 
 class _partly:  # noqa: N801 - a context manager, used as a verb
-    """A temporary file next to `target` (0600), removed on exit unless kept."""
+    """A temporary file next to `target` (0600), removed on exit unless kept.
 
-    def __init__(self, target: Path) -> None:
+    `given_to`: the data folder whose owner gets it.
+    """
+
+    def __init__(self, target: Path, *, given_to: Path | None = None) -> None:
         self.part = _part_of(target)
+        self._given_to = given_to
 
     def __enter__(self) -> Path:
         try:
             self.part.unlink(missing_ok=True)  # left by a killed process
-            os.close(os.open(self.part, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+            descriptor = os.open(self.part, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
+            try:
+                if self._given_to is not None:
+                    data_folder.give(descriptor, self._given_to)
+            finally:
+                os.close(descriptor)
         except OSError as error:
             raise BackupError(f"Cannot write {self.part}: {error.strerror}.") from error
         return self.part
@@ -202,9 +211,6 @@ def _set_aside(target: Path) -> Path:
 
 def _note(data_dir: Path, target: Path) -> None:
     """Record the time for `ezdms doctor`. A failure here does not spoil the backup."""
-    try:
-        path = data_dir / data_folder.LAST_BACKUP
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            json.dump({"at": time.time(), "file": str(target.absolute())}, file)
-    except OSError:
-        pass
+    with suppress(OSError, BackupError), _partly(data_dir / data_folder.LAST_BACKUP, given_to=data_dir) as part:
+        part.write_text(json.dumps({"at": time.time(), "file": str(target.absolute())}), "utf-8")
+        _keep(part, data_dir / data_folder.LAST_BACKUP)

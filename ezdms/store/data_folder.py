@@ -1,4 +1,7 @@
-"""The data folder: accessible only to its owner, and used by one server at a time."""
+"""The data folder: accessible only to its owner, and used by one server at a time.
+
+Root may use the folder of the server's user; whatever root creates in it belongs to that user (give).
+"""
 
 from __future__ import annotations
 
@@ -24,8 +27,11 @@ class InUse(FolderError):
     """Another process has locked the folder."""
 
 
-def make(folder: Path) -> None:
-    """Create the folder if missing (mode 0700). Raises FolderError if it cannot be made or has another owner."""
+def make(folder: Path, *, by_root: bool = False) -> None:
+    """Create the folder if missing (mode 0700). Raises FolderError if it cannot be made or has another owner.
+
+    `by_root`: root may use the folder of another user. Not to run a server: who owns the folder should do that.
+    """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except FileExistsError as error:
@@ -35,11 +41,21 @@ def make(folder: Path) -> None:
             f"The data folder {folder} cannot be created: {error.strerror}. Choose another with --data-dir."
         ) from error
     owner = folder.stat().st_uid
-    if owner != os.geteuid():
+    if owner != os.geteuid() and not (by_root and os.geteuid() == 0):
         raise FolderError(
             f"The data folder {folder} belongs to {_user(owner)}, but you are {_user(os.geteuid())}. "
             f"Start EZ-DMS as {_user(owner)}, or choose another folder with --data-dir."
         )
+
+
+def give(descriptor: int, folder: Path) -> None:
+    """Make a file that root created in the folder belong to its owner: otherwise the server could not use it.
+
+    Open it with O_NOFOLLOW or O_EXCL, so that a link cannot make root give away another file.
+    """
+    file, owner = os.fstat(descriptor), folder.stat()
+    if os.geteuid() == 0 and file.st_uid != owner.st_uid and file.st_nlink == 1:
+        os.fchown(descriptor, owner.st_uid, owner.st_gid)
 
 
 def is_short_of_room(folder: Path, floor: int) -> bool:
@@ -62,13 +78,14 @@ def held(folder: Path) -> Iterator[None]:
     The lock (flock) ends with the process, however that ends. The lock file stays.
     """
     try:
-        descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError as error:
         raise FolderError(
             f"The data folder {folder} cannot be written: {error.strerror}. "
             "Make it writable for the user who runs EZ-DMS, or choose another with --data-dir."
         ) from error
     try:
+        give(descriptor, folder)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

@@ -29,7 +29,9 @@ def run(command: list[str], folder: Path, **environment: str) -> subprocess.Comp
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of what a clone of this checkout contains, set up once."""
     folder = tmp_path_factory.mktemp("a fresh clone") / "EZ DMS"
-    listed = run(["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"], ROOT)
+    listed = run(
+        ["git", "-c", f"safe.directory={ROOT}", "ls-files", "--cached", "--others", "--exclude-standard", "-z"], ROOT
+    )
     for name in filter(None, listed.stdout.split("\0")):
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
+from tests.support.dynamic import USER, readable_by_all
 
 CLEAN = {name: value for name, value in os.environ.items() if not name.startswith(("EZDMS_", "PIP_", "PYTHONPATH"))}
 SET_UP = '. "$0/bin/lib.sh"; environment "$1" "$2"'
@@ -103,6 +104,42 @@ def test_an_environment_without_its_python_is_rebuilt(made: Path, lock: Path) ->
     assert code == 0, said
     assert "Setting up" in said
     assert end(start(made, lock)) == (0, "")
+
+
+def by_another_user(folder: Path, lock: Path) -> str:
+    """What someone is told for whom this folder cannot be set up."""
+    shell = ["bash", "-euo", "pipefail", "-c", SET_UP, str(ROOT), str(folder), str(lock)]
+    done = subprocess.run(
+        shell, env=CLEAN, capture_output=True, text=True, check=False, user=USER, group=USER, extra_groups=[]
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert len(done.stderr.splitlines()) == 1  # no message of the shell or of Python
+    return done.stderr
+
+
+def test_a_checkout_that_cannot_be_written_is_explained_with_what_works_instead() -> None:
+    with readable_by_all() as folder:
+        lock = folder / "requirements.lock"
+        lock.write_text("# nothing\n")
+        sentence = by_another_user(folder / ".venv", lock)
+        assert f"this checkout belongs to root, and you are {USER}. Run it once as root: sudo -u root" in sentence
+        (folder / ".venv").mkdir(0o700)  # made with umask 077
+        assert "cannot use it. If root wants to permit that: chmod -R go+rX" in by_another_user(folder / ".venv", lock)
+        (folder / ".venv").rmdir()
+        os.chown(folder, USER, USER)
+        folder.chmod(0o555)
+        assert "but you cannot write there. Copy the checkout" in by_another_user(folder / ".venv", lock)
+
+
+def test_root_is_told_that_the_checkouts_owner_could_change_what_root_runs() -> None:
+    with readable_by_all() as folder:
+        lock = folder / "requirements.lock"
+        lock.write_text("# nothing\n")
+        os.chown(folder, USER, USER)
+        code, told = end(start(folder / ".venv", lock))
+        assert code == 0, told
+        assert f"Note: {ROOT} belongs to {USER}, who can change what you run as root." in told
+        assert end(start(folder / ".venv", lock)) == (0, "")  # said once
 
 
 def test_without_a_network_the_setup_fails_with_a_message_and_is_not_recorded(made: Path, lock: Path) -> None:

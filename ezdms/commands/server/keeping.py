@@ -55,7 +55,7 @@ def restore(file: Path, data_dir: Path | None, replace: bool) -> None:
     from ezdms.store import data_folder
 
     target = settings_of(data_dir).data_dir
-    data_folder.make(target)
+    data_folder.make(target, by_root=True)
     with data_folder.held(target):
         old = restore(file, target, _progress(), replace=replace)
     click.echo(f"Restored {file} to {target}.")
