@@ -35,6 +35,9 @@ async def test_every_page_and_state_passes_axe_and_fits_the_screen(
     await page.get_by_role("textbox", name="Search PIN").clear()  # filled in by the link
     await alice.starts_with(bob.search_pin)
     faults["an empty conversation"] = await faults_in_every_look(page)
+    await alice.new_chat()
+    faults["a new chat"] = await faults_in_every_look(page)
+    await page.keyboard.press("Escape")
     await alice.writes("a long word: " + "W" * 200)
     await bob.opens("alice")
     await bob.writes("an answer, see https://example.org")

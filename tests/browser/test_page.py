@@ -102,9 +102,7 @@ async def test_list_and_conversation_are_side_by_side_on_desktop_and_one_at_a_ti
     await expect(alice.page.get_by_text("No conversations yet")).to_be_visible()
     await alice.starts_with(bob.search_pin)
     for part in (
-        alice.page.get_by_test_id("my-search-pin"),
-        alice.page.get_by_role("textbox", name="Search PIN"),
-        alice.page.get_by_role("button", name="Start"),
+        alice.page.get_by_role("button", name="New chat"),
         alice.page.get_by_role("button", name="Log out"),
         alice.list.get_by_role("link", name=bob.name),
         alice.page.get_by_role("textbox", name="Message"),
@@ -370,4 +368,48 @@ async def test_all_requests_go_to_this_server(browser: Browser, home: Home) -> N
     ] == []
     assert await alice.page.evaluate("() => document.fonts.ready.then(() => document.fonts.check('16px Inter'))")
     assert any("inter-latin" in address for address in addresses)
+    assert alice.errors == []
+
+
+@pytest.mark.firefox_too
+async def test_new_chat_is_open_while_the_list_is_empty_and_otherwise_opens_and_closes_by_click_or_key(
+    browser: Browser, home: Home
+) -> None:
+    alice, bob, carol = await Someone.is_in(browser, home.server, "alice"), await home.peer(), await home.peer()
+    page, keys = alice.page, alice.page.keyboard
+    button, panel = page.get_by_role("button", name="New chat"), page.get_by_role("dialog", name="New chat")
+    field, start = [panel.get_by_role("textbox", name="Their Search PIN"), panel.get_by_role("button", name="Start")]
+    mine = panel.get_by_test_id("my-search-pin")
+    await expect(page.get_by_text("No conversations yet")).to_be_visible()
+    for part in (field, start, mine):  # by itself
+        await expect(part).to_be_visible()
+    await expect(field).not_to_be_focused()
+    await button.click()  # to the field, since there is nothing else to see
+    await expect(field).to_be_focused()
+    await keys.type("half a P")
+    await bob.starts_with(alice.search_pin)  # someone is faster: nothing moves away from under the hands
+    await expect(alice.list.get_by_role("link", name=bob.name)).to_be_visible()
+    await expect(field).to_be_focused()
+    await keys.press("Escape")
+    await expect(panel).to_be_hidden()
+    await expect(button).to_be_focused()
+    await expect(button).to_have_attribute("aria-expanded", "false")
+
+    await page.reload()
+    await expect(alice.list.get_by_role("link", name=bob.name)).to_be_visible()
+    await expect(mine).to_be_hidden()
+    await button.press("Enter")
+    await expect(button).to_have_attribute("aria-expanded", "true")
+    await expect(field).to_be_focused()
+    await shows_on_submit(field, start, alice.alert, "hello", "25 letters")
+    await button.click()
+    await expect(panel).to_be_hidden()
+    await button.click()
+    await expect(field).to_have_value("hello")
+    await field.fill(carol.search_pin)
+    await keys.press("Enter")
+    await expect(page.get_by_role("heading", name=carol.name)).to_be_visible()
+    await expect(panel).to_be_hidden()
+    await button.click()
+    await expect(field).to_have_value("")
     assert alice.errors == []

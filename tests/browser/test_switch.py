@@ -152,7 +152,7 @@ async def test_loading_a_conversation_does_not_steal_focus_from_another_field(
 ) -> None:
     alice, bob, _ = three
     await alice.page.reload()
-    field, message = [alice.page.get_by_role("textbox", name=name) for name in ("Search PIN", "Message")]
+    field, message = await alice.new_chat(), alice.page.get_by_role("textbox", name="Message")
     async with held_back(alice.page):
         await alice.list.get_by_role("link", name=bob.name).click()
         await field.click()
@@ -212,7 +212,7 @@ async def test_a_conversation_evicted_from_the_cache_is_released(home: Home, thr
 
 async def test_enter_does_the_same_as_the_button(home: Home) -> None:
     alice, bob = await home.person("alice"), await home.peer()
-    await alice.page.get_by_role("textbox", name="Search PIN").fill(bob.search_pin)
+    await (await alice.new_chat()).fill(bob.search_pin)
     await alice.page.keyboard.press("Enter")
     await expect(alice.page.get_by_role("heading", name=bob.name)).to_be_visible()
     await expect(alice.page.get_by_text("Verified by Search PIN")).to_be_visible()

@@ -633,8 +633,7 @@ async def test_a_swapped_contact_key_is_detected_before_anything_is_sent(home: H
     await alice.page.unroute("**/c/*/open")
     await alice.page.goto(home.server.url)
     await alice.page.route("**/start_conversation", answer_with_eve)
-    await alice.page.get_by_role("textbox", name="Search PIN").fill(mallory.search_pin)
-    await alice.page.get_by_role("button", name="Start").click()
+    await alice.looks_up(mallory.search_pin)
     await expect(alice.alert).to_contain_text("does not belong to this Search PIN")
     assert alice.page.url == f"{home.server.url}/"
 

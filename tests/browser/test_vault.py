@@ -52,8 +52,7 @@ async def test_concurrent_vault_writes_from_tabs_and_browsers_lose_no_update(bro
     await second_tab.goto(alice.address)
 
     async def start(page: Page, search_pin: str) -> None:
-        await page.get_by_role("textbox", name="Search PIN").fill(search_pin)
-        await page.get_by_role("button", name="Start").click()
+        await alice.looks_up(search_pin, page)
         await expect(page.get_by_text("Verified by Search PIN")).to_be_visible()
 
     names = {other.name for other in others}

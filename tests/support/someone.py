@@ -176,10 +176,23 @@ class Someone:
         await device.logs_in()
         return device
 
+    async def new_chat(self, page: Page | None = None) -> Locator:
+        """Open “New chat”, unless it is open; returns its field."""
+        page = page or self.page
+        field = page.get_by_role("textbox", name="Their Search PIN")
+        if not await field.is_visible():
+            await page.get_by_role("button", name="New chat").click()
+        return field
+
+    async def looks_up(self, search_pin: str, page: Page | None = None) -> None:
+        """Enter a Search PIN in “New chat”."""
+        page = page or self.page
+        await (await self.new_chat(page)).fill(search_pin)
+        await page.get_by_role("button", name="Start").click()
+
     async def starts_with(self, search_pin: str) -> None:
         """Enter a Search PIN; the conversation opens."""
-        await self.page.get_by_role("textbox", name="Search PIN").fill(search_pin)
-        await self.page.get_by_role("button", name="Start").click()
+        await self.looks_up(search_pin)
         await expect(self.page.get_by_text("Verified by Search PIN")).to_be_visible()
 
     async def opens(self, name: str) -> None:

@@ -24,12 +24,14 @@ BOTTOM = "() => Math.round(document.querySelector('message-composer').getBoundin
 
 async def test_every_field_and_button_has_a_role_and_a_name(alice: WebKitUser, friend: Peer) -> None:
     window = alice.opens(friend).window
+    window.press("New chat")
     assert not window.run("() => document.getElementById('page-alert')?.innerText ?? ''")
     used = ("button", "link", "textbox", "checkbox")
     known = {
         ("textbox", "Message"),
         ("textbox", "Their Search PIN"),
         ("button", "Send"),
+        ("button", "New chat"),
         ("button", "Log out"),
         ("button", "Copy my Search PIN"),
         ("log", "Messages"),
@@ -46,6 +48,7 @@ async def test_every_field_and_button_has_a_role_and_a_name(alice: WebKitUser, f
         if all(name or role not in used for role, name in found):
             return found if known <= found else set()
         window.reload()
+        window.press("New chat")
         return set()
 
     assert until(named, "everything has a name")
@@ -95,6 +98,7 @@ async def test_zooming_is_not_mistaken_for_an_on_screen_keyboard(alice: WebKitUs
 async def test_one_click_selects_the_whole_text_to_copy(alice: WebKitUser, friend: Peer) -> None:
     window = alice.opens(friend).window
     window.press("Not verified")
+    window.press("New chat")
     for place in ("[data-testid=my-search-pin]", ".safety"):
         window.until("(place) => document.querySelector(place).checkVisibility()", place)
         text = window.until("(place) => document.querySelector(place).textContent", place)

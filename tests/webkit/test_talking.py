@@ -33,8 +33,7 @@ def is_drawn(window: Window) -> None:
 
 
 def test_two_people_find_each_other_and_talk_through_reloads(alice: WebKitUser, bob: WebKitUser) -> None:
-    alice.is_at_the_list().window.fill("Search PIN", bob.search_pin)
-    alice.window.press("Start")
+    alice.is_at_the_list().looks_up(bob.search_pin)
     alice.window.reads("Verified by Search PIN")
     alice.writes("hello bob")
     bob.window.press("alice", "link")

@@ -111,8 +111,7 @@ async def test_a_tampered_copy_is_not_shown(host: Server, alice: WebKitUser, fri
 
 def test_logging_out_deletes_the_keys_and_logging_in_restores_everything(alice: WebKitUser, bob: WebKitUser) -> None:
     window = bob.window
-    window.fill("Search PIN", alice.search_pin)
-    window.press("Start")
+    bob.looks_up(alice.search_pin)
     bob.writes("still here")
     window.reads("still here", "message-row")
     bob.logs_out()

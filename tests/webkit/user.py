@@ -9,6 +9,7 @@ from tests.webkit.window import Window
 DESKTOP = (1280, 800)
 IS_IN = """() => document.querySelector("my-search-pin output")?.textContent ? "in"
     : document.querySelector("log-in fieldset:enabled") && "out" """
+READS_PIN = "(pin) => document.querySelector('[data-testid=my-search-pin]')?.textContent === pin"
 
 
 class WebKitUser:
@@ -31,7 +32,7 @@ class WebKitUser:
         self.login_pin = self.window.run(read, "login-pin")
         self.window.fill("Last 4 characters of your Login PIN", self.login_pin[-4:])
         self.window.press("Continue")
-        self.window.reads(self.search_pin)
+        self.window.until(READS_PIN, self.search_pin)
         return self
 
     def is_at_the_list(self) -> WebKitUser:
@@ -46,7 +47,14 @@ class WebKitUser:
         """Log in with the Login PIN, from the front page to the list."""
         self.window.fill("Login PIN", self.login_pin)
         self.window.press("Log in")
-        self.window.reads(self.search_pin)
+        self.window.until(READS_PIN, self.search_pin)
+
+    def looks_up(self, search_pin: str) -> None:
+        """Enter a Search PIN in “New chat”."""
+        if not self.window.has("textbox", "Their Search PIN"):
+            self.window.press("New chat")
+        self.window.fill("Their Search PIN", search_pin)
+        self.window.press("Start")
 
     def logs_out(self) -> None:
         """Log out and wait for the front page."""

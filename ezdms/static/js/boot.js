@@ -29,6 +29,7 @@ import { onPress, showPageAlert, showUsername } from "./dom.js";
 import { showFront } from "./front.js";
 import { connect, join } from "./live.js";
 import { currentThread, startNavigating } from "./navigate.js";
+import { useNewChat } from "./new-chat.js";
 import { oddBuilds } from "./served-builds.js";
 import { getStanding, account, leave } from "./session.js";
 import { instantiate } from "./shell.js";
@@ -49,7 +50,9 @@ const NOTE_AFTER = 15000; // ms until the build of this page is recorded; not ur
 const LIST_AFTER = 500; // ms for the socket to connect, before the list is loaded without it
 
 function showSession(me) {
-  document.body.append(instantiate("session"));
+  const session = instantiate("session");
+  useNewChat(session);
+  document.body.append(session);
   document.querySelector(".me .name").textContent = me.username;
   document.querySelector(".me .name").ariaLabel = `Your account: ${me.username}`;
   onPress(document.getElementById("log-out"), async () => {

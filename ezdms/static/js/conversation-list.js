@@ -4,6 +4,7 @@ import * as crypto from "./crypto.js";
 import { showPageAlert } from "./dom.js";
 import { swapIn } from "./guard.js";
 import { loadContacts } from "./keystore.js";
+import { openWhileEmpty } from "./new-chat.js";
 import { getFragment } from "./server.js";
 import { account } from "./session.js";
 
@@ -76,6 +77,7 @@ function showTitle() {
 // Update the page after lines have arrived.
 export function showWhole() {
   if (list) list.parentElement.querySelector(".empty").hidden = lines.size > 0;
+  openWhileEmpty(!lines.size);
   showTitle();
 }
 

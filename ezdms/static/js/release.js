@@ -1,10 +1,10 @@
 // The content of documents of this release: parts (one hash), style sheets and fonts. Made by bin/parts.
 
-export const PARTS = "AiG-DVw88hj87kdVmulNYt9M0QJkzbl5UFeuKDv9LDs";
+export const PARTS = "1qYmj1S8NvD-IN-EKRLdSRVrBuxgrAc8y51Oj8ZzFCw";
 export const STYLES = [
   "sha256-fdZmw9EO1oppq3XAES3+D/Vjqq3LbKSGydhJz+oVCaQ=",
   "sha256-ZUjrpEBPhoucmZJmV+EQ875Ofx3cel6UacHqwR1pjIw=",
-  "sha256-ZrXcxhAhQ0THQNO+HVa7z8BOd1RIOBYFm6MGBrCmsyE=",
+  "sha256-7luHf6MzesqAt1TA36vgr7YD7pb/TXFiXO+8TMX8Vw8=",
 ];
 export const FONTS = {
   "inter-latin-ext-wght-normal.woff2": "sha256-NLnFBMq3pz43t0Y0OkSRMuVs97VIGvLLgdx03P8lyVY=",

@@ -5,6 +5,7 @@ import * as crypto from "./crypto.js";
 import { onSubmit } from "./dom.js";
 import { loadContact } from "./keystore.js";
 import { go } from "./navigate.js";
+import { openNewChat } from "./new-chat.js";
 import { isB64u, isText, postForm } from "./server.js";
 import { account } from "./session.js";
 import { changeContact, stronger } from "./vault.js";
@@ -57,12 +58,13 @@ customElements.define("start-conversation", class extends HTMLElement {
       if (this.expected) return this.onVerified(how);
       this.field.value = "";
       typed = "search-pin";
+      openNewChat(false);
       go(`/c/${conversation}`);
     });
     if (addedPin() === null) return; // the first one on a page takes it
     this.field.value = addedPin();
     sessionStorage.removeItem(ADDED);
     if (this.field.value) isOfLink();
-    this.field.focus();
+    openNewChat();
   }
 });

@@ -195,9 +195,8 @@ class Stage:
         return self.page.locator("aside start-conversation [role=alert]")
 
     async def tries_to_start(self, search_pin: str) -> None:
-        """Enter a Search PIN beside the list."""
-        await self.page.get_by_role("textbox", name="Search PIN").fill(search_pin)
-        await self.page.get_by_role("button", name="Start").click()
+        """Enter a Search PIN in “New chat”."""
+        await self.alice.looks_up(search_pin)
 
     async def tries_again(self) -> None:
         """Press Enter in the same field, which still has the Search PIN, and wait for the response."""

@@ -63,7 +63,7 @@ async def is_as_it_was(stage: Stage, url: str) -> None:
 async def test_a_scripted_click_does_nothing(stage: Stage) -> None:
     await stage.is_listening()
     await stage.composer.fill("not to be sent")
-    await stage.page.locator("aside start-conversation input").fill(stage.bob.search_pin)
+    await (await stage.alice.new_chat()).fill(stage.bob.search_pin)
     url = stage.page.url
     for name, selector in CONFIRMING.items():
         with told(name):

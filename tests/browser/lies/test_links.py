@@ -109,7 +109,7 @@ async def test_a_link_does_not_remove_a_verification(anywhere: Stage) -> None:
 async def test_a_pasted_link_finds_the_person_and_verifies_nobody(stage: Stage, is_trimmed: bool) -> None:
     mallory = await meets(stage)
     link = f"https://a-long-name-of-some-host.chat.example.org:8443/somewhere/#add={mallory.search_pin}"
-    field = stage.page.get_by_role("textbox", name="Search PIN")
+    field = await stage.alice.new_chat()
     await field.focus()
     await stage.page.keyboard.insert_text(link)
     if is_trimmed:
