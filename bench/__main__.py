@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 import uvloop
 
-from bench import capacity, opening, peers, processes, soak, speed
+from bench import capacity, opening, peers, processes, returning, soak, speed
 from bench.report import Report
 
 PARTS = {
@@ -19,6 +19,7 @@ PARTS = {
     "login": capacity.measure_login,
     "history": capacity.measure_history,
     "storm": capacity.measure_storm,
+    "return": returning.measure,
     "browser": opening.measure,
 }
 

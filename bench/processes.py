@@ -66,8 +66,8 @@ class Process:
 @contextmanager
 def ezdms(folder: Path, *, cores: int = 1, **settings: str) -> Iterator[tuple[Process, int]]:
     """Run EZ-DMS on a data folder, with every check on and high limits. Yields the process and its port."""
-    environment = NO_END | {f"EZDMS_{name.upper()}": value for name, value in settings.items()}
-    environment |= {"EZDMS_DATA_DIR": str(folder), "EZDMS_PORT": "0"}
+    environment = NO_END | {"EZDMS_DATA_DIR": str(folder), "EZDMS_PORT": "0"}
+    environment |= {f"EZDMS_{name.upper()}": value for name, value in settings.items()}
     process = Process(["ezdms", "serve"], environment, cores)
     try:
         match = re.search(r":([0-9]+)\n", process.announced)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import Any
@@ -14,11 +15,22 @@ from websockets.asyncio.client import connect
 
 from ezdms.client.errors import SessionEnded
 from ezdms.client.members import CONVERSATION
-from ezdms.client.transport import LONGEST_PAUSE, Transport, pause
+from ezdms.client.transport import LONGEST_PAUSE, Transport
 
 ENDED = 1008
+PING_EVERY = 10.0  # seconds; a connection can be dead without being closed
+ANSWER_WITHIN = 10.0  # seconds
+CLOSE_WITHIN = 1.0  # seconds; nobody may be there to answer
+FIRST_PAUSE = 4.0  # seconds: the longest one after a connection is lost
+SHORTEST_PAUSE = 0.1
 LARGEST_FRAME = 64 * 1024  # bytes
 MOST = 1000  # conversations; more news than that becomes one ring for all
+
+
+def pause(attempt: int) -> float:
+    """Seconds to wait before connecting again: random, since a restarted server loses all its connections at once, and
+    longer with each attempt that failed."""
+    return random.uniform(SHORTEST_PAUSE, min(LONGEST_PAUSE, FIRST_PAUSE * 2.0**attempt))  # noqa: S311
 
 
 class Straight(connect):
@@ -98,12 +110,15 @@ class Bell:
                     compression=None,
                     max_size=LARGEST_FRAME,
                     user_agent_header=None,
+                    ping_interval=PING_EVERY,
+                    ping_timeout=ANSWER_WITHIN,
+                    close_timeout=CLOSE_WITHIN,
                 ) as socket:
                     self.ring(None)
                     async for frame in socket:
                         self._hear(frame)
             except websockets.InvalidStatus as refused:
-                if refused.response.status_code == 401:
+                if refused.response.status_code == 401 and _is_ours(refused.response.body):
                     return self._end()
             except websockets.ConnectionClosed as closed:
                 if closed.rcvd is not None and closed.rcvd.code == ENDED:
@@ -133,3 +148,11 @@ class Bell:
     def _end(self) -> None:
         self._ended = SessionEnded(401, "no_session", "This session was ended, here or elsewhere.")
         self._rings.set()
+
+
+def _is_ours(body: bytes | bytearray) -> bool:
+    """Whether a refusal comes from the server, and not from a network's login page."""
+    try:
+        return bool(json.loads(body)["code"] == "no_session")
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return False

@@ -1,4 +1,4 @@
-"""Relays the page's WebSocket: the server's frames to the page, the page's two commands to the server. Text only."""
+"""Relays the page's WebSocket: the server's frames to the page, the page's three commands to the server. Text only."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ async def _to_page(far: ClientConnection) -> int:
 
 
 async def _to_server(far: ClientConnection) -> int:
-    """Relay the page's commands: join or leave a conversation."""
+    """Relay the page's commands: join or leave a conversation, or ask for an answer."""
     while True:
         try:
             wish = read_wish(await websocket.receive())
@@ -105,6 +105,8 @@ def read_wish(frame: str | bytes) -> str | None:
         members = json.loads(frame)
     except (ValueError, RecursionError):
         return None
+    if members == {"event": "ping"}:
+        return json.dumps(members)
     if not isinstance(members, dict) or set(members) != {"event", "conversation_id"}:
         return None
     event, where = members["event"], members["conversation_id"]

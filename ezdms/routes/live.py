@@ -26,6 +26,7 @@ from ezdms.web.pipeline import Outgoing
 blueprint = Blueprint("live", __name__)
 
 JSON_FRAMES = "ezdms.json"
+PONG = '{"event":"pong"}'  # the same for pages and programs
 LARGEST_FRAME = LARGEST_BODY  # characters: the same limit as for POST
 GONE = 1001
 MALFORMED = 1003
@@ -109,6 +110,8 @@ async def _read_frames(mailbox: Mailbox[Event], session: Session, as_json: bool)
                 await _join(mailbox, session, _conversation_id(members), as_json)
             elif event == "leave":
                 mailbox.joined.discard(_conversation_id(members))
+            elif event == "ping":  # a client cannot see the protocol's own pings, or that they stopped
+                mailbox.put(PONG)
             else:
                 return MALFORMED
         except Problem:

@@ -57,6 +57,8 @@ async def test_frames_are_forwarded_in_both_directions(fooled: Visit, truth: Ser
         await bob.writes("hello")
         while "<message-row" not in str(await socket.recv()):
             pass
+        await socket.send('{"event":"ping"}')
+        assert await socket.recv() == '{"event":"pong"}'
     await bob.leaves()
 
 
@@ -96,6 +98,9 @@ INVALID: list[str | bytes] = [
     '{"event":"join","conversation_id":"x"}',
     '{"event":"join","conversation_id":"000000000000000000000000","more":1}',
     '{"event":["join"],"conversation_id":"000000000000000000000000"}',
+    '{"event":"ping","conversation_id":"000000000000000000000000"}',
+    '{"event":"ping","more":1}',
+    '{"event":"pong"}',
 ]
 
 

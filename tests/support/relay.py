@@ -1,4 +1,5 @@
-"""A relay between a browser and the server that can be cut and mended, so that real connections break."""
+"""A relay between a browser and the server that can be cut and mended, so that real connections break. It can also stop
+forwarding what is said over WebSockets, while everything else goes on."""
 
 from __future__ import annotations
 
@@ -16,6 +17,8 @@ class Relay:
         self.port = 0
         self._listener: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
+        self._speaks = asyncio.Event()  # set while WebSockets opened now are forwarded
+        self._speaks.set()
 
     @property
     def url(self) -> str:
@@ -37,6 +40,17 @@ class Relay:
         await asyncio.gather(*self._connections, return_exceptions=True)
         await asyncio.sleep(0.01)  # let the loop close aborted transports
 
+    def silence(self, *, new: bool = True) -> None:
+        """Hold back all bytes of open WebSockets, and of new ones if `new`, and leave them open."""
+        self._speaks.clear()
+        if not new:
+            self._speaks = asyncio.Event()
+            self._speaks.set()
+
+    def speak(self) -> None:
+        """Forward what was held back, and the rest."""
+        self._speaks.set()
+
     def _accept(self, near: asyncio.StreamReader, near_writer: asyncio.StreamWriter) -> None:
         connection = asyncio.create_task(self._forward(near, near_writer))
         self._connections.add(connection)
@@ -50,13 +64,20 @@ class Relay:
         with suppress(OSError):
             far, far_writer = await asyncio.open_connection("127.0.0.1", self.server.port)
             try:
-                await asyncio.gather(_pump(near, far_writer), _pump(far, near_writer))
+                first = await near.read(65536)
+                speaks = self._speaks if first.startswith(b"GET /ws ") else None
+                if speaks is not None:
+                    await speaks.wait()
+                far_writer.write(first)
+                await asyncio.gather(_pump(near, far_writer, speaks), _pump(far, near_writer, speaks))
             finally:
                 far_writer.transport.abort()
 
 
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, speaks: asyncio.Event | None) -> None:
     while octets := await reader.read(65536):
+        if speaks is not None:
+            await speaks.wait()
         writer.write(octets)
         await writer.drain()
     writer.close()

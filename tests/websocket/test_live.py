@@ -157,6 +157,16 @@ async def test_html_sockets_get_fragments(alice: Person, bob: Person) -> None:
         assert f'data-conversation-id="{conversation_id}" data-last-seq="1"' in arrived
 
 
+async def test_a_ping_is_answered_after_what_happened_before(alice: Person, bob: Person) -> None:
+    """A client whose connection falls silent can notice it: the same frame for programs and pages."""
+    for as_json in (True, False):
+        async with listening(bob, as_json=as_json) as socket:
+            await alice.start(bob) if as_json else await alice.send(bob, "Hello")
+            await socket.connection.send('{"event":"ping"}')
+            assert "conversation" in await asyncio.wait_for(socket.connection.receive(), SOON)
+            assert await asyncio.wait_for(socket.connection.receive(), SOON) == '{"event":"pong"}'
+
+
 @pytest.mark.parametrize(
     ("headers", "status"),
     [

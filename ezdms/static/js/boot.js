@@ -108,7 +108,7 @@ function goLive(hasList) {
     onFrame: followFrame,
     onConnect: () => {
       currentThread()?.reconnect();
-      if (hasList) showList().catch(() => {}); // retried after the next connect
+      if (hasList) showList().then(followFrame).catch(() => {}); // retried after the next connect
     },
     check: () => getStanding(true),
   });

@@ -1,19 +1,33 @@
 // The WebSocket is only a shortcut: after every (re)connect the page fetches what it missed, in the list and in the
-// thread, so that a lost frame loses nothing.
+// thread, so that a lost frame loses nothing. A connection can be dead without being closed, so the page asks for an
+// answer whenever it is quiet, and whenever there is a reason to doubt.
 
 import { endRequests } from "./first.js";
 import { swapIn } from "./guard.js";
+import { pauseAfter } from "./pause.js";
 import { leave } from "./session.js";
 
-const FIRST_PAUSE = 250; // ms before reconnecting, doubled with each try, up to
-const LONGEST_PAUSE = 10000;
+const QUIET = 10000; // ms without a frame until the page asks
+const ANSWER = 8000; // ms to answer, or to connect
+const SOON = 4000; // ms to answer if there is a reason to doubt
+const TICK = 2000; // ms between checks
+const SLEPT = 8000; // ms between two checks: the device slept
+const AGAIN = 2; // tries without a frame until news are fetched without a socket
+const PING = '{"event":"ping"}';
+const PONG = '{"event":"pong"}';
 const SESSION_ENDED = 1008;
 const OPEN_ENDED = 4000; // another program may use the port afterwards, so no more requests are sent
+const SILENT = 0; // not a close code: no answer
 const OFFLINE = "You are offline. Your messages are queued until you are connected again.";
 
-let socket;
-let attempt = 0;
+let socket = null; // the one in use; frames of others are ignored
+let due = Infinity; // when the answer must be here (performance.now)
+let heard = 0; // when the last frame arrived
+let checked = Date.now(); // unlike performance.now, this goes on while the device sleeps
+let attempt = 0; // tries since the last frame
 let wasLost = false;
+let isOver = false;
+let pausing; // timer
 let page; // {status, thread, onConnect, onFrame, check}, from boot.js
 
 const isOpen = () => socket?.readyState === WebSocket.OPEN;
@@ -35,48 +49,96 @@ function tellLost() {
   tell(navigator.onLine ? "Connection lost. Reconnecting…" : OFFLINE);
 }
 
+// The server answers: only now is it certain that there is a connection.
+function hear() {
+  heard = performance.now();
+  due = Infinity;
+  attempt = 0;
+  if (!wasLost) return;
+  wasLost = false;
+  tell("Connected again.");
+  setTimeout(() => wasLost || tell(""), 2000);
+}
+
+function ask(within) {
+  if (due === Infinity) socket.send(PING);
+  due = Math.min(due, performance.now() + within);
+}
+
+// There is a reason to doubt: the device woke, the user is back, or the network has changed.
+function look() {
+  if (isOpen()) ask(SOON);
+  else if (!socket) open();
+}
+
+function tick() {
+  const hasSlept = Date.now() - checked > SLEPT;
+  checked = Date.now();
+  if (performance.now() > due) {
+    socket.close();
+    closed(SILENT);
+  } else if (hasSlept || (isOpen() && due === Infinity && performance.now() - heard > QUIET)) {
+    if (hasSlept) look();
+    else ask(ANSWER);
+  }
+}
+
 // Frames are processed one by one.
 let taken = Promise.resolve();
 const take = (frame) => {
   taken = taken.then(() => swapIn(frame)).then(page.onFrame).catch(() => {});
 };
 
-async function closed(code) {
+function closed(code) {
+  socket = null;
+  due = Infinity;
   if (code === SESSION_ENDED) return leave(); // the session was ended, here or elsewhere
   if (code === OPEN_ENDED) {
+    isOver = true;
     endRequests();
     return tell("“ezdms open” has stopped. Start it again, and use the address it prints.");
   }
   tellLost();
-  if (attempt >= 1) await page.check().catch((error) => error.status === 401 && leave()); // session ended
-  const pause = Math.min(FIRST_PAUSE * 2 ** attempt, LONGEST_PAUSE) * (0.7 + 0.6 * Math.random());
+  // Nobody else lost this connection at the same moment, if it was only silent.
+  pausing = setTimeout(open, code === SILENT && !attempt ? 0 : pauseAfter(attempt, Math.random()));
+  if (attempt >= 1) page.check().then(() => attempt > AGAIN && page.onConnect(), (error) => {
+    if (error.status === 401) leave(); // session ended
+  });
   attempt += 1;
-  setTimeout(open, pause);
 }
 
 function open() {
+  clearTimeout(pausing);
+  if (isOver) return;
   const address = new URL("/ws", location.href);
   address.protocol = address.protocol.replace("http", "ws");
   const opening = new WebSocket(address);
+  const on = (name, work) => opening.addEventListener(name, (event) => opening === socket && work(event));
   socket = opening;
-  opening.addEventListener("open", () => {
-    attempt = 0;
-    tell(wasLost ? "Connected again." : "");
-    setTimeout(() => isOpen() && tell(""), 2000);
-    wasLost = false;
+  due = performance.now() + ANSWER;
+  on("open", () => {
+    due = Infinity;
+    ask(ANSWER);
     join();
     page.onConnect();
   });
-  opening.addEventListener("message", ({ data }) => take(data));
-  opening.addEventListener("close", ({ code }) => closed(code));
+  on("message", ({ data }) => {
+    hear();
+    if (data !== PONG) take(data);
+  });
+  on("close", ({ code }) => closed(code));
 }
 
 export function connect(given) {
   page = given;
   open();
+  setInterval(tick, TICK);
   addEventListener("offline", tellLost);
-  addEventListener("online", () => wasLost && isOpen() && tell("Connected again."));
-  document.addEventListener("visibilitychange", join);
-  addEventListener("pagehide", () => socket.close(1000));
+  for (const name of ["online", "focus", "pageshow"]) addEventListener(name, look);
+  document.addEventListener("visibilitychange", () => {
+    join();
+    look();
+  });
+  addEventListener("pagehide", () => socket?.close(1000));
   addEventListener("pageshow", (event) => event.persisted && location.reload()); // its socket was closed at pagehide
 }
