@@ -19,6 +19,7 @@ CLIENT_NAMES = frozenset({"EZDMS_SERVER", "EZDMS_HOME", "EZDMS_PIN", "EZDMS_PIN_
 LONGEST_LINE = 300  # characters of a text on the front page
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+UNIX = "unix"  # among the trusted proxies: whoever connects to the Unix socket
 
 
 class SettingsError(ValueError):
@@ -89,12 +90,13 @@ def parse_port(text: str) -> int:
     return int(text)
 
 
-def parse_networks(text: str) -> tuple[Network, ...]:
-    """Addresses or networks (CIDR), separated by commas."""
+def parse_proxies(text: str) -> tuple[Network | str, ...]:
+    """Addresses or networks (CIDR), or UNIX, separated by commas."""
+    parts = [part.strip() for part in text.split(",") if part.strip()]
     try:
-        return tuple(ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip())
+        return tuple(UNIX if part == UNIX else ipaddress.ip_network(part) for part in parts)
     except ValueError as error:
-        raise SettingsError("expected addresses or networks such as 127.0.0.1,10.0.0.0/8") from error
+        raise SettingsError("expected addresses or networks such as 127.0.0.1,10.0.0.0/8, or unix") from error
 
 
 def parse_origins(text: str) -> tuple[str, ...]:
@@ -162,11 +164,17 @@ class Settings:
 
     host: str = setting("127.0.0.1", str, "Address to listen on.")
     port: int = setting("5000", parse_port, "Port to listen on; 0 picks a free one.")
+    unix: Path | None = setting(
+        None, parse_path, "Unix socket to listen on instead of host and port, for a proxy on this machine."
+    )
     data_dir: Path = setting("./data", parse_path, "Folder of the database; created if missing, readable only by you.")
     certfile: Path | None = setting(None, parse_path, "TLS certificate chain (PEM); needs keyfile too.")
     keyfile: Path | None = setting(None, parse_path, "TLS private key (PEM); needs certfile too.")
-    trusted_proxies: tuple[Network, ...] = setting(
-        "", parse_networks, "Proxies whose X-Forwarded-For and -Proto headers are trusted: addresses or networks."
+    trusted_proxies: tuple[Network | str, ...] = setting(
+        "",
+        parse_proxies,
+        "Proxies whose X-Forwarded-For and -Proto headers are trusted: addresses or networks, or `unix` for whoever "
+        "connects to the Unix socket.",
     )
     allowed_origins: tuple[str, ...] = setting(
         "", parse_origins, "Other web origins that may open the WebSocket, besides the server's own."
@@ -229,6 +237,8 @@ class Settings:
         settings = cls(**values)
         if (settings.certfile is None) != (settings.keyfile is None):
             raise SettingsError("Set both EZDMS_CERTFILE and EZDMS_KEYFILE, or neither.")
+        if settings.unix is not None and (settings.ngrok or settings.certfile is not None):
+            raise SettingsError("EZDMS_UNIX is for a proxy, which does TLS: remove the certificate and EZDMS_NGROK.")
         if settings.ngrok and (settings.certfile is not None or settings.host != "127.0.0.1"):
             raise SettingsError("EZDMS_NGROK has its own TLS and address: remove the certificate and EZDMS_HOST.")
         return settings

@@ -149,9 +149,9 @@ class Server:
             self.process = forked.launch("serve", module=self.module, python="" if is_forked else self.python, **given)
         assert self.process.stdout is not None
         announced = self.process.stdout.readline()
-        match = re.fullmatch(r"EZ-DMS is at (https?://127\.0\.0\.1:([0-9]+))\n", announced)
+        match = re.fullmatch(r"EZ-DMS is at (https?://127\.0\.0\.1:([0-9]+)|unix:.+)\n", announced)
         assert match, f"expected the address, got {announced!r}; log:\n{self.log.read_text()}"
-        self.url, self.port = match[1], int(match[2])
+        self.url, self.port = match[1], int(match[2] or 0)
 
     def __enter__(self) -> Self:
         self.start()

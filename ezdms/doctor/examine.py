@@ -12,7 +12,7 @@ from ezdms.doctor import machine, public
 from ezdms.hosting import backup
 from ezdms.hosting.operator.actions import Refused
 from ezdms.hosting.operator.channel import ask_server
-from ezdms.settings import Settings
+from ezdms.settings import UNIX, Settings
 from ezdms.store import data_folder
 from ezdms.store.data_folder import FolderError
 from ezdms.store.integrity import RESTORE
@@ -116,6 +116,14 @@ def _judge_proxies(running: dict[str, Any] | None) -> list[Finding]:
         return []
     proxies = running["proxies"]
     strange = sorted(address for address, is_trusted in proxies.items() if not is_trusted)
+    if UNIX in strange:
+        return [
+            failed(
+                "proxy",
+                "The server listens on a Unix socket, and does not trust the proxy there: all clients count as one "
+                "address, and cookies are not marked as secure. Start with --trusted-proxies unix",
+            )
+        ]
     if strange:
         return [
             failed(

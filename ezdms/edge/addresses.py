@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from functools import lru_cache
 
+UNKNOWN = "<local>"  # Quart's address of a peer that has none: one on a Unix socket
 NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052
 HOST, HOSTS = 32, 64  # bits that identify one client in IPv4 and IPv6 (RFC 4291, 2.5.1)
 NETWORK, NETWORKS = 24, 64  # bits that identify a network

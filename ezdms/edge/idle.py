@@ -14,10 +14,14 @@ from hypercorn.asyncio.worker_context import WorkerContext
 from hypercorn.config import Config
 
 LOOK_EVERY = 0.5  # seconds
+FIRST_REQUEST = 0.5  # seconds that a new connection has for its first request once the server is stopping
 
 
 class IdleConnections:
-    """The idle connections of one worker. When it stops, all are closed, including those that become idle later."""
+    """The idle connections of one worker. When it stops, all are closed, including those that become idle later.
+
+    A new one is still answered if its request comes soon: its peer connected to a server that was there.
+    """
 
     def __init__(self, context: WorkerContext, seconds: float) -> None:
         self._terminated = context.terminated
@@ -36,10 +40,17 @@ class IdleConnections:
 
     def add(self, spell: Spell) -> None:
         """Mark as idle."""
-        if self._terminated.is_set():
+        if self._terminated.is_set() and spell.is_first:
+            self._loop.call_later(FIRST_REQUEST, self._end_first, spell)
+        elif self._terminated.is_set():
             spell.end()
-        else:
-            self._since[spell] = self._loop.time()
+            return
+        self._since[spell] = self._loop.time()
+
+    def _end_first(self, spell: Spell) -> None:
+        if spell in self._since:
+            self.remove(spell)
+            spell.end()
 
     def remove(self, spell: Spell) -> None:
         """Mark as in use, or closed."""
@@ -51,7 +62,9 @@ class IdleConnections:
                 await asyncio.wait_for(self._terminated.wait(), LOOK_EVERY)
             latest = self._loop.time() - self._seconds
             for spell, since in list(self._since.items()):
-                if since <= latest or self._terminated.is_set():
+                if since > latest and self._terminated.is_set() and spell.is_first:
+                    self._loop.call_later(FIRST_REQUEST, self._end_first, spell)
+                elif since <= latest or self._terminated.is_set():
                     self.remove(spell)
                     spell.end()
 
@@ -63,9 +76,11 @@ class Spell:
         self._idle = idle
         self._close = close
         self._tasks: Any = None
+        self.is_first = False  # before the first request
 
     async def restart(self, task_group: Any, action: Any) -> None:
         """Begin an idle spell. `action` is hypercorn's task, and unused."""
+        self.is_first = self._tasks is None
         self._tasks = task_group
         self._idle.add(self)
 

@@ -46,7 +46,9 @@ def listen(host: str, port: int, advice: str = "Choose another with --port.") ->
 
 
 def address_of(listener: socket.socket, scheme: str = "http") -> str:
-    """scheme://host:port."""
+    """scheme://host:port, or unix:PATH."""
+    if listener.family == socket.AF_UNIX:
+        return f"unix:{listener.getsockname()}"
     host, port = listener.getsockname()[:2]
     return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 

@@ -6,7 +6,7 @@ import ipaddress
 from functools import lru_cache
 from typing import Any
 
-from ezdms.settings import Network
+from ezdms.settings import UNIX, Network
 
 FORWARDING = frozenset({b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host", b"x-real-ip", b"forwarded"})
 SECURE = {"http": "https", "ws": "wss"}
@@ -17,13 +17,15 @@ PLAIN = {"https": "http", "wss": "ws"}
 class TrustedProxies:
     """ASGI middleware. Walks X-Forwarded-For from its right end, past trusted proxies, to the first other address.
 
-    hypercorn's ProxyFixMiddleware trusts any peer, and X-Forwarded-Host. This trusts only the listed networks, and
-    never changes Host. After it, `scope["client"]` and `scope["scheme"]` are reliable.
+    hypercorn's ProxyFixMiddleware trusts any peer, and X-Forwarded-Host. This trusts only the listed networks (and
+    peers on the Unix socket, which have no address, only if UNIX is listed), and never changes Host. After it,
+    `scope["client"]` and `scope["scheme"]` are reliable.
     """
 
-    def __init__(self, app: Any, trusted: tuple[Network, ...]) -> None:
+    def __init__(self, app: Any, trusted: tuple[Network | str, ...]) -> None:
         self.app = app
-        self.trusted = trusted
+        self.trusted = tuple(one for one in trusted if not isinstance(one, str))
+        self.trusts_unix = UNIX in trusted
         self.seen: dict[str, bool] = {}  # private addresses that sent forwarding headers → trusted (for `ezdms doctor`)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -33,7 +35,7 @@ class TrustedProxies:
         await self.app(scope, receive, send)
 
     def _settle(self, scope: Any) -> Any:
-        peer = (scope.get("client") or ("",))[0]
+        peer = (scope.get("client") or (UNIX,))[0]
         settled = scope
         if not FORWARDING.isdisjoint(dict(scope["headers"])):  # names are in lower case (ASGI)
             self._note(peer)
@@ -47,7 +49,7 @@ class TrustedProxies:
             client = hop
             if not self._is_trusted(hop):
                 break
-        settled["client"] = (client, 0)
+        settled["client"] = None if client == UNIX else (client, 0)
         proto = _values(scope, b"x-forwarded-proto")[-1:]
         if proto == ["https"]:
             settled["scheme"] = SECURE.get(scope["scheme"], scope["scheme"])
@@ -58,10 +60,13 @@ class TrustedProxies:
     def _note(self, peer: str) -> None:
         """Remember a proxy. Only private addresses count, since anyone on the internet can send such headers."""
         parsed = _parse(peer)
-        if parsed is not None and parsed.is_private and len(self.seen) < MOST_SEEN:
+        is_near = peer == UNIX or (parsed is not None and parsed.is_private)
+        if is_near and len(self.seen) < MOST_SEEN:
             self.seen[peer] = self._is_trusted(peer)
 
     def _is_trusted(self, address: str) -> bool:
+        if address == UNIX:
+            return self.trusts_unix
         parsed = _parse(address) if self.trusted else None
         return parsed is not None and any(parsed in network for network in self.trusted)
 

@@ -7,7 +7,7 @@ import socket
 import ssl
 import sys
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AbstractContextManager, AsyncExitStack
 from dataclasses import replace
 
 from hypercorn.config import Config
@@ -16,12 +16,12 @@ from ezdms import __version__, logs
 from ezdms.actions.upkeep import kept_up
 from ezdms.app import close_database, create_app, open_database
 from ezdms.db import Database
-from ezdms.edge import certificate, connection, runner
+from ezdms.edge import certificate, connection, listeners, runner
 from ezdms.hosting import tunnel
 from ezdms.hosting.operator.actions import Running
 from ezdms.hosting.operator.channel import open_channel
 from ezdms.models.deployment import select_ahead
-from ezdms.settings import Settings
+from ezdms.settings import UNIX, Settings
 from ezdms.store import data_folder
 
 LARGEST_FRAME = 64 * 1024  # bytes of a WebSocket message
@@ -44,8 +44,30 @@ def serve(settings: Settings, announce: Announce) -> None:
     _check_certificate(settings)
     logs.use(as_json=settings.log_json)
     data_folder.make(settings.data_dir)
-    with data_folder.held(settings.data_dir), runner.listen(settings.host, settings.port, ADVICE) as listener:
+    with data_folder.held(settings.data_dir), _listen(settings) as listener:
         runner.run(lambda: _serve(settings, listener, announce))
+
+
+def _listen(settings: Settings) -> AbstractContextManager[socket.socket]:
+    """The socket that systemd opened, a Unix socket, or a port. Raises AddressError."""
+    given = listeners.inherited()
+    if given is not None:
+        return given
+    if settings.unix is not None:
+        return listeners.unix(settings.unix)
+    return runner.listen(settings.host, settings.port, ADVICE)
+
+
+def _note_unix(trusted: tuple[object, ...], seen: dict[str, bool]) -> None:
+    """Clients on a Unix socket have no address of their own: they count as one, unless the proxy there is trusted."""
+    seen[UNIX] = UNIX in trusted
+    if not seen[UNIX]:
+        logs.event(
+            logging.WARNING,
+            "all clients count as one",
+            why="the proxy on the Unix socket is not trusted",
+            fix="EZDMS_TRUSTED_PROXIES=unix",
+        )
 
 
 def _check_certificate(settings: Settings) -> None:
@@ -103,7 +125,11 @@ async def _serve(settings: Settings, listener: socket.socket, announce: Announce
     app = create_app(settings)
     hub = app.extensions["ezdms.hub"]
     address = runner.address_of(listener, "http" if settings.certfile is None else "https")
-
+    is_unix = listener.family == socket.AF_UNIX
+    if is_unix and settings.ngrok:
+        raise runner.AddressError("ngrok needs a port, but systemd opened a Unix socket.")
+    if is_unix:
+        _note_unix(settings.trusted_proxies, app.extensions["ezdms.proxies"])
     public = None
 
     async def started() -> None:
@@ -124,7 +150,7 @@ async def _serve(settings: Settings, listener: socket.socket, announce: Announce
             app.extensions["ezdms.database"],
             hub,
             registration=settings.registration,
-            address=address,
+            address="" if is_unix else address,
             public_url=public or settings.public_url,
             certfile=None if settings.certfile is None else str(settings.certfile.absolute()),
             proxies=app.extensions["ezdms.proxies"],

@@ -13,6 +13,7 @@ from quart.wrappers import Request, Websocket
 
 from ezdms.actions.sessions import Sessions, hash_token
 from ezdms.db import Unavailable, now
+from ezdms.edge.addresses import UNKNOWN
 from ezdms.edge.headers import HEADERS
 from ezdms.models.session import LIFETIME, USED_AGAIN, Session
 from ezdms.problem import Problem
@@ -95,7 +96,11 @@ async def find_session(sessions: Sessions, asked: Request | Websocket) -> Sessio
 
 def seen(asked: Request | Websocket) -> dict[str, str]:
     """Browser and address of a session, as shown to its owner. trusted_proxies.py has determined the address."""
-    return {"browser": describe(asked.headers.get("User-Agent", "")), "address": asked.remote_addr or ""}
+    address = asked.remote_addr or ""
+    return {
+        "browser": describe(asked.headers.get("User-Agent", "")),
+        "address": "" if address == UNKNOWN else address,
+    }
 
 
 async def admit_request() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Mapping
 from functools import cached_property
@@ -17,7 +18,8 @@ from quart_rate_limiter import (
     rate_limit,
 )
 
-from ezdms.edge.addresses import address_of, network_of
+from ezdms import logs
+from ezdms.edge.addresses import UNKNOWN, address_of, network_of
 from ezdms.settings import Limit, Settings
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -83,6 +85,7 @@ class Limiter(RateLimiter):
         self._settings = settings
         self._arrivals = Arrivals()
         self._of_views: dict[str | None, list[KnownLimit]] = {}
+        self._one_for_all = logs.Seldom("all clients count as one")
 
     def count(self, endpoint: str | None, key: str) -> float:
         """Count an event outside HTTP as a request to this endpoint by `key`. Returns 0, or the seconds to wait."""
@@ -96,6 +99,8 @@ class Limiter(RateLimiter):
             for limit in self._limits_of(endpoint)
         }
         g.limits = limits
+        if any(name.endswith(UNKNOWN) for name in limits):
+            self._one_for_all.event(logging.WARNING, why="the proxy on the Unix socket does not name them")
         if seconds := self._arrivals.count(limits):
             raise RateLimitExceeded(ceil(seconds))
 

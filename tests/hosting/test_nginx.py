@@ -22,6 +22,7 @@ from ezdms.verify import FAILED, WARNING, verify
 from ezdms.views.page_policy import of_a_page
 from tests.conftest import Server
 from tests.support.nginx import NAME, Door, NginxProcess, deployed, free_ports, make_certificate
+from tests.support.people import PEOPLE, registration
 from tests.support.reports import names
 from tests.support.served import Listener, Program, take, upgrade
 from tests.unit.test_proxy import FORGED
@@ -50,7 +51,7 @@ class Site:
 
 def before(stack: ExitStack, folder: Path, changed: dict[str, object] | None = None, **settings: str) -> Site:
     """A server behind deploy/nginx.conf, with only ports, names and paths changed; both stop with the stack."""
-    server = Server(folder, trusted_proxies="127.0.0.1", **settings)
+    server = Server(folder, **{"trusted_proxies": "127.0.0.1"} | settings)
     server.start()
     stack.callback(server.kill)
     certificate = make_certificate(folder, NAME)
@@ -149,14 +150,27 @@ def test_the_server_sees_the_real_client_address_despite_forged_headers(
     assert site.door.seen(pair[0], source, forged) == source
 
 
-def test_forged_headers_do_not_bypass_the_login_limit(tmp_path: Path) -> None:
+@pytest.mark.parametrize("wire", ["port", "unix socket"])
+def test_forged_headers_do_not_bypass_the_login_limit(tmp_path: Path, wire: str) -> None:
     wrong = {"login_id": "A" * 22, "auth_key": "A" * 43}
+    path = tmp_path / "s"
+    by_unix = {"unix": str(path), "trusted_proxies": "unix"} if wire == "unix socket" else {}
+    to_unix: dict[str, object] = {"server 127.0.0.1:5000": f"server unix:{path}"} if by_unix else {}
     with ExitStack() as stack:
-        door = before(stack, tmp_path, limit_login="2/hour").door
+        site = before(stack, tmp_path, to_unix, limit_login="2/hour", **by_unix)
+        door = site.door
         forged = [dict.fromkeys(FORGED, f"127.0.0.{n}") for n in range(3, 6)]
         tries = [door.ask("/login", wrong, "127.0.0.2", **headers).status for headers in forged]
         assert tries == [401, 401, 429]
         assert door.ask("/login", wrong, "127.0.0.3").status == 401
+        answer = door.ask("/register", registration(PEOPLE["alice"], "alice"), "127.0.0.2", **FORGED)
+        assert IS_SAFE.match(str(answer.headers["Set-Cookie"]))
+        token = json.loads(answer.body)["token"]
+        [session] = json.loads(door.ask("/sessions", Authorization=f"Bearer {token}").body)
+        assert session["address"] == "127.0.0.2"
+        with open_socket(door, token) as raw:
+            assert next(events(Listener(raw)))["event"] == "connected"
+        assert site.server.complaints() == ""
 
 
 # ---- What it blocks ----

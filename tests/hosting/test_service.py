@@ -1,4 +1,4 @@
-"""deploy/ezdms.service and ezdms.env: systemd accepts them, and the server runs within the unit's limits."""
+"""deploy/ezdms.service, .socket and .env: systemd accepts them, and the server runs within the unit's limits."""
 
 from __future__ import annotations
 
@@ -96,9 +96,12 @@ def unit(tmp_path: Path) -> Path:
     return path
 
 
-def test_systemd_accepts_the_unit_without_warnings(unit: Path) -> None:
-    done = analyze("verify", str(unit))
+def test_systemd_accepts_the_units_without_warnings(unit: Path) -> None:
+    socket = Path(shutil.copy(UNIT.with_suffix(".socket"), unit.parent))
+    done = analyze("verify", str(unit), str(socket))
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    socket.write_text(socket.read_text().replace("SocketMode=0660", "SocketMode=all"))
+    assert "Failed to parse mode value" in analyze("verify", str(socket)).stderr
     unit.write_text(unit.read_text().replace("ProtectSystem=strict", "ProtectSystem=strictly"))
     assert "protect system" in analyze("verify", str(unit)).stderr
 

@@ -13,7 +13,7 @@ from quart.testing.connections import WebsocketResponseError
 from quart_rate_limiter import QUART_RATE_LIMITER_LIMITS_ATTRIBUTE
 
 from ezdms.app import create_app
-from ezdms.settings import Settings, parse_networks
+from ezdms.settings import Settings, parse_proxies
 from ezdms.web import limits
 from ezdms.web.limits import Arrivals, KnownLimit, by_account
 from tests.support.people import JSON, PEOPLE, Person, registration
@@ -190,7 +190,7 @@ async def test_limits_by_account_do_not_apply_without_a_session(limited: Quart, 
 @pytest.fixture
 async def proxied(tmp_path: Path) -> AsyncIterator[Quart]:
     """The app with trusted proxies in 10.0.0.0/8."""
-    app = create_app(Settings(data_dir=tmp_path / "data", trusted_proxies=parse_networks("10.0.0.0/8")))
+    app = create_app(Settings(data_dir=tmp_path / "data", trusted_proxies=parse_proxies("10.0.0.0/8")))
     async with app.test_app():
         yield app
 

@@ -15,7 +15,7 @@ from ezdms.app import create_app
 from ezdms.models.conversation import Conversation, Line
 from ezdms.models.message import Message
 from ezdms.models.session import Device, Session
-from ezdms.settings import Settings, parse_networks
+from ezdms.settings import Settings, parse_proxies
 from ezdms.views import assets, fragments, shells
 from tests.support.people import JSON, PEOPLE, Person
 
@@ -83,7 +83,7 @@ async def test_the_site_itself_and_programs_can_post(alice: Person, headers: dic
 
 @pytest.mark.parametrize("path", ["/sessions/end_others", "/ws"])
 async def test_a_plain_http_page_on_the_same_host_cannot_use_a_tls_session(tmp_path: Path, path: str) -> None:
-    app = create_app(Settings(data_dir=tmp_path, trusted_proxies=parse_networks("10.0.0.1")))
+    app = create_app(Settings(data_dir=tmp_path, trusted_proxies=parse_proxies("10.0.0.1")))
     async with app.test_app():
         alice = await Person(app, PEOPLE["alice"], "alice").register()
         cookie = f"__Host-ezdms_session={alice.account['token']}"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ezdms.edge.trusted_proxies import TrustedProxies
-from ezdms.settings import parse_networks
+from ezdms.settings import parse_proxies
 
 
 async def settled(peer: str, headers: dict[str, str], trusted: str = "10.0.0.0/8", kind: str = "http") -> Any:
@@ -19,7 +19,7 @@ async def settled(peer: str, headers: dict[str, str], trusted: str = "10.0.0.0/8
 
     raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
     scope = {"type": kind, "scheme": "http" if kind == "http" else "ws", "client": (peer, 5), "headers": raw}
-    await TrustedProxies(app, parse_networks(trusted))(scope, None, None)
+    await TrustedProxies(app, parse_proxies(trusted))(scope, None, None)
     return seen[0]
 
 
@@ -63,7 +63,7 @@ async def test_two_header_lines_are_joined() -> None:
         seen.append(scope)
 
     scope = {"type": "http", "scheme": "http", "client": ("10.0.0.1", 5), "headers": raw}
-    await TrustedProxies(app, parse_networks("10.0.0.1"))(scope, None, None)
+    await TrustedProxies(app, parse_proxies("10.0.0.1"))(scope, None, None)
     assert seen[0]["client"][0] == "203.0.113.7"
 
 

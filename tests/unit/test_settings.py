@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from ezdms.cli import main
-from ezdms.settings import CLIENT_NAMES, Limit, Settings, SettingsError
+from ezdms.settings import CLIENT_NAMES, UNIX, Limit, Settings, SettingsError
 
 
 def test_every_setting_has_a_default() -> None:
@@ -25,6 +25,7 @@ def test_every_setting_has_a_default() -> None:
     assert settings.limit_frame == Limit(10, timedelta(seconds=1))
     assert settings.quota_account == 256 * 1024**2
     assert settings.trusted_proxies == settings.allowed_origins == ()
+    assert settings.unix is None
 
 
 def test_flags_override_the_environment() -> None:
@@ -34,13 +35,15 @@ def test_flags_override_the_environment() -> None:
 def test_values_are_parsed() -> None:
     settings = Settings.load(
         {
-            "EZDMS_TRUSTED_PROXIES": "127.0.0.1, 10.0.0.0/8,::1",
+            "EZDMS_TRUSTED_PROXIES": "127.0.0.1, 10.0.0.0/8,::1,unix",
+            "EZDMS_UNIX": "/run/ezdms.sock",
             "EZDMS_ALLOWED_ORIGINS": "https://a.example, HTTP://b.example:81",
             "EZDMS_LIMIT_SEND": "off",
             "EZDMS_LIMIT_LOGIN": "3/hour",
         }
     )
-    assert settings.trusted_proxies == (ip_network("127.0.0.1"), ip_network("10.0.0.0/8"), ip_network("::1"))
+    assert settings.trusted_proxies == (ip_network("127.0.0.1"), ip_network("10.0.0.0/8"), ip_network("::1"), UNIX)
+    assert settings.unix == Path("/run/ezdms.sock")
     assert settings.allowed_origins == ("https://a.example", "http://b.example:81")
     assert settings.limit_send is None
     assert settings.limit_login == Limit(3, timedelta(hours=1))
@@ -77,11 +80,18 @@ def test_a_size_is_in_bytes_or_has_a_unit(text: str, size: int | None) -> None:
         ("EZDMS_LIMIT_SEND", "30/fortnight"),
         ("EZDMS_LIMIT_SEND", "OFF"),
         ("EZDMS_CERTFILE", "cert.pem"),
+        ("EZDMS_UNIX", ""),
     ],
 )
 def test_a_bad_value_is_reported(name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=name):
         Settings.load({name: value})
+
+
+@pytest.mark.parametrize("other", [{"EZDMS_NGROK": "on"}, {"EZDMS_CERTFILE": "c.pem", "EZDMS_KEYFILE": "k.pem"}])
+def test_a_unix_socket_is_refused_with_what_needs_a_port(other: dict[str, str]) -> None:
+    with pytest.raises(SettingsError, match="EZDMS_UNIX is for a proxy, which does TLS"):
+        Settings.load({"EZDMS_UNIX": "/run/s"} | other)
 
 
 def test_an_unknown_setting_is_reported() -> None:
