@@ -139,10 +139,13 @@ def parse_server_name(text: str) -> str:
 
 def parse_public_url(text: str) -> str:
     """The public origin of the server."""
-    origins = parse_origins(text)
-    if len(origins) != 1:
-        raise SettingsError("expected one address such as https://chat.example.org, without a path")
-    return origins[0]
+    try:
+        (origin,) = parse_origins(text)
+    except ValueError as error:
+        raise SettingsError(
+            "expected one address such as https://chat.example.org, without a path: EZ-DMS needs a host name of its own"
+        ) from error
+    return origin
 
 
 def parse_registration(text: str) -> str:

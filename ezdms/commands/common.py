@@ -19,7 +19,7 @@ from ezdms.client.credentials import find_pin
 from ezdms.client.state import State, home_folder
 from ezdms.commands.client.printing import Warnings, says
 from ezdms.commands.sentences import cannot_use
-from ezdms.protocol.origin import fault_of_server
+from ezdms.protocol.origin import fault_of_server, not_an_address
 
 # Exit codes, stable (docs/command-line.md). click uses 2 for wrong usage.
 FAILED, NOT_LOGGED_IN, UNREACHABLE, ALARM = 1, 3, 4, 5
@@ -120,7 +120,7 @@ def parse_server(server: str | None) -> str:
         raise click.UsageError("Which server? Use --server or set EZDMS_SERVER.")
     fault = fault_of_server(server)
     if fault is None and urlsplit(server).path not in ("", "/"):
-        fault = f"{server!r} is not a server address. Expected one such as https://chat.example.org."
+        fault = not_an_address(server)
     if fault is not None:
         raise click.UsageError(fault)
     return server.rstrip("/")

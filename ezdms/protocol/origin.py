@@ -49,6 +49,20 @@ def parse_origin(text: str) -> Origin | None:
     return Origin(parts.scheme, host, PORTS[parts.scheme] if port is None else port)
 
 
+def not_an_address(text: str) -> str:
+    """The sentence for what is not the address of a server."""
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        parts = urlsplit("")
+    if parts.path not in ("", "/") and (origin := parse_origin(f"{parts.scheme}://{parts.netloc}")) is not None:
+        return (
+            f"{text!r} is not a server address, because it has a path. EZ-DMS needs a host name of its own, and does "
+            f"not work below a path: if it is at {origin}, use that."
+        )
+    return f"{text!r} is not a server address. Expected one such as https://chat.example.org."
+
+
 def fault_of_server(address: str) -> str | None:
     """Why a client must not use the server at this address, as a sentence. None for https, and http on this machine.
 
@@ -60,5 +74,5 @@ def fault_of_server(address: str) -> str | None:
         parts = urlsplit("")
     origin = parse_origin(f"{parts.scheme}://{parts.netloc}")
     if origin is None or parts.query or parts.fragment:
-        return f"{address!r} is not a server address. Expected one such as https://chat.example.org."
+        return not_an_address(address)
     return None if origin.scheme == "https" or origin.is_here else PLAIN.format(origin)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from ezdms.protocol.origin import parse_origin
+from ezdms.protocol.origin import not_an_address, parse_origin
 from ezdms.release import VERSION, ReleaseError
 from ezdms.release.manifest import Manifest
 from ezdms.release.signing import write_new
@@ -46,7 +46,7 @@ def origin_of(address: str) -> str:
     """The origin of a server, such as https://chat.example.org. Raises PinError."""
     origin = parse_origin(address.removesuffix("/"))
     if origin is None:
-        raise PinError(f"{address!r} is not a server address. Expected one such as https://chat.example.org.")
+        raise PinError(not_an_address(address))
     if not _is_as_browsers_send_it(origin.host) or origin.port == 0:
         raise PinError(
             f"{address!r} is not written as browsers send it. Copy it from the address bar: names in ASCII (xn--…), "

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from ezdms.protocol.origin import parse_origin
+from ezdms.protocol.origin import not_an_address, parse_origin
 from ezdms.verify.report import Finding, failed, ok, warning
 
 CONNECT_WITHIN = 10.0  # seconds
@@ -46,7 +46,7 @@ def parse_address(address: str) -> Place:
     """Parse https://host or https://host:port; plain http only for this machine. Raises AddressError."""
     origin = parse_origin(address.strip().removesuffix("/"))
     if origin is None:
-        raise AddressError(f"{address!r} is not a server address. Expected one such as https://chat.example.org.")
+        raise AddressError(not_an_address(address))
     if origin.scheme == "http" and not origin.is_here:
         raise AddressError(
             "Plain http can be checked only on this machine: browsers do not encrypt elsewhere. Try https://."

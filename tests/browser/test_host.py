@@ -14,6 +14,7 @@ from tests.browser.lies.peers import Peer
 from tests.conftest import ROOT, Server
 from tests.support.access import faults_in_every_look
 from tests.support.forked import launch
+from tests.support.nginx import NginxProcess, free_ports
 from tests.support.operated import CLEAN, operate, said
 from tests.support.served import fill
 from tests.support.someone import Someone
@@ -132,3 +133,38 @@ async def test_a_message_to_a_full_disk_waits_says_why_and_is_sent_once_there_is
     await alice.page.get_by_role("button", name="Try again").click()
     await bob.sees(*(f"message {i}" for i in range(1, count + 1)))
     await bob.leaves()
+
+
+BELOW_A_PATH = """
+  server {{
+    listen 127.0.0.1:{port};
+    location / {{ return 200 "another site"; }}
+    location /chat/ {{ proxy_pass {url}{stripped}; }}
+    {more}
+  }}
+"""
+
+
+async def test_below_a_path_the_page_says_that_it_needs_a_host_name_of_its_own(
+    browser: Browser, starts: Starts, tmp_path: Path
+) -> None:
+    url = starts().url
+    kept, stripped, whole = free_ports(3)
+    files = f"location /static/ {{ proxy_pass {url}; }}"
+    site = BELOW_A_PATH.format(port=kept, url=url, stripped="", more="")
+    site += BELOW_A_PATH.format(port=stripped, url=url, stripped="/", more="")
+    site += BELOW_A_PATH.format(port=whole, url=url, stripped="/", more=files)
+    nginx = NginxProcess(tmp_path / "nginx", site, kept, stripped, whole)
+    context = await browser.new_context()
+    page = await context.new_page()
+    try:
+        nginx.start()
+        for port in (kept, stripped, whole):
+            await page.goto(f"http://127.0.0.1:{port}/chat/")
+            said = page.get_by_text("EZ-DMS needs a host name of its own").or_(page.get_by_text("it needs a host name"))
+            await expect(said).to_be_visible()
+        await expect(page.get_by_role("alert")).to_contain_text("It does not work below a path")
+        await expect(page.get_by_role("button", name="Create account")).to_be_disabled()
+    finally:
+        nginx.stop()
+        await context.close()

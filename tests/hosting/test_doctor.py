@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tests.conftest import ROOT, Server
 from tests.support.nginx import make_certificate, nginx_before
-from tests.support.operated import CLEAN, operate, said
+from tests.support.operated import CLEAN, operate, refused, said
 
 
 def examine(server: Server, *arguments: str) -> dict[str, tuple[str, str]]:
@@ -121,6 +121,15 @@ def test_a_certificate_that_expires_soon_is_found_with_its_file(tmp_path: Path) 
         assert server.stop() == 0
     assert found["certificate file"][0] == "warning"
     assert "Renew it and restart" in found["certificate file"][1]
+
+
+def test_an_address_with_a_path_is_explained(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir(0o700)
+    done = operate(tmp_path / "data", "doctor", "https://example.org/chat/")
+    assert done.returncode == 1
+    assert "EZ-DMS needs a host name of its own" in " ".join(done.stdout.split())
+    told = refused(operate(tmp_path / "data", "serve", EZDMS_PUBLIC_URL="https://example.org/chat"))
+    assert "EZ-DMS needs a host name of its own" in told
 
 
 def test_a_missing_folder_is_reported(tmp_path: Path) -> None:

@@ -44,7 +44,8 @@ if (location.hostname === "127.0.0.1") BODY["data-server"] = /^https?:\/\/[a-z0-
 // Shown until boot.js starts, and for good if it never does: the other scripts then run alone and do nothing
 // (docs/decisions/pages.md).
 const UNSTARTED = "EZ-DMS has not started. Reload the page. If that does not help, your browser is too old for it, or "
-  + "a script was changed and your browser refused to run it. In that case, do not type secrets here.";
+  + "a script was changed and your browser refused to run it. In that case, do not type secrets here. Below a path, "
+  + "such as example.org/chat/, EZ-DMS never starts: it needs a host name of its own, such as chat.example.org.";
 
 const STATIC = /^\/static\/[0-9a-f]{12}\//; // the address of a release's files, which contains their hash
 const isStyle = (node) => node.localName === "link" && node.rel === "stylesheet";
