@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from dataclasses import replace
 from typing import NamedTuple
 
 from ezdms.actions.event import Event
 from ezdms.db import Connection, Database, Unavailable, keeps_sessions
-from ezdms.hub import Hub
+from ezdms.hub import Hub, Mailbox
 from ezdms.models.conversation import Conversation, insert_conversation, mark_read, select_conversation
 from ezdms.models.message import Opening, select_opening
 from ezdms.models.session import Session
@@ -73,15 +75,24 @@ def _find_or_insert(connection: Connection, *, session: Session, search_pin: str
     return Started(conversation, partner, search_salt, seen_by_partner if is_new else None)
 
 
-async def open_one(database: Database, *, conversation_id: str, user_id: str, limit: int) -> Opening | None:
-    """Read models.message.select_opening and mark it as read. None if the user has no such conversation.
+async def open_one(
+    database: Database, hub: Hub[Event], *, conversation_id: str, user_id: str, limit: int, peek: bool
+) -> Opening | None:
+    """Read models.message.select_opening and, unless it is a `peek`, mark it as read. None if the user has no such
+    conversation.
 
     Works even if nothing can be stored.
     """
-    try:
-        return await database.write_soon(_open, conversation_id=conversation_id, user_id=user_id, limit=limit)
-    except Unavailable:
-        return await database.read(select_opening, conversation_id=conversation_id, user_id=user_id, limit=limit)
+    if not peek:
+        try:
+            opened = await database.write_soon(_open, conversation_id=conversation_id, user_id=user_id, limit=limit)
+        except Unavailable:
+            pass
+        else:
+            if opened is not None and opened[0].unread:
+                _tell_read(hub, opened[0], user_id, opened[0].last_seq)
+            return opened
+    return await database.read(select_opening, conversation_id=conversation_id, user_id=user_id, limit=limit)
 
 
 @keeps_sessions
@@ -90,3 +101,30 @@ def _open(connection: Connection, *, conversation_id: str, user_id: str, limit: 
     if opened is not None and opened[0].unread:
         mark_read(connection, conversation_id=conversation_id, user_id=user_id, seq=opened[0].last_seq)
     return opened
+
+
+async def mark_as_read(
+    database: Database,
+    hub: Hub[Event],
+    conversation: Conversation,
+    user_id: str,
+    seq: int,
+    *,
+    but: Mailbox[Event] | None = None,
+) -> None:
+    """Mark everything up to `seq` as read, and tell the user's sockets, except `but`. Does nothing if that much was
+    read, or if nothing can be stored."""
+    if conversation.last_seq - conversation.unread >= seq:
+        return
+    with suppress(Unavailable):
+        await database.write_soon(mark_read, conversation_id=conversation.conversation_id, user_id=user_id, seq=seq)
+        _tell_read(hub, conversation, user_id, seq, but)
+
+
+def _tell_read(
+    hub: Hub[Event], conversation: Conversation, user_id: str, seq: int, but: Mailbox[Event] | None = None
+) -> None:
+    event = Event(replace(conversation, unread=max(0, conversation.last_seq - seq)))
+    for mailbox in hub.mailboxes(user_id):
+        if mailbox is not but:
+            mailbox.put(event)

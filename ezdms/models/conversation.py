@@ -40,9 +40,9 @@ class Line(NamedTuple):
 
 
 class Participant(NamedTuple):
-    """One side of a conversation. `key_id`: the key its copies must be encrypted for. `read_seq`: the highest seq it
+    """One side of a conversation. `key_id`: the key its copies must be encrypted for. `read_seq`: the last seq
 
-    has seen. `last_n`: the counter of its last message.
+    without its unread messages. `last_n`: the counter of its last message.
     """
 
     side: Side
@@ -154,12 +154,13 @@ def select_pair_to_write(connection: Connection, *, conversation_id: str, user_i
     return Pair(conversation_id, Participant(*a), Participant(*b)), last_seq
 
 
-def mark_sent(connection: Connection, *, conversation_id: str, user_id: str, seq: int, n: int) -> None:
-    """Record a participant's last message. Sending also marks everything before it as read."""
+def mark_sent(connection: Connection, *, conversation_id: str, user_id: str, n: int) -> None:
+    """Record a participant's last message. It changes nothing about what they have not read: it may have waited in an
+    outbox while others arrived."""
     connection.execute(
-        """UPDATE participants SET read_seq = ?, last_n = ?
+        """UPDATE participants SET read_seq = read_seq + 1, last_n = ?
            WHERE user_id = ? AND conversation_id = ?""",
-        (seq, n, user_id, conversation_id),
+        (n, user_id, conversation_id),
     )
 
 

@@ -142,8 +142,8 @@ def insert_message(
         "UPDATE conversations SET last_seq = ?, last_at = ? WHERE conversation_id = ?",
         (seq, moment, draft.conversation_id),
     )
-    mark_sent(connection, conversation_id=draft.conversation_id, user_id=sender_id, seq=seq, n=draft.n)
-    return pair, Stored(seq, moment, {sender_id: 0, other.user_id: seq - other.read_seq})
+    mark_sent(connection, conversation_id=draft.conversation_id, user_id=sender_id, n=draft.n)
+    return pair, Stored(seq, moment, {sender_id: last_seq - me.read_seq, other.user_id: seq - other.read_seq})
 
 
 def select_message(

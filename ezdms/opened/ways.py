@@ -40,7 +40,8 @@ class Way:
 ID = "[A-Za-z0-9_-]{22}"
 CONVERSATION = "[0-9A-HJKMNP-TV-Z]{24}"
 IS_CONVERSATION = re.compile(CONVERSATION, re.ASCII)
-PAGE = re.compile(r"(after|before)=[0-9]{1,16}(&limit=[0-9]{1,3})?", re.ASCII)
+PAGE = re.compile(r"(after|before)=[0-9]{1,16}(&limit=[0-9]{1,3})?(&peek=1)?", re.ASCII)
+PEEK = re.compile("(peek=1)?")
 
 
 def _way(method: str, path: str, kind: Kind, **more: object) -> Way:
@@ -60,7 +61,7 @@ WAYS = (
     _way("PUT", "/vault", Kind.JSON, largest=LARGEST_LIST, largest_body=LARGEST_VAULT),
     _way("GET", f"/conversations/{ID}", Kind.FRAGMENT, largest=LARGEST_LIST),
     _way("POST", "/start_conversation", Kind.JSON),
-    _way("GET", f"/c/{CONVERSATION}/open", Kind.FRAGMENT, largest=LARGEST_LIST),
+    _way("GET", f"/c/{CONVERSATION}/open", Kind.FRAGMENT, query=PEEK, largest=LARGEST_LIST),
     _way("GET", f"/messages/{CONVERSATION}", Kind.FRAGMENT, query=PAGE, largest=LARGEST_LIST),
     _way("POST", "/send_message", Kind.JSON),
     _way("GET", "/sessions/list", Kind.FRAGMENT, largest=LARGEST_LIST),

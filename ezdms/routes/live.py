@@ -9,6 +9,7 @@ from typing import Any
 
 from quart import Blueprint, websocket
 
+from ezdms.actions.conversations import mark_as_read
 from ezdms.actions.event import Event
 from ezdms.db import now
 from ezdms.edge.quart_asgi import SocketGone
@@ -132,12 +133,8 @@ async def _join(mailbox: Mailbox[Event], session: Session, conversation_id: str,
     if conversation is None:
         return
     mailbox.joined.add(conversation_id)
-    if conversation.unread:
-        await context.mark_as_read(conversation_id, session.user_id, conversation.last_seq)
-    line = replace(conversation, unread=0)
     if not as_json:  # tells a page the last seq, so that it fetches what it missed
-        mailbox.put(Event(line))
-    if conversation.unread:
-        for other in context.hub().mailboxes(session.user_id):
-            if other is not mailbox:
-                other.put(Event(line))
+        mailbox.put(Event(replace(conversation, unread=0)))
+    await mark_as_read(
+        context.database(), context.hub(), conversation, session.user_id, conversation.last_seq, but=mailbox
+    )

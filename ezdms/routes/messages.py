@@ -7,7 +7,7 @@ import asyncio
 from quart import Blueprint, Response, request
 
 from ezdms.actions import send
-from ezdms.actions.conversations import open_one
+from ezdms.actions.conversations import mark_as_read, open_one
 from ezdms.models.message import select_page
 from ezdms.problem import Problem
 from ezdms.protocol import encoding
@@ -59,10 +59,8 @@ async def list_messages(conversation_id: str) -> Response:
     if page is None:
         raise send.no_conversation()
     conversation, messages = page
-    if messages:
-        seq = messages[-1].seq
-        if conversation.last_seq - conversation.unread < seq:
-            await context.mark_as_read(conversation_id, session.user_id, seq)
+    if messages and not _peeks():
+        await mark_as_read(context.database(), context.hub(), conversation, session.user_id, messages[-1].seq)
     return answer(
         [message.as_json() for message in messages],
         lambda: fragments.message_list(
@@ -77,7 +75,14 @@ async def list_messages(conversation_id: str) -> Response:
 async def open_conversation(conversation_id: str) -> Response:
     """Everything a page needs to show a conversation, in one response. Also marks it as read."""
     session = context.session()
-    opened = await open_one(context.database(), conversation_id=conversation_id, user_id=session.user_id, limit=PAGE)
+    opened = await open_one(
+        context.database(),
+        context.hub(),
+        conversation_id=conversation_id,
+        user_id=session.user_id,
+        limit=PAGE,
+        peek=_peeks(),
+    )
     if opened is None:
         raise send.no_conversation()
     conversation, messages, last_sent = opened
@@ -102,6 +107,11 @@ async def messages_decrypted() -> Response:
         "This server cannot decrypt messages; only their sender and recipient can. "
         "Programs can get plain text from `ezdms bridge` on your own machine.",
     )
+
+
+def _peeks() -> bool:
+    """True if nobody is looking: what is fetched does not count as read."""
+    return request.args.get("peek") == "1"
 
 
 def _read_page() -> tuple[int | None, int | None, int]:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import cast
 
 from quart import current_app, g
 
 from ezdms.actions.event import Event
 from ezdms.actions.sessions import Sessions
-from ezdms.db import Database, Unavailable
+from ezdms.db import Database
 from ezdms.hub import Hub
-from ezdms.models.conversation import mark_read
 from ezdms.models.session import Session
 from ezdms.settings import Settings
 from ezdms.views.shells import Shell
@@ -51,12 +49,6 @@ def shell(name: str) -> Shell:
 def deployment_id() -> str:
     """The database's 16 public random bytes, b64u."""
     return cast(str, current_app.extensions["ezdms.deployment_id"])
-
-
-async def mark_as_read(conversation_id: str, user_id: str, seq: int) -> None:
-    """Mark everything up to `seq` as read. Does nothing if nothing can be stored."""
-    with suppress(Unavailable):
-        await database().write_soon(mark_read, conversation_id=conversation_id, user_id=user_id, seq=seq)
 
 
 def session() -> Session:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import httpx
 import pytest
 from playwright.async_api import expect
 
@@ -88,6 +89,59 @@ async def test_the_title_counts_unread_messages_and_the_latest_conversation_is_f
     await expect(alice.page).to_have_title(f"(1) {bob.name} · EZ-DMS")
     await alice.opens(carol.name)
     await expect(alice.page).to_have_title(f"{carol.name} · EZ-DMS")
+
+
+# The tab goes to the background, or comes back. Headless browsers show all tabs at once.
+HIDE = """(isHidden) => {
+    Object.defineProperty(document, "hidden", { configurable: true, value: isHidden });
+    navigator.setAppBadge = async (count) => { window.badge = count; };
+    document.dispatchEvent(new Event("visibilitychange"));
+}"""
+
+
+async def test_what_was_read_anywhere_is_read_in_every_tab_and_keeps_its_place(home: Home) -> None:
+    alice, bob, carol = await home.person("alice"), await home.peer(), await home.peer()
+    for peer in (bob, carol):
+        await peer.starts_with(alice.search_pin)
+        await peer.writes("hello")
+    settings = await alice.new_tab()
+    await settings.goto(f"{alice.address}/account")
+    lines = alice.list.get_by_role("link")
+    await expect(lines.first).to_contain_text(carol.name)
+    await expect(alice.page).to_have_title("(2) EZ-DMS")
+    await expect(settings).to_have_title("(2) Account · EZ-DMS")
+    (cookie,) = [one["value"] for one in await alice.context.cookies() if one["name"] == "ezdms_session"]
+    async with httpx.AsyncClient(headers={"Authorization": f"Bearer {cookie}"}) as program:
+        await program.get(f"{home.server.url}/messages/{bob.conversation}", headers={"Accept": "application/json"})
+    await expect(alice.page).to_have_title("(1) EZ-DMS")
+    await expect(settings).to_have_title("(1) Account · EZ-DMS")
+    await expect(alice.list.get_by_role("link", name=bob.name)).not_to_contain_text("unread")
+    await expect(lines.first).to_contain_text(carol.name)
+    await alice.opens(carol.name)
+    await expect(settings).to_have_title("Account · EZ-DMS")
+
+
+async def test_an_open_conversation_counts_as_unread_while_its_tab_is_hidden(home: Home) -> None:
+    alice, bob = await home.person("alice"), await home.peer()
+    await bob.starts_with(alice.search_pin)
+    await bob.writes("one")
+    await alice.opens(bob.name)
+    await alice.sees("one")
+    other = await alice.new_tab()
+    await other.goto(f"{alice.address}/account")
+    await alice.page.evaluate(HIDE, True)
+    await bob.writes("two")
+    await alice.sees("one", "two")
+    for page, title in ((alice.page, f"{bob.name} · EZ-DMS"), (other, "Account · EZ-DMS")):
+        await expect(page).to_have_title(f"(1) {title}")
+    assert await alice.page.evaluate("() => window.badge") == 1
+    fetch = f"() => document.querySelector('message-thread').loaded.load('/messages/{bob.conversation}?after=1')"
+    await alice.page.evaluate(fetch)  # it reconnects, and nobody looks
+    await expect(other).to_have_title("(1) Account · EZ-DMS")
+    await alice.page.evaluate(HIDE, False)
+    for page, title in ((alice.page, f"{bob.name} · EZ-DMS"), (other, "Account · EZ-DMS")):
+        await expect(page).to_have_title(title)
+    assert await alice.page.evaluate("() => window.badge") == 0
 
 
 async def test_the_page_shows_that_it_is_offline_and_sends_queued_messages_on_reconnect(

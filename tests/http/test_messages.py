@@ -223,6 +223,13 @@ async def test_fetching_marks_messages_as_read_and_own_ones_are_never_unread(
     assert await unread(bob) == 0
     await bob.texts(alice, "?before=2")
     assert await unread(bob) == 0
+    await alice.send(bob, "four")
+    await bob.texts(alice, "?peek=1")
+    await bob.get(f"/c/{conversation}/open?peek=1")
+    await bob.send(alice, "written before four was seen")  # it waited in an outbox
+    assert (await unread(alice), await unread(bob)) == (1, 1)
+    await bob.get(f"/c/{conversation}/open")
+    assert await unread(bob) == 0
 
 
 @pytest.mark.parametrize("method", ["get", "post"])

@@ -42,7 +42,7 @@ async def test_a_duplicate_message_id_is_a_conflict_and_leaves_no_gap(
     _, stored = await database.write(insert_message, draft(conversation, "m2", 1), sender_id=bob.user_id, quota=None)
     assert isinstance(stored, Stored)
     assert stored.seq == 2
-    assert stored.unread == {alice.user_id: 1, bob.user_id: 0}
+    assert stored.unread == {alice.user_id: 1, bob.user_id: 1}  # he has not read the first one
 
 
 async def test_a_counter_must_be_a_little_above_the_last_one(app: Quart, alice: Person, conversation: str) -> None:

@@ -142,6 +142,24 @@ async def test_joining_marks_messages_as_read(alice: Person, bob: Person) -> Non
     assert (await (await bob.get(path)).get_json())[0]["unread"] == 0
 
 
+async def test_however_a_conversation_is_read_every_socket_of_the_user_is_told(alice: Person, bob: Person) -> None:
+    conversation_id = await alice.start(bob)
+    async with listening(bob) as program, listening(bob, as_json=False) as page, listening(alice) as other:
+        for number, path in enumerate((f"/messages/{conversation_id}", f"/c/{conversation_id}/open"), 1):
+            await alice.send(bob, "Hello")
+            line = {"event": "conversation", "conversation_id": conversation_id, "last_seq": number, "unread": 1}
+            assert await program.next() == line
+            assert 'data-unread="1"' in await asyncio.wait_for(page.connection.receive(), SOON)
+            assert (await other.next())["last_seq"] == number
+            await bob.get(f"{path}?peek=1")  # nobody looks: nothing is told
+            await bob.get(path)
+            await bob.get(path)  # nothing new: nothing is told
+            assert await program.next() == line | {"unread": 0}
+            assert 'data-unread="0"' in await asyncio.wait_for(page.connection.receive(), SOON)
+        await other.connection.send('{"event":"ping"}')
+        assert await other.next() == {"event": "pong"}  # the other person is not told
+
+
 async def test_html_sockets_get_fragments(alice: Person, bob: Person) -> None:
     conversation_id = await alice.start(bob)
     async with listening(bob, as_json=False) as socket:

@@ -23,7 +23,7 @@ import "./delete-account.js";
 import "./device-list.js";
 import "./start-conversation.js";
 import { isWhole, watchArrival } from "./arrived.js";
-import { lineOf, renewList, showWhole, useList } from "./conversation-list.js";
+import { lineOf, renewList, setCurrent, showWhole, useList } from "./conversation-list.js";
 import { canSign } from "./crypto.js";
 import { onPress, showPageAlert, showUsername } from "./dom.js";
 import { showFront } from "./front.js";
@@ -77,7 +77,10 @@ function showSettings(path, me) {
   document.querySelector(`.tabs a[href="${path}"]`).setAttribute("aria-current", "page");
   document.getElementById("main").append(instantiate(path.slice(1)));
   showUsername(document, me.username);
-  document.title = `${SETTINGS[path]} · EZ-DMS`;
+  const list = Object.assign(document.createElement("div"), { id: "conversations", hidden: true }); // for the counts
+  document.body.append(list);
+  useList(list);
+  setCurrent(null, `${SETTINGS[path]} · EZ-DMS`);
 }
 
 function showWelcome() {
@@ -103,18 +106,18 @@ function followFrame() {
   if (isNews) join(); // marks it as read, since the user is looking at it
 }
 
-function goLive(hasList) {
+function goLive() {
   connect({
     status: document.getElementById("connection"),
     thread: currentThread,
     onFrame: followFrame,
     onConnect: () => {
       currentThread()?.reconnect();
-      if (hasList) showList().then(followFrame).catch(() => {}); // retried after the next connect
+      showList().then(followFrame).catch(() => {}); // retried after the next connect
     },
     check: () => getStanding(true),
   });
-  if (hasList) setTimeout(() => isListed || showList().catch(() => {}), LIST_AFTER);
+  setTimeout(() => isListed || showList().catch(() => {}), LIST_AFTER);
 }
 
 // Nothing can be typed, and the page says why.
@@ -134,10 +137,9 @@ async function start() {
   if (!me) return showFront(path === "/" ? "" : LOG_IN);
   if (hasNewPin(me) && path !== "/welcome") return location.replace("/welcome");
   if (path === "/welcome" && !hasNewPin(me)) return location.replace("/");
-  const hasList = !(path in SETTINGS) && path !== "/welcome";
-  if (hasList) showSession(me);
-  else if (path === "/welcome") showWelcome();
-  else showSettings(path, me);
+  if (path === "/welcome") showWelcome();
+  else if (path in SETTINGS) showSettings(path, me);
+  else showSession(me);
   try {
     const { user_id: userId } = await getStanding();
     if (userId !== me.user_id) return showFront(OTHER_ACCOUNT);
@@ -145,7 +147,7 @@ async function start() {
     if (error.status === 401) return showFront(LOG_IN);
   }
   if (path === "/welcome") return;
-  goLive(hasList);
+  goLive();
   setTimeout(() => getStanding().then((standing) => noteServed(standing.vault_version)).catch(() => {}), NOTE_AFTER);
 }
 

@@ -64,9 +64,11 @@ export class CatchUp {
     row.remove();
   }
 
-  // Append rows.
+  // Append rows. Nothing counts as read while nobody looks.
   async load(address) {
-    if (!(await swapIn(await getFragment(address), this.element, "beforeend"))) throw new Error(LEFT_OUT);
+    const isSeen = !document.hidden && this.element.getRootNode() === document;
+    const peek = isSeen ? "" : `${address.includes("?") ? "&" : "?"}peek=1`;
+    if (!(await swapIn(await getFragment(address + peek), this.element, "beforeend"))) throw new Error(LEFT_OUT);
   }
 
   // Replace <older-messages> by the page it stands for. False if there is none.

@@ -1,5 +1,5 @@
-// <conversation-item>: one line of the list. When a newer one is inserted, the existing element takes its data and its
-// place. The link stays the same element, so that a click is not lost when a message arrives.
+// <conversation-item>: one line of the list. When a newer one is inserted, the existing element takes its data and, if
+// there is a message more, its place. The link stays the same element, so that a click is not lost when one arrives.
 
 import { findName, isCurrent, nameOf, standIn } from "./conversation-list.js";
 import { instantiate } from "./shell.js";
@@ -13,11 +13,14 @@ customElements.define("conversation-item", class extends HTMLElement {
     const twin = standIn(this);
     if (!twin) return this.#draw();
     if (this.dataset.statement) twin.dataset.statement = this.dataset.statement;
-    if (Number(this.dataset.lastSeq) < Number(twin.dataset.lastSeq)) return this.remove(); // outdated
+    const more = Number(this.dataset.lastSeq) - Number(twin.dataset.lastSeq);
+    if (more < 0) return this.remove(); // outdated
+    // The same messages, but perhaps read meanwhile: never the other way around.
+    if (!more) this.dataset.unread = Math.min(this.dataset.unread, twin.dataset.unread);
     for (const name of LATEST) twin.dataset[name] = this.dataset[name];
     twin.toggleAttribute("data-left", this.hasAttribute("data-left"));
     twin.showFacts();
-    if (twin === this.nextElementSibling) this.remove();
+    if (!more || twin === this.nextElementSibling) this.remove();
     else this.replaceWith(twin);
   }
 

@@ -67,16 +67,22 @@ export function setCurrent(conversation, name) {
 
 export const isCurrent = (conversation) => conversation === current;
 
-// Show the unread count in the title, so that it is visible from other tabs.
+// Show the unread count in the title, so that it is visible from other tabs, and as a badge of an installed page. The
+// open conversation counts, too, unless someone is looking at it.
 function showTitle() {
   let unread = 0;
-  for (const [conversation, line] of lines) if (conversation !== current) unread += Number(line.dataset.unread);
+  for (const [conversation, { dataset }] of lines) {
+    if (conversation !== current || document.hidden) unread += Number(dataset.unread);
+  }
   document.title = unread ? `(${unread}) ${title}` : title;
+  navigator.setAppBadge?.(unread).catch(() => {}); // 0: none
 }
+document.addEventListener("visibilitychange", showTitle);
 
 // Update the page after lines have arrived.
 export function showWhole() {
-  if (list) list.parentElement.querySelector(".empty").hidden = lines.size > 0;
+  const empty = list?.parentElement.querySelector(".empty");
+  if (empty) empty.hidden = lines.size > 0;
   openWhileEmpty(!lines.size);
   showTitle();
 }

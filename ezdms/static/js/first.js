@@ -19,12 +19,13 @@ addEventListener("error", ({ target }) => {
 }, true);
 
 const path = CONVERSATION_PATH.test(location.pathname) ? `${location.pathname}/open` : "";
-let answer = path && request(path, { headers: { Accept: "text/html" } });
+const peek = document.hidden ? "?peek=1" : ""; // nothing counts as read while nobody looks
+let answer = path && request(path + peek, { headers: { Accept: "text/html" } });
 if (answer) answer.catch(() => {}); // handled by takeFirst's caller
 
 // The response for this address if it was already requested; only once.
 export function takeFirst(address) {
-  if (!answer || address !== path) return null;
+  if (!answer || address.split("?")[0] !== path) return null;
   const taken = answer;
   answer = null;
   return taken;
