@@ -20,7 +20,7 @@ from ezdms.store.commit import commit_together, told
 from ezdms.store.errors import Busy as Busy
 from ezdms.store.errors import Conflict as Conflict
 from ezdms.store.errors import Unavailable as Unavailable
-from ezdms.store.health import Health
+from ezdms.store.health import STALLED, Health
 from ezdms.store.schema import DatabaseError, migrate
 from ezdms.store.thread import Query, Thread, connect, forbid_writing
 
@@ -73,6 +73,11 @@ def _nothing(connection: Connection) -> None:
     """A queue entry that requests emptying the write-ahead log."""
 
 
+@keeps_sessions
+def _probe(connection: Connection) -> None:
+    """A write that changes nothing, and costs no access to the disk. Fails if another program holds the database."""
+
+
 class Database:
     """One writer with group commit, and readers that never wait for it (WAL).
 
@@ -91,6 +96,7 @@ class Database:
         self._news: asyncio.Future[None] | None = None  # the writer waits for it
         self._is_closing = False
         self._to_forget: list[_Write] = []
+        self._probe: asyncio.Future[None] | None = None
         self._cannot_store = logs.Seldom("cannot store")
         self._in_log = 0  # writes since the last checkpoint
         self._task = asyncio.create_task(self._write_forever())
@@ -146,9 +152,9 @@ class Database:
 
     async def write_soon(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Like write(), for what may be left out: raises Unavailable if it takes longer than SOON, although it may
-        still be stored."""
+        still be stored. Does not wait if others already have."""
         writing = self.submit(query, *args, **kwargs)
-        await asyncio.wait([writing], timeout=SOON)
+        await asyncio.wait([writing], timeout=0 if self._health.is_stuck(SOON) else SOON)
         if not writing.done():
             writing.cancel()
             raise Unavailable("Other writes take too long.")
@@ -164,9 +170,15 @@ class Database:
         self._wake()
         return done
 
-    @property
-    def fault(self) -> str:
-        """Why nothing can be stored safely now, for the operator; "" if all is well."""
+    async def examine(self) -> str:
+        """Why nothing can be stored safely now, for the operator; "" if all is well. Tries to write, once for all who
+        ask at the same time."""
+        with suppress(Busy):
+            if self._probe is None or self._probe.done():
+                self._probe = self.submit(_probe)
+            done, _ = await asyncio.wait([self._probe], timeout=STALLED)
+            for probe in done:
+                probe.exception()  # the fault says it better
         return self._health.fault
 
     async def forget(self) -> None:
@@ -218,9 +230,9 @@ class Database:
             self._in_log = 0
 
     def _tell(self, writes: list[_Write], outcomes: list[Any]) -> None:
-        failed = next((outcome for outcome in outcomes if isinstance(outcome, Unavailable)), None)
-        if failed is not None:
-            self._cannot_store.event(logging.ERROR, len(writes), why=str(failed))
+        failed = [outcome for outcome in outcomes if isinstance(outcome, Unavailable)]
+        if failed:
+            self._cannot_store.event(logging.ERROR, len(failed), why=str(failed[0]))
         for write, outcome in zip(writes, outcomes, strict=True):
             self.revision += not write.keeps_sessions
             if write.done.cancelled():

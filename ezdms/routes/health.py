@@ -17,7 +17,7 @@ blueprint = Blueprint("health", __name__)
 @public
 async def ping() -> Response:
     """Health check: 503 if what is sent now could be lost."""
-    if fault := context.database().fault:
+    if fault := await context.database().examine():
         raise Unavailable(fault)
     return jsonify(status="ok")
 

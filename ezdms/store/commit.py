@@ -22,11 +22,24 @@ def commit_together(
     """
     try:
         outcomes = _commit(connection, writes)
-    except Exception as error:  # nothing of this batch was stored: each caller gets the error
+    except Exception as error:  # nothing of this batch was stored
         health.note(error)
-        return [told(error)] * len(writes)
+        if not integrity.is_damage(error):
+            return [told(error)] * len(writes)
+        # Only what needs the damaged page fails. After that, SQLite needs a whole ROLLBACK; a savepoint is not enough.
+        outcomes = [_commit_alone(connection, write, health) for write in writes]
+    health.note_commit()
     # Asked after the COMMIT: it may have gone into a file that is no longer there.
     return outcomes if health.are_files_kept() else [Unavailable(REPLACED)] * len(writes)
+
+
+def _commit_alone(connection: sqlite3.Connection, write: Callable[[sqlite3.Connection], Any], health: Health) -> Any:
+    """A transaction for one write. Returns its result, or its error."""
+    try:
+        return _transact(connection, [write])[0]
+    except Exception as error:  # passed to the caller
+        health.note(error)
+        return told(error)
 
 
 def _commit(connection: sqlite3.Connection, writes: list[Callable[[sqlite3.Connection], Any]]) -> list[Any]:

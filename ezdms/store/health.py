@@ -21,6 +21,7 @@ class Health:
         self._files = (path, path.with_name(f"{path.name}-wal"))
         self._known: dict[Path, tuple[int, int]] = {}
         self._is_damaged = False
+        self._is_held = False  # the last batch of writes failed because of a lock
         self._began: float | None = None
 
     def are_files_kept(self) -> bool:
@@ -39,8 +40,13 @@ class Health:
         return True
 
     def note(self, error: Exception) -> None:
-        """Remember an error of a query, if it means damage."""
+        """Remember an error of a query, if it means damage or a lock."""
         self._is_damaged |= isinstance(error, sqlite3.Error) and integrity.is_damage(error)
+        self._is_held |= isinstance(error, sqlite3.Error) and integrity.is_lock(error)
+
+    def note_commit(self) -> None:
+        """A batch of writes was committed."""
+        self._is_held = False
 
     def begin(self) -> None:
         """The writer begins a batch."""
@@ -57,5 +63,8 @@ class Health:
             return REPLACED
         if self._is_damaged:
             return DAMAGED
-        is_stalled = self._began is not None and time.monotonic() - self._began > STALLED
-        return HELD if is_stalled else ""
+        return HELD if self.is_stuck(STALLED) else ""
+
+    def is_stuck(self, seconds: float) -> bool:
+        """True if the writer has been at one batch for longer than this, or could not begin the last one."""
+        return self._is_held or (self._began is not None and time.monotonic() - self._began > seconds)

@@ -12,7 +12,8 @@ RESTORE = "Restore a backup with: ezdms restore FILE (docs/self-hosting.md)."
 
 # Primary result codes of SQLite.
 DAMAGED = {11: "CORRUPT", 26: "NOTADB"}
-OUT_OF_REACH = {5: "BUSY", 6: "LOCKED", 8: "READONLY", 10: "IOERR", 13: "FULL", 14: "CANTOPEN"} | DAMAGED
+LOCKS = {5: "BUSY", 6: "LOCKED"}
+OUT_OF_REACH = {8: "READONLY", 10: "IOERR", 13: "FULL", 14: "CANTOPEN"} | LOCKS | DAMAGED
 
 
 def _primary_code(error: BaseException) -> int:
@@ -23,6 +24,11 @@ def is_out_of_reach(error: BaseException) -> bool:
     """True if the disk is full or fails, another program holds the database, or a part of it is damaged: whatever
     else is stored is intact, and most of it may soon work again."""
     return _primary_code(error) in OUT_OF_REACH
+
+
+def is_lock(error: BaseException) -> bool:
+    """True if another program holds the database."""
+    return _primary_code(error) in LOCKS
 
 
 def is_damage(error: BaseException) -> bool:

@@ -11,6 +11,7 @@ import struct
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing, suppress
+from http.client import HTTPMessage
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,12 @@ class Program(Writer):
         return json.loads(body or b"null")
 
     def exchange(self, path: str, fields: dict[str, Any] | None = None) -> tuple[int, bytes]:
-        """Status and body, over a kept connection that is reopened if the server has closed it."""
+        """Status and body."""
+        status, _, body = self.exchange_all(path, fields)
+        return status, body
+
+    def exchange_all(self, path: str, fields: dict[str, Any] | None = None) -> tuple[int, HTTPMessage, bytes]:
+        """Status, headers and body, over a kept connection that is reopened if the server has closed it."""
         method, body = ("GET", None) if fields is None else ("POST", json.dumps(fields))
         headers = JSON | {"Content-Type": "application/json"}
         if self.token:
@@ -76,7 +82,7 @@ class Program(Writer):
             try:
                 self._wire.request(method, path, body, headers)
                 response = self._wire.getresponse()
-                return response.status, response.read()
+                return response.status, response.headers, response.read()
             except (ConnectionError, http.client.HTTPException):
                 self._wire.close()
         raise AssertionError("the server does not answer")

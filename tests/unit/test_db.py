@@ -7,7 +7,7 @@ import sqlite3
 import stat
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -73,6 +73,28 @@ async def test_one_failing_write_does_not_affect_concurrent_ones(database: Datab
     outcomes = await asyncio.gather(*(database.write(insert, i) for i in range(100)), return_exceptions=True)
     assert [i for i, outcome in enumerate(outcomes) if isinstance(outcome, Conflict)] == [50]
     assert await database.read(select) == list(range(100))
+
+
+async def test_a_write_to_a_damaged_page_fails_alone(database: Database, tmp_path: Path) -> None:
+    await database.write(lambda connection: fetch_all(connection, "CREATE TABLE others AS SELECT 1 AS number"))
+    await database.forget()
+    [page, size] = await database.read(
+        lambda connection: [
+            connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'others'").fetchone()[0],
+            pragma(connection, "page_size"),
+        ]
+    )
+    with (tmp_path / "test.db").open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(b"\xff" * size)
+    await database._writer.run(lambda connection: connection.execute("PRAGMA shrink_memory").fetchall())
+    sql = "INSERT INTO others VALUES (2)"
+    writes: list[Awaitable[object]] = [database.write(insert, number) for number in range(5)]
+    writes.insert(2, database.write(lambda connection: fetch_all(connection, sql)))
+    *outcomes, fault = await asyncio.gather(*writes, database.examine(), return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [int, int, Unavailable, int, int, int]
+    assert "damaged" in str(fault)
+    assert await database.read(select) == [0, 1, 2, 3, 4]
 
 
 async def test_concurrent_writes_share_a_commit(database: Database) -> None:

@@ -51,7 +51,7 @@ async def status(running: Running) -> dict[str, Any]:
         "users": len(people),
         "invitations": await running.database.read(count_invitations),
         "proxies": running.proxies,
-        "fault": running.database.fault,
+        "fault": await running.database.examine(),
     }
 
 
