@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 import uvloop
 
-from bench import capacity, opening, peers, processes, returning, soak, speed
+from bench import capacity, leaving, opening, peers, processes, returning, soak, speed
 from bench.report import Report
 
 PARTS = {
@@ -20,6 +20,7 @@ PARTS = {
     "history": capacity.measure_history,
     "storm": capacity.measure_storm,
     "return": returning.measure,
+    "leaving": leaving.measure,
     "browser": opening.measure,
 }
 

@@ -11,6 +11,7 @@ from quart_rate_limiter import RateLimitExceeded
 from werkzeug.exceptions import HTTPException
 
 from ezdms import logs
+from ezdms.actions.erasing import Eraser
 from ezdms.actions.event import Event
 from ezdms.actions.sessions import Sessions, random_id
 from ezdms.db import Database, Unavailable
@@ -86,6 +87,8 @@ async def open_database(app: Quart) -> None:
     database = await Database.open(data_dir / data_folder.DATABASE)
     app.extensions["ezdms.database"] = database
     app.extensions["ezdms.sessions"] = Sessions(database)
+    app.extensions["ezdms.eraser"] = Eraser(database)
+    app.extensions["ezdms.eraser"].start()
     app.extensions["ezdms.deployment_id"] = await database.write(insert_deployment, deployment_id=random_id(16))
 
 
@@ -93,6 +96,7 @@ async def close_database(app: Quart) -> None:
     """Close the database if it is open."""
     database = app.extensions.pop("ezdms.database", None)
     if database is not None:
+        await app.extensions.pop("ezdms.eraser").close()
         await database.close()
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from ezdms.actions import sessions
+from ezdms.actions.erasing import Eraser
 from ezdms.actions.event import Event
 from ezdms.actions.passwords import check_auth_key
 from ezdms.db import Connection, Database
 from ezdms.hub import Hub
-from ezdms.models.conversation import select_conversation
+from ezdms.models.conversation import select_conversation, select_partners
+from ezdms.models.erasure import erase_slice
 from ezdms.models.invitation import use_invitation
 from ezdms.models.search_pin import insert_search_pin, replace_search_pin
 from ezdms.models.session import delete_other_sessions
@@ -25,7 +27,7 @@ from ezdms.models.user import (
 )
 
 UNUSED = 30 * 24 * 60 * 60 * 1000  # ms
-SLICE = 500  # accounts
+SLICE = 500  # accounts, or conversations of one
 
 
 class NotInvited(Exception):
@@ -66,21 +68,26 @@ async def change_search_pin(database: Database, act: Act, *, search_pin: str, us
     await database.forget()
 
 
-async def remove_account(database: Database, hub: Hub[Event], user_id: str, act: Act | None = None) -> None:
+async def remove_account(
+    database: Database, hub: Hub[Event], eraser: Eraser, user_id: str, act: Act | None = None
+) -> None:
     """Delete a user's name, keys, sessions, vault and copies. Partners are notified, and keep their own copies.
 
+    Sessions and PINs are invalid at once. If there are too many messages to erase now, `eraser` goes on.
     `act` is the user's; the operator needs none. Raises encoding.EnvelopeError if it is invalid.
     """
-    partners = await database.write(_delete_user, user_id=user_id, act=act)
-    await sessions.cut_off(database, hub, user_id)
-    await _tell(database, hub, partners)
+    await database.write(_delete_user, user_id=user_id, act=act)
+    hub.end_sessions(user_id)
+    await _tell(database, hub, user_id)
+    await database.forget()
+    await eraser.finish()
 
 
 async def remove_unused(database: Database, hub: Hub[Event], moment: int) -> int:
     """Delete unused accounts (unused since UNUSED ms before `moment`). Returns the count. Raises db.Unavailable.
 
     Accounts that sent or received a message, have a recently used session or an open socket are kept. Checks a few
-    hundred at a time and deletes each in its own transaction, so that other writes do not wait.
+    hundred at a time and deletes each in its own transactions, so that other writes do not wait.
     """
     count, after, before = 0, "", moment - UNUSED
     while found := await database.read(select_slice, after=after, before=before, limit=SLICE):
@@ -89,33 +96,45 @@ async def remove_unused(database: Database, hub: Hub[Event], moment: int) -> int
         for user_id, seems_unused in found:
             if not seems_unused or hub.mailboxes(user_id):
                 continue
-            partners = await database.write(_delete_if_unused, user_id=user_id, before=before)
-            if partners is not None:
+            if await database.write(_delete_if_unused, user_id=user_id, before=before):
                 in_slice += 1
                 hub.end_sessions(user_id)
-                await _tell(database, hub, partners)
+                await _tell(database, hub, user_id)
+                while not await database.write(erase_slice, user_id=user_id):
+                    pass
         if in_slice:
             await database.forget()
         count += in_slice
     return count
 
 
-async def _tell(database: Database, hub: Hub[Event], partners: list[tuple[str, str]]) -> None:
-    for conversation_id, partner_id in partners:
-        seen = await database.read(select_conversation, conversation_id=conversation_id, user_id=partner_id)
-        if seen is not None:
-            hub.publish(partner_id, Event(seen))
+async def _tell(database: Database, hub: Hub[Event], user_id: str) -> None:
+    """Tell everyone who is connected that their partner deleted the account."""
+    after = ""
+    while found := await database.read(select_partners, user_id=user_id, after=after, limit=SLICE):
+        after = found[-1][0]
+        for conversation_id, partner_id in found:
+            if not hub.mailboxes(partner_id):
+                continue
+            seen = await database.read(select_conversation, conversation_id=conversation_id, user_id=partner_id)
+            if seen is not None:
+                hub.publish(partner_id, Event(seen))
 
 
-def _delete_user(connection: Connection, *, user_id: str, act: Act | None) -> list[tuple[str, str]]:
+def _delete_user(connection: Connection, *, user_id: str, act: Act | None) -> None:
     if act is not None:
         take_act(connection, act, user_id=user_id)
-    return delete_user(connection, user_id=user_id)
+    delete_user(connection, user_id=user_id)
+    erase_slice(connection, user_id=user_id)
 
 
-def _delete_if_unused(connection: Connection, *, user_id: str, before: int) -> list[tuple[str, str]] | None:
-    """Delete the account unless it was used in the meantime; then None."""
-    return delete_user(connection, user_id=user_id) if is_unused(connection, user_id=user_id, before=before) else None
+def _delete_if_unused(connection: Connection, *, user_id: str, before: int) -> bool:
+    """Delete the account. False if it was used in the meantime."""
+    if not is_unused(connection, user_id=user_id, before=before):
+        return False
+    delete_user(connection, user_id=user_id)
+    erase_slice(connection, user_id=user_id)
+    return True
 
 
 def _insert_account(

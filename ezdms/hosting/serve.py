@@ -149,6 +149,7 @@ async def _serve(settings: Settings, listener: socket.socket, announce: Announce
         running = Running(
             app.extensions["ezdms.database"],
             hub,
+            app.extensions["ezdms.eraser"],
             registration=settings.registration,
             address="" if is_unix else address,
             public_url=public or settings.public_url,

@@ -127,6 +127,20 @@ def select_conversation(connection: Connection, *, conversation_id: str, user_id
     return None if row is None else Conversation(**dict(row))
 
 
+def select_partners(connection: Connection, *, user_id: str, after: str, limit: int) -> list[tuple[str, str]]:
+    """The next `limit` conversations after `after`: (conversation_id, partner's user_id)."""
+    rows = fetch_all(
+        connection,
+        """SELECT me.conversation_id, other.user_id FROM participants me
+           JOIN participants other ON other.conversation_id = me.conversation_id AND other.side <> me.side
+           WHERE me.user_id = :user_id AND me.conversation_id > :after ORDER BY me.conversation_id LIMIT :limit""",
+        user_id=user_id,
+        after=after,
+        limit=limit,
+    )
+    return [(row["conversation_id"], row["user_id"]) for row in rows]
+
+
 def select_pair(connection: Connection, *, conversation_id: str, user_id: str) -> Pair | None:
     """Both participants, or None if `user_id` is not one of them."""
     found = select_pair_to_write(connection, conversation_id=conversation_id, user_id=user_id)

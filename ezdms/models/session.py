@@ -8,6 +8,8 @@ from ezdms.db import Connection, fetch_all, fetch_one, keeps_sessions, now
 
 LIFETIME = 90 * 24 * 60 * 60 * 1000  # ms
 USED_AGAIN = 60 * 1000  # ms; precision of "last used", so that not every request writes
+MOST = 500  # sessions per account; the one unused for longest ends when there are more
+AT_ONCE = 100  # sessions that a login deletes, of those that expired and of those that are too many
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +48,12 @@ def insert_session(
     browser: str,
     address: str,
 ) -> bool:
-    """Add a session and delete expired ones. False if `login_id` is no longer the user's.
+    """Add a session, and delete some expired ones and those above MOST. False if `login_id` is no longer the user's.
 
     Otherwise a login in flight could survive a change of the PIN or the deletion of the account.
     """
     moment = now()
-    fetch_all(connection, "DELETE FROM sessions WHERE expires_at <= :moment", moment=moment)
+    _delete_some(connection, "SELECT session_id FROM sessions WHERE expires_at <= :moment", moment=moment)
     row = fetch_one(
         connection,
         """INSERT INTO sessions (session_id, token_hash, user_id, created_at, expires_at, browser, address, used_at)
@@ -66,7 +68,15 @@ def insert_session(
         browser=browser,
         address=address,
     )
+    oldest = "SELECT session_id FROM sessions WHERE user_id = :user_id ORDER BY used_at DESC"
+    _delete_some(connection, oldest, user_id=user_id, offset=MOST)
     return row is not None
+
+
+def _delete_some(connection: Connection, select: str, *, offset: int = 0, **values: str | int) -> None:
+    """Delete AT_ONCE of these sessions: no write may take long."""
+    sql = f"DELETE FROM sessions WHERE session_id IN ({select} LIMIT :limit OFFSET :offset)"
+    fetch_all(connection, sql, limit=AT_ONCE, offset=offset, **values)
 
 
 def select_session(connection: Connection, *, token_hash: str) -> Session | None:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from ezdms.db import Connection, fetch_all, fetch_one, now
-from ezdms.models.usage import forget_usage, give_back, insert_usage
+from ezdms.models.erasure import insert_erasure
+from ezdms.models.usage import forget_usage, insert_usage
 from ezdms.protocol import envelope
 from ezdms.protocol.encoding import EnvelopeError
 
@@ -177,12 +178,8 @@ def is_unused(connection: Connection, *, user_id: str, before: int) -> bool:
     return row is not None and bool(row["is_unused"])
 
 
-def delete_user(connection: Connection, *, user_id: str) -> list[tuple[str, str]]:
-    """Delete an account's name, keys, sessions, PINs, vault and own copies of messages.
-
-    Partners keep their copies, under a nameless row. A conversation is deleted once both accounts are, then the row.
-    Returns (conversation_id, partner's user_id) of the remaining conversations.
-    """
+def delete_user(connection: Connection, *, user_id: str) -> None:
+    """Delete an account's name, keys, sessions, PINs and vault, and begin the erasure of its copies of messages."""
     for table in ("sessions", "search_pins", "vaults"):
         fetch_all(connection, f"DELETE FROM {table} WHERE user_id = :user_id", user_id=user_id)
     fetch_all(
@@ -194,43 +191,5 @@ def delete_user(connection: Connection, *, user_id: str) -> list[tuple[str, str]
         user_id=user_id,
         moment=now(),
     )
-    for side in ("a", "b"):
-        _empty_copies(connection, side, user_id)
     forget_usage(connection, user_id=user_id)
-    rows = fetch_all(
-        connection,
-        """SELECT other.conversation_id, other.user_id, partner.left_at FROM participants me
-           JOIN participants other ON other.conversation_id = me.conversation_id AND other.side <> me.side
-           JOIN users partner ON partner.user_id = other.user_id
-           WHERE me.user_id = :user_id""",
-        user_id=user_id,
-    )
-    for row in rows:
-        if row["left_at"] is not None:
-            fetch_all(
-                connection,
-                "DELETE FROM conversations WHERE conversation_id = :conversation_id",
-                conversation_id=row["conversation_id"],
-            )
-    for one in {user_id} | {row["user_id"] for row in rows if row["left_at"] is not None}:
-        fetch_all(
-            connection,
-            """DELETE FROM users WHERE user_id = :user_id AND left_at IS NOT NULL
-               AND NOT EXISTS (SELECT 1 FROM participants p WHERE p.user_id = :user_id)""",
-            user_id=one,
-        )
-    return [(row["conversation_id"], row["user_id"]) for row in rows if row["left_at"] is None]
-
-
-def _empty_copies(connection: Connection, side: str, user_id: str) -> None:
-    """Delete the user's copies in conversations where they are on this side, and subtract them from the usage."""
-    of_theirs = f"""conversation_id IN
-        (SELECT conversation_id FROM participants WHERE user_id = :user_id AND side = '{side}')"""
-    emptied = fetch_all(
-        connection,
-        f"SELECT sender_id, SUM(LENGTH(sealed_{side})) AS size FROM messages WHERE {of_theirs} GROUP BY sender_id",
-        user_id=user_id,
-    )
-    for row in emptied:
-        give_back(connection, user_id=row["sender_id"], size=row["size"] or 0)
-    fetch_all(connection, f"UPDATE messages SET sealed_{side} = NULL WHERE {of_theirs}", user_id=user_id)
+    insert_erasure(connection, user_id=user_id)

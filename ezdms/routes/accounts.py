@@ -88,7 +88,7 @@ async def delete_account() -> Response:
     await confirm_pin(session, fields)
     act = signed_act(session, fields, "delete_account", "")
     with act_must_hold():
-        await accounts.remove_account(context.database(), context.hub(), session.user_id, act)
+        await accounts.remove_account(context.database(), context.hub(), context.eraser(), session.user_id, act)
     response = Response(status=204)
     admission.clear_cookie(response, request.scheme)
     return response

@@ -6,6 +6,7 @@ from typing import cast
 
 from quart import current_app, g
 
+from ezdms.actions.erasing import Eraser
 from ezdms.actions.event import Event
 from ezdms.actions.sessions import Sessions
 from ezdms.db import Database
@@ -19,6 +20,11 @@ from ezdms.web.limits import Limiter
 def database() -> Database:
     """The open database."""
     return cast(Database, current_app.extensions["ezdms.database"])
+
+
+def eraser() -> Eraser:
+    """What erases the messages of deleted accounts."""
+    return cast(Eraser, current_app.extensions["ezdms.eraser"])
 
 
 def sessions() -> Sessions:

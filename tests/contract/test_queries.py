@@ -6,7 +6,7 @@ import pytest
 from quart import Quart
 
 from ezdms.db import Connection, Database, fetch_all
-from ezdms.models import conversation, message, session, user, vault
+from ezdms.models import conversation, erasure, message, session, user, vault
 
 QUERIES = {
     "log in": (user.select_user_by_login_id, {"login_id": "x"}),
@@ -15,6 +15,9 @@ QUERIES = {
     "check if an account is unused": (user.is_unused, {"user_id": "x", "before": 1}),
     "find a session": (session.select_session, {"token_hash": "x"}),
     "list sessions": (session.select_devices, {"user_id": "x"}),
+    "find the partners of a deleted account": (conversation.select_partners, {"user_id": "x", "after": "", "limit": 5}),
+    "erase the next conversations": (erasure._conversations, {"user_id": "x", "first": ""}),
+    "erase messages": (erasure._delete_messages, {"conversation_id": "x", "limit": 5}),
     "open a vault": (vault.select_vault, {"user_id": "x"}),
     "list conversations": (conversation.select_conversations, {"user_id": "x"}),
     "find a pair": (conversation.select_pair, {"conversation_id": "x", "user_id": "x"}),
@@ -43,7 +46,7 @@ async def test_no_query_scans_a_table(app: Quart, name: str, monkeypatch: pytest
     def explain_one(connection: Connection, sql: str, **values: object) -> None:
         explain(connection, sql, **values)
 
-    for module in (user, session, conversation, message, vault):
+    for module in (user, session, conversation, message, vault, erasure):
         monkeypatch.setattr(module, "fetch_all", explain, raising=False)
         monkeypatch.setattr(module, "fetch_one", explain_one)
     database: Database = app.extensions["ezdms.database"]

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from quart import Quart
 
-from ezdms.actions import accounts, passwords
+from ezdms.actions import accounts, erasing, passwords
 from ezdms.actions.send import send
-from ezdms.db import Database
+from ezdms.db import Connection, Database, Unavailable, keeps_sessions
+from ezdms.models import erasure
 from ezdms.models.message import Draft
 from ezdms.models.search_pin import replace_search_pin
 from ezdms.models.vault import Vault, replace_vault
@@ -237,3 +238,95 @@ async def test_writes_that_arrive_after_the_deletion_are_not_stored(
         await database.write(replace_search_pin, search_pin=noise(4), user_id=person.user_id, salt="")
     for table in ("vaults", "search_pins"):
         assert [row["user_id"] for row in await execute(app, f"SELECT * FROM {table}")] == [bob.user_id]  # noqa: S608
+
+
+@pytest.fixture
+def rows_per_write(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Erases in slices of 4. How many rows each write that erases has changed, until the test ends."""
+    changed: list[int] = []
+    monkeypatch.setattr(erasure, "SLICE", 4)
+
+    @keeps_sessions
+    def counted(connection: Connection, *, user_id: str) -> bool:
+        before = connection.total_changes
+        is_done = erasure.erase_slice(connection, user_id=user_id)
+        changed.append(connection.total_changes - before)
+        return is_done
+
+    monkeypatch.setattr(accounts, "erase_slice", counted)
+    monkeypatch.setattr(erasing, "erase_slice", counted)
+    return changed
+
+
+async def usage(app: Quart, person: Person) -> int:
+    """Bytes of messages that count for this person."""
+    (row,) = await execute(app, "SELECT message_bytes FROM usage WHERE user_id = :id", id=person.user_id)
+    return int(row["message_bytes"])
+
+
+@pytest.mark.parametrize("has_left", [False, True])
+async def test_a_large_account_is_erased_in_many_small_writes(
+    app: Quart, alice: Person, bob: Person, eve: Person, rows_per_write: list[int], has_left: bool
+) -> None:
+    for partner in (bob, eve):
+        await alice.start(partner)
+    for number in range(7):
+        await alice.send(bob, f"to Bob {number}")
+        await bob.send(alice, f"from Bob {number}")
+        await eve.send(alice, f"from Eve {number}")
+    both_copies = await usage(app, bob)
+    if has_left:
+        assert await leave(bob) == 204
+        rows_per_write.clear()
+    assert await leave(alice) == 204
+    assert len(rows_per_write) >= 5
+    assert max(rows_per_write) <= 4 + 6  # the messages; the place, the usage, and a conversation with its participants
+    assert await execute(app, "SELECT * FROM erasures") == []
+    kept = await execute(app, "SELECT sealed_a IS NULL AS a, sealed_b IS NULL AS b FROM messages")
+    assert len(kept) == (7 if has_left else 21)
+    assert all(row["a"] + row["b"] == 1 for row in kept)
+    assert len(await eve.texts(alice)) == 7
+    if not has_left:
+        assert await usage(app, bob) == both_copies // 2
+        assert len(await bob.texts(alice)) == 14
+
+
+async def test_two_large_accounts_deleted_at_the_same_time_leave_nothing(
+    app: Quart, alice: Person, bob: Person, rows_per_write: list[int]
+) -> None:
+    await alice.start(bob)
+    for number in range(9):
+        await alice.send(bob, f"{number}")
+    database: Database = app.extensions["ezdms.database"]
+    people = alice.user_id, bob.user_id
+    for person in people:
+        await database.write(accounts._delete_user, user_id=person, act=None)
+    done: set[str] = set()
+    for person in people * 9:
+        if await database.write(erasure.erase_slice, user_id=person):
+            done.add(person)
+    assert done == set(people)
+    for table in ("users", "conversations", "participants", "messages", "erasures", "usage"):
+        assert await execute(app, f"SELECT * FROM {table}") == []  # noqa: S608
+
+
+async def test_a_failing_disk_delays_the_erasure(
+    app: Quart, alice: Person, bob: Person, rows_per_write: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await alice.start(bob)
+    for number in range(9):
+        await alice.send(bob, f"{number}")
+    failed: list[str] = []
+
+    @keeps_sessions
+    def fails_once(connection: Connection, *, user_id: str) -> bool:
+        if not failed:
+            failed.append(user_id)
+            raise Unavailable
+        return erasure.erase_slice(connection, user_id=user_id)
+
+    monkeypatch.setattr(erasing, "erase_slice", fails_once)
+    monkeypatch.setattr(erasing, "AGAIN", 0.01)
+    assert await leave(alice) == 204
+    assert failed == [alice.user_id]
+    assert await execute(app, "SELECT * FROM erasures") == []

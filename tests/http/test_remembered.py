@@ -60,7 +60,7 @@ async def end_from_elsewhere(alice: Person, app: Quart) -> None:
 
 
 async def end_by_the_operator(alice: Person, app: Quart) -> None:
-    running = Running(app.extensions["ezdms.database"], app.extensions["ezdms.hub"])
+    running = Running(*(app.extensions[f"ezdms.{name}"] for name in ("database", "hub", "eraser")))
     await actions.end_sessions(running, "alice")
 
 
@@ -69,7 +69,8 @@ async def delete_account(alice: Person, app: Quart) -> None:
 
 
 async def remove_by_the_operator(alice: Person, app: Quart) -> None:
-    await accounts.remove_account(app.extensions["ezdms.database"], app.extensions["ezdms.hub"], alice.user_id)
+    database, hub, eraser = (app.extensions[f"ezdms.{name}"] for name in ("database", "hub", "eraser"))
+    await accounts.remove_account(database, hub, eraser, alice.user_id)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pytest
 from quart import Quart
 
 from ezdms.db import Connection, Database, fetch_all, now
+from ezdms.models import session
 from ezdms.models.session import USED_AGAIN
 from tests.http.test_enumeration import NO_ID, face
 from tests.support.people import JSON, Person
@@ -150,6 +151,22 @@ async def test_expired_sessions_are_not_listed(app: Quart, alice: Person) -> Non
     assert expired in [one["session_id"] for one in await sessions(alice)]
     await execute(app, "UPDATE sessions SET expires_at = :moment WHERE session_id = :id", moment=now(), id=expired)
     assert [one["session_id"] for one in await sessions(alice)] == [await session_id(alice)]
+
+
+async def test_an_account_has_a_limited_number_of_sessions_and_a_login_deletes_a_few_at_a_time(
+    app: Quart, alice: Person, bob: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others = [await log_in(app, alice) for _ in range(5)]
+    for age, one in enumerate(others):  # the first was used last
+        used = {"at": now() - (age + 1) * 1000, "id": await session_id(one)}
+        await execute(app, "UPDATE sessions SET used_at = :at WHERE session_id = :id", **used)
+    monkeypatch.setattr(session, "MOST", 4)
+    newest = await log_in(app, alice)
+    assert [await is_logged_in(one) for one in (newest, alice, *others, bob)] == [True] * 4 + [False] * 3 + [True]
+    monkeypatch.setattr(session, "AT_ONCE", 2)
+    await execute(app, "UPDATE sessions SET expires_at = 0 WHERE user_id = :id", id=alice.user_id)
+    await log_in(app, bob)
+    assert len(await execute(app, "SELECT 1 FROM sessions WHERE user_id = :id", id=alice.user_id)) == 2
 
 
 @pytest.mark.parametrize(("age", "moves"), [(USED_AGAIN - 10_000, False), (USED_AGAIN + 1, True)])

@@ -9,6 +9,7 @@ from typing import Any
 
 from ezdms import __version__
 from ezdms.actions import accounts, sessions
+from ezdms.actions.erasing import Eraser
 from ezdms.actions.event import Event
 from ezdms.db import Database
 from ezdms.hub import Hub
@@ -29,6 +30,7 @@ class Running:
 
     database: Database
     hub: Hub[Event]
+    eraser: Eraser
     registration: str = ""
     address: str = ""  # where it listens
     public_url: str | None = None  # where people open it
@@ -76,7 +78,7 @@ async def end_sessions(running: Running, who: str) -> dict[str, Any]:
 async def remove_user(running: Running, who: str) -> dict[str, Any]:
     """Delete a user's account, as they could themselves."""
     one = await _find(running, who)
-    await accounts.remove_account(running.database, running.hub, one.user_id)
+    await accounts.remove_account(running.database, running.hub, running.eraser, one.user_id)
     return {"username": one.username, "user_id": one.user_id}
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ezdms import logs
+from ezdms.actions.erasing import Eraser
 from ezdms.db import Database
 from ezdms.hosting.operator.actions import ACTIONS, Refused, Running
 from ezdms.hub import Hub
@@ -118,7 +119,10 @@ def _act_here(data_dir: Path, question: dict[str, Any]) -> dict[str, Any]:
     async def act() -> dict[str, Any]:
         database = await Database.open(data_dir / data_folder.DATABASE)
         try:
-            return await _act(Running(database, Hub()), question)
+            eraser = Eraser(database)
+            answer = await _act(Running(database, Hub(), eraser), question)
+            await eraser.finish(within=None)
+            return answer
         finally:
             await database.close()
 
