@@ -157,7 +157,8 @@ def test_chat_sends_typed_lines_and_prints_incoming_messages(alice: Terminal, bo
     chat.stdin.close()
     assert chat.wait(timeout=20) == 0
     assert chat.stderr is not None
-    assert "Not sent. A message has at most 500 characters" in chat.stderr.read()
+    said = "A message has at most 500 characters; this has 501. Send it as several messages."
+    assert f"Not sent. {said}" in chat.stderr.read()
     chat.stdout.close()
     chat.stderr.close()
 

@@ -11,8 +11,10 @@ from ezdms.client import Client, ClientError, Contact
 from ezdms.client.shown import indented
 from ezdms.commands import common
 from ezdms.commands.client.printing import UNKNOWN, says, says_json, time_of
+from ezdms.protocol.envelope import MAX_TEXT
 
 KEPT = "The message is queued, encrypted, and is sent before the next one. Do not send it again. See `ezdms outbox`."
+TOO_LONG = f"A message has at most {MAX_TEXT} characters; this has {{}}. Send it as several messages."
 NOT_OPENED = "[Cannot be decrypted here]"
 
 
@@ -44,7 +46,12 @@ async def outbox(
 
 
 async def send_or_say(client: Client, contact: Contact, text: str) -> str:
-    """Send. If that fails and the message was queued, say so."""
+    """Send. If that fails and the message was queued, say so.
+
+    Raises crypto.Refused, with what to do, if the text is too long.
+    """
+    if len(text) > MAX_TEXT:
+        raise crypto.Refused(TOO_LONG.format(len(text)))
     before = set(client.waiting(contact.conversation_id))
     try:
         return await client.send(contact, text)

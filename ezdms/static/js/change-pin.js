@@ -13,7 +13,7 @@ customElements.define("change-pin", class extends HTMLElement {
   connectedCallback() {
     const [ask, confirm] = this.querySelectorAll("form");
     let deployment, change, nextLogin; // posted once the new PIN is saved
-    onSubmit(ask, "Checking…", async (progress) => {
+    onSubmit(ask, "Checking…", async (progress, focus) => {
       const me = await account;
       const pin = crypto.normaliseLoginPin(ask.querySelector(".pin").value);
       deployment = await deploymentId();
@@ -30,7 +30,7 @@ customElements.define("change-pin", class extends HTMLElement {
       offerDownload(this.querySelector("[data-do=download]"), `ezdms-${me.username}.txt`, text);
       [ask.hidden, confirm.hidden] = [true, false];
       offerToManager(confirm, me, shown);
-      confirm.querySelector(".proof").focus();
+      focus(confirm.querySelector(".proof"));
     });
     const copy = this.querySelector("[data-do=copy]");
     onPress(copy, () => copyFrom(copy, this.querySelector("output").textContent));

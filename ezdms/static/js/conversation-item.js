@@ -2,6 +2,7 @@
 // there is a message more, its place. The link stays the same element, so that a click is not lost when one arrives.
 
 import { findName, isCurrent, nameOf, standIn } from "./conversation-list.js";
+import { moveBefore } from "./dom.js";
 import { instantiate } from "./shell.js";
 
 const LATEST = ["lastSeq", "lastAt", "unread"];
@@ -20,8 +21,8 @@ customElements.define("conversation-item", class extends HTMLElement {
     for (const name of LATEST) twin.dataset[name] = this.dataset[name];
     twin.toggleAttribute("data-left", this.hasAttribute("data-left"));
     twin.showFacts();
-    if (!more || twin === this.nextElementSibling) this.remove();
-    else this.replaceWith(twin);
+    if (more && twin !== this.nextElementSibling) moveBefore(twin, this);
+    this.remove();
   }
 
   get conversation() {

@@ -1,4 +1,30 @@
-// Helpers for elements: clicks, errors, busy forms, the clipboard.
+// Helpers for elements: the focus, clicks, errors, busy forms, the clipboard.
+
+// The focus belongs to the user, so it is moved only here: as the answer to what they did last. Returns a function that
+// focuses an element, unless they did something else in the meantime. It returns whether they did not.
+let acts = 0; // keys, presses, and whatever else changes a field
+const act = ({ repeat }) => { acts += repeat ? 0 : 1; };
+for (const name of ["keydown", "pointerdown", "input"]) addEventListener(name, act, true);
+export function focusLater() {
+  const [since, where] = [acts, document.activeElement];
+  return (element) => {
+    const isLast = acts === since && [where, document.body, null].includes(document.activeElement);
+    if (isLast) element?.focus();
+    return isLast;
+  };
+}
+
+// The same where the user did nothing: only if nothing has the focus.
+export const focusIfFree = () => ([document.body, null].includes(document.activeElement) ? focusLater() : () => false);
+
+// Move an element; the focus stays in it. (Older browsers lack this, and take the focus away.)
+export function moveBefore(element, place) {
+  if (place.parentElement.moveBefore) place.parentElement.moveBefore(element, place);
+  else place.before(element);
+}
+
+// The view that has the focus is left.
+export const leaveFocus = () => document.activeElement?.blur();
 
 // Show a sentence in the element's alert region; an empty one hides it.
 export function showAlert(element, sentence = "") {
@@ -27,7 +53,8 @@ export function onPress(element, work) {
   element.addEventListener("click", (event) => event.isTrusted && work(event));
 }
 
-// Run a form's work, once at a time. Shows progress on the button and errors as a sentence, and keeps the input.
+// Run a form's work, once at a time. Shows progress on the button and errors as a sentence, and keeps the input. `work`
+// gets a function that sets the button's label, and focusLater's.
 export function onSubmit(element, busyLabel, work) {
   const form = element.closest("form") ?? element.querySelector("form");
   const button = form.querySelector("[type=submit]");
@@ -43,11 +70,12 @@ export function onSubmit(element, busyLabel, work) {
     button.textContent = busyLabel;
     showAlert(form);
     if (reveal) showSecret(reveal, false); // a password manager saves only what is a password when it is submitted
+    const focus = focusLater();
     try {
-      await work((label) => { button.textContent = label; });
+      await work((label) => { button.textContent = label; }, focus);
     } catch (error) {
       showAlert(form, error.message);
-      form.querySelector("input:not([hidden], [tabindex]), textarea")?.focus();
+      focus(form.querySelector("input:not([hidden], [tabindex]), textarea"));
     }
     form.ariaBusy = "false";
     button.textContent = label;

@@ -1,6 +1,19 @@
+// Keyboards: what Enter does, and the room that an on-screen keyboard leaves.
+
+// Whether Enter sends: not on screens that are touched, whose keyboards have no Shift+Enter.
+const touched = matchMedia("(pointer: coarse)");
+export const hasKeyboard = () => !touched.matches;
+export const entersSend = hasKeyboard;
+
+// Whether this key sends the message. Enter that only ends the composition of a word (of Japanese, say) does not.
+// Safari reports it after the composition has ended, but as key 229.
+export function isSending({ key, keyCode, isComposing, shiftKey, ctrlKey, metaKey }) {
+  if (key !== "Enter" || isComposing || keyCode === 229 || shiftKey) return false;
+  return ctrlKey || metaKey || entersSend();
+}
+
 // On iOS, the on-screen keyboard covers the page instead of resizing it. The page of a conversation is then as high as
 // its visible part, so that the message field stays in view.
-
 const [view, root] = [globalThis.visualViewport, document.documentElement];
 
 function fit() {

@@ -63,11 +63,14 @@ export async function loadOutbox(conversation) {
   const [keys, items] = await run("outbox", "readonly", entries);
   return items.map((item, i) => ({ ...item, key: keys[i] })).filter((item) => item.conversation === conversation);
 }
-// Replaces the draft. Resolves to its key.
-export const addToOutbox = (item) => run(["drafts", "outbox"], "readwrite", (drafts, outbox) => {
-  drafts.delete(item.conversation);
-  return outbox.add(item);
-});
+// Add messages of a conversation, all or none. They replace the draft, and get their keys.
+export async function addToOutbox(items) {
+  const keys = await run(["drafts", "outbox"], "readwrite", (drafts, outbox) => {
+    drafts.delete(items[0].conversation);
+    return items.map((item) => outbox.add(item));
+  });
+  items.forEach((item, i) => { item.key = keys[i]; });
+}
 export const updateOutbox = ({ key, ...item }) => run("outbox", "readwrite", (store) => store.put(item, key));
 export const removeFromOutbox = (key) => run("outbox", "readwrite", (store) => store.delete(key));
 

@@ -1,14 +1,20 @@
 // <message-composer>: the field, without a name, so that plain text cannot be submitted by accident. outbox.js sends.
 
 import * as crypto from "./crypto.js";
-import { showAlert } from "./dom.js";
+import { focusIfFree, showAlert } from "./dom.js";
+import { entersSend, hasKeyboard, isSending } from "./keyboard.js";
 import { loadDraft, saveDraft } from "./keystore.js";
+import { MOST, split } from "./long-text.js";
 import { Outbox } from "./outbox.js";
 
-const COUNT_FROM = crypto.MAX_TEXT - 100;
+const COUNT_FROM = MOST - 100;
+const figure = (count) => count.toLocaleString("en");
+const TOO_LONG = (count) => `You can send at most ${figure(MOST)} characters at once; this has ${figure(count)}.`;
+const BLANK = /^[\s\p{Default_Ignorable_Code_Point}]*$/u;
 
 customElements.define("message-composer", class extends HTMLElement {
   #ended = new AbortController();
+  #focus; // see `enter`
 
   connectedCallback() {
     if (this.thread) return; // put away and shown again (navigate.js)
@@ -22,10 +28,11 @@ customElements.define("message-composer", class extends HTMLElement {
     });
     this.field.addEventListener("input", () => this.#typed());
     this.field.addEventListener("keydown", (event) => {
-      if (event.key !== "Enter" || event.shiftKey || event.isComposing || !event.isTrusted) return;
+      if (!event.isTrusted || !isSending(event)) return;
       event.preventDefault();
       this.#write();
     });
+    this.button.addEventListener("mousedown", (event) => event.preventDefault()); // the field keeps focus and keyboard
     this.outbox = new Outbox(this.thread, {
       keepDraft: () => this.#keepDraft(),
       giveBack: (text) => {
@@ -54,13 +61,14 @@ customElements.define("message-composer", class extends HTMLElement {
 
   #enable(enabled) {
     this.field.disabled = this.button.disabled = !enabled;
-    this.enter();
+    if (enabled) this.#focus?.(this.field);
   }
 
-  // Focus the field if there is a keyboard, unless something else has the focus.
+  // The conversation is shown. The field takes the focus, as soon as it is enabled, where that opens no keyboard.
   enter() {
-    const isFree = [document.body, null].includes(document.activeElement);
-    if (isFree && matchMedia("(min-width: 768px)").matches) this.field.focus();
+    this.field.enterKeyHint = entersSend() ? "send" : "enter";
+    this.#focus = hasKeyboard() ? focusIfFree() : null;
+    this.#focus?.(this.field);
   }
 
   #typed() {
@@ -73,20 +81,28 @@ customElements.define("message-composer", class extends HTMLElement {
   #measure() {
     const count = crypto.countCodePoints(this.field.value);
     const counter = this.querySelector(".counter");
-    counter.textContent = count < COUNT_FROM ? "" : `${count} of ${crypto.MAX_TEXT} characters`;
-    counter.toggleAttribute("data-over", count > crypto.MAX_TEXT);
+    const parts = count > MOST ? [] : split(crypto.cleanText(this.field.value));
+    const told = [];
+    if (parts.length > 1) told.push(`Will be sent as ${parts.length} messages`);
+    if (count >= COUNT_FROM) told.push(`${figure(count)} of ${figure(MOST)} characters`);
+    counter.textContent = told.join(" · ");
+    counter.toggleAttribute("data-over", count > MOST);
     this.field.style.height = "auto";
     this.field.style.height = `${this.field.scrollHeight + 2}px`;
-    if (count <= crypto.MAX_TEXT) showAlert(this);
+    if (count <= MOST) showAlert(this);
   }
 
   async #write() {
     const typed = this.field.value;
     const text = crypto.cleanText(typed);
+    if (BLANK.test(text)) return;
     try {
-      crypto.checkText(text.trim() && text);
+      const count = crypto.countCodePoints(text);
+      if (count > MOST) throw new Error(TOO_LONG(count));
+      const parts = count > crypto.MAX_TEXT ? split(text) : [text];
+      parts.forEach(crypto.checkText);
       this.field.value = "";
-      await this.outbox.add(text, () => requestAnimationFrame(() => { // it must not be delayed by a layout
+      await this.outbox.add(parts, () => requestAnimationFrame(() => { // it must not be delayed by a layout
         this.#measure();
         this.thread.querySelector("message-log").toBottom();
       }));

@@ -2,6 +2,7 @@
 // are put away as they are, so that scroll position, alarms and drafts are kept.
 
 import { setCurrent } from "./conversation-list.js";
+import { leaveFocus } from "./dom.js";
 import { CONVERSATION_PATH } from "./first.js";
 import { join, unjoin } from "./live.js";
 import { instantiate } from "./shell.js";
@@ -61,7 +62,7 @@ export function showNothing(thread) {
 }
 
 export function go(path) {
-  document.activeElement?.blur(); // the next view may take the focus
+  leaveFocus(); // the next view may take it
   if (path !== location.pathname) history.pushState(null, "", path);
   show();
 }

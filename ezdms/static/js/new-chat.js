@@ -1,7 +1,7 @@
 // “New chat”: the form to start a conversation, and the user's own Search PIN. Open by itself while there are no
 // conversations.
 
-import { onPress } from "./dom.js";
+import { focusLater, onPress } from "./dom.js";
 
 let button;
 let panel; // a <dialog>, not modal: the list stays usable
@@ -16,11 +16,11 @@ function show(isOpen) {
 }
 
 // Opens or closes it for the user.
-export function openNewChat(isOpen = true) {
+export function openNewChat(isOpen = true, focus = focusLater()) {
   if (!panel) return;
   isAsked = true;
   show(isOpen);
-  if (isOpen) field().focus();
+  if (isOpen) focus(field());
 }
 
 // Open it by itself while the list is empty. If it is in use when the first conversation arrives, it stays.
@@ -38,7 +38,7 @@ export function useNewChat(page) {
     element.addEventListener("keydown", ({ key }) => {
       if (key !== "Escape" || !panel.open) return;
       openNewChat(false);
-      button.focus();
+      focusLater()(button);
     });
   }
 }

@@ -26,19 +26,22 @@ export class Outbox {
   // This conversation is removed from the page.
   end() { clearTimeout(this.#timer); }
 
-  // Send a text. Throws, and shows nothing, if it can be neither sent nor stored. `shown()` runs once it is visible.
-  async add(text, shown) {
-    const message_id = crypto.b64uEncode(globalThis.crypto.getRandomValues(new Uint8Array(16)));
-    const item = { conversation: this.thread.conversation, message_id, text, ts: Date.now() };
+  // Send texts, in order. Throws, and shows nothing, if they can be neither sent nor stored. `shown()` runs once they
+  // are visible.
+  async add(texts, shown) {
+    const items = texts.map((text) => {
+      const message_id = crypto.b64uEncode(globalThis.crypto.getRandomValues(new Uint8Array(16)));
+      return { conversation: this.thread.conversation, message_id, text, ts: Date.now() };
+    });
     let isDone = false;
     try {
-      const isNext = navigator.onLine && this.unsent.isEmpty && !this.thread.isHeld;
-      this.unsent.show(item);
+      const isNext = items.length === 1 && navigator.onLine && this.unsent.isEmpty && !this.thread.isHeld;
+      for (const item of items) this.unsent.show(item);
       shown();
-      if (isNext) isDone = await this.#sendAtOnce(item);
-      else item.key = await addToOutbox(item);
+      if (isNext) isDone = await this.#sendAtOnce(items[0]);
+      else await addToOutbox(items); // all or none
     } catch (error) {
-      this.unsent.hide(message_id);
+      for (const { message_id } of items) this.unsent.hide(message_id);
       throw error;
     }
     if (!isDone) this.flush();
@@ -54,7 +57,7 @@ export class Outbox {
   // take the number. False: check the queue again.
   async #sendAtOnce(item) {
     await this.#seal(item);
-    const keep = async () => { item.key = await addToOutbox(item); };
+    const keep = () => addToOutbox([item]);
     const done = Promise.allSettled([this.#post(item), keep()]);
     this.#inTurn(() => done);
     const [posted, kept] = await done;

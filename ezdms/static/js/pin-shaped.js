@@ -1,6 +1,7 @@
 // Detects a Login PIN typed in the wrong place, from where it would leave this browser.
 
 import { showAlert } from "./dom.js";
+import { isSending } from "./keyboard.js";
 
 // The whole text: groups with the same separator, or none, and at least one digit or dash. "unmistakable-name" and "see
 // you at 8 tonight" also have sixteen letters.
@@ -23,8 +24,7 @@ let held = "";
 let heldAt = 0;
 function holdBack(event) {
   const composer = event.target.closest?.("message-composer");
-  const isSending = event.type === "submit" || (event.key === "Enter" && !event.shiftKey && !event.isComposing);
-  if (!composer || !isSending) return;
+  if (!composer || !(event.type === "submit" || isSending(event))) return;
   const { value } = composer.querySelector("textarea");
   const isAgain = value === held && !event.repeat && event.timeStamp - heldAt > SOON;
   const isHeld = !isAgain && [WHOLE, INSIDE].some((form) => form.test(plain(value)));

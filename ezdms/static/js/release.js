@@ -1,6 +1,6 @@
 // The content of documents of this release: parts (one hash), style sheets and fonts. Made by bin/parts.
 
-export const PARTS = "Y26_EcYv860nUrgY7JvJblcvC4NZxtTLwujK8vn5FR0";
+export const PARTS = "dOJiFHB9EL77CjPPeJ4yHE89qRLFv7WcjgqlkgemBEk";
 export const STYLES = [
   "sha256-fdZmw9EO1oppq3XAES3+D/Vjqq3LbKSGydhJz+oVCaQ=",
   "sha256-ZUjrpEBPhoucmZJmV+EQ875Ofx3cel6UacHqwR1pjIw=",

@@ -2,7 +2,7 @@
 // With `expected`, a conversation id, the PIN must belong to the person in that conversation.
 
 import * as crypto from "./crypto.js";
-import { onSubmit } from "./dom.js";
+import { focusIfFree, onSubmit } from "./dom.js";
 import { loadContact } from "./keystore.js";
 import { go } from "./navigate.js";
 import { openNewChat } from "./new-chat.js";
@@ -14,6 +14,7 @@ const ADDED = "ezdms-added";
 const SWAPPED = "The server answered with a key that does not belong to this Search PIN. Do not continue. "
   + "Tell the person you wanted to reach, some other way.";
 const ANOTHER = "This Search PIN belongs to someone other than the person in this conversation. Do not trust it.";
+const IN_LIST = (name) => `${name} is in your list of conversations.`;
 const FOUND = { conversation_id: isText, partner_statement: isText, partner_search_salt: isB64u };
 
 // The PIN in a link `…/#add=PIN` is never sent to the server. It is kept in this tab until someone is logged in.
@@ -40,9 +41,9 @@ customElements.define("start-conversation", class extends HTMLElement {
       if (!this.field.value) typed = "search-pin";
       else if (this.field.value.includes("add=") || (hadLink && inputType?.startsWith("history"))) isOfLink();
     });
-    onSubmit(this, "Looking…", async () => {
-      const how = typed; // the field may change before the response arrives
-      const pin = await crypto.normaliseSearchPin(this.field.value.split("add=").at(-1));
+    onSubmit(this, "Looking…", async (_, focus) => {
+      const [how, { value }] = [typed, this.field]; // the field may change before the response arrives
+      const pin = await crypto.normaliseSearchPin(value.split("add=").at(-1));
       const me = await account;
       const found = await postForm("/start_conversation", { partner_search_pin: pin }, FOUND);
       const partner = await crypto.verifyStatement(found.partner_statement);
@@ -55,9 +56,12 @@ customElements.define("start-conversation", class extends HTMLElement {
       if (known) crypto.checkSuccession(known, next);
       await changeContact(conversation, ({ verified }) =>
         ({ ...next, name: partner.name, verified: stronger(verified, how) }));
-      if (this.expected) return this.onVerified(how);
-      this.field.value = "";
-      typed = "search-pin";
+      if (this.expected) return this.onVerified(how, focus);
+      if (this.field.value === value) [this.field.value, typed] = ["", "search-pin"];
+      if (!focus()) { // the user is busy elsewhere by now
+        this.querySelector(".help").textContent = IN_LIST(partner.name);
+        return;
+      }
       openNewChat(false);
       go(`/c/${conversation}`);
     });
@@ -65,6 +69,6 @@ customElements.define("start-conversation", class extends HTMLElement {
     this.field.value = addedPin();
     sessionStorage.removeItem(ADDED);
     if (this.field.value) isOfLink();
-    openNewChat();
+    openNewChat(true, focusIfFree());
   }
 });

@@ -2,7 +2,7 @@
 // QR code.
 
 import * as crypto from "./crypto.js";
-import { onPress, showAlert } from "./dom.js";
+import { focusLater, onPress, showAlert } from "./dom.js";
 import { drawQr } from "./qr-code.js";
 
 const TRUST = {
@@ -23,7 +23,7 @@ customElements.define("who-is-this", class extends HTMLElement {
     this.addEventListener("keydown", (event) => event.key === "Escape" && this.#toggle(false));
     const byPin = this.querySelector("start-conversation");
     byPin.expected = this.thread.conversation;
-    byPin.onVerified = (how) => this.#done(how);
+    byPin.onVerified = (how, focus) => this.#done(how, focus);
     this.#on("close", () => this.#toggle(false));
     this.#on("gave", () => this.#done("search-pin"));
     this.#on("same", () => this.#done("safety-number"));
@@ -46,14 +46,14 @@ customElements.define("who-is-this", class extends HTMLElement {
     this.querySelector(".by-link").hidden = verified !== "link";
   }
 
-  async #toggle(isOpen) {
+  async #toggle(isOpen, focus = focusLater()) {
     this.hidden = !isOpen;
     this.button.ariaExpanded = String(isOpen);
     if (!isOpen) {
       this.#stopCamera();
-      return this.button.focus();
+      return focus(this.button);
     }
-    this.querySelector("h2").focus();
+    focus(this.querySelector("h2"));
     const { me, partner } = await this.thread.ready;
     this.querySelector("output").textContent = await crypto.safetyNumber(me.fp, partner.fp);
     const canScan = "BarcodeDetector" in window && !!navigator.mediaDevices;
@@ -62,9 +62,9 @@ customElements.define("who-is-this", class extends HTMLElement {
     drawQr(this.querySelector("canvas"), crypto.safetyQr(me.fp, partner.fp));
   }
 
-  async #done(how) {
+  async #done(how, focus = focusLater()) {
     await this.thread.contact.verify(how);
-    this.#toggle(false);
+    if (focus() || !this.contains(document.activeElement)) this.#toggle(false, focus); // or they are typing here
   }
 
   // Scan until the camera sees a code, or the panel is closed.

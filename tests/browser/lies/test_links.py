@@ -95,6 +95,10 @@ async def test_emptying_the_field_during_a_slow_request_verifies_nobody(anywhere
         await until(lambda: bool(held))
         await field.clear()
         held[0].go_on.set()
+        await expect(anywhere.page.get_by_text("is in your list of conversations")).to_be_visible()
+        lines = anywhere.page.get_by_role("navigation", name="Conversations").get_by_role("link")
+        await expect(lines).to_have_count(2)
+        await lines.first.click()
         await expect(button(anywhere, LINK)).to_be_visible()
 
 

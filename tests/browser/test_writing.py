@@ -1,0 +1,290 @@
+"""Writing: the focus stays where the user types, Enter does what is expected, long texts become several messages."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from playwright.async_api import CDPSession, Page, Route, expect
+
+from tests.browser.home import Home
+from tests.conftest import ROOT
+
+JS = ROOT / "ezdms" / "static" / "js"
+
+
+def test_only_one_function_of_the_page_moves_the_focus() -> None:
+    moves = re.compile(r"\.(focus|blur)\(|autofocus|showModal")
+    files = {path.name: path.read_text("utf-8") for path in JS.glob("*.js")}
+    assert {name: len(moves.findall(text)) for name, text in files.items() if moves.search(text)} == {"dom.js": 2}
+    parts = [path.read_text("utf-8") for path in (ROOT / "ezdms" / "templates").rglob("*.html")]
+    assert not [part for part in parts if "autofocus" in part]
+
+
+@asynccontextmanager
+async def held_back(page: Page, *addresses: str) -> AsyncIterator[asyncio.Event]:
+    """Inside, these requests get no response; the event says that one was asked."""
+    asked, may_go = asyncio.Event(), asyncio.Event()
+
+    async def hold_back(route: Route) -> None:
+        asked.set()
+        await may_go.wait()
+        await route.continue_()
+
+    for address in addresses:
+        await page.route(address, hold_back)
+    try:
+        yield asked
+    finally:
+        may_go.set()
+        await page.unroute_all(behavior="wait")
+
+
+async def types_meanwhile(page: Page, field: str, asked: asyncio.Event) -> None:
+    """Once the page has asked, type the first half of a Search PIN into another field."""
+    await asked.wait()
+    await page.get_by_role("textbox", name=field).click()
+    await page.keyboard.type("ABCDE-")
+
+
+async def types_on(page: Page, field: str) -> None:
+    """The second half of it arrives in the same field, and nothing in any other."""
+    await page.keyboard.type("FGHJK")
+    await expect(page.get_by_role("textbox", name=field)).to_have_value("ABCDE-FGHJK")
+    fields = (
+        "() => [...document.querySelectorAll('input, textarea')].filter((one) => one.value.includes('FGHJK')).length"
+    )
+    assert await page.evaluate(fields) == 1
+
+
+@pytest.mark.firefox_too
+async def test_a_slow_response_moves_neither_the_focus_nor_the_page_of_someone_typing(home: Home) -> None:
+    alice, bob, carol = await home.person("alice"), await home.peer(), await home.peer()
+    page = alice.page
+    await alice.starts_with(bob.search_pin)
+    with_bob = page.url
+    start = page.get_by_role("button", name="Start")
+    partner = await alice.new_chat()
+
+    async with held_back(page, "**/start_conversation") as asked:  # someone is found, while a message is written
+        await partner.fill(carol.search_pin)
+        await start.click()
+        await types_meanwhile(page, "Message", asked)
+    await expect(page.get_by_text(f"{carol.name} is in your list of conversations.")).to_be_visible()
+    await types_on(page, "Message")
+    await expect(page).to_have_url(with_bob)
+    await expect(partner).to_have_value("")
+
+    async with held_back(page, "**/start_conversation") as asked:  # nobody is found
+        await partner.fill("9XM9A-MQQPM-79YKF-XPQ75-NHP58")
+        await partner.press("Enter")
+        await page.get_by_role("textbox", name="Message").clear()
+        await types_meanwhile(page, "Message", asked)
+    await expect(alice.alert.filter(has_text="Nobody on this server")).to_be_visible()
+    await types_on(page, "Message")
+
+    await page.get_by_role("textbox", name="Message").clear()
+    async with held_back(page, "**/start_conversation") as asked:  # while the next one is typed into the same field
+        await partner.fill(carol.search_pin)
+        await partner.press("Enter")
+        await asked.wait()
+        await partner.clear()
+        await types_meanwhile(page, "Their Search PIN", asked)
+    await expect(start).to_have_text("Start")
+    await types_on(page, "Their Search PIN")
+    await expect(page).to_have_url(with_bob)
+    await partner.clear()
+
+    await page.locator(".trust").click()
+    async with held_back(page, "**/vault") as asked:  # someone is verified, by number
+        await page.get_by_role("button", name="They are the same").click()
+        await types_meanwhile(page, "The PIN they gave you", asked)
+    await expect(page.locator(".trust")).to_have_text("Verified by safety number")
+    await types_on(page, "The PIN they gave you")
+    await page.get_by_role("textbox", name="The PIN they gave you").fill(carol.search_pin)  # the wrong one
+    await page.get_by_role("textbox", name="Message").clear()
+    async with held_back(page, "**/start_conversation") as asked:
+        await page.get_by_role("button", name="Check").click()
+        await types_meanwhile(page, "Message", asked)
+    await expect(alice.alert.filter(has_text="belongs to someone other")).to_be_visible()
+    await types_on(page, "Message")
+    await page.get_by_role("textbox", name="Message").clear()
+
+    await page.goto(f"{alice.address}/account")
+    for pin, sign in (("nonsense", "16 letters"), (alice.login_pin, "It is not in use yet")):
+        async with held_back(page, "**/deployment", "**/private_keys") as asked:
+            asked.set() if pin == "nonsense" else None  # refused without asking
+            await page.get_by_label("Current Login PIN").fill(pin)
+            await page.get_by_role("button", name="Make a new Login PIN").click()
+            await types_meanwhile(page, "Your Login PIN, to confirm", asked)
+        await expect(page.get_by_text(sign, exact=False).first).to_be_visible()
+        await types_on(page, "Your Login PIN, to confirm")
+        await page.get_by_role("textbox", name="Your Login PIN, to confirm").clear()
+
+
+async def test_messages_and_alarms_leave_the_focus_where_it_is(home: Home) -> None:
+    alice, bob, carol = await home.person("alice"), await home.peer(), await home.peer()
+    page = alice.page
+    for peer in (carol, bob):
+        await peer.starts_with(alice.search_pin)
+        await peer.writes("hello")
+    await alice.opens(carol.name)
+    await expect(page.get_by_role("textbox", name="Message")).to_be_enabled()
+    await (await alice.new_chat()).click()
+    await page.keyboard.type("ABCDE-")
+    await carol.writes("one")
+    await carol.writes("two", p="A" * 43)  # contradicts the message before it
+    await expect(alice.alert.filter(has_text=re.compile("."))).to_be_visible()
+    await types_on(page, "Their Search PIN")
+    await page.get_by_role("textbox", name="Their Search PIN").clear()
+    link = alice.list.get_by_role("link", name=carol.name)
+    await alice.list.get_by_role("link", name=bob.name).focus()
+    await link.focus()
+    await bob.writes("to the top")
+    await expect(alice.list.get_by_role("link").first).to_contain_text(bob.name)
+    await carol.writes("three")
+    await expect(alice.list.get_by_role("link").first).to_contain_text(carol.name)  # the link was moved
+    await expect(link).to_be_focused()
+
+
+async def composes(session: CDPSession, word: str) -> None:
+    """Type a word with an input method, without ending its composition."""
+    await session.send(
+        "Input.imeSetComposition", {"text": word, "selectionStart": len(word), "selectionEnd": len(word)}
+    )
+
+
+async def test_enter_that_ends_a_composition_sends_nothing(home: Home) -> None:
+    """Chromium and Firefox report it while composing, Safari afterwards; all as key 229."""
+    alice, bob = await home.person("alice"), await home.peer()
+    await alice.starts_with(bob.search_pin)
+    field = alice.page.get_by_role("textbox", name="Message")
+    session = await alice.context.new_cdp_session(alice.page)
+    enter = {"key": "Enter", "code": "Enter", "windowsVirtualKeyCode": 229, "nativeVirtualKeyCode": 229}
+    await field.click()
+    await composes(session, "にほんご")
+    await session.send("Input.dispatchKeyEvent", {"type": "rawKeyDown", **enter, "windowsVirtualKeyCode": 13})
+    await expect(field).to_have_value("にほんご")
+    await session.send("Input.insertText", {"text": "日本語"})
+    await session.send("Input.dispatchKeyEvent", {"type": "rawKeyDown", **enter})
+    await expect(field).to_have_value("日本語")
+    await expect(alice.page.locator(".message")).to_have_count(0)
+    await field.press("Enter")
+    await alice.sees("日本語")
+
+
+async def test_blank_input_is_not_sent_and_nothing_is_said(home: Home) -> None:
+    alice, bob = await home.person("alice"), await home.peer()
+    await alice.starts_with(bob.search_pin)
+    field = alice.page.get_by_role("textbox", name="Message")
+    for blank in ("", "   ", "\n\n \t", "\u00a0", "\u200b\u200d"):
+        for is_enter in (True, False):
+            await field.fill(blank)
+            await (field.press("Enter") if is_enter else alice.page.get_by_role("button", name="Send").click())
+            await expect(field).to_have_value(blank)
+            await expect(alice.alert).to_have_count(0)
+    await expect(alice.page.locator(".message")).to_have_count(0)
+    await alice.writes("x")
+    await alice.sees("x")
+
+
+TEXTS = """() => {
+    let seed = 7;
+    const random = (most) => { seed = (seed * 48271) % 2147483647; return seed % most; };
+    const ATOMS = [
+        "a", "word", " ", "  ", "\\n", "\\n\\n", ". ", "! ", "?", "x".repeat(40), "é", "e\\u0301", " \\u0301",
+        "\\u{1f468}\\u200d\\u{1f469}\\u200d\\u{1f467}", "\\u{1f1e9}\\u{1f1ea}", "\\u{1f44d}\\u{1f3fd}", "漢字", "。",
+        "ภาษาไทย", "مفتاح", "\\u00a0", "\\u3000", "\\ufeff", "\\u0600 ", "```", "    indented\\n", "한국어", "\\t",
+        "क्षि", "https://example.org/a?b=c#d",
+    ];
+    const made = (few) => Array.from({ length: random(400) + 100 }, () => ATOMS[random(few)]).join("");
+    return [
+        ...Array.from({ length: 150 }, (_, i) => made(i % 3 ? ATOMS.length : random(6) + 1)),
+        "x".repeat(600), "e\\u0301".repeat(900), "a" + " ".repeat(900) + "b", " ".repeat(900),
+        "\\u{1f468}\\u200d\\u{1f469}".repeat(900),
+        "x".repeat(499) + " y", "x".repeat(500) + "\\n" + "y".repeat(500), "z" + "\\u0301".repeat(900),
+    ].map((text) => [...text].slice(0, 4000).join(""));
+}"""
+
+FAULTS = """async (text) => {
+    const { split } = await import(document.querySelector("[src*=boot]").src.replace("boot", "long-text"));
+    const parts = split(text);
+    const faults = [];
+    const graphemes = (text) => Array.from(new Intl.Segmenter("en").segment(text), ({ segment }) => segment);
+    if (parts.some((part) => [...part].length > 500)) faults.push("too long");
+    if (parts.some((part) => !part.trim())) faults.push("blank");
+    let rest = text;
+    for (const [i, part] of parts.entries()) {
+        const at = rest.indexOf(part);
+        if (at < 0 || rest.slice(0, at).trim()) faults.push("lost or moved");
+        rest = rest.slice(at + part.length);
+    }
+    if (rest.trim()) faults.push("cut off");
+    const whole = graphemes(text).filter((one) => one.trim());
+    const kept = parts.flatMap(graphemes).filter((one) => one.trim());
+    const isLong = whole.some((one) => [...one].length > 500);
+    if (!isLong && kept.join("\\0") !== whole.join("\\0")) faults.push("inside a character");
+    return faults;
+}"""
+
+
+async def test_a_long_text_is_cut_between_words_and_loses_only_white_space(home: Home) -> None:
+    alice = await home.person("alice")
+    faults = await alice.page.evaluate(
+        f"async () => {{ const faults = {FAULTS}; const found = [];"
+        f" for (const text of ({TEXTS})()) found.push(...await faults(text)); return found; }}"
+    )
+    assert faults == []
+    split = """async (text) => (await import(document.querySelector("[src*=boot]").src.replace("boot", "long-text")))
+        .split(text)"""
+    paragraph, lines = "Roses are red. " * 20, ["    return violets.blue"] * 24
+    assert await alice.page.evaluate(split, f"{paragraph}\n\n" + "\n".join(lines)) == [
+        paragraph.strip(),
+        "\n".join(lines[:20]),
+        "\n".join(lines[20:]),
+    ]
+    assert await alice.page.evaluate(split, "x" * 600) == ["x" * 500, "x" * 100]
+    address = "https://example.org/" + "y" * 480
+    assert await alice.page.evaluate(split, f"see {address}") == ["see", address]
+    assert await alice.page.evaluate(split, "  as it is  ") == ["  as it is  "]
+
+
+@pytest.mark.firefox_too
+async def test_a_long_text_is_announced_as_several_messages_and_arrives_in_order(home: Home) -> None:
+    alice, bob = await home.person("alice"), await home.peer()
+    await alice.starts_with(bob.search_pin)
+    await bob.starts_with(alice.search_pin)
+    page, field = alice.page, alice.page.get_by_role("textbox", name="Message")
+    words = [f"word{number:04}" for number in range(150)]
+    parts = [" ".join(words[:55]), " ".join(words[55:110]), " ".join(words[110:])]
+    await field.fill(" ".join(words[:55]))
+    await expect(page.get_by_text("Will be sent as")).to_have_count(0)
+    await field.fill(" ".join(words))
+    await expect(page.get_by_text("Will be sent as 3 messages", exact=True)).to_be_visible()
+    await field.press("Enter")
+    await bob.sees(*parts)
+    await alice.sees(*parts)
+    await expect(page.locator(".pending")).to_have_count(0)
+
+    await page.route("**/send_message", lambda route: route.abort())  # what is not sent waits, in order
+    await alice.writes(" ".join(words))
+    await expect(page.locator(".pending .text")).to_have_text(parts)
+    await page.reload()
+    await expect(page.locator(".pending .text")).to_have_text(parts)
+    await page.unroute("**/send_message")
+    await page.reload()
+    await bob.sees(*parts, *parts)
+
+    too_long = "x" * 4001
+    await field.fill(too_long)
+    await expect(page.get_by_text("4,001 of 4,000 characters")).to_be_visible()
+    await field.press("Enter")
+    await expect(alice.alert).to_have_text("You can send at most 4,000 characters at once; this has 4,001.")
+    await expect(field).to_have_value(too_long)
+    await field.fill("x" * 4000)
+    await expect(page.get_by_text("Will be sent as 8 messages · 4,000 of 4,000 characters")).to_be_visible()
+    await expect(alice.alert).to_have_count(0)
+    await field.clear()
