@@ -42,7 +42,7 @@ LINKS = [
         "see https://example.org/a?b=c#d, or (http://example.org/x).",
         ["https://example.org/a?b=c#d", "http://example.org/x"],
     ),
-    ("javascript:alert(1) data:text/html,x ftp://a file:///etc //evil.example www.example.org", []),
+    ("javascript:alert(1) data:text/html,x ftp://a file:///etc //evil.example //www.example.org", []),
     ("https://example.org/<b>\"'> https:// http://[", ["https://example.org/"]),
     ("https://пример.рф/ü", ["https://xn--e1afmkfd.xn--p1ai/%C3%BC"]),
 ]

@@ -51,7 +51,11 @@ def test_the_browser_stores_are_listed_exactly() -> None:
 
 def test_the_session_storage_keys_and_the_cookie_are_listed() -> None:
     scripts = "".join(path.read_text("utf-8") for path in (ROOT / "ezdms" / "static" / "js").glob("*.js"))
-    assert set(re.findall(r"sessionStorage\.setItem\((\w+)", scripts)) == {"KEY", "ADDED"}  # a new PIN, a PIN of a link
+    assert set(re.findall(r"sessionStorage\.setItem\((\w+)", scripts)) == {
+        "KEY",  # a new PIN
+        "ADDED",  # a PIN of a link
+        "placeOf",  # where one reads
+    }
     assert "localStorage" not in scripts
     assert "document.cookie" not in scripts
     assert "ezdms_session" in quoted(chapter("What a browser stores"))

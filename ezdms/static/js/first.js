@@ -13,9 +13,9 @@ export async function request(address, options) {
 
 // In WebKit, a script that arrives before the rest of the head was parsed cannot import anything, so boot.js fails
 // (docs/decisions/pages.md). After one reload, everything comes from the cache.
-const [{ type }] = performance.getEntriesByType("navigation");
+const [arrival] = performance.getEntriesByType("navigation");
 addEventListener("error", ({ target }) => {
-  if (type !== "reload" && /\/js\/boot\.js$/.test(target.src)) location.reload();
+  if (arrival?.type !== "reload" && /\/js\/boot\.js$/.test(target.src)) location.reload();
 }, true);
 
 const path = CONVERSATION_PATH.test(location.pathname) ? `${location.pathname}/open` : "";

@@ -34,7 +34,7 @@ const FRAGMENTS = {
   },
   "thread-facts": {
     place: ".rows",
-    "data-conversation-id": isConversation, "data-last-seq": isNumber, "data-own-n": isNumber,
+    "data-conversation-id": isConversation, "data-last-seq": isNumber, "data-unread": isNumber, "data-own-n": isNumber,
     "data-own-hash": isHashIfAny, "?data-left": isEmpty, "?data-statement": isJws,
   },
   "older-messages": { place: ".rows", "data-before": isCounter },

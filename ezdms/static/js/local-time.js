@@ -1,33 +1,55 @@
-// <local-time datetime="…">: a time in the reader's own time zone and language.
+// <local-time datetime="…">: a time in the reader's own time zone and language. Names of days change at midnight.
 
 const TIME = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+const WEEKDAY = new Intl.DateTimeFormat(undefined, { weekday: "long" });
 const DAY = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long" });
 const DATE = new Intl.DateTimeFormat(undefined, { dateStyle: "long" });
 const SHORT = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
 const LONG = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 const FULL = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "short" });
+const LOOK_AGAIN = 30000; // ms: a timer set for midnight would be late after the machine has slept
 
-const midnight = (date) => new Date(date.getFullYear(), date.getMonth(), date.getDate());
-const daysAgo = (date) => Math.round((midnight(new Date()) - midnight(date)) / 86400000);
+// Midnight of that day, in ms since 1970, UTC.
+export const midnight = (ms) => new Date(ms).setHours(0, 0, 0, 0);
+const daysAgo = (ms) => Math.round((midnight(Date.now()) - midnight(ms)) / 86400000);
 
-// "Today", "Yesterday", a weekday with its date, or a date with its year. `ms` since 1970, UTC.
-export function dayOf(ms) {
-  const date = new Date(ms);
-  const days = daysAgo(date);
-  if (days === 0) return "Today";
-  if (days === 1) return "Yesterday";
-  return (days < 300 ? DAY : DATE).format(date);
+// "Today", "Yesterday", a weekday, a weekday with its date, or a date with its year. `ms` since 1970, UTC.
+function dayOf(ms) {
+  const days = daysAgo(ms);
+  if (days === 0 || days === 1) return days ? "Yesterday" : "Today";
+  const isNear = days > 0 && days < 7;
+  return (isNear ? WEEKDAY : Math.abs(days) < 300 ? DAY : DATE).format(new Date(ms));
 }
 
 export const inFull = (ms) => FULL.format(new Date(ms));
 
+let today = midnight(Date.now());
+setInterval(() => {
+  if (today === midnight(Date.now())) return;
+  today = midnight(Date.now());
+  for (const time of document.querySelectorAll("local-time")) time.renew();
+}, LOOK_AGAIN);
+
 customElements.define("local-time", class extends HTMLElement {
+  #ms;
+  #shownOn;
+
+  connectedCallback() { this.renew(); } // put away and shown again (navigate.js)
+
   // `ms` since 1970, UTC.
   show(ms) {
+    this.#ms = ms;
+    this.#shownOn = today;
     const date = new Date(ms);
     this.setAttribute("datetime", date.toISOString());
     this.onpointerenter = () => { this.title = inFull(ms); }; // rarely needed, and slow to format
-    const isShort = this.hasAttribute("data-short") && daysAgo(date) > 0;
-    this.textContent = (this.hasAttribute("data-long") ? LONG : isShort ? SHORT : TIME).format(date);
+    const isShort = this.hasAttribute("data-short") && daysAgo(ms) > 0;
+    this.textContent = this.hasAttribute("data-day") ? dayOf(ms)
+      : (this.hasAttribute("data-long") ? LONG : isShort ? SHORT : TIME).format(date);
+  }
+
+  // Another day may have begun.
+  renew() {
+    if (this.#ms !== undefined && this.#shownOn !== today) this.show(this.#ms);
   }
 });

@@ -1,22 +1,40 @@
 // <message-log>: the scroller. Anchored to the bottom (column-reverse), so new messages need no scrolling. If scrolled
-// up, it stays there and shows a button instead. WebKit would move the text (no scroll anchoring), so it is held there.
+// up, it stays there, and a button shows their number instead. WebKit would move the text (no scroll anchoring), so it
+// is held there.
 
 import { onPress } from "./dom.js";
 
 const NEAR = 80; // pixels from the bottom that still count as the bottom
 
 customElements.define("message-log", class extends HTMLElement {
+  #seen = 0; // the last seq when the end was in view
+
   connectedCallback() {
     if (this.button) return; // put away and shown again (navigate.js)
     const thread = this.closest("message-thread");
     this.button = thread.querySelector(".newer");
     onPress(this.button, () => this.toBottom());
-    this.addEventListener("scroll", () => { if (this.isAtBottom) this.button.hidden = true; }, { passive: true });
-    new MutationObserver((changes) => {
-      const added = changes.flatMap((change) => [...change.addedNodes]).filter((node) => node.matches?.(".message"));
-      if (added.length && !this.isAtBottom && added.includes(thread.rows.lastElementChild)) this.button.hidden = false;
-    }).observe(thread.rows, { childList: true });
+    this.rows = thread.rows;
+    this.addEventListener("scroll", () => this.#count(), { passive: true });
+    new MutationObserver(() => this.#count()).observe(this.rows, { childList: true });
     if (!CSS.supports("overflow-anchor", "auto")) this.#holdStill(thread.rows);
+  }
+
+  // Not in view yet: what follows the message `seq`.
+  countAfter(seq) {
+    this.#seen = seq;
+    this.#count();
+  }
+
+  // Count what has arrived since the end was in view.
+  #count() {
+    const { isAtBottom, rows } = this;
+    if (isAtBottom) this.#seen = rows.lastElementChild?.seq ?? 0;
+    let [row, count] = [rows.lastElementChild, 0];
+    for (; row?.seq > this.#seen; row = row.previousElementSibling) if (!row.isOwn) count += 1;
+    this.button.hidden = isAtBottom;
+    this.button.querySelector(".count").textContent = count || "";
+    this.button.querySelector(".visually-hidden").textContent = count ? "New messages" : "Newest messages";
   }
 
   // The first row in view stays where it is, whatever comes or grows below it.

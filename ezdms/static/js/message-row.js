@@ -1,18 +1,27 @@
-// <message-row>: one message. Placed once by seq, whatever the order of arrival, marks new days, and is rendered from
-// its decrypted and verified content.
+// <message-row>: one message. Placed once by seq, whatever the order of arrival, and rendered from its decrypted and
+// verified content.
 
-import { dayOf, inFull } from "./local-time.js";
+import { foldIfLong } from "./folding.js";
+import { inFull, midnight } from "./local-time.js";
 import { instantiate } from "./shell.js";
 
 const GONE = "This message is gone: it was deleted or has expired.";
 
+const PILL = Object.assign(document.createElement("p"), { className: "day" });
+PILL.append(document.createElement("local-time"));
+PILL.firstElementChild.toggleAttribute("data-day", true);
+
 customElements.define("message-row", class extends HTMLElement {
+  #pill = null; // the day above it
+  #divider = null;
+
   connectedCallback() {
     if (this.placed) return; // moving it connects it again
     this.placed = true;
     this.seq = Number(this.dataset.seq);
     this.n = Number(this.dataset.n);
     this.at = Number(this.dataset.at);
+    this.day = midnight(this.at);
     this.isOwn = this.hasAttribute("data-own");
     this.thread = this.closest("message-thread");
     if (this.thread.loaded.rowOf(this.seq)) return this.remove();
@@ -28,9 +37,6 @@ customElements.define("message-row", class extends HTMLElement {
       if (before) before.after(this);
       else this.parentElement.prepend(this);
     }
-    this.day = dayOf(this.at);
-    this.#markDay();
-    if (this.nextElementSibling?.placed) this.nextElementSibling.#markDay();
   }
 
   #draw() {
@@ -38,15 +44,21 @@ customElements.define("message-row", class extends HTMLElement {
     this.append(instantiate("message"));
     this.text = this.querySelector("sealed-text");
     this.text.toggleAttribute("data-sealed", this.hasAttribute("data-sealed"));
-    this.querySelector("local-time").show(this.at);
+    this.querySelector(".meta local-time").show(this.at);
   }
 
-  // Show the day above its first message, and consecutive messages of one person closer together.
-  #markDay() {
-    const before = this.previousElementSibling?.placed ? this.previousElementSibling : null;
-    this.toggleAttribute("data-day", before?.day !== this.day);
-    if (this.hasAttribute("data-day")) this.dataset.day = this.day;
-    this.toggleAttribute("data-joined", before?.day === this.day && before.isOwn === this.isOwn);
+  // Show its day above it, and the divider with these words, or not (between.js).
+  showAbove(hasDay, words) {
+    if (hasDay !== !!this.#pill) {
+      this.#pill?.remove();
+      this.#pill = hasDay ? document.importNode(PILL, true) : null;
+      if (hasDay) this.prepend(this.#pill);
+      this.#pill?.firstElementChild.show(this.at);
+    }
+    if (words === (this.#divider?.textContent ?? "")) return;
+    this.#divider?.remove();
+    this.#divider = words ? Object.assign(document.createElement("p"), { className: "new", textContent: words }) : null;
+    if (words) this.querySelector(".note").before(this.#divider);
   }
 
   // `message`: as verified, or null with the reason. `sender`: the name to show.
@@ -59,6 +71,9 @@ customElements.define("message-row", class extends HTMLElement {
     if (isGone) this.text.say(GONE);
     else if (failure) this.text.say(failure);
     else this.text.show(message.text);
+    this.querySelector(".sent").hidden = !this.isOwn || !message;
+    this.text.parentElement.append(this.querySelector(".meta")); // otherwise WebKit keeps the width without the text
+    foldIfLong(this.text);
     const signed = this.querySelector(".signed");
     signed.hidden = !isTimeOff;
     if (isTimeOff) signed.textContent = `⚠ Signed at a different time: ${inFull(message.ts)}`;

@@ -1,6 +1,7 @@
 // <message-thread>: one conversation. Knows both keys, raises alarms, and fetches missing rows; judge.js judges them.
 
 import { Alarms } from "./alarms.js";
+import { Between } from "./between.js";
 import { CatchUp } from "./catch-up.js";
 import { Contact } from "./contact.js";
 import { setCurrent } from "./conversation-list.js";
@@ -12,6 +13,7 @@ import { LookUp } from "./look-up.js";
 import { showNothing } from "./navigate.js";
 import { Opening } from "./opening.js";
 import { identify } from "./partner.js";
+import { Reading } from "./reading.js";
 import { account } from "./session.js";
 import { notLast } from "./vault.js";
 
@@ -28,16 +30,19 @@ customElements.define("message-thread", class extends HTMLElement {
   #opening; // Opening: decrypts rows and has them judged
   #lookUp; // of messages seen in an earlier session
   #listeners = { contact: [], alarm: [], judged: [] };
-  #scrolled = 0;
   contact; // Contact: what the user's devices know about the other person
   judge; // set once both people are known
   loaded; // CatchUp: the loaded rows
+  between; // Between: days and the divider between them
+  reading; // Reading: where to start
 
   connectedCallback() {
     if (this.rows) return; // put away and shown again (navigate.js)
     this.rows = this.querySelector(".rows");
     this.rows.id = `rows-${this.conversation}`;
     this.loaded = new CatchUp(this.rows, this.conversation);
+    this.between = new Between(this.rows, () => this.loaded.hasOlder);
+    this.reading = new Reading(this);
     this.log = this.querySelector("message-log");
     this.#alarms = new Alarms(this.querySelector(".alarm"), () => this.#tell("alarm"));
     this.contact = new Contact(this.conversation, {
@@ -57,13 +62,13 @@ customElements.define("message-thread", class extends HTMLElement {
 
   // The page starts to show this conversation, or leaves it.
   enter() {
-    this.log.scrollTop = this.#scrolled;
+    this.reading.enter();
     this.#followed = 0;
     this.#lookUp.again();
     this.querySelector("message-composer").enter();
   }
 
-  leave() { this.#scrolled = this.log.scrollTop; }
+  leave() { this.reading.leave(); }
 
   // Listeners are called directly by this element, not by events that anything else could dispatch.
   onContact(heard) { this.#listeners.contact.push(heard); }
@@ -92,6 +97,7 @@ customElements.define("message-thread", class extends HTMLElement {
   begin(facts) {
     this.hasFacts = true;
     this.#learn(facts);
+    this.reading.begin(facts);
   }
 
   // Find and verify both identities. A swapped key is detected here.
@@ -132,6 +138,7 @@ customElements.define("message-thread", class extends HTMLElement {
   // Called by a row that found its place.
   arrived(row) {
     this.loaded.note(row);
+    this.between.note(row);
     this.#opening.add(row);
   }
 

@@ -5,6 +5,7 @@ import { setCurrent } from "./conversation-list.js";
 import { leaveFocus } from "./dom.js";
 import { CONVERSATION_PATH } from "./first.js";
 import { join, unjoin } from "./live.js";
+import { hasLeft } from "./session.js";
 import { instantiate } from "./shell.js";
 
 const MOST_KEPT = 8; // conversations, with everything loaded of them
@@ -79,6 +80,7 @@ export function startNavigating(element) {
     event.preventDefault();
     go(path);
   });
+  addEventListener("pagehide", () => hasLeft || shown?.leave());
   addEventListener("popstate", () => (isHere(location.pathname) ? show() : location.reload()));
   show();
 }

@@ -1,28 +1,46 @@
 // <sealed-text>: the text of a message. Plain text enters the page here, only as text nodes.
 
 import { drawable } from "./fonts.js";
+import { linksIn } from "./links.js";
 
-const LINK = /\bhttps?:\/\/[^\s<>"]*[^\s<>"'.,:;!?()[\]{}]/giu; // without the punctuation after it
+const CODE = /\n?```\n?([^]+?)\n?```\n?|`([^`\n]+)`/g;
+const FEW_EMOJI = /^\s*(?:\p{RGI_Emoji}(?:\u200d\p{RGI_Emoji})*\s*){1,3}$/v; // these are shown larger
+
+const make = (name, properties) => Object.assign(document.createElement(name), properties);
 
 // The text, with links that reveal nothing to the other site.
 function* withLinks(text) {
   let at = 0;
-  for (const { 0: address, index } of text.matchAll(LINK)) {
-    if (!URL.canParse(address)) continue;
-    const link = Object.assign(document.createElement("a"), {
-      href: address, target: "_blank", rel: "noopener noreferrer", textContent: address,
-    });
-    yield text.slice(at, index);
-    yield link;
-    at = index + address.length;
+  for (const { start, end, href, shown } of linksIn(text)) {
+    yield text.slice(at, start);
+    yield make("a", { href, target: "_blank", rel: "noopener noreferrer", dir: "ltr", textContent: shown });
+    at = end;
   }
   yield text.slice(at);
 }
 
+// The text, with `code` and code blocks, in which nothing is marked.
+function* withCode(text) {
+  let at = 0;
+  for (const { 0: { length }, 1: block, 2: inline, index } of text.matchAll(CODE)) {
+    if (!(block ?? inline).trim()) continue;
+    yield* withLinks(text.slice(at, index));
+    yield make("code", { className: block ? "block" : "", dir: "ltr", textContent: block ?? inline });
+    at = index + length;
+  }
+  yield* withLinks(text.slice(at));
+}
+
+// Show a text in an element.
+export function drawText(element, text) {
+  drawable(text);
+  element.toggleAttribute("data-emoji", FEW_EMOJI.test(text));
+  element.replaceChildren(...withCode(text));
+}
+
 customElements.define("sealed-text", class extends HTMLElement {
   show(text) {
-    drawable(text);
-    this.replaceChildren(...withLinks(text));
+    drawText(this, text);
   }
 
   // Show a placeholder instead.

@@ -22,7 +22,9 @@ export async function ownSearchPin(me, searchSalt) {
 }
 
 // At logout, delete keys, contacts, drafts and unsent messages from this browser.
+export let hasLeft = false;
 export async function leave() {
+  hasLeft = true;
   await forgetEverything();
   sessionStorage.clear();
   location.assign("/");

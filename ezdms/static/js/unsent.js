@@ -1,6 +1,7 @@
 // The messages that the server does not show yet: listed below the others, each with its status.
 
 import { onPress } from "./dom.js";
+import { drawText } from "./sealed-text.js";
 import { instantiate } from "./shell.js";
 
 export class Unsent {
@@ -21,7 +22,7 @@ export class Unsent {
       return;
     }
     const shown = { item, element: instantiate("pending").firstElementChild };
-    shown.element.querySelector(".text").textContent = item.text;
+    drawText(shown.element.querySelector(".text"), item.text);
     for (const what of ["retry", "discard"]) {
       onPress(shown.element.querySelector(`[data-do=${what}]`), () => this[what](shown.item));
     }

@@ -25,6 +25,7 @@ HONEST: dict[str, dict[str, str]] = {
     "thread-facts": {
         "data-conversation-id": OTHER,
         "data-last-seq": "1",
+        "data-unread": "0",
         "data-own-n": "0",
         "data-own-hash": "",
         "data-statement": JWS,

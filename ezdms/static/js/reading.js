@@ -1,0 +1,70 @@
+// Where one reads in a conversation: it opens at the first new message, or where one had scrolled to before.
+
+import { lineOf } from "./conversation-list.js";
+
+const MOST_PAGES = 10; // loaded to get there
+const ABOVE = 64; // pixels shown above the first new message
+const placeOf = (thread) => `place ${thread.conversation}`; // in the session storage, which outlives this page
+const topOf = (element) => element.getBoundingClientRect().top;
+
+export class Reading {
+  #scrolled = 0;
+  #unread = 0; // what the server said before it was opened: only a hint where to start
+  #hasBegun = false;
+
+  constructor(thread) {
+    this.thread = thread;
+  }
+
+  // The conversation is shown, perhaps again.
+  enter() {
+    const { thread } = this;
+    thread.log.scrollTop = this.#scrolled;
+    const { unread = 0, lastSeq = 0 } = lineOf(thread.conversation)?.dataset ?? {};
+    this.#unread = Number(unread);
+    if (this.#hasBegun) this.#start(Math.max(Number(lastSeq), thread.loaded.complete)).catch(() => {});
+  }
+
+  // It is left, or the page is: remember the first row in view, unless it is at the end.
+  leave() {
+    if (!this.#hasBegun) return;
+    const { thread } = this;
+    const { log, rows, between } = thread;
+    this.#scrolled = log.scrollTop;
+    const isInView = (row) => row.placed && row.getBoundingClientRect().bottom > topOf(log);
+    const row = log.isAtBottom ? null : [...rows.children].find(isInView);
+    if (row) sessionStorage.setItem(placeOf(thread), JSON.stringify([row.seq, topOf(row) - topOf(log)]));
+    else sessionStorage.removeItem(placeOf(thread));
+    between.divide(Infinity, Infinity);
+  }
+
+  // The first rows are loaded.
+  async begin({ lastSeq, unread }) {
+    this.#unread = Math.max(this.#unread, Number(unread));
+    const [seq, offset] = JSON.parse(sessionStorage.getItem(placeOf(this.thread))) ?? [];
+    await this.#start(Number(lastSeq), seq, offset).catch(() => {}); // older rows are loaded again on scrolling
+    this.#hasBegun = true;
+  }
+
+  // Put the divider above what is unread, and show it, or the message `place` where one read before, with its top
+  // `offset` pixels below that of the log.
+  async #start(last, place, offset) {
+    const { thread } = this;
+    const from = this.#unread ? last - this.#unread + 1 : Infinity;
+    thread.between.divide(from, last);
+    await (this.#unread ? thread.catchUp(last) : thread.settled());
+    let pages = MOST_PAGES;
+    const isLoaded = () => thread.rows.querySelector("message-row")?.seq <= Math.min(from - 1, place ?? Infinity);
+    await thread.loadUntil(() => isLoaded() || !pages--);
+    const { firstNew } = thread.between;
+    const row = thread.loaded.rowOf(place) ?? firstNew;
+    this.#scrollTo(row, row === firstNew ? ABOVE : offset);
+    if (firstNew) thread.log.countAfter(from - 1);
+  }
+
+  // Show this row, at least so many pixels below the top, unless one has scrolled already.
+  #scrollTo(row, offset) {
+    const { log } = this.thread;
+    if (row && log.isAtBottom) log.scrollTop += Math.min(topOf(row) - topOf(log) - offset, 0);
+  }
+}
