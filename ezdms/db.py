@@ -23,6 +23,7 @@ from ezdms.store.errors import Unavailable as Unavailable
 from ezdms.store.health import STALLED, Health
 from ezdms.store.schema import DatabaseError, migrate
 from ezdms.store.thread import Query, Thread, connect, forbid_writing
+from ezdms.store.timing import Commits
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -98,6 +99,7 @@ class Database:
         self._to_forget: list[_Write] = []
         self._probe: asyncio.Future[None] | None = None
         self._cannot_store = logs.Seldom("cannot store")
+        self.commits = Commits()
         self._in_log = 0  # writes since the last checkpoint
         self._task = asyncio.create_task(self._write_forever())
 
@@ -170,6 +172,11 @@ class Database:
         self._wake()
         return done
 
+    @property
+    def waiting(self) -> int:
+        """Writes that wait for a commit."""
+        return len(self._waiting)
+
     async def examine(self) -> str:
         """Why nothing can be stored safely now, for the operator; "" if all is well. Tries to write, once for all who
         ask at the same time."""
@@ -205,10 +212,11 @@ class Database:
             batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), LARGEST_BATCH))]
             writes = [write for write in batch if write.run is not _nothing]
             if writes:
-                self._health.begin()
+                began = self._health.begin()
                 runs = [write.run for write in writes]
                 self._tell(writes, await self._writer.run(commit_together, runs, self._health))
                 self._health.end()
+                self.commits.count(len(writes), time.monotonic() - began)
                 self._in_log += len(writes)
             self._to_forget += [write for write in batch if write.run is _nothing]
             if self._to_forget:

@@ -191,6 +191,9 @@ class Settings:
     registration: str = setting(
         "open", parse_registration, "Who can create an account: open (anyone), invite (with an invitation), or closed."
     )
+    metrics_port: int = setting(
+        "0", parse_port, "Port of Prometheus metrics (/metrics), which only this machine can reach; 0 is off."
+    )
     log_json: bool = setting("off", parse_switch, "Write the log as one JSON object per line.")
     limit_register: Limit | None = setting("5/minute", parse_limit, "New accounts, per client address.")
     limit_register_net: Limit | None = setting(

@@ -54,6 +54,7 @@ def publish(hub: Hub[Event], draft: Draft, sender_id: str, pair: Pair | None, ou
         )
     if isinstance(outcome, OutOfStep):
         return Sent(_repeated(draft, outcome), partner.username, is_repeat=True)
+    hub.messages += 1
     for reader, other, sealed in ((pair.a, pair.b, draft.sealed_a), (pair.b, pair.a, draft.sealed_b)):
         message = _own_copy(draft, outcome, sender_id, sealed)
         unread = outcome.unread[reader.user_id]

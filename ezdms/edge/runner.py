@@ -9,7 +9,8 @@ import os
 import resource
 import signal
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import uvloop
@@ -138,3 +139,18 @@ async def serve_until_told(
         await asyncio.wait({serving}, timeout=LET_GO - 0.5)
     if serving.done() and not serving.cancelled():
         serving.result()
+
+
+@asynccontextmanager
+async def served_beside(app: Any, config: Config) -> AsyncIterator[None]:
+    """Serve a second app while this is open; its connections end within LET_GO."""
+    stop = asyncio.Event()
+    config.graceful_timeout = LET_GO / 2
+    task = asyncio.create_task(hypercorn_serve(app, config, shutdown_trigger=stop.wait))
+    try:
+        yield
+    finally:
+        stop.set()
+        await asyncio.wait({task}, timeout=LET_GO)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

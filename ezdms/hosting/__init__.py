@@ -1,1 +1,1 @@
-"""Running a server: serve, backup, tunnel, and the operator's commands."""
+"""Running a server: serve, backup, metrics, tunnel, and the operator's commands."""

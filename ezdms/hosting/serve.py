@@ -157,6 +157,12 @@ async def _serve(settings: Settings, listener: socket.socket, announce: Announce
             proxies=app.extensions["ezdms.proxies"],
         )
         await opened.enter_async_context(open_channel(settings.data_dir, running))
+        if settings.metrics_port:
+            from ezdms.hosting import metrics  # off by default
+
+            limiter = app.extensions["ezdms.limiter"]
+            measured = metrics.Measured(app.extensions["ezdms.database"], hub, limiter.hits, settings.data_dir)
+            await opened.enter_async_context(metrics.served(settings.metrics_port, measured))
         await opened.enter_async_context(kept_up(app.extensions["ezdms.database"], hub))
         config = _config(settings, listener)
         context = config.create_ssl_context()

@@ -55,6 +55,11 @@ class Mailbox(Generic[Event]):
             await self._news
         return None
 
+    @property
+    def waiting(self) -> int:
+        """Events that the socket has not taken yet."""
+        return len(self._events)
+
     def _wake(self) -> None:
         if self._news is not None and not self._news.done():
             self._news.set_result(None)
@@ -66,6 +71,7 @@ class Hub(Generic[Event]):
     def __init__(self) -> None:
         self._mailboxes: dict[str, set[Mailbox[Event]]] = {}
         self._closing = False
+        self.messages = 0  # published since the start, for metrics
 
     def subscribe(self, user_id: str, session_id: str) -> Mailbox[Event]:
         """Open a mailbox for one socket of this session."""
@@ -109,6 +115,11 @@ class Hub(Generic[Event]):
         for user_id in tuple(self._mailboxes):
             for mailbox in self.mailboxes(user_id):
                 mailbox.close(RESTART)
+
+    @property
+    def waiting(self) -> int:
+        """Events in all mailboxes."""
+        return sum(mailbox.waiting for mailboxes in self._mailboxes.values() for mailbox in mailboxes)
 
     def __len__(self) -> int:
         return sum(len(mailboxes) for mailboxes in self._mailboxes.values())

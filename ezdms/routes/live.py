@@ -95,6 +95,8 @@ async def _read_frames(mailbox: Mailbox[Event], session: Session, as_json: bool)
         except SocketGone:
             return GONE
         seconds = bucket.wait()
+        if seconds:
+            context.limiter().hits["frame"] += 1
         while seconds:  # slow down a fast client; its frames wait in the network
             await asyncio.sleep(seconds)
             seconds = bucket.wait()

@@ -48,9 +48,10 @@ class Health:
         """A batch of writes was committed."""
         self._is_held = False
 
-    def begin(self) -> None:
-        """The writer begins a batch."""
+    def begin(self) -> float:
+        """The writer begins a batch. Returns the time, by a monotonic clock."""
         self._began = time.monotonic()
+        return self._began
 
     def end(self) -> None:
         """It has finished."""

@@ -124,6 +124,7 @@ async def admit_websocket() -> Response | None:
         return refuse(401, "no_session", "Please log in.")
     most = context.settings().max_sockets
     if most is not None and len(context.hub().mailboxes(g.session.user_id)) >= most:
+        context.limiter().hits["max_sockets"] += 1
         return refuse(429, "too_many_sockets", TOO_MANY, {"Retry-After": str(SOCKET_AGAIN)})
     seconds = ceil(context.limiter().count(websocket.endpoint, g.session.user_id))
     if seconds:

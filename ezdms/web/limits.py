@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import fields
 from functools import cached_property
 from math import ceil
 from typing import Any, TypeVar, cast
@@ -51,11 +52,17 @@ class SettingLimit(RateLimit):
     def chosen(self, settings: Settings) -> KnownLimit | None:
         """The configured limit; None if it is off."""
         limit: Limit | None = getattr(settings, f"limit_{self.name}")
-        return None if limit is None else KnownLimit(limit.count, limit.period, self.key_function)
+        if limit is None:
+            return None
+        known = KnownLimit(limit.count, limit.period, self.key_function)
+        known.setting = self.name
+        return known
 
 
 class KnownLimit(RateLimit):
     """A limit with cached derived values."""
+
+    setting = ""  # limit_…
 
     @cached_property
     def seconds(self) -> float:
@@ -85,11 +92,17 @@ class Limiter(RateLimiter):
         self._settings = settings
         self._arrivals = Arrivals()
         self._of_views: dict[str | None, list[KnownLimit]] = {}
+        names = [item.name.removeprefix("limit_") for item in fields(settings) if item.name.startswith("limit_")]
+        self.hits = dict.fromkeys([*names, "max_sockets"], 0)  # by setting: how often a limit was hit since the start
         self._one_for_all = logs.Seldom("all clients count as one")
 
     def count(self, endpoint: str | None, key: str) -> float:
         """Count an event outside HTTP as a request to this endpoint by `key`. Returns 0, or the seconds to wait."""
-        return self._arrivals.count({_name(endpoint, limit, key): limit for limit in self._limits_of(endpoint)})
+        limits = {_name(endpoint, limit, key): limit for limit in self._limits_of(endpoint)}
+        seconds = self._arrivals.count(limits)
+        if seconds:
+            self._note_hit(limits)
+        return seconds
 
     async def _before_request(self) -> None:
         """Count the request, or raise RateLimitExceeded."""
@@ -102,7 +115,13 @@ class Limiter(RateLimiter):
         if any(name.endswith(UNKNOWN) for name in limits):
             self._one_for_all.event(logging.WARNING, why="the proxy on the Unix socket does not name them")
         if seconds := self._arrivals.count(limits):
+            self._note_hit(limits)
             raise RateLimitExceeded(ceil(seconds))
+
+    def _note_hit(self, limits: Mapping[str, KnownLimit]) -> None:
+        """Count, for metrics, each limit that these keys have used up."""
+        for name, limit in limits.items():
+            self.hits[limit.setting] += self._arrivals.ahead(name) > limit.seconds - limit.inverse
 
     async def _after_request(self, response: Response) -> Response:
         """Add headers with what is left of the limit with the shortest period."""

@@ -69,6 +69,13 @@ def test_every_command_and_flag_that_the_docs_name_exists(page: Path) -> None:
         assert [flag for flag in flags if flag.partition("=")[0] not in known] == [], line
 
 
+def test_every_version_in_the_changelog_begins_with_upgrade_notes() -> None:
+    _, *versions = re.split(r"^## ", (ROOT / "CHANGELOG.md").read_text("utf-8"), flags=re.MULTILINE)
+    assert versions
+    for version in versions:
+        assert re.findall(r"^### (.*)$", version, re.MULTILINE)[0] == "Upgrade notes", version[:40]
+
+
 def test_every_operator_command_is_documented() -> None:
     told = "".join((ROOT / "docs" / f"{name}.md").read_text("utf-8") for name in ("self-hosting", "command-line"))
     told += "".join((ROOT / "docs" / f"{name}.md").read_text("utf-8") for name in ("verify", "bridge", "releasing"))

@@ -25,7 +25,7 @@ def test_every_setting_has_a_default() -> None:
     assert settings.limit_frame == Limit(10, timedelta(seconds=1))
     assert settings.quota_account == 256 * 1024**2
     assert settings.trusted_proxies == settings.allowed_origins == ()
-    assert settings.unix is None
+    assert (settings.unix, settings.metrics_port) == (None, 0)
 
 
 def test_flags_override_the_environment() -> None:
@@ -81,6 +81,7 @@ def test_a_size_is_in_bytes_or_has_a_unit(text: str, size: int | None) -> None:
         ("EZDMS_LIMIT_SEND", "OFF"),
         ("EZDMS_CERTFILE", "cert.pem"),
         ("EZDMS_UNIX", ""),
+        ("EZDMS_METRICS_PORT", "127.0.0.1:9464"),
     ],
 )
 def test_a_bad_value_is_reported(name: str, value: str) -> None:
