@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import httpx
 import pytest
 from playwright.async_api import expect
@@ -187,3 +189,45 @@ async def test_times_are_shown_in_the_readers_time_zone(home: Home) -> None:
         shown.append(told)
     assert shown[0] != shown[1]
     await session.send("Emulation.setTimezoneOverride", {"timezoneId": ""})
+
+
+# How many different colors there are, and the lowest contrast of a letter on its color.
+CONTRASTS = """(element) => {
+    const pen = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+    const light = (color) => {
+        pen.fillStyle = color;
+        pen.fillRect(0, 0, 1, 1);
+        const [r, g, b] = [...pen.getImageData(0, 0, 1, 1).data].map((value) => value / 255)
+            .map((value) => (value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4));
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b + 0.05;
+    };
+    const [hue, colors, contrasts] = [element.dataset.hue, new Set(), []];
+    for (let i = 0; i < 12; i += 1) {
+        element.dataset.hue = i;
+        const { color, backgroundColor } = getComputedStyle(element);
+        colors.add(backgroundColor);
+        const [low, high] = [light(color), light(backgroundColor)].sort((one, other) => one - other);
+        contrasts.push(high / low);
+    }
+    element.dataset.hue = hue;
+    return [colors.size, Math.min(...contrasts)];
+}"""
+
+
+@pytest.mark.firefox_too
+async def test_an_avatar_has_the_color_of_the_key_in_list_and_header(home: Home) -> None:
+    alice, bob, other = await home.person("alice"), await home.peer("bobby"), await home.peer("bobbo")
+    await alice.starts_with(bob.search_pin)
+    await other.starts_with(alice.search_pin)
+    for peer in (bob, other):  # a contact, and someone whose name comes from a key statement
+        line = alice.list.get_by_role("link", name=peer.name)
+        await expect(line.locator(".avatar")).to_have_attribute("data-hue", str(peer.keys.ik[0] % 12))
+        await expect(line.locator(".avatar")).to_have_text("b")
+    header = alice.page.locator(".partner .avatar")
+    await expect(header).to_have_attribute("data-hue", str(bob.keys.ik[0] % 12))
+    schemes: tuple[Literal["dark", "light"], ...] = ("dark", "light")
+    for scheme in schemes:
+        await alice.page.emulate_media(color_scheme=scheme)
+        colors, contrast = await header.evaluate(CONTRASTS)
+        assert colors == 12
+        assert contrast >= 4.5, scheme

@@ -2,7 +2,7 @@
 // last messages seen, and accepted alarms. Stored in this browser, and in the vault.
 
 import * as crypto from "./crypto.js";
-import { setName } from "./conversation-list.js";
+import { setPerson } from "./conversation-list.js";
 import { loadContact } from "./keystore.js";
 import { getStanding } from "./session.js";
 import { changeContact, overwriteVault, stronger, syncVault } from "./vault.js";
@@ -44,7 +44,7 @@ export class Contact {
       if (error.kind !== "alarm" || this.known.ik !== pin.ik) throw error;
       this.raise("statement", `${error.message} Ask them some other way whether they changed something.`, keep);
     }
-    setName(this.conversation, name);
+    setPerson(this.conversation, { name, ik: pin.ik });
   }
 
   async #change(change) {

@@ -1,7 +1,8 @@
 // <conversation-item>: one line of the list. When a newer one is inserted, the existing element takes its data and, if
 // there is a message more, its place. The link stays the same element, so that a click is not lost when one arrives.
 
-import { findName, isCurrent, nameOf, standIn } from "./conversation-list.js";
+import { showAvatar } from "./avatar.js";
+import { findName, isCurrent, personOf, standIn } from "./conversation-list.js";
 import { moveBefore } from "./dom.js";
 import { instantiate } from "./shell.js";
 
@@ -49,10 +50,10 @@ customElements.define("conversation-item", class extends HTMLElement {
 
   // The name as it was signed. A deleted account has no statement, but this browser may know the name.
   showName() {
-    const name = nameOf(this.conversation);
+    const { name, ik } = personOf(this.conversation) ?? {};
     const isGone = this.hasAttribute("data-left");
     if (name === undefined && this.dataset.statement) findName(this);
-    this.querySelector(".avatar").textContent = name?.[0] ?? "–";
+    showAvatar(this.querySelector(".avatar"), name, ik);
     const deleted = name ? `${name} (deleted account)` : "Deleted account";
     this.querySelector(".who").textContent = isGone ? deleted : name ?? "…";
   }

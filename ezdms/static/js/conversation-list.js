@@ -9,9 +9,9 @@ import { getFragment } from "./server.js";
 import { account } from "./session.js";
 
 const AT_ONCE = 20; // key statements checked in parallel
-const UNKNOWN = "Unknown person";
+const UNKNOWN = { name: "Unknown person" };
 
-const names = new Map(); // conversation → signed name
+const people = new Map(); // conversation → {name, ik}: as signed, and their identity key as b64u
 const lines = new Map(); // conversation → its <conversation-item>
 const unknown = []; // lines whose name is not known yet
 let isNaming = false;
@@ -19,12 +19,13 @@ let list;
 let current = null;
 let title = document.title;
 
-export const nameOf = (conversation) => names.get(conversation);
+export const personOf = (conversation) => people.get(conversation);
 export const lineOf = (conversation) => lines.get(conversation);
 
-export function setName(conversation, name) {
-  if (names.get(conversation) === name) return;
-  names.set(conversation, name);
+export function setPerson(conversation, { name, ik }) {
+  const known = people.get(conversation);
+  if (known?.name === name && known.ik === ik) return;
+  people.set(conversation, { name, ik });
   lines.get(conversation)?.showName();
 }
 
@@ -49,8 +50,8 @@ async function nameAll() {
     await Promise.all(batch.map(async ({ conversation, dataset: { statement } }) => {
       const partner = await crypto.verifyStatement(statement);
       const isTheirs = await crypto.conversationId(me.fp, partner.fp) === conversation;
-      setName(conversation, isTheirs ? partner.name : UNKNOWN);
-    }).map((naming, i) => naming.catch(() => setName(batch[i].conversation, UNKNOWN)))); // opening it shows why
+      setPerson(conversation, isTheirs ? { name: partner.name, ik: crypto.b64uEncode(partner.ik) } : UNKNOWN);
+    }).map((naming, i) => naming.catch(() => setPerson(batch[i].conversation, UNKNOWN)))); // opening it shows why
     await new Promise((resolve) => { setTimeout(resolve); }); // keep a long list responsive
   }
   isNaming = false;
@@ -91,7 +92,7 @@ export function showWhole() {
 export function useList(element) {
   list = element;
   loadContacts().then((contacts) => {
-    for (const [conversation, { name }] of Object.entries(contacts)) setName(conversation, name);
+    for (const [conversation, contact] of Object.entries(contacts)) setPerson(conversation, contact);
   }, () => {});
 }
 

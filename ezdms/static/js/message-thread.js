@@ -2,6 +2,7 @@
 
 import { Alarms } from "./alarms.js";
 import { Between } from "./between.js";
+import { showAvatar } from "./avatar.js";
 import { CatchUp } from "./catch-up.js";
 import { Contact } from "./contact.js";
 import { setCurrent } from "./conversation-list.js";
@@ -118,8 +119,9 @@ customElements.define("message-thread", class extends HTMLElement {
   }
 
   // Show the name that they signed, whatever the server calls them.
-  #showPartner({ name }, hasLeft) {
+  #showPartner({ name, ik }, hasLeft) {
     this.partnerName = name;
+    showAvatar(this.querySelector(".avatar"), name, crypto.b64uEncode(ik));
     this.querySelector("h1").textContent = name;
     this.pageTitle = `${name} · EZ-DMS`;
     if (this.isConnected) setCurrent(this.conversation, this.pageTitle);

@@ -4,7 +4,7 @@
 // (alarms). Other members of the vault are kept (`more`), except `served`, which is merged: the builds that the server
 // sent to the user's devices (served.js).
 
-import { setName } from "./conversation-list.js";
+import { setPerson } from "./conversation-list.js";
 import { hashText, openVault, ProtocolError, sealVault } from "./crypto.js";
 import { loadAccount, loadContact, loadContacts, loadVaultState, saveContact, saveVaultState } from "./keystore.js";
 import { isNews, isTooSoon, mergeServed } from "./served.js";
@@ -108,7 +108,7 @@ export const changeContact = (conversation, change) => inTurn(async () => {
   changed.theirs = later(known.theirs, changed.theirs);
   if (JSON.stringify(changed) === JSON.stringify(known)) return;
   await saveContact(conversation, changed);
-  setName(conversation, changed.name);
+  setPerson(conversation, changed);
   await keep(me, {});
 });
 

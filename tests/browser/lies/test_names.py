@@ -118,6 +118,10 @@ async def test_the_list_shows_only_signed_names(stage: Stage) -> None:
             await expect(stage.alice.list.get_by_role("link")).to_have_count(2)
             await expect(stage.alice.list.locator(".who").filter(has_text="bob")).to_have_count(1)
             await expect(stage.alice.list.locator(".who").filter(has_text=NAMELESS)).to_have_count(1)
+            nameless = stage.alice.list.get_by_role("listitem").filter(
+                has=stage.page.locator(".who", has_text=NAMELESS)
+            )
+            assert await nameless.locator("[data-hue]").count() == 0
             await stage.shows_nothing_of_it()
             await stage.carries_on()
 
