@@ -166,6 +166,24 @@ class Filled:
         )
         return conversation_id
 
+    def statement_of(self, username: str) -> str:
+        """The key statement of an existing user."""
+        row = self._connection.execute("SELECT statement FROM users WHERE username = ?", (username,)).fetchone()
+        return str(row["statement"])
+
+    def add_message(self, conversation_id: str, sender: Person, sealed: crypto.SealedMessage) -> None:
+        """Add the first message of a conversation."""
+        row: dict[str, str | int] = {"conversation_id": conversation_id, "seq": 1, "message_id": sealed.message_id}
+        row |= {
+            "n": sealed.n,
+            "sender_id": sender.user_id,
+            "hash": sealed.hash,
+            "suite": sealed.suite,
+            "created_at": now(),
+        }
+        self._insert("messages", [row | {"sealed_a": sealed.content_for_a, "sealed_b": sealed.content_for_b}])
+        self._connection.execute("UPDATE conversations SET last_seq = 1 WHERE conversation_id = ?", (conversation_id,))
+
     def add_pair(self, one: Person, other: Person) -> Pair:
         """Add an empty conversation between two people from `add_people`."""
         conversation_id = self.add_conversation(*((person.keys.fp, person.user_id) for person in (one, other)))
@@ -213,12 +231,21 @@ def make_pairs(path: Path, count: int) -> list[Pair]:
     return pairs
 
 
-def add_conversations(path: Path, username: str, count: int) -> None:
-    """Add `count` people who each started a conversation with this user. The folder's server may be running."""
+def add_conversations(path: Path, username: str, count: int, text: str = "") -> None:
+    """Add `count` people who each started a conversation with this user, and wrote this text and a number, if any.
+
+    The folder's server may be running.
+    """
     filled = Filled(path)
     one = filled.find(username)
-    for other in filled.add_people(count):
-        filled.add_conversation(one, (other.keys.fp, other.user_id))
+    reader = envelope.parse_statement(filled.statement_of(username))
+    for number, other in enumerate(filled.add_people(count)):
+        conversation_id = filled.add_conversation(one, (other.keys.fp, other.user_id))
+        if text:
+            sealed = crypto.seal_message(
+                other.keys, reader.ik, reader.spki, n=1, p="", a=(0, ""), ts=now(), text=f"{text} {number}"
+            )
+            filled.add_message(conversation_id, other, sealed)
     filled.close()
 
 

@@ -18,6 +18,8 @@ from tests.support.someone import Someone
 
 MESSAGES = 120
 LINES = 4000  # conversations in a long list
+PREVIEWED = 1000  # conversations in a list, each with a message
+IN_VIEW = 10  # lines on a screen of 720 pixels
 PAGE_OF = 50
 # Resolves once PAGE_OF messages of a new page are readable, to the milliseconds since its navigation began.
 NOTE_PAGES = f"""window.readable = new Promise((resolve) => {{
@@ -67,6 +69,16 @@ NOTE_LINES = f"""window.listed = new Promise((resolve) => {{
     }};
     look();
 }});"""
+# Resolves once the lines in view show readable previews, to the milliseconds since the navigation began.
+NOTE_PREVIEWS = f"""window.previewed = new Promise((resolve) => {{
+    const look = () => {{
+        const words = [...document.querySelectorAll("conversation-item .words")];
+        const isReadable = ({{ textContent }}) => textContent.startsWith("news ");
+        if (words.length >= {PREVIEWED} && words.slice(0, {IN_VIEW}).every(isReadable)) resolve(performance.now());
+        else requestAnimationFrame(look);
+    }};
+    look();
+}});"""
 
 
 async def measure(report: Report, folder: Path, *, quick: bool) -> None:
@@ -91,6 +103,7 @@ async def measure(report: Report, folder: Path, *, quick: bool) -> None:
             waits = await _from_click_to_readable(sender, reader, rounds)
             switched = await _milliseconds_to_switch(browser, server, alice, rounds)
             listed = await _milliseconds_to_list(browser, server, 3 if quick else 7)
+            previewed = await _milliseconds_to_preview(browser, server, 5 if quick else 9)
             weight = await _weight_of_first_visit(await browser.new_page(), server.url)
             await browser.close()
     finally:
@@ -99,6 +112,9 @@ async def measure(report: Report, folder: Path, *, quick: bool) -> None:
     report.at_most("browser: page of 50 messages, opened to readable", statistics.median(opened), 150, "ms")
     report.at_most("browser: switch to a conversation of 50, click to readable", statistics.median(switched), 80, "ms")
     report.at_most(f"browser: list of {LINES:,}, opened to named", statistics.median(listed), 1000, "ms")
+    report.at_most(
+        f"browser: list of {PREVIEWED:,}, opened to readable previews", statistics.median(previewed), 400, "ms"
+    )
     report.at_most("browser: first visit, compressed", weight / 1024, 150, "KiB")
 
 
@@ -168,6 +184,21 @@ async def _milliseconds_to_list(browser: Browser, server: Server, rounds: int) -
         await asyncio.sleep(0.5)
         await page.goto(server.url, wait_until="commit")
         waits.append(float(await page.evaluate("window.listed")))
+    return waits
+
+
+async def _milliseconds_to_preview(browser: Browser, server: Server, rounds: int) -> list[float]:
+    """Open the page of a user with a long list of unread conversations, none of them known to this browser."""
+    person = await Someone.is_in(browser, server, "busy")
+    await asyncio.to_thread(add_conversations, server.data_dir, "busy", PREVIEWED, "news")
+    await person.page.close()
+    page = await person.context.new_page()
+    await page.add_init_script(NOTE_PREVIEWS)
+    waits = []
+    for _ in range(rounds):
+        await asyncio.sleep(0.5)
+        await page.goto(server.url, wait_until="commit")
+        waits.append(float(await page.evaluate("window.previewed")))
     return waits
 
 

@@ -42,4 +42,4 @@ class Event:
     def _as_html(self, user_id: str, is_open: bool) -> str:
         if is_open and self.message is not None:
             return fragments.message_arrived(self.message, self.line, user_id)
-        return fragments.conversation_changed(self.line)
+        return fragments.conversation_changed(self.line, self.message, user_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from ezdms.db import Connection, fetch_all, fetch_one, keeps_sessions, now
@@ -159,6 +160,25 @@ def select_message(
         sender_id=sender_id,
     )
     return None if row is None else Message(**dict(row))
+
+
+def select_newest(connection: Connection, *, conversation_ids: Sequence[str], user_id: str) -> list[Message]:
+    """The newest message of each of these conversations, with the user's copy. Others' conversations are left out."""
+    rows = (
+        fetch_one(
+            connection,
+            """SELECT m.conversation_id, m.message_id, m.seq, m.sender_id, m.created_at, m.suite, m.n, m.hash,
+                   CASE me.side WHEN 'a' THEN m.sealed_a ELSE m.sealed_b END AS encrypted
+               FROM participants me
+               JOIN conversations c ON c.conversation_id = me.conversation_id
+               JOIN messages m ON m.conversation_id = c.conversation_id AND m.seq = c.last_seq
+               WHERE me.user_id = :user_id AND me.conversation_id = :conversation_id""",
+            user_id=user_id,
+            conversation_id=conversation_id,
+        )
+        for conversation_id in dict.fromkeys(conversation_ids)
+    )
+    return [Message(**dict(row)) for row in rows if row is not None]
 
 
 def select_last_sent(connection: Connection, *, conversation_id: str, sender_id: str, side: Side) -> Message | None:

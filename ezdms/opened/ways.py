@@ -40,6 +40,7 @@ class Way:
 ID = "[A-Za-z0-9_-]{22}"
 CONVERSATION = "[0-9A-HJKMNP-TV-Z]{24}"
 IS_CONVERSATION = re.compile(CONVERSATION, re.ASCII)
+PREVIEWS = re.compile(f"of={CONVERSATION}(,{CONVERSATION}){{0,39}}", re.ASCII)
 PAGE = re.compile(r"(after|before)=[0-9]{1,16}(&limit=[0-9]{1,3})?(&peek=1)?", re.ASCII)
 PEEK = re.compile("(peek=1)?")
 
@@ -63,6 +64,7 @@ WAYS = (
     _way("POST", "/start_conversation", Kind.JSON),
     _way("GET", f"/c/{CONVERSATION}/open", Kind.FRAGMENT, query=PEEK, largest=LARGEST_LIST),
     _way("GET", f"/messages/{CONVERSATION}", Kind.FRAGMENT, query=PAGE, largest=LARGEST_LIST),
+    _way("GET", "/previews", Kind.FRAGMENT, query=PREVIEWS, largest=LARGEST_LIST),
     _way("POST", "/send_message", Kind.JSON),
     _way("GET", "/sessions/list", Kind.FRAGMENT, largest=LARGEST_LIST),
     _way("POST", f"/sessions/{ID}/end", Kind.FRAGMENT, largest=LARGEST_LIST),

@@ -8,7 +8,7 @@ from quart import Blueprint, Response, request
 
 from ezdms.actions import send
 from ezdms.actions.conversations import mark_as_read, open_one
-from ezdms.models.message import select_page
+from ezdms.models.message import select_newest, select_page
 from ezdms.problem import Problem
 from ezdms.protocol import encoding
 from ezdms.views import fragments
@@ -24,6 +24,7 @@ blueprint = Blueprint("messages", __name__)
 
 PAGE = 50  # messages
 LARGEST_PAGE = 200
+MOST_PREVIEWS = 40  # conversations in one request; more lines than a screen shows
 
 
 @blueprint.post("/send_message")
@@ -68,6 +69,20 @@ async def list_messages(conversation_id: str) -> Response:
             user_id=session.user_id,
             older_than=messages[0].seq if after is None and messages and messages[0].seq > 1 else None,
         ),
+    )
+
+
+@blueprint.get("/previews")
+async def list_previews() -> Response:
+    """The user's own copy of the newest message of each of these conversations. Marks nothing as read."""
+    session = context.session()
+    ids = request.args.get("of", "").split(",")
+    if len(ids) > MOST_PREVIEWS:
+        raise Problem(400, "malformed_field", f"Expected at most {MOST_PREVIEWS} conversations.")
+    newest = await context.database().read(select_newest, conversation_ids=ids, user_id=session.user_id)
+    return answer(
+        [{"conversation_id": message.conversation_id, **message.as_json()} for message in newest],
+        lambda: fragments.preview_list(newest, user_id=session.user_id),
     )
 
 

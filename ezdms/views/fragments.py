@@ -51,6 +51,11 @@ def message_list(messages: Sequence[Message], *, user_id: str, older_than: int |
     return render("fragments/message_list.html", messages=messages, user_id=user_id, older_than=older_than)
 
 
+def preview_list(previews: Sequence[Message], *, user_id: str) -> str:
+    """The newest message of each of several conversations, for their lines in the list."""
+    return render("fragments/preview_list.html", previews=previews, user_id=user_id)
+
+
 def thread(conversation: Conversation, messages: Sequence[Message], last_sent: Message | None, *, user_id: str) -> str:
     """What a page needs to open a conversation: the partner, the user's own last message, and the newest messages."""
     return render(
@@ -65,10 +70,19 @@ def thread(conversation: Conversation, messages: Sequence[Message], last_sent: M
 
 def message_arrived(message: Message, line: Line | Conversation, user_id: str) -> str:
     """A new message, for a socket with its conversation open, and the conversation's updated line in the list."""
-    return render("fragments/message_arrived.html", message=message, conversation=line, statement="", user_id=user_id)
+    return render(
+        "fragments/message_arrived.html",
+        message=message,
+        conversation=line,
+        statement="",
+        preview=None,
+        user_id=user_id,
+    )
 
 
-def conversation_changed(line: Line | Conversation) -> str:
-    """The conversation's updated line, which replaces the old one and moves to the top of the list."""
+def conversation_changed(line: Line | Conversation, preview: Message | None = None, user_id: str = "") -> str:
+    """The conversation's updated line, which moves to the top of the list, with the new message if there is one."""
     statement = line.partner_statement if isinstance(line, Conversation) else ""
-    return render("fragments/conversation_changed.html", conversation=line, statement=statement)
+    return render(
+        "fragments/conversation_changed.html", conversation=line, statement=statement, preview=preview, user_id=user_id
+    )

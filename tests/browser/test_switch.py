@@ -38,7 +38,7 @@ async def test_navigation_between_conversations_loads_no_new_page(three: Three) 
     page = alice.page
     with_carol = page.url
     await alice.opens(bob.name)
-    await expect(page.get_by_text("line 1", exact=True)).to_be_visible()
+    await expect(page.get_by_role("log").get_by_text("line 1", exact=True)).to_be_visible()
     await expect(page).to_have_title(f"{bob.name} · EZ-DMS")
     with_bob = page.url
     assert with_bob != with_carol
@@ -77,7 +77,7 @@ async def test_switching_conversations_keeps_scroll_position_and_draft(three: Th
     await alice.opens(bob.name)
     await expect(field).to_have_value("for bob")
     await expect(texts_of(page).last).to_have_text("meanwhile")
-    await expect(page.get_by_text("meanwhile", exact=True)).not_to_be_in_viewport()
+    await expect(page.get_by_role("log").get_by_text("meanwhile", exact=True)).not_to_be_in_viewport()
     assert -820 < await log.evaluate("element => element.scrollTop") < -600
     await expect(page.get_by_role("button", name="New messages")).to_be_visible()
     await expect(alice.list.get_by_role("link", name=bob.name)).not_to_contain_text("unread")
@@ -126,7 +126,7 @@ async def test_a_conversation_that_fails_to_load_says_so_and_loads_on_reconnect(
     await expect(alice.page.get_by_text("The server cannot be reached")).to_be_visible()
     await alice.page.unroute("**/c/*/open")
     await alice.page.get_by_role("button", name="Try again").click()
-    await expect(alice.page.get_by_text("line 1", exact=True)).to_be_visible()
+    await expect(alice.page.get_by_role("log").get_by_text("line 1", exact=True)).to_be_visible()
     await expect(alice.alert).to_have_count(0)
 
 

@@ -54,14 +54,14 @@ async def test_a_conversation_opens_at_the_first_new_message_below_a_divider(hom
     divider = page.locator(".new")
     await expect(divider).to_have_text("70 new messages")
     for text in ("70 new messages", "line 1"):
-        await expect(page.get_by_text(text, exact=True)).to_be_in_viewport()
-    await expect(page.get_by_text("line 70", exact=True)).not_to_be_in_viewport()
+        await expect(page.get_by_role("log").get_by_text(text, exact=True)).to_be_in_viewport()
+    await expect(page.get_by_role("log").get_by_text("line 70", exact=True)).not_to_be_in_viewport()
     await expect(down).to_contain_text("70")
     await bob.writes("one more")
     await expect(down).to_contain_text("71")
     await expect(divider).to_have_text("70 new messages")  # it stays
     await alice.writes("an answer")
-    await expect(page.get_by_text("an answer", exact=True)).to_be_in_viewport()
+    await expect(page.get_by_role("log").get_by_text("an answer", exact=True)).to_be_in_viewport()
     await expect(divider).to_have_count(0)
     await expect(down).to_be_hidden()
 
@@ -121,7 +121,7 @@ async def test_the_down_button_counts_what_arrives_while_one_reads_above(home: H
         await bob.writes(f"news {count}")
         await expect(new).to_have_text(re.compile(rf"\b{count}\b"))
     await new.click()
-    await expect(page.get_by_text("news 2", exact=True)).to_be_in_viewport()
+    await expect(page.get_by_role("log").get_by_text("news 2", exact=True)).to_be_in_viewport()
     await log.evaluate(SCROLL_UP, 900)
     await expect(newest).not_to_contain_text("2")
 
@@ -155,7 +155,7 @@ async def test_going_back_from_settings_and_a_reload_keep_the_reading_position(h
     await is_kept()
     await page.get_by_role("button", name="Newest messages").click()
     await page.reload()
-    await expect(page.get_by_text("line 120", exact=True)).to_be_in_viewport()
+    await expect(page.get_by_role("log").get_by_text("line 120", exact=True)).to_be_in_viewport()
     await expect(page.locator(".new")).to_have_count(0)
 
 

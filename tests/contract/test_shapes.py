@@ -109,7 +109,9 @@ def rendered() -> list[str]:
         fragments.thread(here, [own], own, user_id="U" * 22),
         fragments.thread(left, [], None, user_id="U" * 22),
         fragments.message_arrived(own, line, "U" * 22),
+        fragments.preview_list([own, gone], user_id="U" * 22),
         fragments.conversation_changed(line),
+        fragments.conversation_changed(line, own, "U" * 22),
         fragments.conversation_changed(here),
     ]
 
@@ -132,5 +134,5 @@ def test_every_fragment_has_the_shape_that_the_page_accepts() -> None:
 
 def test_every_fragment_that_a_page_accepts_is_covered() -> None:
     names = {path.stem for path in FRAGMENTS} - FOR_PROGRAMS
-    called = {"message", *re.findall(r"fragments\.(\w+)\(", Path(__file__).read_text("utf-8"))}
+    called = {"message", "message_preview", *re.findall(r"fragments\.(\w+)\(", Path(__file__).read_text("utf-8"))}
     assert names == called

@@ -237,3 +237,27 @@ async def test_the_route_for_decrypted_messages_is_gone(alice: Person, method: s
     response = await getattr(alice, method)("/messages_decrypted")
     assert response.status_code == 410
     assert "ezdms bridge" in (await response.get_json())["error"]
+
+
+async def test_previews_are_the_users_own_copies_of_the_newest_messages_and_mark_nothing_as_read(
+    alice: Person, bob: Person, eve: Person, conversation: str
+) -> None:
+    with_eve, unknown = await eve.start(bob), "0" * 24
+    for person, text in ((alice, "one"), (alice, "two"), (eve, "three")):
+        await person.send(bob, text)
+    empty = await alice.start(eve)
+    asked = f"/previews?of={conversation},{with_eve},{unknown},{empty},x,{conversation}"
+    rows = await (await bob.get(asked)).get_json()
+    assert [(row["conversation_id"], row["seq"]) for row in rows] == [(conversation, 2), (with_eve, 1)]
+    listed = await (await bob.get(f"/conversations/{bob.user_id}")).get_json()
+    assert {line["conversation_id"]: line["unread"] for line in listed} == {conversation: 2, with_eve: 1}
+    newest = (await (await bob.get(f"/messages/{conversation}")).get_json())[-1]
+    assert rows[0] == {"conversation_id": conversation} | newest
+    (hers,) = await (await eve.get(asked)).get_json()  # only her own conversation
+    assert hers["conversation_id"] == with_eve
+    assert hers["encrypted"] != rows[1]["encrypted"]
+    html = await (await bob.get(asked, Accept="text/html")).get_data(as_text=True)
+    assert html.count("<message-preview ") == 2
+    for odd in ("", "?of=", "?of=x,,"):
+        assert await (await bob.get(f"/previews{odd}")).get_json() == []
+    assert (await bob.get(f"/previews?of={','.join([conversation] * 41)}")).status_code == 400

@@ -139,7 +139,8 @@ def hostile_pages() -> dict[str, str]:
         "message_list": fragments.message_list([message], user_id="x", older_than=5),
         "thread": fragments.thread(conversation, [message], message, user_id="x"),
         "message_arrived": fragments.message_arrived(message, line, "x"),
-        "conversation_changed": fragments.conversation_changed(line),
+        "preview_list": fragments.preview_list([message], user_id="x"),
+        "conversation_changed": fragments.conversation_changed(line, message, "x"),
     }
 
 

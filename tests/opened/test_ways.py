@@ -76,6 +76,8 @@ async def test_other_addresses_of_the_server_do_not_exist(fooled: Visit, liar: L
         f"/messages/{WHERE}?after=1&limit=1000",
         f"/messages/{WHERE}?after=%31",
         f"/messages/{WHERE.lower()}x",
+        "/previews?of=",
+        f"/previews?of={','.join([WHERE] * 41)}",
         "/me?x",
         "/me/",
         "/%2e%2e/me",
@@ -245,7 +247,8 @@ async def test_messages_are_forwarded_unchanged(truth: Server, fooled: Visit) ->
     where = await bob.starts_with(account["search_pin"])
     await bob.writes("hello")
     sealed = (await bob.rows())[0]["message_id"]
-    for path in (f"/messages/{where}?after=0&limit=200", f"/messages/{where}?before=9", f"/c/{where}/open"):
+    pages = (f"/messages/{where}?after=0&limit=200", f"/messages/{where}?before=9")
+    for path in (*pages, f"/c/{where}/open", f"/previews?of={where},{WHERE}"):
         answer = await fooled.asks(path)
         assert f'data-message-id="{sealed}"' in answer.text
     await bob.leaves()

@@ -2,13 +2,19 @@
 // there is a message more, its place. The link stays the same element, so that a click is not lost when one arrives.
 
 import { showAvatar } from "./avatar.js";
-import { findName, isCurrent, personOf, standIn } from "./conversation-list.js";
+import { findName, isCurrent, isRenewing, noteOf, personOf, standIn } from "./conversation-list.js";
 import { moveBefore } from "./dom.js";
+import { drawable } from "./fonts.js";
+import { judgeLine, watchLine } from "./previews.js";
 import { instantiate } from "./shell.js";
 
 const LATEST = ["lastSeq", "lastAt", "unread"];
+const MOST_SHOWN = 120; // code points of a message
 
 customElements.define("conversation-item", class extends HTMLElement {
+  #newest = null; // of the conversation's messages (previews.js)
+  asked = null; // the seq that was requested last
+
   connectedCallback() {
     if (this.placed) return; // moving it connects it again
     this.placed = true;
@@ -22,7 +28,7 @@ customElements.define("conversation-item", class extends HTMLElement {
     for (const name of LATEST) twin.dataset[name] = this.dataset[name];
     twin.toggleAttribute("data-left", this.hasAttribute("data-left"));
     twin.showFacts();
-    if (more && twin !== this.nextElementSibling) moveBefore(twin, this);
+    if ((more || isRenewing()) && twin !== this.nextElementSibling) moveBefore(twin, this);
     this.remove();
   }
 
@@ -37,15 +43,44 @@ customElements.define("conversation-item", class extends HTMLElement {
     this.querySelector("a").href = `/c/${this.conversation}`;
     this.showCurrent(isCurrent(this.conversation));
     this.showFacts();
+    watchLine(this);
+  }
+
+  // True if the newest message is neither here nor requested.
+  get lacksNewest() {
+    const { lastSeq } = this.dataset;
+    return Number(lastSeq) > (this.#newest?.seq ?? 0) && lastSeq !== this.asked;
+  }
+
+  // `isJudged`: in the open conversation, which knows better.
+  showNewest(newest, isJudged = false) {
+    if (!isJudged && newest.seq < (this.#newest?.seq ?? 0)) return;
+    this.#newest = newest;
+    this.showFacts();
   }
 
   showFacts() {
     const { lastAt, unread } = this.dataset;
-    this.querySelector("local-time").show(Number(lastAt));
+    this.querySelector("local-time").show(this.#newest?.at ?? Number(lastAt)); // the time of what is shown
     this.unread.querySelector(".count").textContent = unread;
     if (unread === "0") this.unread.remove();
     else this.querySelector("a").append(this.unread);
     this.showName();
+    this.showLast();
+  }
+
+  // One line: the newest message, a draft, or that something was not sent yet.
+  showLast() {
+    const { draft, unsent } = noteOf(this.conversation);
+    const { isOwn, text = "", why } = this.#newest ?? {};
+    let [by, words] = [isOwn ? "You" : "", text];
+    if (typeof unsent === "string") [by, words] = ["Not sent yet", unsent];
+    else if (draft && !isCurrent(this.conversation)) [by, words] = ["Draft", draft];
+    this.querySelector(".last").dataset.why = words === text && why ? why : "";
+    this.querySelector(".by").textContent = by && words ? `${by}: ` : by;
+    const start = words.slice(0, 2 * MOST_SHOWN).replace(/\s+/g, " ");
+    this.querySelector(".words").textContent = [...start].slice(0, MOST_SHOWN).join("");
+    drawable(words);
   }
 
   // The name as it was signed. A deleted account has no statement, but this browser may know the name.
@@ -56,11 +91,13 @@ customElements.define("conversation-item", class extends HTMLElement {
     showAvatar(this.querySelector(".avatar"), name, ik);
     const deleted = name ? `${name} (deleted account)` : "Deleted account";
     this.querySelector(".who").textContent = isGone ? deleted : name ?? "…";
+    judgeLine(this);
   }
 
   showCurrent(isOpen) {
     const link = this.querySelector("a");
     if (isOpen) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
+    this.showLast();
   }
 });

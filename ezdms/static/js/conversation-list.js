@@ -4,7 +4,9 @@ import * as crypto from "./crypto.js";
 import { showPageAlert } from "./dom.js";
 import { swapIn } from "./guard.js";
 import { loadContacts } from "./keystore.js";
+import { goBack, keepPlace } from "./list-place.js";
 import { openWhileEmpty } from "./new-chat.js";
+import { fetchPreviews } from "./previews.js";
 import { getFragment } from "./server.js";
 import { account } from "./session.js";
 
@@ -13,13 +15,17 @@ const UNKNOWN = { name: "Unknown person" };
 
 const people = new Map(); // conversation → {name, ik}: as signed, and their identity key as b64u
 const lines = new Map(); // conversation → its <conversation-item>
+const notes = new Map(); // conversation → {draft, unsent}
 const unknown = []; // lines whose name is not known yet
 let isNaming = false;
 let list;
+let isListed = false;
+let isAsking = false; // the whole list is being requested, in its order
 let current = null;
 let title = document.title;
 
 export const personOf = (conversation) => people.get(conversation);
+export const isRenewing = () => isAsking;
 export const lineOf = (conversation) => lines.get(conversation);
 
 export function setPerson(conversation, { name, ik }) {
@@ -59,11 +65,20 @@ async function nameAll() {
 
 // Set the open conversation, and the page title.
 export function setCurrent(conversation, name) {
-  lines.get(current)?.showCurrent(false);
+  const left = lines.get(current);
   current = conversation;
+  left?.showCurrent(false);
   lines.get(current)?.showCurrent(true);
+  goBack(lines.get(current));
   title = name;
   showTitle();
+}
+
+// {draft: its text or "", unsent: the text of the last unsent message, or null if there is none}
+export const noteOf = (conversation) => notes.get(conversation) ?? {};
+export function setNote(conversation, note) {
+  notes.set(conversation, { ...noteOf(conversation), ...note });
+  lines.get(conversation)?.showLast();
 }
 
 export const isCurrent = (conversation) => conversation === current;
@@ -85,12 +100,14 @@ export function showWhole() {
   const empty = list?.parentElement.querySelector(".empty");
   if (empty) empty.hidden = lines.size > 0;
   openWhileEmpty(!lines.size);
+  fetchPreviews();
   showTitle();
 }
 
 // Use this element for the list. Contacts' names are known before the server sends anything.
 export function useList(element) {
   list = element;
+  keepPlace(list);
   loadContacts().then((contacts) => {
     for (const [conversation, contact] of Object.entries(contacts)) setPerson(conversation, contact);
   }, () => {});
@@ -99,8 +116,12 @@ export function useList(element) {
 export async function renewList() {
   const { user_id: userId } = await account;
   const text = await getFragment(`/conversations/${userId}`);
+  isAsking = true;
   const isLetIn = await swapIn(text, list, "afterbegin");
+  isAsking = false;
   showWhole();
+  if (!isListed) goBack(lines.get(current));
+  isListed = true;
   if (isLetIn && list.isConnected) await reportMissing(); // otherwise no line was drawn, or the session has ended
 }
 

@@ -43,6 +43,11 @@ const FRAGMENTS = {
     "data-seq": isCounter, "data-n": isCounter, "data-hash": isHash, "data-suite": isCounter, "data-message-id": isId,
     "data-at": isMoment, "?data-own": isEmpty, "?data-sealed": isJwe,
   },
+  "message-preview": {
+    place: "#conversations",
+    "data-conversation-id": isConversation, "data-seq": isCounter, "data-n": isCounter, "data-hash": isHash,
+    "data-suite": isCounter, "data-message-id": isId, "data-at": isMoment, "?data-own": isEmpty, "?data-sealed": isJwe,
+  },
   "device-item": {
     place: "#devices",
     "data-session-id": isId, "data-browser": isDevice,

@@ -4,8 +4,8 @@
 import * as crypto from "./crypto.js";
 
 const AHEAD = 1000; // servers accept no number further above the last one
-const NOT_VERIFIED = "Cannot be verified";
-const NEWER = "Needs a newer version of EZ-DMS";
+export const NOT_VERIFIED = "Cannot be verified";
+export const NEWER = "Needs a newer version of EZ-DMS";
 const NOTES = {
   gap: "⚠ Messages are missing before this one.",
   late: "⚠ Out of order: this was written before the ones above.",
@@ -19,6 +19,21 @@ export const FORGED_MINE = "A message has a forged signature: someone tried to w
 export const DISORDER = "These messages cannot have been written in this order: one responds to a message shown after "
   + "it, or to a different message than the one here. Either the server changed something, or one of you signed "
   + "something false.";
+
+// Decrypt a row: its content, or why it is not shown. `partner`: {ik, fp}, as verified.
+export async function openRow(me, partner, conversation, { isOwn, dataset }) {
+  const { messageId: message_id, hash, n, suite, sealed } = dataset;
+  if (sealed === undefined) return { isGone: true };
+  const [sender, recipient] = isOwn ? [me, partner] : [partner, me];
+  const claimed = { message_id, hash, n: Number(n), suite: Number(suite), encrypted: sealed };
+  try {
+    const message = await crypto.openMessage(me, sender, recipient.fp, conversation, claimed);
+    if (message.x) throw new Error("The server must say when this message expires, but does not.");
+    return { message };
+  } catch (error) {
+    return { error };
+  }
+}
 
 export class Judge {
   #rows = new Map(); // judged row → {side, n, hash, a, isVerified}
@@ -86,19 +101,8 @@ export class Judge {
     }
   }
 
-  // Decrypt a row: its content, or why it is not shown. Rows are decrypted in parallel, but judged in order (below).
-  async open({ isOwn, dataset: { messageId: message_id, hash, n, suite, sealed } }) {
-    if (sealed === undefined) return { isGone: true };
-    const [sender, recipient] = isOwn ? [this.me, this.partner] : [this.partner, this.me];
-    const claimed = { message_id, hash, n: Number(n), suite: Number(suite), encrypted: sealed };
-    try {
-      const message = await crypto.openMessage(this.me, sender, recipient.fp, this.conversation, claimed);
-      if (message.x) throw new Error("The server must say when this message expires, but does not.");
-      return { message };
-    } catch (error) {
-      return { error };
-    }
-  }
+  // Rows are decrypted in parallel, but judged in order (below).
+  open(row) { return openRow(this.me, this.partner, this.conversation, row); }
 
   // True if the server shows this message of one's own, even if gone.
   shows(id) {

@@ -5,6 +5,7 @@ const WEEKDAY = new Intl.DateTimeFormat(undefined, { weekday: "long" });
 const DAY = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long" });
 const DATE = new Intl.DateTimeFormat(undefined, { dateStyle: "long" });
 const SHORT = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
+const NUMERIC = new Intl.DateTimeFormat(undefined, { dateStyle: "short" });
 const LONG = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 const FULL = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "short" });
 const LOOK_AGAIN = 30000; // ms: a timer set for midnight would be late after the machine has slept
@@ -19,6 +20,14 @@ function dayOf(ms) {
   if (days === 0 || days === 1) return days ? "Yesterday" : "Today";
   const isNear = days > 0 && days < 7;
   return (isNear ? WEEKDAY : Math.abs(days) < 300 ? DAY : DATE).format(new Date(ms));
+}
+
+// As short as possible: the time of today, "Yesterday", a weekday, or a date.
+function inShort(ms) {
+  const days = daysAgo(ms);
+  if (days === 1) return "Yesterday";
+  const isNear = days > 0 && days < 7;
+  return (days === 0 ? TIME : isNear ? WEEKDAY : Math.abs(days) < 300 ? SHORT : NUMERIC).format(new Date(ms));
 }
 
 export const inFull = (ms) => FULL.format(new Date(ms));
@@ -43,9 +52,8 @@ customElements.define("local-time", class extends HTMLElement {
     const date = new Date(ms);
     this.setAttribute("datetime", date.toISOString());
     this.onpointerenter = () => { this.title = inFull(ms); }; // rarely needed, and slow to format
-    const isShort = this.hasAttribute("data-short") && daysAgo(ms) > 0;
-    this.textContent = this.hasAttribute("data-day") ? dayOf(ms)
-      : (this.hasAttribute("data-long") ? LONG : isShort ? SHORT : TIME).format(date);
+    this.textContent = this.hasAttribute("data-day") ? dayOf(ms) : this.hasAttribute("data-short") ? inShort(ms)
+      : (this.hasAttribute("data-long") ? LONG : TIME).format(date);
   }
 
   // Another day may have begun.

@@ -14,12 +14,12 @@ import { LookUp } from "./look-up.js";
 import { showNothing } from "./navigate.js";
 import { Opening } from "./opening.js";
 import { identify } from "./partner.js";
+import { noteNewest } from "./previews.js";
 import { Reading } from "./reading.js";
 import { account } from "./session.js";
-import { notLast } from "./vault.js";
+import { notLast, rollback } from "./vault.js";
 
 const ROLLED_BACK = "The server no longer shows messages that were here before.";
-const rollback = (hash) => `rollback ${hash}`; // the name of that alarm
 const NO_KEYS = "This browser no longer holds your keys. Please log out and log in again with your Login PIN.";
 const NOT_LOADED = "The server’s response does not say whose conversation this is.";
 
@@ -149,13 +149,17 @@ customElements.define("message-thread", class extends HTMLElement {
     const sender = row.isOwn ? "Sent by you" : `Received from ${this.partnerName ?? "an unknown person"}`;
     if (!this.judge) return row.show({ failure: "Not decrypted" }, sender);
     const result = this.judge.judge(row, opened);
-    if (result) row.show(result, sender, result.message && crypto.isTimeOff(result.message.ts, row.at));
+    if (!result) return;
+    row.result = result;
+    row.show(result, sender, result.message && crypto.isTimeOff(result.message.ts, row.at));
   }
 
   // All rows are judged: show what is wrong, and store the read position.
   #settle() {
     if (!this.judge) return;
-    this.judge.settle([...this.rows.children], this.loaded.complete);
+    const rows = [...this.rows.children];
+    this.judge.settle(rows, this.loaded.complete);
+    noteNewest(this.conversation, rows.findLast(({ result }) => result), this.judge.seen);
     this.#lookBack();
     this.contact.remember(() => this.judge.seen);
   }

@@ -1,10 +1,10 @@
 // The content of documents of this release: parts (one hash), style sheets and fonts. Made by bin/parts.
 
-export const PARTS = "Be0Gxj61u4hsRupRkE4GIDej28h0pP8VaLAiVzeQZK4";
+export const PARTS = "WIV03yzrtSo3SmVCdk5n-tgbF-sF0WTU4dOqdjlyt0I";
 export const STYLES = [
   "sha256-y/Fj2DcYwcuhzCcIcDt4MzcV63L1w4B5mjTluB2m3jw=",
   "sha256-ZUjrpEBPhoucmZJmV+EQ875Ofx3cel6UacHqwR1pjIw=",
-  "sha256-7nhwsanFgbSo2NslTWNeT1uwnE5xczmK2yPuowYbTWE=",
+  "sha256-M+PaLv726I1IGGs4Mxp61dKSmKnINxnk/HqIeJ7TPRg=",
 ];
 export const FONTS = {
   "inter-latin-ext-wght-normal.woff2": "sha256-NLnFBMq3pz43t0Y0OkSRMuVs97VIGvLLgdx03P8lyVY=",

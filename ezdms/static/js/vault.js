@@ -16,7 +16,10 @@ const inTurn = (work) => navigator.locks.request("ezdms-vault", work); // one ta
 const RANKS = ["", "link", "search-pin", "safety-number"];
 export const stronger = (one, other) => (RANKS.indexOf(other) > RANKS.indexOf(one) ? other : one);
 const isVersion = (value) => isNumber(value) && value < 2 ** 52; // no version could follow a higher one
-const later = (mine, theirs) => (theirs && (!mine || theirs[0] > mine[0]) ? theirs : mine);
+export const later = (mine, theirs) => (theirs && (!mine || theirs[0] > mine[0]) ? theirs : mine);
+
+// In `accepted`: the user continued although the server does not show this message any more.
+export const rollback = (hash) => `rollback ${hash}`;
 
 // In `accepted`: this is no longer one's own last message (Judge.letGo).
 export const notLast = (hash) => `not last ${hash}`;

@@ -16,10 +16,10 @@ STOLEN = "zyxstolen"  # part of every address to which a lie tries to lead
 # The addresses that honest code requests.
 EXPECTED = re.compile(
     r"/(static/[0-9a-f]{12}/[a-z0-9./-]+|c/[0-9A-Z]{24}(/open)?|me|deployment|conversations/[\w-]{22}|vault|ws|login|logout|register"
-    r"|private_keys|messages/[0-9A-Z]{24}|send_message|start_conversation|search_pin|change_pin|delete_account"
+    r"|private_keys|messages/[0-9A-Z]{24}|previews|send_message|start_conversation|search_pin|change_pin|delete_account"
     r"|search-pin|sessions|account|welcome|protection|sessions/list|sessions/end_others|sessions/[\w-]{22}/end|)"
 )
-QUERY = re.compile(r"((before|after|limit)=\d+(&|$))*")
+QUERY = re.compile(r"((before|after|limit)=\d+(&|$))*|of=[0-9A-Z]{24}(,[0-9A-Z]{24})*")
 
 PSEUDO = """() => [...document.querySelectorAll("*")].flatMap((element) =>
     ["::before", "::after", "::marker", "::placeholder"].map((name) => getComputedStyle(element, name).content))
