@@ -76,7 +76,8 @@ class Pair(NamedTuple):
 
 SEEN_BY = """
     SELECT c.conversation_id, partner.user_id AS partner_id, partner.username AS partner_username,
-        partner.statement AS partner_statement, c.created_at, c.last_seq, c.last_at, c.last_seq - me.read_seq AS unread
+        partner.statement AS partner_statement, c.created_at, c.last_seq, c.last_at,
+        CASE WHEN c.last_seq > me.read_seq THEN c.last_seq - me.read_seq ELSE 0 END AS unread
     FROM participants me
     JOIN conversations c ON c.conversation_id = me.conversation_id
     JOIN participants other ON other.conversation_id = me.conversation_id AND other.side <> me.side
