@@ -3,7 +3,7 @@
 import * as crypto from "./crypto.js";
 import { showPageAlert } from "./dom.js";
 import { swapIn } from "./guard.js";
-import { loadContacts } from "./keystore.js";
+import { loadContacts, loadDrafts } from "./keystore.js";
 import { goBack, keepPlace } from "./list-place.js";
 import { openWhileEmpty } from "./new-chat.js";
 import { fetchPreviews } from "./previews.js";
@@ -108,6 +108,7 @@ export function showWhole() {
 export function useList(element) {
   list = element;
   keepPlace(list);
+  loadDrafts().then((drafts) => drafts.forEach(([conversation, draft]) => setNote(conversation, { draft })), () => {});
   loadContacts().then((contacts) => {
     for (const [conversation, contact] of Object.entries(contacts)) setPerson(conversation, contact);
   }, () => {});

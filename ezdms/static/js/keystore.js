@@ -55,6 +55,11 @@ export const saveVaultState = (state) => run("account", "readwrite", (store) => 
 
 // The draft of a conversation.
 export const loadDraft = (conversation) => run("drafts", "readonly", (store) => store.get(conversation));
+// [conversation, text] of all drafts.
+export async function loadDrafts() {
+  const [keys, drafts] = await run("drafts", "readonly", entries);
+  return keys.map((key, i) => [[key].flat()[0], drafts[i].text ?? drafts[i]]);
+}
 export const saveDraft = (conversation, text) =>
   run("drafts", "readwrite", (store) => (text ? store.put(text, conversation) : store.delete(conversation)));
 

@@ -5,7 +5,7 @@ import { Between } from "./between.js";
 import { showAvatar } from "./avatar.js";
 import { CatchUp } from "./catch-up.js";
 import { Contact } from "./contact.js";
-import { setCurrent } from "./conversation-list.js";
+import { setCurrent, setNote } from "./conversation-list.js";
 import * as crypto from "./crypto.js";
 import { offerAgain } from "./dom.js";
 import { showFront } from "./front.js";
@@ -69,7 +69,10 @@ customElements.define("message-thread", class extends HTMLElement {
     this.querySelector("message-composer").enter();
   }
 
-  leave() { this.reading.leave(); }
+  leave() {
+    this.reading.leave();
+    setNote(this.conversation, { draft: this.querySelector("message-composer").field.value });
+  }
 
   // Listeners are called directly by this element, not by events that anything else could dispatch.
   onContact(heard) { this.#listeners.contact.push(heard); }
