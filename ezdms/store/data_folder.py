@@ -10,13 +10,14 @@ import os
 import pwd
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 DATABASE = "ezdms.db"
 LOCK = "ezdms.lock"
 CHANNEL = "operator.sock"
 LAST_BACKUP = "last_backup.json"
+AUDIT = "audit.log"
 
 
 class FolderError(Exception):
@@ -75,27 +76,46 @@ def _user(uid: int) -> str:
 def held(folder: Path) -> Iterator[None]:
     """Lock the folder for this process. Raises InUse if another has locked it, FolderError if it cannot be written.
 
-    The lock (flock) ends with the process, however that ends. The lock file stays.
+    The locks (flock) end with the process, however that ends. The lock file names the process, and stays. The folder
+    itself is locked, too, because the lock file can be deleted. Never lock or open the database file for this: closing
+    it would end SQLite's own locks.
     """
-    try:
-        descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    except OSError as error:
-        raise FolderError(
-            f"The data folder {folder} cannot be written: {error.strerror}. "
-            "Make it writable for the user who runs EZ-DMS, or choose another with --data-dir."
-        ) from error
-    try:
-        give(descriptor, folder)
+    with ExitStack() as opened:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            file = _opened(opened, folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW)
+            itself = _opened(opened, folder, os.O_RDONLY | os.O_DIRECTORY)
         except OSError as error:
-            holder = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip()
+            raise FolderError(
+                f"The data folder {folder} cannot be written: {error.strerror}. "
+                "Make it writable for the user who runs EZ-DMS, or choose another with --data-dir."
+            ) from error
+        give(file, folder)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock_folder(itself)
+        except OSError as error:
+            holder = os.pread(file, 20, 0).decode("ascii", "replace").strip()
             raise InUse(
                 f"Another EZ-DMS (process {holder or 'unknown'}) is using the data folder {folder}. "
                 "Stop it first, or choose another folder with --data-dir."
             ) from error
-        os.truncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        os.truncate(file, 0)
+        os.pwrite(file, f"{os.getpid()}\n".encode(), 0)
         yield
-    finally:
-        os.close(descriptor)
+
+
+def _opened(stack: ExitStack, path: Path, flags: int) -> int:
+    """A descriptor that is closed with the stack, and in programs that this process starts."""
+    descriptor = os.open(path, flags | os.O_CLOEXEC, 0o600)
+    stack.callback(os.close, descriptor)
+    return descriptor
+
+
+def _lock_folder(descriptor: int) -> None:
+    """Raises BlockingIOError if another process has locked it. Network file systems may not lock folders."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise
+    except OSError:
+        pass

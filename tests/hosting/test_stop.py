@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT, Server
+from tests.support.operated import operate
 from tests.support.pythons import VERSIONS, python_for
 from tests.support.served import Listener, Program, call, open_socket, take, upgrade
 
@@ -74,6 +75,16 @@ def test_a_second_server_on_the_same_data_folder_is_refused(server: Server) -> N
     assert (second.returncode, second.stdout) == (1, "")
     assert f"Another EZ-DMS (process {server.process.pid}) is using the data folder" in second.stderr
     assert "Traceback" not in second.stderr
+
+
+def test_deleting_the_lock_file_does_not_let_a_second_server_start(server: Server) -> None:
+    (server.data_dir / "ezdms.lock").unlink()
+    for arguments in (("serve", "--port", "0"), ("restore", "backup.db", "--replace")):
+        second = operate(server.data_dir, *arguments, EZDMS_PORT="0")
+        assert (second.returncode, second.stdout) == (1, "")
+        assert "Another EZ-DMS (process unknown) is using the data folder" in second.stderr
+    assert server.stop() == 0
+    server.start()
 
 
 def test_killing_a_server_releases_its_data_folder(server: Server) -> None:
