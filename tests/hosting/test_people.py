@@ -58,6 +58,45 @@ def test_removing_a_user_deletes_the_account_and_leaves_partners_their_messages(
         program.close()
 
 
+def test_every_action_of_the_operator_leaves_a_line_that_names_nobody(server: Server, tmp_path: Path) -> None:
+    alice, bob = Program(server, "alice"), Program(server, "bob")
+    copy = str(tmp_path / "copy.db")
+    actions = [
+        (("users",), "listed the accounts", 2),
+        (("users", "end-sessions", "alice"), "ended the sessions of an account", 2),
+        (("invite", "--count", "3", "--url", "https://a.example"), "made invitations", 3),
+        (("invite", "--withdraw"), "withdrew the invitations", 3),
+        (("backup", copy), "backed up the database", None),
+        (("users", "remove", "bob", "--yes"), "removed an account", None),
+    ]
+    for arguments, _, _ in actions:
+        assert operate(server.data_dir, *arguments).returncode == 0
+    expected = [(done, count) for _, done, count in actions]
+    expected.insert(-1, ("looked up an account", None))
+    log = server.log.read_text()
+    assert re.findall(r'INFO operator: done="([a-z ]+)"(?: count=(\d+))?\n', log) == [
+        (done, "" if count is None else str(count)) for done, count in expected
+    ]
+    refused(operate(server.data_dir, "users", "end-sessions", "carol"))
+    assert "INFO operator action refused: action=end_sessions\n" in server.log.read_text()
+    assert server.stop() == 0
+    actions = [
+        (("users", "end-sessions", "alice"), "ended the sessions of an account", 0),
+        (("restore", copy, "--replace"), "restored a backup", None),
+    ]
+    for arguments, done, count in actions:
+        assert operate(server.data_dir, *arguments).returncode == 0
+        expected.append((done, count))
+    trail = server.data_dir / "audit.log"
+    lines = [json.loads(line) for line in trail.read_text().splitlines()]
+    assert [(line["done"], line.get("count")) for line in lines] == expected
+    assert stat.S_IMODE(trail.stat().st_mode) == 0o600
+    for word in ("alice", "bob", "carol", alice.search_pin, alice.token, copy, "#invite="):
+        assert word not in log + trail.read_text()
+    for program in (alice, bob):
+        program.close()
+
+
 def test_a_name_shared_by_two_users_requires_the_user_id(server: Server) -> None:
     first = Program(server, "alice")
     twin = Program(server, "bob", username="alice")

@@ -36,8 +36,11 @@ def backup(file: Path, data_dir: Path | None, replace: bool) -> None:
     whom, and encrypted messages.
     """
     from ezdms.hosting.backup import back_up
+    from ezdms.hosting.operator.channel import leave_line
 
-    size = back_up(settings_of(data_dir).data_dir, file, _progress(), replace=replace)
+    source = settings_of(data_dir).data_dir
+    size = back_up(source, file, _progress(), replace=replace)
+    leave_line(source, "backup")
     click.echo(f"Backed up to {file}: {size / 1024 / 1024:.1f} MiB, checked.")
 
 
@@ -52,12 +55,14 @@ def restore(file: Path, data_dir: Path | None, replace: bool) -> None:
     Everything newer than the backup is lost. Browsers that saw newer messages will raise an alarm, as they should.
     """
     from ezdms.hosting.backup import restore
+    from ezdms.hosting.operator.channel import leave_line
     from ezdms.store import data_folder
 
     target = settings_of(data_dir).data_dir
     data_folder.make(target, by_root=True)
     with data_folder.held(target):
         old = restore(file, target, _progress(), replace=replace)
+        leave_line(target, "restore")
     click.echo(f"Restored {file} to {target}.")
     if old is not None:
         click.echo(f"The previous database is now {old}. Delete it when you no longer need it.")

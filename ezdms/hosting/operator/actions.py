@@ -12,6 +12,7 @@ from ezdms.actions import accounts, sessions
 from ezdms.actions.erasing import Eraser
 from ezdms.actions.event import Event
 from ezdms.db import Database
+from ezdms.hosting.operator import audit
 from ezdms.hub import Hub
 from ezdms.models.invitation import count_invitations, delete_invitations, insert_invitations
 from ezdms.models.user import Listed, select_listed
@@ -107,7 +108,22 @@ async def withdraw_invitations(running: Running) -> dict[str, Any]:
     return {"withdrawn": await running.database.write(delete_invitations)}
 
 
+async def note(running: Running, done: str) -> None:
+    """Log what a command did by itself."""
+    if done not in audit.DONE:
+        raise Refused("The server does not know what was done.")
+    audit.log(done)
+
+
+def count_of(result: Any) -> int | None:
+    """How many accounts, sessions or invitations an action's result is about; None if it is one account."""
+    if isinstance(result, list):
+        return len(result)
+    counted = result.get("sessions", result.get("withdrawn", result.get("tokens")))
+    return len(counted) if isinstance(counted, list) else counted
+
+
 ACTIONS: dict[str, Callable[..., Awaitable[Any]]] = {
     action.__name__: action
-    for action in (status, users, find_user, end_sessions, remove_user, invite, withdraw_invitations)
+    for action in (status, users, find_user, end_sessions, remove_user, invite, withdraw_invitations, note)
 }

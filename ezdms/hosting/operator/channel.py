@@ -12,14 +12,15 @@ import logging
 import os
 import socket
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from ezdms import logs
 from ezdms.actions.erasing import Eraser
 from ezdms.db import Database
-from ezdms.hosting.operator.actions import ACTIONS, Refused, Running
+from ezdms.hosting.operator import audit
+from ezdms.hosting.operator.actions import ACTIONS, Refused, Running, count_of
 from ezdms.hub import Hub
 from ezdms.store import data_folder
 
@@ -55,7 +56,7 @@ async def open_channel(data_dir: Path, running: Running) -> AsyncIterator[None]:
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            said = await _act(running, json.loads(await reader.readline()))
+            said = await _act(data_dir, running, json.loads(await reader.readline()))
             writer.write(json.dumps(said).encode() + b"\n")
             await writer.drain()
         except (ValueError, ConnectionError):
@@ -71,17 +72,23 @@ async def open_channel(data_dir: Path, running: Running) -> AsyncIterator[None]:
         (data_dir / data_folder.CHANNEL).unlink(missing_ok=True)
 
 
-async def _act(running: Running, question: Any) -> dict[str, Any]:
+async def _act(data_dir: Path, running: Running, question: Any) -> dict[str, Any]:
     action = ACTIONS.get(question.pop("action", "")) if isinstance(question, dict) else None
     if action is None:
         return {"error": "The server does not know this command because it runs a different version. Restart it."}
     try:
-        return {"result": await action(running, **question)}
+        result = await action(running, **question)
     except Refused as error:
+        logs.event(logging.INFO, "operator action refused", action=action.__name__)
         return {"error": str(error)}
     except Exception:
         logs.event(logging.ERROR, "operator action failed", action=action.__name__)
         return {"error": "The server could not do that. See its log."}
+    if action.__name__ in audit.DONE:
+        count = count_of(result)
+        audit.append(data_dir, action.__name__, count)
+        audit.log(action.__name__, count)
+    return {"result": result}
 
 
 def ask(data_dir: Path, action: str, **fields: Any) -> Any:
@@ -109,6 +116,14 @@ def ask_server(data_dir: Path, action: str, **fields: Any) -> Any:
     return _result_of(json.loads(line))
 
 
+def leave_line(data_dir: Path, action: str) -> None:
+    """Leave an audit line for what a command did by itself, in the log of the running server, too."""
+    if data_dir.is_dir():
+        audit.append(data_dir, action, None)
+        with suppress(OSError, Refused, ValueError):  # no server, or one of another version
+            ask_server(data_dir, "note", done=action)
+
+
 def _result_of(said: dict[str, Any]) -> Any:
     if "error" in said:
         raise Refused(said["error"])
@@ -120,7 +135,7 @@ def _act_here(data_dir: Path, question: dict[str, Any]) -> dict[str, Any]:
         database = await Database.open(data_dir / data_folder.DATABASE)
         try:
             eraser = Eraser(database)
-            answer = await _act(Running(database, Hub(), eraser), question)
+            answer = await _act(data_dir, Running(database, Hub(), eraser), question)
             await eraser.finish(within=None)
             return answer
         finally:
