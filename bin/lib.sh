@@ -19,6 +19,22 @@ find_python() {
   fail "EZ-DMS needs Python 3.11 or newer; ${found:-there is no python3} here. On Debian 12 or newer: apt install python3 python3-venv"
 }
 
+# check_platform PYTHON: the lock files have wheels for these platforms only (bin/wheels). Elsewhere, say what works.
+check_platform() {
+  local system machine here="Linux on x86_64 or aarch64, and macOS"
+  system=$(uname -s) machine=$(uname -m)
+  case "$system $machine" in
+    "Linux x86_64" | "Linux aarch64" | "Linux arm64" | "Darwin arm64" | "Darwin x86_64") ;;
+    MINGW* | MSYS* | CYGWIN*)
+      fail "EZ-DMS does not run on Windows itself. It runs in WSL (wsl --install), where you start it the same way, and in Docker (docs/self-hosting.md)." ;;
+    "Linux arm"* | "Linux i"?86)
+      fail "EZ-DMS needs a 64-bit system, and this one has 32 bits ($machine); Docker does not change that. A Raspberry Pi 3 or newer can run the 64-bit Raspberry Pi OS." ;;
+    *) fail "EZ-DMS has no packages for $system on $machine. It runs on $here; a virtual machine with Linux works, too." ;;
+  esac
+  "$1" -c 'import sys; sys.exit(sys.maxsize < 2**32)' ||
+    fail "EZ-DMS needs a 64-bit Python, and $1 has 32 bits. If the whole system does, as Raspberry Pi OS may even with a 64-bit kernel, install the 64-bit edition."
+}
+
 # Install Debian packages if permitted, otherwise name them. Returns non-zero if they are still missing.
 debian_packages() {
   if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
@@ -84,6 +100,7 @@ environment() {
   if is_current "$folder" "$lock"; then return; fi
   check_writable "$folder"
   python=$(find_python)
+  check_platform "$python"
   exec 9>"$folder.lock"
   if command -v flock >/dev/null; then flock 9; fi # if two start at once, the second waits, then finds it done
   if is_current "$folder" "$lock"; then exec 9>&-; return; fi

@@ -131,7 +131,7 @@ def test_the_container_starts_reports_healthy_and_stops_on_sigterm(tmp_path: Pat
 
 
 def test_the_image_runs_unprivileged_with_one_volume() -> None:
-    assert re.fullmatch(r"python:3\.\d+-slim-[a-z]+", said("FROM"))
+    assert re.fullmatch(r"python:3\.\d+\.\d+-slim-[a-z]+@sha256:[0-9a-f]{64}", said("FROM"))
     assert re.fullmatch(r"[1-9]\d{4}:[1-9]\d{4}", said("USER"))
     words = [word for word, _ in instructions()]
     assert {"RUN", "COPY"}.isdisjoint(words[words.index("USER") :])  # the image's files belong to root

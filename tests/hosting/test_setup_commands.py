@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -154,3 +155,60 @@ def test_without_a_network_the_setup_fails_with_a_message_and_is_not_recorded(ma
     assert code == 1
     assert "The first run needs an internet connection." in said
     assert not (made / "made-from").exists()
+
+
+def fake(folder: Path, name: str, script: str) -> None:
+    """A program of this name, found before the real one."""
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_text(f"#!/bin/sh\n{script}\n")
+    (folder / name).chmod(0o755)
+
+
+def on(system: str, machine: str, tmp_path: Path, lock: Path) -> tuple[int, str]:
+    """Set up on a machine that names itself like this, with a Python that only answers questions."""
+    programs = tmp_path / "programs"
+    fake(programs, "uname", f'case "$1" in -s) echo {system};; -m) echo {machine};; esac')
+    shell = [f'. "$0/bin/lib.sh"; check_platform "{sys.executable}"', str(ROOT)]
+    path = f"{programs}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", *shell], env=CLEAN | {"PATH": path}, capture_output=True, check=False
+    )
+    if done.returncode:  # then neither does a start
+        code, said = end(start(tmp_path / "environment", lock, PATH=path))
+        assert (code, said) == (1, done.stderr.decode())
+        assert not (tmp_path / "environment").exists()
+    return done.returncode, done.stderr.decode()
+
+
+@pytest.mark.parametrize(
+    ("system", "machine", "advice"),
+    [
+        ("Linux", "armv7l", "needs a 64-bit system, and this one has 32 bits (armv7l)"),
+        ("Linux", "i686", "needs a 64-bit system, and this one has 32 bits (i686)"),
+        ("MINGW64_NT-10.0-22631", "x86_64", "does not run on Windows itself. It runs in WSL"),
+        ("CYGWIN_NT-10.0", "x86_64", "and in Docker (docs/self-hosting.md)"),
+        ("FreeBSD", "amd64", "no packages for FreeBSD on amd64. It runs on Linux on x86_64 or aarch64, and macOS"),
+    ],
+)
+def test_a_platform_without_packages_is_told_what_works_instead(
+    system: str, machine: str, advice: str, tmp_path: Path, lock: Path
+) -> None:
+    code, said = on(system, machine, tmp_path, lock)
+    assert code == 1
+    assert advice in said
+    assert len(said.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("system", "machine"), [("Linux", "x86_64"), ("Linux", "aarch64"), ("Darwin", "arm64"), ("Darwin", "x86_64")]
+)
+def test_the_supported_platforms_are_accepted(system: str, machine: str, tmp_path: Path, lock: Path) -> None:
+    assert on(system, machine, tmp_path, lock) == (0, "")
+
+
+def test_a_32_bit_python_on_a_64_bit_system_is_explained(tmp_path: Path, lock: Path) -> None:
+    programs = tmp_path / "programs"
+    fake(programs, "python3", f'case "$2" in *maxsize*) exit 1;; esac\nexec "{sys.executable}" "$@"')
+    code, said = end(start(tmp_path / "environment", lock, PATH=f"{programs}:{os.environ['PATH']}"))
+    assert code == 1
+    assert f"needs a 64-bit Python, and {programs}/python3 has 32 bits" in said
