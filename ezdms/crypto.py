@@ -37,9 +37,13 @@ from ezdms.protocol.envelope import (
     BUCKETS,
     LARGEST_VAULT,
     LOGIN_PIN_LENGTH,
+    MARK_HEADER,
     MAX_TEXT,
     MESSAGE_HEADER,
     SEARCH_PIN_LENGTH,
+    SIGNAL_HEADER,
+    SIGNAL_SIZE,
+    SIGNAL_TYP,
     STATEMENT_HEADER,
     VAULT_HEADER,
     VAULT_STEP,
@@ -106,6 +110,7 @@ LARGEST_THUMB = 4096  # bytes
 LARGEST_SIDE = 65_536  # pixels of an image
 LARGEST_ROW = 2**52  # a row's n from here on is a lie: no message could follow it
 TIME_OFF = 600_000  # ms that clocks may differ
+DAY = 86_400_000  # ms
 OAEP = padding.OAEP(mgf=padding.MGF1(hashes.SHA256()), algorithm=hashes.SHA256(), label=None)
 
 
@@ -978,6 +983,136 @@ def open_vault(keys: Keys, sealed: str) -> dict[str, Any]:
     return vault
 
 
+# ---- 18  Changes ----
+
+
+def changes_hash(earlier: Iterable[str]) -> str:
+    """`e` of an edit or deletion, from the hashes of its sender's earlier changes of the same message, by rising n."""
+    joined = ".".join(earlier)
+    return b64u_encode(sha256(joined.encode("ascii"))) if joined else ""
+
+
+# ---- 19  Disappearing ----
+
+
+def expires_at(x: int, created_at: int, ts: int) -> int | None:
+    """When (ms) a message disappears, `x` seconds after it was sent. None for never.
+
+    `created_at` is the server's claim, so `ts`, which the sender signed, limits it to one day later.
+    """
+    return min(created_at, ts + DAY) + x * 1000 if x else None
+
+
+# ---- 21  Signals ----
+
+SIGNALS = ("typing", "delivered", "read")
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """A verified signal. `m` is (n, hash) of the reader's own message that was delivered or read; typing has (0, "").
+
+    `ts` (ms) is the sender's clock. The caller must compare both with what it knows (is_typing_now, is_receipt).
+    """
+
+    kind: str
+    m: tuple[int, str]
+    ts: int
+
+
+def _read_signal(padded: bytes) -> tuple[tuple[Any, ...], Signal]:
+    """((c, f, t), the signal). Raises Refused. Unknown members are ignored, as in a message."""
+    if len(padded) != SIGNAL_SIZE:
+        raise Refused("Expected a signal of the padded size.")
+    try:
+        members = encoding.parse_canonical(padded.rstrip(b" "))
+    except EnvelopeError as error:
+        raise Refused(str(error)) from error
+    kind, m, ts = members.get("k"), members.get("m"), members.get("ts")
+    if not is_integer(members.get("v"), 1, 1) or kind not in SIGNALS or not is_integer(ts, 0, LATEST_TIME):
+        raise Refused("Expected a signal of version 1 with a kind and a time.")
+    if not isinstance(m, list) or len(m) != 2 or not is_integer(m[0], 0) or not _is_link(m[0], m[1]):
+        raise Refused("Expected the number and the hash of a message in the signal.")
+    if (kind == "typing") != (m[0] == 0):
+        raise Refused("Expected a signal about a message, or about typing.")
+    signal = Signal(str(kind), (m[0], m[1]), int(ts or 0))
+    return tuple(members.get(name) for name in ("c", "f", "t")), signal
+
+
+def seal_signal(keys: Keys, peer_ik: bytes, peer_spki: bytes, *, kind: str, m: tuple[int, str], ts: int) -> str:
+    """Sign a signal, and encrypt it for the peer alone. Raises Refused for anything that a receiver would refuse."""
+    peer_fp = fingerprint(peer_ik)
+    members = {
+        "v": 1,
+        "c": conversation_id(keys.fp, peer_fp),
+        "f": b64u_encode(keys.fp),
+        "t": b64u_encode(peer_fp),
+        "k": kind,
+        "m": list(m),
+        "ts": ts,
+    }
+    body = _pad(_compact(members), SIGNAL_SIZE)
+    _read_signal(body)
+    try:
+        envelope.check_encryption_key(peer_spki)
+    except EnvelopeError as error:
+        raise Refused(str(error)) from error
+    return _seal(peer_spki, SIGNAL_TYP, _sign(keys, SIGNAL_HEADER, body))
+
+
+def open_signal(keys: Keys, sender_ik: bytes, sealed: str, slot: str) -> Signal:
+    """Decrypt and verify a signal of the contact with the pinned key `sender_ik`. Raises Refused; show nothing then.
+
+    `slot` is what the server calls it: "delivered", "read", or "" for typing, which it must not store.
+    """
+    try:
+        body = _verified(_unseal(keys, SIGNAL_TYP, sealed), SIGNAL_HEADER, sender_ik)
+    except SignatureError as error:
+        raise Forged(str(error)) from error
+    except EnvelopeError as error:
+        raise Refused(str(error)) from error
+    place, signal = _read_signal(body)
+    sender = fingerprint(sender_ik)
+    if place != (conversation_id(keys.fp, sender), b64u_encode(sender), b64u_encode(keys.fp)):
+        raise Refused("This signal belongs to another conversation.")
+    if slot != ("" if signal.kind == "typing" else signal.kind):
+        raise Refused("The server's description of this signal is wrong.")
+    return signal
+
+
+def is_typing_now(signal: Signal, last_ts: int, now: int) -> bool:
+    """True for a new signal that the sender is typing. `last_ts`: that of the last one taken from them, or 0."""
+    return signal.kind == "typing" and signal.ts > last_ts and abs(now - signal.ts) <= TIME_OFF
+
+
+def is_receipt(signal: Signal, told: int, own_hash: str | None) -> bool:
+    """True for a receipt that says something true. `told`: the highest n that this kind said before, or 0.
+
+    `own_hash`: the hash of one's own message with that number, or None if there is none.
+    """
+    n, hash = signal.m
+    return signal.kind != "typing" and n >= told and hash == own_hash
+
+
+# ---- 22  Marks ----
+
+
+def sign_mark(keys: Keys, conversation_id: str, message_id: str, hash: str) -> str:
+    """Sign that the user removed a message from their own sight alone. Raises Refused for a malformed id or hash."""
+    if not _matches(ID, message_id) or not _matches(HASH, hash):
+        raise Refused("Expected the id and the hash of a message.")
+    members = {"v": 1, "c": conversation_id, "f": b64u_encode(keys.fp), "id": message_id, "hash": hash}
+    return _sign(keys, MARK_HEADER, _compact(members))
+
+
+def verify_mark(jws: str, ik: bytes, conversation_id: str, message_id: str, hash: str) -> None:
+    """Check that this is one's own mark for this row. Raises Refused."""
+    try:
+        envelope.check_mark(jws, ik=ik, conversation_id=conversation_id, message_id=message_id, hash=hash)
+    except EnvelopeError as error:
+        raise Refused(str(error)) from error
+
+
 # ---- 23  Acts ----
 
 
@@ -1012,6 +1147,7 @@ __all__ = [
     "Row",
     "SealedMessage",
     "Side",
+    "Signal",
     "Statement",
     "Unsupported",
     "Verdict",
@@ -1019,15 +1155,19 @@ __all__ = [
     "b64u_decode",
     "b64u_encode",
     "change_pin_purpose",
+    "changes_hash",
     "check_succession",
     "check_text",
     "clean_text",
     "conversation_id",
+    "expires_at",
     "fingerprint",
     "generate_keys",
     "in_order",
+    "is_receipt",
     "is_taken_back",
     "is_time_off",
+    "is_typing_now",
     "key_id",
     "login_keys",
     "message_hash",
@@ -1037,6 +1177,7 @@ __all__ = [
     "normalise_login_pin",
     "normalise_search_pin",
     "open_message",
+    "open_signal",
     "open_vault",
     "order_verdicts",
     "pin_of",
@@ -1045,13 +1186,16 @@ __all__ = [
     "safety_number",
     "safety_qr",
     "seal_message",
+    "seal_signal",
     "seal_vault",
     "search_pin",
     "search_pin_commits",
     "show_login_pin",
     "sign_act",
+    "sign_mark",
     "sign_statement",
     "unwrap_keys",
+    "verify_mark",
     "verify_statement",
     "wrap_keys",
 ]

@@ -45,6 +45,9 @@ LARGEST_STATEMENT = 8192  # characters
 STATEMENT_HEADER = b'{"alg":"Ed25519","typ":"ezdms-keys+jws"}'
 MESSAGE_HEADER = b'{"alg":"Ed25519","typ":"ezdms-msg+jws"}'
 VAULT_HEADER = b'{"alg":"Ed25519","typ":"ezdms-vault+jws"}'
+SIGNAL_HEADER = b'{"alg":"Ed25519","typ":"ezdms-signal+jws"}'
+MARK_HEADER = b'{"alg":"Ed25519","typ":"ezdms-hide+jws"}'
+LARGEST_MARK = 512  # characters
 ACT_HEADER = b'{"alg":"Ed25519","typ":"ezdms-act+jws"}'
 LARGEST_ACT = 512  # characters
 ACT_LIFETIME = 10 * 60 * 1000  # ms between the signer's clock and the server's
@@ -188,6 +191,23 @@ def _read_statement(members: dict[str, Any]) -> Statement:
     return Statement(ik=raw_ik, seq=int(seq or 0), ts=int(ts or 0), name=name, suites=tuple(suites), spki=spki)
 
 
+# ---- 22  Marks ----
+
+
+def check_mark(jws: str, *, ik: bytes, conversation_id: str, message_id: str, hash: str) -> None:
+    """Verify a mark: the owner of `ik` removed this message from their own sight. Raises EnvelopeError."""
+    parts = jws.split(".") if isinstance(jws, str) and len(jws) <= LARGEST_MARK else []
+    if len(parts) != 3 or parts[0] != b64u_encode(MARK_HEADER):
+        raise EnvelopeError("Expected a signed mark.")
+    members = parse_canonical(b64u_decode(parts[1]))
+    if not is_integer(members.get("v"), 1, 1):
+        raise EnvelopeError("Expected a mark of version 1.")
+    own = b64u_encode(fingerprint(ik))
+    if members != {"v": 1, "c": conversation_id, "f": own, "id": message_id, "hash": hash}:
+        raise EnvelopeError("Expected your own mark for this message.")
+    verify_signature(ik, f"{parts[0]}.{parts[1]}".encode(), b64u_decode(parts[2], 64))
+
+
 # ---- 23  Acts ----
 
 
@@ -295,10 +315,12 @@ def conversation_id(fp_x: bytes, fp_y: bytes) -> str:
 HEADER = '{"alg":"RSA-OAEP-256","enc":"A256GCM","typ":"%s","kid":"%s"}'
 MESSAGE_TYP = "ezdms-msg+jwe"
 VAULT_TYP = "ezdms-vault+jwe"
+SIGNAL_TYP = "ezdms-signal+jwe"
 SEALED_HEADER = re.compile((re.escape(HEADER) % ("([a-z+-]+)", "([A-Za-z0-9_-]{22})")).encode())
 LARGEST_TAKEN = 8192  # bytes: no kind of message needs a larger bucket yet
 VAULT_STEP = 4096  # bytes
 LARGEST_VAULT = 1024 * 1024  # bytes
+SIGNAL_SIZE = 512  # bytes of a padded signal: all look alike
 
 
 def envelope_header(kid: str, typ: str = MESSAGE_TYP) -> str:
@@ -321,6 +343,7 @@ MESSAGE_SIZES = {_sealed_jws(MESSAGE_HEADER, size): size for size in BUCKETS if 
 VAULT_SIZES = {
     _sealed_jws(VAULT_HEADER, size): size for size in range(VAULT_STEP, LARGEST_VAULT + VAULT_STEP, VAULT_STEP)
 }
+SIGNAL_SIZES = {_sealed_jws(SIGNAL_HEADER, SIGNAL_SIZE): SIGNAL_SIZE}
 
 # The five parts (RFC 7516, 7.1): header, wrapped key of 256 bytes, iv of 12, ciphertext, tag of 16. Unused bits of a
 # last character must be zero; otherwise the same bytes would have several encodings.
@@ -342,6 +365,11 @@ def key_id_of(sealed: str) -> str:
 def key_id_and_size_of_vault(sealed: str) -> tuple[str, int]:
     """The key id that a vault is encrypted for, and its padded size in bytes. Raises EnvelopeError."""
     return _outside_of(sealed, VAULT_TYP, VAULT_SIZES)
+
+
+def key_id_of_signal(sealed: str) -> str:
+    """The key id that a signal is encrypted for. Raises EnvelopeError unless it looks like one from outside."""
+    return _outside_of(sealed, SIGNAL_TYP, SIGNAL_SIZES)[0]
 
 
 def _outside_of(sealed: str, typ: str, sizes: Mapping[int, int]) -> tuple[str, int]:

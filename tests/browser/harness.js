@@ -83,6 +83,42 @@ Object.assign(globalThis, {
       if (verdict !== "ok") return same([kind, "refused"]);
       return kind || same([[got.kind, got.text, got.x, got.reference], [k, text, x, r]]);
     },
+    async changes({ rows, shows }) {
+      const facts = rows.map(({ sender, id, n, hash, body, gone, replaces }) => {
+        const { k, b = "", r = null, e = null } = body ?? {};
+        const kind = ["text", "edit", "delete", "react", "timer", "file"].includes(k) ? k : null;
+        const content = { kind, text: b, reference: r, e, x: 0, ts: 0, createdAt: 0 };
+        const reason = gone === "replaced" ? "" : gone ?? "";
+        return { side: sender, id, n, hash, ...content, isEmpty: body === null, replaces, reason };
+      });
+      const got = {};
+      (await changes.shown(facts, { now: 0 })).forEach((shown, i) => {
+        if (!shown) return;
+        const { state, text, reactions } = shown;
+        got[facts[i].id] = { shows: state, ...(text && { text }), ...(Object.keys(reactions).length && { reactions }) };
+      });
+      const sorted = (all) => Object.entries(all).sort()
+        .map(([id, { reactions = {}, ...more }]) => [id, more, Object.entries(reactions).sort()]);
+      return same([sorted(got), sorted(shows)]);
+    },
+    // In each slot.
+    async signals({ mine, jwe, valid, k, m }) {
+      const counting = [];
+      for (const slot of ["", "delivered", "read"]) {
+        const [kind, got] = await attempt(() => C.openSignal(people.bob, people.alice, jwe, slot));
+        if (kind && kind !== "refused") return kind;
+        if (kind) continue;
+        const isTrue = C.isTypingNow(got, 0, got.ts) || C.isReceipt(got, 0, mine[got.m[0] - 1] ?? null);
+        if (isTrue) counting.push([slot || "typing", got.kind, got.m]);
+      }
+      return same([counting, valid ? [[k, k, m]] : []]);
+    },
+    async marks({ id, hash, mark, valid }) {
+      const conversation = await C.conversationId(people.bob.fp, people.alice.fp);
+      const [kind] = await attempt(() => C.verifyMark(mark, people.bob, conversation, id, hash));
+      const ours = await C.signMark(people.bob, conversation, id, hash);
+      return same([kind, valid ? "" : "refused"], ...(valid ? [[ours, mark]] : []));
+    },
     async orders({ rows, verdicts }) {
       return same([C.orderVerdicts(rows), verdicts]);
     },

@@ -12,7 +12,8 @@ from tests.conftest import ROOT
 STATIC = ROOT / "ezdms" / "static"
 JS = STATIC / "js"
 FILES = sorted(JS.glob("*.js"))
-MOST_LINES = {"protocol": 560, "page": 3300}  # of code: neither blank nor a comment (docs/decisions/javascript.md)
+PROTOCOL = ("crypto", "changes", "remembered")  # each has a twin in Python that it is compared with
+MOST_LINES = {"protocol": 850, "page": 3300}  # of code: neither blank nor a comment (docs/decisions/javascript.md)
 WIDEST = 120
 
 
@@ -21,7 +22,8 @@ def code_lines(text: str) -> list[str]:
 
 
 def test_the_javascript_stays_within_its_size_limit() -> None:
-    for part, paths in (("protocol", [JS / "crypto.js"]), ("page", [path for path in FILES if path.stem != "crypto"])):
+    for part in MOST_LINES:
+        paths = [path for path in FILES if (path.stem in PROTOCOL) == (part == "protocol")]
         lines = [line for path in paths for line in code_lines(path.read_text("utf-8"))]
         assert 250 < len(lines) <= MOST_LINES[part]
     for path in FILES:

@@ -10,6 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import load_der_private_key
 
 from ezdms import crypto
+from ezdms.client import changes
 from ezdms.protocol import encoding, envelope
 from ezdms.protocol.encoding import b64u_decode, b64u_encode
 from tests.support.people import PEOPLE, VECTORS, load_vectors
@@ -166,6 +167,60 @@ def test_vector_kinds(case: Case) -> None:
 def test_vector_orders(case: Case) -> None:
     rows = [crypto.Row(**row | {"a": row["a"] and tuple(row["a"])}) for row in case["rows"]]
     assert crypto.order_verdicts(rows) == case["verdicts"]
+
+
+def facts_of(case: Case) -> list[changes.Fact]:
+    """The opened rows of a case of changes.json."""
+    found = []
+    for row in case["rows"]:
+        body = row["body"] or {}
+        kind = body.get("k") if body.get("k") in crypto.KINDS else None
+        reference = tuple(body["r"]) if "r" in body else None
+        reason = row["gone"] if row["gone"] not in (None, "replaced") else ""
+        place = (row["sender"], row["id"], row["n"], row["hash"])
+        content = (kind, body.get("b", ""), reference, body.get("e"))
+        claimed = {"is_empty": row["body"] is None, "replaces": row["replaces"], "reason": reason}
+        found.append(changes.Fact(*place, *content, **claimed))
+    return found
+
+
+@cases("changes")
+def test_vector_changes(case: Case) -> None:
+    shows: dict[str, dict[str, Any]] = {}
+    for fact, shown in zip(facts_of(case), changes.shown(facts_of(case), now=0), strict=True):
+        if shown is None:
+            continue
+        shows[fact.id] = {"shows": shown.state}
+        shows[fact.id] |= {"text": shown.text} if shown.text else {}
+        shows[fact.id] |= {"reactions": shown.reactions} if shown.reactions else {}
+    assert shows == case["shows"]
+
+
+@cases("signals")
+def test_vector_signals(case: Case) -> None:
+    """Bob opens what the server says is a signal of Alice, in each slot."""
+    alice, bob = PEOPLE["alice"], PEOPLE["bob"]
+    hashes = dict(enumerate(case["mine"], 1))
+    counting = []
+    for slot in ("", "delivered", "read"):
+        try:
+            signal = crypto.open_signal(bob, alice.ik, case["jwe"], slot)
+        except crypto.Refused:
+            continue
+        if crypto.is_typing_now(signal, 0, signal.ts) or crypto.is_receipt(signal, 0, hashes.get(signal.m[0])):
+            counting.append([slot or "typing", signal.kind, [*signal.m]])
+    assert counting == ([[case["k"], case["k"], case["m"]]] if case["valid"] else [])
+
+
+@cases("marks")
+def test_vector_marks(case: Case) -> None:
+    """Bob reads the mark in the place of a row of his conversation with Alice."""
+    bob = PEOPLE["bob"]
+    conversation = crypto.conversation_id(bob.fp, PEOPLE["alice"].fp)
+    place = (conversation, case["id"], case["hash"])
+    assert holds(lambda: crypto.verify_mark(case["mark"], bob.ik, *place)) == case["valid"]
+    if case["valid"]:
+        assert crypto.sign_mark(bob, *place) == case["mark"]
 
 
 @cases("acts")

@@ -9,33 +9,62 @@ const [, , path] = process.argv;
 const asModule = (text) => `data:text/javascript;base64,${Buffer.from(text).toString("base64")}`;
 const crypto_js = asModule(readFileSync(path));
 const C = await import(crypto_js);
-const judge_js = readFileSync(path.replace("crypto.js", "judge.js"), "utf8").replace("./crypto.js", crypto_js);
-const { Judge } = await import(asModule(judge_js));
+const beside = (name) => import(asModule(
+  readFileSync(path.replace("crypto.js", name), "utf8").replace("./crypto.js", crypto_js)));
+const { Judge } = await beside("judge.js");
+const changes = await beside("changes.js");
+const remembered = await beside("remembered.js");
+
+const bytes = (text) => C.b64uDecode(text);
+async function personOf({ ik, spki, pkcs8 }) {
+  const oaep = { name: "RSA-OAEP", hash: "SHA-256" };
+  const enc = await crypto.subtle.importKey("pkcs8", bytes(pkcs8), oaep, false, ["decrypt"]);
+  return { ik: bytes(ik), spki: bytes(spki), fp: await C.fingerprint(bytes(ik)), enc };
+}
+
+// The result, or the kind of refusal.
+async function attempt(work) {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof C.ProtocolError) return error.kind;
+    throw error;
+  }
+}
 
 const answers = {
-  body(base64) {
-    try {
-      const { c, f, t, id, n, p, a, ts, x, kind, text, reference, e } = C.readBody(new Uint8Array(Buffer.from(base64, "base64")));
-      return kind === null ? { c, f, t, id, n, p, a } : { c, f, t, id, n, p, a, ts, x, kind, text, reference, e };
-    } catch (error) {
-      if (error instanceof C.ProtocolError) return error.kind;
-      throw error;
-    }
+  body: (base64) => attempt(() => {
+    const { c, f, t, id, n, p, a, ts, x, kind, text, reference, e } = C.readBody(new Uint8Array(Buffer.from(base64, "base64")));
+    return kind === null ? { c, f, t, id, n, p, a } : { c, f, t, id, n, p, a, ts, x, kind, text, reference, e };
+  }),
+  signal: async ({ reader, sender, sealed, slot }) => {
+    const [me, peer] = [await personOf(reader), await personOf(sender)];
+    return attempt(() => C.openSignal(me, peer, sealed, slot));
+  },
+  counts: ({ told, own, last, now, ...signal }) => [C.isTypingNow(signal, last, now), C.isReceipt(signal, told, own)],
+  mark: async ({ reader, mark, conversation, id, hash }) => {
+    const me = await personOf(reader);
+    return attempt(async () => { await C.verifyMark(mark, me, conversation, id, hash); return ""; });
   },
   chain({ known, rows }) {
     const chain = C.newChain(known);
     const judge = (row) => [C.followChain(chain, row), chain.head, chain.last, C.isTakenBack(chain)];
     return [rows.map(judge), rows.map(({ n }) => C.hasGapBefore(chain, n))];
   },
+  shown: ([rows, more]) => changes.shown(rows, more),
+  next_e: ([rows, side, target]) => changes.nextE(rows, side, target),
+  timer: ([rows, isAccepted]) => changes.timerInForce(rows, isAccepted),
+  reason: ([gone, known]) => changes.provenReason(gone, known),
+  refusal: ([kind, target, known]) => changes.refusal(kind, target, known),
+  expires: (given) => C.expiresAt(...given),
+  stale: (given) => changes.isStale(...given),
+  described: ([message, claimed]) => changes.isDescribed(message, claimed),
+  remembered: ([name, given]) => remembered[name](...given),
   order: (rows) => C.orderVerdicts(rows),
   next: ({ known, rows }) => C.nextLink(known, rows),
   clean: (text) => C.cleanText(text),
   async show({ reader, sender, row }) {
-    const [ik, spki, their_ik] = [reader.ik, reader.spki, sender.ik].map((text) => C.b64uDecode(text));
-    const oaep = { name: "RSA-OAEP", hash: "SHA-256" };
-    const enc = await crypto.subtle.importKey("pkcs8", C.b64uDecode(reader.pkcs8), oaep, false, ["decrypt"]);
-    const me = { ik, spki, enc, fp: await C.fingerprint(ik) };
-    const partner = { ik: their_ik, fp: await C.fingerprint(their_ik) };
+    const [me, partner] = [await personOf(reader), await personOf(sender)];
     const conversation = await C.conversationId(me.fp, partner.fp);
     const [known, raise, forget] = [{ own: null, theirs: null }, () => {}, () => {}];
     const judge = new Judge({ me, partner, conversation, known, raise, forget });

@@ -109,6 +109,9 @@ const LARGEST_SIDE = 65536; // pixels of an image
 const LARGEST_ROW = 2 ** 52; // a row's n from here on is a lie: no message could follow it
 const TIME_OFF = 600000; // ms that clocks may differ
 const LATEST_TIME = 253402300799999; // ms: the last moment of the year 9999
+const DAY = 86400000; // ms
+const SIGNAL_SIZE = 512; // bytes of a padded signal: all look alike
+const LARGEST_MARK = 512; // characters
 const DEEPEST = 8; // nested objects and arrays, including the outermost
 
 // ---- 3  Login PIN ----
@@ -384,6 +387,7 @@ function pad(body, size) {
   return padded;
 }
 
+const unpad = (padded) => padded.subarray(0, padded.findLastIndex((byte) => byte !== 0x20) + 1);
 const bucketOf = (body) => BUCKETS.find((size) => size >= body.length) ?? refuse("This message is too long.");
 
 // The content of a signed message: {c, f, t, id, n, p, a, ts, x, kind, text, reference, e}. `reference` is [id, hash]
@@ -391,7 +395,7 @@ const bucketOf = (body) => BUCKETS.find((size) => size >= body.length) ?? refuse
 // kinds that change nothing). `kind` is null if a newer version is needed. Throws "unsupported" for another version if
 // not even its place in the chain can be read.
 export function readBody(padded) {
-  const body = padded.subarray(0, padded.findLastIndex((byte) => byte !== 0x20) + 1);
+  const body = unpad(padded);
   if (padded.length !== bucketOf(body)) refuse("Expected a message of the smallest padded size.");
   const members = parseCanonical(body);
   const { v, c, f, t, id, n, p, a } = members;
@@ -426,7 +430,7 @@ function readContent(place, { ts, x, k: kind, b: text, r, e }) {
 const KINDS = ["text", "edit", "delete", "react", "timer", "file"];
 const MUST_REFER = ["edit", "react"];
 const MAY_REFER = ["text", "file"];
-const CHANGES = ["edit", "delete"];
+export const CHANGES = ["edit", "delete"];
 
 function checkContent(kind, text, x) {
   if (kind === "text" || kind === "edit") checkText(text);
@@ -679,6 +683,97 @@ export async function openVault(me, sealed) {
   const vault = parseObject(parts.bytes);
   if (!isInteger(vault.version, 1)) refuse("Expected a vault with a version.");
   return vault;
+}
+
+// ---- 18  Changes ----
+
+// `e` of an edit or deletion, from the hashes of its sender's earlier changes of the same message, by rising n.
+export const changesHash = async (earlier) => (earlier.length ? hashText(earlier.join(".")) : "");
+
+// ---- 19  Disappearing ----
+
+// When (ms) a message disappears, `x` seconds after it was sent. Null for never. `createdAt` is the server's claim, so
+// `ts`, which the sender signed, limits it to one day later.
+export const expiresAt = (x, createdAt, ts) => (x ? Math.min(createdAt, ts + DAY) + x * 1000 : null);
+
+// ---- 21  Signals ----
+
+const SIGNAL_HEADER = header("ezdms-signal+jws");
+const SIGNALS = ["typing", "delivered", "read"];
+
+// {c, f, t} and {kind, m, ts} of a signal. `m` is [n, hash] of the reader's own message that was delivered or read;
+// typing has [0, ""]. Unknown members are ignored, as in a message.
+function readSignal(padded) {
+  if (padded.length !== SIGNAL_SIZE) refuse("Expected a signal of the padded size.");
+  const { v, c, f, t, k: kind, m, ts } = parseCanonical(unpad(padded));
+  if (v !== 1 || !SIGNALS.includes(kind) || !isInteger(ts, 0, LATEST_TIME)) {
+    refuse("Expected a signal of version 1 with a kind and a time.");
+  }
+  if (!Array.isArray(m) || m.length !== 2 || !isInteger(m[0], 0) || !isLink(...m)) {
+    refuse("Expected the number and the hash of a message in the signal.");
+  }
+  if ((kind === "typing") !== (m[0] === 0)) refuse("Expected a signal about a message, or about typing.");
+  return { c, f, t, signal: { kind, m, ts } };
+}
+
+// Sign a signal, and encrypt it for the peer alone. Throws for anything that a receiver would refuse.
+export async function sealSignal(me, peer, { kind, m, ts }) {
+  const c = await conversationId(me.fp, peer.fp);
+  const members = { v: 1, c, f: b64uEncode(me.fp), t: b64uEncode(peer.fp), k: kind, m, ts };
+  const body = utf8(JSON.stringify(members));
+  if (body.length > SIGNAL_SIZE) refuse("Expected a signal of the padded size.");
+  const padded = pad(body, SIGNAL_SIZE);
+  readSignal(padded);
+  return seal(peer.spki, "ezdms-signal+jwe", await sign(me.sig, SIGNAL_HEADER, padded));
+}
+
+// Decrypt and verify a signal of the contact `sender` {ik, fp}, pinned: {kind, m, ts}. Throws; show nothing then.
+// `slot` is what the server calls it: "delivered", "read", or "" for typing, which it must not store. The caller must
+// compare `m` and `ts` with what it knows (isTypingNow, isReceipt).
+export async function openSignal(me, sender, sealed, slot) {
+  const parts = splitJws(await unseal(me, "ezdms-signal+jwe", sealed), SIGNAL_HEADER);
+  await verify(sender.ik, parts);
+  const { c, f, t, signal } = readSignal(parts.bytes);
+  const conversation = await conversationId(me.fp, sender.fp);
+  if (c !== conversation || f !== b64uEncode(sender.fp) || t !== b64uEncode(me.fp)) {
+    refuse("This signal belongs to another conversation.");
+  }
+  if (slot !== (signal.kind === "typing" ? "" : signal.kind)) {
+    refuse("The server's description of this signal is wrong.");
+  }
+  return signal;
+}
+
+// True for a new signal that the sender is typing. `lastTs`: that of the last one taken from them, or 0.
+export const isTypingNow = ({ kind, ts }, lastTs, now) =>
+  kind === "typing" && ts > lastTs && Math.abs(now - ts) <= TIME_OFF;
+
+// True for a receipt that says something true. `told`: the highest n that this kind said before, or 0. `ownHash`: the
+// hash of one's own message with that number, or null if there is none.
+export const isReceipt = ({ kind, m: [n, hash] }, told, ownHash) => kind !== "typing" && n >= told && hash === ownHash;
+
+// ---- 22  Marks ----
+
+const MARK_HEADER = header("ezdms-hide+jws");
+
+// Sign that the user removed a message from their own sight alone. Throws for a malformed id or hash.
+export async function signMark(me, conversation, id, hash) {
+  if (!matches(ID, id) || !matches(HASH, hash)) refuse("Expected the id and the hash of a message.");
+  const members = { v: 1, c: conversation, f: b64uEncode(me.fp), id, hash };
+  return sign(me.sig, MARK_HEADER, utf8(JSON.stringify(members)));
+}
+
+// Check that this is one's own mark for this row. Throws if it is not.
+export async function verifyMark(jws, me, conversation, id, hash) {
+  if (typeof jws !== "string" || jws.length > LARGEST_MARK) refuse("Expected a signed mark.");
+  const parts = splitJws(jws, MARK_HEADER);
+  const members = parseCanonical(parts.bytes);
+  const expected = { v: 1, c: conversation, f: b64uEncode(me.fp), id, hash };
+  const names = Object.keys(expected);
+  if (Object.keys(members).length !== names.length || names.some((name) => members[name] !== expected[name])) {
+    refuse("Expected your own mark for this message.");
+  }
+  await verify(me.ik, parts);
 }
 
 // ---- 23  Acts ----

@@ -1,0 +1,110 @@
+// What the vault remembers beside a contact's key: preferences, requests, blocks, timers, receipts, marks. How two
+// browsers of one user merge it (docs/protocol.md, Vault). Malformed values are left out. Twin of client/remembered.py.
+
+import { isInteger } from "./crypto.js";
+
+const MOST_BLOCKS = 20; // times in which a person was blocked, the latest
+const MOST_HIDDEN = 200; // ids of messages that the user removed from their own sight, the latest
+const LATEST = 253402300799999; // ms: the end of the year 9999
+const ID = /^[A-Za-z0-9_-]{22}$/;
+const RECEIPTS = ["delivered", "read"];
+
+const isObject = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
+const list = (value) => (Array.isArray(value) ? value : []);
+const bytesOf = (value) => new TextEncoder().encode(JSON.stringify(value));
+
+function isHigher(one, other) {
+  if (one.at !== other.at) return one.at > other.at;
+  const [a, b] = [bytesOf(one), bytesOf(other)];
+  const i = a.findIndex((byte, at) => byte !== b[at]); // where `b` has ended, `a` is higher
+  return i >= 0 && !(a[i] < b[i]);
+}
+
+// The one with the higher `at` (ms), as a whole; of equal ones the one whose JSON is higher by bytes. Null for neither.
+export function latest(mine, theirs) {
+  const found = [mine, theirs].filter((one) => isObject(one) && isInteger(one.at, 0, LATEST));
+  return found.length === 2 && isHigher(found[1], found[0]) ? found[1] : found[0] ?? null;
+}
+
+// `at` of a change made now: later than the known one, even if this clock is behind.
+export const nextAt = (known, now) => (isInteger(known?.at, 0, LATEST - 1) ? Math.max(now, known.at + 1) : now);
+
+// The members described here of two versions of a contact, merged; only those that one of them has.
+export function mergeRemembered(mine, theirs) {
+  const merged = Object.entries(MERGED).map(([name, merge]) => [name, merge(mine[name], theirs[name])]);
+  return Object.fromEntries(merged.filter(([, value]) => value !== null));
+}
+
+// The union. A block that one browser knows to have ended has ended, the later end counts.
+function mergeBlocks(mine, theirs) {
+  const blocks = new Map();
+  for (const [since, to] of [...readBlocks(mine), ...readBlocks(theirs)]) {
+    blocks.set(since, Math.max(to, blocks.get(since) ?? 0));
+  }
+  const union = [...blocks].sort(([one], [other]) => one - other).slice(-MOST_BLOCKS);
+  return union.length ? union : null;
+}
+
+// The times in which a person was blocked: [from, to or 0], ms.
+export const readBlocks = (blocks) => list(blocks).filter((one) => Array.isArray(one) && one.length === 2
+  && isInteger(one[0], 1, LATEST) && (one[1] === 0 || isInteger(one[1], one[0] + 1, LATEST)));
+
+// The times, with a block that begins now unless one is open.
+export function blockedFrom(blocks, now) {
+  const known = readBlocks(blocks);
+  return known.some(([, to]) => !to) ? known : [...known, [now, 0]].slice(-MOST_BLOCKS);
+}
+
+// The times, with every open block ending now.
+export const blockedUntil = (blocks, now) =>
+  readBlocks(blocks).map(([since, to]) => [since, to || Math.max(now, since + 1)]);
+
+function mergeTimed(mine, theirs) {
+  const found = [mine, theirs].filter((one) => isInteger(one, 1, LATEST));
+  return found.length ? Math.min(...found) : null;
+}
+
+function mergeTold(mine, theirs) {
+  const [one, other] = [readTold(mine), readTold(theirs)];
+  const told = Object.fromEntries(RECEIPTS.map((name) => [name, Math.max(one[name], other[name])]));
+  return told.delivered || told.read ? told : null;
+}
+
+// The highest n that each kind of receipt said.
+export const readTold = (told) =>
+  Object.fromEntries(RECEIPTS.map((name) => [name, isObject(told) && isInteger(told[name], 0) ? told[name] : 0]));
+
+// The latest ids. Those that are not in `theirs`, the stored vault, are newer.
+function mergeHidden(mine, theirs) {
+  const ids = [...new Set([...readHidden(theirs), ...readHidden(mine)])].slice(-MOST_HIDDEN);
+  return ids.length ? ids : null;
+}
+
+// The ids of messages that the user removed from their own sight.
+export const readHidden = (hidden) => list(hidden).filter((one) => typeof one === "string" && ID.test(one));
+
+const isCleared = (value) => list(value).length === 2 && value.every((n) => isInteger(n, 0));
+const mergeCleared = (mine, theirs) => (isCleared(mine) || isCleared(theirs)
+  ? readCleared(mine).map((n, i) => Math.max(n, readCleared(theirs)[i])) : null);
+
+// [own n, their n] of the highest rows when the user deleted the conversation. Those up to here are not shown.
+export const readCleared = (cleared) => (isCleared(cleared) ? cleared : [0, 0]);
+
+const MERGED = {
+  prefs: latest,
+  met: latest,
+  blocks: mergeBlocks,
+  timed: mergeTimed,
+  told: mergeTold,
+  hidden: mergeHidden,
+  cleared: mergeCleared,
+};
+
+// True if the user accepted the conversation. Without `met`: if they wrote in it.
+export function isAccepted({ met, own }) {
+  const known = latest(met, null);
+  return known ? known.accepted === true : Boolean(own);
+}
+
+// True if the user blocks this person now.
+export const isBlocked = ({ met }) => latest(met, null)?.blocked === true;
