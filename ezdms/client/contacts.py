@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ezdms import crypto
+from ezdms.client.remembered import merge_remembered
 
 NEW: dict[str, Any] = {"name": "", "verified": "", "own": None, "theirs": None, "accepted": []}
 MOST_ACCEPTED = 50
@@ -59,6 +60,7 @@ def merge(mine: dict[str, Any] | None, theirs: dict[str, Any]) -> dict[str, Any]
         "own": _later(mine["own"], theirs["own"]),
         "theirs": _later(mine["theirs"], theirs["theirs"]),
         "accepted": list(dict.fromkeys([*mine["accepted"], *theirs["accepted"]]))[-MOST_ACCEPTED:],
+        **merge_remembered(mine, theirs),
     }
 
 

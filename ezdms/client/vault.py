@@ -11,6 +11,7 @@ from ezdms import crypto
 from ezdms.client import answers, served
 from ezdms.client.contacts import NEW, higher, merge, pin_of
 from ezdms.client.errors import BadAnswer, ServerError, SessionEnded, Unreachable
+from ezdms.client.remembered import latest
 from ezdms.client.state import State
 from ezdms.client.transport import LARGEST_LIST, Transport
 
@@ -138,9 +139,11 @@ class Vault:
             raise crypto.Alarm(NOT_YOURS)
         with self._state.change() as values:
             more = {name: vault[name] for name in vault if name not in ("version", "contacts")}
-            known = values["vault"].get("more", {}).get("served")
-            if known or "served" in more:
-                more["served"] = served.merge(known, more.get("served"))
+            mine = values["vault"].get("more", {})
+            if mine.get("served") or "served" in more:
+                more["served"] = served.merge(mine.get("served"), more.get("served"))
+            if (settings := latest(mine.get("settings"), more.get("settings"))) is not None:
+                more["settings"] = settings
             values["vault"]["more"] = more
             for conversation_id, contact in vault["contacts"].items():
                 values["contacts"][conversation_id] = merge(values["contacts"].get(conversation_id), contact)

@@ -153,6 +153,8 @@ async def test_unknown_vault_fields_are_preserved(home: Home, tmp_path: Path) ->
     client = await Client.login(home.server.url, alice.login_pin, home=tmp_path)
     with client.state.change() as values:
         values["vault"]["more"] = {"settings": {"at": 1, "typing": False}}
+        for contact in values["contacts"].values():
+            contact |= {"zz": {"q": 1}, "blocks": [[1, 2]], "met": {"at": 1, "accepted": True, "blocked": False}}
         values["vault"]["dirty"] = True
     await client._conversations.vault.push_what_is_new()
     await client._transport.close()
@@ -166,3 +168,5 @@ async def test_unknown_vault_fields_are_preserved(home: Home, tmp_path: Path) ->
         vault = await alice.page.evaluate(OPEN)
         assert vault["version"] == version + 1, left_by
         assert vault["settings"] == {"at": 1, "typing": False}, left_by
+        (contact,) = (one for one in vault["contacts"].values() if one["own"] == [head, "A" * 43])
+        assert (contact["zz"], contact["blocks"], contact["met"]["at"]) == ({"q": 1}, [[1, 2]], 1), left_by

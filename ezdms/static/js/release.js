@@ -1,6 +1,6 @@
 // The content of documents of this release: parts (one hash), style sheets and fonts. Made by bin/parts.
 
-export const PARTS = "WIV03yzrtSo3SmVCdk5n-tgbF-sF0WTU4dOqdjlyt0I";
+export const PARTS = "7lvDeYCI-cWzWb_FNXh6W4Lw1HQtjbhGt13cVjcnlmc";
 export const STYLES = [
   "sha256-y/Fj2DcYwcuhzCcIcDt4MzcV63L1w4B5mjTluB2m3jw=",
   "sha256-ZUjrpEBPhoucmZJmV+EQ875Ofx3cel6UacHqwR1pjIw=",

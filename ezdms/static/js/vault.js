@@ -7,6 +7,7 @@
 import { setPerson } from "./conversation-list.js";
 import { hashText, openVault, ProtocolError, sealVault } from "./crypto.js";
 import { loadAccount, loadContact, loadContacts, loadVaultState, saveContact, saveVaultState } from "./keystore.js";
+import { latest, mergeRemembered } from "./remembered.js";
 import { isNews, isTooSoon, mergeServed } from "./served.js";
 import { getJson, isNumber, isText, postForm } from "./server.js";
 import { BUILD, HOST } from "./shell.js";
@@ -29,20 +30,29 @@ const keptOf = (own, accepted) => (own && accepted.includes(notLast(own[1])) ? n
 function merge(mine, theirs) {
   if (!mine) return { ...theirs, own: keptOf(theirs.own, theirs.accepted) };
   const accepted = [...new Set([...mine.accepted, ...theirs.accepted])];
+  const { ik, seq, hash, suite, name } = theirs.seq > mine.seq ? theirs : mine;
   return {
-    ...(theirs.seq > mine.seq ? theirs : mine),
+    ...mine, ...theirs, // unknown members are kept, as stored
+    ik, seq, hash, suite, name,
     verified: stronger(mine.verified, theirs.verified),
     own: later(keptOf(mine.own, accepted), keptOf(theirs.own, accepted)),
     theirs: later(mine.theirs, theirs.theirs),
     accepted,
+    ...mergeRemembered(mine, theirs),
   };
 }
 
 const alarm = (sentence) => { throw new ProtocolError("alarm", sentence); };
 
 // The other members of the vault: as stored, except those that can be merged.
-const mergeMore = (mine, theirs) =>
-  (mine?.served || theirs.served ? { ...theirs, served: mergeServed(mine?.served, theirs.served) } : theirs);
+function mergeMore(mine, theirs) {
+  const settings = latest(mine?.settings, theirs.settings);
+  return {
+    ...theirs,
+    ...((mine?.served || theirs.served) && { served: mergeServed(mine?.served, theirs.served) }),
+    ...(settings && { settings }),
+  };
+}
 
 // Fetch the stored vault and merge it. Returns the new vault state of this browser.
 async function pull(me, state) {
