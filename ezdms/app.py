@@ -101,4 +101,5 @@ async def close_database(app: Quart) -> None:
 
 
 async def _fence(response: Response) -> Response:
+    admission.renew_cookie(response)
     return add_headers(response)

@@ -58,7 +58,7 @@ async def change_pin(
         _change_pin, locks, act, user_id=user_id, session_id=session_id, login_id=login_id
     )
     if is_changed:
-        await sessions.cut_off(database, hub, user_id, but=session_id)
+        await sessions.cut_off(database, hub, user_id, but=session_id, reason=sessions.PIN_CHANGED)
     return is_changed
 
 
@@ -77,7 +77,7 @@ async def remove_account(
     `act` is the user's; the operator needs none. Raises encoding.EnvelopeError if it is invalid.
     """
     await database.write(_delete_user, user_id=user_id, act=act)
-    hub.end_sessions(user_id)
+    hub.end_sessions(user_id, reason=sessions.DELETED)
     await _tell(database, hub, user_id)
     await database.forget()
     await eraser.finish()
@@ -98,7 +98,7 @@ async def remove_unused(database: Database, hub: Hub[Event], moment: int) -> int
                 continue
             if await database.write(_delete_if_unused, user_id=user_id, before=before):
                 in_slice += 1
-                hub.end_sessions(user_id)
+                hub.end_sessions(user_id, reason=sessions.DELETED)
                 await _tell(database, hub, user_id)
                 while not await database.write(erase_slice, user_id=user_id):
                     pass

@@ -24,6 +24,14 @@ from ezdms.protocol.encoding import b64u_encode
 MOST_REMEMBERED = 1024  # sessions of about 2 KiB
 LONGEST = 1.0  # seconds until a change by another program takes effect
 
+# Why a session ended, as told to its sockets (docs/http.md).
+HERE = "logged_out"  # by itself
+ELSEWHERE = "elsewhere"  # from another of the user's devices
+HOST = "host"  # by the operator
+PIN_CHANGED = "pin_changed"
+DELETED = "deleted"  # the account
+EXPIRED = "expired"
+
 
 def random_id(size: int) -> str:
     """b64u of `size` random bytes."""
@@ -50,8 +58,8 @@ async def start(database: Database, user: User, *, browser: str, address: str) -
     return token if is_started else None
 
 
-async def end(database: Database, hub: Hub[Event], user_id: str, *, only: str = "", but: str = "") -> int:
-    """End this user's sessions: all, `only` that one, or all `but` that one. Returns how many.
+async def end(database: Database, hub: Hub[Event], user_id: str, *, reason: str, only: str = "", but: str = "") -> int:
+    """End this user's sessions: all, `only` that one, or all `but` that one. Returns how many. `reason`: as below.
 
     When this returns, their tokens are invalid, their sockets closed, and the write-ahead log has no trace of them.
     """
@@ -62,17 +70,17 @@ async def end(database: Database, hub: Hub[Event], user_id: str, *, only: str = 
     else:
         count = await database.write(delete_sessions, user_id=user_id)
     if only:
-        hub.end_session(user_id, only)
+        hub.end_session(user_id, only, reason)
     else:
-        hub.end_sessions(user_id, but=but)
+        hub.end_sessions(user_id, but=but, reason=reason)
     if count:
         await database.forget()
     return count
 
 
-async def cut_off(database: Database, hub: Hub[Event], user_id: str, *, but: str = "") -> None:
+async def cut_off(database: Database, hub: Hub[Event], user_id: str, *, reason: str, but: str = "") -> None:
     """Close the sockets and empty the log, after sessions were ended in another transaction."""
-    hub.end_sessions(user_id, but=but)
+    hub.end_sessions(user_id, but=but, reason=reason)
     await database.forget()
 
 
@@ -98,9 +106,13 @@ class Sessions:
             session = await self._read(token_hash)
         return session if session is not None and session.expires_at > now() else None
 
-    async def touch(self, token_hash: str, session: Session, *, browser: str, address: str) -> None:
-        """Note that the session is in use. Raises db.Unavailable."""
-        await self._database.write_soon(touch_session, session_id=session.session_id, browser=browser, address=address)
+    async def touch(
+        self, token_hash: str, session: Session, *, browser: str, address: str, until: int | None = None
+    ) -> None:
+        """Note that the session is in use, and valid `until` then if that is given. Raises db.Unavailable."""
+        await self._database.write_soon(
+            touch_session, session_id=session.session_id, browser=browser, address=address, until=until
+        )
         self._known.pop(token_hash, None)
 
     async def _read(self, token_hash: str) -> Session | None:

@@ -22,6 +22,7 @@ class Mailbox(Generic[Event]):
         self.session_id = session_id
         self.joined: set[str] = set()
         self.close_code: int | None = None
+        self.close_reason = ""
         self._events: deque[Event | str] = deque()
         self._loop = asyncio.get_running_loop()
         self._news: asyncio.Future[None] | None = None  # get() waits for it
@@ -38,10 +39,10 @@ class Mailbox(Generic[Event]):
             self._events.append(event)
             self._wake()
 
-    def close(self, code: int) -> None:
-        """Accept no more events. The socket is to be closed with this code."""
+    def close(self, code: int, reason: str = "") -> None:
+        """Accept no more events. The socket is to be closed with this code and reason."""
         if self.close_code is None:
-            self.close_code = code
+            self.close_code, self.close_reason = code, reason
             self._wake()
             if not self.closed.done():
                 self.closed.set_result(None)
@@ -97,17 +98,17 @@ class Hub(Generic[Event]):
         for mailbox in self.mailboxes(user_id):
             mailbox.put(event)
 
-    def end_session(self, user_id: str, session_id: str) -> None:
-        """Close the sockets of one session."""
+    def end_session(self, user_id: str, session_id: str, reason: str = "") -> None:
+        """Close the sockets of one session. The reason is told to them."""
         for mailbox in self.mailboxes(user_id):
             if mailbox.session_id == session_id:
-                mailbox.close(SESSION_ENDED)
+                mailbox.close(SESSION_ENDED, reason)
 
-    def end_sessions(self, user_id: str, *, but: str = "") -> None:
+    def end_sessions(self, user_id: str, *, but: str = "", reason: str = "") -> None:
         """Close the sockets of all this user's sessions, except those of the session `but`."""
         for mailbox in self.mailboxes(user_id):
             if mailbox.session_id != but:
-                mailbox.close(SESSION_ENDED)
+                mailbox.close(SESSION_ENDED, reason)
 
     def close_all(self) -> None:
         """Close all mailboxes, and any opened later, with RESTART, so that clients reconnect."""

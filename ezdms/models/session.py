@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ezdms.db import Connection, fetch_all, fetch_one, keeps_sessions, now
 
 LIFETIME = 90 * 24 * 60 * 60 * 1000  # ms
+RENEWED = 24 * 60 * 60 * 1000  # ms; a session in use is renewed after this time, so that not every request does it
 USED_AGAIN = 60 * 1000  # ms; precision of "last used", so that not every request writes
 MOST = 500  # sessions per account; the one unused for longest ends when there are more
 AT_ONCE = 100  # sessions that a login deletes, of those that expired and of those that are too many
@@ -108,15 +109,19 @@ def select_devices(connection: Connection, *, user_id: str) -> list[Device]:
 
 
 @keeps_sessions
-def touch_session(connection: Connection, *, session_id: str, browser: str, address: str) -> None:
-    """Record when and by which browser and address the session was last used."""
+def touch_session(
+    connection: Connection, *, session_id: str, browser: str, address: str, until: int | None = None
+) -> None:
+    """Record when and by which browser and address the session was last used. `until`: its new expiry, if any."""
     fetch_all(
         connection,
-        "UPDATE sessions SET used_at = :moment, browser = :browser, address = :address WHERE session_id = :session_id",
+        """UPDATE sessions SET used_at = :moment, browser = :browser, address = :address,
+               expires_at = COALESCE(:until, expires_at) WHERE session_id = :session_id""",
         session_id=session_id,
         browser=browser,
         address=address,
         moment=now(),
+        until=until,
     )
 
 

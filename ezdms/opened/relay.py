@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from typing import Any
 
 import websockets
@@ -19,6 +20,8 @@ LARGEST_FRAME = 128 * 1024  # bytes from the server
 LARGEST_WISH = 1024  # bytes from the page
 WITHIN = 10.0  # seconds for the server to accept or close the socket
 GONE, MALFORMED, LOST, ENDED = 1000, 1003, 1011, 4000  # ENDED is our own (RFC 6455, 7.4.2)
+SESSION_ENDED = 1008
+WORD = re.compile(r"[a-z_]{0,20}", re.ASCII)  # the reason of a close, also passed on
 PASSED_ON = (1000, 1001, 1003, 1008, 1009, 1012, 1013)  # close codes passed on unchanged
 
 
@@ -39,13 +42,14 @@ async def relay(server: str, token: str, stopping: asyncio.Event) -> Response | 
         return _refuse(status if status in (401, 403, 429, 503) else 502)
     except (OSError, TimeoutError, websockets.WebSocketException):
         return _refuse(502)
-    code = LOST
+    code, reason = LOST, ""
     try:
         await websocket.accept()
         code = await _talk(far, stopping)
+        reason = far.close_reason or "" if code == SESSION_ENDED else ""
     finally:
         await far.close()
-    await websocket.close(code)
+    await websocket.close(code, reason if WORD.fullmatch(reason) else "")
     return None
 
 

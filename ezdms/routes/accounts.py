@@ -73,7 +73,9 @@ async def login() -> Response:
 async def logout() -> Response:
     """End this session and close its sockets."""
     session = context.session()
-    await sessions.end(context.database(), context.hub(), session.user_id, only=session.session_id)
+    await sessions.end(
+        context.database(), context.hub(), session.user_id, only=session.session_id, reason=sessions.HERE
+    )
     response = Response(status=204)
     admission.clear_cookie(response, request.scheme)
     return response

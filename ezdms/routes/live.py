@@ -11,6 +11,7 @@ from quart import Blueprint, websocket
 
 from ezdms.actions.conversations import mark_as_read
 from ezdms.actions.event import Event
+from ezdms.actions.sessions import EXPIRED
 from ezdms.db import now
 from ezdms.edge.quart_asgi import SocketGone
 from ezdms.hub import SESSION_ENDED, Mailbox
@@ -45,14 +46,14 @@ async def live() -> None:
         await websocket.accept(subprotocol=JSON_FRAMES if as_json else None)
         if await find_session(context.sessions(), websocket) is None:  # logged out while this socket was opening
             mailbox.close(SESSION_ENDED)
-        code = await _talk(mailbox, session, as_json)
+        code, reason = await _talk(mailbox, session, as_json)
     finally:
         context.hub().unsubscribe(mailbox)
-    await websocket.close(code)  # aborted if the peer does not receive it (edge/websocket.py)
+    await websocket.close(code, reason)  # aborted if the peer does not receive it (edge/websocket.py)
 
 
-async def _talk(mailbox: Mailbox[Event], session: Session, as_json: bool) -> int:
-    """Write and read until the mailbox, the client or the session's expiry ends it. Returns the close code.
+async def _talk(mailbox: Mailbox[Event], session: Session, as_json: bool) -> tuple[int, str]:
+    """Write and read until the mailbox, the client or the session's expiry ends it. Returns close code and reason.
 
     Waits for the mailbox separately: writing to a stuck peer hangs, and must not delay the close.
     """
@@ -62,10 +63,15 @@ async def _talk(mailbox: Mailbox[Event], session: Session, as_json: bool) -> int
         asyncio.create_task(_read_frames(mailbox, session, as_json)),
     ]
     try:
-        seconds = (session.expires_at - now()) / 1000
-        done, _ = await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-        ends = [task.result() for task in done]
-        return mailbox.close_code or next(filter(None, ends), SESSION_ENDED)
+        current: Session | None = session
+        while current is not None:
+            seconds = (current.expires_at - now()) / 1000
+            done, _ = await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            current = None if done else await find_session(context.sessions(), websocket)  # renewed meanwhile?
+        if mailbox.close_code:
+            return mailbox.close_code, mailbox.close_reason
+        code = next(filter(None, (task.result() for task in done)), None)
+        return (code, "") if code else (SESSION_ENDED, EXPIRED)
     finally:
         for task in tasks:
             task.cancel()

@@ -37,7 +37,8 @@ async def session_list() -> Response:
 async def end_session(session_id: str) -> Response:
     """End a session. When this returns, its token is invalid and its sockets are closed. 404 for others' sessions."""
     session = context.session()
-    if not await sessions.end(context.database(), context.hub(), session.user_id, only=session_id):
+    reason = sessions.HERE if session_id == session.session_id else sessions.ELSEWHERE
+    if not await sessions.end(context.database(), context.hub(), session.user_id, only=session_id, reason=reason):
         raise Problem(404, "unknown_session", "This session has already ended.")
     response = await _answer_with_those_left()
     if session_id == session.session_id:
@@ -49,7 +50,9 @@ async def end_session(session_id: str) -> Response:
 async def end_other_sessions() -> Response:
     """End all sessions except this one."""
     session = context.session()
-    await sessions.end(context.database(), context.hub(), session.user_id, but=session.session_id)
+    await sessions.end(
+        context.database(), context.hub(), session.user_id, but=session.session_id, reason=sessions.ELSEWHERE
+    )
     return await _answer_with_those_left()
 
 

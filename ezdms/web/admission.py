@@ -15,7 +15,7 @@ from ezdms.actions.sessions import Sessions, hash_token
 from ezdms.db import Unavailable, now
 from ezdms.edge.addresses import UNKNOWN
 from ezdms.edge.headers import HEADERS
-from ezdms.models.session import LIFETIME, USED_AGAIN, Session
+from ezdms.models.session import LIFETIME, RENEWED, USED_AGAIN, Session
 from ezdms.problem import Problem
 from ezdms.web import context, origin
 from ezdms.web.answers import too_often, wants_json
@@ -81,17 +81,28 @@ def find_token(asked: Request | Websocket) -> str | None:
     return asked.cookies.get(cookie_name(asked.scheme))
 
 
-async def find_session(sessions: Sessions, asked: Request | Websocket) -> Session | None:
-    """The active session of a request or socket, or None."""
+async def find_session(sessions: Sessions, asked: Request | Websocket, *, can_renew: bool = False) -> Session | None:
+    """The active session of a request or socket, or None. A session in use is renewed, if the answer can say so."""
     token = find_token(asked)
     if token is None or len(token) != 43:
         return None
     token_hash = hash_token(token)
     session = await sessions.find(token_hash)
-    if session is not None and now() - session.used_at > USED_AGAIN:
+    if session is None:
+        return None
+    is_due = can_renew and session.expires_at < now() + LIFETIME - RENEWED
+    if is_due or now() - session.used_at > USED_AGAIN:
         with suppress(Unavailable):  # reading works even if the disk is full
-            await sessions.touch(token_hash, session, **seen(asked))
+            await sessions.touch(token_hash, session, **seen(asked), until=now() + LIFETIME if is_due else None)
+            g.renewed = token if is_due and find_token(asked) == asked.cookies.get(cookie_name(asked.scheme)) else None
     return session
+
+
+def renew_cookie(response: Response) -> None:
+    """Let the browser keep the cookie of a renewed session, unless this answer sets or clears it."""
+    renewed = g.get("renewed")
+    if renewed and cookie_name(request.scheme) not in str(response.headers.getlist("Set-Cookie")):
+        set_cookie(response, renewed, request.scheme)
 
 
 def seen(asked: Request | Websocket) -> dict[str, str]:
@@ -105,12 +116,12 @@ def seen(asked: Request | Websocket) -> dict[str, str]:
 
 async def admit_request() -> None:
     """Look up the session of a request, unless a shell answers it. Without a session, only public views are allowed."""
-    g.session = None
+    g.session = g.renewed = None
     if request.endpoint == "static" or (is_shell(request.endpoint) and not wants_json()):
         return
     if origin.is_forged(request, context.settings().allowed_origins):
         raise Problem(403, "foreign_origin", FOREIGN)
-    g.session = await find_session(context.sessions(), request)
+    g.session = await find_session(context.sessions(), request, can_renew=True)
     if g.session is None and not is_public(request.endpoint):
         raise Problem(401, "no_session", "Please log in.")
 

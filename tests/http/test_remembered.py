@@ -11,7 +11,7 @@ from quart import Quart
 
 from ezdms.actions import accounts
 from ezdms.actions import sessions as remembered
-from ezdms.actions.sessions import Sessions, end, hash_token
+from ezdms.actions.sessions import HERE, Sessions, end, hash_token
 from ezdms.db import Connection, Database
 from ezdms.hosting.operator import actions
 from ezdms.hosting.operator.actions import Running
@@ -110,7 +110,7 @@ async def test_a_session_read_while_it_ends_is_not_cached(
     reading = asyncio.create_task(sessions.find(token_hash))
     await asyncio.to_thread(has_read.wait, 5)
     session = await alice_session(app, token_hash)
-    await end(database, app.extensions["ezdms.hub"], session.user_id, only=session.session_id)
+    await end(database, app.extensions["ezdms.hub"], session.user_id, only=session.session_id, reason=HERE)
     may_go_on.set()
     assert await reading is not None  # the lookup started before the end
     assert len(sessions) == 0

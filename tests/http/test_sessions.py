@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 from quart import Quart
 
+from ezdms.actions import sessions as found
 from ezdms.db import Connection, Database, fetch_all, now
-from ezdms.models import session
-from ezdms.models.session import USED_AGAIN
+from ezdms.models import session as stored
+from ezdms.models.session import LIFETIME, RENEWED, USED_AGAIN
+from ezdms.web import admission
 from tests.http.test_enumeration import NO_ID, face
 from tests.support.people import JSON, Person
 from tests.websocket.test_live import closed_with, listening
@@ -160,10 +162,10 @@ async def test_an_account_has_a_limited_number_of_sessions_and_a_login_deletes_a
     for age, one in enumerate(others):  # the first was used last
         used = {"at": now() - (age + 1) * 1000, "id": await session_id(one)}
         await execute(app, "UPDATE sessions SET used_at = :at WHERE session_id = :id", **used)
-    monkeypatch.setattr(session, "MOST", 4)
+    monkeypatch.setattr(stored, "MOST", 4)
     newest = await log_in(app, alice)
     assert [await is_logged_in(one) for one in (newest, alice, *others, bob)] == [True] * 4 + [False] * 3 + [True]
-    monkeypatch.setattr(session, "AT_ONCE", 2)
+    monkeypatch.setattr(stored, "AT_ONCE", 2)
     await execute(app, "UPDATE sessions SET expires_at = 0 WHERE user_id = :id", id=alice.user_id)
     await log_in(app, bob)
     assert len(await execute(app, "SELECT 1 FROM sessions WHERE user_id = :id", id=alice.user_id)) == 2
@@ -228,3 +230,56 @@ async def test_markup_in_a_user_agent_is_neither_stored_nor_shown(
     fragment = await (await alice.get("/sessions/list", Accept=HTML)).get_data(as_text=True)
     assert words in fragment
     assert "owned" not in fragment
+
+
+class Clock:
+    """The server's clock for sessions, `ahead` ms of the real one."""
+
+    ahead = 0
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        for module in (admission, found, stored):
+            monkeypatch.setattr(module, "now", lambda: now() + self.ahead)
+
+
+async def test_a_session_in_use_outlives_its_90_days_and_so_does_its_cookie(
+    app: Quart, alice: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock(monkeypatch)
+    forgotten = await log_in(app, alice)
+    browser = await log_in(app, alice)
+    browser.headers = {"Cookie": f"ezdms_session={browser.account['token']}"}
+    day = RENEWED
+
+    async def uses() -> list[str]:
+        response = await browser.get("/me")
+        assert response.status_code == 200
+        return [one for one in response.headers.getlist("Set-Cookie") if f"Max-Age={LIFETIME // 1000}" in one]
+
+    assert await uses() == []  # just begun
+    for days in (80, 160, 240):
+        clock.ahead = days * day
+        [cookie] = await uses()
+        assert f"ezdms_session={browser.account['token']};" in cookie
+        assert "HttpOnly" in cookie
+        clock.ahead += day // 2
+        assert await uses() == []  # at most once a day
+    assert (await forgotten.get("/me")).status_code == 401
+    clock.ahead += 91 * day
+    assert (await browser.get("/me")).status_code == 401
+
+
+async def test_a_socket_stays_open_if_its_session_was_renewed_and_is_closed_otherwise(
+    app: Quart, alice: Person
+) -> None:
+    await execute(app, "UPDATE sessions SET expires_at = :soon", soon=now() + 1500)
+    async with listening(alice) as renewed:
+        forgotten = await log_in(app, alice)
+        forgotten_id = await session_id(forgotten)
+        late = "UPDATE sessions SET expires_at = :soon WHERE session_id = :id"
+        await execute(app, late, soon=now() + 1500, id=forgotten_id)
+        async with listening(forgotten) as expired:
+            assert (await alice.get("/me")).status_code == 200  # renews it
+            assert await closed_with(expired) == 1008
+        assert (await alice.post("/logout")).status_code == 204
+        assert await closed_with(renewed) == 1008

@@ -72,7 +72,7 @@ async def find_user(running: Running, who: str) -> dict[str, Any]:
 async def end_sessions(running: Running, who: str) -> dict[str, Any]:
     """End all sessions of the user with this user id or unique name."""
     one = await _find(running, who)
-    count = await sessions.end(running.database, running.hub, one.user_id)
+    count = await sessions.end(running.database, running.hub, one.user_id, reason=sessions.HOST)
     return {"username": one.username, "user_id": one.user_id, "sessions": count}
 
 
