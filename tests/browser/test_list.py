@@ -161,7 +161,13 @@ async def test_a_long_list_previews_the_lines_in_view_and_keeps_its_place(browse
     await expect(lines.first.locator(".words")).to_have_text("and more")
     await stays()
 
-    await page.mouse.click(200, top + 30)  # Locator.click may scroll
+    button = await page.get_by_role("button", name="New chat").bounding_box()
+    assert button
+    await page.mouse.click(button["x"] + 9, button["y"] + 9)  # Locator.click may scroll
+    await expect(page.get_by_role("textbox", name="Their Search PIN")).to_be_focused()
+    await page.keyboard.press("Escape")  # opened in view, and closed without a trace
+    await stays()
+    await page.mouse.click(200, top + 30)
     await expect(page.get_by_role("log")).to_contain_text("text")
     await stays()
     await page.reload()

@@ -16,7 +16,8 @@ function note() {
   if (!isShown()) return;
   place = scroller.scrollTop;
   sessionStorage.setItem(KEY, place);
-  const below = scroller.firstElementChild.getBoundingClientRect().bottom; // of the header, which stays in view
+  const covers = scroller.querySelector("dialog[open]") ?? scroller.firstElementChild; // New chat and the header stay
+  const below = covers.getBoundingClientRect().bottom;
   const { left } = list.getBoundingClientRect();
   const first = document.elementFromPoint(left + 8, below + 8)?.closest("conversation-item");
   anchors = [first, first?.nextElementSibling].filter(Boolean).map((line) => [line, placeOf(line)]);
