@@ -15,7 +15,7 @@ from websockets.asyncio.client import connect
 
 from ezdms.client.errors import SessionEnded
 from ezdms.client.members import CONVERSATION
-from ezdms.client.transport import LONGEST_PAUSE, Transport
+from ezdms.client.transport import LONGEST_PAUSE, Transport, is_ours
 
 ENDED = 1008
 PING_EVERY = 10.0  # seconds; a connection can be dead without being closed
@@ -118,7 +118,8 @@ class Bell:
                     async for frame in socket:
                         self._hear(frame)
             except websockets.InvalidStatus as refused:
-                if refused.response.status_code == 401 and _is_ours(refused.response.body):
+                policy = refused.response.headers.get("Content-Security-Policy")
+                if refused.response.status_code == 401 and is_ours(policy):
                     return self._end()
             except websockets.ConnectionClosed as closed:
                 if closed.rcvd is not None and closed.rcvd.code == ENDED:
@@ -148,11 +149,3 @@ class Bell:
     def _end(self) -> None:
         self._ended = SessionEnded(401, "no_session", "This session was ended, here or elsewhere.")
         self._rings.set()
-
-
-def _is_ours(body: bytes | bytearray) -> bool:
-    """Whether a refusal comes from the server, and not from a network's login page."""
-    try:
-        return bool(json.loads(body)["code"] == "no_session")
-    except (ValueError, TypeError, KeyError, RecursionError):
-        return False

@@ -33,6 +33,8 @@ STILL_TRYING = "The server %s does not answer. Retrying for a minute; press Ctrl
 SILENCE = 2.0  # seconds without a response before the user is told
 LARGEST = 64 * 1024  # bytes of a response
 LARGEST_LIST = 16 * 1024 * 1024  # bytes of a list or a vault
+# The policy of every response of a server. A network's login page, or a proxy's error, does not come from one.
+POLICY = "default-src 'none'; "
 
 
 log = logging.getLogger(__name__)
@@ -51,6 +53,20 @@ def is_far(server: str) -> bool:
 def trusted_by(server: str) -> ssl.SSLContext:
     """The certificate authorities for connections to this server. Reading them takes 40 ms, and http needs none."""
     return httpx.create_ssl_context() if is_far(server) else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+def is_ours(policy: str | None) -> bool:
+    """Whether a response with this Content-Security-Policy comes from a server."""
+    return policy is not None and policy.startswith(POLICY)
+
+
+def _refuse_foreign(response: httpx.Response) -> None:
+    if not is_ours(response.headers.get("Content-Security-Policy")):
+        raise _Foreign
+
+
+class _Foreign(Exception):
+    """Something else answered."""
 
 
 class Transport:
@@ -131,10 +147,11 @@ class Transport:
                     late.cancel()
                     wait = _wait_for(response)
                     if wait is None or loop.time() + wait > until:
+                        _refuse_foreign(response)
                         return _read(response, await body_of(response, largest))
             except httpx.ConnectError as error:  # nothing was sent: retrying is always harmless
                 failure: Exception = error
-            except (httpx.TransportError, httpx.InvalidURL, TimeoutError) as error:
+            except (httpx.TransportError, httpx.InvalidURL, TimeoutError, _Foreign) as error:
                 if not again:
                     raise Unreachable(_sentence(self.server)) from error
                 failure = error

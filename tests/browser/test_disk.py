@@ -230,7 +230,7 @@ async def test_a_stolen_disk_holds_no_secret_in_any_encoding_and_matches_the_thr
     await until(lambda: vault_of(server, "alice")["version"] > 1)
     await alice.context.route("**/send_message", lambda route: route.abort())
     await alice.writes(WAITING)
-    await expect(alice.page.get_by_text("Not sent")).to_be_visible()
+    await expect(alice.page.get_by_role("log").get_by_text("Not sent")).to_be_visible()
 
     browser_program = Program(server, "the-browsers-keys")
     account = await browser_program.ask("POST", "/login", **await derive(server, alice.login_pin))

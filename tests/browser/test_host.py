@@ -123,7 +123,7 @@ async def test_a_message_to_a_full_disk_waits_says_why_and_is_sent_once_there_is
     said(operate(server.data_dir, "users", "--json"))
     fill(small_disk / "ballast")
     count = 0
-    state = alice.page.get_by_text("Not sent. The server cannot store anything right now.")
+    state = alice.page.get_by_text("Not sent yet. The server cannot store anything right now.")
     while not await state.is_visible():  # allocated pages still have room
         count += 1
         await alice.writes(f"message {count}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,9 @@ from ezdms.client import Client, witness
 from ezdms.client.served import HOUR
 from tests.browser.lies.liar import Answer, Liar
 from tests.conftest import Server
-from tests.support.player import Player
+from tests.support.player import Player, contact_of
+from tests.support.portals import PORTALS
+from tests.support.relay import Relay
 from tests.support.someone import until
 
 
@@ -45,3 +48,28 @@ async def test_a_slow_page_check_does_not_delay_messages(
     for player in (alice, bob):
         await player.leave()
     await liar.stop()
+
+
+async def test_a_network_that_answers_itself_delays_messages_but_loses_none(server: Server, tmp_path: Path) -> None:
+    """Neither its login pages nor its refusals are taken for the server's: the session goes on."""
+    relay = Relay(server)
+    await relay.mend()
+    bob = (await Player.register(server, "bob", tmp_path)).listen()
+    pin, home = crypto.new_login_pin(), tmp_path / "alice"
+    alice = Player(await Client.register(relay.url, "alice", pin, home=home), pin, home).listen()
+    contact = await alice.client.start(bob.client.search_pin)
+    for name, octets in PORTALS.items():
+        await relay.capture(octets)
+        sending = asyncio.create_task(alice.client.send(contact, name))
+        await until(lambda: b"POST /send_message" in relay.captured)
+        await relay.capture(b"")
+        await sending
+    await relay.capture(PORTALS["another program's refusal"])
+    await until(lambda: b"GET /ws" in relay.captured)
+    await relay.capture(b"")
+    await bob.hears(*PORTALS)
+    await bob.client.send(await contact_of(bob, "alice"), "still there?")
+    await alice.hears(*PORTALS, "still there?")
+    for player in (alice, bob):
+        await player.leave()
+    await relay.cut()

@@ -1,9 +1,11 @@
 """A relay between a browser and the server that can be cut and mended, so that real connections break. It can also stop
-forwarding what is said over WebSockets, while everything else goes on."""
+forwarding what is said over WebSockets, while everything else goes on, or answer by itself, as networks do before one
+has logged in."""
 
 from __future__ import annotations
 
 import asyncio
+import re
 from contextlib import suppress
 
 from tests.conftest import Server
@@ -19,6 +21,8 @@ class Relay:
         self._connections: set[asyncio.Task[None]] = set()
         self._speaks = asyncio.Event()  # set while WebSockets opened now are forwarded
         self._speaks.set()
+        self._answer = b""
+        self.captured = b""  # the requests that it has answered
 
     @property
     def url(self) -> str:
@@ -51,6 +55,12 @@ class Relay:
         """Forward what was held back, and the rest."""
         self._speaks.set()
 
+    async def capture(self, answer: bytes) -> None:
+        """Break every connection. From now on, answer every request with these bytes; b"": forward them again."""
+        await self.cut()
+        self._answer, self.captured = answer, b""
+        await self.mend()
+
     def _accept(self, near: asyncio.StreamReader, near_writer: asyncio.StreamWriter) -> None:
         connection = asyncio.create_task(self._forward(near, near_writer))
         self._connections.add(connection)
@@ -61,7 +71,9 @@ class Relay:
             connection.cancel()
 
     async def _forward(self, near: asyncio.StreamReader, near_writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError):
+        with suppress(OSError, asyncio.IncompleteReadError):
+            if self._answer:
+                return await self._reply(near, near_writer)
             far, far_writer = await asyncio.open_connection("127.0.0.1", self.server.port)
             try:
                 first = await near.read(65536)
@@ -72,6 +84,15 @@ class Relay:
                 await asyncio.gather(_pump(near, far_writer, speaks), _pump(far, near_writer, speaks))
             finally:
                 far_writer.transport.abort()
+
+    async def _reply(self, near: asyncio.StreamReader, near_writer: asyncio.StreamWriter) -> None:
+        head = await near.readuntil(b"\r\n\r\n")
+        size = re.search(rb"(?i)content-length: ([0-9]+)", head)
+        await near.readexactly(int(size[1]) if size else 0)
+        near_writer.write(self._answer)
+        near_writer.close()
+        await near_writer.wait_closed()
+        self.captured += head
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, speaks: asyncio.Event | None) -> None:

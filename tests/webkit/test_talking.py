@@ -103,7 +103,7 @@ async def test_a_message_written_while_the_server_is_down_is_sent_once_it_is_bac
     host.stop()
     try:
         alice.writes("while it was away")
-        window.reads("Not sent. The server cannot be reached.")
+        window.reads("Not sent yet. The server cannot be reached.")
         window.reads("Reconnecting…", "#connection")
     finally:
         host.start()

@@ -30,6 +30,7 @@ import { showFront } from "./front.js";
 import { connect, join } from "./live.js";
 import { currentThread, startNavigating } from "./navigate.js";
 import { useNewChat } from "./new-chat.js";
+import { keepSending, sendQueued } from "./queue.js";
 import { oddBuilds } from "./served-builds.js";
 import { getStanding, account, leave } from "./session.js";
 import { instantiate } from "./shell.js";
@@ -113,10 +114,12 @@ function goLive() {
     onFrame: followFrame,
     onConnect: () => {
       currentThread()?.reconnect();
+      sendQueued();
       showList().then(followFrame).catch(() => {}); // retried after the next connect
     },
     check: () => getStanding(true),
   });
+  keepSending();
   setTimeout(() => isListed || showList().catch(() => {}), LIST_AFTER);
 }
 

@@ -1,5 +1,9 @@
 // What this browser stores in IndexedDB until logout: keys (non-extractable), contacts, drafts, unsent messages.
 
+import { openTabs, thisTab } from "./tab.js";
+
+const MOST_DRAFTS = 20; // left behind in one conversation; the oldest are deleted
+
 const STORES = { account: {}, contacts: {}, drafts: {}, outbox: { autoIncrement: true } };
 let opened;
 
@@ -53,25 +57,49 @@ export const loadVaultState = async () =>
   (await run("account", "readonly", (store) => store.get("vault"))) ?? { version: 0, isDirty: false, more: {} };
 export const saveVaultState = (state) => run("account", "readwrite", (store) => store.put(state, "vault"));
 
-// The draft of a conversation.
-export const loadDraft = (conversation) => run("drafts", "readonly", (store) => store.get(conversation));
-// [conversation, text] of all drafts.
+// The drafts of a conversation: each tab has its own, [conversation, tab] → {text, at}. A tab without one takes over
+// the latest that another tab left behind, so that none is lost.
+export async function loadDraft(conversation) {
+  const tab = await thisTab();
+  const [keys, drafts] = await run("drafts", "readonly", entries);
+  const found = keys.map(([where, from], i) => ({ ...drafts[i], where, from }))
+    .filter(({ where }) => where === conversation);
+  const own = found.find(({ from }) => from === tab);
+  if (own) return own.text;
+  const open = await openTabs();
+  const left = found.filter(({ from }) => !open.has(from)).sort((one, other) => other.at - one.at);
+  await run("drafts", "readwrite", (store) => [
+    ...left.slice(0, 1).map(({ text, at }) => store.put({ text, at }, [conversation, tab])),
+    ...[...left.slice(0, 1), ...left.slice(MOST_DRAFTS)].map(({ from }) => store.delete([conversation, from])),
+  ]);
+  return left[0]?.text;
+}
+// [conversation, text] of all drafts, the latest last.
 export async function loadDrafts() {
   const [keys, drafts] = await run("drafts", "readonly", entries);
-  return keys.map((key, i) => [[key].flat()[0], drafts[i].text ?? drafts[i]]);
+  const found = drafts.map(({ text, at }, i) => [keys[i][0], text, at]);
+  return found.sort(([, , one], [, , other]) => one - other);
 }
-export const saveDraft = (conversation, text) =>
-  run("drafts", "readwrite", (store) => (text ? store.put(text, conversation) : store.delete(conversation)));
+export async function saveDraft(conversation, text) {
+  const key = [conversation, await thisTab()];
+  await run("drafts", "readwrite", (store) => (text ? store.put({ text, at: Date.now() }, key) : store.delete(key)));
+}
 
 // Unsent messages of a conversation in the order they were written, each with its key.
 export async function loadOutbox(conversation) {
   const [keys, items] = await run("outbox", "readonly", entries);
   return items.map((item, i) => ({ ...item, key: keys[i] })).filter((item) => item.conversation === conversation);
 }
-// Add messages of a conversation, all or none. They replace the draft, and get their keys.
+// By conversation: the text of its last unsent message.
+export async function loadQueue() {
+  const items = await run("outbox", "readonly", (store) => store.getAll());
+  return new Map(items.map(({ conversation, text }) => [conversation, text]));
+}
+// Add messages of a conversation, all or none. They replace this tab's draft, and get their keys.
 export async function addToOutbox(items) {
+  const draft = [items[0].conversation, await thisTab()];
   const keys = await run(["drafts", "outbox"], "readwrite", (drafts, outbox) => {
-    drafts.delete(items[0].conversation);
+    drafts.delete(draft);
     return items.map((item) => outbox.add(item));
   });
   items.forEach((item, i) => { item.key = keys[i]; });

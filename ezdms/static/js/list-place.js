@@ -42,6 +42,7 @@ export function goBack(line) {
 export function keepPlace(element) {
   list = element;
   scroller = list.closest(".sidebar");
+  if (!scroller) return; // on a page that does not show it
   place = Number(sessionStorage.getItem(KEY));
   scroller.addEventListener("scroll", note, { passive: true });
   new MutationObserver(hold).observe(list, { childList: true });

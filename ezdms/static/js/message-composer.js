@@ -13,7 +13,7 @@ const TOO_LONG = (count) => `You can send at most ${figure(MOST)} characters at 
 const BLANK = /^[\s\p{Default_Ignorable_Code_Point}]*$/u;
 
 customElements.define("message-composer", class extends HTMLElement {
-  #ended = new AbortController();
+  #restored; // the draft
   #focus; // see `enter`
 
   connectedCallback() {
@@ -45,18 +45,15 @@ customElements.define("message-composer", class extends HTMLElement {
       return this.flush();
     };
     this.thread.ready.then(async () => {
-      this.field.value ||= await loadDraft(this.thread.conversation) ?? "";
-      this.#measure();
+      await this.#restore();
       this.thread.onAlarm(start);
       await start();
     }, () => {});
-    addEventListener("online", () => this.flush(), { signal: this.#ended.signal });
   }
 
   // This conversation is removed from the page.
   end() {
     this.outbox.end();
-    this.#ended.abort();
   }
 
   #enable(enabled) {
@@ -66,6 +63,7 @@ customElements.define("message-composer", class extends HTMLElement {
 
   // The conversation is shown. The field takes the focus, as soon as it is enabled, where that opens no keyboard.
   enter() {
+    this.#restore();
     this.field.enterKeyHint = entersSend() ? "send" : "enter";
     this.#focus = hasKeyboard() ? focusIfFree() : null;
     this.#focus?.(this.field);
@@ -74,6 +72,16 @@ customElements.define("message-composer", class extends HTMLElement {
   #typed() {
     this.#measure();
     this.#keepDraft();
+  }
+
+  // Once it is shown: before, the draft may belong to another tab.
+  #restore() {
+    if (this.getRootNode() !== document) return null;
+    this.#restored ??= loadDraft(this.thread.conversation).then((text = "") => {
+      this.field.value ||= text;
+      this.#measure();
+    });
+    return this.#restored;
   }
 
   #keepDraft() { return saveDraft(this.thread.conversation, this.field.value); }

@@ -11,7 +11,7 @@ import { offerAgain } from "./dom.js";
 import { showFront } from "./front.js";
 import { Judge } from "./judge.js";
 import { LookUp } from "./look-up.js";
-import { showNothing } from "./navigate.js";
+import { currentThread, showNothing } from "./navigate.js";
 import { Opening } from "./opening.js";
 import { identify } from "./partner.js";
 import { noteNewest } from "./previews.js";
@@ -85,10 +85,10 @@ customElements.define("message-thread", class extends HTMLElement {
   get isHeld() { return this.isAlarmed || this.#lookUp.isOpen; }
 
   async #load() {
+    this.isUnloaded = false;
     try {
       await this.loaded.load(`/c/${this.conversation}/open`);
       if (!this.hasFacts) throw new Error(NOT_LOADED);
-      this.isUnloaded = false;
     } catch (error) {
       if (error.status === 401) return showFront("Log in to open this page.");
       if (error.status === 404) return showNothing(this);
@@ -127,7 +127,7 @@ customElements.define("message-thread", class extends HTMLElement {
     showAvatar(this.querySelector(".avatar"), name, crypto.b64uEncode(ik));
     this.querySelector("h1").textContent = name;
     this.pageTitle = `${name} · EZ-DMS`;
-    if (this.isConnected) setCurrent(this.conversation, this.pageTitle);
+    if (this === currentThread()) setCurrent(this.conversation, this.pageTitle);
     this.querySelector(".left").hidden = !hasLeft;
     this.querySelector("message-composer").hidden = hasLeft;
     const empty = this.querySelector(".empty");
@@ -197,10 +197,17 @@ customElements.define("message-thread", class extends HTMLElement {
   // Reconnected: fetch what is missing.
   reconnect() {
     this.#followed = 0;
-    if (this.isUnloaded) this.#load();
     this.#lookUp.again();
+    this.send();
+  }
+
+  // Send what is queued.
+  send() {
+    if (this.isUnloaded) this.#load();
     this.querySelector("message-composer").flush();
   }
+
+  get isSending() { return !this.querySelector("message-composer").outbox?.unsent.isEmpty; }
 
   // Fetch missing rows up to seq `goal`, once and in order; Infinity: all rows. Resolves when all are judged.
   async catchUp(goal) {

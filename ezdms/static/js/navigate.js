@@ -11,22 +11,31 @@ import { instantiate } from "./shell.js";
 const MOST_KEPT = 8; // conversations, with everything loaded of them
 
 const kept = new Map(); // conversation → its <message-thread>, most recent last
+// Contains what must work without being shown. Nothing finds it there, so its ids and labels confuse nobody.
+const aside = document.createElement("div");
+aside.hidden = true;
+const work = aside.attachShadow({ mode: "closed" });
 let main;
 let shown = null; // the <message-thread> on the page
 
 export const currentThread = () => shown;
 
+function keep(thread) {
+  kept.delete(thread.conversation);
+  kept.set(thread.conversation, thread);
+  if (thread.isSending) work.append(thread);
+  const oldest = [...kept.values()].slice(0, -MOST_KEPT).find(({ isSending }) => !isSending);
+  if (!oldest) return;
+  oldest.querySelector("message-composer").end();
+  oldest.remove();
+  kept.delete(oldest.conversation);
+}
+
 function putAway() {
   if (!shown) return;
   shown.leave();
   unjoin(shown.conversation);
-  kept.delete(shown.conversation);
-  kept.set(shown.conversation, shown);
-  if (kept.size > MOST_KEPT) {
-    const [[oldest, thread]] = kept;
-    thread.querySelector("message-composer").end();
-    kept.delete(oldest);
-  }
+  keep(shown);
   shown = null;
 }
 
@@ -53,6 +62,18 @@ function show() {
   join();
 }
 
+export const isLoaded = (conversation) => conversation === shown?.conversation || kept.has(conversation);
+
+// The thread of a conversation, even if it is not shown.
+export function threadOf(conversation) {
+  if (conversation === shown?.conversation) return shown;
+  const thread = kept.get(conversation) ?? makeThread(conversation);
+  if (!aside.isConnected) document.body.append(aside);
+  if (!thread.isConnected) work.append(thread);
+  keep(thread);
+  return thread;
+}
+
 // There is no such conversation, or it is not the user's.
 export function showNothing(thread) {
   kept.delete(thread.conversation);
@@ -72,6 +93,7 @@ const isHere = (path) => path === "/" || CONVERSATION_PATH.test(path);
 
 export function startNavigating(element) {
   main = element;
+  document.body.append(aside);
   document.addEventListener("click", (event) => {
     const link = event.target.closest?.("a[href]");
     if (!link || event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;

@@ -1,24 +1,31 @@
 // The unsent messages of a conversation. Each is stored in IndexedDB with its id and, once tried, its encrypted form,
 // until the server shows it, so that it is neither lost nor sent twice.
 
+import { setNote } from "./conversation-list.js";
 import * as crypto from "./crypto.js";
 import { addToOutbox, loadOutbox, removeFromOutbox, updateOutbox } from "./keystore.js";
-import { isNumber, postForm } from "./server.js";
+import { isNumber, isPassing, postForm } from "./server.js";
 import { Unsent } from "./unsent.js";
 
 const ROW_AFTER = 300; // ms for the socket to deliver a sent message, before it is fetched
-const RETRY_AFTER = 10; // seconds; a reconnected socket tries sooner
+const BEHIND = "Queued after the message before it.";
+const OFFLINE = "You are offline. It will be sent when you are connected again.";
+const UNREACHED = "Not sent yet. The server cannot be reached. It will be sent automatically.";
 const NOT_SHOWN = "The server says it has this message, but does not show it.";
 
 export class Outbox {
   #taken = new Map(); // message_id → item confirmed by the server, but not shown yet
+  #refused = new Set(); // message_id: tried again when the user says so, or after a reload
   #timer;
+  #flushed = Promise.resolve();
+  #flushing = null; // a flush that has not begun
 
   // `keepDraft()` stores the field, `giveBack(text)` puts a discarded text back into it.
   constructor(thread, { keepDraft, giveBack }) {
     Object.assign(this, { thread, keepDraft, giveBack });
     this.unsent = new Unsent(thread.querySelector(".outbox"), {
       retry: (item) => this.#retry(item), discard: (item) => this.#discard(item),
+      changed: () => setNote(thread.conversation, { unsent: this.unsent.waiting }),
     });
     thread.onJudged(() => this.#look());
   }
@@ -35,7 +42,7 @@ export class Outbox {
     });
     let isDone = false;
     try {
-      const isNext = items.length === 1 && navigator.onLine && this.unsent.isEmpty && !this.thread.isHeld;
+      const isNext = items.length === 1 && this.unsent.isEmpty && !this.thread.isHeld;
       for (const item of items) this.unsent.show(item);
       shown();
       if (isNext) isDone = await this.#sendAtOnce(items[0]);
@@ -69,7 +76,16 @@ export class Outbox {
   }
 
   // Send queued messages, in order.
-  async flush() {
+  flush() {
+    this.#flushing ??= this.#flushed.then(() => {
+      this.#flushing = null;
+      return this.#flush();
+    });
+    this.#flushed = this.#flushing.catch(() => {});
+    return this.#flushing;
+  }
+
+  async #flush() {
     if (!(await this.thread.ready.then(() => true, () => false))) return; // the thread has shown why
     await this.#inTurn(async () => {
       await this.thread.settled();
@@ -78,17 +94,13 @@ export class Outbox {
         if (this.#taken.has(item.message_id)) continue;
         this.unsent.show(item);
         if (this.thread.judge.shows(item.message_id)) this.#sent(item); // stored, but its response was lost
-        else if (waits) this.unsent.say(item.message_id, waits);
-        else if (!(await this.#send(item))) waits = "Queued after the message before it.";
+        else if (waits) this.unsent.say(item.message_id, waits, "queued");
+        else if (this.#refused.has(item.message_id) || !(await this.#send(item))) waits = BEHIND;
       }
     });
   }
 
   async #send(item) {
-    if (!navigator.onLine) {
-      this.unsent.say(item.message_id, "You are offline. It will be sent when you are connected again.", true);
-      return false;
-    }
     this.unsent.say(item.message_id, "Sending…");
     try {
       this.#sent(item, await this.#deliver(item));
@@ -112,7 +124,7 @@ export class Outbox {
     const asked = thread.catchUp(seq).then(() => thread.loadUntil(() => thread.loaded.rowOf(seq)));
     const isAnswered = await asked.then(() => true, () => false);
     if (!this.#taken.has(id)) return;
-    if (isAnswered) this.unsent.say(id, NOT_SHOWN, true);
+    if (isAnswered) this.unsent.say(id, NOT_SHOWN, "refused");
     else this.#taken.delete(id); // sent again with the next connection: the same ciphertext, stored once
   }
 
@@ -130,10 +142,14 @@ export class Outbox {
   }
 
   #failed(item, error) {
-    this.unsent.say(item.message_id, `Not sent. ${error.message}`, true);
-    const isPassing = error.status === 0 || error.status === 429 || error.status >= 500;
-    clearTimeout(this.#timer);
-    if (isPassing) this.#timer = setTimeout(() => this.flush(), 1000 * (error.retryAfter ?? RETRY_AFTER));
+    if (!isPassing(error)) {
+      this.#refused.add(item.message_id);
+      return this.unsent.say(item.message_id, `Not sent. ${error.message}`, "refused");
+    }
+    const why = navigator.onLine ? UNREACHED : OFFLINE;
+    this.unsent.say(item.message_id, error.status ? `Not sent yet. ${error.message}` : why, "waiting");
+    clearTimeout(this.#timer); // otherwise with the next round (queue.js)
+    if (error.retryAfter !== null) this.#timer = setTimeout(() => this.flush(), 1000 * error.retryAfter);
   }
 
   // Send the encrypted message as it is. If another device took its number, catch up and encrypt it again under the
@@ -175,6 +191,7 @@ export class Outbox {
 
   #retry({ message_id }) {
     this.#taken.delete(message_id);
+    this.#refused.delete(message_id);
     return this.flush();
   }
 

@@ -53,6 +53,12 @@ export class ServerError extends Error {
   }
 }
 
+// Every response of the server has this policy. A network's login page, or a proxy's error, does not come from it.
+const isOurs = ({ headers }) => headers.get("Content-Security-Policy")?.startsWith("default-src 'none'; ");
+
+// True if the same request may succeed later: nobody refused it for good.
+export const isPassing = ({ status }) => status < 400 || [401, 408, 429].includes(status) || status >= 500;
+
 async function ask(address, options) {
   let response;
   try {
@@ -60,6 +66,7 @@ async function ask(address, options) {
   } catch {
     throw new ServerError(0, null, UNREACHABLE);
   }
+  if (!isOurs(response)) throw new ServerError(0, null, UNREACHABLE);
   if (response.ok) return response;
   throw new ServerError(response.status, await response.json().catch(() => null));
 }

@@ -7,13 +7,18 @@ import { instantiate } from "./shell.js";
 export class Unsent {
   #shown = new Map(); // message_id → {item, element}; item: the latest version
 
-  // `retry(item)` and `discard(item)` are called by their buttons.
-  constructor(list, { retry, discard }) {
-    Object.assign(this, { list, retry, discard });
+  // `retry(item)` and `discard(item)` are called by their buttons, `changed()` with every status.
+  constructor(list, { retry, discard, changed }) {
+    Object.assign(this, { list, retry, discard, changed });
   }
 
   get isEmpty() { return !this.#shown.size; }
   get ids() { return [...this.#shown.keys()]; }
+
+  // The text of the last one that is not being sent at the moment.
+  get waiting() {
+    return [...this.#shown.values()].findLast(({ element }) => element.dataset.unsent)?.item.text;
+  }
 
   show(item) {
     const known = this.#shown.get(item.message_id);
@@ -30,17 +35,19 @@ export class Unsent {
     this.#shown.set(item.message_id, shown);
   }
 
-  // `isOver`: nothing more happens automatically, or not soon.
-  say(id, sentence, isOver = false) {
+  // `state`: "" while it is being sent, "queued" behind another one, "waiting" for the next try, or "refused".
+  say(id, sentence, state = "") {
     const { element } = this.#shown.get(id) ?? {};
     if (!element) return;
-    element.toggleAttribute("data-unsent", isOver);
+    element.dataset.unsent = state;
     element.querySelector("[role=status]").textContent = sentence;
-    for (const button of element.querySelectorAll("button")) button.hidden = !isOver;
+    for (const button of element.querySelectorAll("button")) button.hidden = !["waiting", "refused"].includes(state);
+    this.changed();
   }
 
   hide(id) {
     this.#shown.get(id)?.element.remove();
     this.#shown.delete(id);
+    this.changed();
   }
 }

@@ -11,6 +11,7 @@ from urllib.parse import parse_qs
 
 from playwright.async_api import Page, Route, expect
 
+from ezdms.edge.headers import HEADERS
 from tests.browser.lies.answers import saying
 from tests.browser.lies.fragments import element
 from tests.browser.lies.liar import Answer
@@ -69,7 +70,7 @@ async def test_a_message_that_was_stored_but_refused_is_not_sealed_again(talk: S
 @asynccontextmanager
 async def swallowed(page: Page, seq: int) -> AsyncIterator[None]:
     """Inside, the server claims to store every message, and stores none."""
-    await page.route("**/send_message", lambda route: route.fulfill(json={"seq": seq}))
+    await page.route("**/send_message", lambda route: route.fulfill(json={"seq": seq}, headers=HEADERS))
     try:
         yield
     finally:

@@ -19,7 +19,7 @@ EXPECTED = re.compile(
     r"|private_keys|messages/[0-9A-Z]{24}|previews|send_message|start_conversation|search_pin|change_pin|delete_account"
     r"|search-pin|sessions|account|welcome|protection|sessions/list|sessions/end_others|sessions/[\w-]{22}/end|)"
 )
-QUERY = re.compile(r"((before|after|limit)=\d+(&|$))*|of=[0-9A-Z]{24}(,[0-9A-Z]{24})*")
+QUERY = re.compile(r"((before|after|limit|peek)=\d+(&|$))*|of=[0-9A-Z]{24}(,[0-9A-Z]{24})*")
 
 PSEUDO = """() => [...document.querySelectorAll("*")].flatMap((element) =>
     ["::before", "::after", "::marker", "::placeholder"].map((name) => getComputedStyle(element, name).content))

@@ -1,0 +1,163 @@
+"""The outbox: what was written is sent from whichever page is open, in order, and no network can lose it."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.async_api import Route, expect
+
+from tests.browser.home import Home
+from tests.browser.lies.peers import Peer
+from tests.support.portals import PORTALS
+from tests.support.someone import Someone, until
+
+UNREACHED = "Not sent yet. The server cannot be reached. It will be sent automatically."
+CLAIM_OFFLINE = "() => Object.defineProperty(navigator, 'onLine', { configurable: true, value: false })"
+ROUND = "() => { dispatchEvent(new Event('online')); }"  # otherwise every ten seconds
+COLOR_OF = "element => getComputedStyle(element).color"
+
+
+async def queued(home: Home, *texts: str) -> tuple[Someone, Peer]:
+    """Alice has written these to a program, and could not send them."""
+    alice, bob = await home.person("alice"), await home.peer()
+    await bob.starts_with(alice.search_pin)
+    await alice.opens(bob.name)
+    await alice.context.route("**/send_message", lambda route: route.abort())
+    for text in texts:
+        await alice.writes(text)
+    await expect(alice.page.locator(".pending")).to_have_count(len(texts))
+    await expect(alice.page.locator(".pending").first).to_contain_text(UNREACHED)
+    return alice, bob
+
+
+@pytest.mark.firefox_too
+async def test_messages_are_sent_in_order_from_a_page_without_conversations(home: Home) -> None:
+    alice, bob = await queued(home, "one", "two", "three")
+    await alice.page.goto(f"{alice.address}/account")
+    await bob.writes("not seen yet")
+    await expect(alice.page).to_have_title("(1) Account · EZ-DMS")
+    await alice.context.unroute_all()
+    await alice.page.reload()
+    await bob.sees("not seen yet", "one", "two", "three")
+    await expect(alice.page).to_have_title("(1) Account · EZ-DMS")  # nobody has read it
+    await alice.page.goto(f"{alice.address}/c/{bob.conversation}")
+    await alice.sees("not seen yet", "one", "two", "three")
+    await expect(alice.page.locator(".pending")).to_have_count(0)
+
+
+async def test_a_message_is_sent_by_another_tab_whatever_the_browser_says_about_the_connection(home: Home) -> None:
+    alice, bob = await queued(home, "by another tab")
+    other = await alice.new_tab()
+    await other.goto(alice.address)
+    line = other.get_by_role("navigation", name="Conversations").get_by_role("link", name=bob.name)
+    await expect(line).to_contain_text("Not sent yet")
+    await other.evaluate(CLAIM_OFFLINE)
+    await alice.page.goto(f"{alice.address}/protection")  # a page that sends nothing
+    await alice.context.unroute_all()
+    await other.evaluate(ROUND)
+    await bob.sees("by another tab")
+    await expect(line).not_to_contain_text("Not sent yet")
+
+
+async def test_what_waits_is_calm_and_what_was_refused_is_red_and_not_tried_again(home: Home) -> None:
+    alice, bob = await queued(home, "patience")
+    state = alice.page.locator(".pending .state")
+    calm = await state.evaluate(COLOR_OF)
+    tries: list[str] = []
+
+    async def refuse(route: Route) -> None:
+        tries.append(route.request.url)
+        response = await route.fetch(url=f"{alice.address}/me", method="GET", post_data="")  # of the real server
+        await route.fulfill(response=response, status=422, json={"code": "envelope", "error": "No."})
+
+    await alice.context.unroute_all()
+    await alice.context.route("**/send_message", refuse)
+    await alice.page.evaluate(ROUND)
+    await expect(state).to_contain_text("Not sent. Something went wrong")
+    red = await state.evaluate(COLOR_OF)
+    danger, soft = [await alice.page.evaluate(COLOR_NAMED, name) for name in ("--danger", "--soft")]
+    assert (calm, red) == (soft, danger)
+    before = len(tries)
+    await alice.page.evaluate(ROUND)
+    await alice.writes("behind it")
+    await expect(state.last).to_contain_text("Queued after the message before it.")
+    assert len(tries) == before
+    await alice.context.unroute_all()
+    await state.first.get_by_role("button", name="Try again").click()
+    await bob.sees("patience", "behind it")
+
+
+COLOR_NAMED = """(name) => {
+    const probe = document.body.appendChild(document.createElement("p"));
+    probe.style.color = `var(${name})`;
+    const { color } = getComputedStyle(probe);
+    probe.remove();
+    return color;
+}"""
+
+
+async def test_a_network_that_answers_itself_counts_as_no_connection(home: Home) -> None:
+    bob, dora = await home.person("bob"), await home.peer()
+    await dora.starts_with(bob.search_pin)
+    await bob.opens(dora.name)
+    await expect(bob.page.get_by_role("textbox", name="Message")).to_be_enabled()
+    await home.relay.capture(PORTALS["a login page"])
+    await bob.writes("after the login page")
+    pending = bob.page.locator(".pending")
+    for name, octets in PORTALS.items():
+        await home.relay.capture(octets)
+        await bob.page.evaluate(ROUND)
+        await until(lambda: all(one in home.relay.captured for one in (b"POST /send_message", b"GET /me", b"GET /ws")))
+        await expect(pending, name).to_contain_text(UNREACHED)
+    await expect(bob.page.locator("[role=alert]:not(:empty)")).to_have_count(0)
+    await home.relay.capture(b"")
+    await dora.sees("after the login page")
+    await bob.sees("after the login page")
+    await expect(pending).to_have_count(0)
+
+
+@pytest.mark.firefox_too
+async def test_each_tab_keeps_its_own_draft_and_none_is_lost(home: Home) -> None:
+    alice, bob = await home.person("alice"), await home.peer()
+    await bob.starts_with(alice.search_pin)
+    await alice.opens(bob.name)
+    tabs = [await alice.new_tab() for _ in range(2)]
+    for number, tab in enumerate(tabs):
+        await tab.goto(alice.page.url)
+        await expect(tab.get_by_role("textbox", name="Message")).to_be_enabled()
+        await tab.get_by_role("textbox", name="Message").fill(f"draft {number}")
+    await alice.writes("sent meanwhile")
+    await bob.sees("sent meanwhile")
+    for number, tab in enumerate(tabs):
+        await tab.reload()
+        await expect(tab.get_by_role("textbox", name="Message")).to_have_value(f"draft {number}")
+    for tab in tabs:
+        await tab.close()
+    await alice.page.reload()
+    field = alice.page.get_by_role("textbox", name="Message")
+    await expect(field).to_have_value("draft 1")  # the latest of those left behind
+    await alice.page.get_by_role("button", name="Send").click()
+    await bob.sees("sent meanwhile", "draft 1")
+    await alice.page.reload()
+    await expect(field).to_have_value("draft 0")
+    await field.clear()
+    await alice.page.reload()
+    await expect(field).to_be_enabled()
+    await expect(field).to_have_value("")
+
+
+async def test_a_duplicated_tab_does_not_share_the_draft_of_its_original(home: Home) -> None:
+    alice, bob = await home.person("alice"), await home.peer()
+    await bob.starts_with(alice.search_pin)
+    await alice.opens(bob.name)
+    field = alice.page.get_by_role("textbox", name="Message")
+    await expect(field).to_be_enabled()
+    await field.fill("of the original")
+    async with alice.context.expect_page() as opened:
+        await alice.page.evaluate("() => { window.open(location.href); }")  # copies the session storage
+    copy = (await opened.value).get_by_role("textbox", name="Message")
+    await expect(copy).to_be_enabled()
+    await expect(copy).to_have_value("")
+    await copy.fill("of the copy")
+    await alice.page.reload()
+    await expect(field).to_have_value("of the original")
+    await field.clear()
