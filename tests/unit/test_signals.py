@@ -82,6 +82,7 @@ ODD_SIGNALS: dict[str, str] = {
     "k a list": READ.replace('"read"', '["read"]'),
     "no k": READ.replace('"k":"read",', ""),
     "n 0 and a hash": READ.replace("[3,", "[0,"),
+    "read of nothing": READ.replace(f'[3,"{HASH}"]', '[0,""]'),
     "n negative": READ.replace("[3,", "[-1,"),
     "n true": READ.replace("[3,", "[true,"),
     "n as text": READ.replace("[3,", '["3",'),
@@ -119,6 +120,15 @@ ODD_SIGNALS: dict[str, str] = {
 def test_no_implementation_opens_a_malformed_signal() -> None:
     said = ask_both([(seal(body), "read") for body in ODD_SIGNALS.values()])
     assert dict(zip(ODD_SIGNALS, said, strict=True)) == dict.fromkeys(ODD_SIGNALS, "refused")
+
+
+def test_no_implementation_opens_a_signal_in_another_slot_or_typing_about_a_message() -> None:
+    delivered = READ.replace('"read"', '"delivered"')
+    right = {"": TYPING, "delivered": delivered, "read": READ}
+    odd = [(body, slot) for name, body in right.items() for slot in ("", "typing", "delivered", "read") if slot != name]
+    odd += [(READ.replace('"read"', '"typing"'), ""), (delivered.replace(f'[3,"{HASH}"]', '[0,""]'), "delivered")]
+    assert ask_both([(seal(body), slot) for body, slot in odd]) == ["refused"] * len(odd)
+    assert "refused" not in ask_both([(seal(body), slot) for slot, body in right.items()])
 
 
 def test_both_implementations_open_what_is_only_unusual() -> None:
