@@ -13,6 +13,7 @@ const MOST_SHOWN = 120; // code points of a message
 
 customElements.define("conversation-item", class extends HTMLElement {
   #newest = null; // of the conversation's messages (previews.js)
+  #said = JSON.stringify(["", "", ""]);
   asked = null; // the seq that was requested last
 
   connectedCallback() {
@@ -72,11 +73,14 @@ customElements.define("conversation-item", class extends HTMLElement {
   // One line: the newest message, a draft, or that something was not sent yet.
   showLast() {
     const { draft, unsent } = noteOf(this.conversation);
-    const { isOwn, text = "", why } = this.#newest ?? {};
+    const { isOwn, text = "", why = "" } = this.#newest ?? {};
     let [by, words] = [isOwn ? "You" : "", text];
     if (typeof unsent === "string") [by, words] = ["Not sent yet", unsent];
     else if (draft && !isCurrent(this.conversation)) [by, words] = ["Draft", draft];
-    this.querySelector(".last").dataset.why = words === text && why ? why : "";
+    const said = JSON.stringify([by, words, why]);
+    if (said === this.#said) return; // most lines of a long list say nothing yet
+    this.#said = said;
+    this.querySelector(".last").dataset.why = words === text ? why : "";
     this.querySelector(".by").textContent = by && words ? `${by}: ` : by;
     const start = words.slice(0, 2 * MOST_SHOWN).replace(/\s+/g, " ");
     this.querySelector(".words").textContent = [...start].slice(0, MOST_SHOWN).join("");
