@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
-from playwright.async_api import CDPSession, Page, Route, expect
+from playwright.async_api import Browser, CDPSession, Page, Route, expect
 
 from tests.browser.home import Home
 from tests.conftest import ROOT
+from tests.support.someone import Someone
 
 JS = ROOT / "ezdms" / "static" / "js"
 
@@ -288,3 +291,224 @@ async def test_a_long_text_is_announced_as_several_messages_and_arrives_in_order
     await expect(page.get_by_text("Will be sent as 8 messages · 4,000 of 4,000 characters")).to_be_visible()
     await expect(alice.alert).to_have_count(0)
     await field.clear()
+
+
+PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+
+
+async def test_on_a_phone_enter_breaks_the_line_and_send_keeps_the_keyboard(browser: Browser, home: Home) -> None:
+    bob = await home.peer("bob")
+    phone = await Someone.is_in(browser, home.server, "phone", **PHONE)
+    page, field = phone.page, phone.page.get_by_role("textbox", name="Message")
+    await phone.starts_with(bob.search_pin)
+    await bob.starts_with(phone.search_pin)
+    await expect(field).to_be_enabled()
+    await expect(field).not_to_be_focused()  # that would open the keyboard
+    await expect(field).to_have_attribute("enterkeyhint", "enter")
+    await field.tap()
+    await page.keyboard.type("one")
+    await page.keyboard.press("Enter")
+    await page.keyboard.type("two")
+    await expect(field).to_have_value("one\ntwo")
+    await page.evaluate(
+        "() => { document.querySelector('textarea').addEventListener('blur', () => { window.wasBlurred = true; }); }"
+    )
+    await page.get_by_role("button", name="Send").tap()
+    await bob.sees("one\ntwo")
+    await expect(field).to_be_focused()
+    assert await page.evaluate("() => window.wasBlurred") is None
+    trust = page.locator(".trust")
+    await expect(trust).to_have_accessible_name("✓ Verified by Search PIN")
+    assert await trust.locator(".how").evaluate("element => element.getBoundingClientRect().width") <= 1
+    await page.set_viewport_size({"width": 1280, "height": 800})
+    assert await trust.locator(".how").evaluate("element => element.getBoundingClientRect().width") > 50
+
+
+async def test_on_a_desktop_send_leaves_the_focus_in_the_field(home: Home) -> None:
+    alice, bob = await home.person("alice"), await home.peer()
+    await alice.starts_with(bob.search_pin)
+    field = alice.page.get_by_role("textbox", name="Message")
+    await expect(field).to_have_attribute("enterkeyhint", "send")
+    await field.fill("one")
+    await alice.page.get_by_role("button", name="Send").click()
+    await alice.sees("one")
+    await expect(field).to_be_focused()
+
+
+# Texts and controls outside the safe area; of pages that scroll, at their top and at their end.
+UNSAFE = """([top, right, bottom, left]) => {
+    const found = new Set();
+    const look = (atTop, atEnd) => {
+        for (const element of document.querySelectorAll("body *")) {
+            const isSeen = element.matches("a, button, input, textarea, img, canvas, .scroller")
+                || [...element.childNodes].some((node) => node.nodeType === Node.TEXT_NODE && node.data.trim());
+            if (!isSeen || !element.checkVisibility() || element.closest(".visually-hidden, .skip, .how")) continue;
+            const { x, y, width, height } = element.getBoundingClientRect();
+            if (y >= innerHeight || y + height <= 0) continue;
+            const isScrolled = element.parentElement.closest(".scroller");
+            const isOut = x < left || x + width > innerWidth - right
+                || (!isScrolled && ((atTop && y < top) || (atEnd && y + height > innerHeight - bottom)));
+            if (isOut) found.add(`${element.localName}.${element.className} ${[x, y, width, height].map(Math.round)}`);
+        }
+    };
+    scrollTo(0, 0);
+    look(true, document.body.matches(".session"));
+    scrollTo(0, 100000);
+    look(false, true);
+    return [...found];
+}"""
+SHIFTS = """() => new Promise((done) => {
+    new PerformanceObserver((list) => {
+        const shifts = list.getEntries().filter(({ hadRecentInput }) => !hadRecentInput);
+        done(shifts.reduce((sum, { value }) => sum + value, 0));
+    }).observe({ type: "layout-shift", buffered: true });
+    requestAnimationFrame(() => setTimeout(() => done(0)));
+})"""
+
+
+async def test_every_page_stays_in_the_safe_area_and_does_not_jump_while_loading(browser: Browser, home: Home) -> None:
+    bob = await home.peer("bob")
+    phone = await Someone.is_in(browser, home.server, "phone", **PHONE)
+    await phone.starts_with(bob.search_pin)
+    await bob.starts_with(phone.search_pin)
+    for number in range(30):
+        await bob.writes(f"line {number}")
+    thread = phone.page.url
+    front = await Someone.arrives(browser, home.server, "nobody", **PHONE)
+    insets = {"top": 47, "right": 24, "bottom": 34, "left": 20}
+    found = {}
+    for someone, address in [
+        (phone, thread),
+        *((phone, home.server.url + path) for path in ("/", "/search-pin", "/sessions", "/account", "/nowhere")),
+        *((front, home.server.url + path) for path in ("/", "/protection")),
+    ]:
+        page = someone.page
+        session = await someone.context.new_cdp_session(page)
+        await session.send("Emulation.setSafeAreaInsetsOverride", {"insets": insets})
+        for width, height in ((390, 844), (844, 390), (1280, 800)):
+            await page.set_viewport_size({"width": width, "height": height})
+            await page.goto("about:blank")
+            await page.goto(address)
+            await page.wait_for_load_state("networkidle")
+            await expect(page.locator("fieldset:disabled, .unstarted, sealed-text:empty")).to_have_count(0)
+            jumps = await page.evaluate(SHIFTS)
+            unsafe = await page.evaluate(UNSAFE, [insets[side] for side in ("top", "right", "bottom", "left")])
+            if unsafe or jumps >= 0.05:
+                found[f"{address[21:]} {width}"] = jumps, unsafe
+        await session.detach()
+    assert json.dumps(found) == "{}"
+
+
+# What a screen reader announces: text that appears in the log, unless it is hidden or busy, or is a region of its own.
+ANNOUNCES = """() => {
+    window.announced = [];
+    const isAnnounced = (node) => {
+        let live = null;
+        for (let at = node.parentElement ?? node; at; at = at.parentElement) {
+            if (at.ariaHidden === "true" || at.ariaBusy === "true") return false;
+            live ??= at.ariaLive ?? ({ log: "polite", status: "off", alert: "off" })[at.getAttribute("role")] ?? null;
+        }
+        return live === "polite";
+    };
+    new MutationObserver((changes) => {
+        const shown = changes.flatMap(({ type, target, addedNodes }) =>
+            (type === "childList" ? [...addedNodes] : target.ariaHidden ? [] : [target]));
+        for (const node of shown) {
+            if (shown.some((other) => other !== node && other.contains(node))) continue; // part of what appears
+            const text = [...(node.matches?.("[aria-hidden=true]") ? [] : [node])].map((one) => {
+                const copy = one.cloneNode(true);
+                copy.querySelectorAll?.("[aria-hidden=true], [hidden]").forEach((hidden) => hidden.remove());
+                return copy.textContent.replace(/\\s+/g, " ").trim();
+            }).join("");
+            if (text && isAnnounced(node)) window.announced.push(text);
+        }
+    }).observe(document, { childList: true, subtree: true, attributeFilter: ["aria-hidden"] });
+}"""
+
+
+async def test_a_screen_reader_hears_each_message_that_arrives_once_and_none_that_is_loaded(home: Home) -> None:
+    alice, bob = await home.person("alice"), await home.peer()
+    await alice.starts_with(bob.search_pin)
+    await bob.starts_with(alice.search_pin)
+    for number in range(60):  # more than a page
+        await bob.writes(f"line {number}")
+    page = await alice.new_tab()
+    await page.add_init_script(f"({ANNOUNCES})()")
+    await page.goto(alice.page.url)
+    log = page.get_by_role("log")
+    await expect(log.get_by_text("line 59", exact=True)).to_be_visible()
+    await expect(log).to_have_attribute("aria-busy", "false")
+    await log.evaluate("element => element.scrollTo(0, -element.scrollHeight)")
+    await expect(log.get_by_text("line 0", exact=True)).to_be_visible()
+    await expect(log).to_have_attribute("aria-busy", "false")
+    await bob.writes("hello")
+    await alice.writes("hello, too", page=page)
+    await expect(log.get_by_text("hello, too", exact=True)).to_be_visible()
+    await expect(page.locator(".pending")).to_have_count(0)
+    heard = [re.sub(r"\d+:\d+.*", "", text).strip() for text in await page.evaluate("window.announced")]
+    assert heard == [f"Received from {bob.name}: hello", "Sent by you: hello, too"]
+    last = log.get_by_role("article").last
+    await expect(last).to_have_accessible_name(re.compile(r"^Sent by you, \d+:\d+"))
+
+
+async def test_the_first_tab_stop_skips_to_the_content(home: Home) -> None:
+    alice, bob = await home.person("alice"), await home.peer()
+    await alice.starts_with(bob.search_pin)
+    page = alice.page
+    for address, content in (
+        (page.url, page.get_by_role("log")),
+        (alice.address, alice.list.get_by_role("link").first),
+        (f"{alice.address}/account", page.get_by_role("heading", name="alice")),
+    ):
+        await page.goto(address)
+        await expect(content).to_be_visible()
+        await expect(page.locator(".unstarted")).to_have_count(0)
+        await page.evaluate("() => document.activeElement.blur()")
+        await page.locator("body").press("Tab")
+        skip = page.get_by_role("button", name="Skip to content")
+        if not await skip.evaluate("element => element === document.activeElement"):
+            await skip.focus()  # the composer had the focus, and Tab goes on from there
+        await expect(skip).to_be_in_viewport(ratio=1)
+        await page.keyboard.press("Enter")
+        await expect(content).to_be_focused()
+        first = (
+            "() => [...document.querySelectorAll('a[href], button, input, textarea, [tabindex=\"0\"]')][0].className"
+        )
+        assert await page.evaluate(first) == "skip"
+
+
+LINES = """(selectors) => selectors.filter((selector) => {
+    const found = [...document.querySelectorAll(selector)].filter((element) => element.checkVisibility());
+    const isDrawn = (element) => {
+        const style = getComputedStyle(element);
+        return ["Top", "Right", "Bottom", "Left"].some((side) =>
+            parseFloat(style[`border${side}Width`]) > 0 && style[`border${side}Style`] !== "none");
+    };
+    return !found.length || !found.every(isDrawn);
+})"""
+
+
+async def test_every_mark_survives_forced_colors(home: Home) -> None:
+    """They remove backgrounds and shadows, so each mark needs words, a sign, or a line."""
+    alice, bob, carol = await home.person("alice"), await home.peer(), await home.peer()
+    await alice.starts_with(bob.search_pin)
+    await bob.starts_with(alice.search_pin)
+    await carol.starts_with(alice.search_pin)
+    await carol.writes("unread")
+    await bob.writes("one")
+    await bob.writes("two", p="A" * 43)
+    await alice.sees("one", "Cannot be verified")
+    page = alice.page
+    await page.emulate_media(forced_colors="active")
+    try:
+        marks = [".avatar", ".unread", ".trust", "conversation-item a[aria-current]", ".bubble", ".alarm .alert"]
+        await expect(page.locator(".unread").first).to_be_visible()
+        assert await page.evaluate(LINES, marks) == []
+        signs = "(one) => getComputedStyle(one, '::before').content"
+        assert await page.locator(".trust").evaluate(signs) == '"✓"'
+        assert await page.locator("[data-failed] sealed-text").first.evaluate(signs) == '"⚠ "'
+        await page.goto(f"{alice.address}/sessions")
+        await expect(page.locator(".badge")).to_be_visible()
+        assert await page.evaluate(LINES, [".badge", ".tabs a[aria-current]", ".card"]) == []
+    finally:
+        await page.emulate_media(forced_colors="none")

@@ -18,6 +18,26 @@ LOOKS = [  # width, height, scheme
     (1280, 800, "light"),
 ]
 
+# Texts and controls that are cut or outside the screen, and fields so small that iPhones zoom in on them.
+CUT = """() => {
+    const found = [];
+    const isClipped = (element) => // only screen readers find it
+        element !== null && (getComputedStyle(element).clipPath === "inset(50%)" || isClipped(element.parentElement));
+    for (const element of document.querySelectorAll("body *")) {
+        if (!element.checkVisibility() || isClipped(element)) continue;
+        const { overflowX, fontSize } = getComputedStyle(element);
+        const { left, right, width } = element.getBoundingClientRect();
+        const name = `${element.localName}.${element.className}`;
+        if (width && (left < -1 || right > innerWidth + 1)) found.push(`${name} is outside`);
+        const isCut = overflowX !== "visible" && element.scrollWidth > element.clientWidth + 1;
+        const isLine = element.matches("input, .words"); // of a preview
+        if (isCut && element.clientWidth && !isLine) found.push(`${name} is cut`);
+        const isField = element.matches("textarea, select, input:not([type=checkbox], [type=radio])");
+        if (isField && parseFloat(fontSize) < 16) found.push(`${element.id} is small`);
+    }
+    return found;
+}"""
+
 
 async def serious_faults(page: Page) -> list[str]:
     """Return what axe rates as serious or critical."""
@@ -35,7 +55,9 @@ async def serious_faults(page: Page) -> list[str]:
 
 
 async def faults_in_every_look(page: Page) -> list[str]:
-    """Return serious faults and horizontal scrolling, in both color schemes and on small to large screens."""
+    """Return serious faults and horizontal scrolling, in both color schemes, on small to large screens, and with text
+    of twice the size on a small one.
+    """
     before = page.viewport_size
     faults = []
     for width, height, scheme in LOOKS:
@@ -44,6 +66,12 @@ async def faults_in_every_look(page: Page) -> list[str]:
         faults += [f"{width} {scheme}: {fault}" for fault in await serious_faults(page)]
         if await page.evaluate("() => document.documentElement.scrollWidth > innerWidth"):
             faults.append(f"{width}: wider than the screen")
+    await page.set_viewport_size({"width": 320, "height": 640})
+    resize = "(size) => { document.documentElement.style.fontSize = size; }"
+    small = [fault for fault in await page.evaluate(CUT) if "small" in fault]
+    await page.evaluate(resize, "200%")
+    faults += [f"text of 200 %: {fault}" for fault in small + await page.evaluate(CUT)]
+    await page.evaluate(resize, "")
     if before is not None:
         await page.set_viewport_size(before)
     return faults

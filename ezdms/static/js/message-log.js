@@ -13,6 +13,7 @@ customElements.define("message-log", class extends HTMLElement {
     if (this.button) return; // put away and shown again (navigate.js)
     const thread = this.closest("message-thread");
     this.button = thread.querySelector(".newer");
+    thread.querySelector(".outbox").ariaLive = "off"; // one's own message is announced once: when the server shows it
     onPress(this.button, () => this.toBottom());
     this.rows = thread.rows;
     this.addEventListener("scroll", () => this.#count(), { passive: true });

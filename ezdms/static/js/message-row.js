@@ -41,7 +41,9 @@ customElements.define("message-row", class extends HTMLElement {
 
   #draw() {
     this.className = `message ${this.isOwn ? "own" : "theirs"}`;
+    this.role = "article";
     this.append(instantiate("message"));
+    this.querySelector(".bubble").ariaHidden = "true"; // screen readers announce it as a whole, once it is shown
     this.text = this.querySelector("sealed-text");
     this.text.toggleAttribute("data-sealed", this.hasAttribute("data-sealed"));
     this.querySelector(".meta local-time").show(this.at);
@@ -64,6 +66,7 @@ customElements.define("message-row", class extends HTMLElement {
   // `message`: as verified, or null with the reason. `sender`: the name to show.
   show({ message, failure, isGone }, sender, isTimeOff) {
     this.querySelector(".sender").textContent = sender;
+    this.ariaLabel = `${sender}, ${this.querySelector(".meta local-time").textContent}`;
     this.text.removeAttribute("data-sealed"); // decrypted: no need to keep it twice
     this.removeAttribute("data-sealed");
     this.toggleAttribute("data-failed", !message && !isGone);
@@ -77,6 +80,7 @@ customElements.define("message-row", class extends HTMLElement {
     const signed = this.querySelector(".signed");
     signed.hidden = !isTimeOff;
     if (isTimeOff) signed.textContent = `⚠ Signed at a different time: ${inFull(message.ts)}`;
+    this.querySelector(".bubble").ariaHidden = null;
   }
 
   // Show what is wrong with its place: missing messages, out of order, crossed; "" if nothing is.

@@ -84,11 +84,26 @@ customElements.define("message-thread", class extends HTMLElement {
   get isAlarmed() { return this.#alarms.stand; }
   get isHeld() { return this.isAlarmed || this.#lookUp.isOpen; }
 
+  // Screen readers announce what arrives, not what is loaded.
+  async #quietly(loading) {
+    this.log.ariaBusy = "true";
+    try {
+      return await loading();
+    } finally {
+      this.log.ariaBusy = "false";
+    }
+  }
+
   async #load() {
     this.isUnloaded = false;
     try {
-      await this.loaded.load(`/c/${this.conversation}/open`);
-      if (!this.hasFacts) throw new Error(NOT_LOADED);
+      this.log.toggleAttribute("data-new", true);
+      await this.#quietly(async () => {
+        await this.loaded.load(`/c/${this.conversation}/open`);
+        if (!this.hasFacts) throw new Error(NOT_LOADED);
+        await this.settled();
+        this.log.toggleAttribute("data-new", false);
+      });
     } catch (error) {
       if (error.status === 401) return showFront("Log in to open this page.");
       if (error.status === 404) return showNothing(this);
@@ -217,11 +232,13 @@ customElements.define("message-thread", class extends HTMLElement {
   }
 
   // Load the previous page of messages. False if there is none.
-  async loadOlder() {
-    const isThere = await this.loaded.loadOlder();
-    await this.settled();
-    this.#settle();
-    return isThere;
+  loadOlder() {
+    return this.#quietly(async () => {
+      const isThere = await this.loaded.loadOlder();
+      await this.settled();
+      this.#settle();
+      return isThere;
+    });
   }
 
   // Load older pages until `isSo()` is true.

@@ -6,11 +6,13 @@ import { focusLater, onPress, showAlert } from "./dom.js";
 import { drawQr } from "./qr-code.js";
 
 const TRUST = {
-  "search-pin": ["Verified by Search PIN", "You entered their Search PIN, which belongs to their key and no other."],
-  "safety-number": ["Verified by safety number", "You compared safety numbers with them, and they were the same."],
-  link: ["Not verified: added by link", "You opened a link with a Search PIN. The link’s author chose the person. "
+  "search-pin": ["Verified", " by Search PIN",
+    "You entered their Search PIN, which belongs to their key and no other."],
+  "safety-number": ["Verified", " by safety number", "You compared safety numbers with them, and they were the same."],
+  link: ["Not verified", ": added by link",
+    "You opened a link with a Search PIN. The link’s author chose the person. "
     + "If the person you mean gave it to you themselves, say so; otherwise do one of these:"],
-  "": ["Not verified", "You have not checked yet that this is the person whose name you see. Do one of these:"],
+  "": ["Not verified", "", "You have not checked yet that this is the person whose name you see. Do one of these:"],
 };
 const DIFFERENT = "This code belongs to another conversation, or someone is between you. Do not trust it.";
 
@@ -38,10 +40,12 @@ customElements.define("who-is-this", class extends HTMLElement {
 
   #show() {
     const { verified } = this.thread.contact.known;
-    const [words, explained] = TRUST[verified] ?? TRUST[""];
+    const [words, how, explained] = TRUST[verified] ?? TRUST[""];
     this.button.disabled = false;
     this.button.dataset.trust = verified === "link" ? "none" : verified || "none";
-    this.button.textContent = words;
+    const said = document.createElement("span");
+    said.append(words, Object.assign(document.createElement("span"), { className: "how", textContent: how }));
+    this.button.replaceChildren(said); // phones show only the words
     this.querySelector(".explained").textContent = explained;
     this.querySelector(".by-link").hidden = verified !== "link";
   }
