@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Locator, Page, expect
 
+from ezdms import crypto
 from tests.browser.home import Home
 from tests.browser.lies.peers import Peer, milliseconds
 from tests.support.hostile import Hostile, alter
@@ -174,15 +175,19 @@ async def test_each_day_has_one_pill_also_at_page_boundaries_and_whatever_the_se
 
 
 async def test_the_names_of_days_change_at_midnight_without_a_reload(home: Home) -> None:
-    alice, bob = await talk(home, "today", "yesterday")
+    someone = await Someone.is_in(home.browser, home.server, "sleepless")  # the clock is that of a whole context
+    bob = await home.peer()
+    await bob.starts_with(someone.search_pin)
+    for text in ("yesterday", "today"):
+        await bob.writes(text)
     await move(home, bob, DAY, 0)
-    tab = await alice.new_tab()
-    await tab.clock.install()
-    await tab.goto(f"{alice.address}/c/{bob.conversation}")
-    pills = tab.locator(".day")
+    page = someone.page
+    await page.clock.install()
+    await page.goto(f"{someone.address}/c/{bob.conversation}")
+    pills = page.locator(".day")
     await expect(pills).to_have_text(["Yesterday", "Today"])
-    await tab.clock.fast_forward(DAY)
-    weekday = await tab.evaluate(
+    await page.clock.fast_forward(DAY)
+    weekday = await page.evaluate(
         f"() => new Intl.DateTimeFormat(undefined, {{ weekday: 'long' }}).format(Date.now() - {2 * DAY})"
     )
     await expect(pills).to_have_text([weekday, "Yesterday"])
@@ -321,3 +326,22 @@ async def test_hundreds_of_combining_marks_stay_inside_their_bubble(home: Home) 
     await middle.evaluate("(bubble) => { bubble.style.visibility = 'hidden'; }")
     assert [await each.screenshot() for each in neighbors] == drawn
     assert await texts_of(alice.page).nth(1).evaluate("(text) => text.textContent.length") == 499
+
+
+async def test_two_contacts_with_one_name_are_told_apart_by_their_keys_everywhere(home: Home) -> None:
+    alice, one = await talk(home, "one")
+    page = alice.page
+    await alice.opens(one.name)
+    heading = page.get_by_role("heading", level=1)
+    await expect(heading).to_have_text(one.name)
+    other = await home.peer(one.name.upper())
+    await other.starts_with(alice.search_pin)
+    fingerprints = [crypto.fingerprint(each.keys.ik).hex().upper() for each in (one, other)]
+    length = next(size for size in range(4, 65) if fingerprints[0][:size] != fingerprints[1][:size])
+    tags = [f"key {each[:length]}" for each in fingerprints]
+    await expect(heading).to_have_text(f"{one.name} {tags[0]}")  # at once, also where it is open
+    await expect(page).to_have_title(re.compile(rf"^(\(\d+\) )?{one.name} \({tags[0]}\) · EZ-DMS$"))
+    for name, tag in zip((one.name, other.name), tags, strict=True):
+        await alice.list.get_by_role("link", name=f"{name} {tag}").click()
+        await expect(heading).to_have_text(f"{name} {tag}")
+        await expect(page).to_have_title(re.compile(rf"^(\(\d+\) )?{name} \({tag}\) · EZ-DMS$"))

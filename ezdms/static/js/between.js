@@ -14,9 +14,7 @@ export class Between {
   }
 
   // The row with the divider, if any.
-  get firstNew() {
-    return this.rows.querySelector(".new")?.parentElement;
-  }
+  get firstNew() { return this.rows.querySelector(".new")?.parentElement; }
 
   divide(from, to) {
     [this.#from, this.#to] = [from, to];

@@ -21,17 +21,11 @@ export class CatchUp {
     return this.element.querySelector("older-messages");
   }
 
-  get hasOlder() {
-    return this.#older !== null;
-  }
+  get hasOlder() { return this.#older !== null; }
 
-  get complete() {
-    return this.#complete;
-  }
+  get complete() { return this.#complete; }
 
-  rowOf(seq) {
-    return this.#rows.get(seq);
-  }
+  rowOf(seq) { return this.#rows.get(seq); }
 
   // The newest rows have arrived. Without <older-messages>, none is missing before them, whatever their seq.
   begin() {

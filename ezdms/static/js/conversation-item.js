@@ -2,7 +2,7 @@
 // there is a message more, its place. The link stays the same element, so that a click is not lost when one arrives.
 
 import { showAvatar } from "./avatar.js";
-import { findName, isCurrent, isRenewing, noteOf, personOf, standIn } from "./conversation-list.js";
+import { findName, isCurrent, isRenewing, noteOf, personOf, showNameIn, standIn } from "./conversation-list.js";
 import { moveBefore } from "./dom.js";
 import { drawable } from "./fonts.js";
 import { judgeLine, watchLine } from "./previews.js";
@@ -94,7 +94,7 @@ customElements.define("conversation-item", class extends HTMLElement {
     if (name === undefined && this.dataset.statement) findName(this);
     showAvatar(this.querySelector(".avatar"), name, ik);
     const deleted = name ? `${name} (deleted account)` : "Deleted account";
-    this.querySelector(".who").textContent = isGone ? deleted : name ?? "…";
+    showNameIn(this.querySelector(".who"), isGone ? deleted : name ?? "…", this.conversation);
     judgeLine(this);
   }
 

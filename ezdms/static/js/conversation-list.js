@@ -13,7 +13,11 @@ import { account } from "./session.js";
 const AT_ONCE = 20; // key statements checked in parallel
 const UNKNOWN = { name: "Unknown person" };
 
+const SHORTEST_TAG = 4; // hexadecimal digits
+
 const people = new Map(); // conversation → {name, ik}: as signed, and their identity key as b64u
+const namesakes = new Map(); // name, whatever its case → the conversations with people of that name
+const tags = new Map(); // conversation → what tells this person from namesakes
 const lines = new Map(); // conversation → its <conversation-item>
 const notes = new Map(); // conversation → {draft, unsent}
 const unknown = []; // lines whose name is not known yet
@@ -31,8 +35,51 @@ export const lineOf = (conversation) => lines.get(conversation);
 export function setPerson(conversation, { name, ik }) {
   const known = people.get(conversation);
   if (known?.name === name && known.ik === ik) return;
+  namesakes.get(known?.name.toLowerCase())?.delete(conversation);
   people.set(conversation, { name, ik });
+  if (ik) tellApart(name.toLowerCase(), conversation);
+  showPerson(conversation);
+}
+
+function showPerson(conversation) {
   lines.get(conversation)?.showName();
+  document.querySelectorAll("message-thread").forEach(showHead);
+}
+
+// People with the same name are told apart by the start of their fingerprints: as much of it as that takes.
+async function tellApart(name, newcomer) {
+  const all = namesakes.get(name) ?? new Set();
+  namesakes.set(name, all.add(newcomer));
+  if (all.size === 1) return;
+  const twins = [...all];
+  const keys = twins.map((conversation) => crypto.b64uDecode(people.get(conversation).ik, 32));
+  const hex = (byte) => byte.toString(16).padStart(2, "0").toUpperCase();
+  const fps = (await Promise.all(keys.map(crypto.fingerprint))).map((fp) => Array.from(fp, hex).join(""));
+  let length = SHORTEST_TAG;
+  while (length < 64 && new Set(fps.map((fp) => fp.slice(0, length))).size < fps.length) length += 1;
+  twins.forEach((conversation, i) => tags.set(conversation, `key ${fps[i].slice(0, length)}`));
+  twins.forEach(showPerson);
+}
+
+// "key 3F9A" if another contact has the same name, otherwise "".
+const tagOf = (conversation) => tags.get(conversation) ?? "";
+
+// Show this name in the element, with the tag if there is one.
+export function showNameIn(element, name, conversation) {
+  const parts = [name, tagOf(conversation)].filter(Boolean)
+    .map((textContent, i) => Object.assign(document.createElement("span"), { textContent, className: i ? "tag" : "" }));
+  element.replaceChildren(...(parts.length > 1 ? [parts[0], " ", parts[1]] : [name]));
+}
+
+// Show whose conversation this is, above it and in the title.
+export function showHead(thread) {
+  const { conversation, partnerName: name } = thread;
+  const tag = tagOf(conversation);
+  const head = `${name}${tag && ` (${tag})`} · EZ-DMS`;
+  if (name === undefined || thread.pageTitle === head) return;
+  thread.pageTitle = head;
+  showNameIn(thread.querySelector("h1"), name, conversation);
+  if (conversation === current) setCurrent(conversation, head);
 }
 
 // Register a new line. Returns the existing line of the same conversation, if any.

@@ -56,9 +56,7 @@ customElements.define("message-log", class extends HTMLElement {
     for (const element of [this, rows.parentElement]) observer.observe(element);
   }
 
-  get isAtBottom() {
-    return Math.abs(this.scrollTop) < NEAR;
-  }
+  get isAtBottom() { return Math.abs(this.scrollTop) < NEAR; }
 
   toBottom() {
     this.scrollTop = 0;

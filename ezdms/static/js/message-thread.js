@@ -5,13 +5,13 @@ import { Between } from "./between.js";
 import { showAvatar } from "./avatar.js";
 import { CatchUp } from "./catch-up.js";
 import { Contact } from "./contact.js";
-import { setCurrent, setNote } from "./conversation-list.js";
+import { setNote, showHead } from "./conversation-list.js";
 import * as crypto from "./crypto.js";
 import { offerAgain } from "./dom.js";
 import { showFront } from "./front.js";
 import { Judge } from "./judge.js";
 import { LookUp } from "./look-up.js";
-import { currentThread, showNothing } from "./navigate.js";
+import { showNothing } from "./navigate.js";
 import { Opening } from "./opening.js";
 import { identify } from "./partner.js";
 import { noteNewest } from "./previews.js";
@@ -63,6 +63,7 @@ customElements.define("message-thread", class extends HTMLElement {
 
   // The page starts to show this conversation, or leaves it.
   enter() {
+    showHead(this);
     this.reading.enter();
     this.#followed = 0;
     this.#lookUp.again();
@@ -140,9 +141,7 @@ customElements.define("message-thread", class extends HTMLElement {
   #showPartner({ name, ik }, hasLeft) {
     this.partnerName = name;
     showAvatar(this.querySelector(".avatar"), name, crypto.b64uEncode(ik));
-    this.querySelector("h1").textContent = name;
-    this.pageTitle = `${name} · EZ-DMS`;
-    if (this === currentThread()) setCurrent(this.conversation, this.pageTitle);
+    showHead(this);
     this.querySelector(".left").hidden = !hasLeft;
     this.querySelector("message-composer").hidden = hasLeft;
     const empty = this.querySelector(".empty");

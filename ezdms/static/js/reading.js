@@ -58,13 +58,9 @@ export class Reading {
     await thread.loadUntil(() => isLoaded() || !pages--);
     const { firstNew } = thread.between;
     const row = thread.loaded.rowOf(place) ?? firstNew;
-    this.#scrollTo(row, row === firstNew ? ABOVE : offset);
-    if (firstNew) thread.log.countAfter(from - 1);
-  }
-
-  // Show this row, at least so many pixels below the top, unless one has scrolled already.
-  #scrollTo(row, offset) {
-    const { log } = this.thread;
-    if (row && log.isAtBottom) log.scrollTop += Math.min(topOf(row) - topOf(log) - offset, 0);
+    const { log } = thread;
+    const above = row === firstNew ? ABOVE : offset;
+    if (row && log.isAtBottom) log.scrollTop += Math.min(topOf(row) - topOf(log) - above, 0); // not scrolled yet
+    if (firstNew) log.countAfter(from - 1);
   }
 }

@@ -39,12 +39,8 @@ export function drawText(element, text) {
 }
 
 customElements.define("sealed-text", class extends HTMLElement {
-  show(text) {
-    drawText(this, text);
-  }
+  show(text) { drawText(this, text); }
 
   // Show a placeholder instead.
-  say(sentence) {
-    this.textContent = sentence;
-  }
+  say(sentence) { this.textContent = sentence; }
 });
