@@ -4,7 +4,7 @@ export const PARTS = "lv2HHIcg-IBYfRuTxpBa-6zGb7UmmbAQE_yjJQDFlfE";
 export const STYLES = [
   "sha256-pNHROM8VhuVqr49xGQaL68uqnMdxVJtKCk2KmTb87Jg=",
   "sha256-sXL/spZDprxuOaTASQtKXfsXVdqUPw1LilEEHdj6zzA=",
-  "sha256-JXrapNizOwvTI5+FQDwAlUPDqe9q0n0YdE/Tdt1kBJY=",
+  "sha256-BwszF2diytnIWXeSWD1wRQ4pTCkfwKXPhfl86HVhxac=",
 ];
 export const FONTS = {
   "inter-latin-ext-wght-normal.woff2": "sha256-NLnFBMq3pz43t0Y0OkSRMuVs97VIGvLLgdx03P8lyVY=",
