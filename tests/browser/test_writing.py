@@ -512,3 +512,28 @@ async def test_every_mark_survives_forced_colors(home: Home) -> None:
         assert await page.evaluate(LINES, [".badge", ".tabs a[aria-current]", ".card"]) == []
     finally:
         await page.emulate_media(forced_colors="none")
+
+
+async def test_enter_can_be_set_to_break_the_line_and_ctrl_enter_sends(home: Home) -> None:
+    alice, bob = await home.person("alice"), await home.peer()
+    await alice.starts_with(bob.search_pin)
+    await bob.starts_with(alice.search_pin)
+    page, thread, field = alice.page, alice.page.url, alice.page.get_by_role("textbox", name="Message")
+    setting = page.get_by_role("checkbox", name="Enter sends the message")
+    await page.goto(f"{alice.address}/account")
+    await setting.uncheck()
+    await page.goto(thread)
+    await expect(field).to_have_attribute("enterkeyhint", "enter")
+    await field.fill("one")
+    await field.press("Enter")
+    await page.keyboard.type("two")
+    await expect(field).to_have_value("one\ntwo")
+    await field.press("Control+Enter")
+    await bob.sees("one\ntwo")
+    await page.goto(f"{alice.address}/account")
+    await expect(setting).not_to_be_checked()
+    await setting.check()
+    await page.goto(thread)
+    await field.fill("three")
+    await field.press("Enter")
+    await bob.sees("one\ntwo", "three")

@@ -5,7 +5,21 @@ import { focusLater } from "./dom.js";
 // Whether Enter sends: not on screens that are touched, whose keyboards have no Shift+Enter.
 const touched = matchMedia("(pointer: coarse)");
 export const hasKeyboard = () => !touched.matches;
-export const entersSend = hasKeyboard;
+const KEY = "ezdms-enter"; // what the user chose, in this browser
+const chosen = () => { try { return localStorage.getItem(KEY); } catch { return null; } };
+export const entersSend = () => hasKeyboard() && chosen() !== "breaks";
+
+// <enter-sends>: the setting, where there is a choice.
+customElements.define("enter-sends", class extends HTMLElement {
+  connectedCallback() {
+    this.hidden = !hasKeyboard();
+    const box = this.querySelector("input");
+    box.checked = entersSend();
+    box.addEventListener("change", () => {
+      try { localStorage.setItem(KEY, box.checked ? "sends" : "breaks"); } catch { box.checked = true; } // blocked
+    });
+  }
+});
 
 // Whether this key sends the message. Enter that only ends the composition of a word (of Japanese, say) does not.
 // Safari reports it after the composition has ended, but as key 229.

@@ -1,6 +1,6 @@
 // The content of documents of this release: parts (one hash), style sheets and fonts. Made by bin/parts.
 
-export const PARTS = "lv2HHIcg-IBYfRuTxpBa-6zGb7UmmbAQE_yjJQDFlfE";
+export const PARTS = "0ZXJQj-rtNnRG8iOjODmWMpIAZwAt18b68r45iq0vqA";
 export const STYLES = [
   "sha256-pNHROM8VhuVqr49xGQaL68uqnMdxVJtKCk2KmTb87Jg=",
   "sha256-sXL/spZDprxuOaTASQtKXfsXVdqUPw1LilEEHdj6zzA=",
