@@ -21,7 +21,8 @@ ENDED = 1008
 PING_EVERY = 10.0  # seconds; a connection can be dead without being closed
 ANSWER_WITHIN = 10.0  # seconds
 CLOSE_WITHIN = 1.0  # seconds; nobody may be there to answer
-FIRST_PAUSE = 4.0  # seconds: the longest one after a connection is lost
+FIRST_PAUSE = 4.0  # seconds: the longest one for the first tries, since a restart takes only seconds
+FIRST_TRIES = 3
 SHORTEST_PAUSE = 0.1
 LARGEST_FRAME = 64 * 1024  # bytes
 MOST = 1000  # conversations; more news than that becomes one ring for all
@@ -29,8 +30,9 @@ MOST = 1000  # conversations; more news than that becomes one ring for all
 
 def pause(attempt: int) -> float:
     """Seconds to wait before connecting again: random, since a restarted server loses all its connections at once, and
-    longer with each attempt that failed."""
-    return random.uniform(SHORTEST_PAUSE, min(LONGEST_PAUSE, FIRST_PAUSE * 2.0**attempt))  # noqa: S311
+    doubled with each attempt that failed after the first ones."""
+    doubled = 2.0 ** max(attempt + 1 - FIRST_TRIES, 0)
+    return random.uniform(SHORTEST_PAUSE, min(LONGEST_PAUSE, FIRST_PAUSE * doubled))  # noqa: S311
 
 
 class Straight(connect):

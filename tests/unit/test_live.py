@@ -43,13 +43,13 @@ async def test_repeated_requests_to_ring_later_ring_once() -> None:
 
 PAUSES = """
 import { pauseAfter } from "file://%s/ezdms/static/js/pause.js";
-const pauses = [0, 1, 2, 50].map((attempt) => Array.from({ length: 500 }, (_, i) => pauseAfter(attempt, i / 500)));
+const pauses = [0, 2, 3, 50].map((attempt) => Array.from({ length: 500 }, (_, i) => pauseAfter(attempt, i / 500)));
 console.log(JSON.stringify(pauses));
 """
 
 
 def of_the_page() -> list[list[float]]:
-    """Seconds that 500 pages wait, whose random numbers are spread evenly: after no, one, two and 50 failed tries."""
+    """Seconds that 500 pages wait, whose random numbers are spread evenly: after no, two, three and 50 failed tries."""
     node = shutil.which("node")
     if node is None:
         skip_or_fail("node is missing: run bin/test on a machine with node")
@@ -61,7 +61,7 @@ def of_the_page() -> list[list[float]]:
 def of_the_python_client(monkeypatch: pytest.MonkeyPatch) -> list[list[float]]:
     """The same."""
     found = []
-    for attempt in (0, 1, 2, 50):
+    for attempt in (0, 2, 3, 50):
         numbers = iter(range(500))
         monkeypatch.setattr(random, "uniform", lambda low, high: low + (high - low) * next(numbers) / 500)  # noqa: B023
         found.append([live.pause(attempt) for _ in range(500)])
@@ -75,7 +75,7 @@ def test_500_clients_of_a_restarted_server_return_over_several_seconds(monkeypat
         assert busiest <= 130
         assert 0 < min(first) < 0.2  # a single one returns within four seconds, on average two
         assert 3.9 < max(first) <= 4
-        assert [round(max(longer)) for longer in pauses] == [4, 8, 10, 10]
+        assert [round(max(longer)) for longer in pauses] == [4, 4, 8, 10]
 
 
 async def test_the_python_client_notices_a_connection_that_has_fallen_silent(

@@ -11,6 +11,7 @@ export class CatchUp {
   #start = 0; // rows up to this seq are loaded by <older-messages>
   #complete = 0; // the highest seq up to which no later message is missing on this page
   #catching = Promise.resolve(); // one fetch at a time
+  #loadingOlder = null;
 
   // `element` contains the rows; each finds its own place in it (message-row.js).
   constructor(element, conversation) {
@@ -65,13 +66,17 @@ export class CatchUp {
     if (!(await swapIn(await getFragment(address + peek), this.element, "beforeend"))) throw new Error(LEFT_OUT);
   }
 
-  // Replace <older-messages> by the page it stands for. False if there is none.
+  // Replace <older-messages> by the page it stands for, which is requested once. False if there is none.
   async loadOlder() {
-    const older = this.#older;
-    if (!older) return false;
+    if (!this.hasOlder) return false;
+    this.#loadingOlder ??= this.#replace(this.#older).finally(() => { this.#loadingOlder = null; });
+    await this.#loadingOlder;
+    return true;
+  }
+
+  async #replace(older) {
     await this.load(`/messages/${this.conversation}?before=${older.dataset.before}`);
     older.remove();
-    return true;
   }
 
   // Fetch missing rows up to seq `goal`; Infinity: all rows.
