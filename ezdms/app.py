@@ -14,6 +14,7 @@ from ezdms import logs
 from ezdms.actions.erasing import Eraser
 from ezdms.actions.event import Event
 from ezdms.actions.sessions import Sessions, random_id
+from ezdms.actions.sweeping import Sweeper
 from ezdms.db import Database, Unavailable
 from ezdms.edge import certificate
 from ezdms.edge.connection_close import SaysWhenItCloses
@@ -25,7 +26,7 @@ from ezdms.edge.trusted_proxies import TrustedProxies
 from ezdms.hub import Hub
 from ezdms.models.deployment import insert_deployment
 from ezdms.problem import Problem
-from ezdms.routes import accounts, conversations, health, live, messages, pages, pins, sessions, vaults
+from ezdms.routes import accounts, conversations, health, live, messages, pages, pins, sessions, signals, vaults
 from ezdms.settings import Settings
 from ezdms.store import data_folder
 from ezdms.views.shells import shells
@@ -58,7 +59,7 @@ def create_app(settings: Settings) -> Quart:
     app.extensions["ezdms.settings"] = settings
     app.extensions["ezdms.hub"] = Hub[Event]()
     app.extensions["ezdms.shells"] = shells(settings.front)
-    for module in (pages, health, accounts, pins, sessions, vaults, conversations, messages, live):
+    for module in (pages, health, accounts, pins, sessions, vaults, conversations, messages, signals, live):
         app.register_blueprint(module.blueprint)
     app.before_serving(partial(open_database, app))
     app.after_serving(partial(close_database, app))
@@ -79,16 +80,21 @@ def create_app(settings: Settings) -> Quart:
 
 
 async def open_database(app: Quart) -> None:
-    """Open the database unless it is open; called before the first request. Raises DatabaseError or OSError."""
+    """Open the database unless it is open, and empty the messages whose time came while it was closed; called before
+    the first request. Raises DatabaseError or OSError.
+    """
     if "ezdms.database" in app.extensions:
         return
-    data_dir = app.extensions["ezdms.settings"].data_dir
+    settings: Settings = app.extensions["ezdms.settings"]
+    data_dir = settings.data_dir
     data_folder.make(data_dir)
     database = await Database.open(data_dir / data_folder.DATABASE)
     app.extensions["ezdms.database"] = database
     app.extensions["ezdms.sessions"] = Sessions(database)
     app.extensions["ezdms.eraser"] = Eraser(database)
     app.extensions["ezdms.eraser"].start()
+    app.extensions["ezdms.sweeper"] = Sweeper(database, retention=settings.retention)
+    await app.extensions["ezdms.sweeper"].start()
     app.extensions["ezdms.deployment_id"] = await database.write(insert_deployment, deployment_id=random_id(16))
 
 
@@ -96,6 +102,7 @@ async def close_database(app: Quart) -> None:
     """Close the database if it is open."""
     database = app.extensions.pop("ezdms.database", None)
     if database is not None:
+        await app.extensions.pop("ezdms.sweeper").close()
         await app.extensions.pop("ezdms.eraser").close()
         await database.close()
 

@@ -74,6 +74,13 @@ def parse_count(text: str) -> int | None:
     return int(text)
 
 
+def parse_days(text: str) -> int:
+    """A number of days; 0 is never."""
+    if not re.fullmatch(r"0|[1-9][0-9]{0,4}", text):
+        raise SettingsError("expected a number of days from 0 (never) to 99999")
+    return int(text)
+
+
 def parse_percent(text: str) -> int:
     """Percent; 0 or `off` is off."""
     if text == "off":
@@ -206,6 +213,10 @@ class Settings:
     limit_frame: Limit | None = setting("10/second", parse_limit, "Frames received, per WebSocket.")
 
     limit_vault: Limit | None = setting("30/minute", parse_limit, "Vaults stored, per account.")
+    limit_signal: Limit | None = setting("60/minute", parse_limit, "Typing signals and receipts sent, per account.")
+    retention: int = setting(
+        "0", parse_days, "Days after which the server removes the content of every message; 0 is never."
+    )
     quota_account: int | None = setting(
         "256MiB", parse_size, "Storage per account, for messages and vault: bytes, KiB, MiB, GiB, or off."
     )

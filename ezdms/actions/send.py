@@ -11,7 +11,7 @@ from ezdms.actions.event import Event
 from ezdms.db import Conflict, Database
 from ezdms.hub import Hub
 from ezdms.models.conversation import Line, Pair
-from ezdms.models.message import Draft, Message, Outcome, OutOfStep, OverQuota, Stored, insert_message
+from ezdms.models.message import Draft, Message, NoTarget, Outcome, OutOfStep, OverQuota, Stored, insert_message
 from ezdms.problem import Problem
 
 
@@ -48,6 +48,8 @@ def publish(hub: Hub[Event], draft: Draft, sender_id: str, pair: Pair | None, ou
         raise Problem(410, "left", "This person deleted their account. You can no longer message them.")
     if outcome is None:
         raise Problem(422, "envelope", "Expected one copy encrypted for each participant's key.")
+    if isinstance(outcome, NoTarget):
+        raise no_message()
     if isinstance(outcome, OverQuota):
         raise Problem(
             507, "quota", "Your storage on this server is full, so you cannot send messages. Ask the operator."
@@ -68,6 +70,11 @@ def publish(hub: Hub[Event], draft: Draft, sender_id: str, pair: Pair | None, ou
 def no_conversation() -> Problem:
     """The same error for no conversation and for someone else's."""
     return Problem(404, "no_conversation", "There is no such conversation.")
+
+
+def no_message() -> Problem:
+    """The same error for an unknown message, someone else's, and one that cannot be changed."""
+    return Problem(404, "no_message", "There is no such message in this conversation that you can change.")
 
 
 def id_is_taken() -> Problem:
@@ -97,4 +104,6 @@ def _own_copy(draft: Draft, stored: Stored, sender_id: str, sealed: str) -> Mess
         n=draft.n,
         hash=draft.hash,
         encrypted=sealed,
+        expires_in=draft.expires_in,
+        replaces=draft.replaces or None,
     )

@@ -21,6 +21,7 @@ class Mailbox(Generic[Event]):
         self.user_id = user_id
         self.session_id = session_id
         self.joined: set[str] = set()
+        self.takes_json = False  # the socket's frames are JSON
         self.close_code: int | None = None
         self.close_reason = ""
         self._events: deque[Event | str] = deque()

@@ -55,6 +55,12 @@ def _conversations(connection: Connection, user_id: str, first: str) -> list[Row
 
 def _erase(connection: Connection, row: Row, seq: int, limit: int) -> tuple[int, int]:
     """Erase at most `limit` messages of a conversation after `seq`. Returns how many, and the last one's seq."""
+    if seq == 0:
+        fetch_all(
+            connection,
+            "DELETE FROM signals WHERE conversation_id = :conversation_id",
+            conversation_id=row["conversation_id"],
+        )
     if row["left_at"] is None:
         return _empty_copies(connection, row, seq, limit)
     count = _delete_messages(connection, row["conversation_id"], limit)
@@ -86,6 +92,13 @@ def _empty_copies(connection: Connection, row: Row, seq: int, limit: int) -> tup
     fetch_all(
         connection,
         f"""UPDATE messages SET {sealed} = NULL
+            WHERE conversation_id = :conversation_id AND seq > :seq AND seq <= :last""",
+        **of_slice,
+        last=last,
+    )
+    fetch_all(
+        connection,
+        f"""UPDATE message_facts SET gone_{row["side"]} = NULL, mark_{row["side"]} = NULL
             WHERE conversation_id = :conversation_id AND seq > :seq AND seq <= :last""",
         **of_slice,
         last=last,

@@ -15,11 +15,15 @@ from ezdms.models.conversation import (
     select_pair,
     select_pair_to_write,
 )
+from ezdms.models.message_facts import empty_copies, insert_facts, select_replaced
 from ezdms.models.usage import take_room
 
 
 class Draft(NamedTuple):
-    """A message from a sender: ids, counter, and two encrypted copies (JWE compact) with the key id of each."""
+    """A message from a sender: ids, counter, and two encrypted copies (JWE compact) with the key id of each.
+
+    `expires_in`: seconds, 0 = never. `replaces`: id of the sender's message that it edits or deletes, or "".
+    """
 
     conversation_id: str
     message_id: str
@@ -30,10 +34,15 @@ class Draft(NamedTuple):
     sealed_b: str
     key_a: str
     key_b: str
+    expires_in: int = 0
+    replaces: str = ""
 
 
 class Message(NamedTuple):
-    """A stored message as one participant sees it, with their own copy if it still exists."""
+    """A stored message as one participant sees it, with their own copy if it still exists.
+
+    `gone`: why it does not. `mark`: the participant's own.
+    """
 
     conversation_id: str
     message_id: str
@@ -44,6 +53,11 @@ class Message(NamedTuple):
     n: int
     hash: str
     encrypted: str | None
+    expires_in: int = 0
+    replaces: str | None = None
+    gone: str | None = None
+    mark: str | None = None
+    file: str | None = None
 
     def as_json(self) -> dict[str, object]:
         """The message as sent to a participant, as JSON."""
@@ -56,11 +70,22 @@ class Message(NamedTuple):
             "n": self.n,
             "hash": self.hash,
             "encrypted": self.encrypted,
+            "expires_in": self.expires_in,
+            "replaces": self.replaces,
+            "gone": self.gone,
+            "mark": self.mark,
+            "file": self.file,
         }
 
 
-COLUMNS = "conversation_id, message_id, seq, sender_id, created_at, suite, n, hash"
-FROM_MESSAGES = {side: f"SELECT {COLUMNS}, sealed_{side} AS encrypted FROM messages" for side in ("a", "b")}
+FROM_MESSAGES = {
+    side: f"""SELECT m.conversation_id, m.message_id, m.seq, m.sender_id, m.created_at, m.suite, m.n, m.hash,
+                m.sealed_{side} AS encrypted, COALESCE(f.expires_in, 0) AS expires_in, f.replaces,
+                f.gone_{side} AS gone, f.mark_{side} AS mark, f.file
+              FROM messages m
+              LEFT JOIN message_facts f ON f.conversation_id = m.conversation_id AND f.seq = m.seq"""
+    for side in ("a", "b")
+}
 
 
 Opening = tuple[Conversation, list[Message], Message | None]  # with the user's own last message
@@ -80,6 +105,10 @@ class OverQuota(NamedTuple):
     """The sender's storage quota is full."""
 
 
+class NoTarget(NamedTuple):
+    """The message to be replaced is not the sender's own in this conversation, or is a change itself."""
+
+
 class OutOfStep(NamedTuple):
     """The counter is not above the sender's last one, or is too far above it.
 
@@ -90,7 +119,7 @@ class OutOfStep(NamedTuple):
     earlier: Message | None
 
 
-Outcome = Stored | OutOfStep | OverQuota | None
+Outcome = Stored | OutOfStep | OverQuota | NoTarget | None
 
 
 @keeps_sessions
@@ -98,6 +127,8 @@ def insert_message(
     connection: Connection, draft: Draft, *, sender_id: str, quota: int | None
 ) -> tuple[Pair | None, Outcome]:
     """Store a message as the next one in its conversation. Returns its participants, and the outcome.
+
+    A change empties what it replaces in the same transaction, and is taken over quota if it is not larger than that.
 
     No pair: the sender is not in this conversation. A pair without outcome: nothing was stored, because one of them
     deleted their account, or a copy is encrypted for the wrong key. Raises db.Conflict if the conversation already has
@@ -119,7 +150,15 @@ def insert_message(
             side=me.side,
         )
         return pair, OutOfStep(me.last_n + 1, earlier)
-    if not take_room(connection, user_id=sender_id, size=len(draft.sealed_a) + len(draft.sealed_b), quota=quota):
+    size, replaced = len(draft.sealed_a) + len(draft.sealed_b), None
+    if draft.replaces:
+        replaced = select_replaced(
+            connection, conversation_id=draft.conversation_id, message_id=draft.replaces, sender_id=sender_id
+        )
+        if replaced is None:
+            return pair, NoTarget()
+        size -= replaced.size
+    if not take_room(connection, user_id=sender_id, size=size, quota=quota if size > 0 else None):
         return pair, OverQuota()
     moment, seq = now(), last_seq + 1
     connection.execute(  # positional parameters, also in the calls below: names would cost 5 of a message's 60 µs
@@ -139,6 +178,18 @@ def insert_message(
             moment,
         ),
     )
+    for copies in replaced.copies if replaced else ():
+        empty_copies(connection, copies, "replaced", conversation_id=draft.conversation_id)
+    if draft.expires_in or replaced:
+        insert_facts(
+            connection,
+            conversation_id=draft.conversation_id,
+            seq=seq,
+            expires_in=draft.expires_in,
+            replaces=draft.replaces or None,
+            created_at=moment,
+            at_most=replaced.expires_at if replaced else None,
+        )
     connection.execute(
         "UPDATE conversations SET last_seq = ?, last_at = ? WHERE conversation_id = ?",
         (seq, moment, draft.conversation_id),
@@ -154,12 +205,24 @@ def select_message(
     row = fetch_one(
         connection,
         FROM_MESSAGES[side]
-        + " WHERE conversation_id = :conversation_id AND message_id = :message_id AND sender_id = :sender_id",
+        + """ WHERE m.conversation_id = :conversation_id AND m.message_id = :message_id
+              AND m.sender_id = :sender_id""",
         conversation_id=conversation_id,
         message_id=message_id,
         sender_id=sender_id,
     )
     return None if row is None else Message(**dict(row))
+
+
+def select_hash(connection: Connection, *, conversation_id: str, message_id: str) -> str | None:
+    """The hash of the message with this id in this conversation, of either side."""
+    row = fetch_one(
+        connection,
+        "SELECT hash FROM messages WHERE conversation_id = :conversation_id AND message_id = :message_id",
+        conversation_id=conversation_id,
+        message_id=message_id,
+    )
+    return None if row is None else str(row["hash"])
 
 
 def select_newest(connection: Connection, *, conversation_ids: Sequence[str], user_id: str) -> list[Message]:
@@ -168,10 +231,14 @@ def select_newest(connection: Connection, *, conversation_ids: Sequence[str], us
         fetch_one(
             connection,
             """SELECT m.conversation_id, m.message_id, m.seq, m.sender_id, m.created_at, m.suite, m.n, m.hash,
-                   CASE me.side WHEN 'a' THEN m.sealed_a ELSE m.sealed_b END AS encrypted
+                   CASE me.side WHEN 'a' THEN m.sealed_a ELSE m.sealed_b END AS encrypted,
+                   COALESCE(f.expires_in, 0) AS expires_in, f.replaces,
+                   CASE me.side WHEN 'a' THEN f.gone_a ELSE f.gone_b END AS gone,
+                   CASE me.side WHEN 'a' THEN f.mark_a ELSE f.mark_b END AS mark, f.file
                FROM participants me
                JOIN conversations c ON c.conversation_id = me.conversation_id
                JOIN messages m ON m.conversation_id = c.conversation_id AND m.seq = c.last_seq
+               LEFT JOIN message_facts f ON f.conversation_id = m.conversation_id AND f.seq = m.seq
                WHERE me.user_id = :user_id AND me.conversation_id = :conversation_id""",
             user_id=user_id,
             conversation_id=conversation_id,
@@ -186,7 +253,7 @@ def select_last_sent(connection: Connection, *, conversation_id: str, sender_id:
     row = fetch_one(
         connection,
         FROM_MESSAGES[side]
-        + " WHERE conversation_id = :conversation_id AND sender_id = :sender_id ORDER BY n DESC LIMIT 1",
+        + " WHERE m.conversation_id = :conversation_id AND m.sender_id = :sender_id ORDER BY m.n DESC LIMIT 1",
         conversation_id=conversation_id,
         sender_id=sender_id,
     )
@@ -235,15 +302,15 @@ def select_messages(
 ) -> list[Message]:
     """At most `limit` messages by rising seq: the first after `after`, else the last before `before`, else the last."""
     if after is not None:
-        bound, order = "seq > :bound", "ASC"
+        bound, order = "m.seq > :bound", "ASC"
     elif before is not None:
-        bound, order = "seq < :bound", "DESC"
+        bound, order = "m.seq < :bound", "DESC"
     else:
-        bound, order = "seq > 0", "DESC"
+        bound, order = "m.seq > 0", "DESC"
     rows = fetch_all(
         connection,
         FROM_MESSAGES[side]
-        + f" WHERE conversation_id = :conversation_id AND {bound} ORDER BY seq {order} LIMIT :limit",
+        + f" WHERE m.conversation_id = :conversation_id AND {bound} ORDER BY m.seq {order} LIMIT :limit",
         conversation_id=conversation_id,
         bound=after if after is not None else before,
         limit=limit,

@@ -28,7 +28,8 @@ def select_usage(connection: Connection, *, user_id: str) -> Usage | None:
 
 
 def take_room(connection: Connection, *, user_id: str, size: int, quota: int | None) -> bool:
-    """Add `size` bytes of a message. False, without adding, if that would exceed the quota (None: off)."""
+    """Add `size` bytes of a message (less what it frees). False, without adding, if that would exceed the quota (None:
+    off)."""
     changed = connection.execute(
         """UPDATE usage SET message_bytes = message_bytes + ?1
            WHERE user_id = ?2 AND (?3 IS NULL OR message_bytes + vault_bytes + ?1 <= ?3)""",
@@ -38,10 +39,11 @@ def take_room(connection: Connection, *, user_id: str, size: int, quota: int | N
 
 
 def give_back(connection: Connection, *, user_id: str, size: int) -> None:
-    """Subtract deleted bytes of this account's messages."""
+    """Subtract emptied bytes of this account's messages. A deleted account counts nothing any more."""
     fetch_all(
         connection,
-        "UPDATE usage SET message_bytes = message_bytes - :size WHERE user_id = :user_id",
+        """UPDATE usage SET message_bytes = message_bytes - :size WHERE user_id = :user_id
+           AND EXISTS (SELECT 1 FROM users u WHERE u.user_id = :user_id AND u.left_at IS NULL)""",
         user_id=user_id,
         size=size,
     )

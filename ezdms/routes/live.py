@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import replace
+from math import ceil
 from typing import Any
 
 from quart import Blueprint, websocket
@@ -12,7 +13,8 @@ from quart import Blueprint, websocket
 from ezdms.actions.conversations import mark_as_read
 from ezdms.actions.event import Event
 from ezdms.actions.sessions import EXPIRED
-from ezdms.db import now
+from ezdms.actions.signaling import parse_signal, signal
+from ezdms.db import Unavailable, now
 from ezdms.edge.quart_asgi import SocketGone
 from ezdms.hub import SESSION_ENDED, Mailbox
 from ezdms.models.conversation import select_conversation
@@ -20,14 +22,16 @@ from ezdms.models.session import Session
 from ezdms.problem import Problem
 from ezdms.web import context
 from ezdms.web.admission import find_session
+from ezdms.web.answers import again_later, too_often
 from ezdms.web.bodies import LARGEST_BODY
 from ezdms.web.fields import parse_object, pick_fields
 from ezdms.web.limits import Bucket, by_account, limited
-from ezdms.web.pipeline import Outgoing
+from ezdms.web.pipeline import LONGEST_ID, Outgoing
 
 blueprint = Blueprint("live", __name__)
 
 JSON_FRAMES = "ezdms.json"
+SIGNAL = ("conversation_id", "slot", "sealed")
 PONG = '{"event":"pong"}'  # the same for pages and programs
 LARGEST_FRAME = LARGEST_BODY  # characters: the same limit as for POST
 GONE = 1001
@@ -42,6 +46,7 @@ async def live() -> None:
     session = context.session()
     as_json = JSON_FRAMES in websocket.requested_subprotocols
     mailbox = context.hub().subscribe(session.user_id, session.session_id)  # counted from now on
+    mailbox.takes_json = as_json
     try:
         await websocket.accept(subprotocol=JSON_FRAMES if as_json else None)
         if await find_session(context.sessions(), websocket) is None:  # logged out while this socket was opening
@@ -115,6 +120,8 @@ async def _read_frames(mailbox: Mailbox[Event], session: Session, as_json: bool)
             event = pick_fields(members, ("event",))["event"]
             if event == "send_message" and as_json:
                 await outgoing.send(members)
+            elif event == "signal" and as_json:
+                await _signal(mailbox, session, members)
             elif event == "join":
                 await _join(mailbox, session, _conversation_id(members), as_json)
             elif event == "leave":
@@ -125,6 +132,21 @@ async def _read_frames(mailbox: Mailbox[Event], session: Session, as_json: bool)
                 return MALFORMED
         except Problem:
             return MALFORMED
+
+
+async def _signal(mailbox: Mailbox[Event], session: Session, members: list[tuple[str, Any]]) -> None:
+    """Relay a signal, like POST /signal and counted with it. A refused one gets an error."""
+    conversation_id = _conversation_id(members)
+    try:
+        seconds = context.limiter().count("signals.send_signal", session.user_id)
+        if seconds:
+            raise too_often(ceil(seconds))
+        draft = parse_signal(pick_fields(members, SIGNAL))
+        await signal(context.database(), context.hub(), draft, session.user_id)
+    except (Problem, Unavailable) as error:
+        problem = error if isinstance(error, Problem) else again_later(error)
+        refused = {"event": "error", "message_id": None, "conversation_id": conversation_id[:LONGEST_ID]}
+        mailbox.put(json.dumps(refused | problem.as_json()))
 
 
 def _conversation_id(members: list[tuple[str, Any]]) -> str:

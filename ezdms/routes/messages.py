@@ -8,6 +8,7 @@ from quart import Blueprint, Response, request
 
 from ezdms.actions import send
 from ezdms.actions.conversations import mark_as_read, open_one
+from ezdms.actions.hiding import hide
 from ezdms.models.message import select_newest, select_page
 from ezdms.problem import Problem
 from ezdms.protocol import encoding
@@ -16,8 +17,8 @@ from ezdms.web import context
 from ezdms.web.admission import public
 from ezdms.web.answers import answer
 from ezdms.web.bodies import read_fields
-from ezdms.web.drafts import FIELDS, parse_draft
-from ezdms.web.fields import parse_integer
+from ezdms.web.drafts import FIELDS, OPTIONAL, parse_draft
+from ezdms.web.fields import parse_bytes, parse_integer
 from ezdms.web.limits import by_account, limited
 
 blueprint = Blueprint("messages", __name__)
@@ -32,9 +33,11 @@ MOST_PREVIEWS = 40  # conversations in one request; more lines than a screen sho
 async def send_message() -> Response:
     """Store an encrypted message and publish it to both users' sockets. A repeat gets the first response again."""
     session = context.session()
-    draft = parse_draft(await read_fields(*FIELDS))
+    draft = parse_draft(await read_fields(*FIELDS, optional=OPTIONAL))
     quota = context.settings().quota_account
     sent = await send.send(context.database(), context.hub(), draft, session.user_id, quota=quota)
+    if draft.replaces:
+        context.sweeper().forget_soon()
     for _ in range(2):  # let the frames for both be written and sent before the response
         await asyncio.sleep(0)
     return answer(
@@ -42,6 +45,17 @@ async def send_message() -> Response:
         lambda: fragments.message_list([sent.message], user_id=session.user_id),
         200 if sent.is_repeat else 201,
     )
+
+
+@blueprint.post("/hide_message")
+@limited("send", by_account)
+async def hide_message() -> Response:
+    """Empty the user's own copy of a message, and keep their mark in its place."""
+    fields = await read_fields("conversation_id", "message_id", "mark")
+    parse_bytes("message_id", fields["message_id"], 16)
+    await hide(context.database(), context.session(), **fields)
+    context.sweeper().forget_soon()
+    return Response(status=204)
 
 
 @blueprint.get("/messages/<conversation_id>")

@@ -9,6 +9,7 @@ from quart import current_app, g
 from ezdms.actions.erasing import Eraser
 from ezdms.actions.event import Event
 from ezdms.actions.sessions import Sessions
+from ezdms.actions.sweeping import Sweeper
 from ezdms.db import Database
 from ezdms.hub import Hub
 from ezdms.models.session import Session
@@ -25,6 +26,11 @@ def database() -> Database:
 def eraser() -> Eraser:
     """What erases the messages of deleted accounts."""
     return cast(Eraser, current_app.extensions["ezdms.eraser"])
+
+
+def sweeper() -> Sweeper:
+    """What empties messages at their time."""
+    return cast(Sweeper, current_app.extensions["ezdms.sweeper"])
 
 
 def sessions() -> Sessions:

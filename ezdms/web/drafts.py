@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 from ezdms.models.message import Draft
+from ezdms.models.message_facts import LONGEST_LIFE
 from ezdms.problem import Problem
 from ezdms.protocol import encoding, envelope
 from ezdms.web.fields import parse_bytes, parse_integer
 
 FIELDS = ("conversation_id", "message_id", "n", "hash", "suite", "content_for_a", "content_for_b")
+OPTIONAL = ("expires_in", "replaces", "file")
 
 
 def parse_draft(fields: dict[str, str]) -> Draft:
-    """Parse FIELDS strictly. Both copies must look like a message and have the same size. Problem 400 or 422."""
+    """Parse FIELDS and OPTIONAL strictly. Both copies must look like a message and have the same size.
+
+    Problem 400, 404 or 422.
+    """
     n = parse_integer("n", fields["n"], low=1, high=encoding.LARGEST_INTEGER)
     if fields["suite"] != "1":
         raise Problem(422, "suite", "This server supports only message suite 1.")
     for name, size in (("message_id", 16), ("hash", 32)):
         parse_bytes(name, fields[name], size)
+    expires_in = parse_integer("expires_in", fields.get("expires_in", "0"), low=0, high=LONGEST_LIFE)
+    for name in ("replaces", "file"):
+        if fields.get(name):
+            parse_bytes(name, fields[name], 16)
+    if fields.get("file"):
+        raise Problem(404, "no_file", "There is no such file.")  # this server does not store files yet
     sealed_a, sealed_b = fields["content_for_a"], fields["content_for_b"]
     try:
         key_a, key_b = envelope.key_id_of(sealed_a), envelope.key_id_of(sealed_b)
@@ -34,4 +45,6 @@ def parse_draft(fields: dict[str, str]) -> Draft:
         sealed_b=sealed_b,
         key_a=key_a,
         key_b=key_b,
+        expires_in=expires_in,
+        replaces=fields.get("replaces", ""),
     )

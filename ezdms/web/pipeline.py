@@ -19,7 +19,7 @@ from ezdms.models.session import Session
 from ezdms.problem import Problem
 from ezdms.web import context
 from ezdms.web.answers import again_later, too_often
-from ezdms.web.drafts import FIELDS, parse_draft
+from ezdms.web.drafts import FIELDS, OPTIONAL, parse_draft
 from ezdms.web.fields import pick_fields
 
 MOST_UNDER_WAY = 16  # messages of one socket waiting to be stored, in order
@@ -36,6 +36,7 @@ class Outgoing:
         self._mailbox = mailbox
         self._user_id = session.user_id
         self._database, self._hub, self._limiter = context.database(), context.hub(), context.limiter()
+        self._sweeper = context.sweeper()
         self._quota = context.settings().quota_account
         self._under_way = 0
         self._room: asyncio.Future[None] | None = None  # send() waits for it
@@ -46,7 +47,7 @@ class Outgoing:
             seconds = self._limiter.count("messages.send_message", self._user_id)
             if seconds:
                 raise too_often(ceil(seconds))
-            draft = parse_draft(pick_fields(members, FIELDS))
+            draft = parse_draft(pick_fields(members, FIELDS, OPTIONAL))
             write = self._database.submit(insert_message, draft, sender_id=self._user_id, quota=self._quota)
         except (Problem, Unavailable) as error:
             given = [value for name, value in members if name == "message_id" and isinstance(value, str)]
@@ -61,6 +62,8 @@ class Outgoing:
     def _finish(self, draft: Draft, write: asyncio.Future[tuple[Pair | None, Outcome]]) -> None:
         try:
             self._tell(send.publish(self._hub, draft, self._user_id, *write.result()))
+            if draft.replaces:
+                self._sweeper.forget_soon()
         except Conflict:
             self._tell_error(draft.message_id, send.id_is_taken())
         except (Problem, Unavailable) as error:

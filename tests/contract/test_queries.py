@@ -6,7 +6,7 @@ import pytest
 from quart import Quart
 
 from ezdms.db import Connection, Database, fetch_all
-from ezdms.models import conversation, erasure, message, session, user, vault
+from ezdms.models import conversation, erasure, message, message_facts, session, signal, user, vault
 
 QUERIES = {
     "log in": (user.select_user_by_login_id, {"login_id": "x"}),
@@ -29,6 +29,17 @@ QUERIES = {
     "newest page": (message.select_messages, {"conversation_id": "x", "side": "a", "limit": 50}),
     "page before": (message.select_messages, {"conversation_id": "x", "side": "a", "limit": 50, "before": 9}),
     "catch up": (message.select_messages, {"conversation_id": "x", "side": "a", "limit": 50, "after": 9}),
+    "find a message to hide": (message.select_hash, {"conversation_id": "x", "message_id": "x"}),
+    "find what a change replaces": (
+        message_facts.select_replaced,
+        {"conversation_id": "x", "message_id": "x", "sender_id": "x"},
+    ),
+    "earlier changes": (message_facts._select_changes, {"conversation_id": "x", "message_id": "x"}),
+    "see if messages disappear": (message_facts.is_due, {"moment": 1}),
+    "messages that disappear": (message_facts.expire_slice, {"moment": 1}),
+    "conversations with old messages": (message_facts.select_outdated, {"after": "", "before": 1, "limit": 5}),
+    "old messages": (message_facts.retire_slice, {"conversation_id": "x", "before": 1}),
+    "list signals": (signal.select_signals, {"conversation_id": "x", "user_id": "x"}),
     "last sent": (message.select_last_sent, {"conversation_id": "x", "sender_id": "x", "side": "a"}),
 }
 
@@ -46,9 +57,9 @@ async def test_no_query_scans_a_table(app: Quart, name: str, monkeypatch: pytest
     def explain_one(connection: Connection, sql: str, **values: object) -> None:
         explain(connection, sql, **values)
 
-    for module in (user, session, conversation, message, vault, erasure):
+    for module in (user, session, conversation, message, message_facts, signal, vault, erasure):
         monkeypatch.setattr(module, "fetch_all", explain, raising=False)
-        monkeypatch.setattr(module, "fetch_one", explain_one)
+        monkeypatch.setattr(module, "fetch_one", explain_one, raising=False)
     database: Database = app.extensions["ezdms.database"]
     await database.read(query, **arguments)  # type: ignore[arg-type]
     assert plans

@@ -34,7 +34,7 @@ PUBLIC = PAGES | {
     "GET /static/<path:filename>",
 }
 HTML = {"Accept": "text/html"}
-JSON_ONLY = {"GET /ping", "GET /deployment"}
+JSON_ONLY = {"GET /ping", "GET /deployment", "GET /signals/<conversation_id>"}
 
 
 def routes() -> Iterator[tuple[str, str, str]]:
@@ -159,8 +159,8 @@ async def test_a_wrong_method_is_405_with_the_allowed_methods(app: Quart) -> Non
 async def test_ping_and_deployment_answer_as_documented(app: Quart) -> None:
     assert await (await app.test_client().get("/ping")).get_json() == {"status": "ok"}
     answer = await (await app.test_client().get("/deployment")).get_json()
-    assert set(answer) == {"protocol", "deployment_id", "version", "max_text", *Settings().front}
-    assert (answer["protocol"], answer["max_text"]) == ("ezdms/1", 500)
+    assert set(answer) == {"protocol", "deployment_id", "version", "max_text", "retention", *Settings().front}
+    assert (answer["protocol"], answer["max_text"], answer["retention"]) == ("ezdms/1", 500, 0)
     assert re.fullmatch(r"[A-Za-z0-9_-]{22}", answer["deployment_id"])
 
 

@@ -38,6 +38,10 @@ async def open_page(person: Person, conversation_id: str, accept: str) -> Respon
     return await person.get(f"/c/{conversation_id}/open", Accept=accept)
 
 
+async def list_signals(person: Person, conversation_id: str, accept: str) -> Response:
+    return await person.get(f"/signals/{conversation_id}", Accept=accept)
+
+
 async def list_conversations(person: Person, user_id: str, accept: str) -> Response:
     return await person.get(f"/conversations/{user_id}", Accept=accept)
 
@@ -50,6 +54,7 @@ BY_CONVERSATION: dict[str, Ask] = {
     "GET /messages/<conversation_id>": list_messages,
     "GET /messages/<conversation_id>?before": page_backwards,
     "GET /c/<conversation_id>/open": open_page,
+    "GET /signals/<conversation_id>": list_signals,
 }
 TRIED_BELOW = {"GET /conversations/<user_id>", "POST /sessions/<session_id>/end", "GET /c/<conversation_id>"}
 SHAPELESS = ["x", "0" * 23, "0" * 25, "0" * 1000, "%00", "'", "ÿ", "%2e"]
@@ -97,7 +102,7 @@ async def test_the_page_of_a_conversation_is_the_same_for_participants_outsiders
 
 @pytest.mark.parametrize("odd", SHAPELESS)
 async def test_a_malformed_id_looks_like_an_unknown_one(alice: Person, odd: str) -> None:
-    for ask in (list_messages, open_page):
+    for ask in (list_messages, open_page, list_signals):
         unknown = await face(await ask(alice, NO_CONVERSATION, "application/json"))
         assert await face(await ask(alice, odd, "application/json")) == unknown
 

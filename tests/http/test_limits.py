@@ -170,9 +170,11 @@ def test_these_routes_are_limited_by_account() -> None:
     assert limited_by_account(sockets=False) == [
         "/change_pin",
         "/delete_account",
+        "/hide_message",
         "/private_keys",
         "/search_pin",
         "/send_message",
+        "/signal",
         "/start_conversation",
         "/vault",
     ]

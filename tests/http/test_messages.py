@@ -33,6 +33,7 @@ async def test_each_participant_gets_only_their_own_copy(alice: Person, bob: Per
     await alice.send(bob, "Hello")
     rows = [(await (await person.get(f"/messages/{conversation}")).get_json())[0] for person in (alice, bob)]
     members = {"message_id", "seq", "sender_id", "created_at", "suite", "n", "hash", "encrypted"}
+    members |= {"expires_in", "replaces", "gone", "mark", "file"}
     assert set(rows[0]) == set(rows[1]) == members
     copies = {row["encrypted"] for row in rows}
     assert copies == {alice.sent[0].content_for_a, alice.sent[0].content_for_b}

@@ -1,0 +1,58 @@
+"""Relays signals: typing, delivered, read. Sealed like messages, but no messages: nothing here can open one."""
+
+from __future__ import annotations
+
+import json
+from typing import NamedTuple
+
+from ezdms.actions.event import Event
+from ezdms.actions.send import no_conversation
+from ezdms.db import Database
+from ezdms.hub import Hub
+from ezdms.models.conversation import select_pair
+from ezdms.models.signal import replace_signal
+from ezdms.problem import Problem
+from ezdms.protocol.encoding import EnvelopeError
+from ezdms.protocol.envelope import key_id_of_signal
+
+RELAYED = ""  # typing: never stored
+SLOTS = (RELAYED, "delivered", "read")
+
+
+class Draft(NamedTuple):
+    """A signal from a sender: its slot, and one encrypted copy, with the key id that it is encrypted for."""
+
+    conversation_id: str
+    slot: str
+    sealed: str
+    key_id: str
+
+
+def parse_signal(fields: dict[str, str]) -> Draft:
+    """Parse conversation_id, slot and sealed strictly. Problem 400 or 422."""
+    if fields["slot"] not in SLOTS:
+        raise Problem(400, "malformed_field", "The field slot must be empty, delivered or read.")
+    try:
+        key_id = key_id_of_signal(fields["sealed"])
+    except EnvelopeError as error:
+        raise Problem(422, "envelope", str(error)) from error
+    return Draft(fields["conversation_id"], fields["slot"], fields["sealed"], key_id)
+
+
+async def signal(database: Database, hub: Hub[Event], draft: Draft, sender_id: str) -> None:
+    """Store a receipt, and relay it to the partner's sockets. Problem 404, 410 or 422, or Unavailable."""
+    pair = await database.read(select_pair, conversation_id=draft.conversation_id, user_id=sender_id)
+    if pair is None:
+        raise no_conversation()
+    partner = pair.other(sender_id)
+    if partner.has_left:
+        raise Problem(410, "left", "This person deleted their account. You can no longer message them.")
+    if draft.key_id != partner.key_id:
+        raise Problem(422, "envelope", "Expected a signal encrypted for the other person's key.")
+    place = {"conversation_id": draft.conversation_id, "slot": draft.slot, "sealed": draft.sealed}
+    if draft.slot != RELAYED:
+        await database.write(replace_signal, sender_id=sender_id, **place)
+    frame = json.dumps({"event": "signal", "sender_id": sender_id, **place})
+    for mailbox in hub.mailboxes(partner.user_id):
+        if mailbox.takes_json:
+            mailbox.put(frame)

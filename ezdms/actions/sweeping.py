@@ -1,0 +1,93 @@
+"""Empties messages at their time, in slices, with other writes in between: disappearing ones, and those older than the
+operator's retention setting. Continues after a restart."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+
+from ezdms import logs
+from ezdms.db import Database, Unavailable, now
+from ezdms.models.message_facts import expire_slice, is_due, retire_slice, select_outdated
+
+TICK = 10.0  # seconds; what has disappeared or was replaced is off the disk within a minute
+REST = 0.005  # seconds between two slices, as long as one takes
+RETENTION_EVERY = 60 * 60.0  # seconds
+DAY = 24 * 60 * 60 * 1000  # ms
+CONVERSATIONS = 500  # in one query
+
+
+class Sweeper:
+    """One task that looks every TICK. Whatever it, an edit or a deletion emptied is then erased from the log, too."""
+
+    def __init__(self, database: Database, *, retention: int) -> None:
+        self._database = database
+        self._retention = retention  # days, 0 = forever
+        self._next_retention = 0.0
+        self._is_to_forget = True  # the log may be left from before a crash
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Empty what disappeared while nobody looked, and go on until close()."""
+        try:
+            await self.expire()
+        except Unavailable:
+            logs.event(logging.ERROR, "could not remove the messages that have disappeared")
+        self._task = asyncio.create_task(self._sweep_forever())
+        self._task.add_done_callback(_report)
+
+    def forget_soon(self) -> None:
+        """A message was emptied: erase what the log still has of it, at the next tick."""
+        self._is_to_forget = True
+
+    async def close(self) -> None:
+        """Stop. The next start continues."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def expire(self) -> None:
+        """Empty every message whose time has come, and erase it from the log."""
+        moment = now()
+        while await self._database.read(is_due, moment=moment):
+            self._is_to_forget |= await self._database.write(expire_slice, moment=moment) > 0
+            await asyncio.sleep(REST)
+        await self._forget()
+
+    async def retire(self) -> None:
+        """Empty every message that is older than the retention setting, and erase it from the log."""
+        before, after = now() - self._retention * DAY, ""
+        while self._retention:
+            found = await self._database.read(select_outdated, after=after, before=before, limit=CONVERSATIONS)
+            for conversation_id in (one for one, is_outdated in found if is_outdated):
+                while await self._database.write(retire_slice, conversation_id=conversation_id, before=before):
+                    self._is_to_forget = True
+                    await asyncio.sleep(REST)
+            if not found:
+                break
+            after = found[-1][0]
+        await self._forget()
+
+    async def _forget(self) -> None:
+        if self._is_to_forget:
+            self._is_to_forget = False
+            await self._database.forget()
+
+    async def _sweep_forever(self) -> None:
+        while True:
+            try:
+                if self._retention and time.monotonic() >= self._next_retention:
+                    await self.retire()
+                    self._next_retention = time.monotonic() + RETENTION_EVERY
+                await asyncio.sleep(TICK)
+                await self.expire()
+            except Unavailable:  # the disk is full or fails
+                await asyncio.sleep(TICK)
+
+
+def _report(task: asyncio.Task[None]) -> None:
+    """Report an error that ended the task."""
+    error = None if task.cancelled() else task.exception()
+    if error is not None:
+        task.get_loop().call_exception_handler({"message": "the sweeper ended", "exception": error})
