@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
+from collections.abc import Awaitable, Callable
 
 from ezdms import logs
 from ezdms.db import Database, Unavailable, now
@@ -19,14 +19,16 @@ CONVERSATIONS = 500  # in one query
 
 
 class Sweeper:
-    """One task that looks every TICK. Whatever it, an edit or a deletion emptied is then erased from the log, too."""
+    """Looks every TICK. Whatever it, an edit or a deletion emptied is then erased from the log, too.
+
+    Retention has a task of its own: it may take minutes when it is first set, and nothing else may be late for that.
+    """
 
     def __init__(self, database: Database, *, retention: int) -> None:
         self._database = database
         self._retention = retention  # days, 0 = forever
-        self._next_retention = 0.0
         self._is_to_forget = True  # the log may be left from before a crash
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         """Empty what disappeared while nobody looked, and go on until close()."""
@@ -34,8 +36,11 @@ class Sweeper:
             await self.expire()
         except Unavailable:
             logs.event(logging.ERROR, "could not remove the messages that have disappeared")
-        self._task = asyncio.create_task(self._sweep_forever())
-        self._task.add_done_callback(_report)
+        self._tasks.append(asyncio.create_task(_every(TICK, self.expire)))
+        if self._retention:
+            self._tasks.append(asyncio.create_task(_every(RETENTION_EVERY, self.retire)))
+        for task in self._tasks:
+            task.add_done_callback(_report)
 
     def forget_soon(self) -> None:
         """A message was emptied: erase what the log still has of it, at the next tick."""
@@ -43,9 +48,9 @@ class Sweeper:
 
     async def close(self) -> None:
         """Stop. The next start continues."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def expire(self) -> None:
         """Empty every message whose time has come, and erase it from the log."""
@@ -74,16 +79,15 @@ class Sweeper:
             self._is_to_forget = False
             await self._database.forget()
 
-    async def _sweep_forever(self) -> None:
-        while True:
-            try:
-                if self._retention and time.monotonic() >= self._next_retention:
-                    await self.retire()
-                    self._next_retention = time.monotonic() + RETENTION_EVERY
-                await asyncio.sleep(TICK)
-                await self.expire()
-            except Unavailable:  # the disk is full or fails
-                await asyncio.sleep(TICK)
+
+async def _every(seconds: float, sweep: Callable[[], Awaitable[None]]) -> None:
+    while True:
+        try:
+            await sweep()
+        except Unavailable:  # the disk is full or fails
+            await asyncio.sleep(TICK)
+        else:
+            await asyncio.sleep(seconds)
 
 
 def _report(task: asyncio.Task[None]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -198,6 +199,31 @@ async def test_the_sweeper_looks_by_itself_and_goes_on_after_the_disk_failed(
     monkeypatch.setattr(sweeping, "expire_slice", failing)
     sweeper = Sweeper(app.extensions["ezdms.database"], retention=0)
     await sweeper.start()
+
+    async def is_gone() -> bool:
+        return gone(await rows(bob, conversation)) == ["expired"]
+
+    await until(is_gone)
+    await sweeper.close()
+
+
+async def test_messages_disappear_in_time_while_retention_has_much_to_do(
+    app: Quart, alice: Person, bob: Person, conversation: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await app.extensions["ezdms.sweeper"].close()
+    await sent(alice, bob, "soon", expires_in=60)
+    monkeypatch.setattr(sweeping, "TICK", 0.01)
+    sweeper = Sweeper(app.extensions["ezdms.database"], retention=1)
+    began = asyncio.Event()
+
+    async def endless() -> None:
+        began.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(sweeper, "retire", endless)
+    await sweeper.start()
+    await began.wait()
+    await execute(app, "UPDATE message_facts SET expires_at = 1")
 
     async def is_gone() -> bool:
         return gone(await rows(bob, conversation)) == ["expired"]
