@@ -211,7 +211,7 @@ def select_message(
         message_id=message_id,
         sender_id=sender_id,
     )
-    return None if row is None else Message(**dict(row))
+    return None if row is None else Message(*row)
 
 
 def select_hash(connection: Connection, *, conversation_id: str, message_id: str) -> str | None:
@@ -245,7 +245,7 @@ def select_newest(connection: Connection, *, conversation_ids: Sequence[str], us
         )
         for conversation_id in dict.fromkeys(conversation_ids)
     )
-    return [Message(**dict(row)) for row in rows if row is not None]
+    return [Message(*row) for row in rows if row is not None]
 
 
 def select_last_sent(connection: Connection, *, conversation_id: str, sender_id: str, side: Side) -> Message | None:
@@ -257,7 +257,7 @@ def select_last_sent(connection: Connection, *, conversation_id: str, sender_id:
         conversation_id=conversation_id,
         sender_id=sender_id,
     )
-    return None if row is None else Message(**dict(row))
+    return None if row is None else Message(*row)
 
 
 def select_page(
@@ -315,5 +315,5 @@ def select_messages(
         bound=after if after is not None else before,
         limit=limit,
     )
-    messages = [Message(**dict(row)) for row in rows]
+    messages = [Message(*row) for row in rows]
     return messages if order == "ASC" else messages[::-1]

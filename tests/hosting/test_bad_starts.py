@@ -59,7 +59,7 @@ def test_a_clock_that_was_set_back_is_reported_at_the_start(tmp_path: Path) -> N
     server.start()
     assert server.stop() == 0
     with closing(connect(server.data_dir / "ezdms.db")) as connection, connection:
-        connection.execute("INSERT INTO conversations VALUES ('C', 1, 1, 9000000000000)")
+        connection.execute("INSERT INTO conversations VALUES ('C', 1, 1, 9000000000000, 0)")
     server.start()
     try:
         assert "the clock is behind what is stored" in server.complaints()

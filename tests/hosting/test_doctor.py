@@ -50,7 +50,7 @@ def test_open_permissions_an_old_backup_and_a_clock_set_back_are_found(server: S
     server.data_dir.chmod(0o755)
     (server.data_dir / "last_backup.json").write_text('{"at": 1700000000.0}')
     with closing(sqlite3.connect(server.data_dir / "ezdms.db")) as connection, connection:
-        connection.execute("INSERT INTO conversations VALUES ('C', 1, 1, 9000000000000)")
+        connection.execute("INSERT INTO conversations VALUES ('C', 1, 1, 9000000000000, 0)")
     found = examine(server)
     assert found["permissions"][0] == "warning"
     assert "chmod -R go=" in found["permissions"][1]
