@@ -262,7 +262,8 @@ async def test_a_link_shows_where_it_leads_and_ends_where_the_address_ends(home:
 
 
 EMOJI = ["😀", "👍🏽 ❤️", "👩🏽‍❤️‍👨🏿🇩🇪👨‍👩‍👧‍👦", "1️⃣"]
-NOT_EMOJI = ["😀😀😀😀", "😀!", "1", "©", "🇩"]
+SPLIT_IN_MANY_WAYS = "\u200d".join(["👨\u200d👧"] * 120) + "!"  # each pair could be one emoji or two
+NOT_EMOJI = ["😀😀😀😀", "😀!", "1", "©", "🇩", SPLIT_IN_MANY_WAYS]
 
 
 @pytest.mark.firefox_too
@@ -313,6 +314,16 @@ async def test_a_message_of_more_than_20_lines_can_be_unfolded_and_folded(home: 
     await less.click()
     await expect(more).to_be_visible()
     await expect(texts_of(alice.page).last).to_have_text(tall)
+
+
+async def test_blank_lines_and_large_emoji_are_folded_like_any_others(home: Home) -> None:
+    alice, bob = await talk(home, "\n" * 200 + "end", "start" + "\n" * 200, "😀" + "\n" * 200 + "😀", "`" * 490)
+    await alice.page.set_viewport_size({"width": 390, "height": 844})
+    await alice.opens(bob.name)
+    await expect(alice.page.get_by_role("button", name="Show more")).to_have_count(4)
+    heights = await alice.page.locator(".bubble").evaluate_all("(all) => all.map((one) => one.clientHeight)")
+    await alice.page.set_viewport_size({"width": 1280, "height": 720})
+    assert [height < 25 * 24 for height in heights] == [True] * 4
 
 
 async def test_hundreds_of_combining_marks_stay_inside_their_bubble(home: Home) -> None:

@@ -3,6 +3,7 @@
 import { onPress } from "./dom.js";
 
 const MOST_LINES = 20;
+const AROUND = 40; // pixels: the padding of a bubble, and a line for the time
 const MAY_BE_LONG = /\n(?:[^\n]*\n){10}|^[^]{150}/; // the others need not be measured
 
 const observer = new ResizeObserver((changes) => {
@@ -10,8 +11,9 @@ const observer = new ResizeObserver((changes) => {
 });
 
 function fold(text) {
-  const lines = text.getBoundingClientRect().height / parseFloat(getComputedStyle(text).lineHeight);
-  if (lines < MOST_LINES + 1) return;
+  // Blank lines at its start and end count only in the bubble.
+  const height = Math.max(text.getBoundingClientRect().height, text.parentElement.clientHeight - AROUND);
+  if (height / parseFloat(getComputedStyle(text).lineHeight) < MOST_LINES + 1) return;
   const button = Object.assign(document.createElement("button"), { type: "button", className: "more" });
   const show = (isWhole) => {
     text.toggleAttribute("data-folded", !isWhole);
@@ -26,5 +28,5 @@ function fold(text) {
 
 // Fold this text once it is found to be long, on whatever screen.
 export function foldIfLong(text) {
-  if (MAY_BE_LONG.test(text.textContent)) observer.observe(text.parentElement);
+  if (MAY_BE_LONG.test(text.textContent) || text.querySelector(".block")) observer.observe(text.parentElement);
 }

@@ -4,7 +4,7 @@ export const PARTS = "0ZXJQj-rtNnRG8iOjODmWMpIAZwAt18b68r45iq0vqA";
 export const STYLES = [
   "sha256-pNHROM8VhuVqr49xGQaL68uqnMdxVJtKCk2KmTb87Jg=",
   "sha256-sXL/spZDprxuOaTASQtKXfsXVdqUPw1LilEEHdj6zzA=",
-  "sha256-BwszF2diytnIWXeSWD1wRQ4pTCkfwKXPhfl86HVhxac=",
+  "sha256-GZwpEotcDVv2cnu7xnjfE5s7ROC0F+ygDprZuKZDqQI=",
 ];
 export const FONTS = {
   "inter-latin-ext-wght-normal.woff2": "sha256-NLnFBMq3pz43t0Y0OkSRMuVs97VIGvLLgdx03P8lyVY=",
