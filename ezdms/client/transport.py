@@ -220,6 +220,8 @@ def _read(response: httpx.Response, body: bytes) -> Any:
     except (ValueError, RecursionError) as error:  # not JSON, or nested too deep
         if response.is_success:
             raise BadAnswer("The server's response is not JSON.") from error
+        if response.status_code < 500:
+            raise _Foreign from error  # a network's refusal can have such a policy, too, but it is a page
         answer = {}
     if response.is_success:
         return answer

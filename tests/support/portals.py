@@ -21,5 +21,11 @@ PORTALS = {
     "words": _answer("200 OK", "Sign in to go online", "text/plain"),
     "another program": _answer("200 OK", '{"error": "sign in", "seq": 1}', "application/json"),
     "another program's refusal": _answer("401 Unauthorized", '{"code": "no_session"}', "application/json"),
+    "a challenge with a policy like ours": _answer(
+        "403 Forbidden", LOGIN_PAGE, **{"Content-Security-Policy": "default-src 'none'; script-src 'nonce-x'"}
+    ),
+    "a refusal with a policy like ours": _answer(
+        "401 Unauthorized", LOGIN_PAGE, **{"Content-Security-Policy": "default-src 'none'; script-src 'nonce-x'"}
+    ),
     "a proxy's error": _answer("502 Bad Gateway", LOGIN_PAGE),
 }

@@ -59,6 +59,8 @@ const isOurs = ({ headers }) => headers.get("Content-Security-Policy")?.startsWi
 // True if the same request may succeed later: nobody refused it for good.
 export const isPassing = ({ status }) => status < 400 || [401, 408, 429].includes(status) || status >= 500;
 
+const JSON_ONLY = { Accept: "application/json" }; // for JSON responses
+
 async function ask(address, options) {
   let response;
   try {
@@ -68,14 +70,15 @@ async function ask(address, options) {
   }
   if (!isOurs(response)) throw new ServerError(0, null, UNREACHABLE);
   if (response.ok) return response;
-  throw new ServerError(response.status, await response.json().catch(() => null));
+  const answer = await response.json().catch(() => null);
+  // A network's refusal can have such a policy, too, but it is a page.
+  const isPage = answer === null && options?.headers === JSON_ONLY;
+  if (isPage && response.status < 500) throw new ServerError(0, null, UNREACHABLE);
+  throw new ServerError(response.status, answer);
 }
 
 // A response that breaks off counts as unreachable.
 const textOf = (response) => response.text().catch(() => { throw new ServerError(0, null, UNREACHABLE); });
-
-// For JSON responses.
-const JSON_ONLY = { Accept: "application/json" };
 
 // The members named in `shape`, each validated.
 async function readJson(response, shape) {
