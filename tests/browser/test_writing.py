@@ -128,6 +128,25 @@ async def test_a_slow_response_moves_neither_the_focus_nor_the_page_of_someone_t
         await page.get_by_role("textbox", name="Your Login PIN, to confirm").clear()
 
 
+async def test_enter_held_since_it_opened_a_conversation_does_not_send_the_draft_there(home: Home) -> None:
+    alice, bob, carol = await home.person("alice"), await home.peer(), await home.peer()
+    page, field = alice.page, alice.page.get_by_role("textbox", name="Message")
+    for peer in (bob, carol):
+        await peer.starts_with(alice.search_pin)
+    await alice.opens(bob.name)
+    await field.fill("not yet")
+    await alice.opens(carol.name)
+    await alice.list.get_by_role("link", name=bob.name).focus()
+    await page.keyboard.down("Enter")
+    await expect(field).to_have_value("not yet")
+    await expect(field).to_be_focused()
+    await page.keyboard.down("Enter")  # repeats
+    await page.keyboard.up("Enter")
+    await expect(field).to_have_value("not yet")
+    await page.keyboard.press("Enter")
+    await bob.sees("not yet")
+
+
 async def test_messages_and_alarms_leave_the_focus_where_it_is(home: Home) -> None:
     alice, bob, carol = await home.person("alice"), await home.peer(), await home.peer()
     page = alice.page

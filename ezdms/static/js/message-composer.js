@@ -30,7 +30,7 @@ customElements.define("message-composer", class extends HTMLElement {
     this.field.addEventListener("keydown", (event) => {
       if (!event.isTrusted || !isSending(event)) return;
       event.preventDefault();
-      this.#write();
+      if (!event.repeat) this.#write(); // the key may have been held since it opened this conversation
     });
     this.button.addEventListener("mousedown", (event) => event.preventDefault()); // the field keeps focus and keyboard
     this.outbox = new Outbox(this.thread, {
@@ -115,7 +115,10 @@ customElements.define("message-composer", class extends HTMLElement {
         this.thread.querySelector("message-log").toBottom();
       }));
     } catch (error) {
-      this.field.value = typed; // keep the input
+      if (this.field.value !== typed) { // keep the input, and what was typed since
+        this.field.value = `${typed}\n${this.field.value}`.trimEnd();
+        this.#typed();
+      }
       showAlert(this, error.message);
     }
   }
