@@ -5,13 +5,23 @@ from __future__ import annotations
 import pytest
 from playwright.async_api import Route, expect
 
+from ezdms.views.assets import address_of
 from tests.browser.home import Home
+from tests.browser.lies.fragments import OTHER
 from tests.browser.lies.peers import Peer
 from tests.support.portals import PORTALS
 from tests.support.someone import Someone, until
 
 UNREACHED = "Not sent yet. The server cannot be reached. It will be sent automatically."
 CLAIM_OFFLINE = "() => Object.defineProperty(navigator, 'onLine', { configurable: true, value: false })"
+# Unsent messages of these conversations, as the composer stores them.
+QUEUE = """async ([keystore, conversations]) => {
+    const { addToOutbox } = await import(keystore);
+    for (const [i, conversation] of conversations.entries()) {
+        const message_id = `${String(i).padStart(21, "A")}A`;
+        await addToOutbox([{ conversation, message_id, text: `queued ${i}`, ts: 1e12 }]);
+    }
+}"""
 ROUND = "() => { dispatchEvent(new Event('online')); }"  # otherwise every ten seconds
 COLOR_OF = "element => getComputedStyle(element).color"
 
@@ -56,6 +66,73 @@ async def test_a_message_is_sent_by_another_tab_whatever_the_browser_says_about_
     await other.evaluate(ROUND)
     await bob.sees("by another tab")
     await expect(line).not_to_contain_text("Not sent yet")
+
+
+async def test_the_messages_of_many_conversations_are_sent_in_one_round_and_the_open_one_stays(home: Home) -> None:
+    alice, bob, carol = await home.person("alice"), await home.peer(), await home.peer()
+    page, field = alice.page, alice.page.get_by_role("textbox", name="Message")
+    many = [await home.peer() for _ in range(14)]
+    for peer in (bob, carol, *many):
+        await peer.starts_with(alice.search_pin)
+    for name in (bob.name, carol.name, bob.name):  # one that was put away and is open again
+        await alice.opens(name)
+    await expect(field).to_be_enabled()
+    await field.fill("half a sentence")
+    alice.forgets_the_past()
+    unknown = [OTHER[:-1] + each for each in "ABCDE"]  # these cannot be loaded, and hold nobody up
+    conversations = [*unknown, *(peer.conversation for peer in many)]
+    await page.evaluate(QUEUE, [address_of("js/keystore.js"), conversations])
+    await page.evaluate(ROUND)
+    for number, peer in enumerate(many, len(unknown)):
+        await peer.sees(f"queued {number}")
+    await expect(field).to_have_value("half a sentence")
+    opened = [address.split("/")[-2] for address in alice.addresses if "/open" in address]
+    assert sorted(each for each in opened if each not in unknown) == sorted(peer.conversation for peer in many)
+
+
+async def test_what_one_tab_discards_is_neither_sent_nor_shown_by_another_and_what_is_being_sent_is_not_discarded(
+    home: Home,
+) -> None:
+    alice, bob = await queued(home, "nowhere")
+    tab = await alice.new_tab()
+    await tab.goto(alice.page.url)
+    discard, field = tab.get_by_role("button", name="Discard"), tab.get_by_role("textbox", name="Message")
+    await discard.click()
+    await expect(field).to_have_value("nowhere")
+    await alice.page.evaluate(ROUND)
+    await expect(alice.page.locator(".pending")).to_have_count(0)
+    await field.clear()
+    await alice.writes("once")
+    await expect(alice.page.locator(".pending")).to_contain_text(UNREACHED)
+    await tab.evaluate(ROUND)
+    await expect(tab.locator(".pending")).to_contain_text(UNREACHED)
+    await alice.context.unroute_all()
+    held: list[Route] = []
+    await alice.page.route("**/send_message", lambda route: held.append(route))
+    await alice.page.evaluate(ROUND)
+    await until(lambda: bool(held))
+    await discard.click()
+    await expect(tab.locator(".pending")).to_contain_text("It is being sent at the moment, perhaps by another tab.")
+    await held[0].continue_()
+    await bob.sees("once")
+    await expect(tab.locator(".pending")).to_have_count(0)
+    await expect(field).to_have_value("")
+
+
+async def test_a_text_that_can_be_neither_sent_nor_stored_comes_back_before_what_was_typed_since(home: Home) -> None:
+    alice, bob = await home.person("alice"), await home.peer()
+    await bob.starts_with(alice.search_pin)
+    await alice.opens(bob.name)
+    held: list[Route] = []
+    await alice.page.route("**/send_message", lambda route: held.append(route))
+    await alice.page.evaluate("() => { IDBObjectStore.prototype.add = () => { throw new Error('It is full.'); }; }")
+    await alice.writes("first")
+    await until(lambda: bool(held))
+    await alice.page.get_by_role("textbox", name="Message").fill("second")
+    await held[0].abort()
+    await expect(alice.page.get_by_role("textbox", name="Message")).to_have_value("first\nsecond")
+    await expect(alice.alert.filter(has_text="It is full.")).to_be_visible()
+    await alice.page.get_by_role("textbox", name="Message").clear()
 
 
 async def test_what_waits_is_calm_and_what_was_refused_is_red_and_not_tried_again(home: Home) -> None:

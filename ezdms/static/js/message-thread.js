@@ -25,6 +25,7 @@ const NOT_LOADED = "The server’s response does not say whose conversation this
 
 customElements.define("message-thread", class extends HTMLElement {
   #followed = 0; // the last seq from the list
+  #loading; // resolves once the newest rows are loaded, or could not be
   #learn;
   #facts = new Promise((resolve) => { this.#learn = resolve; }); // the server's data about the conversation
   #alarms;
@@ -58,7 +59,7 @@ customElements.define("message-thread", class extends HTMLElement {
     this.#lookUp = new LookUp(this.querySelector(".alarm"), { again, ask: () => this.catchUp(Infinity) });
     this.ready = this.#identify().finally(() => this.#opening.begin());
     this.ready.then(again, (error) => this.alarm("key", error.message, null));
-    this.#load();
+    this.#loading = this.#load();
   }
 
   // The page starts to show this conversation, or leaves it.
@@ -106,10 +107,11 @@ customElements.define("message-thread", class extends HTMLElement {
         this.log.toggleAttribute("data-new", false);
       });
     } catch (error) {
-      if (error.status === 401) return showFront("Log in to open this page.");
-      if (error.status === 404) return showNothing(this);
       this.isUnloaded = true;
-      offerAgain(this.querySelector(".empty"), error.message, () => this.#load());
+      const isHere = this.getRootNode() === document; // otherwise someone may be logging in by now
+      if (error.status === 401 && isHere) return showFront("Log in to open this page.");
+      if (error.status === 404) return showNothing(this);
+      offerAgain(this.querySelector(".empty"), error.message, () => this.send());
     }
   }
 
@@ -215,10 +217,11 @@ customElements.define("message-thread", class extends HTMLElement {
     this.send();
   }
 
-  // Send what is queued.
-  send() {
-    if (this.isUnloaded) this.#load();
-    this.querySelector("message-composer").flush();
+  // Send what is queued. Resolves once that is sent, or could not be.
+  async send() {
+    if (this.isUnloaded) this.#loading = this.#load();
+    await this.#loading;
+    if (!this.isUnloaded) await this.querySelector("message-composer").flush();
   }
 
   get isSending() { return !this.querySelector("message-composer").outbox?.unsent.isEmpty; }

@@ -24,7 +24,7 @@ function keep(thread) {
   kept.delete(thread.conversation);
   kept.set(thread.conversation, thread);
   if (thread.isSending) work.append(thread);
-  const oldest = [...kept.values()].slice(0, -MOST_KEPT).find(({ isSending }) => !isSending);
+  const oldest = [...kept.values()].slice(0, -MOST_KEPT).find((each) => each !== shown && !each.isSending);
   if (!oldest) return;
   oldest.querySelector("message-composer").end();
   oldest.remove();
@@ -64,6 +64,10 @@ function show() {
 
 export const isLoaded = (conversation) => conversation === shown?.conversation || kept.has(conversation);
 
+// The loaded conversations that show unsent messages.
+export const sending = () =>
+  [...new Set([...kept.values(), shown])].filter((thread) => thread?.isSending).map(({ conversation }) => conversation);
+
 // The thread of a conversation, even if it is not shown.
 export function threadOf(conversation) {
   if (conversation === shown?.conversation) return shown;
@@ -77,7 +81,7 @@ export function threadOf(conversation) {
 // There is no such conversation, or it is not the user's.
 export function showNothing(thread) {
   kept.delete(thread.conversation);
-  if (thread !== shown) return;
+  if (thread !== shown) return thread.remove();
   shown = null;
   main.replaceChildren(instantiate("nothing"));
   setCurrent(null, "Page not found · EZ-DMS");

@@ -9,6 +9,7 @@ import { Unsent } from "./unsent.js";
 
 const ROW_AFTER = 300; // ms for the socket to deliver a sent message, before it is fetched
 const BEHIND = "Queued after the message before it.";
+const BEING_SENT = "It is being sent at the moment, perhaps by another tab.";
 const OFFLINE = "You are offline. It will be sent when you are connected again.";
 const UNREACHED = "Not sent yet. The server cannot be reached. It will be sent automatically.";
 const NOT_SHOWN = "The server says it has this message, but does not show it.";
@@ -55,8 +56,8 @@ export class Outbox {
   }
 
   // One tab at a time: two would use the same number.
-  #inTurn(work) {
-    return navigator.locks.request(`ezdms-outbox ${this.thread.conversation}`, work);
+  #inTurn(work, options = {}) {
+    return navigator.locks.request(`ezdms-outbox ${this.thread.conversation}`, options, work);
   }
 
   // Nothing is queued before it: sent while it is being stored. This tab takes its turn until the response arrives, but
@@ -90,7 +91,11 @@ export class Outbox {
     await this.#inTurn(async () => {
       await this.thread.settled();
       let waits = this.thread.isHeld ? "Queued." : "";
-      for (const item of await loadOutbox(this.thread.conversation)) {
+      const { stored } = this.unsent;
+      const items = await loadOutbox(this.thread.conversation);
+      const isKept = (id) => this.#taken.has(id) || items.some(({ message_id }) => message_id === id);
+      for (const id of stored) if (!isKept(id)) this.unsent.hide(id); // another tab sent or discarded it
+      for (const item of items) {
         if (this.#taken.has(item.message_id)) continue;
         this.unsent.show(item);
         if (this.thread.judge.shows(item.message_id)) this.#sent(item); // stored, but its response was lost
@@ -196,10 +201,15 @@ export class Outbox {
   }
 
   async #discard({ key, message_id, text }) {
-    if (key) await removeFromOutbox(key);
+    const kept = await this.#inTurn(async (turn) => {
+      const items = turn && await loadOutbox(this.thread.conversation);
+      if (turn && key) await removeFromOutbox(key);
+      return items;
+    }, { ifAvailable: true });
+    if (!kept) return this.unsent.say(message_id, BEING_SENT, "waiting");
     this.#taken.delete(message_id);
     this.unsent.hide(message_id);
-    this.giveBack(text);
+    if (!key || kept.some((item) => item.key === key)) this.giveBack(text); // not sent or discarded by another tab
     await this.flush();
   }
 }

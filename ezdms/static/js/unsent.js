@@ -14,6 +14,7 @@ export class Unsent {
 
   get isEmpty() { return !this.#shown.size; }
   get ids() { return [...this.#shown.keys()]; }
+  get stored() { return this.ids.filter((id) => this.#shown.get(id).item.key); }
 
   // The text of the last one that is not being sent at the moment.
   get waiting() {
