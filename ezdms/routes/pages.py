@@ -19,6 +19,7 @@ CONVERSATION_ID = re.compile(r"[0-9A-HJKMNP-TV-Z]{24}", re.ASCII)
 
 @blueprint.get("/")
 @blueprint.get("/welcome")
+@blueprint.get("/settings")
 @blueprint.get("/search-pin")
 @blueprint.get("/account")
 @public

@@ -16,7 +16,7 @@ APP = "app"
 PROTECTION = "protection"
 NOTHING = "There is nothing at this address."
 ADDRESSES = {  # the addresses of each shell; /c/000… stands for all conversations
-    APP: ("/", "/welcome", "/search-pin", "/sessions", "/account", "/c/000000000000000000000000"),
+    APP: ("/", "/welcome", "/settings", "/search-pin", "/sessions", "/account", "/c/000000000000000000000000"),
     PROTECTION: ("/protection",),
 }
 

@@ -18,7 +18,7 @@ from ezdms.views import fragments
 COMPACT = json.JSONEncoder(separators=(",", ":"))
 STORE_AGAIN = 10  # seconds
 BUSY_AGAIN = 1  # seconds
-TOO_OFTEN = "Too many requests. Please wait {} seconds and try again."
+TOO_OFTEN = "Too many requests. Please wait {} and try again."
 BUSY = "The server is busy right now. Nothing was lost. Please try again."
 CANNOT_STORE = "The server cannot store anything right now. Nothing was lost. Please try again in a minute."
 
@@ -32,7 +32,9 @@ def again_later(error: Unavailable) -> Problem:
 
 def too_often(seconds: int) -> Problem:
     """429, with `retry_after` in seconds."""
-    return Problem(429, "too_often", TOO_OFTEN.format(seconds), retry_after=seconds)
+    return Problem(
+        429, "too_often", TOO_OFTEN.format("1 second" if seconds == 1 else f"{seconds} seconds"), retry_after=seconds
+    )
 
 
 def wants_json() -> bool:

@@ -48,9 +48,9 @@ async def test_every_page_and_state_passes_axe_and_fits_the_screen(
     await bob.page.locator(".trust").click()
     await expect(bob.page.get_by_test_id("safety-number")).not_to_be_empty()
     faults["who is this"] = await faults_in_every_look(bob.page)
-    await bob.page.get_by_role("button", name="They are the same").click()
+    await bob.page.get_by_role("button", name="They match").click()
     faults["verified"] = await faults_in_every_look(bob.page)
-    for path in ("/search-pin", "/sessions", "/account"):
+    for path in ("/settings", "/search-pin", "/sessions", "/account"):
         await page.goto(server.url + path)
         await expect(page.locator("fieldset:disabled")).to_have_count(0)
         faults[f"{path} of one's own"] = await faults_in_every_look(page)
@@ -158,7 +158,7 @@ async def test_everything_works_with_the_keyboard_alone_and_shows_its_progress(b
 
     await presses(page.locator(".trust"))
     await expect(page.get_by_role("heading", name="Who is this?")).to_be_focused()
-    await presses(button("They are the same"))
+    await presses(button("They match"))
     await expect(page.locator(".trust")).to_be_focused()
     await presses(page.get_by_role("link", name="Devices"))
     await expect(page.get_by_role("heading", name="Devices")).to_be_visible()
@@ -173,6 +173,9 @@ async def test_everything_works_with_the_keyboard_alone_and_shows_its_progress(b
     await presses(button("Use the new Login PIN"))
     await expect(page.get_by_text("Your new Login PIN is in use")).to_be_visible()
     await presses(page.get_by_role("link", name="Conversations"), "Shift+Tab")  # starting where the button was
+    await presses(page.get_by_role("link", name="Settings"))
+    await presses(button("Log out"))
+    await expect(button("Stay logged in")).to_be_focused()
     await presses(button("Log out"))
 
     await expect(button("Log in")).to_be_enabled()

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 
+import pytest
 from playwright.async_api import Browser, Route, expect
 
 from ezdms import crypto
 from tests.browser.home import Home
+from tests.browser.lies.watching import stored_in
+from tests.browser.test_disk import changes_the_login_pin
 from tests.conftest import Server
-from tests.support.someone import Someone
+from tests.support import forked
+from tests.support.hostile import Hostile
+from tests.support.someone import STORED, Someone
 
 
 async def test_ending_a_session_logs_out_its_browser_within_a_second(browser: Browser, server: Server) -> None:
@@ -38,6 +44,185 @@ async def test_ending_a_session_logs_out_its_browser_within_a_second(browser: Br
     assert alice.errors == []
 
 
+REASONS = [
+    ("elsewhere", "This device was logged out from another device."),
+    ("pin", "Your Login PIN was changed on another device."),
+    ("host", "This device was logged out by whoever runs this server."),
+    ("unseen", "You were logged out, perhaps from another device"),
+    ("expired", "You were logged out because this browser was not used for 90 days."),
+]
+
+
+async def test_words_survive_a_session_that_ends_and_the_front_page_says_why(home: Home) -> None:
+    """Only Log out erases. What stays is encrypted, and comes back with the Login PIN."""
+    alice, bob = await Someone.is_in(home.browser, home.server, "amy"), await home.peer("bob")
+    await alice.starts_with(bob.search_pin)
+    page, address = alice.page, alice.page.url
+    await alice.writes("sent")
+    await alice.sees("sent")
+    device = await alice.on_another_device(home.browser)
+    await page.route("**/send_message", lambda route: route.abort())
+    await alice.writes("not sent yet")
+    await expect(page.locator(".pending")).to_contain_text("Not sent")
+    await alice.writes("nor this, which comes after it")
+    await expect(page.locator(".pending")).to_have_count(2)
+    draft = page.get_by_role("textbox", name="Message")
+    second_tab = await alice.new_tab()
+    await second_tab.route("**/send_message", lambda route: route.abort())
+    await second_tab.goto(address)
+    other_draft = second_tab.get_by_role("textbox", name="Message")
+    await expect(other_draft).to_have_value("")
+    await other_draft.fill("quite another thought")
+    await draft.fill("half a thought")
+    for way, why in REASONS:
+        if way in ("unseen", "expired"):
+            await page.goto("about:blank")
+        if way == "expired":
+            await page.goto(f"{home.server.url}/static")
+            await page.evaluate("() => localStorage.setItem('ezdms-used', `${Date.now() - 91 * 86400000}`)")
+        if way == "pin":
+            device.login_pin = alice.login_pin
+            await changes_the_login_pin(device)
+            alice.login_pin = device.login_pin
+        elif way == "host":
+            person = Hostile(home.server).user("amy")["user_id"]
+            ended = await asyncio.to_thread(
+                forked.run, "users", "end-sessions", person, "--data-dir", str(home.server.data_dir)
+            )
+            assert ended.returncode == 0, ended.stderr
+        elif way == "elsewhere":
+            await device.page.goto(f"{home.server.url}/sessions")
+            await device.page.get_by_role("button", name="Log out all others").click()
+        else:
+            Hostile(home.server).run("DELETE FROM sessions")
+        if way in ("unseen", "expired"):
+            await page.goto(address)
+        await expect(page.get_by_text(why), way).to_be_visible()
+        await page.reload()
+        await expect(page.get_by_text(why), way).to_be_visible()
+        kept = await stored_in(page)
+        await expect(second_tab.get_by_text("You were logged out").or_(second_tab.get_by_text(why))).to_be_visible()
+        for words in ("not sent yet", "nor this", "half a thought", "quite another thought", "CryptoKey"):
+            assert words not in kept, (way, words)
+        await alice.logs_in()
+        await page.goto(address)
+        await expect(page.locator(".pending"), way).to_contain_text(["not sent yet", "nor this"])
+        await expect(page.get_by_text("Verified by Search PIN")).to_be_visible()
+        await expect(draft, way).to_have_value("half a thought")  # the latest
+        await second_tab.goto(address)
+        await expect(other_draft, way).to_have_value("quite another thought")
+        await draft.fill("half a thought")
+    frozen = await alice.context.new_cdp_session(second_tab)
+    await frozen.send("Page.setWebLifecycleState", {"state": "frozen"})
+    Hostile(home.server).run("DELETE FROM sessions")
+    await page.reload()
+    await expect(page.get_by_text("You were logged out")).to_be_visible()
+    await alice.logs_in()
+    await frozen.send("Page.setWebLifecycleState", {"state": "active"})  # it hears late that the earlier session ended
+    await expect(second_tab).to_have_url(f"{home.server.url}/")
+    await page.goto(address)
+    await expect(page.locator(".pending")).to_have_count(2)
+    await draft.fill("half a thought")
+    await page.unroute("**/send_message")
+    await second_tab.close()
+    await page.reload()
+    await alice.sees("sent", "not sent yet", "nor this, which comes after it")
+    await alice.logs_out()
+    assert await page.evaluate(STORED) == [0, 0, 0, 0]
+    await alice.logs_in()
+    await page.goto(address)
+    await alice.sees("sent", "not sent yet", "nor this, which comes after it")
+    await expect(draft).to_have_value("")
+    await alice.context.close()
+
+
+# The appearance at the moment when there is a body, before any module has run.
+AT_FIRST = """() => new MutationObserver((_, observer) => {
+    if (!document.body) return;
+    window.drawn = document.documentElement.dataset.scheme;
+    observer.disconnect();
+}).observe(document, { childList: true, subtree: true })"""
+GONE = "no longer keeps your keys and messages for EZ-DMS"
+DELETE = """() => new Promise((resolve) => {
+    Object.assign(indexedDB.deleteDatabase("ezdms"), { onsuccess: resolve, onerror: resolve });
+})"""
+PERSISTS = """() => {
+    navigator.storage.persist = () => { window.asked = true; return new Promise(() => {}); };
+}"""
+BROKEN = """() => {
+    IDBFactory.prototype.open = () => { throw new DOMException("Not allowed.", "SecurityError"); };
+}"""
+
+
+@pytest.mark.firefox_too
+async def test_every_page_says_the_same_when_the_browser_has_deleted_its_storage(browser: Browser, home: Home) -> None:
+    alice, bob = await Someone.is_in(browser, home.server, "ann"), await home.peer("bob")
+    await alice.starts_with(bob.search_pin)
+    thread, account = alice.page, await alice.new_tab()
+    address = thread.url
+    await account.goto(f"{home.server.url}/account")
+    await expect(account.get_by_role("button", name="Delete my account")).to_be_enabled()
+    await thread.get_by_role("textbox", name="Message").fill("half a thought")
+    await account.evaluate(DELETE)
+    for page in (thread, account):
+        await expect(page.get_by_role("alert").filter(has_text=GONE)).to_be_visible()
+        assert "undefined" not in await page.inner_text("body")
+    await expect(thread.get_by_role("textbox", name="Message")).to_have_value("half a thought")  # to copy it
+    await thread.reload()
+    await expect(thread.get_by_role("alert").filter(has_text=GONE)).to_be_visible()
+    await account.get_by_role("alert").get_by_role("link", name="Log in").click()
+    await expect(account.get_by_role("alert").filter(has_text=GONE)).to_be_visible()
+    await alice.logs_in(account)
+    await account.goto(address)
+    await expect(account.get_by_role("alert")).to_have_count(0)
+    await expect(account.get_by_text("Verified by Search PIN")).to_be_visible()
+    await alice.context.close()
+
+
+async def test_a_browser_that_stores_nothing_says_so_and_asks_to_keep_what_it_stores(
+    browser: Browser, home: Home
+) -> None:
+    alice, bob = await Someone.is_in(browser, home.server, "abe"), await home.peer("bob")
+    await alice.page.evaluate(PERSISTS)
+    await alice.starts_with(bob.search_pin)
+    assert not await alice.page.evaluate("() => window.asked ?? false")
+    await alice.writes("the first")
+    await alice.sees("the first")
+    assert await alice.page.evaluate("() => window.asked")
+    page = await alice.new_tab()
+    await page.add_init_script(f"({BROKEN})()")
+    for path in ("/", "/account", "/settings"):
+        await page.goto(f"{home.server.url}{path}")
+        await expect(page.get_by_role("alert").filter(has_text=GONE)).to_be_visible()
+        assert "undefined" not in await page.inner_text("body")
+    await page.get_by_label("Login PIN", exact=True).fill(alice.login_pin)
+    await page.get_by_role("button", name="Log in").click()
+    await expect(page.locator("log-in").get_by_role("alert")).to_contain_text(GONE)
+    await alice.context.close()
+
+
+async def test_light_or_dark_is_chosen_in_the_settings_and_applied_before_anything_is_drawn(home: Home) -> None:
+    alice = await home.person("alice")
+    page = alice.page
+    ground = "() => getComputedStyle(document.body).backgroundColor"
+    await page.get_by_role("link", name="Settings").click()
+    await expect(page.get_by_role("button", name="System")).to_have_attribute("aria-pressed", "true")
+    light = await page.evaluate(ground)
+    await page.get_by_role("button", name="Dark").click()
+    dark = await page.evaluate(ground)
+    assert dark != light
+    await page.goto("about:blank")
+    await page.add_init_script(f"({AT_FIRST})()")
+    await page.goto(f"{home.server.url}/account")
+    await expect(page.get_by_role("heading", name="alice")).to_be_visible()
+    assert await page.evaluate("() => window.drawn") == "dark"
+    assert await page.evaluate(ground) == dark
+    await page.get_by_role("link", name="Settings").click()
+    await page.get_by_role("button", name="System").click()
+    assert await page.evaluate(ground) == light
+    assert await page.evaluate("() => localStorage.getItem('ezdms-scheme')") is None
+
+
 async def test_a_new_login_pin_is_shown_only_to_its_own_account(browser: Browser, server: Server) -> None:
     """Two tabs of one browser create an account each; the first has not saved its PIN yet."""
     alice, bob = await Someone.arrives(browser, server, "alice"), Someone(server, "bob")
@@ -50,7 +235,7 @@ async def test_a_new_login_pin_is_shown_only_to_its_own_account(browser: Browser
     await expect(shown).to_have_text(pin)  # control: the right account
     bob.context, bob.page = alice.context, await alice.new_tab()
     await bob.page.goto(server.url)
-    await bob.page.get_by_role("button", name="Log out").click()
+    await bob.logs_out()
     await bob.creates_an_account()
     for path in ("/welcome", "/"):
         await alice.page.goto(f"{server.url}{path}")
@@ -127,8 +312,7 @@ async def test_deleting_an_account_keeps_its_messages_for_the_other_person(brows
     await ada.writes("farewell")
     await alice.opens("ada")
     await alice.sees("farewell")
-    await alice.page.goto(home.server.url)
-    await expect(alice.list.get_by_role("link", name="ada")).to_be_visible()
+    await alice.page.get_by_role("textbox", name="Message").fill("are you still there?")
     page = ada.page
     await page.goto(f"{home.server.url}/account")
     field = page.get_by_label("Your Login PIN, to confirm")
@@ -137,12 +321,16 @@ async def test_deleting_an_account_keeps_its_messages_for_the_other_person(brows
     await expect(ada.alert).to_contain_text("This is not your Login PIN")
     await field.fill(ada.login_pin)
     await page.get_by_role("button", name="Delete my account").click()
-    await expect(page.get_by_role("button", name="Create account")).to_be_visible()
+    await expect(page.get_by_text("Your account was deleted")).to_be_visible()
     await page.get_by_label("Login PIN", exact=True).fill(ada.login_pin)
     await page.get_by_role("button", name="Log in").click()
     await expect(ada.alert).to_contain_text("No account has this Login PIN")
 
-    await alice.list.get_by_role("link", name="ada (deleted account)").click()  # updated live, without a reload
+    await expect(alice.page.get_by_text("This person deleted their account")).to_be_visible()  # without a reload
+    await expect(alice.page.get_by_role("textbox", name="Message")).to_be_hidden()
+    await expect(alice.list.get_by_role("link", name="ada (deleted account)")).to_be_visible()
+    await expect(alice.page.get_by_role("heading", name="ada (deleted account)")).to_be_visible()
+    await alice.page.reload()
     await alice.sees("farewell")
     await expect(alice.page.get_by_role("heading", name="ada (deleted account)")).to_be_visible()
     await expect(alice.page.get_by_text("This person deleted their account")).to_be_visible()

@@ -125,8 +125,16 @@ async def test_a_message_falsely_attributed_to_the_user_raises_a_red_alarm_until
     hostile.here("UPDATE messages SET sender_id = ?, n = 7 WHERE seq = 2", hostile.user("bob")["user_id"])
     await bob.page.reload()
     await bob.sees("one", NOT_VERIFIED, "three", "four", "mine")
-    await expect(bob.alert).to_contain_text("forged signature")
+    await expect(bob.alert).to_contain_text("forged signature")  # what happened,
+    await expect(bob.alert).to_contain_text("It may be that the server")  # what it may mean,
+    await expect(bob.alert).to_contain_text("Ask the other person, in person or by phone")  # and what to do
     await expect(bob.page.get_by_role("textbox", name="Message")).to_be_disabled()
+    await bob.page.get_by_role("button", name="Keep locked").click()
+    await expect(bob.alert).to_have_text("This conversation is locked: nothing can be sent until you continue.")
+    await expect(bob.page.get_by_role("textbox", name="Message")).to_be_disabled()
+    await expect(bob.page.get_by_role("button", name="Continue anyway")).to_be_hidden()
+    await bob.page.get_by_role("button", name="Show why").click()
+    await expect(bob.alert).to_contain_text("forged signature")
     await bob.page.get_by_role("button", name="Continue anyway").click()
     await expect(bob.page.get_by_role("textbox", name="Message")).to_be_enabled()
     await expect(bob.alert).to_have_count(0)

@@ -103,7 +103,7 @@ async def test_list_and_conversation_are_side_by_side_on_desktop_and_one_at_a_ti
     await alice.starts_with(bob.search_pin)
     for part in (
         alice.page.get_by_role("button", name="New chat"),
-        alice.page.get_by_role("button", name="Log out"),
+        alice.page.get_by_role("link", name="Settings"),
         alice.list.get_by_role("link", name=bob.name),
         alice.page.get_by_role("textbox", name="Message"),
         alice.page.get_by_role("button", name="Send"),
@@ -324,7 +324,7 @@ async def test_without_ed25519_the_page_lists_supported_browsers_and_disables_it
     await expect(guest.page.get_by_role("textbox", name="Username")).to_be_enabled()  # the control
     await guest.page.add_init_script(WITHOUT_ED25519)
     await guest.page.reload()
-    await expect(guest.alert.first).to_contain_text("Use Chrome 137, Firefox 129, Safari 17, or a later version")
+    await expect(guest.alert.first).to_contain_text("Use Chrome 137, Firefox 129, Safari 17.5, or a later version")
     for control in await guest.page.get_by_role("textbox").all() + await guest.page.get_by_role("button").all():
         await expect(control).to_be_disabled()
 

@@ -216,7 +216,7 @@ async def test_enter_does_the_same_as_the_button(home: Home) -> None:
     await alice.page.keyboard.press("Enter")
     await expect(alice.page.get_by_role("heading", name=bob.name)).to_be_visible()
     await expect(alice.page.get_by_text("Verified by Search PIN")).to_be_visible()
-    await alice.page.get_by_role("button", name="Log out").click()
+    await alice.logs_out()
     await alice.page.get_by_label("Login PIN", exact=True).fill(alice.login_pin)
     await alice.page.keyboard.press("Enter")
     await expect(alice.page.get_by_test_id("my-search-pin")).to_have_text(alice.search_pin)

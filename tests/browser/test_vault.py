@@ -106,7 +106,7 @@ async def test_a_verification_made_while_the_server_is_down_is_stored_later(brow
     await alice.opens(bob.name)
     await alice.page.route("**/vault", lambda route: route.abort())
     await alice.page.locator(".trust").click()
-    await alice.page.get_by_role("button", name="They are the same").click()
+    await alice.page.get_by_role("button", name="They match").click()
     await expect(alice.page.get_by_role("button", name="Verified by safety number")).to_be_visible()
     await alice.page.unroute("**/vault")
     device = await alice.on_another_device(browser)

@@ -83,7 +83,7 @@ async def test_the_safety_number_is_the_same_on_both_sides_and_a_confirmed_one_i
     assert numbers[0] == numbers[1]
     assert re.fullmatch(r"[0-9]{5}( [0-9]{5}){11}", numbers[0])
     assert await page.locator("canvas.qr").evaluate("canvas => canvas.width") > 20
-    await page.get_by_role("button", name="They are the same").click()
+    await page.get_by_role("button", name="They match").click()
     verified = page.get_by_role("button", name="Verified by safety number")
     await expect(verified).to_be_focused()
 
@@ -99,6 +99,18 @@ async def test_the_safety_number_is_the_same_on_both_sides_and_a_confirmed_one_i
     await alice.starts_with((await home.peer()).search_pin)
     page = await ask_who(alice)
     assert await page.get_by_test_id("safety-number").inner_text() != numbers[0]
+    field = page.get_by_role("textbox", name="Message")
+    await page.get_by_role("button", name="They differ").click()
+    for _ in range(2):
+        await expect(alice.alert).to_contain_text("You said that your safety numbers differ")
+        await expect(alice.alert).to_contain_text("write nothing here, and meet or call instead")
+        await expect(field).to_be_disabled()
+        await page.reload()
+    await page.get_by_role("button", name="Continue anyway").click()
+    await expect(field).to_be_enabled()
+    await page.reload()
+    await expect(field).to_be_enabled()
+    await expect(alice.alert).to_have_count(0)
 
 
 @pytest.mark.firefox_too
@@ -221,6 +233,8 @@ async def test_a_withdrawn_search_pin_finds_nobody_and_conversations_stay(
     old = bob.search_pin
     await bob.page.goto(f"{bob.address}/search-pin")
     await expect(bob.page.get_by_test_id("my-search-pin")).to_have_text(old)
+    await bob.page.get_by_role("button", name="Replace").click()
+    await expect(bob.page.get_by_text("Replace it?")).to_be_visible()
     await bob.page.get_by_role("button", name="Replace").click()
     await expect(bob.page.get_by_test_id("my-search-pin")).not_to_have_text(old)
     await expect(bob.page.get_by_test_id("my-search-pin")).not_to_be_empty()  # it is empty while the page reloads

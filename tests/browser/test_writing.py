@@ -103,7 +103,7 @@ async def test_a_slow_response_moves_neither_the_focus_nor_the_page_of_someone_t
 
     await page.locator(".trust").click()
     async with held_back(page, "**/vault") as asked:  # someone is verified, by number
-        await page.get_by_role("button", name="They are the same").click()
+        await page.get_by_role("button", name="They match").click()
         await types_meanwhile(page, "The PIN they gave you", asked)
     await expect(page.locator(".trust")).to_have_text("Verified by safety number")
     await types_on(page, "The PIN they gave you")
@@ -539,7 +539,7 @@ async def test_enter_can_be_set_to_break_the_line_and_ctrl_enter_sends(home: Hom
     await bob.starts_with(alice.search_pin)
     page, thread, field = alice.page, alice.page.url, alice.page.get_by_role("textbox", name="Message")
     setting = page.get_by_role("checkbox", name="Enter sends the message")
-    await page.goto(f"{alice.address}/account")
+    await page.goto(f"{alice.address}/settings")
     await setting.uncheck()
     await page.goto(thread)
     await expect(field).to_have_attribute("enterkeyhint", "enter")
@@ -549,7 +549,7 @@ async def test_enter_can_be_set_to_break_the_line_and_ctrl_enter_sends(home: Hom
     await expect(field).to_have_value("one\ntwo")
     await field.press("Control+Enter")
     await bob.sees("one\ntwo")
-    await page.goto(f"{alice.address}/account")
+    await page.goto(f"{alice.address}/settings")
     await expect(setting).not_to_be_checked()
     await setting.check()
     await page.goto(thread)

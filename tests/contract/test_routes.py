@@ -20,6 +20,7 @@ PAGES = {  # shells: the same for every visitor
     "GET /",
     "GET /protection",
     "GET /welcome",
+    "GET /settings",
     "GET /search-pin",
     "GET /account",
     "GET /c/<conversation_id>",

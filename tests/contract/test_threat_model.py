@@ -51,12 +51,12 @@ def test_the_browser_stores_are_listed_exactly() -> None:
 
 def test_the_session_storage_keys_and_the_cookie_are_listed() -> None:
     scripts = "".join(path.read_text("utf-8") for path in (ROOT / "ezdms" / "static" / "js").glob("*.js"))
-    assert set(re.findall(r"sessionStorage\.setItem\((\w+)", scripts)) == {
-        "KEY",  # a new PIN
-        "ADDED",  # a PIN of a link
-        "placeOf",  # where one reads
-    }
-    assert re.findall(r"localStorage\.\w+\((\w+)", scripts) == ["KEY", "KEY"]  # of keyboard.js: what Enter does
+    kept = set(re.findall(r"sessionStorage\.setItem\((\w+)", scripts))
+    assert kept == {"KEY", "ADDED", "WHY", "placeOf"}  # PINs, why the tab was left, where one reads
+    named = set(re.findall(r"\bremember\(\"(\w+)\"", scripts))
+    assert named == {"scheme", "enter", "used", "kept"}
+    assert {f"ezdms-{name}" for name in named} <= set(quoted(chapter("What a browser stores")))
+    assert len(re.findall(r"localStorage\.", scripts)) == 4  # in kept.js and scheme.js alone
     assert "document.cookie" not in scripts
     assert "ezdms_session" in quoted(chapter("What a browser stores"))
 

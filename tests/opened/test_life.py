@@ -59,13 +59,11 @@ async def registers(window: Window, opened: Opening, name: str) -> dict[str, str
 
 async def logs_out(window: Window) -> None:
     """Log out and wait for the new page; text typed into the old page would be lost."""
-    await window.read("void (globalThis.isBefore = true)")
-    await window.press("#log-out")
-
-    async def is_gone() -> bool:
-        return await window.read("globalThis.isBefore === undefined") is True
-
-    await until(is_gone)
+    await window.press(".me [href='/settings']")
+    await shows(window, "log-out h2", "Log out")
+    await window.press("log-out [data-do=ask]")
+    await window.press("log-out [data-do=leave]")
+    await shows(window, "[data-why]", "You logged out")
 
 
 async def logs_in(window: Window, pin: str) -> None:

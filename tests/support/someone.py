@@ -152,6 +152,15 @@ class Someone:
         await page.get_by_role("button", name="Log in").click()
         await expect(page.get_by_test_id("my-search-pin")).to_have_text(self.search_pin)
 
+    async def logs_out(self, page: Page | None = None) -> None:
+        """Log out in the settings."""
+        page = page or self.page
+        await page.get_by_role("link", name="Settings").click()
+        await page.get_by_role("button", name="Log out").click()
+        await expect(page.get_by_text("You need your Login PIN to come back. Do you have it?")).to_be_visible()
+        await page.get_by_role("button", name="Log out").click()
+        await expect(page.get_by_text("You logged out.")).to_be_visible()
+
     async def starts_afresh(self, path: str = "/", *, is_open: bool = False) -> None:
         """Load this path, unless it may stay open; nothing is left of an earlier test but what the browser stores."""
         for page in self.context.pages:

@@ -175,7 +175,7 @@ def test_the_command_prints_a_table_a_verdict_and_its_limitations(shared_server:
         done = run(shared_server.url, **environment)
         assert (done.returncode, done.stderr) == (0, "")
         assert "\x1b" not in done.stdout
-        assert re.search(r"^ok +pages +The pages at 7 addresses are the release's, byte", done.stdout, re.MULTILINE)
+        assert re.search(r"^ok +pages +The pages at 8 addresses are the release's, byte", done.stdout, re.MULTILINE)
         assert re.search(
             rf"^PASSED: {shared_server.url}, compared with EZ-DMS {__version__}: \d+ ok, 1 warning, 0 failed\.$",
             done.stdout,
@@ -260,7 +260,7 @@ def test_every_script_is_reachable_from_the_pages_with_or_without_a_login() -> N
     origin = "https://chat.example"
     files = {assets.address_of(str(path.relative_to(assets.FOLDER))): path for path in assets.FOLDER.rglob("*.*")}
     scripts = {path for path in files if "/js/" in path}
-    reached, waiting = set[str](), [path for path in scripts if path.endswith("boot.js")]
+    reached, waiting = set[str](), [path for path in scripts if path.endswith(("/boot.js", "/scheme.js"))]
     while waiting:
         path = waiting.pop()
         reached.add(path)

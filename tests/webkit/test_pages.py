@@ -32,7 +32,7 @@ async def test_every_field_and_button_has_a_role_and_a_name(alice: WebKitUser, f
         ("textbox", "Their Search PIN"),
         ("button", "Send"),
         ("button", "New chat"),
-        ("button", "Log out"),
+        ("link", "Settings"),
         ("button", "Copy my Search PIN"),
         ("log", "Messages"),
         ("navigation", "Conversations"),

@@ -58,6 +58,9 @@ class WebKitUser:
 
     def logs_out(self) -> None:
         """Log out and wait for the front page."""
+        self.window.press("Settings", "link")
+        self.window.press("Log out")
+        self.window.reads("Do you have it?")
         self.window.press("Log out")
         self.window.element("button", "Log in")
 

@@ -1,21 +1,45 @@
 // The alarm above a conversation: red, always in the same place. Nothing can be sent until the user has acted.
 
-import { onPress, showAlert } from "./dom.js";
+import { focusLater, onPress, showAlert } from "./dom.js";
+
+// What it may mean and what to do, by the first word of an alarm's name.
+const CHANGED = "It may be that the server changes or reorders messages, or that a device of one of you does. Compare "
+  + "with them, in person or by phone, what was said last.";
+const ABOUT = {
+  key: "It may be that someone has put themselves between you. Do not trust what stands here until you have asked them "
+    + "for their Search PIN in person or by phone.",
+  statement: "It may be that they have a new device or program, or that someone who has their Login PIN acts for them.",
+  vault: "It may be that the server was restored from a backup, or that it hides what your other devices know. Ask "
+    + "whoever runs it. If you continue, your list replaces the one on the server.",
+  rollback: "It may be that the server was restored from a backup, or that it withholds messages from you. Compare "
+    + "with them, in person or by phone, what was said last, and ask whoever runs the server.",
+  forged: "It may be that the server, or someone who controls it, writes in this name. Ask the other person, in person "
+    + "or by phone, what they wrote, and do not act on the message that is marked.",
+  fork: CHANGED,
+  order: CHANGED,
+  numbers: "It may be that someone has put themselves between you. Check that both of you compared this conversation, "
+    + "and read the numbers again. If they still differ, write nothing here, and meet or call instead.",
+};
+const LOCKED = "This conversation is locked: nothing can be sent until you continue.";
 
 export class Alarms {
   #standing = new Map(); // name → {sentence, goOn}: runs on “Continue anyway”; null: not possible
+  #isFolded = false; // the user keeps it locked
 
   // `changed` is called whenever an alarm is raised or accepted.
   constructor(region, changed) {
     this.region = region;
     this.changed = changed;
-    this.button = this.region.querySelector("button");
+    [this.keep, this.why, this.button] = this.region.querySelectorAll("button");
+    onPress(this.keep, () => this.#fold(true, this.why));
+    onPress(this.why, () => this.#fold(false, this.keep));
     onPress(this.button, () => this.#goOn());
   }
 
   raise(name, sentence, goOn) {
     if (this.#standing.has(name)) return;
     this.#standing.set(name, { sentence, goOn });
+    this.#isFolded = false;
     this.#show();
   }
 
@@ -28,6 +52,13 @@ export class Alarms {
     return [...this.#standing.values()].some(({ goOn }) => goOn === null);
   }
 
+  #fold(isFolded, focused) {
+    const focus = focusLater();
+    this.#isFolded = isFolded;
+    this.#show();
+    focus(focused);
+  }
+
   async #goOn() {
     for (const [name, { goOn }] of [...this.#standing]) { // those shown when it was pressed
       try { await goOn(); } catch (error) { return showAlert(this.region, error.message); }
@@ -37,9 +68,11 @@ export class Alarms {
   }
 
   #show() {
-    const alarms = [...this.#standing.values()];
-    showAlert(this.region, [...new Set(alarms.map(({ sentence }) => sentence))].join(" "));
-    this.button.hidden = !alarms.length || this.lock;
+    const said = [...this.#standing].flatMap(([name, { sentence }]) => [sentence, ABOUT[name.split(" ")[0]] ?? ""]);
+    showAlert(this.region, this.#isFolded && this.stand ? LOCKED : [...new Set(said)].join(" ").trim());
+    this.keep.hidden = !this.stand || this.#isFolded;
+    this.why.hidden = !this.stand || !this.#isFolded;
+    this.button.hidden = !this.stand || this.lock || this.#isFolded;
     this.changed();
   }
 }

@@ -20,34 +20,40 @@ import "./my-search-pin.js";
 import "./new-search-pin.js";
 import "./change-pin.js";
 import "./delete-account.js";
+import "./color-scheme.js";
+import "./log-out.js";
 import "./device-list.js";
 import "./start-conversation.js";
 import { isWhole, watchArrival } from "./arrived.js";
 import { lineOf, renewList, setCurrent, showWhole, useList } from "./conversation-list.js";
 import { canSign } from "./crypto.js";
-import { onPress, showPageAlert, showUsername } from "./dom.js";
-import { showFront } from "./front.js";
+import { showPageAlert, showUsername } from "./dom.js";
+import { reasonOf, showEnded, showFront } from "./front.js";
+import { tellLost } from "./keystore.js";
 import { connect, join } from "./live.js";
 import { currentThread, startNavigating } from "./navigate.js";
 import { useNewChat } from "./new-chat.js";
+import { showLeft } from "./partner-view.js";
 import { keepSending, sendQueued } from "./queue.js";
 import { oddBuilds } from "./served-builds.js";
-import { getStanding, account, leave } from "./session.js";
+import { remembered } from "./kept.js";
+import { account, getStanding, whyLeft } from "./session.js";
 import { instantiate } from "./shell.js";
-import { postForm } from "./server.js";
 import { isOpened, noteServed } from "./vault.js";
 import { hasNewPin } from "./welcome-card.js";
 
 const NOT_SECURE = "This page was opened without encryption (http), so the browser switches off the functions that "
   + "protect your messages. Open it with https, or on the machine it runs on as localhost.";
 const TOO_OLD = "This browser is too old: it lacks the signatures (Ed25519) that protect your messages. Use Chrome "
-  + "137, Firefox 129, Safari 17, or a later version.";
+  + "137, Firefox 129, Safari 17.5, or a later version.";
 const NO_HOST = "EZ-DMS needs a host name of its own, such as chat.example.org. It does not work below a path, such as "
   + "example.org/chat/. Please tell the operator of this server.";
 const LOG_IN = "Log in to open this page.";
 const OTHER_ACCOUNT = "This browser does not hold the keys of the account that is logged in. "
   + "Log in with your Login PIN.";
-const SETTINGS = { "/search-pin": "My Search PIN", "/sessions": "Devices", "/account": "Account" };
+const SETTINGS = {
+  "/settings": "Settings", "/search-pin": "My Search PIN", "/sessions": "Devices", "/account": "Account",
+};
 const READ_FIRST = 1000; // ms for the open conversation to load before the list
 const NOTE_AFTER = 15000; // ms until the build of this page is recorded; not urgent
 const LIST_AFTER = 500; // ms for the socket to connect, before the list is loaded without it
@@ -58,14 +64,6 @@ function showSession(me) {
   document.body.append(session);
   document.querySelector(".me .name").textContent = me.username;
   document.querySelector(".me .name").ariaLabel = `Your account: ${me.username}`;
-  onPress(document.getElementById("log-out"), async () => {
-    try {
-      await postForm("/logout");
-    } catch (error) {
-      if (error.status !== 401) return showPageAlert(error.message); // 401: the session had already ended
-    }
-    await leave();
-  });
   document.getElementById("opened-here").hidden = !isOpened;
   oddBuilds().then(({ length }) => { document.getElementById("odd-builds").hidden = !length; }).catch(() => {});
   useList(document.getElementById("conversations"));
@@ -74,7 +72,7 @@ function showSession(me) {
 
 function showSettings(path, me) {
   document.body.className = "front";
-  document.body.append(instantiate("settings"));
+  document.body.append(instantiate("tabs"));
   document.querySelector(`.tabs a[href="${path}"]`).setAttribute("aria-current", "page");
   document.getElementById("main").append(instantiate(path.slice(1)));
   showUsername(document, me.username);
@@ -103,7 +101,9 @@ function followFrame() {
   showWhole();
   const thread = currentThread();
   if (!thread) return;
-  const isNews = thread.follow(Number(lineOf(thread.conversation)?.dataset.lastSeq ?? 0));
+  const line = lineOf(thread.conversation);
+  if (line?.hasAttribute("data-left")) showLeft(thread).catch(() => {}); // unknown people have no composer
+  const isNews = thread.follow(Number(line?.dataset.lastSeq ?? 0));
   if (isNews) join(); // marks it as read, since the user is looking at it
 }
 
@@ -136,8 +136,10 @@ async function start() {
   if (!(/^\/(welcome|c\/\w+)?$/.test(path) || path in SETTINGS)) return showClosed(NO_HOST);
   if (!await isWhole(showPageAlert)) return;
   if (!await canSign()) return showClosed(TOO_OLD);
-  const me = await account.catch(() => undefined);
-  if (!me) return showFront(path === "/" ? "" : LOG_IN);
+  const me = await account.catch(() => null);
+  const why = reasonOf(whyLeft(me));
+  if (me === undefined && remembered("used")) tellLost(); // logged in, but the keys are gone
+  if (!me) return showFront(why || (path === "/" ? "" : LOG_IN));
   if (hasNewPin(me) && path !== "/welcome") return location.replace("/welcome");
   if (path === "/welcome" && !hasNewPin(me)) return location.replace("/");
   if (path === "/welcome") showWelcome();
@@ -147,7 +149,7 @@ async function start() {
     const { user_id: userId } = await getStanding();
     if (userId !== me.user_id) return showFront(OTHER_ACCOUNT);
   } catch (error) {
-    if (error.status === 401) return showFront(LOG_IN);
+    if (error.status === 401) return showEnded();
   }
   if (path === "/welcome") return;
   goLive();

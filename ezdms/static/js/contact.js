@@ -7,6 +7,9 @@ import { loadContact } from "./keystore.js";
 import { getStanding } from "./session.js";
 import { changeContact, overwriteVault, stronger, syncVault } from "./vault.js";
 
+const NUMBERS = "numbers"; // the name of the alarm that the safety numbers differ, and that they did
+const DIFFERED = "numbers differed";
+const NUMBERS_DIFFER = "You said that your safety numbers differ: one of you sees a different key than the other.";
 const REMEMBER_AFTER = 1000; // ms; the read position is stored once for many messages
 
 export class Contact {
@@ -30,6 +33,7 @@ export class Contact {
 
   async load() {
     this.known = await loadContact(this.conversation);
+    if (this.hasAccepted(DIFFERED)) this.raise(NUMBERS, NUMBERS_DIFFER, () => this.accept(NUMBERS));
     return this.known;
   }
 
@@ -55,6 +59,9 @@ export class Contact {
 
   // Mark this contact as verified.
   verify(how) { return this.#change(({ verified }) => ({ verified: stronger(verified, how) })); }
+
+  // The safety numbers that the two compared differ. Remembered, so that the conversation stays locked.
+  numbersDiffer() { return this.accept(DIFFERED); }
 
   // Accept the alarms with these names, here and on the user's other devices.
   accept(...names) { return this.#change(({ accepted }) => ({ accepted: [...accepted, ...names].slice(-50) })); }

@@ -2,9 +2,8 @@
 
 import * as crypto from "./crypto.js";
 import { onSubmit } from "./dom.js";
-import { forgetEverything } from "./keystore.js";
 import { deploymentId, postForm } from "./server.js";
-import { account } from "./session.js";
+import { account, eraseAndLeave } from "./session.js";
 
 customElements.define("delete-account", class extends HTMLElement {
   connectedCallback() {
@@ -13,9 +12,7 @@ customElements.define("delete-account", class extends HTMLElement {
       const deployment = await deploymentId();
       const login = await crypto.loginKeys(pin, deployment);
       const act = await crypto.signAct(await account, deployment, "delete_account", "", Date.now());
-      await postForm("/delete_account", { ...login, act });
-      await forgetEverything();
-      location.assign("/");
+      await eraseAndLeave("deleted_here", () => postForm("/delete_account", { ...login, act }));
     });
   }
 });

@@ -37,10 +37,13 @@ const pageAlert = document.createElement("div");
 pageAlert.id = "page-alert";
 pageAlert.className = "alert page-alert";
 pageAlert.role = "alert";
-export function showPageAlert(sentence) {
+export function showPageAlert(sentence, [label, href] = []) {
   if (!pageAlert.isConnected) document.body.prepend(pageAlert);
-  if ([...pageAlert.children].some(({ textContent }) => textContent === sentence)) return;
-  pageAlert.append(Object.assign(document.createElement("p"), { textContent: sentence }));
+  if ([...pageAlert.children].some(({ firstChild }) => firstChild.data === sentence)) return;
+  const said = document.createElement("p");
+  said.append(sentence);
+  if (href) said.append(" ", Object.assign(document.createElement("a"), { textContent: label, href }));
+  pageAlert.append(said);
 }
 
 // Replace the whole page. Alerts stay above it.

@@ -1,13 +1,12 @@
 // Keyboards: what Enter does, “Skip to content”, and the room that an on-screen keyboard leaves.
 
 import { focusLater } from "./dom.js";
+import { remember, remembered } from "./kept.js";
 
 // Whether Enter sends: not on screens that are touched, whose keyboards have no Shift+Enter.
 const touched = matchMedia("(pointer: coarse)");
 export const hasKeyboard = () => !touched.matches;
-const KEY = "ezdms-enter"; // what the user chose, in this browser
-const chosen = () => { try { return localStorage.getItem(KEY); } catch { return null; } };
-export const entersSend = () => hasKeyboard() && chosen() !== "breaks";
+export const entersSend = () => hasKeyboard() && remembered("enter") !== "breaks";
 
 // <enter-sends>: the setting, where there is a choice.
 customElements.define("enter-sends", class extends HTMLElement {
@@ -16,7 +15,8 @@ customElements.define("enter-sends", class extends HTMLElement {
     const box = this.querySelector("input");
     box.checked = entersSend();
     box.addEventListener("change", () => {
-      try { localStorage.setItem(KEY, box.checked ? "sends" : "breaks"); } catch { box.checked = true; } // blocked
+      remember("enter", box.checked ? "" : "breaks");
+      box.checked = entersSend(); // storage may be blocked
     });
   }
 });

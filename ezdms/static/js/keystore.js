@@ -1,29 +1,68 @@
 // What this browser stores in IndexedDB until logout: keys (non-extractable), contacts, drafts, unsent messages.
 
+import { showPageAlert } from "./dom.js";
+import { remember, remembered } from "./kept.js";
 import { openTabs, thisTab } from "./tab.js";
 
+export const LOST = "This browser no longer keeps your keys and messages for EZ-DMS: its storage was cleared, is full, "
+  + "or is blocked, for example in a private window. Copy what you have not sent yet. Then allow storage or make room, "
+  + "and log in with your Login PIN: everything you sent and received is on the server.";
+const UPDATED = "EZ-DMS was updated in another tab. Reload this page.";
 const MOST_DRAFTS = 20; // left behind in one conversation; the oldest are deleted
 
 const STORES = { account: {}, contacts: {}, drafts: {}, outbox: { autoIncrement: true } };
+const REST = Object.keys(STORES).filter((name) => name !== "account");
 let opened;
 
+// Every page says so in the same words.
+export const tellLost = () => showPageAlert(LOST, ["Log in", "/"]);
+
 function open() {
+  const end = () => { opened = undefined; };
   opened ??= new Promise((resolve, reject) => {
     const request = indexedDB.open("ezdms", 2);
     request.onupgradeneeded = () => {
       for (const name of request.result.objectStoreNames) request.result.deleteObjectStore(name);
       for (const [name, options] of Object.entries(STORES)) request.result.createObjectStore(name, options);
     };
-    request.onsuccess = () => resolve(request.result);
+    request.onsuccess = () => {
+      const database = request.result;
+      database.onclose = () => { // the browser has deleted it
+        end();
+        tellLost();
+      };
+      database.onversionchange = ({ newVersion }) => {
+        database.close();
+        end();
+        if (newVersion) showPageAlert(UPDATED);
+        else tellLost();
+      };
+      resolve(database);
+    };
     request.onerror = () => reject(request.error);
   });
+  opened.catch(end); // opened again at the next use
   return opened;
 }
 
 open().catch(() => {}); // errors surface on use
 
+// Ask the browser, once, not to delete all this by itself. Never awaited: Firefox asks the user.
+export function keepStorage() {
+  if (remembered("kept")) return;
+  remember("kept", "asked");
+  navigator.storage?.persist?.().catch(() => {});
+}
+
 // Run requests on one or several stores: `ask` gets the stores, and returns the request or requests to wait for.
 async function run(names, mode, ask) {
+  return attempt(names, mode, ask).catch(() => {
+    tellLost();
+    throw new Error(LOST);
+  });
+}
+
+async function attempt(names, mode, ask) {
   const transaction = (await open()).transaction(names, mode);
   const asked = ask(...[names].flat().map((name) => transaction.objectStore(name)));
   transaction.commit(); // no more requests: completes even if the page is closed now
@@ -34,14 +73,20 @@ async function run(names, mode, ask) {
 }
 const entries = (store) => [store.getAllKeys(), store.getAll()];
 
-// {user_id, username, search_salt, ik, spki, fp, sig, enc}: sig and enc are non-extractable CryptoKeys.
+// {user_id, username, search_salt, login, ik, spki, fp, sig, enc}: sig and enc are non-extractable CryptoKeys. `login`
+// is another one after each login.
 export const loadAccount = () => run("account", "readonly", (store) => store.get("me"));
+
+// Of someone whose session has ended: {ik, sealed}, everything else, encrypted to their keys (session.js).
+export const loadAway = () => run("account", "readonly", (store) => store.get("away"));
 
 // A different key is a different person: the previous user's contacts and unsent messages are deleted. With the same
 // key everything is kept, whatever the server calls the user.
 export async function saveAccount(account) {
-  if (String((await loadAccount())?.ik) !== String(account.ik)) await forgetEverything();
-  await run("account", "readwrite", (store) => store.put(account, "me"));
+  const known = [await loadAccount(), await loadAway()];
+  if (!known.some((one) => String(one?.ik) === String(account.ik))) await forgetEverything();
+  await run("account", "readwrite", (store) =>
+    store.put({ ...account, login: globalThis.crypto.randomUUID() }, "me"));
 }
 
 // Contacts by conversation (see vault.js), and their state relative to the stored vault: {version, isDirty, more,
@@ -107,6 +152,19 @@ export async function addToOutbox(items) {
 export const updateOutbox = ({ key, ...item }) => run("outbox", "readwrite", (store) => store.put(item, key));
 export const removeFromOutbox = (key) => run("outbox", "readwrite", (store) => store.delete(key));
 
-export async function forgetEverything() {
-  for (const name of Object.keys(STORES)) await run(name, "readwrite", (store) => store.clear());
+// Everything but the account: for each store its keys and values, and the vault state.
+export async function loadRest() {
+  const found = await run(REST, "readonly", (...stores) => stores.flatMap(entries));
+  const rest = Object.fromEntries(REST.map((name, i) => [name, [found[2 * i], found[2 * i + 1]]]));
+  return { ...rest, state: await loadVaultState() };
 }
+export const putBack = (rest) => run(["account", ...REST], "readwrite", (account, ...stores) => [
+  account.put(rest.state, "vault"), account.delete("away"), ...stores.flatMap((store) => {
+    const [keys, values] = rest[store.name] ?? [[], []];
+    return values.map((value, i) => store.put(value, keys[i]));
+  }),
+]);
+
+// Keeps only `away`, if given.
+export const forgetEverything = (away) => run(Object.keys(STORES), "readwrite", (...stores) =>
+  [...stores.map((store) => store.clear()), ...(away ? [stores[0].put(away, "away")] : [])]);

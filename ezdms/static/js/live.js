@@ -89,10 +89,10 @@ const take = (frame) => {
   taken = taken.then(() => swapIn(frame)).then(page.onFrame).catch(() => {});
 };
 
-function closed(code) {
+function closed(code, reason) {
   socket = null;
   due = Infinity;
-  if (code === SESSION_ENDED) return leave(); // the session was ended, here or elsewhere
+  if (code === SESSION_ENDED) return leave(reason); // the session was ended, here or elsewhere
   if (code === OPEN_ENDED) {
     isOver = true;
     endRequests();
@@ -126,7 +126,7 @@ function open() {
     hear();
     if (data !== PONG) take(data);
   });
-  on("close", ({ code }) => closed(code));
+  on("close", ({ code, reason }) => closed(code, reason));
 }
 
 export function connect(given) {

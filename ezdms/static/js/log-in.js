@@ -4,6 +4,7 @@ import * as crypto from "./crypto.js";
 import { onSubmit } from "./dom.js";
 import { saveAccount } from "./keystore.js";
 import { deploymentId, isB64u, isId, isNumber, isText, postForm } from "./server.js";
+import { comeBack } from "./session.js";
 import { syncVault } from "./vault.js";
 
 export const KEYS = { statement: isText, salt: isB64u, iterations: isNumber, wrapped_sig: isB64u, wrapped_enc: isB64u };
@@ -20,7 +21,9 @@ customElements.define("log-in", class extends HTMLElement {
         const keys = await crypto.unwrapKeys(pin, stored, statement);
         const { user_id, search_salt } = stored;
         crypto.b64uDecode(search_salt, 16);
-        await saveAccount({ ...keys, user_id, username: statement.name, search_salt });
+        const me = { ...keys, user_id, username: statement.name, search_salt };
+        await saveAccount(me);
+        await comeBack(me);
         await syncVault().catch(() => {}); // each conversation retries, and raises the alarm
       } catch (error) {
         if (!(error.status >= 400)) await postForm("/logout").catch(() => {}); // logged in, but cannot continue

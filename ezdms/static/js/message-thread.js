@@ -2,18 +2,18 @@
 
 import { Alarms } from "./alarms.js";
 import { Between } from "./between.js";
-import { showAvatar } from "./avatar.js";
 import { CatchUp } from "./catch-up.js";
 import { Contact } from "./contact.js";
 import { setNote, showHead } from "./conversation-list.js";
 import * as crypto from "./crypto.js";
 import { offerAgain } from "./dom.js";
-import { showFront } from "./front.js";
+import { showEnded } from "./front.js";
 import { Judge } from "./judge.js";
 import { LookUp } from "./look-up.js";
 import { showNothing } from "./navigate.js";
 import { Opening } from "./opening.js";
 import { identify } from "./partner.js";
+import { showEmpty, showPartner } from "./partner-view.js";
 import { noteNewest } from "./previews.js";
 import { Reading } from "./reading.js";
 import { account } from "./session.js";
@@ -48,7 +48,11 @@ customElements.define("message-thread", class extends HTMLElement {
     this.log = this.querySelector("message-log");
     this.#alarms = new Alarms(this.querySelector(".alarm"), () => this.#tell("alarm"));
     this.contact = new Contact(this.conversation, {
-      raise: (...alarm) => this.alarm(...alarm), changed: () => this.#tell("contact"),
+      raise: (...alarm) => this.alarm(...alarm),
+      changed: () => {
+        this.#tell("contact");
+        showEmpty(this);
+      },
     });
     this.#opening = new Opening({
       open: (row) => this.judge.open(row),
@@ -109,7 +113,7 @@ customElements.define("message-thread", class extends HTMLElement {
     } catch (error) {
       this.isUnloaded = true;
       const isHere = this.getRootNode() === document; // otherwise someone may be logging in by now
-      if (error.status === 401 && isHere) return showFront("Log in to open this page.");
+      if (error.status === 401 && isHere) return showEnded();
       if (error.status === 404) return showNothing(this);
       offerAgain(this.querySelector(".empty"), error.message, () => this.send());
     }
@@ -135,20 +139,8 @@ customElements.define("message-thread", class extends HTMLElement {
     this.judge = new Judge({ me, partner, conversation, known: contact.known, raise, forget });
     this.judge.expect(this.#opening.rows);
     if (facts.ownHash) this.judge.noteOwn(Number(facts.ownN), facts.ownHash);
-    this.#showPartner(partner, facts.left !== undefined);
+    showPartner(this, partner, facts.left !== undefined);
     return { me, partner };
-  }
-
-  // Show the name that they signed, whatever the server calls them.
-  #showPartner({ name, ik }, hasLeft) {
-    this.partnerName = name;
-    showAvatar(this.querySelector(".avatar"), name, crypto.b64uEncode(ik));
-    showHead(this);
-    this.querySelector(".left").hidden = !hasLeft;
-    this.querySelector("message-composer").hidden = hasLeft;
-    const empty = this.querySelector(".empty");
-    empty.textContent = `No messages yet. Say hello: only ${name} and you can read it.`;
-    empty.hidden = false;
   }
 
   // `goOn` runs on “Continue anyway”; null: not possible. An accepted alarm is not raised again.

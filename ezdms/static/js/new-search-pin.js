@@ -7,7 +7,12 @@ import { account } from "./session.js";
 
 customElements.define("new-search-pin", class extends HTMLElement {
   connectedCallback() {
+    const question = this.querySelector("[data-asked]");
     onSubmit(this, "Creating a new one…", async () => {
+      if (question.hidden) { // ask once
+        question.hidden = false;
+        return;
+      }
       const search_salt = b64uEncode(newSearchSalt());
       const act = await signAct(await account, await deploymentId(), "search_pin", search_salt, Date.now());
       await postForm("/search_pin", { search_salt, act });

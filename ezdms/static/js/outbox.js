@@ -3,7 +3,7 @@
 
 import { setNote } from "./conversation-list.js";
 import * as crypto from "./crypto.js";
-import { addToOutbox, loadOutbox, removeFromOutbox, updateOutbox } from "./keystore.js";
+import { addToOutbox, keepStorage, loadOutbox, removeFromOutbox, updateOutbox } from "./keystore.js";
 import { isNumber, isPassing, postForm } from "./server.js";
 import { Unsent } from "./unsent.js";
 
@@ -191,6 +191,7 @@ export class Outbox {
   async #post({ conversation: conversation_id, message_id, sealed }) {
     const { seq } = await postForm("/send_message", { conversation_id, message_id, ...sealed }, { seq: isNumber });
     this.thread.judge.keepOwn(sealed.n, sealed.hash);
+    keepStorage();
     return seq;
   }
 

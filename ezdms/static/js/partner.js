@@ -24,5 +24,7 @@ async function byStatement(statement) {
 async function byMemory(contact) {
   if (!contact) throw new Error(UNKNOWN_KEY);
   const ik = crypto.b64uDecode(contact.ik, 32);
-  return { ik, fp: await crypto.fingerprint(ik), name: `${contact.name} (deleted account)` };
+  return asDeleted({ ik, fp: await crypto.fingerprint(ik), name: contact.name });
 }
+
+export const asDeleted = (partner) => ({ ...partner, name: `${partner.name} (deleted account)` });

@@ -20,7 +20,7 @@ const SENTENCES = {
   not_opened: "Open the address that “ezdms open” printed when it started.", // codes of `ezdms open`: this one,
   odd: ODD, // and two for invalid or missing responses
   oneself: "This is your own Search PIN. Ask the other person for theirs.",
-  not_invited: "This server is invitation-only. Open the link you were given. Each works once, for a limited time.",
+  not_invited: "This invitation was already used, or has expired. Ask whoever gave it to you for a new link.",
   quota: "Your storage on this server is full. You cannot send messages, but you can still read them.",
   registration_closed: "This server is not accepting new accounts.",
   taken: "These keys or this PIN cannot be used. Please try again.",
@@ -44,7 +44,8 @@ export class ServerError extends Error {
     const { code: said, retry_after: seconds } = answer ?? {};
     const code = typeof said === "string" ? said : "";
     const wait = isNumber(seconds) && seconds <= 86400 ? seconds : null;
-    if (code === "too_often" && wait !== null) super(`Too many requests. Please wait ${wait} seconds and try again.`);
+    const duration = wait === 1 ? "1 second" : `${wait} seconds`;
+    if (code === "too_often" && wait !== null) super(`Too many requests. Please wait ${duration} and try again.`);
     else if (code === "wrong_pin" && status === 403) super(NOT_YOURS);
     else super(Object.hasOwn(SENTENCES, code) ? SENTENCES[code] : sentence);
     this.status = status; // 0: the server could not be reached

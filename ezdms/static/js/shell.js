@@ -6,17 +6,17 @@
 import { STYLES } from "./release.js";
 
 const TAGS = new Set(("a aside button canvas code dialog div fieldset footer form h1 h2 h3 header img input label main "
-  + "nav output p section span strong textarea video change-pin create-account delete-account device-list enter-sends "
-  + "local-time log-in message-composer message-log message-thread my-search-pin new-search-pin sealed-text "
-  + "served-builds start-conversation welcome-card who-is-this").split(" "));
+  + "nav output p section span strong textarea video change-pin color-scheme create-account delete-account device-list "
+  + "enter-sends local-time log-in log-out message-composer message-log message-thread my-search-pin new-search-pin "
+  + "sealed-text served-builds start-conversation welcome-card who-is-this").split(" "));
 const VALUES = {
   href: /^\/[a-z-]*$/, src: /^\/static\/[0-9a-f]{12}\/icon\.svg$/, type: /^(button|submit|text|password|checkbox)$/,
 };
 const HARMLESS = new Set(("alt aria-controls aria-describedby aria-expanded aria-hidden aria-label aria-labelledby "
   + "autocapitalize autocomplete class dir disabled enterkeyhint for height hidden id maxlength minlength muted "
-  + "placeholder playsinline required role rows spellcheck tabindex width data-added data-alarm data-alone data-build "
-  + "data-closed data-copy data-do data-host-name data-host-notice data-long data-new-pin data-no-camera data-odd "
-  + "data-runs-on data-short data-testid data-trust data-username data-why").split(" "));
+  + "placeholder playsinline required role rows spellcheck tabindex width data-added data-alarm data-alone data-asked "
+  + "data-build data-closed data-copy data-do data-host-name data-host-notice data-long data-new-pin data-no-camera "
+  + "data-odd data-runs-on data-short data-testid data-trust data-username data-why").split(" "));
 const ACTS = ["auxclick", "click", "dblclick", "keydown", "keypress", "submit"]; // user actions
 
 const IMPORT_MAP = /^{"integrity":{[^{}]*}}$/; // cannot redirect to another module
@@ -31,12 +31,12 @@ const HEAD = {
   },
   script: {
     type: /^(module|importmap)$/, src: /^\/static\/[0-9a-f]{12}\/(js|vendor)\/[\w.-]+\.js$/, async: /^$/,
-    integrity: INTEGRITY,
+    integrity: INTEGRITY, crossorigin: /^$/,
   },
 };
 // Inactive content added by browser extensions (dark modes, password managers) is removed without an alert.
 const OF_EXTENSIONS = /^(class|style|data-(?!hx-)[\w-]+)$/;
-const ROOT = { lang: /^[a-z-]*$/ };
+const ROOT = { lang: /^[a-z-]*$/, "data-scheme": /^(light|dark)?$/ };
 const BODY = { "data-host": /^/, "data-notice": /^/, "data-registration": /^/, "data-version": /^/ };
 // Only a page from the user's own machine (`ezdms open`) may specify which server it uses.
 if (location.hostname === "127.0.0.1") BODY["data-server"] = /^https?:\/\/[a-z0-9.:[\]-]+$/;

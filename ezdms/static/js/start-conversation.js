@@ -26,7 +26,9 @@ function takeAdded() {
 }
 takeAdded();
 addEventListener("hashchange", () => { takeAdded(); location.reload(); });
-export const addedPin = () => sessionStorage.getItem(ADDED);
+export function addedPin() {
+  try { return sessionStorage.getItem(ADDED); } catch { return null; } // storage is blocked
+}
 
 customElements.define("start-conversation", class extends HTMLElement {
   connectedCallback() {

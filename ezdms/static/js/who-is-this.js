@@ -29,6 +29,10 @@ customElements.define("who-is-this", class extends HTMLElement {
     this.#on("close", () => this.#toggle(false));
     this.#on("gave", () => this.#done("search-pin"));
     this.#on("same", () => this.#done("safety-number"));
+    this.#on("differ", async () => {
+      await this.thread.contact.numbersDiffer();
+      this.#toggle(false);
+    });
     this.#on("scan", () => this.#scan().catch((error) => showAlert(this.lastElementChild, error.message)));
     this.thread.onContact(() => this.#show());
     this.thread.ready.then(() => this.#show(), () => this.button.remove());

@@ -111,6 +111,8 @@ class Stage:
 
     async def begin(self) -> None:
         """Put Alice into the conversation with Bob, without warnings; reload only if necessary."""
+        if await self.page.locator("#login-pin").count():
+            await self.alice.logs_in()
         if len(self.bob.sent) > MANY:
             await self.meets_bob()
         self.watch = Watch(self.page, self.liar)

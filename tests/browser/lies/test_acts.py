@@ -35,7 +35,7 @@ CONFIRMING = {
     "scan": "[data-do=scan]",
     "close": "[data-do=close]",
     "trust": ".trust",
-    "log out": "#log-out",
+    "settings": ".me [href='/settings']",
     "start": "start-conversation [type=submit]",
     "send": "message-composer [type=submit]",
     "try again": "[data-do=retry]",
@@ -89,6 +89,7 @@ async def test_a_scripted_event_of_any_name_confirms_nothing(stage: Stage) -> No
 
 
 ENDING = {
+    "/settings": ["log-out [data-do=ask]", "log-out [data-do=leave]"],
     "/account": ["delete-account [type=submit]", "change-pin [type=submit]"],
     "/search-pin": ["new-search-pin [type=submit]"],
     "/sessions": ["[data-do=end-others], [data-do=end]"],

@@ -192,6 +192,6 @@ async def test_a_new_login_pin_locks_the_users_own_keys_whatever_the_server_clai
     await page.get_by_role("button", name="Use the new Login PIN").click()
     await expect(page.get_by_text("Your new Login PIN is in use")).to_be_visible()
     await page.goto(stage.liar.url)
-    await page.get_by_role("button", name="Log out").click()
+    await carl.logs_out()
     await carl.logs_in()
     await carl.context.close()

@@ -13,7 +13,7 @@ from tests.browser.lies.watching import FORGED, STOLEN, stored_in
 from tests.support.someone import until
 
 ANY, NO_DOCUMENT = ".*", r"(GET /(c/.*/open|conversations/.*|messages/.*|me|vault|sessions/list)|POST .*)"
-SAME, GO_ON = "[data-do=same]", ".alarm button"
+SAME, GO_ON = "[data-do=same]", ".alarm [data-do=go-on]"
 
 
 def click(target: str) -> str:
@@ -25,7 +25,7 @@ OF_HTMX = {
     "trigger same": ("HX-Trigger", click(SAME)),
     "trigger go on": ("HX-Trigger", click(GO_ON)),
     "trigger gave": ("HX-Trigger", click("[data-do=gave]")),
-    "trigger log out": ("HX-Trigger", click("#log-out")),
+    "trigger log out": ("HX-Trigger", click("[href='/settings']")),
     "trigger submit": ("HX-Trigger", json.dumps({"submit": {"target": "form"}})),
     "trigger plain": ("HX-Trigger", "click, submit, contact, judged, alarm, htmx:load"),
     "trigger after swap": ("HX-Trigger-After-Swap", click(SAME)),

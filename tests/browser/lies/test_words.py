@@ -141,9 +141,9 @@ IN_USE: dict[str, Edit] = {
         ('placeholder="Message"', 'placeholder="XXXX-XXXX-XXXX-XXXX"'),
         ("disabled>Send</button>", "disabled>Log in</button>"),
     ),
-    "Close and They are the same swapped": exchange(
+    "Close and They match swapped": exchange(
         ('data-do="close">Close', 'data-do="same">Close'),
-        ('data-do="same">They are the same', 'data-do="close">They are the same'),
+        ('data-do="same">They match', 'data-do="close">They match'),
     ),
     "a hidden alarm": exchange(('<div class="alarm">', '<div class="alarm" hidden>')),
     "an alarm that is not announced": exchange(('role="alert" data-alarm', 'role="note" data-alarm')),
