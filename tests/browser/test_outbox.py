@@ -119,6 +119,33 @@ async def test_what_one_tab_discards_is_neither_sent_nor_shown_by_another_and_wh
     await expect(field).to_have_value("")
 
 
+# The next transaction about drafts waits until `release()`.
+HOLD = """() => new Promise((held) => {
+    indexedDB.open("ezdms").onsuccess = ({ target: { result } }) => {
+        const store = result.transaction("drafts", "readwrite").objectStore("drafts");
+        let isHeld = true;
+        window.release = () => { isHeld = false; };
+        const goOn = () => { held(); if (isHeld) store.count().onsuccess = goOn; };
+        store.count().onsuccess = goOn;
+    };
+})"""
+
+
+async def test_a_conversation_that_was_loaded_to_send_takes_no_text_before_its_draft_is_there(home: Home) -> None:
+    alice, bob = await queued(home, "waiting")
+    page, field = alice.page, alice.page.get_by_role("textbox", name="Message")
+    await field.fill("a draft")
+    async with page.expect_request(lambda request: request.url.endswith("/send_message")):
+        await page.goto(alice.address)  # its field could be enabled by now
+    await page.evaluate(HOLD)
+    await alice.opens(bob.name)
+    await expect(field).to_be_disabled()
+    await page.evaluate("() => release()")
+    await expect(field).to_be_enabled()
+    await expect(field).to_have_value("a draft")
+    await field.clear()
+
+
 async def test_a_text_that_can_be_neither_sent_nor_stored_comes_back_before_what_was_typed_since(home: Home) -> None:
     alice, bob = await home.person("alice"), await home.peer()
     await bob.starts_with(alice.search_pin)

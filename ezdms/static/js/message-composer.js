@@ -14,6 +14,7 @@ const BLANK = /^[\s\p{Default_Ignorable_Code_Point}]*$/u;
 
 customElements.define("message-composer", class extends HTMLElement {
   #restored; // the draft
+  #isRestored = false; // before that, typing would overwrite it
   #focus; // see `enter`
 
   connectedCallback() {
@@ -56,7 +57,8 @@ customElements.define("message-composer", class extends HTMLElement {
     this.outbox.end();
   }
 
-  #enable(enabled) {
+  #enable(isAllowed) {
+    const enabled = isAllowed && this.#isRestored;
     this.field.disabled = this.button.disabled = !enabled;
     if (enabled) this.#focus?.(this.field);
   }
@@ -80,6 +82,8 @@ customElements.define("message-composer", class extends HTMLElement {
     this.#restored ??= loadDraft(this.thread.conversation).then((text = "") => {
       this.field.value ||= text;
       this.#measure();
+      this.#isRestored = true;
+      if (this.thread.judge) this.#enable(!this.thread.isAlarmed); // it was loaded without being shown (queue.js)
     });
     return this.#restored;
   }
