@@ -23,7 +23,9 @@ def test_every_setting_has_a_default() -> None:
     assert settings.limit_send == settings.limit_socket == Limit(30, timedelta(minutes=1))
     assert settings.limit_start == Limit(10, timedelta(minutes=1))
     assert settings.limit_frame == Limit(10, timedelta(seconds=1))
+    assert settings.limit_signal == Limit(60, timedelta(minutes=1))
     assert settings.quota_account == 256 * 1024**2
+    assert settings.retention == 0
     assert settings.trusted_proxies == settings.allowed_origins == ()
     assert (settings.unix, settings.metrics_port) == (None, 0)
 
@@ -57,9 +59,15 @@ def test_a_size_is_in_bytes_or_has_a_unit(text: str, size: int | None) -> None:
     assert Settings.load({"EZDMS_QUOTA_ACCOUNT": text}).quota_account == size
 
 
+@pytest.mark.parametrize("days", [0, 1, 365, 99_999])
+def test_retention_is_in_days(days: int) -> None:
+    assert Settings.load({"EZDMS_RETENTION": str(days)}).retention == days
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
+        *(("EZDMS_RETENTION", text) for text in ("", "off", "-1", "1.5", "01", "7 days", "100000")),
         ("EZDMS_QUOTA_ACCOUNT", "0"),
         ("EZDMS_QUOTA_ACCOUNT", "1.5GiB"),
         ("EZDMS_QUOTA_ACCOUNT", "256MB"),
