@@ -8,7 +8,7 @@ import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import wraps
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 from urllib.parse import urlsplit
 
 import click
@@ -23,6 +23,9 @@ from ezdms.protocol.origin import fault_of_server, not_an_address
 
 # Exit codes, stable (docs/command-line.md). click uses 2 for wrong usage.
 FAILED, NOT_LOGGED_IN, UNREACHABLE, ALARM = 1, 3, 4, 5
+TRIES = 3  # to type the Login PIN
+MISTYPED = "Type it again as you saved it. Dashes and capital letters do not matter. Press Ctrl-C to stop."
+Found = TypeVar("Found")
 
 
 class Stopped(click.ClickException):
@@ -96,10 +99,29 @@ def saved(server: str | None, home: Path | None, account: str | None) -> State:
     return State.find(home_folder(home), None if server is None else server.rstrip("/"), account)
 
 
+async def asks_for_pin(enter: Callable[[str], Awaitable[Found]]) -> Found:
+    """Run `enter` with the Login PIN. If it was mistyped at the prompt, ask again, up to TRIES times in all. Raises
+    WrongPin."""
+    for left in reversed(range(TRIES)):
+        pin = ask_pin()
+        try:
+            return await enter(pin)
+        except WrongPin as error:
+            if find_pin() is not None or not left:
+                raise
+            says(str(error), err=True)
+            says(MISTYPED, err=True)
+    raise AssertionError
+
+
 async def connect(server: str | None, home: Path | None, account: str | None, *, sends: bool = True) -> Client:
     """A client for the selected account. `sends`: queued messages are sent first."""
-    state, pin = saved(server, home, account), ask_pin()
-    return await asks_about_the_server(lambda trust: Client.open(state, pin, trust=trust, sends=sends))
+    state = saved(server, home, account)
+
+    async def enter(pin: str) -> Client:
+        return await asks_about_the_server(lambda trust: Client.open(state, pin, trust=trust, sends=sends))
+
+    return await asks_for_pin(enter)
 
 
 async def asks_about_the_server(enter: Callable[[bool], Awaitable[Client]], trust: bool = False) -> Client:

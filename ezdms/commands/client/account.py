@@ -74,10 +74,14 @@ async def register(
 @common.runs
 async def login(trust_server: bool, server: str | None, home: Path | None, account: str | None) -> None:
     """Log in to an existing account with its Login PIN."""
-    address, pin = _need_server(server), common.ask_pin()
-    async with await common.asks_about_the_server(
-        lambda trust: Client.login(address, pin, home=home, trust=trust), trust_server
-    ) as client:
+    address = _need_server(server)
+
+    async def enter(pin: str) -> Client:
+        return await common.asks_about_the_server(
+            lambda trust: Client.login(address, pin, home=home, trust=trust), trust_server
+        )
+
+    async with await common.asks_for_pin(enter) as client:
         shown = f"Your Search PIN: {client.search_pin}" if client.search_pin else NO_SEARCH_PIN
         says(f"You are {client.username}. {shown}")
 
@@ -116,7 +120,7 @@ async def logout(server: str | None, home: Path | None, account: str | None) -> 
     if state.values["outbox"] and not click.confirm("Queued messages will be lost. Continue anyway?", err=True):
         raise click.Abort
     try:
-        client = await Client.open(state, common.ask_pin())
+        client = await common.asks_for_pin(lambda pin: Client.open(state, pin))
     except WrongPin as error:
         raise WrongPin(f"{error} To remove the account without logging out, delete {state.path}.") from error
     await client.logout()
