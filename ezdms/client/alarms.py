@@ -1,18 +1,39 @@
 """The alarms of a conversation. An alarm stays, and blocks sending, until the user continues anyway.
 
-`accepted` in the vault names the alarms that were accepted, here or on another client.
+`accepted` in the vault names the alarms that were accepted, here or on another client. A name says what the alarm is
+about: "forged" and a message id, "fork", "order" or "rollback" and a hash. Alarms whose name is one word ("key",
+"statement", "vault", "rollback" of unknown messages) are not remembered: the next one is new.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
-from ezdms import crypto
 from ezdms.client.contacts import MOST_ACCEPTED, NEW
 from ezdms.client.state import State
 from ezdms.client.vault import Vault
 
 ROLLED_BACK = "The server no longer shows messages that were here before."
+CHANGED = (
+    "It may be that the server changes or reorders messages, or that a device of one of you does. Compare with them, "
+    "in person or by phone, what was said last."
+)
+# What it may mean and what to do, by the first word of an alarm's name. As in alarms.js.
+ABOUT = {
+    "key": "It may be that someone has put themselves between you. Do not trust what stands here until you have asked "
+    "them for their Search PIN in person or by phone.",
+    "statement": "It may be that they have a new device or program, or that someone who has their Login PIN acts for "
+    "them. Ask them, in person or by phone, whether they changed something.",
+    "vault": "It may be that the server was restored from a backup, or that it hides what your other devices know. Ask "
+    "whoever runs it. If you continue, your list replaces the one on the server.",
+    "rollback": "It may be that the server was restored from a backup, or that it withholds messages from you. Compare "
+    "with them, in person or by phone, what was said last, and ask whoever runs the server.",
+    "forged": "It may be that the server, or someone who controls it, writes in this name. Ask the other person, in "
+    "person or by phone, what they wrote, and do not act on the message that is marked.",
+    "fork": CHANGED,
+    "order": CHANGED,
+}
 OTHER_KEY = "This is a different key, so you cannot continue. Ask them for their new Search PIN."
 
 
@@ -30,9 +51,9 @@ class Alarms:
         accepted = self._accepted(where)
         return {name: sentence for name, sentence in alarms.items() if name not in accepted}
 
-    def sentences(self, where: str) -> list[str]:
-        """The alarms that block sending."""
-        return [*self.of(where).values(), *filter(None, [self.vault])]
+    def standing(self, where: str) -> dict[str, str]:
+        """The alarms that block sending, with the one about the vault: name → sentence."""
+        return self.of(where) | ({"vault": self.vault} if self.vault else {})
 
     def is_new(self, where: str, name: str) -> bool:
         """False if the user accepted it."""
@@ -49,14 +70,13 @@ class Alarms:
         if name in alarms:
             self._note(where, {other: alarms[other] for other in alarms if other != name})
 
-    async def accept(self, where: str) -> None:
-        """Accept all alarms: the user saw them and continues. Raises crypto.Alarm for a different key."""
-        alarms = self.of(where)
-        if "key" in alarms:
-            raise crypto.Alarm(OTHER_KEY)
-        self._note(where, {})
-        seen = [name for name in alarms if name != "statement"]  # the next older statement is a new alarm
-        await self._contacts.change(where, accepted=[*self._accepted(where), *seen][-MOST_ACCEPTED:])
+    async def accept(self, where: str, seen: Collection[str]) -> None:
+        """Accept the alarms with these names: the user saw them and continues. Others stay."""
+        with self._state.change() as values:  # another process may have raised others
+            place = values["places"].setdefault(where, {})
+            place["alarms"] = {name: place["alarms"][name] for name in place.get("alarms", {}) if name not in seen}
+        named = [name for name in seen if " " in name and self.is_new(where, name)]
+        await self._contacts.change(where, accepted=[*self._accepted(where), *named][-MOST_ACCEPTED:])
 
     def _all(self, where: str) -> dict[str, str]:
         return dict(self._state.values["places"].get(where, {}).get("alarms", {}))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Collection
 from contextlib import aclosing
 
 from ezdms import crypto
@@ -64,12 +64,17 @@ class Client(Entered):
         await self._conversations.verify(contact.conversation_id, "safety-number")
         await self.contacts()
 
-    async def go_on(self, contact: Contact) -> None:
-        """Continue after the alarms of this conversation, once the user has seen them.
+    def alarms(self, contact: Contact | str) -> dict[str, str]:
+        """The alarms because of which nothing is sent in this conversation: name → sentence."""
+        return self._conversations.alarms.standing(conversation_of(contact))
+
+    async def go_on(self, contact: Contact, seen: Collection[str] | None = None) -> None:
+        """Continue after the alarms of this conversation, once the user has seen them: those with these names (see
+        `alarms`), or all. Others stay.
 
         Raises crypto.Alarm for a different key, which cannot be accepted.
         """
-        await self._conversations.go_on(contact.conversation_id)
+        await self._conversations.go_on(contact.conversation_id, seen)
 
     # ---- Messages ----
 

@@ -6,10 +6,11 @@ The last delivered position (`seq` in the state) is a verified message. Rows aft
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Collection
 from typing import Any
 
 from ezdms import crypto
+from ezdms.client.alarms import OTHER_KEY
 from ezdms.client.answers import Row
 from ezdms.client.contacts import Contact
 from ezdms.client.errors import BadAnswer
@@ -59,20 +60,24 @@ class Conversations(History):
     def refuse_alarms(self, person: Contact) -> None:
         """Raises crypto.Alarm if this contact has alarms, or is missing from the server's list."""
         doubts = person.alarms if person.is_missing or not person.ik else ()
-        sentences = dict.fromkeys([*doubts, *self.alarms.sentences(person.conversation_id)])
+        sentences = dict.fromkeys([*doubts, *self.alarms.standing(person.conversation_id).values()])
         if sentences:
             raise crypto.Alarm(" ".join(sentences))
 
-    async def go_on(self, where: str) -> None:
-        """Accept the alarms that the user saw. Raises crypto.Alarm for a different key or a missing contact."""
-        alarms = self.alarms.of(where)
+    async def go_on(self, where: str, seen: Collection[str] | None = None) -> None:
+        """Accept the alarms that the user saw, by name; None: all. Raises crypto.Alarm for a different key or a missing
+        contact."""
+        alarms = [name for name in self.alarms.standing(where) if seen is None or name in seen]
         self._known(where)
+        if "key" in self.alarms.of(where):
+            raise crypto.Alarm(OTHER_KEY)
         await self.roster.pin(where)
-        if self.alarms.vault and "key" not in alarms:
+        if "vault" in alarms:
             await self.vault.overwrite()
             self.alarms.vault = ""
-        await self.alarms.accept(where)
-        self.roster.start_over(where)
+        await self.alarms.accept(where, alarms)
+        if any(name.startswith("rollback") for name in alarms):
+            self.roster.start_over(where)
         if "statement" in alarms:
             await self.vault.accept_statement(where, self.roster.statement(where))
         await self.roster.all()

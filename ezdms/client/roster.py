@@ -88,16 +88,31 @@ class Roster:
 
     def start_over(self, where: str) -> None:
         """The user accepted that the server shows less than before: treat everything from now on as new."""
-        contact, place = self._contacts.get(where), self._state.place(where)
-        if contact is not None and not contact.is_missing and contact.last_seq < place.get("seq", 0):
-            self._state.note(where, seq=contact.last_seq, seen=contact.last_seq)
+        contact = self._contacts.get(where)
+        if contact is not None and not contact.is_missing:
+            self._start_over(where, contact.last_seq)
+
+    def _start_over(self, where: str, last_seq: int) -> None:
+        place = self._state.place(where)
+        if last_seq < place.get("seq", 0):
+            at = {side: link for side, link in place.get("at", {}).items() if link[2] <= last_seq}
+            self._state.note(where, seq=last_seq, seen=last_seq, at=at)
 
     def _look_back(self, line: Line, place: dict[str, Any]) -> None:
-        """Begin an alarm if the list ends before a message that was verified here. If it only ends before an unverified
-        one, move the position back. `place` is from before the list was requested."""
+        """Begin an alarm if the list ends before a message that was verified here, unless the user accepted that on
+        another client. If it only ends before an unverified one, move the position back. `place` is from before the
+        list was requested."""
         where, seen = line.conversation_id, place.get("seen", 0)
         if line.last_seq < seen:
-            self._alarms.begin(where, f"rollback {seen}", ROLLED_BACK)
+            gone = [link for link in place.get("at", {}).values() if link[2] > line.last_seq]
+            names = [f"rollback {hash}" for _, hash, _ in gone]
+            if all(seq != seen for _, _, seq in gone):
+                names.append("rollback")
+            for name in names:
+                self._alarms.begin(where, name, ROLLED_BACK)
+            is_accepted = not any(self._alarms.is_new(where, name) for name in names)
+            if is_accepted and self._state.place(where).get("seen") == seen:
+                self._start_over(where, line.last_seq)
         elif line.last_seq < place.get("seq", 0) == self._state.place(where).get("seq", 0):
             self._state.note(where, seq=line.last_seq)
 

@@ -57,3 +57,29 @@ async def test_a_second_conflicting_statement_raises_another_alarm(server: Serve
         await alice.client.go_on(contact)
         await alice.client.send(contact, f"after {moment}")
     await bob.hears("after 5", "after 6")
+
+
+async def test_a_rollback_accepted_on_another_device_is_accepted_here_and_the_next_messages_arrive(
+    server: Server, two: tuple[Player, Player], tmp_path: Path
+) -> None:
+    alice, bob = two
+    contact = await alice.client.start(bob.client.search_pin)
+    where = contact.conversation_id
+    for text in ("one", "two", "three"):
+        await alice.client.send(contact, text)
+    await bob.hears("one", "two", "three")
+    await bob.leave()
+    hostile = Hostile(server)
+    hostile.run("DELETE FROM messages WHERE seq = 3")
+    hostile.run("UPDATE conversations SET last_seq = 2")
+    second = await Client.login(server.url, bob.pin, home=tmp_path / "second")
+    await second.history(where)
+    assert [name.split()[0] for name in second.alarms(where)] == ["rollback"]
+    await second.go_on((await second.contacts())[0], second.alarms(where))
+    await second.close()
+    again = Player(await Client.open(State.find(bob.home), bob.pin), bob.pin, bob.home)
+    assert (await contact_of(again, "alice")).alarms == ()
+    again.listen()
+    await alice.client.send(contact, "four")
+    await again.hears("four")
+    await again.leave()

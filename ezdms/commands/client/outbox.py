@@ -10,6 +10,7 @@ from ezdms import crypto
 from ezdms.client import Client, ClientError, Contact
 from ezdms.client.shown import indented
 from ezdms.commands import common
+from ezdms.commands.client.going_on import what_to_do
 from ezdms.commands.client.printing import UNKNOWN, says, says_json, time_of
 from ezdms.protocol.envelope import MAX_TEXT
 
@@ -48,14 +49,17 @@ async def outbox(
 async def send_or_say(client: Client, contact: Contact, text: str) -> str:
     """Send. If that fails and the message was queued, say so.
 
-    Raises crypto.Refused, with what to do, if the text is too long.
+    Raises crypto.Refused, with what to do, if the text is too long, and crypto.Alarm, with how to continue.
     """
-    if len(text) > MAX_TEXT:
-        raise crypto.Refused(TOO_LONG.format(len(text)))
+    length = len(crypto.clean_text(text))
+    if length > MAX_TEXT:
+        raise crypto.Refused(TOO_LONG.format(length))
     before = set(client.waiting(contact.conversation_id))
     try:
         return await client.send(contact, text)
-    except (ClientError, crypto.Alarm):
+    except (ClientError, crypto.Alarm) as error:
         if set(client.waiting(contact.conversation_id)) - before:
             says(KEPT, err=True)
+        if isinstance(error, crypto.Alarm):
+            raise crypto.Alarm(what_to_do(client, contact, str(error))) from error
         raise

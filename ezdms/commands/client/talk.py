@@ -15,15 +15,20 @@ from ezdms import crypto
 from ezdms.client import Client, ClientError, Contact, Message
 from ezdms.commands import common
 from ezdms.commands.client.finding import find_contact, warn_of_trust
+from ezdms.commands.client.going_on import WHY, command_for, what_to_do
 from ezdms.commands.client.outbox import send_or_say
 from ezdms.commands.client.printing import UNKNOWN, says, says_json, says_message, trust
+
+QUOTED = 30  # characters of a line
 
 
 def _show(message: Message, as_json: bool) -> None:
     if as_json:
         says_json(message)
-    else:
-        says_message(message)
+        return
+    says_message(message)
+    if message.alarm:
+        says(WHY.format(command=command_for(message)), err=True)
 
 
 @click.command("contacts")
@@ -45,6 +50,8 @@ async def contacts(server: str | None, home: Path | None, account: str | None, a
             says(f"{contact.name or UNKNOWN}  {trust(contact)}{unread}{left}  {contact.conversation_id}")
             for alarm in contact.alarms:
                 says(f"  ALARM: {alarm}")
+            if contact.alarms:
+                says(f"  {WHY.format(command=command_for(contact))}")
 
 
 @click.command("add")
@@ -76,7 +83,7 @@ async def add(pin_or_link: str, server: str | None, home: Path | None, account: 
 async def send(
     name_or_pin: str, text: str | None, server: str | None, home: Path | None, account: str | None, as_json: bool
 ) -> None:
-    """Send TEXT, or standard input if TEXT is - or missing."""
+    """Send TEXT, or standard input if TEXT is - or missing. A message has at most 500 characters."""
     if text is None and sys.stdin.isatty():
         text = str(click.prompt("Message", err=True))
     elif text in (None, "-"):
@@ -132,9 +139,13 @@ async def read(
                 break
             before = page[0].seq
         for message in found[-limit:]:
-            _show(message, as_json)
-        for alarm in (await find_contact(client, contact.conversation_id)).alarms:
-            raise crypto.Alarm(alarm)
+            if as_json:
+                says_json(message)
+            else:
+                says_message(message)
+        contact = await find_contact(client, contact.conversation_id)
+        for alarm in contact.alarms:
+            raise crypto.Alarm(what_to_do(client, contact, alarm))
 
 
 @click.command("listen")
@@ -160,22 +171,55 @@ async def chat(name_or_pin: str, server: str | None, home: Path | None, account:
         warn_of_trust(contact)
         page = await client.history(contact, limit=20)
         for message in page:
-            says_message(message)
-        hearing = asyncio.create_task(_print_new(client, contact, page))
+            _show(message, as_json=False)
+        typed = Typed(client, contact, is_shown=sys.stdin.isatty() and sys.stdout.isatty())
+        hearing = asyncio.create_task(_print_new(client, contact, page, typed))
         try:
-            await _send_lines(client, contact, hearing)
+            await _send_lines(hearing, typed)
         finally:
             hearing.cancel()
             await asyncio.gather(hearing, return_exceptions=True)
 
 
-async def _print_new(client: Client, contact: Contact, page: list[Message]) -> None:
-    """Print each new message once: not those on the page, nor those of earlier pages."""
+class Typed:
+    """The lines typed in a chat. A terminal shows them already, so their messages are not printed again. `is_shown`:
+    input and output are the terminal."""
+
+    def __init__(self, client: Client, contact: Contact, *, is_shown: bool) -> None:
+        self._client = client
+        self._contact = contact
+        self._is_shown = is_shown
+        self._sent = set[str]()
+        self._unsent = self._queued()  # not from here, or shown as not sent: printed once they are sent
+
+    async def send(self, text: str) -> None:
+        """Send a line. Raises like send_or_say."""
+        try:
+            self._sent.add(await send_or_say(self._client, self._contact, text))
+        finally:
+            self._unsent |= self._queued()
+
+    def shows(self, message: Message) -> bool:
+        """True if the terminal shows it, and there is nothing to add: no other text, no alarm, nothing missing before
+        it."""
+        if not self._is_shown or not message.is_own or message.text is None or message.alarm:
+            return False
+        is_from_here = message.message_id in self._sent or message.message_id in self._queued() - self._unsent
+        return is_from_here and message.place in ("ok", "crossed")
+
+    def _queued(self) -> set[str]:
+        return {one.message_id for one in self._client.waiting(self._contact.conversation_id)}
+
+
+async def _print_new(client: Client, contact: Contact, page: list[Message], typed: Typed | None = None) -> None:
+    """Print each new message once: not those on the page, nor those of earlier pages, nor those that the terminal shows
+    because they were typed there."""
     printed = set(map(_identity, page))
     async for message in client.messages(contact):
         if _identity(message) not in printed and not _is_earlier(message, page):
             printed.add(_identity(message))
-            says_message(message)
+            if typed is None or not typed.shows(message):
+                _show(message, as_json=False)
 
 
 def _is_earlier(message: Message, page: list[Message]) -> bool:
@@ -193,8 +237,9 @@ def _identity(message: Message) -> tuple[str, int, int]:
     return message.message_id, message.n, 0 if message.n else message.seq
 
 
-async def _send_lines(client: Client, contact: Contact, hearing: asyncio.Task[None]) -> None:
-    """Send each line of standard input as a message. If one fails, says why and goes on with the next."""
+async def _send_lines(hearing: asyncio.Task[None], typed: Typed) -> None:
+    """Send each line of standard input as a message. If one fails, says why and goes on with the next, except after an
+    alarm."""
     loop = asyncio.get_running_loop()
     lines: asyncio.Queue[str] = asyncio.Queue()
 
@@ -215,6 +260,17 @@ async def _send_lines(client: Client, contact: Contact, hearing: asyncio.Task[No
             return
         try:
             if line.strip():
-                await send_or_say(client, contact, line.removesuffix("\n"))
+                await typed.send(line.removesuffix("\n"))
+        except crypto.Alarm:
+            says(f"{_not_sent(line, lines)}.", err=True)
+            raise
         except (ClientError, crypto.Refused) as error:
-            says(f"Not sent. {error}", err=True)
+            says(f"{_not_sent(line, lines)}: {error}", err=True)
+
+
+def _not_sent(line: str, later: asyncio.Queue[str]) -> str:
+    """The state of a line that failed. If others were typed in the meantime, it says which one."""
+    if later.empty():
+        return "Not sent"
+    start = line.strip()
+    return f"Not sent (“{start if len(start) <= QUOTED else start[: QUOTED - 1] + '…'}”)"
