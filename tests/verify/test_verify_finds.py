@@ -71,18 +71,18 @@ async def test_the_output_lists_changed_files_first_and_groups_equal_pages(proxy
 
     proxy.change = change
     report = await verify(proxy.url)
-    assert len([one for one in report.findings if one.name.startswith("page ")]) == 7  # the report lists all of them
+    assert len([one for one in report.findings if one.name.startswith("page ")]) == 8  # the report lists all of them
     done = await asyncio.to_thread(operate, proxy.server.data_dir, "verify", proxy.url)
     lines = [re.split(r"  +", line) for line in done.stdout.splitlines()]
     assert [line[1] for line in lines[:2]] == ["file js/crypto.js", "file js/vault.js"]
     listed = [line[1] for line in lines if len(line) > 1 and line[1].startswith("page ")]
-    assert "page / and 5 more" in listed
+    assert "page / and 6 more" in listed
     assert len(listed) == 2
     assert re.search(r"\d+ ok, 1 warning, \d+ failed\.$", done.stdout, re.MULTILINE)
     examined = await asyncio.to_thread(operate, proxy.server.data_dir, "doctor", proxy.url)
     assert examined.stdout.count("No proxy was seen in front of the server.") == 1
     assert "deploy/nginx.conf" not in examined.stdout
-    assert "page / and 5 more" in examined.stdout
+    assert "page / and 6 more" in examined.stdout
 
 
 PAGE, FRONT = "page /", "<h1 data-host-name></h1>"
