@@ -132,6 +132,8 @@ def normalise_login_pin(typed: str) -> str:
     pin = envelope.fold_pin(typed)
     if len(pin) == SEARCH_PIN_LENGTH and envelope.is_in_alphabet(pin):
         raise PinError("This looks like a Search PIN. To log in, enter your Login PIN, which is shorter.")
+    if not pin:
+        raise PinError("Enter your Login PIN.")
     if len(pin) != LOGIN_PIN_LENGTH:
         raise PinError(f"A Login PIN has {LOGIN_PIN_LENGTH} letters and digits; this has {len(pin)}.")
     if not envelope.is_in_alphabet(pin):

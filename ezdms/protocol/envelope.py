@@ -86,7 +86,7 @@ class PinError(EnvelopeError):
 def check_username(name: str) -> None:
     """Raises EnvelopeError unless it is a valid username."""
     if not USERNAME.fullmatch(name):
-        raise EnvelopeError("A username has 3 to 32 letters, digits, _ or -.")
+        raise EnvelopeError("A username has 3 to 32 letters (a to z), digits, _ or -.")
 
 
 def check_new_username(name: str) -> None:
@@ -282,6 +282,8 @@ def normalise_search_pin(typed: str) -> str:
     pin = fold_pin(typed)
     if len(pin) == LOGIN_PIN_LENGTH and is_in_alphabet(pin):
         raise PinError("This looks like a Login PIN. Never give yours away; ask for the Search PIN, which is longer.")
+    if not pin:
+        raise PinError("Enter their Search PIN.")
     if len(pin) != SEARCH_PIN_LENGTH:
         raise PinError(f"A Search PIN has {SEARCH_PIN_LENGTH} letters and digits; this has {len(pin)}.")
     if not is_in_alphabet(pin):

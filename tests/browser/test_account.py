@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 
 import pytest
@@ -275,6 +276,17 @@ async def test_a_new_login_pin_works_and_the_old_one_does_not_even_at_the_url_of
     await expect(page.get_by_test_id("login-pin")).not_to_be_empty()
     old, alice.login_pin = alice.login_pin, await page.get_by_test_id("login-pin").inner_text()
     assert old != alice.login_pin
+    async with page.expect_download() as saving:
+        await page.get_by_role("link", name="Download").click()
+    saved = await saving.value
+    assert re.fullmatch(r"ezdms-alice-\d{4}-\d\d-\d\d\.txt", saved.suggested_filename)  # not the old one's
+    assert alice.login_pin in (await saved.path()).read_text("utf-8")
+    await expect(page.get_by_role("button", name="Print")).to_be_visible()
+    await page.emulate_media(media="print")
+    await expect(page.get_by_test_id("login-pin")).to_be_visible()
+    for other in (page.get_by_role("navigation"), page.get_by_text("Delete this account"), page.get_by_role("button")):
+        await expect(other.filter(visible=True)).to_have_count(0)
+    await page.emulate_media(media="screen")
     use = page.get_by_role("button", name="Use the new Login PIN")
     await use.click()
     await expect(alice.alert).to_contain_text("This is not how your Login PIN ends")
@@ -327,14 +339,29 @@ async def test_deleting_an_account_keeps_its_messages_for_the_other_person(brows
     await expect(ada.alert).to_contain_text("No account has this Login PIN")
 
     await expect(alice.page.get_by_text("This person deleted their account")).to_be_visible()  # without a reload
-    await expect(alice.page.get_by_role("textbox", name="Message")).to_be_hidden()
+    field, send = alice.page.get_by_role("textbox", name="Message"), alice.page.get_by_role("button", name="Send")
+    await expect(field).to_have_value("are you still there?")
+    await expect(send).to_be_disabled()
     await expect(alice.list.get_by_role("link", name="ada (deleted account)")).to_be_visible()
     await expect(alice.page.get_by_role("heading", name="ada (deleted account)")).to_be_visible()
     await alice.page.reload()
     await alice.sees("farewell")
     await expect(alice.page.get_by_role("heading", name="ada (deleted account)")).to_be_visible()
     await expect(alice.page.get_by_text("This person deleted their account")).to_be_visible()
-    await expect(alice.page.get_by_role("textbox", name="Message")).to_have_count(0)
+    await expect(alice.page.locator(".trust")).to_be_hidden()
+    await expect(field).to_have_value("are you still there?")  # what cannot be sent can be read and copied
+    await expect(send).to_be_disabled()
+    alice.forgets_the_past()
+    await field.press("Enter")
+    await expect(field).to_have_value("are you still there?")
+    await field.clear()
+    await expect(field).to_have_count(0)
+    await alice.page.goto(home.server.url)
+    await expect(alice.list.get_by_role("link", name="ada (deleted account)")).not_to_contain_text("Draft")
+    assert not [address for address in alice.addresses if "send_message" in address]
+    await alice.list.get_by_role("link", name="ada (deleted account)").click()
+    await alice.sees("farewell")
+    await expect(field).to_have_count(0)
     await expect(alice.alert).to_have_count(0)
     device = await alice.on_another_device(browser)
     await device.list.get_by_role("link", name="ada (deleted account)").click()

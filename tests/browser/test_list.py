@@ -23,6 +23,12 @@ NOTE = """async ([conversation, note]) => {
     setNote(conversation, note);
 }"""
 TOP = "(line) => Math.round(line.getBoundingClientRect().top)"
+# Between “You:” and the text: the text itself, not its box.
+GAP = """(last) => {
+    const range = document.createRange();
+    range.selectNodeContents(last.querySelector(".words"));
+    return range.getBoundingClientRect().left - last.querySelector(".by").getBoundingClientRect().right;
+}"""
 SCROLLED = "() => document.querySelector('.sidebar').scrollTop"
 SCROLL = "(to) => { document.querySelector('.sidebar').scrollTop = to; }"
 
@@ -51,6 +57,8 @@ async def test_a_line_shows_the_newest_message_in_one_line_bold_while_unread_and
     await expect(with_bob).to_have_accessible_name(re.compile(rf"^{bob.name} .* two lines .* 2 unread$", re.DOTALL))
 
     await carol.starts_with(alice.search_pin)
+    await carol.writes("`code` ```\nand a\n  block\n```")
+    await expect(line_of(alice, carol.name).locator(".words")).to_have_text("code and a block")  # without their marks
     await carol.writes("שלום")
     alice.forgets_the_past()
     await alice.page.reload()
@@ -64,6 +72,10 @@ async def test_a_line_shows_the_newest_message_in_one_line_bold_while_unread_and
     await expect(line_of(alice, bob.name).locator(".last")).to_have_text("You: my answer")
     assert int(await words.evaluate("element => getComputedStyle(element).fontWeight")) < 600
     await alice.opens(carol.name)
+    await alice.writes("שלום")
+    last = line_of(alice, carol.name).locator(".last")
+    await expect(last).to_have_text("You: שלום")
+    assert await last.evaluate(GAP) < 8  # a text from right to left stands beside it, too
     asked = len(previews(alice))
     await bob.writes("while elsewhere")
     await expect(words).to_have_text("while elsewhere")

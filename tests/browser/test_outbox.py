@@ -90,14 +90,14 @@ async def test_the_messages_of_many_conversations_are_sent_in_one_round_and_the_
     assert sorted(each for each in opened if each not in unknown) == sorted(peer.conversation for peer in many)
 
 
-async def test_what_one_tab_discards_is_neither_sent_nor_shown_by_another_and_what_is_being_sent_is_not_discarded(
+async def test_what_one_tab_takes_back_is_neither_sent_nor_shown_by_another_and_what_is_being_sent_stays(
     home: Home,
 ) -> None:
     alice, bob = await queued(home, "nowhere")
     tab = await alice.new_tab()
     await tab.goto(alice.page.url)
-    discard, field = tab.get_by_role("button", name="Discard"), tab.get_by_role("textbox", name="Message")
-    await discard.click()
+    edit, field = tab.get_by_role("button", name="Edit"), tab.get_by_role("textbox", name="Message")
+    await edit.click()
     await expect(field).to_have_value("nowhere")
     await alice.page.evaluate(ROUND)
     await expect(alice.page.locator(".pending")).to_have_count(0)
@@ -111,7 +111,7 @@ async def test_what_one_tab_discards_is_neither_sent_nor_shown_by_another_and_wh
     await alice.page.route("**/send_message", lambda route: held.append(route))
     await alice.page.evaluate(ROUND)
     await until(lambda: bool(held))
-    await discard.click()
+    await edit.click()
     await expect(tab.locator(".pending")).to_contain_text("It is being sent at the moment, perhaps by another tab.")
     await held[0].continue_()
     await bob.sees("once")

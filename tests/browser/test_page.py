@@ -136,7 +136,7 @@ async def test_invalid_input_shows_an_error_stays_in_its_field_and_stores_nothin
     field, button = page.get_by_role("textbox", name="Username"), page.get_by_role("button", name="Create account")
     for typed in ("", "al", "with space", "<script>", "x" * 32 + "y", "ünïcode"):
         if len(typed) <= 32:
-            await shows_on_submit(field, button, alice.alert, typed, "3 to 32 letters")
+            await shows_on_submit(field, button, alice.alert, typed, "3 to 32 letters (a to z)")
     for typed in (
         "ABCD-EFGH-JKMN-PQRS",
         "abcdefgh1234jkmn",
@@ -157,7 +157,7 @@ async def test_invalid_input_shows_an_error_stays_in_its_field_and_stores_nothin
         nobody.page.get_by_role("button", name="Log in"),
     )
     for typed, word in (
-        ("", "16 letters"),
+        ("", "Enter your Login PIN."),
         ("1234", "16 letters"),
         (alice.search_pin, "looks like a Search PIN"),
         ("UUUU-UUUU-UUUU-UUUU", "except U"),
@@ -168,7 +168,7 @@ async def test_invalid_input_shows_an_error_stays_in_its_field_and_stores_nothin
     field, button = page.get_by_role("textbox", name="Search PIN"), page.get_by_role("button", name="Start")
     wrong = bob.search_pin[:-1] + ("0" if bob.search_pin[-1] != "0" else "1")
     for typed, word in (
-        ("", "25 letters"),
+        ("", "Enter their Search PIN."),
         ("hello", "25 letters"),
         (alice.login_pin, "looks like a Login PIN"),
         (wrong, "typo"),

@@ -338,15 +338,25 @@ async def test_an_unsent_message_survives_a_reload_and_is_retried(friends: tuple
     await expect(pending).to_have_count(0)
 
 
-async def test_discarding_a_message_puts_its_text_back_into_the_field(friends: tuple[Someone, Someone]) -> None:
+async def test_edit_puts_an_unsent_text_back_into_the_field_before_what_is_there(
+    friends: tuple[Someone, Someone],
+) -> None:
     alice, _ = friends
+    field, pending = alice.page.get_by_role("textbox", name="Message"), alice.page.locator(".pending")
     await alice.page.route("**/send_message", lambda route: route.abort())
     await alice.writes("never mind")
-    await alice.page.locator(".pending").get_by_role("button", name="Discard").click()
-    await expect(alice.page.get_by_role("textbox", name="Message")).to_have_value("never mind")
+    await pending.get_by_role("button", name="Edit").click()
+    await expect(field).to_have_value("never mind")
+    await expect(field).to_be_focused()
+    await alice.page.get_by_role("button", name="Send").click()
+    await field.fill("something else")
+    await pending.get_by_role("button", name="Edit").click()
+    await expect(field).to_have_value("never mind\nsomething else")
+    await expect(pending).to_have_count(0)
     await alice.page.reload()
-    await expect(alice.page.get_by_role("textbox", name="Message")).to_be_enabled()
-    await expect(alice.page.locator(".pending")).to_have_count(0)
+    await expect(field).to_be_enabled()
+    await expect(field).to_have_value("never mind\nsomething else")
+    await expect(pending).to_have_count(0)
 
 
 FULL = """() => {
@@ -457,7 +467,7 @@ async def test_a_rate_limited_message_waits_and_is_then_sent_automatically(brows
         await alice.opens("bob")
         for i in range(4):
             await alice.writes(str(i))
-        await expect(alice.page.locator(".pending").first).to_contain_text("Please wait 1 seconds")
+        await expect(alice.page.locator(".pending").first).to_contain_text("Please wait 1 second ")
         await bob.sees("0", "1", "2", "3")
         await expect(alice.page.locator(".pending")).to_have_count(0)
         await bob.leaves()
@@ -502,6 +512,13 @@ async def test_logging_out_deletes_the_keys_in_every_tab(friends: tuple[Someone,
     await second_tab.goto(alice.page.url)
     await expect(second_tab.get_by_role("textbox", name="Message")).to_be_enabled()
     await alice.page.get_by_role("textbox", name="Message").fill("half a message")
+    await alice.page.get_by_role("link", name="Settings").click()
+    await alice.page.get_by_role("button", name="Log out").click()
+    await alice.context.set_offline(True)
+    await alice.page.get_by_role("button", name="Log out").click()
+    await expect(alice.alert).to_contain_text("The server cannot be reached")
+    await alice.context.set_offline(False)
+    await expect(alice.alert).to_have_count(0)
     await alice.logs_out()
     for page in (alice.page, second_tab):
         await expect(page.get_by_role("button", name="Log in")).to_be_visible()

@@ -192,7 +192,11 @@ async def test_an_add_link_fills_the_field_and_the_server_never_sees_the_pin(bro
     await trust.click()
     await expect(bob.page.get_by_text("The link’s author chose the person")).to_be_visible()
     await bob.page.get_by_role("button", name="They gave me the link themselves").click()
-    await expect(bob.page.get_by_role("button", name="Verified by Search PIN")).to_be_visible()
+    await bob.page.get_by_role("button", name="Verified by Search PIN").click()
+    await expect(bob.page.get_by_text("Their Search PIN, which they gave you, belongs to their key")).to_be_visible()
+    to_verify = bob.page.get_by_label("The PIN they gave you")
+    await to_verify.fill(alice.search_pin)  # the whole PIN fits in the field
+    assert await to_verify.evaluate("field => field.scrollWidth <= field.clientWidth")
 
 
 async def test_a_linked_search_pin_does_not_count_as_typed_until_it_is_another(home: Home) -> None:

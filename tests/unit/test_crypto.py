@@ -361,6 +361,10 @@ def test_a_login_pin_and_a_search_pin_in_the_wrong_field_get_their_own_message()
         crypto.normalise_login_pin(search)
     with pytest.raises(crypto.PinError, match="looks like a Login PIN"):
         crypto.normalise_search_pin(login)
+    with pytest.raises(crypto.PinError, match=r"^Enter your Login PIN\.$"):
+        crypto.normalise_login_pin("")
+    with pytest.raises(crypto.PinError, match=r"^Enter their Search PIN\.$"):
+        crypto.normalise_search_pin("")
 
 
 @pytest.mark.parametrize("typed", ["ıııı-ıııı-ıııı-ıııı", "ſ" * 16, "１" * 16, "😀" * 16, "\x00" * 16])

@@ -5,6 +5,7 @@ import { copyFrom, offerDownload, onPress, onSubmit } from "./dom.js";
 import { KEYS } from "./log-in.js";
 import { deploymentId, postForm } from "./server.js";
 import { account } from "./session.js";
+import { HOST } from "./shell.js";
 import { offerToManager, proveSaved } from "./welcome-card.js";
 
 const prefixed = (fields) => Object.fromEntries(Object.entries(fields).map(([name, value]) => [`new_${name}`, value]));
@@ -26,14 +27,17 @@ customElements.define("change-pin", class extends HTMLElement {
       change = { ...login, ...prefixed({ ...nextLogin, ...await crypto.wrapKeys(next, keys) }) };
       const shown = crypto.showLoginPin(next);
       this.querySelector("output").textContent = shown;
-      const text = `New Login PIN (secret, nobody can restore it): ${shown}\n`;
-      offerDownload(this.querySelector("[data-do=download]"), `ezdms-${me.username}.txt`, text);
+      const text = `EZ-DMS at ${HOST.server}\nUsername: ${me.username}\n`
+        + `New Login PIN (secret, nobody can restore it): ${shown}\n`;
+      const today = new Date().toISOString().slice(0, 10);
+      offerDownload(this.querySelector("[data-do=download]"), `ezdms-${me.username}-${today}.txt`, text);
       [ask.hidden, confirm.hidden] = [true, false];
       offerToManager(confirm, me, shown);
       focus(confirm.querySelector(".proof"));
     });
     const copy = this.querySelector("[data-do=copy]");
     onPress(copy, () => copyFrom(copy, this.querySelector("output").textContent));
+    onPress(this.querySelector("[data-do=print]"), () => print());
     onSubmit(confirm, "Changing…", async () => {
       proveSaved(confirm, this.querySelector("output").textContent);
       const purpose = await crypto.changePinPurpose(change);

@@ -6,6 +6,7 @@ import { findName, isCurrent, isRenewing, noteOf, personOf, showNameIn, standIn 
 import { moveBefore } from "./dom.js";
 import { drawable } from "./fonts.js";
 import { judgeLine, watchLine } from "./previews.js";
+import { withoutMarks } from "./sealed-text.js";
 import { instantiate } from "./shell.js";
 
 const LATEST = ["lastSeq", "lastAt", "unread"];
@@ -82,7 +83,7 @@ customElements.define("conversation-item", class extends HTMLElement {
     this.#said = said;
     this.querySelector(".last").dataset.why = words === text ? why : "";
     this.querySelector(".by").textContent = by && words ? `${by}: ` : by;
-    const start = words.slice(0, 2 * MOST_SHOWN).replace(/\s+/g, " ");
+    const start = withoutMarks(words).slice(0, 2 * MOST_SHOWN).replace(/\s+/g, " ").trim();
     this.querySelector(".words").textContent = [...start].slice(0, MOST_SHOWN).join("");
     drawable(words);
   }

@@ -24,7 +24,7 @@ customElements.define("create-account", class extends HTMLElement {
     if (invitation) invitation.value = new URLSearchParams(location.hash.slice(1)).get("invite") ?? "";
     onSubmit(this, "Creating your keys…", async (progress) => {
       const username = this.querySelector("input").value.trim();
-      if (!crypto.USERNAME.test(username)) throw new Error("A username has 3 to 32 letters, digits, _ or -.");
+      if (!crypto.USERNAME.test(username)) throw new Error("A username has 3 to 32 letters (a to z), digits, _ or -.");
       if (isPinShaped(username)) throw new Error(PIN_AS_NAME);
       if (LOOKS_LIKE_A_SEARCH_PIN.test(username.replaceAll("-", ""))) throw new Error(SEARCH_PIN_AS_NAME);
       const deployment_id = await deploymentId();

@@ -131,6 +131,7 @@ export function normaliseLoginPin(typed) {
   if (pin.length === 25 && isInAlphabet(pin)) {
     mistype("This looks like a Search PIN. To log in, enter your Login PIN, which is shorter.");
   }
+  if (!pin) mistype("Enter your Login PIN.");
   if (pin.length !== 16) mistype(`A Login PIN has 16 letters and digits; this has ${pin.length}.`);
   if (!isInAlphabet(pin)) mistype("A Login PIN has only digits, and letters except U.");
   return pin;
@@ -334,6 +335,7 @@ export async function normaliseSearchPin(typed) {
   if (pin.length === 16 && isInAlphabet(pin)) {
     mistype("This looks like a Login PIN. Never give yours away; ask for the Search PIN, which is longer.");
   }
+  if (!pin) mistype("Enter their Search PIN.");
   if (pin.length !== 25) mistype(`A Search PIN has 25 letters and digits; this has ${pin.length}.`);
   if (!isInAlphabet(pin)) mistype("A Search PIN has only digits, and letters except U.");
   if (await checkCharacter(pin.slice(0, 24)) !== pin[24]) {

@@ -11,8 +11,10 @@ customElements.define("log-out", class extends HTMLElement {
     const show = (isAsked, focused) => {
       const focus = focusLater();
       [question.hidden, ask.hidden, stay.hidden, leave.hidden] = [!isAsked, isAsked, !isAsked, !isAsked];
+      showAlert(this);
       focus(focused);
     };
+    addEventListener("online", () => showAlert(this));
     onPress(ask, () => show(true, stay));
     onPress(stay, () => show(false, ask));
     onPress(leave, async () => {

@@ -16,6 +16,7 @@ customElements.define("message-composer", class extends HTMLElement {
   #restored; // the draft
   #isRestored = false; // before that, typing would overwrite it
   #focus; // see `enter`
+  #isClosed = false; // the other person has deleted their account
 
   connectedCallback() {
     if (this.thread) return; // put away and shown again (navigate.js)
@@ -36,9 +37,11 @@ customElements.define("message-composer", class extends HTMLElement {
     this.button.addEventListener("mousedown", (event) => event.preventDefault()); // the field keeps focus and keyboard
     this.outbox = new Outbox(this.thread, {
       keepDraft: () => this.#keepDraft(),
-      giveBack: (text) => {
-        this.field.value ||= text;
-        this.#typed();
+      giveBack: (text, focus) => {
+        this.field.value = [text, this.field.value].filter(Boolean).join("\n");
+        const kept = this.#typed();
+        focus(this.field);
+        return kept;
       },
     });
     const start = () => {
@@ -59,9 +62,19 @@ customElements.define("message-composer", class extends HTMLElement {
 
   #enable(isAllowed) {
     const enabled = isAllowed && this.#isRestored;
-    this.field.disabled = this.button.disabled = !enabled;
+    this.field.disabled = !enabled;
+    this.button.disabled = !enabled || this.#isClosed;
     if (enabled) this.#focus?.(this.field);
   }
+
+  // Nothing can be sent any more. What is in the field stays there until the user has removed it.
+  close(isClosed) {
+    this.#isClosed = isClosed;
+    this.button.disabled ||= isClosed;
+    this.#hideEmpty();
+  }
+
+  #hideEmpty() { this.hidden = this.#isClosed && !this.field.value; }
 
   // The conversation is shown. The field takes the focus, as soon as it is enabled, where that opens no keyboard.
   enter() {
@@ -73,7 +86,7 @@ customElements.define("message-composer", class extends HTMLElement {
 
   #typed() {
     this.#measure();
-    this.#keepDraft();
+    return this.#keepDraft();
   }
 
   // Once it is shown: before, the draft may belong to another tab.
@@ -91,6 +104,7 @@ customElements.define("message-composer", class extends HTMLElement {
   #keepDraft() { return saveDraft(this.thread.conversation, this.field.value); }
 
   #measure() {
+    this.#hideEmpty();
     const count = crypto.countCodePoints(this.field.value);
     const counter = this.querySelector(".counter");
     const parts = count > MOST ? [] : split(crypto.cleanText(this.field.value));
@@ -107,7 +121,7 @@ customElements.define("message-composer", class extends HTMLElement {
   async #write() {
     const typed = this.field.value;
     const text = crypto.cleanText(typed);
-    if (BLANK.test(text)) return;
+    if (this.#isClosed || BLANK.test(text)) return;
     try {
       const count = crypto.countCodePoints(text);
       if (count > MOST) throw new Error(TOO_LONG(count));

@@ -3,6 +3,7 @@
 
 import { setNote } from "./conversation-list.js";
 import * as crypto from "./crypto.js";
+import { focusLater } from "./dom.js";
 import { addToOutbox, keepStorage, loadOutbox, removeFromOutbox, updateOutbox } from "./keystore.js";
 import { isNumber, isPassing, postForm } from "./server.js";
 import { Unsent } from "./unsent.js";
@@ -21,11 +22,11 @@ export class Outbox {
   #flushed = Promise.resolve();
   #flushing = null; // a flush that has not begun
 
-  // `keepDraft()` stores the field, `giveBack(text)` puts a discarded text back into it.
+  // `keepDraft()` stores the field, `giveBack(text)` puts an unsent text back into it, and stores it.
   constructor(thread, { keepDraft, giveBack }) {
     Object.assign(this, { thread, keepDraft, giveBack });
     this.unsent = new Unsent(thread.querySelector(".outbox"), {
-      retry: (item) => this.#retry(item), discard: (item) => this.#discard(item),
+      retry: (item) => this.#retry(item), edit: (item) => this.#edit(item),
       changed: () => setNote(thread.conversation, { unsent: this.unsent.waiting }),
     });
     thread.onJudged(() => this.#look());
@@ -94,7 +95,7 @@ export class Outbox {
       const { stored } = this.unsent;
       const items = await loadOutbox(this.thread.conversation);
       const isKept = (id) => this.#taken.has(id) || items.some(({ message_id }) => message_id === id);
-      for (const id of stored) if (!isKept(id)) this.unsent.hide(id); // another tab sent or discarded it
+      for (const id of stored) if (!isKept(id)) this.unsent.hide(id); // another tab sent it, or took it back
       for (const item of items) {
         if (this.#taken.has(item.message_id)) continue;
         this.unsent.show(item);
@@ -201,16 +202,18 @@ export class Outbox {
     return this.flush();
   }
 
-  async #discard({ key, message_id, text }) {
-    const kept = await this.#inTurn(async (turn) => {
-      const items = turn && await loadOutbox(this.thread.conversation);
-      if (turn && key) await removeFromOutbox(key);
-      return items;
+  async #edit({ key, message_id, text }) {
+    const focus = focusLater();
+    const isMyTurn = await this.#inTurn(async (turn) => {
+      if (!turn) return false;
+      const isKept = !key || (await loadOutbox(this.thread.conversation)).some((item) => item.key === key);
+      if (isKept) await this.giveBack(text, focus); // otherwise another tab sent it, or took it back
+      if (key) await removeFromOutbox(key);
+      return true;
     }, { ifAvailable: true });
-    if (!kept) return this.unsent.say(message_id, BEING_SENT, "waiting");
+    if (!isMyTurn) return this.unsent.say(message_id, BEING_SENT, "waiting");
     this.#taken.delete(message_id);
     this.unsent.hide(message_id);
-    if (!key || kept.some((item) => item.key === key)) this.giveBack(text); // not sent or discarded by another tab
     await this.flush();
   }
 }

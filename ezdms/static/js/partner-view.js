@@ -11,7 +11,8 @@ export function showPartner(thread, { name, ik }, hasLeft) {
   showAvatar(thread.querySelector(".avatar"), name, b64uEncode(ik));
   showHead(thread);
   thread.querySelector(".left").hidden = !hasLeft;
-  thread.querySelector("message-composer").hidden = hasLeft;
+  thread.querySelector(".trust").hidden = hasLeft;
+  thread.querySelector("message-composer").close(hasLeft);
   showEmpty(thread);
 }
 

@@ -16,7 +16,7 @@ async function sendAll() {
   for (const conversation of noted) if (!queue.has(conversation)) setNote(conversation, { unsent: undefined });
   for (const [conversation, unsent] of queue) if (!isLoaded(conversation)) setNote(conversation, { unsent });
   noted = [...queue.keys()];
-  const waiting = [...new Set([...noted, ...sending()])]; // those shown may have been discarded by another tab
+  const waiting = [...new Set([...noted, ...sending()])]; // those shown may have been taken back by another tab
   const work = async () => { while (waiting.length) await threadOf(waiting.shift()).send().catch(() => {}); };
   await Promise.all(Array.from({ length: AT_ONCE }, work));
 }

@@ -1,10 +1,10 @@
 // The content of documents of this release: parts (one hash), style sheets and fonts. Made by bin/parts.
 
-export const PARTS = "TmtoB8E7PLOkfUxD0WOr2ISLmEPJgGly8J80sREePc8";
+export const PARTS = "cQlr24_3o24Dehz-J3SmHUmaXWZnB7IVi0pfiPLBePI";
 export const STYLES = [
   "sha256-63U5hs7Tvcm0wW/Qu2VM493aaFEO4aYtUfBhS+J+1CE=",
-  "sha256-kwEP7njnf107T8E/CG5VxW4MIgmrTdXL33pXOjHHC7Q=",
-  "sha256-Y2UXeBERhX9rZN1aMbwtg9+tbqBfXx7PWsFQCTP/86M=",
+  "sha256-zNhKJSJVIsmtd+ysf4noHJsnNYWtJjqtNdPGChJKhIQ=",
+  "sha256-JrJZV34Yl0gfY5CU7Ezj8gjULStrgg51BmIc4Yx+wIo=",
 ];
 export const FONTS = {
   "inter-latin-ext-wght-normal.woff2": "sha256-NLnFBMq3pz43t0Y0OkSRMuVs97VIGvLLgdx03P8lyVY=",

@@ -32,6 +32,12 @@ function* withCode(text) {
   yield* withLinks(text.slice(at));
 }
 
+// The text without the marks of code, for one line.
+export const withoutMarks = (text) => text.replace(CODE, (marked, block, inline) => {
+  if (!(block ?? inline).trim()) return marked;
+  return block ? ` ${block} ` : inline;
+});
+
 // Show a text in an element.
 export function drawText(element, text) {
   drawable(text);

@@ -7,9 +7,9 @@ import { instantiate } from "./shell.js";
 export class Unsent {
   #shown = new Map(); // message_id → {item, element}; item: the latest version
 
-  // `retry(item)` and `discard(item)` are called by their buttons, `changed()` with every status.
-  constructor(list, { retry, discard, changed }) {
-    Object.assign(this, { list, retry, discard, changed });
+  // `retry(item)` and `edit(item)` are called by their buttons, `changed()` with every status.
+  constructor(list, { retry, edit, changed }) {
+    Object.assign(this, { list, retry, edit, changed });
   }
 
   get isEmpty() { return !this.#shown.size; }
@@ -29,7 +29,7 @@ export class Unsent {
     }
     const shown = { item, element: instantiate("pending").firstElementChild };
     drawText(shown.element.querySelector(".text"), item.text);
-    for (const what of ["retry", "discard"]) {
+    for (const what of ["retry", "edit"]) {
       onPress(shown.element.querySelector(`[data-do=${what}]`), () => this[what](shown.item));
     }
     this.list.append(shown.element);

@@ -7,7 +7,7 @@ import { drawQr } from "./qr-code.js";
 
 const TRUST = {
   "search-pin": ["Verified", " by Search PIN",
-    "You entered their Search PIN, which belongs to their key and no other."],
+    "Their Search PIN, which they gave you, belongs to their key and no other."],
   "safety-number": ["Verified", " by safety number", "You compared safety numbers with them, and they were the same."],
   link: ["Not verified", ": added by link",
     "You opened a link with a Search PIN. The link’s author chose the person. "

@@ -39,7 +39,7 @@ CONFIRMING = {
     "start": "start-conversation [type=submit]",
     "send": "message-composer [type=submit]",
     "try again": "[data-do=retry]",
-    "discard": "[data-do=discard]",
+    "edit": "[data-do=edit]",
     "every button": "button",
     "every link": "a",
     "everything": "body *",
@@ -52,7 +52,7 @@ NAMES = [
 
 
 async def is_as_it_was(stage: Stage, url: str) -> None:
-    """Nothing was verified, sent, accepted, discarded or left."""
+    """Nothing was verified, sent, accepted, taken back or left."""
     contact = await stage.contact()
     assert (contact["verified"], contact["accepted"]) == ("search-pin", [])
     assert stage.page.url == url
