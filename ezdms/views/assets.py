@@ -60,10 +60,13 @@ def modules() -> tuple[str, ...]:
     return tuple(found)
 
 
+SCHEME = "js/scheme.js"  # the only one that is no module: it runs before anything is drawn
+
+
 @cache
 def scripts() -> tuple[str, ...]:
-    """Every script of the release, including those loaded on demand."""
-    return tuple(sorted(path.relative_to(FOLDER).as_posix() for path in FOLDER.rglob("*.js")))
+    """Every script that a page loads."""
+    return tuple(sorted({*modules(), SCHEME}))
 
 
 @cache

@@ -46,6 +46,14 @@ async def test_every_answer_has_the_security_headers(app: Quart, path: str) -> N
     assert response.headers["Cache-Control"] == ("no-cache" if is_asked_about else "no-store")
 
 
+async def test_the_headers_of_a_page_fit_into_the_4_kb_that_nginx_accepts_by_default(app: Quart) -> None:
+    headers = (await app.test_client().get("/")).headers
+    cookie = len(
+        "Set-Cookie: ezdms_session=; Secure; HttpOnly; Path=/; SameSite=Lax; Expires=Thu, 01 Jan 2026 00:00:00 GMT"
+    )
+    assert sum(len(f"{name}: {value}\r\n") for name, value in headers) + cookie + 43 < 4096 - 200
+
+
 @pytest.mark.parametrize(
     "headers",
     [
@@ -167,6 +175,7 @@ class Elements(HTMLParser):
 
 SCRIPTS: list[dict[str, str | None]] = [
     {"type": "importmap"},  # test_integrity.py checks its content
+    {"src": assets.address_of(assets.SCHEME), "integrity": assets.integrity_of(assets.SCHEME), "crossorigin": None},
     *(
         {"type": "module", "src": assets.address_of(name), "integrity": assets.integrity_of(name)}
         | ({"async": None} if name == "js/first.js" else {})

@@ -85,7 +85,7 @@ def plain(html: str) -> str:
 def mapped(html: str) -> str:
     """A document whose import map loads one module from another address."""
     html = plain(html)
-    (address,) = re.findall('src="([^"]*/js/older-messages.js)"', html)
+    (address,) = re.findall('src="([^"]*/js/message-log.js)"', html)
     html = html.replace(f'<script type="module" src="{address}"></script>', "")
     return html.replace("<head>", f'<head><script type="importmap">{{"imports":{{"{address}":"/evil.js"}}}}</script>')
 

@@ -207,9 +207,13 @@ def test_a_server_that_does_not_answer_is_reported(server: Server, tmp_path: Pat
 
 
 DEPLOYMENT = b'{"protocol": "%s", "deployment_id": "%s", "version": "9.9.9"}' % (PROTOCOL.encode(), b"A" * 22)
-HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
+HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-security-policy: default-src 'none'; x\r\n"
 ANSWERS: dict[str, tuple[bytes, str | None]] = {
     "a valid answer": (HEAD + b"connection: close\r\n\r\n" + DEPLOYMENT, "9.9.9"),
+    "an answer of something in between": (
+        b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n\r\n" + DEPLOYMENT,
+        None,
+    ),
     "a redirect": (b"HTTP/1.1 302 Found\r\nlocation: /elsewhere\r\nconnection: close\r\n\r\n", None),
     "words": (HEAD + b"connection: close\r\n\r\n" + DEPLOYMENT.replace(b"9.9.9", b"9.9.9 call-us"), None),
     "a number": (HEAD + b"connection: close\r\n\r\n" + DEPLOYMENT.replace(b'"9.9.9"', b"9"), None),

@@ -259,7 +259,7 @@ def test_verify_does_not_load_server_code() -> None:
 def test_every_script_is_reachable_from_the_pages_with_or_without_a_login() -> None:
     origin = "https://chat.example"
     files = {assets.address_of(str(path.relative_to(assets.FOLDER))): path for path in assets.FOLDER.rglob("*.*")}
-    scripts = {path for path in files if "/js/" in path}
+    scripts = {assets.address_of(name) for name in assets.scripts()}
     reached, waiting = set[str](), [path for path in scripts if path.endswith(("/boot.js", "/scheme.js"))]
     while waiting:
         path = waiting.pop()

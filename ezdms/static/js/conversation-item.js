@@ -1,8 +1,9 @@
 // <conversation-item>: one line of the list. When a newer one is inserted, the existing element takes its data and, if
 // there is a message more, its place. The link stays the same element, so that a click is not lost when one arrives.
 
-import { showAvatar } from "./avatar.js";
-import { findName, isCurrent, isRenewing, noteOf, personOf, showNameIn, standIn } from "./conversation-list.js";
+import {
+  findName, isCurrent, isRenewing, noteOf, personOf, showAvatar, showNameIn, standIn,
+} from "./conversation-list.js";
 import { moveBefore } from "./dom.js";
 import { drawable } from "./fonts.js";
 import { judgeLine, watchLine } from "./previews.js";

@@ -1,6 +1,7 @@
 // The list of conversations, with signed names and unread counts.
 
 import * as crypto from "./crypto.js";
+import { b64uDecode } from "./crypto.js";
 import { showPageAlert } from "./dom.js";
 import { swapIn } from "./guard.js";
 import { loadContacts, loadDrafts } from "./keystore.js";
@@ -9,6 +10,18 @@ import { openWhileEmpty } from "./new-chat.js";
 import { fetchPreviews } from "./previews.js";
 import { getFragment } from "./server.js";
 import { account } from "./session.js";
+
+// Avatars: the first letter of a name, in a color that depends on the person's key, so that two people with one name
+// rarely look the same. It proves nothing: there are twelve colors.
+
+const HUES = 12; // in session.css
+
+// `ik`: the identity key of someone whose name was verified, as b64u; otherwise undefined, and the avatar is gray.
+export function showAvatar(element, name, ik) {
+  element.textContent = name?.match(/[a-z0-9]/i)?.[0] ?? "–";
+  if (ik) element.dataset.hue = b64uDecode(ik, 32)[0] % HUES;
+  else delete element.dataset.hue;
+}
 
 const AT_ONCE = 20; // key statements checked in parallel
 const UNKNOWN = { name: "Unknown person" };

@@ -1,10 +1,16 @@
 // The front page, shown at every address to anyone who is not logged in.
 
-import { replacePage } from "./dom.js";
+import * as crypto from "./crypto.js";
+import { onSubmit, replacePage } from "./dom.js";
 import { drawable } from "./fonts.js";
-import { addedPin } from "./start-conversation.js";
-import { endSession, whyEnded, whyLeft } from "./session.js";
+import { saveAccount } from "./keystore.js";
+import { isPinShaped } from "./pin-shaped.js";
+import { deploymentId, isB64u, isId, isNumber, isText, postForm } from "./server.js";
+import { comeBack, endSession, whyEnded, whyLeft } from "./session.js";
 import { HOST, instantiate } from "./shell.js";
+import { addedPin } from "./start-conversation.js";
+import { syncVault } from "./vault.js";
+import { keepNewPin } from "./welcome-card.js";
 
 const KEPT = " Any drafts and unsent messages are kept in this browser, encrypted, until you log in again.";
 const REASONS = { // by the reason with which the server closed the socket, or by what this page did
@@ -43,3 +49,77 @@ export function showFront(why = "") {
   document.body.className = "front";
   replacePage(front);
 }
+
+// <log-in>: derives login_id and auth_key from the Login PIN, and decrypts the keys. The PIN stays here.
+
+export const KEYS = { statement: isText, salt: isB64u, iterations: isNumber, wrapped_sig: isB64u, wrapped_enc: isB64u };
+
+customElements.define("log-in", class extends HTMLElement {
+  connectedCallback() {
+    onSubmit(this, "Checking…", async (progress) => {
+      const pin = crypto.normaliseLoginPin(this.querySelector(".pin").value);
+      const login = await crypto.loginKeys(pin, await deploymentId());
+      try {
+        const stored = await postForm("/login", login, { user_id: isId, search_salt: isB64u, ...KEYS });
+        progress("Unlocking your keys…");
+        const statement = await crypto.verifyStatement(stored.statement);
+        const keys = await crypto.unwrapKeys(pin, stored, statement);
+        const { user_id, search_salt } = stored;
+        crypto.b64uDecode(search_salt, 16);
+        const me = { ...keys, user_id, username: statement.name, search_salt };
+        await saveAccount(me);
+        await comeBack(me);
+        await syncVault().catch(() => {}); // each conversation retries, and raises the alarm
+      } catch (error) {
+        if (!(error.status >= 400)) await postForm("/logout").catch(() => {}); // logged in, but cannot continue
+        throw error;
+      }
+      if (location.pathname === "/") location.assign("/");
+      else location.reload();
+    });
+  }
+});
+
+// <create-account>: creates keys and PINs in this browser, and registers the public part.
+
+const PIN_AS_NAME = "This looks like a Login PIN. Do not type it here; choose another username.";
+const LOOKS_LIKE_A_SEARCH_PIN = /^[0-9a-tv-z]{25}$/i; // without dashes; O, I and L mean 0 and 1
+const SEARCH_PIN_AS_NAME = "This looks like a Search PIN. Choose another username.";
+
+const TOKEN = /^[\w-]{22}$/; // nothing else may leave this field: a tampered page could ask for a PIN here
+function tokenIn(link) {
+  const token = link.trim().split("invite=").pop();
+  if (!TOKEN.test(token)) throw new Error("This is not an invitation. Paste the whole link you were given.");
+  return token;
+}
+
+customElements.define("create-account", class extends HTMLElement {
+  connectedCallback() {
+    const invitation = this.querySelector("#invitation"); // from a link `…/#invite=TOKEN`; missing on an open server
+    if (invitation) invitation.value = new URLSearchParams(location.hash.slice(1)).get("invite") ?? "";
+    onSubmit(this, "Creating your keys…", async (progress) => {
+      const username = this.querySelector("input").value.trim();
+      if (!crypto.USERNAME.test(username)) throw new Error("A username has 3 to 32 letters (a to z), digits, _ or -.");
+      if (isPinShaped(username)) throw new Error(PIN_AS_NAME);
+      if (LOOKS_LIKE_A_SEARCH_PIN.test(username.replaceAll("-", ""))) throw new Error(SEARCH_PIN_AS_NAME);
+      const deployment_id = await deploymentId();
+      const pin = crypto.newLoginPin();
+      const made = await crypto.generateKeys();
+      progress("Encrypting them…");
+      const [login, wrapped, statement] = await Promise.all([
+        crypto.loginKeys(pin, deployment_id),
+        crypto.wrapKeys(pin, made),
+        crypto.signStatement(made, username, 1, Date.now()),
+      ]);
+      const keys = await crypto.unwrapKeys(pin, wrapped, made); // the stored copies are non-extractable
+      const search_salt = crypto.b64uEncode(crypto.newSearchSalt());
+      progress("Registering…");
+      const invited = invitation && { invitation: tokenIn(invitation.value) };
+      const fields = { username, ...login, ...wrapped, statement, search_salt, ...invited };
+      const { user_id } = await postForm("/register", fields, { user_id: isId });
+      await saveAccount({ ...keys, user_id, username, search_salt });
+      keepNewPin(user_id, pin);
+      location.assign("/welcome");
+    });
+  }
+});

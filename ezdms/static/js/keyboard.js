@@ -1,7 +1,7 @@
 // Keyboards: what Enter does, “Skip to content”, and the room that an on-screen keyboard leaves.
 
 import { focusLater } from "./dom.js";
-import { remember, remembered } from "./kept.js";
+import { remember, remembered } from "./keystore.js";
 
 // Whether Enter sends: not on screens that are touched, whose keyboards have no Shift+Enter.
 const touched = matchMedia("(pointer: coarse)");

@@ -1,8 +1,49 @@
 // What this browser stores in IndexedDB until logout: keys (non-extractable), contacts, drafts, unsent messages.
 
 import { showPageAlert } from "./dom.js";
-import { remember, remembered } from "./kept.js";
-import { openTabs, thisTab } from "./tab.js";
+
+// What this browser remembers besides its keys. Nothing is remembered where storage is blocked.
+
+export function remembered(name) {
+  try { return localStorage.getItem(`ezdms-${name}`) ?? ""; } catch { return ""; }
+}
+
+export function remember(name, value) {
+  try {
+    if (value) localStorage.setItem(`ezdms-${name}`, value);
+    else localStorage.removeItem(`ezdms-${name}`);
+  } catch { /* blocked or full */ }
+}
+
+// An id for this tab: the same after a reload or a crash. A duplicated tab has a copy of it, and gets another one.
+
+const KEY = "ezdms-tab";
+const BUSY = 500; // ms; the page before a reload may still have it
+
+// A lock shows that the tab is open.
+const hold = (id) => new Promise((resolve) => {
+  navigator.locks.request(`${KEY} ${id}`, { signal: AbortSignal.timeout(BUSY) }, () => {
+    resolve(true);
+    return new Promise(() => {});
+  }).catch(() => resolve(false));
+});
+
+async function take() {
+  const known = sessionStorage.getItem(KEY);
+  if (known && await hold(known)) return known;
+  const id = globalThis.crypto.randomUUID();
+  sessionStorage.setItem(KEY, id);
+  await hold(id);
+  return id;
+}
+
+let taken;
+export const thisTab = () => (taken ??= take());
+
+export async function openTabs() {
+  const { held } = await navigator.locks.query();
+  return new Set(held.map(({ name }) => name.replace(`${KEY} `, "")));
+}
 
 export const LOST = "This browser no longer keeps your keys and messages for EZ-DMS: its storage was cleared, is full, "
   + "or is blocked, for example in a private window. Copy what you have not sent yet. Then allow storage or make room, "

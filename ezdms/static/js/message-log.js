@@ -2,7 +2,7 @@
 // up, it stays there, and a button shows their number instead. WebKit would move the text (no scroll anchoring), so it
 // is held there.
 
-import { onPress } from "./dom.js";
+import { offerAgain, onPress } from "./dom.js";
 
 const NEAR = 80; // pixels from the bottom that still count as the bottom
 
@@ -61,5 +61,39 @@ customElements.define("message-log", class extends HTMLElement {
   toBottom() {
     this.scrollTop = 0;
     this.button.hidden = true;
+  }
+});
+
+// <older-messages data-before="51">: placed right before the row of that seq, as placeholder for the previous page,
+// which it loads shortly before it is in view. Each must be for an older page, so that a server cannot go on forever.
+
+const AHEAD = "800px 0px";
+
+customElements.define("older-messages", class extends HTMLElement {
+  connectedCallback() {
+    if (this.thread) return;
+    this.thread = this.closest("message-thread");
+    this.className = "older";
+    const before = Number(this.dataset.before);
+    const first = this.thread.rows.firstElementChild;
+    const isBefore = this.nextElementSibling?.dataset.seq === this.dataset.before;
+    const isOlder = first === this || !(before >= Number(first.dataset.before));
+    if (!isBefore || !isOlder) return this.remove();
+    if (first !== this) first.before(this);
+    const log = this.closest("message-log");
+    new IntersectionObserver((seen, observer) => {
+      if (!seen.some(({ isIntersecting }) => isIntersecting)) return;
+      observer.disconnect();
+      this.#load();
+    }, { root: log, rootMargin: AHEAD }).observe(this);
+  }
+
+  async #load() {
+    this.textContent = "Loading earlier messages…";
+    try {
+      await this.thread.loadOlder();
+    } catch (error) {
+      offerAgain(this, error.message, () => this.#load());
+    }
   }
 });

@@ -1,8 +1,8 @@
 // <message-row>: one message. Placed once by seq, whatever the order of arrival, and rendered from its decrypted and
 // verified content.
 
-import { foldIfLong } from "./folding.js";
 import { inFull, midnight } from "./local-time.js";
+import { foldIfLong } from "./sealed-text.js";
 import { instantiate } from "./shell.js";
 
 const GONE = "This message is gone: it was deleted or has expired.";
@@ -49,7 +49,7 @@ customElements.define("message-row", class extends HTMLElement {
     this.querySelector(".meta local-time").show(this.at);
   }
 
-  // Show its day above it, and the divider with these words, or not (between.js).
+  // Show its day above it, and the divider with these words, or not (reading.js).
   showAbove(hasDay, words) {
     if (hasDay !== !!this.#pill) {
       this.#pill?.remove();
@@ -89,5 +89,13 @@ customElements.define("message-row", class extends HTMLElement {
     if (note.textContent === sentence) return;
     note.textContent = sentence;
     note.hidden = !sentence;
+  }
+});
+
+// <thread-facts>: the server's data about a conversation, sent with its newest rows.
+customElements.define("thread-facts", class extends HTMLElement {
+  connectedCallback() {
+    this.closest("message-thread").begin({ ...this.dataset });
+    this.remove();
   }
 });

@@ -1,7 +1,6 @@
 // <message-thread>: one conversation. Knows both keys, raises alarms, and fetches missing rows; judge.js judges them.
 
-import { Alarms } from "./alarms.js";
-import { Between } from "./between.js";
+import { Alarms, LookUp } from "./alarms.js";
 import { CatchUp } from "./catch-up.js";
 import { Contact } from "./contact.js";
 import { setNote, showHead } from "./conversation-list.js";
@@ -9,13 +8,12 @@ import * as crypto from "./crypto.js";
 import { offerAgain } from "./dom.js";
 import { showEnded } from "./front.js";
 import { Judge } from "./judge.js";
-import { LookUp } from "./look-up.js";
 import { showNothing } from "./navigate.js";
 import { Opening } from "./opening.js";
-import { identify } from "./partner.js";
 import { showEmpty, showPartner } from "./partner-view.js";
+import { identify } from "./partner.js";
 import { noteNewest } from "./previews.js";
-import { Reading } from "./reading.js";
+import { Between, Reading } from "./reading.js";
 import { account } from "./session.js";
 import { notLast, rollback } from "./vault.js";
 

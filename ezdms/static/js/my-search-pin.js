@@ -1,7 +1,9 @@
 // <my-search-pin>: the user's Search PIN, computed here from their key, so that it is theirs whatever the server says.
 
-import { copyFrom, onPress, showAlert } from "./dom.js";
+import { b64uEncode, newSearchSalt, signAct } from "./crypto.js";
+import { copyFrom, onPress, onSubmit, showAlert } from "./dom.js";
 import { drawQr } from "./qr-code.js";
+import { deploymentId, postForm } from "./server.js";
 import { account, getStanding, ownSearchPin } from "./session.js";
 import { HOST } from "./shell.js";
 
@@ -34,5 +36,22 @@ customElements.define("my-search-pin", class extends HTMLElement {
     const button = this.querySelector(`[data-do=${name}]`);
     onPress(button, () => work(button));
     button.hidden = button.disabled = false;
+  }
+});
+
+// <new-search-pin>: replaces the Search PIN. The new one commits to the same key, so conversations stay as they are.
+customElements.define("new-search-pin", class extends HTMLElement {
+  connectedCallback() {
+    const question = this.querySelector("[data-asked]");
+    onSubmit(this, "Creating a new one…", async () => {
+      if (question.hidden) { // ask once
+        question.hidden = false;
+        return;
+      }
+      const search_salt = b64uEncode(newSearchSalt());
+      const act = await signAct(await account, await deploymentId(), "search_pin", search_salt, Date.now());
+      await postForm("/search_pin", { search_salt, act });
+      location.reload();
+    });
   }
 });

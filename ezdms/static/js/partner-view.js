@@ -1,7 +1,6 @@
 // Shows in a conversation whom it is with.
 
-import { showAvatar } from "./avatar.js";
-import { showHead } from "./conversation-list.js";
+import { showAvatar, showHead } from "./conversation-list.js";
 import { b64uEncode } from "./crypto.js";
 import { asDeleted } from "./partner.js";
 

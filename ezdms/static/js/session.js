@@ -1,9 +1,8 @@
 // The logged-in account, its session, and logging out.
 
-import { forgetEverything, loadAccount, loadAway, loadRest, putBack } from "./keystore.js";
-import { remember, remembered } from "./kept.js";
-import { getJson, isB64u, isId, isNumber } from "./server.js";
 import { b64uDecode, openVault, sealVault, searchPin } from "./crypto.js";
+import { forgetEverything, loadAccount, loadAway, loadRest, putBack, remember, remembered } from "./keystore.js";
+import { getJson, isB64u, isId, isNumber } from "./server.js";
 
 export const account = loadAccount(); // resolves to undefined if nobody is logged in
 account.catch(() => {});
