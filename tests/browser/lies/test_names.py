@@ -259,7 +259,7 @@ async def test_a_linked_pin_verifies_nobody_until_the_user_confirms_who_gave_it(
     assert (await anywhere.contact())["verified"] == "link"
     await anywhere.page.reload()
     await expect(trust).to_be_visible()
-    await expect(anywhere.page.get_by_text("Say hello")).to_be_visible()
+    await expect(anywhere.page.get_by_text("No messages yet")).to_be_visible()
     await trust.click()
     await anywhere.page.get_by_role("button", name="They gave me the link themselves").click()
     await expect(anywhere.page.get_by_role("button", name="Verified by Search PIN")).to_be_visible()
