@@ -66,7 +66,7 @@ async def test_an_invitation_creates_one_account_and_an_invalid_one_never_leaves
     bob = await Someone.arrives(browser, server, "bob", link)
     await bob.page.get_by_role("textbox", name="Username").fill("bob")
     await bob.page.get_by_role("button", name="Create account").click()
-    await expect(bob.page.get_by_text("Each works once, for a limited time")).to_be_visible()
+    await expect(bob.page.get_by_text("This invitation was already used, or has expired")).to_be_visible()
     await expect(bob.page.get_by_role("textbox", name="Username")).to_have_value("bob")
     await bob.page.get_by_role("textbox", name="Invitation").fill(alice.login_pin)
     await bob.page.get_by_role("button", name="Create account").click()
