@@ -232,7 +232,7 @@ TEXTS = """() => {
 }"""
 
 FAULTS = """async (text) => {
-    const { split } = await import(document.querySelector("[src*=boot]").src.replace("boot", "long-text"));
+    const { split } = await import(document.querySelector("[src*=boot]").src.replace("boot", "message-composer"));
     const parts = split(text);
     const faults = [];
     const graphemes = (text) => Array.from(new Intl.Segmenter("en").segment(text), ({ segment }) => segment);
@@ -260,8 +260,10 @@ async def test_a_long_text_is_cut_between_words_and_loses_only_white_space(home:
         f" for (const text of ({TEXTS})()) found.push(...await faults(text)); return found; }}"
     )
     assert faults == []
-    split = """async (text) => (await import(document.querySelector("[src*=boot]").src.replace("boot", "long-text")))
-        .split(text)"""
+    split = """async (text) => {
+        const { split } = await import(document.querySelector("[src*=boot]").src.replace("boot", "message-composer"));
+        return split(text);
+    }"""
     paragraph, lines = "Roses are red. " * 20, ["    return violets.blue"] * 24
     assert await alice.page.evaluate(split, f"{paragraph}\n\n" + "\n".join(lines)) == [
         paragraph.strip(),
