@@ -202,8 +202,11 @@ async def test_a_browser_that_stores_nothing_says_so_and_asks_to_keep_what_it_st
     await alice.context.close()
 
 
-async def test_light_or_dark_is_chosen_in_the_settings_and_applied_before_anything_is_drawn(home: Home) -> None:
-    alice = await home.person("alice")
+@pytest.mark.firefox_too
+async def test_light_or_dark_is_chosen_in_the_settings_and_applied_before_anything_is_drawn(
+    browser: Browser, home: Home
+) -> None:
+    alice = await Someone.is_in(browser, home.server, "alix")
     page = alice.page
     ground = "() => getComputedStyle(document.body).backgroundColor"
     await page.get_by_role("link", name="Settings").click()
@@ -215,13 +218,14 @@ async def test_light_or_dark_is_chosen_in_the_settings_and_applied_before_anythi
     await page.goto("about:blank")
     await page.add_init_script(f"({AT_FIRST})()")
     await page.goto(f"{home.server.url}/account")
-    await expect(page.get_by_role("heading", name="alice")).to_be_visible()
+    await expect(page.get_by_role("heading", name="alix")).to_be_visible()
     assert await page.evaluate("() => window.drawn") == "dark"
     assert await page.evaluate(ground) == dark
     await page.get_by_role("link", name="Settings").click()
     await page.get_by_role("button", name="System").click()
     assert await page.evaluate(ground) == light
     assert await page.evaluate("() => localStorage.getItem('ezdms-scheme')") is None
+    await alice.context.close()
 
 
 async def test_a_new_login_pin_is_shown_only_to_its_own_account(browser: Browser, server: Server) -> None:

@@ -3,7 +3,7 @@
 import * as crypto from "./crypto.js";
 import { onSubmit, replacePage } from "./dom.js";
 import { drawable } from "./fonts.js";
-import { saveAccount } from "./keystore.js";
+import { remembered, saveAccount } from "./keystore.js";
 import { isPinShaped } from "./pin-shaped.js";
 import { deploymentId, isB64u, isId, isNumber, isText, postForm } from "./server.js";
 import { comeBack, endSession, whyEnded, whyLeft } from "./session.js";
@@ -44,6 +44,7 @@ export function showFront(why = "") {
   find("[data-closed]").hidden = HOST.registration !== "closed";
   if (HOST.registration === "closed") find("create-account").remove();
   else if (HOST.registration !== "invite") find(".invited").remove();
+  if (why || remembered("used")) find("create-account")?.before(find("log-in")); // they have an account
   drawable(HOST.name + HOST.notice);
   document.title = HOST.name;
   document.body.className = "front";

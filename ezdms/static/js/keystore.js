@@ -56,7 +56,7 @@ const REST = Object.keys(STORES).filter((name) => name !== "account");
 let opened;
 
 // Every page says so in the same words.
-export const tellLost = () => showPageAlert(LOST, ["Log in", "/"]);
+export const tellLost = () => showPageAlert(LOST, ["Log\u00a0in", "/"]);
 
 function open() {
   const end = () => { opened = undefined; };

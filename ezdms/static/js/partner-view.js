@@ -19,7 +19,7 @@ export function showPartner(thread, { name, ik }, hasLeft) {
 export function showEmpty(thread) {
   const { partnerName: name, contact } = thread;
   if (!name) return;
-  const isVerified = !["", "link"].includes(contact.known?.verified ?? "");
+  const isVerified = !thread.isAlarmed && !["", "link"].includes(contact.known?.verified ?? "");
   const empty = thread.querySelector(".empty");
   empty.textContent = isVerified ? `No messages yet. Say hello: only ${name} and you can read it.`
     : `No messages yet. Until you verify ${name}, you cannot be sure who reads what you write.`;

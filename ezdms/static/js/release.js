@@ -3,7 +3,7 @@
 export const PARTS = "wmPHBSNg6_e5K_TLsoEsYGLFimg5zifs6R63SbnfviM";
 export const STYLES = [
   "sha256-63U5hs7Tvcm0wW/Qu2VM493aaFEO4aYtUfBhS+J+1CE=",
-  "sha256-zNhKJSJVIsmtd+ysf4noHJsnNYWtJjqtNdPGChJKhIQ=",
+  "sha256-EgcqfxBW92UTPTVF8N2KRDy0HGuOKixRkf4iDE70+TU=",
   "sha256-JrJZV34Yl0gfY5CU7Ezj8gjULStrgg51BmIc4Yx+wIo=",
 ];
 export const FONTS = {
