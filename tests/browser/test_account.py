@@ -54,6 +54,12 @@ REASONS = [
 ]
 
 
+# A sleeping tab hears late from the others that the session has ended: they are logged in again by then.
+LATE = """() => {
+    window.BroadcastChannel = class { set onmessage(hear) { window.hear = hear; } postMessage() {} };
+}"""
+
+
 async def test_words_survive_a_session_that_ends_and_the_front_page_says_why(home: Home) -> None:
     """Only Log out erases. What stays is encrypted, and comes back with the Login PIN."""
     alice, bob = await Someone.is_in(home.browser, home.server, "amy"), await home.peer("bob")
@@ -113,14 +119,17 @@ async def test_words_survive_a_session_that_ends_and_the_front_page_says_why(hom
         await second_tab.goto(address)
         await expect(other_draft, way).to_have_value("quite another thought")
         await draft.fill("half a thought")
-    frozen = await alice.context.new_cdp_session(second_tab)
-    await frozen.send("Page.setWebLifecycleState", {"state": "frozen"})
+    late = await alice.new_tab()
+    await late.route("**/send_message", lambda route: route.abort())
+    await late.add_init_script(f"({LATE})()")
+    await late.goto(address)
+    await expect(late.get_by_role("textbox", name="Message")).to_be_enabled()
     Hostile(home.server).run("DELETE FROM sessions")
     await page.reload()
     await expect(page.get_by_text("You were logged out")).to_be_visible()
     await alice.logs_in()
-    await frozen.send("Page.setWebLifecycleState", {"state": "active"})  # it hears late that the earlier session ended
-    await expect(second_tab).to_have_url(f"{home.server.url}/")
+    await late.evaluate("() => window.hear({ data: 'ended' })")
+    await expect(late).to_have_url(f"{home.server.url}/")
     await page.goto(address)
     await expect(page.locator(".pending")).to_have_count(2)
     await draft.fill("half a thought")
