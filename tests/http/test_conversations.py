@@ -45,7 +45,7 @@ async def test_a_search_pin_is_normalized_before_the_lookup(alice: Person, bob: 
 @pytest.mark.parametrize(
     ("typed", "status", "code", "word"),
     [
-        ("", 400, "malformed_pin", "25"),
+        ("", 400, "malformed_pin", "Enter their Search PIN"),
         ("hello", 400, "malformed_pin", "25"),
         ("12XT-6D6C-9WPW-09H0", 400, "malformed_pin", "Login PIN"),
         ("9XM9A-MQQPM-79YKF-XPQ75-NHP59", 400, "malformed_pin", "typo"),

@@ -97,7 +97,8 @@ async def test_other_web_servers_are_rejected(liar: Liar, tmp_path: Path) -> Non
 
         with liar.lying("GET /deployment", lie):
             code, said = await opens(liar.url, tmp_path)
-            assert (code, "Check the address." in said) == (1, True), (status, said)
+            assert code in (1, 4), status  # 4: what a network may have answered itself counts as no connection
+            assert "Check the address" in said, status
 
 
 async def test_a_changed_server_must_be_trusted_first(liar: Liar, truth: Server, tmp_path: Path) -> None:
