@@ -20,7 +20,7 @@ from ezdms.store.commit import commit_together, told
 from ezdms.store.errors import Busy as Busy
 from ezdms.store.errors import Conflict as Conflict
 from ezdms.store.errors import Unavailable as Unavailable
-from ezdms.store.health import STALLED, Health
+from ezdms.store.health import HELD, STALLED, Health
 from ezdms.store.schema import DatabaseError, migrate
 from ezdms.store.thread import Query, Thread, connect, forbid_writing
 from ezdms.store.timing import Commits
@@ -186,6 +186,8 @@ class Database:
             done, _ = await asyncio.wait([self._probe], timeout=STALLED)
             for probe in done:
                 probe.exception()  # the fault says it better
+            if not done:
+                return self._health.fault or HELD  # the writer may have begun a moment after this wait
         return self._health.fault
 
     async def forget(self) -> None:
