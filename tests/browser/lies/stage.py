@@ -111,13 +111,17 @@ class Stage:
 
     async def begin(self) -> None:
         """Put Alice into the conversation with Bob, without warnings; reload only if necessary."""
-        if await self.page.locator("#login-pin").count():
-            await self.alice.logs_in()
+        await self.is_logged_in()
         if len(self.bob.sent) > MANY:
             await self.meets_bob()
         self.watch = Watch(self.page, self.liar)
         if self.page.url != self.address or not await self.page.evaluate(BE_WELL):
             await self.opens()
+
+    async def is_logged_in(self) -> None:
+        """Log Alice in again if the last test ended with a lie about her session."""
+        if await self.page.locator("#login-pin").count():
+            await self.alice.logs_in()
 
     async def calls(self, module: str, function: str, *given: Any) -> Any:
         """Call a function of one of the page's own modules: its result, or the sentence of its error."""

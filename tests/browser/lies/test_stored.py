@@ -151,7 +151,7 @@ async def test_a_message_whose_response_was_lost_is_found_on_an_older_page(pair:
     await page.goto(address)
     await alice.sees("long ago", *lines)
     await expect(page.locator(".pending")).to_have_count(0)
-    assert handed == [handed[0]] * 2
+    assert handed in ([handed[0]], [handed[0]] * 2)  # the same again, unless its row was seen first
 
     async def is_let_go() -> bool:
         return bool(await page.evaluate(KEPT) == 0)
