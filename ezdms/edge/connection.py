@@ -10,7 +10,6 @@ from typing import Any
 
 from hypercorn.asyncio.task_group import TaskGroup
 from hypercorn.asyncio.tcp_server import TCPServer
-from hypercorn.asyncio.worker_context import WorkerContext
 from hypercorn.config import Config
 from hypercorn.events import Closed, RawData
 
@@ -30,19 +29,23 @@ current: ContextVar[Connection] = ContextVar("the connection that this task belo
 
 
 class OpenConnections:
-    """Counts one worker's open connections per client address. `most`: the limit, or None."""
+    """Counts one server's open connections per client address. `most`: the limit, or None."""
 
     def __init__(self, most: int | None) -> None:
         self._most = most
         self._open: dict[str, int] = {}
 
     @classmethod
-    def of(cls, context: WorkerContext, config: Config) -> OpenConnections:
-        """This worker's instance."""
-        if "open_connections" not in context.__dict__:
-            context.__dict__["open_connections"] = cls(getattr(config, MOST_CONNECTIONS, None))
-        found: OpenConnections = context.__dict__["open_connections"]
+    def of(cls, config: Config) -> OpenConnections:
+        """This server's instance."""
+        if "open_connections" not in config.__dict__:
+            config.__dict__["open_connections"] = cls(getattr(config, MOST_CONNECTIONS, None))
+        found: OpenConnections = config.__dict__["open_connections"]
         return found
+
+    def __bool__(self) -> bool:
+        """Whether there are any."""
+        return bool(self._open)
 
     @contextmanager
     def entered(self, address: str) -> Iterator[bool]:
@@ -67,7 +70,7 @@ class Connection(TCPServer):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self._others = OpenConnections.of(self.context, self.config)
+        self._others = OpenConnections.of(self.config)
         self.idle_task = Spell(IdleConnections.of(self.context, self.config), self._initiate_server_close)  # type: ignore[assignment]
 
     async def run(self) -> None:
