@@ -6,6 +6,7 @@ import asyncio
 import logging
 
 from ezdms import logs
+from ezdms.actions import tasks
 from ezdms.db import Database, Unavailable
 from ezdms.models.erasure import erase_slice, select_erasures
 
@@ -26,7 +27,7 @@ class Eraser:
         """Erase what there is to erase, and return the task that does."""
         self._is_asked = True
         if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._erase_all())
+            self._task = tasks.begin("the erasure", self._erase_all())
         return self._task
 
     async def finish(self, *, within: float | None = PATIENCE) -> None:
@@ -36,8 +37,7 @@ class Eraser:
     async def close(self) -> None:
         """Stop. The next start continues."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await tasks.stop(self._task)
 
     async def _erase_all(self) -> None:
         finished = 0

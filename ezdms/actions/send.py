@@ -45,7 +45,7 @@ def publish(hub: Hub[Event], draft: Draft, sender_id: str, pair: Pair | None, ou
         raise no_conversation()
     partner = pair.other(sender_id)
     if partner.has_left:
-        raise Problem(410, "left", "This person deleted their account. You can no longer message them.")
+        raise has_left()
     if outcome is None:
         raise Problem(422, "envelope", "Expected one copy encrypted for each participant's key.")
     if isinstance(outcome, NoTarget):
@@ -70,6 +70,11 @@ def publish(hub: Hub[Event], draft: Draft, sender_id: str, pair: Pair | None, ou
 def no_conversation() -> Problem:
     """The same error for no conversation and for someone else's."""
     return Problem(404, "no_conversation", "There is no such conversation.")
+
+
+def has_left() -> Problem:
+    """The other participant deleted the account."""
+    return Problem(410, "left", "This person deleted their account. You can no longer message them.")
 
 
 def no_message() -> Problem:

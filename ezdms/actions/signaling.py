@@ -6,7 +6,7 @@ import json
 from typing import NamedTuple
 
 from ezdms.actions.event import Event
-from ezdms.actions.send import no_conversation
+from ezdms.actions.send import has_left, no_conversation
 from ezdms.db import Database
 from ezdms.hub import Hub
 from ezdms.models.conversation import select_pair
@@ -17,6 +17,7 @@ from ezdms.protocol.envelope import key_id_of_signal
 
 RELAYED = ""  # typing: never stored
 SLOTS = (RELAYED, "delivered", "read")
+FIELDS = ("conversation_id", "slot", "sealed")
 
 
 class Draft(NamedTuple):
@@ -29,7 +30,7 @@ class Draft(NamedTuple):
 
 
 def parse_signal(fields: dict[str, str]) -> Draft:
-    """Parse conversation_id, slot and sealed strictly. Problem 400 or 422."""
+    """Parse FIELDS strictly. Problem 400 or 422."""
     if fields["slot"] not in SLOTS:
         raise Problem(400, "malformed_field", "The field slot must be empty, delivered or read.")
     try:
@@ -46,13 +47,13 @@ async def signal(database: Database, hub: Hub[Event], draft: Draft, sender_id: s
         raise no_conversation()
     partner = pair.other(sender_id)
     if partner.has_left:
-        raise Problem(410, "left", "This person deleted their account. You can no longer message them.")
+        raise has_left()
     if draft.key_id != partner.key_id:
         raise Problem(422, "envelope", "Expected a signal encrypted for the other person's key.")
-    place = {"conversation_id": draft.conversation_id, "slot": draft.slot, "sealed": draft.sealed}
+    relayed = {"sender_id": sender_id, **{name: getattr(draft, name) for name in FIELDS}}
     if draft.slot != RELAYED:
-        await database.write(replace_signal, sender_id=sender_id, **place)
-    frame = json.dumps({"event": "signal", "sender_id": sender_id, **place})
+        await database.write(replace_signal, **relayed)
+    frame = json.dumps({"event": "signal", **relayed})
     for mailbox in hub.mailboxes(partner.user_id):
         if mailbox.takes_json:
             mailbox.put(frame)

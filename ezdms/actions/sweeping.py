@@ -8,6 +8,7 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from ezdms import logs
+from ezdms.actions import tasks
 from ezdms.db import Database, Unavailable, now
 from ezdms.models.message_facts import expire_slice, is_due, retire_slice, select_outdated
 
@@ -36,11 +37,9 @@ class Sweeper:
             await self.expire()
         except Unavailable:
             logs.event(logging.ERROR, "could not remove the messages that have disappeared")
-        self._tasks.append(asyncio.create_task(_every(TICK, self.expire)))
+        self._tasks.append(tasks.begin("the sweeper", _every(TICK, self.expire)))
         if self._retention:
-            self._tasks.append(asyncio.create_task(_every(RETENTION_EVERY, self.retire)))
-        for task in self._tasks:
-            task.add_done_callback(_report)
+            self._tasks.append(tasks.begin("the sweeper", _every(RETENTION_EVERY, self.retire)))
 
     def forget_soon(self) -> None:
         """A message was emptied: erase what the log still has of it, at the next tick."""
@@ -48,9 +47,7 @@ class Sweeper:
 
     async def close(self) -> None:
         """Stop. The next start continues."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await tasks.stop(*self._tasks)
 
     async def expire(self) -> None:
         """Empty every message whose time has come, and erase it from the log."""
@@ -88,10 +85,3 @@ async def _every(seconds: float, sweep: Callable[[], Awaitable[None]]) -> None:
             await asyncio.sleep(TICK)
         else:
             await asyncio.sleep(seconds)
-
-
-def _report(task: asyncio.Task[None]) -> None:
-    """Report an error that ended the task."""
-    error = None if task.cancelled() else task.exception()
-    if error is not None:
-        task.get_loop().call_exception_handler({"message": "the sweeper ended", "exception": error})

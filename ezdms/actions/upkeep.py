@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from ezdms import logs
+from ezdms.actions import tasks
 from ezdms.actions.accounts import remove_unused
 from ezdms.actions.event import Event
 from ezdms.db import Database, Unavailable, now
@@ -19,20 +20,11 @@ DAY = 24 * 60 * 60.0  # seconds
 @asynccontextmanager
 async def kept_up(database: Database, hub: Hub[Event]) -> AsyncIterator[None]:
     """Run the maintenance while this is open."""
-    task = asyncio.create_task(_every_day(database, hub))
-    task.add_done_callback(_report)
+    task = tasks.begin("the upkeep", _every_day(database, hub))
     try:
         yield
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-
-def _report(task: asyncio.Task[None]) -> None:
-    """Report an error that ended the maintenance task."""
-    error = None if task.cancelled() else task.exception()
-    if error is not None:
-        task.get_loop().call_exception_handler({"message": "the upkeep ended", "exception": error})
+        await tasks.stop(task)
 
 
 async def _every_day(database: Database, hub: Hub[Event]) -> None:

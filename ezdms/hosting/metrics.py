@@ -28,13 +28,12 @@ from quart import Quart, Response, request
 from ezdms import __version__
 from ezdms.db import Database
 from ezdms.edge import runner
-from ezdms.edge.headers import add_headers
 from ezdms.hosting import backup
 from ezdms.hub import Hub
 from ezdms.store import data_folder
 from ezdms.store.timing import BOUNDS
+from ezdms.web import this_machine
 
-HOST = "127.0.0.1"
 ADVICE = "Choose another with --metrics-port."
 
 
@@ -92,22 +91,17 @@ def _size(path: Path) -> int:
 @asynccontextmanager
 async def served(port: int, measured: Measured) -> AsyncIterator[None]:
     """Serve `/metrics` while this is open. Raises AddressError."""
-    with runner.listen(HOST, port, ADVICE) as listener:
+    with runner.listen(this_machine.HOST, port, ADVICE) as listener:
         async with runner.served_beside(create_app(measured, port), runner.config_of(listener)):
             yield
 
 
 def create_app(measured: Measured, port: int) -> Quart:
-    """One address. Requests for any other host name (DNS rebinding) are refused."""
-    app = Quart(__name__, static_folder=None, template_folder=None)
+    """One address, for this machine alone."""
+    app = this_machine.create_app(__name__, port, "Metrics are only for this machine.")
     registry = CollectorRegistry()
     registry.register(measured)
     ProcessCollector(registry=registry)
-    own = {f"{name}:{port}" for name in (HOST, "localhost")}
-
-    @app.before_request
-    async def refuse_others() -> Response | None:
-        return None if request.host in own else Response("Metrics are only for this machine.\n", 403)
 
     @app.get("/metrics")
     async def metrics() -> Response:
@@ -115,5 +109,4 @@ def create_app(measured: Measured, port: int) -> Quart:
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
         return Response(encode(registry), content_type=content_type)
 
-    app.after_request(add_headers)
     return app

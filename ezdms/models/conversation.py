@@ -148,6 +148,17 @@ def select_pair(connection: Connection, *, conversation_id: str, user_id: str) -
     return None if found is None else found[0]
 
 
+def select_side(connection: Connection, *, conversation_id: str, user_id: str) -> Side | None:
+    """The side of `user_id`, or None if they are not a participant."""
+    row = fetch_one(
+        connection,
+        "SELECT side FROM participants WHERE user_id = :user_id AND conversation_id = :conversation_id",
+        user_id=user_id,
+        conversation_id=conversation_id,
+    )
+    return None if row is None else row["side"]
+
+
 def select_pair_to_write(connection: Connection, *, conversation_id: str, user_id: str) -> tuple[Pair, int] | None:
     """Both participants, and the conversation's last seq; None if `user_id` is not one of them."""
     rows = fetch_all(

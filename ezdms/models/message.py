@@ -12,8 +12,8 @@ from ezdms.models.conversation import (
     Side,
     mark_sent,
     select_conversation,
-    select_pair,
     select_pair_to_write,
+    select_side,
 )
 from ezdms.models.message_facts import empty_copies, insert_facts, select_replaced
 from ezdms.models.usage import take_room
@@ -227,25 +227,12 @@ def select_hash(connection: Connection, *, conversation_id: str, message_id: str
 
 def select_newest(connection: Connection, *, conversation_ids: Sequence[str], user_id: str) -> list[Message]:
     """The newest message of each of these conversations, with the user's copy. Others' conversations are left out."""
-    rows = (
-        fetch_one(
-            connection,
-            """SELECT m.conversation_id, m.message_id, m.seq, m.sender_id, m.created_at, m.suite, m.n, m.hash,
-                   CASE me.side WHEN 'a' THEN m.sealed_a ELSE m.sealed_b END AS encrypted,
-                   COALESCE(f.expires_in, 0) AS expires_in, f.replaces,
-                   CASE me.side WHEN 'a' THEN f.gone_a ELSE f.gone_b END AS gone,
-                   CASE me.side WHEN 'a' THEN f.mark_a ELSE f.mark_b END AS mark, f.file
-               FROM participants me
-               JOIN conversations c ON c.conversation_id = me.conversation_id
-               JOIN messages m ON m.conversation_id = c.conversation_id AND m.seq = c.last_seq
-               LEFT JOIN message_facts f ON f.conversation_id = m.conversation_id AND f.seq = m.seq
-               WHERE me.user_id = :user_id AND me.conversation_id = :conversation_id""",
-            user_id=user_id,
-            conversation_id=conversation_id,
-        )
-        for conversation_id in dict.fromkeys(conversation_ids)
-    )
-    return [Message(*row) for row in rows if row is not None]
+    newest: list[Message] = []
+    for conversation_id in dict.fromkeys(conversation_ids):
+        side = select_side(connection, conversation_id=conversation_id, user_id=user_id)
+        if side is not None:
+            newest += select_messages(connection, conversation_id=conversation_id, side=side, limit=1)
+    return newest
 
 
 def select_last_sent(connection: Connection, *, conversation_id: str, sender_id: str, side: Side) -> Message | None:
@@ -271,10 +258,9 @@ def select_page(
 ) -> tuple[Conversation, list[Message]] | None:
     """A conversation with a page of the user's copies (see select_messages); None if they are not in it."""
     conversation = select_conversation(connection, conversation_id=conversation_id, user_id=user_id)
-    pair = select_pair(connection, conversation_id=conversation_id, user_id=user_id)
-    if conversation is None or pair is None:
+    side = select_side(connection, conversation_id=conversation_id, user_id=user_id)
+    if conversation is None or side is None:
         return None
-    side = pair.me(user_id).side
     return conversation, select_messages(
         connection, conversation_id=conversation_id, side=side, limit=limit, after=after, before=before
     )
@@ -283,10 +269,9 @@ def select_page(
 def select_opening(connection: Connection, *, conversation_id: str, user_id: str, limit: int) -> Opening | None:
     """A conversation, its newest messages and the user's last one; None if they are not in it."""
     found = select_page(connection, conversation_id=conversation_id, user_id=user_id, limit=limit)
-    pair = select_pair(connection, conversation_id=conversation_id, user_id=user_id)
-    if found is None or pair is None:
+    side = select_side(connection, conversation_id=conversation_id, user_id=user_id)
+    if found is None or side is None:
         return None
-    side = pair.me(user_id).side
     last_sent = select_last_sent(connection, conversation_id=conversation_id, sender_id=user_id, side=side)
     return (*found, last_sent)
 

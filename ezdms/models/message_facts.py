@@ -86,7 +86,12 @@ def select_replaced(
         return None
     earlier = _select_changes(connection, conversation_id=conversation_id, message_id=message_id)
     expires_at = target["created_at"] + target["expires_in"] * 1000 if target["expires_in"] else None
-    return Replaced([Copies(row["seq"], row["sender_id"], row["size"]) for row in (target, *earlier)], expires_at)
+    return Replaced([_copies_of(row) for row in (target, *earlier)], expires_at)
+
+
+def _copies_of(row: Row) -> Copies:
+    """What a row with COPIES says."""
+    return Copies(row["seq"], row["sender_id"], row["size"])
 
 
 def _select_changes(connection: Connection, *, conversation_id: str, message_id: str) -> list[Row]:
@@ -173,7 +178,7 @@ def expire_slice(connection: Connection, *, moment: int) -> int:
         limit=SLICE,
     )
     for row in due:
-        _remove(connection, row["conversation_id"], Copies(row["seq"], row["sender_id"], row["size"]), "expired")
+        _remove(connection, row["conversation_id"], _copies_of(row), "expired")
         fetch_all(
             connection,
             "UPDATE message_facts SET expires_at = NULL WHERE conversation_id = :conversation_id AND seq = :seq",
@@ -212,7 +217,7 @@ def retire_slice(connection: Connection, *, conversation_id: str, before: int) -
     count = next((i for i, row in enumerate(old) if row["created_at"] >= before), len(old))
     for row in old[:count]:
         if row["size"]:
-            _remove(connection, conversation_id, Copies(row["seq"], row["sender_id"], row["size"]), "retention")
+            _remove(connection, conversation_id, _copies_of(row), "retention")
     if count:
         fetch_all(
             connection,

@@ -13,7 +13,8 @@ from quart import Blueprint, websocket
 from ezdms.actions.conversations import mark_as_read
 from ezdms.actions.event import Event
 from ezdms.actions.sessions import EXPIRED
-from ezdms.actions.signaling import parse_signal, signal
+from ezdms.actions.signaling import FIELDS, parse_signal, signal
+from ezdms.actions.tasks import stop
 from ezdms.db import Unavailable, now
 from ezdms.edge.quart_asgi import SocketGone
 from ezdms.hub import SESSION_ENDED, Mailbox
@@ -31,7 +32,6 @@ from ezdms.web.pipeline import LONGEST_ID, Outgoing
 blueprint = Blueprint("live", __name__)
 
 JSON_FRAMES = "ezdms.json"
-SIGNAL = ("conversation_id", "slot", "sealed")
 PONG = '{"event":"pong"}'  # the same for pages and programs
 LARGEST_FRAME = LARGEST_BODY  # characters: the same limit as for POST
 GONE = 1001
@@ -78,9 +78,7 @@ async def _talk(mailbox: Mailbox[Event], session: Session, as_json: bool) -> tup
         code = next(filter(None, (task.result() for task in done)), None)
         return (code, "") if code else (SESSION_ENDED, EXPIRED)
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await stop(*tasks)
 
 
 async def _write_events(mailbox: Mailbox[Event], as_json: bool) -> None:
@@ -141,7 +139,7 @@ async def _signal(mailbox: Mailbox[Event], session: Session, members: list[tuple
         seconds = context.limiter().count("signals.send_signal", session.user_id)
         if seconds:
             raise too_often(ceil(seconds))
-        draft = parse_signal(pick_fields(members, SIGNAL))
+        draft = parse_signal(pick_fields(members, FIELDS))
         await signal(context.database(), context.hub(), draft, session.user_id)
     except (Problem, Unavailable) as error:
         problem = error if isinstance(error, Problem) else again_later(error)

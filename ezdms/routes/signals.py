@@ -7,15 +7,13 @@ from dataclasses import asdict
 from quart import Blueprint, Response, jsonify
 
 from ezdms.actions.send import no_conversation
-from ezdms.actions.signaling import parse_signal, signal
+from ezdms.actions.signaling import FIELDS, parse_signal, signal
 from ezdms.models.signal import select_signals
 from ezdms.web import context
 from ezdms.web.bodies import read_fields
 from ezdms.web.limits import by_account, limited
 
 blueprint = Blueprint("signals", __name__)
-
-FIELDS = ("conversation_id", "slot", "sealed")
 
 
 @blueprint.post("/signal")

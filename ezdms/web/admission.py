@@ -94,7 +94,7 @@ async def find_session(sessions: Sessions, asked: Request | Websocket, *, can_re
     if is_due or now() - session.used_at > USED_AGAIN:
         with suppress(Unavailable):  # reading works even if the disk is full
             await sessions.touch(token_hash, session, **seen(asked), until=now() + LIFETIME if is_due else None)
-            g.renewed = token if is_due and find_token(asked) == asked.cookies.get(cookie_name(asked.scheme)) else None
+            g.renewed = token if is_due and token == asked.cookies.get(cookie_name(asked.scheme)) else None
     return session
 
 

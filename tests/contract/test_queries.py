@@ -20,6 +20,7 @@ QUERIES = {
     "erase messages": (erasure._delete_messages, {"conversation_id": "x", "limit": 5}),
     "open a vault": (vault.select_vault, {"user_id": "x"}),
     "list conversations": (conversation.select_conversations, {"user_id": "x"}),
+    "find a side": (conversation.select_side, {"conversation_id": "x", "user_id": "x"}),
     "find a pair": (conversation.select_pair, {"conversation_id": "x", "user_id": "x"}),
     "find a pair to write to": (conversation.select_pair_to_write, {"conversation_id": "x", "user_id": "x"}),
     "find a message": (

@@ -263,7 +263,8 @@ class Visitor:
     async def opens(self, path: str = "/") -> None:
         """Load the page and wait until its fields are enabled."""
         await self.page.goto(f"{self.liar.url}{path}", wait_until="commit")
-        await expect(self.page.locator("#login-pin:enabled")).to_have_count(1)  # by id: forged fields may still be there
+        field = self.page.locator("#login-pin:enabled")  # by id: forged fields may still be there
+        await expect(field).to_have_count(1)
 
     async def types_and_nothing_leaves(self) -> None:
         """The real fields accept input, and nothing of it leaves the browser."""
