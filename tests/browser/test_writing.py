@@ -232,7 +232,7 @@ TEXTS = """() => {
 }"""
 
 FAULTS = """async (text) => {
-    const { split } = await import(document.querySelector("[src*=boot]").src.replace("boot", "message-composer"));
+    const { split } = await import(document.querySelector("[src*=boot]").src.replace("boot", "texts"));
     const parts = split(text);
     const faults = [];
     const graphemes = (text) => Array.from(new Intl.Segmenter("en").segment(text), ({ segment }) => segment);
@@ -261,7 +261,7 @@ async def test_a_long_text_is_cut_between_words_and_loses_only_white_space(home:
     )
     assert faults == []
     split = """async (text) => {
-        const { split } = await import(document.querySelector("[src*=boot]").src.replace("boot", "message-composer"));
+        const { split } = await import(document.querySelector("[src*=boot]").src.replace("boot", "texts"));
         return split(text);
     }"""
     paragraph, lines = "Roses are red. " * 20, ["    return violets.blue"] * 24

@@ -124,7 +124,10 @@ CASES: dict[str, tuple[Change, set[str]]] = {
         at("vendor/htmx-4.0.1.esm.min.js", flip),
         {"files", "file vendor/htmx-4.0.1.esm.min.js"},
     ),
-    "one byte of a script that no public page loads": (at("js/qr-code.js", flip), {"files", "file js/qr-code.js"}),
+    "one byte of a script that no public page loads": (
+        at("js/device-list.js", flip),
+        {"files", "file js/device-list.js"},
+    ),
     "one byte of CSS": (at("css/session.css", flip), {"files", "file css/session.css"}),
     "one byte of a font": (
         at("fonts/inter-latin-wght-normal.woff2", flip),

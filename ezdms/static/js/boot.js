@@ -27,7 +27,7 @@ import { remembered, tellLost } from "./keystore.js";
 import { connect, join } from "./live.js";
 import { currentThread, startNavigating } from "./navigate.js";
 import { useNewChat } from "./new-chat.js";
-import { showLeft } from "./partner-view.js";
+import { showLeft } from "./partner.js";
 import { keepSending, sendQueued } from "./queue.js";
 import { account, getStanding, whyLeft } from "./session.js";
 import { instantiate } from "./shell.js";

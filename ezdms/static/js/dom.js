@@ -1,4 +1,6 @@
-// Helpers for elements: the focus, clicks, errors, busy forms, the clipboard.
+// Helpers for elements: the focus, clicks, errors, busy forms, the clipboard, QR codes.
+
+import { generate } from "../vendor/lean-qr-2.7.4.min.js";
 
 // The focus belongs to the user, so it is moved only here: as the answer to what they did last. Returns a function that
 // focuses an element, unless they did something else in the meantime. It returns whether they did not.
@@ -118,4 +120,10 @@ export function offerAgain(element, sentence, work) {
   element.role = "status";
   element.replaceChildren(sentence, " ", again);
   element.hidden = false;
+}
+
+// Draw a QR code here, since a server could draw a different one.
+export function drawQr(canvas, text) {
+  generate(text).toCanvas(canvas, { on: [0, 0, 0, 255], off: [255, 255, 255, 255] });
+  canvas.hidden = false;
 }

@@ -1,8 +1,7 @@
 // <my-search-pin>: the user's Search PIN, computed here from their key, so that it is theirs whatever the server says.
 
 import { b64uEncode, newSearchSalt, signAct } from "./crypto.js";
-import { copyFrom, onPress, onSubmit, showAlert } from "./dom.js";
-import { drawQr } from "./qr-code.js";
+import { copyFrom, drawQr, onPress, onSubmit, showAlert } from "./dom.js";
 import { deploymentId, postForm } from "./server.js";
 import { account, getStanding, ownSearchPin } from "./session.js";
 import { HOST } from "./shell.js";

@@ -1,5 +1,7 @@
-// Identifies the partner of a conversation, by their signed key statement, or by the known key of a deleted account.
+// The partner of a conversation: identified by their signed key statement, or by the known key of a deleted account.
+// Also shows in a conversation whom it is with.
 
+import { showAvatar, showHead } from "./conversation-list.js";
 import * as crypto from "./crypto.js";
 
 const OTHER_KEY = "The server shows a different key for this person. Nothing was sent. "
@@ -27,4 +29,32 @@ async function byMemory(contact) {
   return asDeleted({ ik, fp: await crypto.fingerprint(ik), name: contact.name });
 }
 
-export const asDeleted = (partner) => ({ ...partner, name: `${partner.name} (deleted account)` });
+const asDeleted = (partner) => ({ ...partner, name: `${partner.name} (deleted account)` });
+
+// Show the name that they signed, whatever the server calls them.
+export function showPartner(thread, { name, ik }, hasLeft) {
+  thread.partnerName = name;
+  showAvatar(thread.querySelector(".avatar"), name, crypto.b64uEncode(ik));
+  showHead(thread);
+  thread.querySelector(".left").hidden = !hasLeft;
+  thread.querySelector(".trust").hidden = hasLeft;
+  thread.querySelector("message-composer").close(hasLeft);
+  showEmpty(thread);
+}
+
+// What stands there until something is said.
+export function showEmpty(thread) {
+  const { partnerName: name, contact } = thread;
+  if (!name) return;
+  const isVerified = !thread.isAlarmed && !["", "link"].includes(contact.known?.verified ?? "");
+  const empty = thread.querySelector(".empty");
+  empty.textContent = isVerified ? `No messages yet. Say hello: only ${name} and you can read it.`
+    : `No messages yet. Until you verify ${name}, you cannot be sure who reads what you write.`;
+  empty.hidden = false;
+}
+
+// The list says that the other person has deleted their account.
+export async function showLeft(thread) {
+  const { partner } = await thread.ready;
+  if (thread.querySelector(".left").hidden) showPartner(thread, asDeleted(partner), true);
+}

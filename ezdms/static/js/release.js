@@ -1,6 +1,6 @@
 // The content of documents of this release: parts (one hash), style sheets and fonts. Made by bin/parts.
 
-export const PARTS = "wmPHBSNg6_e5K_TLsoEsYGLFimg5zifs6R63SbnfviM";
+export const PARTS = "Yvhz4p-G48EVp9R9Be2SCCmVnI2nesUYmquDuHRPrAs";
 export const STYLES = [
   "sha256-63U5hs7Tvcm0wW/Qu2VM493aaFEO4aYtUfBhS+J+1CE=",
   "sha256-EgcqfxBW92UTPTVF8N2KRDy0HGuOKixRkf4iDE70+TU=",

@@ -2,7 +2,7 @@
 
 import { onPress } from "./dom.js";
 import { drawable } from "./fonts.js";
-import { linksIn } from "./links.js";
+import { linksIn } from "./texts.js";
 
 // Long messages are folded after 20 lines, with a button to show the rest.
 

@@ -2,8 +2,7 @@
 // QR code.
 
 import * as crypto from "./crypto.js";
-import { focusLater, onPress, showAlert } from "./dom.js";
-import { drawQr } from "./qr-code.js";
+import { drawQr, focusLater, onPress, showAlert } from "./dom.js";
 
 const TRUST = {
   "search-pin": ["Verified", " by Search PIN",
