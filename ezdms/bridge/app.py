@@ -21,6 +21,7 @@ from ezdms.protocol.encoding import EnvelopeError
 
 PASSED_ON = (400, 403, 404, 409, 410, 429)  # server statuses passed on unchanged
 WAITS = "The message is queued, encrypted, and is sent before the next one. Do not send it again."
+LEFT_OUT = ("deleted", "hidden", "expired", "blocked", "timer", "change")  # nothing that the original had
 SENTENCES = {
     404: "There is no such endpoint.",
     405: "This endpoint does not support that method.",
@@ -168,7 +169,8 @@ async def list_messages_decrypted() -> Response:
         await client.confirm_pin(pin)
         contact = await _contact(client, where)
         messages = await client.history_after(contact, _begin(contact, after, limit), limit)
-        return jsonify([_opened(message, user_id if message.is_own else contact.user_id) for message in messages])
+        shown = [message for message in messages if message.state not in LEFT_OUT]
+        return jsonify([_opened(message, user_id if message.is_own else contact.user_id) for message in shown])
 
 
 # ---- Helpers ----

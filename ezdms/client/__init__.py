@@ -19,7 +19,8 @@ from ezdms.client.errors import (
     Unreachable,
     WrongPin,
 )
-from ezdms.client.receiving import Message
+from ezdms.client.loaded import Loaded
+from ezdms.client.message import Event, Message, Quote
 from ezdms.client.waiting import Waiting
 
 __all__ = [
@@ -27,9 +28,12 @@ __all__ = [
     "Client",
     "ClientError",
     "Contact",
+    "Event",
+    "Loaded",
     "Message",
     "NoAccount",
     "OtherServer",
+    "Quote",
     "ServerError",
     "SessionEnded",
     "Unreachable",

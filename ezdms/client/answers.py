@@ -121,6 +121,12 @@ def read_deployment(answer: Any) -> Deployment:
     return Deployment(Members(answer).octets("deployment_id", 16))
 
 
+def read_retention(answer: Any) -> int:
+    """The days after which the host removes messages; 0 for never, also if the server does not say."""
+    members = Members(answer)
+    return members.number("retention", 0, LATEST) if members.has("retention") else 0
+
+
 def read_registered(answer: Any) -> Registered:
     """The new account."""
     members = Members(answer)

@@ -12,7 +12,8 @@ from ezdms.client.contacts import Contact
 from ezdms.client.entering import Entered, conversation_of
 from ezdms.client.errors import ClientError, SessionEnded
 from ezdms.client.live import Bell
-from ezdms.client.receiving import Message
+from ezdms.client.loaded import Loaded
+from ezdms.client.message import Event, Message
 from ezdms.protocol.encoding import b64u_decode
 
 
@@ -123,27 +124,41 @@ class Client(Entered):
             return None
 
     async def history(self, contact: Contact | str, *, limit: int = 50, before: int | None = None) -> list[Message]:
-        """A page of messages, oldest first: the newest, or those before a seq. `limit` is at most 200."""
+        """A page of messages, oldest first: the newest, or those before a seq, with everything that changed them until
+        now. `limit` is at most 200."""
         return await self._conversations.page(conversation_of(contact), limit, before)
 
+    async def load(self, contact: Contact | str) -> Loaded:
+        """The newest part of a conversation, to page back from."""
+        return await Loaded.newest(self._conversations, conversation_of(contact))
+
     async def history_after(self, contact: Contact | str, seq: int, limit: int) -> list[Message]:
-        """Up to `limit` messages after a seq, oldest first, as one chain. `limit` can be any size."""
+        """Up to `limit` messages after a seq, oldest first, as one chain, with everything that changed them until now.
+        `limit` can be any size."""
         return await self._conversations.since(conversation_of(contact), seq, limit)
 
     async def sealed(self, contact: Contact | str, seq: int, limit: int) -> list[answers.Row]:
         """Up to `limit` rows after a seq as the server sends them (docs/http.md), not decrypted or verified."""
         return [row async for row in self._conversations.rows_after(conversation_of(contact), seq, limit)]
 
-    async def messages(self, of: Contact | str | None = None) -> AsyncGenerator[Message, None]:
-        """Every message as it arrives, starting where this client last stopped, including one's own from other devices.
-        With `of`, only those of one conversation; the others are left for next time.
+    async def events(self, of: Contact | str | None = None) -> AsyncGenerator[Event, None]:
+        """Everything that happens, starting where this client last stopped: messages, including one's own from other
+        devices, and what changes them later. With `of`, only in one conversation; the rest is left for next time.
 
         Reconnects and catches up automatically; skips and repeats nothing while it runs. A conversation with impossible
         data is stopped and logged as a warning; the others continue. Raises SessionEnded.
         """
         only = None if of is None else conversation_of(of)
-        async with Bell(self._transport) as bell, aclosing(self._listener.messages(bell, only)) as messages:
-            async for message in messages:
-                where, message_id = message.conversation_id, message.message_id
-                self._earlier[where] = (message_id, self._outbox.answers(where, message_id))
-                yield message
+        async with Bell(self._transport) as bell, aclosing(self._listener.events(bell, only)) as events:
+            async for event in events:
+                if event.kind == "message" and event.message is not None:
+                    where, message_id = event.conversation_id, event.message.message_id
+                    self._earlier[where] = (message_id, self._outbox.answers(where, message_id))
+                yield event
+
+    async def messages(self, of: Contact | str | None = None) -> AsyncGenerator[Message, None]:
+        """Only the new messages among the `events`."""
+        async with aclosing(self.events(of)) as events:
+            async for event in events:
+                if event.kind == "message" and event.message is not None:
+                    yield event.message

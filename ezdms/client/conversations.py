@@ -14,9 +14,10 @@ from ezdms.client.alarms import OTHER_KEY
 from ezdms.client.answers import Row
 from ezdms.client.contacts import Contact
 from ezdms.client.errors import BadAnswer
-from ezdms.client.history import MOST_PAGES, PAGE, History
+from ezdms.client.happenings import MOST_KEPT, Happenings
+from ezdms.client.history import MOST_PAGES, PAGE
 from ezdms.client.judging import Judge, Judged, Link, pair
-from ezdms.client.receiving import Message, open_row
+from ezdms.client.message import Event
 from ezdms.client.state import State
 from ezdms.client.transport import Transport
 
@@ -25,7 +26,7 @@ PAGES_A_TURN = 5  # of new messages in one conversation, before the others get a
 NO_FURTHER = "The server keeps sending rows without messages. Anything after them was not fetched yet."
 
 
-class Conversations(History):
+class Conversations(Happenings):
     """All conversations of one account, as this client knows them."""
 
     def __init__(self, state: State, transport: Transport, keys: crypto.Keys) -> None:
@@ -82,9 +83,9 @@ class Conversations(History):
             await self.vault.accept_statement(where, self.roster.statement(where))
         await self.roster.all()
 
-    async def catch_up(self, where: str) -> AsyncGenerator[Message, None]:
-        """New messages since the last delivered one, at most PAGES_A_TURN pages (`has_more`). A message counts as
-        delivered once the next one is requested. Raises BadAnswer for pages that make no progress."""
+    async def catch_up(self, where: str) -> AsyncGenerator[Event, None]:
+        """What happened since the last delivered row, at most PAGES_A_TURN pages (`has_more`). A row counts as
+        delivered once the next event is requested. Raises BadAnswer for pages that make no progress."""
         person = await self.roster.find(where)
         if person.is_missing or self.roster.known(where) is None:
             return  # account deleted before its key was known here, or no matching key: nothing can be verified
@@ -93,11 +94,14 @@ class Conversations(History):
         seen_elsewhere = (known["own"] or [0])[0] if place.get("is_new") else 0  # of one's own
         judge = Judge.of_news(where, known, place)
         first = after = whole = place.get("seq", 0)  # no row is missing from the first one up to `whole`
-        is_full, rows = False, list[Row]()
+        is_full, rows, thread = False, list[Row](), self.live(where)
         for _ in range(PAGES_A_TURN):
             rows = await self.rows(where, PAGE, after=after)
-            for row in rows:
-                judged = judge.follow(open_row(row, self._keys, person.ik, self._me))
+            opened = self.open_all(person, rows)
+            has_newer = await self.look_ahead(person, thread, opened)
+            proofs = await self.proofs(where, thread)
+            for one in opened:
+                row, judged = one.row, judge.follow(one)
                 whole += row.seq == whole + 1
                 if self._is_left_out(where, judged):
                     is_full = True
@@ -108,12 +112,14 @@ class Conversations(History):
                 is_old = judged.opened.is_own and judged.moves and row.n <= seen_elsewhere
                 if row.seq == whole and judged.moves and not judged.opened.is_own:
                     self.hearing[where] = (row.n, row.hash)
-                if judged.message is not None and not is_old and not self._was_told(where, judged):
-                    yield judged.message
+                events = await self.happened(thread, judged, proofs, has_newer=has_newer)
+                for event in [] if is_old or self._was_told(where, judged) else events:
+                    yield event
                 self._pass(where, judged, judge)
             if not rows:
                 break
             after = rows[-1].seq
+            thread.trim(MOST_KEPT, after=after)
             await self._remember(where, judge)
         if not rows:
             await self._look_back(person, judge, first + 1)

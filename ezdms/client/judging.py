@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ezdms import crypto
-from ezdms.client.receiving import Message, Opened, Place
+from ezdms.client.changes import SHOWN_ONCE
+from ezdms.client.message import Message, Place
+from ezdms.client.receiving import Opened
 
 TAMPERED = "This conversation was tampered with: a message does not follow the ones before it."
 FORGED = "A message has a forged signature: someone tried to impersonate its sender."
@@ -70,7 +72,7 @@ class Judge:
         """Judge the next row."""
         row = opened.row
         if row.is_malformed:
-            return Judged(opened, self._message(opened))
+            return Judged(opened, self.message_of(opened))
         verdict = self.chains[opened.side].follow(n=row.n, hash=row.hash, p=opened.link)
         if verdict == "duplicate":
             return Judged(opened, None)
@@ -87,7 +89,7 @@ class Judge:
             sentence = ORDER.format(what=WRONG[order], name=self._contact["name"])
             return self._alarm(opened, f"order {row.hash}", sentence)
         place: Place = verdict or "ok"
-        return Judged(opened, self._message(opened, "crossed" if (place, order) == ("ok", "crossed") else place))
+        return Judged(opened, self.message_of(opened, "crossed" if (place, order) == ("ok", "crossed") else place))
 
     def seen(self) -> dict[str, list[Any]]:
         """The highest verified message of each side."""
@@ -99,11 +101,18 @@ class Judge:
 
     def _alarm(self, opened: Opened, name: str, sentence: str, **shown: Any) -> Judged:
         is_new = name not in self._contact["accepted"]
-        return Judged(opened, self._message(opened, alarm=sentence if is_new else "", **shown), name)
+        return Judged(opened, self.message_of(opened, alarm=sentence if is_new else "", **shown), name)
 
-    def _message(self, opened: Opened, place: Place = "ok", **changed: Any) -> Message:
-        row = opened.row
-        shown: dict[str, Any] = {"text": opened.text, "failure": opened.failure, **changed}
+    def message_of(self, opened: Opened, place: Place = "ok", **changed: Any) -> Message:
+        """The message of this row alone, without what changes do to it (thread.py)."""
+        row, body = opened.row, opened.body
+        kind = body.kind if body is not None else ""
+        shown: dict[str, Any] = {
+            "text": body.text if body is not None and kind == "text" else None,
+            "failure": "unsupported" if kind == "file" else opened.failure,
+            "timer": int(body.text) if body is not None and kind == "timer" else None,
+            **changed,
+        }
         return Message(
             conversation_id=self._where,
             contact=self._contact["name"],
@@ -112,8 +121,10 @@ class Judge:
             is_own=opened.is_own,
             created_at=row.created_at,
             place=place,
-            signed_at=opened.signed_at,
+            signed_at=None if body is None else body.ts,
             n=row.n if opened.is_verified else 0,
+            state=shown["failure"] or ("change" if kind in SHOWN_ONCE else kind),
+            hash=row.hash,
             **shown,
         )
 

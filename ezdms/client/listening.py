@@ -11,11 +11,13 @@ from ezdms.client.account import now
 from ezdms.client.conversations import Conversations
 from ezdms.client.errors import ClientError, SessionEnded
 from ezdms.client.live import Bell
-from ezdms.client.receiving import Message
+from ezdms.client.message import Event
 from ezdms.client.witness import Witness
 
 HEADS_EVERY = 2.0  # seconds between stores of the read position
 TRY_AGAIN = 5.0  # seconds before a failed fetch is retried
+EXPIRY = "expiry"  # rings when a message disappears; no conversation id has this form
+LONGEST_WAIT = 60.0  # seconds; a clock can be set
 MOST_REPORTED = 1000  # warnings remembered, so that each is logged once
 log = logging.getLogger(__name__)
 
@@ -28,16 +30,22 @@ class Listener:
         self._witness = witness
         self._reported: set[tuple[str, str]] = set()
 
-    async def messages(self, bell: Bell, only: str | None = None) -> AsyncGenerator[Message, None]:
-        """Each message once, as the bell rings; with `only`, those of one conversation. Raises SessionEnded."""
+    async def events(self, bell: Bell, only: str | None = None) -> AsyncGenerator[Event, None]:
+        """Each event once, as the bell rings; with `only`, those of one conversation. Raises SessionEnded."""
         async for news in bell:
+            for event in self._conversations.expired(now()):
+                yield event
+            if news == EXPIRY:
+                self._ring_at_expiry(bell)
+                continue
             self._witness.begin(now())  # in the background, so that a slow page delays no message
             for where in [news] if news else await self._all(bell):
                 if only not in (None, where):
                     continue
-                async with aclosing(self._catch_up(where, bell)) as messages:
-                    async for message in messages:
-                        yield message
+                async with aclosing(self._catch_up(where, bell)) as events:
+                    async for event in events:
+                        yield event
+            self._ring_at_expiry(bell)
             await self._conversations.vault.push_what_is_new(every=HEADS_EVERY)
 
     def report(self, where: str, sentence: str, *, is_printed: bool = False) -> None:
@@ -62,13 +70,19 @@ class Listener:
             bell.ring_later(None, TRY_AGAIN)
             return []
 
-    async def _catch_up(self, where: str, bell: Bell) -> AsyncGenerator[Message, None]:
+    def _ring_at_expiry(self, bell: Bell) -> None:
+        """Wake up when the next delivered message disappears, also without a connection."""
+        due = self._conversations.next_expiry()
+        if due is not None:
+            bell.ring_later(EXPIRY, min(max(0, due - now()) / 1000, LONGEST_WAIT))
+
+    async def _catch_up(self, where: str, bell: Bell) -> AsyncGenerator[Event, None]:
         try:
-            async with aclosing(self._conversations.catch_up(where)) as messages:
-                async for message in messages:
-                    if message.alarm:
-                        self.report(where, message.alarm, is_printed=True)
-                    yield message
+            async with aclosing(self._conversations.catch_up(where)) as events:
+                async for event in events:
+                    if event.message is not None and event.message.alarm:
+                        self.report(where, event.message.alarm, is_printed=True)
+                    yield event
         except SessionEnded:
             raise
         except (ClientError, crypto.ProtocolError) as error:

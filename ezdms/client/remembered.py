@@ -73,6 +73,11 @@ def _merge_timed(mine: Any, theirs: Any) -> int | None:
     return min((one for one in (mine, theirs) if is_integer(one, 1, LATEST_TIME)), default=None)
 
 
+def read_timed(timed: Any) -> int:
+    """When the first timer was set (ms), or 0."""
+    return timed if is_integer(timed, 1, LATEST_TIME) else 0
+
+
 def _merge_told(mine: Any, theirs: Any) -> dict[str, int] | None:
     one, other = read_told(mine), read_told(theirs)
     told = {name: max(one[name], other[name]) for name in RECEIPTS}

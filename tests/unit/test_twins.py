@@ -374,13 +374,17 @@ FAILURES = {"Cannot be verified": "unverified", "Needs a newer version of EZ-DMS
 def shown_rows() -> Iterable[Row]:
     """Alice's rows as Bob gets them from a server that hides expiry: each kind, with and without a timer."""
     for kind in KINDS:
+        about = (
+            kind["text"][:22] if kind["kind"] == "delete" else kind["reference"][0] if kind["kind"] == "edit" else None
+        )
+        file = crypto.read_file(kind["text"])["id"] if kind["kind"] == "file" else None
         for x in (None, 0, 5, 31_536_000):
             given = kind if x is None else kind | {"x": x}
             with suppress(crypto.Refused):  # a timer message with an expiry cannot be sealed
                 sealed = crypto.seal_message(ALICE, BOB.ik, BOB.spki, n=1, p="", a=(0, ""), ts=NOW, **given)
                 is_first = crypto.in_order(ALICE.fp, BOB.fp)[0] == BOB.fp
                 copy = sealed.content_for_a if is_first else sealed.content_for_b
-                row = Row(1, sealed.message_id, NOW, "alice", 1, 1, sealed.hash, copy)
+                row = Row(1, sealed.message_id, NOW, "alice", 1, 1, sealed.hash, copy, replaces=about, file=file)
                 yield from (row, replace(row, suite=2), replace(row, hash=HASH), replace(row, encrypted=None))
 
 
@@ -392,7 +396,10 @@ def test_both_implementations_show_the_same_rows() -> None:
     rows = [*shown_rows()]
     for row in rows:
         opened = open_row(row, BOB, ALICE.ik, "bob")
-        ours.append([opened.text, opened.failure, [row.n, row.hash] if opened.is_verified else None])
+        is_text = opened.body is not None and opened.body.kind == "text"
+        failure = opened.failure if opened.body is None or is_text else "unsupported"  # by the page, for now
+        last = [row.n, row.hash] if opened.is_verified else None
+        ours.append([opened.body.text if opened.body and is_text else None, failure, last])
         told = {"messageId": row.message_id, "hash": row.hash, "n": str(row.n), "suite": str(row.suite)}
         told |= {} if row.encrypted is None else {"sealed": row.encrypted}
         questions.append(("show", {"reader": people["bob"], "sender": people["alice"], "row": told}))

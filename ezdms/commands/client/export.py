@@ -15,7 +15,6 @@ from ezdms.commands import common
 from ezdms.commands.client.finding import find_contact
 from ezdms.commands.client.printing import json_of, line_of, says, trust
 
-PAGE = 200
 MOST_PAGES = 5000  # a million messages
 NOT_KNOWN = "This device has never seen their key."
 
@@ -60,16 +59,12 @@ async def export(
 
 async def _everything(client: Client, contact: Contact) -> list[Message]:
     """All messages of a conversation, with progress on standard error."""
-    found: list[Message] = []
     with click.progressbar(length=contact.last_seq, label=contact.name, file=sys.stderr) as bar:
-        before: int | None = None
+        loaded = await client.load(contact)
         for _ in range(MOST_PAGES):
-            page = await client.history(contact, limit=PAGE, before=before)
-            found = page + found
-            bar.update(len(page))
-            before = page[0].seq if page else 1
-            if before == 1:
-                return found
+            bar.update(len(loaded) - bar.pos)
+            if not await loaded.load_older():
+                return await loaded.messages()
     raise ClientError(f"The server never sent the start of the conversation with {contact.name}. It was not exported.")
 
 

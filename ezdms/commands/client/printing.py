@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from ezdms import crypto
-from ezdms.client import Contact, Message, Waiting
+from ezdms.client import Contact, Event, Message, Waiting
 from ezdms.client.shown import escaped, folded, indented, printable
 
 TRUST = {
@@ -22,16 +22,35 @@ TRUST = {
     "search-pin": "Verified by Search PIN",
     "safety-number": "Verified by safety number",
 }
-FAILURES = {
-    "gone": "[This message is gone: it was deleted or has expired.]",
+PLACEHOLDERS = {
+    "deleted": "[Message deleted]",
+    "hidden": "[You deleted this message for yourself.]",
+    "expired": "[This message has disappeared.]",
+    "retention": "[The host removed this message.]",
+    "blocked": "[This message came while they were blocked.]",
+    "withheld": "[The server does not hand over this message.]",
+    "undecided": "[This message has not been loaded yet.]",
     "unverified": "[Cannot be verified]",
     "unsupported": "[Needs a newer version of EZ-DMS]",
+    "change": "[Changed an earlier message.]",
 }
 NOTES = {
     "gap": "[Messages are missing before this one.]",
     "late": "[Out of order: this was written before the ones above.]",
     "crossed": "[Written before seeing the message above.]",
 }
+HAPPENED = {
+    "edited": "[An earlier message was edited.]",
+    "reacted": "[A reaction to an earlier message.]",
+    "delivered": "[Delivered to {name}, up to here.]",
+    "read": "[Read by {name}, up to here.]",
+    "typing": "[{name} is typing…]",
+}
+UNITS = (("week", 604_800), ("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1))
+BESIDE = "  "  # before lines about a message; those of its text are indented further, so no text can imitate one
+QUOTED = 60  # characters of a quote
+OFF = "[Messages no longer disappear.]"
+EARLIER = "[An earlier message]"
 UNKNOWN = "(unknown)"  # instead of the name, if this device has never seen their key
 OWN = "(you)"  # usernames cannot contain parentheses, so nobody else can be called this
 COLUMNS = 80  # without a terminal
@@ -58,7 +77,12 @@ def says_message(message: Message) -> None:
     click.echo(folded(printable(line_of(message)), columns()))
 
 
-def says_json(value: Message | Contact | Waiting | dict[str, Any]) -> None:
+def says_event(event: Event) -> None:
+    """Print an event for people, wrapped like a message."""
+    click.echo(folded(printable(event_line(event)), columns()))
+
+
+def says_json(value: Message | Event | Contact | Waiting | dict[str, Any]) -> None:
     """Print for programs."""
     click.echo(json_of(value))
 
@@ -70,15 +94,60 @@ def trust(contact: Contact) -> str:
 
 def line_of(message: Message) -> str:
     """A message for people. Continuation lines are indented, so that none can pass for another message; says_message
-    wraps long ones."""
-    who = OWN if message.is_own else message.contact
-    text = indented(printable(FAILURES[message.failure] if message.text is None else message.text))
+    wraps long ones. The quote and the reactions have lines of their own, indented less."""
     note = NOTES.get(message.place)
     when = time_of(message.created_at)
     if message.signed_at is not None and crypto.is_time_off(message.signed_at, message.created_at):
         when = f"{when} (signed: {time_of(message.signed_at)})"
-    line = f"{when}  {who}: {text}"
-    return "\n".join(filter(None, [note, line, message.alarm and f"ALARM: {message.alarm}"]))
+    if message.edited_at is not None:
+        when = f"{when} (edited: {time_of(message.edited_at)})"
+    line = f"{when}  {who_of(message, message.is_own)}: {indented(printable(text_of(message)))}"
+    reactions = "  ".join(f"{emoji} {who_of(message, side == 'own')}" for side, emoji in message.reactions.items())
+    alarm = message.alarm and f"ALARM: {message.alarm}"
+    return "\n".join(filter(None, [note, line, _quote_of(message), reactions and BESIDE + reactions, alarm]))
+
+
+def event_line(event: Event) -> str:
+    """An event for people."""
+    note = HAPPENED.get(event.kind, "").format(name=event.contact)
+    return "\n".join(filter(None, [note, line_of(event.message) if event.message is not None else ""]))
+
+
+def who_of(message: Message, is_own: bool) -> str:
+    """The name of a side."""
+    return OWN if is_own else message.contact
+
+
+def text_of(message: Message) -> str:
+    """The text, or what is shown in its place."""
+    if message.timer is not None and message.text is None and message.state == "timer":
+        lasts = lasting(message.timer)
+        return f"[Messages disappear {lasts} after they are sent, read or not.]" if lasts else OFF
+    return PLACEHOLDERS.get(message.state, PLACEHOLDERS["unverified"]) if message.text is None else message.text
+
+
+def _quote_of(message: Message) -> str:
+    quote = message.answers
+    if quote is None:
+        return ""
+    who = "" if quote.is_own is None else f"{who_of(message, quote.is_own)}: "
+    text = PLACEHOLDERS.get(quote.state, EARLIER) if quote.text is None else f"“{shortened(quote.text, QUOTED)}”"
+    return f"{BESIDE}In reply to {who}{text}"
+
+
+def shortened(text: str, most: int) -> str:
+    """The beginning of a text, in one printable line."""
+    line = " ".join(printable(text).split())
+    return line if len(line) <= most else f"{line[: most - 1]}…"
+
+
+def lasting(seconds: int) -> str:
+    """A time in its largest whole unit, such as "5 minutes"; "" for 0."""
+    for unit, size in UNITS if seconds else ():
+        if seconds % size == 0:
+            count = seconds // size
+            return f"{count} {unit}{'' if count == 1 else 's'}"
+    return ""
 
 
 def time_of(milliseconds: int) -> str:
@@ -89,11 +158,13 @@ def time_of(milliseconds: int) -> str:
     return moment.strftime("%Y-%m-%d %H:%M")
 
 
-def json_of(value: Message | Contact | Waiting | dict[str, Any]) -> str:
-    """One line of JSON. Key bytes are left out."""
-    if isinstance(value, Contact):
+def json_of(value: Message | Event | Contact | Waiting | dict[str, Any]) -> str:
+    """One line of JSON."""
+    if isinstance(value, Message | Event):
+        value = value.as_json()
+    elif isinstance(value, Contact | Waiting):
         value = {name: item for name, item in asdict(value).items() if not isinstance(item, bytes)}
-    return escaped(json.dumps(asdict(value) if isinstance(value, Message | Waiting) else value, ensure_ascii=False))
+    return escaped(json.dumps(value, ensure_ascii=False))
 
 
 class Warnings(logging.Handler):

@@ -12,14 +12,16 @@ from typing import Any
 import click
 
 from ezdms import crypto
-from ezdms.client import Client, ClientError, Contact, Message
+from ezdms.client import Client, ClientError, Contact, Event, Message
 from ezdms.commands import common
 from ezdms.commands.client.finding import find_contact, warn_of_trust
 from ezdms.commands.client.going_on import WHY, command_for, what_to_do
 from ezdms.commands.client.outbox import send_or_say
-from ezdms.commands.client.printing import UNKNOWN, says, says_json, says_message, trust
+from ezdms.commands.client.printing import UNKNOWN, says, says_event, says_json, says_message, trust
 
 QUOTED = 30  # characters of a line
+WITHHELD = "The server does not hand over {} of these."
+BLOCKED = "{} came while they were blocked."
 
 
 def _show(message: Message, as_json: bool) -> None:
@@ -29,6 +31,15 @@ def _show(message: Message, as_json: bool) -> None:
     says_message(message)
     if message.alarm:
         says(WHY.format(command=command_for(message)), err=True)
+
+
+def _show_event(event: Event, as_json: bool) -> None:
+    if as_json:
+        says_json(event)
+    elif event.kind == "message" and event.message is not None:
+        _show(event.message, as_json=False)
+    else:
+        says_event(event)
 
 
 @click.command("contacts")
@@ -129,23 +140,36 @@ async def read(
     """Print the newest messages with NAME, oldest first."""
     async with await common.connect(server, home, account) as client:
         contact = await find_contact(client, name)
-        found: list[Message] = []
-        earliest = 0 if since is None else int(since.astimezone().timestamp() * 1000)
-        before: int | None = None
-        while len(found) < limit:
-            page = await client.history(contact, limit=200, before=before)
-            found = [message for message in page if message.created_at >= earliest] + found
-            if not page or page[0].created_at < earliest or page[0].seq == 1:
-                break
-            before = page[0].seq
-        for message in found[-limit:]:
+        found = await _newest(
+            client, contact, limit, 0 if since is None else int(since.astimezone().timestamp() * 1000)
+        )
+        for message in found:
             if as_json:
                 says_json(message)
-            else:
+            elif message.state != "blocked":
                 says_message(message)
+        _count(found, "withheld", WITHHELD)
+        _count(found, "blocked", BLOCKED)
         contact = await find_contact(client, contact.conversation_id)
         for alarm in contact.alarms:
             raise crypto.Alarm(what_to_do(client, contact, alarm))
+
+
+async def _newest(client: Client, contact: Contact, limit: int, since: int) -> list[Message]:
+    """The newest messages, oldest first: at most `limit`, none from before `since` (ms)."""
+    loaded = await client.load(contact)
+    while True:
+        found: list[Message] = []
+        if len(loaded) >= limit:
+            found = [message for message in await loaded.messages() if message.created_at >= since]
+        if len(found) >= limit or loaded.begins_at < since or not await loaded.load_older():
+            return [message for message in await loaded.messages() if message.created_at >= since][-limit:]
+
+
+def _count(messages: list[Message], state: str, sentence: str) -> None:
+    count = sum(message.state == state for message in messages)
+    if count:
+        says(sentence.format("1 message" if count == 1 else f"{count} messages"), err=True)
 
 
 @click.command("listen")
@@ -153,10 +177,11 @@ async def read(
 @common.as_json
 @common.runs
 async def listen(server: str | None, home: Path | None, account: str | None, as_json: bool) -> None:
-    """Print every message as it arrives, starting where it last stopped. Stop it with Ctrl-C."""
+    """Print everything that happens, starting where it last stopped: messages, edits, deletions, reactions, timers,
+    receipts. Stop it with Ctrl-C."""
     async with await common.connect(server, home, account) as client:
-        async for message in client.messages():
-            _show(message, as_json)
+        async for event in client.events():
+            _show_event(event, as_json)
 
 
 @click.command("chat")
@@ -215,8 +240,11 @@ async def _print_new(client: Client, contact: Contact, page: list[Message], type
     """Print each new message once: not those on the page, nor those of earlier pages, nor those that the terminal shows
     because they were typed there."""
     printed = set(map(_identity, page))
-    async for message in client.messages(contact):
-        if _identity(message) not in printed and not _is_earlier(message, page):
+    async for event in client.events(contact):
+        message = event.message
+        if message is None or event.kind not in ("message", "timer"):
+            _show_event(event, as_json=False)
+        elif _identity(message) not in printed and not _is_earlier(message, page):
             printed.add(_identity(message))
             if typed is None or not typed.shows(message):
                 _show(message, as_json=False)

@@ -141,7 +141,8 @@ def instead(value: Any) -> Callable[[Any, Any], None]:
 
 async def all_new(client: Client, conversation: str) -> list[Message]:
     """The new messages that `messages()` yields for one conversation."""
-    return [message async for message in client._conversations.catch_up(conversation)]
+    events = [event async for event in client._conversations.catch_up(conversation)]
+    return [event.message for event in events if event.kind == "message" and event.message is not None]
 
 
 def open_own(me: Someone, other: Someone, sent: dict[str, Any]) -> crypto.Message:

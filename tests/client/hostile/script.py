@@ -14,6 +14,13 @@ NOW = 1_790_000_000_000
 Row = dict[str, Any]
 
 
+def beside(body: Row) -> Row:
+    """What an honest server says beside a message."""
+    kind = body.get("kind", "text")
+    target = body["text"][:22] if kind == "delete" else body["reference"][0] if kind == "edit" else None
+    return {"expires_in": body.get("x", 0), "replaces": target}
+
+
 class Script:
     """The messages of Judy and Bob, as Judy's client gets them. Tests may move, empty and change `rows`."""
 
@@ -31,10 +38,17 @@ class Script:
         body: dict[str, Any] = {"n": n, "p": p, "a": self.last[reader.name], "ts": NOW, "text": text, **more}
         if a is not None:
             body["a"] = a
-        row = self.sealed(writer, body, reader)
+        row = self.sealed(writer, body, reader) | beside(body)
         self.last[who] = (row["n"], row["hash"])
         self.rows.append(row)
         return row
+
+    def changes(self, who: str, kind: str, target: Row, text: str = "", **more: Any) -> Row:
+        """Add an edit, deletion or reaction of a message."""
+        about = {"text": f"{target['message_id']} {target['hash']}"} if kind == "delete" else {"text": text}
+        if kind != "delete":
+            about |= {"reference": (target["message_id"], target["hash"]), "x": target["expires_in"]}  # type: ignore[dict-item]
+        return self.says(who, **(about | ({"e": ""} if kind != "react" else {}) | {"kind": kind} | more))
 
     def sealed(self, writer: Someone, body: Row, reader: Someone) -> Row:
         """A row for a message, not yet part of the conversation."""
@@ -47,6 +61,8 @@ class Script:
             "message_id": message.message_id,
             "sender_id": writer.user_id if writer.name == "judy" else self.people["bob"].user_id,
             "created_at": NOW,
+            "expires_in": 0,
+            "replaces": None,
             "suite": 1,
             "n": message.n,
             "hash": message.hash,

@@ -75,8 +75,9 @@ def test_an_endless_conversation_does_not_block_others(
 
 
 async def hears(client: Client, talk: str, heard: list[str | None]) -> None:
-    async for message in client._conversations.catch_up(talk):
-        heard.append(message.text)
+    async for event in client._conversations.catch_up(talk):
+        assert event.message is not None
+        heard.append(event.message.text)
 
 
 def test_empty_rows_do_not_hide_that_messages_were_removed(world: World, anna: Someone, wire: Wire) -> None:
