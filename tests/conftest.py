@@ -225,6 +225,12 @@ async def eve(app: Quart) -> Person:
 
 
 @pytest.fixture
+async def conversation(alice: Person, bob: Person) -> str:
+    """Alice's with Bob: its id."""
+    return await alice.start(bob)
+
+
+@pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A separate file system of 2 MiB."""
     yield from mounted(tmp_path / "disk", "size=2m")

@@ -2,13 +2,36 @@
 
 from __future__ import annotations
 
-from playwright.async_api import Browser, BrowserContext, expect
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from playwright.async_api import Browser, BrowserContext, Page, Route, expect
 
 from tests.browser.lies.peers import Peer
 from tests.conftest import Server
 from tests.support.hostile import Hostile
 from tests.support.relay import Relay
 from tests.support.someone import Someone
+
+
+@asynccontextmanager
+async def held_back(page: Page, *addresses: str) -> AsyncIterator[asyncio.Event]:
+    """Inside, these requests get no response; the event says that one was asked."""
+    asked, may_go = asyncio.Event(), asyncio.Event()
+
+    async def hold_back(route: Route) -> None:
+        asked.set()
+        await may_go.wait()
+        await route.continue_()
+
+    for address in addresses:
+        await page.route(address, hold_back)
+    try:
+        yield asked
+    finally:
+        may_go.set()
+        await page.unroute_all(behavior="wait")
 
 
 class Home:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import pytest_asyncio
-from playwright.async_api import Page, Route, expect
+from playwright.async_api import expect
 
-from tests.browser.home import Home
+from tests.browser.home import Home, held_back
 from tests.browser.lies.peers import Peer
 from tests.support.someone import Someone, texts_of, until
 
 Three = tuple[Someone, Peer, Peer]
+OPENING = "**/c/*/open"
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -121,30 +119,13 @@ async def test_a_conversation_that_fails_to_load_says_so_and_loads_on_reconnect(
 ) -> None:
     alice, bob, _ = three
     await alice.page.reload()
-    await alice.page.route("**/c/*/open", lambda route: route.abort())
+    await alice.page.route(OPENING, lambda route: route.abort())
     await alice.list.get_by_role("link", name=bob.name).click()
     await expect(alice.page.get_by_text("The server cannot be reached")).to_be_visible()
-    await alice.page.unroute("**/c/*/open")
+    await alice.page.unroute(OPENING)
     await alice.page.get_by_role("button", name="Try again").click()
     await expect(alice.page.get_by_role("log").get_by_text("line 1", exact=True)).to_be_visible()
     await expect(alice.alert).to_have_count(0)
-
-
-@asynccontextmanager
-async def held_back(page: Page) -> AsyncIterator[None]:
-    """Inside, requests to open a conversation get no response."""
-    may_go = asyncio.Event()
-
-    async def hold_back(route: Route) -> None:
-        await may_go.wait()
-        await route.continue_()
-
-    await page.route("**/c/*/open", hold_back)
-    try:
-        yield
-    finally:
-        may_go.set()
-        await page.unroute_all(behavior="wait")
 
 
 async def test_loading_a_conversation_does_not_steal_focus_from_another_field(
@@ -153,7 +134,7 @@ async def test_loading_a_conversation_does_not_steal_focus_from_another_field(
     alice, bob, _ = three
     await alice.page.reload()
     field, message = await alice.new_chat(), alice.page.get_by_role("textbox", name="Message")
-    async with held_back(alice.page):
+    async with held_back(alice.page, OPENING):
         await alice.list.get_by_role("link", name=bob.name).click()
         await field.click()
         await alice.page.keyboard.type("ABCDE-")
@@ -180,7 +161,7 @@ async def test_choosing_a_conversation_focuses_the_message_field(three: Three) -
 
 async def test_the_list_loads_even_if_the_open_conversation_does_not(three: Three) -> None:
     alice, bob, carol = three
-    async with held_back(alice.page):
+    async with held_back(alice.page, OPENING):
         await alice.page.reload()
         for peer in (bob, carol):
             await expect(alice.list.get_by_role("link", name=peer.name)).to_be_visible()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 import sqlite3
@@ -15,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
+from tests.hosting.test_doctor import examine
 from tests.support.dynamic import USER, Service, readable_by_all
 from tests.support.operated import operate, refused, said
 from tests.support.served import Program
@@ -29,8 +29,7 @@ def service() -> Iterator[Service]:
 
 def failures(service: Service) -> dict[str, str]:
     """What the doctor, run by root, says has failed."""
-    findings = json.loads(operate(service.data_dir, "doctor", "--json").stdout)
-    return {one["name"]: one["sentence"] for one in findings if one["status"] == "failed"}
+    return {name: sentence for name, (status, sentence) in examine(service).items() if status == "failed"}
 
 
 def test_root_can_back_up_and_restore_and_the_server_goes_on_as_its_own_user(service: Service, tmp_path: Path) -> None:

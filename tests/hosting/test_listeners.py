@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import json
 import os
 import re
 import shutil
@@ -18,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.conftest import ROOT, Server, skip_or_fail
+from tests.hosting.test_doctor import examine
 from tests.support.dynamic import USER, readable_by_all
 from tests.support.operated import CLEAN, operate, refused
 from tests.support.served import wait
@@ -72,24 +72,18 @@ def test_a_dead_servers_socket_is_replaced_and_a_live_one_or_a_file_is_left_alon
         assert f"Cannot listen on {bad}: " in refused(operate(other, "serve", "--unix", str(bad)))
 
 
-def proxy_finding(server: Server) -> tuple[str, str]:
-    """What the doctor says about the proxy."""
-    findings = json.loads(operate(server.data_dir, "doctor", "--json").stdout)
-    return next((one["status"], one["sentence"]) for one in findings if one["name"] == "proxy")
-
-
 def test_clients_that_cannot_be_told_apart_are_reported_in_the_log_and_by_the_doctor(tmp_path: Path) -> None:
     path = tmp_path / "s"
     with Server(tmp_path, unix=str(path)) as server:
         assert "WARNING all clients count as one" in server.complaints()
         assert "EZDMS_TRUSTED_PROXIES=unix" in server.complaints()
-        status, sentence = proxy_finding(server)
+        status, sentence = examine(server)["proxy"]
         assert status == "failed"
         assert "--trusted-proxies unix" in sentence
     server.log.unlink()
     server.settings |= {"trusted_proxies": "unix", "limit_login": "1/hour"}
     with server:
-        assert proxy_finding(server)[0] == "ok"
+        assert examine(server)["proxy"][0] == "ok"
         assert server.complaints() == ""
         assert [status_of(path, "/login", WRONG) for _ in range(3)] == [401, 429, 429]  # a proxy that names no client
         [line] = server.complaints().splitlines()

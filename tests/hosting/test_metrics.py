@@ -90,7 +90,10 @@ def test_every_metric_is_described_and_the_alerts_use_only_existing_ones(measure
     assert {re.sub(r"(_seconds)_(bucket|count|sum)$", r"\1", name) for name in found} == described
     used = set(re.findall(r"\bezdms_\w+", page + rules))
     assert used - described - found == set()
-    assert len(re.findall(r"^ +- alert: ", rules, re.MULTILINE)) >= 8
+    alerts = re.findall(r"^ +- alert: (\w+)\n +expr: (.*)$", rules, re.MULTILINE)
+    assert len(alerts) == len(re.findall(r"^ +- alert: ", rules, re.MULTILINE)) >= 8
+    listed = re.findall(r"^\| (\w+) \| [^|]* \| `(.*)` \|$", page, re.MULTILINE)
+    assert [(name, expression.replace(r"\|", "|")) for name, expression in listed] == alerts
 
 
 def test_only_the_one_address_answers_and_only_under_the_machines_own_name(measured: Server) -> None:

@@ -26,12 +26,6 @@ PLAIN = {"expires_in": 0, "replaces": None, "gone": None, "mark": None, "file": 
 UNKNOWN = b64u_encode(bytes(16))
 
 
-@pytest.fixture
-async def conversation(alice: Person, bob: Person) -> str:
-    """Started by Alice."""
-    return await alice.start(bob)
-
-
 async def rows(person: Person, conversation_id: str) -> list[dict[str, Any]]:
     """All rows of the conversation, as this person gets them."""
     found = await (await person.get(f"/messages/{conversation_id}?limit=200&peek=1")).get_json()

@@ -29,12 +29,6 @@ Later = Callable[[float], Any]
 
 
 @pytest.fixture
-async def conversation(alice: Person, bob: Person) -> str:
-    """Started by Alice."""
-    return await alice.start(bob)
-
-
-@pytest.fixture
 def after(app: Quart, monkeypatch: pytest.MonkeyPatch) -> Later:
     """`await after(seconds)`: what the next tick does, by a clock that is so much ahead."""
 

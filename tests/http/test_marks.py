@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import pytest
 from quart import Quart
 
 from ezdms import crypto
@@ -16,12 +15,6 @@ from tests.http.test_leaving import leave
 from tests.http.test_quota import size, usage
 from tests.http.test_sessions import execute, stored_bytes
 from tests.support.people import PEOPLE, Person
-
-
-@pytest.fixture
-async def conversation(alice: Person, bob: Person) -> str:
-    """Started by Alice."""
-    return await alice.start(bob)
 
 
 def marked(person: Person, conversation_id: str, fields: dict[str, Any]) -> dict[str, Any]:

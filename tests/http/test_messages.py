@@ -14,12 +14,6 @@ from tests.http.test_accounts import count
 from tests.support.people import Person
 
 
-@pytest.fixture
-async def conversation(alice: Person, bob: Person) -> str:
-    """Started by Alice."""
-    return await alice.start(bob)
-
-
 async def test_both_participants_read_the_messages_in_order(alice: Person, bob: Person, conversation: str) -> None:
     first = await alice.send(bob, "Hello Bob")
     second = await bob.send(alice, "Hello Alice")

@@ -22,12 +22,6 @@ from tests.support.people import PEOPLE, Person
 from tests.websocket.test_live import Socket, closed_with, joined, listening
 
 
-@pytest.fixture
-async def conversation(alice: Person, bob: Person) -> str:
-    """Started by Alice."""
-    return await alice.start(bob)
-
-
 def signal(sender: Person, other: Person, slot: str, n: int = 1, **more: Any) -> dict[str, Any]:
     """The fields of POST /signal."""
     kind, m = (slot, (n, "A" * 43)) if slot else ("typing", (0, ""))

@@ -12,12 +12,6 @@ from ezdms.protocol import envelope
 from tests.support.people import PEOPLE, Person
 
 
-@pytest.fixture
-async def conversation(alice: Person, bob: Person) -> str:
-    """Between Alice and Bob."""
-    return await alice.start(bob)
-
-
 def draft(conversation_id: str, name: str = "m1", n: int = 1) -> Draft:
     key = envelope.key_id(PEOPLE["alice"].spki), envelope.key_id(PEOPLE["bob"].spki)
     in_order = key if PEOPLE["alice"].fp < PEOPLE["bob"].fp else key[::-1]

@@ -10,6 +10,7 @@ HEADER, BLOCK = "A" * 10, "A" * 342
 JWS = f"{'A' * 40}.{'A' * 300}.{'A' * 86}"
 SEALED = f"{HEADER}.{BLOCK}.{'A' * 16}.{'A' * 600}.{'A' * 22}"
 OTHER = "ABCDEFGHJKMNPQRSTVWXYZ01"  # a conversation that does not exist
+FETCH = "async (address) => (await fetch(address, { headers: { Accept: 'text/html' } })).text()"  # an honest fragment
 
 # Elements with well-formed attributes, none of them true.
 HONEST: dict[str, dict[str, str]] = {

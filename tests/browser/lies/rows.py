@@ -6,8 +6,10 @@ import re
 from collections.abc import Callable
 from html import unescape
 
+from ezdms import crypto
 from tests.browser.lies.fragments import element
 from tests.browser.lies.liar import Answer, Change
+from tests.browser.lies.peers import Peer, copy_for, milliseconds
 
 Row = dict[str, str]
 Rows = list[Row]
@@ -31,6 +33,18 @@ def showing(change: Callable[[Rows], Rows]) -> Change:
 def read(attributes: str) -> Row:
     """The attributes of one row."""
     return {name: unescape(value) for name, value in ATTRIBUTE.findall(attributes)}
+
+
+def without_copy(row: Row) -> Row:
+    """The row without its content."""
+    return {name: value for name, value in row.items() if name != "data-sealed"}
+
+
+def row_of(peer: Peer, sealed: crypto.SealedMessage, seq: int) -> Row:
+    """A message that this peer sealed, as a row of the server with the user's copy."""
+    given = {"seq": seq, "n": sealed.n, "hash": sealed.hash, "suite": 1, "message-id": sealed.message_id}
+    given |= {"at": milliseconds(), "sealed": copy_for(sealed, crypto.fingerprint(peer.other.ik), peer.keys.fp)}
+    return {f"data-{name}": str(value) for name, value in given.items()}
 
 
 def facts(**changed: str | None) -> Change:

@@ -62,15 +62,25 @@ async def is_as_it_was(stage: Stage, url: str) -> None:
 
 async def test_a_scripted_click_does_nothing(stage: Stage) -> None:
     await stage.is_listening()
+    retry = stage.page.get_by_role("button", name="Try again")
+    await stage.page.route("**/send_message", lambda route: route.fulfill(status=422, json={"code": "envelope"}))
+    await stage.composer.fill("refused")
+    await stage.composer.press("Enter")
+    await expect(retry).to_be_visible()  # it waits until somebody clicks
+    await stage.page.unroute("**/send_message")
     await stage.composer.fill("not to be sent")
     await (await stage.alice.new_chat()).fill(stage.bob.search_pin)
     url = stage.page.url
     for name, selector in CONFIRMING.items():
         with told(name):
+            await expect(stage.page.locator(selector).first).to_be_attached()
             await stage.page.evaluate(MADE_UP, [selector, "click"])
             await is_as_it_was(stage, url)
     await stage.is_listening()  # any effect would be visible by now
     await is_as_it_was(stage, url)
+    await retry.click()  # control: a person's click
+    await expect(stage.page.locator(".pending")).to_have_count(0)
+    assert (await stage.bob.last()).text == "refused"
     await stage.carries_on()
 
 

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from playwright.async_api import expect
 
 from ezdms.views.assets import address_of
-from tests.browser.lies.fragments import HONEST, PLACES, element, partial, wrong_in
+from tests.browser.lies.fragments import FETCH, HONEST, PLACES, element, partial, wrong_in
 from tests.browser.lies.liar import Answer, Change
 from tests.browser.lies.stage import OUT_OF_PLACE, Stage
 from tests.browser.lies.watching import FORGED, STOLEN
@@ -58,7 +58,6 @@ LET_IN = """async ([script, place, swap, texts]) => {
     return found;
 }"""
 USER_ID = "async () => (await (await fetch('/me', { headers: { Accept: 'application/json' } })).json()).user_id"
-FETCH = "async (address) => (await fetch(address, { headers: { Accept: 'text/html' } })).text()"
 TAG = re.compile(r"</?[a-z]+-[^>]*>")
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from playwright.async_api import expect
 
 from tests.browser.lies.peers import noise
-from tests.browser.lies.rows import SHOWN, Row, Rows, showing
+from tests.browser.lies.rows import SHOWN, Row, Rows, showing, without_copy
 from tests.browser.lies.stage import Stage, told
 from tests.browser.lies.test_order import DISORDER, FORK, is_alarmed, notes
-from tests.browser.lies.test_rows import GONE, NOT_VERIFIED, SAID, talk, without_copy
+from tests.browser.lies.test_rows import GONE, NOT_VERIFIED, SAID, talk
 from tests.support.someone import texts_of
 
 __all__ = ["talk"]

@@ -13,9 +13,9 @@ from tests.browser.lies.answers import saying
 from tests.browser.lies.fragments import HONEST, element
 from tests.browser.lies.liar import Answer, Change
 from tests.browser.lies.peers import milliseconds, noise
-from tests.browser.lies.rows import SHOWN, Row, Rows, facts, showing
+from tests.browser.lies.rows import SHOWN, Row, Rows, facts, showing, without_copy
 from tests.browser.lies.stage import Stage, told
-from tests.browser.lies.test_rows import GONE, SAID, invented, talk, without_copy
+from tests.browser.lies.test_rows import GONE, SAID, invented, talk
 from tests.support.someone import texts_of, until
 
 __all__ = ["talk"]

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from playwright.async_api import Locator, expect
 
-from ezdms import crypto
-from tests.browser.lies.fragments import SEALED, element
+from tests.browser.lies.fragments import FETCH, SEALED, element
 from tests.browser.lies.liar import Change
-from tests.browser.lies.peers import Peer, copy_for, milliseconds, noise
-from tests.browser.lies.rows import ROW, Row, read
+from tests.browser.lies.peers import Peer, milliseconds, noise
+from tests.browser.lies.rows import ROW, Row, read, row_of, without_copy
 from tests.browser.lies.stage import Stage, told
 from tests.browser.lies.watching import FORGED
 
-FETCH = "async (address) => (await fetch(address, { headers: { Accept: 'text/html' } })).text()"
 PREVIEWS = "GET /previews.*"
 FAILED, GONE, NEWER = "⚠ Cannot be verified", "This message is gone.", "⚠ Needs a newer version of EZ-DMS"
 YEAR = 365 * 86_400_000  # ms
@@ -28,14 +26,6 @@ def shown(peer: Peer, row: Row) -> Change:
     """A lie: this row is the newest of the conversation."""
     given = {"data-conversation-id": peer.conversation} | row
     return lambda answer: setattr(answer, "text", element("message-preview", given))
-
-
-def row_of(stage: Stage, sealed: crypto.SealedMessage, seq: int) -> Row:
-    """A message as a row of the server, with Alice's copy."""
-    me, other = crypto.fingerprint(stage.bob.other.ik), stage.bob.keys.fp
-    found = {"seq": seq, "n": sealed.n, "hash": sealed.hash, "suite": 1, "message-id": sealed.message_id}
-    found |= {"at": milliseconds(), "sealed": copy_for(sealed, me, other)}
-    return {f"data-{name}": str(value) for name, value in found.items()}
 
 
 def last_of(stage: Stage, peer: Peer) -> Locator:
@@ -64,10 +54,10 @@ async def test_a_preview_shows_only_what_its_person_signed_as_the_next_or_last_k
     next_n = len(bob.sent) + 1
     by_server = Peer(stage.truth, bob.name)  # the server's own keys, in Bob's name
     by_server.other = bob.other
-    forged = row_of(stage, by_server.seal(FORGED, n=next_n, p=last["data-hash"]), int(seq))
-    forked = row_of(stage, bob.seal(FORGED, n=next_n, p=noise(32)), int(seq))
-    twin = row_of(stage, bob.seal(FORGED, n=next_n - 1, p=bob.sent[-2].hash), int(seq))
-    contrary = row_of(stage, bob.seal(FORGED, a=(int(mine["data-n"]), noise(32))), int(seq))
+    forged = row_of(bob, by_server.seal(FORGED, n=next_n, p=last["data-hash"]), int(seq))
+    forked = row_of(bob, bob.seal(FORGED, n=next_n, p=noise(32)), int(seq))
+    twin = row_of(bob, bob.seal(FORGED, n=next_n - 1, p=bob.sent[-2].hash), int(seq))
+    contrary = row_of(bob, bob.seal(FORGED, a=(int(mine["data-n"]), noise(32))), int(seq))
     lies: dict[str, tuple[Row, str]] = {
         "an older message": (older | {"data-seq": seq}, FAILED),
         "an older message with another number": (older | {"data-seq": seq, "data-n": last["data-n"]}, FAILED),
@@ -82,7 +72,7 @@ async def test_a_preview_shows_only_what_its_person_signed_as_the_next_or_last_k
         "another id": (newest | {"data-message-id": noise(16)}, FAILED),
         "noise": (newest | {"data-sealed": SEALED}, FAILED),
         "of a later suite": (newest | {"data-suite": "99"}, NEWER),
-        "emptied": ({name: value for name, value in newest.items() if name != "data-sealed"}, GONE),
+        "emptied": (without_copy(newest), GONE),
         "the last one of his": (newest, "the last one"),  # true, and he may have written at the same time
         "the truth": (mine, "You: and mine"),
     }

@@ -9,13 +9,12 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import expect
 
-from ezdms import crypto
 from ezdms.protocol.encoding import b64u_decode
 from tests.browser.lies.answers import saying, with_member
 from tests.browser.lies.fragments import SEALED, element
 from tests.browser.lies.liar import Answer
-from tests.browser.lies.peers import copy_for, milliseconds, noise
-from tests.browser.lies.rows import ROW, SHOWN, Row, Rows, facts, showing
+from tests.browser.lies.peers import noise
+from tests.browser.lies.rows import ROW, SHOWN, Row, Rows, facts, row_of, showing, without_copy
 from tests.browser.lies.stage import Stage, told
 from tests.support.someone import texts_of, until
 
@@ -38,11 +37,6 @@ def invented(row: Row, **changed: str) -> Row:
     fresh = {"data-message-id": noise(16), "data-hash": noise(32), "data-seq": str(int(row["data-seq"]) + 50)}
     given = {f"data-{name.replace('_', '-')}": value for name, value in changed.items()}
     return row | fresh | {"data-n": str(int(row["data-n"]) + 1)} | given
-
-
-def without_copy(row: Row) -> Row:
-    """The row without its content."""
-    return {name: value for name, value in row.items() if name != "data-sealed"}
 
 
 def twin_of(row: Row) -> Row:
@@ -191,17 +185,10 @@ async def test_a_row_falsely_attributed_to_the_user_causes_only_a_gap(talk: Stag
     await expect(talk.composer).to_be_enabled()
 
 
-def row_of(talk: Stage, sealed: crypto.SealedMessage, seq: int) -> Row:
-    """A message that they sealed, as a row for Alice."""
-    given = {"seq": seq, "n": sealed.n, "hash": sealed.hash, "suite": 1, "message_id": sealed.message_id}
-    given |= {"at": milliseconds(), "sealed": copy_for(sealed, crypto.fingerprint(talk.bob.other.ik), talk.bob.keys.fp)}
-    return {f"data-{name.replace('_', '-')}": str(value) for name, value in given.items()}
-
-
 async def test_a_second_message_with_the_same_id_raises_an_alarm(talk: Stage) -> None:
     """It is signed, in its place, and sealed again although the first was stored: both claim to be the message."""
     again = talk.bob.seal("three, and more", message_id=b64u_decode(talk.bob.sent[-1].message_id))
-    with talk.liar.lying(SHOWN, showing(lambda rows: [*rows, row_of(talk, again, 9)] if rows else rows)):
+    with talk.liar.lying(SHOWN, showing(lambda rows: [*rows, row_of(talk.bob, again, 9)] if rows else rows)):
         await talk.page.goto(talk.address)
         await expect(texts_of(talk.page)).to_have_text([*SAID, NOT_VERIFIED])
         await expect(talk.page.locator("[data-alarm]")).to_contain_text(FORKED)
@@ -221,7 +208,8 @@ async def test_only_its_own_row_marks_a_message_as_shown(talk: Stage, whose: str
         if mine and whose == "mine, of noise":
             return [*theirs, *(row | {"data-sealed": SEALED} for row in mine)]
         if mine:
-            theirs.append(row_of(talk, talk.bob.seal("not it", message_id=b64u_decode(mine[-1]["data-message-id"])), 4))
+            twin = talk.bob.seal("not it", message_id=b64u_decode(mine[-1]["data-message-id"]))
+            theirs.append(row_of(talk.bob, twin, 4))
         return theirs
 
     page = await talk.alice.new_tab()

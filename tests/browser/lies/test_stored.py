@@ -15,10 +15,10 @@ from ezdms.edge.headers import HEADERS
 from tests.browser.lies.answers import saying
 from tests.browser.lies.fragments import element
 from tests.browser.lies.liar import Answer
-from tests.browser.lies.rows import ROW, SHOWN, Rows, read, showing
+from tests.browser.lies.rows import ROW, SHOWN, Rows, read, showing, without_copy
 from tests.browser.lies.stage import Stage, told
 from tests.browser.lies.test_order import DISORDER, is_alarmed, older
-from tests.browser.lies.test_rows import SAID, talk, without_copy
+from tests.browser.lies.test_rows import SAID, talk
 from tests.support.someone import Someone, texts_of, until
 
 __all__ = ["talk"]
