@@ -1,4 +1,4 @@
-# Shared by bin/ezdms and bin/test: finds a Python, and keeps a virtual environment in sync with its lock file.
+# Shared by the commands in bin: finds a Python, and keeps a virtual environment in sync with its lock file.
 
 say() { printf '%s\n' "$*" >&2; }
 fail() { say "$*"; exit 1; }

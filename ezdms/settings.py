@@ -187,7 +187,7 @@ class Settings:
         "connects to the Unix socket.",
     )
     allowed_origins: tuple[str, ...] = setting(
-        "", parse_origins, "Other web origins that may open the WebSocket, besides the server's own."
+        "", parse_origins, "Web origins that may open the WebSocket, in addition to the server's own."
     )
     public_url: str | None = setting(
         None, parse_public_url, "The server's public address, for `ezdms invite` and `ezdms doctor`."

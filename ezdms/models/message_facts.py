@@ -1,4 +1,4 @@
-"""What few messages have besides their content: a lifetime, what they replace, and why a copy is gone."""
+"""What a few messages have in addition to their content: a lifetime, what they replace, and why a copy is gone."""
 
 from __future__ import annotations
 

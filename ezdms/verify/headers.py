@@ -13,7 +13,7 @@ from ezdms.verify.report import Finding, failed, ok, warning
 from ezdms.verify.wire import Answer
 from ezdms.views.assets import ASKED_ANEW, FOR_GOOD
 
-# Headers that a response may have besides those judged by value: informational, with no effect on the page.
+# Headers that a response may have in addition to those judged by value: informational, with no effect on the page.
 HARMLESS = {
     "accept-ranges", "age", "allow", "connection", "content-encoding", "content-length", "content-type",
     "cross-origin-embedder-policy", "cross-origin-resource-policy", "date", "etag", "keep-alive", "last-modified",

@@ -50,9 +50,21 @@ def test_the_browser_stores_are_listed_exactly() -> None:
 
 
 def test_the_session_storage_keys_and_the_cookie_are_listed() -> None:
-    scripts = "".join(path.read_text("utf-8") for path in (ROOT / "ezdms" / "static" / "js").glob("*.js"))
-    kept = set(re.findall(r"sessionStorage\.setItem\((\w+)", scripts))
-    assert kept == {"KEY", "ADDED", "WHY", "placeOf"}  # PINs, why the tab was left, where one reads
+    files = {path.stem: path.read_text("utf-8") for path in (ROOT / "ezdms" / "static" / "js").glob("*.js")}
+    kept = {
+        (file, name) for file, text in files.items() for name in re.findall(r"sessionStorage\.setItem\((\w+)", text)
+    }
+    assert kept == {
+        ("keystore", "KEY"),  # the tab's id
+        ("welcome-card", "KEY"),  # the new Login PIN
+        ("start-conversation", "ADDED"),  # the Search PIN of a link
+        ("session", "WHY"),  # why the user was logged out
+        ("reading", "placeOf"),  # the message one scrolled up to
+        ("list-place", "KEY"),  # how far the list is scrolled
+    }
+    [row] = re.findall(r"^\| sessionStorage \| (.*?) \|", DOCUMENT, re.MULTILINE)
+    assert len(row.split(";")) == len(kept)
+    scripts = "".join(files.values())
     named = set(re.findall(r"\bremember\(\"(\w+)\"", scripts))
     assert named == {"scheme", "enter", "used", "kept"}
     assert {f"ezdms-{name}" for name in named} <= set(quoted(chapter("What a browser stores")))

@@ -407,7 +407,7 @@ def test_what_the_server_says_beside_a_message_must_be_what_was_signed() -> None
 
 
 def naive(rows: list[Fact], now: int) -> list[tuple[str, str, dict[str, str]] | None]:
-    """Section 18 word by word, however slow: state, text and reactions of each row."""
+    """“Changes” of docs/protocol.md word by word, however slow: state, text and reactions of each row."""
 
     def counts(change: Fact, target: Fact) -> bool:
         is_change = target.kind in ("edit", "delete", "react") or (target.is_empty and target.replaces is not None)

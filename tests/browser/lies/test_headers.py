@@ -26,7 +26,7 @@ OF_HTMX = {
     "trigger same": ("HX-Trigger", click(SAME)),
     "trigger go on": ("HX-Trigger", click(GO_ON)),
     "trigger gave": ("HX-Trigger", click("[data-do=gave]")),
-    "trigger log out": ("HX-Trigger", click("[href='/settings']")),
+    "trigger settings": ("HX-Trigger", click("[href='/settings']")),
     "trigger submit": ("HX-Trigger", json.dumps({"submit": {"target": "form"}})),
     "trigger plain": ("HX-Trigger", "click, submit, contact, judged, alarm, htmx:load"),
     "trigger after swap": ("HX-Trigger-After-Swap", click(SAME)),
