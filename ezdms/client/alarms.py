@@ -2,7 +2,8 @@
 
 `accepted` in the vault names the alarms that were accepted, here or on another client. A name says what the alarm is
 about: "forged" and a message id, "fork", "order" or "rollback" and a hash. Alarms whose name is one word ("key",
-"statement", "vault", "rollback" of unknown messages) are not remembered: the next one is new.
+"statement", "vault", "rollback" of unknown messages) are not remembered: the next one is new. "numbers differed" in
+`accepted` is itself an alarm, "numbers", until that is accepted.
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ from ezdms.client.contacts import MOST_ACCEPTED, NEW
 from ezdms.client.state import State
 from ezdms.client.vault import Vault
 
+NUMBERS = "numbers"
+DIFFERED = "numbers differed"
+NUMBERS_DIFFER = "You said that your safety numbers differ: one of you sees a different key than the other."
 ROLLED_BACK = "The server no longer shows messages that were here before."
 CHANGED = (
     "It may be that the server changes or reorders messages, or that a device of one of you does. Compare with them, "
@@ -33,6 +37,8 @@ ABOUT = {
     "person or by phone, what they wrote, and do not act on the message that is marked.",
     "fork": CHANGED,
     "order": CHANGED,
+    "numbers": "It may be that someone has put themselves between you. Check that both of you compared this "
+    "conversation, and read the numbers again. If they still differ, write nothing here, and meet or call instead.",
 }
 OTHER_KEY = "This is a different key, so you cannot continue. Ask them for their new Search PIN."
 
@@ -47,8 +53,8 @@ class Alarms:
 
     def of(self, where: str) -> dict[str, str]:
         """The active alarms of a conversation: name → sentence."""
-        alarms: dict[str, str] = self._state.values["places"].get(where, {}).get("alarms", {})
         accepted = self._accepted(where)
+        alarms = self._all(where) | ({NUMBERS: NUMBERS_DIFFER} if DIFFERED in accepted else {})
         return {name: sentence for name, sentence in alarms.items() if name not in accepted}
 
     def standing(self, where: str) -> dict[str, str]:
@@ -75,8 +81,15 @@ class Alarms:
         with self._state.change() as values:  # another process may have raised others
             place = values["places"].setdefault(where, {})
             place["alarms"] = {name: place["alarms"][name] for name in place.get("alarms", {}) if name not in seen}
-        named = [name for name in seen if " " in name and self.is_new(where, name)]
-        await self._contacts.change(where, accepted=[*self._accepted(where), *named][-MOST_ACCEPTED:])
+        await self._remember(where, [name for name in seen if " " in name or name == NUMBERS])
+
+    async def numbers_differ(self, where: str) -> None:
+        """Lock the conversation, here and on the user's other devices: the safety numbers were compared, and differ."""
+        await self._remember(where, [DIFFERED])
+
+    async def _remember(self, where: str, names: Collection[str]) -> None:
+        new = [name for name in names if self.is_new(where, name)]
+        await self._contacts.change(where, accepted=[*self._accepted(where), *new][-MOST_ACCEPTED:])
 
     def _all(self, where: str) -> dict[str, str]:
         return dict(self._state.values["places"].get(where, {}).get("alarms", {}))

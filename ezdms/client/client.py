@@ -65,6 +65,12 @@ class Client(Entered):
         await self._conversations.verify(contact.conversation_id, "safety-number")
         await self.contacts()
 
+    async def deny_safety_number(self, contact: Contact) -> None:
+        """Record that the user compared the safety number, and it differed: an alarm, on every device."""
+        await self._conversations.roster.pin(contact.conversation_id)
+        await self._conversations.alarms.numbers_differ(contact.conversation_id)
+        await self.contacts()
+
     def alarms(self, contact: Contact | str) -> dict[str, str]:
         """The alarms because of which nothing is sent in this conversation: name → sentence."""
         return self._conversations.alarms.standing(conversation_of(contact))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser, Page, Route, expect
 
+from ezdms.client import Client
 from ezdms.protocol.encoding import b64u_decode
 from ezdms.protocol.envelope import parse_statement, search_pin
 from tests.browser.home import Home
@@ -72,7 +74,7 @@ async def test_the_recipient_can_verify_the_sender_by_search_pin(home: Home) -> 
 
 @pytest.mark.firefox_too
 async def test_the_safety_number_is_the_same_on_both_sides_and_a_confirmed_one_is_not_downgraded(
-    home: Home, friends: tuple[Someone, Someone]
+    home: Home, friends: tuple[Someone, Someone], tmp_path: Path
 ) -> None:
     alice, bob = friends
     await expect(alice.page.get_by_role("button", name="Verified by Search PIN")).to_be_visible()
@@ -106,11 +108,17 @@ async def test_the_safety_number_is_the_same_on_both_sides_and_a_confirmed_one_i
         await expect(alice.alert).to_contain_text("write nothing here, and meet or call instead")
         await expect(field).to_be_disabled()
         await page.reload()
-    await page.get_by_role("button", name="Continue anyway").click()
-    await expect(field).to_be_enabled()
-    await page.reload()
-    await expect(field).to_be_enabled()
-    await expect(alice.alert).to_have_count(0)
+    async with await Client.login(home.server.url, alice.login_pin, home=tmp_path) as program:
+        contact = next(one for one in await program.contacts() if one.conversation_id in page.url)
+        assert "You said that your safety numbers differ" in contact.alarms[0]
+        await page.get_by_role("button", name="Continue anyway").click()
+        await expect(field).to_be_enabled()
+        await page.reload()
+        await expect(field).to_be_enabled()
+        await expect(alice.alert).to_have_count(0)
+    async with await Client.login(home.server.url, alice.login_pin, home=tmp_path / "again") as program:
+        await program.contacts()
+        assert program.alarms(contact) == {}
 
 
 @pytest.mark.firefox_too

@@ -327,6 +327,8 @@ def test_a_mismatched_safety_number_is_an_alarm(alice: Terminal, bob: Terminal) 
         assert "Your safety number with bob:" in shown
         assert words in shown
         assert (shell.returncode, pin in shown) == (code, False)
+    assert "ALARM: You said that your safety numbers differ" in alice.run("contacts")
+    assert "meet or call instead" in alice.run("send", "bob", "not yet", code=5)
 
 
 def test_messages_cannot_control_the_terminal(alice: Terminal, bob: Terminal) -> None:

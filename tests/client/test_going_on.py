@@ -45,6 +45,28 @@ def forge(server: Server, eve: crypto.Keys, reader: crypto.Keys, n: int = 2) -> 
     hostile.run(f"UPDATE participants SET last_n = ? WHERE {whose}", n, forged.hash)  # noqa: S608
 
 
+async def test_safety_numbers_that_differ_lock_the_conversation_on_every_device(
+    server: Server, two: tuple[Player, Player], tmp_path: Path
+) -> None:
+    alice, bob = two
+    contact = await alice.client.start(bob.client.search_pin)
+    await alice.client.deny_safety_number(contact)
+    async with await Client.login(server.url, alice.pin, home=tmp_path / "second") as second:
+        for client in (alice.client, second):
+            assert "safety numbers differ" in " ".join((await client.contacts())[0].alarms)
+            with pytest.raises(crypto.Alarm, match="safety numbers differ"):
+                await client.send(contact, "not yet")
+        await second.go_on(contact, second.alarms(contact))
+        await second.send(contact, "one")
+        await second.contacts()
+        assert second.alarms(contact) == {}
+    again = await alice.comes_back()
+    assert (await contact_of(again, "bob")).alarms == ()
+    await again.client.send(contact, "two")
+    await bob.hears("one", "two")
+    await again.leave()
+
+
 async def test_a_second_conflicting_statement_raises_another_alarm(server: Server, two: tuple[Player, Player]) -> None:
     alice, bob = two
     contact = await alice.client.start(bob.client.search_pin)
@@ -77,7 +99,7 @@ async def test_a_rollback_accepted_on_another_device_is_accepted_here_and_the_ne
     assert [name.split()[0] for name in second.alarms(where)] == ["rollback"]
     await second.go_on((await second.contacts())[0], second.alarms(where))
     await second.close()
-    again = Player(await Client.open(State.find(bob.home), bob.pin), bob.pin, bob.home)
+    again = await bob.comes_back()
     assert (await contact_of(again, "alice")).alarms == ()
     again.listen()
     await alice.client.send(contact, "four")

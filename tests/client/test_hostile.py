@@ -10,7 +10,6 @@ from ezdms import crypto
 from ezdms.client import Client, Contact, Message, WrongPin
 from ezdms.client.alarms import ROLLED_BACK
 from ezdms.client.judging import FORGED, TAMPERED
-from ezdms.client.state import State
 from tests.conftest import Server
 from tests.support.hostile import Hostile
 from tests.support.player import Player, contact_of
@@ -72,7 +71,7 @@ async def test_a_message_dropped_before_delivery_leaves_a_gap(server: Server, tw
     for text in ("two", "three"):
         await alice.client.send(contact, text)
     Hostile(server).drop(2)
-    again = Player(await Client.open(State.find(bob.home), bob.pin), bob.pin, bob.home).listen()
+    again = (await bob.comes_back()).listen()
     await again.hears("three")
     assert again.heard[0].place == "gap"
     heard = again.client.state.values["places"][contact.conversation_id]["heard"]
@@ -227,7 +226,7 @@ async def test_a_replaced_vault_is_an_alarm(server: Server, talk: tuple[Player, 
         sealed = {"another's": others, "garbage": "garbage"}.get(lie, others)
         stored = version - 1 if lie == "older" else version + 1
         hostile.run("UPDATE vaults SET sealed = ?, version = ? WHERE user_id = ?", sealed, stored, bob_id)
-    again = Player(await Client.open(State.find(bob.home), bob.pin), bob.pin, bob.home)
+    again = await bob.comes_back()
     contact = await contact_of(again, "alice")
     with pytest.raises(crypto.Alarm, match="list of"):
         await again.client.send(contact, "not yet")

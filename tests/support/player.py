@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ezdms import crypto
 from ezdms.client import Client, Contact, Message
+from ezdms.client.state import State
 from tests.conftest import Server
 
 
@@ -23,6 +24,10 @@ class Player:
     async def register(cls, server: Server, name: str, home: Path) -> Player:
         pin = crypto.new_login_pin()
         return cls(await Client.register(server.url, name, pin, home=home / name), pin, home / name)
+
+    async def comes_back(self) -> Player:
+        """The same user in a new client, which has heard nothing yet."""
+        return Player(await Client.open(State.find(self.home), self.pin), self.pin, self.home)
 
     async def _hear(self) -> None:
         async for message in self.client.messages():

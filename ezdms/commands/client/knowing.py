@@ -57,6 +57,7 @@ async def verify_contact(
         if not sys.stdin.isatty():
             return
         if not click.confirm(f"Does {contact.name} see the same number?", err=True):
+            await client.deny_safety_number(contact)
             raise common.Stopped(NOT_THE_SAME, common.ALARM)
         await client.confirm_safety_number(contact)
         says(f"{contact.name}: Verified by safety number.")
