@@ -607,7 +607,7 @@ async def test_a_deleted_message_keeps_its_place_and_raises_no_alarm(
     Hostile(home.server).run(gone, home.conversation, alice.after + 2)
     for someone in friends:
         await someone.page.reload()
-        await someone.sees("one", "This message is gone: it was deleted or has expired.", "three")
+        await someone.sees("one", "The server does not hand over this message.", "three")
         await expect(someone.alert).to_have_count(0)
         await expect(someone.page.locator("[data-gap]")).to_have_count(0)
     await alice.writes("four")

@@ -100,7 +100,9 @@ def rendered() -> list[str]:
     left = Conversation(WHERE, "P" * 22, "", "", 0, 2, 0, 1)
     line = Line(WHERE, "bob", 2, 0, 1)
     own = Message(WHERE, "M" * 22, 2, "U" * 22, 0, 1, 1, KEY, "sealed")
-    gone = Message(WHERE, "N" * 22, 3, "P" * 22, 0, 1, 1, KEY, None)
+    gone = Message(
+        WHERE, "N" * 22, 3, "P" * 22, 0, 1, 1, KEY, None, 60, "M" * 22, "hidden", "e.e." + "A" * 86, "F" * 22
+    )
     return [
         fragments.device_list(session, devices),
         fragments.conversation_list([here, left]),

@@ -396,13 +396,15 @@ def test_both_implementations_show_the_same_rows() -> None:
     rows = [*shown_rows()]
     for row in rows:
         opened = open_row(row, BOB, ALICE.ik, "bob")
-        is_text = opened.body is not None and opened.body.kind == "text"
-        failure = opened.failure if opened.body is None or is_text else "unsupported"  # by the page, for now
+        kind, text = (opened.body.kind, opened.body.text) if opened.body is not None else (None, "")
+        failure = "unsupported" if kind == "file" else opened.failure  # files are not supported yet
         last = [row.n, row.hash] if opened.is_verified else None
-        ours.append([opened.body.text if opened.body and is_text else None, failure, last])
+        ours.append([kind, text, failure, last])
         told = {"messageId": row.message_id, "hash": row.hash, "n": str(row.n), "suite": str(row.suite)}
-        told |= {} if row.encrypted is None else {"sealed": row.encrypted}
+        more = {"sealed": row.encrypted, "replaces": row.replaces, "file": row.file}
+        told |= {name: value for name, value in more.items() if value is not None}
         questions.append(("show", {"reader": people["bob"], "sender": people["alice"], "row": told}))
-    theirs = [[text, FAILURES.get(failure, failure), last] for text, failure, last in ask_twin(questions)]
+    theirs = [[*found, FAILURES.get(failure, failure), last] for *found, failure, last in ask_twin(questions)]
+    assert {kind for kind, *_ in ours} == {None, *(kind["kind"] for kind in KINDS)}
     assert [(row, one, other) for row, one, other in zip(rows, ours, theirs, strict=True) if one != other] == []
-    assert {failure for _, failure, _ in ours} == {"", "gone", "unverified", "unsupported"}
+    assert {failure for *_, failure, _ in ours} == {"", "gone", "unverified", "unsupported"}

@@ -9,11 +9,11 @@ const [, , path] = process.argv;
 const asModule = (text) => `data:text/javascript;base64,${Buffer.from(text).toString("base64")}`;
 const crypto_js = asModule(readFileSync(path));
 const C = await import(crypto_js);
-const beside = (name) => import(asModule(
-  readFileSync(path.replace("crypto.js", name), "utf8").replace("./crypto.js", crypto_js)));
-const { Judge } = await beside("judge.js");
-const changes = await beside("changes.js");
-const remembered = await beside("remembered.js");
+const sourceOf = (name) => readFileSync(path.replace("crypto.js", name), "utf8").replace("./crypto.js", crypto_js);
+const changes_js = asModule(sourceOf("changes.js"));
+const changes = await import(changes_js);
+const remembered = await import(asModule(sourceOf("remembered.js")));
+const { Judge } = await import(asModule(sourceOf("judge.js").replace("./changes.js", changes_js)));
 
 const bytes = (text) => C.b64uDecode(text);
 async function personOf({ ik, spki, pkcs8 }) {
@@ -69,8 +69,8 @@ const answers = {
     const [known, raise, forget] = [{ own: null, theirs: null }, () => {}, () => {}];
     const judge = new Judge({ me, partner, conversation, known, raise, forget });
     const element = { isOwn: false, n: Number(row.n), dataset: row };
-    const { message, failure, isGone } = judge.judge(element, await judge.open(element));
-    return [message?.text ?? null, isGone ? "gone" : failure ?? "", judge.seen.theirs];
+    const { fact, failure } = judge.judge(element, await judge.open(element));
+    return [fact.kind, fact.text, failure || (fact.isEmpty ? "gone" : ""), judge.seen.theirs];
   },
 };
 

@@ -1,6 +1,7 @@
 // The alarm above a conversation: red, always in the same place. Nothing can be sent until the user has acted.
 
 import { focusLater, offerAgain, onPress, showAlert } from "./dom.js";
+import { notLast, rollback } from "./vault.js";
 
 // What it may mean and what to do, by the first word of an alarm's name.
 const CHANGED = "It may be that the server changes or reorders messages, or that a device of one of you does. Compare "
@@ -80,6 +81,7 @@ export class Alarms {
 // Messages seen in an earlier session that are missing now: the server is asked for them. If it does not show them, it
 // withholds them. While it does not answer, the page says so, and sends nothing.
 
+const ROLLED_BACK = "The server no longer shows messages that were here before.";
 const UNCHECKED = "The server did not let this browser check that the messages you saw before are still here. "
   + "Your messages are queued until it has.";
 
@@ -95,13 +97,22 @@ export class LookUp {
     alarm.after(this.region);
   }
 
-  // `missing`: hashes of missing messages. Returns those that the server withholds, and asks for the others.
-  look(missing) {
+  // All rows of the thread are judged: raise the alarm for what the server withholds, and ask for what may still be
+  // loading. Returns whether `isOpen` has changed.
+  look(thread) {
+    const { judge, loaded, contact } = thread;
+    const wasOpen = this.isOpen;
+    const missing = judge.missing(loaded.hasOlder).map(([, hash]) => hash)
+      .filter((hash) => !contact.hasAccepted(rollback(hash)));
     const open = missing.filter((hash) => !this.#answered.has(hash));
     this.isOpen = open.length > 0;
     if (!this.isOpen) this.region.hidden = true;
     else if (!this.#isAsking) this.#ask(open);
-    return missing.filter((hash) => this.#answered.has(hash));
+    for (const hash of missing.filter((each) => this.#answered.has(each))) {
+      const goOn = () => contact.accept(rollback(hash), ...(judge.letGo(hash) ? [notLast(hash)] : []));
+      thread.alarm(rollback(hash), ROLLED_BACK, goOn);
+    }
+    return wasOpen !== this.isOpen;
   }
 
   async #ask(open) {

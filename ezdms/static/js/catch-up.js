@@ -11,6 +11,8 @@ export class CatchUp {
   #start = 0; // rows up to this seq are loaded by <older-messages>
   #complete = 0; // the highest seq up to which no later message is missing on this page
   #catching = Promise.resolve(); // one fetch at a time
+  #fetching = 0; // how many are waiting or in progress
+  #hasFailed = false; // the last one
   #loadingOlder = null;
 
   // `element` contains the rows; each finds its own place in it (message-row.js).
@@ -23,6 +25,9 @@ export class CatchUp {
   }
 
   get hasOlder() { return this.#older !== null; }
+
+  // There may be newer rows that are not loaded.
+  get hasNewer() { return this.#fetching > 0 || this.#hasFailed; }
 
   get complete() { return this.#complete; }
 
@@ -81,9 +86,13 @@ export class CatchUp {
 
   // Fetch missing rows up to seq `goal`; Infinity: all rows.
   fetch(goal) {
+    this.#fetching += 1;
     const caughtUp = this.#catching.then(() => this.#fetchMissing(goal)); // after other rows of the same frame
-    this.#catching = caughtUp.catch(() => {});
-    return caughtUp;
+    this.#catching = caughtUp.then(() => true, () => false).then((isDone) => {
+      this.#hasFailed = !isDone;
+      this.#fetching -= 1;
+    });
+    return this.#catching.then(() => caughtUp);
   }
 
   async #fetchMissing(goal) {

@@ -55,11 +55,18 @@ customElements.define("conversation-item", class extends HTMLElement {
     return Number(lastSeq) > (this.#newest?.seq ?? 0) && lastSeq !== this.asked;
   }
 
-  // `isJudged`: in the open conversation, which knows better.
+  // `isJudged`: in the open conversation, which knows better. True if it is the newest.
   showNewest(newest, isJudged = false) {
-    if (!isJudged && newest.seq < (this.#newest?.seq ?? 0)) return;
+    if (!isJudged && newest.seq < (this.#newest?.seq ?? 0)) return false;
     this.#newest = newest;
     this.showFacts();
+    return true;
+  }
+
+  // The newest message has disappeared.
+  showEnded(text) {
+    const { seq, at } = this.#newest;
+    this.showNewest({ seq, at, text, why: "gone" });
   }
 
   showFacts() {

@@ -19,6 +19,7 @@ const isId = matches(/^[\w-]{22}$/);
 const isHash = matches(/^[\w-]{43}$/);
 const isHashIfAny = matches(/^([\w-]{43})?$/);
 const isJws = matches(/^[\w-]{1,128}\.[\w-]{1,8000}\.[\w-]{86}$/);
+const isGone = matches(/^(replaced|expired|hidden|blocked|retention)$/);
 const isAddress = matches(/^[0-9a-fA-F.:]{0,45}$/);
 const isJwe = matches(/^[\w-]{1,256}\.[\w-]{342}\.[\w-]{16}\.[\w-]{1,100000}\.[\w-]{22}$/);
 const BROWSER = "Edge|Opera|Samsung Internet|Firefox|Chrome|Safari";
@@ -41,12 +42,15 @@ const FRAGMENTS = {
   "message-row": {
     place: ".rows",
     "data-seq": isCounter, "data-n": isCounter, "data-hash": isHash, "data-suite": isCounter, "data-message-id": isId,
-    "data-at": isMoment, "?data-own": isEmpty, "?data-sealed": isJwe,
+    "data-at": isMoment, "?data-own": isEmpty, "?data-sealed": isJwe, "?data-expires-in": isCounter,
+    "?data-replaces": isId, "?data-gone": isGone, "?data-mark": isJws, "?data-file": isId,
   },
   "message-preview": {
     place: "#conversations",
     "data-conversation-id": isConversation, "data-seq": isCounter, "data-n": isCounter, "data-hash": isHash,
     "data-suite": isCounter, "data-message-id": isId, "data-at": isMoment, "?data-own": isEmpty, "?data-sealed": isJwe,
+    "?data-expires-in": isCounter, "?data-replaces": isId, "?data-gone": isGone, "?data-mark": isJws,
+    "?data-file": isId,
   },
   "device-item": {
     place: "#devices",

@@ -1,6 +1,7 @@
 // Judges the messages of one conversation (docs/protocol.md, Receiving): decrypts each row, follows both chains, and
 // checks the order of the two sides. Only signed messages change its state. Twin of client/receiving.py.
 
+import { isDescribed, targetOf } from "./changes.js";
 import * as crypto from "./crypto.js";
 
 const AHEAD = 1000; // servers accept no number further above the last one
@@ -20,19 +21,35 @@ export const DISORDER = "These messages cannot have been written in this order: 
   + "it, or to a different message than the one here. Either the server changed something, or one of you signed "
   + "something false.";
 
-// Decrypt a row: its content, or why it is not shown. `partner`: {ik, fp}, as verified.
+// Decrypt a row: {message}, or {error} (why it cannot be shown), or neither if it has no content. {isMarked}: the user
+// removed it from their own sight. `partner`: {ik, fp}, as verified.
 export async function openRow(me, partner, conversation, { isOwn, dataset }) {
-  const { messageId: message_id, hash, n, suite, sealed } = dataset;
-  if (sealed === undefined) return { isGone: true };
+  const { messageId: message_id, hash, n, suite, sealed, mark } = dataset;
+  const isMarked = mark !== undefined
+    && await crypto.verifyMark(mark, me, conversation, message_id, hash).then(() => true, () => false);
+  if (sealed === undefined) return { isMarked };
   const [sender, recipient] = isOwn ? [me, partner] : [partner, me];
   const claimed = { message_id, hash, n: Number(n), suite: Number(suite), encrypted: sealed };
   try {
     const message = await crypto.openMessage(me, sender, recipient.fp, conversation, claimed);
-    if (message.x) throw new Error("The server must say when this message expires, but does not.");
-    return { message };
+    const { expiresIn = 0, replaces = null, file = null } = dataset;
+    const isRight = isDescribed(message, { expires_in: Number(expiresIn), replaces, file });
+    if (!isRight) throw new Error("The server describes this message wrongly.");
+    return { message, isMarked };
   } catch (error) {
-    return { error };
+    return { error, isMarked };
   }
+}
+
+// The fact (changes.js) of a judged row. `message`: its verified content, or null. Also holds what the server claims
+// about an empty row, and whether the user's mark was found: review.js finds the reason that is proven.
+export function factOf({ isOwn, dataset }, message, isMarked) {
+  const { messageId: id, n, hash, at, sealed, replaces = null, gone = null, expiresIn = 0 } = dataset;
+  const { kind = null, text = "", reference = null, e = null, x = 0, ts = 0 } = message ?? {};
+  return {
+    side: isOwn ? "own" : "theirs", id, n: Number(n), hash, kind, text, reference, e, x, ts, createdAt: Number(at),
+    isEmpty: sealed === undefined, replaces, reason: "", gone, expiresIn: Number(expiresIn), isMarked,
+  };
 }
 
 export class Judge {
@@ -109,14 +126,14 @@ export class Judge {
     return this.#shown.has(id);
   }
 
-  // What to show in a row; null for a message that is already shown.
+  // {fact, failure}: the row's fact, and why it cannot be shown, if so; null for a message that is already shown.
   judge(row, opened) {
     const result = this.#place(row, opened);
     if (result && !result.failure && row.isOwn) this.#shown.add(row.dataset.messageId);
     return result;
   }
 
-  #place(row, { message, error, isGone }) {
+  #place(row, { message = null, error, isMarked = false }) {
     const { hash, messageId } = row.dataset;
     const side = row.isOwn ? "own" : "theirs";
     const signed = message ?? (error?.p === undefined ? null : error); // of an unknown kind, but in its place
@@ -133,9 +150,10 @@ export class Judge {
     this.#rows.set(row, { side, n: row.n, hash, a: isVerified ? signed.a : null, isVerified });
     if (isFork) this.raise(`fork ${hash}`, FORK);
     if (error?.isForged) this.raise(`forged ${messageId}`, row.isOwn ? FORGED_MINE : FORGED);
-    if (isFork || (error && error.kind !== "unsupported")) return { failure: NOT_VERIFIED };
-    if (isGone) return { isGone };
-    return message?.kind === "text" ? { message } : { failure: NEWER };
+    const isBad = isFork || (error && error.kind !== "unsupported");
+    const failure = isBad ? NOT_VERIFIED : error || message?.kind === "file" ? NEWER : "";
+    const fact = factOf(row, isBad ? null : message, isMarked);
+    return { fact: isFork ? { ...fact, isEmpty: false } : fact, failure }; // no reason explains a fork
   }
 
   // An id is used only once: a second message with it was encrypted again although the first had been stored.
@@ -163,7 +181,8 @@ export class Judge {
       const { side, n, hash, isVerified } = facts[i];
       if (!isVerified) return row.remark("");
       if (order[i] === "fork" || order[i] === "impossible") this.raise(`order ${hash}`, DISORDER);
-      row.remark(this.#noteOn(side, n, tops[side]) || (order[i] === "crossed" ? NOTES.crossed : ""));
+      const isCrossed = order[i] === "crossed" && !targetOf(row.fact);
+      row.remark(this.#noteOn(side, n, tops[side]) || (isCrossed ? NOTES.crossed : ""));
       tops[side] = Math.max(tops[side], n);
       if (side === "theirs" && row.seq <= complete && n > this.acknowledged[0]) this.acknowledged = [n, hash];
     });

@@ -32,6 +32,23 @@ function inShort(ms) {
 
 export const inFull = (ms) => FULL.format(new Date(ms));
 
+// A length of time, in the largest unit that divides it: "1 hour", "90 minutes". `seconds` above 0.
+const UNITS = { week: 604800, day: 86400, hour: 3600, minute: 60, second: 1 };
+export function inWords(seconds) {
+  const [unit, size] = Object.entries(UNITS).find(([, size]) => seconds % size === 0);
+  const count = seconds / size;
+  return `${count.toLocaleString("en")} ${unit}${count === 1 ? "" : "s"}`;
+}
+
+// A time that is left, in its largest unit: ["52 min", "52 minutes"]. `ms` above 0.
+const ABBREVIATED = { week: "wk", day: "d", hour: "h", minute: "min", second: "s" };
+export function remaining(ms) {
+  const seconds = Math.max(1, Math.ceil(ms / 1000));
+  const [unit, size] = Object.entries(UNITS).find(([, size]) => seconds >= size);
+  const count = Math.round(seconds / size);
+  return [`${count} ${ABBREVIATED[unit]}`, `${count} ${unit}${count === 1 ? "" : "s"}`];
+}
+
 let today = midnight(Date.now());
 setInterval(() => {
   if (today === midnight(Date.now())) return;

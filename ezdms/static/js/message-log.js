@@ -16,23 +16,23 @@ customElements.define("message-log", class extends HTMLElement {
     thread.querySelector(".outbox").ariaLive = "off"; // one's own message is announced once: when the server shows it
     onPress(this.button, () => this.toBottom());
     this.rows = thread.rows;
-    this.addEventListener("scroll", () => this.#count(), { passive: true });
-    new MutationObserver(() => this.#count()).observe(this.rows, { childList: true });
+    this.addEventListener("scroll", () => this.count(), { passive: true });
+    new MutationObserver(() => this.count()).observe(this.rows, { childList: true });
     if (!CSS.supports("overflow-anchor", "auto")) this.#holdStill(thread.rows);
   }
 
   // Not in view yet: what follows the message `seq`.
   countAfter(seq) {
     this.#seen = seq;
-    this.#count();
+    this.count();
   }
 
   // Count what has arrived since the end was in view.
-  #count() {
+  count() {
     const { isAtBottom, rows } = this;
     if (isAtBottom) this.#seen = rows.lastElementChild?.seq ?? 0;
     let [row, count] = [rows.lastElementChild, 0];
-    for (; row?.seq > this.#seen; row = row.previousElementSibling) if (!row.isOwn) count += 1;
+    for (; row?.seq > this.#seen; row = row.previousElementSibling) if (!row.isOwn && !row.hidden) count += 1;
     this.button.hidden = isAtBottom;
     this.button.querySelector(".count").textContent = count || "";
     this.button.querySelector(".visually-hidden").textContent = count ? "New messages" : "Newest messages";
@@ -45,7 +45,7 @@ customElements.define("message-log", class extends HTMLElement {
       element.getBoundingClientRect().top - this.getBoundingClientRect().top + this.scrollTop;
     const hold = () => {
       if (row?.isConnected && !this.isAtBottom) this.scrollTop += placeOf(row) - place;
-      row = [...rows.children].find((each) => placeOf(each) + each.offsetHeight > this.scrollTop);
+      row = [...rows.children].find((each) => !each.hidden && placeOf(each) + each.offsetHeight > this.scrollTop);
       place = row && placeOf(row);
     };
     this.addEventListener("scroll", hold, { passive: true });

@@ -1,19 +1,31 @@
 // <message-row>: one message. Placed once by seq, whatever the order of arrival, and rendered from its decrypted and
 // verified content.
 
-import { inFull, midnight } from "./local-time.js";
-import { foldIfLong } from "./sealed-text.js";
+import { isTimeOff } from "./crypto.js";
+import { onPress } from "./dom.js";
+import { inFull, midnight, remaining } from "./local-time.js";
+import { goTo } from "./reading.js";
+import { foldIfLong, withoutMarks } from "./sealed-text.js";
 import { instantiate } from "./shell.js";
 
-const GONE = "This message is gone: it was deleted or has expired.";
+const LINES = ["timer", "expired", "retention", "blocked"]; // said in the middle of the thread
+const TEXTS = ["text", "edited"];
+const EMPTY = ["deleted", "hidden", "withheld", "undecided"];
+const MOST_QUOTED = 120; // code points
 
 const PILL = Object.assign(document.createElement("p"), { className: "day" });
 PILL.append(document.createElement("local-time"));
 PILL.firstElementChild.toggleAttribute("data-day", true);
 
+const make = (name, properties) => Object.assign(document.createElement(name), properties);
+
 customElements.define("message-row", class extends HTMLElement {
   #pill = null; // the day above it
   #divider = null;
+  #drawn = ""; // what it shows, as JSON
+  fact = null; // once it was judged: see changes.js
+  shown = null; // what changes.js says that it shows; null for a change, a timer, and what cannot be shown
+  failure = ""; // why it cannot be shown, if so
 
   connectedCallback() {
     if (this.placed) return; // moving it connects it again
@@ -42,11 +54,17 @@ customElements.define("message-row", class extends HTMLElement {
   #draw() {
     this.className = `message ${this.isOwn ? "own" : "theirs"}`;
     this.role = "article";
-    this.append(instantiate("message"));
-    this.querySelector(".bubble").ariaHidden = "true"; // screen readers announce it as a whole, once it is shown
+    const part = instantiate("message");
+    if (this.note) part.querySelector(".note").remove();
+    this.append(part);
+    this.note ??= this.querySelector(".note");
+    this.bubble = this.querySelector(".bubble");
+    this.bubble.ariaHidden = "true"; // screen readers announce it as a whole, once it is shown
     this.text = this.querySelector("sealed-text");
     this.text.toggleAttribute("data-sealed", this.hasAttribute("data-sealed"));
-    this.querySelector(".meta local-time").show(this.at);
+    this.sent = this.querySelector(".sent");
+    this.meta = this.querySelector(".meta");
+    this.meta.querySelector("local-time").show(this.at);
   }
 
   // Show its day above it, and the divider with these words, or not (reading.js).
@@ -60,35 +78,127 @@ customElements.define("message-row", class extends HTMLElement {
     if (words === (this.#divider?.textContent ?? "")) return;
     this.#divider?.remove();
     this.#divider = words ? Object.assign(document.createElement("p"), { className: "new", textContent: words }) : null;
-    if (words) this.querySelector(".note").before(this.#divider);
+    if (words) this.note.before(this.#divider);
   }
 
-  // `message`: as verified, or null with the reason. `sender`: the name to show.
-  show({ message, failure, isGone }, sender, isTimeOff) {
-    this.querySelector(".sender").textContent = sender;
-    this.ariaLabel = `${sender}, ${this.querySelector(".meta local-time").textContent}`;
-    this.text.removeAttribute("data-sealed"); // decrypted: no need to keep it twice
-    this.removeAttribute("data-sealed");
-    this.toggleAttribute("data-failed", !message && !isGone);
-    this.toggleAttribute("data-gone", !!isGone);
-    if (isGone) this.text.say(GONE);
-    else if (failure) this.text.say(failure);
-    else this.text.show(message.text);
-    this.querySelector(".sent").hidden = !this.isOwn || !message;
-    this.text.parentElement.append(this.querySelector(".meta")); // otherwise WebKit keeps the width without the text
-    foldIfLong(this.text);
+  // Show what review.js found: {state, sentence, text, editedAt, reactions, expires, quote}. Returns whether anything
+  // changed.
+  draw(what) {
+    const drawn = JSON.stringify(what);
+    if (drawn === this.#drawn) return false;
+    this.#drawn = drawn;
+    const { state, sentence } = what;
+    if (state === "nothing") return this.#drawNothing();
+    if (!this.text) this.#draw();
+    const { text, meta } = this;
+    const isText = TEXTS.includes(state);
+    const sender = this.isOwn ? "Sent by you" : `Received from ${this.thread.partnerName ?? "an unknown person"}`;
+    this.querySelector(".sender").textContent = sender; // no username can make a message look like one's own
+    this.ariaLabel = `${sender}, ${meta.querySelector("local-time").textContent}`;
+    text.removeAttribute("data-sealed");
+    this.toggleAttribute("data-line", LINES.includes(state));
+    this.toggleAttribute("data-failed", state === "failed" || state === "file");
+    this.toggleAttribute("data-gone", EMPTY.includes(state));
+    if (isText) text.show(what.text);
+    else text.say(sentence);
+    this.sent.hidden = !this.isOwn || !isText;
+    this.#drawQuote(what.quote);
+    this.#drawMeta(what);
+    this.#drawReactions(what.reactions ?? {});
+    text.parentElement.append(meta); // otherwise WebKit keeps the width without the text
+    foldIfLong(text);
+    this.#drawSigned(isText);
+    this.bubble.ariaHidden = null;
+    this.hidden = false;
+    return true;
+  }
+
+  // A change is shown at the message that it is about. Only a note about its place remains.
+  #drawNothing() {
+    for (const element of this.querySelectorAll(".line, .reactions, .signed")) element.remove();
+    this.text = null;
+    this.hidden = this.note.hidden;
+    return true;
+  }
+
+  // One line of the message that this one answers. Pressing it goes there.
+  #drawQuote(quote) {
+    this.querySelector(".quote")?.remove();
+    if (!quote) return;
+    const { by = "", words, isGone, reference } = quote;
+    const button = make("button", { type: "button", className: "quote" });
+    const start = [...withoutMarks(words).slice(0, 2 * MOST_QUOTED).replace(/\s+/g, " ").trim()];
+    const line = make("span", { className: "words", dir: "auto", textContent: start.slice(0, MOST_QUOTED).join("") });
+    button.append(make("span", { className: "visually-hidden", textContent: "In reply to " }));
+    if (by) button.append(make("span", { className: "by", textContent: by }), " ");
+    button.append(line);
+    button.toggleAttribute("data-gone", isGone);
+    onPress(button, () => goTo(this.thread, reference, line));
+    this.text.before(button);
+  }
+
+  // When it was edited, and how long it stays.
+  #drawMeta({ editedAt = null, expires = null }) {
+    for (const element of this.meta.querySelectorAll(".edited, .countdown")) element.remove();
+    this.countdown = null;
+    if (expires !== null) {
+      this.countdown = make("span", { className: "countdown", role: "timer" });
+      this.meta.prepend(this.countdown, " ");
+      this.countDown(expires - Date.now());
+    }
+    if (editedAt === null) return;
+    const edited = make("span", { className: "edited", title: inFull(editedAt), textContent: "edited" });
+    edited.append(make("span", { className: "visually-hidden", textContent: ` on ${inFull(editedAt)},` }));
+    this.meta.prepend(edited, " ");
+  }
+
+  // `left`: ms
+  countDown(left) {
+    const [short, words] = remaining(left);
+    if (!this.countdown || this.countdown.textContent === short) return;
+    this.countdown.textContent = short;
+    this.countdown.ariaLabel = `Disappears in ${words}`;
+  }
+
+  // One line below it. `reactions`: emoji by side. `thread.react(row, emoji)`, if there is one, is called for a press.
+  #drawReactions(reactions) {
+    this.querySelector(".reactions")?.remove();
+    const emoji = [...new Set(Object.values(reactions))];
+    if (!emoji.length) return;
+    const line = make("p", { className: "reactions" });
+    for (const one of emoji) {
+      const sides = Object.keys(reactions).filter((side) => reactions[side] === one).sort();
+      const names = sides.map((side) => (side === "own" ? "you" : this.thread.partnerName));
+      const canPress = Boolean(this.thread.react);
+      const ariaLabel = `${one} ${sides.length}: ${names.join(" and ")}`;
+      const element = make(canPress ? "button" : "span", { className: "reaction", ariaLabel });
+      element.append(one, sides.length > 1 ? ` ${sides.length}` : "");
+      element.toggleAttribute("data-mine", sides.includes("own"));
+      if (canPress) {
+        element.type = "button";
+        element.ariaPressed = String(sides.includes("own"));
+        onPress(element, () => this.thread.react(this, one));
+      } else element.role = "img";
+      line.append(element);
+    }
+    this.querySelector(".line").after(line);
+  }
+
+  // The signed time, if it is not the server's.
+  #drawSigned(isText) {
+    const isOff = isText && this.fact.kind !== null && isTimeOff(this.fact.ts, this.at);
     const signed = this.querySelector(".signed");
-    signed.hidden = !isTimeOff;
-    if (isTimeOff) signed.textContent = `⚠ Signed at a different time: ${inFull(message.ts)}`;
-    this.querySelector(".bubble").ariaHidden = null;
+    signed.hidden = !isOff;
+    if (isOff) signed.textContent = `⚠ Signed at a different time: ${inFull(this.fact.ts)}`;
   }
 
   // Show what is wrong with its place: missing messages, out of order, crossed; "" if nothing is.
   remark(sentence) {
-    const note = this.querySelector(".note");
+    const { note } = this;
     if (note.textContent === sentence) return;
     note.textContent = sentence;
     note.hidden = !sentence;
+    if (!this.text) this.hidden = !sentence;
   }
 });
 

@@ -4,7 +4,6 @@ import { Alarms, LookUp } from "./alarms.js";
 import { CatchUp } from "./catch-up.js";
 import { Contact } from "./contact.js";
 import { setNote, showHead } from "./conversation-list.js";
-import * as crypto from "./crypto.js";
 import { offerAgain } from "./dom.js";
 import { showEnded } from "./front.js";
 import { Judge } from "./judge.js";
@@ -13,10 +12,9 @@ import { Opening } from "./opening.js";
 import { identify, showEmpty, showPartner } from "./partner.js";
 import { noteNewest } from "./previews.js";
 import { Between, Reading } from "./reading.js";
+import { Review } from "./review.js";
 import { account } from "./session.js";
-import { notLast, rollback } from "./vault.js";
 
-const ROLLED_BACK = "The server no longer shows messages that were here before.";
 const NO_KEYS = "This browser no longer holds your keys. Please log out and log in again with your Login PIN.";
 const NOT_LOADED = "The server’s response does not say whose conversation this is.";
 
@@ -28,7 +26,8 @@ customElements.define("message-thread", class extends HTMLElement {
   #alarms;
   #opening; // Opening: decrypts rows and has them judged
   #lookUp; // of messages seen in an earlier session
-  #listeners = { contact: [], alarm: [], judged: [] };
+  #listeners = { contact: [], alarm: [], judged: [], drawn: [] };
+  #review; // Review: what the rows show together
   contact; // Contact: what the user's devices know about the other person
   judge; // set once both people are known
   loaded; // CatchUp: the loaded rows
@@ -48,12 +47,15 @@ customElements.define("message-thread", class extends HTMLElement {
       raise: (...alarm) => this.alarm(...alarm),
       changed: () => {
         this.#tell("contact");
+        this.review();
         showEmpty(this);
       },
     });
+    this.#review = new Review(this);
     this.#opening = new Opening({
       open: (row) => this.judge.open(row),
-      show: (row, opened) => { this.#show(row, opened); this.#tell("judged"); },
+      judge: (row, opened) => this.#judge(row, opened),
+      draw: () => this.review(),
       settle: () => this.#settle(),
     });
     const again = () => this.#opening.isBusy || this.#settle();
@@ -77,11 +79,35 @@ customElements.define("message-thread", class extends HTMLElement {
     setNote(this.conversation, { draft: this.querySelector("message-composer").field.value });
   }
 
+  // This conversation is removed from the page.
+  end() {
+    this.#review.end();
+    this.querySelector("message-composer").end();
+  }
+
   // Listeners are called directly by this element, not by events that anything else could dispatch.
   onContact(heard) { this.#listeners.contact.push(heard); }
   onAlarm(heard) { this.#listeners.alarm.push(heard); }
   onJudged(heard) { this.#listeners.judged.push(heard); }
-  #tell(what) { this.#listeners[what].forEach((heard) => heard()); }
+  onDrawn(heard) { this.#listeners.drawn.push(heard); } // heard(row): a row that shows something else now
+  #tell(what, ...about) { this.#listeners[what].forEach((heard) => heard(...about)); }
+
+  // The facts (changes.js) of all rows that were judged, by seq.
+  get facts() { return this.#review.facts; }
+
+  // Seconds after which messages written now disappear, or 0.
+  get timer() { return this.#review.timer; }
+
+  // The row of the message with this [id, hash]; undefined if it is not loaded.
+  rowAbout(reference) { return this.#review.rowAbout(reference); }
+
+  // Something else may count now: recompute what all rows show, and draw those that changed.
+  async review() {
+    await this.#review.run();
+    this.#tell("judged");
+  }
+
+  hasDrawn(row) { this.#tell("drawn", row); }
 
   // Alarmed: nothing can be written. Held: messages are queued until it is known whether there is an alarm.
   get isAlarmed() { return this.#alarms.stand; }
@@ -152,36 +178,20 @@ customElements.define("message-thread", class extends HTMLElement {
     this.#opening.add(row);
   }
 
-  #show(row, opened) {
-    // For screen readers. No username can make a message look like one's own.
-    const sender = row.isOwn ? "Sent by you" : `Received from ${this.partnerName ?? "an unknown person"}`;
-    if (!this.judge) return row.show({ failure: "Not decrypted" }, sender);
-    const result = this.judge.judge(row, opened);
-    if (!result) return;
-    row.result = result;
-    row.show(result, sender, result.message && crypto.isTimeOff(result.message.ts, row.at));
+  #judge(row, opened) {
+    if (this.judge) Object.assign(row, this.judge.judge(row, opened));
+    else row.draw({ state: "failed", sentence: "Not decrypted" });
+    delete row.dataset.sealed; // decrypted: no need to keep it twice
   }
 
-  // All rows are judged: show what is wrong, and store the read position.
-  #settle() {
+  // All rows are judged: show them, and what is wrong, and store the read position.
+  async #settle() {
     if (!this.judge) return;
-    const rows = [...this.rows.children];
-    this.judge.settle(rows, this.loaded.complete);
-    noteNewest(this.conversation, rows.findLast(({ result }) => result), this.judge.seen);
-    this.#lookBack();
-    this.contact.remember(() => this.judge.seen);
-  }
-
-  // A message seen in an earlier session is missing. It may still be loading; if not, the server withholds it.
-  #lookBack() {
-    const missing = this.judge.missing(this.loaded.hasOlder).map(([, hash]) => hash)
-      .filter((hash) => !this.contact.hasAccepted(rollback(hash)));
-    const wasOpen = this.#lookUp.isOpen;
-    for (const hash of this.#lookUp.look(missing)) {
-      const goOn = () => this.contact.accept(rollback(hash), ...(this.judge.letGo(hash) ? [notLast(hash)] : []));
-      this.alarm(rollback(hash), ROLLED_BACK, goOn);
-    }
-    if (wasOpen !== this.#lookUp.isOpen) this.#tell("alarm");
+    this.judge.settle(this.#review.rows, this.loaded.complete);
+    await this.review();
+    noteNewest(this.conversation, this.#review.rows, this.judge.seen);
+    if (this.#lookUp.look(this)) this.#tell("alarm");
+    this.contact.remember((known) => ({ ...this.judge.seen, ...this.#review.remembered(known) }));
   }
 
   // Resolves once all loaded rows are judged.
@@ -218,8 +228,8 @@ customElements.define("message-thread", class extends HTMLElement {
   // Fetch missing rows up to seq `goal`, once and in order; Infinity: all rows. Resolves when all are judged.
   async catchUp(goal) {
     await this.ready;
-    await this.loaded.fetch(goal);
-    await this.#opening.done;
+    await this.loaded.fetch(goal).finally(() => this.#opening.done);
+    if (this.#review.isOpen) await this.review();
   }
 
   // Load the previous page of messages. False if there is none.
@@ -227,7 +237,7 @@ customElements.define("message-thread", class extends HTMLElement {
     return this.#quietly(async () => {
       const isThere = await this.loaded.loadOlder();
       await this.settled();
-      this.#settle();
+      await this.#settle();
       return isThere;
     });
   }

@@ -26,7 +26,7 @@ function keep(thread) {
   if (thread.isSending) work.append(thread);
   const oldest = [...kept.values()].slice(0, -MOST_KEPT).find((each) => each !== shown && !each.isSending);
   if (!oldest) return;
-  oldest.querySelector("message-composer").end();
+  oldest.end();
   oldest.remove();
   kept.delete(oldest.conversation);
 }

@@ -2,20 +2,30 @@
 // one is the newest, and can hold newer ones back. But it is shown only if the right person wrote it in this
 // conversation, and if it is not older than the last one of theirs that was seen on this page or before.
 
-import * as crypto from "./crypto.js";
+import { shown, targetOf } from "./changes.js";
 import { isCurrent, lineOf, personOf } from "./conversation-list.js";
+import * as crypto from "./crypto.js";
 import { swapIn } from "./guard.js";
-import { NEWER, NOT_VERIFIED, openRow } from "./judge.js";
+import { factOf, NEWER, NOT_VERIFIED, openRow } from "./judge.js";
 import { loadContact } from "./keystore.js";
+import { inWords } from "./local-time.js";
+import { prove } from "./review.js";
 import { getFragment } from "./server.js";
 import { account } from "./session.js";
 import { later, rollback } from "./vault.js";
 
 const AT_ONCE = 40; // as many as the server hands out
-const GONE = "This message is gone.";
+const INSTEAD = { // of a text
+  deleted: "Message deleted", hidden: "Message deleted", expired: "Message disappeared",
+  retention: "Message removed by the host", blocked: "Message from a blocked person",
+  withheld: "⚠ The server does not hand over this message.", undecided: "Message not loaded yet",
+};
+const LOOK_AGAIN = 1000; // ms
 const OTHER_SIDE = { own: "theirs", theirs: "own" };
 
 const heads = new Map(); // conversation → {own, theirs}: [n, hash] of the last verified message here, or null
+const newest = new Map(); // conversation → facts: its newest message that is known here, and the changes of it
+const endings = new Map(); // conversation → when what the list shows of it disappears (ms)
 const inView = new Set(); // lines
 let observer;
 let isFetching = false;
@@ -35,43 +45,91 @@ function follows(seen, { n, p }, hash) {
   return n > last && (n > last + 1 || p === lastHash);
 }
 
-// What to show of a row, as in Judge.
+// {fact, failure} of a row, as in Judge.
 async function judgeAlone(conversation, { ik }, row) {
-  if (!ik) return { failure: NOT_VERIFIED };
-  const [me, key, side] = [await account, crypto.b64uDecode(ik, 32), row.isOwn ? "own" : "theirs"];
+  const [me, key, side] = [await account, crypto.b64uDecode(ik ?? "", 32), row.isOwn ? "own" : "theirs"];
   const partner = { ik: key, fp: await crypto.fingerprint(key) };
-  const { message, error, isGone } = await openRow(me, partner, conversation, row);
-  if (isGone) return { isGone };
-  if (error) return { failure: error.kind === "unsupported" ? NEWER : NOT_VERIFIED };
+  const { message, error, isMarked } = await openRow(me, partner, conversation, row);
+  const isNewer = error?.kind === "unsupported";
+  const failed = (failure) => ({ fact: factOf(row, null, isMarked), failure });
+  if (error) return failed(isNewer ? NEWER : NOT_VERIFIED);
+  if (!message) return failed("");
   const [seen, link] = [await seenOf(conversation), [message.n, row.dataset.hash]];
   const answered = seen[OTHER_SIDE[side]];
   const isOther = answered?.[0] === message.a[0] && answered[1] !== message.a[1];
-  if (isOther || !follows(seen[side], message, link[1])) return { failure: NOT_VERIFIED };
+  if (isOther || !follows(seen[side], message, link[1])) return failed(NOT_VERIFIED);
   const here = heads.get(conversation) ?? { own: null, theirs: null };
   heads.set(conversation, { ...here, [side]: later(here[side], link) });
-  return message.kind === "text" ? { message } : { failure: NEWER };
+  return { fact: factOf(row, message, isMarked), failure: message.kind === "file" ? NEWER : "" };
 }
 
-// For a line. `at`: the server's time, as in the thread, unless the signed one differs. `why`: why there is no text.
-function preview({ isOwn, dataset }, { message, failure, isGone }) {
-  const [seq, at] = [Number(dataset.seq), Number(dataset.at)];
-  if (!message) return { seq, at, text: isGone ? GONE : `⚠ ${failure}`, why: isGone ? "gone" : "failed" };
-  return { seq, at: crypto.isTimeOff(message.ts, at) ? message.ts : at, text: message.text, isOwn };
+// Whether a change is about this message.
+const isAbout = (change, { id, hash }) => targetOf(change)?.join() === [id, hash].join();
+
+// What the list says of a message: {text, why, isOwn, expires}. `why`: why there is no text.
+function describe({ side, kind, text, x, createdAt, ts }, view, failure) {
+  const isOwn = side === "own";
+  const [instead, act] = [(words) => ({ text: words, why: "gone" }), (words) => ({ text: words, why: "act", isOwn })];
+  if (view && view.state !== "file" && view.state in INSTEAD) return instead(INSTEAD[view.state]);
+  if (failure) return { text: `⚠ ${failure}`, why: "failed" };
+  if (view) return { text: view.text, isOwn, expires: view.expires };
+  if (kind === "timer") return act(`Disappearing messages: ${text === "0" ? "off" : inWords(Number(text))}`);
+  if (kind === "react") return act(text ? `Reacted ${text} to a message` : "Took back a reaction");
+  if (kind === "delete") return instead(INSTEAD.deleted);
+  return { ...act(`Edited: ${text}`), expires: crypto.expiresAt(x, createdAt, ts) };
 }
 
-// The open conversation has judged its rows: this one is the newest, and `seen` are the last verified ones.
-export function noteNewest(conversation, row, seen) {
+// Show it in the line. `at`: the server's time, as in the thread, unless the signed one differs.
+function showIn(conversation, seq, { fact, view, failure }, isJudged) {
+  const said = describe(fact, view, failure);
+  const { createdAt, kind, ts } = fact;
+  const at = kind !== null && crypto.isTimeOff(ts, createdAt) ? ts : createdAt;
+  if (lineOf(conversation)?.showNewest({ ...said, seq, at }, isJudged) && said.expires) {
+    endings.set(conversation, said.expires);
+  } else endings.delete(conversation);
+}
+
+// The open conversation has judged its rows, and `seen` are the last verified ones.
+export function noteNewest(conversation, rows, seen) {
   heads.set(conversation, seen);
-  if (row) lineOf(conversation)?.showNewest(preview(row, row.result), true);
+  const last = rows.at(-1);
+  const row = last?.fact.kind === "react" ? last : rows.findLast(({ shown, text }) => shown || text) ?? last;
+  if (!row) return;
+  newest.set(conversation, [row, ...rows.filter(({ fact }) => isAbout(fact, row.fact))].map(({ fact }) => fact));
+  showIn(conversation, last.seq, { fact: row.fact, view: row.shown, failure: row.failure }, true);
 }
+
+// What the list shows after this row has arrived.
+async function judgeNewest(conversation, person, row) {
+  const { fact, failure } = await judgeAlone(conversation, person, row)
+    .catch(() => ({ fact: factOf(row, null, false), failure: NOT_VERIFIED }));
+  const before = (newest.get(conversation) ?? []).filter(({ hash }) => hash !== fact.hash);
+  const facts = [...before, fact];
+  const now = Date.now();
+  prove(facts, await loadContact(conversation), now);
+  const views = await shown(facts, { now, hasOlder: true });
+  const target = before.findIndex((each) => isAbout(fact, each));
+  const isKnown = target >= 0 && fact.kind !== "react";
+  newest.set(conversation, target >= 0 ? facts : [fact]);
+  return isKnown ? { fact: facts[target], view: views[target], failure: "" } : { fact, view: views.at(-1), failure };
+}
+
+// What has disappeared.
+setInterval(() => {
+  for (const [conversation, end] of endings) {
+    if (end > Date.now()) continue;
+    newest.delete(conversation);
+    endings.delete(conversation);
+    lineOf(conversation)?.showEnded(INSTEAD.expired);
+  }
+}, LOOK_AGAIN);
 
 // Judge the row that a line has received, once it is known whose line it is.
 export async function judgeLine(line) {
   const [row, person] = [line.row, personOf(line.conversation)];
   if (!row || !person) return;
   line.row = null;
-  const result = await judgeAlone(line.conversation, person, row).catch(() => ({ failure: NOT_VERIFIED }));
-  line.showNewest(preview(row, result));
+  showIn(line.conversation, Number(row.dataset.seq), await judgeNewest(line.conversation, person, row));
 }
 
 // Fetch what the lines in view lack.

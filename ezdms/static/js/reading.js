@@ -1,6 +1,7 @@
 // Where one reads in a conversation: it opens at the first new message, or where one had scrolled to before.
 
 import { lineOf } from "./conversation-list.js";
+import { focusLater } from "./dom.js";
 
 // What stands between messages: one pill per day, and the divider where reading starts. It also finds the runs:
 // messages of one person within a minute, of which only the last shows its time.
@@ -14,7 +15,7 @@ export class Between {
   // `rows`: the element that contains them. `hasOlder()`: some older rows are not loaded.
   constructor(rows, hasOlder) {
     Object.assign(this, { rows, hasOlder });
-    new MutationObserver(() => this.#arrange()).observe(rows, { childList: true });
+    new MutationObserver(() => this.arrange()).observe(rows, { childList: true });
   }
 
   // The row with the divider, if any.
@@ -22,7 +23,7 @@ export class Between {
 
   divide(from, to) {
     [this.#from, this.#to] = [from, to];
-    this.#arrange();
+    this.arrange();
   }
 
   // A row has arrived. What arrives while nobody looks is new; what one writes ends it.
@@ -32,8 +33,9 @@ export class Between {
     this.#to = seq;
   }
 
-  #arrange() {
-    const rows = [...this.rows.children].filter(({ placed }) => placed);
+  // Changes show nothing at their own place, so they do not count.
+  arrange() {
+    const rows = [...this.rows.children].filter(({ placed, hidden }) => placed && !hidden);
     const news = rows.filter(({ seq, isOwn }) => !isOwn && seq >= this.#from && seq <= this.#to);
     const isStartLoaded = rows[0]?.seq < this.#from || !this.hasOlder();
     const words = `${news.length} new message${news.length === 1 ? "" : "s"}`;
@@ -83,7 +85,7 @@ export class Reading {
     const { thread } = this;
     const { log, rows, between } = thread;
     this.#scrolled = log.scrollTop;
-    const isInView = (row) => row.placed && row.getBoundingClientRect().bottom > topOf(log);
+    const isInView = (row) => row.placed && !row.hidden && row.getBoundingClientRect().bottom > topOf(log);
     const row = log.isAtBottom ? null : [...rows.children].find(isInView);
     if (row) sessionStorage.setItem(placeOf(thread), JSON.stringify([row.seq, topOf(row) - topOf(log)]));
     else sessionStorage.removeItem(placeOf(thread));
@@ -114,5 +116,27 @@ export class Reading {
     const above = row === firstNew ? ABOVE : offset;
     if (row && log.isAtBottom) log.scrollTop += Math.min(topOf(row) - topOf(log) - above, 0); // not scrolled yet
     if (firstNew) log.countAfter(from - 1);
+  }
+}
+
+// Go to the message with this [id, hash], loading earlier ones if needed. `told` is the element that says what happens.
+const FOUND = 2000; // ms that it stands out
+
+export async function goTo(thread, reference, told) {
+  const focus = focusLater();
+  const words = told.textContent;
+  try {
+    if (!thread.rowAbout(reference)) told.textContent = "Loading earlier messages…";
+    await thread.loadUntil(() => thread.rowAbout(reference));
+    const row = thread.rowAbout(reference);
+    if (!row?.checkVisibility()) throw new Error("This message is not here.");
+    told.textContent = words;
+    row.tabIndex = -1;
+    if (!focus(row)) return;
+    row.scrollIntoView({ block: "center" });
+    row.toggleAttribute("data-found", true);
+    setTimeout(() => row.toggleAttribute("data-found", false), FOUND);
+  } catch (error) {
+    told.textContent = error.message;
   }
 }

@@ -57,7 +57,16 @@ HONEST: dict[str, dict[str, str]] = {
         "data-used-at": "1790000000000",
     },
 }
-OPTIONAL = {"data-sealed", "data-statement"}
+CHANGES = {
+    "data-expires-in": "3600",
+    "data-replaces": "E" * 22,
+    "data-gone": "replaced",
+    "data-mark": JWS,
+    "data-file": "F" * 22,
+}
+HONEST["message-row"] |= CHANGES
+HONEST["message-preview"] |= CHANGES
+OPTIONAL = {"data-sealed", "data-statement", *CHANGES}
 PLACES = {
     "message-row": (".rows", "beforeend"),
     "thread-facts": (".rows", "beforeend"),
@@ -110,6 +119,11 @@ ODD = {
     "data-session-id": [*IDS[:3], "../../../logout".ljust(22, "."), f"{'D' * 20}/x"],
     "data-conversation-id": CONVERSATIONS,
     "data-statement": JWSES,
+    "data-expires-in": ["", "0", "-1", "1.5", "1e3", FORGED, *TOO_LARGE],
+    "data-replaces": IDS,
+    "data-gone": ["", "deleted", "Replaced", "replaced ", FORGED],
+    "data-mark": JWSES,
+    "data-file": IDS,
     "data-sealed": JWES,
     "data-browser": ["", FORGED + " x", "Firefox on Nothing", "A" * 41, "Edge\n", "<b>", "Ｅｄｇｅ"],
     "data-address": ["localhost", FORGED, "1" * 46, "127.0.0.1 (you)"],

@@ -12,7 +12,11 @@ from tests.browser.lies.stage import Stage, told
 from tests.browser.lies.watching import FORGED
 
 PREVIEWS = "GET /previews.*"
-FAILED, GONE, NEWER = "⚠ Cannot be verified", "This message is gone.", "⚠ Needs a newer version of EZ-DMS"
+FAILED, GONE, NEWER = (
+    "⚠ Cannot be verified",
+    "⚠ The server does not hand over this message.",
+    "⚠ Needs a newer version of EZ-DMS",
+)
 YEAR = 365 * 86_400_000  # ms
 
 

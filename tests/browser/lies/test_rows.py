@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -16,10 +17,11 @@ from tests.browser.lies.liar import Answer
 from tests.browser.lies.peers import noise
 from tests.browser.lies.rows import ROW, SHOWN, Row, Rows, facts, row_of, showing, without_copy
 from tests.browser.lies.stage import Stage, told
+from tests.browser.lies.watching import FORGED
 from tests.support.someone import texts_of, until
 
 SAID = ["one", "two", "three"]
-GONE = "This message is gone: it was deleted or has expired."
+GONE = "The server does not hand over this message."
 NOT_VERIFIED, NEWER = "Cannot be verified", "Needs a newer version of EZ-DMS"
 FORGED_SIGNATURE, FORKED = "forged signature", "tampered with"
 
@@ -276,20 +278,26 @@ async def test_queued_messages_are_not_sent_while_an_alarm_stands(talk: Stage) -
     assert (await talk.bob.last()).text == "it waits"
 
 
-OF_OTHER_KINDS: dict[str, dict[str, Any]] = {
-    "60": {"kind": "timer"},
-    "another three": {"kind": "edit", "reference": (noise(16), noise(32)), "e": ""},
+A_FILE = {"id": noise(16), "key": noise(32), "size": 1, "hash": noise(32), "name": FORGED, "type": ""}
+OF_OTHER_KINDS: dict[str, tuple[dict[str, Any], str]] = {
+    json.dumps(A_FILE | {"thumb": "", "w": 0, "h": 0}, separators=(",", ":")): ({"kind": "file"}, NOT_VERIFIED),
+    "60": ({"kind": "timer"}, "bob set messages to disappear 1 minute after they are sent."),
 }
 
 
 async def test_content_other_than_text_is_not_shown_as_text(talk: Stage) -> None:
-    for number, (text, kind) in enumerate(OF_OTHER_KINDS.items(), len(SAID) + 1):
+    """A file needs a newer version, and cannot be verified if the server does not say that it is one."""
+    shown = [*SAID]
+    await talk.opens()
+    for text, (kind, sentence) in OF_OTHER_KINDS.items():
         await talk.bob.writes(text, **kind)
-        if number == len(SAID) + 1:
-            await talk.opens()
-        await expect(texts_of(talk.page)).to_have_text([*SAID, NEWER, *["what is it?", NEWER][: 2 * (number - 4)]])
+        shown += [sentence, "what is it?"]
+        await expect(texts_of(talk.page)).to_have_text(shown[:-1])
         await talk.says("what is it?")
-        assert (await talk.bob.last()).a == (number, talk.bob.sent[-1].hash)  # it still has its place
+        await expect(texts_of(talk.page)).to_have_text(shown)
+        verified = 3 if kind["kind"] == "file" else 5
+        assert (await talk.bob.last()).a == (verified, talk.bob.sent[verified - 1].hash)
+    await talk.shows_nothing_of_it()
 
 
 async def test_an_expiring_text_cannot_be_verified_if_the_server_hides_its_expiry(talk: Stage) -> None:

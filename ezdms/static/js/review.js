@@ -1,0 +1,220 @@
+// What the rows of a conversation show together (changes.js): which changes count, and why rows have no content. What
+// was deleted, edited away or has disappeared is removed from memory, too.
+
+import { provenReason, shown, timerInForce } from "./changes.js";
+import { expiresAt } from "./crypto.js";
+import { inWords } from "./local-time.js";
+import { isAccepted, mergeRemembered, readBlocks, readHidden } from "./remembered.js";
+import { HOST } from "./shell.js";
+
+const TICK = 1000; // ms
+const LIVING = ["text", "edited"];
+const GONE = ["deleted", "hidden", "expired"]; // their texts are kept nowhere
+const COUNTED = { // said once for all in a row
+  expired: ["This message has disappeared.", "messages have disappeared."],
+  retention: ["Removed by the host.", "messages were removed by the host."],
+  blocked: ["A message came while this person was blocked.", "messages came while this person was blocked."],
+};
+const ALONE = {
+  hidden: "You deleted this message for yourself.",
+  withheld: "The server does not hand over this message.",
+  undecided: "This message has not been loaded yet.",
+};
+const IN_QUOTES = {
+  ...ALONE, deleted: "Message deleted", expired: "Message disappeared", retention: "Removed by the host",
+  undecided: "An earlier message",
+};
+const UNPROVEN = "Nothing proves that what is missing was deleted or has disappeared: it may be held back.";
+const NOT_HERE = "This message is not here.";
+
+const seenX = new Map(); // hash → x of the messages with a lifetime that were verified on this page
+const reviews = new Set(); // those of conversations in which something will change by itself
+
+function tick() {
+  const now = Date.now(); // goes on while the device sleeps
+  for (const review of reviews) review.tick(now);
+}
+setInterval(tick, TICK);
+document.addEventListener("visibilitychange", tick);
+
+// Set the proven reasons why rows have no content. `contact`: what the user's devices know (contact.js), if anything.
+// Returns when the first timer was set, as far as known, or 0.
+export function prove(facts, contact, now) {
+  const timers = facts.filter(({ kind, text }) => kind === "timer" && text !== "0").map(({ createdAt }) => createdAt);
+  const { timed: first } = mergeRemembered({ timed: contact?.timed }, { timed: Math.min(...timers) });
+  const [timed, hidden] = [first ?? 0, new Set(readHidden(contact?.hidden))];
+  const general = { now, timed, retention: HOST.retention, blocks: readBlocks(contact?.blocks) };
+  for (const fact of facts) {
+    const { side, id, hash, gone, createdAt, expiresIn, kind, x } = fact;
+    if (kind !== null && x) seenX.set(hash, x);
+    const own = { isOwn: side === "own", createdAt, expiresIn, seenX: seenX.get(hash) ?? 0 };
+    const isMarked = fact.isMarked || hidden.has(id);
+    fact.reason = provenReason(gone, { ...general, ...own, isMarked }) || (fact.isOver ? "expired" : "");
+  }
+  return timed;
+}
+
+// What a row shows that changes do not decide.
+function otherState({ failure, fact: { kind } }) {
+  if (failure) return "failed";
+  return kind === "timer" ? kind : "nothing"; // a change
+}
+
+// How many rows each one speaks for: of those that show the same in succession, the last one counts all.
+function countRuns(states) {
+  const counts = states.map((state) => (state === "nothing" ? 0 : 1));
+  let before = -1; // the last one that shows something
+  states.forEach((state, i) => {
+    if (state === "nothing") return;
+    if (state in COUNTED && state === states[before]) {
+      counts[i] += counts[before];
+      counts[before] = 0;
+    }
+    before = i;
+  });
+  return counts;
+}
+
+// The words that a row shows instead of a text. `name`: the other person's.
+function sentenceOf(state, count, { isOwn, fact: { text }, failure }, name) {
+  const who = isOwn ? "You" : name;
+  if (state === "failed" || state === "file") return failure;
+  if (state === "deleted") return `${who} deleted this message for both of you.`;
+  if (state === "timer" && text === "0") return `${who} turned off disappearing messages.`;
+  if (state === "timer") return `${who} set messages to disappear ${inWords(Number(text))} after they are sent.`;
+  const [one, many] = COUNTED[state] ?? [ALONE[state] ?? ""];
+  return count > 1 ? `${count.toLocaleString("en")} ${many}` : one;
+}
+
+// Forget the texts of what is gone, and those that edits replaced.
+function forgetTexts(facts, views, now) {
+  const about = new Map(); // id and hash of a message → the id of the edit that it shows, or ""
+  facts.forEach((fact, i) => {
+    const { state, by } = views[i] ?? {};
+    if (state !== "edited" && !GONE.includes(state)) return;
+    about.set(`${fact.id} ${fact.hash}`, state === "edited" ? by : "");
+    fact.text = "";
+    fact.isOver ||= state === "expired"; // whatever the clock says later
+  });
+  for (const fact of facts) {
+    if (fact.kind !== "edit" && fact.kind !== "react") continue;
+    const edit = about.get(fact.reference.join(" "));
+    const isReplaced = fact.kind === "edit" ? edit !== undefined && edit !== fact.id : edit === "";
+    const isOver = fact.x && expiresAt(fact.x, fact.createdAt, fact.ts) <= now; // what it is about went before
+    if (isReplaced || isOver) fact.text = "";
+  }
+}
+
+// When this row may show something else by itself (ms).
+function nextChange({ gone, createdAt, expiresIn, kind, x, ts, text }, view, now) {
+  if (view?.expires) return view.expires;
+  if (kind !== null && x && text) return expiresAt(x, createdAt, ts); // a change
+  const end = createdAt + 1000 * expiresIn;
+  return gone === "expired" && end > now ? end : Infinity; // this clock is behind the server's
+}
+
+export class Review {
+  #reviewing = Promise.resolve();
+  #next = null; // a review that has not begun
+  #due = Infinity; // when something may change by itself (ms)
+  #timed = 0; // created_at of the first timer here, as far as known, or 0
+  isOpen = false; // rows that are not loaded could decide what some show
+  facts = []; // of the rows that were judged, by seq
+
+  constructor(thread) {
+    this.thread = thread;
+  }
+
+  // Recompute what all rows show, and draw those that changed. Calls made meanwhile are answered by one more review.
+  run() {
+    this.#next ??= this.#reviewing.then(() => {
+      this.#next = null;
+      return this.#review();
+    });
+    this.#reviewing = this.#next.catch(() => {});
+    return this.#next;
+  }
+
+  // This conversation is removed from the page.
+  end() { reviews.delete(this); }
+
+  tick(now) {
+    if (now >= this.#due) this.run();
+    for (const row of this.rows) if (row.shown?.expires) row.countDown(row.shown.expires - now);
+  }
+
+  get rows() { return [...this.thread.rows.children].filter(({ fact }) => fact); }
+
+  // Preferably one that was verified.
+  rowAbout([id, hash] = []) {
+    const found = this.rows.filter(({ fact }) => fact.id === id && fact.hash === hash);
+    return found.find(({ fact }) => fact.kind !== null) ?? found[0];
+  }
+
+  // What the vault must remember: when the first timer was set.
+  remembered(known) { return this.#timed ? mergeRemembered(known ?? {}, { timed: this.#timed }) : {}; }
+
+  // Seconds after which texts and files disappear now. If the last timer message is on an earlier page, the lifetime of
+  // the newest text tells.
+  get timer() {
+    const { contact: { known }, judge, loaded } = this.thread;
+    if (!isAccepted({ ...known, own: known?.own ?? judge?.seen.own })) return 0;
+    const isHere = this.facts.some(({ kind }) => kind === "timer");
+    if (isHere || !this.#timed || !loaded.hasOlder) return timerInForce(this.facts, true);
+    return this.facts.findLast(({ kind }) => kind === "text" || kind === "file")?.x ?? 0;
+  }
+
+  async #review() {
+    const [{ thread }, rows, now] = [this, this.rows, Date.now()];
+    const facts = rows.map(({ fact }) => fact);
+    this.#timed = prove(facts, thread.contact.known, now);
+    const { hasOlder, hasNewer } = thread.loaded;
+    const views = await shown(facts, { now, hasOlder, hasNewer });
+    forgetTexts(facts, views, now);
+    rows.forEach((row, i) => { row.shown = views[i]; });
+    this.facts = facts;
+    this.#draw(rows, views);
+    this.#due = Math.min(...facts.map((fact, i) => nextChange(fact, views[i], now)));
+    reviews[this.#due === Infinity ? "delete" : "add"](this);
+  }
+
+  #draw(rows, views) {
+    const { thread } = this;
+    const states = views.map((view, i) => view?.state ?? otherState(rows[i]));
+    const counts = countRuns(states);
+    const edits = new Map(this.facts.filter(({ kind }) => kind === "edit").map((fact) => [fact.id, fact]));
+    rows.forEach((row, i) => {
+      const [view, { fact }] = [views[i], row];
+      const state = counts[i] ? states[i] : "nothing";
+      const what = { state, sentence: sentenceOf(state, counts[i], row, thread.partnerName) };
+      if (LIVING.includes(state)) {
+        const editedAt = state === "edited" ? edits.get(view.by)?.ts : null;
+        Object.assign(what, { text: view.text, editedAt, reactions: view.reactions, expires: view.expires });
+        if (fact.reference) what.quote = this.#quote(rows[view.answers], fact.reference);
+      }
+      if (row.draw(what)) thread.hasDrawn(row);
+    });
+    this.isOpen = states.includes("undecided");
+    this.#tellWithheld(states.filter((state) => state === "withheld").length);
+    thread.between.arrange();
+    thread.log.count();
+  }
+
+  // Say once how many messages the server holds back.
+  #tellWithheld(count) {
+    const told = this.thread.querySelector(".withheld");
+    const messages = count === 1 ? "a message" : `${count.toLocaleString("en")} messages`;
+    const sentence = count ? `The server does not hand over ${messages}. ${UNPROVEN}` : "";
+    if (told.textContent !== sentence) told.textContent = sentence;
+    told.hidden = !count;
+  }
+
+  // What a reply shows of the message that it answers.
+  #quote(row, reference) {
+    const { shown: view, fact } = row ?? {};
+    if (!row) return { words: this.thread.loaded.hasOlder ? IN_QUOTES.undecided : NOT_HERE, isGone: true, reference };
+    const isHere = LIVING.includes(view?.state);
+    const by = fact.side === "own" ? "You" : this.thread.partnerName;
+    return { by, words: isHere ? view.text : IN_QUOTES[view?.state] ?? row.failure, isGone: !isHere, reference };
+  }
+}
