@@ -20,7 +20,7 @@ from ezdms.actions import sessions
 from ezdms.db import now
 from ezdms.models.session import LIFETIME
 from ezdms.protocol import envelope
-from ezdms.protocol.encoding import b64u_decode, b64u_encode
+from ezdms.protocol.encoding import b64u_encode
 from ezdms.store import data_folder
 from ezdms.store.schema import migrate
 
@@ -145,12 +145,12 @@ class Filled:
         )
         return people
 
-    def find(self, username: str) -> tuple[bytes, str]:
-        """The fingerprint and id of an existing user."""
+    def find(self, username: str) -> tuple[str, envelope.Statement]:
+        """The id and the key statement of an existing user."""
         row = self._connection.execute(
-            "SELECT fingerprint, user_id FROM users WHERE username = ?", (username,)
+            "SELECT user_id, statement FROM users WHERE username = ?", (username,)
         ).fetchone()
-        return b64u_decode(row["fingerprint"], 32), row["user_id"]
+        return row["user_id"], envelope.parse_statement(row["statement"])
 
     def add_conversation(self, one: tuple[bytes, str], other: tuple[bytes, str]) -> str:
         """Add an empty conversation between two users, each given as (fingerprint, id). Returns its id."""
@@ -165,11 +165,6 @@ class Filled:
             ],
         )
         return conversation_id
-
-    def statement_of(self, username: str) -> str:
-        """The key statement of an existing user."""
-        row = self._connection.execute("SELECT statement FROM users WHERE username = ?", (username,)).fetchone()
-        return str(row["statement"])
 
     def add_message(self, conversation_id: str, sender: Person, sealed: crypto.SealedMessage) -> None:
         """Add the first message of a conversation."""
@@ -237,8 +232,8 @@ def add_conversations(path: Path, username: str, count: int, text: str = "") -> 
     The folder's server may be running.
     """
     filled = Filled(path)
-    one = filled.find(username)
-    reader = envelope.parse_statement(filled.statement_of(username))
+    user_id, reader = filled.find(username)
+    one = envelope.fingerprint(reader.ik), user_id
     for number, other in enumerate(filled.add_people(count)):
         conversation_id = filled.add_conversation(one, (other.keys.fp, other.user_id))
         if text:

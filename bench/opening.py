@@ -102,8 +102,12 @@ async def measure(report: Report, folder: Path, *, quick: bool) -> None:
                 opened.append(await _milliseconds_to_read(reader, address))
             waits = await _from_click_to_readable(sender, reader, rounds)
             switched = await _milliseconds_to_switch(browser, server, alice, rounds)
-            listed = await _milliseconds_to_list(browser, server, 3 if quick else 7)
-            previewed = await _milliseconds_to_preview(browser, server, 5 if quick else 9)
+            popular = await Someone.is_in(browser, server, "popular")
+            await asyncio.to_thread(add_conversations, server.data_dir, "popular", LINES)
+            listed = await _milliseconds_until(popular, NOTE_LINES, "window.listed", 3 if quick else 7)
+            busy = await Someone.is_in(browser, server, "busy")
+            await asyncio.to_thread(add_conversations, server.data_dir, "busy", PREVIEWED, "news")
+            previewed = await _milliseconds_until(busy, NOTE_PREVIEWS, "window.previewed", 5 if quick else 9)
             weight = await _weight_of_first_visit(await browser.new_page(), server.url)
             await browser.close()
     finally:
@@ -171,34 +175,17 @@ async def _milliseconds_to_switch(browser: Browser, server: Server, alice: Someo
     return waits
 
 
-async def _milliseconds_to_list(browser: Browser, server: Server, rounds: int) -> list[float]:
-    """Open the page of a user with a very long list of conversations, none of them known to this browser."""
-    person = await Someone.arrives(browser, server, "popular")
-    await person.creates_an_account()
-    await asyncio.to_thread(add_conversations, server.data_dir, "popular", LINES)
+async def _milliseconds_until(person: Someone, note: str, seen: str, rounds: int) -> list[float]:
+    """Open the page of a user with a long list of conversations, none of them known to this browser. `note` is the
+    script that watches it, `seen` what resolves to the time."""
     await person.page.close()
     page = await person.context.new_page()
-    await page.add_init_script(NOTE_LINES)
+    await page.add_init_script(note)
     waits = []
     for _ in range(rounds):
         await asyncio.sleep(0.5)
-        await page.goto(server.url, wait_until="commit")
-        waits.append(float(await page.evaluate("window.listed")))
-    return waits
-
-
-async def _milliseconds_to_preview(browser: Browser, server: Server, rounds: int) -> list[float]:
-    """Open the page of a user with a long list of unread conversations, none of them known to this browser."""
-    person = await Someone.is_in(browser, server, "busy")
-    await asyncio.to_thread(add_conversations, server.data_dir, "busy", PREVIEWED, "news")
-    await person.page.close()
-    page = await person.context.new_page()
-    await page.add_init_script(NOTE_PREVIEWS)
-    waits = []
-    for _ in range(rounds):
-        await asyncio.sleep(0.5)
-        await page.goto(server.url, wait_until="commit")
-        waits.append(float(await page.evaluate("window.previewed")))
+        await page.goto(person.address, wait_until="commit")
+        waits.append(float(await page.evaluate(seen)))
     return waits
 
 

@@ -79,10 +79,14 @@ def _licenses(name: str) -> list[dict[str, Any]]:
     return [{"license": {"name": one}} for one in words]
 
 
+def _names(wanted: list[str]) -> set[str]:
+    """The packages that these requirements name, such as `click>=8; python_version < "4"`."""
+    return {normal(re.split(r"[^\w.-]", one, maxsplit=1)[0]) for one in wanted}
+
+
 def _needed(name: str) -> set[str]:
     """The packages that this one requires, whatever the platform, without extras."""
-    wanted = [one for one in metadata(name).get_all("Requires-Dist", []) if "extra ==" not in one]
-    return {normal(re.split(r"[^\w.-]", one, maxsplit=1)[0]) for one in wanted}
+    return _names([one for one in metadata(name).get_all("Requires-Dist", []) if "extra ==" not in one])
 
 
 def main() -> None:
@@ -90,7 +94,7 @@ def main() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     itself = f"pkg:pypi/{project['name']}@{project['version']}"
     packages, files = pinned(), vendored()
-    direct = {normal(re.split(r"[^\w.-]", one, maxsplit=1)[0]) for one in project["dependencies"]}
+    direct = _names(project["dependencies"])
 
     def refs(names: set[str]) -> list[str]:
         return [one["bom-ref"] for one in packages if normal(one["name"]) in names]

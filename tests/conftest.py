@@ -141,12 +141,11 @@ class Server:
 
     def start(self) -> None:
         """Start, or restart on the same port; returns once requests are answered."""
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("EZDMS_")}
-        environment |= {f"EZDMS_{name.upper()}": value for name, value in self.settings.items()}
-        environment |= {"EZDMS_DATA_DIR": str(self.data_dir), "EZDMS_PORT": str(self.port), "PYTHONPATH": str(ROOT)}
+        settings = {f"EZDMS_{name.upper()}": value for name, value in self.settings.items()}
+        settings |= {"EZDMS_DATA_DIR": str(self.data_dir), "EZDMS_PORT": str(self.port)}
         with self.log.open("a") as log:
             is_forked = self.python == sys.executable and self.module.startswith("tests.support.")
-            given: dict[str, Any] = {"env": environment, "stdout": subprocess.PIPE, "stderr": log}
+            given: dict[str, Any] = {"env": forked.environment(**settings), "stdout": subprocess.PIPE, "stderr": log}
             self.process = forked.launch("serve", module=self.module, python="" if is_forked else self.python, **given)
         assert self.process.stdout is not None
         announced = self.process.stdout.readline()

@@ -143,7 +143,6 @@ async def test_words_survive_a_session_that_ends_and_the_front_page_says_why(hom
     await page.goto(address)
     await alice.sees("sent", "not sent yet", "nor this, which comes after it")
     await expect(draft).to_have_value("")
-    await alice.context.close()
 
 
 # The appearance at the moment when there is a body, before any module has run.
@@ -186,7 +185,6 @@ async def test_every_page_says_the_same_when_the_browser_has_deleted_its_storage
     await account.goto(address)
     await expect(account.get_by_role("alert")).to_have_count(0)
     await expect(account.get_by_text("Verified by Search PIN")).to_be_visible()
-    await alice.context.close()
 
 
 async def test_a_browser_that_stores_nothing_says_so_and_asks_to_keep_what_it_stores(
@@ -208,7 +206,6 @@ async def test_a_browser_that_stores_nothing_says_so_and_asks_to_keep_what_it_st
     await page.get_by_label("Login PIN", exact=True).fill(alice.login_pin)
     await page.get_by_role("button", name="Log in").click()
     await expect(page.locator("log-in").get_by_role("alert")).to_contain_text(GONE)
-    await alice.context.close()
 
 
 @pytest.mark.firefox_too
@@ -234,7 +231,6 @@ async def test_light_or_dark_is_chosen_in_the_settings_and_applied_before_anythi
     await page.get_by_role("button", name="System").click()
     assert await page.evaluate(ground) == light
     assert await page.evaluate("() => localStorage.getItem('ezdms-scheme')") is None
-    await alice.context.close()
 
 
 async def test_a_new_login_pin_is_shown_only_to_its_own_account(browser: Browser, server: Server) -> None:

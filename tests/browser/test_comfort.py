@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-import httpx
 import pytest
 from playwright.async_api import expect
 
 from tests.browser.home import Home
+from tests.support.people import JSON
 from tests.support.someone import texts_of
 
 
@@ -112,9 +112,7 @@ async def test_what_was_read_anywhere_is_read_in_every_tab_and_keeps_its_place(h
     await expect(lines.first).to_contain_text(carol.name)
     await expect(alice.page).to_have_title("(2) EZ-DMS")
     await expect(settings).to_have_title("(2) Account · EZ-DMS")
-    (cookie,) = [one["value"] for one in await alice.context.cookies() if one["name"] == "ezdms_session"]
-    async with httpx.AsyncClient(headers={"Authorization": f"Bearer {cookie}"}) as program:
-        await program.get(f"{home.server.url}/messages/{bob.conversation}", headers={"Accept": "application/json"})
+    await alice.context.request.get(f"{alice.address}/messages/{bob.conversation}", headers=JSON)  # outside any tab
     await expect(alice.page).to_have_title("(1) EZ-DMS")
     await expect(settings).to_have_title("(1) Account · EZ-DMS")
     await expect(alice.list.get_by_role("link", name=bob.name)).not_to_contain_text("unread")

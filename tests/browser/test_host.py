@@ -11,11 +11,11 @@ import pytest
 from playwright.async_api import Browser, expect
 
 from tests.browser.lies.peers import Peer
-from tests.conftest import ROOT, Server
+from tests.conftest import Server
 from tests.support.access import faults_in_every_look
-from tests.support.forked import launch
+from tests.support.forked import environment, launch
 from tests.support.nginx import NginxProcess, free_ports
-from tests.support.operated import CLEAN, operate, said
+from tests.support.operated import operate, said
 from tests.support.served import fill
 from tests.support.someone import Someone
 
@@ -97,8 +97,8 @@ async def test_a_closed_server_says_so_under_its_own_name_and_still_allows_login
 
 async def test_the_doctor_page_is_accessible(browser: Browser, starts: Starts) -> None:
     server = starts()
-    environment = CLEAN | {"PYTHONPATH": str(ROOT), "EZDMS_DATA_DIR": str(server.data_dir)}
-    process = launch("doctor", "--page", "--port", "0", env=environment, stdout=subprocess.PIPE)
+    settings = environment(EZDMS_DATA_DIR=str(server.data_dir))
+    process = launch("doctor", "--page", "--port", "0", env=settings, stdout=subprocess.PIPE)
     assert process.stdout is not None
     try:
         address = process.stdout.readline().split()[-1]
@@ -155,8 +155,7 @@ async def test_below_a_path_the_page_says_that_it_needs_a_host_name_of_its_own(
     site += BELOW_A_PATH.format(port=stripped, url=url, stripped="/", more="")
     site += BELOW_A_PATH.format(port=whole, url=url, stripped="/", more=files)
     nginx = NginxProcess(tmp_path / "nginx", site, kept, stripped, whole)
-    context = await browser.new_context()
-    page = await context.new_page()
+    page = await browser.new_page()
     try:
         nginx.start()
         for port in (kept, stripped, whole):
@@ -167,4 +166,3 @@ async def test_below_a_path_the_page_says_that_it_needs_a_host_name_of_its_own(
         await expect(page.get_by_role("button", name="Create account")).to_be_disabled()
     finally:
         nginx.stop()
-        await context.close()

@@ -92,7 +92,6 @@ async def test_the_new_account_page_is_accessible_survives_a_reload_and_saves_th
     assert [one for one in sent if shown.lower() in one or shown.replace("-", "").lower() in one] == []
     response = await device.context.request.get(home.server.url)
     assert "form-action 'none'" in response.headers["content-security-policy"]
-    await device.context.close()
 
 
 async def test_list_and_conversation_are_side_by_side_on_desktop_and_one_at_a_time_on_a_phone(
@@ -257,9 +256,7 @@ async def test_a_message_containing_a_login_pin_must_be_sent_a_second_time(home:
 
 
 async def test_rate_limits_and_an_unreachable_server_show_an_error(browser: Browser, tmp_path: Path) -> None:
-    server = Server(tmp_path, limit_register="1/hour")
-    server.start()
-    try:
+    with Server(tmp_path, limit_register="1/hour") as server:
         await (await Peer.arrives(server)).leaves()
         bob = await Someone.arrives(browser, server, "bob")
         field, button = (
@@ -269,8 +266,6 @@ async def test_rate_limits_and_an_unreachable_server_show_an_error(browser: Brow
         await shows_on_submit(field, button, bob.alert, "bob", "Please wait")
         server.stop()
         await shows_on_submit(field, button, bob.alert, "bobby", "cannot be reached")
-    finally:
-        server.kill()
 
 
 async def test_without_javascript_the_page_says_so_and_sends_nothing(browser: Browser, home: Home) -> None:

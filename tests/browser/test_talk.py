@@ -459,9 +459,7 @@ async def test_messages_seen_live_count_as_read_and_others_as_unread(friends: tu
 
 
 async def test_a_rate_limited_message_waits_and_is_then_sent_automatically(browser: Browser, tmp_path: Path) -> None:
-    server = Server(tmp_path, limit_send="1/second")
-    server.start()
-    try:
+    with Server(tmp_path, limit_send="1/second") as server:
         alice, bob = await Someone.is_in(browser, server, "alice"), await Peer.arrives(server, "bob")
         await bob.starts_with(alice.search_pin)
         await alice.opens("bob")
@@ -471,8 +469,6 @@ async def test_a_rate_limited_message_waits_and_is_then_sent_automatically(brows
         await bob.sees("0", "1", "2", "3")
         await expect(alice.page.locator(".pending")).to_have_count(0)
         await bob.leaves()
-    finally:
-        server.kill()
 
 
 @pytest.mark.firefox_too

@@ -98,7 +98,8 @@ async def test_a_slow_response_moves_neither_the_focus_nor_the_page_of_someone_t
     await page.goto(f"{alice.address}/account")
     for pin, sign in (("nonsense", "16 letters"), (alice.login_pin, "It is not in use yet")):
         async with held_back(page, "**/deployment", "**/private_keys") as asked:
-            asked.set() if pin == "nonsense" else None  # refused without asking
+            if pin == "nonsense":
+                asked.set()  # refused without asking
             await page.get_by_label("Current Login PIN").fill(pin)
             await page.get_by_role("button", name="Make a new Login PIN").click()
             await types_meanwhile(page, "Your Login PIN, to confirm", asked)

@@ -11,7 +11,7 @@ from ezdms.bridge.accounts import PATIENCE
 from ezdms.bridge.forms import LARGEST_BODY, MOST
 from tests.conftest import ROOT, Server
 from tests.support.bridged import Bridge
-from tests.support.started import environment
+from tests.support.forked import environment
 
 DOCUMENT = (ROOT / "docs" / "bridge.md").read_text("utf-8")
 

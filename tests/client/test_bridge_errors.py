@@ -163,9 +163,7 @@ async def test_a_message_is_queued_and_sent_once_if_the_response_is_lost(server:
 
 
 async def test_a_rate_limited_message_returns_429_and_is_queued(tmp_path: Path) -> None:
-    server = Server(tmp_path, limit_send="1/hour", limit_register="2/hour")
-    server.start()
-    try:
+    with Server(tmp_path, limit_send="1/hour", limit_register="2/hour") as server:
         async with Bridge(server.url, tmp_path / "bridge") as bridge:
             alice, bob = [await bridge.user(name) for name in ("alice", "bob")]
             await refused(bridge, "/register", {"username": "eve"}, 429, "Too many requests")
@@ -179,8 +177,6 @@ async def test_a_rate_limited_message_returns_429_and_is_queued(tmp_path: Path) 
             server.start()
             await alice.send(where, "three")
             assert await bob.texts(where) == ["one", "two", "three"]
-    finally:
-        server.kill()
 
 
 async def test_a_session_ended_elsewhere_returns_401_until_the_next_login(server: Server, bridge: Bridge) -> None:

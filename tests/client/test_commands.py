@@ -24,7 +24,7 @@ from ezdms.cli import COMMANDS, main
 from ezdms.client import Client, ClientError
 from ezdms.client.shown import printable
 from tests.conftest import ROOT, Server
-from tests.support.forked import launch, run
+from tests.support.forked import environment, launch, run
 
 
 class Terminal:
@@ -33,9 +33,8 @@ class Terminal:
     def __init__(self, server: Server, folder: Path) -> None:
         self.folder = folder
         self.is_real = False
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("EZDMS_")}
         own = {"EZDMS_SERVER": server.url, "EZDMS_HOME": str(folder / "home"), "EZDMS_PIN_FILE": str(folder / "pin")}
-        self.environment = clean | own | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+        self.environment = environment(**own, PYTHONUNBUFFERED="1")
 
     def start(self, *words: str, **given: Any) -> subprocess.Popen[str]:
         """Start a process with pipes, or with the files that are given."""
@@ -215,8 +214,8 @@ def test_a_waiting_command_warns_that_the_server_does_not_answer(tmp_path: Path,
         if is_open:
             taken.listen()
         address = f"http://127.0.0.1:{taken.getsockname()[1]}"
-        own = {"EZDMS_HOME": str(tmp_path), "EZDMS_PIN_FILE": "", "PYTHONPATH": str(ROOT)}
-        waiting = launch("register", "zoe", "--server", address, env=os.environ | own, stderr=subprocess.PIPE)
+        own = environment(EZDMS_HOME=str(tmp_path), EZDMS_PIN_FILE="")
+        waiting = launch("register", "zoe", "--server", address, env=own, stderr=subprocess.PIPE)
         assert waiting.stderr is not None
         started = time.monotonic()
         assert waiting.stderr.readline() == (

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 import subprocess
 from pathlib import Path
 
 from ezdms.client import Client, Message
 from ezdms.client.state import State
-from tests.conftest import ROOT, Server
-from tests.support.forked import launch
+from tests.conftest import Server
+from tests.support.forked import environment, launch
 from tests.support.player import Player
 
 KILLS = 12
@@ -25,8 +24,7 @@ async def test_a_killed_client_loses_and_duplicates_no_messages(server: Server, 
     acknowledged: list[str] = []
     for run in range(KILLS):
         words = str(alice.home), alice.pin, str(run)
-        own = os.environ | {"PYTHONPATH": str(ROOT)}
-        sender = launch(*words, module="tests.support.sender", env=own, stdout=subprocess.PIPE)
+        sender = launch(*words, module="tests.support.sender", env=environment(), stdout=subprocess.PIPE)
         assert sender.stdout is not None
         for _ in range(chance.randrange(1, 4)):
             acknowledged.append((await asyncio.to_thread(sender.stdout.readline)).strip())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ from ezdms.client import Client
 from ezdms.client.state import State
 from tests.client.test_going_on import forge
 from tests.conftest import ROOT, Server
+from tests.support.forked import environment
 from tests.support.player import Player
 
 
@@ -27,7 +27,7 @@ async def test_the_readme_echo_bot_echoes_every_message(server: Server, tmp_path
     for run in range(2):  # the second run uses the same account
         bot = await asyncio.create_subprocess_exec(
             *[sys.executable, "-c", blocks[0]],
-            env=os.environ | own | {"PYTHONPATH": str(ROOT)},
+            env=environment(**own),
             stdout=asyncio.subprocess.PIPE,
         )
         assert bot.stdout is not None
@@ -58,7 +58,7 @@ async def test_the_readme_bot_survives_a_forged_message_and_serves_other_contact
     for run in range(3):  # the forged message arrives in the second run and is still there in the third
         bot = await asyncio.create_subprocess_exec(
             *[sys.executable, "-c", block],
-            env=os.environ | own | {"PYTHONPATH": str(ROOT)},
+            env=environment(**own),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )

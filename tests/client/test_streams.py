@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from ezdms.cli import command_first
-from tests.conftest import ROOT, Server
+from tests.conftest import Server
+from tests.support.forked import environment
 from tests.support.player import Player
 
 SAID = "Füße auf dem Tisch: 足 😀"
@@ -19,12 +19,10 @@ SAID = "Füße auf dem Tisch: 足 😀"
 
 def run(player: Player, *words: str, given: bytes = b"", encoding: str = "utf-8") -> subprocess.CompletedProcess[bytes]:
     """Run a command as this player in a new process, whose streams have this encoding."""
-    own = {"EZDMS_HOME": str(player.home), "EZDMS_PIN": player.pin, "PYTHONIOENCODING": encoding}
+    own = environment(EZDMS_HOME=str(player.home), EZDMS_PIN=player.pin, PYTHONIOENCODING=encoding)
     return subprocess.run(
         [sys.executable, "-P", "-m", "ezdms", *words],
-        env={name: value for name, value in os.environ.items() if name != "PYTHONUTF8"}
-        | own
-        | {"PYTHONPATH": str(ROOT)},
+        env={name: value for name, value in own.items() if name != "PYTHONUTF8"},
         input=given,
         capture_output=True,
         check=False,

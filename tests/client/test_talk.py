@@ -115,9 +115,7 @@ async def test_messages_end_when_the_session_is_ended_elsewhere(two: tuple[Playe
 
 
 async def test_the_client_waits_for_rate_limits(tmp_path: Path) -> None:
-    server = Server(tmp_path, limit_send="2/second")
-    server.start()
-    try:
+    with Server(tmp_path, limit_send="2/second") as server:
         alice, bob = [await Player.register(server, name, tmp_path) for name in ("alice", "bob")]
         contact = await alice.client.start(bob.client.search_pin)
         for i in range(4):
@@ -125,8 +123,6 @@ async def test_the_client_waits_for_rate_limits(tmp_path: Path) -> None:
         await bob.listen().hears("0", "1", "2", "3")
         for player in (alice, bob):
             await player.leave()
-    finally:
-        server.kill()
 
 
 @pytest.mark.parametrize("text", ["", "x" * 501, "\0", "\ud800"])

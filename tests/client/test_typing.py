@@ -17,16 +17,15 @@ import pytest
 
 from ezdms import crypto
 from ezdms.commands.client.talk import _not_sent
-from tests.conftest import ROOT, Server
-from tests.support.forked import launch, run
+from tests.conftest import Server
+from tests.support.forked import environment, launch, run
 
 
 class Typist:
     """Someone with a command that runs in a pseudo terminal."""
 
     def __init__(self, server: Server, home: Path) -> None:
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("EZDMS_")}
-        self.environment = clean | {"EZDMS_SERVER": server.url, "EZDMS_HOME": str(home), "PYTHONPATH": str(ROOT)}
+        self.environment = environment(EZDMS_SERVER=server.url, EZDMS_HOME=str(home))
         self.shown = ""
         self._ours, self._theirs = pty.openpty()
         fcntl.ioctl(self._theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 1000, 0, 0))  # no line is wrapped

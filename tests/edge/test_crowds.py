@@ -78,14 +78,9 @@ def test_connections_per_address_are_limited_without_affecting_other_addresses(
 
 
 def test_without_tls_connections_are_not_limited_since_a_proxy_shares_one_address(tmp_path: Path) -> None:
-    server = Server(tmp_path, max_connections=str(MOST))
-    server.start()
-    try:
-        with ExitStack() as stack:
-            opened = [stack.enter_context(call(server)) for _ in range(3 * MOST)]
-            assert all(pinged(raw) for raw in opened)
-    finally:
-        server.kill()
+    with Server(tmp_path, max_connections=str(MOST)) as server, ExitStack() as stack:
+        opened = [stack.enter_context(call(server)) for _ in range(3 * MOST)]
+        assert all(pinged(raw) for raw in opened)
 
 
 def test_the_tls_handshake_has_a_short_timeout(certificate: Certificate) -> None:

@@ -77,17 +77,13 @@ class Siege:
 @pytest.fixture(scope="module")
 def siege(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Siege]:
     """One server process for the whole file."""
-    server = Server(tmp_path_factory.mktemp("siege"))
-    server.start()
-    try:
-        with (
-            closing(Program(server, "alice")) as alice,
-            closing(Program(server, "bob")) as bob,
-            closing(Program(server, "eve")) as eve,
-        ):
-            yield Siege(server, alice, bob, eve)
-    finally:
-        server.kill()
+    with (
+        Server(tmp_path_factory.mktemp("siege")) as server,
+        closing(Program(server, "alice")) as alice,
+        closing(Program(server, "bob")) as bob,
+        closing(Program(server, "eve")) as eve,
+    ):
+        yield Siege(server, alice, bob, eve)
 
 
 def test_bytes_that_are_not_http(siege: Siege) -> None:

@@ -36,8 +36,7 @@ def disk_finding(server: Server, floor: str) -> str:
 def test_a_nearly_full_disk_closes_registration_until_space_is_freed(disk: Path) -> None:
     server = Server(disk, disk_floor="20")
     server.log = Path(os.devnull)
-    server.start()
-    try:
+    with server:
         alice, bob = Program(server, "alice"), Program(server, "bob")
         alice.start(bob)
         ballast = leave_free(disk, 10)
@@ -49,16 +48,11 @@ def test_a_nearly_full_disk_closes_registration_until_space_is_freed(disk: Path)
         assert Program.registers(server, "eve") == 201
         for one in (alice, bob):
             one.close()
-    finally:
-        server.kill()
 
 
 def test_without_a_disk_floor_registration_stays_open(disk: Path) -> None:
     server = Server(disk, disk_floor="0")
     server.log = Path(os.devnull)
-    server.start()
-    try:
+    with server:
         leave_free(disk, 10)
         assert Program.registers(server, "eve") == 201
-    finally:
-        server.kill()

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT, Server
-from tests.support.operated import CLEAN, operate, refused, said
+from tests.conftest import Server
+from tests.support.forked import environment
+from tests.support.operated import operate, refused, said
 from tests.support.served import Program
 
 
@@ -208,7 +209,7 @@ def test_progress_is_shown_in_a_terminal(server: Server, tmp_path: Path) -> None
     master, slave = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "ezdms", "backup", str(tmp_path / "b.db")],
-        env=CLEAN | {"PYTHONPATH": str(ROOT), "EZDMS_DATA_DIR": str(server.data_dir)},
+        env=environment(EZDMS_DATA_DIR=str(server.data_dir)),
         stdout=subprocess.DEVNULL,
         stderr=slave,
     )

@@ -60,12 +60,9 @@ def test_a_clock_that_was_set_back_is_reported_at_the_start(tmp_path: Path) -> N
     assert server.stop() == 0
     with closing(connect(server.data_dir / "ezdms.db")) as connection, connection:
         connection.execute("INSERT INTO conversations VALUES ('C', 1, 1, 9000000000000, 0)")
-    server.start()
-    try:
+    with server:
         assert "the clock is behind what is stored" in server.complaints()
         assert len(server.complaints().splitlines()) == 1
-    finally:
-        server.kill()
 
 
 def test_a_self_signed_certificate_works_and_is_reused(tmp_path: Path) -> None:
@@ -78,17 +75,13 @@ def test_a_self_signed_certificate_works_and_is_reused(tmp_path: Path) -> None:
     assert "cert.pem already exists" in refused(operate(tmp_path, "cert", "--out", str(tmp_path / "half")))
     assert not (tmp_path / "half" / "key.pem").exists()  # a certificate that does not match
     pair = {"certfile": str(tmp_path / "tls" / "cert.pem"), "keyfile": str(tmp_path / "tls" / "key.pem")}
-    server = Server(tmp_path, **pair)
-    server.start()
-    try:
+    with Server(tmp_path, **pair) as server:
         trusting = ssl.create_default_context(cafile=pair["certfile"])
         for name in ("localhost", "127.0.0.1", "box.lan", "192.168.7.7"):
             pem = name_on_certificate(server.port, name, trusting)
             assert pem == "EZ-DMS"
         with pytest.raises(ssl.SSLCertVerificationError):
             name_on_certificate(server.port, "elsewhere.example", trusting)
-    finally:
-        server.kill()
 
 
 def name_on_certificate(port: int, host: str, context: ssl.SSLContext) -> str:

@@ -11,14 +11,14 @@ import threading
 from contextlib import closing
 from pathlib import Path
 
-from tests.conftest import ROOT, Server
+from tests.conftest import Server
 from tests.http.test_changes import is_found
-from tests.support.operated import CLEAN
+from tests.support.forked import environment
 from tests.support.served import Program
 
-HERE = CLEAN | {"PYTHONPATH": str(ROOT)}
 MANY = 2000  # messages: 20 slices
 WORD = "unmistakable-and-sealed"
+HERE = environment()
 SWEEP = """
 import asyncio, sys
 from pathlib import Path
@@ -128,7 +128,10 @@ def test_a_server_killed_while_messages_disappear_goes_on_at_the_next_start(serv
         shutil.copytree(server.data_dir, folder, ignore=shutil.ignore_patterns("*.sock"))
         path = folder / "ezdms.db"
         process = subprocess.Popen(
-            [sys.executable, "-c", SWEEP, str(path)], env=HERE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            [sys.executable, "-c", SWEEP, str(path)],
+            env=HERE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
         )
         assert process.stdout is not None
         process.stdout.readline()  # imports are done

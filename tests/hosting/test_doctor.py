@@ -14,9 +14,10 @@ import urllib.request
 from contextlib import closing
 from pathlib import Path
 
-from tests.conftest import ROOT, Server
+from tests.conftest import Server
+from tests.support.forked import environment
 from tests.support.nginx import make_certificate, nginx_before
-from tests.support.operated import CLEAN, operate, refused, said
+from tests.support.operated import operate, refused, said
 
 
 def examine(server: Server, *arguments: str) -> dict[str, tuple[str, str]]:
@@ -79,12 +80,9 @@ def test_a_damaged_database_a_stopped_server_and_an_unreachable_address_are_foun
 def test_an_untrusted_proxy_is_found_with_the_setting_that_fixes_it(tmp_path: Path) -> None:
     certificate = make_certificate(tmp_path)
     for trusted, status in (("", "failed"), ("127.0.0.1", "ok")):
-        server = Server(tmp_path, trusted_proxies=trusted)
-        server.start()
-        try:
+        with Server(tmp_path, trusted_proxies=trusted) as server:
             with nginx_before(server, certificate, tmp_path) as nginx:
                 found = examine(server, nginx.url, "--cafile", str(certificate.certfile))
-        finally:
             assert server.stop() == 0
         assert found["proxy"][0] == status
         assert "127.0.0.1" in found["proxy"][1]
@@ -113,11 +111,8 @@ def test_a_proxy_without_websockets_or_with_duplicate_headers_is_found(tmp_path:
 
 def test_a_certificate_that_expires_soon_is_found_with_its_file(tmp_path: Path) -> None:
     certificate = make_certificate(tmp_path, days=3)
-    server = Server(tmp_path, certfile=str(certificate.certfile), keyfile=str(certificate.keyfile))
-    server.start()
-    try:
+    with Server(tmp_path, certfile=str(certificate.certfile), keyfile=str(certificate.keyfile)) as server:
         found = examine(server)  # asks the server for the file, as it is not set in this environment
-    finally:
         assert server.stop() == 0
     assert found["certificate file"][0] == "warning"
     assert "Renew it and restart" in found["certificate file"][1]
@@ -142,7 +137,7 @@ def test_the_doctor_page_shows_the_report_and_refuses_another_host_name(server: 
     command = [sys.executable, "-m", "ezdms", "doctor", "--page", "--port", "0", server.url]
     process = subprocess.Popen(
         command,
-        env=CLEAN | {"PYTHONPATH": str(ROOT), "EZDMS_DATA_DIR": str(server.data_dir)},
+        env=environment(EZDMS_DATA_DIR=str(server.data_dir)),
         stdout=subprocess.PIPE,
         text=True,
     )

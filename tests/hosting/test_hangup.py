@@ -13,7 +13,8 @@ import sys
 from pathlib import Path
 
 from ezdms.edge.certificate import write_pair
-from tests.conftest import ROOT, Server
+from tests.conftest import Server
+from tests.support.forked import environment
 from tests.support.served import wait
 
 PING = b"GET /ping HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -53,9 +54,7 @@ def hang_up(server: Server, event: str) -> None:
 
 def test_sighup_renews_the_certificate_and_disconnects_nobody(tmp_path: Path) -> None:
     certfile, keyfile = write_pair(tmp_path / "tls", ["127.0.0.1"])
-    server = Server(tmp_path, certfile=str(certfile), keyfile=str(keyfile))
-    server.start()
-    try:
+    with Server(tmp_path, certfile=str(certfile), keyfile=str(keyfile)) as server:
         first = written(certfile)
         with dial(server) as kept:
             assert answers(kept)
@@ -71,8 +70,6 @@ def test_sighup_renews_the_certificate_and_disconnects_nobody(tmp_path: Path) ->
             assert shown_by(server) == written(certfile) != first
             assert answers(kept)
         assert len(server.complaints().splitlines()) == 1
-    finally:
-        server.kill()
 
 
 def test_sighup_without_a_certificate_changes_nothing(server: Server) -> None:
@@ -88,7 +85,7 @@ def test_closing_the_terminal_stops_the_server(tmp_path: Path) -> None:
     with log.open("w") as written_to:
         process = subprocess.Popen(
             ["setsid", "--ctty", sys.executable, "-m", "ezdms", "serve", "--port", "0"],
-            env=os.environ | {"EZDMS_DATA_DIR": str(tmp_path / "data"), "PYTHONPATH": str(ROOT)},
+            env=environment(EZDMS_DATA_DIR=str(tmp_path / "data")),
             stdin=slave,
             stdout=slave,
             stderr=written_to,

@@ -19,7 +19,8 @@ from pathlib import Path
 from tests.conftest import ROOT, Server, skip_or_fail
 from tests.hosting.test_doctor import examine
 from tests.support.dynamic import USER, readable_by_all
-from tests.support.operated import CLEAN, operate, refused
+from tests.support.forked import environment
+from tests.support.operated import operate, refused
 from tests.support.served import wait
 from tests.support.unix_wire import status_of
 
@@ -109,7 +110,7 @@ def activated(folder: Path, listener: socket.socket, *flags: str) -> Iterator[su
     with (folder / "log").open("a") as log:
         process = subprocess.Popen(
             ["bash", "-c", ACTIVATE, "bash", str(listener.fileno()), *command],
-            env=CLEAN | {"PYTHONPATH": str(ROOT), "EZDMS_DATA_DIR": str(folder / "data")},
+            env=environment(EZDMS_DATA_DIR=str(folder / "data")),
             pass_fds=[listener.fileno()],
             stdout=subprocess.PIPE,
             stderr=log,
@@ -177,7 +178,7 @@ def test_real_systemd_starts_the_server_with_the_first_connection(tmp_path: Path
     command = [str(activate), f"--listen={path}", *(f"--setenv={name}={value}" for name, value in given.items())]
     with (tmp_path / "log").open("w") as log:
         process = subprocess.Popen(
-            [*command, sys.executable, "-m", "ezdms", "serve"], env=CLEAN, stdout=log, stderr=log
+            [*command, sys.executable, "-m", "ezdms", "serve"], env=environment(), stdout=log, stderr=log
         )
     try:
         wait(path.is_socket)

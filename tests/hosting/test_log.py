@@ -15,9 +15,7 @@ from tests.support.served import Program
 
 @pytest.mark.parametrize("as_json", [True, False])
 def test_an_internal_error_is_one_log_line_with_its_route_and_place_and_no_user(tmp_path: Path, as_json: bool) -> None:
-    server = Server(tmp_path, log_json="on" if as_json else "off")
-    server.start()
-    try:
+    with Server(tmp_path, log_json="on" if as_json else "off") as server:
         alice, bob = Program(server, "alice"), Program(server, "bob")
         conversation = alice.start(bob)
         with closing(sqlite3.connect(server.data_dir / "ezdms.db")) as connection:
@@ -47,5 +45,3 @@ def test_an_internal_error_is_one_log_line_with_its_route_and_place_and_no_user(
             )
         for program in (alice, bob):
             program.close()
-    finally:
-        server.kill()

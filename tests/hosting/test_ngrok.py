@@ -15,7 +15,8 @@ import sys
 from pathlib import Path
 
 from tests.conftest import ROOT
-from tests.support.operated import CLEAN, operate, refused
+from tests.support.forked import environment
+from tests.support.operated import operate, refused
 from tests.support.people import JSON, PEOPLE, registration
 
 STAND_IN = """
@@ -57,10 +58,10 @@ def test_ngrok_cannot_be_combined_with_another_address_or_certificate(tmp_path: 
 
 def test_the_public_address_is_shown_with_a_qr_code_and_its_proxy_is_trusted(tmp_path: Path) -> None:
     (tmp_path / "ngrok.py").write_text(STAND_IN)
-    environment = {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}", "NGROK_AUTHTOKEN": "2abc"}
+    settings = {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}", "EZDMS_DATA_DIR": str(tmp_path / "data")}
     process = subprocess.Popen(
         [sys.executable, "-m", "ezdms", "serve", "--port", "0", "--ngrok"],
-        env=CLEAN | environment | {"EZDMS_DATA_DIR": str(tmp_path / "data")},
+        env=environment(**settings, NGROK_AUTHTOKEN="2abc"),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

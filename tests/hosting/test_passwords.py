@@ -18,8 +18,7 @@ from tests.support.people import PEOPLE, registration
 def test_a_production_server_hashes_with_the_full_cost(tmp_path: Path, module: str, method: str) -> None:
     server = Server(tmp_path)
     server.module = module
-    server.start()
-    try:
+    with server:
         fields = registration(PEOPLE["alice"], "alice")
         answer = httpx.post(f"{server.url}/register", data=fields, headers={"Accept": "application/json"})
         assert answer.status_code == 201
@@ -28,5 +27,3 @@ def test_a_production_server_hashes_with_the_full_cost(tmp_path: Path, module: s
         assert stored.startswith(f"{method}$")
         proof = {name: fields[name] for name in ("login_id", "auth_key")}
         assert httpx.post(f"{server.url}/login", data=proof).status_code == 200
-    finally:
-        server.kill()

@@ -145,9 +145,7 @@ def test_the_data_folder_can_be_given_before_or_after_the_command(server: Server
 
 
 def test_invitations_are_links_that_work_once(tmp_path: Path) -> None:
-    server = Server(tmp_path, registration="invite", public_url="https://chat.example.org")
-    server.start()
-    try:
+    with Server(tmp_path, registration="invite", public_url="https://chat.example.org") as server:
         links = said(operate(server.data_dir, "invite", "--count", "3", "--expires", "12h")).splitlines()
         tokens = [re.fullmatch(r"https://chat\.example\.org/#invite=([\w-]{22})", link)[1] for link in links]  # type: ignore[index]
         assert len(set(tokens)) == 3
@@ -158,8 +156,6 @@ def test_invitations_are_links_that_work_once(tmp_path: Path) -> None:
         assert Program.registers(server, "bob", invitation=tokens[1]) == 403
         alice.close()
         assert tokens[1] not in server.log.read_text()
-    finally:
-        server.kill()
 
 
 def test_invitations_to_an_open_or_local_server_come_with_a_note(server: Server) -> None:
@@ -207,11 +203,9 @@ def test_the_operator_socket_is_private_at_any_folder_depth(tmp_path: Path) -> N
     deep = tmp_path / ("d" * 60) / ("e" * 60)
     server = Server(tmp_path)
     server.data_dir = deep
-    server.start()
-    try:
+    with server:
         channel = deep / "operator.sock"
         assert stat.S_IMODE(channel.stat().st_mode) == 0o600
         assert json.loads(said(operate(deep, "users", "--json"))) == []
-    finally:
         assert server.stop() == 0
     assert not channel.exists()

@@ -16,13 +16,18 @@ from tests.conftest import ROOT
 from tests.support.dynamic import USER, readable_by_all
 
 CLEAN = {name: value for name, value in os.environ.items() if not name.startswith(("EZDMS_", "PIP_", "PYTHONPATH"))}
-SET_UP = '. "$0/bin/lib.sh"; environment "$1" "$2"'
+SET_UP = 'environment "$1" "$2"'
+
+
+def shell(script: str, *words: str | Path) -> list[str]:
+    """A command that runs this with bin/lib.sh. `words` are $1, $2 and so on."""
+    return ["bash", "-euo", "pipefail", "-c", f'. "$0/bin/lib.sh"; {script}', str(ROOT), *map(str, words)]
 
 
 def start(folder: Path, lock: Path, **environment: str) -> subprocess.Popen[str]:
     """Set up `folder` from `lock` in a process group of its own, so that all of it can be killed."""
     return subprocess.Popen(
-        ["bash", "-euo", "pipefail", "-c", SET_UP, str(ROOT), str(folder), str(lock)],
+        shell(SET_UP, folder, lock),
         env=CLEAN | environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -63,8 +68,7 @@ def made(folder: Path, lock: Path) -> Path:
 
 def is_current(folder: Path, lock: Path) -> bool:
     """Whether the next start uses the environment as it is."""
-    shell = ["bash", "-euo", "pipefail", "-c", '. "$0/bin/lib.sh"; is_current "$1" "$2"', str(ROOT), str(folder)]
-    return subprocess.run([*shell, str(lock)], check=False).returncode == 0
+    return subprocess.run(shell('is_current "$1" "$2"', folder, lock), check=False).returncode == 0
 
 
 def test_a_killed_setup_is_repeated_by_one_of_two_concurrent_starts(folder: Path, lock: Path) -> None:
@@ -109,9 +113,15 @@ def test_an_environment_without_its_python_is_rebuilt(made: Path, lock: Path) ->
 
 def by_another_user(folder: Path, lock: Path) -> str:
     """What someone is told for whom this folder cannot be set up."""
-    shell = ["bash", "-euo", "pipefail", "-c", SET_UP, str(ROOT), str(folder), str(lock)]
     done = subprocess.run(
-        shell, env=CLEAN, capture_output=True, text=True, check=False, user=USER, group=USER, extra_groups=[]
+        shell(SET_UP, folder, lock),
+        env=CLEAN,
+        capture_output=True,
+        text=True,
+        check=False,
+        user=USER,
+        group=USER,
+        extra_groups=[],
     )
     assert (done.returncode, done.stdout) == (1, "")
     assert len(done.stderr.splitlines()) == 1  # no message of the shell or of Python
@@ -135,16 +145,8 @@ def test_a_checkout_that_cannot_be_written_is_explained_with_what_works_instead(
 def test_root_is_told_that_the_checkouts_owner_could_change_what_root_runs() -> None:
     with readable_by_all() as folder:
         os.chown(folder, USER, USER)
-        shell = [
-            "bash",
-            "-euo",
-            "pipefail",
-            "-c",
-            '. "$0/bin/lib.sh"; check_writable "$1"',
-            str(ROOT),
-            f"{folder}/.venv",
-        ]
-        done = subprocess.run(shell, env=CLEAN, capture_output=True, text=True, check=True)
+        check = shell('check_writable "$1"', folder / ".venv")
+        done = subprocess.run(check, env=CLEAN, capture_output=True, text=True, check=True)
         assert f"Note: {ROOT} belongs to {USER}, who can change what you run as root." in done.stderr
 
 
@@ -168,11 +170,9 @@ def on(system: str, machine: str, tmp_path: Path, lock: Path) -> tuple[int, str]
     """Set up on a machine that names itself like this, with a Python that only answers questions."""
     programs = tmp_path / "programs"
     fake(programs, "uname", f'case "$1" in -s) echo {system};; -m) echo {machine};; esac')
-    shell = [f'. "$0/bin/lib.sh"; check_platform "{sys.executable}"', str(ROOT)]
     path = f"{programs}:{os.environ['PATH']}"
-    done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", *shell], env=CLEAN | {"PATH": path}, capture_output=True, check=False
-    )
+    check = shell('check_platform "$1"', sys.executable)
+    done = subprocess.run(check, env=CLEAN | {"PATH": path}, capture_output=True, check=False)
     if done.returncode:  # then neither does a start
         code, said = end(start(tmp_path / "environment", lock, PATH=path))
         assert (code, said) == (1, done.stderr.decode())

@@ -18,10 +18,10 @@ from ezdms.client import Client
 from ezdms.protocol import envelope
 from ezdms.store import schema
 from tests.conftest import ROOT, Server
-from tests.support.operated import CLEAN
+from tests.support.forked import environment
 
 DUMPS = sorted((ROOT / "tests" / "upgrades").glob("schema_*.sql"), key=lambda path: int(path.stem[7:]))
-HERE = CLEAN | {"PYTHONPATH": str(ROOT)}
+HERE = environment()
 OPEN = """
 import asyncio, sys
 from pathlib import Path
@@ -91,8 +91,7 @@ async def test_an_upgrade_keeps_all_data(dump: Path, tmp_path: Path) -> None:
     server = Server(tmp_path)
     known = restore_dump(dump, server.data_dir)
     _, before = state(server.data_dir / "ezdms.db")
-    server.start()
-    try:
+    with server:
         clients = [await Client.login(server.url, known[f"{n} pin"], home=tmp_path / n) for n in ("alice", "bob")]
         for client in clients:
             contact = (await client.contacts())[0]
@@ -110,7 +109,6 @@ async def test_an_upgrade_keeps_all_data(dump: Path, tmp_path: Path) -> None:
         async with httpx.AsyncClient() as http:
             still = await http.get(f"{server.url}/sessions", headers=headers)
         assert [one["current"] for one in still.json()].count(True) == 1  # existing sessions still work
-    finally:
         assert server.stop() == 0
     applied, after = state(server.data_dir / "ezdms.db")
     assert applied == list(range(1, NEWEST + 1))
@@ -127,7 +125,10 @@ def test_an_interrupted_upgrade_is_finished_by_the_next_start(dump: Path, tmp_pa
         restore_dump(dump, path.parent)
         started, before = state(path)
         process = subprocess.Popen(
-            [sys.executable, "-c", OPEN, str(path)], env=HERE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            [sys.executable, "-c", OPEN, str(path)],
+            env=HERE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
         )
         assert process.stdout is not None
         process.stdout.readline()  # imports are done: now it opens the database

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from quart import Quart
 
-from ezdms.app import create_app
 from ezdms.protocol.encoding import b64u_encode
-from ezdms.settings import Settings
-from tests.conftest import NO_LIMITS
 from tests.http.test_accounts import count
 from tests.http.test_leaving import leave
-from tests.http.test_quota import size, usage
 from tests.http.test_sessions import HTML, execute, stored_bytes
 from tests.support.people import PEOPLE, Person
+from tests.support.usage import ROOM, size, usage
 from tests.websocket.test_live import joined, listening
 from tests.websocket.test_sending import say
 
@@ -241,17 +237,6 @@ async def test_the_page_gets_an_emptied_row_as_a_row_without_content(
     assert target["message_id"] in emptied
     for name in ("gone", "replace", "expire", "mark"):
         assert name not in html
-
-
-ROOM = 8000  # bytes: two short messages, but not three
-
-
-@pytest.fixture
-async def small(tmp_path: Path) -> AsyncIterator[Quart]:
-    """The app with a small quota for each account."""
-    app = create_app(Settings(data_dir=tmp_path / "small", **NO_LIMITS | {"quota_account": ROOM}))
-    async with app.test_app():
-        yield app
 
 
 async def test_a_change_is_taken_over_quota_if_it_is_not_larger_than_what_it_empties(small: Quart) -> None:

@@ -20,10 +20,10 @@ from tests.conftest import NO_LIMITS
 from tests.http.test_changes import is_found, own, rows, sent
 from tests.http.test_leaving import leave
 from tests.http.test_marks import hide, marked
-from tests.http.test_quota import size, usage
 from tests.http.test_sessions import execute, stored_bytes
 from tests.support.people import PEOPLE, Person
 from tests.support.someone import until
+from tests.support.usage import size, usage
 
 Later = Callable[[float], Any]
 

@@ -17,8 +17,8 @@ from ezdms.db import now
 from ezdms.models import message
 from tests.http.test_changes import rows
 from tests.http.test_marks import hide, marked
-from tests.http.test_quota import usage
 from tests.support.people import Person
+from tests.support.usage import usage
 
 RETENTION = 3  # days
 STEPS = 60
@@ -52,34 +52,16 @@ class World:
         for module in (message, sweeping):
             monkeypatch.setattr(module, "now", lambda: self.clock)
 
-    async def send(self, author: Person, **body: Any) -> tuple[dict[str, Any], Text]:
+    async def send(self, author: Person, **body: Any) -> Text:
         """Send a message of any kind, as a client does."""
         other = next(one for one in self.people if one is not author)
-        n = len(author.sent) + 1
-        sealed = crypto.seal_message(
-            author.keys,
-            other.keys.ik,
-            other.keys.spki,
-            n=n,
-            p=author.sent[-1].hash if author.sent else "",
-            a=(0, ""),
-            ts=self.clock,
-            **body,
-        )
-        author.sent.append(sealed)
-        self.lives[sealed.hash] = body.get("x", 0)
-        kind, fields = body.get("kind", "text"), {name: getattr(sealed, name) for name in ("message_id", "n", "hash")}
-        copies = {name: getattr(sealed, name) for name in ("content_for_a", "content_for_b")}
-        about = body["text"][:22] if kind == "delete" else body.get("reference", ("",))[0] if kind == "edit" else ""
-        beside = {
-            "conversation_id": self.conversation_id,
-            "suite": 1,
-            "expires_in": body.get("x", 0),
-            "replaces": about,
-        }
-        response = await author.post("/send_message", fields | copies | beside)
+        fields = author.seal(other, ts=self.clock, **body)
+        kind, text, x = body.get("kind", "text"), body["text"], body.get("x", 0)
+        about = text[:22] if kind == "delete" else body.get("reference", ("",))[0] if kind == "edit" else ""
+        response = await author.post("/send_message", fields | {"expires_in": x, "replaces": about})
         assert response.status_code == 201, await response.get_data()
-        return fields, Text(author, sealed.message_id, sealed.hash, body["text"], body.get("x", 0), self.clock)
+        self.lives[fields["hash"]] = x
+        return Text(author, fields["message_id"], fields["hash"], text, x, self.clock)
 
     async def facts(self, person: Person) -> list[Fact]:
         """The rows as a client judges them that has seen everything."""
@@ -170,7 +152,7 @@ async def test_rows_of_an_honest_server_prove_why_they_are_empty(
         ]
         if act == "text" or not living:
             x = dice.choice([0, 60, 60, 3600])
-            world.texts.append((await world.send(author, text=f"text {step}", x=x))[1])
+            world.texts.append(await world.send(author, text=f"text {step}", x=x))
         elif act == "hide":
             text = dice.choice(living)
             fields = {"message_id": text.id, "hash": text.hash}

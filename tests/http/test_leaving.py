@@ -22,6 +22,7 @@ from tests.http.test_enumeration import face
 from tests.http.test_pins import UNKNOWN_PIN, enter, noise, proof
 from tests.http.test_sessions import AT_ONCE, HTML, execute, is_logged_in, log_in, stored_bytes
 from tests.support.people import PEOPLE, Person
+from tests.support.usage import usage
 from tests.support.vaults import noise_vault
 from tests.websocket.test_live import closed_with, listening
 
@@ -258,12 +259,6 @@ def rows_per_write(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return changed
 
 
-async def usage(app: Quart, person: Person) -> int:
-    """Bytes of messages that count for this person."""
-    (row,) = await execute(app, "SELECT message_bytes FROM usage WHERE user_id = :id", id=person.user_id)
-    return int(row["message_bytes"])
-
-
 @pytest.mark.parametrize("has_left", [False, True])
 async def test_a_large_account_is_erased_in_many_small_writes(
     app: Quart, alice: Person, bob: Person, eve: Person, rows_per_write: list[int], has_left: bool
@@ -274,7 +269,7 @@ async def test_a_large_account_is_erased_in_many_small_writes(
         await alice.send(bob, f"to Bob {number}")
         await bob.send(alice, f"from Bob {number}")
         await eve.send(alice, f"from Eve {number}")
-    both_copies = await usage(app, bob)
+    both_copies = (await usage(app, bob)).message_bytes
     if has_left:
         assert await leave(bob) == 204
         rows_per_write.clear()
@@ -287,7 +282,7 @@ async def test_a_large_account_is_erased_in_many_small_writes(
     assert all(row["a"] + row["b"] == 1 for row in kept)
     assert len(await eve.texts(alice)) == 7
     if not has_left:
-        assert await usage(app, bob) == both_copies // 2
+        assert (await usage(app, bob)).message_bytes == both_copies // 2
         assert len(await bob.texts(alice)) == 14
 
 

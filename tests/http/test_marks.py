@@ -12,9 +12,9 @@ from ezdms.protocol.encoding import b64u_encode
 from tests.http.test_accounts import count
 from tests.http.test_changes import UNKNOWN, is_found, own, rows, sent
 from tests.http.test_leaving import leave
-from tests.http.test_quota import size, usage
 from tests.http.test_sessions import execute, stored_bytes
 from tests.support.people import PEOPLE, Person
+from tests.support.usage import size, usage
 
 
 def marked(person: Person, conversation_id: str, fields: dict[str, Any]) -> dict[str, Any]:

@@ -3,44 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
-from typing import Any
 
 import pytest
 from quart import Quart
 
-from ezdms.app import create_app
-from ezdms.db import Database
-from ezdms.models.usage import Usage, select_usage
-from ezdms.settings import Settings
-from tests.conftest import NO_LIMITS
+from ezdms.models.usage import Usage
 from tests.http.test_leaving import leave
 from tests.http.test_sessions import execute
 from tests.support.people import PEOPLE, Person
+from tests.support.usage import ROOM, size, usage
 from tests.websocket.test_live import listening
 from tests.websocket.test_sending import say
-
-STORED = """SELECT u.user_id,
-        COALESCE(SUM(COALESCE(LENGTH(m.sealed_a), 0) + COALESCE(LENGTH(m.sealed_b), 0)), 0) AS size
-    FROM users u LEFT JOIN messages m ON m.sender_id = u.user_id WHERE u.left_at IS NULL GROUP BY u.user_id"""
-
-
-async def usage(app: Quart, person: Person) -> Usage:
-    """What is counted for the person; for every user, it must equal what is stored."""
-    counted = await execute(
-        app, "SELECT user_id, message_bytes AS size FROM usage JOIN users USING (user_id) WHERE left_at IS NULL"
-    )
-    assert sorted(counted, key=str) == sorted(await execute(app, STORED), key=str)
-    database: Database = app.extensions["ezdms.database"]
-    found = await database.read(select_usage, user_id=person.user_id)
-    assert found is not None
-    return found
-
-
-def size(fields: dict[str, Any]) -> int:
-    """The size of both copies in bytes."""
-    return len(fields["content_for_a"]) + len(fields["content_for_b"])
 
 
 async def test_both_copies_count_toward_the_senders_quota(app: Quart, alice: Person, bob: Person) -> None:
@@ -76,17 +49,6 @@ async def test_erased_copies_no_longer_count(app: Quart, alice: Person, bob: Per
     assert await leave(eve) == 204
     assert (await usage(app, bob)).message_bytes == before // 2
     assert await execute(app, "SELECT * FROM usage WHERE user_id <> :id AND message_bytes > 0", id=bob.user_id) == []
-
-
-ROOM = 8000  # bytes: room for two short messages, but not three
-
-
-@pytest.fixture
-async def small(tmp_path: Path) -> AsyncIterator[Quart]:
-    """The app with a small quota for each account."""
-    app = create_app(Settings(data_dir=tmp_path / "small", **NO_LIMITS | {"quota_account": ROOM}))
-    async with app.test_app():
-        yield app
 
 
 @pytest.fixture

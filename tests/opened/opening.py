@@ -13,9 +13,9 @@ import httpx
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ezdms import crypto
-from tests.support.forked import run
+from tests.support.forked import environment, run
 from tests.support.people import PEOPLE, registration
-from tests.support.started import Started, environment
+from tests.support.started import Started
 
 ANNOUNCED = re.compile(r"The page of EZ-DMS \S+ for (\S+) is at ((http://127\.0\.0\.1:([0-9]+))/open/([\w-]{43}))\n")
 BY_SCRIPT = {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"}

@@ -13,8 +13,8 @@ from typing import Any
 
 import httpx
 
-from tests.support.forked import run
-from tests.support.started import Started, environment
+from tests.support.forked import environment, run
+from tests.support.started import Started
 
 Row = dict[str, Any]
 

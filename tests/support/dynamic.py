@@ -9,7 +9,6 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import import_module
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -17,8 +16,6 @@ from ezdms.cli import main
 from tests.conftest import ROOT, Server, skip_or_fail
 from tests.support import cheap
 
-# What is imported later than this module. Python itself may be in root's home, which the other user cannot read.
-LATE = ("encodings.utf_8_sig",)
 USER = 61184  # the first of those that systemd gives to DynamicUser; it has no name here
 
 
@@ -57,8 +54,6 @@ def readable_by_all() -> Iterator[Path]:
 
 
 if __name__ == "__main__":
-    for name in LATE:
-        import_module(name)
     os.setgroups([])
     os.setgid(USER)
     os.setuid(USER)

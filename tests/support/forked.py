@@ -26,12 +26,13 @@ from typing import Any, NoReturn
 ROOT = Path(__file__).parents[2]
 PR_SET_CHILD_SUBREAPER = 36  # prctl(2): orphaned descendants become children of this process
 LARGEST = 1 << 20  # bytes per request
-# What is imported on first use.
+# What is imported on first use. Python may be in root's home, which another user (dynamic.py) cannot read by then.
 LAZY = (
     "anyio._backends._asyncio",
     "certifi",
     "encodings.idna",
     "encodings.unicode_escape",
+    "encodings.utf_8_sig",
     "httpcore",
     "websockets.asyncio.client",
 )
@@ -59,6 +60,12 @@ class Forked(subprocess.Popen[Any]):
             _adopt(False)  # orphans of browsers are not waited for here
         self._child_created = True
         self._close_pipe_fds(*pipes)  # type: ignore[attr-defined]
+
+
+def environment(**settings: str) -> dict[str, str]:
+    """This process's own, without the developer's settings but with these, for a program of this checkout."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("EZDMS_")}
+    return clean | {"PYTHONPATH": str(ROOT)} | settings
 
 
 def launch(*words: str, module: str = "ezdms", python: str = "", **given: Any) -> subprocess.Popen[str]:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from pathlib import Path
 
-from tests.conftest import ROOT
-from tests.support.forked import run
-
-CLEAN = {name: value for name, value in os.environ.items() if not name.startswith("EZDMS_")}
+from tests.support.forked import environment, run
 
 
-def operate(data_dir: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def operate(data_dir: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
     """Run `ezdms ARGUMENTS` for this data folder."""
-    return run(*arguments, env=CLEAN | {"PYTHONPATH": str(ROOT), "EZDMS_DATA_DIR": str(data_dir)} | environment)
+    return run(*arguments, env=environment(**{"EZDMS_DATA_DIR": str(data_dir)} | settings))
 
 
 def said(done: subprocess.CompletedProcess[str]) -> str:

@@ -81,7 +81,9 @@ class Writer:
         self.keys = keys
         self.sent: list[crypto.SealedMessage] = []
 
-    def seal(self, other: Writer, text: str, n: int | None = None) -> dict[str, Any]:
+    def seal(
+        self, other: Writer, text: str, n: int | None = None, *, ts: int = 1_790_000_000_000, **body: Any
+    ) -> dict[str, Any]:
         """The fields of POST /send_message for the next message."""
         number = n or len(self.sent) + 1
         sealed = crypto.seal_message(
@@ -91,8 +93,9 @@ class Writer:
             n=number,
             p="" if number == 1 else (self.sent[-1].hash if self.sent else b64u_encode(bytes(32))),
             a=(0, ""),
-            ts=1_790_000_000_000,
+            ts=ts,
             text=text,
+            **body,
         )
         self.sent.append(sealed)
         return {

@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-from tests.conftest import ROOT
-from tests.support.forked import launch
-
-
-def environment() -> dict[str, str]:
-    """The environment, without the developer's own settings."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("EZDMS_")}
-    return clean | {"PYTHONPATH": str(ROOT)}
+from tests.support.forked import environment, launch
 
 
 class Started:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import random
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -14,7 +11,8 @@ import pytest
 from ezdms.client import live
 from ezdms.client.live import Bell
 from ezdms.client.transport import Transport
-from tests.conftest import ROOT, Server, skip_or_fail
+from tests.conftest import ROOT, Server
+from tests.support.node import run_node
 from tests.support.relay import Relay
 from tests.support.served import Program
 
@@ -50,12 +48,7 @@ console.log(JSON.stringify(pauses));
 
 def of_the_page() -> list[list[float]]:
     """Seconds that 500 pages wait, whose random numbers are spread evenly: after no, two, three and 50 failed tries."""
-    node = shutil.which("node")
-    if node is None:
-        skip_or_fail("node is missing: run bin/test on a machine with node")
-    asked = [str(node), "--input-type=module", "-e", PAUSES % ROOT]
-    told = subprocess.run(asked, capture_output=True, text=True, timeout=60, check=True)
-    return [[ms / 1000 for ms in pauses] for pauses in json.loads(told.stdout)]
+    return [[ms / 1000 for ms in pauses] for pauses in run_node("--input-type=module", "-e", PAUSES % ROOT)]
 
 
 def of_the_python_client(monkeypatch: pytest.MonkeyPatch) -> list[list[float]]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any, cast
 
@@ -23,6 +21,7 @@ from ezdms import crypto
 from ezdms.protocol import envelope
 from ezdms.protocol.encoding import b64u_decode, b64u_encode
 from tests.conftest import skip_or_fail
+from tests.support.node import run_node
 from tests.support.people import PEOPLE
 
 ALICE, BOB = PEOPLE["alice"], PEOPLE["bob"]
@@ -95,18 +94,9 @@ def test_we_open_what_jwcrypto_seals() -> None:
 
 def ask_jose(question: dict[str, Any]) -> dict[str, str]:
     """Ask npm's jose one question."""
-    node, packages = shutil.which("node"), os.environ.get("NODE_PACKAGES", "")
-    if node is None or not (Path(packages) / "node_modules" / "jose").is_dir():
+    if not (Path(os.environ.get("NODE_PACKAGES", "")) / "node_modules" / "jose").is_dir():
         skip_or_fail("npm's jose is missing: run bin/test on a machine with node and npm")
-    asked = subprocess.run(
-        [str(node), str(Path(__file__).with_name("jose_oracle.mjs"))],
-        input=json.dumps(question) + "\n",
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
-    return cast(dict[str, str], json.loads(asked.stdout))
+    return cast(dict[str, str], run_node(Path(__file__).with_name("jose_oracle.mjs"), given=question))
 
 
 def test_npm_jose_opens_our_envelope_and_verifies_our_signature() -> None:

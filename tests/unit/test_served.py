@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import json
 import random
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,7 +15,8 @@ from ezdms.client.served import DAY, HOUR, MOST, build_of, doubts, is_news, merg
 from ezdms.release import digest_of
 from ezdms.views import assets
 from ezdms.views.shells import shells
-from tests.conftest import ROOT, skip_or_fail
+from tests.conftest import ROOT
+from tests.support.node import run_node
 
 NOW = 1_790_000_000_000
 A, B = "A" * 43, "B" * 43
@@ -53,12 +51,8 @@ ODD: list[Any] = [
 
 def ask_twin(questions: list[tuple[str, Any]]) -> list[Any]:
     """What served.js answers."""
-    node = shutil.which("node")
-    if node is None:
-        skip_or_fail("node is missing: run bin/test on a machine with node")
-    words = [str(node), str(Path(__file__).with_name("served_oracle.mjs")), str(ROOT / "ezdms/static/js/served.js")]
-    asked = subprocess.run(words, input=json.dumps(questions), capture_output=True, text=True, timeout=60, check=True)
-    return cast(list[Any], json.loads(asked.stdout))
+    oracle = Path(__file__).with_name("served_oracle.mjs")
+    return cast(list[Any], run_node(oracle, ROOT / "ezdms" / "static" / "js" / "served.js", given=questions))
 
 
 def some_builds(random_: random.Random) -> Any:

@@ -8,8 +8,6 @@ from __future__ import annotations
 import base64
 import json
 import random
-import shutil
-import subprocess
 from collections import Counter
 from collections.abc import Iterable
 from contextlib import suppress
@@ -24,7 +22,8 @@ from ezdms.client.answers import Row
 from ezdms.client.receiving import open_row
 from ezdms.protocol import envelope
 from ezdms.protocol.encoding import b64u_decode, b64u_encode
-from tests.conftest import ROOT, skip_or_fail
+from tests.conftest import ROOT
+from tests.support.node import run_node
 from tests.support.people import KINDS, PEOPLE, load_vectors
 
 ALICE, BOB = PEOPLE["alice"], PEOPLE["bob"]
@@ -35,22 +34,8 @@ FILE = {"id": ID, "key": HASH, "size": 5, "hash": HASH, "name": "a b", "type": "
 
 def ask_twin(questions: list[tuple[str, Any]]) -> list[Any]:
     """What crypto.js answers."""
-    node = shutil.which("node")
-    if node is None:
-        skip_or_fail("node is missing: run bin/test on a machine with node")
-    asked = subprocess.run(
-        [
-            str(node),
-            str(Path(__file__).with_name("twin_oracle.mjs")),
-            str(ROOT / "ezdms" / "static" / "js" / "crypto.js"),
-        ],
-        input=json.dumps(questions),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-    )
-    return cast(list[Any], json.loads(asked.stdout))
+    oracle = Path(__file__).with_name("twin_oracle.mjs")
+    return cast(list[Any], run_node(oracle, ROOT / "ezdms" / "static" / "js" / "crypto.js", given=questions))
 
 
 def honest(**content: Any) -> bytes:

@@ -24,8 +24,8 @@ from ezdms.verify.report import CANNOT_PROVE
 from ezdms.views import assets
 from tests.conftest import ROOT, Server
 from tests.support import forked
+from tests.support.forked import environment
 from tests.support.nginx import make_certificate, nginx_before
-from tests.support.operated import CLEAN
 from tests.support.reports import names, said
 
 
@@ -59,12 +59,8 @@ async def test_the_bare_server_passes_on_localhost(shared_server: Server) -> Non
 
 @pytest.mark.parametrize("registration", ["invite", "closed"])
 async def test_a_server_with_a_name_a_notice_and_limited_registration_passes(tmp_path: Path, registration: str) -> None:
-    server = Server(tmp_path, server_name="Chess <club>", notice="Ask “Ada” & co.", registration=registration)
-    server.start()
-    try:
+    with Server(tmp_path, server_name="Chess <club>", notice="Ask “Ada” & co.", registration=registration) as server:
         report = await verify(server.url, register=True)
-    finally:
-        server.kill()
     assert (names(report, FAILED), names(report, WARNING)) == (set(), {"tls", "cookie"}), report.findings
     assert said(report, "register") == "Refused with 403, as a malformed registration must be; no cookie."
     assert "no new accounts" in said(report, "cookie")
@@ -117,12 +113,8 @@ async def test_the_server_behind_nginx_passes(tmp_path: Path) -> None:
 
 
 async def test_checks_blocked_by_a_rate_limit_are_reported_as_skipped(tmp_path: Path) -> None:
-    server = Server(tmp_path, limit_login="2/minute", limit_register="1/minute")
-    server.start()
-    try:
+    with Server(tmp_path, limit_login="2/minute", limit_register="1/minute") as server:
         first, second = await verify(server.url), await verify(server.url, register=True)
-    finally:
-        server.kill()
     assert (first.verdict, names(first, WARNING)) == ("passed", {"tls"})
     assert (second.verdict, names(second, WARNING)) == ("passed", {"tls", "kinds", "login", "register", "cookie"})
     assert said(second, "login") == "Not checked: too many requests from here. Try again in a minute."
@@ -140,7 +132,7 @@ def test_a_server_of_another_release_is_checked_against_its_signed_manifest(tmp_
     )
     with (newer / "ezdms" / "static" / "js" / "vault.js").open("a") as script:
         script.write("// newer\n")
-    there: dict[str, Any] = {"cwd": newer, "env": CLEAN | {"PYTHONPATH": str(newer)}}
+    there: dict[str, Any] = {"cwd": newer, "env": environment(PYTHONPATH=str(newer))}
     ezdms = [sys.executable, "-m", "ezdms"]
     key, manifest = tmp_path / "key", tmp_path / "manifest"
     subprocess.run([*ezdms, "release-key", str(key)], check=True, capture_output=True, **there)
@@ -171,8 +163,8 @@ def test_a_server_of_another_release_is_checked_against_its_signed_manifest(tmp_
 
 
 def test_the_command_prints_a_table_a_verdict_and_its_limitations(shared_server: Server) -> None:
-    for environment in ({}, {"NO_COLOR": "1"}):
-        done = run(shared_server.url, **environment)
+    for settings in ({}, {"NO_COLOR": "1"}):
+        done = run(shared_server.url, **settings)
         assert (done.returncode, done.stderr) == (0, "")
         assert "\x1b" not in done.stdout
         assert re.search(r"^ok +pages +The pages at 8 addresses are the release's, byte", done.stdout, re.MULTILINE)

@@ -29,12 +29,8 @@ async def test_a_certificate_must_match_the_host_and_not_expire_soon(
     tmp_path: Path, host: str, days: int, status: str, words: str
 ) -> None:
     certificate = make_certificate(tmp_path, host, days=days)
-    server = Server(tmp_path, certfile=str(certificate.certfile), keyfile=str(certificate.keyfile))
-    server.start()
-    try:
+    with Server(tmp_path, certfile=str(certificate.certfile), keyfile=str(certificate.keyfile)) as server:
         report = await verify(server.url, cafile=certificate.certfile)
-    finally:
-        server.kill()
     name = "answer" if status == FAILED else "certificate"
     assert name in names(report, status)
     assert words in said(report, name)

@@ -58,9 +58,7 @@ def push(raw: socket.socket, content: bytes) -> int:
 
 
 def test_frames_over_the_rate_limit_wait_in_the_network(tmp_path: Path) -> None:
-    server = Server(tmp_path, limit_frame="10/second")
-    server.start()
-    try:
+    with Server(tmp_path, limit_frame="10/second") as server:
         with closing(Program(server, "alice")) as alice, open_socket(server, alice.token) as raw:
             before = memory(server)
             assert push(raw, wish("leave", "0" * 24, more="A" * 3_900) * 100) < IN_THE_NETWORK
@@ -69,8 +67,6 @@ def test_frames_over_the_rate_limit_wait_in_the_network(tmp_path: Path) -> None:
             take(raw)  # ends although the server has not read everything
         assert stops_at_once(server)
         assert server.complaints() == ""
-    finally:
-        server.kill()
 
 
 def test_unlimited_frames_are_handled_one_by_one_without_buffering(server: Server, alice: Program) -> None:

@@ -212,8 +212,7 @@ class Stage:
     async def is_in_or_logs_in(self) -> None:
         """Open the conversation, with the Login PIN if the browser has logged out."""
         await expect(self.page.locator("#login-pin, message-thread").first).to_be_visible()
-        if await self.page.locator("#login-pin").count():
-            await self.alice.logs_in()
+        await self.is_logged_in()
         await self.opens()
 
     async def is_listening(self) -> None:

@@ -37,24 +37,19 @@ def logins_are_cheap() -> Iterator[None]:
 @pytest.fixture(scope="package")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("world")
-    server = Server(folder)
-    server.start()
-    try:
-        with Wire(server.url) as wire:
-            alice, bob, carol, twin = (
-                Someone.register(wire, name, folder / home)
-                for name, home in (("alice", "alice"), ("bob", "bob"), ("carol", "carol"), ("bob", "twin"))
-            )
-            for other in (bob, carol):
-                assert alice.run("add", other.search_pin).code == 0
-                assert alice.run("send", other.name, "hello").code == 0
-            assert bob.run("send", "alice", "one").code == 0
-            assert carol.run("send", "alice", "hi").code == 0
-            for other in (bob, carol):
-                alice.do(lambda client, other=other: all_new(client, where(alice, other)))  # type: ignore[misc]
-            yield World(wire, alice, bob, carol, twin)
-    finally:
-        server.kill()
+    with Server(folder) as server, Wire(server.url) as wire:
+        alice, bob, carol, twin = (
+            Someone.register(wire, name, folder / home)
+            for name, home in (("alice", "alice"), ("bob", "bob"), ("carol", "carol"), ("bob", "twin"))
+        )
+        for other in (bob, carol):
+            assert alice.run("add", other.search_pin).code == 0
+            assert alice.run("send", other.name, "hello").code == 0
+        assert bob.run("send", "alice", "one").code == 0
+        assert carol.run("send", "alice", "hi").code == 0
+        for other in (bob, carol):
+            alice.do(lambda client, other=other: all_new(client, where(alice, other)))  # type: ignore[misc]
+        yield World(wire, alice, bob, carol, twin)
 
 
 @pytest.fixture
@@ -92,3 +87,9 @@ def judy_at_home(world: World, tmp_path_factory: pytest.TempPathFactory) -> Some
 @pytest.fixture
 def script(world: World, judy_at_home: Someone, tmp_path: Path) -> Script:
     return Script(judy_at_home.copy(tmp_path), world.bob)
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands believe that they run in a terminal."""
+    monkeypatch.setattr("click.testing._NamedTextIOWrapper.isatty", lambda self: True, raising=False)

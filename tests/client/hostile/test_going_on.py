@@ -22,8 +22,7 @@ LOCKED = 5
 
 
 @pytest.fixture
-def in_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("click.testing._NamedTextIOWrapper.isatty", lambda self: True, raising=False)
+def in_a_terminal(terminal: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ezdms.commands.client.printing.columns", lambda: 10_000)  # no line is wrapped
 
 

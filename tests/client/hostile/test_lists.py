@@ -183,9 +183,8 @@ def test_a_link_verifies_a_contact_only_if_it_came_from_them(world: World, anna:
     ("typed", "trust"), [("y\n", "Verified by Search PIN"), ("n\n", "Added by link, not verified")]
 )
 def test_a_terminal_user_is_asked_who_gave_them_the_link(
-    world: World, anna: Someone, wire: Wire, monkeypatch: pytest.MonkeyPatch, typed: str, trust: str
+    world: World, anna: Someone, wire: Wire, terminal: None, typed: str, trust: str
 ) -> None:
-    monkeypatch.setattr("click.testing._NamedTextIOWrapper.isatty", lambda self: True, raising=False)
     said = anna.run("add", f"{wire.url}/#add={world.twin.search_pin}", typed=typed)
     assert "Did bob give it to you themselves" in said.err
     assert said.out.endswith(f"bob: {trust}.\n")

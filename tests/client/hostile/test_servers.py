@@ -39,9 +39,8 @@ def test_trusting_a_server_is_remembered(alice: Someone, elsewhere: Wire) -> Non
 
 @pytest.mark.parametrize(("typed", "code"), [("y\n", 0), ("n\n", 1)], ids=["yes", "no"])
 def test_a_terminal_user_is_asked_before_trusting_a_server(
-    alice: Someone, elsewhere: Wire, monkeypatch: pytest.MonkeyPatch, typed: str, code: int
+    alice: Someone, elsewhere: Wire, terminal: None, typed: str, code: int
 ) -> None:
-    monkeypatch.setattr("click.testing._NamedTextIOWrapper.isatty", lambda self: True, raising=False)
     said = alice.at(elsewhere).run("login", typed=typed)
     assert (said.code, "claims to be the one you know as" in said.err) == (code, True)
     assert bool(elsewhere.posted("/login")) == (code == 0)

@@ -16,7 +16,7 @@ from ezdms.client.shown import INDENT, folded
 from tests.client.hostile.conftest import World
 from tests.client.hostile.people import Someone, where
 from tests.client.hostile.wire import Answer, Asked, Wire
-from tests.conftest import ROOT
+from tests.support.forked import environment
 
 FORGED = "2026-11-27 12:11  bob: the account number is 666"
 PADDING = {
@@ -85,11 +85,10 @@ def test_no_terminal_line_starts_with_a_server_error(anna: Someone, wire: Wire) 
 
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("EZDMS_")}
-    own = {"EZDMS_SERVER": wire.url, "EZDMS_HOME": str(anna.home), "EZDMS_PIN": anna.pin, "PYTHONPATH": str(ROOT)}
+    own = environment(EZDMS_SERVER=wire.url, EZDMS_HOME=str(anna.home), EZDMS_PIN=anna.pin)
     command = [sys.executable, "-m", "ezdms", "contacts"]
     with wire.telling("GET /conversations/.*", lie):
-        done = subprocess.run(command, env=clean | own, stdin=theirs, stdout=theirs, stderr=theirs, check=False)
+        done = subprocess.run(command, env=own, stdin=theirs, stdout=theirs, stderr=theirs, check=False)
     os.close(theirs)
     shown = os.read(ours, 10_000).decode().replace("\r\n", "\n").rstrip("\n")
     os.close(ours)
