@@ -25,7 +25,7 @@ COMMANDS = {  # name → module:function, in the order of the help
     "add": "ezdms.commands.client.talk:add",
     "send": "ezdms.commands.client.talk:send",
     "read": "ezdms.commands.client.talk:read",
-    "chat": "ezdms.commands.client.talk:chat",
+    "chat": "ezdms.commands.client.chatting:chat",
     "listen": "ezdms.commands.client.talk:listen",
     "outbox": "ezdms.commands.client.outbox:outbox",
     "continue-anyway": "ezdms.commands.client.going_on:continue_anyway",

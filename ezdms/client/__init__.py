@@ -9,6 +9,7 @@ It imports no server modules; it shares only the protocol with them (docs/protoc
 
 from ezdms.client.client import Client
 from ezdms.client.contacts import Contact
+from ezdms.client.conversation import Conversation
 from ezdms.client.errors import (
     BadAnswer,
     ClientError,
@@ -28,6 +29,7 @@ __all__ = [
     "Client",
     "ClientError",
     "Contact",
+    "Conversation",
     "Event",
     "Loaded",
     "Message",

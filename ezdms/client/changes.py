@@ -241,8 +241,8 @@ def _show(changes: _Changes, at: int, now: int, otherwise: State) -> Shown | Non
     return Shown(REMOVED.get(row.reason, otherwise))
 
 
-def next_e(rows: Iterable[Fact], side: str, target: tuple[str, str]) -> str:
-    """`e` of the next edit or deletion of this message by its sender, who has loaded everything from it on.
+def earlier_changes(rows: Iterable[Fact], side: str, target: tuple[str, str]) -> list[str]:
+    """The hashes of the edits and deletions of this message by its sender, who has loaded everything from it on.
 
     Of rows without content only proven ones count, so that a server cannot make the sender sign that another message
     was an edit.
@@ -250,9 +250,14 @@ def next_e(rows: Iterable[Fact], side: str, target: tuple[str, str]) -> str:
     changes = _Changes([*rows])
     at = changes.at.get((side, *target))
     if at is None:
-        return ""
+        return []
     proven, earlier = changes.proven(at), changes.earlier(at, LARGEST_INTEGER + 1)
-    return crypto.changes_hash(row.hash for row in earlier if not row.is_empty or row.place in proven)
+    return [row.hash for row in earlier if not row.is_empty or row.place in proven]
+
+
+def next_e(rows: Iterable[Fact], side: str, target: tuple[str, str]) -> str:
+    """`e` of the next edit or deletion of this message by its sender."""
+    return crypto.changes_hash(earlier_changes(rows, side, target))
 
 
 def refusal(kind: str, target: Shown | None, *, is_own: bool, created_at: int, now: int) -> str:

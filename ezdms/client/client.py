@@ -6,10 +6,11 @@ from collections.abc import AsyncGenerator, Collection
 from contextlib import aclosing
 
 from ezdms import crypto
-from ezdms.client import account as accounts
 from ezdms.client import answers, links
+from ezdms.client.acting import Acting
 from ezdms.client.contacts import Contact
-from ezdms.client.entering import Entered, conversation_of
+from ezdms.client.conversation import Conversation
+from ezdms.client.entering import conversation_of
 from ezdms.client.errors import ClientError, SessionEnded
 from ezdms.client.live import Bell
 from ezdms.client.loaded import Loaded
@@ -17,7 +18,7 @@ from ezdms.client.message import Event, Message
 from ezdms.protocol.encoding import b64u_decode
 
 
-class Client(Entered):
+class Client(Acting):
     """Create it with `enter`, `register`, `login` or `open`. Use it in `async with`, or call `close`."""
 
     # ---- Contacts ----
@@ -56,6 +57,10 @@ class Client(Entered):
         await self._conversations.verify(contact.conversation_id, "search-pin")
         await self.contacts()
 
+    async def conversation(self, contact: Contact | str) -> Conversation:
+        """The conversation with a contact."""
+        return Conversation(self, await self._conversations.roster.find(conversation_of(contact)))
+
     def safety_number(self, contact: Contact) -> str:
         """60 digits, the same for both people."""
         return crypto.safety_number(self.keys.fp, crypto.fingerprint(contact.ik))
@@ -85,26 +90,6 @@ class Client(Entered):
 
     # ---- Messages ----
 
-    async def send(self, contact: Contact | str, text: str) -> str:
-        """Send a text to a contact or conversation id. Returns the message's id once the server has it.
-
-        It is sent exactly once, even if responses, connections or this process are lost. Raises crypto.Refused for an
-        invalid text, crypto.Alarm while there is an alarm, ServerError or Unreachable. If it is in `waiting` then, it
-        stays queued and is sent before the next one.
-        """
-        return await self._send(conversation_of(contact), text)
-
-    async def _send(self, where: str, text: str, answered: str | None = None) -> str:
-        text = crypto.clean_text(text)
-        crypto.check_text(text)
-        person = await self._conversations.roster.find(where)
-        async with self._locks[where]:
-            self._conversations.refuse_alarms(person)
-            await self._conversations.roster.pin(where)
-            message_id = self._outbox.add(person, text, accounts.now(), answered)
-            await self._outbox.flush(person)
-        return message_id
-
     async def answer(self, message: Message, text: str) -> str | None:
         """Reply to the conversation that a message came from, for programs that must keep running: if sending fails,
         logs a warning and returns None.
@@ -122,7 +107,7 @@ class Client(Entered):
                 message_id = earlier.pop(0)
                 await self.flush(where)
                 return message_id
-            return await self._send(where, text, message.message_id)
+            return await self._send_text(where, text, answered=message.message_id)
         except SessionEnded:
             raise
         except (ClientError, crypto.ProtocolError) as error:

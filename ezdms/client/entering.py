@@ -36,7 +36,8 @@ class Entered:
         self.keys = keys
         self._transport = transport
         self._conversations = Conversations(state, transport, keys)
-        self._outbox = Outbox(state, transport, keys, self._conversations.alarms, self._conversations.hearing)
+        alarms, hearing = self._conversations.alarms, self._conversations.hearing
+        self._outbox = Outbox(state, transport, keys, alarms, hearing, self._conversations.earlier)
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._witness = Witness(state, transport.server, self._conversations.vault)
         self._listener = Listener(self._conversations, self._witness)
@@ -189,6 +190,8 @@ class Entered:
     async def _flush_what_was_left(self) -> None:
         """Send queued messages of an earlier run. Those blocked by an alarm or refused by the server stay queued; every
         run logs a warning until they are sent or discarded."""
+        with suppress(ClientError, crypto.ProtocolError):  # tried again the next time
+            await self._conversations.send_marks()
         for where in dict.fromkeys(item["conversation_id"] for item in self.state.values["outbox"]):
             try:
                 await self.flush(where)
@@ -209,6 +212,16 @@ class Entered:
             with suppress(ClientError, crypto.ProtocolError):
                 contact = await self._conversations.roster.find(where)
             self._outbox.discard(message.message_id, contact)
+
+    async def send_again(self, message: Waiting) -> None:
+        """Send a queued message as a new one, with the time of now. It may have been sent before (`is_stale`); then it
+        is there twice. Raises like `flush`."""
+        where = message.conversation_id
+        person = await self._conversations.roster.find(where)
+        async with self._locks[where]:
+            self._conversations.refuse_alarms(person)
+            self._outbox.renew(message.message_id, person)
+            await self._outbox.flush(person)
 
     async def flush(self, contact: Contact | str) -> None:
         """Send the queued messages of a conversation. `open` does this for those of an earlier run."""

@@ -7,8 +7,9 @@ from dataclasses import replace
 from ezdms import crypto
 from ezdms.client.answers import Row
 from ezdms.client.changes import target_of
+from ezdms.client.changing import Changing
 from ezdms.client.contacts import Contact
-from ezdms.client.history import PAGE, PAGES_BACK, History
+from ezdms.client.history import PAGE, PAGES_BACK
 from ezdms.client.judging import SIDES, Judge, Judged
 from ezdms.client.message import Event, Happening, Message
 from ezdms.client.receiving import Opened, open_row
@@ -23,7 +24,7 @@ MOST_AHEAD = 5000  # rows after an empty one, when searching for what proves it
 HAPPENED: dict[str | None, Happening] = {"edit": "edited", "delete": "deleted", "react": "reacted", "timer": "timer"}
 
 
-class Happenings(History):
+class Happenings(Changing):
     """What happens in the conversations of one account."""
 
     def __init__(self, state: State, transport: Transport, keys: crypto.Keys) -> None:

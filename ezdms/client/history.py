@@ -129,8 +129,9 @@ class History:
         )
 
     async def rows(self, where: str, limit: int, **within: int) -> list[Row]:
-        """One page as the server sends it: `after` or `before` a seq."""
+        """One page as the server sends it: `after` or `before` a seq; with `peek` 1, nothing is marked as read."""
         answer = await self._transport.get(f"/messages/{where}", largest=LARGEST_LIST, limit=limit, **within)
+        within.pop("peek", None)
         return answers.read_page(answer, limit=limit, **within)
 
     async def rows_after(self, where: str, seq: int, limit: int) -> AsyncIterator[Row]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -16,8 +17,7 @@ from ezdms.client.witness import Witness
 
 HEADS_EVERY = 2.0  # seconds between stores of the read position
 TRY_AGAIN = 5.0  # seconds before a failed fetch is retried
-EXPIRY = "expiry"  # rings when a message disappears; no conversation id has this form
-LONGEST_WAIT = 60.0  # seconds; a clock can be set
+LONGEST_WAIT = 60.0  # seconds
 MOST_REPORTED = 1000  # warnings remembered, so that each is logged once
 log = logging.getLogger(__name__)
 
@@ -31,13 +31,36 @@ class Listener:
         self._reported: set[tuple[str, str]] = set()
 
     async def events(self, bell: Bell, only: str | None = None) -> AsyncGenerator[Event, None]:
-        """Each event once, as the bell rings; with `only`, those of one conversation. Raises SessionEnded."""
+        """Each event once, as the bell rings; with `only`, those of one conversation. Raises SessionEnded.
+
+        Messages disappear at their time, even while a request waits for a server that does not answer.
+        """
+        news = self._news(bell, only)
+        step: asyncio.Future[Event] | None = None
+        try:
+            while True:
+                if self._conversations.next_expiry() is None:
+                    yield await anext(news)
+                    continue
+                step = asyncio.ensure_future(anext(news))
+                while not step.done():
+                    await asyncio.wait({step}, timeout=self._until_expiry())
+                    for event in self._conversations.expired(now()):
+                        yield event
+                yield step.result()
+        finally:
+            if step is not None:
+                step.cancel()
+                await asyncio.gather(step, return_exceptions=True)
+            await news.aclose()
+
+    def _until_expiry(self) -> float | None:
+        """Seconds until the next delivered message disappears, at most LONGEST_WAIT: clocks can be set."""
+        due = self._conversations.next_expiry()
+        return None if due is None else min(max(0, due - now()) / 1000, LONGEST_WAIT)
+
+    async def _news(self, bell: Bell, only: str | None) -> AsyncGenerator[Event, None]:
         async for news in bell:
-            for event in self._conversations.expired(now()):
-                yield event
-            if news == EXPIRY:
-                self._ring_at_expiry(bell)
-                continue
             self._witness.begin(now())  # in the background, so that a slow page delays no message
             for where in [news] if news else await self._all(bell):
                 if only not in (None, where):
@@ -45,7 +68,6 @@ class Listener:
                 async with aclosing(self._catch_up(where, bell)) as events:
                     async for event in events:
                         yield event
-            self._ring_at_expiry(bell)
             await self._conversations.vault.push_what_is_new(every=HEADS_EVERY)
 
     def report(self, where: str, sentence: str, *, is_printed: bool = False) -> None:
@@ -69,12 +91,6 @@ class Listener:
             self.report("", str(error))
             bell.ring_later(None, TRY_AGAIN)
             return []
-
-    def _ring_at_expiry(self, bell: Bell) -> None:
-        """Wake up when the next delivered message disappears, also without a connection."""
-        due = self._conversations.next_expiry()
-        if due is not None:
-            bell.ring_later(EXPIRY, min(max(0, due - now()) / 1000, LONGEST_WAIT))
 
     async def _catch_up(self, where: str, bell: Bell) -> AsyncGenerator[Event, None]:
         try:

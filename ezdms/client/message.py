@@ -7,7 +7,7 @@ from typing import Any, Literal, Protocol
 
 Place = Literal["ok", "gap", "late", "crossed"]
 Happening = Literal["message", "edited", "deleted", "reacted", "timer", "expired", "delivered", "read", "typing"]
-FAILED = ("unverified", "unsupported")
+NOT_TOLD = ("hash", "lifetime", "actions")  # to programs
 WHOLE = ("text", "edited", "timer", "change")  # states without a failure
 
 
@@ -83,11 +83,12 @@ class Message:
     answers: Quote | None = None
     reactions: dict[str, str] = field(default_factory=dict, hash=False)
     hash: str = field(default="", repr=False)
+    lifetime: int = field(default=0, repr=False)
     actions: Actions | None = field(default=None, repr=False, compare=False)
 
     def as_json(self) -> dict[str, Any]:
         """The members for programs (docs/command-line.md)."""
-        members = {one.name: getattr(self, one.name) for one in fields(self) if one.name not in ("hash", "actions")}
+        members = {one.name: getattr(self, one.name) for one in fields(self) if one.name not in NOT_TOLD}
         quote = self.answers
         if quote is not None:
             members["answers"] = {one.name: getattr(quote, one.name) for one in fields(quote)}

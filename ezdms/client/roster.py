@@ -96,7 +96,10 @@ class Roster:
         place = self._state.place(where)
         if last_seq < place.get("seq", 0):
             at = {side: link for side, link in place.get("at", {}).items() if link[2] <= last_seq}
-            self._state.note(where, seq=last_seq, seen=last_seq, at=at)
+            timer = place.get("timer", [0, 0])
+            self._state.note(
+                where, seq=last_seq, seen=last_seq, looked=0, at=at, timer=timer if timer[0] <= last_seq else [0, 0]
+            )
 
     def _look_back(self, line: Line, place: dict[str, Any]) -> None:
         """Begin an alarm if the list ends before a message that was verified here, unless the user accepted that on

@@ -185,6 +185,11 @@ class Thread:
         found = [one for one in known if (one.fact.side, one.fact.hash) == (side, reference[1])]
         return next((one for one in found if one.fact.kind is not None), found[0] if found else None)
 
+    def of_id(self, side: str, message_id: str) -> Entry | None:
+        """The message of this side with this id, if it is loaded."""
+        found = [one for one in self._by_id.get(message_id, []) if one.fact.side == side]
+        return next((one for one in found if one.fact.kind is not None), found[0] if found else None)
+
     def messages(self, proofs: Proofs, *, after: int = 0, before: int | None = None) -> list[Message]:
         """What the rows show, oldest first. `after`, `before`: only messages between these seqs."""
         low = bisect_right(self._entries, after, key=lambda one: one.seq)
@@ -223,6 +228,8 @@ class Thread:
             elif entries[at].message.state != "unverified" or view.state not in UNPROVEN:
                 edit, quote = edits.get((fact.side, view.by)), _quote(fact, view, facts, views)
                 message = _with_view(entries[at].message, view, edit, quote)
+                content = edit if fact.kind is None and edit is not None else fact
+                message = replace(message, lifetime=content.x)
             if message is not None:
                 found.append(message)
         return found

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from ezdms import crypto
-from ezdms.commands.client.talk import _not_sent
+from ezdms.commands.client.chatting import _not_sent
 from tests.conftest import Server
 from tests.support.forked import environment, launch, run
 
@@ -160,6 +160,61 @@ def test_a_line_typed_in_a_chat_stands_once_in_the_terminal(typist: Typist, tmp_
     assert typist.shown.count("hi bob") == 1
     assert typist.shown.count("xxxxx") == 501 // 5
     assert "(you): hi bob" in run("read", "bob", env=typist.environment).stdout
+
+
+def test_messages_are_changed_in_a_chat_by_their_number(typist: Typist, tmp_path: Path) -> None:
+    (tmp_path / "pin").write_text(crypto.new_login_pin())
+    bob = typist.environment | {"EZDMS_HOME": str(tmp_path / "bob"), "EZDMS_PIN_FILE": str(tmp_path / "pin")}
+    assert run("register", "bob", env=bob).returncode == 0
+    search_pin = re.findall(r"Search PIN: (\S+)", typist.shown)[0]
+    for text in ("shall we meet?", "when?"):
+        assert run("send", search_pin, text, env=bob).returncode == 0
+    typist.environment["EZDMS_PIN"] = login_pin(typist)
+    typist.shown = ""
+    typist.start("chat", "bob")
+    typist.sees("#1  ")
+    typist.sees("bob: when?")
+    typist.types("/react 👍")
+    typist.sees("bob: when?\n  👍 (you)")
+    typist.types("/reply #1 yse, at //eight")
+    typist.types("/edit yes, at eight")
+    typist.sees("(you): yes, at eight\n  In reply to bob: “shall we meet?”")
+    for typed, said in (
+        ("/edit", "Not sent: Write a text after the command."),
+        ("/edit #99 x", "Not sent: There is no message #99 here."),
+        ("/delete #1", "Not sent: Only the person who sent a message can edit it or delete it for both."),
+        ("/dleete", "Not sent: There is no command /dleete."),
+        ("/react x", "Not sent: Expected one emoji."),
+        ("/timer soon", "Not sent: Write a time such as"),
+        ("/timer 4s", "Not sent: Expected 0 or 5 to 31536000 seconds."),
+        ("/timer 1h", "(you): [Messages disappear 1 hour after they are sent, read or not.]"),
+        ("/timer", "Messages disappear 1 hour after they are sent"),
+        ("/help", "/hide [#N]"),
+        ("/hide #1", "You deleted the message for yourself."),
+        ("//bin", "//bin"),
+        ("/list", "(you): /bin"),
+        ("/delete", "(you): [Message deleted]"),
+    ):
+        typist.types(typed)
+        typist.sees(said, 2 if typed == "/timer" else 1)
+    os.write(typist._ours, b"\x04")
+    assert typist.ends() == 0
+    read = run("read", "alice", env=bob).stdout
+    assert "bob: shall we meet?" not in read  # his own messages are "(you)"
+    for line in (
+        "(you): shall we meet?",
+        "(you): when?\n  👍 alice",
+        "alice: yes, at eight",
+        "alice: [Message deleted]",
+    ):
+        assert line in read
+    assert "yse" not in read
+    export = run("export", "--to", str(tmp_path / "out"), "bob", env=typist.environment)
+    assert export.returncode == 0
+    (page,) = (tmp_path / "out").glob("*.html")
+    assert "[You deleted this message for yourself.]" in page.read_text()
+    assert "👍 (you)" in page.read_text()
+    assert "yse" not in "".join(path.read_text() for path in (tmp_path / "out").iterdir())
 
 
 def test_a_failed_line_is_quoted_if_others_were_typed_meanwhile() -> None:

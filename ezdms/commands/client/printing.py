@@ -72,9 +72,10 @@ def says(text: str, *, err: bool = False) -> None:
     click.echo(folded(shown, columns()) if stream.isatty() else shown, err=err)
 
 
-def says_message(message: Message) -> None:
-    """Print a message for people. Wraps in pipes too, so that its sender cannot choose where a terminal line begins."""
-    click.echo(folded(printable(line_of(message)), columns()))
+def says_message(message: Message, number: int | None = None) -> None:
+    """Print a message for people, with its number in a chat. Wraps in pipes too, so that its sender cannot choose where
+    a terminal line begins."""
+    click.echo(folded(printable(line_of(message, number)), columns()))
 
 
 def says_event(event: Event) -> None:
@@ -92,16 +93,18 @@ def trust(contact: Contact) -> str:
     return TRUST.get(contact.verified, "Not verified")
 
 
-def line_of(message: Message) -> str:
+def line_of(message: Message, number: int | None = None) -> str:
     """A message for people. Continuation lines are indented, so that none can pass for another message; says_message
-    wraps long ones. The quote and the reactions have lines of their own, indented less."""
+    wraps long ones. The quote and the reactions have lines of their own, indented less. `number`: its name in a chat.
+    """
     note = NOTES.get(message.place)
     when = time_of(message.created_at)
     if message.signed_at is not None and crypto.is_time_off(message.signed_at, message.created_at):
         when = f"{when} (signed: {time_of(message.signed_at)})"
     if message.edited_at is not None:
         when = f"{when} (edited: {time_of(message.edited_at)})"
-    line = f"{when}  {who_of(message, message.is_own)}: {indented(printable(text_of(message)))}"
+    called = "" if number is None else f"#{number}  "
+    line = f"{called}{when}  {who_of(message, message.is_own)}: {indented(printable(text_of(message)))}"
     reactions = "  ".join(f"{emoji} {who_of(message, side == 'own')}" for side, emoji in message.reactions.items())
     alarm = message.alarm and f"ALARM: {message.alarm}"
     return "\n".join(filter(None, [note, line, _quote_of(message), reactions and BESIDE + reactions, alarm]))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ezdms.client import Client, Message
-from ezdms.commands.client import talk
+from ezdms.commands.client import chatting
 from tests.client.hostile.conftest import World
 from tests.client.hostile.people import Someone, all_new, where
 from tests.client.hostile.wire import Answer, Asked, Wire
@@ -39,7 +39,7 @@ class Printed(list[Message]):
 @pytest.fixture
 def heard(monkeypatch: pytest.MonkeyPatch) -> Printed:
     heard = Printed()
-    monkeypatch.setattr(talk, "says_message", heard.print)
+    monkeypatch.setattr(chatting, "says_message", heard.print)
     return heard
 
 
@@ -55,7 +55,7 @@ def chats(anna: Someone, bob: Someone, wire: Wire, heard: Printed, lie: Callable
         contact = next(one for one in await client.contacts() if one.conversation_id == conversation)
         with wire.telling(f"GET /messages/{conversation}", first_page):
             page = await client.history(contact, limit=20)
-        printing = asyncio.create_task(talk._print_new(client, contact, page))
+        printing = asyncio.create_task(chatting._print_new(client, contact, page))
         await asyncio.to_thread(bob.do, lambda other: other.send(conversation, "the meeting is cancelled"))
         async with asyncio.timeout(30):
             await heard.is_over.wait()
