@@ -14,6 +14,7 @@ from ezdms.models.signal import replace_signal
 from ezdms.problem import Problem
 from ezdms.protocol.encoding import EnvelopeError
 from ezdms.protocol.envelope import key_id_of_signal
+from ezdms.views import fragments
 
 RELAYED = ""  # typing: never stored
 SLOTS = (RELAYED, "delivered", "read")
@@ -53,7 +54,7 @@ async def signal(database: Database, hub: Hub[Event], draft: Draft, sender_id: s
     relayed = {"sender_id": sender_id, **{name: getattr(draft, name) for name in FIELDS}}
     if draft.slot != RELAYED:
         await database.write(replace_signal, **relayed)
-    frame = json.dumps({"event": "signal", **relayed})
+    as_json = json.dumps({"event": "signal", **relayed})
+    as_html = fragments.signal_arrived(draft.conversation_id, draft)
     for mailbox in hub.mailboxes(partner.user_id):
-        if mailbox.takes_json:
-            mailbox.put(frame)
+        mailbox.put(as_json if mailbox.takes_json else as_html)

@@ -1,4 +1,4 @@
-"""Relays the page's WebSocket: the server's frames to the page, the page's three commands to the server. Text only."""
+"""Relays the page's WebSocket: the server's frames to the page, the page's four commands to the server. Text only."""
 
 from __future__ import annotations
 
@@ -17,7 +17,12 @@ from ezdms.edge.quart_asgi import SocketGone
 from ezdms.opened.remote import proof
 
 LARGEST_FRAME = 128 * 1024  # bytes from the server
-LARGEST_WISH = 1024  # bytes from the page
+LARGEST_WISH = 4096  # bytes from the page
+COMMANDS = {  # with their members; "ping" has none
+    "join": {"event", "conversation_id"},
+    "leave": {"event", "conversation_id"},
+    "signal": {"event", "conversation_id", "slot", "sealed"},
+}
 WITHIN = 10.0  # seconds for the server to accept or close the socket
 GONE, MALFORMED, LOST, ENDED = 1000, 1003, 1011, 4000  # ENDED is our own (RFC 6455, 7.4.2)
 SESSION_ENDED = 1008
@@ -88,7 +93,7 @@ async def _to_page(far: ClientConnection) -> int:
 
 
 async def _to_server(far: ClientConnection) -> int:
-    """Relay the page's commands: join or leave a conversation, or ask for an answer."""
+    """Relay the page's commands: join or leave a conversation, send a signal, or ask for an answer."""
     while True:
         try:
             wish = read_wish(await websocket.receive())
@@ -111,9 +116,9 @@ def read_wish(frame: str | bytes) -> str | None:
         return None
     if members == {"event": "ping"}:
         return json.dumps(members)
-    if not isinstance(members, dict) or set(members) != {"event", "conversation_id"}:
+    if not isinstance(members, dict) or not all(isinstance(value, str) for value in members.values()):
         return None
-    event, where = members["event"], members["conversation_id"]
-    if event not in ("join", "leave") or not isinstance(where, str) or not CONVERSATION.fullmatch(where):
+    expected = COMMANDS.get(members.get("event", ""))
+    if expected is None or set(members) != expected or not CONVERSATION.fullmatch(members["conversation_id"]):
         return None
     return json.dumps(members)

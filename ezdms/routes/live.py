@@ -118,7 +118,7 @@ async def _read_frames(mailbox: Mailbox[Event], session: Session, as_json: bool)
             event = pick_fields(members, ("event",))["event"]
             if event == "send_message" and as_json:
                 await outgoing.send(members)
-            elif event == "signal" and as_json:
+            elif event == "signal":
                 await _signal(mailbox, session, members)
             elif event == "join":
                 await _join(mailbox, session, _conversation_id(members), as_json)
@@ -133,7 +133,7 @@ async def _read_frames(mailbox: Mailbox[Event], session: Session, as_json: bool)
 
 
 async def _signal(mailbox: Mailbox[Event], session: Session, members: list[tuple[str, Any]]) -> None:
-    """Relay a signal, like POST /signal and counted with it. A refused one gets an error."""
+    """Relay a signal, like POST /signal and counted with it. A program gets an error if it is refused."""
     conversation_id = _conversation_id(members)
     try:
         seconds = context.limiter().count("signals.send_signal", session.user_id)
@@ -142,6 +142,8 @@ async def _signal(mailbox: Mailbox[Event], session: Session, members: list[tuple
         draft = parse_signal(pick_fields(members, FIELDS))
         await signal(context.database(), context.hub(), draft, session.user_id)
     except (Problem, Unavailable) as error:
+        if not mailbox.takes_json:
+            return  # a page does not repeat what is sent this way
         problem = error if isinstance(error, Problem) else again_later(error)
         refused = {"event": "error", "message_id": None, "conversation_id": conversation_id[:LONGEST_ID]}
         mailbox.put(json.dumps(refused | problem.as_json()))

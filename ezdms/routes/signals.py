@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from quart import Blueprint, Response, jsonify
+from quart import Blueprint, Response
 
 from ezdms.actions.send import no_conversation
 from ezdms.actions.signaling import FIELDS, parse_signal, signal
 from ezdms.models.signal import select_signals
+from ezdms.views import fragments
 from ezdms.web import context
+from ezdms.web.answers import answer
 from ezdms.web.bodies import read_fields
 from ezdms.web.limits import by_account, limited
 
@@ -33,4 +35,4 @@ async def list_signals(conversation_id: str) -> Response:
     )
     if found is None:
         raise no_conversation()
-    return jsonify([asdict(one) for one in found])
+    return answer([asdict(one) for one in found], lambda: fragments.signal_list(conversation_id, found))

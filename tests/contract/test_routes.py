@@ -35,7 +35,7 @@ PUBLIC = PAGES | {
     "GET /static/<path:filename>",
 }
 HTML = {"Accept": "text/html"}
-JSON_ONLY = {"GET /ping", "GET /deployment", "GET /signals/<conversation_id>"}
+JSON_ONLY = {"GET /ping", "GET /deployment"}
 
 
 def routes() -> Iterator[tuple[str, str, str]]:

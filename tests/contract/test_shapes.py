@@ -11,6 +11,7 @@ import pytest
 from ezdms.models.conversation import Conversation, Line
 from ezdms.models.message import Message
 from ezdms.models.session import Device, Session
+from ezdms.models.signal import Signal
 from ezdms.views import fragments
 from ezdms.views.shells import shells
 from tests.conftest import ROOT
@@ -103,6 +104,7 @@ def rendered() -> list[str]:
     gone = Message(
         WHERE, "N" * 22, 3, "P" * 22, 0, 1, 1, KEY, None, 60, "M" * 22, "hidden", "e.e." + "A" * 86, "F" * 22
     )
+    typing = Signal("P" * 22, "", "sealed", 0)
     return [
         fragments.device_list(session, devices),
         fragments.conversation_list([here, left]),
@@ -115,6 +117,8 @@ def rendered() -> list[str]:
         fragments.conversation_changed(line),
         fragments.conversation_changed(line, own, "U" * 22),
         fragments.conversation_changed(here),
+        fragments.signal_arrived(WHERE, typing),
+        fragments.signal_list(WHERE, [typing, Signal("P" * 22, "read", "sealed", 0)]),
     ]
 
 
@@ -136,5 +140,10 @@ def test_every_fragment_has_the_shape_that_the_page_accepts() -> None:
 
 def test_every_fragment_that_a_page_accepts_is_covered() -> None:
     names = {path.stem for path in FRAGMENTS} - FOR_PROGRAMS
-    called = {"message", "message_preview", *re.findall(r"fragments\.(\w+)\(", Path(__file__).read_text("utf-8"))}
+    called = {
+        "message",
+        "message_preview",
+        "signal",
+        *re.findall(r"fragments\.(\w+)\(", Path(__file__).read_text("utf-8")),
+    }
     assert names == called

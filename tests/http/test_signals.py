@@ -93,7 +93,6 @@ async def test_signals_go_to_all_programs_of_the_other_and_to_nobody_else(
     async with (
         listening(bob) as one,
         listening(bob) as two,
-        listening(bob, as_json=False) as page,
         listening(alice) as own,
         listening(alice) as sender,
         listening(eve) as outsider,
@@ -104,7 +103,7 @@ async def test_signals_go_to_all_programs_of_the_other_and_to_nobody_else(
             await sender.connection.send(json.dumps({"event": "signal"} | fields))
             expected = {"event": "signal", "sender_id": alice.user_id} | fields
             assert await one.next() == await two.next() == expected
-        for socket in (own, sender, outsider, page):
+        for socket in (own, sender, outsider):
             assert await is_quiet(socket)
     assert [row["slot"] for row in await stored(bob, conversation)] == ["delivered", "read"]
 
@@ -195,13 +194,6 @@ async def test_a_frame_without_a_conversation_closes_the_socket(alice: Person, f
     async with listening(alice) as socket:
         await socket.connection.send(frame)
         assert await closed_with(socket) == 1003
-
-
-async def test_a_page_cannot_signal_over_its_socket_yet(alice: Person, bob: Person, conversation: str) -> None:
-    async with listening(alice, as_json=False) as socket:
-        await socket.connection.send(json.dumps({"event": "signal"} | signal(alice, bob, "read")))
-        assert await closed_with(socket) == 1003
-    assert await stored(bob, conversation) == []
 
 
 async def test_signals_are_limited_per_account_by_post_and_socket_together(tmp_path: Path) -> None:

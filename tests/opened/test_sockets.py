@@ -14,8 +14,9 @@ import pytest
 import websockets
 from websockets.asyncio.client import ClientConnection, connect
 
+from ezdms import crypto
 from tests.browser.lies.liar import Liar
-from tests.browser.lies.peers import Peer
+from tests.browser.lies.peers import Peer, milliseconds
 from tests.conftest import Server
 from tests.opened.opening import Opening, Visit, newcomer, run_open
 from tests.support.nginx import make_certificate
@@ -47,8 +48,9 @@ async def closed_with(socket: ClientConnection) -> int:
                 return closed.rcvd.code if closed.rcvd else 1006
 
 
-async def test_frames_are_forwarded_in_both_directions(fooled: Visit, truth: Server) -> None:
-    account = await fooled.registers(newcomer(), "alice")
+async def test_frames_are_forwarded_in_both_directions(fooled: Visit, truth: Server, liar: Liar) -> None:
+    keys = newcomer()
+    account = await fooled.registers(keys, "alice")
     bob = await Peer.arrives(truth)
     where = await bob.starts_with(account["search_pin"])
     async with socket_of(fooled) as socket, asyncio.timeout(20):
@@ -59,6 +61,10 @@ async def test_frames_are_forwarded_in_both_directions(fooled: Visit, truth: Ser
             pass
         await socket.send('{"event":"ping"}')
         assert await socket.recv() == '{"event":"pong"}'
+        typing = crypto.seal_signal(keys, bob.keys.ik, bob.keys.spki, kind="typing", m=(0, ""), ts=milliseconds())
+        frame = json.dumps({"event": "signal", "conversation_id": where, "slot": "", "sealed": typing})
+        await socket.send(frame)
+        await until(lambda: f"FRAME {frame}" in liar.heard)
     await bob.leaves()
 
 
@@ -98,6 +104,12 @@ INVALID: list[str | bytes] = [
     '{"event":"join","conversation_id":"x"}',
     '{"event":"join","conversation_id":"000000000000000000000000","more":1}',
     '{"event":["join"],"conversation_id":"000000000000000000000000"}',
+    '{"event":"signal","conversation_id":"000000000000000000000000"}',
+    '{"event":"signal","conversation_id":"000000000000000000000000","slot":"","sealed":1}',
+    '{"event":"signal","conversation_id":"000000000000000000000000","slot":"","sealed":"x","more":"x"}',
+    '{"event":"signal","conversation_id":"x","slot":"","sealed":"x"}',
+    '{"event":"join","conversation_id":"000000000000000000000000","slot":"","sealed":"x"}',
+    '{"event":"send_message","conversation_id":"000000000000000000000000","slot":"","sealed":"x"}',
     '{"event":"ping","conversation_id":"000000000000000000000000"}',
     '{"event":"ping","more":1}',
     '{"event":"pong"}',

@@ -22,6 +22,7 @@ const isJws = matches(/^[\w-]{1,128}\.[\w-]{1,8000}\.[\w-]{86}$/);
 const isGone = matches(/^(replaced|expired|hidden|blocked|retention)$/);
 const isAddress = matches(/^[0-9a-fA-F.:]{0,45}$/);
 const isJwe = matches(/^[\w-]{1,256}\.[\w-]{342}\.[\w-]{16}\.[\w-]{1,100000}\.[\w-]{22}$/);
+const isSignal = matches(/^[\w-]{126}\.[\w-]{342}\.[\w-]{16}\.[\w-]{1103}\.[\w-]{22}$/);
 const BROWSER = "Edge|Opera|Samsung Internet|Firefox|Chrome|Safari";
 const SYSTEM = "iPhone|iPad|Android|ChromeOS|Windows|Mac|Linux";
 const isDevice = matches(RegExp(`^((${BROWSER})( on (${SYSTEM}))?|Unknown browser|[A-Za-z0-9_.-]{1,40})$`));
@@ -51,6 +52,10 @@ const FRAGMENTS = {
     "data-suite": isCounter, "data-message-id": isId, "data-at": isMoment, "?data-own": isEmpty, "?data-sealed": isJwe,
     "?data-expires-in": isCounter, "?data-replaces": isId, "?data-gone": isGone, "?data-mark": isJws,
     "?data-file": isId,
+  },
+  "signal-arrived": {
+    place: "#conversations",
+    "data-conversation-id": isConversation, "data-slot": matches(/^(delivered|read)?$/), "data-sealed": isSignal,
   },
   "device-item": {
     place: "#devices",

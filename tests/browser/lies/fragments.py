@@ -9,6 +9,7 @@ from tests.browser.lies.watching import FORGED, STOLEN
 HEADER, BLOCK = "A" * 10, "A" * 342
 JWS = f"{'A' * 40}.{'A' * 300}.{'A' * 86}"
 SEALED = f"{HEADER}.{BLOCK}.{'A' * 16}.{'A' * 600}.{'A' * 22}"
+SIGNAL = f"{'A' * 126}.{BLOCK}.{'A' * 16}.{'A' * 1103}.{'A' * 22}"
 OTHER = "ABCDEFGHJKMNPQRSTVWXYZ01"  # a conversation that does not exist
 FETCH = "async (address) => (await fetch(address, { headers: { Accept: 'text/html' } })).text()"  # an honest fragment
 
@@ -49,6 +50,7 @@ HONEST: dict[str, dict[str, str]] = {
         "data-at": "1790000000000",
         "data-sealed": SEALED,
     },
+    "signal-arrived": {"data-conversation-id": OTHER, "data-slot": "read", "data-sealed": SIGNAL},
     "device-item": {
         "data-session-id": "D" * 22,
         "data-browser": "Firefox on Linux",
@@ -73,6 +75,7 @@ PLACES = {
     "older-messages": (".rows", "beforeend"),
     "conversation-item": ("#conversations", "afterbegin"),
     "message-preview": ("#conversations", "afterbegin"),
+    "signal-arrived": ("#conversations", "afterbegin"),
     "device-item": ("#devices", "innerHTML"),
 }
 
@@ -100,7 +103,16 @@ IDS = ["", "C" * 21, "C" * 23, "C" * 21 + "=", "C" * 21 + "+", "C" * 21 + "/", "
 HASHES = ["", "B" * 42, "B" * 44, "B" * 42 + "=", f"{FORGED} {'B' * 33}"]
 CONVERSATIONS = ["", OTHER[:-1], OTHER + "0", OTHER.lower(), "I" + OTHER[1:], "U" + OTHER[1:], "../" + OTHER[3:]]
 JWSES = ["", "a.b", f"{JWS}.x", JWS[:-1], JWS + "A", JWS.replace("A", "=", 1), f"{FORGED} {JWS}"]
-JWES = ["", SEALED[:-1], SEALED + ".x", SEALED.replace("A", " ", 1), SEALED.replace("A", "=", 1), FORGED]
+JWES = [
+    "",
+    SIGNAL[:-1],
+    SIGNAL.replace(".AAA", ".AAAA", 1),
+    SEALED[:-1],
+    SEALED + ".x",
+    SEALED.replace("A", " ", 1),
+    SEALED.replace("A", "=", 1),
+    FORGED,
+]
 ODD = {
     "data-seq": ["0", *NUMBERS, *TOO_LARGE],
     "data-n": ["0", "1.0", "1e3", *TOO_LARGE],
@@ -125,6 +137,7 @@ ODD = {
     "data-mark": JWSES,
     "data-file": IDS,
     "data-sealed": JWES,
+    "data-slot": ["typing", "Read", "read ", "seen", FORGED],
     "data-browser": ["", FORGED + " x", "Firefox on Nothing", "A" * 41, "Edge\n", "<b>", "Ｅｄｇｅ"],
     "data-address": ["localhost", FORGED, "1" * 46, "127.0.0.1 (you)"],
 }
@@ -187,7 +200,7 @@ def wrong_in(name: str) -> Iterator[tuple[str, str]]:
     """Yield each fault that an element of this name can have, and the faulty element."""
     honest = HONEST[name]
     for key, value in honest.items():
-        if key not in OPTIONAL:
+        if key not in OPTIONAL or name == "signal-arrived":
             yield f"{name} without {key}", element(name, {each: honest[each] for each in honest if each != key})
         for odd in ODD[key]:
             yield f"{name} {key}={odd[:24].encode('unicode_escape').decode()}", element(name, honest | {key: odd})
