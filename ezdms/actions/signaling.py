@@ -55,6 +55,6 @@ async def signal(database: Database, hub: Hub[Event], draft: Draft, sender_id: s
     if draft.slot != RELAYED:
         await database.write(replace_signal, **relayed)
     as_json = json.dumps({"event": "signal", **relayed})
-    as_html = fragments.signal_arrived(draft.conversation_id, draft)
+    as_html = fragments.signal_arrived(draft.conversation_id, draft.slot, draft.sealed)
     for mailbox in hub.mailboxes(partner.user_id):
         mailbox.put(as_json if mailbox.takes_json else as_html)

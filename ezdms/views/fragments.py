@@ -7,22 +7,12 @@ the same form). The page renders what it verified.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
 
 from ezdms.models.conversation import Conversation, Line
 from ezdms.models.message import Message
 from ezdms.models.session import Device, Session
+from ezdms.models.signal import Signal
 from ezdms.views.rendering import render
-
-
-class Sealed(Protocol):
-    """A signal, from its sender or as stored."""
-
-    @property
-    def slot(self) -> str: ...
-
-    @property
-    def sealed(self) -> str: ...
 
 
 def alert(sentence: str) -> str:
@@ -99,11 +89,12 @@ def conversation_changed(line: Line | Conversation, preview: Message | None = No
     )
 
 
-def signal_arrived(conversation_id: str, signal: Sealed) -> str:
+def signal_arrived(conversation_id: str, slot: str, sealed: str) -> str:
     """A signal of the other person, for a socket."""
+    signal = {"slot": slot, "sealed": sealed}
     return render("fragments/signal_arrived.html", conversation_id=conversation_id, signal=signal)
 
 
-def signal_list(conversation_id: str, signals: Sequence[Sealed]) -> str:
+def signal_list(conversation_id: str, signals: Sequence[Signal]) -> str:
     """The other person's receipts in a conversation."""
     return render("fragments/signal_list.html", conversation_id=conversation_id, signals=signals)

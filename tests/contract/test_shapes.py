@@ -104,7 +104,6 @@ def rendered() -> list[str]:
     gone = Message(
         WHERE, "N" * 22, 3, "P" * 22, 0, 1, 1, KEY, None, 60, "M" * 22, "hidden", "e.e." + "A" * 86, "F" * 22
     )
-    typing = Signal("P" * 22, "", "sealed", 0)
     return [
         fragments.device_list(session, devices),
         fragments.conversation_list([here, left]),
@@ -117,8 +116,8 @@ def rendered() -> list[str]:
         fragments.conversation_changed(line),
         fragments.conversation_changed(line, own, "U" * 22),
         fragments.conversation_changed(here),
-        fragments.signal_arrived(WHERE, typing),
-        fragments.signal_list(WHERE, [typing, Signal("P" * 22, "read", "sealed", 0)]),
+        fragments.signal_arrived(WHERE, "", "sealed"),
+        fragments.signal_list(WHERE, [Signal("P" * 22, "read", "sealed", 0)]),
     ]
 
 

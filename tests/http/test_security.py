@@ -15,6 +15,7 @@ from ezdms.app import create_app
 from ezdms.models.conversation import Conversation, Line
 from ezdms.models.message import Message
 from ezdms.models.session import Device, Session
+from ezdms.models.signal import Signal
 from ezdms.settings import Settings, parse_proxies
 from ezdms.views import assets, fragments, shells
 from tests.support.people import JSON, PEOPLE, Person
@@ -149,6 +150,8 @@ def hostile_pages() -> dict[str, str]:
         "message_arrived": fragments.message_arrived(message, line, "x"),
         "preview_list": fragments.preview_list([message], user_id="x"),
         "conversation_changed": fragments.conversation_changed(line, message, "x"),
+        "signal_arrived": fragments.signal_arrived(HOSTILE, HOSTILE, HOSTILE),
+        "signal_list": fragments.signal_list(HOSTILE, [Signal(HOSTILE, HOSTILE, HOSTILE, 0)]),
     }
 
 

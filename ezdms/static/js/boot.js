@@ -31,7 +31,7 @@ import { showLeft } from "./partner.js";
 import { keepSending, sendQueued } from "./queue.js";
 import { account, getStanding, whyLeft } from "./session.js";
 import { instantiate } from "./shell.js";
-import { isOpened, noteServed } from "./vault.js";
+import { isOpened, noteServed, syncVault } from "./vault.js";
 import { hasNewPin } from "./welcome-card.js";
 
 const NOT_SECURE = "This page was opened without encryption (http), so the browser switches off the functions that "
@@ -106,6 +106,7 @@ function goLive() {
     onFrame: followFrame,
     onConnect: () => {
       currentThread()?.reconnect();
+      currentThread()?.signals.reconnect();
       sendQueued();
       showList().then(followFrame).catch(() => {}); // retried after the next connect
     },
@@ -138,8 +139,9 @@ async function start() {
   else if (path in SETTINGS) showSettings(path, me);
   else showSession(me);
   try {
-    const { user_id: userId } = await getStanding();
+    const { user_id: userId, vault_version: stored } = await getStanding();
     if (userId !== me.user_id) return showFront(OTHER_ACCOUNT);
+    syncVault(stored).catch(() => {}); // a conversation says why
   } catch (error) {
     if (error.status === 401) return showEnded();
   }

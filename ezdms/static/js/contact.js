@@ -14,6 +14,7 @@ const REMEMBER_AFTER = 1000; // ms; the read position is stored once for many me
 
 export class Contact {
   #remembering;
+  #new = new Map(); // what is to be stored then
   known; // as stored (keystore.js); undefined before `load`, or if this person is new
 
   // `raise(name, sentence, goOn)` raises an alarm, `changed()` is called when something else is known.
@@ -68,9 +69,15 @@ export class Contact {
 
   hasAccepted(name) { return this.known?.accepted.includes(name) ?? false; }
 
-  // Store the last verified message of each side soon, to detect when a server later shows less.
-  remember(seen) {
+  // Store soon what is new, for example the last verified message of each side, to detect when a server later shows
+  // less. `seen(known)` returns the members that change; of those with the same `about`, the last one counts.
+  remember(seen, about = "seen") {
+    this.#new.set(about, seen);
     clearTimeout(this.#remembering);
-    this.#remembering = setTimeout(() => this.#change(seen).catch(() => {}), REMEMBER_AFTER);
+    this.#remembering = setTimeout(() => {
+      const changes = [...this.#new.values()];
+      this.#new.clear();
+      this.#change((known) => Object.assign({}, ...changes.map((change) => change(known)))).catch(() => {});
+    }, REMEMBER_AFTER);
   }
 }

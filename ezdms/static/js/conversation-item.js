@@ -9,6 +9,7 @@ import { drawable } from "./fonts.js";
 import { judgeLine, watchLine } from "./previews.js";
 import { withoutMarks } from "./sealed-text.js";
 import { instantiate } from "./shell.js";
+import { hasWritten } from "./signals.js";
 
 const LATEST = ["lastSeq", "lastAt", "unread"];
 const MOST_SHOWN = 120; // code points of a message
@@ -58,6 +59,7 @@ customElements.define("conversation-item", class extends HTMLElement {
   // `isJudged`: in the open conversation, which knows better. True if it is the newest.
   showNewest(newest, isJudged = false) {
     if (!isJudged && newest.seq < (this.#newest?.seq ?? 0)) return false;
+    if (!newest.isOwn && newest.seq > (this.#newest?.seq ?? 0)) hasWritten(this.conversation);
     this.#newest = newest;
     this.showFacts();
     return true;
@@ -81,11 +83,12 @@ customElements.define("conversation-item", class extends HTMLElement {
 
   // One line: the newest message, a draft, or that something was not sent yet.
   showLast() {
-    const { draft, unsent } = noteOf(this.conversation);
+    const { draft, unsent, isTyping } = noteOf(this.conversation);
     const { isOwn, text = "", why = "" } = this.#newest ?? {};
     let [by, words] = [isOwn ? "You" : "", text];
     if (typeof unsent === "string") [by, words] = ["Not sent yet", unsent];
     else if (draft && !isCurrent(this.conversation)) [by, words] = ["Draft", draft];
+    if (isTyping) [by, words] = ["typing…", ""];
     const said = JSON.stringify([by, words, why]);
     if (said === this.#said) return; // most lines of a long list say nothing yet
     this.#said = said;

@@ -195,6 +195,14 @@ export class Judge {
     return isGap ? NOTES.gap : "";
   }
 
+  isVerified(row) { return this.#rows.get(row)?.isVerified ?? false; }
+
+  // The hash of one's own verified message with this number, or null.
+  ownHash(n) {
+    const { hash = null, isVerified = false } = this.chains.own.rows.get(n) ?? {};
+    return isVerified ? hash : null;
+  }
+
   // The last verified message of each side, or null. changeContact keeps the later of this and the known one.
   get seen() {
     return { own: this.chains.own.last, theirs: this.chains.theirs.last };

@@ -44,6 +44,11 @@ export function unjoin(conversation) {
   if (isOpen()) socket.send(JSON.stringify({ event: "leave", conversation_id: conversation }));
 }
 
+// Send a frame, if there is a connection.
+export function sendFrame(frame) {
+  if (isOpen()) socket.send(JSON.stringify(frame));
+}
+
 function tellLost() {
   wasLost = true;
   tell(navigator.onLine ? "Connection lost. Reconnecting…" : OFFLINE);

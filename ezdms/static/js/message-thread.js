@@ -14,6 +14,7 @@ import { noteNewest } from "./previews.js";
 import { Between, Reading } from "./reading.js";
 import { Review } from "./review.js";
 import { account } from "./session.js";
+import { Signals } from "./signals.js";
 
 const NO_KEYS = "This browser no longer holds your keys. Please log out and log in again with your Login PIN.";
 const NOT_LOADED = "The server’s response does not say whose conversation this is.";
@@ -58,6 +59,7 @@ customElements.define("message-thread", class extends HTMLElement {
       draw: () => this.review(),
       settle: () => this.#settle(),
     });
+    this.signals = new Signals(this);
     const again = () => this.#opening.isBusy || this.#settle();
     this.#lookUp = new LookUp(this.querySelector(".alarm"), { again, ask: () => this.catchUp(Infinity) });
     this.ready = this.#identify().finally(() => this.#opening.begin());
@@ -72,6 +74,7 @@ customElements.define("message-thread", class extends HTMLElement {
     this.#followed = 0;
     this.#lookUp.again();
     this.querySelector("message-composer").enter();
+    this.signals.enter();
   }
 
   leave() {
@@ -243,7 +246,5 @@ customElements.define("message-thread", class extends HTMLElement {
   }
 
   // Load older pages until `isSo()` is true.
-  async loadUntil(isSo) {
-    while (!isSo() && await this.loadOlder());
-  }
+  async loadUntil(isSo) { while (!isSo() && await this.loadOlder()); }
 });

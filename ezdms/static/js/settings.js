@@ -1,4 +1,4 @@
-// The settings: a new Login PIN, deleting the account, logging out, and the appearance.
+// The settings: a new Login PIN, deleting the account, logging out, what others learn, and the appearance.
 
 import * as crypto from "./crypto.js";
 import { copyFrom, focusLater, offerDownload, onPress, onSubmit, showAlert } from "./dom.js";
@@ -7,6 +7,7 @@ import { remember, remembered } from "./keystore.js";
 import { deploymentId, postForm } from "./server.js";
 import { account, eraseAndLeave } from "./session.js";
 import { HOST } from "./shell.js";
+import { changeSettings, onSettings } from "./vault.js";
 import { offerToManager, proveSaved } from "./welcome-card.js";
 
 // <change-pin>: a new Login PIN. The keys are encrypted under it here; nothing changes until the user has saved it.
@@ -107,5 +108,19 @@ customElements.define("color-scheme", class extends HTMLElement {
   #show() {
     const chosen = remembered("scheme") || "system";
     for (const button of this.querySelectorAll("button")) button.ariaPressed = String(button.dataset.do === chosen);
+  }
+});
+
+// <signal-settings>: read receipts and typing signals, on all of the user's devices.
+customElements.define("signal-settings", class extends HTMLElement {
+  connectedCallback() {
+    const boxes = [...this.querySelectorAll("input")];
+    onSettings((settings) => boxes.forEach((box) => { box.checked = settings[box.dataset.do]; }));
+    for (const box of boxes) {
+      box.addEventListener("change", ({ isTrusted }) => {
+        const undo = () => { box.checked = !box.checked; }; // the page has said why it cannot be stored
+        if (isTrusted) changeSettings({ [box.dataset.do]: box.checked }).catch(undo);
+      });
+    }
   }
 });

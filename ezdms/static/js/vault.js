@@ -7,7 +7,7 @@
 import { setPerson } from "./conversation-list.js";
 import { hashText, openVault, ProtocolError, sealVault } from "./crypto.js";
 import { loadAccount, loadContact, loadContacts, loadVaultState, saveContact, saveVaultState } from "./keystore.js";
-import { latest, mergeRemembered } from "./remembered.js";
+import { latest, mergeRemembered, nextAt } from "./remembered.js";
 import { isNews, isTooSoon, mergeServed } from "./served.js";
 import { getJson, isNumber, isText, postForm } from "./server.js";
 import { BUILD, HOST } from "./shell.js";
@@ -73,7 +73,7 @@ async function store(me, state) {
   const version = state.version + 1;
   const vault = { ...state.more, version, contacts: await loadContacts() };
   await postForm("/vault", { version, blob: await sealVault(me, vault) }, null, "PUT");
-  await saveVaultState({ ...state, version, isDirty: false });
+  await saveState({ ...state, version, isDirty: false });
 }
 
 // Like store; if another browser was faster, merge its vault first. Limited, since a server could claim that forever.
@@ -98,7 +98,7 @@ export async function syncVault(stored) {
     const [me, state] = [await loadAccount(), await loadVaultState()];
     if (!me || isKnown(state)) return; // logged out, or another tab was faster
     const pulled = await pull(me, state);
-    await saveVaultState(pulled);
+    await saveState(pulled);
     if (state.isDirty) await push(me, pulled);
   });
 }
@@ -128,9 +128,47 @@ export const changeContact = (conversation, change) => inTurn(async () => {
 // Change the vault state, and store the vault: now, or later by syncVault, which also raises the alarm.
 async function keep(me, change) {
   const state = { ...await loadVaultState(), ...change, isDirty: true };
-  await saveVaultState(state);
+  await saveState(state);
   await push(me, state).catch(() => {});
 }
+
+// The settings that all of the user's devices share, {receipts, typing}: off until they are turned on. All tabs hear of
+// a change at once.
+const OFF = { receipts: false, typing: false };
+const tabs = new BroadcastChannel("ezdms-settings");
+const listeners = [];
+let settings = OFF;
+
+async function readSettings() {
+  const found = latest((await loadVaultState()).more?.settings, null) ?? OFF;
+  const [receipts, typing] = [found.receipts === true, found.typing === true];
+  if (receipts === settings.receipts && typing === settings.typing) return;
+  settings = { receipts, typing };
+  listeners.forEach((heard) => heard(settings));
+}
+tabs.onmessage = readSettings;
+
+async function saveState(state) {
+  await saveVaultState(state);
+  const known = settings;
+  await readSettings();
+  if (settings !== known) tabs.postMessage(null);
+}
+
+export function onSettings(heard) {
+  listeners.push(heard);
+  heard(settings);
+  readSettings().catch(() => {});
+}
+
+export const changeSettings = (change) => inTurn(async () => {
+  const [me, known] = [await loadAccount(), await loadVaultState()];
+  if (!me) return;
+  const state = known.more ? known : await pull(me, known); // as in push
+  const before = state.more.settings;
+  const after = { ...latest(before, null), ...change, at: nextAt(before, Date.now()) };
+  await keep(me, { ...state, more: { ...state.more, settings: after } });
+});
 
 // The build of this page, served when its document was requested.
 const servedAt = Math.round(performance.timeOrigin);

@@ -1,0 +1,357 @@
+"""Receipts and typing: off until they are turned on, sent and shown only while they are, and true."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import time
+from typing import Any
+
+import pytest
+from playwright.async_api import Browser, Locator, Page, expect
+
+from tests.browser.home import Home
+from tests.support.hostile import Hostile, contact_of
+from tests.support.someone import Someone, until
+
+Pair = tuple[Someone, Someone]
+SWITCHES = {"receipts": "Read receipts", "typing": "Typing indicator"}
+
+# Sets both switches as Settings does, without leaving the page.
+SET = """async (wanted) => {
+    const { changeSettings } = await import(document.querySelector("[src*=boot]").src.replace("boot", "vault"));
+    await changeSettings(wanted);
+}"""
+LEAVE = """(isHidden) => {
+    Object.defineProperty(document, "hidden", { configurable: true, value: isHidden });
+    document.dispatchEvent(new Event("visibilitychange"));
+}"""
+# Counts the requests and frames with a signal; unlike the drivers' events, in Firefox too.
+COUNT = """() => {
+    globalThis.signals = [];
+    const { fetch, WebSocket: { prototype } } = globalThis;
+    globalThis.fetch = (address, options) => {
+        if (String(address).startsWith("/signal")) signals.push(`${address} ${options?.body ?? ""}`);
+        return fetch(address, options);
+    };
+    const { send } = prototype;
+    prototype.send = function keep(frame) {
+        if (frame.includes('"signal"')) signals.push(frame);
+        return send.call(this, frame);
+    };
+}"""
+
+
+async def switch(page: Page, name: str, *, on: bool) -> None:
+    """Press a switch in Settings."""
+    box = page.get_by_role("switch", name=name)
+    await expect(box).to_be_checked(checked=not on)
+    await box.click()
+    await expect(box).to_be_checked(checked=on)
+
+
+async def set_both(pair: Pair, *, receipts: bool = False, typing: bool = False) -> None:
+    """Both people have these settings."""
+    for someone in pair:
+        await someone.page.evaluate(SET, {"receipts": receipts, "typing": typing})
+
+
+async def goes(someone: Someone, path: str) -> None:
+    """Load an address of the page."""
+    await someone.page.goto(someone.address + path)
+    if path.startswith("/c/"):
+        await expect(field_of(someone)).to_be_enabled()
+
+
+def field_of(someone: Someone) -> Locator:
+    return someone.page.get_by_role("textbox", name="Message")
+
+
+def tick_of(someone: Someone, text: str, page: Page | None = None) -> Locator:
+    """What a message of their own says about how far it got."""
+    rows = (page or someone.page).locator("message-row.own").filter(has_text=text)
+    return rows.last.locator(".sent")
+
+
+async def says(someone: Someone, text: str, state: str, page: Page | None = None) -> None:
+    """Their message of this text has this state, for everyone."""
+    tick = tick_of(someone, text, page)
+    await expect(tick).to_have_accessible_name(state)
+    await expect(tick).to_have_role("img")
+    await expect(tick).to_have_text("✓" if state == "Sent" else "✓✓")
+
+
+def stored(home: Home, username: str) -> list[str]:
+    """The slots of the receipts that this person has sent."""
+    rows = Hostile(home.server).run(
+        "SELECT slot FROM signals JOIN users ON user_id = sender_id WHERE username = ? AND conversation_id = ?",
+        username, home.conversation,
+    )  # fmt: skip
+    return sorted(row["slot"] for row in rows)
+
+
+def signals_of(someone: Someone) -> list[str]:
+    """The signals that left this browser."""
+    posts = [one for one in someone.traffic if one.startswith("POST") and "/signal " in one]
+    return posts + [one for one in someone.traffic if one.startswith("sent") and "signal" in one]
+
+
+@pytest.mark.firefox_too
+async def test_a_message_is_shown_as_sent_delivered_and_read(home: Home, friends: Pair) -> None:
+    alice, bob = friends
+    await set_both(friends, receipts=True)
+    await goes(bob, "/")
+    await alice.writes("are you there")
+    await bob.list.get_by_text("are you there").wait_for()
+    await says(alice, "are you there", "Sent")
+    await bob.page.evaluate(LEAVE, True)
+    await bob.opens("alice")
+    await says(alice, "are you there", "Delivered")
+    plain = await tick_of(alice, "are you there").evaluate("(tick) => getComputedStyle(tick).backgroundColor")
+    await bob.page.evaluate(LEAVE, False)
+    await says(alice, "are you there", "Read")
+    tick = tick_of(alice, "are you there")
+    assert plain != await tick.evaluate("(tick) => getComputedStyle(tick).backgroundColor")  # filled
+    await alice.page.reload()
+    await says(alice, "are you there", "Read")
+    assert await alice.page.get_by_text("last seen").count() == 0
+
+
+async def test_receipts_are_neither_sent_nor_shown_until_one_turns_them_on(home: Home, friends: Pair) -> None:
+    alice, bob = friends
+    Hostile(home.server).run("DELETE FROM signals")
+    await set_both(friends)
+    await bob.page.evaluate(SET, {"receipts": True})
+    await alice.page.evaluate(SET, {"receipts": False})
+    await goes(alice, f"/c/{home.conversation}")
+    await goes(bob, f"/c/{home.conversation}")
+    alice.forgets_the_past()
+    await alice.writes("my first")
+    await until(lambda: "read" in stored(home, "bob"))  # Bob's says so,
+    await says(alice, "my first", "Sent")  # but Alice has it off
+    await bob.writes("my second")
+    await expect(alice.page.get_by_role("log").get_by_text("my second")).to_be_visible()
+    await asyncio.sleep(1.5)  # longer than receipts wait
+    await says(bob, "my second", "Sent")
+    assert stored(home, "alice") == signals_of(alice) == []
+    await alice.page.evaluate(SET, {"receipts": True})  # both directions begin at once
+    await says(alice, "my first", "Read")
+    await says(bob, "my second", "Read")
+    await alice.page.evaluate(SET, {"receipts": False})
+    await says(alice, "my first", "Sent")
+
+
+@pytest.mark.firefox_too
+async def test_the_switches_are_in_settings_and_apply_to_all_tabs_and_devices(
+    browser: Browser, home: Home, friends: Pair
+) -> None:
+    alice, bob = friends
+    await set_both(friends)
+    await bob.page.evaluate(SET, {"receipts": True})
+    tab = await alice.new_tab()
+    await tab.goto(f"{alice.address}/settings")
+    for name in SWITCHES.values():
+        await expect(tab.get_by_role("switch", name=name)).not_to_be_checked()
+        described = tab.get_by_role("switch", name=name)
+        await expect(described).to_have_accessible_description(re.compile("^While this is on, people you talk to see"))
+    await alice.writes("which tab")
+    await until(lambda: "read" in stored(home, "bob"))
+    await says(alice, "which tab", "Sent")
+    await switch(tab, "Read receipts", on=True)
+    await says(alice, "which tab", "Read")  # in the other tab, without a reload
+    await switch(tab, "Typing indicator", on=True)
+    device = await alice.on_another_device(browser)
+    await device.page.goto(f"{alice.address}/settings")
+    for name in SWITCHES.values():
+        await expect(device.page.get_by_role("switch", name=name)).to_be_checked()
+    await switch(device.page, "Typing indicator", on=False)
+    await tab.reload()
+    await expect(tab.get_by_role("switch", name="Typing indicator")).not_to_be_checked()
+    await expect(tab.get_by_role("switch", name="Read receipts")).to_be_checked()
+    await switch(tab, "Read receipts", on=False)
+    await says(alice, "which tab", "Sent")
+
+
+async def test_only_what_was_on_the_screen_is_read(home: Home, friends: Pair) -> None:
+    alice, bob = friends
+    await set_both(friends, receipts=True)
+    await goes(bob, "/")
+    for letter in "ABCDEFGH":
+        await alice.writes(f"part {letter}\n" + "line\n" * 12)
+        await expect(tick_of(alice, f"part {letter}")).to_have_count(1)
+    await bob.list.get_by_text("part H").wait_for()
+    await bob.opens("alice")  # opens at the first new message
+    await says(alice, "part H", "Delivered")
+    await says(alice, "part A", "Read")
+    seen = await bob.page.get_by_role("log").evaluate("(log) => log.scrollTop")
+    assert seen < -1000
+    await says(alice, "part G", "Delivered")
+    await bob.page.get_by_role("log").evaluate("(log) => { log.scrollTop = 0; }")
+    await says(alice, "part H", "Read")
+
+
+async def test_receipts_that_came_meanwhile_are_there_when_a_conversation_opens(home: Home, friends: Pair) -> None:
+    alice, bob = friends
+    await set_both(friends, receipts=True)
+    await alice.writes("while I am away")
+    await expect(tick_of(alice, "while I am away")).to_be_visible()
+    await goes(alice, "/settings")
+    await bob.page.reload()
+    await expect(bob.page.get_by_role("log").get_by_text("while I am away")).to_be_visible()
+    Hostile(home.server).run("DELETE FROM signals")
+    await bob.page.evaluate("sessionStorage.clear()")
+    await bob.page.reload()
+    await until(lambda: stored(home, "bob") == ["read"])
+    await goes(alice, f"/c/{home.conversation}")
+    await says(alice, "while I am away", "Read")
+
+
+async def test_what_was_read_is_known_to_ones_other_devices_and_never_goes_back(
+    browser: Browser, home: Home, friends: Pair
+) -> None:
+    alice, _ = friends
+    await set_both(friends, receipts=True)
+    await alice.writes("for all my devices")
+    await says(alice, "for all my devices", "Read")
+
+    async def is_kept() -> bool:
+        contact = await contact_of(alice.page)
+        return bool(contact.get("told", {}).get("read", 0) >= contact["own"][0])
+
+    await until(is_kept)
+    await asyncio.sleep(0.5)  # for the vault to reach the server
+    Hostile(home.server).run("DELETE FROM signals")
+    device = await alice.on_another_device(browser)
+    await device.opens("bob")
+    await says(device, "for all my devices", "Read")
+
+
+async def test_a_receipt_is_sent_only_when_it_says_more(home: Home, friends: Pair) -> None:
+    alice, bob = friends
+    await set_both(friends, receipts=True)
+    await alice.writes("once")
+    await says(alice, "once", "Read")
+    await bob.page.reload()
+    await expect(field_of(bob)).to_be_enabled()
+    bob.forgets_the_past()
+    await alice.page.evaluate(LEAVE, False)
+    for hidden in (True, False, True, False):
+        await bob.page.evaluate(LEAVE, hidden)
+    await bob.page.get_by_role("log").evaluate("(log) => { log.scrollTop = -200; log.scrollTop = 0; }")
+    await asyncio.sleep(2)
+    assert signals_of(bob) == []
+    for n in range(5):  # many messages, few receipts
+        await alice.writes(f"quick {n}")
+    await says(alice, "quick 4", "Read")
+    assert 1 <= len(signals_of(bob)) <= 4
+
+
+async def test_a_receipt_that_could_not_be_sent_follows(home: Home, friends: Pair) -> None:
+    alice, bob = friends
+    await set_both(friends, receipts=True)
+    refused = asyncio.Event()
+
+    async def refuse(route: Any) -> None:
+        refused.set()
+        headers = {"Content-Security-Policy": "default-src 'none'; sandbox"}
+        body = json.dumps({"error": "x", "code": "too_often", "retry_after": 1})
+        await route.fulfill(status=429, body=body, headers=headers)
+
+    await bob.page.route("**/signal", refuse)
+    await alice.writes("again and again")
+    await asyncio.wait_for(refused.wait(), 20)
+    await says(alice, "again and again", "Sent")
+    await bob.page.unroute("**/signal")
+    await says(alice, "again and again", "Read")
+
+
+@pytest.mark.firefox_too
+async def test_typing_is_shown_in_the_header_and_the_list_until_the_message_arrives(home: Home, friends: Pair) -> None:
+    alice, bob = friends
+    await set_both(friends, typing=True)
+    await goes(alice, f"/c/{home.conversation}")
+    header = alice.page.locator(".partner").get_by_text("typing…", exact=True)
+    line = alice.list.get_by_role("link", name="bob").get_by_text("typing…", exact=True)
+    height = await alice.page.locator(".partner").evaluate("(header) => header.offsetHeight")
+    await field_of(bob).press_sequentially("I am here")
+    await expect(header).to_be_visible()
+    await expect(line).to_be_visible()
+    assert await alice.page.locator(".partner").evaluate("(header) => header.offsetHeight") == height
+    assert await header.evaluate("(element) => element.closest('[aria-live], [role=status], [role=alert]')") is None
+    await field_of(bob).press("Enter")
+    await expect(alice.page.get_by_role("log").get_by_text("I am here")).to_be_visible()
+    await expect(header).to_be_hidden(timeout=1500)  # at once, and not after six seconds
+    await expect(line).to_have_count(0)
+    await goes(alice, "/")
+    await asyncio.sleep(3)  # until Bob's browser may send the next one
+    await field_of(bob).press_sequentially("and in the list")
+    await expect(line).to_be_visible()
+    before = time.monotonic()
+    await expect(line).to_have_count(0, timeout=10_000)  # by itself
+    assert time.monotonic() - before > 3
+    await field_of(bob).fill("")
+
+
+@pytest.mark.firefox_too
+async def test_typing_is_sent_at_most_every_three_seconds_and_never_while_hidden_or_off(
+    home: Home, friends: Pair
+) -> None:
+    _, bob = friends
+    await set_both(friends, typing=True)
+    await bob.page.evaluate(COUNT)
+    started = time.monotonic()
+    while time.monotonic() - started < 7:
+        await field_of(bob).press("x")
+    found = await bob.page.evaluate("signals")
+    assert 2 <= len(found) <= 1 + int((time.monotonic() - started) / 3)
+    assert {tuple(json.loads(frame)) for frame in found} == {("event", "conversation_id", "slot", "sealed")}
+    assert {json.loads(frame)["slot"] for frame in found} == {""}
+    await asyncio.sleep(3)
+    before = await bob.page.evaluate("signals.length")
+    await bob.page.evaluate(LEAVE, True)
+    await field_of(bob).press("x")
+    await bob.page.evaluate(LEAVE, False)
+    await bob.page.evaluate(SET, {"typing": False})
+    await field_of(bob).press("x")
+    await bob.page.evaluate("document.querySelector('#message').dispatchEvent(new Event('input'))")
+    await bob.page.evaluate(SET, {"typing": True})
+    await bob.page.evaluate("document.querySelector('#message').dispatchEvent(new Event('input'))")
+    await field_of(bob).fill("  ")
+    await asyncio.sleep(0.5)
+    assert await bob.page.evaluate("signals.length") == before
+    await field_of(bob).press("x")  # control: one more
+    await bob.page.wait_for_function("(before) => signals.length === before + 1", arg=before)
+    await field_of(bob).fill("")
+
+
+async def test_who_has_typing_off_neither_sends_nor_sees_it(home: Home, friends: Pair) -> None:
+    alice, bob = friends
+    await set_both(friends)
+    await bob.page.evaluate(SET, {"typing": True})
+    for someone in friends:
+        await goes(someone, f"/c/{home.conversation}")
+        someone.forgets_the_past()
+        await field_of(someone).press_sequentially("to be or not to be")
+    await until(lambda: any("signal-arrived" in one for one in alice.traffic))
+    await asyncio.sleep(0.5)
+    assert signals_of(alice) == []
+    for someone in friends:
+        await expect(someone.page.get_by_text("typing…", exact=True).locator("visible=true")).to_have_count(0)
+        await field_of(someone).fill("")
+
+
+async def test_nothing_is_sent_while_there_is_an_alarm(home: Home, friends: Pair) -> None:
+    alice, bob = friends
+    await set_both(friends, receipts=True, typing=True)
+    await bob.page.evaluate("""() => {
+        document.querySelector("message-thread").alarm("test", "Something is wrong.", () => {});
+    }""")
+    bob.forgets_the_past()
+    await alice.writes("under alarm")
+    await expect(bob.page.get_by_role("log").get_by_text("under alarm")).to_be_visible()
+    await asyncio.sleep(2)
+    assert signals_of(bob) == []
+    await says(alice, "under alarm", "Sent")
+    await bob.page.get_by_role("button", name="Continue anyway").click()
+    await says(alice, "under alarm", "Read")
