@@ -77,7 +77,8 @@ export class Contact {
     this.#remembering = setTimeout(() => {
       const changes = [...this.#new.values()];
       this.#new.clear();
-      this.#change((known) => Object.assign({}, ...changes.map((change) => change(known)))).catch(() => {});
+      const apply = (known) => changes.reduce((so, change) => ({ ...so, ...change({ ...known, ...so }) }), {});
+      this.#change(apply).catch(() => {});
     }, REMEMBER_AFTER);
   }
 }
