@@ -28,6 +28,7 @@ COMMANDS = {  # name → module:function, in the order of the help
     "chat": "ezdms.commands.client.chatting:chat",
     "listen": "ezdms.commands.client.talk:listen",
     "outbox": "ezdms.commands.client.outbox:outbox",
+    "settings": "ezdms.commands.client.settings:settings",
     "continue-anyway": "ezdms.commands.client.going_on:continue_anyway",
     "verify-contact": "ezdms.commands.client.knowing:verify_contact",
     "export": "ezdms.commands.client.export:export",

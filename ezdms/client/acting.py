@@ -76,6 +76,32 @@ class Acting(Entered):
         queued = self._outbox.timer(where)
         return self._conversations.timer(where) if queued is None else queued
 
+    @property
+    def has_receipts(self) -> bool:
+        """Whether the user turned receipts on, here or on another device. Without it, none are sent or shown."""
+        return self._conversations.vault.setting("receipts")
+
+    @property
+    def has_typing(self) -> bool:
+        """The same for typing."""
+        return self._conversations.vault.setting("typing")
+
+    async def set_receipts(self, is_on: bool) -> None:
+        """Turn receipts on or off, for all devices."""
+        await self._conversations.vault.change_settings(now(), receipts=is_on)
+
+    async def set_typing(self, is_on: bool) -> None:
+        """Turn typing on or off, for all devices."""
+        await self._conversations.vault.change_settings(now(), typing=is_on)
+
+    async def mark_read(self, contact: Contact | str) -> None:
+        """Tell a contact that the user has read everything that was delivered. Does nothing while receipts are off."""
+        await self._signals.tell(conversation_of(contact), "read")
+
+    async def typing(self, contact: Contact | str) -> None:
+        """Tell a contact that the user is typing, at most every 3 seconds. Does nothing while typing is off."""
+        await self._signals.typing(conversation_of(contact))
+
     async def _change(self, kind: str, message: Message, write: Callable[[Message], Draft]) -> str:
         """Send an edit or deletion, after loading everything from the message on."""
         _refuse(kind, message)

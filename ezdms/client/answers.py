@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import Any
 
 from ezdms.client.errors import BadAnswer
+from ezdms.client.live import Frame
 from ezdms.client.members import Members, read_list
 from ezdms.protocol.encoding import LARGEST_INTEGER
 from ezdms.protocol.envelope import LARGEST_STATEMENT
@@ -219,6 +220,12 @@ def read_vault(answer: Any) -> StoredVault:
     """The stored vault, not decrypted yet."""
     members = Members(answer)
     return StoredVault(members.number("version", 0), members.sealed("blob", LARGEST_VAULT))
+
+
+def read_signals(answer: Any, where: str) -> list[Frame]:
+    """The receipts of the other person in a conversation, not opened yet."""
+    given = [Members(one) for one in read_list(answer)]
+    return [Frame(where, members.word("slot"), members.sealed("sealed", LARGEST_SEALED)) for members in given]
 
 
 def read_sent(answer: Any) -> Sent:

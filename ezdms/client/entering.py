@@ -19,6 +19,7 @@ from ezdms.client.errors import ClientError, NoAccount, SessionEnded, WrongPin
 from ezdms.client.listening import Listener
 from ezdms.client.sending import Outbox
 from ezdms.client.servers import Servers
+from ezdms.client.signals import Signals
 from ezdms.client.state import State, home_folder
 from ezdms.client.transport import PATIENCE, Transport
 from ezdms.client.waiting import Waiting
@@ -40,7 +41,8 @@ class Entered:
         self._outbox = Outbox(state, transport, keys, alarms, hearing, self._conversations.earlier)
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._witness = Witness(state, transport.server, self._conversations.vault)
-        self._listener = Listener(self._conversations, self._witness)
+        self._signals = Signals(self._conversations, transport, keys)
+        self._listener = Listener(self._conversations, self._witness, self._signals)
         # By conversation: the message being delivered, and the answers given when it was delivered before.
         self._earlier: dict[str, tuple[str, list[str]]] = {}
 

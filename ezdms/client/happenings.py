@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from ezdms import crypto
 from ezdms.client.answers import Row
@@ -118,6 +119,24 @@ class Happenings(Changing):
             self._expiring[key] = gone
         is_own = message.is_own if is_own is None else is_own
         return Event(kind, message.conversation_id, message.contact, is_own, self.bound(message))
+
+    def heard(self, where: str) -> list[Any] | None:
+        """n and hash of the other person's last message that was delivered without a gap before it."""
+        heard: list[Any] | None = self._state.place(where).get("heard")
+        return heard
+
+    async def own_hash(self, where: str, n: int) -> str | None:
+        """The hash of the user's own message with this number; None if there is none, or it is too far back."""
+        known = [self._state.place(where).get("sent"), (self.vault.contact(where) or {}).get("own")]
+        hashes = {link[0]: link[1] for link in known if link}
+        if n in hashes or n > max(hashes, default=0):
+            return hashes.get(n)
+        thread = self.live(where) if len(self.live(where)) else await self.newest(where, PAGE)
+        for _ in range(PAGES_BACK):
+            own = {entry.fact.n: entry.fact.hash for entry in thread.entries if entry.fact.side == "own"}
+            if n in own or not await self._load_back(thread):
+                return own.get(n)
+        return None
 
     def next_expiry(self) -> int | None:
         """When the next delivered message disappears (ms)."""

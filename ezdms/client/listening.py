@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 
 from ezdms import crypto
 from ezdms.client.account import now
 from ezdms.client.conversations import Conversations
 from ezdms.client.errors import ClientError, SessionEnded
-from ezdms.client.live import Bell
+from ezdms.client.live import Bell, Frame
 from ezdms.client.message import Event
+from ezdms.client.signals import Signals
 from ezdms.client.witness import Witness
 
 HEADS_EVERY = 2.0  # seconds between stores of the read position
@@ -25,9 +26,10 @@ log = logging.getLogger(__name__)
 class Listener:
     """Receives the messages of one account. Logs each warning once."""
 
-    def __init__(self, conversations: Conversations, witness: Witness) -> None:
+    def __init__(self, conversations: Conversations, witness: Witness, signals: Signals) -> None:
         self._conversations = conversations
         self._witness = witness
+        self._signals = signals
         self._reported: set[tuple[str, str]] = set()
 
     async def events(self, bell: Bell, only: str | None = None) -> AsyncGenerator[Event, None]:
@@ -61,6 +63,10 @@ class Listener:
 
     async def _news(self, bell: Bell, only: str | None) -> AsyncGenerator[Event, None]:
         async for news in bell:
+            if isinstance(news, Frame):
+                for event in await self._take(news) if only in (None, news.where) else []:
+                    yield event
+                continue
             self._witness.begin(now())  # in the background, so that a slow page delays no message
             for where in [news] if news else await self._all(bell):
                 if only not in (None, where):
@@ -68,6 +74,9 @@ class Listener:
                 async with aclosing(self._catch_up(where, bell)) as events:
                     async for event in events:
                         yield event
+                await self._signals.tell(where, "delivered")
+                for event in [] if news else await self._stored(where):
+                    yield event
             await self._conversations.vault.push_what_is_new(every=HEADS_EVERY)
 
     def report(self, where: str, sentence: str, *, is_printed: bool = False) -> None:
@@ -79,6 +88,17 @@ class Listener:
             name = (self._conversations.roster.known(where) or {}).get("name")
             told = f"{name}: {sentence}" if name else sentence
             log.warning("%s", told, extra={"is_printed": is_printed})
+
+    async def _take(self, frame: Frame) -> list[Event]:
+        with suppress(ClientError, crypto.ProtocolError):  # it is still there after the next connect
+            event = await self._signals.take(frame)
+            return [event] if event is not None else []
+        return []
+
+    async def _stored(self, where: str) -> list[Event]:
+        with suppress(ClientError, crypto.ProtocolError):
+            return await self._signals.stored(where)
+        return []
 
     async def _all(self, bell: Bell) -> list[str]:
         """The conversations of all contacts, unknown ones last; none if the server's list cannot be fetched now."""

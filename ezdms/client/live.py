@@ -7,6 +7,7 @@ import asyncio
 import json
 import random
 from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 
@@ -46,12 +47,24 @@ class Straight(connect):
         return exc
 
 
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A signal as the server relays it, not opened yet (client/signals.py)."""
+
+    where: str
+    slot: str
+    sealed: str = field(repr=False)
+
+
+News = str | Frame | None
+
+
 class Bell:
-    """Iterate over it to get conversation ids, or None for "any conversation may have news"."""
+    """Iterate over it to get conversation ids, or None for "any conversation may have news"; and signals."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
-        self._news: dict[str | None, None] = {}  # each once, in order
+        self._news: dict[News, None] = {}  # each once, in order
         self._later: dict[str | None, asyncio.TimerHandle] = {}  # scheduled rings
         self._rings = asyncio.Event()
         self._ended: BaseException | None = None
@@ -71,7 +84,7 @@ class Bell:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
-    async def __aiter__(self) -> AsyncIterator[str | None]:
+    async def __aiter__(self) -> AsyncIterator[News]:
         while True:
             await self._rings.wait()
             if self._ended is not None:
@@ -136,11 +149,18 @@ class Bell:
     def _hear(self, frame: str | bytes) -> None:
         try:
             event = json.loads(frame)
-            where = event["conversation_id"] if event["event"] in ("conversation", "new_message") else None
+            kind, where = event["event"], event["conversation_id"]
         except (ValueError, TypeError, KeyError, RecursionError):
             return  # from a different version
-        if isinstance(where, str) and CONVERSATION.fullmatch(where):
+        if not isinstance(where, str) or not CONVERSATION.fullmatch(where):
+            return
+        if kind in ("conversation", "new_message"):
             self.ring(where)
+        elif kind == "signal" and len(self._news) < MOST:
+            slot, sealed = event.get("slot"), event.get("sealed")
+            if isinstance(slot, str) and isinstance(sealed, str):
+                self._news[Frame(where, slot, sealed)] = None
+                self._rings.set()
 
     def _stop(self, task: asyncio.Task[None]) -> None:
         """Pass unexpected errors on to the iterator."""

@@ -11,7 +11,7 @@ from ezdms import crypto
 from ezdms.client import answers, served
 from ezdms.client.contacts import NEW, higher, merge, pin_of
 from ezdms.client.errors import BadAnswer, ServerError, SessionEnded, Unreachable
-from ezdms.client.remembered import latest
+from ezdms.client.remembered import latest, next_at
 from ezdms.client.state import State
 from ezdms.client.transport import LARGEST_LIST, Transport
 
@@ -71,6 +71,19 @@ class Vault:
         """Record a verification. The strongest one counts."""
         known = self.contact(conversation_id) or NEW
         await self.change(conversation_id, verified=higher(known["verified"], reason))
+
+    def setting(self, name: str) -> bool:
+        """Whether the user turned this on, here or on another device."""
+        return (latest(self._state.values["vault"].get("more", {}).get("settings"), None) or {}).get(name) is True
+
+    async def change_settings(self, now: int, **changed: bool) -> None:
+        """Change settings, for all devices."""
+        with self._state.change() as values:
+            more = values["vault"].setdefault("more", {})
+            known = latest(more.get("settings"), None) or {}
+            more["settings"] = known | changed | {"at": next_at(known, now)}
+            values["vault"]["dirty"] = True
+        await self.push_what_is_new()
 
     def builds(self) -> list[served.Build]:
         """The builds of the page that the server sent to the user's devices, as far as known here."""

@@ -10,6 +10,7 @@ import pytest
 
 from tests.conftest import Server
 from tests.support.player import Player
+from tests.support.talking import Talk
 
 
 @pytest.fixture
@@ -21,3 +22,11 @@ async def two(server: Server, tmp_path: Path) -> AsyncIterator[tuple[Player, Pla
     yield players[0], players[1]
     for player in players:
         await player.leave()
+
+
+@pytest.fixture
+async def talk(server: Server, tmp_path: Path) -> AsyncIterator[Talk]:
+    """Alice with two devices, and Bob."""
+    talk = await Talk.begin(server, tmp_path)
+    yield talk
+    await talk.leave()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,72 +12,11 @@ from typing import Any
 import pytest
 
 from ezdms import crypto
-from ezdms.client import Client, ClientError, Contact, Event, Message
+from ezdms.client import ClientError
 from ezdms.client.drafts import Draft
-from tests.conftest import Server
-from tests.support.someone import until
+from tests.support.talking import Talk
 
 SECRET = "the key is under the mat"
-
-
-class Talk:
-    """Alice, with a second device, and Bob. Each has a list of the events it was told."""
-
-    def __init__(self, server: Server, alice: Client, second: Client, bob: Client, home: Path) -> None:
-        self.server, self.alice, self.second, self.bob, self.home = server, alice, second, bob, home
-        self.told: dict[Client, list[Event]] = {alice: [], second: [], bob: []}
-        self._tasks = [asyncio.create_task(self._hear(client)) for client in self.told]
-        self.with_bob: Contact
-        self.with_alice: Contact
-
-    async def _hear(self, client: Client) -> None:
-        async for event in client.events():
-            self.told[client].append(event)
-
-    async def hears(self, client: Client, *kinds: str) -> list[Event]:
-        """Wait until this client was told exactly these."""
-        await until(lambda: len(self.told[client]) >= len(kinds))
-        assert [event.kind for event in self.told[client]] == list(kinds)
-        found = self.told[client][:]
-        self.told[client].clear()
-        return found
-
-    async def page(self, client: Client) -> list[Message]:
-        return await client.history(self.with_alice if client is self.bob else self.with_bob)
-
-    async def says(self, text: str) -> Message:
-        """A new message of Alice, as her first device sees it. Everyone is told."""
-        await self.alice.send(self.with_bob, text)
-        for client in self.told:
-            await self.hears(client, "message")
-        return (await self.page(self.alice))[-1]
-
-    async def agree(self) -> list[tuple[str, str | None]]:
-        """What all three see."""
-        views = [[(one.state, one.text) for one in await self.page(client)] for client in self.told]
-        assert views[0] == views[1] == views[2]
-        return views[0]
-
-    async def leave(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        for client in self.told:
-            await client.close()
-
-
-@pytest.fixture
-async def talk(server: Server, tmp_path: Path) -> AsyncIterator[Talk]:
-    pin = crypto.new_login_pin()
-    alice = await Client.register(server.url, "alice", pin, home=tmp_path / "alice")
-    bob = await Client.register(server.url, "bob", crypto.new_login_pin(), home=tmp_path / "bob")
-    with_bob = await alice.start(bob.search_pin)
-    second = await Client.login(server.url, pin, home=tmp_path / "second")
-    talk = Talk(server, alice, second, bob, tmp_path)
-    talk.with_bob, talk.with_alice = with_bob, (await bob.contacts())[0]
-    await until(lambda: all(client._conversations._live for client in talk.told))
-    yield talk
-    await talk.leave()
 
 
 def files_of(home: Path) -> bytes:

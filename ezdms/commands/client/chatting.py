@@ -114,6 +114,8 @@ async def _print_new(
                 board.note(message)
         if message is not None:
             printed[_identity(message)] = _look(message)
+            if sys.stdout.isatty() and not message.is_own:
+                await client.mark_read(contact)
 
 
 def _look(message: Message) -> tuple[str, str | None, dict[str, str]]:

@@ -145,6 +145,8 @@ async def read(
                 says_json(message)
             elif message.state != "blocked":
                 says_message(message)
+        if sys.stdout.isatty():  # otherwise nobody has seen them yet
+            await client.mark_read(contact)
         _count(found, "withheld", WITHHELD)
         _count(found, "blocked", BLOCKED)
         contact = await find_contact(client, contact.conversation_id)
