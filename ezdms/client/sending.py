@@ -136,7 +136,7 @@ class Outbox(Queue):
         it is far ahead. `first`: the number of the first queued message. Raises ClientError if there is none,
         crypto.Alarm if the server shows less than before."""
         known = self._last(self._state.values, contact)
-        if next_n == known[0] + 1 or first <= known[0]:  # learned meanwhile
+        if next_n == known[0] + 1 or (first <= known[0] and next_n <= known[0]):  # learned meanwhile
             return known
         is_taken_back = next_n <= known[0]
         if is_taken_back:

@@ -105,6 +105,25 @@ async def test_the_bridge_and_the_library_exchange_messages(server: Server, brid
     await bob.leave()
 
 
+async def test_the_bridge_leaves_out_what_was_deleted_and_shows_what_was_edited(
+    server: Server, bridge: Bridge, tmp_path: Path
+) -> None:
+    alice = await bridge.user("alice")
+    bob = await Player.register(server, "bob", tmp_path)
+    where = await alice.start(bob.client.search_pin)
+    contact = await contact_of(bob, "alice")
+    for text in ("one", "two", "three"):
+        await bob.client.send(contact, text)
+    one, two, three = await bob.client.history(contact)
+    await one.edit("uno")
+    await two.delete()
+    await three.react("👍")
+    await three.reply("four")
+    await bob.client.set_timer(contact, 3600)
+    assert await alice.texts(where) == ["uno", "three", "four"]
+    await bob.leave()
+
+
 async def test_two_bridges_exchange_messages_and_can_share_a_user(
     server: Server, bridge: Bridge, tmp_path: Path
 ) -> None:
