@@ -1,23 +1,30 @@
 """What costs much and need not be new is computed once per process: keys from PINs, the list of certificate
-authorities, and RSA keys."""
+authorities, RSA keys, and the code that builds URLs."""
 
 from __future__ import annotations
 
 import functools
 import itertools
 import ssl
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import certifi
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+from werkzeug.routing import Rule
 
 from ezdms import crypto
+from ezdms.app import create_app
+from ezdms.settings import Settings
 
 RSA_KEYS = 48  # more than the people of any test, so that no two of them have the same
 
 _create = ssl.create_default_context
 _turns = itertools.count()
+_compile = Rule._compile_builder
+_compiled: dict[tuple[Any, ...], Callable[..., tuple[str, str]]] = {}
 
 
 @functools.cache
@@ -37,6 +44,16 @@ def _rsa_key(number: int) -> Any:
     return generate_private_key(public_exponent=65537, key_size=2048)
 
 
+def _compile_once(rule: Rule, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
+    """Werkzeug compiles two functions per route, which are the same for every app: they find converters in the rule."""
+    if rule.defaults:
+        return _compile(rule, append_unknown)
+    key = (rule.rule, *rule._trace, append_unknown)
+    if key not in _compiled:
+        _compiled[key] = _compile(rule, append_unknown)
+    return _compiled[key]
+
+
 def _generate_keys() -> crypto.Keys:
     """A new identity, which is what tells people apart; its RSA key served others before."""
     return crypto.Keys(Ed25519PrivateKey.generate(), _rsa_key(next(_turns) % RSA_KEYS))
@@ -51,9 +68,11 @@ def use() -> None:
     """Compute them once in this process and in those forked from it."""
     crypto._pbkdf2 = functools.cache(crypto._pbkdf2)
     ssl.create_default_context = _context
+    Rule._compile_builder = _compile_once  # type: ignore[method-assign,assignment]
 
 
 def prepare() -> None:
     """Compute now what does not depend on the test."""
     use()
     _with_certifi()
+    create_app(Settings(data_dir=Path("unused")))  # it is not opened
