@@ -145,7 +145,7 @@ async def pair(browser: Browser, server: Server) -> tuple[Someone, Someone]:
 @pytest_asyncio.fixture(loop_scope="session")
 async def newcomers(browser: Browser, server: Server) -> tuple[Someone, Someone]:
     """Alice and Bob, whose browsers created their keys and PINs."""
-    alice, bob = [await Someone.arrives(browser, server, name) for name in ("alice", "bob")]
+    alice, bob = [await Someone.arrives(browser, server, name, recorded=True) for name in ("alice", "bob")]
     await asyncio.gather(alice.creates_an_account(), bob.creates_an_account())
     await alice.starts_with(bob.search_pin)
     await bob.opens("alice")

@@ -258,12 +258,13 @@ async def test_a_new_login_pin_works_and_the_old_one_does_not_even_at_the_url_of
     browser: Browser, home: Home
 ) -> None:
     alice, bob = await home.person("alice"), await home.peer("bob")
+    alice.records()
     await alice.starts_with(bob.search_pin)
     await bob.starts_with(alice.search_pin)
     await bob.writes("still readable?")
     await alice.sees("still readable?")
     page, address = alice.page, alice.page.url
-    device = await Someone.arrives(browser, home.server, "alice", address)
+    device = await Someone.arrives(browser, home.server, "alice", address, recorded=True)
     device.login_pin, device.search_pin = alice.login_pin, alice.search_pin
     await expect(device.page.get_by_text("Log in to open this page.")).to_be_visible()
     await device.logs_in()
@@ -360,7 +361,7 @@ async def test_deleting_an_account_keeps_its_messages_for_the_other_person(brows
     await expect(alice.page.locator(".trust")).to_be_hidden()
     await expect(field).to_have_value("are you still there?")  # what cannot be sent can be read and copied
     await expect(send).to_be_disabled()
-    alice.forgets_the_past()
+    alice.records()
     await field.press("Enter")
     await expect(field).to_have_value("are you still there?")
     await field.clear()

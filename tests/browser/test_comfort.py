@@ -53,6 +53,7 @@ LINKS = [
 @pytest.mark.firefox_too
 async def test_links_are_clickable_and_tell_the_other_site_nothing(home: Home) -> None:
     alice, bob = await home.person("alice"), await home.peer()
+    alice.records()
     await alice.starts_with(bob.search_pin)
     await bob.starts_with(alice.search_pin)
     said: list[str] = []

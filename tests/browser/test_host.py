@@ -45,7 +45,7 @@ async def test_an_invitation_creates_one_account_and_an_invalid_one_never_leaves
 ) -> None:
     server = starts(registration="invite")
     link, spare = operate(server.data_dir, "invite", "--count", "2").stdout.split()
-    alice = await Someone.arrives(browser, server, "alice")
+    alice = await Someone.arrives(browser, server, "alice", recorded=True)
     field = alice.page.get_by_role("textbox", name="Invitation")
     await alice.page.get_by_role("textbox", name="Username").fill("alice")
     for typed in ("ABCD-EFGH-JKMN-PQRS", f"{server.url}/#invite=ABCDEFGHJKMNPQRS", "ABCDE-FGHJK-MNPQR-STVWX-YZ012"):
@@ -63,7 +63,7 @@ async def test_an_invitation_creates_one_account_and_an_invalid_one_never_leaves
     await expect(field).to_have_value(link.partition("=")[2])
     await alice.creates_an_account()
     assert [one for one in alice.traffic if "register" in one.split()[1]]  # control: the search finds it
-    bob = await Someone.arrives(browser, server, "bob", link)
+    bob = await Someone.arrives(browser, server, "bob", link, recorded=True)
     await bob.page.get_by_role("textbox", name="Username").fill("bob")
     await bob.page.get_by_role("button", name="Create account").click()
     await expect(bob.page.get_by_text("This invitation was already used, or has expired")).to_be_visible()

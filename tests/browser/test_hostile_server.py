@@ -18,6 +18,7 @@ SECRET = "the harbour at midnight"
 
 async def types_and_nothing_leaves(someone: Someone) -> None:
     """Type a secret; nothing of it reaches the server."""
+    someone.records()
     field = someone.page.get_by_role("textbox", name="Message")
     if await field.count() and await field.is_enabled():
         await field.press_sequentially(SECRET, delay=5)
@@ -76,7 +77,7 @@ async def test_a_login_with_a_different_salt_fewer_rounds_or_different_keys_unlo
 ) -> None:
     alice, eve = await home.person("alice"), await home.peer()
     hostile = Hostile(home.server)
-    device = await Someone.arrives(browser, home.server, "alice")
+    device = await Someone.arrives(browser, home.server, "alice", recorded=True)
     device.login_pin, device.search_pin = alice.login_pin, alice.search_pin
     for lie in ("salt", "iterations", "wrapped_sig", "wrapped_enc", "statement"):
         genuine = hostile.user("alice")[lie]

@@ -61,6 +61,7 @@ async def test_a_line_shows_the_newest_message_in_one_line_bold_while_unread_and
     await expect(line_of(alice, carol.name).locator(".words")).to_have_text("code and a block")  # without their marks
     await carol.writes("שלום")
     alice.forgets_the_past()
+    alice.records()
     await alice.page.reload()
     await expect(words).to_have_text(re.compile("^two lines"))
     await expect(line_of(alice, carol.name)).to_contain_text("שלום")
@@ -143,7 +144,7 @@ async def is_listed(someone: Someone) -> None:
 @pytest.mark.firefox_too
 async def test_a_long_list_previews_the_lines_in_view_and_keeps_its_place(browser: Browser, home: Home) -> None:
     name = f"popular_{browser.browser_type.name}"
-    alice = await Someone.is_in(browser, home.server, name, viewport={"width": 1280, "height": 800})
+    alice = await Someone.is_in(browser, home.server, name, recorded=True, viewport={"width": 1280, "height": 800})
     page = alice.page
     await asyncio.to_thread(add_conversations, home.server.data_dir, name, MANY, "text")
     await page.reload()

@@ -35,7 +35,7 @@ async def dana_behind(home: Home, browser: Browser) -> tuple[Someone, Peer, Rela
     """Someone new in a conversation with a program, behind a relay of their own."""
     relay, peer = Relay(home.server), await home.peer()
     await relay.mend()
-    dana = await Someone.is_in(browser, home.server, "dana", relay.url)
+    dana = await Someone.is_in(browser, home.server, "dana", relay.url, recorded=True)
     await peer.starts_with(dana.search_pin)
     await peer.writes("before")
     await dana.page.goto(f"{relay.url}/c/{peer.conversation}")

@@ -78,7 +78,7 @@ async def test_the_messages_of_many_conversations_are_sent_in_one_round_and_the_
         await alice.opens(name)
     await expect(field).to_be_enabled()
     await field.fill("half a sentence")
-    alice.forgets_the_past()
+    alice.records()
     unknown = [OTHER[:-1] + each for each in "ABCDE"]  # these cannot be loaded, and hold nobody up
     conversations = [*unknown, *(peer.conversation for peer in many)]
     await page.evaluate(QUEUE, [address_of("js/keystore.js"), conversations])

@@ -29,7 +29,7 @@ FORM = """(form) => [...form.elements].filter((one) => one.localName === "input"
 async def test_the_new_account_page_is_accessible_survives_a_reload_and_saves_the_pin(
     browser: Browser, home: Home
 ) -> None:
-    alice = await Someone.arrives(browser, home.server, "alice", **PHONE)
+    alice = await Someone.arrives(browser, home.server, "alice", recorded=True, **PHONE)
     await alice.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page = alice.page
     await page.get_by_role("textbox", name="Username").fill("alice")
@@ -73,7 +73,7 @@ async def test_the_new_account_page_is_accessible_survives_a_reload_and_saves_th
     assert shown not in await page.content()
     alice.login_pin = shown
     alice.search_pin = await page.get_by_test_id("my-search-pin").inner_text()
-    device = await Someone.arrives(browser, home.server, "alice")
+    device = await Someone.arrives(browser, home.server, "alice", recorded=True)
     page = device.page
     assert await page.locator("log-in form").evaluate(FORM) == [
         ["username", "text", "", ""],
@@ -130,7 +130,7 @@ async def shows_on_submit(field: Locator, button: Locator, alert: Locator, typed
 
 
 async def test_invalid_input_shows_an_error_stays_in_its_field_and_stores_nothing(browser: Browser, home: Home) -> None:
-    alice, bob = await Someone.arrives(browser, home.server, "alice", **DESKTOP), await home.peer()
+    alice, bob = await Someone.arrives(browser, home.server, "alice", recorded=True, **DESKTOP), await home.peer()
     page = alice.page
     field, button = page.get_by_role("textbox", name="Username"), page.get_by_role("button", name="Create account")
     for typed in ("", "al", "with space", "<script>", "x" * 32 + "y", "ünïcode"):
@@ -269,7 +269,7 @@ async def test_rate_limits_and_an_unreachable_server_show_an_error(browser: Brow
 
 
 async def test_without_javascript_the_page_says_so_and_sends_nothing(browser: Browser, home: Home) -> None:
-    nobody = await Someone.arrives(browser, home.server, "nobody", java_script_enabled=False)
+    nobody = await Someone.arrives(browser, home.server, "nobody", recorded=True, java_script_enabled=False)
     await expect(nobody.page.get_by_role("alert").first).to_contain_text("needs JavaScript")
     for role in ("textbox", "button"):
         await expect(nobody.page.get_by_role(role)).to_have_count(0)
@@ -353,7 +353,7 @@ async def test_reduced_motion_turns_off_transitions(browser: Browser, home: Home
 
 
 async def test_all_requests_go_to_this_server(browser: Browser, home: Home) -> None:
-    alice = await Someone.is_in(browser, home.server, "alice")
+    alice = await Someone.is_in(browser, home.server, "alice", recorded=True)
     addresses = [line.split()[1] for line in alice.traffic if line.startswith(("GET", "POST"))]
     assert len(addresses) > 20
     assert [

@@ -127,6 +127,7 @@ async def test_receipts_are_neither_sent_nor_shown_until_one_turns_them_on(home:
     await goes(alice, f"/c/{home.conversation}")
     await goes(bob, f"/c/{home.conversation}")
     alice.forgets_the_past()
+    alice.records()
     await alice.writes("my first")
     await until(lambda: "read" in stored(home, "bob"))  # Bob's says so,
     await says(alice, "my first", "Sent")  # but Alice has it off
@@ -236,6 +237,7 @@ async def test_a_receipt_is_sent_only_when_it_says_more(home: Home, friends: Pai
     await bob.page.reload()
     await expect(field_of(bob)).to_be_enabled()
     bob.forgets_the_past()
+    bob.records()
     await alice.page.evaluate(LEAVE, False)
     for hidden in (True, False, True, False):
         await bob.page.evaluate(LEAVE, hidden)
@@ -333,6 +335,7 @@ async def test_who_has_typing_off_neither_sends_nor_sees_it(home: Home, friends:
     for someone in friends:
         await goes(someone, f"/c/{home.conversation}")
         someone.forgets_the_past()
+        someone.records()
         await field_of(someone).press_sequentially("to be or not to be")
     await until(lambda: any("signal-arrived" in one for one in alice.traffic))
     await asyncio.sleep(0.5)
@@ -349,6 +352,7 @@ async def test_nothing_is_sent_while_there_is_an_alarm(home: Home, friends: Pair
         document.querySelector("message-thread").alarm("test", "Something is wrong.", () => {});
     }""")
     bob.forgets_the_past()
+    bob.records()
     await alice.writes("under alarm")
     await expect(bob.page.get_by_role("log").get_by_text("under alarm")).to_be_visible()
     await asyncio.sleep(2)

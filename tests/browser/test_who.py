@@ -174,7 +174,7 @@ async def follows(someone: Someone, link: str) -> None:
 
 
 async def test_an_add_link_fills_the_field_and_the_server_never_sees_the_pin(browser: Browser, home: Home) -> None:
-    alice, bob = await home.person("alice"), await Someone.arrives(browser, home.server, "bob")
+    alice, bob = await home.person("alice"), await Someone.arrives(browser, home.server, "bob", recorded=True)
     tab = await alice.new_tab()
     await tab.add_init_script(SHARING)
     await tab.goto(home.server.url)

@@ -56,7 +56,8 @@ STORED = """async () => {
 
 
 class Someone:
-    """A person in their own browser context; `addresses` records requested URLs, `traffic` all data in and out."""
+    """A person in their own browser context. Once it is recorded, `addresses` has the requested URLs, and `traffic` all
+    data in and out: being told of every request takes a tenth of the CPU time of a page load."""
 
     def __init__(self, server: Server, name: str) -> None:
         self.server = server
@@ -66,15 +67,20 @@ class Someone:
         self.address = server.url  # where the browser finds the server
         self.after = 0  # `sees` ignores messages of the conversation up to this one
         self._traffic: list[str] = []
-        self.addresses: list[str] = []
+        self._addresses: list[str] = []
+        self._recorded: list[Page] = []
+        self.is_recorded = False
         self.errors: list[str] = []
         self.context: BrowserContext
         self.page: Page
 
     @classmethod
-    async def arrives(cls, browser: Browser, server: Server, name: str, address: str = "", **options: Any) -> Someone:
+    async def arrives(
+        cls, browser: Browser, server: Server, name: str, address: str = "", *, recorded: bool = False, **options: Any
+    ) -> Someone:
         """Open the front page in a new context, at the server's or another address."""
         someone = cls(server, name)
+        someone.is_recorded = recorded
         someone.context = await browser.new_context(**options)
         someone.context.set_default_timeout(30_000)
         someone.page = await someone.new_tab()
@@ -84,9 +90,12 @@ class Someone:
         return someone
 
     @classmethod
-    async def is_in(cls, browser: Browser, server: Server, name: str, address: str = "", **options: Any) -> Someone:
+    async def is_in(
+        cls, browser: Browser, server: Server, name: str, address: str = "", *, recorded: bool = False, **options: Any
+    ) -> Someone:
         """Return a new person with an account, logged in and at their list, without a click."""
         someone = cls(server, name)
+        someone.is_recorded = recorded
         someone.context = await browser.new_context(**options)
         someone.context.set_default_timeout(30_000)
         someone.page = await someone.new_tab()
@@ -112,20 +121,32 @@ class Someone:
         return someone
 
     async def new_tab(self) -> Page:
-        """Open another tab of the same browser and record its traffic."""
+        """Open another tab of the same browser; its traffic is recorded like that of the others."""
         page = await self.context.new_page()
-        page.on("request", self._keep_request)
+        if self.is_recorded:
+            self._record(page)
         page.on("websocket", self._keep_frames)
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.on("console", self._keep_error)
         return page
+
+    def records(self) -> None:
+        """Record from now on what any tab sends and receives, until the test ends."""
+        if not self.is_recorded:
+            self.is_recorded = True
+            for page in self.context.pages:
+                self._record(page)
+
+    def _record(self, page: Page) -> None:
+        page.on("request", self._keep_request)
+        self._recorded.append(page)
 
     def _keep_error(self, message: ConsoleMessage) -> None:
         if message.type == "error":
             self.errors.append(message.text)
 
     def _keep_request(self, request: Request) -> None:
-        self.addresses.append(request.url)
+        self._addresses.append(request.url)
         self._traffic.append(f"{request.method} {request.url} {request.headers} {request.post_data}")
 
     def _keep_frames(self, socket: WebSocket) -> None:
@@ -168,14 +189,17 @@ class Someone:
                 await page.close()
         await self.context.unroute_all()
         await self.page.unroute_all()
+        self.is_recorded = False
+        while self._recorded:
+            self._recorded.pop().remove_listener("request", self._keep_request)
         self.after = 0
         if not is_open or self.page.url != self.address + path:
             await self.page.goto(self.address + path)
         self.forgets_the_past()
 
     def forgets_the_past(self) -> None:
-        """Record from now on."""
-        for recorded in (self.addresses, self._traffic, self.errors):
+        """Keep only what happens from now on."""
+        for recorded in (self._addresses, self._traffic, self.errors):
             recorded.clear()
 
     async def on_another_device(self, browser: Browser) -> Someone:
@@ -224,8 +248,15 @@ class Someone:
         await expect(texts_of(page or self.page, self.after)).to_have_text(list(texts))
 
     @property
+    def addresses(self) -> Sequence[str]:
+        """Every requested URL."""
+        assert self.is_recorded, "nobody recorded what this browser requests"
+        return self._addresses
+
+    @property
     def traffic(self) -> Sequence[str]:
         """Every request and frame. Chromium only: Firefox's driver shows neither bodies nor frames."""
+        assert self.is_recorded, "nobody recorded what this browser sends"
         browser = self.context.browser
         assert browser is None or browser.browser_type.name == "chromium", "only Chromium shows all outgoing traffic"
         return self._traffic

@@ -34,7 +34,6 @@ async def lied_to(liar: Liar) -> AsyncIterator[Browser]:
 async def setting(lied_to: Browser, liar: Liar, truth: Server) -> AsyncIterator[Stage]:
     """Alice at her browser, in one conversation with Bob, a program that she has verified."""
     alice = await Someone.is_in(lied_to, truth, "alice", liar.url)
-    alice.page.remove_listener("request", alice._keep_request)  # the liar and Watch record what leaves
     bob = await Peer.arrives(truth, "bob")
     await alice.starts_with(bob.search_pin)
     await bob.starts_with(alice.search_pin)
