@@ -66,6 +66,7 @@ WAYS = (
     _way("GET", f"/messages/{CONVERSATION}", Kind.FRAGMENT, query=PAGE, largest=LARGEST_LIST),
     _way("GET", "/previews", Kind.FRAGMENT, query=PREVIEWS, largest=LARGEST_LIST),
     _way("POST", "/send_message", Kind.JSON),
+    _way("POST", "/hide_message", Kind.NOTHING),
     _way("POST", "/signal", Kind.NOTHING),
     _way("GET", f"/signals/{CONVERSATION}", Kind.FRAGMENT),
     _way("GET", "/sessions/list", Kind.FRAGMENT, largest=LARGEST_LIST),

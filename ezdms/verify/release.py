@@ -16,6 +16,7 @@ TYPES = {
     ".css": {"text/css"},
     ".svg": {"image/svg+xml"},
     ".woff2": {"font/woff2"},
+    ".json": {"application/json"},
 }
 OTHER_TYPES = {"text/plain", "application/octet-stream"}  # licenses
 

@@ -206,7 +206,7 @@ NAMES = [
 
 async def test_a_username_is_not_mistaken_for_a_pin(browser: Browser, home: Home) -> None:
     someone = await Someone.arrives(browser, home.server, "someone")
-    module = """import(document.querySelector("[src*=boot]").src.replace("boot", "pin-shaped"))"""
+    module = """import(document.querySelector("[src*=boot]").src.replace("boot", "keyboard"))"""
     mistaken = f"async (names) => {{ const M = await {module}; return names.filter((name) => M.isPinShaped(name)); }}"
     assert await someone.page.evaluate(mistaken, ["ABCD-EFGH-J", *NAMES]) == ["ABCD-EFGH-J"]
 

@@ -13,7 +13,7 @@ STATIC = ROOT / "ezdms" / "static"
 JS = STATIC / "js"
 FILES = sorted(JS.glob("*.js"))
 PROTOCOL = ("crypto", "changes", "remembered")  # each has a twin in Python that it is compared with
-MOST_LINES = {"protocol": 850, "page": 4800}  # of code: neither blank nor a comment (docs/decisions/javascript.md)
+MOST_LINES = {"protocol": 850, "page": 4950}  # of code: neither blank nor a comment (docs/decisions/javascript.md)
 WIDEST = 120
 
 
@@ -56,9 +56,9 @@ def test_only_rendered_server_answers_are_swapped_in() -> None:
 
 def test_every_vendored_file_has_the_recorded_hash() -> None:
     written = (ROOT / "docs" / "decisions" / "dependencies.md").read_text("utf-8")
-    vendored = [*STATIC.glob("vendor/*.js"), *STATIC.glob("fonts/*.woff2")]
-    assert len(vendored) == 4
+    vendored = [*STATIC.glob("vendor/*.js*"), *STATIC.glob("fonts/*.woff2")]
+    assert len(vendored) == 5
     for path in vendored:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         assert f"{digest}  {path.relative_to(STATIC).as_posix()}" in written
-    assert len(list(STATIC.glob("*/*LICENSE"))) == 3
+    assert len(list(STATIC.glob("*/*LICENSE"))) == 4

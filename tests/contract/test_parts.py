@@ -25,10 +25,10 @@ def test_the_documents_that_the_page_compares_with_match_the_templates(tmp_path:
     assert made.stdout == WRITTEN, "run: bin/parts"
 
 
-def test_style_sheets_and_fonts_are_listed_with_their_hashes() -> None:
+def test_style_sheets_fonts_and_emoji_are_listed_with_their_hashes() -> None:
     named = re.findall(r'"(sha256-[^"]+)"', WRITTEN)
     files = {path.relative_to(assets.FOLDER).as_posix() for path in assets.FOLDER.glob("*/*.*") if path.suffix != ".js"}
-    looks = {name for name in files if name.endswith((".css", ".woff2"))} - {
+    looks = {name for name in files if name.endswith((".css", ".woff2", ".json"))} - {
         "css/fonts.css"
     }  # of pages without scripts
     assert len(looks) >= 5

@@ -4,6 +4,7 @@
 import * as crypto from "./crypto.js";
 import { setPerson } from "./conversation-list.js";
 import { loadContact } from "./keystore.js";
+import { mergeRemembered } from "./remembered.js";
 import { getStanding } from "./session.js";
 import { changeContact, overwriteVault, stronger, syncVault } from "./vault.js";
 
@@ -66,6 +67,14 @@ export class Contact {
 
   // Accept the alarms with these names, here and on the user's other devices.
   accept(...names) { return this.#change(({ accepted }) => ({ accepted: [...accepted, ...names].slice(-50) })); }
+
+  // The user removed this message from their own sight: here at once, on their other devices by the vault.
+  hide(id) {
+    const add = ({ hidden }) => mergeRemembered({ hidden: [id] }, { hidden });
+    this.known = { ...this.known, ...add(this.known) };
+    this.changed();
+    return this.#change(add);
+  }
 
   hasAccepted(name) { return this.known?.accepted.includes(name) ?? false; }
 

@@ -1,4 +1,4 @@
-// Helpers for elements: the focus, clicks, errors, busy forms, the clipboard, QR codes.
+// Helpers for elements: the focus, clicks, errors, busy forms, menus, the clipboard, QR codes.
 
 import { generate } from "../vendor/lean-qr-2.7.4.min.js";
 
@@ -91,6 +91,78 @@ export function onSubmit(element, busyLabel, work) {
 function showSecret(button, isShown) {
   button.textContent = isShown ? "Hide" : "Show";
   button.previousElementSibling.type = isShown ? "text" : "password";
+}
+
+// Menus and small dialogs are popovers: Escape or a press elsewhere closes them, and gives the focus back.
+const GAP = 8; // pixels to the edges of the window, and to what it belongs to
+const AFTER_UP = 50; // ms until the click that the end of a press can cause has passed
+const LONGEST_PRESS = 1500; // ms
+
+const itemsOf = (menu) => [...menu.querySelectorAll("[role=menuitem]")].filter((item) => item.checkVisibility());
+
+// Show it below or above `anchor` (a DOMRect), inside the window. On phones it is at the bottom (session.css).
+export function openNear(popover, anchor) {
+  if (!popover.matches(":popover-open")) popover.showPopover();
+  const { width, height } = popover.getBoundingClientRect();
+  const within = (place, size, room) => Math.max(GAP, Math.min(place, room - size - GAP));
+  const isBelow = anchor.bottom + height + GAP < innerHeight || anchor.top < height + GAP;
+  popover.style.setProperty("--x", `${within(anchor.left, width, innerWidth)}px`);
+  popover.style.setProperty("--y", `${within(isBelow ? anchor.bottom : anchor.top - height, height, innerHeight)}px`);
+}
+
+// A dialog with buttons, in the middle. `focused`: gets the focus.
+export function openDialog(popover, focused) {
+  popover.showPopover();
+  focusLater()(focused);
+}
+
+// Make a popover that contains one element with the role menu work like one. `choose(item)` is called for the item that
+// the user presses, while it is still open.
+export function useMenu(popover, choose) {
+  popover.popover = "auto";
+  const menu = popover.matches("[role=menu]") ? popover : popover.querySelector("[role=menu]");
+  onPress(menu, ({ target }) => {
+    const item = target.closest("[role=menuitem]");
+    if (item) choose(item);
+  });
+  menu.addEventListener("keydown", (event) => {
+    const items = itemsOf(menu);
+    const at = items.indexOf(document.activeElement);
+    const next = { ArrowDown: at + 1, ArrowRight: at + 1, ArrowUp: at - 1, ArrowLeft: at - 1, Home: 0, End: -1 };
+    if (event.key === "Tab" || event.key === "Escape") popover.hidePopover();
+    if (!(event.key in next)) return;
+    event.preventDefault();
+    focusLater()(items.at(next[event.key] % items.length));
+  });
+}
+
+// Open it. `isHeld`: by a finger that is still down, whose end must neither close it nor choose what is below.
+export function openMenu(popover, anchor, isHeld = false) {
+  popover.popover = isHeld ? "manual" : "auto";
+  popover.inert = isHeld;
+  openNear(popover, anchor);
+  const begin = () => {
+    if (isHeld && !popover.inert) return;
+    popover.inert = false;
+    focusLater()(itemsOf(popover)[0]);
+  };
+  if (!isHeld) return begin();
+  const ends = new AbortController();
+  const listen = (target, name, heard) => target.addEventListener(name, heard, { capture: true, signal: ends.signal });
+  for (const name of ["pointerup", "pointercancel"]) listen(globalThis, name, () => setTimeout(begin, AFTER_UP));
+  listen(globalThis, "pointerdown", ({ target }) => popover.contains(target) || popover.hidePopover());
+  listen(popover, "toggle", ({ newState }) => newState === "closed" && ends.abort());
+  return setTimeout(begin, LONGEST_PRESS);
+}
+
+// `open()` opens the popover; it was closed by the press itself if it was open for this button.
+export function onToggle(button, popover, open) {
+  let wasOpen = false;
+  button.addEventListener("pointerdown", () => { wasOpen = popover.matches(":popover-open"); }, true);
+  onPress(button, ({ detail }) => {
+    if (!(wasOpen && detail)) open(); // detail: 0 for a key
+    wasOpen = false;
+  });
 }
 
 // Fill in the user’s name, also into the fields from which a password manager learns whose PIN it is.

@@ -4,7 +4,7 @@ import * as crypto from "./crypto.js";
 import { onSubmit, replacePage } from "./dom.js";
 import { drawable } from "./fonts.js";
 import { remembered, saveAccount } from "./keystore.js";
-import { isPinShaped } from "./pin-shaped.js";
+import { isPinShaped } from "./keyboard.js";
 import { deploymentId, isB64u, isId, isNumber, isText, postForm } from "./server.js";
 import { comeBack, endSession, whyEnded, whyLeft } from "./session.js";
 import { HOST, instantiate } from "./shell.js";

@@ -143,22 +143,23 @@ export const loadVaultState = async () =>
   (await run("account", "readonly", (store) => store.get("vault"))) ?? { version: 0, isDirty: false, more: {} };
 export const saveVaultState = (state) => run("account", "readwrite", (store) => store.put(state, "vault"));
 
-// The drafts of a conversation: each tab has its own, [conversation, tab] → {text, at}. A tab without one takes over
-// the latest that another tab left behind, so that none is lost.
+// The drafts of a conversation: each tab has its own, [conversation, tab] → {text, reply, at}. `reply`: [id, hash] of
+// the message that it answers, or null. A tab without one takes over the latest that another tab left behind, so that
+// none is lost. Undefined if there is none.
 export async function loadDraft(conversation) {
   const tab = await thisTab();
   const [keys, drafts] = await run("drafts", "readonly", entries);
   const found = keys.map(([where, from], i) => ({ ...drafts[i], where, from }))
     .filter(({ where }) => where === conversation);
   const own = found.find(({ from }) => from === tab);
-  if (own) return own.text;
+  if (own) return own;
   const open = await openTabs();
   const left = found.filter(({ from }) => !open.has(from)).sort((one, other) => other.at - one.at);
   await run("drafts", "readwrite", (store) => [
-    ...left.slice(0, 1).map(({ text, at }) => store.put({ text, at }, [conversation, tab])),
+    ...left.slice(0, 1).map(({ text, reply, at }) => store.put({ text, reply, at }, [conversation, tab])),
     ...[...left.slice(0, 1), ...left.slice(MOST_DRAFTS)].map(({ from }) => store.delete([conversation, from])),
   ]);
-  return left[0]?.text;
+  return left[0];
 }
 // [conversation, text] of all drafts, the latest last.
 export async function loadDrafts() {
@@ -166,9 +167,10 @@ export async function loadDrafts() {
   const found = drafts.map(({ text, at }, i) => [keys[i][0], text, at]);
   return found.sort(([, , one], [, , other]) => one - other);
 }
-export async function saveDraft(conversation, text) {
+export async function saveDraft(conversation, text, reply) {
   const key = [conversation, await thisTab()];
-  await run("drafts", "readwrite", (store) => (text ? store.put({ text, at: Date.now() }, key) : store.delete(key)));
+  const draft = { text, reply, at: Date.now() };
+  await run("drafts", "readwrite", (store) => (text || reply ? store.put(draft, key) : store.delete(key)));
 }
 
 // Unsent messages of a conversation in the order they were written, each with its key.
@@ -176,16 +178,18 @@ export async function loadOutbox(conversation) {
   const [keys, items] = await run("outbox", "readonly", entries);
   return items.map((item, i) => ({ ...item, key: keys[i] })).filter((item) => item.conversation === conversation);
 }
-// By conversation: the text of its last unsent message.
+// By conversation: its last unsent message. A mark is none: it comes last only if nothing else is unsent.
 export async function loadQueue() {
   const items = await run("outbox", "readonly", (store) => store.getAll());
-  return new Map(items.map(({ conversation, text }) => [conversation, text]));
+  const isMark = ({ kind }) => kind === "hide";
+  const sorted = [...items.filter(isMark), ...items.filter((item) => !isMark(item))];
+  return new Map(sorted.map((item) => [item.conversation, item]));
 }
-// Add messages of a conversation, all or none. They replace this tab's draft, and get their keys.
-export async function addToOutbox(items) {
+// Add messages of a conversation, all or none. They get their keys. `isDraft`: they replace this tab's draft.
+export async function addToOutbox(items, isDraft = true) {
   const draft = [items[0].conversation, await thisTab()];
   const keys = await run(["drafts", "outbox"], "readwrite", (drafts, outbox) => {
-    drafts.delete(draft);
+    if (isDraft) drafts.delete(draft);
     return items.map((item) => outbox.add(item));
   });
   items.forEach((item, i) => { item.key = keys[i]; });

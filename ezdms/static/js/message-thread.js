@@ -79,7 +79,7 @@ customElements.define("message-thread", class extends HTMLElement {
 
   leave() {
     this.reading.leave();
-    setNote(this.conversation, { draft: this.querySelector("message-composer").field.value });
+    setNote(this.conversation, { draft: this.querySelector("message-composer").draft });
   }
 
   // This conversation is removed from the page.

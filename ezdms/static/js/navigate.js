@@ -1,12 +1,15 @@
 // Navigation: shows the conversation of the address next to the list. Switching does not reload the page; open threads
-// are put away as they are, so that scroll position, alarms and drafts are kept.
+// are put away as they are, so that scroll position, alarms and drafts are kept. Also sends what is unsent in any of
+// them.
 
-import { setCurrent } from "./conversation-list.js";
+import { setCurrent, setNote } from "./conversation-list.js";
 import { leaveFocus } from "./dom.js";
 import { CONVERSATION_PATH } from "./first.js";
+import { loadQueue } from "./keystore.js";
 import { join, unjoin } from "./live.js";
 import { hasLeft } from "./session.js";
 import { instantiate } from "./shell.js";
+import { describe } from "./unsent.js";
 
 const MOST_KEPT = 8; // conversations, with everything loaded of them
 
@@ -62,14 +65,14 @@ function show() {
   join();
 }
 
-export const isLoaded = (conversation) => conversation === shown?.conversation || kept.has(conversation);
+const isLoaded = (conversation) => conversation === shown?.conversation || kept.has(conversation);
 
 // The loaded conversations that show unsent messages.
-export const sending = () =>
+const sending = () =>
   [...new Set([...kept.values(), shown])].filter((thread) => thread?.isSending).map(({ conversation }) => conversation);
 
 // The thread of a conversation, even if it is not shown.
-export function threadOf(conversation) {
+function threadOf(conversation) {
   if (conversation === shown?.conversation) return shown;
   const thread = kept.get(conversation) ?? makeThread(conversation);
   if (!aside.isConnected) document.body.append(aside);
@@ -109,4 +112,37 @@ export function startNavigating(element) {
   addEventListener("pagehide", () => hasLeft || shown?.leave());
   addEventListener("popstate", () => (isHere(location.pathname) ? show() : location.reload()));
   show();
+}
+
+// The unsent messages of all conversations are sent from whichever page is open. Each conversation is loaded for that,
+// but not shown.
+
+const AGAIN = 10000; // ms
+const AT_ONCE = 4; // conversations
+
+let noted = []; // conversations
+let round = null; // being sent
+
+async function sendAll() {
+  const queue = await loadQueue();
+  for (const conversation of noted) if (!queue.has(conversation)) setNote(conversation, { unsent: undefined });
+  for (const [conversation, item] of queue) {
+    if (!isLoaded(conversation)) setNote(conversation, { unsent: item.kind === "hide" ? undefined : describe(item) });
+  }
+  noted = [...queue.keys()];
+  const waiting = [...new Set([...noted, ...sending()])]; // those shown may have been taken back by another tab
+  const work = async () => { while (waiting.length) await threadOf(waiting.shift()).send().catch(() => {}); };
+  await Promise.all(Array.from({ length: AT_ONCE }, work));
+}
+
+// Whatever the browser says about the connection: it only knows about the next network, and may be wrong. What fails
+// is tried again with the next round.
+export function sendQueued() {
+  round ??= sendAll().catch(() => {}).finally(() => { round = null; });
+}
+
+export function keepSending() {
+  sendQueued();
+  setInterval(sendQueued, AGAIN);
+  addEventListener("online", sendQueued);
 }

@@ -1,10 +1,13 @@
-// The unsent messages of a conversation. Each is stored in IndexedDB with its id and, once tried, its encrypted form,
-// until the server shows it, so that it is neither lost nor sent twice.
+// The unsent messages of a conversation, of any kind. Each is stored in IndexedDB with its id and, once tried, its
+// encrypted form, until the server shows it, so that it is neither lost nor sent twice. So are marks, as kind "hide".
+// An item is {conversation, message_id, kind, text, reference, x, ts, sealed, key}. `sealed`: it was tried.
 
+import { isStale } from "./changes.js";
 import { setNote } from "./conversation-list.js";
 import * as crypto from "./crypto.js";
 import { focusLater } from "./dom.js";
 import { addToOutbox, keepStorage, loadOutbox, removeFromOutbox, updateOutbox } from "./keystore.js";
+import { seal, sendMark } from "./sealing.js";
 import { isNumber, isPassing, postForm } from "./server.js";
 import { Unsent } from "./unsent.js";
 
@@ -14,6 +17,9 @@ const BEING_SENT = "It is being sent at the moment, perhaps by another tab.";
 const OFFLINE = "You are offline. It will be sent when you are connected again.";
 const UNREACHED = "Not sent yet. The server cannot be reached. It will be sent automatically.";
 const NOT_SHOWN = "The server says it has this message, but does not show it.";
+const OLD = "You wrote this disappearing message more than an hour ago. It may have arrived.";
+
+const newId = () => crypto.b64uEncode(globalThis.crypto.getRandomValues(new Uint8Array(16)));
 
 export class Outbox {
   #taken = new Map(); // message_id → item confirmed by the server, but not shown yet
@@ -26,7 +32,8 @@ export class Outbox {
   constructor(thread, { keepDraft, giveBack }) {
     Object.assign(this, { thread, keepDraft, giveBack });
     this.unsent = new Unsent(thread.querySelector(".outbox"), {
-      retry: (item) => this.#retry(item), edit: (item) => this.#edit(item),
+      retry: (item) => this.#retry(item), edit: (item) => this.#takeBack(item, true),
+      discard: (item) => this.#takeBack(item, false), anew: (item) => this.#sendAnew(item),
       changed: () => setNote(thread.conversation, { unsent: this.unsent.waiting }),
     });
     thread.onJudged(() => this.#look());
@@ -35,25 +42,31 @@ export class Outbox {
   // This conversation is removed from the page.
   end() { clearTimeout(this.#timer); }
 
-  // Send texts, in order. Throws, and shows nothing, if they can be neither sent nor stored. `shown()` runs once they
-  // are visible.
-  async add(texts, shown) {
-    const items = texts.map((text) => {
-      const message_id = crypto.b64uEncode(globalThis.crypto.getRandomValues(new Uint8Array(16)));
-      return { conversation: this.thread.conversation, message_id, text, ts: Date.now() };
-    });
+  // Send messages {kind, text, reference}, in order. Throws, and shows nothing, if they can be neither sent nor stored.
+  // `shown()` runs once they are visible. `isDraft`: they replace this tab's draft.
+  async add(messages, { shown = () => {}, isDraft = false } = {}) {
+    const { conversation } = this.thread;
+    const items = messages.map((message) =>
+      ({ conversation, message_id: newId(), reference: null, x: 0, ts: Date.now(), ...message }));
     let isDone = false;
     try {
       const isNext = items.length === 1 && this.unsent.isEmpty && !this.thread.isHeld;
       for (const item of items) this.unsent.show(item);
       shown();
-      if (isNext) isDone = await this.#sendAtOnce(items[0]);
-      else await addToOutbox(items); // all or none
+      if (isNext) isDone = await this.#sendAtOnce(items[0], isDraft);
+      else await addToOutbox(items, isDraft); // all or none
     } catch (error) {
       for (const { message_id } of items) this.unsent.hide(message_id);
       throw error;
     }
     if (!isDone) this.flush();
+  }
+
+  // Have the server empty the user's own copy of a message ([id, hash]), and keep their mark in its place.
+  async hide(reference) {
+    const { conversation } = this.thread;
+    await addToOutbox([{ conversation, message_id: newId(), kind: "hide", text: "", reference }], false);
+    this.flush();
   }
 
   // One tab at a time: two would use the same number.
@@ -64,9 +77,9 @@ export class Outbox {
   // Nothing is queued before it: sent while it is being stored. This tab takes its turn until the response arrives, but
   // does not wait for the turn to begin: meanwhile another tab may send the same ciphertext, which is stored once, or
   // take the number. False: check the queue again.
-  async #sendAtOnce(item) {
+  async #sendAtOnce(item, isDraft) {
     await this.#seal(item);
-    const keep = () => addToOutbox([item]);
+    const keep = () => addToOutbox([item], isDraft);
     const done = Promise.allSettled([this.#post(item), keep()]);
     this.#inTurn(() => done);
     const [posted, kept] = await done;
@@ -93,7 +106,9 @@ export class Outbox {
       await this.thread.settled();
       let waits = this.thread.isHeld ? "Queued." : "";
       const { stored } = this.unsent;
-      const items = await loadOutbox(this.thread.conversation);
+      const kept = await loadOutbox(this.thread.conversation);
+      const items = kept.filter(({ kind }) => kind !== "hide");
+      for (const item of kept) if (item.kind === "hide" && await sendMark(item)) await removeFromOutbox(item.key);
       const isKept = (id) => this.#taken.has(id) || items.some(({ message_id }) => message_id === id);
       for (const id of stored) if (!isKept(id)) this.unsent.hide(id); // another tab sent it, or took it back
       for (const item of items) {
@@ -109,6 +124,10 @@ export class Outbox {
   async #send(item) {
     this.unsent.say(item.message_id, "Sending…");
     try {
+      if (item.sealed && isStale(item.x, item.ts, Date.now())) {
+        await this.thread.catchUp(Infinity);
+        if (!this.thread.judge.shows(item.message_id)) return this.unsent.say(item.message_id, OLD, "old");
+      }
       this.#sent(item, await this.#deliver(item));
       return true;
     } catch (error) {
@@ -154,7 +173,7 @@ export class Outbox {
     }
     const why = navigator.onLine ? UNREACHED : OFFLINE;
     this.unsent.say(item.message_id, error.status ? `Not sent yet. ${error.message}` : why, "waiting");
-    clearTimeout(this.#timer); // otherwise with the next round (queue.js)
+    clearTimeout(this.#timer); // otherwise with the next round (navigate.js)
     if (error.retryAfter !== null) this.#timer = setTimeout(() => this.flush(), 1000 * error.retryAfter);
   }
 
@@ -180,12 +199,9 @@ export class Outbox {
   }
 
   async #seal(item) {
-    const { me, partner } = await this.thread.ready;
-    const { next: [n, p], acknowledged: a } = this.thread.judge;
-    const link = { n, p, a, id: crypto.b64uDecode(item.message_id, 16) };
-    const sealed = await crypto.sealMessage(me, partner, { ...link, ts: item.ts, text: item.text });
-    const { hash, suite, content_for_a, content_for_b } = sealed;
-    item.sealed = { n, hash, suite, content_for_a, content_for_b };
+    // A timer is in force from its row on.
+    if ([...this.#taken.values()].some(({ kind }) => kind === "timer")) await this.thread.catchUp(Infinity);
+    await seal(this.thread, item);
   }
 
   // Resolves to its seq.
@@ -202,18 +218,31 @@ export class Outbox {
     return this.flush();
   }
 
-  async #edit({ key, message_id, text }) {
-    const focus = focusLater();
+  // While no tab sends this item: `change(isKept)`; not kept if another tab sent it, or took it back.
+  async #whileUnsent({ key, message_id }, change) {
     const isMyTurn = await this.#inTurn(async (turn) => {
       if (!turn) return false;
-      const isKept = !key || (await loadOutbox(this.thread.conversation)).some((item) => item.key === key);
-      if (isKept) await this.giveBack(text, focus); // otherwise another tab sent it, or took it back
-      if (key) await removeFromOutbox(key);
+      await change(!key || (await loadOutbox(this.thread.conversation)).some((item) => item.key === key));
       return true;
     }, { ifAvailable: true });
     if (!isMyTurn) return this.unsent.say(message_id, BEING_SENT, "waiting");
     this.#taken.delete(message_id);
     this.unsent.hide(message_id);
     await this.flush();
+  }
+
+  #takeBack(item, isEdited) {
+    const focus = focusLater();
+    return this.#whileUnsent(item, async (isKept) => {
+      if (isKept && isEdited) await this.giveBack(item, focus);
+      if (item.key) await removeFromOutbox(item.key);
+    });
+  }
+
+  // The user decided to send it again, though it may have arrived: as a new message.
+  #sendAnew(item) {
+    return this.#whileUnsent(item, async (isKept) => {
+      if (isKept) await updateOutbox({ ...item, message_id: newId(), ts: Date.now(), sealed: null });
+    });
   }
 }

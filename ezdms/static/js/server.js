@@ -16,6 +16,7 @@ const SENTENCES = {
   foreign_origin: "This request came from another website, so it was refused.",
   left: "This person deleted their account. You can no longer message them.",
   no_conversation: "There is no such conversation.",
+  no_message: "There is no such message in this conversation that you can change.",
   no_session: "Please log in.",
   not_opened: "Open the address that “ezdms open” printed when it started.", // codes of `ezdms open`: this one,
   odd: ODD, // and two for invalid or missing responses

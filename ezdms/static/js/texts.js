@@ -1,6 +1,6 @@
 // Texts: where their links are, and how long ones are split.
 
-import { countCodePoints, MAX_TEXT } from "./crypto.js";
+import { checkText, cleanText, countCodePoints, MAX_TEXT } from "./crypto.js";
 
 // Links: an address is one only if what is shown says where it leads.
 
@@ -92,4 +92,27 @@ export function split(text) {
   }
   take(rest);
   return parts;
+}
+
+const COUNT_FROM = 100; // characters before the limit
+const figure = (count) => count.toLocaleString("en");
+const TOO_LONG = (count) => `You can send at most ${figure(MOST)} characters at once; this has ${figure(count)}.`;
+
+// The messages of a text that is sent now. Throws if it cannot be sent.
+export function messagesOf(text) {
+  const count = countCodePoints(text);
+  if (count > MOST) throw new Error(TOO_LONG(count));
+  const parts = count > MAX_TEXT ? split(text) : [text];
+  parts.forEach(checkText);
+  return parts;
+}
+
+// What the counter says below what is typed, and whether that is too long. `most`: MOST, or fewer for one message.
+export function counterOf(typed, most) {
+  const count = countCodePoints(typed);
+  const parts = most < MOST || count > MOST ? [] : split(cleanText(typed));
+  const said = [];
+  if (parts.length > 1) said.push(`Will be sent as ${parts.length} messages`);
+  if (count >= most - COUNT_FROM) said.push(`${figure(count)} of ${figure(most)} characters`);
+  return [said.join(" · "), count > most];
 }

@@ -1,15 +1,31 @@
-// The messages that the server does not show yet: listed below the others, each with its status.
+// The messages that the server does not show yet: listed below the others, each with its status. A change of another
+// message is listed only while it waits.
 
 import { onPress } from "./dom.js";
+import { inWords } from "./local-time.js";
 import { drawText } from "./sealed-text.js";
 import { instantiate } from "./shell.js";
+
+// Buttons by status.
+const ANY = ["retry", "edit", "discard"];
+const BUTTONS = { waiting: ANY, refused: ANY, old: ["anew", "discard"] };
+const TYPED = ["text", "edit"]; // put back into the field instead of discarded
+
+// What an unsent message says, in words.
+export function describe({ kind = "text", text }) {
+  if (kind === "delete") return "Delete a message for both";
+  if (kind === "react") return text ? `Your reaction: ${text}` : "Remove your reaction";
+  if (kind === "timer") return `Disappearing messages: ${text === "0" ? "off" : inWords(Number(text))}`;
+  return text;
+}
 
 export class Unsent {
   #shown = new Map(); // message_id → {item, element}; item: the latest version
 
-  // `retry(item)` and `edit(item)` are called by their buttons, `changed()` with every status.
-  constructor(list, { retry, edit, changed }) {
-    Object.assign(this, { list, retry, edit, changed });
+  // `retry(item)`, `edit(item)`, `discard(item)` and `anew(item)` are called by their buttons, `changed()` with every
+  // status.
+  constructor(list, { changed, ...work }) {
+    Object.assign(this, { list, changed, work });
   }
 
   get isEmpty() { return !this.#shown.size; }
@@ -18,7 +34,8 @@ export class Unsent {
 
   // The text of the last one that is not being sent at the moment.
   get waiting() {
-    return [...this.#shown.values()].findLast(({ element }) => element.dataset.unsent)?.item.text;
+    const last = [...this.#shown.values()].findLast(({ element }) => element.dataset.unsent);
+    return last && describe(last.item);
   }
 
   show(item) {
@@ -28,21 +45,29 @@ export class Unsent {
       return;
     }
     const shown = { item, element: instantiate("pending").firstElementChild };
-    drawText(shown.element.querySelector(".text"), item.text);
-    for (const what of ["retry", "edit"]) {
-      onPress(shown.element.querySelector(`[data-do=${what}]`), () => this[what](shown.item));
+    drawText(shown.element.querySelector(".text"), describe(item));
+    shown.element.querySelector(".what").hidden = item.kind !== "edit";
+    shown.element.hidden = (item.kind ?? "text") !== "text";
+    for (const [what, press] of Object.entries(this.work)) {
+      onPress(shown.element.querySelector(`[data-do=${what}]`), () => press(shown.item));
     }
     this.list.append(shown.element);
     this.#shown.set(item.message_id, shown);
   }
 
-  // `state`: "" while it is being sent, "queued" behind another one, "waiting" for the next try, or "refused".
+  // `state`: "" while it is being sent, "queued" behind another one, "waiting" for the next try, "refused", or "old" if
+  // the user must decide.
   say(id, sentence, state = "") {
-    const { element } = this.#shown.get(id) ?? {};
+    const { item, element } = this.#shown.get(id) ?? {};
     if (!element) return;
     element.dataset.unsent = state;
+    element.hidden = !state && (item.kind ?? "text") !== "text";
     element.querySelector("[role=status]").textContent = sentence;
-    for (const button of element.querySelectorAll("button")) button.hidden = !["waiting", "refused"].includes(state);
+    const not = state !== "old" && TYPED.includes(item.kind ?? "text") ? "discard" : "edit";
+    for (const button of element.querySelectorAll("button")) {
+      const { do: what } = button.dataset;
+      button.hidden = what === not || !BUTTONS[state]?.includes(what);
+    }
     this.changed();
   }
 

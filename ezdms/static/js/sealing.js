@@ -1,0 +1,57 @@
+// Seals an unsent message: finds what it must carry, and what the server must be told beside it. Also signs marks.
+
+import { isStale, nextE, refusal, targetOf } from "./changes.js";
+import * as crypto from "./crypto.js";
+import { isPassing, postForm, ServerError } from "./server.js";
+import { account } from "./session.js";
+
+const NO_TARGET = "The message that this is about is not here any more.";
+const refuse = (sentence) => { throw new ServerError(422, null, sentence); };
+
+// The row that a change is about, with everything loaded from it on. Throws if the message is gone.
+async function find(thread, kind, target) {
+  await thread.loadUntil(() => thread.rowAbout(target));
+  const row = thread.rowAbout(target);
+  const { isOwn, shown, at } = row ?? refuse(NO_TARGET);
+  const now = kind === "edit" ? at : Date.now(); // it was typed within the 24 hours
+  const why = refusal(kind, shown, { isOwn, createdAt: at, now });
+  return why ? refuse(why) : row;
+}
+
+// Its lifetime (s). An edited text was emptied: its edit has the same.
+function lifetimeOf({ fact, shown }, facts) {
+  return fact.kind ? fact.x : facts.find(({ side, id }) => side === fact.side && id === shown.by).x;
+}
+
+// The fields that the body of this message must have beside its content.
+async function bodyOf(thread, { kind, text, reference }) {
+  const target = targetOf({ kind, text, reference });
+  if (!target) return { x: kind === "timer" ? 0 : thread.timer, e: null };
+  const row = await find(thread, kind, target);
+  const e = crypto.CHANGES.includes(kind) ? await nextE(thread.facts, row.fact.side, target) : null;
+  return { x: kind === "delete" ? 0 : lifetimeOf(row, thread.facts), e };
+}
+
+// Seal an item of the outbox (outbox.js) as the user's next message: sets its `sealed`, `x` and, if it is too old for a
+// message that disappears, `ts`. It was never tried, or refused. Throws.
+export async function seal(thread, item) {
+  const { me, partner } = await thread.ready;
+  const { kind = "text", text, reference = null } = item; // an older version stored only texts
+  const { x, e } = await bodyOf(thread, { kind, text, reference });
+  if (isStale(x, item.ts, Date.now())) item.ts = Date.now();
+  const { next: [n, p], acknowledged: a } = thread.judge;
+  const place = { n, p, a, ts: item.ts, id: crypto.b64uDecode(item.message_id, 16) };
+  const sealed = await crypto.sealMessage(me, partner, { ...place, x, kind, text, reference, e });
+  const { hash, suite, content_for_a, content_for_b } = sealed;
+  const replaces = e === null ? {} : { replaces: targetOf({ kind, text, reference })[0] };
+  item.x = x;
+  item.sealed = { n, hash, suite, content_for_a, content_for_b, ...(x ? { expires_in: x } : {}), ...replaces };
+}
+
+// Have the server empty the user's own copy of a message, and keep their mark in its place. True if it did, or refused:
+// the message stays hidden on the user's devices all the same.
+export async function sendMark({ conversation, reference: [message_id, hash] }) {
+  const mark = await crypto.signMark(await account, conversation, message_id, hash);
+  const sent = postForm("/hide_message", { conversation_id: conversation, message_id, mark });
+  return sent.then(() => true, (error) => !isPassing(error));
+}

@@ -1,0 +1,434 @@
+"""Answering, editing, deleting and reacting: the menu of a message, what is sent, and what becomes of a draft."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+from playwright.async_api import Locator, Page, Route, expect
+
+from ezdms import crypto
+from tests.browser.home import Home
+from tests.browser.lies.peers import Peer
+from tests.support.someone import Someone, until
+
+ROUND = "() => { dispatchEvent(new Event('online')); }"  # otherwise every ten seconds
+
+
+async def talks(home: Home, *texts: str) -> tuple[Someone, Peer]:
+    """Alice is in a conversation with a program, and has written these texts."""
+    alice, bob = await home.person("alice"), await home.peer()
+    await bob.starts_with(alice.search_pin)
+    await alice.opens(bob.name)
+    await expect(alice.page.get_by_role("textbox", name="Message")).to_be_enabled()
+    for text in texts:
+        await alice.writes(text)
+        await expect(row(alice.page, text)).to_be_visible()
+    await expect(alice.page.locator(".pending")).to_have_count(0)
+    return alice, bob
+
+
+def row(page: Page, text: str) -> Locator:
+    """The message with this text."""
+    return page.locator("message-row").filter(has_text=text)
+
+
+async def acts(page: Page, text: str, *names: str) -> None:
+    """Open the menu of this message, and choose these items, one after the other."""
+    await row(page, text).hover()
+    await row(page, text).get_by_role("button", name="Message actions").click()
+    for name in names:
+        await page.get_by_role("menu", name="Message actions").get_by_role("menuitem", name=name).click()
+
+
+async def messages(peer: Peer) -> list[crypto.Message]:
+    """The messages of the conversation that have content, opened."""
+    found = []
+    for one in await peer.rows():
+        if one["encrypted"] is None:
+            continue
+        own, theirs = peer.keys.ik, peer.other.ik
+        between = (own, theirs) if one["sender_id"] == peer.user_id else (theirs, own)
+        claimed = {name: one[name] for name in ("message_id", "n", "hash", "suite")}
+        found.append(crypto.open_message(peer.keys, *between, one["encrypted"], **claimed))
+    return found
+
+
+async def gets(peer: Peer, kind: str, text: str, **facts: Any) -> crypto.Message:
+    """Wait until the newest message is this one; returns it."""
+    newest: list[crypto.Message] = []
+
+    async def is_there() -> bool:
+        newest[:] = (await messages(peer))[-1:]
+        return bool(newest) and (newest[0].kind, newest[0].text) == (kind, text)
+
+    await until(is_there)
+    assert {name: getattr(newest[0], name) for name in facts} == facts
+    return newest[0]
+
+
+async def place_of(peer: Peer, number: int) -> tuple[str, str]:
+    """The id and hash of the row with this number."""
+    one = (await peer.rows())[number]
+    return one["message_id"], one["hash"]
+
+
+@pytest.mark.firefox_too
+async def test_an_answer_names_its_message_and_a_reload_keeps_it(home: Home) -> None:
+    alice, bob = await talks(home, "what time?")
+    page, field = alice.page, alice.page.get_by_role("textbox", name="Message")
+    about = page.locator("message-composer .about")
+    await acts(page, "what time?", "Reply")
+    await expect(field).to_be_focused()
+    await expect(about).to_contain_text("Reply to yourself what time?")
+    await page.keyboard.type("at eight")
+    await page.reload()
+    await expect(field).to_have_value("at eight")
+    await expect(about).to_contain_text("what time?")
+    await field.press("Enter")
+    await gets(bob, "text", "at eight", reference=await place_of(bob, 0), x=0)
+    await expect(about).to_be_hidden()
+    await acts(page, "at eight", "Reply")
+    await expect(about).to_be_visible()
+    await field.press("Escape")
+    await expect(about).to_be_hidden()
+    await alice.writes("to nobody")
+    await gets(bob, "text", "to nobody", reference=None)
+    await page.reload()
+    await expect(field).to_be_enabled()
+    await expect(about).to_be_hidden()
+
+
+@pytest.mark.firefox_too
+async def test_an_edit_takes_the_text_back_and_the_draft_returns(home: Home) -> None:
+    alice, bob = await talks(home, "helo")
+    page, field = alice.page, alice.page.get_by_role("textbox", name="Message")
+    await field.fill("half a sentence")
+    await acts(page, "helo", "Edit")
+    await expect(field).to_be_focused()
+    await expect(field).to_have_value("helo")
+    await field.press("Escape")
+    await expect(field).to_have_value("half a sentence")
+    await acts(page, "helo", "Edit")
+    await field.press("Enter")  # unchanged
+    await expect(field).to_have_value("half a sentence")
+    await acts(page, "helo", "Edit")
+    await field.fill("")
+    await field.press("Enter")  # empty: nothing happens
+    await field.fill("hello")
+    await field.press("Enter")
+    await expect(field).to_have_value("half a sentence")
+    target = await place_of(bob, 0)
+    await gets(bob, "edit", "hello", reference=target, e="")
+    await expect(row(page, "hello")).to_have_count(1)
+    await expect(page.get_by_role("log").get_by_text("helo", exact=True)).to_have_count(0)
+    rows = await bob.rows()
+    assert [(one["gone"], one["replaces"]) for one in rows] == [("replaced", None), (None, target[0])]
+    await page.reload()
+    await expect(field).to_have_value("half a sentence")
+    await field.fill("")
+    await field.press("ArrowUp")  # the last one
+    await expect(field).to_have_value("hello")
+    await field.fill("hello!")
+    await field.press("Enter")
+    await gets(bob, "edit", "hello!", reference=target, e=crypto.changes_hash([rows[1]["hash"]]))
+
+
+async def test_an_edit_that_is_too_long_is_refused_and_stays_in_the_field(home: Home) -> None:
+    alice, bob = await talks(home, "short")
+    page, field = alice.page, alice.page.get_by_role("textbox", name="Message")
+    await acts(page, "short", "Edit")
+    await field.fill("x" * 501)
+    await expect(page.locator(".counter")).to_have_text("501 of 500 characters")
+    await field.press("Enter")
+    await expect(page.locator("message-composer [role=alert]")).to_contain_text("at most 500 characters; this has 501")
+    await expect(field).to_have_value("x" * 501)
+    await field.press("Escape")
+    assert [message.kind for message in await messages(bob)] == ["text"]
+
+
+@pytest.mark.firefox_too
+async def test_own_messages_are_deleted_for_both_or_for_me_and_theirs_for_me(home: Home) -> None:
+    alice, bob = await talks(home, "for both", "for me alone")
+    page = alice.page
+    dialog = page.get_by_role("dialog", name="Delete this message?")
+    await bob.writes("from bob")
+    await acts(page, "for both", "Delete")
+    await expect(dialog).to_contain_text(bob.name)
+    await dialog.get_by_role("button", name="Cancel").click()
+    await expect(dialog).to_be_hidden()
+    await acts(page, "for both", "Delete")
+    await dialog.get_by_role("button", name="Delete for both").click()
+    target = await place_of(bob, 0)
+    await gets(bob, "delete", " ".join(target), e="", x=0)
+    await expect(row(page, "for both").filter(has_text="deleted")).to_have_count(1)
+    await acts(page, "for me alone", "Delete")
+    await dialog.get_by_role("button", name="Delete for me").click()
+    await expect(page.get_by_role("log").get_by_text("for me alone")).to_have_count(0)
+    await acts(page, "from bob", "Delete")
+    await expect(dialog.get_by_role("button", name="Delete for both")).to_be_hidden()
+    await dialog.get_by_role("button", name="Delete for me").click()
+    await expect(page.get_by_role("log").get_by_text("from bob")).to_have_count(0)
+    await page.reload()
+    await expect(page.get_by_role("textbox", name="Message")).to_be_enabled()
+    for gone in ("for me alone", "from bob"):
+        await expect(page.get_by_role("log").get_by_text(gone)).to_have_count(0)
+    seen = [message.text for message in await messages(bob)]
+    assert seen[:2] == ["for me alone", "from bob"]  # the other's copies stay
+
+
+async def test_a_mark_that_cannot_be_sent_is_kept_and_the_message_stays_hidden(home: Home) -> None:
+    alice, bob = await talks(home, "before")
+    page = alice.page
+    await bob.writes("hide this")
+    marks: list[str] = []
+
+    async def refuse(route: Route) -> None:
+        marks.append(route.request.post_data or "")
+        await route.abort()
+
+    held: list[Route] = []
+    await alice.context.route("**/hide_message", refuse)
+    await alice.context.route("**/vault", lambda route: held.append(route))  # the list of contacts takes its time
+    await acts(page, "hide this", "Delete")
+    await page.get_by_role("button", name="Delete for me").click()
+    await expect(page.get_by_role("log").get_by_text("hide this")).to_have_count(0)
+    await until(lambda: bool(marks and held))
+    await held[0].continue_()
+    await page.goto(alice.address)  # any page sends it
+    await alice.context.unroute_all()
+    async with page.expect_response("**/hide_message") as answered:
+        await page.evaluate(ROUND)
+    assert (await answered.value).status == 204
+    await page.goto(f"{alice.address}/c/{bob.conversation}")
+    await expect(page.get_by_role("log").get_by_text("before")).to_be_visible()
+    await expect(page.get_by_role("log").get_by_text("hide this")).to_have_count(0)
+
+
+@pytest.mark.firefox_too
+async def test_reactions_are_chosen_in_the_menu_found_by_words_and_withdrawn(home: Home) -> None:
+    alice, bob = await talks(home, "good news")
+    page = alice.page
+    target = await place_of(bob, 0)
+    await acts(page, "good news", "👍")
+    await gets(bob, "react", "👍", reference=target, e=None)
+    await expect(row(page, "good news").get_by_role("button", name="👍")).to_have_count(1)
+    await acts(page, "good news", "👍")
+    await gets(bob, "react", "", reference=target)
+    assert "emojibase" not in " ".join(alice.addresses)  # only loaded when it is needed
+    await acts(page, "good news", "React")
+    search = page.get_by_role("textbox", name="Search emoji")
+    await expect(search).to_be_focused()
+    await search.fill("party pop")
+    await page.get_by_role("button", name="party popper").click()
+    await gets(bob, "react", "🎉", reference=target)
+    await acts(page, "good news", "React")
+    await search.fill("qqqq")
+    await expect(page.get_by_text("No emoji found.")).to_be_visible()
+
+
+async def test_every_emoji_of_the_list_can_be_sent(home: Home) -> None:
+    alice, _ = await talks(home)
+    found = await alice.page.evaluate(
+        """async () => {
+            const at = (name) => document.querySelector("[src*=boot]").src.replace("boot", name);
+            const { EMOJI } = await import(at("release"));
+            return (await fetch(at("release").replace("js/release.js", `vendor/${EMOJI.file}`))).json();
+        }"""
+    )
+    assert len(found) > 1800
+    assert [one for one in found if not crypto.EMOJI.fullmatch(one[0]) or not one[1]] == []
+    assert len({one[0] for one in found}) == len(found)
+    assert {"👍", "❤️", "😂", "😮", "😢", "🙏"} <= {one[0] for one in found}
+
+
+async def test_a_changed_list_of_emoji_is_not_shown(home: Home) -> None:
+    alice, _ = await talks(home, "forged names")
+    page = alice.page
+
+    async def change(route: Route) -> None:
+        response = await route.fetch()
+        await route.fulfill(response=response, body=(await response.text()).replace("thumbs up", "thumbs down"))
+
+    await alice.context.route("**/vendor/emojibase*", change)
+    await acts(page, "forged names", "React")
+    await expect(page.get_by_text("The list of emoji could not be loaded. Please try again.")).to_be_visible()
+    await expect(page.locator(".emojis button")).to_have_count(0)
+    await alice.context.unroute_all()
+    await page.get_by_role("textbox", name="Search emoji").fill("thumbs up")
+    await expect(page.locator(".emojis").get_by_role("button", name="thumbs up")).to_be_visible()
+
+
+async def test_the_menu_works_with_the_keyboard_and_the_focus_returns(home: Home) -> None:
+    alice, _ = await talks(home, "one", "two")
+    page = alice.page
+    menu = page.get_by_role("menu", name="Message actions")
+    button = row(page, "two").get_by_role("button", name="Message actions")
+    await page.get_by_role("textbox", name="Message").press("Shift+Tab")
+    await expect(button).to_be_focused()  # the newest; the arrow keys lead to the others
+    await page.keyboard.press("ArrowUp")
+    await expect(row(page, "one").get_by_role("button", name="Message actions")).to_be_focused()
+    await page.keyboard.press("ArrowDown")
+    await page.keyboard.press("Enter")
+    await expect(menu).to_be_visible()
+    await expect(menu.get_by_role("menuitem", name="👍")).to_be_focused()
+    await page.keyboard.press("End")
+    await expect(menu.get_by_role("menuitem", name="Delete")).to_be_focused()
+    await page.keyboard.press("ArrowDown")
+    await expect(menu.get_by_role("menuitem", name="👍")).to_be_focused()
+    await page.keyboard.press("Escape")
+    await expect(menu).to_be_hidden()
+    await expect(button).to_be_focused()
+    await page.keyboard.press("ContextMenu")
+    await expect(menu).to_be_visible()
+    await page.keyboard.press("Escape")
+    await row(page, "one").locator(".bubble").click(button="right")
+    await expect(menu).to_be_visible()
+    await menu.get_by_role("menuitem", name="Reply").click()
+    await expect(page.locator("message-composer .about")).to_contain_text("one")
+    await page.keyboard.press("Escape")
+
+
+async def test_the_menu_offers_only_what_applies(home: Home) -> None:
+    alice, bob = await talks(home, "mine")
+    page = alice.page
+    items = page.get_by_role("menu", name="Message actions").locator("[data-do]:visible")
+    await bob.writes("theirs")
+    await acts(page, "mine")
+    await expect(items).to_have_text(["Reply", "React", "Copy", "Edit", "Delete"])
+    await page.keyboard.press("Escape")
+    await acts(page, "theirs")
+    await expect(items).to_have_text(["Reply", "React", "Copy", "Delete"])
+    await page.keyboard.press("Escape")
+    await page.evaluate("() => { const now = Date.now; Date.now = () => now() + 86400001; }")
+    await acts(page, "mine")
+    await expect(items).to_have_text(["Reply", "React", "Copy", "Delete"])  # texts can be edited for 24 hours
+    await page.keyboard.press("Escape")
+
+
+async def test_a_scripted_press_opens_no_menu_and_reacts_to_nothing(home: Home) -> None:
+    alice, bob = await talks(home, "leave me")
+    page = alice.page
+    await page.evaluate(
+        """() => {
+            const [button] = document.querySelectorAll("message-row .actions");
+            button.click();
+            for (const name of ["pointerdown", "contextmenu", "click"]) {
+                const Kind = name === "click" ? MouseEvent : PointerEvent;
+                button.dispatchEvent(new Kind(name, { bubbles: true, cancelable: true, pointerType: "touch" }));
+            }
+            for (const item of document.querySelectorAll("message-menu button")) item.click();
+        }"""
+    )
+    await page.wait_for_timeout(700)  # longer than a long press
+    await expect(page.get_by_role("menu")).to_have_count(0)
+    assert [message.kind for message in await messages(bob)] == ["text"]
+
+
+async def test_changes_wait_in_order_while_offline_and_are_sent_from_any_page(home: Home) -> None:
+    alice, bob = await talks(home, "first")
+    page, field = alice.page, alice.page.get_by_role("textbox", name="Message")
+    await alice.context.route("**/send_message", lambda route: route.abort())
+    await acts(page, "first", "Edit")
+    await field.fill("first, edited")
+    await field.press("Enter")
+    pending = page.locator(".pending")
+    await expect(pending).to_contain_text("first, edited")
+    await acts(page, "first", "👍")
+    await alice.writes("second")
+    await expect(pending).to_have_count(3)
+    await expect(pending.nth(1)).to_contain_text("Your reaction: 👍")
+    await expect(pending.nth(1).get_by_role("button", name="Discard")).to_be_hidden()  # queued behind the edit
+    await page.goto(alice.address)
+    await expect(alice.list.get_by_role("link", name=bob.name)).to_contain_text("Not sent yet: second")
+    await alice.context.unroute_all()
+    await page.evaluate(ROUND)
+    await gets(bob, "text", "second")
+    assert [message.kind for message in await messages(bob)] == ["edit", "react", "text"]
+
+
+async def test_an_edit_that_waits_can_be_changed_and_a_reaction_discarded(home: Home) -> None:
+    alice, bob = await talks(home, "first")
+    page, field = alice.page, alice.page.get_by_role("textbox", name="Message")
+    await alice.context.route("**/send_message", lambda route: route.abort())
+    await acts(page, "first", "👍")
+    pending = page.locator(".pending")
+    await pending.get_by_role("button", name="Discard").click()
+    await expect(pending).to_have_count(0)
+    await acts(page, "first", "Edit")
+    await field.fill("better")
+    await field.press("Enter")
+    await pending.get_by_role("button", name="Edit").click()
+    await expect(field).to_have_value("better")
+    await expect(page.locator("message-composer .about")).to_contain_text("Edit message")
+    await alice.context.unroute_all()
+    await field.fill("best")
+    await field.press("Enter")
+    await gets(bob, "edit", "best")
+    assert [message.kind for message in await messages(bob)] == ["edit"]
+
+
+async def test_an_edit_is_made_anew_if_another_device_was_faster(home: Home, browser: Any) -> None:
+    alice, bob = await talks(home, "original")
+    target = await place_of(bob, 0)
+    other = await alice.on_another_device(browser)
+    await other.opens(bob.name)
+    await expect(row(other.page, "original")).to_be_visible()
+    await other.context.route("**/ws", lambda route: route.abort())
+    held: list[Route] = []
+    await alice.page.route("**/send_message", lambda route: held.append(route), times=1)
+    field = alice.page.get_by_role("textbox", name="Message")
+    await acts(alice.page, "original", "Edit")
+    await field.fill("by the first")
+    await field.press("Enter")
+    await until(lambda: bool(held))
+    await acts(other.page, "original", "Edit")
+    await other.page.get_by_role("textbox", name="Message").fill("by the second")
+    await other.page.get_by_role("textbox", name="Message").press("Enter")
+    await gets(bob, "edit", "by the second", e="")
+    faster = await place_of(bob, 1)
+    await held[0].continue_()
+    await gets(bob, "edit", "by the first", reference=target, e=crypto.changes_hash([faster[1]]))
+    await expect(row(alice.page, "by the first")).to_have_count(1)
+
+
+PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+
+
+async def test_on_a_phone_a_long_press_opens_the_menu_and_a_swipe_answers(browser: Any, home: Home) -> None:
+    bob = await home.peer()
+    phone = await Someone.is_in(browser, home.server, f"phone-{bob.name}", **PHONE)
+    await bob.starts_with(phone.search_pin)
+    await bob.writes("press me")
+    await phone.opens(bob.name)
+    page = phone.page
+    await expect(row(page, "press me")).to_be_visible()
+    session = await phone.context.new_cdp_session(page)
+
+    async def touches(kind: str, *points: tuple[float, float]) -> None:
+        await session.send(
+            "Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y} for x, y in points]}
+        )
+
+    box = await row(page, "press me").locator(".bubble").bounding_box()
+    assert box is not None
+    x, y = box["x"] + 30, box["y"] + box["height"] / 2
+    menu = page.get_by_role("menu", name="Message actions")
+    await touches("touchStart", (x, y))
+    await expect(menu).to_be_visible()
+    await touches("touchEnd")
+    await expect(menu).to_be_visible()
+    for item in await menu.get_by_role("menuitem").all():
+        if await item.is_visible():
+            size = await item.bounding_box()
+            assert size is not None
+            assert min(size["width"], size["height"]) >= 43.5, json.dumps(size)
+    await menu.get_by_role("menuitem", name="Copy").tap()
+    await expect(menu).to_be_hidden()
+    await touches("touchStart", (x, y))
+    for step in range(1, 9):
+        await touches("touchMove", (x + 10 * step, y))
+    await touches("touchEnd")
+    await expect(page.locator("message-composer .about")).to_contain_text(re.compile(r"Reply to .*press me"))
