@@ -230,8 +230,9 @@ class Settings:
 
     @property
     def front(self) -> dict[str, str]:
-        """What the front page shows about this server."""
-        return {"name": self.server_name, "notice": self.notice, "registration": self.registration}
+        """What every page shows about this server. `retention`: days, "0" is never."""
+        words = {"name": self.server_name, "notice": self.notice, "registration": self.registration}
+        return words | {"retention": str(self.retention)}
 
     @classmethod
     def load(cls, environ: Mapping[str, str], given: Mapping[str, str] | None = None) -> Settings:

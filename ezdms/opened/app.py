@@ -41,12 +41,14 @@ class Opened:
     server: str
     deployment_id: str
     registration: str
+    retention: int
 
     @property
     def front(self) -> dict[str, str]:
         """The host's words on the page. They are ours: no text of the page comes from the server."""
         notice = f"This page is served by your own machine. It talks to {self.server}"
-        return {"name": "EZ-DMS", "notice": notice, "registration": self.registration, "server": self.server}
+        words = {"name": "EZ-DMS", "notice": notice, "registration": self.registration}
+        return words | {"retention": str(self.retention), "server": self.server}
 
 
 class Application(Quart):

@@ -12,6 +12,7 @@ from ezdms.client.transport import Transport
 from ezdms.release import VERSION
 
 REGISTRATION = ("open", "invite", "closed")
+MOST_DAYS = 99_999
 NOT_EZDMS = "{server} does not answer like an EZ-DMS server. Check the address."
 
 
@@ -22,6 +23,7 @@ class Said:
     deployment_id: str
     version: str
     registration: str
+    retention: int  # days after which it says that it removes messages, 0 for never
 
 
 async def ask(server: str) -> Said:
@@ -42,4 +44,6 @@ def _read(server: str, answer: Any) -> Said:
     protocol, version, registration = (answer.get(name) for name in ("protocol", "version", "registration"))
     if protocol != PROTOCOL or not isinstance(version, str) or not VERSION.fullmatch(version):
         raise BadAnswer(f"Expected the protocol {PROTOCOL} and a version.")
-    return Said(deployment_id, version, registration if registration in REGISTRATION else "open")
+    retention = answer.get("retention")
+    days = retention if isinstance(retention, int) and 0 <= retention <= MOST_DAYS else 0
+    return Said(deployment_id, version, registration if registration in REGISTRATION else "open", int(days))

@@ -25,7 +25,7 @@ LANGUAGE = "en"
 MISSING = "missing"  # the page for an unknown address
 LARGEST = 4 * 1024 * 1024  # bytes
 # Placeholders for the host's own words in a shell.
-PLACES = {name: f"{{{{ host.{name} }}}}" for name in ("name", "notice", "registration")}
+PLACES = {name: f"{{{{ host.{name} }}}}" for name in ("name", "notice", "registration", "retention")}
 PLACE = re.compile(r"{{ host\.[a-z]+ }}")
 MEMBERS = {"format", "version", "files", "addresses", "shells", "import_map", "csp"}
 ADDRESS = re.compile(r"/[A-Za-z0-9/_-]{0,100}", re.ASCII)

@@ -31,6 +31,5 @@ async def deployment() -> Response:
         deployment_id=context.deployment_id(),
         version=__version__,
         max_text=MAX_TEXT,
-        retention=context.settings().retention,
-        **context.settings().front,
+        **(context.settings().front | {"retention": context.settings().retention}),
     )

@@ -24,7 +24,7 @@ OTHER_TYPES = {"text/plain", "application/octet-stream"}  # licenses
 class Release:
     """The release that a server should run, with this host's words filled in.
 
-    `host`: the server's name, notice and registration from its /deployment, shown in the pages as text.
+    `host`: the server's name, notice, registration and retention from its /deployment, shown in the pages as text.
     `pages`: address → page. `missing`: the page for an unknown address. `files`: path, which contains the
     digest of them all → SHA-256 in hex.
     """

@@ -19,7 +19,7 @@ from ezdms.verify.report import Finding, Report, failed, ok
 from ezdms.verify.wire import JSON, Wire
 
 ALL_WITHIN = 180.0  # seconds
-FRONT = {"name": "EZ-DMS", "notice": "", "registration": "open"}  # the operator's words in the pages
+FRONT = {"name": "EZ-DMS", "notice": "", "registration": "open", "retention": "0"}  # the operator's words in the pages
 
 
 async def verify(

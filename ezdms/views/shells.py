@@ -30,7 +30,7 @@ class Shell:
 
 
 def shells(host: Mapping[str, str]) -> dict[str, Shell]:
-    """Every shell by name. `host`: name, notice, registration (Settings.front)."""
+    """Every shell by name. `host`: name, notice, registration, retention (Settings.front)."""
     return {name: _shell(render(f"shells/{name}.html", host=host)) for name in ADDRESSES}
 
 

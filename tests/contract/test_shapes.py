@@ -56,7 +56,7 @@ def values_named(name: str, file: str) -> set[str]:
 
 
 def test_shell_parts_have_exactly_the_markup_that_the_page_accepts() -> None:
-    app = Elements(shells({"name": "x", "notice": "", "registration": "open"})["app"].body.decode())
+    app = Elements(shells({"name": "x", "notice": "", "registration": "open", "retention": "0"})["app"].body.decode())
     inside = [(tag, attributes) for tag, attributes in app.found[app.found.index(next_template(app)) :]]
     parts = [(tag, attributes) for tag, attributes in inside if tag != "template"]
     assert len(parts) > 200

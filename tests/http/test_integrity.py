@@ -26,7 +26,7 @@ def hash_of_file(address: str) -> str:
 
 
 def pages() -> list[str]:
-    rendered = shells.shells({"name": "Club", "notice": "", "registration": "open"})
+    rendered = shells.shells({"name": "Club", "notice": "", "registration": "open", "retention": "0"})
     return [*(shell.body.decode() for shell in rendered.values()), shells.missing("Nothing.").decode()]
 
 

@@ -135,7 +135,7 @@ def hostile_pages() -> dict[str, str]:
     conversation = Conversation(HOSTILE, HOSTILE, HOSTILE, HOSTILE, 0, 1, 0, 1)
     message = Message(HOSTILE, HOSTILE, 1, HOSTILE, 0, 1, 1, HOSTILE, HOSTILE)
     line = Line(HOSTILE, HOSTILE, 1, 0, 1)
-    host = dict.fromkeys(("name", "notice", "registration"), HOSTILE)
+    host = dict.fromkeys(("name", "notice", "registration", "retention"), HOSTILE)
     return {
         **{name: shell.body.decode() for name, shell in shells.shells(host).items()},
         "missing": shells.missing(HOSTILE).decode(),

@@ -78,9 +78,10 @@ async def test_a_shell_changes_only_with_the_operators_texts(tmp_path: Any) -> N
         {"server_name": "Club"},
         {"notice": "For members"},
         {"registration": "closed"},
+        {"retention": 30},
         {"limit_send": None},
     ):
         app = create_app(Settings(data_dir=tmp_path, **words))
         async with app.test_app():
             found.add((await app.test_client().get("/", headers=HTML)).headers["ETag"])
-    assert len(found) == 4
+    assert len(found) == 5

@@ -42,8 +42,13 @@ def key(tmp_path: Path) -> Path:
 
 
 async def test_a_manifest_has_every_page_and_file_as_served(tmp_path: Path) -> None:
-    host = {"name": 'The "Club" & <friends>', "notice": "{{ host.name }} it's", "registration": "closed"}
-    settings = {"server_name": host["name"], "notice": host["notice"], "registration": "closed"}
+    host = {
+        "name": 'The "Club" & <friends>',
+        "notice": "{{ host.name }} it's",
+        "registration": "closed",
+        "retention": "30",
+    }
+    settings = {"server_name": host["name"], "notice": host["notice"], "registration": "closed", "retention": 30}
     app = create_app(Settings(data_dir=tmp_path, **settings))  # type: ignore[arg-type]
     made = manifest.installed()
     assert made.version == __version__

@@ -138,7 +138,12 @@ def test_a_device_with_a_fast_clock_hides_no_build_and_raises_no_false_alarm() -
 
 def test_the_build_is_read_from_the_page() -> None:
     page = shells(
-        {"name": '" data-version="6.6.6', "notice": '<script type="importmap">{}</script>', "registration": "open"}
+        {
+            "name": '" data-version="6.6.6',
+            "notice": '<script type="importmap">{}</script>',
+            "registration": "open",
+            "retention": "0",
+        }
     )
     found = build_of(page["app"].body, NOW)
     assert found == build(__version__, digest_of(assets.import_map()))

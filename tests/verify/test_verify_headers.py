@@ -19,7 +19,7 @@ from tests.support.misbehaving import EVIL, Exchange, Misbehaving
 from tests.support.reports import names, said
 
 PLACE = parse_address("https://chat.example")
-RELEASE = Release(installed(), {"name": "EZ-DMS", "notice": "", "registration": "open"})
+RELEASE = Release(installed(), {"name": "EZ-DMS", "notice": "", "registration": "open", "retention": "0"})
 
 
 def judged(*more: tuple[str, str], may_set_cookie: bool = False) -> Report:

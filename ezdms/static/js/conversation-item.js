@@ -56,19 +56,10 @@ customElements.define("conversation-item", class extends HTMLElement {
     return Number(lastSeq) > (this.#newest?.seq ?? 0) && lastSeq !== this.asked;
   }
 
-  // `isJudged`: in the open conversation, which knows better. True if it is the newest.
-  showNewest(newest, isJudged = false) {
-    if (!isJudged && newest.seq < (this.#newest?.seq ?? 0)) return false;
+  showNewest(newest) {
     if (!newest.isOwn && newest.seq > (this.#newest?.seq ?? 0)) hasWritten(this.conversation);
     this.#newest = newest;
     this.showFacts();
-    return true;
-  }
-
-  // The newest message has disappeared.
-  showEnded(text) {
-    const { seq, at } = this.#newest;
-    this.showNewest({ seq, at, text, why: "gone" });
   }
 
   showFacts() {

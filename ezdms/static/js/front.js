@@ -7,7 +7,7 @@ import { remembered, saveAccount } from "./keystore.js";
 import { isPinShaped } from "./keyboard.js";
 import { deploymentId, isB64u, isId, isNumber, isText, postForm } from "./server.js";
 import { comeBack, endSession, whyEnded, whyLeft } from "./session.js";
-import { HOST, instantiate } from "./shell.js";
+import { HOST, instantiate, RETENTION } from "./shell.js";
 import { addedPin } from "./start-conversation.js";
 import { syncVault } from "./vault.js";
 import { keepNewPin } from "./welcome-card.js";
@@ -37,6 +37,8 @@ export function showFront(why = "") {
   find("[data-host-name]").textContent = HOST.name;
   find("[data-host-notice]").textContent = HOST.notice;
   find("[data-host-notice]").hidden = !HOST.notice;
+  find(".retention").textContent = RETENTION;
+  find(".retention").hidden = !RETENTION;
   find("[data-why]").textContent = why;
   find("[data-why]").hidden = !why;
   find("[data-added]").hidden = addedPin() === null;

@@ -9,7 +9,7 @@ import { swapIn } from "./guard.js";
 import { factOf, NEWER, NOT_VERIFIED, openRow } from "./judge.js";
 import { loadContact } from "./keystore.js";
 import { inWords } from "./local-time.js";
-import { prove } from "./review.js";
+import { forgetTexts, prove } from "./review.js";
 import { getFragment } from "./server.js";
 import { account } from "./session.js";
 import { later, rollback } from "./vault.js";
@@ -25,7 +25,7 @@ const OTHER_SIDE = { own: "theirs", theirs: "own" };
 
 const heads = new Map(); // conversation → {own, theirs}: [n, hash] of the last verified message here, or null
 const newest = new Map(); // conversation → facts: its newest message that is known here, and the changes of it
-const endings = new Map(); // conversation → when what the list shows of it disappears (ms)
+const lasts = new Map(); // conversation → what its line shows
 const inView = new Set(); // lines
 let observer;
 let isFetching = false;
@@ -84,9 +84,10 @@ function showIn(conversation, seq, { fact, view, failure }, isJudged) {
   const said = describe(fact, view, failure);
   const { createdAt, kind, ts } = fact;
   const at = kind !== null && crypto.isTimeOff(ts, createdAt) ? ts : createdAt;
-  if (lineOf(conversation)?.showNewest({ ...said, seq, at }, isJudged) && said.expires) {
-    endings.set(conversation, said.expires);
-  } else endings.delete(conversation);
+  const last = lasts.get(conversation);
+  if (!isJudged && seq < (last?.seq ?? 0)) return;
+  lasts.set(conversation, { ...said, seq, at });
+  lineOf(conversation)?.showNewest(lasts.get(conversation));
 }
 
 // The open conversation has judged its rows, and `seen` are the last verified ones.
@@ -108,21 +109,24 @@ async function judgeNewest(conversation, person, row) {
   const now = Date.now();
   prove(facts, await loadContact(conversation), now);
   const views = await shown(facts, { now, hasOlder: true });
+  forgetTexts(facts, views, now);
   const target = before.findIndex((each) => isAbout(fact, each));
   const isKnown = target >= 0 && fact.kind !== "react";
   newest.set(conversation, target >= 0 ? facts : [fact]);
   return isKnown ? { fact: facts[target], view: views[target], failure: "" } : { fact, view: views.at(-1), failure };
 }
 
-// What has disappeared.
-setInterval(() => {
-  for (const [conversation, end] of endings) {
-    if (end > Date.now()) continue;
+// Remove what has disappeared.
+function removeOld() {
+  for (const [conversation, { expires, seq, at }] of lasts) {
+    if (!expires || expires > Date.now()) continue;
     newest.delete(conversation);
-    endings.delete(conversation);
-    lineOf(conversation)?.showEnded(INSTEAD.expired);
+    lasts.set(conversation, { text: INSTEAD.expired, why: "gone", seq, at });
+    lineOf(conversation)?.showNewest(lasts.get(conversation));
   }
-}, LOOK_AGAIN);
+}
+setInterval(removeOld, LOOK_AGAIN);
+document.addEventListener("visibilitychange", removeOld);
 
 // Judge the row that a line has received, once it is known whose line it is.
 export async function judgeLine(line) {
@@ -151,8 +155,10 @@ export async function fetchPreviews() {
   isFetching = false;
 }
 
-// Have it fetched when the line comes into view.
+// Have it fetched when the line comes into view, unless it is known.
 export function watchLine(line) {
+  const last = lasts.get(line.conversation);
+  if (last) line.showNewest(last);
   observer ??= new IntersectionObserver((changes) => {
     for (const { target, isIntersecting } of changes) inView[isIntersecting ? "add" : "delete"](target);
     fetchPreviews();

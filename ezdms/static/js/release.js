@@ -1,10 +1,10 @@
 // The content of this release: the parts of documents (one hash), style sheets, fonts, emoji. Made by bin/parts.
 
-export const PARTS = "M8L_RsLpRbuVBr5jw-fQ11eVdPgk_2ITqrhuwVbY2v0";
+export const PARTS = "p0Sjs9axyEW313gW2tt9pSoQ81vs9d3_9KLE4jye3pM";
 export const STYLES = [
   "sha256-63U5hs7Tvcm0wW/Qu2VM493aaFEO4aYtUfBhS+J+1CE=",
   "sha256-CWuLIoH5oGUaXYi7T9Ggy0TWKuWrOnuIXx6o+ckRbsY=",
-  "sha256-jgRLXUjNGWGipKc4oZDlheKSTwS1ctxAXf08a/STB2Q=",
+  "sha256-JrK5xw5k41A5uPgK8zSDAeHEhVjz54v3Wbsp86c5Ins=",
 ];
 export const FONTS = {
   "inter-latin-ext-wght-normal.woff2": "sha256-NLnFBMq3pz43t0Y0OkSRMuVs97VIGvLLgdx03P8lyVY=",

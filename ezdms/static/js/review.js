@@ -5,7 +5,7 @@ import { provenReason, shown, timerInForce } from "./changes.js";
 import { expiresAt } from "./crypto.js";
 import { inWords } from "./local-time.js";
 import { isAccepted, mergeRemembered, readBlocks, readHidden } from "./remembered.js";
-import { HOST } from "./shell.js";
+import { HOST, RETENTION } from "./shell.js";
 
 const TICK = 1000; // ms
 const LIVING = ["text", "edited"];
@@ -87,7 +87,7 @@ function sentenceOf(state, count, { isOwn, fact: { text }, failure }, name) {
 }
 
 // Forget the texts of what is gone, and those that edits replaced.
-function forgetTexts(facts, views, now) {
+export function forgetTexts(facts, views, now) {
   const about = new Map(); // id and hash of a message → the id of the edit that it shows, or ""
   facts.forEach((fact, i) => {
     const { state, by } = views[i] ?? {};
@@ -123,6 +123,9 @@ export class Review {
 
   constructor(thread) {
     this.thread = thread;
+    const said = thread.querySelector(".retention");
+    said.textContent = RETENTION;
+    said.hidden = !RETENTION;
   }
 
   // Recompute what all rows show, and draw those that changed. Calls made meanwhile are answered by one more review.

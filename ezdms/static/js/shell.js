@@ -39,7 +39,8 @@ const HEAD = {
 // Inactive content added by browser extensions (dark modes, password managers) is removed without an alert.
 const OF_EXTENSIONS = /^(class|style|data-(?!hx-)[\w-]+)$/;
 const ROOT = { lang: /^[a-z-]*$/, "data-scheme": /^(light|dark)?$/ };
-const BODY = { "data-host": /^/, "data-notice": /^/, "data-registration": /^/, "data-version": /^/ };
+const BODY = Object.fromEntries(["host", "notice", "registration", "retention", "version"]
+  .map((name) => [`data-${name}`, /^/]));
 // Only a page from the user's own machine (`ezdms open`) may specify which server it uses.
 if (location.hostname === "127.0.0.1") BODY["data-server"] = /^https?:\/\/[a-z0-9.:[\]-]+$/;
 
@@ -140,9 +141,15 @@ function takeOver() {
   return body.dataset;
 }
 
-const { host = "EZ-DMS", notice = "", registration = "open", version = "", server = location.origin } = takeOver();
+const { host = "EZ-DMS", notice = "", registration = "open", retention, version = "", server = location.origin }
+  = takeOver();
 // The host's public words, shown only as text, and its address, for links to share.
-export const HOST = { name: host, notice, registration, server };
+// `retention`: days after which it removes messages, or 0.
+const days = /^[1-9]\d{0,4}$/.test(retention) ? Number(retention) : 0;
+export const HOST = { name: host, notice, registration, retention: days, server };
+// What it says about that, or "".
+const after = days === 1 ? "a day" : `${days} days`;
+export const RETENTION = days ? `This server removes every message ${after} after it was sent.` : "";
 // The version this document claims, and its import maps, which decide which scripts run.
 const maps = ask(document, Document, "head").querySelectorAll("script[type=importmap]");
 export const BUILD = { version, scripts: Array.from(maps, ({ textContent }) => textContent).join("\n") };

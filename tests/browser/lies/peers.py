@@ -33,6 +33,7 @@ class Peer:
         self.keys = keys or crypto.generate_keys()
         self.name = name
         self.sent: list[crypto.SealedMessage] = []
+        self.named: dict[str, tuple[str, str]] = {}  # (id, hash) of the first message with this text
         self.search_pin = ""
         self.salt = ""
         self.user_id = ""
@@ -77,16 +78,39 @@ class Peer:
         before = self.sent[-1].hash if self.sent else ""
         given: dict[str, Any] = {"n": n or len(self.sent) + 1, "p": before if p is None else p, "a": a, "text": text}
         given |= {"ts": milliseconds()} | more
-        return crypto.seal_message(self.keys, self.other.ik, self.other.spki, **given)
+        sealed = crypto.seal_message(self.keys, self.other.ik, self.other.spki, **given)
+        self.named.setdefault(text, (sealed.message_id, sealed.hash))
+        return sealed
 
-    async def writes(self, text: str, **more: Any) -> crypto.SealedMessage:
-        """Send the next message."""
+    async def writes(self, text: str, *, beside: dict[str, Any] | None = None, **more: Any) -> crypto.SealedMessage:
+        """Send the next message. `beside`: what the server is told about it, if that is not the truth."""
         sealed = self.seal(text, **more)
         self.sent.append(sealed)
         names = ("message_id", "n", "hash", "suite", "content_for_a", "content_for_b")
         fields = {name: getattr(sealed, name) for name in names}
-        await self.ask("POST", "/send_message", {"conversation_id": self.conversation, **fields})
+        told = described(text, more) if beside is None else beside
+        await self.ask("POST", "/send_message", {"conversation_id": self.conversation, **fields, **told})
         return sealed
+
+    async def edits(self, text: str, new: str, *earlier: str, **more: Any) -> crypto.SealedMessage:
+        """Replace the text of the message that was sent as `text`. `earlier`: hashes of its earlier changes."""
+        about = self.named[text]
+        more = {"reference": about, "e": crypto.changes_hash(earlier)} | more
+        return await self.writes(new, kind="edit", **more)
+
+    async def deletes(self, text: str, *earlier: str, **more: Any) -> crypto.SealedMessage:
+        """Delete the message that was sent as `text` for both."""
+        more = {"e": crypto.changes_hash(earlier)} | more
+        return await self.writes(" ".join(self.named[text]), kind="delete", **more)
+
+    async def reacts(self, to: tuple[str, str], emoji: str, **more: Any) -> crypto.SealedMessage:
+        """React to a message, given as (id, hash)."""
+        return await self.writes(emoji, kind="react", reference=to, **more)
+
+    async def newest(self) -> tuple[str, str]:
+        """The (id, hash) of the newest message of either side."""
+        row = (await self.rows())[-1]
+        return row["message_id"], row["hash"]
 
     async def rows(self) -> list[dict[str, Any]]:
         """Return the conversation's rows from the real server."""
@@ -121,6 +145,13 @@ class Peer:
     async def leaves(self) -> None:
         """Close the connection; the account stays."""
         await self._http.aclose()
+
+
+def described(text: str, more: dict[str, Any]) -> dict[str, Any]:
+    """What an honest sender tells the server beside a message."""
+    told = {"expires_in": more.get("x", 0)}
+    target = {"edit": more.get("reference", ("",))[0], "delete": text[:22]}.get(more.get("kind", "text"), "")
+    return {name: value for name, value in (told | {"replaces": target}).items() if value}
 
 
 def copy_for(sealed: crypto.SealedMessage, reader_fp: bytes, other_fp: bytes) -> str:

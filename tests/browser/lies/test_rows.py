@@ -302,7 +302,7 @@ async def test_content_other_than_text_is_not_shown_as_text(talk: Stage) -> None
 
 async def test_an_expiring_text_cannot_be_verified_if_the_server_hides_its_expiry(talk: Stage) -> None:
     """It would stay forever. The Python client treats it the same way (test_changed_messages_get_the_right_verdict)."""
-    await talk.bob.writes("I disappear", x=60)
+    await talk.bob.writes("I disappear", x=60, beside={})
     await talk.opens()
     await expect(texts_of(talk.page)).to_have_text([*SAID, NOT_VERIFIED])
     await talk.says("what was it?")

@@ -1,0 +1,231 @@
+"""What a conversation shows of edits, deletions, reactions, replies and disappearing messages, and what it forgets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from playwright.async_api import Locator, Page, expect
+
+from tests.browser.home import Home
+from tests.browser.lies.peers import milliseconds
+from tests.browser.test_thread import talk
+from tests.support.hostile import contact_of
+from tests.support.someone import Someone, texts_of, until
+
+SECRET = "zyxgone"  # part of every text that must be nowhere afterwards; never passed into the page by a test
+# What the page holds of its rows, as far as a script can reach it.
+HELD = """() => JSON.stringify([document.documentElement.outerHTML,
+    ...[...document.querySelectorAll("message-row")].map(({ fact, shown, dataset }) => [fact, shown, dataset]),
+    document.querySelector("message-thread")?.facts])"""
+
+
+async def heap_of(page: Page) -> str:
+    """Every string in the memory of the page (Chromium)."""
+    session = await page.context.new_cdp_session(page)
+    chunks: list[str] = []
+    session.on("HeapProfiler.addHeapSnapshotChunk", lambda event: chunks.append(event["chunk"]))
+    await session.send("HeapProfiler.collectGarbage")
+    await session.send("HeapProfiler.takeHeapSnapshot", {"reportProgress": False})
+    await session.detach()
+    return "".join(chunks)
+
+
+async def is_nowhere(someone: Someone) -> None:
+    """The secret is nowhere in the page, and in Chromium nowhere in its memory."""
+    assert "fact" not in SECRET
+    assert SECRET not in await someone.page.evaluate(HELD)
+    if someone.context.browser and someone.context.browser.browser_type.name == "chromium":
+        heap = await heap_of(someone.page)
+        assert "message-thread" in heap  # control
+        assert SECRET not in heap
+
+
+def last_of(someone: Someone, name: str) -> Locator:
+    """What the list says of this person's newest message."""
+    return someone.list.locator("conversation-item").filter(has_text=name).locator(".last")
+
+
+async def is_drawn(page: Page, count: int) -> None:
+    """Wait until so many texts are on the page, without saying which."""
+    await expect(page.locator("message-row sealed-text:not([data-sealed])")).to_have_count(count)
+
+
+@pytest.mark.firefox_too
+async def test_an_edited_text_replaces_the_old_one_everywhere(home: Home) -> None:
+    alice, bob = await talk(home, "hello", f"{SECRET} typo")
+    await alice.opens(bob.name)
+    await is_drawn(alice.page, 2)
+    assert SECRET in await alice.page.evaluate(HELD)  # control
+    first = await bob.edits(f"{SECRET} typo", f"{SECRET} second try")
+    await bob.edits(f"{SECRET} typo", "as meant", first.hash)
+    await expect(texts_of(alice.page)).to_have_text(["hello", "as meant"])
+    edited = alice.page.locator(".edited")
+    await expect(edited).to_have_count(1)
+    await expect(edited).to_contain_text(await alice.page.evaluate("() => `${new Date().getFullYear()}`"))
+    await expect(last_of(alice, bob.name)).to_have_text("as meant")
+    await is_nowhere(alice)
+    await alice.page.reload()
+    await expect(texts_of(alice.page)).to_have_text(["hello", "as meant"])
+    await expect(alice.page.locator(".note:not(:empty), .withheld:not([hidden])")).to_have_count(0)
+
+
+@pytest.mark.firefox_too
+async def test_a_deleted_message_is_gone_from_the_page_and_from_memory(home: Home) -> None:
+    alice, bob = await talk(home, "hello", f"{SECRET} and more")
+    await alice.opens(bob.name)
+    await is_drawn(alice.page, 2)
+    await bob.writes("what was that?", reference=bob.named[f"{SECRET} and more"])
+    await expect(alice.page.locator(".quote")).to_have_count(1)
+    await bob.deletes(f"{SECRET} and more")
+    shown = ["hello", f"{bob.name} deleted this message for both of you.", "what was that?"]
+    await expect(texts_of(alice.page)).to_have_text(shown)
+    await expect(alice.page.locator(".quote")).to_contain_text("Message deleted")
+    await is_nowhere(alice)
+    await alice.page.reload()
+    await expect(texts_of(alice.page)).to_have_text(shown)
+    await expect(alice.page.locator("[role=alert]:not(:empty), .withheld:not([hidden])")).to_have_count(0)
+
+
+@pytest.mark.firefox_too
+async def test_a_quote_leads_to_the_message_that_it_answers_even_on_an_earlier_page(home: Home) -> None:
+    alice, bob = await talk(home, "the very first", *(f"line {n}" for n in range(70)))
+    await bob.writes("about that", reference=bob.named["the very first"])
+    await alice.opens(bob.name)
+    await expect(texts_of(alice.page)).to_have_count(72)  # it opened at the first unread message
+    page = await alice.new_tab()
+    await page.goto(alice.page.url)
+    await expect(texts_of(page).last).to_have_text("about that")
+    await expect(page.locator("older-messages")).to_have_count(1)
+    quote = page.get_by_role("button", name="In reply to")
+    await expect(quote).to_contain_text("An earlier message")
+    await quote.focus()
+    await page.keyboard.press("Enter")
+    target = page.locator("message-row").filter(has_text="the very first").first
+    await expect(target).to_be_focused()
+    await expect(target).to_be_in_viewport()
+    await expect(quote).to_have_text(f"In reply to {bob.name} the very first")
+    await page.close()
+
+
+async def test_reactions_are_counted_and_named_below_their_message(home: Home) -> None:
+    alice, bob = await talk(home, "hello")
+    await alice.opens(bob.name)
+    await bob.reacts(bob.named["hello"], "\u2764\ufe0f")
+    reaction = alice.page.locator(".reaction")
+    await expect(reaction).to_have_attribute("aria-label", f"\u2764\ufe0f 1: {bob.name}")
+    await bob.reacts(bob.named["hello"], "\U0001f44d")
+    await expect(reaction).to_have_text("\U0001f44d")
+    await expect(texts_of(alice.page)).to_have_text(["hello"])  # a reaction is no message
+    await bob.reacts(bob.named["hello"], "")
+    await expect(reaction).to_have_count(0)
+
+
+@pytest.mark.firefox_too
+async def test_a_message_disappears_at_its_time_without_a_server(home: Home) -> None:
+    alice, bob = await talk(home)
+    await alice.opens(bob.name)
+    await alice.writes("hello")  # accepts the conversation
+    await expect(texts_of(alice.page)).to_have_text("hello")
+    await bob.writes("300", kind="timer")
+    timer = f"{bob.name} set messages to disappear 5 minutes after they are sent."
+    await expect(texts_of(alice.page)).to_have_text(["hello", timer])
+    await bob.writes(f"{SECRET} for a moment", x=8)
+    await bob.writes("an answer", x=300, reference=bob.named[f"{SECRET} for a moment"])
+    await expect(alice.page.get_by_role("timer")).to_have_count(2)
+    await expect(alice.page.get_by_role("timer", name="Disappears in 5 minutes")).to_have_text("5 min")
+    assert await alice.page.evaluate("() => document.querySelector('message-thread').timer") == 300
+    await alice.context.set_offline(True)
+    gone = "This message has disappeared."
+    await expect(texts_of(alice.page)).to_have_text(["hello", timer, gone, "an answer"])
+    await expect(alice.page.locator(".quote")).to_contain_text("Message disappeared")
+    await is_nowhere(alice)
+    await alice.context.set_offline(False)
+    await until(lambda: _knows_the_timer(alice))
+    await alice.page.reload()
+    await expect(texts_of(alice.page)).to_have_text(["hello", timer, gone, "an answer"])  # proven by the timer
+
+
+async def _knows_the_timer(someone: Someone) -> bool:
+    return milliseconds() - int((await contact_of(someone.page)).get("timed", 0)) < 60_000
+
+
+async def test_messages_that_expired_while_the_device_slept_are_gone_when_it_wakes(home: Home) -> None:
+    alice, bob = await talk(home, "hello")
+    await alice.page.clock.install()
+    await alice.page.reload()
+    await alice.opens(bob.name)
+    for text in ("one", "two", "three"):
+        await bob.writes(f"{SECRET} {text}", x=3600)
+    await is_drawn(alice.page, 4)
+    await alice.page.clock.fast_forward("02:00:00")
+    await expect(texts_of(alice.page)).to_have_text(["hello", "3 messages have disappeared."])
+    await expect(last_of(alice, bob.name)).to_have_text("Message disappeared")
+    assert SECRET not in await alice.page.evaluate(HELD)
+
+
+async def test_the_list_shows_the_newest_message_as_it_is_now(home: Home) -> None:
+    """The conversation was never opened."""
+    alice, bob = await talk(home, f"{SECRET} typo")
+    last = last_of(alice, bob.name)
+    await expect(last.locator(".words")).not_to_be_empty()
+    await bob.edits(f"{SECRET} typo", "as meant")
+    await expect(last).to_have_text("as meant")
+    await is_nowhere(alice)
+    await bob.reacts(bob.named[f"{SECRET} typo"], "\U0001f44d")
+    await expect(last).to_have_text("Reacted \U0001f44d to a message")
+    await bob.writes("3600", kind="timer")
+    await expect(last).to_have_text("Disappearing messages: 1 hour")
+    await bob.writes(f"{SECRET} is short", x=5)
+    await expect(last).to_have_text("Message disappeared")
+    await bob.writes(f"{SECRET} again")
+    await expect(last.locator(".words")).to_contain_text("again")
+    await bob.deletes(f"{SECRET} again")
+    await expect(last).to_have_text("Message deleted")
+    await is_nowhere(alice)
+
+
+# Counts what the page asks of WebCrypto.
+COUNT = """() => {
+    globalThis.asked = {};
+    for (const name of ["decrypt", "verify", "importKey", "digest"]) {
+        const real = SubtleCrypto.prototype[name];
+        SubtleCrypto.prototype[name] = function count(...given) {
+            globalThis.asked[name] = (globalThis.asked[name] ?? 0) + 1;
+            return real.apply(this, given);
+        };
+    }
+}"""
+
+
+async def test_plain_messages_cost_no_more_cryptography(home: Home) -> None:
+    asked: list[dict[str, int]] = []
+    alice, bob = await talk(home)
+    for count in (10, 50):
+        for n in range(len(bob.sent), count):
+            await bob.writes(f"line {n}")
+        page = await alice.new_tab()
+        await page.add_init_script(f"({COUNT})()")
+        await page.goto(alice.address)
+        line = page.get_by_role("navigation", name="Conversations").get_by_role("link", name=bob.name)
+        await expect(line).to_contain_text(f"line {count - 1}")
+        await page.wait_for_function("() => !document.querySelector('.words:empty')")
+        await page.evaluate("() => { globalThis.asked = {}; }")
+        await line.click()
+        await expect(texts_of(page)).to_have_count(count)
+        await expect(texts_of(page).first).to_have_text("line 0")
+        asked.append(await page.evaluate("() => globalThis.asked"))
+        await page.close()
+    more: dict[str, Any] = {name: asked[1][name] - asked[0][name] for name in asked[0]}
+    assert (more["decrypt"], more["verify"]) == (80, 40)  # of forty messages: content key, content, signature
+    assert more["importKey"] <= 40
+    assert more["digest"] <= 40
+
+
+async def test_no_change_counts_as_a_message_that_one_has_not_read(home: Home) -> None:
+    alice, bob = await talk(home, "one", "two")
+    await bob.edits("one", "first")
+    await bob.reacts(bob.named["two"], "\U0001f44d")
+    await alice.opens(bob.name)
+    await expect(texts_of(alice.page)).to_have_text(["first", "two"])
+    await expect(alice.page.locator(".new")).to_have_text("2 new messages")
