@@ -32,10 +32,8 @@ def certificate(tmp_path: Path) -> Certificate:
 def server(tmp_path: Path, certificate: Certificate) -> Iterator[Server]:
     """A server with a low limit of connections per address."""
     tls = {"certfile": str(certificate.certfile), "keyfile": str(certificate.keyfile)}
-    server = Server(tmp_path, **tls, max_connections=str(MOST))
-    server.start()
-    yield server
-    server.kill()
+    with Server(tmp_path, **tls, max_connections=str(MOST)) as server:
+        yield server
 
 
 def pinged(raw: Any) -> bool:

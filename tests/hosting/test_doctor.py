@@ -91,16 +91,13 @@ def test_an_untrusted_proxy_is_found_with_the_setting_that_fixes_it(tmp_path: Pa
 
 def test_a_proxy_without_websockets_or_with_duplicate_headers_is_found(tmp_path: Path) -> None:
     certificate = make_certificate(tmp_path)
-    server = Server(tmp_path, trusted_proxies="127.0.0.1")
-    server.start()
     more = """
       location = /ws { proxy_pass %s; proxy_set_header Host $http_host; proxy_set_header X-Forwarded-Proto $scheme; }
       add_header Referrer-Policy no-referrer always;
     """
-    try:
+    with Server(tmp_path, trusted_proxies="127.0.0.1") as server:
         with nginx_before(server, certificate, tmp_path, more % server.url) as nginx:
             found = examine(server, nginx.url, "--cafile", str(certificate.certfile))
-    finally:
         assert server.stop() == 0
     assert found["socket"][0] == "failed"
     assert "must pass on Upgrade and Connection" in found["socket"][1]

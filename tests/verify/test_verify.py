@@ -90,10 +90,8 @@ def test_a_certificate_in_ssl_cert_file_is_trusted(secure: tuple[Server, Path]) 
 
 
 async def test_the_server_behind_nginx_passes(tmp_path: Path) -> None:
-    server = Server(tmp_path, trusted_proxies="127.0.0.1")
-    server.start()
     certificate = make_certificate(tmp_path)
-    try:
+    with Server(tmp_path, trusted_proxies="127.0.0.1") as server:
         with nginx_before(server, certificate, tmp_path) as nginx:
             report = await verify(nginx.url, cafile=certificate.certfile, register=True)
             assert (report.verdict, names(report, FAILED), names(report, WARNING)) == ("passed", set(), {"banner"})
@@ -108,8 +106,6 @@ async def test_the_server_behind_nginx_passes(tmp_path: Path) -> None:
             report = await verify(nginx.url, cafile=certificate.certfile)
             assert names(report, FAILED) == {"tls"}
             assert said(report, "tls") == "Expected nothing older than TLSv1.2, but TLSv1.1 is also supported."
-    finally:
-        server.kill()
 
 
 async def test_checks_blocked_by_a_rate_limit_are_reported_as_skipped(tmp_path: Path) -> None:

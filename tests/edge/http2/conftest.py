@@ -25,19 +25,15 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, certificate: Certificate) -> Iterator[Server]:
     """One server process for the whole file."""
-    server = serve_with(certificate, tmp_path_factory.mktemp("http2"))
-    server.start()
-    yield server
-    server.kill()
+    with serve_with(certificate, tmp_path_factory.mktemp("http2")) as server:
+        yield server
 
 
 @pytest.fixture
 def own_server(tmp_path: Path, certificate: Certificate) -> Iterator[Server]:
     """A server that the test may stop."""
-    server = serve_with(certificate, tmp_path)
-    server.start()
-    yield server
-    server.kill()
+    with serve_with(certificate, tmp_path) as server:
+        yield server
 
 
 @pytest.fixture
