@@ -49,7 +49,8 @@ async def test_a_browser_loads_the_page_over_http2_and_a_message_reaches_it_over
         skip_or_fail("Chromium is missing (Debian: apt install chromium-headless-shell, or chromium)")
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_FLAGS)
-        alice, bob = [await Someone.is_in(browser, server, name, ignore_https_errors=True) for name in ("alice", "bob")]
+        how: dict[str, Any] = {"recorded": True, "ignore_https_errors": True}
+        alice, bob = [await Someone.is_in(browser, server, name, **how) for name in ("alice", "bob")]
         await alice.starts_with(bob.search_pin)
         await bob.opens("alice")
         await alice.writes("over two versions at once")
