@@ -203,7 +203,8 @@ def wrong_in(name: str) -> Iterator[tuple[str, str]]:
         if key not in OPTIONAL or name == "signal-arrived":
             yield f"{name} without {key}", element(name, {each: honest[each] for each in honest if each != key})
         for odd in ODD[key]:
-            yield f"{name} {key}={odd[:24].encode('unicode_escape').decode()}", element(name, honest | {key: odd})
+            shown = odd[:24].encode("unicode_escape").decode()
+            yield f"{name} {key}={shown} ({len(odd)})", element(name, honest | {key: odd})
         if key == "data-seq":
             twice = element(name, honest).replace(f' {key}="{value}"', f' {key}="x" {key}="{value}"')
             yield f"{name} {key} twice", twice
