@@ -14,10 +14,11 @@ from tests.browser.lies.peers import Peer
 from tests.conftest import Server
 from tests.support.access import faults_in_every_look
 from tests.support.forked import environment, launch
+from tests.support.hostile import Hostile
 from tests.support.nginx import NginxProcess, free_ports
 from tests.support.operated import operate, said
 from tests.support.served import fill
-from tests.support.someone import Someone
+from tests.support.someone import Someone, until
 
 Starts = Callable[..., Server]
 
@@ -93,6 +94,45 @@ async def test_a_closed_server_says_so_under_its_own_name_and_still_allows_login
     assert await faults_in_every_look(again.page) == []
     again.login_pin, again.search_pin = alice.login_pin, alice.search_pin
     await again.logs_in()
+
+
+async def test_a_host_that_removes_messages_announces_it_and_is_believed_only_then(
+    browser: Browser, starts: Starts
+) -> None:
+    server = starts()
+    alice, bob = await Someone.is_in(browser, server, "alice"), await Peer.arrives(server)
+    await bob.starts_with(alice.search_pin)
+    for text in ("old", "as old", "new"):
+        await bob.writes(text)
+    await alice.opens(bob.name)
+    await alice.sees("old", "as old", "new")
+    await expect(alice.page.get_by_text("This server removes")).to_have_count(0)
+    assert server.stop() == 0
+    aged = "UPDATE messages SET created_at = created_at - ? WHERE conversation_id = ? AND seq < 3"
+    Hostile(server).run(aged, 31 * 86_400_000, bob.conversation)
+    server.settings |= {"retention": "30"}
+    server.start()
+    await until(lambda: _is_empty(bob, 2))
+    await alice.page.reload()
+    await alice.sees("2 messages were removed by the host.", "new")
+    sentence = alice.page.get_by_text("This server removes every message 30 days after it was sent.")
+    await expect(sentence).to_be_visible()
+    await alice.page.emulate_media(reduced_motion="reduce")  # colors change at once
+    assert await faults_in_every_look(alice.page) == []
+    visitor = await Someone.arrives(browser, server, "visitor")
+    await expect(visitor.page.get_by_text("This server removes every message 30 days after")).to_be_visible()
+    assert await faults_in_every_look(visitor.page) == []
+    assert server.stop() == 0
+    server.settings |= {"retention": "0"}
+    server.start()
+    await alice.page.reload()
+    await alice.sees(*["The server does not hand over this message."] * 2, "new")
+    await expect(alice.page.get_by_text("does not hand over 2 messages")).to_be_visible()
+    await bob.leaves()
+
+
+async def _is_empty(peer: Peer, count: int) -> bool:
+    return [row["gone"] for row in await peer.rows()][:count] == ["retention"] * count
 
 
 async def test_the_doctor_page_is_accessible(browser: Browser, starts: Starts) -> None:

@@ -10,7 +10,8 @@ from playwright.async_api import Locator, Page, expect
 from tests.browser.home import Home
 from tests.browser.lies.peers import milliseconds
 from tests.browser.test_thread import talk
-from tests.support.hostile import contact_of
+from tests.support.access import faults_in_every_look
+from tests.support.hostile import Hostile, contact_of
 from tests.support.someone import Someone, texts_of, until
 
 SECRET = "zyxgone"  # part of every text that must be nowhere afterwards; never passed into the page by a test
@@ -183,6 +184,29 @@ async def test_the_list_shows_the_newest_message_as_it_is_now(home: Home) -> Non
     await bob.deletes(f"{SECRET} again")
     await expect(last).to_have_text("Message deleted")
     await is_nowhere(alice)
+
+
+async def test_a_conversation_with_all_of_it_is_accessible(home: Home) -> None:
+    alice, bob = await talk(home, "Lunch at 12?", "gone", "typo heer", "empty")
+    page = alice.page
+    await alice.opens(bob.name)
+    await alice.writes("Yes, see you there")
+    await expect(texts_of(page).last).to_have_text("Yes, see you there")
+    a = (1, (await bob.newest())[1])
+    await bob.deletes("gone", a=a)
+    await bob.edits("typo heer", "typo here", a=a)
+    await bob.reacts(await bob.own_of(1), "\U0001f44d", a=a)
+    await bob.reacts(bob.named["Lunch at 12?"], "\u2764\ufe0f", a=a)
+    await bob.writes("300", kind="timer", a=a)
+    await bob.writes("and this answers what is gone", reference=bob.named["gone"], x=300, a=a)
+    empty = "UPDATE messages SET sealed_a = NULL, sealed_b = NULL WHERE conversation_id = ? AND message_id = ?"
+    Hostile(home.server).run(empty, bob.conversation, bob.named["empty"][0])
+    await page.reload()
+    await expect(texts_of(page).last).to_have_text("and this answers what is gone")
+    await expect(page.locator(".reaction")).to_have_count(2)
+    await expect(page.locator(".withheld")).to_be_visible()
+    await page.emulate_media(reduced_motion="reduce")  # colors change at once
+    assert await faults_in_every_look(page) == []
 
 
 # Counts what the page asks of WebCrypto.

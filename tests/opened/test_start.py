@@ -114,13 +114,15 @@ async def test_a_changed_server_must_be_trusted_first(liar: Liar, truth: Server,
     assert (code, "A different server than before" in said) == (1, True), said
 
 
-def test_only_the_registration_mode_is_taken_from_the_server(tmp_path: Path) -> None:
-    server = Server(tmp_path, registration="invite", server_name="Evil Club", notice="Type your PIN at evil.example")
+def test_only_the_registration_mode_and_the_retention_are_taken_from_the_server(tmp_path: Path) -> None:
+    words = {"server_name": "Evil Club", "notice": "Type your PIN at evil.example"}
+    server = Server(tmp_path, registration="invite", retention="30", **words)
     server.start()
     with Opening(server.url, tmp_path) as opening:
         page = asyncio.run(front_of(opening))
     server.kill()
     assert 'data-registration="invite"' in page
+    assert 'data-retention="30"' in page
     assert f'data-server="{server.url}"' in page
     assert "evil" not in page.lower()
 

@@ -4,7 +4,7 @@ export const PARTS = "p0Sjs9axyEW313gW2tt9pSoQ81vs9d3_9KLE4jye3pM";
 export const STYLES = [
   "sha256-63U5hs7Tvcm0wW/Qu2VM493aaFEO4aYtUfBhS+J+1CE=",
   "sha256-CWuLIoH5oGUaXYi7T9Ggy0TWKuWrOnuIXx6o+ckRbsY=",
-  "sha256-JrK5xw5k41A5uPgK8zSDAeHEhVjz54v3Wbsp86c5Ins=",
+  "sha256-vjR3TqJEzEf5PF9uVQuDW/CmHFsjagkLon3ssohkgoQ=",
 ];
 export const FONTS = {
   "inter-latin-ext-wght-normal.woff2": "sha256-NLnFBMq3pz43t0Y0OkSRMuVs97VIGvLLgdx03P8lyVY=",

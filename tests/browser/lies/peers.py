@@ -118,6 +118,11 @@ class Peer:
         assert isinstance(found, list)
         return found
 
+    async def own_of(self, n: int) -> tuple[str, str]:
+        """The (id, hash) of the message with this number from the browser's user."""
+        found = [row for row in await self.rows() if row["sender_id"] != self.user_id and row["n"] == n]
+        return found[0]["message_id"], found[0]["hash"]
+
     async def last(self) -> crypto.Message:
         """Open the newest message, which is from the browser's user."""
         row = (await self.rows())[-1]
