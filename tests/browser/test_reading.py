@@ -151,6 +151,10 @@ async def _knows_the_timer(someone: Someone) -> bool:
     return milliseconds() - int((await contact_of(someone.page)).get("timed", 0)) < 60_000
 
 
+async def _has_stored(someone: Someone, n: int) -> bool:
+    return bool(((await contact_of(someone.page))["theirs"] or [0])[0] == n)
+
+
 async def test_messages_that_expired_while_the_device_slept_are_gone_when_it_wakes(home: Home) -> None:
     alice, bob = await talk(home, "hello")
     await alice.page.clock.install()
@@ -159,6 +163,7 @@ async def test_messages_that_expired_while_the_device_slept_are_gone_when_it_wak
     for text in ("one", "two", "three"):
         await bob.writes(f"{SECRET} {text}", x=3600)
     await is_drawn(alice.page, 4)
+    await until(lambda: _has_stored(alice, 4))  # afterwards, nothing else makes the page look
     await alice.page.clock.fast_forward("02:00:00")
     await expect(texts_of(alice.page)).to_have_text(["hello", "3 messages have disappeared."])
     await expect(last_of(alice, bob.name)).to_have_text("Message disappeared")
@@ -170,7 +175,9 @@ async def test_the_list_shows_the_newest_message_as_it_is_now(home: Home) -> Non
     alice, bob = await talk(home, f"{SECRET} typo")
     last = last_of(alice, bob.name)
     await expect(last.locator(".words")).not_to_be_empty()
-    await bob.edits(f"{SECRET} typo", "as meant")
+    first = await bob.edits(f"{SECRET} typo", f"{SECRET} again wrong")
+    await expect(last).to_contain_text("again wrong")
+    await bob.edits(f"{SECRET} typo", "as meant", first.hash)
     await expect(last).to_have_text("as meant")
     await is_nowhere(alice)
     await bob.reacts(bob.named[f"{SECRET} typo"], "\U0001f44d")

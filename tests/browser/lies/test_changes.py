@@ -14,10 +14,11 @@ from tests.browser.lies.rows import SHOWN, Row, Rows, row_of, showing, without_c
 from tests.browser.lies.stage import Stage, told
 from tests.browser.lies.test_previews import rows_of
 from tests.browser.lies.test_rows import GONE, NOT_VERIFIED, SAID, talk
-from tests.browser.lies.watching import FORGED
 from tests.support.someone import texts_of
 
 __all__ = ["talk"]
+
+SIGNED = "zyxsigned"  # part of texts that were signed, but must not be shown: other tests find them in the list
 
 Edit = Callable[[Row], Row]
 
@@ -30,7 +31,7 @@ def withheld(stage: Stage) -> Locator:
 async def says_nothing_of_it(stage: Stage) -> None:
     """Nothing of a lie is in the conversation. The list may show the text of another test's conversation, truly."""
     said = await stage.page.get_by_role("main").inner_html()
-    assert FORGED not in said
+    assert SIGNED not in said
     assert "bob" in said  # control
 
 
@@ -41,7 +42,7 @@ def third(change: Edit) -> Callable[[Rows], Rows]:
 
 async def test_a_server_that_shows_the_old_copy_again_undoes_nothing(talk: Stage) -> None:
     """The signed edit and the signed deletion overrule it, in the conversation and in the list."""
-    edited, deleted = f"{FORGED} typo", f"{FORGED} secret"
+    edited, deleted = f"{SIGNED} typo", f"{SIGNED} secret"
     await talk.bob.writes(edited)
     await talk.bob.writes(deleted)
     await talk.opens()
@@ -131,7 +132,7 @@ LIFETIMES = {"stretched": "7200", "shortened": "60", "endless": ""}
 
 @pytest.mark.parametrize("name", LIFETIMES)
 async def test_a_lifetime_other_than_the_signed_one_cannot_be_verified(talk: Stage, name: str) -> None:
-    await talk.bob.writes(f"{FORGED} for an hour", x=3600)
+    await talk.bob.writes(f"{SIGNED} for an hour", x=3600)
 
     def change(rows: Rows) -> Rows:
         given = {"data-expires-in": LIFETIMES[name]} if LIFETIMES[name] else {}
@@ -151,7 +152,7 @@ async def test_a_lifetime_other_than_the_signed_one_cannot_be_verified(talk: Sta
 
 
 async def test_a_change_that_the_server_describes_wrongly_changes_nothing(talk: Stage) -> None:
-    sealed = talk.bob.seal(f"{FORGED} three", kind="edit", reference=talk.bob.named["three"], e="")
+    sealed = talk.bob.seal(f"{SIGNED} three", kind="edit", reference=talk.bob.named["three"], e="")
     rows = {
         "without its target": row_of(talk.bob, sealed, 4),
         "with another target": row_of(talk.bob, sealed, 4) | {"data-replaces": talk.bob.sent[0].message_id},
@@ -174,7 +175,7 @@ async def test_changes_of_what_is_not_theirs_or_not_here_show_nothing(talk: Stag
     mine = await talk.bob.newest()
     first = talk.bob.named["one"]
     for about in (mine, (noise(16), noise(32)), (first[0], noise(32))):
-        await talk.bob.writes(FORGED, kind="edit", reference=about, e="", beside={})
+        await talk.bob.writes(SIGNED, kind="edit", reference=about, e="", beside={})
         await talk.bob.writes(" ".join(about), kind="delete", e="", beside={})
     await talk.bob.reacts((noise(16), noise(32)), "\U0001f44d")
     await talk.bob.writes("the end")
@@ -205,7 +206,7 @@ async def test_a_change_moved_here_from_another_conversation_cannot_be_verified(
     carol = await Peer.arrives(talk.truth)
     talk.peers.append(carol)
     await carol.starts_with(talk.alice.search_pin)
-    await carol.writes(FORGED, kind="edit", reference=talk.bob.named["three"], e="", beside={})
+    await carol.writes(SIGNED, kind="edit", reference=talk.bob.named["three"], e="", beside={})
     await talk.opens()
     (moved,) = await rows_of(talk, carol)
     moved |= {"data-seq": "4", "data-n": "4", "data-replaces": talk.bob.named["three"][0]}
