@@ -56,7 +56,11 @@ REASONS = [
 
 # A sleeping tab hears late from the others that the session has ended: they are logged in again by then.
 LATE = """() => {
-    window.BroadcastChannel = class { set onmessage(hear) { window.hear = hear; } postMessage() {} };
+    window.BroadcastChannel = class {
+        constructor(name) { this.name = name; }
+        set onmessage(hear) { if (this.name === "ezdms-leave") window.hear = hear; }
+        postMessage() {}
+    };
 }"""
 
 

@@ -167,7 +167,7 @@ async def kept_draft(page: Page) -> str:
     draft: str = await page.evaluate(
         """async () => {
             const { loadDraft } = await import(document.querySelector("[src*=boot]").src.replace("boot", "keystore"));
-            return (await loadDraft(location.pathname.slice(3))) ?? "";
+            return (await loadDraft(location.pathname.slice(3)))?.text ?? "";
         }"""
     )
     return draft

@@ -189,7 +189,8 @@ WAITING = """async () => {
     const at = (name) => document.querySelector("[src*=boot]").src.replace("boot", name);
     const [K, id] = [await import(at("keystore")), location.pathname.slice(3)];
     const { version } = await K.loadVaultState();
-    return [await K.loadContact(id), await K.loadDraft(id), (await K.loadOutbox(id)).map(({ text }) => text), version];
+    const [contact, draft, queue] = await Promise.all([K.loadContact(id), K.loadDraft(id), K.loadOutbox(id)]);
+    return [contact, draft?.text, queue.map(({ text }) => text), version];
 }"""
 
 

@@ -89,6 +89,7 @@ async def test_a_preview_shows_only_what_its_person_signed_as_the_next_or_last_k
     await stage.opens()
     await stage.carries_on()
     await carol.writes("nothing of it")  # in the list, for other tests
+    await stage.meets_bob()
 
 
 async def test_an_old_message_called_new_is_shown_with_its_signed_time(anywhere: Stage) -> None:
