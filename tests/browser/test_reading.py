@@ -156,7 +156,10 @@ async def _has_stored(someone: Someone, n: int) -> bool:
 
 
 async def test_messages_that_expired_while_the_device_slept_are_gone_when_it_wakes(home: Home) -> None:
-    alice, bob = await talk(home, "hello")
+    alice = await Someone.is_in(home.browser, home.server, "sleeper")  # the clock is that of a whole context
+    bob = await home.peer()
+    await bob.starts_with(alice.search_pin)
+    await bob.writes("hello")
     await alice.page.clock.install()
     await alice.page.reload()
     await alice.opens(bob.name)
@@ -204,8 +207,8 @@ async def test_a_conversation_with_all_of_it_is_accessible(home: Home) -> None:
     await bob.edits("typo heer", "typo here", a=a)
     await bob.reacts(await bob.own_of(1), "\U0001f44d", a=a)
     await bob.reacts(bob.named["Lunch at 12?"], "\u2764\ufe0f", a=a)
-    await bob.writes("604800", kind="timer", a=a)
-    await bob.writes("and this answers what is gone", reference=bob.named["gone"], x=604800, a=a)
+    await bob.writes("300", kind="timer", a=a)
+    await bob.writes("and this answers what is gone", reference=bob.named["gone"], x=300, a=a)
     empty = "UPDATE messages SET sealed_a = NULL, sealed_b = NULL WHERE conversation_id = ? AND message_id = ?"
     Hostile(home.server).run(empty, bob.conversation, bob.named["empty"][0])
     await page.reload()
