@@ -8,10 +8,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from ezdms import crypto
 from ezdms.protocol.encoding import LARGEST_INTEGER
+
+if TYPE_CHECKING:
+    from ezdms.client.drafts import Draft
 
 State = Literal[
     "text", "file", "edited", "deleted", "hidden", "expired", "retention", "blocked", "withheld", "undecided"
@@ -191,7 +194,7 @@ class _Changes:
         return next((at for at in places if at is not None and not self.rows[at].is_change), None)
 
 
-def target_of(change: Fact | crypto.Message) -> tuple[str, str] | None:
+def target_of(change: Fact | crypto.Message | Draft) -> tuple[str, str] | None:
     """(id, hash) of the message that a change is about; None for a message that changes nothing."""
     if change.kind == "delete":
         return change.text[:22], change.text[23:]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import suppress
 
 from ezdms import crypto
 from ezdms.client.changes import earlier_changes
 from ezdms.client.contacts import Contact
-from ezdms.client.errors import BadAnswer, ClientError, ServerError
+from ezdms.client.errors import ClientError, ServerError
 from ezdms.client.history import FEWEST, MOST_PAGES, PAGE, History
 from ezdms.client.judging import Judge
 from ezdms.client.message import Message
@@ -16,6 +17,7 @@ from ezdms.client.thread import Entry, Thread
 
 REFUSED = (404, 422)  # a mark that the server does not take; this client keeps it all the same
 NOT_THERE = "The server does not show this message."
+LONGEST_LOOK = 5.0  # seconds to look for a timer
 
 
 class Changing(History):
@@ -49,8 +51,9 @@ class Changing(History):
         looked = max(place.get("looked", 0), place.get("seq", 0))
         if person.last_seq <= looked or self.roster.known(where) is None:
             return
-        with suppress(ServerError, BadAnswer):  # then the timer that is known counts
-            rows = await self.rows(where, min(PAGE, person.last_seq - looked), peek=1)
+        with suppress(ClientError, TimeoutError):  # then the timer that is known counts: what is sent must be queued
+            async with asyncio.timeout(LONGEST_LOOK):
+                rows = await self.rows(where, min(PAGE, person.last_seq - looked), peek=1)
             entries = self._judge_all(person, rows, Judge.of_page(where, self._known(where)), quietly=True)
             await self._learn(where, entries)
             self._state.note(where, looked=person.last_seq)

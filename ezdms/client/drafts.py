@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ezdms import crypto
+from ezdms.client.changes import target_of
 from ezdms.client.contacts import Contact
 from ezdms.client.judging import Link
 from ezdms.protocol.encoding import b64u_decode
@@ -33,9 +34,7 @@ class Draft:
     @property
     def target(self) -> Target | None:
         """The message that an edit or a deletion is about."""
-        if self.kind == "delete":
-            return self.text[:22], self.text[23:]
-        return self.reference if self.kind == "edit" else None
+        return target_of(self) if self.kind in crypto.CHANGES else None
 
 
 def highest(*links: Sequence[Any] | None) -> Link:

@@ -52,21 +52,23 @@ class Queue:
             items.remove(gone)
             if contact is None or not contact.spki:
                 return
-            later = {item["message_id"] for item in self._of(values, contact) if item["n"] > gone["n"]}
-            before = [item for item in self._of(values, contact) if item["n"] < gone["n"]]
-            last = (before[-1]["n"], before[-1]["hash"]) if before else self._last(values, contact)
+            queued = self._of(values, contact)
+            later = {item["message_id"] for item in queued if item["n"] > gone["n"]}
+            last = self._last_of(values, contact, [item for item in queued if item["n"] < gone["n"]])
             self._seal_from(values, contact, last, later, gone=gone["hash"])
 
     def renew(self, message_id: str, contact: Contact) -> None:
         """Turn a queued message into a new one, written now: it may have been sent already."""
+        self._write_now(message_id, contact, keeps_id=False)
+
+    def _write_now(self, message_id: str, contact: Contact, *, keeps_id: bool) -> None:
+        """Seal a queued message, and those after it, with the time of now."""
         with self._state.change() as values:
             items = self._of(values, contact)
             at = next((i for i, item in enumerate(items) if item["message_id"] == message_id), None)
-            if at is None:
-                return
-            last = (items[at - 1]["n"], items[at - 1]["hash"]) if at else self._last(values, contact)
-            ids = {item["message_id"] for item in items[at:]}
-            self._seal_from(values, contact, last, ids, anew=message_id, keeps_id=False)
+            if at is not None:
+                last, ids = self._last_of(values, contact, items[:at]), {item["message_id"] for item in items[at:]}
+                self._seal_from(values, contact, last, ids, anew=message_id, keeps_id=keeps_id)
 
     def add(
         self, contact: Contact, draft: Draft, *, earlier: list[str] | None = None, answered: str | None = None
@@ -79,7 +81,7 @@ class Queue:
             place = values["places"].setdefault(contact.conversation_id, {})
             place["heard"] = list(highest(place.get("heard"), self._hearing.get(contact.conversation_id)))
             waiting = self._of(values, contact)
-            last = (waiting[-1]["n"], waiting[-1]["hash"]) if waiting else self._last(values, contact)
+            last = self._last_of(values, contact, waiting)
             changes = [*(earlier or []), *self._queued_changes(waiting, draft)]
             item = seal(self._keys, values, contact, last, draft, earlier=list(dict.fromkeys(changes)))
             values["outbox"].append(item)
@@ -140,6 +142,10 @@ class Queue:
                 values["outbox"][index] = item = new
                 last = (item["n"], item["hash"])
             done.append(item)
+
+    def _last_of(self, values: dict[str, Any], contact: Contact, queued: list[Item]) -> Link:
+        """The last of these queued messages; without any, the user's own last message."""
+        return (queued[-1]["n"], queued[-1]["hash"]) if queued else self._last(values, contact)
 
     def _last(self, values: dict[str, Any], contact: Contact) -> Link:
         """The user's own last message: sent or verified by this client, or noted in the vault by another."""

@@ -83,13 +83,7 @@ class Outbox(Queue):
         ClientError then: the user decides."""
         if item.get("is_tried"):
             raise ClientError(STALE)
-        with self._state.change() as values:
-            items = self._of(values, contact)
-            at = next((i for i, one in enumerate(items) if one["message_id"] == item["message_id"]), None)
-            if at is not None:
-                last = (items[at - 1]["n"], items[at - 1]["hash"]) if at else self._last(values, contact)
-                ids = {one["message_id"] for one in items[at:]}
-                self._seal_from(values, contact, last, ids, anew=item["message_id"])
+        self._write_now(item["message_id"], contact, keeps_id=True)
 
     async def _hand_over(self, item: Item) -> None:
         if "expires_in" in item and not item.get("is_tried"):

@@ -182,13 +182,11 @@ class Thread:
     def find(self, side: str, reference: tuple[str, str]) -> Entry | None:
         """The message of this side with this id and hash, if it is loaded."""
         known = self._by_id.get(reference[0], [])
-        found = [one for one in known if (one.fact.side, one.fact.hash) == (side, reference[1])]
-        return next((one for one in found if one.fact.kind is not None), found[0] if found else None)
+        return _best(one for one in known if (one.fact.side, one.fact.hash) == (side, reference[1]))
 
     def of_id(self, side: str, message_id: str) -> Entry | None:
         """The message of this side with this id, if it is loaded."""
-        found = [one for one in self._by_id.get(message_id, []) if one.fact.side == side]
-        return next((one for one in found if one.fact.kind is not None), found[0] if found else None)
+        return _best(one for one in self._by_id.get(message_id, []) if one.fact.side == side)
 
     def messages(self, proofs: Proofs, *, after: int = 0, before: int | None = None) -> list[Message]:
         """What the rows show, oldest first. `after`, `before`: only messages between these seqs."""
@@ -233,6 +231,11 @@ class Thread:
             if message is not None:
                 found.append(message)
         return found
+
+
+def _best(entries: Iterable[Entry]) -> Entry | None:
+    """The first that was verified; without one, the first."""
+    return min(entries, key=lambda one: one.fact.kind is None, default=None)
 
 
 def _without_view(fact: Fact, message: Message) -> Message | None:

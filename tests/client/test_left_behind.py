@@ -64,3 +64,20 @@ async def test_listing_known_contacts_writes_nothing_to_disk(two: tuple[Player, 
         after = alice.client.state.path.stat()
         written.append((before.st_ino, before.st_mtime_ns) != (after.st_ino, after.st_mtime_ns))
     assert not any(written[-5:])
+
+
+async def test_a_message_is_queued_although_nobody_can_be_asked_whether_a_timer_was_set(
+    server: Server, tmp_path: Path
+) -> None:
+    pins = [crypto.new_login_pin() for _ in range(2)]
+    async with (
+        await Client.register(server.url, "alice", pins[0], home=tmp_path / "a", patience=0.1) as alice,
+        await Client.register(server.url, "bob", pins[1], home=tmp_path / "b") as bob,
+    ):
+        with_bob = await alice.start(bob.search_pin)
+        await bob.send((await bob.contacts())[0], "not seen yet")
+        assert [one.last_seq for one in await alice.contacts()] == [1]
+        server.stop()
+        with pytest.raises(Unreachable):
+            await alice.send(with_bob, "kept")
+        assert [one.text for one in alice.waiting()] == ["kept"]
