@@ -86,7 +86,7 @@ customElements.define("conversation-options", class extends HTMLElement {
     const { thread } = this;
     const composer = thread.querySelector("message-composer");
     const seconds = this.#chosen;
-    if (!composer.canWrite) throw new Error("Nothing can be sent in this conversation now.");
+    composer.checkOpen();
     if (seconds !== thread.timer) await composer.outbox.add([{ kind: "timer", text: String(seconds) }]);
     this.dialog.hidePopover();
   }

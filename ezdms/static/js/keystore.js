@@ -173,17 +173,19 @@ export async function saveDraft(conversation, text, reply) {
   await run("drafts", "readwrite", (store) => (text || reply ? store.put(draft, key) : store.delete(key)));
 }
 
+const TEXT = { kind: "text", reference: null, x: 0 }; // an older version stored only texts
 // Unsent messages of a conversation in the order they were written, each with its key.
 export async function loadOutbox(conversation) {
   const [keys, items] = await run("outbox", "readonly", entries);
-  return items.map((item, i) => ({ ...item, key: keys[i] })).filter((item) => item.conversation === conversation);
+  const found = items.map((item, i) => ({ ...TEXT, ...item, key: keys[i] }));
+  return found.filter((item) => item.conversation === conversation);
 }
 // By conversation: its last unsent message. A mark is none: it comes last only if nothing else is unsent.
 export async function loadQueue() {
   const items = await run("outbox", "readonly", (store) => store.getAll());
   const isMark = ({ kind }) => kind === "hide";
   const sorted = [...items.filter(isMark), ...items.filter((item) => !isMark(item))];
-  return new Map(sorted.map((item) => [item.conversation, item]));
+  return new Map(sorted.map((item) => [item.conversation, { ...TEXT, ...item }]));
 }
 // Add messages of a conversation, all or none. They get their keys. `isDraft`: they replace this tab's draft.
 export async function addToOutbox(items, isDraft = true) {

@@ -34,11 +34,14 @@ export const inFull = (ms) => FULL.format(new Date(ms));
 
 // A length of time, in the largest unit that divides it: "1 hour", "90 minutes". `seconds` above 0.
 const UNITS = { week: 604800, day: 86400, hour: 3600, minute: 60, second: 1 };
+const counted = (count, unit) => `${count.toLocaleString("en")} ${unit}${count === 1 ? "" : "s"}`;
 export function inWords(seconds) {
   const [unit, size] = Object.entries(UNITS).find(([, size]) => seconds % size === 0);
-  const count = seconds / size;
-  return `${count.toLocaleString("en")} ${unit}${count === 1 ? "" : "s"}`;
+  return counted(seconds / size, unit);
 }
+
+// The text of a timer message.
+export const timerInWords = (text) => (text === "0" ? "off" : inWords(Number(text)));
 
 // A time that is left, in its largest unit: ["52 min", "52 minutes"]. `ms` above 0.
 const ABBREVIATED = { week: "wk", day: "d", hour: "h", minute: "min", second: "s" };
@@ -46,7 +49,7 @@ export function remaining(ms) {
   const seconds = Math.max(1, Math.ceil(ms / 1000));
   const [unit, size] = Object.entries(UNITS).find(([, size]) => seconds >= size);
   const count = Math.round(seconds / size);
-  return [`${count} ${ABBREVIATED[unit]}`, `${count} ${unit}${count === 1 ? "" : "s"}`];
+  return [`${count} ${ABBREVIATED[unit]}`, counted(count, unit)];
 }
 
 let today = midnight(Date.now());

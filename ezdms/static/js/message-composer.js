@@ -10,6 +10,7 @@ import { inWords } from "./local-time.js";
 import { Outbox } from "./outbox.js";
 import { counterOf, messagesOf, MOST } from "./texts.js";
 
+const CLOSED = "Nothing can be sent in this conversation now.";
 const BLANK = /^[\s\p{Default_Ignorable_Code_Point}]*$/u;
 
 customElements.define("message-composer", class extends HTMLElement {
@@ -71,8 +72,8 @@ customElements.define("message-composer", class extends HTMLElement {
   }
 
   get #about() { return this.#edited?.reference ?? this.#reply; }
-
   get canWrite() { return !this.button.disabled; }
+  checkOpen() { if (!this.canWrite) throw new Error(CLOSED); }
 
   // What is typed, without an edit.
   get draft() { return this.#edited ? this.#edited.draft : this.field.value; }
@@ -185,7 +186,7 @@ customElements.define("message-composer", class extends HTMLElement {
       return null;
     }
     this.#leaveEdit();
-    if (kind !== "edit") this.#reply ??= reference ?? null;
+    if (kind !== "edit") this.#reply ??= reference;
     this.#fill([text, this.field.value].filter(Boolean).join("\n"));
     focus(this.field);
     return this.#keepDraft();

@@ -10,7 +10,6 @@ const STILL = 10; // pixels that a finger may move during a long press
 const FAR = 64; // pixels to the right that count as a reply
 const REMOVE = "Your reaction. Choose it again to remove it.";
 const NOT_LOADED = "The list of emoji could not be loaded. Please try again.";
-const CLOSED = "Nothing can be sent in this conversation now.";
 const HOW = {
   own: (name) => `For both: you and ${name} lose it. They may have read it already.\nFor me: ${name} keeps it.`,
   theirs: (name) => `It is removed for you, on all your devices. ${name} keeps it.`,
@@ -190,7 +189,7 @@ customElements.define("message-menu", class extends HTMLElement {
 
   // The same reaction again withdraws it.
   #react({ fact: { id, hash }, shown }, emoji) {
-    if (!this.composer.canWrite) throw new Error(CLOSED);
+    this.composer.checkOpen();
     const text = shown.reactions.own === emoji ? "" : emoji;
     return this.composer.outbox.add([{ kind: "react", text, reference: [id, hash] }]);
   }

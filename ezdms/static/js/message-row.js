@@ -160,7 +160,7 @@ customElements.define("message-row", class extends HTMLElement {
     this.countdown.ariaLabel = `Disappears in ${words}`;
   }
 
-  // One line below it. `reactions`: emoji by side. `thread.react(row, emoji)`, if there is one, is called for a press.
+  // One line below it. `reactions`: emoji by side.
   #drawReactions(reactions) {
     this.querySelector(".reactions")?.remove();
     const emoji = [...new Set(Object.values(reactions))];
@@ -169,16 +169,12 @@ customElements.define("message-row", class extends HTMLElement {
     for (const one of emoji) {
       const sides = Object.keys(reactions).filter((side) => reactions[side] === one).sort();
       const names = sides.map((side) => (side === "own" ? "you" : this.thread.partnerName));
-      const canPress = Boolean(this.thread.react);
       const ariaLabel = `${one} ${sides.length}: ${names.join(" and ")}`;
-      const element = make(canPress ? "button" : "span", { className: "reaction", ariaLabel });
+      const element = make("button", { type: "button", className: "reaction", ariaLabel });
       element.append(one, sides.length > 1 ? ` ${sides.length}` : "");
       element.toggleAttribute("data-mine", sides.includes("own"));
-      if (canPress) {
-        element.type = "button";
-        element.ariaPressed = String(sides.includes("own"));
-        onPress(element, () => this.thread.react(this, one));
-      } else element.role = "img";
+      element.ariaPressed = String(sides.includes("own"));
+      onPress(element, () => this.thread.react(this, one));
       line.append(element);
     }
     this.querySelector(".line").after(line);

@@ -7,6 +7,7 @@ import { setNote } from "./conversation-list.js";
 import * as crypto from "./crypto.js";
 import { focusLater } from "./dom.js";
 import { addToOutbox, keepStorage, loadOutbox, removeFromOutbox, updateOutbox } from "./keystore.js";
+import { onceMore } from "./pause.js";
 import { seal, sendMark } from "./sealing.js";
 import { isNumber, isPassing, postForm } from "./server.js";
 import { Unsent } from "./unsent.js";
@@ -25,8 +26,6 @@ export class Outbox {
   #taken = new Map(); // message_id → item confirmed by the server, but not shown yet
   #refused = new Set(); // message_id: tried again when the user says so, or after a reload
   #timer;
-  #flushed = Promise.resolve();
-  #flushing = null; // a flush that has not begun
 
   // `keepDraft()` stores the field, `giveBack(text)` puts an unsent text back into it, and stores it.
   constructor(thread, { keepDraft, giveBack }) {
@@ -91,14 +90,7 @@ export class Outbox {
   }
 
   // Send queued messages, in order.
-  flush() {
-    this.#flushing ??= this.#flushed.then(() => {
-      this.#flushing = null;
-      return this.#flush();
-    });
-    this.#flushed = this.#flushing.catch(() => {});
-    return this.#flushing;
-  }
+  flush = onceMore(() => this.#flush());
 
   async #flush() {
     if (!(await this.thread.ready.then(() => true, () => false))) return; // the thread has shown why

@@ -8,7 +8,7 @@ import * as crypto from "./crypto.js";
 import { swapIn } from "./guard.js";
 import { factOf, NEWER, NOT_VERIFIED, openRow } from "./judge.js";
 import { loadContact } from "./keystore.js";
-import { inWords } from "./local-time.js";
+import { timerInWords } from "./local-time.js";
 import { forgetTexts, prove } from "./review.js";
 import { getFragment } from "./server.js";
 import { account } from "./session.js";
@@ -73,7 +73,7 @@ function describe({ side, kind, text, x, createdAt, ts }, view, failure) {
   if (view && view.state !== "file" && view.state in INSTEAD) return instead(INSTEAD[view.state]);
   if (failure) return { text: `⚠ ${failure}`, why: "failed" };
   if (view) return { text: view.text, isOwn, expires: view.expires };
-  if (kind === "timer") return act(`Disappearing messages: ${text === "0" ? "off" : inWords(Number(text))}`);
+  if (kind === "timer") return act(`Disappearing messages: ${timerInWords(text)}`);
   if (kind === "react") return act(text ? `Reacted ${text} to a message` : "Took back a reaction");
   if (kind === "delete") return instead(INSTEAD.deleted);
   return { ...act(`Edited: ${text}`), expires: crypto.expiresAt(x, createdAt, ts) };

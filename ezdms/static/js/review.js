@@ -4,6 +4,7 @@
 import { provenReason, shown, timerInForce } from "./changes.js";
 import { expiresAt } from "./crypto.js";
 import { inWords } from "./local-time.js";
+import { onceMore } from "./pause.js";
 import { isAccepted, mergeRemembered, readBlocks, readHidden } from "./remembered.js";
 import { HOST, RETENTION } from "./shell.js";
 
@@ -114,8 +115,6 @@ function nextChange({ gone, createdAt, expiresIn, kind, x, ts, text }, view, now
 }
 
 export class Review {
-  #reviewing = Promise.resolve();
-  #next = null; // a review that has not begun
   #due = Infinity; // when something may change by itself (ms)
   #timed = 0; // created_at of the first timer here, as far as known, or 0
   isOpen = false; // rows that are not loaded could decide what some show
@@ -128,15 +127,8 @@ export class Review {
     said.hidden = !RETENTION;
   }
 
-  // Recompute what all rows show, and draw those that changed. Calls made meanwhile are answered by one more review.
-  run() {
-    this.#next ??= this.#reviewing.then(() => {
-      this.#next = null;
-      return this.#review();
-    });
-    this.#reviewing = this.#next.catch(() => {});
-    return this.#next;
-  }
+  // Recompute what all rows show, and draw those that changed.
+  run = onceMore(() => this.#review());
 
   // This conversation is removed from the page.
   end() { reviews.delete(this); }

@@ -36,7 +36,7 @@ async function bodyOf(thread, { kind, text, reference }) {
 // message that disappears, `ts`. It was never tried, or refused. Throws.
 export async function seal(thread, item) {
   const { me, partner } = await thread.ready;
-  const { kind = "text", text, reference = null } = item; // an older version stored only texts
+  const { kind, text, reference } = item;
   const { x, e } = await bodyOf(thread, { kind, text, reference });
   if (isStale(x, item.ts, Date.now())) item.ts = Date.now();
   const { next: [n, p], acknowledged: a } = thread.judge;

@@ -2,7 +2,7 @@
 // message is listed only while it waits.
 
 import { onPress } from "./dom.js";
-import { inWords } from "./local-time.js";
+import { timerInWords } from "./local-time.js";
 import { drawText } from "./sealed-text.js";
 import { instantiate } from "./shell.js";
 
@@ -12,10 +12,10 @@ const BUTTONS = { waiting: ANY, refused: ANY, old: ["anew", "discard"] };
 const TYPED = ["text", "edit"]; // put back into the field instead of discarded
 
 // What an unsent message says, in words.
-export function describe({ kind = "text", text }) {
+export function describe({ kind, text }) {
   if (kind === "delete") return "Delete a message for both";
   if (kind === "react") return text ? `Your reaction: ${text}` : "Remove your reaction";
-  if (kind === "timer") return `Disappearing messages: ${text === "0" ? "off" : inWords(Number(text))}`;
+  if (kind === "timer") return `Disappearing messages: ${timerInWords(text)}`;
   return text;
 }
 
@@ -47,7 +47,7 @@ export class Unsent {
     const shown = { item, element: instantiate("pending").firstElementChild };
     drawText(shown.element.querySelector(".text"), describe(item));
     shown.element.querySelector(".what").hidden = item.kind !== "edit";
-    shown.element.hidden = (item.kind ?? "text") !== "text";
+    shown.element.hidden = item.kind !== "text";
     for (const [what, press] of Object.entries(this.work)) {
       onPress(shown.element.querySelector(`[data-do=${what}]`), () => press(shown.item));
     }
@@ -61,9 +61,9 @@ export class Unsent {
     const { item, element } = this.#shown.get(id) ?? {};
     if (!element) return;
     element.dataset.unsent = state;
-    element.hidden = !state && (item.kind ?? "text") !== "text";
+    element.hidden = !state && item.kind !== "text";
     element.querySelector("[role=status]").textContent = sentence;
-    const not = state !== "old" && TYPED.includes(item.kind ?? "text") ? "discard" : "edit";
+    const not = state !== "old" && TYPED.includes(item.kind) ? "discard" : "edit";
     for (const button of element.querySelectorAll("button")) {
       const { do: what } = button.dataset;
       button.hidden = what === not || !BUTTONS[state]?.includes(what);
