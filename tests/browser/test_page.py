@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from pathlib import Path
 from typing import Any
@@ -286,18 +285,25 @@ async def test_over_plain_http_the_page_explains_why_and_disables_its_fields(bro
     await expect(page.get_by_role("button", name="Log in")).to_be_disabled()
 
 
+LISTENING = """
+const { addEventListener } = globalThis;
+globalThis.addEventListener = (name, ...more) => {
+    addEventListener(name, ...more);
+    if (name === "error") globalThis.isListening = true;
+};"""
+
+
 async def test_a_page_whose_scripts_were_blocked_is_reloaded_once(browser: Browser, home: Home) -> None:
     """As WebKit does if the entry script arrives before the rest of the head."""
     asked = []
 
     async def refuse_once(route: Route) -> None:
         asked.append(route.request.url)
-        await first
+        await page.wait_for_function("() => globalThis.isListening")  # first.js has run, and not only arrived
         await (route.abort() if len(asked) == 1 else route.continue_())
 
     page = await browser.new_page()
-    is_first = re.compile(r".*/js/first\.js")
-    first = asyncio.ensure_future(page.wait_for_event("requestfinished", lambda one: bool(is_first.match(one.url))))
+    await page.add_init_script(LISTENING)
     await page.route("**/js/boot.js", refuse_once)
     await page.goto(home.server.url)
     await expect(page.get_by_role("textbox", name="Username")).to_be_enabled()
