@@ -43,13 +43,15 @@ class Socket:
 
 @asynccontextmanager
 async def listening(person: Person, *, as_json: bool = True) -> AsyncIterator[Socket]:
-    """Open a socket with the person's bearer token."""
+    """Open a socket with the person's bearer token, which hears of everything from then on."""
+    before = len(list(person.hub.mailboxes(person.user_id)))
     headers = {"Authorization": person.headers["Authorization"]}
     scope = {"subprotocols": ["ezdms.json"]} if as_json else {}  # Quart's test client ignores its own argument for this
     async with person.client.websocket("/ws", headers=headers, scope_base=scope) as connection:
         socket = Socket(connection)
         if as_json:
             assert (await socket.next())["event"] == "connected"
+        await until(lambda: len(list(person.hub.mailboxes(person.user_id))) > before)  # pages are told nothing
         yield socket
 
 
