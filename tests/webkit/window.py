@@ -138,7 +138,11 @@ class Window:
 
     def sees(self, *texts: str) -> None:
         """Wait for exactly these messages, in order."""
-        self.until("(texts) => JSON.stringify((" + TEXTS + ")()) === JSON.stringify(texts)", list(texts))
+        try:
+            self.until("(texts) => JSON.stringify((" + TEXTS + ")()) === JSON.stringify(texts)", list(texts))
+        except AssertionError as error:
+            said = self.run("() => document.body.innerText")
+            raise AssertionError(f"it shows {self.run(TEXTS)} instead of {texts}; the page says: {said}") from error
 
     def reads(self, words: str, where: str = "body") -> None:
         """Wait until these words are visible."""
