@@ -198,7 +198,7 @@ async def test_a_mark_that_cannot_be_sent_is_kept_and_the_message_stays_hidden(h
     await until(lambda: bool(marks and held))
     await held[0].continue_()
     await page.goto(alice.address)  # any page sends it
-    await alice.context.unroute_all()
+    await alice.context.unroute_all(behavior="wait")
     async with page.expect_response("**/hide_message") as answered:
         await page.evaluate(ROUND)
     assert (await answered.value).status == 204
@@ -257,7 +257,7 @@ async def test_a_changed_list_of_emoji_is_not_shown(home: Home) -> None:
     await acts(page, "forged names", "React")
     await expect(page.get_by_text("The list of emoji could not be loaded. Please try again.")).to_be_visible()
     await expect(page.locator(".emojis button")).to_have_count(0)
-    await alice.context.unroute_all()
+    await alice.context.unroute_all(behavior="wait")
     await page.get_by_role("textbox", name="Search emoji").fill("thumbs up")
     await expect(page.locator(".emojis").get_by_role("button", name="thumbs up")).to_be_visible()
 
@@ -344,7 +344,7 @@ async def test_changes_wait_in_order_while_offline_and_are_sent_from_any_page(ho
     await expect(pending.nth(1).get_by_role("button", name="Discard")).to_be_hidden()  # queued behind the edit
     await page.goto(alice.address)
     await expect(alice.list.get_by_role("link", name=bob.name)).to_contain_text("Not sent yet: second")
-    await alice.context.unroute_all()
+    await alice.context.unroute_all(behavior="wait")
     await page.evaluate(ROUND)
     await gets(bob, "text", "second")
     assert [message.kind for message in await messages(bob)] == ["edit", "react", "text"]
@@ -364,7 +364,7 @@ async def test_an_edit_that_waits_can_be_changed_and_a_reaction_discarded(home: 
     await pending.get_by_role("button", name="Edit").click()
     await expect(field).to_have_value("better")
     await expect(page.locator("message-composer .about")).to_contain_text("Edit message")
-    await alice.context.unroute_all()
+    await alice.context.unroute_all(behavior="wait")
     await field.fill("best")
     await field.press("Enter")
     await gets(bob, "edit", "best")

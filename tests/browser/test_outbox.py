@@ -45,7 +45,7 @@ async def test_messages_are_sent_in_order_from_a_page_without_conversations(home
     await alice.page.goto(f"{alice.address}/account")
     await bob.writes("not seen yet")
     await expect(alice.page).to_have_title("(1) Account · EZ-DMS")
-    await alice.context.unroute_all()
+    await alice.context.unroute_all(behavior="wait")
     await alice.page.reload()
     await bob.sees("not seen yet", "one", "two", "three")
     await expect(alice.page).to_have_title("(1) Account · EZ-DMS")  # nobody has read it
@@ -62,7 +62,7 @@ async def test_a_message_is_sent_by_another_tab_whatever_the_browser_says_about_
     await expect(line).to_contain_text("Not sent yet")
     await other.evaluate(CLAIM_OFFLINE)
     await alice.page.goto(f"{alice.address}/protection")  # a page that sends nothing
-    await alice.context.unroute_all()
+    await alice.context.unroute_all(behavior="wait")
     await other.evaluate(ROUND)
     await bob.sees("by another tab")
     await expect(line).not_to_contain_text("Not sent yet")
@@ -106,7 +106,7 @@ async def test_what_one_tab_takes_back_is_neither_sent_nor_shown_by_another_and_
     await expect(alice.page.locator(".pending")).to_contain_text(UNREACHED)
     await tab.evaluate(ROUND)
     await expect(tab.locator(".pending")).to_contain_text(UNREACHED)
-    await alice.context.unroute_all()
+    await alice.context.unroute_all(behavior="wait")
     held: list[Route] = []
     await alice.page.route("**/send_message", lambda route: held.append(route))
     await alice.page.evaluate(ROUND)
@@ -173,7 +173,7 @@ async def test_what_waits_is_calm_and_what_was_refused_is_red_and_not_tried_agai
         response = await route.fetch(url=f"{alice.address}/me", method="GET", post_data="")  # of the real server
         await route.fulfill(response=response, status=422, json={"code": "envelope", "error": "No."})
 
-    await alice.context.unroute_all()
+    await alice.context.unroute_all(behavior="wait")
     await alice.context.route("**/send_message", refuse)
     await alice.page.evaluate(ROUND)
     await expect(state).to_contain_text("Not sent. Something went wrong")
@@ -185,7 +185,7 @@ async def test_what_waits_is_calm_and_what_was_refused_is_red_and_not_tried_agai
     await alice.writes("behind it")
     await expect(state.last).to_contain_text("Queued after the message before it.")
     assert len(tries) == before
-    await alice.context.unroute_all()
+    await alice.context.unroute_all(behavior="wait")
     await state.first.get_by_role("button", name="Try again").click()
     await bob.sees("patience", "behind it")
 

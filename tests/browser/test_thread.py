@@ -12,7 +12,7 @@ from ezdms import crypto
 from tests.browser.home import Home
 from tests.browser.lies.peers import Peer, milliseconds
 from tests.support.hostile import Hostile, alter
-from tests.support.someone import Someone, texts_of
+from tests.support.someone import Someone, texts_of, until
 
 MINUTE, DAY = 60_000, 86_400_000
 SCROLL_UP = "(log, pixels) => { log.scrollTop = -pixels; }"
@@ -333,9 +333,17 @@ async def test_hundreds_of_combining_marks_stay_inside_their_bubble(home: Home) 
     await expect(texts_of(alice.page)).to_have_count(3)
     middle = alice.page.locator("message-row .bubble").nth(1)
     neighbors = [row(alice.page, text) for text in ("above", "below")]
-    drawn = [await each.screenshot() for each in neighbors]
+
+    async def drawn() -> list[bytes]:
+        return [await each.screenshot(animations="disabled") for each in neighbors]
+
+    async def is_still() -> bool:
+        return await drawn() == await drawn()
+
+    await until(is_still)
+    before = await drawn()
     await middle.evaluate("(bubble) => { bubble.style.visibility = 'hidden'; }")
-    assert [await each.screenshot() for each in neighbors] == drawn
+    assert await drawn() == before
     assert await texts_of(alice.page).nth(1).evaluate("(text) => text.textContent.length") == 499
 
 

@@ -103,7 +103,7 @@ async def test_a_text_that_was_written_after_a_timer_offline_carries_it(home: Ho
     await expect(page.locator(".pending")).to_contain_text("Disappearing messages: 1 day")
     await alice.writes("for a day")
     await expect(page.locator(".pending")).to_have_count(2)
-    await alice.context.unroute_all()
+    await alice.context.unroute_all(behavior="wait")
     await page.evaluate(ROUND)
     await gets(bob, "text", "for a day", x=86400)
 
@@ -123,7 +123,7 @@ async def test_an_old_unsent_message_that_disappears_is_sealed_anew_or_the_perso
     await page.evaluate(ROUND)
     await expect(pending.first).to_contain_text("more than an hour ago. It may have arrived.")
     await expect(pending.first.get_by_role("button", name="Try again")).to_be_hidden()
-    await alice.context.unroute_all()
+    await alice.context.unroute_all(behavior="wait")
     await page.evaluate(ROUND)
     await expect(pending).to_have_count(2)  # nothing is sent before the person decides
     assert [message.kind for message in await messages(bob)] == ["timer"]
@@ -159,7 +159,7 @@ async def test_an_old_unsent_message_can_be_discarded_or_turns_out_to_have_arriv
     await page.evaluate(ROUND)
     await expect(row(page, "arrived")).to_be_visible()  # nobody is asked
     await expect(pending).to_have_count(0)
-    await alice.context.unroute_all()
+    await alice.context.unroute_all(behavior="wait")
     await alice.context.route("**/send_message", lambda route: route.abort())
     await alice.writes("lost")
     await expect(pending).to_contain_text("Not sent yet.")
@@ -167,7 +167,7 @@ async def test_an_old_unsent_message_can_be_discarded_or_turns_out_to_have_arriv
     await page.evaluate(ROUND)
     await pending.get_by_role("button", name="Discard").click()
     await expect(pending).to_have_count(0)
-    await alice.context.unroute_all()
+    await alice.context.unroute_all(behavior="wait")
     await page.evaluate(ROUND)
     assert [message.text for message in await messages(bob)][1:] == ["arrived"]
 

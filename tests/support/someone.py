@@ -187,7 +187,7 @@ class Someone:
         for page in self.context.pages:
             if page is not self.page:
                 await page.close()
-        await self.context.unroute_all()
+        await self.context.unroute_all(behavior="wait")
         await self.page.unroute_all()
         self.is_recorded = False
         while self._recorded:
