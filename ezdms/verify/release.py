@@ -17,6 +17,8 @@ TYPES = {
     ".svg": {"image/svg+xml"},
     ".woff2": {"font/woff2"},
     ".json": {"application/json"},
+    ".png": {"image/png"},
+    ".webmanifest": {"application/manifest+json"},
 }
 OTHER_TYPES = {"text/plain", "application/octet-stream"}  # licenses
 

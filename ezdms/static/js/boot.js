@@ -52,8 +52,8 @@ const LIST_AFTER = 500; // ms for the socket to connect, before the list is load
 
 function showSession(me) {
   const session = instantiate("session");
-  useNewChat(session);
   document.body.append(session);
+  useNewChat(document.body);
   document.querySelector(".me .name").textContent = me.username;
   document.querySelector(".me .name").ariaLabel = `Your account: ${me.username}`;
   document.getElementById("opened-here").hidden = !isOpened;

@@ -28,7 +28,8 @@ const HEAD = {
   meta: { charset: /^utf-8$/, name: /^(viewport|color-scheme|theme-color)$/, content: /^/, media: /^/ },
   title: {},
   link: {
-    rel: /^(icon|stylesheet|preload)$/, href: /^\/static\/[0-9a-f]{12}\//, crossorigin: /^$/,
+    rel: /^(icon|apple-touch-icon|manifest|stylesheet|preload)$/, crossorigin: /^$/,
+    href: /^\/static\/[0-9a-f]{12}\/(icon\.svg|manifest\.webmanifest|(css|fonts|icons)\/[\w.-]+)$/,
     as: /^fetch$/, type: /^(image\/svg\+xml|font\/woff2)$/, integrity: INTEGRITY,
   },
   script: {

@@ -24,6 +24,7 @@ HEADS = {
     "link alternate": f'<link rel="alternate stylesheet" title="{FORGED}" href="/static/000000000000/css/x.css">',
     "link icon elsewhere": f'<link rel="icon" href="/favicon.ico?{STOLEN}">',
     "link manifest": '<link rel="manifest" href="/static/000000000000/x.json">',
+    "link manifest elsewhere": f'<link rel="manifest" href="/manifest.json?{STOLEN}">',
     "link as": '<link rel="preload" as="script" href="/static/000000000000/js/x.js">',
     "link type": '<link rel="icon" type="text/html" href="/static/000000000000/icon.svg">',
     "link crossorigin": '<link rel="icon" crossorigin="use-credentials" href="/static/000000000000/icon.svg">',
