@@ -16,7 +16,7 @@ from websockets.asyncio.client import connect
 
 from ezdms.client.errors import SessionEnded
 from ezdms.client.members import CONVERSATION
-from ezdms.client.transport import LONGEST_PAUSE, Transport, is_ours
+from ezdms.client.transport import LONGEST_PAUSE, Transport
 
 ENDED = 1008
 PING_EVERY = 10.0  # seconds; a connection can be dead without being closed
@@ -133,9 +133,8 @@ class Bell:
                     async for frame in socket:
                         self._hear(frame)
             except websockets.InvalidStatus as refused:
-                policy = refused.response.headers.get("Content-Security-Policy")
-                if refused.response.status_code == 401 and is_ours(policy):
-                    return self._end()
+                if refused.response.status_code == 401:
+                    self.ring(None)  # a request finds out if the session has ended: networks answer 401, too
             except websockets.ConnectionClosed as closed:
                 if closed.rcvd is not None and closed.rcvd.code == ENDED:
                     return self._end()

@@ -283,9 +283,9 @@ def in_pkcs8(keys: crypto.Keys) -> dict[str, str]:
     return {name: b64u_encode(raw) for name, raw in ({"ik": keys.ik, "spki": keys.spki} | private).items()}
 
 
-async def until(is_so: Callable[[], bool | Awaitable[bool]]) -> None:
-    """Wait for something outside the page to become true."""
-    for _ in range(400):
+async def until(is_so: Callable[[], bool | Awaitable[bool]], *, within: float = 20.0) -> None:
+    """Wait for something outside the page to become true; `within`: seconds."""
+    for _ in range(round(within * 20)):
         answer = is_so()
         if answer if isinstance(answer, bool) else await answer:
             return
