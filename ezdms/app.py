@@ -13,6 +13,7 @@ from werkzeug.exceptions import HTTPException
 from ezdms import logs
 from ezdms.actions.erasing import Eraser
 from ezdms.actions.event import Event
+from ezdms.actions.second_step import SecondSteps
 from ezdms.actions.sessions import Sessions, random_id
 from ezdms.actions.sweeping import Sweeper
 from ezdms.db import Database, Unavailable
@@ -26,9 +27,21 @@ from ezdms.edge.trusted_proxies import TrustedProxies
 from ezdms.hub import Hub
 from ezdms.models.deployment import insert_deployment
 from ezdms.problem import Problem
-from ezdms.routes import accounts, conversations, health, live, messages, pages, pins, sessions, signals, vaults
+from ezdms.routes import (
+    accounts,
+    conversations,
+    health,
+    live,
+    messages,
+    pages,
+    pins,
+    second_step,
+    sessions,
+    signals,
+    vaults,
+)
 from ezdms.settings import Settings
-from ezdms.store import data_folder
+from ezdms.store import data_folder, secret_key
 from ezdms.views.shells import shells
 from ezdms.web import admission, errors, static_files
 from ezdms.web.bodies import BoundedRequest
@@ -59,7 +72,19 @@ def create_app(settings: Settings) -> Quart:
     app.extensions["ezdms.settings"] = settings
     app.extensions["ezdms.hub"] = Hub[Event]()
     app.extensions["ezdms.shells"] = shells(settings.front)
-    for module in (pages, health, accounts, pins, sessions, vaults, conversations, messages, signals, live):
+    for module in (
+        pages,
+        health,
+        accounts,
+        second_step,
+        pins,
+        sessions,
+        vaults,
+        conversations,
+        messages,
+        signals,
+        live,
+    ):
         app.register_blueprint(module.blueprint)
     app.before_serving(partial(open_database, app))
     app.after_serving(partial(close_database, app))
@@ -81,15 +106,17 @@ def create_app(settings: Settings) -> Quart:
 
 async def open_database(app: Quart) -> None:
     """Open the database unless it is open, and empty the messages whose time came while it was closed; called before
-    the first request. Raises DatabaseError or OSError.
+    the first request. Raises DatabaseError, FolderError or OSError.
     """
     if "ezdms.database" in app.extensions:
         return
     settings: Settings = app.extensions["ezdms.settings"]
     data_dir = settings.data_dir
     data_folder.make(data_dir)
+    key = secret_key.load(data_dir)
     database = await Database.open(data_dir / data_folder.DATABASE)
     app.extensions["ezdms.database"] = database
+    app.extensions["ezdms.second_steps"] = SecondSteps(database, key)
     app.extensions["ezdms.sessions"] = Sessions(database)
     app.extensions["ezdms.eraser"] = Eraser(database)
     app.extensions["ezdms.eraser"].start()

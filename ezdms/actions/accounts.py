@@ -12,6 +12,7 @@ from ezdms.models.conversation import select_conversation, select_partners
 from ezdms.models.erasure import erase_slice
 from ezdms.models.invitation import use_invitation
 from ezdms.models.search_pin import insert_search_pin, replace_search_pin
+from ezdms.models.second_step import distrust
 from ezdms.models.session import delete_other_sessions
 from ezdms.models.user import (
     Act,
@@ -50,7 +51,7 @@ async def find_user(database: Database, login_id: str, auth_key: str) -> User | 
 async def change_pin(
     database: Database, hub: Hub[Event], locks: Locks, act: Act, *, user_id: str, session_id: str, login_id: str
 ) -> bool:
-    """Replace the locks and end all other sessions. Returns False if `login_id` is not the current one.
+    """Replace the locks, end all other sessions, and trust no device any more. Returns False if `login_id` is old.
 
     Raises encoding.EnvelopeError if the act is invalid, or db.Conflict.
     """
@@ -158,4 +159,5 @@ def _change_pin(
         return False
     take_act(connection, act, user_id=user_id)
     delete_other_sessions(connection, session_id=session_id, user_id=user_id)
+    distrust(connection, user_id=user_id)
     return True

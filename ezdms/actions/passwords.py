@@ -1,8 +1,10 @@
-"""Hashes the auth_key with scrypt, off the event loop and at low priority, so that logged-in users do not wait."""
+"""Hashes auth_keys and recovery codes with scrypt, off the event loop and at low priority, so that users who are logged
+in do not wait."""
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import secrets
 import threading
@@ -33,6 +35,16 @@ async def check_auth_key(stored: str | None, auth_key: str) -> bool:
     """Check the auth_key. Hashes once even if the login_id is unknown, so that timing leaks nothing. Raises db.Busy."""
     matches = await _threads().run(check_password_hash, stored or _nobody(), auth_key)
     return matches and stored is not None
+
+
+async def hash_recovery_code(code: str, salt: str) -> str:
+    """scrypt of a recovery code (50 random bits), hex. Raises db.Busy."""
+    return await _threads().run(_hash_salted, code, salt)
+
+
+def _hash_salted(code: str, salt: str) -> str:
+    n, r, p = map(int, METHOD.split(":")[1:])
+    return hashlib.scrypt(code.encode(), salt=salt.encode(), n=n, r=r, p=p, maxmem=256 * n * r * p).hex()
 
 
 @cache

@@ -5,10 +5,13 @@ from __future__ import annotations
 import hashlib
 import secrets
 import time
+from collections.abc import Sequence
 
 from ezdms.actions.event import Event
-from ezdms.db import Database, now
+from ezdms.db import Connection, Database, now
 from ezdms.hub import Hub
+from ezdms.models import second_step
+from ezdms.models.second_step import Proof, Refusal
 from ezdms.models.session import (
     Session,
     delete_other_sessions,
@@ -43,38 +46,92 @@ def hash_token(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-async def start(database: Database, user: User, *, browser: str, address: str) -> str | None:
-    """Start a session. Returns its token, which is not stored; None if the PIN was just changed."""
+class PinChanged(Exception):
+    """The Login PIN was changed, or the account deleted, since it was checked."""
+
+
+class CodeNeeded(Exception):
+    """The account has a second step, and the device is not trusted."""
+
+
+async def start(database: Database, user: User, *, browser: str, address: str, trusted: Sequence[str] = ()) -> str:
+    """Start a session. Returns its token, which is not stored. Raises PinChanged, or CodeNeeded unless one of the
+    token hashes `trusted` is of a trusted device."""
     token = random_id(32)
-    is_started = await database.write(
-        insert_session,
-        session_id=random_id(16),
-        token_hash=hash_token(token),
-        user_id=user.user_id,
-        login_id=user.login_id,
-        browser=browser,
-        address=address,
-    )
-    return token if is_started else None
+    await database.write(_start, trusted, **_values(user, token, browser, address))
+    return token
+
+
+async def start_with_code(
+    database: Database, user: User, proof: Proof, *, browser: str, address: str, trust: bool
+) -> tuple[str, str] | Refusal:
+    """Start a session with a code. Returns its token, and with `trust` another one that stands for a code the next
+    time, else "". Raises PinChanged; then the code is not used up."""
+    token, trust_token = random_id(32), random_id(32) if trust else ""
+    trust_hash = hash_token(trust_token) if trust else ""
+    values = _values(user, token, browser, address)
+    refused = await database.write(_start_with_code, proof, trust_hash, **values)
+    return refused or (token, trust_token)
+
+
+def _values(user: User, token: str, browser: str, address: str) -> dict[str, str]:
+    """The arguments of insert_session."""
+    return {
+        "session_id": random_id(16),
+        "token_hash": hash_token(token),
+        "user_id": user.user_id,
+        "login_id": user.login_id,
+        "browser": browser,
+        "address": address,
+    }
+
+
+def _start(connection: Connection, /, trusted: Sequence[str], **values: str) -> None:
+    user_id, session_id = values["user_id"], values["session_id"]
+    if second_step.is_asked(connection, user_id=user_id, trusted=trusted):
+        raise CodeNeeded
+    if not insert_session(connection, **values):
+        raise PinChanged
+    second_step.note_session(connection, user_id=user_id, trusted=trusted, session_id=session_id)
+
+
+def _start_with_code(connection: Connection, /, proof: Proof, trust_hash: str, **values: str) -> Refusal | None:
+    user_id, session_id = values["user_id"], values["session_id"]
+    refused = second_step.take_code(connection, proof, user_id=user_id)
+    if refused is not None:
+        return refused
+    if not insert_session(connection, **values):
+        raise PinChanged
+    if trust_hash:
+        second_step.insert_trusted_device(connection, token_hash=trust_hash, user_id=user_id, session_id=session_id)
+    return None
 
 
 async def end(database: Database, hub: Hub[Event], user_id: str, *, reason: str, only: str = "", but: str = "") -> int:
     """End this user's sessions: all, `only` that one, or all `but` that one. Returns how many. `reason`: as below.
 
     When this returns, their tokens are invalid, their sockets closed, and the write-ahead log has no trace of them.
+    Their devices are not trusted any more, unless they logged out themselves.
     """
-    if only:
-        count = int(await database.write(delete_session, session_id=only, user_id=user_id))
-    elif but:
-        count = await database.write(delete_other_sessions, session_id=but, user_id=user_id)
-    else:
-        count = await database.write(delete_sessions, user_id=user_id)
+    count = await database.write(_end, user_id=user_id, only=only, but=but, distrusts=reason != HERE)
     if only:
         hub.end_session(user_id, only, reason)
     else:
         hub.end_sessions(user_id, but=but, reason=reason)
     if count:
         await database.forget()
+    return count
+
+
+def _end(connection: Connection, *, user_id: str, only: str, but: str, distrusts: bool) -> int:
+    if only:
+        count = int(delete_session(connection, session_id=only, user_id=user_id))
+    elif but:
+        count = delete_other_sessions(connection, session_id=but, user_id=user_id)
+    else:
+        count = delete_sessions(connection, user_id=user_id)
+    if distrusts:
+        second_step.distrust(connection, user_id=user_id, only=only, but=but)
     return count
 
 

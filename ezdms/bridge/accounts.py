@@ -46,9 +46,10 @@ class People:
         await self._seat(client)
         return client, pin
 
-    async def login(self, pin: str) -> Client:
-        """Unlock an account. Raises ClientError, or crypto.Refused if its keys cannot be decrypted."""
-        client = await Client.login(self.server, pin, home=self._home, patience=PATIENCE)
+    async def login(self, pin: str, code: str = "") -> Client:
+        """Unlock an account. `code`: of two-step login. Raises ClientError, or crypto.Refused if its keys cannot be
+        decrypted."""
+        client = await Client.login(self.server, pin, code=code, home=self._home, patience=PATIENCE)
         await self._seat(client)
         return client
 

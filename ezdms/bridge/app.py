@@ -14,13 +14,25 @@ from ezdms import crypto
 from ezdms.bridge.accounts import Locked, People
 from ezdms.bridge.forms import LARGEST_BODY, Problem, need, read_fields, read_page
 from ezdms.bridge.gate import TokenGate
-from ezdms.client import Client, ClientError, Contact, Message, OtherServer, ServerError, SessionEnded, WrongPin
+from ezdms.client import (
+    Client,
+    ClientError,
+    CodeNeeded,
+    Contact,
+    Message,
+    OtherServer,
+    ServerError,
+    SessionEnded,
+    WrongCode,
+    WrongPin,
+)
 from ezdms.edge.connection_close import SaysWhenItCloses
 from ezdms.protocol import envelope
 from ezdms.protocol.encoding import EnvelopeError
 
 PASSED_ON = (400, 403, 404, 409, 410, 429)  # server statuses passed on unchanged
 WAITS = "The message is queued, encrypted, and is sent before the next one. Do not send it again."
+NEEDS_CODE = "This account has two-step login. Log in again, with a code from the app as the field code."
 LEFT_OUT = ("deleted", "hidden", "expired", "blocked", "timer", "change")  # nothing that the original had
 SENTENCES = {
     404: "There is no such endpoint.",
@@ -75,8 +87,9 @@ async def register() -> Response:
 @blueprint.post("/login")
 async def login() -> Response:
     """Unlock an account, so that this bridge can read and send messages for it."""
-    (pin,) = need(await read_fields(), "login_pin")
-    return jsonify(_account(await _people().login(pin), pin))
+    fields = await read_fields()
+    (pin,) = need(fields, "login_pin")
+    return jsonify(_account(await _people().login(pin, fields.get("code", "")), pin))
 
 
 @blueprint.post("/start_conversation")
@@ -222,7 +235,7 @@ def _time(milliseconds: int) -> str:
 
 
 def _status(error: Exception) -> int:
-    if isinstance(error, Locked | WrongPin | SessionEnded):
+    if isinstance(error, Locked | WrongPin | WrongCode | SessionEnded):
         return 401
     if isinstance(error, crypto.Alarm | OtherServer):
         return 409
@@ -234,6 +247,8 @@ def _status(error: Exception) -> int:
 
 
 async def _answer_failure(error: Exception) -> Response:
+    if isinstance(error, CodeNeeded):
+        return _answer(401, NEEDS_CODE, second_step=True)
     return _answer(_status(error), str(error))
 
 

@@ -13,11 +13,13 @@ from ezdms.client.conversation import Conversation
 from ezdms.client.errors import (
     BadAnswer,
     ClientError,
+    CodeNeeded,
     NoAccount,
     OtherServer,
     ServerError,
     SessionEnded,
     Unreachable,
+    WrongCode,
     WrongPin,
 )
 from ezdms.client.loaded import Loaded
@@ -28,6 +30,7 @@ __all__ = [
     "BadAnswer",
     "Client",
     "ClientError",
+    "CodeNeeded",
     "Contact",
     "Conversation",
     "Event",
@@ -40,5 +43,6 @@ __all__ = [
     "SessionEnded",
     "Unreachable",
     "Waiting",
+    "WrongCode",
     "WrongPin",
 ]

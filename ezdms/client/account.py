@@ -7,12 +7,13 @@ account and session, and wrapped keys only after they were decrypted.
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from typing import Any
 
 from ezdms import crypto
 from ezdms.client import answers
-from ezdms.client.errors import BadAnswer, ClientError, ServerError, WrongPin
+from ezdms.client.errors import BadAnswer, ClientError, CodeNeeded, ServerError, WrongCode, WrongPin
 from ezdms.client.servers import Servers
 from ezdms.client.state import State
 from ezdms.client.transport import Transport
@@ -20,6 +21,8 @@ from ezdms.protocol import envelope
 from ezdms.protocol.encoding import EnvelopeError, b64u_decode, b64u_encode
 
 OWN_SERVER = "http://127.0.0.1:5000"  # default address of `ezdms serve`
+CODE = re.compile(r"[0-9]{6}|[0-9A-HJKMNP-TV-Z]{10}", re.ASCII)  # of an app, or a recovery code
+MALFORMED = "A code has 6 digits. A recovery code has two groups of 5 letters and digits."
 LOCKS = ("salt", "iterations", "wrapped_sig", "wrapped_enc")
 
 
@@ -36,6 +39,15 @@ def normalise(pin: str) -> str:
         raise WrongPin(str(error)) from error
 
 
+def normalise_code(typed: str) -> str:
+    """A code or recovery code as it is sent. Raises WrongCode for anything else: nothing else typed there, such as a
+    Login PIN, reaches the server."""
+    code = envelope.fold_pin(typed)
+    if not CODE.fullmatch(code):
+        raise WrongCode(MALFORMED)
+    return code
+
+
 class Door:
     """Logs in to one server, after checking that it is the expected one."""
 
@@ -46,9 +58,14 @@ class Door:
 
     async def login_keys(self, pin: str) -> crypto.LoginKeys:
         """Derive the credentials this server gets instead of the PIN. Raises OtherServer before anything is derived."""
+        deployment = await self._deployment()
+        return await asyncio.to_thread(crypto.login_keys, pin, deployment)
+
+    async def _deployment(self) -> bytes:
+        """The id of the server, if it is the expected one. Raises OtherServer."""
         deployment = answers.read_deployment(await self._transport.get("/deployment"))
         self._servers.admit(self._transport.server, deployment.deployment_id, trust=self._trust)
-        return await asyncio.to_thread(crypto.login_keys, pin, b64u_decode(deployment.deployment_id, 16))
+        return b64u_decode(deployment.deployment_id, 16)
 
     async def register(self, username: str, pin: str, invitation: str = "") -> tuple[crypto.Keys, dict[str, Any]]:
         """Create an account. Returns its new keys and its values. Raises ClientError."""
@@ -71,8 +88,28 @@ class Door:
         account = answers.read_registered(await self._transport.post("/register", fields))
         return keys, kept | {"user_id": account.user_id, "token": account.token}
 
-    async def log_in(self, pin: str) -> answers.LoggedIn:
-        """Begin a new session. Raises WrongPin, ServerError, BadAnswer, OtherServer or Unreachable."""
+    async def log_in(self, pin: str, code: str = "", challenge: str = "") -> answers.LoggedIn:
+        """Begin a new session. Raises WrongPin, CodeNeeded, WrongCode, ServerError, BadAnswer, OtherServer or
+        Unreachable.
+
+        `code`: of two-step login, or a recovery code. `challenge`: of CodeNeeded, so that the PIN is not checked again.
+        """
+        code = normalise_code(code) if code else ""
+        if code and challenge:
+            await self._deployment()
+            try:
+                return await self._present_code(challenge, code)
+            except ServerError as error:
+                if error.code != "challenge":
+                    raise
+        try:
+            return await self._present_pin(pin)
+        except CodeNeeded as error:
+            if not code:
+                raise
+            return await self._present_code(error.challenge, code)
+
+    async def _present_pin(self, pin: str) -> answers.LoggedIn:
         login = await self.login_keys(pin)
         fields = {"login_id": login.login_id, "auth_key": login.auth_key}
         try:
@@ -80,6 +117,15 @@ class Door:
         except ServerError as error:
             if error.code == "wrong_pin":
                 raise WrongPin(str(error)) from error
+            raise
+
+    async def _present_code(self, challenge: str, code: str) -> answers.LoggedIn:
+        try:
+            fields = {"challenge": challenge, "code": code}
+            return answers.read_logged_in(await self._transport.post("/login_second", fields))
+        except ServerError as error:
+            if error.code in ("wrong_code", "used_code"):
+                raise WrongCode(str(error)) from error
             raise
 
 

@@ -93,16 +93,22 @@ class Entered:
         server: str,
         pin: str,
         *,
+        code: str = "",
+        challenge: str = "",
         home: Path | str | None = None,
         patience: float = PATIENCE,
         trust: bool = False,
     ) -> Self:
         """Log in to an existing account. Raises like `register`; crypto.Refused if the keys cannot be decrypted,
-        crypto.Alarm if the account is not the one known here."""
+        crypto.Alarm if the account is not the one known here; CodeNeeded if it has two-step login and there is no
+        `code`, WrongCode if that is not accepted.
+
+        `code`: from the user's app, or a recovery code. `challenge`: of CodeNeeded, instead of proving the PIN again.
+        """
         pin, folder = accounts.normalise(pin), home_folder(home)
         transport = Transport(server, patience=patience)
         async with transport.closed_on_failure():
-            account = await Door(transport, Servers(folder), trust=trust).log_in(pin)
+            account = await Door(transport, Servers(folder), trust=trust).log_in(pin, code, challenge)
             keys = await accounts.unlock(pin, account)
             known = State.of_identity(folder, transport.server, account.statement)
             if known is not None:
@@ -115,10 +121,19 @@ class Entered:
             return client
 
     @classmethod
-    async def open(cls, state: State, pin: str, *, trust: bool = False, sends: bool = True) -> Self:
+    async def open(
+        cls,
+        state: State,
+        pin: str,
+        *,
+        code: str = "",
+        challenge: str = "",
+        trust: bool = False,
+        sends: bool = True,
+    ) -> Self:
         """Open a saved account. Logs in again if the session has ended. Raises like `login`.
 
-        `sends`: send queued messages of an earlier run at once.
+        `code`, `challenge`: as for `login`, needed only then. `sends`: send queued messages of an earlier run at once.
         """
         pin = accounts.normalise(pin)
         keys = await accounts.unlock_saved(pin, state)
@@ -128,7 +143,8 @@ class Entered:
             try:
                 await client._conversations.sync()
             except SessionEnded:
-                account = await Door(transport, Servers(state.path.parent), trust=trust).log_in(pin)
+                door = Door(transport, Servers(state.path.parent), trust=trust)
+                account = await door.log_in(pin, code, challenge)
                 accounts.refuse_another(state.values, account)
                 with state.change() as values:
                     values["token"] = account.token

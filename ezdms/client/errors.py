@@ -9,11 +9,13 @@ class ClientError(Exception):
     ClientError
     ├── NoAccount          no account of this name is saved here
     ├── WrongPin           the PIN is missing, malformed or wrong
+    ├── WrongCode          a code of two-step login is malformed, wrong or used
     ├── OtherServer        not the server known at this address: the user must decide
     ├── Unreachable        the server did not answer in time
     ├── BadAnswer          the response is not valid EZ-DMS; nothing in it was used
     └── ServerError        the server refused; `status` and `code` say why (docs/http.md)
-        └── SessionEnded   401: logged out, here or elsewhere
+        ├── SessionEnded   401: logged out, here or elsewhere
+        └── CodeNeeded     401: the Login PIN was right, and two-step login asks for a code; `challenge` stands for it
     """
 
 
@@ -23,6 +25,10 @@ class NoAccount(ClientError):
 
 class WrongPin(ClientError):
     """A Login PIN is missing, malformed, or wrong."""
+
+
+class WrongCode(ClientError):
+    """A code of two-step login is malformed, wrong, too old, or was used before."""
 
 
 class OtherServer(ClientError):
@@ -49,3 +55,11 @@ class ServerError(ClientError):
 
 class SessionEnded(ServerError):
     """The session token is no longer valid. Log in again with the PIN."""
+
+
+class CodeNeeded(ServerError):
+    """The Login PIN was right. Log in again with a code from the user's app and this `challenge`, in ten minutes."""
+
+    def __init__(self, challenge: str) -> None:
+        super().__init__(401, "second_step", "Two-step login is on: a code from your app is needed, too.")
+        self.challenge = challenge

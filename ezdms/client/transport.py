@@ -18,8 +18,8 @@ from typing import Any
 import httpx
 
 from ezdms import __version__
-from ezdms.client.errors import BadAnswer, ClientError, ServerError, SessionEnded, Unreachable
-from ezdms.client.members import WORD
+from ezdms.client.errors import BadAnswer, ClientError, CodeNeeded, ServerError, SessionEnded, Unreachable
+from ezdms.client.members import WORD, Members
 from ezdms.client.shown import one_line
 from ezdms.protocol.encoding import is_integer
 from ezdms.protocol.origin import fault_of_server
@@ -32,6 +32,7 @@ LONGEST_PAUSE = 10.0  # seconds
 STILL_TRYING = "The server %s does not answer. Retrying for a minute; press Ctrl-C to stop."
 SILENCE = 2.0  # seconds without a response before the user is told
 LARGEST = 64 * 1024  # bytes of a response
+LARGEST_CHALLENGE = 1024  # characters
 LARGEST_LIST = 16 * 1024 * 1024  # bytes of a list or a vault
 # The policy of every response of a server. A network's login page, or a proxy's error, does not come from one.
 POLICY = "default-src 'none'; "
@@ -232,6 +233,8 @@ def _read(response: httpx.Response, body: bytes) -> Any:
         sentence = f"The server says: {one_line(said)}"
     else:
         sentence = f"The server answered {response.status_code}, but not as EZ-DMS does."
+    if response.status_code == 401 and code == "second_step":
+        raise CodeNeeded(Members(answer).sealed("challenge", LARGEST_CHALLENGE))
     kind = SessionEnded if response.status_code == 401 and code == "no_session" else ServerError
     next_n: Any = answer.get("next_n")
     raise kind(response.status_code, code, sentence, next_n if is_integer(next_n, 1) else 0)

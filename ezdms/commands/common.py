@@ -14,7 +14,17 @@ from urllib.parse import urlsplit
 import click
 
 from ezdms import crypto
-from ezdms.client import Client, ClientError, NoAccount, OtherServer, SessionEnded, Unreachable, WrongPin
+from ezdms.client import (
+    Client,
+    ClientError,
+    CodeNeeded,
+    NoAccount,
+    OtherServer,
+    SessionEnded,
+    Unreachable,
+    WrongCode,
+    WrongPin,
+)
 from ezdms.client.credentials import find_pin
 from ezdms.client.state import State, home_folder
 from ezdms.commands.client.printing import Warnings, says
@@ -23,8 +33,9 @@ from ezdms.protocol.origin import fault_of_server, not_an_address
 
 # Exit codes, stable (docs/command-line.md). click uses 2 for wrong usage.
 FAILED, NOT_LOGGED_IN, UNREACHABLE, ALARM = 1, 3, 4, 5
-TRIES = 3  # to type the Login PIN
+TRIES = 3  # to type the Login PIN, or a code
 MISTYPED = "Type it again as you saved it. Dashes and capital letters do not matter. Press Ctrl-C to stop."
+CODE = "Code from your app, or a recovery code"
 Found = TypeVar("Found")
 
 
@@ -66,7 +77,7 @@ def runs(function: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., No
         log.handlers = [Warnings()]
         try:
             asyncio.run(function(**given))
-        except (NoAccount, WrongPin, SessionEnded) as error:
+        except (NoAccount, WrongPin, WrongCode, CodeNeeded, SessionEnded) as error:
             raise Stopped(str(error), NOT_LOGGED_IN) from error
         except Unreachable as error:
             raise Stopped(str(error), UNREACHABLE) from error
@@ -114,12 +125,35 @@ async def asks_for_pin(enter: Callable[[str], Awaitable[Found]]) -> Found:
     raise AssertionError
 
 
+async def asks_for_code(enter: Callable[[str, str], Awaitable[Client]]) -> Client:
+    """Run `enter` with a code of two-step login and its challenge: both empty, unless the server asks for one. If it
+    was mistyped, ask again, up to TRIES times in all. Raises CodeNeeded without a terminal, or WrongCode."""
+    code = challenge = ""
+    for left in reversed(range(TRIES + 1)):
+        try:
+            return await enter(code, challenge)
+        except CodeNeeded as error:
+            if not sys.stdin.isatty():
+                raise
+            challenge = error.challenge
+        except WrongCode as error:
+            if not left:
+                raise
+            says(str(error), err=True)
+        code = str(click.prompt(CODE, err=True))
+    raise AssertionError
+
+
 async def connect(server: str | None, home: Path | None, account: str | None, *, sends: bool = True) -> Client:
     """A client for the selected account. `sends`: queued messages are sent first."""
     state = saved(server, home, account)
 
     async def enter(pin: str) -> Client:
-        return await asks_about_the_server(lambda trust: Client.open(state, pin, trust=trust, sends=sends))
+        return await asks_for_code(
+            lambda code, challenge: asks_about_the_server(
+                lambda trust: Client.open(state, pin, code=code, challenge=challenge, trust=trust, sends=sends)
+            )
+        )
 
     return await asks_for_pin(enter)
 

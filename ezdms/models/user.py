@@ -180,7 +180,7 @@ def is_unused(connection: Connection, *, user_id: str, before: int) -> bool:
 
 def delete_user(connection: Connection, *, user_id: str) -> None:
     """Delete an account's name, keys, sessions, PINs and vault, and begin the erasure of its copies of messages."""
-    for table in ("sessions", "search_pins", "vaults"):
+    for table in ("sessions", "search_pins", "vaults", "second_steps", "recovery_codes", "trusted_devices"):
         fetch_all(connection, f"DELETE FROM {table} WHERE user_id = :user_id", user_id=user_id)
     fetch_all(
         connection,

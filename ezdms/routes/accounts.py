@@ -10,7 +10,8 @@ from ezdms.actions import accounts, sessions
 from ezdms.db import Conflict
 from ezdms.models.invitation import is_invited
 from ezdms.models.search_pin import select_search_pin
-from ezdms.models.user import User
+from ezdms.models.second_step import Refusal
+from ezdms.models.user import User, select_user_by_login_id
 from ezdms.problem import Problem
 from ezdms.protocol import encoding, envelope
 from ezdms.store import data_folder
@@ -19,6 +20,7 @@ from ezdms.web import admission, context
 from ezdms.web.admission import public
 from ezdms.web.answers import answer
 from ezdms.web.bodies import read_fields
+from ezdms.web.codes import code_must_be_one, code_needed, code_refused
 from ezdms.web.credentials import act_must_hold, confirm_pin, find_user, parse_locks, signed_act, wrapped_keys
 from ezdms.web.fields import parse_bytes
 from ezdms.web.limits import by_account, by_address, by_network, limited
@@ -53,7 +55,8 @@ async def register() -> Response:
         raise _not_invited() from error
     except Conflict as error:
         raise Problem(409, "taken", "These keys already belong to an account. Please try again.") from error
-    return await _answer_with_session(user, search_pin, 201)
+    token = await sessions.start(context.database(), user, **admission.seen(request))
+    return _answer_with_session(user, search_pin, token, 201)
 
 
 @blueprint.post("/login")
@@ -61,12 +64,47 @@ async def register() -> Response:
 @limited("login", by_address)
 async def login() -> Response:
     """Log in: one indexed lookup and one hash for any number of users. Unknown and wrong look the same."""
-    fields = await read_fields("login_id", "auth_key")
+    fields = await read_fields("login_id", "auth_key", optional=("trust_token",))
     user = await find_user(fields)
     if user is None:
         raise _wrong_pin()
-    search_pin, search_salt = await context.database().read(select_search_pin, user_id=user.user_id)
-    return await _answer_with_session(user, search_pin, 200, **wrapped_keys(user), search_salt=search_salt)
+    trusted = admission.trusted_hashes(fields.get("trust_token", ""))
+    try:
+        token = await sessions.start(context.database(), user, **admission.seen(request), trusted=trusted)
+    except sessions.CodeNeeded as error:
+        raise code_needed(401, challenge=context.second_steps().challenge(user)) from error
+    except sessions.PinChanged as error:
+        raise _wrong_pin() from error
+    return await _answer_with_keys(user, token)
+
+
+@blueprint.post("/login_second")
+@public
+@limited("login", by_address)
+async def login_second() -> Response:
+    """Finish a login with a code or a recovery code. `challenge` is from /login, and stands for the right PIN."""
+    fields = await read_fields("challenge", "code", optional=("trust",))
+    passed = context.second_steps().read_challenge(fields["challenge"])
+    user = None
+    if passed is not None:
+        user = await context.database().read(select_user_by_login_id, login_id=passed.login_id)
+    if passed is None or user is None or user.user_id != passed.user_id:
+        raise Problem(401, "challenge", "That took too long. Log in with your Login PIN again.")
+    with code_must_be_one():
+        proof = await context.second_steps().prove(user.user_id, fields["code"])
+    try:
+        started = await sessions.start_with_code(
+            context.database(), user, proof, **admission.seen(request), trust=fields.get("trust") == "1"
+        )
+    except sessions.PinChanged as error:
+        raise _wrong_pin() from error
+    if isinstance(started, Refusal):
+        raise await code_refused(started, user.user_id, 401)
+    token, trust_token = started
+    response = await _answer_with_keys(user, token, **({"trust_token": trust_token} if trust_token else {}))
+    if trust_token:
+        admission.set_trust_cookie(response, trust_token, request.scheme)
+    return response
 
 
 @blueprint.post("/logout")
@@ -151,10 +189,12 @@ def _not_invited() -> Problem:
     )
 
 
-async def _answer_with_session(user: User, search_pin: str, status: int, **more: object) -> Response:
-    token = await sessions.start(context.database(), user, **admission.seen(request))
-    if token is None:
-        raise _wrong_pin()
+async def _answer_with_keys(user: User, token: str, **more: str) -> Response:
+    search_pin, search_salt = await context.database().read(select_search_pin, user_id=user.user_id)
+    return _answer_with_session(user, search_pin, token, 200, **wrapped_keys(user), search_salt=search_salt, **more)
+
+
+def _answer_with_session(user: User, search_pin: str, token: str, status: int, **more: object) -> Response:
     value = {"user_id": user.user_id, "username": user.username, "search_pin": search_pin, "token": token, **more}
     response = answer(value, lambda: fragments.account(user.username, search_pin), status)
     admission.set_cookie(response, token, request.scheme)

@@ -9,9 +9,10 @@ from ezdms.db import Conflict
 from ezdms.problem import Problem
 from ezdms.protocol import envelope
 from ezdms.views import fragments
-from ezdms.web import context
+from ezdms.web import admission, context
 from ezdms.web.answers import answer
 from ezdms.web.bodies import read_fields
+from ezdms.web.codes import confirm_code
 from ezdms.web.credentials import LOCKS, act_must_hold, confirm_pin, parse_locks, signed_act, wrapped_keys
 from ezdms.web.fields import parse_bytes
 from ezdms.web.limits import by_account, limited
@@ -24,9 +25,14 @@ NEW_LOCKS = tuple(f"new_{name}" for name in LOCKS)
 @blueprint.post("/private_keys")
 @limited("login", by_account)
 async def private_keys() -> Response:
-    """The user's wrapped private keys, after confirming the Login PIN, so that a new PIN can wrap them again."""
+    """The user's wrapped private keys, so that a new PIN can wrap them again. Takes the Login PIN, and a code if
+    two-step login is on and the device is not trusted."""
     session = context.session()
-    user = await confirm_pin(session, await read_fields("login_id", "auth_key"))
+    fields = await read_fields("login_id", "auth_key", optional=("code", "trust_token"))
+    user = await confirm_pin(session, fields)
+    trusted = admission.trusted_hashes(fields.get("trust_token", ""))
+    if await context.second_steps().is_asked(session.user_id, trusted):
+        await confirm_code(session, fields)
     return answer(
         {**wrapped_keys(user), "search_salt": session.search_salt},
         lambda: fragments.notice("Your keys were sent, encrypted with your Login PIN."),

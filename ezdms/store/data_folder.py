@@ -18,6 +18,7 @@ LOCK = "ezdms.lock"
 CHANNEL = "operator.sock"
 LAST_BACKUP = "last_backup.json"
 AUDIT = "audit.log"
+KEY = "ezdms.key"
 
 
 class FolderError(Exception):

@@ -1,4 +1,4 @@
-"""Requests that must be refused: wrong login, malformed registration, other sites, WebSocket without a session."""
+"""Requests that must be refused: wrong logins, malformed registration, other sites, WebSocket without a session."""
 
 from __future__ import annotations
 
@@ -20,10 +20,12 @@ async def check_doors(wire: Wire, registration: str) -> list[Finding]:
     """
     uninvited = 400 if registration == "open" else 403
     wrong = {"login_id": b64u_encode(secrets.token_bytes(16)), "auth_key": b64u_encode(secrets.token_bytes(32))}
+    unasked = {"challenge": b64u_encode(secrets.token_bytes(100)), "code": "000000"}
     names = ("login_id", "auth_key", "salt", "iterations", "wrapped_sig", "wrapped_enc", "statement", "search_salt")
     malformed = {"username": "!", **dict.fromkeys(names, "!")}
     return [
         await _refuses("login", wire.post("/login", wrong), 401, "a wrong login"),
+        await _refuses("second login", wire.post("/login_second", unasked), 401, "a code without a login"),
         await _refuses("register", wire.post("/register", malformed), uninvited, "a malformed registration"),
         await _refuses("foreign post", wire.post("/login", {}, origin=ELSEWHERE), 403, "a login by another site"),
         await _refuses("foreign socket", wire.knock(ELSEWHERE), 403, "a WebSocket of another site"),

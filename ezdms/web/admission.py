@@ -15,6 +15,7 @@ from ezdms.actions.sessions import Sessions, hash_token
 from ezdms.db import Unavailable, now
 from ezdms.edge.addresses import UNKNOWN
 from ezdms.edge.headers import HEADERS
+from ezdms.models.second_step import TRUSTED_FOR
 from ezdms.models.session import LIFETIME, RENEWED, USED_AGAIN, Session
 from ezdms.problem import Problem
 from ezdms.web import context, origin
@@ -24,6 +25,8 @@ from ezdms.web.user_agent import describe
 FOREIGN = "This request came from another website, so it was refused."
 TOO_MANY = "Your account has too many connections open. Close some tabs or programs, then try again."
 SOCKET_AGAIN = 60  # seconds
+TOKEN = 43  # characters
+MOST_TRUSTED = 4  # accounts of one browser that are not asked for a code
 View = TypeVar("View", bound=Callable[..., object])
 
 
@@ -73,6 +76,35 @@ def clear_cookie(response: Response, scheme: str) -> None:
     response.delete_cookie(cookie_name(scheme), path="/", secure=scheme == "https", httponly=True, samesite="Lax")
 
 
+def trust_cookie_name(scheme: str) -> str:
+    """The cookie of a device that is not asked for a code. It has up to MOST_TRUSTED tokens, one for each account."""
+    return cookie_name(scheme).replace("session", "trust")
+
+
+def trusted_hashes(trust_token: str = "") -> list[str]:
+    """Hashes of the tokens by which this request says that its device is trusted: a program has one in a field."""
+    tokens = [trust_token] if trust_token or "Authorization" in request.headers else _trust_tokens()
+    return [hash_token(token) for token in tokens]
+
+
+def set_trust_cookie(response: Response, token: str, scheme: str) -> None:
+    """Add a token to the cookie, before those of other accounts."""
+    response.set_cookie(
+        trust_cookie_name(scheme),
+        ".".join([token, *_trust_tokens()][:MOST_TRUSTED]),
+        max_age=TRUSTED_FOR // 1000,
+        path="/",
+        secure=scheme == "https",
+        httponly=True,
+        samesite="Strict",
+    )
+
+
+def _trust_tokens() -> list[str]:
+    found = request.cookies.get(trust_cookie_name(request.scheme), "").split(".")[:MOST_TRUSTED]
+    return [token for token in found if len(token) == TOKEN]
+
+
 def find_token(asked: Request | Websocket) -> str | None:
     """The token of a request or socket: from the bearer header if there is one, else from the cookie."""
     scheme, _, token = asked.headers.get("Authorization", "").partition(" ")
@@ -84,7 +116,7 @@ def find_token(asked: Request | Websocket) -> str | None:
 async def find_session(sessions: Sessions, asked: Request | Websocket, *, can_renew: bool = False) -> Session | None:
     """The active session of a request or socket, or None. A session in use is renewed, if the answer can say so."""
     token = find_token(asked)
-    if token is None or len(token) != 43:
+    if token is None or len(token) != TOKEN:
         return None
     token_hash = hash_token(token)
     session = await sessions.find(token_hash)

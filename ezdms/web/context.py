@@ -8,6 +8,7 @@ from quart import current_app, g
 
 from ezdms.actions.erasing import Eraser
 from ezdms.actions.event import Event
+from ezdms.actions.second_step import SecondSteps
 from ezdms.actions.sessions import Sessions
 from ezdms.actions.sweeping import Sweeper
 from ezdms.db import Database
@@ -36,6 +37,11 @@ def sweeper() -> Sweeper:
 def sessions() -> Sessions:
     """The cache of sessions."""
     return cast(Sessions, current_app.extensions["ezdms.sessions"])
+
+
+def second_steps() -> SecondSteps:
+    """Two-step login."""
+    return cast(SecondSteps, current_app.extensions["ezdms.second_steps"])
 
 
 def limiter() -> Limiter:

@@ -8,7 +8,7 @@ import pytest
 from quart import Quart
 
 from ezdms.db import Connection, Database, fetch_all
-from ezdms.models import conversation, erasure, message, message_facts, session, signal, user, vault
+from ezdms.models import conversation, erasure, message, message_facts, second_step, session, signal, user, vault
 
 QUERIES = {
     "log in": (user.select_user_by_login_id, {"login_id": "x"}),
@@ -16,6 +16,10 @@ QUERIES = {
     "list a slice of accounts": (user.select_slice, {"after": "", "before": 1, "limit": 5}),
     "check if an account is unused": (user.is_unused, {"user_id": "x", "before": 1}),
     "find a session": (session.select_session, {"token_hash": "x"}),
+    "find a second step": (second_step.select_second_step, {"user_id": "x"}),
+    "count recovery codes and trusted devices": (second_step.select_standing, {"user_id": "x"}),
+    "find a trusted device": (second_step._is_trusted, {"user_id": "x", "token_hash": "x"}),
+    "trust no device": (second_step.distrust, {"user_id": "x"}),
     "list sessions": (session.select_devices, {"user_id": "x"}),
     "find the partners of a deleted account": (conversation.select_partners, {"user_id": "x", "after": "", "limit": 5}),
     "erase the next conversations": (erasure._conversations, {"user_id": "x", "first": ""}),
@@ -70,7 +74,7 @@ async def test_no_query_scans_a_table(app: Quart, name: str, monkeypatch: pytest
     def explain_one(connection: Connection, sql: str, **values: object) -> None:
         explain(connection, sql, **values)
 
-    for module in (user, session, conversation, message, message_facts, signal, vault, erasure):
+    for module in (user, second_step, session, conversation, message, message_facts, signal, vault, erasure):
         monkeypatch.setattr(module, "fetch_all", explain, raising=False)
         monkeypatch.setattr(module, "fetch_one", explain_one, raising=False)
     database: Database = app.extensions["ezdms.database"]

@@ -30,6 +30,7 @@ PUBLIC = PAGES | {
     "GET /deployment",
     "POST /register",
     "POST /login",
+    "POST /login_second",
     "GET /messages_decrypted",
     "POST /messages_decrypted",
     "GET /static/<path:filename>",

@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from ezdms import crypto
+from ezdms.client import Client, CodeNeeded
 from tests.conftest import Server
 from tests.support.operated import operate, refused, said
+from tests.support.second_step import turn_on_in
 from tests.support.served import Listener, Program, open_socket
 
 
@@ -209,3 +212,21 @@ def test_the_operator_socket_is_private_at_any_folder_depth(tmp_path: Path) -> N
         assert json.loads(said(operate(deep, "users", "--json"))) == []
         assert server.stop() == 0
     assert not channel.exists()
+
+
+async def test_the_operator_can_turn_off_two_step_login_of_someone_who_lost_everything(
+    server: Server, tmp_path: Path
+) -> None:
+    pin = crypto.new_login_pin()
+    async with await Client.register(server.url, "alice", pin, home=tmp_path / "alice") as client:
+        assert "does not have two-step login" in refused(
+            operate(server.data_dir, "users", "turn-off-two-step", "alice")
+        )
+        await turn_on_in(client, pin)
+    with pytest.raises(CodeNeeded):
+        await Client.login(server.url, pin, home=tmp_path / "new")
+    done = said(operate(server.data_dir, "users", "turn-off-two-step", "alice"))
+    assert done == "alice: two-step login is off.\n"
+    async with await Client.login(server.url, pin, home=tmp_path / "new") as client:
+        assert client.username == "alice"
+    assert '"done": "turned off two-step login of an account"}' in (server.data_dir / "audit.log").read_text()

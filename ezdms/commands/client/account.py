@@ -73,12 +73,15 @@ async def register(
 @common.options
 @common.runs
 async def login(trust_server: bool, server: str | None, home: Path | None, account: str | None) -> None:
-    """Log in to an existing account with its Login PIN."""
+    """Log in to an existing account with its Login PIN. Asks for a code if the account has two-step login."""
     address = _need_server(server)
 
     async def enter(pin: str) -> Client:
-        return await common.asks_about_the_server(
-            lambda trust: Client.login(address, pin, home=home, trust=trust), trust_server
+        return await common.asks_for_code(
+            lambda code, challenge: common.asks_about_the_server(
+                lambda trust: Client.login(address, pin, code=code, challenge=challenge, home=home, trust=trust),
+                trust_server,
+            )
         )
 
     async with await common.asks_for_pin(enter) as client:

@@ -69,6 +69,18 @@ def end_sessions(data_dir_before: Path, who: str, data_dir: Path | None) -> None
     click.echo(f"{done['username']}: {_count(done['sessions'], 'session')} ended.")
 
 
+@users.command("turn-off-two-step", cls=TakesAnId)
+@click.argument("who")
+@data_dir_option
+@click.pass_obj
+@says_why
+def turn_off_two_step(data_dir_before: Path, who: str, data_dir: Path | None) -> None:
+    """Turn off two-step login of WHO (a username or user id), who lost phone and recovery codes. From then on, the
+    Login PIN alone logs in: make sure that it is really them who asks."""
+    done = _ask(data_dir or data_dir_before, "turn_off_two_step", who=who)
+    click.echo(f"{done['username']}: two-step login is off.")
+
+
 @users.command("remove", cls=TakesAnId)
 @click.argument("who")
 @data_dir_option

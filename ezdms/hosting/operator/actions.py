@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ezdms import __version__
-from ezdms.actions import accounts, sessions
+from ezdms.actions import accounts, second_step, sessions
 from ezdms.actions.erasing import Eraser
 from ezdms.actions.event import Event
 from ezdms.db import Database
@@ -76,6 +76,14 @@ async def end_sessions(running: Running, who: str) -> dict[str, Any]:
     return {"username": one.username, "user_id": one.user_id, "sessions": count}
 
 
+async def turn_off_two_step(running: Running, who: str) -> dict[str, Any]:
+    """Turn off two-step login of the user with this user id or unique name, who lost phone and recovery codes."""
+    one = await _find(running, who)
+    if not await second_step.forget(running.database, one.user_id):
+        raise Refused(f"{one.username} does not have two-step login.")
+    return {"username": one.username, "user_id": one.user_id}
+
+
 async def remove_user(running: Running, who: str) -> dict[str, Any]:
     """Delete a user's account, as they could themselves."""
     one = await _find(running, who)
@@ -125,5 +133,15 @@ def count_of(result: Any) -> int | None:
 
 ACTIONS: dict[str, Callable[..., Awaitable[Any]]] = {
     action.__name__: action
-    for action in (status, users, find_user, end_sessions, remove_user, invite, withdraw_invitations, note)
+    for action in (
+        status,
+        users,
+        find_user,
+        end_sessions,
+        turn_off_two_step,
+        remove_user,
+        invite,
+        withdraw_invitations,
+        note,
+    )
 }

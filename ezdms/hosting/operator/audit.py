@@ -19,6 +19,7 @@ DONE = {
     "users": "listed the accounts",
     "find_user": "looked up an account",
     "end_sessions": "ended the sessions of an account",
+    "turn_off_two_step": "turned off two-step login of an account",
     "remove_user": "removed an account",
     "invite": "made invitations",
     "withdraw_invitations": "withdrew the invitations",

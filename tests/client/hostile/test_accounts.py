@@ -11,7 +11,7 @@ import pytest
 from ezdms import crypto
 from tests.client.hostile.conftest import World
 from tests.client.hostile.people import Someone, changed, instead, stored
-from tests.client.hostile.wire import Wire
+from tests.client.hostile.wire import Answer, Asked, Wire
 from tests.support.people import PEOPLE
 
 ESCAPE = "\x1b]0;owned\x07"
@@ -157,3 +157,28 @@ def test_an_old_account_file_shows_no_search_pin_until_the_next_login(alice: Som
         assert f"Your Search PIN: {own}" in alice.run("login").out
     assert [path.name for path in alice.home.glob("*.json")] == [old.name]
     assert alice.search_pin == own
+
+
+@pytest.mark.parametrize("challenge", ["x", "A" * 300])
+def test_a_server_that_asks_for_a_code_in_vain_gets_a_code_and_nothing_else(
+    alice: Someone, wire: Wire, terminal: None, challenge: str
+) -> None:
+    def asks(_: Asked, answer: Answer) -> None:
+        answer.status, answer.json = 401, {"error": ESCAPE, "code": "second_step", "challenge": challenge}
+
+    with wire.telling("POST /login", asks, passes_on=False):
+        said = alice.run("login", typed=f"{alice.pin}\n\u202e\n123456\n")
+    sent = [one.fields for one in wire.posted("/login_second")]  # twice: the real server does not know the challenge
+    assert sent == [{"challenge": challenge, "code": "123456"}] * 2
+    assert (said.code, ESCAPE in said.all) == (1, False)
+    assert [one for one in wire.asked if alice.pin.encode() in one.body or b"wrapped" in one.body] == []
+
+
+@pytest.mark.parametrize("challenge", [None, 5, ["x"], ESCAPE, "A" * 2000])
+def test_an_invalid_challenge_is_not_answered(alice: Someone, wire: Wire, terminal: None, challenge: Any) -> None:
+    def asks(_: Asked, answer: Answer) -> None:
+        answer.status, answer.json = 401, {"error": "x", "code": "second_step", "challenge": challenge}
+
+    with wire.telling("POST /login", asks, passes_on=False):
+        said = alice.run("login", typed="123456\n")
+    assert (said.code, "no valid challenge" in said.err, wire.posted("/login_second")) == (1, True, [])
