@@ -13,6 +13,7 @@ from werkzeug.exceptions import HTTPException
 from ezdms import logs
 from ezdms.actions.erasing import Eraser
 from ezdms.actions.event import Event
+from ezdms.actions.pushing import Pusher
 from ezdms.actions.second_step import SecondSteps
 from ezdms.actions.sessions import Sessions, random_id
 from ezdms.actions.sweeping import Sweeper
@@ -35,6 +36,7 @@ from ezdms.routes import (
     messages,
     pages,
     pins,
+    push,
     second_step,
     sessions,
     signals,
@@ -83,6 +85,7 @@ def create_app(settings: Settings) -> Quart:
         conversations,
         messages,
         signals,
+        push,
         live,
     ):
         app.register_blueprint(module.blueprint)
@@ -123,12 +126,16 @@ async def open_database(app: Quart) -> None:
     app.extensions["ezdms.sweeper"] = Sweeper(database, retention=settings.retention)
     await app.extensions["ezdms.sweeper"].start()
     app.extensions["ezdms.deployment_id"] = await database.write(insert_deployment, deployment_id=random_id(16))
+    pusher = Pusher(database, app.extensions["ezdms.hub"], allow_local=settings.push_allow_local)
+    app.extensions["ezdms.pusher"] = pusher
+    await pusher.start()
 
 
 async def close_database(app: Quart) -> None:
     """Close the database if it is open."""
     database = app.extensions.pop("ezdms.database", None)
     if database is not None:
+        await app.extensions.pop("ezdms.pusher").close()
         await app.extensions.pop("ezdms.sweeper").close()
         await app.extensions.pop("ezdms.eraser").close()
         await database.close()

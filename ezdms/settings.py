@@ -224,6 +224,9 @@ class Settings:
     max_connections: int | None = setting(
         "256", parse_count, "Open connections per client address if the server itself does TLS, or off."
     )
+    push_allow_local: bool = setting(
+        "off", parse_switch, "Send pushes to addresses on this machine and its network, also over http; for tests."
+    )
     disk_floor: int = setting(
         "5", parse_percent, "Percent of the disk that must be free to accept new accounts; 0 is off."
     )

@@ -64,6 +64,8 @@ def publish(hub: Hub[Event], draft: Draft, sender_id: str, pair: Pair | None, ou
         hub.publish(reader.user_id, Event(line, message))
         if other is partner:
             own = message
+    if hub.on_message is not None and not draft.replaces:
+        hub.on_message(partner.user_id)
     return Sent(own, partner.username, is_repeat=False)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 Event = TypeVar("Event")  # opaque here
@@ -22,6 +23,7 @@ class Mailbox(Generic[Event]):
         self.session_id = session_id
         self.joined: set[str] = set()
         self.takes_json = False  # the socket's frames are JSON
+        self.is_visible = False  # its page is, as it says itself
         self.close_code: int | None = None
         self.close_reason = ""
         self._events: deque[Event | str] = deque()
@@ -74,6 +76,7 @@ class Hub(Generic[Event]):
         self._mailboxes: dict[str, set[Mailbox[Event]]] = {}
         self._closing = False
         self.messages = 0  # published since the start, for metrics
+        self.on_message: Callable[[str], None] | None = None  # told of each new message: for which user
 
     def subscribe(self, user_id: str, session_id: str) -> Mailbox[Event]:
         """Open a mailbox for one socket of this session."""

@@ -124,6 +124,8 @@ async def _read_frames(mailbox: Mailbox[Event], session: Session, as_json: bool)
                 await _join(mailbox, session, _conversation_id(members), as_json)
             elif event == "leave":
                 mailbox.joined.discard(_conversation_id(members))
+            elif event in ("visible", "hidden"):  # the page is, or is no longer: a push then tells of new messages
+                mailbox.is_visible = event == "visible"
             elif event == "ping":  # a client cannot see the protocol's own pings, or that they stopped
                 mailbox.put(PONG)
             else:

@@ -8,6 +8,7 @@ from quart import current_app, g
 
 from ezdms.actions.erasing import Eraser
 from ezdms.actions.event import Event
+from ezdms.actions.pushing import Pusher
 from ezdms.actions.second_step import SecondSteps
 from ezdms.actions.sessions import Sessions
 from ezdms.actions.sweeping import Sweeper
@@ -32,6 +33,11 @@ def eraser() -> Eraser:
 def sweeper() -> Sweeper:
     """What empties messages at their time."""
     return cast(Sweeper, current_app.extensions["ezdms.sweeper"])
+
+
+def pusher() -> Pusher:
+    """What tells devices of new messages."""
+    return cast(Pusher, current_app.extensions["ezdms.pusher"])
 
 
 def sessions() -> Sessions:

@@ -1,0 +1,107 @@
+"""Requests that this server makes to addresses named by users. Only to public ones: not to this machine, its network,
+or a cloud's own services."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+import ssl
+from functools import cache
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+import httpx
+
+SECONDS = 10.0  # for a whole request
+LONGEST = 2048  # characters of an address
+DEFAULT_PORTS = {"https": 443, "http": 80}
+
+
+class Refused(Exception):
+    """An address to which no request is made."""
+
+
+class Place(NamedTuple):
+    """Where a URL leads: its host and port, and the IP address that the host had when it was looked up."""
+
+    host: str
+    port: int
+    address: str
+
+
+async def look_up(url: str, *, allow_local: bool) -> Place:
+    """Look the host up, once: the request then goes to that very address. Raises Refused unless the URL is https and
+    every address of its host is public. `allow_local`: http and any address will do.
+    """
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port or DEFAULT_PORTS.get(parts.scheme, 0)
+        host.encode("ascii")
+    except ValueError as error:
+        raise Refused("It is no valid address.") from error
+    is_plain = url.isascii() and url.isprintable() and " " not in url and len(url) <= LONGEST
+    if not is_plain or not host or "@" in parts.netloc or parts.fragment:
+        raise Refused("It is no valid address.")
+    if parts.scheme != "https" and not (allow_local and parts.scheme == "http"):
+        raise Refused("It must begin with https.")
+    try:
+        async with asyncio.timeout(SECONDS):
+            found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError, TimeoutError) as error:
+        raise Refused("Its host cannot be found.") from error
+    addresses = [str(entry[4][0]) for entry in found]
+    if not addresses or not (allow_local or all(map(is_public, addresses))):
+        raise Refused("It is not on the public internet.")
+    return Place(host, port, addresses[0])
+
+
+def is_public(text: str) -> bool:
+    """Whether an IP address is on the public internet. One that contains an IPv4 address (mapped, 6to4, NAT64, Teredo)
+    is not: it could lead anywhere."""
+    try:
+        address = ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return False
+    if isinstance(address, ipaddress.IPv6Address) and (
+        address.ipv4_mapped or address.sixtofour or address.teredo or address in NAT64 or address.is_site_local
+    ):
+        return False
+    return address.is_global and not address.is_multicast and not address.is_reserved
+
+
+NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052
+
+
+async def post(url: str, place: Place, *, headers: dict[str, str], body: bytes) -> int:
+    """POST to the looked-up address. Follows no redirect, uses no proxy, and reads no body. Returns the status.
+
+    Raises OSError if nothing answers in time.
+    """
+    parts = urlsplit(url)
+    host = f"[{place.address}]" if ":" in place.address else place.address
+    target = parts._replace(netloc=f"{host}:{place.port}").geturl()
+    try:
+        async with (
+            asyncio.timeout(SECONDS),
+            httpx.AsyncClient(verify=_trusted(), trust_env=False, timeout=SECONDS) as client,
+        ):
+            request = client.build_request(
+                "POST",
+                target,
+                headers={**headers, "Host": parts.netloc},
+                content=body,
+                extensions={"sni_hostname": place.host},
+            )
+            response = await client.send(request, stream=True)
+            await response.aclose()
+            return response.status_code
+    except (httpx.HTTPError, TimeoutError) as error:
+        raise OSError(f"No answer ({type(error).__name__}).") from error
+
+
+@cache
+def _trusted() -> ssl.SSLContext:
+    """The certificates of the public internet. A client for each request: a pool would reuse a connection for another
+    host at the same address."""
+    return httpx.create_ssl_context(trust_env=False)
