@@ -5,13 +5,14 @@
 import { isStale } from "./changes.js";
 import { setNote } from "./conversation-list.js";
 import * as crypto from "./crypto.js";
-import { focusLater } from "./dom.js";
+import { focusLater, showAlert } from "./dom.js";
 import { addToOutbox, keepStorage, loadOutbox, removeFromOutbox, updateOutbox } from "./keystore.js";
 import { onceMore } from "./pause.js";
 import { seal, sendMark } from "./sealing.js";
 import { isNumber, isPassing, postForm } from "./server.js";
 import { Unsent } from "./unsent.js";
 
+const MOST_RACES = 20; // that other devices can win in a row
 const ROW_AFTER = 300; // ms for the socket to deliver a sent message, before it is fetched
 const BEHIND = "Queued after the message before it.";
 const BEING_SENT = "It is being sent at the moment, perhaps by another tab.";
@@ -98,9 +99,10 @@ export class Outbox {
       await this.thread.settled();
       let waits = this.thread.isHeld ? "Queued." : "";
       const { stored } = this.unsent;
+      const tell = (sentence) => showAlert(this.thread.querySelector("message-composer"), sentence);
       const kept = await loadOutbox(this.thread.conversation);
       const items = kept.filter(({ kind }) => kind !== "hide");
-      for (const item of kept) if (item.kind === "hide" && await sendMark(item)) await removeFromOutbox(item.key);
+      for (const item of kept) if (item.kind === "hide" && await sendMark(item, tell)) await removeFromOutbox(item.key);
       const isKept = (id) => this.#taken.has(id) || items.some(({ message_id }) => message_id === id);
       for (const id of stored) if (!isKept(id)) this.unsent.hide(id); // another tab sent it, or took it back
       for (const item of items) {
@@ -166,13 +168,14 @@ export class Outbox {
     const why = navigator.onLine ? UNREACHED : OFFLINE;
     this.unsent.say(item.message_id, error.status ? `Not sent yet. ${error.message}` : why, "waiting");
     clearTimeout(this.#timer); // otherwise with the next round (navigate.js)
-    if (error.retryAfter !== null) this.#timer = setTimeout(() => this.flush(), 1000 * error.retryAfter);
+    if (error.retryAfter !== null) this.#timer = setTimeout(() => this.flush(), 1000 * Math.max(error.retryAfter, 1));
   }
 
   // Send the encrypted message as it is. If another device took its number, catch up and encrypt it again under the
-  // same id: the server never stores an id twice. Repeat as long as another device is faster.
+  // same id: the server never stores an id twice. Repeat while another device is faster, but not for a server that
+  // claims so forever.
   async #deliver(item) {
-    for (;;) {
+    for (let races = 0; ; races += 1) {
       if (!item.sealed) {
         await this.#seal(item);
         await updateOutbox(item);
@@ -180,7 +183,7 @@ export class Outbox {
       try {
         return await this.#post(item);
       } catch (error) {
-        if (error.code !== "counter") throw error;
+        if (error.code !== "counter" || races === MOST_RACES) throw error;
         await this.thread.catchUp(Infinity);
         await this.thread.loadUntil(() => !this.thread.judge.isBehind);
         if (this.thread.judge.shows(item.message_id)) return 0; // this message took it

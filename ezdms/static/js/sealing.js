@@ -6,6 +6,8 @@ import { isPassing, postForm, ServerError } from "./server.js";
 import { account } from "./session.js";
 
 const NO_TARGET = "The message that this is about is not here any more.";
+const COPY_KEPT = "The server refused to remove its copy of a message that you deleted for yourself. "
+  + "It stays hidden on your devices.";
 const refuse = (sentence) => { throw new ServerError(422, null, sentence); };
 
 // The row that a change is about, with everything loaded from it on. Throws if the message is gone.
@@ -48,10 +50,14 @@ export async function seal(thread, item) {
   item.sealed = { n, hash, suite, content_for_a, content_for_b, ...(x ? { expires_in: x } : {}), ...replaces };
 }
 
-// Have the server empty the user's own copy of a message, and keep their mark in its place. True if it did, or refused:
-// the message stays hidden on the user's devices all the same.
-export async function sendMark({ conversation, reference: [message_id, hash] }) {
+// Have the server empty the user's own copy of a message, and keep their mark in its place. True if it did, or refused,
+// which `tell` is told: the message stays hidden on the user's devices all the same.
+export async function sendMark({ conversation, reference: [message_id, hash] }, tell) {
   const mark = await crypto.signMark(await account, conversation, message_id, hash);
   const sent = postForm("/hide_message", { conversation_id: conversation, message_id, mark });
-  return sent.then(() => true, (error) => !isPassing(error));
+  return sent.then(() => true, (error) => {
+    if (isPassing(error)) return false;
+    tell(COPY_KEPT);
+    return true;
+  });
 }

@@ -1,0 +1,180 @@
+"""A server that refuses changes and marks for good: nothing shows as done that is not, and nothing is lost."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from playwright.async_api import Page, Route, expect
+
+from tests.browser.lies.peers import noise
+from tests.browser.lies.rows import SHOWN, Rows, showing, without_copy
+from tests.browser.lies.stage import Stage
+from tests.browser.lies.test_answers import BROKEN
+from tests.browser.lies.test_rows import SAID, invented, talk
+from tests.browser.lies.test_stored import HEADERS
+from tests.browser.test_changing import ROUND, acts, row
+from tests.browser.test_timers import sets_timer
+from tests.support.someone import texts_of, until
+
+__all__ = ["talk"]
+
+NOT_SHOWN = "The server says it has this message, but does not show it."
+COUNTER = {"code": "counter", "next_n": 2}
+REFUSALS: dict[str, tuple[int, Any, str]] = {  # status, answer, what the page says
+    "403": (403, {}, BROKEN),
+    "404": (404, {"code": "no_message"}, "There is no such message in this conversation that you can change."),
+    "409 counter": (409, COUNTER, "Another message of yours already has this number."),
+    "409 counter, far ahead": (409, COUNTER | {"next_n": 2**52}, "Another message of yours already has this number."),
+    "422": (422, {"code": "not_an_envelope"}, BROKEN),
+    "200 with another id": (200, {"message_id": noise(16), "seq": 2, "created_at": 1}, NOT_SHOWN),
+    "200 with a distant seq": (200, {"message_id": noise(16), "seq": 2**53 - 1, "created_at": 1}, NOT_SHOWN),
+}
+MOST = 3  # requests for each change, until the person tries again
+
+
+@asynccontextmanager
+async def refusing(page: Page, path: str, status: int, answer: Any) -> AsyncIterator[list[str]]:
+    """Inside, these requests never reach the real server; yields those that were made."""
+    asked: list[str] = []
+
+    async def refuse(route: Route) -> None:
+        asked.append(route.request.post_data or "")
+        await route.fulfill(status=status, json=answer, headers=HEADERS)
+
+    await page.route(path, refuse)
+    try:
+        yield asked
+    finally:
+        await page.unroute(path)
+
+
+async def changes(stage: Stage, kind: str) -> str:
+    """Alice changes “mine”; returns what the page calls it while it waits."""
+    page = stage.page
+    if kind == "edit":
+        await acts(page, "mine", "Edit")
+        await stage.composer.fill("changed")
+        await stage.composer.press("Enter")
+        return "Edited message"
+    if kind == "react":
+        await acts(page, "mine", "👍")
+        return "Your reaction: 👍"
+    if kind == "timer":
+        await sets_timer(page, "1 hour")
+        return "Disappearing messages: 1 hour"
+    await acts(page, "mine", "Delete")
+    await page.get_by_role("button", name="Delete for both").click()
+    return "Delete a message for both"
+
+
+async def is_unchanged(stage: Stage) -> None:
+    """The page shows “mine” as it was."""
+    await expect(texts_of(stage.page)).to_have_text([*SAID, "mine"])
+    await expect(stage.page.locator(".reaction, .edited, [data-gone], [data-line]")).to_have_count(0)
+    await expect(stage.page.locator("message-composer .lifetime")).to_be_empty()
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+async def test_a_refused_change_is_reported_and_shows_nothing_as_done(talk: Stage, name: str) -> None:
+    """It waits, also after a reload, until the person tries again or discards it."""
+    status, answer, sentence = REFUSALS[name]
+    page, pending = talk.page, talk.page.locator(".pending")
+    await talk.opens()
+    await talk.says("mine")
+    for kind in ("react", "timer", "delete", "edit"):
+        async with refusing(page, "**/send_message", status, answer) as asked:
+            called = await changes(talk, kind)
+            await expect(pending).to_contain_text(called)
+            await expect(pending.get_by_role("status")).to_contain_text(sentence)
+            await is_unchanged(talk)
+            for _ in range(3):
+                await page.evaluate(ROUND)
+            await page.wait_for_timeout(300)
+            assert 1 <= len(asked) <= MOST
+            await expect(pending).to_contain_text(called)
+            if kind != "edit":
+                await pending.get_by_role("button", name="Discard").click()
+                await expect(pending).to_have_count(0)
+    async with refusing(page, "**/send_message", status, answer):
+        await talk.opens()
+        await expect(pending.get_by_role("status")).to_contain_text(sentence)
+        await is_unchanged(talk)
+    await pending.get_by_role("button", name="Try again").click()
+    await expect(texts_of(page)).to_have_text([*SAID, "changed"])
+    await expect(pending).to_have_count(0)
+    rows = await talk.bob.rows()
+    assert len(rows) == len(SAID) + 2  # only the edit, and only once
+    assert rows[-1]["replaces"] == rows[-2]["message_id"]
+
+
+async def test_a_server_cannot_make_the_page_encrypt_a_message_forever(talk: Stage) -> None:
+    """It says that another device was faster, and shows a row of that device, again and again."""
+    await talk.opens()
+    await talk.says("mine")
+    shown = [0]
+
+    def change(rows: Rows) -> Rows:
+        shown[0] += 1
+        own = [row for row in rows if "data-own" in row] or [made]
+        made.update(own[-1])
+        n, seq = str(int(made["data-n"]) + shown[0]), str(10 + shown[0])
+        return [*rows, without_copy(invented(made, n=n)) | {"data-n": n, "data-seq": seq}]
+
+    made: dict[str, str] = {}
+    pending = talk.page.locator(".pending")
+    with talk.liar.lying(SHOWN, showing(change)):
+        await talk.opens()
+        async with refusing(talk.page, "**/send_message", 409, COUNTER) as asked:
+            await talk.composer.fill("who is faster?")
+            await talk.composer.press("Enter")
+            await expect(pending.get_by_role("status")).to_contain_text("already has this number")
+            assert 5 < len(asked) < 50
+            before = len(asked)
+            await talk.page.wait_for_timeout(1000)
+            assert len(asked) == before
+
+
+async def test_a_server_that_asks_for_no_wait_is_asked_once_a_second(talk: Stage) -> None:
+    await talk.opens()
+    waits = {"code": "too_often", "retry_after": 0}
+    async with refusing(talk.page, "**/send_message", 429, waits) as asked:
+        await talk.composer.fill("patient")
+        await talk.composer.press("Enter")
+        await until(lambda: len(asked) == 2)
+        before = len(asked)
+        await talk.page.wait_for_timeout(2500)
+        assert before < len(asked) <= before + 3
+    await expect(texts_of(talk.page)).to_have_text([*SAID, "patient"])
+    assert len(await talk.bob.rows()) == len(SAID) + 1
+
+
+MARKS = {name: (status, answer) for name, (status, answer, _) in REFUSALS.items() if status != 200}
+
+
+@pytest.mark.parametrize("name", MARKS)
+async def test_a_message_stays_hidden_although_the_server_refuses_the_mark(talk: Stage, name: str) -> None:
+    """Also if it refuses the list of contacts, in which the user's other devices would find it."""
+    page = talk.page
+    await talk.opens()
+    async with refusing(page, "**/hide_message", *MARKS[name]) as asked, refusing(page, "**/vault", *MARKS[name]):
+        await acts(page, "two", "Delete")
+        await page.get_by_role("button", name="Delete for me").click()
+        hidden = [SAID[0], "You deleted this message for yourself.", SAID[2]]
+        await expect(texts_of(page)).to_have_text(hidden)
+        alert = page.locator("message-composer [role=alert]")
+        await expect(alert).to_have_text(re.compile("refused to remove its copy .* stays hidden on your devices"))
+        for _ in range(3):
+            await page.evaluate(ROUND)
+        await page.wait_for_timeout(300)
+        assert len(asked) == 1
+        await talk.opens()
+        await expect(texts_of(page)).to_have_text(hidden)
+    await talk.opens()  # with the vault, and the copy that the server still has
+    assert [one["encrypted"] is not None for one in await talk.bob.rows()] == [True] * 3
+    await expect(texts_of(page)).to_have_text(hidden)
+    await expect(row(page, "two")).to_have_count(0)
+    await talk.carries_on()
