@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from playwright.async_api import Page, Route, expect
 
+from ezdms.edge.headers import HEADERS
+from tests.browser.lies.answers import BROKEN
 from tests.browser.lies.peers import noise
 from tests.browser.lies.rows import SHOWN, Rows, showing, without_copy
 from tests.browser.lies.stage import Stage
-from tests.browser.lies.test_answers import BROKEN
 from tests.browser.lies.test_rows import SAID, invented, talk
-from tests.browser.lies.test_stored import HEADERS
 from tests.browser.test_changing import ROUND, acts, row
 from tests.browser.test_timers import sets_timer
 from tests.support.someone import texts_of, until
