@@ -89,7 +89,8 @@ def write(folder: Path, origin: str, releases: Sequence[Manifest]) -> None:
 def policy(releases: Sequence[Manifest]) -> str:
     """The Content-Security-Policy of the first release, with the script hashes of all."""
     hashes = dict.fromkeys(one for release in releases for one in _scripts(release).split())
-    return releases[0].csp.replace(_scripts(releases[0]), " ".join(hashes)) + "; frame-src 'none'"
+    named = releases[0].csp.replace(_scripts(releases[0]), " ".join(hashes))
+    return named.replace("worker-src 'self'", "worker-src 'none'") + "; frame-src 'none'"  # a worker has no hash
 
 
 def _scripts(release: Manifest) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
@@ -61,7 +62,16 @@ async def firefox(playwright: Playwright, folder: Path) -> Browser:
     )
 
 
-STARTS = {"chromium": chromium, "firefox": firefox}
+async def with_notifications(playwright: Playwright, folder: Path) -> Browser:
+    """The whole Chromium: its headless shell never permits notifications."""
+    whole = shutil.which("chromium")
+    if whole is None:
+        skip_or_fail("Chromium is missing (Debian: apt install chromium)")
+    flags = ["--headless=new", *CHROMIUM_FLAGS[1:], *MORE_FLAGS]
+    return await playwright.chromium.launch(executable_path=whole, args=flags)
+
+
+STARTS = {"chromium": chromium, "firefox": firefox, "with notifications": with_notifications}
 Starting = Callable[[str], Awaitable[Browser]]
 
 

@@ -67,7 +67,7 @@ def test_the_session_storage_keys_and_the_cookie_are_listed() -> None:
     assert len(row.split(";")) == len(kept)
     scripts = "".join(files.values())
     named = set(re.findall(r"\bremember\(\"(\w+)\"", scripts))
-    assert named == {"scheme", "enter", "used", "kept"}
+    assert named == {"scheme", "enter", "used", "kept", "notifications"}
     assert {f"ezdms-{name}" for name in named} <= set(quoted(chapter("What a browser stores")))
     assert len(re.findall(r"localStorage\.", scripts)) == 4  # in keystore.js and scheme.js alone
     assert "document.cookie" not in scripts

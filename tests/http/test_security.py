@@ -21,7 +21,7 @@ from ezdms.views import assets, fragments, shells
 from tests.support.people import JSON, PEOPLE, Person
 
 OF_A_PAGE = (
-    "default-src 'none'; script-src HASHES; worker-src 'none'; style-src 'self'; font-src 'self'; img-src 'self'; "
+    "default-src 'none'; script-src HASHES; worker-src 'self'; style-src 'self'; font-src 'self'; img-src 'self'; "
     "connect-src 'self'; manifest-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'; "
     "require-trusted-types-for 'script'; trusted-types ezdms"
 )

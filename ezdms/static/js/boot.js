@@ -19,7 +19,7 @@ import "./settings.js";
 import "./device-list.js";
 import "./start-conversation.js";
 import { isWhole, watchArrival } from "./arrived.js";
-import { lineOf, renewList, setCurrent, showWhole, useList } from "./conversation-list.js";
+import { lineOf, onMore, renewList, setCurrent, showWhole, useList } from "./conversation-list.js";
 import { canSign } from "./crypto.js";
 import { oddBuilds } from "./device-list.js";
 import { showPageAlert, showUsername } from "./dom.js";
@@ -28,6 +28,7 @@ import { remembered, tellLost } from "./keystore.js";
 import { connect, join } from "./live.js";
 import { currentThread, keepSending, sendQueued, startNavigating } from "./navigate.js";
 import { useNewChat } from "./new-chat.js";
+import { dropWorker, keepNotifying, notify } from "./notifications.js";
 import { showLeft } from "./partner.js";
 import { account, getStanding, whyLeft } from "./session.js";
 import { instantiate } from "./shell.js";
@@ -113,6 +114,8 @@ function goLive() {
     check: () => getStanding(true),
   });
   keepSending();
+  onMore(notify);
+  keepNotifying().catch(() => {}); // Settings say more
   setTimeout(() => isListed || showList().catch(() => {}), LIST_AFTER);
 }
 
@@ -132,6 +135,7 @@ async function start() {
   const me = await account.catch(() => null);
   const why = reasonOf(whyLeft(me));
   if (me === undefined && remembered("used")) tellLost(); // logged in, but the keys are gone
+  if (!me) dropWorker().catch(() => {});
   if (!me) return showFront(why || (path === "/" ? "" : LOG_IN));
   if (hasNewPin(me) && path !== "/welcome") return location.replace("/welcome");
   if (path === "/welcome" && !hasNewPin(me)) return location.replace("/");

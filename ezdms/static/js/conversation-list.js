@@ -145,6 +145,7 @@ export const isCurrent = (conversation) => conversation === current;
 
 // Show the unread count in the title, so that it is visible from other tabs, and as a badge of an installed page. The
 // open conversation counts, too, unless someone is looking at it.
+let counted = Infinity; // until the list is here
 function showTitle() {
   let unread = 0;
   for (const [conversation, { dataset }] of lines) {
@@ -152,8 +153,19 @@ function showTitle() {
   }
   document.title = unread ? `(${unread}) ${title}` : title;
   navigator.setAppBadge?.(unread).catch(() => {}); // 0: none
+  if (unread > counted) tellMore();
+  counted = isListed ? unread : Infinity;
 }
-document.addEventListener("visibilitychange", showTitle);
+document.addEventListener("visibilitychange", () => {
+  counted = Infinity; // what is open counts or does not: nothing has arrived
+  showTitle();
+});
+
+// `tell()` runs whenever there are more unread messages than before.
+let tellMore = () => {};
+export function onMore(tell) {
+  tellMore = tell;
+}
 
 // Update the page after lines have arrived.
 export function showWhole() {

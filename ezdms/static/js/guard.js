@@ -103,8 +103,9 @@ function copyFragment({ type, target, swapSpec, fragment }) {
 }
 
 // Trusted Types: the page's only policy. What htmx parses is kept apart until it is copied (below).
-const policy = globalThis.trustedTypes?.createPolicy("ezdms", { createHTML: (text) => text, createScript: () => "" })
-  ?? { createHTML: (text) => text, createScript: () => "" };
+const POLICY = { createHTML: (text) => text, createScript: () => "", createScriptURL: () => "/static/js/worker.js" };
+const policy = globalThis.trustedTypes?.createPolicy("ezdms", POLICY) ?? POLICY;
+export const WORKER = policy.createScriptURL(""); // the only worker (notifications.js)
 const noCode = () => { throw new Error("Text must not become code."); };
 delete Document.parseHTMLUnsafe; // creates shadow roots; htmx uses DOMParser instead, which does not
 

@@ -49,6 +49,9 @@ export function sendFrame(frame) {
   if (isOpen()) socket.send(JSON.stringify(frame));
 }
 
+// While any page of the user can be seen, no push tells of new messages.
+const sayVisible = () => sendFrame({ event: document.hidden ? "hidden" : "visible" });
+
 function tellLost() {
   wasLost = true;
   tell(navigator.onLine ? "Connection lost. Reconnecting…" : OFFLINE);
@@ -124,6 +127,7 @@ function open() {
   on("open", () => {
     due = Infinity;
     ask(ANSWER);
+    sayVisible();
     join();
     page.onConnect();
   });
@@ -141,6 +145,7 @@ export function connect(given) {
   addEventListener("offline", tellLost);
   for (const name of ["online", "focus", "pageshow"]) addEventListener(name, look);
   document.addEventListener("visibilitychange", () => {
+    sayVisible();
     join();
     look();
   });

@@ -1,14 +1,13 @@
 // <message-thread>: one conversation. Knows both keys, raises alarms, and fetches missing rows; judge.js judges them.
 
 import { Alarms, LookUp } from "./alarms.js";
-import { CatchUp } from "./catch-up.js";
+import { CatchUp, Opening } from "./catch-up.js";
 import { Contact } from "./contact.js";
 import { setNote, showHead } from "./conversation-list.js";
 import { offerAgain } from "./dom.js";
 import { showEnded } from "./front.js";
 import { Judge } from "./judge.js";
 import { showNothing } from "./navigate.js";
-import { Opening } from "./opening.js";
 import { identify, showEmpty, showPartner } from "./partner.js";
 import { noteNewest } from "./previews.js";
 import { Between, Reading } from "./reading.js";

@@ -1,9 +1,9 @@
 // The content of this release: the parts of documents (one hash), style sheets, fonts, emoji. Made by bin/parts.
 
-export const PARTS = "p0Sjs9axyEW313gW2tt9pSoQ81vs9d3_9KLE4jye3pM";
+export const PARTS = "rsg-AtB3aqka9DCTkEEAq_G641FTP7Zzg0H3nWHe3Is";
 export const STYLES = [
   "sha256-63U5hs7Tvcm0wW/Qu2VM493aaFEO4aYtUfBhS+J+1CE=",
-  "sha256-CWuLIoH5oGUaXYi7T9Ggy0TWKuWrOnuIXx6o+ckRbsY=",
+  "sha256-QnHGKmXMIN4KMCRrS3HqqCIcEzOJlIjs6zIAHLZ7/OU=",
   "sha256-vjR3TqJEzEf5PF9uVQuDW/CmHFsjagkLon3ssohkgoQ=",
 ];
 export const FONTS = {

@@ -13,6 +13,7 @@ const SENTENCES = {
   clock: "Your device's clock is wrong. Set it and try again.",
   counter: "Another message of yours already has this number.",
   disk: "The server’s disk is nearly full, so it is not accepting new accounts right now.",
+  endpoint: "This server cannot reach your browser’s push service.",
   foreign_origin: "This request came from another website, so it was refused.",
   left: "This person deleted their account. You can no longer message them.",
   no_conversation: "There is no such conversation.",
@@ -25,6 +26,7 @@ const SENTENCES = {
   quota: "Your storage on this server is full. You cannot send messages, but you can still read them.",
   registration_closed: "This server is not accepting new accounts.",
   taken: "These keys or this PIN cannot be used. Please try again.",
+  too_many: "50 of your devices get notifications already. Turn them off on one of them, or log it out.",
   unavailable: "The server cannot store anything right now. Nothing was lost. Please try again in a minute.",
   unknown_pin: "Nobody on this server has this Search PIN.",
   unknown_session: "This session has already ended.",
@@ -38,6 +40,7 @@ const matches = (pattern) => (value) => typeof value === "string" && pattern.tes
 export const isId = matches(/^[\w-]{22}$/);
 export const isB64u = matches(/^[\w-]*$/);
 export const isText = (value) => typeof value === "string" && value.length < 3e6; // validated by crypto.js
+export const isFlag = (value) => typeof value === "boolean";
 export const isNumber = (value) => Number.isSafeInteger(value) && value >= 0;
 
 export class ServerError extends Error {

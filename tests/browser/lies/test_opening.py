@@ -14,7 +14,7 @@ from tests.browser.lies.test_rows import NOT_VERIFIED, invented
 from tests.support.someone import texts_of
 
 MANY = 50
-IN_VIEW = 15  # opening.js
+IN_VIEW = 15  # catch-up.js
 SAID = [f"message {n}" for n in range(1, MANY + 1)]
 
 # Records the seq of each row as its text appears.

@@ -1,0 +1,278 @@
+"""Notifications: asked for once, “New message” and nothing else, and gone without a trace when turned off.
+
+The push service is this test's own (tests/support/push_service.py): Chromium's cannot be reached here, so what the
+browser subscribes to is replaced. Everything after that is real: the server's push, and the service worker, which
+Chromium's own protocol hands the push to.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, Locator, expect
+
+from tests.browser.lies.peers import Peer
+from tests.conftest import Server
+from tests.support import push_service
+from tests.support.push_service import PushService
+from tests.support.someone import Someone, until
+
+pytestmark = pytest.mark.parametrize("browser_name", ["with notifications"], indirect=True, ids=[""])
+
+# In place of the browser's own: the endpoint and the keys of the test.
+SUBSCRIPTION = """
+    let isSubscribed = false;
+    const subscription = (options) => ({
+        options, toJSON: () => FIELDS, unsubscribe: async () => { isSubscribed = false; return true; },
+    });
+    let current = null;
+    PushManager.prototype.getSubscription = async () => (isSubscribed ? current : null);
+    PushManager.prototype.subscribe = async (options) => {
+        if (globalThis.noService) throw new DOMException("no", "AbortError");
+        isSubscribed = true;
+        const key = options.applicationServerKey;
+        current = subscription({ ...options, applicationServerKey: key.buffer ?? key });
+        return current;
+    };
+    globalThis.asked = 0;
+    const ask = Notification.requestPermission.bind(Notification);
+    Notification.requestPermission = () => { globalThis.asked += 1; return ask(); };
+"""
+SHOWN = """async () => {
+    const [registration] = await navigator.serviceWorker.getRegistrations();
+    const shown = await registration?.getNotifications() ?? [];
+    return shown.map(({ title, body, tag, data }) => [title, body, tag, data]);
+}"""
+WORKERS = "async () => (await navigator.serviceWorker.getRegistrations()).map((one) => one.active?.scriptURL ?? '')"
+# Counts what a page shows by itself.
+COUNT = """() => {
+    globalThis.told = 0;
+    const show = ServiceWorkerRegistration.prototype.showNotification;
+    ServiceWorkerRegistration.prototype.showNotification = function (...given) {
+        globalThis.told += 1;
+        return show.apply(this, given);
+    };
+}"""
+HIDE = """(hidden) => {
+    Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+    Object.defineProperty(document, "visibilityState", { value: hidden ? "hidden" : "visible", configurable: true });
+    document.dispatchEvent(new Event("visibilitychange"));
+}"""
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def service() -> AsyncIterator[PushService]:
+    """The push service."""
+    async with PushService() as service:
+        yield service
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def server(tmp_path: Path) -> AsyncIterator[Server]:
+    """A server that may send pushes to this machine."""
+    with Server(tmp_path, push_allow_local="on") as server:
+        yield server
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def alice(browser: Browser, server: Server, service: PushService) -> Someone:
+    """At her settings, with a browser that can be reached through the push service."""
+    alice = await Someone.is_in(browser, server, "alice")
+    alice.keys = push_service.Browser()  # type: ignore[attr-defined]
+    fields = alice.keys.fields(f"{service.url}/alice")  # type: ignore[attr-defined]
+    given = {"endpoint": fields.pop("endpoint"), "keys": fields}
+    await alice.context.add_init_script(f"{{ const FIELDS = {json.dumps(given)}; {SUBSCRIPTION} }}")
+    await alice.context.grant_permissions(["notifications"])
+    await alice.page.goto(f"{alice.address}/settings")
+    return alice
+
+
+def the_switch(alice: Someone) -> Locator:
+    return alice.page.get_by_role("switch", name="Notifications", exact=True)
+
+
+def the_button(alice: Someone) -> Locator:
+    return alice.page.get_by_role("button", name="Turn on notifications")
+
+
+async def turned_on(alice: Someone) -> None:
+    await the_button(alice).click()
+    await expect(the_switch(alice)).to_be_checked()
+    await expect(the_button(alice)).to_be_hidden()
+
+    async def is_subscribed() -> bool:
+        answer: Any = await alice.page.evaluate(
+            "async () => (await fetch('/push', {headers: {Accept: 'application/json'}})).json()"
+        )
+        return bool(answer["is_on"])
+
+    await until(is_subscribed)
+
+
+async def writes_until_pushed(bob: Peer, service: PushService) -> None:
+    """Write until a push is sent: the server may not know yet that a page was closed."""
+    for number in range(40):
+        await bob.writes(f"a secret {number}")
+        for _ in range(10):
+            if service.pushed:
+                return
+            await asyncio.sleep(0.05)
+    raise AssertionError("no push was sent")
+
+
+async def deliver(alice: Someone) -> None:
+    """Hand a push to the service worker, as the browser does when its push service has one."""
+    session = await alice.context.new_cdp_session(alice.page)
+    found: list[Any] = []
+    session.on("ServiceWorker.workerRegistrationUpdated", lambda event: found.extend(event["registrations"]))
+    await session.send("ServiceWorker.enable")
+    await until(lambda: bool(found))
+    await session.send(
+        "ServiceWorker.deliverPushMessage",
+        {"origin": alice.address, "registrationId": found[-1]["registrationId"], "data": "New message"},
+    )
+    await session.detach()
+
+
+async def test_nothing_is_asked_or_installed_until_they_are_turned_on(alice: Someone) -> None:
+    await expect(the_switch(alice)).not_to_be_checked()
+    await expect(alice.page.get_by_text(re.compile("push service of your browser’s maker"))).to_be_visible()
+    assert await alice.page.evaluate("globalThis.asked") == 0
+    assert await alice.page.evaluate(WORKERS) == []
+    await turned_on(alice)
+    assert await alice.page.evaluate("globalThis.asked") == 1
+    assert await alice.page.evaluate(WORKERS) == [f"{alice.address}/static/js/worker.js"]
+    await alice.page.reload()
+    await expect(the_switch(alice)).to_be_checked()
+    assert await alice.page.evaluate("globalThis.asked") == 0
+
+
+async def test_a_message_reaches_the_push_service_and_the_worker_shows_new_message_alone(
+    alice: Someone, server: Server, service: PushService
+) -> None:
+    await turned_on(alice)
+    bob = await Peer.arrives(server)
+    await bob.starts_with(alice.search_pin)
+    await alice.page.goto("about:blank")  # nobody looks at a page
+    await writes_until_pushed(bob, service)
+    assert alice.keys.open(service.pushed[0].body) == b"New message"  # type: ignore[attr-defined]
+    await alice.page.goto(f"{alice.address}/settings")
+    await deliver(alice)
+
+    async def is_shown() -> bool:
+        return bool(await alice.page.evaluate(SHOWN))
+
+    await until(is_shown)
+    assert await alice.page.evaluate(SHOWN) == [["New message", "", "new-message", None]]
+    await bob.leaves()
+
+
+async def test_a_hidden_page_shows_new_message_itself_and_a_visible_one_does_not(
+    alice: Someone, server: Server, service: PushService
+) -> None:
+    await turned_on(alice)
+    bob = await Peer.arrives(server)
+    await bob.starts_with(alice.search_pin)
+    await bob.writes("first")
+    page = alice.page
+    await page.goto(f"{alice.address}/")
+    await expect(alice.list.get_by_role("link")).to_have_count(1)
+    await expect(page).to_have_title(re.compile(r"^\(1\)"))
+    pushed = len(service.pushed)
+    await page.evaluate(COUNT)
+    await bob.writes("second")
+    await expect(page).to_have_title(re.compile(r"^\(2\)"))
+    assert len(service.pushed) == pushed  # somebody looks at a page
+    await page.evaluate(HIDE, True)
+    await bob.writes("third")
+    await expect(page).to_have_title(re.compile(r"^\(3\)"))
+
+    async def is_shown() -> bool:
+        return bool(await page.evaluate(SHOWN))
+
+    await until(is_shown)
+    assert await page.evaluate("globalThis.told") == 1
+    await until(lambda: len(service.pushed) > pushed)
+    await bob.leaves()
+
+
+async def test_turning_them_off_leaves_nothing_in_the_browser_or_on_the_server(
+    alice: Someone, server: Server, service: PushService
+) -> None:
+    await turned_on(alice)
+    await the_switch(alice).click()
+    await expect(the_button(alice)).to_be_visible()
+    assert await alice.page.evaluate(WORKERS) == []
+    bob = await Peer.arrives(server)
+    await bob.starts_with(alice.search_pin)
+    await alice.page.goto("about:blank")
+    await bob.writes("hello")
+    await alice.page.goto(f"{alice.address}/settings")
+    await expect(the_switch(alice)).not_to_be_checked()
+    assert service.pushed == []
+    await bob.leaves()
+
+
+async def test_logging_out_removes_the_worker(alice: Someone) -> None:
+    await turned_on(alice)
+    await alice.logs_out()
+
+    async def is_gone() -> bool:
+        return not await alice.page.evaluate(WORKERS)
+
+    await until(is_gone)
+
+
+async def test_a_subscription_the_server_has_lost_is_renewed_at_the_next_load(
+    alice: Someone, server: Server, service: PushService
+) -> None:
+    await turned_on(alice)
+    service.answers["/alice"] = 410
+    bob = await Peer.arrives(server)
+    await bob.starts_with(alice.search_pin)
+    await alice.page.goto("about:blank")
+    await writes_until_pushed(bob, service)
+    service.answers.clear()
+    await alice.page.goto(f"{alice.address}/settings")
+    await alice.page.wait_for_function(
+        "async () => (await (await fetch('/push', {headers: {Accept: 'application/json'}})).json()).is_on"
+    )
+    await bob.leaves()
+
+
+async def test_who_denies_them_is_told_how_to_allow_them(alice: Someone) -> None:
+    await alice.context.clear_permissions()
+    await alice.page.evaluate("Notification.requestPermission = async () => 'denied'")
+    await the_button(alice).click()
+    await expect(
+        alice.page.get_by_role("alert").filter(has_text="Allow them in the browser’s settings")
+    ).to_be_visible()
+    await expect(the_switch(alice)).not_to_be_checked()
+    assert await alice.page.evaluate(WORKERS) == []
+
+
+async def test_without_a_push_service_they_are_on_while_a_tab_is_open_and_the_page_says_so(alice: Someone) -> None:
+    await alice.page.evaluate("globalThis.noService = true")
+    await the_button(alice).click()
+    await expect(alice.page.get_by_role("alert").filter(has_text="only while EZ-DMS is open in a tab")).to_be_visible()
+    await expect(the_switch(alice)).to_be_checked()
+
+
+async def test_the_worker_handles_no_requests_and_its_scope_contains_no_page(alice: Someone) -> None:
+    await turned_on(alice)
+    await alice.page.reload()
+    assert await alice.page.evaluate("navigator.serviceWorker.controller") is None
+    scope = "async () => (await navigator.serviceWorker.getRegistrations())[0].scope"
+    assert await alice.page.evaluate(scope) == f"{alice.address}/static/js/"
+    source = await (await alice.context.request.get(f"{alice.address}/static/js/worker.js")).text()
+    assert "fetch" not in source
+    assert "importScripts" not in source
+    policy = (await alice.context.request.get(f"{alice.address}/static/js/worker.js")).headers
+    assert policy["content-security-policy"].startswith("default-src 'none'; ")
