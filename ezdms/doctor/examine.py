@@ -40,6 +40,7 @@ async def examine(settings: Settings, url: str | None, *, cafile: Path | None = 
         )
     else:
         findings += await public.check(address, cafile=cafile, is_behind_proxy=lambda: _is_behind_proxy(data_dir))
+        findings.append(await public.check_push_services())
     findings += _judge_proxies(_status(data_dir) if running else None)  # after a request has come through them
     return findings
 

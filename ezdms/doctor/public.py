@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -16,6 +18,13 @@ from ezdms.verify.report import Finding, arranged, failed, ok, warning
 
 MOST_APART = 30.0  # seconds between two clocks
 ANSWER_WITHIN = 10.0  # seconds
+
+# Where the browsers of most people are told of messages while no page is open: Chrome and Edge, Firefox, Safari.
+PUSH_SERVICES = (
+    "https://fcm.googleapis.com/",
+    "https://updates.push.services.mozilla.com/",
+    "https://web.push.apple.com/",
+)
 
 # What the operator can do about each finding of `verify`.
 ADVICE = {
@@ -74,3 +83,23 @@ async def _check_clock(origin: str, context: ssl.SSLContext) -> Finding:
             "clock at the address", f"It differs from this machine's by {abs(apart):.0f} seconds. Check which is right."
         )
     return ok("clock at the address", "The same as here.")
+
+
+async def check_push_services(services: tuple[str, ...] = PUSH_SERVICES) -> Finding:
+    """Whether each answers anything, from here."""
+    async with httpx.AsyncClient(trust_env=False, timeout=ANSWER_WITHIN) as http:
+        answers = await asyncio.gather(*(http.get(service) for service in services), return_exceptions=True)
+    silent = [str(urlsplit(one).hostname) for one, answer in zip(services, answers, strict=True) if _is_lost(answer)]
+    if not silent:
+        return ok("push services", "All answer, so people can be notified while no page is open.")
+    return warning(
+        "push services",
+        f"No answer from {', '.join(silent)}: people whose browsers use it are notified only while a page is open. "
+        "Allow the server to connect there (port 443).",
+    )
+
+
+def _is_lost(answer: httpx.Response | BaseException) -> bool:
+    if isinstance(answer, BaseException) and not isinstance(answer, httpx.HTTPError):
+        raise answer
+    return isinstance(answer, httpx.HTTPError)

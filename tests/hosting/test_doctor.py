@@ -33,7 +33,9 @@ def test_a_healthy_server_passes_with_advice_on_what_is_missing(server: Server) 
     assert {name for name, (status, _) in found.items() if status == "failed"} == set()
     assert found["backup"][0] == "warning"
     assert "ezdms backup FILE" in found["backup"][1]
-    assert {"python", "sqlite", "permissions", "disk", "server", "database", "clock", "proxy"} <= set(found)
+    assert {"python", "sqlite", "permissions", "disk", "server", "database", "clock", "proxy", "push services"} <= set(
+        found
+    )
     passed = re.fullmatch(rf"{server.url}: (\d+) of (\d+) checks from outside passed\.", found["public address"][1])
     assert passed
     assert 20 < int(passed[1]) == int(passed[2]) - 1  # the other warning: plain http
