@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
@@ -17,7 +18,7 @@ import httpx
 from ezdms import __version__
 from ezdms.client.errors import BadAnswer, Unreachable
 from ezdms.client.members import WORD, Members
-from ezdms.client.transport import body_of, is_far, trusted_by
+from ezdms.client.transport import LARGEST_CHALLENGE, body_of, is_far, trusted_by
 from ezdms.opened.ways import Kind, Way
 from ezdms.protocol.encoding import is_integer
 
@@ -95,13 +96,14 @@ def _read(way: Way, status: int, body: bytes) -> Reply:
         answer = _json(body)
         token = Members(answer).octets("token", 32) if way.begins else ""
         if isinstance(answer, dict):
-            answer.pop("token", None)
+            for name in ("token", "trust_token"):
+                answer.pop(name, None)
         return Reply(status, dump(answer), way.kind, token)
     raise BadAnswer(f"The server's response has an unexpected status: {status}.")
 
 
 def _refusal(body: bytes) -> bytes:
-    """An error for the page: only the code and how long to wait, since the page has its own sentences."""
+    """An error for the page, which has its own sentences: only the code, how long to wait, and a login's challenge."""
     try:
         said = _json(body)
     except BadAnswer:
@@ -113,6 +115,8 @@ def _refusal(body: bytes) -> bytes:
             answer["code"] = code
         if is_integer(wait, 0, LONGEST_WAIT):
             answer["retry_after"] = wait
+        with suppress(BadAnswer):
+            answer["challenge"] = Members(said).sealed("challenge", LARGEST_CHALLENGE)
     return dump(answer)
 
 

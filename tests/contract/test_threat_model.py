@@ -56,7 +56,7 @@ def test_the_session_storage_keys_and_the_cookie_are_listed() -> None:
     }
     assert kept == {
         ("keystore", "KEY"),  # the tab's id
-        ("welcome-card", "KEY"),  # the new Login PIN
+        ("pins", "KEY"),  # the new Login PIN
         ("start-conversation", "ADDED"),  # the Search PIN of a link
         ("session", "WHY"),  # why the user was logged out
         ("reading", "placeOf"),  # the message one scrolled up to

@@ -19,7 +19,7 @@ from ezdms.settings import Settings
 from tests.conftest import NO_LIMITS
 from tests.http.test_pins import WRAPPED, new_locks, noise, proof
 from tests.http.test_sessions import execute, is_logged_in, log_in, session_id, stored_bytes
-from tests.support.people import JSON, Person, sign_act
+from tests.support.people import JSON, PEOPLE, Person, sign_act
 from tests.support.second_step import Second, begin, code_of, rewind, turn_on, wrong_code
 
 T = TypeVar("T")
@@ -276,8 +276,7 @@ async def test_after_five_wrong_codes_no_code_is_accepted_for_fifteen_minutes(ap
 async def test_parallel_guesses_get_no_more_attempts(app: Quart, alice: Person) -> None:
     second = await turn_on(app, alice)
     challenge = await second.challenge()
-    guesses = [second.wrong()] * 9 + [second.code()]
-    answers = await asyncio.gather(*(second.enter(challenge, guess) for guess in guesses))
+    answers = await asyncio.gather(*(second.enter(challenge, second.wrong()) for _ in range(10)))
     assert sorted(status for status, _ in answers) == [401] * 5 + [429] * 5
 
 
@@ -367,6 +366,18 @@ async def test_a_code_is_not_used_up_if_the_pin_changes_at_the_same_time(
     monkeypatch.setattr(actions.SecondSteps, "prove", proved_before_the_change)
     assert (await second.enter(challenge, second.recovery[0]))[1]["code"] == "wrong_pin"
     assert (await standing(alice))["recovery_codes"] == 10
+
+
+async def test_a_challenge_is_not_for_someone_who_has_the_same_login_id_later(app: Quart, alice: Person) -> None:
+    second = await turn_on(app, alice)
+    challenge = await second.challenge()
+    fields = second.proof | {"act": alice.act("delete_account")}
+    assert (await alice.post("/delete_account", fields)).status_code == 204
+    later = Person(app, PEOPLE["bob"], "bob")
+    later.fields |= second.proof
+    other = await turn_on(app, await later.register())
+    assert (await other.enter(challenge, other.recovery[0]))[1]["code"] == "challenge"
+    assert (await other.enter(await other.challenge(), other.recovery[0]))[0] == 200
 
 
 async def test_a_challenge_is_worth_nothing_once_it_is_turned_off(app: Quart, alice: Person) -> None:
@@ -593,7 +604,9 @@ async def test_what_was_turned_off_leaves_no_trace_on_the_disk(app: Quart, alice
     assert [one for one in gone if one.encode() in stored_bytes(tmp_path)] == []
 
 
-async def test_a_deleted_account_leaves_no_second_step(app: Quart, alice: Person) -> None:
+async def test_a_deleted_account_leaves_no_second_step(app: Quart, alice: Person, bob: Person) -> None:
+    await alice.start(bob)
+    await alice.send(bob, "for which a row of hers is kept")
     second = await turn_on(app, alice)
     await trusting(second)
     fields = second.proof | {"act": alice.act("delete_account")}
@@ -603,8 +616,6 @@ async def test_a_deleted_account_leaves_no_second_step(app: Quart, alice: Person
 
 
 async def test_the_second_step_survives_a_restart_and_a_lost_key_leaves_the_recovery_codes(tmp_path: Path) -> None:
-    from tests.support.people import PEOPLE
-
     folder = tmp_path / "again"
 
     async def running(work: Callable[[Quart], Awaitable[T]]) -> T:

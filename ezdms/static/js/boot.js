@@ -14,8 +14,8 @@ import "./conversation-options.js";
 import "./sealed-text.js";
 import "./who-is-this.js";
 import "./front.js";
-import "./my-search-pin.js";
 import "./settings.js";
+import "./two-step.js";
 import "./device-list.js";
 import "./start-conversation.js";
 import { isWhole, watchArrival } from "./arrived.js";
@@ -30,10 +30,10 @@ import { currentThread, keepSending, sendQueued, startNavigating } from "./navig
 import { useNewChat } from "./new-chat.js";
 import { dropWorker, keepNotifying, notify } from "./notifications.js";
 import { showLeft } from "./partner.js";
+import { hasNewPin } from "./pins.js";
 import { account, getStanding, whyLeft } from "./session.js";
 import { instantiate } from "./shell.js";
 import { isOpened, noteServed, syncVault } from "./vault.js";
-import { hasNewPin } from "./welcome-card.js";
 
 const NOT_SECURE = "This page was opened without encryption (http), so the browser switches off the functions that "
   + "protect your messages. Open it with https, or on the machine it runs on as localhost.";

@@ -1,16 +1,17 @@
 // The front page, shown at every address to anyone who is not logged in.
 
 import * as crypto from "./crypto.js";
-import { onSubmit, replacePage } from "./dom.js";
+import { focusLater, onPress, onSubmit, replacePage, showAlert } from "./dom.js";
 import { drawable } from "./fonts.js";
 import { remembered, saveAccount } from "./keystore.js";
 import { isPinShaped } from "./keyboard.js";
+import { keepNewPin } from "./pins.js";
 import { deploymentId, isB64u, isId, isNumber, isText, postForm } from "./server.js";
 import { comeBack, endSession, whyEnded, whyLeft } from "./session.js";
 import { HOST, instantiate, RETENTION } from "./shell.js";
 import { addedPin } from "./start-conversation.js";
-import { syncVault } from "./vault.js";
-import { keepNewPin } from "./welcome-card.js";
+import { readCode } from "./two-step.js";
+import { isOpened, syncVault } from "./vault.js";
 
 const KEPT = " Any drafts and unsent messages are kept in this browser, encrypted, until you log in again.";
 const REASONS = { // by the reason with which the server closed the socket, or by what this page did
@@ -53,35 +54,89 @@ export function showFront(why = "") {
   replacePage(front);
 }
 
-// <log-in>: derives login_id and auth_key from the Login PIN, and decrypts the keys. The PIN stays here.
+// <log-in>: derives login_id and auth_key from the Login PIN, and decrypts the keys. The PIN stays here. With two-step
+// login, the server asks for a code in between: it gets what has the form of one, and nothing else.
 
 export const KEYS = { statement: isText, salt: isB64u, iterations: isNumber, wrapped_sig: isB64u, wrapped_enc: isB64u };
+const STORED = { user_id: isId, search_salt: isB64u, ...KEYS };
 
 customElements.define("log-in", class extends HTMLElement {
   connectedCallback() {
-    onSubmit(this, "Checking…", async (progress) => {
-      const pin = crypto.normaliseLoginPin(this.querySelector(".pin").value);
+    const first = this.querySelector("form");
+    onSubmit(first, "Checking…", async (progress, focus) => {
+      const pin = crypto.normaliseLoginPin(first.querySelector(".pin").value);
       const login = await crypto.loginKeys(pin, await deploymentId());
-      try {
-        const stored = await postForm("/login", login, { user_id: isId, search_salt: isB64u, ...KEYS });
-        progress("Unlocking your keys…");
-        const statement = await crypto.verifyStatement(stored.statement);
-        const keys = await crypto.unwrapKeys(pin, stored, statement);
-        const { user_id, search_salt } = stored;
-        crypto.b64uDecode(search_salt, 16);
-        const me = { ...keys, user_id, username: statement.name, search_salt };
-        await saveAccount(me);
-        await comeBack(me);
-        await syncVault().catch(() => {}); // each conversation retries, and raises the alarm
-      } catch (error) {
-        if (!(error.status >= 400)) await postForm("/logout").catch(() => {}); // logged in, but cannot continue
-        throw error;
-      }
-      if (location.pathname === "/") location.assign("/");
-      else location.reload();
+      let challenge;
+      const present = () => postForm("/login", login, STORED).catch((error) => { // null: a code is needed
+        if (error.code !== "second_step" || !error.challenge) throw error;
+        challenge = error.challenge;
+        return null;
+      });
+      const presentCode = async (code, trust) => {
+        const post = () => postForm("/login_second", { challenge, code, ...(trust && { trust: "1" }) }, STORED);
+        return post().catch(async (error) => {
+          if (error.code !== "challenge") throw error;
+          return await present() ?? post(); // the PIN was entered too long ago
+        });
+      };
+      const stored = await orLogOut(present());
+      if (stored) return unlock(pin, stored, progress);
+      return this.#askForCode(first, focus, async (code, trust, toldAnew) =>
+        unlock(pin, await orLogOut(presentCode(code, trust)), toldAnew));
     });
   }
+
+  #askForCode(first, focus, enter) {
+    const part = instantiate("code");
+    const [second, [byApp, byRecovery]] = [part.querySelector("form"), part.querySelectorAll(".way")];
+    const [recover, app, back] = ["recover", "app", "back"].map((name) => part.querySelector(`[data-do=${name}]`));
+    const [trust] = part.querySelectorAll("[type=checkbox]");
+    trust.closest(".trusting").hidden = isOpened; // “ezdms open” keeps nothing for the next time
+    const field = () => (byApp.hidden ? byRecovery : byApp).querySelector("input");
+    onSubmit(second, "Checking…", (progress) => enter(readCode(field().value), trust.checked, progress));
+    const useRecovery = (isUsed) => {
+      [byApp.hidden, byRecovery.hidden, recover.hidden, app.hidden] = [isUsed, !isUsed, isUsed, !isUsed];
+      showAlert(second);
+      focusLater()(field());
+    };
+    onPress(recover, () => useRecovery(true));
+    onPress(app, () => useRecovery(false));
+    onPress(back, () => {
+      second.remove();
+      first.hidden = false;
+      focusLater()(first.querySelector(".pin"));
+    });
+    first.hidden = true;
+    this.append(part);
+    focus(field());
+  }
 });
+
+// If this fails although the server did not refuse, it may have begun a session that cannot be used here.
+async function orLogOut(work) {
+  try {
+    return await work;
+  } catch (error) {
+    if (!(error.status >= 400)) await postForm("/logout").catch(() => {});
+    throw error;
+  }
+}
+
+async function unlock(pin, stored, progress) {
+  progress("Unlocking your keys…");
+  await orLogOut((async () => {
+    const statement = await crypto.verifyStatement(stored.statement);
+    const keys = await crypto.unwrapKeys(pin, stored, statement);
+    const { user_id, search_salt } = stored;
+    crypto.b64uDecode(search_salt, 16);
+    const me = { ...keys, user_id, username: statement.name, search_salt };
+    await saveAccount(me);
+    await comeBack(me);
+    await syncVault().catch(() => {}); // each conversation retries, and raises the alarm
+  })());
+  if (location.pathname === "/") location.assign("/");
+  else location.reload();
+}
 
 // <create-account>: creates keys and PINs in this browser, and registers the public part.
 

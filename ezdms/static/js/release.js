@@ -1,9 +1,9 @@
 // The content of this release: the parts of documents (one hash), style sheets, fonts, emoji. Made by bin/parts.
 
-export const PARTS = "rsg-AtB3aqka9DCTkEEAq_G641FTP7Zzg0H3nWHe3Is";
+export const PARTS = "5i--gfZOZoenHz5Q66pKg6t38B-T5O3mJJcmgbEcaJw";
 export const STYLES = [
   "sha256-63U5hs7Tvcm0wW/Qu2VM493aaFEO4aYtUfBhS+J+1CE=",
-  "sha256-QnHGKmXMIN4KMCRrS3HqqCIcEzOJlIjs6zIAHLZ7/OU=",
+  "sha256-+NPOocPGbF2aNOscn6aqasqkNCvOyA1hsyclMoJjnQU=",
   "sha256-vjR3TqJEzEf5PF9uVQuDW/CmHFsjagkLon3ssohkgoQ=",
 ];
 export const FONTS = {

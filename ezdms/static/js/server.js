@@ -9,6 +9,7 @@ const ODD = "The server sent an answer that this page does not understand. Pleas
 const SENTENCES = {
   act: "The server did not accept the signature of your key.",
   busy: "The server is busy right now. Nothing was lost. Please try again.",
+  challenge: "That took too long. Go back and enter your Login PIN again.",
   changed: "Your Login PIN was just changed on another device.",
   clock: "Your device's clock is wrong. Set it and try again.",
   counter: "Another message of yours already has this number.",
@@ -16,6 +17,7 @@ const SENTENCES = {
   endpoint: "This server cannot reach your browser’s push service.",
   foreign_origin: "This request came from another website, so it was refused.",
   left: "This person deleted their account. You can no longer message them.",
+  malformed_code: "A code has 6 digits. A recovery code has two groups of 5 letters and digits.",
   no_conversation: "There is no such conversation.",
   no_message: "There is no such message in this conversation that you can change.",
   no_session: "Please log in.",
@@ -25,23 +27,35 @@ const SENTENCES = {
   not_invited: "This invitation was already used, or has expired. Ask whoever gave it to you for a new link.",
   quota: "Your storage on this server is full. You cannot send messages, but you can still read them.",
   registration_closed: "This server is not accepting new accounts.",
+  second_step: "Two-step login is on. Enter the code from your app, too.",
+  second_step_is_on: "Two-step login is already on.",
+  second_step_not_begun: "This secret is not valid any more. Reload the page and begin again.",
   taken: "These keys or this PIN cannot be used. Please try again.",
   too_many: "50 of your devices get notifications already. Turn them off on one of them, or log it out.",
   unavailable: "The server cannot store anything right now. Nothing was lost. Please try again in a minute.",
   unknown_pin: "Nobody on this server has this Search PIN.",
   unknown_session: "This session has already ended.",
   unreachable: UNREACHABLE,
+  used_code: "This code was already used. Wait until your app shows the next one.",
+  wrong_code: "This code is wrong or too old, or the recovery code was already used. Enter what your app shows now. If "
+    + "that fails, check your phone’s clock.",
   wrong_pin: "No account has this Login PIN.",
 };
 const NOT_YOURS = "This is not your Login PIN."; // the same code with 403
 
 // Forms of values from a server, for `shape` below.
-const matches = (pattern) => (value) => typeof value === "string" && pattern.test(value);
+export const matches = (pattern) => (value) => typeof value === "string" && pattern.test(value);
 export const isId = matches(/^[\w-]{22}$/);
 export const isB64u = matches(/^[\w-]*$/);
 export const isText = (value) => typeof value === "string" && value.length < 3e6; // validated by crypto.js
+const isChallenge = matches(/^[\w-]{1,1024}$/);
 export const isFlag = (value) => typeof value === "boolean";
 export const isNumber = (value) => Number.isSafeInteger(value) && value >= 0;
+
+function waitLong(seconds) {
+  const minutes = Math.ceil((seconds ?? 900) / 60);
+  return minutes === 1 ? "Wait a minute" : `Wait ${minutes} minutes`;
+}
 
 export class ServerError extends Error {
   constructor(status, answer = null, sentence = BROKEN) {
@@ -50,11 +64,13 @@ export class ServerError extends Error {
     const wait = isNumber(seconds) && seconds <= 86400 ? seconds : null;
     const duration = wait === 1 ? "1 second" : `${wait} seconds`;
     if (code === "too_often" && wait !== null) super(`Too many requests. Please wait ${duration} and try again.`);
+    else if (code === "too_many_codes") super(`Too many wrong codes. ${waitLong(wait)}, or use a recovery code.`);
     else if (code === "wrong_pin" && status === 403) super(NOT_YOURS);
     else super(Object.hasOwn(SENTENCES, code) ? SENTENCES[code] : sentence);
     this.status = status; // 0: the server could not be reached
     this.code = code;
     this.retryAfter = wait;
+    this.challenge = isChallenge(answer?.challenge) ? answer.challenge : ""; // for a code of two-step login
   }
 }
 

@@ -4,11 +4,12 @@ import * as crypto from "./crypto.js";
 import { copyFrom, focusLater, offerDownload, onPress, onSubmit, showAlert } from "./dom.js";
 import { KEYS } from "./front.js";
 import { remember, remembered } from "./keystore.js";
+import { offerToManager, proveSaved } from "./pins.js";
 import { deploymentId, postForm } from "./server.js";
 import { account, eraseAndLeave } from "./session.js";
 import { HOST } from "./shell.js";
+import { readCode } from "./two-step.js";
 import { changeSettings, onSettings } from "./vault.js";
-import { offerToManager, proveSaved } from "./welcome-card.js";
 
 // <change-pin>: a new Login PIN. The keys are encrypted under it here; nothing changes until the user has saved it.
 
@@ -17,13 +18,18 @@ const prefixed = (fields) => Object.fromEntries(Object.entries(fields).map(([nam
 customElements.define("change-pin", class extends HTMLElement {
   connectedCallback() {
     const [ask, confirm] = this.querySelectorAll("form");
+    const second = ask.querySelector(".second");
     let deployment, change, nextLogin; // posted once the new PIN is saved
     onSubmit(ask, "Checking…", async (progress, focus) => {
       const me = await account;
       const pin = crypto.normaliseLoginPin(ask.querySelector(".pin").value);
       deployment = await deploymentId();
       const login = await crypto.loginKeys(pin, deployment);
-      const stored = await postForm("/private_keys", login, KEYS);
+      const code = second.hidden ? null : { code: readCode(second.querySelector("input").value) };
+      const stored = await postForm("/private_keys", { ...login, ...code }, KEYS).catch((error) => {
+        if (error.code === "second_step") second.hidden = false;
+        throw error;
+      });
       progress("Encrypting your keys…");
       const keys = await crypto.unwrapKeys(pin, stored, me, true); // one's own public keys, not the server's
       const next = crypto.newLoginPin();
@@ -49,7 +55,9 @@ customElements.define("change-pin", class extends HTMLElement {
       try {
         await postForm("/change_pin", { ...change, act });
       } catch (error) { // an earlier try may have worked
-        const isDone = error.code === "wrong_pin" && await postForm("/private_keys", nextLogin, KEYS).catch(() => null);
+        const asksForCode = ({ code }) => code === "second_step"; // only after the right PIN
+        const isDone = error.code === "wrong_pin"
+          && await postForm("/private_keys", nextLogin, KEYS).catch(asksForCode);
         if (!isDone) throw error;
       }
       confirm.hidden = true;

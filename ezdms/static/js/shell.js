@@ -7,18 +7,17 @@ import { STYLES } from "./release.js";
 
 const TAGS = new Set(("a aside button canvas code dialog div fieldset footer form h1 h2 h3 header img input label "
   + "main nav output p section span strong textarea video change-pin color-scheme conversation-options "
-  + "create-account delete-account "
-  + "device-list enter-sends local-time log-in log-out message-composer message-log message-menu message-thread "
-  + "my-search-pin notification-settings new-search-pin sealed-text served-builds signal-settings start-conversation "
-  + "welcome-card who-is-this").split(" "));
+  + "create-account delete-account device-list enter-sends local-time log-in log-out message-composer message-log "
+  + "message-menu message-thread my-search-pin notification-settings new-search-pin sealed-text served-builds "
+  + "signal-settings start-conversation two-step welcome-card who-is-this").split(" "));
 const VALUES = {
   href: /^\/[a-z-]*$/, src: /^\/static\/[0-9a-f]{12}\/icon\.svg$/, type: /^(button|submit|text|password|checkbox)$/,
 };
 const HARMLESS = new Set(("alt aria-controls aria-describedby aria-expanded aria-haspopup aria-hidden aria-label "
-  + "aria-labelledby autocapitalize autocomplete class dir disabled enterkeyhint for height hidden id maxlength "
-  + "minlength muted placeholder playsinline required role rows spellcheck tabindex width data-added data-alarm "
-  + "data-alone data-asked data-build data-closed data-copy data-do data-host-name data-host-notice data-long "
-  + "data-new-pin data-no-camera data-odd data-runs-on data-short data-testid data-trust data-username "
+  + "aria-labelledby autocapitalize autocomplete class dir disabled enterkeyhint for height hidden id inputmode "
+  + "maxlength minlength muted placeholder playsinline required role rows spellcheck tabindex width data-added "
+  + "data-alarm data-alone data-asked data-build data-closed data-copy data-do data-host-name data-host-notice "
+  + "data-long data-new-pin data-no-camera data-odd data-runs-on data-short data-testid data-trust data-username "
   + "data-why").split(" "));
 const ACTS = ["auxclick", "click", "dblclick", "keydown", "keypress", "submit"]; // user actions
 
