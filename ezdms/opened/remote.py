@@ -116,7 +116,8 @@ def _refusal(body: bytes) -> bytes:
         if is_integer(wait, 0, LONGEST_WAIT):
             answer["retry_after"] = wait
         with suppress(BadAnswer):
-            answer["challenge"] = Members(said).sealed("challenge", LARGEST_CHALLENGE)
+            if code == "second_step":
+                answer["challenge"] = Members(said).sealed("challenge", LARGEST_CHALLENGE)
     return dump(answer)
 
 

@@ -221,6 +221,11 @@ async def test_recovery_codes_are_shown_once_and_only_saved_ones_are_accepted(br
         await page.get_by_role("link", name="Download").click()
     file = Path(await (await download.value).path()).read_text("utf-8")
     assert [code for code in new if code not in file] == []
+    await page.emulate_media(media="print")
+    await expect(page.get_by_text(new[9])).to_be_visible()
+    for other in ("Appearance", "Last 5 characters of the last recovery code", "Log out"):
+        await expect(page.get_by_text(other, exact=True).first).to_be_hidden()
+    await page.emulate_media(media="screen")
     proof = page.get_by_label("Last 5 characters of the last recovery code")
     for typed in ("", new[0][-5:], "UUUUU"):
         await proof.fill(typed)
@@ -269,6 +274,7 @@ async def test_nothing_is_on_until_the_code_is_right(browser: Browser, home: Hom
     page = alice.page
     await page.goto(f"{home.server.url}/settings")
     await expect(page.get_by_text("Two-step login is off.")).to_be_visible()
+    assert await page.evaluate("() => document.activeElement === document.body")  # nobody asked for the field
     pin = page.get_by_label("Your Login PIN, to turn it on")
     await pin.fill("K7QW-3MTX-9RBC-5HJD")
     await page.get_by_role("button", name="Turn on", exact=True).click()

@@ -6,10 +6,13 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
+from ezdms import crypto
+from ezdms.client import Client
 from tests.browser.lies.liar import Answer, Liar
 from tests.browser.lies.peers import Peer
 from tests.conftest import Server
@@ -19,6 +22,7 @@ from tests.pinned.conftest import BROWSERS
 from tests.pinned.living import LOG, changes_pin, complaints, shows, talks
 from tests.pinned.scripts import CASES, SOON, stolen, visit
 from tests.pinned.windows import Window
+from tests.support.second_step import turn_on_in
 from tests.support.someone import until
 
 # The front page is complete, with its font, so the layout is stable.
@@ -193,3 +197,23 @@ async def test_browsers_without_the_cookie_are_sent_to_the_first_address(window:
     for path in ("/", f"/c/{'0' * 24}", "/open/wrong"):
         await window.goto(own.origin + path)
         assert "Open the address that" in json.dumps(await window.read("document.body.innerText")), path
+
+
+async def test_two_step_login_works_and_no_device_can_be_trusted(
+    window: Window, truth: Server, opened: Opening, tmp_path: Path
+) -> None:
+    """`ezdms open` keeps nothing for the next time, so the page does not offer it."""
+    pin = crypto.new_login_pin()
+    async with await Client.register(truth.url, "ida", pin, home=tmp_path / "ida") as client:
+        _, codes = await turn_on_in(client, pin)
+    await window.goto(opened.first)
+    await at(window, f"{opened.origin}/")
+    await logs_in(window, pin)
+    await shows(window, "log-in form + form h2", "Two-step login")
+    assert await window.read("document.querySelector('.trusting').checkVisibility()") is False
+    await window.press("log-in [data-do=recover]")
+    await window.type("#recovery-code", codes[0])
+    await window.press("log-in form + form [type=submit]")
+    await shows(window, ".me .name", "ida")
+    await window.goto(f"{opened.origin}/settings")
+    await shows(window, "two-step .state", "Recovery codes left: 9.")

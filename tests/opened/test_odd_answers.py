@@ -93,6 +93,30 @@ async def test_only_the_code_and_wait_of_a_refusal_are_forwarded(fooled: Visit, 
         assert (await fooled.asks("/me")).json() == {"error": "The server refused."}
 
 
+async def test_the_challenge_of_two_step_login_is_forwarded_and_nothing_else(fooled: Visit, liar: Liar) -> None:
+    proof = {"login_id": "A" * 22, "auth_key": "A" * 43}
+    for challenge, is_valid in (("QUFB", True), ("A" * 1025, False), ("a\x1bb", False), (7, False), ([EVIL], False)):
+        for code in ("second_step", "wrong_pin"):
+            said = {"error": EVIL, "code": code, "challenge": challenge, "token": "A" * 43, "wrapped_sig": EVIL}
+            with liar.lying("POST /login", saying(json.dumps(said), 401)):
+                answer = await fooled.asks("/login", proof)
+            forwarded = {"challenge": challenge} if is_valid and code == "second_step" else {}
+            left = {"error": "The server refused.", "code": code, **forwarded}
+            assert (answer.status_code, answer.json()) == (401, left)
+
+
+async def test_a_second_login_starts_a_session_and_its_tokens_stay_here(fooled: Visit, liar: Liar) -> None:
+    before, token, trust = fooled.cookie, "B" * 42 + "A", "C" * 43
+    with liar.lying("POST /login_second", saying(json.dumps({"token": token, "trust_token": trust, "x": 1}))):
+        answer = await fooled.asks("/login_second", {"challenge": "QUFB", "code": "123456"})
+    assert (answer.status_code, answer.json()) == (200, {"x": 1})
+    assert fooled.cookie != before
+    assert token not in str(answer.headers) + answer.text
+    since = len(liar.heard)
+    await fooled.asks("/me")
+    assert f"Bearer {token}" in liar.heard[since]
+
+
 async def test_a_login_without_a_valid_token_starts_no_session(fooled: Visit, liar: Liar) -> None:
     before = fooled.cookie
     for token in ("", "x", "A" * 42, "A" * 43 + "\r\nX: y", None, 7):

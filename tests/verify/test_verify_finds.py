@@ -296,6 +296,8 @@ CASES: dict[str, tuple[Change, set[str]]] = {
     ),
     "another error code": (at("/me", lambda exchange: exchange.replace("no_session", "sorry")), {"kinds"}),
     "a login without a PIN": (at("/login", when(lambda exchange: exchange.status == 400, found)), {"kinds"}),
+    "a code without a login": (at("/login_second", found), {"second login"}),
+    "a cookie for a code without a login": (at("/login_second", give_cookie), {"second login", "other headers"}),
     "a socket for another origin": (at("/ws", accept_foreign), {"foreign socket"}),
     "a socket without a session": (at("/ws", Exchange.accept_socket), {"foreign socket", "socket"}),
     "cross-site posts": (at("/login", post_from_elsewhere), {"foreign post"}),

@@ -3,7 +3,7 @@
 export const PARTS = "5i--gfZOZoenHz5Q66pKg6t38B-T5O3mJJcmgbEcaJw";
 export const STYLES = [
   "sha256-63U5hs7Tvcm0wW/Qu2VM493aaFEO4aYtUfBhS+J+1CE=",
-  "sha256-+NPOocPGbF2aNOscn6aqasqkNCvOyA1hsyclMoJjnQU=",
+  "sha256-3O1kheCOC+9MWSaRm/eKY4myZQOCZQVxDkTiEPTsl/0=",
   "sha256-vjR3TqJEzEf5PF9uVQuDW/CmHFsjagkLon3ssohkgoQ=",
 ];
 export const FONTS = {

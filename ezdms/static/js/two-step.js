@@ -71,8 +71,12 @@ customElements.define("two-step", class extends HTMLElement {
       if (made) return this.#showCodes(made.recovery_codes, focus, true);
       return this.#load(LOST);
     });
-    onPress(on.querySelector("[data-do=renew]"), () => this.#show(renew, on));
-    onPress(on.querySelector("[data-do=quit]"), () => this.#show(quit, on));
+    for (const part of [renew, quit]) {
+      onPress(on.querySelector(`[data-do=${part.className}]`), () => {
+        this.#show(on, part);
+        focusLater()(part.querySelector(".login-pin"));
+      });
+    }
     onSubmit(renew, "Checking…", async (_, focus) => {
       const made = await postForm("/recovery_codes", await prove(renew, "recovery_codes"), CODES);
       this.#showCodes(made.recovery_codes, focus, false);
@@ -101,7 +105,6 @@ customElements.define("two-step", class extends HTMLElement {
       part.hidden = !shown.includes(part);
       if (part.hidden) for (const field of part.querySelectorAll("input[id]")) field.value = "";
     }
-    focusLater()(shown[0].querySelector("input[id]"));
   }
 
   async #load(sentence = "") {
