@@ -109,6 +109,26 @@ async def test_a_quote_leads_to_the_message_that_it_answers_even_on_an_earlier_p
     await page.close()
 
 
+async def test_a_row_that_is_not_decided_yet_leads_to_the_earlier_page_that_decides_it(home: Home) -> None:
+    """An edit that was replaced by a later one: without the message that both are about, nothing proves that."""
+    alice, bob = await talk(home, "the very frist", *(f"line {n}" for n in range(70)))
+    first = await bob.edits("the very frist", "the very 1st")
+    await bob.edits("the very frist", "the very first", first.hash)
+    await alice.opens(bob.name)
+    await expect(texts_of(alice.page)).to_have_count(71)  # it opened at the first unread message
+    page = await alice.new_tab()
+    await page.goto(alice.page.url)
+    await expect(texts_of(page).last).to_have_text("This message has not been loaded yet.")
+    await page.get_by_role("button", name="Load earlier messages").focus()
+    await page.keyboard.press("Enter")
+    target = page.locator("message-row").filter(has_text="the very first")
+    await expect(target).to_be_focused()
+    await expect(target).to_be_in_viewport()
+    await expect(page.get_by_text("has not been loaded yet")).to_have_count(0)
+    await expect(texts_of(page)).to_have_count(71)
+    await page.close()
+
+
 async def test_reactions_are_counted_and_named_below_their_message(home: Home) -> None:
     alice, bob = await talk(home, "hello")
     await alice.opens(bob.name)

@@ -103,6 +103,7 @@ customElements.define("message-row", class extends HTMLElement {
     else text.say(sentence);
     this.sent.hidden = !this.isOwn || !isText;
     this.#drawQuote(what.quote);
+    this.#drawWayOn(state === "undecided" && this.fact.replaces);
     this.#drawMeta(what);
     this.#drawReactions(what.reactions ?? {});
     text.parentElement.append(meta); // otherwise WebKit keeps the width without the text
@@ -133,8 +134,18 @@ customElements.define("message-row", class extends HTMLElement {
     if (by) button.append(make("span", { className: "by", textContent: by }), " ");
     button.append(line);
     button.toggleAttribute("data-gone", isGone);
-    onPress(button, () => goTo(this.thread, reference, line));
+    onPress(button, () => goTo(this.thread, () => this.thread.rowAbout(reference), line));
     this.text.before(button);
+  }
+
+  // To the message of this id, on an earlier page, which an emptied row says that it changed.
+  #drawWayOn(id) {
+    this.querySelector(".way-on")?.remove();
+    if (!id) return;
+    const button = make("button", { type: "button", className: "more way-on", textContent: "Load earlier messages" });
+    const find = () => [...this.thread.rows.children].find(({ fact }) => fact?.id === id);
+    onPress(button, () => goTo(this.thread, find, button));
+    this.text.after(button);
   }
 
   // When it was edited, and how long it stays.
@@ -162,7 +173,10 @@ customElements.define("message-row", class extends HTMLElement {
 
   // One line below it. `reactions`: emoji by side.
   #drawReactions(reactions) {
-    this.querySelector(".reactions")?.remove();
+    const before = this.querySelector(".reactions");
+    const hadFocus = before?.contains(document.activeElement);
+    before?.remove();
+    if (hadFocus) this.querySelector(".actions").focus({ focusVisible: true });
     const emoji = [...new Set(Object.values(reactions))];
     if (!emoji.length) return;
     const line = make("p", { className: "reactions" });
@@ -171,7 +185,8 @@ customElements.define("message-row", class extends HTMLElement {
       const names = sides.map((side) => (side === "own" ? "you" : this.thread.partnerName));
       const ariaLabel = `${one} ${sides.length}: ${names.join(" and ")}`;
       const element = make("button", { type: "button", className: "reaction", ariaLabel });
-      element.append(one, sides.length > 1 ? ` ${sides.length}` : "");
+      const count = sides.length > 1 ? ` ${sides.length}` : "";
+      element.append(make("span", { className: "pill", textContent: `${one}${count}` }));
       element.toggleAttribute("data-mine", sides.includes("own"));
       element.ariaPressed = String(sides.includes("own"));
       onPress(element, () => this.thread.react(this, one));

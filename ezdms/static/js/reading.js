@@ -119,16 +119,16 @@ export class Reading {
   }
 }
 
-// Go to the message with this [id, hash], loading earlier ones if needed. `told` is the element that says what happens.
+// Go to the row that `find()` returns, loading earlier ones until it does. The element `told` says what happens.
 const FOUND = 2000; // ms that it stands out
 
-export async function goTo(thread, reference, told) {
+export async function goTo(thread, find, told) {
   const focus = focusLater();
   const words = told.textContent;
   try {
-    if (!thread.rowAbout(reference)) told.textContent = "Loading earlier messages…";
-    await thread.loadUntil(() => thread.rowAbout(reference));
-    const row = thread.rowAbout(reference);
+    if (!find()) told.textContent = "Loading earlier messages…";
+    await thread.loadUntil(find);
+    const row = find();
     if (!row?.checkVisibility()) throw new Error("This message is not here.");
     told.textContent = words;
     row.tabIndex = -1;

@@ -4,7 +4,7 @@ export const PARTS = "5i--gfZOZoenHz5Q66pKg6t38B-T5O3mJJcmgbEcaJw";
 export const STYLES = [
   "sha256-63U5hs7Tvcm0wW/Qu2VM493aaFEO4aYtUfBhS+J+1CE=",
   "sha256-3O1kheCOC+9MWSaRm/eKY4myZQOCZQVxDkTiEPTsl/0=",
-  "sha256-vjR3TqJEzEf5PF9uVQuDW/CmHFsjagkLon3ssohkgoQ=",
+  "sha256-AhG26Bv3UgbvmBXh6X75nCMtZ7Jzb8Gq7TEtR7YiYik=",
 ];
 export const FONTS = {
   "inter-latin-ext-wght-normal.woff2": "sha256-NLnFBMq3pz43t0Y0OkSRMuVs97VIGvLLgdx03P8lyVY=",
