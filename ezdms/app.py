@@ -13,6 +13,7 @@ from werkzeug.exceptions import HTTPException
 from ezdms import logs
 from ezdms.actions.erasing import Eraser
 from ezdms.actions.event import Event
+from ezdms.actions.passkeys import Passkeys
 from ezdms.actions.pushing import Pusher
 from ezdms.actions.second_step import SecondSteps
 from ezdms.actions.sessions import Sessions, random_id
@@ -35,6 +36,7 @@ from ezdms.routes import (
     live,
     messages,
     pages,
+    passkeys,
     pins,
     push,
     second_step,
@@ -79,6 +81,7 @@ def create_app(settings: Settings) -> Quart:
         health,
         accounts,
         second_step,
+        passkeys,
         pins,
         sessions,
         vaults,
@@ -120,6 +123,7 @@ async def open_database(app: Quart) -> None:
     database = await Database.open(data_dir / data_folder.DATABASE)
     app.extensions["ezdms.database"] = database
     app.extensions["ezdms.second_steps"] = SecondSteps(database, key)
+    app.extensions["ezdms.passkeys"] = Passkeys(database, key)
     app.extensions["ezdms.sessions"] = Sessions(database)
     app.extensions["ezdms.eraser"] = Eraser(database)
     app.extensions["ezdms.eraser"].start()

@@ -11,6 +11,7 @@ from ezdms.hub import Hub
 from ezdms.models.conversation import select_conversation, select_partners
 from ezdms.models.erasure import erase_slice
 from ezdms.models.invitation import use_invitation
+from ezdms.models.passkey import delete_passkeys
 from ezdms.models.search_pin import insert_search_pin, replace_search_pin
 from ezdms.models.second_step import distrust
 from ezdms.models.session import delete_other_sessions
@@ -51,7 +52,7 @@ async def find_user(database: Database, login_id: str, auth_key: str) -> User | 
 async def change_pin(
     database: Database, hub: Hub[Event], locks: Locks, act: Act, *, user_id: str, session_id: str, login_id: str
 ) -> bool:
-    """Replace the locks, end all other sessions, and trust no device any more. Returns False if `login_id` is old.
+    """Replace the locks, end all other sessions, trust no device and no passkey any more. False if `login_id` is old.
 
     Raises encoding.EnvelopeError if the act is invalid, or db.Conflict.
     """
@@ -160,4 +161,5 @@ def _change_pin(
     take_act(connection, act, user_id=user_id)
     delete_other_sessions(connection, session_id=session_id, user_id=user_id)
     distrust(connection, user_id=user_id)
+    delete_passkeys(connection, user_id=user_id)
     return True

@@ -58,7 +58,7 @@ async def start(database: Database, user: User, *, browser: str, address: str, t
     """Start a session. Returns its token, which is not stored. Raises PinChanged, or CodeNeeded unless one of the
     token hashes `trusted` is of a trusted device."""
     token = random_id(32)
-    await database.write(_start, trusted, **_values(user, token, browser, address))
+    await database.write(_start, trusted, **values_of(user, token, browser, address))
     return token
 
 
@@ -69,12 +69,12 @@ async def start_with_code(
     time, else "". Raises PinChanged; then the code is not used up."""
     token, trust_token = random_id(32), random_id(32) if trust else ""
     trust_hash = hash_token(trust_token) if trust else ""
-    values = _values(user, token, browser, address)
+    values = values_of(user, token, browser, address)
     refused = await database.write(_start_with_code, proof, trust_hash, **values)
     return refused or (token, trust_token)
 
 
-def _values(user: User, token: str, browser: str, address: str) -> dict[str, str]:
+def values_of(user: User, token: str, browser: str, address: str) -> dict[str, str]:
     """The arguments of insert_session."""
     return {
         "session_id": random_id(16),

@@ -95,6 +95,14 @@ def select_user_by_login_id(connection: Connection, *, login_id: str) -> User | 
     return None if row is None else User(**dict(row))
 
 
+def select_user(connection: Connection, *, user_id: str) -> User | None:
+    """The user with this id; None if the account was deleted."""
+    row = fetch_one(
+        connection, f"SELECT {COLUMNS} FROM users WHERE user_id = :user_id AND left_at IS NULL", user_id=user_id
+    )
+    return None if row is None else User(**dict(row))
+
+
 def select_listed(connection: Connection) -> list[Listed]:
     """All users, oldest first. `used_at` is that of the most recently used active session."""
     rows = fetch_all(
@@ -180,7 +188,7 @@ def is_unused(connection: Connection, *, user_id: str, before: int) -> bool:
 
 def delete_user(connection: Connection, *, user_id: str) -> None:
     """Delete an account's name, keys, sessions, PINs and vault, and begin the erasure of its copies of messages."""
-    for table in ("sessions", "search_pins", "vaults", "second_steps", "recovery_codes", "trusted_devices"):
+    for table in ("sessions", "search_pins", "vaults", "second_steps", "recovery_codes", "trusted_devices", "passkeys"):
         fetch_all(connection, f"DELETE FROM {table} WHERE user_id = :user_id", user_id=user_id)
     fetch_all(
         connection,

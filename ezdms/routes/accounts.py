@@ -75,7 +75,7 @@ async def login() -> Response:
         raise code_needed(401, challenge=context.second_steps().challenge(user)) from error
     except sessions.PinChanged as error:
         raise _wrong_pin() from error
-    return await _answer_with_keys(user, token)
+    return await answer_with_keys(user, token)
 
 
 @blueprint.post("/login_second")
@@ -101,7 +101,7 @@ async def login_second() -> Response:
     if isinstance(started, Refusal):
         raise await code_refused(started, user.user_id, 401)
     token, trust_token = started
-    response = await _answer_with_keys(user, token, **({"trust_token": trust_token} if trust_token else {}))
+    response = await answer_with_keys(user, token, **({"trust_token": trust_token} if trust_token else {}))
     if trust_token:
         admission.set_trust_cookie(response, trust_token, request.scheme)
     return response
@@ -189,7 +189,8 @@ def _not_invited() -> Problem:
     )
 
 
-async def _answer_with_keys(user: User, token: str, **more: str) -> Response:
+async def answer_with_keys(user: User, token: str, **more: str) -> Response:
+    """The answer to a login: the session, and the wrapped keys."""
     search_pin, search_salt = await context.database().read(select_search_pin, user_id=user.user_id)
     return _answer_with_session(user, search_pin, token, 200, **wrapped_keys(user), search_salt=search_salt, **more)
 

@@ -8,6 +8,7 @@ from quart import current_app, g
 
 from ezdms.actions.erasing import Eraser
 from ezdms.actions.event import Event
+from ezdms.actions.passkeys import Passkeys
 from ezdms.actions.pushing import Pusher
 from ezdms.actions.second_step import SecondSteps
 from ezdms.actions.sessions import Sessions
@@ -33,6 +34,11 @@ def eraser() -> Eraser:
 def sweeper() -> Sweeper:
     """What empties messages at their time."""
     return cast(Sweeper, current_app.extensions["ezdms.sweeper"])
+
+
+def passkeys() -> Passkeys:
+    """The passkeys of all accounts."""
+    return cast(Passkeys, current_app.extensions["ezdms.passkeys"])
 
 
 def pusher() -> Pusher:

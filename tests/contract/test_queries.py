@@ -8,7 +8,19 @@ import pytest
 from quart import Quart
 
 from ezdms.db import Connection, Database, fetch_all
-from ezdms.models import conversation, erasure, message, message_facts, push, second_step, session, signal, user, vault
+from ezdms.models import (
+    conversation,
+    erasure,
+    message,
+    message_facts,
+    passkey,
+    push,
+    second_step,
+    session,
+    signal,
+    user,
+    vault,
+)
 
 QUERIES = {
     "log in": (user.select_user_by_login_id, {"login_id": "x"}),
@@ -47,6 +59,8 @@ QUERIES = {
     "conversations with old messages": (message_facts.select_outdated, {"after": "", "before": 1, "limit": 5}),
     "old messages": (message_facts.retire_slice, {"conversation_id": "x", "before": 1}),
     "list signals": (signal.select_signals, {"conversation_id": "x", "user_id": "x"}),
+    "find a passkey": (passkey.select_passkey, {"credential_id": "x"}),
+    "list passkeys": (passkey.select_passkeys, {"user_id": "x"}),
     "push subscriptions": (push.select_subscriptions, {"user_id": "x"}),
     "last sent": (message.select_last_sent, {"conversation_id": "x", "sender_id": "x", "side": "a"}),
 }
@@ -75,7 +89,19 @@ async def test_no_query_scans_a_table(app: Quart, name: str, monkeypatch: pytest
     def explain_one(connection: Connection, sql: str, **values: object) -> None:
         explain(connection, sql, **values)
 
-    for module in (user, second_step, session, conversation, message, message_facts, signal, vault, erasure, push):
+    for module in (
+        user,
+        second_step,
+        session,
+        conversation,
+        message,
+        message_facts,
+        signal,
+        vault,
+        erasure,
+        push,
+        passkey,
+    ):
         monkeypatch.setattr(module, "fetch_all", explain, raising=False)
         monkeypatch.setattr(module, "fetch_one", explain_one, raising=False)
     database: Database = app.extensions["ezdms.database"]

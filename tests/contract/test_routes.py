@@ -30,6 +30,8 @@ PUBLIC = PAGES | {
     "GET /deployment",
     "POST /register",
     "POST /login",
+    "POST /login_passkey",
+    "POST /login_passkey/options",
     "POST /login_second",
     "GET /messages_decrypted",
     "POST /messages_decrypted",

@@ -23,7 +23,10 @@ from tests.websocket.test_live import SOON
 LARGEST_PUT = LARGER_BODIES["/vault"]  # bytes of a whole body
 FORM = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data; boundary=x"
-NO_BODY = {"/logout", "/sessions/<session_id>/end", "/sessions/end_others", "/messages_decrypted"}
+NO_BODY = {
+    *("/logout", "/sessions/<session_id>/end", "/sessions/end_others", "/messages_decrypted", "/push_off"),
+    *("/passkeys/<credential_id>/remove", "/login_passkey/options"),
+}
 STARTS = {  # of bodies that are well-formed at any length
     FORM: b"version=1&blob=",
     "application/json": b'{"version": 1, "blob": "',
