@@ -234,10 +234,10 @@ def _show(changes: _Changes, at: int, now: int, otherwise: State) -> Shown | Non
     if row.reason == "expired" or (expires is not None and expires <= now):
         return Shown("expired")
     reactions = {side: one.text for side, one in changes.reactions.get(at, {}).items() if one.text}
-    answers = None if row.reference is None else changes.answered(row.reference)
-    if edit is not None:
-        return Shown("edited", edit.text, edit.id, reactions, expires, answers)
+    if edit is not None:  # what the replaced text answered stood in it, and is gone with it
+        return Shown("edited", edit.text, edit.id, reactions, expires)
     if row.kind in CONTENT:
+        answers = None if row.reference is None else changes.answered(row.reference)
         return Shown(CONTENT[row.kind], row.text, "", reactions, expires, answers)
     if not row.is_empty:
         return None

@@ -76,7 +76,7 @@ class Changing(History):
             place["marks"] = place.get("marks", {}) | {message_id: mark}
         await self.roster.pin(where)
         known = read_hidden(self._known(where).get("hidden"))
-        await self.vault.change(where, later=True, hidden=[*known, message_id][-MOST_HIDDEN:])
+        await self.vault.change(where, hidden=[*known, message_id][-MOST_HIDDEN:])
         await self.send_marks(where)
 
     async def send_marks(self, only: str | None = None) -> None:

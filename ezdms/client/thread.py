@@ -260,7 +260,7 @@ def _with_view(message: Message, view: Shown, edit: Fact | None, quote: Quote | 
 
 
 def _quote(fact: Fact, view: Shown, facts: list[Fact], views: list[Shown | None]) -> Quote | None:
-    if fact.reference is None:
+    if fact.reference is None or view.state == "edited":
         return None
     if view.answers is None:
         return Quote(fact.reference[0])

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from quart import Blueprint, Response
 
+from ezdms.actions.storing import store
 from ezdms.models.session import Session
-from ezdms.models.vault import Vault, replace_vault, select_vault
+from ezdms.models.vault import Vault, select_vault
 from ezdms.problem import Problem
 from ezdms.protocol import encoding, envelope
 from ezdms.views import fragments
@@ -28,12 +29,13 @@ async def get_vault() -> Response:
 @blueprint.put("/vault")
 @limited("vault", by_account)
 async def put_vault() -> Response:
-    """Store a blob whose version follows the stored one; otherwise 409, and nothing changes."""
+    """Store a blob whose version follows the stored one, and tell the user's devices; otherwise 409, and nothing
+    changes."""
     session = context.session()
     fields = await read_fields("version", "blob")
     vault = Vault(parse_integer("version", fields["version"], low=1, high=encoding.LARGEST_INTEGER), fields["blob"])
     size = _padded_size(session, vault)
-    if not await context.database().write(replace_vault, vault, user_id=session.user_id, size=size):
+    if not await store(context.database(), context.hub(), vault, user_id=session.user_id, size=size):
         stored = await context.database().read(select_vault, user_id=session.user_id)
         version = stored.version if stored else 0
         raise Problem(409, "version", "Another of your devices stored a newer vault.", version=version)

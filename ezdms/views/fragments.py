@@ -98,3 +98,8 @@ def signal_arrived(conversation_id: str, slot: str, sealed: str) -> str:
 def signal_list(conversation_id: str, signals: Sequence[Signal]) -> str:
     """The other person's receipts in a conversation."""
     return render("fragments/signal_list.html", conversation_id=conversation_id, signals=signals)
+
+
+def vault_stored(version: int) -> str:
+    """The user's vault has this version now, for a socket."""
+    return render("fragments/vault_stored.html", version=version)

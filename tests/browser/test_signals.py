@@ -167,8 +167,14 @@ async def test_the_switches_are_in_settings_and_apply_to_all_tabs_and_devices(
     for name in SWITCHES.values():
         await expect(device.page.get_by_role("switch", name=name)).to_be_checked()
     await switch(device.page, "Typing indicator", on=False)
+    typing = tab.get_by_role("switch", name="Typing indicator")
+    await expect(typing).not_to_be_checked(timeout=5000)  # without a reload
+    await switch(device.page, "Read receipts", on=False)
+    await expect(tick_of(alice, "which tab")).to_have_accessible_name("Sent", timeout=5000)
+    await switch(device.page, "Read receipts", on=True)
+    await says(alice, "which tab", "Read")
     await tab.reload()
-    await expect(tab.get_by_role("switch", name="Typing indicator")).not_to_be_checked()
+    await expect(typing).not_to_be_checked()
     await expect(tab.get_by_role("switch", name="Read receipts")).to_be_checked()
     await switch(tab, "Read receipts", on=False)
     await says(alice, "which tab", "Sent")

@@ -118,6 +118,7 @@ def rendered() -> list[str]:
         fragments.conversation_changed(here),
         fragments.signal_arrived(WHERE, "", "sealed"),
         fragments.signal_list(WHERE, [Signal("P" * 22, "read", "sealed", 0)]),
+        fragments.vault_stored(7),
     ]
 
 

@@ -152,6 +152,7 @@ def hostile_pages() -> dict[str, str]:
         "conversation_changed": fragments.conversation_changed(line, message, "x"),
         "signal_arrived": fragments.signal_arrived(HOSTILE, HOSTILE, HOSTILE),
         "signal_list": fragments.signal_list(HOSTILE, [Signal(HOSTILE, HOSTILE, HOSTILE, 0)]),
+        "vault_stored": fragments.vault_stored(HOSTILE),  # type: ignore[arg-type]
     }
 
 

@@ -162,6 +162,12 @@ def test_a_reply_names_the_row_that_it_answers() -> None:
     assert [one and one.answers for one in shown([ONE, reply], now=NOW)] == [None, 0]
     assert [one and one.answers for one in shown([reply], now=NOW)] == [None]
     edit = fact(2, "edit", about=ONE)
+    replaced = [ONE, reply, fact(3, "edit", "theirs", about=reply)]  # whoever comes later cannot know what it answered
+    assert [one and (one.state, one.answers) for one in shown(replaced, now=NOW)] == [
+        ("text", None),
+        ("edited", None),
+        None,
+    ]
     odd = fact(1, "text", "theirs", about=edit)  # to an edit
     assert [one and one.answers for one in shown([ONE, edit, odd], now=NOW)] == [None, None, None]
 

@@ -20,6 +20,7 @@ from ezdms.models.session import select_session
 from ezdms.routes import live
 from ezdms.web import admission
 from tests.support.people import Person
+from tests.support.vaults import noise_vault
 
 SOON = 5.0  # seconds to wait for something that must arrive
 
@@ -282,3 +283,21 @@ async def test_a_frame_that_is_too_long_closes_the_socket(alice: Person) -> None
     async with listening(alice) as socket:
         await socket.connection.send('{"event":"join","conversation_id":"' + "x" * 65_536 + '"}')
         assert await closed_with(socket) == 1009
+
+
+async def test_a_stored_vault_is_told_to_all_sockets_of_its_owner_and_to_nobody_else(
+    alice: Person, bob: Person
+) -> None:
+    await alice.start(bob)
+    async with listening(alice) as program, listening(alice, as_json=False) as page, listening(bob) as outsider:
+        for version, status in ((1, 200), (3, 409), (1, 409), (2, 200)):
+            fields = {"version": version, "blob": noise_vault(alice.keys)}
+            response = await alice.client.put("/vault", json=fields, headers=alice.headers)
+            assert response.status_code == status
+        for version in (1, 2):
+            assert await program.next() == {"event": "vault", "version": version}
+            frame = await asyncio.wait_for(page.connection.receive(), SOON)
+            assert f'<vault-stored data-version="{version}"></vault-stored>' in frame
+        for socket in (program, outsider):
+            await socket.connection.send('{"event":"ping"}')
+            assert await socket.next() == {"event": "pong"}

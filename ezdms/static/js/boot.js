@@ -26,14 +26,14 @@ import { showPageAlert, showUsername } from "./dom.js";
 import { reasonOf, showEnded, showFront } from "./front.js";
 import { remembered, tellLost } from "./keystore.js";
 import { connect, join } from "./live.js";
-import { currentThread, keepSending, sendQueued, startNavigating } from "./navigate.js";
+import { currentThread, keepSending, loadedThreads, sendQueued, startNavigating } from "./navigate.js";
 import { useNewChat } from "./new-chat.js";
 import { dropWorker, keepNotifying, notify } from "./notifications.js";
 import { showLeft } from "./partner.js";
 import { hasNewPin } from "./pins.js";
 import { account, getStanding, whyLeft } from "./session.js";
 import { instantiate } from "./shell.js";
-import { isOpened, noteServed, syncVault } from "./vault.js";
+import { isOpened, noteServed, onVault, syncVault } from "./vault.js";
 
 const NOT_SECURE = "This page was opened without encryption (http), so the browser switches off the functions that "
   + "protect your messages. Open it with https, or on the machine it runs on as localhost.";
@@ -116,6 +116,7 @@ function goLive() {
   keepSending();
   onMore(notify);
   keepNotifying().catch(() => {}); // Settings say more
+  onVault(() => loadedThreads().forEach((thread) => thread.contact.renew().catch(() => {})));
   setTimeout(() => isListed || showList().catch(() => {}), LIST_AFTER);
 }
 

@@ -164,9 +164,11 @@ function show(changes, at, now, otherwise) {
   if (row.reason === "expired" || (expires !== null && expires <= now)) return as("expired");
   const given = [...changes.reactions.get(at) ?? []].filter(([, { text }]) => text);
   const reactions = Object.fromEntries(given.map(([side, { text }]) => [side, text]));
-  const more = { reactions, expires, answers: row.reference ? changes.answered(row.reference) : null };
+  const more = { reactions, expires };
+  // What the replaced text answered stood in it, and is gone with it.
   if (edit) return as("edited", { text: edit.text, by: edit.id, ...more });
-  if (CONTENT.includes(row.kind)) return as(row.kind, { text: row.text, ...more });
+  const answers = row.reference ? changes.answered(row.reference) : null;
+  if (CONTENT.includes(row.kind)) return as(row.kind, { text: row.text, answers, ...more });
   if (!row.isEmpty) return null;
   return as(REMOVED.includes(row.reason) ? row.reason : otherwise);
 }

@@ -34,9 +34,18 @@ export class Contact {
   }
 
   async load() {
-    this.known = await loadContact(this.conversation);
+    const stored = await loadContact(this.conversation);
+    // What was hidden here is stored in a moment, and stays hidden meanwhile.
+    this.known = stored && { ...stored, ...mergeRemembered({ hidden: this.known?.hidden }, { hidden: stored.hidden }) };
     if (this.hasAccepted(DIFFERED)) this.raise(NUMBERS, NUMBERS_DIFFER, () => this.accept(NUMBERS));
     return this.known;
+  }
+
+  // Another tab or device may have changed it.
+  async renew() {
+    const before = JSON.stringify(this.known);
+    await this.load();
+    if (JSON.stringify(this.known) !== before) this.changed();
   }
 
   // Remember the key statement of this person, if it is new.

@@ -57,6 +57,7 @@ const FRAGMENTS = {
     place: "#conversations",
     "data-conversation-id": isConversation, "data-slot": matches(/^(delivered|read)?$/), "data-sealed": isSignal,
   },
+  "vault-stored": { place: "#conversations", "data-version": isCounter },
   "device-item": {
     place: "#devices",
     "data-session-id": isId, "data-browser": isDevice,

@@ -67,9 +67,10 @@ function show() {
 
 const isLoaded = (conversation) => conversation === shown?.conversation || kept.has(conversation);
 
+export const loadedThreads = () => [...new Set([...kept.values(), shown])].filter((thread) => thread);
+
 // The loaded conversations that show unsent messages.
-const sending = () =>
-  [...new Set([...kept.values(), shown])].filter((thread) => thread?.isSending).map(({ conversation }) => conversation);
+const sending = () => loadedThreads().filter((thread) => thread.isSending).map(({ conversation }) => conversation);
 
 // The thread of a conversation, even if it is not shown.
 function threadOf(conversation) {

@@ -185,7 +185,7 @@ export class Review {
       if (LIVING.includes(state)) {
         const editedAt = state === "edited" ? edits.get(view.by)?.ts : null;
         Object.assign(what, { text: view.text, editedAt, reactions: view.reactions, expires: view.expires });
-        if (fact.reference) what.quote = this.#quote(rows[view.answers], fact.reference);
+        if (fact.reference && state !== "edited") what.quote = this.#quote(rows[view.answers], fact.reference);
       }
       if (row.draw(what)) thread.hasDrawn(row);
     });

@@ -7,6 +7,7 @@
 import { setPerson } from "./conversation-list.js";
 import { hashText, openVault, ProtocolError, sealVault } from "./crypto.js";
 import { loadAccount, loadContact, loadContacts, loadVaultState, saveContact, saveVaultState } from "./keystore.js";
+import { onceMore } from "./pause.js";
 import { latest, mergeRemembered, nextAt } from "./remembered.js";
 import { isNews, isTooSoon, mergeServed } from "./served.js";
 import { getJson, isNumber, isText, postForm } from "./server.js";
@@ -102,6 +103,30 @@ export async function syncVault(stored) {
     if (state.isDirty) await push(me, pulled);
   });
 }
+
+// <vault-stored>: another tab or device has changed something. Only that the server says so is news: the vault must be
+// one's own, and newer. A flood of claims costs one request in SOON.
+const SOON = 300; // ms
+const takers = [];
+let claimed = 0; // the highest version that the server spoke of
+
+const takeOver = onceMore(async () => {
+  await new Promise((resolve) => { setTimeout(resolve, SOON); });
+  if (claimed > (await loadVaultState()).version) await syncVault(claimed).catch(() => {}); // a conversation says why
+  await readSettings();
+  takers.forEach((heard) => heard());
+});
+
+// `heard()`: contacts may be stored that this tab has not read.
+export function onVault(heard) { takers.push(heard); }
+
+customElements.define("vault-stored", class extends HTMLElement {
+  connectedCallback() {
+    this.remove();
+    claimed = Math.max(claimed, Number(this.dataset.version));
+    takeOver().catch(() => {}); // logged out
+  }
+});
 
 // Overwrite the server's vault with this browser's, after the user accepted an alarm.
 export const overwriteVault = () => inTurn(async () => {

@@ -51,6 +51,7 @@ HONEST: dict[str, dict[str, str]] = {
         "data-sealed": SEALED,
     },
     "signal-arrived": {"data-conversation-id": OTHER, "data-slot": "read", "data-sealed": SIGNAL},
+    "vault-stored": {"data-version": "7"},
     "device-item": {
         "data-session-id": "D" * 22,
         "data-browser": "Firefox on Linux",
@@ -76,6 +77,7 @@ PLACES = {
     "conversation-item": ("#conversations", "afterbegin"),
     "message-preview": ("#conversations", "afterbegin"),
     "signal-arrived": ("#conversations", "afterbegin"),
+    "vault-stored": ("#conversations", "afterbegin"),
     "device-item": ("#devices", "innerHTML"),
 }
 
@@ -137,6 +139,7 @@ ODD = {
     "data-mark": JWSES,
     "data-file": IDS,
     "data-sealed": JWES,
+    "data-version": ["0", "", "1.0", FORGED, *TOO_LARGE],
     "data-slot": ["typing", "Read", "read ", "seen", FORGED],
     "data-browser": ["", FORGED + " x", "Firefox on Nothing", "A" * 41, "Edge\n", "<b>", "Ｅｄｇｅ"],
     "data-address": ["localhost", FORGED, "1" * 46, "127.0.0.1 (you)"],

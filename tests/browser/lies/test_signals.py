@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
@@ -321,6 +322,25 @@ async def test_a_flood_of_signals_keeps_the_page_from_nothing(play: Play) -> Non
     count = await stage.page.evaluate("decryptions")
     assert 10 < count <= 10 * took + 10, (count, took)  # of 580 signals, with two messages
     play.slips(play.seal("read", said.m), "read")  # control
+    await play.shows(said, "Read")
+
+
+async def test_a_flood_of_news_about_the_vault_costs_few_requests_and_changes_nothing(play: Play) -> None:
+    stage = play.stage
+    said = await play.says("before the vault")
+    since = len(stage.liar.heard)
+    started = time.monotonic()
+    for version in range(1, 301):
+        claimed = {"data-version": str(2**53 - version)}
+        stage.liar.slip(partial(element("vault-stored", claimed), "#conversations", "afterbegin"))
+        await asyncio.sleep(0.005)
+    await stage.says("during the flood")
+    marker = await stage.hears_from_bob()
+    await expect(texts_of(stage.page).last).to_have_text(marker)
+    asked = [one for one in stage.liar.heard[since:] if one.startswith("GET /vault")]
+    assert 1 <= len(asked) <= 2 + 4 * (time.monotonic() - started)
+    assert await stage.page.get_by_role("alert").all_inner_texts() == []
+    play.slips(play.seal("read", said.m), "read")  # the settings are the same
     await play.shows(said, "Read")
 
 
