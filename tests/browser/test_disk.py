@@ -68,7 +68,7 @@ def steal(server: Server, folder: Path) -> bytes:
     """Copy everything while the server runs: its files, its log, and both kinds of SQLite backup."""
     folder.mkdir()
     files = {path.name: path.read_bytes() for path in sorted(server.data_dir.iterdir()) if path.is_file()}
-    assert list(files) == ["ezdms.db", "ezdms.db-shm", "ezdms.db-wal", "ezdms.lock"]
+    assert list(files) == ["ezdms.db", "ezdms.db-shm", "ezdms.db-wal", "ezdms.key", "ezdms.lock"]
     with (
         closing(sqlite3.connect(server.data_dir / "ezdms.db")) as connection,
         closing(sqlite3.connect(folder / "copied.db")) as copy,

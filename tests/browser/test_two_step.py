@@ -94,6 +94,7 @@ async def test_it_is_turned_on_with_a_code_and_asked_for_at_the_next_login(brows
     await is_in(device)
     await device.page.goto(f"{home.server.url}/settings")
     await expect(device.page.get_by_text("Recovery codes left: 10.")).to_be_visible()
+    await expect(device.page.get_by_text("Devices that are trusted")).to_have_count(0)
     assert len(set(codes)) == 10
     assert [one for one in alice.errors + device.errors if "401" not in one] == []
 
