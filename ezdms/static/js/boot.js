@@ -27,7 +27,7 @@ import { reasonOf, showEnded, showFront } from "./front.js";
 import { remembered, tellLost } from "./keystore.js";
 import { connect, join } from "./live.js";
 import { currentThread, keepSending, loadedThreads, sendQueued, startNavigating } from "./navigate.js";
-import { useNewChat } from "./new-chat.js";
+import { openForShortcut, useNewChat } from "./new-chat.js";
 import { dropWorker, keepNotifying, notify } from "./notifications.js";
 import { showLeft } from "./partner.js";
 import { hasNewPin } from "./pins.js";
@@ -53,8 +53,9 @@ const LIST_AFTER = 500; // ms for the socket to connect, before the list is load
 
 function showSession(me) {
   const session = instantiate("session");
+  useNewChat(session); // before its elements start: a Search PIN from a link opens it
   document.body.append(session);
-  useNewChat(document.body);
+  openForShortcut();
   document.querySelector(".me .name").textContent = me.username;
   document.querySelector(".me .name").ariaLabel = `Your account: ${me.username}`;
   document.getElementById("opened-here").hidden = !isOpened;

@@ -31,12 +31,15 @@ export function openWhileEmpty(isNowEmpty) {
   if (!isInUse) show(isEmpty);
 }
 
+// A shortcut of the installed page (manifest.webmanifest) opens it.
+export function openForShortcut() {
+  if (location.hash !== "#new-chat") return;
+  history.replaceState(history.state, "", location.pathname);
+  openNewChat();
+}
+
 export function useNewChat(page) {
   [button, panel] = ["#to-new-chat", "#new-chat"].map((id) => page.querySelector(id));
-  if (location.hash === "#new-chat") { // a shortcut of the installed page (manifest.webmanifest)
-    history.replaceState(history.state, "", location.pathname);
-    openNewChat();
-  }
   onPress(button, () => openNewChat(isEmpty || !panel.open));
   for (const element of [button, panel]) {
     element.addEventListener("keydown", ({ key }) => {
