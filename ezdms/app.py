@@ -39,6 +39,7 @@ from ezdms.routes import (
     passkeys,
     pins,
     push,
+    reports,
     second_step,
     sessions,
     signals,
@@ -88,6 +89,7 @@ def create_app(settings: Settings) -> Quart:
         conversations,
         messages,
         signals,
+        reports,
         push,
         live,
     ):

@@ -14,6 +14,7 @@ COMMANDS = {  # name → module:function, in the order of the help
     "serve": "ezdms.commands.server.serve:serve",
     "invite": "ezdms.commands.server.people:invite",
     "users": "ezdms.commands.server.people:users",
+    "reports": "ezdms.commands.checks.reports:reports",
     "backup": "ezdms.commands.server.keeping:backup",
     "restore": "ezdms.commands.server.keeping:restore",
     "cert": "ezdms.commands.server.keeping:cert",

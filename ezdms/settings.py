@@ -214,6 +214,7 @@ class Settings:
 
     limit_vault: Limit | None = setting("30/minute", parse_limit, "Vaults stored, per account.")
     limit_signal: Limit | None = setting("60/minute", parse_limit, "Typing signals and receipts sent, per account.")
+    limit_report: Limit | None = setting("5/hour", parse_limit, "Reports to the operator, per account.")
     retention: int = setting(
         "0", parse_days, "Days after which the server removes the content of every message; 0 is never."
     )

@@ -18,7 +18,7 @@ from quart import Quart
 
 from ezdms.app import create_app
 from ezdms.settings import Settings
-from tests.support import cheap, forked, once
+from tests.support import cheap, forked, once, requests
 from tests.support.people import PEOPLE, Person
 
 cheap.use()
@@ -27,7 +27,7 @@ once.share_rsa_keys()
 ROOT = Path(__file__).parents[1]
 NO_LIMITS: dict[str, Any] = {
     f"limit_{name}": None
-    for name in ("register", "login", "send", "start", "socket", "frame", "vault", "register_net", "signal")
+    for name in ("register", "login", "send", "start", "socket", "frame", "vault", "register_net", "signal", "report")
 } | {"quota_account": None, "max_sockets": None, "max_connections": None, "disk_floor": 0}
 # The headless shell is the same engine without the browser UI; a new context costs a third.
 BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
@@ -139,6 +139,7 @@ class Server:
         self.settings = dict.fromkeys(NO_LIMITS, "off") | settings
         self.python = sys.executable
         self.module = "tests.support.cheap"  # "ezdms": as in production
+        self.has_requests = False  # else everyone accepts every request at once: few tests are about what comes before
         self.port = 0
         self.url = ""
         self.process: subprocess.Popen[str] | None = None
@@ -156,6 +157,8 @@ class Server:
         match = re.fullmatch(r"EZ-DMS is at (https?://127\.0\.0\.1:([0-9]+)|unix:.+)\n", announced)
         assert match, f"expected the address, got {announced!r}; log:\n{self.log.read_text()}"
         self.url, self.port = match[1], int(match[2] or 0)
+        if not self.has_requests:
+            requests.accept_all(self.data_dir)
 
     def __enter__(self) -> Self:
         self.start()

@@ -119,7 +119,7 @@ async def _tell(database: Database, hub: Hub[Event], user_id: str) -> None:
             if not hub.mailboxes(partner_id):
                 continue
             seen = await database.read(select_conversation, conversation_id=conversation_id, user_id=partner_id)
-            if seen is not None:
+            if seen is not None and seen.is_listed:
                 hub.publish(partner_id, Event(seen))
 
 

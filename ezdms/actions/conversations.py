@@ -9,8 +9,9 @@ from typing import NamedTuple
 from ezdms.actions.event import Event
 from ezdms.db import Connection, Database, Unavailable, keeps_sessions
 from ezdms.hub import Hub, Mailbox
-from ezdms.models.conversation import Conversation, insert_conversation, mark_read, select_conversation
+from ezdms.models.conversation import Conversation, insert_conversation, select_conversation
 from ezdms.models.message import Opening, select_opening
+from ezdms.models.participant import accept, mark_read
 from ezdms.models.session import Session
 from ezdms.models.user import User, select_user_by_search_pin
 from ezdms.problem import Problem
@@ -20,22 +21,19 @@ from ezdms.protocol import encoding, envelope
 class Started(NamedTuple):
     """A conversation as seen by the user who started it, the owner of the Search PIN, and the PIN's salt.
 
-    `theirs`: as the partner sees it, if it is new.
+    `theirs`: as the partner sees it, if they are to be told: it is new, or messages of theirs waited for this.
     """
 
     conversation: Conversation
     partner: User
     search_salt: str
     theirs: Conversation | None
-
-    @property
-    def is_new(self) -> bool:
-        """False if this conversation already existed."""
-        return self.theirs is not None
+    is_new: bool
 
 
 async def start(database: Database, hub: Hub[Event], session: Session, search_pin: str) -> Started:
-    """Find or create the conversation with the owner of this Search PIN; if it is new, both are notified.
+    """Find or create the conversation with the owner of this Search PIN; if it is new, both are notified. Starting a
+    conversation accepts it, and takes it back into the user's list if they had deleted it.
 
     Problem 404 if nobody has it, 400 if it is the user's own, 409 if these keys had a conversation with a deleted
     account.
@@ -43,8 +41,9 @@ async def start(database: Database, hub: Hub[Event], session: Session, search_pi
     found = await database.write(_find_or_insert, session=session, search_pin=search_pin)
     if isinstance(found, Problem):
         raise found
-    if found.theirs is not None:
+    if found.is_new:
         hub.publish(session.user_id, Event(found.conversation))
+    if found.theirs is not None and found.theirs.is_listed and found.theirs.state != "blocked":
         hub.publish(found.partner.user_id, Event(found.theirs))
     return found
 
@@ -55,14 +54,22 @@ def _find_or_insert(connection: Connection, *, session: Session, search_pin: str
     found = select_user_by_search_pin(connection, search_pin=search_pin)
     if found is None:  # never existed, replaced, and deleted account look the same
         return Problem(404, "unknown_pin", "Nobody on this server has this Search PIN.")
-    partner, search_salt = found
+    partner, search_salt, pin_created_at = found
     if partner.user_id == session.user_id:
         return Problem(400, "oneself", "This is your own Search PIN. Ask the other person for theirs.")
     mine = envelope.fingerprint(envelope.parse_statement(session.statement).ik)
     theirs = encoding.b64u_decode(partner.fingerprint, 32)
     conversation_id = envelope.conversation_id(mine, theirs)
     a, b = (session.user_id, partner.user_id) if mine < theirs else (partner.user_id, session.user_id)
-    is_new = insert_conversation(connection, conversation_id=conversation_id, a=a, b=b)
+    is_new = insert_conversation(
+        connection,
+        conversation_id=conversation_id,
+        a=a,
+        b=b,
+        starter=session.user_id,
+        pin_created_at=pin_created_at,
+    )
+    is_awaited = not is_new and accept(connection, conversation_id=conversation_id, user_id=session.user_id)
     conversation, seen_by_partner = [
         select_conversation(connection, conversation_id=conversation_id, user_id=user_id)
         for user_id in (session.user_id, partner.user_id)
@@ -72,7 +79,7 @@ def _find_or_insert(connection: Connection, *, session: Session, search_pin: str
         return Problem(
             409, "left", "One of you deleted the account of this conversation. Start a new one with new keys."
         )
-    return Started(conversation, partner, search_salt, seen_by_partner if is_new else None)
+    return Started(conversation, partner, search_salt, seen_by_partner if is_new or is_awaited else None, is_new)
 
 
 async def open_one(

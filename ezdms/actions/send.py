@@ -11,7 +11,17 @@ from ezdms.actions.event import Event
 from ezdms.db import Conflict, Database
 from ezdms.hub import Hub
 from ezdms.models.conversation import Line, Pair
-from ezdms.models.message import Draft, Message, NoTarget, Outcome, OutOfStep, OverQuota, Stored, insert_message
+from ezdms.models.message import (
+    Draft,
+    Message,
+    NoTarget,
+    Outcome,
+    OutOfStep,
+    OverQuota,
+    Stored,
+    TooEarly,
+    insert_message,
+)
 from ezdms.problem import Problem
 
 
@@ -28,7 +38,8 @@ class Sent(NamedTuple):
 
 
 async def send(database: Database, hub: Hub[Event], draft: Draft, sender_id: str, *, quota: int | None) -> Sent:
-    """Store and publish. A repeat gets the first response again. Problem 404, 409, 410, 422 or 507, or Unavailable."""
+    """Store and publish. A repeat gets the first response again. Problem 403, 404, 409, 410, 422 or 507, or
+    Unavailable."""
     try:
         pair, outcome = await database.write(insert_message, draft, sender_id=sender_id, quota=quota)
     except Conflict as error:
@@ -37,7 +48,8 @@ async def send(database: Database, hub: Hub[Event], draft: Draft, sender_id: str
 
 
 def publish(hub: Hub[Event], draft: Draft, sender_id: str, pair: Pair | None, outcome: Outcome) -> Sent:
-    """Publish what insert_message stored to both participants' sockets. If it stored nothing: a repeat, or a Problem.
+    """Publish what insert_message stored to both participants' sockets, but not to whoever blocks the sender. If it
+    stored nothing: a repeat, or a Problem.
 
     Nothing is awaited between the commit and this, so that a conversation's events are sent in the order of seq.
     """
@@ -50,6 +62,8 @@ def publish(hub: Hub[Event], draft: Draft, sender_id: str, pair: Pair | None, ou
         raise Problem(422, "envelope", "Expected one copy encrypted for each participant's key.")
     if isinstance(outcome, NoTarget):
         raise no_message()
+    if isinstance(outcome, TooEarly):
+        raise Problem(403, "not_accepted", "You can send more once this person has accepted your request.")
     if isinstance(outcome, OverQuota):
         raise Problem(
             507, "quota", "Your storage on this server is full, so you cannot send messages. Ask the operator."
@@ -58,13 +72,15 @@ def publish(hub: Hub[Event], draft: Draft, sender_id: str, pair: Pair | None, ou
         return Sent(_repeated(draft, outcome), partner.username, is_repeat=True)
     hub.messages += 1
     for reader, other, sealed in ((pair.a, pair.b, draft.sealed_a), (pair.b, pair.a, draft.sealed_b)):
+        if reader is partner and reader.blocks:
+            continue
         message = _own_copy(draft, outcome, sender_id, sealed)
         unread = outcome.unread[reader.user_id]
         line = Line(pair.conversation_id, other.username, outcome.seq, outcome.created_at, unread)
         hub.publish(reader.user_id, Event(line, message))
         if other is partner:
             own = message
-    if hub.on_message is not None and not draft.replaces:
+    if hub.on_message is not None and not draft.replaces and partner.is_notified(outcome.created_at):
         hub.on_message(partner.user_id)
     return Sent(own, partner.username, is_repeat=False)
 

@@ -42,7 +42,8 @@ def parse_signal(fields: dict[str, str]) -> Draft:
 
 
 async def signal(database: Database, hub: Hub[Event], draft: Draft, sender_id: str) -> None:
-    """Store a receipt, and relay it to the partner's sockets. Problem 404, 410 or 422, or Unavailable."""
+    """Store a receipt, and relay it to the partner's sockets, unless they block the sender, or one of the two has not
+    accepted the conversation: the sender is answered as ever. Problem 404, 410 or 422, or Unavailable."""
     pair = await database.read(select_pair, conversation_id=draft.conversation_id, user_id=sender_id)
     if pair is None:
         raise no_conversation()
@@ -56,5 +57,6 @@ async def signal(database: Database, hub: Hub[Event], draft: Draft, sender_id: s
         await database.write(replace_signal, **relayed)
     as_json = json.dumps({"event": "signal", **relayed})
     as_html = fragments.signal_arrived(draft.conversation_id, draft.slot, draft.sealed)
-    for mailbox in hub.mailboxes(partner.user_id):
+    is_wanted = pair.a.has_accepted and pair.b.has_accepted and not partner.blocks
+    for mailbox in hub.mailboxes(partner.user_id) if is_wanted else ():
         mailbox.put(as_json if mailbox.takes_json else as_html)

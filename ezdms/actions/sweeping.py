@@ -1,15 +1,17 @@
-"""Empties messages at their time, in slices, with other writes in between: disappearing ones, and those older than the
-operator's retention setting. Continues after a restart."""
+"""Empties messages in slices, with other writes in between: disappearing ones, those older than the operator's
+retention setting, and the copies of conversations that their owner deleted. Continues after a restart."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from ezdms import logs
 from ezdms.actions import tasks
 from ezdms.db import Database, Unavailable, now
+from ezdms.models.clearing import clear_slice, select_clearings
 from ezdms.models.message_facts import expire_slice, is_due, retire_slice, select_outdated
 
 TICK = 10.0  # seconds; what has disappeared or was replaced is off the disk within a minute
@@ -17,6 +19,7 @@ REST = 0.005  # seconds between two slices, as long as one takes
 RETENTION_EVERY = 60 * 60.0  # seconds
 DAY = 24 * 60 * 60 * 1000  # ms
 CONVERSATIONS = 500  # in one query
+PATIENCE = 5.0  # seconds that the deletion of a conversation waits for all copies to be emptied
 
 
 class Sweeper:
@@ -30,6 +33,7 @@ class Sweeper:
         self._retention = retention  # days, 0 = forever
         self._is_to_forget = True  # the log may be left from before a crash
         self._tasks: list[asyncio.Task[None]] = []
+        self._clearing: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Empty what disappeared while nobody looked, and go on until close()."""
@@ -38,6 +42,7 @@ class Sweeper:
         except Unavailable:
             logs.event(logging.ERROR, "could not remove the messages that have disappeared")
         self._tasks.append(tasks.begin("the sweeper", _every(TICK, self.expire)))
+        self._tasks.append(tasks.begin("the sweeper", _every(TICK, self.clear)))
         if self._retention:
             self._tasks.append(tasks.begin("the sweeper", _every(RETENTION_EVERY, self.retire)))
 
@@ -47,7 +52,7 @@ class Sweeper:
 
     async def close(self) -> None:
         """Stop. The next start continues."""
-        await tasks.stop(*self._tasks)
+        await tasks.stop(*self._tasks, *filter(None, [self._clearing]))
 
     async def expire(self) -> None:
         """Empty every message whose time has come, and erase it from the log."""
@@ -56,6 +61,24 @@ class Sweeper:
             self._is_to_forget |= await self._database.write(expire_slice, moment=moment) > 0
             await asyncio.sleep(REST)
         await self._forget()
+
+    async def clear(self) -> None:
+        """Empty the copies of every conversation that their owner deleted."""
+        while found := await self._database.read(select_clearings):
+            for conversation_id, user_id in found:  # in turns: a small one does not wait for a large one
+                await self._database.write(clear_slice, conversation_id=conversation_id, user_id=user_id)
+                self._is_to_forget = True
+                await asyncio.sleep(REST)
+
+    async def finish_clearing(self) -> None:
+        """Do that now, and wait for it at most PATIENCE seconds; it goes on."""
+        if self._clearing is None or self._clearing.done():
+            self._clearing = tasks.begin("the clearing", self._clear_now())
+        await asyncio.wait([self._clearing], timeout=PATIENCE)
+
+    async def _clear_now(self) -> None:
+        with suppress(Unavailable):  # the disk is full or fails: at the next tick
+            await self.clear()
 
     async def retire(self) -> None:
         """Empty every message that is older than the retention setting, and erase it from the log."""

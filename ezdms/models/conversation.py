@@ -5,14 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from ezdms.db import Conflict, Connection, fetch_all, fetch_one, keeps_sessions, now
+from ezdms.db import Conflict, Connection, fetch_all, fetch_one, now
 
 Side = Literal["a", "b"]
+State = Literal["request", "accepted", "blocked"]
 
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """A conversation as one of its participants sees it."""
+    """A conversation as one of its participants sees it.
+
+    `state`: what this participant made of it; the partner is told nothing about it. `muted_until`: ms. `found_by`: how
+    the partner found them, "search_pin" or "", and when that PIN was made (ms). `is_listed`: false once they deleted
+    it, until there is a message after that.
+    """
 
     conversation_id: str
     partner_id: str
@@ -22,6 +28,11 @@ class Conversation:
     last_seq: int
     last_at: int
     unread: int
+    state: State = "accepted"
+    muted_until: int = 0
+    found_by: str = ""
+    pin_created_at: int | None = None
+    is_listed: bool = True
 
     @property
     def has_left(self) -> bool:
@@ -42,7 +53,8 @@ class Line(NamedTuple):
 class Participant(NamedTuple):
     """One side of a conversation. `key_id`: the key its copies must be encrypted for. `read_seq`: the last seq
 
-    without its unread messages. `last_n`: the counter of its last message.
+    without its unread messages. `last_n`: the counter of its last message. `has_accepted`, `blocks`: 1 if it accepted
+    the conversation, or blocks the other. `early`, `early_changes`, `kept_seq`: as in migrations/0010.
     """
 
     side: Side
@@ -51,6 +63,17 @@ class Participant(NamedTuple):
     key_id: str
     read_seq: int
     last_n: int
+    has_accepted: int = 1
+    blocks: int = 0
+    early: int = 0
+    early_changes: int = 0
+    kept_seq: int | None = None
+    muted_until: int = 0
+
+    def is_notified(self, moment: int) -> bool:
+        """True if a message that comes at this time (ms) is one for a notification: in no request, not from somebody
+        blocked, and not muted."""
+        return bool(self.has_accepted) and not self.blocks and self.muted_until <= moment
 
     @property
     def has_left(self) -> bool:
@@ -76,8 +99,13 @@ class Pair(NamedTuple):
 
 SEEN_BY = """
     SELECT c.conversation_id, partner.user_id AS partner_id, partner.username AS partner_username,
-        partner.statement AS partner_statement, c.created_at, c.last_seq, c.last_at,
-        CASE WHEN c.last_seq > me.read_seq THEN c.last_seq - me.read_seq ELSE 0 END AS unread
+        partner.statement AS partner_statement, c.created_at, c.last_seq,
+        CASE WHEN me.kept_seq IS NULL THEN c.last_at ELSE COALESCE((SELECT m.created_at FROM messages m
+          WHERE m.conversation_id = c.conversation_id AND m.seq = me.kept_seq), c.created_at) END AS last_at,
+        CASE WHEN c.last_seq > me.read_seq THEN c.last_seq - me.read_seq ELSE 0 END AS unread,
+        CASE WHEN me.blocked = 1 THEN 'blocked' WHEN me.accepted = 1 THEN 'accepted' ELSE 'request' END AS state,
+        me.muted_until, me.found_by, me.pin_created_at,
+        me.hidden_seq IS NULL OR me.hidden_seq < c.last_seq AS is_listed
     FROM participants me
     JOIN conversations c ON c.conversation_id = me.conversation_id
     JOIN participants other ON other.conversation_id = me.conversation_id AND other.side <> me.side
@@ -85,8 +113,11 @@ SEEN_BY = """
     WHERE me.user_id = :user_id"""
 
 
-def insert_conversation(connection: Connection, *, conversation_id: str, a: str, b: str) -> bool:
-    """Create a conversation between user ids `a` (lower fingerprint) and `b`. False if it exists."""
+def insert_conversation(
+    connection: Connection, *, conversation_id: str, a: str, b: str, starter: str, pin_created_at: int
+) -> bool:
+    """Create a conversation between user ids `a` (lower fingerprint) and `b`; for the one who did not start it, it is a
+    request. `pin_created_at`: when the Search PIN was made that it was started with. False if it exists."""
     moment = now()
     try:
         fetch_all(
@@ -102,18 +133,22 @@ def insert_conversation(connection: Connection, *, conversation_id: str, a: str,
     for side, user_id in (("a", a), ("b", b)):
         fetch_all(
             connection,
-            """INSERT INTO participants (conversation_id, side, user_id)
-               VALUES (:conversation_id, :side, :user_id)""",
+            """INSERT INTO participants (conversation_id, side, user_id, accepted, found_by, pin_created_at)
+               VALUES (:conversation_id, :side, :user_id, :accepted, :found_by, :pin_created_at)""",
             conversation_id=conversation_id,
             side=side,
             user_id=user_id,
+            accepted=int(user_id == starter),
+            found_by="" if user_id == starter else "search_pin",
+            pin_created_at=None if user_id == starter else pin_created_at,
         )
     return True
 
 
 def select_conversations(connection: Connection, *, user_id: str) -> list[Conversation]:
-    """All conversations of a user, latest first."""
-    rows = fetch_all(connection, SEEN_BY + " ORDER BY c.last_at DESC, c.conversation_id", user_id=user_id)
+    """All conversations of a user, latest first, without those that they deleted."""
+    listed = " AND (me.hidden_seq IS NULL OR me.hidden_seq < c.last_seq) ORDER BY last_at DESC, c.conversation_id"
+    rows = fetch_all(connection, SEEN_BY + listed, user_id=user_id)
     return [Conversation(*row) for row in rows]  # by position: there may be thousands
 
 
@@ -150,20 +185,28 @@ def select_pair(connection: Connection, *, conversation_id: str, user_id: str) -
 
 def select_side(connection: Connection, *, conversation_id: str, user_id: str) -> Side | None:
     """The side of `user_id`, or None if they are not a participant."""
+    found = select_kept(connection, conversation_id=conversation_id, user_id=user_id)
+    return None if found is None else found[0]
+
+
+def select_kept(connection: Connection, *, conversation_id: str, user_id: str) -> tuple[Side, int | None] | None:
+    """The side of `user_id`, and the last seq before what came while they blocked the other (None: nothing did); or
+    None if they are not a participant."""
     row = fetch_one(
         connection,
-        "SELECT side FROM participants WHERE user_id = :user_id AND conversation_id = :conversation_id",
+        "SELECT side, kept_seq FROM participants WHERE user_id = :user_id AND conversation_id = :conversation_id",
         user_id=user_id,
         conversation_id=conversation_id,
     )
-    return None if row is None else row["side"]
+    return None if row is None else (row["side"], row["kept_seq"])
 
 
 def select_pair_to_write(connection: Connection, *, conversation_id: str, user_id: str) -> tuple[Pair, int] | None:
     """Both participants, and the conversation's last seq; None if `user_id` is not one of them."""
     rows = fetch_all(
         connection,
-        """SELECT p.side, p.user_id, u.username, u.key_id, p.read_seq, p.last_n, c.last_seq
+        """SELECT p.side, p.user_id, u.username, u.key_id, p.read_seq, p.last_n, p.accepted, p.blocked,
+               p.early, p.early_changes, p.kept_seq, p.muted_until, c.last_seq
            FROM participants me
            JOIN conversations c ON c.conversation_id = me.conversation_id
            JOIN participants p ON p.conversation_id = me.conversation_id
@@ -178,26 +221,3 @@ def select_pair_to_write(connection: Connection, *, conversation_id: str, user_i
     *a, last_seq = rows[0]
     *b, _ = rows[1]
     return Pair(conversation_id, Participant(*a), Participant(*b)), last_seq
-
-
-def mark_sent(connection: Connection, *, conversation_id: str, user_id: str, n: int) -> None:
-    """Record a participant's last message. It changes nothing about what they have not read: it may have waited in an
-    outbox while others arrived."""
-    connection.execute(
-        """UPDATE participants SET read_seq = read_seq + 1, last_n = ?
-           WHERE user_id = ? AND conversation_id = ?""",
-        (n, user_id, conversation_id),
-    )
-
-
-@keeps_sessions
-def mark_read(connection: Connection, *, conversation_id: str, user_id: str, seq: int) -> None:
-    """Mark everything up to `seq` as read. Never moves back."""
-    fetch_all(
-        connection,
-        """UPDATE participants SET read_seq = :seq
-           WHERE user_id = :user_id AND conversation_id = :conversation_id AND read_seq < :seq""",
-        conversation_id=conversation_id,
-        user_id=user_id,
-        seq=seq,
-    )

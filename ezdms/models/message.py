@@ -10,12 +10,13 @@ from ezdms.models.conversation import (
     Conversation,
     Pair,
     Side,
-    mark_sent,
     select_conversation,
+    select_kept,
     select_pair_to_write,
     select_side,
 )
 from ezdms.models.message_facts import empty_copies, insert_facts, select_replaced
+from ezdms.models.participant import MOST_EARLY, forget_kept, mark_blocked, mark_sent
 from ezdms.models.usage import take_room
 
 
@@ -109,6 +110,10 @@ class NoTarget(NamedTuple):
     """The message to be replaced is not the sender's own in this conversation, or is a change itself."""
 
 
+class TooEarly(NamedTuple):
+    """The other has not accepted the conversation, and got as many messages as are taken until then."""
+
+
 class OutOfStep(NamedTuple):
     """The counter is not above the sender's last one, or is too far above it.
 
@@ -119,7 +124,7 @@ class OutOfStep(NamedTuple):
     earlier: Message | None
 
 
-Outcome = Stored | OutOfStep | OverQuota | NoTarget | None
+Outcome = Stored | OutOfStep | OverQuota | NoTarget | TooEarly | None
 
 
 @keeps_sessions
@@ -129,6 +134,7 @@ def insert_message(
     """Store a message as the next one in its conversation. Returns its participants, and the outcome.
 
     A change empties what it replaces in the same transaction, and is taken over quota if it is not larger than that.
+    Whoever blocks the sender gets a row without content, and keeps their copy of what it replaces.
 
     No pair: the sender is not in this conversation. A pair without outcome: nothing was stored, because one of them
     deleted their account, or a copy is encrypted for the wrong key. Raises db.Conflict if the conversation already has
@@ -150,10 +156,19 @@ def insert_message(
             side=me.side,
         )
         return pair, OutOfStep(me.last_n + 1, earlier)
-    size, replaced = len(draft.sealed_a) + len(draft.sealed_b), None
+    is_early, is_change = not other.has_accepted, bool(draft.replaces)
+    if is_early and (me.early_changes if is_change else me.early) >= MOST_EARLY:
+        return pair, TooEarly()
+    sides: tuple[Side, ...] = (me.side,) if other.blocks else ("a", "b")
+    sealed = {"a": draft.sealed_a, "b": draft.sealed_b}
+    size, replaced = sum(len(sealed[side]) for side in sides), None
     if draft.replaces:
         replaced = select_replaced(
-            connection, conversation_id=draft.conversation_id, message_id=draft.replaces, sender_id=sender_id
+            connection,
+            conversation_id=draft.conversation_id,
+            message_id=draft.replaces,
+            sender_id=sender_id,
+            sides=sides,
         )
         if replaced is None:
             return pair, NoTarget()
@@ -173,14 +188,14 @@ def insert_message(
             draft.n,
             draft.hash,
             draft.suite,
-            draft.sealed_a,
-            draft.sealed_b,
+            draft.sealed_a if "a" in sides else None,
+            draft.sealed_b if "b" in sides else None,
             moment,
         ),
     )
     for copies in replaced.copies if replaced else ():
-        empty_copies(connection, copies, "replaced", conversation_id=draft.conversation_id)
-    if draft.expires_in or replaced:
+        empty_copies(connection, copies, "replaced", conversation_id=draft.conversation_id, sides=sides)
+    if draft.expires_in or replaced or other.blocks:
         insert_facts(
             connection,
             conversation_id=draft.conversation_id,
@@ -189,12 +204,24 @@ def insert_message(
             replaces=draft.replaces or None,
             created_at=moment,
             at_most=replaced.expires_at if replaced else None,
+            blocked_by=other.side if other.blocks else None,
         )
     connection.execute(
         "UPDATE conversations SET last_seq = ?, last_at = ? WHERE conversation_id = ?",
         (seq, moment, draft.conversation_id),
     )
-    mark_sent(connection, conversation_id=draft.conversation_id, user_id=sender_id, n=draft.n)
+    mark_sent(
+        connection,
+        conversation_id=draft.conversation_id,
+        user_id=sender_id,
+        n=draft.n,
+        early=int(is_early and not is_change),
+        early_changes=int(is_early and is_change),
+    )
+    if other.blocks:
+        mark_blocked(connection, conversation_id=draft.conversation_id, user_id=other.user_id, seq=seq)
+    elif other.kept_seq is not None:
+        forget_kept(connection, conversation_id=draft.conversation_id, user_id=other.user_id)
     return pair, Stored(seq, moment, {sender_id: last_seq - me.read_seq, other.user_id: seq - other.read_seq})
 
 
@@ -226,12 +253,15 @@ def select_hash(connection: Connection, *, conversation_id: str, message_id: str
 
 
 def select_newest(connection: Connection, *, conversation_ids: Sequence[str], user_id: str) -> list[Message]:
-    """The newest message of each of these conversations, with the user's copy. Others' conversations are left out."""
+    """The newest message of each of these conversations, with the user's copy; none of those at the end that came while
+    they blocked their sender. Others' conversations are left out."""
     newest: list[Message] = []
     for conversation_id in dict.fromkeys(conversation_ids):
-        side = select_side(connection, conversation_id=conversation_id, user_id=user_id)
-        if side is not None:
-            newest += select_messages(connection, conversation_id=conversation_id, side=side, limit=1)
+        found = select_kept(connection, conversation_id=conversation_id, user_id=user_id)
+        if found is not None:
+            side, kept_seq = found
+            before = None if kept_seq is None else kept_seq + 1
+            newest += select_messages(connection, conversation_id=conversation_id, side=side, limit=1, before=before)
     return newest
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from ezdms.db import Connection, Row, fetch_all, fetch_one, keeps_sessions
@@ -18,7 +19,7 @@ REASON = "CASE WHEN {gone} IS NULL OR ({gone} = 'replaced' AND :reason <> 'repla
 
 
 class Copies(NamedTuple):
-    """Both copies of a message that are to be emptied, and their sizes in bytes."""
+    """The copies of a message that are to be emptied, and their size in bytes."""
 
     seq: int
     sender_id: str
@@ -37,7 +38,16 @@ class Replaced(NamedTuple):
         return sum(one.size for one in self.copies)
 
 
-COPIES = """m.seq, m.sender_id, COALESCE(LENGTH(m.sealed_a), 0) + COALESCE(LENGTH(m.sealed_b), 0) AS size"""
+BOTH: tuple[Side, ...] = ("a", "b")
+
+
+def _copies(sides: Sequence[Side] = BOTH) -> str:
+    """The columns of Copies, with the size of the copies of these sides."""
+    sizes = " + ".join(f"COALESCE(LENGTH(m.sealed_{side}), 0)" for side in sides)
+    return f"m.seq, m.sender_id, {sizes} AS size"
+
+
+COPIES = _copies()
 
 
 def insert_facts(
@@ -49,32 +59,36 @@ def insert_facts(
     replaces: str | None,
     created_at: int,
     at_most: int | None,
+    blocked_by: Side | None,
 ) -> None:
     """Store the lifetime of a new message, and what it replaces. `at_most`: when it is gone at the latest (ms): an edit
-    disappears together with its target.
+    disappears together with its target. `blocked_by`: the side that blocks its sender, and has no copy.
     """
     expires_at = created_at + expires_in * 1000 if expires_in else None
     if expires_at is not None and at_most is not None:
         expires_at = min(expires_at, at_most)
     fetch_all(
         connection,
-        """INSERT INTO message_facts (conversation_id, seq, expires_in, expires_at, replaces)
-           VALUES (:conversation_id, :seq, :expires_in, :expires_at, :replaces)""",
+        """INSERT INTO message_facts (conversation_id, seq, expires_in, expires_at, replaces, gone_a, gone_b)
+           VALUES (:conversation_id, :seq, :expires_in, :expires_at, :replaces, :gone_a, :gone_b)""",
         conversation_id=conversation_id,
         seq=seq,
         expires_in=expires_in,
         expires_at=expires_at,
         replaces=replaces,
+        gone_a="blocked" if blocked_by == "a" else None,
+        gone_b="blocked" if blocked_by == "b" else None,
     )
 
 
 def select_replaced(
-    connection: Connection, *, conversation_id: str, message_id: str, sender_id: str
+    connection: Connection, *, conversation_id: str, message_id: str, sender_id: str, sides: Sequence[Side] = BOTH
 ) -> Replaced | None:
-    """What a change of this message would empty; None unless it is the sender's own message, and no change itself."""
+    """What a change of this message would empty; None unless it is the sender's own message, and no change itself.
+    `sides`: whose copies are emptied."""
     target = fetch_one(
         connection,
-        f"""SELECT {COPIES}, m.created_at, f.expires_in FROM messages m
+        f"""SELECT {_copies(sides)}, m.created_at, f.expires_in FROM messages m
             LEFT JOIN message_facts f ON f.conversation_id = m.conversation_id AND f.seq = m.seq
             WHERE m.conversation_id = :conversation_id AND m.message_id = :message_id AND m.sender_id = :sender_id
               AND f.replaces IS NULL""",
@@ -84,7 +98,7 @@ def select_replaced(
     )
     if target is None:
         return None
-    earlier = _select_changes(connection, conversation_id=conversation_id, message_id=message_id)
+    earlier = _select_changes(connection, conversation_id=conversation_id, message_id=message_id, sides=sides)
     expires_at = target["created_at"] + target["expires_in"] * 1000 if target["expires_in"] else None
     return Replaced([_copies_of(row) for row in (target, *earlier)], expires_at)
 
@@ -94,36 +108,40 @@ def _copies_of(row: Row) -> Copies:
     return Copies(row["seq"], row["sender_id"], row["size"])
 
 
-def _select_changes(connection: Connection, *, conversation_id: str, message_id: str) -> list[Row]:
-    """The changes of a message that still have content."""
+def _select_changes(
+    connection: Connection, *, conversation_id: str, message_id: str, sides: Sequence[Side] = BOTH
+) -> list[Row]:
+    """The changes of a message that still have content for these sides."""
+    has_content = " OR ".join(f"m.sealed_{side} IS NOT NULL" for side in sides)
     return fetch_all(
         connection,
-        f"""SELECT {COPIES} FROM message_facts f
+        f"""SELECT {_copies(sides)} FROM message_facts f
             JOIN messages m ON m.conversation_id = f.conversation_id AND m.seq = f.seq
-            WHERE f.conversation_id = :conversation_id AND f.replaces = :message_id
-              AND (m.sealed_a IS NOT NULL OR m.sealed_b IS NOT NULL)""",
+            WHERE f.conversation_id = :conversation_id AND f.replaces = :message_id AND ({has_content})""",
         conversation_id=conversation_id,
         message_id=message_id,
     )
 
 
-def empty_copies(connection: Connection, copies: Copies, reason: Reason, *, conversation_id: str) -> None:
-    """Empty both copies of a message. Its seq, n and hash stay. The caller counts the sender's usage."""
+def empty_copies(
+    connection: Connection, copies: Copies, reason: Reason, *, conversation_id: str, sides: Sequence[Side] = BOTH
+) -> None:
+    """Empty these sides' copies of a message. Its seq, n and hash stay. The caller counts the sender's usage."""
     place = {"conversation_id": conversation_id, "seq": copies.seq}
     if copies.size:
+        emptied = ", ".join(f"sealed_{side} = NULL" for side in sides)
         fetch_all(
             connection,
-            """UPDATE messages SET sealed_a = NULL, sealed_b = NULL
-               WHERE conversation_id = :conversation_id AND seq = :seq""",
+            f"UPDATE messages SET {emptied} WHERE conversation_id = :conversation_id AND seq = :seq",
             **place,
         )
+    columns = [f"gone_{side}" for side in sides]
+    reasons = ", ".join(f"{column} = {REASON.format(gone=f'message_facts.{column}')}" for column in columns)
     fetch_all(
         connection,
-        f"""INSERT INTO message_facts (conversation_id, seq, gone_a, gone_b)
-            VALUES (:conversation_id, :seq, :reason, :reason)
-            ON CONFLICT (conversation_id, seq) DO UPDATE SET
-              gone_a = {REASON.format(gone="message_facts.gone_a")},
-              gone_b = {REASON.format(gone="message_facts.gone_b")}""",
+        f"""INSERT INTO message_facts (conversation_id, seq, {", ".join(columns)})
+            VALUES (:conversation_id, :seq, {", ".join([":reason"] * len(columns))})
+            ON CONFLICT (conversation_id, seq) DO UPDATE SET {reasons}""",
         **place,
         reason=reason,
     )
@@ -246,7 +264,8 @@ def _remove(connection: Connection, conversation_id: str, copies: Copies, reason
         return
     fetch_all(
         connection,
-        f"""UPDATE message_facts SET gone_a = {REASON.format(gone="gone_a")}, gone_b = {REASON.format(gone="gone_b")}
+        """UPDATE message_facts SET gone_a = CASE gone_a WHEN 'replaced' THEN :reason ELSE gone_a END,
+              gone_b = CASE gone_b WHEN 'replaced' THEN :reason ELSE gone_b END
             WHERE conversation_id = :conversation_id AND (gone_a = 'replaced' OR gone_b = 'replaced')
               AND (replaces = :target OR seq =
                 (SELECT seq FROM messages WHERE conversation_id = :conversation_id AND message_id = :target))""",

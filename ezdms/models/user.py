@@ -115,20 +115,21 @@ def select_listed(connection: Connection) -> list[Listed]:
     return [Listed(**dict(row)) for row in rows]
 
 
-def select_user_by_search_pin(connection: Connection, *, search_pin: str) -> tuple[User, str] | None:
-    """The owner of this Search PIN (shown form), and the PIN's salt."""
+def select_user_by_search_pin(connection: Connection, *, search_pin: str) -> tuple[User, str, int] | None:
+    """The owner of this Search PIN (shown form), the PIN's salt, and when it was made (ms)."""
     row = fetch_one(
         connection,
-        f"""SELECT {COLUMNS}, pin_salt FROM users
-            JOIN (SELECT user_id AS pin_user, salt AS pin_salt FROM search_pins WHERE search_pin = :search_pin)
+        f"""SELECT {COLUMNS}, pin_salt, pin_created_at FROM users
+            JOIN (SELECT user_id AS pin_user, salt AS pin_salt, created_at AS pin_created_at FROM search_pins
+                  WHERE search_pin = :search_pin)
               ON pin_user = user_id""",
         search_pin=search_pin,
     )
     if row is None:
         return None
     columns = dict(row)
-    pin_salt = str(columns.pop("pin_salt"))
-    return User(**columns), pin_salt
+    pin_salt, pin_created_at = str(columns.pop("pin_salt")), int(columns.pop("pin_created_at"))
+    return User(**columns), pin_salt, pin_created_at
 
 
 def replace_locks(connection: Connection, locks: Locks, *, user_id: str, login_id: str) -> bool:
@@ -188,7 +189,10 @@ def is_unused(connection: Connection, *, user_id: str, before: int) -> bool:
 
 def delete_user(connection: Connection, *, user_id: str) -> None:
     """Delete an account's name, keys, sessions, PINs and vault, and begin the erasure of its copies of messages."""
-    for table in ("sessions", "search_pins", "vaults", "second_steps", "recovery_codes", "trusted_devices", "passkeys"):
+    for table in (
+        *("sessions", "search_pins", "vaults", "second_steps", "recovery_codes", "trusted_devices", "passkeys"),
+        "clearings",
+    ):
         fetch_all(connection, f"DELETE FROM {table} WHERE user_id = :user_id", user_id=user_id)
     fetch_all(
         connection,

@@ -191,6 +191,20 @@ def _read_statement(members: dict[str, Any]) -> Statement:
     return Statement(ik=raw_ik, seq=int(seq or 0), ts=int(ts or 0), name=name, suites=tuple(suites), spki=spki)
 
 
+# ---- 11  Signature ----
+
+
+def check_original(jws: str, *, ik: bytes, hash: str) -> None:
+    """Verify that this is the signed message with this hash, by the owner of `ik`. Says nothing about its content.
+    Raises EnvelopeError."""
+    parts = jws.split(".") if isinstance(jws, str) and jws.isascii() and len(jws) <= LARGEST_ORIGINAL else []
+    if len(parts) != 3 or parts[0] != b64u_encode(MESSAGE_HEADER):
+        raise EnvelopeError("Expected a signed message.")
+    if b64u_encode(sha256(jws.encode())) != hash:
+        raise EnvelopeError("Expected the message with this hash.")
+    verify_signature(ik, f"{parts[0]}.{parts[1]}".encode(), b64u_decode(parts[2], 64))
+
+
 # ---- 22  Marks ----
 
 
@@ -335,9 +349,14 @@ def _encoded(size: int) -> int:
     return (size * 4 + 2) // 3
 
 
+def _jws(header: bytes, size: int) -> int:
+    """Characters of a JWS (header . payload of `size` bytes . signature of 64)."""
+    return _encoded(len(header)) + 1 + _encoded(size) + 1 + _encoded(64)
+
+
 def _sealed_jws(header: bytes, size: int) -> int:
-    """Characters of the ciphertext part: b64u of a JWS (header . payload of `size` bytes . signature of 64)."""
-    return _encoded(_encoded(len(header)) + 1 + _encoded(size) + 1 + _encoded(64))
+    """Characters of the ciphertext part: b64u of a JWS."""
+    return _encoded(_jws(header, size))
 
 
 # Accepted padded sizes in bytes, by the characters of their ciphertext.
@@ -345,6 +364,7 @@ MESSAGE_SIZES = {_sealed_jws(MESSAGE_HEADER, size): size for size in BUCKETS if 
 VAULT_SIZES = {
     _sealed_jws(VAULT_HEADER, size): size for size in range(VAULT_STEP, LARGEST_VAULT + VAULT_STEP, VAULT_STEP)
 }
+LARGEST_ORIGINAL = _jws(MESSAGE_HEADER, LARGEST_TAKEN)  # characters of a signed message
 SIGNAL_SIZES = {_sealed_jws(SIGNAL_HEADER, SIGNAL_SIZE): SIGNAL_SIZE}
 
 # The five parts (RFC 7516, 7.1): header, wrapped key of 256 bytes, iv of 12, ciphertext, tag of 16. Unused bits of a

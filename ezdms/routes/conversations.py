@@ -1,17 +1,19 @@
-"""Start a conversation by Search PIN, and list the user's conversations."""
+"""Start a conversation by Search PIN, list the user's conversations, and what they make of one."""
 
 from __future__ import annotations
 
 from quart import Blueprint, Response
 
+from ezdms.actions import meeting
 from ezdms.actions.conversations import start
 from ezdms.models.conversation import select_conversations
 from ezdms.problem import Problem
-from ezdms.protocol import envelope
+from ezdms.protocol import encoding, envelope
 from ezdms.views import fragments
 from ezdms.web import context
 from ezdms.web.answers import answer
 from ezdms.web.bodies import read_fields
+from ezdms.web.fields import parse_integer
 from ezdms.web.limits import by_account, limited
 
 blueprint = Blueprint("conversations", __name__)
@@ -24,6 +26,10 @@ LISTED = (
     "created_at",
     "last_seq",
     "unread",
+    "state",
+    "muted_until",
+    "found_by",
+    "pin_created_at",
 )
 
 
@@ -70,3 +76,50 @@ async def list_conversations(user_id: str) -> Response:
     conversations = await context.database().read(select_conversations, user_id=user_id)
     value = [{name: getattr(conversation, name) for name in LISTED} for conversation in conversations]
     return answer(value, lambda: fragments.conversation_list(conversations))
+
+
+@blueprint.post("/conversations/<conversation_id>/accept")
+@limited("vault", by_account)
+async def accept(conversation_id: str) -> Response:
+    """Accept a request. Answering it does the same."""
+    user_id = context.session().user_id
+    await meeting.accept_request(context.database(), context.hub(), conversation_id=conversation_id, user_id=user_id)
+    return Response(status=204)
+
+
+@blueprint.post("/conversations/<conversation_id>/block")
+@limited("vault", by_account)
+async def block(conversation_id: str) -> Response:
+    """Block the other. They are answered as ever, and nothing they send is kept for the user."""
+    user_id = context.session().user_id
+    await meeting.block(context.database(), conversation_id=conversation_id, user_id=user_id, blocked=True)
+    return Response(status=204)
+
+
+@blueprint.post("/conversations/<conversation_id>/unblock")
+@limited("vault", by_account)
+async def unblock(conversation_id: str) -> Response:
+    """End the block. What the other sent meanwhile does not come back."""
+    user_id = context.session().user_id
+    await meeting.block(context.database(), conversation_id=conversation_id, user_id=user_id, blocked=False)
+    return Response(status=204)
+
+
+@blueprint.post("/conversations/<conversation_id>/mute")
+@limited("vault", by_account)
+async def mute(conversation_id: str) -> Response:
+    """Send no notifications about a conversation until a time."""
+    fields = await read_fields("until")
+    until = parse_integer("until", fields["until"], low=0, high=encoding.LATEST_TIME)
+    user_id = context.session().user_id
+    await meeting.mute(context.database(), conversation_id=conversation_id, user_id=user_id, until=until)
+    return Response(status=204)
+
+
+@blueprint.post("/conversations/<conversation_id>/delete")
+@limited("vault", by_account)
+async def delete(conversation_id: str) -> Response:
+    """Empty the user's own copies, and list the conversation no longer until one of the two writes again."""
+    user_id = context.session().user_id
+    await meeting.delete(context.database(), context.sweeper(), conversation_id=conversation_id, user_id=user_id)
+    return Response(status=204)

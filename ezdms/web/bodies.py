@@ -14,7 +14,10 @@ from ezdms.web.fields import malformed_json, parse_object, pick_fields
 LARGEST_BODY = 64 * 1024  # bytes
 MOST_FIELDS = 100
 LONGER = 5  # times the usual timeout for a larger body, which is 19 KiB/s
-LARGER_BODIES = {"/vault": 1840 * 1024}  # a vault of 1 MiB is 1,864,835 characters once signed and encrypted
+LARGER_BODIES = {
+    "/vault": 1840 * 1024,  # a vault of 1 MiB is 1,864,835 characters once signed and encrypted
+    "/report": 256 * 1024,  # 20 messages of at most 11,077 characters once signed
+}
 
 
 class WholeBody(Body):

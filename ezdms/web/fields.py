@@ -16,6 +16,7 @@ class _Object(NamedTuple):
     members: list[tuple[str, Any]]
 
 
+LISTS = ("messages",)  # fields that are lists in a JSON object, and JSON in a form
 DECODER = json.JSONDecoder(object_pairs_hook=_Object)
 
 
@@ -53,6 +54,19 @@ def parse_bytes(name: str, text: str, size: int | None) -> bytes:
         raise Problem(400, "malformed_field", f"The field {name} must be {expected}.") from error
 
 
+def parse_objects(name: str, text: str, names: tuple[str, ...], *, most: int) -> list[dict[str, str]]:
+    """The named fields of each object in a JSON list of 1 to `most`, else Problem 400."""
+    try:
+        given = DECODER.decode(text)
+    except (ValueError, RecursionError) as error:
+        raise malformed_json() from error
+    if not isinstance(given, list) or not all(isinstance(one, _Object) for one in given) or len(given) > most:
+        raise Problem(400, "malformed_field", f"The field {name} must be a list of at most {most} objects.")
+    if not given:
+        raise Problem(400, "malformed_field", f"The field {name} must not be empty.")
+    return [pick_fields(one.members, names) for one in given]
+
+
 def parse_object(text: str) -> list[tuple[str, Any]]:
     """The members of a JSON object in order, with duplicates so that they can be refused. Raises Problem 400."""
     try:
@@ -65,6 +79,11 @@ def parse_object(text: str) -> list[tuple[str, Any]]:
 
 
 def _as_text(name: str, value: Any) -> str:
+    if isinstance(value, list) and name in LISTS:
+        try:
+            return _as_json(value)
+        except RecursionError as error:
+            raise malformed_json() from error
     if type(value) is int and abs(value) < 10**16:
         return str(value)
     if not isinstance(value, str):
@@ -74,6 +93,13 @@ def _as_text(name: str, value: Any) -> str:
     except UnicodeEncodeError as error:
         raise Problem(400, "malformed_field", f"The field {name} is not well-formed Unicode.") from error
     return value
+
+
+def _as_json(value: Any) -> str:
+    """A list of objects as in a form: as JSON. Members that were given twice stay, so that they are refused."""
+    if isinstance(value, _Object):
+        return "{" + ",".join(f"{json.dumps(name)}:{_as_json(one)}" for name, one in value.members) + "}"
+    return "[" + ",".join(map(_as_json, value)) + "]" if isinstance(value, list) else json.dumps(value)
 
 
 def malformed_json() -> Problem:

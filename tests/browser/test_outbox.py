@@ -9,9 +9,11 @@ from ezdms.views.assets import address_of
 from tests.browser.home import Home
 from tests.browser.lies.fragments import OTHER
 from tests.browser.lies.peers import Peer
+from tests.support import requests
 from tests.support.portals import PORTALS
 from tests.support.someone import Someone, until
 
+WAITING = "Not sent yet. Waiting until they accept your request."
 UNREACHED = "Not sent yet. The server cannot be reached. It will be sent automatically."
 CLAIM_OFFLINE = "() => Object.defineProperty(navigator, 'onLine', { configurable: true, value: false })"
 # Unsent messages of these conversations, as the composer stores them.
@@ -37,6 +39,35 @@ async def queued(home: Home, *texts: str) -> tuple[Someone, Peer]:
     await expect(alice.page.locator(".pending")).to_have_count(len(texts))
     await expect(alice.page.locator(".pending").first).to_contain_text(UNREACHED)
     return alice, bob
+
+
+async def test_what_they_have_not_accepted_waits_and_is_sent_once_they_accept_or_answer(home: Home) -> None:
+    alice = await home.person("alice")
+    pending = alice.page.locator(".pending")
+    requests.accept_none(home.server.data_dir)
+    for how in ("accept", "answer"):
+        bob, texts = await home.peer(), ["one", "two", "three", "four", "five"]
+        await alice.starts_with(bob.search_pin)
+        await expect(alice.page.get_by_role("heading", name=bob.name)).to_be_visible()
+        conversation = await bob.is_asked()
+        for text in texts:
+            await alice.writes(text)
+        await expect(pending).to_have_count(2)
+        await expect(pending.first).to_contain_text(WAITING)
+        await expect(pending.last).to_contain_text("Queued after the message before it.")
+        await expect(pending.first).to_have_attribute("data-unsent", "waiting")  # not an error
+        await expect(alice.alert).to_be_hidden()
+        await alice.page.reload()
+        await expect(pending.first).to_contain_text(WAITING)
+        if how == "accept":
+            await bob.ask("POST", f"/conversations/{conversation}/accept")
+            await alice.page.evaluate(ROUND)
+        else:
+            texts.insert(3, "yes?")
+            await bob.writes("yes?")  # seen at once
+        await bob.sees(*texts)
+        await expect(pending).to_have_count(0)
+    requests.accept_all(home.server.data_dir)
 
 
 @pytest.mark.firefox_too

@@ -82,6 +82,10 @@ async def test_users_list_their_own_conversations_latest_first(alice: Person, bo
         "created_at",
         "last_seq",
         "unread",
+        "state",
+        "muted_until",
+        "found_by",
+        "pin_created_at",
     }
     assert (rows[0]["last_seq"], rows[0]["unread"]) == (1, 1)
     assert len(await (await bob.get(f"/conversations/{bob.user_id}")).get_json()) == 1

@@ -169,6 +169,11 @@ def test_these_routes_are_limited_by_account() -> None:
     assert limited_by_account(sockets=True) == ["/ws"]
     assert limited_by_account(sockets=False) == [
         "/change_pin",
+        "/conversations/<conversation_id>/accept",
+        "/conversations/<conversation_id>/block",
+        "/conversations/<conversation_id>/delete",
+        "/conversations/<conversation_id>/mute",
+        "/conversations/<conversation_id>/unblock",
         "/delete_account",
         "/hide_message",
         "/passkeys",
@@ -176,6 +181,7 @@ def test_these_routes_are_limited_by_account() -> None:
         "/private_keys",
         "/push",
         "/recovery_codes",
+        "/report",
         "/search_pin",
         "/second_step",
         "/second_step_off",

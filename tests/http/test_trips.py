@@ -35,9 +35,9 @@ def trips(app: Quart, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 async def test_starting_a_conversation_takes_one_query(alice: Person, bob: Person, trips: list[str]) -> None:
     await alice.get("/me")
     trips.clear()
-    await alice.start(bob)
+    await alice.start(bob, accepted=False)
     assert trips == ["_find_or_insert"]
-    await alice.start(bob)
+    await alice.start(bob, accepted=False)
     assert trips == ["_find_or_insert"] * 2
 
 

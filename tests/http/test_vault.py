@@ -26,6 +26,7 @@ MULTIPART = "multipart/form-data; boundary=x"
 NO_BODY = {
     *("/logout", "/sessions/<session_id>/end", "/sessions/end_others", "/messages_decrypted", "/push_off"),
     *("/passkeys/<credential_id>/remove", "/login_passkey/options"),
+    *(f"/conversations/<conversation_id>/{what}" for what in ("accept", "block", "unblock", "delete")),
 }
 STARTS = {  # of bodies that are well-formed at any length
     FORM: b"version=1&blob=",
@@ -222,7 +223,7 @@ async def streamed(person: Person, method: str, path: str, content_type: str, si
 async def test_a_larger_body_is_refused_before_its_end(
     alice: Person, method: str, path: str, content_type: str
 ) -> None:
-    largest = LARGEST_PUT if path == "/vault" else LARGEST_BODY
+    largest = LARGER_BODIES.get(path, LARGEST_BODY)
     assert await streamed(alice, method, path, content_type, largest + 1) == 413
     assert await streamed(alice, method, path, content_type, 0, announced=largest + 1) == 413
     assert await vault(alice) == (0, "")
@@ -231,7 +232,7 @@ async def test_a_larger_body_is_refused_before_its_end(
 def test_only_the_vault_accepts_a_larger_body() -> None:
     assert ("PUT", "/vault") in [tuple(one.values) for one in taking_a_body()]
     assert LARGEST_BODY == 64 * 1024 < LARGEST_PUT
-    assert list(LARGER_BODIES) == ["/vault"]
+    assert list(LARGER_BODIES) == ["/vault", "/report"]
 
 
 async def test_a_route_without_a_body_does_not_read_one(alice: Person) -> None:

@@ -154,11 +154,19 @@ class Person(Writer):
         """POST a form with the token."""
         return await self.client.post(path, form=fields or {}, headers=self.headers | headers)
 
-    async def start(self, other: Person) -> str:
-        """Start a conversation by Search PIN; returns its id."""
+    async def start(self, other: Person, *, accepted: bool = True) -> str:
+        """Start a conversation by Search PIN, which the other accepts; returns its id."""
         response = await self.post("/start_conversation", {"partner_search_pin": other.search_pin})
         assert response.status_code in (200, 201), await response.get_data()
-        return str((await response.get_json())["conversation_id"])
+        conversation_id = str((await response.get_json())["conversation_id"])
+        if accepted:
+            await other.does("accept", conversation_id)
+        return conversation_id
+
+    async def does(self, what: str, conversation_id: str, **fields: Any) -> None:
+        """Accept, block, unblock, mute or delete a conversation."""
+        response = await self.post(f"/conversations/{conversation_id}/{what}", fields)
+        assert response.status_code == 204, await response.get_data()
 
     async def send(self, other: Person, text: str) -> dict[str, Any]:
         """Send the next message; returns the answer."""

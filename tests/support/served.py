@@ -102,8 +102,10 @@ class Program(Writer):
         return sign_act(self.keys, str(self.ask("/deployment")["deployment_id"]), act, purpose, now())
 
     def start(self, other: Program) -> str:
-        """Start a conversation; returns its id."""
-        return str(self.ask("/start_conversation", {"partner_search_pin": other.search_pin})["conversation_id"])
+        """Start a conversation, which the other accepts; returns its id."""
+        found = self.ask("/start_conversation", {"partner_search_pin": other.search_pin})
+        other.ask(f"/conversations/{found['conversation_id']}/accept", {})
+        return str(found["conversation_id"])
 
     def send(self, other: Program, text: str) -> None:
         """Send the next message."""

@@ -6,8 +6,9 @@ import pytest
 from quart import Quart
 
 from ezdms.db import Conflict, Database
-from ezdms.models.conversation import mark_read, select_conversation, select_pair
+from ezdms.models.conversation import select_conversation, select_pair
 from ezdms.models.message import MOST_AHEAD, Draft, OutOfStep, Stored, insert_message, select_message, select_messages
+from ezdms.models.participant import mark_read
 from ezdms.protocol import envelope
 from tests.support.people import PEOPLE, Person
 

@@ -24,6 +24,7 @@ def test_every_setting_has_a_default() -> None:
     assert settings.limit_start == Limit(10, timedelta(minutes=1))
     assert settings.limit_frame == Limit(10, timedelta(seconds=1))
     assert settings.limit_signal == Limit(60, timedelta(minutes=1))
+    assert settings.limit_report == Limit(5, timedelta(hours=1))
     assert settings.quota_account == 256 * 1024**2
     assert settings.retention == 0
     assert settings.trusted_proxies == settings.allowed_origins == ()

@@ -230,7 +230,7 @@ async def test_logging_out_closes_the_sockets_of_that_session_at_once(alice: Per
     async with listening(alice) as ended, listening(bob) as other:
         await alice.post("/logout")
         assert await closed_with(ended) == 1008
-        await bob.start(alice)  # logged out, but still findable
+        await bob.start(alice, accepted=False)  # logged out, but still findable
         assert (await other.next())["event"] == "conversation"
 
 

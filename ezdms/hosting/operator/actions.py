@@ -15,6 +15,7 @@ from ezdms.db import Database
 from ezdms.hosting.operator import audit
 from ezdms.hub import Hub
 from ezdms.models.invitation import count_invitations, delete_invitations, insert_invitations
+from ezdms.models.report import count_reports, delete_report, select_reports
 from ezdms.models.user import Listed, select_listed
 
 MOST_INVITATIONS = 1000  # at a time
@@ -116,6 +117,21 @@ async def withdraw_invitations(running: Running) -> dict[str, Any]:
     return {"withdrawn": await running.database.write(delete_invitations)}
 
 
+async def reports(running: Running, report_id: str | None = None) -> dict[str, Any]:
+    """What people reported: the newest reports (models.report.select_reports), or this one; and how many there are."""
+    found = await running.database.read(select_reports, report_id=report_id)
+    count = len(found) if report_id is not None else await running.database.read(count_reports)
+    return {"reports": found, "count": count}
+
+
+async def discard_report(running: Running, report_id: str) -> dict[str, Any]:
+    """Delete a report, with the messages in it."""
+    if not await running.database.write(delete_report, report_id=report_id):
+        raise Refused("There is no such report. `ezdms reports` lists them all.")
+    await running.database.forget()
+    return {"report_id": report_id}
+
+
 async def note(running: Running, done: str) -> None:
     """Log what a command did by itself."""
     if done not in audit.DONE:
@@ -124,10 +140,10 @@ async def note(running: Running, done: str) -> None:
 
 
 def count_of(result: Any) -> int | None:
-    """How many accounts, sessions or invitations an action's result is about; None if it is one account."""
+    """How many accounts, sessions, invitations or reports an action's result is about; None if it is one."""
     if isinstance(result, list):
         return len(result)
-    counted = result.get("sessions", result.get("withdrawn", result.get("tokens")))
+    counted = next((result[name] for name in ("sessions", "withdrawn", "tokens", "reports") if name in result), None)
     return len(counted) if isinstance(counted, list) else counted
 
 
@@ -142,6 +158,8 @@ ACTIONS: dict[str, Callable[..., Awaitable[Any]]] = {
         remove_user,
         invite,
         withdraw_invitations,
+        reports,
+        discard_report,
         note,
     )
 }

@@ -21,6 +21,8 @@ DONE = {
     "end_sessions": "ended the sessions of an account",
     "turn_off_two_step": "turned off two-step login of an account",
     "remove_user": "removed an account",
+    "reports": "read the reports",
+    "discard_report": "discarded a report",
     "invite": "made invitations",
     "withdraw_invitations": "withdrew the invitations",
     "backup": "backed up the database",

@@ -26,6 +26,7 @@ const newId = () => crypto.b64uEncode(globalThis.crypto.getRandomValues(new Uint
 export class Outbox {
   #taken = new Map(); // message_id → item confirmed by the server, but not shown yet
   #refused = new Set(); // message_id: tried again when the user says so, or after a reload
+  #isRequest = false; // they have not accepted it
   #timer;
 
   // `keepDraft()` stores the field, `giveBack(text)` puts an unsent text back into it, and stores it.
@@ -36,7 +37,10 @@ export class Outbox {
       discard: (item) => this.#takeBack(item, false), anew: (item) => this.#sendAnew(item),
       changed: () => setNote(thread.conversation, { unsent: this.unsent.waiting }),
     });
-    thread.onJudged(() => this.#look());
+    thread.onJudged(() => {
+      this.#look();
+      if (this.#isRequest) this.flush(); // they may have answered
+    });
   }
 
   // This conversation is removed from the page.
@@ -132,6 +136,7 @@ export class Outbox {
 
   // The server says it has it. Its row arrives by the socket, or is fetched; until then the message is kept.
   #sent(item, seq) {
+    this.#isRequest = false;
     this.unsent.say(item.message_id, "");
     this.#taken.set(item.message_id, item);
     this.#look();
@@ -165,6 +170,7 @@ export class Outbox {
       this.#refused.add(item.message_id);
       return this.unsent.say(item.message_id, `Not sent. ${error.message}`, "refused");
     }
+    this.#isRequest = error.code === "not_accepted";
     const why = navigator.onLine ? UNREACHED : OFFLINE;
     this.unsent.say(item.message_id, error.status ? `Not sent yet. ${error.message}` : why, "waiting");
     clearTimeout(this.#timer); // otherwise with the next round (navigate.js)

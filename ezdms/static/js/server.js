@@ -21,6 +21,7 @@ const SENTENCES = {
   no_conversation: "There is no such conversation.",
   no_message: "There is no such message in this conversation that you can change.",
   no_session: "Please log in.",
+  not_accepted: "Waiting until they accept your request.",
   not_opened: "Open the address that “ezdms open” printed when it started.", // codes of `ezdms open`: this one,
   odd: ODD, // and two for invalid or missing responses
   oneself: "This is your own Search PIN. Ask the other person for theirs.",
@@ -78,7 +79,8 @@ export class ServerError extends Error {
 const isOurs = ({ headers }) => headers.get("Content-Security-Policy")?.startsWith("default-src 'none'; ");
 
 // True if the same request may succeed later: nobody refused it for good.
-export const isPassing = ({ status }) => status < 400 || [401, 408, 429].includes(status) || status >= 500;
+export const isPassing = ({ status, code }) =>
+  status < 400 || [401, 408, 429].includes(status) || status >= 500 || code === "not_accepted";
 
 const JSON_ONLY = { Accept: "application/json" }; // for JSON responses
 

@@ -71,6 +71,13 @@ class Peer:
         self.conversation = str(found["conversation_id"])
         return self.conversation
 
+    async def is_asked(self) -> str:
+        """Take over the only conversation, which someone else started, and return its id. Accepts nothing."""
+        [line] = await self.ask("GET", f"/conversations/{self.user_id}")
+        self.other = envelope.parse_statement(line["partner_statement"])
+        self.conversation = str(line["conversation_id"])
+        return self.conversation
+
     def seal(
         self, text: str, *, a: tuple[int, str] = (0, ""), n: int = 0, p: str | None = None, **more: Any
     ) -> crypto.SealedMessage:
