@@ -125,7 +125,7 @@ def _name(text: str) -> str:
 async def _answer_with_list(status: int = 200) -> Response:
     found = await context.database().read(select_passkeys, user_id=context.session().user_id)
     names = ("credential_id", "name", "created_at", "used_at")
-    value = [{name: getattr(one, name) for name in names} for one in found]
+    value = {"passkeys": [{name: getattr(one, name) for name in names} for one in found]}
     return answer(value, lambda: fragments.notice(f"You have {len(found)} passkeys."), status)
 
 

@@ -58,7 +58,7 @@ ROUTES = [pytest.param(*route, id=f"{route[0]} {route[1]}") for route in routes(
 def filled(path: str) -> str:
     """The path with its variables filled in."""
     path = path.replace("<path:filename>", "js/boot.js").replace("<user_id>", "x")
-    return path.replace("<conversation_id>", "0" * 24)
+    return path.replace("<conversation_id>", "0" * 24).replace("<credential_id>", "A" * 22)
 
 
 async def ask(app: Quart, method: str, path: str, headers: dict[str, str]) -> Any:

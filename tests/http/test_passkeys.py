@@ -62,7 +62,7 @@ async def test_a_passkey_opens_the_account_and_hands_out_what_it_wraps(app: Quar
     phone = Authenticator()
     response = await adds(alice, phone)
     assert response.status_code == 201
-    ((made),) = await response.get_json()
+    (made,) = (await response.get_json())["passkeys"]
     assert (made["credential_id"], made["name"], made["used_at"]) == (phone.id, "phone", None)
     response = await logs_in(app, phone.answers(await challenge_of(app)))
     assert response.status_code == 200
@@ -70,7 +70,7 @@ async def test_a_passkey_opens_the_account_and_hands_out_what_it_wraps(app: Quar
     assert (answer["user_id"], answer["wrapped"], answer["credential_id"]) == (alice.user_id, WRAPPED, phone.id)
     assert answer["wrapped_sig"] == alice.fields["wrapped_sig"]
     bearer = {**JSON, "Authorization": f"Bearer {answer['token']}"}
-    listed = await (await app.test_client(use_cookies=False).get("/passkeys", headers=bearer)).get_json()
+    listed = (await (await app.test_client(use_cookies=False).get("/passkeys", headers=bearer)).get_json())["passkeys"]
     assert listed[0]["used_at"] >= listed[0]["created_at"]
     assert "wrapped" not in listed[0]
 
@@ -236,10 +236,10 @@ async def test_passkeys_are_renamed_and_removed_by_their_owner_alone(app: Quart,
     for act in ("rename", "remove"):  # somebody else's passkey looks like none
         answers = [await bob.post(f"/passkeys/{one}/{act}", {"name": "x"}) for one in (phone.id, "A" * len(phone.id))]
         assert len({(one.status_code, await one.get_data(as_text=True)) for one in answers}) == 1
-    (listed,) = await (await alice.get("/passkeys")).get_json()
+    (listed,) = (await (await alice.get("/passkeys")).get_json())["passkeys"]
     assert listed["name"] == "work phone"
     challenge = await challenge_of(app)
-    assert await (await alice.post(f"{address}/remove")).get_json() == []
+    assert await (await alice.post(f"{address}/remove")).get_json() == {"passkeys": []}
     assert await code(await logs_in(app, phone.answers(challenge))) == (401, "passkey")
 
 
@@ -249,7 +249,7 @@ async def test_a_new_login_pin_and_a_deleted_account_remove_every_passkey(
     for person in (alice, bob):
         await adds(person, Authenticator())
     assert (await alice.post("/change_pin", new_locks(alice))).status_code == 204
-    assert await (await alice.get("/passkeys")).get_json() == []
+    assert await (await alice.get("/passkeys")).get_json() == {"passkeys": []}
     assert await count(app, "passkeys") == 1
     fields = pin_of(bob) | {"act": bob.act("delete_account")}
     assert (await bob.post("/delete_account", fields)).status_code == 204

@@ -144,13 +144,18 @@ async function pbkdf2(pin, salt, iterations) {
   return new Uint8Array(await subtle.deriveBits({ name: "PBKDF2", hash: "SHA-256", salt, iterations }, key, 256));
 }
 
+async function hkdf(root, name, size) {
+  const key = await subtle.importKey("raw", root, "HKDF", false, ["deriveBits"]);
+  const info = utf8(`ezdms/1 ${name}`);
+  return new Uint8Array(await subtle.deriveBits(
+    { name: "HKDF", hash: "SHA-256", salt: new Uint8Array(), info }, key, size * 8));
+}
+
 // What the server gets instead of the PIN. The iteration count is fixed: with fewer, a server could guess the PIN.
 export async function loginKeys(pin, deploymentId) {
   const root = await pbkdf2(pin, concat(label("login"), b64uDecode(deploymentId, 16)), LOGIN_ITER);
-  const key = await subtle.importKey("raw", root, "HKDF", false, ["deriveBits"]);
-  const derive = async (name, size) => b64uEncode(new Uint8Array(await subtle.deriveBits(
-    { name: "HKDF", hash: "SHA-256", salt: new Uint8Array(), info: utf8(`ezdms/1 ${name}`) }, key, size * 8)));
-  return { login_id: await derive("login-id", 16), auth_key: await derive("auth-key", 32) };
+  const [id, authKey] = [await hkdf(root, "login-id", 16), await hkdf(root, "auth-key", 32)];
+  return { login_id: b64uEncode(id), auth_key: b64uEncode(authKey) };
 }
 
 // ---- 5  Keys ----
@@ -794,4 +799,32 @@ export const changePinPurpose = (fields) => hashText(PIN_FIELDS.map((name) => fi
 export async function signAct(keys, deploymentId, act, purpose, ts) {
   b64uDecode(deploymentId, 16);
   return sign(keys.sig, ACT_HEADER, utf8(JSON.stringify({ v: 1, d: deploymentId, act, for: purpose, ts })));
+}
+
+// ---- 25  Passkeys ----
+
+// What a passkey's PRF is asked for. Its output never leaves this browser.
+export const prfInput = async (deploymentId) =>
+  sha256(concat(label("passkey-prf"), b64uDecode(deploymentId, 16)));
+
+async function passkeyGcm(output, credentialId, ik, iv) {
+  if (output.length !== 32) refuse(`Expected a PRF output of 32 bytes, got ${output.length}.`);
+  const key = await subtle.importKey("raw", await hkdf(output, "passkey", 32), "AES-GCM", false, ["encrypt", "decrypt"]);
+  const additionalData = concat(label("passkey"), credentialId, await sha256(ik));
+  return [{ name: "AES-GCM", iv, additionalData }, key];
+}
+
+// The Login PIN, encrypted under the PRF output (32 bytes) of this passkey: 44 bytes, b64u.
+export async function wrapPin(output, pin, credentialId, ik) {
+  const iv = random(12);
+  const gcm = await passkeyGcm(output, credentialId, ik, iv);
+  return b64uEncode(concat(iv, new Uint8Array(await subtle.encrypt(...gcm, utf8(normaliseLoginPin(pin))))));
+}
+
+export async function unwrapPin(output, wrapped, credentialId, ik) {
+  const bytes = b64uDecode(wrapped, 44);
+  const gcm = await passkeyGcm(output, credentialId, ik, bytes.subarray(0, 12));
+  try {
+    return normaliseLoginPin(new TextDecoder().decode(await subtle.decrypt(...gcm, bytes.subarray(12))));
+  } catch { return refuse("This passkey does not open this account."); }
 }

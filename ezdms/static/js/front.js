@@ -6,6 +6,7 @@ import { drawable } from "./fonts.js";
 import { remembered, saveAccount } from "./keystore.js";
 import { isPinShaped } from "./keyboard.js";
 import { keepNewPin } from "./pins.js";
+import { enterWithPasskey, hasPasskeys } from "./passkeys.js";
 import { deploymentId, isB64u, isId, isNumber, isText, postForm } from "./server.js";
 import { comeBack, endSession, whyEnded, whyLeft } from "./session.js";
 import { HOST, instantiate, RETENTION } from "./shell.js";
@@ -63,6 +64,21 @@ const STORED = { user_id: isId, search_salt: isB64u, ...KEYS };
 customElements.define("log-in", class extends HTMLElement {
   connectedCallback() {
     const first = this.querySelector("form");
+    const passkey = first.querySelector("[data-do=passkey]");
+    passkey.hidden = isOpened || !hasPasskeys(); // a page at an address without a name has none
+    onPress(passkey, async () => {
+      [passkey.disabled, passkey.textContent] = [true, "Waiting…"];
+      showAlert(first);
+      try {
+        await orLogOut((async () => {
+          const [stored, openPin] = await enterWithPasskey(STORED);
+          await unlock(await openPin(), stored, (told) => { passkey.textContent = told; });
+        })());
+      } catch (error) {
+        showAlert(first, error.message);
+      }
+      [passkey.disabled, passkey.textContent] = [false, "Log in with a passkey"];
+    });
     onSubmit(first, "Checking…", async (progress, focus) => {
       const pin = crypto.normaliseLoginPin(first.querySelector(".pin").value);
       const login = await crypto.loginKeys(pin, await deploymentId());

@@ -1,9 +1,9 @@
 // The content of this release: the parts of documents (one hash), style sheets, fonts, emoji. Made by bin/parts.
 
-export const PARTS = "5i--gfZOZoenHz5Q66pKg6t38B-T5O3mJJcmgbEcaJw";
+export const PARTS = "OJ2uELmatZk7033TldL69ftrrGkJgIryuhKzRTdIWRw";
 export const STYLES = [
   "sha256-63U5hs7Tvcm0wW/Qu2VM493aaFEO4aYtUfBhS+J+1CE=",
-  "sha256-3O1kheCOC+9MWSaRm/eKY4myZQOCZQVxDkTiEPTsl/0=",
+  "sha256-OLCJnLmFBa1p1PLVC3Y+DQ3lD0KpkMK34TTTdOtW+0g=",
   "sha256-AhG26Bv3UgbvmBXh6X75nCMtZ7Jzb8Gq7TEtR7YiYik=",
 ];
 export const FONTS = {

@@ -1,0 +1,148 @@
+// Passkeys: “Log in with a passkey” on the front page, and <pass-keys> in the settings. A passkey's PRF output, which
+// never leaves this browser, encrypts the Login PIN. Of what the server says, only a challenge is used.
+
+import * as crypto from "./crypto.js";
+import { focusLater, offerAgain, onPress, onSubmit, showAlert } from "./dom.js";
+import { deploymentId, getJson, isNumber, isText, matches, postForm } from "./server.js";
+import { account } from "./session.js";
+import { instantiate } from "./shell.js";
+
+const NO_NAME = "Passkeys need an address with a name, such as chat.example.org.";
+const NO_PRF = "This passkey cannot encrypt your Login PIN, so it was not added: it lacks the extension “PRF”. Remove it "
+  + "where it was saved, and try another one, such as your phone’s.";
+const CANCELLED = "No passkey was used. Try again, or use your Login PIN.";
+const KNOWN = "This device already has a passkey for your account.";
+const NO_OUTPUT = "This passkey did not open your Login PIN. Type your Login PIN instead.";
+const ALGORITHMS = [-8, -7, -257]; // Ed25519, ES256, RS256 (IANA COSE)
+const LONGEST_NAME = 64; // characters of a name
+
+const isCredentialId = matches(/^[\w-]{1,1400}$/);
+const isOptions = (value) => matches(/^[\w-]{40,400}$/)(value?.challenge);
+const isPasskey = (one) => isCredentialId(one?.credential_id) && isText(one.name) && isNumber(one.created_at)
+  && (one.used_at === null || isNumber(one.used_at));
+const LIST = { passkeys: (value) => Array.isArray(value) && value.every(isPasskey) };
+const WRAPPED = { wrapped: matches(/^[\w-]{59}$/), credential_id: isCredentialId };
+
+export const hasPasskeys = () => Boolean(globalThis.PublicKeyCredential) && !/^[\d.]+$|:/.test(location.hostname);
+
+const b64u = (buffer) => crypto.b64uEncode(new Uint8Array(buffer));
+
+async function ask(method, publicKey) {
+  try {
+    return await navigator.credentials[method]({ publicKey });
+  } catch ({ name }) {
+    throw new Error(name === "InvalidStateError" ? KNOWN : name === "SecurityError" ? NO_NAME : CANCELLED);
+  }
+}
+
+const prf = async () => ({ prf: { eval: { first: await crypto.prfInput(await deploymentId()) } } });
+const outputOf = (credential) => {
+  const first = credential.getClientExtensionResults().prf?.results?.first;
+  return first && new Uint8Array(first);
+};
+const getOptions = async (challenge, ids = []) => ({
+  challenge, rpId: location.hostname, userVerification: "required", extensions: await prf(),
+  allowCredentials: ids.map((id) => ({ type: "public-key", id })),
+});
+
+// What the server gets: written member by member, since toJSON() contains the PRF output.
+function plain({ rawId, response }, members) {
+  const given = Object.fromEntries(members.map((name) => [name, b64u(response[name])]));
+  const id = b64u(rawId);
+  return JSON.stringify({ id, rawId: id, type: "public-key", response: given, clientExtensionResults: {} });
+}
+
+// Log in: the answer of the server, and the Login PIN. `stored`: the shape of an answer to a login.
+export async function enterWithPasskey(stored) {
+  const { options: { challenge } } = await postForm("/login_passkey/options", {}, { options: isOptions });
+  const credential = await ask("get", await getOptions(crypto.b64uDecode(challenge)));
+  const output = outputOf(credential);
+  if (!output) throw new Error(NO_OUTPUT);
+  const answer = plain(credential, ["clientDataJSON", "authenticatorData", "signature"]);
+  const given = await postForm("/login_passkey", { credential: answer }, { ...stored, ...WRAPPED });
+  return [given, async () => {
+    const { ik } = await crypto.verifyStatement(given.statement);
+    return crypto.unwrapPin(output, given.wrapped, new Uint8Array(credential.rawId), ik);
+  }];
+}
+
+async function make(pin, name, known) {
+  const me = await account;
+  const login = await crypto.loginKeys(pin, await deploymentId());
+  const { options: { challenge } } = await postForm("/passkeys/options", login, { options: isOptions });
+  const credential = await ask("create", {
+    challenge: crypto.b64uDecode(challenge),
+    rp: { id: location.hostname, name: "EZ-DMS" },
+    user: { id: crypto.b64uDecode(me.user_id, 16), name: me.username, displayName: me.username },
+    pubKeyCredParams: ALGORITHMS.map((alg) => ({ type: "public-key", alg })),
+    excludeCredentials: known.map((one) => ({ type: "public-key", id: crypto.b64uDecode(one.credential_id) })),
+    authenticatorSelection: { residentKey: "required", requireResidentKey: true, userVerification: "required" },
+    attestation: "none",
+    extensions: await prf(),
+  });
+  if (!credential.getClientExtensionResults().prf?.enabled) throw new Error(NO_PRF);
+  const own = globalThis.crypto.getRandomValues(new Uint8Array(32)); // nobody checks the answer
+  const output = outputOf(credential) ?? outputOf(await ask("get", await getOptions(own, [credential.rawId])));
+  if (!output) throw new Error(NO_PRF);
+  const wrapped = await crypto.wrapPin(output, pin, new Uint8Array(credential.rawId), me.ik);
+  const fields = { ...login, wrapped, name, credential: plain(credential, ["clientDataJSON", "attestationObject"]) };
+  return postForm("/passkeys", fields, LIST);
+}
+
+customElements.define("pass-keys", class extends HTMLElement {
+  #known = [];
+
+  connectedCallback() {
+    [this.list, this.form] = [this.querySelector(".passkeys"), this.querySelector("form")];
+    this.hidden = !hasPasskeys();
+    if (this.hidden) return;
+    onSubmit(this.form, "Adding…", async () => {
+      const [pin, name] = [this.form.querySelector(".pin"), this.form.querySelector("#passkey-name")];
+      const title = name.value.trim().slice(0, LONGEST_NAME) || "Passkey";
+      this.#show(await make(crypto.normaliseLoginPin(pin.value), title, this.#known));
+      [pin.value, name.value] = ["", ""];
+    });
+    this.#load();
+  }
+
+  async #load() {
+    await getJson("/passkeys", LIST).then((answer) => this.#show(answer), (error) =>
+      offerAgain(this.list, error.message, () => this.#load()));
+  }
+
+  async #remove({ credential_id: credentialId }) {
+    showAlert(this.form);
+    await postForm(`/passkeys/${credentialId}/remove`, {}, LIST)
+      .then((answer) => this.#show(answer), (error) => showAlert(this.form, error.message));
+  }
+
+  async #rename({ credential_id: credentialId }, typed) {
+    const name = typed.trim().slice(0, LONGEST_NAME);
+    this.#show(await postForm(`/passkeys/${credentialId}/rename`, { name }, LIST));
+  }
+
+  #show({ passkeys: known }) {
+    this.#known = known;
+    this.list.role = "list";
+    this.list.replaceChildren(...known.map((one) => {
+      const line = instantiate("passkey").firstElementChild;
+      line.querySelector(".name").textContent = one.name;
+      line.querySelector(".since").show(one.created_at);
+      const used = line.querySelector(".used");
+      if (one.used_at === null) line.querySelector(".use").remove();
+      else used.show(one.used_at);
+      const remove = line.querySelector("[data-do=remove]");
+      remove.ariaLabel = `Remove: ${one.name}`;
+      onPress(remove, () => this.#remove(one));
+      const [rename, field] = [line.querySelector("form"), line.querySelector("input")];
+      const edit = line.querySelector("[data-do=rename]");
+      edit.ariaLabel = `Rename: ${one.name}`;
+      onPress(edit, () => {
+        [rename.hidden, field.value] = [false, one.name];
+        focusLater()(field);
+      });
+      onSubmit(rename, "Saving…", () => this.#rename(one, field.value));
+      return line;
+    }));
+  }
+});

@@ -1,0 +1,236 @@
+"""Passkeys in Chromium, with its virtual authenticator: added once, then they open everything without typing."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest_asyncio
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from playwright.async_api import Browser, CDPSession, Request, Route, expect
+
+from ezdms.protocol import envelope
+from ezdms.protocol.encoding import b64u_decode, label
+from tests.browser.lies.peers import Peer
+from tests.conftest import Server
+from tests.support.someone import Someone
+
+AUTHENTICATOR = {
+    "protocol": "ctap2",
+    "ctap2Version": "ctap2_1",
+    "transport": "internal",
+    "hasResidentKey": True,
+    "hasUserVerification": True,
+    "isUserVerified": True,
+    "automaticPresenceSimulation": True,
+}
+# Notes every PRF output, so that a test can look for it in what leaves the browser.
+SPY = """
+    globalThis.outputs = [];
+    const read = PublicKeyCredential.prototype.getClientExtensionResults;
+    PublicKeyCredential.prototype.getClientExtensionResults = function () {
+        const results = read.call(this);
+        const first = results.prf?.results?.first;
+        if (first) globalThis.outputs.push(Array.from(new Uint8Array(first)));
+        return results;
+    };
+"""
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def server(tmp_path: Path) -> AsyncIterator[Server]:
+    """A server at an address with a name: passkeys belong to one."""
+    with Server(tmp_path) as server:
+        server.url = server.url.replace("127.0.0.1", "localhost")
+        yield server
+
+
+async def authenticator(someone: Someone, *, prf: bool = True, **more: Any) -> tuple[CDPSession, str]:
+    """A virtual authenticator in this person's browser."""
+    session = await someone.context.new_cdp_session(someone.page)
+    await session.send("WebAuthn.enable")
+    options = AUTHENTICATOR | {"hasPrf": prf} | more
+    added = await session.send("WebAuthn.addVirtualAuthenticator", {"options": options})
+    return session, str(added["authenticatorId"])
+
+
+async def at_settings(browser: Browser, server: Server) -> Someone:
+    alice = await Someone.is_in(browser, server, "alice")
+    await alice.context.add_init_script(SPY)
+    await alice.page.goto(f"{alice.address}/settings")
+    return alice
+
+
+async def adds(alice: Someone, name: str = "my laptop") -> None:
+    await alice.page.get_by_label("Your Login PIN, to add one").fill(alice.login_pin)
+    await alice.page.get_by_label("Name, such as the device").fill(name)
+    await alice.page.get_by_role("button", name="Add a passkey").click()
+
+
+async def test_a_passkey_opens_everything_without_typing_and_no_request_contains_what_it_encrypts_with(
+    browser: Browser, server: Server
+) -> None:
+    alice = await at_settings(browser, server)
+    sent: list[str] = []
+
+    def note(request: Request) -> None:
+        sent.append(f"{request.url} {json.dumps(request.headers)} {request.post_data or ''}")
+
+    alice.context.on("request", note)
+    await authenticator(alice)
+    bob = await Peer.arrives(server)
+    await bob.starts_with(alice.search_pin)
+    await bob.writes("hello alice")
+    await adds(alice)
+    line = alice.page.locator(".passkey")
+    await expect(line.locator(".name")).to_have_text("my laptop")
+    await expect(line.get_by_text("last used")).to_have_count(0)
+    outputs: Any = await alice.page.evaluate("globalThis.outputs")
+    await alice.logs_out()
+    await alice.page.get_by_role("button", name="Log in with a passkey").click()
+    await alice.opens(bob.name)
+    await alice.sees("hello alice")
+    await alice.page.goto(f"{alice.address}/settings")
+    await expect(line.get_by_text("last used")).to_be_visible()
+    outputs += await alice.page.evaluate("globalThis.outputs")
+    assert outputs
+    for output in map(bytes, outputs):
+        for text in sent:
+            for form in (output.hex(), str(list(output)), str(list(output)).replace(" ", ""), *encoded(output)):
+                assert form not in text
+    assert alice.login_pin.replace("-", "") not in "".join(sent)
+    await bob.leaves()
+
+
+def encoded(octets: bytes) -> list[str]:
+    """Base64 of these bytes, at each offset, in both alphabets, without the ends."""
+
+    found = []
+    for pad in range(3):
+        text = base64.b64encode(bytes(pad) + octets).decode()[4:-4]
+        found += [text, text.replace("+", "-").replace("/", "_")]
+    return found
+
+
+async def test_an_authenticator_without_prf_is_refused_with_a_sentence(browser: Browser, server: Server) -> None:
+    alice = await at_settings(browser, server)
+    await authenticator(alice, prf=False)
+    await adds(alice)
+    await expect(alice.page.get_by_role("alert").filter(has_text="lacks the extension “PRF”")).to_be_visible()
+    await expect(alice.page.locator(".passkey")).to_have_count(0)
+    await expect(alice.page.get_by_label("Your Login PIN, to add one")).to_have_value(alice.login_pin)
+
+
+async def test_a_wrong_pin_adds_nothing_and_stays_in_the_field(browser: Browser, server: Server) -> None:
+    alice = await at_settings(browser, server)
+    await authenticator(alice)
+    field = alice.page.get_by_label("Your Login PIN, to add one")
+    await field.fill("AAAA-AAAA-AAAA-AAAA")
+    await alice.page.get_by_role("button", name="Add a passkey").click()
+    await expect(alice.page.get_by_role("alert").filter(has_text="This is not your Login PIN.")).to_be_visible()
+    await expect(field).to_have_value("AAAA-AAAA-AAAA-AAAA")
+
+
+async def test_passkeys_are_renamed_and_removed_and_a_removed_one_opens_nothing(
+    browser: Browser, server: Server
+) -> None:
+    alice = await at_settings(browser, server)
+    await authenticator(alice)
+    await adds(alice)
+    line = alice.page.locator(".passkey")
+    await line.get_by_role("button", name="Rename: my laptop").click()
+    await line.get_by_label("New name").fill("<b>old</b> laptop")
+    await line.get_by_role("button", name="Save").click()
+    await expect(line.locator(".name")).to_have_text("<b>old</b> laptop")
+    await line.get_by_role("button", name=re.compile("^Remove: ")).click()
+    await expect(line).to_have_count(0)
+    await alice.logs_out()
+    await alice.page.get_by_role("button", name="Log in with a passkey").click()
+    await expect(alice.page.get_by_role("alert").filter(has_text="This passkey is not known here.")).to_be_visible()
+
+
+async def test_a_cancelled_passkey_says_what_else_to_do(browser: Browser, server: Server) -> None:
+    alice = await at_settings(browser, server)
+    await alice.context.add_init_script(
+        "navigator.credentials.get = async () => { throw new DOMException('no', 'NotAllowedError'); };"
+    )
+    await alice.logs_out()
+    button = alice.page.get_by_role("button", name="Log in with a passkey")
+    await button.click()
+    await expect(alice.page.get_by_role("alert").filter(has_text="use your Login PIN")).to_be_visible()
+    await expect(button).to_be_enabled()
+
+
+async def swapped(wrapped: str, route: Route) -> None:
+    answer = await route.fetch()
+    await route.fulfill(response=answer, json=await answer.json() | {"wrapped": wrapped})
+
+
+async def test_a_server_that_swaps_what_a_passkey_wraps_gets_nobody_in(browser: Browser, server: Server) -> None:
+    alice = await at_settings(browser, server)
+    await authenticator(alice)
+    await adds(alice)
+    await expect(alice.page.locator(".passkey")).to_have_count(1)
+    await alice.logs_out()
+    for wrapped in ("A" * 59, "B" * 58 + "A"):
+        await alice.page.route("**/login_passkey", partial(swapped, wrapped))
+        await alice.page.get_by_role("button", name="Log in with a passkey").click()
+        await expect(alice.page.get_by_role("alert").filter(has_text="does not open this account")).to_be_visible()
+        await alice.page.unroute_all(behavior="wait")
+    assert "ezdms_session" not in {one.get("name") for one in await alice.context.cookies()}
+
+
+async def test_a_new_login_pin_removes_every_passkey_and_says_so(browser: Browser, server: Server) -> None:
+    alice = await at_settings(browser, server)
+    await authenticator(alice)
+    await adds(alice)
+    await expect(alice.page.locator(".passkey")).to_have_count(1)
+    page = alice.page
+    await page.goto(f"{alice.address}/account")
+    await page.get_by_label("Current Login PIN").fill(alice.login_pin)
+    await page.get_by_role("button", name="Make a new Login PIN").click()
+    await expect(page.get_by_test_id("login-pin")).not_to_be_empty()
+    new_pin = await page.get_by_test_id("login-pin").inner_text()
+    await page.get_by_role("textbox", name="Last 4 characters of your new Login PIN").fill(new_pin[-4:])
+    await page.get_by_role("button", name="Use the new Login PIN").click()
+    await expect(page.get_by_text("your passkeys, if you had any, were removed")).to_be_visible()
+    await page.goto(f"{alice.address}/settings")
+    await expect(page.get_by_role("button", name="Add a passkey")).to_be_visible()
+    await expect(page.locator(".passkey")).to_have_count(0)
+
+
+async def test_an_address_without_a_name_has_no_passkeys(browser: Browser, tmp_path: Path) -> None:
+    with Server(tmp_path) as server:
+        alice = await Someone.is_in(browser, server, "alice")
+        await alice.page.goto(f"{alice.address}/settings")
+        await expect(alice.page.get_by_role("heading", name="Two-step login")).to_be_visible()
+        await expect(alice.page.get_by_role("heading", name="Passkeys")).to_be_hidden()
+
+
+async def test_what_is_stored_opens_by_the_protocol(browser: Browser, server: Server) -> None:
+    """Computed here, independently of the page (docs/protocol.md, Passkeys)."""
+
+    alice = await at_settings(browser, server)
+    await authenticator(alice)
+    await adds(alice)
+    await expect(alice.page.locator(".passkey")).to_have_count(1)
+    outputs: Any = await alice.page.evaluate("globalThis.outputs")
+    with closing(sqlite3.connect(server.data_dir / "ezdms.db")) as connection:
+        credential_id, wrapped, statement = connection.execute(
+            "SELECT credential_id, wrapped, statement FROM passkeys JOIN users USING (user_id)"
+        ).fetchone()
+    ik = envelope.parse_statement(statement).ik
+    key = HKDF(hashes.SHA256(), 32, None, b"ezdms/1 passkey").derive(bytes(outputs[-1]))
+    raw = b64u_decode(wrapped, 44)
+    bound = label("passkey") + b64u_decode(credential_id) + hashlib.sha256(ik).digest()
+    assert AESGCM(key).decrypt(raw[:12], raw[12:], bound).decode() == alice.login_pin.replace("-", "")
