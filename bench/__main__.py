@@ -10,11 +10,12 @@ from pathlib import Path
 import click
 import uvloop
 
-from bench import capacity, leaving, opening, peers, processes, returning, soak, speed
+from bench import capacity, earlier, leaving, opening, peers, processes, returning, soak, speed
 from bench.report import Report
 
 PARTS = {
     "speed": speed.measure,
+    "earlier": earlier.measure,
     "sockets": capacity.measure_sockets,
     "login": capacity.measure_login,
     "history": capacity.measure_history,

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import sqlite3
 from typing import Any
 
 import pytest
 from quart import Quart
 
 from ezdms.protocol.encoding import b64u_encode
+from tests.conftest import ROOT
 from tests.http.test_accounts import count
+from tests.http.test_sessions import execute
 from tests.support.people import Person
+
+KEPT = "SELECT name FROM sqlite_master WHERE tbl_name = 'messages'"
 
 
 async def test_both_participants_read_the_messages_in_order(alice: Person, bob: Person, conversation: str) -> None:
@@ -256,3 +261,28 @@ async def test_previews_are_the_users_own_copies_of_the_newest_messages_and_mark
     for odd in ("", "?of=", "?of=x,,"):
         assert await (await bob.get(f"/previews{odd}")).get_json() == []
     assert (await bob.get(f"/previews?of={','.join([conversation] * 41)}")).status_code == 400
+
+
+async def test_a_plain_message_stores_what_it_stored_before_changes_existed_and_nothing_more(
+    app: Quart, alice: Person, bob: Person, conversation: str
+) -> None:
+    with sqlite3.connect(":memory:") as before:
+        before.executescript((ROOT / "tests" / "upgrades" / "schema_5.sql").read_text("utf-8"))
+        columns = [row[1:] for row in before.execute("PRAGMA table_info(messages)")]
+        kept = {name for (name,) in before.execute(KEPT)}  # and its indexes
+    assert columns == [tuple(row.values())[1:] for row in await execute(app, "PRAGMA table_info(messages)")]
+    assert kept == {row["name"] for row in await execute(app, KEPT)}
+
+    async def rows() -> dict[str, int]:
+        tables = [row["name"] for row in await execute(app, "SELECT name FROM sqlite_master WHERE type = 'table'")]
+        return {table: await count(app, table) for table in tables}
+
+    await alice.send(bob, "the first one begins the counters")
+    once = await rows()
+    await alice.send(bob, "a plain one")
+    assert {table: now - once[table] for table, now in (await rows()).items() if now != once[table]} == {"messages": 1}
+    stored = await execute(app, "SELECT * FROM messages WHERE conversation_id = :id AND seq = 2", id=conversation)
+    sent = alice.sent[1]
+    known = {"conversation_id": conversation, "seq": 2, "message_id": sent.message_id, "sender_id": alice.user_id}
+    known |= {"n": 2, "hash": sent.hash, "suite": 1, "sealed_a": sent.content_for_a, "sealed_b": sent.content_for_b}
+    assert stored == [known | {"created_at": stored[0]["created_at"]}]
