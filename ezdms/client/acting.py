@@ -14,6 +14,7 @@ from ezdms.client.drafts import Draft
 from ezdms.client.entering import Entered, conversation_of
 from ezdms.client.errors import ClientError
 from ezdms.client.message import Message
+from ezdms.client.sending import OldServer
 from ezdms.client.state import State
 from ezdms.client.transport import Transport
 
@@ -134,7 +135,12 @@ class Acting(Entered):
         self._conversations.refuse_alarms(person)
         await self._conversations.roster.pin(where)
         message_id = self._outbox.add(person, draft, earlier=earlier, answered=answered)
-        await self._outbox.flush(person)
+        try:
+            await self._outbox.flush(person)
+        except OldServer:
+            if self._outbox.ids(where) == [message_id]:  # nothing is queued before it, and it would wait for ever
+                self._outbox.discard(message_id, person)
+            raise
         return message_id
 
 

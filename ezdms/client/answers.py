@@ -122,6 +122,12 @@ def read_deployment(answer: Any) -> Deployment:
     return Deployment(Members(answer).octets("deployment_id", 16))
 
 
+def knows_changes(answer: Any) -> bool:
+    """Whether GET /deployment is from a server that does what edits, deletions and timers say. Older ones store them
+    like texts, and nobody can read them then."""
+    return Members(answer).has("retention")  # since the same version
+
+
 def read_retention(answer: Any) -> int:
     """The days after which the host removes messages; 0 for never, also if the server does not say."""
     members = Members(answer)

@@ -13,7 +13,7 @@ from typing import Any
 from ezdms import crypto
 from ezdms.client.account import now
 from ezdms.client.alarms import ROLLED_BACK, Alarms
-from ezdms.client.answers import Row, read_page, read_sent
+from ezdms.client.answers import Row, knows_changes, read_page, read_sent
 from ezdms.client.changes import is_stale
 from ezdms.client.contacts import Contact
 from ezdms.client.drafts import BESIDE, SENT, Item, Target, open_own
@@ -35,6 +35,16 @@ STALE = (
     "A message that disappears was written more than an hour ago, and may have been sent. Send it as a new message, or "
     "discard it."
 )
+OLD_SERVER = (
+    "This server is too old to edit or delete messages, or to let them disappear. Nothing was sent. Ask the person who "
+    "runs it to update EZ-DMS."
+)
+NEWER = ("expires_in", "replaces", "timer")  # in what older servers would store without doing it
+
+
+class OldServer(ClientError):
+    """The server does not know this kind of message. It stays queued."""
+
 
 Earlier = Callable[[str, Target], Awaitable[list[str]]]  # the known changes of a message in a conversation
 
@@ -56,6 +66,7 @@ class Outbox(Queue):
         self._transport = transport
         self._alarms = alarms
         self._earlier = earlier
+        self._knows_changes = False  # the server said so
 
     async def flush(self, contact: Contact) -> None:
         """Send the messages queued for this contact, in order. Raises ServerError, Unreachable, or crypto.Alarm if the
@@ -86,6 +97,10 @@ class Outbox(Queue):
         self._write_now(item["message_id"], contact, keeps_id=True)
 
     async def _hand_over(self, item: Item) -> None:
+        if not self._knows_changes and any(name in item for name in NEWER):
+            if not knows_changes(await self._transport.get("/deployment")):
+                raise OldServer(OLD_SERVER)
+            self._knows_changes = True
         if "expires_in" in item and not item.get("is_tried"):
             with self._state.change() as values:
                 for one in values["outbox"]:

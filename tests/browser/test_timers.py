@@ -9,6 +9,8 @@ from playwright.async_api import Locator, Page, Route, expect
 
 from tests.browser.home import Home
 from tests.browser.test_changing import ROUND, gets, messages, row, talks
+from tests.support.hostile import contact_of
+from tests.support.someone import until
 
 LATER = "(ms) => { const now = Date.now; Date.now = () => now() + ms; }"
 HOUR = 3_600_000  # ms
@@ -106,6 +108,31 @@ async def test_a_text_that_was_written_after_a_timer_offline_carries_it(home: Ho
     await alice.context.unroute_all(behavior="wait")
     await page.evaluate(ROUND)
     await gets(bob, "text", "for a day", x=86400)
+
+
+async def test_nobody_can_make_a_page_forget_the_timer_by_writing_a_page_of_texts_without_it(home: Home) -> None:
+    alice, bob = await talks(home)
+    page = alice.page
+    await sets_timer(page, "1 hour")
+    await gets(bob, "timer", "3600")
+    for number in range(45):  # a page has fifty
+        await bob.writes(f"for ever {number}")
+    await alice.writes("under the timer")
+    await gets(bob, "text", "under the timer", x=3600)
+
+    async def is_remembered() -> bool:
+        return bool((await contact_of(page)).get("timed"))
+
+    await until(is_remembered)
+    for count, is_own_there in ((8, 1), (55, 0)):
+        for number in range(count):
+            await bob.writes(f"at last {count} {number}")
+        await page.reload()
+        await expect(row(page, f"at last {count} {count - 1}")).to_be_visible()
+        await expect(row(page, "messages to disappear")).to_have_count(0)
+        await expect(row(page, "under the timer")).to_have_count(is_own_there)
+        await alice.writes(f"still under it {count}")
+        await gets(bob, "text", f"still under it {count}", x=3600)
 
 
 async def test_an_old_unsent_message_that_disappears_is_sealed_anew_or_the_person_is_asked(home: Home) -> None:

@@ -809,7 +809,8 @@ export const prfInput = async (deploymentId) =>
 
 async function passkeyGcm(output, credentialId, ik, iv) {
   if (output.length !== 32) refuse(`Expected a PRF output of 32 bytes, got ${output.length}.`);
-  const key = await subtle.importKey("raw", await hkdf(output, "passkey", 32), "AES-GCM", false, ["encrypt", "decrypt"]);
+  const raw = await hkdf(output, "passkey", 32);
+  const key = await subtle.importKey("raw", raw, "AES-GCM", false, ["encrypt", "decrypt"]);
   const additionalData = concat(label("passkey"), credentialId, await sha256(ik));
   return [{ name: "AES-GCM", iv, additionalData }, key];
 }

@@ -99,6 +99,7 @@ customElements.define("message-thread", class extends HTMLElement {
 
   // Seconds after which messages written now disappear, or 0.
   get timer() { return this.#review.timer; }
+  get knowsTimer() { return this.#review.knowsTimer; }
 
   // The row of the message with this [id, hash]; undefined if it is not loaded.
   rowAbout(reference) { return this.#review.rowAbout(reference); }

@@ -8,8 +8,8 @@ import { account } from "./session.js";
 import { instantiate } from "./shell.js";
 
 const NO_NAME = "Passkeys need an address with a name, such as chat.example.org.";
-const NO_PRF = "This passkey cannot encrypt your Login PIN, so it was not added: it lacks the extension “PRF”. Remove it "
-  + "where it was saved, and try another one, such as your phone’s.";
+const NO_PRF = "This passkey cannot encrypt your Login PIN, so it was not added: it lacks the extension “PRF”. Remove "
+  + "it where it was saved, and try another one, such as your phone’s.";
 const CANCELLED = "No passkey was used. Try again, or use your Login PIN.";
 const KNOWN = "This device already has a passkey for your account.";
 const NO_OUTPUT = "This passkey did not open your Login PIN. Type your Login PIN instead.";

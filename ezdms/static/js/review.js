@@ -9,6 +9,7 @@ import { isAccepted, mergeRemembered, readBlocks, readHidden } from "./remembere
 import { HOST, RETENTION } from "./shell.js";
 
 const TICK = 1000; // ms
+const TIMED = ["text", "file"]; // what a timer is for
 const LIVING = ["text", "edited"];
 const GONE = ["deleted", "hidden", "expired"]; // their texts are kept nowhere
 const COUNTED = { // said once for all in a row
@@ -149,15 +150,21 @@ export class Review {
   // What the vault must remember: when the first timer was set.
   remembered(known) { return this.#timed ? mergeRemembered(known ?? {}, { timed: this.#timed }) : {}; }
 
-  // Seconds after which texts and files disappear now. If the last timer message is on an earlier page, the lifetime of
-  // the newest text tells.
+  get #hasTimer() { return this.facts.some(({ kind }) => kind === "timer"); }
+  #newest(isOne = () => true) { return this.facts.findLast((fact) => TIMED.includes(fact.kind) && isOne(fact)); }
+  get #own() { return this.#newest(({ side }) => side === "own"); }
+
+  // Seconds after which texts and files disappear now. If the last timer message is not loaded, the user's own newest
+  // text tells: it was sealed under it. The other person's texts could say anything.
   get timer() {
-    const { contact: { known }, judge, loaded } = this.thread;
+    const { contact: { known }, judge } = this.thread;
     if (!isAccepted({ ...known, own: known?.own ?? judge?.seen.own })) return 0;
-    const isHere = this.facts.some(({ kind }) => kind === "timer");
-    if (isHere || !this.#timed || !loaded.hasOlder) return timerInForce(this.facts, true);
-    return this.facts.findLast(({ kind }) => kind === "text" || kind === "file")?.x ?? 0;
+    if (this.#hasTimer || !this.#timed) return timerInForce(this.facts, true);
+    return (this.#own ?? this.#newest())?.x ?? 0;
   }
+
+  // What is loaded tells which timer is in force. Otherwise older pages do.
+  get knowsTimer() { return !this.#timed || this.#hasTimer || this.#own !== undefined; }
 
   async #review() {
     const [{ thread }, rows, now] = [this, this.rows, Date.now()];

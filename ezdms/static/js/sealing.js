@@ -28,7 +28,11 @@ function lifetimeOf({ fact, shown }, facts) {
 // The fields that the body of this message must have beside its content.
 async function bodyOf(thread, { kind, text, reference }) {
   const target = targetOf({ kind, text, reference });
-  if (!target) return { x: kind === "timer" ? 0 : thread.timer, e: null };
+  if (kind === "timer") return { x: 0, e: null };
+  if (!target) {
+    await thread.loadUntil(() => thread.knowsTimer).catch(() => {}); // offline, what is known counts
+    return { x: thread.timer, e: null };
+  }
   const row = await find(thread, kind, target);
   const e = crypto.CHANGES.includes(kind) ? await nextE(thread.facts, row.fact.side, target) : null;
   return { x: kind === "delete" ? 0 : lifetimeOf(row, thread.facts), e };
