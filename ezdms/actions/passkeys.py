@@ -10,19 +10,21 @@ import hashlib
 import hmac
 import json
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from ezdms.actions import sessions
+from ezdms.actions import attested, sessions
 from ezdms.db import Connection, Database, now
 from ezdms.models import passkey as stored
 from ezdms.models.passkey import Passkey
 from ezdms.models.session import insert_session
 from ezdms.models.user import User, select_user
-from ezdms.protocol.encoding import EnvelopeError, b64u_decode, b64u_encode
+from ezdms.protocol.encoding import b64u_decode, b64u_encode, parse_json
 
 if TYPE_CHECKING:
     from webauthn.helpers.structs import AuthenticatorSelectionCriteria
@@ -70,26 +72,27 @@ class Passkeys:
         )
         return dict(json.loads(webauthn.options_to_json(options)))
 
-    async def add(self, user_id: str, site: Site, answer: str, *, wrapped: str, name: str) -> bool:
-        """Store a passkey. False if there are too many. Raises Refused, or db.Conflict if anyone has it."""
+    async def add(self, user_id: str, login_id: str, site: Site, answer: str, *, wrapped: str, name: str) -> bool:
+        """Store a passkey, which wraps the Login PIN of this login_id. False if there are too many. Raises Refused, or
+        db.Conflict if anyone has it."""
         import webauthn
-        from webauthn.helpers.exceptions import InvalidCBORData, InvalidRegistrationResponse
 
-        challenge = self._challenge_in(answer)
+        parsed = _parse(answer)
+        challenge = _challenge_in(parsed)
         if self._whose(challenge) != user_id:
             raise Refused
-        try:
+        with _refusing():
+            attested.check_attestation(b64u_decode(parsed["response"]["attestationObject"]))
             made = webauthn.verify_registration_response(
-                credential=_parse(answer),
+                credential=parsed,
                 expected_challenge=challenge,
                 expected_rp_id=site.host,
                 expected_origin=site.origin,
                 require_user_verification=True,
             )
-        except (InvalidRegistrationResponse, InvalidCBORData, *MALFORMED) as error:
-            raise Refused from error
         return await self._database.write(
             _add,
+            login_id,
             challenge_hash=_hash(challenge),
             credential_id=b64u_encode(made.credential_id),
             user_id=user_id,
@@ -114,13 +117,16 @@ class Passkeys:
     async def log_in(self, site: Site, answer: str, *, browser: str, address: str) -> tuple[User, Passkey, str]:
         """Start a session. Returns the user, the passkey and the token. Raises Refused."""
         import webauthn
-        from webauthn.helpers.exceptions import InvalidAuthenticationResponse, InvalidCBORData
 
-        challenge, parsed = self._challenge_in(answer), _parse(answer)
-        found = await self._database.read(stored.select_passkey, credential_id=str(parsed.get("id", "")))
+        parsed = _parse(answer)
+        challenge = _challenge_in(parsed)
+        with _refusing():
+            credential_id = b64u_encode(b64u_decode(parsed["id"]))
+        found = await self._database.read(stored.select_passkey, credential_id=credential_id)
         if found is None or self._whose(challenge) != "":
             raise Refused
-        try:
+        with _refusing():
+            attested.check_data(b64u_decode(parsed["response"]["authenticatorData"]))
             used = webauthn.verify_authentication_response(
                 credential=parsed,
                 expected_challenge=challenge,
@@ -130,8 +136,6 @@ class Passkeys:
                 credential_current_sign_count=found.sign_count,
                 require_user_verification=True,
             )
-        except (InvalidAuthenticationResponse, InvalidCBORData, *MALFORMED) as error:
-            raise Refused from error
         user = await self._database.read(select_user, user_id=found.user_id)
         if user is None:
             raise Refused
@@ -161,28 +165,31 @@ class Passkeys:
             raise Refused
         return user_id
 
-    def _challenge_in(self, answer: str) -> bytes:
-        try:
-            client_data = json.loads(b64u_decode(_parse(answer)["response"]["clientDataJSON"]))
-            return b64u_decode(client_data["challenge"])
-        except MALFORMED as error:
-            raise Refused from error
 
-
-MALFORMED = (EnvelopeError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """Raises Refused for any error: the library passes on whatever its parsers raise."""
+    try:
+        yield
+    except Exception as error:
+        raise Refused from error
 
 
 def _parse(answer: str) -> dict[str, Any]:
     """The authenticator's answer as JSON. One with a PRF output is refused: it must not have been sent."""
     if len(answer) > LONGEST:
         raise Refused
-    try:
-        parsed = json.loads(answer)
-    except (ValueError, RecursionError) as error:
-        raise Refused from error
-    if not isinstance(parsed, dict) or '"results"' in answer:
+    with _refusing():
+        parsed = parse_json(answer.encode())
+    if '"results"' in json.dumps(parsed):  # however it was escaped
         raise Refused
     return parsed
+
+
+def _challenge_in(parsed: dict[str, Any]) -> bytes:
+    with _refusing():
+        client_data = json.loads(b64u_decode(parsed["response"]["clientDataJSON"]))
+        return b64u_decode(client_data["challenge"])
 
 
 def _selection() -> AuthenticatorSelectionCriteria:
@@ -201,7 +208,10 @@ def _hash(challenge: bytes) -> str:
     return hashlib.sha256(challenge).hexdigest()
 
 
-def _add(connection: Connection, /, *, challenge_hash: str, **values: Any) -> bool:
+def _add(connection: Connection, /, login_id: str, *, challenge_hash: str, **values: Any) -> bool:
+    user = select_user(connection, user_id=values["user_id"])
+    if user is None or user.login_id != login_id:  # changed since it was checked: it would outlive the old Login PIN
+        raise Refused
     if not stored.answer_challenge(connection, challenge_hash=challenge_hash, expires_at=now() + LIFETIME):
         raise Refused
     return stored.insert_passkey(connection, **values)

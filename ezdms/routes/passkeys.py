@@ -10,12 +10,14 @@ from ezdms.actions.passkeys import Refused, Site
 from ezdms.db import Conflict
 from ezdms.models.passkey import MOST, delete_passkey, rename_passkey, select_passkeys
 from ezdms.problem import Problem
+from ezdms.protocol.origin import parse_origin
 from ezdms.routes.accounts import answer_with_keys
 from ezdms.views import fragments
 from ezdms.web import admission, context
 from ezdms.web.admission import public
 from ezdms.web.answers import answer
 from ezdms.web.bodies import read_fields
+from ezdms.web.codes import code_if_asked
 from ezdms.web.credentials import confirm_pin
 from ezdms.web.fields import parse_bytes
 from ezdms.web.limits import by_account, by_address, limited
@@ -35,9 +37,12 @@ async def list_passkeys() -> Response:
 @blueprint.post("/passkeys/options")
 @limited("login", by_account)
 async def options_to_add() -> Response:
-    """What a browser needs to make a passkey. Takes the Login PIN."""
+    """What a browser needs to make a passkey, which then counts as a code: takes the Login PIN, and a code if two-step
+    login is on and the device is not trusted."""
     session = context.session()
-    await confirm_pin(session, await read_fields("login_id", "auth_key"))
+    fields = await read_fields("login_id", "auth_key", optional=("code", "trust_token"))
+    await confirm_pin(session, fields)
+    await code_if_asked(session, fields)
     options = await context.passkeys().options_to_add(session.user_id, session.username, _site())
     return answer({"options": options}, lambda: fragments.notice("Your browser asks for a passkey now."))
 
@@ -53,7 +58,7 @@ async def add() -> Response:
     name = _name(fields["name"])
     try:
         is_added = await context.passkeys().add(
-            session.user_id, _site(), fields["credential"], wrapped=fields["wrapped"], name=name
+            session.user_id, fields["login_id"], _site(), fields["credential"], wrapped=fields["wrapped"], name=name
         )
     except Refused as error:
         raise Problem(422, "passkey", "This passkey cannot be used here. Try again.") from error
@@ -109,10 +114,10 @@ async def log_in() -> Response:
 def _site() -> Site:
     """Where the page is open, as its browser says: that it is this host was checked (web/origin.py)."""
     origin = request.headers.get("Origin") or request.host_url.rstrip("/")
-    parts = urlsplit(origin)
-    if parts.netloc != request.host or not parts.hostname:
+    parsed = parse_origin(origin)
+    if parsed is None or urlsplit(origin).netloc != request.host:
         raise Problem(400, "malformed_field", "Passkeys work only on a page of this server.")
-    return Site(origin, parts.hostname)
+    return Site(origin, parsed.host)
 
 
 def _name(text: str) -> str:

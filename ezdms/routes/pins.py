@@ -9,10 +9,10 @@ from ezdms.db import Conflict
 from ezdms.problem import Problem
 from ezdms.protocol import envelope
 from ezdms.views import fragments
-from ezdms.web import admission, context
+from ezdms.web import context
 from ezdms.web.answers import answer
 from ezdms.web.bodies import read_fields
-from ezdms.web.codes import confirm_code
+from ezdms.web.codes import code_if_asked
 from ezdms.web.credentials import LOCKS, act_must_hold, confirm_pin, parse_locks, signed_act, wrapped_keys
 from ezdms.web.fields import parse_bytes
 from ezdms.web.limits import by_account, limited
@@ -30,9 +30,7 @@ async def private_keys() -> Response:
     session = context.session()
     fields = await read_fields("login_id", "auth_key", optional=("code", "trust_token"))
     user = await confirm_pin(session, fields)
-    trusted = admission.trusted_hashes(fields.get("trust_token", ""))
-    if await context.second_steps().is_asked(session.user_id, trusted):
-        await confirm_code(session, fields)
+    await code_if_asked(session, fields)
     return answer(
         {**wrapped_keys(user), "search_salt": session.search_salt},
         lambda: fragments.notice("Your keys were sent, encrypted with your Login PIN."),

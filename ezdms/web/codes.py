@@ -9,7 +9,7 @@ from ezdms.actions.second_step import Malformed
 from ezdms.models.second_step import Refusal
 from ezdms.models.session import Session
 from ezdms.problem import Problem
-from ezdms.web import context
+from ezdms.web import admission, context
 
 NEEDED = "Two-step login is on. Enter the code from your app, or a recovery code."
 MALFORMED = "A code has 6 digits. A recovery code has two groups of 5 letters and digits."
@@ -48,8 +48,12 @@ async def code_refused(refusal: Refusal, user_id: str, status: int) -> Problem:
     )
 
 
-async def confirm_code(session: Session, fields: dict[str, str]) -> None:
-    """Use the field `code` up. Problem 403 if it is missing or wrong, 429 after too many."""
+async def code_if_asked(session: Session, fields: dict[str, str]) -> None:
+    """If two-step login is on and the device is not trusted, use the optional field `code` up. Problem 403 if it is
+    missing or wrong, 429 after too many. `trust_token`: an optional field, too."""
+    trusted = admission.trusted_hashes(fields.get("trust_token", ""))
+    if not await context.second_steps().is_asked(session.user_id, trusted):
+        return
     if not fields.get("code"):
         raise code_needed(403)
     with code_must_be_one():

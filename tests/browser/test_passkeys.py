@@ -22,6 +22,7 @@ from playwright.async_api import Browser, CDPSession, Request, Route, expect
 from ezdms.protocol import envelope
 from ezdms.protocol.encoding import b64u_decode, label
 from tests.browser.lies.peers import Peer
+from tests.browser.test_two_step import turns_on
 from tests.conftest import Server
 from tests.support.someone import Someone
 
@@ -139,6 +140,22 @@ async def test_a_wrong_pin_adds_nothing_and_stays_in_the_field(browser: Browser,
     await alice.page.get_by_role("button", name="Add a passkey").click()
     await expect(alice.page.get_by_role("alert").filter(has_text="This is not your Login PIN.")).to_be_visible()
     await expect(field).to_have_value("AAAA-AAAA-AAAA-AAAA")
+
+
+async def test_with_two_step_login_adding_one_takes_a_code(browser: Browser, server: Server) -> None:
+    alice = await at_settings(browser, server)
+    _, recovery = await turns_on(alice)
+    await alice.page.goto(f"{alice.address}/settings")
+    await authenticator(alice)
+    await adds(alice)
+    code = alice.page.locator("#passkey-code")
+    await expect(code).to_be_visible()
+    await expect(alice.page.locator("pass-keys").get_by_role("alert")).to_contain_text("Two-step login is on.")
+    await code.fill(recovery[0])
+    await alice.page.get_by_role("button", name="Add a passkey").click()
+    await expect(alice.page.locator(".passkey .name")).to_have_text("my laptop")
+    await expect(code).to_be_hidden()
+    await expect(code).to_have_value("")
 
 
 async def test_passkeys_are_renamed_and_removed_and_a_removed_one_opens_nothing(

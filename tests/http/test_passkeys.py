@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import cbor2
 import pytest
 from quart import Quart
 
@@ -16,11 +17,22 @@ from ezdms.protocol.encoding import b64u_encode
 from tests.http.test_accounts import count
 from tests.http.test_pins import new_locks
 from tests.http.test_sessions import stored_bytes
-from tests.support.authenticator import USER_PRESENT, USER_VERIFIED, Authenticator
+from tests.support.authenticator import BACKED_UP, USER_PRESENT, USER_VERIFIED, Authenticator
 from tests.support.people import JSON, Person
 from tests.support.second_step import turn_on
 
 WRAPPED = b64u_encode(bytes(range(44)))
+
+
+def tagged(levels: int) -> bytes:
+    """Arrays of eight, each of the one before (CBOR tags 28 and 29): 8 ** levels items in 27 bytes for each level."""
+    first = b"\xd8\x1c\x88" + bytes(8)
+    rest = (b"\xd8\x1c\x88" + b"".join(b"\xd8\x1d" + bytes([level]) for _ in range(8)) for level in range(levels - 1))
+    return bytes([0x80 | levels, *first]) + b"".join(rest)
+
+
+ODD_KEYS: list[Any] = [{1: 9, 3: -7}, {1: 2, 3: -7, -1: 99}, {1: 2}, {}, 5, [1], {3: {}}]
+BOMB = tagged(5)  # 32,768 items; two levels more would take all the memory
 
 
 def pin_of(person: Person) -> dict[str, Any]:
@@ -195,6 +207,111 @@ async def test_what_is_no_answer_is_refused_with_a_sentence(app: Quart, alice: P
     assert await code(await alice.post("/passkeys", fields)) == (422, "passkey")
 
 
+@pytest.mark.parametrize("part", [{"cose": BOMB}, {"extensions": BOMB}])
+async def test_a_few_bytes_that_stand_for_gigabytes_are_not_decoded(
+    app: Quart, alice: Person, part: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    largest, dumps = [0], cbor2.dumps
+
+    def count_bytes(value: Any) -> bytes:
+        encoded = dumps(value)
+        largest.append(len(encoded))
+        return encoded
+
+    bomb, phone = Authenticator(**part), Authenticator()
+    await adds(alice, phone)
+    credential, options = bomb.makes(await options_for(alice)), await challenge_of(app)
+    phone.extensions = bomb.extensions
+    monkeypatch.setattr(cbor2, "dumps", count_bytes)
+    fields = pin_of(alice) | {"credential": credential, "wrapped": WRAPPED, "name": "phone"}
+    assert await code(await alice.post("/passkeys", fields)) == (422, "passkey")
+    if phone.extensions:
+        assert await code(await logs_in(app, phone.answers(options))) == (401, "passkey")
+    assert max(largest) < passkeys.LONGEST
+
+
+async def test_extensions_without_tags_are_accepted(app: Quart, alice: Person) -> None:
+    phone = Authenticator(extensions=cbor2.dumps({"hmac-secret": True}))
+    assert (await adds(alice, phone)).status_code == 201
+    phone.extensions = cbor2.dumps({"hmac-secret": bytes(48)})
+    assert (await logs_in(app, phone.answers(await challenge_of(app)))).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"flags": USER_PRESENT | USER_VERIFIED | BACKED_UP},
+        *({"cose": cbor2.dumps(key)} for key in ODD_KEYS),
+        *({"fmt": fmt} for fmt in ("packed", "tpm", "apple", "android-key", "android-safetynet", "fido-u2f", "x")),
+    ],
+)
+async def test_odd_passkeys_are_refused_with_a_sentence(app: Quart, alice: Person, odd: dict[str, Any]) -> None:
+    assert await code(await adds(alice, Authenticator(**odd))) in [(422, "passkey"), (201, "")]
+    phone = Authenticator()
+    await adds(alice, phone)
+    phone.flags = odd.get("flags", phone.flags)
+    assert (await logs_in(app, phone.answers(await challenge_of(app)))).status_code == (401 if "flags" in odd else 200)
+
+
+async def test_a_key_that_cannot_verify_logs_nobody_in(app: Quart, alice: Person) -> None:
+    keys: list[dict[int, Any]] = [
+        {1: 2, 3: -257, -1: 1, -2: bytes(32), -3: bytes(32)},
+        {1: 2, 3: -7, -1: 99, -2: b"x", -3: b"y"},
+    ]
+    for key in keys:
+        phone = Authenticator(cose=cbor2.dumps(key))
+        if (await adds(alice, phone)).status_code == 201:
+            assert await code(await logs_in(app, phone.answers(await challenge_of(app)))) == (401, "passkey")
+
+
+@pytest.mark.parametrize("changed", [{"id": "\ud800"}, {"id": "a\0b"}, {"id": []}, {"rawId": None}, {"type": "x"}])
+async def test_an_answer_whose_members_are_odd_is_refused_with_a_sentence(
+    app: Quart, alice: Person, changed: dict[str, Any]
+) -> None:
+    phone = Authenticator()
+    credential = phone.makes(await options_for(alice), **changed)
+    fields = pin_of(alice) | {"credential": credential, "wrapped": WRAPPED, "name": "phone"}
+    assert await code(await alice.post("/passkeys", fields)) == (422, "passkey")
+    await adds(alice, phone)
+    assert await code(await logs_in(app, phone.answers(await challenge_of(app), **changed))) == (401, "passkey")
+
+
+async def test_an_origin_that_is_none_is_refused_with_a_sentence(app: Quart) -> None:
+    for said in ("http://[", "null", "localhost", "http://localhost/x"):
+        headers = JSON | {"Origin": said, "Sec-Fetch-Site": "same-origin"}
+        response = await app.test_client(use_cookies=False).post("/login_passkey/options", headers=headers)
+        assert await code(response) == (400, "malformed_field")
+
+
+async def test_with_two_step_login_a_passkey_is_added_with_a_code(app: Quart, alice: Person) -> None:
+    second = await turn_on(app, alice)
+    assert await code(await alice.post("/passkeys/options", pin_of(alice))) == (403, "second_step")
+    wrong = pin_of(alice) | {"code": second.wrong()}
+    assert await code(await alice.post("/passkeys/options", wrong)) == (403, "wrong_code")
+    right = pin_of(alice) | {"code": second.recovery[0]}
+    assert (await alice.post("/passkeys/options", right)).status_code == 200
+
+
+async def test_a_passkey_that_is_added_while_the_login_pin_changes_is_refused(
+    app: Quart, alice: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    phone = Authenticator()
+    credential, old = phone.makes(await options_for(alice)), pin_of(alice)
+    database, changed = app.extensions["ezdms.database"], list[int]()
+    write = database.write
+
+    async def late(function: Any, *args: Any, **values: Any) -> Any:
+        if function.__name__ == "_add" and not changed:
+            changed.append((await alice.post("/change_pin", new_locks(alice))).status_code)
+        return await write(function, *args, **values)
+
+    monkeypatch.setattr(database, "write", late)
+    fields = old | {"credential": credential, "wrapped": WRAPPED, "name": "phone"}
+    assert await code(await alice.post("/passkeys", fields)) == (422, "passkey")
+    assert changed == [204]
+    assert await count(app, "passkeys") == 0
+
+
 async def test_an_answer_with_the_prf_output_is_refused_and_stored_nowhere(
     app: Quart, alice: Person, tmp_path: Path
 ) -> None:
@@ -205,6 +322,8 @@ async def test_an_answer_with_the_prf_output_is_refused_and_stored_nowhere(
     assert await code(await alice.post("/passkeys", fields)) == (422, "passkey")
     await adds(alice, phone)
     assert await code(await logs_in(app, phone.answers(await challenge_of(app), **leak))) == (401, "passkey")
+    escaped = phone.answers(await challenge_of(app), **leak).replace('"results"', '"result\\u0073"')
+    assert await code(await logs_in(app, escaped)) == (401, "passkey")
     assert b"SECRETSECRET" not in stored_bytes(tmp_path)
 
 

@@ -15,17 +15,21 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from ezdms.protocol.encoding import b64u_encode
 
-USER_PRESENT, USER_VERIFIED, HAS_CREDENTIAL = 0x01, 0x04, 0x40
+USER_PRESENT, USER_VERIFIED, BACKED_UP, HAS_CREDENTIAL, HAS_EXTENSIONS = 0x01, 0x04, 0x10, 0x40, 0x80
 
 
 @dataclass
 class Authenticator:
-    """One passkey. `flags` are those of every answer."""
+    """One passkey. `flags` are those of every answer. `cose`, `extensions`: CBOR in place of the key
+    and of nothing."""
 
     origin: str = "http://localhost"
     host: str = "localhost"
     flags: int = USER_PRESENT | USER_VERIFIED
     count: int = 0
+    fmt: str = "none"
+    cose: bytes = b""
+    extensions: bytes = b""
     credential_id: bytes = field(default_factory=lambda: secrets.token_bytes(20))
     key: ec.EllipticCurvePrivateKey = field(default_factory=lambda: ec.generate_private_key(ec.SECP256R1()))
 
@@ -37,10 +41,15 @@ class Authenticator:
     def makes(self, options: dict[str, Any], **changed: Any) -> str:
         """The answer to PublicKeyCredentialCreationOptionsJSON."""
         numbers = self.key.public_key().public_numbers()
-        public = {1: 2, 3: -7, -1: 1, -2: numbers.x.to_bytes(32, "big"), -3: numbers.y.to_bytes(32, "big")}
-        attested = bytes(16) + struct.pack("!H", len(self.credential_id)) + self.credential_id + cbor2.dumps(public)
-        data = self._data(HAS_CREDENTIAL) + attested
-        attestation = cbor2.dumps({"fmt": "none", "attStmt": {}, "authData": data})
+        public: Any = {1: 2, 3: -7, -1: 1, -2: numbers.x.to_bytes(32, "big"), -3: numbers.y.to_bytes(32, "big")}
+        attested = (
+            bytes(16)
+            + struct.pack("!H", len(self.credential_id))
+            + self.credential_id
+            + (self.cose or cbor2.dumps(public))
+        )
+        data = self._data(HAS_CREDENTIAL | (HAS_EXTENSIONS if self.extensions else 0)) + attested + self.extensions
+        attestation = cbor2.dumps({"fmt": self.fmt, "attStmt": {}, "authData": data})
         client = self._client_data("webauthn.create", options)
         response = {"clientDataJSON": b64u_encode(client), "attestationObject": b64u_encode(attestation)}
         return self._answer(response, changed)
@@ -48,7 +57,8 @@ class Authenticator:
     def answers(self, options: dict[str, Any], **changed: Any) -> str:
         """The answer to PublicKeyCredentialRequestOptionsJSON."""
         self.count += 1
-        data, client = self._data(0), self._client_data("webauthn.get", options)
+        data = self._data(HAS_EXTENSIONS if self.extensions else 0) + self.extensions
+        client = self._client_data("webauthn.get", options)
         signature = self.key.sign(data + hashlib.sha256(client).digest(), ec.ECDSA(hashes.SHA256()))
         response = {
             "clientDataJSON": b64u_encode(client),

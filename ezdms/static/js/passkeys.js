@@ -6,6 +6,7 @@ import { focusLater, offerAgain, onPress, onSubmit, showAlert } from "./dom.js";
 import { deploymentId, getJson, isNumber, isText, matches, postForm } from "./server.js";
 import { account } from "./session.js";
 import { instantiate } from "./shell.js";
+import { readCode } from "./two-step.js";
 
 const NO_NAME = "Passkeys need an address with a name, such as chat.example.org.";
 const NO_PRF = "This passkey cannot encrypt your Login PIN, so it was not added: it lacks the extension “PRF”. Remove "
@@ -66,10 +67,16 @@ export async function enterWithPasskey(stored) {
   }];
 }
 
-async function make(pin, name, known) {
+// `second`: where a code is typed, shown once the server asks for one.
+async function make(pin, name, known, second) {
   const me = await account;
   const login = await crypto.loginKeys(pin, await deploymentId());
-  const { options: { challenge } } = await postForm("/passkeys/options", login, { options: isOptions });
+  const code = second.hidden ? null : { code: readCode(second.querySelector("input").value) };
+  const asked = postForm("/passkeys/options", { ...login, ...code }, { options: isOptions });
+  const { options: { challenge } } = await asked.catch((error) => {
+    if (error.code === "second_step") second.hidden = false;
+    throw error;
+  });
   const credential = await ask("create", {
     challenge: crypto.b64uDecode(challenge),
     rp: { id: location.hostname, name: "EZ-DMS" },
@@ -97,10 +104,11 @@ customElements.define("pass-keys", class extends HTMLElement {
     this.hidden = !hasPasskeys();
     if (this.hidden) return;
     onSubmit(this.form, "Adding…", async () => {
-      const [pin, name] = [this.form.querySelector(".pin"), this.form.querySelector("#passkey-name")];
+      const [pin, second, name] = [".pin", ".second", "#passkey-name"].map((part) => this.form.querySelector(part));
       const title = name.value.trim().slice(0, LONGEST_NAME) || "Passkey";
-      this.#show(await make(crypto.normaliseLoginPin(pin.value), title, this.#known));
-      [pin.value, name.value] = ["", ""];
+      this.#show(await make(crypto.normaliseLoginPin(pin.value), title, this.#known, second));
+      for (const field of [pin, second.querySelector("input"), name]) field.value = "";
+      second.hidden = true;
     });
     this.#load();
   }
