@@ -12,6 +12,8 @@ from ezdms.opened.visitors import Visitors
 
 VISITOR = "ezdms.protocol.visitor"  # key in the ASGI scope
 FIRST = "/open/"
+# Browsers fetch it without cookies. It is the same for everyone.
+MANIFEST = re.compile(rb"/static/[0-9a-f]{12}/manifest\.webmanifest")
 FROM_ANOTHER = "This request came from another web page. Type or paste the address instead."
 
 
@@ -38,8 +40,9 @@ class VisitorGate(Gate):
             raise Refusal(403, "A WebSocket request from a browser must have an Origin header.")
         given = _cookies(scope, self.cookie)
         scope[VISITOR] = self._visitors.find(given[0]) if len(given) == 1 else None
-        is_first = hmac.compare_digest(scope["path"].encode("utf-8", "replace"), self._first)
-        if is_first and scope["type"] == "http" and scope["method"] == "GET":
+        path = scope["path"].encode("utf-8", "replace")
+        is_open_to_all = hmac.compare_digest(path, self._first) or MANIFEST.fullmatch(path)
+        if is_open_to_all and scope["type"] == "http" and scope["method"] == "GET":
             return
         if scope[VISITOR] is None:
             raise Refusal(403, "Open the address that `ezdms open` printed when it started.")

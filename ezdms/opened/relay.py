@@ -18,7 +18,8 @@ from ezdms.opened.remote import proof
 
 LARGEST_FRAME = 128 * 1024  # bytes from the server
 LARGEST_WISH = 4096  # bytes from the page
-COMMANDS = {  # with their members; "ping" has none
+ALONE = [{"event": name} for name in ("ping", "visible", "hidden")]
+COMMANDS = {  # with their members
     "join": {"event", "conversation_id"},
     "leave": {"event", "conversation_id"},
     "signal": {"event", "conversation_id", "slot", "sealed"},
@@ -93,7 +94,8 @@ async def _to_page(far: ClientConnection) -> int:
 
 
 async def _to_server(far: ClientConnection) -> int:
-    """Relay the page's commands: join or leave a conversation, send a signal, or ask for an answer."""
+    """Relay the page's commands: join or leave a conversation, send a signal, say if it is visible, or ask for an
+    answer."""
     while True:
         try:
             wish = read_wish(await websocket.receive())
@@ -114,7 +116,7 @@ def read_wish(frame: str | bytes) -> str | None:
         members = json.loads(frame)
     except (ValueError, RecursionError):
         return None
-    if members == {"event": "ping"}:
+    if members in ALONE:
         return json.dumps(members)
     if not isinstance(members, dict) or not all(isinstance(value, str) for value in members.values()):
         return None

@@ -65,6 +65,9 @@ async def test_frames_are_forwarded_in_both_directions(fooled: Visit, truth: Ser
         frame = json.dumps({"event": "signal", "conversation_id": where, "slot": "", "sealed": typing})
         await socket.send(frame)
         await until(lambda: f"FRAME {frame}" in liar.heard)
+        for frame in ('{"event": "hidden"}', '{"event": "visible"}'):
+            await socket.send(frame)
+            await until(lambda frame=frame: f"FRAME {frame}" in liar.heard)  # type: ignore[misc]
     await bob.leaves()
 
 
@@ -112,6 +115,7 @@ INVALID: list[str | bytes] = [
     '{"event":"send_message","conversation_id":"000000000000000000000000","slot":"","sealed":"x"}',
     '{"event":"ping","conversation_id":"000000000000000000000000"}',
     '{"event":"ping","more":1}',
+    '{"event":"visible","more":1}',
     '{"event":"pong"}',
 ]
 

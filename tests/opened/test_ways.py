@@ -27,7 +27,11 @@ OURS = {name.lower(): value for name, value in HEADERS.items()} | {
     "cross-origin-resource-policy": "same-origin",
 }
 WHERE = "0" * 24
-FILLED = {"<conversation_id>": WHERE, "<user_id>": "A" * 22, "<session_id>": "A" * 22, "<path:filename>": "js/boot.js"}
+FILLED = {
+    **dict.fromkeys(("<user_id>", "<session_id>", "<credential_id>"), "A" * 22),
+    "<conversation_id>": WHERE,
+    "<path:filename>": "js/boot.js",
+}
 OWN = {"/ping", "/sessions", "/deployment", "/messages_decrypted"}
 
 
