@@ -15,6 +15,7 @@ import httpx
 
 SECONDS = 10.0  # for a whole request
 LONGEST = 2048  # characters of an address
+NOT_PUBLIC = "Its host cannot be found on the public internet."  # for private names, too: they are nobody's business
 DEFAULT_PORTS = {"https": 443, "http": 80}
 
 
@@ -49,10 +50,10 @@ async def look_up(url: str, *, allow_local: bool) -> Place:
         async with asyncio.timeout(SECONDS):
             found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError, TimeoutError) as error:
-        raise Refused("Its host cannot be found.") from error
+        raise Refused(NOT_PUBLIC) from error
     addresses = [str(entry[4][0]) for entry in found]
     if not addresses or not (allow_local or all(map(is_public, addresses))):
-        raise Refused("It is not on the public internet.")
+        raise Refused(NOT_PUBLIC)
     return Place(host, port, addresses[0])
 
 
@@ -96,7 +97,7 @@ async def post(url: str, place: Place, *, headers: dict[str, str], body: bytes) 
             response = await client.send(request, stream=True)
             await response.aclose()
             return response.status_code
-    except (httpx.HTTPError, TimeoutError) as error:
+    except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
         raise OSError(f"No answer ({type(error).__name__}).") from error
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 from ezdms import logs
@@ -44,7 +45,7 @@ class Pusher:
     def __init__(self, database: Database, hub: Hub[Event], *, allow_local: bool) -> None:
         self._database, self._hub = database, hub
         self._allow_local = allow_local
-        self._subscribers: set[str] = set()  # users who may have a subscription
+        self._subscribers: set[str] = set()  # users who may have a subscription, or had one since the start
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._again: set[str] = set()
         self._rests: dict[str, tuple[float, float]] = {}  # session → until when (loop time), and how long
@@ -81,7 +82,7 @@ class Pusher:
             sentence = f"{MOST} of your devices get notifications already. Turn them off on one of them, or log it out."
             raise Problem(409, "too_many", sentence)
         self._subscribers.add(session.user_id)
-        await self._database.write(
+        is_stored = await self._database.write(
             replace_subscription,
             session_id=session.session_id,
             user_id=session.user_id,
@@ -90,6 +91,8 @@ class Pusher:
             auth=auth,
             origin=origin,
         )
+        if not is_stored:
+            raise Problem(401, "no_session", "Please log in.")
         self._rests.pop(session.session_id, None)
 
     def ring(self, user_id: str) -> None:
@@ -110,7 +113,6 @@ class Pusher:
                 self._again.discard(user_id)
                 found = await self._database.read(select_subscriptions, user_id=user_id)
                 if not found:
-                    self._subscribers.discard(user_id)
                     return
                 room = asyncio.Semaphore(AT_ONCE_EACH)
                 await asyncio.gather(*(self._push(one, room) for one in found if self._may_try(one)))
@@ -132,7 +134,8 @@ class Pusher:
             except (OSError, outward.Refused):
                 status = 0
         if status in GONE:
-            await self._database.write(delete_subscription, session_id=stored.session_id, endpoint=stored.endpoint)
+            with suppress(Unavailable):  # the next push finds out again
+                await self._database.write(delete_subscription, session_id=stored.session_id, endpoint=stored.endpoint)
         if 200 <= status < 300 or status in GONE:
             self._rests.pop(stored.session_id, None)
             return

@@ -13,6 +13,7 @@ from quart import Quart
 
 from ezdms.actions import outward, pushing
 from ezdms.app import create_app
+from ezdms.db import Unavailable
 from ezdms.settings import Settings
 from tests.conftest import NO_LIMITS
 from tests.http.test_accounts import count
@@ -305,6 +306,80 @@ async def test_the_51st_device_is_refused_with_a_sentence(
     assert (await subscribes(first, f"{service.url}/3"))[1] == 200  # in place of its own
     await first.post("/push_off")
     assert (await subscribes(second, f"{service.url}/2"))[1] == 200
+
+
+async def test_a_message_that_comes_while_a_device_subscribes_does_not_keep_it_from_later_ones(
+    two: tuple[Person, Person], service: PushService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice, bob = two
+    database = bob.app.extensions["ezdms.database"]
+    write = database.write
+
+    async def late(function: Any, **values: Any) -> Any:
+        monkeypatch.undo()
+        await alice.send(bob, "nobody is subscribed yet")
+        await is_idle(bob)
+        return await write(function, **values)
+
+    monkeypatch.setattr(database, "write", late)
+    assert (await subscribes(bob, f"{service.url}/bob"))[1] == 200
+    await alice.send(bob, "hello")
+    await until(lambda: len(service.pushed) == 1)
+
+
+async def test_a_database_that_cannot_forget_an_ended_subscription_keeps_nobody_from_the_others(
+    two: tuple[Person, Person], service: PushService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice, bob = two
+    again = Person(bob.app, bob.keys, "bob")
+    login = {name: bob.fields[name] for name in ("login_id", "auth_key")}
+    again.account = await (await again.client.post("/login", form=login, headers=again.headers)).get_json()
+    again.headers["Authorization"] = f"Bearer {again.account['token']}"
+    service.answers["/gone"], service.answers["/slow"] = 410, asyncio.Event()
+    await subscribes(bob, f"{service.url}/gone")
+    await subscribes(again, f"{service.url}/slow")
+    database, pusher, tries = bob.app.extensions["ezdms.database"], bob.app.extensions["ezdms.pusher"], list[int]()
+    write = database.write
+
+    async def full(function: Any, *args: Any, **values: Any) -> Any:
+        if function.__name__ == "delete_subscription":
+            tries.append(1)
+            raise Unavailable
+        return await write(function, *args, **values)
+
+    monkeypatch.setattr(database, "write", full)
+    await alice.send(bob, "hello")
+    await until(lambda: bool(tries) and len(service.pushed) == 2)
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert bob.user_id in pusher._tasks  # the slow one is still under way
+    service.answers["/slow"].set()
+    await is_idle(bob)
+
+
+async def test_a_session_that_ended_meanwhile_gets_no_subscription(
+    local: Quart, service: PushService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice = await Person(local, PEOPLE["alice"], "alice").register()
+    database = local.extensions["ezdms.database"]
+    write = database.write
+
+    async def late(function: Any, **values: Any) -> Any:
+        monkeypatch.undo()
+        assert (await alice.post("/logout")).status_code == 204
+        return await write(function, **values)
+
+    monkeypatch.setattr(database, "write", late)
+    assert (await subscribes(alice, f"{service.url}/x"))[1:] == (401, "no_session")
+    assert await count(local, "push_subscriptions") == 0
+
+
+async def test_a_private_name_looks_like_one_that_does_not_exist(app: Quart, alice: Person) -> None:
+    answers = [
+        await (await alice.post("/push", Browser().fields(f"https://{host}/x"))).get_data()
+        for host in ("localhost", "nobody.invalid", "10.0.0.1")
+    ]
+    assert len(set(answers)) == 1
 
 
 async def test_without_a_session_there_is_nothing(app: Quart) -> None:
