@@ -664,7 +664,7 @@ def message_hash(jws: str) -> str:
 class Message:
     """A decrypted message: counter, hash of the previous one, acknowledgment, time (ms), lifetime (s), kind and text.
 
-    `reference` and `e` as in Body.
+    `reference` and `e` as in Body. `jws`: the signed original.
     """
 
     id: str
@@ -677,6 +677,7 @@ class Message:
     text: str = field(repr=False)
     reference: tuple[str, str] | None = None
     e: str | None = None
+    jws: str = field(default="", repr=False, compare=False)
 
 
 def open_message(
@@ -712,7 +713,7 @@ def open_message(
     if body.kind is None:
         raise Unsupported(body.p, body.a)
     place = (body.id, body.n, body.p, body.a, body.ts, body.x)
-    return Message(*place, body.kind, body.text, body.reference, body.e)
+    return Message(*place, body.kind, body.text, body.reference, body.e, jws)
 
 
 Verdict = Literal["ok", "duplicate", "gap", "late", "fork"]

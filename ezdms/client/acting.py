@@ -121,6 +121,7 @@ class Acting(Entered):
     ) -> str:
         text = crypto.clean_text(text)
         crypto.check_text(text)
+        await self._meeting.answer(where)
         draft = Draft(text, now(), "text", reference, await self.timer(where))
         return await self._send_draft(where, draft, answered=answered)
 
@@ -133,6 +134,7 @@ class Acting(Entered):
     ) -> str:
         person = await self._conversations.roster.find(where)
         self._conversations.refuse_alarms(person)
+        await self._meeting.answer(where)
         await self._conversations.roster.pin(where)
         message_id = self._outbox.add(person, draft, earlier=earlier, answered=answered)
         try:

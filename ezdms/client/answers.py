@@ -64,13 +64,16 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One of GET /conversations. `statement` is "" if the partner deleted the account."""
+    """One of GET /conversations. `statement` is "" if the partner deleted the account. What the server says of
+    requests and blocks is not read: the vault knows."""
 
     conversation_id: str
     partner_id: str
     statement: str
     last_seq: int
     unread: int
+    found_by: str = ""
+    pin_created_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +188,8 @@ def _read_line(members: Members) -> Line:
         statement=members.sealed("partner_statement", LARGEST_STATEMENT),
         last_seq=members.number("last_seq", 0),
         unread=max(0, members.number("unread", -LARGEST_INTEGER)),
+        found_by=members.word("found_by") if members.says("found_by") else "",
+        pin_created_at=members.number("pin_created_at", 0, LATEST) if members.has("pin_created_at") else None,
     )
 
 

@@ -7,12 +7,12 @@ from contextlib import suppress
 
 from ezdms import crypto
 from ezdms.client.changes import earlier_changes
-from ezdms.client.contacts import Contact
+from ezdms.client.contacts import Contact, state_of
 from ezdms.client.errors import ClientError, ServerError
 from ezdms.client.history import FEWEST, MOST_PAGES, PAGE, History
 from ezdms.client.judging import Judge
 from ezdms.client.message import Message
-from ezdms.client.remembered import MOST_HIDDEN, is_accepted, read_hidden
+from ezdms.client.remembered import MOST_HIDDEN, read_hidden
 from ezdms.client.thread import Entry, Thread
 
 REFUSED = (404, 422)  # a mark that the server does not take; this client keeps it all the same
@@ -60,8 +60,7 @@ class Changing(History):
 
     def timer(self, where: str) -> int:
         """The timer in force: seconds after which texts disappear, or 0."""
-        contact = self.roster.known(where) or {}
-        if "met" in contact and not is_accepted(contact):
+        if state_of(self.vault.contact(where)) == "request":
             return 0
         return int(self._state.place(where).get("timer", [0, 0])[1])
 
@@ -74,9 +73,9 @@ class Changing(History):
             place = values["places"].setdefault(where, {})
             place["hidden"] = list(dict.fromkeys([*place.get("hidden", []), message_id]))
             place["marks"] = place.get("marks", {}) | {message_id: mark}
-        await self.roster.pin(where)
-        known = read_hidden(self._known(where).get("hidden"))
-        await self.vault.change(where, hidden=[*known, message_id][-MOST_HIDDEN:])
+        if self.vault.contact(where) is not None:  # a request is not in the vault
+            known = read_hidden(self._known(where).get("hidden"))
+            await self.vault.change(where, hidden=[*known, message_id][-MOST_HIDDEN:])
         await self.send_marks(where)
 
     async def send_marks(self, only: str | None = None) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Collection
+import json
+from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import aclosing
 
 from ezdms import crypto
@@ -14,6 +15,7 @@ from ezdms.client.entering import conversation_of
 from ezdms.client.errors import ClientError, SessionEnded
 from ezdms.client.live import Bell
 from ezdms.client.loaded import Loaded
+from ezdms.client.meeting import LATEST, LONGEST_REASON, WAITING, check_nickname, originals_of
 from ezdms.client.message import Event, Message
 from ezdms.protocol.encoding import b64u_decode
 
@@ -46,16 +48,80 @@ class Client(Acting):
             )
         where = found.conversation_id
         await self._conversations.vault.pin(where, found.statement)
+        await self._meeting.started(where)
         await self._conversations.vault.verify(where, "link" if is_link else "search-pin")
         if self.state.place(where).get("search_pin") != pin:
             self.state.note(where, search_pin=pin)  # stays on this machine
         await self.contacts()
         return await self._conversations.roster.find(where)
 
+    async def accept(self, contact: Contact | str) -> None:
+        """Accept a request. Answering it does the same."""
+        await self._meeting.accept(conversation_of(contact))
+        await self.contacts()
+
+    async def block(self, contact: Contact | str) -> None:
+        """Block a contact: nothing that they send from now on is shown or kept for the user. They are not told."""
+        await self._meeting.block(conversation_of(contact))
+        await self.contacts()
+
+    async def unblock(self, contact: Contact | str) -> None:
+        """End the block. What they sent meanwhile does not come back."""
+        await self._meeting.unblock(conversation_of(contact))
+        await self.contacts()
+
+    async def delete_conversation(self, contact: Contact | str) -> None:
+        """Delete the user's copies of everything in a conversation, and take it off their list until either writes
+        again. Raises ClientError while messages to them are waiting."""
+        where = conversation_of(contact)
+        if self.waiting(where):
+            raise ClientError(WAITING)
+        await self._meeting.delete(where)
+
+    async def mute(self, contact: Contact | str, until: int = LATEST) -> None:
+        """No notifications about a conversation until this time (ms); 0: no longer muted."""
+        await self._meeting.mute(conversation_of(contact), min(max(0, until), LATEST))
+        await self.contacts()
+
+    async def set_nickname(self, contact: Contact | str, name: str) -> None:
+        """A private name for a contact, for the user alone; "" for none."""
+        await self._meeting.organize(conversation_of(contact), nick=check_nickname(name))
+        await self.contacts()
+
+    async def set_pinned(self, contact: Contact | str, is_on: bool) -> None:
+        """Keep a conversation at the top of the user's lists."""
+        await self._meeting.organize(conversation_of(contact), pinned=is_on)
+        await self.contacts()
+
+    async def set_archived(self, contact: Contact | str, is_on: bool) -> None:
+        """Archive a conversation. A new message brings it back, unless it is muted."""
+        await self._meeting.organize(conversation_of(contact), archived=is_on)
+        await self.contacts()
+
+    async def report(self, messages: Sequence[Message], reason: str = "") -> None:
+        """Hand the signed originals of these messages, all of one contact, over to whoever runs the server, who keeps
+        them. `reason`: at most 500 characters. A message that was deleted meanwhile can still be reported.
+
+        Raises ClientError for one's own, unverified or unreadable messages, and for more than 20.
+        """
+        if not messages or len(reason) > LONGEST_REASON:
+            raise ClientError(
+                f"A report has at least one message, and a reason of at most {LONGEST_REASON} characters."
+            )
+        where = messages[0].conversation_id
+        originals = json.dumps(originals_of(where, messages))
+        await self._transport.post("/report", {"conversation_id": where, "reason": reason, "messages": originals})
+
     async def confirm_link(self, contact: Contact) -> None:
         """Record that the user got the link from this contact themselves."""
-        await self._conversations.verify(contact.conversation_id, "search-pin")
+        await self._verify(contact, "search-pin")
         await self.contacts()
+
+    async def _verify(self, contact: Contact, reason: str) -> None:
+        """Verifying someone who asked accepts their request."""
+        if contact.state == "request":
+            await self._meeting.accept(contact.conversation_id)
+        await self._conversations.verify(contact.conversation_id, reason)
 
     async def conversation(self, contact: Contact | str) -> Conversation:
         """The conversation with a contact."""
@@ -67,7 +133,7 @@ class Client(Acting):
 
     async def confirm_safety_number(self, contact: Contact) -> None:
         """Record that the user compared the safety number, and it matched."""
-        await self._conversations.verify(contact.conversation_id, "safety-number")
+        await self._verify(contact, "safety-number")
         await self.contacts()
 
     async def deny_safety_number(self, contact: Contact) -> None:

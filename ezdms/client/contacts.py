@@ -6,7 +6,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ezdms import crypto
-from ezdms.client.remembered import merge_remembered
+from ezdms.client.remembered import is_accepted, is_blocked, latest, merge_remembered
+from ezdms.protocol.encoding import LATEST_TIME, is_integer
 
 NEW: dict[str, Any] = {"name": "", "verified": "", "own": None, "theirs": None, "accepted": []}
 MOST_ACCEPTED = 50
@@ -21,6 +22,11 @@ class Contact:
     `verified` is "safety-number", "search-pin", "link" (added by a link that anyone could have made) or "" (not yet);
     `is_verified` is true for the first two. `search_pin` is theirs if it was entered here, else "": servers do not
     reveal it. `is_missing`: the server's list leaves this contact out; nothing can be sent to them.
+
+    `state` is "accepted", "blocked" (by the user) or "request": they wrote first, and the user has neither answered nor
+    accepted it; then `has_namesake` says that another contact has the same name. `nickname`, `muted_until` (ms),
+    `is_pinned` and `is_archived` are the user's own. From the server: `found_by`, how they found the user ("search_pin"
+    or ""), and when that PIN was made (ms).
     """
 
     conversation_id: str
@@ -33,6 +39,14 @@ class Contact:
     alarms: tuple[str, ...] = ()
     search_pin: str = ""
     is_missing: bool = False
+    state: str = "accepted"
+    has_namesake: bool = False
+    nickname: str = ""
+    muted_until: int = 0
+    is_pinned: bool = False
+    is_archived: bool = False
+    found_by: str = ""
+    pin_created_at: int | None = None
     ik: bytes = field(default=b"", repr=False)
     spki: bytes = field(default=b"", repr=False)
 
@@ -40,6 +54,29 @@ class Contact:
     def is_verified(self) -> bool:
         """True once the user verified the contact."""
         return self.verified in ("search-pin", "safety-number")
+
+
+def state_of(contact: dict[str, Any] | None) -> str:
+    """What the user made of a contact in the vault: "request", "accepted" or "blocked". Whoever is not there is a
+    request. Older versions did not note that the user started a conversation, but that they verified the contact."""
+    if contact is None:
+        return "request"
+    if is_blocked(contact):
+        return "blocked"
+    is_old = latest(contact.get("met"), None) is None and contact["verified"] != ""
+    return "accepted" if is_old or is_accepted(contact) else "request"
+
+
+def preferences(contact: dict[str, Any]) -> dict[str, Any]:
+    """The user's own preferences, as members of Contact. Malformed ones are left out."""
+    prefs = latest(contact.get("prefs"), None) or {}
+    nick, muted = prefs.get("nick"), prefs.get("muted")
+    return {
+        "nickname": nick if isinstance(nick, str) and nick.isprintable() else "",
+        "muted_until": muted if is_integer(muted, 0, LATEST_TIME) else 0,
+        "is_pinned": prefs.get("pinned") is True,
+        "is_archived": prefs.get("archived") is True,
+    }
 
 
 def higher(mine: str, theirs: str) -> str:
@@ -79,9 +116,10 @@ def introduced(statement: crypto.Statement, pin: crypto.Pin) -> dict[str, Any]:
 
 
 def is_missed(contact: dict[str, Any], sent: object) -> bool:
-    """True if the server's list must include this contact: the user exchanged messages with them or verified them, and
-    has not deleted the conversation since."""
-    return bool(contact["own"] or contact["theirs"] or contact["verified"] or sent) and not is_cleared(contact)
+    """True if the server's list must include this contact: the user exchanged messages with them, accepted or verified
+    them, and has not deleted the conversation since."""
+    is_known = contact["own"] or contact["theirs"] or contact["verified"] or sent or is_accepted(contact)
+    return bool(is_known) and not is_cleared(contact)
 
 
 def is_cleared(contact: dict[str, Any]) -> bool:

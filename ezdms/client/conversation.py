@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from ezdms.client.contacts import Contact
+from ezdms.client.meeting import LATEST
 from ezdms.client.message import Event, Message
 
 if TYPE_CHECKING:
@@ -42,3 +43,27 @@ class Conversation:
     async def timer(self) -> int:
         """The timer in force, in seconds; 0 if there is none."""
         return await self._client.timer(self.contact)
+
+    async def accept(self) -> None:
+        """Accept a request. Answering it does the same."""
+        await self._client.accept(self.contact)
+
+    async def block(self) -> None:
+        """Block this contact."""
+        await self._client.block(self.contact)
+
+    async def unblock(self) -> None:
+        """End the block."""
+        await self._client.unblock(self.contact)
+
+    async def mute(self, until: int = LATEST) -> None:
+        """No notifications until this time (ms); 0: no longer muted."""
+        await self._client.mute(self.contact, until)
+
+    async def delete(self) -> None:
+        """Delete the user's copies, and take the conversation off their list until either writes again."""
+        await self._client.delete_conversation(self.contact)
+
+    async def report(self, messages: Sequence[Message], reason: str = "") -> None:
+        """Report messages of this contact to whoever runs the server."""
+        await self._client.report(messages, reason)

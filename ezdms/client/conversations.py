@@ -10,15 +10,19 @@ from collections.abc import AsyncGenerator, Collection
 from typing import Any
 
 from ezdms import crypto
+from ezdms.client.account import now
 from ezdms.client.alarms import OTHER_KEY
 from ezdms.client.answers import Row
-from ezdms.client.contacts import Contact
+from ezdms.client.contacts import Contact, preferences, state_of
+from ezdms.client.drafts import highest
 from ezdms.client.errors import BadAnswer
 from ezdms.client.happenings import MOST_KEPT, Happenings
 from ezdms.client.history import MOST_PAGES, PAGE
-from ezdms.client.judging import Judge, Judged, Link, pair
+from ezdms.client.judging import SIDES, Judge, Judged, Link, pair
 from ezdms.client.message import Event
+from ezdms.client.remembered import latest, next_at
 from ezdms.client.state import State
+from ezdms.client.thread import Thread
 from ezdms.client.transport import Transport
 
 MOST_TOLD = 500  # rows without a message, after the last one with a message
@@ -106,15 +110,18 @@ class Conversations(Happenings):
                 if self._is_left_out(where, judged):
                     is_full = True
                     continue
-                if judged.moves:
-                    await self.roster.pin(where)
+                if judged.moves and judged.opened.is_own:
+                    await self.roster.pin(where)  # the user wrote here; others are a request
                 self._note_alarm(where, judged)
                 is_old = judged.opened.is_own and judged.moves and row.n <= seen_elsewhere
                 if row.seq == whole and judged.moves and not judged.opened.is_own:
                     self.hearing[where] = (row.n, row.hash)
                 events = await self.happened(thread, judged, proofs, has_newer=has_newer)
-                for event in [] if is_old or self._was_told(where, judged) else events:
-                    yield event
+                is_told = is_old or self._was_told(where, judged) or self._is_silenced(where, judged)
+                for event in [] if is_told else events:
+                    if event.message is None or event.message.state != "blocked":
+                        await self._unarchive(where, event)
+                        yield event
                 self._pass(where, judged, judge)
             if not rows:
                 break
@@ -156,6 +163,36 @@ class Conversations(Happenings):
         """True for a row that was delivered before, and still has no valid message."""
         told = [judged.opened.row.seq, judged.opened.row.hash] in self._state.place(where).get("told", [])
         return told and not judged.moves
+
+    def _is_silenced(self, where: str, judged: Judged) -> bool:
+        """True for what comes from somebody blocked, whatever the server says about when it was sent."""
+        return not judged.opened.is_own and state_of(self.vault.contact(where)) == "blocked"
+
+    async def _unarchive(self, where: str, event: Event) -> None:
+        """A new message brings an archived conversation back, unless it is muted."""
+        known = self.vault.contact(where)
+        if known is None or event.kind != "message" or event.is_own:
+            return
+        prefs = latest(known.get("prefs"), None) or {}
+        if prefs.get("archived") is True and preferences(known)["muted_until"] <= now():
+            changed = {**prefs, "archived": False, "at": next_at(prefs, now())}
+            await self.vault.change(where, later=True, prefs=changed)
+
+    async def clear(self, where: str) -> None:
+        """The user deletes the conversation: nothing up to its last verified messages is shown any more."""
+        person = await self.roster.find(where)
+        if self.roster.known(where) is not None and not person.is_missing:
+            await self.newest(where, PAGE)
+        known, place = self._known(where), self._state.place(where)
+        links = [(known[side], pair(place.get("at", {}).get(side))) for side in SIDES]
+        heads = [highest(*both)[0] for both in links]
+        before = self.cleared(where)
+        cleared = [max(pairs) for pairs in zip(heads, before, strict=True)]
+        self._state.note(where, cleared=cleared, alarms={})
+        if self.vault.contact(where) is not None:
+            await self.vault.change(where, cleared=cleared)
+        self._live.pop(where, None)
+        self._last = Thread("")
 
     def _is_left_out(self, where: str, judged: Judged) -> bool:
         """True for a row without a message if only the server knows its conversation, or if there were too many already

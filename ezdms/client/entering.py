@@ -17,6 +17,7 @@ from ezdms.client.conversations import Conversations
 from ezdms.client.credentials import find_pin, keep_pin
 from ezdms.client.errors import ClientError, NoAccount, SessionEnded, WrongPin
 from ezdms.client.listening import Listener
+from ezdms.client.meeting import Meeting
 from ezdms.client.sending import Outbox
 from ezdms.client.servers import Servers
 from ezdms.client.signals import Signals
@@ -42,7 +43,8 @@ class Entered:
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._witness = Witness(state, transport.server, self._conversations.vault)
         self._signals = Signals(self._conversations, transport, keys)
-        self._listener = Listener(self._conversations, self._witness, self._signals)
+        self._listener = Listener(self._conversations, self._witness, self._signals, self._retry)
+        self._meeting = Meeting(self._conversations, transport)
         # By conversation: the message being delivered, and the answers given when it was delivered before.
         self._earlier: dict[str, tuple[str, list[str]]] = {}
 
@@ -240,6 +242,12 @@ class Entered:
             self._conversations.refuse_alarms(person)
             self._outbox.renew(message.message_id, person)
             await self._outbox.flush(person)
+
+    async def _retry(self, where: str) -> None:
+        """Something happened in a conversation: if messages wait because they had not accepted it, try again."""
+        if where in self._outbox.unaccepted:
+            with suppress(ClientError, crypto.ProtocolError):
+                await self.flush(where)
 
     async def flush(self, contact: Contact | str) -> None:
         """Send the queued messages of a conversation. `open` does this for those of an earlier run."""

@@ -9,7 +9,7 @@ from ezdms import crypto
 from ezdms.client.answers import Row
 from ezdms.client.changes import target_of
 from ezdms.client.changing import Changing
-from ezdms.client.contacts import Contact
+from ezdms.client.contacts import Contact, state_of
 from ezdms.client.history import PAGE, PAGES_BACK
 from ezdms.client.judging import SIDES, Judge, Judged
 from ezdms.client.message import Event, Happening, Message
@@ -115,10 +115,14 @@ class Happenings(Changing):
         key = (message.conversation_id, message.message_id)
         self._expiring.pop(key, None)
         if message.expires_at is not None and message.text is not None and len(self._expiring) < MOST_EXPIRING:
-            gone = replace(message, text=None, failure="gone", state="expired", answers=None, reactions={})
+            gone = replace(
+                message, text=None, failure="gone", state="expired", answers=None, reactions={}, originals=()
+            )
             self._expiring[key] = gone
         is_own = message.is_own if is_own is None else is_own
-        return Event(kind, message.conversation_id, message.contact, is_own, self.bound(message))
+        is_request = state_of(self.vault.contact(message.conversation_id)) == "request"
+        bound = self.bound(message)
+        return Event(kind, message.conversation_id, message.contact, is_own, bound, is_request=is_request)
 
     def heard(self, where: str) -> list[Any] | None:
         """n and hash of the other person's last message that was delivered without a gap before it."""

@@ -17,7 +17,7 @@ from ezdms.client.errors import BadAnswer, ServerError
 from ezdms.client.judging import Judge, Judged
 from ezdms.client.message import Actions, Message
 from ezdms.client.receiving import Opened, open_row
-from ezdms.client.remembered import read_blocks, read_hidden, read_timed
+from ezdms.client.remembered import read_blocks, read_cleared, read_hidden, read_timed
 from ezdms.client.roster import Roster
 from ezdms.client.state import State
 from ezdms.client.thread import Entry, Proofs, Thread, entry_of
@@ -59,7 +59,7 @@ class History:
 
     async def load_older(self, thread: Thread, limit: int = PAGE, *, quietly: bool = False) -> bool:
         """Add the rows before a thread. False if there are none. `quietly`: they raise no alarms."""
-        if thread.first <= 1:
+        if thread.first <= 1 or thread.begins_cleared(self.cleared(thread.where)):
             return False
         person = await self.roster.find(thread.where)
         rows = await self.rows(thread.where, limit, before=thread.first)
@@ -126,7 +126,14 @@ class History:
             timed=min(filter(None, times), default=0),
             retention=self._retention or 0,
             blocks=tuple((since, to) for since, to in read_blocks(contact.get("blocks"))),
+            cleared=self.cleared(where),
         )
+
+    def cleared(self, where: str) -> tuple[int, int]:
+        """The numbers of the user's own and of their last message when the user deleted the conversation; 0 if not."""
+        known = [self._known(where).get("cleared"), self._state.place(where).get("cleared")]
+        own, theirs = zip(*map(read_cleared, known), strict=True)
+        return max(own), max(theirs)
 
     async def rows(self, where: str, limit: int, **within: int) -> list[Row]:
         """One page as the server sends it: `after` or `before` a seq; with `peek` 1, nothing is marked as read."""
@@ -213,6 +220,8 @@ class History:
             seqs = {side: judge.at.get((last[0], last[1])) for side, last in changed.items()}
             at = {side: [*changed[side], seq] for side, seq in seqs.items() if seq}
             self._state.note(where, at={**self._state.place(where).get("at", {}), **at})
+            if self.vault.contact(where) is None and "own" not in changed:
+                return  # a request: it is in the vault once it is accepted, blocked or answered
             await self.roster.pin(where)
             await self.vault.change(where, later=True, **changed)
 

@@ -125,6 +125,7 @@ class Judge:
             n=row.n if opened.is_verified else 0,
             state=shown["failure"] or ("change" if kind in SHOWN_ONCE else kind),
             hash=row.hash,
+            originals=() if body is None or opened.is_own else ((row.message_id, body.jws),),
             **shown,
         )
 

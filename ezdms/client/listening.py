@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing, suppress
 
 from ezdms import crypto
@@ -26,7 +26,15 @@ log = logging.getLogger(__name__)
 class Listener:
     """Receives the messages of one account. Logs each warning once."""
 
-    def __init__(self, conversations: Conversations, witness: Witness, signals: Signals) -> None:
+    def __init__(
+        self,
+        conversations: Conversations,
+        witness: Witness,
+        signals: Signals,
+        retry: Callable[[str], Awaitable[None]],
+    ) -> None:
+        """`retry(where)`: something happened there, so what waits may be taken now."""
+        self._retry = retry
         self._conversations = conversations
         self._witness = witness
         self._signals = signals
@@ -74,6 +82,7 @@ class Listener:
                 async with aclosing(self._catch_up(where, bell)) as events:
                     async for event in events:
                         yield event
+                await self._retry(where)
                 await self._signals.tell(where, "delivered")
                 for event in [] if news else await self._stored(where):
                     yield event

@@ -24,6 +24,10 @@ class Members:
         """True unless it is missing or null."""
         return self._answer.get(name) is not None
 
+    def says(self, name: str) -> bool:
+        """True unless it is missing, null or empty."""
+        return self._answer.get(name) not in (None, "")
+
     def octets(self, name: str, size: int) -> str:
         """`size` bytes, in base64url."""
         value = self._answer.get(name)

@@ -7,7 +7,7 @@ from typing import Any, Literal, Protocol
 
 Place = Literal["ok", "gap", "late", "crossed"]
 Happening = Literal["message", "edited", "deleted", "reacted", "timer", "expired", "delivered", "read", "typing"]
-NOT_TOLD = ("hash", "lifetime", "actions")  # to programs
+NOT_TOLD = ("hash", "lifetime", "actions", "originals")  # to programs
 WHOLE = ("text", "edited", "timer", "change")  # states without a failure
 
 
@@ -84,6 +84,7 @@ class Message:
     reactions: dict[str, str] = field(default_factory=dict, hash=False)
     hash: str = field(default="", repr=False)
     lifetime: int = field(default=0, repr=False)
+    originals: tuple[tuple[str, str], ...] = field(default=(), repr=False, compare=False)  # ids, and signed messages
     actions: Actions | None = field(default=None, repr=False, compare=False)
 
     def as_json(self) -> dict[str, Any]:
@@ -128,7 +129,8 @@ class Event:
 
     "message": a new message. "edited", "deleted", "reacted", "expired": `message` as it is now. "timer":
     `message.timer` was set. "delivered", "read": the user's own messages up to the number `n`. "typing": the other
-    person is typing; show it for six seconds. `is_own`: it was done by the user, maybe on another device.
+    person is typing; show it for six seconds. `is_own`: it was done by the user, maybe on another device. `is_request`:
+    it is in a conversation that the user has not accepted.
     """
 
     kind: Happening
@@ -137,9 +139,10 @@ class Event:
     is_own: bool = False
     message: Message | None = None
     n: int = 0
+    is_request: bool = False
 
     def as_json(self) -> dict[str, Any]:
-        """The members for programs: those of the message, if there is one, and `event`."""
+        """The members for programs: those of the message, if there is one, and `event` and `is_request`."""
         if self.message is not None:
-            return {"event": self.kind, **self.message.as_json()}
+            return {"event": self.kind, "is_request": self.is_request, **self.message.as_json()}
         return {"event": self.kind, "conversation_id": self.conversation_id, "contact": self.contact, "n": self.n}

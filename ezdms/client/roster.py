@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import Any
 
 from ezdms import crypto
 from ezdms.client import answers
 from ezdms.client.alarms import ROLLED_BACK, Alarms
 from ezdms.client.answers import Line
-from ezdms.client.contacts import NEW, Contact, introduced, is_missed
+from ezdms.client.contacts import NEW, Contact, introduced, is_missed, preferences, state_of
 from ezdms.client.errors import ClientError
 from ezdms.client.state import State
 from ezdms.client.transport import LARGEST_LIST, Transport
@@ -24,7 +25,7 @@ class Roster:
     """The contacts of one account. The server can leave contacts out, which is reported, but cannot choose their names.
 
     People on the server's list are kept only in memory. They are pinned and added to the vault once the user adds,
-    verifies or messages them, or a message of theirs was verified.
+    accepts, blocks, verifies or messages them.
     """
 
     def __init__(self, state: State, transport: Transport, vault: Vault, alarms: Alarms) -> None:
@@ -59,7 +60,7 @@ class Roster:
             for where in left_out
             if is_missed(known[where], self._state.place(where).get("sent"))
         }
-        self._contacts = listed | missing
+        self._contacts = _with_namesakes(listed | missing)
         for where in set(self._statements) - set(listed):  # otherwise an ever-changing list would fill the memory
             self._statements.pop(where)
             self._introduced.pop(where, None)
@@ -78,9 +79,12 @@ class Roster:
         return self._vault.contact(where) or self._introduced.get(where)
 
     async def pin(self, where: str) -> None:
-        """Save a contact that the user interacts with. Raises crypto.Refused or crypto.Alarm."""
+        """Save a contact that the user interacts with, and what this client has seen of them. Raises crypto.Refused or
+        crypto.Alarm."""
         if self._vault.contact(where) is None and self._statements.get(where):
             await self._vault.pin(where, self._statements[where])
+            seen = {side: [*link[:2]] for side, link in self._state.place(where).get("at", {}).items()}
+            await self._vault.change(where, later=True, **seen)
 
     def statement(self, where: str) -> str:
         """The newest key statement of this contact from the server."""
@@ -150,7 +154,11 @@ class Roster:
             verified=known["verified"],
             has_left=not line.statement,
             last_seq=line.last_seq,
-            unread=line.unread,
+            unread=0 if state_of(self._vault.contact(where)) == "blocked" else line.unread,
+            state=state_of(self._vault.contact(where)),
+            found_by=line.found_by,
+            pin_created_at=line.pin_created_at,
+            **preferences(known),
             alarms=(*doubts, *self._alarms.of(where).values()),
             search_pin=self._state.place(where).get("search_pin", ""),
             ik=ik,
@@ -167,6 +175,8 @@ class Roster:
             has_left=False,
             last_seq=0,
             unread=0,
+            state=state_of(self._vault.contact(where)),
+            **preferences(known),
             alarms=(MISSING.format(name=known["name"]), *self._alarms.of(where).values()),
             search_pin=self._state.place(where).get("search_pin", ""),
             is_missing=True,
@@ -179,3 +189,12 @@ class Roster:
             return known is not None and crypto.pin_of(line.statement).ik == str(known["ik"])
         except crypto.Refused:
             return False
+
+
+def _with_namesakes(contacts: dict[str, Contact]) -> dict[str, Contact]:
+    """With the requests marked that have the name of another contact."""
+    names = [contact.name for contact in contacts.values()]
+    return {
+        where: replace(one, has_namesake=True) if one.state == "request" and names.count(one.name) > 1 else one
+        for where, one in contacts.items()
+    }

@@ -63,6 +63,7 @@ class Outbox(Queue):
     ) -> None:
         """`hearing`: as in Queue. `earlier`: finds the hashes of the changes of a message on the server."""
         super().__init__(state, keys, hearing)
+        self.unaccepted: set[str] = set()  # conversations whose messages wait until the other person accepts them
         self._transport = transport
         self._alarms = alarms
         self._earlier = earlier
@@ -81,8 +82,11 @@ class Outbox(Queue):
                         break
                     await self._hand_over(item)
                 else:
+                    self.unaccepted.discard(contact.conversation_id)
                     return
             except ServerError as error:
+                if error.code == "not_accepted":
+                    self.unaccepted.add(contact.conversation_id)
                 if error.code != "counter" or error.next_n <= next_n:
                     raise
                 next_n = error.next_n  # another client got ahead, again

@@ -11,13 +11,13 @@ from contextlib import suppress
 from ezdms import crypto
 from ezdms.client import answers
 from ezdms.client.account import now
-from ezdms.client.contacts import Contact
+from ezdms.client.contacts import Contact, state_of
 from ezdms.client.conversations import Conversations
 from ezdms.client.drafts import highest
 from ezdms.client.errors import ClientError
 from ezdms.client.live import Frame
 from ezdms.client.message import Event
-from ezdms.client.remembered import RECEIPTS, is_blocked, read_told
+from ezdms.client.remembered import RECEIPTS, read_told
 from ezdms.client.transport import Transport
 
 TYPING_EVERY = 3.0  # seconds between two signals about typing
@@ -41,7 +41,7 @@ class Signals:
         """The event of a signal; None if it says nothing new, nothing true, or is turned off."""
         where = frame.where
         contact = self._conversations.vault.contact(where)
-        if contact is None or is_blocked(contact) or not self._is_on(frame.slot):
+        if contact is None or state_of(contact) != "accepted" or not self._is_on(frame.slot):
             return None
         person = await self._conversations.roster.find(where)
         try:
@@ -75,7 +75,7 @@ class Signals:
         """Tell how far messages were delivered or read. Does nothing if that is turned off or was told; a failure is
         nobody's concern."""
         known = self._conversations.vault.contact(where)
-        if known is None or is_blocked(known) or not self._is_on(slot):
+        if known is None or state_of(known) != "accepted" or not self._is_on(slot):
             return
         m = highest(self._conversations.heard(where), known["theirs"])
         if m[0] > self._sent.get((where, slot), 0) and await self._post(where, slot, m):
@@ -84,7 +84,7 @@ class Signals:
     async def typing(self, where: str) -> None:
         """Tell that the user is typing, at most every TYPING_EVERY seconds. Like `tell`."""
         known, moment = self._conversations.vault.contact(where), time.monotonic()
-        if known is None or is_blocked(known) or not self._is_on(""):
+        if known is None or state_of(known) != "accepted" or not self._is_on(""):
             return
         if moment - self._typing.get(where, -TYPING_EVERY) >= TYPING_EVERY:
             self._typing[where] = moment

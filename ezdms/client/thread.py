@@ -23,7 +23,8 @@ class Proofs:
     """What this client knows in one conversation that proves why rows are empty (changes.proven_reason).
 
     `hidden`: ids of messages that the user removed from their own sight. `lives`: signed lifetimes (s) by hash, of
-    messages seen with one. `retention`: days. `now`, `timed`, `blocks`: ms.
+    messages seen with one. `retention`: days. `now`, `timed`, `blocks`: ms. `cleared`: own and their number up to which
+    nothing is shown, because the user deleted the conversation.
     """
 
     now: int
@@ -32,6 +33,13 @@ class Proofs:
     timed: int = 0
     retention: int = 0
     blocks: tuple[tuple[int, int], ...] = ()
+    cleared: tuple[int, int] = (0, 0)
+
+    def is_blocked(self, fact: Fact) -> bool:
+        """True for what they sent while the user blocked them, also if the server kept it."""
+        return fact.side != "own" and any(
+            since <= fact.created_at and (not to or fact.created_at < to) for since, to in self.blocks
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +62,15 @@ class Entry:
         """What changes name it by."""
         return self.fact.side, self.fact.id
 
+    def is_cleared(self, cleared: tuple[int, int]) -> bool:
+        """True if the user deleted the conversation with this message in it."""
+        return 1 <= self.fact.n <= cleared[self.fact.side != "own"]
+
     def proven(self, proofs: Proofs) -> Fact:
         """The fact with the reason that is proven, if any."""
+        if not self.fact.is_empty and proofs.is_blocked(self.fact):
+            bare = Fact(self.fact.side, self.fact.id, self.fact.n, self.fact.hash, created_at=self.fact.created_at)
+            return replace(bare, is_empty=True, replaces=self.fact.replaces, reason="blocked")
         is_marked = self.is_marked or self.fact.id in proofs.hidden
         if not self.fact.is_empty and not is_marked:
             return self.fact
@@ -76,7 +91,7 @@ class Entry:
     def emptied(self) -> Entry:
         """Without its content, which has expired."""
         fact = replace(self.fact, kind=None, text="", is_empty=True)
-        return replace(self, message=replace(self.message, text=None), fact=fact, gone="expired")
+        return replace(self, message=replace(self.message, text=None, originals=()), fact=fact, gone="expired")
 
 
 def entry_of(opened: Opened, message: Message, *, is_marked: bool) -> Entry:
@@ -146,6 +161,10 @@ class Thread:
         at = bisect_left(self._entries, seq, key=lambda one: one.seq)
         if at < len(self._entries) and self._entries[at].seq == seq:
             self._unlink(self._entries.pop(at))
+
+    def begins_cleared(self, cleared: tuple[int, int]) -> bool:
+        """True if the first row, and so everything before it, was in the conversation when the user deleted it."""
+        return bool(self._entries) and self._entries[0].is_cleared(cleared)
 
     def count(self, *, after: int) -> int:
         """The number of entries after a seq."""
@@ -217,8 +236,11 @@ class Thread:
         facts = [entry.proven(proofs) for entry in entries]
         views = shown(facts, now=proofs.now, has_older=self.first > 1, has_newer=has_newer)
         edits = {(fact.side, fact.id): fact for fact in facts if fact.kind == "edit"}
+        signed = {(one.fact.side, one.fact.id): one.message.originals for one in entries if one.fact.kind == "edit"}
         found = []
         for at in which:
+            if entries[at].is_cleared(proofs.cleared):
+                continue
             fact, view = facts[at], views[at]
             message: Message | None = entries[at].message
             if view is None:
@@ -227,7 +249,8 @@ class Thread:
                 edit, quote = edits.get((fact.side, view.by)), _quote(fact, view, facts, views)
                 message = _with_view(entries[at].message, view, edit, quote)
                 content = edit if fact.kind is None and edit is not None else fact
-                message = replace(message, lifetime=content.x)
+                originals = (*message.originals, *signed.get((fact.side, view.by), ()))
+                message = replace(message, lifetime=content.x, originals=originals)
             if message is not None:
                 found.append(message)
         return found

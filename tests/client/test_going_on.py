@@ -87,6 +87,7 @@ async def test_a_rollback_accepted_on_another_device_is_accepted_here_and_the_ne
     alice, bob = two
     contact = await alice.client.start(bob.client.search_pin)
     where = contact.conversation_id
+    await bob.client.accept(where)  # from now on, his devices know what he has seen
     for text in ("one", "two", "three"):
         await alice.client.send(contact, text)
     await bob.hears("one", "two", "three")

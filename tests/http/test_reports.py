@@ -134,6 +134,16 @@ async def test_a_message_whose_sender_lied_about_its_hash_cannot_be_reported(
     assert await refusal(await reports(bob, conversation, originals(alice))) == (422, "original")
 
 
+async def test_what_somebody_else_signed_cannot_be_reported_even_with_the_hash_of_the_row(
+    app: Quart, alice: Person, bob: Person, conversation: str
+) -> None:
+    bob.seal(alice, "a threat", message_id=bytes(16))
+    forged = bob.sent.pop().jws
+    fields = await sent(alice, bob, "harmless", hash=crypto.message_hash(forged))
+    messages = [{"message_id": fields["message_id"], "jws": forged}]
+    assert await refusal(await reports(bob, conversation, messages)) == (422, "original")
+
+
 @pytest.mark.parametrize(
     "messages",
     [

@@ -58,13 +58,14 @@ class Talk:
 
     @classmethod
     async def begin(cls, server: Server, home: Path) -> Talk:
-        """Alice has verified Bob, who knows her; nothing was written yet."""
+        """Alice has verified Bob, who accepted her request; nothing was written yet."""
         pin = crypto.new_login_pin()
         alice = await Client.register(server.url, "alice", pin, home=home / "alice")
         bob = await Client.register(server.url, "bob", crypto.new_login_pin(), home=home / "bob")
         with_bob = await alice.start(bob.search_pin)
         second = await Client.login(server.url, pin, home=home / "second")
         talk = cls(server, alice, second, bob, home)
+        await bob.accept((await bob.contacts())[0])
         talk.with_bob, talk.with_alice = with_bob, (await bob.contacts())[0]
         await until(lambda: all(client._conversations._live for client in talk.told))
         return talk

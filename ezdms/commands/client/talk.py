@@ -14,11 +14,13 @@ from ezdms.client import Client, Contact, Event, Message
 from ezdms.commands import common
 from ezdms.commands.client.finding import find_contact, warn_of_trust
 from ezdms.commands.client.going_on import WHY, command_for, what_to_do
+from ezdms.commands.client.meeting import introduce
 from ezdms.commands.client.outbox import send_or_say
 from ezdms.commands.client.printing import UNKNOWN, says, says_event, says_json, says_message, trust
 
 WITHHELD = "The server does not hand over {} of these."
 BLOCKED = "{} came while they were blocked."
+REQUESTED = "[A request of {name}, {where}:]"
 
 
 def show(message: Message, as_json: bool) -> None:
@@ -34,6 +36,8 @@ def show_event(event: Event, as_json: bool) -> None:
     if as_json:
         says_json(event)
     elif event.kind == "message" and event.message is not None:
+        if event.is_request:
+            says(REQUESTED.format(name=event.contact, where=event.conversation_id))
         show(event.message, as_json=False)
     else:
         says_event(event)
@@ -55,7 +59,10 @@ async def contacts(server: str | None, home: Path | None, account: str | None, a
                 continue
             unread = f"  {contact.unread} unread" if contact.unread else ""
             left = "  deleted account" if contact.has_left else ""
-            says(f"{contact.name or UNKNOWN}  {trust(contact)}{unread}{left}  {contact.conversation_id}")
+            made = {"request": "  request", "blocked": "  blocked"}.get(contact.state, "")
+            called = f" ({contact.nickname})" if contact.nickname else ""
+            name = f"{contact.name or UNKNOWN}{called}"
+            says(f"{name}  {trust(contact)}{made}{unread}{left}  {contact.conversation_id}")
             for alarm in contact.alarms:
                 says(f"  ALARM: {alarm}")
             if contact.alarms:
@@ -145,6 +152,7 @@ async def read(
                 says_json(message)
             elif message.state != "blocked":
                 says_message(message)
+        introduce(contact)
         if sys.stdout.isatty():  # otherwise nobody has seen them yet
             await client.mark_read(contact)
         _count(found, "withheld", WITHHELD)
