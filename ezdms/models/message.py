@@ -15,7 +15,7 @@ from ezdms.models.conversation import (
     select_pair_to_write,
     select_side,
 )
-from ezdms.models.message_facts import empty_copies, insert_facts, select_replaced
+from ezdms.models.message_facts import BOTH, empty_copies, insert_facts, select_replaced
 from ezdms.models.participant import MOST_EARLY, forget_kept, mark_blocked, mark_sent
 from ezdms.models.usage import take_room
 
@@ -159,9 +159,10 @@ def insert_message(
     is_early, is_change = not other.has_accepted, bool(draft.replaces)
     if is_early and (me.early_changes if is_change else me.early) >= MOST_EARLY:
         return pair, TooEarly()
-    sides: tuple[Side, ...] = (me.side,) if other.blocks else ("a", "b")
-    sealed = {"a": draft.sealed_a, "b": draft.sealed_b}
-    size, replaced = sum(len(sealed[side]) for side in sides), None
+    sides: tuple[Side, ...] = (me.side,) if other.blocks else BOTH
+    sealed_a = draft.sealed_a if "a" in sides else None
+    sealed_b = draft.sealed_b if "b" in sides else None
+    size, replaced = len(sealed_a or "") + len(sealed_b or ""), None
     if draft.replaces:
         replaced = select_replaced(
             connection,
@@ -188,8 +189,8 @@ def insert_message(
             draft.n,
             draft.hash,
             draft.suite,
-            draft.sealed_a if "a" in sides else None,
-            draft.sealed_b if "b" in sides else None,
+            sealed_a,
+            sealed_b,
             moment,
         ),
     )
