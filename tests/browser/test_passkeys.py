@@ -24,6 +24,7 @@ from ezdms.protocol.encoding import b64u_decode, label
 from tests.browser.lies.peers import Peer
 from tests.browser.test_two_step import turns_on
 from tests.conftest import Server
+from tests.support.access import faults_in_every_look
 from tests.support.someone import Someone
 
 AUTHENTICATOR = {
@@ -66,7 +67,7 @@ async def authenticator(someone: Someone, *, prf: bool = True, **more: Any) -> t
 
 
 async def at_settings(browser: Browser, server: Server) -> Someone:
-    alice = await Someone.is_in(browser, server, "alice")
+    alice = await Someone.is_in(browser, server, "alice", reduced_motion="reduce")
     await alice.context.add_init_script(SPY)
     await alice.page.goto(f"{alice.address}/settings")
     return alice
@@ -167,6 +168,7 @@ async def test_passkeys_are_renamed_and_removed_and_a_removed_one_opens_nothing(
     line = alice.page.locator(".passkey")
     await line.get_by_role("button", name="Rename: my laptop").click()
     await line.get_by_label("New name").fill("<b>old</b> laptop")
+    assert await faults_in_every_look(alice.page) == []
     await line.get_by_role("button", name="Save").click()
     await expect(line.locator(".name")).to_have_text("<b>old</b> laptop")
     await line.get_by_role("button", name=re.compile("^Remove: ")).click()
@@ -228,7 +230,7 @@ async def test_a_new_login_pin_removes_every_passkey_and_says_so(browser: Browse
 
 async def test_an_address_without_a_name_has_no_passkeys(browser: Browser, tmp_path: Path) -> None:
     with Server(tmp_path) as server:
-        alice = await Someone.is_in(browser, server, "alice")
+        alice = await Someone.is_in(browser, server, "alice", reduced_motion="reduce")
         await alice.page.goto(f"{alice.address}/settings")
         await expect(alice.page.get_by_role("heading", name="Two-step login")).to_be_visible()
         await expect(alice.page.get_by_role("heading", name="Passkeys")).to_be_hidden()

@@ -101,8 +101,8 @@ customElements.define("pass-keys", class extends HTMLElement {
 
   connectedCallback() {
     [this.list, this.form] = [this.querySelector(".passkeys"), this.querySelector("form")];
-    this.hidden = !hasPasskeys();
-    if (this.hidden) return;
+    if (!hasPasskeys()) return this.remove();
+    this.hidden = false;
     onSubmit(this.form, "Adding…", async () => {
       const [pin, second, name] = [".pin", ".second", "#passkey-name"].map((part) => this.form.querySelector(part));
       const title = name.value.trim().slice(0, LONGEST_NAME) || "Passkey";
