@@ -178,7 +178,7 @@ def test_messages_are_changed_in_a_chat_by_their_number(typist: Typist, tmp_path
     typist.sees("bob: when?\n  👍 (you)")
     typist.types("/reply #1 yse, at //eight")
     typist.types("/edit yes, at eight")
-    typist.sees("(you): yes, at eight\n  In reply to bob: “shall we meet?”")
+    typist.sees("(you): yes, at eight")  # the quote stood in the text that is gone
     for typed, said in (
         ("/edit", "Not sent: Write a text after the command."),
         ("/edit #99 x", "Not sent: There is no message #99 here."),
