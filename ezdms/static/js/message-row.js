@@ -2,7 +2,7 @@
 // verified content.
 
 import { isTimeOff } from "./crypto.js";
-import { onPress } from "./dom.js";
+import { focusLater, onPress } from "./dom.js";
 import { inFull, midnight, remaining } from "./local-time.js";
 import { goTo } from "./reading.js";
 import { foldIfLong, withoutMarks } from "./sealed-text.js";
@@ -174,9 +174,9 @@ customElements.define("message-row", class extends HTMLElement {
   // One line below it. `reactions`: emoji by side.
   #drawReactions(reactions) {
     const before = this.querySelector(".reactions");
-    const hadFocus = before?.contains(document.activeElement);
+    const focus = before?.contains(document.activeElement) ? focusLater() : () => {};
     before?.remove();
-    if (hadFocus) this.querySelector(".actions").focus({ focusVisible: true });
+    focus(this.querySelector(".actions"));
     const emoji = [...new Set(Object.values(reactions))];
     if (!emoji.length) return;
     const line = make("p", { className: "reactions" });
