@@ -33,7 +33,10 @@ FUZZ = settings(
     database=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
-TAKES_NO_BODY = {"/logout", "/sessions/<session_id>/end", "/sessions/end_others"}
+TAKES_NO_BODY = {
+    *("/logout", "/sessions/<session_id>/end", "/sessions/end_others", "/push_off", "/login_passkey/options"),
+    "/passkeys/<credential_id>/remove",
+}
 TABLES = ("users", "sessions", "search_pins", "conversations", "participants", "messages", "vaults", "usage")
 
 
