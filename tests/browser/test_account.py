@@ -200,7 +200,7 @@ async def test_a_browser_that_stores_nothing_says_so_and_asks_to_keep_what_it_st
     assert not await alice.page.evaluate("() => window.asked ?? false")
     await alice.writes("the first")
     await alice.sees("the first")
-    assert await alice.page.evaluate("() => window.asked")
+    await alice.page.wait_for_function("() => window.asked")
     page = await alice.new_tab()
     await page.add_init_script(f"({BROKEN})()")
     for path in ("/", "/account", "/settings"):
