@@ -179,6 +179,25 @@ async def test_own_messages_are_deleted_for_both_or_for_me_and_theirs_for_me(hom
     assert seen[:2] == ["for me alone", "from bob"]  # the other's copies stay
 
 
+async def test_a_message_stays_hidden_if_only_its_mark_was_kept_before_a_reload(home: Home) -> None:
+    alice, bob = await talks(home)
+    page = alice.page
+    await bob.writes("from bob")
+    await expect(row(page, "from bob")).to_be_visible()
+    await page.evaluate(
+        """async () => {
+            const of = (name) => import(document.querySelector("[src*=boot]").src.replace("boot", name));
+            const thread = document.querySelector("message-thread");
+            const { id, hash } = [...thread.querySelectorAll("message-row")].at(-1).fact;
+            const item = { conversation: thread.conversation, message_id: "A".repeat(22), text: "" };
+            await (await of("keystore")).addToOutbox([{ ...item, kind: "hide", reference: [id, hash] }], false);
+        }"""
+    )
+    await page.reload()
+    await expect(page.get_by_role("textbox", name="Message")).to_be_enabled()
+    await expect(page.get_by_role("log").get_by_text("from bob")).to_have_count(0)
+
+
 async def test_a_mark_that_cannot_be_sent_is_kept_and_the_message_stays_hidden(home: Home) -> None:
     alice, bob = await talks(home, "before")
     page = alice.page

@@ -102,11 +102,12 @@ export class Outbox {
     await this.#inTurn(async () => {
       await this.thread.settled();
       let waits = this.thread.isHeld ? "Queued." : "";
-      const { stored } = this.unsent;
+      const [stored, kept] = [this.unsent.stored, await loadOutbox(this.thread.conversation)];
       const tell = (sentence) => showAlert(this.thread.querySelector("message-composer"), sentence);
-      const kept = await loadOutbox(this.thread.conversation);
       const items = kept.filter(({ kind }) => kind !== "hide");
-      for (const item of kept) if (item.kind === "hide" && await sendMark(item, tell)) await removeFromOutbox(item.key);
+      for (const item of kept.filter(({ kind }) => kind === "hide")) {
+        if (await sendMark(item, this.thread.contact, tell)) await removeFromOutbox(item.key);
+      }
       const isKept = (id) => this.#taken.has(id) || items.some(({ message_id }) => message_id === id);
       for (const id of stored) if (!isKept(id)) this.unsent.hide(id); // another tab sent it, or took it back
       for (const item of items) {

@@ -56,7 +56,8 @@ export async function seal(thread, item) {
 
 // Have the server empty the user's own copy of a message, and keep their mark in its place. True if it did, or refused,
 // which `tell` is told: the message stays hidden on the user's devices all the same.
-export async function sendMark({ conversation, reference: [message_id, hash] }, tell) {
+export async function sendMark({ conversation, reference: [message_id, hash] }, contact, tell) {
+  contact.hide(message_id).catch(() => {}); // a reload may have come before that was remembered
   const mark = await crypto.signMark(await account, conversation, message_id, hash);
   const sent = postForm("/hide_message", { conversation_id: conversation, message_id, mark });
   return sent.then(() => true, (error) => {
