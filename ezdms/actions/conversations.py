@@ -43,7 +43,7 @@ async def start(database: Database, hub: Hub[Event], session: Session, search_pi
         raise found
     if found.is_new:
         hub.publish(session.user_id, Event(found.conversation))
-    if found.theirs is not None and found.theirs.is_listed and found.theirs.state != "blocked":
+    if found.theirs is not None and found.theirs.is_followed:
         hub.publish(found.partner.user_id, Event(found.theirs))
     return found
 

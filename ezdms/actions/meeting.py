@@ -19,7 +19,7 @@ async def accept_request(database: Database, hub: Hub[Event], *, conversation_id
     if found is None:
         raise no_conversation()
     partner_id, theirs = found
-    if theirs is not None and theirs.is_listed and theirs.state != "blocked":
+    if theirs is not None and theirs.is_followed:
         hub.publish(partner_id, Event(theirs))
 
 

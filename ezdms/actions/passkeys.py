@@ -7,18 +7,16 @@ wrapped PIN and a public key, and hands both the wrapped PIN and the wrapped key
 from __future__ import annotations
 
 import hashlib
-import hmac
 import json
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from ezdms.actions import attested, sessions
+from ezdms.actions.boxes import Box
 from ezdms.db import Connection, Database, now
 from ezdms.models import passkey as stored
 from ezdms.models.passkey import Passkey
@@ -30,7 +28,6 @@ if TYPE_CHECKING:
     from webauthn.helpers.structs import AuthenticatorSelectionCriteria
 
 LIFETIME = 5 * 60 * 1000  # ms that a challenge can be answered
-IV = 12  # bytes
 LONGEST = 16 * 1024  # characters of an authenticator's answer
 
 
@@ -51,7 +48,7 @@ class Passkeys:
 
     def __init__(self, database: Database, key: bytes) -> None:
         self._database = database
-        self._challenges = AESGCM(hmac.digest(key, b"ezdms passkey challenges", "sha256"))
+        self._challenges = Box(key, b"ezdms passkey challenges")
 
     # ---- Adding one ----
 
@@ -152,13 +149,12 @@ class Passkeys:
     # ---- Challenges: nothing is stored until they are answered ----
 
     def _challenge(self, user_id: str) -> bytes:
-        iv = secrets.token_bytes(IV)
-        return iv + self._challenges.encrypt(iv, f"{user_id} {now() + LIFETIME}".encode(), None)
+        return self._challenges.seal(f"{user_id} {now() + LIFETIME}")
 
     def _whose(self, challenge: bytes) -> str:
         """The user who wants to add a passkey, "" for a login. Raises Refused if it was not made here, or expired."""
         try:
-            user_id, until = self._challenges.decrypt(challenge[:IV], challenge[IV:], None).decode().split(" ")
+            user_id, until = self._challenges.open(challenge).split(" ")
         except (InvalidTag, ValueError) as error:
             raise Refused from error
         if int(until) <= now():

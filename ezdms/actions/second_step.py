@@ -14,10 +14,10 @@ from dataclasses import dataclass
 
 import pyotp
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from ezdms import logs
 from ezdms.actions import passwords, sessions
+from ezdms.actions.boxes import Box
 from ezdms.db import Connection, Database, now
 from ezdms.models import second_step as stored
 from ezdms.models.second_step import Proof, Refusal, SecondStep, Standing
@@ -30,7 +30,6 @@ OFF_BY = 1  # periods that the clock of a phone may be off
 RECOVERY_CODES = 10
 RECOVERY_LENGTH = 10  # characters, 50 bits; shown in two groups
 CHALLENGE_LIFETIME = 10 * 60 * 1000  # ms
-IV = 12  # bytes
 
 
 class Malformed(Exception):
@@ -50,8 +49,8 @@ class SecondSteps:
 
     def __init__(self, database: Database, key: bytes) -> None:
         self._database = database
-        self._secrets = AESGCM(_derive(key, b"ezdms TOTP secrets"))
-        self._challenges = AESGCM(_derive(key, b"ezdms login challenges"))
+        self._secrets = Box(key, b"ezdms TOTP secrets")
+        self._challenges = Box(key, b"ezdms login challenges")
         self._another_key = logs.Seldom("TOTP secrets cannot be decrypted")
 
     async def standing(self, user_id: str) -> Standing:
@@ -143,14 +142,12 @@ class SecondSteps:
         Nothing is stored, so nobody's logins can displace someone else's.
         """
         text = f"{user.user_id} {user.login_id} {now() + CHALLENGE_LIFETIME}"
-        iv = secrets.token_bytes(IV)
-        return b64u_encode(iv + self._challenges.encrypt(iv, text.encode(), None))
+        return b64u_encode(self._challenges.seal(text))
 
     def read_challenge(self, challenge: str) -> Challenge | None:
         """None if this server did not make it, or it has expired."""
         try:
-            raw = b64u_decode(challenge)
-            text = self._challenges.decrypt(raw[:IV], raw[IV:], None).decode()
+            text = self._challenges.open(b64u_decode(challenge))
         except (EnvelopeError, InvalidTag, ValueError):
             return None
         user_id, login_id, until = text.split(" ")
@@ -159,14 +156,12 @@ class SecondSteps:
     # ---- Secrets at rest ----
 
     def _seal(self, user_id: str, secret: str) -> str:
-        iv = secrets.token_bytes(IV)
-        return b64u_encode(iv + self._secrets.encrypt(iv, secret.encode(), user_id.encode()))
+        return b64u_encode(self._secrets.seal(secret, user_id))
 
     def _open(self, found: SecondStep) -> str | None:
         """The secret; None if the data folder has another key than when it was stored."""
-        raw = b64u_decode(found.secret)
         try:
-            return self._secrets.decrypt(raw[:IV], raw[IV:], found.user_id.encode()).decode()
+            return self._secrets.open(b64u_decode(found.secret), found.user_id)
         except InvalidTag:
             self._another_key.event(logging.ERROR, why="ezdms.key is not the one they were encrypted with")
             return None
@@ -178,10 +173,6 @@ async def forget(database: Database, user_id: str) -> bool:
     await database.write(stored.turn_off, user_id=user_id)
     await database.forget()
     return was_on
-
-
-def _derive(key: bytes, purpose: bytes) -> bytes:
-    return hmac.digest(key, purpose, "sha256")
 
 
 def _random_code() -> str:

@@ -39,6 +39,11 @@ class Conversation:
         """True once the partner deleted the account: name and key statement are gone."""
         return self.partner_statement == ""
 
+    @property
+    def is_followed(self) -> bool:
+        """False once this participant deleted it, or blocked the partner: they are told of nothing there."""
+        return self.is_listed and self.state != "blocked"
+
 
 class Line(NamedTuple):
     """The part of a conversation that changes in a participant's list with a new message."""

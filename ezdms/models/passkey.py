@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ezdms.db import Connection, fetch_all, fetch_one, now
 
 MOST = 20  # passkeys of one account
+COLUMNS = "credential_id, user_id, public_key, sign_count, name, wrapped, created_at, used_at"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +56,7 @@ def select_passkey(connection: Connection, *, credential_id: str) -> Passkey | N
     """The passkey with this id."""
     row = fetch_one(
         connection,
-        """SELECT credential_id, user_id, public_key, sign_count, name, wrapped, created_at, used_at FROM passkeys
-           WHERE credential_id = :credential_id""",
+        f"SELECT {COLUMNS} FROM passkeys WHERE credential_id = :credential_id",
         credential_id=credential_id,
     )
     return None if row is None else Passkey(**dict(row))
@@ -66,8 +66,7 @@ def select_passkeys(connection: Connection, *, user_id: str) -> list[Passkey]:
     """The user's passkeys, oldest first."""
     rows = fetch_all(
         connection,
-        """SELECT credential_id, user_id, public_key, sign_count, name, wrapped, created_at, used_at FROM passkeys
-           WHERE user_id = :user_id ORDER BY created_at, credential_id""",
+        f"SELECT {COLUMNS} FROM passkeys WHERE user_id = :user_id ORDER BY created_at, credential_id",
         user_id=user_id,
     )
     return [Passkey(**dict(row)) for row in rows]
