@@ -70,10 +70,8 @@ customElements.define("log-in", class extends HTMLElement {
       [passkey.disabled, passkey.textContent] = [true, "Waiting…"];
       showAlert(first);
       try {
-        await orLogOut((async () => {
-          const [stored, openPin] = await enterWithPasskey(STORED);
-          await unlock(await openPin(), stored, (told) => { passkey.textContent = told; });
-        })());
+        const [stored, openPin] = await orLogOut(enterWithPasskey(STORED));
+        await unlock(await orLogOut(openPin()), stored, (told) => { passkey.textContent = told; });
       } catch (error) {
         showAlert(first, error.message);
       }

@@ -36,13 +36,13 @@ async function ask(method, publicKey) {
   }
 }
 
-const prf = async () => ({ prf: { eval: { first: await crypto.prfInput(await deploymentId()) } } });
+const prf = async (deployment) => ({ prf: { eval: { first: await crypto.prfInput(deployment) } } });
 const outputOf = (credential) => {
   const first = credential.getClientExtensionResults().prf?.results?.first;
   return first && new Uint8Array(first);
 };
-const getOptions = async (challenge, ids = []) => ({
-  challenge, rpId: location.hostname, userVerification: "required", extensions: await prf(),
+const getOptions = async (deployment, challenge, ids = []) => ({
+  challenge, rpId: location.hostname, userVerification: "required", extensions: await prf(deployment),
   allowCredentials: ids.map((id) => ({ type: "public-key", id })),
 });
 
@@ -56,7 +56,7 @@ function plain({ rawId, response }, members) {
 // Log in: the answer of the server, and the Login PIN. `stored`: the shape of an answer to a login.
 export async function enterWithPasskey(stored) {
   const { options: { challenge } } = await postForm("/login_passkey/options", {}, { options: isOptions });
-  const credential = await ask("get", await getOptions(crypto.b64uDecode(challenge)));
+  const credential = await ask("get", await getOptions(await deploymentId(), crypto.b64uDecode(challenge)));
   const output = outputOf(credential);
   if (!output) throw new Error(NO_OUTPUT);
   const answer = plain(credential, ["clientDataJSON", "authenticatorData", "signature"]);
@@ -69,8 +69,8 @@ export async function enterWithPasskey(stored) {
 
 // `second`: where a code is typed, shown once the server asks for one.
 async function make(pin, name, known, second) {
-  const me = await account;
-  const login = await crypto.loginKeys(pin, await deploymentId());
+  const [me, deployment] = [await account, await deploymentId()];
+  const login = await crypto.loginKeys(pin, deployment);
   const code = second.hidden ? null : { code: readCode(second.querySelector("input").value) };
   const asked = postForm("/passkeys/options", { ...login, ...code }, { options: isOptions });
   const { options: { challenge } } = await asked.catch((error) => {
@@ -85,11 +85,12 @@ async function make(pin, name, known, second) {
     excludeCredentials: known.map((one) => ({ type: "public-key", id: crypto.b64uDecode(one.credential_id) })),
     authenticatorSelection: { residentKey: "required", requireResidentKey: true, userVerification: "required" },
     attestation: "none",
-    extensions: await prf(),
+    extensions: await prf(deployment),
   });
   if (!credential.getClientExtensionResults().prf?.enabled) throw new Error(NO_PRF);
   const own = globalThis.crypto.getRandomValues(new Uint8Array(32)); // nobody checks the answer
-  const output = outputOf(credential) ?? outputOf(await ask("get", await getOptions(own, [credential.rawId])));
+  const again = async () => ask("get", await getOptions(deployment, own, [credential.rawId]));
+  const output = outputOf(credential) ?? outputOf(await again());
   if (!output) throw new Error(NO_PRF);
   const wrapped = await crypto.wrapPin(output, pin, new Uint8Array(credential.rawId), me.ik);
   const fields = { ...login, wrapped, name, credential: plain(credential, ["clientDataJSON", "attestationObject"]) };
