@@ -11,7 +11,15 @@ import click
 from ezdms import crypto
 from ezdms.client.shown import folded, indented, printable
 from ezdms.commands.client.printing import columns, json_of, shortened, time_of
-from ezdms.commands.server.operating import as_json, data_dir_option, says_why, settings_of
+from ezdms.commands.server.operating import (
+    as_json,
+    ask,
+    data_dir_option,
+    end_sessions_of,
+    remove_account_of,
+    says_why,
+    settings_of,
+)
 from ezdms.protocol import envelope
 from ezdms.protocol.encoding import EnvelopeError, b64u_decode, b64u_encode, sha256
 
@@ -70,7 +78,7 @@ def reports(context: click.Context, data_dir: Path | None, as_json: bool) -> Non
     """List what people reported: sender, texts, reason, and whether the signatures hold."""
     context.obj = settings_of(data_dir).data_dir
     if context.invoked_subcommand is None:
-        found = _ask(context.obj, "reports")
+        found = ask(context.obj, "reports")
         if not found["reports"] and not as_json:
             click.echo("Nobody has reported anything.", err=True)
         for report in found["reports"]:
@@ -102,8 +110,7 @@ def show(data_dir_before: Path, report_id: str, data_dir: Path | None, as_json: 
 def end_sessions(data_dir_before: Path, report_id: str, data_dir: Path | None) -> None:
     """Log the reported person out on all devices. They can log in again with their Login PIN."""
     folder = data_dir or data_dir_before
-    done = _ask(folder, "end_sessions", who=_find(folder, report_id)["reported_id"])
-    click.echo(f"{done['username']}: {done['sessions']} session{'' if done['sessions'] == 1 else 's'} ended.")
+    end_sessions_of(folder, _find(folder, report_id)["reported_id"])
 
 
 @reports.command("remove")
@@ -115,13 +122,7 @@ def end_sessions(data_dir_before: Path, report_id: str, data_dir: Path | None) -
 def remove(data_dir_before: Path, report_id: str, data_dir: Path | None, yes: bool) -> None:
     """Permanently delete the account of the reported person. The report stays."""
     folder = data_dir or data_dir_before
-    one = _ask(folder, "find_user", who=_find(folder, report_id)["reported_id"])
-    if not yes:
-        named = f"{one['username']} (user id {one['user_id']})"
-        question = f"Remove {named}, with keys, sessions and their copies of all messages? This cannot be undone"
-        click.confirm(question, abort=True, err=True)
-    done = _ask(folder, "remove_user", who=one["user_id"])
-    click.echo(f"{done['username']} was removed.")
+    remove_account_of(folder, _find(folder, report_id)["reported_id"], yes=yes)
 
 
 @reports.command("discard")
@@ -131,7 +132,7 @@ def remove(data_dir_before: Path, report_id: str, data_dir: Path | None, yes: bo
 @says_why
 def discard(data_dir_before: Path, report_id: str, data_dir: Path | None) -> None:
     """Delete a report, with the messages in it."""
-    _ask(data_dir or data_dir_before, "discard_report", report_id=report_id)
+    ask(data_dir or data_dir_before, "discard_report", report_id=report_id)
     click.echo("The report was discarded.")
 
 
@@ -164,13 +165,7 @@ def _one_line(text: str) -> str:
 
 
 def _find(data_dir: Path, report_id: str) -> dict[str, Any]:
-    found: list[dict[str, Any]] = _ask(data_dir, "reports", report_id=report_id)["reports"]
+    found: list[dict[str, Any]] = ask(data_dir, "reports", report_id=report_id)["reports"]
     if not found:
         raise click.ClickException("There is no such report. `ezdms reports` lists them all.")
     return found[0]
-
-
-def _ask(data_dir: Path, action: str, **fields: Any) -> Any:
-    from ezdms.hosting.operator.channel import ask  # not needed for --help
-
-    return ask(data_dir, action, **fields)

@@ -46,3 +46,31 @@ def says_why(function: Callable[..., Any]) -> Callable[..., Any]:
             raise click.ClickException(cannot_use(error)) from error
 
     return command
+
+
+def ask(data_dir: Path, action: str, **fields: Any) -> Any:
+    """Have the running server do it, or do it here if none is running (hosting/operator)."""
+    from ezdms.hosting.operator import channel  # not needed for --help
+
+    return channel.ask(data_dir, action, **fields)
+
+
+def end_sessions_of(data_dir: Path, who: str) -> None:
+    """Log this user out on all devices, and print how many."""
+    done = ask(data_dir, "end_sessions", who=who)
+    click.echo(f"{done['username']}: {count_of(done['sessions'], 'session')} ended.")
+
+
+def remove_account_of(data_dir: Path, who: str, *, yes: bool) -> None:
+    """Permanently delete the account of this user, after a question unless `yes`."""
+    one = ask(data_dir, "find_user", who=who)
+    if not yes:
+        named = f"{one['username']} (user id {one['user_id']})"
+        question = f"Remove {named}, with keys, sessions and their copies of all messages? This cannot be undone"
+        click.confirm(question, abort=True, err=True)
+    done = ask(data_dir, "remove_user", who=one["user_id"])
+    click.echo(f"{done['username']} was removed.")
+
+
+def count_of(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -6,11 +6,19 @@ import json
 import re
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import click
 
-from ezdms.commands.server.operating import as_json, data_dir_option, says_why, settings_of
+from ezdms.commands.server.operating import (
+    as_json,
+    ask,
+    count_of,
+    data_dir_option,
+    end_sessions_of,
+    remove_account_of,
+    says_why,
+    settings_of,
+)
 from ezdms.settings import SettingsError, parse_public_url
 
 DASHED_ID = re.compile(r"-[\w-]{21}", re.ASCII)
@@ -34,8 +42,6 @@ class TakesAnId(click.Command):
 @says_why
 def users(context: click.Context, data_dir: Path | None, as_json: bool) -> None:
     """List accounts, end their sessions, or remove them. None of this can decrypt a message."""
-    from ezdms.hosting.operator.channel import ask
-
     context.obj = settings_of(data_dir).data_dir
     if context.invoked_subcommand is not None:
         return
@@ -65,8 +71,7 @@ def _when(milliseconds: int, form: str) -> str:
 @says_why
 def end_sessions(data_dir_before: Path, who: str, data_dir: Path | None) -> None:
     """Log WHO (a username or user id) out on all devices. They can log in again with their Login PIN."""
-    done = _ask(data_dir or data_dir_before, "end_sessions", who=who)
-    click.echo(f"{done['username']}: {_count(done['sessions'], 'session')} ended.")
+    end_sessions_of(data_dir or data_dir_before, who)
 
 
 @users.command("turn-off-two-step", cls=TakesAnId)
@@ -77,7 +82,7 @@ def end_sessions(data_dir_before: Path, who: str, data_dir: Path | None) -> None
 def turn_off_two_step(data_dir_before: Path, who: str, data_dir: Path | None) -> None:
     """Turn off two-step login of WHO (a username or user id), who lost phone and recovery codes. From then on, the
     Login PIN alone logs in: make sure that it is really them who asks."""
-    done = _ask(data_dir or data_dir_before, "turn_off_two_step", who=who)
+    done = ask(data_dir or data_dir_before, "turn_off_two_step", who=who)
     click.echo(f"{done['username']}: two-step login is off.")
 
 
@@ -89,14 +94,7 @@ def turn_off_two_step(data_dir_before: Path, who: str, data_dir: Path | None) ->
 @says_why
 def remove(data_dir_before: Path, who: str, data_dir: Path | None, yes: bool) -> None:
     """Permanently delete WHO (a username or user id). Others keep the messages they received."""
-    folder = data_dir or data_dir_before
-    one = _ask(folder, "find_user", who=who)
-    if not yes:
-        named = f"{one['username']} (user id {one['user_id']})"
-        question = f"Remove {named}, with keys, sessions and their copies of all messages? This cannot be undone"
-        click.confirm(question, abort=True, err=True)
-    done = _ask(folder, "remove_user", who=one["user_id"])
-    click.echo(f"{done['username']} was removed.")
+    remove_account_of(data_dir or data_dir_before, who, yes=yes)
 
 
 @click.command("invite")
@@ -110,16 +108,16 @@ def invite(data_dir: Path | None, count: int, expires: str, url: str | None, wit
     """Print invitation links, each good for one account on a server that runs with --registration invite."""
     settings = settings_of(data_dir)
     if withdraw:
-        click.echo(f"{_count(_ask(settings.data_dir, 'withdraw_invitations')['withdrawn'], 'invitation')} withdrawn.")
+        click.echo(f"{count_of(ask(settings.data_dir, 'withdraw_invitations')['withdrawn'], 'invitation')} withdrawn.")
         return
     lifetime = _parse_duration(expires)
     if url is not None:
         url = _parse_url(url)
-    running = _ask(settings.data_dir, "status")
+    running = ask(settings.data_dir, "status")
     address = url or settings.public_url or running["public_url"] or running["address"]
     if not address:
         raise click.UsageError("The server's public address is unknown. Use --url, such as https://chat.example.org.")
-    made = _ask(settings.data_dir, "invite", count=count, lifetime=lifetime)
+    made = ask(settings.data_dir, "invite", count=count, lifetime=lifetime)
     for token in made["tokens"]:
         click.echo(f"{address}/#invite={token}")
     if running["registration"] not in ("", "invite"):
@@ -132,12 +130,6 @@ def invite(data_dir: Path | None, count: int, expires: str, url: str | None, wit
         click.echo(
             "Note: this address works only on this machine. Use --url, or --public-url for the server.", err=True
         )
-
-
-def _ask(data_dir: Path, action: str, **fields: Any) -> Any:
-    from ezdms.hosting.operator.channel import ask  # not needed for --help
-
-    return ask(data_dir, action, **fields)
 
 
 def _parse_url(text: str) -> str:
@@ -153,7 +145,3 @@ def _parse_duration(text: str) -> int:
     if match is None:
         raise click.UsageError("--expires: expected a time such as 30m, 12h or 7d.")
     return int(match[1]) * UNITS[match[2]] * 1000
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
