@@ -27,7 +27,7 @@ FEATURES = ["kern", "mark", "mkmk", "ccmp", "locl", "tnum"]  # tnum: digits of o
 
 def characters() -> list[int]:
     """Those for which the page uses this file."""
-    face = (STATIC / "js" / "fonts.js").read_text("utf-8").split("latin: [")[1].split("]")[0]
+    face = (STATIC / "js" / "sealed-text.js").read_text("utf-8").split("latin: [")[1].split("]")[0]
     ranges = re.findall(r"\b([0-9A-F]{4})(?:-([0-9A-F]{4}))?\b", face)
     return [number for first, last in ranges for number in range(int(first, 16), int(last or first, 16) + 1)]
 

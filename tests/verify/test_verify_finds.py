@@ -125,8 +125,8 @@ CASES: dict[str, tuple[Change, set[str]]] = {
         {"files", "file vendor/htmx-4.0.1.esm.min.js"},
     ),
     "one byte of a script that no public page loads": (
-        at("js/device-list.js", flip),
-        {"files", "file js/device-list.js"},
+        at("js/settings.js", flip),
+        {"files", "file js/settings.js"},
     ),
     "one byte of CSS": (at("css/session.css", flip), {"files", "file css/session.css"}),
     "one byte of a font": (

@@ -1,7 +1,6 @@
 // Starts the page: first the guards, then our elements, then the content of this address.
 
 import "./guard.js";
-import "./fonts.js";
 import "./keyboard.js";
 import "./local-time.js";
 import "./conversation-item.js";
@@ -13,26 +12,23 @@ import "./message-menu.js";
 import "./conversation-options.js";
 import "./sealed-text.js";
 import "./front.js";
-import "./settings.js";
 import "./two-step.js";
 import "./passkeys.js";
-import "./device-list.js";
-import "./start-conversation.js";
 import { isWhole, watchArrival } from "./arrived.js";
 import { lineOf, onMore, renewList, setCurrent, showWhole, useList } from "./conversation-list.js";
 import { canSign } from "./crypto.js";
-import { oddBuilds } from "./device-list.js";
 import { showPageAlert, showUsername } from "./dom.js";
 import { reasonOf, showEnded, showFront } from "./front.js";
 import { remembered, tellLost } from "./keystore.js";
 import { connect, join } from "./live.js";
 import { currentThread, keepSending, loadedThreads, sendQueued, startNavigating } from "./navigate.js";
-import { openForShortcut, useNewChat } from "./new-chat.js";
 import { dropWorker, keepNotifying, notify } from "./notifications.js";
 import { showLeft } from "./partner.js";
 import { hasNewPin } from "./pins.js";
 import { account, getStanding, whyLeft } from "./session.js";
+import { oddBuilds } from "./settings.js";
 import { instantiate } from "./shell.js";
+import { openForShortcut, useNewChat } from "./start-conversation.js";
 import { isOpened, noteServed, onVault, syncVault } from "./vault.js";
 
 const NOT_SECURE = "This page was opened without encryption (http), so the browser switches off the functions that "

@@ -5,9 +5,8 @@ import {
   findName, isCurrent, isRenewing, noteOf, personOf, showAvatar, showNameIn, standIn,
 } from "./conversation-list.js";
 import { moveBefore } from "./dom.js";
-import { drawable } from "./fonts.js";
 import { judgeLine, watchLine } from "./previews.js";
-import { withoutMarks } from "./sealed-text.js";
+import { drawable, withoutMarks } from "./sealed-text.js";
 import { instantiate } from "./shell.js";
 import { hasWritten } from "./signals.js";
 

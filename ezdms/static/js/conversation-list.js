@@ -6,7 +6,6 @@ import { showPageAlert } from "./dom.js";
 import { swapIn } from "./guard.js";
 import { loadContacts, loadDrafts } from "./keystore.js";
 import { goBack, keepPlace } from "./list-place.js";
-import { openWhileEmpty } from "./new-chat.js";
 import { fetchPreviews } from "./previews.js";
 import { getFragment } from "./server.js";
 import { account } from "./session.js";
@@ -167,11 +166,17 @@ export function onMore(tell) {
   tellMore = tell;
 }
 
+// `tell(count)` runs with the number of conversations whenever lines have arrived.
+let tellCount = () => {};
+export function onCount(tell) {
+  tellCount = tell;
+}
+
 // Update the page after lines have arrived.
 export function showWhole() {
   const empty = list?.parentElement.querySelector(".empty");
   if (empty) empty.hidden = lines.size > 0;
-  openWhileEmpty(!lines.size);
+  tellCount(lines.size);
   fetchPreviews();
   showTitle();
 }

@@ -2,11 +2,11 @@
 
 import * as crypto from "./crypto.js";
 import { focusLater, onPress, onSubmit, replacePage, showAlert } from "./dom.js";
-import { drawable } from "./fonts.js";
 import { remembered, saveAccount } from "./keystore.js";
 import { isPinShaped } from "./keyboard.js";
 import { keepNewPin } from "./pins.js";
 import { enterWithPasskey, hasPasskeys } from "./passkeys.js";
+import { drawable } from "./sealed-text.js";
 import { deploymentId, isB64u, isId, isNumber, isText, postForm } from "./server.js";
 import { comeBack, endSession, whyEnded, whyLeft } from "./session.js";
 import { HOST, instantiate, RETENTION } from "./shell.js";

@@ -1,6 +1,6 @@
 // The content of this release: the parts of documents (one hash), style sheets, fonts, emoji. Made by bin/parts.
 
-export const PARTS = "DKS8TeLsXheUmvlgTHZrJbzIiqMIYYZfz5KAPDa3pbQ";
+export const PARTS = "UQJ9hPuM0jHY74_rz-DWZi67lg_DHLAaMN4RLLxoTfw";
 export const STYLES = [
   "sha256-63U5hs7Tvcm0wW/Qu2VM493aaFEO4aYtUfBhS+J+1CE=",
   "sha256-OLCJnLmFBa1p1PLVC3Y+DQ3lD0KpkMK34TTTdOtW+0g=",

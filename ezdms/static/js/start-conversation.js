@@ -1,11 +1,11 @@
-// <start-conversation>: looks up a Search PIN, and checks the response against the PIN before anything can be typed.
-// With `expected`, a conversation id, the PIN must belong to the person in that conversation.
+// “New chat”: the form to start a conversation, and the user's own Search PIN. Open by itself while there are no
+// conversations.
 
 import * as crypto from "./crypto.js";
-import { focusIfFree, onSubmit } from "./dom.js";
+import { onCount } from "./conversation-list.js";
+import { focusIfFree, focusLater, onPress, onSubmit } from "./dom.js";
 import { loadContact } from "./keystore.js";
 import { go } from "./navigate.js";
-import { openNewChat } from "./new-chat.js";
 import { isB64u, isText, postForm } from "./server.js";
 import { account } from "./session.js";
 import { changeContact, stronger } from "./vault.js";
@@ -16,6 +16,53 @@ const SWAPPED = "The server answered with a key that does not belong to this Sea
 const ANOTHER = "This Search PIN belongs to someone other than the person in this conversation. Do not trust it.";
 const IN_LIST = (name) => `${name} is in your list of conversations.`;
 const FOUND = { conversation_id: isText, partner_statement: isText, partner_search_salt: isB64u };
+
+let button;
+let panel; // a <dialog>, not modal: the list stays usable
+let isEmpty = false; // there are no conversations
+let isAsked = false; // the user opened or closed it
+
+const field = () => panel.querySelector("input");
+
+function show(isOpen) {
+  panel.open = isOpen;
+  button.ariaExpanded = String(isOpen);
+}
+
+// Opens or closes it for the user.
+function openNewChat(isOpen = true, focus = focusLater()) {
+  if (!panel) return;
+  isAsked = true;
+  show(isOpen);
+  if (isOpen) focus(field());
+}
+
+// Open it by itself while the list is empty. If it is in use when the first conversation arrives, it stays.
+onCount((count) => {
+  if (!panel || isEmpty === !count) return;
+  isEmpty = !count;
+  const isInUse = isAsked || field().value || panel.contains(document.activeElement);
+  if (!isInUse) show(isEmpty);
+});
+
+// A shortcut of the installed page (manifest.webmanifest) opens it.
+export function openForShortcut() {
+  if (location.hash !== "#new-chat") return;
+  history.replaceState(history.state, "", location.pathname);
+  openNewChat();
+}
+
+export function useNewChat(page) {
+  [button, panel] = ["#to-new-chat", "#new-chat"].map((id) => page.querySelector(id));
+  onPress(button, () => openNewChat(isEmpty || !panel.open));
+  for (const element of [button, panel]) {
+    element.addEventListener("keydown", ({ key }) => {
+      if (key !== "Escape" || !panel.open) return;
+      openNewChat(false);
+      focusLater()(button);
+    });
+  }
+}
 
 // The PIN in a link `…/#add=PIN` is never sent to the server. It is kept in this tab until someone is logged in.
 function takeAdded() {
@@ -30,6 +77,8 @@ export function addedPin() {
   try { return sessionStorage.getItem(ADDED); } catch { return null; } // storage is blocked
 }
 
+// <start-conversation>: looks up a Search PIN, and checks the response against the PIN before anything can be typed.
+// With `expected`, a conversation id, the PIN must belong to the person in that conversation.
 customElements.define("start-conversation", class extends HTMLElement {
   connectedCallback() {
     if (this.field) return;
