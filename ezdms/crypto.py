@@ -5,9 +5,10 @@ Twin of static/js/crypto.js: same names, same order, same vectors. The public pa
 
 from __future__ import annotations
 
+import hashlib
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -108,6 +109,8 @@ MOST_SECONDS = 31_536_000  # a year: the longest lifetime of a disappearing mess
 LARGEST_FILE = 26_214_400  # bytes
 LARGEST_THUMB = 4096  # bytes
 LARGEST_SIDE = 65_536  # pixels of an image
+CHUNK = 65_536  # bytes of a file that are sealed at once
+TAG = 16  # bytes after each sealed chunk
 LARGEST_ROW = 2**52  # a row's n from here on is a lie: no message could follow it
 TIME_OFF = 600_000  # ms that clocks may differ
 DAY = 86_400_000  # ms
@@ -1006,6 +1009,142 @@ def expires_at(x: int, created_at: int, ts: int) -> int | None:
     return min(created_at, ts + DAY) + x * 1000 if x else None
 
 
+# ---- 20  Files ----
+
+
+def padded_size(size: int) -> int:
+    """The size of a file when padded (Padmé): it tells at most the first few bits of the size."""
+    if size < 2:
+        return size
+    exponent = size.bit_length() - 1
+    rest = (1 << (exponent - exponent.bit_length())) - 1
+    return (size + rest) & ~rest
+
+
+def sealed_size(size: int) -> int:
+    """The size of a file once sealed: padded, and a tag for each chunk. An empty file has one chunk."""
+    padded = padded_size(size)
+    return padded + max(1, -(-padded // CHUNK)) * TAG
+
+
+class _FileCipher:
+    """Where a file is: each chunk has a number, a length that the size determines, and at the end a mark."""
+
+    def __init__(self, key: bytes, size: int) -> None:
+        if not is_integer(size, 0, LARGEST_FILE):
+            raise Refused(f"Expected a file of at most {LARGEST_FILE} bytes, got {size}.")
+        if len(key) != 32:
+            raise Refused(f"Expected a key of 32 bytes, got {len(key)}.")
+        self._gcm = AESGCM(key)
+        self._size, self._padded = size, padded_size(size)
+        self._number, self._at = 0, 0  # chunks and padded bytes done
+        self._waiting = bytearray()
+        self._hash = hashlib.sha256()
+
+    @property
+    def is_done(self) -> bool:
+        """True after the last chunk."""
+        return self._number > 0 and self._at == self._padded
+
+    @property
+    def _length(self) -> int:
+        """Bytes of the next chunk, without its tag."""
+        return min(CHUNK, self._padded - self._at)
+
+    def _take(self, size: int) -> bytes:
+        taken = bytes(memoryview(self._waiting)[:size])
+        del self._waiting[:size]
+        return taken
+
+    def _next_iv(self) -> bytes:
+        """The iv of the next chunk, which is counted as done."""
+        number, self._at = self._number, self._at + self._length
+        self._number += 1
+        return number.to_bytes(11, "big") + bytes([self._at == self._padded])
+
+
+class FileSealer(_FileCipher):
+    """Seals one file of `size` bytes, with a new key that never seals anything else. Its memory is that of a chunk.
+
+    Whoever continues an upload sends the sealed bytes that were kept, or starts over with another FileSealer.
+    """
+
+    def __init__(self, size: int, *, key: bytes | None = None) -> None:
+        """`key` is only for vectors. Raises Refused for a file that is too large."""
+        self.key = key or secrets.token_bytes(32)
+        super().__init__(self.key, size)
+
+    def feed(self, plain: bytes) -> Iterator[bytes]:
+        """Take the next bytes of the file; yields each chunk sealed. Raises Refused if they are more than `size`."""
+        self._size -= len(plain)
+        if self._size < 0:
+            raise Refused("The file has grown while it was encrypted.")
+        self._waiting += plain
+        yield from self._sealed()
+
+    def finish(self) -> Iterator[bytes]:
+        """Pad, and yield the last chunks. Raises Refused if bytes are missing."""
+        if self._size:
+            raise Refused("The file has shrunk while it was encrypted.")
+        self._waiting += bytes(self._padded - self._at - len(self._waiting))
+        yield from self._sealed()
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the sealed bytes so far, b64u."""
+        return b64u_encode(self._hash.digest())
+
+    def _sealed(self) -> Iterator[bytes]:
+        while not self.is_done and len(self._waiting) >= self._length:
+            plain = self._take(self._length)
+            sealed = self._gcm.encrypt(self._next_iv(), plain, None)
+            self._hash.update(sealed)
+            yield sealed
+
+
+class FileOpener(_FileCipher):
+    """Opens a sealed file. What it yields must not be used as a file before finish() has returned."""
+
+    def __init__(self, key: bytes, size: int, hash: str) -> None:
+        """`size` and `hash` (of the sealed bytes, b64u) are what the message says. Raises Refused."""
+        super().__init__(key, size)
+        self._expected = hash
+
+    def feed(self, sealed: bytes) -> Iterator[bytes]:
+        """Take the next sealed bytes; yields what is open. Raises Refused for anything that was not sealed so."""
+        self._hash.update(sealed)
+        self._waiting += sealed
+        while not self.is_done and len(self._waiting) >= self._length + TAG:
+            start, chunk = self._at, self._take(self._length + TAG)
+            try:
+                plain = self._gcm.decrypt(self._next_iv(), chunk, None)
+            except InvalidTag as error:
+                raise Refused("This file is damaged.") from error
+            whole = max(0, min(self._size - start, len(plain)))
+            if plain.count(0, whole) != len(plain) - whole:
+                raise Refused("This file has something in its padding.")
+            yield plain[:whole]
+        if self.is_done and self._waiting:
+            raise Refused("This file goes on after its end.")
+
+    def finish(self) -> None:
+        """Raises Refused unless the file was whole, and is the one that the message means."""
+        if not self.is_done or self._waiting:
+            raise Refused("This file is not complete.")
+        if b64u_encode(self._hash.digest()) != self._expected:
+            raise Refused("This is not the file that was sent.")
+
+
+def describe_file(
+    *, id: str, key: bytes, size: int, hash: str, name: str, type: str = "", thumb: bytes = b"", w: int = 0, h: int = 0
+) -> str:
+    """The content of a message of kind "file". `id` is from the server. Raises Refused for what read_file refuses."""
+    members: dict[str, Any] = {"id": id, "key": b64u_encode(key), "size": size, "hash": hash, "name": name}
+    text = _compact(members | {"type": type, "thumb": b64u_encode(thumb), "w": w, "h": h}).decode()
+    read_file(text)
+    return text
+
+
 # ---- 21  Signals ----
 
 SIGNALS = ("typing", "delivered", "read")
@@ -1136,6 +1275,8 @@ __all__ = [
     "Alarm",
     "Body",
     "Chain",
+    "FileOpener",
+    "FileSealer",
     "Forged",
     "Keys",
     "Link",
@@ -1163,6 +1304,7 @@ __all__ = [
     "check_text",
     "clean_text",
     "conversation_id",
+    "describe_file",
     "expires_at",
     "fingerprint",
     "generate_keys",
@@ -1183,6 +1325,7 @@ __all__ = [
     "open_signal",
     "open_vault",
     "order_verdicts",
+    "padded_size",
     "pin_of",
     "read_body",
     "read_file",
@@ -1191,6 +1334,7 @@ __all__ = [
     "seal_message",
     "seal_signal",
     "seal_vault",
+    "sealed_size",
     "search_pin",
     "search_pin_commits",
     "show_login_pin",

@@ -102,6 +102,26 @@ Object.assign(globalThis, {
       return same([sorted(got), sorted(shows)]);
     },
     // In each slot.
+    async files({ size, key, padded, sealed_bytes, hash, sealed, cuts, opens, why }) {
+      const [whole, of] = [opens ? size : 200001, (i) => (7 * i + 3) % 256];
+      const plain = Uint8Array.from({ length: whole }, (_, i) => of(i));
+      let chunks = [];
+      for await (const chunk of C.sealFile(key, whole, async (start, end) => plain.subarray(start, end))) {
+        chunks.push(chunk);
+      }
+      let bytes = new Uint8Array(await new Blob(chunks).arrayBuffer());
+      if (!opens) bytes = new Uint8Array(await new Blob(cuts.map(([a, b]) => bytes.slice(a, b))).arrayBuffer());
+      const digest = C.b64uEncode(new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)));
+      const [kind] = await attempt(async () => {
+        chunks = [];
+        for await (const chunk of C.openFile({ key, size, hash }, bytes)) chunks.push(chunk);
+      });
+      if (!opens) return same([kind, "refused"], [digest === hash, why !== "another hash"]);
+      const found = new Uint8Array(await new Blob(chunks).arrayBuffer());
+      return kind || same([digest, hash], [C.paddedSize(size), padded], [C.sealedSize(size), sealed_bytes],
+        [bytes.length, sealed_bytes], [found.length, size], [found.every((byte, i) => byte === of(i)), true],
+        [sealed && C.b64uEncode(bytes), sealed]);
+    },
     async signals({ mine, jwe, valid, k, m }) {
       const counting = [];
       for (const slot of ["", "delivered", "read"]) {

@@ -196,6 +196,46 @@ def test_vector_changes(case: Case) -> None:
     assert shows == case["shows"]
 
 
+@cases("files")
+def test_vector_files(case: Case) -> None:
+    """Seal byte for byte what opens, and refuse everything else."""
+    sealed, key = sealed_example(case["size"] if case["opens"] else 200_001, b64u_decode(case["key"]))
+    if not case["opens"]:
+        sealed = b"".join(sealed[start:end] for start, end in case["cuts"])
+    else:
+        assert (crypto.padded_size(case["size"]), len(sealed)) == (case["padded"], case["sealed_bytes"])
+        assert b64u_encode(sealed) == case.get("sealed", b64u_encode(sealed))
+    assert b64u_encode(encoding.sha256(sealed)) == case["hash"] or case["why"] == "another hash"
+    opened = bytearray()
+
+    def opening() -> None:
+        opener = crypto.FileOpener(key, case["size"], case["hash"])
+        for start in range(0, len(sealed), 50_000):
+            for plain in opener.feed(sealed[start : start + 50_000]):
+                opened.extend(plain)
+        opener.finish()
+
+    assert holds(opening) == case["opens"]
+    assert not case["opens"] or bytes(opened) == plain_example(case["size"])
+
+
+def plain_example(size: int) -> bytes:
+    """The file of the vectors."""
+    return bytes((7 * i + 3) % 256 for i in range(256)) * (size // 256) + bytes(
+        (7 * i + 3) % 256 for i in range(size % 256)
+    )
+
+
+def sealed_example(size: int, key: bytes) -> tuple[bytes, bytes]:
+    """The file of the vectors, sealed with this key; and the key."""
+    sealer, plain = crypto.FileSealer(size, key=key), plain_example(size)
+    chunks = [chunk for start in range(0, size, 30_000) for chunk in sealer.feed(plain[start : start + 30_000])]
+    sealed = b"".join([*chunks, *sealer.finish()])
+    assert sealer.is_done
+    assert len(sealed) == crypto.sealed_size(size)
+    return sealed, key
+
+
 @cases("signals")
 def test_vector_signals(case: Case) -> None:
     """Bob opens what the server says is a signal of Alice, in each slot."""

@@ -60,6 +60,7 @@ const answers = {
   stale: (given) => changes.isStale(...given),
   described: ([message, claimed]) => changes.isDescribed(message, claimed),
   remembered: ([name, given]) => remembered[name](...given),
+  file_sizes: (size) => [C.paddedSize(size), C.sealedSize(size)],
   order: (rows) => C.orderVerdicts(rows),
   next: ({ known, rows }) => C.nextLink(known, rows),
   clean: (text) => C.cleanText(text),

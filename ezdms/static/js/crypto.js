@@ -106,6 +106,8 @@ const MOST_SECONDS = 31536000; // a year: the longest lifetime of a disappearing
 const LARGEST_FILE = 26214400; // bytes
 const LARGEST_THUMB = 4096; // bytes
 const LARGEST_SIDE = 65536; // pixels of an image
+const CHUNK = 65536; // bytes of a file that are sealed at once
+const TAG = 16; // bytes after each sealed chunk
 const LARGEST_ROW = 2 ** 52; // a row's n from here on is a lie: no message could follow it
 const TIME_OFF = 600000; // ms that clocks may differ
 const LATEST_TIME = 253402300799999; // ms: the last moment of the year 9999
@@ -702,6 +704,61 @@ export const changesHash = async (earlier) => (earlier.length ? hashText(earlier
 // When (ms) a message disappears, `x` seconds after it was sent. Null for never. `createdAt` is the server's claim, so
 // `ts`, which the sender signed, limits it to one day later.
 export const expiresAt = (x, createdAt, ts) => (x ? Math.min(createdAt, ts + DAY) + x * 1000 : null);
+
+// ---- 20  Files ----
+
+// The size of a file when padded (Padmé): it tells at most the first few bits of the size.
+export function paddedSize(size) {
+  if (size < 2) return size;
+  const exponent = 31 - Math.clz32(size);
+  const rest = 2 ** (exponent - 32 + Math.clz32(exponent)) - 1;
+  return (size + rest) & ~rest;
+}
+
+const chunksOf = (size) => Math.max(1, Math.ceil(paddedSize(size) / CHUNK));
+
+// The size of a file once sealed: padded, and a tag for each chunk. An empty file has one chunk.
+export const sealedSize = (size) => paddedSize(size) + chunksOf(size) * TAG;
+
+// The key (32 bytes, b64u) and the iv of chunk `i` of a file.
+const importFileKey = (key, use) => subtle.importKey("raw", b64uDecode(key, 32), "AES-GCM", false, [use]);
+function chunkGcm(i, size) {
+  const iv = new Uint8Array(12);
+  new DataView(iv.buffer).setUint32(7, i);
+  iv[11] = i + 1 === chunksOf(size) ? 1 : 0;
+  return { name: "AES-GCM", iv };
+}
+
+// Yields the sealed chunks of a file of `size` bytes; `read(start, end)` resolves to a part of it. The key must be new,
+// and never seal anything else: whoever continues an upload sends the sealed bytes that were kept.
+export async function* sealFile(key, size, read) {
+  if (!isInteger(size, 0, LARGEST_FILE)) refuse(`Expected a file of at most ${LARGEST_FILE} bytes, got ${size}.`);
+  const gcm = await importFileKey(key, "encrypt");
+  for (let i = 0; i < chunksOf(size); i += 1) {
+    const [start, end] = [i * CHUNK, (i + 1) * CHUNK].map((at) => Math.min(at, size));
+    const plain = await read(start, end);
+    if (plain.length !== end - start) refuse("The file has changed while it was encrypted.");
+    const padded = new Uint8Array(Math.min(CHUNK, paddedSize(size) - i * CHUNK));
+    padded.set(plain);
+    yield new Uint8Array(await subtle.encrypt(chunkGcm(i, size), gcm, padded));
+  }
+}
+
+// Yields a file that a message describes ({key, size, hash}), from its sealed bytes. Throws if they are not exactly
+// that file; what was yielded must not be used before the end.
+export async function* openFile({ key, size, hash }, sealed) {
+  if (sealed.length !== sealedSize(size)) refuse("This file is not complete.");
+  if (b64uEncode(await sha256(sealed)) !== hash) refuse("This is not the file that was sent.");
+  const gcm = await importFileKey(key, "decrypt");
+  for (let i = 0; i < chunksOf(size); i += 1) {
+    const chunk = sealed.subarray(i * (CHUNK + TAG), (i + 1) * (CHUNK + TAG));
+    let padded;
+    try { padded = await subtle.decrypt(chunkGcm(i, size), gcm, chunk); } catch { refuse("This file is damaged."); }
+    const whole = Math.min(Math.max(size - i * CHUNK, 0), padded.byteLength);
+    if (new Uint8Array(padded, whole).some(Boolean)) refuse("This file has something in its padding.");
+    yield new Uint8Array(padded, 0, whole);
+  }
+}
 
 // ---- 21  Signals ----
 
