@@ -47,7 +47,7 @@ from ezdms.routes import (
 )
 from ezdms.settings import Settings
 from ezdms.store import data_folder, secret_key
-from ezdms.views.shells import shells
+from ezdms.views.shells import shells_by_language
 from ezdms.web import admission, errors, static_files
 from ezdms.web.bodies import BoundedRequest
 from ezdms.web.limits import Limiter, by_address
@@ -76,7 +76,7 @@ def create_app(settings: Settings) -> Quart:
     app.config |= {"BODY_TIMEOUT": 20, "RESPONSE_TIMEOUT": None}  # connection.py limits each write, to less
     app.extensions["ezdms.settings"] = settings
     app.extensions["ezdms.hub"] = Hub[Event]()
-    app.extensions["ezdms.shells"] = shells(settings.front)
+    app.extensions["ezdms.shells"] = shells_by_language(settings.front)
     for module in (
         pages,
         health,

@@ -24,12 +24,17 @@ from ezdms.opened.gate import FIRST, VISITOR, VisitorGate, cookie_name
 from ezdms.opened.remote import Remote, Reply, dump
 from ezdms.opened.visitors import Visitor, Visitors
 from ezdms.opened.ways import Kind, Way
-from ezdms.views.shells import ADDRESSES, NOTHING, missing, shells
+from ezdms.views.shells import ADDRESSES, missing, shells_by_language
+from ezdms.web.language import DEPENDS_ON, language_of_request
 from ezdms.web.static_files import send_file, send_shell
 
 CONVERSATION = "/c/<conversation_id>"
 MOST_FIELDS = 100
-SENTENCES = {404: NOTHING, 405: "This address does not support that method.", 413: "The request is too large."}
+SENTENCES = {
+    404: "There is nothing at this address.",
+    405: "This address does not support that method.",
+    413: "The request is too large.",
+}
 NOT_UNDERSTOOD = "The request is malformed."
 WRONG = "Something went wrong in `ezdms open`. Please try again."
 
@@ -91,7 +96,7 @@ class _Page:
 
     def __init__(self, opened: Opened, remote: Remote, visitors: Visitors, cookie: str) -> None:
         self._opened, self._remote, self._visitors, self._cookie = opened, remote, visitors, cookie
-        self._shells = shells(opened.front)
+        self._shells = shells_by_language(opened.front)
         self.stopping = asyncio.Event()
 
     async def begin(self, secret: str) -> Response:
@@ -105,7 +110,7 @@ class _Page:
         """Serve a document of the package."""
         if conversation_id and not ways.IS_CONVERSATION.fullmatch(conversation_id):
             raise NotFound
-        return await send_shell(self._shells[name])
+        return await send_shell(self._shells, name)
 
     async def deployment(self) -> Response:
         """The deployment as read at startup: a server that changes its id later gets nothing derived from a PIN."""
@@ -195,7 +200,8 @@ async def _answer_http_exception(error: HTTPException) -> Response:
     if has_websocket_context():
         return Response(dump({"error": sentence}), status, dict(headers.FENCE), content_type=Kind.JSON.value)
     if request.headers.get("Sec-Fetch-Mode") == "navigate":
-        return Response(missing(sentence), status, content_type="text/html; charset=utf-8")
+        body = missing(status, language_of_request())
+        return Response(body, status, {"Vary": ", ".join(DEPENDS_ON)}, content_type="text/html; charset=utf-8")
     return _answer(status, sentence)
 
 

@@ -18,10 +18,10 @@ from ezdms import __version__
 from ezdms.protocol.encoding import EnvelopeError, parse_json
 from ezdms.release import VERSION, ReleaseError, digest_of, name_of
 from ezdms.views import assets, shells
+from ezdms.views.languages import ENGLISH, LANGUAGES, Language
 from ezdms.views.page_policy import of_a_page
 
 FORMAT = "ezdms-manifest/1"
-LANGUAGE = "en"
 MISSING = "missing"  # the page for an unknown address
 LARGEST = 4 * 1024 * 1024  # bytes
 # Placeholders for the host's own words in a shell.
@@ -30,6 +30,7 @@ PLACE = re.compile(r"{{ host\.[a-z]+ }}")
 MEMBERS = {"format", "version", "files", "addresses", "shells", "import_map", "csp"}
 ADDRESS = re.compile(r"/[A-Za-z0-9/_-]{0,100}", re.ASCII)
 FILE = re.compile(r"/static/[0-9a-f]{12}/[A-Za-z0-9_./-]{1,100}", re.ASCII)
+CODE = re.compile(r"[a-z]{2,3}(-[A-Z]{2})?", re.ASCII)
 HEX = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
@@ -62,10 +63,10 @@ class Manifest:
         """The canonical JSON (RFC 8785): sorted members, no white space, UTF-8."""
         return canonical({"format": FORMAT, **{name: getattr(self, name) for name in self.__slots__}})
 
-    def shell(self, name: str, host: Mapping[str, str]) -> bytes:
-        """The HTML of a shell with this host's words filled in."""
+    def shell(self, name: str, host: Mapping[str, str], language: str = ENGLISH.code) -> bytes:
+        """The HTML of a shell in a language, with this host's words filled in."""
         words = {place: str(escape(host[word])) for word, place in PLACES.items()}
-        return PLACE.sub(lambda match: words[match[0]], self.shells[LANGUAGE][name]).encode()
+        return PLACE.sub(lambda match: words[match[0]], self.shells[language][name]).encode()
 
 
 def canonical(members: Mapping[str, Any]) -> bytes:
@@ -76,8 +77,6 @@ def canonical(members: Mapping[str, Any]) -> bytes:
 def installed() -> Manifest:
     """The manifest of the installed release."""
     files = sorted(path for path in assets.FOLDER.rglob("*") if path.is_file())
-    rendered = {name: shell.body.decode() for name, shell in shells.shells(PLACES).items()}
-    rendered[MISSING] = shells.missing(shells.NOTHING).decode()
     return Manifest(
         version=__version__,
         files={
@@ -85,10 +84,15 @@ def installed() -> Manifest:
             for path in files
         },
         addresses=dict(shells.ADDRESSES),
-        shells={LANGUAGE: rendered},
+        shells={code: _rendered(language) for code, language in LANGUAGES.items()},
         import_map=assets.import_map(),
         csp=of_a_page()["Content-Security-Policy"],
     )
+
+
+def _rendered(language: Language) -> dict[str, str]:
+    rendered = {name: shell.body.decode() for name, shell in shells.shells(PLACES, language).items()}
+    return {**rendered, MISSING: shells.missing(language=language).decode()}
 
 
 def read(octets: bytes) -> dict[str, Any]:
@@ -112,9 +116,10 @@ def of_members(members: Mapping[str, Any]) -> Manifest:
     _expect(isinstance(members["version"], str) and VERSION.fullmatch(members["version"]), "a version")
     _expect(_maps(files, FILE.fullmatch, lambda value: isinstance(value, str) and HEX.fullmatch(value)), "files")
     _expect(_maps(addresses, str.isidentifier, _is_addresses), "addresses")
-    _expect(_maps(texts, str.isalpha, lambda found: _maps(found, str.isidentifier, _is_shell)), "shells")
+    _expect(_maps(texts, CODE.fullmatch, lambda found: _maps(found, str.isidentifier, _is_shell)), "shells")
     _expect(shells.APP in addresses, "the addresses of the page")
-    _expect(LANGUAGE in texts and set(texts[LANGUAGE]) == {*addresses, MISSING}, "a shell for each address")
+    whole = all(set(found) == {*addresses, MISSING} for found in texts.values())
+    _expect(ENGLISH.code in texts and whole, "a shell for each address")
     _expect(_is_text(members["import_map"]) and _is_text(members["csp"]), "an import map and a policy")
     lists = {name: tuple(paths) for name, paths in addresses.items()}
     return Manifest(members["version"], files, lists, texts, members["import_map"], members["csp"])

@@ -49,4 +49,4 @@ async def protection() -> Response:
 
 async def answer_with_shell(name: str) -> Response:
     """Send a shell, or 304 if the client has it."""
-    return await send_shell(context.shell(name))
+    return await send_shell(context.shells(), name)

@@ -26,7 +26,8 @@ NOTED = {"cache-status", "cf-cache-status", "cf-ray", "proxy-status", "server-ti
 ACTING = {"x-content-security-policy", "x-sourcemap", "x-webkit-csp"}  # although they begin with X-
 BANNERS = {"server", "x-powered-by", "x-aspnet-version", "x-generator"}
 PROXY = re.compile(r"[A-Za-z]+")  # a name without a version, which nginx cannot leave out
-VARY = {"accept", "accept-encoding"}  # all that a page may depend on; it must depend on the first
+# All that a page may depend on: it must depend on its type and its language, which a cookie may choose.
+VARY = {"accept", "accept-language", "cookie"}
 
 
 def check_headers(answers: Sequence[Answer], place: Place, release: Release) -> list[Finding]:
@@ -102,16 +103,19 @@ def _no_banner(answers: Sequence[Answer]) -> Finding:
 
 
 def _vary(pages: Sequence[Answer]) -> Finding:
-    """Check Vary: a page that depends on anything but the requested type is not the same for everyone."""
+    """Check Vary: a page that depends on anything but its type and language is not the same for everyone."""
     wrong = []
     for page in pages:
         names = {name.strip().lower() for value in page.all("Vary") for name in value.split(",")}
-        if "accept" not in names or not names <= VARY:
+        if names - {"accept-encoding"} != VARY:
             wrong.append(page)
     if not wrong:
-        return ok("Vary", "The pages depend on Accept, and on no other request header.")
+        return ok("Vary", "The pages depend on their type and language, and on no other request header.")
     came = ", ".join(wrong[0].all("Vary")) or "nothing"
-    return failed("Vary", f"Expected Accept, at most with Accept-Encoding, got {came} at {_places(wrong)}.")
+    return failed(
+        "Vary",
+        f"Expected Accept, Accept-Language and Cookie, at most with Accept-Encoding, got {came} at {_places(wrong)}.",
+    )
 
 
 def _without_fault(name: str, fault_of: Callable[[list[str]], str | None], answers: Sequence[Answer]) -> Finding:

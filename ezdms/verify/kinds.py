@@ -9,6 +9,7 @@ from ezdms.verify.place import Unanswered
 from ezdms.verify.release import Release, digest_of, fingerprint, shown_digest
 from ezdms.verify.report import Finding, failed, ok, warning
 from ezdms.verify.wire import FILE, JSON, PAGE, Answer, Wire
+from ezdms.views.languages import ENGLISH
 
 HTML, JS = "text/html", "text/javascript"
 SCRIPT = "js/boot.js"  # a page from before an upgrade requests it with another digest, or none
@@ -34,7 +35,7 @@ class Kind:
 async def check_kinds(wire: Wire, release: Release, *, is_same_version: bool) -> list[Finding]:
     """One finding if all are correct, else one per failure. The bytes of another version cannot be judged."""
     nowhere = f"/{secrets.token_hex(8)}"
-    missing = digest_of(release.missing) if is_same_version else None
+    missing = digest_of(release.missing[ENGLISH.code]) if is_same_version else None
     script = release.files.get(release.path_of(SCRIPT)) if is_same_version else None
     kinds = [
         Kind("the page for an unknown address", nowhere, PAGE, 404, HTML, missing),

@@ -11,6 +11,7 @@ from ezdms.verify.place import Unanswered
 from ezdms.verify.release import Release, fingerprint
 from ezdms.verify.report import Finding, failed, ok
 from ezdms.verify.wire import FILE, PAGE, Answer, Wire, cookie_name
+from ezdms.views.languages import COOKIE
 from ezdms.views.shells import etag_of
 
 # Other visitors, by the headers they send. A server that treats any of them differently is caught.
@@ -20,7 +21,7 @@ IPHONE = (
 )
 ANGLES: dict[str, dict[str, str]] = {
     "another browser": {"User-Agent": CHROME, "Sec-Fetch-Site": "none", "Upgrade-Insecure-Requests": "1", **NAVIGATION},
-    "a phone in another language": {"User-Agent": IPHONE, "Accept-Language": "de-DE,de;q=0.9"},
+    "a phone in a language that the page does not have": {"User-Agent": IPHONE, "Accept-Language": "qaa,tlh;q=0.9"},
     "a program": {"User-Agent": "curl/8.14.1", "Accept": FILE},
     "someone who follows a link of another site": {
         "Referer": "https://elsewhere.invalid/",
@@ -50,7 +51,8 @@ async def check_pages(wire: Wire, release: Release, *, is_same_version: bool) ->
         sentence = f"Expected the release's pages at {count} addresses, but {len(deviating)} differ."
         findings = [failed("pages", sentence), *deviating]
     etags = {path: etag_of(page) for path, page in release.pages.items()}
-    return pages, [*findings, await _check_angles(wire, pages), await _check_revalidation(wire, pages, etags)]
+    findings += [await _check_angles(wire, pages), await _check_revalidation(wire, pages, etags)]
+    return pages, [*findings, *[await _check_language(wire, release, code) for code in release.translations]]
 
 
 async def check_with_session(wire: Wire, pages: list[Answer], token: str) -> Finding:
@@ -85,6 +87,26 @@ async def _check_angles(wire: Wire, pages: list[Answer]) -> Finding:
     if wrong:
         return failed("angles", _told(wrong))
     return ok("angles", f"The same pages for {len(angles)} other visitors: {', '.join(angles)}.")
+
+
+async def _check_language(wire: Wire, release: Release, code: str) -> Finding:
+    """Check every page in another language, as a browser asks for it that prefers it, or whose user has chosen it."""
+    name, wrong = f"pages in {code}", []
+    expected = {**release.translations[code], f"/{secrets.token_hex(8)}": release.missing[code]}
+    for path, body in expected.items():
+        for headers in ({"Accept-Language": code}, {"Cookie": f"{COOKIE}={code}"}):
+            try:
+                answer = await wire.get(path, PAGE, headers)
+            except Unanswered as error:
+                wrong.append(f"{path}: {error}")
+                continue
+            status = 200 if path in release.pages else 404
+            if answer.status != status or answer.body != body:
+                came = f"{answer.came}: {fingerprint(answer.body)}. {difference(body, answer.body)}"
+                wrong.append(f"{path}: expected {status} and {fingerprint(body)}, got {came}")
+            elif status == 200 and _tags(answer) != [f'"{etag_of(body)}"']:
+                wrong.append(f"{path}: expected its own ETag, got {' and '.join(answer.all('ETag')) or 'none'}.")
+    return failed(name, _told(wrong)) if wrong else ok(name, "The release's, byte for byte, at every address.")
 
 
 async def _differences(wire: Wire, pages: list[Answer], who: str, headers: dict[str, str]) -> list[str]:

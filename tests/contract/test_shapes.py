@@ -42,7 +42,7 @@ class Elements(HTMLParser):
 def set_named(name: str, file: str) -> set[str]:
     """The words of `const NAME = new Set(("…" + "…").split(" "))`."""
     source = (JS / file).read_text("utf-8")
-    found = re.search(rf'const {name} = new Set\(\((.*?)\)\.split\(" "\)\)', source, re.DOTALL)
+    found = re.search(rf'const {name} = new Set\(\((.*?)\s*\)\.split\(" "\)\)', source, re.DOTALL)
     assert found
     return set("".join(re.findall(r'"([^"]*)"', found[1])).split())
 

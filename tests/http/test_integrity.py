@@ -27,7 +27,7 @@ def hash_of_file(address: str) -> str:
 
 def pages() -> list[str]:
     rendered = shells.shells({"name": "Club", "notice": "", "registration": "open", "retention": "0"})
-    return [*(shell.body.decode() for shell in rendered.values()), shells.missing("Nothing.").decode()]
+    return [*(shell.body.decode() for shell in rendered.values()), shells.missing().decode()]
 
 
 def test_scripts_and_styles_of_a_page_have_the_hashes_of_their_files() -> None:

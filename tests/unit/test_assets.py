@@ -130,9 +130,9 @@ async def test_a_page_that_fails_to_start_shows_the_same_message_with_and_withou
 ) -> None:
     html = await (await app.test_client().get("/")).get_data(as_text=True)
     (said,) = re.findall(r'<p class="unstarted">(.*?)</p>', html)
-    shell = (assets.FOLDER / "js" / "shell.js").read_text("utf-8")
-    (pieces,) = re.findall(r'const UNSTARTED = ("[^;]*");', shell)
-    assert "".join(re.findall(r'"([^"]*)"', pieces)) == said
+    release = (assets.FOLDER / "js" / "release.js").read_text("utf-8")
+    pieces = re.findall(r'"unstarted": ("[^;]*?"),\n', release)
+    assert "".join(re.findall(r'"([^"]*)"', pieces[0])) == said
 
 
 async def test_a_page_preloads_every_module_that_it_needs(app: Quart) -> None:

@@ -2,14 +2,10 @@
 // label could make someone type a secret into the wrong field.
 
 import { hashText } from "./crypto.js";
-import { PARTS, STYLES } from "./release.js";
-import { ARRIVED, wasTampered } from "./shell.js";
+import { LANGUAGES, STYLES } from "./release.js";
+import { ARRIVED, LANGUAGE, UNVERIFIED, wasTampered } from "./shell.js";
 
-const NOT_AS_IT_IS = "This page is not the one of this version of EZ-DMS: ";
-const TAMPERED = `${NOT_AS_IT_IS}something in it that could run by itself was removed. Do not type secrets here `
-  + "until you know why.";
-const CHANGED = `${NOT_AS_IT_IS}its text, its fields or its style were changed. So it is not shown, and nothing can `
-  + "be typed here. Ask whoever runs this server why, but not through this page.";
+const { tampered: TAMPERED, changed: CHANGED } = UNVERIFIED;
 const LOOK_AGAIN = 500; // ms: no event tells a page that a style sheet was loaded
 
 // Disable style sheets that no element of the document requested: Firefox loads those of a `Link` header, early or
@@ -32,9 +28,9 @@ export function watchArrival(tell) {
   setInterval(look, LOOK_AGAIN);
 }
 
-// True if every text and attribute of every part is the release's. Reports it if not.
+// True if every text and attribute of every part is the release's, in one of its languages. Reports it if not.
 export async function isWhole(tell) {
-  const isSame = await hashText(ARRIVED.parts) === PARTS && `${ARRIVED.styles}` === `${STYLES}`;
+  const isSame = await hashText(ARRIVED.parts) === LANGUAGES[LANGUAGE].parts && `${ARRIVED.styles}` === `${STYLES}`;
   if (!isSame) tell(CHANGED);
   return isSame;
 }

@@ -27,16 +27,12 @@ import { showLeft } from "./partner.js";
 import { hasNewPin } from "./pins.js";
 import { account, getStanding, whyLeft } from "./session.js";
 import { oddBuilds } from "./settings.js";
-import { instantiate } from "./shell.js";
+import { instantiate, UNVERIFIED } from "./shell.js";
 import { openForShortcut, useNewChat } from "./start-conversation.js";
 import { isOpened, noteServed, onVault, syncVault } from "./vault.js";
 
-const NOT_SECURE = "This page was opened without encryption (http), so the browser switches off the functions that "
-  + "protect your messages. Open it with https, or on the machine it runs on as localhost.";
 const TOO_OLD = "This browser is too old: it lacks the signatures (Ed25519) that protect your messages. Use Chrome "
   + "137, Firefox 129, Safari 17.5, or a later version.";
-const NO_HOST = "EZ-DMS needs a host name of its own, such as chat.example.org. It does not work below a path, such as "
-  + "example.org/chat/. Please tell the operator of this server.";
 const LOG_IN = "Log in to open this page.";
 const OTHER_ACCOUNT = "This browser does not hold the keys of the account that is logged in. "
   + "Log in with your Login PIN.";
@@ -125,9 +121,9 @@ function showClosed(why) {
 }
 
 async function start() {
-  if (!isSecureContext || !globalThis.crypto?.subtle) return showClosed(NOT_SECURE);
+  if (!isSecureContext || !globalThis.crypto?.subtle) return showClosed(UNVERIFIED["not-secure"]);
   const path = location.pathname;
-  if (!(/^\/(welcome|c\/\w+)?$/.test(path) || path in SETTINGS)) return showClosed(NO_HOST);
+  if (!(/^\/(welcome|c\/\w+)?$/.test(path) || path in SETTINGS)) return showClosed(UNVERIFIED["no-host"]);
   if (!await isWhole(showPageAlert)) return;
   if (!await canSign()) return showClosed(TOO_OLD);
   const me = await account.catch(() => null);

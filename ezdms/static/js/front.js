@@ -9,10 +9,11 @@ import { enterWithPasskey, hasPasskeys } from "./passkeys.js";
 import { drawable } from "./sealed-text.js";
 import { deploymentId, isB64u, isId, isNumber, isText, postForm } from "./server.js";
 import { comeBack, endSession, whyEnded, whyLeft } from "./session.js";
-import { HOST, instantiate, RETENTION } from "./shell.js";
+import { HOST, instantiate } from "./shell.js";
 import { addedPin } from "./start-conversation.js";
 import { readCode } from "./two-step.js";
 import { isOpened, syncVault } from "./vault.js";
+import { retention } from "./words.js";
 
 const KEPT = " Any drafts and unsent messages are kept in this browser, encrypted, until you log in again.";
 const REASONS = { // by the reason with which the server closed the socket, or by what this page did
@@ -39,8 +40,8 @@ export function showFront(why = "") {
   find("[data-host-name]").textContent = HOST.name;
   find("[data-host-notice]").textContent = HOST.notice;
   find("[data-host-notice]").hidden = !HOST.notice;
-  find(".retention").textContent = RETENTION;
-  find(".retention").hidden = !RETENTION;
+  find(".retention").textContent = retention();
+  find(".retention").hidden = !HOST.retention;
   find("[data-why]").textContent = why;
   find("[data-why]").hidden = !why;
   find("[data-added]").hidden = addedPin() === null;

@@ -1,8 +1,29 @@
-// The content of this release: the parts of documents (one hash), style sheets, fonts, emoji. Made by bin/parts.
+// The content of this release: the parts of documents (one hash for each language) and what is said before they were
+// compared, style sheets, fonts, emoji. Made by bin/parts.
 
-export const PARTS = "UQJ9hPuM0jHY74_rz-DWZi67lg_DHLAaMN4RLLxoTfw";
+export const LANGUAGES = {
+  "en": {
+    parts: "enGuPzwvuRmAHMl5TOKkxrvLS66eiFRl5XMJ_wSCb_o",
+    unverified: {
+      "unstarted": "EZ-DMS has not started. Reload the page. If that does not help, your browser is too old "
+        + "for it, or a script was changed and your browser refused to run it. In that case, do not "
+        + "type secrets here. Below a path, such as example.org/chat/, EZ-DMS never starts: it needs "
+        + "a host name of its own, such as chat.example.org.",
+      "tampered": "This page is not the one of this version of EZ-DMS: something in it that could run by "
+        + "itself was removed. Do not type secrets here until you know why.",
+      "changed": "This page is not the one of this version of EZ-DMS: its text, its fields or its style were"
+        + " changed. So it is not shown, and nothing can be typed here. Ask whoever runs this server "
+        + "why, but not through this page.",
+      "not-secure": "This page was opened without encryption (http), so the browser switches off the functions "
+        + "that protect your messages. Open it with https, or on the machine it runs on as localhost.",
+      "no-host": "EZ-DMS needs a host name of its own, such as chat.example.org. It does not work below a "
+        + "path, such as example.org/chat/. Please tell the operator of this server.",
+      "part-missing": "This page lacks its part “{part}”. Please reload it.",
+    },
+  },
+};
 export const STYLES = [
-  "sha256-63U5hs7Tvcm0wW/Qu2VM493aaFEO4aYtUfBhS+J+1CE=",
+  "sha256-tcpASXhFwbjRn07WI2zjzPX24E+cAx2GFBI4Py7dkig=",
   "sha256-OLCJnLmFBa1p1PLVC3Y+DQ3lD0KpkMK34TTTdOtW+0g=",
   "sha256-AhG26Bv3UgbvmBXh6X75nCMtZ7Jzb8Gq7TEtR7YiYik=",
 ];

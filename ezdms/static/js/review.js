@@ -6,7 +6,8 @@ import { expiresAt } from "./crypto.js";
 import { inWords } from "./local-time.js";
 import { onceMore } from "./pause.js";
 import { isAccepted, mergeRemembered, readBlocks, readHidden } from "./remembered.js";
-import { HOST, RETENTION } from "./shell.js";
+import { HOST } from "./shell.js";
+import { retention } from "./words.js";
 
 const TICK = 1000; // ms
 const TIMED = ["text", "file"]; // what a timer is for
@@ -124,8 +125,8 @@ export class Review {
   constructor(thread) {
     this.thread = thread;
     const said = thread.querySelector(".retention");
-    said.textContent = RETENTION;
-    said.hidden = !RETENTION;
+    said.textContent = retention();
+    said.hidden = !HOST.retention;
   }
 
   // Recompute what all rows show, and draw those that changed.

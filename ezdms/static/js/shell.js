@@ -3,22 +3,23 @@
 // shadow root, no form that could be submitted, no attribute that htmx would obey. The copies are compared with the
 // release (arrived.js): if one word, label or attribute differs, the page is not shown.
 
-import { STYLES } from "./release.js";
+import { LANGUAGES, STYLES } from "./release.js";
 
 const TAGS = new Set(("a aside button canvas code dialog div fieldset footer form h1 h2 h3 header img input label "
-  + "main nav output p section span strong textarea video change-pin color-scheme conversation-options "
-  + "create-account delete-account device-list enter-sends local-time log-in log-out message-composer message-log "
-  + "message-menu message-thread my-search-pin notification-settings new-search-pin pass-keys sealed-text "
-  + "served-builds signal-settings start-conversation two-step welcome-card who-is-this").split(" "));
+  + "main nav option output p section select span strong textarea video change-pin color-scheme conversation-options "
+  + "create-account delete-account device-list enter-sends language-choice local-time log-in log-out "
+  + "message-composer message-log message-menu message-thread my-search-pin notification-settings new-search-pin "
+  + "pass-keys sealed-text served-builds signal-settings start-conversation two-step welcome-card who-is-this"
+).split(" "));
 const VALUES = {
   href: /^\/[a-z-]*$/, src: /^\/static\/[0-9a-f]{12}\/icon\.svg$/, type: /^(button|submit|text|password|checkbox)$/,
 };
 const HARMLESS = new Set(("alt aria-controls aria-describedby aria-expanded aria-haspopup aria-hidden aria-label "
-  + "aria-labelledby autocapitalize autocomplete class dir disabled enterkeyhint for height hidden id inputmode "
+  + "aria-labelledby autocapitalize autocomplete class dir disabled enterkeyhint for height hidden id inputmode lang "
   + "maxlength minlength muted placeholder playsinline required role rows spellcheck tabindex width data-added "
   + "data-alarm data-alone data-asked data-build data-closed data-copy data-do data-host-name data-host-notice "
   + "data-long data-new-pin data-no-camera data-odd data-runs-on data-short data-testid data-trust data-username "
-  + "data-why").split(" "));
+  + "data-why data-word").split(" "));
 const ACTS = ["auxclick", "click", "dblclick", "keydown", "keypress", "submit"]; // user actions
 
 const IMPORT_MAP = /^{"integrity":{[^{}]*}}$/; // cannot redirect to another module
@@ -39,17 +40,11 @@ const HEAD = {
 };
 // Inactive content added by browser extensions (dark modes, password managers) is removed without an alert.
 const OF_EXTENSIONS = /^(class|style|data-(?!hx-)[\w-]+)$/;
-const ROOT = { lang: /^[a-z-]*$/, "data-scheme": /^(light|dark)?$/ };
+const ROOT = { lang: /^[a-zA-Z-]*$/, dir: /^(ltr|rtl)$/, "data-scheme": /^(light|dark)?$/ };
 const BODY = Object.fromEntries(["host", "notice", "registration", "retention", "version"]
   .map((name) => [`data-${name}`, /^/]));
 // Only a page from the user's own machine (`ezdms open`) may specify which server it uses.
 if (location.hostname === "127.0.0.1") BODY["data-server"] = /^https?:\/\/[a-z0-9.:[\]-]+$/;
-
-// Shown until boot.js starts, and for good if it never does: the other scripts then run alone and do nothing
-// (docs/decisions/pages.md).
-const UNSTARTED = "EZ-DMS has not started. Reload the page. If that does not help, your browser is too old for it, or "
-  + "a script was changed and your browser refused to run it. In that case, do not type secrets here. Below a path, "
-  + "such as example.org/chat/, EZ-DMS never starts: it needs a host name of its own, such as chat.example.org.";
 
 const STATIC = /^\/static\/[0-9a-f]{12}\//; // the address of a release's files, which contains their hash
 const isStyle = (node) => node.localName === "link" && node.rel === "stylesheet";
@@ -64,6 +59,11 @@ const ask = (object, type, name) => Object.getOwnPropertyDescriptor(type.prototy
 const isOf = (known, { name, value }) => Object.hasOwn(known, name) && known[name].test(value);
 const isKnown = ({ name, value }) => isOf(VALUES, { name, value })
   || (HARMLESS.has(name) && !(name === "id" && value in HTMLFormElement.prototype));
+
+// The language of this document, and what is said in it before the document was compared with the release.
+const { lang, dir } = ask(document, Document, "documentElement");
+export const LANGUAGE = Object.hasOwn(LANGUAGES, lang) ? lang : "en";
+export const UNVERIFIED = LANGUAGES[LANGUAGE].unverified;
 
 // Copy nodes, except active ones and those not in the release. Returns a description to compare: a text, or [name,
 // [[attribute, value], …], [child, …]] for an element (same format as in bin/parts).
@@ -137,7 +137,10 @@ function takeOver() {
       templates.set(element.id, fragment);
     } else if (!element.matches("noscript, .unstarted")) isTampered = true;
   }
-  const unstarted = Object.assign(document.createElement("p"), { className: "unstarted", textContent: UNSTARTED });
+  // Shown until boot.js starts, and for good if it never does: the other scripts then run alone and do nothing
+  // (docs/decisions/pages.md).
+  const unstarted = Object.assign(document.createElement("p"), { className: "unstarted" });
+  unstarted.textContent = UNVERIFIED.unstarted;
   root.appendChild(document.createElement("body")).append(unstarted);
   return body.dataset;
 }
@@ -148,9 +151,6 @@ const { host = "EZ-DMS", notice = "", registration = "open", retention, version 
 // `retention`: days after which it removes messages, or 0.
 const days = /^[1-9]\d{0,4}$/.test(retention) ? Number(retention) : 0;
 export const HOST = { name: host, notice, registration, retention: days, server };
-// What it says about that, or "".
-const after = days === 1 ? "a day" : `${days} days`;
-export const RETENTION = days ? `This server removes every message ${after} after it was sent.` : "";
 // The version this document claims, and its import maps, which decide which scripts run.
 const maps = ask(document, Document, "head").querySelectorAll("script[type=importmap]");
 export const BUILD = { version, scripts: Array.from(maps, ({ textContent }) => textContent).join("\n") };
@@ -159,7 +159,7 @@ export const BUILD = { version, scripts: Array.from(maps, ({ textContent }) => t
 const inHead = (selector) => Array.from(ask(document, Document, "head").querySelectorAll(selector));
 const styles = inHead("link").filter(isStyle).map(({ integrity }) => integrity);
 const scripts = inHead("script[src]").map((script) => script.getAttribute("src").replace(STATIC, "/static/"));
-export const ARRIVED = { parts: JSON.stringify([...parts, scripts]), styles };
+export const ARRIVED = { parts: JSON.stringify([lang, dir, ...parts, scripts]), styles };
 
 // Ignore events created by scripts: only the user may act on this page.
 for (const name of ACTS) {
@@ -172,7 +172,7 @@ for (const name of ACTS) {
 
 // A new copy of a template's content.
 export function instantiate(name) {
-  if (!templates.has(name)) throw new Error(`This page lacks its part “${name}”. Please reload it.`);
+  if (!templates.has(name)) throw new Error(UNVERIFIED["part-missing"].replace("{part}", name));
   return document.importNode(templates.get(name), true);
 }
 

@@ -106,7 +106,8 @@ PASSIVE = {"link prefetch", "picture", "a video"}
 # Something of these remains in a template that may have such elements, so the template differs from the release's.
 MORE = {
     "words", "a false prompt", "dialog", "a form that sends itself", "a script's link", "a ping", "an element of ours",
-    "picture", "a video", "a shadow root", "a closed shadow root", "a shadow root in a shadow root",
+    "picture", "a video", "a select with words",
+    "a shadow root", "a closed shadow root", "a shadow root in a shadow root",
     "a shadow root of one of our elements",
 }  # fmt: skip
 WITHOUT_SECURITY_HEADERS = {

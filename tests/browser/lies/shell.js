@@ -11,19 +11,20 @@ Object.assign(globalThis, {
     const [{ hashText }, release] = await Promise.all(["crypto", "release"].map((name) => import(at(name))));
     const [shell, arrived] = await Promise.all(["shell", "arrived"].map(read));
     Object.assign(globalThis, { shell, arrived, hashText, release });
-    globalThis.whole = await judgeOf(parse(html), release.PARTS);
+    globalThis.whole = await judgeOf(parse(html), release.LANGUAGES);
   },
 
   // Like a browser that loads a page: shadow roots are attached. No script runs.
   parse: (html) => Document.parseHTMLUnsafe(html),
 
-  // A judge for changed copies of this document. `hash`: of its parts; otherwise this document counts as the release.
-  async judgeOf(page, hash = null, { Function } = globalThis) {
+  // A judge for changed copies of this document. `languages`: the release's; otherwise this document counts as it.
+  async judgeOf(page, languages = null, { Function } = globalThis) {
     // Each run would add listeners to this window, which would make the next ones slower.
-    const inputs = ["document", "STYLES", "addEventListener"];
-    const run = Function(...inputs, `${shell}; return { ARRIVED, instantiate, wasTampered };`);
-    const takeOver = (theirs) => run(theirs, release.STYLES, () => {});
-    const compare = Function("hashText", "PARTS", "STYLES", "ARRIVED", "wasTampered", `${arrived}; return isWhole;`);
+    const inputs = ["document", "LANGUAGES", "STYLES", "addEventListener"];
+    const run = Function(...inputs, `${shell}; return { ARRIVED, LANGUAGE, UNVERIFIED, instantiate, wasTampered };`);
+    const takeOver = (theirs) => run(theirs, release.LANGUAGES, release.STYLES, () => {});
+    const arrivals = ["hashText", "LANGUAGES", "STYLES", "ARRIVED", "LANGUAGE", "UNVERIFIED", "wasTampered"];
+    const compare = Function(...arrivals, `${arrived}; return isWhole;`);
     const ids = [...page.querySelectorAll("template")].map(({ id }) => id);
     const write = (node) => new XMLSerializer().serializeToString(node);
 
@@ -40,15 +41,16 @@ Object.assign(globalThis, {
     }
 
     const taken = page.cloneNode(true);
-    const { ARRIVED, instantiate } = takeOver(taken);
-    const parts = hash ?? await hashText(ARRIVED.parts);
+    const { ARRIVED, LANGUAGE, instantiate } = takeOver(taken);
+    const known = languages ?? { [LANGUAGE]: { parts: await hashText(ARRIVED.parts) } };
     const honest = drawn(taken, instantiate);
 
     // "refused": not shown. "removed": something was removed, and reported; "ignored": removed in silence. What is left
     // is then the release. Anything else is a fault.
     async function judge(theirs) {
-      const { ARRIVED, instantiate, wasTampered } = takeOver(theirs);
-      if (!await compare(hashText, parts, release.STYLES, ARRIVED, wasTampered)(() => {})) return "refused";
+      const { ARRIVED, LANGUAGE, UNVERIFIED, instantiate, wasTampered } = takeOver(theirs);
+      const compared = [hashText, known, release.STYLES, ARRIVED, LANGUAGE, UNVERIFIED, wasTampered];
+      if (!await compare(...compared)(() => {})) return "refused";
       const { head, ...rest } = drawn(theirs, instantiate);
       const other = Object.keys(rest).filter((name) => rest[name] !== honest[name])
         .concat(head.filter((one) => !honest.head.includes(one)));
@@ -68,8 +70,9 @@ Object.assign(globalThis, {
   async judgeShadowed(html, documents) {
     const frame = document.body.appendChild(document.createElement("iframe"));
     const theirs = frame.contentDocument;
-    theirs.documentElement.setHTMLUnsafe(html);
-    const { judge } = await judgeOf(theirs, release.PARTS, frame.contentWindow);
+    const { lang, dir } = parse(html).documentElement;
+    Object.assign(theirs.documentElement, { lang, dir }).setHTMLUnsafe(html);
+    const { judge } = await judgeOf(theirs, release.LANGUAGES, frame.contentWindow);
     const verdicts = {};
     for (const [name, [property, changed]] of Object.entries(documents)) {
       theirs.documentElement.setHTMLUnsafe(changed);

@@ -1,0 +1,80 @@
+"""The words of the page: all in templates, each used, and each language complete."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from babel.messages.catalog import Catalog
+from babel.messages.pofile import read_po
+
+from ezdms.views import languages
+from ezdms.views.wording import messages
+from tests.conftest import ROOT
+
+TEMPLATES = ROOT / "ezdms" / "templates"
+JS = ROOT / "ezdms" / "static" / "js"
+SAID = re.compile(r'\b(?:say|maySay)\(\s*"([a-z-]+)"')
+SAID_BY_CODE = re.compile(r"\b(?:say|maySay)\(`([a-z-]+)\$")
+MARKUP = re.compile(r"<[^>]*>|{[^}]*}|&\w+;")
+CATALOGS = sorted(languages.FOLDER.glob("*/LC_MESSAGES/*.po"))
+
+
+def keys_of(path: Path) -> list[str]:
+    return [message.key for message in messages(path.read_text("utf-8"))]
+
+
+def test_scripts_say_only_words_that_exist_and_all_of_them() -> None:
+    keys = keys_of(TEMPLATES / "parts" / "words.html")
+    assert keys == list(dict.fromkeys(keys))
+    scripts = "".join(path.read_text("utf-8") for path in JS.glob("*.js"))
+    prefixes = tuple(SAID_BY_CODE.findall(scripts))
+    said = set(SAID.findall(scripts))
+    assert said <= set(keys)
+    assert [key for key in keys if key not in said and not key.startswith(prefixes or ("?",))] == []
+
+
+def collected() -> set[tuple[str, str | tuple[str, str]]]:
+    """(key, English) of every message in the templates."""
+    paths = [path for folder in ("shells", "parts", "words") for path in (TEMPLATES / folder).glob("*.html")]
+    return {
+        (message.key, (message.words, message.plural) if message.plural else message.words)
+        for path in paths
+        for message in messages(path.read_text("utf-8"))
+    }
+
+
+def read(path: Path) -> Catalog:
+    with path.open("rb") as file:
+        return read_po(file)
+
+
+def test_the_catalogs_contain_exactly_the_words_of_the_templates() -> None:
+    for path in (languages.FOLDER / "ezdms.pot", *CATALOGS):
+        known = {(message.context or "", message.id) for message in read(path) if message.id}
+        assert known == collected(), f"run: bin/words ({path.name})"
+
+
+def forms_of(value: str | tuple[str, ...] | list[str] | None) -> list[str]:
+    """The forms of a message or of its translation."""
+    value = value or ""
+    return [value] if isinstance(value, str) else list(value)
+
+
+@pytest.mark.parametrize("path", CATALOGS, ids=lambda path: path.parts[-3])
+def test_a_language_that_is_offered_is_complete_and_keeps_every_place_and_element(path: Path) -> None:
+    code = path.parts[-3]
+    compiled = languages.catalog(code)
+    for message in read(path):
+        english, forms = forms_of(message.id), forms_of(message.string)
+        if not english[0] or not (any(forms) or code in languages.LANGUAGES):
+            continue
+        for form in forms:
+            assert form.strip() == form != "", message.id
+            assert any(Counter(MARKUP.findall(form)) == Counter(MARKUP.findall(one)) for one in english), message.id
+            assert not re.search(r"[<>{}]", MARKUP.sub("", form)), message.id
+        if len(english) == 1:
+            key = message.context
+            assert (compiled.pgettext(key, english[0]) if key else compiled.gettext(english[0])) == forms[0]
