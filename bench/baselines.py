@@ -22,7 +22,7 @@ from hypercorn.config import Config
 from quart import Quart, request, websocket
 
 from ezdms.edge.runner import listen
-from ezdms.store.wal import PRAGMAS
+from ezdms.store.sqlite.wal import PRAGMAS
 
 
 def bare_app() -> Quart:

@@ -15,7 +15,7 @@ from ezdms.hosting.operator.channel import ask_server
 from ezdms.settings import UNIX, Settings
 from ezdms.store import data_folder
 from ezdms.store.data_folder import FolderError
-from ezdms.store.integrity import RESTORE
+from ezdms.store.sqlite.integrity import RESTORE
 from ezdms.verify.report import Finding, failed, ok, warning
 
 OLD_BACKUP = 7 * 24 * 60 * 60  # seconds

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from ezdms.models.deployment import NEWEST
 from ezdms.store import data_folder, schema
-from ezdms.store.integrity import RESTORE
+from ezdms.store.sqlite.integrity import RESTORE
 
 STEP = 256  # pages between two progress reports
 Progress = Callable[[str, int, int], None]  # current step, pages done, total pages

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from ezdms.db import Conflict, Connection, fetch_all, fetch_one, now
+from ezdms.db import Connection, fetch_all, fetch_one, now
 
 Side = Literal["a", "b"]
 State = Literal["request", "accepted", "blocked"]
@@ -124,16 +124,15 @@ def insert_conversation(
     """Create a conversation between user ids `a` (lower fingerprint) and `b`; for the one who did not start it, it is a
     request. `pin_created_at`: when the Search PIN was made that it was started with. False if it exists."""
     moment = now()
-    try:
-        fetch_all(
-            connection,
-            """INSERT INTO conversations (conversation_id, created_at, last_at)
-               VALUES (:conversation_id, :created_at, :last_at)""",
-            conversation_id=conversation_id,
-            created_at=moment,
-            last_at=moment,
-        )
-    except Conflict:
+    is_new = fetch_one(
+        connection,
+        """INSERT INTO conversations (conversation_id, created_at, last_at)
+           VALUES (:conversation_id, :created_at, :last_at) ON CONFLICT DO NOTHING RETURNING conversation_id""",
+        conversation_id=conversation_id,
+        created_at=moment,
+        last_at=moment,
+    )
+    if is_new is None:
         return False
     for side, user_id in (("a", a), ("b", b)):
         fetch_all(

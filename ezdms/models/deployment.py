@@ -6,7 +6,7 @@ from ezdms.db import Connection, fetch_all, fetch_one, now
 
 # The latest stored time (ms since 1970); NULL in an empty database.
 NEWEST = """SELECT MAX(moment) FROM (SELECT MAX(last_at) AS moment FROM conversations
-    UNION ALL SELECT MAX(used_at) FROM sessions UNION ALL SELECT MAX(created_at) FROM users)"""
+    UNION ALL SELECT MAX(used_at) FROM sessions UNION ALL SELECT MAX(created_at) FROM users) AS newest"""
 
 
 def select_ahead(connection: Connection) -> int:

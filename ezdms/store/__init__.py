@@ -1,1 +1,1 @@
-"""The database file: its folder, its schema, its integrity."""
+"""The database engines, and the data folder."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -249,6 +250,7 @@ def rows_per_write(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     @keeps_sessions
     def counted(connection: Connection, *, user_id: str) -> bool:
+        assert isinstance(connection, sqlite3.Connection)
         before = connection.total_changes
         is_done = erasure.erase_slice(connection, user_id=user_id)
         changed.append(connection.total_changes - before)

@@ -13,21 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from ezdms import db
-from ezdms.db import (
-    LONG_LOG,
-    QUIET,
-    Busy,
-    Conflict,
-    Connection,
-    Database,
-    Unavailable,
-    fetch_all,
-    fetch_one,
-    keeps_sessions,
-)
-from ezdms.store import integrity, schema
+from ezdms.db import Busy, Conflict, Connection, Database, Unavailable, fetch_all, fetch_one, keeps_sessions
+from ezdms.store import database as engine
+from ezdms.store import schema
 from ezdms.store.schema import DatabaseError
+from ezdms.store.sqlite import database as sqlite
+from ezdms.store.sqlite import integrity
+from ezdms.store.sqlite.database import LONG_LOG, QUIET, SQLite
 from tests.websocket.test_live import until
 
 
@@ -87,6 +79,7 @@ async def test_a_write_to_a_damaged_page_fails_alone(database: Database, tmp_pat
     with (tmp_path / "test.db").open("r+b") as file:
         file.seek((page - 1) * size)
         file.write(b"\xff" * size)
+    assert isinstance(database, SQLite)
     await database._writer.run(lambda connection: connection.execute("PRAGMA shrink_memory").fetchall())
     sql = "INSERT INTO others VALUES (2)"
     writes: list[Awaitable[object]] = [database.write(insert, number) for number in range(5)]
@@ -104,6 +97,7 @@ async def test_concurrent_writes_share_a_commit(database: Database) -> None:
         nonlocal commits
         commits += sql == "COMMIT"
 
+    assert isinstance(database, SQLite)
     await database._writer.set_trace_callback(count)
     await asyncio.gather(*(database.write(insert, i) for i in range(100)))
     assert 1 <= commits <= 2
@@ -175,7 +169,7 @@ async def test_a_cancelled_write_leaves_no_open_transaction(database: Database) 
 async def test_writes_beyond_the_queue_limit_are_refused_and_queued_ones_are_stored(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(db, "MOST_WAITING", 8)
+    monkeypatch.setattr(engine, "MOST_WAITING", 8)
     may_go_on = threading.Event()
     held = asyncio.create_task(database.write(lambda connection: may_go_on.wait(5)))
     await asyncio.sleep(0.05)  # the writer has taken this one only
@@ -260,7 +254,7 @@ async def test_a_truncated_database_is_refused(tmp_path: Path, monkeypatch: pyte
 async def test_a_long_running_reader_blocks_neither_writes_nor_erasure(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(db, "FORGET_WITHIN", 0.3)
+    monkeypatch.setattr(sqlite, "FORGET_WITHIN", 0.3)
     reader = sqlite3.connect(tmp_path / "test.db", isolation_level=None)
     reader.execute("BEGIN")
     reader.execute("SELECT * FROM numbers").fetchall()  # such as a slow backup

@@ -8,9 +8,9 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from ezdms.store import integrity
 from ezdms.store.errors import Unavailable
-from ezdms.store.health import REPLACED, Health
+from ezdms.store.sqlite import integrity
+from ezdms.store.sqlite.health import REPLACED, Health
 
 
 def commit_together(

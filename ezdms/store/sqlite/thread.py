@@ -10,11 +10,10 @@ from typing import Concatenate, ParamSpec, TypeVar, cast
 
 import aiosqlite
 
-from ezdms.store import wal
+from ezdms.store.sqlite import wal
 
 P = ParamSpec("P")
 T = TypeVar("T")
-Query = Callable[Concatenate[sqlite3.Connection, P], T]
 
 
 class Thread(aiosqlite.Connection):
@@ -23,7 +22,7 @@ class Thread(aiosqlite.Connection):
     aiosqlite's own methods go to the thread and back for each call, which costs more than most statements.
     """
 
-    async def run(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    async def run(self, query: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `query(connection, …)` on the connection's thread."""
         return cast(T, await self._execute(lambda: query(self._conn, *args, **kwargs)))  # type: ignore[no-untyped-call]
 

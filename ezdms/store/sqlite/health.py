@@ -6,9 +6,9 @@ import sqlite3
 import time
 from pathlib import Path
 
-from ezdms.store import integrity
+from ezdms.store.database import STALLED
+from ezdms.store.sqlite import integrity
 
-STALLED = 2.0  # seconds that a batch of writes may take
 REPLACED = "The database file was removed or replaced while the server was running. Put it back, or restore a backup."
 DAMAGED = f"A part of the database is damaged. {integrity.RESTORE}"
 HELD = "Another program is holding the database, or the disk does not respond."
