@@ -18,6 +18,7 @@ from ezdms.actions.pushing import Pusher
 from ezdms.actions.second_step import SecondSteps
 from ezdms.actions.sessions import Sessions, random_id
 from ezdms.actions.sweeping import Sweeper
+from ezdms.actions.uploading import Limits, Uploads
 from ezdms.db import Database, Unavailable
 from ezdms.edge import certificate
 from ezdms.edge.connection_close import SaysWhenItCloses
@@ -32,6 +33,7 @@ from ezdms.problem import Problem
 from ezdms.routes import (
     accounts,
     conversations,
+    files,
     health,
     live,
     messages,
@@ -47,6 +49,7 @@ from ezdms.routes import (
 )
 from ezdms.settings import Settings
 from ezdms.store import data_folder, secret_key
+from ezdms.store.file_folder import FileFolder
 from ezdms.views.shells import shells_by_language
 from ezdms.web import admission, errors, static_files
 from ezdms.web.bodies import BoundedRequest
@@ -88,6 +91,7 @@ def create_app(settings: Settings) -> Quart:
         vaults,
         conversations,
         messages,
+        files,
         signals,
         reports,
         push,
@@ -132,6 +136,9 @@ async def open_database(app: Quart) -> None:
     app.extensions["ezdms.sweeper"] = Sweeper(database, retention=settings.retention)
     await app.extensions["ezdms.sweeper"].start()
     app.extensions["ezdms.deployment_id"] = await database.write(insert_deployment, deployment_id=random_id(16))
+    limits = Limits(settings.max_file, settings.quota_files, settings.disk_floor)
+    app.extensions["ezdms.uploads"] = Uploads(database, FileFolder(data_dir), limits)
+    app.extensions["ezdms.uploads"].start()
     pusher = Pusher(database, app.extensions["ezdms.hub"], allow_local=settings.push_allow_local)
     app.extensions["ezdms.pusher"] = pusher
     await pusher.start()
@@ -142,6 +149,7 @@ async def close_database(app: Quart) -> None:
     database = app.extensions.pop("ezdms.database", None)
     if database is not None:
         await app.extensions.pop("ezdms.pusher").close()
+        await app.extensions.pop("ezdms.uploads").close()
         await app.extensions.pop("ezdms.sweeper").close()
         await app.extensions.pop("ezdms.eraser").close()
         await database.close()

@@ -36,6 +36,7 @@ from ezdms.protocol.encoding import (
 from ezdms.protocol.envelope import (
     ACT_HEADER,
     BUCKETS,
+    CHUNK,
     LARGEST_VAULT,
     LOGIN_PIN_LENGTH,
     MARK_HEADER,
@@ -46,6 +47,7 @@ from ezdms.protocol.envelope import (
     SIGNAL_SIZE,
     SIGNAL_TYP,
     STATEMENT_HEADER,
+    TAG,
     VAULT_HEADER,
     VAULT_STEP,
     WRAP_ITER_MAX,
@@ -60,7 +62,9 @@ from ezdms.protocol.envelope import (
     in_order,
     key_id,
     normalise_search_pin,
+    padded_size,
     parse_statement,
+    sealed_size,
     search_pin,
 )
 
@@ -109,8 +113,6 @@ MOST_SECONDS = 31_536_000  # a year: the longest lifetime of a disappearing mess
 LARGEST_FILE = 26_214_400  # bytes
 LARGEST_THUMB = 4096  # bytes
 LARGEST_SIDE = 65_536  # pixels of an image
-CHUNK = 65_536  # bytes of a file that are sealed at once
-TAG = 16  # bytes after each sealed chunk
 LARGEST_ROW = 2**52  # a row's n from here on is a lie: no message could follow it
 TIME_OFF = 600_000  # ms that clocks may differ
 DAY = 86_400_000  # ms
@@ -1010,21 +1012,6 @@ def expires_at(x: int, created_at: int, ts: int) -> int | None:
 
 
 # ---- 20  Files ----
-
-
-def padded_size(size: int) -> int:
-    """The size of a file when padded (Padmé): it tells at most the first few bits of the size."""
-    if size < 2:
-        return size
-    exponent = size.bit_length() - 1
-    rest = (1 << (exponent - exponent.bit_length())) - 1
-    return (size + rest) & ~rest
-
-
-def sealed_size(size: int) -> int:
-    """The size of a file once sealed: padded, and a tag for each chunk. An empty file has one chunk."""
-    padded = padded_size(size)
-    return padded + max(1, -(-padded // CHUNK)) * TAG
 
 
 class _FileCipher:

@@ -65,6 +65,17 @@ def parse_size(text: str) -> int | None:
     return int(match[1]) * SIZES[match[2]]
 
 
+LARGEST_FILE = 25 * SIZES["MiB"]  # bytes that clients accept (docs/protocol.md)
+
+
+def parse_file_size(text: str) -> int:
+    """Bytes of the largest file, at most LARGEST_FILE; `off` is 0: no files."""
+    size = parse_size(text) or 0
+    if size > LARGEST_FILE:
+        raise SettingsError("expected at most 25MiB, which is what clients accept")
+    return size
+
+
 def parse_count(text: str) -> int | None:
     """A positive number, or `off` (None)."""
     if text == "off":
@@ -214,6 +225,7 @@ class Settings:
 
     limit_vault: Limit | None = setting("30/minute", parse_limit, "Vaults stored, per account.")
     limit_signal: Limit | None = setting("60/minute", parse_limit, "Typing signals and receipts sent, per account.")
+    limit_upload: Limit | None = setting("300/minute", parse_limit, "Parts of files uploaded, per account.")
     limit_report: Limit | None = setting("5/hour", parse_limit, "Reports to the operator, per account.")
     retention: int = setting(
         "0", parse_days, "Days after which the server removes the content of every message; 0 is never."
@@ -221,6 +233,10 @@ class Settings:
     quota_account: int | None = setting(
         "256MiB", parse_size, "Storage per account, for messages and vault: bytes, KiB, MiB, GiB, or off."
     )
+    quota_files: int | None = setting(
+        "1GiB", parse_size, "Storage per account, for files: bytes, KiB, MiB, GiB, or off (no limit)."
+    )
+    max_file: int = setting("25MiB", parse_file_size, "The largest file: bytes, KiB or MiB, or off (no files).")
     max_sockets: int | None = setting("32", parse_count, "Open WebSockets per account, or off.")
     max_connections: int | None = setting(
         "256", parse_count, "Open connections per client address if the server itself does TLS, or off."
@@ -229,7 +245,7 @@ class Settings:
         "off", parse_switch, "Send pushes to addresses on this machine and its network, also over http; for tests."
     )
     disk_floor: int = setting(
-        "5", parse_percent, "Percent of the disk that must be free to accept new accounts; 0 is off."
+        "5", parse_percent, "Percent of the disk that must be free to accept new accounts and files; 0 is off."
     )
 
     @property

@@ -27,8 +27,20 @@ once.share_rsa_keys()
 ROOT = Path(__file__).parents[1]
 NO_LIMITS: dict[str, Any] = {
     f"limit_{name}": None
-    for name in ("register", "login", "send", "start", "socket", "frame", "vault", "register_net", "signal", "report")
-} | {"quota_account": None, "max_sockets": None, "max_connections": None, "disk_floor": 0}
+    for name in (
+        "register",
+        "login",
+        "send",
+        "start",
+        "socket",
+        "frame",
+        "vault",
+        "register_net",
+        "signal",
+        "report",
+        "upload",
+    )
+} | {"quota_account": None, "quota_files": None, "max_sockets": None, "max_connections": None, "disk_floor": 0}
 # The headless shell is the same engine without the browser UI; a new context costs a third.
 BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), None)

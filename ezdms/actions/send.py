@@ -14,6 +14,7 @@ from ezdms.models.conversation import Line, Pair
 from ezdms.models.message import (
     Draft,
     Message,
+    NoFile,
     NoTarget,
     Outcome,
     OutOfStep,
@@ -62,6 +63,8 @@ def publish(hub: Hub[Event], draft: Draft, sender_id: str, pair: Pair | None, ou
         raise Problem(422, "envelope", "Expected one copy encrypted for each participant's key.")
     if isinstance(outcome, NoTarget):
         raise no_message()
+    if isinstance(outcome, NoFile):
+        raise no_file()
     if isinstance(outcome, TooEarly):
         raise Problem(403, "not_accepted", "You can send more once this person has accepted your request.")
     if isinstance(outcome, OverQuota):
@@ -100,6 +103,11 @@ def no_message() -> Problem:
     return Problem(404, "no_message", "There is no such message in this conversation that you can change.")
 
 
+def no_file() -> Problem:
+    """The same error for an unknown file, someone else's, and one that cannot be sent or read."""
+    return Problem(404, "no_file", "There is no such file.")
+
+
 def id_is_taken() -> Problem:
     """The id belongs to another message, of either participant."""
     return Problem(409, "message_id", "This conversation already has another message with this id.")
@@ -129,4 +137,5 @@ def _own_copy(draft: Draft, stored: Stored, sender_id: str, sealed: str) -> Mess
         encrypted=sealed,
         expires_in=draft.expires_in,
         replaces=draft.replaces or None,
+        file=draft.file or None,
     )

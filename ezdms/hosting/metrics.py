@@ -30,6 +30,7 @@ from ezdms.db import Database
 from ezdms.edge import runner
 from ezdms.hosting import backup
 from ezdms.hub import Hub
+from ezdms.models.file import count_files
 from ezdms.store import data_folder
 from ezdms.store.timing import BOUNDS
 from ezdms.web import this_machine
@@ -46,6 +47,7 @@ class Measured(Collector):
     limit_hits: Mapping[str, int]
     data_dir: Path
     fault: str = ""
+    files: tuple[int, int] = (0, 0)  # how many, and their bytes
 
     def collect(self) -> Iterator[Metric]:
         """All metrics; docs/monitoring.md describes them."""
@@ -54,6 +56,8 @@ class Measured(Collector):
         yield CounterMetricFamily("ezdms_messages", "Messages stored since the start.", self.hub.messages)
         yield GaugeMetricFamily("ezdms_events_waiting", "Events that sockets have not taken yet.", self.hub.waiting)
         yield from self._of_the_database()
+        yield GaugeMetricFamily("ezdms_files", "Files and uploads.", self.files[0])
+        yield GaugeMetricFamily("ezdms_file_bytes", "Their encrypted bytes, as declared.", self.files[1])
         hits = CounterMetricFamily("ezdms_limit_hits", "Requests and frames over a limit.", labels=["limit"])
         for name, count in self.limit_hits.items():
             hits.add_metric([name], count)
@@ -106,6 +110,7 @@ def create_app(measured: Measured, port: int) -> Quart:
     @app.get("/metrics")
     async def metrics() -> Response:
         measured.fault = await measured.database.examine()
+        measured.files = await measured.database.read(count_files)
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
         return Response(encode(registry), content_type=content_type)
 

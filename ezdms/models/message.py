@@ -15,15 +15,17 @@ from ezdms.models.conversation import (
     select_pair_to_write,
     select_side,
 )
+from ezdms.models.file import bind_file
 from ezdms.models.message_facts import BOTH, empty_copies, insert_facts, select_replaced
 from ezdms.models.participant import MOST_EARLY, forget_kept, mark_blocked, mark_sent
-from ezdms.models.usage import take_room
+from ezdms.models.usage import give_back, take_room
 
 
 class Draft(NamedTuple):
     """A message from a sender: ids, counter, and two encrypted copies (JWE compact) with the key id of each.
 
-    `expires_in`: seconds, 0 = never. `replaces`: id of the sender's message that it edits or deletes, or "".
+    `expires_in`: seconds, 0 = never. `replaces`: id of the sender's message that it edits or deletes, or "". `file`: id
+    of a file that the sender uploaded, or "".
     """
 
     conversation_id: str
@@ -37,6 +39,7 @@ class Draft(NamedTuple):
     key_b: str
     expires_in: int = 0
     replaces: str = ""
+    file: str = ""
 
 
 class Message(NamedTuple):
@@ -110,6 +113,10 @@ class NoTarget(NamedTuple):
     """The message to be replaced is not the sender's own in this conversation, or is a change itself."""
 
 
+class NoFile(NamedTuple):
+    """The file is not whole, not the sender's own, of another conversation, or part of another message."""
+
+
 class TooEarly(NamedTuple):
     """The other has not accepted the conversation, and got as many messages as are taken until then."""
 
@@ -124,7 +131,7 @@ class OutOfStep(NamedTuple):
     earlier: Message | None
 
 
-Outcome = Stored | OutOfStep | OverQuota | NoTarget | TooEarly | None
+Outcome = Stored | OutOfStep | OverQuota | NoTarget | NoFile | TooEarly | None
 
 
 @keeps_sessions
@@ -177,6 +184,11 @@ def insert_message(
     if not take_room(connection, user_id=sender_id, size=size, quota=quota if size > 0 else None):
         return pair, OverQuota()
     moment, seq = now(), last_seq + 1
+    if draft.file and not bind_file(
+        connection, file_id=draft.file, conversation_id=draft.conversation_id, user_id=sender_id, seq=seq
+    ):
+        give_back(connection, user_id=sender_id, size=size)
+        return pair, NoFile()
     connection.execute(  # positional parameters, also in the calls below: names would cost 5 of a message's 60 µs
         """INSERT INTO messages (conversation_id, seq, message_id, sender_id, n, hash, suite,
                sealed_a, sealed_b, created_at)
@@ -196,13 +208,14 @@ def insert_message(
     )
     for copies in replaced.copies if replaced else ():
         empty_copies(connection, copies, "replaced", conversation_id=draft.conversation_id, sides=sides)
-    if draft.expires_in or replaced or other.blocks:
+    if draft.expires_in or replaced or draft.file or other.blocks:
         insert_facts(
             connection,
             conversation_id=draft.conversation_id,
             seq=seq,
             expires_in=draft.expires_in,
             replaces=draft.replaces or None,
+            file=draft.file or None,
             created_at=moment,
             at_most=replaced.expires_at if replaced else None,
             blocked_by=other.side if other.blocks else None,

@@ -57,25 +57,27 @@ def insert_facts(
     seq: int,
     expires_in: int,
     replaces: str | None,
+    file: str | None,
     created_at: int,
     at_most: int | None,
     blocked_by: Side | None,
 ) -> None:
-    """Store the lifetime of a new message, and what it replaces. `at_most`: when it is gone at the latest (ms): an edit
-    disappears together with its target. `blocked_by`: the side that blocks its sender, and has no copy.
+    """Store the lifetime of a new message, what it replaces, and its file. `at_most`: when it is gone at the latest
+    (ms): an edit disappears together with its target. `blocked_by`: the side that blocks its sender, and has no copy.
     """
     expires_at = created_at + expires_in * 1000 if expires_in else None
     if expires_at is not None and at_most is not None:
         expires_at = min(expires_at, at_most)
     fetch_all(
         connection,
-        """INSERT INTO message_facts (conversation_id, seq, expires_in, expires_at, replaces, gone_a, gone_b)
-           VALUES (:conversation_id, :seq, :expires_in, :expires_at, :replaces, :gone_a, :gone_b)""",
+        """INSERT INTO message_facts (conversation_id, seq, expires_in, expires_at, replaces, file, gone_a, gone_b)
+           VALUES (:conversation_id, :seq, :expires_in, :expires_at, :replaces, :file, :gone_a, :gone_b)""",
         conversation_id=conversation_id,
         seq=seq,
         expires_in=expires_in,
         expires_at=expires_at,
         replaces=replaces,
+        file=file,
         gone_a="blocked" if blocked_by == "a" else None,
         gone_b="blocked" if blocked_by == "b" else None,
     )

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from ezdms.db import Connection, fetch_all, fetch_one, now
 from ezdms.models.erasure import insert_erasure
+from ezdms.models.file import drop_files_of
 from ezdms.models.usage import forget_usage, insert_usage
 from ezdms.protocol import envelope
 from ezdms.protocol.encoding import EnvelopeError
@@ -188,7 +189,8 @@ def is_unused(connection: Connection, *, user_id: str, before: int) -> bool:
 
 
 def delete_user(connection: Connection, *, user_id: str) -> None:
-    """Delete an account's name, keys, sessions, PINs and vault, and begin the erasure of its copies of messages."""
+    """Delete an account's name, keys, sessions, PINs and vault, give up its files, and begin the erasure of its copies
+    of messages."""
     for table in (
         *("sessions", "search_pins", "vaults", "second_steps", "recovery_codes", "trusted_devices", "passkeys"),
         "clearings",
@@ -204,4 +206,5 @@ def delete_user(connection: Connection, *, user_id: str) -> None:
         moment=now(),
     )
     forget_usage(connection, user_id=user_id)
+    drop_files_of(connection, user_id=user_id)
     insert_erasure(connection, user_id=user_id)

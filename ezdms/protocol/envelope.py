@@ -33,6 +33,8 @@ MAX_TEXT = 500  # code points
 WRAP_ITER_MIN = 200_000
 WRAP_ITER_MAX = 2_000_000
 BUCKETS = (512, 1024, 2048, 4096, 8192, 16384, 32768)  # bytes of a padded message body
+CHUNK = 65_536  # bytes of a file that are sealed at once
+TAG = 16  # bytes after each sealed chunk
 USERNAME = re.compile(r"[a-zA-Z0-9_-]{3,32}", re.ASCII)
 LIKE_A_LOGIN_PIN = re.compile(
     r"(?=.*[-0-9])[0-9a-tv-z]{4}([-_]?)[0-9a-tv-z]{4}\1[0-9a-tv-z]{4}\1[0-9a-tv-z]{4}", re.ASCII | re.IGNORECASE
@@ -411,3 +413,18 @@ def _key_id_in(header: str, typ: str) -> str:
     if members is None or members[1].decode() != typ:
         raise EnvelopeError("Expected a sealed envelope with the header of suite 1.")
     return members[2].decode()
+
+
+def padded_size(size: int) -> int:
+    """The size of a file when padded (Padmé): it tells at most the first few bits of the size."""
+    if size < 2:
+        return size
+    exponent = size.bit_length() - 1
+    rest = (1 << (exponent - exponent.bit_length())) - 1
+    return (size + rest) & ~rest
+
+
+def sealed_size(size: int) -> int:
+    """The size of a file once sealed: padded, and a tag for each chunk. An empty file has one chunk."""
+    padded = padded_size(size)
+    return padded + max(1, -(-padded // CHUNK)) * TAG

@@ -31,5 +31,6 @@ async def deployment() -> Response:
         deployment_id=context.deployment_id(),
         version=__version__,
         max_text=MAX_TEXT,
+        max_file=context.settings().max_file,
         **(context.settings().front | {"retention": context.settings().retention}),
     )

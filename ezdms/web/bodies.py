@@ -13,6 +13,8 @@ from ezdms.web.fields import malformed_json, parse_object, pick_fields
 
 LARGEST_BODY = 64 * 1024  # bytes
 MOST_FIELDS = 100
+LARGEST_PART = 1024 * 1024  # bytes of a file in one request
+FILES = "/files/"
 LONGER = 5  # times the usual timeout for a larger body, which is 19 KiB/s
 LARGER_BODIES = {
     "/vault": 1840 * 1024,  # a vault of 1 MiB is 1,864,835 characters once signed and encrypted
@@ -36,8 +38,9 @@ class BoundedRequest(Request):
     body: WholeBody
 
     def __init__(self, method: str, scheme: str, path: str, *args: Any, **kwargs: Any) -> None:
-        kwargs["max_content_length"] = LARGER_BODIES.get(path, LARGEST_BODY)
-        if path in LARGER_BODIES and kwargs.get("body_timeout") is not None:
+        largest = LARGEST_PART if path.startswith(FILES) else LARGER_BODIES.get(path, LARGEST_BODY)
+        kwargs["max_content_length"] = largest
+        if largest > LARGEST_BODY and kwargs.get("body_timeout") is not None:
             kwargs["body_timeout"] *= LONGER
         super().__init__(method, scheme, path, *args, **kwargs)
 

@@ -13,6 +13,7 @@ from ezdms.actions.pushing import Pusher
 from ezdms.actions.second_step import SecondSteps
 from ezdms.actions.sessions import Sessions
 from ezdms.actions.sweeping import Sweeper
+from ezdms.actions.uploading import Uploads
 from ezdms.db import Database
 from ezdms.hub import Hub
 from ezdms.models.session import Session
@@ -34,6 +35,11 @@ def eraser() -> Eraser:
 def sweeper() -> Sweeper:
     """What empties messages at their time."""
     return cast(Sweeper, current_app.extensions["ezdms.sweeper"])
+
+
+def uploads() -> Uploads:
+    """The files."""
+    return cast(Uploads, current_app.extensions["ezdms.uploads"])
 
 
 def passkeys() -> Passkeys:

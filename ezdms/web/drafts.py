@@ -26,8 +26,8 @@ def parse_draft(fields: dict[str, str]) -> Draft:
     for name in ("replaces", "file"):
         if fields.get(name):
             parse_bytes(name, fields[name], 16)
-    if fields.get("file"):
-        raise Problem(404, "no_file", "There is no such file.")  # this server does not store files yet
+    if fields.get("file") and fields.get("replaces"):
+        raise Problem(400, "malformed_field", "A message that replaces another has no file.")
     sealed_a, sealed_b = fields["content_for_a"], fields["content_for_b"]
     try:
         key_a, key_b = envelope.key_id_of(sealed_a), envelope.key_id_of(sealed_b)
@@ -47,4 +47,5 @@ def parse_draft(fields: dict[str, str]) -> Draft:
         key_b=key_b,
         expires_in=expires_in,
         replaces=fields.get("replaces", ""),
+        file=fields.get("file", ""),
     )

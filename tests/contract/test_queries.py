@@ -11,6 +11,7 @@ from ezdms.db import Connection, Database, fetch_all
 from ezdms.models import (
     conversation,
     erasure,
+    file,
     message,
     message_facts,
     passkey,
@@ -61,6 +62,14 @@ QUERIES = {
     "list signals": (signal.select_signals, {"conversation_id": "x", "user_id": "x"}),
     "find a passkey": (passkey.select_passkey, {"credential_id": "x"}),
     "list passkeys": (passkey.select_passkeys, {"user_id": "x"}),
+    "find an upload": (file.select_upload, {"file_id": "x", "user_id": "x"}),
+    "find a file": (file.select_readable, {"file_id": "x", "user_id": "x"}),
+    "count unsent uploads": (file._count_unsent, {"user_id": "x"}),
+    "see if uploads were never sent": (file.is_stale, {"before": 1}),
+    "drop uploads that were never sent": (file.drop_stale, {"before": 1}),
+    "drop the files of an account": (file.drop_files_of, {"user_id": "x"}),
+    "files to delete": (file.select_gone, {}),
+    "look for a file on the disk": (file.select_unknown, {"names": ["x"]}),
     "push subscriptions": (push.select_subscriptions, {"user_id": "x"}),
     "last sent": (message.select_last_sent, {"conversation_id": "x", "sender_id": "x", "side": "a"}),
 }
@@ -99,6 +108,7 @@ async def test_no_query_scans_a_table(app: Quart, name: str, monkeypatch: pytest
         signal,
         vault,
         erasure,
+        file,
         push,
         passkey,
     ):

@@ -58,7 +58,9 @@ ROUTES = [pytest.param(*route, id=f"{route[0]} {route[1]}") for route in routes(
 def filled(path: str) -> str:
     """The path with its variables filled in."""
     path = path.replace("<path:filename>", "js/boot.js").replace("<user_id>", "x")
-    return path.replace("<conversation_id>", "0" * 24).replace("<credential_id>", "A" * 22)
+    return (
+        path.replace("<conversation_id>", "0" * 24).replace("<credential_id>", "A" * 22).replace("<file_id>", "A" * 22)
+    )
 
 
 async def ask(app: Quart, method: str, path: str, headers: dict[str, str]) -> Any:
@@ -166,8 +168,17 @@ async def test_a_wrong_method_is_405_with_the_allowed_methods(app: Quart) -> Non
 async def test_ping_and_deployment_answer_as_documented(app: Quart) -> None:
     assert await (await app.test_client().get("/ping")).get_json() == {"status": "ok"}
     answer = await (await app.test_client().get("/deployment")).get_json()
-    assert set(answer) == {"protocol", "deployment_id", "version", "max_text", "retention", *Settings().front}
+    assert set(answer) == {
+        "protocol",
+        "deployment_id",
+        "version",
+        "max_text",
+        "max_file",
+        "retention",
+        *Settings().front,
+    }
     assert (answer["protocol"], answer["max_text"], answer["retention"]) == ("ezdms/1", 500, 0)
+    assert answer["max_file"] == 25 * 1024 * 1024
     assert re.fullmatch(r"[A-Za-z0-9_-]{22}", answer["deployment_id"])
 
 

@@ -69,6 +69,7 @@ BY_CONVERSATION: dict[str, Ask] = {
     "POST /conversations/<conversation_id>/delete": does("delete"),
 }
 TRIED_BELOW = {"GET /conversations/<user_id>", "POST /sessions/<session_id>/end", "GET /c/<conversation_id>"}
+TRIED_BELOW |= {f"{method} /files/<file_id>" for method in ("GET", "PATCH")}  # test_files.py
 TRIED_BELOW |= {f"POST /passkeys/<credential_id>/{act}" for act in ("rename", "remove")}  # test_passkeys.py
 SHAPELESS = ["x", "0" * 23, "0" * 25, "0" * 1000, "%00", "'", "ÿ", "%2e"]
 

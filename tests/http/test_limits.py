@@ -175,6 +175,8 @@ def test_these_routes_are_limited_by_account() -> None:
         "/conversations/<conversation_id>/mute",
         "/conversations/<conversation_id>/unblock",
         "/delete_account",
+        "/files",
+        "/files/<file_id>",
         "/hide_message",
         "/passkeys",
         "/passkeys/options",
@@ -197,7 +199,7 @@ def test_these_routes_are_limited_by_account() -> None:
 async def test_limits_by_account_do_not_apply_without_a_session(limited: Quart, path: str) -> None:
     for headers, status in ((JSON, 401), (JSON | {"Origin": "https://evil.example"}, 403)):
         client: Any = limited.test_client()
-        method = "PUT" if path == "/vault" else "POST"
+        method = {"/vault": "PUT", "/files/<file_id>": "PATCH"}.get(path, "POST")
         statuses = {(await client.open(path, method=method, headers=headers)).status_code for _ in range(40)}
         assert statuses == {status}
 

@@ -28,7 +28,7 @@ OURS = {name.lower(): value for name, value in HEADERS.items()} | {
 }
 WHERE = "0" * 24
 FILLED = {
-    **dict.fromkeys(("<user_id>", "<session_id>", "<credential_id>"), "A" * 22),
+    **dict.fromkeys(("<user_id>", "<session_id>", "<credential_id>", "<file_id>"), "A" * 22),
     "<conversation_id>": WHERE,
     "<path:filename>": "js/boot.js",
 }

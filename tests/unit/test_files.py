@@ -11,12 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ezdms import crypto
+from ezdms.protocol import envelope
 from ezdms.protocol.encoding import b64u_encode, sha256
 from tests.unit.test_twins import FILE, ask_twin
 
 SIZES = st.integers(0, 300_000) | st.sampled_from([0, 1, 2, 65_535, 65_536, 65_537, 131_072, 196_608])
 STEPS = st.integers(1, 100_000)
-SEALED_CHUNK = crypto.CHUNK + crypto.TAG
+SEALED_CHUNK = envelope.CHUNK + envelope.TAG
 
 
 def in_steps(whole: bytes, step: int) -> Iterable[bytes]:
@@ -67,13 +68,13 @@ def test_a_file_that_was_changed_anywhere_does_not_open(data: st.DataObject) -> 
 
 
 def test_chunks_of_a_file_cannot_be_exchanged_repeated_or_left_out() -> None:
-    size = 4 * crypto.CHUNK
+    size = 4 * envelope.CHUNK
     sealer, whole = sealed(secrets.token_bytes(size))
     a, b, c, d = in_steps(whole, SEALED_CHUNK)
     assert opened(sealer.key, size, sealer.hash, a + b + c + d)
     for order in ((b, a, c, d), (a, a, c, d), (a, c, d), (a, b, c), (a, b, d, c), (d,), (a, b, c, d, d)):
         changed = b"".join(order)
-        for claimed in (size, (len(order)) * crypto.CHUNK):
+        for claimed in (size, (len(order)) * envelope.CHUNK):
             with pytest.raises(crypto.Refused):
                 opened(sealer.key, claimed, b64u_encode(sha256(changed)), changed)
 

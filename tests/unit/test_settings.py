@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from ezdms import crypto
 from ezdms.cli import main
-from ezdms.settings import CLIENT_NAMES, UNIX, Limit, Settings, SettingsError
+from ezdms.settings import CLIENT_NAMES, LARGEST_FILE, UNIX, Limit, Settings, SettingsError
 
 
 def test_every_setting_has_a_default() -> None:
@@ -26,6 +27,8 @@ def test_every_setting_has_a_default() -> None:
     assert settings.limit_signal == Limit(60, timedelta(minutes=1))
     assert settings.limit_report == Limit(5, timedelta(hours=1))
     assert settings.quota_account == 256 * 1024**2
+    assert (settings.quota_files, settings.max_file) == (1024**3, 25 * 1024**2)
+    assert settings.limit_upload == Limit(300, timedelta(minutes=1))
     assert settings.retention == 0
     assert settings.trusted_proxies == settings.allowed_origins == ()
     assert (settings.unix, settings.metrics_port) == (None, 0)
@@ -58,6 +61,20 @@ def test_values_are_parsed() -> None:
 )
 def test_a_size_is_in_bytes_or_has_a_unit(text: str, size: int | None) -> None:
     assert Settings.load({"EZDMS_QUOTA_ACCOUNT": text}).quota_account == size
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("1", 1), ("10KiB", 10_240), ("25MiB", 26_214_400), ("26214400", 26_214_400), ("off", 0)]
+)
+def test_the_largest_file_is_a_size_or_off(text: str, size: int) -> None:
+    assert Settings.load({"EZDMS_MAX_FILE": text}).max_file == size
+
+
+def test_the_largest_file_cannot_exceed_what_clients_accept() -> None:
+    assert LARGEST_FILE == crypto.LARGEST_FILE
+    for text in ("26214401", "26MiB", "1GiB"):
+        with pytest.raises(SettingsError, match="at most 25MiB"):
+            Settings.load({"EZDMS_MAX_FILE": text})
 
 
 @pytest.mark.parametrize("days", [0, 1, 365, 99_999])

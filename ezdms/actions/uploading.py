@@ -1,0 +1,220 @@
+"""Uploads and downloads of sealed files, and their end: what nobody may have any more is deleted from the disk."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, suppress
+from itertools import islice
+from typing import NamedTuple
+from weakref import WeakValueDictionary
+
+from ezdms import logs
+from ezdms.actions import tasks
+from ezdms.actions.send import has_left, no_conversation, no_file
+from ezdms.actions.sessions import random_id
+from ezdms.db import Database, Unavailable, now
+from ezdms.models.file import (
+    SLICE,
+    File,
+    Refusal,
+    delete_files,
+    drop_file,
+    drop_stale,
+    finish_file,
+    insert_file,
+    is_stale,
+    select_gone,
+    select_readable,
+    select_unknown,
+    select_upload,
+    select_whole,
+)
+from ezdms.problem import Problem
+from ezdms.protocol.envelope import sealed_size
+from ezdms.store import data_folder
+from ezdms.store.file_folder import FileFolder, WrongOffset, new_name
+
+TICK = 10.0  # seconds; what has gone is off the disk within a minute
+UNSENT_FOR = 24 * 60 * 60 * 1000  # ms
+BLOCK = 256 * 1024  # bytes that are read at once
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+class Limits(NamedTuple):
+    """From the settings. `largest`: bytes before sealing, 0 = no files. `quota`: bytes. `floor`: percent."""
+
+    largest: int
+    quota: int | None
+    floor: int
+
+
+class Uploads:
+    """All files of one server. Each is written by one request at a time, and read only once it is whole."""
+
+    def __init__(self, database: Database, folder: FileFolder, limits: Limits) -> None:
+        self._database = database
+        self._folder = folder
+        self._limits = limits
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._task: asyncio.Task[None] | None = None
+        self._cannot_delete = logs.Seldom("cannot delete files")
+        self.received = self.sent = 0  # bytes since the start
+
+    def start(self) -> None:
+        """Delete what a crash left, and go on until close()."""
+        self._task = tasks.begin("the uploads", self._keep_clean())
+
+    async def close(self) -> None:
+        """Stop. The next start continues."""
+        if self._task is not None:
+            await tasks.stop(self._task)
+
+    async def begin(self, *, conversation_id: str, user_id: str, size: int) -> str:
+        """Begin an upload of `size` sealed bytes. Returns its id. Problem 404, 410, 413 or 507."""
+        if not self._limits.largest:
+            raise Problem(413, "too_large", "This server does not accept files.")
+        if size > sealed_size(self._limits.largest):
+            raise Problem(413, "too_large", f"A file has at most {self._limits.largest} bytes on this server.")
+        if data_folder.is_short_of_room(self._folder.path.parent, self._limits.floor):
+            raise disk_is_full()
+        file_id = random_id(16)
+        refusal = await self._database.write(
+            insert_file,
+            file_id=file_id,
+            name=new_name(),
+            conversation_id=conversation_id,
+            user_id=user_id,
+            size=size,
+            quota=self._limits.quota,
+        )
+        if refusal is Refusal.NO_CONVERSATION:
+            raise no_conversation()
+        if refusal is Refusal.LEFT:
+            raise has_left()
+        if refusal is Refusal.QUOTA:
+            raise Problem(507, "quota", "Your storage for files on this server is full. Delete files, then try again.")
+        return file_id
+
+    async def find_upload(self, file_id: str, *, user_id: str) -> tuple[File, int]:
+        """A file that this user uploads, and how many bytes of it are stored. Problem 404."""
+        file = await self._database.read(select_upload, file_id=file_id, user_id=user_id)
+        if file is None:
+            raise no_file()
+        return file, file.size if file.is_whole else await asyncio.to_thread(self._folder.size, file.name)
+
+    async def append(self, file_id: str, offset: int, part: bytes, *, user_id: str) -> int:
+        """Store the next bytes of an upload. Returns the new end. The last bytes count once all are durable.
+
+        Problem 404; 409 if the upload is not at `offset`; 413 if the bytes go beyond its end; 507 if the disk is full.
+        """
+        async with self._locks.setdefault(file_id, asyncio.Lock()):
+            file, end = await self.find_upload(file_id, user_id=user_id)
+            if end != offset:
+                raise _wrong_offset(end)
+            if offset + len(part) > file.size:
+                raise Problem(413, "too_large", "These bytes go beyond the end of the file.")
+            if file.is_whole:
+                return end
+            try:
+                end = await asyncio.to_thread(self._store, file, offset, part)
+            except WrongOffset as error:
+                raise _wrong_offset(error.offset) from error
+            except OSError as error:
+                if error.errno in FULL:
+                    raise disk_is_full() from error
+                raise Unavailable(f"A file cannot be stored: {error.strerror}.") from error
+            self.received += len(part)
+            if end == file.size and not await self._database.write(finish_file, file_id=file_id):
+                raise no_file()
+            return end
+
+    def _store(self, file: File, offset: int, part: bytes) -> int:
+        end = self._folder.append(file.name, offset, part) if part else offset
+        if end == file.size:
+            self._folder.settle(file.name)
+        return end
+
+    async def find(self, file_id: str, *, user_id: str) -> File:
+        """A whole file that this user may have. Problem 404."""
+        file = await self._database.read(select_readable, file_id=file_id, user_id=user_id)
+        if file is None or await asyncio.to_thread(self._folder.size, file.name) != file.size:
+            raise no_file()
+        return file
+
+    async def read(self, file: File, start: int, end: int) -> AsyncIterator[bytes]:
+        """The bytes from `start` up to `end`, in blocks. Raises OSError if the file was deleted meanwhile."""
+        with ExitStack() as stack:
+            opened = await asyncio.to_thread(stack.enter_context, self._folder.opened(file.name))
+            opened.seek(start)
+            while start < end:
+                block = await asyncio.to_thread(opened.read, min(BLOCK, end - start))
+                if not block:  # cut off on the disk: the client sees that bytes are missing
+                    return
+                start += len(block)
+                self.sent += len(block)
+                yield block
+
+    async def sweep(self) -> None:
+        """Delete files that have gone with their messages or accounts, and uploads that were never sent."""
+        before = now() - UNSENT_FOR
+        if await self._database.read(is_stale, before=before):
+            await self._database.write(drop_stale, before=before)
+        while gone := await self._database.read(select_gone):
+            deleted = [file_id for file_id, name in gone if await self._delete(file_id, name)]
+            await self._database.write(delete_files, file_ids=deleted)
+            if len(deleted) < len(gone):  # the disk fails: at the next tick
+                return
+
+    async def _delete(self, file_id: str, name: str) -> bool:
+        async with self._locks.setdefault(file_id, asyncio.Lock()):
+            try:
+                await asyncio.to_thread(self._folder.remove, name)
+            except OSError as error:
+                self._cannot_delete.event(logging.ERROR, why=str(error.strerror))
+                return False
+        return True
+
+    async def clean(self) -> None:
+        """Delete files on the disk that belong to nothing, and forget files that are not on the disk, after a crash.
+
+        If no file at all is there, the folder may be missing by mistake: then nothing is forgotten.
+        """
+        names, is_empty = self._folder.names(), True
+        while found := await asyncio.to_thread(lambda: list(islice(names, SLICE))):
+            is_empty = False
+            for name in await self._database.read(select_unknown, names=found):
+                with suppress(OSError):
+                    await asyncio.to_thread(self._folder.remove, name)
+        after = ""
+        while whole := await self._database.read(select_whole, after=after):
+            after = whole[-1][0]
+            if is_empty:
+                logs.event(logging.ERROR, "the folder of the files is empty, but there should be files in it")
+                return
+            for file_id in await asyncio.to_thread(lambda: list(self._missing(whole))):
+                await self._database.write(drop_file, file_id=file_id)
+
+    def _missing(self, whole: list[tuple[str, str, int]]) -> Iterator[str]:
+        return (file_id for file_id, name, size in whole if self._folder.size(name) != size)
+
+    async def _keep_clean(self) -> None:
+        is_clean = False
+        while True:
+            with suppress(Unavailable):  # the disk is full or fails
+                if not is_clean:
+                    await self.clean()
+                    is_clean = True
+                await self.sweep()
+            await asyncio.sleep(TICK)
+
+
+def disk_is_full() -> Problem:
+    """The rest of the disk is reserved for messages, or there is none."""
+    return Problem(507, "disk", "This server is almost full and is not accepting files right now. Try again later.")
+
+
+def _wrong_offset(end: int) -> Problem:
+    return Problem(409, "offset", f"The upload continues at byte {end}.", offset=end)
