@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ezdms import crypto
-from ezdms.client.remembered import is_accepted, is_blocked, latest, merge_remembered
+from ezdms.client.remembered import is_accepted, is_blocked, latest, merge_remembered, read_cleared
 from ezdms.protocol.encoding import LATEST_TIME, is_integer
 
 NEW: dict[str, Any] = {"name": "", "verified": "", "own": None, "theirs": None, "accepted": []}
@@ -124,6 +124,6 @@ def is_missed(contact: dict[str, Any], sent: object) -> bool:
 
 def is_cleared(contact: dict[str, Any]) -> bool:
     """True if the user deleted the conversation, and nothing came later."""
-    cleared = contact.get("cleared") or [0, 0]
+    cleared = read_cleared(contact.get("cleared"))
     heads = [(contact[side] or [0])[0] for side in ("own", "theirs")]
-    return "cleared" in contact and all(head <= below for head, below in zip(heads, cleared, strict=False))
+    return contact.get("cleared") == cleared and all(head <= below for head, below in zip(heads, cleared, strict=True))

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from ezdms.client import remembered
+from ezdms.client.contacts import is_cleared, preferences
 from ezdms.client.remembered import merge_remembered
 from ezdms.protocol.encoding import b64u_encode
 from tests.unit.test_twins import ask_twin
@@ -100,6 +101,22 @@ def test_a_contact_counts_as_accepted_if_the_user_wrote_before_requests_existed(
     assert not remembered.is_blocked({})
 
 
+NICKS = ["", "A", "Zoë Q.", "妈妈", "👍", "a\u200db", "a\nb", "a\u00a0b", "\u202eb", "\ue000", 5, None, ["A"]]
+
+
+def test_both_implementations_read_preferences_alike() -> None:
+    many: list[Any] = [None, {}, {"nick": "A"}, {"at": 0}, {"at": 1, "muted": -1}, {"at": 1, "muted": LATEST}]
+    many += [{"at": 1, "nick": nick, "muted": NOW, "pinned": True, "archived": 1} for nick in NICKS]
+    said = ask_twin([("remembered", ["preferences", [{"prefs": prefs}]]) for prefs in many])
+    names = {"nick": "nickname", "mutedUntil": "muted_until", "isPinned": "is_pinned", "isArchived": "is_archived"}
+    for prefs, found in zip(many, said, strict=True):
+        mine = preferences({"prefs": prefs})
+        assert {name: found[name] for name in names} == {name: mine[names[name]] for name in names}, prefs
+    assert said[-len(NICKS)]["isPinned"]
+    assert not said[-1]["isArchived"]
+    assert [one["nick"] for one in said[-len(NICKS) :]] == [*NICKS[:5], *[""] * 8]
+
+
 ODD: list[Any] = [None, True, 0, -1, 5, 1.5, "x", [], {}, [[]], [1], [1, 2], [1, 2, 3], [-1, 2], ["1", 2], [True, 2]]
 ODD += [{"at": "1"}, {"at": -1}, {"at": True}, {"at": 2**53}, {"delivered": "1"}, {"read": -1}, {"read": True}]
 ODD += [[[1, 1]], [[0, 1]], [[1, -1]], [[1, True]], [[1, 2, 3]], [[1]], [None], [IDS[0] + "A"], [IDS[0] + "\n"], [5]]
@@ -135,6 +152,10 @@ def test_both_implementations_merge_and_read_alike() -> None:
         for name, theirs in (("is_accepted", "isAccepted"), ("is_blocked", "isBlocked")):
             questions.append(("remembered", [theirs, [{"met": value, "own": None}]]))
             answers.append(getattr(remembered, name)({"met": value, "own": None}))
+        for own, theirs in ((None, None), ([2, "h"], [9, "h"]), ([3, "h"], None)):
+            contact = {"own": own, "theirs": theirs, "cleared": value}
+            questions.append(("remembered", ["isDeleted", [contact]]))
+            answers.append(is_cleared(contact))
     said = ask_twin(questions)
     assert [
         (asked, one, other) for asked, one, other in zip(questions, answers, said, strict=True) if one != other

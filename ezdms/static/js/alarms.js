@@ -102,8 +102,9 @@ export class LookUp {
   look(thread) {
     const { judge, loaded, contact } = thread;
     const wasOpen = this.isOpen;
-    const missing = judge.missing(loaded.hasOlder).map(([, hash]) => hash)
-      .filter((hash) => !contact.hasAccepted(rollback(hash)));
+    const isMissed = ([n, hash, side]) =>
+      !contact.hasCleared(side === "own", n) && !contact.hasAccepted(rollback(hash));
+    const missing = judge.missing(loaded.hasOlder).filter(isMissed).map(([, hash]) => hash);
     const open = missing.filter((hash) => !this.#answered.has(hash));
     this.isOpen = open.length > 0;
     if (!this.isOpen) this.region.hidden = true;

@@ -15,7 +15,7 @@ import "./front.js";
 import "./two-step.js";
 import "./passkeys.js";
 import { isWhole, watchArrival } from "./arrived.js";
-import { lineOf, onMore, renewList, setCurrent, showWhole, useList } from "./conversation-list.js";
+import { lineOf, onMore, renewList, renewPeople, setCurrent, showWhole, useList } from "./conversation-list.js";
 import { canSign } from "./crypto.js";
 import { showPageAlert, showUsername } from "./dom.js";
 import { reasonOf, showEnded, showFront } from "./front.js";
@@ -109,7 +109,10 @@ function goLive() {
   keepSending();
   onMore(notify);
   keepNotifying().catch(() => {}); // Settings say more
-  onVault(() => loadedThreads().forEach((thread) => thread.contact.renew().catch(() => {})));
+  onVault(() => {
+    renewPeople().catch(() => {});
+    loadedThreads().forEach((thread) => thread.contact.renew().catch(() => {}));
+  });
   setTimeout(() => isListed || showList().catch(() => {}), LIST_AFTER);
 }
 

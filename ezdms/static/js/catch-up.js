@@ -19,16 +19,20 @@ export class CatchUp {
   #hasFailed = false; // the last one
   #loadingOlder = null;
 
-  // `element` contains the rows; each finds its own place in it (message-row.js).
-  constructor(element, conversation) {
-    Object.assign(this, { element, conversation });
+  // `element` contains the rows; each finds its own place in it (message-row.js). `wasCleared(row)`: the user deleted
+  // it with the conversation, and so everything before it.
+  constructor(element, conversation, wasCleared) {
+    Object.assign(this, { element, conversation, wasCleared });
   }
 
   get #older() {
     return this.element.querySelector("older-messages");
   }
 
-  get hasOlder() { return this.#older !== null; }
+  get hasOlder() {
+    const first = this.element.querySelector("message-row");
+    return this.#older !== null && !(first && this.wasCleared(first));
+  }
 
   // There may be newer rows that are not loaded.
   get hasNewer() { return this.#fetching > 0 || this.#hasFailed; }
@@ -39,7 +43,7 @@ export class CatchUp {
 
   // The newest rows have arrived. Without <older-messages>, none is missing before them, whatever their seq.
   begin() {
-    this.#beginAfter(this.hasOlder ? Number(this.#older.dataset.before) - 1 : 0);
+    this.#beginAfter(this.#older ? Number(this.#older.dataset.before) - 1 : 0);
   }
 
   #beginAfter(seq) {

@@ -4,7 +4,7 @@
 import * as crypto from "./crypto.js";
 import { setPerson } from "./conversation-list.js";
 import { loadContact } from "./keystore.js";
-import { mergeRemembered } from "./remembered.js";
+import { mergeRemembered, wasCleared } from "./remembered.js";
 import { getStanding } from "./session.js";
 import { changeContact, overwriteVault, stronger, syncVault } from "./vault.js";
 
@@ -84,6 +84,9 @@ export class Contact {
     this.changed();
     return this.#change(add);
   }
+
+  // True for a row with this number that was there when the user deleted the conversation.
+  hasCleared(isOwn, n) { return wasCleared(this.known?.cleared, isOwn, n); }
 
   hasAccepted(name) { return this.known?.accepted.includes(name) ?? false; }
 

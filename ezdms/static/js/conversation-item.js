@@ -56,7 +56,7 @@ customElements.define("conversation-item", class extends HTMLElement {
   }
 
   showNewest(newest) {
-    if (!newest.isOwn && newest.seq > (this.#newest?.seq ?? 0)) hasWritten(this.conversation);
+    if (newest && !newest.isOwn && newest.seq > (this.#newest?.seq ?? 0)) hasWritten(this.conversation);
     this.#newest = newest;
     this.showFacts();
   }

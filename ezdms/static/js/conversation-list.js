@@ -6,7 +6,9 @@ import { showPageAlert } from "./dom.js";
 import { swapIn } from "./guard.js";
 import { loadContacts, loadDrafts } from "./keystore.js";
 import { goBack, keepPlace } from "./list-place.js";
-import { fetchPreviews } from "./previews.js";
+import { onceMore } from "./pause.js";
+import { fetchPreviews, forgetPreview } from "./previews.js";
+import { isDeleted, readCleared } from "./remembered.js";
 import { getFragment } from "./server.js";
 import { account } from "./session.js";
 
@@ -28,6 +30,7 @@ const UNKNOWN = { name: "Unknown person" };
 const SHORTEST_TAG = 4; // hexadecimal digits
 
 const people = new Map(); // conversation → {name, ik}: as signed, and their identity key as b64u
+const cleared = new Map(); // conversation → up to which rows the user deleted it, as far as this page knows
 const namesakes = new Map(); // name, whatever its case → the conversations with people of that name
 const tags = new Map(); // conversation → what tells this person from namesakes
 const lines = new Map(); // conversation → its <conversation-item>
@@ -37,12 +40,24 @@ let isNaming = false;
 let list;
 let isListed = false;
 let isAsking = false; // the whole list is being requested, in its order
+let round = 0; // how often it was requested
 let current = null;
 let title = document.title;
 
 export const personOf = (conversation) => people.get(conversation);
 export const isRenewing = () => isAsking;
 export const lineOf = (conversation) => lines.get(conversation);
+
+// All that the user's devices know about a contact (vault.js). A conversation that was deleted on another one goes
+// here, too, unless it has come back: the server's list says which.
+export function setContact(conversation, contact) {
+  const [before, now] = [cleared.get(conversation), String(readCleared(contact.cleared))];
+  cleared.set(conversation, now);
+  setPerson(conversation, contact);
+  if (before === undefined || before === now) return;
+  forgetLine(conversation);
+  renewList().catch(() => {}); // with the next connection
+}
 
 export function setPerson(conversation, { name, ik }) {
   const known = people.get(conversation);
@@ -98,6 +113,7 @@ export function showHead(thread) {
 export function standIn(line) {
   const twin = lines.get(line.conversation);
   if (!twin?.isConnected) lines.set(line.conversation, line);
+  lines.get(line.conversation).round = round;
   return twin?.isConnected ? twin : null;
 }
 
@@ -186,27 +202,48 @@ export function useList(element) {
   list = element;
   keepPlace(list);
   loadDrafts().then((drafts) => drafts.forEach(([conversation, draft]) => setNote(conversation, { draft })), () => {});
-  loadContacts().then((contacts) => {
-    for (const [conversation, contact] of Object.entries(contacts)) setPerson(conversation, contact);
-  }, () => {});
+  renewPeople().catch(() => {});
 }
 
-export async function renewList() {
+// Another tab or device may have changed contacts.
+export async function renewPeople() {
+  for (const [conversation, contact] of Object.entries(await loadContacts())) setContact(conversation, contact);
+}
+
+// The user deleted this conversation: nothing of it is shown until something new is verified.
+function forgetLine(conversation) {
+  forgetPreview(conversation);
+  lines.get(conversation)?.showNewest(null);
+}
+
+// Request the whole list. Lines that are not in it go only if the user deleted the conversation, or knows nobody there.
+export const renewList = onceMore(async () => {
   const { user_id: userId } = await account;
+  round += 1;
   const text = await getFragment(`/conversations/${userId}`);
   isAsking = true;
   const isLetIn = await swapIn(text, list, "afterbegin");
   isAsking = false;
+  const contacts = await loadContacts();
+  for (const [conversation, line] of isLetIn ? lines : []) {
+    const contact = contacts[conversation];
+    if (line.round < round && (!contact || isDeleted(contact))) removeLine(line);
+  }
   showWhole();
   if (!isListed) goBack(lines.get(current));
   isListed = true;
-  if (isLetIn && list.isConnected) await reportMissing(); // otherwise no line was drawn, or the session has ended
+  if (isLetIn && list.isConnected) reportMissing(contacts); // otherwise no line was drawn, or the session has ended
+});
+
+function removeLine(line) {
+  lines.delete(line.conversation);
+  line.remove();
 }
 
 // Report contacts with messages that the server no longer lists.
-async function reportMissing() {
-  const missing = Object.entries(await loadContacts())
-    .filter(([conversation, { own, theirs }]) => (own || theirs) && !lines.has(conversation))
-    .map(([, { name }]) => name);
+function reportMissing(contacts) {
+  const isMissed = ([conversation, contact]) =>
+    (contact.own || contact.theirs) && !isDeleted(contact) && !lines.has(conversation);
+  const missing = Object.entries(contacts).filter(isMissed).map(([, { name }]) => name);
   if (missing.length) showPageAlert(`The server no longer lists your conversation with ${missing.join(", ")}.`);
 }

@@ -1,7 +1,11 @@
 // <conversation-options>: the menu of a conversation, and the dialog that sets when its messages disappear.
+//
+// Every item of the menu has its name in `data-do`. What it does is an entry of that name in OPTIONS:
+// {isOffered(thread) (always, if missing), run(thread, options)}. `options` is this element, with the dialogs.
 
-import { onPress, onSubmit, onToggle, openDialog, openMenu, useMenu } from "./dom.js";
+import { onPress, onSubmit, onToggle, openDialog, openMenu, showAlert, useMenu } from "./dom.js";
 import { inWords } from "./local-time.js";
+import { ORGANIZING, prepareOrganizing } from "./organizing.js";
 
 const HOUR = 3600;
 const DAY = 24 * HOUR;
@@ -15,6 +19,8 @@ const SENTENCE = (seconds) => (seconds ? `Messages disappear ${inWords(seconds)}
 const NO_NUMBER = "Enter a whole number, for example 12.";
 const TOO_SHORT = "The shortest time is 5 seconds.";
 const TOO_LONG = "The longest time is 365 days.";
+
+const OPTIONS = { ...ORGANIZING, timer: { run: (thread, options) => options.openTimer() } };
 
 // One of several buttons can be pressed. `chosen()` runs when that changes.
 function makeChoice(group, labels, chosen) {
@@ -30,23 +36,57 @@ customElements.define("conversation-options", class extends HTMLElement {
   connectedCallback() {
     if (this.thread) return; // put away and shown again (navigate.js)
     this.thread = this.closest("message-thread");
-    const [menu, dialog] = this.children;
+    const menu = this.firstElementChild;
     const button = this.thread.querySelector(".options");
+    useMenu(menu, ({ dataset }) => {
+      menu.hidePopover();
+      this.try(() => OPTIONS[dataset.do].run(this.thread, this));
+    });
+    onToggle(button, menu, () => {
+      this.#offer(menu);
+      openMenu(menu, button.getBoundingClientRect());
+    });
+    for (const sheet of this.querySelectorAll(".sheet")) {
+      sheet.popover = "auto";
+      onPress(sheet.querySelector("[data-do=cancel]"), () => sheet.hidePopover());
+    }
+    prepareOrganizing(this);
+    this.#prepareTimer(this.querySelector(".timer"));
+  }
+
+  // Only what applies.
+  #offer(menu) {
+    for (const item of menu.querySelectorAll("[role=menuitem]")) {
+      item.hidden = !(OPTIONS[item.dataset.do].isOffered?.(this.thread) ?? true);
+    }
+    for (const group of menu.children) group.hidden = ![...group.children].some(({ hidden }) => !hidden);
+  }
+
+  // Open one of the dialogs.
+  openSheet(name) {
+    const sheet = this.querySelector(`.sheet.${name}`);
+    showAlert(sheet);
+    openDialog(sheet, sheet.querySelector("input") ?? sheet.querySelector("h2"));
+    return sheet;
+  }
+
+  // What goes wrong is said at the field for messages.
+  async try(work) {
+    try { await work(); } catch (error) { showAlert(this.thread.querySelector("message-composer"), error.message); }
+  }
+
+  #prepareTimer(dialog) {
     Object.assign(this, { dialog, count: dialog.querySelector("input"), custom: dialog.querySelector(".custom") });
-    dialog.popover = "auto";
     this.count.inputMode = "numeric";
-    useMenu(menu, () => { menu.hidePopover(); this.#open(); });
-    onToggle(button, menu, () => openMenu(menu, button.getBoundingClientRect()));
     const [times, units] = dialog.querySelectorAll(".choices");
     this.times = makeChoice(times, [...TIMES.map(nameOf), CUSTOM], () => this.#show());
     this.units = makeChoice(units, Object.keys(UNITS), () => this.#show());
     this.units.choose("minutes");
     this.count.addEventListener("input", () => this.#show());
-    onPress(dialog.querySelector("[data-do=cancel]"), () => dialog.hidePopover());
     onSubmit(dialog, "Setting…", () => this.#set());
   }
 
-  #open() {
+  openTimer() {
     const { timer } = this.thread;
     const isListed = TIMES.includes(timer);
     this.times.choose(isListed ? nameOf(timer) : CUSTOM);

@@ -208,12 +208,12 @@ export class Judge {
     return { own: this.chains.own.last, theirs: this.chains.theirs.last };
   }
 
-  // Messages seen in an earlier session that should be among these rows, but are not: [n, hash] each. `hasOlder`: there
-  // are older rows, which may include them, unless a verified message below them is here.
+  // Messages seen in an earlier session that should be among these rows, but are not: [n, hash, side] each. `hasOlder`:
+  // there are older rows, which may include them, unless a verified message below them is here.
   missing(hasOlder) {
     const facts = [...this.#rows.values()];
     return Object.entries(this.chains).filter(([side, chain]) => crypto.isTakenBack(chain) && (!hasOlder
       || facts.some((fact) => fact.side === side && fact.isVerified && fact.n < chain.known[0])))
-      .map(([, { known }]) => known);
+      .map(([side, { known }]) => [...known, side]);
   }
 }

@@ -167,6 +167,12 @@ export async function loadDrafts() {
   const found = drafts.map(({ text, at }, i) => [keys[i][0], text, at]);
   return found.sort(([, , one], [, , other]) => one - other);
 }
+// Those of all tabs.
+export async function forgetDrafts(conversation) {
+  const [keys] = await run("drafts", "readonly", entries);
+  const found = keys.filter(([where]) => where === conversation);
+  await run("drafts", "readwrite", (store) => found.map((key) => store.delete(key)));
+}
 export async function saveDraft(conversation, text, reply) {
   const key = [conversation, await thisTab()];
   const draft = { text, reply, at: Date.now() };

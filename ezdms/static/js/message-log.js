@@ -89,6 +89,8 @@ customElements.define("older-messages", class extends HTMLElement {
   }
 
   async #load() {
+    await this.thread.ready.catch(() => {});
+    if (!this.thread.loaded.hasOlder) return this.remove(); // the user deleted what is there
     this.textContent = "Loading earlier messages…";
     try {
       await this.thread.loadOlder();

@@ -118,7 +118,7 @@ customElements.define("message-row", class extends HTMLElement {
   #drawNothing() {
     for (const element of this.querySelectorAll(".line, .reactions, .signed")) element.remove();
     this.text = null;
-    this.hidden = this.note.hidden;
+    this.hidden = this.note.hidden || this.fact.isCleared;
     return true;
   }
 
@@ -209,7 +209,7 @@ customElements.define("message-row", class extends HTMLElement {
     if (note.textContent === sentence) return;
     note.textContent = sentence;
     note.hidden = !sentence;
-    if (!this.text) this.hidden = !sentence;
+    if (!this.text) this.hidden = !sentence || this.fact.isCleared;
   }
 });
 

@@ -38,7 +38,7 @@ customElements.define("message-thread", class extends HTMLElement {
     if (this.rows) return; // put away and shown again (navigate.js)
     this.rows = this.querySelector(".rows");
     this.rows.id = `rows-${this.conversation}`;
-    this.loaded = new CatchUp(this.rows, this.conversation);
+    this.loaded = new CatchUp(this.rows, this.conversation, ({ isOwn, n }) => this.contact.hasCleared(isOwn, n));
     this.between = new Between(this.rows, () => this.loaded.hasOlder);
     this.reading = new Reading(this);
     this.log = this.querySelector("message-log");

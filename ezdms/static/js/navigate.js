@@ -91,6 +91,14 @@ export function showNothing(thread) {
   setCurrent(null, "Page not found · EZ-DMS");
 }
 
+// The user deleted the conversation: nothing of it stays on the page.
+export function leaveForGood(thread) {
+  if (thread === shown) go("/");
+  kept.delete(thread.conversation);
+  thread.end();
+  thread.remove();
+}
+
 export function go(path) {
   leaveFocus(); // the next view may take it
   if (path !== location.pathname) history.pushState(null, "", path);

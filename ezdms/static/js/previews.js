@@ -67,8 +67,9 @@ async function judgeAlone(conversation, { ik }, row) {
 const isAbout = (change, { id, hash }) => targetOf(change)?.join() === [id, hash].join();
 
 // What the list says of a message: {text, why, isOwn, expires}. `why`: why there is no text.
-function describe({ side, kind, text, x, createdAt, ts }, view, failure) {
+function describe({ side, kind, text, x, createdAt, ts, isCleared }, view, failure) {
   const isOwn = side === "own";
+  if (isCleared) return { text: "", why: "" }; // the user deleted the conversation
   const [instead, act] = [(words) => ({ text: words, why: "gone" }), (words) => ({ text: words, why: "act", isOwn })];
   if (view && view.state !== "file" && view.state in INSTEAD) return instead(INSTEAD[view.state]);
   if (failure) return { text: `⚠ ${failure}`, why: "failed" };
@@ -114,6 +115,12 @@ async function judgeNewest(conversation, person, row) {
   const isKnown = target >= 0 && fact.kind !== "react";
   newest.set(conversation, target >= 0 ? facts : [fact]);
   return isKnown ? { fact: facts[target], view: views[target], failure: "" } : { fact, view: views.at(-1), failure };
+}
+
+// The user deleted the conversation.
+export function forgetPreview(conversation) {
+  newest.delete(conversation);
+  lasts.delete(conversation);
 }
 
 // Remove what has disappeared.

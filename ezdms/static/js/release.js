@@ -3,7 +3,7 @@
 
 export const LANGUAGES = {
   "en": {
-    parts: "enGuPzwvuRmAHMl5TOKkxrvLS66eiFRl5XMJ_wSCb_o",
+    parts: "XAgvoTiGgSwmyeUQPfXLaXzPC7FQTN1MoAG1SiLbUpo",
     unverified: {
       "unstarted": "EZ-DMS has not started. Reload the page. If that does not help, your browser is too old "
         + "for it, or a script was changed and your browser refused to run it. In that case, do not "
@@ -25,7 +25,7 @@ export const LANGUAGES = {
 export const STYLES = [
   "sha256-tcpASXhFwbjRn07WI2zjzPX24E+cAx2GFBI4Py7dkig=",
   "sha256-OLCJnLmFBa1p1PLVC3Y+DQ3lD0KpkMK34TTTdOtW+0g=",
-  "sha256-AhG26Bv3UgbvmBXh6X75nCMtZ7Jzb8Gq7TEtR7YiYik=",
+  "sha256-b/G+gHnuci1MIJGGChuL2hRJKo818pFFWT9rUDGIQac=",
 ];
 export const FONTS = {
   "inter-latin-ext-wght-normal.woff2": "sha256-NLnFBMq3pz43t0Y0OkSRMuVs97VIGvLLgdx03P8lyVY=",

@@ -7,6 +7,7 @@ const MOST_BLOCKS = 20; // times in which a person was blocked, the latest
 const MOST_HIDDEN = 200; // ids of messages that the user removed from their own sight, the latest
 const LATEST = 253402300799999; // ms: the end of the year 9999
 const ID = /^[A-Za-z0-9_-]{22}$/;
+const PRINTABLE = /^(?:[^\p{C}\p{Z}]| )*$/u;
 const RECEIPTS = ["delivered", "read"];
 
 const isObject = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
@@ -83,12 +84,19 @@ function mergeHidden(mine, theirs) {
 // The ids of messages that the user removed from their own sight.
 export const readHidden = (hidden) => list(hidden).filter((one) => typeof one === "string" && ID.test(one));
 
-const isCleared = (value) => list(value).length === 2 && value.every((n) => isInteger(n, 0));
-const mergeCleared = (mine, theirs) => (isCleared(mine) || isCleared(theirs)
+const isPair = (value) => list(value).length === 2 && value.every((n) => isInteger(n, 0));
+const mergeCleared = (mine, theirs) => (isPair(mine) || isPair(theirs)
   ? readCleared(mine).map((n, i) => Math.max(n, readCleared(theirs)[i])) : null);
 
 // [own n, their n] of the highest rows when the user deleted the conversation. Those up to here are not shown.
-export const readCleared = (cleared) => (isCleared(cleared) ? cleared : [0, 0]);
+export const readCleared = (cleared) => (isPair(cleared) ? cleared : [0, 0]);
+
+// True for a row with this number that was there when the user deleted the conversation.
+export const wasCleared = (cleared, isOwn, n) => n <= readCleared(cleared)[isOwn ? 0 : 1];
+
+// True if the user deleted the conversation, and nothing that was verified came later.
+export const isDeleted = ({ cleared, own, theirs }) => isPair(cleared)
+  && [own, theirs].every((head, i) => (head?.[0] ?? 0) <= cleared[i]);
 
 const MERGED = {
   prefs: latest,
@@ -99,6 +107,16 @@ const MERGED = {
   hidden: mergeHidden,
   cleared: mergeCleared,
 };
+
+// The user's own preferences; `mutedUntil`: ms. Malformed ones are left out.
+export function preferences({ prefs }) {
+  const { nick, muted, pinned, archived, unread } = latest(prefs, null) ?? {};
+  return {
+    nick: typeof nick === "string" && PRINTABLE.test(nick) ? nick : "",
+    mutedUntil: isInteger(muted, 0, LATEST) ? muted : 0,
+    isPinned: pinned === true, isArchived: archived === true, isUnread: unread === true,
+  };
+}
 
 // True if the user accepted the conversation. Without `met`: if they wrote in it.
 export function isAccepted({ met, own }) {

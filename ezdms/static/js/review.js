@@ -5,7 +5,7 @@ import { provenReason, shown, timerInForce } from "./changes.js";
 import { expiresAt } from "./crypto.js";
 import { inWords } from "./local-time.js";
 import { onceMore } from "./pause.js";
-import { isAccepted, mergeRemembered, readBlocks, readHidden } from "./remembered.js";
+import { isAccepted, mergeRemembered, readBlocks, readHidden, wasCleared } from "./remembered.js";
 import { HOST } from "./shell.js";
 import { retention } from "./words.js";
 
@@ -40,7 +40,8 @@ function tick() {
 setInterval(tick, TICK);
 document.addEventListener("visibilitychange", tick);
 
-// Set the proven reasons why rows have no content. `contact`: what the user's devices know (contact.js), if anything.
+// Set the proven reasons why rows have no content, and which ones the user deleted with the conversation: those show
+// nothing, whatever the server still hands over. `contact`: what the user's devices know (contact.js), if anything.
 // Returns when the first timer was set, as far as known, or 0.
 export function prove(facts, contact, now) {
   const timers = facts.filter(({ kind, text }) => kind === "timer" && text !== "0").map(({ createdAt }) => createdAt);
@@ -48,10 +49,11 @@ export function prove(facts, contact, now) {
   const [timed, hidden] = [first ?? 0, new Set(readHidden(contact?.hidden))];
   const general = { now, timed, retention: HOST.retention, blocks: readBlocks(contact?.blocks) };
   for (const fact of facts) {
-    const { side, id, hash, gone, createdAt, expiresIn, kind, x } = fact;
+    const { side, id, n, hash, gone, createdAt, expiresIn, kind, x } = fact;
     if (kind !== null && x) seenX.set(hash, x);
     const own = { isOwn: side === "own", createdAt, expiresIn, seenX: seenX.get(hash) ?? 0 };
-    const isMarked = fact.isMarked || hidden.has(id);
+    fact.isCleared = wasCleared(contact?.cleared, side === "own", n);
+    const isMarked = fact.isMarked || fact.isCleared || hidden.has(id);
     fact.reason = provenReason(gone, { ...general, ...own, isMarked }) || (fact.isOver ? "expired" : "");
   }
   return timed;
@@ -183,7 +185,8 @@ export class Review {
 
   #draw(rows, views) {
     const { thread } = this;
-    const states = views.map((view, i) => view?.state ?? otherState(rows[i]));
+    const stateOf = (view, row) => (row.fact.isCleared ? "nothing" : view?.state ?? otherState(row));
+    const states = views.map((view, i) => stateOf(view, rows[i]));
     const counts = countRuns(states);
     const edits = new Map(this.facts.filter(({ kind }) => kind === "edit").map((fact) => [fact.id, fact]));
     rows.forEach((row, i) => {

@@ -4,7 +4,7 @@
 // (alarms). Other members of the vault are kept (`more`), except `served`, which is merged: the builds that the server
 // sent to the user's devices (served.js).
 
-import { setPerson } from "./conversation-list.js";
+import { setContact } from "./conversation-list.js";
 import { hashText, openVault, ProtocolError, sealVault } from "./crypto.js";
 import { loadAccount, loadContact, loadContacts, loadVaultState, saveContact, saveVaultState } from "./keystore.js";
 import { onceMore } from "./pause.js";
@@ -64,7 +64,9 @@ async function pull(me, state) {
   if (vault?.version !== version) alarm("The server shows a list of contacts that is not yours.");
   const { version: _, contacts, ...more } = vault;
   for (const [conversation, contact] of Object.entries(contacts)) {
-    await saveContact(conversation, merge(await loadContact(conversation), contact));
+    const merged = merge(await loadContact(conversation), contact);
+    await saveContact(conversation, merged);
+    setContact(conversation, merged);
   }
   return { ...state, version, more: mergeMore(state.more, more) };
 }
@@ -146,7 +148,7 @@ export const changeContact = (conversation, change) => inTurn(async () => {
   changed.theirs = later(known.theirs, changed.theirs);
   if (JSON.stringify(changed) === JSON.stringify(known)) return;
   await saveContact(conversation, changed);
-  setPerson(conversation, changed);
+  setContact(conversation, changed);
   await keep(me, {});
 });
 
