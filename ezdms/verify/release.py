@@ -4,24 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import re
-from pathlib import PurePosixPath
 
 from ezdms.edge.headers import HEADERS
 from ezdms.release.manifest import MISSING, Manifest
+from ezdms.views.assets import type_of
 from ezdms.views.languages import ENGLISH
 from ezdms.views.page_policy import of_a_page
 
-# Types that are safe for a file: with another type or charset, the same bytes could mean something else.
-TYPES = {
-    ".js": {"text/javascript", "application/javascript"},
-    ".css": {"text/css"},
-    ".svg": {"image/svg+xml"},
-    ".woff2": {"font/woff2"},
-    ".json": {"application/json"},
-    ".png": {"image/png"},
-    ".webmanifest": {"application/manifest+json"},
-}
-OTHER_TYPES = {"text/plain", "application/octet-stream"}  # licenses
+ALSO_SAFE = {"text/javascript": "application/javascript", "text/plain": "application/octet-stream"}  # by a proxy
 
 
 class Release:
@@ -49,10 +39,13 @@ class Release:
         return self._of_a_page if is_page else HEADERS
 
     def is_type(self, path: str, content_type: str) -> bool:
-        """True if this Content-Type is safe for the page or file."""
+        """True if this Content-Type is safe for the page or file: with another one, the same bytes could mean something
+        else."""
         essence, *parameters = (part.strip() for part in content_type.lower().split(";"))
-        expected = {"text/html"} if path in self.pages else TYPES.get(PurePosixPath(path).suffix, OTHER_TYPES)
-        return essence in expected and all(one in ("charset=utf-8", 'charset="utf-8"') for one in parameters)
+        right = "text/html" if path in self.pages else type_of(path).partition(";")[0]
+        return essence in (right, ALSO_SAFE.get(right)) and all(
+            one in ("charset=utf-8", 'charset="utf-8"') for one in parameters
+        )
 
 
 def _pages(manifest: Manifest, host: dict[str, str], code: str) -> dict[str, bytes]:

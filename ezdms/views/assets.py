@@ -13,6 +13,16 @@ from pathlib import Path
 FOLDER = Path(__file__).parents[1] / "static"
 FOR_GOOD = "public, max-age=31536000, immutable"
 ASKED_ANEW = "no-cache"  # cached, but revalidated by ETag each time
+TYPES = {  # by the end of the name: the same on every machine, whatever its own table says
+    ".js": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".woff2": "font/woff2",
+    ".json": "application/json",
+    ".png": "image/png",
+    ".webmanifest": "application/manifest+json",
+}
+OTHER_TYPE = "text/plain; charset=utf-8"  # licenses
 IMPORT = re.compile(r'^import (?:[^"(]* from )?"([^"]+)";', re.MULTILINE)
 
 
@@ -32,6 +42,11 @@ def digest() -> str:
 def address_of(filename: str) -> str:
     """The address of a file in `static/`."""
     return f"/static/{digest()}/{filename}"
+
+
+def type_of(filename: str) -> str:
+    """The content type of a file in `static/`."""
+    return TYPES.get(posixpath.splitext(filename)[1], OTHER_TYPE)
 
 
 def integrity(octets: bytes) -> str:

@@ -219,7 +219,7 @@ async def test_ezdms_verify_passes_behind_caddy(caddy: tuple[Server, Door, Door]
     assert (report.verdict, names(report, FAILED)) == ("passed", set())
     assert names(report, WARNING) == {"certificate"}  # Caddy's own certificates for localhost are valid for hours
     assert door.ask("/").headers.get_all("Strict-Transport-Security") == ["max-age=31536000"]
-    for path, encoding in (("/", None), ("/static/js/boot.js", ["gzip"])):
+    for path, encoding in (("/me", None), ("/", ["gzip"]), ("/static/js/boot.js", ["gzip"])):
         assert door.ask(path, Accept_Encoding="gzip").headers.get_all("Content-Encoding") == encoding
     assert plain.ask("/x").headers["Location"].startswith(f"https://{NAME}")
 

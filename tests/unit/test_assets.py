@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -145,3 +146,34 @@ async def test_a_page_preloads_every_module_that_it_needs(app: Quart) -> None:
     assert {*asked, "js/scheme.js"} == set(assets.scripts())
     there = {path.relative_to(assets.FOLDER).as_posix() for path in assets.FOLDER.rglob("*.js")}
     assert there == {*assets.scripts(), "js/worker.js"}  # not the page's: notifications
+
+
+@pytest.mark.parametrize("path", ["/", f"/static/{FILE}", "/static/manifest.webmanifest", "/static/icon.svg"])
+async def test_texts_are_compressed_for_whoever_accepts_gzip(app: Quart, path: str) -> None:
+    client = app.test_client()
+    plain, packed, refused = [
+        await client.get(path, headers={"Accept": "text/html", "Accept-Encoding": accepted})
+        for accepted in ("identity", "br, gzip", "gzip;q=0, *;q=0")
+    ]
+    body = await plain.get_data(as_text=False)
+    assert gzip.decompress(await packed.get_data(as_text=False)) == body
+    assert packed.headers["Content-Encoding"] == "gzip"
+    assert int(packed.headers["Content-Length"]) < len(body)
+    for answer in (plain, refused):
+        assert "Content-Encoding" not in answer.headers
+        assert await answer.get_data(as_text=False) == body
+        assert "Accept-Encoding" in answer.headers["Vary"]
+    tag = plain.headers["ETag"]
+    assert packed.headers["ETag"] == f"W/{tag}"  # other bytes, the same content
+    for known in (tag, f"W/{tag}"):
+        again = await client.get(
+            path, headers={"Accept": "text/html", "Accept-Encoding": "gzip", "If-None-Match": known}
+        )
+        assert (again.status_code, await again.get_data(as_text=False)) == (304, b"")
+
+
+async def test_fonts_and_pictures_are_sent_as_they_are(app: Quart) -> None:
+    for path in ("fonts/inter-latin-wght-normal.woff2", "icons/apple-touch-180.png"):
+        answer = await app.test_client().get(f"/static/{path}", headers={"Accept-Encoding": "gzip"})
+        assert "Content-Encoding" not in answer.headers
+        assert await answer.get_data(as_text=False) == assets.FOLDER.joinpath(path).read_bytes()
