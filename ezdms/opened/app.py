@@ -26,6 +26,7 @@ from ezdms.opened.visitors import Visitor, Visitors
 from ezdms.opened.ways import Kind, Way
 from ezdms.views.shells import ADDRESSES, missing, shells_by_language
 from ezdms.web.language import DEPENDS_ON, language_of_request
+from ezdms.web.places import find_place
 from ezdms.web.static_files import send_file, send_shell
 
 CONVERSATION = "/c/<conversation_id>"
@@ -123,18 +124,19 @@ class _Page:
         way = ways.find(request.method, request.path, query)
         if way is None or request.headers.get("Sec-Fetch-Dest", "empty") != "empty":
             raise NotFound
-        visitor = cast(Visitor, _scope(request)[VISITOR])
-        reply = await self._remote.ask(way, f"{request.path}{query and '?'}{query}", visitor.token, await _form(way))
+        visitor, place = cast(Visitor, _scope(request)[VISITOR]), _place(request)
+        token = visitor.tokens.get(place, "")
+        reply = await self._remote.ask(way, f"{request.path}{query and '?'}{query}", token, await _form(way))
         response = Response(reply.body, reply.status, content_type=reply.kind.value)
         if reply.kind is Kind.NOTHING:
             del response.headers["Content-Type"]
-        await self._note(way, visitor, reply, response)
+        await self._note(way, visitor, place, reply, response)
         return response
 
     async def live(self) -> Response | None:
         """Relay the WebSocket."""
         visitor = cast(Visitor, _scope(websocket)[VISITOR])
-        return await relay.relay(self._opened.server, visitor.token, self.stopping)
+        return await relay.relay(self._opened.server, visitor.tokens.get(_place(websocket), ""), self.stopping)
 
     async def answer_unreachable(self, _: Unreachable) -> Response:
         """The page shows its own sentence for this code."""
@@ -144,16 +146,16 @@ class _Page:
         """The page shows its own sentence for this code, too."""
         return _answer(502, "The server's response is not valid.", code="odd")
 
-    async def _note(self, way: Way, visitor: Visitor, reply: Reply, response: Response) -> None:
+    async def _note(self, way: Way, visitor: Visitor, place: int, reply: Reply, response: Response) -> None:
         """Record the begin or end of a session."""
         if way.begins and reply.token:
-            before, visitor.token = visitor.token, reply.token
+            before, visitor.tokens[place] = visitor.tokens.get(place), reply.token
             self._hand_over(response, self._visitors.renew(visitor))
             if before:  # nobody knows its token any more
                 with suppress(httpx.HTTPError):
                     await self._remote.end(before)
         elif way.ends and reply.status == 204:
-            visitor.token = ""
+            visitor.tokens.pop(place, None)
 
     def _hand_over(self, response: Response, cookie: str) -> None:
         response.set_cookie(self._cookie, cookie, path="/", httponly=True, samesite="Strict")
@@ -162,6 +164,14 @@ class _Page:
 def _scope(asked: Request | Websocket) -> dict[str, Any]:
     """The ASGI scope, with the visitor found by the gate."""
     return cast(dict[str, Any], asked.scope)
+
+
+def _place(asked: Request | Websocket) -> int:
+    """Which of the browser's accounts asks. Stays here: the server gets the token of its session."""
+    place = find_place(asked)
+    if place is None:
+        raise _Refused(400)
+    return place
 
 
 async def _form(way: Way) -> str:

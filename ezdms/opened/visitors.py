@@ -1,4 +1,4 @@
-"""The browsers that opened the first address. Each has a cookie from us, and its own session at the server.
+"""The browsers that opened the first address. Each has a cookie from us, and its own sessions at the server.
 
 The first address only admits a browser: anyone else who learns it starts without a session. The cookie changes at each
 login, so a cookie planted earlier is worthless.
@@ -17,9 +17,9 @@ MOST = 100  # browsers without a session; the oldest is dropped first
 
 @dataclass(slots=True, eq=False)
 class Visitor:
-    """One browser. `token` is its session at the server; the page never sees it."""
+    """One browser. `tokens`: its sessions at the server, by the place of the account; the page never sees them."""
 
-    token: str = field(default="", repr=False)
+    tokens: dict[int, str] = field(default_factory=dict, repr=False)
 
 
 class Visitors:
@@ -30,7 +30,7 @@ class Visitors:
 
     def admit(self) -> str:
         """Add a new browser. Returns the value of its cookie."""
-        waiting = [key for key, one in self._by_hash.items() if not one.token]
+        waiting = [key for key, one in self._by_hash.items() if not one.tokens]
         if len(waiting) >= MOST:
             del self._by_hash[waiting[0]]
         return self._bake(Visitor())
@@ -46,7 +46,7 @@ class Visitors:
 
     def tokens(self) -> list[str]:
         """The tokens of all open sessions."""
-        return [visitor.token for visitor in self._by_hash.values() if visitor.token]
+        return [token for visitor in self._by_hash.values() for token in visitor.tokens.values()]
 
     def _bake(self, visitor: Visitor) -> str:
         cookie = b64u_encode(secrets.token_bytes(32))

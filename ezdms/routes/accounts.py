@@ -115,7 +115,7 @@ async def logout() -> Response:
         context.database(), context.hub(), session.user_id, only=session.session_id, reason=sessions.HERE
     )
     response = Response(status=204)
-    admission.clear_cookie(response, request.scheme)
+    admission.clear_cookie(response)
     return response
 
 
@@ -130,7 +130,7 @@ async def delete_account() -> Response:
     with act_must_hold():
         await accounts.remove_account(context.database(), context.hub(), context.eraser(), session.user_id, act)
     response = Response(status=204)
-    admission.clear_cookie(response, request.scheme)
+    admission.clear_cookie(response)
     return response
 
 
@@ -198,7 +198,7 @@ async def answer_with_keys(user: User, token: str, **more: str) -> Response:
 def _answer_with_session(user: User, search_pin: str, token: str, status: int, **more: object) -> Response:
     value = {"user_id": user.user_id, "username": user.username, "search_pin": search_pin, "token": token, **more}
     response = answer(value, lambda: fragments.account(user.username, search_pin), status)
-    admission.set_cookie(response, token, request.scheme)
+    admission.set_cookie(response, token)
     return response
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from quart import Blueprint, Response, request
+from quart import Blueprint, Response
 
 from ezdms.actions import sessions
 from ezdms.models.session import Device, select_devices
@@ -42,7 +42,7 @@ async def end_session(session_id: str) -> Response:
         raise Problem(404, "unknown_session", "This session has already ended.")
     response = await _answer_with_those_left()
     if session_id == session.session_id:
-        admission.clear_cookie(response, request.scheme)
+        admission.clear_cookie(response)
     return response
 
 

@@ -20,13 +20,14 @@ from ezdms.models.session import LIFETIME, RENEWED, USED_AGAIN, Session
 from ezdms.problem import Problem
 from ezdms.web import context, origin
 from ezdms.web.answers import too_often, wants_json
+from ezdms.web.places import MALFORMED, PLACES, at_place, find_place
 from ezdms.web.user_agent import describe
 
 FOREIGN = "This request came from another website, so it was refused."
 TOO_MANY = "Your account has too many connections open. Close some tabs or programs, then try again."
 SOCKET_AGAIN = 60  # seconds
 TOKEN = 43  # characters
-MOST_TRUSTED = 4  # accounts of one browser that are not asked for a code
+MOST_TRUSTED = PLACES  # accounts of one browser that are not asked for a code
 View = TypeVar("View", bound=Callable[..., object])
 
 
@@ -53,32 +54,40 @@ def is_shell(endpoint: str | None) -> bool:
     return getattr(current_app.view_functions.get(endpoint or ""), "is_shell", False)
 
 
-def cookie_name(scheme: str) -> str:
-    """With TLS the name has the prefix __Host-, so that no other host or plain-http page can plant a session."""
-    return "__Host-ezdms_session" if scheme in ("https", "wss") else "ezdms_session"
+def host_name(name: str, scheme: str) -> str:
+    """With TLS a cookie has the prefix __Host-, so that no other host or plain-http page can plant a session."""
+    return f"__Host-{name}" if scheme in ("https", "wss") else name
 
 
-def set_cookie(response: Response, token: str, scheme: str) -> None:
+def cookie_name(asked: Request | Websocket) -> str:
+    """The session cookie of the account that asks: a browser can have several. Empty if its place is malformed."""
+    place = find_place(asked)
+    return "" if place is None else host_name(at_place("ezdms_session", place), asked.scheme)
+
+
+def set_cookie(response: Response, token: str) -> None:
     """Set the token as a cookie: not readable by scripts, not sent with other sites' forms."""
     response.set_cookie(
-        cookie_name(scheme),
+        cookie_name(request),
         token,
         max_age=LIFETIME // 1000,
         path="/",
-        secure=scheme == "https",
+        secure=request.scheme == "https",
         httponly=True,
         samesite="Lax",
     )
 
 
-def clear_cookie(response: Response, scheme: str) -> None:
+def clear_cookie(response: Response) -> None:
     """Make the browser forget the token."""
-    response.delete_cookie(cookie_name(scheme), path="/", secure=scheme == "https", httponly=True, samesite="Lax")
+    response.delete_cookie(
+        cookie_name(request), path="/", secure=request.scheme == "https", httponly=True, samesite="Lax"
+    )
 
 
 def trust_cookie_name(scheme: str) -> str:
     """The cookie of a device that is not asked for a code. It has up to MOST_TRUSTED tokens, one for each account."""
-    return cookie_name(scheme).replace("session", "trust")
+    return host_name("ezdms_trust", scheme)
 
 
 def trusted_hashes(trust_token: str = "") -> list[str]:
@@ -110,7 +119,7 @@ def find_token(asked: Request | Websocket) -> str | None:
     scheme, _, token = asked.headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         return token
-    return asked.cookies.get(cookie_name(asked.scheme))
+    return asked.cookies.get(cookie_name(asked))
 
 
 async def find_session(sessions: Sessions, asked: Request | Websocket, *, can_renew: bool = False) -> Session | None:
@@ -126,15 +135,15 @@ async def find_session(sessions: Sessions, asked: Request | Websocket, *, can_re
     if is_due or now() - session.used_at > USED_AGAIN:
         with suppress(Unavailable):  # reading works even if the disk is full
             await sessions.touch(token_hash, session, **seen(asked), until=now() + LIFETIME if is_due else None)
-            g.renewed = token if is_due and token == asked.cookies.get(cookie_name(asked.scheme)) else None
+            g.renewed = token if is_due and token == asked.cookies.get(cookie_name(asked)) else None
     return session
 
 
 def renew_cookie(response: Response) -> None:
     """Let the browser keep the cookie of a renewed session, unless this answer sets or clears it."""
     renewed = g.get("renewed")
-    if renewed and cookie_name(request.scheme) not in str(response.headers.getlist("Set-Cookie")):
-        set_cookie(response, renewed, request.scheme)
+    if renewed and cookie_name(request) not in str(response.headers.getlist("Set-Cookie")):
+        set_cookie(response, renewed)
 
 
 def seen(asked: Request | Websocket) -> dict[str, str]:
@@ -153,6 +162,8 @@ async def admit_request() -> None:
         return
     if origin.is_forged(request, context.settings().allowed_origins):
         raise Problem(403, "foreign_origin", FOREIGN)
+    if find_place(request) is None:
+        raise Problem(400, "malformed_field", MALFORMED)
     g.session = await find_session(context.sessions(), request, can_renew=True)
     if g.session is None and not is_public(request.endpoint):
         raise Problem(401, "no_session", "Please log in.")
@@ -162,6 +173,8 @@ async def admit_websocket() -> Response | None:
     """Accept a socket only with an active session, from our own site, within the limits. Returns None or a refusal."""
     if origin.is_foreign(websocket, context.settings().allowed_origins):
         return refuse(403, "foreign_origin", FOREIGN)
+    if find_place(websocket) is None:
+        return refuse(400, "malformed_field", MALFORMED)
     g.session = await find_session(context.sessions(), websocket)
     if g.session is None:
         return refuse(401, "no_session", "Please log in.")

@@ -50,6 +50,13 @@ SHOWN = """async () => {
     const shown = await registration?.getNotifications() ?? [];
     return shown.map(({ title, body, tag, data }) => [title, body, tag, data]);
 }"""
+SCOPES = """async () => (await navigator.serviceWorker.getRegistrations())
+    .map(({ active, scope }) => (active ? new URL(scope).pathname : "")).sort()"""
+SHOWN_AT = """async (scope) => {
+    const all = await navigator.serviceWorker.getRegistrations();
+    const [one] = all.filter((each) => each.scope.endsWith(scope));
+    return (await one.getNotifications()).map(({ tag }) => tag);
+}"""
 WORKERS = "async () => (await navigator.serviceWorker.getRegistrations()).map((one) => one.active?.scriptURL ?? '')"
 # Counts what a page shows by itself.
 COUNT = """() => {
@@ -127,16 +134,17 @@ async def writes_until_pushed(bob: Peer, service: PushService) -> None:
     raise AssertionError("no push was sent")
 
 
-async def deliver(alice: Someone) -> None:
+async def deliver(alice: Someone, scope: str = "/static/js/") -> None:
     """Hand a push to the service worker, as the browser does when its push service has one."""
     session = await alice.context.new_cdp_session(alice.page)
     found: list[Any] = []
     session.on("ServiceWorker.workerRegistrationUpdated", lambda event: found.extend(event["registrations"]))
     await session.send("ServiceWorker.enable")
-    await until(lambda: bool(found))
+    await until(lambda: bool([one for one in found if one["scopeURL"].endswith(scope)]))
+    [*_, registration] = [one for one in found if one["scopeURL"].endswith(scope)]
     await session.send(
         "ServiceWorker.deliverPushMessage",
-        {"origin": alice.address, "registrationId": found[-1]["registrationId"], "data": "New message"},
+        {"origin": alice.address, "registrationId": registration["registrationId"], "data": "New message"},
     )
     await session.detach()
 
@@ -218,6 +226,39 @@ async def test_turning_them_off_leaves_nothing_in_the_browser_or_on_the_server(
     await expect(the_switch(alice)).not_to_be_checked()
     assert service.pushed == []
     await bob.leaves()
+
+
+async def test_each_account_of_a_browser_has_its_own_notifications(alice: Someone, server: Server) -> None:
+    await turned_on(alice)
+    bob = Someone(server, "bob")
+    bob.context, bob.page = alice.context, await alice.new_tab()
+    await bob.page.goto(f"{alice.address}/#account=1")
+    await bob.creates_an_account()
+    await bob.page.goto(f"{alice.address}/settings")
+    await expect(the_switch(bob)).not_to_be_checked()
+    await the_button(bob).click()
+    await expect(the_switch(bob)).to_be_checked()
+
+    async def have(*places: str) -> None:
+        async def is_so() -> bool:
+            return bool(await alice.page.evaluate(SCOPES) == [f"/static/js/{place}" for place in places])
+
+        await until(is_so)
+
+    await have("", "1/")
+
+    async def is_shown() -> bool:
+        await deliver(alice, "/static/js/1/")  # the first can be lost
+        return bool(await alice.page.evaluate(SHOWN_AT, "/static/js/1/"))
+
+    await until(is_shown)
+    assert await alice.page.evaluate(SHOWN_AT, "/static/js/1/") == ["new-message-1"]
+    assert await alice.page.evaluate(SHOWN_AT, "/static/js/") == []
+    await the_switch(alice).click()  # off: bob's stay
+    await have("1/")
+    await expect(the_switch(bob)).to_be_checked()
+    await bob.logs_out()
+    await have()
 
 
 async def test_logging_out_removes_the_worker(alice: Someone) -> None:

@@ -55,6 +55,8 @@ def test_the_session_storage_keys_and_the_cookie_are_listed() -> None:
         (file, name) for file, text in files.items() for name in re.findall(r"sessionStorage\.setItem\((\w+)", text)
     }
     assert kept == {
+        ("first", "KEY"),  # the tab's place
+        ("first", "ADDED"),  # kept when the tab changes its place
         ("keystore", "KEY"),  # the tab's id
         ("pins", "KEY"),  # the new Login PIN
         ("start-conversation", "ADDED"),  # the Search PIN of a link
@@ -64,16 +66,23 @@ def test_the_session_storage_keys_and_the_cookie_are_listed() -> None:
         ("list-place", "KEY"),  # how far the list is scrolled
     }
     [row] = re.findall(r"^\| sessionStorage \| (.*?) \|", DOCUMENT, re.MULTILINE)
-    assert len(row.split(";")) == len(kept)
+    assert len(row.split(";")) == len(kept) - 1  # ADDED twice
     scripts = "".join(files.values())
     named = set(re.findall(r"\bremember\(\"(\w+)\"", scripts))
-    assert named == {"scheme", "enter", "used", "kept", "notifications"}
+    assert named == {"scheme", "enter", "place", "name", "used", "kept", "notifications"}
     assert {f"ezdms-{name}" for name in named} <= set(quoted(chapter("What a browser stores")))
-    assert len(re.findall(r"localStorage\.", scripts)) == 4  # in keystore.js and scheme.js alone
+    assert len(re.findall(r"localStorage\.", scripts)) == 5  # in first.js, keystore.js and scheme.js alone
     assert re.findall(r"document\.cookie.*", scripts) == [
         "document.cookie = `language=${code}; path=/; max-age=${YEAR}; samesite=lax${secure}`;"
     ]
     assert "ezdms_session" in quoted(chapter("What a browser stores"))
+
+
+def test_what_a_browser_keeps_or_locks_carries_the_place_of_the_account() -> None:
+    scripts = "".join(path.read_text("utf-8") for path in (ROOT / "ezdms" / "static" / "js").glob("*.js"))
+    named = re.findall(r"(?:indexedDB\.open|locks\.request|new BroadcastChannel)\((\S+)", scripts)
+    assert len(named) >= 7
+    assert [name for name in named if not name.startswith("ofPlace(")] == ["`${KEY}"]  # a tab's random id
 
 
 def test_every_hostile_case_is_listed_and_every_listed_test_exists() -> None:

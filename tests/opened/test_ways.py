@@ -182,6 +182,23 @@ async def test_the_page_never_sees_the_session_token(fooled: Visit, liar: Liar) 
             assert name not in asked.lower()
 
 
+async def test_each_account_of_a_browser_has_its_own_session_and_the_server_is_not_told_which(
+    fooled: Visit, liar: Liar
+) -> None:
+    since = len(liar.heard)
+    users = [(await fooled.registers(newcomer(), "alice"))["user_id"]]
+    second = await fooled.asks("/register", registration(newcomer(), "bob"), Ezdms_Place="1")
+    users.append(second.json()["user_id"])
+    for place, user in enumerate(users):
+        assert (await fooled.asks("/me", Ezdms_Place=str(place))).json()["user_id"] == user
+    assert (await fooled.asks("/me", Ezdms_Place="2")).status_code == 401
+    assert (await fooled.asks("/me", Ezdms_Place="5")).status_code == 400
+    assert (await fooled.asks("/logout", {}, Ezdms_Place="1")).status_code == 204
+    assert (await fooled.asks("/me", Ezdms_Place="1")).status_code == 401
+    assert (await fooled.asks("/me")).json()["user_id"] == users[0]
+    assert not [asked for asked in liar.heard[since:] if "ezdms-place" in asked.lower()]
+
+
 async def test_data_addresses_cannot_be_opened_as_pages(fooled: Visit, liar: Liar) -> None:
     account = await fooled.registers(newcomer(), "alice")
     path = f"/conversations/{account['user_id']}"

@@ -25,7 +25,7 @@ import { currentThread, keepSending, loadedThreads, sendQueued, startNavigating 
 import { dropWorker, keepNotifying, notify } from "./notifications.js";
 import { showLeft } from "./partner.js";
 import { hasNewPin } from "./pins.js";
-import { account, getStanding, whyLeft } from "./session.js";
+import { account, getStanding, noteAccount, whyLeft } from "./session.js";
 import { oddBuilds } from "./settings.js";
 import { instantiate, UNVERIFIED } from "./shell.js";
 import { openForShortcut, useNewChat } from "./start-conversation.js";
@@ -132,6 +132,7 @@ async function start() {
   const me = await account.catch(() => null);
   const why = reasonOf(whyLeft(me));
   if (me === undefined && remembered("used")) tellLost(); // logged in, but the keys are gone
+  if (me !== null) noteAccount(me).catch(() => {});
   if (!me) dropWorker().catch(() => {});
   if (!me) return showFront(why || (path === "/" ? "" : LOG_IN));
   if (hasNewPin(me) && path !== "/welcome") return location.replace("/welcome");

@@ -1,4 +1,37 @@
-// Requests the conversation of this address while the rest of the code is still loading.
+// Which account of this browser the tab shows. Requests the conversation of this address while the rest of the code is
+// still loading.
+
+// Accounts have numbered places. Each place has its own storage, locks, channels and session cookie; their names end
+// with its number, except at place 0. A tab keeps its place. A new one takes the place used last.
+export const PLACES = 5;
+const KEY = "ezdms-place";
+export const NEW_PIN = "ezdms-new-login-pin"; // in this tab, of a new account (pins.js)
+export const ADDED = "ezdms-added"; // in this tab, from a link (start-conversation.js)
+
+// Nothing is left in this tab but its place, and `kept`.
+export function clearTab(place = PLACE, kept = null) {
+  sessionStorage.clear();
+  sessionStorage.setItem(KEY, place);
+  if (kept !== null) sessionStorage.setItem(ADDED, kept);
+}
+
+// A link `/#account=PLACE` shows another account in this tab, unless a new Login PIN would be lost.
+function takePlace() {
+  const [, asked] = /^#account=([0-4])$/.exec(location.hash) ?? [];
+  if (asked) history.replaceState(null, "", location.pathname);
+  try {
+    const known = sessionStorage.getItem(KEY);
+    const isAsked = asked && asked !== known && !sessionStorage.getItem(NEW_PIN);
+    const place = Number(/^[0-4]$/.exec(isAsked ? asked : known ?? localStorage.getItem(KEY)) ?? 0);
+    if (isAsked) clearTab(place, sessionStorage.getItem(ADDED));
+    else sessionStorage.setItem(KEY, place);
+    return place;
+  } catch {
+    return 0; // storage is blocked
+  }
+}
+export const PLACE = takePlace();
+export const ofPlace = (name, place = PLACE) => (place ? `${name}-${place}` : name);
 
 export const CONVERSATION_PATH = /^\/c\/([0-9A-HJKMNP-TV-Z]{24})$/;
 
@@ -8,7 +41,9 @@ export function endRequests() { isOver = true; }
 // All requests of the page: never cached, not redirected, and aborted after half a minute.
 export async function request(address, options) {
   if (isOver) throw new Error("Requests have ended.");
-  return fetch(address, { redirect: "error", cache: "no-store", signal: AbortSignal.timeout(30000), ...options });
+  const headers = { ...options?.headers, ...(PLACE && { "Ezdms-Place": PLACE }) };
+  const signal = AbortSignal.timeout(30000);
+  return fetch(address, { redirect: "error", cache: "no-store", signal, ...options, headers });
 }
 
 // In WebKit, a script that arrives before the rest of the head was parsed cannot import anything, so boot.js fails

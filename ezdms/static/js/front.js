@@ -1,8 +1,10 @@
 // The front page, shown at every address to anyone who is not logged in.
 
 import * as crypto from "./crypto.js";
+import { showAvatar } from "./conversation-list.js";
 import { focusLater, onPress, onSubmit, replacePage, showAlert } from "./dom.js";
-import { remembered, saveAccount } from "./keystore.js";
+import { PLACE, PLACES } from "./first.js";
+import { accounts, choosePlace, remembered, saveAccount } from "./keystore.js";
 import { isPinShaped } from "./keyboard.js";
 import { keepNewPin } from "./pins.js";
 import { enterWithPasskey, hasPasskeys } from "./passkeys.js";
@@ -55,6 +57,41 @@ export function showFront(why = "") {
   document.body.className = "front";
   replacePage(front);
 }
+
+// <account-list>: the accounts in this browser, each with a link that shows it in this tab. On the front page, only the
+// others.
+
+customElements.define("account-list", class extends HTMLElement {
+  connectedCallback() {
+    this.#show();
+    addEventListener("storage", () => this.#show()); // another tab has logged in or out
+  }
+
+  #show() {
+    const all = accounts();
+    const [list, add] = [this.querySelector("[role=list]"), this.querySelector("[data-do=add]")];
+    const shown = add ? all : all.filter(({ place }) => place !== PLACE);
+    list.replaceChildren(...shown.map((one) => this.#line(one)));
+    this.hidden = !add && !shown.length;
+    if (!add) return;
+    const free = Array.from({ length: PLACES }, (_, place) => place)
+      .find((place) => place !== PLACE && !all.some((one) => one.place === place));
+    [add.hidden, this.querySelector(".full").hidden] = [free === undefined, free !== undefined];
+    add.href = `/#account=${free}`;
+  }
+
+  #line({ place, ik, name }) {
+    const line = instantiate("place").firstElementChild;
+    const [link, who, here] = ["a", ".name", ".badge"].map((selector) => line.querySelector(selector));
+    showAvatar(line.querySelector(".avatar"), name, name && ik);
+    if (name) who.textContent = name;
+    here.hidden = place !== PLACE;
+    if (place === PLACE) link.ariaCurrent = "true";
+    else link.href = `/#account=${place}`;
+    onPress(link, () => choosePlace(place));
+    return line;
+  }
+});
 
 // <log-in>: derives login_id and auth_key from the Login PIN, and decrypts the keys. The PIN stays here. With two-step
 // login, the server asks for a code in between: it gets what has the form of one, and nothing else.

@@ -1,19 +1,32 @@
 // What this browser stores in IndexedDB until logout: keys (non-extractable), contacts, drafts, unsent messages.
 
 import { showPageAlert } from "./dom.js";
+import { ofPlace, PLACE, PLACES } from "./first.js";
 
-// What this browser remembers besides its keys. Nothing is remembered where storage is blocked.
+// What this browser remembers besides its keys, for each account. Nothing is remembered where storage is blocked.
 
-export function remembered(name) {
-  try { return localStorage.getItem(`ezdms-${name}`) ?? ""; } catch { return ""; }
+const SHARED = ["scheme", "enter", "place"]; // by all accounts
+const keyOf = (name, place) => (SHARED.includes(name) ? `ezdms-${name}` : ofPlace(`ezdms-${name}`, place));
+
+export function remembered(name, place = PLACE) {
+  try { return localStorage.getItem(keyOf(name, place)) ?? ""; } catch { return ""; }
 }
 
 export function remember(name, value) {
   try {
-    if (value) localStorage.setItem(`ezdms-${name}`, value);
-    else localStorage.removeItem(`ezdms-${name}`);
+    if (value) localStorage.setItem(keyOf(name), value);
+    else localStorage.removeItem(keyOf(name));
   } catch { /* blocked or full */ }
 }
+
+// The accounts in this browser: {place, ik, name}. `name` is undefined for one whose session has ended.
+export function accounts() {
+  const all = Array.from({ length: PLACES }, (_, place) => [place, ...remembered("name", place).split(" ")]);
+  return all.filter(([, ik]) => ik).map(([place, ik, name]) => ({ place, ik, name }));
+}
+
+// New tabs show this account.
+export const choosePlace = (place = PLACE) => remember("place", place);
 
 // An id for this tab: the same after a reload or a crash. A duplicated tab has a copy of it, and gets another one.
 
@@ -61,7 +74,7 @@ export const tellLost = () => showPageAlert(LOST, ["Log\u00a0in", "/"]);
 function open() {
   const end = () => { opened = undefined; };
   opened ??= new Promise((resolve, reject) => {
-    const request = indexedDB.open("ezdms", 2);
+    const request = indexedDB.open(ofPlace("ezdms"), 2);
     request.onupgradeneeded = () => {
       for (const name of request.result.objectStoreNames) request.result.deleteObjectStore(name);
       for (const [name, options] of Object.entries(STORES)) request.result.createObjectStore(name, options);
@@ -128,6 +141,7 @@ export async function saveAccount(account) {
   if (!known.some((one) => String(one?.ik) === String(account.ik))) await forgetEverything();
   await run("account", "readwrite", (store) =>
     store.put({ ...account, login: globalThis.crypto.randomUUID() }, "me"));
+  choosePlace();
 }
 
 // Contacts by conversation (see vault.js), and their state relative to the stored vault: {version, isDirty, more,

@@ -2,7 +2,7 @@
 // thread, so that a lost frame loses nothing. A connection can be dead without being closed, so the page asks for an
 // answer whenever it is quiet, and whenever there is a reason to doubt.
 
-import { endRequests } from "./first.js";
+import { endRequests, PLACE } from "./first.js";
 import { swapIn } from "./guard.js";
 import { pauseAfter } from "./pause.js";
 import { leave } from "./session.js";
@@ -120,6 +120,7 @@ function open() {
   if (isOver) return;
   const address = new URL("/ws", location.href);
   address.protocol = address.protocol.replace("http", "ws");
+  if (PLACE) address.search = `place=${PLACE}`;
   const opening = new WebSocket(address);
   const on = (name, work) => opening.addEventListener(name, (event) => opening === socket && work(event));
   socket = opening;

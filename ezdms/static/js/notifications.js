@@ -3,13 +3,15 @@
 
 import { b64uDecode, b64uEncode } from "./crypto.js";
 import { onPress, showAlert } from "./dom.js";
+import { ofPlace, PLACE } from "./first.js";
 import { WORKER } from "./guard.js";
 import { remember, remembered } from "./keystore.js";
 import { go } from "./navigate.js";
 import { getJson, isB64u, isFlag, postForm } from "./server.js";
 import { isOpened } from "./vault.js";
 
-const SHOWN = { tag: "new-message", icon: new URL("../icons/icon-192.png", import.meta.url).href }; // as in worker.js
+const ICON = new URL("../icons/icon-192.png", import.meta.url).href;
+const SHOWN = { tag: ofPlace("new-message"), icon: ICON }; // as in worker.js
 const PUSH = { public_key: isB64u, is_on: isFlag };
 const MISSING = "This browser cannot show notifications from a page. On an iPhone or iPad, add EZ-DMS to the home "
   + "screen first, and open it there.";
@@ -22,12 +24,15 @@ const NO_SERVICE = "this browser’s push service cannot be used right now.";
 
 const isOn = () => remembered("notifications") === "on" && globalThis.Notification?.permission === "granted";
 const toList = () => (document.body.classList.contains("session") ? go("/") : location.assign("/"));
-const registered = async () => (await navigator.serviceWorker?.getRegistrations().catch(() => null))?.[0];
+// Each account has a registration of its own, with a push subscription: its scope ends with the account's place.
+const placeOf = ({ scope }) => Number(/\/(\d)\/$/.exec(scope)?.[1] ?? 0);
+const registrations = async () => (await navigator.serviceWorker?.getRegistrations().catch(() => []) ?? [])
+  .filter((one) => placeOf(one) === PLACE);
 
 // A new message has arrived. Nobody is told who is looking at the page.
 export async function notify() {
   if (!isOn() || !document.hidden) return;
-  const registration = await registered();
+  const [registration] = await registrations();
   if (registration?.active) return registration.showNotification("New message", { ...SHOWN, renotify: true });
   try {
     new Notification("New message", SHOWN).onclick = () => { focus(); toList(); };
@@ -46,7 +51,8 @@ async function subscribe() {
   const { public_key: key } = await getJson("/push", PUSH);
   let registration;
   try {
-    registration = await active(await navigator.serviceWorker.register(WORKER));
+    const options = PLACE ? { scope: `/static/js/${PLACE}/` } : {};
+    registration = await active(await navigator.serviceWorker.register(WORKER, options));
   } catch {
     throw new Error(NO_WORKER);
   }
@@ -63,10 +69,10 @@ async function subscribe() {
   }
 }
 
-// Nobody is logged in, or notifications are turned off: nothing is left of them in this browser.
+// Nobody is logged in, or notifications are turned off: nothing is left of this account's in this browser.
 export async function dropWorker() {
   remember("notifications", "");
-  for (const registration of await navigator.serviceWorker?.getRegistrations().catch(() => []) ?? []) {
+  for (const registration of await registrations()) {
     await (await registration.pushManager?.getSubscription().catch(() => null))?.unsubscribe().catch(() => {});
     await registration.unregister();
   }
@@ -74,7 +80,11 @@ export async function dropWorker() {
 
 // Once for each page: a subscription can end without anyone being told.
 export async function keepNotifying() {
-  navigator.serviceWorker?.addEventListener("message", ({ data }) => data === "list" && toList());
+  navigator.serviceWorker?.addEventListener("message", ({ data, ports: [port] }) => {
+    if (data !== PLACE) return;
+    port.postMessage(""); // the worker brings this page to the front
+    toList();
+  });
   navigator.serviceWorker?.startMessages();
   if (isOn() && !isOpened && !(await getJson("/push", PUSH)).is_on) await subscribe();
 }

@@ -6,6 +6,7 @@ import { isStale } from "./changes.js";
 import { setNote } from "./conversation-list.js";
 import * as crypto from "./crypto.js";
 import { focusLater, showAlert } from "./dom.js";
+import { ofPlace } from "./first.js";
 import { addToOutbox, keepStorage, loadOutbox, removeFromOutbox, updateOutbox } from "./keystore.js";
 import { onceMore } from "./pause.js";
 import { seal, sendMark } from "./sealing.js";
@@ -33,8 +34,8 @@ export class Outbox {
   constructor(thread, { keepDraft, giveBack }) {
     Object.assign(this, { thread, keepDraft, giveBack });
     this.unsent = new Unsent(thread.querySelector(".outbox"), {
-      retry: (item) => this.#retry(item), edit: (item) => this.#takeBack(item, true),
-      discard: (item) => this.#takeBack(item, false), anew: (item) => this.#sendAnew(item),
+      retry: (item) => this.#retry(item), anew: (item) => this.#sendAnew(item),
+      edit: (item) => this.#takeBack(item, true), discard: (item) => this.#takeBack(item, false),
       changed: () => setNote(thread.conversation, { unsent: this.unsent.waiting }),
     });
     thread.onJudged(() => {
@@ -43,7 +44,6 @@ export class Outbox {
     });
   }
 
-  // This conversation is removed from the page.
   end() { clearTimeout(this.#timer); }
 
   // Send messages {kind, text, reference}, in order. Throws, and shows nothing, if they can be neither sent nor stored.
@@ -75,7 +75,7 @@ export class Outbox {
 
   // One tab at a time: two would use the same number.
   #inTurn(work, options = {}) {
-    return navigator.locks.request(`ezdms-outbox ${this.thread.conversation}`, options, work);
+    return navigator.locks.request(ofPlace(`ezdms-outbox ${this.thread.conversation}`), options, work);
   }
 
   // Nothing is queued before it: sent while it is being stored. This tab takes its turn until the response arrives, but

@@ -4,11 +4,11 @@
 
 import { b64uEncode, newSearchSalt, showLoginPin, signAct } from "./crypto.js";
 import { copyFrom, drawQr, offerDownload, onPress, onSubmit, showAlert, showUsername } from "./dom.js";
+import { NEW_PIN as KEY } from "./first.js";
 import { deploymentId, postForm } from "./server.js";
 import { account, getStanding, ownSearchPin } from "./session.js";
 import { HOST } from "./shell.js";
 
-const KEY = "ezdms-new-login-pin";
 export const keepNewPin = (userId, pin) => sessionStorage.setItem(KEY, `${userId} ${pin}`);
 // Only of this account: another tab may have created another one.
 const newPinOf = ({ user_id: userId }) => {

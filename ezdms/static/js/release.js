@@ -3,7 +3,7 @@
 
 export const LANGUAGES = {
   "en": {
-    parts: "XAgvoTiGgSwmyeUQPfXLaXzPC7FQTN1MoAG1SiLbUpo",
+    parts: "3eMjf8pFa_xVDopDopwq7fOQ7RGMuFDj3pNBi-VDP5A",
     unverified: {
       "unstarted": "EZ-DMS has not started. Reload the page. If that does not help, your browser is too old "
         + "for it, or a script was changed and your browser refused to run it. In that case, do not "
@@ -24,7 +24,7 @@ export const LANGUAGES = {
 };
 export const STYLES = [
   "sha256-tcpASXhFwbjRn07WI2zjzPX24E+cAx2GFBI4Py7dkig=",
-  "sha256-OLCJnLmFBa1p1PLVC3Y+DQ3lD0KpkMK34TTTdOtW+0g=",
+  "sha256-kzNN646kvSDTfbskiSBYF9OuE+j8XX/YoDeBDICU0F4=",
   "sha256-b/G+gHnuci1MIJGGChuL2hRJKo818pFFWT9rUDGIQac=",
 ];
 export const FONTS = {

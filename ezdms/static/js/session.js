@@ -1,7 +1,10 @@
 // The logged-in account, its session, and logging out.
 
-import { b64uDecode, openVault, sealVault, searchPin } from "./crypto.js";
-import { forgetEverything, loadAccount, loadAway, loadRest, putBack, remember, remembered } from "./keystore.js";
+import { b64uDecode, b64uEncode, openVault, sealVault, searchPin } from "./crypto.js";
+import { clearTab, ofPlace, PLACE } from "./first.js";
+import {
+  accounts, choosePlace, forgetEverything, loadAccount, loadAway, loadRest, putBack, remember, remembered,
+} from "./keystore.js";
 import { getJson, isB64u, isId, isNumber } from "./server.js";
 
 export const account = loadAccount(); // resolves to undefined if nobody is logged in
@@ -21,11 +24,16 @@ export async function ownSearchPin(me, searchSalt) {
   return searchPin(me.ik, b64uDecode(searchSalt, 16));
 }
 
-const inTurn = (work) => navigator.locks.request("ezdms-leave", work); // one tab at a time
+// Pages of this browser's other accounts show whose place this is: key and name, or that something of someone is kept.
+export async function noteAccount(me) {
+  remember("name", me ? `${b64uEncode(me.ik)} ${me.username}` : await loadAway() && "-");
+}
+
+const inTurn = (work) => navigator.locks.request(ofPlace("ezdms-leave"), work); // one tab at a time
 const WHY = "ezdms-left"; // why this tab was left: a name, for the front page
 
 // The other tabs of this browser must not keep anything either.
-const others = new BroadcastChannel("ezdms-leave");
+const others = new BroadcastChannel(ofPlace("ezdms-leave"));
 others.onmessage = ({ data: why }) => account.then((me) => me && !hasLeft && leave(why), () => {});
 
 export let hasLeft = false; // nothing more is kept for the user
@@ -33,7 +41,7 @@ function note(why) {
   if (!hasLeft) others.postMessage(why);
   hasLeft = true;
   if (sessionStorage.getItem(WHY)) return;
-  sessionStorage.clear();
+  clearTab();
   sessionStorage.setItem(WHY, why);
   remember("used", "");
 }
@@ -50,6 +58,9 @@ export async function eraseAndLeave(why, tell) {
   }
   await inTurn(() => forgetEverything());
   remember("kept", "");
+  await noteAccount();
+  const isLast = remembered("place") === (PLACE ? `${PLACE}` : "");
+  if (isLast) choosePlace(accounts().find(({ name }) => name)?.place ?? 0);
   note(why);
   location.assign("/");
 }
@@ -64,6 +75,7 @@ export async function endSession(why) {
     const seal = (rest) => sealVault(me, { version: 1, ...rest });
     const sealed = await seal({ contacts, ...words }).catch(() => seal(words)); // contacts are also in the vault
     await forgetEverything({ ik: me.ik, sealed });
+    await noteAccount();
   });
   note(why);
 }

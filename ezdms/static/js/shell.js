@@ -6,10 +6,11 @@
 import { LANGUAGES, STYLES } from "./release.js";
 
 const TAGS = new Set(("a aside button canvas code dialog div fieldset footer form h1 h2 h3 header img input label "
-  + "main nav option output p section select span strong textarea video change-pin color-scheme conversation-options "
-  + "create-account delete-account device-list enter-sends language-choice local-time log-in log-out "
-  + "message-composer message-log message-menu message-thread my-search-pin notification-settings new-search-pin "
-  + "pass-keys sealed-text served-builds signal-settings start-conversation two-step welcome-card who-is-this"
+  + "main nav option output p section select span strong textarea video account-list change-pin color-scheme "
+  + "conversation-options create-account delete-account device-list enter-sends language-choice local-time log-in "
+  + "log-out message-composer message-log message-menu message-thread my-search-pin notification-settings "
+  + "new-search-pin pass-keys sealed-text served-builds signal-settings start-conversation two-step "
+  + "welcome-card who-is-this"
 ).split(" "));
 const VALUES = {
   href: /^\/[a-z-]*$/, src: /^\/static\/[0-9a-f]{12}\/icon\.svg$/, type: /^(button|submit|text|password|checkbox)$/,

@@ -4,13 +4,13 @@
 import * as crypto from "./crypto.js";
 import { onCount } from "./conversation-list.js";
 import { focusIfFree, focusLater, onPress, onSubmit } from "./dom.js";
+import { ADDED } from "./first.js";
 import { loadContact } from "./keystore.js";
 import { go } from "./navigate.js";
 import { isB64u, isText, postForm } from "./server.js";
 import { account } from "./session.js";
 import { changeContact, stronger } from "./vault.js";
 
-const ADDED = "ezdms-added";
 const SWAPPED = "The server answered with a key that does not belong to this Search PIN. Do not continue. "
   + "Tell the person you wanted to reach, some other way.";
 const ANOTHER = "This Search PIN belongs to someone other than the person in this conversation. Do not trust it.";

@@ -6,6 +6,7 @@
 
 import { setContact } from "./conversation-list.js";
 import { hashText, openVault, ProtocolError, sealVault } from "./crypto.js";
+import { ofPlace } from "./first.js";
 import { loadAccount, loadContact, loadContacts, loadVaultState, saveContact, saveVaultState } from "./keystore.js";
 import { onceMore } from "./pause.js";
 import { latest, mergeRemembered, nextAt } from "./remembered.js";
@@ -13,7 +14,7 @@ import { isNews, isTooSoon, mergeServed } from "./served.js";
 import { getJson, isNumber, isText, postForm } from "./server.js";
 import { BUILD, HOST } from "./shell.js";
 
-const inTurn = (work) => navigator.locks.request("ezdms-vault", work); // one tab at a time
+const inTurn = (work) => navigator.locks.request(ofPlace("ezdms-vault"), work); // one tab at a time
 // How a contact was verified: the higher wins. A link, which anyone could have made, is the lowest.
 const RANKS = ["", "link", "search-pin", "safety-number"];
 export const stronger = (one, other) => (RANKS.indexOf(other) > RANKS.indexOf(one) ? other : one);
@@ -162,7 +163,7 @@ async function keep(me, change) {
 // The settings that all of the user's devices share, {receipts, typing}: off until they are turned on. All tabs hear of
 // a change at once.
 const OFF = { receipts: false, typing: false };
-const tabs = new BroadcastChannel("ezdms-settings");
+const tabs = new BroadcastChannel(ofPlace("ezdms-settings"));
 const listeners = [];
 let settings = OFF;
 

@@ -1,8 +1,10 @@
 // The service worker, only there while notifications are on: shows one when a push of the server arrives. It handles no
-// requests, and its scope contains no page.
+// requests, and its scope contains no page: it ends with the place of an account (first.js).
 
-const SHOWN = { tag: "new-message", icon: "../icons/icon-192.png" };
+const PLACE = Number(/\/(\d)\/$/.exec(registration.scope)?.[1] ?? 0);
+const SHOWN = { tag: PLACE ? `new-message-${PLACE}` : "new-message", icon: "../icons/icon-192.png" };
 const JUST = 10000; // ms: a page has just shown the same
+const ANSWER = 500; // ms
 
 const pages = () => clients.matchAll({ type: "window", includeUncontrolled: true });
 
@@ -12,11 +14,17 @@ async function show() {
   await registration.showNotification("New message", { ...SHOWN, renotify });
 }
 
+// True if the page shows this account. It then goes to the list.
+const goesToList = (page) => new Promise((resolve) => {
+  const { port1, port2 } = new MessageChannel();
+  port1.onmessage = () => resolve(true);
+  setTimeout(() => resolve(false), ANSWER);
+  page.postMessage(PLACE, [port2]);
+});
+
 async function openList() {
-  const [page] = await pages();
-  if (!page) return clients.openWindow("/");
-  page.postMessage("list");
-  await page.focus();
+  for (const page of await pages()) if (await goesToList(page)) return page.focus();
+  return clients.openWindow(`/#account=${PLACE}`);
 }
 
 addEventListener("install", () => skipWaiting());
