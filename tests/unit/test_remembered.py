@@ -152,8 +152,8 @@ def test_both_implementations_merge_and_read_alike() -> None:
         for name, theirs in (("is_accepted", "isAccepted"), ("is_blocked", "isBlocked")):
             questions.append(("remembered", [theirs, [{"met": value, "own": None}]]))
             answers.append(getattr(remembered, name)({"met": value, "own": None}))
-        for own, theirs in ((None, None), ([2, "h"], [9, "h"]), ([3, "h"], None)):
-            contact = {"own": own, "theirs": theirs, "cleared": value}
+        for own, other in ((None, None), ([2, "h"], [9, "h"]), ([3, "h"], None)):
+            contact = {"own": own, "theirs": other, "cleared": value}
             questions.append(("remembered", ["isDeleted", [contact]]))
             answers.append(is_cleared(contact))
     said = ask_twin(questions)
