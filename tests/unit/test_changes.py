@@ -16,6 +16,8 @@ from ezdms import crypto
 from ezdms.client import changes
 from ezdms.client.changes import Fact, Shown, next_e, proven_reason, refusal, shown, timer_in_force
 from ezdms.protocol.encoding import b64u_encode, sha256
+from ezdms.views.wording import messages
+from tests.conftest import ROOT
 from tests.support.people import KINDS, PEOPLE
 from tests.unit.test_twins import ask_twin
 
@@ -525,6 +527,12 @@ def test_three_implementations_show_the_same() -> None:
     assert seen.keys() == {*get_args(changes.State), *ALSO}
 
 
+def words_of_the_page() -> dict[str, str]:
+    """What the page says, by key: its twin of `refusal` gives keys."""
+    source = (ROOT / "ezdms" / "templates" / "parts" / "words.html").read_text("utf-8")
+    return {message.key: message.words for message in messages(source)}
+
+
 def test_both_implementations_write_the_same_e_and_refuse_and_prove_the_same() -> None:
     dice = random.Random(19)  # noqa: S311
     questions: list[tuple[str, Any]] = []
@@ -558,7 +566,11 @@ def test_both_implementations_write_the_same_e_and_refuse_and_prove_the_same() -
         answers.append(crypto.expires_at(known["seen_x"], at, NOW))
         questions.append(("stale", [known["seen_x"], NOW - dice.choice([0, 60 * MINUTE, 60 * MINUTE + 1]), NOW]))
         answers.append(changes.is_stale(*questions[-1][1]))
-    theirs = ask_twin(questions)
+    said = words_of_the_page()
+    theirs = [
+        said[f"refused-{answer}"] if what == "refusal" and answer else answer
+        for (what, _), answer in zip(questions, ask_twin(questions), strict=True)
+    ]
     wrong = [(given, one, other) for given, one, other in zip(questions, answers, theirs, strict=True) if one != other]
     assert wrong == []
     told: dict[str, set[str]] = {}

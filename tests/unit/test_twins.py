@@ -353,7 +353,7 @@ def test_both_implementations_judge_rows_alike() -> None:
     assert min(orders[one] for one in (None, "ok", "crossed", "impossible", "fork")) > 100
 
 
-FAILURES = {"Cannot be verified": "unverified", "Needs a newer version of EZ-DMS": "unsupported"}
+FAILURES = {"not-verified": "unverified", "needs-newer": "unsupported"}  # keys of the words of the page
 
 
 def shown_rows() -> Iterable[Row]:

@@ -2,26 +2,10 @@
 
 import { focusLater, offerAgain, onPress, showAlert } from "./dom.js";
 import { notLast, rollback } from "./vault.js";
+import { maySay, say, sentenceOf } from "./words.js";
 
 // What it may mean and what to do, by the first word of an alarm's name.
-const CHANGED = "It may be that the server changes or reorders messages, or that a device of one of you does. Compare "
-  + "with them, in person or by phone, what was said last.";
-const ABOUT = {
-  key: "It may be that someone has put themselves between you. Do not trust what stands here until you have asked them "
-    + "for their Search PIN in person or by phone.",
-  statement: "It may be that they have a new device or program, or that someone who has their Login PIN acts for them.",
-  vault: "It may be that the server was restored from a backup, or that it hides what your other devices know. Ask "
-    + "whoever runs it. If you continue, your list replaces the one on the server.",
-  rollback: "It may be that the server was restored from a backup, or that it withholds messages from you. Compare "
-    + "with them, in person or by phone, what was said last, and ask whoever runs the server.",
-  forged: "It may be that the server, or someone who controls it, writes in this name. Ask the other person, in person "
-    + "or by phone, what they wrote, and do not act on the message that is marked.",
-  fork: CHANGED,
-  order: CHANGED,
-  numbers: "It may be that someone has put themselves between you. Check that both of you compared this conversation, "
-    + "and read the numbers again. If they still differ, write nothing here, and meet or call instead.",
-};
-const LOCKED = "This conversation is locked: nothing can be sent until you continue.";
+const aboutOf = (name) => maySay(`alarm-about-${name.split(" ")[0]}`) ?? "";
 
 export class Alarms {
   #standing = new Map(); // name → {sentence, goOn}: runs on “Continue anyway”; null: not possible
@@ -62,15 +46,15 @@ export class Alarms {
 
   async #goOn() {
     for (const [name, { goOn }] of [...this.#standing]) { // those shown when it was pressed
-      try { await goOn(); } catch (error) { return showAlert(this.region, error.message); }
+      try { await goOn(); } catch (error) { return showAlert(this.region, sentenceOf(error)); }
       this.#standing.delete(name);
     }
     this.#show();
   }
 
   #show() {
-    const said = [...this.#standing].flatMap(([name, { sentence }]) => [sentence, ABOUT[name.split(" ")[0]] ?? ""]);
-    showAlert(this.region, this.#isFolded && this.stand ? LOCKED : [...new Set(said)].join(" ").trim());
+    const said = [...this.#standing].flatMap(([name, { sentence }]) => [sentence, aboutOf(name)]);
+    showAlert(this.region, this.#isFolded && this.stand ? say("alarm-locked") : [...new Set(said)].join(" ").trim());
     this.keep.hidden = !this.stand || this.#isFolded;
     this.why.hidden = !this.stand || !this.#isFolded;
     this.button.hidden = !this.stand || this.lock || this.#isFolded;
@@ -80,10 +64,6 @@ export class Alarms {
 
 // Messages seen in an earlier session that are missing now: the server is asked for them. If it does not show them, it
 // withholds them. While it does not answer, the page says so, and sends nothing.
-
-const ROLLED_BACK = "The server no longer shows messages that were here before.";
-const UNCHECKED = "The server did not let this browser check that the messages you saw before are still here. "
-  + "Your messages are queued until it has.";
 
 export class LookUp {
   #answered = new Set(); // hashes that the server did not show when asked
@@ -111,7 +91,7 @@ export class LookUp {
     else if (!this.#isAsking) this.#ask(open);
     for (const hash of missing.filter((each) => this.#answered.has(each))) {
       const goOn = () => contact.accept(rollback(hash), ...(judge.letGo(hash) ? [notLast(hash)] : []));
-      thread.alarm(rollback(hash), ROLLED_BACK, goOn);
+      thread.alarm(rollback(hash), say("alarm-rolled-back"), goOn);
     }
     return wasOpen !== this.isOpen;
   }
@@ -120,7 +100,7 @@ export class LookUp {
     this.#isAsking = true;
     const isAnswered = await this.ask().then(() => true, () => false);
     this.#isAsking = false;
-    if (!isAnswered) return offerAgain(this.region, UNCHECKED, this.again); // or with the next message or connection
+    if (!isAnswered) return offerAgain(this.region, say("alarm-unchecked"), this.again); // or when connected
     for (const hash of open) this.#answered.add(hash);
     this.again();
   }

@@ -30,15 +30,9 @@ import { oddBuilds } from "./settings.js";
 import { instantiate, UNVERIFIED } from "./shell.js";
 import { openForShortcut, useNewChat } from "./start-conversation.js";
 import { isOpened, noteServed, onVault, syncVault } from "./vault.js";
+import { say, sentenceOf } from "./words.js";
 
-const TOO_OLD = "This browser is too old: it lacks the signatures (Ed25519) that protect your messages. Use Chrome "
-  + "137, Firefox 129, Safari 17.5, or a later version.";
-const LOG_IN = "Log in to open this page.";
-const OTHER_ACCOUNT = "This browser does not hold the keys of the account that is logged in. "
-  + "Log in with your Login PIN.";
-const SETTINGS = {
-  "/settings": "Settings", "/search-pin": "My Search PIN", "/sessions": "Devices", "/account": "Account",
-};
+const SETTINGS = ["/settings", "/search-pin", "/sessions", "/account"];
 const READ_FIRST = 1000; // ms for the open conversation to load before the list
 const NOTE_AFTER = 15000; // ms until the build of this page is recorded; not urgent
 const LIST_AFTER = 500; // ms for the socket to connect, before the list is loaded without it
@@ -49,7 +43,7 @@ function showSession(me) {
   document.body.append(session);
   openForShortcut();
   document.querySelector(".me .name").textContent = me.username;
-  document.querySelector(".me .name").ariaLabel = `Your account: ${me.username}`;
+  document.querySelector(".me .name").ariaLabel = say("your-account", { name: me.username });
   document.getElementById("opened-here").hidden = !isOpened;
   oddBuilds().then(({ length }) => { document.getElementById("odd-builds").hidden = !length; }).catch(() => {});
   useList(document.getElementById("conversations"));
@@ -59,19 +53,20 @@ function showSession(me) {
 function showSettings(path, me) {
   document.body.className = "front";
   document.body.append(instantiate("tabs"));
-  document.querySelector(`.tabs a[href="${path}"]`).setAttribute("aria-current", "page");
+  const tab = document.querySelector(`.tabs a[href="${path}"]`);
+  tab.setAttribute("aria-current", "page");
   document.getElementById("main").append(instantiate(path.slice(1)));
   showUsername(document, me.username);
   const list = Object.assign(document.createElement("div"), { id: "conversations", hidden: true }); // for the counts
   document.body.append(list);
   useList(list);
-  setCurrent(null, `${SETTINGS[path]} · EZ-DMS`);
+  setCurrent(null, `${tab.textContent} · EZ-DMS`);
 }
 
 function showWelcome() {
   document.body.className = "front";
   document.body.append(instantiate("welcome"));
-  document.title = "Save your Login PIN · EZ-DMS";
+  document.title = say("title-welcome");
 }
 
 let isListed = false;
@@ -126,23 +121,23 @@ function showClosed(why) {
 async function start() {
   if (!isSecureContext || !globalThis.crypto?.subtle) return showClosed(UNVERIFIED["not-secure"]);
   const path = location.pathname;
-  if (!(/^\/(welcome|c\/\w+)?$/.test(path) || path in SETTINGS)) return showClosed(UNVERIFIED["no-host"]);
+  if (!(/^\/(welcome|c\/\w+)?$/.test(path) || SETTINGS.includes(path))) return showClosed(UNVERIFIED["no-host"]);
   if (!await isWhole(showPageAlert)) return;
-  if (!await canSign()) return showClosed(TOO_OLD);
+  if (!await canSign()) return showClosed(say("too-old"));
   const me = await account.catch(() => null);
   const why = reasonOf(whyLeft(me));
   if (me === undefined && remembered("used")) tellLost(); // logged in, but the keys are gone
   if (me !== null) noteAccount(me).catch(() => {});
   if (!me) dropWorker().catch(() => {});
-  if (!me) return showFront(why || (path === "/" ? "" : LOG_IN));
+  if (!me) return showFront(why || (path === "/" ? "" : say("log-in-first")));
   if (hasNewPin(me) && path !== "/welcome") return location.replace("/welcome");
   if (path === "/welcome" && !hasNewPin(me)) return location.replace("/");
   if (path === "/welcome") showWelcome();
-  else if (path in SETTINGS) showSettings(path, me);
+  else if (SETTINGS.includes(path)) showSettings(path, me);
   else showSession(me);
   try {
     const { user_id: userId, vault_version: stored } = await getStanding();
-    if (userId !== me.user_id) return showFront(OTHER_ACCOUNT);
+    if (userId !== me.user_id) return showFront(say("other-account"));
     syncVault(stored).catch(() => {}); // a conversation says why
   } catch (error) {
     if (error.status === 401) return showEnded();
@@ -159,4 +154,4 @@ addEventListener("ezdms-pin", tellPin);
 tellPin();
 document.querySelector(".unstarted").remove();
 watchArrival(showPageAlert);
-start().catch((error) => showPageAlert(error.message));
+start().catch((error) => showPageAlert(sentenceOf(error)));

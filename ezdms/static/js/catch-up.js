@@ -4,11 +4,11 @@
 
 import { swapIn } from "./guard.js";
 import { getFragment } from "./server.js";
+import { say } from "./words.js";
 
 const PAGE = 200; // messages per request when catching up
 const IN_VIEW = 15; // rows; more than fit into a window
 const DRAW_EVERY = 200; // ms; while many arrive
-const LEFT_OUT = "The server’s response was left out.";
 
 export class CatchUp {
   #rows = new Map(); // seq → its row
@@ -76,7 +76,7 @@ export class CatchUp {
   async load(address) {
     const isSeen = !document.hidden && this.element.getRootNode() === document;
     const peek = isSeen ? "" : `${address.includes("?") ? "&" : "?"}peek=1`;
-    if (!(await swapIn(await getFragment(address + peek), this.element, "beforeend"))) throw new Error(LEFT_OUT);
+    if (!(await swapIn(await getFragment(address + peek), this.element, "beforeend"))) throw new Error(say("left-out"));
   }
 
   // Replace <older-messages> by the page it stands for, which is requested once. False if there is none.

@@ -16,20 +16,6 @@ const DAY = 86400000; // ms
 const HOUR = 3600000; // ms
 const TIME_OFF = 600000; // ms that clocks may differ
 
-const NO_MESSAGE = "This is not a message that can be changed or answered.";
-const NOT_YOURS = "Only the person who sent a message can edit it or delete it for both.";
-const NOT_A_TEXT = "Only texts can be edited.";
-const TOO_LATE = "A message can be edited for 24 hours.";
-const LOST = {
-  deleted: "This message was deleted.",
-  hidden: "You deleted this message for yourself.",
-  expired: "This message has disappeared.",
-  retention: "The host removed this message.",
-  blocked: "This message came while this person was blocked.",
-  withheld: "The server does not hand over this message.",
-  undecided: "This message has not been loaded yet.",
-};
-
 const placeOf = ({ side, n, hash }) => `${side} ${n} ${hash}`; // what no other row has
 // True for a change, by its content, or by the server's claim if there is none to read.
 const isChange = ({ kind, replaces }) => (kind === null ? replaces !== null : SHOWN_ONCE.includes(kind));
@@ -185,14 +171,15 @@ export async function nextE(rows, side, target) {
   return changesHash(counting.map(({ hash }) => hash));
 }
 
-// Why the user cannot do this ("reply", "edit", "delete" or "react") to a message, as a sentence; "" if they can. The
-// 24 hours for editing are a rule for writers: readers accept an edit of any age and show its time.
+// Why the user cannot do this ("reply", "edit", "delete" or "react") to a message, by a name (refused-… in
+// parts/words.html); "" if they can. The 24 hours for editing are a rule for writers: readers accept an edit of any age
+// and show its time.
 export function refusal(kind, target, { isOwn, createdAt, now }) {
-  if (target === null) return NO_MESSAGE;
-  if (!LIVING.includes(target.state)) return LOST[target.state];
-  if (CHANGES.includes(kind) && !isOwn) return NOT_YOURS;
-  if (kind === "edit" && target.state === "file") return NOT_A_TEXT;
-  return kind === "edit" && now - createdAt > DAY ? TOO_LATE : "";
+  if (target === null) return "no-message";
+  if (!LIVING.includes(target.state)) return target.state;
+  if (CHANGES.includes(kind) && !isOwn) return "not-yours";
+  if (kind === "edit" && target.state === "file") return "no-text";
+  return kind === "edit" && now - createdAt > DAY ? "too-late" : "";
 }
 
 // Seconds after which texts and files disappear: the last timer message by seq (the order given) counts.

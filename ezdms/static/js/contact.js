@@ -7,10 +7,10 @@ import { loadContact } from "./keystore.js";
 import { mergeRemembered, wasCleared } from "./remembered.js";
 import { getStanding } from "./session.js";
 import { changeContact, overwriteVault, stronger, syncVault } from "./vault.js";
+import { say, sentenceOf } from "./words.js";
 
 const NUMBERS = "numbers"; // the name of the alarm that the safety numbers differ, and that they did
 const DIFFERED = "numbers differed";
-const NUMBERS_DIFFER = "You said that your safety numbers differ: one of you sees a different key than the other.";
 const REMEMBER_AFTER = 1000; // ms; the read position is stored once for many messages
 
 export class Contact {
@@ -28,7 +28,7 @@ export class Contact {
     try {
       await syncVault((await getStanding()).vault_version);
     } catch (error) {
-      const sentence = `${error.message} This browser keeps what it knows.`;
+      const sentence = say("alarm-vault-kept", { why: sentenceOf(error) });
       if (error.kind === "alarm") this.raise("vault", sentence, overwriteVault);
     }
   }
@@ -37,7 +37,7 @@ export class Contact {
     const stored = await loadContact(this.conversation);
     // What was hidden here is stored in a moment, and stays hidden meanwhile.
     this.known = stored && { ...stored, ...mergeRemembered({ hidden: this.known?.hidden }, { hidden: stored.hidden }) };
-    if (this.hasAccepted(DIFFERED)) this.raise(NUMBERS, NUMBERS_DIFFER, () => this.accept(NUMBERS));
+    if (this.hasAccepted(DIFFERED)) this.raise(NUMBERS, say("alarm-numbers"), () => this.accept(NUMBERS));
     return this.known;
   }
 
@@ -57,7 +57,7 @@ export class Contact {
       await keep();
     } catch (error) {
       if (error.kind !== "alarm" || this.known.ik !== pin.ik) throw error;
-      this.raise("statement", `${error.message} Ask them some other way whether they changed something.`, keep);
+      this.raise("statement", say("alarm-statement", { why: sentenceOf(error) }), keep);
     }
     setPerson(this.conversation, { name, ik: pin.ik });
   }

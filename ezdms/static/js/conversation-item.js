@@ -9,6 +9,7 @@ import { judgeLine, watchLine } from "./previews.js";
 import { drawable, withoutMarks } from "./sealed-text.js";
 import { instantiate } from "./shell.js";
 import { hasWritten } from "./signals.js";
+import { say } from "./words.js";
 
 const LATEST = ["lastSeq", "lastAt", "unread"];
 const MOST_SHOWN = 120; // code points of a message
@@ -75,10 +76,10 @@ customElements.define("conversation-item", class extends HTMLElement {
   showLast() {
     const { draft, unsent, isTyping } = noteOf(this.conversation);
     const { isOwn, text = "", why = "" } = this.#newest ?? {};
-    let [by, words] = [isOwn ? "You" : "", text];
-    if (typeof unsent === "string") [by, words] = ["Not sent yet", unsent];
-    else if (draft && !isCurrent(this.conversation)) [by, words] = ["Draft", draft];
-    if (isTyping) [by, words] = ["typing…", ""];
+    let [by, words] = [isOwn ? say("you") : "", text];
+    if (typeof unsent === "string") [by, words] = [say("not-sent-yet"), unsent];
+    else if (draft && !isCurrent(this.conversation)) [by, words] = [say("draft"), draft];
+    if (isTyping) [by, words] = [say("typing"), ""];
     const said = JSON.stringify([by, words, why]);
     if (said === this.#said) return; // most lines of a long list say nothing yet
     this.#said = said;
@@ -95,7 +96,7 @@ customElements.define("conversation-item", class extends HTMLElement {
     const isGone = this.hasAttribute("data-left");
     if (name === undefined && this.dataset.statement) findName(this);
     showAvatar(this.querySelector(".avatar"), name, ik);
-    const deleted = name ? `${name} (deleted account)` : "Deleted account";
+    const deleted = name ? say("deleted-account", { name }) : say("deleted-account-unknown");
     showNameIn(this.querySelector(".who"), isGone ? deleted : name ?? "…", this.conversation);
     judgeLine(this);
   }

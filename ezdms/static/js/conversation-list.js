@@ -11,6 +11,7 @@ import { fetchPreviews, forgetPreview } from "./previews.js";
 import { isDeleted, readCleared } from "./remembered.js";
 import { getFragment } from "./server.js";
 import { account } from "./session.js";
+import { LIST, say } from "./words.js";
 
 // Avatars: the first letter of a name, in a color that depends on the person's key, so that two people with one name
 // rarely look the same. It proves nothing: there are twelve colors.
@@ -245,5 +246,5 @@ function reportMissing(contacts) {
   const isMissed = ([conversation, contact]) =>
     (contact.own || contact.theirs) && !isDeleted(contact) && !lines.has(conversation);
   const missing = Object.entries(contacts).filter(isMissed).map(([, { name }]) => name);
-  if (missing.length) showPageAlert(`The server no longer lists your conversation with ${missing.join(", ")}.`);
+  if (missing.length) showPageAlert(say("not-listed", { names: LIST.format(missing) }));
 }

@@ -6,19 +6,17 @@
 import { onPress, onSubmit, onToggle, openDialog, openMenu, showAlert, useMenu } from "./dom.js";
 import { inWords } from "./local-time.js";
 import { ORGANIZING, prepareOrganizing } from "./organizing.js";
+import { say, sentenceOf } from "./words.js";
 
 const HOUR = 3600;
 const DAY = 24 * HOUR;
 const TIMES = [0, 300, HOUR, DAY, 7 * DAY, 28 * DAY]; // seconds; 0: off
-const nameOf = (seconds) => (seconds ? inWords(seconds) : "Off");
-const CUSTOM = "Custom";
-const UNITS = { seconds: 1, minutes: 60, hours: HOUR, days: DAY };
+const nameOf = (seconds) => (seconds ? inWords(seconds) : say("time-off"));
+const UNITS = { second: 1, minute: 60, hour: HOUR, day: DAY };
 const [SHORTEST, LONGEST] = [5, 365 * DAY];
-const SENTENCE = (seconds) => (seconds ? `Messages disappear ${inWords(seconds)} after they are sent, read or not.`
-  : "Messages stay until someone deletes them.");
-const NO_NUMBER = "Enter a whole number, for example 12.";
-const TOO_SHORT = "The shortest time is 5 seconds.";
-const TOO_LONG = "The longest time is 365 days.";
+const describe = (seconds) =>
+  (seconds ? say("time-explained", { time: inWords(seconds) }) : say("time-off-explained"));
+const unitName = (unit) => say(`units-${unit}`);
 
 const OPTIONS = { ...ORGANIZING, timer: { run: (thread, options) => options.openTimer() } };
 
@@ -72,24 +70,24 @@ customElements.define("conversation-options", class extends HTMLElement {
 
   // What goes wrong is said at the field for messages.
   async try(work) {
-    try { await work(); } catch (error) { showAlert(this.thread.querySelector("message-composer"), error.message); }
+    try { await work(); } catch (error) { showAlert(this.thread.querySelector("message-composer"), sentenceOf(error)); }
   }
 
   #prepareTimer(dialog) {
     Object.assign(this, { dialog, count: dialog.querySelector("input"), custom: dialog.querySelector(".custom") });
     this.count.inputMode = "numeric";
     const [times, units] = dialog.querySelectorAll(".choices");
-    this.times = makeChoice(times, [...TIMES.map(nameOf), CUSTOM], () => this.#show());
-    this.units = makeChoice(units, Object.keys(UNITS), () => this.#show());
+    this.times = makeChoice(times, [...TIMES.map(nameOf), say("time-custom")], () => this.#show());
+    this.units = makeChoice(units, Object.keys(UNITS).map(unitName), () => this.#show());
     this.units.choose("minutes");
     this.count.addEventListener("input", () => this.#show());
-    onSubmit(dialog, "Setting…", () => this.#set());
+    onSubmit(dialog, say("setting"), () => this.#set());
   }
 
   openTimer() {
     const { timer } = this.thread;
     const isListed = TIMES.includes(timer);
-    this.times.choose(isListed ? nameOf(timer) : CUSTOM);
+    this.times.choose(isListed ? nameOf(timer) : say("time-custom"));
     if (!isListed) this.#fill(timer);
     this.#show();
     openDialog(this.dialog, this.dialog.querySelector("h2"));
@@ -98,7 +96,7 @@ customElements.define("conversation-options", class extends HTMLElement {
   // The custom time that is set.
   #fill(seconds) {
     const [unit, size] = Object.entries(UNITS).findLast(([, each]) => seconds % each === 0);
-    this.units.choose(unit);
+    this.units.choose(unitName(unit));
     this.count.value = seconds / size;
   }
 
@@ -107,17 +105,18 @@ customElements.define("conversation-options", class extends HTMLElement {
     const listed = TIMES.find((time) => nameOf(time) === this.times.label);
     if (listed !== undefined) return listed;
     const typed = this.count.value.trim();
-    if (!/^[0-9]+$/.test(typed)) throw new Error(NO_NUMBER);
-    const seconds = Number(typed) * UNITS[this.units.label];
-    if (seconds < SHORTEST) throw new Error(TOO_SHORT);
-    if (seconds > LONGEST) throw new Error(TOO_LONG);
+    if (!/^[0-9]+$/.test(typed)) throw new Error(say("time-no-number"));
+    const unit = Object.keys(UNITS).find((each) => unitName(each) === this.units.label);
+    const seconds = Number(typed) * UNITS[unit];
+    if (seconds < SHORTEST) throw new Error(say("time-too-short"));
+    if (seconds > LONGEST) throw new Error(say("time-too-long"));
     return seconds;
   }
 
   #show() {
-    this.custom.hidden = this.times.label !== CUSTOM;
+    this.custom.hidden = this.times.label !== say("time-custom");
     let sentence = "";
-    try { sentence = SENTENCE(this.#chosen); } catch { /* said when it is set */ }
+    try { sentence = describe(this.#chosen); } catch { /* said when it is set */ }
     this.dialog.querySelector(".sentence").textContent = sentence;
     this.dialog.querySelector("[role=alert]").textContent = "";
   }

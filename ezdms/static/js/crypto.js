@@ -7,17 +7,16 @@ const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 // kind: "pin" (typo), "refused" (must not be shown), "unsupported" (needs a newer version), "alarm" (stop). `p` and
 // `a` are the link and the acknowledgment of a verified message of an unknown kind, which keeps its place.
-// `isForged`: the signature is not by the pinned key.
+// `isForged`: the signature is not by the pinned key. `message`: what was expected, for those who look for a mistake;
+// or a name, for which the page has words (parts/words.html, protocol-…), with `values` in them.
 export class ProtocolError extends Error {
-  constructor(kind, sentence, { p, a, isForged = false } = {}) {
-    super(sentence);
-    Object.assign(this, { kind, p, a, isForged });
+  constructor(kind, message, { p, a, isForged = false, ...values } = {}) {
+    super(message);
+    Object.assign(this, { kind, p, a, isForged, values });
   }
 }
-const refuse = (sentence, more) => { throw new ProtocolError("refused", sentence, more); };
-const unsupported = (more) => {
-  throw new ProtocolError("unsupported", "This message needs a newer version of EZ-DMS.", more);
-};
+const refuse = (message, more) => { throw new ProtocolError("refused", message, more); };
+const unsupported = (more) => { throw new ProtocolError("unsupported", "unsupported", more); };
 
 // ---- 1  Conventions ----
 
@@ -124,18 +123,16 @@ const fold = (typed) => {
   return /^[\x21-\x7e]*$/.test(pin) ? pin.toUpperCase().replaceAll("O", "0").replace(/[IL]/g, "1") : pin;
 };
 const isInAlphabet = (pin) => [...pin].every((letter) => ALPHABET.includes(letter));
-const mistype = (sentence) => { throw new ProtocolError("pin", sentence); };
+const mistype = (name, values) => { throw new ProtocolError("pin", name, values); };
 
 export const newLoginPin = () => crockford(random(10));
 export const showLoginPin = (pin) => inGroups(pin, 4);
 export function normaliseLoginPin(typed) {
   const pin = fold(typed);
-  if (pin.length === 25 && isInAlphabet(pin)) {
-    mistype("This looks like a Search PIN. To log in, enter your Login PIN, which is shorter.");
-  }
-  if (!pin) mistype("Enter your Login PIN.");
-  if (pin.length !== 16) mistype(`A Login PIN has 16 letters and digits; this has ${pin.length}.`);
-  if (!isInAlphabet(pin)) mistype("A Login PIN has only digits, and letters except U.");
+  if (pin.length === 25 && isInAlphabet(pin)) mistype("login-pin-is-search-pin");
+  if (!pin) mistype("no-login-pin");
+  if (pin.length !== 16) mistype("login-pin-length", { count: pin.length });
+  if (!isInAlphabet(pin)) mistype("login-pin-letters");
   return pin;
 }
 
@@ -258,7 +255,7 @@ export async function unwrapKeys(pin, stored, { ik, spki }, extractable = false)
     const gcm = { name: "AES-GCM", iv: bytes.subarray(0, 12), additionalData: await wrapData(use, publicKey) };
     try {
       return await subtle.unwrapKey("pkcs8", bytes.subarray(12), kek, gcm, algorithm, extractable, uses);
-    } catch { return refuse("The keys from the server cannot be decrypted with this Login PIN."); }
+    } catch { return refuse("keys-not-opened"); }
   };
   const sig = await unwrap(wrapped_sig, "sig", ik, ED25519, ["sign"]);
   const enc = await unwrap(wrapped_enc, "enc", spki, RSA, ["decrypt"]);
@@ -318,12 +315,12 @@ export const pinOf = async ({ ik, seq, suites, jws }) =>
 
 // A contact's statement may only move forward. Takes pins; throws "alarm".
 export function checkSuccession(known, next) {
-  const alarm = (sentence) => { throw new ProtocolError("alarm", sentence); };
-  if (known.ik !== next.ik) alarm("The server shows a different key for this person than before.");
-  if (next.seq < known.seq) alarm("The server shows an older statement of this person's keys than before.");
+  const alarm = (name) => { throw new ProtocolError("alarm", name); };
+  if (known.ik !== next.ik) alarm("other-key");
+  if (next.seq < known.seq) alarm("older-statement");
   const isTwin = next.seq === known.seq && next.hash !== known.hash;
-  if (isTwin) alarm("The server shows two statements of this person's keys.");
-  if (next.suite < known.suite) alarm("The server shows weaker keys for this person than before.");
+  if (isTwin) alarm("two-statements");
+  if (next.suite < known.suite) alarm("weaker-keys");
 }
 
 // ---- 8  Search PIN ----
@@ -340,13 +337,13 @@ export async function searchPin(ik, salt) {
 export async function normaliseSearchPin(typed) {
   const pin = fold(typed);
   if (pin.length === 16 && isInAlphabet(pin)) {
-    mistype("This looks like a Login PIN. Never give yours away; ask for the Search PIN, which is longer.");
+    mistype("search-pin-is-login-pin");
   }
-  if (!pin) mistype("Enter their Search PIN.");
-  if (pin.length !== 25) mistype(`A Search PIN has 25 letters and digits; this has ${pin.length}.`);
-  if (!isInAlphabet(pin)) mistype("A Search PIN has only digits, and letters except U.");
+  if (!pin) mistype("no-search-pin");
+  if (pin.length !== 25) mistype("search-pin-length", { count: pin.length });
+  if (!isInAlphabet(pin)) mistype("search-pin-letters");
   if (await checkCharacter(pin.slice(0, 24)) !== pin[24]) {
-    mistype("There is a typo in this Search PIN. Please check it.");
+    mistype("search-pin-typo");
   }
   return inGroups(pin, 5);
 }
@@ -370,11 +367,11 @@ export const countCodePoints = (text) => [...text].length;
 export const cleanText = (text) => text.replace(/\r\n|[\r\v\f]/g, "\n");
 
 export function checkText(text) {
-  if (typeof text !== "string" || !text.isWellFormed()) refuse("This text contains broken characters.");
-  if (text === "") refuse("Write something first.");
+  if (typeof text !== "string" || !text.isWellFormed()) refuse("text-broken");
+  if (text === "") refuse("text-empty");
   const count = countCodePoints(text);
-  if (count > MAX_TEXT) refuse(`A message has at most ${MAX_TEXT} characters; this has ${count}.`);
-  if (/[\x00-\x08\x0b-\x1f\x7f-\x9f]/.test(text)) refuse("This text contains control characters.");
+  if (count > MAX_TEXT) refuse("text-too-long", { most: MAX_TEXT, count });
+  if (/[\x00-\x08\x0b-\x1f\x7f-\x9f]/.test(text)) refuse("text-control");
 }
 
 // Code points of emoji. Those that are invisible alone (digits, joiner, keycap, variation, tags) are not an emoji by
@@ -397,7 +394,7 @@ function pad(body, size) {
 }
 
 const unpad = (padded) => padded.subarray(0, padded.findLastIndex((byte) => byte !== 0x20) + 1);
-const bucketOf = (body) => BUCKETS.find((size) => size >= body.length) ?? refuse("This message is too long.");
+const bucketOf = (body) => BUCKETS.find((size) => size >= body.length) ?? refuse("message-too-long");
 
 // The content of a signed message: {c, f, t, id, n, p, a, ts, x, kind, text, reference, e}. `reference` is [id, hash]
 // of the message it refers to, or null. `e` identifies the earlier changes of the same target ("" for none; null in
@@ -535,7 +532,7 @@ export async function openMessage(me, sender, recipientFp, conversation, { messa
   await verify(sender.ik, parts);
   const { c, f, t, ...message } = readBody(parts.bytes);
   if (c !== conversation || f !== b64uEncode(sender.fp) || t !== b64uEncode(recipientFp)) {
-    refuse("This message belongs to another conversation.");
+    refuse("other-conversation");
   }
   if (message.id !== message_id || message.n !== n || await hashText(jws) !== hash) {
     refuse("The server's description of this message is wrong.");
@@ -680,7 +677,7 @@ export const safetyQr = (fpX, fpY) => `ezdms1:${b64uEncode(concat(...inOrder(fpX
 export async function sealVault(me, vault) {
   if (!isInteger(vault.version, 1)) refuse("Expected a vault with a version.");
   const body = utf8(JSON.stringify(vault));
-  if (body.length > VAULT_MOST) refuse("The vault is full.");
+  if (body.length > VAULT_MOST) refuse("vault-full");
   const padded = pad(body, Math.ceil(body.length / VAULT_STEP) * VAULT_STEP);
   return seal(me.spki, "ezdms-vault+jwe", await sign(me.sig, VAULT_HEADER, padded));
 }
@@ -737,7 +734,7 @@ export async function* sealFile(key, size, read) {
   for (let i = 0; i < chunksOf(size); i += 1) {
     const [start, end] = [i * CHUNK, (i + 1) * CHUNK].map((at) => Math.min(at, size));
     const plain = await read(start, end);
-    if (plain.length !== end - start) refuse("The file has changed while it was encrypted.");
+    if (plain.length !== end - start) refuse("file-changed");
     const padded = new Uint8Array(Math.min(CHUNK, paddedSize(size) - i * CHUNK));
     padded.set(plain);
     yield new Uint8Array(await subtle.encrypt(chunkGcm(i, size), gcm, padded));
@@ -747,13 +744,13 @@ export async function* sealFile(key, size, read) {
 // Yields a file that a message describes ({key, size, hash}), from its sealed bytes. Throws if they are not exactly
 // that file; what was yielded must not be used before the end.
 export async function* openFile({ key, size, hash }, sealed) {
-  if (sealed.length !== sealedSize(size)) refuse("This file is not complete.");
-  if (b64uEncode(await sha256(sealed)) !== hash) refuse("This is not the file that was sent.");
+  if (sealed.length !== sealedSize(size)) refuse("file-incomplete");
+  if (b64uEncode(await sha256(sealed)) !== hash) refuse("file-other");
   const gcm = await importFileKey(key, "decrypt");
   for (let i = 0; i < chunksOf(size); i += 1) {
     const chunk = sealed.subarray(i * (CHUNK + TAG), (i + 1) * (CHUNK + TAG));
     let padded;
-    try { padded = await subtle.decrypt(chunkGcm(i, size), gcm, chunk); } catch { refuse("This file is damaged."); }
+    try { padded = await subtle.decrypt(chunkGcm(i, size), gcm, chunk); } catch { refuse("file-damaged"); }
     const whole = Math.min(Math.max(size - i * CHUNK, 0), padded.byteLength);
     if (new Uint8Array(padded, whole).some(Boolean)) refuse("This file has something in its padding.");
     yield new Uint8Array(padded, 0, whole);
@@ -884,5 +881,5 @@ export async function unwrapPin(output, wrapped, credentialId, ik) {
   const gcm = await passkeyGcm(output, credentialId, ik, bytes.subarray(0, 12));
   try {
     return normaliseLoginPin(new TextDecoder().decode(await subtle.decrypt(...gcm, bytes.subarray(12))));
-  } catch { return refuse("This passkey does not open this account."); }
+  } catch { return refuse("passkey-of-another"); }
 }

@@ -1,6 +1,7 @@
 // Helpers for elements: the focus, clicks, errors, busy forms, menus, the clipboard, QR codes.
 
 import { generate } from "../vendor/lean-qr-2.7.4.min.js";
+import { say, sentenceOf } from "./words.js";
 
 // The focus belongs to the user, so it is moved only here: as the answer to what they did last. Returns a function that
 // focuses an element, unless they did something else in the meantime. It returns whether they did not.
@@ -65,7 +66,7 @@ export function onSubmit(element, busyLabel, work) {
   const button = form.querySelector("[type=submit]");
   const label = button.textContent;
   const reveal = form.querySelector("[data-do=reveal]");
-  if (reveal) onPress(reveal, () => showSecret(reveal, reveal.textContent === "Show"));
+  if (reveal) onPress(reveal, () => showSecret(reveal, reveal.previousElementSibling.type === "password"));
   form.noValidate = true; // our own sentences, in the alert region
   form.querySelector("fieldset").disabled = false; // before this, a click would be lost
   form.addEventListener("submit", async (event) => {
@@ -79,7 +80,7 @@ export function onSubmit(element, busyLabel, work) {
     try {
       await work((label) => { button.textContent = label; }, focus);
     } catch (error) {
-      showAlert(form, error.message);
+      showAlert(form, sentenceOf(error));
       focus(form.querySelector("input:not([hidden], [tabindex]), textarea"));
     }
     form.ariaBusy = "false";
@@ -89,7 +90,7 @@ export function onSubmit(element, busyLabel, work) {
 
 // Show or hide the PIN in the field before this button.
 function showSecret(button, isShown) {
-  button.textContent = isShown ? "Hide" : "Show";
+  button.textContent = say(isShown ? "hide" : "show");
   button.previousElementSibling.type = isShown ? "text" : "password";
 }
 
@@ -181,13 +182,13 @@ export function offerDownload(link, filename, text) {
 // Copy text, and show on the button for a moment whether that worked.
 export async function copyFrom(button, text) {
   const label = (button.dataset.label ??= button.textContent);
-  button.textContent = await navigator.clipboard.writeText(text).then(() => "Copied", () => "Select and copy it");
+  button.textContent = await navigator.clipboard.writeText(text).then(() => say("copied"), () => say("not-copied"));
   setTimeout(() => { button.textContent = label; }, 2000);
 }
 
 // Show in the element why something failed to load, with a button to try again.
 export function offerAgain(element, sentence, work) {
-  const again = Object.assign(document.createElement("button"), { type: "button", textContent: "Try again" });
+  const again = Object.assign(document.createElement("button"), { type: "button", textContent: say("try-again") });
   onPress(again, work);
   element.role = "status";
   element.replaceChildren(sentence, " ", again);

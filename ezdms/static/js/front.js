@@ -15,20 +15,17 @@ import { HOST, instantiate } from "./shell.js";
 import { addedPin } from "./start-conversation.js";
 import { readCode } from "./two-step.js";
 import { isOpened, syncVault } from "./vault.js";
-import { retention } from "./words.js";
+import { retention, say, sentenceOf } from "./words.js";
 
-const KEPT = " Any drafts and unsent messages are kept in this browser, encrypted, until you log in again.";
-const REASONS = { // by the reason with which the server closed the socket, or by what this page did
-  logged_out: "You logged out. Your keys, drafts and unsent messages were erased from this browser.",
-  deleted_here: "Your account was deleted, and everything about it was erased from this browser.",
-  elsewhere: `This device was logged out from another device.${KEPT}`,
-  host: `This device was logged out by whoever runs this server.${KEPT}`,
-  pin_changed: `Your Login PIN was changed on another device. Log in with the new one.${KEPT}`,
-  deleted: "This account was deleted, from another device or by whoever runs this server.",
-  expired: `You were logged out because this browser was not used for 90 days.${KEPT}`,
-  ended: `You were logged out, perhaps from another device, or because your Login PIN was changed.${KEPT}`,
-};
-export const reasonOf = (name) => (Object.hasOwn(REASONS, name) ? REASONS[name] : name && REASONS.ended);
+// The reasons with which the server closed the socket, or what this page did; and those after which nothing is kept.
+const REASONS = ["logged_out", "deleted_here", "elsewhere", "host", "pin_changed", "deleted", "expired", "ended"];
+const ERASED = ["logged_out", "deleted_here", "deleted"];
+export function reasonOf(name) {
+  if (!name) return "";
+  const reason = REASONS.includes(name) ? name : "ended";
+  const why = say(`left-${reason.replaceAll("_", "-")}`);
+  return ERASED.includes(reason) ? why : `${why} ${say("left-kept")}`;
+}
 
 // The server no longer knows the session.
 export async function showEnded() {
@@ -103,19 +100,20 @@ customElements.define("log-in", class extends HTMLElement {
   connectedCallback() {
     const first = this.querySelector("form");
     const passkey = first.querySelector("[data-do=passkey]");
+    const label = passkey.textContent;
     passkey.hidden = isOpened || !hasPasskeys(); // a page at an address without a name has none
     onPress(passkey, async () => {
-      [passkey.disabled, passkey.textContent] = [true, "Waiting…"];
+      [passkey.disabled, passkey.textContent] = [true, say("waiting")];
       showAlert(first);
       try {
         const [stored, openPin] = await orLogOut(enterWithPasskey(STORED));
         await unlock(await orLogOut(openPin()), stored, (told) => { passkey.textContent = told; });
       } catch (error) {
-        showAlert(first, error.message);
+        showAlert(first, sentenceOf(error));
       }
-      [passkey.disabled, passkey.textContent] = [false, "Log in with a passkey"];
+      [passkey.disabled, passkey.textContent] = [false, label];
     });
-    onSubmit(first, "Checking…", async (progress, focus) => {
+    onSubmit(first, say("checking"), async (progress, focus) => {
       const pin = crypto.normaliseLoginPin(first.querySelector(".pin").value);
       const login = await crypto.loginKeys(pin, await deploymentId());
       let challenge;
@@ -145,7 +143,7 @@ customElements.define("log-in", class extends HTMLElement {
     const [trust] = part.querySelectorAll("[type=checkbox]");
     trust.closest(".trusting").hidden = isOpened; // “ezdms open” keeps nothing for the next time
     const field = () => (byApp.hidden ? byRecovery : byApp).querySelector("input");
-    onSubmit(second, "Checking…", (progress) => enter(readCode(field().value), trust.checked, progress));
+    onSubmit(second, say("checking"), (progress) => enter(readCode(field().value), trust.checked, progress));
     const useRecovery = (isUsed) => {
       [byApp.hidden, byRecovery.hidden, recover.hidden, app.hidden] = [isUsed, !isUsed, isUsed, !isUsed];
       showAlert(second);
@@ -175,7 +173,7 @@ async function orLogOut(work) {
 }
 
 async function unlock(pin, stored, progress) {
-  progress("Unlocking your keys…");
+  progress(say("unlocking"));
   await orLogOut((async () => {
     const statement = await crypto.verifyStatement(stored.statement);
     const keys = await crypto.unwrapKeys(pin, stored, statement);
@@ -192,14 +190,12 @@ async function unlock(pin, stored, progress) {
 
 // <create-account>: creates keys and PINs in this browser, and registers the public part.
 
-const PIN_AS_NAME = "This looks like a Login PIN. Do not type it here; choose another username.";
 const LOOKS_LIKE_A_SEARCH_PIN = /^[0-9a-tv-z]{25}$/i; // without dashes; O, I and L mean 0 and 1
-const SEARCH_PIN_AS_NAME = "This looks like a Search PIN. Choose another username.";
 
 const TOKEN = /^[\w-]{22}$/; // nothing else may leave this field: a tampered page could ask for a PIN here
 function tokenIn(link) {
   const token = link.trim().split("invite=").pop();
-  if (!TOKEN.test(token)) throw new Error("This is not an invitation. Paste the whole link you were given.");
+  if (!TOKEN.test(token)) throw new Error(say("not-an-invitation"));
   return token;
 }
 
@@ -207,15 +203,15 @@ customElements.define("create-account", class extends HTMLElement {
   connectedCallback() {
     const invitation = this.querySelector("#invitation"); // from a link `…/#invite=TOKEN`; missing on an open server
     if (invitation) invitation.value = new URLSearchParams(location.hash.slice(1)).get("invite") ?? "";
-    onSubmit(this, "Creating your keys…", async (progress) => {
+    onSubmit(this, say("creating-keys"), async (progress) => {
       const username = this.querySelector("input").value.trim();
-      if (!crypto.USERNAME.test(username)) throw new Error("A username has 3 to 32 letters (a to z), digits, _ or -.");
-      if (isPinShaped(username)) throw new Error(PIN_AS_NAME);
-      if (LOOKS_LIKE_A_SEARCH_PIN.test(username.replaceAll("-", ""))) throw new Error(SEARCH_PIN_AS_NAME);
+      if (!crypto.USERNAME.test(username)) throw new Error(say("username-form"));
+      if (isPinShaped(username)) throw new Error(say("username-is-login-pin"));
+      if (LOOKS_LIKE_A_SEARCH_PIN.test(username.replaceAll("-", ""))) throw new Error(say("username-is-search-pin"));
       const deployment_id = await deploymentId();
       const pin = crypto.newLoginPin();
       const made = await crypto.generateKeys();
-      progress("Encrypting them…");
+      progress(say("encrypting-keys"));
       const [login, wrapped, statement] = await Promise.all([
         crypto.loginKeys(pin, deployment_id),
         crypto.wrapKeys(pin, made),
@@ -223,7 +219,7 @@ customElements.define("create-account", class extends HTMLElement {
       ]);
       const keys = await crypto.unwrapKeys(pin, wrapped, made); // the stored copies are non-extractable
       const search_salt = crypto.b64uEncode(crypto.newSearchSalt());
-      progress("Registering…");
+      progress(say("registering"));
       const invited = invitation && { invitation: tokenIn(invitation.value) };
       const fields = { username, ...login, ...wrapped, statement, search_salt, ...invited };
       const { user_id } = await postForm("/register", fields, { user_id: isId });

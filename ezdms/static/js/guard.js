@@ -5,9 +5,8 @@
 import "./shell.js";
 import htmx from "../vendor/htmx-4.0.1.esm.min.js";
 import { showPageAlert } from "./dom.js";
+import { say } from "./words.js";
 
-const OUT_OF_PLACE = "The server sent something that does not belong on this page. It was left out. "
-  + "Do not type secrets here until you know why.";
 
 const isNumber = (text) => /^(0|[1-9]\d{0,15})$/.test(text) && Number.isSafeInteger(Number(text));
 const isMoment = (text) => isNumber(text) && Number(text) <= 253402300799999; // ms, to the end of the year 9999
@@ -107,7 +106,7 @@ function copyFragment({ type, target, swapSpec, fragment }) {
 const POLICY = { createHTML: (text) => text, createScript: () => "", createScriptURL: () => "/static/js/worker.js" };
 const policy = globalThis.trustedTypes?.createPolicy("ezdms", POLICY) ?? POLICY;
 export const WORKER = policy.createScriptURL(""); // the only worker (notifications.js)
-const noCode = () => { throw new Error("Text must not become code."); };
+const noCode = () => { throw new Error("Expected text that does not become code."); };
 delete Document.parseHTMLUnsafe; // creates shadow roots; htmx uses DOMParser instead, which does not
 
 // The only configuration: overwrites any from the document.
@@ -135,7 +134,7 @@ htmx.registerExtension("ezdms", {
 let leftOut = 0;
 function leaveOut() {
   leftOut += 1;
-  showPageAlert(OUT_OF_PLACE);
+  showPageAlert(say("out-of-place"));
 }
 
 // Insert a fragment from the server. Socket frames (`target` null) name their own place. Resolves to whether it was

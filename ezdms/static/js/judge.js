@@ -1,26 +1,11 @@
 // Judges the messages of one conversation (docs/protocol.md, Receiving): decrypts each row, follows both chains, and
-// checks the order of the two sides. Only signed messages change its state. Twin of client/receiving.py.
+// checks the order of the two sides. Only signed messages change its state. Alarms, notes and failures are keys of the
+// words in parts/words.html. Twin of client/receiving.py.
 
 import { isDescribed, targetOf } from "./changes.js";
 import * as crypto from "./crypto.js";
 
 const AHEAD = 1000; // servers accept no number further above the last one
-export const NOT_VERIFIED = "Cannot be verified";
-export const NEWER = "Needs a newer version of EZ-DMS";
-const NOTES = {
-  gap: "⚠ Messages are missing before this one.",
-  late: "⚠ Out of order: this was written before the ones above.",
-  both: "⚠ Out of order, and messages are missing before this one.",
-  crossed: "Written before seeing the message above.",
-};
-
-export const FORK = "This conversation was tampered with: a message does not follow the ones before it.";
-export const FORGED = "A message has a forged signature: someone tried to write in this person’s name.";
-export const FORGED_MINE = "A message has a forged signature: someone tried to write in your name.";
-export const DISORDER = "These messages cannot have been written in this order: one responds to a message shown after "
-  + "it, or to a different message than the one here. Either the server changed something, or one of you signed "
-  + "something false.";
-
 // Decrypt a row: {message}, or {error} (why it cannot be shown), or neither if it has no content. {isMarked}: the user
 // removed it from their own sight. `partner`: {ik, fp}, as verified.
 export async function openRow(me, partner, conversation, { isOwn, dataset }) {
@@ -34,7 +19,7 @@ export async function openRow(me, partner, conversation, { isOwn, dataset }) {
     const message = await crypto.openMessage(me, sender, recipient.fp, conversation, claimed);
     const { expiresIn = 0, replaces = null, file = null } = dataset;
     const isRight = isDescribed(message, { expires_in: Number(expiresIn), replaces, file });
-    if (!isRight) throw new Error("The server describes this message wrongly.");
+    if (!isRight) throw new Error("Expected the server to describe this message as it is.");
     return { message, isMarked };
   } catch (error) {
     return { error, isMarked };
@@ -148,10 +133,10 @@ export class Judge {
     if (isVerified && row.isOwn) this.keepOwn(row.n, hash);
     if (isVerified) this.#forgetEmpty(side, row.n, hash);
     this.#rows.set(row, { side, n: row.n, hash, a: isVerified ? signed.a : null, isVerified });
-    if (isFork) this.raise(`fork ${hash}`, FORK);
-    if (error?.isForged) this.raise(`forged ${messageId}`, row.isOwn ? FORGED_MINE : FORGED);
+    if (isFork) this.raise(`fork ${hash}`, "alarm-fork");
+    if (error?.isForged) this.raise(`forged ${messageId}`, row.isOwn ? "alarm-forged-mine" : "alarm-forged");
     const isBad = isFork || (error && error.kind !== "unsupported");
-    const failure = isBad ? NOT_VERIFIED : error || message?.kind === "file" ? NEWER : "";
+    const failure = isBad ? "not-verified" : error || message?.kind === "file" ? "needs-newer" : "";
     const fact = factOf(row, isBad ? null : message, isMarked);
     return { fact: isFork ? { ...fact, isEmpty: false } : fact, failure }; // no reason explains a fork
   }
@@ -180,9 +165,9 @@ export class Judge {
     judged.forEach((row, i) => {
       const { side, n, hash, isVerified } = facts[i];
       if (!isVerified) return row.remark("");
-      if (order[i] === "fork" || order[i] === "impossible") this.raise(`order ${hash}`, DISORDER);
+      if (order[i] === "fork" || order[i] === "impossible") this.raise(`order ${hash}`, "alarm-disorder");
       const isCrossed = order[i] === "crossed" && !targetOf(row.fact);
-      row.remark(this.#noteOn(side, n, tops[side]) || (isCrossed ? NOTES.crossed : ""));
+      row.remark(this.#noteOn(side, n, tops[side]) || (isCrossed ? "note-crossed" : ""));
       tops[side] = Math.max(tops[side], n);
       if (side === "theirs" && row.seq <= complete && n > this.acknowledged[0]) this.acknowledged = [n, hash];
     });
@@ -191,8 +176,8 @@ export class Judge {
   // `top`: the highest n of this side before it.
   #noteOn(side, n, top) {
     const isGap = crypto.hasGapBefore(this.chains[side], n);
-    if (n < top) return isGap ? NOTES.both : NOTES.late;
-    return isGap ? NOTES.gap : "";
+    if (n < top) return isGap ? "note-both" : "note-late";
+    return isGap ? "note-gap" : "";
   }
 
   isVerified(row) { return this.#rows.get(row)?.isVerified ?? false; }

@@ -3,6 +3,7 @@
 
 import { focusLater, showAlert } from "./dom.js";
 import { remember, remembered } from "./keystore.js";
+import { say } from "./words.js";
 
 // Whether Enter sends: not on screens that are touched, whose keyboards have no Shift+Enter.
 const touched = matchMedia("(pointer: coarse)");
@@ -62,7 +63,6 @@ const AS_NAME = [
   /^(?=.*\d.*[a-z])[0-9a-hjkmnp-tv-z]{12,15}$/i,
 ];
 const INSIDE = /(?<![0-9a-z])(?=.{0,18}\d)[0-9a-tv-z]{4}(-[0-9a-tv-z]{4}){3}(?![0-9a-z])/i; // "it is 12XT-…"
-const AS_MESSAGE = "This looks like a Login PIN. Never give yours to anyone. If it is something else, send it again.";
 
 export const isPinShaped = (name) => AS_NAME.some((form) => form.test(name));
 
@@ -82,6 +82,6 @@ function holdBack(event) {
   if (!isHeld) return;
   event.preventDefault();
   event.stopImmediatePropagation();
-  showAlert(composer, AS_MESSAGE);
+  showAlert(composer, say("pin-as-message"));
 }
 for (const name of ["submit", "keydown"]) addEventListener(name, (event) => event.isTrusted && holdBack(event), true);

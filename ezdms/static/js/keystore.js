@@ -2,6 +2,7 @@
 
 import { showPageAlert } from "./dom.js";
 import { ofPlace, PLACE, PLACES } from "./first.js";
+import { say } from "./words.js";
 
 // What this browser remembers besides its keys, for each account. Nothing is remembered where storage is blocked.
 
@@ -58,10 +59,6 @@ export async function openTabs() {
   return new Set(held.map(({ name }) => name.replace(`${KEY} `, "")));
 }
 
-export const LOST = "This browser no longer keeps your keys and messages for EZ-DMS: its storage was cleared, is full, "
-  + "or is blocked, for example in a private window. Copy what you have not sent yet. Then allow storage or make room, "
-  + "and log in with your Login PIN: everything you sent and received is on the server.";
-const UPDATED = "EZ-DMS was updated in another tab. Reload this page.";
 const MOST_DRAFTS = 20; // left behind in one conversation; the oldest are deleted
 
 const STORES = { account: {}, contacts: {}, drafts: {}, outbox: { autoIncrement: true } };
@@ -69,7 +66,7 @@ const REST = Object.keys(STORES).filter((name) => name !== "account");
 let opened;
 
 // Every page says so in the same words.
-export const tellLost = () => showPageAlert(LOST, ["Log\u00a0in", "/"]);
+export const tellLost = () => showPageAlert(say("storage-lost"), [say("log-in").replace(" ", "\u00a0"), "/"]);
 
 function open() {
   const end = () => { opened = undefined; };
@@ -88,7 +85,7 @@ function open() {
       database.onversionchange = ({ newVersion }) => {
         database.close();
         end();
-        if (newVersion) showPageAlert(UPDATED);
+        if (newVersion) showPageAlert(say("updated"));
         else tellLost();
       };
       resolve(database);
@@ -112,7 +109,7 @@ export function keepStorage() {
 async function run(names, mode, ask) {
   return attempt(names, mode, ask).catch(() => {
     tellLost();
-    throw new Error(LOST);
+    throw new Error(say("storage-lost"));
   });
 }
 

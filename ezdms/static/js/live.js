@@ -6,6 +6,7 @@ import { endRequests, PLACE } from "./first.js";
 import { swapIn } from "./guard.js";
 import { pauseAfter } from "./pause.js";
 import { leave } from "./session.js";
+import { say } from "./words.js";
 
 const QUIET = 10000; // ms without a frame until the page asks
 const ANSWER = 8000; // ms to answer, or to connect
@@ -18,7 +19,6 @@ const PONG = '{"event":"pong"}';
 const SESSION_ENDED = 1008;
 const OPEN_ENDED = 4000; // another program may use the port afterwards, so no more requests are sent
 const SILENT = 0; // not a close code: no answer
-const OFFLINE = "You are offline. Your messages are queued until you are connected again.";
 
 let socket = null; // the one in use; frames of others are ignored
 let due = Infinity; // when the answer must be here (performance.now)
@@ -54,7 +54,7 @@ const sayVisible = () => sendFrame({ event: document.hidden ? "hidden" : "visibl
 
 function tellLost() {
   wasLost = true;
-  tell(navigator.onLine ? "Connection lost. Reconnecting…" : OFFLINE);
+  tell(navigator.onLine ? say("connection-lost") : say("connection-offline"));
 }
 
 // The server answers: only now is it certain that there is a connection.
@@ -64,7 +64,7 @@ function hear() {
   attempt = 0;
   if (!wasLost) return;
   wasLost = false;
-  tell("Connected again.");
+  tell(say("connection-back"));
   setTimeout(() => wasLost || tell(""), 2000);
 }
 
@@ -104,7 +104,7 @@ function closed(code, reason) {
   if (code === OPEN_ENDED) {
     isOver = true;
     endRequests();
-    return tell("“ezdms open” has stopped. Start it again, and use the address it prints.");
+    return tell(say("connection-stopped"));
   }
   tellLost();
   // Nobody else lost this connection at the same moment, if it was only silent.

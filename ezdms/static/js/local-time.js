@@ -1,13 +1,15 @@
 // <local-time datetime="…">: a time in the reader's own time zone and language. Names of days change at midnight.
 
-const TIME = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
-const WEEKDAY = new Intl.DateTimeFormat(undefined, { weekday: "long" });
-const DAY = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long" });
-const DATE = new Intl.DateTimeFormat(undefined, { dateStyle: "long" });
-const SHORT = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
-const NUMERIC = new Intl.DateTimeFormat(undefined, { dateStyle: "short" });
-const LONG = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
-const FULL = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "short" });
+import { LOCALE, say } from "./words.js";
+
+const TIME = new Intl.DateTimeFormat(LOCALE, { hour: "2-digit", minute: "2-digit" });
+const WEEKDAY = new Intl.DateTimeFormat(LOCALE, { weekday: "long" });
+const DAY = new Intl.DateTimeFormat(LOCALE, { weekday: "long", day: "numeric", month: "long" });
+const DATE = new Intl.DateTimeFormat(LOCALE, { dateStyle: "long" });
+const SHORT = new Intl.DateTimeFormat(LOCALE, { day: "numeric", month: "short" });
+const NUMERIC = new Intl.DateTimeFormat(LOCALE, { dateStyle: "short" });
+const LONG = new Intl.DateTimeFormat(LOCALE, { dateStyle: "medium", timeStyle: "short" });
+const FULL = new Intl.DateTimeFormat(LOCALE, { dateStyle: "full", timeStyle: "short" });
 const LOOK_AGAIN = 30000; // ms: a timer set for midnight would be late after the machine has slept
 
 // Midnight of that day, in ms since 1970, UTC.
@@ -17,7 +19,7 @@ const daysAgo = (ms) => Math.round((midnight(Date.now()) - midnight(ms)) / 86400
 // "Today", "Yesterday", a weekday, a weekday with its date, or a date with its year. `ms` since 1970, UTC.
 function dayOf(ms) {
   const days = daysAgo(ms);
-  if (days === 0 || days === 1) return days ? "Yesterday" : "Today";
+  if (days === 0 || days === 1) return say(days ? "yesterday" : "today");
   const isNear = days > 0 && days < 7;
   return (isNear ? WEEKDAY : Math.abs(days) < 300 ? DAY : DATE).format(new Date(ms));
 }
@@ -25,7 +27,7 @@ function dayOf(ms) {
 // As short as possible: the time of today, "Yesterday", a weekday, or a date.
 function inShort(ms) {
   const days = daysAgo(ms);
-  if (days === 1) return "Yesterday";
+  if (days === 1) return say("yesterday");
   const isNear = days > 0 && days < 7;
   return (days === 0 ? TIME : isNear ? WEEKDAY : Math.abs(days) < 300 ? SHORT : NUMERIC).format(new Date(ms));
 }
@@ -34,22 +36,21 @@ export const inFull = (ms) => FULL.format(new Date(ms));
 
 // A length of time, in the largest unit that divides it: "1 hour", "90 minutes". `seconds` above 0.
 const UNITS = { week: 604800, day: 86400, hour: 3600, minute: 60, second: 1 };
-const counted = (count, unit) => `${count.toLocaleString("en")} ${unit}${count === 1 ? "" : "s"}`;
+const counted = (count, unit) => say(`unit-${unit}`, { count });
 export function inWords(seconds) {
   const [unit, size] = Object.entries(UNITS).find(([, size]) => seconds % size === 0);
   return counted(seconds / size, unit);
 }
 
 // The text of a timer message.
-export const timerInWords = (text) => (text === "0" ? "off" : inWords(Number(text)));
+export const timerInWords = (text) => (text === "0" ? say("timer-off") : inWords(Number(text)));
 
 // A time that is left, in its largest unit: ["52 min", "52 minutes"]. `ms` above 0.
-const ABBREVIATED = { week: "wk", day: "d", hour: "h", minute: "min", second: "s" };
 export function remaining(ms) {
   const seconds = Math.max(1, Math.ceil(ms / 1000));
   const [unit, size] = Object.entries(UNITS).find(([, size]) => seconds >= size);
   const count = Math.round(seconds / size);
-  return [`${count} ${ABBREVIATED[unit]}`, counted(count, unit)];
+  return [say(`short-${unit}`, { count }), counted(count, unit)];
 }
 
 let today = midnight(Date.now());

@@ -9,8 +9,8 @@ import { loadDraft, saveDraft } from "./keystore.js";
 import { inWords } from "./local-time.js";
 import { Outbox } from "./outbox.js";
 import { counterOf, messagesOf, MOST } from "./texts.js";
+import { say, sentenceOf } from "./words.js";
 
-const CLOSED = "Nothing can be sent in this conversation now.";
 const BLANK = /^[\s\p{Default_Ignorable_Code_Point}]*$/u;
 
 customElements.define("message-composer", class extends HTMLElement {
@@ -73,7 +73,7 @@ customElements.define("message-composer", class extends HTMLElement {
 
   get #about() { return this.#edited?.reference ?? this.#reply; }
   get canWrite() { return !this.button.disabled; }
-  checkOpen() { if (!this.canWrite) throw new Error(CLOSED); }
+  checkOpen() { if (!this.canWrite) throw new Error(say("writing-closed")); }
 
   // What is typed, without an edit.
   get draft() { return this.#edited ? this.#edited.draft : this.field.value; }
@@ -166,16 +166,16 @@ customElements.define("message-composer", class extends HTMLElement {
   // replace it; and whether texts disappear.
   #showAbout() {
     const { timer } = this.thread;
-    const said = timer ? `Messages disappear ${inWords(timer)} after they are sent.` : "";
+    const said = timer ? say("messages-disappear", { time: inWords(timer) }) : "";
     this.querySelector(".lifetime").textContent = said;
     const bar = this.querySelector(".about");
     const row = this.#about && this.thread.rowAbout(this.#about);
     const why = row && refusal("reply", row.shown, {});
-    if (why && this.#edited) return this.#leaveEdit(why);
+    if (why && this.#edited) return this.#leaveEdit(say(`refused-${why}`));
     bar.hidden = !this.#about;
-    const whom = row?.isOwn ? "yourself" : this.thread.partnerName;
-    bar.querySelector("strong").textContent = this.#edited ? "Edit message" : `Reply to ${whom}`;
-    bar.querySelector(".quoted").textContent = this.#edited || !row ? "" : why || row.shown.text;
+    const title = this.#edited ? "writing-edit" : row?.isOwn ? "writing-reply-own" : "writing-reply";
+    bar.querySelector("strong").textContent = say(title, { name: this.thread.partnerName });
+    bar.querySelector(".quoted").textContent = this.#edited || !row ? "" : why ? say(`refused-${why}`) : row.shown.text;
   }
 
   // A text that was not sent is typed again: before what is in the field.
@@ -225,7 +225,7 @@ customElements.define("message-composer", class extends HTMLElement {
         this.#fill(`${typed}\n${this.field.value}`.trimEnd());
         this.#keepDraft().catch(() => {});
       }
-      showAlert(this, error.message);
+      showAlert(this, sentenceOf(error));
     }
   }
 
@@ -237,12 +237,12 @@ customElements.define("message-composer", class extends HTMLElement {
       if (text === edited.text) return this.#leaveEdit();
       crypto.checkText(text);
       const why = refusal("edit", row.shown, { isOwn: row.isOwn, createdAt: row.at, now: Date.now() });
-      if (why) throw new Error(why);
+      if (why) throw new Error(say(`refused-${why}`));
       this.#leaveEdit();
       await this.outbox.add([{ kind: "edit", text, reference: edited.reference }]);
     } catch (error) {
       if (!this.#edited && row?.shown) this.edit(row, text);
-      showAlert(this, error.message);
+      showAlert(this, sentenceOf(error));
     }
   }
 

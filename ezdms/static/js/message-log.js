@@ -3,6 +3,7 @@
 // is held there.
 
 import { offerAgain, onPress } from "./dom.js";
+import { say, sentenceOf } from "./words.js";
 
 const NEAR = 80; // pixels from the bottom that still count as the bottom
 
@@ -91,11 +92,11 @@ customElements.define("older-messages", class extends HTMLElement {
   async #load() {
     await this.thread.ready.catch(() => {});
     if (!this.thread.loaded.hasOlder) return this.remove(); // the user deleted what is there
-    this.textContent = "Loading earlier messages…";
+    this.textContent = say("loading-earlier");
     try {
       await this.thread.loadOlder();
     } catch (error) {
-      offerAgain(this, error.message, () => this.#load());
+      offerAgain(this, sentenceOf(error), () => this.#load());
     }
   }
 });

@@ -4,22 +4,22 @@
 import { refusal } from "./changes.js";
 import { focusLater, onPress, openDialog, openMenu, openNear, showAlert, useMenu } from "./dom.js";
 import { EMOJI } from "./release.js";
+import { say, sentenceOf } from "./words.js";
 
 const LONG = 500; // ms
 const STILL = 10; // pixels that a finger may move during a long press
 const FAR = 64; // pixels to the right that count as a reply
-const REMOVE = "Your reaction. Choose it again to remove it.";
-const NOT_LOADED = "The list of emoji could not be loaded. Please try again.";
-const HOW = {
-  own: (name) => `For both: you and ${name} lose it. They may have read it already.\nFor me: ${name} keeps it.`,
-  theirs: (name) => `It is removed for you, on all your devices. ${name} keeps it.`,
-};
 
 let emojis; // [emoji, name, other words] of each, loaded when first needed
 async function loadEmojis() {
   const { file, integrity } = EMOJI;
   const answer = await fetch(new URL(`../vendor/${file}`, import.meta.url), { integrity });
   return answer.json();
+}
+
+function howTo(isOwn, name) { // delete it
+  if (!isOwn) return say("delete-theirs", { name });
+  return `${say("delete-for-both", { name })}\n${say("delete-for-me", { name })}`;
 }
 
 customElements.define("message-menu", class extends HTMLElement {
@@ -137,7 +137,7 @@ customElements.define("message-menu", class extends HTMLElement {
       item.hidden = !can.includes(item.dataset.do ?? "react");
       const isMine = !item.dataset.do && item.textContent === row.shown.reactions.own;
       item.toggleAttribute("data-mine", isMine);
-      item.ariaDescription = isMine ? REMOVE : null;
+      item.ariaDescription = isMine ? say("reaction-mine") : null;
     }
     this.place = place;
     openMenu(this.menu, place, isHeld);
@@ -155,7 +155,7 @@ customElements.define("message-menu", class extends HTMLElement {
 
   #ask() {
     const { isOwn } = this.#row;
-    this.dialog.querySelector(".how").textContent = HOW[isOwn ? "own" : "theirs"](this.thread.partnerName);
+    this.dialog.querySelector(".how").textContent = howTo(isOwn, this.thread.partnerName);
     this.dialog.querySelector("[data-do=both]").hidden = !isOwn || !this.composer.canWrite;
     openDialog(this.dialog, this.dialog.querySelector("h2"));
   }
@@ -166,7 +166,7 @@ customElements.define("message-menu", class extends HTMLElement {
     try {
       await work();
     } catch (error) {
-      showAlert(this.composer, error.message);
+      showAlert(this.composer, sentenceOf(error));
     }
   }
 
@@ -210,9 +210,9 @@ customElements.define("message-menu", class extends HTMLElement {
     const words = this.search.value.toLowerCase().split(/\s+/);
     const status = this.picker.querySelector("[role=status]");
     emojis ??= await loadEmojis().catch(() => null);
-    status.textContent = emojis ? "" : NOT_LOADED;
+    status.textContent = emojis ? "" : say("emoji-not-loaded");
     const found = (emojis ?? []).filter(([, ...said]) => words.every((word) => `${said}`.includes(word)));
-    if (emojis && !found.length) status.textContent = "No emoji found.";
+    if (emojis && !found.length) status.textContent = say("emoji-none");
     this.picker.querySelector(".emojis").replaceChildren(...found.map(([textContent, name]) =>
       Object.assign(document.createElement("button"), { type: "button", textContent, ariaLabel: name, title: name })));
   }

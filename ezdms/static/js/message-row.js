@@ -7,6 +7,7 @@ import { inFull, midnight, remaining } from "./local-time.js";
 import { goTo } from "./reading.js";
 import { foldIfLong, withoutMarks } from "./sealed-text.js";
 import { instantiate } from "./shell.js";
+import { say } from "./words.js";
 
 const LINES = ["timer", "expired", "retention", "blocked"]; // said in the middle of the thread
 const TEXTS = ["text", "edited"];
@@ -18,6 +19,11 @@ PILL.append(document.createElement("local-time"));
 PILL.firstElementChild.toggleAttribute("data-day", true);
 
 const make = (name, properties) => Object.assign(document.createElement(name), properties);
+
+function senderOf({ isOwn, thread: { partnerName: name } }) {
+  if (isOwn) return say("sent-by-you");
+  return name ? say("received-from", { name }) : say("received");
+}
 
 customElements.define("message-row", class extends HTMLElement {
   #pill = null; // the day above it
@@ -92,9 +98,9 @@ customElements.define("message-row", class extends HTMLElement {
     if (!this.text) this.#draw();
     const { text, meta } = this;
     const isText = TEXTS.includes(state);
-    const sender = this.isOwn ? "Sent by you" : `Received from ${this.thread.partnerName ?? "an unknown person"}`;
+    const sender = senderOf(this);
     this.querySelector(".sender").textContent = sender; // no username can make a message look like one's own
-    this.ariaLabel = `${sender}, ${meta.querySelector("local-time").textContent}`;
+    this.ariaLabel = say("row-label", { sender, time: meta.querySelector("local-time").textContent });
     text.removeAttribute("data-sealed");
     this.toggleAttribute("data-line", LINES.includes(state));
     this.toggleAttribute("data-failed", state === "failed" || state === "file");
@@ -130,7 +136,7 @@ customElements.define("message-row", class extends HTMLElement {
     const button = make("button", { type: "button", className: "quote" });
     const start = [...withoutMarks(words).slice(0, 2 * MOST_QUOTED).replace(/\s+/g, " ").trim()];
     const line = make("span", { className: "words", dir: "auto", textContent: start.slice(0, MOST_QUOTED).join("") });
-    button.append(make("span", { className: "visually-hidden", textContent: "In reply to " }));
+    button.append(make("span", { className: "visually-hidden", textContent: `${say("in-reply-to")} ` }));
     if (by) button.append(make("span", { className: "by", textContent: by }), " ");
     button.append(line);
     button.toggleAttribute("data-gone", isGone);
@@ -142,7 +148,7 @@ customElements.define("message-row", class extends HTMLElement {
   #drawWayOn(id) {
     this.querySelector(".way-on")?.remove();
     if (!id) return;
-    const button = make("button", { type: "button", className: "more way-on", textContent: "Load earlier messages" });
+    const button = make("button", { type: "button", className: "more way-on", textContent: say("load-earlier") });
     const find = () => [...this.thread.rows.children].find(({ fact }) => fact?.id === id);
     onPress(button, () => goTo(this.thread, find, button));
     this.text.after(button);
@@ -158,8 +164,9 @@ customElements.define("message-row", class extends HTMLElement {
       this.countDown(expires - Date.now());
     }
     if (editedAt === null) return;
-    const edited = make("span", { className: "edited", title: inFull(editedAt), textContent: "edited" });
-    edited.append(make("span", { className: "visually-hidden", textContent: ` on ${inFull(editedAt)},` }));
+    const edited = make("span", { className: "edited", title: inFull(editedAt), textContent: say("edited") });
+    const on = say("edited-on", { time: inFull(editedAt) });
+    edited.append(make("span", { className: "visually-hidden", textContent: ` ${on}` }));
     this.meta.prepend(edited, " ");
   }
 
@@ -168,7 +175,7 @@ customElements.define("message-row", class extends HTMLElement {
     const [short, words] = remaining(left);
     if (!this.countdown || this.countdown.textContent === short) return;
     this.countdown.textContent = short;
-    this.countdown.ariaLabel = `Disappears in ${words}`;
+    this.countdown.ariaLabel = say("disappears-in", { time: words });
   }
 
   // One line below it. `reactions`: emoji by side.
@@ -182,8 +189,8 @@ customElements.define("message-row", class extends HTMLElement {
     const line = make("p", { className: "reactions" });
     for (const one of emoji) {
       const sides = Object.keys(reactions).filter((side) => reactions[side] === one).sort();
-      const names = sides.map((side) => (side === "own" ? "you" : this.thread.partnerName));
-      const ariaLabel = `${one} ${sides.length}: ${names.join(" and ")}`;
+      const key = sides.length > 1 ? "reacted-both" : sides[0] === "own" ? "reacted-own" : "reacted-theirs";
+      const ariaLabel = say(key, { emoji: one, count: sides.length, name: this.thread.partnerName });
       const element = make("button", { type: "button", className: "reaction", ariaLabel });
       const count = sides.length > 1 ? ` ${sides.length}` : "";
       element.append(make("span", { className: "pill", textContent: `${one}${count}` }));
@@ -200,11 +207,12 @@ customElements.define("message-row", class extends HTMLElement {
     const isOff = isText && this.fact.kind !== null && isTimeOff(this.fact.ts, this.at);
     const signed = this.querySelector(".signed");
     signed.hidden = !isOff;
-    if (isOff) signed.textContent = `⚠ Signed at a different time: ${inFull(this.fact.ts)}`;
+    if (isOff) signed.textContent = say("signed-at", { time: inFull(this.fact.ts) });
   }
 
   // Show what is wrong with its place: missing messages, out of order, crossed; "" if nothing is.
-  remark(sentence) {
+  remark(key) {
+    const sentence = key && say(key);
     const { note } = this;
     if (note.textContent === sentence) return;
     note.textContent = sentence;

@@ -14,9 +14,8 @@ import { Between, Reading } from "./reading.js";
 import { Review } from "./review.js";
 import { account } from "./session.js";
 import { Signals } from "./signals.js";
+import { say, sentenceOf } from "./words.js";
 
-const NO_KEYS = "This browser no longer holds your keys. Please log out and log in again with your Login PIN.";
-const NOT_LOADED = "The server’s response does not say whose conversation this is.";
 
 customElements.define("message-thread", class extends HTMLElement {
   #followed = 0; // the last seq from the list
@@ -62,7 +61,7 @@ customElements.define("message-thread", class extends HTMLElement {
     const again = () => this.#opening.isBusy || this.#settle();
     this.#lookUp = new LookUp(this.querySelector(".alarm"), { again, ask: () => this.catchUp(Infinity) });
     this.ready = this.#identify().finally(() => this.#opening.begin());
-    this.ready.then(again, (error) => this.alarm("key", error.message, null));
+    this.ready.then(again, (error) => this.alarm("key", sentenceOf(error), null));
     this.#loading = this.#load();
   }
 
@@ -132,7 +131,7 @@ customElements.define("message-thread", class extends HTMLElement {
       this.log.toggleAttribute("data-new", true);
       await this.#quietly(async () => {
         await this.loaded.load(`/c/${this.conversation}/open`);
-        if (!this.hasFacts) throw new Error(NOT_LOADED);
+        if (!this.hasFacts) throw new Error(say("thread-not-loaded"));
         await this.settled();
         this.log.toggleAttribute("data-new", false);
       });
@@ -141,7 +140,7 @@ customElements.define("message-thread", class extends HTMLElement {
       const isHere = this.getRootNode() === document; // otherwise someone may be logging in by now
       if (error.status === 401 && isHere) return showEnded();
       if (error.status === 404) return showNothing(this);
-      offerAgain(this.querySelector(".empty"), error.message, () => this.send());
+      offerAgain(this.querySelector(".empty"), sentenceOf(error), () => this.send());
     }
   }
 
@@ -155,12 +154,12 @@ customElements.define("message-thread", class extends HTMLElement {
   // Find and verify both identities. A swapped key is detected here.
   async #identify() {
     const [me, facts] = await Promise.all([account, this.#facts, this.contact.sync()]);
-    if (!me) throw new Error(NO_KEYS);
+    if (!me) throw new Error(say("no-keys"));
     this.loaded.begin();
     const { conversation, contact } = this;
     const partner = await identify(me, conversation, facts, await contact.load());
     if (partner.pin) await contact.pin(partner);
-    const raise = (name, sentence) => this.alarm(name, sentence, () => contact.accept(name));
+    const raise = (name, key) => this.alarm(name, say(key), () => contact.accept(name));
     const forget = (row) => this.loaded.forget(row);
     this.judge = new Judge({ me, partner, conversation, known: contact.known, raise, forget });
     this.judge.expect(this.#opening.rows);
@@ -183,7 +182,7 @@ customElements.define("message-thread", class extends HTMLElement {
 
   #judge(row, opened) {
     if (this.judge) Object.assign(row, this.judge.judge(row, opened));
-    else row.draw({ state: "failed", sentence: "Not decrypted" });
+    else row.draw({ state: "failed", sentence: say("not-decrypted") });
     delete row.dataset.sealed; // decrypted: no need to keep it twice
   }
 

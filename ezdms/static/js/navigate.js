@@ -10,6 +10,7 @@ import { join, unjoin } from "./live.js";
 import { hasLeft } from "./session.js";
 import { instantiate } from "./shell.js";
 import { describe } from "./unsent.js";
+import { say } from "./words.js";
 
 const MOST_KEPT = 8; // conversations, with everything loaded of them
 
@@ -88,7 +89,7 @@ export function showNothing(thread) {
   if (thread !== shown) return thread.remove();
   shown = null;
   main.replaceChildren(instantiate("nothing"));
-  setCurrent(null, "Page not found · EZ-DMS");
+  setCurrent(null, say("title-missing"));
 }
 
 // The user deleted the conversation: nothing of it stays on the page.

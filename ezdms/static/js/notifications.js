@@ -9,19 +9,11 @@ import { remember, remembered } from "./keystore.js";
 import { go } from "./navigate.js";
 import { getJson, isB64u, isFlag, postForm } from "./server.js";
 import { isOpened } from "./vault.js";
+import { say, sentenceOf } from "./words.js";
 
 const ICON = new URL("../icons/icon-192.png", import.meta.url).href;
 const SHOWN = { tag: ofPlace("new-message"), icon: ICON }; // as in worker.js
 const PUSH = { public_key: isB64u, is_on: isFlag };
-const MISSING = "This browser cannot show notifications from a page. On an iPhone or iPad, add EZ-DMS to the home "
-  + "screen first, and open it there.";
-const DENIED = "Your browser does not let this page show notifications. Allow them in the browser’s settings for this "
-  + "site, then turn them on here.";
-const ONLY_OPEN = "On, but only while EZ-DMS is open in a tab: ";
-const NO_WORKER = "this browser, or a pin, does not allow a service worker.";
-const OPENED = "a page that “ezdms open” serves cannot be woken.";
-const NO_SERVICE = "this browser’s push service cannot be used right now.";
-
 const isOn = () => remembered("notifications") === "on" && globalThis.Notification?.permission === "granted";
 const toList = () => (document.body.classList.contains("session") ? go("/") : location.assign("/"));
 // Each account has a registration of its own, with a push subscription: its scope ends with the account's place.
@@ -33,9 +25,9 @@ const registrations = async () => (await navigator.serviceWorker?.getRegistratio
 export async function notify() {
   if (!isOn() || !document.hidden) return;
   const [registration] = await registrations();
-  if (registration?.active) return registration.showNotification("New message", { ...SHOWN, renotify: true });
+  if (registration?.active) return registration.showNotification(say("new-message"), { ...SHOWN, renotify: true });
   try {
-    new Notification("New message", SHOWN).onclick = () => { focus(); toList(); };
+    new Notification(say("new-message"), SHOWN).onclick = () => { focus(); toList(); };
   } catch { /* some phones show only those of a service worker */ }
 }
 
@@ -47,14 +39,14 @@ const active = (registration) => new Promise((resolve) => {
 
 // Subscribe at the browser's push service, and tell the server. Throws a sentence's second half.
 async function subscribe() {
-  if (isOpened) throw new Error(OPENED);
+  if (isOpened) throw new Error(say("notify-opened"));
   const { public_key: key } = await getJson("/push", PUSH);
   let registration;
   try {
     const options = PLACE ? { scope: `/static/js/${PLACE}/` } : {};
     registration = await active(await navigator.serviceWorker.register(WORKER, options));
   } catch {
-    throw new Error(NO_WORKER);
+    throw new Error(say("notify-no-worker"));
   }
   const { pushManager } = registration;
   try {
@@ -65,7 +57,7 @@ async function subscribe() {
     const { endpoint, keys: { p256dh, auth } } = (await pushManager.subscribe(options)).toJSON();
     await postForm("/push", { endpoint, p256dh, auth }, PUSH);
   } catch (error) {
-    throw error.code && error.status ? error : new Error(NO_SERVICE);
+    throw error.code && error.status ? error : new Error(say("notify-no-service"));
   }
 }
 
@@ -108,12 +100,12 @@ customElements.define("notification-settings", class extends HTMLElement {
     if (!on) {
       await dropWorker();
       if (isOpened) return this.#show();
-      return postForm("/push_off", {}, PUSH).then(() => this.#show(), (error) => this.#show(error.message));
+      return postForm("/push_off", {}, PUSH).then(() => this.#show(), (error) => this.#show(sentenceOf(error)));
     }
-    if (!globalThis.Notification) return this.#show(MISSING);
-    if (await Notification.requestPermission() !== "granted") return this.#show(DENIED);
+    if (!globalThis.Notification) return this.#show(say("notify-missing"));
+    if (await Notification.requestPermission() !== "granted") return this.#show(say("notify-denied"));
     remember("notifications", "on");
     this.#show();
-    await subscribe().catch((error) => this.#show(ONLY_OPEN + error.message));
+    await subscribe().catch((error) => this.#show(say("notify-only-open", { why: sentenceOf(error) })));
   }
 });

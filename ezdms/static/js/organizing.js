@@ -8,7 +8,7 @@ import { leaveForGood } from "./navigate.js";
 import { readCleared } from "./remembered.js";
 import { postForm } from "./server.js";
 import { changeContact } from "./vault.js";
-import { say } from "./words.js";
+import { say, sentenceOf } from "./words.js";
 
 // Delete the conversation of this thread: first in the vault, so that nothing that is here now is shown any more,
 // whatever the server does. Then the server empties the user's copies. Throws if something waits to be sent, or if the
@@ -42,7 +42,7 @@ export function prepareOrganizing(options) {
   onPress(sheet.querySelector("[data-do=delete]"), async ({ target }) => {
     showAlert(sheet);
     target.disabled = true;
-    await deleteConversation(options.thread).catch((error) => showAlert(sheet, error.message));
+    await deleteConversation(options.thread).catch((error) => showAlert(sheet, sentenceOf(error)));
     target.disabled = false;
   });
 }

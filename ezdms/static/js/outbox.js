@@ -12,15 +12,10 @@ import { onceMore } from "./pause.js";
 import { seal, sendMark } from "./sealing.js";
 import { isNumber, isPassing, postForm } from "./server.js";
 import { Unsent } from "./unsent.js";
+import { say, sentenceOf } from "./words.js";
 
 const MOST_RACES = 20; // that other devices can win in a row
 const ROW_AFTER = 300; // ms for the socket to deliver a sent message, before it is fetched
-const BEHIND = "Queued after the message before it.";
-const BEING_SENT = "It is being sent at the moment, perhaps by another tab.";
-const OFFLINE = "You are offline. It will be sent when you are connected again.";
-const UNREACHED = "Not sent yet. The server cannot be reached. It will be sent automatically.";
-const NOT_SHOWN = "The server says it has this message, but does not show it.";
-const OLD = "You wrote this disappearing message more than an hour ago. It may have arrived.";
 
 const newId = () => crypto.b64uEncode(globalThis.crypto.getRandomValues(new Uint8Array(16)));
 
@@ -101,7 +96,7 @@ export class Outbox {
     if (!(await this.thread.ready.then(() => true, () => false))) return; // the thread has shown why
     await this.#inTurn(async () => {
       await this.thread.settled();
-      let waits = this.thread.isHeld ? "Queued." : "";
+      let waits = this.thread.isHeld ? say("unsent-queued") : "";
       const [stored, kept] = [this.unsent.stored, await loadOutbox(this.thread.conversation)];
       const tell = (sentence) => showAlert(this.thread.querySelector("message-composer"), sentence);
       const items = kept.filter(({ kind }) => kind !== "hide");
@@ -115,17 +110,18 @@ export class Outbox {
         this.unsent.show(item);
         if (this.thread.judge.shows(item.message_id)) this.#sent(item); // stored, but its response was lost
         else if (waits) this.unsent.say(item.message_id, waits, "queued");
-        else if (this.#refused.has(item.message_id) || !(await this.#send(item))) waits = BEHIND;
+        else if (this.#refused.has(item.message_id) || !(await this.#send(item))) waits = say("unsent-behind");
       }
     });
   }
 
   async #send(item) {
-    this.unsent.say(item.message_id, "Sending…");
+    this.unsent.say(item.message_id, say("unsent-sending"));
     try {
       if (item.sealed && isStale(item.x, item.ts, Date.now())) {
         await this.thread.catchUp(Infinity);
-        if (!this.thread.judge.shows(item.message_id)) return this.unsent.say(item.message_id, OLD, "old");
+        const isShown = this.thread.judge.shows(item.message_id);
+        if (!isShown) return this.unsent.say(item.message_id, say("unsent-old"), "old");
       }
       this.#sent(item, await this.#deliver(item));
       return true;
@@ -149,7 +145,7 @@ export class Outbox {
     const asked = thread.catchUp(seq).then(() => thread.loadUntil(() => thread.loaded.rowOf(seq)));
     const isAnswered = await asked.then(() => true, () => false);
     if (!this.#taken.has(id)) return;
-    if (isAnswered) this.unsent.say(id, NOT_SHOWN, "refused");
+    if (isAnswered) this.unsent.say(id, say("unsent-not-shown"), "refused");
     else this.#taken.delete(id); // sent again with the next connection: the same ciphertext, stored once
   }
 
@@ -169,11 +165,11 @@ export class Outbox {
   #failed(item, error) {
     if (!isPassing(error)) {
       this.#refused.add(item.message_id);
-      return this.unsent.say(item.message_id, `Not sent. ${error.message}`, "refused");
+      return this.unsent.say(item.message_id, say("unsent-refused", { why: sentenceOf(error) }), "refused");
     }
     this.#isRequest = error.code === "not_accepted";
-    const why = navigator.onLine ? UNREACHED : OFFLINE;
-    this.unsent.say(item.message_id, error.status ? `Not sent yet. ${error.message}` : why, "waiting");
+    const why = navigator.onLine ? say("unsent-unreached") : say("unsent-offline");
+    this.unsent.say(item.message_id, error.status ? say("unsent-failed", { why: sentenceOf(error) }) : why, "waiting");
     clearTimeout(this.#timer); // otherwise with the next round (navigate.js)
     if (error.retryAfter !== null) this.#timer = setTimeout(() => this.flush(), 1000 * Math.max(error.retryAfter, 1));
   }
@@ -227,7 +223,7 @@ export class Outbox {
       await change(!key || (await loadOutbox(this.thread.conversation)).some((item) => item.key === key));
       return true;
     }, { ifAvailable: true });
-    if (!isMyTurn) return this.unsent.say(message_id, BEING_SENT, "waiting");
+    if (!isMyTurn) return this.unsent.say(message_id, say("unsent-being-sent"), "waiting");
     this.#taken.delete(message_id);
     this.unsent.hide(message_id);
     await this.flush();

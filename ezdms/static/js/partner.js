@@ -4,17 +4,15 @@
 import { showAvatar, showHead } from "./conversation-list.js";
 import * as crypto from "./crypto.js";
 import { drawQr, focusLater, onPress, showAlert } from "./dom.js";
+import { maySay, say, sentenceOf } from "./words.js";
 
-const OTHER_KEY = "The server shows a different key for this person. Nothing was sent. "
-  + "Ask them for their Search PIN some other way.";
-const UNKNOWN_KEY = "This person deleted their account before this browser knew their key, so nothing can be verified.";
 
 // {ik, fp, name} and, unless the account was deleted, {spki, pin, …} of their statement. `facts`: the server's
 // claims. Checks that the conversation belongs to these two keys. `contact`: what this browser knows, if anything.
 export async function identify(me, conversation, facts, contact) {
   const partner = facts.left === undefined ? await byStatement(facts.statement) : await byMemory(contact);
   const theirs = await crypto.conversationId(me.fp, partner.fp);
-  if (theirs !== conversation || facts.conversationId !== conversation) throw new Error(OTHER_KEY);
+  if (theirs !== conversation || facts.conversationId !== conversation) throw new Error(say("partner-other-key"));
   return partner;
 }
 
@@ -25,12 +23,12 @@ async function byStatement(statement) {
 
 // A deleted account has no statement: their messages are verified with the pinned key.
 async function byMemory(contact) {
-  if (!contact) throw new Error(UNKNOWN_KEY);
+  if (!contact) throw new Error(say("partner-unknown-key"));
   const ik = crypto.b64uDecode(contact.ik, 32);
   return asDeleted({ ik, fp: await crypto.fingerprint(ik), name: contact.name });
 }
 
-const asDeleted = (partner) => ({ ...partner, name: `${partner.name} (deleted account)` });
+const asDeleted = (partner) => ({ ...partner, name: say("deleted-account", { name: partner.name }) });
 
 // Show the name that they signed, whatever the server calls them.
 export function showPartner(thread, { name, ik }, hasLeft) {
@@ -49,8 +47,7 @@ export function showEmpty(thread) {
   if (!name) return;
   const isVerified = !thread.isAlarmed && !["", "link"].includes(contact.known?.verified ?? "");
   const empty = thread.querySelector(".empty");
-  empty.textContent = isVerified ? `No messages yet. Say hello: only ${name} and you can read it.`
-    : `No messages yet. Until you verify ${name}, you cannot be sure who reads what you write.`;
+  empty.textContent = say(isVerified ? "empty-verified" : "empty-unverified", { name });
   empty.hidden = false;
 }
 
@@ -63,16 +60,7 @@ export async function showLeft(thread) {
 // <who-is-this>: how the contact was verified, and three ways to verify them: their Search PIN, the safety number, its
 // QR code.
 
-const TRUST = {
-  "search-pin": ["Verified", " by Search PIN",
-    "Their Search PIN, which they gave you, belongs to their key and no other."],
-  "safety-number": ["Verified", " by safety number", "You compared safety numbers with them, and they were the same."],
-  link: ["Not verified", ": added by link",
-    "You opened a link with a Search PIN. The link’s author chose the person. "
-    + "If the person you mean gave it to you themselves, say so; otherwise do one of these:"],
-  "": ["Not verified", "", "You have not checked yet that this is the person whose name you see. Do one of these:"],
-};
-const DIFFERENT = "This code belongs to another conversation, or someone is between you. Do not trust it.";
+const WAYS = ["search-pin", "safety-number", "link"];
 
 customElements.define("who-is-this", class extends HTMLElement {
   connectedCallback() {
@@ -91,7 +79,7 @@ customElements.define("who-is-this", class extends HTMLElement {
       await this.thread.contact.numbersDiffer();
       this.#toggle(false);
     });
-    this.#on("scan", () => this.#scan().catch((error) => showAlert(this.lastElementChild, error.message)));
+    this.#on("scan", () => this.#scan().catch((error) => showAlert(this.lastElementChild, sentenceOf(error))));
     this.thread.onContact(() => this.#show());
     this.thread.ready.then(() => this.#show(), () => this.button.remove());
   }
@@ -102,13 +90,16 @@ customElements.define("who-is-this", class extends HTMLElement {
 
   #show() {
     const { verified } = this.thread.contact.known;
-    const [words, how, explained] = TRUST[verified] ?? TRUST[""];
+    const way = WAYS.includes(verified) ? verified : "none";
+    const trust = way === "link" ? "none" : way;
     this.button.disabled = false;
-    this.button.dataset.trust = verified === "link" ? "none" : verified || "none";
+    this.button.dataset.trust = trust;
     const said = document.createElement("span");
-    said.append(words, Object.assign(document.createElement("span"), { className: "how", textContent: how }));
+    const short = say(trust === "none" ? "trust-unverified" : "trust-verified");
+    const how = (maySay(`trust-by-${way}`) ?? "").replace(short, "");
+    said.append(short, Object.assign(document.createElement("span"), { className: "how", textContent: how }));
     this.button.replaceChildren(said); // phones show only the words
-    this.querySelector(".explained").textContent = explained;
+    this.querySelector(".explained").textContent = say(`trust-about-${way}`);
     this.querySelector(".by-link").hidden = verified !== "link";
   }
 
@@ -142,7 +133,7 @@ customElements.define("who-is-this", class extends HTMLElement {
     try {
       video.srcObject = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
     } catch {
-      throw new Error("The camera cannot be used. Compare the number instead.");
+      throw new Error(say("no-camera"));
     }
     video.hidden = false;
     await video.play();
@@ -152,7 +143,7 @@ customElements.define("who-is-this", class extends HTMLElement {
       if (code?.rawValue === expected) return this.#done("safety-number");
       if (code) {
         this.#stopCamera();
-        throw new Error(code.rawValue.startsWith("ezdms1:") ? DIFFERENT : "This is not an EZ-DMS code.");
+        throw new Error(say(code.rawValue.startsWith("ezdms1:") ? "other-code" : "no-code"));
       }
       await new Promise((resolve) => { setTimeout(resolve, 200); });
     }

@@ -7,13 +7,8 @@ import { deploymentId, getJson, isNumber, isText, matches, postForm } from "./se
 import { account } from "./session.js";
 import { instantiate } from "./shell.js";
 import { readCode } from "./two-step.js";
+import { say, sentenceOf } from "./words.js";
 
-const NO_NAME = "Passkeys need an address with a name, such as chat.example.org.";
-const NO_PRF = "This passkey cannot encrypt your Login PIN, so it was not added: it lacks the extension “PRF”. Remove "
-  + "it where it was saved, and try another one, such as your phone’s.";
-const CANCELLED = "No passkey was used. Try again, or use your Login PIN.";
-const KNOWN = "This device already has a passkey for your account.";
-const NO_OUTPUT = "This passkey did not open your Login PIN. Type your Login PIN instead.";
 const ALGORITHMS = [-8, -7, -257]; // Ed25519, ES256, RS256 (IANA COSE)
 const LONGEST_NAME = 64; // characters of a name
 
@@ -32,7 +27,8 @@ async function ask(method, publicKey) {
   try {
     return await navigator.credentials[method]({ publicKey });
   } catch ({ name }) {
-    throw new Error(name === "InvalidStateError" ? KNOWN : name === "SecurityError" ? NO_NAME : CANCELLED);
+    const why = { InvalidStateError: "passkey-known", SecurityError: "passkey-no-name" };
+    throw new Error(say(Object.hasOwn(why, name) ? why[name] : "passkey-canceled"));
   }
 }
 
@@ -58,7 +54,7 @@ export async function enterWithPasskey(stored) {
   const { options: { challenge } } = await postForm("/login_passkey/options", {}, { options: isOptions });
   const credential = await ask("get", await getOptions(await deploymentId(), crypto.b64uDecode(challenge)));
   const output = outputOf(credential);
-  if (!output) throw new Error(NO_OUTPUT);
+  if (!output) throw new Error(say("passkey-no-output"));
   const answer = plain(credential, ["clientDataJSON", "authenticatorData", "signature"]);
   const given = await postForm("/login_passkey", { credential: answer }, { ...stored, ...WRAPPED });
   return [given, async () => {
@@ -87,11 +83,11 @@ async function make(pin, name, known, second) {
     attestation: "none",
     extensions: await prf(deployment),
   });
-  if (!credential.getClientExtensionResults().prf?.enabled) throw new Error(NO_PRF);
+  if (!credential.getClientExtensionResults().prf?.enabled) throw new Error(say("passkey-no-prf"));
   const own = globalThis.crypto.getRandomValues(new Uint8Array(32)); // nobody checks the answer
   const again = async () => ask("get", await getOptions(deployment, own, [credential.rawId]));
   const output = outputOf(credential) ?? outputOf(await again());
-  if (!output) throw new Error(NO_PRF);
+  if (!output) throw new Error(say("passkey-no-prf"));
   const wrapped = await crypto.wrapPin(output, pin, new Uint8Array(credential.rawId), me.ik);
   const fields = { ...login, wrapped, name, credential: plain(credential, ["clientDataJSON", "attestationObject"]) };
   return postForm("/passkeys", fields, LIST);
@@ -104,9 +100,9 @@ customElements.define("pass-keys", class extends HTMLElement {
     [this.list, this.form] = [this.querySelector(".passkeys"), this.querySelector("form")];
     if (!hasPasskeys()) return this.remove();
     this.hidden = false;
-    onSubmit(this.form, "Adding…", async () => {
+    onSubmit(this.form, say("adding"), async () => {
       const [pin, second, name] = [".pin", ".second", "#passkey-name"].map((part) => this.form.querySelector(part));
-      const title = name.value.trim().slice(0, LONGEST_NAME) || "Passkey";
+      const title = name.value.trim().slice(0, LONGEST_NAME) || say("passkey-untitled");
       this.#show(await make(crypto.normaliseLoginPin(pin.value), title, this.#known, second));
       for (const field of [pin, second.querySelector("input"), name]) field.value = "";
       second.hidden = true;
@@ -116,13 +112,13 @@ customElements.define("pass-keys", class extends HTMLElement {
 
   async #load() {
     await getJson("/passkeys", LIST).then((answer) => this.#show(answer), (error) =>
-      offerAgain(this.list, error.message, () => this.#load()));
+      offerAgain(this.list, sentenceOf(error), () => this.#load()));
   }
 
   async #remove({ credential_id: credentialId }) {
     showAlert(this.form);
     await postForm(`/passkeys/${credentialId}/remove`, {}, LIST)
-      .then((answer) => this.#show(answer), (error) => showAlert(this.form, error.message));
+      .then((answer) => this.#show(answer), (error) => showAlert(this.form, sentenceOf(error)));
   }
 
   async #rename({ credential_id: credentialId }, typed) {
@@ -141,16 +137,16 @@ customElements.define("pass-keys", class extends HTMLElement {
       if (one.used_at === null) line.querySelector(".use").remove();
       else used.show(one.used_at);
       const remove = line.querySelector("[data-do=remove]");
-      remove.ariaLabel = `Remove: ${one.name}`;
+      remove.ariaLabel = say("passkey-remove", { name: one.name });
       onPress(remove, () => this.#remove(one));
       const [rename, field] = [line.querySelector("form"), line.querySelector("input")];
       const edit = line.querySelector("[data-do=rename]");
-      edit.ariaLabel = `Rename: ${one.name}`;
+      edit.ariaLabel = say("passkey-rename", { name: one.name });
       onPress(edit, () => {
         [rename.hidden, field.value] = [false, one.name];
         focusLater()(field);
       });
-      onSubmit(rename, "Saving…", () => this.#rename(one, field.value));
+      onSubmit(rename, say("saving"), () => this.#rename(one, field.value));
       return line;
     }));
   }

@@ -8,6 +8,7 @@ import { NEW_PIN as KEY } from "./first.js";
 import { deploymentId, postForm } from "./server.js";
 import { account, getStanding, ownSearchPin } from "./session.js";
 import { HOST } from "./shell.js";
+import { say } from "./words.js";
 
 export const keepNewPin = (userId, pin) => sessionStorage.setItem(KEY, `${userId} ${pin}`);
 // Only of this account: another tab may have created another one.
@@ -18,8 +19,7 @@ const newPinOf = ({ user_id: userId }) => {
 export const hasNewPin = (account) => newPinOf(account) !== null;
 
 // Throws unless the form's field has the end of this PIN, or all of it.
-const UNPROVEN = "This is not how your Login PIN ends. Compare it with what you saved, and type the last 4 characters.";
-export function proveSaved(form, pin, sentence = UNPROVEN) {
+export function proveSaved(form, pin, sentence = say("pin-unproven")) {
   const typed = form.querySelector(".proof").value.toUpperCase().replace(/[\s-]/g, "");
   const read = typed.replaceAll("O", "0").replace(/[IL]/g, "1");
   if (read.length < 4 || !pin.replaceAll("-", "").endsWith(read)) throw new Error(sentence);
@@ -44,12 +44,11 @@ customElements.define("welcome-card", class extends HTMLElement {
       onPress(button, () => copyFrom(button, output(button.dataset.copy).textContent));
     }
     onPress(this.querySelector("[data-do=print]"), () => print());
-    const text = `EZ-DMS at ${HOST.server}\nUsername: ${me.username}\n`
-      + `Login PIN (secret, nobody can restore it): ${pin}\n`
-      + `Search PIN (for your contacts): ${searchPin}\n`;
+    const text = [say("file-host", { host: HOST.server }), say("file-username", { name: me.username }),
+      say("file-login-pin", { pin }), say("file-search-pin", { pin: searchPin })].map((line) => `${line}\n`).join("");
     offerDownload(this.querySelector("[data-do=download]"), `ezdms-${me.username}.txt`, text);
     offerToManager(this, me, pin);
-    onSubmit(this, "Checking…", () => {
+    onSubmit(this, say("checking"), () => {
       proveSaved(this, pin);
       sessionStorage.removeItem(KEY);
       location.assign("/");
@@ -65,7 +64,7 @@ customElements.define("my-search-pin", class extends HTMLElement {
       const { search_salt: salt } = await getStanding().catch(() => me);
       await this.#show(await ownSearchPin(me, salt));
     } catch {
-      showAlert(this, "Your Search PIN is not known here. Log in again to see it.");
+      showAlert(this, say("search-pin-unknown"));
     }
   }
 
@@ -77,7 +76,7 @@ customElements.define("my-search-pin", class extends HTMLElement {
     this.querySelector("code").textContent = link;
     this.querySelector(".link").hidden = false;
     this.#offer("copy-link", (button) => copyFrom(button, link));
-    const letter = { title: "EZ-DMS", text: `My Search PIN for EZ-DMS: ${searchPin}`, url: link };
+    const letter = { title: "EZ-DMS", text: say("search-pin-letter", { pin: searchPin }), url: link };
     if (navigator.canShare?.(letter)) this.#offer("share", () => navigator.share(letter).catch(() => {})); // canceled
     drawQr(this.querySelector("canvas"), link);
   }
@@ -93,7 +92,7 @@ customElements.define("my-search-pin", class extends HTMLElement {
 customElements.define("new-search-pin", class extends HTMLElement {
   connectedCallback() {
     const question = this.querySelector("[data-asked]");
-    onSubmit(this, "Creating a new one…", async () => {
+    onSubmit(this, say("replacing"), async () => {
       if (question.hidden) { // ask once
         question.hidden = false;
         return;

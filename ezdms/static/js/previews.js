@@ -6,20 +6,17 @@ import { shown, targetOf } from "./changes.js";
 import { isCurrent, lineOf, personOf } from "./conversation-list.js";
 import * as crypto from "./crypto.js";
 import { swapIn } from "./guard.js";
-import { factOf, NEWER, NOT_VERIFIED, openRow } from "./judge.js";
+import { factOf, openRow } from "./judge.js";
 import { loadContact } from "./keystore.js";
 import { timerInWords } from "./local-time.js";
 import { forgetTexts, prove } from "./review.js";
 import { getFragment } from "./server.js";
 import { account } from "./session.js";
 import { later, rollback } from "./vault.js";
+import { say } from "./words.js";
 
 const AT_ONCE = 40; // as many as the server hands out
-const INSTEAD = { // of a text
-  deleted: "Message deleted", hidden: "Message deleted", expired: "Message disappeared",
-  retention: "Message removed by the host", blocked: "Message from a blocked person",
-  withheld: "⚠ The server does not hand over this message.", undecided: "Message not loaded yet",
-};
+const INSTEAD = ["deleted", "hidden", "expired", "retention", "blocked", "withheld", "undecided"]; // of a text
 const LOOK_AGAIN = 1000; // ms
 const OTHER_SIDE = { own: "theirs", theirs: "own" };
 
@@ -52,15 +49,15 @@ async function judgeAlone(conversation, { ik }, row) {
   const { message, error, isMarked } = await openRow(me, partner, conversation, row);
   const isNewer = error?.kind === "unsupported";
   const failed = (failure) => ({ fact: factOf(row, null, isMarked), failure });
-  if (error) return failed(isNewer ? NEWER : NOT_VERIFIED);
+  if (error) return failed(isNewer ? "needs-newer" : "not-verified");
   if (!message) return failed("");
   const [seen, link] = [await seenOf(conversation), [message.n, row.dataset.hash]];
   const answered = seen[OTHER_SIDE[side]];
   const isOther = answered?.[0] === message.a[0] && answered[1] !== message.a[1];
-  if (isOther || !follows(seen[side], message, link[1])) return failed(NOT_VERIFIED);
+  if (isOther || !follows(seen[side], message, link[1])) return failed("not-verified");
   const here = heads.get(conversation) ?? { own: null, theirs: null };
   heads.set(conversation, { ...here, [side]: later(here[side], link) });
-  return { fact: factOf(row, message, isMarked), failure: message.kind === "file" ? NEWER : "" };
+  return { fact: factOf(row, message, isMarked), failure: message.kind === "file" ? "needs-newer" : "" };
 }
 
 // Whether a change is about this message.
@@ -71,13 +68,13 @@ function describe({ side, kind, text, x, createdAt, ts, isCleared }, view, failu
   const isOwn = side === "own";
   if (isCleared) return { text: "", why: "" }; // the user deleted the conversation
   const [instead, act] = [(words) => ({ text: words, why: "gone" }), (words) => ({ text: words, why: "act", isOwn })];
-  if (view && view.state !== "file" && view.state in INSTEAD) return instead(INSTEAD[view.state]);
-  if (failure) return { text: `⚠ ${failure}`, why: "failed" };
+  if (view && INSTEAD.includes(view.state)) return instead(say(`last-${view.state}`));
+  if (failure) return { text: `⚠ ${say(failure)}`, why: "failed" };
   if (view) return { text: view.text, isOwn, expires: view.expires };
-  if (kind === "timer") return act(`Disappearing messages: ${timerInWords(text)}`);
-  if (kind === "react") return act(text ? `Reacted ${text} to a message` : "Took back a reaction");
-  if (kind === "delete") return instead(INSTEAD.deleted);
-  return { ...act(`Edited: ${text}`), expires: crypto.expiresAt(x, createdAt, ts) };
+  if (kind === "timer") return act(say("unsent-timer", { time: timerInWords(text) }));
+  if (kind === "react") return act(text ? say("last-reacted", { emoji: text }) : say("last-unreacted"));
+  if (kind === "delete") return instead(say("last-deleted"));
+  return { ...act(say("last-edited", { text })), expires: crypto.expiresAt(x, createdAt, ts) };
 }
 
 // Show it in the line. `at`: the server's time, as in the thread, unless the signed one differs.
@@ -104,7 +101,7 @@ export function noteNewest(conversation, rows, seen) {
 // What the list shows after this row has arrived.
 async function judgeNewest(conversation, person, row) {
   const { fact, failure } = await judgeAlone(conversation, person, row)
-    .catch(() => ({ fact: factOf(row, null, false), failure: NOT_VERIFIED }));
+    .catch(() => ({ fact: factOf(row, null, false), failure: "not-verified" }));
   const before = (newest.get(conversation) ?? []).filter(({ hash }) => hash !== fact.hash);
   const facts = [...before, fact];
   const now = Date.now();

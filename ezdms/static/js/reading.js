@@ -2,6 +2,7 @@
 
 import { lineOf } from "./conversation-list.js";
 import { focusLater } from "./dom.js";
+import { say, sentenceOf } from "./words.js";
 
 // What stands between messages: one pill per day, and the divider where reading starts. It also finds the runs:
 // messages of one person within a minute, of which only the last shows its time.
@@ -38,7 +39,7 @@ export class Between {
     const rows = [...this.rows.children].filter(({ placed, hidden }) => placed && !hidden);
     const news = rows.filter(({ seq, isOwn }) => !isOwn && seq >= this.#from && seq <= this.#to);
     const isStartLoaded = rows[0]?.seq < this.#from || !this.hasOlder();
-    const words = `${news.length} new message${news.length === 1 ? "" : "s"}`;
+    const words = news.length ? say("new-messages", { count: news.length }) : "";
     let day = -Infinity;
     let start; // when the run started
     rows.forEach((row, i) => {
@@ -126,10 +127,10 @@ export async function goTo(thread, find, told) {
   const focus = focusLater();
   const words = told.textContent;
   try {
-    if (!find()) told.textContent = "Loading earlier messages…";
+    if (!find()) told.textContent = say("loading-earlier");
     await thread.loadUntil(find);
     const row = find();
-    if (!row?.checkVisibility()) throw new Error("This message is not here.");
+    if (!row?.checkVisibility()) throw new Error(say("not-here"));
     told.textContent = words;
     row.tabIndex = -1;
     if (!focus(row)) return;
@@ -137,6 +138,6 @@ export async function goTo(thread, find, told) {
     row.toggleAttribute("data-found", true);
     setTimeout(() => row.toggleAttribute("data-found", false), FOUND);
   } catch (error) {
-    told.textContent = error.message;
+    told.textContent = sentenceOf(error);
   }
 }

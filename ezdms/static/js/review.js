@@ -7,29 +7,16 @@ import { inWords } from "./local-time.js";
 import { onceMore } from "./pause.js";
 import { isAccepted, mergeRemembered, readBlocks, readHidden, wasCleared } from "./remembered.js";
 import { HOST } from "./shell.js";
-import { retention } from "./words.js";
+import { maySay, retention, say } from "./words.js";
 
 const TICK = 1000; // ms
 const TIMED = ["text", "file"]; // what a timer is for
 const LIVING = ["text", "edited"];
 const GONE = ["deleted", "hidden", "expired"]; // their texts are kept nowhere
-const COUNTED = { // said once for all in a row
-  expired: ["This message has disappeared.", "messages have disappeared."],
-  retention: ["Removed by the host.", "messages were removed by the host."],
-  blocked: ["A message came while this person was blocked.", "messages came while this person was blocked."],
-};
-const ALONE = {
-  hidden: "You deleted this message for yourself.",
-  withheld: "The server does not hand over this message.",
-  undecided: "This message has not been loaded yet.",
-};
-const IN_QUOTES = {
-  ...ALONE, deleted: "Message deleted", expired: "Message disappeared", retention: "Removed by the host",
-  undecided: "An earlier message",
-};
-const UNPROVEN = "Nothing proves that what is missing was deleted or has disappeared: it may be held back.";
-const NOT_HERE = "This message is not here.";
+const COUNTED = ["expired", "retention", "blocked"]; // said once for all in a row
+const IN_QUOTES = ["hidden", "withheld", "undecided", "deleted", "expired", "retention"];
 
+const goneOf = (state) => (IN_QUOTES.includes(state) ? say(`quote-${state}`) : undefined);
 const seenX = new Map(); // hash → x of the messages with a lifetime that were verified on this page
 const reviews = new Set(); // those of conversations in which something will change by itself
 
@@ -71,7 +58,7 @@ function countRuns(states) {
   let before = -1; // the last one that shows something
   states.forEach((state, i) => {
     if (state === "nothing") return;
-    if (state in COUNTED && state === states[before]) {
+    if (COUNTED.includes(state) && state === states[before]) {
       counts[i] += counts[before];
       counts[before] = 0;
     }
@@ -81,14 +68,14 @@ function countRuns(states) {
 }
 
 // The words that a row shows instead of a text. `name`: the other person's.
-function sentenceOf(state, count, { isOwn, fact: { text }, failure }, name) {
-  const who = isOwn ? "You" : name;
-  if (state === "failed" || state === "file") return failure;
-  if (state === "deleted") return `${who} deleted this message for both of you.`;
-  if (state === "timer" && text === "0") return `${who} turned off disappearing messages.`;
-  if (state === "timer") return `${who} set messages to disappear ${inWords(Number(text))} after they are sent.`;
-  const [one, many] = COUNTED[state] ?? [ALONE[state] ?? ""];
-  return count > 1 ? `${count.toLocaleString("en")} ${many}` : one;
+function wordsFor(state, count, { isOwn, fact: { text }, failure }, name) {
+  const who = isOwn ? "own" : "theirs";
+  if (state === "failed" || state === "file") return failure && say(failure);
+  if (state === "deleted") return say(`row-deleted-${who}`, { name });
+  if (state === "timer" && text === "0") return say(`row-timer-off-${who}`, { name });
+  if (state === "timer") return say(`row-timer-${who}`, { name, time: inWords(Number(text)) });
+  if (COUNTED.includes(state)) return say(`row-${state}`, { count: Math.max(1, count) });
+  return maySay(`row-${state}`) ?? "";
 }
 
 // Forget the texts of what is gone, and those that edits replaced.
@@ -192,7 +179,7 @@ export class Review {
     rows.forEach((row, i) => {
       const [view, { fact }] = [views[i], row];
       const state = counts[i] ? states[i] : "nothing";
-      const what = { state, sentence: sentenceOf(state, counts[i], row, thread.partnerName) };
+      const what = { state, sentence: wordsFor(state, counts[i], row, thread.partnerName) };
       if (LIVING.includes(state)) {
         const editedAt = state === "edited" ? edits.get(view.by)?.ts : null;
         Object.assign(what, { text: view.text, editedAt, reactions: view.reactions, expires: view.expires });
@@ -209,8 +196,7 @@ export class Review {
   // Say once how many messages the server holds back.
   #tellWithheld(count) {
     const told = this.thread.querySelector(".withheld");
-    const messages = count === 1 ? "a message" : `${count.toLocaleString("en")} messages`;
-    const sentence = count ? `The server does not hand over ${messages}. ${UNPROVEN}` : "";
+    const sentence = count ? say("withheld", { count }) : "";
     if (told.textContent !== sentence) told.textContent = sentence;
     told.hidden = !count;
   }
@@ -218,9 +204,10 @@ export class Review {
   // What a reply shows of the message that it answers.
   #quote(row, reference) {
     const { shown: view, fact } = row ?? {};
-    if (!row) return { words: this.thread.loaded.hasOlder ? IN_QUOTES.undecided : NOT_HERE, isGone: true, reference };
+    const missing = () => say(this.thread.loaded.hasOlder ? "quote-undecided" : "not-here");
+    if (!row) return { words: missing(), isGone: true, reference };
     const isHere = LIVING.includes(view?.state);
-    const by = fact.side === "own" ? "You" : this.thread.partnerName;
-    return { by, words: isHere ? view.text : IN_QUOTES[view?.state] ?? row.failure, isGone: !isHere, reference };
+    const by = fact.side === "own" ? say("you") : this.thread.partnerName;
+    return { by, words: isHere ? view.text : goneOf(view?.state) ?? say(row.failure), isGone: !isHere, reference };
   }
 }

@@ -4,6 +4,7 @@
 import { onPress } from "./dom.js";
 import { FONTS } from "./release.js";
 import { linksIn } from "./texts.js";
+import { say } from "./words.js";
 
 // The page's font. A font can draw one word as another, and a style sheet cannot specify its hash. So it is fetched
 // here with its hash, and passed to the browser as bytes.
@@ -49,7 +50,7 @@ function fold(text) {
   const show = (isWhole) => {
     text.toggleAttribute("data-folded", !isWhole);
     button.ariaExpanded = String(isWhole);
-    button.textContent = isWhole ? "Show less" : "Show more";
+    button.textContent = say(isWhole ? "show-less" : "show-more");
   };
   onPress(button, () => show(text.hasAttribute("data-folded")));
   text.addEventListener("focusin", () => show(true)); // a link that is not in view

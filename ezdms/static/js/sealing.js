@@ -4,20 +4,18 @@ import { isStale, nextE, refusal, targetOf } from "./changes.js";
 import * as crypto from "./crypto.js";
 import { isPassing, postForm, ServerError } from "./server.js";
 import { account } from "./session.js";
+import { say } from "./words.js";
 
-const NO_TARGET = "The message that this is about is not here any more.";
-const COPY_KEPT = "The server refused to remove its copy of a message that you deleted for yourself. "
-  + "It stays hidden on your devices.";
 const refuse = (sentence) => { throw new ServerError(422, null, sentence); };
 
 // The row that a change is about, with everything loaded from it on. Throws if the message is gone.
 async function find(thread, kind, target) {
   await thread.loadUntil(() => thread.rowAbout(target));
   const row = thread.rowAbout(target);
-  const { isOwn, shown, at } = row ?? refuse(NO_TARGET);
+  const { isOwn, shown, at } = row ?? refuse(say("unsent-no-target"));
   const now = kind === "edit" ? at : Date.now(); // it was typed within the 24 hours
   const why = refusal(kind, shown, { isOwn, createdAt: at, now });
-  return why ? refuse(why) : row;
+  return why ? refuse(say(`refused-${why}`)) : row;
 }
 
 // Its lifetime (s). An edited text was emptied: its edit has the same.
@@ -62,7 +60,7 @@ export async function sendMark({ conversation, reference: [message_id, hash] }, 
   const sent = postForm("/hide_message", { conversation_id: conversation, message_id, mark });
   return sent.then(() => true, (error) => {
     if (isPassing(error)) return false;
-    tell(COPY_KEPT);
+    tell(say("unsent-copy-kept"));
     return true;
   });
 }

@@ -1,51 +1,8 @@
 // Requests to the server: forms out, JSON or fragments back. Responses are used only in their exact form, and the
-// server's sentences are never shown: an error is a code, with its sentence here.
+// server's sentences are never shown: an error is a code, with its words in parts/words.html.
 
 import { request, takeFirst } from "./first.js";
-
-const UNREACHABLE = "The server cannot be reached. Please check your connection and try again.";
-const BROKEN = "Something went wrong on the server. Please try again.";
-const ODD = "The server sent an answer that this page does not understand. Please try again.";
-const SENTENCES = {
-  act: "The server did not accept the signature of your key.",
-  busy: "The server is busy right now. Nothing was lost. Please try again.",
-  challenge: "That took too long. Go back and enter your Login PIN again.",
-  changed: "Your Login PIN was just changed on another device.",
-  clock: "Your device's clock is wrong. Set it and try again.",
-  counter: "Another message of yours already has this number.",
-  disk: "The server’s disk is nearly full, so it is not accepting new accounts right now.",
-  endpoint: "This server cannot reach your browser’s push service.",
-  foreign_origin: "This request came from another website, so it was refused.",
-  left: "This person deleted their account. You can no longer message them.",
-  malformed_code: "A code has 6 digits. A recovery code has two groups of 5 letters and digits.",
-  no_conversation: "There is no such conversation.",
-  no_message: "There is no such message in this conversation that you can change.",
-  no_session: "Please log in.",
-  not_accepted: "Waiting until they accept your request.",
-  not_opened: "Open the address that “ezdms open” printed when it started.", // codes of `ezdms open`: this one,
-  odd: ODD, // and two for invalid or missing responses
-  oneself: "This is your own Search PIN. Ask the other person for theirs.",
-  not_invited: "This invitation was already used, or has expired. Ask whoever gave it to you for a new link.",
-  passkey: "This passkey is not known here. Type your Login PIN instead.",
-  passkey_taken: "This passkey is already in use.",
-  quota: "Your storage on this server is full. You cannot send messages, but you can still read them.",
-  registration_closed: "This server is not accepting new accounts.",
-  second_step: "Two-step login is on. Enter the code from your app, too.",
-  second_step_is_on: "Two-step login is already on.",
-  second_step_not_begun: "This secret is not valid any more. Reload the page and begin again.",
-  taken: "These keys or this PIN cannot be used. Please try again.",
-  too_many_passkeys: "You have 20 passkeys. Remove one first.",
-  too_many: "50 of your devices get notifications already. Turn them off on one of them, or log it out.",
-  unavailable: "The server cannot store anything right now. Nothing was lost. Please try again in a minute.",
-  unknown_pin: "Nobody on this server has this Search PIN.",
-  unknown_session: "This session has already ended.",
-  unreachable: UNREACHABLE,
-  used_code: "This code was already used. Wait until your app shows the next one.",
-  wrong_code: "This code is wrong or too old, or the recovery code was already used. Enter what your app shows now. If "
-    + "that fails, check your phone’s clock.",
-  wrong_pin: "No account has this Login PIN.",
-};
-const NOT_YOURS = "This is not your Login PIN."; // the same code with 403
+import { maySay, say } from "./words.js";
 
 // Forms of values from a server, for `shape` below.
 export const matches = (pattern) => (value) => typeof value === "string" && pattern.test(value);
@@ -56,21 +13,20 @@ const isChallenge = matches(/^[\w-]{1,1024}$/);
 export const isFlag = (value) => typeof value === "boolean";
 export const isNumber = (value) => Number.isSafeInteger(value) && value >= 0;
 
-function waitLong(seconds) {
-  const minutes = Math.ceil((seconds ?? 900) / 60);
-  return minutes === 1 ? "Wait a minute" : `Wait ${minutes} minutes`;
+// The words for a code. `wait`: seconds, if the server said so.
+function wordsFor(status, code, wait) {
+  if (code === "too_often" && wait !== null) return say("error-too-often", { count: wait });
+  if (code === "too_many_codes") return say("error-too-many-codes", { count: Math.ceil((wait ?? 900) / 60) });
+  if (code === "wrong_pin" && status === 403) return say("error-not-your-pin");
+  return maySay(`error-${code.replaceAll("_", "-")}`);
 }
 
 export class ServerError extends Error {
-  constructor(status, answer = null, sentence = BROKEN) {
+  constructor(status, answer = null, sentence = say("error-broken")) {
     const { code: said, retry_after: seconds } = answer ?? {};
-    const code = typeof said === "string" ? said : "";
+    const code = typeof said === "string" && /^[a-z_]+$/.test(said) ? said : "";
     const wait = isNumber(seconds) && seconds <= 86400 ? seconds : null;
-    const duration = wait === 1 ? "1 second" : `${wait} seconds`;
-    if (code === "too_often" && wait !== null) super(`Too many requests. Please wait ${duration} and try again.`);
-    else if (code === "too_many_codes") super(`Too many wrong codes. ${waitLong(wait)}, or use a recovery code.`);
-    else if (code === "wrong_pin" && status === 403) super(NOT_YOURS);
-    else super(Object.hasOwn(SENTENCES, code) ? SENTENCES[code] : sentence);
+    super(wordsFor(status, code, wait) ?? sentence);
     this.status = status; // 0: the server could not be reached
     this.code = code;
     this.retryAfter = wait;
@@ -92,25 +48,25 @@ async function ask(address, options) {
   try {
     response = await (takeFirst(address) ?? request(address, options));
   } catch {
-    throw new ServerError(0, null, UNREACHABLE);
+    throw new ServerError(0, null, say("error-unreachable"));
   }
-  if (!isOurs(response)) throw new ServerError(0, null, UNREACHABLE);
+  if (!isOurs(response)) throw new ServerError(0, null, say("error-unreachable"));
   if (response.ok) return response;
   const answer = await response.json().catch(() => null);
   // A network's refusal can have such a policy, too, but it is a page.
   const isPage = answer === null && options?.headers === JSON_ONLY;
-  if (isPage && response.status < 500) throw new ServerError(0, null, UNREACHABLE);
+  if (isPage && response.status < 500) throw new ServerError(0, null, say("error-unreachable"));
   throw new ServerError(response.status, answer);
 }
 
 // A response that breaks off counts as unreachable.
-const textOf = (response) => response.text().catch(() => { throw new ServerError(0, null, UNREACHABLE); });
+const textOf = (response) => response.text().catch(() => { throw new ServerError(0, null, say("error-unreachable")); });
 
 // The members named in `shape`, each validated.
 async function readJson(response, shape) {
   const answer = (await response.json().catch(() => null)) ?? {};
   const isWhole = Object.entries(shape).every(([name, check]) => check(answer[name]));
-  if (!isWhole) throw new ServerError(response.status, null, ODD);
+  if (!isWhole) throw new ServerError(response.status, null, say("error-odd"));
   return Object.fromEntries(Object.keys(shape).map((name) => [name, answer[name]]));
 }
 

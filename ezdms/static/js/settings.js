@@ -13,6 +13,7 @@ import { account, eraseAndLeave, getStanding } from "./session.js";
 import { HOST, instantiate } from "./shell.js";
 import { readCode } from "./two-step.js";
 import { changeSettings, isOpened, isServed, noteServed, onSettings, ownBuild, syncVault } from "./vault.js";
+import { say, sentenceOf } from "./words.js";
 
 // <change-pin>: a new Login PIN. The keys are encrypted under it here; nothing changes until the user has saved it.
 
@@ -23,7 +24,7 @@ customElements.define("change-pin", class extends HTMLElement {
     const [ask, confirm] = this.querySelectorAll("form");
     const second = ask.querySelector(".second");
     let deployment, change, nextLogin; // posted once the new PIN is saved
-    onSubmit(ask, "Checking…", async (progress, focus) => {
+    onSubmit(ask, say("checking"), async (progress, focus) => {
       const me = await account;
       const pin = crypto.normaliseLoginPin(ask.querySelector(".pin").value);
       deployment = await deploymentId();
@@ -33,15 +34,15 @@ customElements.define("change-pin", class extends HTMLElement {
         if (error.code === "second_step") second.hidden = false;
         throw error;
       });
-      progress("Encrypting your keys…");
+      progress(say("encrypting-your-keys"));
       const keys = await crypto.unwrapKeys(pin, stored, me, true); // one's own public keys, not the server's
       const next = crypto.newLoginPin();
       nextLogin = await crypto.loginKeys(next, deployment);
       change = { ...login, ...prefixed({ ...nextLogin, ...await crypto.wrapKeys(next, keys) }) };
       const shown = crypto.showLoginPin(next);
       this.querySelector("output").textContent = shown;
-      const text = `EZ-DMS at ${HOST.server}\nUsername: ${me.username}\n`
-        + `New Login PIN (secret, nobody can restore it): ${shown}\n`;
+      const text = [say("file-host", { host: HOST.server }), say("file-username", { name: me.username }),
+        say("file-new-login-pin", { pin: shown })].map((line) => `${line}\n`).join("");
       const today = new Date().toISOString().slice(0, 10);
       offerDownload(this.querySelector("[data-do=download]"), `ezdms-${me.username}-${today}.txt`, text);
       [ask.hidden, confirm.hidden] = [true, false];
@@ -51,7 +52,7 @@ customElements.define("change-pin", class extends HTMLElement {
     const copy = this.querySelector("[data-do=copy]");
     onPress(copy, () => copyFrom(copy, this.querySelector("output").textContent));
     onPress(this.querySelector("[data-do=print]"), () => print());
-    onSubmit(confirm, "Changing…", async () => {
+    onSubmit(confirm, say("changing"), async () => {
       proveSaved(confirm, this.querySelector("output").textContent);
       const purpose = await crypto.changePinPurpose(change);
       const act = await crypto.signAct(await account, deployment, "change_pin", purpose, Date.now());
@@ -72,7 +73,7 @@ customElements.define("change-pin", class extends HTMLElement {
 // <delete-account>: permanent; requires the Login PIN and the user's key. Also deletes everything in this browser.
 customElements.define("delete-account", class extends HTMLElement {
   connectedCallback() {
-    onSubmit(this, "Deleting…", async () => {
+    onSubmit(this, say("deleting"), async () => {
       const pin = crypto.normaliseLoginPin(this.querySelector(".pin").value);
       const deployment = await deploymentId();
       const login = await crypto.loginKeys(pin, deployment);
@@ -98,7 +99,7 @@ customElements.define("log-out", class extends HTMLElement {
     onPress(stay, () => show(false, ask));
     onPress(leave, async () => {
       const end = () => postForm("/logout").catch((error) => { if (error.status !== 401) throw error; }); // had ended
-      await eraseAndLeave("logged_out", end).catch((error) => showAlert(this, error.message));
+      await eraseAndLeave("logged_out", end).catch((error) => showAlert(this, sentenceOf(error)));
     });
   }
 });
@@ -154,7 +155,7 @@ customElements.define("device-list", class extends HTMLElement {
       this.others.hidden = count < 2;
       this.querySelector("[data-alone]").hidden = count !== 1;
     } catch (error) {
-      showAlert(this, error.message);
+      showAlert(this, sentenceOf(error));
     }
   }
 });
@@ -162,10 +163,16 @@ customElements.define("device-list", class extends HTMLElement {
 // A device is described by browser and system; of a program the server knows only its name.
 const PROGRAM = /^(?!Unknown browser)[A-Za-z0-9_.-]{1,40}$/;
 const BROWSERS = ["Edge", "Opera", "Firefox", "Chrome", "Safari"];
+function named(browser) {
+  const [name, system] = browser.split(" on ");
+  if (name === "Unknown browser") return say("device-unknown");
+  return system ? say("device-on", { name, system }) : name;
+}
+
 function describe(browser) {
   if (browser === "ezdms") return "EZ-DMS in a terminal or program";
-  if (browser === "ezdms-open") return "A page opened with “ezdms open”";
-  return PROGRAM.test(browser) && !BROWSERS.includes(browser) ? "Another program" : browser;
+  if (browser === "ezdms-open") return say("device-opened");
+  return PROGRAM.test(browser) && !BROWSERS.includes(browser) ? say("device-program") : named(browser);
 }
 
 customElements.define("device-item", class extends HTMLElement {
@@ -177,7 +184,7 @@ customElements.define("device-item", class extends HTMLElement {
     const name = describe(browser);
     this.querySelector(".browser").textContent = name;
     if (current === undefined) this.querySelector(".badge").remove();
-    this.querySelector(".address").textContent = address || "Unknown address";
+    this.querySelector(".address").textContent = address || say("unknown-address");
     this.querySelector(".since").show(Number(createdAt));
     this.querySelector(".used").show(Number(usedAt));
     const end = this.querySelector("[data-do=end]");
@@ -192,7 +199,7 @@ customElements.define("device-item", class extends HTMLElement {
 
 // <served-builds>: the build of this page, and differences from those sent to the user's other devices.
 
-const nameOf = ({ version, digest }) => `EZ-DMS ${version}, build ${digest.slice(0, 12)}`;
+const nameOf = ({ version, digest }) => say("build", { version, digest: digest.slice(0, 12) });
 
 // Suspicious builds, as far as this browser knows.
 export async function oddBuilds() {

@@ -12,6 +12,7 @@ import { isBlocked, mergeRemembered, readTold } from "./remembered.js";
 import { getFragment, isPassing, postForm } from "./server.js";
 import { account } from "./session.js";
 import { onSettings } from "./vault.js";
+import { say } from "./words.js";
 
 const SHOWN = 6000; // ms that someone is shown as typing
 const EVERY = 3000; // ms between typing signals
@@ -175,10 +176,10 @@ export class Signals {
   #tick({ isOwn, n, sent }) {
     if (!isOwn || !sent) return;
     const { delivered, read } = on.receipts ? this.#told : readTold(null);
-    const state = n <= read ? "Read" : n <= delivered ? "Delivered" : "Sent";
+    const state = say(n <= read ? "status-read" : n <= delivered ? "status-delivered" : "status-sent");
     if (sent.ariaLabel === state) return;
     sent.ariaLabel = state;
-    sent.textContent = state === "Sent" ? "✓" : "✓✓";
+    sent.textContent = n <= delivered || n <= read ? "✓✓" : "✓";
   }
 
   // Nothing is sent while there is an alarm.

@@ -10,11 +10,8 @@ import { go } from "./navigate.js";
 import { isB64u, isText, postForm } from "./server.js";
 import { account } from "./session.js";
 import { changeContact, stronger } from "./vault.js";
+import { say } from "./words.js";
 
-const SWAPPED = "The server answered with a key that does not belong to this Search PIN. Do not continue. "
-  + "Tell the person you wanted to reach, some other way.";
-const ANOTHER = "This Search PIN belongs to someone other than the person in this conversation. Do not trust it.";
-const IN_LIST = (name) => `${name} is in your list of conversations.`;
 const FOUND = { conversation_id: isText, partner_statement: isText, partner_search_salt: isB64u };
 
 let button;
@@ -92,7 +89,7 @@ customElements.define("start-conversation", class extends HTMLElement {
       if (!this.field.value) typed = "search-pin";
       else if (this.field.value.includes("add=") || (hadLink && inputType?.startsWith("history"))) isOfLink();
     });
-    onSubmit(this, "Looking…", async (_, focus) => {
+    onSubmit(this, say("looking"), async (_, focus) => {
       const [how, { value }] = [typed, this.field]; // the field may change before the response arrives
       const pin = await crypto.normaliseSearchPin(value.split("add=").at(-1));
       const me = await account;
@@ -101,8 +98,8 @@ customElements.define("start-conversation", class extends HTMLElement {
       const salt = crypto.b64uDecode(found.partner_search_salt);
       const conversation = await crypto.conversationId(me.fp, partner.fp);
       const commits = await crypto.searchPinCommits(pin, partner.ik, salt);
-      if (!commits || conversation !== found.conversation_id) throw new Error(SWAPPED);
-      if (this.expected && conversation !== this.expected) throw new Error(ANOTHER);
+      if (!commits || conversation !== found.conversation_id) throw new Error(say("pin-swapped"));
+      if (this.expected && conversation !== this.expected) throw new Error(say("pin-of-another"));
       const [known, next] = [await loadContact(conversation), await crypto.pinOf(partner)];
       if (known) crypto.checkSuccession(known, next);
       await changeContact(conversation, ({ verified }) =>
@@ -110,7 +107,7 @@ customElements.define("start-conversation", class extends HTMLElement {
       if (this.expected) return this.onVerified(how, focus);
       if (this.field.value === value) [this.field.value, typed] = ["", "search-pin"];
       if (!focus()) { // the user is busy elsewhere by now
-        this.querySelector(".help").textContent = IN_LIST(partner.name);
+        this.querySelector(".help").textContent = say("in-your-list", { name: partner.name });
         return;
       }
       openNewChat(false);

@@ -1,6 +1,7 @@
 // Texts: where their links are, and how long ones are split.
 
 import { checkText, cleanText, countCodePoints, MAX_TEXT } from "./crypto.js";
+import { LOCALE, say } from "./words.js";
 
 // Links: an address is one only if what is shown says where it leads.
 
@@ -50,7 +51,7 @@ export function* linksIn(text) {
 
 export const MOST = 8 * MAX_TEXT; // code points in all
 const GRAPHEMES = new Intl.Segmenter(undefined, { granularity: "grapheme" });
-const WORDS = new Intl.Segmenter(undefined, { granularity: "word" }); // also of languages without spaces
+const WORDS = new Intl.Segmenter(LOCALE, { granularity: "word" }); // also of languages without spaces
 const SPACE = /\s+/g;
 const PLACES = [/\n\s*\n/g, /\n/g, /[.!?…]["'”’»)\]]*\s+|[。！？]/g, SPACE]; // the best first
 
@@ -95,13 +96,11 @@ export function split(text) {
 }
 
 const COUNT_FROM = 100; // characters before the limit
-const figure = (count) => count.toLocaleString("en");
-const TOO_LONG = (count) => `You can send at most ${figure(MOST)} characters at once; this has ${figure(count)}.`;
 
 // The messages of a text that is sent now. Throws if it cannot be sent.
 export function messagesOf(text) {
   const count = countCodePoints(text);
-  if (count > MOST) throw new Error(TOO_LONG(count));
+  if (count > MOST) throw new Error(say("text-longest", { most: MOST, count }));
   const parts = count > MAX_TEXT ? split(text) : [text];
   parts.forEach(checkText);
   return parts;
@@ -112,7 +111,7 @@ export function counterOf(typed, most) {
   const count = countCodePoints(typed);
   const parts = most < MOST || count > MOST ? [] : split(cleanText(typed));
   const said = [];
-  if (parts.length > 1) said.push(`Will be sent as ${parts.length} messages`);
-  if (count >= most - COUNT_FROM) said.push(`${figure(count)} of ${figure(most)} characters`);
+  if (parts.length > 1) said.push(say("counter-parts", { count: parts.length }));
+  if (count >= most - COUNT_FROM) said.push(say("counter", { count, most }));
   return [said.join(" · "), count > most];
 }

@@ -7,14 +7,14 @@ import { proveSaved } from "./pins.js";
 import { deploymentId, getJson, isFlag, isNumber, matches, postForm } from "./server.js";
 import { account } from "./session.js";
 import { HOST, instantiate } from "./shell.js";
+import { say, sentenceOf } from "./words.js";
 
-const MALFORMED = "A code has 6 digits. A recovery code has two groups of 5 letters and digits.";
 const CODE = /^(\d{6}|[0-9A-HJKMNP-TV-Z]{10})$/;
 
 // A code or recovery code as it is sent. Throws for anything else, such as a Login PIN typed into the wrong field.
 export function readCode(typed) {
   const code = typed.toUpperCase().replace(/[\s-]/g, "").replaceAll("O", "0").replace(/[IL]/g, "1");
-  if (!CODE.test(code)) throw new Error(MALFORMED);
+  if (!CODE.test(code)) throw new Error(say("error-malformed-code"));
   return code;
 }
 
@@ -24,15 +24,9 @@ const SECRET = { secret: matches(/^[A-Z2-7]{32}$/) };
 const CODES = {
   recovery_codes: (value) => Array.isArray(value) && value.length === 10 && value.every(isRecoveryCode),
 };
-const UNPROVEN = "This is not how the last recovery code ends. Compare it with what you saved, and type its last 5 "
-  + "characters.";
-const LOST = "Two-step login is on, but your recovery codes were lost on the way. Make new ones below.";
-const OFF = "Two-step login is off.";
-const TRUSTED = " Devices that are trusted and not asked for a code: ";
-const DISTRUST = " To change that, choose “Log out all others” under “Devices”.";
 function describe({ recovery_codes: codes, trusted_devices: devices }) {
-  const trusted = devices ? `${TRUSTED}${devices}.${DISTRUST}` : "";
-  return `This server says two-step login is on. Recovery codes left: ${codes}.${trusted}`;
+  const said = say("two-step-is-on", { count: codes });
+  return devices ? `${said} ${say("two-step-trusted", { count: devices })}` : said;
 }
 
 // The fields that prove who asks: from the Login PIN in this form, its code, and an act of the user's key.
@@ -52,7 +46,7 @@ customElements.define("two-step", class extends HTMLElement {
     this.parts = ["off", "setup", "codes", "on", "renew", "quit"].map((name) => this.querySelector(`.${name}`));
     const [off, setup, codes, on, renew, quit] = this.parts;
     let secret = "";
-    onSubmit(off, "Checking…", async (_, focus) => {
+    onSubmit(off, say("checking"), async (_, focus) => {
       ({ secret } = await postForm("/second_step", await prove(off), SECRET));
       await this.#showSecret(secret);
       this.#show(setup);
@@ -61,7 +55,7 @@ customElements.define("two-step", class extends HTMLElement {
     const copySecret = setup.querySelector("[data-do=copy]");
     onPress(copySecret, () => copyFrom(copySecret, secret));
     onPress(setup.querySelector("[data-do=cancel]"), () => this.#show(off));
-    onSubmit(setup, "Checking…", async (_, focus) => {
+    onSubmit(setup, say("checking"), async (_, focus) => {
       const fields = { code: readCode(setup.querySelector(".code").value) };
       fields.act = await sign(await deploymentId(), "second_step_on", secret);
       const made = await postForm("/second_step_on", fields, CODES).catch((error) => {
@@ -69,7 +63,7 @@ customElements.define("two-step", class extends HTMLElement {
         return null;
       });
       if (made) return this.#showCodes(made.recovery_codes, focus, true);
-      return this.#load(LOST);
+      return this.#load(say("two-step-lost"));
     });
     for (const part of [renew, quit]) {
       onPress(on.querySelector(`[data-do=${part.className}]`), () => {
@@ -77,11 +71,11 @@ customElements.define("two-step", class extends HTMLElement {
         focusLater()(part.querySelector(".login-pin"));
       });
     }
-    onSubmit(renew, "Checking…", async (_, focus) => {
+    onSubmit(renew, say("checking"), async (_, focus) => {
       const made = await postForm("/recovery_codes", await prove(renew, "recovery_codes"), CODES);
       this.#showCodes(made.recovery_codes, focus, false);
     });
-    onSubmit(quit, "Turning it off…", async () => {
+    onSubmit(quit, say("turning-off"), async () => {
       await postForm("/second_step_off", await prove(quit, "second_step_off"));
       this.querySelector(".staying").hidden = true;
       await this.#load();
@@ -89,8 +83,8 @@ customElements.define("two-step", class extends HTMLElement {
     const copyCodes = codes.querySelector("[data-do=copy]");
     onPress(copyCodes, () => copyFrom(copyCodes, this.made.join("\n")));
     onPress(codes.querySelector("[data-do=print]"), () => print());
-    onSubmit(codes, "Checking…", async () => {
-      proveSaved(codes, this.made.at(-1), UNPROVEN);
+    onSubmit(codes, say("checking"), async () => {
+      proveSaved(codes, this.made.at(-1), say("two-step-unproven"));
       codes.querySelector("output").textContent = "";
       this.made = [];
       await this.#load();
@@ -113,9 +107,9 @@ customElements.define("two-step", class extends HTMLElement {
     try {
       const standing = await getJson("/second_step", STANDING);
       this.#show(standing.is_on ? on : off);
-      state.textContent = sentence || (standing.is_on ? describe(standing) : OFF);
+      state.textContent = sentence || (standing.is_on ? describe(standing) : say("two-step-is-off"));
     } catch (error) {
-      offerAgain(state, error.message, () => this.#load());
+      offerAgain(state, sentenceOf(error), () => this.#load());
     }
     state.hidden = false;
   }
@@ -131,7 +125,7 @@ customElements.define("two-step", class extends HTMLElement {
     const [, , codes] = this.parts;
     [this.made, this.isNew] = [made, isNew];
     codes.querySelector("output").textContent = made.join("\n");
-    const text = `EZ-DMS at ${HOST.server}\nRecovery codes for two-step login (each works once):\n${made.join("\n")}\n`;
+    const text = `${say("file-host", { host: HOST.server })}\n${say("file-codes")}\n${made.join("\n")}\n`;
     const today = new Date().toISOString().slice(0, 10);
     offerDownload(codes.querySelector("[data-do=download]"), `ezdms-recovery-codes-${today}.txt`, text);
     this.#show(codes);

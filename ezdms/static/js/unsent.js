@@ -5,6 +5,7 @@ import { onPress } from "./dom.js";
 import { timerInWords } from "./local-time.js";
 import { drawText } from "./sealed-text.js";
 import { instantiate } from "./shell.js";
+import { say } from "./words.js";
 
 // Buttons by status.
 const ANY = ["retry", "edit", "discard"];
@@ -13,9 +14,9 @@ const TYPED = ["text", "edit"]; // put back into the field instead of discarded
 
 // What an unsent message says, in words.
 export function describe({ kind, text }) {
-  if (kind === "delete") return "Delete a message for both";
-  if (kind === "react") return text ? `Your reaction: ${text}` : "Remove your reaction";
-  if (kind === "timer") return `Disappearing messages: ${timerInWords(text)}`;
+  if (kind === "delete") return say("unsent-delete");
+  if (kind === "react") return text ? say("unsent-react", { emoji: text }) : say("unsent-unreact");
+  if (kind === "timer") return say("unsent-timer", { time: timerInWords(text) });
   return text;
 }
 

@@ -44,7 +44,7 @@ function merge(mine, theirs) {
   };
 }
 
-const alarm = (sentence) => { throw new ProtocolError("alarm", sentence); };
+const alarm = (name) => { throw new ProtocolError("alarm", name); };
 
 // The other members of the vault: as stored, except those that can be merged.
 function mergeMore(mine, theirs) {
@@ -59,10 +59,10 @@ function mergeMore(mine, theirs) {
 // Fetch the stored vault and merge it. Returns the new vault state of this browser.
 async function pull(me, state) {
   const { version, blob } = await getJson("/vault", { version: isVersion, blob: isText });
-  if (version < state.version) alarm("The server shows an older list of your contacts than before.");
+  if (version < state.version) alarm("older-list");
   if (version === 0) return { ...state, more: state.more ?? {} };
   const vault = await openVault(me, blob).catch(() => null);
-  if (vault?.version !== version) alarm("The server shows a list of contacts that is not yours.");
+  if (vault?.version !== version) alarm("other-list");
   const { version: _, contacts, ...more } = vault;
   for (const [conversation, contact] of Object.entries(contacts)) {
     const merged = merge(await loadContact(conversation), contact);

@@ -7,6 +7,7 @@ import { HOST, instantiate, LANGUAGE } from "./shell.js";
 const base = (code) => code.split("-")[0];
 export const LOCALE = navigator.languages.find((code) => base(code) === base(LANGUAGE)) ?? LANGUAGE;
 const PLURALS = new Intl.PluralRules(LANGUAGE);
+export const LIST = new Intl.ListFormat(LOCALE, { style: "narrow", type: "unit" }); // names: one, two, three
 const FIGURES = new Intl.NumberFormat(LOCALE);
 
 let words; // key → what is said; for what depends on a number: `${key}.${plural category}`
@@ -28,6 +29,13 @@ const shown = (value) => (typeof value === "number" ? FIGURES.format(value) : va
 export function maySay(key) {
   words ??= load();
   return words.get(key);
+}
+
+// What the page says about an error: of the protocol in its own words, otherwise those that the error has.
+export function sentenceOf(error) {
+  if (!error.kind) return error.message;
+  return maySay(`protocol-${error.message}`) === undefined ? say("protocol-invalid")
+    : say(`protocol-${error.message}`, error.values);
 }
 
 // What the host says about how long it keeps messages, or "".
