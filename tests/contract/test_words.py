@@ -78,3 +78,27 @@ def test_a_language_that_is_offered_is_complete_and_keeps_every_place_and_elemen
         if len(english) == 1:
             key = message.context
             assert (compiled.pgettext(key, english[0]) if key else compiled.gettext(english[0])) == forms[0]
+
+
+# Not shown: what an error of ours expected, requests after the end, words that browsers and standards define. crypto.js
+# says what is wrong with data, which no page shows (sentenceOf); the worker has no document to take words from.
+NOT_SAID = re.compile(
+    r"Expected |Requests have ended\.|There are no words|Unknown browser$|Edge\|Opera|Samsung Internet|Inter$|E[DC]|RSA|"
+    r"(?:Escape|Tab|Enter|Home|End|Arrow\w+|Backspace|Latin|Cyrillic|Greek|None|Edge|Opera|Firefox|Chrome|Safari)$"
+)
+SENTENCE = re.compile(r"""["`]([A-Z⚠“…][^"`\n]*[a-z.…][^"`\n]*)["`]""")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in JS.glob("*.js") if path.stem not in ("release", "crypto", "worker")],
+    ids=lambda path: path.stem,
+)
+def test_no_script_contains_a_sentence(path: Path) -> None:
+    code = re.sub(r"^\s*//.*$|\s// .*$", "", path.read_text("utf-8"), flags=re.MULTILINE)
+    assert [
+        said
+        for said in SENTENCE.findall(code)
+        if re.match(r"\W*[A-Z][a-z]+[ .…!?]|[A-Z][a-z]+$", said) and not NOT_SAID.match(said)
+    ] == []
+    assert "error.message" not in code or path.stem == "words"  # the page's own words instead: sentenceOf

@@ -36,7 +36,7 @@ customElements.define("message-log", class extends HTMLElement {
     for (; row?.seq > this.#seen; row = row.previousElementSibling) if (!row.isOwn && !row.hidden) count += 1;
     this.button.hidden = isAtBottom;
     this.button.querySelector(".count").textContent = count || "";
-    this.button.querySelector(".visually-hidden").textContent = count ? "New messages" : "Newest messages";
+    this.button.querySelector(".visually-hidden").textContent = say(count ? "messages-new" : "messages-newest");
   }
 
   // The first row in view stays where it is, whatever comes or grows below it.

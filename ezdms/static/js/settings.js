@@ -170,7 +170,7 @@ function named(browser) {
 }
 
 function describe(browser) {
-  if (browser === "ezdms") return "EZ-DMS in a terminal or program";
+  if (browser === "ezdms") return say("device-terminal");
   if (browser === "ezdms-open") return say("device-opened");
   return PROGRAM.test(browser) && !BROWSERS.includes(browser) ? say("device-program") : named(browser);
 }
@@ -189,7 +189,7 @@ customElements.define("device-item", class extends HTMLElement {
     this.querySelector(".used").show(Number(usedAt));
     const end = this.querySelector("[data-do=end]");
     end.hidden = current !== undefined;
-    end.ariaLabel = `Log out: ${name}`;
+    end.ariaLabel = say("device-end", { name });
     onPress(end, () => {
       end.disabled = true;
       return this.closest("device-list").renew(() => postForFragment(`/sessions/${sessionId}/end`));
