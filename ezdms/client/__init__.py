@@ -15,6 +15,7 @@ from ezdms.client.errors import (
     ClientError,
     CodeNeeded,
     NoAccount,
+    NoFile,
     OtherServer,
     ServerError,
     SessionEnded,
@@ -23,7 +24,7 @@ from ezdms.client.errors import (
     WrongPin,
 )
 from ezdms.client.loaded import Loaded
-from ezdms.client.message import Event, Message, Quote
+from ezdms.client.message import Event, Message, Quote, SharedFile
 from ezdms.client.waiting import Waiting
 
 __all__ = [
@@ -37,10 +38,12 @@ __all__ = [
     "Loaded",
     "Message",
     "NoAccount",
+    "NoFile",
     "OtherServer",
     "Quote",
     "ServerError",
     "SessionEnded",
+    "SharedFile",
     "Unreachable",
     "Waiting",
     "WrongCode",

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from pathlib import Path
 from typing import get_args
 
 from ezdms import crypto
-from ezdms.client import changes
+from ezdms.client import carrying, changes
 from ezdms.client.account import now
 from ezdms.client.changes import Shown, refusal
 from ezdms.client.contacts import Contact
 from ezdms.client.drafts import Draft
 from ezdms.client.entering import Entered, conversation_of
-from ezdms.client.errors import ClientError
+from ezdms.client.errors import ClientError, NoFile, ServerError
 from ezdms.client.message import Message
+from ezdms.client.naming import sent_name, type_of
 from ezdms.client.sending import OldServer
 from ezdms.client.state import State
 from ezdms.client.transport import Transport
 
+NO_FILE = "This message has no file."
+NO_FILE_THERE = "The server does not have this file any more."
 NOT_LOADED = "This message has not been loaded from the server."
 
 
@@ -37,6 +42,43 @@ class Acting(Entered):
         stays queued and is sent before the next one.
         """
         return await self._send_text(conversation_of(contact), text)
+
+    async def send_file(self, contact: Contact | str, path: Path | str) -> str:
+        """Send a file. Returns the message's id once the server has it. If a timer is in force, it disappears.
+
+        Its encrypted bytes are kept until then: if this fails later, it is in `waiting`, stays queued, and the upload
+        continues where it was. Raises like `send`; ClientError for what is no file, empty, or too large; OSError.
+        """
+        where, path = conversation_of(contact), Path(path)
+        person = await self._conversations.roster.find(where)
+        self._conversations.refuse_alarms(person)
+        largest = carrying.largest_file(await self._transport.get("/deployment"))
+        uploads = self.state.uploads
+        uploads.sweep({item["upload"] for item in self.state.values["outbox"] if "upload" in item})
+        sealed = await asyncio.to_thread(uploads.seal, path, largest)
+        try:
+            name = sent_name(path.name)
+            file_id = await carrying.begin(self._transport, where, uploads.size(sealed.kept))
+            text = crypto.describe_file(
+                id=file_id, key=sealed.key, size=sealed.size, hash=sealed.hash, name=name, type=type_of(name)
+            )
+            await self._meeting.answer(where)
+            draft = Draft(text, now(), "file", None, await self.timer(where), sealed.kept)
+            return await self._send_draft(where, draft)
+        finally:
+            if not any(item.get("upload") == sealed.kept for item in self.state.values["outbox"]):
+                uploads.remove(sealed.kept)
+
+    async def save(self, message: Message, to: Path | str) -> Path:
+        """See Message.save."""
+        if message.file is None:
+            raise NoFile(NO_FILE)
+        try:
+            return await carrying.save(self._transport, message.file, Path(to))
+        except ServerError as error:
+            if error.code == "no_file":
+                raise NoFile(NO_FILE_THERE) from error
+            raise
 
     async def reply(self, message: Message, text: str) -> str:
         """See Message.reply, like the next four."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ezdms.client.contacts import Contact
@@ -25,6 +26,10 @@ class Conversation:
     async def send(self, text: str) -> str:
         """Send a text."""
         return await self._client.send(self.contact, text)
+
+    async def send_file(self, path: Path | str) -> str:
+        """Send a file."""
+        return await self._client.send_file(self.contact, path)
 
     async def history(self, *, limit: int = 50, before: int | None = None) -> list[Message]:
         """A page of messages, oldest first."""

@@ -13,7 +13,7 @@ from ezdms.client.judging import Link
 from ezdms.protocol.encoding import b64u_decode
 
 SENT = ("conversation_id", "message_id", "n", "hash", "suite", "content_for_a", "content_for_b")
-BESIDE = ("expires_in", "replaces")  # only if they say something
+BESIDE = ("expires_in", "replaces", "file")  # only if they say something
 CLAIMED = ("message_id", "n", "hash", "suite")
 
 Item = dict[str, Any]  # a queued message, as in the state
@@ -23,13 +23,14 @@ Target = tuple[str, str]  # id and hash
 @dataclass(frozen=True, slots=True)
 class Draft:
     """A message to be sent. `kind`, `text`, `reference` and `x` are those of its body; `ts` is when it was written
-    (ms)."""
+    (ms). `upload`: of a file, the name of its sealed bytes (sealed_files.py)."""
 
     text: str = field(repr=False)
     ts: int
     kind: str = "text"
     reference: Target | None = None
     x: int = 0
+    upload: str = ""
 
     @property
     def target(self) -> Target | None:
@@ -79,6 +80,8 @@ def seal(
         item["expires_in"] = draft.x
     if draft.kind == "timer":
         item["timer"] = int(draft.text)
+    if draft.kind == "file":
+        item |= {"file": crypto.read_file(draft.text)["id"], "upload": draft.upload}
     if draft.target is not None:
         item |= {"replaces": draft.target[0], "earlier": [*earlier]}
     return item
@@ -89,7 +92,18 @@ def open_own(keys: crypto.Keys, ik: bytes, item: Item) -> Draft:
     is_a = crypto.in_order(keys.fp, crypto.fingerprint(ik))[0] == keys.fp
     sealed = item["content_for_a"] if is_a else item["content_for_b"]
     message = crypto.open_message(keys, keys.ik, ik, sealed, **{name: item[name] for name in CLAIMED})
-    return Draft(message.text, item["ts"], message.kind, message.reference, message.x)
+    return Draft(message.text, item["ts"], message.kind, message.reference, message.x, item.get("upload", ""))
+
+
+def with_file_id(text: str, file_id: str) -> str:
+    """The description of a file, with another id of its upload. Raises crypto.Refused."""
+    read = crypto.read_file(text)
+    return crypto.describe_file(
+        id=file_id,
+        key=b64u_decode(read["key"], 32),
+        thumb=b64u_decode(read["thumb"]),
+        **{name: read[name] for name in ("size", "hash", "name", "type", "w", "h")},
+    )
 
 
 def is_about(item: Item, target: Target) -> bool:

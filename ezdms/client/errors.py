@@ -11,6 +11,7 @@ class ClientError(Exception):
     ├── WrongPin           the PIN is missing, malformed or wrong
     ├── WrongCode          a code of two-step login is malformed, wrong or used
     ├── OtherServer        not the server known at this address: the user must decide
+    ├── NoFile             a message has no file, or it is not there any more
     ├── Unreachable        the server did not answer in time
     ├── BadAnswer          the response is not valid EZ-DMS; nothing in it was used
     └── ServerError        the server refused; `status` and `code` say why (docs/http.md)
@@ -35,6 +36,10 @@ class OtherServer(ClientError):
     """Not the expected server. The Login PIN is not used there until the user agrees."""
 
 
+class NoFile(ClientError):
+    """The message has no file, or the server does not have it any more."""
+
+
 class Unreachable(ClientError):
     """The server did not answer."""
 
@@ -44,13 +49,14 @@ class BadAnswer(ClientError):
 
 
 class ServerError(ClientError):
-    """A 3xx, 4xx or 5xx response. `next_n` is set with the code "counter", else 0."""
+    """A 3xx, 4xx or 5xx response. `next_n` is set with the code "counter", else 0; `offset` with "offset", else -1."""
 
-    def __init__(self, status: int, code: str, sentence: str, next_n: int = 0) -> None:
+    def __init__(self, status: int, code: str, sentence: str, next_n: int = 0, offset: int = -1) -> None:
         super().__init__(sentence)
         self.status = status
         self.code = code
         self.next_n = next_n
+        self.offset = offset
 
 
 class SessionEnded(ServerError):

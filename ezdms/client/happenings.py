@@ -7,7 +7,7 @@ from typing import Any
 
 from ezdms import crypto
 from ezdms.client.answers import Row
-from ezdms.client.changes import target_of
+from ezdms.client.changes import LIVING, target_of
 from ezdms.client.changing import Changing
 from ezdms.client.contacts import Contact, state_of
 from ezdms.client.history import PAGE, PAGES_BACK
@@ -114,9 +114,9 @@ class Happenings(Changing):
         """An event about a message, noting when that disappears."""
         key = (message.conversation_id, message.message_id)
         self._expiring.pop(key, None)
-        if message.expires_at is not None and message.text is not None and len(self._expiring) < MOST_EXPIRING:
+        if message.expires_at is not None and message.state in LIVING and len(self._expiring) < MOST_EXPIRING:
             gone = replace(
-                message, text=None, failure="gone", state="expired", answers=None, reactions={}, originals=()
+                message, text=None, file=None, failure="gone", state="expired", answers=None, reactions={}, originals=()
             )
             self._expiring[key] = gone
         is_own = message.is_own if is_own is None else is_own

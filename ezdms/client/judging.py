@@ -8,7 +8,7 @@ from typing import Any
 
 from ezdms import crypto
 from ezdms.client.changes import SHOWN_ONCE
-from ezdms.client.message import Message, Place
+from ezdms.client.message import Message, Place, SharedFile
 from ezdms.client.receiving import Opened
 
 TAMPERED = "This conversation was tampered with: a message does not follow the ones before it."
@@ -83,7 +83,7 @@ class Judge:
         if opened.is_forged:
             return self._alarm(opened, f"forged {row.message_id}", FORGED)
         if verdict == "fork":
-            return self._alarm(opened, f"fork {row.hash}", TAMPERED, text=None, failure="unverified")
+            return self._alarm(opened, f"fork {row.hash}", TAMPERED, text=None, file=None, failure="unverified")
         order = self.order.follow(crypto.Row(opened.side, row.n, row.hash, opened.acknowledges))
         if order in WRONG:
             sentence = ORDER.format(what=WRONG[order], name=self._contact["name"])
@@ -109,7 +109,8 @@ class Judge:
         kind = body.kind if body is not None else ""
         shown: dict[str, Any] = {
             "text": body.text if body is not None and kind == "text" else None,
-            "failure": "unsupported" if kind == "file" else opened.failure,
+            "failure": opened.failure,
+            "file": SharedFile.of(body.text) if body is not None and kind == "file" else None,
             "timer": int(body.text) if body is not None and kind == "timer" else None,
             **changed,
         }

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Any, Literal, Protocol
+
+from ezdms import crypto
+from ezdms.protocol.encoding import b64u_decode
 
 Place = Literal["ok", "gap", "late", "crossed"]
 Happening = Literal["message", "edited", "deleted", "reacted", "timer", "expired", "delivered", "read", "typing"]
 NOT_TOLD = ("hash", "lifetime", "actions", "originals")  # to programs
-WHOLE = ("text", "edited", "timer", "change")  # states without a failure
+WHOLE = ("text", "file", "edited", "timer", "change")  # states without a failure
 
 
 class Actions(Protocol):
@@ -29,6 +33,35 @@ class Actions(Protocol):
     async def hide(self, message: Message) -> None:
         """Remove a message from one's own sight alone."""
 
+    async def save(self, message: Message, to: Path | str) -> Path:
+        """Download the file of a message."""
+
+
+@dataclass(frozen=True, slots=True)
+class SharedFile:
+    """The file of a message, as its sender described it: nothing of that is known to be true before it is saved.
+
+    `name` may contain anything but control characters and slashes (naming.safe_name); `type` is what the sender calls
+    it, or "". `size`: bytes.
+    """
+
+    name: str
+    size: int
+    type: str
+    id: str = field(repr=False)
+    key: bytes = field(repr=False)
+    hash: str = field(repr=False)
+
+    @classmethod
+    def of(cls, text: str) -> SharedFile:
+        """From the content of a message of kind "file". Raises crypto.Refused."""
+        read = crypto.read_file(text)
+        return cls(read["name"], read["size"], read["type"], read["id"], b64u_decode(read["key"], 32), read["hash"])
+
+    def as_json(self) -> dict[str, Any]:
+        """The members for programs."""
+        return {"name": self.name, "size": self.size, "type": self.type}
+
 
 @dataclass(frozen=True, slots=True)
 class Quote:
@@ -48,6 +81,7 @@ class Message:
     `text` is None if there is none to show; `state` says why:
 
     - "text", "edited" (at `edited_at`, the sender's own time): there is a text
+    - "file": `file` describes it; `save` downloads it
     - "timer": `timer` is the number of seconds after which messages disappear from here on, 0 for never
     - "deleted" (for both), "hidden" (by the user, for themselves), "expired", "retention" (removed by the host),
       "blocked" (sent while the user blocked them): proven; `failure` is "gone"
@@ -82,6 +116,7 @@ class Message:
     timer: int | None = None
     answers: Quote | None = None
     reactions: dict[str, str] = field(default_factory=dict, hash=False)
+    file: SharedFile | None = None
     hash: str = field(default="", repr=False)
     lifetime: int = field(default=0, repr=False)
     originals: tuple[tuple[str, str], ...] = field(default=(), repr=False, compare=False)  # ids, and signed messages
@@ -91,6 +126,8 @@ class Message:
         """The members for programs (docs/command-line.md)."""
         members = {one.name: getattr(self, one.name) for one in fields(self) if one.name not in NOT_TOLD}
         quote = self.answers
+        if self.file is not None:
+            members["file"] = self.file.as_json()
         if quote is not None:
             members["answers"] = {one.name: getattr(quote, one.name) for one in fields(quote)}
         return members
@@ -115,6 +152,14 @@ class Message:
     async def hide(self) -> None:
         """Remove this message from one's own sight alone; the other person keeps it. Raises ClientError."""
         await self._do.hide(self)
+
+    async def save(self, to: Path | str) -> Path:
+        """Download the file of this message, verify it, and save it: as `to`, or in the folder `to` under the name that
+        its sender gave it, made safe and unique. Returns its path; nothing is there before all of it was verified.
+
+        Raises ClientError if there is no file (any more) or `to` exists, crypto.Refused if the server has another one.
+        """
+        return await self._do.save(self, to)
 
     @property
     def _do(self) -> Actions:

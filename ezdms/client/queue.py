@@ -14,9 +14,10 @@ from ezdms import crypto
 from ezdms.client.account import now
 from ezdms.client.changes import is_stale
 from ezdms.client.contacts import Contact
-from ezdms.client.drafts import Draft, Item, highest, is_about, open_own, seal
+from ezdms.client.drafts import Draft, Item, highest, is_about, open_own, seal, with_file_id
 from ezdms.client.errors import ClientError
 from ezdms.client.judging import Link
+from ezdms.client.message import SharedFile
 from ezdms.client.state import State
 from ezdms.client.waiting import Waiting
 from ezdms.protocol.encoding import b64u_decode
@@ -50,6 +51,8 @@ class Queue:
             if gone is None:
                 return
             items.remove(gone)
+            if "upload" in gone:
+                self._state.uploads.remove(gone["upload"])
             if contact is None or not contact.spki:
                 return
             queued = self._of(values, contact)
@@ -61,14 +64,18 @@ class Queue:
         """Turn a queued message into a new one, written now: it may have been sent already."""
         self._write_now(message_id, contact, keeps_id=False)
 
-    def _write_now(self, message_id: str, contact: Contact, *, keeps_id: bool) -> None:
-        """Seal a queued message, and those after it, with the time of now."""
+    def move_file(self, message_id: str, contact: Contact, file_id: str) -> None:
+        """Seal a queued file, and what comes after it, with another id of its upload."""
+        self._write_now(message_id, contact, keeps_id=True, file_id=file_id)
+
+    def _write_now(self, message_id: str, contact: Contact, *, keeps_id: bool, file_id: str = "") -> None:
+        """Seal a queued message, and those after it, with the time of now; or only with another file id."""
         with self._state.change() as values:
             items = self._of(values, contact)
             at = next((i for i, item in enumerate(items) if item["message_id"] == message_id), None)
             if at is not None:
                 last, ids = self._last_of(values, contact, items[:at]), {item["message_id"] for item in items[at:]}
-                self._seal_from(values, contact, last, ids, anew=message_id, keeps_id=keeps_id)
+                self._seal_from(values, contact, last, ids, anew=message_id, keeps_id=keeps_id, file_id=file_id)
 
     def add(
         self, contact: Contact, draft: Draft, *, earlier: list[str] | None = None, answered: str | None = None
@@ -119,17 +126,20 @@ class Queue:
         gone: str = "",
         anew: str = "",
         keeps_id: bool = True,
+        file_id: str = "",
     ) -> None:
         """Seal the queued messages with these ids again, one after the other, after `last`. `earlier`: by target, the
         known changes; otherwise those noted. `gone`: the hash of a discarded message. `anew`: gets the time of now, and
-        a new id unless `keeps_id`."""
+        a new id unless `keeps_id`; or, with `file_id`, only that in its content."""
         where, known, done = contact.conversation_id, dict[str, str](), list[Item]()
         for index, item in enumerate(values["outbox"]):
             if item["conversation_id"] != where:
                 continue
             if item["message_id"] in ids:
                 draft, id = open_own(self._keys, contact.ik, item), item["message_id"]
-                if id == anew:
+                if id == anew and file_id:
+                    draft = replace(draft, text=with_file_id(draft.text, file_id))
+                elif id == anew:
                     draft, id = replace(draft, ts=now()), id if keeps_id else None
                 noted = item.get("earlier", []) if earlier is None else earlier.get(item.get("replaces", ""), [])
                 changes = [known.get(hash, hash) for hash in noted if hash != gone]
@@ -167,7 +177,7 @@ class Queue:
             where,
             known["name"] if known else "",
             item["ts"],
-            None if draft is None else draft.text,
+            None if draft is None else SharedFile.of(draft.text).name if draft.kind == "file" else draft.text,
             kind="" if draft is None else draft.kind,
             is_stale=bool(item.get("is_tried")) and is_stale(item.get("expires_in", 0), item["ts"], now()),
         )

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from ezdms import crypto
+from ezdms.client import carrying
 from ezdms.client.account import now
 from ezdms.client.alarms import ROLLED_BACK, Alarms
 from ezdms.client.answers import Row, knows_changes, read_page, read_sent
@@ -87,6 +88,9 @@ class Outbox(Queue):
             except ServerError as error:
                 if error.code == "not_accepted":
                     self.unaccepted.add(contact.conversation_id)
+                if error.code == "no_file" and "upload" in item:
+                    await self._begin_again(contact, item)
+                    continue
                 if error.code != "counter" or error.next_n <= next_n:
                     raise
                 next_n = error.next_n  # another client got ahead, again
@@ -100,7 +104,15 @@ class Outbox(Queue):
             raise ClientError(STALE)
         self._write_now(item["message_id"], contact, keeps_id=True)
 
+    async def _begin_again(self, contact: Contact, item: Item) -> None:
+        """The server does not have the upload any more: begin another one, of the same sealed bytes."""
+        size = self._state.uploads.size(item["upload"])
+        file_id = await carrying.begin(self._transport, contact.conversation_id, size)
+        self.move_file(item["message_id"], contact, file_id)
+
     async def _hand_over(self, item: Item) -> None:
+        if "upload" in item:
+            await carrying.upload(self._transport, self._state.uploads, item["file"], item["upload"])
         if not self._knows_changes and any(name in item for name in NEWER):
             if not knows_changes(await self._transport.get("/deployment")):
                 raise OldServer(OLD_SERVER)
@@ -124,6 +136,8 @@ class Outbox(Queue):
                 place["sent"] = [item["n"], item["hash"]]
             if "timer" in item and seq > place.get("timer", [0])[0]:
                 place["timer"] = [seq, item["timer"]]
+        if "upload" in item:
+            self._state.uploads.remove(item["upload"])
 
     async def _seal_anew(self, contact: Contact, waiting: list[dict[str, Any]], next_n: int) -> None:
         """Another client of the user took the number: renumber queued messages after its last one. If the server lies

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from urllib.parse import urlsplit
 from ezdms import crypto
 from ezdms.client import files
 from ezdms.client.errors import ClientError, NoAccount
+from ezdms.client.sealed_files import SealedFiles
 from ezdms.client.servers import address_of
 
 VERSION = 1
@@ -116,6 +118,11 @@ class State:
             yield self.values
             files.replace(self.path, json.dumps(self.values, ensure_ascii=False, indent=1))
 
+    @property
+    def uploads(self) -> SealedFiles:
+        """The sealed files of queued messages, in a folder next to the file."""
+        return SealedFiles(self.path.with_suffix(".files"))
+
     def place(self, where: str) -> dict[str, Any]:
         """What is stored about a conversation only on this machine."""
         place: dict[str, Any] = self.values["places"].get(where, {})
@@ -127,9 +134,10 @@ class State:
             values["places"].setdefault(where, {}).update(changed)
 
     def forget(self) -> None:
-        """Remove the file."""
+        """Remove the file, and sealed files that were not sent."""
         for path in (self.path, self.path.with_suffix(".lock")):
             path.unlink(missing_ok=True)
+        shutil.rmtree(self.path.with_suffix(".files"), ignore_errors=True)
         self.values = {}
 
 

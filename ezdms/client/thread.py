@@ -91,7 +91,9 @@ class Entry:
     def emptied(self) -> Entry:
         """Without its content, which has expired."""
         fact = replace(self.fact, kind=None, text="", is_empty=True)
-        return replace(self, message=replace(self.message, text=None, originals=()), fact=fact, gone="expired")
+        return replace(
+            self, message=replace(self.message, text=None, file=None, originals=()), fact=fact, gone="expired"
+        )
 
 
 def entry_of(opened: Opened, message: Message, *, is_marked: bool) -> Entry:
@@ -269,11 +271,12 @@ def _without_view(fact: Fact, message: Message) -> Message | None:
 
 
 def _with_view(message: Message, view: Shown, edit: Fact | None, quote: Quote | None) -> Message:
-    state = "unsupported" if view.state == "file" else view.state  # files are not supported yet
+    state = view.state
     return replace(
         message,
         text=view.text if state in ("text", "edited") else None,
-        failure=state if state == "unsupported" else "" if state in WHOLE else "gone",
+        file=message.file if state == "file" else None,
+        failure="" if state in WHOLE else "gone",
         state=state,
         edited_at=edit.ts if edit is not None and state == "edited" else None,
         expires_at=view.expires,

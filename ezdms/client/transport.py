@@ -29,6 +29,7 @@ TIMEOUT = 30.0  # seconds without a byte
 WHOLE = 120.0  # seconds for one response
 PATIENCE = 60.0  # seconds of retrying before Unreachable
 LONGEST_PAUSE = 10.0  # seconds
+NOT_THIS_PART = "The server sends another part of the file than the one asked for."
 STILL_TRYING = "The server %s does not answer. Retrying for a minute; press Ctrl-C to stop."
 SILENCE = 2.0  # seconds without a response before the user is told
 LARGEST = 64 * 1024  # bytes of a response
@@ -124,6 +125,38 @@ class Transport:
         """Put a form. Raises ServerError, BadAnswer or Unreachable."""
         return await self._ask("PUT", path, largest, data=fields, again=False)
 
+    async def patch(self, path: str, part: bytes, offset: int) -> None:
+        """Send a part of a file. Safe to repeat, so it is retried. Raises ServerError, BadAnswer or Unreachable."""
+        headers = {"Upload-Offset": str(offset), "Content-Type": "application/offset+octet-stream"}
+        await self._ask("PATCH", path, LARGEST, content=part, more_headers=headers, again=True)
+
+    async def stream(self, path: str, start: int, size: int) -> AsyncIterator[bytes]:
+        """The bytes of a file of `size` bytes from `start` on, once. Raises Unreachable if the connection is lost,
+        ServerError, or BadAnswer if the response is not of that part or longer."""
+        headers = self.headers | ({"Range": f"bytes={start}-"} if start else {})
+        try:
+            async with self._http.stream("GET", path, headers=headers) as response:
+                _refuse_foreign(response)
+                wait = _wait_for(response)
+                if wait is not None:
+                    await asyncio.sleep(min(wait, LONGEST_PAUSE))
+                    raise Unreachable(_sentence(self.server))
+                if response.status_code != (206 if start else 200):
+                    if response.is_success:
+                        raise BadAnswer(NOT_THIS_PART)
+                    _read(response, await body_of(response, LARGEST))
+                    raise BadAnswer(NOT_THIS_PART)
+                if start and response.headers.get("Content-Range") != f"bytes {start}-{size - 1}/{size}":
+                    raise BadAnswer(NOT_THIS_PART)
+                _refuse_compressed(response)
+                async for piece in response.aiter_raw():
+                    start += len(piece)
+                    if start > size:
+                        raise BadAnswer("The server sends more than this file.")
+                    yield piece
+        except (httpx.TransportError, _Foreign) as error:
+            raise Unreachable(_sentence(self.server)) from error
+
     async def _ask(self, method: str, path: str, largest: int, **more: Any) -> Any:
         """Send a request; logs a warning if the response takes long, unless `patience` is shorter than that."""
         after = SILENCE if self.patience >= PATIENCE else PATIENCE
@@ -134,16 +167,25 @@ class Transport:
             late.cancel()
 
     async def _try(
-        self, late: asyncio.TimerHandle, method: str, path: str, largest: int, *, again: bool, **more: Any
+        self,
+        late: asyncio.TimerHandle,
+        method: str,
+        path: str,
+        largest: int,
+        *,
+        again: bool,
+        more_headers: dict[str, str] | None = None,
+        **more: Any,
     ) -> Any:
         loop = asyncio.get_running_loop()
         until = loop.time() + self.patience
         attempt = 0
+        headers = self.headers | (more_headers or {})
         while True:
             try:
                 async with (
                     asyncio.timeout(WHOLE),
-                    self._http.stream(method, path, headers=self.headers, **more) as response,
+                    self._http.stream(method, path, headers=headers, **more) as response,
                 ):
                     late.cancel()
                     wait = _wait_for(response)
@@ -202,14 +244,18 @@ def _wait_for(response: httpx.Response) -> float | None:
 
 async def body_of(response: httpx.Response, largest: int) -> bytes:
     """The body. Raises BadAnswer if it is too large, or compressed, which was not requested and could hide any size."""
-    if response.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
-        raise BadAnswer("The server compressed its response although asked not to.")
+    _refuse_compressed(response)
     body = bytearray()
     async for piece in response.aiter_raw():
         body += piece
         if len(body) > largest:
             raise BadAnswer(f"The server's response is larger than {largest // 1024} KiB.")
     return bytes(body)
+
+
+def _refuse_compressed(response: httpx.Response) -> None:
+    if response.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
+        raise BadAnswer("The server compressed its response although asked not to.")
 
 
 def _read(response: httpx.Response, body: bytes) -> Any:
@@ -237,7 +283,14 @@ def _read(response: httpx.Response, body: bytes) -> Any:
         raise CodeNeeded(Members(answer).sealed("challenge", LARGEST_CHALLENGE))
     kind = SessionEnded if response.status_code == 401 and code == "no_session" else ServerError
     next_n: Any = answer.get("next_n")
-    raise kind(response.status_code, code, sentence, next_n if is_integer(next_n, 1) else 0)
+    offset: Any = answer.get("offset")
+    raise kind(
+        response.status_code,
+        code,
+        sentence,
+        next_n if is_integer(next_n, 1) else 0,
+        offset if is_integer(offset, 0) else -1,
+    )
 
 
 def _refuse(name: str) -> None:

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 class Waiting:
     """A message that the server does not have yet. `text` is None if it cannot be decrypted here.
 
-    `kind` is "text", "edit", "delete", "react" or "timer"; `text` is what docs/protocol.md says for it. `is_stale`: it
-    disappears, was written more than an hour ago and may have been sent; the user must send it again or discard it.
+    `kind` is "text", "edit", "delete", "react", "timer" or "file"; `text` is what docs/protocol.md says for it, of a
+    file its name. `is_stale`: it disappears, was written more than an hour ago and may have been sent; the user must
+    send it again or discard it.
     """
 
     message_id: str

@@ -6,11 +6,12 @@ import os
 import sys
 from html import escape
 from pathlib import Path
+from typing import Any
 
 import click
 
 from ezdms import crypto
-from ezdms.client import Client, ClientError, Contact, Message
+from ezdms.client import Client, ClientError, Contact, Message, NoFile, ServerError
 from ezdms.commands import common
 from ezdms.commands.client.finding import find_contact
 from ezdms.commands.client.printing import json_of, line_of, says, trust
@@ -36,12 +37,19 @@ time, small {{ color: GrayText; font-size: 0.8125rem; }}
 @click.option(
     "--to", "folder", type=click.Path(path_type=Path), required=True, help="Folder to write to; created if missing."
 )
+@click.option("--without-files", is_flag=True, help="Leave out the files that were sent.")
 @common.options
 @common.runs
 async def export(
-    names: tuple[str, ...], folder: Path, server: str | None, home: Path | None, account: str | None
+    names: tuple[str, ...],
+    folder: Path,
+    without_files: bool,
+    server: str | None,
+    home: Path | None,
+    account: str | None,
 ) -> None:
-    """Write conversations with NAMES, or all of them, to a folder. The files are not encrypted, so keep them safe."""
+    """Write conversations with NAMES, or all of them, to a folder, with their files. Nothing there is encrypted: keep
+    it safe."""
     _make(folder)
     async with await common.connect(server, home, account) as client:
         contacts = [await find_contact(client, name) for name in names] or await client.contacts()
@@ -51,10 +59,40 @@ async def export(
                 continue
             messages = await _everything(client, contact)
             stem = f"{contact.name}-{crypto.conversation_id(client.keys.fp, crypto.fingerprint(contact.ik))}"
-            lines = "".join(f"{json_of(message)}\n" for message in messages)
+            saved = {} if without_files else await _save(messages, folder / f"{stem}-files")
+            lines = "".join(f"{json_of(_told(message, saved, folder))}\n" for message in messages)
             _write(folder / f"{stem}.jsonl", lines)
             _write(folder / f"{stem}.html", _page(client, contact, messages))
-            says(f"{folder / stem}.jsonl and .html: {len(messages)} messages")
+            files = f", {len(saved)} files" if saved else ""
+            says(f"{folder / stem}.jsonl and .html: {len(messages)} messages{files}")
+
+
+async def _save(messages: list[Message], folder: Path) -> dict[str, Path]:
+    """Save the files of these messages that are not there yet. Returns their paths by message id."""
+    saved: dict[str, Path] = {}
+    for message in messages:
+        if message.file is None:
+            continue
+        own = folder / message.message_id  # a folder each: names repeat
+        there = sorted(own.iterdir()) if own.is_dir() else []
+        if there and there[0].stat().st_size == message.file.size:
+            saved[message.message_id] = there[0]
+            continue
+        own.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            saved[message.message_id] = await message.save(own)
+        except (ServerError, NoFile, crypto.Refused) as error:
+            says(f"Not saved: the file of message {message.message_id}. {error}", err=True)
+            own.rmdir()
+    return saved
+
+
+def _told(message: Message, saved: dict[str, Path], folder: Path) -> dict[str, Any]:
+    told = message.as_json()
+    if message.file is not None:
+        path = saved.get(message.message_id)
+        told["file"] |= {"path": None if path is None else str(path.relative_to(folder))}
+    return told
 
 
 async def _everything(client: Client, contact: Contact) -> list[Message]:

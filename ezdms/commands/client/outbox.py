@@ -23,6 +23,7 @@ WHAT = {
     "delete": "[Deletes a message]",
     "react": "[Reaction] {}",
     "timer": "[Messages disappear: {}]",
+    "file": "[File: {}]",
 }
 NOT_OPENED = "[Cannot be decrypted here]"
 

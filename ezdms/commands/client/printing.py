@@ -15,6 +15,7 @@ import click
 
 from ezdms import crypto
 from ezdms.client import Contact, Event, Message, Waiting
+from ezdms.client.naming import safe_name
 from ezdms.client.shown import escaped, folded, indented, printable
 
 TRUST = {
@@ -31,6 +32,7 @@ PLACEHOLDERS = {
     "withheld": "[The server does not hand over this message.]",
     "undecided": "[This message has not been loaded yet.]",
     "unverified": "[Cannot be verified]",
+    "file": "[File]",
     "unsupported": "[Needs a newer version of EZ-DMS]",
     "change": "[Changed an earlier message.]",
 }
@@ -48,6 +50,7 @@ HAPPENED = {
 }
 UNITS = (("week", 604_800), ("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1))
 BESIDE = "  "  # before lines about a message; those of its text are indented further, so no text can imitate one
+LONGEST_NAME = 80  # characters of a file's name
 QUOTED = 60  # characters of a quote
 OFF = "[Messages no longer disappear.]"
 EARLIER = "[An earlier message]"
@@ -126,6 +129,8 @@ def text_of(message: Message) -> str:
     if message.timer is not None and message.text is None and message.state == "timer":
         lasts = lasting(message.timer)
         return f"[Messages disappear {lasts} after they are sent, read or not.]" if lasts else OFF
+    if message.file is not None:
+        return f"[File: {shortened(safe_name(message.file.name), LONGEST_NAME)}, {size_of(message.file.size)}]"
     return PLACEHOLDERS.get(message.state, PLACEHOLDERS["unverified"]) if message.text is None else message.text
 
 
@@ -142,6 +147,13 @@ def shortened(text: str, most: int) -> str:
     """The beginning of a text, in one printable line."""
     line = " ".join(printable(text).split())
     return line if len(line) <= most else f"{line[: most - 1]}…"
+
+
+def size_of(count: int) -> str:
+    """A number of bytes for people."""
+    if count < 1024:
+        return "1 byte" if count == 1 else f"{count} bytes"
+    return f"{count / 1024:.0f} KiB" if count < 1024**2 else f"{count / 1024**2:.1f} MiB"
 
 
 def lasting(seconds: int) -> str:

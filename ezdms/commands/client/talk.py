@@ -15,7 +15,7 @@ from ezdms.commands import common
 from ezdms.commands.client.finding import find_contact, warn_of_trust
 from ezdms.commands.client.going_on import WHY, command_for, what_to_do
 from ezdms.commands.client.meeting import introduce
-from ezdms.commands.client.outbox import send_or_say
+from ezdms.commands.client.outbox import send_or_say, tell_if_queued
 from ezdms.commands.client.printing import UNKNOWN, says, says_event, says_json, says_message, trust
 
 WITHHELD = "The server does not hand over {} of these."
@@ -92,22 +92,42 @@ async def add(pin_or_link: str, server: str | None, home: Path | None, account: 
 @click.command("send")
 @click.argument("name_or_pin")
 @click.argument("text", required=False)
+@click.option(
+    "--file", "path", type=click.Path(path_type=Path), help="Send this file; TEXT, if given, follows as a message."
+)
 @common.options
 @common.as_json
 @common.runs
 async def send(
-    name_or_pin: str, text: str | None, server: str | None, home: Path | None, account: str | None, as_json: bool
+    name_or_pin: str,
+    text: str | None,
+    path: Path | None,
+    server: str | None,
+    home: Path | None,
+    account: str | None,
+    as_json: bool,
 ) -> None:
-    """Send TEXT, or standard input if TEXT is - or missing. A message has at most 500 characters."""
-    if text is None and sys.stdin.isatty():
+    """Send TEXT, or standard input if TEXT is - or missing; or a file. A message has at most 500 characters, a file
+    25 MiB.
+
+    A file is sent as it is, with everything it says about its author or where a picture was taken. An upload that is
+    interrupted continues with the next command.
+    """
+    if path is not None and text is None:
+        pass
+    elif text is None and sys.stdin.isatty():
         text = str(click.prompt("Message", err=True))
     elif text in (None, "-"):
         text = sys.stdin.read().removesuffix("\n")
     async with await common.connect(server, home, account) as client:
         contact = await find_contact(client, name_or_pin)
         warn_of_trust(contact)
-        message_id = await send_or_say(client, contact, str(text))
-        if as_json:
+        sent = []
+        if path is not None:
+            sent.append(await tell_if_queued(client, contact, lambda: client.send_file(contact, path)))
+        if text is not None:
+            sent.append(await send_or_say(client, contact, text))
+        for message_id in sent if as_json else ():
             says_json({"message_id": message_id, "conversation_id": contact.conversation_id})
 
 
