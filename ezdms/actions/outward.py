@@ -17,6 +17,7 @@ SECONDS = 10.0  # for a whole request
 LONGEST = 2048  # characters of an address
 NOT_PUBLIC = "Its host cannot be found on the public internet."  # for private names, too: they are nobody's business
 DEFAULT_PORTS = {"https": 443, "http": 80}
+PORTS = (443, 8443)  # where web services are, and no others
 
 
 class Refused(Exception):
@@ -46,6 +47,8 @@ async def look_up(url: str, *, allow_local: bool) -> Place:
         raise Refused("It is no valid address.")
     if parts.scheme != "https" and not (allow_local and parts.scheme == "http"):
         raise Refused("It must begin with https.")
+    if port not in PORTS and not allow_local:
+        raise Refused("Its port must be 443 or 8443.")
     try:
         async with asyncio.timeout(SECONDS):
             found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -68,10 +71,13 @@ def is_public(text: str) -> bool:
         address.ipv4_mapped or address.sixtofour or address.teredo or address in NAT64 or address.is_site_local
     ):
         return False
+    if address in RELAYS:
+        return False
     return address.is_global and not address.is_multicast and not address.is_reserved
 
 
 NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052
+RELAYS = ipaddress.ip_network("192.88.99.0/24")  # of 6to4, no longer in use (RFC 7526)
 
 
 async def post(url: str, place: Place, *, headers: dict[str, str], body: bytes) -> int:

@@ -35,8 +35,10 @@ HEADERS = {
 }
 GONE = (404, 410)  # the subscription has ended (RFC 8030, 7.3)
 MOST = 50  # subscriptions of one account
-AT_ONCE, AT_ONCE_EACH = 64, 8  # requests to push services, of all users and of one
-FIRST_REST, LONGEST_REST = 60.0, 60 * 60.0  # seconds without a try, after an endpoint did not answer
+AT_ONCE, AT_ONCE_EACH = 64, 4  # requests to push services, of all users and of one
+SILENT_AT_ONCE = 8  # of all users with a host that did not answer: nobody else waits for those
+FIRST_REST, LONGEST_REST = 60.0, 60 * 60.0  # seconds without a try
+MOST_RESTS = 10_000  # remembered
 
 
 class Pusher:
@@ -48,8 +50,11 @@ class Pusher:
         self._subscribers: set[str] = set()  # users who may have a subscription, or had one since the start
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._again: set[str] = set()
-        self._rests: dict[str, tuple[float, float]] = {}  # session → until when (loop time), and how long
-        self._room = asyncio.Semaphore(AT_ONCE)
+        # An endpoint that refused, or a host that did not answer: until when (loop time), and how long. They are of a
+        # user, so that nobody can keep others from a service, and stay when the user subscribes again.
+        self._rests: dict[tuple[str, str], tuple[float, float]] = {}
+        self._silent: dict[str, float] = {}  # user with a host that did not answer → until when
+        self._room, self._silent_room = asyncio.Semaphore(AT_ONCE), asyncio.Semaphore(SILENT_AT_ONCE)
         self._trouble = logs.Seldom("a push service refused or did not answer")
 
     async def start(self) -> None:
@@ -93,7 +98,6 @@ class Pusher:
         )
         if not is_stored:
             raise Problem(401, "no_session", "Please log in.")
-        self._rests.pop(session.session_id, None)
 
     def ring(self, user_id: str) -> None:
         """There is a new message for this user. Does nothing if they are looking at a page, or nobody is subscribed."""
@@ -115,7 +119,7 @@ class Pusher:
                 if not found:
                     return
                 room = asyncio.Semaphore(AT_ONCE_EACH)
-                await asyncio.gather(*(self._push(one, room) for one in found if self._may_try(one)))
+                await asyncio.gather(*(self._push(user_id, one, room) for one in found))
                 if user_id not in self._again or self._is_looking(user_id):
                     return
         except Unavailable:
@@ -124,11 +128,23 @@ class Pusher:
             self._again.discard(user_id)
             del self._tasks[user_id]
 
-    def _may_try(self, stored: Stored) -> bool:
-        return self._rests.get(stored.session_id, (0.0, 0.0))[0] <= asyncio.get_running_loop().time()
+    def _rests_now(self, user_id: str, stored: Stored) -> bool:
+        moment = asyncio.get_running_loop().time()
+        keys = [(user_id, stored.endpoint), (user_id, _host(stored))]
+        return any(self._rests.get(key, (0.0, 0.0))[0] > moment for key in keys)
 
-    async def _push(self, stored: Stored, room: asyncio.Semaphore) -> None:
-        async with room, self._room:
+    def _rest(self, user_id: str, what: str) -> None:
+        moment = asyncio.get_running_loop().time()
+        if len(self._rests) >= MOST_RESTS:
+            self._rests = {key: rest for key, rest in self._rests.items() if rest[0] > moment}
+        seconds = min(self._rests.get((user_id, what), (0.0, FIRST_REST / 2))[1] * 2, LONGEST_REST)
+        self._rests[user_id, what] = (moment + seconds, seconds)
+
+    async def _push(self, user_id: str, stored: Stored, room: asyncio.Semaphore) -> None:
+        is_silent = self._silent.get(user_id, 0.0) > asyncio.get_running_loop().time()
+        async with room, self._silent_room if is_silent else self._room:
+            if self._rests_now(user_id, stored):  # perhaps since this was waiting
+                return
             try:
                 status = await self._post(stored)
             except (OSError, outward.Refused):
@@ -137,10 +153,12 @@ class Pusher:
             with suppress(Unavailable):  # the next push finds out again
                 await self._database.write(delete_subscription, session_id=stored.session_id, endpoint=stored.endpoint)
         if 200 <= status < 300 or status in GONE:
-            self._rests.pop(stored.session_id, None)
+            for what in (stored.endpoint, _host(stored)):
+                self._rests.pop((user_id, what), None)
             return
-        seconds = min(self._rests.get(stored.session_id, (0.0, FIRST_REST / 2))[1] * 2, LONGEST_REST)
-        self._rests[stored.session_id] = (asyncio.get_running_loop().time() + seconds, seconds)
+        self._rest(user_id, stored.endpoint if status else _host(stored))
+        if not status:
+            self._silent[user_id] = asyncio.get_running_loop().time() + LONGEST_REST
         self._trouble.event(logging.WARNING, service=urlsplit(stored.endpoint).hostname, status=status)
 
     async def _post(self, stored: Stored) -> int:
@@ -149,3 +167,7 @@ class Pusher:
         signed = authorization(self._key, stored.endpoint, contact=contact, moment=now())
         body = seal(PAYLOAD, parse_subscription(stored.endpoint, stored.p256dh, stored.auth))
         return await outward.post(stored.endpoint, place, headers={**HEADERS, "Authorization": signed}, body=body)
+
+
+def _host(stored: Stored) -> str:
+    return urlsplit(stored.endpoint).netloc

@@ -199,6 +199,45 @@ async def test_a_service_that_hangs_delays_nobody_and_is_given_up(
     await until(lambda: other.user_id not in pusher._tasks)
 
 
+async def test_a_rest_stays_when_one_subscribes_again_and_keeps_nobody_else_from_that_host(
+    two: tuple[Person, Person], service: PushService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice, bob = two
+    monkeypatch.setattr(outward, "SECONDS", 0.2)
+    service.answers["/hangs"] = None
+    await subscribes(bob, f"{service.url}/hangs")
+    await alice.send(bob, "one")
+    await is_idle(bob)
+    for endpoint in ("/hangs", "/other"):  # of the host that did not answer
+        await subscribes(bob, f"{service.url}{endpoint}")
+        await alice.send(bob, "two")
+        await is_idle(bob)
+    await subscribes(alice, f"{service.url}/alice")
+    await bob.send(alice, "three")
+    await is_idle(alice)
+    assert [one.path for one in service.pushed] == ["/hangs", "/alice"]
+
+
+async def test_who_has_a_host_that_does_not_answer_holds_up_nobody_else(
+    two: tuple[Person, Person], service: PushService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice, bob = two
+    pusher = bob.app.extensions["ezdms.pusher"]
+    monkeypatch.setattr(pusher, "_room", asyncio.Semaphore(1))
+    service.answers["/hangs"] = None
+    await subscribes(bob, f"{service.url}/hangs")
+    await subscribes(alice, f"{service.url}/alice")
+    with monkeypatch.context() as soon:
+        soon.setattr(outward, "SECONDS", 0.2)
+        await alice.send(bob, "one")
+        await is_idle(bob)
+    await subscribes(bob, service.url.replace("127.0.0.1", "localhost") + "/hangs")  # another host, as anyone can have
+    await alice.send(bob, "two")
+    await until(lambda: len(service.pushed) == 2)
+    await bob.send(alice, "at once")
+    await until(lambda: [one.path for one in service.pushed] == ["/hangs", "/hangs", "/alice"])
+
+
 async def test_logging_out_ends_the_subscription_of_this_session_alone(
     two: tuple[Person, Person], service: PushService
 ) -> None:
@@ -265,6 +304,7 @@ async def test_the_key_and_the_subscriptions_stay_after_a_restart(tmp_path: Path
     [
         *("http://8.8.8.8/x", "https://127.0.0.1/x", "https://localhost/x", "https://10.0.0.1/x", "https://[::1]/x"),
         *("https://169.254.169.254/latest/meta-data", "https://u:p@8.8.8.8/", "x", "", "https://nobody.invalid/x"),
+        *("https://8.8.8.8:25/x", "https://8.8.8.8:6379/x", "https://192.88.99.1/x"),
     ],
 )
 async def test_an_endpoint_that_is_not_public_https_is_refused_and_not_stored(
