@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pytest
 import pytest_asyncio
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -178,16 +179,34 @@ async def test_passkeys_are_renamed_and_removed_and_a_removed_one_opens_nothing(
     await expect(alice.page.get_by_role("alert").filter(has_text="This passkey is not known here.")).to_be_visible()
 
 
-async def test_a_cancelled_passkey_says_what_else_to_do(browser: Browser, server: Server) -> None:
+async def test_a_passkey_of_another_server_at_the_same_host_name_says_that_it_may_be_one(
+    browser: Browser, server: Server, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    alice = await at_settings(browser, server)
+    await authenticator(alice)
+    await adds(alice)
+    await expect(alice.page.locator(".passkey")).to_have_count(1)
+    with Server(tmp_path_factory.mktemp("other")) as other:
+        await alice.page.goto(other.url.replace("127.0.0.1", "localhost"))  # cookies, too, are the host name's
+        await alice.page.get_by_role("button", name="Log in with a passkey").click()
+        said = alice.page.get_by_role("alert").filter(has_text="belongs to another server at this host name")
+        await expect(said).to_be_visible()
+
+
+async def test_a_cancelled_passkey_says_what_else_to_do_and_ends_no_session(browser: Browser, server: Server) -> None:
     alice = await at_settings(browser, server)
     await alice.context.add_init_script(
         "navigator.credentials.get = async () => { throw new DOMException('no', 'NotAllowedError'); };"
     )
     await alice.logs_out()
+    asked: list[str] = []
+    alice.page.on("request", lambda request: asked.append(request.url))
     button = alice.page.get_by_role("button", name="Log in with a passkey")
     await button.click()
     await expect(alice.page.get_by_role("alert").filter(has_text="use your Login PIN")).to_be_visible()
     await expect(button).to_be_enabled()
+    assert f"{alice.address}/login_passkey/options" in asked
+    assert f"{alice.address}/logout" not in asked
 
 
 async def swapped(wrapped: str, route: Route) -> None:

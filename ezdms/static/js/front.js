@@ -7,7 +7,7 @@ import { PLACE, PLACES } from "./first.js";
 import { accounts, choosePlace, remembered, saveAccount } from "./keystore.js";
 import { isPinShaped } from "./keyboard.js";
 import { keepNewPin } from "./pins.js";
-import { enterWithPasskey, hasPasskeys } from "./passkeys.js";
+import { askForPasskey, hasPasskeys } from "./passkeys.js";
 import { drawable } from "./sealed-text.js";
 import { deploymentId, isB64u, isId, isNumber, isText, postForm } from "./server.js";
 import { comeBack, endSession, whyEnded, whyLeft } from "./session.js";
@@ -106,7 +106,8 @@ customElements.define("log-in", class extends HTMLElement {
       [passkey.disabled, passkey.textContent] = [true, say("waiting")];
       showAlert(first);
       try {
-        const [stored, openPin] = await orLogOut(enterWithPasskey(STORED));
+        const enter = await askForPasskey(STORED);
+        const [stored, openPin] = await orLogOut(enter());
         await unlock(await orLogOut(openPin()), stored, (told) => { passkey.textContent = told; });
       } catch (error) {
         showAlert(first, sentenceOf(error));

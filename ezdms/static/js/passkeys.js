@@ -49,18 +49,21 @@ function plain({ rawId, response }, members) {
   return JSON.stringify({ id, rawId: id, type: "public-key", response: given, clientExtensionResults: {} });
 }
 
-// Log in: the answer of the server, and the Login PIN. `stored`: the shape of an answer to a login.
-export async function enterWithPasskey(stored) {
+// Ask for a passkey. Resolves to what then logs in: it resolves to the answer of the server, and what opens the Login
+// PIN. `stored`: the shape of an answer to a login.
+export async function askForPasskey(stored) {
   const { options: { challenge } } = await postForm("/login_passkey/options", {}, { options: isOptions });
   const credential = await ask("get", await getOptions(await deploymentId(), crypto.b64uDecode(challenge)));
   const output = outputOf(credential);
   if (!output) throw new Error(say("passkey-no-output"));
   const answer = plain(credential, ["clientDataJSON", "authenticatorData", "signature"]);
-  const given = await postForm("/login_passkey", { credential: answer }, { ...stored, ...WRAPPED });
-  return [given, async () => {
-    const { ik } = await crypto.verifyStatement(given.statement);
-    return crypto.unwrapPin(output, given.wrapped, new Uint8Array(credential.rawId), ik);
-  }];
+  return async () => {
+    const given = await postForm("/login_passkey", { credential: answer }, { ...stored, ...WRAPPED });
+    return [given, async () => {
+      const { ik } = await crypto.verifyStatement(given.statement);
+      return crypto.unwrapPin(output, given.wrapped, new Uint8Array(credential.rawId), ik);
+    }];
+  };
 }
 
 // `second`: where a code is typed, shown once the server asks for one.

@@ -3,7 +3,7 @@
 
 export const LANGUAGES = {
   "en": {
-    parts: "K2jaG01kE-pAUy8Lmbx9UVDTDQKQOZH4G5ddA-bLFyY",
+    parts: "T5IKz8NPwOFpAsnBzefVSbqcWvk-XOziAMuA0qfELj0",
     unverified: {
       "unstarted": "EZ-DMS has not started. Reload the page. If that does not help, your browser is too old "
         + "for it, or a script was changed and your browser refused to run it. In that case, do not "
