@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shutil
+import subprocess
+from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.conftest import ROOT, skip_or_fail
 
 STATIC = ROOT / "ezdms" / "static"
 JS = STATIC / "js"
@@ -62,3 +65,16 @@ def test_every_vendored_file_has_the_recorded_hash() -> None:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         assert f"{digest}  {path.relative_to(STATIC).as_posix()}" in written
     assert len(list(STATIC.glob("*/*LICENSE"))) == 4
+
+
+def test_every_script_can_be_parsed(tmp_path: Path) -> None:
+    node = shutil.which("node")
+    if node is None:
+        skip_or_fail("Node is missing (Debian: apt install nodejs)")
+    wrong = []
+    for path in FILES:
+        module = tmp_path / f"{path.stem}.mjs"
+        module.write_bytes(path.read_bytes())
+        if subprocess.run([node, "--check", str(module)], capture_output=True, check=False).returncode:
+            wrong.append(path.name)
+    assert wrong == []

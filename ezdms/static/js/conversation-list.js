@@ -26,7 +26,7 @@ export function showAvatar(element, name, ik) {
 }
 
 const AT_ONCE = 20; // key statements checked in parallel
-const unknown = () => ({ name: say("unknown-person") });
+const nobodyKnown = () => ({ name: say("unknown-person") });
 
 const SHORTEST_TAG = 4; // hexadecimal digits
 
@@ -132,8 +132,8 @@ async function nameAll() {
     await Promise.all(batch.map(async ({ conversation, dataset: { statement } }) => {
       const partner = await crypto.verifyStatement(statement);
       const isTheirs = await crypto.conversationId(me.fp, partner.fp) === conversation;
-      setPerson(conversation, isTheirs ? { name: partner.name, ik: crypto.b64uEncode(partner.ik) } : unknown());
-    }).map((naming, i) => naming.catch(() => setPerson(batch[i].conversation, unknown())))); // opening it shows why
+      setPerson(conversation, isTheirs ? { name: partner.name, ik: crypto.b64uEncode(partner.ik) } : nobodyKnown());
+    }).map((naming, i) => naming.catch(() => setPerson(batch[i].conversation, nobodyKnown())))); // opening it shows why
     await new Promise((resolve) => { setTimeout(resolve); }); // keep a long list responsive
   }
   isNaming = false;
