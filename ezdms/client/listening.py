@@ -11,7 +11,7 @@ from ezdms import crypto
 from ezdms.client.account import now
 from ezdms.client.conversations import Conversations
 from ezdms.client.errors import ClientError, SessionEnded
-from ezdms.client.live import Bell, Frame
+from ezdms.client.live import Bell, Frame, VaultStored
 from ezdms.client.message import Event
 from ezdms.client.signals import Signals
 from ezdms.client.witness import Witness
@@ -75,6 +75,9 @@ class Listener:
                 for event in await self._take(news) if only in (None, news.where) else []:
                     yield event
                 continue
+            if isinstance(news, VaultStored):
+                await self._sync(bell)
+                continue
             self._witness.begin(now())  # in the background, so that a slow page delays no message
             for where in [news] if news else await self._all(bell):
                 if only not in (None, where):
@@ -103,6 +106,18 @@ class Listener:
             event = await self._signals.take(frame)
             return [event] if event is not None else []
         return []
+
+    async def _sync(self, bell: Bell) -> None:
+        """Take over what another client has stored in the vault, unless this one stored it."""
+        claimed, bell.claimed = bell.claimed, 0
+        if claimed <= self._conversations.vault.version:
+            return
+        try:
+            await self._conversations.sync()
+        except SessionEnded:
+            raise
+        except (ClientError, crypto.ProtocolError) as error:
+            self.report("", str(error))
 
     async def _stored(self, where: str) -> list[Event]:
         with suppress(ClientError, crypto.ProtocolError):

@@ -17,6 +17,7 @@ from websockets.asyncio.client import connect
 from ezdms.client.errors import SessionEnded
 from ezdms.client.members import CONVERSATION
 from ezdms.client.transport import LONGEST_PAUSE, Transport
+from ezdms.protocol.encoding import is_integer
 
 ENDED = 1008
 PING_EVERY = 10.0  # seconds; a connection can be dead without being closed
@@ -26,6 +27,8 @@ FIRST_PAUSE = 4.0  # seconds: the longest one for the first tries, since a resta
 FIRST_TRIES = 3
 SHORTEST_PAUSE = 0.1
 LARGEST_FRAME = 64 * 1024  # bytes
+SOON = 0.3  # seconds until the vault is fetched, once
+LARGEST_VERSION = 2**52  # of a vault
 MOST = 1000  # conversations; more news than that becomes one ring for all
 
 
@@ -56,16 +59,24 @@ class Frame:
     sealed: str = field(repr=False)
 
 
-News = str | Frame | None
+@dataclass(frozen=True, slots=True)
+class VaultStored:
+    """Another client of the user has stored the vault, or so the server says (`Bell.claimed`)."""
+
+
+VAULT_STORED = VaultStored()
+News = str | Frame | VaultStored | None
 
 
 class Bell:
-    """Iterate over it to get conversation ids, or None for "any conversation may have news"; and signals."""
+    """Iterate over it to get conversation ids, or None for "any conversation may have news"; signals; and that the
+    vault was stored."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
         self._news: dict[News, None] = {}  # each once, in order
-        self._later: dict[str | None, asyncio.TimerHandle] = {}  # scheduled rings
+        self._later: dict[News, asyncio.TimerHandle] = {}  # scheduled rings
+        self.claimed = 0  # the highest version of the vault that the server spoke of
         self._rings = asyncio.Event()
         self._ended: BaseException | None = None
         self._task: asyncio.Task[None] | None = None
@@ -95,19 +106,19 @@ class Bell:
                 self._rings.clear()
             yield where
 
-    def ring(self, where: str | None) -> None:
-        """Announce news in a conversation, or in any with None."""
+    def ring(self, where: News) -> None:
+        """Announce news: in a conversation, or in any with None."""
         if len(self._news) >= MOST:
             self._news, where = {}, None
         self._news[where] = None
         self._rings.set()
 
-    def ring_later(self, where: str | None, seconds: float) -> None:
+    def ring_later(self, where: News, seconds: float) -> None:
         """Ring again later, to retry a failed fetch; once, however often this is called until then."""
         if where not in self._later:
             self._later[where] = asyncio.get_running_loop().call_later(seconds, self._ring_again, where)
 
-    def _ring_again(self, where: str | None) -> None:
+    def _ring_again(self, where: News) -> None:
         del self._later[where]
         self.ring(where)
 
@@ -148,9 +159,12 @@ class Bell:
     def _hear(self, frame: str | bytes) -> None:
         try:
             event = json.loads(frame)
-            kind, where = event["event"], event["conversation_id"]
-        except (ValueError, TypeError, KeyError, RecursionError):
+            kind, where, version = event["event"], event.get("conversation_id"), event.get("version")
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return  # from a different version
+        if kind == "vault" and is_integer(version, 1, LARGEST_VERSION):
+            self.claimed = max(self.claimed, version)
+            self.ring_later(VAULT_STORED, SOON)  # however often the server says so
         if not isinstance(where, str) or not CONVERSATION.fullmatch(where):
             return
         if kind in ("conversation", "new_message"):

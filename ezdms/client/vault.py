@@ -29,6 +29,11 @@ class Vault:
         self._keys = keys
         self._pushed = 0.0  # when, by time.monotonic
 
+    @property
+    def version(self) -> int:
+        """The version of the stored vault that is known here."""
+        return int(self._state.values["vault"]["version"])
+
     def contact(self, conversation_id: str) -> dict[str, Any] | None:
         """What is known about the contact in this conversation."""
         found: dict[str, Any] | None = self._state.values["contacts"].get(conversation_id)

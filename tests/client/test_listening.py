@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 
 import pytest
@@ -75,3 +76,29 @@ async def test_a_network_that_answers_itself_delays_messages_but_loses_none(serv
     for player in (alice, bob):
         await player.leave()
     await relay.cut()
+
+
+async def test_who_listens_takes_over_what_another_client_stores_in_the_vault(server: Server, tmp_path: Path) -> None:
+    liar = Liar(server)
+    await liar.start()
+    pin, home = crypto.new_login_pin(), tmp_path / "alice"
+    alice = Player(await Client.register(liar.url, "alice", pin, home=home), pin, home).listen()
+    bob = await Player.register(server, "bob", tmp_path)
+    await alice.client.send(await alice.client.start(bob.client.search_pin), "connected")
+    await until(lambda: liar.has_socket)
+    asked = [heard for heard in liar.heard if heard.startswith("GET /vault")]
+    other = await Client.login(server.url, pin, home=tmp_path / "other")
+    await other.set_receipts(True)
+    await until(lambda: alice.client.has_receipts)
+    fetched = [heard for heard in liar.heard if heard.startswith("GET /vault")]
+    assert 0 < len(fetched) - len(asked) <= 2
+    for version in (2**52, 2**60, -1, True, "9", None, [1]):  # a flood of claims, all but one malformed, is one request
+        for _ in range(20):
+            liar.slip(json.dumps({"event": "vault", "version": version}))
+    await other.set_typing(True)
+    await until(lambda: alice.client.has_typing)
+    assert len([heard for heard in liar.heard if heard.startswith("GET /vault")]) - len(fetched) <= 2
+    for player in (alice, bob):
+        await player.leave()
+    await other.close()
+    await liar.stop()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ezdms.client import live
-from ezdms.client.live import Bell
+from ezdms.client.live import Bell, News
 from ezdms.client.transport import Transport
 from tests.conftest import ROOT, Server
 from tests.support.node import run_node
@@ -20,9 +20,9 @@ from tests.support.served import Program
 class Counting(Bell):
     """A Bell that records each ring."""
 
-    rung: tuple[str | None, ...] = ()
+    rung: tuple[News, ...] = ()
 
-    def ring(self, where: str | None) -> None:
+    def ring(self, where: News) -> None:
         """As Bell."""
         self.rung += (where,)
         super().ring(where)
