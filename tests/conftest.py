@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 import pytest
 from playwright.async_api import expect
@@ -57,7 +57,7 @@ CHROMIUM_FLAGS = [
 ]
 
 
-def skip_or_fail(reason: str) -> None:
+def skip_or_fail(reason: str) -> NoReturn:
     """Something that the machine lacks: the test is skipped with the reason, or fails in CI."""
     if os.environ.get("CI") == "true":
         pytest.fail(f"CI must have everything: {reason}")
