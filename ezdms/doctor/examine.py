@@ -9,12 +9,13 @@ from typing import Any
 from ezdms import __version__
 from ezdms.db import now
 from ezdms.doctor import machine, public
-from ezdms.hosting import backup
+from ezdms.hosting import backup, backup_files
 from ezdms.hosting.operator.actions import Refused
 from ezdms.hosting.operator.channel import ask_server
 from ezdms.settings import UNIX, Settings
 from ezdms.store import data_folder
 from ezdms.store.data_folder import FolderError
+from ezdms.store.file_folder import FILES
 from ezdms.store.sqlite.integrity import RESTORE
 from ezdms.verify.report import Finding, failed, ok, warning
 
@@ -89,8 +90,22 @@ def _judge_database(data_dir: Path) -> list[Finding]:
     size = path.stat().st_size / 1024 / 1024
     return [
         ok("database", f"{size:.1f} MiB, no damage found."),
+        _judge_files(path, data_dir),
         machine.check_clock(backup.newest_time(path), now()),
     ]
+
+
+def _judge_files(database: Path, data_dir: Path) -> Finding:
+    count, size, missing, unknown = backup_files.look(database, data_dir)
+    said = f"{count} files, {size / 1024 / 1024:.1f} MiB"
+    if missing:
+        return failed(
+            "files",
+            f"{missing} of {said} are not in {data_dir / FILES}, or not whole. Put them back, or restore a backup.",
+        )
+    if unknown:
+        return ok("files", f"{said}; {unknown} more belong to nothing: the next start deletes them.")
+    return ok("files", f"{said}.")
 
 
 def _judge_backup(data_dir: Path) -> Finding:

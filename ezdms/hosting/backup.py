@@ -7,14 +7,17 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from urllib.parse import quote
 
+from ezdms.hosting import backup_files
 from ezdms.models.deployment import NEWEST
 from ezdms.store import data_folder, schema
+from ezdms.store.file_folder import FILES
 from ezdms.store.sqlite.integrity import RESTORE
 
+STAMP = "%Y%m%d-%H%M%S"
 STEP = 256  # pages between two progress reports
 Progress = Callable[[str, int, int], None]  # current step, pages done, total pages
 
@@ -23,8 +26,11 @@ class BackupError(Exception):
     """Backup or restore failed; the message says why. Nothing was changed."""
 
 
-def back_up(data_dir: Path, target: Path, progress: Progress, *, replace: bool = False) -> int:
-    """Copy the current database to `target` (0600), check the copy, and return its size in bytes.
+def back_up(
+    data_dir: Path, target: Path, progress: Progress, *, replace: bool = False, with_files: bool = True
+) -> tuple[int, int]:
+    """Copy the current database and its files to `target` (0600), check the copy, and return its size in bytes and how
+    many files it has.
 
     One read transaction: the copy has nothing that the server writes meanwhile. Raises BackupError.
     """
@@ -38,14 +44,21 @@ def back_up(data_dir: Path, target: Path, progress: Progress, *, replace: bool =
         raise BackupError(f"{target} already exists. Choose another name, or use --replace.")
     with _partly(target) as part:
         _copy(source, part, progress)
+        try:
+            files = backup_files.put_in(part, data_dir, progress, with_files=with_files)
+        except (sqlite3.Error, OSError) as error:
+            raise BackupError(f"The files in {data_dir} cannot be copied to {part.parent}: {error}.") from error
         check(part, progress, advice=f"It is a copy of {source}, which is also damaged. {RESTORE}")
         _keep(part, target)
     _note(data_dir, target)
-    return target.stat().st_size
+    return target.stat().st_size, files
 
 
-def restore(source: Path, data_dir: Path, progress: Progress, *, replace: bool = False) -> Path | None:
-    """Replace the database with the backup `source`. Returns the new path of the old database, if there was one.
+def restore(
+    source: Path, data_dir: Path, progress: Progress, *, replace: bool = False, with_files: bool = True
+) -> Path | None:
+    """Replace the database and its files with the backup `source`. Returns the new path of the old database, if there
+    was one; its files are next to it then. A plain copy of a database that has files leaves those of the folder there.
 
     The folder must be locked. Raises BackupError before anything is changed.
     """
@@ -62,10 +75,29 @@ def restore(source: Path, data_dir: Path, progress: Progress, *, replace: bool =
         )
     with _partly(target, given_to=data_dir) as part:
         _copy(source, part, progress)
-        check(part, progress, advice="Restore another backup.")
-        old = _set_aside(target) if target.exists() else None
-        _keep(part, target)
+        with ExitStack() as stack:
+            fresh = None
+            try:
+                if backup_files.has_table(part, "backup_files"):
+                    taking = backup_files.taken_out(part, data_dir, progress, with_files=with_files)
+                    fresh = stack.enter_context(taking)
+            except (sqlite3.Error, OSError, ValueError) as error:
+                raise BackupError(f"The files in {source} cannot be restored to {data_dir}: {error}.") from error
+            check(part, progress, advice="Restore another backup.")
+            old = _set_aside(target) if target.exists() else None
+            if fresh is not None or not backup_files.has_table(part, "files"):
+                _replace_files(data_dir, fresh)
+            _keep(part, target)
     return old
+
+
+def _replace_files(data_dir: Path, fresh: Path | None) -> None:
+    """Put the restored files, if any, in the place of the old ones, which are set aside."""
+    files = data_dir / FILES
+    if files.exists():
+        files.rename(files.with_name(f"{FILES}.replaced-{time.strftime(STAMP)}"))
+    if fresh is not None:
+        fresh.rename(files)
 
 
 def check(path: Path, progress: Progress, *, advice: str = "") -> None:
@@ -195,7 +227,7 @@ def _keep(part: Path, target: Path) -> None:
 
 def _set_aside(target: Path) -> Path:
     """Rename the old database and its write-ahead log, which would corrupt the new one. Returns the new path."""
-    aside = target.with_name(f"{target.name}.replaced-{time.strftime('%Y%m%d-%H%M%S')}")
+    aside = target.with_name(f"{target.name}.replaced-{time.strftime(STAMP)}")
     try:
         with closing(sqlite3.connect(target)) as connection:  # merges the log, if it is intact
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -170,6 +170,18 @@ async def test_an_upload_that_the_server_lost_begins_again(
     assert saved.read_bytes() == path.read_bytes()
 
 
+async def test_a_file_of_another_hash_than_its_message_says_is_not_saved(
+    talk: Talk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sender can lie, too: everyone must save the same file, or none."""
+    real = crypto.describe_file
+    monkeypatch.setattr(crypto, "describe_file", lambda **given: real(**given | {"hash": "A" * 43}))
+    await talk.alice.send_file(talk.with_bob, made(tmp_path, "a.bin", 1000))
+    with pytest.raises(crypto.Refused, match="not the file that was sent"):
+        await (await talk.page(talk.bob))[-1].save(tmp_path / "saved")
+    assert not (tmp_path / "saved").exists()
+
+
 async def test_a_discarded_file_leaves_nothing_behind(
     talk: Talk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

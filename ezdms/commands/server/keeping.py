@@ -28,29 +28,32 @@ def _progress() -> Callable[[str, int, int], None]:
 @click.argument("file", type=FILE)
 @data_dir_option
 @click.option("--replace", is_flag=True, help="Replace FILE if it exists.")
+@click.option("--without-files", is_flag=True, help="Leave out the files that people sent.")
 @says_why
-def backup(file: Path, data_dir: Path | None, replace: bool) -> None:
-    """Copy the database to FILE while the server runs, and check the copy. It is readable only by you.
+def backup(file: Path, data_dir: Path | None, replace: bool, without_files: bool) -> None:
+    """Copy the database and the files to FILE while the server runs, and check the copy. It is readable only by you.
 
     FILE must be outside the data folder, ideally on another disk. It holds what the server holds: names, who talks to
-    whom, and encrypted messages.
+    whom, and encrypted messages and files. Uploads under way are not in it.
     """
     from ezdms.hosting.backup import back_up
     from ezdms.hosting.operator.channel import leave_line
 
     source = settings_of(data_dir).data_dir
-    size = back_up(source, file, _progress(), replace=replace)
+    size, files = back_up(source, file, _progress(), replace=replace, with_files=not without_files)
     leave_line(source, "backup")
-    click.echo(f"Backed up to {file}: {size / 1024 / 1024:.1f} MiB, checked.")
+    with_files = f", with {files} files" if files else ", without files" if without_files else ""
+    click.echo(f"Backed up to {file}: {size / 1024 / 1024:.1f} MiB{with_files}, checked.")
 
 
 @click.command("restore")
 @click.argument("file", type=FILE)
 @data_dir_option
 @click.option("--replace", is_flag=True, help="Replace an existing database; the old one is kept.")
+@click.option("--without-files", is_flag=True, help="Leave out the files that people sent.")
 @says_why
-def restore(file: Path, data_dir: Path | None, replace: bool) -> None:
-    """Restore the server's database from a backup. The server must be stopped.
+def restore(file: Path, data_dir: Path | None, replace: bool, without_files: bool) -> None:
+    """Restore the server's database and files from a backup. The server must be stopped.
 
     Everything newer than the backup is lost. Browsers that saw newer messages will raise an alarm, as they should.
     """
@@ -61,11 +64,14 @@ def restore(file: Path, data_dir: Path | None, replace: bool) -> None:
     target = settings_of(data_dir).data_dir
     data_folder.make(target, by_root=True)
     with data_folder.held(target):
-        old = restore(file, target, _progress(), replace=replace)
+        old = restore(file, target, _progress(), replace=replace, with_files=not without_files)
         leave_line(target, "restore")
     click.echo(f"Restored {file} to {target}.")
     if old is not None:
-        click.echo(f"The previous database is now {old}. Delete it when you no longer need it.")
+        click.echo(
+            f"The previous database is now {old}. Delete it, and files.replaced-… next to it, when you no "
+            "longer need them."
+        )
 
 
 @click.command("cert")
