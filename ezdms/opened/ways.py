@@ -68,7 +68,7 @@ WAYS = (
     _way("PUT", "/vault", Kind.JSON, largest=LARGEST_LIST, largest_body=LARGEST_VAULT),
     _way("GET", f"/conversations/{ID}", Kind.FRAGMENT, largest=LARGEST_LIST),
     _way("POST", "/start_conversation", Kind.JSON),
-    _way("POST", f"/conversations/{CONVERSATION}/delete", Kind.NOTHING),
+    _way("POST", f"/conversations/{CONVERSATION}/(mute|delete)", Kind.NOTHING),
     _way("GET", f"/c/{CONVERSATION}/open", Kind.FRAGMENT, query=PEEK, largest=LARGEST_LIST),
     _way("GET", f"/messages/{CONVERSATION}", Kind.FRAGMENT, query=PAGE, largest=LARGEST_LIST),
     _way("GET", "/previews", Kind.FRAGMENT, query=PREVIEWS, largest=LARGEST_LIST),

@@ -2,9 +2,11 @@
 // there is a message more, its place. The link stays the same element, so that a click is not lost when one arrives.
 
 import {
-  findName, isCurrent, isRenewing, noteOf, personOf, showAvatar, showNameIn, standIn,
+  findName, isCurrent, isRenewing, noteOf, personOf, showNameIn, standIn,
 } from "./conversation-list.js";
 import { moveBefore } from "./dom.js";
+import { isMuted, prefsOf } from "./organizing.js";
+import { showAvatar } from "./partner.js";
 import { judgeLine, watchLine } from "./previews.js";
 import { drawable, withoutMarks } from "./sealed-text.js";
 import { instantiate } from "./shell.js";
@@ -65,8 +67,12 @@ customElements.define("conversation-item", class extends HTMLElement {
   showFacts() {
     const { lastAt, unread } = this.dataset;
     this.querySelector("local-time").show(this.#newest?.at ?? Number(lastAt)); // the time of what is shown
-    this.unread.querySelector(".count").textContent = unread;
-    if (unread === "0") this.unread.remove();
+    const [{ isPinned, isUnread }, isQuiet] = [prefsOf(this.conversation), isMuted(this.conversation)];
+    this.toggleAttribute("data-muted", isQuiet);
+    this.toggleAttribute("data-marked", isUnread);
+    for (const [name, isSo] of [[".muted", isQuiet], [".pinned", isPinned]]) this.querySelector(name).hidden = !isSo;
+    this.unread.querySelector(".count").textContent = unread === "0" ? "" : unread;
+    if (unread === "0" && !isUnread) this.unread.remove();
     else this.querySelector("a").append(this.unread);
     this.showName();
     this.showLast();
@@ -90,9 +96,9 @@ customElements.define("conversation-item", class extends HTMLElement {
     drawable(words);
   }
 
-  // The name as it was signed. A deleted account has no statement, but this browser may know the name.
+  // The name as it was signed, or the nickname. A deleted account has no statement, but this browser may know the name.
   showName() {
-    const { name, ik } = personOf(this.conversation) ?? {};
+    const { called: name, ik } = personOf(this.conversation) ?? {};
     const isGone = this.hasAttribute("data-left");
     if (name === undefined && this.dataset.statement) findName(this);
     showAvatar(this.querySelector(".avatar"), name, ik);

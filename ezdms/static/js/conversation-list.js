@@ -1,36 +1,24 @@
 // The list of conversations, with signed names and unread counts.
 
 import * as crypto from "./crypto.js";
-import { b64uDecode } from "./crypto.js";
 import { showPageAlert } from "./dom.js";
 import { swapIn } from "./guard.js";
 import { loadContacts, loadDrafts } from "./keystore.js";
 import { goBack, keepPlace } from "./list-place.js";
+import { arrange, countIn, keepOrder, notePreferences, prefsOf } from "./organizing.js";
 import { onceMore } from "./pause.js";
+import { showAvatar } from "./partner.js";
 import { fetchPreviews, forgetPreview } from "./previews.js";
 import { isDeleted, readCleared } from "./remembered.js";
 import { getFragment } from "./server.js";
 import { account } from "./session.js";
 import { LIST, say } from "./words.js";
 
-// Avatars: the first letter of a name, in a color that depends on the person's key, so that two people with one name
-// rarely look the same. It proves nothing: there are twelve colors.
-
-const HUES = 12; // in session.css
-
-// `ik`: the identity key of someone whose name was verified, as b64u; otherwise undefined, and the avatar is gray.
-export function showAvatar(element, name, ik) {
-  element.textContent = name?.match(/[a-z0-9]/i)?.[0] ?? "–";
-  if (ik) element.dataset.hue = b64uDecode(ik, 32)[0] % HUES;
-  else delete element.dataset.hue;
-}
-
 const AT_ONCE = 20; // key statements checked in parallel
 const nobodyKnown = () => ({ name: say("unknown-person") });
-
 const SHORTEST_TAG = 4; // hexadecimal digits
 
-const people = new Map(); // conversation → {name, ik}: as signed, and their identity key as b64u
+const people = new Map(); // conversation → {name, ik, called}: as signed, the identity key as b64u, or a nickname
 const cleared = new Map(); // conversation → up to which rows the user deleted it, as far as this page knows
 const namesakes = new Map(); // name, whatever its case → the conversations with people of that name
 const tags = new Map(); // conversation → what tells this person from namesakes
@@ -54,7 +42,9 @@ export const lineOf = (conversation) => lines.get(conversation);
 export function setContact(conversation, contact) {
   const [before, now] = [cleared.get(conversation), String(readCleared(contact.cleared))];
   cleared.set(conversation, now);
+  const isOther = notePreferences(conversation, contact);
   setPerson(conversation, contact);
+  if (isOther) showAgain(conversation);
   if (before === undefined || before === now) return;
   forgetLine(conversation);
   renewList().catch(() => {}); // with the next connection
@@ -62,16 +52,25 @@ export function setContact(conversation, contact) {
 
 export function setPerson(conversation, { name, ik }) {
   const known = people.get(conversation);
-  if (known?.name === name && known.ik === ik) return;
-  namesakes.get(known?.name.toLowerCase())?.delete(conversation);
-  people.set(conversation, { name, ik });
-  if (ik) tellApart(name.toLowerCase(), conversation);
+  const called = prefsOf(conversation).nick || name;
+  if (known?.name === name && known.ik === ik && known.called === called) return;
+  namesakes.get(known?.called.toLowerCase())?.delete(conversation);
+  tags.delete(conversation);
+  people.set(conversation, { name, ik, called });
+  if (ik) tellApart(called.toLowerCase(), conversation);
   showPerson(conversation);
 }
 
 function showPerson(conversation) {
-  lines.get(conversation)?.showName();
+  lines.get(conversation)?.showFacts();
   document.querySelectorAll("message-thread").forEach(showHead);
+}
+
+// Its preferences are others, but nothing has arrived.
+export function showAgain(conversation) {
+  showPerson(conversation);
+  arrange();
+  countAnew();
 }
 
 // People with the same name are told apart by the start of their fingerprints: as much of it as that takes.
@@ -101,11 +100,13 @@ export function showNameIn(element, name, conversation) {
 
 // Show whose conversation this is, above it and in the title.
 export function showHead(thread) {
-  const { conversation, partnerName: name } = thread;
+  const { conversation } = thread;
+  const name = thread.called?.(prefsOf(conversation).nick);
   const tag = tagOf(conversation);
   const head = `${name}${tag && ` (${tag})`} · EZ-DMS`;
   if (name === undefined || thread.pageTitle === head) return;
-  thread.pageTitle = head;
+  Object.assign(thread, { partnerName: name, pageTitle: head });
+  showAvatar(thread.querySelector(".avatar"), name, personOf(conversation)?.ik);
   showNameIn(thread.querySelector("h1"), name, conversation);
   if (conversation === current) setCurrent(conversation, head);
 }
@@ -165,17 +166,18 @@ let counted = Infinity; // until the list is here
 function showTitle() {
   let unread = 0;
   for (const [conversation, { dataset }] of lines) {
-    if (conversation !== current || document.hidden) unread += Number(dataset.unread);
+    if (conversation !== current || document.hidden) unread += countIn(conversation, Number(dataset.unread));
   }
   document.title = unread ? `(${unread}) ${title}` : title;
   navigator.setAppBadge?.(unread).catch(() => {}); // 0: none
   if (unread > counted) tellMore();
   counted = isListed ? unread : Infinity;
 }
-document.addEventListener("visibilitychange", () => {
+function countAnew() {
   counted = Infinity; // what is open counts or does not: nothing has arrived
   showTitle();
-});
+}
+document.addEventListener("visibilitychange", countAnew);
 
 // `tell()` runs whenever there are more unread messages than before.
 let tellMore = () => {};
@@ -201,6 +203,7 @@ export function showWhole() {
 // Use this element for the list. Contacts' names are known before the server sends anything.
 export function useList(element) {
   list = element;
+  keepOrder(list);
   keepPlace(list);
   loadDrafts().then((drafts) => drafts.forEach(([conversation, draft]) => setNote(conversation, { draft })), () => {});
   renewPeople().catch(() => {});
@@ -228,18 +231,15 @@ export const renewList = onceMore(async () => {
   const contacts = await loadContacts();
   for (const [conversation, line] of isLetIn ? lines : []) {
     const contact = contacts[conversation];
-    if (line.round < round && (!contact || isDeleted(contact))) removeLine(line);
+    if (line.round === round || (contact && !isDeleted(contact))) continue;
+    lines.delete(conversation);
+    line.remove();
   }
   showWhole();
   if (!isListed) goBack(lines.get(current));
   isListed = true;
   if (isLetIn && list.isConnected) reportMissing(contacts); // otherwise no line was drawn, or the session has ended
 });
-
-function removeLine(line) {
-  lines.delete(line.conversation);
-  line.remove();
-}
 
 // Report contacts with messages that the server no longer lists.
 function reportMissing(contacts) {

@@ -1,7 +1,6 @@
 // The front page, shown at every address to anyone who is not logged in.
 
 import * as crypto from "./crypto.js";
-import { showAvatar } from "./conversation-list.js";
 import { focusLater, onPress, onSubmit, replacePage, showAlert } from "./dom.js";
 import { PLACE, PLACES } from "./first.js";
 import { accounts, choosePlace, remembered, saveAccount } from "./keystore.js";

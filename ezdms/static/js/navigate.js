@@ -7,6 +7,7 @@ import { leaveFocus } from "./dom.js";
 import { CONVERSATION_PATH } from "./first.js";
 import { loadQueue } from "./keystore.js";
 import { join, unjoin } from "./live.js";
+import { hasOpened } from "./organizing.js";
 import { hasLeft } from "./session.js";
 import { instantiate } from "./shell.js";
 import { describe } from "./unsent.js";
@@ -64,6 +65,7 @@ function show() {
   main.replaceChildren(shown);
   shown.enter();
   join();
+  hasOpened(conversation).catch(() => {});
 }
 
 const isLoaded = (conversation) => conversation === shown?.conversation || kept.has(conversation);

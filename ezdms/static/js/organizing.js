@@ -1,14 +1,98 @@
-// Organizing conversations. What the user makes of one stands in the vault (docs/protocol.md, More in the vault), for
-// all their devices, and nothing that the server says about it is drawn. It learns only what it must.
+// Organizing conversations: nicknames, muting, pinning, archiving, marking as unread, deleting, and the filter of the
+// list. What the user makes of a conversation stands in the vault (docs/protocol.md, More in the vault), for all their
+// devices, and nothing that the server says about it is drawn. It learns only until when a conversation is muted, and
+// that it was deleted.
 
-import { renewList, setNote } from "./conversation-list.js";
-import { onPress, showAlert } from "./dom.js";
+import { personOf, renewList, setNote, showAgain } from "./conversation-list.js";
+import { focusLater, moveBefore, onPress, onSubmit, showAlert } from "./dom.js";
 import { forgetDrafts, loadContact, loadOutbox } from "./keystore.js";
-import { leaveForGood } from "./navigate.js";
-import { readCleared } from "./remembered.js";
+import { go, leaveForGood } from "./navigate.js";
+import { wantPreview } from "./previews.js";
+import { isBlocked, latest, nextAt, preferences, readCleared } from "./remembered.js";
+import { drawable } from "./sealed-text.js";
 import { postForm } from "./server.js";
 import { changeContact } from "./vault.js";
 import { say, sentenceOf } from "./words.js";
+
+const HOUR = 3600000; // ms
+const ALWAYS = 253402300799999; // ms: the end of the year 9999
+const MUTES = { "mute-1h": HOUR, "mute-8h": 8 * HOUR, "mute-1w": 168 * HOUR, "mute-always": Infinity };
+const LONGEST_NICKNAME = 50; // code points
+const LOOK_AGAIN = 5000; // ms
+const FILTER_FROM = 8; // conversations
+
+// ---- What is known ----
+
+const NONE = preferences({});
+const known = new Map(); // conversation → its preferences (remembered.js), of the contacts in the vault
+
+export const prefsOf = (conversation) => known.get(conversation) ?? NONE;
+export const isMuted = (conversation) => prefsOf(conversation).mutedUntil > Date.now();
+
+// What title and badge count. `unread`: as the server says.
+export const countIn = (conversation, unread) =>
+  (isMuted(conversation) ? 0 : Math.max(unread, Number(prefsOf(conversation).isUnread)));
+
+// A contact may have changed. Returns whether its preferences did.
+export function notePreferences(conversation, contact) {
+  const [before, now] = [known.get(conversation), preferences(contact)];
+  known.set(conversation, now);
+  drawable(now.nick);
+  return JSON.stringify(before) !== JSON.stringify(now);
+}
+
+setInterval(() => {
+  for (const [conversation, { mutedUntil }] of known) {
+    if (!mutedUntil || mutedUntil > Date.now()) continue;
+    known.set(conversation, { ...prefsOf(conversation), mutedUntil: 0 });
+    showAgain(conversation);
+  }
+}, LOOK_AGAIN);
+
+// ---- What changes it ----
+
+// `change`: members of `prefs`. `more(contact)` returns what else changes.
+const organize = (conversation, change, more = () => ({})) => changeContact(conversation, (contact) => {
+  const before = latest(contact.prefs, null);
+  return { prefs: { ...before, ...change, at: nextAt(before, Date.now()) }, ...more(contact) };
+});
+
+// First at the server: what it sends is to be as shown.
+async function mute({ conversation }, until) {
+  await postForm(`/conversations/${conversation}/mute`, { until });
+  await organize(conversation, { muted: until });
+}
+
+// What was seen until now does not bring it back.
+async function archive({ conversation, judge }) {
+  const seen = ({ theirs }) => ({ theirs: judge?.seen.theirs ?? theirs });
+  await organize(conversation, { archived: true, unread: false }, seen);
+  go("/");
+}
+
+async function markUnread({ conversation }) {
+  await organize(conversation, { unread: true });
+  go("/");
+}
+
+// The user looks at the conversation.
+export async function hasOpened(conversation) {
+  const contact = await loadContact(conversation);
+  const isLooking = () => !document.hidden && location.pathname === `/c/${conversation}`;
+  if (contact && preferences(contact).isUnread && isLooking()) await organize(conversation, { unread: false });
+}
+
+// The other's message with this number was verified. A new one brings an archived conversation back, unless it is
+// muted. `isChange`: it is a reaction or the like, which does not, but others may have come before it.
+export async function bringBack(conversation, n, isChange) {
+  if (!prefsOf(conversation).isArchived || isMuted(conversation)) return;
+  const contact = await loadContact(conversation);
+  const last = contact?.theirs?.[0] ?? 0;
+  if (contact && !isBlocked(contact) && n > last + Number(isChange)) await organize(conversation, { archived: false });
+}
+
+const plainName = (typed) => [...typed.replace(/\p{Z}/gu, " ").replace(/\p{C}/gu, "").trim()]
+  .slice(0, LONGEST_NICKNAME).join("").trim();
 
 // Delete the conversation of this thread: first in the vault, so that nothing that is here now is shown any more,
 // whatever the server does. Then the server empties the user's copies. Throws if something waits to be sent, or if the
@@ -18,9 +102,12 @@ export async function deleteConversation(thread) {
   if ((await loadOutbox(conversation)).length) throw new Error(say("delete-waiting"));
   if (thread.judge) await thread.catchUp(Infinity);
   const seen = thread.judge?.seen ?? { own: null, theirs: null };
-  const highest = (known) => (side, i) =>
-    Math.max(readCleared(known.cleared)[i], known[side]?.[0] ?? 0, seen[side]?.[0] ?? 0);
-  const clear = (known) => ({ cleared: ["own", "theirs"].map(highest(known)) });
+  const highest = (contact) => (side, i) =>
+    Math.max(readCleared(contact.cleared)[i], contact[side]?.[0] ?? 0, seen[side]?.[0] ?? 0);
+  const clear = (contact) => ({ cleared: ["own", "theirs"].map(highest(contact)) });
+  const { isPinned: wasPinned, isArchived, isUnread } = prefsOf(conversation);
+  const plainly = { pinned: false, archived: false, unread: false };
+  if (wasPinned || isArchived || isUnread) await organize(conversation, plainly);
   if (await loadContact(conversation)) await changeContact(conversation, clear); // a request is in no vault
   await postForm(`/conversations/${conversation}/delete`);
   await forgetDrafts(conversation);
@@ -29,8 +116,30 @@ export async function deleteConversation(thread) {
   await renewList().catch(() => {}); // with the next connection
 }
 
-// What the menu of a conversation offers (conversation-options.js).
+// ---- The menu of a conversation (conversation-options.js) ----
+
+const isKept = ({ conversation }) => known.has(conversation); // a request is not, until it is answered or accepted
+const pair = (name, isOn, turnOn, turnOff) => ({
+  [name]: { isOffered: (thread) => isKept(thread) && !isOn(thread), run: turnOn },
+  [`un${name}`]: { isOffered: (thread) => isKept(thread) && isOn(thread), run: turnOff },
+});
+const inPrefs = (name) => ({ conversation }) => prefsOf(conversation)[name];
+const set = (change) => ({ conversation }) => organize(conversation, change);
+
 export const ORGANIZING = {
+  ...pair("mute", ({ conversation }) => isMuted(conversation), (_, options) => options.openSheet("muting"),
+    (thread) => mute(thread, 0)),
+  ...pair("pin", inPrefs("isPinned"), set({ pinned: true }), set({ pinned: false })),
+  ...pair("archive", inPrefs("isArchived"), archive, set({ archived: false })),
+  "mark-unread": { isOffered: isKept, run: markUnread },
+  nickname: {
+    isOffered: isKept,
+    run: (thread, options) => {
+      const sheet = options.openSheet("nicknaming");
+      sheet.querySelector("input").value = inPrefs("nick")(thread);
+      sheet.querySelector(".signed-name").textContent = thread.contact.known.name;
+    },
+  },
   "delete-conversation": {
     run: (thread, options) => { options.openSheet("deletion").querySelector(".timed").hidden = !thread.timer; },
   },
@@ -38,11 +147,103 @@ export const ORGANIZING = {
 
 // Once for each conversation: what its dialogs do.
 export function prepareOrganizing(options) {
-  const sheet = options.querySelector(".deletion");
-  onPress(sheet.querySelector("[data-do=delete]"), async ({ target }) => {
-    showAlert(sheet);
+  const { thread } = options;
+  const sheets = ["muting", "nicknaming", "deletion"].map((name) => options.querySelector(`.${name}`));
+  const [muting, naming, deletion] = sheets;
+  onPress(muting, ({ target: { dataset } }) => {
+    if (!Object.hasOwn(MUTES, dataset.do)) return;
+    muting.hidePopover();
+    options.try(() => mute(thread, Math.min(Date.now() + MUTES[dataset.do], ALWAYS)));
+  });
+  onSubmit(naming, say("nickname-saving"), async () => {
+    await organize(thread.conversation, { nick: plainName(naming.querySelector("input").value) });
+    naming.hidePopover();
+    await thread.contact.renew();
+  });
+  onPress(deletion.querySelector("[data-do=delete]"), async ({ target }) => {
+    showAlert(deletion);
     target.disabled = true;
-    await deleteConversation(options.thread).catch((error) => showAlert(sheet, sentenceOf(error)));
+    await deleteConversation(thread).catch((error) => showAlert(deletion, sentenceOf(error)));
     target.disabled = false;
   });
+}
+
+// ---- The list: pinned conversations first, archived ones apart, and only those that match the filter ----
+
+let list;
+let archived; // the list of archived ones
+let button; // shows it
+let filter; // around the field
+let isOpen = false;
+
+const field = () => filter.querySelector("input");
+const linesIn = (element) => [...element.children].filter(({ conversation }) => conversation);
+const isPinned = (line) => prefsOf(line.conversation).isPinned;
+const plain = (text) => text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
+
+// Put it where its last message belongs.
+function insert(line, home) {
+  const timeOf = ({ dataset }) => Number(dataset.lastAt);
+  const isOlder = (other) => other !== line && isPinned(other) === isPinned(line) && timeOf(other) < timeOf(line);
+  const next = linesIn(home).find(isOlder);
+  if (next) moveBefore(line, next);
+  else home.append(line);
+}
+
+export function arrange() {
+  if (!archived) return;
+  for (const line of [...linesIn(list), ...linesIn(archived)]) {
+    const home = prefsOf(line.conversation).isArchived ? archived : list;
+    if (line.parentElement !== home || (line.wasPinned ?? isPinned(line)) !== isPinned(line)) insert(line, home);
+    line.wasPinned = isPinned(line);
+    if (home === archived && line.dataset.unread !== "0") wantPreview(line); // it may bring it back
+  }
+  let place = list.firstElementChild;
+  for (const line of linesIn(list).filter(isPinned)) {
+    if (line === place) place = place.nextElementSibling;
+    else moveBefore(line, place);
+  }
+  button.querySelector(".count").textContent = archived.childElementCount;
+  sift();
+}
+
+function sift() {
+  const sought = plain(field().value).trim();
+  const lines = [...linesIn(list), ...linesIn(archived)];
+  const isFound = ({ called = "", name = "" } = {}) => [called, name].some((each) => plain(each).includes(sought));
+  for (const line of lines) line.hidden = sought !== "" && !isFound(personOf(line.conversation));
+  filter.hidden = lines.length < FILTER_FROM && !field().value;
+  filter.querySelector("button").hidden = !field().value;
+  filter.nextElementSibling.hidden = lines.some(({ hidden }) => !hidden) || !sought;
+  archived.hidden = !(isOpen || sought);
+  button.hidden = !archived.childElementCount || sought !== "";
+  button.ariaExpanded = String(isOpen);
+}
+
+const clear = () => { field().value = ""; sift(); };
+
+// The arrow keys lead from line to line.
+function walk(event) {
+  const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+  if (!step || event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  const all = list.parentElement.querySelectorAll("#filter, conversation-item a");
+  const links = [...all].filter((each) => each.checkVisibility());
+  const next = links[links.indexOf(document.activeElement) + step];
+  if (!links.includes(document.activeElement) || !next) return;
+  event.preventDefault();
+  focusLater()(next);
+}
+
+// `element`: the list. On pages that do not show it, nothing is arranged.
+export function keepOrder(element) {
+  list = element;
+  const nav = list.closest("nav");
+  if (!nav) return;
+  [filter, archived, button] = [".filter", "#archived", "#to-archived"].map((name) => nav.querySelector(name));
+  new MutationObserver(arrange).observe(list, { childList: true });
+  onPress(button, () => { isOpen = !isOpen; sift(); });
+  onPress(filter.querySelector("button"), () => { clear(); focusLater()(field()); });
+  field().addEventListener("input", sift);
+  field().addEventListener("keydown", (event) => event.key === "Escape" && !event.isComposing && clear());
+  nav.addEventListener("keydown", walk);
 }

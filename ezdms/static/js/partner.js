@@ -1,11 +1,23 @@
 // The partner of a conversation: identified by their signed key statement, or by the known key of a deleted account.
 // Also shows in a conversation whom it is with.
 
-import { showAvatar, showHead } from "./conversation-list.js";
+import { showHead } from "./conversation-list.js";
 import * as crypto from "./crypto.js";
 import { drawQr, focusLater, onPress, showAlert } from "./dom.js";
 import { maySay, say, sentenceOf } from "./words.js";
 
+
+// Avatars: the first letter of a name, in a color that depends on the person's key, so that two people with one name
+// rarely look the same. It proves nothing: there are twelve colors.
+
+const HUES = 12; // in session.css
+
+// `ik`: the identity key of someone whose name was verified, as b64u; otherwise undefined, and the avatar is gray.
+export function showAvatar(element, name, ik) {
+  element.textContent = name?.match(/[\p{L}\p{N}]/u)?.[0] ?? "–";
+  if (ik) element.dataset.hue = crypto.b64uDecode(ik, 32)[0] % HUES;
+  else delete element.dataset.hue;
+}
 
 // {ik, fp, name} and, unless the account was deleted, {spki, pin, …} of their statement. `facts`: the server's
 // claims. Checks that the conversation belongs to these two keys. `contact`: what this browser knows, if anything.
@@ -30,10 +42,9 @@ async function byMemory(contact) {
 
 const asDeleted = (partner) => ({ ...partner, name: say("deleted-account", { name: partner.name }) });
 
-// Show the name that they signed, whatever the server calls them.
-export function showPartner(thread, { name, ik }, hasLeft) {
-  thread.partnerName = name;
-  showAvatar(thread.querySelector(".avatar"), name, crypto.b64uEncode(ik));
+// Show the name that they signed, or the user's nickname for them, whatever the server calls them.
+export function showPartner(thread, { name }, hasLeft) {
+  thread.called = (nick) => (!nick ? name : hasLeft ? asDeleted({ name: nick }).name : nick);
   showHead(thread);
   thread.querySelector(".left").hidden = !hasLeft;
   thread.querySelector(".trust").hidden = hasLeft;
@@ -89,7 +100,8 @@ customElements.define("who-is-this", class extends HTMLElement {
   }
 
   #show() {
-    const { verified } = this.thread.contact.known;
+    const { verified, name } = this.thread.contact.known;
+    this.querySelector(".signed-as strong").textContent = name;
     const way = WAYS.includes(verified) ? verified : "none";
     const trust = way === "link" ? "none" : way;
     this.button.disabled = false;

@@ -4,6 +4,7 @@
 
 import { shown, targetOf } from "./changes.js";
 import { isCurrent, lineOf, personOf } from "./conversation-list.js";
+import { bringBack } from "./organizing.js";
 import * as crypto from "./crypto.js";
 import { swapIn } from "./guard.js";
 import { factOf, openRow } from "./judge.js";
@@ -18,6 +19,7 @@ import { say } from "./words.js";
 const AT_ONCE = 40; // as many as the server hands out
 const INSTEAD = ["deleted", "hidden", "expired", "retention", "blocked", "withheld", "undecided"]; // of a text
 const LOOK_AGAIN = 1000; // ms
+const CONTENT = ["text", "file"]; // kinds that are messages of their own
 const OTHER_SIDE = { own: "theirs", theirs: "own" };
 
 const heads = new Map(); // conversation → {own, theirs}: [n, hash] of the last verified message here, or null
@@ -94,6 +96,8 @@ export function noteNewest(conversation, rows, seen) {
   const last = rows.at(-1);
   const row = last?.fact.kind === "react" ? last : rows.findLast(({ shown, text }) => shown || text) ?? last;
   if (!row) return;
+  const text = rows.findLast(({ fact, isOwn }) => !isOwn && CONTENT.includes(fact.kind));
+  if (text) bringBack(conversation, text.fact.n, false).catch(() => {});
   newest.set(conversation, [row, ...rows.filter(({ fact }) => isAbout(fact, row.fact))].map(({ fact }) => fact));
   showIn(conversation, last.seq, { fact: row.fact, view: row.shown, failure: row.failure }, true);
 }
@@ -104,6 +108,9 @@ async function judgeNewest(conversation, person, row) {
     .catch(() => ({ fact: factOf(row, null, false), failure: "not-verified" }));
   const before = (newest.get(conversation) ?? []).filter(({ hash }) => hash !== fact.hash);
   const facts = [...before, fact];
+  if (fact.side === "theirs" && fact.kind !== null && !failure) {
+    bringBack(conversation, fact.n, !CONTENT.includes(fact.kind)).catch(() => {});
+  }
   const now = Date.now();
   prove(facts, await loadContact(conversation), now);
   const views = await shown(facts, { now, hasOlder: true });
@@ -158,6 +165,9 @@ export async function fetchPreviews() {
   }
   isFetching = false;
 }
+
+// Have it fetched although the line is not in view.
+export function wantPreview(line) { inView.add(line); }
 
 // Have it fetched when the line comes into view, unless it is known.
 export function watchLine(line) {

@@ -3,7 +3,7 @@
 
 export const LANGUAGES = {
   "en": {
-    parts: "T5IKz8NPwOFpAsnBzefVSbqcWvk-XOziAMuA0qfELj0",
+    parts: "5XmKnK_wNX7xFA4FEP5k4yaISx0gdkIT2R9HLuoKSc8",
     unverified: {
       "unstarted": "EZ-DMS has not started. Reload the page. If that does not help, your browser is too old "
         + "for it, or a script was changed and your browser refused to run it. In that case, do not "
@@ -25,7 +25,7 @@ export const LANGUAGES = {
 export const STYLES = [
   "sha256-tcpASXhFwbjRn07WI2zjzPX24E+cAx2GFBI4Py7dkig=",
   "sha256-kzNN646kvSDTfbskiSBYF9OuE+j8XX/YoDeBDICU0F4=",
-  "sha256-b/G+gHnuci1MIJGGChuL2hRJKo818pFFWT9rUDGIQac=",
+  "sha256-cIEtAE3yGG5aJl2BFWzD+VimQSRnv4p+Bqklc0WpJYk=",
 ];
 export const FONTS = {
   "inter-latin-ext-wght-normal.woff2": "sha256-NLnFBMq3pz43t0Y0OkSRMuVs97VIGvLLgdx03P8lyVY=",

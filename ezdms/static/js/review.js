@@ -179,7 +179,7 @@ export class Review {
     rows.forEach((row, i) => {
       const [view, { fact }] = [views[i], row];
       const state = counts[i] ? states[i] : "nothing";
-      const what = { state, sentence: wordsFor(state, counts[i], row, thread.partnerName) };
+      const what = { state, sentence: wordsFor(state, counts[i], row, thread.partnerName), by: thread.partnerName };
       if (LIVING.includes(state)) {
         const editedAt = state === "edited" ? edits.get(view.by)?.ts : null;
         Object.assign(what, { text: view.text, editedAt, reactions: view.reactions, expires: view.expires });
