@@ -116,7 +116,7 @@ class State:
             if self.path.exists():
                 self.load()
             yield self.values
-            files.replace(self.path, json.dumps(self.values, ensure_ascii=False, indent=1))
+            files.replace(self.path, json.dumps(self.values, ensure_ascii=False))
 
     @property
     def uploads(self) -> SealedFiles:

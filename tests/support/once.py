@@ -1,5 +1,5 @@
-"""What costs much and need not be new is computed once per process: keys from PINs, the list of certificate
-authorities, RSA keys, and the code that builds URLs."""
+"""What costs much and need not be new is computed once per process: keys from PINs, checks of private keys, the list of
+certificate authorities, RSA keys, and the code that builds URLs."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import certifi
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from werkzeug.routing import Rule
@@ -67,6 +68,8 @@ def share_rsa_keys() -> None:
 def use() -> None:
     """Compute them once in this process and in those forked from it."""
     crypto._pbkdf2 = functools.cache(crypto._pbkdf2)
+    # It tests whether the factors of an RSA key are primes, which takes 36 ms at each login.
+    serialization.load_der_private_key = functools.cache(serialization.load_der_private_key)  # type: ignore[assignment]
     ssl.create_default_context = _context
     Rule._compile_builder = _compile_once  # type: ignore[method-assign,assignment]
 
