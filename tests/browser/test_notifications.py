@@ -254,6 +254,14 @@ async def test_each_account_of_a_browser_has_its_own_notifications(alice: Someon
     await until(is_shown)
     assert await alice.page.evaluate(SHOWN_AT, "/static/js/1/") == ["new-message-1"]
     assert await alice.page.evaluate(SHOWN_AT, "/static/js/") == []
+    workers = {await one.evaluate("registration.scope"): one for one in alice.context.service_workers}
+    for place, shown, other in (("1/", bob, alice), ("", alice, bob)):
+        pressed = workers[f"{alice.address}/static/js/{place}"]
+        answers = await pressed.evaluate("pages().then((all) => Promise.all(all.map(goesToList)))")
+        assert sorted(answers) == [False, True]  # a page that does not answer belongs to another account
+        await expect(shown.page.get_by_role("heading", name="Your conversations")).to_be_visible()
+        assert other.page.url == f"{alice.address}/settings"
+        await shown.page.goto(f"{alice.address}/settings")
     await the_switch(alice).click()  # off: bob's stay
     await have("1/")
     await expect(the_switch(bob)).to_be_checked()
