@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 
 from playwright.async_api import Browser, Locator, Page, expect
 
@@ -199,7 +200,7 @@ async def test_pinned_archived_and_unread_are_so_on_all_devices_until_something_
 
     async def stand(*expected: str) -> None:
         for one in both:
-            await until(lambda one=one: is_order(one, list(expected)))
+            await until(partial(is_order, one, list(expected)))
 
     async def is_order(one: Page, expected: list[str]) -> bool:
         return [name for name in await names(one) if name in order] == expected
