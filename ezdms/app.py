@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from quart import Quart, Response, has_websocket_context, request, websocket
@@ -116,6 +117,11 @@ def create_app(settings: Settings) -> Quart:
     return app
 
 
+def place_of(settings: Settings) -> Path | str:
+    """Where the database is."""
+    return settings.data_dir / data_folder.DATABASE
+
+
 async def open_database(app: Quart) -> None:
     """Open the database unless it is open, and empty the messages whose time came while it was closed; called before
     the first request. Raises DatabaseError, FolderError or OSError.
@@ -126,7 +132,7 @@ async def open_database(app: Quart) -> None:
     data_dir = settings.data_dir
     data_folder.make(data_dir)
     key = secret_key.load(data_dir)
-    database = await Database.open(data_dir / data_folder.DATABASE)
+    database = await Database.open(place_of(settings))
     app.extensions["ezdms.database"] = database
     app.extensions["ezdms.second_steps"] = SecondSteps(database, key)
     app.extensions["ezdms.passkeys"] = Passkeys(database, key)

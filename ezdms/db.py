@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
-from ezdms.store.database import Connection, Database, P, Query, Row, T
+from ezdms.store.database import Connection, Database, P, Query, Row, Statement, T
 from ezdms.store.errors import Busy, Conflict, Unavailable
 
 __all__ = [
@@ -14,11 +15,15 @@ __all__ = [
     "Connection",
     "Database",
     "Row",
+    "Statement",
     "Unavailable",
+    "alone",
     "fetch_all",
     "fetch_one",
     "keeps_sessions",
+    "lock_conversations",
     "now",
+    "one_statement",
 ]
 
 
@@ -26,6 +31,31 @@ def keeps_sessions(query: Query[P, T]) -> Query[P, T]:
     """Mark a query that changes no accounts, sessions, PINs or vaults, so that cached sessions stay valid."""
     query.keeps_sessions = True  # type: ignore[attr-defined]
     return query
+
+
+def one_statement(statement: Statement) -> Callable[[Query[P, T]], Query[P, T]]:
+    """Mark a query that is also one statement, which PostgreSQL runs many of without waiting for each."""
+
+    def mark(query: Query[P, T]) -> Query[P, T]:
+        query.statement = statement  # type: ignore[attr-defined]
+        return query
+
+    return mark
+
+
+def alone(query: Query[P, T]) -> Query[P, T]:
+    """Mark a query that locks more conversations than the one that it is for (lock_conversations), and therefore shares
+    no transaction on PostgreSQL. Others are for the conversation_id, user_id and sender_id among their arguments."""
+    query.is_alone = True  # type: ignore[attr-defined]
+    return query
+
+
+def lock_conversations(connection: Connection, sql: str, **values: Any) -> None:
+    """Let nobody else write to the conversations whose ids this SQL finds, until the end of the transaction. SQLite has
+    one writer."""
+    lock_found = getattr(connection, "lock_found", None)
+    if lock_found is not None:
+        lock_found(sql, values)
 
 
 def now() -> int:

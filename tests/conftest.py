@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import shutil
@@ -9,6 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn, Self
 
@@ -17,8 +19,9 @@ from playwright.async_api import expect
 from quart import Quart
 
 from ezdms.app import create_app
+from ezdms.db import Database
 from ezdms.settings import Settings
-from tests.support import cheap, forked, once, requests
+from tests.support import cheap, engines, forked, once, requests
 from tests.support.people import PEOPLE, Person
 
 cheap.use()
@@ -125,8 +128,16 @@ SLOWEST = (
 )
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """--engine postgresql: apps of tests have their database there. Servers in processes of their own have SQLite."""
+    parser.addoption("--engine", choices=("sqlite", "postgresql"), default="sqlite")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Run the slowest files first (bin/test has xdist keep this order)."""
+    if config.getoption("--engine") == "postgresql":
+        config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("sqlite_only")])
+        items[:] = [item for item in items if not item.get_closest_marker("sqlite_only")]
     order = {ROOT / "tests" / name: place for place, name in enumerate(SLOWEST)}
     items.sort(key=lambda item: order.get(item.path, len(SLOWEST)))
 
@@ -159,6 +170,45 @@ def nothing_of_a_developer_is_touched(tmp_path: Path, monkeypatch: pytest.Monkey
     """A Python client without its own folder keeps its files in the test's, never among the developer's accounts."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.delenv("EZDMS_HOME", raising=False)
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[engines.PostgreSQL]:
+    """A PostgreSQL server, for this process of pytest."""
+    if engines.programs() is None or find_spec("psycopg") is None:
+        skip_or_fail("PostgreSQL or psycopg is not installed")
+    with engines.started() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def migrated(postgresql: engines.PostgreSQL) -> str:
+    """The name of a database with our schema, to copy."""
+    address = postgresql.create()
+
+    async def migrate() -> None:
+        await (await Database.open(address)).close()
+
+    asyncio.run(migrate())
+    return postgresql.name(address)
+
+
+@pytest.fixture(autouse=True)
+def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The engine that the apps of this test have."""
+    chosen: str = request.config.getoption("--engine")
+    if chosen == "postgresql":
+        server, template = request.getfixturevalue("postgresql"), request.getfixturevalue("migrated")
+        places = engines.places
+        places.clear()
+
+        def place_of(settings: Settings) -> str:
+            if settings.data_dir not in places:
+                places[settings.data_dir] = server.create(template)
+            return places[settings.data_dir]
+
+        monkeypatch.setattr("ezdms.app.place_of", place_of)
+    return chosen
 
 
 class Server:

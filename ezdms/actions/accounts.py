@@ -6,7 +6,7 @@ from ezdms.actions import sessions
 from ezdms.actions.erasing import Eraser
 from ezdms.actions.event import Event
 from ezdms.actions.passwords import check_auth_key
-from ezdms.db import Connection, Database
+from ezdms.db import Connection, Database, alone
 from ezdms.hub import Hub
 from ezdms.models.conversation import select_conversation, select_partners
 from ezdms.models.erasure import erase_slice
@@ -123,6 +123,7 @@ async def _tell(database: Database, hub: Hub[Event], user_id: str) -> None:
                 hub.publish(partner_id, Event(seen))
 
 
+@alone
 def _delete_user(connection: Connection, *, user_id: str, act: Act | None) -> None:
     if act is not None:
         take_act(connection, act, user_id=user_id)
@@ -130,6 +131,7 @@ def _delete_user(connection: Connection, *, user_id: str, act: Act | None) -> No
     erase_slice(connection, user_id=user_id)
 
 
+@alone
 def _delete_if_unused(connection: Connection, *, user_id: str, before: int) -> bool:
     """Delete the account. False if it was used in the meantime."""
     if not is_unused(connection, user_id=user_id, before=before):

@@ -86,13 +86,15 @@ class SecondSteps:
         if not step:
             return None
         codes, hashes = await self._new_codes(found)
-        is_on = await self._database.write(_turn_on, Proof(found.secret, step), act, found.user_id, hashes)
+        is_on = await self._database.write(
+            _turn_on, Proof(found.secret, step), act, user_id=found.user_id, hashes=hashes
+        )
         await self._database.forget()
         return codes if is_on else None
 
     async def turn_off(self, user_id: str, code: str, act: Act) -> Refusal | None:
         """Turn it off with a code. Returns None if that was accepted. Raises Malformed or encoding.EnvelopeError."""
-        refused = await self._database.write(_turn_off, await self.prove(user_id, code), act, user_id)
+        refused = await self._database.write(_turn_off, await self.prove(user_id, code), act, user_id=user_id)
         await self._database.forget()
         return refused
 
@@ -103,7 +105,7 @@ class SecondSteps:
         if found is None or not found.is_on:
             return Refusal.WRONG
         codes, hashes = await self._new_codes(found)
-        refused = await self._database.write(_renew_codes, proof, act, user_id, hashes)
+        refused = await self._database.write(_renew_codes, proof, act, user_id=user_id, hashes=hashes)
         await self._database.forget()
         return refused or codes
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from ezdms.db import Connection, fetch_all, fetch_one, now
 
@@ -220,8 +221,11 @@ def select_pair_to_write(connection: Connection, *, conversation_id: str, user_i
         user_id=user_id,
         conversation_id=conversation_id,
     )
-    if len(rows) != 2:
-        return None
+    return None if len(rows) != 2 else pair_of(conversation_id, rows)
+
+
+def pair_of(conversation_id: str, rows: Sequence[Iterable[Any]]) -> tuple[Pair, int]:
+    """Both participants, and the conversation's last seq, from a row for each: side a first."""
     *a, last_seq = rows[0]
     *b, _ = rows[1]
     return Pair(conversation_id, Participant(*a), Participant(*b)), last_seq

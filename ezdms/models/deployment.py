@@ -17,13 +17,12 @@ def select_ahead(connection: Connection) -> int:
 
 def insert_deployment(connection: Connection, *, deployment_id: str) -> str:
     """Store `deployment_id` unless there is one. Returns the stored one."""
-    row = fetch_one(connection, "SELECT deployment_id FROM deployment")
-    if row is not None:
-        return str(row["deployment_id"])
     fetch_all(
         connection,
-        "INSERT INTO deployment (deployment_id, created_at) VALUES (:deployment_id, :created_at)",
+        """INSERT INTO deployment (deployment_id, created_at) SELECT :deployment_id, :created_at
+           WHERE NOT EXISTS (SELECT 1 FROM deployment) ON CONFLICT DO NOTHING""",
         deployment_id=deployment_id,
         created_at=now(),
     )
-    return deployment_id
+    row = fetch_one(connection, "SELECT deployment_id FROM deployment")
+    return "" if row is None else str(row["deployment_id"])

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from ezdms.db import Connection, Row, fetch_all, fetch_one, keeps_sessions
+from ezdms.db import Connection, Row, alone, fetch_all, fetch_one, keeps_sessions, lock_conversations
 from ezdms.models.usage import give_back
 
 SLICE = 100  # messages and conversations, erased in a few ms
+THEIRS = "SELECT conversation_id FROM participants WHERE user_id = :user_id"
 
 
 def insert_erasure(connection: Connection, *, user_id: str) -> None:
@@ -18,12 +19,14 @@ def select_erasures(connection: Connection) -> list[str]:
     return [str(row["user_id"]) for row in fetch_all(connection, "SELECT user_id FROM erasures ORDER BY user_id")]
 
 
+@alone
 @keeps_sessions
 def erase_slice(connection: Connection, *, user_id: str) -> bool:
     """Erase the next SLICE messages of a deleted account. True if nothing is left.
 
     Partners keep their copies, under a nameless row. A conversation is deleted once both accounts are, then the row.
     """
+    lock_conversations(connection, THEIRS, user_id=user_id)
     place = fetch_one(connection, "SELECT conversation_id, seq FROM erasures WHERE user_id = :user_id", user_id=user_id)
     if place is None:
         return True

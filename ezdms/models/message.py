@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from ezdms.db import Connection, fetch_all, fetch_one, keeps_sessions, now
+from ezdms.db import Connection, Row, Statement, fetch_all, fetch_one, keeps_sessions, now, one_statement
 from ezdms.models.conversation import (
     Conversation,
     Pair,
     Side,
+    pair_of,
     select_conversation,
     select_kept,
     select_pair_to_write,
@@ -134,7 +135,32 @@ class OutOfStep(NamedTuple):
 Outcome = Stored | OutOfStep | OverQuota | NoTarget | NoFile | TooEarly | None
 
 
+def _values_of(draft: Draft, *, sender_id: str, quota: int | None) -> dict[str, Any]:
+    values = draft._asdict()
+    del values["replaces"], values["file"]
+    return values | {"sender_id": sender_id, "quota": quota, "ahead": MOST_AHEAD, "early": MOST_EARLY, "moment": now()}
+
+
+def _stored(rows: Sequence[Row], draft: Draft, *, sender_id: str, quota: int | None) -> tuple[Pair, Stored]:
+    sides = sorted(rows, key=lambda row: str(row["side"]))
+    pair, last_seq = pair_of(draft.conversation_id, [tuple(row)[:-1] for row in sides])
+    me, other = pair.me(sender_id), pair.other(sender_id)
+    seq = last_seq + 1
+    unread = {sender_id: last_seq - me.read_seq, other.user_id: seq - other.read_seq}
+    return pair, Stored(seq, rows[0]["created_at"], unread)
+
+
+SEND = Statement(
+    """SELECT *, :moment::bigint AS created_at FROM send_message(:conversation_id, :sender_id, :message_id, :n, :hash,
+         :suite, :sealed_a, :sealed_b, :key_a, :key_b, :expires_in, :moment, :quota, :ahead, :early)""",
+    fits=lambda draft, **_: not draft.replaces and not draft.file,
+    values=_values_of,
+    read=_stored,
+)
+
+
 @keeps_sessions
+@one_statement(SEND)
 def insert_message(
     connection: Connection, draft: Draft, *, sender_id: str, quota: int | None
 ) -> tuple[Pair | None, Outcome]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from ezdms.db import Connection, Row, fetch_all, fetch_one, keeps_sessions
+from ezdms.db import Connection, Row, alone, fetch_all, fetch_one, keeps_sessions, lock_conversations
 from ezdms.models.conversation import Side
 from ezdms.models.usage import give_back
 
@@ -186,9 +186,16 @@ def is_due(connection: Connection, *, moment: int) -> bool:
     return fetch_one(connection, sql, moment=moment) is not None
 
 
+@alone
 @keeps_sessions
 def expire_slice(connection: Connection, *, moment: int) -> int:
     """Empty the next SLICE messages whose time has come at `moment` (ms). Returns how many."""
+    lock_conversations(
+        connection,
+        "SELECT conversation_id FROM message_facts WHERE expires_at <= :moment ORDER BY expires_at LIMIT :limit",
+        moment=moment,
+        limit=SLICE,
+    )
     due = fetch_all(
         connection,
         f"""SELECT f.conversation_id, f.replaces, {COPIES} FROM message_facts f

@@ -83,7 +83,7 @@ def select_reports(connection: Connection, *, report_id: str | None) -> list[dic
         connection,
         f"""SELECT {COLUMNS}, COALESCE(reporter.username, '') AS reporter,
               NOT EXISTS (SELECT 1 FROM users u WHERE u.user_id = reported_id AND u.left_at IS NULL) AS has_left
-            FROM (SELECT * FROM reports WHERE :report_id IS NULL OR report_id = :report_id
+            FROM (SELECT * FROM reports WHERE CAST(:report_id AS TEXT) IS NULL OR report_id = :report_id
                   ORDER BY created_at DESC, report_id LIMIT :limit) AS listed
             LEFT JOIN (SELECT user_id, username FROM users) AS reporter ON reporter.user_id = reporter_id
             ORDER BY listed.created_at, report_id""",

@@ -35,7 +35,7 @@ def take_room(connection: Connection, *, user_id: str, size: int, quota: int | N
     off)."""
     changed = connection.execute(
         """UPDATE usage SET message_bytes = message_bytes + ?1
-           WHERE user_id = ?2 AND (?3 IS NULL OR message_bytes + vault_bytes + ?1 <= ?3)""",
+           WHERE user_id = ?2 AND (CAST(?3 AS BIGINT) IS NULL OR message_bytes + vault_bytes + ?1 <= ?3)""",
         (size, user_id, quota),
     )
     return changed.rowcount == 1
@@ -57,7 +57,8 @@ def take_room_for_file(connection: Connection, *, user_id: str, size: int, quota
     taken = fetch_one(
         connection,
         """UPDATE usage SET file_bytes = file_bytes + :size
-           WHERE user_id = :user_id AND (:quota IS NULL OR file_bytes + :size <= :quota) RETURNING user_id""",
+           WHERE user_id = :user_id AND (CAST(:quota AS BIGINT) IS NULL OR file_bytes + :size <= :quota)
+           RETURNING user_id""",
         user_id=user_id,
         size=size,
         quota=quota,

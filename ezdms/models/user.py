@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from ezdms.db import Connection, fetch_all, fetch_one, now
-from ezdms.models.erasure import insert_erasure
+from ezdms.db import Connection, fetch_all, fetch_one, lock_conversations, now
+from ezdms.models.erasure import THEIRS, insert_erasure
 from ezdms.models.file import drop_files_of
 from ezdms.models.usage import forget_usage, insert_usage
 from ezdms.protocol import envelope
@@ -122,7 +122,7 @@ def select_user_by_search_pin(connection: Connection, *, search_pin: str) -> tup
         connection,
         f"""SELECT {COLUMNS}, pin_salt, pin_created_at FROM users
             JOIN (SELECT user_id AS pin_user, salt AS pin_salt, created_at AS pin_created_at FROM search_pins
-                  WHERE search_pin = :search_pin)
+                  WHERE search_pin = :search_pin) AS pin
               ON pin_user = user_id""",
         search_pin=search_pin,
     )
@@ -191,6 +191,7 @@ def is_unused(connection: Connection, *, user_id: str, before: int) -> bool:
 def delete_user(connection: Connection, *, user_id: str) -> None:
     """Delete an account's name, keys, sessions, PINs and vault, give up its files, and begin the erasure of its copies
     of messages."""
+    lock_conversations(connection, THEIRS, user_id=user_id)  # what is sent to them now is there before, or refused
     for table in (
         *("sessions", "search_pins", "vaults", "second_steps", "recovery_codes", "trusted_devices", "passkeys"),
         "clearings",

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+from typing import Any, Concatenate, NamedTuple, ParamSpec, Protocol, TypeVar
 
 from ezdms import logs
 from ezdms.store.errors import Busy, Unavailable
@@ -52,6 +52,16 @@ class Connection(Protocol):
 
 
 Query = Callable[Concatenate[Connection, P], T]
+
+
+class Statement(NamedTuple):
+    """A query as one statement, for engines where each one costs a trip. `fits`, `values`, `read` get the query's
+    arguments; `read` also gets the rows. Without a row, the statement has done nothing, and the query itself is run."""
+
+    sql: str
+    fits: Callable[..., bool]
+    values: Callable[..., dict[str, Any]]
+    read: Callable[..., Any]
 
 
 class Health(Protocol):
@@ -102,14 +112,17 @@ class Database(ABC):
         self._task = asyncio.create_task(self._write_forever())
 
     @staticmethod
-    async def open(path: Path) -> Database:
-        """Open or create the SQLite database at `path` (mode 0600) and migrate it to the newest schema.
-
-        Raises DatabaseError, or OSError if the file cannot be created.
+    async def open(place: Path | str) -> Database:
+        """Open or create the SQLite database at a path (mode 0600), or open the PostgreSQL database at an address, and
+        migrate it to the newest schema. Raises DatabaseError, or OSError if the file cannot be created.
         """
-        from ezdms.store.sqlite.database import open_sqlite  # no other engine is loaded
+        if isinstance(place, Path):
+            from ezdms.store.sqlite.database import open_sqlite  # no other engine is loaded
 
-        return await open_sqlite(path)
+            return await open_sqlite(place)
+        from ezdms.store.postgresql.database import open_postgresql
+
+        return await open_postgresql(place)
 
     async def close(self) -> None:
         """Finish pending writes, then close every connection."""

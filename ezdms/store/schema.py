@@ -15,15 +15,35 @@ class DatabaseError(Exception):
 
 def migrations() -> list[tuple[int, str, str]]:
     """(number, name, SQL) of every migration: next to the package in a checkout, inside it in a wheel."""
+    return [(int(match[1]), path.stem, path.read_text("utf-8")) for path, match in _found("*.sql")]
+
+
+def additions() -> dict[int, list[str]]:
+    """What only PostgreSQL has, by the number of the migration after which it is applied, in the same transaction."""
+    scripts: dict[int, list[str]] = {}
+    for path, match in _found("postgresql/*.sql"):
+        scripts.setdefault(int(match[1]), []).append(path.read_text("utf-8"))
+    return scripts
+
+
+def _found(pattern: str) -> list[tuple[Path, re.Match[str]]]:
     here = Path(__file__).parents[1]
     folder = next(path for path in (here / "migrations", here.parent / "migrations") if path.is_dir())
     found = []
-    for path in sorted(folder.glob("*.sql")):
+    for path in sorted(folder.glob(pattern)):
         match = re.fullmatch(r"([0-9]{4})_[a-z0-9_]+", path.stem)
         if match is None:
             raise DatabaseError(f"Expected a migration named 0001_what_it_does.sql, got {path.name}.")
-        found.append((int(match[1]), path.stem, path.read_text("utf-8")))
+        found.append((path, match))
     return found
+
+
+def too_new(schema: int, newest: int) -> str:
+    """Why a database is refused whose schema is newer than all that this version knows."""
+    return (
+        f"This database has schema {schema}, but this version of EZ-DMS only knows schemas up to {newest}. "
+        "Use a version of EZ-DMS at least as new as the one that wrote it."
+    )
 
 
 def migrate(connection: Connection) -> None:
@@ -47,13 +67,10 @@ def migrate(connection: Connection) -> None:
 def _apply(connection: Connection, newest: int, number: int, name: str, sql: str) -> None:
     applied = [row["number"] for row in connection.execute("SELECT number FROM migrations")]
     if applied and max(applied) > newest:
-        raise DatabaseError(
-            f"This database has schema {max(applied)}, but this version of EZ-DMS only knows schemas up to {newest}. "
-            "Use a version of EZ-DMS at least as new as the one that wrote it."
-        )
+        raise DatabaseError(too_new(max(applied), newest))
     if number in applied:
         return
-    for statement in _statements(sql):
+    for statement in statements(sql):
         connection.execute(statement)
     connection.execute(
         "INSERT INTO migrations (number, name, applied_at) VALUES (:number, :name, :applied_at)",
@@ -61,7 +78,7 @@ def _apply(connection: Connection, newest: int, number: int, name: str, sql: str
     )
 
 
-def _statements(sql: str) -> list[str]:
+def statements(sql: str) -> list[str]:
     """Split a script into statements: executescript would commit the surrounding transaction."""
     found, current = [], ""
     for line in sql.splitlines():

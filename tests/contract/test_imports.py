@@ -49,6 +49,18 @@ def test_the_serve_command_does_not_load_decryption() -> None:
         assert found.stdout.split()[-1] == loaded
 
 
+def test_the_app_on_sqlite_loads_no_driver_of_another_engine(tmp_path: Path) -> None:
+    program = (
+        "import asyncio, sys; from pathlib import Path; from ezdms.settings import Settings\n"
+        "from ezdms.app import close_database, create_app, open_database\n"
+        "async def main():\n"
+        " app = create_app(Settings(data_dir=Path(sys.argv[1]))); await open_database(app); await close_database(app)\n"
+        "asyncio.run(main()); print('aiosqlite' in sys.modules, 'psycopg' in sys.modules)"
+    )
+    run = [sys.executable, "-c", program, str(tmp_path / "data")]
+    assert subprocess.run(run, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split() == ["True", "False"]
+
+
 def test_the_import_rules_hold() -> None:
     lint = Path(sys.executable).with_name("lint-imports")
     found = subprocess.run([str(lint), "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False)

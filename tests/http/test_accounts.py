@@ -14,6 +14,7 @@ from ezdms import crypto
 from ezdms.actions import passwords
 from ezdms.db import Connection, Database, fetch_all
 from ezdms.protocol.encoding import b64u_decode, b64u_encode
+from tests.http.test_sessions import stored_bytes
 from tests.support.people import JSON, PEOPLE, Person, registration
 
 
@@ -131,7 +132,7 @@ async def test_an_expired_session_is_refused(app: Quart, alice: Person) -> None:
 
 async def test_tokens_and_auth_keys_are_not_in_the_database(app: Quart, alice: Person, tmp_path: Path) -> None:
     def is_stored(text: str) -> bool:
-        return any(text.encode() in path.read_bytes() for path in (tmp_path / "data").iterdir())
+        return text.encode() in stored_bytes(tmp_path)
 
     assert is_stored(alice.fields["wrapped_sig"])  # the search works
     assert not is_stored(alice.account["token"])

@@ -27,6 +27,7 @@ from tests.http.test_changes import refused, rows, sent
 from tests.http.test_leaving import leave
 from tests.http.test_marks import hide, marked
 from tests.http.test_sessions import execute
+from tests.support import engines
 from tests.support.people import PEOPLE, Person
 from tests.support.uploads import answer, begin, fetched, offset_of, on_disk, patch, sweep, uploaded
 from tests.support.usage import usage
@@ -79,7 +80,7 @@ async def test_the_disk_holds_no_content_name_or_type_of_a_file(
     }
     fields = alice.seal(bob, crypto.describe_file(**described), kind="file")
     assert (await alice.post("/send_message", fields | {"file": file_id})).status_code == 201
-    stored = b"".join(path.read_bytes() for path in data.rglob("*") if path.is_file())
+    stored = b"".join(path.read_bytes() for path in data.rglob("*") if path.is_file()) + engines.rows(data)
     assert file_id.encode() in stored  # the database is among it
     for secret in (plain[:18], name.encode(), kind.encode(), sealer.key, b64u_encode(sealer.key).encode()):
         assert secret not in stored

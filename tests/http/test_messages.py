@@ -263,6 +263,7 @@ async def test_previews_are_the_users_own_copies_of_the_newest_messages_and_mark
     assert (await bob.get(f"/previews?of={','.join([conversation] * 41)}")).status_code == 400
 
 
+@pytest.mark.sqlite_only
 async def test_a_plain_message_stores_what_it_stored_before_changes_existed_and_nothing_more(
     app: Quart, alice: Person, bob: Person, conversation: str
 ) -> None:

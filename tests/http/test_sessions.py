@@ -15,6 +15,7 @@ from ezdms.models import session as stored
 from ezdms.models.session import LIFETIME, RENEWED, USED_AGAIN
 from ezdms.web import admission
 from tests.http.test_enumeration import NO_ID, face
+from tests.support import engines
 from tests.support.people import JSON, Person
 from tests.websocket.test_live import closed_with, listening
 
@@ -34,8 +35,9 @@ async def execute(app: Quart, sql: str, **values: Any) -> list[dict[str, Any]]:
 
 
 def stored_bytes(folder: Path) -> bytes:
-    """All bytes in the data folder: the database, the write-ahead log and everything else."""
-    return b"\n".join(path.read_bytes() for path in sorted((folder / "data").iterdir()))
+    """All bytes in the data folder: the database, the log and everything else; or the rows in PostgreSQL."""
+    files = b"\n".join(path.read_bytes() for path in sorted((folder / "data").iterdir()))
+    return files + b"\n" + engines.rows(folder / "data")
 
 
 async def log_in(app: Quart, person: Person, agent: str = "curl/8.5.0", address: str = "203.0.113.9") -> Person:

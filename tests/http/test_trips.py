@@ -19,13 +19,14 @@ def trips(app: Quart, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     asked: list[str] = []
 
     def counted(name: str) -> None:
-        real = getattr(Database, name)
+        engine = type(app.extensions["ezdms.database"])
+        real = getattr(engine, name)
 
         def run(self: Database, query: Any, *args: Any, **values: Any) -> Any:
             asked.append(query.__name__)
             return real(self, query, *args, **values)
 
-        monkeypatch.setattr(Database, name, run)
+        monkeypatch.setattr(engine, name, run)
 
     counted("read")
     counted("submit")

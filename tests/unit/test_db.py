@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from ezdms.db import Busy, Conflict, Connection, Database, Unavailable, fetch_all, fetch_one, keeps_sessions
-from ezdms.store import database as engine
+from ezdms.store import database as queue
 from ezdms.store import schema
 from ezdms.store.schema import DatabaseError
 from ezdms.store.sqlite import database as sqlite
@@ -24,9 +24,12 @@ from tests.websocket.test_live import until
 
 
 @pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
+async def database(tmp_path: Path, request: pytest.FixtureRequest, engine: str) -> AsyncIterator[Database]:
     """A database with one table of unique numbers."""
-    opened = await Database.open(tmp_path / "test.db")
+    place: Path | str = tmp_path / "test.db"
+    if engine == "postgresql":
+        place = request.getfixturevalue("postgresql").create(request.getfixturevalue("migrated"))
+    opened = await Database.open(place)
     await opened.write(make_numbers)
     yield opened
     await opened.close()
@@ -67,6 +70,7 @@ async def test_one_failing_write_does_not_affect_concurrent_ones(database: Datab
     assert await database.read(select) == list(range(100))
 
 
+@pytest.mark.sqlite_only
 async def test_a_write_to_a_damaged_page_fails_alone(database: Database, tmp_path: Path) -> None:
     await database.write(lambda connection: fetch_all(connection, "CREATE TABLE others AS SELECT 1 AS number"))
     await database.forget()
@@ -90,6 +94,7 @@ async def test_a_write_to_a_damaged_page_fails_alone(database: Database, tmp_pat
     assert await database.read(select) == [0, 1, 2, 3, 4]
 
 
+@pytest.mark.sqlite_only
 async def test_concurrent_writes_share_a_commit(database: Database) -> None:
     commits = 0
 
@@ -116,6 +121,7 @@ def without_the_log(folder: Path) -> int:
     return -1
 
 
+@pytest.mark.sqlite_only
 async def test_a_long_log_is_checkpointed_when_the_server_is_idle(database: Database, tmp_path: Path) -> None:
     for i in range(LONG_LOG // 2):
         await database.write(insert, i)
@@ -128,6 +134,7 @@ async def test_a_long_log_is_checkpointed_when_the_server_is_idle(database: Data
     assert len(await database.read(select)) == LONG_LOG + 1
 
 
+@pytest.mark.sqlite_only
 async def test_a_busy_event_loop_does_not_count_as_idle(database: Database, tmp_path: Path) -> None:
     for i in range(LONG_LOG):
         await database.write(insert, i)
@@ -169,7 +176,7 @@ async def test_a_cancelled_write_leaves_no_open_transaction(database: Database) 
 async def test_writes_beyond_the_queue_limit_are_refused_and_queued_ones_are_stored(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "MOST_WAITING", 8)
+    monkeypatch.setattr(queue, "MOST_WAITING", 8)
     may_go_on = threading.Event()
     held = asyncio.create_task(database.write(lambda connection: may_go_on.wait(5)))
     await asyncio.sleep(0.05)  # the writer has taken this one only
@@ -193,10 +200,11 @@ async def test_every_write_raises_the_revision_unless_it_keeps_sessions(database
 
 
 async def test_a_reader_cannot_write(database: Database) -> None:
-    with pytest.raises(Unavailable, match="readonly"):
+    with pytest.raises(Unavailable, match=r"read-?only"):
         await database.read(insert, 1)
 
 
+@pytest.mark.sqlite_only
 async def test_every_connection_is_durable_and_erases_deleted_data(database: Database) -> None:
     for run in (database.read, database.read, database.write):
         assert await run(pragma, "synchronous") == 2  # FULL
@@ -206,12 +214,14 @@ async def test_every_connection_is_durable_and_erases_deleted_data(database: Dat
         assert await run(pragma, "busy_timeout") == 3_000
 
 
+@pytest.mark.sqlite_only
 async def test_other_users_cannot_read_the_files(database: Database, tmp_path: Path) -> None:
     files = list(tmp_path.glob("test.db*"))
     assert len(files) == 3
     assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}
 
 
+@pytest.mark.sqlite_only
 async def test_many_processes_can_start_at_once(tmp_path: Path) -> None:
     path = tmp_path / "together.db"
     opened = await asyncio.gather(*(Database.open(path) for _ in range(8)))
@@ -222,6 +232,7 @@ async def test_many_processes_can_start_at_once(tmp_path: Path) -> None:
     connection.close()
 
 
+@pytest.mark.sqlite_only
 async def test_a_newer_database_is_refused_with_a_clear_message(tmp_path: Path) -> None:
     path = tmp_path / "newer.db"
     await (await Database.open(path)).close()
@@ -233,6 +244,7 @@ async def test_a_newer_database_is_refused_with_a_clear_message(tmp_path: Path) 
         await Database.open(path)
 
 
+@pytest.mark.sqlite_only
 async def test_a_file_that_is_not_a_database_is_an_error_and_does_not_hang_the_process(tmp_path: Path) -> None:
     path = tmp_path / "text.db"
     path.write_text("This is no database. " * 100)
@@ -241,6 +253,7 @@ async def test_a_file_that_is_not_a_database_is_an_error_and_does_not_hang_the_p
     assert path.read_text().startswith("This is no database.")
 
 
+@pytest.mark.sqlite_only
 @pytest.mark.parametrize("smallest", [0, integrity.SMALL])
 async def test_a_truncated_database_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, smallest: int) -> None:
     monkeypatch.setattr(integrity, "SMALL", smallest)
@@ -251,6 +264,7 @@ async def test_a_truncated_database_is_refused(tmp_path: Path, monkeypatch: pyte
         await Database.open(path)
 
 
+@pytest.mark.sqlite_only
 async def test_a_long_running_reader_blocks_neither_writes_nor_erasure(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -267,6 +281,7 @@ async def test_a_long_running_reader_blocks_neither_writes_nor_erasure(
     await until(lambda: log.stat().st_size == 0)
 
 
+@pytest.mark.sqlite_only
 async def test_a_failed_migration_leaves_the_schema_unchanged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "halfway.db"
     steps = [

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from quart import Quart
 
-from ezdms import db
 from ezdms.app import create_app
 from ezdms.settings import Settings
+from ezdms.store import database as queue
 from ezdms.web import pipeline
 from tests.conftest import NO_LIMITS
 from tests.http.test_leaving import leave
@@ -177,7 +177,7 @@ async def test_a_busy_server_says_when_to_retry_over_post_and_sockets(
     fields = alice.seal(bob, "later")
     async with listening(alice) as socket:
         with monkeypatch.context() as patch:
-            patch.setattr(db, "MOST_WAITING", 0)
+            patch.setattr(queue, "MOST_WAITING", 0)
             await say(socket, fields)
             told = await socket.next()
             response = await alice.post("/send_message", fields)

@@ -1,0 +1,1 @@
+"""PostgreSQL: for several processes on one database. Only this package loads its driver."""

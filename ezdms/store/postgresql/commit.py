@@ -1,0 +1,153 @@
+"""Group commit on PostgreSQL: many writes share one transaction, whose locks are taken first, in one order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any
+
+import psycopg
+
+from ezdms.store.database import Statement, Write
+from ezdms.store.errors import Unavailable
+from ezdms.store.postgresql.errors import AGAIN, is_out_of_reach, told
+from ezdms.store.postgresql.session import Connection, Session
+
+ATTEMPTS = 5  # of one write, each after a deadlock
+
+
+@dataclass(slots=True)
+class KnownWrite(Write):
+    """A write whose query and arguments are known: they say what it locks."""
+
+    query: Callable[..., Any] = field(kw_only=True)
+    args: tuple[Any, ...] = field(kw_only=True)
+    kwargs: dict[str, Any] = field(kw_only=True)
+
+
+class OutOfTurn(Exception):
+    """A sender's statement was done, although an earlier one was not: what that is answered depends on their order."""
+
+
+class Uncertain(Unavailable):
+    """The connection was lost during a COMMIT."""
+
+
+def commit_together(session: Session, writes: list[KnownWrite]) -> list[Any]:
+    """One COMMIT for all writes, but one of its own for each that is alone. A failed write does not affect the others.
+
+    Returns what each write returned or raised. Called on the session's thread.
+    """
+    outcomes: list[Any] = []
+    for is_alone, group in groupby(writes, _is_alone):
+        some = list(group)
+        for together in [[write] for write in some] if is_alone else [some]:
+            outcomes += _commit(session, together)
+    return outcomes
+
+
+def _commit(session: Session, writes: list[KnownWrite]) -> list[Any]:
+    """Try all writes at once; after an error, each alone. After a lost connection, once more on a new one, unless the
+    COMMIT may have happened: then a repeat by the client decides."""
+    try:
+        return _transact(session, writes, _run_fast)
+    except Exception as error:
+        if isinstance(error, Uncertain):
+            return [error] * len(writes)
+        if is_out_of_reach(error) and not isinstance(error, AGAIN) and not session.is_lost():
+            return [told(error)] * len(writes)
+    return [_commit_alone(session, write) for write in writes]
+
+
+def _commit_alone(session: Session, write: KnownWrite) -> Any:
+    """A transaction for one write. Returns its result, or its error."""
+    for attempt in range(ATTEMPTS):
+        try:
+            return _transact(session, [write], _run_plainly)[0]
+        except AGAIN as error:
+            if attempt == ATTEMPTS - 1:
+                return told(error)
+        except Exception as error:  # passed to the caller
+            return told(error)
+    raise AssertionError
+
+
+def _transact(
+    session: Session, writes: list[KnownWrite], run: Callable[[Connection, list[KnownWrite]], list[Any]]
+) -> list[Any]:
+    """Run all writes in one transaction, or none. Raises Uncertain if that is unknown."""
+    connection = session.connection()
+    try:
+        with connection.driver.pipeline():
+            connection.send("BEGIN")
+            connection.lock(*_keys(writes))
+        outcomes = run(connection, writes)
+    except BaseException:
+        with suppress(psycopg.Error):
+            connection.driver.execute("ROLLBACK")
+        raise
+    try:
+        connection.driver.execute("COMMIT")
+    except psycopg.Error as error:
+        if connection.driver.closed:
+            raise Uncertain("PostgreSQL was lost during a COMMIT, which may or may not have happened.") from error
+        raise
+    return outcomes
+
+
+def _is_alone(write: KnownWrite) -> bool:
+    return getattr(write.query, "is_alone", False)
+
+
+def _keys(writes: list[KnownWrite]) -> tuple[set[str], set[str]]:
+    """The conversations and users that these writes are for."""
+    conversations: set[str] = set()
+    users: set[str] = set()
+    for write in writes:
+        if _is_alone(write):  # it locks what it needs
+            continue
+        given = (*write.args, write.kwargs.get("session"))
+        conversations.update(getattr(one, "conversation_id", "") for one in given)
+        conversations.add(write.kwargs.get("conversation_id", ""))
+        users.update(getattr(one, "user_id", "") for one in given)
+        users.update(write.kwargs.get(name, "") for name in ("user_id", "sender_id"))
+    return conversations - {""}, users - {""}
+
+
+def _run_plainly(connection: Connection, writes: list[KnownWrite]) -> list[Any]:
+    return [write.run(connection) for write in writes]
+
+
+def _run_fast(connection: Connection, writes: list[KnownWrite]) -> list[Any]:
+    """Run all in order. Consecutive ones that are one statement are sent without waiting for each other."""
+    outcomes: list[Any] = []
+    for is_one, group in groupby(writes, _is_one_statement):
+        outcomes += (_run_as_statements if is_one else _run_plainly)(connection, list(group))
+    return outcomes
+
+
+def _is_one_statement(write: KnownWrite) -> bool:
+    statement = getattr(write.query, "statement", None)
+    return statement is not None and statement.fits(*write.args, **write.kwargs)
+
+
+def _run_as_statements(connection: Connection, writes: list[KnownWrite]) -> list[Any]:
+    """If a statement has no row, it has done nothing, and the query itself says why."""
+    sent = []
+    with connection.driver.pipeline():
+        for write in writes:
+            statement: Statement = write.query.statement  # type: ignore[attr-defined]
+            sent.append(connection.send(statement.sql, statement.values(*write.args, **write.kwargs)))
+    outcomes = []
+    refused: set[str] = set()
+    for write, cursor in zip(writes, sent, strict=True):
+        statement = write.query.statement  # type: ignore[attr-defined]
+        rows, sender_id = cursor.fetchall(), write.kwargs["sender_id"]
+        if rows and sender_id in refused:
+            raise OutOfTurn
+        if not rows:
+            refused.add(sender_id)
+        outcomes.append(statement.read(rows, *write.args, **write.kwargs) if rows else write.run(connection))
+    return outcomes

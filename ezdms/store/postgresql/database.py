@@ -1,0 +1,111 @@
+"""The database in PostgreSQL."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import psycopg
+
+from ezdms.store import schema
+from ezdms.store.database import STALLED, Database, P, Query, T, Write
+from ezdms.store.errors import Unavailable
+from ezdms.store.postgresql.commit import KnownWrite, commit_together
+from ezdms.store.postgresql.errors import sentence, told
+from ezdms.store.postgresql.schema import make_ready
+from ezdms.store.postgresql.session import Session
+from ezdms.store.schema import DatabaseError
+
+READERS = 4
+AWAY = "PostgreSQL cannot be reached, or does not respond."
+
+
+async def open_postgresql(address: str) -> Database:
+    """Open the database at this address, and migrate it to the newest schema. Raises DatabaseError."""
+    writer = Session(address, reads_only=False)
+    try:
+        await writer.run(make_ready, writer, schema.migrations(), schema.additions())
+    except BaseException as error:
+        await writer.close()
+        if isinstance(error, psycopg.Error):
+            raise DatabaseError(f"Cannot use the PostgreSQL database. {sentence(error)}") from None
+        raise
+    return PostgreSQL(writer, [Session(address, reads_only=True) for _ in range(READERS)], Health())
+
+
+class Health:
+    """How long the writer takes, and whether its last batch failed."""
+
+    def __init__(self) -> None:
+        self._began: float | None = None
+        self.is_away = False
+
+    @property
+    def fault(self) -> str:
+        """What is wrong, for the operator; "" if nothing is."""
+        return AWAY if self.is_stuck(STALLED) else ""
+
+    def begin(self) -> float:
+        """The writer begins a batch. Returns the time, by a monotonic clock."""
+        self._began = time.monotonic()
+        return self._began
+
+    def end(self) -> None:
+        """It has finished."""
+        self._began = None
+
+    def is_stuck(self, seconds: float) -> bool:
+        """True if the writer has been at one batch for longer than this, or could not store the last one."""
+        return self.is_away or (self._began is not None and time.monotonic() - self._began > seconds)
+
+
+class PostgreSQL(Database):
+    """One writer with group commit, and readers; other processes have theirs."""
+
+    held = AWAY
+
+    def __init__(self, writer: Session, readers: list[Session], health: Health) -> None:
+        super().__init__(health)
+        self._server = health
+        self._writer = writer
+        self._readers = readers
+        self._turn = 0
+
+    async def _disconnect(self) -> None:
+        for session in [*self._readers, self._writer]:
+            await session.close()
+
+    async def read(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run `query(connection, …)` on a connection that cannot write. Raises Unavailable if PostgreSQL cannot be
+        reached."""
+        self._turn = (self._turn + 1) % len(self._readers)
+        session = self._readers[self._turn]
+
+        def act() -> T:
+            try:
+                return query(session.connection(), *args, **kwargs)
+            except psycopg.Error:
+                if not session.is_lost():
+                    raise
+                return query(session.connection(), *args, **kwargs)  # PostgreSQL was restarted, for example
+
+        try:
+            return await session.run(act)
+        except psycopg.Error as error:
+            raise told(error) from error
+
+    def submit(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> Any:
+        """Like write(), without waiting: returns a future of the result. Raises Busy."""
+        done = super().submit(query, *args, **kwargs)
+        last = self._waiting[-1]
+        self._waiting[-1] = KnownWrite(last.run, done, last.keeps_sessions, query=query, args=args, kwargs=kwargs)
+        return done
+
+    async def forget(self) -> None:
+        """Nothing: PostgreSQL cannot overwrite what was deleted (docs/threat-model.md)."""
+
+    async def _commit(self, writes: list[Write]) -> list[Any]:
+        known = [write for write in writes if isinstance(write, KnownWrite)]
+        outcomes = await self._writer.run(commit_together, self._writer, known)
+        self._server.is_away = isinstance(outcomes[-1], Unavailable)
+        return outcomes

@@ -1,0 +1,190 @@
+"""Connections to PostgreSQL, each with its own thread, for queries written as for SQLite."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from typing import Any, ParamSpec, TypeVar
+
+import psycopg
+from psycopg.rows import RowMaker
+from psycopg.types.numeric import Int8Dumper
+from psycopg.types.string import StrDumper
+
+from ezdms.store.errors import Conflict
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+CONNECT_WITHIN = 3  # seconds
+LIMITS = {"lock_timeout": 3_000, "statement_timeout": 10_000, "idle_in_transaction_session_timeout": 10_000}  # ms
+LOCK_CONVERSATIONS = """SELECT 1 FROM conversations WHERE conversation_id = ANY (:ids)
+    ORDER BY conversation_id FOR NO KEY UPDATE"""
+LOCK_FOUND = """SELECT 1 FROM conversations WHERE conversation_id IN ({sql})
+    ORDER BY conversation_id FOR NO KEY UPDATE"""
+LOCK_USERS = "SELECT 1 FROM usage WHERE user_id = ANY (:ids) ORDER BY user_id FOR NO KEY UPDATE"
+PARAMETER = re.compile(r"('[^']*'|::)|:([a-z_][a-z0-9_]*)|\?([0-9]*)|(%)")
+
+
+class Row(tuple[Any, ...]):
+    """A row as sqlite3.Row is one: values by position or by the name of the column."""
+
+    __slots__ = ()
+    places: dict[str, int]
+
+    def __getitem__(self, key: Any) -> Any:
+        """The value at a position, or in the column with this name."""
+        return tuple.__getitem__(self, self.places[key] if isinstance(key, str) else key)
+
+    def keys(self) -> list[str]:
+        """The names of the columns."""
+        return list(self.places)
+
+
+@lru_cache(1000)
+def _row_of(names: tuple[str, ...]) -> type[Row]:
+    return type("Row", (Row,), {"__slots__": (), "places": {name: place for place, name in enumerate(names)}})
+
+
+def _rows(cursor: psycopg.Cursor[Any]) -> RowMaker[Any]:
+    """The row factory of a cursor."""
+    return _row_of(tuple(column.name for column in cursor.description or ()))
+
+
+@lru_cache(1000)
+def translated(sql: str) -> tuple[bytes, tuple[int, ...]]:
+    """SQL with the driver's parameters for `:name`, `?` and `?1`; and which value each `?` is, by position."""
+    places: list[int] = []
+
+    def change(found: re.Match[str]) -> str:
+        literal, name, place, percent = found.groups()
+        if literal or percent:
+            return found[0].replace("%", "%%")
+        if name:
+            return f"%({name})s"
+        places.append(int(place) - 1 if place else len(places))
+        return "%s"
+
+    return PARAMETER.sub(change, sql).encode(), tuple(places)
+
+
+class Result:
+    """The result of a statement; without rows if it has none."""
+
+    def __init__(self, cursor: psycopg.Cursor[Any]) -> None:
+        self._cursor = cursor
+
+    @property
+    def rowcount(self) -> int:
+        """How many rows it changed or found."""
+        return self._cursor.rowcount
+
+    def fetchall(self) -> list[Any]:
+        """All rows."""
+        return self._cursor.fetchall() if self._cursor.description else []
+
+    def fetchone(self) -> Any:
+        """The next row, or None."""
+        return self._cursor.fetchone() if self._cursor.description else None
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.fetchall())
+
+
+class Connection:
+    """What a query gets."""
+
+    def __init__(self, driver: psycopg.Connection[Any]) -> None:
+        self.driver = driver
+
+    def execute(self, sql: str, parameters: Sequence[Any] | dict[str, Any] = (), /) -> Result:
+        """Run a statement. Raises Conflict, or an error of the driver."""
+        try:
+            return Result(self.send(sql, parameters))
+        except psycopg.IntegrityError as error:  # its text has values
+            raise Conflict(error.diag.constraint_name or "conflict") from None
+
+    def lock(self, conversations: set[str], users: set[str]) -> None:
+        """Lock these conversations and users until the end of the transaction, always in the same order."""
+        if conversations:
+            self.send(LOCK_CONVERSATIONS, {"ids": sorted(conversations)})
+        if users:
+            self.send(LOCK_USERS, {"ids": sorted(users)})
+
+    def lock_found(self, sql: str, values: dict[str, Any]) -> None:
+        """Lock the conversations whose ids this finds."""
+        self.send(LOCK_FOUND.format(sql=sql), values)
+
+    def send(self, sql: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> psycopg.Cursor[Any]:
+        """Run a statement; in a pipeline, without waiting for its result."""
+        changed, places = translated(sql)
+        values = parameters if isinstance(parameters, dict) else [parameters[place] for place in places]
+        try:
+            return self.driver.execute(changed, values)
+        except psycopg.DataError as error:
+            if error.sqlstate:
+                raise
+        return self.driver.execute(changed, _without_nul(values))
+
+
+def _without_nul(values: dict[str, Any] | list[Any]) -> dict[str, Any] | list[Any]:
+    """The same with what PostgreSQL can take: no text there has a NUL, so that nothing is found with one."""
+
+    def change(value: Any) -> Any:
+        if isinstance(value, list):
+            return [change(one) for one in value]
+        return value.replace("\0", "\N{REPLACEMENT CHARACTER}") if isinstance(value, str) else value
+
+    if isinstance(values, dict):
+        return {name: change(value) for name, value in values.items()}
+    return [change(value) for value in values]
+
+
+class Session:
+    """One thread with one connection, which is opened again when it was lost."""
+
+    def __init__(self, address: str, *, reads_only: bool) -> None:
+        self._address = address
+        self._options = LIMITS | {"default_transaction_read_only": "on" if reads_only else "off"}
+        self._thread = ThreadPoolExecutor(1, "postgresql")
+        self._connection: Connection | None = None
+
+    async def run(self, act: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call on the session's thread."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, lambda: act(*args, **kwargs))
+
+    def connection(self) -> Connection:
+        """The connection; called on the session's thread. Raises psycopg.OperationalError."""
+        if self._connection is None or self._connection.driver.closed:
+            options = " ".join(f"-c {name}={value}" for name, value in self._options.items())
+            driver: psycopg.Connection[Any] = psycopg.connect(
+                self._address,
+                autocommit=True,
+                row_factory=_rows,
+                connect_timeout=CONNECT_WITHIN,
+                options=options,
+                application_name="ezdms",
+            )
+            driver.adapters.register_dumper(str, StrDumper)  # by default, types are guessed from the statement
+            driver.adapters.register_dumper(int, Int8Dumper)
+            self._connection = Connection(driver)
+        return self._connection
+
+    def is_lost(self) -> bool:
+        """True if there was a connection, and it is closed."""
+        return self._connection is not None and self._connection.driver.closed
+
+    def drop(self) -> None:
+        """Close the connection; called on the session's thread."""
+        if self._connection is not None:
+            self._connection.driver.close()
+            self._connection = None
+
+    async def close(self) -> None:
+        """Close the connection, and end the thread."""
+        await self.run(self.drop)
+        self._thread.shutdown()

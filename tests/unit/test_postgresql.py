@@ -1,0 +1,264 @@
+"""PostgreSQL: several processes on one database, and what happens when it goes away. Each Database stands for one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import psycopg
+import pytest
+
+from ezdms.actions.accounts import _delete_user
+from ezdms.db import Conflict, Connection, Database, Unavailable, fetch_all, fetch_one
+from ezdms.models.conversation import insert_conversation
+from ezdms.models.deployment import insert_deployment
+from ezdms.models.erasure import erase_slice
+from ezdms.models.message import Draft, Stored, insert_message
+from ezdms.models.participant import mark_read
+from ezdms.models.user import User, insert_user
+from ezdms.store import schema
+from ezdms.store.postgresql.session import translated
+from ezdms.store.schema import DatabaseError
+from tests.conftest import skip_or_fail
+from tests.support import engines
+
+PASSWORD = "correct-horse-battery"
+
+
+@pytest.fixture
+async def both(postgresql: engines.PostgreSQL, migrated: str) -> AsyncIterator[tuple[Database, Database]]:
+    """Two processes on the same database."""
+    address = postgresql.create(migrated)
+    opened = await Database.open(address), await Database.open(address)
+    yield opened
+    for database in opened:
+        await database.close()
+
+
+@pytest.fixture
+def own() -> Iterator[engines.PostgreSQL]:
+    """A server for this test alone, which may stop it."""
+    if engines.programs() is None:
+        skip_or_fail("PostgreSQL is not installed")
+    with engines.started() as server:
+        yield server
+
+
+def somebody(name: str) -> User:
+    return User(name, name, f"login {name}", "", "", 1, "", "", "statement", f"fp {name}", f"key {name}")
+
+
+def meet(connection: Connection, a: str, b: str) -> str:
+    for name in (a, b):
+        if fetch_one(connection, "SELECT 1 FROM users WHERE user_id = :name", name=name) is None:
+            insert_user(connection, somebody(name))
+    conversation_id = f"{a} {b}"
+    insert_conversation(connection, conversation_id=conversation_id, a=a, b=b, starter=a, pin_created_at=1)
+    fetch_all(connection, "UPDATE participants SET accepted = 1")
+    return conversation_id
+
+
+def draft(conversation_id: str, sender: str, n: int, **more: Any) -> Draft:
+    a, b = conversation_id.split(" ")
+    return Draft(conversation_id, f"{sender}{n}", n, "hash", 1, "for a", "for b", f"key {a}", f"key {b}", **more)
+
+
+async def send(database: Database, conversation_id: str, sender: str, n: int, **more: Any) -> Any:
+    one = draft(conversation_id, sender, n, **more)
+    return (await database.write(insert_message, one, sender_id=sender, quota=None))[1]
+
+
+def rows(connection: Connection, sql: str) -> list[tuple[Any, ...]]:
+    return [tuple(row) for row in fetch_all(connection, sql)]
+
+
+async def test_processes_that_start_at_once_on_an_empty_database_agree(postgresql: engines.PostgreSQL) -> None:
+    address = postgresql.create()
+    opened = await asyncio.gather(*(Database.open(address) for _ in range(6)))
+    assert await opened[0].read(rows, "SELECT number FROM migrations ORDER BY number") == [
+        (number,) for number, _, _ in schema.migrations()
+    ]
+    for database in opened:
+        await database.close()
+
+
+async def test_they_agree_on_one_deployment(postgresql: engines.PostgreSQL, migrated: str) -> None:
+    address = postgresql.create(migrated)
+    opened = [await Database.open(address) for _ in range(6)]
+    made = [one.write(insert_deployment, deployment_id=str(number)) for number, one in enumerate(opened)]
+    assert len(set(await asyncio.gather(*made))) == 1
+    assert len(await opened[0].read(rows, "SELECT deployment_id FROM deployment")) == 1
+    for database in opened:
+        await database.close()
+
+
+async def test_a_newer_schema_is_refused(postgresql: engines.PostgreSQL, migrated: str) -> None:
+    address = postgresql.create(migrated)
+    with psycopg.connect(address) as connection:
+        connection.execute("INSERT INTO migrations VALUES (9999, '9999_future', 0)")
+    with pytest.raises(DatabaseError, match="has schema 9999"):
+        await Database.open(address)
+
+
+async def test_a_database_of_another_program_is_refused_and_left_alone(postgresql: engines.PostgreSQL) -> None:
+    address = postgresql.create()
+    with psycopg.connect(address) as connection:
+        connection.execute("CREATE TABLE migrations (version TEXT)")
+    with pytest.raises(DatabaseError, match="belongs to another program"):
+        await Database.open(address)
+    with psycopg.connect(address) as connection:
+        tables = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
+    assert tables == [("migrations",)]
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        f"postgresql://ezdms:{PASSWORD}@127.0.0.1:1/ezdms",
+        f"postgresql://ezdms:{PASSWORD}@/ezdms?host=/nowhere",
+        f"postgresql://ezdms:{PASSWORD}@127.0.0.1:port/ezdms",
+        f"postgresql://ezdms:{PASSWORD}@127.0.0.1/ezdms?nonsense={PASSWORD}",
+        f"{PASSWORD} ",
+    ],
+)
+async def test_no_error_about_an_address_tells_its_password(address: str, caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(DatabaseError) as refused:
+        await Database.open(address)
+    causes = refused.value, refused.value.__cause__
+    assert not [one for one in causes if one is not None and PASSWORD in str(one)]
+    assert PASSWORD not in caplog.text
+
+
+async def test_a_refused_password_is_not_told(own: engines.PostgreSQL) -> None:
+    (own.folder / "data" / "pg_hba.conf").write_text("local all all scram-sha-256\n")
+    own.stop()
+    own.start()
+    address = own.address("postgres").replace("ezdms@", f"ezdms:{PASSWORD}@")
+    with pytest.raises(DatabaseError, match="password authentication failed") as refused:
+        await Database.open(address)
+    assert PASSWORD not in str(refused.value)
+
+
+async def test_the_text_of_a_conflict_has_no_stored_value(both: tuple[Database, Database]) -> None:
+    await both[0].write(insert_user, somebody("secretive"))
+    with pytest.raises(Conflict) as refused:
+        await both[1].write(insert_user, somebody("secretive"))
+    assert "secretive" not in str(refused.value)
+
+
+async def test_a_failed_write_does_not_affect_those_it_shares_a_commit_with(both: tuple[Database, Database]) -> None:
+    conversation = await both[0].write(meet, "alice", "bob")
+    await send(both[0], conversation, "alice", 1)
+    taken = draft(conversation, "alice", 1)._replace(n=5)
+    writes = [
+        both[0].write(insert_message, one, sender_id="alice", quota=None)
+        for one in (draft(conversation, "alice", 2), taken, draft(conversation, "alice", 6))
+    ]
+    first, second, third = await asyncio.gather(*writes, return_exceptions=True)
+    assert isinstance(second, Conflict)
+    assert [one[1].seq for one in (first, third) if isinstance(one, tuple) and isinstance(one[1], Stored)] == [2, 3]
+
+
+async def test_messages_from_two_processes_are_in_one_order_without_gaps(both: tuple[Database, Database]) -> None:
+    names = [f"user{i}" for i in range(6)]
+    pairs = [await both[0].write(meet, a, b) for a in names for b in names if a < b]
+    most = 12
+
+    async def write_in(place: int, conversation: str) -> None:
+        """Each process sends for one side, and marks for the other."""
+        sender = conversation.split(" ")[place]
+        for n in range(1, most + 1):
+            outcome = await send(both[place], conversation, sender, n)
+            assert isinstance(outcome, Stored)
+            other = conversation.split(" ")[1 - place]
+            await both[place].write(mark_read, conversation_id=conversation, user_id=other, seq=outcome.seq)
+
+    await asyncio.gather(*(write_in(place, pair) for place in (0, 1) for pair in pairs))
+    for conversation in pairs:
+        sql = f"SELECT seq, sender_id, n FROM messages WHERE conversation_id = '{conversation}' ORDER BY seq"  # noqa: S608
+        stored = await both[0].read(rows, sql)
+        assert [seq for seq, _, _ in stored] == list(range(1, 2 * most + 1))
+        for sender in conversation.split(" "):
+            assert [n for _, name, n in stored if name == sender] == list(range(1, most + 1))
+    [(bytes_of_all,)] = await both[0].read(rows, "SELECT SUM(message_bytes) FROM usage")
+    assert bytes_of_all == len(pairs) * 2 * most * len("for afor b")
+
+
+async def test_one_senders_messages_keep_their_order_even_if_some_are_changes(both: tuple[Database, Database]) -> None:
+    conversation = await both[0].write(meet, "alice", "bob")
+    drafts = [draft(conversation, "alice", n, replaces="alice1" if n % 3 == 0 else "") for n in range(1, 31)]
+    writes = [both[0].submit(insert_message, one, sender_id="alice", quota=None) for one in drafts]
+    outcomes = [outcome for _, outcome in await asyncio.gather(*writes)]
+    assert [one.seq for one in outcomes if isinstance(one, Stored)] == list(range(1, 31))
+
+
+async def test_who_deletes_the_account_while_others_send_leaves_no_copy(both: tuple[Database, Database]) -> None:
+    for number in range(15):
+        leaver, sender = f"leaver{number}", f"sender{number}"
+        pairs = [await both[0].write(meet, leaver, f"{sender}of{i}") for i in range(3)]
+
+        async def send_on(conversation: str) -> None:
+            for n in range(1, 9):
+                await send(both[1], conversation, conversation.split(" ")[1], n)
+
+        async def leave(user_id: str) -> None:
+            await asyncio.sleep(0.002)
+            await both[0].write(_delete_user, user_id=user_id, act=None)
+            while not await both[0].write(erase_slice, user_id=user_id):
+                pass
+
+        await asyncio.gather(*(send_on(pair) for pair in pairs), leave(leaver))
+    assert await both[0].read(rows, "SELECT conversation_id, seq FROM messages WHERE sealed_a IS NOT NULL") == []
+    assert await both[0].read(rows, "SELECT 1 FROM messages WHERE sealed_b IS NOT NULL LIMIT 1") == [(1,)]
+
+
+async def test_after_a_restart_of_postgresql_nobody_is_refused(own: engines.PostgreSQL) -> None:
+    database = await Database.open(own.create())
+    await database.write(meet, "alice", "bob")
+    for _ in range(8):
+        await database.read(rows, "SELECT 1")  # every connection is open
+    own.stop()
+    own.start()
+    for _ in range(8):
+        assert await database.read(rows, "SELECT COUNT(*) FROM users") == [(2,)]
+    assert isinstance(await send(database, "alice bob", "alice", 1), Stored)
+    await database.close()
+
+
+async def test_while_postgresql_is_away_everything_is_unavailable_and_the_operator_is_told(
+    own: engines.PostgreSQL,
+) -> None:
+    database = await Database.open(own.create())
+    await database.write(meet, "alice", "bob")
+    assert await database.examine() == ""
+    own.stop()
+    with pytest.raises(Unavailable, match="PostgreSQL"):
+        await database.read(rows, "SELECT 1")
+    with pytest.raises(Unavailable, match="PostgreSQL"):
+        await send(database, "alice bob", "alice", 1)
+    assert "PostgreSQL" in await database.examine()
+    own.start()
+    assert isinstance(await send(database, "alice bob", "alice", 1), Stored)
+    assert await database.examine() == ""
+    await database.close()
+
+
+async def test_a_value_with_a_nul_is_found_nowhere(both: tuple[Database, Database]) -> None:
+    await both[0].write(meet, "alice", "bob")
+    await both[0].write(mark_read, conversation_id="alice\0bob", user_id="alice\0", seq=1)
+    assert await both[0].read(lambda one: fetch_all(one, "SELECT 1 FROM users WHERE user_id = :x", x="alice\0")) == []
+
+
+async def test_a_reader_cannot_write(both: tuple[Database, Database]) -> None:
+    with pytest.raises(Unavailable, match="read-only"):
+        await both[0].read(insert_user, somebody("alice"))
+
+
+def test_parameters_are_translated_and_literals_are_not() -> None:
+    assert translated("a = :a_1 AND b = ':c' AND d::text LIKE '%'") == (
+        b"a = %(a_1)s AND b = ':c' AND d::text LIKE '%%'",
+        (),
+    )
+    assert translated("?2 + ?1 + ?2") == (b"%s + %s + %s", (1, 0, 1))
+    assert translated("? + ?") == (b"%s + %s", (0, 1))
