@@ -24,8 +24,9 @@ class Language:
 
 
 ENGLISH = Language("en", "English")
+SPANISH = Language("es", "Español", plurals={"one": 1, "many": 1_000_000, "other": 2})
 # A language is offered to everyone once it stands here, so its catalog must be complete (docs/translating.md).
-LANGUAGES = {language.code: language for language in (ENGLISH,)}
+LANGUAGES = {language.code: language for language in (ENGLISH, SPANISH)}
 
 
 @cache

@@ -16,7 +16,9 @@ HTML = {"Accept": "text/html"}
 ADDRESSES = [address for addresses in shells.ADDRESSES.values() for address in addresses]
 ODD: list[dict[str, str]] = [
     {"User-Agent": "curl/8"},
-    {"Accept-Language": "de"},
+    {"Accept-Language": "tlh"},
+    {"Accept-Language": "not a language, \x80;q=x"},
+    {"Cookie": "language=xx"},
     {"Cookie": "ezdms_session=" + "A" * 43},
     {"Authorization": "Bearer " + "A" * 43},
     {"Referer": "http://localhost/c/0"},
@@ -39,6 +41,29 @@ async def test_every_visitor_gets_the_same_bytes(app: Quart, alice: Person, path
     for headers in ({"Authorization": alice.headers["Authorization"]}, cookie, *ODD):
         assert await face(app, path, HTML | headers) == nobody
     assert b"alice" not in nobody[1]
+
+
+@pytest.mark.parametrize("path", ADDRESSES)
+async def test_each_language_is_the_same_bytes_for_every_visitor_with_an_etag_of_its_own(
+    app: Quart, alice: Person, path: str
+) -> None:
+    english, spanish = [await face(app, path, HTML | {"Accept-Language": code}) for code in ("en", "es")]
+    assert b'<html lang="es" dir="ltr">' in spanish[1]
+    assert dict(english[2])["etag"] != dict(spanish[2])["etag"]
+    assert "Accept-Language, Cookie" in dict(english[2])["vary"] == dict(spanish[2])["vary"]
+    session = {"Cookie": f"ezdms_session={alice.account['token']}; language=es"}
+    for headers in ({"Accept-Language": "es-MX,es;q=0.9,en;q=0.8"}, session, session | {"Accept-Language": "en"}):
+        assert await face(app, path, HTML | headers) == spanish
+    assert await face(app, path, HTML | {"Accept-Language": "es", "Cookie": "language=en"}) == english
+    known = HTML | {"If-None-Match": dict(spanish[2])["etag"]}
+    assert (await face(app, path, known | {"Accept-Language": "es"}))[0] == 304
+    assert (await face(app, path, known))[:2] == english[:2]  # the browser has another language
+
+
+async def test_the_page_for_an_unknown_address_comes_in_the_language_of_the_browser(app: Quart) -> None:
+    _, body, headers = await face(app, "/nowhere", HTML | {"Accept-Language": "es"})
+    assert "No hay nada en esta dirección." in body.decode()
+    assert dict(headers)["vary"] == "Accept, Accept-Language, Cookie"
 
 
 async def test_conversations_and_account_pages_share_one_shell(app: Quart) -> None:

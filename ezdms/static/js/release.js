@@ -3,7 +3,7 @@
 
 export const LANGUAGES = {
   "en": {
-    parts: "5XmKnK_wNX7xFA4FEP5k4yaISx0gdkIT2R9HLuoKSc8",
+    parts: "4cYFmhy1vxyyzkV3rBzO0u2W4nQ6oQpOw2cOPRkm610",
     unverified: {
       "unstarted": "EZ-DMS has not started. Reload the page. If that does not help, your browser is too old "
         + "for it, or a script was changed and your browser refused to run it. In that case, do not "
@@ -21,10 +21,29 @@ export const LANGUAGES = {
       "part-missing": "This page lacks its part “{part}”. Please reload it.",
     },
   },
+  "es": {
+    parts: "nWPWO4TntCiY5McvDdINnYObfPKf9hoUlsknteEhIz4",
+    unverified: {
+      "unstarted": "EZ-DMS no se ha iniciado. Vuelve a cargar la página. Si no sirve, tu navegador es "
+        + "demasiado antiguo, o alguien modificó un script y tu navegador se negó a ejecutarlo. En "
+        + "ese caso, no escribas secretos aquí. Bajo una ruta, como example.org/chat/, EZ-DMS nunca "
+        + "se inicia: necesita un nombre de host propio, como chat.example.org.",
+      "tampered": "Esta página no es la de esta versión de EZ-DMS: se eliminó algo que podía ejecutarse por "
+        + "sí solo. No escribas secretos aquí hasta saber por qué.",
+      "changed": "Esta página no es la de esta versión de EZ-DMS: se modificaron su texto, sus campos o su "
+        + "estilo. Por eso no se muestra y no se puede escribir nada aquí. Pregunta por qué a quien "
+        + "administra este servidor, pero no a través de esta página.",
+      "not-secure": "Esta página se abrió sin cifrado (http), así que el navegador desactiva las funciones que "
+        + "protegen tus mensajes. Ábrela con https o, en el equipo donde se ejecuta, como localhost.",
+      "no-host": "EZ-DMS necesita un nombre de host propio, como chat.example.org. No funciona bajo una "
+        + "ruta, como example.org/chat/. Avisa a quien administra este servidor.",
+      "part-missing": "A esta página le falta la parte «{part}». Vuelve a cargarla.",
+    },
+  },
 };
 export const STYLES = [
   "sha256-tcpASXhFwbjRn07WI2zjzPX24E+cAx2GFBI4Py7dkig=",
-  "sha256-kzNN646kvSDTfbskiSBYF9OuE+j8XX/YoDeBDICU0F4=",
+  "sha256-O5mnyRx3xEopG//3WSN9RB1k/mmDm3i+NNrn8eHu8fU=",
   "sha256-cIEtAE3yGG5aJl2BFWzD+VimQSRnv4p+Bqklc0WpJYk=",
 ];
 export const FONTS = {

@@ -32,6 +32,7 @@ from tests.browser.lies.test_documents import DOCUMENT, is_refused, takes_no_har
 from tests.browser.lies.watching import FORGED, everything_on
 
 MESSAGE = '<textarea id="message"'
+OTHER = "body, parts"  # than the English ones: what is judged is only whether it is the release's
 CLOSES_A_PARAGRAPH = re.compile("<(p|h2|form|dialog|details|div|section)[ >]")
 
 
@@ -137,6 +138,27 @@ async def test_a_missing_or_renamed_template_is_reported_and_nothing_leaves_the_
             await is_not_put_together(stage)
     await stage.opens()  # control: no lie
     await stage.carries_on()
+
+
+async def test_a_sentence_cannot_be_exchanged_in_any_language(visitor: Visitor, shell: Shell) -> None:
+    """Nor can a document pass as one in another language."""
+    answer = await visitor.page.request.get(visitor.liar.url, headers={"Accept": "text/html", "Accept-Language": "es"})
+    spanish = await answer.text()
+    said = '<p data-word="protocol-no-login-pin">Escribe tu PIN de acceso.</p>'
+    root = '<html lang="es" dir="ltr">'
+    assert said in spanish
+    assert root in spanish
+    edits: dict[str, Edit] = {
+        "a sentence of a script": lambda _: spanish.replace(said, said.replace("Escribe", f"{FORGED}: di a otros")),
+        "a sentence of the page": lambda _: spanish.replace("el servidor nunca lo ve", FORGED),
+        "a sentence in English": lambda _: spanish.replace("PIN de acceso<", "Username<"),
+        "Spanish as English": lambda _: spanish.replace(root, '<html lang="en" dir="ltr">'),
+        "Spanish as no language": lambda _: spanish.replace(root, '<html lang="xx" dir="ltr">'),
+        "Spanish from right to left": lambda _: spanish.replace(root, '<html lang="es" dir="rtl">'),
+        "English as Spanish": lambda html: html.replace('<html lang="en"', '<html lang="es"'),
+    }
+    assert await shell.judges(edits) == dict.fromkeys(edits, NOT_SHOWN)
+    assert await shell.judges({"honest Spanish": lambda _: spanish}) == {"honest Spanish": f"shown with other {OTHER}"}
 
 
 async def test_a_template_defined_twice_is_not_used(stage: Stage, shell: Shell) -> None:
