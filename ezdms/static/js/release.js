@@ -22,7 +22,7 @@ export const LANGUAGES = {
     },
   },
   "es": {
-    parts: "nWPWO4TntCiY5McvDdINnYObfPKf9hoUlsknteEhIz4",
+    parts: "CkVqSGCdkesZrUsK9NQj7WcqKfCI0IBZZxiDWi1S_K4",
     unverified: {
       "unstarted": "EZ-DMS no se ha iniciado. Vuelve a cargar la página. Si no sirve, tu navegador es "
         + "demasiado antiguo, o alguien modificó un script y tu navegador se negó a ejecutarlo. En "
