@@ -5,6 +5,7 @@ import { focusLater, onPress, onSubmit, replacePage, showAlert } from "./dom.js"
 import { PLACE, PLACES } from "./first.js";
 import { accounts, choosePlace, remembered, saveAccount } from "./keystore.js";
 import { isPinShaped } from "./keyboard.js";
+import { showAvatar } from "./partner.js";
 import { keepNewPin } from "./pins.js";
 import { askForPasskey, hasPasskeys } from "./passkeys.js";
 import { drawable } from "./sealed-text.js";
