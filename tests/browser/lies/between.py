@@ -13,14 +13,14 @@ from tests.conftest import Server
 __all__ = ["liar", "truth"]
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def truth(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The real server behind the lies."""
     with Server(tmp_path_factory.mktemp("truth")) as running:
         yield running
 
 
-@pytest_asyncio.fixture(scope="package", loop_scope="session")
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def liar(truth: Server) -> AsyncIterator[Liar]:
     """The lying server between the browsers of these tests and the real server."""
     liar = Liar(truth)

@@ -1,4 +1,4 @@
-"""A lying server with its own browser; Alice is logged in there, Carol is not."""
+"""A lying server with its own browser, for all files of a worker; Alice is logged in there, Carol is not."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.someone import Someone
 __all__ = ["liar", "truth"]
 
 
-@pytest_asyncio.fixture(scope="package", loop_scope="session")
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def lied_to(liar: Liar) -> AsyncIterator[Browser]:
     """A Chromium whose contexts outlive a test."""
     if CHROMIUM is None:
@@ -30,7 +30,7 @@ async def lied_to(liar: Liar) -> AsyncIterator[Browser]:
         await browser.close()
 
 
-@pytest_asyncio.fixture(scope="package", loop_scope="session")
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def setting(lied_to: Browser, liar: Liar, truth: Server) -> AsyncIterator[Stage]:
     """Alice at her browser, in one conversation with Bob, a program that she has verified."""
     alice = await Someone.is_in(lied_to, truth, "alice", liar.url)
@@ -61,7 +61,7 @@ async def anywhere(setting: Stage) -> AsyncIterator[Stage]:
     setting.watch.end()
 
 
-@pytest_asyncio.fixture(scope="package", loop_scope="session")
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def door(lied_to: Browser, liar: Liar) -> Visitor:
     """A person without an account, at their own page."""
     context = await lied_to.new_context()
@@ -77,7 +77,7 @@ async def visitor(door: Visitor) -> AsyncIterator[Visitor]:
     door.watch.end()
 
 
-@pytest_asyncio.fixture(scope="package", loop_scope="session")
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def shell(lied_to: Browser, truth: Server) -> Shell:
     """The page's check of its own document, alone."""
     return await Shell.opens(lied_to, truth.url)
