@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 import uvloop
 
-from bench import capacity, earlier, leaving, opening, peers, processes, returning, soak, speed
+from bench import capacity, earlier, files, leaving, opening, peers, processes, returning, soak, speed
 from bench.report import Report
 
 PARTS = {
@@ -22,6 +22,7 @@ PARTS = {
     "storm": capacity.measure_storm,
     "return": returning.measure,
     "leaving": leaving.measure,
+    "files": files.measure,
     "browser": opening.measure,
 }
 

@@ -19,21 +19,26 @@ import picows
 import uvloop
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
-from quart import Quart, request, websocket
+from quart import Quart, Response, request, websocket
 
 from ezdms.edge.runner import listen
 from ezdms.store.sqlite.wal import PRAGMAS
 
 
 def bare_app() -> Quart:
-    """A minimal Quart app: POST / reads the body and answers; /ws sends each frame to both sockets of a pair."""
-    app = Quart(__name__)
+    """A minimal Quart app: POST / reads the body and answers, GET / sends 25 MiB, /ws sends each frame to both sockets
+    of a pair."""
+    app, file = Quart(__name__), bytes(25 * 1024 * 1024)
     pairs: dict[str, list[Any]] = {}
 
     @app.post("/")
     async def post() -> dict[str, str]:
         await request.get_data()
         return {"status": "ok"}
+
+    @app.get("/")
+    async def get() -> Response:
+        return Response(file)
 
     @app.websocket("/ws")
     async def relay() -> None:

@@ -15,9 +15,10 @@ ROOT = Path(__file__).parents[1]
 CORES = sorted(os.sched_getaffinity(0))
 SERVER_CORE, LOAD_CORE = CORES[0], CORES[-1]
 HIGH = "1000000/second"  # active but never reached
-LIMITS = ("REGISTER", "REGISTER_NET", "LOGIN", "SEND", "START", "SOCKET", "FRAME", "VAULT")
+LIMITS = ("REGISTER", "REGISTER_NET", "LOGIN", "SEND", "START", "SOCKET", "FRAME", "VAULT", "UPLOAD")
 NO_END = {f"EZDMS_LIMIT_{name}": HIGH for name in LIMITS}
 NO_END |= {"EZDMS_MAX_SOCKETS": "1000000", "EZDMS_QUOTA_ACCOUNT": "1000000GiB", "EZDMS_DISK_FLOOR": "0"}
+NO_END |= {"EZDMS_QUOTA_FILES": "off"}
 
 
 class Process:
