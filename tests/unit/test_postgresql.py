@@ -250,6 +250,13 @@ async def test_a_value_with_a_nul_is_found_nowhere(both: tuple[Database, Databas
     assert await both[0].read(lambda one: fetch_all(one, "SELECT 1 FROM users WHERE user_id = :x", x="alice\0")) == []
 
 
+async def test_a_message_with_a_nul_fails_alone(both: tuple[Database, Database]) -> None:
+    conversation = await both[0].write(meet, "alice", "bob")
+    drafts = [draft(conversation, "alice", 1), draft("alice\0 bob", "alice", 2), draft(conversation, "alice", 3)]
+    writes = [both[0].submit(insert_message, one, sender_id="alice", quota=None) for one in drafts]
+    assert [outcome is not None for _, outcome in await asyncio.gather(*writes)] == [True, False, True]
+
+
 async def test_a_reader_cannot_write(both: tuple[Database, Database]) -> None:
     with pytest.raises(Unavailable, match="read-only"):
         await both[0].read(insert_user, somebody("alice"))

@@ -123,28 +123,24 @@ def _run_plainly(connection: Connection, writes: list[KnownWrite]) -> list[Any]:
 def _run_fast(connection: Connection, writes: list[KnownWrite]) -> list[Any]:
     """Run all in order. Consecutive ones that are one statement are sent without waiting for each other."""
     outcomes: list[Any] = []
-    for is_one, group in groupby(writes, _is_one_statement):
-        outcomes += (_run_as_statements if is_one else _run_plainly)(connection, list(group))
+    for statement, group in groupby(writes, _statement_of):
+        some = list(group)
+        outcomes += _run_plainly(connection, some) if statement is None else _run_as(connection, statement, some)
     return outcomes
 
 
-def _is_one_statement(write: KnownWrite) -> bool:
-    statement = getattr(write.query, "statement", None)
-    return statement is not None and statement.fits(*write.args, **write.kwargs)
+def _statement_of(write: KnownWrite) -> Statement | None:
+    statement: Statement | None = getattr(write.query, "statement", None)
+    return statement if statement is not None and statement.fits(*write.args, **write.kwargs) else None
 
 
-def _run_as_statements(connection: Connection, writes: list[KnownWrite]) -> list[Any]:
+def _run_as(connection: Connection, statement: Statement, writes: list[KnownWrite]) -> list[Any]:
     """If a statement has no row, it has done nothing, and the query itself says why."""
-    sent = []
-    with connection.driver.pipeline():
-        for write in writes:
-            statement: Statement = write.query.statement  # type: ignore[attr-defined]
-            sent.append(connection.send(statement.sql, statement.values(*write.args, **write.kwargs)))
+    values = [statement.values(*write.args, **write.kwargs) for write in writes]
     outcomes = []
     refused: set[str] = set()
-    for write, cursor in zip(writes, sent, strict=True):
-        statement = write.query.statement  # type: ignore[attr-defined]
-        rows, sender_id = cursor.fetchall(), write.kwargs["sender_id"]
+    for write, rows in zip(writes, connection.send_all(statement.sql, values), strict=True):
+        sender_id = write.kwargs["sender_id"]
         if rows and sender_id in refused:
             raise OutOfTurn
         if not rows:
