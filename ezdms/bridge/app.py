@@ -223,7 +223,8 @@ def _opened(message: Message, sender_id: str) -> dict[str, Any]:
     }
     if message.place != "ok":
         shown["place"] = message.place
-    return shown | {name: text for name in ("failure", "alarm") if (text := getattr(message, name))}
+    shown |= {name: text for name in ("failure", "alarm") if (text := getattr(message, name))}
+    return shown | ({"failure": "unsupported"} if message.state == "file" else {})  # the original had no files
 
 
 def _time(milliseconds: int) -> str:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import signal
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote, quote_plus
@@ -14,6 +15,8 @@ import httpx
 import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
+from ezdms.bridge.app import _opened
+from ezdms.client import Message
 from tests.conftest import Server
 from tests.support.bridged import Bridge, Ear, User
 from tests.support.player import Player, contact_of
@@ -262,3 +265,10 @@ async def test_repeated_logins_do_not_disturb_sending(two: tuple[User, User, str
     logins = [bridge.get("/login", {"login_pin": alice.pin}) for _ in range(4)]
     await asyncio.gather(*logins, *(alice.send(where, str(i)) for i in range(4)))
     assert sorted(await bob.texts(where)) == ["0", "1", "2", "3"]
+
+
+def test_a_file_is_a_message_that_the_bridge_cannot_hand_over() -> None:
+    text = Message("C", "bob", "id", 1, False, 1, "hello")
+    assert "failure" not in _opened(text, "bob")
+    found = _opened(replace(text, text=None, state="file"), "bob")
+    assert (found["content"], found["failure"]) == (None, "unsupported")
