@@ -224,6 +224,9 @@ async def test_pinned_archived_and_unread_are_so_on_all_devices_until_something_
         await expect(one.get_by_role("list", name="Archived conversations")).to_contain_text(first.name)
     await page.reload()
     await stand(second.name, third.name)
+    await page.get_by_role("button", name="Archived").click()
+    await expect(page.get_by_role("list", name="Archived conversations")).to_contain_text("hello")
+    await expect(page.locator("#page-alert")).to_have_count(0)
     await first.reacts(await first.newest(), "👍")
     await expect(page.locator(f"#archived [data-conversation-id='{first.conversation}']")).to_have_attribute(
         "data-unread", "1"

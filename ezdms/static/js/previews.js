@@ -157,7 +157,8 @@ export async function fetchPreviews() {
     for (const line of lines) line.asked = line.dataset.lastSeq;
     const conversations = lines.map(({ conversation }) => conversation);
     try {
-      await swapIn(await getFragment(`/previews?of=${conversations}`), lines[0].parentElement, "afterbegin");
+      const list = document.getElementById("conversations"); // also for those in the archive
+      await swapIn(await getFragment(`/previews?of=${conversations}`), list, "afterbegin");
     } catch {
       for (const line of lines) line.asked = null; // asked again with the next frame or connection
       break;
