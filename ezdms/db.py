@@ -22,6 +22,7 @@ __all__ = [
     "fetch_one",
     "keeps_sessions",
     "lock_conversations",
+    "lock_users",
     "now",
     "one_statement",
 ]
@@ -56,6 +57,16 @@ def lock_conversations(connection: Connection, sql: str, **values: Any) -> None:
     lock_found = getattr(connection, "lock_found", None)
     if lock_found is not None:
         lock_found(sql, values)
+
+
+def lock_users(connection: Connection, *user_ids: str) -> bool:
+    """Let nobody else write for these users until the end of the transaction; True if what was read before may be old.
+    SQLite has one writer."""
+    lock = getattr(connection, "lock", None)
+    if lock is None:
+        return False
+    lock(set(), set(user_ids))
+    return True
 
 
 def now() -> int:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from ezdms.actions.event import Event
-from ezdms.db import Connection, Database, Unavailable, keeps_sessions
+from ezdms.db import Connection, Database, Unavailable, alone, keeps_sessions, lock_users
 from ezdms.hub import Hub, Mailbox
 from ezdms.models.conversation import Conversation, insert_conversation, select_conversation
 from ezdms.models.message import Opening, select_opening
@@ -48,10 +48,13 @@ async def start(database: Database, hub: Hub[Event], session: Session, search_pi
     return found
 
 
+@alone
 @keeps_sessions
 def _find_or_insert(connection: Connection, *, session: Session, search_pin: str) -> Started | Problem:
     """Do it in one transaction. A refusal is returned, not raised, since raising would rerun the whole batch."""
     found = select_user_by_search_pin(connection, search_pin=search_pin)
+    if found is not None and lock_users(connection, session.user_id, found[0].user_id):
+        found = select_user_by_search_pin(connection, search_pin=search_pin)  # they may have deleted the account
     if found is None:  # never existed, replaced, and deleted account look the same
         return Problem(404, "unknown_pin", "Nobody on this server has this Search PIN.")
     partner, search_salt, pin_created_at = found

@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from typing import Any
 
 import psycopg
 import pytest
 
 from ezdms.actions.accounts import _delete_user
+from ezdms.actions.conversations import _find_or_insert
 from ezdms.db import Conflict, Connection, Database, Unavailable, fetch_all, fetch_one
 from ezdms.models.conversation import insert_conversation
 from ezdms.models.deployment import insert_deployment
 from ezdms.models.erasure import erase_slice
 from ezdms.models.message import Draft, Stored, insert_message
 from ezdms.models.participant import mark_read
-from ezdms.models.user import User, insert_user
+from ezdms.models.search_pin import insert_search_pin
+from ezdms.models.session import Session
+from ezdms.models.user import User, delete_user, insert_user
+from ezdms.problem import Problem
+from ezdms.protocol import encoding
 from ezdms.store import schema
 from ezdms.store.postgresql.session import translated
 from ezdms.store.schema import DatabaseError
 from tests.conftest import skip_or_fail
 from tests.support import engines
+from tests.support.people import PEOPLE, registration
 
 PASSWORD = "correct-horse-battery"
 
@@ -269,3 +277,34 @@ def test_parameters_are_translated_and_literals_are_not() -> None:
     )
     assert translated("?2 + ?1 + ?2") == (b"%s + %s + %s", (1, 0, 1))
     assert translated("? + ?") == (b"%s + %s", (0, 1))
+
+
+async def test_who_is_deleting_the_account_at_another_process_cannot_be_found_by_search_pin(
+    both: tuple[Database, Database],
+) -> None:
+    statements = {name: registration(PEOPLE[name], name)["statement"] for name in ("alice", "bob")}
+    keys = {name: PEOPLE[name].fp for name in statements}
+    is_left, may_commit = threading.Event(), threading.Event()
+
+    def register(connection: Connection) -> None:
+        for name, statement in statements.items():
+            fingerprint = encoding.b64u_encode(keys[name])
+            insert_user(connection, replace(somebody(name), statement=statement, fingerprint=fingerprint))
+        insert_search_pin(connection, search_pin="PIN", user_id="bob", salt="")
+
+    def leave(connection: Connection, *, user_id: str) -> None:
+        delete_user(connection, user_id=user_id)
+        is_left.set()
+        may_commit.wait(5)
+
+    await both[0].write(register)
+    alice = Session("s", "alice", "alice", statements["alice"], "", "", 0, 0, 0)
+    leaving = asyncio.create_task(both[0].write(leave, user_id="bob"))
+    await asyncio.to_thread(is_left.wait, 5)
+    starting = asyncio.create_task(both[1].write(_find_or_insert, session=alice, search_pin="PIN"))
+    await asyncio.sleep(0.1)
+    may_commit.set()
+    await leaving
+    with pytest.raises(Problem) as refused:
+        await starting
+    assert refused.value.code == "unknown_pin"
