@@ -64,12 +64,11 @@ def forms_of(value: str | tuple[str, ...] | list[str] | None) -> list[str]:
 
 
 @pytest.mark.parametrize("path", CATALOGS, ids=lambda path: path.parts[-3])
-def test_a_language_that_is_offered_is_complete_and_keeps_every_place_and_element(path: Path) -> None:
-    code = path.parts[-3]
-    compiled = languages.catalog(code)
+def test_a_translation_has_every_form_and_keeps_every_place_and_element(path: Path) -> None:
+    compiled = languages.catalog(path.parts[-3])
     for message in read(path):
         english, forms = forms_of(message.id), forms_of(message.string)
-        if not english[0] or not (any(forms) or code in languages.LANGUAGES):
+        if not english[0] or not any(forms):  # shown in English until someone translates it: `bin/words` says how many
             continue
         for form in forms:
             assert form.strip() == form != "", message.id
