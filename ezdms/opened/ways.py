@@ -13,6 +13,7 @@ from ezdms.client.transport import LARGEST, LARGEST_LIST
 
 LARGEST_BODY = 64 * 1024  # bytes of a request
 LARGEST_VAULT = 1840 * 1024  # bytes of a request with a vault
+LARGEST_REPORT = 256 * 1024  # bytes of a request with a report
 
 
 class Kind(Enum):
@@ -68,7 +69,8 @@ WAYS = (
     _way("PUT", "/vault", Kind.JSON, largest=LARGEST_LIST, largest_body=LARGEST_VAULT),
     _way("GET", f"/conversations/{ID}", Kind.FRAGMENT, largest=LARGEST_LIST),
     _way("POST", "/start_conversation", Kind.JSON),
-    _way("POST", f"/conversations/{CONVERSATION}/(mute|delete)", Kind.NOTHING),
+    _way("POST", f"/conversations/{CONVERSATION}/(accept|block|unblock|mute|delete)", Kind.NOTHING),
+    _way("POST", "/report", Kind.JSON, largest_body=LARGEST_REPORT),
     _way("GET", f"/c/{CONVERSATION}/open", Kind.FRAGMENT, query=PEEK, largest=LARGEST_LIST),
     _way("GET", f"/messages/{CONVERSATION}", Kind.FRAGMENT, query=PAGE, largest=LARGEST_LIST),
     _way("GET", "/previews", Kind.FRAGMENT, query=PREVIEWS, largest=LARGEST_LIST),

@@ -46,6 +46,9 @@ def previews(someone: Someone) -> list[str]:
 @pytest.mark.firefox_too
 async def test_a_line_shows_the_newest_message_in_one_line_bold_while_unread_and_never_stores_it(home: Home) -> None:
     alice, bob, carol = await home.person("alice"), await home.peer(), await home.peer()
+    for peer in (carol, bob):
+        await alice.starts_with(peer.search_pin)
+    await alice.page.goto(alice.address)
     await bob.starts_with(alice.search_pin)
     with_bob, words = line_of(alice, bob.name), line_of(alice, bob.name).locator(".words")
     await bob.writes("by the socket")

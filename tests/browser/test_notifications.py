@@ -149,6 +149,16 @@ async def deliver(alice: Someone, scope: str = "/static/js/") -> None:
     await session.detach()
 
 
+async def met(alice: Someone, server: Server) -> Peer:
+    """Someone with whom Alice talks: nobody is notified of a request."""
+    bob = await Peer.arrives(server)
+    await alice.page.goto(alice.address)
+    await alice.starts_with(bob.search_pin)
+    await bob.starts_with(alice.search_pin)
+    await alice.page.goto(f"{alice.address}/settings")
+    return bob
+
+
 async def test_nothing_is_asked_or_installed_until_they_are_turned_on(alice: Someone) -> None:
     await expect(the_switch(alice)).not_to_be_checked()
     await expect(alice.page.get_by_text(re.compile("push service of your browser’s maker"))).to_be_visible()
@@ -186,8 +196,7 @@ async def test_a_hidden_page_shows_new_message_itself_and_a_visible_one_does_not
     alice: Someone, server: Server, service: PushService
 ) -> None:
     await turned_on(alice)
-    bob = await Peer.arrives(server)
-    await bob.starts_with(alice.search_pin)
+    bob = await met(alice, server)
     await bob.writes("first")
     page = alice.page
     await page.goto(f"{alice.address}/")

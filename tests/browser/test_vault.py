@@ -147,6 +147,9 @@ LEAVE = """async () => {
 }"""
 
 
+LATE_AT = 4_000_000_000_000  # ms
+
+
 async def test_unknown_vault_fields_are_preserved(home: Home, tmp_path: Path) -> None:
     alice, bob = await home.person("alice"), await home.peer()
     await alice.starts_with(bob.search_pin)
@@ -154,7 +157,7 @@ async def test_unknown_vault_fields_are_preserved(home: Home, tmp_path: Path) ->
     with client.state.change() as values:
         values["vault"]["more"] = {"settings": {"at": 1, "typing": False}}
         for contact in values["contacts"].values():
-            contact |= {"zz": {"q": 1}, "blocks": [[1, 2]], "met": {"at": 1, "accepted": True, "blocked": False}}
+            contact |= {"zz": {"q": 1}, "blocks": [[1, 2]], "met": {"at": LATE_AT, "accepted": True, "blocked": False}}
         values["vault"]["dirty"] = True
     await client._conversations.vault.push_what_is_new()
     await client._transport.close()
@@ -169,4 +172,4 @@ async def test_unknown_vault_fields_are_preserved(home: Home, tmp_path: Path) ->
         assert vault["version"] == version + 1, left_by
         assert vault["settings"] == {"at": 1, "typing": False}, left_by
         (contact,) = (one for one in vault["contacts"].values() if one["own"] == [head, "A" * 43])
-        assert (contact["zz"], contact["blocks"], contact["met"]["at"]) == ({"q": 1}, [[1, 2]], 1), left_by
+        assert (contact["zz"], contact["blocks"], contact["met"]["at"]) == ({"q": 1}, [[1, 2]], LATE_AT), left_by

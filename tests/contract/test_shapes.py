@@ -97,7 +97,7 @@ def rendered() -> list[str]:
     session = Session("S" * 22, "U" * 22, "alice", "", "", "", 0, 0, 0)
     devices = [Device(name * 22, "Firefox on Linux", "127.0.0.1", 0, 0) for name in ("S", "T")]
     statement = "e.e." + "A" * 86
-    here = Conversation(WHERE, "P" * 22, "bob", statement, 0, 2, 0, 1)
+    here = Conversation(WHERE, "P" * 22, "bob", statement, 0, 2, 0, 1, found_by="search_pin", pin_created_at=1)
     left = Conversation(WHERE, "P" * 22, "", "", 0, 2, 0, 1)
     line = Line(WHERE, "bob", 2, 0, 1)
     own = Message(WHERE, "M" * 22, 2, "U" * 22, 0, 1, 1, KEY, "sealed")

@@ -61,9 +61,9 @@ def test_the_session_storage_keys_and_the_cookie_are_listed() -> None:
         ("pins", "KEY"),  # the new Login PIN
         ("start-conversation", "ADDED"),  # the Search PIN of a link
         ("session", "WHY"),  # why the user was logged out
-        ("reading", "placeOf"),  # the message one scrolled up to
+        ("message-log", "placeOf"),  # the message one scrolled up to
         ("signals", "saidTo"),  # receipts sent by this tab, and when the other person last typed
-        ("list-place", "KEY"),  # how far the list is scrolled
+        ("navigate", "SCROLLED"),  # how far the list is scrolled
     }
     [row] = re.findall(r"^\| sessionStorage \| (.*?) \|", DOCUMENT, re.MULTILINE)
     assert len(row.split(";")) == len(kept) - 1  # ADDED twice

@@ -42,6 +42,12 @@ MOVE_IN = """async ([crypto, keystore, { user_id, username, search_salt, sig, en
     });
 }"""
 
+# Accepts the open conversation if it is a request, without a click.
+ACCEPT = """async () => {
+    const thread = document.querySelector("message-thread");
+    await thread.ready.then(() => thread.contact.answer(), () => {});
+}"""
+
 # How much this browser keeps in each store of IndexedDB.
 STORED = """async () => {
     const request = indexedDB.open("ezdms");
@@ -70,6 +76,7 @@ class Someone:
         self._addresses: list[str] = []
         self._recorded: list[Page] = []
         self.is_recorded = False
+        self.accepts = True  # whoever writes; False: nobody by itself
         self.errors: list[str] = []
         self.context: BrowserContext
         self.page: Page
@@ -229,9 +236,11 @@ class Someone:
         await expect(self.page.get_by_text("Verified by Search PIN")).to_be_visible()
 
     async def opens(self, name: str) -> None:
-        """Choose a conversation in the list."""
+        """Choose a conversation in the list, and accept it if it is a request."""
         await self.list.get_by_role("link", name=name).click()
-        await expect(self.page.get_by_role("heading", name=name)).to_be_visible()
+        await expect(self.page.locator(".partner").get_by_role("heading", name=name)).to_be_visible()
+        if self.accepts:
+            await self.page.evaluate(ACCEPT)
 
     async def writes(self, text: str, page: Page | None = None) -> None:
         """Type and send."""

@@ -10,6 +10,8 @@ import "./message-log.js";
 import "./message-row.js";
 import "./message-menu.js";
 import "./conversation-options.js";
+import "./meeting.js";
+import "./report.js";
 import "./sealed-text.js";
 import "./front.js";
 import "./two-step.js";

@@ -39,9 +39,11 @@ export function provenReason(gone, { isOwn, createdAt, expiresIn, now, ...known 
     return seenX === expiresIn || (timed > 0 && createdAt >= timed - TIME_OFF) ? "expired" : "";
   }
   if (gone === "retention" && retention && createdAt + retention * DAY < now) return "retention";
-  const isBlocked = ([since, to]) => since <= createdAt && (!to || createdAt < to);
-  return gone === "blocked" && !isOwn && blocks.some(isBlocked) ? "blocked" : "";
+  return gone === "blocked" && !isOwn && isWithin(blocks, createdAt) ? "blocked" : "";
 }
+
+// True if one of these times, [from, to or 0], includes this moment. In ms.
+export const isWithin = (blocks, moment) => blocks.some(([since, to]) => since <= moment && (!to || moment < to));
 
 // Which changes count, and at which row.
 class Changes {

@@ -4,19 +4,21 @@
 import * as crypto from "./crypto.js";
 import { setPerson } from "./conversation-list.js";
 import { loadContact } from "./keystore.js";
-import { mergeRemembered, wasCleared } from "./remembered.js";
+import { meet, mergeRemembered, stateOf, wasCleared } from "./remembered.js";
 import { getStanding } from "./session.js";
 import { changeContact, overwriteVault, stronger, syncVault } from "./vault.js";
 import { say, sentenceOf } from "./words.js";
 
 const NUMBERS = "numbers"; // the name of the alarm that the safety numbers differ, and that they did
 const DIFFERED = "numbers differed";
+const NEW = { seq: 0, verified: "", own: null, theirs: null, accepted: [] };
 const REMEMBER_AFTER = 1000; // ms; the read position is stored once for many messages
 
 export class Contact {
   #remembering;
   #new = new Map(); // what is to be stored then
-  known; // as stored (keystore.js); undefined before `load`, or if this person is new
+  known; // as stored (keystore.js); undefined before `load` and, if this person is new, before `pin`
+  #isKept = false; // stored. A request is not, until the user has decided something about it
 
   // `raise(name, sentence, goOn)` raises an alarm, `changed()` is called when something else is known.
   constructor(conversation, { raise, changed }) {
@@ -36,7 +38,9 @@ export class Contact {
   async load() {
     const stored = await loadContact(this.conversation);
     // What was hidden here is stored in a moment, and stays hidden meanwhile.
-    this.known = stored && { ...stored, ...mergeRemembered({ hidden: this.known?.hidden }, { hidden: stored.hidden }) };
+    const hidden = stored && mergeRemembered({ hidden: this.known?.hidden }, { hidden: stored.hidden });
+    if (stored) this.known = { ...stored, ...hidden };
+    this.#isKept = Boolean(stored);
     if (this.hasAccepted(DIFFERED)) this.raise(NUMBERS, say("alarm-numbers"), () => this.accept(NUMBERS));
     return this.known;
   }
@@ -48,13 +52,17 @@ export class Contact {
     if (JSON.stringify(this.known) !== before) this.changed();
   }
 
-  // Remember the key statement of this person, if it is new.
+  // "request", "accepted" or "blocked": what the server says of that is not even read.
+  get state() { return stateOf(this.known); }
+
+  // Remember the key statement of this person, if it is new. Of someone new nothing is stored.
   async pin({ pin, name }) {
     if (this.known?.hash === pin.hash) return; // the known statement
     const keep = () => this.#change(() => ({ ...pin, name }));
     try {
       if (this.known) crypto.checkSuccession(this.known, pin);
-      await keep();
+      if (this.#isKept) await keep();
+      else this.known = { ...NEW, ...pin, name };
     } catch (error) {
       if (error.kind !== "alarm" || this.known.ik !== pin.ik) throw error;
       this.raise("statement", say("alarm-statement", { why: sentenceOf(error) }), keep);
@@ -63,10 +71,26 @@ export class Contact {
   }
 
   async #change(change) {
-    await changeContact(this.conversation, change);
+    const { ik, seq, hash, suite, name } = this.known ?? {};
+    const asPinned = (known) => (known.ik ? {} : { ik, seq, hash, suite, name });
+    await changeContact(this.conversation, (known) => ({ ...asPinned(known), ...change(known) }));
+    this.#isKept = true;
     await this.load();
     this.changed();
   }
+
+  // Something changes for good: also someone new is known from now on.
+  store(change) { return this.#change(change); }
+  async keep() { if (this.known && !this.#isKept) await this.#change(() => ({})); }
+
+  // The user decided something: {accepted} or {blocked}. `more(known)` returns what else changes.
+  async meet(changed, more = () => ({})) {
+    await this.#change((known) => ({ met: meet(known, changed, Date.now()), ...more(known) }));
+    this.#store(); // what was seen before
+  }
+
+  // The user writes, which accepts a request.
+  async answer() { if (this.state === "request") await this.meet({ accepted: true }); }
 
   // Mark this contact as verified.
   verify(how) { return this.#change(({ verified }) => ({ verified: stronger(verified, how) })); }
@@ -95,11 +119,15 @@ export class Contact {
   remember(seen, about = "seen") {
     this.#new.set(about, seen);
     clearTimeout(this.#remembering);
-    this.#remembering = setTimeout(() => {
-      const changes = [...this.#new.values()];
-      this.#new.clear();
-      const apply = (known) => changes.reduce((so, change) => ({ ...so, ...change({ ...known, ...so }) }), {});
-      this.#change(apply).catch(() => {});
-    }, REMEMBER_AFTER);
+    this.#remembering = setTimeout(() => this.#store(), REMEMBER_AFTER);
+  }
+
+  // A request is not remembered, unless the user wrote in it on another device.
+  #store() {
+    const changes = [...this.#new.values()];
+    const apply = (known) => changes.reduce((so, change) => ({ ...so, ...change({ ...known, ...so }) }), {});
+    if (!changes.length || !(this.#isKept || apply(this.known ?? NEW).own)) return;
+    this.#new.clear();
+    this.#change(apply).catch(() => {});
   }
 }

@@ -2,7 +2,7 @@
 // there is a message more, its place. The link stays the same element, so that a click is not lost when one arrives.
 
 import {
-  findName, isCurrent, isRenewing, noteOf, personOf, showNameIn, standIn,
+  findName, isCurrent, isRenewing, noteOf, personOf, showNameIn, standIn, stateIn,
 } from "./conversation-list.js";
 import { moveBefore } from "./dom.js";
 import { isMuted, prefsOf } from "./organizing.js";
@@ -45,7 +45,7 @@ customElements.define("conversation-item", class extends HTMLElement {
   #draw() {
     this.role = "listitem";
     this.append(instantiate("conversation-item"));
-    this.unread = this.querySelector(".unread");
+    [this.unread, this.asks] = [".unread", ".asks"].map((name) => this.querySelector(name));
     this.querySelector("a").href = `/c/${this.conversation}`;
     this.showCurrent(isCurrent(this.conversation));
     this.showFacts();
@@ -65,7 +65,11 @@ customElements.define("conversation-item", class extends HTMLElement {
   }
 
   showFacts() {
-    const { lastAt, unread } = this.dataset;
+    const [{ lastAt }, state] = [this.dataset, stateIn(this.conversation)];
+    const unread = state === "blocked" ? "0" : this.dataset.unread;
+    this.toggleAttribute("data-quiet", state !== "accepted");
+    if (state === "request" && this.dataset.lastSeq !== "0") this.querySelector(".last").before(this.asks);
+    else this.asks.remove();
     this.querySelector("local-time").show(this.#newest?.at ?? Number(lastAt)); // the time of what is shown
     const [{ isPinned, isUnread }, isQuiet] = [prefsOf(this.conversation), isMuted(this.conversation)];
     this.toggleAttribute("data-muted", isQuiet);
@@ -85,6 +89,7 @@ customElements.define("conversation-item", class extends HTMLElement {
     let [by, words] = [isOwn ? say("you") : "", text];
     if (typeof unsent === "string") [by, words] = [say("not-sent-yet"), unsent];
     else if (draft && !isCurrent(this.conversation)) [by, words] = [say("draft"), draft];
+    if (stateIn(this.conversation) === "blocked") [by, words] = [say("line-blocked"), ""];
     if (isTyping) [by, words] = [say("typing"), ""];
     const said = JSON.stringify([by, words, why]);
     if (said === this.#said) return; // most lines of a long list say nothing yet

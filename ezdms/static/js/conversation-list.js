@@ -4,12 +4,12 @@ import * as crypto from "./crypto.js";
 import { showPageAlert } from "./dom.js";
 import { swapIn } from "./guard.js";
 import { loadContacts, loadDrafts } from "./keystore.js";
-import { goBack, keepPlace } from "./list-place.js";
+import { goBack, keepPlace } from "./navigate.js";
 import { arrange, countIn, keepOrder, notePreferences, prefsOf } from "./organizing.js";
 import { onceMore } from "./pause.js";
-import { showAvatar } from "./partner.js";
+import { showHead } from "./partner.js";
 import { fetchPreviews, forgetPreview } from "./previews.js";
-import { isDeleted, readCleared } from "./remembered.js";
+import { isDeleted, readCleared, stateOf } from "./remembered.js";
 import { getFragment } from "./server.js";
 import { account } from "./session.js";
 import { LIST, say } from "./words.js";
@@ -18,7 +18,7 @@ const AT_ONCE = 20; // key statements checked in parallel
 const nobodyKnown = () => ({ name: say("unknown-person") });
 const SHORTEST_TAG = 4; // hexadecimal digits
 
-const people = new Map(); // conversation → {name, ik, called}: as signed, the identity key as b64u, or a nickname
+const people = new Map(); // conversation → {name, ik, called, state}: signed name, key as b64u, name shown, stateOf
 const cleared = new Map(); // conversation → up to which rows the user deleted it, as far as this page knows
 const namesakes = new Map(); // name, whatever its case → the conversations with people of that name
 const tags = new Map(); // conversation → what tells this person from namesakes
@@ -43,23 +43,31 @@ export function setContact(conversation, contact) {
   const [before, now] = [cleared.get(conversation), String(readCleared(contact.cleared))];
   cleared.set(conversation, now);
   const isOther = notePreferences(conversation, contact);
-  setPerson(conversation, contact);
+  setPerson(conversation, contact, stateOf(contact));
   if (isOther) showAgain(conversation);
   if (before === undefined || before === now) return;
   forgetLine(conversation);
   renewList().catch(() => {}); // with the next connection
 }
 
-export function setPerson(conversation, { name, ik }) {
+// `state`: what the user made of them (remembered.js), if that is known by now.
+export function setPerson(conversation, { name, ik }, state = stateIn(conversation)) {
   const known = people.get(conversation);
   const called = prefsOf(conversation).nick || name;
-  if (known?.name === name && known.ik === ik && known.called === called) return;
-  namesakes.get(known?.called.toLowerCase())?.delete(conversation);
-  tags.delete(conversation);
-  people.set(conversation, { name, ik, called });
-  if (ik) tellApart(called.toLowerCase(), conversation);
+  const isSame = known?.name === name && known.ik === ik && known.called === called;
+  if (isSame && known.state === state) return;
+  people.set(conversation, { name, ik, called, state });
+  if (!isSame) {
+    namesakes.get(known?.called.toLowerCase())?.delete(conversation);
+    tags.delete(conversation);
+    if (ik) tellApart(called.toLowerCase(), conversation);
+  }
   showPerson(conversation);
+  if (known && known.state !== state) countAnew();
 }
+
+// "request", "accepted" or "blocked".
+export const stateIn = (conversation) => people.get(conversation)?.state ?? "request";
 
 function showPerson(conversation) {
   lines.get(conversation)?.showFacts();
@@ -89,26 +97,13 @@ async function tellApart(name, newcomer) {
 }
 
 // "key 3F9A" if another contact has the same name, otherwise "".
-const tagOf = (conversation) => tags.get(conversation) ?? "";
+export const tagOf = (conversation) => tags.get(conversation) ?? "";
 
 // Show this name in the element, with the tag if there is one.
-export function showNameIn(element, name, conversation) {
-  const parts = [name, tagOf(conversation)].filter(Boolean)
+export function showNameIn(element, name, conversation, tag = tagOf(conversation)) {
+  const parts = [name, tag].filter(Boolean)
     .map((textContent, i) => Object.assign(document.createElement("span"), { textContent, className: i ? "tag" : "" }));
   element.replaceChildren(...(parts.length > 1 ? [parts[0], " ", parts[1]] : [name]));
-}
-
-// Show whose conversation this is, above it and in the title.
-export function showHead(thread) {
-  const { conversation } = thread;
-  const name = thread.called?.(prefsOf(conversation).nick);
-  const tag = tagOf(conversation);
-  const head = `${name}${tag && ` (${tag})`} · EZ-DMS`;
-  if (name === undefined || thread.pageTitle === head) return;
-  Object.assign(thread, { partnerName: name, pageTitle: head });
-  showAvatar(thread.querySelector(".avatar"), name, personOf(conversation)?.ik);
-  showNameIn(thread.querySelector("h1"), name, conversation);
-  if (conversation === current) setCurrent(conversation, head);
 }
 
 // Register a new line. Returns the existing line of the same conversation, if any.
@@ -161,11 +156,12 @@ export function setNote(conversation, note) {
 export const isCurrent = (conversation) => conversation === current;
 
 // Show the unread count in the title, so that it is visible from other tabs, and as a badge of an installed page. The
-// open conversation counts, too, unless someone is looking at it.
+// open conversation counts, too, unless someone is looking at it; requests do not, nor who is blocked.
 let counted = Infinity; // until the list is here
 function showTitle() {
   let unread = 0;
   for (const [conversation, { dataset }] of lines) {
+    if (stateIn(conversation) !== "accepted") continue;
     if (conversation !== current || document.hidden) unread += countIn(conversation, Number(dataset.unread));
   }
   document.title = unread ? `(${unread}) ${title}` : title;

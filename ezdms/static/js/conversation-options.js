@@ -5,6 +5,7 @@
 
 import { onPress, onSubmit, onToggle, openDialog, openMenu, showAlert, useMenu } from "./dom.js";
 import { inWords } from "./local-time.js";
+import { MEETING } from "./meeting.js";
 import { ORGANIZING, prepareOrganizing } from "./organizing.js";
 import { say, sentenceOf } from "./words.js";
 
@@ -18,7 +19,7 @@ const describe = (seconds) =>
   (seconds ? say("time-explained", { time: inWords(seconds) }) : say("time-off-explained"));
 const unitName = (unit) => say(`units-${unit}`);
 
-const OPTIONS = { ...ORGANIZING, timer: { run: (thread, options) => options.openTimer() } };
+const OPTIONS = { ...ORGANIZING, ...MEETING, timer: { run: (thread, options) => options.openTimer() } };
 
 // One of several buttons can be pressed. `chosen()` runs when that changes.
 function makeChoice(group, labels, chosen) {
@@ -38,7 +39,11 @@ customElements.define("conversation-options", class extends HTMLElement {
     const button = this.thread.querySelector(".options");
     useMenu(menu, ({ dataset }) => {
       menu.hidePopover();
-      this.try(() => OPTIONS[dataset.do].run(this.thread, this));
+      const { run } = OPTIONS[dataset.do];
+      this.try(async () => {
+        if (dataset.do in ORGANIZING) await this.thread.contact.keep();
+        return run(this.thread, this);
+      });
     });
     onToggle(button, menu, () => {
       this.#offer(menu);

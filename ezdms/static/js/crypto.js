@@ -524,7 +524,7 @@ export async function sealMessage(me, peer, fields) {
 // ---- 13  Receiving ----
 
 // Decrypt one's own copy, with all checks in the order of the protocol. `sender`: {ik, fp}, pinned, or one's own.
-// Returns {id, n, p, a, ts, x, kind, text, reference, e}, as in readBody.
+// Returns {id, n, p, a, ts, x, kind, text, reference, e}, as in readBody, and the signed `jws`.
 export async function openMessage(me, sender, recipientFp, conversation, { message_id, n, hash, suite, encrypted }) {
   if (suite !== 1) unsupported();
   const jws = await unseal(me, "ezdms-msg+jwe", encrypted);
@@ -537,7 +537,7 @@ export async function openMessage(me, sender, recipientFp, conversation, { messa
   if (message.id !== message_id || message.n !== n || await hashText(jws) !== hash) {
     refuse("The server's description of this message is wrong.");
   }
-  return message.kind === null ? unsupported(message) : message;
+  return message.kind === null ? unsupported(message) : { ...message, jws };
 }
 
 // One sender's rows by n, and how far they were followed. Only signed messages change this state. `last`: [n, hash] of

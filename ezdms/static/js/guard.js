@@ -37,6 +37,7 @@ const FRAGMENTS = {
     place: ".rows",
     "data-conversation-id": isConversation, "data-last-seq": isNumber, "data-unread": isNumber, "data-own-n": isNumber,
     "data-own-hash": isHashIfAny, "?data-left": isEmpty, "?data-statement": isJws,
+    "?data-found-by": matches(/^search_pin$/), "?data-pin-at": isMoment,
   },
   "older-messages": { place: ".rows", "data-before": isCounter },
   "message-row": {

@@ -30,9 +30,9 @@ export async function openRow(me, partner, conversation, { isOwn, dataset }) {
 // about an empty row, and whether the user's mark was found: review.js finds the reason that is proven.
 export function factOf({ isOwn, dataset }, message, isMarked) {
   const { messageId: id, n, hash, at, sealed, replaces = null, gone = null, expiresIn = 0 } = dataset;
-  const { kind = null, text = "", reference = null, e = null, x = 0, ts = 0 } = message ?? {};
+  const { kind = null, text = "", reference = null, e = null, x = 0, ts = 0, jws = null } = message ?? {};
   return {
-    side: isOwn ? "own" : "theirs", id, n: Number(n), hash, kind, text, reference, e, x, ts, createdAt: Number(at),
+    side: isOwn ? "own" : "theirs", id, n: Number(n), hash, kind, text, reference, e, x, ts, jws, createdAt: Number(at),
     isEmpty: sealed === undefined, replaces, reason: "", gone, expiresIn: Number(expiresIn), isMarked,
   };
 }

@@ -197,11 +197,16 @@ export async function loadOutbox(conversation) {
   const found = items.map((item, i) => ({ ...TEXT, ...item, key: keys[i] }));
   return found.filter((item) => item.conversation === conversation);
 }
-// By conversation: its last unsent message. A mark is none: it comes last only if nothing else is unsent.
+// What the server is told beside messages, and told again until it answers: that a message was removed from one's own
+// sight, that a request is accepted, and that its sender is blocked.
+export const isQuiet = ({ kind }) => ["hide", "accept", "block"].includes(kind);
+// One tab at a time.
+export const inOutbox = (conversation, work, options = {}) =>
+  navigator.locks.request(ofPlace(`ezdms-outbox ${conversation}`), options, work);
+// By conversation: its last unsent message. Others come last only if no message is unsent.
 export async function loadQueue() {
   const items = await run("outbox", "readonly", (store) => store.getAll());
-  const isMark = ({ kind }) => kind === "hide";
-  const sorted = [...items.filter(isMark), ...items.filter((item) => !isMark(item))];
+  const sorted = [...items.filter(isQuiet), ...items.filter((item) => !isQuiet(item))];
   return new Map(sorted.map((item) => [item.conversation, { ...TEXT, ...item }]));
 }
 // Add messages of a conversation, all or none. They get their keys. `isDraft`: they replace this tab's draft.

@@ -81,7 +81,7 @@ customElements.define("message-composer", class extends HTMLElement {
   // Nothing can be sent any more. What is in the field stays there until the user has removed it.
   close(isClosed) {
     this.#isClosed = isClosed;
-    this.button.disabled ||= isClosed;
+    this.button.disabled = isClosed || this.field.disabled;
     this.#hideEmpty();
   }
 

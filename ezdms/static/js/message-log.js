@@ -1,9 +1,13 @@
+// Where one reads in a conversation: it opens at the first new message, or where one had scrolled to before. And
+// <message-log>, in which one reads.
+
+import { lineOf } from "./conversation-list.js";
+import { focusLater, offerAgain, onPress } from "./dom.js";
+import { say, sentenceOf } from "./words.js";
+
 // <message-log>: the scroller. Anchored to the bottom (column-reverse), so new messages need no scrolling. If scrolled
 // up, it stays there, and a button shows their number instead. WebKit would move the text (no scroll anchoring), so it
 // is held there.
-
-import { offerAgain, onPress } from "./dom.js";
-import { say, sentenceOf } from "./words.js";
 
 const NEAR = 80; // pixels from the bottom that still count as the bottom
 
@@ -100,3 +104,141 @@ customElements.define("older-messages", class extends HTMLElement {
     }
   }
 });
+
+// What stands between messages: one pill per day, and the divider where reading starts. It also finds the runs:
+// messages of one person within a minute, of which only the last shows its time.
+
+const RUN = 60000; // ms
+
+export class Between {
+  #from = Infinity; // the divider is above the first message of the other person from this seq on,
+  #to = Infinity; // and counts those up to this one
+
+  // `rows`: the element that contains them. `hasOlder()`: some older rows are not loaded.
+  constructor(rows, hasOlder) {
+    Object.assign(this, { rows, hasOlder });
+    new MutationObserver(() => this.arrange()).observe(rows, { childList: true });
+  }
+
+  // The row with the divider, if any.
+  get firstNew() { return this.rows.querySelector(".new")?.parentElement; }
+
+  divide(from, to) {
+    [this.#from, this.#to] = [from, to];
+    this.arrange();
+  }
+
+  // A row has arrived. What arrives while nobody looks is new; what one writes ends it.
+  note({ seq, isOwn }) {
+    if (seq <= this.#to || !(isOwn || document.hidden)) return;
+    this.#from = isOwn ? Infinity : Math.min(this.#from, seq);
+    this.#to = seq;
+  }
+
+  // Changes show nothing at their own place, so they do not count.
+  arrange() {
+    const rows = [...this.rows.children].filter(({ placed, hidden }) => placed && !hidden);
+    const news = rows.filter(({ seq, isOwn }) => !isOwn && seq >= this.#from && seq <= this.#to);
+    const isStartLoaded = rows[0]?.seq < this.#from || !this.hasOlder();
+    const words = news.length ? say("new-messages", { count: news.length }) : "";
+    let day = -Infinity;
+    let start; // when the run started
+    rows.forEach((row, i) => {
+      const isNewDay = row.day > day; // never an earlier one: one pill for each, whatever the server claims
+      const isFirstNew = isStartLoaded && row === news[0];
+      const isJoined = i > 0 && !isNewDay && !isFirstNew && rows[i - 1].isOwn === row.isOwn;
+      const isInRun = isJoined && Math.abs(row.at - start) <= RUN;
+      if (isNewDay) day = row.day;
+      if (!isInRun) start = row.at;
+      row.showAbove(isNewDay, isFirstNew ? words : "");
+      row.toggleAttribute("data-joined", isJoined);
+      if (i) rows[i - 1].toggleAttribute("data-run", isInRun);
+    });
+    rows.at(-1)?.removeAttribute("data-run");
+  }
+}
+
+const MOST_PAGES = 10; // loaded to get there
+const ABOVE = 64; // pixels shown above the first new message
+const placeOf = (thread) => `place ${thread.conversation}`; // in the session storage, which outlives this page
+const topOf = (element) => element.getBoundingClientRect().top;
+
+export class Reading {
+  #scrolled = 0;
+  #unread = 0; // what the server said before it was opened: only a hint where to start
+  #hasBegun = false;
+
+  constructor(thread) {
+    this.thread = thread;
+  }
+
+  // The conversation is shown, perhaps again.
+  enter() {
+    const { thread } = this;
+    thread.log.scrollTop = this.#scrolled;
+    const { unread = 0, lastSeq = 0 } = lineOf(thread.conversation)?.dataset ?? {};
+    this.#unread = Number(unread);
+    if (this.#hasBegun) this.#start(Math.max(Number(lastSeq), thread.loaded.complete)).catch(() => {});
+  }
+
+  // It is left, or the page is: remember the first row in view, unless it is at the end.
+  leave() {
+    if (!this.#hasBegun) return;
+    const { thread } = this;
+    const { log, rows, between } = thread;
+    this.#scrolled = log.scrollTop;
+    const isInView = (row) => row.placed && !row.hidden && row.getBoundingClientRect().bottom > topOf(log);
+    const row = log.isAtBottom ? null : [...rows.children].find(isInView);
+    if (row) sessionStorage.setItem(placeOf(thread), JSON.stringify([row.seq, topOf(row) - topOf(log)]));
+    else sessionStorage.removeItem(placeOf(thread));
+    between.divide(Infinity, Infinity);
+  }
+
+  // The first rows are loaded.
+  async begin({ lastSeq, unread }) {
+    this.#unread = Math.max(this.#unread, Number(unread));
+    const [seq, offset] = JSON.parse(sessionStorage.getItem(placeOf(this.thread))) ?? [];
+    await this.#start(Number(lastSeq), seq, offset).catch(() => {}); // older rows are loaded again on scrolling
+    this.#hasBegun = true;
+  }
+
+  // Put the divider above what is unread, and show it, or the message `place` where one read before, with its top
+  // `offset` pixels below that of the log.
+  async #start(last, place, offset) {
+    const { thread } = this;
+    const from = this.#unread ? last - this.#unread + 1 : Infinity;
+    thread.between.divide(from, last);
+    await (this.#unread ? thread.catchUp(last) : thread.settled());
+    let pages = MOST_PAGES;
+    const isLoaded = () => thread.rows.querySelector("message-row")?.seq <= Math.min(from - 1, place ?? Infinity);
+    await thread.loadUntil(() => isLoaded() || !pages--);
+    const { firstNew } = thread.between;
+    const row = thread.loaded.rowOf(place) ?? firstNew;
+    const { log } = thread;
+    const above = row === firstNew ? ABOVE : offset;
+    if (row && log.isAtBottom) log.scrollTop += Math.min(topOf(row) - topOf(log) - above, 0); // not scrolled yet
+    if (firstNew) log.countAfter(from - 1);
+  }
+}
+
+// Go to the row that `find()` returns, loading earlier ones until it does. The element `told` says what happens.
+const FOUND = 2000; // ms that it stands out
+
+export async function goTo(thread, find, told) {
+  const focus = focusLater();
+  const words = told.textContent;
+  try {
+    if (!find()) told.textContent = say("loading-earlier");
+    await thread.loadUntil(find);
+    const row = find();
+    if (!row?.checkVisibility()) throw new Error(say("not-here"));
+    told.textContent = words;
+    row.tabIndex = -1;
+    if (!focus(row)) return;
+    row.scrollIntoView({ block: "center" });
+    row.toggleAttribute("data-found", true);
+    setTimeout(() => row.toggleAttribute("data-found", false), FOUND);
+  } catch (error) {
+    told.textContent = sentenceOf(error);
+  }
+}

@@ -123,7 +123,9 @@ customElements.define("message-menu", class extends HTMLElement {
     if (!row || !isHere(row)) return [];
     const { isOwn, shown, at } = row;
     const isAllowed = (kind) => !refusal(kind, shown, { isOwn, createdAt: at, now: Date.now() });
-    const written = ["reply", "react", "edit"].filter((kind) => this.composer.canWrite && isAllowed(kind));
+    const isRequest = this.thread.contact.state === "request";
+    const written = ["reply", ...(isRequest ? [] : ["react"]), "edit"]
+      .filter((kind) => this.composer.canWrite && isAllowed(kind));
     return [...written, ...(shown.state === "file" ? [] : ["copy"]), "delete"];
   }
 
@@ -177,7 +179,7 @@ customElements.define("message-menu", class extends HTMLElement {
   // First its mark is stored, which must not be lost.
   async #deleteForMe() {
     const [id] = this.#reference;
-    await this.composer.outbox.hide(this.#reference);
+    await this.composer.outbox.tell("hide", this.#reference);
     await this.thread.contact.hide(id);
   }
 

@@ -4,7 +4,7 @@
 import { isTimeOff } from "./crypto.js";
 import { focusLater, onPress } from "./dom.js";
 import { inFull, midnight, remaining } from "./local-time.js";
-import { goTo } from "./reading.js";
+import { goTo } from "./message-log.js";
 import { foldIfLong, withoutMarks } from "./sealed-text.js";
 import { instantiate } from "./shell.js";
 import { say } from "./words.js";
@@ -73,7 +73,7 @@ customElements.define("message-row", class extends HTMLElement {
     this.meta.querySelector("local-time").show(this.at);
   }
 
-  // Show its day above it, and the divider with these words, or not (reading.js).
+  // Show its day above it, and the divider with these words, or not (message-log.js).
   showAbove(hasDay, words) {
     if (hasDay !== !!this.#pill) {
       this.#pill?.remove();
@@ -87,8 +87,8 @@ customElements.define("message-row", class extends HTMLElement {
     if (words) this.note.before(this.#divider);
   }
 
-  // Show what review.js found: {state, sentence, text, editedAt, reactions, expires, quote}. Returns whether anything
-  // changed.
+  // Show what review.js found: {state, sentence, text, editedAt, reactions, expires, quote, isPlain}. Returns
+  // whether anything changed.
   draw(what) {
     const drawn = JSON.stringify(what);
     if (drawn === this.#drawn) return false;
@@ -105,7 +105,7 @@ customElements.define("message-row", class extends HTMLElement {
     this.toggleAttribute("data-line", LINES.includes(state));
     this.toggleAttribute("data-failed", state === "failed" || state === "file");
     this.toggleAttribute("data-gone", EMPTY.includes(state));
-    if (isText) text.show(what.text);
+    if (isText) text.show(what.text, what.isPlain);
     else text.say(sentence);
     this.sent.hidden = !this.isOwn || !isText;
     this.#drawQuote(what.quote);
@@ -224,7 +224,9 @@ customElements.define("message-row", class extends HTMLElement {
 // <thread-facts>: the server's data about a conversation, sent with its newest rows.
 customElements.define("thread-facts", class extends HTMLElement {
   connectedCallback() {
-    this.closest("message-thread").begin({ ...this.dataset });
+    const thread = this.closest("message-thread");
+    thread.querySelector("request-card").found = { ...this.dataset };
+    thread.begin({ ...this.dataset });
     this.remove();
   }
 });

@@ -3,14 +3,14 @@
 import { Alarms, LookUp } from "./alarms.js";
 import { CatchUp, Opening } from "./catch-up.js";
 import { Contact } from "./contact.js";
-import { setNote, showHead } from "./conversation-list.js";
+import { setNote } from "./conversation-list.js";
 import { offerAgain } from "./dom.js";
 import { showEnded } from "./front.js";
 import { Judge } from "./judge.js";
+import { Between, Reading } from "./message-log.js";
 import { showNothing } from "./navigate.js";
-import { identify, showEmpty, showPartner } from "./partner.js";
+import { identify, showEmpty, showHead, showPartner } from "./partner.js";
 import { noteNewest } from "./previews.js";
-import { Between, Reading } from "./reading.js";
 import { Review } from "./review.js";
 import { account } from "./session.js";
 import { Signals } from "./signals.js";

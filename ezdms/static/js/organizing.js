@@ -108,7 +108,7 @@ export async function deleteConversation(thread) {
   const { isPinned: wasPinned, isArchived, isUnread } = prefsOf(conversation);
   const plainly = { pinned: false, archived: false, unread: false };
   if (wasPinned || isArchived || isUnread) await organize(conversation, plainly);
-  if (await loadContact(conversation)) await changeContact(conversation, clear); // a request is in no vault
+  if (thread.contact.known) await thread.contact.store(clear); // otherwise nobody knows whose it is
   await postForm(`/conversations/${conversation}/delete`);
   await forgetDrafts(conversation);
   leaveForGood(thread);

@@ -1,15 +1,14 @@
 // The unsent messages of a conversation, of any kind. Each is stored in IndexedDB with its id and, once tried, its
-// encrypted form, until the server shows it, so that it is neither lost nor sent twice. So are marks, as kind "hide".
-// An item is {conversation, message_id, kind, text, reference, x, ts, sealed, key}. `sealed`: it was tried.
+// encrypted form, until the server shows it, so that it is neither lost nor sent twice. So is what tellServer sends. An
+// item is {conversation, message_id, kind, text, reference, x, ts, sealed, key}. `sealed`: it was tried.
 
 import { isStale } from "./changes.js";
 import { setNote } from "./conversation-list.js";
 import * as crypto from "./crypto.js";
 import { focusLater, showAlert } from "./dom.js";
-import { ofPlace } from "./first.js";
-import { addToOutbox, keepStorage, loadOutbox, removeFromOutbox, updateOutbox } from "./keystore.js";
+import { addToOutbox, inOutbox, isQuiet, keepStorage, loadOutbox, removeFromOutbox, updateOutbox } from "./keystore.js";
 import { onceMore } from "./pause.js";
-import { seal, sendMark } from "./sealing.js";
+import { seal, tellServer } from "./sealing.js";
 import { isNumber, isPassing, postForm } from "./server.js";
 import { Unsent } from "./unsent.js";
 import { say, sentenceOf } from "./words.js";
@@ -52,6 +51,7 @@ export class Outbox {
       const isNext = items.length === 1 && this.unsent.isEmpty && !this.thread.isHeld;
       for (const item of items) this.unsent.show(item);
       shown();
+      await this.thread.contact.answer();
       if (isNext) isDone = await this.#sendAtOnce(items[0], isDraft);
       else await addToOutbox(items, isDraft); // all or none
     } catch (error) {
@@ -61,17 +61,15 @@ export class Outbox {
     if (!isDone) this.flush();
   }
 
-  // Have the server empty the user's own copy of a message ([id, hash]), and keep their mark in its place.
-  async hide(reference) {
+  // Tell the server to "hide" a message ([id, hash]), or to "accept" or "block" the person. Resolves once it is kept.
+  async tell(kind, reference = null) {
     const { conversation } = this.thread;
-    await addToOutbox([{ conversation, message_id: newId(), kind: "hide", text: "", reference }], false);
+    await addToOutbox([{ conversation, message_id: newId(), kind, text: "", reference }], false);
     this.flush();
   }
 
   // One tab at a time: two would use the same number.
-  #inTurn(work, options = {}) {
-    return navigator.locks.request(ofPlace(`ezdms-outbox ${this.thread.conversation}`), options, work);
-  }
+  #inTurn(work, options) { return inOutbox(this.thread.conversation, work, options); }
 
   // Nothing is queued before it: sent while it is being stored. This tab takes its turn until the response arrives, but
   // does not wait for the turn to begin: meanwhile another tab may send the same ciphertext, which is stored once, or
@@ -96,12 +94,13 @@ export class Outbox {
     if (!(await this.thread.ready.then(() => true, () => false))) return; // the thread has shown why
     await this.#inTurn(async () => {
       await this.thread.settled();
-      let waits = this.thread.isHeld ? say("unsent-queued") : "";
+      const isBlocked = this.thread.contact.state === "blocked";
+      let waits = isBlocked ? say("unsent-blocked") : this.thread.isHeld ? say("unsent-queued") : "";
       const [stored, kept] = [this.unsent.stored, await loadOutbox(this.thread.conversation)];
       const tell = (sentence) => showAlert(this.thread.querySelector("message-composer"), sentence);
-      const items = kept.filter(({ kind }) => kind !== "hide");
-      for (const item of kept.filter(({ kind }) => kind === "hide")) {
-        if (await sendMark(item, this.thread.contact, tell)) await removeFromOutbox(item.key);
+      const items = kept.filter((item) => !isQuiet(item));
+      for (const item of kept.filter(isQuiet)) {
+        if (await tellServer(item, this.thread.contact, tell)) await removeFromOutbox(item.key);
       }
       const isKept = (id) => this.#taken.has(id) || items.some(({ message_id }) => message_id === id);
       for (const id of stored) if (!isKept(id)) this.unsent.hide(id); // another tab sent it, or took it back

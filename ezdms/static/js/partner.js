@@ -1,11 +1,12 @@
 // The partner of a conversation: identified by their signed key statement, or by the known key of a deleted account.
 // Also shows in a conversation whom it is with.
 
-import { showHead } from "./conversation-list.js";
+import { isCurrent, personOf, setCurrent, showNameIn, tagOf } from "./conversation-list.js";
 import * as crypto from "./crypto.js";
 import { drawQr, focusLater, onPress, showAlert } from "./dom.js";
+import { accept } from "./meeting.js";
+import { prefsOf } from "./organizing.js";
 import { maySay, say, sentenceOf } from "./words.js";
-
 
 // Avatars: the first letter of a name, in a color that depends on the person's key, so that two people with one name
 // rarely look the same. It proves nothing: there are twelve colors.
@@ -41,6 +42,20 @@ async function byMemory(contact) {
 }
 
 const asDeleted = (partner) => ({ ...partner, name: say("deleted-account", { name: partner.name }) });
+
+// Show whose conversation this is, above it and in the title.
+export function showHead(thread) {
+  const { conversation } = thread;
+  const name = thread.called?.(prefsOf(conversation).nick);
+  const tag = tagOf(conversation);
+  const head = `${name}${tag && ` (${tag})`} · EZ-DMS`;
+  if (name === undefined || thread.pageTitle === head) return;
+  Object.assign(thread, { partnerName: name, pageTitle: head });
+  showAvatar(thread.querySelector(".avatar"), name, personOf(conversation)?.ik);
+  showNameIn(thread.querySelector("h1"), name, conversation);
+  thread.querySelector("request-card").show();
+  if (isCurrent(conversation)) setCurrent(conversation, head);
+}
 
 // Show the name that they signed, or the user's nickname for them, whatever the server calls them.
 export function showPartner(thread, { name }, hasLeft) {
@@ -132,7 +147,9 @@ customElements.define("who-is-this", class extends HTMLElement {
   }
 
   async #done(how, focus = focusLater()) {
+    const isRequest = this.thread.contact.state === "request"; // verifying accepts, too
     await this.thread.contact.verify(how);
+    if (isRequest) await accept(this.thread);
     if (focus() || !this.contains(document.activeElement)) this.#toggle(false, focus); // or they are typing here
   }
 

@@ -10,7 +10,7 @@ import { swapIn } from "./guard.js";
 import { factOf, openRow } from "./judge.js";
 import { loadContact } from "./keystore.js";
 import { timerInWords } from "./local-time.js";
-import { forgetTexts, prove } from "./review.js";
+import { forgetTexts, prove, silence } from "./review.js";
 import { getFragment } from "./server.js";
 import { account } from "./session.js";
 import { later, rollback } from "./vault.js";
@@ -107,12 +107,12 @@ async function judgeNewest(conversation, person, row) {
   const { fact, failure } = await judgeAlone(conversation, person, row)
     .catch(() => ({ fact: factOf(row, null, false), failure: "not-verified" }));
   const before = (newest.get(conversation) ?? []).filter(({ hash }) => hash !== fact.hash);
-  const facts = [...before, fact];
+  const [contact, now] = [await loadContact(conversation), Date.now()];
+  const facts = silence([...before, fact], contact);
   if (fact.side === "theirs" && fact.kind !== null && !failure) {
     bringBack(conversation, fact.n, !CONTENT.includes(fact.kind)).catch(() => {});
   }
-  const now = Date.now();
-  prove(facts, await loadContact(conversation), now);
+  prove(facts, contact, now);
   const views = await shown(facts, { now, hasOlder: true });
   forgetTexts(facts, views, now);
   const target = before.findIndex((each) => isAbout(fact, each));

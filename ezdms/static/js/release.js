@@ -3,7 +3,7 @@
 
 export const LANGUAGES = {
   "en": {
-    parts: "4cYFmhy1vxyyzkV3rBzO0u2W4nQ6oQpOw2cOPRkm610",
+    parts: "fI1PXh3bFLig7LUqhcSCc-UwtjFnXAwiWqs5L9ZTx-c",
     unverified: {
       "unstarted": "EZ-DMS has not started. Reload the page. If that does not help, your browser is too old "
         + "for it, or a script was changed and your browser refused to run it. In that case, do not "
@@ -22,7 +22,7 @@ export const LANGUAGES = {
     },
   },
   "es": {
-    parts: "CkVqSGCdkesZrUsK9NQj7WcqKfCI0IBZZxiDWi1S_K4",
+    parts: "MmPJ0c4oECt5qQB1ukIJpIvQMDW3z6FOz6TjIiYEO-A",
     unverified: {
       "unstarted": "EZ-DMS no se ha iniciado. Vuelve a cargar la página. Si no sirve, tu navegador es "
         + "demasiado antiguo, o alguien modificó un script y tu navegador se negó a ejecutarlo. En "
@@ -43,8 +43,8 @@ export const LANGUAGES = {
 };
 export const STYLES = [
   "sha256-tcpASXhFwbjRn07WI2zjzPX24E+cAx2GFBI4Py7dkig=",
-  "sha256-O5mnyRx3xEopG//3WSN9RB1k/mmDm3i+NNrn8eHu8fU=",
-  "sha256-cIEtAE3yGG5aJl2BFWzD+VimQSRnv4p+Bqklc0WpJYk=",
+  "sha256-JwjlgEdl2yFM3zmFVDw/6LM6GuVinAr+V5EAEAnzns4=",
+  "sha256-3ptnQW6GiLy0mhzFLH2rPu85xlZrxFDy/appRrRKsfY=",
 ];
 export const FONTS = {
   "inter-latin-ext-wght-normal.woff2": "sha256-NLnFBMq3pz43t0Y0OkSRMuVs97VIGvLLgdx03P8lyVY=",

@@ -126,3 +126,17 @@ export function isAccepted({ met, own }) {
 
 // True if the user blocks this person now.
 export const isBlocked = ({ met }) => latest(met, null)?.blocked === true;
+
+// What the user made of a contact: "request", "accepted" or "blocked". Whoever is not in the vault (undefined) is a
+// request. Older versions did not note that the user started a conversation, but that they verified the contact.
+export function stateOf(contact) {
+  if (!contact || isBlocked(contact)) return contact ? "blocked" : "request";
+  const isOld = latest(contact.met, null) === null && Boolean(contact.verified);
+  return isOld || isAccepted(contact) ? "accepted" : "request";
+}
+
+// `met` of a contact, with this changed now: {accepted} or {blocked}.
+export function meet(contact, changed, now) {
+  const met = latest(contact.met, null) ?? { accepted: stateOf(contact) === "accepted", blocked: false };
+  return { ...met, ...changed, at: nextAt(met, now) };
+}

@@ -1,11 +1,12 @@
 // What the rows of a conversation show together (changes.js): which changes count, and why rows have no content. What
 // was deleted, edited away or has disappeared is removed from memory, too.
 
-import { provenReason, shown, timerInForce } from "./changes.js";
+import { isWithin, provenReason, shown, timerInForce } from "./changes.js";
 import { expiresAt } from "./crypto.js";
 import { inWords } from "./local-time.js";
 import { onceMore } from "./pause.js";
-import { isAccepted, mergeRemembered, readBlocks, readHidden, wasCleared } from "./remembered.js";
+import { mergeRemembered, readBlocks, readHidden, stateOf, wasCleared } from "./remembered.js";
+import { dropOriginals, keepOriginals } from "./report.js";
 import { HOST } from "./shell.js";
 import { maySay, retention, say } from "./words.js";
 
@@ -44,6 +45,15 @@ export function prove(facts, contact, now) {
     fact.reason = provenReason(gone, { ...general, ...own, isMarked }) || (fact.isOver ? "expired" : "");
   }
   return timed;
+}
+
+// What a person sent while they were blocked counts as empty, whatever the server hands over.
+export function silence(facts, contact) {
+  const blocks = readBlocks(contact?.blocks);
+  const nothing = { kind: null, text: "", reference: null, e: null, x: 0, ts: 0, jws: null };
+  const bare = { ...nothing, isEmpty: true, gone: "blocked" };
+  const isSilent = ({ side, isEmpty, createdAt }) => side === "theirs" && !isEmpty && isWithin(blocks, createdAt);
+  return facts.map((fact) => (isSilent(fact) ? { ...fact, ...bare } : fact));
 }
 
 // What a row shows that changes do not decide.
@@ -122,7 +132,10 @@ export class Review {
   run = onceMore(() => this.#review());
 
   // This conversation is removed from the page.
-  end() { reviews.delete(this); }
+  end() {
+    reviews.delete(this);
+    dropOriginals(this.thread.conversation, ({ x }) => x); // nothing here removes them any more
+  }
 
   tick(now) {
     if (now >= this.#due) this.run();
@@ -148,7 +161,7 @@ export class Review {
   // text tells: it was sealed under it. The other person's texts could say anything.
   get timer() {
     const { contact: { known }, judge } = this.thread;
-    if (!isAccepted({ ...known, own: known?.own ?? judge?.seen.own })) return 0;
+    if (stateOf(known && { ...known, own: known.own ?? judge?.seen.own }) !== "accepted") return 0;
     if (this.#hasTimer || !this.#timed) return timerInForce(this.facts, true);
     return (this.#own ?? this.#newest())?.x ?? 0;
   }
@@ -158,10 +171,12 @@ export class Review {
 
   async #review() {
     const [{ thread }, rows, now] = [this, this.rows, Date.now()];
-    const facts = rows.map(({ fact }) => fact);
+    const facts = silence(rows.map(({ fact }) => fact), thread.contact.known);
     this.#timed = prove(facts, thread.contact.known, now);
+    rows.forEach(({ fact }, i) => { fact.isCleared = facts[i].isCleared; });
     const { hasOlder, hasNewer } = thread.loaded;
     const views = await shown(facts, { now, hasOlder, hasNewer });
+    keepOriginals(thread.conversation, facts, views);
     forgetTexts(facts, views, now);
     rows.forEach((row, i) => { row.shown = views[i]; });
     this.facts = facts;
@@ -172,17 +187,20 @@ export class Review {
 
   #draw(rows, views) {
     const { thread } = this;
-    const stateOf = (view, row) => (row.fact.isCleared ? "nothing" : view?.state ?? otherState(row));
-    const states = views.map((view, i) => stateOf(view, rows[i]));
+    const stateIn = (view, row) => (row.fact.isCleared ? "nothing" : view?.state ?? otherState(row));
+    const states = views.map((view, i) => stateIn(view, rows[i]));
     const counts = countRuns(states);
+    const isRequest = thread.contact.state === "request";
     const edits = new Map(this.facts.filter(({ kind }) => kind === "edit").map((fact) => [fact.id, fact]));
     rows.forEach((row, i) => {
       const [view, { fact }] = [views[i], row];
       const state = counts[i] ? states[i] : "nothing";
       const what = { state, sentence: wordsFor(state, counts[i], row, thread.partnerName), by: thread.partnerName };
       if (LIVING.includes(state)) {
+        what.isPlain = isRequest;
         const editedAt = state === "edited" ? edits.get(view.by)?.ts : null;
-        Object.assign(what, { text: view.text, editedAt, reactions: view.reactions, expires: view.expires });
+        const reactions = isRequest ? {} : view.reactions;
+        Object.assign(what, { text: view.text, editedAt, reactions, expires: view.expires });
         if (fact.reference && state !== "edited") what.quote = this.#quote(rows[view.answers], fact.reference);
       }
       if (row.draw(what)) thread.hasDrawn(row);

@@ -98,15 +98,15 @@ export const withoutMarks = (text) => text.replace(CODE, (marked, block, inline)
   return block ? ` ${block} ` : inline;
 });
 
-// Show a text in an element.
-export function drawText(element, text) {
+// Show a text in an element. `isPlain`: as it is, without links.
+export function drawText(element, text, isPlain = false) {
   drawable(text);
-  element.toggleAttribute("data-emoji", FEW_EMOJI.test(text));
-  element.replaceChildren(...withCode(text));
+  element.toggleAttribute("data-emoji", !isPlain && FEW_EMOJI.test(text));
+  element.replaceChildren(...(isPlain ? [text] : withCode(text)));
 }
 
 customElements.define("sealed-text", class extends HTMLElement {
-  show(text) { drawText(this, text); }
+  show(text, isPlain) { drawText(this, text, isPlain); }
 
   // Show a placeholder instead.
   say(sentence) { this.textContent = sentence; }

@@ -1,4 +1,5 @@
-// Seals an unsent message: finds what it must carry, and what the server must be told beside it. Also signs marks.
+// Seals an unsent message: finds what it must carry, and what the server must be told beside it. Also tells the server
+// what is no message, and signs marks.
 
 import { isStale, nextE, refusal, targetOf } from "./changes.js";
 import * as crypto from "./crypto.js";
@@ -52,15 +53,21 @@ export async function seal(thread, item) {
   item.sealed = { n, hash, suite, content_for_a, content_for_b, ...(x ? { expires_in: x } : {}), ...replaces };
 }
 
-// Have the server empty the user's own copy of a message, and keep their mark in its place. True if it did, or refused,
-// which `tell` is told: the message stays hidden on the user's devices all the same.
-export async function sendMark({ conversation, reference: [message_id, hash] }, contact, tell) {
+// Have the server empty the user's own copy of a message, and keep their mark in its place.
+async function sendMark({ conversation, reference: [message_id, hash] }, contact) {
   contact.hide(message_id).catch(() => {}); // a reload may have come before that was remembered
   const mark = await crypto.signMark(await account, conversation, message_id, hash);
-  const sent = postForm("/hide_message", { conversation_id: conversation, message_id, mark });
+  await postForm("/hide_message", { conversation_id: conversation, message_id, mark });
+}
+
+// Tell the server what is no message (outbox.js). True if it did that, or refused, which `tell` is told: on the user's
+// devices it holds all the same.
+export async function tellServer(item, contact, tell) {
+  const { conversation, kind } = item;
+  const sent = kind === "hide" ? sendMark(item, contact) : postForm(`/conversations/${conversation}/${kind}`);
   return sent.then(() => true, (error) => {
     if (isPassing(error)) return false;
-    tell(say("unsent-copy-kept"));
+    tell(kind === "hide" ? say("unsent-copy-kept") : say("decision-refused"));
     return true;
   });
 }

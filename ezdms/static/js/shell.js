@@ -6,11 +6,11 @@
 import { LANGUAGES, STYLES } from "./release.js";
 
 const TAGS = new Set(("a aside button canvas code dialog div fieldset footer form h1 h2 h3 header img input label "
-  + "main nav option output p section select span strong textarea video account-list change-pin color-scheme "
-  + "conversation-options create-account delete-account device-list enter-sends language-choice local-time log-in "
-  + "log-out message-composer message-log message-menu message-thread my-search-pin notification-settings "
-  + "new-search-pin pass-keys sealed-text served-builds signal-settings start-conversation two-step "
-  + "welcome-card who-is-this"
+  + "main nav option output p section select span strong textarea video account-list blocked-people change-pin "
+  + "color-scheme conversation-options create-account delete-account device-list enter-sends language-choice "
+  + "local-time log-in log-out message-composer message-log message-menu message-thread my-search-pin "
+  + "notification-settings new-search-pin pass-keys report-messages request-card sealed-text served-builds "
+  + "signal-settings start-conversation two-step welcome-card who-is-this"
 ).split(" "));
 const VALUES = {
   href: /^\/[a-z-]*$/, src: /^\/static\/[0-9a-f]{12}\/icon\.svg$/, type: /^(button|submit|text|password|checkbox)$/,
@@ -20,7 +20,7 @@ const HARMLESS = new Set(("alt aria-controls aria-describedby aria-expanded aria
   + "maxlength minlength muted placeholder playsinline required role rows spellcheck tabindex width data-added "
   + "data-alarm data-alone data-asked data-build data-closed data-copy data-do data-host-name data-host-notice "
   + "data-long data-new-pin data-no-camera data-odd data-runs-on data-short data-testid data-trust data-username "
-  + "data-why data-word").split(" "));
+  + "data-when data-why data-word").split(" "));
 const ACTS = ["auxclick", "click", "dblclick", "keydown", "keypress", "submit"]; // user actions
 
 const IMPORT_MAP = /^{"integrity":{[^{}]*}}$/; // cannot redirect to another module

@@ -8,7 +8,7 @@ import { swapIn } from "./guard.js";
 import { loadContact } from "./keystore.js";
 import { sendFrame } from "./live.js";
 import { currentThread } from "./navigate.js";
-import { isBlocked, mergeRemembered, readTold } from "./remembered.js";
+import { mergeRemembered, readTold, stateOf } from "./remembered.js";
 import { getFragment, isPassing, postForm } from "./server.js";
 import { account } from "./session.js";
 import { onSettings } from "./vault.js";
@@ -73,7 +73,7 @@ async function take({ conversation, slot, sealed, at }) {
   const thread = currentThread();
   if (slot && thread?.conversation !== conversation) return; // asked for when it is opened
   const [me, contact] = [await account, await loadContact(conversation)];
-  if (!contact || isBlocked(contact) || hasLeft(conversation)) return;
+  if (stateOf(contact) !== "accepted" || hasLeft(conversation)) return;
   const ik = crypto.b64uDecode(contact.ik, 32);
   const signal = await crypto.openSignal(me, { ik, fp: await crypto.fingerprint(ik) }, sealed, slot);
   if (slot) return thread.signals.take(signal);
@@ -107,7 +107,7 @@ export class Signals {
   #isAsking = false;
 
   constructor(thread) {
-    Object.assign(this, { thread, field: thread.querySelector("textarea") });
+    Object.assign(this, { thread, field: thread.querySelector("message-composer textarea") });
     const seen = new IntersectionObserver((changes) => {
       for (const { target, isIntersecting } of changes) this.#inView[isIntersecting ? "add" : "delete"](target);
       this.tellSoon();
@@ -116,7 +116,10 @@ export class Signals {
       for (const row of addedNodes) if (row.localName === "message-row" && !row.isOwn) seen.observe(row);
     })).observe(thread.rows, { childList: true });
     this.field.addEventListener("input", ({ isTrusted }) => isTrusted && this.#typed().catch(() => {}));
-    thread.onContact(() => this.#learn());
+    thread.onContact(() => {
+      this.#learn();
+      this.tellSoon(); // they may be accepted now
+    });
     thread.onAlarm(() => this.tellSoon());
     thread.onDrawn((row) => this.#tick(row));
     thread.onJudged(() => this.#judged());
@@ -186,7 +189,7 @@ export class Signals {
   async #mayTell({ spki }) {
     const { conversation } = this.thread;
     const contact = await loadContact(conversation); // another tab may have blocked them
-    return spki && contact && !this.thread.isHeld && !isBlocked(contact) && !hasLeft(conversation);
+    return spki && stateOf(contact) === "accepted" && !this.thread.isHeld && !hasLeft(conversation);
   }
 
   tellSoon(delay = SOON) {

@@ -7,6 +7,7 @@ import { focusIfFree, focusLater, onPress, onSubmit } from "./dom.js";
 import { ADDED } from "./first.js";
 import { loadContact } from "./keystore.js";
 import { go } from "./navigate.js";
+import { meet, stateOf } from "./remembered.js";
 import { isB64u, isText, postForm } from "./server.js";
 import { account } from "./session.js";
 import { changeContact, stronger } from "./vault.js";
@@ -102,8 +103,11 @@ customElements.define("start-conversation", class extends HTMLElement {
       if (this.expected && conversation !== this.expected) throw new Error(say("pin-of-another"));
       const [known, next] = [await loadContact(conversation), await crypto.pinOf(partner)];
       if (known) crypto.checkSuccession(known, next);
-      await changeContact(conversation, ({ verified }) =>
-        ({ ...next, name: partner.name, verified: stronger(verified, how) }));
+      await changeContact(conversation, (contact) => {
+        const isRequest = stateOf({ ...contact, verified: "" }) === "request"; // whoever starts has accepted
+        const met = isRequest && { met: meet({ ...contact, verified: "" }, { accepted: true }, Date.now()) };
+        return { ...next, name: partner.name, verified: stronger(contact.verified, how), ...met };
+      });
       if (this.expected) return this.onVerified(how, focus);
       if (this.field.value === value) [this.field.value, typed] = ["", "search-pin"];
       if (!focus()) { // the user is busy elsewhere by now

@@ -147,7 +147,7 @@ export const changeContact = (conversation, change) => inTurn(async () => {
   const { accepted } = changed;
   changed.own = later(keptOf(known.own, accepted), keptOf(changed.own, accepted)); // another tab may be ahead
   changed.theirs = later(known.theirs, changed.theirs);
-  if (JSON.stringify(changed) === JSON.stringify(known)) return;
+  if (!changed.ik || JSON.stringify(changed) === JSON.stringify(known)) return; // whoever is not pinned is no contact
   await saveContact(conversation, changed);
   setContact(conversation, changed);
   await keep(me, {});
