@@ -63,23 +63,26 @@ async function mute({ conversation }, until) {
   await organize(conversation, { muted: until });
 }
 
+const isHere = (conversation) => location.pathname === `/c/${conversation}`;
+const toList = (conversation) => isHere(conversation) && go("/");
+
 // What was seen until now does not bring it back.
 async function archive({ conversation, judge }) {
   const seen = ({ theirs }) => ({ theirs: judge?.seen.theirs ?? theirs });
+  toList(conversation);
   await organize(conversation, { archived: true, unread: false }, seen);
-  go("/");
 }
 
 async function markUnread({ conversation }) {
+  toList(conversation);
   await organize(conversation, { unread: true });
-  go("/");
 }
 
 // The user looks at the conversation.
 export async function hasOpened(conversation) {
   const contact = await loadContact(conversation);
-  const isLooking = () => !document.hidden && location.pathname === `/c/${conversation}`;
-  if (contact && preferences(contact).isUnread && isLooking()) await organize(conversation, { unread: false });
+  const isMarked = contact && preferences(contact).isUnread;
+  if (isMarked && !document.hidden && isHere(conversation)) await organize(conversation, { unread: false });
 }
 
 // The other's message with this number was verified. A new one brings an archived conversation back, unless it is
@@ -148,8 +151,7 @@ export const ORGANIZING = {
 // Once for each conversation: what its dialogs do.
 export function prepareOrganizing(options) {
   const { thread } = options;
-  const sheets = ["muting", "nicknaming", "deletion"].map((name) => options.querySelector(`.${name}`));
-  const [muting, naming, deletion] = sheets;
+  const [muting, naming, deletion] = [".muting", ".nicknaming", ".deletion"].map((name) => options.querySelector(name));
   onPress(muting, ({ target: { dataset } }) => {
     if (!Object.hasOwn(MUTES, dataset.do)) return;
     muting.hidePopover();
@@ -226,8 +228,7 @@ const clear = () => { field().value = ""; sift(); };
 function walk(event) {
   const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
   if (!step || event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
-  const all = list.parentElement.querySelectorAll("#filter, conversation-item a");
-  const links = [...all].filter((each) => each.checkVisibility());
+  const links = [...list.parentElement.querySelectorAll("#filter, a")].filter((each) => each.checkVisibility());
   const next = links[links.indexOf(document.activeElement) + step];
   if (!links.includes(document.activeElement) || !next) return;
   event.preventDefault();
