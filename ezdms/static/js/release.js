@@ -22,7 +22,7 @@ export const LANGUAGES = {
     },
   },
   "es": {
-    parts: "MmPJ0c4oECt5qQB1ukIJpIvQMDW3z6FOz6TjIiYEO-A",
+    parts: "DFbmU75oCvgRhUxPKXePU6xemPHH3AFAxBmFPm3JaaU",
     unverified: {
       "unstarted": "EZ-DMS no se ha iniciado. Vuelve a cargar la página. Si no sirve, tu navegador es "
         + "demasiado antiguo, o alguien modificó un script y tu navegador se negó a ejecutarlo. En "
