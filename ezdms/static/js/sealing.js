@@ -64,8 +64,12 @@ async function sendMark({ conversation, reference: [message_id, hash] }, contact
 // devices it holds all the same.
 export async function tellServer(item, contact, tell) {
   const { conversation, kind } = item;
-  const sent = kind === "hide" ? sendMark(item, contact) : postForm(`/conversations/${conversation}/${kind}`);
-  return sent.then(() => true, (error) => {
+  const tellings = {
+    hide: () => sendMark(item, contact),
+    accept: () => postForm(`/conversations/${conversation}/accept`),
+    block: () => postForm(`/conversations/${conversation}/block`),
+  };
+  return tellings[kind]().then(() => true, (error) => {
     if (isPassing(error)) return false;
     tell(kind === "hide" ? say("unsent-copy-kept") : say("decision-refused"));
     return true;
