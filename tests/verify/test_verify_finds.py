@@ -91,6 +91,15 @@ POLICY = of_a_page()["Content-Security-Policy"]
 NO_PAGE = {"Cache-Control", "Content-Security-Policy", "other headers"}  # page headers on other answers
 
 
+def in_english(change: Change) -> Change:
+    """The same, but nobody who asks for Spanish gets a changed answer."""
+
+    def asks_for_it(exchange: Exchange) -> bool:
+        return exchange.asked.get("accept-language") == "es" or "language=es" in exchange.asked.get("cookie", "")
+
+    return when(lambda exchange: not asks_for_it(exchange), change)
+
+
 def on_page(change: Change) -> Change:
     """A change of /welcome when the whole page is sent."""
     return at("/welcome", whole(change))
@@ -337,15 +346,21 @@ async def test_verify_finds_the_change(
     if case not in OVER_THE_WIRE:
         client = partial(httpx.AsyncClient, transport=Remembering(proxy, answers))
         monkeypatch.setattr("ezdms.verify.wire.httpx.AsyncClient", client)
-    proxy.change, expected = CASES[case]
+    change, expected = CASES[case]
+    proxy.change = in_english(change)
     report = await verify(proxy.url)
     assert report.verdict == "failed"
     assert names(report, FAILED) == expected
 
 
+async def test_a_change_of_the_pages_in_one_language_is_found(proxy: Misbehaving) -> None:
+    proxy.change = when(lambda exchange: b'<html lang="es"' in exchange.body, flip)
+    assert names(await verify(proxy.url), FAILED) == {"pages in es"}
+
+
 async def test_a_finding_says_what_was_expected_and_what_was_received(proxy: Misbehaving) -> None:
     added = f'<img src="{EVIL}/p.png">'
-    proxy.change = in_page(FRONT, added + FRONT)
+    proxy.change = in_english(in_page(FRONT, added + FRONT))
     report = await verify(proxy.url)
     sizes = re.search(r"release's (\d{5}) bytes, SHA-256 [0-9a-f]{16}…, got (\d{5}) bytes", said(report, PAGE))
     assert sizes is not None
@@ -362,7 +377,7 @@ async def test_a_finding_says_what_was_expected_and_what_was_received(proxy: Mis
 
 
 async def test_control_characters_from_a_server_cannot_overwrite_the_verdict(proxy: Misbehaving) -> None:
-    proxy.change = in_page(FRONT, '<h1 class="\x1b[2J\u202e\x9b"></h1>')
+    proxy.change = in_english(in_page(FRONT, '<h1 class="\x1b[2J\u202e\x9b"></h1>'))
     report = await verify(proxy.url)
     assert names(report, FAILED) == {"pages", PAGE}
     assert all(finding.sentence.isprintable() for finding in report.findings)
