@@ -85,7 +85,7 @@ async def test_a_login_with_a_different_salt_fewer_rounds_or_different_keys_unlo
         hostile.change_user("alice", **{lie: wrong})
         await device.page.get_by_label("Login PIN", exact=True).fill(alice.login_pin)
         await device.page.get_by_role("button", name="Log in").click()
-        words = "allowed iteration count" if lie == "iterations" else "cannot be decrypted with this Login PIN"
+        words = "is not valid" if lie == "iterations" else "cannot be decrypted with this Login PIN"
         await expect(device.alert, lie).to_contain_text(words)
         await expect(device.page.get_by_role("button", name="Log in")).to_be_enabled()
         hostile.change_user("alice", **{lie: genuine})
