@@ -83,9 +83,9 @@ def plain(html: str) -> str:
 
 
 def mapped(html: str) -> str:
-    """A document whose import map loads one module from another address."""
+    """A document whose import map loads one module, from which nothing else takes a name, from another address."""
     html = plain(html)
-    (address,) = re.findall('src="([^"]*/js/message-log.js)"', html)
+    (address,) = re.findall('src="([^"]*/js/message-menu.js)"', html)
     html = html.replace(f'<script type="module" src="{address}"></script>', "")
     return html.replace("<head>", f'<head><script type="importmap">{{"imports":{{"{address}":"/evil.js"}}}}</script>')
 
