@@ -184,7 +184,7 @@ ANOTHER_KEY = (
     "another's statement",
 )
 SAID = dict.fromkeys(FOUND, ODD) | dict.fromkeys(ANOTHER_KEY, SWAPPED)
-SAID |= {"a statement that is none": "Expected a signature", "a huge statement": "Expected a key statement"}
+SAID |= dict.fromkeys(("a statement that is none", "a huge statement"), "What the server sent is not valid.")
 
 
 async def test_an_invalid_search_pin_response_starts_nothing(stage: Stage) -> None:
