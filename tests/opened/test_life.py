@@ -25,9 +25,8 @@ from tests.pinned.windows import Window
 from tests.support.second_step import turn_on_in
 from tests.support.someone import until
 
-# The front page is complete, with its font, so the layout is stable.
-SETTLED = """document.querySelector("#login-pin") !== null && document.readyState === "complete"
-    && document.fonts.size > 0 && document.fonts.status === "loaded" """
+# The page is complete, with its font, so the layout is stable.
+SETTLED = """document.readyState === "complete" && document.fonts.size > 0 && document.fonts.status === "loaded" """
 
 # The served builds that this browser has recorded.
 SERVED = """import(document.querySelector("[src*=boot]").src.replace("boot", "keystore"))
@@ -61,8 +60,18 @@ async def registers(window: Window, opened: Opening, name: str) -> dict[str, str
     return pins
 
 
+async def settles(window: Window) -> None:
+    """Wait until the layout is stable: without the font, the buttons beside one's name may stand in another line."""
+
+    async def is_settled() -> bool:
+        return bool(await window.read(SETTLED))
+
+    await until(is_settled)
+
+
 async def logs_out(window: Window) -> None:
     """Log out and wait for the new page; text typed into the old page would be lost."""
+    await settles(window)
     await window.press(".me [href='/settings']")
     await shows(window, "log-out h2", "Log out")
     await shows(window, "two-step .state", "wo-step login is o")  # nothing above moves any more
@@ -74,11 +83,7 @@ async def logs_out(window: Window) -> None:
 async def logs_in(window: Window, pin: str) -> None:
     """Log in on the front page when its layout is stable."""
     await shows(window, "log-in h2", "Log in")
-
-    async def is_settled() -> bool:
-        return bool(await window.read(SETTLED))
-
-    await until(is_settled)
+    await settles(window)
     await window.type("#login-pin", pin)
     await window.press("log-in [type=submit]")
 

@@ -287,19 +287,22 @@ class FirefoxWindow:
         return found.get("result", {}).get("value")
 
     async def _point(self, selector: str) -> dict[str, Any] | None:
-        place = await self.read(
-            f"(() => {{ const e = document.querySelector({json.dumps(selector)}); if (!e) return ''; "
-            "e.scrollIntoView({ block: 'center' }); const b = e.getBoundingClientRect(); "
-            "return `${Math.round(b.x + b.width / 2)} ${Math.round(b.y + b.height / 2)}`; })()"
+        """The actions of a click; None if it is not visible. Firefox finds the place itself, as the layout may move."""
+        found = await self.call(
+            "script.evaluate",
+            expression=f"(() => {{ const e = document.querySelector({json.dumps(selector)}); "
+            "if (!e?.checkVisibility()) return null; e.scrollIntoView({ block: 'center' }); return e; })()",
+            target={"context": self.context},
+            awaitPromise=False,
         )
-        if not place:
+        node = found.get("result", {}).get("sharedId")
+        if node is None:
             return None
-        x, y = map(int, place.split())
         return {
             "type": "pointer",
             "id": "mouse",
             "actions": [
-                {"type": "pointerMove", "x": x, "y": y},
+                {"type": "pointerMove", "x": 0, "y": 0, "origin": {"type": "element", "element": {"sharedId": node}}},
                 {"type": "pointerDown", "button": 0},
                 {"type": "pointerUp", "button": 0},
             ],
