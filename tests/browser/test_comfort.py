@@ -8,8 +8,9 @@ import pytest
 from playwright.async_api import expect
 
 from tests.browser.home import Home
+from tests.browser.lies.peers import Peer
 from tests.support.people import JSON
-from tests.support.someone import texts_of
+from tests.support.someone import Someone, texts_of
 
 
 @pytest.mark.firefox_too
@@ -74,9 +75,17 @@ async def test_links_are_clickable_and_tell_the_other_site_nothing(home: Home) -
     assert not [one for one in alice.addresses if "example" in one]  # no preview
 
 
+async def meet(alice: Someone, *peers: Peer) -> None:
+    """Alice has started a conversation with each of them: they are no requests. She is at her list."""
+    for peer in peers:
+        await alice.starts_with(peer.search_pin)
+        await peer.starts_with(alice.search_pin)
+    await alice.page.goto(alice.address)
+
+
 async def test_the_title_counts_unread_messages_and_the_latest_conversation_is_first(home: Home) -> None:
     alice, bob, carol = await home.person("alice"), await home.peer(), await home.peer()
-    await bob.starts_with(alice.search_pin)
+    await meet(alice, bob)
     await expect(alice.page).to_have_title("EZ-DMS")
     await bob.writes("one")
     await bob.writes("two")
@@ -84,11 +93,16 @@ async def test_the_title_counts_unread_messages_and_the_latest_conversation_is_f
     await carol.starts_with(alice.search_pin)  # a new contact appears automatically
     await expect(alice.list.get_by_role("link").first).to_contain_text(carol.name)
     await carol.writes("three")
-    await expect(alice.page).to_have_title("(3) EZ-DMS")
+    await expect(alice.list.get_by_role("link").first).to_contain_text("1 unread")
+    await expect(alice.page).to_have_title("(2) EZ-DMS")  # a request does not count
     await bob.writes("four")
     await expect(alice.list.get_by_role("link").first).to_contain_text(bob.name)
-    await expect(alice.page).to_have_title("(4) EZ-DMS")
+    await expect(alice.page).to_have_title("(3) EZ-DMS")
+    await alice.opens(carol.name)  # and accepts
+    await expect(alice.page).to_have_title(f"(3) {carol.name} · EZ-DMS")
     await alice.opens(bob.name)
+    await expect(alice.page).to_have_title(f"{bob.name} · EZ-DMS")
+    await carol.writes("five")
     await expect(alice.page).to_have_title(f"(1) {bob.name} · EZ-DMS")
     await alice.opens(carol.name)
     await expect(alice.page).to_have_title(f"{carol.name} · EZ-DMS")
@@ -104,8 +118,8 @@ HIDE = """(isHidden) => {
 
 async def test_what_was_read_anywhere_is_read_in_every_tab_and_keeps_its_place(home: Home) -> None:
     alice, bob, carol = await home.person("alice"), await home.peer(), await home.peer()
+    await meet(alice, bob, carol)
     for peer in (bob, carol):
-        await peer.starts_with(alice.search_pin)
         await peer.writes("hello")
     settings = await alice.new_tab()
     await settings.goto(f"{alice.address}/account")
