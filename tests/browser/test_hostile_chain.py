@@ -169,10 +169,12 @@ async def test_removing_seen_messages_raises_a_red_alarm_until_the_user_continue
 
 
 async def noted(bob: Someone) -> None:
-    """Wait until Bob's browser has stored how far it has seen the conversation."""
+    """Wait until Bob's browser has stored how far it has seen the conversation: what it saw before he accepted, at
+    once; his own message a moment later."""
 
     async def is_noted() -> bool:
-        return bool(((await contact_of(bob.page))["theirs"] or [0])[0] == 4)
+        contact = await contact_of(bob.page)
+        return [(contact[side] or [0])[0] for side in ("own", "theirs")] == [1, 4]
 
     await until(is_noted)
 

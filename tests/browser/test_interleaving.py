@@ -29,7 +29,7 @@ ACT = """async ([kind, at, text]) => {
     const row = rows.at(-1 - at % rows.length);
     const reference = row && [row.fact.id, row.fact.hash];
     if (kind === "hide" && row) {
-        await outbox.hide(reference);
+        await outbox.tell("hide", reference);
         await thread.contact.hide(reference[0]);
         return ["hide", reference[0], "", ""];
     }

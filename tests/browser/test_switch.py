@@ -110,7 +110,7 @@ async def test_a_conversation_link_opens_in_a_second_tab(three: Three) -> None:
     async with alice.context.expect_page() as opened:
         await alice.list.get_by_role("link", name=bob.name).click(modifiers=["ControlOrMeta"])
     tab = await opened.value
-    await expect(tab.get_by_role("heading", name=bob.name)).to_be_visible()
+    await expect(tab.locator(".partner").get_by_role("heading", name=bob.name)).to_be_visible()
     await expect(alice.page.get_by_role("heading", name=carol.name)).to_be_visible()
 
 
