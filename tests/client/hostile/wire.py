@@ -131,7 +131,8 @@ class Wire:
 
     async def _serve(self) -> None:
         self._stop = asyncio.Event()
-        self._http = httpx.AsyncClient(base_url=self._server, timeout=60, trust_env=False)
+        plain = {"Accept-Encoding": "identity"}  # bodies that can be changed
+        self._http = httpx.AsyncClient(base_url=self._server, timeout=60, trust_env=False, headers=plain)
         self._tasks: set[asyncio.Task[None]] = set()
         listener = await asyncio.start_server(self._begin, "127.0.0.1", 0)
         self.url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
