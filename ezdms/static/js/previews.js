@@ -132,7 +132,7 @@ function removeOld() {
   for (const [conversation, { expires, seq, at }] of lasts) {
     if (!expires || expires > Date.now()) continue;
     newest.delete(conversation);
-    lasts.set(conversation, { text: INSTEAD.expired, why: "gone", seq, at });
+    lasts.set(conversation, { text: say("last-expired"), why: "gone", seq, at });
     lineOf(conversation)?.showNewest(lasts.get(conversation));
   }
 }
