@@ -54,6 +54,8 @@ async def test_a_reaction_is_chosen_and_taken_back_and_any_emoji_is_found(alice:
     window = alice.opens(friend).window
     await friend.writes("good news")
     window.sees("good news")
+    window.press("Accept")  # nobody reacts to a request
+    window.until("() => document.querySelector('request-card').hidden")
     about = await place_of(friend, 0)
     acts(window, "good news", "😂")
     await gets(friend, "react", "😂", reference=about)
