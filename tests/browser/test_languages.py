@@ -172,3 +172,23 @@ async def test_the_page_comes_in_the_language_of_the_browser_and_a_choice_sticks
     await page.get_by_label("Language").press("ArrowDown")
     await expect(page.get_by_role("heading", name="Ajustes")).to_be_visible()
     await expect(page).to_have_title("Ajustes · EZ-DMS")
+
+
+async def test_a_time_of_ones_own_is_in_minutes_unless_chosen_otherwise_in_spanish_too(
+    phone: Any, server: Server
+) -> None:
+    alice, bob = await phone("es"), await phone("es")
+    await bob.goto(server.url)
+    pin = await make_account(bob, "bob")
+    await alice.goto(server.url)
+    await make_account(alice, "alice")
+    await alice.locator("#partner-pin").fill(pin)
+    await alice.locator("dialog [type=submit]").click()
+    await expect(alice.locator("message-composer textarea")).to_be_enabled()
+    await alice.locator("button.options").click()
+    await alice.locator("conversation-options [data-do=timer]").click()
+    timer = alice.locator(".sheet.timer")
+    await timer.get_by_role("button", name="Personalizado").click()
+    await timer.locator("#timer-count").fill("3")
+    await expect(timer.get_by_role("button", name="minutos", pressed=True)).to_be_visible()
+    await expect(timer.locator(".sentence")).to_contain_text("3 minutos")

@@ -17,18 +17,19 @@ const UNITS = { second: 1, minute: 60, hour: HOUR, day: DAY };
 const [SHORTEST, LONGEST] = [5, 365 * DAY];
 const describe = (seconds) =>
   (seconds ? say("time-explained", { time: inWords(seconds) }) : say("time-off-explained"));
-const unitName = (unit) => say(`units-${unit}`);
 
 const OPTIONS = { ...ORGANIZING, ...MEETING, timer: { run: (thread, options) => options.openTimer() } };
 
-// One of several buttons can be pressed. `chosen()` runs when that changes.
+const CUSTOM = "custom"; // instead of one of TIMES
+
+// One of several buttons can be pressed. `labels`: the words for each value. `chosen()` runs when that changes.
 function makeChoice(group, labels, chosen) {
-  const buttons = labels.map((textContent) => Object.assign(document.createElement("button"),
-    { type: "button", textContent, ariaPressed: "false" }));
-  const choose = (label) => buttons.forEach((button) => { button.ariaPressed = String(button.textContent === label); });
-  for (const button of buttons) onPress(button, () => { choose(button.textContent); chosen(); });
-  group.replaceChildren(...buttons);
-  return { choose, get label() { return buttons.find(({ ariaPressed }) => ariaPressed === "true")?.textContent; } };
+  const buttons = new Map(Array.from(labels, ([value, textContent]) =>
+    [value, Object.assign(document.createElement("button"), { type: "button", textContent, ariaPressed: "false" })]));
+  const choose = (value) => buttons.forEach((button, each) => { button.ariaPressed = String(each === value); });
+  for (const [value, button] of buttons) onPress(button, () => { choose(value); chosen(); });
+  group.replaceChildren(...buttons.values());
+  return { choose, get value() { return [...buttons].find(([, { ariaPressed }]) => ariaPressed === "true")?.[0]; } };
 }
 
 customElements.define("conversation-options", class extends HTMLElement {
@@ -82,9 +83,11 @@ customElements.define("conversation-options", class extends HTMLElement {
     Object.assign(this, { dialog, count: dialog.querySelector("input"), custom: dialog.querySelector(".custom") });
     this.count.inputMode = "numeric";
     const [times, units] = dialog.querySelectorAll(".choices");
-    this.times = makeChoice(times, [...TIMES.map(nameOf), say("time-custom")], () => this.#show());
-    this.units = makeChoice(units, Object.keys(UNITS).map(unitName), () => this.#show());
-    this.units.choose("minutes");
+    const listed = TIMES.map((seconds) => [seconds, nameOf(seconds)]);
+    this.times = makeChoice(times, [...listed, [CUSTOM, say("time-custom")]], () => this.#show());
+    const named = Object.keys(UNITS).map((unit) => [unit, say(`units-${unit}`)]);
+    this.units = makeChoice(units, named, () => this.#show());
+    this.units.choose("minute");
     this.count.addEventListener("input", () => this.#show());
     onSubmit(dialog, say("setting"), () => this.#set());
   }
@@ -92,7 +95,7 @@ customElements.define("conversation-options", class extends HTMLElement {
   openTimer() {
     const { timer } = this.thread;
     const isListed = TIMES.includes(timer);
-    this.times.choose(isListed ? nameOf(timer) : say("time-custom"));
+    this.times.choose(isListed ? timer : CUSTOM);
     if (!isListed) this.#fill(timer);
     this.#show();
     openDialog(this.dialog, this.dialog.querySelector("h2"));
@@ -101,25 +104,23 @@ customElements.define("conversation-options", class extends HTMLElement {
   // The custom time that is set.
   #fill(seconds) {
     const [unit, size] = Object.entries(UNITS).findLast(([, each]) => seconds % each === 0);
-    this.units.choose(unitName(unit));
+    this.units.choose(unit);
     this.count.value = seconds / size;
   }
 
   // The chosen time in seconds. Throws if it is none.
   get #chosen() {
-    const listed = TIMES.find((time) => nameOf(time) === this.times.label);
-    if (listed !== undefined) return listed;
+    if (this.times.value !== CUSTOM) return this.times.value;
     const typed = this.count.value.trim();
     if (!/^[0-9]+$/.test(typed)) throw new Error(say("time-no-number"));
-    const unit = Object.keys(UNITS).find((each) => unitName(each) === this.units.label);
-    const seconds = Number(typed) * UNITS[unit];
+    const seconds = Number(typed) * UNITS[this.units.value];
     if (seconds < SHORTEST) throw new Error(say("time-too-short"));
     if (seconds > LONGEST) throw new Error(say("time-too-long"));
     return seconds;
   }
 
   #show() {
-    this.custom.hidden = this.times.label !== say("time-custom");
+    this.custom.hidden = this.times.value !== CUSTOM;
     let sentence = "";
     try { sentence = describe(this.#chosen); } catch { /* said when it is set */ }
     this.dialog.querySelector(".sentence").textContent = sentence;
