@@ -6,7 +6,13 @@ import re
 import sqlite3
 import time
 from pathlib import Path
-from sqlite3 import Connection
+
+from ezdms.store.database import Connection
+
+APPLIED = (
+    "CREATE TABLE IF NOT EXISTS migrations "
+    "(number INTEGER NOT NULL PRIMARY KEY, name TEXT NOT NULL, applied_at BIGINT NOT NULL)"
+)
 
 
 class DatabaseError(Exception):
@@ -38,7 +44,7 @@ def _found(pattern: str) -> list[tuple[Path, re.Match[str]]]:
     return found
 
 
-def too_new(schema: int, newest: int) -> str:
+def _too_new(schema: int, newest: int) -> str:
     """Why a database is refused whose schema is newer than all that this version knows."""
     return (
         f"This database has schema {schema}, but this version of EZ-DMS only knows schemas up to {newest}. "
@@ -46,17 +52,17 @@ def too_new(schema: int, newest: int) -> str:
     )
 
 
-def migrate(connection: Connection) -> None:
+def migrate(connection: sqlite3.Connection) -> None:
     """Apply missing migrations, each in one transaction. Safe when several processes start at once."""
     steps = migrations()
-    connection.execute(
-        "CREATE TABLE IF NOT EXISTS migrations "
-        "(number INTEGER NOT NULL PRIMARY KEY, name TEXT NOT NULL, applied_at BIGINT NOT NULL)"
-    )
+    connection.execute(APPLIED)
     for number, name, sql in steps:
         connection.execute("BEGIN IMMEDIATE")
         try:
-            _apply(connection, steps[-1][0], number, name, sql)
+            if not is_applied(connection, number, newest=steps[-1][0]):
+                for statement in statements(sql):
+                    connection.execute(statement)
+                record(connection, number, name)
             connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:
@@ -64,14 +70,16 @@ def migrate(connection: Connection) -> None:
             raise
 
 
-def _apply(connection: Connection, newest: int, number: int, name: str, sql: str) -> None:
-    applied = [row["number"] for row in connection.execute("SELECT number FROM migrations")]
+def is_applied(connection: Connection, number: int, *, newest: int) -> bool:
+    """True if the database has this migration. Raises DatabaseError if it has one after `newest`."""
+    applied = [row["number"] for row in connection.execute("SELECT number FROM migrations").fetchall()]
     if applied and max(applied) > newest:
-        raise DatabaseError(too_new(max(applied), newest))
-    if number in applied:
-        return
-    for statement in statements(sql):
-        connection.execute(statement)
+        raise DatabaseError(_too_new(max(applied), newest))
+    return number in applied
+
+
+def record(connection: Connection, number: int, name: str) -> None:
+    """Note that a migration was applied."""
     connection.execute(
         "INSERT INTO migrations (number, name, applied_at) VALUES (:number, :name, :applied_at)",
         {"number": number, "name": name, "applied_at": time.time_ns() // 1_000_000},

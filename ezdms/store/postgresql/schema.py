@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import time
-
 from ezdms.store.postgresql.session import Connection, Session
-from ezdms.store.schema import DatabaseError, statements, too_new
+from ezdms.store.schema import APPLIED, DatabaseError, is_applied, record, statements
 
 OLDEST = 140_000  # PostgreSQL 14
 LOCK = 0x657A646D73  # "ezdms": held while one process migrates
@@ -19,24 +17,15 @@ def make_ready(session: Session, steps: list[tuple[int, str, str]], additions: d
     for number, name, sql in steps:
         with connection.driver.transaction():
             connection.execute("SELECT pg_advisory_xact_lock(:key)", {"key": LOCK})
-            connection.execute(
-                "CREATE TABLE IF NOT EXISTS migrations "
-                "(number INTEGER NOT NULL PRIMARY KEY, name TEXT NOT NULL, applied_at BIGINT NOT NULL)"
-            )
-            applied = [row["number"] for row in connection.execute("SELECT number FROM migrations").fetchall()]
-            if applied and max(applied) > steps[-1][0]:
-                raise DatabaseError(too_new(max(applied), steps[-1][0]))
-            if number in applied:
+            connection.execute(APPLIED)
+            if is_applied(connection, number, newest=steps[-1][0]):
                 continue
             for statement in statements(sql):
                 if not statement.startswith("CREATE TRIGGER"):  # each engine writes its own
                     connection.driver.execute(statement.encode())
             for script in additions.get(number, []):
                 connection.driver.execute(script.encode())  # all its statements
-            connection.execute(
-                "INSERT INTO migrations (number, name, applied_at) VALUES (:number, :name, :applied_at)",
-                {"number": number, "name": name, "applied_at": time.time_ns() // 1_000_000},
-            )
+            record(connection, number, name)
 
 
 def _check(connection: Connection) -> None:
