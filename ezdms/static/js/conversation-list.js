@@ -7,7 +7,7 @@ import { loadContacts, loadDrafts } from "./keystore.js";
 import { goBack, keepPlace } from "./navigate.js";
 import { arrange, countIn, keepOrder, notePreferences, prefsOf } from "./organizing.js";
 import { onceMore } from "./pause.js";
-import { showHead } from "./partner.js";
+import { keyTag, SHORTEST_TAG, showHead } from "./partner.js";
 import { fetchPreviews, forgetPreview } from "./previews.js";
 import { isDeleted, readCleared, stateOf } from "./remembered.js";
 import { getFragment } from "./server.js";
@@ -16,7 +16,6 @@ import { LIST, say } from "./words.js";
 
 const AT_ONCE = 20; // key statements checked in parallel
 const nobodyKnown = () => ({ name: say("unknown-person") });
-const SHORTEST_TAG = 4; // hexadecimal digits
 
 const people = new Map(); // conversation → {name, ik, called, state}: signed name, key as b64u, name shown, stateOf
 const cleared = new Map(); // conversation → up to which rows the user deleted it, as far as this page knows
@@ -88,11 +87,10 @@ async function tellApart(name, newcomer) {
   if (all.size === 1) return;
   const twins = [...all];
   const keys = twins.map((conversation) => crypto.b64uDecode(people.get(conversation).ik, 32));
-  const hex = (byte) => byte.toString(16).padStart(2, "0").toUpperCase();
-  const fps = (await Promise.all(keys.map(crypto.fingerprint))).map((fp) => Array.from(fp, hex).join(""));
+  const fps = await Promise.all(keys.map(crypto.fingerprint));
   let length = SHORTEST_TAG;
-  while (length < 64 && new Set(fps.map((fp) => fp.slice(0, length))).size < fps.length) length += 1;
-  twins.forEach((conversation, i) => tags.set(conversation, `key ${fps[i].slice(0, length)}`));
+  while (length < 64 && new Set(fps.map((fp) => keyTag(fp, length))).size < fps.length) length += 1;
+  twins.forEach((conversation, i) => tags.set(conversation, keyTag(fps[i], length)));
   twins.forEach(showPerson);
 }
 

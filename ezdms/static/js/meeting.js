@@ -5,7 +5,7 @@ import { showNameIn, tagOf } from "./conversation-list.js";
 import { focusLater, onPress, showAlert } from "./dom.js";
 import { inOutbox, loadContacts, loadOutbox, removeFromOutbox } from "./keystore.js";
 import { ORGANIZING } from "./organizing.js";
-import { showAvatar } from "./partner.js";
+import { keyTag, showAvatar } from "./partner.js";
 import { blockedFrom, blockedUntil, isBlocked, meet } from "./remembered.js";
 import { postForm } from "./server.js";
 import { instantiate } from "./shell.js";
@@ -45,15 +45,19 @@ export async function block(thread) {
 }
 
 // First at the server: nothing may seem to have been held back that it did not keep. `change(changed, more)` as in
-// Contact.meet. Throws.
-export async function unblock(conversation, change) {
+// Contact.meet. Throws an error whose words say that they are still blocked.
+async function unblock(conversation, change) {
   const until = Date.now();
-  await inOutbox(conversation, async () => {
-    await postForm(`/conversations/${conversation}/unblock`);
-    const items = await loadOutbox(conversation);
-    for (const { kind, key } of items) if (kind === "block") await removeFromOutbox(key);
-  });
-  await change({ blocked: false }, ({ blocks }) => ({ blocks: blockedUntil(blocks, until) }));
+  try {
+    await inOutbox(conversation, async () => {
+      await postForm(`/conversations/${conversation}/unblock`);
+      const items = await loadOutbox(conversation);
+      for (const { kind, key } of items) if (kind === "block") await removeFromOutbox(key);
+    });
+    await change({ blocked: false }, ({ blocks }) => ({ blocks: blockedUntil(blocks, until) }));
+  } catch (error) {
+    throw new Error(say("still-blocked", { why: sentenceOf(error) }));
+  }
 }
 
 // What the menu of a conversation offers (conversation-options.js).
@@ -106,9 +110,7 @@ customElements.define("request-card", class extends HTMLElement {
 
   #unblock() {
     const { conversation, contact } = this.thread;
-    return unblock(conversation, (...change) => contact.meet(...change)).catch((error) => {
-      throw new Error(say("still-blocked", { why: sentenceOf(error) }));
-    });
+    return unblock(conversation, (...change) => contact.meet(...change));
   }
 
   async #try(work) {
@@ -153,8 +155,7 @@ customElements.define("request-card", class extends HTMLElement {
     this.querySelector(".how").textContent = foundBy ? byPin : say("found-not-said");
     this.querySelector(".twin").textContent = tagOf(conversation) ? say("namesake") : "";
     const { partner } = await ready;
-    const hex = Array.from(partner.fp.slice(0, 2), (byte) => byte.toString(16).padStart(2, "0").toUpperCase());
-    showNameIn(this.querySelector("h2 span"), name, conversation, tagOf(conversation) || `key ${hex.join("")}`);
+    showNameIn(this.querySelector("h2 span"), name, conversation, tagOf(conversation) || keyTag(partner.fp));
   }
 });
 
@@ -181,8 +182,7 @@ customElements.define("blocked-people", class extends HTMLElement {
       const focus = focusLater();
       const change = (changed, more) => changeContact(conversation, (known) =>
         ({ met: meet(known, changed, Date.now()), ...more(known) }));
-      const failed = (error) => say("still-blocked", { why: sentenceOf(error) });
-      const said = await unblock(conversation, change).catch(failed);
+      const said = await unblock(conversation, change).catch(sentenceOf);
       showAlert(this, said);
       await this.#show();
       if (!said) focus(this.querySelector("button, h2"));

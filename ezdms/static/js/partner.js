@@ -20,6 +20,14 @@ export function showAvatar(element, name, ik) {
   else delete element.dataset.hue;
 }
 
+export const SHORTEST_TAG = 4; // hexadecimal digits
+
+// "key 3F9A": the start of a fingerprint.
+export function keyTag(fp, length = SHORTEST_TAG) {
+  const hex = Array.from(fp, (byte) => byte.toString(16).padStart(2, "0").toUpperCase()).join("");
+  return `key ${hex.slice(0, length)}`;
+}
+
 // {ik, fp, name} and, unless the account was deleted, {spki, pin, …} of their statement. `facts`: the server's
 // claims. Checks that the conversation belongs to these two keys. `contact`: what this browser knows, if anything.
 export async function identify(me, conversation, facts, contact) {
