@@ -26,6 +26,7 @@ const heads = new Map(); // conversation → {own, theirs}: [n, hash] of the las
 const newest = new Map(); // conversation → facts: its newest message that is known here, and the changes of it
 const lasts = new Map(); // conversation → what its line shows
 const inView = new Set(); // lines
+const wanted = new Set(); // lines, in view or not
 let observer;
 let isFetching = false;
 
@@ -152,7 +153,8 @@ export async function fetchPreviews() {
   if (isFetching) return;
   isFetching = true;
   for (;;) {
-    const lines = [...inView].filter((line) => line.lacksNewest && !isCurrent(line.conversation)).slice(0, AT_ONCE);
+    const lacks = (line) => line.lacksNewest && !isCurrent(line.conversation);
+    const lines = [...new Set([...inView, ...wanted])].filter(lacks).slice(0, AT_ONCE);
     if (!lines.length) break;
     for (const line of lines) line.asked = line.dataset.lastSeq;
     const conversations = lines.map(({ conversation }) => conversation);
@@ -168,7 +170,10 @@ export async function fetchPreviews() {
 }
 
 // Have it fetched although the line is not in view.
-export function wantPreview(line) { inView.add(line); }
+export function wantPreview(line) {
+  wanted.add(line);
+  fetchPreviews();
+}
 
 // Have it fetched when the line comes into view, unless it is known.
 export function watchLine(line) {

@@ -42,7 +42,7 @@ export const LANGUAGES = {
   },
 };
 export const STYLES = [
-  "sha256-tcpASXhFwbjRn07WI2zjzPX24E+cAx2GFBI4Py7dkig=",
+  "sha256-3vM5+kVN4BbTirusvjSKD/TDx/CCvCv10eN+45fvW1U=",
   "sha256-L4Ah3M1ppSpuk9f9cdxwE2W34KwSdSG5q42pYK/y/S4=",
   "sha256-3ptnQW6GiLy0mhzFLH2rPu85xlZrxFDy/appRrRKsfY=",
 ];

@@ -99,7 +99,7 @@ async def test_an_archived_conversation_comes_back_only_with_a_new_verified_mess
 
     def newer(answer: Answer) -> None:
         answer.text = re.sub(r'data-unread="\d+"', 'data-unread="7"', answer.text)
-        answer.text = re.sub(r'(data-last-seq=|data-seq=)"(\d+)"', r'\1"\g<2>9"', answer.text)
+        answer.text = re.sub(r'(data-last-seq=|data-seq=)"(\d+)"', r'\1"9\g<2>"', answer.text)
 
     with stage.liar.lying(LIST, newer), stage.liar.lying(PREVIEWS, newer):
         await stage.page.goto(stage.liar.url)
