@@ -23,7 +23,7 @@ CHANGED = (
     "It may be that the server changes or reorders messages, or that a device of one of you does. Compare with them, "
     "in person or by phone, what was said last."
 )
-# What it may mean and what to do, by the first word of an alarm's name. As in alarms.js.
+# What it may mean and what to do, by the first word of an alarm's name. As in contact.js.
 ABOUT = {
     "key": "It may be that someone has put themselves between you. Do not trust what stands here until you have asked "
     "them for their Search PIN in person or by phone.",

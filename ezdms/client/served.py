@@ -1,4 +1,4 @@
-"""Tracks which builds of the page a server sent to the user's devices (docs/protocol.md, Vault). Twin of served.js.
+"""Tracks which builds of the page a server sent to the user's devices (docs/protocol.md, Vault). Twin of remembered.js.
 
 A build is {"version", "digest", "first", "last"}: the version the page claims, the digest of the scripts it lists, and
 when it was first and last seen (ms).

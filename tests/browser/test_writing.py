@@ -213,7 +213,7 @@ TEXTS = """() => {
 }"""
 
 FAULTS = """async (text) => {
-    const { split } = await import(document.querySelector("[src*=boot]").src.replace("boot", "texts"));
+    const { split } = await import(document.querySelector("[src*=boot]").src.replace("boot", "keyboard"));
     const parts = split(text);
     const faults = [];
     const graphemes = (text) => Array.from(new Intl.Segmenter("en").segment(text), ({ segment }) => segment);
@@ -242,7 +242,7 @@ async def test_a_long_text_is_cut_between_words_and_loses_only_white_space(home:
     )
     assert faults == []
     split = """async (text) => {
-        const { split } = await import(document.querySelector("[src*=boot]").src.replace("boot", "texts"));
+        const { split } = await import(document.querySelector("[src*=boot]").src.replace("boot", "keyboard"));
         return split(text);
     }"""
     paragraph, lines = "Roses are red. " * 20, ["    return violets.blue"] * 24

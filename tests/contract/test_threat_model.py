@@ -58,7 +58,7 @@ def test_the_session_storage_keys_and_the_cookie_are_listed() -> None:
         ("first", "KEY"),  # the tab's place
         ("first", "ADDED"),  # kept when the tab changes its place
         ("keystore", "KEY"),  # the tab's id
-        ("pins", "KEY"),  # the new Login PIN
+        ("start-conversation", "KEY"),  # the new Login PIN
         ("start-conversation", "ADDED"),  # the Search PIN of a link
         ("session", "WHY"),  # why the user was logged out
         ("message-log", "placeOf"),  # the message one scrolled up to

@@ -50,9 +50,9 @@ ODD: list[Any] = [
 
 
 def ask_twin(questions: list[tuple[str, Any]]) -> list[Any]:
-    """What served.js answers."""
+    """What remembered.js answers."""
     oracle = Path(__file__).with_name("served_oracle.mjs")
-    return cast(list[Any], run_node(oracle, ROOT / "ezdms" / "static" / "js" / "served.js", given=questions))
+    return cast(list[Any], run_node(oracle, ROOT / "ezdms" / "static" / "js" / "remembered.js", given=questions))
 
 
 def some_builds(random_: random.Random) -> Any:

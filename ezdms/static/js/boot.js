@@ -2,7 +2,6 @@
 
 import "./guard.js";
 import "./keyboard.js";
-import "./local-time.js";
 import "./conversation-item.js";
 import "./message-thread.js"; // before the elements inside it
 import "./message-composer.js";
@@ -13,24 +12,21 @@ import "./conversation-options.js";
 import "./meeting.js";
 import "./report.js";
 import "./sealed-text.js";
-import "./front.js";
+import { reasonOf, showEnded, showFront } from "./front.js";
 import "./two-step.js";
 import "./passkeys.js";
-import { isWhole, watchArrival } from "./arrived.js";
 import { lineOf, onMore, renewList, renewPeople, setCurrent, showWhole, useList } from "./conversation-list.js";
 import { canSign } from "./crypto.js";
 import { showPageAlert, showUsername } from "./dom.js";
-import { reasonOf, showEnded, showFront } from "./front.js";
 import { remembered, tellLost } from "./keystore.js";
 import { connect, join } from "./live.js";
 import { currentThread, keepSending, loadedThreads, sendQueued, startNavigating } from "./navigate.js";
 import { dropWorker, keepNotifying, notify } from "./notifications.js";
 import { showLeft } from "./partner.js";
-import { hasNewPin } from "./pins.js";
+import { hasNewPin, openForShortcut, useNewChat } from "./start-conversation.js";
 import { account, getStanding, noteAccount, whyLeft } from "./session.js";
 import { oddBuilds } from "./settings.js";
-import { instantiate, UNVERIFIED } from "./shell.js";
-import { openForShortcut, useNewChat } from "./start-conversation.js";
+import { instantiate, isWhole, UNVERIFIED, watchArrival } from "./shell.js";
 import { isOpened, noteServed, onVault, syncVault } from "./vault.js";
 import { say, sentenceOf } from "./words.js";
 

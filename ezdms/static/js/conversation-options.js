@@ -4,10 +4,9 @@
 // {isOffered(thread) (always, if missing), run(thread, options)}. `options` is this element, with the dialogs.
 
 import { onPress, onSubmit, onToggle, openDialog, openMenu, showAlert, useMenu } from "./dom.js";
-import { inWords } from "./local-time.js";
+import { inWords, say, sentenceOf } from "./words.js";
 import { MEETING } from "./meeting.js";
 import { ORGANIZING, prepareOrganizing } from "./organizing.js";
-import { say, sentenceOf } from "./words.js";
 
 const HOUR = 3600;
 const DAY = 24 * HOUR;

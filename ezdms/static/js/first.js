@@ -5,7 +5,7 @@
 // with its number, except at place 0. A tab keeps its place. A new one takes the place used last.
 export const PLACES = 5;
 const KEY = "ezdms-place";
-export const NEW_PIN = "ezdms-new-login-pin"; // in this tab, of a new account (pins.js)
+export const NEW_PIN = "ezdms-new-login-pin"; // in this tab, of a new account (start-conversation.js)
 export const ADDED = "ezdms-added"; // in this tab, from a link (start-conversation.js)
 
 // Nothing is left in this tab but its place, and `kept`.

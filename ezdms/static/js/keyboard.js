@@ -1,9 +1,10 @@
-// Typing: what Enter does, “Skip to content”, the room that an on-screen keyboard leaves, and a Login PIN typed in the
-// wrong place, from where it would leave this browser.
+// Typing: what Enter does, “Skip to content”, the room that an on-screen keyboard leaves, how long texts are split,
+// and a Login PIN typed in the wrong place, from where it would leave this browser.
 
+import { checkText, cleanText, countCodePoints, MAX_TEXT } from "./crypto.js";
 import { focusLater, showAlert } from "./dom.js";
 import { remember, remembered } from "./keystore.js";
-import { say } from "./words.js";
+import { LOCALE, say } from "./words.js";
 
 // Whether Enter sends: not on screens that are touched, whose keyboards have no Shift+Enter.
 const touched = matchMedia("(pointer: coarse)");
@@ -52,6 +53,76 @@ function fit() {
   if (document.body.matches(".session")) scrollTo(0, 0); // iOS scrolled up to show the field, which is higher by now
 }
 view?.addEventListener("resize", fit);
+
+// Longer texts: split into consecutive messages, each within the protocol's limit. A cut is after a paragraph, a line,
+// a sentence or a word, and never inside a character as people see it (a grapheme). Only white space at cuts is lost.
+
+export const MOST = 8 * MAX_TEXT; // code points in all
+const GRAPHEMES = new Intl.Segmenter(undefined, { granularity: "grapheme" });
+const WORDS = new Intl.Segmenter(LOCALE, { granularity: "word" }); // also of languages without spaces
+const SPACE = /\s+/g;
+const PLACES = [/\n\s*\n/g, /\n/g, /[.!?…]["'”’»)\]]*\s+|[。！？]/g, SPACE]; // the best first
+
+const isBlank = (grapheme) => grapheme.trim() === "";
+
+// How many of these graphemes the first message takes.
+function cut(graphemes) {
+  const counts = new Map(); // offset in `head` → graphemes before it
+  let [head, size] = ["", 0];
+  for (const [i, grapheme] of graphemes.entries()) {
+    size += countCodePoints(grapheme);
+    if (size > MAX_TEXT && !isBlank(grapheme)) break; // white space at the cut needs no room
+    head += grapheme;
+    counts.set(head.length, i + 1);
+  }
+  const ends = (place) => Array.from(head.matchAll(place), ({ 0: found, index }) => index + found.length);
+  const lastOf = (offsets, least) => offsets.findLast((at) => at > least && counts.has(at));
+  const words = () => Array.from(WORDS.segment(head), ({ index }) => index);
+  const half = head.length / 2; // no short messages, if it can be avoided
+  let at;
+  for (const place of PLACES) at ??= lastOf(ends(place), half);
+  at ??= lastOf(ends(SPACE), 0) ?? lastOf(words(), half) ?? head.length;
+  return counts.get(at);
+}
+
+// The messages of a text, in order.
+export function split(text) {
+  const parts = [];
+  const take = (graphemes) => isBlank(graphemes.join("")) || parts.push(graphemes.join(""));
+  let rest = Array.from(GRAPHEMES.segment(text), ({ segment }) => segment)
+    .flatMap((grapheme) => (countCodePoints(grapheme) > MAX_TEXT ? [...grapheme] : [grapheme])); // cannot be kept whole
+  while (countCodePoints(rest.join("")) > MAX_TEXT) {
+    const end = cut(rest);
+    const isLine = rest[end - 1] === "\n";
+    take(rest.slice(0, rest.findLastIndex((grapheme, i) => i < end && !isBlank(grapheme)) + 1));
+    rest = rest.slice(end);
+    const next = rest.findIndex((grapheme) => !isBlank(grapheme));
+    rest = rest.slice(isLine ? rest.lastIndexOf("\n", next) + 1 : next); // a line keeps its indentation
+  }
+  take(rest);
+  return parts;
+}
+
+const COUNT_FROM = 100; // characters before the limit
+
+// The messages of a text that is sent now. Throws if it cannot be sent.
+export function messagesOf(text) {
+  const count = countCodePoints(text);
+  if (count > MOST) throw new Error(say("text-longest", { most: MOST, count }));
+  const parts = count > MAX_TEXT ? split(text) : [text];
+  parts.forEach(checkText);
+  return parts;
+}
+
+// What the counter says below what is typed, and whether that is too long. `most`: MOST, or fewer for one message.
+export function counterOf(typed, most) {
+  const count = countCodePoints(typed);
+  const parts = most < MOST || count > MOST ? [] : split(cleanText(typed));
+  const said = [];
+  if (parts.length > 1) said.push(say("counter-parts", { count: parts.length }));
+  if (count >= most - COUNT_FROM) said.push(say("counter", { count, most }));
+  return [said.join(" · "), count > most];
+}
 
 // A Login PIN is the whole text: groups with the same separator, or none, and at least one digit or dash.
 // "unmistakable-name" and "see you at 8 tonight" also have sixteen letters.

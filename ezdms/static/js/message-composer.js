@@ -4,12 +4,10 @@
 import { refusal } from "./changes.js";
 import * as crypto from "./crypto.js";
 import { focusIfFree, focusLater, onPress, showAlert } from "./dom.js";
-import { entersSend, hasKeyboard, isSending } from "./keyboard.js";
+import { counterOf, entersSend, hasKeyboard, isSending, messagesOf, MOST } from "./keyboard.js";
 import { loadDraft, saveDraft } from "./keystore.js";
-import { inWords } from "./local-time.js";
+import { inWords, say, sentenceOf } from "./words.js";
 import { Outbox } from "./outbox.js";
-import { counterOf, messagesOf, MOST } from "./texts.js";
-import { say, sentenceOf } from "./words.js";
 
 const BLANK = /^[\s\p{Default_Ignorable_Code_Point}]*$/u;
 

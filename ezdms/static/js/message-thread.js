@@ -1,8 +1,7 @@
 // <message-thread>: one conversation. Knows both keys, raises alarms, and fetches missing rows; judge.js judges them.
 
-import { Alarms, LookUp } from "./alarms.js";
+import { Alarms, Contact, LookUp } from "./contact.js";
 import { CatchUp, Opening } from "./catch-up.js";
-import { Contact } from "./contact.js";
 import { setNote } from "./conversation-list.js";
 import { offerAgain } from "./dom.js";
 import { showEnded } from "./front.js";

@@ -3,7 +3,7 @@
 
 export const LANGUAGES = {
   "en": {
-    parts: "fI1PXh3bFLig7LUqhcSCc-UwtjFnXAwiWqs5L9ZTx-c",
+    parts: "PIXQrqr3-Cu-r7hsM4XyEPQqSnXuwpTKSrqJ7kY-YJ8",
     unverified: {
       "unstarted": "EZ-DMS has not started. Reload the page. If that does not help, your browser is too old "
         + "for it, or a script was changed and your browser refused to run it. In that case, do not "
@@ -22,7 +22,7 @@ export const LANGUAGES = {
     },
   },
   "es": {
-    parts: "DFbmU75oCvgRhUxPKXePU6xemPHH3AFAxBmFPm3JaaU",
+    parts: "mwxjCWzArhOV5NqY4ZV94RtH9Pyy9o2vFm01JZaxrpQ",
     unverified: {
       "unstarted": "EZ-DMS no se ha iniciado. Vuelve a cargar la página. Si no sirve, tu navegador es "
         + "demasiado antiguo, o alguien modificó un script y tu navegador se negó a ejecutarlo. En "

@@ -3,12 +3,11 @@
 
 import { isWithin, provenReason, shown, timerInForce } from "./changes.js";
 import { expiresAt } from "./crypto.js";
-import { inWords } from "./local-time.js";
+import { inWords, maySay, retention, say } from "./words.js";
 import { onceMore } from "./pause.js";
 import { mergeRemembered, readBlocks, readHidden, stateOf, wasCleared } from "./remembered.js";
 import { dropOriginals, keepOriginals } from "./report.js";
 import { HOST } from "./shell.js";
-import { maySay, retention, say } from "./words.js";
 
 const TICK = 1000; // ms
 const TIMED = ["text", "file"]; // what a timer is for

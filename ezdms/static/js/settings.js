@@ -6,8 +6,8 @@ import { copyFrom, focusLater, offerDownload, onPress, onSubmit, showAlert } fro
 import { KEYS } from "./front.js";
 import { swapIn } from "./guard.js";
 import { loadVaultState, remember, remembered } from "./keystore.js";
-import { offerToManager, proveSaved } from "./pins.js";
-import { doubts, mergeServed } from "./served.js";
+import { offerToManager, proveSaved } from "./start-conversation.js";
+import { doubts, mergeServed } from "./remembered.js";
 import { deploymentId, getFragment, postForFragment, postForm } from "./server.js";
 import { account, eraseAndLeave, getStanding } from "./session.js";
 import { HOST, instantiate } from "./shell.js";

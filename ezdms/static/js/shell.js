@@ -1,8 +1,10 @@
 // The document comes from the server and is not trusted. Before anything else runs, the release's templates are copied
 // from it, without anything active, and the page starts with a new, empty body. No element of the document is kept: no
 // shadow root, no form that could be submitted, no attribute that htmx would obey. The copies are compared with the
-// release (arrived.js): if one word, label or attribute differs, the page is not shown.
+// release: if one word, label or attribute differs, the page is not shown, since a swapped label could make someone
+// type a secret into the wrong field.
 
+import { hashText } from "./crypto.js";
 import { LANGUAGES, STYLES } from "./release.js";
 
 const TAGS = new Set(("a aside button canvas code dialog div fieldset footer form h1 h2 h3 header img input label "
@@ -179,3 +181,33 @@ export function instantiate(name) {
 
 // True if something active was found and removed.
 export const wasTampered = () => isTampered;
+
+const { tampered: TAMPERED, changed: CHANGED } = UNVERIFIED;
+const LOOK_AGAIN = 500; // ms: no event tells a page that a style sheet was loaded
+
+// Disable style sheets that no element of the document requested: Firefox loads those of a `Link` header, early or
+// late. True if one was active. WebKit also lists sheets made by a script, as htmx does: no document can do that.
+function refuseSheets() {
+  let isFound = false;
+  for (const sheet of document.styleSheets) {
+    if (sheet.ownerNode || sheet.disabled || document.adoptedStyleSheets.includes(sheet)) continue;
+    sheet.disabled = true;
+    isFound = true;
+  }
+  return isFound;
+}
+
+// Report tampering with the document at once, and again if something arrives later.
+export function watchArrival(tell) {
+  const look = () => refuseSheets() && tell(TAMPERED);
+  if (wasTampered()) tell(TAMPERED);
+  look();
+  setInterval(look, LOOK_AGAIN);
+}
+
+// True if every text and attribute of every part is the release's, in one of its languages. Reports it if not.
+export async function isWhole(tell) {
+  const isSame = await hashText(ARRIVED.parts) === LANGUAGES[LANGUAGE].parts && `${ARRIVED.styles}` === `${STYLES}`;
+  if (!isSame) tell(CHANGED);
+  return isSame;
+}

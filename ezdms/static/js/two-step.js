@@ -3,7 +3,7 @@
 
 import * as crypto from "./crypto.js";
 import { copyFrom, drawQr, focusLater, offerAgain, offerDownload, onPress, onSubmit } from "./dom.js";
-import { proveSaved } from "./pins.js";
+import { proveSaved } from "./start-conversation.js";
 import { deploymentId, getJson, isFlag, isNumber, matches, postForm } from "./server.js";
 import { account } from "./session.js";
 import { HOST, instantiate } from "./shell.js";

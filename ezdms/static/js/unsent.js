@@ -2,10 +2,9 @@
 // message is listed only while it waits.
 
 import { onPress } from "./dom.js";
-import { timerInWords } from "./local-time.js";
+import { say, timerInWords } from "./words.js";
 import { drawText } from "./sealed-text.js";
 import { instantiate } from "./shell.js";
-import { say } from "./words.js";
 
 // Buttons by status.
 const ANY = ["retry", "edit", "discard"];

@@ -9,8 +9,7 @@ import { hashText, openVault, ProtocolError, sealVault } from "./crypto.js";
 import { ofPlace } from "./first.js";
 import { loadAccount, loadContact, loadContacts, loadVaultState, saveContact, saveVaultState } from "./keystore.js";
 import { onceMore } from "./pause.js";
-import { latest, mergeRemembered, nextAt } from "./remembered.js";
-import { isNews, isTooSoon, mergeServed } from "./served.js";
+import { isNews, isTooSoon, latest, mergeRemembered, mergeServed, nextAt } from "./remembered.js";
 import { getJson, isNumber, isText, postForm } from "./server.js";
 import { BUILD, HOST } from "./shell.js";
 

@@ -1,5 +1,6 @@
 // The words that scripts show, in the language of the page, and <language-choice>, to choose another one. The words
-// come with the document and are compared with the release like all of it, so `say` is not called before that.
+// come with the document and are compared with the release like all of it, so `say` is not called before that. Also
+// times, in the reader's own time zone and language: <local-time datetime="…">, whose names of days change at midnight.
 
 import { HOST, instantiate, LANGUAGE } from "./shell.js";
 
@@ -57,5 +58,86 @@ customElements.define("language-choice", class extends HTMLElement {
       location.reload();
     });
     this.hidden = choice.length < 2;
+  }
+});
+
+const TIME = new Intl.DateTimeFormat(LOCALE, { hour: "2-digit", minute: "2-digit" });
+const WEEKDAY = new Intl.DateTimeFormat(LOCALE, { weekday: "long" });
+const DAY = new Intl.DateTimeFormat(LOCALE, { weekday: "long", day: "numeric", month: "long" });
+const DATE = new Intl.DateTimeFormat(LOCALE, { dateStyle: "long" });
+const SHORT = new Intl.DateTimeFormat(LOCALE, { day: "numeric", month: "short" });
+const NUMERIC = new Intl.DateTimeFormat(LOCALE, { dateStyle: "short" });
+const LONG = new Intl.DateTimeFormat(LOCALE, { dateStyle: "medium", timeStyle: "short" });
+const FULL = new Intl.DateTimeFormat(LOCALE, { dateStyle: "full", timeStyle: "short" });
+const LOOK_AGAIN = 30000; // ms: a timer set for midnight would be late after the machine has slept
+
+// Midnight of that day, in ms since 1970, UTC.
+export const midnight = (ms) => new Date(ms).setHours(0, 0, 0, 0);
+const daysAgo = (ms) => Math.round((midnight(Date.now()) - midnight(ms)) / 86400000);
+
+// "Today", "Yesterday", a weekday, a weekday with its date, or a date with its year. `ms` since 1970, UTC.
+function dayOf(ms) {
+  const days = daysAgo(ms);
+  if (days === 0 || days === 1) return say(days ? "yesterday" : "today");
+  const isNear = days > 0 && days < 7;
+  return (isNear ? WEEKDAY : Math.abs(days) < 300 ? DAY : DATE).format(new Date(ms));
+}
+
+// As short as possible: the time of today, "Yesterday", a weekday, or a date.
+function inShort(ms) {
+  const days = daysAgo(ms);
+  if (days === 1) return say("yesterday");
+  const isNear = days > 0 && days < 7;
+  return (days === 0 ? TIME : isNear ? WEEKDAY : Math.abs(days) < 300 ? SHORT : NUMERIC).format(new Date(ms));
+}
+
+export const inFull = (ms) => FULL.format(new Date(ms));
+
+// A length of time, in the largest unit that divides it: "1 hour", "90 minutes". `seconds` above 0.
+const UNITS = { week: 604800, day: 86400, hour: 3600, minute: 60, second: 1 };
+const counted = (count, unit) => say(`unit-${unit}`, { count });
+export function inWords(seconds) {
+  const [unit, size] = Object.entries(UNITS).find(([, size]) => seconds % size === 0);
+  return counted(seconds / size, unit);
+}
+
+// The text of a timer message.
+export const timerInWords = (text) => (text === "0" ? say("timer-off") : inWords(Number(text)));
+
+// A time that is left, in its largest unit: ["52 min", "52 minutes"]. `ms` above 0.
+export function remaining(ms) {
+  const seconds = Math.max(1, Math.ceil(ms / 1000));
+  const [unit, size] = Object.entries(UNITS).find(([, size]) => seconds >= size);
+  const count = Math.round(seconds / size);
+  return [say(`short-${unit}`, { count }), counted(count, unit)];
+}
+
+let today = midnight(Date.now());
+setInterval(() => {
+  if (today === midnight(Date.now())) return;
+  today = midnight(Date.now());
+  for (const time of document.querySelectorAll("local-time")) time.renew();
+}, LOOK_AGAIN);
+
+customElements.define("local-time", class extends HTMLElement {
+  #ms;
+  #shownOn;
+
+  connectedCallback() { this.renew(); } // put away and shown again (navigate.js)
+
+  // `ms` since 1970, UTC.
+  show(ms) {
+    this.#ms = ms;
+    this.#shownOn = today;
+    const date = new Date(ms);
+    this.setAttribute("datetime", date.toISOString());
+    this.onpointerenter = () => { this.title = inFull(ms); }; // rarely needed, and slow to format
+    this.textContent = this.hasAttribute("data-day") ? dayOf(ms) : this.hasAttribute("data-short") ? inShort(ms)
+      : (this.hasAttribute("data-long") ? LONG : TIME).format(date);
+  }
+
+  // Another day may have begun.
+  renew() {
+    if (this.#ms !== undefined && this.#shownOn !== today) this.show(this.#ms);
   }
 });

@@ -1,16 +1,13 @@
 // Runs in an empty page of the server. Judges documents that nothing runs, or that are in a frame, with the real
-// shell.js and arrived.js: the same lines, run again for each document. Only the imports are replaced, by arguments.
+// shell.js: the same lines, run again for each document. Only the imports are replaced, by arguments.
 
 Object.assign(globalThis, {
   async load(address, html) {
     const at = (name) => address.replace("*", name);
-    const read = async (name) => {
-      const source = await (await fetch(at(name))).text();
-      return `"use strict";${source.replace(/^import .*;$/gm, "").replace(/^export /gm, "")}`;
-    };
+    const source = await (await fetch(at("shell"))).text();
+    const shell = `"use strict";${source.replace(/^import .*;$/gm, "").replace(/^export /gm, "")}`;
     const [{ hashText }, release] = await Promise.all(["crypto", "release"].map((name) => import(at(name))));
-    const [shell, arrived] = await Promise.all(["shell", "arrived"].map(read));
-    Object.assign(globalThis, { shell, arrived, hashText, release });
+    Object.assign(globalThis, { shell, hashText, release });
     globalThis.whole = await judgeOf(parse(html), release.LANGUAGES);
   },
 
@@ -20,11 +17,9 @@ Object.assign(globalThis, {
   // A judge for changed copies of this document. `languages`: the release's; otherwise this document counts as it.
   async judgeOf(page, languages = null, { Function } = globalThis) {
     // Each run would add listeners to this window, which would make the next ones slower.
-    const inputs = ["document", "LANGUAGES", "STYLES", "addEventListener"];
-    const run = Function(...inputs, `${shell}; return { ARRIVED, LANGUAGE, UNVERIFIED, instantiate, wasTampered };`);
-    const takeOver = (theirs) => run(theirs, release.LANGUAGES, release.STYLES, () => {});
-    const arrivals = ["hashText", "LANGUAGES", "STYLES", "ARRIVED", "LANGUAGE", "UNVERIFIED", "wasTampered"];
-    const compare = Function(...arrivals, `${arrived}; return isWhole;`);
+    const inputs = ["document", "hashText", "LANGUAGES", "STYLES", "addEventListener"];
+    const run = Function(...inputs, `${shell}; return { ARRIVED, LANGUAGE, instantiate, isWhole, wasTampered };`);
+    const takeOver = (theirs, known) => run(theirs, hashText, known, release.STYLES, () => {});
     const ids = [...page.querySelectorAll("template")].map(({ id }) => id);
     const write = (node) => new XMLSerializer().serializeToString(node);
 
@@ -41,16 +36,16 @@ Object.assign(globalThis, {
     }
 
     const taken = page.cloneNode(true);
-    const { ARRIVED, LANGUAGE, instantiate } = takeOver(taken);
-    const known = languages ?? { [LANGUAGE]: { parts: await hashText(ARRIVED.parts) } };
+    const { ARRIVED, LANGUAGE, instantiate } = takeOver(taken, release.LANGUAGES);
+    const known = languages
+      ?? { [LANGUAGE]: { ...release.LANGUAGES[LANGUAGE], parts: await hashText(ARRIVED.parts) } };
     const honest = drawn(taken, instantiate);
 
     // "refused": not shown. "removed": something was removed, and reported; "ignored": removed in silence. What is left
     // is then the release. Anything else is a fault.
     async function judge(theirs) {
-      const { ARRIVED, LANGUAGE, UNVERIFIED, instantiate, wasTampered } = takeOver(theirs);
-      const compared = [hashText, known, release.STYLES, ARRIVED, LANGUAGE, UNVERIFIED, wasTampered];
-      if (!await compare(...compared)(() => {})) return "refused";
+      const { instantiate, isWhole, wasTampered } = takeOver(theirs, known);
+      if (!await isWhole(() => {})) return "refused";
       const { head, ...rest } = drawn(theirs, instantiate);
       const other = Object.keys(rest).filter((name) => rest[name] !== honest[name])
         .concat(head.filter((one) => !honest.head.includes(one)));

@@ -16,7 +16,7 @@ REMOVED, IGNORED, NOT_SHOWN = "removed", "ignored", "refused"  # verdicts: see `
 
 
 class Shell:
-    """The real shell.js and arrived.js in an empty page."""
+    """The real shell.js in an empty page."""
 
     def __init__(self, page: Page, html: str) -> None:
         self.page = page
