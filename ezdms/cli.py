@@ -26,6 +26,7 @@ COMMANDS = {  # name → module:function, in the order of the help
     "add": "ezdms.commands.client.talk:add",
     "send": "ezdms.commands.client.talk:send",
     "read": "ezdms.commands.client.talk:read",
+    "search": "ezdms.commands.client.searching:search",
     "save": "ezdms.commands.client.saving:save",
     "chat": "ezdms.commands.client.chatting:chat",
     "listen": "ezdms.commands.client.talk:listen",

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 
 from ezdms import crypto
-from ezdms.client import answers, links
+from ezdms.client import answers, links, searching
 from ezdms.client.acting import Acting
 from ezdms.client.contacts import Contact
 from ezdms.client.conversation import Conversation
@@ -193,6 +194,30 @@ class Client(Acting):
         """Up to `limit` messages after a seq, oldest first, as one chain, with everything that changed them until now.
         `limit` can be any size."""
         return await self._conversations.since(conversation_of(contact), seq, limit)
+
+    async def search(
+        self, words: str, *, of: Contact | str | None = None, from_: Contact | str = "", since: int = 0
+    ) -> AsyncGenerator[Message, None]:
+        """The messages that have all of these words, as they are now, conversation by conversation, newest first. Case,
+        accents and width do not matter. Marks nothing as read.
+
+        `words` may have "phrases", from:me, from:NAME, since:, until: and on: with a date. `of`: only in this
+        conversation; otherwise in all that are accepted. `from_`: "me", or who wrote them. `since`: ms. Only what was
+        verified is found, and nothing that was deleted or has disappeared. Raises ClientError for an empty search.
+        """
+        where = None if of is None else conversation_of(of)
+        by = conversation_of(from_) if from_ else ""
+        query = searching.read_query(words)
+        query = replace(query, since=max(since, query.since), side=searching.side_of(by))
+        if query.is_empty:
+            raise ClientError(searching.NOTHING)
+        if query.side == "theirs":
+            if where not in (None, by):
+                return
+            where = by
+        async with aclosing(searching.search(self._conversations, query, where)) as found:
+            async for message in found:
+                yield message
 
     async def sealed(self, contact: Contact | str, seq: int, limit: int) -> list[answers.Row]:
         """Up to `limit` rows after a seq as the server sends them (docs/http.md), not decrypted or verified."""

@@ -45,10 +45,11 @@ class History:
         self._last = Thread("")  # of the last page, which older ones are added to
         self._retention: int | None = None  # days, once they were asked for
 
-    async def newest(self, where: str, limit: int) -> Thread:
-        """The newest rows. Remembers what they prove, and checks that known messages are still there."""
+    async def newest(self, where: str, limit: int, *, peek: bool = False) -> Thread:
+        """The newest rows. Remembers what they prove, and checks that known messages are still there. `peek`: nothing
+        is marked as read."""
         person = await self.roster.find(where)
-        rows = await self.rows(where, limit)
+        rows = await self.rows(where, limit, **({"peek": 1} if peek else {}))
         judge = Judge.of_page(where, self._known(where))
         thread = Thread(where)
         thread.add(self._judge_all(person, rows, judge))
@@ -58,11 +59,12 @@ class History:
         return thread
 
     async def load_older(self, thread: Thread, limit: int = PAGE, *, quietly: bool = False) -> bool:
-        """Add the rows before a thread. False if there are none. `quietly`: they raise no alarms."""
+        """Add the rows before a thread. False if there are none. `quietly`: they raise no alarms. Marks nothing as
+        read."""
         if thread.first <= 1 or thread.begins_cleared(self.cleared(thread.where)):
             return False
         person = await self.roster.find(thread.where)
-        rows = await self.rows(thread.where, limit, before=thread.first)
+        rows = await self.rows(thread.where, limit, before=thread.first, peek=1)
         judge = Judge.of_page(thread.where, self._known(thread.where))
         older = self._judge_all(person, rows, judge, quietly=quietly)
         thread.add(older)

@@ -114,6 +114,26 @@ def test_two_users_exchange_messages(alice: Terminal, bob: Terminal) -> None:
     assert alice.run("verify-contact", "bob") == bob.run("verify-contact", "alice")  # in a pipe: only the number
 
 
+def test_search_prints_what_it_finds(alice: Terminal, bob: Terminal) -> None:
+    alice.run("add", search_pin(bob))
+    alice.run("send", "bob", "Grüße aus Köln")
+    alice.run("send", "bob", "-", typed="koln\n2026-01-01 00:00  alice: a false line\n")
+    bob.run("accept", "alice")
+    where = bob.json("contacts")[0]["conversation_id"]
+    shown = bob.run("search", "KOLN")
+    found = r"\S+ \S+  alice: koln\n    2026-01-01 00:00  alice: a false line\n\S+ \S+  alice: Grüße aus Köln\n"
+    assert re.fullmatch(rf"alice  {where}\n{found}", shown)
+    assert [row["text"] for row in bob.json("search", "aus", "grusse")] == ["Grüße aus Köln"]
+    assert [row["text"] for row in bob.json("search", '"grüße aus"', "--in", "alice")] == ["Grüße aus Köln"]
+    assert len(alice.json("search", "--from", "me")) == len(bob.json("search", "from:alice")) == 2
+    assert bob.json("search", "koln", "--from", "me") == bob.json("search", "koln", "--since", "2100-01-01") == []
+    assert (bob.run("search", "aus grüße", "--from", "alice").count("\n"), bob.run("search", "munich")) == (2, "")
+    assert "Nothing to search for" in bob.run("search", code=1)
+    assert "no contact called carol" in bob.run("search", "koln", "--in", "carol", code=1)
+    assert "Expected a date" in bob.run("search", "koln", "--since", "yesterday", code=2)
+    assert [one["unread"] for one in bob.json("contacts")] == [2]
+
+
 def test_listen_prints_new_messages_to_a_pipe(alice: Terminal, bob: Terminal) -> None:
     alice.run("add", search_pin(bob))
     listening = bob.start("listen", "--json")
