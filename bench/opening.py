@@ -80,6 +80,19 @@ NOTE_PREVIEWS = f"""window.previewed = new Promise((resolve) => {{
     look();
 }});"""
 
+# Seals a file as the page does, and resolves to the milliseconds.
+SEAL = """async (size) => {
+    const { b64uEncode, sealFile } = await import(document.querySelector("[src*=boot]").src.replace("boot", "crypto"));
+    const random = (bytes) => crypto.getRandomValues(new Uint8Array(bytes));
+    const whole = new Blob(Array.from({ length: size / 65536 }, () => random(65536)));
+    const read = async (start, end) => new Uint8Array(await whole.slice(start, end).arrayBuffer());
+    const began = performance.now();
+    for await (const _ of sealFile(b64uEncode(random(32)), size, read));
+    return performance.now() - began;
+}"""
+FILE = 25 * 2**20  # bytes
+SEALED = 100  # MB/s, at least
+
 
 async def measure(report: Report, folder: Path, *, quick: bool) -> None:
     """Two users in Chromium, one with a long list, and one first-time visitor."""
@@ -108,6 +121,7 @@ async def measure(report: Report, folder: Path, *, quick: bool) -> None:
             busy = await Someone.is_in(browser, server, "busy")
             await asyncio.to_thread(add_conversations, server.data_dir, "busy", PREVIEWED, "news")
             previewed = await _milliseconds_until(busy, NOTE_PREVIEWS, "window.previewed", 5 if quick else 9)
+            sealing = [float(await reader.evaluate(SEAL, FILE)) for _ in range(3 if quick else 9)]
             weight = await _weight_of_first_visit(await browser.new_page(), server.url)
             await browser.close()
     finally:
@@ -119,6 +133,8 @@ async def measure(report: Report, folder: Path, *, quick: bool) -> None:
     report.at_most(
         f"browser: list of {PREVIEWED:,}, opened to readable previews", statistics.median(previewed), 400, "ms"
     )
+    speed = FILE / 1000 / statistics.median(sealing)
+    report.add("browser: sealing a file", f"{speed:,.0f} MB/s", f"at least {SEALED}", speed >= SEALED)
     report.at_most("browser: first visit, compressed", weight / 1024, 150, "KiB")
 
 

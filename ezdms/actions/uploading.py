@@ -100,10 +100,14 @@ class Uploads:
 
     async def find_upload(self, file_id: str, *, user_id: str) -> tuple[File, int]:
         """A file that this user uploads, and how many bytes of it are stored. Problem 404."""
+        file = await self._upload(file_id, user_id)
+        return file, file.size if file.is_whole else await asyncio.to_thread(self._folder.size, file.name)
+
+    async def _upload(self, file_id: str, user_id: str) -> File:
         file = await self._database.read(select_upload, file_id=file_id, user_id=user_id)
         if file is None:
             raise no_file()
-        return file, file.size if file.is_whole else await asyncio.to_thread(self._folder.size, file.name)
+        return file
 
     async def append(self, file_id: str, offset: int, part: bytes, *, user_id: str) -> int:
         """Store the next bytes of an upload. Returns the new end. The last bytes count once all are durable.
@@ -111,12 +115,13 @@ class Uploads:
         Problem 404; 409 if the upload is not at `offset`; 413 if the bytes go beyond its end; 507 if the disk is full.
         """
         async with self._locks.setdefault(file_id, asyncio.Lock()):
-            file, end = await self.find_upload(file_id, user_id=user_id)
-            if end != offset:
-                raise _wrong_offset(end)
-            if offset + len(part) > file.size:
-                raise Problem(413, "too_large", "These bytes go beyond the end of the file.")
-            if file.is_whole:
+            file = await self._upload(file_id, user_id)
+            if file.is_whole or offset + len(part) > file.size:
+                _, end = await self.find_upload(file_id, user_id=user_id)
+                if end != offset:
+                    raise _wrong_offset(end)
+                if part:
+                    raise Problem(413, "too_large", "These bytes go beyond the end of the file.")
                 return end
             try:
                 end = await asyncio.to_thread(self._store, file, offset, part)
@@ -132,7 +137,7 @@ class Uploads:
             return end
 
     def _store(self, file: File, offset: int, part: bytes) -> int:
-        end = self._folder.append(file.name, offset, part) if part else offset
+        end = self._folder.append(file.name, offset, part)
         if end == file.size:
             self._folder.settle(file.name)
         return end

@@ -107,6 +107,7 @@ const LARGEST_THUMB = 4096; // bytes
 const LARGEST_SIDE = 65536; // pixels of an image
 const CHUNK = 65536; // bytes of a file that are sealed at once
 const TAG = 16; // bytes after each sealed chunk
+const AT_ONCE = 16; // chunks
 const LARGEST_ROW = 2 ** 52; // a row's n from here on is a lie: no message could follow it
 const TIME_OFF = 600000; // ms that clocks may differ
 const LATEST_TIME = 253402300799999; // ms: the last moment of the year 9999
@@ -726,18 +727,26 @@ function chunkGcm(i, size) {
   return { name: "AES-GCM", iv };
 }
 
+// The numbers of a file's chunks, several at a time: sealing and opening is done in parallel.
+function* batches(size) {
+  const all = Array.from({ length: chunksOf(size) }, (_, i) => i);
+  for (let first = 0; first < all.length; first += AT_ONCE) yield all.slice(first, first + AT_ONCE);
+}
+
 // Yields the sealed chunks of a file of `size` bytes; `read(start, end)` resolves to a part of it. The key must be new,
 // and never seal anything else: whoever continues an upload sends the sealed bytes that were kept.
 export async function* sealFile(key, size, read) {
   if (!isInteger(size, 0, LARGEST_FILE)) refuse(`Expected a file of at most ${LARGEST_FILE} bytes, got ${size}.`);
   const gcm = await importFileKey(key, "encrypt");
-  for (let i = 0; i < chunksOf(size); i += 1) {
-    const [start, end] = [i * CHUNK, (i + 1) * CHUNK].map((at) => Math.min(at, size));
+  for (const batch of batches(size)) {
+    const [start, end] = [batch[0] * CHUNK, (batch.at(-1) + 1) * CHUNK].map((at) => Math.min(at, size));
     const plain = await read(start, end);
     if (plain.length !== end - start) refuse("file-changed");
-    const padded = new Uint8Array(Math.min(CHUNK, paddedSize(size) - i * CHUNK));
-    padded.set(plain);
-    yield new Uint8Array(await subtle.encrypt(chunkGcm(i, size), gcm, padded));
+    yield* await Promise.all(batch.map(async (i) => {
+      const padded = new Uint8Array(Math.min(CHUNK, paddedSize(size) - i * CHUNK));
+      padded.set(plain.subarray(i * CHUNK - start, (i + 1) * CHUNK - start));
+      return new Uint8Array(await subtle.encrypt(chunkGcm(i, size), gcm, padded));
+    }));
   }
 }
 
@@ -747,13 +756,15 @@ export async function* openFile({ key, size, hash }, sealed) {
   if (sealed.length !== sealedSize(size)) refuse("file-incomplete");
   if (b64uEncode(await sha256(sealed)) !== hash) refuse("file-other");
   const gcm = await importFileKey(key, "decrypt");
-  for (let i = 0; i < chunksOf(size); i += 1) {
-    const chunk = sealed.subarray(i * (CHUNK + TAG), (i + 1) * (CHUNK + TAG));
-    let padded;
-    try { padded = await subtle.decrypt(chunkGcm(i, size), gcm, chunk); } catch { refuse("file-damaged"); }
-    const whole = Math.min(Math.max(size - i * CHUNK, 0), padded.byteLength);
-    if (new Uint8Array(padded, whole).some(Boolean)) refuse("This file has something in its padding.");
-    yield new Uint8Array(padded, 0, whole);
+  for (const batch of batches(size)) {
+    const opened = batch.map((i) =>
+      subtle.decrypt(chunkGcm(i, size), gcm, sealed.subarray(i * (CHUNK + TAG), (i + 1) * (CHUNK + TAG))));
+    const chunks = await Promise.all(opened).catch(() => refuse("file-damaged"));
+    for (const [at, padded] of chunks.entries()) {
+      const whole = Math.min(Math.max(size - batch[at] * CHUNK, 0), padded.byteLength);
+      if (new Uint8Array(padded, whole).some(Boolean)) refuse("This file has something in its padding.");
+      yield new Uint8Array(padded, 0, whole);
+    }
   }
 }
 
