@@ -21,7 +21,7 @@ from ezdms.edge.malformed import RefusesMalformed
 from ezdms.edge.quart_asgi import HttpConnection, Socket, SocketConnection
 from ezdms.opened import relay, ways
 from ezdms.opened.gate import FIRST, VISITOR, VisitorGate, cookie_name
-from ezdms.opened.remote import Remote, Reply, dump
+from ezdms.opened.remote import RANGE, Remote, Reply, dump
 from ezdms.opened.visitors import Visitor, Visitors
 from ezdms.opened.ways import Kind, Way
 from ezdms.views.shells import ADDRESSES, missing, shells_by_language
@@ -126,8 +126,13 @@ class _Page:
             raise NotFound
         visitor, place = cast(Visitor, _scope(request)[VISITOR]), _place(request)
         token = visitor.tokens.get(place, "")
-        reply = await self._remote.ask(way, f"{request.path}{query and '?'}{query}", token, await _form(way))
+        part = request.headers.get("Range", "") if way.kind is Kind.PART else ""
+        if way.kind is Kind.PART and not RANGE.fullmatch(part):
+            raise _Refused(416)
+        reply = await self._remote.ask(way, f"{request.path}{query and '?'}{query}", token, await _form(way), part)
         response = Response(reply.body, reply.status, content_type=reply.kind.value)
+        if reply.kind is Kind.PART:
+            response.headers |= {"Content-Range": reply.place, "Content-Disposition": "attachment"}
         if reply.kind is Kind.NOTHING:
             del response.headers["Content-Type"]
         await self._note(way, visitor, place, reply, response)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from contextlib import suppress
 from dataclasses import dataclass
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -26,16 +27,20 @@ WITHIN = 25.0  # seconds for one response; the page waits for 30
 CONNECTS_WITHIN = 10.0  # seconds
 LONGEST_WAIT = 86_400  # seconds that a server may ask for
 ACCEPT = {Kind.JSON: "application/json", Kind.NOTHING: "application/json", Kind.FRAGMENT: "text/html"}
+ACCEPT[Kind.PART] = "application/octet-stream"
+RANGE = re.compile("bytes=([0-9]{1,9})-([0-9]{1,9})", re.ASCII)
+PLACE = re.compile("bytes ([0-9]{1,9})-([0-9]{1,9})/[0-9]{1,9}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The response passed on. `token`: of a new session."""
+    """The response passed on. `token`: of a new session. `place`: which bytes of a file these are."""
 
     status: int
     body: bytes
     kind: Kind
     token: str = ""
+    place: str = ""
 
 
 class Remote:
@@ -58,9 +63,10 @@ class Remote:
         """Close the connections."""
         await self._http.aclose()
 
-    async def ask(self, way: Way, address: str, token: str, form: str) -> Reply:
-        """Send a request: `address` is path and query, `form` the body. Raises Unreachable or BadAnswer."""
-        headers = {"Accept": ACCEPT[way.kind]} | proof(token)
+    async def ask(self, way: Way, address: str, token: str, form: str, part: str = "") -> Reply:
+        """Send a request: `address` is path and query, `form` the body, `part` the range of a file's bytes. Raises
+        Unreachable or BadAnswer."""
+        headers = {"Accept": ACCEPT[way.kind]} | proof(token) | ({"Range": part} if part else {})
         if way.method != "GET":
             headers["Content-Type"] = "application/x-www-form-urlencoded"
         request = self._http.build_request(way.method, address, headers=headers, content=form.encode("ascii"))
@@ -68,7 +74,8 @@ class Remote:
             async with asyncio.timeout(WITHIN):
                 response = await self._http.send(request, stream=True)
                 try:
-                    return _read(way, response.status_code, await body_of(response, way.largest))
+                    place = response.headers.get("Content-Range", "")
+                    return _read(way, response.status_code, await body_of(response, way.largest), part, place)
                 finally:
                     await response.aclose()
         except (httpx.TransportError, httpx.InvalidURL, TimeoutError) as error:
@@ -84,12 +91,17 @@ def proof(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"} if token else {}
 
 
-def _read(way: Way, status: int, body: bytes) -> Reply:
+def _read(way: Way, status: int, body: bytes, part: str, place: str) -> Reply:
     """Validate a response: of the expected type, or an error. Raises BadAnswer."""
     if 400 <= status <= 599:
         return Reply(status, _refusal(body), Kind.JSON)
     if way.kind is Kind.NOTHING and status == 204:
         return Reply(status, b"", way.kind)
+    if way.kind is Kind.PART and status == 206:
+        asked, given = RANGE.fullmatch(part), PLACE.fullmatch(place)
+        if not asked or not given or asked.groups() != given.groups() or len(body) != int(given[2]) + 1 - int(given[1]):
+            raise BadAnswer("The server sends another part of the file than the one asked for.")
+        return Reply(status, body, way.kind, place=place)
     if way.kind is Kind.FRAGMENT and status == 200:
         return Reply(status, _text(body).encode(), way.kind)
     if way.kind is Kind.JSON and status in (200, 201):

@@ -18,7 +18,7 @@ def of_a_page() -> dict[str, str]:
     hashes = [assets.integrity(assets.import_map().encode()), *map(assets.integrity_of, assets.scripts())]
     scripts = " ".join(f"'{each}'" for each in hashes)
     policy = (
-        f"default-src 'none'; script-src {scripts}; worker-src 'self'; {LOOKS}; "
+        f"default-src 'none'; script-src {scripts}; worker-src 'self'; {LOOKS} blob:; media-src blob:; "
         f"connect-src 'self'; manifest-src 'self'; {NOWHERE}; require-trusted-types-for 'script'; trusted-types ezdms"
     )
     return {**HEADERS, "Content-Security-Policy": policy, "Integrity-Policy": "blocked-destinations=(script)"}

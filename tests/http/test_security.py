@@ -21,9 +21,9 @@ from ezdms.views import assets, fragments, shells
 from tests.support.people import JSON, PEOPLE, Person
 
 OF_A_PAGE = (
-    "default-src 'none'; script-src HASHES; worker-src 'self'; style-src 'self'; font-src 'self'; img-src 'self'; "
-    "connect-src 'self'; manifest-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'; "
-    "require-trusted-types-for 'script'; trusted-types ezdms"
+    "default-src 'none'; script-src HASHES; worker-src 'self'; style-src 'self'; font-src 'self'; "
+    "img-src 'self' blob:; media-src blob:; connect-src 'self'; manifest-src 'self'; form-action 'none'; "
+    "base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types ezdms"
 )
 OF_DATA = (
     "default-src 'none'; style-src 'self'; font-src 'self'; img-src 'self'; form-action 'none'; base-uri 'none'; "

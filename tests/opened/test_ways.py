@@ -45,9 +45,11 @@ def test_the_ways_match_what_the_page_requests() -> None:
     for path in sorted((ROOT / "ezdms" / "static" / "js").glob("*.js")):
         text = path.read_text("utf-8")
         for call, address, rest in re.findall(
-            r"\b(postForm|getJson|getFragment|postForFragment|load)\([\"`](/[^\"`]*)[\"`](.*)", text
+            r"\b(postForm|getJson|getFragment|postForFragment|load|getPart)\([\"`](/[^\"`]*)[\"`](.*)", text
         ):
-            method = "GET" if call in ("getJson", "getFragment", "load") else "PUT" if '"PUT"' in rest else "POST"
+            method = (
+                "GET" if call in ("getJson", "getFragment", "load", "getPart") else "PUT" if '"PUT"' in rest else "POST"
+            )
             path_and_query = re.sub(
                 r"\$\{([^}]*)\}",
                 lambda match: WHERE if "conversation" in match[1] else "A" * 22 if "Id" in match[1] else "7",

@@ -136,7 +136,7 @@ export class Judge {
     if (isFork) this.raise(`fork ${hash}`, "alarm-fork");
     if (error?.isForged) this.raise(`forged ${messageId}`, row.isOwn ? "alarm-forged-mine" : "alarm-forged");
     const isBad = isFork || (error && error.kind !== "unsupported");
-    const failure = isBad ? "not-verified" : error || message?.kind === "file" ? "needs-newer" : "";
+    const failure = isBad ? "not-verified" : error ? "needs-newer" : "";
     const fact = factOf(row, isBad ? null : message, isMarked);
     return { fact: isFork ? { ...fact, isEmpty: false } : fact, failure }; // no reason explains a fork
   }

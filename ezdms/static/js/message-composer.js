@@ -6,6 +6,7 @@ import * as crypto from "./crypto.js";
 import { focusIfFree, focusLater, onPress, showAlert } from "./dom.js";
 import { counterOf, entersSend, hasKeyboard, isSending, messagesOf, MOST } from "./keyboard.js";
 import { loadDraft, saveDraft } from "./keystore.js";
+import { wordsOf } from "./files.js";
 import { inWords, say, sentenceOf } from "./words.js";
 import { Outbox } from "./outbox.js";
 
@@ -164,24 +165,23 @@ customElements.define("message-composer", class extends HTMLElement {
   // replace it; and whether texts disappear.
   #showAbout() {
     const { timer } = this.thread;
-    const said = timer ? say("messages-disappear", { time: inWords(timer) }) : "";
-    this.querySelector(".lifetime").textContent = said;
+    this.querySelector(".lifetime").textContent = timer ? say("messages-disappear", { time: inWords(timer) }) : "";
     const bar = this.querySelector(".about");
     const row = this.#about && this.thread.rowAbout(this.#about);
     const why = row && refusal("reply", row.shown, {});
     if (why && this.#edited) return this.#leaveEdit(say(`refused-${why}`));
     bar.hidden = !this.#about;
     const title = this.#edited ? "writing-edit" : row?.isOwn ? "writing-reply-own" : "writing-reply";
-    bar.querySelector("strong").textContent = say(title, { name: this.thread.partnerName });
-    bar.querySelector(".quoted").textContent = this.#edited || !row ? "" : why ? say(`refused-${why}`) : row.shown.text;
+    const [strong, quoted] = bar.querySelectorAll("strong, .quoted");
+    strong.textContent = say(title, { name: this.thread.partnerName });
+    quoted.textContent = !row || this.#edited ? "" : why ? say(`refused-${why}`) : wordsOf(row.shown);
   }
 
   // A text that was not sent is typed again: before what is in the field.
   #giveBack({ kind, text, reference }, focus) {
     const row = kind === "edit" ? this.thread.rowAbout(reference) : null;
     if (row && !this.#edited && !refusal("reply", row.shown, {})) {
-      this.edit(row, text, focus);
-      return null;
+      return this.edit(row, text, focus);
     }
     this.#leaveEdit();
     if (kind !== "edit") this.#reply ??= reference;

@@ -7,6 +7,7 @@ import { inFull, midnight, remaining, say } from "./words.js";
 import { goTo } from "./message-log.js";
 import { foldIfLong, withoutMarks } from "./sealed-text.js";
 import { instantiate } from "./shell.js";
+import "./viewer.js";
 
 const LINES = ["timer", "expired", "retention", "blocked"]; // said in the middle of the thread
 const TEXTS = ["text", "edited"];
@@ -97,30 +98,47 @@ customElements.define("message-row", class extends HTMLElement {
     if (!this.text) this.#draw();
     const { text, meta } = this;
     const isText = TEXTS.includes(state);
+    const isContent = isText || state === "file";
     const sender = senderOf(this);
     this.querySelector(".sender").textContent = sender; // no username can make a message look like one's own
     this.ariaLabel = say("row-label", { sender, time: meta.querySelector("local-time").textContent });
     text.removeAttribute("data-sealed");
     this.toggleAttribute("data-line", LINES.includes(state));
-    this.toggleAttribute("data-failed", state === "failed" || state === "file");
+    this.toggleAttribute("data-failed", state === "failed");
     this.toggleAttribute("data-gone", EMPTY.includes(state));
     if (isText) text.show(what.text, what.isPlain);
     else text.say(sentence);
-    this.sent.hidden = !this.isOwn || !isText;
+    this.#drawFile(state === "file" ? what : null);
+    this.sent.hidden = !this.isOwn || !isContent;
     this.#drawQuote(what.quote);
     this.#drawWayOn(state === "undecided" && this.fact.replaces);
     this.#drawMeta(what);
     this.#drawReactions(what.reactions ?? {});
     text.parentElement.append(meta); // otherwise WebKit keeps the width without the text
     foldIfLong(text);
-    this.#drawSigned(isText);
+    this.#drawSigned(isContent);
     this.bubble.ariaHidden = null;
     this.hidden = false;
     return true;
   }
 
+  // Its file, if it is one.
+  #drawFile(what) {
+    if (!what) return this.endFile();
+    this.file ??= document.createElement("shared-file");
+    if (!this.file.isConnected) this.text.before(this.file);
+    this.file.show(what.text, what.isPlain);
+  }
+
+  // Nothing stays on this page of a file whose message is gone.
+  endFile() {
+    this.file?.end();
+    this.file = null;
+  }
+
   // A change is shown at the message that it is about. Only a note about its place remains.
   #drawNothing() {
+    this.endFile();
     for (const element of this.querySelectorAll(".line, .reactions, .signed")) element.remove();
     this.text = null;
     this.hidden = this.note.hidden || this.fact.isCleared;
@@ -140,7 +158,7 @@ customElements.define("message-row", class extends HTMLElement {
     button.append(line);
     button.toggleAttribute("data-gone", isGone);
     onPress(button, () => goTo(this.thread, () => this.thread.rowAbout(reference), line));
-    this.text.before(button);
+    (this.file ?? this.text).before(button);
   }
 
   // To the message of this id, on an earlier page, which an emptied row says that it changed.
@@ -202,8 +220,8 @@ customElements.define("message-row", class extends HTMLElement {
   }
 
   // The signed time, if it is not the server's.
-  #drawSigned(isText) {
-    const isOff = isText && this.fact.kind !== null && isTimeOff(this.fact.ts, this.at);
+  #drawSigned(isContent) {
+    const isOff = isContent && this.fact.kind !== null && isTimeOff(this.fact.ts, this.at);
     const signed = this.querySelector(".signed");
     signed.hidden = !isOff;
     if (isOff) signed.textContent = say("signed-at", { time: inFull(this.fact.ts) });

@@ -81,6 +81,7 @@ customElements.define("message-thread", class extends HTMLElement {
 
   // This conversation is removed from the page.
   end() {
+    for (const row of this.#review.rows) row.endFile();
     this.#review.end();
     this.querySelector("message-composer").end();
   }

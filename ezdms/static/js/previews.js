@@ -6,6 +6,7 @@ import { shown, targetOf } from "./changes.js";
 import { isCurrent, lineOf, personOf } from "./conversation-list.js";
 import { bringBack } from "./organizing.js";
 import * as crypto from "./crypto.js";
+import { wordsOf } from "./files.js";
 import { swapIn } from "./guard.js";
 import { factOf, openRow } from "./judge.js";
 import { loadContact } from "./keystore.js";
@@ -59,7 +60,7 @@ async function judgeAlone(conversation, { ik }, row) {
   if (isOther || !follows(seen[side], message, link[1])) return failed("not-verified");
   const here = heads.get(conversation) ?? { own: null, theirs: null };
   heads.set(conversation, { ...here, [side]: later(here[side], link) });
-  return { fact: factOf(row, message, isMarked), failure: message.kind === "file" ? "needs-newer" : "" };
+  return { fact: factOf(row, message, isMarked), failure: "" };
 }
 
 // Whether a change is about this message.
@@ -72,7 +73,7 @@ function describe({ side, kind, text, x, createdAt, ts, isCleared }, view, failu
   const [instead, act] = [(words) => ({ text: words, why: "gone" }), (words) => ({ text: words, why: "act", isOwn })];
   if (view && INSTEAD.includes(view.state)) return instead(say(`last-${view.state}`));
   if (failure) return { text: `⚠ ${say(failure)}`, why: "failed" };
-  if (view) return { text: view.text, isOwn, expires: view.expires };
+  if (view) return { text: wordsOf(view), isOwn, expires: view.expires };
   if (kind === "timer") return act(say("unsent-timer", { time: timerInWords(text) }));
   if (kind === "react") return act(text ? say("last-reacted", { emoji: text }) : say("last-unreacted"));
   if (kind === "delete") return instead(say("last-deleted"));

@@ -3,7 +3,7 @@
 
 export const LANGUAGES = {
   "en": {
-    parts: "PIXQrqr3-Cu-r7hsM4XyEPQqSnXuwpTKSrqJ7kY-YJ8",
+    parts: "tU36ow_QixCrUthk7eQtMzpi_DLIdJeCBZd3bF_MvdI",
     unverified: {
       "unstarted": "EZ-DMS has not started. Reload the page. If that does not help, your browser is too old "
         + "for it, or a script was changed and your browser refused to run it. In that case, do not "
@@ -22,7 +22,7 @@ export const LANGUAGES = {
     },
   },
   "es": {
-    parts: "mwxjCWzArhOV5NqY4ZV94RtH9Pyy9o2vFm01JZaxrpQ",
+    parts: "ljaHO-qQ1W_t8bxVzemwL4ExPYmIfSIyZFCFSmQ57B0",
     unverified: {
       "unstarted": "EZ-DMS no se ha iniciado. Vuelve a cargar la página. Si no sirve, tu navegador es "
         + "demasiado antiguo, o alguien modificó un script y tu navegador se negó a ejecutarlo. En "
@@ -44,7 +44,7 @@ export const LANGUAGES = {
 export const STYLES = [
   "sha256-3vM5+kVN4BbTirusvjSKD/TDx/CCvCv10eN+45fvW1U=",
   "sha256-L4Ah3M1ppSpuk9f9cdxwE2W34KwSdSG5q42pYK/y/S4=",
-  "sha256-3ptnQW6GiLy0mhzFLH2rPu85xlZrxFDy/appRrRKsfY=",
+  "sha256-ZCaDanaxclnA9ys1bq/BdN2F1KrpK5fL+iBM6duH5ds=",
 ];
 export const FONTS = {
   "inter-latin-ext-wght-normal.woff2": "sha256-NLnFBMq3pz43t0Y0OkSRMuVs97VIGvLLgdx03P8lyVY=",

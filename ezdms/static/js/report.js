@@ -3,6 +3,7 @@
 import { isWithin } from "./changes.js";
 import { expiresAt } from "./crypto.js";
 import { onPress, onSubmit, openDialog, showAlert } from "./dom.js";
+import { wordsOf } from "./files.js";
 import { readBlocks } from "./remembered.js";
 import { drawable } from "./sealed-text.js";
 import { isNumber, postForm } from "./server.js";
@@ -12,7 +13,7 @@ import { say, sentenceOf } from "./words.js";
 const MOST = 20; // messages
 const LONGEST_REASON = 500; // code points
 const MOST_SHOWN = 300; // code points of a message
-const REPORTED = ["text", "edit"];
+const REPORTED = ["text", "edit", "file"];
 const KEPT_NOT = ["expired", "hidden"];
 
 // The signed messages of others that this page has shown, as evidence for a report. What their sender deletes or edits
@@ -84,8 +85,9 @@ customElements.define("report-messages", class extends HTMLElement {
     const pick = instantiate("report-pick").firstElementChild;
     Object.assign(pick.querySelector("input"), { value: id, checked: isChosen });
     pick.querySelector("local-time").show(at);
-    drawable(text);
-    pick.querySelector(".text").textContent = [...text.slice(0, 2 * MOST_SHOWN)].slice(0, MOST_SHOWN).join("");
+    const said = wordsOf({ state: kind, text });
+    drawable(said);
+    pick.querySelector(".text").textContent = [...said.slice(0, 2 * MOST_SHOWN)].slice(0, MOST_SHOWN).join("");
     const state = isDeleted ? say("report-deleted") : kind === "edit" ? say("report-edited") : "";
     pick.querySelector(".state").textContent = state;
     return pick;

@@ -3,6 +3,7 @@
 
 import { isWithin, provenReason, shown, timerInForce } from "./changes.js";
 import { expiresAt } from "./crypto.js";
+import { wordsOf } from "./files.js";
 import { inWords, maySay, retention, say } from "./words.js";
 import { onceMore } from "./pause.js";
 import { mergeRemembered, readBlocks, readHidden, stateOf, wasCleared } from "./remembered.js";
@@ -11,7 +12,7 @@ import { HOST } from "./shell.js";
 
 const TICK = 1000; // ms
 const TIMED = ["text", "file"]; // what a timer is for
-const LIVING = ["text", "edited"];
+const LIVING = ["text", "edited", "file"];
 const GONE = ["deleted", "hidden", "expired"]; // their texts are kept nowhere
 const COUNTED = ["expired", "retention", "blocked"]; // said once for all in a row
 const IN_QUOTES = ["hidden", "withheld", "undecided", "deleted", "expired", "retention"];
@@ -79,7 +80,7 @@ function countRuns(states) {
 // The words that a row shows instead of a text. `name`: the other person's.
 function wordsFor(state, count, { isOwn, fact: { text }, failure }, name) {
   const who = isOwn ? "own" : "theirs";
-  if (state === "failed" || state === "file") return failure && say(failure);
+  if (state === "failed") return say(failure);
   if (state === "deleted") return say(`row-deleted-${who}`, { name });
   if (state === "timer" && text === "0") return say(`row-timer-off-${who}`, { name });
   if (state === "timer") return say(`row-timer-${who}`, { name, time: inWords(Number(text)) });
@@ -225,6 +226,6 @@ export class Review {
     if (!row) return { words: missing(), isGone: true, reference };
     const isHere = LIVING.includes(view?.state);
     const by = fact.side === "own" ? say("you") : this.thread.partnerName;
-    return { by, words: isHere ? view.text : goneOf(view?.state) ?? say(row.failure), isGone: !isHere, reference };
+    return { by, words: isHere ? wordsOf(view) : goneOf(view?.state) ?? say(row.failure), isGone: !isHere, reference };
   }
 }

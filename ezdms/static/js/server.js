@@ -87,3 +87,25 @@ export const getFragment = async (address) => textOf(await ask(address, { header
 export const postForFragment = async (address) => textOf(await ask(address, { method: "POST", headers: HTML }));
 
 export const deploymentId = async () => (await getJson("/deployment", { deployment_id: isId })).deployment_id;
+
+// Yields the bytes from `start` to `end` of a file of `size` bytes. Throws ServerError; what was yielded has arrived.
+export async function* getPart(address, start, end, size, signal) {
+  const headers = { Accept: "application/octet-stream", Range: `bytes=${start}-${end - 1}` };
+  const odd = () => new ServerError(422, null, say("error-odd"));
+  const limited = AbortSignal.any([signal, AbortSignal.timeout(30000)]);
+  const response = await ask(address, { headers, signal: limited });
+  if (response.headers.get("Content-Range") !== `bytes ${start}-${end - 1}/${size}`) throw odd();
+  const reader = response.body.getReader();
+  const read = () => reader.read().catch(() => { throw new ServerError(0, null, say("error-unreachable")); });
+  let left = end - start;
+  try {
+    for (let { done, value } = await read(); !done; { done, value } = await read()) {
+      left -= value.length;
+      if (left < 0) throw odd();
+      yield value;
+    }
+  } finally {
+    reader.cancel().catch(() => {}); // a server could go on forever
+  }
+  if (left) throw new ServerError(0, null, say("error-unreachable"));
+}

@@ -1,0 +1,243 @@
+"""Files in the conversation: pictures in place, everything else as a card, saved exactly as they were sent."""
+
+from __future__ import annotations
+
+import random
+import secrets
+from pathlib import Path
+
+from playwright.async_api import Download, Locator, Page, expect
+
+from ezdms.client.naming import safe_name
+from ezdms.views.assets import address_of
+from tests.browser.home import Home
+from tests.browser.test_reading import last_of
+from tests.browser.test_thread import box_of, talk
+from tests.support.access import faults_in_every_look
+from tests.support.pictures import BLUE, bomb, gif_of, jpeg_of, png, png_of, webp_of
+
+BOXES = "(all) => all.map((each) => [each.offsetWidth, each.offsetHeight])"
+# A thumbnail as a browser makes it, in b64u.
+THUMB = """async ([type, width, height]) => {
+    const canvas = new OffscreenCanvas(width, height);
+    Object.assign(canvas.getContext("2d"), { fillStyle: "#2a5" }).fillRect(0, 0, width, height);
+    return [...new Uint8Array(await (await canvas.convertToBlob({ type, quality: 0.4 })).arrayBuffer())];
+}"""
+# The browser cannot ask where to save.
+NO_PICKER = "delete window.showSaveFilePicker"
+# The browser asks, and the user chooses a file of the page's own storage.
+PICKER = """() => { window.showSaveFilePicker = async ({ suggestedName }) => {
+    window.suggested = suggestedName;
+    window.place = await (await navigator.storage.getDirectory()).getFileHandle("chosen", { create: true });
+    return window.place; };
+}"""
+CHOSEN = "async () => [...new Uint8Array(await (await window.place.getFile()).arrayBuffer())]"
+# Which of these addresses of this page still lead to a picture.
+LIVE = """(urls) => Promise.all(urls.map((src) =>
+    Object.assign(new Image(), { src }).decode().then(() => true, () => false)))"""
+
+
+def files(page: Page) -> Locator:
+    """The files of the conversation."""
+    return page.get_by_role("log").locator("shared-file")
+
+
+def pictures(page: Page) -> Locator:
+    return files(page).get_by_role("button", name="Photo: ")
+
+
+async def are_loaded(page: Page, *widths: int) -> None:
+    """Wait until the pictures are drawn, from bytes of these widths."""
+    images = files(page).locator(".picture img")
+    await expect(images).to_have_count(len(widths))
+    for image, width in zip(await images.all(), widths, strict=True):
+        await expect(image).to_have_js_property("naturalWidth", width)
+
+
+async def downloads(page: Page, button: Locator) -> Download:
+    async with page.expect_download() as begun:
+        await button.click()
+    return await begun.value
+
+
+async def faults(page: Page) -> list[str]:
+    """Faults, without what only moves."""
+    await page.emulate_media(reduced_motion="reduce")
+    return await faults_in_every_look(page)
+
+
+async def bytes_of(download: Download) -> bytes:
+    return Path(await download.path()).read_bytes()
+
+
+async def test_pictures_are_drawn_in_a_place_that_does_not_move(home: Home) -> None:
+    alice, bob = await talk(home, "look")
+    await alice.page.set_viewport_size({"width": 1280, "height": 2000})
+    thumb = bytes(await alice.page.evaluate(THUMB, ["image/webp", 64, 48]))
+    large = png(400, 300, BLUE, noise=secrets.token_bytes(1_200_000))  # too large to load alone
+    await bob.shares(png(400, 300), "red.png", "image/png", w=400, h=300)
+    await bob.shares(large, "blue.png", "image/png", w=400, h=300, thumb=thumb)
+    await bob.shares(png(300, 600), "no-size.png", "image/png")
+    alice.records()
+    await alice.opens(bob.name)
+    await are_loaded(alice.page, 400, 64, 300)
+    assert len([one for one in alice.addresses if "/files/" in one]) == 2
+    before = await files(alice.page).evaluate_all(BOXES)
+    assert before[0] == before[1]  # as their messages say
+    assert before[2][0] > before[2][1]  # a box for any picture
+    await pictures(alice.page).nth(1).click()
+    await are_loaded(alice.page, 400, 400, 300)
+    assert await files(alice.page).evaluate_all(BOXES) == before
+    assert (await box_of(files(alice.page).nth(2).locator("img")))["width"] < 330
+    assert "\n".join(await faults(alice.page)) == ""
+    assert alice.errors == []
+    # Everything else that one can do with a message.
+    await bob.writes("as you see", reference=(bob.sent[1].message_id, bob.sent[1].hash))
+    await expect(alice.page.locator(".quote .words").last).to_have_text("Photo")
+    await alice.page.goto(alice.address)
+    await expect(last_of(alice, bob.name)).to_have_text("as you see")
+    await bob.shares(b"x", "notes.txt", "text/plain")
+    await expect(last_of(alice, bob.name)).to_have_text("📎 notes.txt")
+    await bob.shares(png(2, 2), "last.png", "image/png")
+    await expect(last_of(alice, bob.name)).to_have_text("Photo")
+
+
+async def test_a_file_is_saved_as_it_was_sent(home: Home) -> None:
+    alice, bob = await talk(home, "hello")
+    page, whole = alice.page, secrets.token_bytes(2_500_001)
+    await page.evaluate(NO_PICKER)
+    await bob.shares(whole, "Träume.pdf", "application/pdf")
+    await bob.shares(b"", "empty.bin")
+    await bob.shares(b"<script>alert(1)</script>", "evil\u202egnp.html", "text/html")
+    await bob.shares(b'<svg xmlns="http://www.w3.org/2000/svg"/>', "drawing.svg", "image/svg+xml")
+    await alice.opens(bob.name)
+    alice.records()
+    cards = files(page)
+    await expect(cards).to_have_count(4)
+    assert [one for one in alice.addresses if "/files/" in one] == []  # nothing loads by itself
+    await expect(cards.nth(0)).to_contain_text("Träume.pdf")
+    await expect(cards.nth(0)).to_contain_text("PDF · 2.5 MB")
+    await expect(cards.nth(2)).to_contain_text("evil_gnp.html")
+    assert "\u202e" not in await page.locator("body").inner_text()
+    for nth, (name, plain) in enumerate(
+        [("Träume.pdf", whole), ("empty.bin", b""), ("evil_gnp.html", b"<script>alert(1)</script>")]
+    ):
+        saved = await downloads(page, cards.nth(nth).get_by_role("button", name=f"Download: {name}"))
+        assert (saved.suggested_filename, await bytes_of(saved)) == (name, plain)
+        await expect(cards.nth(nth).get_by_role("status")).to_have_text("Saved")
+        assert saved.url.startswith("blob:")
+    assert len(page.context.pages) == 1
+    # A browser that writes to the disk itself gets the same, all of it or nothing.
+    await page.evaluate(PICKER)
+    await cards.nth(0).get_by_role("button", name="Download").click()
+    await expect(cards.nth(0).get_by_role("status")).to_have_text("Saved")
+    assert bytes(await page.evaluate(CHOSEN)) == whole
+    assert await page.evaluate("window.suggested") == "Träume.pdf"
+    assert "\n".join(await faults(page)) == ""
+    assert alice.errors == []
+
+
+async def test_what_only_pretends_to_be_a_picture_is_never_drawn(home: Home) -> None:
+    alice, bob = await talk(home, "hello")
+    page = alice.page
+    cases = {
+        "html": (b"<html><script>parent.pwned = 1</script>", "not a picture"),
+        "svg": (b'<svg xmlns="http://www.w3.org/2000/svg" onload="pwned = 1"/>', "not a picture"),
+        "cut": (png(300, 300)[:20], "not a picture"),
+        "bomb": (bomb(7100), "too large"),
+        "claim": (png_of(65_000, 65_000), "too large"),
+        "nothing": (png_of(0, 10), "not a picture"),
+        "gif": (gif_of(1, 60_000), "too large"),
+        "jpeg": (jpeg_of(60_000, 60_000), "too large"),
+        "webp": (webp_of(16_000, 16_000), "too large"),
+        "empty": (b"", "not a picture"),
+    }
+    for name, (plain, _) in cases.items():
+        await bob.shares(plain, f"{name}.png", "image/png", w=10, h=10, thumb=plain[:4000])
+    await alice.opens(bob.name)
+    for nth, (name, (_, words)) in enumerate(cases.items()):
+        card = files(page).nth(nth)
+        await card.scroll_into_view_if_needed()
+        await expect(card.get_by_role("status"), name).to_contain_text(words)
+        await expect(card.locator("img"), name).to_have_count(0)
+        await expect(card.get_by_role("button", name=f"Download: {name}.png"), name).to_be_visible()
+    assert await page.evaluate("'pwned' in window") is False
+    # A thumbnail that lies is not drawn, nor one that is too large.
+    large = bytes(await page.evaluate(THUMB, ["image/webp", 513, 8]))
+    for thumb in (b"<svg/>", png(8, 8), large, webp_of(9, 9)):
+        await bob.shares(png(8, 8, noise=bytes(1_100_000)), "t.png", "image/png", thumb=thumb)
+    small = bytes(await page.evaluate(THUMB, ["image/jpeg", 16, 16]))
+    await bob.shares(png(8, 8, noise=bytes(1_100_000)), "t.png", "image/png", thumb=small)
+    last = files(page).last
+    await expect(last.locator("img")).to_have_js_property("naturalWidth", 16)
+    await expect(files(page).locator("img")).to_have_count(1)
+
+
+async def test_deleted_and_expired_files_are_gone_with_their_bytes(home: Home) -> None:
+    alice, bob = await talk(home, "hello")
+    page = alice.page
+    await bob.shares(png(30, 30), "a.png", "image/png")
+    await bob.shares(png(31, 31), "b.png", "image/png")
+    await alice.opens(bob.name)
+    await are_loaded(page, 30, 31)
+    urls = await files(page).locator("img").evaluate_all("(all) => all.map(({ src }) => src)")
+    assert await page.evaluate(LIVE, urls) == [True, True]
+    await bob.writes(f"{bob.sent[1].message_id} {bob.sent[1].hash}", kind="delete", e="")
+    await expect(files(page)).to_have_count(1)
+    assert await page.evaluate(LIVE, urls) == [False, True]
+    await page.get_by_role("article").last.hover()
+    await page.get_by_role("button", name="Message actions").last.click()
+    await expect(page.get_by_role("menuitem", name="Reply")).to_be_visible()
+    await expect(page.get_by_role("menuitem", name="Copy")).to_be_hidden()
+    await page.get_by_role("menuitem", name="👍").click()
+    await expect(page.locator(".reaction")).to_have_count(1)
+    assert await page.evaluate(LIVE, urls) == [False, True]  # and it was not loaded again
+    await page.get_by_role("article").last.hover()
+    await page.get_by_role("button", name="Message actions").last.click()
+    await page.get_by_role("menuitem", name="Delete").click()
+    await page.get_by_role("button", name="Delete for me").click()
+    await expect(files(page)).to_have_count(0)
+    assert await page.evaluate(LIVE, urls) == [False, False]
+    await bob.shares(png(32, 32), "c.png", "image/png", x=5)
+    await are_loaded(page, 32)
+    urls = await files(page).locator("img").evaluate_all("(all) => all.map(({ src }) => src)")
+    await expect(files(page)).to_have_count(0, timeout=15_000)
+    assert await page.evaluate(LIVE, urls) == [False]
+
+
+async def test_nothing_of_a_request_is_loaded(home: Home) -> None:
+    alice, bob = await talk(home)
+    alice.accepts = False
+    alice.records()
+    thumb = bytes(await alice.page.evaluate(THUMB, ["image/webp", 64, 48]))
+    await bob.shares(png(30, 30), "a.png", "image/png", thumb=thumb)
+    await bob.shares(b"x", "b.pdf", "application/pdf")
+    try:
+        await alice.opens(bob.name)
+        await expect(files(alice.page)).to_have_text(["a.pngPNG · 96 bytes", "b.pdfPDF · 1 byte"])
+        await expect(files(alice.page).get_by_role("button")).to_have_count(0)
+        await expect(files(alice.page).locator("img")).to_have_count(0)
+        assert [one for one in alice.addresses if "/files/" in one] == []
+        await alice.page.get_by_role("button", name="Accept").click()
+        await are_loaded(alice.page, 30)
+        await expect(files(alice.page).last.get_by_role("button", name="Download")).to_be_visible()
+    finally:
+        alice.accepts = True
+
+
+async def test_names_are_made_safe_as_the_python_client_does_it(home: Home) -> None:
+    alice = await home.person("alice")
+    dice = random.Random(21)  # noqa: S311
+    parts = [
+        *'ab.. -_\u202e\u2066\u200d\xad:*?"<>|é',
+        "e\u0301",
+        "👍",
+        "con",
+        "nul.txt",
+        "x" * 120,
+        ".tar.gz",
+        "漢" * 70,
+    ]
+    names = ["".join(dice.choices(parts, k=dice.randint(1, 6))) for _ in range(3000)]
+    code = "([at, names]) => import(at).then(({ safeName }) => names.map(safeName))"
+    assert await alice.page.evaluate(code, [address_of("js/files.js"), names]) == [safe_name(name) for name in names]
