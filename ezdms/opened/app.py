@@ -52,8 +52,7 @@ class Opened:
     @property
     def front(self) -> dict[str, str]:
         """The host's words on the page. They are ours: no text of the page comes from the server."""
-        notice = f"This page is served by your own machine. It talks to {self.server}"
-        words = {"name": "EZ-DMS", "notice": notice, "registration": self.registration}
+        words = {"name": "EZ-DMS", "notice": "", "registration": self.registration}
         return words | {"retention": str(self.retention), "server": self.server}
 
 

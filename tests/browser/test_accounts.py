@@ -11,6 +11,7 @@ from playwright.async_api import BrowserContext, Page, expect
 
 from tests.browser.home import Home
 from tests.browser.lies.watching import stored_in
+from tests.support.access import faults_in_every_look
 from tests.support.someone import Someone, until
 
 # What the browser keeps for each account: names of databases and of what is remembered.
@@ -131,6 +132,32 @@ async def test_each_request_says_whose_it_is_and_a_session_that_ends_leaves_the_
     new = await alice.new_tab()  # shows the account that was used last
     await new.goto(alice.address)
     await expect(new.get_by_test_id("my-search-pin")).to_have_text(bob.search_pin)
+
+    await new.close()
+    tokens = {str(cookie.get("name")): cookie.get("value") for cookie in await alice.context.cookies()}
+    async with httpx.AsyncClient(headers={"Authorization": f"Bearer {tokens['ezdms_session_1']}"}) as client:
+        assert (await client.post(f"{alice.address}/logout")).status_code == 204
+    page = bob.page
+    await expect(page.get_by_text("You logged out")).to_be_visible()
+    await page.goto(f"{alice.address}/#account=0")
+    await expect(page.get_by_test_id("my-search-pin")).to_have_text(alice.search_pin)
+    await page.goto(f"{alice.address}/settings")
+    left = accounts.get_by_role("listitem").filter(has_text="An account that was logged out")
+    await left.get_by_role("button", name="Remove from this browser").click()
+    await expect(left).to_contain_text("If you remove it, it is gone.")
+    await page.emulate_media(reduced_motion="reduce")
+    assert await faults_in_every_look(page) == []
+    await left.get_by_role("button", name="Keep").click()
+    await expect(left.get_by_role("button", name="Remove from this browser")).to_be_focused()
+    await page.keyboard.press("Enter")
+    await left.get_by_role("button", name="Remove", exact=True).click()
+    await expect(left).to_have_count(0)
+    await expect(accounts.get_by_role("link", name="Add an account")).to_have_attribute("href", "/#account=1")
+    await expect(accounts.get_by_role("link", name="Add an account")).to_be_focused()
+    databases, kept = await page.evaluate(KEPT)
+    assert (databases, [name for name in kept if "1" in name]) == (["ezdms"], [])
+    await page.reload()
+    await expect(page.get_by_role("heading", name="Settings")).to_be_visible()  # nothing of hers went
     await alice.context.close()
 
 

@@ -25,7 +25,7 @@ UNTRANSLATED = """(names) => {
     const OURS = ":not(script, style, option, code, output, .pin, textarea, .which, .text, sealed-text, .words, "
         + "[data-build], .browser, local-time, [data-do=download], .emojis *)";
     const LABELS = ["aria-label", "placeholder", "alt", "title"];
-    const NEITHER = /EZ-DMS|X{4,}(-X{4,})*/g;
+    const NEITHER = /EZ-DMS|\\b[0-9A-F]{4}\\b|X{4,}(-X{4,})*/g;
     const found = new Set();
     const look = (text, element) => {
         const said = names.reduce((rest, name) => rest.replaceAll(name, ""), text.replace(NEITHER, ""));
@@ -105,6 +105,28 @@ async def phone(browser: Browser) -> AsyncIterator[Any]:
     yield make
 
 
+async def walks_through_a_request(page: Page, wrong: list[str]) -> None:
+    """What someone sees who was asked: the request, a report, and that they blocked someone."""
+    await page.locator("conversation-item a").click()
+    await expect(page.locator("request-card")).to_be_visible()
+    await judge(page, "request", wrong)
+    await page.locator("request-card [data-do=report]").click()
+    await expect(page.locator("report-messages input[type=checkbox]")).to_have_count(1)
+    await judge(page, "report", wrong)
+    for done in ("[role=alert]", ".done"):
+        await page.locator("report-messages [type=submit]").click()
+        await expect(page.locator(f"report-messages {done}")).not_to_be_empty()
+        await judge(page, f"report {done}", wrong)
+        await page.locator("report-messages input[type=checkbox]").check()
+    await page.keyboard.press("Escape")
+    await page.locator("request-card [data-do=block]").click()
+    await expect(page.locator("request-card [data-do=unblock]")).to_be_visible()
+    await judge(page, "blocked", wrong)
+    await page.goto(f"{page.url.split('/c/')[0]}/settings")
+    await expect(page.locator("blocked-people .people button")).to_be_visible()
+    await judge(page, "blocked people", wrong)
+
+
 async def test_no_text_is_untranslated_or_clipped_in_a_long_language_from_right_to_left(
     phone: Any, checkout: str
 ) -> None:
@@ -147,6 +169,16 @@ async def test_no_text_is_untranslated_or_clipped_in_a_long_language_from_right_
     await alice.locator("message-menu [data-do=delete]").click()
     await judge(alice, "delete", wrong)
     await alice.keyboard.press("Escape")
+    for sheet in ("mute", "nickname", "delete-conversation"):
+        await alice.locator("button.options").click()
+        await alice.locator(f"conversation-options [data-do={sheet}]").click()
+        await judge(alice, sheet, wrong)
+        await alice.keyboard.press("Escape")
+    await walks_through_a_request(bob, wrong)
+    await alice.locator("button.options").click()
+    await alice.locator("conversation-options [data-do=archive]").click()
+    await alice.locator("#to-archived").click()
+    await judge(alice, "archive", wrong)
     for path in ("/settings", "/search-pin", "/sessions", "/account", "/protection", "/nowhere"):
         await alice.goto(checkout + path)
         await alice.wait_for_selector("h1")

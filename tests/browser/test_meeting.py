@@ -175,14 +175,32 @@ async def test_accepting_and_blocking_offline_hold_at_once_and_the_server_is_tol
     await until(lambda: states(home, bob.conversation) == [(1, 0), (1, 0)])
 
 
-async def test_a_namesake_of_a_contact_is_said_to_be_someone_else(home: Home) -> None:
+async def test_a_namesake_of_a_contact_is_said_to_be_someone_else_and_a_deleted_request_is_not_accepted(
+    home: Home,
+) -> None:
     alice = await home.person("alice")
     friend = await home.peer("robert")
     await alice.starts_with(friend.search_pin)
-    await asked(home, "it is me", name="Robert")
+    _, twin = await asked(home, "it is me", name="Robert")
     await expect(card(alice.page)).to_contain_text("the same name, but another key")
     heading = card(alice.page).get_by_role("heading")
     assert await heading.inner_text() == await alice.page.locator(".partner h1").inner_text()  # with its key
+    page, line = alice.page, alice.page.locator(f"#conversations [data-conversation-id='{twin.conversation}']")
+    await button(page, "Delete").click()
+    asks = page.get_by_role("dialog", name="Delete this conversation?")
+    await asks.get_by_role("button", name="Cancel").click()
+    await expect(card(page)).to_be_visible()
+    await button(page, "Delete").click()
+    await asks.get_by_role("button", name="Delete conversation").click()
+    await expect(line).to_have_count(0)
+    await expect(page).to_have_url(f"{alice.address}/")
+    await expect(alice.list.get_by_role("link").first).to_be_focused()
+    assert states(home, twin.conversation) == [(0, 0), (1, 0)]
+    await twin.writes("it is still me")
+    await expect(line).to_contain_text("Request")
+    await page.goto(f"{alice.address}/c/{twin.conversation}")
+    await expect(texts_of(page)).to_have_text(["it is still me"])
+    await expect(button(page, "Accept")).to_be_visible()
 
 
 @pytest.mark.firefox_too
@@ -308,7 +326,7 @@ async def test_a_report_hands_over_what_was_chosen_even_if_it_was_deleted_meanwh
     await page.keyboard.press("Escape")
 
 
-async def test_what_has_disappeared_or_came_during_a_block_cannot_be_reported(home: Home) -> None:
+async def test_what_has_disappeared_or_came_during_a_block_cannot_be_reported_nor_more_than_twenty(home: Home) -> None:
     alice, bob = await asked(home, "stays")
     page = alice.page
     await alice.writes("yes")
@@ -321,6 +339,32 @@ async def test_what_has_disappeared_or_came_during_a_block_cannot_be_reported(ho
     await page.reload()
     await button(page, "Report").click()
     await expect(dialog(page).locator("label.check .text")).to_have_text(["stays"])
+    await page.keyboard.press("Escape")
+    await button(page, "Unblock").click()
+    await until(lambda: states(home, bob.conversation) == [(1, 0), (1, 0)])
+    for number in range(60):
+        await bob.writes(f"insult {number}")
+    await page.reload()  # loads the newest 50
+    await expect(texts_of(page).last).to_have_text("insult 59")
+    picks, hands_over = dialog(page).get_by_role("checkbox"), dialog(page).get_by_role("button", name="Report")
+    await chooses(page, "Report")
+    await picks.last.check()
+    assert await picks.count() < 60
+    await dialog(page).get_by_role("button", name="Load earlier messages").click()
+    await expect(picks).to_have_count(61)
+    await expect(dialog(page).get_by_role("button", name="Load earlier messages")).to_be_hidden()
+    await expect(picks.last).to_be_checked()  # what was chosen stays so
+    for number in range(20):
+        await picks.nth(number).check()
+    before = len(reports(home))
+    await hands_over.click()
+    await expect(dialog(page).get_by_role("alert")).to_contain_text("at most 20 messages. You chose 21.")
+    assert len(reports(home)) == before
+    await picks.last.uncheck()
+    await hands_over.click()
+    await expect(dialog(page).get_by_role("status")).to_have_text("The operator has your report, with 20 messages.")
+    [(_, messages)] = reports(home)[before:]
+    assert messages[:2] == [(sent.message_id, sent.jws) for sent in (bob.sent[0], bob.sent[3])]
     await page.keyboard.press("Escape")
 
 

@@ -189,18 +189,26 @@ async def test_a_message_reaches_the_push_service_and_the_worker_shows_new_messa
 
     await until(is_shown)
     assert await alice.page.evaluate(SHOWN) == [["New message", "", "new-message", None]]
+    [worker] = alice.context.service_workers
+    await worker.evaluate("() => Object.defineProperty(navigator, 'language', { value: 'es-MX' })")
+    await deliver(alice)
+
+    async def is_in_spanish() -> bool:
+        return bool(await alice.page.evaluate(SHOWN) == [["Mensaje nuevo", "", "new-message", None]])
+
+    await until(is_in_spanish)
     await bob.leaves()
 
 
-async def test_a_hidden_page_shows_new_message_itself_and_a_visible_one_does_not(
+async def test_a_hidden_page_shows_new_message_itself_and_a_visible_one_or_a_muted_conversation_does_not(
     alice: Someone, server: Server, service: PushService
 ) -> None:
     await turned_on(alice)
-    bob = await met(alice, server)
+    carol, bob = await met(alice, server), await met(alice, server)
     await bob.writes("first")
     page = alice.page
     await page.goto(f"{alice.address}/")
-    await expect(alice.list.get_by_role("link")).to_have_count(1)
+    await expect(alice.list.get_by_role("link")).to_have_count(2)
     await expect(page).to_have_title(re.compile(r"^\(1\)"))
     pushed = len(service.pushed)
     await page.evaluate(COUNT)
@@ -217,7 +225,22 @@ async def test_a_hidden_page_shows_new_message_itself_and_a_visible_one_does_not
     await until(is_shown)
     assert await page.evaluate("globalThis.told") == 1
     await until(lambda: len(service.pushed) > pushed)
-    await bob.leaves()
+    await page.evaluate(HIDE, False)
+    await alice.opens(bob.name)
+    await page.get_by_role("button", name="Conversation options").click()
+    await page.get_by_role("menuitem", name="Mute", exact=True).click()
+    await page.get_by_role("button", name="Always").click()
+    await expect(alice.list.get_by_role("link", name=f"{bob.name} Muted")).to_be_visible()
+    await page.evaluate("() => { globalThis.told = 0; }")
+    pushed = len(service.pushed)
+    await page.evaluate(HIDE, True)
+    await bob.writes("into a muted conversation")
+    await expect(alice.list.get_by_role("link", name=bob.name)).to_contain_text("1 unread")
+    await carol.writes("to everyone else")  # the next one is told again, and no push of Bob's was on its way
+    await until(lambda: len(service.pushed) > pushed)
+    assert (await page.evaluate("globalThis.told"), len(service.pushed)) == (1, pushed + 1)
+    for peer in (bob, carol):
+        await peer.leaves()
 
 
 async def test_turning_them_off_leaves_nothing_in_the_browser_or_on_the_server(

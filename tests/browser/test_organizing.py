@@ -9,6 +9,7 @@ from playwright.async_api import Browser, Locator, Page, expect
 
 from tests.browser.home import Home
 from tests.browser.lies.peers import Peer, milliseconds
+from tests.support.access import faults_in_every_look
 from tests.support.hostile import Hostile
 from tests.support.someone import Someone, texts_of, until
 
@@ -63,12 +64,17 @@ async def test_a_deleted_conversation_goes_on_all_devices_and_comes_back_with_ne
         "comes back, without these messages",
     ):
         await expect(dialog).to_contain_text(said)
+    await page.emulate_media(reduced_motion="reduce")
+    assert await faults_in_every_look(page) == []
     await dialog.get_by_role("button", name="Cancel").click()
     await alice.sees("one", "two")
     await choose(page, "Delete conversation")
     await dialog.get_by_role("button", name="Delete conversation").click()
     await expect(page).to_have_url(f"{alice.address}/")
     await expect(line(page, bob.name)).to_have_count(0)
+    await expect(
+        page.locator("conversation-item a").or_(page.get_by_role("button", name="New chat")).first
+    ).to_be_focused()
     await expect(texts_of(device.page)).to_have_count(0)
     await expect(line(device.page, bob.name)).to_have_count(0)
     await expect(device.page.get_by_text("No messages yet")).to_be_visible()
@@ -217,6 +223,7 @@ async def test_pinned_archived_and_unread_are_so_on_all_devices_until_something_
     await choose(page, "Archive")
     await expect(page).to_have_url(f"{alice.address}/")
     await stand(second.name, third.name)
+    await expect(line(page, second.name)).to_be_focused()
     for one in both:
         archived = one.get_by_role("button", name="Archived")
         await expect(archived).to_have_text("Archived 1")

@@ -247,6 +247,61 @@ async def test_a_new_login_pin_removes_every_passkey_and_says_so(browser: Browse
     await expect(page.locator(".passkey")).to_have_count(0)
 
 
+async def test_a_lost_device_opens_nothing_new_once_it_was_logged_out_from_another_one(
+    browser: Browser, server: Server
+) -> None:
+    lost = await at_settings(browser, server)
+    await authenticator(lost)
+    await adds(lost)
+    await expect(lost.page.locator(".passkey")).to_have_count(1)
+    bob = await Peer.arrives(server)
+    await bob.starts_with(lost.search_pin)
+    await bob.writes("an old secret")
+    await lost.page.goto(lost.address)
+    await lost.opens(bob.name)
+    await lost.sees("an old secret")
+    old_pin, cookies = lost.login_pin, await lost.context.cookies()
+    alice = await lost.on_another_device(browser)
+    page = alice.page
+    await lost.context.set_offline(True)  # whoever found it keeps it from hearing of anything
+
+    await page.goto(f"{alice.address}/sessions")
+    await page.get_by_role("button", name=re.compile("^Log out ")).click()
+    await expect(page.locator("device-item")).to_have_count(1)
+    await page.goto(f"{alice.address}/settings")
+    await page.get_by_role("button", name="Remove: my laptop").click()
+    await expect(page.locator(".passkey")).to_have_count(0)
+    await page.goto(f"{alice.address}/account")
+    await page.get_by_label("Current Login PIN").fill(alice.login_pin)
+    await page.get_by_role("button", name="Make a new Login PIN").click()
+    await expect(page.get_by_test_id("login-pin")).not_to_be_empty()
+    alice.login_pin = await page.get_by_test_id("login-pin").inner_text()
+    await page.get_by_role("textbox", name="Last 4 characters of your new Login PIN").fill(alice.login_pin[-4:])
+    await page.get_by_role("button", name="Use the new Login PIN").click()
+    await expect(page.get_by_text("Your new Login PIN is in use")).to_be_visible()
+    await page.goto(f"{alice.address}/c/{bob.conversation}")
+    await bob.writes("a new secret")
+    await alice.sees("an old secret", "a new secret")
+
+    heard: list[str] = []
+    lost.page.on("websocket", lambda socket: socket.on("framereceived", lambda frame: heard.append(str(frame))))
+    await lost.context.set_offline(False)
+    await expect(lost.page.get_by_role("button", name="Log in", exact=True)).to_be_visible()
+    await expect(lost.page.locator("body")).not_to_contain_text("an old secret")
+    assert [frame for frame in heard if bob.conversation in frame] == []
+    await lost.context.add_cookies([dict(cookie) for cookie in cookies])  # type: ignore[misc]
+    for path in ("/me", f"/messages/{bob.conversation}", "/vault", "/private_keys"):
+        asked = lost.context.request.post if path == "/private_keys" else lost.context.request.get
+        answer = await asked(f"{lost.address}{path}", headers={"Accept": "application/json"})
+        assert answer.status == 401, path
+    await lost.page.get_by_role("button", name="Log in with a passkey").click()
+    await expect(lost.page.get_by_role("alert").filter(has_text="This passkey is not known here.")).to_be_visible()
+    await lost.page.get_by_label("Login PIN", exact=True).fill(old_pin)
+    await lost.page.get_by_role("button", name="Log in", exact=True).click()
+    await expect(lost.page.get_by_role("alert").filter(has_text="No account has this Login PIN")).to_be_visible()
+    await bob.leaves()
+
+
 async def test_an_address_without_a_name_has_no_passkeys(browser: Browser, tmp_path: Path) -> None:
     with Server(tmp_path) as server:
         alice = await Someone.is_in(browser, server, "alice", reduced_motion="reduce")

@@ -80,6 +80,16 @@ def test_a_language_that_is_offered_is_complete_and_keeps_every_place_and_elemen
             assert (compiled.pgettext(key, english[0]) if key else compiled.gettext(english[0])) == forms[0]
 
 
+def test_the_service_worker_says_the_same_as_the_page_in_each_language() -> None:
+    said = dict(re.findall(r'\b(\w\w): "([^"]+)"', (JS / "worker.js").read_text("utf-8")))
+    english = next(
+        m.words for m in messages((TEMPLATES / "parts" / "words.html").read_text("utf-8")) if m.key == "new-message"
+    )
+    assert said == {code: languages.catalog(code).pgettext("new-message", english) for code in languages.LANGUAGES}, (
+        "change it in worker.js"
+    )
+
+
 # Not shown: what an error of ours expected, requests after the end, words that browsers and standards define. crypto.js
 # says what is wrong with data, which no page shows (sentenceOf); the worker has no document to take words from.
 NOT_SAID = re.compile(

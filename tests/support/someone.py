@@ -177,7 +177,7 @@ class Someone:
         """Log in with the Login PIN."""
         page = page or self.page
         await page.get_by_label("Login PIN", exact=True).fill(self.login_pin)
-        await page.get_by_role("button", name="Log in").click()
+        await page.get_by_role("button", name="Log in", exact=True).click()
         await expect(page.get_by_test_id("my-search-pin")).to_have_text(self.search_pin)
 
     async def logs_out(self, page: Page | None = None) -> None:

@@ -59,6 +59,21 @@ export function onPress(element, work) {
   element.addEventListener("click", (event) => event.isTrusted && work(event));
 }
 
+// Of three buttons (ask, stay, leave), the first shows the question and the others. Returns the last.
+export function askOnce(element, changed = () => {}) {
+  const [ask, stay, leave] = element.querySelectorAll("button");
+  const show = (isAsked, focused) => {
+    const focus = focusLater();
+    element.querySelector(".question").hidden = !isAsked;
+    [ask.hidden, stay.hidden, leave.hidden] = [isAsked, !isAsked, !isAsked];
+    changed();
+    focus(focused);
+  };
+  onPress(ask, () => show(true, stay));
+  onPress(stay, () => show(false, ask));
+  return leave;
+}
+
 // Run a form's work, once at a time. Shows progress on the button and errors as a sentence, and keeps the input. `work`
 // gets a function that sets the button's label, and focusLater's.
 export function onSubmit(element, busyLabel, work) {

@@ -1,9 +1,9 @@
 // The front page, shown at every address to anyone who is not logged in.
 
 import * as crypto from "./crypto.js";
-import { focusLater, onPress, onSubmit, replacePage, showAlert } from "./dom.js";
+import { askOnce, focusLater, onPress, onSubmit, replacePage, showAlert } from "./dom.js";
 import { PLACE, PLACES } from "./first.js";
-import { accounts, choosePlace, remembered, saveAccount } from "./keystore.js";
+import { accounts, choosePlace, forgetPlace, remembered, saveAccount } from "./keystore.js";
 import { isPinShaped } from "./keyboard.js";
 import { showAvatar } from "./partner.js";
 import { addedPin, keepNewPin } from "./start-conversation.js";
@@ -36,8 +36,9 @@ export function showFront(why = "") {
   const front = instantiate("front");
   const find = (selector) => front.querySelector(selector);
   find("[data-host-name]").textContent = HOST.name;
-  find("[data-host-notice]").textContent = HOST.notice;
-  find("[data-host-notice]").hidden = !HOST.notice;
+  const notice = isOpened ? say("opened-front", { server: HOST.server }) : HOST.notice;
+  find("[data-host-notice]").textContent = notice;
+  find("[data-host-notice]").hidden = !notice;
   find(".retention").textContent = retention();
   find(".retention").hidden = !HOST.retention;
   find("[data-why]").textContent = why;
@@ -85,7 +86,20 @@ customElements.define("account-list", class extends HTMLElement {
     if (place === PLACE) link.ariaCurrent = "true";
     else link.href = `/#account=${place}`;
     onPress(link, () => choosePlace(place));
+    if (!name && this.querySelector("[data-do=add]")) this.#offerToForget(line, place);
     return line;
+  }
+
+  // What someone left here who was logged out, and may never come back.
+  #offerToForget(line, place) {
+    const element = line.querySelector(".forgetting");
+    element.hidden = false;
+    onPress(askOnce(element), async () => {
+      const focus = focusLater();
+      await forgetPlace(place);
+      this.#show();
+      focus(this.querySelector("[data-do=add]"));
+    });
   }
 });
 

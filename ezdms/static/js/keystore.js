@@ -13,10 +13,10 @@ export function remembered(name, place = PLACE) {
   try { return localStorage.getItem(keyOf(name, place)) ?? ""; } catch { return ""; }
 }
 
-export function remember(name, value) {
+export function remember(name, value, place = PLACE) {
   try {
-    if (value) localStorage.setItem(keyOf(name), value);
-    else localStorage.removeItem(keyOf(name));
+    if (value) localStorage.setItem(keyOf(name, place), value);
+    else localStorage.removeItem(keyOf(name, place));
   } catch { /* blocked or full */ }
 }
 
@@ -233,6 +233,14 @@ export const putBack = (rest) => run(["account", ...REST], "readwrite", (account
     return values.map((value, i) => store.put(value, keys[i]));
   }),
 ]);
+
+// Nobody is logged in at this other place: delete what is kept there.
+export async function forgetPlace(place) {
+  if (accounts().find((one) => one.place === place)?.name) return;
+  const request = indexedDB.deleteDatabase(ofPlace("ezdms", place));
+  await new Promise((resolve) => { request.onsuccess = request.onerror = resolve; });
+  for (const name of ["name", "used", "kept", "notifications"]) remember(name, "", place);
+}
 
 // Keeps only `away`, if given.
 export const forgetEverything = (away) => run(Object.keys(STORES), "readwrite", (...stores) =>

@@ -3,7 +3,7 @@
 // them.
 
 import { setCurrent, setNote } from "./conversation-list.js";
-import { leaveFocus } from "./dom.js";
+import { focusLater, leaveFocus } from "./dom.js";
 import { CONVERSATION_PATH } from "./first.js";
 import { isQuiet, loadQueue } from "./keystore.js";
 import { join, unjoin } from "./live.js";
@@ -96,10 +96,20 @@ export function showNothing(thread) {
 
 // The user deleted the conversation: nothing of it stays on the page.
 export function leaveForGood(thread) {
-  if (thread === shown) go("/");
   kept.delete(thread.conversation);
   thread.end();
   thread.remove();
+}
+
+// Go from this conversation to the list, and do the rest. Then the focus is in the list.
+export async function goToList(thread, work) {
+  if (thread !== shown) return work();
+  const focus = focusLater();
+  go("/");
+  await work();
+  const isThere = (line) => line.conversation !== thread.conversation && line.checkVisibility();
+  const line = [...document.querySelectorAll("nav conversation-item")].find(isThere);
+  focus(line?.querySelector("a") ?? document.getElementById("to-new-chat"));
 }
 
 export function go(path) {

@@ -6,7 +6,7 @@
 import { personOf, renewList, setNote, showAgain } from "./conversation-list.js";
 import { focusLater, moveBefore, onPress, onSubmit, showAlert } from "./dom.js";
 import { forgetDrafts, loadContact, loadOutbox } from "./keystore.js";
-import { go, leaveForGood } from "./navigate.js";
+import { goToList, leaveForGood } from "./navigate.js";
 import { wantPreview } from "./previews.js";
 import { isBlocked, latest, nextAt, preferences, readCleared } from "./remembered.js";
 import { drawable } from "./sealed-text.js";
@@ -64,19 +64,14 @@ async function mute({ conversation }, until) {
 }
 
 const isHere = (conversation) => location.pathname === `/c/${conversation}`;
-const toList = (conversation) => isHere(conversation) && go("/");
 
 // What was seen until now does not bring it back.
-async function archive({ conversation, judge }) {
-  const seen = ({ theirs }) => ({ theirs: judge?.seen.theirs ?? theirs });
-  toList(conversation);
-  await organize(conversation, { archived: true, unread: false }, seen);
+function archive(thread) {
+  const seen = ({ theirs }) => ({ theirs: thread.judge?.seen.theirs ?? theirs });
+  return goToList(thread, () => organize(thread.conversation, { archived: true, unread: false }, seen));
 }
 
-async function markUnread({ conversation }) {
-  toList(conversation);
-  await organize(conversation, { unread: true });
-}
+const markUnread = (thread) => goToList(thread, () => organize(thread.conversation, { unread: true }));
 
 // The user looks at the conversation.
 export async function hasOpened(conversation) {
@@ -114,9 +109,11 @@ export async function deleteConversation(thread) {
   if (thread.contact.known) await thread.contact.store(clear); // otherwise nobody knows whose it is
   await postForm(`/conversations/${conversation}/delete`);
   await forgetDrafts(conversation);
-  leaveForGood(thread);
-  setNote(conversation, { draft: "", unsent: undefined });
-  await renewList().catch(() => {}); // with the next connection
+  await goToList(thread, async () => {
+    leaveForGood(thread);
+    setNote(conversation, { draft: "", unsent: undefined });
+    await renewList().catch(() => {}); // with the next connection
+  });
 }
 
 // ---- The menu of a conversation (conversation-options.js) ----

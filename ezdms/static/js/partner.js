@@ -25,7 +25,7 @@ export const SHORTEST_TAG = 4; // hexadecimal digits
 // "key 3F9A": the start of a fingerprint.
 export function keyTag(fp, length = SHORTEST_TAG) {
   const hex = Array.from(fp, (byte) => byte.toString(16).padStart(2, "0").toUpperCase()).join("");
-  return `key ${hex.slice(0, length)}`;
+  return say("key-tag", { start: hex.slice(0, length) });
 }
 
 // {ik, fp, name} and, unless the account was deleted, {spki, pin, …} of their statement. `facts`: the server's

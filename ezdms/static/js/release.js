@@ -3,7 +3,7 @@
 
 export const LANGUAGES = {
   "en": {
-    parts: "tU36ow_QixCrUthk7eQtMzpi_DLIdJeCBZd3bF_MvdI",
+    parts: "q_9lC6cJJPnR9eaTRd2tSp6JSNpLE1aYlPaYOpGzEB0",
     unverified: {
       "unstarted": "EZ-DMS has not started. Reload the page. If that does not help, your browser is too old "
         + "for it, or a script was changed and your browser refused to run it. In that case, do not "
@@ -22,7 +22,7 @@ export const LANGUAGES = {
     },
   },
   "es": {
-    parts: "ljaHO-qQ1W_t8bxVzemwL4ExPYmIfSIyZFCFSmQ57B0",
+    parts: "Dl2Nk9LdAqD8IjLI9dVvPIJX1jkNa2TxirvlJ9dn9Y8",
     unverified: {
       "unstarted": "EZ-DMS no se ha iniciado. Vuelve a cargar la página. Si no sirve, tu navegador es "
         + "demasiado antiguo, o alguien modificó un script y tu navegador se negó a ejecutarlo. En "
@@ -43,8 +43,8 @@ export const LANGUAGES = {
 };
 export const STYLES = [
   "sha256-3vM5+kVN4BbTirusvjSKD/TDx/CCvCv10eN+45fvW1U=",
-  "sha256-L4Ah3M1ppSpuk9f9cdxwE2W34KwSdSG5q42pYK/y/S4=",
-  "sha256-ZCaDanaxclnA9ys1bq/BdN2F1KrpK5fL+iBM6duH5ds=",
+  "sha256-F3nBNvY0lxLL3OskIVMvLJyOvb9A70HfUAG91QOq6YA=",
+  "sha256-KW4sI8LD17B0e8SE/JH7hBTZxdyBoNIZMOMk6VzIL5I=",
 ];
 export const FONTS = {
   "inter-latin-ext-wght-normal.woff2": "sha256-NLnFBMq3pz43t0Y0OkSRMuVs97VIGvLLgdx03P8lyVY=",

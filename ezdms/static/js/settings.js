@@ -2,7 +2,7 @@
 // that are logged in.
 
 import * as crypto from "./crypto.js";
-import { copyFrom, focusLater, offerDownload, onPress, onSubmit, showAlert } from "./dom.js";
+import { askOnce, copyFrom, offerDownload, onPress, onSubmit, showAlert } from "./dom.js";
 import { KEYS } from "./front.js";
 import { swapIn } from "./guard.js";
 import { loadVaultState, remember, remembered } from "./keystore.js";
@@ -86,17 +86,8 @@ customElements.define("delete-account", class extends HTMLElement {
 // <log-out>: asks once, then ends the session and erases everything in this browser.
 customElements.define("log-out", class extends HTMLElement {
   connectedCallback() {
-    const [ask, stay, leave] = this.querySelectorAll("button");
-    const question = this.querySelector(".question");
-    const show = (isAsked, focused) => {
-      const focus = focusLater();
-      [question.hidden, ask.hidden, stay.hidden, leave.hidden] = [!isAsked, isAsked, !isAsked, !isAsked];
-      showAlert(this);
-      focus(focused);
-    };
+    const leave = askOnce(this, () => showAlert(this));
     addEventListener("online", () => showAlert(this));
-    onPress(ask, () => show(true, stay));
-    onPress(stay, () => show(false, ask));
     onPress(leave, async () => {
       const end = () => postForm("/logout").catch((error) => { if (error.status !== 401) throw error; }); // had ended
       await eraseAndLeave("logged_out", end).catch((error) => showAlert(this, sentenceOf(error)));

@@ -3,6 +3,7 @@
 
 const PLACE = Number(/\/(\d)\/$/.exec(registration.scope)?.[1] ?? 0);
 const SHOWN = { tag: PLACE ? `new-message-${PLACE}` : "new-message", icon: "../icons/icon-192.png" };
+const WORDS = { en: "New message", es: "Mensaje nuevo" }; // as in the catalogs, by the language of the browser
 const JUST = 10000; // ms: a page has just shown the same
 const ANSWER = 500; // ms
 
@@ -11,7 +12,8 @@ const pages = () => clients.matchAll({ type: "window", includeUncontrolled: true
 async function show() {
   const [shown] = await registration.getNotifications({ tag: SHOWN.tag });
   const renotify = !(shown && Date.now() - shown.timestamp < JUST);
-  await registration.showNotification("New message", { ...SHOWN, renotify });
+  const said = WORDS[navigator.language.slice(0, 2)] ?? WORDS.en;
+  await registration.showNotification(said, { ...SHOWN, renotify });
 }
 
 // True if the page shows this account. It then goes to the list.
