@@ -86,6 +86,11 @@ async def test_pictures_are_drawn_in_a_place_that_does_not_move(home: Home) -> N
     assert before[0] == before[1]  # as their messages say
     assert before[2][0] > before[2][1]  # a box for any picture
     await pictures(alice.page).nth(1).click()
+    await expect(alice.page.get_by_role("dialog", name="blue.png").locator("img")).to_have_js_property(
+        "naturalWidth", 400
+    )
+    await alice.page.keyboard.press("Escape")
+    await expect(pictures(alice.page).nth(1)).to_be_focused()
     await are_loaded(alice.page, 400, 400, 300)
     assert await files(alice.page).evaluate_all(BOXES) == before
     assert (await box_of(files(alice.page).nth(2).locator("img")))["width"] < 330
@@ -100,6 +105,58 @@ async def test_pictures_are_drawn_in_a_place_that_does_not_move(home: Home) -> N
     await expect(last_of(alice, bob.name)).to_have_text("📎 notes.txt")
     await bob.shares(png(2, 2), "last.png", "image/png")
     await expect(last_of(alice, bob.name)).to_have_text("Photo")
+
+
+async def test_the_viewer_shows_the_pictures_of_a_conversation_one_after_the_other(home: Home) -> None:
+    alice, bob = await talk(home, "hello")
+    page = alice.page
+    await page.evaluate(NO_PICKER)
+    plain = [png(width, 30) for width in (40, 41, 42)]
+    for nth, each in enumerate(plain):
+        await bob.shares(each, f"{nth}.png", "image/png", w=40, h=30)
+    await bob.shares(b"x", "not-a-picture.txt")
+    await alice.opens(bob.name)
+    await are_loaded(page, 40, 41, 42)
+    await pictures(page).nth(1).focus()
+    await page.keyboard.press("Enter")
+    viewer, shown = page.get_by_role("dialog"), page.get_by_role("dialog").get_by_role("img")
+    await expect(viewer).to_have_accessible_name("1.png")
+    await expect(shown).to_have_accessible_name("1.png")
+    await expect(viewer.get_by_role("group", name="Photo")).to_be_focused()
+    assert "\n".join(await faults(page)) == ""
+    await page.keyboard.press("ArrowRight")
+    await expect(shown).to_have_js_property("naturalWidth", 42)
+    await expect(viewer.get_by_role("button", name="Next photo")).to_be_disabled()
+    await page.keyboard.press("ArrowRight")
+    await viewer.get_by_role("button", name="Previous photo").click()
+    await page.keyboard.press("ArrowLeft")
+    await expect(viewer).to_have_accessible_name("0.png")
+    box = await box_of(shown)
+    width, stage = box["width"], await box_of(viewer.get_by_role("group", name="Photo"))
+    assert (box["y"], box["height"]) == (stage["y"], stage["height"])  # all of it is in view
+    await expect(viewer.get_by_role("button", name="Zoom out")).to_be_disabled()
+    await page.keyboard.press("+")
+    await viewer.get_by_role("button", name="Zoom in").click()
+    assert (await box_of(shown))["width"] == 2 * width
+    await page.keyboard.press("-")
+    await page.keyboard.press("-")
+    assert (await box_of(shown))["width"] == width
+    saved = await downloads(page, viewer.get_by_role("button", name="Save"))
+    assert (saved.suggested_filename, await bytes_of(saved)) == ("0.png", plain[0])
+    await expect(viewer.get_by_role("status")).to_have_text("Saved")
+    await page.keyboard.press("Escape")
+    await expect(viewer).to_be_hidden()
+    await expect(pictures(page).nth(0)).to_be_focused()
+    # What is deleted while it is shown is gone from there, too; what cannot be shown says why.
+    await pictures(page).nth(2).click()
+    await bob.writes(f"{bob.sent[3].message_id} {bob.sent[3].hash}", kind="delete", e="")
+    await expect(viewer).to_be_hidden()
+    await bob.shares(b"no picture" + bytes(1_100_000), "large.png", "image/png")
+    await pictures(page).last.click()
+    await expect(viewer.get_by_role("status")).to_contain_text("This is not a picture")
+    await viewer.get_by_role("button", name="Close").click()
+    await expect(files(page).last.get_by_role("button", name="Download")).to_be_focused()
+    assert alice.errors == []
 
 
 async def test_a_file_is_saved_as_it_was_sent(home: Home) -> None:
@@ -214,7 +271,7 @@ async def test_nothing_of_a_request_is_loaded(home: Home) -> None:
     await bob.shares(b"x", "b.pdf", "application/pdf")
     try:
         await alice.opens(bob.name)
-        await expect(files(alice.page)).to_have_text(["a.pngPNG · 96 bytes", "b.pdfPDF · 1 byte"])
+        await expect(files(alice.page)).to_have_text([" a.png PNG · 96 bytes ", " b.pdf PDF · 1 byte "])
         await expect(files(alice.page).get_by_role("button")).to_have_count(0)
         await expect(files(alice.page).locator("img")).to_have_count(0)
         assert [one for one in alice.addresses if "/files/" in one] == []
@@ -240,4 +297,4 @@ async def test_names_are_made_safe_as_the_python_client_does_it(home: Home) -> N
     ]
     names = ["".join(dice.choices(parts, k=dice.randint(1, 6))) for _ in range(3000)]
     code = "([at, names]) => import(at).then(({ safeName }) => names.map(safeName))"
-    assert await alice.page.evaluate(code, [address_of("js/files.js"), names]) == [safe_name(name) for name in names]
+    assert await alice.page.evaluate(code, [address_of("js/sealing.js"), names]) == [safe_name(name) for name in names]

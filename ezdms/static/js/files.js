@@ -3,42 +3,28 @@
 
 import { openFile, readFile, sealedSize } from "./crypto.js";
 import { getPart, isPassing, ServerError } from "./server.js";
-import { LOCALE, say } from "./words.js";
+import { ascii, safeName, SIDES } from "./sealing.js";
+import { say } from "./words.js";
 
 const PICTURES = ["image/png", "image/jpeg", "image/webp", "image/gif"]; // never SVG, which is a document
 const AUDIO = ["audio/ogg", "audio/webm", "audio/mp4", "audio/mpeg"];
 const MOST_PIXELS = 50e6;
+export const THUMB = { types: ["image/webp", "image/jpeg"], mostSide: 512 };
+const WIDEST = 20; // rem
+const HIGHEST = 22; // rem
+const REM = 16; // pixels
+const NARROWEST = 6; // rem
 const PART = 1024 * 1024; // bytes of a download in one request
 const LEAST_PART = 64 * 1024; // after failures
 const TRIES = 6; // without a byte
 const FIRST_PAUSE = 500; // ms
 const SLOWEST = 8; // bytes per ms of a download; what takes longer does not end
 const LEAST_TIME = 120000; // ms that any download may take
+const AT_ONCE = 2; // pictures that load by themselves: messages are not kept waiting
+const MOST_KEPT = 64 * 1024 * 1024; // bytes of pictures out of view
 const KEEP_LINK = 60000; // ms
 
 // ---- What a message says of its file ----
-
-// Controls, all characters that change text direction or are invisible, and what no file system likes.
-const UNSAFE = new RegExp("[\\x00-\\x1f\\x7f-\\x9f\\xad\\u061c\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u206f\\ufeff"
-  + "\\ufff9-\\ufffb\\ud800-\\udfff/\\\\:*?\"<>|]", "gu");
-const RESERVED = /^(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?$/i; // on Windows
-const LONGEST = 128; // code points
-const MOST_BYTES = 200; // of UTF-8: file systems take 255, and a number may be added
-const LONGEST_ENDING = 16; // characters
-
-const sizeOf = (text) => new TextEncoder().encode(text).length;
-
-// A name that stays in its folder, cannot be hidden, mistaken for an option, or read in another direction.
-export function safeName(given) {
-  let name = given.normalize("NFC").replace(UNSAFE, "_").replace(/^[ .]+|[ .]+$/g, "");
-  if (!name.replaceAll("_", "")) return "file";
-  if (name.startsWith("-") || RESERVED.test(name)) name = `_${name}`;
-  const [, start, ending = ""] = /^([^]*?)(\.[^.]*)?$/.exec(name);
-  const [stem, tail] = [...ending].length - 1 > LONGEST_ENDING ? [name, ""] : [start, ending === "." ? "" : ending];
-  const letters = [...stem].slice(0, LONGEST - [...tail].length);
-  while (sizeOf(letters.join("") + tail) > MOST_BYTES) letters.pop();
-  return letters.join("") + tail;
-}
 
 const VOICE = /^voice-message[\w-]*\.\w+$/;
 const kinds = { picture: PICTURES, audio: AUDIO };
@@ -58,17 +44,6 @@ export function wordsOf({ state, text }) {
   const { kind, name } = describe(text);
   if (kind === "picture" || kind === "voice") return say(`file-${kind}`);
   return `📎 ${name}`;
-}
-
-const UNITS = ["byte", "kilobyte", "megabyte"];
-const FORMATS = UNITS.map((unit, i) => new Intl.NumberFormat(LOCALE, {
-  style: "unit", unit, unitDisplay: i ? "short" : "long", maximumFractionDigits: i === 2 ? 1 : 0,
-}));
-
-// A number of bytes, in words.
-export function sizeInWords(bytes) {
-  const power = bytes < 1000 ? 0 : bytes < 1e6 ? 1 : 2;
-  return FORMATS[power].format(bytes / 1000 ** power);
 }
 
 // ---- Its bytes ----
@@ -114,8 +89,6 @@ export async function fetchFile(file, ways) {
 
 // ---- What they really are ----
 
-const ascii = (bytes, at, size) => String.fromCharCode(...bytes.subarray(at, at + size));
-
 // The media type that the first bytes prove, of those that are shown or played; otherwise "".
 function sniff(bytes) {
   if (ascii(bytes, 0, 8) === "\x89PNG\r\n\x1a\n" && ascii(bytes, 12, 4) === "IHDR") return "image/png";
@@ -128,50 +101,70 @@ function sniff(bytes) {
   return ascii(bytes, 0, 3) === "ID3" || (bytes[0] === 0xff && bytes[1] >= 0xe0) ? "audio/mpeg" : "";
 }
 
-// [width, height] as each decoder reads them, before anything is decoded. Throws RangeError if the file is too short.
-const SIZES = {
-  "image/png": (view) => [view.getUint32(16), view.getUint32(20)],
-  "image/jpeg": (view) => {
-    for (let at = 2; view.getUint8(at) === 0xff;) {
-      const marker = view.getUint8(at + 1);
-      const isFrame = marker >= 0xc0 && marker <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(marker);
-      if (isFrame) return [view.getUint16(at + 7), view.getUint16(at + 5)];
-      at += marker === 0xff ? 1 : 2 + view.getUint16(at + 2);
-    }
-    return [0, 0];
-  },
-  "image/webp": (view, bytes) => {
-    const form = ascii(bytes, 12, 4);
-    const [three, bits] = [(at) => view.getUint16(at, true) + view.getUint8(at + 2) * 65536, view.getUint32(21, true)];
-    if (form === "VP8X") return [three(24) + 1, three(27) + 1];
-    if (form === "VP8L") return [(bits & 0x3fff) + 1, ((bits >> 14) & 0x3fff) + 1];
-    return form === "VP8 " ? [view.getUint16(26, true) & 0x3fff, view.getUint16(28, true) & 0x3fff] : [0, 0];
-  },
-  "image/gif": (view) => { // browsers enlarge it to the first frame
-    const [screen, flags] = [[view.getUint16(6, true), view.getUint16(8, true)], view.getUint8(10)];
-    let at = 13 + (flags & 0x80 ? 3 * 2 ** ((flags & 7) + 1) : 0);
-    for (; view.getUint8(at) === 0x21; at += 1) {
-      for (at += 2; view.getUint8(at); at += view.getUint8(at) + 1);
-    }
-    const frame = [1, 3].map((i) => view.getUint16(at + i, true) + view.getUint16(at + i + 4, true));
-    return screen.map((side, i) => Math.max(side, frame[i]));
-  },
-};
-
 const refuse = (key) => { throw new Error(say(key)); };
 
 // The same bytes as a Blob of the type that they have. Throws unless they are a picture of one of these types, and can
 // be drawn here. `mostSide`: pixels.
-export async function asPicture(blob, { types = PICTURES, mostSide = Infinity } = {}) {
+async function asPicture(blob, { types = PICTURES, mostSide = Infinity } = {}) {
   const bytes = new Uint8Array(await blob.arrayBuffer());
   const type = sniff(bytes);
   let sides = [0];
   try {
-    if (types.includes(type)) sides = SIZES[type](new DataView(bytes.buffer), bytes);
+    if (types.includes(type)) sides = SIDES[type](new DataView(bytes.buffer), bytes);
   } catch {} // it ends before that
   if (sides.includes(0)) refuse("file-no-picture");
   if (sides[0] * sides[1] > MOST_PIXELS || Math.max(...sides) > mostSide) refuse("file-too-many-pixels");
   return new Blob([bytes], { type });
+}
+
+// An image of these bytes, decoded, which happens outside of this thread. Its address must be revoked when it is gone.
+export async function decodePicture(blob, form) {
+  const src = URL.createObjectURL(await asPicture(blob, form));
+  const image = Object.assign(document.createElement("img"), { src, alt: "", decoding: "async", draggable: false });
+  try {
+    await image.decode();
+  } catch {
+    URL.revokeObjectURL(src);
+    refuse("file-no-picture");
+  }
+  return image;
+}
+
+// A box of the size that the message says, before anything has loaded; the picture is drawn inside of it whatever its
+// own size is.
+export function boxOf({ w, h }) {
+  const ratio = w && h ? Math.max(0.4, Math.min(w / h, 2.5)) : 4 / 3;
+  const width = Math.min(WIDEST, HIGHEST * ratio, w && h ? w / REM : WIDEST);
+  return { "--width": `${Math.max(NARROWEST, width)}rem`, "--ratio": String(ratio) };
+}
+
+// ---- Many at once ----
+
+// Pictures load in turn. When there are many, those out of view are dropped.
+let free = AT_ONCE;
+const turns = [];
+export async function inTurn(work) {
+  if (free) free -= 1;
+  else await new Promise((resolve) => { turns.push(resolve); });
+  try {
+    await work();
+  } finally {
+    const next = turns.shift();
+    if (next) next();
+    else free += 1;
+  }
+}
+
+export const loaded = new Map(); // element → bytes
+export function makeRoom() {
+  let total = [...loaded.values()].reduce((sum, size) => sum + size, 0);
+  for (const [element, size] of loaded) {
+    if (total <= MOST_KEPT) return;
+    if (element.isInView) continue;
+    element.unload();
+    element.drawPicture();
+    total -= size;
+  }
 }
 
 // ---- Saving ----

@@ -75,3 +75,60 @@ export async function tellServer(item, contact, tell) {
     return true;
   });
 }
+
+// ---- Files ----
+
+// Controls, all characters that change text direction or are invisible, and what no file system likes.
+const UNSAFE = new RegExp("[\\x00-\\x1f\\x7f-\\x9f\\xad\\u061c\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u206f\\ufeff"
+  + "\\ufff9-\\ufffb\\ud800-\\udfff/\\\\:*?\"<>|]", "gu");
+const RESERVED = /^(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?$/i; // on Windows
+const LONGEST = 128; // code points
+const MOST_BYTES = 200; // of UTF-8: file systems take 255, and a number may be added
+const LONGEST_ENDING = 16; // characters
+
+const sizeOf = (text) => new TextEncoder().encode(text).length;
+
+// A name that stays in its folder, cannot be hidden, mistaken for an option, or read in another direction.
+export function safeName(given) {
+  let name = given.normalize("NFC").replace(UNSAFE, "_").replace(/^[ .]+|[ .]+$/g, "");
+  if (!name.replaceAll("_", "")) return "file";
+  if (name.startsWith("-") || RESERVED.test(name)) name = `_${name}`;
+  const [, start, ending = ""] = /^([^]*?)(\.[^.]*)?$/.exec(name);
+  const [stem, tail] = [...ending].length - 1 > LONGEST_ENDING ? [name, ""] : [start, ending === "." ? "" : ending];
+  const letters = [...stem].slice(0, LONGEST - [...tail].length);
+  while (sizeOf(letters.join("") + tail) > MOST_BYTES) letters.pop();
+  return letters.join("") + tail;
+}
+
+// The characters of these bytes.
+export const ascii = (bytes, at, size) => String.fromCharCode(...bytes.subarray(at, at + size));
+
+// [width, height] as each decoder reads them, before anything is decoded. Throws RangeError if the file is too short.
+export const SIDES = {
+  "image/png": (view) => [view.getUint32(16), view.getUint32(20)],
+  "image/jpeg": (view) => {
+    for (let at = 2; view.getUint8(at) === 0xff;) {
+      const marker = view.getUint8(at + 1);
+      const isFrame = marker >= 0xc0 && marker <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(marker);
+      if (isFrame) return [view.getUint16(at + 7), view.getUint16(at + 5)];
+      at += marker === 0xff ? 1 : 2 + view.getUint16(at + 2);
+    }
+    return [0, 0];
+  },
+  "image/webp": (view, bytes) => {
+    const form = ascii(bytes, 12, 4);
+    const [three, bits] = [(at) => view.getUint16(at, true) + view.getUint8(at + 2) * 65536, view.getUint32(21, true)];
+    if (form === "VP8X") return [three(24) + 1, three(27) + 1];
+    if (form === "VP8L") return [(bits & 0x3fff) + 1, ((bits >> 14) & 0x3fff) + 1];
+    return form === "VP8 " ? [view.getUint16(26, true) & 0x3fff, view.getUint16(28, true) & 0x3fff] : [0, 0];
+  },
+  "image/gif": (view) => { // browsers enlarge it to the first frame
+    const [screen, flags] = [[view.getUint16(6, true), view.getUint16(8, true)], view.getUint8(10)];
+    let at = 13 + (flags & 0x80 ? 3 * 2 ** ((flags & 7) + 1) : 0);
+    for (; view.getUint8(at) === 0x21; at += 1) {
+      for (at += 2; view.getUint8(at); at += view.getUint8(at) + 1);
+    }
+    const frame = [1, 3].map((i) => view.getUint16(at + i, true) + view.getUint16(at + i + 4, true));
+    return screen.map((side, i) => Math.max(side, frame[i]));
+  },
+};

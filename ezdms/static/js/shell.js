@@ -8,9 +8,9 @@ import { hashText } from "./crypto.js";
 import { LANGUAGES, STYLES } from "./release.js";
 
 const TAGS = new Set(("a aside button canvas code dialog div fieldset footer form h1 h2 h3 header img input label "
-  + "main nav option output p section select span strong textarea video account-list blocked-people change-pin "
-  + "color-scheme conversation-options create-account delete-account device-list enter-sends language-choice "
-  + "local-time log-in log-out message-composer message-log message-menu message-thread my-search-pin "
+  + "main nav option output p progress section select span strong textarea video account-list blocked-people "
+  + "change-pin color-scheme conversation-options create-account delete-account device-list enter-sends "
+  + "language-choice local-time log-in log-out message-composer message-log message-menu message-thread my-search-pin "
   + "notification-settings new-search-pin pass-keys report-messages request-card sealed-text served-builds "
   + "signal-settings start-conversation two-step welcome-card who-is-this"
 ).split(" "));
@@ -19,7 +19,7 @@ const VALUES = {
 };
 const HARMLESS = new Set(("alt aria-controls aria-describedby aria-expanded aria-haspopup aria-hidden aria-label "
   + "aria-labelledby autocapitalize autocomplete class dir disabled enterkeyhint for height hidden id inputmode lang "
-  + "maxlength minlength muted placeholder playsinline required role rows spellcheck tabindex width data-added "
+  + "max maxlength minlength muted placeholder playsinline required role rows spellcheck tabindex width data-added "
   + "data-alarm data-alone data-asked data-build data-closed data-copy data-do data-host-name data-host-notice "
   + "data-long data-new-pin data-no-camera data-odd data-runs-on data-short data-testid data-trust data-username "
   + "data-when data-why data-word").split(" "));

@@ -2,60 +2,21 @@
 // were verified; whatever else it is can be downloaded. Nothing of a file opens or runs here.
 
 import { b64uDecode } from "./crypto.js";
-import { onPress } from "./dom.js";
-import { asPicture, describe, fetchFile, saveFile, sizeInWords } from "./files.js";
+import { focusLater, onPress } from "./dom.js";
+import { boxOf, decodePicture, describe, fetchFile, inTurn, loaded, makeRoom, saveFile, THUMB } from "./files.js";
 import { drawable } from "./sealed-text.js";
-import { say, sentenceOf } from "./words.js";
+import { instantiate } from "./shell.js";
+import { say, sentenceOf, sizeInWords } from "./words.js";
 
 const LOADED_ALONE = 1024 * 1024; // bytes: larger pictures are loaded when they are pressed
-const THUMB = { types: ["image/webp", "image/jpeg"], mostSide: 512 };
-const AT_ONCE = 2; // pictures that load by themselves: messages are not kept waiting
-const MOST_KEPT = 64 * 1024 * 1024; // bytes of pictures out of view
-const WIDEST = 20; // rem
-const HIGHEST = 22; // rem
-const REM = 16; // pixels
-const NARROWEST = 6; // rem
+const ZOOMS = [1, 1.5, 2, 3, 5];
+let viewer; // once a picture was pressed
 
 const make = (name, properties) => Object.assign(document.createElement(name), properties);
-
-// Pictures load in turn, and those out of view are dropped when there are many.
-let free = AT_ONCE;
-const turns = [];
-async function inTurn(work) {
-  if (free) free -= 1;
-  else await new Promise((resolve) => { turns.push(resolve); });
-  try {
-    await work();
-  } finally {
-    const next = turns.shift();
-    if (next) next();
-    else free += 1;
-  }
-}
-
-const loaded = new Map(); // element → bytes
-function makeRoom() {
-  let total = [...loaded.values()].reduce((sum, size) => sum + size, 0);
-  for (const [element, size] of loaded) {
-    if (total <= MOST_KEPT) return;
-    if (element.isInView) continue;
-    element.unload();
-    element.drawPicture();
-    total -= size;
-  }
-}
 
 const observer = new IntersectionObserver((changes) => {
   for (const { target, isIntersecting } of changes) target.comesIntoView(isIntersecting);
 }, { rootMargin: "200px 0px" });
-
-// A box of the size that the message says, before anything has loaded; the picture is drawn inside of it whatever its
-// own size is.
-function boxOf({ w, h }) {
-  const ratio = w && h ? Math.max(0.4, Math.min(w / h, 2.5)) : 4 / 3;
-  const width = Math.min(WIDEST, HIGHEST * ratio, w && h ? w / REM : WIDEST);
-  return { "--width": `${Math.max(NARROWEST, width)}rem`, "--ratio": String(ratio) };
-}
 
 customElements.define("shared-file", class extends HTMLElement {
   #aborter = new AbortController();
@@ -78,6 +39,7 @@ customElements.define("shared-file", class extends HTMLElement {
 
   // Its message is gone: so is everything that was loaded of it.
   end() {
+    viewer?.forget(this);
     this.#clear();
     this.remove();
   }
@@ -88,65 +50,52 @@ customElements.define("shared-file", class extends HTMLElement {
     this.unload();
   }
 
-  get #ways() { return { signal: this.#aborter.signal, onProgress: (share) => this.#progress(share) }; }
-
-  #progress(share) {
-    const percent = String(Math.floor(share * 100));
-    if (this.bar) this.bar.value = percent;
+  get #ways() {
+    return { signal: this.#aborter.signal, onProgress: (share) => { this.bar.value = 100 * share; } };
   }
 
   // ---- A card: name, size, kind, and what can be done ----
 
   #drawCard(isPlain, sentence = "", again = null) {
     const { name, size, kind } = this.file;
+    const card = instantiate("file");
     const [, ending = ""] = /\.([a-z0-9]{1,5})$/i.exec(name) ?? [];
-    const card = make("div", { className: "file" });
-    const facts = [ending.toUpperCase(), sizeInWords(size)].filter(Boolean).join(" · ");
-    const called = make("span", { className: "name", dir: "auto", textContent: name });
-    card.append(called, make("span", { className: "facts", textContent: facts }));
-    this.said = make("p", { className: "state", role: "status", textContent: sentence });
-    this.bar = make("progress", { max: 100, hidden: true, ariaLabel: say("file-loading", { name }) });
-    card.append(this.bar, this.said);
-    if (!isPlain) card.append(this.#buttons(again));
+    card.querySelector(".name").textContent = name;
+    card.querySelector(".facts").textContent = [ending.toUpperCase(), sizeInWords(size)].filter(Boolean).join(" · ");
+    [this.said, this.bar] = [card.querySelector(".state"), card.querySelector("progress")];
+    [this.said.textContent, this.bar.ariaLabel] = [sentence, say("file-loading", { name })];
+    const stop = () => { this.#aborter.abort(); this.#aborter = new AbortController(); };
+    const works = { download: () => this.#download(), stop, again };
+    for (const button of card.querySelectorAll("button")) {
+      button.ariaLabel = `${button.textContent}: ${name}`;
+      onPress(button, () => works[button.dataset.do]());
+    }
+    [this.button, this.stop] = card.querySelectorAll("button");
+    card.querySelector("[data-do=again]").hidden = !again;
+    if (isPlain) card.querySelector(".row").remove();
     this.dataset.kind = isPlain ? "other" : kind;
     this.replaceChildren(card);
   }
 
-  #buttons(again) {
-    const buttons = make("div", { className: "row" });
-    const { name } = this.file;
-    const button = (key, work) => {
-      const made = make("button", { type: "button", className: "small", textContent: say(key) });
-      made.ariaLabel = `${say(key)}: ${name}`;
-      onPress(made, work);
-      buttons.append(made);
-      return made;
-    };
-    this.button = button("file-download", () => this.#download());
-    this.stop = button("file-stop", () => this.#stop());
-    this.stop.hidden = true;
-    if (again) button("try-again", again);
-    return buttons;
-  }
-
-  #stop() {
-    this.#aborter.abort();
-    this.#aborter = new AbortController();
-  }
-
   async #download() {
+    const show = (isBusy) => { [this.bar.hidden, this.stop.hidden, this.button.hidden] = [!isBusy, !isBusy, isBusy]; };
+    [this.bar.value, this.said.textContent] = [0, ""];
+    show(true);
+    focusLater()(this.stop);
+    const said = await this.save();
+    const hadFocus = document.activeElement === this.stop;
+    show(false);
+    this.said.textContent = said;
+    if (hadFocus) focusLater()(this.button);
+  }
+
+  // Save it on the user's device. Resolves to what to say about that.
+  async save() {
     const { signal } = this.#aborter;
-    const show = (isBusy, sentence) => {
-      [this.bar.hidden, this.stop.hidden, this.button.hidden] = [!isBusy, !isBusy, isBusy];
-      this.said.textContent = sentence;
-    };
-    this.bar.value = 0;
-    show(true, "");
     try {
-      const isSaved = await saveFile(this.file, this.#blob, this.#ways);
-      show(false, isSaved ? say("file-saved") : "");
+      return await saveFile(this.file, this.#blob, this.#ways) ? say("file-saved") : "";
     } catch (error) {
-      show(false, signal.aborted ? "" : sentenceOf(error));
+      return signal.aborted ? "" : sentenceOf(error);
     }
   }
 
@@ -161,26 +110,22 @@ customElements.define("shared-file", class extends HTMLElement {
     this.bar = make("progress", { max: 100, hidden: true, ariaLabel: say("file-loading", { name }) });
     this.hint = make("span", { className: "hint", textContent: sizeInWords(size) });
     button.append(this.hint, this.bar);
-    onPress(button, () => this.open());
+    onPress(button, () => {
+      if (!viewer?.dialog.isConnected) viewer = new Viewer();
+      viewer.show(this);
+    });
     this.replaceChildren(button);
     this.button = button;
     if (thumb) this.#place(new Blob([b64uDecode(thumb)]), THUMB).catch(() => {});
     observer.observe(this);
   }
 
-  // Draw these bytes in the box, once they were decoded, which happens outside of this thread.
+  // Draw these bytes in the box.
   async #place(blob, form) {
     const { signal } = this.#aborter;
-    const url = URL.createObjectURL(await asPicture(blob, form));
-    const image = make("img", { src: url, alt: "", decoding: "async", draggable: false });
-    try {
-      await image.decode();
-    } catch {
-      URL.revokeObjectURL(url);
-      throw new Error(say("file-no-picture"));
-    }
-    if (signal.aborted || (form === THUMB && this.#blob)) return URL.revokeObjectURL(url);
-    this.#urls.push(url);
+    const image = await decodePicture(blob, form);
+    if (signal.aborted || (form === THUMB && this.#blob)) return URL.revokeObjectURL(image.src);
+    this.#urls.push(image.src);
     this.button.querySelector("img")?.remove();
     this.button.prepend(image);
   }
@@ -223,7 +168,7 @@ customElements.define("shared-file", class extends HTMLElement {
     const again = () => { this.drawPicture(); this.load(); };
     this.#drawCard(false, sentenceOf(error), again);
     this.dataset.kind = "failed";
-    if (hadFocus) this.button.focus();
+    if (hadFocus) focusLater()(this.button);
   }
 
   // Only the thumbnail remains.
@@ -233,7 +178,73 @@ customElements.define("shared-file", class extends HTMLElement {
     this.#blob = null;
   }
 
-  open() {
-    return this.load();
-  }
+  // The address of what is drawn.
+  get address() { return this.#urls.at(-1) ?? ""; }
 });
+
+// The viewer: one picture at a time, of those that the conversation has loaded.
+class Viewer {
+  #zoom = 0;
+
+  constructor() {
+    document.body.append(instantiate("viewer"));
+    this.dialog = document.body.lastElementChild;
+    [this.name, this.stage, this.said] = ["h2", ".stage", ".state"].map((each) => this.dialog.querySelector(each));
+    const acts = {
+      smaller: () => this.#scale(-1), larger: () => this.#scale(1), previous: () => this.#turn(-1),
+      next: () => this.#turn(1), close: () => this.dialog.close(),
+      save: async () => { this.said.textContent = await this.element.save(); },
+    };
+    const buttons = Array.from(this.dialog.querySelectorAll("button"), (button) => [button.dataset.do, button]);
+    this.buttons = Object.fromEntries(buttons);
+    for (const [name, button] of buttons) onPress(button, acts[name]);
+    const keys = { "+": acts.larger, "-": acts.smaller, ArrowLeft: acts.previous, ArrowRight: acts.next };
+    this.dialog.addEventListener("keydown", ({ key }) => !(this.#zoom && /^Arrow/.test(key)) && keys[key]?.());
+    this.dialog.addEventListener("close", () => {
+      this.stage.replaceChildren();
+      focusLater()(this.element.button);
+    });
+  }
+
+  get #all() {
+    return [...this.element.closest("message-thread").querySelectorAll("shared-file[data-kind=picture]")];
+  }
+
+  #turn(step) {
+    const next = this.#all[this.#all.indexOf(this.element) + step];
+    if (next) this.show(next);
+  }
+
+  #scale(step) {
+    this.#zoom = Math.max(0, Math.min(this.#zoom + step, ZOOMS.length - 1));
+    this.stage.style.setProperty("--zoom", ZOOMS[this.#zoom]);
+    [this.buttons.smaller.disabled, this.buttons.larger.disabled] = [!this.#zoom, !ZOOMS[this.#zoom + 1]];
+  }
+
+  async show(element) {
+    this.element = element;
+    const { name } = element.file;
+    this.name.textContent = name;
+    this.#scale(-ZOOMS.length);
+    this.#draw();
+    if (!this.dialog.open) this.dialog.showModal();
+    focusLater()(this.stage);
+    this.said.textContent = say("file-loading", { name });
+    await element.load();
+    if (this.element !== element) return;
+    this.said.textContent = element.dataset.kind === "failed" ? element.said.textContent : "";
+    this.#draw();
+  }
+
+  #draw() {
+    const [{ address: src, file: { name } }, all] = [this.element, this.#all];
+    const at = all.indexOf(this.element);
+    [this.buttons.previous.disabled, this.buttons.next.disabled] = [at < 1, at < 0 || at === all.length - 1];
+    this.stage.replaceChildren(...(src ? [make("img", { src, alt: name, decoding: "async" })] : []));
+  }
+
+  // Its message is gone.
+  forget(element) {
+    if (this.element === element && this.dialog.open) this.dialog.close();
+  }
+}

@@ -141,3 +141,14 @@ customElements.define("local-time", class extends HTMLElement {
     if (this.#ms !== undefined && this.#shownOn !== today) this.show(this.#ms);
   }
 });
+
+const BYTES = ["byte", "kilobyte", "megabyte"];
+const SIZES = BYTES.map((unit, i) => new Intl.NumberFormat(LOCALE, {
+  style: "unit", unit, unitDisplay: i ? "short" : "long", maximumFractionDigits: i === 2 ? 1 : 0,
+}));
+
+// A number of bytes, in words.
+export function sizeInWords(bytes) {
+  const power = bytes < 1000 ? 0 : bytes < 1e6 ? 1 : 2;
+  return SIZES[power].format(bytes / 1000 ** power);
+}
