@@ -47,9 +47,9 @@ debian_packages() {
   apt-get -qq install -y --no-install-recommends "$@" >/dev/null </dev/null || { say "Debian could not install $*."; return 1; }
 }
 
-# debian_unpacked PACKAGE FOLDER: unpack without installing. An installed nginx would start and use port 80.
+# debian_unpacked "PACKAGE …" FOLDER: unpack without installing. An installed nginx would start and use port 80.
 debian_unpacked() {
-  local package=$1 folder=$2 new
+  local package=$1 folder=$2 new deb
   if ! command -v apt-get >/dev/null || ! command -v dpkg-deb >/dev/null; then
     say "Missing: $package."
     return 1
@@ -57,7 +57,7 @@ debian_unpacked() {
   say "Fetching $package …"
   if [ "$(id -u)" -eq 0 ]; then apt-get -qq update >/dev/null </dev/null || true; fi
   new=$(mktemp -d "$folder.XXXXXX")
-  if (cd "$new" && apt-get -qq download "$package" >/dev/null 2>&1 </dev/null && dpkg-deb -x ./*.deb .) &&
+  if (cd "$new" && apt-get -qq download $package >/dev/null 2>&1 </dev/null && for deb in *.deb; do dpkg-deb -x "$deb" . || exit 1; done) &&
     mv -T "$new" "$folder"; then
     return
   fi

@@ -35,7 +35,7 @@ def page() -> str:
     for item in fields(Settings):
         default = item.metadata["default"]
         shown = "none" if default in (None, "") else f"`{default}`"
-        flag = f"`--{item.name.replace('_', '-')}`"
+        flag = "–" if item.metadata["is_secret"] else f"`--{item.name.replace('_', '-')}`"
         lines.append(f"| {flag} | `{PREFIX}{item.name.upper()}` | {shown} | {item.metadata['meaning']} |\n")
     return HEAD + "".join(lines) + TAIL
 

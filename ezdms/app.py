@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from quart_rate_limiter import RateLimitExceeded
 from werkzeug.exceptions import HTTPException
 
 from ezdms import logs
+from ezdms.actions import joining
 from ezdms.actions.erasing import Eraser
 from ezdms.actions.event import Event
 from ezdms.actions.passkeys import Passkeys
@@ -29,6 +31,7 @@ from ezdms.edge.malformed import RefusesMalformed
 from ezdms.edge.quart_asgi import HttpConnection, Socket, SocketConnection
 from ezdms.edge.trusted_proxies import TrustedProxies
 from ezdms.hub import Hub
+from ezdms.hub.shared import SharedHub
 from ezdms.models.deployment import insert_deployment
 from ezdms.problem import Problem
 from ezdms.routes import (
@@ -79,7 +82,7 @@ def create_app(settings: Settings) -> Quart:
     app.asgi_websocket_class = SocketConnection
     app.config |= {"BODY_TIMEOUT": 20, "RESPONSE_TIMEOUT": None}  # connection.py limits each write, to less
     app.extensions["ezdms.settings"] = settings
-    app.extensions["ezdms.hub"] = Hub[Event]()
+    app.extensions["ezdms.hub"] = Hub[Event]() if settings.bus_url is None else joining.new_hub()
     app.extensions["ezdms.shells"] = shells_by_language(settings.front)
     for module in (
         pages,
@@ -119,7 +122,7 @@ def create_app(settings: Settings) -> Quart:
 
 def place_of(settings: Settings) -> Path | str:
     """Where the database is."""
-    return settings.data_dir / data_folder.DATABASE
+    return settings.database_url or settings.data_dir / data_folder.DATABASE
 
 
 async def open_database(app: Quart) -> None:
@@ -132,8 +135,22 @@ async def open_database(app: Quart) -> None:
     data_dir = settings.data_dir
     data_folder.make(data_dir)
     key = secret_key.load(data_dir)
+    hub = app.extensions["ezdms.hub"]
     database = await Database.open(place_of(settings))
+    joined = AsyncExitStack()
+    try:
+        deployment_id = await database.write(insert_deployment, deployment_id=random_id(16))
+        if isinstance(hub, SharedHub) and settings.bus_url is not None:
+            joins = joining.joined(database, hub, settings.bus_url, key, deployment_id)
+            await joined.enter_async_context(joins)
+            await joining.check_key(database, key, data_dir)
+    except BaseException:
+        await joined.aclose()
+        await database.close()
+        raise
     app.extensions["ezdms.database"] = database
+    app.extensions["ezdms.joined"] = joined
+    app.extensions["ezdms.deployment_id"] = deployment_id
     app.extensions["ezdms.second_steps"] = SecondSteps(database, key)
     app.extensions["ezdms.passkeys"] = Passkeys(database, key)
     app.extensions["ezdms.sessions"] = Sessions(database)
@@ -141,13 +158,14 @@ async def open_database(app: Quart) -> None:
     app.extensions["ezdms.eraser"].start()
     app.extensions["ezdms.sweeper"] = Sweeper(database, retention=settings.retention)
     await app.extensions["ezdms.sweeper"].start()
-    app.extensions["ezdms.deployment_id"] = await database.write(insert_deployment, deployment_id=random_id(16))
     limits = Limits(settings.max_file, settings.quota_files, settings.disk_floor)
     app.extensions["ezdms.uploads"] = Uploads(database, FileFolder(data_dir), limits)
     app.extensions["ezdms.uploads"].start()
-    pusher = Pusher(database, app.extensions["ezdms.hub"], allow_local=settings.push_allow_local)
+    pusher = Pusher(database, hub, allow_local=settings.push_allow_local)
     app.extensions["ezdms.pusher"] = pusher
     await pusher.start()
+    if isinstance(hub, SharedHub):
+        joining.share_subscribers(hub, pusher)
 
 
 async def close_database(app: Quart) -> None:
@@ -158,6 +176,7 @@ async def close_database(app: Quart) -> None:
         await app.extensions.pop("ezdms.uploads").close()
         await app.extensions.pop("ezdms.sweeper").close()
         await app.extensions.pop("ezdms.eraser").close()
+        await app.extensions.pop("ezdms.joined").aclose()
         await database.close()
 
 

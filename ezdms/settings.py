@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
 
 PREFIX = "EZDMS_"
 
@@ -166,6 +166,65 @@ def parse_public_url(text: str) -> str:
     return origin
 
 
+class Address(str):
+    """An address that may hold a password: it is never shown."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        """Without the address."""
+        return "Address(…)"
+
+
+HERE = ("", "localhost", "127.0.0.1", "::1")
+
+
+def _hosts(netloc: str) -> list[str]:
+    """The hosts of an address, of which PostgreSQL takes several."""
+    found = []
+    for part in netloc.rpartition("@")[2].split(","):
+        match = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]*)(?::([0-9]{1,5}))?", part)
+        if match is None:
+            raise SettingsError("its host or port is not valid; a password needs %-escapes for : / @ ? # and %")
+        found.append(match[1].strip("[]"))
+    return found
+
+
+def _parts(text: str) -> SplitResult:
+    try:
+        return urlsplit(text)
+    except ValueError:
+        raise SettingsError("it is no valid address") from None
+
+
+def parse_database_url(text: str) -> Address:
+    """The address of a PostgreSQL database. Another machine is asked for a trusted certificate unless it says else."""
+    parts = _parts(text)
+    if parts.scheme not in ("postgresql", "postgres") or not text.isprintable() or " " in text:
+        raise SettingsError("expected an address such as postgresql://ezdms:password@host/ezdms")
+    options = dict(parse_qsl(parts.query))
+    hosts = [*_hosts(parts.netloc), *options.get("host", "").split(",")]
+    is_here = all(host in HERE or host.startswith(("/", "@")) for host in hosts)
+    if not is_here and "sslmode" not in options:
+        options["sslmode"] = "verify-full"
+        options.setdefault("sslrootcert", "system")
+        return Address(parts._replace(query=urlencode(options)).geturl())
+    return Address(text)
+
+
+def parse_bus_url(text: str) -> Address:
+    """The address of a Redis or Valkey server. On another machine, it needs TLS unless it says `tls=off`."""
+    parts = _parts(text)
+    if parts.scheme not in ("redis", "rediss", "unix") or not text.isprintable() or " " in text:
+        raise SettingsError("expected an address such as rediss://:password@host:6379/0 or unix:///run/redis.sock")
+    options = dict(parse_qsl(parts.query))
+    is_plain = options.pop("tls", None) == "off"
+    hosts = _hosts(parts.netloc)
+    if parts.scheme == "redis" and not is_plain and any(host not in HERE for host in hosts):
+        raise SettingsError("another machine needs TLS: use rediss://, or add ?tls=off in a network of your own")
+    return Address(parts._replace(query=urlencode(options)).geturl() if is_plain else text)
+
+
 def parse_registration(text: str) -> str:
     """`open`, `invite` or `closed`."""
     if text not in ("open", "invite", "closed"):
@@ -173,10 +232,12 @@ def parse_registration(text: str) -> str:
     return text
 
 
-def setting(default: str | None, parse: Callable[[str], Any], meaning: str) -> Any:
-    """A field. Its default is written as text, so that one parser handles both defaults and given values."""
+def setting(default: str | None, parse: Callable[[str], Any], meaning: str, *, is_secret: bool = False) -> Any:
+    """A field. Its default is written as text, so that one parser handles both defaults and given values. `is_secret`:
+    it is no flag, since every user of the machine can see those, and no error shows its value."""
     value = None if default is None else parse(default)
-    return field(default=value, metadata={"default": default, "parse": parse, "meaning": meaning})
+    more = {"default": default, "parse": parse, "meaning": meaning, "is_secret": is_secret}
+    return field(default=value, metadata=more)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +250,20 @@ class Settings:
         None, parse_path, "Unix socket to listen on instead of host and port, for a proxy on this machine."
     )
     data_dir: Path = setting("./data", parse_path, "Folder of the database; created if missing, readable only by you.")
+    database_url: Address | None = setting(
+        None,
+        parse_database_url,
+        "PostgreSQL database, for several processes (docs/scaling.md): postgresql://user:password@host/database.",
+        is_secret=True,
+    )
+    database_url_file: Path | None = setting(None, parse_path, "File with that address instead.")
+    bus_url: Address | None = setting(
+        None,
+        parse_bus_url,
+        "Redis or Valkey server between several processes: rediss://:password@host:6379/0.",
+        is_secret=True,
+    )
+    bus_url_file: Path | None = setting(None, parse_path, "File with that address instead.")
     certfile: Path | None = setting(None, parse_path, "TLS certificate chain (PEM); needs keyfile too.")
     keyfile: Path | None = setting(None, parse_path, "TLS private key (PEM); needs certfile too.")
     trusted_proxies: tuple[Network | str, ...] = setting(
@@ -270,9 +345,17 @@ class Settings:
             try:
                 values[item.name] = item.metadata["parse"](text)
             except SettingsError as error:
+                if item.metadata["is_secret"]:
+                    raise SettingsError(f"{name} cannot be used: {error}.") from None
                 said = f"--{item.name.replace('_', '-')}" if item.name in given else name
                 raise SettingsError(f"{said} is {text!r}: {error}.") from error
+        for name, parse in (("database_url", parse_database_url), ("bus_url", parse_bus_url)):
+            _read_secret(values, name, parse)
         settings = cls(**values)
+        if (settings.database_url is None) != (settings.bus_url is None):
+            raise SettingsError(
+                "Set both EZDMS_DATABASE_URL and EZDMS_BUS_URL (or …_FILE) for several processes, or neither."
+            )
         if (settings.certfile is None) != (settings.keyfile is None):
             raise SettingsError("Set both EZDMS_CERTFILE and EZDMS_KEYFILE, or neither.")
         if settings.unix is not None and (settings.ngrok or settings.certfile is not None):
@@ -280,3 +363,19 @@ class Settings:
         if settings.ngrok and (settings.certfile is not None or settings.host != "127.0.0.1"):
             raise SettingsError("EZDMS_NGROK has its own TLS and address: remove the certificate and EZDMS_HOST.")
         return settings
+
+
+def _read_secret(values: dict[str, Any], name: str, parse: Callable[[str], Any]) -> None:
+    """Take the value from the file that <name>_file names, if there is one. Raises SettingsError."""
+    path, setting_name = values.get(f"{name}_file"), PREFIX + name.upper()
+    if path is None:
+        return
+    if name in values:
+        raise SettingsError(f"Set {setting_name} or {setting_name}_FILE, not both.")
+    try:
+        values[name] = parse(path.read_text("utf-8").strip())
+    except OSError as error:
+        raise SettingsError(f"{setting_name}_FILE cannot be read: {path}: {error.strerror}.") from error
+    except ValueError as error:  # also bytes that are no text
+        why = error if isinstance(error, SettingsError) else "expected text"
+        raise SettingsError(f"What is in {path} ({setting_name}_FILE) cannot be used: {why}.") from None

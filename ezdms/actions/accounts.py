@@ -96,7 +96,7 @@ async def remove_unused(database: Database, hub: Hub[Event], moment: int) -> int
         after = found[-1][0]
         in_slice = 0
         for user_id, seems_unused in found:
-            if not seems_unused or hub.mailboxes(user_id):
+            if not seems_unused or await hub.is_connected(user_id):
                 continue
             if await database.write(_delete_if_unused, user_id=user_id, before=before):
                 in_slice += 1
@@ -116,7 +116,7 @@ async def _tell(database: Database, hub: Hub[Event], user_id: str) -> None:
     while found := await database.read(select_partners, user_id=user_id, after=after, limit=SLICE):
         after = found[-1][0]
         for conversation_id, partner_id in found:
-            if not hub.mailboxes(partner_id):
+            if not await hub.is_connected(partner_id):
                 continue
             seen = await database.read(select_conversation, conversation_id=conversation_id, user_id=partner_id)
             if seen is not None and seen.is_listed:

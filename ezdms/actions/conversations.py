@@ -134,7 +134,4 @@ async def mark_as_read(
 def _tell_read(
     hub: Hub[Event], conversation: Conversation, user_id: str, seq: int, but: Mailbox[Event] | None = None
 ) -> None:
-    event = Event(replace(conversation, unread=max(0, conversation.last_seq - seq)))
-    for mailbox in hub.mailboxes(user_id):
-        if mailbox is not but:
-            mailbox.put(event)
+    hub.publish(user_id, Event(replace(conversation, unread=max(0, conversation.last_seq - seq))), but)

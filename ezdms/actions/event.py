@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any
 
+from ezdms.hub import Place
 from ezdms.models.conversation import Conversation, Line
 from ezdms.models.message import Message
 from ezdms.views import fragments
@@ -43,3 +45,26 @@ class Event:
         if is_open and self.message is not None:
             return fragments.message_arrived(self.message, self.line, user_id)
         return fragments.conversation_changed(self.line, self.message, user_id)
+
+
+class Codec:
+    """Events on the bus between processes: a name and the values of each part, in JSON."""
+
+    def pack(self, event: Event) -> dict[str, Any]:
+        """What json.dumps can write."""
+        packed: dict[str, Any] = {type(event.line).__name__: _values(event.line)}
+        return packed if event.message is None else packed | {"Message": _values(event.message)}
+
+    def unpack(self, body: dict[str, Any]) -> Event:
+        """The event. Raises KeyError, TypeError or ValueError if a process of another version packed something else."""
+        message = body.get("Message")
+        line = Line(**body["Line"]) if "Line" in body else Conversation(**body["Conversation"])
+        return Event(line, None if message is None else Message(**message))
+
+    def place(self, event: Event) -> Place | None:
+        """Messages have a place in their conversation."""
+        return None if event.message is None else Place(event.line.conversation_id, event.message.seq)
+
+
+def _values(part: Line | Conversation | Message) -> dict[str, Any]:
+    return {one.name: getattr(part, one.name) for one in fields(part)} if is_dataclass(part) else part._asdict()

@@ -86,7 +86,8 @@ class Pusher:
         if len([one for one in others if one.session_id != session.session_id]) >= MOST:
             sentence = f"{MOST} of your devices get notifications already. Turn them off on one of them, or log it out."
             raise Problem(409, "too_many", sentence)
-        self._subscribers.add(session.user_id)
+        self.know(session.user_id)
+        self._hub.announce("subscriber", session.user_id)
         is_stored = await self._database.write(
             replace_subscription,
             session_id=session.session_id,
@@ -99,28 +100,34 @@ class Pusher:
         if not is_stored:
             raise Problem(401, "no_session", "Please log in.")
 
+    def know(self, user_id: str) -> None:
+        """This user has a subscription, also if another process was told."""
+        self._subscribers.add(user_id)
+
+    async def know_all(self) -> None:
+        """Read again who is subscribed."""
+        with suppress(Unavailable):
+            self._subscribers |= await self._database.read(select_subscribers)
+
     def ring(self, user_id: str) -> None:
         """There is a new message for this user. Does nothing if they are looking at a page, or nobody is subscribed."""
-        if user_id not in self._subscribers or self._is_looking(user_id):
+        if user_id not in self._subscribers or any(mailbox.is_visible for mailbox in self._hub.mailboxes(user_id)):
             return
         if user_id in self._tasks:
             self._again.add(user_id)
         else:
             self._tasks[user_id] = tasks.begin("pushing", self._push_to_all(user_id))
 
-    def _is_looking(self, user_id: str) -> bool:
-        return any(mailbox.is_visible for mailbox in self._hub.mailboxes(user_id))
-
     async def _push_to_all(self, user_id: str) -> None:
         try:
-            while True:
+            while not await self._hub.is_watched(user_id):
                 self._again.discard(user_id)
                 found = await self._database.read(select_subscriptions, user_id=user_id)
                 if not found:
                     return
                 room = asyncio.Semaphore(AT_ONCE_EACH)
                 await asyncio.gather(*(self._push(user_id, one, room) for one in found))
-                if user_id not in self._again or self._is_looking(user_id):
+                if user_id not in self._again:
                     return
         except Unavailable:
             pass  # the message is stored, and shown when a page is opened

@@ -58,5 +58,5 @@ async def signal(database: Database, hub: Hub[Event], draft: Draft, sender_id: s
     as_json = json.dumps({"event": "signal", **relayed})
     as_html = fragments.signal_arrived(draft.conversation_id, draft.slot, draft.sealed)
     is_wanted = pair.a.has_accepted and pair.b.has_accepted and not partner.blocks
-    for mailbox in hub.mailboxes(partner.user_id) if is_wanted else ():
-        mailbox.put(as_json if mailbox.takes_json else as_html)
+    if is_wanted:
+        hub.relay(partner.user_id, as_json=as_json, as_html=as_html)

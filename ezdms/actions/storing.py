@@ -18,7 +18,5 @@ async def store(database: Database, hub: Hub[Event], vault: Vault, *, user_id: s
     if not await database.write(replace_vault, vault, user_id=user_id, size=size):
         return False
     as_json = json.dumps({"event": "vault", "version": vault.version})
-    as_html = fragments.vault_stored(vault.version)
-    for mailbox in hub.mailboxes(user_id):
-        mailbox.put(as_json if mailbox.takes_json else as_html)
+    hub.relay(user_id, as_json=as_json, as_html=fragments.vault_stored(vault.version))
     return True

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, AsyncExitStack
 from dataclasses import replace
+from importlib.util import find_spec
 
 from hypercorn.config import Config
 
@@ -23,6 +24,7 @@ from ezdms.hosting.operator.channel import open_channel
 from ezdms.models.deployment import select_ahead
 from ezdms.settings import UNIX, Settings
 from ezdms.store import data_folder
+from ezdms.store.schema import DatabaseError
 
 LARGEST_FRAME = 64 * 1024  # bytes of a WebSocket message
 HANDSHAKE = 10.0  # seconds for TLS, before a connection is counted
@@ -44,7 +46,8 @@ def serve(settings: Settings, announce: Announce) -> None:
     _check_certificate(settings)
     logs.use(as_json=settings.log_json)
     data_folder.make(settings.data_dir)
-    with data_folder.held(settings.data_dir), _listen(settings) as listener:
+    _check_drivers(settings)
+    with data_folder.held(settings.data_dir, shared=settings.database_url is not None), _listen(settings) as listener:
         runner.run(lambda: _serve(settings, listener, announce))
 
 
@@ -83,6 +86,12 @@ def _check_certificate(settings: Settings) -> None:
         raise CertificateError(
             f"{settings.certfile} and {settings.keyfile} {why}. `ezdms cert` makes a pair."
         ) from error
+
+
+def _check_drivers(settings: Settings) -> None:
+    """Raises DatabaseError if what several processes need is not installed."""
+    if settings.database_url is not None and not (find_spec("psycopg") and find_spec("redis")):
+        raise DatabaseError("EZDMS_DATABASE_URL needs more packages: pip install 'ezdms[several]' (docs/scaling.md).")
 
 
 def _renew(settings: Settings, context: ssl.SSLContext | None) -> None:
@@ -156,7 +165,8 @@ async def _serve(settings: Settings, listener: socket.socket, announce: Announce
             certfile=None if settings.certfile is None else str(settings.certfile.absolute()),
             proxies=app.extensions["ezdms.proxies"],
         )
-        await opened.enter_async_context(open_channel(settings.data_dir, running))
+        if settings.database_url is None:  # else the operator's commands use the database themselves
+            await opened.enter_async_context(open_channel(settings.data_dir, running))
         if settings.metrics_port:
             from ezdms.hosting import metrics  # off by default
 

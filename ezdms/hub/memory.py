@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
-from typing import Generic, TypeVar
+from collections.abc import Callable, Container
+from typing import Generic, NamedTuple, TypeVar
 
 Event = TypeVar("Event")  # opaque here
 LARGEST_MAILBOX = 256  # events queued for a slow reader before its socket is closed
@@ -13,6 +13,13 @@ LARGEST_MAILBOX = 256  # events queued for a slow reader before its socket is cl
 SESSION_ENDED = 1008
 RESTART = 1012
 TOO_SLOW = 1013
+
+
+class Place(NamedTuple):
+    """An event's place among others: in which row, and where."""
+
+    row: str
+    number: int
 
 
 class Mailbox(Generic[Event]):
@@ -97,10 +104,34 @@ class Hub(Generic[Event]):
         """The open mailboxes of this user."""
         return tuple(self._mailboxes.get(user_id, ()))
 
-    def publish(self, user_id: str, event: Event) -> None:
-        """Put the event in every mailbox of this user."""
+    async def confirmed(self, mailbox: Mailbox[Event]) -> None:
+        """Wait until everything that is published from now on reaches this mailbox."""
+
+    def publish(self, user_id: str, event: Event, but: Mailbox[Event] | None = None) -> None:
+        """Put the event in every mailbox of this user, but not in `but`."""
         for mailbox in self.mailboxes(user_id):
-            mailbox.put(event)
+            if mailbox is not but:
+                mailbox.put(event)
+
+    def relay(self, user_id: str, *, as_json: str, as_html: str) -> None:
+        """Put a frame, in the form that it takes, in every mailbox of this user."""
+        for mailbox in self.mailboxes(user_id):
+            mailbox.put(as_json if mailbox.takes_json else as_html)
+
+    def announce(self, what: str, about: str = "") -> None:
+        """Tell other processes: there are none."""
+
+    async def is_connected(self, user_id: str) -> bool:
+        """True if this user has an open socket."""
+        return user_id in self._mailboxes
+
+    async def is_watched(self, user_id: str) -> bool:
+        """True if this user looks at a page."""
+        return any(mailbox.is_visible for mailbox in self.mailboxes(user_id))
+
+    def note_visible(self, mailbox: Mailbox[Event], is_visible: bool) -> None:
+        """Note whether the page of this socket is visible, as it says itself."""
+        mailbox.is_visible = is_visible
 
     def end_session(self, user_id: str, session_id: str, reason: str = "") -> None:
         """Close the sockets of one session. The reason is told to them."""
@@ -114,12 +145,25 @@ class Hub(Generic[Event]):
             if mailbox.session_id != but:
                 mailbox.close(SESSION_ENDED, reason)
 
+    def drop_sessions(self, session_ids: Container[str]) -> None:
+        """Close the sockets of these sessions, which have ended elsewhere."""
+        for mailbox in self._all():
+            if mailbox.session_id in session_ids:
+                mailbox.close(SESSION_ENDED)
+
+    @property
+    def session_ids(self) -> set[str]:
+        """The sessions that have an open socket."""
+        return {mailbox.session_id for mailbox in self._all()}
+
+    def _all(self) -> list[Mailbox[Event]]:
+        return [mailbox for mailboxes in self._mailboxes.values() for mailbox in mailboxes]
+
     def close_all(self) -> None:
         """Close all mailboxes, and any opened later, with RESTART, so that clients reconnect."""
         self._closing = True
-        for user_id in tuple(self._mailboxes):
-            for mailbox in self.mailboxes(user_id):
-                mailbox.close(RESTART)
+        for mailbox in self._all():
+            mailbox.close(RESTART)
 
     @property
     def waiting(self) -> int:

@@ -48,6 +48,7 @@ async def live() -> None:
     mailbox = context.hub().subscribe(session.user_id, session.session_id)  # counted from now on
     mailbox.takes_json = as_json
     try:
+        await context.hub().confirmed(mailbox)
         await websocket.accept(subprotocol=JSON_FRAMES if as_json else None)
         if await find_session(context.sessions(), websocket) is None:  # logged out while this socket was opening
             mailbox.close(SESSION_ENDED)
@@ -125,7 +126,7 @@ async def _read_frames(mailbox: Mailbox[Event], session: Session, as_json: bool)
             elif event == "leave":
                 mailbox.joined.discard(_conversation_id(members))
             elif event in ("visible", "hidden"):  # the page is, or is no longer: a push then tells of new messages
-                mailbox.is_visible = event == "visible"
+                context.hub().note_visible(mailbox, event == "visible")
             elif event == "ping":  # a client cannot see the protocol's own pings, or that they stopped
                 mailbox.put(PONG)
             else:

@@ -74,8 +74,9 @@ def _user(uid: int) -> str:
 
 
 @contextmanager
-def held(folder: Path) -> Iterator[None]:
-    """Lock the folder for this process. Raises InUse if another has locked it, FolderError if it cannot be written.
+def held(folder: Path, *, shared: bool = False) -> Iterator[None]:
+    """Lock the folder for this process; `shared`: for one of several on one database. Raises InUse if another has
+    locked it, FolderError if it cannot be written.
 
     The locks (flock) end with the process, however that ends. The lock file names the process, and stays. The folder
     itself is locked, too, because the lock file can be deleted. Never lock or open the database file for this: closing
@@ -92,8 +93,9 @@ def held(folder: Path) -> Iterator[None]:
             ) from error
         give(file, folder)
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            _lock_folder(itself)
+            how = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+            fcntl.flock(file, how | fcntl.LOCK_NB)
+            _lock_folder(itself, how)
         except OSError as error:
             holder = os.pread(file, 20, 0).decode("ascii", "replace").strip()
             raise InUse(
@@ -101,7 +103,7 @@ def held(folder: Path) -> Iterator[None]:
                 "Stop it first, or choose another folder with --data-dir."
             ) from error
         os.truncate(file, 0)
-        os.pwrite(file, f"{os.getpid()}\n".encode(), 0)
+        os.pwrite(file, f"{os.getpid()}\n".encode(), 0)  # of several, the last one
         yield
 
 
@@ -112,10 +114,10 @@ def _opened(stack: ExitStack, path: Path, flags: int) -> int:
     return descriptor
 
 
-def _lock_folder(descriptor: int) -> None:
+def _lock_folder(descriptor: int, how: int) -> None:
     """Raises BlockingIOError if another process has locked it. Network file systems may not lock folders."""
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, how | fcntl.LOCK_NB)
     except BlockingIOError:
         raise
     except OSError:

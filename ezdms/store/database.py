@@ -103,6 +103,7 @@ class Database(ABC):
         self._loop = asyncio.get_running_loop()  # looking it up costs a system call in Python 3.11
         self._health = health
         self.revision = 0
+        self.on_change: Callable[[], None] = lambda: None  # called when a write here has incremented it
         self._waiting: deque[Write] = deque()
         self._news: asyncio.Future[None] | None = None  # the writer waits for it
         self._is_closing = False
@@ -185,6 +186,14 @@ class Database(ABC):
     async def forget(self) -> None:
         """Remove what was deleted from the disk, where the engine can; returns once that is done or was postponed."""
 
+    def note_change(self) -> None:
+        """Another process has written what this one may have cached."""
+        self.revision += 1
+
+    async def leads(self) -> bool:
+        """True if this process does what one of all processes on the database does."""
+        return True
+
     def _wake(self) -> None:
         if self._news is not None and not self._news.done():
             self._news.set_result(None)
@@ -221,8 +230,10 @@ class Database(ABC):
         failed = [outcome for outcome in outcomes if isinstance(outcome, Unavailable)]
         if failed:
             self._cannot_store.event(logging.ERROR, len(failed), why=str(failed[0]))
+        if not all(write.keeps_sessions for write in writes):
+            self.revision += 1
+            self.on_change()
         for write, outcome in zip(writes, outcomes, strict=True):
-            self.revision += not write.keeps_sessions
             if write.done.cancelled():
                 continue
             if isinstance(outcome, Exception):

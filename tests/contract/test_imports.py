@@ -55,10 +55,11 @@ def test_the_app_on_sqlite_loads_no_driver_of_another_engine(tmp_path: Path) -> 
         "from ezdms.app import close_database, create_app, open_database\n"
         "async def main():\n"
         " app = create_app(Settings(data_dir=Path(sys.argv[1]))); await open_database(app); await close_database(app)\n"
-        "asyncio.run(main()); print('aiosqlite' in sys.modules, 'psycopg' in sys.modules)"
+        "asyncio.run(main()); print('aiosqlite' in sys.modules, 'psycopg' in sys.modules, 'redis' in sys.modules)"
     )
     run = [sys.executable, "-c", program, str(tmp_path / "data")]
-    assert subprocess.run(run, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split() == ["True", "False"]
+    loaded = subprocess.run(run, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    assert loaded == ["True", "False", "False"]
 
 
 def test_the_import_rules_hold() -> None:

@@ -130,9 +130,12 @@ def test_client_variables_are_not_mistaken_for_settings() -> None:
     assert Settings.load(dict.fromkeys(CLIENT_NAMES, "x")) == Settings()
 
 
-def test_every_setting_is_a_flag_with_its_name_and_default_in_the_help() -> None:
+def test_every_setting_but_a_secret_is_a_flag_with_its_name_and_default_in_the_help() -> None:
     page = CliRunner().invoke(main, ["serve", "--help"]).output
     for item in fields(Settings):
+        if item.metadata["is_secret"]:
+            assert f"--{item.name.replace('_', '-')} " not in page  # every user of a machine sees flags
+            continue
         assert f"--{item.name.replace('_', '-')}" in page
         assert f"EZDMS_{item.name.upper()}" in "".join(page.split())
 
@@ -151,3 +154,78 @@ def test_a_bad_environment_variable_stops_the_start_with_a_clear_message() -> No
     result = CliRunner().invoke(main, ["serve"], env={"EZDMS_NONSENSE": "1"})
     assert result.exit_code == 2
     assert "EZDMS_NONSENSE" in result.output
+
+
+PASSWORD = "correct-horse-battery"
+DATABASE, BUS = f"postgresql://ezdms:{PASSWORD}@/ezdms", f"redis://:{PASSWORD}@localhost/0"
+
+
+def test_several_processes_need_a_database_and_a_bus() -> None:
+    settings = Settings.load({"EZDMS_DATABASE_URL": DATABASE, "EZDMS_BUS_URL": BUS})
+    assert (settings.database_url, settings.bus_url) == (DATABASE, BUS)
+    for one in ({"EZDMS_DATABASE_URL": DATABASE}, {"EZDMS_BUS_URL": BUS}):
+        with pytest.raises(SettingsError, match="Set both EZDMS_DATABASE_URL and EZDMS_BUS_URL"):
+            Settings.load(one)
+
+
+def test_their_addresses_can_be_in_files(tmp_path: Path) -> None:
+    for name, text in (("database", DATABASE), ("bus", BUS)):
+        (tmp_path / name).write_text(f"{text}\n")
+    files = {f"EZDMS_{name.upper()}_URL_FILE": str(tmp_path / name) for name in ("database", "bus")}
+    settings = Settings.load(files)
+    assert (settings.database_url, settings.bus_url) == (DATABASE, BUS)
+    with pytest.raises(SettingsError, match="not both"):
+        Settings.load(files | {"EZDMS_BUS_URL": BUS})
+    with pytest.raises(SettingsError, match=r"EZDMS_BUS_URL_FILE cannot be read: .*: No such file"):
+        Settings.load(files | {"EZDMS_BUS_URL_FILE": str(tmp_path / "none")})
+
+
+@pytest.mark.parametrize(
+    ("database", "bus"),
+    [
+        (f"mysql://u:{PASSWORD}@localhost/x", BUS),
+        (PASSWORD, BUS),
+        (f"postgresql://u:{PASSWORD}/2@localhost/x", BUS),
+        (f"postgresql://u:{PASSWORD}@localhost:port/x", BUS),
+        (f"postgresql://u:{PASSWORD} @localhost/x", BUS),
+        (DATABASE, f"http://:{PASSWORD}@localhost"),
+        (DATABASE, f"redis://:{PASSWORD}@bus.example/0"),
+        (DATABASE, PASSWORD),
+        (f"postgresql://u:{PASSWORD}@[::x/y", BUS),
+    ],
+)
+def test_no_error_about_these_addresses_shows_a_password(database: str, bus: str, tmp_path: Path) -> None:
+    (tmp_path / "database").write_text(database)
+    (tmp_path / "bus").write_text(bus)
+    for given in (
+        {"EZDMS_DATABASE_URL": database, "EZDMS_BUS_URL": bus},
+        {"EZDMS_DATABASE_URL_FILE": str(tmp_path / "database"), "EZDMS_BUS_URL_FILE": str(tmp_path / "bus")},
+    ):
+        with pytest.raises(SettingsError) as refused:
+            Settings.load(given)
+        assert PASSWORD not in str(refused.value)
+    assert PASSWORD not in repr(Settings.load({"EZDMS_DATABASE_URL": DATABASE, "EZDMS_BUS_URL": BUS}))
+
+
+def test_another_machine_needs_tls_unless_the_address_says_otherwise() -> None:
+    def load(database: str, bus: str) -> tuple[object, object]:
+        settings = Settings.load({"EZDMS_DATABASE_URL": database, "EZDMS_BUS_URL": bus})
+        return settings.database_url, settings.bus_url
+
+    verified = "sslmode=verify-full&sslrootcert=system"
+    assert load("postgresql://u@db.example/x", "rediss://bus.example/0") == (
+        f"postgresql://u@db.example/x?{verified}",
+        "rediss://bus.example/0",
+    )
+    several = "postgresql://u@localhost:5432,db.example:5432/x"
+    assert load(several, BUS)[0] == f"{several}?{verified}"
+    assert load("postgresql://u@db.example/x?sslmode=disable", "redis://bus.example/0?tls=off") == (
+        "postgresql://u@db.example/x?sslmode=disable",
+        "redis://bus.example/0",
+    )
+    assert load("postgresql://u@/x?host=/run/postgresql", "unix:///run/redis.sock?db=1") == (
+        "postgresql://u@/x?host=/run/postgresql",
+        "unix:///run/redis.sock?db=1",
+    )
+    with pytest.raises(SettingsError, match="another machine needs TLS: use rediss"):
+        load(DATABASE, "redis://bus.example/0")

@@ -17,7 +17,7 @@ from ezdms.store.schema import DatabaseError
 
 def setting_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add every setting as a flag: --data-dir for EZDMS_DATA_DIR and so on."""
-    for item in reversed(fields(Settings)):
+    for item in reversed([one for one in fields(Settings) if not one.metadata["is_secret"]]):
         default = item.metadata["default"] or "none"
         meaning = f"{item.metadata['meaning']}  [{PREFIX}{item.name.upper()}; default: {default}]"
         switch: dict[str, Any] = {"flag_value": "on"} if isinstance(item.default, bool) else {}
@@ -32,6 +32,7 @@ def serve(**given: str | None) -> None:
     from ezdms.edge.runner import AddressError
     from ezdms.hosting import serve  # not needed for --help
     from ezdms.hosting.tunnel import TunnelError
+    from ezdms.hub.shared import BusError
     from ezdms.store.data_folder import FolderError
 
     try:
@@ -39,7 +40,7 @@ def serve(**given: str | None) -> None:
         serve.serve(settings, _announce)
     except SettingsError as error:
         raise click.UsageError(str(error)) from error
-    except (AddressError, serve.CertificateError, DatabaseError, FolderError, TunnelError) as error:
+    except (AddressError, BusError, serve.CertificateError, DatabaseError, FolderError, TunnelError) as error:
         raise click.ClickException(str(error)) from error
     except OSError as error:
         raise click.ClickException(cannot_use(error)) from error

@@ -13,10 +13,11 @@ from ezdms.store.errors import Unavailable
 from ezdms.store.postgresql.commit import KnownWrite, commit_together
 from ezdms.store.postgresql.errors import sentence, told
 from ezdms.store.postgresql.schema import make_ready
-from ezdms.store.postgresql.session import Session
+from ezdms.store.postgresql.session import Session, take_lead
 from ezdms.store.schema import DatabaseError
 
 READERS = 4
+LEADS_FOR = 30_000  # ms; a process that is stopped for longer leads no more
 AWAY = "PostgreSQL cannot be reached, or does not respond."
 
 
@@ -30,7 +31,9 @@ async def open_postgresql(address: str) -> Database:
         if isinstance(error, psycopg.Error):
             raise DatabaseError(f"Cannot use the PostgreSQL database. {sentence(error)}") from None
         raise
-    return PostgreSQL(writer, [Session(address, reads_only=True) for _ in range(READERS)], Health())
+    readers = [Session(address, reads_only=True) for _ in range(READERS)]
+    leader = Session(address, reads_only=True, idle_session_timeout=LEADS_FOR)
+    return PostgreSQL(writer, readers, leader, Health())
 
 
 class Health:
@@ -64,15 +67,16 @@ class PostgreSQL(Database):
 
     held = AWAY
 
-    def __init__(self, writer: Session, readers: list[Session], health: Health) -> None:
+    def __init__(self, writer: Session, readers: list[Session], leader: Session, health: Health) -> None:
         super().__init__(health)
         self._server = health
         self._writer = writer
         self._readers = readers
+        self._leader = leader
         self._turn = 0
 
     async def _disconnect(self) -> None:
-        for session in [*self._readers, self._writer]:
+        for session in [*self._readers, self._leader, self._writer]:
             await session.close()
 
     async def read(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -100,6 +104,13 @@ class PostgreSQL(Database):
         last = self._waiting[-1]
         self._waiting[-1] = KnownWrite(last.run, done, last.keeps_sessions, query=query, args=args, kwargs=kwargs)
         return done
+
+    async def leads(self) -> bool:
+        """True if this process does what one does for all. It does until it ends or loses PostgreSQL; then another."""
+        try:
+            return await self._leader.run(take_lead, self._leader)
+        except psycopg.Error:
+            return False
 
     async def forget(self) -> None:
         """Nothing: PostgreSQL cannot overwrite what was deleted (docs/threat-model.md)."""

@@ -30,6 +30,8 @@ def sentence(error: psycopg.Error) -> str:
     said = re.search(r"FATAL: +(.+)", str(error))  # while connecting; names of users and databases, no more
     if said:
         return f"PostgreSQL says: {said[1]}"
+    if isinstance(error, errors.InsufficientPrivilege):
+        return "The user may not create or use the tables. Make it the owner: ALTER DATABASE name OWNER TO user."
     if error.sqlstate:
         return f"PostgreSQL refuses it (SQLSTATE {error.sqlstate})."
     return "PostgreSQL cannot be reached."

@@ -19,8 +19,16 @@ from ezdms.store.errors import Conflict
 P = ParamSpec("P")
 T = TypeVar("T")
 
+LEAD = 0x657A6C656164  # "ezlead"
 CONNECT_WITHIN = 3  # seconds
 LIMITS = {"lock_timeout": 3_000, "statement_timeout": 10_000, "idle_in_transaction_session_timeout": 10_000}  # ms
+NOTICED = {"tcp_keepalives_idle": 10, "tcp_keepalives_interval": 5, "tcp_keepalives_count": 3}  # by PostgreSQL; s
+KEEPALIVES: dict[str, Any] = {  # of ours
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
 LOCK_CONVERSATIONS = """SELECT 1 FROM conversations WHERE conversation_id = ANY (:ids)
     ORDER BY conversation_id FOR NO KEY UPDATE"""
 LOCK_FOUND = """SELECT 1 FROM conversations WHERE conversation_id IN ({sql})
@@ -159,9 +167,9 @@ def _without_nul(values: dict[str, Any] | list[Any]) -> dict[str, Any] | list[An
 class Session:
     """One thread with one connection, which is opened again when it was lost."""
 
-    def __init__(self, address: str, *, reads_only: bool) -> None:
+    def __init__(self, address: str, *, reads_only: bool, **options: int) -> None:
         self._address = address
-        self._options = LIMITS | {"default_transaction_read_only": "on" if reads_only else "off"}
+        self._options = LIMITS | NOTICED | options | {"default_transaction_read_only": "on" if reads_only else "off"}
         self._thread = ThreadPoolExecutor(1, "postgresql")
         self._connection: Connection | None = None
 
@@ -181,6 +189,7 @@ class Session:
                 connect_timeout=CONNECT_WITHIN,
                 options=options,
                 application_name="ezdms",
+                **KEEPALIVES,
             )
             driver.adapters.register_dumper(str, StrDumper)  # by default, types are guessed from the statement
             driver.adapters.register_dumper(int, Int8Dumper)
@@ -201,3 +210,10 @@ class Session:
         """Close the connection, and end the thread."""
         await self.run(self.drop)
         self._thread.shutdown()
+
+
+def take_lead(session: Session) -> bool:
+    """True if this session has the lock of the one process that leads, which ends with the connection. Called on the
+    session's thread."""
+    row = session.connection().execute("SELECT pg_try_advisory_lock(:key)", {"key": LEAD}).fetchone()
+    return bool(row[0])

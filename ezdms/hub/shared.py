@@ -1,0 +1,254 @@
+"""The hub of a process that has others beside it: what it publishes also reaches the sockets at those.
+
+Its own sockets never wait for the bus. One channel for each user who has a socket here; one for all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Protocol
+
+from ezdms import logs
+from ezdms.hub.memory import RESTART, Event, Hub, Mailbox, Place
+
+ALL = "all"  # the channel that every process listens to
+WITHIN = 1.0  # seconds for an answer of the bus
+TURN = 0.15  # seconds that an event waits for the one before it
+SEEN_FOR = 20.0  # seconds that a process is known to have a visible page of a user, unless it says so again
+
+
+class BusError(Exception):
+    """The bus cannot be used; the message says what the operator can do, and holds no password."""
+
+
+class Away(Exception):
+    """The bus cannot be reached, or does not answer."""
+
+
+class Bus(Protocol):
+    """The way to the other processes (bus.py, which loads the driver)."""
+
+    process_id: str
+    on_frame: Callable[[str, str, Any], None]
+    on_back: Callable[[], None]
+
+    @property
+    def is_up(self) -> bool: ...
+    async def open(self) -> None: ...
+    async def close(self) -> None: ...
+    def subscribe(self, channel: str) -> asyncio.Future[None]: ...
+    def unsubscribe(self, channel: str) -> None: ...
+    def say(self, channel: str, kind: str, body: Any) -> None: ...
+    async def ask(self, *command: Any) -> Any: ...
+    def name(self, *words: str) -> str: ...
+
+
+class Codec(Protocol[Event]):
+    """How events go over the bus."""
+
+    def pack(self, event: Event) -> Any: ...
+    def unpack(self, body: Any) -> Event: ...
+    def place(self, event: Event) -> Place | None: ...
+
+
+class SharedHub(Hub[Event]):
+    """All open mailboxes of this process, and the way to those of the others."""
+
+    def __init__(self, codec: Codec[Event]) -> None:
+        super().__init__()
+        self._codec = codec
+        self._bus: Bus | None = None
+        self._last: dict[str, dict[str, int]] = {}  # user → row → number of the last event
+        self._early: dict[tuple[str, str], dict[int, Event]] = {}  # those that wait for the one before them
+        self._task: asyncio.Task[None] | None = None
+        self._unknown = logs.Seldom("a frame on the bus cannot be read")
+        self.on_news: dict[str, Callable[[str], None]] = {}  # what else other processes say
+        self.on_back: list[Callable[[], None]] = []
+
+    async def open(self, bus: Bus) -> None:
+        """Connect with the other processes. Raises BusError."""
+        bus.on_frame, bus.on_back = self._take, self._start_over
+        await bus.open()
+        self._bus = bus
+        self._task = asyncio.create_task(self._stay_visible())
+
+    async def close(self) -> None:
+        """Disconnect from them."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+        if self._bus is not None:
+            await self._bus.close()
+            self._bus = None
+
+    @property
+    def is_whole(self) -> bool:
+        """True while what other processes say is heard."""
+        return self._bus is not None and self._bus.is_up
+
+    def subscribe(self, user_id: str, session_id: str) -> Mailbox[Event]:
+        """Open a mailbox for one socket of this session."""
+        if self._bus is not None:
+            self._bus.subscribe(user_id)
+        return super().subscribe(user_id, session_id)
+
+    async def confirmed(self, mailbox: Mailbox[Event]) -> None:
+        """Wait until what other processes publish reaches this mailbox, unless the bus is away."""
+        if self._bus is not None and self._bus.is_up:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(WITHIN):
+                    await asyncio.shield(self._bus.subscribe(mailbox.user_id))
+
+    def unsubscribe(self, mailbox: Mailbox[Event]) -> None:
+        """Remove the mailbox of a closed socket."""
+        super().unsubscribe(mailbox)
+        if not self.mailboxes(mailbox.user_id):
+            self._last.pop(mailbox.user_id, None)
+            if self._bus is not None:
+                self._bus.unsubscribe(mailbox.user_id)
+
+    def publish(self, user_id: str, event: Event, but: Mailbox[Event] | None = None) -> None:
+        """Put the event in every mailbox of this user, here and elsewhere, but not in `but`."""
+        self._in_turn(user_id, event, but)
+        self._say(user_id, "event", self._codec.pack(event))
+
+    def relay(self, user_id: str, *, as_json: str, as_html: str) -> None:
+        """Put a frame in every mailbox of this user, here and elsewhere."""
+        super().relay(user_id, as_json=as_json, as_html=as_html)
+        self._say(user_id, "frame", [as_json, as_html])
+
+    def end_session(self, user_id: str, session_id: str, reason: str = "") -> None:
+        """Close the sockets of one session, here and elsewhere."""
+        super().end_session(user_id, session_id, reason)
+        self._say(ALL, "ended", [user_id, session_id, "", reason])
+
+    def end_sessions(self, user_id: str, *, but: str = "", reason: str = "") -> None:
+        """Close the sockets of all this user's sessions, except those of `but`, here and elsewhere."""
+        super().end_sessions(user_id, but=but, reason=reason)
+        self._say(ALL, "ended", [user_id, "", but, reason])
+
+    def announce(self, what: str, about: str = "") -> None:
+        """Tell the other processes."""
+        self._say(ALL, "news", [what, about])
+
+    async def is_connected(self, user_id: str) -> bool:
+        """True if this user has a socket here or elsewhere; the first alone while the bus is away."""
+        if self.mailboxes(user_id):
+            return True
+        answer = await self._ask("PUBSUB", "NUMSUB", user_id)
+        return bool(answer and answer[1])
+
+    async def is_watched(self, user_id: str) -> bool:
+        """True if this user looks at a page, here or elsewhere."""
+        if await super().is_watched(user_id):
+            return True
+        return bool(await self._ask("ZCOUNT", ("seen", user_id), str(time.time()), "+inf"))
+
+    def note_visible(self, mailbox: Mailbox[Event], is_visible: bool) -> None:
+        """Note whether the page of this socket is visible, for all processes."""
+        super().note_visible(mailbox, is_visible)
+        if self._task is not None:
+            asyncio.get_running_loop().create_task(self._note_seen(mailbox.user_id))
+
+    async def _note_seen(self, user_id: str) -> None:
+        if self._bus is None:
+            return
+        if any(mailbox.is_visible for mailbox in self.mailboxes(user_id)):
+            await self._ask("ZADD", ("seen", user_id), str(time.time() + SEEN_FOR), self._bus.process_id)
+            await self._ask("EXPIRE", ("seen", user_id), str(int(SEEN_FOR)))
+        else:
+            await self._ask("ZREM", ("seen", user_id), self._bus.process_id)
+
+    async def _stay_visible(self) -> None:
+        while True:
+            await asyncio.sleep(SEEN_FOR / 3)
+            for user_id in tuple(self._mailboxes):
+                if any(mailbox.is_visible for mailbox in self.mailboxes(user_id)):
+                    await self._note_seen(user_id)
+
+    async def _ask(self, command: str, *words: Any) -> Any:
+        """What the bus answers; None while it is away. A user id after NUMSUB, and a tuple, are names."""
+        bus = self._bus
+        if bus is None or not bus.is_up:
+            return None
+        named = [bus.name(*word) if isinstance(word, tuple) else word for word in words]
+        if command == "PUBSUB":
+            named[-1] = bus.name(named[-1])
+        try:
+            return await bus.ask(command, *named)
+        except Away:
+            return None
+
+    def _say(self, channel: str, kind: str, body: Any) -> None:
+        if self._bus is not None:
+            self._bus.say(channel, kind, body)
+
+    def _take(self, channel: str, kind: str, body: Any) -> None:
+        """What another process said. One of another version may say what this one cannot read."""
+        try:
+            if kind == "event":
+                self._in_turn(channel, self._codec.unpack(body))
+            elif kind == "frame":
+                super().relay(channel, as_json=body[0], as_html=body[1])
+            elif kind == "ended":
+                user_id, session_id, but, reason = body
+                if session_id:
+                    super().end_session(user_id, session_id, reason)
+                else:
+                    super().end_sessions(user_id, but=but, reason=reason)
+            elif kind == "lost":
+                self._start_over()
+            elif kind == "news" and body[0] in self.on_news:
+                self.on_news[body[0]](body[1])
+        except (KeyError, TypeError, ValueError):
+            self._unknown.event(logging.WARNING, kind=kind)
+            for mailbox in self.mailboxes(channel):
+                mailbox.close(RESTART)  # it catches up with its next connection
+
+    def _start_over(self) -> None:
+        """Events may be lost: every socket connects again, and catches up."""
+        self._early.clear()
+        for mailbox in self._all():
+            mailbox.close(RESTART)
+        for act in self.on_back:
+            act()
+
+    def _in_turn(self, user_id: str, event: Event, but: Mailbox[Event] | None = None) -> None:
+        """Put the event here, after those before it in its row: two processes may publish at the same moment."""
+        if user_id not in self._mailboxes:
+            return
+        place = self._codec.place(event)
+        if place is None or not self.is_whole:
+            super().publish(user_id, event, but)
+            return
+        rows = self._last.setdefault(user_id, {})
+        last = rows.get(place.row)
+        if last is not None and place.number > last + 1:
+            early = self._early.setdefault((user_id, place.row), {})
+            if not early:
+                asyncio.get_running_loop().call_later(TURN, self._no_longer_wait, user_id, place.row)
+            early[place.number] = event
+            return
+        rows[place.row] = max(place.number, last or 0)
+        super().publish(user_id, event, but)
+        self._follow(user_id, place.row)
+
+    def _follow(self, user_id: str, row: str) -> None:
+        """Put those whose turn it is."""
+        early, rows = self._early.get((user_id, row)), self._last.get(user_id, {})
+        while early and (event := early.pop(rows.get(row, 0) + 1, None)) is not None:
+            rows[row] += 1
+            super().publish(user_id, event)
+
+    def _no_longer_wait(self, user_id: str, row: str) -> None:
+        """The one before them did not come: it was not for this user, or is lost."""
+        early, rows = self._early.pop((user_id, row), {}), self._last.setdefault(user_id, {})
+        for number in sorted(early):
+            rows[row] = max(number, rows.get(row, 0))
+            super().publish(user_id, early[number])
+        if user_id not in self._mailboxes:
+            self._last.pop(user_id, None)
