@@ -1,6 +1,6 @@
 """Searching: which messages a query finds, ignoring case, accents and width. Everything happens on this machine.
 
-Twin of static/js/search-query.js.
+Twin of static/js/search-index.js.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ LEFT_OUT = re.compile(
 )
 SPACE = re.compile(r"\s+")
 PART = re.compile(r'(?:(from|on|since|until):)?(?:"([^"]*)(?:"|$)|([^\s"]+))')
-DATE = re.compile(r"([0-9]{4})(?:-([0-9]{2})(?:-([0-9]{2}))?)?", re.ASCII)
+DATE = re.compile(r"([1-9][0-9]{3})(?:-([0-9]{2})(?:-([0-9]{2}))?)?", re.ASCII)
 ME = "me"  # usernames have at least three characters
 FOUND = ("text", "edited", "file")  # states with something to find
 NOTHING = "Nothing to search for. Give a word, or from:me, or a date such as since:2026-01-31."

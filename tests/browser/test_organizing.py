@@ -254,17 +254,18 @@ async def test_pinned_archived_and_unread_are_so_on_all_devices_until_something_
     assert wrong(alice, device) == []
 
 
-async def test_the_filter_appears_from_eight_conversations_on_and_works_by_keyboard(home: Home) -> None:
+async def test_the_search_field_filters_conversations_from_the_first_one_on_and_works_by_keyboard(home: Home) -> None:
     alice = await Someone.is_in(home.browser, home.server, f"filters_{home.browser.browser_type.name}")
     page, keys = alice.page, alice.page.keyboard
     peers = [await home.peer() for _ in range(8)]
-    field = page.get_by_role("searchbox", name="Filter conversations")
+    field = page.get_by_role("searchbox", name="Search")
     lines = page.locator("conversation-item:visible")
+    await expect(field).to_be_hidden()
     for peer in peers[:7]:
         await peer.starts_with(alice.search_pin)
         await peer.writes("hello")
+        await expect(field).to_be_visible()
     await expect(lines).to_have_count(7)
-    await expect(field).to_be_hidden()
     await alice.starts_with(peers[7].search_pin)
     await expect(field).to_be_visible()
     await choose(page, "Nickname")
@@ -292,7 +293,7 @@ async def test_the_filter_appears_from_eight_conversations_on_and_works_by_keybo
     await expect(lines.get_by_role("link")).to_be_focused()
     await keys.press("ArrowUp")
     await expect(field).to_be_focused()
-    await page.get_by_role("button", name="Clear the filter").click()
+    await page.get_by_role("button", name="Clear the search").click()
     await expect(field).to_be_focused()
     await keys.press("ArrowDown")
     await keys.press("ArrowDown")

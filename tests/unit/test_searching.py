@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import random
 import time
 from collections.abc import Iterator
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +16,8 @@ from hypothesis import strategies as st
 
 from ezdms.client.message import Message, SharedFile
 from ezdms.client.searching import LATEST, Query, folded, read_query
+from tests.conftest import ROOT
+from tests.support.node import run_node
 
 NOON = 1_772_971_200_000  # 2026-03-08 12:00 UTC
 SAME = [
@@ -46,7 +50,8 @@ def zone(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 def message(text: str | None, **more: Any) -> Message:
-    return Message("C", "bob", "id", 1, **{"is_own": False, "created_at": NOON, "text": text, **more})
+    given = {"contact": "bob", "is_own": False, "created_at": NOON, "text": text, **more}
+    return Message("C", message_id="id", seq=1, **given)
 
 
 @pytest.mark.parametrize(("one", "other"), SAME)
@@ -155,3 +160,46 @@ def test_a_side_can_be_given_beside_the_words() -> None:
     assert Query(side="own").finds(message("a", is_own=True))
     assert not Query(side="theirs").finds(message("a", is_own=True))
     assert not Query(side="own").is_empty
+
+
+LETTERS = [
+    *'abzABZéÉßẞçÇıİſςΣσΆЙйががｶﾞＡ①ﬁ한ㅎאָबु❤️👍 "-:0129',
+    "\u00a0",
+    "\u200b",
+    "\u0301",
+    "\u00ad",
+    "from:",
+    "me",
+    "on:2026",
+]
+LETTERS += ["since:2026-03", "until:2026-02-29", "since:2024-02-29", "on:2026-13", "on:0050", "\n", "bob", "x\ty"]
+
+
+def ask_twin(questions: list[Any]) -> list[Any]:
+    """What search-index.js answers."""
+    script = ROOT / "ezdms" / "static" / "js" / "search-index.js"
+    answers: list[Any] = run_node(Path(__file__).with_name("search_oracle.mjs"), script, given=questions)
+    return answers
+
+
+def test_the_page_reads_every_query_the_same_way_and_finds_the_same(zone: None) -> None:
+    rng = random.Random(7)  # noqa: S311
+    typed = ["".join(rng.choices(LETTERS, k=rng.randrange(9))) for _ in range(3000)]
+    texts = [*typed[1:], typed[0]]
+    times = [NOON + rng.randrange(-400, 400) * 86_400_000 for _ in typed]
+    asked: list[Any] = [["folded", [one]] for one in typed] + [["query", [one]] for one in typed]
+    cases = [*zip(typed, texts, times, strict=True)]
+    asked += [["finds", [*each, i % 2 == 0, ["Bob", ""]]] for i, each in enumerate(cases)]
+    queries = [read_query(one) for one in typed]
+    expected: list[Any] = [folded(one) for one in typed]
+    for query in queries:
+        until = None if query.until > LATEST else query.until
+        expected.append([[*query.words], [*query.senders], query.since, until, query.is_empty])
+    found = [
+        query.finds(message(text, created_at=at, is_own=i % 2 == 0, contact="Bob"))
+        for i, (query, text, at) in enumerate(zip(queries, texts, times, strict=True))
+    ]
+    answers = ask_twin(asked)
+    compared = zip(asked, expected + found, answers, strict=True)
+    assert [one for one in compared if one[1] != one[2]] == []
+    assert 20 < sum(found) < 2980

@@ -24,6 +24,7 @@ import { connect, join } from "./live.js";
 import { currentThread, keepSending, loadedThreads, sendQueued, startNavigating } from "./navigate.js";
 import { dropWorker, keepNotifying, notify } from "./notifications.js";
 import { showLeft } from "./partner.js";
+import { followSearch, useSearch } from "./search.js";
 import { hasNewPin, openForShortcut, useNewChat } from "./start-conversation.js";
 import { account, getStanding, noteAccount, whyLeft } from "./session.js";
 import { oddBuilds } from "./settings.js";
@@ -45,6 +46,7 @@ function showSession(me) {
   document.querySelector(".me .name").ariaLabel = say("your-account", { name: me.username });
   document.getElementById("opened-here").hidden = !isOpened;
   oddBuilds().then(({ length }) => { document.getElementById("odd-builds").hidden = !length; }).catch(() => {});
+  useSearch(document);
   useList(document.getElementById("conversations"));
   startNavigating(document.getElementById("main"));
 }
@@ -79,6 +81,7 @@ async function showList() {
 // After each frame: update the list, and let the open conversation fetch what it lacks.
 function followFrame() {
   showWhole();
+  followSearch();
   const thread = currentThread();
   if (!thread) return;
   const line = lineOf(thread.conversation);

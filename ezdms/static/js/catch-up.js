@@ -80,15 +80,16 @@ export class CatchUp {
   }
 
   // Replace <older-messages> by the page it stands for, which is requested once. False if there is none.
-  async loadOlder() {
+  async loadOlder(limit) {
     if (!this.hasOlder) return false;
-    this.#loadingOlder ??= this.#replace(this.#older).finally(() => { this.#loadingOlder = null; });
+    this.#loadingOlder ??= this.#replace(this.#older, limit).finally(() => { this.#loadingOlder = null; });
     await this.#loadingOlder;
     return true;
   }
 
-  async #replace(older) {
-    await this.load(`/messages/${this.conversation}?before=${older.dataset.before}`);
+  async #replace(older, limit) {
+    const most = limit ? `&limit=${limit}` : "";
+    await this.load(`/messages/${this.conversation}?before=${older.dataset.before}${most}`);
     older.remove();
   }
 

@@ -43,6 +43,7 @@ export function setContact(conversation, contact) {
   cleared.set(conversation, now);
   const isOther = notePreferences(conversation, contact);
   setPerson(conversation, contact, stateOf(contact));
+  tellContact(conversation, contact);
   if (isOther) showAgain(conversation);
   if (before === undefined || before === now) return;
   forgetLine(conversation);
@@ -178,6 +179,10 @@ let tellMore = () => {};
 export function onMore(tell) {
   tellMore = tell;
 }
+
+// `tell(conversation, contact)` runs for every contact, and whenever one has changed.
+let tellContact = () => {};
+export function onContact(tell) { tellContact = tell; }
 
 // `tell(count)` runs with the number of conversations whenever lines have arrived.
 let tellCount = () => {};

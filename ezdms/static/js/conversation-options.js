@@ -7,6 +7,7 @@ import { onPress, onSubmit, onToggle, openDialog, openMenu, showAlert, useMenu }
 import { inWords, say, sentenceOf } from "./words.js";
 import { MEETING } from "./meeting.js";
 import { ORGANIZING, prepareOrganizing } from "./organizing.js";
+import { searchIn } from "./search.js";
 
 const HOUR = 3600;
 const DAY = 24 * HOUR;
@@ -17,7 +18,9 @@ const [SHORTEST, LONGEST] = [5, 365 * DAY];
 const describe = (seconds) =>
   (seconds ? say("time-explained", { time: inWords(seconds) }) : say("time-off-explained"));
 
-const OPTIONS = { ...ORGANIZING, ...MEETING, timer: { run: (thread, options) => options.openTimer() } };
+const OPTIONS = {
+  ...ORGANIZING, ...MEETING, search: { run: searchIn }, timer: { run: (thread, options) => options.openTimer() },
+};
 
 const CUSTOM = "custom"; // instead of one of TIMES
 

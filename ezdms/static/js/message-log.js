@@ -223,13 +223,13 @@ export class Reading {
 
 // Go to the row that `find()` returns, loading earlier ones until it does. The element `told` says what happens.
 const FOUND = 2000; // ms that it stands out
+const PAGE = 200; // messages per request
 
-export async function goTo(thread, find, told) {
-  const focus = focusLater();
+export async function goTo(thread, find, told, focus = focusLater()) {
   const words = told.textContent;
   try {
     if (!find()) told.textContent = say("loading-earlier");
-    await thread.loadUntil(find);
+    await thread.loadUntil(find, PAGE);
     const row = find();
     if (!row?.checkVisibility()) throw new Error(say("not-here"));
     told.textContent = words;

@@ -234,10 +234,10 @@ customElements.define("message-thread", class extends HTMLElement {
     if (this.#review.isOpen) await this.review();
   }
 
-  // Load the previous page of messages. False if there is none.
-  loadOlder() {
+  // Load the previous page, of at most `limit` messages. False if there is none.
+  loadOlder(limit) {
     return this.#quietly(async () => {
-      const isThere = await this.loaded.loadOlder();
+      const isThere = await this.loaded.loadOlder(limit);
       await this.settled();
       await this.#settle();
       return isThere;
@@ -245,5 +245,5 @@ customElements.define("message-thread", class extends HTMLElement {
   }
 
   // Load older pages until `isSo()` is true.
-  async loadUntil(isSo) { while (!isSo() && await this.loadOlder()); }
+  async loadUntil(isSo, limit) { while (!isSo() && await this.loadOlder(limit)); }
 });

@@ -1,4 +1,4 @@
-// Organizing conversations: nicknames, muting, pinning, archiving, marking as unread, deleting, and the filter of the
+// Organizing conversations: nicknames, muting, pinning, archiving, marking as unread, deleting, and the order of the
 // list. What the user makes of a conversation stands in the vault (docs/protocol.md, More in the vault), for all their
 // devices, and nothing that the server says about it is drawn. It learns only until when a conversation is muted, and
 // that it was deleted.
@@ -9,6 +9,7 @@ import { forgetDrafts, loadContact, loadOutbox } from "./keystore.js";
 import { goToList, leaveForGood } from "./navigate.js";
 import { wantPreview } from "./previews.js";
 import { isBlocked, latest, nextAt, preferences, readCleared } from "./remembered.js";
+import { folded } from "./search-index.js";
 import { drawable } from "./sealed-text.js";
 import { postForm } from "./server.js";
 import { changeContact } from "./vault.js";
@@ -19,7 +20,6 @@ const ALWAYS = 253402300799999; // ms: the end of the year 9999
 const MUTES = { "mute-1h": HOUR, "mute-8h": 8 * HOUR, "mute-1w": 168 * HOUR, "mute-always": Infinity };
 const LONGEST_NICKNAME = 50; // code points
 const LOOK_AGAIN = 5000; // ms
-const FILTER_FROM = 8; // conversations
 
 // ---- What is known ----
 
@@ -167,18 +167,18 @@ export function prepareOrganizing(options) {
   });
 }
 
-// ---- The list: pinned conversations first, archived ones apart, and only those that match the filter ----
+// ---- The list: pinned conversations first, archived ones apart, and only those that the search finds ----
 
 let list;
 let archived; // the list of archived ones
 let button; // shows it
-let filter; // around the field
+let nav;
 let isOpen = false;
+let sought = null; // what names must contain; null: all are shown
 
-const field = () => filter.querySelector("input");
+export const NOBODY = ["\0"]; // is in no name
 const linesIn = (element) => [...element.children].filter(({ conversation }) => conversation);
 const isPinned = (line) => prefsOf(line.conversation).isPinned;
-const plain = (text) => text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
 
 // Put it where its last message belongs.
 function insert(line, home) {
@@ -206,26 +206,26 @@ export function arrange() {
   sift();
 }
 
-function sift() {
-  const sought = plain(field().value).trim();
+// Show only the people in whose name or nickname all of these words (search-index.js) are; null: everyone.
+export function sift(words = sought) {
+  sought = words;
+  if (!archived) return;
   const lines = [...linesIn(list), ...linesIn(archived)];
-  const isFound = ({ called = "", name = "" } = {}) => [called, name].some((each) => plain(each).includes(sought));
-  for (const line of lines) line.hidden = sought !== "" && !isFound(personOf(line.conversation));
-  filter.hidden = lines.length < FILTER_FROM && !field().value;
-  filter.querySelector("button").hidden = !field().value;
-  filter.nextElementSibling.hidden = lines.some(({ hidden }) => !hidden) || !sought;
+  const isFound = ({ called = "", name = "" } = {}) =>
+    [called, name].map(folded).some((each) => sought.every((word) => each.includes(word)));
+  for (const line of lines) line.hidden = sought !== null && !isFound(personOf(line.conversation));
+  nav.querySelector(".filter").hidden = !lines.length && sought === null;
+  nav.querySelector(".none").hidden = lines.some(({ hidden }) => !hidden) || sought === null || sought === NOBODY;
   archived.hidden = !(isOpen || sought);
-  button.hidden = !archived.childElementCount || sought !== "";
+  button.hidden = !archived.childElementCount || sought !== null;
   button.ariaExpanded = String(isOpen);
 }
-
-const clear = () => { field().value = ""; sift(); };
 
 // The arrow keys lead from line to line.
 function walk(event) {
   const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
   if (!step || event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
-  const links = [...list.parentElement.querySelectorAll("#filter, a")].filter((each) => each.checkVisibility());
+  const links = [...nav.querySelectorAll("#filter, a, .found")].filter((each) => each.checkVisibility());
   const next = links[links.indexOf(document.activeElement) + step];
   if (!links.includes(document.activeElement) || !next) return;
   event.preventDefault();
@@ -235,13 +235,10 @@ function walk(event) {
 // `element`: the list. On pages that do not show it, nothing is arranged.
 export function keepOrder(element) {
   list = element;
-  const nav = list.closest("nav");
+  nav = list.closest("nav");
   if (!nav) return;
-  [filter, archived, button] = [".filter", "#archived", "#to-archived"].map((name) => nav.querySelector(name));
+  [archived, button] = ["#archived", "#to-archived"].map((name) => nav.querySelector(name));
   new MutationObserver(arrange).observe(list, { childList: true });
   onPress(button, () => { isOpen = !isOpen; sift(); });
-  onPress(filter.querySelector("button"), () => { clear(); focusLater()(field()); });
-  field().addEventListener("input", sift);
-  field().addEventListener("keydown", (event) => event.key === "Escape" && !event.isComposing && clear());
   nav.addEventListener("keydown", walk);
 }

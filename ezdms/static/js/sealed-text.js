@@ -3,6 +3,7 @@
 
 import { onPress } from "./dom.js";
 import { FONTS } from "./release.js";
+import { bare } from "./search-index.js";
 import { say } from "./words.js";
 
 // The page's font. A font can draw one word as another, and a style sheet cannot specify its hash. So it is fetched
@@ -139,6 +140,42 @@ export const withoutMarks = (text) => text.replace(CODE, (marked, block, inline)
   if (!(block ?? inline).trim()) return marked;
   return block ? ` ${block} ` : inline;
 });
+
+// ---- What a search found ----
+
+// The text in one line, in pieces: [text, is found]. `before`: code units before the first one that is found.
+export function* piecesOf(text, words, before, most) {
+  const line = text.replace(/\s+/g, " ").trim();
+  const [places, ends] = [[], []]; // of each unit of `plain` in `line`
+  let [plain, at] = ["", 0];
+  for (const letter of line) {
+    const piece = bare(letter);
+    for (let i = 0; i < piece.length; i += 1) places.push(at);
+    at += letter.length;
+    for (let i = 0; i < piece.length; i += 1) ends.push(at);
+    if (!piece && ends.length) ends[ends.length - 1] = at; // an accent
+    plain += piece;
+  }
+  const marks = words.flatMap((word) => {
+    const found = [];
+    for (let i = plain.indexOf(word); i >= 0; i = plain.indexOf(word, i + word.length)) {
+      found.push([places[i], ends[i + word.length - 1]]);
+    }
+    return found;
+  }).sort(([one], [other]) => one - other);
+  const first = marks[0]?.[0] ?? 0;
+  let from = first > before ? Math.max(0, line.lastIndexOf(" ", first - before) + 1, first - 2 * before) : 0;
+  if (/[\udc00-\udfff]/.test(line[from])) from += 1;
+  const to = Math.min(line.length, from + most);
+  if (from) yield ["…", false];
+  for (const [start, end] of marks) {
+    if (start < from || start >= to) continue;
+    if (start > from) yield [line.slice(from, start), false];
+    yield [line.slice(start, Math.max(from, end)), true];
+    from = Math.max(from, end);
+  }
+  if (from < to) yield [line.slice(from, to), false];
+}
 
 // Show a text in an element. `isPlain`: as it is, without links.
 export function drawText(element, text, isPlain = false) {

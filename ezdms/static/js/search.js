@@ -1,0 +1,241 @@
+// Search: one field that filters conversations by name and finds messages, in all of them or in one. Their history is
+// loaded in the background (search-index.js) while something is searched, latest first, and stays in memory. What is
+// found is drawn as text, never as markup.
+
+import { lineOf, onContact, personOf, showNameIn } from "./conversation-list.js";
+import { focusLater, onPress } from "./dom.js";
+import { goTo } from "./message-log.js";
+import { currentThread, go } from "./navigate.js";
+import { NOBODY, sift } from "./organizing.js";
+import { stateOf } from "./remembered.js";
+import { finds, folded, isEmpty, readQuery, Shelf } from "./search-index.js";
+import { drawable, piecesOf } from "./sealed-text.js";
+import { account } from "./session.js";
+import { instantiate } from "./shell.js";
+import { LOCALE, say, sentenceOf } from "./words.js";
+
+const MOST_SHOWN = 50; // results at first, and more with each press
+const BEFORE = 40; // code units shown before what is found
+const MOST = 160; // code units of a result
+const DRAW_EVERY = 250; // ms; while pages arrive
+const TELL_AFTER = 600; // ms after the last key, for screen readers
+const TICK = 1000; // ms
+const MONTH = new Intl.DateTimeFormat(LOCALE, { month: "long", year: "numeric" });
+
+const contacts = new Map(); // conversation → contact, of all that are known
+const shelves = new Map(); // conversation → its Shelf
+let nav; // contains the field, the list, and what is found
+let query = null; // null: nothing is searched
+let within = null; // {conversation, contact}, or null for all conversations
+let isLoading = false;
+let isStopped = false; // by the user, or because something went wrong
+let problem = ""; // what went wrong
+let back = Infinity; // until when the history was searched (ms); -Infinity: all of it
+let most = MOST_SHOWN;
+let drawing; // a timer
+let telling; // a timer
+const drawn = new WeakMap(); // row → [what its element shows, the element]
+
+const part = (selector) => nav.querySelector(selector);
+const field = () => part("#filter");
+
+// ---- Loading ----
+
+// What can be searched: conversations in the list that the user has accepted; requests only on their own.
+function places() {
+  if (within) return [[within.conversation, contacts.get(within.conversation) ?? within.contact]];
+  return [...contacts].filter(([conversation, contact]) => lineOf(conversation) && stateOf(contact) !== "request");
+}
+
+const shelvesHere = () => places().map(([conversation]) => shelves.get(conversation)).filter(Boolean);
+
+// Load the history, the latest page of all conversations first.
+async function load() {
+  if (isLoading || isStopped) return;
+  isLoading = true;
+  try {
+    while (query && !isStopped) {
+      const timeOf = ([conversation]) => {
+        const { hasOlder = true, oldest } = shelves.get(conversation) ?? {};
+        return !hasOlder ? -Infinity : Math.min(oldest ?? Infinity, Number(lineOf(conversation)?.dataset.lastAt));
+      };
+      const timed = places().map((place) => [timeOf(place), ...place]);
+      const [at, conversation, contact] = timed.reduce((one, other) => (other[0] > one[0] ? other : one), [-Infinity]);
+      back = shelves.size ? at : Infinity;
+      if (at === -Infinity) break;
+      if (!shelves.has(conversation)) shelves.set(conversation, await Shelf.of(await account, conversation, contact));
+      await shelves.get(conversation)?.loadOlder();
+      drawSoon();
+    }
+  } catch (error) {
+    [problem, isStopped] = [sentenceOf(error), true];
+  }
+  isLoading = false;
+  drawSoon();
+}
+
+// Something may have arrived: load it, if anything is searched.
+let isFollowing = false;
+export async function followSearch() {
+  if (!query || isFollowing) return;
+  isFollowing = true;
+  const lacking = () => shelvesHere().find((shelf) => shelf.lacks(Number(lineOf(shelf.conversation)?.dataset.lastSeq)));
+  try {
+    for (let shelf = lacking(); shelf; shelf = lacking()) {
+      await shelf.loadNewer();
+      if (lacking() === shelf) break; // the server does not show what it has
+      drawSoon();
+    }
+  } catch { /* again with the next frame */ }
+  isFollowing = false;
+  load();
+}
+
+// What the user's devices know about someone is new.
+function renew(conversation, contact) {
+  contacts.set(conversation, contact);
+  if (shelves.get(conversation)?.renew(contact) === false) shelves.delete(conversation);
+  drawSoon();
+}
+
+setInterval(() => {
+  const isOver = [...shelves.values()].filter((shelf) => shelf.expire(Date.now())).length > 0;
+  if (isOver) draw();
+}, TICK);
+
+// ---- What is found ----
+
+// The rows that are found, latest first.
+function search() {
+  const found = shelvesHere().flatMap(({ conversation, rows }) => {
+    const { called = "", name = "" } = personOf(conversation) ?? {};
+    const names = [called, name].map(folded);
+    return rows.filter((row) => finds(query, row, names));
+  });
+  return found.sort((one, other) => other.at - one.at || other.seq - one.seq);
+}
+
+function elementOf(row) {
+  const shows = JSON.stringify([query.words, row.text, personOf(row.conversation)?.called, Boolean(within)]);
+  const [before, known] = drawn.get(row) ?? [];
+  if (before === shows) return known;
+  const element = Object.assign(document.createElement("div"), { role: "listitem" });
+  element.append(instantiate("found"));
+  const { called = say("unknown-person") } = personOf(row.conversation) ?? {};
+  if (within) element.querySelector(".who").textContent = row.isOwn ? say("you") : called;
+  else showNameIn(element.querySelector(".who"), called, row.conversation);
+  element.querySelector("local-time").show(row.at);
+  const by = [row.isOwn && !within && say("you"), row.isFile && say("found-file")].filter(Boolean);
+  element.querySelector(".by").textContent = by.map((each) => `${each}: `).join("");
+  const pieces = Array.from(piecesOf(row.text, query.words, BEFORE, MOST), ([text, isFound]) =>
+    (isFound ? Object.assign(document.createElement("mark"), { textContent: text }) : text));
+  element.querySelector(".words").append(...pieces);
+  drawable(row.text);
+  onPress(element, () => open(row));
+  drawn.set(row, [shows, element]);
+  return element;
+}
+
+// Those that stay are not moved, so that the focus stays in them.
+function replaceResults(elements) {
+  const list = part(".results");
+  const kept = new Set(elements);
+  for (const element of [...list.children]) if (!kept.has(element)) element.remove();
+  elements.forEach((element, i) => {
+    if (list.children[i] !== element) list.insertBefore(element, list.children[i] ?? null);
+  });
+}
+
+function progress() {
+  if (problem) return problem;
+  if (back === -Infinity) return say("searched-all");
+  return back === Infinity ? say("searching") : say("searched-back", { month: MONTH.format(back) });
+}
+
+function draw() {
+  clearTimeout(drawing);
+  drawing = null;
+  const found = query ? search() : [];
+  replaceResults(found.slice(0, most).map(elementOf));
+  part(".finds").hidden = !query;
+  part(".more-found").hidden = found.length <= most;
+  part(".progress").textContent = query ? progress() : "";
+  part("[data-do=stop]").hidden = !isLoading || isStopped;
+  part("[data-do=resume]").hidden = !isStopped;
+  const count = !query ? "" : found.length ? say("found", { count: found.length }) : say("found-none");
+  const told = part(".count-found");
+  clearTimeout(telling);
+  telling = setTimeout(() => { if (told.textContent !== count) told.textContent = count; }, query ? TELL_AFTER : 0);
+}
+
+function drawSoon() {
+  if (nav) drawing ??= setTimeout(draw, DRAW_EVERY);
+}
+
+// Go to the message, in its conversation. What was found stays in the list.
+async function open(row) {
+  const going = part(".going");
+  going.textContent = "";
+  go(`/c/${row.conversation}`);
+  const thread = currentThread();
+  focusLater()(thread.log); // otherwise the field for messages would take it
+  const focus = focusLater();
+  await thread.settled();
+  await goTo(thread, () => thread.loaded.rowOf(row.seq), going, focus);
+}
+
+// ---- The field ----
+
+function change() {
+  const typed = readQuery(field().value);
+  query = isEmpty(typed) ? null : typed;
+  most = MOST_SHOWN;
+  part("[data-do=clear]").hidden = !field().value;
+  sift(within ? NOBODY : query && (query.words.length ? query.words : NOBODY));
+  if (!query) [isStopped, problem] = [false, ""];
+  draw();
+  followSearch();
+}
+
+function clear() {
+  field().value = "";
+  change();
+}
+
+// Search in this conversation, or in all: null.
+function setWithin(place) {
+  within = place;
+  back = Infinity;
+  const { called = say("unknown-person") } = personOf(place?.conversation) ?? {};
+  part(".within span").textContent = place ? say("search-within", { name: called }) : "";
+  part(".within").hidden = !place;
+  change();
+}
+
+// The menu of a conversation (conversation-options.js).
+export function searchIn({ conversation, contact }) {
+  if (!field().checkVisibility()) go("/");
+  setWithin({ conversation, contact: contact.known });
+  focusLater()(field());
+}
+
+export function useSearch(session) {
+  nav = session.querySelector("nav");
+  onContact(renew);
+  field().addEventListener("input", change);
+  field().addEventListener("keydown", ({ key, isComposing }) => {
+    if (key !== "Escape" || isComposing) return;
+    if (field().value) clear();
+    else setWithin(null);
+  });
+  onPress(part("[data-do=clear]"), () => { clear(); focusLater()(field()); });
+  onPress(part("[data-do=everywhere]"), () => { setWithin(null); focusLater()(field()); });
+  onPress(part("[data-do=stop]"), () => { isStopped = true; draw(); focusLater()(part("[data-do=resume]")); });
+  onPress(part("[data-do=resume]"), () => {
+    [isStopped, problem] = [false, ""];
+    load();
+    draw();
+    focusLater()(part("[data-do=stop]"));
+  });
+  onPress(part(".more-found"), () => { most += MOST_SHOWN; draw(); });
+}

@@ -1,0 +1,91 @@
+"""Search finds what was verified, and nothing that the server makes up, moves or keeps to itself."""
+
+from __future__ import annotations
+
+from playwright.async_api import expect
+
+from tests.browser.lies.answers import saying
+from tests.browser.lies.liar import Change
+from tests.browser.lies.peers import Peer, noise
+from tests.browser.lies.rows import Rows, row_of, showing, without_copy
+from tests.browser.lies.stage import Stage, told
+from tests.browser.lies.test_previews import rows_of
+from tests.browser.lies.watching import FORGED
+
+SEARCHED = r"GET /messages/[0-9A-Z]{24}\?before=.*&peek=1"
+
+
+def instead(index: int, **changed: str) -> Change:
+    """A lie: these attributes of a row are others."""
+    given = {f"data-{name.replace('_', '-')}": value for name, value in changed.items()}
+    return showing(lambda rows: [row | given if i == index % len(rows) else row for i, row in enumerate(rows)])
+
+
+def with_seqs_swapped(rows: Rows) -> Rows:
+    """The last two rows in the other order."""
+    *before, one, other = rows
+    return [*before, other | {"data-seq": one["data-seq"]}, one | {"data-seq": other["data-seq"]}]
+
+
+async def test_search_finds_nothing_forged_moved_withheld_or_out_of_order(stage: Stage) -> None:
+    bob, carol = stage.bob, await Peer.arrives(stage.truth)
+    stage.peers.append(carol)
+    await carol.starts_with(stage.alice.search_pin)
+    await carol.writes(f"{FORGED} of a stranger")
+    await stage.says("a true question")
+    question = await bob.own_of(max(row["n"] for row in await bob.rows() if row["sender_id"] != bob.user_id))
+    asked = next(row["n"] for row in await bob.rows() if row["message_id"] == question[0])
+    await bob.writes("a true answer", a=(asked, question[1]))
+    rows, (other,) = await rows_of(stage, bob), await rows_of(stage, carol)
+    answer = rows[-1]
+    by_server = Peer(stage.truth, bob.name)  # the server's own keys, in Bob's name
+    by_server.other = bob.other
+    forged = row_of(bob, by_server.seal(f"a true {FORGED}", n=len(bob.sent) + 1, p=bob.sent[-1].hash), 10_000)
+    forked = row_of(bob, bob.seal(f"a true {FORGED}", n=len(bob.sent), p=bob.sent[-2].hash), 10_000)
+    both, mine = ["a true answer", "a true question"], ["a true question"]
+    lies: dict[str, tuple[Change, list[str]]] = {
+        "the truth": (showing(lambda rows: rows), both),
+        "a row of the server's": (showing(lambda rows: [*rows, forged]), both),
+        "a second message with that number": (showing(lambda rows: [*rows, forked]), both),
+        # Her question answers one with a higher number, so it cannot come first.
+        "a row of another conversation": (showing(lambda rows: [*rows[:-1], other | {"data-seq": "9999"}]), []),
+        "hers as his": (instead(-1, own=""), mine),
+        "another hash": (instead(-1, hash=noise(32)), mine),
+        "another number": (instead(-1, n="999"), mine),
+        "replaces another": (instead(-1, replaces=noise(16)), mine),
+        "disappears": (instead(-1, expires_in="3600"), mine),
+        "withheld": (showing(lambda rows: [*rows[:-1], without_copy(rows[-1])]), mine),
+        "gone": (showing(lambda rows: [*rows[:-1], without_copy(rows[-1]) | {"data-gone": "hidden"}]), mine),
+        "in an impossible order": (showing(with_seqs_swapped), mine),
+        "twice": (showing(lambda rows: [*rows, rows[-1] | {"data-seq": "9999"}]), both),
+    }
+    field = stage.page.get_by_role("searchbox", name="Search")
+    results = stage.page.get_by_role("list", name="Messages found").get_by_role("button").locator(".words")
+    for name, (lie, texts) in lies.items():
+        with told(name), stage.liar.lying(SEARCHED, lie):
+            await stage.page.goto(stage.liar.url)
+            await field.fill("a true")
+            await expect(stage.page.locator(".progress")).to_have_text("Everything was searched")
+            await expect(results).to_have_text(texts)
+            await field.fill(FORGED)
+            await expect(results).to_have_count(0)
+            await expect(stage.alice.alert).to_have_count(0)
+    assert answer["data-seq"] == str(len(rows))
+
+    refused: dict[str, Change] = {
+        "rows that were not asked for": instead(0, seq="9999"),
+        "more than a page": showing(lambda rows: [answer | {"data-seq": str(seq)} for seq in range(1, 202)]),
+        "no answer": saying("", 500),
+    }
+    for name, lie in refused.items():
+        with told(name):
+            with stage.liar.lying(SEARCHED, lie):
+                await stage.page.goto(stage.liar.url)
+                await field.fill("a true")
+                await expect(stage.page.get_by_role("button", name="Resume")).to_be_visible()
+                await expect(results).to_have_count(0)
+            await stage.page.get_by_role("button", name="Resume").click()
+            await expect(results).to_have_text(both)
+    await stage.opens()
+    await stage.carries_on()
+    await stage.meets_bob()

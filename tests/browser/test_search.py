@@ -1,0 +1,110 @@
+"""Search: one field finds conversations by name and messages by words, all of it in the browser."""
+
+from __future__ import annotations
+
+from playwright.async_api import Locator, Page, expect
+
+from tests.browser.home import Home
+from tests.browser.test_organizing import choose, wrong
+from tests.support.someone import Someone
+
+MANY = 205  # messages: more than a page
+
+
+def field(page: Page) -> Locator:
+    return page.get_by_role("searchbox", name="Search")
+
+
+def results(page: Page) -> Locator:
+    """What was found, latest first."""
+    return page.get_by_role("list", name="Messages found").get_by_role("button")
+
+
+async def finds(page: Page, typed: str, *texts: str) -> None:
+    """Type this; exactly these messages are found."""
+    await field(page).fill(typed)
+    await expect(results(page).locator(".words")).to_have_text(list(texts))
+    count = {0: "No messages found", 1: "1 message found"}.get(len(texts), f"{len(texts)} messages found")
+    await expect(page.get_by_role("status").get_by_text(count, exact=True)).to_be_visible()
+
+
+async def test_messages_of_all_conversations_are_found_as_they_are_now_and_opened_in_their_place(home: Home) -> None:
+    alice = await Someone.is_in(home.browser, home.server, f"seeker_{home.browser.browser_type.name}")
+    page, keys = alice.page, alice.page.keyboard
+    bob, carol, dave = [await home.peer() for _ in range(3)]
+    for peer in (bob, carol):
+        await alice.starts_with(peer.search_pin)
+        await peer.starts_with(alice.search_pin)
+    await dave.starts_with(alice.search_pin)
+    await dave.writes("The café of a stranger")
+    await bob.writes("The Café is\nunder the MÁT")
+    for n in range(MANY):
+        await bob.writes(f"line {n}")
+    await carol.writes("cafe <b>mat</b>")
+    await carol.writes("a secret mat")
+    await carol.edits("a secret mat", "an open door")
+    await carol.writes("a word for an hour, mat", x=3600)
+    await carol.shares(b"%PDF", "Überweisung.pdf", "application/pdf")
+    alice.records()
+    await page.goto(f"{alice.address}/")
+
+    await finds(page, "mat", "a word for an hour, mat", "cafe <b>mat</b>", "The Café is under the MÁT")
+    await expect(page.get_by_text("Everything was searched")).to_be_visible()
+    await finds(page, "mat cafe", "cafe <b>mat</b>", "The Café is under the MÁT")
+    await expect(results(page).nth(1).locator("mark")).to_have_text(["Café", "MÁT"])
+    await expect(results(page).nth(1)).to_contain_text(bob.name)
+    await finds(page, '"under the mat"', "The Café is under the MÁT")
+    await finds(page, "secret")
+    await finds(page, "door", "an open door")
+    await finds(page, "pdf uberweisung", "Überweisung.pdf")
+    await expect(results(page)).to_contain_text("File: ")
+    await finds(page, f"from:{carol.name} cafe", "cafe <b>mat</b>")
+    await finds(page, "cafe from:me")
+    await finds(page, "cafe since:2100")
+    await field(page).fill("line")
+    await expect(results(page)).to_have_count(50)
+    await page.get_by_role("button", name="Show more").click()
+    await expect(results(page)).to_have_count(100)
+    assert [one for one in alice.traffic if "mat" in one.casefold() and "cafe" in one.casefold()] == []
+
+    # It opens where it stands, and back leads to what was found.
+    await finds(page, "under mat", "The Café is under the MÁT")
+    await keys.press("ArrowDown")
+    await expect(results(page).first).to_be_focused()
+    await keys.press("Enter")
+    row = page.locator("message-row").filter(has_text="under the MÁT")
+    await expect(row).to_be_focused()
+    await expect(row).to_be_in_viewport()
+    await expect(page).to_have_url(f"{alice.address}/c/{bob.conversation}")
+    await expect(results(page)).to_have_count(1)
+
+    # What is deleted or edited while the results are open is found no more, and what arrives is.
+    await bob.deletes("The Café is\nunder the MÁT")
+    await expect(results(page)).to_have_count(0)
+    await field(page).fill("news")
+    await carol.writes("news for you")
+    await bob.writes("more news")
+    await expect(results(page).locator(".words")).to_have_text(["more news", "news for you"])
+    await carol.edits("news for you", "nothing")
+    await expect(results(page).locator(".words")).to_have_text(["more news"])
+
+    # In one conversation, a request, too.
+    await alice.list.get_by_role("button", name="Clear the search").click()
+    await alice.list.get_by_role("link", name=dave.name).click()
+    await choose(page, "Search")
+    await expect(field(page)).to_be_focused()
+    await keys.type("cafe")
+    await expect(results(page).locator(".words")).to_have_text(["The café of a stranger"])
+    await expect(page.get_by_text(f"Only with {dave.name}")).to_be_visible()
+    await page.get_by_role("button", name="All conversations").click()
+    await expect(results(page).locator(".words")).to_have_text(["cafe <b>mat</b>"])
+
+    # What one removes from one's own sight is gone from here, too.
+    await results(page).first.click()
+    found = page.locator("message-row").filter(has_text="<b>mat</b>")
+    await found.get_by_role("button", name="Message actions").click()
+    await page.get_by_role("menuitem", name="Delete").click()
+    await page.get_by_role("button", name="Delete for me").click()
+    await expect(results(page)).to_have_count(0)
+    await keys.press("Escape")
+    assert wrong(alice) == []
