@@ -94,7 +94,7 @@ def test_the_service_worker_says_the_same_as_the_page_in_each_language() -> None
 # says what is wrong with data, which no page shows (sentenceOf); the worker has no document to take words from.
 NOT_SAID = re.compile(
     r"Expected |Requests have ended\.|There are no words|Unknown browser$|Edge\|Opera|Samsung Internet|Inter$|"
-    r"(?:Escape|Tab|Enter|Home|End|Arrow\w+|Backspace|Latin|Cyrillic|Greek|None|Edge|Opera|Firefox|Chrome|Safari)$"
+    r"(?:Escape|Tab|Enter|Home|End|Arrow\w+|Backspace|Latin|Cyrillic|Greek|None|Edge|Opera|Firefox|Chrome|Safari|Files|Adobe)$"
 )
 SENTENCE = re.compile(r"""["`]([A-Z⚠“…][^"`\n]*[a-z.…][^"`\n]*)["`]""")
 

@@ -5,6 +5,7 @@ import "./keyboard.js";
 import "./conversation-item.js";
 import "./message-thread.js"; // before the elements inside it
 import "./message-composer.js";
+import "./attach.js";
 import "./message-log.js";
 import "./message-row.js";
 import "./message-menu.js";

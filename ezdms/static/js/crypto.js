@@ -59,6 +59,7 @@ export function crockford(bytes) {
   return bits.replace(/.{5}/g, (five) => ALPHABET[parseInt(five, 2)]);
 }
 
+export const newId = () => b64uEncode(random(16)); // of a message
 export const hashText = async (ascii) => b64uEncode(await sha256(utf8(ascii)));
 export const isInteger = (value, low, high = Number.MAX_SAFE_INTEGER) =>
   Number.isSafeInteger(value) && value >= low && value <= high;
@@ -102,8 +103,8 @@ export const USERNAME = /^[a-zA-Z0-9_-]{3,32}$/;
 const VAULT_STEP = 4096; // bytes
 const VAULT_MOST = 1024 * 1024; // bytes
 const MOST_SECONDS = 31536000; // a year: the longest lifetime of a disappearing message
-const LARGEST_FILE = 26214400; // bytes
-const LARGEST_THUMB = 4096; // bytes
+export const LARGEST_FILE = 26214400; // bytes
+export const LARGEST_THUMB = 4096; // bytes
 const LARGEST_SIDE = 65536; // pixels of an image
 const CHUNK = 65536; // bytes of a file that are sealed at once
 const TAG = 16; // bytes after each sealed chunk
@@ -386,7 +387,7 @@ const ID = /^[A-Za-z0-9_-]{22}$/;
 const HASH = /^[A-Za-z0-9_-]{43}$/;
 const DELETION = /^[A-Za-z0-9_-]{22} [A-Za-z0-9_-]{43}$/;
 const FILE_NAME = /^[^\x00-\x1f\x7f-\x9f/\\]{1,128}$/u;
-const FILE_TYPE = /^(?:(?=.{1,100}$)[a-z0-9!#$&^_.+-]+\/[a-z0-9!#$&^_.+-]+)?$/;
+export const FILE_TYPE = /^(?:(?=.{1,100}$)[a-z0-9!#$&^_.+-]+\/[a-z0-9!#$&^_.+-]+)?$/;
 
 function pad(body, size) {
   const padded = new Uint8Array(size).fill(0x20);
@@ -748,6 +749,16 @@ export async function* sealFile(key, size, read) {
       return new Uint8Array(await subtle.encrypt(chunkGcm(i, size), gcm, padded));
     }));
   }
+}
+
+export const newFileKey = () => b64uEncode(random(32));
+export const fileHash = async (sealed) => b64uEncode(await sha256(sealed));
+
+// The content of a message of kind "file". `id` is from the server. Throws for what readFile refuses.
+export function describeFile({ id, key, size, hash, name, type = "", thumb = "", w = 0, h = 0 }) {
+  const text = JSON.stringify({ id, key, size, hash, name, type, thumb, w, h });
+  readFile(text);
+  return text;
 }
 
 // Yields a file that a message describes ({key, size, hash}), from its sealed bytes. Throws if they are not exactly

@@ -3,12 +3,11 @@
 
 import { openFile, readFile, sealedSize } from "./crypto.js";
 import { getPart, isPassing, ServerError } from "./server.js";
-import { ascii, safeName, SIDES } from "./sealing.js";
+import { ascii, MOST_PIXELS, safeName, SIDES } from "./sealing.js";
 import { say } from "./words.js";
 
 const PICTURES = ["image/png", "image/jpeg", "image/webp", "image/gif"]; // never SVG, which is a document
 const AUDIO = ["audio/ogg", "audio/webm", "audio/mp4", "audio/mpeg"];
-const MOST_PIXELS = 50e6;
 export const THUMB = { types: ["image/webp", "image/jpeg"], mostSide: 512 };
 const WIDEST = 20; // rem
 const HIGHEST = 22; // rem

@@ -61,8 +61,8 @@ export async function openTabs() {
 
 const MOST_DRAFTS = 20; // left behind in one conversation; the oldest are deleted
 
-const STORES = { account: {}, contacts: {}, drafts: {}, outbox: { autoIncrement: true } };
-const REST = Object.keys(STORES).filter((name) => name !== "account");
+const STORES = { account: {}, contacts: {}, drafts: {}, outbox: { autoIncrement: true }, files: {} };
+const REST = ["contacts", "drafts", "outbox"];
 let opened;
 
 // Every page says so in the same words.
@@ -71,10 +71,11 @@ export const tellLost = () => showPageAlert(say("storage-lost"), [say("log-in").
 function open() {
   const end = () => { opened = undefined; };
   opened ??= new Promise((resolve, reject) => {
-    const request = indexedDB.open(ofPlace("ezdms"), 2);
-    request.onupgradeneeded = () => {
-      for (const name of request.result.objectStoreNames) request.result.deleteObjectStore(name);
-      for (const [name, options] of Object.entries(STORES)) request.result.createObjectStore(name, options);
+    const request = indexedDB.open(ofPlace("ezdms"), 3);
+    request.onupgradeneeded = ({ oldVersion, target: { result } }) => {
+      if (oldVersion < 2) for (const name of result.objectStoreNames) result.deleteObjectStore(name);
+      const missing = Object.entries(STORES).filter(([name]) => !result.objectStoreNames.contains(name));
+      for (const [name, options] of missing) result.createObjectStore(name, options);
     };
     request.onsuccess = () => {
       const database = request.result;
@@ -106,14 +107,14 @@ export function keepStorage() {
 }
 
 // Run requests on one or several stores: `ask` gets the stores, and returns the request or requests to wait for.
-async function run(names, mode, ask) {
+export async function run(names, mode, ask) {
   return attempt(names, mode, ask).catch(() => {
     tellLost();
     throw new Error(say("storage-lost"));
   });
 }
 
-async function attempt(names, mode, ask) {
+export async function attempt(names, mode, ask) {
   const transaction = (await open()).transaction(names, mode);
   const asked = ask(...[names].flat().map((name) => transaction.objectStore(name)));
   transaction.commit(); // no more requests: completes even if the page is closed now
@@ -219,7 +220,8 @@ export async function addToOutbox(items, isDraft = true) {
   items.forEach((item, i) => { item.key = keys[i]; });
 }
 export const updateOutbox = ({ key, ...item }) => run("outbox", "readwrite", (store) => store.put(item, key));
-export const removeFromOutbox = (key) => run("outbox", "readwrite", (store) => store.delete(key));
+export const removeFromOutbox = (key, file) => run(["outbox", "files"], "readwrite", (outbox, files) =>
+  [outbox.delete(key), ...(file ? [files.delete(IDBKeyRange.bound([file.kept], [file.kept, []]))] : [])]);
 
 // Everything but the account: for each store its keys and values, and the vault state.
 export async function loadRest() {
@@ -242,6 +244,7 @@ export async function forgetPlace(place) {
   for (const name of ["name", "used", "kept", "notifications"]) remember(name, "", place);
 }
 
-// Keeps only `away`, if given.
+// Keeps only `away`, if given, and then the sealed files, whose keys are in it.
 export const forgetEverything = (away) => run(Object.keys(STORES), "readwrite", (...stores) =>
-  [...stores.map((store) => store.clear()), ...(away ? [stores[0].put(away, "away")] : [])]);
+  [...stores.filter(({ name }) => !away || name !== "files").map((store) => store.clear()),
+    ...(away ? [stores[0].put(away, "away")] : [])]);

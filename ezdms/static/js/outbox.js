@@ -11,12 +11,11 @@ import { onceMore } from "./pause.js";
 import { seal, tellServer } from "./sealing.js";
 import { isNumber, isPassing, postForm } from "./server.js";
 import { Unsent } from "./unsent.js";
+import { isUnfinished, Uploads } from "./upload.js";
 import { say, sentenceOf } from "./words.js";
 
 const MOST_RACES = 20; // that other devices can win in a row
 const ROW_AFTER = 300; // ms for the socket to deliver a sent message, before it is fetched
-
-const newId = () => crypto.b64uEncode(globalThis.crypto.getRandomValues(new Uint8Array(16)));
 
 export class Outbox {
   #taken = new Map(); // message_id → item confirmed by the server, but not shown yet
@@ -30,22 +29,24 @@ export class Outbox {
     this.unsent = new Unsent(thread.querySelector(".outbox"), {
       retry: (item) => this.#retry(item), anew: (item) => this.#sendAnew(item),
       edit: (item) => this.#takeBack(item, true), discard: (item) => this.#takeBack(item, false),
+      pause: (item) => this.uploads.pause(item), resume: (item) => this.uploads.goOn(item),
       changed: () => setNote(thread.conversation, { unsent: this.unsent.waiting }),
     });
+    this.uploads = new Uploads(this);
     thread.onJudged(() => {
       this.#look();
       if (this.#isRequest) this.flush(); // they may have answered
     });
   }
 
-  end() { clearTimeout(this.#timer); }
+  end() { clearTimeout(this.#timer); this.uploads.end(); }
 
   // Send messages {kind, text, reference}, in order. Throws, and shows nothing, if they can be neither sent nor stored.
   // `shown()` runs once they are visible. `isDraft`: they replace this tab's draft.
   async add(messages, { shown = () => {}, isDraft = false } = {}) {
-    const { conversation } = this.thread;
-    const items = messages.map((message) =>
-      ({ conversation, message_id: newId(), reference: null, x: 0, ts: Date.now(), ...message }));
+    if (this.uploads.chosen) await this.uploads.chosen; // a caption follows its files
+    const fields = () => ({ conversation: this.thread.conversation, message_id: crypto.newId(), ts: Date.now() });
+    const items = messages.map((message) => ({ ...fields(), reference: null, x: 0, ...message }));
     let isDone = false;
     try {
       const isNext = items.length === 1 && this.unsent.isEmpty && !this.thread.isHeld;
@@ -63,13 +64,13 @@ export class Outbox {
 
   // Tell the server to "hide" a message ([id, hash]), or to "accept" or "block" the person. Resolves once it is kept.
   async tell(kind, reference = null) {
-    const { conversation } = this.thread;
-    await addToOutbox([{ conversation, message_id: newId(), kind, text: "", reference }], false);
+    const item = { conversation: this.thread.conversation, message_id: crypto.newId(), kind, text: "", reference };
+    await addToOutbox([item], false);
     this.flush();
   }
 
   // One tab at a time: two would use the same number.
-  #inTurn(work, options) { return inOutbox(this.thread.conversation, work, options); }
+  inTurn(work, options) { return inOutbox(this.thread.conversation, work, options); }
 
   // Nothing is queued before it: sent while it is being stored. This tab takes its turn until the response arrives, but
   // does not wait for the turn to begin: meanwhile another tab may send the same ciphertext, which is stored once, or
@@ -78,7 +79,7 @@ export class Outbox {
     await this.#seal(item);
     const keep = () => addToOutbox([item], isDraft);
     const done = Promise.allSettled([this.#post(item), keep()]);
-    this.#inTurn(() => done);
+    this.inTurn(() => done);
     const [posted, kept] = await done;
     if (posted.status === "fulfilled") this.#sent(item, posted.value);
     else if (kept.status === "rejected") throw kept.reason;
@@ -92,7 +93,7 @@ export class Outbox {
 
   async #flush() {
     if (!(await this.thread.ready.then(() => true, () => false))) return; // the thread has shown why
-    await this.#inTurn(async () => {
+    await this.inTurn(async () => {
       await this.thread.settled();
       const isBlocked = this.thread.contact.state === "blocked";
       let waits = isBlocked ? say("unsent-blocked") : this.thread.isHeld ? say("unsent-queued") : "";
@@ -108,7 +109,9 @@ export class Outbox {
         if (this.#taken.has(item.message_id)) continue;
         this.unsent.show(item);
         if (this.thread.judge.shows(item.message_id)) this.#sent(item); // stored, but its response was lost
-        else if (waits) this.unsent.say(item.message_id, waits, "queued");
+        else if (isUnfinished(item) && !isBlocked && !this.thread.isHeld) {
+          if (await this.uploads.resume(item)) waits ||= say("unsent-behind");
+        } else if (waits) this.unsent.say(item.message_id, waits, "queued");
         else if (this.#refused.has(item.message_id) || !(await this.#send(item))) waits = say("unsent-behind");
       }
     });
@@ -125,6 +128,7 @@ export class Outbox {
       this.#sent(item, await this.#deliver(item));
       return true;
     } catch (error) {
+      if (error.code === "no_file" && item.file && await this.uploads.beginAgain(item)) return false;
       this.#failed(item, error);
       return false;
     }
@@ -153,11 +157,11 @@ export class Outbox {
     for (const id of this.unsent.ids) {
       if (this.thread.judge?.shows(id)) this.unsent.hide(id); // perhaps sent by another tab
     }
-    for (const [id, { key }] of this.#taken) {
+    for (const [id, { key, file }] of this.#taken) {
       if (!this.thread.judge.shows(id)) continue;
       this.#taken.delete(id);
       // A message that could not be stored is still the draft. One left behind is sent again, but stored once.
-      (key ? removeFromOutbox(key) : this.keepDraft()).catch(() => {});
+      (key ? removeFromOutbox(key, file) : this.keepDraft()).catch(() => {});
     }
   }
 
@@ -209,15 +213,15 @@ export class Outbox {
     return seq;
   }
 
-  #retry({ message_id }) {
-    this.#taken.delete(message_id);
-    this.#refused.delete(message_id);
-    return this.flush();
+  #retry(item) {
+    this.#taken.delete(item.message_id);
+    this.#refused.delete(item.message_id);
+    return item.file ? this.uploads.goOn(item) : this.flush();
   }
 
   // While no tab sends this item: `change(isKept)`; not kept if another tab sent it, or took it back.
   async #whileUnsent({ key, message_id }, change) {
-    const isMyTurn = await this.#inTurn(async (turn) => {
+    const isMyTurn = await this.inTurn(async (turn) => {
       if (!turn) return false;
       await change(!key || (await loadOutbox(this.thread.conversation)).some((item) => item.key === key));
       return true;
@@ -229,17 +233,18 @@ export class Outbox {
   }
 
   #takeBack(item, isEdited) {
+    this.uploads.stop(item);
     const focus = focusLater();
     return this.#whileUnsent(item, async (isKept) => {
       if (isKept && isEdited) await this.giveBack(item, focus);
-      if (item.key) await removeFromOutbox(item.key);
+      if (item.key) await removeFromOutbox(item.key, item.file);
     });
   }
 
   // The user decided to send it again, though it may have arrived: as a new message.
   #sendAnew(item) {
     return this.#whileUnsent(item, async (isKept) => {
-      if (isKept) await updateOutbox({ ...item, message_id: newId(), ts: Date.now(), sealed: null });
+      if (isKept) await updateOutbox({ ...item, message_id: crypto.newId(), ts: Date.now(), sealed: null });
     });
   }
 }

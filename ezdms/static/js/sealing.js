@@ -1,11 +1,17 @@
 // Seals an unsent message: finds what it must carry, and what the server must be told beside it. Also tells the server
-// what is no message, and signs marks.
+// what is no message, and signs marks; and makes of a chosen file what is sealed. No picture is decoded before its
+// sides are known.
 
 import { isStale, nextE, refusal, targetOf } from "./changes.js";
 import * as crypto from "./crypto.js";
-import { isPassing, postForm, ServerError } from "./server.js";
+import { getJson, isNumber, isPassing, postForm, ServerError } from "./server.js";
 import { account } from "./session.js";
 import { say } from "./words.js";
+
+export const MOST_PIXELS = 50e6; // that are decoded
+const SMALLER = 2560; // pixels of the longer side
+const QUALITY = 0.85;
+const THUMBS = [[160, 0.6], [128, 0.5], [96, 0.4], [64, 0.3], [32, 0.2]]; // sides and qualities
 
 const refuse = (sentence) => { throw new ServerError(422, null, sentence); };
 
@@ -51,6 +57,7 @@ export async function seal(thread, item) {
   const replaces = e === null ? {} : { replaces: targetOf({ kind, text, reference })[0] };
   item.x = x;
   item.sealed = { n, hash, suite, content_for_a, content_for_b, ...(x ? { expires_in: x } : {}), ...replaces };
+  if (kind === "file") item.sealed.file = crypto.readFile(text).id; // it goes when its message goes
 }
 
 // Have the server empty the user's own copy of a message, and keep their mark in its place.
@@ -132,3 +139,54 @@ export const SIDES = {
     return screen.map((side, i) => Math.max(side, frame[i]));
   },
 };
+
+let asked;
+// What the server takes (bytes). Throws if that is nothing.
+export async function largestFile() {
+  asked ??= getJson("/deployment", { max_file: isNumber });
+  const { max_file: most } = await asked.catch(() => {
+    asked = null;
+    return { max_file: crypto.LARGEST_FILE }; // it will say so
+  });
+  if (!most) throw new Error(say("file-none"));
+  return Math.min(most, crypto.LARGEST_FILE);
+}
+
+async function draw(bitmap, longest, type, quality) {
+  const scale = Math.min(1, longest / Math.max(bitmap.width, bitmap.height));
+  const canvas = new OffscreenCanvas(...[bitmap.width, bitmap.height].map((side) => Math.ceil(side * scale)));
+  const context = canvas.getContext("2d");
+  context.imageSmoothingQuality = "high";
+  context.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
+  return { w: canvas.width, h: canvas.height, blob: await canvas.convertToBlob({ type, quality }) };
+}
+
+// What is shown before the picture has loaded: "" if even the smallest has too many bytes.
+async function thumbOf(bitmap) {
+  for (const [side, quality] of THUMBS) {
+    let { blob } = await draw(bitmap, side, "image/webp", quality);
+    if (blob.type !== "image/webp") ({ blob } = await draw(bitmap, side, "image/jpeg", quality)); // Safari
+    if (blob.size <= crypto.LARGEST_THUMB) return crypto.b64uEncode(new Uint8Array(await blob.arrayBuffer()));
+  }
+  return "";
+}
+
+export const isLarge = ({ picture }) => picture && !picture.isAnimated && Math.max(...picture.sides) > SMALLER;
+
+// What is sealed: {blob, shown}. A picture that cannot be decoded is a file like any other.
+export async function prepareFile({ file, name, picture }, isSmaller) {
+  const type = !file.type.startsWith("image/") && crypto.FILE_TYPE.test(file.type) ? file.type : "";
+  const plain = { blob: picture?.blob ?? file, shown: { name, type, thumb: "", w: 0, h: 0 } };
+  const isDrawable = picture && picture.sides[0] * picture.sides[1] <= MOST_PIXELS;
+  const bitmap = isDrawable && await createImageBitmap(picture.blob).catch(() => null);
+  if (!bitmap) return plain;
+  try {
+    const whole = { w: bitmap.width, h: bitmap.height, blob: picture.blob };
+    const small = isSmaller && await draw(bitmap, SMALLER, picture.type, QUALITY);
+    const isBetter = small && small.blob.type === picture.type && small.blob.size < whole.blob.size;
+    const { blob, w, h } = isBetter ? small : whole;
+    return { blob, shown: { name, type: picture.type, thumb: await thumbOf(bitmap), w, h } };
+  } finally {
+    bitmap.close();
+  }
+}

@@ -54,7 +54,7 @@ async function ask(address, options) {
   if (response.ok) return response;
   const answer = await response.json().catch(() => null);
   // A network's refusal can have such a policy, too, but it is a page.
-  const isPage = answer === null && options?.headers === JSON_ONLY;
+  const isPage = answer === null && options?.headers.Accept === JSON_ONLY.Accept && options.method !== "HEAD";
   if (isPage && response.status < 500) throw new ServerError(0, null, say("error-unreachable"));
   throw new ServerError(response.status, answer);
 }
@@ -108,4 +108,14 @@ export async function* getPart(address, start, end, size, signal) {
     reader.cancel().catch(() => {}); // a server could go on forever
   }
   if (left) throw new ServerError(0, null, say("error-unreachable"));
+}
+
+// Send bytes of an upload that begin at `offset` (as tus 1.0); without any, only ask. Resolves to where it continues.
+export async function carry(address, { offset = null, body, signal }) {
+  const bytes = { "Upload-Offset": `${offset}`, "Content-Type": "application/offset+octet-stream" };
+  const headers = { ...JSON_ONLY, ...(body && bytes) };
+  const response = await ask(address, { method: body ? "PATCH" : "HEAD", headers, body, signal });
+  const said = response.headers.get("Upload-Offset") ?? "";
+  if (!/^[0-9]{1,15}$/.test(said)) throw new ServerError(response.status, null, say("error-odd"));
+  return Number(said);
 }

@@ -3,29 +3,36 @@
 
 import { onPress } from "./dom.js";
 import { say, timerInWords } from "./words.js";
-import { drawText } from "./sealed-text.js";
+import { drawable, drawText } from "./sealed-text.js";
 import { instantiate } from "./shell.js";
 
 // Buttons by status.
-const ANY = ["retry", "edit", "discard"];
-const BUTTONS = { waiting: ANY, refused: ANY, old: ["anew", "discard"] };
+const ANY = ["retry", "edit", "discard", "cancel"];
+const BUTTONS = {
+  waiting: ANY, refused: ANY, old: ["anew", "discard"],
+  queued: ["cancel"], uploading: ["pause", "cancel"], paused: ["resume", "cancel"],
+};
 const TYPED = ["text", "edit"]; // put back into the field instead of discarded
+const LISTED = ["text", "file"]; // also while they are sent
 
 // What an unsent message says, in words.
-export function describe({ kind, text }) {
+export function describe({ kind, text, file }) {
   if (kind === "delete") return say("unsent-delete");
   if (kind === "react") return text ? say("unsent-react", { emoji: text }) : say("unsent-unreact");
   if (kind === "timer") return say("unsent-timer", { time: timerInWords(text) });
-  return text;
+  return kind === "file" ? file.about.name : text;
 }
+
+// What takes an unsent message away: the user has it back, or has it no more.
+const awayWith = (kind, state) => (kind === "file" && state !== "old" ? "cancel"
+  : state !== "old" && TYPED.includes(kind) ? "edit" : "discard");
 
 export class Unsent {
   #shown = new Map(); // message_id → {item, element}; item: the latest version
 
-  // `retry(item)`, `edit(item)`, `discard(item)` and `anew(item)` are called by their buttons, `changed()` with every
-  // status.
+  // Each of `work` is called by the button of its name, `changed()` with every status.
   constructor(list, { changed, ...work }) {
-    Object.assign(this, { list, changed, work });
+    Object.assign(this, { list, changed, work: { ...work, cancel: work.discard } });
   }
 
   get isEmpty() { return !this.#shown.size; }
@@ -45,9 +52,15 @@ export class Unsent {
       return;
     }
     const shown = { item, element: instantiate("pending").firstElementChild };
-    drawText(shown.element.querySelector(".text"), describe(item));
+    const text = shown.element.querySelector(".text");
+    if (item.kind === "file") {
+      drawable(describe(item));
+      text.textContent = describe(item); // a name is no link
+      const ariaLabel = say("upload-of", { name: describe(item) });
+      text.after(Object.assign(document.createElement("progress"), { max: 100, value: 0, hidden: true, ariaLabel }));
+    } else drawText(text, describe(item));
     shown.element.querySelector(".what").hidden = item.kind !== "edit";
-    shown.element.hidden = item.kind !== "text";
+    shown.element.hidden = !LISTED.includes(item.kind);
     for (const [what, press] of Object.entries(this.work)) {
       onPress(shown.element.querySelector(`[data-do=${what}]`), () => press(shown.item));
     }
@@ -56,19 +69,28 @@ export class Unsent {
   }
 
   // `state`: "" while it is being sent, "queued" behind another one, "waiting" for the next try, "refused", or "old" if
-  // the user must decide.
+  // the user must decide; "uploading" and "paused" of a file.
   say(id, sentence, state = "") {
     const { item, element } = this.#shown.get(id) ?? {};
     if (!element) return;
     element.dataset.unsent = state;
-    element.hidden = !state && item.kind !== "text";
-    element.querySelector("[role=status]").textContent = sentence;
-    const not = state !== "old" && TYPED.includes(item.kind) ? "discard" : "edit";
+    element.hidden = !state && !LISTED.includes(item.kind);
+    const status = element.querySelector("[role=status]");
+    if (status.textContent !== sentence) status.textContent = sentence; // not read aloud again
+    const away = awayWith(item.kind, state);
     for (const button of element.querySelectorAll("button")) {
       const { do: what } = button.dataset;
-      button.hidden = what === not || !BUTTONS[state]?.includes(what);
+      const isOther = ["edit", "discard", "cancel"].includes(what) && what !== away;
+      button.hidden = isOther || !BUTTONS[state]?.includes(what);
     }
+    if (item.kind === "file") element.querySelector("progress").hidden = !["uploading", "paused"].includes(state);
     this.changed();
+  }
+
+  // How much of its file the server has, from 0 to 1.
+  progress(id, share) {
+    const bar = this.#shown.get(id)?.element.querySelector("progress");
+    if (bar) bar.value = Math.floor(share * 100);
   }
 
   hide(id) {

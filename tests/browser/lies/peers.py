@@ -64,6 +64,12 @@ class Peer:
         assert response.is_success, response.text
         return response.json() if response.content else None
 
+    async def downloads(self, file_id: str) -> bytes:
+        """Return the sealed bytes of a file."""
+        response = await self._http.get(f"/files/{file_id}")
+        assert response.is_success, response.text
+        return response.content
+
     async def starts_with(self, search_pin: str) -> str:
         """Start a conversation and return its id."""
         found = await self.ask("POST", "/start_conversation", {"partner_search_pin": search_pin})
