@@ -166,6 +166,7 @@ async def open_database(app: Quart) -> None:
     await pusher.start()
     if isinstance(hub, SharedHub):
         joining.share_subscribers(hub, pusher)
+        app.extensions["ezdms.limiter"].counts_together = hub.count
 
 
 async def close_database(app: Quart) -> None:

@@ -25,6 +25,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from ezdms import logs
+from ezdms.hub.asking import FAILED, Asking
 from ezdms.hub.shared import ALL, WITHIN, Away, BusError
 
 SIZE = 16  # bytes of an authenticator
@@ -33,7 +34,6 @@ PAUSE = 0.25  # seconds between attempts to connect
 OLDEST = 60_000  # ms: older frames are not taken, so that none can be repeated later
 MOST_WAITING = 20_000  # frames while the bus is away
 AT_ONCE = 256  # commands in one packet
-FAILED = (OSError, exceptions.RedisError)
 
 
 def sentence(error: Exception) -> str:
@@ -81,7 +81,7 @@ class Bus:
         self._was_away = False
         self._tasks: list[asyncio.Task[None]] = []
         self._asking = asyncio.Lock()
-        self._asked: Connection | None = None
+        self._asked: Asking | None = None
         self._speaking: Connection | None = None
         self._false = logs.Seldom("a frame on the bus is not from this deployment")
         self.on_frame: Callable[[str, str, Any], None] = lambda channel, kind, body: None
@@ -122,9 +122,11 @@ class Bus:
             )
 
     async def _disconnect(self) -> None:
-        for connection in (self._listening, self._asked, self._speaking):
+        for connection in (self._listening, self._speaking):
             if connection is not None:
                 await connection.disconnect(nowait=True)
+        if self._asked is not None:
+            await self._asked.close()
         self._listening = self._asked = self._speaking = None
 
     def subscribe(self, channel: str) -> asyncio.Future[None]:
@@ -159,19 +161,18 @@ class Bus:
             raise Away from error
 
     async def _ask(self, *command: Any) -> Any:
-        async with self._asking:
-            if self._asked is None:
-                self._asked = await self._connected()
-            connection = self._asked
-            try:
-                await connection.send_command(*command, check_health=False)
-                return await connection.read_response(disable_decoding=True)
-            except exceptions.ResponseError:
-                raise  # an answer
-            except BaseException:
-                self._asked = None
-                await connection.disconnect(nowait=True)
-                raise
+        if self._asked is None or not self._asked.is_open:
+            async with self._asking:  # one connects for all who wait
+                if self._asked is None or not self._asked.is_open:
+                    if self._asked is not None:
+                        await self._asked.close()
+                        self._asked = None
+                    self._asked = Asking(await self._connected())
+        return await self._asked.ask(*command)
+
+    def hidden(self, what: str) -> str:
+        """A name for what nobody should read on the bus, such as an address; the same at all processes."""
+        return hashlib.blake2b(what.encode(), key=self._key, digest_size=SIZE, person=b"ezdms name").hexdigest()
 
     def name(self, *words: str) -> str:
         """The name of a key or channel of this deployment."""
@@ -252,7 +253,7 @@ class Bus:
 
     def _went_away(self, error: Exception) -> None:
         if not self._was_away:
-            logs.event(logging.WARNING, "the bus is away", why=sentence(error))
+            logs.event(logging.WARNING, "the bus is away", why=sentence(error), limits="counted by each process")
         self._was_away = True
         for channel, confirmed in self._wanted.items():
             if confirmed.done():
@@ -278,7 +279,7 @@ class Bus:
             if not hmac.compare_digest(rest[0][:SIZE], self._mark(channel, said)):
                 self._false.event(logging.WARNING)
                 return
-            process_id, moment, what, body = json.loads(said)
+            process_id, moment, what, body, *_ = json.loads(said)  # authentic: one of ours has written it
             if process_id != self.process_id and abs(time.time_ns() // 1_000_000 - moment) < OLDEST:
                 self.on_frame(channel, what, body)
 

@@ -113,6 +113,9 @@ class Hub(Generic[Event]):
             if mailbox is not but:
                 mailbox.put(event)
 
+    def know_place(self, user_id: str, place: Place) -> None:
+        """The last event of a row, for a hub that puts them in order: here they are."""
+
     def relay(self, user_id: str, *, as_json: str, as_html: str) -> None:
         """Put a frame, in the form that it takes, in every mailbox of this user."""
         for mailbox in self.mailboxes(user_id):

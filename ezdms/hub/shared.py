@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Protocol
 
@@ -19,6 +19,28 @@ ALL = "all"  # the channel that every process listens to
 WITHIN = 1.0  # seconds for an answer of the bus
 TURN = 0.15  # seconds that an event waits for the one before it
 SEEN_FOR = 20.0  # seconds that a process is known to have a visible page of a user, unless it says so again
+
+
+# Limits (GCRA) by the clock of the bus, all or none: theoretical arrival times, which expire once they limit nothing.
+COUNT = """
+local time = redis.call('TIME')
+local now, longest, arrivals, out = time[1] + time[2] / 1000000, 0, {}, {}
+for i, key in ipairs(KEYS) do
+  local period, step = tonumber(ARGV[2 * i - 1]), tonumber(ARGV[2 * i])
+  arrivals[i] = math.max(tonumber(redis.call('GET', key) or '0'), now)
+  local seconds = arrivals[i] - now - (period - step)
+  if seconds > 0.00001 then longest = math.max(longest, seconds) end
+end
+for i, key in ipairs(KEYS) do
+  if longest == 0 then
+    arrivals[i] = arrivals[i] + tonumber(ARGV[2 * i])
+    redis.call('SET', key, string.format('%.6f', arrivals[i]), 'PX', math.ceil((arrivals[i] - now) * 1000))
+  end
+  out[i] = string.format('%.6f', arrivals[i] - now)
+end
+table.insert(out, 1, string.format('%.6f', longest))
+return out
+"""
 
 
 class BusError(Exception):
@@ -44,6 +66,7 @@ class Bus(Protocol):
     def unsubscribe(self, channel: str) -> None: ...
     def say(self, channel: str, kind: str, body: Any) -> None: ...
     async def ask(self, *command: Any) -> Any: ...
+    def hidden(self, what: str) -> str: ...
     def name(self, *words: str) -> str: ...
 
 
@@ -116,6 +139,11 @@ class SharedHub(Hub[Event]):
         self._in_turn(user_id, event, but)
         self._say(user_id, "event", self._codec.pack(event))
 
+    def know_place(self, user_id: str, place: Place) -> None:
+        """The last event of a row; the next one has the next number."""
+        if user_id in self._mailboxes:
+            self._last.setdefault(user_id, {}).setdefault(place.row, place.number)
+
     def relay(self, user_id: str, *, as_json: str, as_html: str) -> None:
         """Put a frame in every mailbox of this user, here and elsewhere."""
         super().relay(user_id, as_json=as_json, as_html=as_html)
@@ -134,6 +162,19 @@ class SharedHub(Hub[Event]):
     def announce(self, what: str, about: str = "") -> None:
         """Tell the other processes."""
         self._say(ALL, "news", [what, about])
+
+    async def count(self, limits: Sequence[tuple[str, float, float]]) -> list[float] | None:
+        """Count one event for each limit (name, period, seconds between two events) at all processes together.
+
+        Returns 0 or the seconds until it would be allowed, in which case it is not counted; and for each, how far its
+        theoretical arrival time is ahead. None while the bus is away.
+        """
+        if self._bus is None or not self._bus.is_up:
+            return None
+        keys = [("limit", self._bus.hidden(name)) for name, _, _ in limits]
+        values = [str(value) for _, *some in limits for value in some]
+        found = await self._ask("EVAL", COUNT, str(len(keys)), *keys, *values)
+        return None if found is None else [float(one) for one in found]
 
     async def is_connected(self, user_id: str) -> bool:
         """True if this user has a socket here or elsewhere; the first alone while the bus is away."""

@@ -17,7 +17,7 @@ from ezdms.actions.signaling import FIELDS, parse_signal, signal
 from ezdms.actions.tasks import stop
 from ezdms.db import Unavailable, now
 from ezdms.edge.quart_asgi import SocketGone
-from ezdms.hub import SESSION_ENDED, Mailbox
+from ezdms.hub import SESSION_ENDED, Mailbox, Place
 from ezdms.models.conversation import select_conversation
 from ezdms.models.session import Session
 from ezdms.problem import Problem
@@ -139,7 +139,7 @@ async def _signal(mailbox: Mailbox[Event], session: Session, members: list[tuple
     """Relay a signal, like POST /signal and counted with it. A program gets an error if it is refused."""
     conversation_id = _conversation_id(members)
     try:
-        seconds = context.limiter().count("signals.send_signal", session.user_id)
+        seconds = await context.limiter().count("signals.send_signal", session.user_id)
         if seconds:
             raise too_often(ceil(seconds))
         draft = parse_signal(pick_fields(members, FIELDS))
@@ -166,6 +166,7 @@ async def _join(mailbox: Mailbox[Event], session: Session, conversation_id: str,
     if conversation is None:
         return
     mailbox.joined.add(conversation_id)
+    context.hub().know_place(session.user_id, Place(conversation_id, conversation.last_seq))
     if not as_json:  # tells a page the last seq, so that it fetches what it missed
         mailbox.put(Event(replace(conversation, unread=0)))
     await mark_as_read(

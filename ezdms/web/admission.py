@@ -182,7 +182,7 @@ async def admit_websocket() -> Response | None:
     if most is not None and len(context.hub().mailboxes(g.session.user_id)) >= most:
         context.limiter().hits["max_sockets"] += 1
         return refuse(429, "too_many_sockets", TOO_MANY, {"Retry-After": str(SOCKET_AGAIN)})
-    seconds = ceil(context.limiter().count(websocket.endpoint, g.session.user_id))
+    seconds = ceil(await context.limiter().count(websocket.endpoint, g.session.user_id))
     if seconds:
         return refuse(429, "too_often", too_often(seconds).sentence, {"Retry-After": str(seconds)})
     return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import fields
 from functools import cached_property
 from math import ceil
@@ -40,6 +40,10 @@ async def by_network() -> str:
 async def by_account() -> str:
     """The user of the session."""
     return cast(str, g.session.user_id)
+
+
+# Name, period and seconds between two events of each limit → seconds to wait, and how far each is ahead; None: away.
+CountsTogether = Callable[[Sequence[tuple[str, float, float]]], Awaitable[list[float] | None]]
 
 
 class SettingLimit(RateLimit):
@@ -91,15 +95,27 @@ class Limiter(RateLimiter):
         self._app = app
         self._settings = settings
         self._arrivals = Arrivals()
+        self.counts_together: CountsTogether | None = None
         self._of_views: dict[str | None, list[KnownLimit]] = {}
         names = [item.name.removeprefix("limit_") for item in fields(settings) if item.name.startswith("limit_")]
         self.hits = dict.fromkeys([*names, "max_sockets"], 0)  # by setting: how often a limit was hit since the start
         self._one_for_all = logs.Seldom("all clients count as one")
 
-    def count(self, endpoint: str | None, key: str) -> float:
+    async def count(self, endpoint: str | None, key: str) -> float:
         """Count an event outside HTTP as a request to this endpoint by `key`. Returns 0, or the seconds to wait."""
-        limits = {_name(endpoint, limit, key): limit for limit in self._limits_of(endpoint)}
-        seconds = self._arrivals.count(limits)
+        return await self._count({_name(endpoint, limit, key): limit for limit in self._limits_of(endpoint)})
+
+    async def _count(self, limits: dict[str, KnownLimit]) -> float:
+        """Count one event for each key at all processes together, or at this one if it is the only one it can reach."""
+        together = None
+        if self.counts_together is not None and limits:
+            asked = [(name, limit.seconds, limit.inverse) for name, limit in limits.items()]
+            together = await self.counts_together(asked)
+        if together is None:
+            seconds = self._arrivals.count(limits)
+        else:
+            seconds, *ahead = together
+            self._arrivals.note(dict(zip(limits, ahead, strict=True)))
         if seconds:
             self._note_hit(limits)
         return seconds
@@ -114,8 +130,7 @@ class Limiter(RateLimiter):
         g.limits = limits
         if any(name.endswith(UNKNOWN) for name in limits):
             self._one_for_all.event(logging.WARNING, why="the proxy on the Unix socket does not name them")
-        if seconds := self._arrivals.count(limits):
-            self._note_hit(limits)
+        if seconds := await self._count(limits):
             raise RateLimitExceeded(ceil(seconds))
 
     def _note_hit(self, limits: Mapping[str, KnownLimit]) -> None:
@@ -173,6 +188,12 @@ class Arrivals:
             for key, (_, arrival) in taken.items():
                 self._set(key, arrival)
         return longest
+
+    def note(self, ahead: Mapping[str, float]) -> None:
+        """Take over what was counted elsewhere: seconds by key."""
+        moment = self._clock()
+        for key, seconds in ahead.items():
+            self._set(key, moment + seconds)
 
     def _set(self, key: str, arrival: float) -> None:
         """Store an arrival. If the store is full, drop the half with the earliest times, which limit the least.

@@ -44,7 +44,7 @@ class Outgoing:
     async def send(self, members: list[tuple[str, Any]]) -> None:
         """Accept one message. Waits only while too many are in progress."""
         try:
-            seconds = self._limiter.count("messages.send_message", self._user_id)
+            seconds = await self._limiter.count("messages.send_message", self._user_id)
             if seconds:
                 raise too_often(ceil(seconds))
             draft = parse_draft(pick_fields(members, FIELDS, OPTIONAL))
