@@ -27,7 +27,7 @@ WITHIN = 25.0  # seconds for one response; the page waits for 30
 CONNECTS_WITHIN = 10.0  # seconds
 LONGEST_WAIT = 86_400  # seconds that a server may ask for
 ACCEPT = {Kind.JSON: "application/json", Kind.NOTHING: "application/json", Kind.FRAGMENT: "text/html"}
-ACCEPT[Kind.PART] = "application/octet-stream"
+ACCEPT[Kind.PART] = "application/json"  # of errors
 RANGE = re.compile("bytes=([0-9]{1,9})-([0-9]{1,9})", re.ASCII)
 PLACE = re.compile("bytes ([0-9]{1,9})-([0-9]{1,9})/[0-9]{1,9}", re.ASCII)
 

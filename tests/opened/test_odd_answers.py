@@ -139,3 +139,44 @@ async def test_a_stalled_response_times_out_and_blocks_nothing_else(fooled: Visi
         answer = await waiting
         assert (answer.status_code, answer.json()["code"]) == (502, "unreachable")
         assert time.monotonic() - began < 29  # seconds; the page times out after 30
+
+
+async def test_only_the_part_of_a_file_that_was_asked_for_is_passed_on(fooled: Visit, liar: Liar) -> None:
+    await fooled.registers(newcomer(), "alice")
+    path, asked = f"/files/{'A' * 22}", "bytes=10-19"
+    since = len(liar.heard)
+    for wrong in ("", "bytes=10-", "bytes=0-9,20-29", "bytes=-5", f"bytes=0-{'9' * 10}"):
+        assert (await fooled.asks(path, Range=wrong)).status_code == 416, wrong
+    assert liar.heard[since:] == []
+    assert (await fooled.asks(path, Range=asked)).json()["code"] == "no_file"
+
+    def part(body: bytes, place: str, status: int = 206) -> Change:
+        def lie(answer: Answer) -> None:
+            answer.status, answer.body = status, body
+            answer.set("content-range", place)
+            answer.set("content-type", "text/html")
+            answer.set("content-disposition", "inline")
+
+        return lie
+
+    with liar.lying(f"GET {path}", part(b"0123456789", "bytes 10-19/100")):
+        answer = await fooled.asks(path, Range=asked)
+        assert (answer.status_code, answer.content) == (206, b"0123456789")
+        assert answer.headers["Content-Range"] == "bytes 10-19/100"
+        assert answer.headers["Content-Type"] == "application/octet-stream"
+        assert answer.headers["Content-Disposition"] == "attachment"
+        assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'; ")
+        assert (await fooled.opens(path)).status_code == 404
+    lies = {
+        "other bytes": part(b"0123456789", "bytes 0-9/100"),
+        "fewer": part(b"012345678", "bytes 10-19/100"),
+        "more": part(b"0123456789x", "bytes 10-19/100"),
+        "no place": part(b"0123456789", ""),
+        "a header in the place": part(b"0123456789", "bytes 10-19/100, x"),
+        "all of it": part(bytes(100), "bytes 0-99/100", 200),
+        "endless": part(bytes(2**20 + 1), "bytes 10-19/100"),
+    }
+    for name, lie in lies.items():
+        with liar.lying(f"GET {path}", lie):
+            answer = await fooled.asks(path, Range=asked)
+            assert (answer.status_code, answer.json()["code"]) == (502, "odd"), name

@@ -90,7 +90,7 @@ export const deploymentId = async () => (await getJson("/deployment", { deployme
 
 // Yields the bytes from `start` to `end` of a file of `size` bytes. Throws ServerError; what was yielded has arrived.
 export async function* getPart(address, start, end, size, signal) {
-  const headers = { Accept: "application/octet-stream", Range: `bytes=${start}-${end - 1}` };
+  const headers = { ...JSON_ONLY, Range: `bytes=${start}-${end - 1}` };
   const odd = () => new ServerError(422, null, say("error-odd"));
   const limited = AbortSignal.any([signal, AbortSignal.timeout(30000)]);
   const response = await ask(address, { headers, signal: limited });
