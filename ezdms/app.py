@@ -167,6 +167,7 @@ async def open_database(app: Quart) -> None:
     if isinstance(hub, SharedHub):
         joining.share_subscribers(hub, pusher)
         app.extensions["ezdms.limiter"].counts_together = hub.count
+        app.extensions["ezdms.eraser"].take_over()
 
 
 async def close_database(app: Quart) -> None:

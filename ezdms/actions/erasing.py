@@ -21,7 +21,18 @@ class Eraser:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._task: asyncio.Task[None] | None = None
+        self._looking: asyncio.Task[None] | None = None
         self._is_asked = False
+
+    def take_over(self) -> None:
+        """From now on, also erase what other processes leave when they end, while this one leads."""
+        self._looking = tasks.begin("the erasure", self._look_forever())
+
+    async def _look_forever(self) -> None:
+        while True:
+            await asyncio.sleep(AGAIN)
+            if await self._database.leads():
+                self.start()
 
     def start(self) -> asyncio.Task[None]:
         """Erase what there is to erase, and return the task that does."""
@@ -36,8 +47,7 @@ class Eraser:
 
     async def close(self) -> None:
         """Stop. The next start continues."""
-        if self._task is not None:
-            await tasks.stop(self._task)
+        await tasks.stop(*filter(None, [self._looking, self._task]))
 
     async def _erase_all(self) -> None:
         finished = 0

@@ -41,10 +41,10 @@ class Sweeper:
             await self.expire()
         except Unavailable:
             logs.event(logging.ERROR, "could not remove the messages that have disappeared")
-        self._tasks.append(tasks.begin("the sweeper", _every(TICK, self.expire)))
-        self._tasks.append(tasks.begin("the sweeper", _every(TICK, self.clear)))
+        self._tasks.append(tasks.begin("the sweeper", self._every(TICK, self.expire)))
+        self._tasks.append(tasks.begin("the sweeper", self._every(TICK, self.clear)))
         if self._retention:
-            self._tasks.append(tasks.begin("the sweeper", _every(RETENTION_EVERY, self.retire)))
+            self._tasks.append(tasks.begin("the sweeper", self._every(RETENTION_EVERY, self.retire)))
 
     def forget_soon(self) -> None:
         """A message was emptied: erase what the log still has of it, at the next tick."""
@@ -99,12 +99,11 @@ class Sweeper:
             self._is_to_forget = False
             await self._database.forget()
 
-
-async def _every(seconds: float, sweep: Callable[[], Awaitable[None]]) -> None:
-    while True:
-        try:
-            await sweep()
-        except Unavailable:  # the disk is full or fails
-            await asyncio.sleep(TICK)
-        else:
-            await asyncio.sleep(seconds)
+    async def _every(self, seconds: float, sweep: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            is_done = False
+            with suppress(Unavailable):  # the disk is full or fails
+                if await self._database.leads():  # of several processes, one sweeps
+                    await sweep()
+                    is_done = True
+            await asyncio.sleep(seconds if is_done else TICK)

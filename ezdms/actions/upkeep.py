@@ -30,7 +30,7 @@ async def kept_up(database: Database, hub: Hub[Event]) -> AsyncIterator[None]:
 async def _every_day(database: Database, hub: Hub[Event]) -> None:
     while True:
         try:
-            count = await remove_unused(database, hub, now())
+            count = await remove_unused(database, hub, now()) if await database.leads() else 0
         except Unavailable:  # the disk is full or fails; try again tomorrow
             count = 0
         if count:

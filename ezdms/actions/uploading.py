@@ -209,10 +209,11 @@ class Uploads:
         is_clean = False
         while True:
             with suppress(Unavailable):  # the disk is full or fails
-                if not is_clean:
-                    await self.clean()
-                    is_clean = True
-                await self.sweep()
+                if await self._database.leads():  # of several processes, one deletes
+                    if not is_clean:
+                        await self.clean()
+                        is_clean = True
+                    await self.sweep()
             await asyncio.sleep(TICK)
 
 

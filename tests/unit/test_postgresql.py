@@ -25,6 +25,7 @@ from ezdms.models.user import User, delete_user, insert_user
 from ezdms.problem import Problem
 from ezdms.protocol import encoding
 from ezdms.store import schema
+from ezdms.store.postgresql import database as postgresql_database
 from ezdms.store.postgresql.session import translated
 from ezdms.store.schema import DatabaseError
 from tests.conftest import skip_or_fail
@@ -308,3 +309,28 @@ async def test_who_is_deleting_the_account_at_another_process_cannot_be_found_by
     with pytest.raises(Problem) as refused:
         await starting
     assert refused.value.code == "unknown_pin"
+
+
+async def test_of_several_processes_one_leads_until_it_ends(postgresql: engines.PostgreSQL, migrated: str) -> None:
+    address = postgresql.create(migrated)
+    opened = [await Database.open(address) for _ in range(3)]
+    assert [await one.leads() for one in opened] == [True, False, False]
+    assert [await one.leads() for one in opened] == [True, False, False]
+    await opened[0].close()
+    assert [await one.leads() for one in opened[1:]] == [True, False]
+    for database in opened[1:]:
+        await database.close()
+
+
+async def test_a_leader_that_is_stopped_or_cut_off_leads_no_more(
+    postgresql: engines.PostgreSQL, migrated: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgresql_database, "LEADS_FOR", 300)
+    address = postgresql.create(migrated)
+    opened = [await Database.open(address) for _ in range(2)]
+    assert [await one.leads() for one in opened] == [True, False]
+    await asyncio.sleep(0.6)  # it asks nothing for longer than PostgreSQL waits
+    assert [await one.leads() for one in reversed(opened)] == [True, False]
+    assert [await one.leads() for one in reversed(opened)] == [True, False]
+    for database in opened:
+        await database.close()

@@ -20,6 +20,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 LEAD = 0x657A6C656164  # "ezlead"
+TAKE_LEAD = "SELECT pg_try_advisory_lock(:key)"
 CONNECT_WITHIN = 3  # seconds
 LIMITS = {"lock_timeout": 3_000, "statement_timeout": 10_000, "idle_in_transaction_session_timeout": 10_000}  # ms
 NOTICED = {"tcp_keepalives_idle": 10, "tcp_keepalives_interval": 5, "tcp_keepalives_count": 3}  # by PostgreSQL; s
@@ -215,5 +216,10 @@ class Session:
 def take_lead(session: Session) -> bool:
     """True if this session has the lock of the one process that leads, which ends with the connection. Called on the
     session's thread."""
-    row = session.connection().execute("SELECT pg_try_advisory_lock(:key)", {"key": LEAD}).fetchone()
+    try:
+        row = session.connection().execute(TAKE_LEAD, {"key": LEAD}).fetchone()
+    except psycopg.Error:
+        if not session.is_lost():
+            raise
+        row = session.connection().execute(TAKE_LEAD, {"key": LEAD}).fetchone()  # on a new one
     return bool(row[0])
