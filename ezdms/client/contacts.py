@@ -24,9 +24,9 @@ class Contact:
     reveal it. `is_missing`: the server's list leaves this contact out; nothing can be sent to them.
 
     `state` is "accepted", "blocked" (by the user) or "request": they wrote first, and the user has neither answered nor
-    accepted it; then `has_namesake` says that another contact has the same name. `nickname`, `muted_until` (ms),
-    `is_pinned` and `is_archived` are the user's own. From the server: `found_by`, how they found the user ("search_pin"
-    or ""), and when that PIN was made (ms).
+    accepted it; then `has_namesake` says that another contact has this name, or one that looks like it. `nickname`,
+    `muted_until` (ms), `is_pinned` and `is_archived` are the user's own. From the server: `found_by`, how they found
+    the user ("search_pin" or ""), and when that PIN was made (ms).
     """
 
     conversation_id: str

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -192,9 +194,20 @@ class Roster:
 
 
 def _with_namesakes(contacts: dict[str, Contact]) -> dict[str, Contact]:
-    """With the requests marked that have the name of another contact."""
-    names = [contact.name for contact in contacts.values()]
+    """With the requests marked whose name is or looks like the name or nickname of another contact."""
+    looks = {where: {_looks_of(one.name), _looks_of(one.nickname)} - {""} for where, one in contacts.items()}
+    alike = Counter(itertools.chain.from_iterable(looks.values()))
     return {
-        where: replace(one, has_namesake=True) if one.state == "request" and names.count(one.name) > 1 else one
+        where: replace(one, has_namesake=True)
+        if one.state == "request" and any(alike[look] > 1 for look in looks[where])
+        else one
         for where, one in contacts.items()
     }
+
+
+ALIKE = str.maketrans("i1|0-", "lllo_")
+
+
+def _looks_of(name: str) -> str:
+    """What looks alike in a name, however it is written; as in partner.js."""
+    return name.lower().translate(ALIKE)

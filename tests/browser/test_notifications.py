@@ -48,7 +48,7 @@ SUBSCRIPTION = """
 SHOWN = """async () => {
     const [registration] = await navigator.serviceWorker.getRegistrations();
     const shown = await registration?.getNotifications() ?? [];
-    return shown.map(({ title, body, tag, data }) => [title, body, tag, data]);
+    return shown.map(({ title, body, tag, data, silent }) => [title, body, tag, data, silent ?? false]);
 }"""
 SCOPES = """async () => (await navigator.serviceWorker.getRegistrations())
     .map(({ active, scope }) => (active ? new URL(scope).pathname : "")).sort()"""
@@ -188,13 +188,13 @@ async def test_a_message_reaches_the_push_service_and_the_worker_shows_new_messa
         return bool(await alice.page.evaluate(SHOWN))
 
     await until(is_shown)
-    assert await alice.page.evaluate(SHOWN) == [["New message", "", "new-message", None]]
+    assert await alice.page.evaluate(SHOWN) == [["New message", "", "new-message", None, False]]
     [worker] = alice.context.service_workers
     await worker.evaluate("() => Object.defineProperty(navigator, 'language', { value: 'es-MX' })")
     await deliver(alice)
 
     async def is_in_spanish() -> bool:
-        return bool(await alice.page.evaluate(SHOWN) == [["Mensaje nuevo", "", "new-message", None]])
+        return bool(await alice.page.evaluate(SHOWN) == [["Mensaje nuevo", "", "new-message", None, False]])
 
     await until(is_in_spanish)
     await bob.leaves()

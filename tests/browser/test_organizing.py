@@ -163,12 +163,20 @@ async def test_a_muted_conversation_does_not_count_and_the_server_learns_only_un
     bob, page = await meet(home, alice, "hello"), alice.page
     device = await alice.on_another_device(browser)
     alice.records()
-    await choose(page, "Mute")
-    await page.get_by_role("button", name="For 8 hours").click()
-    for one in (page, device.page):
-        await expect(line(one, f"{bob.name} Muted")).to_be_visible()
-    [row] = Hostile(home.server).run(MUTED, bob.conversation)
-    assert 7.9 < (row["until"] - milliseconds()) / 3_600_000 < 8.1
+
+    async def is_told(hours: float) -> bool:
+        [row] = Hostile(home.server).run(MUTED, bob.conversation)
+        return bool(abs((row["until"] - milliseconds()) / 3_600_000 - hours) < 0.1)
+
+    for name, hours in (("For 1 hour", 1), ("For 1 week", 168), ("For 8 hours", 8)):
+        await choose(page, "Mute")
+        await page.get_by_role("button", name=name).click()
+        for one in (page, device.page):
+            await expect(line(one, f"{bob.name} Muted")).to_be_visible()
+        await until(partial(is_told, hours))
+        if hours != 8:
+            await choose(page, "Unmute")
+            await expect(line(page, f"{bob.name} Muted")).to_be_hidden()
     await page.goto(alice.address)
     await bob.writes("psst")
     for one in (page, device.page):
@@ -189,6 +197,17 @@ async def test_a_muted_conversation_does_not_count_and_the_server_learns_only_un
     await page.get_by_role("button", name="Always").click()
     await expect(page.locator("message-composer").get_by_role("alert")).to_contain_text("cannot be reached")
     await expect(line(page, f"{bob.name} Muted")).to_be_hidden()
+    await page.unroute("**/mute")
+    await choose(page, "Mute")
+    await page.get_by_role("button", name="Always").click()
+    await expect(line(page, f"{bob.name} Muted")).to_be_visible()
+    await choose(page, "Archive")
+    archived = page.locator(f"#archived [data-conversation-id='{bob.conversation}']")
+    await expect(archived).to_have_count(1)
+    await bob.writes("nobody asked")
+    await page.locator("#to-archived").click()
+    await expect(archived).to_contain_text("nobody asked")  # it is known here, and stays where it is
+    await expect(archived).to_have_count(1)
 
 
 async def test_pinned_archived_and_unread_are_so_on_all_devices_until_something_new_comes(

@@ -45,11 +45,14 @@ async def test_what_they_have_not_accepted_waits_and_is_sent_once_they_accept_or
     alice = await home.person("alice")
     pending = alice.page.locator(".pending")
     requests.accept_none(home.server.data_dir)
-    for how in ("accept", "answer"):
-        bob, texts = await home.peer(), ["one", "two", "three", "four", "five"]
+    carol = await Someone.is_in(home.browser, home.server, "carol")
+    carol.accepts = False
+    for bob in (carol, await home.peer()):
+        texts = ["one", "two", "three", "four", "five"]
         await alice.starts_with(bob.search_pin)
         await expect(alice.page.get_by_role("heading", name=bob.name)).to_be_visible()
-        conversation = await bob.is_asked()
+        if isinstance(bob, Peer):
+            await bob.is_asked()
         for text in texts:
             await alice.writes(text)
         await expect(pending).to_have_count(2)
@@ -59,14 +62,18 @@ async def test_what_they_have_not_accepted_waits_and_is_sent_once_they_accept_or
         await expect(alice.alert).to_be_hidden()
         await alice.page.reload()
         await expect(pending.first).to_contain_text(WAITING)
-        if how == "accept":
-            await bob.ask("POST", f"/conversations/{conversation}/accept")
-            await alice.page.evaluate(ROUND)
-        else:
+        if isinstance(bob, Peer):
             texts.insert(3, "yes?")
             await bob.writes("yes?")  # seen at once
+        else:
+            await bob.opens("alice")
+            await bob.sees(*texts[:3])
+            await bob.page.locator("request-card").get_by_role("button", name="Accept").click()
+            await expect(bob.page.locator("request-card")).to_be_hidden()
+            await alice.page.evaluate(ROUND)
         await bob.sees(*texts)
         await expect(pending).to_have_count(0)
+    await carol.context.close()
     requests.accept_all(home.server.data_dir)
 
 

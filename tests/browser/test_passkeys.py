@@ -172,6 +172,13 @@ async def test_passkeys_are_renamed_and_removed_and_a_removed_one_opens_nothing(
     assert await faults_in_every_look(alice.page) == []
     await line.get_by_role("button", name="Save").click()
     await expect(line.locator(".name")).to_have_text("<b>old</b> laptop")
+    for false in ("two\nlines", "from \u202eright to left", "x" * 65, ""):
+        await alice.page.route("**/passkeys", partial(renamed, false))
+        await alice.page.reload()
+        await expect(alice.page.locator("pass-keys").get_by_role("button", name="Try again")).to_be_visible()
+        await expect(line).to_have_count(0)
+        await alice.page.unroute_all(behavior="wait")
+    await alice.page.reload()
     await line.get_by_role("button", name=re.compile("^Remove: ")).click()
     await expect(line).to_have_count(0)
     await alice.logs_out()
@@ -212,6 +219,12 @@ async def test_a_cancelled_passkey_says_what_else_to_do_and_ends_no_session(brow
 async def swapped(wrapped: str, route: Route) -> None:
     answer = await route.fetch()
     await route.fulfill(response=answer, json=await answer.json() | {"wrapped": wrapped})
+
+
+async def renamed(name: str, route: Route) -> None:
+    answer = await route.fetch()
+    [known] = (await answer.json())["passkeys"]
+    await route.fulfill(response=answer, json={"passkeys": [known | {"name": name}]})
 
 
 async def test_a_server_that_swaps_what_a_passkey_wraps_gets_nobody_in(browser: Browser, server: Server) -> None:

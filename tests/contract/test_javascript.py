@@ -78,3 +78,14 @@ def test_every_script_can_be_parsed(tmp_path: Path) -> None:
         if subprocess.run([node, "--check", str(module)], capture_output=True, check=False).returncode:
             wrong.append(path.name)
     assert wrong == []
+
+
+# What does not follow the direction of the language: programs are from left to right, and JavaScript computes from the
+# left where a menu opens and what a picture shows.
+PHYSICAL = re.compile(r"(?:(?:margin|padding|border)-)?\b(?:left|right):|(?:text-align|float|clear): (?:left|right)")
+NOT_MIRRORED = ("code.block", "[popover].menu {", ".stage img {")
+
+
+def test_style_sheets_follow_the_direction_of_the_language() -> None:
+    rules = [line for path in STATIC.glob("css/*.css") for line in path.read_text("utf-8").splitlines()]
+    assert [line for line in rules if PHYSICAL.search(line) and not any(one in line for one in NOT_MIRRORED)] == []

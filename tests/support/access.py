@@ -20,7 +20,7 @@ LOOKS = [  # width, height, scheme
 
 # Texts and controls that are cut or outside the screen, and fields so small that iPhones zoom in on them.
 CUT = """() => {
-    const [found, LINES] = [[], ".words, .about p"]; // previews, cut on purpose
+    const [found, LINES] = [[], ".words, .about p, .partner h1"]; // cut on purpose: previews, and a name in one line
     const isClipped = (element) => // only screen readers find it
         element !== null && (getComputedStyle(element).clipPath === "inset(50%)" || isClipped(element.parentElement));
     for (const element of document.querySelectorAll("body *")) {

@@ -21,7 +21,7 @@ REQUEST = (
     "{name} is someone new: a request. To accept it, answer, or run `ezdms accept {where}`; or "
     "`ezdms block {where}`, or `ezdms delete-conversation {where}`. Until then they can send three messages."
 )
-NAMESAKE = "Another contact of yours has the same name. Check which one this is."
+NAMESAKE = "Another contact of yours has this name, or one that looks like it. Check which one this is."
 HANDED_OVER = (
     "These messages, as they were signed, go to whoever runs {server}, who can read them, and keeps them, also if they "
     "are deleted or disappear."

@@ -7,7 +7,7 @@ import { loadContacts, loadDrafts } from "./keystore.js";
 import { goBack, keepPlace } from "./navigate.js";
 import { arrange, countIn, keepOrder, notePreferences, prefsOf } from "./organizing.js";
 import { onceMore } from "./pause.js";
-import { keyTag, SHORTEST_TAG, showHead } from "./partner.js";
+import { keyTag, looksOf, SHORTEST_TAG, showHead } from "./partner.js";
 import { fetchPreviews, forgetPreview } from "./previews.js";
 import { isDeleted, readCleared, stateOf } from "./remembered.js";
 import { getFragment } from "./server.js";
@@ -19,7 +19,7 @@ const nobodyKnown = () => ({ name: say("unknown-person") });
 
 const people = new Map(); // conversation → {name, ik, called, state}: signed name, key as b64u, name shown, stateOf
 const cleared = new Map(); // conversation → up to which rows the user deleted it, as far as this page knows
-const namesakes = new Map(); // name, whatever its case → the conversations with people of that name
+const namesakes = new Map(); // what a name looks like → the conversations with people of such a name
 const tags = new Map(); // conversation → what tells this person from namesakes
 const lines = new Map(); // conversation → its <conversation-item>
 const notes = new Map(); // conversation → {draft, unsent}
@@ -58,9 +58,9 @@ export function setPerson(conversation, { name, ik }, state = stateIn(conversati
   if (isSame && known.state === state) return;
   people.set(conversation, { name, ik, called, state });
   if (!isSame) {
-    namesakes.get(known?.called.toLowerCase())?.delete(conversation);
+    if (known) namesakes.get(looksOf(known.called))?.delete(conversation);
     tags.delete(conversation);
-    if (ik) tellApart(called.toLowerCase(), conversation);
+    if (ik) tellApart(looksOf(called), conversation);
   }
   showPerson(conversation);
   if (known && known.state !== state) countAnew();

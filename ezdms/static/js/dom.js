@@ -96,7 +96,8 @@ export function onSubmit(element, busyLabel, work) {
       await work((label) => { button.textContent = label; }, focus);
     } catch (error) {
       showAlert(form, sentenceOf(error));
-      focus(form.querySelector("input:not([hidden], [tabindex]), textarea"));
+      const isLast = focus(form.querySelector("input:not([hidden], [tabindex]), textarea"));
+      if (isLast) form.querySelector("[role=alert]").scrollIntoView({ block: "nearest" }); // below the field
     }
     form.ariaBusy = "false";
     button.textContent = label;

@@ -20,6 +20,9 @@ export function showAvatar(element, name, ik) {
   else delete element.dataset.hue;
 }
 
+// What looks alike in a name, however it is written.
+export const looksOf = (name) => name.toLowerCase().replace(/[i1|]/g, "l").replaceAll("0", "o").replaceAll("-", "_");
+
 export const SHORTEST_TAG = 4; // hexadecimal digits
 
 // "key 3F9A": the start of a fingerprint.

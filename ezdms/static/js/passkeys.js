@@ -10,11 +10,13 @@ import { readCode } from "./two-step.js";
 import { say, sentenceOf } from "./words.js";
 
 const ALGORITHMS = [-8, -7, -257]; // Ed25519, ES256, RS256 (IANA COSE)
-const LONGEST_NAME = 64; // characters of a name
+const LONGEST_NAME = 64; // characters of a name, as below
 
 const isCredentialId = matches(/^[\w-]{1,1400}$/);
 const isOptions = (value) => matches(/^[\w-]{40,400}$/)(value?.challenge);
-const isPasskey = (one) => isCredentialId(one?.credential_id) && isText(one.name) && isNumber(one.created_at)
+// What the user called it, so the server says: one line, as they can type it.
+const isName = matches(/^[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}]{1,64}$/u);
+const isPasskey = (one) => isCredentialId(one?.credential_id) && isName(one.name) && isNumber(one.created_at)
   && (one.used_at === null || isNumber(one.used_at));
 const LIST = { passkeys: (value) => Array.isArray(value) && value.every(isPasskey) };
 const WRAPPED = { wrapped: matches(/^[\w-]{59}$/), credential_id: isCredentialId };

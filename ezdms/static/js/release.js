@@ -3,7 +3,7 @@
 
 export const LANGUAGES = {
   "en": {
-    parts: "Q9mC4-XY6vqw1cz8FMfOsm3wPRc-cu44AlB6G9TIwIg",
+    parts: "6_qRFiKs7OdxS092QkbSWOCBZIfFyCELd3ZqQtaojQ0",
     unverified: {
       "unstarted": "EZ-DMS has not started. Reload the page. If that does not help, your browser is too old "
         + "for it, or a script was changed and your browser refused to run it. In that case, do not "
@@ -22,7 +22,7 @@ export const LANGUAGES = {
     },
   },
   "es": {
-    parts: "tTu85rsG8DaM8mxAotMgS5Vj7XE99hjsdcnZvdda0A0",
+    parts: "Jvji5uKaRDfagJq-X7Ji5f73RmXIK3bQZ-mv2Ju6ZiI",
     unverified: {
       "unstarted": "EZ-DMS no se ha iniciado. Vuelve a cargar la página. Si no sirve, tu navegador es "
         + "demasiado antiguo, o alguien modificó un script y tu navegador se negó a ejecutarlo. En "
@@ -44,7 +44,7 @@ export const LANGUAGES = {
 export const STYLES = [
   "sha256-3vM5+kVN4BbTirusvjSKD/TDx/CCvCv10eN+45fvW1U=",
   "sha256-F3nBNvY0lxLL3OskIVMvLJyOvb9A70HfUAG91QOq6YA=",
-  "sha256-luTSCGtIH8jywDgKVWtnuajsCovHFqUIwKIB+9N58b8=",
+  "sha256-qFKKcHjRh9kdeCxgAzvUNg4A5LjAaZoIxypmd1dPTOo=",
 ];
 export const FONTS = {
   "inter-latin-ext-wght-normal.woff2": "sha256-NLnFBMq3pz43t0Y0OkSRMuVs97VIGvLLgdx03P8lyVY=",
