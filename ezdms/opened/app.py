@@ -21,7 +21,7 @@ from ezdms.edge.malformed import RefusesMalformed
 from ezdms.edge.quart_asgi import HttpConnection, Socket, SocketConnection
 from ezdms.opened import relay, ways
 from ezdms.opened.gate import FIRST, VISITOR, VisitorGate, cookie_name
-from ezdms.opened.remote import RANGE, Remote, Reply, dump
+from ezdms.opened.remote import OFFSET, RANGE, Remote, Reply, dump
 from ezdms.opened.visitors import Visitor, Visitors
 from ezdms.opened.ways import Kind, Way
 from ezdms.views.shells import ADDRESSES, missing, shells_by_language
@@ -80,7 +80,7 @@ def create_app(opened: Opened, remote: Remote, visitors: Visitors, origin: str, 
         for address in addresses:
             rule = CONVERSATION if address.startswith("/c/") else address
             app.add_url_rule(rule, f"shell {rule}", page.shell, defaults={"name": name})
-    app.add_url_rule("/<path:path>", "forward", page.forward, methods=["GET", "POST", "PUT"])
+    app.add_url_rule("/<path:path>", "forward", page.forward, methods=["GET", "POST", "PUT", "PATCH"])
     app.add_websocket("/ws", "live", page.live)
     app.after_request(_fence)
     app.register_error_handler(Unreachable, page.answer_unreachable)
@@ -125,14 +125,14 @@ class _Page:
             raise NotFound
         visitor, place = cast(Visitor, _scope(request)[VISITOR]), _place(request)
         token = visitor.tokens.get(place, "")
-        part = request.headers.get("Range", "") if way.kind is Kind.PART else ""
-        if way.kind is Kind.PART and not RANGE.fullmatch(part):
-            raise _Refused(416)
-        reply = await self._remote.ask(way, f"{request.path}{query and '?'}{query}", token, await _form(way), part)
+        part = _part(way)
+        reply = await self._remote.ask(way, f"{request.path}{query and '?'}{query}", token, await _body(way), part)
         response = Response(reply.body, reply.status, content_type=reply.kind.value)
         if reply.kind is Kind.PART:
             response.headers |= {"Content-Range": reply.place, "Content-Disposition": "attachment"}
-        if reply.kind is Kind.NOTHING:
+        if reply.kind is Kind.OFFSET:
+            response.headers["Upload-Offset"] = reply.place
+        if reply.kind in (Kind.NOTHING, Kind.OFFSET):
             del response.headers["Content-Type"]
         await self._note(way, visitor, place, reply, response)
         return response
@@ -178,20 +178,37 @@ def _place(asked: Request | Websocket) -> int:
     return place
 
 
-async def _form(way: Way) -> str:
-    """The form fields of the body, re-encoded."""
-    body = cast(bytes, await request.get_data())
-    if way.method == "GET":
+def _part(way: Way) -> str:
+    """Which bytes of a file are asked for, or where those of an upload begin."""
+    if way.kind is Kind.PART:
+        asked, form, status = request.headers.get("Range", ""), RANGE, 416
+    elif way.method == "PATCH":
+        asked, form, status = request.headers.get("Upload-Offset", ""), OFFSET, 400
+    else:
         return ""
+    if not form.fullmatch(asked):
+        raise _Refused(status)
+    return asked
+
+
+async def _body(way: Way) -> bytes:
+    """The form fields of the body, re-encoded, or bytes of an upload."""
+    body = cast(bytes, await request.get_data())
+    if way.method in ("GET", "HEAD"):
+        return b""
     if len(body) > way.largest_body:
         raise _Refused(413)
+    if way.kind is Kind.OFFSET:
+        if request.mimetype != way.kind.value:
+            raise _Refused(415)
+        return body
     if body and request.mimetype != "application/x-www-form-urlencoded":
         raise _Refused(415)
     try:
         fields = parse_qsl(body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MOST_FIELDS)
     except ValueError as error:
         raise _Refused(400) from error
-    return urlencode(fields)
+    return urlencode(fields).encode("ascii")
 
 
 class _Refused(HTTPException):

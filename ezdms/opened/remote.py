@@ -27,14 +27,16 @@ WITHIN = 25.0  # seconds for one response; the page waits for 30
 CONNECTS_WITHIN = 10.0  # seconds
 LONGEST_WAIT = 86_400  # seconds that a server may ask for
 ACCEPT = {Kind.JSON: "application/json", Kind.NOTHING: "application/json", Kind.FRAGMENT: "text/html"}
-ACCEPT[Kind.PART] = "application/json"  # of errors
+ACCEPT |= {Kind.PART: "application/json", Kind.OFFSET: "application/json"}  # of errors
+OFFSET = re.compile("[0-9]{1,15}", re.ASCII)
 RANGE = re.compile("bytes=([0-9]{1,9})-([0-9]{1,9})", re.ASCII)
 PLACE = re.compile("bytes ([0-9]{1,9})-([0-9]{1,9})/[0-9]{1,9}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The response passed on. `token`: of a new session. `place`: which bytes of a file these are."""
+    """The response passed on. `token`: of a new session. `place`: which bytes of a file these are, or where its upload
+    continues."""
 
     status: int
     body: bytes
@@ -63,18 +65,21 @@ class Remote:
         """Close the connections."""
         await self._http.aclose()
 
-    async def ask(self, way: Way, address: str, token: str, form: str, part: str = "") -> Reply:
-        """Send a request: `address` is path and query, `form` the body, `part` the range of a file's bytes. Raises
-        Unreachable or BadAnswer."""
-        headers = {"Accept": ACCEPT[way.kind]} | proof(token) | ({"Range": part} if part else {})
-        if way.method != "GET":
-            headers["Content-Type"] = "application/x-www-form-urlencoded"
-        request = self._http.build_request(way.method, address, headers=headers, content=form.encode("ascii"))
+    async def ask(self, way: Way, address: str, token: str, body: bytes, part: str = "") -> Reply:
+        """Send a request: `address` is path and query, `part` the range of a file's bytes, or where those of an upload
+        begin. Raises Unreachable or BadAnswer."""
+        headers = {"Accept": ACCEPT[way.kind]} | proof(token)
+        if part:
+            headers["Range" if way.kind is Kind.PART else "Upload-Offset"] = part
+        if way.method not in ("GET", "HEAD"):
+            is_upload = way.kind is Kind.OFFSET
+            headers["Content-Type"] = way.kind.value if is_upload else "application/x-www-form-urlencoded"
+        request = self._http.build_request(way.method, address, headers=headers, content=body)
         try:
             async with asyncio.timeout(WITHIN):
                 response = await self._http.send(request, stream=True)
                 try:
-                    place = response.headers.get("Content-Range", "")
+                    place = response.headers.get("Upload-Offset" if way.kind is Kind.OFFSET else "Content-Range", "")
                     return _read(way, response.status_code, await body_of(response, way.largest), part, place)
                 finally:
                     await response.aclose()
@@ -97,6 +102,8 @@ def _read(way: Way, status: int, body: bytes, part: str, place: str) -> Reply:
         return Reply(status, _refusal(body), Kind.JSON)
     if way.kind is Kind.NOTHING and status == 204:
         return Reply(status, b"", way.kind)
+    if way.kind is Kind.OFFSET and status == 204 and OFFSET.fullmatch(place):
+        return Reply(status, b"", way.kind, place=place)
     if way.kind is Kind.PART and status == 206:
         asked, given = RANGE.fullmatch(part), PLACE.fullmatch(place)
         if not asked or not given or asked.groups() != given.groups() or len(body) != int(given[2]) + 1 - int(given[1]):

@@ -14,7 +14,7 @@ from ezdms.client.transport import LARGEST, LARGEST_LIST
 LARGEST_BODY = 64 * 1024  # bytes of a request
 LARGEST_VAULT = 1840 * 1024  # bytes of a request with a vault
 LARGEST_REPORT = 256 * 1024  # bytes of a request with a report
-LARGEST_PART = 1024 * 1024  # bytes of a file in one response
+LARGEST_PART = 1024 * 1024  # bytes of a file in one request or response
 
 
 class Kind(Enum):
@@ -23,6 +23,7 @@ class Kind(Enum):
     JSON = "application/json"
     FRAGMENT = "text/plain; charset=utf-8"  # text, so that no browser renders it as a document
     PART = "application/octet-stream"  # of a sealed file: only the range that was asked for
+    OFFSET = "application/offset+octet-stream"  # where an upload continues; this type is that of the bytes sent
     NOTHING = ""
 
 
@@ -73,7 +74,10 @@ WAYS = (
     _way("POST", "/start_conversation", Kind.JSON),
     _way("POST", f"/conversations/{CONVERSATION}/(accept|block|unblock|mute|delete)", Kind.NOTHING),
     _way("POST", "/report", Kind.JSON, largest_body=LARGEST_REPORT),
+    _way("POST", "/files", Kind.JSON),
     _way("GET", f"/files/{ID}", Kind.PART, largest=LARGEST_PART),
+    _way("HEAD", f"/files/{ID}", Kind.OFFSET),
+    _way("PATCH", f"/files/{ID}", Kind.OFFSET, largest_body=LARGEST_PART),
     _way("GET", f"/c/{CONVERSATION}/open", Kind.FRAGMENT, query=PEEK, largest=LARGEST_LIST),
     _way("GET", f"/messages/{CONVERSATION}", Kind.FRAGMENT, query=PAGE, largest=LARGEST_LIST),
     _way("GET", "/previews", Kind.FRAGMENT, query=PREVIEWS, largest=LARGEST_LIST),

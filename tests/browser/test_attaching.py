@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import base64
 import json
+import re
+import struct
+import zlib
 from typing import Any
 
 import pytest
 from playwright.async_api import Locator, Page, Route, expect
 
 from ezdms import crypto
+from ezdms.client.naming import sent_name
 from ezdms.protocol.encoding import b64u_decode
 from tests.browser.home import Home, held_back
 from tests.browser.lies.peers import Peer
+from tests.support import pictures
 from tests.support.someone import Someone, until
 
 MIB = 1024 * 1024
@@ -79,6 +84,37 @@ async def saves(peer: Peer, file: dict[str, Any]) -> bytes:
     return whole
 
 
+async def kept(page: Page) -> int:
+    """How many records of files this browser keeps."""
+    found = await page.evaluate("""async () => {
+        const request = indexedDB.open("ezdms");
+        await new Promise((resolve) => { request.onsuccess = resolve; });
+        const count = request.result.transaction("files").objectStore("files").count();
+        await new Promise((resolve) => { count.onsuccess = resolve; });
+        request.result.close();
+        return count.result;
+    }""")
+    return int(found)
+
+
+async def kept_bytes(page: Page) -> bytes:
+    """The sealed bytes that this browser keeps of its only unsent file."""
+    parts = await page.evaluate("""async () => {
+        const request = indexedDB.open("ezdms");
+        await new Promise((resolve) => { request.onsuccess = resolve; });
+        const asked = request.result.transaction("files").objectStore("files").getAll();
+        await new Promise((resolve) => { asked.onsuccess = resolve; });
+        request.result.close();
+        const parts = asked.result.filter((value) => value instanceof Uint8Array);
+        return Promise.all(parts.map((part) => new Promise((resolve) => {
+            const reader = new FileReader();
+            reader.onload = () => resolve(reader.result.split(",")[1]);
+            reader.readAsDataURL(new Blob([part]));
+        })));
+    }""")
+    return b"".join(base64.b64decode(part) for part in parts)
+
+
 @pytest.mark.firefox_too
 async def test_files_arrive_whole_in_the_order_chosen_and_a_caption_follows_them(home: Home) -> None:
     alice, bob = await talks(home)
@@ -97,19 +133,6 @@ async def test_files_arrive_whole_in_the_order_chosen_and_a_caption_follows_them
     assert await alice.page.evaluate("() => indexedDB.databases().then((all) => all.length)") == 1
     assert await kept(alice.page) == 0
     assert alice.errors == []
-
-
-async def kept(page: Page) -> int:
-    """How many records of files this browser keeps."""
-    found = await page.evaluate("""async () => {
-        const request = indexedDB.open("ezdms");
-        await new Promise((resolve) => { request.onsuccess = resolve; });
-        const count = request.result.transaction("files").objectStore("files").count();
-        await new Promise((resolve) => { count.onsuccess = resolve; });
-        request.result.close();
-        return count.result;
-    }""")
-    return int(found)
 
 
 async def stalls(page: Page, after: int) -> list[int]:
@@ -147,24 +170,6 @@ async def test_an_upload_continues_after_a_lost_connection_and_a_reload_with_the
     await expect(bar).to_have_count(0)
 
 
-async def kept_bytes(page: Page) -> bytes:
-    """The sealed bytes that this browser keeps of its only unsent file."""
-    parts = await page.evaluate("""async () => {
-        const request = indexedDB.open("ezdms");
-        await new Promise((resolve) => { request.onsuccess = resolve; });
-        const asked = request.result.transaction("files").objectStore("files").getAll();
-        await new Promise((resolve) => { asked.onsuccess = resolve; });
-        request.result.close();
-        const parts = asked.result.filter((value) => value instanceof Uint8Array);
-        return Promise.all(parts.map((part) => new Promise((resolve) => {
-            const reader = new FileReader();
-            reader.onload = () => resolve(reader.result.split(",")[1]);
-            reader.readAsDataURL(new Blob([part]));
-        })));
-    }""")
-    return b"".join(base64.b64decode(part) for part in parts)
-
-
 async def test_a_paused_upload_holds_nothing_back_and_a_canceled_one_leaves_nothing(home: Home) -> None:
     alice, bob = await talks(home)
     film, more = pending(alice.page).filter(has_text="film.mp4"), pending(alice.page).filter(has_text="more.bin")
@@ -188,3 +193,224 @@ async def test_a_paused_upload_holds_nothing_back_and_a_canceled_one_leaves_noth
     assert await saves(bob, said) == NOISE * 2
     await expect(pending(alice.page)).to_have_count(0)
     assert await kept(alice.page) == 0
+
+
+# Drops files on the conversation: [name, type, bytes as base64, or their count].
+DROP = """async (files) => {
+    const carried = new DataTransfer();
+    for (const [name, type, content] of files) {
+        const bytes = typeof content === "number" ? new Uint8Array(content)
+            : Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
+        carried.items.add(new File([bytes], name, { type }));
+    }
+    const event = new DragEvent("drop", { dataTransfer: carried, bubbles: true, cancelable: true });
+    document.querySelector("message-log").dispatchEvent(event);
+    return event.defaultPrevented;
+}"""
+
+# A picture of these sides, half red and half blue, as its browser encodes it.
+PAINT = """async ([type, width, height]) => {
+    const canvas = new OffscreenCanvas(width, height);
+    const context = canvas.getContext("2d");
+    for (const [color, from] of [["red", 0], ["blue", width / 2]]) {
+        context.fillStyle = color;
+        context.fillRect(from, 0, width / 2, height);
+    }
+    const blob = await canvas.convertToBlob({ type });
+    return btoa(String.fromCharCode(...new Uint8Array(await blob.arrayBuffer())));
+}"""
+
+# What a browser draws of these bytes: sides, and the colors of its four corners. Null if nothing.
+DRAWN = """async ([type, content]) => {
+    const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
+    const bitmap = await createImageBitmap(new Blob([bytes], { type })).catch(() => null);
+    if (!bitmap) return null;
+    const { width, height } = bitmap;
+    const context = new OffscreenCanvas(width, height).getContext("2d");
+    context.drawImage(bitmap, 0, 0);
+    const corners = [[0, 0], [width - 1, 0], [0, height - 1], [width - 1, height - 1]];
+    const colors = corners.map(([x, y]) => context.getImageData(x, y, 1, 1).data[0] > 128 ? "red" : "blue");
+    return [width, height, ...colors];
+}"""
+
+
+async def painted(page: Page, type: str, width: int = 40, height: int = 20) -> bytes:
+    """A picture that this browser has encoded."""
+    return base64.b64decode(await page.evaluate(PAINT, [type, width, height]))
+
+
+async def drawn(page: Page, type: str, whole: bytes) -> list[Any] | None:
+    """What the browser draws of it."""
+    found: list[Any] | None = await page.evaluate(DRAWN, [type, base64.b64encode(whole).decode()])
+    return found
+
+
+async def drops(page: Page, *files: tuple[str, str, bytes | int]) -> None:
+    """Drop these files on the conversation."""
+    given = [
+        (name, type, base64.b64encode(one).decode() if isinstance(one, bytes) else one) for name, type, one in files
+    ]
+    assert await page.evaluate(DROP, given)
+
+
+def sheet(page: Page) -> Locator:
+    """The question before files are sent."""
+    return page.get_by_role("dialog", name=re.compile("^Send "))
+
+
+@pytest.mark.firefox_too
+async def test_pictures_lose_their_metadata_and_keep_their_orientation(home: Home) -> None:
+    alice, bob = await talks(home)
+    jpeg, png, webp = [await painted(alice.page, f"image/{kind}") for kind in ("jpeg", "png", "webp")]
+    sent = {
+        "image/jpeg": talkative_jpeg(jpeg, orientation=6),
+        "image/png": talkative_png(png, orientation=3),
+        "image/webp": talkative_webp(webp, 40, 20),
+    }
+    assert all(whole.count(b"SECRET") >= 3 for whole in sent.values())
+    await attaches(alice.page, *[(f"a.{type[6:]}", type, whole) for type, whole in sent.items()])
+    for said, (type, before) in zip(await files(bob, 3), sent.items(), strict=True):
+        after = await saves(bob, said)
+        assert b"SECRET" not in after
+        assert said["type"] == type
+        shown = await drawn(alice.page, type, after)
+        assert shown is not None
+        assert shown == await drawn(alice.page, type, before)
+        assert [said["w"], said["h"]] == shown[:2]
+        thumb = b64u_decode(said["thumb"])
+        assert thumb.startswith((b"RIFF", b"\xff\xd8"))
+        assert len(thumb) <= 4096
+        assert await drawn(alice.page, "", thumb) is not None
+        if type == "image/jpeg":
+            assert shown == [20, 40, "red", "red", "blue", "blue"], "turned by a quarter"
+    assert alice.errors == []
+
+
+async def test_large_pictures_are_sent_smaller_or_as_they_are_with_one_choice_for_all(home: Home) -> None:
+    alice, bob = await talks(home)
+    page = alice.page
+    wide, small = await painted(page, "image/jpeg", 3000, 300), await painted(page, "image/jpeg", 30, 10)
+    chosen = [("wide.jpg", "image/jpeg", wide), ("small.jpg", "image/jpeg", small), ("also.jpg", "image/jpeg", wide)]
+    await attaches(page, *chosen)
+    await expect(sheet(page)).to_contain_text(f"Send 3 files to {bob.name}?")
+    await page.keyboard.press("Escape")
+    await expect(sheet(page)).to_be_hidden()
+    await attaches(page, *chosen)
+    await sheet(page).get_by_role("button", name="Cancel").click()
+    await attaches(page, *chosen)
+    await expect(sheet(page).get_by_role("button", name="Send smaller")).to_be_focused()
+    await page.keyboard.press("Enter")
+    said = await files(bob, 3)
+    assert [(one["w"], one["h"]) for one in said] == [(2560, 256), (30, 10), (2560, 256)]
+    assert (await saves(bob, said[1])) == small
+    for one in (said[0], said[2]):
+        shown = await drawn(page, "image/jpeg", await saves(bob, one))
+        assert shown == [2560, 256, "red", "blue", "red", "blue"]
+    await attaches(page, chosen[0])
+    await sheet(page).get_by_role("button", name="Send as they are").click()
+    said = await files(bob, 4)
+    assert (said[3]["w"], said[3]["h"]) == (3000, 300)
+    assert await saves(bob, said[3]) == wide
+
+
+async def test_what_cannot_be_decoded_is_never_decoded_and_sent_as_a_plain_file(home: Home) -> None:
+    alice, bob = await talks(home)
+    await alice.page.evaluate(
+        "() => { window.decoded = 0; const decode = createImageBitmap;"
+        " window.createImageBitmap = (...given) => { window.decoded += 1; return decode(...given); }; }"
+    )
+    bomb = pictures.bomb(8000)
+    assert len(bomb) < 500_000
+    broken = pictures.png_of(10, 10, b"")
+    contents = [
+        bomb,
+        b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR and no more",
+        b"GIF89a",
+        b"\xff\xd8\xff",
+        broken,
+        b"RIFF\0\0\0\0WEBP",
+    ]
+    await attaches(alice.page, *[(f"{i}.png", "image/png", whole) for i, whole in enumerate(contents)])
+    said = await files(bob, len(contents))
+    assert [await saves(bob, one) for one in said] == contents
+    for one in said:
+        assert (one["type"], one["thumb"], one["w"], one["h"]) == ("", "", 0, 0)
+    assert await alice.page.evaluate("() => window.decoded") == 1, "the broken one, whose size is harmless"
+    await expect(alice.page.locator("message-row shared-file")).to_have_count(len(contents))
+    assert alice.errors == []
+
+
+async def test_what_cannot_be_sent_is_said_and_the_rest_is_sent(home: Home) -> None:
+    alice, bob = await talks(home)
+    names = [
+        "../../etc/passwd",
+        "evil\u202egpj.exe",
+        "a\0b",
+        "n" * 300 + ".txt",
+        " .. ",
+        "CON.txt",
+        "-rf",
+        "e\u0301.txt",
+    ]
+    await drops(
+        alice.page, *[(name, "", b"content") for name in names], ("empty.txt", "", b""), ("big", "", 25 * MIB + 1)
+    )
+    await expect(sheet(alice.page)).to_contain_text("passwd")
+    await sheet(alice.page).get_by_role("button", name="Send files").click()
+    said = await files(bob, len(names))
+    assert [one["name"] for one in said] == [sent_name(name) for name in names]
+    await expect(alice.alert).to_contain_text("“empty.txt” is empty, so it was not sent.")
+    await expect(alice.alert).to_contain_text("“big” is too large: a file has at most 26.2 MB on this server.")
+    await expect(pending(alice.page)).to_have_count(0)
+    assert await kept(alice.page) == 0
+
+
+def talkative_jpeg(jpeg: bytes, orientation: int) -> bytes:
+    """The same picture with everything that cameras and programs add."""
+
+    def part(marker: int, content: bytes) -> bytes:
+        return b"\xff" + bytes([marker]) + struct.pack("!H", len(content) + 2) + content
+
+    more = part(0xE1, b"Exif\0\0" + exif(orientation)) + part(0xE1, b"http://ns.adobe.com/xap/1.0/\0SECRET")
+    more += part(0xED, b"Photoshop 3.0\0SECRET") + part(0xFE, b"SECRET") + part(0xE2, b"MPF\0SECRET")
+    return jpeg[:2] + more + jpeg[2:] + b"SECRET after the end"
+
+
+def talkative_png(png: bytes, orientation: int) -> bytes:
+    """The same picture with texts, EXIF and a time."""
+
+    def chunk(name: bytes, content: bytes) -> bytes:
+        return struct.pack("!I", len(content)) + name + content + struct.pack("!I", zlib.crc32(name + content))
+
+    more = chunk(b"eXIf", exif(orientation)) + chunk(b"tEXt", b"Comment\0SECRET") + chunk(b"iTXt", b"a\0\0\0\0\0SECRET")
+    return png[:33] + more + chunk(b"tIME", bytes(7)) + png[33:] + b"SECRET after the end"
+
+
+def talkative_webp(webp: bytes, width: int, height: int) -> bytes:
+    """The same picture in the extended form, with EXIF, XMP and something unknown."""
+
+    def chunk(name: bytes, content: bytes) -> bytes:
+        return name + struct.pack("<I", len(content)) + content + b"\0" * (len(content) % 2)
+
+    at, picture = 12, b""
+    while at < len(webp):
+        size = 8 + int.from_bytes(webp[at + 4 : at + 8], "little")
+        size += size % 2
+        if webp[at : at + 4] in (b"VP8 ", b"VP8L", b"ALPH"):
+            picture += webp[at : at + size]
+        at += size
+    head = b"\x0c\0\0\0" + (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
+    body = (
+        chunk(b"VP8X", head)
+        + picture
+        + chunk(b"EXIF", exif(1))
+        + chunk(b"XMP ", b"SECRET.")
+        + chunk(b"WHAT", b"SECRET")
+    )
+    return b"RIFF" + struct.pack("<I", len(body) + 4) + b"WEBP" + body
+
+
+def exif(orientation: int) -> bytes:
+    """EXIF with an orientation and a description."""
+    entries = struct.pack("<HHII", 0x010E, 2, 8, 38) + struct.pack("<HHII", 0x0112, 3, 1, orientation)
+    return b"II*\0" + struct.pack("<IH", 8, 2) + entries + struct.pack("<I", 0) + b"SECRET!\0"

@@ -6,6 +6,8 @@ import json
 import re
 import socket
 
+import httpx
+
 from ezdms.app import create_app
 from ezdms.edge.headers import HEADERS
 from ezdms.opened import ways
@@ -18,7 +20,7 @@ from tests.browser.lies.liar import Answer, Liar
 from tests.browser.lies.peers import Peer
 from tests.browser.lies.test_headers import OF_BROWSERS, OF_HTMX
 from tests.conftest import ROOT, Server
-from tests.opened.opening import Opening, Visit, newcomer
+from tests.opened.opening import BY_SCRIPT, Opening, Visit, newcomer
 from tests.support.people import registration
 
 EVIL = "stolen-by-the-server"
@@ -45,7 +47,7 @@ def test_the_ways_match_what_the_page_requests() -> None:
     for path in sorted((ROOT / "ezdms" / "static" / "js").glob("*.js")):
         text = path.read_text("utf-8")
         for call, address, rest in re.findall(
-            r"\b(postForm|getJson|getFragment|postForFragment|load|getPart)\([\"`](/[^\"`]*)[\"`](.*)", text
+            r"\b(postForm|getJson|getFragment|postForFragment|load|getPart|carry)\([\"`](/[^\"`]*)[\"`](.*)", text
         ):
             method = (
                 "GET" if call in ("getJson", "getFragment", "load", "getPart") else "PUT" if '"PUT"' in rest else "POST"
@@ -55,7 +57,8 @@ def test_the_ways_match_what_the_page_requests() -> None:
                 lambda match: WHERE if "conversation" in match[1] else "A" * 22 if "Id" in match[1] else "7",
                 address,
             )
-            asked.add((method, *path_and_query.partition("?")[::2]))
+            for each in ("HEAD", "PATCH") if call == "carry" else (method,):
+                asked.add((each, *path_and_query.partition("?")[::2]))
     asked.discard(("GET", "/deployment", ""))  # read at startup
     found = {one: ways.find(*one) for one in asked}
     assert [one for one, way in found.items() if way is None] == []
@@ -274,4 +277,39 @@ async def test_messages_are_forwarded_unchanged(truth: Server, fooled: Visit) ->
     for path in (*pages, f"/c/{where}/open", f"/previews?of={where},{WHERE}"):
         answer = await fooled.asks(path)
         assert f'data-message-id="{sealed}"' in answer.text
+    await bob.leaves()
+
+
+async def test_an_upload_is_forwarded_as_it_is(truth: Server, fooled: Visit, liar: Liar) -> None:
+    account = await fooled.registers(newcomer(), "alice")
+    bob = await Peer.arrives(truth)
+    where = await bob.starts_with(account["search_pin"])
+    await fooled.asks(f"/conversations/{where}/accept", {})
+    begun = await fooled.asks("/files", {"conversation_id": where, "size": 300})
+    address = f"/files/{begun.json()['file_id']}"
+
+    async def sends(offset: str, part: bytes, type: str = "application/offset+octet-stream") -> httpx.Response:
+        headers = BY_SCRIPT | {"Content-Type": type, "Upload-Offset": offset}
+        return await fooled.http.patch(address, content=part, headers=headers)
+
+    whole = bytes(range(256)) + b"x" * 44
+    assert (await sends("0", whole[:200])).headers["Upload-Offset"] == "200"
+    since = len(liar.heard)
+    for offset, part, type, status in (
+        ("-1", b"x", "application/offset+octet-stream", 400),
+        ("", b"x", "application/offset+octet-stream", 400),
+        ("200", b"x", "application/x-www-form-urlencoded", 415),
+        ("200", b"x" * (1024 * 1024 + 1), "application/offset+octet-stream", 413),
+    ):
+        assert (await sends(offset, part, type)).status_code == status
+    assert liar.heard[since:] == []
+    assert (await sends("7", whole[200:])).json()["code"] == "offset"
+    asked = await fooled.http.head(address, headers=BY_SCRIPT)
+    assert (asked.status_code, asked.headers["Upload-Offset"]) == (204, "200")
+    assert "Upload-Length" not in asked.headers
+    for offset in ("", "x", "1" * 16):
+        with liar.lying(f"PATCH {address}", lambda answer, offset=offset: answer.set("Upload-Offset", offset)):  # type: ignore[misc]
+            assert (await sends("200", b"")).json()["code"] == "odd"
+    assert (await sends("200", whole[200:])).headers["Upload-Offset"] == "300"
+    assert (await fooled.http.head("/files/" + "A" * 22, headers=BY_SCRIPT)).status_code == 404
     await bob.leaves()

@@ -136,7 +136,8 @@ async function readPicture(file) {
   try {
     const bytes = await readBytes(file);
     const { parts, isAnimated } = clean(bytes);
-    return { type, blob: new Blob(parts, { type }), sides: SIDES[type](viewOf(bytes), bytes), isAnimated };
+    const whole = await readBytes(new Blob(parts)); // Firefox decodes no Blob of several parts
+    return { type, blob: new Blob([whole], { type }), sides: SIDES[type](viewOf(bytes), bytes), isAnimated };
   } catch (error) {
     if (error instanceof RangeError) return null; // it cannot be decoded either
     throw error;

@@ -171,14 +171,15 @@ async function thumbOf(bitmap) {
   return "";
 }
 
-export const isLarge = ({ picture }) => picture && !picture.isAnimated && Math.max(...picture.sides) > SMALLER;
+const isDrawable = (picture) => picture && picture.sides[0] * picture.sides[1] <= MOST_PIXELS;
+export const isLarge = ({ picture }) =>
+  isDrawable(picture) && !picture.isAnimated && Math.max(...picture.sides) > SMALLER;
 
 // What is sealed: {blob, shown}. A picture that cannot be decoded is a file like any other.
 export async function prepareFile({ file, name, picture }, isSmaller) {
   const type = !file.type.startsWith("image/") && crypto.FILE_TYPE.test(file.type) ? file.type : "";
   const plain = { blob: picture?.blob ?? file, shown: { name, type, thumb: "", w: 0, h: 0 } };
-  const isDrawable = picture && picture.sides[0] * picture.sides[1] <= MOST_PIXELS;
-  const bitmap = isDrawable && await createImageBitmap(picture.blob).catch(() => null);
+  const bitmap = isDrawable(picture) && await createImageBitmap(picture.blob).catch(() => null);
   if (!bitmap) return plain;
   try {
     const whole = { w: bitmap.width, h: bitmap.height, blob: picture.blob };

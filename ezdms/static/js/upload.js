@@ -158,14 +158,14 @@ export class Uploads {
   }
 
   async #upload(item, id, signal) {
-    const [address, { bytes }] = [`/files/${id}`, item.file];
-    let [at, jumps] = [await this.#ask(address, bytes, signal), 0];
+    const { bytes } = item.file;
+    let [at, jumps] = [await this.#ask(id, bytes, signal), 0];
     while (at < bytes) {
       this.#show(item, at);
       const part = await this.#next(item, at);
       const began = Date.now();
       try {
-        const next = await this.#send(address, { offset: at, body: part, signal });
+        const next = await this.#send(id, { offset: at, body: part, signal });
         if (next !== at + part.length) throw new Error(say("upload-odd"));
         [at, jumps] = [next, 0];
         const took = Date.now() - began;
@@ -174,7 +174,7 @@ export class Uploads {
       } catch (error) {
         if (error.status === 0) this.#step = Math.max(this.#step / 2, LEAST);
         if (error.status !== 409) throw error;
-        at = await this.#ask(address, bytes, signal);
+        at = await this.#ask(id, bytes, signal);
         jumps += 1;
         if (jumps > MOST_JUMPS) throw new Error(say("upload-odd"), { cause: error });
       }
@@ -182,14 +182,14 @@ export class Uploads {
   }
 
   // Where the upload continues.
-  async #ask(address, bytes, signal) {
-    const at = await this.#send(address, { signal });
+  async #ask(id, bytes, signal) {
+    const at = await this.#send(id, { signal });
     if (at > bytes) throw new Error(say("upload-odd"));
     return at;
   }
 
-  #send(address, { signal, ...part }) {
-    return carry(address, { ...part, signal: AbortSignal.any([signal, AbortSignal.timeout(LONGEST)]) });
+  #send(fileId, { signal, ...part }) {
+    return carry(`/files/${fileId}`, { ...part, signal: AbortSignal.any([signal, AbortSignal.timeout(LONGEST)]) });
   }
 
   // The next bytes, as they were kept. Another tab may have paused it or taken it back.
