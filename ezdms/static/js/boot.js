@@ -11,7 +11,6 @@ import "./message-row.js";
 import "./message-menu.js";
 import "./conversation-options.js";
 import "./meeting.js";
-import "./report.js";
 import "./sealed-text.js";
 import { reasonOf, showEnded, showFront } from "./front.js";
 import "./viewer.js";

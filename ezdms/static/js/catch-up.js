@@ -173,3 +173,34 @@ export class Opening {
     });
   }
 }
+
+const REPORTED = ["text", "edit", "file"];
+const KEPT_NOT = ["expired", "hidden"];
+
+// The signed messages of others that this page has shown, as evidence for a report. What their sender deletes or edits
+// away stays until the page is closed; what disappears, or the user deletes, does not.
+
+export const originals = new Map(); // conversation → Map: id → {id, n, jws, kind, text, at, ts, x, about, isDeleted}
+
+// Drop those for which `isOver(original)` is true.
+export function dropOriginals(conversation, isOver) {
+  const kept = originals.get(conversation) ?? new Map();
+  for (const [id, original] of kept) if (isOver(original)) kept.delete(id);
+  return kept;
+}
+
+// `views`: what the rows show (changes.js), by the same index as their facts.
+export function keepOriginals(conversation, facts, views) {
+  const kept = originals.get(conversation) ?? new Map();
+  originals.set(conversation, kept);
+  facts.forEach((fact, i) => {
+    const { id, n, jws, kind, text, createdAt: at, ts, x, side, reference, isCleared } = fact;
+    const { state } = views[i] ?? {};
+    if (side !== "theirs") return;
+    if (jws && REPORTED.includes(kind) && !isCleared && !kept.has(id)) {
+      kept.set(id, { id, n, jws, kind, text, at, ts, x, about: kind === "edit" ? reference[0] : id });
+    }
+    if (state === "deleted" && kept.has(id)) kept.get(id).isDeleted = true;
+    if (isCleared || KEPT_NOT.includes(state)) dropOriginals(conversation, ({ about }) => about === id);
+  });
+}

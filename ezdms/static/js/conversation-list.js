@@ -6,11 +6,10 @@ import { swapIn } from "./guard.js";
 import { loadContacts, loadDrafts } from "./keystore.js";
 import { goBack, keepPlace } from "./navigate.js";
 import { arrange, countIn, keepOrder, notePreferences, prefsOf } from "./organizing.js";
-import { onceMore } from "./pause.js";
 import { keyTag, looksOf, SHORTEST_TAG, showHead } from "./partner.js";
 import { fetchPreviews, forgetPreview } from "./previews.js";
 import { isDeleted, readCleared, stateOf } from "./remembered.js";
-import { getFragment } from "./server.js";
+import { getFragment, onceMore } from "./server.js";
 import { account } from "./session.js";
 import { LIST, say } from "./words.js";
 

@@ -4,7 +4,7 @@
 
 import { endRequests, PLACE } from "./first.js";
 import { swapIn } from "./guard.js";
-import { pauseAfter } from "./pause.js";
+import { pauseAfter } from "./server.js";
 import { leave } from "./session.js";
 import { say } from "./words.js";
 

@@ -3,7 +3,7 @@
 
 export const LANGUAGES = {
   "en": {
-    parts: "6_qRFiKs7OdxS092QkbSWOCBZIfFyCELd3ZqQtaojQ0",
+    parts: "JZeoRgD3hRda-pDMnBR7m4okig7F_FNc2UP5LFpZKM4",
     unverified: {
       "unstarted": "EZ-DMS has not started. Reload the page. If that does not help, your browser is too old "
         + "for it, or a script was changed and your browser refused to run it. In that case, do not "
@@ -22,7 +22,7 @@ export const LANGUAGES = {
     },
   },
   "es": {
-    parts: "Jvji5uKaRDfagJq-X7Ji5f73RmXIK3bQZ-mv2Ju6ZiI",
+    parts: "XPjtzDV0eDTvBsAFK_iaERbIdA_jjjXHH28ifskTsJo",
     unverified: {
       "unstarted": "EZ-DMS no se ha iniciado. Vuelve a cargar la página. Si no sirve, tu navegador es "
         + "demasiado antiguo, o alguien modificó un script y tu navegador se negó a ejecutarlo. En "

@@ -1,13 +1,13 @@
 // What the rows of a conversation show together (changes.js): which changes count, and why rows have no content. What
 // was deleted, edited away or has disappeared is removed from memory, too.
 
+import { dropOriginals, keepOriginals } from "./catch-up.js";
 import { isWithin, provenReason, shown, timerInForce } from "./changes.js";
 import { expiresAt } from "./crypto.js";
 import { wordsOf } from "./files.js";
+import { onceMore } from "./server.js";
 import { inWords, maySay, retention, say } from "./words.js";
-import { onceMore } from "./pause.js";
 import { mergeRemembered, readBlocks, readHidden, stateOf, wasCleared } from "./remembered.js";
-import { dropOriginals, keepOriginals } from "./report.js";
 import { HOST } from "./shell.js";
 
 const TICK = 1000; // ms

@@ -8,9 +8,8 @@ import { setContact } from "./conversation-list.js";
 import { hashText, openVault, ProtocolError, sealVault } from "./crypto.js";
 import { ofPlace } from "./first.js";
 import { loadAccount, loadContact, loadContacts, loadVaultState, saveContact, saveVaultState } from "./keystore.js";
-import { onceMore } from "./pause.js";
 import { isNews, isTooSoon, latest, mergeRemembered, mergeServed, nextAt } from "./remembered.js";
-import { getJson, isNumber, isText, postForm } from "./server.js";
+import { getJson, isNumber, isText, onceMore, postForm } from "./server.js";
 import { BUILD, HOST } from "./shell.js";
 
 const inTurn = (work) => navigator.locks.request(ofPlace("ezdms-vault"), work); // one tab at a time
