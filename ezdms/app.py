@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import socket
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
@@ -12,7 +14,7 @@ from quart import Quart, Response, has_websocket_context, request, websocket
 from quart_rate_limiter import RateLimitExceeded
 from werkzeug.exceptions import HTTPException
 
-from ezdms import logs
+from ezdms import __version__, logs
 from ezdms.actions import joining
 from ezdms.actions.erasing import Eraser
 from ezdms.actions.event import Event
@@ -141,7 +143,8 @@ async def open_database(app: Quart) -> None:
     try:
         deployment_id = await database.write(insert_deployment, deployment_id=random_id(16))
         if isinstance(hub, SharedHub) and settings.bus_url is not None:
-            joins = joining.joined(database, hub, settings.bus_url, key, deployment_id)
+            about = {"version": __version__, "host": socket.gethostname(), "pid": os.getpid()}
+            joins = joining.joined(database, hub, settings.bus_url, key, deployment_id, about)
             await joined.enter_async_context(joins)
             await joining.check_key(database, key, data_dir)
     except BaseException:

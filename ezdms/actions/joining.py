@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from ezdms.actions import tasks
 from ezdms.actions.event import Codec, Event
@@ -40,15 +41,20 @@ async def check_key(database: Database, key: bytes, folder: Path) -> None:
 
 @asynccontextmanager
 async def joined(
-    database: Database, hub: SharedHub[Event], address: str, key: bytes, deployment_id: str
+    database: Database,
+    hub: SharedHub[Event],
+    address: str,
+    key: bytes,
+    deployment_id: str,
+    about: dict[str, Any] | None = None,
 ) -> AsyncIterator[None]:
-    """Be one of several processes while this is open. Raises BusError."""
+    """Be one of several processes while this is open. `about`: as in SharedHub.open. Raises BusError."""
     from ezdms.hub.bus import Bus  # loads the driver
 
     hub.on_news["change"] = lambda _: database.note_change()
     hub.on_back.append(database.note_change)
     database.on_change = lambda: hub.announce("change")
-    await hub.open(Bus(address, key=key, deployment_id=deployment_id))
+    await hub.open(Bus(address, key=key, deployment_id=deployment_id), about)
     task = tasks.begin("the look at ended sessions", _look_forever(database, hub))
     try:
         yield

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from ezdms import __version__
 from ezdms.db import now
-from ezdms.doctor import machine, public
+from ezdms.doctor import machine, public, several
 from ezdms.hosting import backup, backup_files
 from ezdms.hosting.operator.actions import Refused
 from ezdms.hosting.operator.channel import ask_server
@@ -29,21 +30,28 @@ async def examine(settings: Settings, url: str | None, *, cafile: Path | None = 
     if not data_dir.is_dir():
         return findings
     findings.append(machine.check_disk(data_dir, settings.disk_floor))
+    if settings.database_url is not None:
+        findings += await several.examine(settings)
+        findings += machine.check_certificate(settings.certfile)
+        return [*findings, *await _judge_address(url or settings.public_url, cafile, lambda: None)]
     running = _status(data_dir)
     findings += _judge_running(running)
     findings += _judge_database(data_dir)
     findings += machine.check_certificate(_certfile(settings, running))
     findings.append(_judge_backup(data_dir))
     address = url or (running or {}).get("public_url") or settings.public_url
-    if address is None:
-        findings.append(
-            warning("public address", "Not checked. Run ezdms doctor https://chat.example.org, or set public-url.")
-        )
-    else:
-        findings += await public.check(address, cafile=cafile, is_behind_proxy=lambda: _is_behind_proxy(data_dir))
-        findings.append(await public.check_push_services())
+    findings += await _judge_address(address, cafile, lambda: _is_behind_proxy(data_dir))
     findings += _judge_proxies(_status(data_dir) if running else None)  # after a request has come through them
     return findings
+
+
+async def _judge_address(
+    address: str | None, cafile: Path | None, is_behind_proxy: Callable[[], bool | None]
+) -> list[Finding]:
+    if address is None:
+        return [warning("public address", "Not checked. Run ezdms doctor https://chat.example.org, or set public-url.")]
+    found = await public.check(address, cafile=cafile, is_behind_proxy=is_behind_proxy)
+    return [*found, await public.check_push_services()]
 
 
 def _status(data_dir: Path) -> dict[str, Any] | None:

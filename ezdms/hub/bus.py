@@ -174,6 +174,15 @@ class Bus:
         """A name for what nobody should read on the bus, such as an address; the same at all processes."""
         return hashlib.blake2b(what.encode(), key=self._key, digest_size=SIZE, person=b"ezdms name").hexdigest()
 
+    def sealed(self, name: str, said: Any) -> bytes:
+        """What this process stores under a name on the bus, for others of this deployment."""
+        text = json.dumps(said).encode()
+        return self._mark(name, text) + text
+
+    def opened(self, name: str, data: bytes) -> Any:
+        """What one of them has stored under this name; None if it is of somebody else."""
+        return json.loads(data[SIZE:]) if hmac.compare_digest(data[:SIZE], self._mark(name, data[SIZE:])) else None
+
     def name(self, *words: str) -> str:
         """The name of a key or channel of this deployment."""
         return self._prefix + ":".join(words)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Container
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 Event = TypeVar("Event")  # opaque here
 LARGEST_MAILBOX = 256  # events queued for a slow reader before its socket is closed
@@ -123,6 +123,10 @@ class Hub(Generic[Event]):
 
     def announce(self, what: str, about: str = "") -> None:
         """Tell other processes: there are none."""
+
+    async def processes(self) -> list[dict[str, Any]]:
+        """The processes, if there are several."""
+        return []
 
     async def is_connected(self, user_id: str) -> bool:
         """True if this user has an open socket."""

@@ -18,6 +18,9 @@ from ezdms.hub.memory import RESTART, Event, Hub, Mailbox, Place
 ALL = "all"  # the channel that every process listens to
 WITHIN = 1.0  # seconds for an answer of the bus
 TURN = 0.15  # seconds that an event waits for the one before it
+PRESENT_EVERY = 4.0  # seconds
+PRESENT_FOR = 15.0  # seconds without a word, after which a process is not listed any more
+LARGEST_SKEW = 5.0  # seconds between the clocks of two machines, of which nobody is warned
 SEEN_FOR = 20.0  # seconds that a process is known to have a visible page of a user, unless it says so again
 
 
@@ -67,6 +70,8 @@ class Bus(Protocol):
     def say(self, channel: str, kind: str, body: Any) -> None: ...
     async def ask(self, *command: Any) -> Any: ...
     def hidden(self, what: str) -> str: ...
+    def sealed(self, name: str, said: Any) -> bytes: ...
+    def opened(self, name: str, data: bytes) -> Any: ...
     def name(self, *words: str) -> str: ...
 
 
@@ -87,23 +92,30 @@ class SharedHub(Hub[Event]):
         self._bus: Bus | None = None
         self._last: dict[str, dict[str, int]] = {}  # user → row → number of the last event
         self._early: dict[tuple[str, str], dict[int, Event]] = {}  # those that wait for the one before them
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._noting: set[asyncio.Task[None]] = set()
+        self._clock = logs.Seldom("the clock differs from that of the bus")
         self._unknown = logs.Seldom("a frame on the bus cannot be read")
         self.on_news: dict[str, Callable[[str], None]] = {}  # what else other processes say
         self.on_back: list[Callable[[], None]] = []
 
-    async def open(self, bus: Bus) -> None:
-        """Connect with the other processes. Raises BusError."""
+    async def open(self, bus: Bus, about: dict[str, Any] | None = None) -> None:
+        """Connect with the other processes. `about`: what they list about this one; None if it only runs a command.
+        Raises BusError."""
         bus.on_frame, bus.on_back = self._take, self._start_over
         await bus.open()
         self._bus = bus
-        self._task = asyncio.create_task(self._stay_visible())
+        self._tasks = [asyncio.create_task(self._stay_visible())]
+        if about is not None:
+            self._tasks.append(asyncio.create_task(self._stay_present(about)))
 
     async def close(self) -> None:
         """Disconnect from them."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._bus is not None:
+            await self._ask("HDEL", ("processes",), self._bus.process_id)
         if self._bus is not None:
             await self._bus.close()
             self._bus = None
@@ -192,8 +204,10 @@ class SharedHub(Hub[Event]):
     def note_visible(self, mailbox: Mailbox[Event], is_visible: bool) -> None:
         """Note whether the page of this socket is visible, for all processes."""
         super().note_visible(mailbox, is_visible)
-        if self._task is not None:
-            asyncio.get_running_loop().create_task(self._note_seen(mailbox.user_id))
+        if self._bus is not None:
+            noting = asyncio.get_running_loop().create_task(self._note_seen(mailbox.user_id))
+            self._noting.add(noting)
+            noting.add_done_callback(self._noting.discard)
 
     async def _note_seen(self, user_id: str) -> None:
         if self._bus is None:
@@ -210,6 +224,33 @@ class SharedHub(Hub[Event]):
             for user_id in tuple(self._mailboxes):
                 if any(mailbox.is_visible for mailbox in self.mailboxes(user_id)):
                     await self._note_seen(user_id)
+
+    async def processes(self) -> list[dict[str, Any]]:
+        """What is known about each process that is there: `id`, what it told about itself, `sockets`, and in seconds
+        `skew` (how far its clock is ahead of that of the bus) and `lag` (how long the bus takes to answer it)."""
+        bus, found, time_ = self._bus, await self._ask("HGETALL", ("processes",)), await self._ask("TIME")
+        if bus is None or found is None or time_ is None:
+            return []
+        opened = [bus.opened("processes", data) for data in found[1::2]]
+        return sorted(
+            (one for one in opened if one is not None and abs(_seconds(time_) - one["at"]) < PRESENT_FOR),
+            key=lambda one: str(one["id"]),
+        )
+
+    async def _stay_present(self, about: dict[str, Any]) -> None:
+        while True:
+            before = time.time()
+            found = await self._ask("TIME")
+            if found is not None and self._bus is not None:
+                after = time.time()
+                skew = (before + after) / 2 - _seconds(found)
+                if abs(skew) > LARGEST_SKEW:
+                    self._clock.event(logging.WARNING, seconds=round(skew, 1), fix="synchronize the clocks (NTP)")
+                numbers = {"sockets": len(self), "skew": skew, "lag": after - before, "at": _seconds(found)}
+                said = {"id": self._bus.process_id} | about | numbers
+                await self._ask("HSET", ("processes",), self._bus.process_id, self._bus.sealed("processes", said))
+                await self._ask("EXPIRE", ("processes",), "3600")
+            await asyncio.sleep(PRESENT_EVERY)
 
     async def _ask(self, command: str, *words: Any) -> Any:
         """What the bus answers; None while it is away. A user id after NUMSUB, and a tuple, are names."""
@@ -293,3 +334,8 @@ class SharedHub(Hub[Event]):
             super().publish(user_id, early[number])
         if user_id not in self._mailboxes:
             self._last.pop(user_id, None)
+
+
+def _seconds(found: Sequence[bytes]) -> float:
+    """The answer to TIME, since 1970."""
+    return int(found[0]) + int(found[1]) / 1_000_000

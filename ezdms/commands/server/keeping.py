@@ -13,6 +13,19 @@ from ezdms.commands.server.operating import data_dir_option, says_why, settings_
 FILE = click.Path(path_type=Path, dir_okay=False)
 
 
+def _folder_of(data_dir: Path | None) -> Path:
+    """The data folder of a server on SQLite. Raises BackupError if the database is in PostgreSQL."""
+    from ezdms.hosting.backup import BackupError
+
+    settings = settings_of(data_dir)
+    if settings.database_url is not None:
+        raise BackupError(
+            "The database is in PostgreSQL (EZDMS_DATABASE_URL), whose own tools make and restore backups: pg_dump and "
+            "pg_restore, or pg_basebackup. See Backup in docs/scaling.md. Copy the data folder, too."
+        )
+    return settings.data_dir
+
+
 def _progress() -> Callable[[str, int, int], None]:
     """A progress line in a terminal; nothing in a pipe or cron's mail."""
     if not sys.stderr.isatty():
@@ -39,7 +52,7 @@ def backup(file: Path, data_dir: Path | None, replace: bool, without_files: bool
     from ezdms.hosting.backup import back_up
     from ezdms.hosting.operator.channel import leave_line
 
-    source = settings_of(data_dir).data_dir
+    source = _folder_of(data_dir)
     size, files = back_up(source, file, _progress(), replace=replace, with_files=not without_files)
     leave_line(source, "backup")
     with_files = f", with {files} files" if files else ", without files" if without_files else ""
@@ -61,7 +74,7 @@ def restore(file: Path, data_dir: Path | None, replace: bool, without_files: boo
     from ezdms.hosting.operator.channel import leave_line
     from ezdms.store import data_folder
 
-    target = settings_of(data_dir).data_dir
+    target = _folder_of(data_dir)
     data_folder.make(target, by_root=True)
     with data_folder.held(target):
         old = restore(file, target, _progress(), replace=replace, with_files=not without_files)

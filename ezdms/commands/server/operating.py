@@ -35,12 +35,13 @@ def says_why(function: Callable[..., Any]) -> Callable[..., Any]:
     def command(*args: Any, **given: Any) -> Any:
         from ezdms.hosting.backup import BackupError  # not needed for --help
         from ezdms.hosting.operator.actions import Refused
+        from ezdms.hub.shared import BusError
         from ezdms.store.data_folder import FolderError
         from ezdms.store.schema import DatabaseError
 
         try:
             return function(*args, **given)
-        except (BackupError, DatabaseError, FolderError, Refused) as error:
+        except (BackupError, BusError, DatabaseError, FolderError, Refused) as error:
             raise click.ClickException(str(error)) from error
         except OSError as error:
             raise click.ClickException(cannot_use(error)) from error
@@ -52,7 +53,7 @@ def ask(data_dir: Path, action: str, **fields: Any) -> Any:
     """Have the running server do it, or do it here if none is running (hosting/operator)."""
     from ezdms.hosting.operator import channel  # not needed for --help
 
-    return channel.ask(data_dir, action, **fields)
+    return channel.ask(settings_of(data_dir), action, **fields)
 
 
 def end_sessions_of(data_dir: Path, who: str) -> None:

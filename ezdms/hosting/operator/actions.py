@@ -55,6 +55,7 @@ async def status(running: Running) -> dict[str, Any]:
         "users": len(people),
         "invitations": await running.database.read(count_invitations),
         "proxies": running.proxies,
+        "processes": await running.hub.processes(),
         "fault": await running.database.examine(),
     }
 

@@ -17,12 +17,16 @@ from pathlib import Path
 from typing import Any
 
 from ezdms import logs
+from ezdms.actions import joining
 from ezdms.actions.erasing import Eraser
+from ezdms.actions.sessions import random_id
 from ezdms.db import Database
 from ezdms.hosting.operator import audit
 from ezdms.hosting.operator.actions import ACTIONS, Refused, Running, count_of
 from ezdms.hub import Hub
-from ezdms.store import data_folder
+from ezdms.models.deployment import insert_deployment
+from ezdms.settings import Settings
+from ezdms.store import data_folder, secret_key
 
 LARGEST_QUESTION = 64 * 1024  # bytes
 PATIENCE = 60.0  # seconds for an answer
@@ -91,8 +95,14 @@ async def _act(data_dir: Path, running: Running, question: Any) -> dict[str, Any
     return {"result": result}
 
 
-def ask(data_dir: Path, action: str, **fields: Any) -> Any:
-    """Run an action in the running server, or here if there is none. Raises Refused, FolderError or DatabaseError."""
+def ask(settings: Settings, action: str, **fields: Any) -> Any:
+    """Run an action in the running server, or here if there is none, or several processes serve.
+
+    Raises Refused, FolderError, DatabaseError or BusError.
+    """
+    data_dir = settings.data_dir
+    if settings.database_url is not None:
+        return _result_of(asyncio.run(_act_beside(settings, {"action": action, **fields})))
     if not (data_dir / data_folder.DATABASE).exists():
         raise Refused(
             f"There is no EZ-DMS in {data_dir}: no {data_folder.DATABASE}. Set the right folder with --data-dir."
@@ -101,6 +111,31 @@ def ask(data_dir: Path, action: str, **fields: Any) -> Any:
         return ask_server(data_dir, action, **fields)
     except (FileNotFoundError, ConnectionError):
         return _result_of(_act_here(data_dir, {"action": action, **fields}))
+
+
+@asynccontextmanager
+async def beside(settings: Settings) -> AsyncIterator[Running]:
+    """What several processes share, for an action beside them. Raises FolderError, DatabaseError or BusError."""
+    data_folder.make(settings.data_dir, by_root=True)
+    key = secret_key.load(settings.data_dir)
+    hub = joining.new_hub()
+    with data_folder.held(settings.data_dir, shared=True):
+        database = await Database.open(settings.database_url or "")
+        try:
+            deployment_id = await database.write(insert_deployment, deployment_id=random_id(16))
+            async with joining.joined(database, hub, settings.bus_url or "", key, deployment_id):
+                await joining.check_key(database, key, settings.data_dir)
+                eraser = Eraser(database)
+                told = {"registration": settings.registration, "public_url": settings.public_url}
+                yield Running(database, hub, eraser, **told)  # type: ignore[arg-type]
+                await eraser.finish(within=None)
+        finally:
+            await database.close()
+
+
+async def _act_beside(settings: Settings, question: dict[str, Any]) -> dict[str, Any]:
+    async with beside(settings) as running:
+        return await _act(settings.data_dir, running, question)
 
 
 def ask_server(data_dir: Path, action: str, **fields: Any) -> Any:
