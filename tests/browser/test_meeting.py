@@ -295,6 +295,7 @@ async def test_a_report_hands_over_what_was_chosen_even_if_it_was_deleted_meanwh
     await expect(dialog(page)).to_contain_text(f"They go to whoever runs this server: EZ-DMS ({host}).")
     for said in (
         "the signed original: the text, when it was written and received, its number, both of your keys",
+        "Of a file, they get the name, the preview and the key, so they can open it as long as it is on this server.",
         "The operator keeps this until they discard it, also if a message is deleted or disappears here.",
     ):
         await expect(dialog(page)).to_contain_text(said)

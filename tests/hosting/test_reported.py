@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import re
 
+from ezdms import crypto
 from ezdms.protocol.encoding import b64u_encode
 from tests.conftest import Server
 from tests.support.hostile import Hostile
 from tests.support.operated import operate, refused, said
+from tests.support.people import KINDS
 from tests.support.served import Program
 
 STEERING = "first\x1b[2J\x1b]0;owned\x07\nReport 000000000000  by alice\u202e\rend"
@@ -44,6 +46,23 @@ def test_reports_are_listed_with_sender_texts_reason_and_signature(server: Serve
     assert server.stop() == 0
     assert said(operate(server.data_dir, "reports")) == listed  # the same without a running server
     assert "no such report" in refused(operate(server.data_dir, "reports", "show", "000000000000"))
+    for program in (alice, bob):
+        program.close()
+
+
+def test_of_a_reported_file_only_the_name_and_size_are_printed(server: Server) -> None:
+    alice, bob = Program(server, "alice"), Program(server, "bob")
+    conversation = alice.start(bob)
+    [described] = [one["text"] for one in KINDS if one["kind"] == "file"]
+    alice.ask("/send_message", alice.seal(bob, described, kind="file"))
+    [sent] = alice.sent
+    messages = [{"message_id": sent.message_id, "jws": sent.jws}]
+    bob.ask("/report", {"conversation_id": conversation, "reason": "", "messages": messages})
+    listed = said(operate(server.data_dir, "reports"))
+    assert "[signature holds]  alice: [File: 漢 b.txt, 5 bytes]" in listed
+    assert crypto.read_file(described)["key"] not in listed
+    [shown] = json.loads(said(operate(server.data_dir, "reports", "--json")))["messages"]
+    assert (shown["kind"], shown["text"], shown["jws"]) == ("file", "[File: 漢 b.txt, 5 bytes]", sent.jws)
     for program in (alice, bob):
         program.close()
 

@@ -10,7 +10,7 @@ import click
 
 from ezdms import crypto
 from ezdms.client.shown import folded, indented, printable
-from ezdms.commands.client.printing import columns, json_of, shortened, time_of
+from ezdms.commands.client.printing import columns, json_of, shortened, time_of, words_of_file
 from ezdms.commands.server.operating import (
     as_json,
     ask,
@@ -66,6 +66,9 @@ def _shown(report: dict[str, Any], message: dict[str, Any], ik: bytes | None) ->
     here = (report["conversation_id"], b64u_encode(crypto.fingerprint(ik)), message["message_id"])
     holds = holds and (body.c, body.f, body.id) == here
     text = NEWER if body.kind is None else KINDS.get(body.kind, "{}").replace("{}", body.text)
+    if body.kind == "file":
+        file = crypto.read_file(body.text)  # as read_body did
+        text = words_of_file(file["name"], file["size"])  # its key is in the signed original alone
     return Shown(message["message_id"], message["sent_at"], holds, body.kind, text, body.ts, jws)
 
 

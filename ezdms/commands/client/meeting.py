@@ -24,7 +24,7 @@ REQUEST = (
 NAMESAKE = "Another contact of yours has this name, or one that looks like it. Check which one this is."
 HANDED_OVER = (
     "These messages, as they were signed, go to whoever runs {server}, who can read them, and keeps them, also if they "
-    "are deleted or disappear."
+    "are deleted or disappear. Of a file, they contain the key: it can be opened as long as it is on the server."
 )
 FOUND = "They found you by your Search PIN of {when}."
 

@@ -130,8 +130,13 @@ def text_of(message: Message) -> str:
         lasts = lasting(message.timer)
         return f"[Messages disappear {lasts} after they are sent, read or not.]" if lasts else OFF
     if message.file is not None:
-        return f"[File: {shortened(safe_name(message.file.name), LONGEST_NAME)}, {size_of(message.file.size)}]"
+        return words_of_file(message.file.name, message.file.size)
     return PLACEHOLDERS.get(message.state, PLACEHOLDERS["unverified"]) if message.text is None else message.text
+
+
+def words_of_file(name: str, size: int) -> str:
+    """What stands for a file."""
+    return f"[File: {shortened(safe_name(name), LONGEST_NAME)}, {size_of(size)}]"
 
 
 def _quote_of(message: Message) -> str:

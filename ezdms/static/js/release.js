@@ -3,7 +3,7 @@
 
 export const LANGUAGES = {
   "en": {
-    parts: "JZeoRgD3hRda-pDMnBR7m4okig7F_FNc2UP5LFpZKM4",
+    parts: "aci-dMLTBDHS0pIBnC4CRH5jyP8wXvgseUtJG-Iomdw",
     unverified: {
       "unstarted": "EZ-DMS has not started. Reload the page. If that does not help, your browser is too old "
         + "for it, or a script was changed and your browser refused to run it. In that case, do not "
@@ -22,7 +22,7 @@ export const LANGUAGES = {
     },
   },
   "es": {
-    parts: "XPjtzDV0eDTvBsAFK_iaERbIdA_jjjXHH28ifskTsJo",
+    parts: "GYAiW-uA-vImuOI-Z5-g38MKL4uYAA8JmMu_N1TDGh8",
     unverified: {
       "unstarted": "EZ-DMS no se ha iniciado. Vuelve a cargar la página. Si no sirve, tu navegador es "
         + "demasiado antiguo, o alguien modificó un script y tu navegador se negó a ejecutarlo. En "
