@@ -14,7 +14,7 @@ const LEAST = 32 * 1024; // and of any: more as long as they arrive quickly, few
 const QUICK = 1000; // ms
 const SLOW = 8000; // ms
 const LONGEST = 90000; // ms that one request may take
-const MOST_JUMPS = 100; // times in a row that a server may be elsewhere than expected
+const MOST_JUMPS = 20; // times in a row that a server may be elsewhere than expected
 const MOST_BEGUN = 3; // times in a row that it may have lost an upload
 const AGAIN = 3000; // ms until it is tried again
 const ENDED = ["refused", "paused"]; // later messages do not wait for these
@@ -136,8 +136,8 @@ export class Uploads {
     this.#show(item, 0);
     for (let begun = 0; ; begun += 1) {
       try {
-        const id = await this.#begin(item);
-        await this.#upload(item, id, signal);
+        const { id, isNew } = await this.#begin(item);
+        await this.#upload(item, id, isNew, signal);
         return await this.#finish(item, id);
       } catch (error) {
         if (error.status !== 404 || error.code === "no_conversation" || begun === MOST_BEGUN) throw error;
@@ -146,20 +146,20 @@ export class Uploads {
     }
   }
 
-  // The id of the upload.
+  // The upload: its id, and whether it has only begun.
   async #begin(item) {
     const [known, kept, isPaused] = await load(item, "id", 0, "paused");
     if (!kept || isPaused) throw new Stopped(); // by another tab, which was faster
-    if (known) return known;
+    if (known) return { id: known, isNew: false };
     const asked = { conversation_id: this.conversation, size: item.file.bytes };
     const { file_id: id } = await postForm("/files", asked, { file_id: isId });
     await note(item, "id", id);
-    return id;
+    return { id, isNew: true };
   }
 
-  async #upload(item, id, signal) {
+  async #upload(item, id, isNew, signal) {
     const { bytes } = item.file;
-    let [at, jumps] = [await this.#ask(id, bytes, signal), 0];
+    let [at, jumps] = [isNew ? 0 : await this.#ask(id, bytes, signal), 0];
     while (at < bytes) {
       this.#show(item, at);
       const part = await this.#next(item, at);

@@ -17,7 +17,7 @@ STOLEN = "zyxstolen"  # part of every address to which a lie tries to lead
 EXPECTED = re.compile(
     r"/(static/[0-9a-f]{12}/[a-z0-9./-]+|c/[0-9A-Z]{24}(/open)?|me|deployment|second_step(_on|_off)?|recovery_codes|login_second|conversations/[\w-]{22}|vault|ws|login|logout|register"
     r"|private_keys|messages/[0-9A-Z]{24}|previews|send_message|start_conversation|search_pin|change_pin|delete_account"
-    r"|hide_message|files/[\w-]{22}|signal|signals/[0-9A-Z]{24}|settings|search-pin|sessions|account|welcome|protection|sessions/list|sessions/end_others|sessions/[\w-]{22}/end|)"
+    r"|hide_message|files(/[\w-]{22})?|signal|signals/[0-9A-Z]{24}|settings|search-pin|sessions|account|welcome|protection|sessions/list|sessions/end_others|sessions/[\w-]{22}/end|)"
 )
 QUERY = re.compile(r"((before|after|limit|peek)=\d+(&|$))*|of=[0-9A-Z]{24}(,[0-9A-Z]{24})*")
 
