@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 import uvloop
 
-from bench import capacity, earlier, files, leaving, opening, peers, processes, returning, soak, speed
+from bench import capacity, earlier, files, leaving, opening, peers, processes, returning, searching, soak, speed
 from bench.report import Report
 
 PARTS = {
@@ -24,6 +24,7 @@ PARTS = {
     "leaving": leaving.measure,
     "files": files.measure,
     "browser": opening.measure,
+    "search": searching.measure,
 }
 
 

@@ -166,18 +166,22 @@ class Filled:
         )
         return conversation_id
 
-    def add_message(self, conversation_id: str, sender: Person, sealed: crypto.SealedMessage) -> None:
-        """Add the first message of a conversation."""
-        row: dict[str, str | int] = {"conversation_id": conversation_id, "seq": 1, "message_id": sealed.message_id}
+    def add_message(
+        self, conversation_id: str, sender: Person, sealed: crypto.SealedMessage, *, seq: int = 1, at: int = 0
+    ) -> None:
+        """Add the next message of a conversation, stored at this time (ms) or now."""
+        row: dict[str, str | int] = {"conversation_id": conversation_id, "seq": seq, "message_id": sealed.message_id}
         row |= {
             "n": sealed.n,
             "sender_id": sender.user_id,
             "hash": sealed.hash,
             "suite": sealed.suite,
-            "created_at": now(),
+            "created_at": at or now(),
         }
         self._insert("messages", [row | {"sealed_a": sealed.content_for_a, "sealed_b": sealed.content_for_b}])
-        self._connection.execute("UPDATE conversations SET last_seq = 1 WHERE conversation_id = ?", (conversation_id,))
+        self._connection.execute(
+            "UPDATE conversations SET last_seq = ? WHERE conversation_id = ?", (seq, conversation_id)
+        )
 
     def add_pair(self, one: Person, other: Person) -> Pair:
         """Add an empty conversation between two people from `add_people`."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from playwright.async_api import Locator, Page, expect
 
-from tests.browser.home import Home
+from tests.browser.home import Home, held_back
 from tests.browser.test_organizing import choose, wrong
+from tests.support.access import faults_in_every_look
 from tests.support.someone import Someone
 
 MANY = 205  # messages: more than a page
@@ -107,4 +108,60 @@ async def test_messages_of_all_conversations_are_found_as_they_are_now_and_opene
     await page.get_by_role("button", name="Delete for me").click()
     await expect(results(page)).to_have_count(0)
     await keys.press("Escape")
+    assert wrong(alice) == []
+
+
+async def test_the_history_loads_in_the_background_and_can_be_stopped_on_a_phone_too(home: Home) -> None:
+    alice = await Someone.is_in(home.browser, home.server, f"pat_{home.browser.browser_type.name[0]}")
+    page = alice.page
+    bob, carol = [await home.peer() for _ in range(2)]
+    for peer in (carol, bob):
+        await alice.starts_with(peer.search_pin)
+        await peer.starts_with(alice.search_pin)
+    await carol.writes("hello")
+    for n in range(MANY):
+        await bob.writes("the needle" if n in (0, MANY - 1) else f"hay {n}")
+    await page.goto(f"{alice.address}/")
+    stop, resume = [page.get_by_role("button", name=name, exact=True) for name in ("Stop", "Resume")]
+    async with held_back(page, f"**/messages/*?before={MANY - 199}&*") as asked:  # the second page
+        await field(page).fill("needle")
+        await asked.wait()
+        await expect(results(page)).to_have_count(1)
+        await expect(page.get_by_text("Searched back to")).to_be_visible()
+        await stop.click()
+        await expect(resume).to_be_focused()
+    await expect(results(page)).to_have_count(2)  # what was asked for is taken
+    await expect(page.get_by_text("Everything was searched")).to_be_hidden()
+    await resume.click()
+    await expect(page.get_by_text("Everything was searched")).to_be_visible()
+    await expect(stop).to_be_hidden()
+    await expect(resume).to_be_hidden()
+
+    # It goes on in the background, whatever is open, and the focus stays where the user is.
+    await page.goto(f"{alice.address}/")
+    async with held_back(page, f"**/messages/*?before={MANY - 199}&*") as asked:
+        await field(page).fill("needle")
+        await asked.wait()
+        await results(page).first.click()
+        await expect(page.locator("message-row").filter(has_text="the needle").last).to_be_focused()
+    await expect(results(page)).to_have_count(2)
+    await expect(page.locator("message-row").filter(has_text="the needle").last).to_be_focused()
+
+    await page.set_viewport_size({"width": 390, "height": 844})
+    await expect(field(page)).to_be_hidden()
+    await choose(page, "Search")
+    await expect(field(page)).to_be_focused()
+    await expect(results(page)).to_have_count(2)
+    await page.emulate_media(reduced_motion="reduce")
+    assert await faults_in_every_look(page) == []
+    await results(page).nth(1).click()
+    await expect(page.get_by_role("log").get_by_text("the needle").first).to_be_in_viewport()
+    await expect(field(page)).to_be_hidden()
+    await page.get_by_role("link", name="Back to your conversations").click()
+    await expect(results(page)).to_have_count(2)
+    await expect(page.get_by_text(f"Only with {bob.name}")).to_be_visible()
+    await field(page).press("Escape")
+    await field(page).press("Escape")
+    await expect(page.get_by_text(f"Only with {bob.name}")).to_be_hidden()
+    await expect(page.locator("conversation-item:visible")).to_have_count(2)
     assert wrong(alice) == []

@@ -39,6 +39,7 @@ export function factOf({ isOwn, dataset }, message, isMarked) {
 
 export class Judge {
   #rows = new Map(); // judged row → {side, n, hash, a, isVerified}
+  #unsigned = new Set(); // those that were not verified
   #ids = new Map(); // side and message_id of verified messages → hash
   #hasLetGo = false;
   #shown = new Set(); // ids of one's own messages that the server shows, even if gone
@@ -133,6 +134,7 @@ export class Judge {
     if (isVerified && row.isOwn) this.keepOwn(row.n, hash);
     if (isVerified) this.#forgetEmpty(side, row.n, hash);
     this.#rows.set(row, { side, n: row.n, hash, a: isVerified ? signed.a : null, isVerified });
+    if (!isVerified) this.#unsigned.add(row);
     if (isFork) this.raise(`fork ${hash}`, "alarm-fork");
     if (error?.isForged) this.raise(`forged ${messageId}`, row.isOwn ? "alarm-forged-mine" : "alarm-forged");
     const isBad = isFork || (error && error.kind !== "unsupported");
@@ -149,9 +151,11 @@ export class Judge {
 
   // Remove rows without a message that claim to be this message at a different place.
   #forgetEmpty(...message) {
-    for (const [row, { side, n, hash, isVerified }] of this.#rows) {
-      if (isVerified || [side, n, hash].some((value, i) => value !== message[i])) continue;
+    for (const row of this.#unsigned) {
+      const { side, n, hash } = this.#rows.get(row);
+      if ([side, n, hash].some((value, i) => value !== message[i])) continue;
       this.#rows.delete(row);
+      this.#unsigned.delete(row);
       this.forget(row);
     }
   }
