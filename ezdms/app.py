@@ -137,6 +137,8 @@ async def open_database(app: Quart) -> None:
     data_dir = settings.data_dir
     data_folder.make(data_dir)
     key = secret_key.load(data_dir)
+    if settings.database_url is None:
+        data_folder.check_not_moved(data_dir)
     hub = app.extensions["ezdms.hub"]
     database = await Database.open(place_of(settings))
     joined = AsyncExitStack()

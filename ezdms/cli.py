@@ -17,6 +17,7 @@ COMMANDS = {  # name → module:function, in the order of the help
     "reports": "ezdms.commands.checks.reports:reports",
     "backup": "ezdms.commands.server.keeping:backup",
     "restore": "ezdms.commands.server.keeping:restore",
+    "move": "ezdms.commands.server.moving:move",
     "cert": "ezdms.commands.server.keeping:cert",
     "doctor": "ezdms.commands.checks.doctor:doctor",
     "register": "ezdms.commands.client.account:register",

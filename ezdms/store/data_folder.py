@@ -19,6 +19,7 @@ CHANNEL = "operator.sock"
 LAST_BACKUP = "last_backup.json"
 AUDIT = "audit.log"
 KEY = "ezdms.key"
+MOVED = "ezdms.moved"  # the database was copied to PostgreSQL, which has newer messages
 
 
 class FolderError(Exception):
@@ -47,6 +48,15 @@ def make(folder: Path, *, by_root: bool = False) -> None:
         raise FolderError(
             f"The data folder {folder} belongs to {_user(owner)}, but you are {_user(os.geteuid())}. "
             f"Start EZ-DMS as {_user(owner)}, or choose another folder with --data-dir."
+        )
+
+
+def check_not_moved(folder: Path) -> None:
+    """Raises FolderError if the folder's database was moved to PostgreSQL."""
+    if (folder / MOVED).exists():
+        raise FolderError(
+            f"The database in {folder} was moved to PostgreSQL: set EZDMS_DATABASE_URL and EZDMS_BUS_URL. To use the "
+            f"old one again, without what was written since, delete {folder / MOVED}."
         )
 
 

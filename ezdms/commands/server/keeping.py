@@ -26,7 +26,7 @@ def _folder_of(data_dir: Path | None) -> Path:
     return settings.data_dir
 
 
-def _progress() -> Callable[[str, int, int], None]:
+def show_progress() -> Callable[[str, int, int], None]:
     """A progress line in a terminal; nothing in a pipe or cron's mail."""
     if not sys.stderr.isatty():
         return lambda what, done, total: None
@@ -53,7 +53,7 @@ def backup(file: Path, data_dir: Path | None, replace: bool, without_files: bool
     from ezdms.hosting.operator.channel import leave_line
 
     source = _folder_of(data_dir)
-    size, files = back_up(source, file, _progress(), replace=replace, with_files=not without_files)
+    size, files = back_up(source, file, show_progress(), replace=replace, with_files=not without_files)
     leave_line(source, "backup")
     with_files = f", with {files} files" if files else ", without files" if without_files else ""
     click.echo(f"Backed up to {file}: {size / 1024 / 1024:.1f} MiB{with_files}, checked.")
@@ -77,7 +77,7 @@ def restore(file: Path, data_dir: Path | None, replace: bool, without_files: boo
     target = _folder_of(data_dir)
     data_folder.make(target, by_root=True)
     with data_folder.held(target):
-        old = restore(file, target, _progress(), replace=replace, with_files=not without_files)
+        old = restore(file, target, show_progress(), replace=replace, with_files=not without_files)
         leave_line(target, "restore")
     click.echo(f"Restored {file} to {target}.")
     if old is not None:

@@ -107,6 +107,7 @@ def ask(settings: Settings, action: str, **fields: Any) -> Any:
         raise Refused(
             f"There is no EZ-DMS in {data_dir}: no {data_folder.DATABASE}. Set the right folder with --data-dir."
         )
+    data_folder.check_not_moved(data_dir)
     try:
         return ask_server(data_dir, action, **fields)
     except (FileNotFoundError, ConnectionError):

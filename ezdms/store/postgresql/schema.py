@@ -9,11 +9,17 @@ OLDEST = 140_000  # PostgreSQL 14
 LOCK = 0x657A646D73  # "ezdms": held while one process migrates
 
 
-def make_ready(session: Session, steps: list[tuple[int, str, str]], additions: dict[int, list[str]]) -> None:
+def make_ready(
+    session: Session,
+    steps: list[tuple[int, str, str]],
+    additions: dict[int, list[str]],
+    *,
+    may_be_moving: bool = False,
+) -> None:
     """Check that this is a database for us, and apply missing migrations, each in one transaction. Safe when several
     processes start at once. Called on the session's thread. Raises DatabaseError."""
     connection = session.connection()
-    _check(connection)
+    _check(connection, may_be_moving)
     for number, name, sql in steps:
         with connection.driver.transaction():
             connection.execute("SELECT pg_advisory_xact_lock(:key)", {"key": LOCK})
@@ -28,7 +34,7 @@ def make_ready(session: Session, steps: list[tuple[int, str, str]], additions: d
             record(connection, number, name)
 
 
-def _check(connection: Connection) -> None:
+def _check(connection: Connection, may_be_moving: bool) -> None:
     if connection.driver.info.server_version < OLDEST:
         version = connection.driver.info.server_version // 10_000
         raise DatabaseError(f"EZ-DMS needs PostgreSQL {OLDEST // 10_000} or newer, but this is {version}.")
@@ -38,5 +44,7 @@ def _check(connection: Connection) -> None:
         row[0]
         for row in connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = current_schema()").fetchall()
     }
+    if "moving" in tables and not may_be_moving:
+        raise DatabaseError("A move into this PostgreSQL database is not finished. Run `ezdms move` again.")
     if tables and not {"migrations", "deployment", "conversations"} <= tables:
         raise DatabaseError("This PostgreSQL database belongs to another program. Use an empty one.")
