@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import secrets
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from tests.browser.test_reading import last_of
 from tests.browser.test_thread import box_of, talk
 from tests.support.access import faults_in_every_look
 from tests.support.pictures import BLUE, bomb, gif_of, jpeg_of, png, png_of, webp_of
+from tests.support.someone import Someone
 
 BOXES = "(all) => all.map((each) => [each.offsetWidth, each.offsetHeight])"
 # A thumbnail as a browser makes it, in b64u.
@@ -35,6 +37,20 @@ CHOSEN = "async () => [...new Uint8Array(await (await window.place.getFile()).ar
 # Which of these addresses of this page still lead to a picture.
 LIVE = """(urls) => Promise.all(urls.map((src) =>
     Object.assign(new Image(), { src }).decode().then(() => true, () => false)))"""
+
+# Keeps the tracks that the page records from.
+TRACKS = """() => {
+    const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+    window.tracks = [];
+    navigator.mediaDevices.getUserMedia = async (wanted) => {
+        const stream = await ask(wanted);
+        window.tracks.push(...stream.getTracks());
+        return stream;
+    };
+}"""
+DENY = """(name) => {
+    navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException("", name));
+}"""
 
 
 def files(page: Page) -> Locator:
@@ -298,3 +314,67 @@ async def test_names_are_made_safe_as_the_python_client_does_it(home: Home) -> N
     names = ["".join(dice.choices(parts, k=dice.randint(1, 6))) for _ in range(3000)]
     code = "([at, names]) => import(at).then(({ safeName }) => names.map(safeName))"
     assert await alice.page.evaluate(code, [address_of("js/sealing.js"), names]) == [safe_name(name) for name in names]
+
+
+async def test_a_voice_message_is_recorded_sent_and_played(friends: tuple[Someone, Someone]) -> None:
+    alice, bob = friends
+    page, alert = alice.page, alice.page.locator("message-composer [role=alert]")
+    await page.evaluate(TRACKS)
+    await bob.page.evaluate(NO_PICKER)
+    record = page.get_by_role("button", name="Record a voice message")
+    timer, player = page.get_by_role("timer", name="Recording"), bob.page.locator("audio-player")
+    await record.click()  # once: goes on until it is sent
+    await expect(timer).to_have_text("0:01")
+    await expect(page.get_by_role("button", name="Send recording")).to_be_focused()
+    assert "\n".join(await faults(page)) == ""
+    await page.keyboard.press("Enter")
+    await expect(timer).to_be_hidden()
+    await expect(record).to_be_focused()
+    await expect(player).to_have_count(1)
+    await record.focus()
+    await page.keyboard.press("Enter")  # by keyboard, and not sent
+    await expect(timer).to_have_text("0:01")
+    await page.get_by_role("button", name="Discard recording").click()
+    await record.hover()
+    await page.mouse.down()  # held until it is over
+    await expect(timer).to_have_text("0:01")
+    await page.mouse.up()
+    await expect(player).to_have_count(2)
+    assert await page.evaluate("window.tracks.map(({ readyState }) => readyState)") == ["ended"] * 3
+    # Played by both, at three speeds; one at a time.
+    first, second = player.nth(0), player.nth(1)
+    for one in (first, second):
+        assert await one.locator(".wave").evaluate("(wave) => getComputedStyle(wave).maskImage.startsWith('url(')")
+        await one.get_by_role("button", name="Play").click()
+        await expect(one.get_by_role("slider")).to_be_enabled()
+        assert 0.8 < float(await one.get_by_role("slider").get_attribute("max") or 0) < 20
+    for speed in ("1×", "1.5×", "2×"):
+        await expect(first.get_by_role("button", name=f"Speed: {speed}")).to_have_text(speed)
+        await first.get_by_role("button", name="Speed").click()
+    await expect(first.get_by_role("button", name="Play")).to_be_visible()
+    assert "\n".join(await faults(bob.page)) == ""
+    saved = await downloads(bob.page, files(bob.page).first.get_by_role("button", name="Download"))
+    assert re.fullmatch(r"voice-message-[\d-]{19}\.webm", saved.suggested_filename)
+    assert (await bytes_of(saved)).startswith(b"\x1aE\xdf\xa3")
+    await bob.page.goto(bob.address)
+    await expect(last_of(bob, "alice")).to_have_text("Voice message")
+    # Nothing is recorded where the browser, the user or the device says no, and the page says why.
+    for name, words in {"NotAllowedError": "does not let this page", "NotFoundError": "No microphone"}.items():
+        await page.evaluate(DENY, name)
+        await record.click()
+        await expect(alert).to_contain_text(words)
+        await expect(timer).to_be_hidden()
+    assert alice.errors == bob.errors == []
+
+
+async def test_what_only_pretends_to_be_audio_is_not_played(home: Home) -> None:
+    alice, bob = await talk(home, "hello")
+    for nth, plain in enumerate((b"#EXTM3U\nhttps://evil.example/x.ts", b"OggS" + bytes(100), b"")):
+        await bob.shares(plain, f"{nth}.ogg", "audio/ogg")
+    alice.records()
+    await alice.opens(bob.name)
+    for card in await files(alice.page).all():
+        await card.get_by_role("button", name="Play").click()
+        await expect(card.get_by_role("status")).to_contain_text("cannot play this")
+        await expect(card.get_by_role("button", name="Download")).to_be_visible()
+    assert not [one for one in alice.addresses if "evil" in one]

@@ -14,6 +14,7 @@ import "./meeting.js";
 import "./sealed-text.js";
 import { reasonOf, showEnded, showFront } from "./front.js";
 import "./viewer.js";
+import "./voice.js";
 import "./two-step.js";
 import "./passkeys.js";
 import { lineOf, onMore, renewList, renewPeople, setCurrent, showWhole, useList } from "./conversation-list.js";

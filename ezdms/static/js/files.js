@@ -137,6 +137,12 @@ export function boxOf({ w, h }) {
   return { "--width": `${Math.max(NARROWEST, width)}rem`, "--ratio": String(ratio) };
 }
 
+// The same bytes as a Blob of the type that they have. Throws unless that is audio.
+export async function asAudio(blob) {
+  const type = sniff(new Uint8Array(await blob.slice(0, 16).arrayBuffer()));
+  return AUDIO.includes(type) ? blob.slice(0, blob.size, type) : refuse("voice-not-playable");
+}
+
 // ---- Many at once ----
 
 // Pictures load in turn. When there are many, those out of view are dropped.

@@ -3,7 +3,7 @@
 
 export const LANGUAGES = {
   "en": {
-    parts: "aci-dMLTBDHS0pIBnC4CRH5jyP8wXvgseUtJG-Iomdw",
+    parts: "3clrmHbGP2b_VTvLa60kHpdsnPeGueorWaKxZuooVK8",
     unverified: {
       "unstarted": "EZ-DMS has not started. Reload the page. If that does not help, your browser is too old "
         + "for it, or a script was changed and your browser refused to run it. In that case, do not "
@@ -22,7 +22,7 @@ export const LANGUAGES = {
     },
   },
   "es": {
-    parts: "GYAiW-uA-vImuOI-Z5-g38MKL4uYAA8JmMu_N1TDGh8",
+    parts: "ZYg0N0RemfGhFxjOF7kmlAm9p5awLZAx-2sxC1omp9g",
     unverified: {
       "unstarted": "EZ-DMS no se ha iniciado. Vuelve a cargar la página. Si no sirve, tu navegador es "
         + "demasiado antiguo, o alguien modificó un script y tu navegador se negó a ejecutarlo. En "
@@ -44,7 +44,7 @@ export const LANGUAGES = {
 export const STYLES = [
   "sha256-3vM5+kVN4BbTirusvjSKD/TDx/CCvCv10eN+45fvW1U=",
   "sha256-F3nBNvY0lxLL3OskIVMvLJyOvb9A70HfUAG91QOq6YA=",
-  "sha256-bdqDQRXZcXEahzpcKRvYkXCK6LO3KTE8rya5NEIv/ew=",
+  "sha256-Dj8sAkcSVgVKj85dRPM4GW7qmrNuIITd3nbPLxrxwJc=",
 ];
 export const FONTS = {
   "inter-latin-ext-wght-normal.woff2": "sha256-NLnFBMq3pz43t0Y0OkSRMuVs97VIGvLLgdx03P8lyVY=",

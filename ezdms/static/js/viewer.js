@@ -6,6 +6,7 @@ import { focusLater, onPress } from "./dom.js";
 import { boxOf, decodePicture, describe, fetchFile, inTurn, loaded, makeRoom, saveFile, THUMB } from "./files.js";
 import { drawable } from "./sealed-text.js";
 import { instantiate } from "./shell.js";
+import { playerOf } from "./voice.js";
 import { say, sentenceOf, sizeInWords } from "./words.js";
 
 const LOADED_ALONE = 1024 * 1024; // bytes: larger pictures are loaded when they are pressed
@@ -47,12 +48,11 @@ customElements.define("shared-file", class extends HTMLElement {
   #clear() {
     this.#aborter.abort();
     observer.unobserve(this);
+    this.querySelector("audio-player")?.end();
     this.unload();
   }
 
-  get #ways() {
-    return { signal: this.#aborter.signal, onProgress: (share) => { this.bar.value = 100 * share; } };
-  }
+  get #ways() { return { signal: this.#aborter.signal, onProgress: (share) => { this.bar.value = 100 * share; } }; }
 
   // ---- A card: name, size, kind, and what can be done ----
 
@@ -73,9 +73,13 @@ customElements.define("shared-file", class extends HTMLElement {
     [this.button, this.stop] = card.querySelectorAll("button");
     card.querySelector("[data-do=again]").hidden = !again;
     if (isPlain) card.querySelector(".row").remove();
+    else if (kind === "audio" || kind === "voice") card.querySelector(".facts").before(playerOf(this));
     this.dataset.kind = isPlain ? "other" : kind;
     this.replaceChildren(card);
   }
+
+  // All bytes, verified.
+  fetch() { return fetchFile(this.file, this.#ways); }
 
   async #download() {
     const show = (isBusy) => { [this.bar.hidden, this.stop.hidden, this.button.hidden] = [!isBusy, !isBusy, isBusy]; };
@@ -138,8 +142,7 @@ customElements.define("shared-file", class extends HTMLElement {
 
   // Load the picture, once.
   load() {
-    this.loading ??= this.#load().finally(() => { this.loading = null; });
-    return this.loading;
+    return (this.loading ??= this.#load().finally(() => { this.loading = null; }));
   }
 
   async #load() {
@@ -147,7 +150,7 @@ customElements.define("shared-file", class extends HTMLElement {
     const { signal } = this.#aborter;
     this.bar.hidden = false;
     try {
-      const blob = await fetchFile(this.file, this.#ways);
+      const blob = await this.fetch();
       signal.throwIfAborted();
       this.#blob = blob;
       await this.#place(blob);
@@ -165,8 +168,7 @@ customElements.define("shared-file", class extends HTMLElement {
     const hadFocus = this.contains(document.activeElement);
     observer.unobserve(this);
     this.unload();
-    const again = () => { this.drawPicture(); this.load(); };
-    this.#drawCard(false, sentenceOf(error), again);
+    this.#drawCard(false, sentenceOf(error), () => { this.drawPicture(); this.load(); });
     this.dataset.kind = "failed";
     if (hadFocus) focusLater()(this.button);
   }
@@ -206,9 +208,7 @@ class Viewer {
     });
   }
 
-  get #all() {
-    return [...this.element.closest("message-thread").querySelectorAll("shared-file[data-kind=picture]")];
-  }
+  get #all() { return [...this.element.closest("message-thread").querySelectorAll("shared-file[data-kind=picture]")]; }
 
   #turn(step) {
     const next = this.#all[this.#all.indexOf(this.element) + step];
