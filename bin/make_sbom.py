@@ -21,7 +21,7 @@ STATIC = ROOT / "ezdms" / "static"
 VENDORED = (  # files, name in the npm registry, version, license (SPDX); docs/decisions/dependencies.md
     ("vendor/htmx-4.0.1.esm.min.js", "htmx.org", "4.0.1", "0BSD"),
     ("vendor/lean-qr-2.7.4.min.js", "lean-qr", "2.7.4", "MIT"),
-    ("vendor/emojibase-17.0.0.json", "emojibase-data", "17.0.0", "MIT"),
+    ("vendor/emojibase-17.0.0-*.json", "emojibase-data", "17.0.0", "MIT"),
     ("fonts/*.woff2", "@fontsource-variable/inter", "5.3.0", "OFL-1.1"),
 )
 

@@ -206,7 +206,7 @@ async def test_the_page_comes_in_the_language_of_the_browser_and_a_choice_sticks
     await expect(page).to_have_title("Ajustes · EZ-DMS")
 
 
-async def test_a_time_of_ones_own_is_in_minutes_unless_chosen_otherwise_in_spanish_too(
+async def test_a_time_of_ones_own_is_in_minutes_and_emoji_have_their_names_in_spanish_too(
     phone: Any, server: Server
 ) -> None:
     alice, bob = await phone("es"), await phone("es")
@@ -224,3 +224,10 @@ async def test_a_time_of_ones_own_is_in_minutes_unless_chosen_otherwise_in_spani
     await timer.locator("#timer-count").fill("3")
     await expect(timer.get_by_role("button", name="minutos", pressed=True)).to_be_visible()
     await expect(timer.locator(".sentence")).to_contain_text("3 minutos")
+    await alice.keyboard.press("Escape")
+    await alice.locator("message-composer textarea").fill("hola")
+    await alice.locator("message-composer [type=submit]").click()
+    await alice.locator("message-row .actions").click(force=True)
+    await alice.locator("message-menu [data-do=react]").click()
+    await alice.locator("#emoji-search").fill("corazon ROJO")  # without the accent
+    await expect(alice.locator(".emojis").get_by_role("button")).to_have_accessible_name("corazón rojo")

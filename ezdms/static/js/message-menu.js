@@ -4,6 +4,7 @@
 import { refusal } from "./changes.js";
 import { focusLater, onPress, openDialog, openMenu, openNear, showAlert, useMenu } from "./dom.js";
 import { EMOJI } from "./release.js";
+import { LANGUAGE } from "./shell.js";
 import { say, sentenceOf } from "./words.js";
 
 const LONG = 500; // ms
@@ -12,10 +13,12 @@ const FAR = 64; // pixels to the right that count as a reply
 
 let emojis; // [emoji, name, other words] of each, loaded when first needed
 async function loadEmojis() {
-  const { file, integrity } = EMOJI;
+  const lists = Object.entries(EMOJI); // English first
+  const [file, integrity] = lists.find(([name]) => name.endsWith(`-${LANGUAGE}.json`)) ?? lists[0];
   const answer = await fetch(new URL(`../vendor/${file}`, import.meta.url), { integrity });
   return answer.json();
 }
+const plain = (text) => text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
 
 function howTo(isOwn, name) { // delete it
   if (!isOwn) return say("delete-theirs", { name });
@@ -209,11 +212,11 @@ customElements.define("message-menu", class extends HTMLElement {
 
   // Show those that contain each word that was typed.
   async #find() {
-    const words = this.search.value.toLowerCase().split(/\s+/);
     const status = this.picker.querySelector("[role=status]");
     emojis ??= await loadEmojis().catch(() => null);
     status.textContent = emojis ? "" : say("emoji-not-loaded");
-    const found = (emojis ?? []).filter(([, ...said]) => words.every((word) => `${said}`.includes(word)));
+    const words = plain(this.search.value).split(/\s+/); // as of now: the list took a while
+    const found = (emojis ?? []).filter(([, ...said]) => words.every((word) => plain(`${said}`).includes(word)));
     if (emojis && !found.length) status.textContent = say("emoji-none");
     this.picker.querySelector(".emojis").replaceChildren(...found.map(([textContent, name]) =>
       Object.assign(document.createElement("button"), { type: "button", textContent, ariaLabel: name, title: name })));

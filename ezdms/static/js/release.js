@@ -51,5 +51,6 @@ export const FONTS = {
   "inter-latin-wght-normal.woff2": "sha256-s0dTZiy5e5Org3vi76+dF74Te2YBhO+oclJ3naNyzMY=",
 };
 export const EMOJI = {
-  file: "emojibase-17.0.0.json", integrity: "sha256-FCqXkzi8s2NzzTP72S4369pnK8nefi3psB7V+5jhmV4=",
+  "emojibase-17.0.0-en.json": "sha256-FCqXkzi8s2NzzTP72S4369pnK8nefi3psB7V+5jhmV4=",
+  "emojibase-17.0.0-es.json": "sha256-Rr3jZq9w81eAcAr2aZUsfCSFVGKCrQAw4IlLWYVJwkY=",
 };
