@@ -7,17 +7,23 @@ import json
 import re
 import struct
 import zlib
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Locator, Page, Route, expect
+from playwright.async_api import Browser, Locator, Page, Request, Route, expect
 
 from ezdms import crypto
 from ezdms.client.naming import sent_name
 from ezdms.protocol.encoding import b64u_decode
 from tests.browser.home import Home, held_back
 from tests.browser.lies.peers import Peer
+from tests.browser.lies.watching import STORED
+from tests.conftest import Server
 from tests.support import pictures
+from tests.support.access import faults_in_every_look
+from tests.support.hostile import Hostile
 from tests.support.someone import Someone, until
 
 MIB = 1024 * 1024
@@ -173,9 +179,11 @@ async def test_an_upload_continues_after_a_lost_connection_and_a_reload_with_the
 async def test_a_paused_upload_holds_nothing_back_and_a_canceled_one_leaves_nothing(home: Home) -> None:
     alice, bob = await talks(home)
     film, more = pending(alice.page).filter(has_text="film.mp4"), pending(alice.page).filter(has_text="more.bin")
+    await alice.page.emulate_media(reduced_motion="reduce")
     async with held_back(alice.page, "**/files/*") as asked:
         await attaches(alice.page, ("film.mp4", "video/mp4", NOISE * 2))
         await asked.wait()
+        assert await faults_in_every_look(alice.page) == []
         await alice.writes("before the film")
         await expect(pending(alice.page).last).to_contain_text("Queued after the message before it.")
         await film.get_by_role("button", name="Pause").click()
@@ -293,6 +301,8 @@ async def test_large_pictures_are_sent_smaller_or_as_they_are_with_one_choice_fo
     chosen = [("wide.jpg", "image/jpeg", wide), ("small.jpg", "image/jpeg", small), ("also.jpg", "image/jpeg", wide)]
     await attaches(page, *chosen)
     await expect(sheet(page)).to_contain_text(f"Send 3 files to {bob.name}?")
+    await page.emulate_media(reduced_motion="reduce")
+    assert await faults_in_every_look(page) == []
     await page.keyboard.press("Escape")
     await expect(sheet(page)).to_be_hidden()
     await attaches(page, *chosen)
@@ -363,6 +373,176 @@ async def test_what_cannot_be_sent_is_said_and_the_rest_is_sent(home: Home) -> N
     await expect(alice.alert).to_contain_text("“big” is too large: a file has at most 26.2 MB on this server.")
     await expect(pending(alice.page)).to_have_count(0)
     assert await kept(alice.page) == 0
+
+
+ROUND = "() => { dispatchEvent(new Event('online')); }"  # otherwise every ten seconds
+
+# Pastes files and texts of these types; says whether the page took them.
+PASTE = """(element, types) => {
+    const carried = new DataTransfer();
+    for (const type of types) {
+        if (type.startsWith("image/")) carried.items.add(new File(["x"], "image.png", { type }));
+        else carried.setData(type, "x");
+    }
+    const event = new ClipboardEvent("paste", { clipboardData: carried, bubbles: true, cancelable: true });
+    element.dispatchEvent(event);
+    return event.defaultPrevented;
+}"""
+
+# Drops a file where none belongs; says whether the browser was kept from opening it.
+DROP_HERE = """(element) => {
+    const carried = new DataTransfer();
+    carried.items.add(new File(["x"], "a.html", { type: "text/html" }));
+    const event = new DragEvent("drop", { dataTransfer: carried, bubbles: true, cancelable: true });
+    element.dispatchEvent(event);
+    return event.defaultPrevented;
+}"""
+
+# The browser's database as an earlier version of the page made it.
+OLDER = """async () => {
+    const names = ["account", "contacts", "drafts", "outbox"];
+    const done = (request) => new Promise((resolve) => { request.onsuccess = () => resolve(request.result); });
+    const now = await done(indexedDB.open("ezdms"));
+    const rest = {};
+    for (const name of names) {
+        const store = now.transaction(name).objectStore(name);
+        const [keys, values] = await Promise.all([done(store.getAllKeys()), done(store.getAll())]);
+        rest[name] = keys.map((key, i) => [values[i], key]);
+    }
+    now.close();
+    await done(indexedDB.deleteDatabase("ezdms"));
+    const request = indexedDB.open("ezdms", 2);
+    request.onupgradeneeded = () => {
+        for (const name of names) {
+            request.result.createObjectStore(name, name === "outbox" ? { autoIncrement: true } : {});
+        }
+    };
+    const older = await done(request);
+    const transaction = older.transaction(names, "readwrite");
+    for (const name of names) for (const one of rest[name]) transaction.objectStore(name).put(...one);
+    await new Promise((resolve) => { transaction.oncomplete = resolve; });
+    older.close();
+}"""
+
+
+async def test_an_upload_waits_for_room_and_for_the_server_and_continues_with_the_same_bytes(
+    browser: Browser, tmp_path: Path
+) -> None:
+    """What the server refuses or loses stays here, with a sentence and a button."""
+    with Server(tmp_path, max_file="2MiB", quota_files="1MiB") as server:
+        alice, bob = await Someone.is_in(browser, server, "alice"), await Peer.arrives(server)
+        await bob.starts_with(alice.search_pin)
+        await alice.opens(bob.name)
+        await drops(alice.page, ("big", "", 2 * MIB + 1))
+        await sheet(alice.page).get_by_role("button", name="Send files").click()
+        await expect(alice.alert).to_contain_text("“big” is too large: a file has at most 2.1 MB on this server.")
+        await attaches(alice.page, ("film.mp4", "video/mp4", NOISE * 2))
+        film = pending(alice.page).filter(has_text="film.mp4")
+        await expect(film).to_contain_text("Not sent. Your storage for files on this server is full.")
+        await expect(film).to_have_attribute("data-unsent", "refused")
+        await alice.writes("a text has room")
+        await bob.sees("a text has room")
+        sealed = await kept_bytes(alice.page)
+        async with held_back(alice.page, "**/files/*"):
+            server.stop()
+            server.settings["quota_files"] = "10MiB"
+            server.start()
+            await film.get_by_role("button", name="Try again").click()
+            await expect(film.get_by_role("progressbar")).to_be_visible()
+            server.stop()  # in the middle of the upload
+        await expect(film).to_contain_text(UNREACHED)
+        server.start()
+        [said] = await files(bob, 1)
+        assert await bob.downloads(said["id"]) == sealed
+        assert await saves(bob, said) == NOISE * 2
+        await expect(pending(alice.page)).to_have_count(0)
+        await bob.leaves()
+
+
+async def test_one_of_two_tabs_uploads_and_the_other_takes_over_when_it_is_closed(home: Home) -> None:
+    alice, bob = await talks(home)
+    other = await alice.new_tab()
+    await other.goto(alice.page.url)
+    await expect(other.get_by_role("button", name="Attach")).to_be_enabled()
+    sent: dict[Page, list[int]] = {alice.page: [], other: []}
+    for page, offsets in sent.items():
+        page.on("request", partial(note_offset, offsets))
+    async with held_back(alice.page, "**/files/*") as asked:
+        await attaches(alice.page, ("film.mp4", "video/mp4", NOISE * 2))
+        await asked.wait()
+        sealed = await kept_bytes(alice.page)
+        await other.evaluate(ROUND)
+        await expect(pending(other)).to_contain_text("Queued.")
+        await expect(pending(other).get_by_role("progressbar")).to_be_hidden()
+        assert sent[other] == []
+        await alice.page.goto("about:blank")
+    [said] = await files(bob, 1)
+    assert await bob.downloads(said["id"]) == sealed
+    assert len(sent[other]) > 1
+    await expect(pending(other)).to_have_count(0)
+    async with held_back(other, "**/files/*") as asked:
+        await attaches(other, ("more.bin", "", NOISE))
+        await asked.wait()
+        await alice.page.goto(other.url)
+        await pending(alice.page).get_by_role("button", name="Cancel").click()
+        await expect(pending(alice.page)).to_have_count(0)
+        await other.evaluate(ROUND)
+        await expect(pending(other)).to_have_count(0)
+    assert await kept(other) == 0
+    assert len([one for one in await messages(bob) if one.kind == "file"]) == 1
+
+
+def note_offset(offsets: list[int], request: Request) -> None:
+    """Record that a part of a file was sent."""
+    if request.method == "PATCH":
+        offsets.append(int(request.headers["upload-offset"]))
+
+
+async def test_files_are_pasted_and_what_is_also_a_text_is_pasted_as_one(home: Home) -> None:
+    alice, bob = await talks(home)
+    field = alice.page.get_by_role("textbox", name="Message")
+    for types, is_taken in ((["image/png", "text/plain"], False), (["image/png", "text/html"], True)):
+        assert await field.evaluate(PASTE, types) == is_taken
+    await expect(sheet(alice.page)).to_contain_text(f"Send this file to {bob.name}?")
+    await expect(sheet(alice.page).get_by_role("button", name="Send files")).to_be_focused()
+    await alice.page.keyboard.press("Enter")
+    [said] = await files(bob, 1)
+    assert said["name"] == "image.png"
+    assert not await alice.page.get_by_role("navigation", name="Conversations").evaluate(PASTE, ["image/png"])
+    assert await alice.page.get_by_role("navigation", name="Conversations").evaluate(DROP_HERE)
+    await expect(sheet(alice.page)).to_be_hidden()
+    assert alice.page.url.endswith(bob.conversation)  # it did not open the file
+
+
+async def test_a_browser_that_was_here_before_there_were_files_keeps_everything(home: Home) -> None:
+    alice, bob = await talks(home)
+    await alice.page.get_by_role("textbox", name="Message").fill("a draft")
+    await alice.page.goto(f"{alice.address}/ping")
+    await alice.page.evaluate(OLDER)
+    await alice.page.goto(f"{alice.address}/c/{bob.conversation}")
+    await expect(alice.page.get_by_role("textbox", name="Message")).to_have_value("a draft")
+    await attaches(alice.page, ("a.bin", "", b"first"))
+    [said] = await files(bob, 1)
+    assert await saves(bob, said) == b"first"
+
+
+async def test_when_the_session_ends_an_unsent_file_stays_encrypted_and_is_sent_after_the_next_login(
+    home: Home,
+) -> None:
+    alice, bob = await talks(home)
+    async with held_back(alice.page, "**/files/*") as asked:
+        await attaches(alice.page, ("film.mp4", "video/mp4", NOISE))
+        await asked.wait()
+        sealed = await kept_bytes(alice.page)
+        hostile = Hostile(home.server)
+        hostile.run("DELETE FROM sessions WHERE user_id = ?", hostile.user("alice")["user_id"])
+        await alice.page.reload()
+        await expect(alice.page.get_by_text("You were logged out")).to_be_visible()
+        assert await kept_bytes(alice.page) == sealed
+        assert "film.mp4" not in await alice.page.evaluate(STORED)
+    await alice.logs_in()
+    [said] = await files(bob, 1)
+    assert await bob.downloads(said["id"]) == sealed
 
 
 def talkative_jpeg(jpeg: bytes, orientation: int) -> bytes:

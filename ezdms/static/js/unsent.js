@@ -2,7 +2,7 @@
 // message is listed only while it waits.
 
 import { onPress } from "./dom.js";
-import { say, timerInWords } from "./words.js";
+import { say, sizeInWords, timerInWords } from "./words.js";
 import { drawable, drawText } from "./sealed-text.js";
 import { instantiate } from "./shell.js";
 
@@ -12,6 +12,7 @@ const BUTTONS = {
   waiting: ANY, refused: ANY, old: ["anew", "discard"],
   queued: ["cancel"], uploading: ["pause", "cancel"], paused: ["resume", "cancel"],
 };
+const make = (name, properties) => Object.assign(document.createElement(name), properties);
 const TYPED = ["text", "edit"]; // put back into the field instead of discarded
 const LISTED = ["text", "file"]; // also while they are sent
 
@@ -56,8 +57,9 @@ export class Unsent {
     if (item.kind === "file") {
       drawable(describe(item));
       text.textContent = describe(item); // a name is no link
+      const facts = make("p", { className: "facts", textContent: sizeInWords(item.file.about.size) });
       const ariaLabel = say("upload-of", { name: describe(item) });
-      text.after(Object.assign(document.createElement("progress"), { max: 100, value: 0, hidden: true, ariaLabel }));
+      text.after(facts, make("progress", { max: 100, value: 0, hidden: true, ariaLabel }));
     } else drawText(text, describe(item));
     shown.element.querySelector(".what").hidden = item.kind !== "edit";
     shown.element.hidden = !LISTED.includes(item.kind);
