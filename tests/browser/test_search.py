@@ -137,6 +137,25 @@ async def test_the_history_loads_in_the_background_and_can_be_stopped_on_a_phone
     await expect(stop).to_be_hidden()
     await expect(resume).to_be_hidden()
 
+    # Days are reached by their date; every message is from today.
+    await field(page).press("Escape")
+    await alice.opens(bob.name)
+    for date, text in (("1999-12-31", "the needle"), ("2999-01-01", "the needle"), ("", None)):
+        await choose(page, "Jump to a date")
+        dialog = page.get_by_role("dialog", name="Jump to a date")
+        await expect(dialog.get_by_label("Date")).to_be_focused()
+        await dialog.get_by_label("Date").fill(date)
+        await dialog.get_by_role("button", name="Go").click()
+        if text is None:
+            await expect(dialog.get_by_role("alert")).to_have_text("Choose a date.")
+            await dialog.get_by_role("button", name="Cancel").click()
+            continue
+        row = page.locator("message-row").nth(0 if date < "2000" else MANY - 1)
+        await expect(dialog).to_be_hidden()
+        await expect(row).to_be_focused()
+        await expect(row).to_contain_text(text)
+        await expect(row).to_be_in_viewport()
+
     # It goes on in the background, whatever is open, and the focus stays where the user is.
     await page.goto(f"{alice.address}/")
     async with held_back(page, f"**/messages/*?before={MANY - 199}&*") as asked:

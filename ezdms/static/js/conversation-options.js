@@ -14,6 +14,7 @@ import { ORGANIZING, prepareOrganizing } from "./organizing.js";
 import { wordsOf } from "./files.js";
 import { readBlocks } from "./remembered.js";
 import { drawable } from "./sealed-text.js";
+import { goTo, PAGE } from "./message-log.js";
 import { searchIn } from "./search.js";
 import { isNumber, postForm } from "./server.js";
 import { HOST, instantiate } from "./shell.js";
@@ -29,6 +30,7 @@ const describe = (seconds) =>
 
 const OPTIONS = {
   ...ORGANIZING, ...MEETING, search: { run: searchIn }, timer: { run: (thread, options) => options.openTimer() },
+  jump: { run: (thread, options) => options.openSheet("jumping") },
 };
 
 const CUSTOM = "custom"; // instead of one of TIMES
@@ -67,6 +69,21 @@ customElements.define("conversation-options", class extends HTMLElement {
     }
     prepareOrganizing(this);
     this.#prepareTimer(this.querySelector(".timer"));
+    const jumping = this.querySelector(".jumping");
+    onSubmit(jumping, say("loading-earlier"), () => this.#jump(jumping));
+  }
+
+  // Go to the first message from this day on (by the server's time, as it is shown), or the last one before it.
+  async #jump(sheet) {
+    const [year, month, day] = sheet.querySelector("input").value.split("-").map(Number);
+    if (!year) throw new Error(say("jump-no-date"));
+    const from = new Date(year, month - 1, day).getTime();
+    const rows = () => [...this.thread.rows.children].filter(({ placed, hidden }) => placed && !hidden);
+    await this.thread.loadUntil(() => rows()[0]?.at < from, PAGE);
+    const row = rows().find(({ at }) => at >= from) ?? rows().at(-1);
+    if (!row) throw new Error(say("jump-nothing"));
+    sheet.hidePopover();
+    await goTo(this.thread, () => row, sheet.querySelector("[role=alert]"));
   }
 
   // Only what applies.

@@ -223,7 +223,7 @@ export class Reading {
 
 // Go to the row that `find()` returns, loading earlier ones until it does. The element `told` says what happens.
 const FOUND = 2000; // ms that it stands out
-const PAGE = 200; // messages per request
+export const PAGE = 200; // messages per request
 
 export async function goTo(thread, find, told, focus = focusLater()) {
   const words = told.textContent;

@@ -3,7 +3,7 @@
 
 export const LANGUAGES = {
   "en": {
-    parts: "3clrmHbGP2b_VTvLa60kHpdsnPeGueorWaKxZuooVK8",
+    parts: "XOxPXRTIMC4mzDbeNS1UDreINoTMPTLkgm8KzA4OqxI",
     unverified: {
       "unstarted": "EZ-DMS has not started. Reload the page. If that does not help, your browser is too old "
         + "for it, or a script was changed and your browser refused to run it. In that case, do not "
@@ -22,7 +22,7 @@ export const LANGUAGES = {
     },
   },
   "es": {
-    parts: "ZYg0N0RemfGhFxjOF7kmlAm9p5awLZAx-2sxC1omp9g",
+    parts: "L0517sAaWz_l-BRCg5vJNqjH6WNirLY5OP-TbmqaSf8",
     unverified: {
       "unstarted": "EZ-DMS no se ha iniciado. Vuelve a cargar la página. Si no sirve, tu navegador es "
         + "demasiado antiguo, o alguien modificó un script y tu navegador se negó a ejecutarlo. En "

@@ -15,7 +15,8 @@ const TAGS = new Set(("a aside button canvas code dialog div fieldset footer for
   + "served-builds signal-settings start-conversation two-step voice-note welcome-card who-is-this"
 ).split(" "));
 const VALUES = {
-  href: /^\/[a-z-]*$/, src: /^\/static\/[0-9a-f]{12}\/icon\.svg$/, type: /^(button|submit|text|password|checkbox)$/,
+  href: /^\/[a-z-]*$/, src: /^\/static\/[0-9a-f]{12}\/icon\.svg$/,
+  type: /^(button|submit|text|password|checkbox|date)$/,
 };
 const HARMLESS = new Set(("alt aria-controls aria-describedby aria-expanded aria-haspopup aria-hidden aria-label "
   + "aria-labelledby autocapitalize autocomplete class dir disabled enterkeyhint for height hidden id inputmode lang "
