@@ -141,6 +141,8 @@ class SharedHub(Hub[Event]):
     def unsubscribe(self, mailbox: Mailbox[Event]) -> None:
         """Remove the mailbox of a closed socket."""
         super().unsubscribe(mailbox)
+        if mailbox.is_visible:
+            self._note_soon(mailbox.user_id)
         if not self.mailboxes(mailbox.user_id):
             self._last.pop(mailbox.user_id, None)
             if self._bus is not None:
@@ -204,8 +206,11 @@ class SharedHub(Hub[Event]):
     def note_visible(self, mailbox: Mailbox[Event], is_visible: bool) -> None:
         """Note whether the page of this socket is visible, for all processes."""
         super().note_visible(mailbox, is_visible)
+        self._note_soon(mailbox.user_id)
+
+    def _note_soon(self, user_id: str) -> None:
         if self._bus is not None:
-            noting = asyncio.get_running_loop().create_task(self._note_seen(mailbox.user_id))
+            noting = asyncio.get_running_loop().create_task(self._note_seen(user_id))
             self._noting.add(noting)
             noting.add_done_callback(self._noting.discard)
 

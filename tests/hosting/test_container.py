@@ -28,7 +28,7 @@ from tests.support.served import Listener, Program, wait
 from tests.unit.test_proxy import FORGED
 
 DEPLOY = ROOT / "deploy"
-KNOWN = {"FROM", "WORKDIR", "COPY", "RUN", "ENV", "USER", "VOLUME", "EXPOSE", "HEALTHCHECK", "CMD"}
+KNOWN = {"FROM", "WORKDIR", "ARG", "COPY", "RUN", "ENV", "USER", "VOLUME", "EXPOSE", "HEALTHCHECK", "CMD"}
 
 
 def instructions() -> list[tuple[str, str]]:
@@ -66,6 +66,7 @@ class Image:
         self.data = folder / "data"
         self._paths = {"/usr/local/bin": self.python / "bin", "/app": folder / "app", "/data": self.data}
         self._folder = folder
+        self._arguments: dict[str, str] = {}
         self.environment = {"PATH": f"{self.python}/bin:/usr/bin:/bin"}
         self.environment |= {name: value for name, value in os.environ.items() if re.match("PIP_|SSL_|HTTPS?_", name)}
         venv.create(self.python, with_pip=True)
@@ -82,8 +83,12 @@ class Image:
         self._folder = Path(self.here(rest))
         self._folder.mkdir()
 
+    def _arg(self, rest: str) -> None:
+        name, _, default = rest.partition("=")
+        self._arguments[f"${name}"] = default
+
     def _copy(self, rest: str) -> None:
-        name, target = rest.split()
+        name, target = (self._arguments.get(word, word) for word in rest.split())
         source = ROOT / name
         for path in [source] if source.is_file() else source.rglob("*"):
             if path.is_file() and is_sent(path.relative_to(ROOT).as_posix()):
@@ -169,7 +174,25 @@ def test_compose_exposes_only_caddy_and_trusts_only_caddy() -> None:
     assert "- data:/data" in ezdms
     assert "./Caddyfile:/etc/caddy/Caddyfile:ro" in caddy
     assert re.search(r"image: caddy:\d+\.\d+-", caddy)
-    assert "reverse_proxy ezdms:5000 " in (DEPLOY / "Caddyfile").read_text()
+    assert "reverse_proxy {$EZDMS:ezdms:5000} " in (DEPLOY / "Caddyfile").read_text()
+
+
+def test_compose_for_several_exposes_only_caddy_and_has_no_secret_in_it() -> None:
+    text = re.sub(r"^ *#.*\n", "", (DEPLOY / "compose-several.yaml").read_text(), flags=re.MULTILINE)
+    assert re.findall(r'"(\d+:\d+)"', text) == ["80:80", "443:443"]
+    (address,) = re.findall(r"ipv4_address: (\S+)", text)
+    settings = dict(re.findall(rf"({PREFIX}\w+): (\S+)", text))
+    assert settings == {
+        "EZDMS_TRUSTED_PROXIES": address,
+        "EZDMS_DATABASE_URL_FILE": "/run/secrets/database-url",
+        "EZDMS_BUS_URL_FILE": "/run/secrets/bus-url",
+    }
+    assert "EZDMS: ezdms1:5000 ezdms2:5000\n" in text
+    assert re.findall(r"^  (ezdms\d): \*ezdms$", text, re.MULTILINE) == ["ezdms1", "ezdms2"]
+    assert "LOCK: requirements-several.lock" in text
+    assert is_sent("requirements-several.lock")
+    assert "internal: true" in text
+    assert not is_sent("deploy/secrets/database-url")
 
 
 # ---- Caddy ----
@@ -186,7 +209,7 @@ def caddy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Do
     port, plain = free_ports(2)
     options = ["admin off", "skip_install_trust", "default_bind 127.0.0.1", f"https_port {port}", f"http_port {plain}"]
     here = "\n\t".join(["{", *options, "servers"])
-    changed = {"{\n\tservers": here, "proxy ezdms:5000": f"proxy 127.0.0.1:{server.port}"}
+    changed = {"{\n\tservers": here, "proxy {$EZDMS:ezdms:5000}": f"proxy 127.0.0.1:{server.port}"}
     (folder / "Caddyfile").write_text(deployed("Caddyfile", changed))
     environment = {"SITE": NAME, **dict.fromkeys(("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME"), str(folder))}
     log, root = folder / "caddy.log", folder / "caddy" / "pki" / "authorities" / "local" / "root.crt"

@@ -21,7 +21,7 @@ from ezdms.edge.headers import HEADERS
 from ezdms.verify import FAILED, WARNING, verify
 from ezdms.views.page_policy import of_a_page
 from tests.conftest import Server
-from tests.support.nginx import NAME, Door, NginxProcess, deployed, free_ports, make_certificate
+from tests.support.nginx import NAME, Certificate, Door, NginxProcess, deployed, free_ports, make_certificate
 from tests.support.people import PEOPLE, registration
 from tests.support.reports import names
 from tests.support.served import Listener, Program, take, upgrade
@@ -49,14 +49,10 @@ class Site:
         return alice, bob
 
 
-def before(stack: ExitStack, folder: Path, changed: dict[str, object] | None = None, **settings: str) -> Site:
-    """A server behind deploy/nginx.conf, with only ports, names and paths changed; both stop with the stack."""
-    server = Server(folder, **{"trusted_proxies": "127.0.0.1"} | settings)
-    server.start()
-    stack.callback(server.kill)
-    certificate = make_certificate(folder, NAME)
-    tls, plain, tls6, plain6 = free_ports(4)
-    names_and_paths = {
+def names_and_paths(folder: Path, certificate: Certificate, ports: list[int]) -> dict[str, object]:
+    """What is changed in deploy/nginx.conf for a test, but the address of the server."""
+    tls, plain, tls6, plain6 = ports
+    return {
         "listen 443": f"listen 127.0.0.1:{tls}",
         "listen [::]:443": f"listen 127.0.0.1:{tls6}",
         "listen 80": f"listen 127.0.0.1:{plain}",
@@ -64,11 +60,22 @@ def before(stack: ExitStack, folder: Path, changed: dict[str, object] | None = N
         "/etc/letsencrypt/live/chat.example.org/fullchain.pem": certificate.certfile,
         "/etc/letsencrypt/live/chat.example.org/privkey.pem": certificate.keyfile,
         "server_name chat.example.org": f"server_name {NAME}",
-        "server 127.0.0.1:5000": f"server 127.0.0.1:{server.port}",
         "/var/www/html": folder / "www",
         "/var/log/nginx/error.log": folder / "error.log",
     }
-    site = deployed("nginx.conf", names_and_paths | (changed or {}))
+
+
+def before(stack: ExitStack, folder: Path, changed: dict[str, object] | None = None, **settings: str) -> Site:
+    """A server behind deploy/nginx.conf, with only ports, names and paths changed; both stop with the stack."""
+    server = Server(folder, **{"trusted_proxies": "127.0.0.1"} | settings)
+    server.start()
+    stack.callback(server.kill)
+    certificate = make_certificate(folder, NAME)
+    tls, plain, tls6, plain6 = free_ports(4)
+    own = {"server 127.0.0.1:5000": f"server 127.0.0.1:{server.port}"}
+    site = deployed(
+        "nginx.conf", names_and_paths(folder, certificate, [tls, plain, tls6, plain6]) | own | (changed or {})
+    )
     nginx = NginxProcess(folder, site, tls, plain, tls6, plain6)
     stack.callback(nginx.stop)
     nginx.start()

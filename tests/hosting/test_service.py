@@ -106,6 +106,31 @@ def test_systemd_accepts_the_units_without_warnings(unit: Path) -> None:
     assert "protect system" in analyze("verify", str(unit)).stderr
 
 
+def test_the_unit_for_several_processes_is_accepted_and_is_the_other_one_with_their_addresses(
+    unit: Path, tmp_path: Path
+) -> None:
+    several = UNIT.with_name("ezdms@.service")
+    text = several.read_text().replace(
+        "ExecStart=/opt/ezdms/bin/ezdms serve\n", f'ExecStart="{ROOT}/bin/ezdms" serve\n'
+    )
+    (tmp_path / several.name).write_text(text)
+    done = analyze("verify", str(tmp_path / "ezdms@1.service"))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    own, other = (
+        {line for line in path.read_text().splitlines() if line[:1] not in ("#", "")} for path in (several, UNIT)
+    )
+    assert {line.partition("=")[0] for line in other - own} == {"Description"}
+    assert {line for line in own - other if not line.startswith("Description=")} == {
+        "User=ezdms",
+        "Environment=EZDMS_PORT=500%i",
+        "LoadCredential=database-url:/etc/ezdms/database-url",
+        "LoadCredential=bus-url:/etc/ezdms/bus-url",
+        "Environment=EZDMS_DATABASE_URL_FILE=%d/database-url",
+        "Environment=EZDMS_BUS_URL_FILE=%d/bus-url",
+    }
+    assert unit.exists()
+
+
 def test_the_exposure_of_the_service_is_low(unit: Path) -> None:
     done = analyze("security", "--offline=yes", f"--threshold={MOST_EXPOSED}", str(unit))
     assert done.returncode == 0, done.stdout
