@@ -162,7 +162,7 @@ async def test_accepting_and_blocking_offline_hold_at_once_and_the_server_is_tol
     await expect(card(page).get_by_role("alert")).to_contain_text("will be told that you accepted")
     await expect(button(page, "Accept")).to_be_hidden()
     await chooses(page, "Block")
-    await expect(card(page).get_by_role("alert")).to_contain_text("Blocked on your devices")
+    await expect(card(page).get_by_role("alert")).to_contain_text("Blocked on this device")
     await button(page, "Unblock").click()
     await expect(card(page).get_by_role("alert")).to_contain_text("They are still blocked.")
     assert states(home, bob.conversation) == [(0, 0), (1, 0)]

@@ -3,7 +3,7 @@
 
 export const LANGUAGES = {
   "en": {
-    parts: "XOxPXRTIMC4mzDbeNS1UDreINoTMPTLkgm8KzA4OqxI",
+    parts: "y0R85N5vSX9o7FD3F9YK8ItDjKLKwiRa_ZHcMNp1aJU",
     unverified: {
       "unstarted": "EZ-DMS has not started. Reload the page. If that does not help, your browser is too old "
         + "for it, or a script was changed and your browser refused to run it. In that case, do not "
@@ -22,7 +22,7 @@ export const LANGUAGES = {
     },
   },
   "es": {
-    parts: "L0517sAaWz_l-BRCg5vJNqjH6WNirLY5OP-TbmqaSf8",
+    parts: "zmMO4gGk6XeL1g1K-OOcQ80OnrWWYl74gwcERZr0-tU",
     unverified: {
       "unstarted": "EZ-DMS no se ha iniciado. Vuelve a cargar la página. Si no sirve, tu navegador es "
         + "demasiado antiguo, o alguien modificó un script y tu navegador se negó a ejecutarlo. En "
