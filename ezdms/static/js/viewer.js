@@ -60,7 +60,7 @@ customElements.define("shared-file", class extends HTMLElement {
     const { name, size, kind } = this.file;
     const card = instantiate("file");
     const [, ending = ""] = /\.([a-z0-9]{1,5})$/i.exec(name) ?? [];
-    card.querySelector(".name").textContent = name;
+    card.querySelector(".name").textContent = kind === "voice" ? say("file-voice") : name;
     card.querySelector(".facts").textContent = [ending.toUpperCase(), sizeInWords(size)].filter(Boolean).join(" · ");
     [this.said, this.bar] = [card.querySelector(".state"), card.querySelector("progress")];
     [this.said.textContent, this.bar.ariaLabel] = [sentence, say("file-loading", { name })];
