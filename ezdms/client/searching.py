@@ -24,7 +24,10 @@ LEFT_OUT = re.compile(
     "\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe00-\ufe0f\ufe20-\ufe2f\u00ad\u200b\u2060\ufeff]"
 )
 SPACE = re.compile(r"\s+")
-PART = re.compile(r'(?:(from|on|since|until):)?(?:"([^"]*)(?:"|$)|([^\s"]+))')
+LINK = re.compile(r"(?:https?://|www\.)\S", re.IGNORECASE)
+PICTURES = ("image/png", "image/jpeg", "image/webp", "image/gif")
+KINDS = ("picture", "file", "link")  # what a message can have
+PART = re.compile(r'(?:(from|has|on|since|until):)?(?:"([^"]*)(?:"|$)|([^\s"]+))')
 DATE = re.compile(r"([1-9][0-9]{3})(?:-([0-9]{2})(?:-([0-9]{2}))?)?", re.ASCII)
 ME = "me"  # usernames have at least three characters
 FOUND = ("text", "edited", "file")  # states with something to find
@@ -43,13 +46,14 @@ def folded(text: str) -> str:
 class Query:
     """What is searched. All `words` must occur, in any order; a phrase is one of them, with spaces. `senders`: "me", or
     parts of the contact's name or nickname. `side`: "own", "theirs", or "" for both. `since` and `until` (ms): not
-    before, and before."""
+    before, and before. `has`: KINDS that the message must have."""
 
     words: tuple[str, ...] = ()
     senders: tuple[str, ...] = ()
     since: int = 0
     until: int = LATEST + 1
     side: str = ""
+    has: tuple[str, ...] = ()
 
     @property
     def is_empty(self) -> bool:
@@ -67,8 +71,16 @@ class Query:
             return False
         if not all(_is_from(sender, message, nickname) for sender in self.senders):
             return False
+        if not _kinds_in(message).issuperset(self.has):
+            return False
         text = folded(safe_name(message.file.name) if message.file is not None else message.text or "")
         return all(word in text for word in self.words)
+
+
+def _kinds_in(message: Message) -> set[str]:
+    if message.file is not None:
+        return {"file", "picture"} if message.file.type in PICTURES else {"file"}
+    return {"link"} if LINK.search(message.text or "") else set()
 
 
 def _is_from(sender: str, message: Message, nickname: str) -> bool:
@@ -78,14 +90,17 @@ def _is_from(sender: str, message: Message, nickname: str) -> bool:
 
 
 def read_query(typed: str) -> Query:
-    """Words, "phrases", from:me, from:NAME, since:, until: and on: with a date (2026, 2026-03 or 2026-03-31, in local
-    time). A phrase that was not closed ends with the text; what has the form of none of these is a word."""
-    words, senders, since, until = list[str](), list[str](), 0, LATEST + 1
+    """Words, "phrases", from:me, from:NAME, has: with one of KINDS; since:, until: and on: with a date (2026, 2026-03
+    or 2026-03-31, in local time). A phrase that was not closed ends with the text; what has the form of none of these
+    is a word."""
+    words, senders, has, since, until = list[str](), list[str](), list[str](), 0, LATEST + 1
     for name, phrase, word in PART.findall(typed):
         value = folded(phrase or word)
         span = _span(word) if name in ("on", "since", "until") else None
         if name == "from" and value:
             senders.append(value)
+        elif name == "has" and value in KINDS:
+            has.append(value)
         elif span is not None:
             since = max(since, span[0]) if name != "until" else since
             until = min(until, span[1]) if name != "since" else until
@@ -93,7 +108,7 @@ def read_query(typed: str) -> Query:
             words.append(folded(f"{name}:{word}"))
         elif value:
             words.append(value)
-    return Query(tuple(words), tuple(senders), since, until)
+    return Query(tuple(words), tuple(senders), since, until, has=tuple(has))
 
 
 def _span(date: str) -> tuple[int, int] | None:

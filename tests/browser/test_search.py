@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 from playwright.async_api import Locator, Page, expect
 
 from tests.browser.home import Home, held_back
+from tests.browser.test_files import THUMB
 from tests.browser.test_organizing import choose, wrong
 from tests.support.access import faults_in_every_look
+from tests.support.pictures import png_of
 from tests.support.someone import Someone
 
 MANY = 205  # messages: more than a page
@@ -108,6 +112,41 @@ async def test_messages_of_all_conversations_are_found_as_they_are_now_and_opene
     await page.get_by_role("button", name="Delete for me").click()
     await expect(results(page)).to_have_count(0)
     await keys.press("Escape")
+    assert wrong(alice) == []
+
+
+async def test_the_pictures_files_and_links_of_a_conversation_are_one_press_away(home: Home) -> None:
+    alice = await Someone.is_in(home.browser, home.server, f"gal_{home.browser.browser_type.name[0]}")
+    page = alice.page
+    bob, carol = [await home.peer() for _ in range(2)]
+    for peer in (carol, bob):
+        await alice.starts_with(peer.search_pin)
+        await peer.starts_with(alice.search_pin)
+    thumb = bytes(await page.evaluate(THUMB, ["image/webp", 40, 30]))
+    await carol.shares(png_of(4, 4), "of_carol.png", "image/png")
+    await bob.shares(png_of(4, 4), "harbour.png", "image/png", thumb=thumb, w=4, h=4)
+    await bob.shares(b"x", "list.txt", "text/plain")
+    await bob.writes("see https://example.org")
+    await bob.writes("nothing of it")
+    await alice.opens(bob.name)
+    await choose(page, "Pictures, files and links")
+    kinds = page.get_by_role("group", name="Only messages with")
+    await expect(kinds.get_by_role("button", name="Pictures")).to_have_attribute("aria-pressed", "true")
+    await expect(results(page)).to_have_count(1)
+    await expect(results(page)).to_have_accessible_name(re.compile("File: harbour.png"))
+    assert await results(page).locator("canvas").evaluate("({ width, height }) => [width, height]") == [40, 30]
+    await kinds.get_by_role("button", name="Files").click()
+    await expect(results(page).locator(".words")).to_have_text(["list.txt", "harbour.png"])
+    await kinds.get_by_role("button", name="Links").click()
+    await expect(results(page).locator(".words")).to_have_text(["see https://example.org"])
+    await expect(field(page)).to_have_value("has:link ")
+    await kinds.get_by_role("button", name="Links").click()
+    await expect(field(page)).to_have_value("")
+    await kinds.get_by_role("button", name="Pictures").click()
+    await bob.deletes(next(text for text in bob.named if "harbour" in text))
+    await expect(results(page)).to_have_count(0)
+    await page.get_by_role("button", name="All conversations").click()
+    await expect(results(page).locator(".words")).to_have_text(["of_carol.png"])
     assert wrong(alice) == []
 
 

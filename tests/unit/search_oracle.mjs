@@ -9,10 +9,11 @@ const answers = {
   folded: ([text]) => S.folded(text),
   query: ([typed]) => {
     const query = S.readQuery(typed);
-    return [query.words, query.senders, query.since, query.until === Infinity ? null : query.until, S.isEmpty(query)];
+    return [query.words, query.senders, query.since, query.until === Infinity ? null : query.until, query.has,
+      S.isEmpty(query)];
   },
   finds: ([typed, text, at, isOwn, names]) => {
-    const row = { plain: S.folded(text), at, isOwn };
+    const row = { plain: S.folded(text), kinds: S.kindsIn(text), at, isOwn };
     return S.finds(S.readQuery(typed), row, names.map(S.folded));
   },
 };

@@ -156,6 +156,22 @@ def test_a_file_is_found_by_its_name() -> None:
     assert not read_query("application").finds(found)
 
 
+def test_what_a_message_has_can_be_searched() -> None:
+    def sent(type: str) -> Message:
+        return message(None, state="file", file=SharedFile("a.bin", 5, type, "id", b"", ""))
+
+    assert read_query("has:picture a").finds(sent("image/webp"))
+    assert read_query("has:file").finds(sent("image/webp"))
+    assert read_query("has:FILE has:file").finds(sent("image/svg+xml"))
+    assert not read_query("has:picture").finds(sent("image/svg+xml"))
+    assert not read_query("has:link").finds(sent("image/webp"))
+    assert read_query("has:link see").finds(message("See HTTPS://example.org"))
+    assert read_query("has:link").finds(message("www.example.org"))
+    assert not read_query("has:link").finds(message("https: // and www."))
+    assert read_query("has:cheese").words == ("has:cheese",)
+    assert not read_query("has:link").is_empty
+
+
 def test_a_side_can_be_given_beside_the_words() -> None:
     assert Query(side="own").finds(message("a", is_own=True))
     assert not Query(side="theirs").finds(message("a", is_own=True))
@@ -194,7 +210,7 @@ def test_the_page_reads_every_query_the_same_way_and_finds_the_same(zone: None) 
     expected: list[Any] = [folded(one) for one in typed]
     for query in queries:
         until = None if query.until > LATEST else query.until
-        expected.append([[*query.words], [*query.senders], query.since, until, query.is_empty])
+        expected.append([[*query.words], [*query.senders], query.since, until, [*query.has], query.is_empty])
     found = [
         query.finds(message(text, created_at=at, is_own=i % 2 == 0, contact="Bob"))
         for i, (query, text, at) in enumerate(zip(queries, texts, times, strict=True))

@@ -29,7 +29,9 @@ const describe = (seconds) =>
   (seconds ? say("time-explained", { time: inWords(seconds) }) : say("time-off-explained"));
 
 const OPTIONS = {
-  ...ORGANIZING, ...MEETING, search: { run: searchIn }, timer: { run: (thread, options) => options.openTimer() },
+  ...ORGANIZING, ...MEETING, timer: { run: (thread, options) => options.openTimer() },
+  search: { run: (thread) => searchIn(thread) },
+  gallery: { run: (thread) => searchIn(thread, "has:picture") },
   jump: { run: (thread, options) => options.openSheet("jumping") },
 };
 

@@ -1,7 +1,7 @@
 // The files of messages: what a message says of one, its verified bytes, what they really are, and saving them. Nothing
 // of a file is handed over before all of it was verified. Twin of client/carrying.py and client/naming.py.
 
-import { openFile, readFile, sealedSize } from "./crypto.js";
+import { b64uDecode, openFile, readFile, sealedSize } from "./crypto.js";
 import { getPart, isPassing, ServerError } from "./server.js";
 import { ascii, MOST_PIXELS, safeName, SIDES } from "./sealing.js";
 import { say } from "./words.js";
@@ -127,6 +127,17 @@ export async function decodePicture(blob, form) {
     refuse("file-no-picture");
   }
   return image;
+}
+
+// Draw the thumbnail in a description, if there is one.
+export async function drawThumb(content, canvas) {
+  const { thumb } = describe(content);
+  if (!thumb) return;
+  const image = await decodePicture(new Blob([b64uDecode(thumb)]), THUMB);
+  [canvas.width, canvas.height] = [image.naturalWidth, image.naturalHeight];
+  canvas.getContext("2d").drawImage(image, 0, 0);
+  URL.revokeObjectURL(image.src);
+  canvas.hidden = false;
 }
 
 // A box of the size that the message says, before anything has loaded; the picture is drawn inside of it whatever its

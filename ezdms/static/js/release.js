@@ -3,7 +3,7 @@
 
 export const LANGUAGES = {
   "en": {
-    parts: "pSH1seecMuV8Hj-cU8AM1-wq5Vvq78Ybi77QIYw-coo",
+    parts: "SpiNFTMreLjnW_DGnvJPBeGorc_yu7Ixpd8L4_z6bwk",
     unverified: {
       "unstarted": "EZ-DMS has not started. Reload the page. If that does not help, your browser is too old "
         + "for it, or a script was changed and your browser refused to run it. In that case, do not "
@@ -22,7 +22,7 @@ export const LANGUAGES = {
     },
   },
   "es": {
-    parts: "Z3qSQq-ZZKwLTPQALLz7JCy_zTaqEo3Wv9FtQkv2ZTk",
+    parts: "COyTnpAxPVhvBE-moGqnITKc6m1OL08NYSyPoTcugmw",
     unverified: {
       "unstarted": "EZ-DMS no se ha iniciado. Vuelve a cargar la página. Si no sirve, tu navegador es "
         + "demasiado antiguo, o alguien modificó un script y tu navegador se negó a ejecutarlo. En "
@@ -44,7 +44,7 @@ export const LANGUAGES = {
 export const STYLES = [
   "sha256-3vM5+kVN4BbTirusvjSKD/TDx/CCvCv10eN+45fvW1U=",
   "sha256-F3nBNvY0lxLL3OskIVMvLJyOvb9A70HfUAG91QOq6YA=",
-  "sha256-G+/C7g7AWNdDCc7f50gGEZI677dVVKOkuabTAbf+P/s=",
+  "sha256-KsQYLFMBpJGL040NXznL/hJ8hMzt/L1dcjGODHrJnW8=",
 ];
 export const FONTS = {
   "inter-latin-ext-wght-normal.woff2": "sha256-NLnFBMq3pz43t0Y0OkSRMuVs97VIGvLLgdx03P8lyVY=",

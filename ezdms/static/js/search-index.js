@@ -17,7 +17,9 @@ import { say } from "./words.js";
 const LEFT_OUT = RegExp("[\u0300-\u036f\u0483-\u0487\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a"
   + "\u064b-\u065f\u0670\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe00-\ufe0f\ufe20-\ufe2f\u00ad\u200b\u2060"
   + "\ufeff]", "g");
-const PART = /(?:(from|on|since|until):)?(?:"([^"]*)(?:"|$)|([^\s"]+))/g;
+const LINK = /(?:https?:\/\/|www\.)\S/i;
+const KINDS = ["picture", "file", "link"]; // what a message can have
+const PART = /(?:(from|has|on|since|until):)?(?:"([^"]*)(?:"|$)|([^\s"]+))/g;
 const DATE = /^([1-9][0-9]{3})(?:-([0-9]{2})(?:-([0-9]{2}))?)?$/;
 const ME = "me"; // usernames have at least three characters
 const FOUND = ["text", "edited", "file"]; // states with something to find
@@ -28,14 +30,16 @@ export const bare = (text) => text.normalize("NFKD").replace(LEFT_OUT, "").toLow
 // The form in which texts are compared: without case, accents and width (NFKD); one space between words.
 export const folded = (text) => bare(text).replace(/\s+/g, " ").trim();
 
-// {words, senders, since, until}: all words must occur, in any order; a phrase is one of them, with spaces. `senders`:
-// "me", or parts of names. `since` and `until` (ms): not before, and before. What has the form of none is a word.
+// {words, senders, has, since, until}: all words must occur, in any order; a phrase is one of them, with spaces.
+// `senders`: "me", or parts of names. `has`: of KINDS. `since` and `until` (ms): not before, and before. What has the
+// form of none is a word.
 export function readQuery(typed) {
-  const query = { words: [], senders: [], since: 0, until: Infinity };
+  const query = { words: [], senders: [], has: [], since: 0, until: Infinity };
   for (const [, name, phrase = "", word = ""] of typed.matchAll(PART)) {
     const value = folded(phrase || word);
     const span = name && name !== "from" ? spanOf(word) : null;
     if (name === "from" && value) query.senders.push(value);
+    else if (name === "has" && KINDS.includes(value)) query.has.push(value);
     else if (span) {
       if (name !== "until") query.since = Math.max(query.since, span[0]);
       if (name !== "since") query.until = Math.min(query.until, span[1]);
@@ -46,8 +50,8 @@ export function readQuery(typed) {
 }
 
 // True if it would find everything.
-export const isEmpty = ({ words, senders, since, until }) =>
-  !words.length && !senders.length && !since && until === Infinity;
+export const isEmpty = ({ words, senders, has, since, until }) =>
+  !words.length && !senders.length && !has.length && !since && until === Infinity;
 
 // From when until when a day, month or year lasts here (ms); null for none.
 function spanOf(date) {
@@ -58,11 +62,14 @@ function spanOf(date) {
   return [begin.getTime(), end.getTime()];
 }
 
-// `plain`: the folded text, or null for what cannot be found. `names`: folded names of the other person.
-export const finds = ({ words, senders, since, until }, { plain, at, isOwn }, names) => plain !== null
+// What a text has.
+export const kindsIn = (text) => (LINK.test(text) ? ["link"] : []);
+
+// `plain`: the folded text, or null for what cannot be found. `kinds`: of KINDS. `names`: folded ones of the other.
+export const finds = ({ words, senders, has, since, until }, { plain, kinds, at, isOwn }, names) => plain !== null
   && since <= at && at < until
   && senders.every((sender) => (sender === ME ? isOwn : !isOwn && names.some((name) => name.includes(sender))))
-  && words.every((word) => plain.includes(word));
+  && has.every((kind) => kinds.includes(kind)) && words.every((word) => plain.includes(word));
 
 const PAGE = 200; // messages per request
 const BATCH = 10; // decrypted at once: browsers may do that on the main thread, 0.7 ms each
@@ -75,7 +82,7 @@ class Row {
   constructor(element, conversation) {
     this.dataset = { ...element.dataset };
     const isOwn = element.hasAttribute("data-own");
-    Object.assign(this, { conversation, isOwn, plain: null, text: "", isFile: false, expires: null });
+    Object.assign(this, { conversation, isOwn, plain: null, text: "", kinds: [], file: null, expires: null });
     for (const name of ["seq", "n", "at"]) this[name] = Number(this.dataset[name]);
   }
 
@@ -84,10 +91,12 @@ class Row {
   // What the user can find of it now. `view`: what it shows (changes.js), or null.
   show(view) {
     const isFound = view !== null && FOUND.includes(view.state);
-    const text = !isFound ? "" : view.state === "file" ? describe(view.text).name : view.text;
+    this.file = isFound && view.state === "file" ? view.text : null; // its description
+    const { name, kind } = this.file ? describe(this.file) : {};
+    const text = name ?? (isFound ? view.text : "");
     if (this.text !== text || (this.plain === null) === isFound) this.plain = isFound ? folded(text) : null;
     this.text = text;
-    this.isFile = isFound && view.state === "file";
+    this.kinds = this.file ? ["file", kind] : kindsIn(text);
     this.expires = isFound ? view.expires : null;
   }
 }

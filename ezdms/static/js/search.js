@@ -2,8 +2,9 @@
 // loaded in the background (search-index.js) while something is searched, latest first, and stays in memory. What is
 // found is drawn as text, never as markup.
 
-import { lineOf, onContact, personOf, showNameIn } from "./conversation-list.js";
+import { lineOf, onContact, personOf, showNameIn, stateIn } from "./conversation-list.js";
 import { focusLater, onPress } from "./dom.js";
+import { drawThumb } from "./files.js";
 import { goTo } from "./message-log.js";
 import { currentThread, go } from "./navigate.js";
 import { NOBODY, sift } from "./organizing.js";
@@ -15,10 +16,9 @@ import { instantiate } from "./shell.js";
 import { LOCALE, say, sentenceOf } from "./words.js";
 
 const MOST_SHOWN = 50; // results at first, and more with each press
-const BEFORE = 40; // code units shown before what is found
-const MOST = 160; // code units of a result
+const [BEFORE, MOST] = [40, 160]; // code units of a result: before what is found, and in all
 const DRAW_EVERY = 250; // ms; while pages arrive
-const TELL_AFTER = 600; // ms after the last key, for screen readers
+const TELL_AFTER = 600; // ms after the last key, and between two sentences, for screen readers
 const TICK = 1000; // ms
 const MONTH = new Intl.DateTimeFormat(LOCALE, { month: "long", year: "numeric" });
 
@@ -27,17 +27,15 @@ const shelves = new Map(); // conversation → its Shelf
 let nav; // contains the field, the list, and what is found
 let query = null; // null: nothing is searched
 let within = null; // {conversation, contact}, or null for all conversations
-let isLoading = false;
-let isStopped = false; // by the user, or because something went wrong
+let [isLoading, isStopped] = [false, false]; // stopped by the user, or because something went wrong
 let problem = ""; // what went wrong
-let back = Infinity; // until when the history was searched (ms); -Infinity: all of it
-let most = MOST_SHOWN;
-let drawing; // a timer
-let telling; // a timer
+let [back, most] = [Infinity, MOST_SHOWN]; // until when the history was searched (ms; -Infinity: all); results
+let drawing, telling, told; // timers; how many were found
 const drawn = new WeakMap(); // row → [what its element shows, the element]
 
 const part = (selector) => nav.querySelector(selector);
 const field = () => part("#filter");
+const kindButtons = () => part(".kinds").children;
 
 // ---- Loading ----
 
@@ -117,20 +115,21 @@ function search() {
 
 function elementOf(row) {
   const shows = JSON.stringify([query.words, row.text, personOf(row.conversation)?.called, Boolean(within)]);
-  const [before, known] = drawn.get(row) ?? [];
-  if (before === shows) return known;
+  if (drawn.get(row)?.[0] === shows) return drawn.get(row)[1];
   const element = Object.assign(document.createElement("div"), { role: "listitem" });
   element.append(instantiate("found"));
   const { called = say("unknown-person") } = personOf(row.conversation) ?? {};
   if (within) element.querySelector(".who").textContent = row.isOwn ? say("you") : called;
   else showNameIn(element.querySelector(".who"), called, row.conversation);
   element.querySelector("local-time").show(row.at);
-  const by = [row.isOwn && !within && say("you"), row.isFile && say("found-file")].filter(Boolean);
+  const by = [row.isOwn && !within && say("you"), row.file && say("found-file")].filter(Boolean);
   element.querySelector(".by").textContent = by.map((each) => `${each}: `).join("");
   const pieces = Array.from(piecesOf(row.text, query.words, BEFORE, MOST), ([text, isFound]) =>
     (isFound ? Object.assign(document.createElement("mark"), { textContent: text }) : text));
   element.querySelector(".words").append(...pieces);
   drawable(row.text);
+  const hasThumb = row.kinds.includes("picture") && stateIn(row.conversation) === "accepted"; // of a request, nothing
+  if (hasThumb) drawThumb(row.file, element.querySelector("canvas")).catch(() => {});
   onPress(element, () => open(row));
   drawn.set(row, [shows, element]);
   return element;
@@ -160,28 +159,28 @@ function draw() {
   part(".finds").hidden = !query;
   part(".more-found").hidden = found.length <= most;
   part(".progress").textContent = query ? progress() : "";
-  part("[data-do=stop]").hidden = !isLoading || isStopped;
-  part("[data-do=resume]").hidden = !isStopped;
-  const count = !query ? "" : found.length ? say("found", { count: found.length }) : say("found-none");
-  const told = part(".count-found");
-  clearTimeout(telling);
-  telling = setTimeout(() => { if (told.textContent !== count) told.textContent = count; }, query ? TELL_AFTER : 0);
+  [part("[data-do=stop]").hidden, part("[data-do=resume]").hidden] = [!isLoading || isStopped, !isStopped];
+  told = !query ? "" : found.length ? say("found", { count: found.length }) : say("found-none");
+  if (query) telling ??= setTimeout(tell, TELL_AFTER);
+  else tell();
 }
 
-function drawSoon() {
-  if (nav) drawing ??= setTimeout(draw, DRAW_EVERY);
+function tell() {
+  telling = null;
+  if (part(".count-found").textContent !== told) part(".count-found").textContent = told;
 }
+
+function drawSoon() { if (nav) drawing ??= setTimeout(draw, DRAW_EVERY); }
 
 // Go to the message, in its conversation. What was found stays in the list.
 async function open(row) {
-  const going = part(".going");
-  going.textContent = "";
+  part(".going").textContent = "";
   go(`/c/${row.conversation}`);
   const thread = currentThread();
   focusLater()(thread.log); // otherwise the field for messages would take it
   const focus = focusLater();
   await thread.settled();
-  await goTo(thread, () => thread.loaded.rowOf(row.seq), going, focus);
+  await goTo(thread, () => thread.loaded.rowOf(row.seq), part(".going"), focus);
 }
 
 // ---- The field ----
@@ -191,14 +190,22 @@ function change() {
   query = isEmpty(typed) ? null : typed;
   most = MOST_SHOWN;
   part("[data-do=clear]").hidden = !field().value;
+  for (const button of kindButtons()) button.ariaPressed = String(query?.has.includes(button.dataset.do) ?? false);
+  part(".kinds").hidden = !within && !query?.has.length;
+  part(".results").toggleAttribute("data-grid", query?.has.includes("picture") ?? false);
+  telling = clearTimeout(telling) ?? null;
   sift(within ? NOBODY : query && (query.words.length ? query.words : NOBODY));
   if (!query) [isStopped, problem] = [false, ""];
   draw();
-  followSearch();
+  followSearch(); // loads the rest, too
 }
 
-function clear() {
-  field().value = "";
+const clear = () => { field().value = ""; change(); };
+
+// Only what has this, or anything again.
+function toggleKind(kind) {
+  const others = field().value.replace(/(^|\s)has:(picture|file|link)(?!\S)/gi, "").trim();
+  field().value = query?.has.includes(kind) ? others : `has:${kind} ${others}`;
   change();
 }
 
@@ -212,9 +219,10 @@ function setWithin(place) {
   change();
 }
 
-// The menu of a conversation (conversation-options.js).
-export function searchIn({ conversation, contact }) {
+// The menu of a conversation (conversation-options.js). `typed`: what is searched at first.
+export function searchIn({ conversation, contact }, typed = field().value) {
   if (!field().checkVisibility()) go("/");
+  field().value = typed;
   setWithin({ conversation, contact: contact.known });
   focusLater()(field());
 }
@@ -229,6 +237,7 @@ export function useSearch(session) {
     else setWithin(null);
   });
   onPress(part("[data-do=clear]"), () => { clear(); focusLater()(field()); });
+  for (const button of kindButtons()) onPress(button, () => toggleKind(button.dataset.do));
   onPress(part("[data-do=everywhere]"), () => { setWithin(null); focusLater()(field()); });
   onPress(part("[data-do=stop]"), () => { isStopped = true; draw(); focusLater()(part("[data-do=resume]")); });
   onPress(part("[data-do=resume]"), () => {
