@@ -127,8 +127,10 @@ async def test_files_arrive_whole_in_the_order_chosen_and_a_caption_follows_them
     contents = [NOISE * 3 + b"the end", b"x", b"0123456789" * 7000]
     names = ["film.mp4", "a b.txt", "data.bin"]
     types = ["video/mp4", "text/plain", "application/octet-stream"]
-    await attaches(alice.page, *zip(names, types, contents, strict=True))
-    await alice.writes("a caption")
+    async with held_back(alice.page, "**/deployment") as asked:  # so that no file is encrypted yet
+        await attaches(alice.page, *zip(names, types, contents, strict=True))
+        await asked.wait()
+        await alice.writes("a caption")
     said = await files(bob, 3)
     assert [(one["name"], one["type"], one["size"]) for one in said] == [
         (name, type, len(content)) for name, type, content in zip(names, types, contents, strict=True)
@@ -161,15 +163,16 @@ async def test_an_upload_continues_after_a_lost_connection_and_a_reload_with_the
     await expect(pending(alice.page)).to_contain_text(UNREACHED)
     bar = alice.page.get_by_role("progressbar", name="Upload of film.mp4")
     sealed = await kept_bytes(alice.page)
+    again: list[int] = []
+    alice.page.on("request", partial(note_offset, again))
     await alice.page.reload()
     await expect(pending(alice.page)).to_contain_text("film.mp4")
     assert await kept_bytes(alice.page) == sealed
     await alice.page.unroute_all(behavior="wait")
-    again: list[int] = []
-    alice.page.on("request", lambda one: again.append(int(one.headers.get("upload-offset", -1))))
     [said] = await files(bob, 1)
     assert await bob.downloads(said["id"]) == sealed
     assert await saves(bob, said) == NOISE * 4
+    assert again
     assert 0 not in again, "what had arrived was not sent again"
     assert asked[:2] == [0, 256 * 1024]
     await expect(pending(alice.page)).to_have_count(0)

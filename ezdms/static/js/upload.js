@@ -59,6 +59,7 @@ export class Uploads {
   #lost = new Map(); // message_id → how often the server has lost it
   #step = FIRST; // bytes
   #timer;
+  #isOver = false;
   chosen = null; // until these files are sealed (attach.js)
 
   constructor(outbox) {
@@ -105,7 +106,9 @@ export class Uploads {
   // It is taken back, or waits. What is under way is aborted.
   stop({ message_id }) { this.#running.get(message_id)?.abort(); }
 
+  // This thread is removed from the page. Another one may go on.
   end() {
+    this.#isOver = true;
     clearTimeout(this.#timer);
     for (const running of this.#running.values()) running.abort();
   }
@@ -127,7 +130,7 @@ export class Uploads {
     const work = navigator.locks.request(ofPlace(`ezdms-upload ${this.conversation}`), { signal }, carry);
     work.catch((error) => this.#failed(item, error, signal)).finally(() => {
       this.#running.delete(item.message_id);
-      this.outbox.flush();
+      if (!this.#isOver) this.outbox.flush();
     });
   }
 
