@@ -208,6 +208,9 @@ async def test_a_muted_conversation_does_not_count_and_the_server_learns_only_un
     await page.locator("#to-archived").click()
     await expect(archived).to_contain_text("nobody asked")  # it is known here, and stays where it is
     await expect(archived).to_have_count(1)
+    await archived.get_by_role("link").click()
+    await choose(page, "Unarchive")
+    await expect(archived).to_have_count(0)
 
 
 async def test_pinned_archived_and_unread_are_so_on_all_devices_until_something_new_comes(
