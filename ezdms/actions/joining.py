@@ -20,7 +20,7 @@ from ezdms.store import data_folder
 
 LOOK_EVERY = 0.4  # seconds: a session that ends at another process has no socket a second later
 ALONE_FOR = 30.0  # seconds without a look: less than what select_ended tells of
-CLEAN_EVERY = 10 * 60.0  # seconds
+CLEAN_EVERY = 60.0  # seconds
 ASKED = 1000  # sessions, in one query
 
 
@@ -79,17 +79,24 @@ def share_subscribers(hub: SharedHub[Event], pusher: Pusher) -> None:
 async def _look_forever(database: Database, hub: SharedHub[Event]) -> None:
     """Close the sockets of sessions that end at other processes, whether or not the bus tells of it."""
     looked = cleaned = time.monotonic()
+    hashes: dict[str, str] = {}  # of the sessions of open sockets
     while True:
         await asyncio.sleep(LOOK_EVERY)
         with suppress(Unavailable):
             moment = time.monotonic()
-            hub.drop_sessions(await database.read(select_ended))
+            if ended := await database.read(select_ended):
+                hashes = {one: hashes.get(one) or _hash(one) for one in hub.session_ids}
+                hub.drop_sessions({one for one, hash_ in hashes.items() if hash_ in ended})
             if moment - looked > ALONE_FOR:
                 await _look_at_all(database, hub)
             looked = moment
             if moment - cleaned > CLEAN_EVERY:
                 cleaned = moment
                 await database.write(delete_ended)
+
+
+def _hash(session_id: str) -> str:
+    return hashlib.sha256(session_id.encode()).hexdigest()
 
 
 async def _look_at_all(database: Database, hub: SharedHub[Event]) -> None:

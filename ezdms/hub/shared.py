@@ -17,7 +17,8 @@ from ezdms.hub.memory import RESTART, Event, Hub, Mailbox, Place
 
 ALL = "all"  # the channel that every process listens to
 WITHIN = 1.0  # seconds for an answer of the bus
-TURN = 0.15  # seconds that an event waits for the one before it
+TURN = 1.5  # seconds that an event waits for the one before it
+GRACE = 0.1  # seconds more, in which this process runs: it may have been stopped meanwhile
 PRESENT_EVERY = 4.0  # seconds
 PRESENT_FOR = 15.0  # seconds without a word, after which a process is not listed any more
 LARGEST_SKEW = 5.0  # seconds between the clocks of two machines, of which nobody is warned
@@ -91,6 +92,7 @@ class SharedHub(Hub[Event]):
         self._codec = codec
         self._bus: Bus | None = None
         self._last: dict[str, dict[str, int]] = {}  # user → row → number of the last event
+        self._timers: dict[tuple[str, str], asyncio.TimerHandle] = {}
         self._early: dict[tuple[str, str], dict[int, Event]] = {}  # those that wait for the one before them
         self._tasks: list[asyncio.Task[None]] = []
         self._noting: set[asyncio.Task[None]] = set()
@@ -298,6 +300,9 @@ class SharedHub(Hub[Event]):
 
     def _start_over(self) -> None:
         """Events may be lost: every socket connects again, and catches up."""
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
         self._early.clear()
         for mailbox in self._all():
             mailbox.close(RESTART)
@@ -315,9 +320,10 @@ class SharedHub(Hub[Event]):
         rows = self._last.setdefault(user_id, {})
         last = rows.get(place.row)
         if last is not None and place.number > last + 1:
-            early = self._early.setdefault((user_id, place.row), {})
+            key = user_id, place.row
+            early = self._early.setdefault(key, {})
             if not early:
-                asyncio.get_running_loop().call_later(TURN, self._no_longer_wait, user_id, place.row)
+                self._wait(key)
             early[place.number] = event
             return
         rows[place.row] = max(place.number, last or 0)
@@ -330,10 +336,22 @@ class SharedHub(Hub[Event]):
         while early and (event := early.pop(rows.get(row, 0) + 1, None)) is not None:
             rows[row] += 1
             super().publish(user_id, event)
+        if early is not None and not early:
+            del self._early[user_id, row]
+            self._timers.pop((user_id, row)).cancel()
 
-    def _no_longer_wait(self, user_id: str, row: str) -> None:
+    def _wait(self, key: tuple[str, str], *, is_grace: bool = False) -> None:
+        loop = asyncio.get_running_loop()
+        if is_grace:
+            self._timers[key] = loop.call_later(GRACE, self._no_longer_wait, key)
+        else:
+            self._timers[key] = loop.call_later(TURN, lambda: self._wait(key, is_grace=True))
+
+    def _no_longer_wait(self, key: tuple[str, str]) -> None:
         """The one before them did not come: it was not for this user, or is lost."""
-        early, rows = self._early.pop((user_id, row), {}), self._last.setdefault(user_id, {})
+        user_id, row = key
+        del self._timers[key]
+        early, rows = self._early.pop(key, {}), self._last.setdefault(user_id, {})
         for number in sorted(early):
             rows[row] = max(number, rows.get(row, 0))
             super().publish(user_id, early[number])

@@ -14,14 +14,15 @@ def insert_mark(connection: Connection, *, mark: str) -> str:
 
 
 def select_ended(connection: Connection) -> set[str]:
-    """The sessions that ended in the last minute. The newest are left out: who has them closes their sockets."""
+    """The sessions that ended in the last minute, by SHA-256 (hex) of their id. The newest are left out: the bus tells
+    of them, and why."""
     rows = fetch_all(
         connection,
-        """SELECT session_id FROM ended_sessions
+        """SELECT session_hash FROM ended_sessions
            WHERE ended_at > clock_timestamp() - INTERVAL '60 seconds'
              AND ended_at < clock_timestamp() - INTERVAL '0.2 seconds'""",
     )
-    return {row["session_id"] for row in rows}
+    return {row["session_hash"] for row in rows}
 
 
 def select_alive(connection: Connection, *, session_ids: list[str]) -> set[str]:
@@ -35,4 +36,4 @@ def select_alive(connection: Connection, *, session_ids: list[str]) -> set[str]:
 @keeps_sessions
 def delete_ended(connection: Connection) -> None:
     """Delete what no process looks for any more."""
-    fetch_all(connection, "DELETE FROM ended_sessions WHERE ended_at < clock_timestamp() - INTERVAL '10 minutes'")
+    fetch_all(connection, "DELETE FROM ended_sessions WHERE ended_at < clock_timestamp() - INTERVAL '2 minutes'")

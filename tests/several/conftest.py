@@ -61,9 +61,9 @@ class Ear(Listener):
                     self.heard.append(json.loads(self._part))
                     self._part = ""
 
-    def hears(self, name: str, count: int = 1, *, within: float = SOON) -> list[dict[str, Any]]:
+    def hears(self, name: str, count: int = 1) -> list[dict[str, Any]]:
         """Wait for so many events of this name; returns all of them."""
-        deadline = time.monotonic() + within
+        deadline = time.monotonic() + SOON
         while len(found := [one for one in self.heard if one["event"] == name]) < count:
             assert self.code is None, f"closed with {self.code}"
             left = deadline - time.monotonic()
@@ -72,20 +72,16 @@ class Ear(Listener):
                 self._take()
         return found
 
+    def stays_open(self) -> bool:
+        """True if it is answered."""
+        before = len([one for one in self.heard if one["event"] == "pong"])
+        self.raw.sendall(frame(TEXT, b'{"event":"ping"}'))
+        return bool(self.hears("pong", before + 1))
+
     def joins(self, conversation_id: str) -> None:
         """Open the conversation."""
-        self.raw.sendall(wish("join", conversation_id) + frame(TEXT, b'{"event":"ping"}'))
-        self.hears("pong")
-
-    def is_closed_within(self, seconds: float) -> int | None:
-        """The close code; None if it stays open for that long."""
-        self.raw.settimeout(seconds)
-        try:
-            return self.closed_with()
-        except TimeoutError:
-            return None
-        finally:
-            self.raw.settimeout(SOON)
+        self.raw.sendall(wish("join", conversation_id))
+        assert self.stays_open()
 
     def close(self) -> None:
         """Hang up."""

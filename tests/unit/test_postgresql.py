@@ -317,6 +317,9 @@ async def test_of_several_processes_one_leads_until_it_ends(postgresql: engines.
     assert [await one.leads() for one in opened] == [True, False, False]
     assert [await one.leads() for one in opened] == [True, False, False]
     await opened[0].close()
+    async with asyncio.timeout(10):  # PostgreSQL ends the connection a moment later
+        while not await opened[1].leads():
+            pass
     assert [await one.leads() for one in opened[1:]] == [True, False]
     for database in opened[1:]:
         await database.close()
@@ -329,8 +332,9 @@ async def test_a_leader_that_is_stopped_or_cut_off_leads_no_more(
     address = postgresql.create(migrated)
     opened = [await Database.open(address) for _ in range(2)]
     assert [await one.leads() for one in opened] == [True, False]
-    await asyncio.sleep(0.6)  # it asks nothing for longer than PostgreSQL waits
-    assert [await one.leads() for one in reversed(opened)] == [True, False]
+    async with asyncio.timeout(10):  # the first asks nothing for longer than PostgreSQL waits
+        while not await opened[1].leads():
+            pass
     assert [await one.leads() for one in reversed(opened)] == [True, False]
     for database in opened:
         await database.close()

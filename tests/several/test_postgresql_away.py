@@ -1,0 +1,84 @@
+"""PostgreSQL goes away and comes back, and a process that hangs: the others, and open sockets, go on."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import skip_or_fail
+from tests.several.conftest import Ear, Site
+from tests.support import buses, engines
+from tests.support.served import Program, wait
+
+
+@pytest.fixture
+def own() -> Iterator[engines.PostgreSQL]:
+    """A PostgreSQL for this test alone."""
+    if engines.programs() is None:
+        skip_or_fail("PostgreSQL is not installed")
+    with engines.started() as server:
+        yield server
+
+
+def test_without_postgresql_everything_is_answered_with_503_sockets_stay_and_the_first_request_afterwards_works(
+    own: engines.PostgreSQL, bus: buses.Redis, tmp_path: Path
+) -> None:
+    site = Site(tmp_path, own.create(), bus)
+    with site.servers[0], site.servers[1]:
+        alice, bob = (Program(server, name) for server, name in zip(site.servers, ("alice", "bob"), strict=True))
+        where = alice.start(bob)
+        with closing(Ear(site.servers[1], bob.token)) as his:
+            his.joins(where)
+            alice.send(bob, "before")
+            his.hears("new_message")
+            own.stop()
+            fields = alice.seal(bob, "meanwhile")
+            status, headers, _ = alice.exchange_all("/send_message", fields)
+            assert (status, headers["Retry-After"] is not None) == (503, True)
+            assert bob.exchange(f"/messages/{where}")[0] == 503
+            assert his.stays_open()
+            own.start()
+            assert alice.exchange("/send_message", fields)[0] == 201
+            assert his.hears("new_message", 2)[-1]["message_id"] == fields["message_id"]
+        alice.close()
+        bob.close()
+
+
+def test_a_process_that_hangs_holds_up_nobody_at_another(site: Site, people: tuple[Program, Program]) -> None:
+    alice, bob = people
+    with closing(Ear(site.servers[1], bob.token)) as his:
+        his.joins(alice.start(bob))
+        assert site.servers[0].process is not None
+        site.servers[0].process.send_signal(signal.SIGSTOP)
+        try:
+            moved = Program.of(site.servers[1], alice)
+            moved.send(bob, "beside one that hangs")
+            assert his.hears("new_message")[0]["seq"] == 1
+            moved.close()
+        finally:
+            site.servers[0].process.send_signal(signal.SIGCONT)
+        moved = Program.of(site.servers[0], alice)
+        moved.send(bob, "through the one that hung")
+        assert his.hears("new_message", 2)[-1]["seq"] == 2
+        moved.close()
+
+
+def test_a_process_that_hung_while_sessions_ended_lets_none_of_them_in_afterwards(
+    site: Site, people: tuple[Program, Program]
+) -> None:
+    _, bob = people
+    elsewhere = Program.of(site.servers[0], bob)
+    elsewhere.log_in()
+    with closing(Ear(site.servers[1], bob.token)) as ended:
+        assert bob.exchange("/sessions")[0] == 200
+        assert site.servers[1].process is not None
+        site.servers[1].process.send_signal(signal.SIGSTOP)
+        elsewhere.ask("/sessions/end_others", {})
+        site.servers[1].process.send_signal(signal.SIGCONT)
+        assert ended.closed_with() in (1008, 1012)
+        wait(lambda: bob.exchange("/sessions")[0] == 401)
+    elsewhere.close()
