@@ -48,6 +48,12 @@ TRACKS = """() => {
         return stream;
     };
 }"""
+# Counts the bytes that the page hands to a decoder.
+COUNT = """() => {
+    const make = URL.createObjectURL;
+    window.made = 0;
+    URL.createObjectURL = (blob) => { window.made += 1; return make(blob); };
+}"""
 DENY = """(name) => {
     navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException("", name));
 }"""
@@ -383,9 +389,11 @@ async def test_what_only_pretends_to_be_audio_is_not_played(home: Home) -> None:
     for nth, plain in enumerate((b"#EXTM3U\nhttps://evil.example/x.ts", b"OggS" + bytes(100), b"")):
         await bob.shares(plain, f"{nth}.ogg", "audio/ogg")
     alice.records()
+    await alice.page.evaluate(COUNT)
     await alice.opens(bob.name)
     for card in await files(alice.page).all():
         await card.get_by_role("button", name="Play").click()
         await expect(card.get_by_role("status")).to_contain_text("cannot play this")
         await expect(card.get_by_role("button", name="Download")).to_be_visible()
+    assert await alice.page.evaluate("window.made") == 1  # only what begins as Ogg
     assert not [one for one in alice.addresses if "evil" in one]
