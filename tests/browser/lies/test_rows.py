@@ -286,11 +286,11 @@ OF_OTHER_KINDS: dict[str, tuple[dict[str, Any], str]] = {
 
 
 async def test_content_other_than_text_is_not_shown_as_text(talk: Stage) -> None:
-    """A file needs a newer version, and cannot be verified if the server does not say that it is one."""
+    """A file cannot be verified if the server does not say that it is one."""
     shown = [*SAID]
     await talk.opens()
     for text, (kind, sentence) in OF_OTHER_KINDS.items():
-        await talk.bob.writes(text, **kind)
+        await talk.bob.writes(text, beside={} if kind["kind"] == "file" else None, **kind)
         shown += [sentence, "what is it?"]
         await expect(texts_of(talk.page)).to_have_text(shown[:-1])
         await talk.says("what is it?")
