@@ -290,6 +290,8 @@ async def test_the_menu_works_with_the_keyboard_and_the_focus_returns(home: Home
     menu = page.get_by_role("menu", name="Message actions")
     button = row(page, "two").get_by_role("button", name="Message actions")
     await page.get_by_role("textbox", name="Message").press("Shift+Tab")
+    await expect(page.get_by_role("button", name="Attach")).to_be_focused()
+    await page.keyboard.press("Shift+Tab")
     await expect(button).to_be_focused()  # the newest; the arrow keys lead to the others
     await page.keyboard.press("ArrowUp")
     await expect(row(page, "one").get_by_role("button", name="Message actions")).to_be_focused()
