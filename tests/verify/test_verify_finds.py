@@ -362,7 +362,7 @@ async def test_a_finding_says_what_was_expected_and_what_was_received(proxy: Mis
     added = f'<img src="{EVIL}/p.png">'
     proxy.change = in_english(in_page(FRONT, added + FRONT))
     report = await verify(proxy.url)
-    sizes = re.search(r"release's (\d{5}) bytes, SHA-256 [0-9a-f]{16}…, got (\d{5}) bytes", said(report, PAGE))
+    sizes = re.search(r"release's (\d+) bytes, SHA-256 [0-9a-f]{16}…, got (\d+) bytes", said(report, PAGE))
     assert sizes is not None
     assert int(sizes[2]) - int(sizes[1]) == len(added)
     assert said(report, PAGE).endswith(f"Added: {added}")

@@ -44,7 +44,7 @@ export const LANGUAGES = {
 export const STYLES = [
   "sha256-3vM5+kVN4BbTirusvjSKD/TDx/CCvCv10eN+45fvW1U=",
   "sha256-F3nBNvY0lxLL3OskIVMvLJyOvb9A70HfUAG91QOq6YA=",
-  "sha256-KsQYLFMBpJGL040NXznL/hJ8hMzt/L1dcjGODHrJnW8=",
+  "sha256-NDvqXBRInHUHVvOKakl11QvwfVeMbT/rHNE+6NlNxBc=",
 ];
 export const FONTS = {
   "inter-latin-ext-wght-normal.woff2": "sha256-NLnFBMq3pz43t0Y0OkSRMuVs97VIGvLLgdx03P8lyVY=",
