@@ -27,6 +27,7 @@ SPACE = re.compile(r"\s+")
 LINK = re.compile(r"(?:https?://|www\.)\S", re.IGNORECASE)
 PICTURES = ("image/png", "image/jpeg", "image/webp", "image/gif")
 KINDS = ("picture", "file", "link")  # what a message can have
+QUOTES = re.compile("[“”„«»]")  # what phones type for "
 PART = re.compile(r'(?:(from|has|on|since|until):)?(?:"([^"]*)(?:"|$)|([^\s"]+))')
 DATE = re.compile(r"([1-9][0-9]{3})(?:-([0-9]{2})(?:-([0-9]{2}))?)?", re.ASCII)
 ME = "me"  # usernames have at least three characters
@@ -94,7 +95,7 @@ def read_query(typed: str) -> Query:
     or 2026-03-31, in local time). A phrase that was not closed ends with the text; what has the form of none of these
     is a word."""
     words, senders, has, since, until = list[str](), list[str](), list[str](), 0, LATEST + 1
-    for name, phrase, word in PART.findall(typed):
+    for name, phrase, word in PART.findall(QUOTES.sub('"', typed)):
         value = folded(phrase or word)
         span = _span(word) if name in ("on", "since", "until") else None
         if name == "from" and value:

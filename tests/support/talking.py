@@ -55,6 +55,7 @@ class Talk:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for client in self.told:
             await client.close()
+        await asyncio.sleep(0.01)  # let the loop close aborted transports
 
     @classmethod
     async def begin(cls, server: Server, home: Path) -> Talk:

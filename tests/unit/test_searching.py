@@ -86,6 +86,8 @@ def test_a_folded_text_is_folded(text: str) -> None:
         ('"under the mat"', True),
         ('"under mat"', False),
         ('"key  is under', True),
+        ("“under the mat”", True),
+        ("„under mat“", False),
         ('mat "the key"', True),
         ("from:me key", False),
         ("from:bo key", True),

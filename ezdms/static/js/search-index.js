@@ -18,6 +18,7 @@ const LEFT_OUT = RegExp("[\u0300-\u036f\u0483-\u0487\u0591-\u05bd\u05bf\u05c1\u0
   + "\u064b-\u065f\u0670\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe00-\ufe0f\ufe20-\ufe2f\u00ad\u200b\u2060"
   + "\ufeff]", "g");
 const LINK = /(?:https?:\/\/|www\.)\S/i;
+const QUOTES = /[“”„«»]/g; // what phones type for "
 const KINDS = ["picture", "file", "link"]; // what a message can have
 const PART = /(?:(from|has|on|since|until):)?(?:"([^"]*)(?:"|$)|([^\s"]+))/g;
 const DATE = /^([1-9][0-9]{3})(?:-([0-9]{2})(?:-([0-9]{2}))?)?$/;
@@ -35,7 +36,7 @@ export const folded = (text) => bare(text).replace(/\s+/g, " ").trim();
 // form of none is a word.
 export function readQuery(typed) {
   const query = { words: [], senders: [], has: [], since: 0, until: Infinity };
-  for (const [, name, phrase = "", word = ""] of typed.matchAll(PART)) {
+  for (const [, name, phrase = "", word = ""] of typed.replace(QUOTES, "\"").matchAll(PART)) {
     const value = folded(phrase || word);
     const span = name && name !== "from" ? spanOf(word) : null;
     if (name === "from" && value) query.senders.push(value);

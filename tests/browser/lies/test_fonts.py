@@ -12,7 +12,8 @@ from tests.browser.lies.watching import FORGED
 from tests.support.someone import texts_of, until
 
 LATIN, MORE = "inter-latin-wght-normal.woff2", "inter-latin-ext-wght-normal.woff2"
-FACES = "[...document.fonts].map((face) => face.unicodeRange.slice(0, 6)).sort().join()"
+FACES = """[...document.fonts].filter(({ family }) => family === "Inter")
+    .map((face) => face.unicodeRange.slice(0, 6)).sort().join()"""
 
 
 async def has(page: Page, *faces: str) -> None:

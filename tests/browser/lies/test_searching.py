@@ -64,7 +64,7 @@ async def test_search_finds_nothing_forged_moved_withheld_or_out_of_order(stage:
     for name, (lie, texts) in lies.items():
         with told(name), stage.liar.lying(SEARCHED, lie):
             await stage.page.goto(stage.liar.url)
-            await field.fill("a true")
+            await field.fill("“a true”")  # others of this stage have said "true"
             await expect(stage.page.locator(".progress")).to_have_text("Everything was searched")
             await expect(results).to_have_text(texts)
             await field.fill(FORGED)
@@ -81,7 +81,7 @@ async def test_search_finds_nothing_forged_moved_withheld_or_out_of_order(stage:
         with told(name):
             with stage.liar.lying(SEARCHED, lie):
                 await stage.page.goto(stage.liar.url)
-                await field.fill("a true")
+                await field.fill("“a true”")
                 await expect(stage.page.get_by_role("button", name="Resume")).to_be_visible()
                 await expect(results).to_have_count(0)
             await stage.page.get_by_role("button", name="Resume").click()
