@@ -115,6 +115,7 @@ async def test_a_damaged_backup_changes_no_files(talk: Talk, tmp_path: Path) -> 
     assert list(tmp_path.rglob("escaped")) == []
     talk.server.start()
     await (await talk.page(talk.bob))[-1].save(tmp_path / "saved")
+    await talk.reconnected()
 
 
 async def test_the_doctor_counts_files_and_finds_those_that_are_missing(talk: Talk, tmp_path: Path) -> None:

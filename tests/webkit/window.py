@@ -21,7 +21,7 @@ from tests.conftest import skip_or_fail
 DRIVER = shutil.which("WebKitWebDriver")
 MISSING = "WebKitGTK is missing (Debian: apt install webkit2gtk-driver xvfb)"
 ENTER, SHIFT = "\ue007", "\ue008"
-PATIENCE = 30  # seconds to wait on a busy machine
+PATIENCE = 60  # seconds to wait on a busy machine
 
 # The browser's own toolbar would be wider than a phone.
 NARROW = "* { min-width: 0; min-height: 0; margin: 0; padding: 0; border: 0; font-size: 1px; }"
