@@ -43,12 +43,6 @@ class Talk:
             await self.hears(client, "message")
         return (await self.page(self.alice))[-1]
 
-    async def reconnected(self) -> None:
-        """Wait until all are told of things again, after the server was away."""
-        await self.alice.send(self.with_bob, "we are back")
-        is_told = lambda event: event.message is not None and event.message.text == "we are back"  # noqa: E731
-        await until(lambda: all(any(map(is_told, told)) for told in self.told.values()), within=40)
-
     async def agree(self) -> list[tuple[str, str | None]]:
         """What all three see."""
         views = [[(one.state, one.text) for one in await self.page(client)] for client in self.told]
