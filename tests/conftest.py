@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn, Self
@@ -175,6 +176,19 @@ def nothing_of_a_developer_is_touched(tmp_path: Path, monkeypatch: pytest.Monkey
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[engines.PostgreSQL]:
     """A PostgreSQL server, for this process of pytest."""
+    with _postgresql() as server:
+        yield server
+
+
+@pytest.fixture
+def own_postgresql() -> Iterator[engines.PostgreSQL]:
+    """A PostgreSQL server for this test alone, which may stop it."""
+    with _postgresql() as server:
+        yield server
+
+
+@contextmanager
+def _postgresql() -> Iterator[engines.PostgreSQL]:
     if engines.programs() is None or find_spec("psycopg") is None:
         skip_or_fail("PostgreSQL or psycopg is not installed")
     with engines.started() as server:

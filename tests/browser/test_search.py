@@ -7,6 +7,7 @@ import re
 from playwright.async_api import Locator, Page, expect
 
 from tests.browser.home import Home, held_back
+from tests.browser.lies.peers import Peer
 from tests.browser.test_files import THUMB
 from tests.browser.test_organizing import choose, wrong
 from tests.support.access import faults_in_every_look
@@ -31,6 +32,16 @@ async def finds(page: Page, typed: str, *texts: str) -> None:
     await expect(results(page).locator(".words")).to_have_text(list(texts))
     count = {0: "No messages found", 1: "1 message found"}.get(len(texts), f"{len(texts)} messages found")
     await expect(page.get_by_role("status").get_by_text(count, exact=True)).to_be_visible()
+
+
+async def with_two(home: Home, name: str) -> tuple[Someone, Peer, Peer]:
+    """Somebody new, and two programs that they talk to: Bob, last, and Carol."""
+    alice = await Someone.is_in(home.browser, home.server, f"{name}_{home.browser.browser_type.name[0]}")
+    bob, carol = [await home.peer() for _ in range(2)]
+    for peer in (carol, bob):
+        await alice.starts_with(peer.search_pin)
+        await peer.starts_with(alice.search_pin)
+    return alice, bob, carol
 
 
 async def test_messages_of_all_conversations_are_found_as_they_are_now_and_opened_in_their_place(home: Home) -> None:
@@ -116,12 +127,8 @@ async def test_messages_of_all_conversations_are_found_as_they_are_now_and_opene
 
 
 async def test_the_pictures_files_and_links_of_a_conversation_are_one_press_away(home: Home) -> None:
-    alice = await Someone.is_in(home.browser, home.server, f"gal_{home.browser.browser_type.name[0]}")
+    alice, bob, carol = await with_two(home, "gal")
     page = alice.page
-    bob, carol = [await home.peer() for _ in range(2)]
-    for peer in (carol, bob):
-        await alice.starts_with(peer.search_pin)
-        await peer.starts_with(alice.search_pin)
     thumb = bytes(await page.evaluate(THUMB, ["image/webp", 40, 30]))
     await carol.shares(png_of(4, 4), "of_carol.png", "image/png")
     await bob.shares(png_of(4, 4), "harbour.png", "image/png", thumb=thumb, w=4, h=4)
@@ -151,12 +158,8 @@ async def test_the_pictures_files_and_links_of_a_conversation_are_one_press_away
 
 
 async def test_the_history_loads_in_the_background_and_can_be_stopped_on_a_phone_too(home: Home) -> None:
-    alice = await Someone.is_in(home.browser, home.server, f"pat_{home.browser.browser_type.name[0]}")
+    alice, bob, carol = await with_two(home, "pat")
     page = alice.page
-    bob, carol = [await home.peer() for _ in range(2)]
-    for peer in (carol, bob):
-        await alice.starts_with(peer.search_pin)
-        await peer.starts_with(alice.search_pin)
     await carol.writes("hello")
     for n in range(MANY):
         await bob.writes("the needle" if n in (0, MANY - 1) else f"hay {n}")

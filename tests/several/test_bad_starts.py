@@ -3,26 +3,14 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
-import pytest
 
-from tests.conftest import skip_or_fail
 from tests.several.conftest import Site
 from tests.support import buses, engines, forked
 
 PASSWORD = "correct-horse-battery"
-
-
-@pytest.fixture
-def own() -> Iterator[engines.PostgreSQL]:
-    """A PostgreSQL for this test alone."""
-    if engines.programs() is None:
-        skip_or_fail("PostgreSQL is not installed")
-    with engines.started() as server:
-        yield server
 
 
 def refused(folder: Path, **settings: str) -> str:
@@ -41,26 +29,26 @@ def with_password(address: str) -> str:
     return address.replace("ezdms@", f"ezdms:{PASSWORD}@")
 
 
-def test_a_refused_password_and_a_place_that_refuses_us(own: engines.PostgreSQL, tmp_path: Path) -> None:
-    hba = own.folder / "data" / "pg_hba.conf"
-    address = with_password(own.create())
+def test_a_refused_password_and_a_place_that_refuses_us(own_postgresql: engines.PostgreSQL, tmp_path: Path) -> None:
+    hba = own_postgresql.folder / "data" / "pg_hba.conf"
+    address = with_password(own_postgresql.create())
     for line, sentence in (
         ("local all all scram-sha-256", 'password authentication failed for user "ezdms"'),
         ("local all all reject", "pg_hba.conf rejects connection"),
         ("hostssl all all all trust", "no pg_hba.conf entry"),
     ):
         hba.write_text(f"{line}\n")
-        own.stop()
-        own.start()
+        own_postgresql.stop()
+        own_postgresql.start()
         said = refused(tmp_path, database_url=address, bus_url="unix:///nowhere")
         assert f"Cannot use the PostgreSQL database. PostgreSQL says: {sentence}" in said or sentence in said, said
 
 
-def test_a_standby(own: engines.PostgreSQL, tmp_path: Path) -> None:
-    address = own.create()
-    own.stop()
-    (own.folder / "data" / "standby.signal").touch()
-    own.start()
+def test_a_standby(own_postgresql: engines.PostgreSQL, tmp_path: Path) -> None:
+    address = own_postgresql.create()
+    own_postgresql.stop()
+    (own_postgresql.folder / "data" / "standby.signal").touch()
+    own_postgresql.start()
     assert "is a standby. Use the address of the primary" in refused(
         tmp_path, database_url=address, bus_url="unix:///nowhere"
     )

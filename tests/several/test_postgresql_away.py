@@ -3,31 +3,18 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-import pytest
-
-from tests.conftest import skip_or_fail
 from tests.several.conftest import Ear, Site
 from tests.support import buses, engines
 from tests.support.served import Program, wait
 
 
-@pytest.fixture
-def own() -> Iterator[engines.PostgreSQL]:
-    """A PostgreSQL for this test alone."""
-    if engines.programs() is None:
-        skip_or_fail("PostgreSQL is not installed")
-    with engines.started() as server:
-        yield server
-
-
 def test_without_postgresql_everything_is_answered_with_503_sockets_stay_and_the_first_request_afterwards_works(
-    own: engines.PostgreSQL, bus: buses.Redis, tmp_path: Path
+    own_postgresql: engines.PostgreSQL, bus: buses.Redis, tmp_path: Path
 ) -> None:
-    site = Site(tmp_path, own.create(), bus)
+    site = Site(tmp_path, own_postgresql.create(), bus)
     with site.servers[0], site.servers[1]:
         alice, bob = (Program(server, name) for server, name in zip(site.servers, ("alice", "bob"), strict=True))
         where = alice.start(bob)
@@ -35,13 +22,13 @@ def test_without_postgresql_everything_is_answered_with_503_sockets_stay_and_the
             his.joins(where)
             alice.send(bob, "before")
             his.hears("new_message")
-            own.stop()
+            own_postgresql.stop()
             fields = alice.seal(bob, "meanwhile")
             status, headers, _ = alice.exchange_all("/send_message", fields)
             assert (status, headers["Retry-After"] is not None) == (503, True)
             assert bob.exchange(f"/messages/{where}")[0] == 503
             assert his.stays_open()
-            own.start()
+            own_postgresql.start()
             assert alice.exchange("/send_message", fields)[0] == 201
             assert his.hears("new_message", 2)[-1]["message_id"] == fields["message_id"]
         alice.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
@@ -28,7 +28,6 @@ from ezdms.store import schema
 from ezdms.store.postgresql import database as postgresql_database
 from ezdms.store.postgresql.session import translated
 from ezdms.store.schema import DatabaseError
-from tests.conftest import skip_or_fail
 from tests.support import engines
 from tests.support.people import PEOPLE, registration
 
@@ -43,15 +42,6 @@ async def both(postgresql: engines.PostgreSQL, migrated: str) -> AsyncIterator[t
     yield opened
     for database in opened:
         await database.close()
-
-
-@pytest.fixture
-def own() -> Iterator[engines.PostgreSQL]:
-    """A server for this test alone, which may stop it."""
-    if engines.programs() is None:
-        skip_or_fail("PostgreSQL is not installed")
-    with engines.started() as server:
-        yield server
 
 
 def somebody(name: str) -> User:
@@ -139,11 +129,11 @@ async def test_no_error_about_an_address_tells_its_password(address: str, caplog
     assert PASSWORD not in caplog.text
 
 
-async def test_a_refused_password_is_not_told(own: engines.PostgreSQL) -> None:
-    (own.folder / "data" / "pg_hba.conf").write_text("local all all scram-sha-256\n")
-    own.stop()
-    own.start()
-    address = own.address("postgres").replace("ezdms@", f"ezdms:{PASSWORD}@")
+async def test_a_refused_password_is_not_told(own_postgresql: engines.PostgreSQL) -> None:
+    (own_postgresql.folder / "data" / "pg_hba.conf").write_text("local all all scram-sha-256\n")
+    own_postgresql.stop()
+    own_postgresql.start()
+    address = own_postgresql.address("postgres").replace("ezdms@", f"ezdms:{PASSWORD}@")
     with pytest.raises(DatabaseError, match="password authentication failed") as refused:
         await Database.open(address)
     assert PASSWORD not in str(refused.value)
@@ -222,13 +212,13 @@ async def test_who_deletes_the_account_while_others_send_leaves_no_copy(both: tu
     assert await both[0].read(rows, "SELECT 1 FROM messages WHERE sealed_b IS NOT NULL LIMIT 1") == [(1,)]
 
 
-async def test_after_a_restart_of_postgresql_nobody_is_refused(own: engines.PostgreSQL) -> None:
-    database = await Database.open(own.create())
+async def test_after_a_restart_of_postgresql_nobody_is_refused(own_postgresql: engines.PostgreSQL) -> None:
+    database = await Database.open(own_postgresql.create())
     await database.write(meet, "alice", "bob")
     for _ in range(8):
         await database.read(rows, "SELECT 1")  # every connection is open
-    own.stop()
-    own.start()
+    own_postgresql.stop()
+    own_postgresql.start()
     for _ in range(8):
         assert await database.read(rows, "SELECT COUNT(*) FROM users") == [(2,)]
     assert isinstance(await send(database, "alice bob", "alice", 1), Stored)
@@ -236,18 +226,18 @@ async def test_after_a_restart_of_postgresql_nobody_is_refused(own: engines.Post
 
 
 async def test_while_postgresql_is_away_everything_is_unavailable_and_the_operator_is_told(
-    own: engines.PostgreSQL,
+    own_postgresql: engines.PostgreSQL,
 ) -> None:
-    database = await Database.open(own.create())
+    database = await Database.open(own_postgresql.create())
     await database.write(meet, "alice", "bob")
     assert await database.examine() == ""
-    own.stop()
+    own_postgresql.stop()
     with pytest.raises(Unavailable, match="PostgreSQL"):
         await database.read(rows, "SELECT 1")
     with pytest.raises(Unavailable, match="PostgreSQL"):
         await send(database, "alice bob", "alice", 1)
     assert "PostgreSQL" in await database.examine()
-    own.start()
+    own_postgresql.start()
     assert isinstance(await send(database, "alice bob", "alice", 1), Stored)
     assert await database.examine() == ""
     await database.close()
