@@ -4,12 +4,12 @@
 
 import { focusLater, offerAgain, onPress, showAlert } from "./dom.js";
 import { changeContact, notLast, overwriteVault, rollback, stronger, syncVault } from "./vault.js";
-import { maySay, say, sentenceOf } from "./words.js";
 import * as crypto from "./crypto.js";
 import { setPerson } from "./conversation-list.js";
 import { loadContact } from "./keystore.js";
 import { meet, mergeRemembered, stateOf, wasCleared } from "./remembered.js";
 import { getStanding } from "./session.js";
+import { maySay, say, sentenceOf } from "./words.js";
 
 const NUMBERS = "numbers"; // the name of the alarm that the safety numbers differ, and that they did
 const DIFFERED = "numbers differed";

@@ -8,7 +8,6 @@ import { dropOriginals, originals } from "./catch-up.js";
 import { isWithin } from "./changes.js";
 import { expiresAt } from "./crypto.js";
 import { onPress, onSubmit, onToggle, openDialog, openMenu, showAlert, useMenu } from "./dom.js";
-import { inWords, say, sentenceOf } from "./words.js";
 import { MEETING } from "./meeting.js";
 import { ORGANIZING, prepareOrganizing } from "./organizing.js";
 import { wordsOf } from "./files.js";
@@ -18,6 +17,7 @@ import { goTo, PAGE } from "./message-log.js";
 import { searchIn } from "./search.js";
 import { isNumber, postForm } from "./server.js";
 import { HOST, instantiate } from "./shell.js";
+import { inWords, say, sentenceOf } from "./words.js";
 
 const HOUR = 3600;
 const DAY = 24 * HOUR;

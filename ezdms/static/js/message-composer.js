@@ -7,8 +7,8 @@ import { focusIfFree, focusLater, onPress, showAlert } from "./dom.js";
 import { counterOf, entersSend, hasKeyboard, isSending, messagesOf, MOST } from "./keyboard.js";
 import { loadDraft, saveDraft } from "./keystore.js";
 import { wordsOf } from "./files.js";
-import { inWords, say, sentenceOf } from "./words.js";
 import { Outbox } from "./outbox.js";
+import { inWords, say, sentenceOf } from "./words.js";
 
 const BLANK = /^[\s\p{Default_Ignorable_Code_Point}]*$/u;
 

@@ -3,11 +3,11 @@
 
 import { isTimeOff } from "./crypto.js";
 import { focusLater, onPress } from "./dom.js";
-import { inFull, midnight, remaining, say } from "./words.js";
 import { goTo } from "./message-log.js";
 import { foldIfLong, withoutMarks } from "./sealed-text.js";
 import { instantiate } from "./shell.js";
 import "./viewer.js";
+import { inFull, midnight, remaining, say } from "./words.js";
 
 const LINES = ["timer", "expired", "retention", "blocked"]; // said in the middle of the thread
 const TEXTS = ["text", "edited"];

@@ -10,11 +10,11 @@ import { wordsOf } from "./files.js";
 import { swapIn } from "./guard.js";
 import { factOf, openRow } from "./judge.js";
 import { loadContact } from "./keystore.js";
-import { say, timerInWords } from "./words.js";
 import { forgetTexts, prove, silence } from "./review.js";
 import { getFragment } from "./server.js";
 import { account } from "./session.js";
 import { later, rollback } from "./vault.js";
+import { say, timerInWords } from "./words.js";
 
 const AT_ONCE = 40; // as many as the server hands out
 const INSTEAD = ["deleted", "hidden", "expired", "retention", "blocked", "withheld", "undecided"]; // of a text

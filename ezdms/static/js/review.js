@@ -6,9 +6,9 @@ import { isWithin, provenReason, shown, timerInForce } from "./changes.js";
 import { expiresAt } from "./crypto.js";
 import { wordsOf } from "./files.js";
 import { onceMore } from "./server.js";
-import { inWords, maySay, retention, say } from "./words.js";
 import { mergeRemembered, readBlocks, readHidden, stateOf, wasCleared } from "./remembered.js";
 import { HOST } from "./shell.js";
+import { inWords, maySay, retention, say } from "./words.js";
 
 const TICK = 1000; // ms
 const TIMED = ["text", "file"]; // what a timer is for

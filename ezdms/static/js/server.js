@@ -88,11 +88,13 @@ export const postForFragment = async (address) => textOf(await ask(address, { me
 
 export const deploymentId = async () => (await getJson("/deployment", { deployment_id: isId })).deployment_id;
 
+const LONGEST_PART = 30000; // ms that one part of a download may take
+
 // Yields the bytes from `start` to `end` of a file of `size` bytes. Throws ServerError; what was yielded has arrived.
 export async function* getPart(address, start, end, size, signal) {
   const headers = { ...JSON_ONLY, Range: `bytes=${start}-${end - 1}` };
   const odd = () => new ServerError(422, null, say("error-odd"));
-  const limited = AbortSignal.any([signal, AbortSignal.timeout(30000)]);
+  const limited = AbortSignal.any([signal, AbortSignal.timeout(LONGEST_PART)]);
   const response = await ask(address, { headers, signal: limited });
   if (response.headers.get("Content-Range") !== `bytes ${start}-${end - 1}/${size}`) throw odd();
   const reader = response.body.getReader();
@@ -122,8 +124,8 @@ export async function carry(address, { offset = null, body, signal }) {
 
 // ---- When work is done again ----
 
-// How long the page waits before it connects again: a restarted server loses all connections
-// at once, so each page picks a random time: five hundred come back over four seconds, not in the same one.
+// How long the page waits before it connects again: a restarted server loses all connections at once, so each page
+// picks a random time: five hundred come back over four seconds, not in the same one.
 
 const SPREAD = 4000; // ms: the longest pause for the first tries, since a restart takes only seconds;
 const FIRST = 3;

@@ -10,13 +10,13 @@ import { ADDED, NEW_PIN as KEY } from "./first.js";
 import { deploymentId, isB64u, isText, postForm } from "./server.js";
 import { account, getStanding, ownSearchPin } from "./session.js";
 import { HOST } from "./shell.js";
-import { say } from "./words.js";
 import * as crypto from "./crypto.js";
 import { onCount } from "./conversation-list.js";
 import { loadContact } from "./keystore.js";
 import { go } from "./navigate.js";
 import { meet, stateOf } from "./remembered.js";
 import { changeContact, stronger } from "./vault.js";
+import { say } from "./words.js";
 
 const FOUND = { conversation_id: isText, partner_statement: isText, partner_search_salt: isB64u };
 

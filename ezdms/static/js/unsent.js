@@ -2,9 +2,9 @@
 // message is listed only while it waits.
 
 import { onPress } from "./dom.js";
-import { say, sizeInWords, timerInWords } from "./words.js";
 import { drawable, drawText } from "./sealed-text.js";
 import { instantiate } from "./shell.js";
+import { say, sizeInWords, timerInWords } from "./words.js";
 
 // Buttons by status.
 const ANY = ["retry", "edit", "discard", "cancel"];
