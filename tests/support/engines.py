@@ -32,8 +32,10 @@ def programs() -> Path | None:
 class PostgreSQL:
     """A running server. It refuses to run as root, and then runs as the user postgres."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, primary: PostgreSQL | None = None) -> None:
+        """A server with nothing in it, or the standby of another one."""
         self.folder = folder
+        self.options: list[str] = []  # settings beside FAST, for the next start
         self._numbers = count()
         self._process: subprocess.Popen[bytes] | None = None
         self._user: dict[str, Any] = {}
@@ -41,8 +43,24 @@ class PostgreSQL:
             them = pwd.getpwnam("postgres")
             os.chown(folder, them.pw_uid, them.pw_gid)
             self._user = {"user": them.pw_uid, "group": them.pw_gid, "extra_groups": []}
-        initdb = [str(self._program("initdb")), "-N", "-A", "trust", "-U", "ezdms", "--locale=C", "-E", "UTF8"]
-        subprocess.run([*initdb, "-D", str(folder / "data")], check=True, stdout=subprocess.DEVNULL, **self._user)
+        if primary is None:
+            make = [str(self._program("initdb")), "-N", "-A", "trust", "-U", "ezdms", "--locale=C", "-E", "UTF8"]
+        else:
+            make = [str(self._program("pg_basebackup")), "-N", "-R", "-c", "fast", "-d", primary.address("postgres")]
+        subprocess.run([*make, "-D", str(folder / "data")], check=True, stdout=subprocess.DEVNULL, **self._user)
+
+    def standby(self) -> PostgreSQL:
+        """A copy of this running server, which follows it once it is started."""
+        folder = self.folder / "standby"
+        folder.mkdir()
+        return PostgreSQL(folder, self)
+
+    def promote(self) -> None:
+        """Make this standby the primary; returns once it is."""
+        import psycopg
+
+        with psycopg.connect(self.address("postgres"), autocommit=True) as connection:
+            assert connection.execute("SELECT pg_promote()").fetchone() == (True,)
 
     @staticmethod
     def _program(name: str) -> Path:
@@ -52,7 +70,7 @@ class PostgreSQL:
 
     def start(self) -> None:
         """Start it; returns once it answers."""
-        options = [part for option in FAST for part in ("-c", option)]
+        options = [part for option in (*FAST, *self.options) for part in ("-c", option)]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [self._program("postgres"), "-D", self.folder / "data", "-k", self.folder, "-h", "", *options],

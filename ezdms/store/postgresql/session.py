@@ -170,7 +170,8 @@ class Session:
 
     def __init__(self, address: str, *, reads_only: bool, **options: int) -> None:
         self._address = address
-        self._options = LIMITS | NOTICED | options | {"default_transaction_read_only": "on" if reads_only else "off"}
+        self._options = LIMITS | NOTICED | options
+        self._reads_only = reads_only
         self._thread = ThreadPoolExecutor(1, "postgresql")
         self._connection: Connection | None = None
 
@@ -192,6 +193,8 @@ class Session:
                 application_name="ezdms",
                 **KEEPALIVES,
             )
+            if self._reads_only:  # not among the options: target_session_attrs=read-write would find no server then
+                driver.execute("SET default_transaction_read_only = on")
             driver.adapters.register_dumper(str, StrDumper)  # by default, types are guessed from the statement
             driver.adapters.register_dumper(int, Int8Dumper)
             self._connection = Connection(driver)
