@@ -68,10 +68,11 @@ def skip_or_fail(reason: str) -> NoReturn:
     pytest.skip(reason)
 
 
-expect.set_options(timeout=20_000)  # ms; how long to wait for a condition on a busy machine
+PATIENCE = 40_000  # ms; how long to wait for a condition on a busy machine
+expect.set_options(timeout=PATIENCE)
 
 
-RUN_AGAIN, AGAIN_AT_MOST = 86, 10  # an exit status of our own, and the most tests that get a second chance
+RUN_AGAIN, AGAIN_AT_MOST = 86, 20  # an exit status of our own, and the most tests that get a second chance
 IN_BROWSERS = ("browser", "opened", "pinned", "webkit")
 # The slowest files start first, so that no worker is left with one of them at the end; those that wait are spread.
 SLOWEST = (

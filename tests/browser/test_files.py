@@ -280,7 +280,7 @@ async def test_deleted_and_expired_files_are_gone_with_their_bytes(home: Home) -
     await bob.shares(png(32, 32), "c.png", "image/png", x=5)
     await are_loaded(page, 32)
     urls = await files(page).locator("img").evaluate_all("(all) => all.map(({ src }) => src)")
-    await expect(files(page)).to_have_count(0, timeout=15_000)
+    await expect(files(page)).to_have_count(0)
     assert await page.evaluate(LIVE, urls) == [False]
 
 

@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, ViewportSize, expect
 
-from tests.conftest import Server
+from tests.conftest import PATIENCE, Server
 from tests.support.pseudo import CODE, make_checkout
 
 PHONE: ViewportSize = {"width": 390, "height": 844}
@@ -99,7 +99,7 @@ async def phone(browser: Browser) -> AsyncIterator[Any]:
 
     async def make(locale: str) -> Page:
         context = await browser.new_context(viewport=PHONE, locale=locale)
-        context.set_default_timeout(30_000)
+        context.set_default_timeout(PATIENCE)
         return await context.new_page()
 
     yield make

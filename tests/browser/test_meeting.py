@@ -339,7 +339,7 @@ async def test_what_has_disappeared_or_came_during_a_block_cannot_be_reported_no
     await alice.writes("yes")
     await bob.writes("gone in a moment", x=5)
     await expect(texts_of(page).filter(has_text="gone in a moment")).to_be_visible()
-    await expect(page.get_by_text("This message has disappeared.")).to_be_visible(timeout=20_000)
+    await expect(page.get_by_text("This message has disappeared.")).to_be_visible()
     await chooses(page, "Block")
     await until(lambda: (1, 1) in states(home, bob.conversation))
     await bob.writes("while blocked")

@@ -248,7 +248,7 @@ async def test_an_empty_conversation_fetches_the_first_messages_it_missed(home: 
         await dora.writes(f"missed {i}")
     await bob.page.route("**/messages/*", lambda route: route.abort())
     await home.relay.mend()
-    await expect(bob.page.get_by_text(LOST)).to_be_hidden(timeout=20_000)
+    await expect(bob.page.get_by_text(LOST)).to_be_hidden()
     await bob.page.unroute("**/messages/*")
     await dora.writes("live")  # the page's first row is the fourth message
     await bob.sees("missed 1", "missed 2", "missed 3", "live")

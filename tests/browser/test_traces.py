@@ -134,7 +134,7 @@ async def test_a_message_that_disappeared_is_on_no_disk_and_in_no_browser(home: 
     await expect(alice.page.locator("message-composer .lifetime")).to_contain_text("20 seconds")
     alice, bob, gone = await say_it(home)
     for someone in (alice, bob):
-        await expect(someone.page.locator("message-row").filter(has_text=SECRET)).to_have_count(0, timeout=30_000)
+        await expect(someone.page.locator("message-row").filter(has_text=SECRET)).to_have_count(0)
         assert SECRET not in await held_by(someone)
     await is_on_no_disk(home, gone)
     await sets_timer(alice.page, "Off")

@@ -13,7 +13,7 @@ from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Locato
 from ezdms import crypto
 from ezdms.protocol.encoding import b64u_decode, b64u_encode
 from ezdms.views.assets import address_of
-from tests.conftest import Server
+from tests.conftest import PATIENCE, Server
 from tests.support.people import JSON, registration
 
 # Seals and sends in the page like the composer, but without typing.
@@ -89,7 +89,7 @@ class Someone:
         someone = cls(server, name)
         someone.is_recorded = recorded
         someone.context = await browser.new_context(**options)
-        someone.context.set_default_timeout(30_000)
+        someone.context.set_default_timeout(PATIENCE)
         someone.page = await someone.new_tab()
         await someone.page.goto(address or server.url)
         if not address and options.get("java_script_enabled", True):
@@ -104,7 +104,7 @@ class Someone:
         someone = cls(server, name)
         someone.is_recorded = recorded
         someone.context = await browser.new_context(**options)
-        someone.context.set_default_timeout(30_000)
+        someone.context.set_default_timeout(PATIENCE)
         someone.page = await someone.new_tab()
         home = someone.address = address or server.url
         deployment = await someone.context.request.get(f"{home}/deployment", headers=JSON)
@@ -292,7 +292,7 @@ def in_pkcs8(keys: crypto.Keys) -> dict[str, str]:
     return {name: b64u_encode(raw) for name, raw in ({"ik": keys.ik, "spki": keys.spki} | private).items()}
 
 
-async def until(is_so: Callable[[], bool | Awaitable[bool]], *, within: float = 20.0) -> None:
+async def until(is_so: Callable[[], bool | Awaitable[bool]], *, within: float = PATIENCE / 1000) -> None:
     """Wait for something outside the page to become true; `within`: seconds."""
     for _ in range(round(within * 20)):
         answer = is_so()

@@ -13,7 +13,7 @@ from tests.browser.lies.peers import Peer
 from tests.browser.lies.shell import Shell
 from tests.browser.lies.stage import Stage, Visitor
 from tests.browser.lies.watching import Watch
-from tests.conftest import CHROMIUM, CHROMIUM_FLAGS, Server, skip_or_fail
+from tests.conftest import CHROMIUM, CHROMIUM_FLAGS, PATIENCE, Server, skip_or_fail
 from tests.support.someone import Someone
 
 __all__ = ["liar", "truth"]
@@ -65,7 +65,7 @@ async def anywhere(setting: Stage) -> AsyncIterator[Stage]:
 async def door(lied_to: Browser, liar: Liar) -> Visitor:
     """A person without an account, at their own page."""
     context = await lied_to.new_context()
-    context.set_default_timeout(30_000)
+    context.set_default_timeout(PATIENCE)
     return Visitor(liar, await context.new_page())
 
 
