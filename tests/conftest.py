@@ -73,7 +73,7 @@ expect.set_options(timeout=PATIENCE)
 
 
 RUN_AGAIN, AGAIN_AT_MOST = 86, 20  # an exit status of our own, and the most tests that get a second chance
-IN_BROWSERS = ("browser", "opened", "pinned", "webkit")
+WITH_OTHERS = ("browser", "client", "hosting", "opened", "pinned", "several", "verify", "webkit")
 # The slowest files start first, so that no worker is left with one of them at the end; those that wait are spread.
 SLOWEST = (
     "browser/test_talk.py",
@@ -146,12 +146,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """In CI, tell bin/test if only a few tests in real browsers failed: it runs them once more, alone, because on two
-    busy cores browsers sometimes lose an event."""
+    """In CI, tell bin/test if only a few tests failed that talk to browsers or to servers in processes of their own: it
+    runs them once more, alone, because on two busy cores these sometimes lose an event or come too late."""
     reporter: Any = session.config.pluginmanager.get_plugin("terminalreporter")
     if os.environ.get("CI") == "true" and session.exitstatus == pytest.ExitCode.TESTS_FAILED and reporter:
         failed = [one for kind in ("failed", "error") for one in reporter.stats.get(kind, [])]
-        if len(failed) <= AGAIN_AT_MOST and all(one.nodeid.split("/")[1] in IN_BROWSERS for one in failed):
+        if len(failed) <= AGAIN_AT_MOST and all(one.nodeid.split("/")[1] in WITH_OTHERS for one in failed):
             session.exitstatus = RUN_AGAIN
 
 
