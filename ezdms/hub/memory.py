@@ -31,6 +31,7 @@ class Mailbox(Generic[Event]):
         self.joined: set[str] = set()
         self.takes_json = False  # the socket's frames are JSON
         self.is_visible = False  # its page is, as it says itself
+        self.has_place = False  # it is counted among the sockets that its user may have
         self.close_code: int | None = None
         self.close_reason = ""
         self._events: deque[Event | str] = deque()
@@ -103,6 +104,14 @@ class Hub(Generic[Event]):
     def mailboxes(self, user_id: str) -> tuple[Mailbox[Event], ...]:
         """The open mailboxes of this user."""
         return tuple(self._mailboxes.get(user_id, ()))
+
+    async def admit(self, mailbox: Mailbox[Event], most: int | None) -> bool:
+        """Give the socket one of its user's places; False if there is none. There are any number if `most` is None."""
+        mailbox.has_place = most is not None and self._places_of(mailbox.user_id) < most
+        return most is None or mailbox.has_place
+
+    def _places_of(self, user_id: str) -> int:
+        return sum(mailbox.has_place for mailbox in self.mailboxes(user_id))
 
     async def confirmed(self, mailbox: Mailbox[Event]) -> None:
         """Wait until everything that is published from now on reaches this mailbox."""

@@ -8,12 +8,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from typing import Any, Protocol
 
 from ezdms import logs
 from ezdms.hub.memory import RESTART, Event, Hub, Mailbox, Place
+from ezdms.hub.places import Places
 
 ALL = "all"  # the channel that every process listens to
 WITHIN = 1.0  # seconds for an answer of the bus
@@ -96,6 +97,7 @@ class SharedHub(Hub[Event]):
         self._early: dict[tuple[str, str], dict[int, Event]] = {}  # those that wait for the one before them
         self._tasks: list[asyncio.Task[None]] = []
         self._noting: set[asyncio.Task[None]] = set()
+        self._places = Places(self._ask, self._places_of, lambda: self._mailboxes)
         self._clock = logs.Seldom("the clock differs from that of the bus")
         self._unknown = logs.Seldom("a frame on the bus cannot be read")
         self.on_news: dict[str, Callable[[str], None]] = {}  # what else other processes say
@@ -118,7 +120,6 @@ class SharedHub(Hub[Event]):
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._bus is not None:
             await self._ask("HDEL", ("processes",), self._bus.process_id)
-        if self._bus is not None:
             await self._bus.close()
             self._bus = None
 
@@ -140,11 +141,20 @@ class SharedHub(Hub[Event]):
                 async with asyncio.timeout(WITHIN):
                     await asyncio.shield(self._bus.subscribe(mailbox.user_id))
 
+    async def admit(self, mailbox: Mailbox[Event], most: int | None) -> bool:
+        """Give the socket one of its user's places at all processes together; False if there is none. Each process
+        counts alone while the bus is away."""
+        if most is not None:
+            await self._places.take(mailbox, most)
+        return most is None or mailbox.has_place
+
     def unsubscribe(self, mailbox: Mailbox[Event]) -> None:
         """Remove the mailbox of a closed socket."""
         super().unsubscribe(mailbox)
+        if mailbox.has_place:
+            self._do_soon(self._places.tell(mailbox.user_id))
         if mailbox.is_visible:
-            self._note_soon(mailbox.user_id)
+            self._do_soon(self._note_seen(mailbox.user_id))
         if not self.mailboxes(mailbox.user_id):
             self._last.pop(mailbox.user_id, None)
             if self._bus is not None:
@@ -208,13 +218,13 @@ class SharedHub(Hub[Event]):
     def note_visible(self, mailbox: Mailbox[Event], is_visible: bool) -> None:
         """Note whether the page of this socket is visible, for all processes."""
         super().note_visible(mailbox, is_visible)
-        self._note_soon(mailbox.user_id)
+        self._do_soon(self._note_seen(mailbox.user_id))
 
-    def _note_soon(self, user_id: str) -> None:
-        if self._bus is not None:
-            noting = asyncio.get_running_loop().create_task(self._note_seen(user_id))
-            self._noting.add(noting)
-            noting.add_done_callback(self._noting.discard)
+    def _do_soon(self, telling: Coroutine[Any, Any, Any]) -> None:
+        """Tell the bus, without waiting."""
+        task = asyncio.get_running_loop().create_task(telling)
+        self._noting.add(task)
+        task.add_done_callback(self._noting.discard)
 
     async def _note_seen(self, user_id: str) -> None:
         if self._bus is None:
@@ -246,6 +256,7 @@ class SharedHub(Hub[Event]):
 
     async def _stay_present(self, about: dict[str, Any]) -> None:
         while True:
+            await self._places.renew()
             before = time.time()
             found = await self._ask("TIME")
             if found is not None and self._bus is not None:
@@ -299,13 +310,14 @@ class SharedHub(Hub[Event]):
                 mailbox.close(RESTART)  # it catches up with its next connection
 
     def _start_over(self) -> None:
-        """Events may be lost: every socket connects again, and catches up."""
+        """Events may be lost: every socket connects again, and catches up. Its places are counted anew."""
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
         self._early.clear()
         for mailbox in self._all():
             mailbox.close(RESTART)
+        self._do_soon(self._places.lose())
         for act in self.on_back:
             act()
 

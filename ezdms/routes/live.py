@@ -8,7 +8,7 @@ from dataclasses import replace
 from math import ceil
 from typing import Any
 
-from quart import Blueprint, websocket
+from quart import Blueprint, Response, websocket
 
 from ezdms.actions.conversations import mark_as_read
 from ezdms.actions.event import Event
@@ -22,7 +22,7 @@ from ezdms.models.conversation import select_conversation
 from ezdms.models.session import Session
 from ezdms.problem import Problem
 from ezdms.web import context
-from ezdms.web.admission import find_session
+from ezdms.web.admission import find_session, refuse_one_too_many
 from ezdms.web.answers import again_later, too_often
 from ezdms.web.bodies import LARGEST_BODY
 from ezdms.web.fields import parse_object, pick_fields
@@ -41,13 +41,15 @@ TOO_BIG = 1009
 
 @blueprint.websocket("/ws")
 @limited("socket", by_account)
-async def live() -> None:
-    """Serve a socket. Session, Origin and limits were already checked (app.py)."""
+async def live() -> Response | None:
+    """Serve a socket. Session, Origin and rate limits were already checked (app.py)."""
     session = context.session()
     as_json = JSON_FRAMES in websocket.requested_subprotocols
     mailbox = context.hub().subscribe(session.user_id, session.session_id)  # counted from now on
     mailbox.takes_json = as_json
     try:
+        if not await context.hub().admit(mailbox, context.settings().max_sockets):
+            return refuse_one_too_many()
         await context.hub().confirmed(mailbox)
         await websocket.accept(subprotocol=JSON_FRAMES if as_json else None)
         if await find_session(context.sessions(), websocket) is None:  # logged out while this socket was opening
@@ -56,6 +58,7 @@ async def live() -> None:
     finally:
         context.hub().unsubscribe(mailbox)
     await websocket.close(code, reason)  # aborted if the peer does not receive it (edge/websocket.py)
+    return None
 
 
 async def _talk(mailbox: Mailbox[Event], session: Session, as_json: bool) -> tuple[int, str]:

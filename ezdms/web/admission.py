@@ -178,14 +178,16 @@ async def admit_websocket() -> Response | None:
     g.session = await find_session(context.sessions(), websocket)
     if g.session is None:
         return refuse(401, "no_session", "Please log in.")
-    most = context.settings().max_sockets
-    if most is not None and len(context.hub().mailboxes(g.session.user_id)) >= most:
-        context.limiter().hits["max_sockets"] += 1
-        return refuse(429, "too_many_sockets", TOO_MANY, {"Retry-After": str(SOCKET_AGAIN)})
     seconds = ceil(await context.limiter().count(websocket.endpoint, g.session.user_id))
     if seconds:
         return refuse(429, "too_often", too_often(seconds).sentence, {"Retry-After": str(seconds)})
     return None
+
+
+def refuse_one_too_many() -> Response:
+    """The response to a WebSocket whose user has as many as may be open."""
+    context.limiter().hits["max_sockets"] += 1
+    return refuse(429, "too_many_sockets", TOO_MANY, {"Retry-After": str(SOCKET_AGAIN)})
 
 
 def refuse(status: int, code: str, sentence: str, headers: dict[str, str] | None = None) -> Response:

@@ -7,6 +7,7 @@ import select
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -47,8 +48,8 @@ class Site:
 class Ear(Listener):
     """A program's socket."""
 
-    def __init__(self, server: Server, token: str) -> None:
-        super().__init__(open_socket(server, token))
+    def __init__(self, server: Server, token: str, raw: socket.socket | None = None) -> None:
+        super().__init__(raw or open_socket(server, token))
         self.heard: list[dict[str, Any]] = []
         self._part = ""
         self.hears("connected")
@@ -83,9 +84,14 @@ class Ear(Listener):
         self.raw.sendall(wish("join", conversation_id))
         assert self.stays_open()
 
+    def hang_up(self) -> None:
+        """End the connection."""
+        with suppress(OSError):
+            self.raw.shutdown(socket.SHUT_RDWR)
+
     def close(self) -> None:
-        """Hang up."""
-        self.raw.shutdown(socket.SHUT_RDWR)
+        """Hang up, unless that was done."""
+        self.hang_up()
         self.raw.close()
 
 

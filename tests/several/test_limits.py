@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
@@ -10,12 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from ezdms.hub.places import LEASE
+from tests.conftest import Server
 from tests.several.conftest import Ear, Site
 from tests.support import buses, engines
-from tests.support.served import TEXT, Program, frame
+from tests.support.served import TEXT, Program, call, frame, take, upgrade, wait
 
-ALLOWED = 10
-LIMITS = {"limit_start": f"{ALLOWED}/hour", "limit_send": f"{ALLOWED}/hour"}
+ALLOWED, MOST = 10, 3
+LIMITS = {"limit_start": f"{ALLOWED}/hour", "limit_send": f"{ALLOWED}/hour", "max_sockets": str(MOST)}
 
 
 @pytest.fixture
@@ -93,3 +96,80 @@ def test_the_bus_holds_no_address_and_no_name_of_who_is_limited(limited: Site) -
         assert not [key for key in keys if "127.0.0.1" in key or "start" in key]
         assert all(wire.pttl(key) > 0 for key in keys)
     alice.close()
+
+
+def opened(server: Server, token: str) -> Ear | None:
+    """A socket; None if there is one too many."""
+    raw = call(server)
+    raw.sendall(upgrade(token))
+    head = take(raw, until=b"\r\n\r\n")
+    if head.startswith(b"HTTP/1.1 101"):
+        return Ear(server, token, raw)
+    assert head.startswith(b"HTTP/1.1 429"), head
+    assert b"too_many_sockets" in take(raw, until=b"}")
+    raw.close()
+    return None
+
+
+def is_admitted(server: Server, token: str) -> bool:
+    """True if there is room for a socket, which is closed again."""
+    ear = opened(server, token)
+    if ear is not None:
+        ear.close()
+    return ear is not None
+
+
+def test_sockets_are_counted_at_all_processes_whatever_happens_to_one_of_them_or_to_the_bus(limited: Site) -> None:
+    import redis
+
+    alice, bob = Program(limited.servers[0], "alice"), Program(limited.servers[1], "bob")
+    first, second = limited.servers
+    with ExitStack() as stack, redis.Redis.from_url(limited.bus.address) as wire:
+
+        def opens(server: Server, person: Program = alice) -> Ear | None:
+            ear = opened(server, person.token)
+            if ear is not None:
+                stack.callback(ear.close)
+            return ear
+
+        with ThreadPoolExecutor(8) as pool:
+            ears = [ear for ear in pool.map(opens, 8 * limited.servers) if ear is not None]  # at once
+        assert len(ears) == MOST
+        assert (opens(first), opens(second)) == (None, None)
+        ears[0].hang_up()
+        for server in (first, second):
+            wait(lambda server=server: is_admitted(server, alice.token))  # type: ignore[misc]
+        for ear in ears[1:]:
+            ear.hang_up()
+        (leases,) = wire.scan_iter("ezdms:*:leases")
+        wait(lambda: not list(wire.scan_iter("ezdms:*:sockets:*")))
+
+        assert [opens(first) is not None for _ in range(MOST - 1)] == [True, True]
+        wire.delete(leases)  # as after a long stop: others may have forgotten what was counted here
+        assert opens(first, bob)
+        assert [opens(second) is not None for _ in range(2)] == [True, False]
+        first.kill()
+        assert opens(second) is None
+        now = wire.time()[0]
+        assert all(0 < end - now <= LEASE for _, end in wire.zrange(leases, 0, -1, withscores=True))
+        wire.delete(leases)  # as once these seconds have passed
+        assert opens(second)
+        first.start()
+
+        bobs = [opens(first, bob) for _ in range(MOST)]
+        limited.bus.send_signal(signal.SIGSTOP)
+        for server in (first, second):
+            wait(lambda server=server: "the bus is away" in server.log.read_text())  # type: ignore[misc]
+        alone = [opens(server) for server in (first, second) for _ in range(MOST)]
+        assert [ear is not None for ear in alone] == MOST * [True] + [True] + 2 * [False]  # the second one has two
+        assert opens(first) is None
+        for left in filter(None, bobs):
+            left.hang_up()
+        limited.bus.send_signal(signal.SIGCONT)
+        assert {ear.closed_with() for ear in alone if ear is not None} == {1012}
+        wait(lambda: all(is_admitted(second, bob.token) for _ in range(MOST)))
+        wait(lambda: is_admitted(second, alice.token))
+        assert [opens(server) is not None for server in (first, second, first, second)] == MOST * [True] + [False]
+        assert second.log.read_text().count("the bus is away") == 1
+    for person in (alice, bob):
+        person.close()
