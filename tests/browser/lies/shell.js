@@ -8,18 +8,20 @@ Object.assign(globalThis, {
     const shell = `"use strict";${source.replace(/^import .*;$/gm, "").replace(/^export /gm, "")}`;
     const [{ hashText }, release] = await Promise.all(["crypto", "release"].map((name) => import(at(name))));
     Object.assign(globalThis, { shell, hashText, release });
-    globalThis.whole = await judgeOf(parse(html), release.LANGUAGES);
+    globalThis.whole = await judgeOf(parse(html), { languages: release.LANGUAGES });
   },
 
   // Like a browser that loads a page: shadow roots are attached. No script runs.
   parse: (html) => Document.parseHTMLUnsafe(html),
 
   // A judge for changed copies of this document. `languages`: the release's; otherwise this document counts as it.
-  async judgeOf(page, languages = null, { Function } = globalThis) {
+  // `hash`: if it is the text itself, different documents are different without a doubt, and faster.
+  async judgeOf(page, { languages = null, hash = hashText, window = globalThis } = {}) {
     // Each run would add listeners to this window, which would make the next ones slower.
     const inputs = ["document", "hashText", "LANGUAGES", "STYLES", "addEventListener"];
-    const run = Function(...inputs, `${shell}; return { ARRIVED, LANGUAGE, instantiate, isWhole, wasTampered };`);
-    const takeOver = (theirs, known) => run(theirs, hashText, known, release.STYLES, () => {});
+    const names = "ARRIVED, LANGUAGE, instantiate, isWhole, wasTampered";
+    const run = window.Function(...inputs, `${shell}; return { ${names} };`);
+    const takeOver = (theirs, known) => run(theirs, hash, known, release.STYLES, () => {});
     const ids = [...page.querySelectorAll("template")].map(({ id }) => id);
     const write = (node) => new XMLSerializer().serializeToString(node);
 
@@ -38,7 +40,7 @@ Object.assign(globalThis, {
     const taken = page.cloneNode(true);
     const { ARRIVED, LANGUAGE, instantiate } = takeOver(taken, release.LANGUAGES);
     const known = languages
-      ?? { [LANGUAGE]: { ...release.LANGUAGES[LANGUAGE], parts: await hashText(ARRIVED.parts) } };
+      ?? { [LANGUAGE]: { ...release.LANGUAGES[LANGUAGE], parts: await hash(ARRIVED.parts) } };
     const honest = drawn(taken, instantiate);
 
     // "refused": not shown. "removed": something was removed, and reported; "ignored": removed in silence. What is left
@@ -67,7 +69,7 @@ Object.assign(globalThis, {
     const theirs = frame.contentDocument;
     const { lang, dir } = parse(html).documentElement;
     Object.assign(theirs.documentElement, { lang, dir }).setHTMLUnsafe(html);
-    const { judge } = await judgeOf(theirs, release.LANGUAGES, frame.contentWindow);
+    const { judge } = await judgeOf(theirs, { languages: release.LANGUAGES, window: frame.contentWindow });
     const verdicts = {};
     for (const [name, [property, changed]] of Object.entries(documents)) {
       theirs.documentElement.setHTMLUnsafe(changed);
@@ -78,26 +80,33 @@ Object.assign(globalThis, {
     return verdicts;
   },
 
-  // Every change of every node of every part. Each element is judged with its children alone, as a small document of its
-  // own: thousands of changes take seconds. Returns how many there were of each kind, and what was wrong.
+  // Every change of every node of every part. A node is judged in its element, beside its neighbors alone, as a small
+  // document of its own: thousands of changes take seconds. Returns how many there were of each kind, and what was
+  // wrong.
   async judgeEveryChange() {
     const [counts, wrong] = [{}, []];
     for (const id of whole.ids) {
       const { content } = whole.page.getElementById(id);
       for (const parent of [content, ...content.querySelectorAll("*")]) {
         const childrenIn = (theirs) => {
-          const copy = theirs.querySelector("template").content;
-          return [...(parent === content ? copy : copy.firstChild).childNodes];
+          const copy = theirs.body.firstChild.content;
+          return (parent === content ? copy : copy.firstChild).childNodes;
         };
-        const { page, judge } = await judgeOf(alone(parent, id));
-        for (const [i, node] of childrenIn(page).entries()) {
-          for (const [kind, [expected, changesOf]] of Object.entries(changes)) {
-            for (let which = changesOf(node).length - 1; which >= 0; which -= 1) {
+        const children = [...parent.childNodes];
+        for (const [at, child] of children.entries()) {
+          const near = children.slice(Math.max(at - 1, 0), at + 2);
+          const { page, judge } = await judgeOf(alone(parent, near), { hash: (text) => text });
+          const place = near.indexOf(child);
+          const changesIn = (theirs, of) => of(childrenIn(theirs)[place]);
+          for (const [kind, [expected, of]] of Object.entries(changes)) {
+            for (let which = changesIn(page, of).length - 1; which >= 0; which -= 1) {
               const copy = page.cloneNode(true);
-              changesOf(childrenIn(copy)[i])[which]();
+              changesIn(copy, of)[which]();
               const verdict = await judge(copy);
               counts[kind] = (counts[kind] ?? 0) + 1;
-              if (verdict !== expected) wrong.push(`${kind} (${which}) at ${node.nodeName} ${i} in ${id}: ${verdict}`);
+              if (verdict !== expected) {
+                wrong.push(`${kind} (${which}) at ${child.nodeName} ${at} in ${id}: ${verdict}`);
+              }
             }
           }
         }
@@ -106,13 +115,13 @@ Object.assign(globalThis, {
     return { counts, wrong };
   },
 
-  // A document with one part, which contains only this node and its children without theirs.
-  alone(parent, id) {
+  // A document with one part, which contains only this node and these of its children, without theirs.
+  alone(parent, children) {
     const styles = [...whole.page.querySelectorAll("[rel=stylesheet]")].map(({ outerHTML }) => outerHTML).join("");
-    const theirs = parse(`<!doctype html>${styles}<body><template id="${id}"></template>`);
+    const theirs = parse(`<!doctype html>${styles}<body><template id="part"></template>`);
     const place = theirs.querySelector("template").content;
     const into = parent.tagName ? place.appendChild(parent.cloneNode()) : place;
-    into.append(...[...parent.childNodes].map((node) => node.cloneNode()));
+    into.append(...children.map((node) => node.cloneNode()));
     return theirs;
   },
 
