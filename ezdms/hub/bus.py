@@ -35,8 +35,24 @@ OLDEST = 60_000  # ms: older frames are not taken, so that none can be repeated 
 MOST_WAITING = 20_000  # frames while the bus is away
 AT_ONCE = 256  # commands in one packet
 
+TLS = (  # what Python says while connecting, and what that means
+    (
+        "not valid for",
+        "The certificate of the bus is for another name than the address has. Use that in the certificate.",
+    ),
+    (
+        "CERTIFICATE_VERIFY_FAILED",
+        "The certificate of the bus is from a CA that is not trusted here. Name the file of its CA in the address: "
+        "?ssl_ca_certs=/etc/ezdms/ca.pem.",
+    ),
+    ("No such file", "The file of the CA of the bus (ssl_ca_certs in the address) cannot be read."),
+    ("Permission denied", "The file of the CA of the bus (ssl_ca_certs in the address) cannot be read."),
+    ("SSL", "The bus does no TLS, which the address asks for (rediss://)."),
+    ("Timeout", "The bus cannot be reached, or does no TLS, which the address asks for (rediss://)."),
+)
 
-def sentence(error: Exception) -> str:
+
+def sentence(error: Exception, *, is_encrypted: bool) -> str:
     """What went wrong, without an address or a password."""
     if isinstance(error, exceptions.ConnectionError) and isinstance(error.__cause__, exceptions.RedisError):
         error = error.__cause__  # while connecting
@@ -44,8 +60,9 @@ def sentence(error: Exception) -> str:
         return "The bus refuses the password, or needs one."
     if isinstance(error, exceptions.NoPermissionError):
         return "The user of the bus lacks rights. It needs +@pubsub +@scripting +@connection +@read +@write on ezdms:*."
-    if "CERTIFICATE" in str(error).upper() or "SSL" in str(error).upper():
-        return "There is no valid TLS connection to the bus: its certificate is not trusted, or it does not do TLS."
+    for words, meaning in TLS if is_encrypted else ():
+        if words in str(error):
+            return meaning
     if isinstance(error, exceptions.ResponseError):
         return "The bus does not accept a command. EZ-DMS needs Redis 6 or newer, or Valkey, as a primary."
     return "The bus cannot be reached, or does not answer."
@@ -62,6 +79,7 @@ class Bus:
         self._deployment_id = deployment_id
         self._key = hashlib.blake2b(deployment_id.encode(), key=key, digest_size=32, person=b"ezdms bus").digest()
         self.process_id = secrets.token_hex(8)
+        self._is_encrypted = address.startswith("rediss:")
         self._pool: Any = ConnectionPool.from_url(
             address,
             protocol=2,
@@ -100,9 +118,12 @@ class Bus:
         except BaseException as error:
             await self._disconnect()
             if isinstance(error, FAILED):
-                raise BusError(f"Cannot use the bus. {sentence(error)}") from None
+                raise BusError(f"Cannot use the bus. {self._sentence(error)}") from None
             raise
         self._tasks = [asyncio.create_task(self._listen_forever()), asyncio.create_task(self._speak_forever())]
+
+    def _sentence(self, error: Exception) -> str:
+        return sentence(error, is_encrypted=self._is_encrypted)
 
     async def close(self) -> None:
         """Say what waits, if the bus is there, and disconnect."""
@@ -262,7 +283,7 @@ class Bus:
 
     def _went_away(self, error: Exception) -> None:
         if not self._was_away:
-            logs.event(logging.WARNING, "the bus is away", why=sentence(error), limits="counted by each process")
+            logs.event(logging.WARNING, "the bus is away", why=self._sentence(error), limits="counted by each process")
         self._was_away = True
         for channel, confirmed in self._wanted.items():
             if confirmed.done():

@@ -36,6 +36,7 @@ class PostgreSQL:
         """A server with nothing in it, or the standby of another one."""
         self.folder = folder
         self.options: list[str] = []  # settings beside FAST, for the next start
+        self.port = 5432  # of its Unix socket, and if an option has it listen on addresses, there
         self._numbers = count()
         self._process: subprocess.Popen[bytes] | None = None
         self._user: dict[str, Any] = {}
@@ -70,7 +71,8 @@ class PostgreSQL:
 
     def start(self) -> None:
         """Start it; returns once it answers."""
-        options = [part for option in (*FAST, *self.options) for part in ("-c", option)]
+        chosen = (*FAST, f"port={self.port}", *self.options)
+        options = [part for option in chosen for part in ("-c", option)]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [self._program("postgres"), "-D", self.folder / "data", "-k", self.folder, "-h", "", *options],
@@ -78,7 +80,7 @@ class PostgreSQL:
                 stderr=log,
                 **self._user,
             )
-        ready = [str(self._program("pg_isready")), "-q", "-h", str(self.folder), "-d", "postgres", "-U", "ezdms"]
+        ready = [str(self._program("pg_isready")), "-q", "-d", self.address("postgres")]
         while subprocess.run(ready, check=False).returncode:
             assert self._process.poll() is None, (self.folder / "log").read_text()
 
@@ -91,7 +93,7 @@ class PostgreSQL:
 
     def address(self, name: str) -> str:
         """The address of one of its databases."""
-        return f"postgresql://ezdms@/{name}?host={self.folder}"
+        return f"postgresql://ezdms@/{name}?{'' if self.port == 5432 else f'port={self.port}&'}host={self.folder}"
 
     def create(self, template: str = "template1") -> str:
         """A new database; returns its address."""

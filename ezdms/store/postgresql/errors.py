@@ -11,6 +11,26 @@ from ezdms.store.errors import Unavailable
 
 AGAIN = (errors.DeadlockDetected, errors.SerializationFailure)  # rolled back; the same may work now
 OUT_OF_REACH = ("08", "40", "53", "55", "57", "58", "XX")  # classes of SQLSTATE
+TLS = (  # what libpq says while connecting, and what that means
+    (
+        "certificate verify failed",
+        "The certificate of PostgreSQL is from a CA that is not trusted here. Name the file of its CA in the address: "
+        "sslrootcert=/etc/ezdms/ca.pem.",
+    ),
+    (
+        "does not match host name",
+        "The certificate of PostgreSQL is for another name than the address has. Use the name in it.",
+    ),
+    (
+        "root certificate file",
+        "The file of the CA of PostgreSQL (sslrootcert in the address) cannot be read.",
+    ),
+    (
+        "does not support SSL",
+        "PostgreSQL does no TLS, which the address asks for. Turn it on there (ssl = on); in a network of your own, "
+        "sslmode=disable in the address goes without.",
+    ),
+)
 ELSEWHERE = (errors.ReadOnlySqlTransaction,)  # such as a standby
 
 
@@ -32,6 +52,9 @@ def sentence(error: psycopg.Error) -> str:
         return f"PostgreSQL says: {said[1]}"
     if isinstance(error, errors.InsufficientPrivilege):
         return "The user may not create or use the tables. Make it the owner: ALTER DATABASE name OWNER TO user."
+    for words, meaning in TLS:
+        if words in str(error):
+            return meaning
     if error.sqlstate:
         return f"PostgreSQL refuses it (SQLSTATE {error.sqlstate})."
     return "PostgreSQL cannot be reached."
