@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import os
 import ssl
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +23,9 @@ from ezdms.settings import Settings
 
 RSA_KEYS = 48  # more than the people of any test, so that no two of them have the same
 
+# The lists of certificate authorities that an HTTP client reads if it is told nothing; tests change neither.
+LISTS = (certifi.where(), os.environ.get("SSL_CERT_FILE"))
+
 _create = ssl.create_default_context
 _turns = itertools.count()
 _compile = Rule._compile_builder
@@ -29,14 +33,14 @@ _compiled: dict[tuple[Any, ...], Callable[..., tuple[str, str]]] = {}
 
 
 @functools.cache
-def _with_certifi() -> ssl.SSLContext:
+def _trusting(authorities: str) -> ssl.SSLContext:
     """Trusts what every HTTP client trusts unless it is told otherwise; nothing changes it."""
-    return _create(cafile=certifi.where())
+    return _create(cafile=authorities)
 
 
 def _context(*given: Any, **named: Any) -> ssl.SSLContext:
-    if not given and named == {"cafile": certifi.where()}:
-        return _with_certifi()
+    if not given and [*named] == ["cafile"] and named["cafile"] in LISTS:
+        return _trusting(named["cafile"])
     return _create(*given, **named)
 
 
@@ -77,5 +81,6 @@ def use() -> None:
 def prepare() -> None:
     """Compute now what does not depend on the test."""
     use()
-    _with_certifi()
+    for authorities in filter(None, LISTS):
+        _trusting(authorities)
     create_app(Settings(data_dir=Path("unused")))  # it is not opened

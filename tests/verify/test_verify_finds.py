@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator
-from functools import partial
+from collections.abc import AsyncIterator, Callable
+from functools import cache, partial
 
 import httpx
 import pytest
+import pytest_asyncio
 
 from ezdms import __version__
 from ezdms.edge.headers import HEADERS
 from ezdms.verify import FAILED, OK, WARNING, verify
+from ezdms.verify.loads import loads_of
 from ezdms.verify.report import shown
 from ezdms.views.page_policy import of_a_page
 from tests.conftest import Server
@@ -48,18 +50,44 @@ from tests.support.misbehaving import (
 from tests.support.operated import operate
 from tests.support.reports import names, said
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-@pytest.fixture
-async def proxy(shared_server: Server) -> AsyncIterator[Misbehaving]:
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def between(shared_server: Server) -> AsyncIterator[Misbehaving]:
     """A proxy between verify and an unmodified server."""
     async with Misbehaving(shared_server) as between:
         yield between
 
 
 @pytest.fixture(scope="module")
+def loads() -> Callable[[str, str, bytes], list[str]]:
+    """What a file loads, computed once for the same bytes at the same address."""
+    return cache(loads_of)
+
+
+@pytest.fixture
+def proxy(
+    between: Misbehaving, loads: Callable[[str, str, bytes], list[str]], monkeypatch: pytest.MonkeyPatch
+) -> Misbehaving:
+    """The same, honest at first."""
+    monkeypatch.setattr("ezdms.verify.content.loads_of", loads)
+    between.change = None
+    return between
+
+
+@pytest.fixture(scope="module")
 def answers() -> dict[object, Exchange]:
     """What the unmodified server has answered."""
     return {}
+
+
+@pytest.fixture
+def recalled(proxy: Misbehaving, answers: dict[object, Exchange], monkeypatch: pytest.MonkeyPatch) -> Misbehaving:
+    """The same proxy without connections: the server is asked each question once."""
+    client = partial(httpx.AsyncClient, transport=Remembering(proxy, answers))
+    monkeypatch.setattr("ezdms.verify.wire.httpx.AsyncClient", client)
+    return proxy
 
 
 async def test_the_output_lists_changed_files_first_and_groups_equal_pages(proxy: Misbehaving) -> None:
@@ -340,12 +368,9 @@ OVER_THE_WIRE = (
 
 
 @pytest.mark.parametrize("case", list(CASES))
-async def test_verify_finds_the_change(
-    proxy: Misbehaving, answers: dict[object, Exchange], monkeypatch: pytest.MonkeyPatch, case: str
-) -> None:
+async def test_verify_finds_the_change(proxy: Misbehaving, request: pytest.FixtureRequest, case: str) -> None:
     if case not in OVER_THE_WIRE:
-        client = partial(httpx.AsyncClient, transport=Remembering(proxy, answers))
-        monkeypatch.setattr("ezdms.verify.wire.httpx.AsyncClient", client)
+        request.getfixturevalue("recalled")
     change, expected = CASES[case]
     proxy.change = in_english(change)
     report = await verify(proxy.url)
@@ -353,53 +378,52 @@ async def test_verify_finds_the_change(
     assert names(report, FAILED) == expected
 
 
-async def test_a_change_of_the_pages_in_one_language_is_found(proxy: Misbehaving) -> None:
-    proxy.change = when(lambda exchange: b'<html lang="es"' in exchange.body, flip)
-    assert names(await verify(proxy.url), FAILED) == {"pages in es"}
+async def test_a_change_of_the_pages_in_one_language_is_found(recalled: Misbehaving) -> None:
+    recalled.change = when(lambda exchange: b'<html lang="es"' in exchange.body, flip)
+    assert names(await verify(recalled.url), FAILED) == {"pages in es"}
 
 
-async def test_a_finding_says_what_was_expected_and_what_was_received(proxy: Misbehaving) -> None:
+async def test_a_finding_says_what_was_expected_and_what_was_received(recalled: Misbehaving) -> None:
     added = f'<img src="{EVIL}/p.png">'
-    proxy.change = in_english(in_page(FRONT, added + FRONT))
-    report = await verify(proxy.url)
+    recalled.change = in_english(in_page(FRONT, added + FRONT))
+    report = await verify(recalled.url)
     sizes = re.search(r"release's (\d+) bytes, SHA-256 [0-9a-f]{16}…, got (\d+) bytes", said(report, PAGE))
     assert sizes is not None
     assert int(sizes[2]) - int(sizes[1]) == len(added)
     assert said(report, PAGE).endswith(f"Added: {added}")
     assert said(report, "loads") == f"Expected only the release's files, but / loads {EVIL}/p.png."
-    proxy.change = at("/account", asking("If-None-Match", '"', send_again))
+    recalled.change = at("/account", asking("If-None-Match", '"', send_again))
     expected = "/account: expected 304 for the release's ETag, got 200."
-    assert said(await verify(proxy.url), "revalidation") == expected
-    proxy.change = drop("Referrer-Policy")
+    assert said(await verify(recalled.url), "revalidation") == expected
+    recalled.change = drop("Referrer-Policy")
     assert "Expected “no-referrer” once, got nothing at GET /deployment and" in said(
-        await verify(proxy.url), "Referrer-Policy"
+        await verify(recalled.url), "Referrer-Policy"
     )
 
 
-async def test_control_characters_from_a_server_cannot_overwrite_the_verdict(proxy: Misbehaving) -> None:
-    proxy.change = in_english(in_page(FRONT, '<h1 class="\x1b[2J\u202e\x9b"></h1>'))
-    report = await verify(proxy.url)
+async def test_control_characters_from_a_server_cannot_overwrite_the_verdict(recalled: Misbehaving) -> None:
+    recalled.change = in_english(in_page(FRONT, '<h1 class="\x1b[2J\u202e\x9b"></h1>'))
+    report = await verify(recalled.url)
     assert names(report, FAILED) == {"pages", PAGE}
     assert all(finding.sentence.isprintable() for finding in report.findings)
     assert "\N{REPLACEMENT CHARACTER}[2J" in said(report, PAGE)
     assert len(shown("a" * 100_000)) == 600
 
 
-async def test_another_version_fails_without_comparing_files(proxy: Misbehaving) -> None:
+async def test_another_version_fails_without_comparing_files(recalled: Misbehaving) -> None:
     def be_newer(exchange: Exchange) -> None:
         if exchange.path == "/deployment":
             exchange.replace(f'"{__version__}"', '"99.0.0"')
 
-    proxy.change = be_newer
-    report = await verify(proxy.url)
+    recalled.change = be_newer
+    report = await verify(recalled.url)
     assert (report.verdict, names(report, FAILED)) == ("failed", {"version"})
     assert "its bytes cannot be compared. Install 99.0.0 here, or use its manifest" in said(report, "version")
     assert not {finding.name for finding in report.findings} & {"files", PAGE}
     assert {"loads", "login", "foreign socket", *HEADERS} <= names(report, OK)
 
 
-async def test_a_cookie_without_one_of_its_flags_is_found(proxy: Misbehaving) -> None:
-    assert (await verify(proxy.url, register=True)).verdict == "passed"
+async def test_a_cookie_without_one_of_its_flags_is_found(recalled: Misbehaving) -> None:
     for flag in ("HttpOnly; ", "Path=/; ", "; SameSite=Lax"):
 
         def weaken(exchange: Exchange, flag: str = flag) -> None:
@@ -408,8 +432,8 @@ async def test_a_cookie_without_one_of_its_flags_is_found(proxy: Misbehaving) ->
                     assert flag.strip("; ") in cookie
                     exchange.set("Set-Cookie", re.sub(f"; {flag.strip('; ')}", "", cookie))
 
-        proxy.change = weaken
-        report = await verify(proxy.url, register=True)
+        recalled.change = weaken
+        report = await verify(recalled.url, register=True)
         assert names(report, FAILED) == {"cookie"}, flag
         assert "account" in names(report, OK)
 
