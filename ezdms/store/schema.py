@@ -13,6 +13,7 @@ APPLIED = (
     "CREATE TABLE IF NOT EXISTS migrations "
     "(number INTEGER NOT NULL PRIMARY KEY, name TEXT NOT NULL, applied_at BIGINT NOT NULL)"
 )
+TAKES_AWAY = re.compile(r"[0-9]+_drop_")  # the name of a migration after which the version before cannot be started
 
 
 class DatabaseError(Exception):
@@ -70,11 +71,15 @@ def migrate(connection: sqlite3.Connection) -> None:
             raise
 
 
-def is_applied(connection: Connection, number: int, *, newest: int) -> bool:
-    """True if the database has this migration. Raises DatabaseError if it has one after `newest`."""
-    applied = [row["number"] for row in connection.execute("SELECT number FROM migrations").fetchall()]
-    if applied and max(applied) > newest:
-        raise DatabaseError(_too_new(max(applied), newest))
+def is_applied(connection: Connection, number: int, *, newest: int, may_be_behind: bool = False) -> bool:
+    """True if the database has this migration. Raises DatabaseError if it has one after `newest`, but for the next one
+    if this version `may_be_behind` and that one takes nothing away that this version needs."""
+    rows = connection.execute("SELECT number, name FROM migrations").fetchall()
+    applied = {row["number"]: row["name"] for row in rows}
+    last = max(applied, default=0)
+    is_compatible = may_be_behind and last == newest + 1 and not TAKES_AWAY.match(applied[last])
+    if last > newest and not is_compatible:
+        raise DatabaseError(_too_new(last, newest))
     return number in applied
 
 

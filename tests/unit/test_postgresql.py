@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -26,6 +27,8 @@ from ezdms.problem import Problem
 from ezdms.protocol import encoding
 from ezdms.store import schema
 from ezdms.store.postgresql import database as postgresql_database
+from ezdms.store.postgresql import session
+from ezdms.store.postgresql.schema import check_version
 from ezdms.store.postgresql.session import translated
 from ezdms.store.schema import DatabaseError
 from tests.support import engines
@@ -98,6 +101,57 @@ async def test_a_newer_schema_is_refused(postgresql: engines.PostgreSQL, migrate
         connection.execute("INSERT INTO migrations VALUES (9999, '9999_future', 0)")
     with pytest.raises(DatabaseError, match="has schema 9999"):
         await Database.open(address)
+
+
+async def test_a_schema_that_is_one_ahead_is_served_unless_it_has_taken_something_away(
+    postgresql: engines.PostgreSQL, migrated: str
+) -> None:
+    newest = schema.migrations()[-1][0]
+    address = postgresql.create(migrated)
+    with psycopg.connect(address, autocommit=True) as connection:
+        connection.execute("INSERT INTO migrations VALUES (%s, 'adds', 0)", [newest + 1])
+        await (await Database.open(address)).close()
+        connection.execute("UPDATE migrations SET name = %s WHERE name = 'adds'", [f"00{newest + 1}_drop_something"])
+        with pytest.raises(DatabaseError, match=f"has schema {newest + 1}"):
+            await Database.open(address)
+
+
+def test_a_migration_that_takes_something_away_is_called_drop() -> None:
+    several = 11  # since then, the version before may run beside the one that migrates
+    for number, name, sql in schema.migrations():
+        whole = "\n".join([sql, *schema.additions().get(number, [])])
+        statements = re.sub(r"--.*", "", whole)
+        takes_away = re.search(r"\b(DROP|RENAME|TRUNCATE|DELETE FROM|SET NOT NULL|TYPE)\b", statements)
+        if number > several and takes_away:
+            assert f"{number:04}_drop_" in name, takes_away
+
+
+async def test_a_migration_may_take_longer_than_a_request_and_waits_for_tables_that_others_hold(
+    postgresql: engines.PostgreSQL, migrated: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(session.LIMITS, "statement_timeout", 300)
+    monkeypatch.setitem(session.LIMITS, "lock_timeout", 100)
+    newest = schema.migrations()[-1][0] + 1
+    steps = [
+        *schema.migrations(),
+        (newest, "slow", "ALTER TABLE messages ADD COLUMN more BIGINT;\nSELECT pg_sleep(1);\n"),
+    ]
+    monkeypatch.setattr(schema, "migrations", lambda: steps)
+    address = postgresql.create(migrated)
+    with psycopg.connect(address) as connection:
+        connection.execute("LOCK TABLE messages IN ROW EXCLUSIVE MODE")
+        opening = [asyncio.create_task(Database.open(address)) for _ in range(2)]
+        await asyncio.sleep(0.25)
+    for database in await asyncio.gather(*opening):
+        assert await database.read(rows, "SELECT MAX(number) FROM migrations") == [(newest,)]
+        await database.close()
+
+
+@pytest.mark.parametrize(("number", "version"), [(90_624, 9), (130_022, 13), (139_999, 13)])
+def test_a_postgresql_before_14_is_refused(number: int, version: int) -> None:
+    with pytest.raises(DatabaseError, match=rf"needs PostgreSQL 14 or newer, but this is {version}\."):
+        check_version(number)
+    check_version(140_000)
 
 
 async def test_a_database_of_another_program_is_refused_and_left_alone(postgresql: engines.PostgreSQL) -> None:

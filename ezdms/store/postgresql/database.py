@@ -23,14 +23,14 @@ AWAY = "PostgreSQL cannot be reached, or does not respond."
 
 async def open_postgresql(address: str) -> Database:
     """Open the database at this address, and migrate it to the newest schema. Raises DatabaseError."""
-    writer = Session(address, reads_only=False)
+    migrating = Session(address, reads_only=False, statement_timeout=0, idle_in_transaction_session_timeout=0)
     try:
-        await writer.run(make_ready, writer, schema.migrations(), schema.additions())
-    except BaseException as error:
-        await writer.close()
-        if isinstance(error, psycopg.Error):
-            raise DatabaseError(f"Cannot use the PostgreSQL database. {sentence(error)}") from None
-        raise
+        await migrating.run(make_ready, migrating, schema.migrations(), schema.additions())
+    except psycopg.Error as error:
+        raise DatabaseError(f"Cannot use the PostgreSQL database. {sentence(error)}") from None
+    finally:
+        await migrating.close()
+    writer = Session(address, reads_only=False)
     readers = [Session(address, reads_only=True) for _ in range(READERS)]
     leader = Session(address, reads_only=True, idle_session_timeout=LEADS_FOR)
     return PostgreSQL(writer, readers, leader, Health())

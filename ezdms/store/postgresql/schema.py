@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from ezdms.store.postgresql.session import Connection, Session
+from psycopg.errors import LockNotAvailable
+
+from ezdms.store.postgresql.errors import AGAIN
+from ezdms.store.postgresql.session import LIMITS, Connection, Session
 from ezdms.store.schema import APPLIED, DatabaseError, is_applied, record, statements
 
 OLDEST = 140_000  # PostgreSQL 14
+ATTEMPTS = 5  # of one migration, while others hold what it needs
 LOCK = 0x657A646D73  # "ezdms": held while one process migrates
 
 
@@ -21,23 +25,38 @@ def make_ready(
     connection = session.connection()
     _check(connection, may_be_moving)
     for number, name, sql in steps:
-        with connection.driver.transaction():
-            connection.execute("SELECT pg_advisory_xact_lock(:key)", {"key": LOCK})
-            connection.execute(APPLIED)
-            if is_applied(connection, number, newest=steps[-1][0]):
-                continue
-            for statement in statements(sql):
-                if not statement.startswith("CREATE TRIGGER"):  # each engine writes its own
-                    connection.driver.execute(statement.encode())
-            for script in additions.get(number, []):
-                connection.driver.execute(script.encode())  # all its statements
-            record(connection, number, name)
+        for attempt in range(ATTEMPTS):
+            try:
+                _apply(connection, number, name, [*statements(sql), *additions.get(number, [])], newest=steps[-1][0])
+                break
+            except (*AGAIN, LockNotAvailable):
+                if attempt == ATTEMPTS - 1:
+                    raise
+
+
+def _apply(connection: Connection, number: int, name: str, scripts: list[str], *, newest: int) -> None:
+    """Apply a migration that is missing. It waits for a table for no longer than others do: they wait behind it."""
+    with connection.driver.transaction():
+        connection.execute("SET LOCAL lock_timeout = 0")
+        connection.execute("SELECT pg_advisory_xact_lock(:key)", {"key": LOCK})
+        connection.execute(f"SET LOCAL lock_timeout = {LIMITS['lock_timeout']}")
+        connection.execute(APPLIED)
+        if is_applied(connection, number, newest=newest, may_be_behind=True):
+            return
+        for script in scripts:
+            if not script.startswith("CREATE TRIGGER"):  # each engine writes its own
+                connection.driver.execute(script.encode())
+        record(connection, number, name)
+
+
+def check_version(number: int) -> None:
+    """Raises DatabaseError if the server is too old. `number`: as PostgreSQL counts, such as 140012 for 14.12."""
+    if number < OLDEST:
+        raise DatabaseError(f"EZ-DMS needs PostgreSQL {OLDEST // 10_000} or newer, but this is {number // 10_000}.")
 
 
 def _check(connection: Connection, may_be_moving: bool) -> None:
-    if connection.driver.info.server_version < OLDEST:
-        version = connection.driver.info.server_version // 10_000
-        raise DatabaseError(f"EZ-DMS needs PostgreSQL {OLDEST // 10_000} or newer, but this is {version}.")
+    check_version(connection.driver.info.server_version)
     if connection.execute("SELECT pg_is_in_recovery()").fetchone()[0]:
         raise DatabaseError("This PostgreSQL is a standby. Use the address of the primary.")
     tables = {
