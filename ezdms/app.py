@@ -55,7 +55,7 @@ from ezdms.routes import (
 )
 from ezdms.settings import Settings
 from ezdms.store import data_folder, secret_key
-from ezdms.store.file_folder import FileFolder
+from ezdms.store.file_store import FileStore, FolderStore, StoreError, has_files
 from ezdms.views.shells import shells_by_language
 from ezdms.web import admission, errors, static_files
 from ezdms.web.bodies import BoundedRequest
@@ -127,9 +127,28 @@ def place_of(settings: Settings) -> Path | str:
     return settings.database_url or settings.data_dir / data_folder.DATABASE
 
 
+async def open_store(settings: Settings, deployment_id: str) -> FileStore:
+    """Where files are stored. A bucket that is away does not keep the server from starting. Raises StoreError for one
+    that cannot be used until somebody mends it, and if files are still in the data folder."""
+    if settings.files_url is None:
+        return FolderStore(settings.data_dir)
+    from ezdms.store.bucket import Bucket, BucketError  # loads the client
+
+    if has_files(settings.data_dir):
+        raise StoreError(f"EZDMS_FILES_URL is set, but there are files in {settings.data_dir}. Run: ezdms move-files")
+    bucket = Bucket(settings.files_url, settings.files_key, deployment_id)
+    try:
+        await bucket.check()
+    except BucketError as error:
+        if error.is_fault:
+            raise StoreError(f"The bucket of EZDMS_FILES_URL cannot be used: {error}.") from error
+        logs.event(logging.WARNING, "the bucket of the files cannot be used", why=str(error))
+    return bucket
+
+
 async def open_database(app: Quart) -> None:
     """Open the database unless it is open, and empty the messages whose time came while it was closed; called before
-    the first request. Raises DatabaseError, FolderError or OSError.
+    the first request. Raises DatabaseError, FolderError, StoreError or OSError.
     """
     if "ezdms.database" in app.extensions:
         return
@@ -149,6 +168,7 @@ async def open_database(app: Quart) -> None:
             joins = joining.joined(database, hub, settings.bus_url, key, deployment_id, about)
             await joined.enter_async_context(joins)
             await joining.check_key(database, key, data_dir)
+        store = await open_store(settings, deployment_id)
     except BaseException:
         await joined.aclose()
         await database.close()
@@ -164,7 +184,7 @@ async def open_database(app: Quart) -> None:
     app.extensions["ezdms.sweeper"] = Sweeper(database, retention=settings.retention)
     await app.extensions["ezdms.sweeper"].start()
     limits = Limits(settings.max_file, settings.quota_files, settings.disk_floor)
-    app.extensions["ezdms.uploads"] = Uploads(database, FileFolder(data_dir), limits)
+    app.extensions["ezdms.uploads"] = Uploads(database, store, limits)
     app.extensions["ezdms.uploads"].start()
     pusher = Pusher(database, hub, allow_local=settings.push_allow_local)
     app.extensions["ezdms.pusher"] = pusher

@@ -18,6 +18,7 @@ COMMANDS = {  # name → module:function, in the order of the help
     "backup": "ezdms.commands.server.keeping:backup",
     "restore": "ezdms.commands.server.keeping:restore",
     "move": "ezdms.commands.server.moving:move",
+    "move-files": "ezdms.commands.server.moving:move_files",
     "cert": "ezdms.commands.server.keeping:cert",
     "doctor": "ezdms.commands.checks.doctor:doctor",
     "register": "ezdms.commands.client.account:register",

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
 
 PREFIX = "EZDMS_"
@@ -225,6 +225,50 @@ def parse_bus_url(text: str) -> Address:
     return Address(parts._replace(query=urlencode(options)).geturl() if is_plain else text)
 
 
+class BucketPlace(NamedTuple):
+    """A bucket of an S3-compatible service, and what the objects' names begin with. No endpoint: AWS."""
+
+    bucket: str
+    prefix: str
+    endpoint: str | None
+    region: str | None
+
+
+BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+FOLDERS = re.compile(r"(?:/[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}){0,8}/?")
+REGION = re.compile(r"[a-z0-9-]{1,40}")
+
+
+def parse_files_url(text: str) -> BucketPlace:
+    """The address of a bucket: s3://bucket/prefix?endpoint=https://host&region=name. It must not hold the key."""
+    parts = _parts(text)
+    is_clean = text.isprintable() and " " not in text
+    if parts.scheme != "s3" or not is_clean or not BUCKET.fullmatch(parts.netloc) or not FOLDERS.fullmatch(parts.path):
+        raise SettingsError("expected an address such as s3://bucket/prefix?endpoint=https://s3.example.org")
+    options = parse_qsl(parts.query, keep_blank_values=True)
+    found = dict(options)
+    if len(found) < len(options) or found.keys() - {"endpoint", "region", "tls"} or parts.fragment:
+        raise SettingsError("after the ? are endpoint, region and tls alone; the key is in EZDMS_FILES_KEY")
+    is_plain, endpoint, region = found.get("tls") == "off", found.get("endpoint"), found.get("region")
+    if region is not None and not REGION.fullmatch(region):
+        raise SettingsError("its region is not valid")
+    if endpoint is not None:
+        host = _parts(endpoint)
+        is_origin = endpoint == f"{host.scheme}://{host.netloc}" and "@" not in host.netloc
+        if host.scheme not in ("http", "https") or not is_origin or not all(hosts := _hosts(host.netloc)):
+            raise SettingsError("expected an endpoint such as https://s3.example.org, without a path")
+        if host.scheme == "http" and not is_plain and any(one not in HERE for one in hosts):
+            raise SettingsError("another machine needs TLS: use https, or add &tls=off in a network of your own")
+    return BucketPlace(parts.netloc, parts.path.strip("/"), endpoint, region)
+
+
+def parse_files_key(text: str) -> Address:
+    """The access key and the secret key of a bucket."""
+    if not re.fullmatch(r"[\x21-\x39\x3b-\x7e]{1,128}:[\x21-\x7e]{1,256}", text):
+        raise SettingsError("expected ACCESS-KEY:SECRET-KEY")
+    return Address(text)
+
+
 def parse_registration(text: str) -> str:
     """`open`, `invite` or `closed`."""
     if text not in ("open", "invite", "closed"):
@@ -264,6 +308,16 @@ class Settings:
         is_secret=True,
     )
     bus_url_file: Path | None = setting(None, parse_path, "File with that address instead.")
+    files_url: BucketPlace | None = setting(
+        None,
+        parse_files_url,
+        "Bucket for files instead of the data folder (docs/scaling.md): s3://bucket/prefix?endpoint=https://host.",
+        is_secret=True,
+    )
+    files_key: Address | None = setting(
+        None, parse_files_key, "Its key: ACCESS-KEY:SECRET-KEY. Without it, AWS's own variables.", is_secret=True
+    )
+    files_key_file: Path | None = setting(None, parse_path, "File with that key instead.")
     certfile: Path | None = setting(None, parse_path, "TLS certificate chain (PEM); needs keyfile too.")
     keyfile: Path | None = setting(None, parse_path, "TLS private key (PEM); needs certfile too.")
     trusted_proxies: tuple[Network | str, ...] = setting(
@@ -349,13 +403,19 @@ class Settings:
                     raise SettingsError(f"{name} cannot be used: {error}.") from None
                 said = f"--{item.name.replace('_', '-')}" if item.name in given else name
                 raise SettingsError(f"{said} is {text!r}: {error}.") from error
-        for name, parse in (("database_url", parse_database_url), ("bus_url", parse_bus_url)):
+        for name, parse in (
+            ("database_url", parse_database_url),
+            ("bus_url", parse_bus_url),
+            ("files_key", parse_files_key),
+        ):
             _read_secret(values, name, parse)
         settings = cls(**values)
         if (settings.database_url is None) != (settings.bus_url is None):
             raise SettingsError(
                 "Set both EZDMS_DATABASE_URL and EZDMS_BUS_URL (or …_FILE) for several processes, or neither."
             )
+        if settings.files_key is not None and settings.files_url is None:
+            raise SettingsError("EZDMS_FILES_KEY is for a bucket: set EZDMS_FILES_URL, too.")
         if (settings.certfile is None) != (settings.keyfile is None):
             raise SettingsError("Set both EZDMS_CERTFILE and EZDMS_KEYFILE, or neither.")
         if settings.unix is not None and (settings.ngrok or settings.certfile is not None):

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NoReturn, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 import pytest
 from playwright.async_api import expect
@@ -24,6 +24,9 @@ from ezdms.db import Database
 from ezdms.settings import Settings
 from tests.support import cheap, engines, forked, once, requests
 from tests.support.people import PEOPLE, Person
+
+if TYPE_CHECKING:
+    from tests.support.buckets import S3
 
 cheap.use()
 once.use()
@@ -193,6 +196,19 @@ def _postgresql() -> Iterator[engines.PostgreSQL]:
     if engines.programs() is None or find_spec("psycopg") is None:
         skip_or_fail("PostgreSQL or psycopg is not installed")
     with engines.started() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
+    """An S3 server, for this process of pytest."""
+    if find_spec("obstore") is None:
+        skip_or_fail("obstore is not installed")
+    from tests.support import buckets  # loads the client
+
+    if not buckets.PROGRAM.exists():
+        skip_or_fail("SeaweedFS is not installed")
+    with buckets.started(tmp_path_factory.mktemp("s3")) as server:
         yield server
 
 

@@ -35,7 +35,7 @@ async def check_key(database: Database, key: bytes, folder: Path) -> None:
     if await database.write(insert_mark, mark=mark) != mark:
         raise data_folder.FolderError(
             f"The key in {folder / data_folder.KEY} is not the one that this database is used with. All processes need "
-            "the same data folder: share it between the machines (docs/scaling.md), and set EZDMS_DATA_DIR."
+            "the same data folder, or copies of its key (docs/scaling.md): share it, and set EZDMS_DATA_DIR."
         )
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
-from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, suppress
-from itertools import islice
-from typing import NamedTuple
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import suppress
+from typing import NamedTuple, TypeVar
 from weakref import WeakValueDictionary
 
 from ezdms import logs
@@ -17,7 +16,6 @@ from ezdms.actions.send import has_left, no_conversation, no_file
 from ezdms.actions.sessions import random_id
 from ezdms.db import Database, Unavailable, now
 from ezdms.models.file import (
-    SLICE,
     File,
     Refusal,
     delete_files,
@@ -34,13 +32,15 @@ from ezdms.models.file import (
 )
 from ezdms.problem import Problem
 from ezdms.protocol.envelope import sealed_size
-from ezdms.store import data_folder
-from ezdms.store.file_folder import FileFolder, WrongOffset, new_name
+from ezdms.store.file_folder import WrongOffset
+from ezdms.store.file_store import FileStore, new_name
 
 TICK = 10.0  # seconds; what has gone is off the disk within a minute
 UNSENT_FOR = 24 * 60 * 60 * 1000  # ms
-BLOCK = 256 * 1024  # bytes that are read at once
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+T = TypeVar("T")
 
 
 class Limits(NamedTuple):
@@ -54,12 +54,13 @@ class Limits(NamedTuple):
 class Uploads:
     """All files of one server. Each is written by one request at a time, and read only once it is whole."""
 
-    def __init__(self, database: Database, folder: FileFolder, limits: Limits) -> None:
+    def __init__(self, database: Database, store: FileStore, limits: Limits) -> None:
         self._database = database
-        self._folder = folder
+        self._store = store
         self._limits = limits
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._task: asyncio.Task[None] | None = None
+        self._cannot_use = logs.Seldom("files cannot be stored or read")
         self._cannot_delete = logs.Seldom("cannot delete files")
         self.received = self.sent = 0  # bytes since the start
 
@@ -78,7 +79,7 @@ class Uploads:
             raise Problem(413, "too_large", "This server does not accept files.")
         if size > sealed_size(self._limits.largest):
             raise Problem(413, "too_large", f"A file has at most {self._limits.largest} bytes on this server.")
-        if data_folder.is_short_of_room(self._folder.path.parent, self._limits.floor):
+        if self._store.is_short_of_room(self._limits.floor):
             raise disk_is_full()
         file_id = random_id(16)
         refusal = await self._database.write(
@@ -101,7 +102,7 @@ class Uploads:
     async def find_upload(self, file_id: str, *, user_id: str) -> tuple[File, int]:
         """A file that this user uploads, and how many bytes of it are stored. Problem 404."""
         file = await self._upload(file_id, user_id)
-        return file, file.size if file.is_whole else await asyncio.to_thread(self._folder.size, file.name)
+        return file, file.size if file.is_whole else await self._asked(self._store.size(file.name))
 
     async def _upload(self, file_id: str, user_id: str) -> File:
         file = await self._database.read(select_upload, file_id=file_id, user_id=user_id)
@@ -124,43 +125,47 @@ class Uploads:
                     raise Problem(413, "too_large", "These bytes go beyond the end of the file.")
                 return end
             try:
-                end = await asyncio.to_thread(self._store, file, offset, part)
+                end = await self._asked(self._store.append(file.name, offset, part, file.size))
             except WrongOffset as error:
                 raise _wrong_offset(error.offset) from error
-            except OSError as error:
-                if error.errno in FULL:
-                    raise disk_is_full() from error
-                raise Unavailable(f"A file cannot be stored: {error.strerror}.") from error
             self.received += len(part)
-            if end == file.size and not await self._database.write(finish_file, file_id=file_id):
+            is_there = await self._database.read(select_upload, file_id=file_id, user_id=user_id) is not None
+            if is_there and end == file.size:
+                is_there = await self._database.write(finish_file, file_id=file_id)
+            if not is_there:  # deleted meanwhile, perhaps by another process, which has not seen these bytes
+                await self._delete(file.name)
                 raise no_file()
             return end
 
-    def _store(self, file: File, offset: int, part: bytes) -> int:
-        end = self._folder.append(file.name, offset, part)
-        if end == file.size:
-            self._folder.settle(file.name)
-        return end
+    async def _asked(self, answer: Awaitable[T]) -> T:
+        """What the store answers. Problem 507, or Unavailable."""
+        try:
+            return await answer
+        except OSError as error:
+            if error.errno in FULL:
+                raise disk_is_full() from error
+            self._cannot_use.event(logging.WARNING, why=str(error.strerror))
+            raise Unavailable(f"A file cannot be stored or read: {error.strerror}.") from error
 
     async def find(self, file_id: str, *, user_id: str) -> File:
         """A whole file that this user may have. Problem 404."""
         file = await self._database.read(select_readable, file_id=file_id, user_id=user_id)
-        if file is None or await asyncio.to_thread(self._folder.size, file.name) != file.size:
+        if file is None or await self._asked(self._store.size(file.name)) != file.size:
             raise no_file()
         return file
 
     async def read(self, file: File, start: int, end: int) -> AsyncIterator[bytes]:
-        """The bytes from `start` up to `end`, in blocks. Raises OSError if the file was deleted meanwhile."""
-        with ExitStack() as stack:
-            opened = await asyncio.to_thread(stack.enter_context, self._folder.opened(file.name))
-            opened.seek(start)
-            while start < end:
-                block = await asyncio.to_thread(opened.read, min(BLOCK, end - start))
-                if not block:  # cut off on the disk: the client sees that bytes are missing
-                    return
-                start += len(block)
-                self.sent += len(block)
-                yield block
+        """The bytes from `start` up to `end`, in blocks; the first is there already. The iterator raises OSError if the
+        file is deleted meanwhile, or the bucket goes away."""
+        blocks = self._store.read(file.name, file.size, start, end)
+        return self._counted(await self._asked(anext(blocks)), blocks)
+
+    async def _counted(self, first: bytes, blocks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        self.sent += len(first)
+        yield first
+        async for block in blocks:
+            self.sent += len(block)
+            yield block
 
     async def sweep(self) -> None:
         """Delete files that have gone with their messages or accounts, and uploads that were never sent."""
@@ -168,47 +173,50 @@ class Uploads:
         if await self._database.read(is_stale, before=before):
             await self._database.write(drop_stale, before=before)
         while gone := await self._database.read(select_gone):
-            deleted = [file_id for file_id, name in gone if await self._delete(file_id, name)]
+            are_deleted = await asyncio.gather(*(self._delete_alone(*one) for one in gone))
+            deleted = [file_id for (file_id, _), is_deleted in zip(gone, are_deleted, strict=True) if is_deleted]
             await self._database.write(delete_files, file_ids=deleted)
             if len(deleted) < len(gone):  # the disk fails: at the next tick
                 return
 
-    async def _delete(self, file_id: str, name: str) -> bool:
+    async def _delete_alone(self, file_id: str, name: str) -> bool:
         async with self._locks.setdefault(file_id, asyncio.Lock()):
-            try:
-                await asyncio.to_thread(self._folder.remove, name)
-            except OSError as error:
-                self._cannot_delete.event(logging.ERROR, why=str(error.strerror))
-                return False
+            return await self._delete(name)
+
+    async def _delete(self, name: str) -> bool:
+        try:
+            await self._store.remove(name)
+        except OSError as error:
+            self._cannot_delete.event(logging.ERROR, why=str(error.strerror))
+            return False
         return True
 
     async def clean(self) -> None:
-        """Delete files on the disk that belong to nothing, and forget files that are not on the disk, after a crash.
+        """Delete stored files that belong to nothing, and forget files that are not stored, after a crash. Raises
+        OSError.
 
         If no file at all is there, the folder may be missing by mistake: then nothing is forgotten.
         """
-        names, is_empty = self._folder.names(), True
-        while found := await asyncio.to_thread(lambda: list(islice(names, SLICE))):
+        is_empty = True
+        async for found in self._store.names():
             is_empty = False
             for name in await self._database.read(select_unknown, names=found):
-                with suppress(OSError):
-                    await asyncio.to_thread(self._folder.remove, name)
+                await self._delete(name)
         after = ""
         while whole := await self._database.read(select_whole, after=after):
-            after = whole[-1][0]
+            after = whole[-1][1]
             if is_empty:
-                logs.event(logging.ERROR, "the folder of the files is empty, but there should be files in it")
+                logs.event(logging.ERROR, "no file is stored where there should be files")
                 return
-            for file_id in await asyncio.to_thread(lambda: list(self._missing(whole))):
-                await self._database.write(drop_file, file_id=file_id)
-
-    def _missing(self, whole: list[tuple[str, str, int]]) -> Iterator[str]:
-        return (file_id for file_id, name, size in whole if self._folder.size(name) != size)
+            sizes = await self._store.sizes([name for _, name, _ in whole])
+            for file_id, name, size in whole:
+                if sizes.get(name) != size:  # twice: what is dropped is lost
+                    await self._database.write(drop_file, file_id=file_id)
 
     async def _keep_clean(self) -> None:
         is_clean = False
         while True:
-            with suppress(Unavailable):  # the disk is full or fails
+            with suppress(Unavailable, OSError):  # the disk is full or fails, or the bucket is away
                 if await self._database.leads():  # of several processes, one deletes
                     if not is_clean:
                         await self.clean()

@@ -9,7 +9,7 @@ from typing import Any
 
 from ezdms import __version__
 from ezdms.db import now
-from ezdms.doctor import machine, public, several
+from ezdms.doctor import bucket, machine, public, several
 from ezdms.hosting import backup, backup_files
 from ezdms.hosting.operator.actions import Refused
 from ezdms.hosting.operator.channel import ask_server
@@ -36,7 +36,9 @@ async def examine(settings: Settings, url: str | None, *, cafile: Path | None = 
         return [*findings, *await _judge_address(url or settings.public_url, cafile, lambda: None)]
     running = _status(data_dir)
     findings += _judge_running(running)
-    findings += _judge_database(data_dir)
+    findings += _judge_database(data_dir, settings)
+    if settings.files_url is not None and (data_dir / data_folder.DATABASE).exists():
+        findings.append(await bucket.examine(settings, *backup_files.look_up(data_dir / data_folder.DATABASE)))
     findings += machine.check_certificate(_certfile(settings, running))
     findings.append(_judge_backup(data_dir))
     address = url or (running or {}).get("public_url") or settings.public_url
@@ -87,7 +89,7 @@ def _judge_running(running: dict[str, Any] | None) -> list[Finding]:
     return [ok("server", f"{said}; registration is {running['registration']}.")]
 
 
-def _judge_database(data_dir: Path) -> list[Finding]:
+def _judge_database(data_dir: Path, settings: Settings) -> list[Finding]:
     path = data_dir / data_folder.DATABASE
     if not path.exists():
         return [warning("database", f"There is none in {data_dir} yet. The first start creates it.")]
@@ -98,7 +100,7 @@ def _judge_database(data_dir: Path) -> list[Finding]:
     size = path.stat().st_size / 1024 / 1024
     return [
         ok("database", f"{size:.1f} MiB, no damage found."),
-        _judge_files(path, data_dir),
+        *([] if settings.files_url is not None else [_judge_files(path, data_dir)]),
         machine.check_clock(backup.newest_time(path), now()),
     ]
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from ezdms import __version__
+from ezdms.actions.sessions import random_id
 from ezdms.db import Unavailable
-from ezdms.hosting.operator.actions import status
+from ezdms.doctor import bucket
+from ezdms.hosting.operator.actions import Running, status
 from ezdms.hosting.operator.channel import beside
 from ezdms.hub.shared import LARGEST_SKEW, BusError
+from ezdms.models.deployment import insert_deployment
+from ezdms.models.file import select_whole
 from ezdms.settings import Settings
 from ezdms.store.data_folder import FolderError
 from ezdms.store.schema import DatabaseError
@@ -22,15 +26,26 @@ async def examine(settings: Settings) -> list[Finding]:
     try:
         async with beside(settings) as running:
             found = await status(running)
+            files = await _judge_files(settings, running)
     except (BusError, DatabaseError, FolderError, Unavailable) as error:
         return [failed("database and bus", str(error))]
     if found["fault"]:
         return [failed("database", found["fault"])]
-    findings = [ok("database and bus", f"They answer. Users: {found['users']}.")]
+    findings = [ok("database and bus", f"They answer. Users: {found['users']}."), *files]
     processes = found["processes"]
     if not processes:
         return [*findings, warning("processes", "None is running. Start one with: ezdms serve")]
     return [*findings, *map(_judge_process, processes), *_judge_clocks(processes)]
+
+
+async def _judge_files(settings: Settings, running: Running) -> list[Finding]:
+    if settings.files_url is None:
+        return []
+    whole: dict[str, int] = {}
+    while found := await running.database.read(select_whole, after=max(whole, default="")):
+        whole |= {name: size for _, name, size in found}
+    deployment_id = await running.database.write(insert_deployment, deployment_id=random_id(16))
+    return [await bucket.examine(settings, deployment_id, whole)]
 
 
 def _judge_process(one: dict[str, Any]) -> Finding:

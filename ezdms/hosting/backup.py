@@ -27,10 +27,16 @@ class BackupError(Exception):
 
 
 def back_up(
-    data_dir: Path, target: Path, progress: Progress, *, replace: bool = False, with_files: bool = True
+    data_dir: Path,
+    target: Path,
+    progress: Progress,
+    *,
+    replace: bool = False,
+    with_files: bool = True,
+    in_bucket: bool = False,
 ) -> tuple[int, int]:
     """Copy the current database and its files to `target` (0600), check the copy, and return its size in bytes and how
-    many files it has.
+    many files it has. `in_bucket`: the files are in a bucket, and stay there; the copy still knows them.
 
     One read transaction: the copy has nothing that the server writes meanwhile. Raises BackupError.
     """
@@ -45,7 +51,8 @@ def back_up(
     with _partly(target) as part:
         _copy(source, part, progress)
         try:
-            files = backup_files.put_in(part, data_dir, progress, with_files=with_files)
+            stay = in_bucket and with_files
+            files = 0 if stay else backup_files.put_in(part, data_dir, progress, with_files=with_files)
         except (sqlite3.Error, OSError) as error:
             raise BackupError(f"The files in {data_dir} cannot be copied to {part.parent}: {error}.") from error
         check(part, progress, advice=f"It is a copy of {source}, which is also damaged. {RESTORE}")
@@ -55,10 +62,17 @@ def back_up(
 
 
 def restore(
-    source: Path, data_dir: Path, progress: Progress, *, replace: bool = False, with_files: bool = True
+    source: Path,
+    data_dir: Path,
+    progress: Progress,
+    *,
+    replace: bool = False,
+    with_files: bool = True,
+    in_bucket: bool = False,
 ) -> Path | None:
     """Replace the database and its files with the backup `source`. Returns the new path of the old database, if there
     was one; its files are next to it then. A plain copy of a database that has files leaves those of the folder there.
+    `in_bucket`: the files are in a bucket.
 
     The folder must be locked. Raises BackupError before anything is changed.
     """
@@ -68,6 +82,11 @@ def restore(
     if _is_same(source, _part_of(target)):
         raise BackupError(f"{source} would be deleted before it is read. Move it out of {data_dir} first.")
     check(source, progress, advice="Restore another backup.")
+    if in_bucket and with_files and backup_files.has_table(source, "backup_files"):
+        raise BackupError(
+            f"{source} has files in it, but here they are in a bucket (EZDMS_FILES_URL). Restore it without that "
+            "setting and run `ezdms move-files`, or leave out the files with --without-files."
+        )
     if target.exists() and not replace:
         raise BackupError(
             f"There is already a database in {data_dir}. To replace it with the backup, use --replace. "

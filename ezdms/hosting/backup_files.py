@@ -133,6 +133,17 @@ def _has_table(connection: Connection, name: str) -> bool:
     return connection.execute(sql, (name,)).fetchone() is not None
 
 
+def look_up(database: Path) -> tuple[str, dict[str, int]]:
+    """The id of the deployment, and the sizes of its whole files by name. Raises sqlite3.Error."""
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+        [[deployment_id]] = connection.execute("SELECT deployment_id FROM deployment").fetchall()
+        if not _has_table(connection, "files"):
+            return deployment_id, {}
+        return deployment_id, dict(
+            connection.execute("SELECT name, size FROM files WHERE is_whole = 1 AND is_gone = 0")
+        )
+
+
 def look(database: Path, data_dir: Path) -> tuple[int, int, int, int]:
     """(whole files, their bytes, how many of them are not on the disk, files there that belong to nothing). Raises
     sqlite3.Error."""

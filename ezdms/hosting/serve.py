@@ -24,6 +24,7 @@ from ezdms.hosting.operator.channel import open_channel
 from ezdms.models.deployment import select_ahead
 from ezdms.settings import UNIX, Settings
 from ezdms.store import data_folder
+from ezdms.store.file_store import StoreError
 from ezdms.store.schema import DatabaseError
 
 LARGEST_FRAME = 64 * 1024  # bytes of a WebSocket message
@@ -41,7 +42,8 @@ def serve(settings: Settings, announce: Announce) -> None:
     """Serve until SIGTERM, Ctrl-C, or the terminal closes. Calls `announce` with the local and the tunnel's address
     once ready.
 
-    Raises AddressError, CertificateError, FolderError, DatabaseError or TunnelError; OSError for a file it cannot read.
+    Raises AddressError, CertificateError, FolderError, DatabaseError, StoreError or TunnelError; OSError for a file it
+    cannot read.
     """
     _check_certificate(settings)
     logs.use(as_json=settings.log_json)
@@ -89,9 +91,11 @@ def _check_certificate(settings: Settings) -> None:
 
 
 def _check_drivers(settings: Settings) -> None:
-    """Raises DatabaseError if what several processes need is not installed."""
+    """Raises DatabaseError or StoreError if what the settings need is not installed."""
     if settings.database_url is not None and not (find_spec("psycopg") and find_spec("redis")):
         raise DatabaseError("EZDMS_DATABASE_URL needs more packages: pip install 'ezdms[several]' (docs/scaling.md).")
+    if settings.files_url is not None and not find_spec("obstore"):
+        raise StoreError("EZDMS_FILES_URL needs more packages: pip install 'ezdms[several]' (docs/scaling.md).")
 
 
 def _renew(settings: Settings, context: ssl.SSLContext | None) -> None:

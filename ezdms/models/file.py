@@ -168,11 +168,11 @@ def select_unknown(connection: Connection, *, names: Sequence[str]) -> list[str]
 
 
 def select_whole(connection: Connection, *, after: str) -> list[tuple[str, str, int]]:
-    """The next whole files after this id: (file_id, name, size)."""
+    """The next whole files after this name, by name: (file_id, name, size)."""
     rows = fetch_all(
         connection,
-        """SELECT file_id, name, size FROM files WHERE file_id > :after AND is_whole = 1 AND is_gone = 0
-           ORDER BY file_id LIMIT :limit""",
+        """SELECT file_id, name, size FROM files WHERE name > :after AND is_whole = 1 AND is_gone = 0
+           ORDER BY name LIMIT :limit""",
         after=after,
         limit=SLICE,
     )

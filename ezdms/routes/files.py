@@ -53,7 +53,8 @@ async def upload_offset(file_id: str) -> Response:
 @blueprint.patch("/files/<file_id>")
 @limited("upload", by_account)
 async def append(file_id: str) -> Response:
-    """Store the next bytes, which must begin where the upload ends. All of the body is stored, or nothing."""
+    """Store the next bytes, which must begin where the upload ends. All of the body is stored, or nothing; in a bucket
+    that goes away meanwhile perhaps its beginning."""
     offset = parse_integer(
         "Upload-Offset", request.headers.get("Upload-Offset", ""), low=0, high=encoding.LARGEST_INTEGER
     )
@@ -69,7 +70,7 @@ async def get_file(file_id: str) -> Response:
     file = await uploads.find(file_id, user_id=context.session().user_id)
     start, end, is_part = _asked(file.size)
     response = Response(
-        uploads.read(file, start, end), 206 if is_part else 200, INERT, content_type="application/octet-stream"
+        await uploads.read(file, start, end), 206 if is_part else 200, INERT, content_type="application/octet-stream"
     )
     response.timeout = None
     response.content_length = end - start

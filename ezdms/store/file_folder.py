@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,11 +17,6 @@ class WrongOffset(Exception):
     def __init__(self, offset: int) -> None:
         super().__init__(f"The file has {offset} bytes.")
         self.offset = offset
-
-
-def new_name() -> str:
-    """A random name for a new file: the same for all file systems, and unrelated to its id."""
-    return secrets.token_hex(16)
 
 
 class FileFolder:

@@ -49,17 +49,17 @@ def test_the_serve_command_does_not_load_decryption() -> None:
         assert found.stdout.split()[-1] == loaded
 
 
-def test_the_app_on_sqlite_loads_no_driver_of_another_engine(tmp_path: Path) -> None:
+def test_the_app_on_sqlite_loads_no_driver_of_another_engine_or_of_a_bucket(tmp_path: Path) -> None:
     program = (
         "import asyncio, sys; from pathlib import Path; from ezdms.settings import Settings\n"
         "from ezdms.app import close_database, create_app, open_database\n"
         "async def main():\n"
         " app = create_app(Settings(data_dir=Path(sys.argv[1]))); await open_database(app); await close_database(app)\n"
-        "asyncio.run(main()); print('aiosqlite' in sys.modules, 'psycopg' in sys.modules, 'redis' in sys.modules)"
+        "asyncio.run(main()); print(*(name in sys.modules for name in ('aiosqlite', 'psycopg', 'redis', 'obstore')))"
     )
     run = [sys.executable, "-c", program, str(tmp_path / "data")]
     loaded = subprocess.run(run, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
-    assert loaded == ["True", "False", "False"]
+    assert loaded == ["True", "False", "False", "False"]
 
 
 def test_the_import_rules_hold() -> None:

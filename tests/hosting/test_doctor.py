@@ -20,9 +20,9 @@ from tests.support.nginx import make_certificate, nginx_before
 from tests.support.operated import operate, refused, said
 
 
-def examine(server: Server, *arguments: str) -> dict[str, tuple[str, str]]:
+def examine(server: Server, *arguments: str, **settings: str) -> dict[str, tuple[str, str]]:
     """name → (status, sentence)."""
-    done = operate(server.data_dir, "doctor", "--json", *arguments)
+    done = operate(server.data_dir, "doctor", "--json", *arguments, **settings)
     findings = json.loads(done.stdout)
     assert done.returncode == any(one["status"] == "failed" for one in findings)
     return {one["name"]: (one["status"], one["sentence"]) for one in findings}

@@ -7,7 +7,7 @@ import errno
 import os
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from tests.http.test_leaving import leave
 from tests.http.test_marks import hide, marked
 from tests.http.test_sessions import execute
 from tests.support import engines
+from tests.support.buckets import S3, new_prefix
 from tests.support.people import PEOPLE, Person
 from tests.support.uploads import answer, begin, fetched, offset_of, on_disk, patch, sweep, uploaded
 from tests.support.usage import usage
@@ -41,8 +42,64 @@ def data(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
+class Place:
+    """Where the app stores files: in its data folder, or in a bucket."""
+
+    def __init__(self, data: Path, s3: S3 | None) -> None:
+        self._data, self._s3 = data, s3
+        self._prefix = "" if s3 is None else new_prefix()
+        self.settings = {} if s3 is None else s3.settings(self._prefix)
+
+    def stored(self) -> dict[str, bytes]:
+        """All files, by where they are."""
+        if self._s3 is None:
+            return {str(path.relative_to(self._data)): path.read_bytes() for path in on_disk(self._data)}
+        assert on_disk(self._data) == []
+        return self._s3.objects(self._prefix)
+
+    def change(self, old: bytes, new: bytes | None) -> None:
+        """Cut the file with this content on the disk, or delete it."""
+        [name] = [name for name, content in self.stored().items() if content == old]
+        if self._s3 is not None:
+            self._s3.change(self._prefix, name, new)
+        elif new is None:
+            (self._data / name).unlink()
+        else:
+            (self._data / name).write_bytes(new)
+
+    def add(self, name: str, content: bytes) -> None:
+        """A file that belongs to nothing."""
+        if self._s3 is not None:
+            [root] = {one.partition("/")[0] for one in self.stored()}
+            self._s3.change(self._prefix, f"{root}/{name}/0000", content)
+        else:
+            path = self._data / "files" / name[:2] / name
+            path.parent.mkdir(mode=0o700, exist_ok=True)
+            path.touch(0o600)
+            path.write_bytes(content)
+
+
+on_both = pytest.mark.parametrize("place", ["folder", "bucket"], indirect=True)
+
+
+@pytest.fixture
+def place(request: pytest.FixtureRequest, data: Path) -> Place:
+    """The data folder, or a bucket for a test that is on_both."""
+    is_bucket = getattr(request, "param", "folder") == "bucket"
+    return Place(data, request.getfixturevalue("s3") if is_bucket else None)
+
+
+@pytest.fixture
+async def app(data: Path, place: Place) -> AsyncIterator[Quart]:
+    """The app on a real database, without limits."""
+    app = create_app(Settings(data_dir=data, **NO_LIMITS | place.settings))
+    async with app.test_app():
+        yield app
+
+
+@on_both
 async def test_a_file_is_uploaded_in_parts_and_read_by_both_and_nobody_else(
-    alice: Person, bob: Person, eve: Person, conversation: str, data: Path
+    alice: Person, bob: Person, eve: Person, conversation: str, place: Place
 ) -> None:
     file_id = await begin(alice, conversation, len(WHOLE))
     assert await offset_of(alice, file_id) == 0
@@ -58,14 +115,16 @@ async def test_a_file_is_uploaded_in_parts_and_read_by_both_and_nobody_else(
     await eve.start(alice)
     assert await fetched(eve, file_id) == (404, b"")
     assert await offset_of(bob, file_id) == await offset_of(eve, file_id) == -1
-    [path] = on_disk(data)
-    assert path.read_bytes() == WHOLE
-    assert file_id not in str(path)
-    assert fields["message_id"] not in str(path)
+    [(name, content)] = place.stored().items()
+    assert content == WHOLE
+    assert file_id not in name
+    assert fields["message_id"] not in name
+    assert (await fetched(bob, file_id, Range="bytes=1990-2010")) == (206, WHOLE[1990:2011])
 
 
+@on_both
 async def test_the_disk_holds_no_content_name_or_type_of_a_file(
-    alice: Person, bob: Person, conversation: str, data: Path
+    alice: Person, bob: Person, conversation: str, data: Path, place: Place
 ) -> None:
     plain, name, kind = b"the plain content " * 10_000, "salary-2026.pdf", "application/x-payroll"
     sealer = crypto.FileSealer(len(plain))
@@ -80,12 +139,14 @@ async def test_the_disk_holds_no_content_name_or_type_of_a_file(
     }
     fields = alice.seal(bob, crypto.describe_file(**described), kind="file")
     assert (await alice.post("/send_message", fields | {"file": file_id})).status_code == 201
+    files = place.stored()
     stored = b"".join(path.read_bytes() for path in data.rglob("*") if path.is_file()) + engines.rows(data)
+    stored += b"".join(files.values()) + "".join(files).encode()
     assert file_id.encode() in stored  # the database is among it
     for secret in (plain[:18], name.encode(), kind.encode(), sealer.key, b64u_encode(sealer.key).encode()):
         assert secret not in stored
-    assert all(re.fullmatch(r"[0-9a-f]{32}", path.name) for path in on_disk(data))
-    assert [path.stat().st_size for path in on_disk(data)] == [crypto.sealed_size(len(plain))]
+    assert all(re.search(r"/[0-9a-f]{32}(/[0-9]{4})?$", path) for path in files)
+    assert [len(content) for content in files.values()] == [crypto.sealed_size(len(plain))]
     row = (await rows(bob, conversation))[-1]
     claimed = {name: row[name] for name in ("message_id", "n", "hash", "suite")}
     opened = crypto.open_message(bob.keys, alice.keys.ik, bob.keys.ik, row["encrypted"], **claimed)
@@ -157,6 +218,7 @@ async def test_a_part_that_does_not_continue_the_upload_is_refused(
     assert await offset_of(alice, file_id) == 1000
 
 
+@on_both
 async def test_two_requests_cannot_both_write_the_same_part(alice: Person, conversation: str) -> None:
     file_id = await begin(alice, conversation, 5000)
     answers = await asyncio.gather(*(patch(alice, file_id, 0, bytes([i]) * 5000) for i in range(5)))
@@ -166,6 +228,7 @@ async def test_two_requests_cannot_both_write_the_same_part(alice: Person, conve
     assert whole == bytes([winner]) * 5000
 
 
+@on_both
 async def test_bytes_beyond_the_declared_size_are_refused(alice: Person, conversation: str) -> None:
     file_id = await begin(alice, conversation, 10)
     assert (await answer(await patch(alice, file_id, 0, b"x" * 11)))[:2] == (413, "too_large")
@@ -224,6 +287,7 @@ async def test_uploads_of_others_look_like_unknown_ones(
     assert await offset_of(alice, file_id) == 0
 
 
+@on_both
 async def test_only_a_whole_own_unused_file_of_the_conversation_can_be_sent(
     alice: Person, bob: Person, eve: Person, conversation: str
 ) -> None:
@@ -263,17 +327,18 @@ async def file_sent(alice: Person, bob: Person, conversation: str) -> tuple[str,
     return file_id, await sent(alice, bob, "a file", file=file_id)
 
 
+@on_both
 async def test_a_file_is_deleted_with_its_message(
-    app: Quart, alice: Person, bob: Person, file_sent: tuple[str, dict[str, Any]], data: Path
+    app: Quart, alice: Person, bob: Person, file_sent: tuple[str, dict[str, Any]], place: Place
 ) -> None:
     file_id, fields = file_sent
     assert (await usage(app, alice)).file_bytes == len(WHOLE)
     await sweep(app)
-    assert len(on_disk(data)) == 1
+    assert len(place.stored()) == 1
     await sent(alice, bob, "deleted", replaces=fields["message_id"])
     assert (await fetched(bob, file_id))[0] == (await fetched(alice, file_id))[0] == 404  # at once
     await sweep(app)
-    assert on_disk(data) == []
+    assert place.stored() == {}
     assert await execute(app, "SELECT * FROM files") == []
     assert (await usage(app, alice)).file_bytes == 0
 
@@ -300,8 +365,9 @@ async def test_a_file_is_deleted_by_the_retention_setting(
     assert on_disk(data) == []
 
 
+@on_both
 async def test_a_file_stays_until_both_have_removed_its_message(
-    app: Quart, alice: Person, bob: Person, conversation: str, file_sent: tuple[str, dict[str, Any]], data: Path
+    app: Quart, alice: Person, bob: Person, conversation: str, file_sent: tuple[str, dict[str, Any]], place: Place
 ) -> None:
     file_id, fields = file_sent
     assert (await hide(bob, marked(bob, conversation, fields)))[0] == 204
@@ -311,7 +377,7 @@ async def test_a_file_stays_until_both_have_removed_its_message(
     await alice.does("delete", conversation)
     await app.extensions["ezdms.sweeper"].clear()
     await sweep(app)
-    assert on_disk(data) == []
+    assert place.stored() == {}
 
 
 async def test_who_blocks_the_sender_gets_no_file(alice: Person, bob: Person, conversation: str) -> None:
@@ -322,8 +388,9 @@ async def test_who_blocks_the_sender_gets_no_file(alice: Person, bob: Person, co
     assert await fetched(bob, file_id) == (404, b"")
 
 
+@on_both
 async def test_the_files_of_a_deleted_account_are_deleted_and_others_stay(
-    app: Quart, alice: Person, bob: Person, conversation: str, file_sent: tuple[str, dict[str, Any]], data: Path
+    app: Quart, alice: Person, bob: Person, conversation: str, file_sent: tuple[str, dict[str, Any]], place: Place
 ) -> None:
     await begin(alice, conversation, 10)
     unsent = await uploaded(alice, conversation, b"unsent")
@@ -333,18 +400,19 @@ async def test_the_files_of_a_deleted_account_are_deleted_and_others_stay(
     for file_id in (file_sent[0], unsent):
         assert await fetched(bob, file_id) == (404, b"")
     await sweep(app)
-    assert [path.read_bytes() for path in on_disk(data)] == [b"of Bob"]
+    assert list(place.stored().values()) == [b"of Bob"]
     assert await fetched(bob, of_bob) == (200, b"of Bob")
     response = await bob.post("/files", {"conversation_id": conversation, "size": 10})
     assert (await answer(response))[:2] == (410, "left")
     assert await leave(bob) == 204
     await sweep(app)
-    assert on_disk(data) == []
+    assert place.stored() == {}
     assert await execute(app, "SELECT * FROM files") == []
 
 
+@on_both
 async def test_an_upload_that_is_never_sent_is_deleted_after_a_day(
-    app: Quart, alice: Person, bob: Person, conversation: str, data: Path, monkeypatch: pytest.MonkeyPatch
+    app: Quart, alice: Person, bob: Person, conversation: str, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sent_one = await uploaded(alice, conversation, b"sent")
     await sent(alice, bob, "a file", file=sent_one)
@@ -356,7 +424,7 @@ async def test_an_upload_that_is_never_sent_is_deleted_after_a_day(
     monkeypatch.setattr(uploading, "now", lambda: now() + uploading.UNSENT_FOR + 10_000)
     await sweep(app)
     assert await offset_of(alice, half) == await offset_of(alice, whole) == -1
-    assert [path.read_bytes() for path in on_disk(data)] == [b"sent"]
+    assert list(place.stored().values()) == [b"sent"]
     assert (await usage(app, alice)).file_bytes == 4
     assert await refused(alice, bob, "late", file=whole) == (404, "no_file")
 
@@ -452,33 +520,25 @@ async def test_a_file_counts_only_once_it_is_durable(
     await sent(alice, bob, "a file", file=file_id)
 
 
+@on_both
 async def test_what_a_crash_left_behind_is_swept(
-    app: Quart, alice: Person, bob: Person, conversation: str, file_sent: tuple[str, dict[str, Any]], data: Path
+    app: Quart, alice: Person, bob: Person, conversation: str, file_sent: tuple[str, dict[str, Any]], place: Place
 ) -> None:
     lost, cut = [await uploaded(alice, conversation, content) for content in (b"lost", b"cut off")]
     half = await begin(alice, conversation, 10)
     await patch(alice, half, 0, b"half")
-    for path in on_disk(data):
-        if path.read_bytes() == b"lost":
-            path.unlink()
-        elif path.read_bytes() == b"cut off":
-            path.write_bytes(b"cut")
-    orphan = data / "files" / "ab" / ("ab" * 16)
-    orphan.parent.mkdir(exist_ok=True)
-    orphan.write_bytes(b"belongs to nothing")
+    place.change(b"lost", None)
+    place.change(b"cut off", b"cut")
+    place.add("ab" * 16, b"belongs to nothing")
     uploads = app.extensions["ezdms.uploads"]
     await uploads.clean()
     await uploads.sweep()
-    assert {path.read_bytes() for path in on_disk_any(data)} == {WHOLE, b"half"}
+    assert set(place.stored().values()) == {WHOLE, b"half"}
     assert await fetched(bob, file_sent[0]) == (200, WHOLE)
     for gone in (lost, cut):
         assert await refused(alice, bob, "a file", file=gone) == (404, "no_file")
     assert (await usage(app, alice)).file_bytes == len(WHOLE) + 10
     assert await offset_of(alice, half) == 4
-
-
-def on_disk_any(data: Path) -> list[Path]:
-    return [path for path in (data / "files").rglob("*") if path.is_file()]
 
 
 async def test_a_folder_that_is_missing_by_mistake_makes_the_server_forget_nothing(

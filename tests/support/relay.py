@@ -7,14 +7,19 @@ from __future__ import annotations
 import asyncio
 import re
 from contextlib import suppress
+from typing import Protocol
 
-from tests.conftest import Server
+
+class Listening(Protocol):
+    """A server on this machine."""
+
+    port: int
 
 
 class Relay:
     """Forwards bytes from its own port to the server's."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Listening) -> None:
         self.server = server
         self.port = 0
         self._listener: asyncio.Server | None = None

@@ -229,3 +229,69 @@ def test_another_machine_needs_tls_unless_the_address_says_otherwise() -> None:
     )
     with pytest.raises(SettingsError, match="another machine needs TLS: use rediss"):
         load(DATABASE, "redis://bus.example/0")
+
+
+SECRET = "correct-horse"
+KEY = f"AKIDEXAMPLE:{SECRET}"
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("s3://files", ("files", "", None, None)),
+        ("s3://my.files-2/a/b_c/?region=eu-west-3", ("my.files-2", "a/b_c", None, "eu-west-3")),
+        ("s3://files/?endpoint=https://s3.example.org:9000", ("files", "", "https://s3.example.org:9000", None)),
+        ("s3://files?endpoint=http://localhost:9000", ("files", "", "http://localhost:9000", None)),
+        ("s3://files?endpoint=http://[::1]:9000", ("files", "", "http://[::1]:9000", None)),
+        ("s3://files?endpoint=http://minio.lan:9000&tls=off", ("files", "", "http://minio.lan:9000", None)),
+    ],
+)
+def test_files_can_be_in_a_bucket(text: str, place: tuple[object, ...]) -> None:
+    settings = Settings.load({"EZDMS_FILES_URL": text, "EZDMS_FILES_KEY": KEY})
+    assert (settings.files_url, settings.files_key) == (place, KEY)
+    assert Settings.load({"EZDMS_FILES_URL": text}).files_key is None  # AWS's own variables
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("https://files.s3.example.org", "expected an address such as s3://"),
+        (f"s3://{KEY}@files/", "expected an address such as s3://"),
+        ("s3://", "expected an address such as s3://"),
+        ("s3://Files", "expected an address such as s3://"),
+        ("s3://files/../elsewhere", "expected an address such as s3://"),
+        ("s3://files/a b", "expected an address such as s3://"),
+        (f"s3://files?secret={SECRET}", "the key is in EZDMS_FILES_KEY"),
+        ("s3://files?region=a&region=b", "are endpoint, region and tls alone"),
+        ("s3://files#x", "are endpoint, region and tls alone"),
+        ("s3://files?region=Europe/Paris", "its region is not valid"),
+        (f"s3://files?endpoint=https://{KEY}@s3.example.org", "expected an endpoint such as"),
+        ("s3://files?endpoint=https://s3.example.org/path", "expected an endpoint such as"),
+        ("s3://files?endpoint=s3.example.org", "expected an endpoint such as"),
+        ("s3://files?endpoint=http://", "expected an endpoint such as"),
+        ("s3://files?endpoint=https://s3.example.org:port", "its host or port is not valid"),
+        ("s3://files?endpoint=http://s3.example.org", "another machine needs TLS"),
+    ],
+)
+def test_a_bad_address_of_a_bucket_is_refused_with_a_sentence_that_shows_no_key(text: str, said: str) -> None:
+    with pytest.raises(SettingsError, match=said) as refused:
+        Settings.load({"EZDMS_FILES_URL": text, "EZDMS_FILES_KEY": KEY})
+    assert SECRET not in str(refused.value)
+
+
+def test_the_key_of_a_bucket_is_in_a_file_or_a_variable_and_never_shown(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text(f"{KEY}\n")
+    place, in_file = {"EZDMS_FILES_URL": "s3://files"}, {"EZDMS_FILES_KEY_FILE": str(tmp_path / "key")}
+    settings = Settings.load(place | in_file)
+    assert settings.files_key == KEY
+    assert SECRET not in repr(settings)
+    with pytest.raises(SettingsError, match="not both"):
+        Settings.load(place | in_file | {"EZDMS_FILES_KEY": KEY})
+    with pytest.raises(SettingsError, match="set EZDMS_FILES_URL, too"):
+        Settings.load(in_file)
+    for bad in (SECRET, f"AKID {SECRET}:x", f":{SECRET}", f"{SECRET}:", f"AKID:{SECRET}\nmore"):
+        (tmp_path / "key").write_text(bad)
+        for given in (in_file, {"EZDMS_FILES_KEY": bad}):
+            with pytest.raises(SettingsError, match="expected ACCESS-KEY:SECRET-KEY") as refused:
+                Settings.load(place | given)
+            assert SECRET not in str(refused.value)

@@ -9,12 +9,13 @@ from pathlib import Path
 import click
 
 from ezdms.commands.server.operating import data_dir_option, says_why, settings_of
+from ezdms.settings import Settings
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 
 
-def _folder_of(data_dir: Path | None) -> Path:
-    """The data folder of a server on SQLite. Raises BackupError if the database is in PostgreSQL."""
+def _settings_of(data_dir: Path | None) -> Settings:
+    """The settings of a server on SQLite. Raises BackupError if the database is in PostgreSQL."""
     from ezdms.hosting.backup import BackupError
 
     settings = settings_of(data_dir)
@@ -23,7 +24,7 @@ def _folder_of(data_dir: Path | None) -> Path:
             "The database is in PostgreSQL (EZDMS_DATABASE_URL), whose own tools make and restore backups: pg_dump and "
             "pg_restore, or pg_basebackup. See Backup in docs/scaling.md. Copy the data folder, too."
         )
-    return settings.data_dir
+    return settings
 
 
 def show_progress() -> Callable[[str, int, int], None]:
@@ -47,16 +48,23 @@ def backup(file: Path, data_dir: Path | None, replace: bool, without_files: bool
     """Copy the database and the files to FILE while the server runs, and check the copy. It is readable only by you.
 
     FILE must be outside the data folder, ideally on another disk. It holds what the server holds: names, who talks to
-    whom, and encrypted messages and files. Uploads under way are not in it.
+    whom, and encrypted messages and files. Uploads under way are not in it, and no files that are in a bucket.
     """
     from ezdms.hosting.backup import back_up
     from ezdms.hosting.operator.channel import leave_line
 
-    source = _folder_of(data_dir)
-    size, files = back_up(source, file, show_progress(), replace=replace, with_files=not without_files)
+    settings = _settings_of(data_dir)
+    source, in_bucket = settings.data_dir, settings.files_url is not None
+    size, files = back_up(
+        source, file, show_progress(), replace=replace, with_files=not without_files, in_bucket=in_bucket
+    )
     leave_line(source, "backup")
     with_files = f", with {files} files" if files else ", without files" if without_files else ""
     click.echo(f"Backed up to {file}: {size / 1024 / 1024:.1f} MiB{with_files}, checked.")
+    if in_bucket and not without_files:
+        click.echo(
+            "The files are in the bucket of EZDMS_FILES_URL, and not in this backup. Back it up by its own means."
+        )
 
 
 @click.command("restore")
@@ -74,12 +82,18 @@ def restore(file: Path, data_dir: Path | None, replace: bool, without_files: boo
     from ezdms.hosting.operator.channel import leave_line
     from ezdms.store import data_folder
 
-    target = _folder_of(data_dir)
+    settings = _settings_of(data_dir)
+    target, in_bucket = settings.data_dir, settings.files_url is not None
     data_folder.make(target, by_root=True)
     with data_folder.held(target):
-        old = restore(file, target, show_progress(), replace=replace, with_files=not without_files)
+        old = restore(file, target, show_progress(), replace=replace, with_files=not without_files, in_bucket=in_bucket)
         leave_line(target, "restore")
     click.echo(f"Restored {file} to {target}.")
+    if in_bucket:
+        click.echo(
+            "The next start deletes the files from the bucket of EZDMS_FILES_URL that this backup does not know, such "
+            "as newer ones. If you may need those, copy the bucket first."
+        )
     if old is not None:
         click.echo(
             f"The previous database is now {old}. Delete it, and files.replaced-… next to it, when you no "

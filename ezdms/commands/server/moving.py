@@ -1,4 +1,4 @@
-"""`ezdms move`: from SQLite to PostgreSQL."""
+"""`ezdms move`: from SQLite to PostgreSQL. `ezdms move-files`: from the data folder to a bucket."""
 
 from __future__ import annotations
 
@@ -35,6 +35,23 @@ def move(data_dir: Path | None, to: str | None, to_file: Path | None) -> None:
     rows = move_to(settings, address, show_progress())
     click.echo(f"{rows} rows were copied, and are the same in both.")
     click.echo("Set EZDMS_DATABASE_URL and EZDMS_BUS_URL to serve them (docs/scaling.md).")
+
+
+@click.command("move-files")
+@data_dir_option
+@says_why
+def move_files(data_dir: Path | None) -> None:
+    """Move the files from the data folder to the bucket of EZDMS_FILES_URL. The server must be stopped.
+
+    A file is deleted from the folder once all are in the bucket. If it is interrupted, run it again: it continues.
+    """
+    from ezdms.hosting.moving_files import move  # loads the client
+
+    settings = settings_of(data_dir)
+    if settings.files_url is None:
+        raise click.UsageError("Where to? Set EZDMS_FILES_URL.")
+    count = move(settings, settings.files_url, show_progress())
+    click.echo(f"{count} files were moved, and are whole." if count else "There are no files to move.")
 
 
 def _address(to: str | None, to_file: Path | None) -> str | None:

@@ -37,11 +37,12 @@ def says_why(function: Callable[..., Any]) -> Callable[..., Any]:
         from ezdms.hosting.operator.actions import Refused
         from ezdms.hub.shared import BusError
         from ezdms.store.data_folder import FolderError
+        from ezdms.store.file_store import StoreError
         from ezdms.store.schema import DatabaseError
 
         try:
             return function(*args, **given)
-        except (BackupError, BusError, DatabaseError, FolderError, Refused) as error:
+        except (BackupError, BusError, DatabaseError, FolderError, Refused, StoreError) as error:
             raise click.ClickException(str(error)) from error
         except OSError as error:
             raise click.ClickException(cannot_use(error)) from error

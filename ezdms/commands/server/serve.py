@@ -34,13 +34,22 @@ def serve(**given: str | None) -> None:
     from ezdms.hosting.tunnel import TunnelError
     from ezdms.hub.shared import BusError
     from ezdms.store.data_folder import FolderError
+    from ezdms.store.file_store import StoreError
 
     try:
         settings = Settings.load(os.environ, {name: text for name, text in given.items() if text is not None})
         serve.serve(settings, _announce)
     except SettingsError as error:
         raise click.UsageError(str(error)) from error
-    except (AddressError, BusError, serve.CertificateError, DatabaseError, FolderError, TunnelError) as error:
+    except (
+        AddressError,
+        BusError,
+        serve.CertificateError,
+        DatabaseError,
+        FolderError,
+        StoreError,
+        TunnelError,
+    ) as error:
         raise click.ClickException(str(error)) from error
     except OSError as error:
         raise click.ClickException(cannot_use(error)) from error
