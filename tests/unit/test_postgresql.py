@@ -32,6 +32,7 @@ from ezdms.store.postgresql.schema import check_version
 from ezdms.store.postgresql.session import translated
 from ezdms.store.schema import DatabaseError
 from tests.support import engines
+from tests.support.cable import Cable
 from tests.support.people import PEOPLE, registration
 
 PASSWORD = "correct-horse-battery"
@@ -295,6 +296,27 @@ async def test_while_postgresql_is_away_everything_is_unavailable_and_the_operat
     assert isinstance(await send(database, "alice bob", "alice", 1), Stored)
     assert await database.examine() == ""
     await database.close()
+
+
+async def test_a_postgresql_that_says_nothing_any_more_is_out_of_reach_and_found_again(
+    postgresql: engines.PostgreSQL, migrated: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "LONGEST", 0.5)
+    monkeypatch.setattr(session, "LOOK_EVERY", 0.05)
+    monkeypatch.setattr(session, "CONNECT_WITHIN", 2)  # the shortest
+    name = postgresql.name(postgresql.create(migrated))
+    with Cable(postgresql.folder / ".s.PGSQL.5432") as cable:
+        database = await Database.open(f"postgresql://ezdms@127.0.0.1:{cable.port}/{name}")
+        await database.write(meet, "alice", "bob")
+        assert await database.read(rows, "SELECT pg_sleep(0.2)") == [("",)]
+        cable.hold()
+        asked = database.read(rows, "SELECT 1"), send(database, "alice bob", "alice", 1)
+        outcomes = await asyncio.gather(*asked, return_exceptions=True)
+        assert [type(outcome) for outcome in outcomes] == 2 * [Unavailable]
+        cable.mend()
+        assert await database.read(rows, "SELECT COUNT(*) FROM users") == [(2,)]
+        assert isinstance(await send(database, "alice bob", "alice", 1), Stored)
+        await database.close()
 
 
 async def test_a_value_with_a_nul_is_found_nowhere(both: tuple[Database, Database]) -> None:

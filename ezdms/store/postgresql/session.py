@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
+import socket
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any, ParamSpec, TypeVar
 
@@ -22,6 +26,8 @@ T = TypeVar("T")
 LEAD = 0x657A6C656164  # "ezlead"
 TAKE_LEAD = "SELECT pg_try_advisory_lock(:key)"
 CONNECT_WITHIN = 3  # seconds
+LONGEST = 15.0  # seconds without an answer, although PostgreSQL ends what takes longer than its limits
+LOOK_EVERY = 1.0  # seconds
 LIMITS = {"lock_timeout": 3_000, "statement_timeout": 10_000, "idle_in_transaction_session_timeout": 10_000}  # ms
 NOTICED = {"tcp_keepalives_idle": 10, "tcp_keepalives_interval": 5, "tcp_keepalives_count": 3}  # by PostgreSQL; s
 KEEPALIVES: dict[str, Any] = {  # of ours
@@ -114,6 +120,14 @@ class Connection:
 
     def __init__(self, driver: psycopg.Connection[Any]) -> None:
         self.driver = driver
+        self.asked = time.monotonic()  # the last statement
+        self._socket = os.fstat(driver.fileno()).st_ino
+
+    def cut(self) -> None:
+        """End the connection, whatever its thread waits for; called on another thread."""
+        with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(self.driver.fileno())) as same:
+            if os.fstat(same.fileno()).st_ino == self._socket:  # else it was closed at this very moment
+                same.shutdown(socket.SHUT_RDWR)
 
     def execute(self, sql: str, parameters: Sequence[Any] | dict[str, Any] = (), /) -> Result:
         """Run a statement. Raises Conflict, or an error of the driver."""
@@ -135,6 +149,7 @@ class Connection:
 
     def send(self, sql: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> psycopg.Cursor[Any]:
         """Run a statement; in a pipeline, without waiting for its result."""
+        self.asked = time.monotonic()
         changed, places = translated(sql)
         values = parameters if isinstance(parameters, dict) else [parameters[place] for place in places]
         try:
@@ -146,6 +161,7 @@ class Connection:
 
     def send_all(self, sql: str, values: list[dict[str, Any]]) -> list[list[Row]]:
         """Run one statement with each of these values, in a pipeline. Returns the rows of each."""
+        self.asked = time.monotonic()
         changed, _ = translated(sql)
         cursor = self.driver.cursor()
         cursor.executemany(changed, values, returning=True)
@@ -174,11 +190,29 @@ class Session:
         self._reads_only = reads_only
         self._thread = ThreadPoolExecutor(1, "postgresql")
         self._connection: Connection | None = None
+        self._acts_since: float | None = None
+        self._looking: asyncio.TimerHandle | None = None
+        if self._options["statement_timeout"]:  # else an answer may take as long as it wants
+            self._look()
+
+    def _look(self) -> None:
+        """Cut a connection that answers no more: the network has lost it, or PostgreSQL hangs."""
+        self._looking = asyncio.get_running_loop().call_later(LOOK_EVERY, self._look)
+        since, connection = self._acts_since, self._connection
+        if since is not None and connection is not None and time.monotonic() - max(since, connection.asked) > LONGEST:
+            connection.cut()
 
     async def run(self, act: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call on the session's thread."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, lambda: act(*args, **kwargs))
+
+        def call() -> T:
+            self._acts_since = time.monotonic()
+            try:
+                return act(*args, **kwargs)
+            finally:
+                self._acts_since = None
+
+        return await asyncio.get_running_loop().run_in_executor(self._thread, call)
 
     def connection(self) -> Connection:
         """The connection; called on the session's thread. Raises psycopg.OperationalError."""
@@ -213,6 +247,8 @@ class Session:
     async def close(self) -> None:
         """Close the connection, and end the thread."""
         await self.run(self.drop)
+        if self._looking is not None:
+            self._looking.cancel()
         self._thread.shutdown()
 
 
