@@ -1,6 +1,6 @@
 """Searching: which messages a query finds, ignoring case, accents and width. Everything happens on this machine.
 
-Twin of static/js/search-index.js.
+Twin of static/js/words.js.
 """
 
 from __future__ import annotations

@@ -87,7 +87,7 @@ async def test_two_accounts_of_one_browser_are_live_in_two_tabs_and_one_logs_out
             assert name not in kept + shown, database
     await bob.logs_out()
     assert await cookies_of(alice.context) == {"ezdms_session"}
-    assert await bob.page.evaluate(STORED, "ezdms-1") == "[[],[],[],[],[],[],[],[],[],[]]"
+    assert await bob.page.evaluate(STORED, "ezdms-1") == "[[],[],[],[],[],[],[],[],[],[],[],[]]"
     assert await bob.page.evaluate(KEPT) == [["ezdms", "ezdms-1"], OF_TODAY[1]]
     await carol.writes("still here?")
     await alice.sees("carol says hello", "carol again", "still here?")

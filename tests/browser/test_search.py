@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 
+import httpx
 from playwright.async_api import Locator, Page, expect
 
 from tests.browser.home import Home, held_back
@@ -12,7 +14,7 @@ from tests.browser.test_files import THUMB
 from tests.browser.test_organizing import choose, wrong
 from tests.support.access import faults_in_every_look
 from tests.support.pictures import png_of
-from tests.support.someone import Someone
+from tests.support.someone import Someone, until
 
 MANY = 205  # messages: more than a page
 
@@ -225,4 +227,171 @@ async def test_the_history_loads_in_the_background_and_can_be_stopped_on_a_phone
     await field(page).press("Escape")
     await expect(page.get_by_text(f"Only with {bob.name}")).to_be_hidden()
     await expect(page.locator("conversation-item:visible")).to_have_count(2)
+    assert wrong(alice) == []
+
+
+# What stands in the search index: its keys and values, bytes as text; and whether its key can be exported.
+INDEX = """async () => {
+    const { ofPlace } = await import(document.querySelector("[src*=boot]").src.replace("boot", "first"));
+    const done = (request) => new Promise((resolve) => { request.onsuccess = () => resolve(request.result); });
+    const opened = await done(indexedDB.open(ofPlace("ezdms")));
+    const store = opened.transaction("index").objectStore("index");
+    const [keys, values] = await Promise.all([done(store.getAllKeys()), done(store.getAll())]);
+    opened.close();
+    const bytes = (value) => (value.byteLength ? String.fromCharCode(...new Uint8Array(value.buffer ?? value)) : value);
+    const shown = values.map((value) => Object.entries(value).map(([name, each]) => [name, bytes(each)]));
+    return { count: keys.length, text: JSON.stringify([keys, shown]), canLeave: values[0]?.key?.extractable };
+}"""
+
+# What the page itself can open of the index, of these conversations.
+OPENED = """async (conversations) => {
+    const { readIndex } = await import(document.querySelector("[src*=boot]").src.replace("boot", "session"));
+    return JSON.stringify(await Promise.all(conversations.map(readIndex)));
+}"""
+
+# Somebody with this device changes the index: a byte of the first message of one conversation; and its last message
+# becomes what the first one of another conversation says.
+TAMPER = """async ([one, other]) => {
+    const done = (request) => new Promise((resolve) => { request.onsuccess = () => resolve(request.result); });
+    const opened = await done(indexedDB.open("ezdms"));
+    const transaction = opened.transaction("index", "readwrite");
+    const store = transaction.objectStore("index");
+    const of = (conversation) => IDBKeyRange.bound([conversation], [conversation, []]);
+    const [keys, values] = await Promise.all([done(store.getAllKeys(of(one))), done(store.getAll(of(one)))]);
+    const others = await done(store.getAll(of(other)));
+    new Uint8Array(values[0].sealed)[0] ^= 1;
+    store.put(values[0], keys[0]);
+    store.put(others[0], keys.at(-1));
+    await new Promise((resolve) => { transaction.oncomplete = resolve; });
+    opened.close();
+}"""
+
+# The browser has no more room for what is stored in the index.
+NO_ROOM = """() => {
+    const { put } = IDBObjectStore.prototype;
+    IDBObjectStore.prototype.put = function (...given) {
+        const asked = put.apply(this, given);
+        if (this.name === "index") this.transaction.abort();
+        return asked;
+    };
+}"""
+
+
+async def test_the_index_is_off_until_one_wants_it_and_keeps_nothing_readable_wrong_or_gone(home: Home) -> None:
+    alice, bob, carol = await with_two(home, "dex")
+    page, both = alice.page, [bob.conversation, carol.conversation]
+    switch = page.get_by_role("switch", name="Keep a search index on this device")
+
+    async def holds(count: int) -> bool:
+        return int((await page.evaluate(INDEX))["count"]) == count
+
+    async def lacks(*words: str) -> bool:
+        opened = await page.evaluate(OPENED, both)
+        return "lantern" in opened and not any(word in opened for word in words)
+
+    async def searched(*texts: str) -> list[str]:
+        """The addresses of the messages that a new page asks for, until it has found these."""
+        alice.forgets_the_past()
+        await page.goto(f"{alice.address}/")
+        await finds(page, "lantern", *texts)
+        await expect(page.get_by_text("Everything was searched")).to_be_visible()
+        return [url.partition("?")[2] for url in alice.addresses if "/messages/" in url]
+
+    await bob.writes("the first lantern")
+    await bob.writes("a lantern to edit")
+    await bob.writes("a lantern to delete")
+    await carol.writes("Carol’s lantern")
+    await carol.shares(b"x", "lantern.pdf", "application/pdf")
+    await carol.writes("a lantern for an hour", x=3600)
+    texts = ["a lantern for an hour", "lantern.pdf", "Carol’s lantern"]
+    texts += ["a lantern to delete", "a lantern to edit", "the first lantern"]
+    alice.records()
+    assert len(await searched(*texts)) == 2
+    assert await holds(0)
+
+    await page.goto(f"{alice.address}/settings")
+    await expect(switch).not_to_be_checked()
+    await switch.check()
+    assert len(await searched(*texts)) == 2
+    await until(partial(holds, 7))
+    found = await page.evaluate(INDEX)
+    assert found["canLeave"] is False
+    assert "lantern" not in found["text"]
+    assert await lacks("nothing of this")
+    assert await searched(*texts) == []
+
+    # What happens while the page is closed is loaded, and only that.
+    await page.goto(f"{alice.address}/settings")
+    await expect(switch).to_be_checked()
+    await bob.edits("a lantern to edit", "a lantern as it is now")
+    await carol.writes("one more lantern")
+    texts = ["one more lantern", *texts]
+    texts[texts.index("a lantern to edit")] = "a lantern as it is now"
+    assert sorted(await searched(*texts)) == [f"after={seq}&limit=200&peek=1" for seq in (3, 3, 4, 4)]
+    assert await lacks("lantern to edit")
+    assert await searched(*texts) == []
+
+    # What is deleted is gone at once, whether anything is searched or not, and what disappears without the server.
+    await page.goto(f"{alice.address}/")
+    await expect(page.locator("conversation-item")).to_have_count(2)
+    await bob.deletes("a lantern to delete")
+    await until(partial(lacks, "lantern to delete"))
+    texts.remove("a lantern to delete")
+    await alice.opens(carol.name)
+    row = page.locator("message-row").filter(has_text="Carol’s lantern")
+    await row.get_by_role("button", name="Message actions").click()
+    await page.get_by_role("menuitem", name="Delete").click()
+    await page.get_by_role("button", name="Delete for me").click()
+    await until(partial(lacks, "Carol’s lantern"))
+    texts.remove("Carol’s lantern")
+    assert await searched(*texts) == []
+    later = await alice.new_tab()
+    await later.add_init_script("{ const { now } = Date; Date.now = () => now() + 7200000; }")
+    await later.goto(f"{alice.address}/")
+    await finds(later, "lantern", *texts[:1], *texts[2:])
+    await later.close()
+    await until(partial(lacks, "lantern for an hour"))  # here, where two hours are over
+
+    # What does not open is never shown, but loaded again.
+    await page.evaluate(TAMPER, [carol.conversation, bob.conversation])
+    async with held_back(page, "**/messages/*") as asked:
+        await page.goto(f"{alice.address}/")
+        await field(page).fill("lantern")
+        await asked.wait()
+        await expect(results(page).locator(".words")).to_have_text(texts[-2:])
+    await expect(results(page).locator(".words")).to_have_text(texts)
+    await expect(page.get_by_text("Everything was searched")).to_be_visible()
+    assert await searched(*texts) == []
+
+    # Without room, the index is empty, and the search works as ever.
+    await page.evaluate(NO_ROOM)
+    await bob.writes("a lantern too much")
+    texts = ["a lantern too much", *texts]
+    await expect(results(page).locator(".words")).to_have_text(texts)
+    await until(partial(holds, 1))
+    assert len(await searched(*texts)) == 2
+    await until(partial(holds, 11))
+
+    # Turned off, no other tab puts anything into it either.
+    other = await alice.new_tab()
+    await other.goto(f"{alice.address}/")
+    await finds(other, "lantern", *texts)
+    await page.goto(f"{alice.address}/settings")
+    await expect(switch).to_be_checked()
+    await switch.uncheck()
+    await until(partial(holds, 0))
+    await bob.writes("the last lantern")
+    texts = ["the last lantern", *texts]
+    await expect(results(other).locator(".words")).to_have_text(texts)
+    assert len(await searched(*texts)) == 2
+    assert await holds(0)
+    await page.goto(f"{alice.address}/settings")
+    await switch.check()
+    await searched(*texts)
+    await until(partial(holds, 12))
+    tokens = {str(cookie.get("name")): cookie.get("value") for cookie in await alice.context.cookies()}
+    async with httpx.AsyncClient(headers={"Authorization": f"Bearer {tokens['ezdms_session']}"}) as client:
+        assert (await client.post(f"{alice.address}/logout")).status_code == 204
+    await expect(page.get_by_text("You logged out")).to_be_visible()
+    assert await holds(0)
     assert wrong(alice) == []

@@ -16,7 +16,7 @@ STATIC = ROOT / "ezdms" / "static"
 JS = STATIC / "js"
 FILES = sorted(JS.glob("*.js"))
 PROTOCOL = ("crypto", "changes", "remembered")  # each has a twin in Python that it is compared with
-MOST_LINES = {"protocol": 1000, "page": 7850}  # of code: neither blank nor a comment (docs/decisions/javascript.md)
+MOST_LINES = {"protocol": 1000, "page": 8000}  # of code: neither blank nor a comment (docs/decisions/javascript.md)
 WIDEST = 120
 
 

@@ -1,10 +1,10 @@
-// Asks search-index.js what a query is and what it finds, without what it imports: these functions need none of it.
+// Asks words.js what a query is and what it finds: only the chapter about that, which needs nothing of the rest.
 // Input and output: one JSON list.
 
 import { readFileSync } from "node:fs";
 
-const source = readFileSync(process.argv[2], "utf8").replace(/^import [^;]*;$/gm, "");
-const S = await import(`data:text/javascript;base64,${Buffer.from(source).toString("base64")}`);
+const [, source] = readFileSync(process.argv[2], "utf8").split("// ---- What one searches for");
+const S = await import(`data:text/javascript;base64,${Buffer.from(`//${source}`).toString("base64")}`);
 const answers = {
   folded: ([text]) => S.folded(text),
   query: ([typed]) => {

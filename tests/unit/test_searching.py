@@ -194,8 +194,8 @@ LETTERS += ["since:2026-03", "until:2026-02-29", "since:2024-02-29", "on:2026-13
 
 
 def ask_twin(questions: list[Any]) -> list[Any]:
-    """What search-index.js answers."""
-    script = ROOT / "ezdms" / "static" / "js" / "search-index.js"
+    """What words.js answers."""
+    script = ROOT / "ezdms" / "static" / "js" / "words.js"
     answers: list[Any] = run_node(Path(__file__).with_name("search_oracle.mjs"), script, given=questions)
     return answers
 

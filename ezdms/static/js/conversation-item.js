@@ -1,20 +1,23 @@
 // <conversation-item>: one line of the list. When a newer one is inserted, the existing element takes its data and, if
 // there is a message more, its place. The link stays the same element, so that a click is not lost when one arrives.
+// And the line of a message that a search found.
 
 import {
   findName, isCurrent, isRenewing, noteOf, personOf, showNameIn, standIn, stateIn,
 } from "./conversation-list.js";
-import { moveBefore } from "./dom.js";
+import { moveBefore, onPress } from "./dom.js";
+import { drawThumb } from "./files.js";
 import { isMuted, prefsOf } from "./organizing.js";
 import { showAvatar } from "./partner.js";
 import { judgeLine, watchLine } from "./previews.js";
-import { drawable, withoutMarks } from "./sealed-text.js";
+import { drawable, piecesOf, withoutMarks } from "./sealed-text.js";
 import { instantiate } from "./shell.js";
 import { hasWritten } from "./signals.js";
 import { say } from "./words.js";
 
 const LATEST = ["lastSeq", "lastAt", "unread"];
 const MOST_SHOWN = 120; // code points of a message
+const [BEFORE, MOST_FOUND] = [40, 160]; // code units of what was found: before the first word, and in all
 
 customElements.define("conversation-item", class extends HTMLElement {
   #newest = null; // of the conversation's messages (previews.js)
@@ -119,3 +122,23 @@ customElements.define("conversation-item", class extends HTMLElement {
     this.showLast();
   }
 });
+
+// `row`: of a shelf (search-index.js). `within`: the conversation is known. Pressing it calls `open(row)`.
+export function foundMessage(row, words, within, open) {
+  const element = Object.assign(document.createElement("div"), { role: "listitem" });
+  element.append(instantiate("found"));
+  const { called = say("unknown-person") } = personOf(row.conversation) ?? {};
+  if (within) element.querySelector(".who").textContent = row.isOwn ? say("you") : called;
+  else showNameIn(element.querySelector(".who"), called, row.conversation);
+  element.querySelector("local-time").show(row.at);
+  const by = [row.isOwn && !within && say("you"), row.file && say("found-file")].filter(Boolean);
+  element.querySelector(".by").textContent = by.map((each) => `${each}: `).join("");
+  const pieces = Array.from(piecesOf(row.text, words, BEFORE, MOST_FOUND), ([text, isFound]) =>
+    (isFound ? Object.assign(document.createElement("mark"), { textContent: text }) : text));
+  element.querySelector(".words").append(...pieces);
+  drawable(row.text);
+  const hasThumb = row.kinds.includes("picture") && stateIn(row.conversation) === "accepted"; // of a request, nothing
+  if (hasThumb) drawThumb(row.file, element.querySelector("canvas")).catch(() => {});
+  onPress(element, () => open(row));
+  return element;
+}

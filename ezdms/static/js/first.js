@@ -33,6 +33,31 @@ function takePlace() {
 export const PLACE = takePlace();
 export const ofPlace = (name, place = PLACE) => (place ? `${name}-${place}` : name);
 
+// What this browser remembers besides its keys, for each account. Nothing is remembered where storage is blocked.
+
+const SHARED = ["scheme", "enter", "place"]; // by all accounts
+const keyOf = (name, place) => (SHARED.includes(name) ? `ezdms-${name}` : ofPlace(`ezdms-${name}`, place));
+
+export function remembered(name, place = PLACE) {
+  try { return localStorage.getItem(keyOf(name, place)) ?? ""; } catch { return ""; }
+}
+
+export function remember(name, value, place = PLACE) {
+  try {
+    if (value) localStorage.setItem(keyOf(name, place), value);
+    else localStorage.removeItem(keyOf(name, place));
+  } catch { /* blocked or full */ }
+}
+
+// The accounts in this browser: {place, ik, name}. `name` is undefined for one whose session has ended.
+export function accounts() {
+  const all = Array.from({ length: PLACES }, (_, place) => [place, ...remembered("name", place).split(" ")]);
+  return all.filter(([, ik]) => ik).map(([place, ik, name]) => ({ place, ik, name }));
+}
+
+// New tabs show this account.
+export const choosePlace = (place = PLACE) => remember("place", place);
+
 export const CONVERSATION_PATH = /^\/c\/([0-9A-HJKMNP-TV-Z]{24})$/;
 
 let isOver = false;

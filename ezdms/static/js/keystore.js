@@ -1,33 +1,10 @@
 // What this browser stores in IndexedDB until logout: keys (non-extractable), contacts, drafts, unsent messages.
 
 import { showPageAlert } from "./dom.js";
-import { ofPlace, PLACE, PLACES } from "./first.js";
+import { accounts, choosePlace, ofPlace, remember, remembered } from "./first.js";
 import { say } from "./words.js";
 
-// What this browser remembers besides its keys, for each account. Nothing is remembered where storage is blocked.
-
-const SHARED = ["scheme", "enter", "place"]; // by all accounts
-const keyOf = (name, place) => (SHARED.includes(name) ? `ezdms-${name}` : ofPlace(`ezdms-${name}`, place));
-
-export function remembered(name, place = PLACE) {
-  try { return localStorage.getItem(keyOf(name, place)) ?? ""; } catch { return ""; }
-}
-
-export function remember(name, value, place = PLACE) {
-  try {
-    if (value) localStorage.setItem(keyOf(name, place), value);
-    else localStorage.removeItem(keyOf(name, place));
-  } catch { /* blocked or full */ }
-}
-
-// The accounts in this browser: {place, ik, name}. `name` is undefined for one whose session has ended.
-export function accounts() {
-  const all = Array.from({ length: PLACES }, (_, place) => [place, ...remembered("name", place).split(" ")]);
-  return all.filter(([, ik]) => ik).map(([place, ik, name]) => ({ place, ik, name }));
-}
-
-// New tabs show this account.
-export const choosePlace = (place = PLACE) => remember("place", place);
+export { accounts, choosePlace, remember, remembered };
 
 // An id for this tab: the same after a reload or a crash. A duplicated tab has a copy of it, and gets another one.
 
@@ -61,7 +38,7 @@ export async function openTabs() {
 
 const MOST_DRAFTS = 20; // left behind in one conversation; the oldest are deleted
 
-const STORES = { account: {}, contacts: {}, drafts: {}, outbox: { autoIncrement: true }, files: {} };
+const STORES = { account: {}, contacts: {}, drafts: {}, outbox: { autoIncrement: true }, files: {}, index: {} };
 const REST = ["contacts", "drafts", "outbox"];
 let opened;
 
@@ -71,7 +48,7 @@ export const tellLost = () => showPageAlert(say("storage-lost"), [say("log-in").
 function open() {
   const end = () => { opened = undefined; };
   opened ??= new Promise((resolve, reject) => {
-    const request = indexedDB.open(ofPlace("ezdms"), 3);
+    const request = indexedDB.open(ofPlace("ezdms"), 4);
     request.onupgradeneeded = ({ oldVersion, target: { result } }) => {
       if (oldVersion < 2) for (const name of result.objectStoreNames) result.deleteObjectStore(name);
       const missing = Object.entries(STORES).filter(([name]) => !result.objectStoreNames.contains(name));
@@ -114,10 +91,11 @@ export async function run(names, mode, ask) {
   });
 }
 
-export async function attempt(names, mode, ask) {
+// `isWhole`: there will be no more requests, so that it completes even if the page is closed now.
+export async function attempt(names, mode, ask, isWhole = true) {
   const transaction = (await open()).transaction(names, mode);
   const asked = ask(...[names].flat().map((name) => transaction.objectStore(name)));
-  transaction.commit(); // no more requests: completes even if the page is closed now
+  if (isWhole) transaction.commit();
   return new Promise((resolve, reject) => {
     transaction.oncomplete = () => resolve(Array.isArray(asked) ? asked.map(({ result }) => result) : asked.result);
     transaction.onabort = transaction.onerror = () => reject(transaction.error);
@@ -222,6 +200,26 @@ export async function addToOutbox(items, isDraft = true) {
 export const updateOutbox = ({ key, ...item }) => run("outbox", "readwrite", (store) => store.put(item, key));
 export const removeFromOutbox = (key, file) => run(["outbox", "files"], "readwrite", (outbox, files) =>
   [outbox.delete(key), ...(file ? [files.delete(IDBKeyRange.bound([file.kept], [file.kept, []]))] : [])]);
+
+// The search index, if the user wants one (session.js): its "key", {id, key}, and what was verified, each message
+// sealed: [conversation, seq, message_id] → {iv, sealed}.
+export const loadIndexKey = () => attempt("index", "readonly", (store) => store.get("key"));
+export const saveIndexKey = (key) => run("index", "readwrite", (store) => [store.clear(), store.put(key, "key")]);
+export const clearIndex = () => run("index", "readwrite", (store) => store.clear());
+// [keys, values] of at most `count` messages of a conversation from the key `from` on.
+export const loadIndex = ([conversation, ...from], count) => attempt("index", "readonly", (store) => {
+  const range = IDBKeyRange.bound([conversation, ...from], [conversation, []]);
+  return [store.getAllKeys(range, count), store.getAll(range, count)];
+});
+// Store [key, value] each, unless the index was turned off or begun anew since this key was read.
+export const addToIndex = ({ id }, entries) => attempt("index", "readwrite", (store) => {
+  const known = store.get("key");
+  known.onsuccess = () => known.result?.id === id && entries.forEach(([key, value]) => store.put(value, key));
+  return known;
+}, false);
+// Forget the messages of a conversation up to a seq, or of all conversations.
+export const cutIndex = (conversation = "", seq = Infinity) => attempt("index", "readwrite", (store) => store.delete(
+  conversation ? IDBKeyRange.bound([conversation], [conversation, seq, []]) : IDBKeyRange.lowerBound([])));
 
 // Everything but the account: for each store its keys and values, and the vault state.
 export async function loadRest() {

@@ -9,11 +9,10 @@ import { forgetDrafts, loadContact, loadOutbox } from "./keystore.js";
 import { goToList, leaveForGood } from "./navigate.js";
 import { wantPreview } from "./previews.js";
 import { isBlocked, latest, nextAt, preferences, readCleared } from "./remembered.js";
-import { folded } from "./search-index.js";
 import { drawable } from "./sealed-text.js";
 import { postForm } from "./server.js";
 import { changeContact } from "./vault.js";
-import { say, sentenceOf } from "./words.js";
+import { folded, say, sentenceOf } from "./words.js";
 
 const HOUR = 3600000; // ms
 const ALWAYS = 253402300799999; // ms: the end of the year 9999
@@ -206,7 +205,7 @@ export function arrange() {
   sift();
 }
 
-// Show only the people in whose name or nickname all of these words (search-index.js) are; null: everyone.
+// Show only the people in whose name or nickname all of these words (words.js) are; null: everyone.
 export function sift(words = sought) {
   sought = words;
   if (!archived) return;

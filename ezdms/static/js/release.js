@@ -3,7 +3,7 @@
 
 export const LANGUAGES = {
   "en": {
-    parts: "SpiNFTMreLjnW_DGnvJPBeGorc_yu7Ixpd8L4_z6bwk",
+    parts: "a4a4cJTfQo0LZOnwJS3T4lYTjvC0rpsvbRlq2TPEeNk",
     unverified: {
       "unstarted": "EZ-DMS has not started. Reload the page. If that does not help, your browser is too old "
         + "for it, or a script was changed and your browser refused to run it. In that case, do not "
@@ -22,7 +22,7 @@ export const LANGUAGES = {
     },
   },
   "es": {
-    parts: "COyTnpAxPVhvBE-moGqnITKc6m1OL08NYSyPoTcugmw",
+    parts: "gwQ0bsHXBQYg_i2F-fPM9245KJfV0pY6160gb5i0kzU",
     unverified: {
       "unstarted": "EZ-DMS no se ha iniciado. Vuelve a cargar la página. Si no sirve, tu navegador es "
         + "demasiado antiguo, o alguien modificó un script y tu navegador se negó a ejecutarlo. En "
@@ -43,7 +43,7 @@ export const LANGUAGES = {
 };
 export const STYLES = [
   "sha256-3vM5+kVN4BbTirusvjSKD/TDx/CCvCv10eN+45fvW1U=",
-  "sha256-F3nBNvY0lxLL3OskIVMvLJyOvb9A70HfUAG91QOq6YA=",
+  "sha256-bcTks+RASkJDBALBjx8y2/ysYguKq8zHu+tbdaJQtVs=",
   "sha256-NDvqXBRInHUHVvOKakl11QvwfVeMbT/rHNE+6NlNxBc=",
 ];
 export const FONTS = {

@@ -3,8 +3,7 @@
 
 import { onPress } from "./dom.js";
 import { FONTS } from "./release.js";
-import { bare } from "./search-index.js";
-import { say } from "./words.js";
+import { bare, say } from "./words.js";
 
 // The page's font. A font can draw one word as another, and a style sheet cannot specify its hash. So it is fetched
 // here with its hash, and passed to the browser as bytes.

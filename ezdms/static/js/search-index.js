@@ -1,90 +1,42 @@
-// What a search finds, and where: words in any order, "phrases", senders and dates, ignoring case, accents and width
-// (twin of client/searching.py); and the messages of one conversation, loaded page by page, decrypted and judged like
-// in the thread (judge.js, changes.js). Texts are kept in memory only.
+// What can be searched: the messages of one conversation, loaded page by page, decrypted and judged like in the thread
+// (judge.js, changes.js). Texts are kept in memory, and sealed in the search index if there is one (session.js).
 
 import { shown, targetOf } from "./changes.js";
 import { b64uDecode, fingerprint } from "./crypto.js";
 import { describe } from "./files.js";
 import { swapIn } from "./guard.js";
 import { Judge } from "./judge.js";
-import { readHidden, wasCleared } from "./remembered.js";
+import { readHidden, stateOf, wasCleared } from "./remembered.js";
 import { forgetTexts, prove, silence } from "./review.js";
 import { getFragment } from "./server.js";
-import { say } from "./words.js";
-
-// Accents of letters (Latin, Greek, Cyrillic), points of Hebrew and Arabic, variation selectors, and what nobody sees.
-// A fixed list, which does not depend on anyone's version of Unicode. Vowel signs of other scripts are letters.
-const LEFT_OUT = RegExp("[\u0300-\u036f\u0483-\u0487\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a"
-  + "\u064b-\u065f\u0670\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe00-\ufe0f\ufe20-\ufe2f\u00ad\u200b\u2060"
-  + "\ufeff]", "g");
-const LINK = /(?:https?:\/\/|www\.)\S/i;
-const QUOTES = /[“”„«»]/g; // what phones type for "
-const KINDS = ["picture", "file", "link"]; // what a message can have
-const PART = /(?:(from|has|on|since|until):)?(?:"([^"]*)(?:"|$)|([^\s"]+))/g;
-const DATE = /^([1-9][0-9]{3})(?:-([0-9]{2})(?:-([0-9]{2}))?)?$/;
-const ME = "me"; // usernames have at least three characters
-const FOUND = ["text", "edited", "file"]; // states with something to find
-
-export const bare = (text) => text.normalize("NFKD").replace(LEFT_OUT, "").toLowerCase().toUpperCase().toLowerCase()
-  .normalize("NFKD").replace(/ς/g, "σ").replace(LEFT_OUT, "");
-
-// The form in which texts are compared: without case, accents and width (NFKD); one space between words.
-export const folded = (text) => bare(text).replace(/\s+/g, " ").trim();
-
-// {words, senders, has, since, until}: all words must occur, in any order; a phrase is one of them, with spaces.
-// `senders`: "me", or parts of names. `has`: of KINDS. `since` and `until` (ms): not before, and before. What has the
-// form of none is a word.
-export function readQuery(typed) {
-  const query = { words: [], senders: [], has: [], since: 0, until: Infinity };
-  for (const [, name, phrase = "", word = ""] of typed.replace(QUOTES, "\"").matchAll(PART)) {
-    const value = folded(phrase || word);
-    const span = name && name !== "from" ? spanOf(word) : null;
-    if (name === "from" && value) query.senders.push(value);
-    else if (name === "has" && KINDS.includes(value)) query.has.push(value);
-    else if (span) {
-      if (name !== "until") query.since = Math.max(query.since, span[0]);
-      if (name !== "since") query.until = Math.min(query.until, span[1]);
-    } else if (name && word) query.words.push(folded(`${name}:${word}`));
-    else if (value) query.words.push(value);
-  }
-  return query;
-}
-
-// True if it would find everything.
-export const isEmpty = ({ words, senders, has, since, until }) =>
-  !words.length && !senders.length && !has.length && !since && until === Infinity;
-
-// From when until when a day, month or year lasts here (ms); null for none.
-function spanOf(date) {
-  const [, year, month, day] = DATE.exec(date)?.map(Number) ?? [];
-  if (!year || month === 0 || month > 12 || day === 0 || day > new Date(year, month, 0).getDate()) return null;
-  const begin = new Date(year, (month || 1) - 1, day || 1);
-  const end = day ? new Date(year, month - 1, day + 1) : month ? new Date(year, month, 1) : new Date(year + 1, 0, 1);
-  return [begin.getTime(), end.getTime()];
-}
-
-// What a text has.
-export const kindsIn = (text) => (LINK.test(text) ? ["link"] : []);
-
-// `plain`: the folded text, or null for what cannot be found. `kinds`: of KINDS. `names`: folded ones of the other.
-export const finds = ({ words, senders, has, since, until }, { plain, kinds, at, isOwn }, names) => plain !== null
-  && since <= at && at < until
-  && senders.every((sender) => (sender === ME ? isOwn : !isOwn && names.some((name) => name.includes(sender))))
-  && has.every((kind) => kinds.includes(kind)) && words.every((word) => plain.includes(word));
+import { addKept, cutFromIndex, readIndex, searchIndex } from "./session.js";
+import { folded, kindsIn, say } from "./words.js";
 
 const PAGE = 200; // messages per request
 const BATCH = 10; // decrypted at once: browsers may do that on the main thread, 0.7 ms each
 const LAST = Number.MAX_SAFE_INTEGER;
+const FOUND = ["text", "edited", "file"]; // states with something to find
 
 // Other tasks, such as what a key does, come first.
 const letOthers = () => globalThis.scheduler?.yield?.() ?? new Promise((resolve) => { setTimeout(resolve); });
 
 class Row {
-  constructor(element, conversation) {
-    this.dataset = { ...element.dataset };
-    const isOwn = element.hasAttribute("data-own");
-    Object.assign(this, { conversation, isOwn, plain: null, text: "", kinds: [], file: null, expires: null });
-    for (const name of ["seq", "n", "at"]) this[name] = Number(this.dataset[name]);
+  // `kept`: from the index, if it was opened before.
+  constructor(dataset, conversation, kept = null) {
+    Object.assign(this, { dataset, conversation, opened: kept?.opened ?? null, isOwn: "own" in dataset });
+    Object.assign(this, { plain: null, text: "", kinds: [], file: null, expires: null });
+    for (const name of ["seq", "n", "at"]) this[name] = Number(dataset[name]);
+    this.keptText = kept ? kept.opened.message?.text ?? "" : null; // null: not in the index
+  }
+
+  // What the index needs to judge it again.
+  get kept() {
+    const { isOwn, seq, n, at, link, fact: { id, hash, isEmpty, reason, replaces, gone, expiresIn, ...said } } = this;
+    const { kind, text, reference, e, x, ts } = said;
+    const dataset = { messageId: id, hash, seq, n, at, replaces, gone, expiresIn };
+    Object.assign(dataset, isOwn && { own: "" }, isEmpty || { sealed: "" });
+    const message = kind === null ? null : { kind, text, reference, e, x, ts, ...link };
+    return { dataset, opened: { message, isMarked: said.isMarked || reason === "hidden" } };
   }
 
   remark() {} // the thread says what is wrong with its place
@@ -110,6 +62,8 @@ export class Shelf {
   #next = null; // the response with the page before
   #first = LAST; // seq
   #last = 0; // seq
+  #isKept = false; // in the index
+  #keeping = Promise.resolve();
   rows = []; // by seq, once a page is judged
   oldest = Infinity; // when the first row was stored (ms)
   hasOlder = true;
@@ -117,7 +71,10 @@ export class Shelf {
   static async of(me, conversation, contact) {
     const ik = b64uDecode(contact.ik, 32);
     const partner = { ik, fp: await fingerprint(ik) };
-    return new Shelf(me, partner, conversation, contact);
+    const shelf = new Shelf(me, partner, conversation, contact);
+    shelf.#isKept = stateOf(contact) !== "request" && await searchIndex() !== null;
+    if (shelf.#isKept) await shelf.#restore();
+    return shelf;
   }
 
   constructor(me, partner, conversation, contact) {
@@ -125,6 +82,14 @@ export class Shelf {
     const raise = (name) => { if (name.startsWith("order ")) this.#doubted.add(name.slice(6)); };
     const forget = (row) => { row.isForgotten = true; };
     this.judge = new Judge({ me, partner, conversation, known: contact, raise, forget });
+  }
+
+  // What the index has: judged again as if it had just been opened, against what is known now.
+  async #restore() {
+    const all = await readIndex(this.conversation);
+    const rows = all.map(([, kept]) => new Row(kept.dataset, this.conversation, kept));
+    if (rows.length) this.#extend(rows);
+    for (let end = rows.length; end > 0; end -= PAGE) await this.#take(rows.slice(Math.max(0, end - PAGE), end));
   }
 
   // There are rows up to this seq.
@@ -135,14 +100,19 @@ export class Shelf {
     const before = this.#first;
     const text = await (this.#next ?? this.#ask(`before=${before}`)).finally(() => { this.#next = null; });
     const rows = await this.#read(text, (seq) => seq < before);
-    const [first] = rows;
-    this.hasOlder = first?.seq > 1 && !wasCleared(this.contact.cleared, first.isOwn, first.n);
-    if (first) [this.#first, this.oldest, this.#last] = [first.seq, first.at, Math.max(this.#last, rows.at(-1).seq)];
+    this.#extend(rows);
     if (this.hasOlder) {
-      this.#next = this.#ask(`before=${first.seq}`);
+      this.#next = this.#ask(`before=${this.#first}`);
       this.#next.catch(() => {}); // said when it is needed
     }
     await this.#take(rows);
+  }
+
+  // These are before all others.
+  #extend(rows) {
+    const [first] = rows;
+    this.hasOlder = first?.seq > 1 && !wasCleared(this.contact.cleared, first.isOwn, first.n);
+    if (first) [this.#first, this.oldest, this.#last] = [first.seq, first.at, Math.max(this.#last, rows.at(-1).seq)];
   }
 
   // Load what came meanwhile.
@@ -164,7 +134,7 @@ export class Shelf {
     if (!(await swapIn(text, page, "beforeend"))) throw new Error(say("left-out"));
     await letOthers();
     const rows = [...page.children].filter(({ localName }) => localName === "message-row")
-      .map((element) => new Row(element, this.conversation));
+      .map((element) => new Row({ ...element.dataset }, this.conversation));
     const isRising = rows.every(({ seq }, i) => isAsked(seq) && seq > (rows[i - 1]?.seq ?? 0));
     if (!isRising || rows.length > PAGE) throw new Error(say("left-out"));
     return rows;
@@ -175,8 +145,9 @@ export class Shelf {
     if (!this.rows.length) this.judge.expect(rows);
     for (let i = 0; i < rows.length; i += BATCH) {
       const batch = rows.slice(i, i + BATCH);
-      const opened = await Promise.all(batch.map((row) => this.judge.open(row).catch((error) => ({ error }))));
-      batch.forEach((row, at) => this.#place(row, this.judge.judge(row, opened[at])));
+      const open = async (row) => row.opened ?? this.judge.open(row);
+      const opened = await Promise.all(batch.map((row) => open(row).catch((error) => ({ error }))));
+      batch.forEach((row, at) => this.#place(row, opened[at]));
       await letOthers();
     }
     this.rows = this.rows.filter(({ isForgotten }) => !isForgotten).sort((one, other) => one.seq - other.seq);
@@ -185,10 +156,13 @@ export class Shelf {
     await this.#show([...rows, ...this.rows.filter((row) => row.plain !== null && this.#isDoubted(row))]);
   }
 
-  #place(row, judged) {
-    row.dataset = null; // decrypted
+  #place(row, opened) {
+    const judged = this.judge.judge(row, opened);
+    row.dataset = row.opened = null; // decrypted
     if (!judged) return;
     Object.assign(row, judged);
+    const { p, a } = opened.message ?? {};
+    if (this.#isKept) row.link = { p, a };
     row.fact.jws = null;
     this.rows.push(row);
     push(this.#byId, row.fact.id, row);
@@ -211,6 +185,17 @@ export class Shelf {
       const isLeftOut = row.failure || facts[i].isCleared || this.#isDoubted(row);
       if (targets.has(row)) row.show(isLeftOut ? null : views[i]);
     });
+    if (this.#isKept) await this.#keep(all.filter((row, i) => row.fact === facts[i] && isSettled(row, views[i])));
+  }
+
+  // Store those that are new, and again those whose text is gone, in turn.
+  #keep(rows) {
+    this.#keeping = this.#keeping.then(async () => {
+      const changed = this.#isKept ? rows.filter(({ fact, keptText }) => fact.text !== keptText) : [];
+      for (const row of changed) row.keptText = row.fact.text;
+      if (changed.length) await addKept(this.conversation, changed.map((row) => [[row.seq, row.fact.id], row.kept]));
+    }).catch(() => {});
+    return this.#keeping;
   }
 
   // Its place is impossible, and the user has not continued after that alarm.
@@ -223,19 +208,36 @@ export class Shelf {
     const rest = ({ cleared, blocks, accepted, ik }) => JSON.stringify([cleared, blocks, accepted, ik]);
     const isSame = rest(contact) === rest(this.contact);
     this.contact = contact;
+    if (!isSame) this.#leave();
     const hidden = new Set(readHidden(contact.hidden));
-    for (const row of this.rows) if (hidden.has(row.fact.id)) row.show(null);
+    this.#drop(this.rows.filter(({ fact, plain }) => plain !== null && hidden.has(fact.id)));
     return isSame;
   }
 
   // Remove what has disappeared. Returns whether anything has.
   expire(now) {
     const over = this.rows.filter(({ expires }) => expires !== null && expires <= now);
-    for (const row of over) row.show(null);
-    if (over.length) this.#show(over).catch(() => {}); // also from the facts
+    this.#drop(over);
     return over.length > 0;
   }
+
+  // The index forgets all of it.
+  #leave() {
+    if (!this.#isKept) return;
+    this.#isKept = false;
+    this.#keeping = this.#keeping.then(() => cutFromIndex(this.conversation)).catch(() => {});
+  }
+
+  // These are gone: at once from what is found, then from the facts and the index.
+  #drop(rows) {
+    for (const row of rows) row.show(null);
+    if (rows.length) this.#show(rows).catch(() => {});
+  }
 }
+
+// The index keeps what was verified, and what has no content for a proven reason. Everything else is asked for again.
+const isSettled = ({ failure, fact: { isEmpty } }, view) =>
+  !failure && !(isEmpty && ["withheld", "undecided"].includes(view?.state));
 
 function push(lists, key, row) {
   if (!lists.has(key)) lists.set(key, []);

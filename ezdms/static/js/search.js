@@ -1,22 +1,19 @@
 // Search: one field that filters conversations by name and finds messages, in all of them or in one. Their history is
-// loaded in the background (search-index.js) while something is searched, latest first, and stays in memory. What is
-// found is drawn as text, never as markup.
+// loaded in the background (search-index.js) while something is searched, latest first, and stays in memory; with a
+// search index, what it has is there from the first frame on. What is found is drawn as text, never as markup.
 
-import { lineOf, onContact, personOf, showNameIn, stateIn } from "./conversation-list.js";
+import { foundMessage } from "./conversation-item.js";
+import { lineOf, onContact, personOf } from "./conversation-list.js";
 import { focusLater, onPress } from "./dom.js";
-import { drawThumb } from "./files.js";
 import { goTo } from "./message-log.js";
 import { currentThread, go } from "./navigate.js";
 import { NOBODY, sift } from "./organizing.js";
-import { stateOf } from "./remembered.js";
-import { finds, folded, isEmpty, readQuery, Shelf } from "./search-index.js";
-import { drawable, piecesOf } from "./sealed-text.js";
-import { account } from "./session.js";
-import { instantiate } from "./shell.js";
-import { LOCALE, say, sentenceOf } from "./words.js";
+import { isDeleted, stateOf } from "./remembered.js";
+import { Shelf } from "./search-index.js";
+import { account, cutFromIndex, searchIndex } from "./session.js";
+import { finds, folded, isEmpty, LOCALE, readQuery, say, sentenceOf } from "./words.js";
 
 const MOST_SHOWN = 50; // results at first, and more with each press
-const [BEFORE, MOST] = [40, 160]; // code units of a result: before what is found, and in all
 const DRAW_EVERY = 250; // ms; while pages arrive
 const TELL_AFTER = 600; // ms after the last key, and between two sentences, for screen readers
 const TICK = 1000; // ms
@@ -40,16 +37,23 @@ const kindButtons = () => part(".kinds").children;
 // ---- Loading ----
 
 // What can be searched: conversations in the list that the user has accepted; requests only on their own.
-function places() {
-  if (within) return [[within.conversation, contacts.get(within.conversation) ?? within.contact]];
-  return [...contacts].filter(([conversation, contact]) => lineOf(conversation) && stateOf(contact) !== "request");
-}
+const accepted = () =>
+  [...contacts].filter(([conversation, contact]) => lineOf(conversation) && stateOf(contact) !== "request");
+const places = () =>
+  (within ? [[within.conversation, contacts.get(within.conversation) ?? within.contact]] : accepted());
 
 const shelvesHere = () => places().map(([conversation]) => shelves.get(conversation)).filter(Boolean);
 
+// With what the index has.
+async function addShelf(conversation, contact) {
+  if (shelves.has(conversation)) return;
+  shelves.set(conversation, await Shelf.of(await account, conversation, contact));
+  if (contacts.has(conversation)) renew(conversation, contacts.get(conversation)); // something else meanwhile
+}
+
 // Load the history, the latest page of all conversations first.
 async function load() {
-  if (isLoading || isStopped) return;
+  if (isLoading || isStopped || isFollowing) return;
   isLoading = true;
   try {
     while (query && !isStopped) {
@@ -61,7 +65,7 @@ async function load() {
       const [at, conversation, contact] = timed.reduce((one, other) => (other[0] > one[0] ? other : one), [-Infinity]);
       back = shelves.size ? at : Infinity;
       if (at === -Infinity) break;
-      if (!shelves.has(conversation)) shelves.set(conversation, await Shelf.of(await account, conversation, contact));
+      await addShelf(conversation, contact);
       await shelves.get(conversation)?.loadOlder();
       drawSoon();
     }
@@ -72,13 +76,16 @@ async function load() {
   drawSoon();
 }
 
-// Something may have arrived: load it, if anything is searched.
+// Something may have arrived: load it, if anything is searched, or is in the index, which keeps nothing that is gone.
 let isFollowing = false;
 export async function followSearch() {
-  if (!query || isFollowing) return;
+  if (isFollowing) return;
   isFollowing = true;
-  const lacking = () => shelvesHere().find((shelf) => shelf.lacks(Number(lineOf(shelf.conversation)?.dataset.lastSeq)));
   try {
+    const hasIndex = await searchIndex() !== null;
+    for (const place of hasIndex && !isLoading ? accepted() : []) await addShelf(...place);
+    const all = () => (hasIndex ? [...shelves.values()] : query ? shelvesHere() : []);
+    const lacking = () => all().find((shelf) => shelf.lacks(Number(lineOf(shelf.conversation)?.dataset.lastSeq)));
     for (let shelf = lacking(); shelf; shelf = lacking()) {
       await shelf.loadNewer();
       if (lacking() === shelf) break; // the server does not show what it has
@@ -86,13 +93,14 @@ export async function followSearch() {
     }
   } catch { /* again with the next frame */ }
   isFollowing = false;
-  load();
+  if (query) load();
 }
 
 // What the user's devices know about someone is new.
 function renew(conversation, contact) {
   contacts.set(conversation, contact);
   if (shelves.get(conversation)?.renew(contact) === false) shelves.delete(conversation);
+  else if (isDeleted(contact)) cutFromIndex(conversation).catch(() => {});
   drawSoon();
 }
 
@@ -115,24 +123,8 @@ function search() {
 
 function elementOf(row) {
   const shows = JSON.stringify([query.words, row.text, personOf(row.conversation)?.called, Boolean(within)]);
-  if (drawn.get(row)?.[0] === shows) return drawn.get(row)[1];
-  const element = Object.assign(document.createElement("div"), { role: "listitem" });
-  element.append(instantiate("found"));
-  const { called = say("unknown-person") } = personOf(row.conversation) ?? {};
-  if (within) element.querySelector(".who").textContent = row.isOwn ? say("you") : called;
-  else showNameIn(element.querySelector(".who"), called, row.conversation);
-  element.querySelector("local-time").show(row.at);
-  const by = [row.isOwn && !within && say("you"), row.file && say("found-file")].filter(Boolean);
-  element.querySelector(".by").textContent = by.map((each) => `${each}: `).join("");
-  const pieces = Array.from(piecesOf(row.text, query.words, BEFORE, MOST), ([text, isFound]) =>
-    (isFound ? Object.assign(document.createElement("mark"), { textContent: text }) : text));
-  element.querySelector(".words").append(...pieces);
-  drawable(row.text);
-  const hasThumb = row.kinds.includes("picture") && stateIn(row.conversation) === "accepted"; // of a request, nothing
-  if (hasThumb) drawThumb(row.file, element.querySelector("canvas")).catch(() => {});
-  onPress(element, () => open(row));
-  drawn.set(row, [shows, element]);
-  return element;
+  if (drawn.get(row)?.[0] !== shows) drawn.set(row, [shows, foundMessage(row, query.words, within, open)]);
+  return drawn.get(row)[1];
 }
 
 // Those that stay are not moved, so that the focus stays in them.

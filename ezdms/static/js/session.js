@@ -1,9 +1,10 @@
-// The logged-in account, its session, and logging out.
+// The logged-in account, its session, and logging out; and the search index, which this browser keeps until then.
 
 import { b64uDecode, b64uEncode, openVault, sealVault, searchPin } from "./crypto.js";
 import { clearTab, ofPlace, PLACE } from "./first.js";
 import {
-  accounts, choosePlace, forgetEverything, loadAccount, loadAway, loadRest, putBack, remember, remembered,
+  accounts, addToIndex, choosePlace, clearIndex, cutIndex, forgetEverything, loadAccount, loadAway, loadIndex,
+  loadIndexKey, loadRest, putBack, remember, remembered, saveIndexKey,
 } from "./keystore.js";
 import { getJson, isB64u, isId, isNumber } from "./server.js";
 
@@ -102,4 +103,66 @@ export function whyLeft(me) {
   } catch {
     return "";
   }
+}
+
+// ---- The search index ----
+
+// If the user wants it, what a search has opened and verified stays here for the next visit, each message sealed under
+// a key that no script can export. It is part of what logging out, or the end of the session, deletes.
+
+const AT_ONCE = 200; // messages
+const SEALED = "ezdms index 1"; // one of another form does not open
+const GCM = { name: "AES-GCM", length: 256 };
+
+// For whom, and as which message of which conversation, it is sealed. `key`: [conversation, seq, message_id].
+const boundTo = (me, key, iv) => ({
+  ...GCM, iv, additionalData: new TextEncoder().encode(JSON.stringify([SEALED, b64uEncode(me.ik), ...key])),
+});
+
+let found; // {id, key}; null: there is no index, or it cannot be used
+export const searchIndex = () => (found ??= loadIndexKey().then((known) => known ?? null, () => null));
+
+// Turn it on, empty, or off, which deletes it.
+export async function useSearchIndex(isOn) {
+  const { subtle } = globalThis.crypto;
+  const key = isOn && await subtle.generateKey(GCM, false, ["encrypt", "decrypt"]);
+  await (isOn ? saveIndexKey({ id: globalThis.crypto.randomUUID(), key }) : clearIndex());
+}
+
+// Forget the messages of a conversation, up to a seq.
+export const cutFromIndex = async (conversation, seq) => await searchIndex() && cutIndex(conversation, seq);
+
+// What the index has of a conversation, [seq, kept] by rising seq without a gap. What does not open, since somebody
+// changed or moved it, is dropped, and everything before it, too: the server is asked for that again.
+export async function readIndex(conversation) {
+  const [me, index, read] = [await account, await searchIndex(), []];
+  if (!index) return read;
+  const open = async ([, seq, id], { iv, sealed }) => [seq, JSON.parse(new TextDecoder().decode(
+    await globalThis.crypto.subtle.decrypt(boundTo(me, [conversation, seq, id], iv), index.key, sealed)))];
+  for (let next = 0; next >= 0;) {
+    const [keys, values] = await loadIndex([conversation, next], AT_ONCE);
+    read.push(...await Promise.all(values.map((value, i) => open(keys[i], value).catch(() => [keys[i][1], null]))));
+    next = keys.length < AT_ONCE ? -1 : keys.at(-1)[1] + 1;
+  }
+  const isBroken = ([seq, kept], i) => kept === null || (i > 0 && read[i - 1][0] !== seq - 1);
+  const at = read.findLastIndex(isBroken);
+  if (at < 0) return read;
+  const whole = read.slice(read[at][1] === null ? at + 1 : at);
+  await cutIndex(conversation, (whole[0]?.[0] ?? Infinity) - 1);
+  return whole;
+}
+
+// Add what was verified, [[seq, message_id], kept] each. If there is no room, the index goes, and search works without.
+export async function addKept(conversation, all) {
+  const [me, index] = [await account, await searchIndex()];
+  if (!index) return;
+  const entries = await Promise.all(all.map(async ([place, kept]) => {
+    const [key, iv] = [[conversation, ...place], globalThis.crypto.getRandomValues(new Uint8Array(12))];
+    const bytes = new TextEncoder().encode(JSON.stringify(kept));
+    return [key, { iv, sealed: await globalThis.crypto.subtle.encrypt(boundTo(me, key, iv), index.key, bytes) }];
+  }));
+  await addToIndex(index, entries).catch(() => {
+    found = null;
+    return cutIndex().catch(() => {});
+  });
 }

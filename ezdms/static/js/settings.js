@@ -9,7 +9,7 @@ import { loadVaultState, remember, remembered } from "./keystore.js";
 import { offerToManager, proveSaved } from "./start-conversation.js";
 import { doubts, mergeServed } from "./remembered.js";
 import { deploymentId, getFragment, postForFragment, postForm } from "./server.js";
-import { account, eraseAndLeave, getStanding } from "./session.js";
+import { account, eraseAndLeave, getStanding, searchIndex, useSearchIndex } from "./session.js";
 import { HOST, instantiate } from "./shell.js";
 import { readCode } from "./two-step.js";
 import { changeSettings, isOpened, isServed, noteServed, onSettings, ownBuild, syncVault } from "./vault.js";
@@ -125,6 +125,18 @@ customElements.define("signal-settings", class extends HTMLElement {
         if (isTrusted) changeSettings({ [box.dataset.do]: box.checked }).catch(undo);
       });
     }
+  }
+});
+
+// <search-index>: whether this browser keeps what a search has loaded.
+customElements.define("search-index", class extends HTMLElement {
+  connectedCallback() {
+    const box = this.querySelector("input");
+    searchIndex().then((index) => { box.checked = index !== null; });
+    box.addEventListener("change", ({ isTrusted }) => {
+      const undo = () => { box.checked = !box.checked; }; // the page has said why
+      if (isTrusted) useSearchIndex(box.checked).catch(undo);
+    });
   }
 });
 

@@ -12,7 +12,7 @@ const TAGS = new Set(("a aside button canvas code dialog div fieldset footer for
   + "blocked-people change-pin color-scheme conversation-options create-account delete-account device-list "
   + "enter-sends language-choice local-time log-in log-out message-composer message-log message-menu message-thread "
   + "my-search-pin notification-settings new-search-pin pass-keys report-messages request-card sealed-text "
-  + "served-builds signal-settings start-conversation two-step voice-note welcome-card who-is-this"
+  + "search-index served-builds signal-settings start-conversation two-step voice-note welcome-card who-is-this"
 ).split(" "));
 const VALUES = {
   href: /^\/[a-z-]*$/, src: /^\/static\/[0-9a-f]{12}\/icon\.svg$/,

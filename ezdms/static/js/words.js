@@ -1,6 +1,7 @@
 // The words that scripts show, in the language of the page, and <language-choice>, to choose another one. The words
 // come with the document and are compared with the release like all of it, so `say` is not called before that. Also
 // times, in the reader's own time zone and language: <local-time datetime="…">, whose names of days change at midnight.
+// And the words that one searches for.
 
 import { HOST, instantiate, LANGUAGE } from "./shell.js";
 
@@ -152,3 +153,66 @@ export function sizeInWords(bytes) {
   const power = bytes < 1000 ? 0 : bytes < 1e6 ? 1 : 2;
   return SIZES[power].format(bytes / 1000 ** power);
 }
+
+// ---- What one searches for (twin of client/searching.py) ----
+
+// Words in any order, "phrases", senders and dates, ignoring case, accents and width.
+
+// Accents of letters (Latin, Greek, Cyrillic), points of Hebrew and Arabic, variation selectors, and what nobody sees.
+// A fixed list, which does not depend on anyone's version of Unicode. Vowel signs of other scripts are letters.
+const LEFT_OUT = RegExp("[\u0300-\u036f\u0483-\u0487\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a"
+  + "\u064b-\u065f\u0670\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe00-\ufe0f\ufe20-\ufe2f\u00ad\u200b\u2060"
+  + "\ufeff]", "g");
+const LINK = /(?:https?:\/\/|www\.)\S/i;
+const QUOTES = /[“”„«»]/g; // what phones type for "
+const KINDS = ["picture", "file", "link"]; // what a message can have
+const PART = /(?:(from|has|on|since|until):)?(?:"([^"]*)(?:"|$)|([^\s"]+))/g;
+const SPAN = /^([1-9][0-9]{3})(?:-([0-9]{2})(?:-([0-9]{2}))?)?$/;
+const ME = "me"; // usernames have at least three characters
+
+export const bare = (text) => text.normalize("NFKD").replace(LEFT_OUT, "").toLowerCase().toUpperCase().toLowerCase()
+  .normalize("NFKD").replace(/ς/g, "σ").replace(LEFT_OUT, "");
+
+// The form in which texts are compared: without case, accents and width (NFKD); one space between words.
+export const folded = (text) => bare(text).replace(/\s+/g, " ").trim();
+
+// {words, senders, has, since, until}: all words must occur, in any order; a phrase is one of them, with spaces.
+// `senders`: "me", or parts of names. `has`: of KINDS. `since` and `until` (ms): not before, and before. What has the
+// form of none is a word.
+export function readQuery(typed) {
+  const query = { words: [], senders: [], has: [], since: 0, until: Infinity };
+  for (const [, name, phrase = "", word = ""] of typed.replace(QUOTES, "\"").matchAll(PART)) {
+    const value = folded(phrase || word);
+    const span = name && name !== "from" ? spanOf(word) : null;
+    if (name === "from" && value) query.senders.push(value);
+    else if (name === "has" && KINDS.includes(value)) query.has.push(value);
+    else if (span) {
+      if (name !== "until") query.since = Math.max(query.since, span[0]);
+      if (name !== "since") query.until = Math.min(query.until, span[1]);
+    } else if (name && word) query.words.push(folded(`${name}:${word}`));
+    else if (value) query.words.push(value);
+  }
+  return query;
+}
+
+// True if it would find everything.
+export const isEmpty = ({ words, senders, has, since, until }) =>
+  !words.length && !senders.length && !has.length && !since && until === Infinity;
+
+// From when until when a day, month or year lasts here (ms); null for none.
+function spanOf(date) {
+  const [, year, month, day] = SPAN.exec(date)?.map(Number) ?? [];
+  if (!year || month === 0 || month > 12 || day === 0 || day > new Date(year, month, 0).getDate()) return null;
+  const begin = new Date(year, (month || 1) - 1, day || 1);
+  const end = day ? new Date(year, month - 1, day + 1) : month ? new Date(year, month, 1) : new Date(year + 1, 0, 1);
+  return [begin.getTime(), end.getTime()];
+}
+
+// What a text has.
+export const kindsIn = (text) => (LINK.test(text) ? ["link"] : []);
+
+// `plain`: the folded text, or null for what cannot be found. `kinds`: of KINDS. `names`: folded ones of the other.
+export const finds = ({ words, senders, has, since, until }, { plain, kinds, at, isOwn }, names) => plain !== null
+  && since <= at && at < until
+  && senders.every((sender) => (sender === ME ? isOwn : !isOwn && names.some((name) => name.includes(sender))))
+  && has.every((kind) => kinds.includes(kind)) && words.every((word) => plain.includes(word));

@@ -13,6 +13,7 @@ from tests.browser.lies.test_previews import rows_of
 from tests.browser.lies.watching import FORGED
 
 SEARCHED = r"GET /messages/[0-9A-Z]{24}\?before=.*&peek=1"
+FOLLOWED = r"GET /messages/[0-9A-Z]{24}\?after=.*&peek=1"
 
 
 def instead(index: int, **changed: str) -> Change:
@@ -86,6 +87,23 @@ async def test_search_finds_nothing_forged_moved_withheld_or_out_of_order(stage:
                 await expect(results).to_have_count(0)
             await stage.page.get_by_role("button", name="Resume").click()
             await expect(results).to_have_text(both)
+
+    # Nothing of that gets into an index, and what was withheld is found once it is handed over.
+    await stage.calls("session", "useSearchIndex", True)
+    for name, where in (("withheld", SEARCHED), ("a row of the server's", FOLLOWED)):
+        lie, texts = lies[name]
+        with told(name), stage.liar.lying(where, lie):
+            await stage.page.goto(stage.liar.url)
+            await field.fill("“a true”")
+            await expect(stage.page.locator(".progress")).to_have_text("Everything was searched")
+            await expect(results).to_have_text(texts)
+    await stage.page.goto(stage.liar.url)
+    await field.fill("“a true”")
+    await expect(results).to_have_text(both)
+    kept = await stage.calls("session", "readIndex", bob.conversation)
+    assert "a true answer" in str(kept)
+    assert FORGED not in str(kept)
+    await stage.calls("session", "useSearchIndex", False)
     await stage.opens()
     await stage.carries_on()
     await stage.meets_bob()
