@@ -10,7 +10,20 @@ from pathlib import Path
 import click
 import uvloop
 
-from bench import capacity, earlier, files, leaving, opening, peers, processes, returning, searching, soak, speed
+from bench import (
+    capacity,
+    earlier,
+    files,
+    leaving,
+    opening,
+    peers,
+    processes,
+    returning,
+    searching,
+    several,
+    soak,
+    speed,
+)
 from bench.report import Report
 
 PARTS = {
@@ -25,6 +38,7 @@ PARTS = {
     "files": files.measure,
     "browser": opening.measure,
     "search": searching.measure,
+    "several": several.measure,
 }
 
 

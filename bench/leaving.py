@@ -35,7 +35,7 @@ async def measure(report: Report, folder: Path, *, quick: bool) -> None:
         wire, leaving = await Wire.to(port), await Wire.to(port)
         before = [await _send(wire, other) for _ in range(BEFORE)]
         began = time.perf_counter()
-        deletion = asyncio.create_task(_leave(leaving, large.sender))
+        deletion = asyncio.create_task(delete_account(leaving, large.sender))
         during: list[float] = []
         while not deletion.done() or reader.execute("SELECT 1 FROM erasures").fetchall():
             during.append(await _send(wire, other))
@@ -63,7 +63,7 @@ async def _send(wire: Wire, pair: Pair) -> float:
     return time.perf_counter() - began
 
 
-async def _leave(wire: Wire, person: Person) -> float:
+async def delete_account(wire: Wire, person: Person) -> float:
     """Delete the account. Returns the seconds until the answer."""
     _, body = await wire.ask(request("GET", "/deployment"))
     deployment_id = b64u_decode(json.loads(body)["deployment_id"], 16)

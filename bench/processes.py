@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
+import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -50,8 +53,12 @@ class Process:
 
     def cpu(self) -> float:
         """CPU time used by all threads, in seconds."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return cpu(self.pid)
+
+    def kill(self) -> None:
+        """End it at once, as in a failure."""
+        self._process.kill()
+        self._process.wait()
 
     def stop(self) -> None:
         """Send SIGTERM, then SIGKILL if the process is still running after 10 seconds."""
@@ -64,16 +71,50 @@ class Process:
         self._process.stdout.close()
 
 
-@contextmanager
-def ezdms(folder: Path, *, cores: int = 1, **settings: str) -> Iterator[tuple[Process, int]]:
-    """Run EZ-DMS on a data folder, with every check on and high limits. Yields the process and its port."""
+def cpu(pid: int) -> float:
+    """CPU time used by all threads of a process, in seconds; to the nanosecond, unlike /proc."""
+    return time.clock_gettime(~pid << 3 | 2)
+
+
+def children(pid: int) -> list[int]:
+    """The processes that this one has started, and that are there."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            if int(path.read_text().rpartition(")")[2].split()[1]) == pid:
+                found.append(int(path.parent.name))
+    return found
+
+
+def free_port() -> int:
+    """A port that nobody listens to now."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def commits(metrics_port: int) -> int:
+    """How often a running EZ-DMS has committed."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{metrics_port}/metrics") as answer:
+        return int(float(re.search(r"^ezdms_commit_seconds_count (.+)$", answer.read().decode(), re.MULTILINE)[1]))
+
+
+def start(folder: Path, cores: int, settings: dict[str, str]) -> tuple[Process, int]:
+    """Start EZ-DMS on a data folder, with every check on and high limits. Returns the process and its port."""
     environment = NO_END | {"EZDMS_DATA_DIR": str(folder), "EZDMS_PORT": "0"}
     environment |= {f"EZDMS_{name.upper()}": value for name, value in settings.items()}
     process = Process(["ezdms", "serve"], environment, cores)
+    match = re.search(r":([0-9]+)\n", process.announced)
+    assert match, process.announced
+    return process, int(match[1])
+
+
+@contextmanager
+def ezdms(folder: Path, *, cores: int = 1, **settings: str) -> Iterator[tuple[Process, int]]:
+    """Run EZ-DMS as `start` does. Yields the process and its port."""
+    process, port = start(folder, cores, settings)
     try:
-        match = re.search(r":([0-9]+)\n", process.announced)
-        assert match, process.announced
-        yield process, int(match[1])
+        yield process, port
     finally:
         process.stop()
 

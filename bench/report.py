@@ -41,6 +41,10 @@ class Report:
         """Add a row whose target is a ratio of at least `low` to its baseline."""
         self.add(what, f"{measured}, ratio {ratio:.2f}", f"at least {low:.2f}", ratio >= low)
 
+    def none(self, what: str, found: list[str]) -> None:
+        """Add a row whose target is that nothing was found."""
+        self.add(what, ", ".join(found) or "none", "none", not found)
+
     def at_most(self, what: str, value: float, high: float, unit: str) -> None:
         """Add a row whose target is a value of at most `high`."""
         self.add(what, f"{value:.4g} {unit}".strip(), f"at most {high:g} {unit}".strip(), value <= high)

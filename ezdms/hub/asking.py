@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from typing import Any
 
 from redis import exceptions
 from redis.asyncio import Connection
+
+from ezdms.hub.shared import WITHIN
 
 FAILED = (OSError, exceptions.RedisError)
 
@@ -55,14 +58,19 @@ class Asking:
     async def _read(self) -> None:
         try:
             while self._asked:
-                try:
-                    answer = await self._connection.read_response(disable_decoding=True)
-                except exceptions.ResponseError as error:  # an answer, too
-                    self._settle(error)
-                else:
-                    self._settle(answer)
+                async with asyncio.timeout(WITHIN):  # one for all that was asked
+                    for _ in range(len(self._asked)):
+                        await self._read_one()
         except FAILED as error:
             self._fail(error)
+
+    async def _read_one(self) -> None:
+        try:
+            answer = await self._connection.read_response(disable_decoding=True, timeout=math.inf)
+        except exceptions.ResponseError as error:  # an answer, too
+            self._settle(error)
+        else:
+            self._settle(answer)
 
     def _settle(self, answer: Any) -> None:
         asked = self._asked.popleft()

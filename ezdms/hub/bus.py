@@ -11,6 +11,7 @@ import hashlib
 import hmac
 import json
 import logging
+import math
 import secrets
 import time
 from collections import deque
@@ -34,6 +35,7 @@ PAUSE = 0.25  # seconds between attempts to connect
 OLDEST = 60_000  # ms: older frames are not taken, so that none can be repeated later
 MOST_WAITING = 20_000  # frames while the bus is away
 AT_ONCE = 256  # commands in one packet
+encode = json.JSONEncoder(separators=(",", ":")).encode  # json.dumps would make a new one each time
 
 TLS = (  # what Python says while connecting, and what that means
     (
@@ -80,6 +82,7 @@ class Bus:
         self._key = hashlib.blake2b(deployment_id.encode(), key=key, digest_size=32, person=b"ezdms bus").digest()
         self.process_id = secrets.token_hex(8)
         self._is_encrypted = address.startswith("rediss:")
+        self._own = f'["{self.process_id}",'.encode()  # how its frames begin
         self._pool: Any = ConnectionPool.from_url(
             address,
             protocol=2,
@@ -88,7 +91,9 @@ class Bus:
             socket_timeout=WITHIN,
             client_name="ezdms",
         )
-        self._wanted: dict[str, asyncio.Future[None]] = {ALL: asyncio.get_running_loop().create_future()}
+        self._loop = asyncio.get_running_loop()
+        self._heard_at = 0.0  # by the clock of the loop
+        self._wanted: dict[str, asyncio.Future[None]] = {ALL: self._loop.create_future()}
         self._listening: Connection | None = None
         self._told: list[tuple[str, str]] = []
         self._telling: asyncio.Task[None] | None = None
@@ -165,7 +170,7 @@ class Bus:
 
     def say(self, channel: str, kind: str, body: Any) -> None:
         """Send a frame to the other processes that listen to this channel; soon, or once the bus is back."""
-        said = json.dumps([self.process_id, time.time_ns() // 1_000_000, kind, body], separators=(",", ":")).encode()
+        said = encode([self.process_id, time.time_ns() // 1_000_000, kind, body]).encode()
         if len(self._waiting) >= MOST_WAITING:
             self._waiting.popleft()
             self._has_lost = True
@@ -243,7 +248,7 @@ class Bus:
             while some := list(islice(names, AT_ONCE)):
                 await connection.send_command("SUBSCRIBE", *some, check_health=False)
             await connection.send_command("PING", check_health=False)
-            while (found := await self._read(connection))[0] != b"pong":
+            while (found := await connection.read_response(disable_decoding=True))[0] != b"pong":
                 self._take(found)
         except BaseException:
             await connection.disconnect(nowait=True)
@@ -254,7 +259,8 @@ class Bus:
         return connection
 
     async def _read(self, connection: Connection) -> list[Any]:
-        return list(await connection.read_response(disable_decoding=True))
+        """The next thing that is heard. Without a limit: one for each would cost more than the frame."""
+        return list(await connection.read_response(disable_decoding=True, timeout=math.inf))
 
     async def _listen_forever(self) -> None:
         while True:
@@ -266,10 +272,12 @@ class Bus:
 
     async def _listen(self, connection: Connection) -> None:
         """Take frames until the connection is lost: nothing is heard for longer than a ping and its answer take."""
+        self._heard_at = self._loop.time()
         pinging = asyncio.create_task(self._ping(connection))
         try:
             while True:
                 self._take(await self._read(connection))
+                self._heard_at = self._loop.time()
         finally:
             pinging.cancel()
             self._listening = None
@@ -277,9 +285,10 @@ class Bus:
 
     async def _ping(self, connection: Connection) -> None:
         with suppress(*FAILED):
-            while True:
+            while self._loop.time() - self._heard_at < WITHIN:
                 await asyncio.sleep(PING_EVERY)
                 await connection.send_command("PING", check_health=False)
+        await connection.disconnect(nowait=True)  # who reads notices
 
     def _went_away(self, error: Exception) -> None:
         if not self._was_away:
@@ -306,11 +315,13 @@ class Bus:
                 confirmed.set_result(None)
         elif kind == b"message":
             said = rest[0][SIZE:]
+            if said.startswith(self._own):  # it comes back
+                return
             if not hmac.compare_digest(rest[0][:SIZE], self._mark(channel, said)):
                 self._false.event(logging.WARNING)
                 return
-            process_id, moment, what, body, *_ = json.loads(said)  # authentic: one of ours has written it
-            if process_id != self.process_id and abs(time.time_ns() // 1_000_000 - moment) < OLDEST:
+            _, moment, what, body, *_ = json.loads(said)  # authentic: one of ours has written it
+            if abs(time.time_ns() // 1_000_000 - moment) < OLDEST:
                 self.on_frame(channel, what, body)
 
     async def _speak_forever(self) -> None:
@@ -334,8 +345,9 @@ class Bus:
     async def _speak(self, connection: Connection, frames: list[tuple[str, bytes]]) -> None:
         commands: Iterable[Any] = [("PUBLISH", self.name(channel), frame) for channel, frame in frames]
         await connection.send_packed_command(connection.pack_commands(commands), check_health=False)
-        for _ in frames:
-            await connection.read_response()
-            self._waiting.popleft()  # said; after an error, the rest is said again
+        async with asyncio.timeout(WITHIN):  # one for all: a limit for each would cost more than the answer
+            for _ in frames:
+                await connection.read_response(timeout=math.inf)
+                self._waiting.popleft()  # said; after an error, the rest is said again
         if not self._waiting and not self._said.done():
             self._said.set_result(None)

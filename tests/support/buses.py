@@ -51,6 +51,11 @@ class Redis:
             )
         wait(self._listens)
 
+    @property
+    def pid(self) -> int | None:
+        """Its process, while it runs."""
+        return self._process.pid if self._process is not None else None
+
     def _listens(self) -> bool:
         assert self._process is not None
         assert self._process.poll() is None, (self.folder / "redis.log").read_text()

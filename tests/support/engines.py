@@ -50,6 +50,11 @@ class PostgreSQL:
             make = [str(self._program("pg_basebackup")), "-N", "-R", "-c", "fast", "-d", primary.address("postgres")]
         subprocess.run([*make, "-D", str(folder / "data")], check=True, stdout=subprocess.DEVNULL, **self._user)
 
+    @property
+    def pid(self) -> int | None:
+        """The first process of it, while it runs."""
+        return self._process.pid if self._process is not None else None
+
     def standby(self) -> PostgreSQL:
         """A copy of this running server, which follows it once it is started."""
         folder = self.folder / "standby"

@@ -96,6 +96,20 @@ async def test_they_agree_on_one_deployment(postgresql: engines.PostgreSQL, migr
         await database.close()
 
 
+async def test_nothing_is_read_whole_although_tables_were_empty_when_it_was_planned(
+    postgresql: engines.PostgreSQL, migrated: str
+) -> None:
+    address = postgresql.create(migrated)
+    with psycopg.connect(address, autocommit=True) as connection:
+        connection.execute("VACUUM ANALYZE")  # from now on, they are known to be empty
+    database = await Database.open(address)
+    look = "EXPLAIN SELECT 1 FROM messages WHERE conversation_id = 'a b' AND message_id = 'a1'"
+    for plan in (await database.read(rows, look), await database.write(rows, look)):
+        assert "Seq Scan" not in str(plan)
+        assert "Index" in str(plan)
+    await database.close()
+
+
 async def test_a_newer_schema_is_refused(postgresql: engines.PostgreSQL, migrated: str) -> None:
     address = postgresql.create(migrated)
     with psycopg.connect(address) as connection:

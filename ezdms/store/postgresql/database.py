@@ -13,7 +13,7 @@ from ezdms.store.errors import Unavailable
 from ezdms.store.postgresql.commit import KnownWrite, commit_together
 from ezdms.store.postgresql.errors import sentence, told
 from ezdms.store.postgresql.schema import make_ready
-from ezdms.store.postgresql.session import Session, take_lead
+from ezdms.store.postgresql.session import BY_INDEX, Session, take_lead
 from ezdms.store.schema import DatabaseError
 
 READERS = 4
@@ -30,8 +30,8 @@ async def open_postgresql(address: str) -> Database:
         raise DatabaseError(f"Cannot use the PostgreSQL database. {sentence(error)}") from None
     finally:
         await migrating.close()
-    writer = Session(address, reads_only=False)
-    readers = [Session(address, reads_only=True) for _ in range(READERS)]
+    writer = Session(address, reads_only=False, **BY_INDEX)
+    readers = [Session(address, reads_only=True, **BY_INDEX) for _ in range(READERS)]
     leader = Session(address, reads_only=True, idle_session_timeout=LEADS_FOR)
     return PostgreSQL(writer, readers, leader, Health())
 

@@ -30,6 +30,7 @@ LONGEST = 15.0  # seconds without an answer, although PostgreSQL ends what takes
 LOOK_EVERY = 1.0  # seconds
 LIMITS = {"lock_timeout": 3_000, "statement_timeout": 10_000, "idle_in_transaction_session_timeout": 10_000}  # ms
 NOTICED = {"tcp_keepalives_idle": 10, "tcp_keepalives_interval": 5, "tcp_keepalives_count": 3}  # by PostgreSQL; s
+BY_INDEX = {"enable_seqscan": 0, "jit": 0}  # a plan made while a table was empty would read all of it, until ANALYZE
 KEEPALIVES: dict[str, Any] = {  # of ours
     "keepalives_idle": 5,
     "keepalives_interval": 2,
