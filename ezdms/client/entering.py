@@ -163,11 +163,13 @@ class Entered:
 
     async def close(self) -> None:
         """Close the connections. The session stays valid."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(CLOSE_WITHIN):
-                await self._conversations.vault.push_what_is_new()
-                await self._witness.look(accounts.now())
-        await self._transport.close()
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CLOSE_WITHIN):
+                    await self._conversations.vault.push_what_is_new()
+                    await self._witness.look(accounts.now())
+        finally:
+            await self._transport.close()
 
     async def logout(self) -> None:
         """Log out and remove the account from this machine."""

@@ -35,6 +35,9 @@ SILENCE = 2.0  # seconds without a response before the user is told
 LARGEST = 64 * 1024  # bytes of a response
 LARGEST_CHALLENGE = 1024  # characters
 LARGEST_LIST = 16 * 1024 * 1024  # bytes of a list or a vault
+# Of connections that nothing uses, one is kept: httpcore closes those that ended one after the other, and a request
+# that is cancelled meanwhile would leave the others open.
+KEPT = httpx.Limits(max_keepalive_connections=1)
 # The policy of every response of a server. A network's login page, or a proxy's error, does not come from one.
 POLICY = "default-src 'none'; "
 
@@ -92,6 +95,7 @@ class Transport:
             follow_redirects=False,
             trust_env=is_far(self.server),
             verify=trusted_by(self.server),
+            limits=KEPT,
         )
 
     @property

@@ -21,8 +21,6 @@ from tests.support.talking import Talk
 from tests.support.uploads import on_disk
 
 SIZE = 200_000
-# Not yet explained: on a busy machine, a program whose server was away may leave a connection to the collector.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 
 @pytest.fixture
