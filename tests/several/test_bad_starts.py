@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import psycopg
+import pytest
 
 from tests.several.conftest import Site
 from tests.support import buses, engines, forked
@@ -54,10 +55,20 @@ def test_a_standby(own_postgresql: engines.PostgreSQL, tmp_path: Path) -> None:
     )
 
 
-def test_a_user_who_may_create_nothing(postgresql: engines.PostgreSQL, tmp_path: Path) -> None:
-    address = postgresql.create()
+@pytest.mark.parametrize(
+    "revoked",
+    [
+        "CREATE ON SCHEMA public",
+        "USAGE ON LANGUAGE plpgsql",
+        "ALL ON TABLE migrations",
+    ],
+    ids=["tables", "functions", "those of somebody else"],
+)
+def test_a_user_who_lacks_rights(postgresql: engines.PostgreSQL, migrated: str, tmp_path: Path, revoked: str) -> None:
+    address = postgresql.create(migrated if "migrations" in revoked else "template1")
     with psycopg.connect(address, autocommit=True) as connection:
-        connection.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
+        connection.execute("GRANT CREATE ON SCHEMA public TO PUBLIC")
+        connection.execute(f"REVOKE {revoked} FROM PUBLIC".encode())
         if connection.execute("SELECT 1 FROM pg_roles WHERE rolname = 'stranger'").fetchone() is None:
             connection.execute("CREATE ROLE stranger LOGIN")
     said = refused(tmp_path, database_url=address.replace("ezdms@", "stranger@"), bus_url="unix:///nowhere")

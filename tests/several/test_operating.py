@@ -10,6 +10,7 @@ from typing import Any
 
 from ezdms import __version__
 from tests.several.conftest import Ear, Site
+from tests.support import ahead
 from tests.support.operated import operate, refused, said
 from tests.support.served import Program, wait
 
@@ -49,7 +50,9 @@ def test_an_invitation_is_known_to_every_process(site: Site) -> None:
     assert "1 invitation withdrawn." in said(run(site, "invite", "--withdraw"))
 
 
-def test_the_doctor_lists_every_process(site: Site, people: tuple[Program, Program]) -> None:
+def test_the_doctor_lists_every_process_and_says_how_far_their_clocks_are_apart(
+    site: Site, people: tuple[Program, Program]
+) -> None:
     assert site.servers[0].process is not None
     assert site.servers[1].process is not None
     pids = [str(server.process.pid) for server in site.servers if server.process is not None]
@@ -67,6 +70,16 @@ def test_the_doctor_lists_every_process(site: Site, people: tuple[Program, Progr
         assert re.fullmatch(numbers, listed()[pids[0]]["sentence"])
     assert site.servers[0].stop() == 0
     assert list(listed()) == [pids[1]]
+    wrong = site.server(2)
+    wrong.module = "tests.support.ahead"
+    with wrong:
+        wait(lambda: "clocks" in findings(site))
+        clocks = findings(site)["clocks"]
+        assert clocks["status"] == "failed"
+        assert f"They are {ahead.SECONDS} s apart" in clocks["sentence"]
+        (said,) = wrong.complaints().splitlines()
+        assert re.search(r"WARNING the clock differs from that of the bus: .*seconds=9\.\d fix=.synchronize the", said)
+        assert site.servers[1].complaints() == ""
 
 
 def test_the_doctor_says_what_is_away(site: Site) -> None:
