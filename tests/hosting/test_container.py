@@ -17,11 +17,13 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
 import pytest
+import redis
 
 from ezdms.settings import PREFIX, Settings
 from ezdms.verify import FAILED, WARNING, verify
 from tests.conftest import ROOT, Server, skip_or_fail
 from tests.hosting.test_nginx import IS_SAFE, events, open_socket, tell
+from tests.support import buses
 from tests.support.nginx import NAME, Door, deployed, free_ports
 from tests.support.reports import names
 from tests.support.served import Listener, Program, wait
@@ -193,6 +195,38 @@ def test_compose_for_several_exposes_only_caddy_and_has_no_secret_in_it() -> Non
     assert is_sent("requirements-several.lock")
     assert "internal: true" in text
     assert not is_sent("deploy/secrets/database-url")
+
+
+def test_the_bus_of_compose_is_no_root_needs_its_password_and_takes_every_option(tmp_path: Path) -> None:
+    if buses.program() is None:
+        skip_or_fail("Redis is not installed")
+    text = (DEPLOY / "compose-several.yaml").read_text()
+    assert re.search(r"image: valkey/valkey:8\n    user: valkey ", text)
+    (tmp_path / "password").write_text("correct\n")
+    (folded,) = re.findall(r"command: >-\n((?: {6}\S.*\n)+)", text)  # one line, in which $$ is $
+    shell, option, script = shlex.split(" ".join(folded.split()).replace("$$", "$"))
+    script = script.replace("exec valkey-server", "printf '%s\\n'").replace("/run/secrets/bus-password", "password")
+    options = subprocess.run([shell, option, script], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    with buses.started(tmp_path, *options.splitlines()) as bus:
+        with pytest.raises(redis.AuthenticationError):
+            redis.Redis.from_url(bus.address).ping()
+        with redis.Redis.from_url(bus.address, password="correct") as wire:
+            assert wire.config_get("maxmemory-policy", "save") == {"maxmemory-policy": "volatile-ttl", "save": ""}
+            limits = wire.config_get("client-output-buffer-limit")["client-output-buffer-limit"]
+            assert f"pubsub {32 << 20} {8 << 20} 60" in limits
+
+
+def test_caddy_sends_requests_to_every_process_that_compose_names() -> None:
+    program = shutil.which("caddy")
+    if program is None:
+        skip_or_fail("caddy is not there (bin/test fetches it on Debian)")
+    text = (DEPLOY / "compose-several.yaml").read_text()
+    (named,) = re.findall(r"EZDMS: (.+)", text)
+    command = [program, "adapt", "--config", str(DEPLOY / "Caddyfile")]
+    environment = dict(os.environ) | {"EZDMS": named, "SITE": NAME}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    dialed = [{"dial": f"{name}:5000"} for name in re.findall(r"^  (\w+): \*ezdms$", text, re.MULTILINE)]
+    assert json.dumps(dialed, separators=(",", ":")) in done.stdout
 
 
 # ---- Caddy ----
