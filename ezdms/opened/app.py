@@ -48,6 +48,7 @@ class Opened:
     deployment_id: str
     registration: str
     retention: int
+    max_file: int
 
     @property
     def front(self) -> dict[str, str]:
@@ -115,7 +116,7 @@ class _Page:
     async def deployment(self) -> Response:
         """The deployment as read at startup: a server that changes its id later gets nothing derived from a PIN."""
         known = {"protocol": PROTOCOL, "deployment_id": self._opened.deployment_id, "version": __version__}
-        return Response(dump(known), content_type=Kind.JSON.value)
+        return Response(dump(known | {"max_file": self._opened.max_file}), content_type=Kind.JSON.value)
 
     async def forward(self, path: str) -> Response:
         """Forward an allowed request made by the page's scripts. Opened as a page, these addresses do not exist."""

@@ -9,6 +9,7 @@ from ezdms import PROTOCOL
 from ezdms.client.answers import read_deployment
 from ezdms.client.errors import BadAnswer, ServerError
 from ezdms.client.transport import Transport
+from ezdms.crypto import LARGEST_FILE
 from ezdms.release import VERSION
 
 REGISTRATION = ("open", "invite", "closed")
@@ -24,6 +25,7 @@ class Said:
     version: str
     registration: str
     retention: int  # days after which it says that it removes messages, 0 for never
+    max_file: int  # bytes of the largest file that it says it takes
 
 
 async def ask(server: str) -> Said:
@@ -46,4 +48,8 @@ def _read(server: str, answer: Any) -> Said:
         raise BadAnswer(f"Expected the protocol {PROTOCOL} and a version.")
     retention = answer.get("retention")
     days = retention if isinstance(retention, int) and 0 <= retention <= MOST_DAYS else 0
-    return Said(deployment_id, version, registration if registration in REGISTRATION else "open", int(days))
+    most = answer.get("max_file")
+    max_file = (
+        most if type(most) is int and 0 <= most <= LARGEST_FILE else LARGEST_FILE
+    )  # it refuses larger ones itself
+    return Said(deployment_id, version, registration if registration in REGISTRATION else "open", int(days), max_file)

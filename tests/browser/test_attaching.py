@@ -348,6 +348,9 @@ async def test_what_cannot_be_decoded_is_never_decoded_and_sent_as_a_plain_file(
     assert [await saves(bob, one) for one in said] == contents
     for one in said:
         assert (one["type"], one["thumb"], one["w"], one["h"]) == ("", "", 0, 0)
+    for i in range(len(contents)):  # those whose parts are there were cleaned, and the bomb, too
+        alert, words = expect(alice.alert), f"“{i}.png” was sent unchanged"
+        await (alert.not_to_contain_text(words) if i in (0, 4) else alert.to_contain_text(words))
     assert await alice.page.evaluate("() => window.decoded") == 1, "the broken one, whose size is harmless"
     await expect(alice.page.locator("message-row shared-file")).to_have_count(len(contents))
     assert alice.errors == []
@@ -390,6 +393,15 @@ PASTE = """(element, types) => {
     const event = new ClipboardEvent("paste", { clipboardData: carried, bubbles: true, cancelable: true });
     element.dispatchEvent(event);
     return event.defaultPrevented;
+}"""
+
+# A file is dragged over this element, or out of the window; says whether the conversation shows it, and the cursor.
+DRAG = """(element, type) => {
+    const carried = new DataTransfer();
+    carried.items.add(new File(["x"], "a.png", { type: "image/png" }));
+    const event = new DragEvent(type, { dataTransfer: carried, bubbles: true, cancelable: true });
+    element.dispatchEvent(event);
+    return document.querySelector("message-thread").hasAttribute("data-over");
 }"""
 
 # Drops a file where none belongs; says whether the browser was kept from opening it.
@@ -511,8 +523,18 @@ async def test_files_are_pasted_and_what_is_also_a_text_is_pasted_as_one(home: H
     await alice.page.keyboard.press("Enter")
     [said] = await files(bob, 1)
     assert said["name"] == "image.png"
-    assert not await alice.page.get_by_role("navigation", name="Conversations").evaluate(PASTE, ["image/png"])
-    assert await alice.page.get_by_role("navigation", name="Conversations").evaluate(DROP_HERE)
+    listed = alice.page.get_by_role("navigation", name="Conversations")
+    for place, kind, is_shown in [
+        (field, "dragover", True),
+        (listed, "dragover", False),
+        (field, "dragover", True),
+        (field, "dragleave", False),
+        (field, "dragover", True),
+    ]:
+        assert await place.evaluate(DRAG, kind) is is_shown, kind
+    assert not await listed.evaluate(PASTE, ["image/png"])
+    assert await listed.evaluate(DROP_HERE)
+    assert not await field.evaluate(DRAG, "dragend")
     await expect(sheet(alice.page)).to_be_hidden()
     assert alice.page.url.endswith(bob.conversation)  # it did not open the file
 

@@ -350,7 +350,27 @@ async def test_a_voice_message_is_recorded_sent_and_played(friends: tuple[Someon
     await expect(timer).to_have_text("0:01")
     await page.mouse.up()
     await expect(player).to_have_count(2)
-    assert await page.evaluate("window.tracks.map(({ readyState }) => readyState)") == ["ended"] * 3
+    box = await record.bounding_box()
+    assert box
+    await page.mouse.down()  # held, and let go far away
+    await expect(timer).to_be_visible()
+    await expect(page.get_by_text("Slide away to discard")).to_be_visible()
+    await page.mouse.move(box["x"] - 150, box["y"] - 20)
+    await expect(page.get_by_text("Release to discard")).to_be_visible()
+    await expect(page.get_by_text("Slide away to discard")).to_be_hidden()
+    await expect(timer).to_have_text("0:01")
+    await page.mouse.up()
+    await expect(timer).to_be_hidden()
+    await record.hover()
+    await page.mouse.down()  # away and back again
+    await page.mouse.move(box["x"] - 150, box["y"])
+    await expect(page.get_by_text("Release to discard")).to_be_visible()
+    await record.hover()
+    await expect(page.get_by_text("Slide away to discard")).to_be_visible()
+    await expect(timer).to_have_text("0:01")
+    await page.mouse.up()
+    await expect(player).to_have_count(3)
+    assert await page.evaluate("window.tracks.map(({ readyState }) => readyState)") == ["ended"] * 5
     # Played by both, at three speeds; one at a time.
     first, second = player.nth(0), player.nth(1)
     for one in (first, second):

@@ -8,10 +8,12 @@ import signal
 import socket
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from ezdms import __version__
+from ezdms import PROTOCOL, __version__, crypto
+from ezdms.opened import asking
 from tests.browser.lies.liar import Answer, Change, Liar
 from tests.conftest import Server
 from tests.opened.opening import Opening, Visit, newcomer, run_open
@@ -114,23 +116,35 @@ async def test_a_changed_server_must_be_trusted_first(liar: Liar, truth: Server,
     assert (code, "A different server than before" in said) == (1, True), said
 
 
-def test_only_the_registration_mode_and_the_retention_are_taken_from_the_server(tmp_path: Path) -> None:
+def test_only_the_registration_mode_the_retention_and_the_file_limit_are_taken_from_the_server(tmp_path: Path) -> None:
     words = {"server_name": "Evil Club", "notice": "Type your PIN at evil.example"}
-    server = Server(tmp_path, registration="invite", retention="30", **words)
+    server = Server(tmp_path, registration="invite", retention="30", max_file="5MiB", **words)
     server.start()
     with Opening(server.url, tmp_path) as opening:
-        page = asyncio.run(front_of(opening))
+        page, deployment = asyncio.run(front_of(opening))
     server.kill()
     assert 'data-registration="invite"' in page
     assert 'data-retention="30"' in page
     assert f'data-server="{server.url}"' in page
     assert "evil" not in page.lower()
+    assert set(deployment) == {"protocol", "deployment_id", "version", "max_file"}
+    assert deployment["max_file"] == 5 * 1024 * 1024
 
 
-async def front_of(opening: Opening) -> str:
-    """The HTML of the front page."""
+async def front_of(opening: Opening) -> tuple[str, dict[str, Any]]:
+    """The HTML of the front page, and what the page is told of the server."""
     async with Visit(opening) as visit:
-        return (await visit.opens("/")).text
+        return (await visit.opens("/")).text, (await visit.asks("/deployment")).json()
+
+
+@pytest.mark.parametrize(
+    ("said", "most"), [(0, 0), (1000, 1000), (crypto.LARGEST_FILE + 1, None), (-1, None), ("5", None), (True, None)]
+)
+def test_a_file_limit_that_is_none_is_the_one_of_the_release(said: Any, most: int | None) -> None:
+    answer = {"protocol": PROTOCOL, "deployment_id": "A" * 22, "version": "1.0.0", "max_file": said}
+    assert asking._read("server", answer).max_file == (crypto.LARGEST_FILE if most is None else most)
+    del answer["max_file"]
+    assert asking._read("server", answer).max_file == crypto.LARGEST_FILE
 
 
 def test_the_browser_is_opened_at_the_first_address(truth: Server, tmp_path: Path) -> None:

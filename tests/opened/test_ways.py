@@ -112,7 +112,7 @@ async def test_documents_scripts_and_styles_come_from_the_package(fooled: Visit,
         answer.text = f"<script>{EVIL}</script>"
 
     since = len(liar.heard)
-    front = Opened(liar.url, "", "open", 0).front
+    front = Opened(liar.url, "", "open", 0, 0).front
     with liar.lying(".*", lie):
         for name, addresses in ADDRESSES.items():
             for path in addresses:

@@ -74,7 +74,8 @@ def opening(
         if not no_browser:  # in a thread: a browser in the terminal returns when it ends
             threading.Thread(target=webbrowser.open, args=(first,), daemon=True).start()
 
-    serve.serve(listener, Opened(address, said.deployment_id, said.registration, said.retention), announce)
+    opened = Opened(address, said.deployment_id, said.registration, said.retention, said.max_file)
+    serve.serve(listener, opened, announce)
 
 
 def _parse(server: str | None) -> str:

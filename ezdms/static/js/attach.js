@@ -1,9 +1,11 @@
 // <attach-files>: files that the user chooses, pastes or drops. Pictures lose what they tell about the camera and the
 // place (EXIF, XMP, comments, texts), but keep their orientation; then sealing.js and upload.js take them.
 
-import { onPress, openDialog, showAlert } from "./dom.js";
+import { disableWith, onPress, openDialog, showAlert } from "./dom.js";
 import { drawable } from "./sealed-text.js";
-import { ascii, isLarge, largestFile, prepareFile, safeName, SIDES } from "./sealing.js";
+import {
+  ascii, isLarge, largestFile, LONGEST_START, orientationOf, prepareFile, safeName, SIDES, sniff, viewOf,
+} from "./sealing.js";
 import { sealUp } from "./upload.js";
 import { say, sentenceOf, sizeInWords } from "./words.js";
 
@@ -13,22 +15,7 @@ const MOST_READ = 100 * 1024 * 1024; // bytes of a picture, which may become sma
 
 const bytesOf = (text) => Uint8Array.from(text, (letter) => letter.charCodeAt(0));
 const readBytes = async (blob) => new Uint8Array(await blob.arrayBuffer());
-const viewOf = ({ buffer, byteOffset, length }) => new DataView(buffer, byteOffset, length);
-
-// The orientation that EXIF tells (1 to 8; 1 is upright), and EXIF that tells nothing else.
-function orientationOf(exif) {
-  const tiff = ascii(exif, 0, 6) === "Exif\0\0" ? exif.subarray(6) : exif;
-  const [view, isLittle] = [viewOf(tiff), tiff[0] === 0x49];
-  try {
-    const start = view.getUint32(4, isLittle);
-    for (let i = 0; i < view.getUint16(start, isLittle); i += 1) {
-      const at = start + 2 + 12 * i;
-      const value = view.getUint16(at + 8, isLittle);
-      if (view.getUint16(at, isLittle) === 0x112) return value <= 8 ? value : 1;
-    }
-  } catch {} // it ends before that
-  return 1;
-}
+// EXIF that tells the orientation and nothing else.
 const exifOf = (orientation) => bytesOf(`MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0${
   String.fromCharCode(orientation)}\0\0\0\0\0\0`);
 
@@ -122,24 +109,23 @@ function cleanWebp(bytes) {
   return { parts: [head, ...parts], isAnimated };
 }
 
-const KINDS = [
-  [/^\xff\xd8\xff/, "image/jpeg", cleanJpeg], [/^\x89PNG\r\n\x1a\n.{4}IHDR/s, "image/png", cleanPng],
-  [/^RIFF.{4}WEBP/s, "image/webp", cleanWebp],
-  [/^GIF8[79]a/, "image/gif", (bytes) => ({ parts: [bytes], isAnimated: true })], // it tells nothing of that kind
-];
+const CLEAN = {
+  "image/jpeg": cleanJpeg, "image/png": cleanPng, "image/webp": cleanWebp,
+  "image/gif": (bytes) => ({ parts: [bytes], isAnimated: true }), // it tells nothing of that kind
+};
 
-// {type, blob, sides, isAnimated} of a picture, without its metadata. Null if it is none.
+// {type, blob, sides, isAnimated} of a picture, without its metadata. Null if it is none; false if it says that it is,
+// but cannot be read here.
 async function readPicture(file) {
-  const start = ascii(await readBytes(file.slice(0, 16)), 0, 16);
-  const [, type, clean] = KINDS.find(([form]) => form.test(start)) ?? [];
-  if (!type || file.size > MOST_READ) return null;
+  const type = sniff(await readBytes(file.slice(0, LONGEST_START)));
+  if (!CLEAN[type] || file.size > MOST_READ) return file.type.startsWith("image/") ? false : null;
   try {
     const bytes = await readBytes(file);
-    const { parts, isAnimated } = clean(bytes);
+    const { parts, isAnimated } = CLEAN[type](bytes);
     const whole = await readBytes(new Blob(parts)); // Firefox decodes no Blob of several parts
     return { type, blob: new Blob([whole], { type }), sides: SIDES[type](viewOf(bytes), bytes), isAnimated };
   } catch (error) {
-    if (error instanceof RangeError) return null; // it cannot be decoded either
+    if (error instanceof RangeError) return false; // it cannot be decoded either
     throw error;
   }
 }
@@ -155,8 +141,7 @@ customElements.define("attach-files", class extends HTMLElement {
     this.composer = this.closest("message-composer");
     const [button, send] = [this.querySelector("button"), this.composer.button];
     const input = Object.assign(document.createElement("input"), { type: "file", multiple: true });
-    new MutationObserver(() => { button.disabled = send.disabled; }).observe(send, { attributeFilter: ["disabled"] });
-    button.disabled = send.disabled;
+    disableWith(button, send);
     onPress(button, () => input.click());
     input.addEventListener("change", () => {
       this.take([...input.files], false);
@@ -192,15 +177,17 @@ customElements.define("attach-files", class extends HTMLElement {
     const isAnyLarge = chosen.some(isLarge);
     const how = mayBeMistake || isAnyLarge ? await this.#ask(chosen, isAnyLarge) : "send";
     if (how === "cancel") return;
-    const wrong = [];
+    const said = [];
     for (const each of chosen) {
-      await this.#send(each, how === "smaller" && isLarge(each), most).catch((error) => wrong.push(sentenceOf(error)));
+      const sent = this.#send(each, how === "smaller" && isLarge(each), most);
+      said.push(await sent.catch((error) => sentenceOf(error)));
     }
-    this.#tell(...wrong);
+    this.#tell(...said);
   }
 
+  // Returns what the user should know about it, or "".
   async #send(chosen, isSmaller, most) {
-    const { name } = chosen;
+    const { name, picture } = chosen;
     if (!chosen.file.size) throw new Error(say("file-empty", { name }));
     const { blob, shown } = await prepareFile(chosen, isSmaller);
     if (blob.size > most) throw new Error(say("file-too-large", { name, size: sizeInWords(most) }));
@@ -208,6 +195,7 @@ customElements.define("attach-files", class extends HTMLElement {
       throw error.kind ? error : new Error(say("file-unreadable", { name }));
     });
     await this.composer.outbox.uploads.add(sealed);
+    return picture === false ? say("file-as-it-is", { name }) : ""; // it still tells all that it told
   }
 
   // Resolves to the name of the button that was pressed.
@@ -231,14 +219,24 @@ const shownOne = (target) => {
   const thread = target === document.body ? document.getElementById("main") : target.closest?.("message-thread");
   return thread?.querySelector("attach-files");
 };
+let over; // the conversation that would get them
+function showOver(place) {
+  over?.removeAttribute("data-over");
+  over = place?.closest("message-thread");
+  over?.setAttribute("data-over", "");
+}
 addEventListener("dragover", (event) => { // dropped elsewhere, it would replace the page
   if (!areFiles(event.dataTransfer)) return;
   event.preventDefault();
-  event.dataTransfer.dropEffect = shownOne(event.target) ? "copy" : "none";
+  const place = shownOne(event.target);
+  event.dataTransfer.dropEffect = place ? "copy" : "none";
+  showOver(place);
 });
+addEventListener("dragleave", ({ relatedTarget }) => relatedTarget || showOver());
 addEventListener("drop", (event) => {
   if (!areFiles(event.dataTransfer)) return;
   event.preventDefault();
+  showOver();
   shownOne(event.target)?.take([...event.dataTransfer.files], true);
 });
 addEventListener("paste", (event) => { // a table comes as a text and a picture of it

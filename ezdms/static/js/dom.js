@@ -59,6 +59,13 @@ export function onPress(element, work) {
   element.addEventListener("click", (event) => event.isTrusted && work(event));
 }
 
+// A button that is disabled whenever the other one is.
+export function disableWith(button, other) {
+  const follow = () => { button.disabled = other.disabled; };
+  new MutationObserver(follow).observe(other, { attributeFilter: ["disabled"] });
+  follow();
+}
+
 // Of three buttons (ask, stay, leave), the first shows the question and the others. Returns the last.
 export function askOnce(element, changed = () => {}) {
   const [ask, stay, leave] = element.querySelectorAll("button");

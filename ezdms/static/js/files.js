@@ -3,7 +3,7 @@
 
 import { b64uDecode, openFile, readFile, sealedSize } from "./crypto.js";
 import { getPart, isPassing, ServerError } from "./server.js";
-import { ascii, MOST_PIXELS, safeName, SIDES } from "./sealing.js";
+import { LONGEST_START, MOST_PIXELS, safeName, SIDES, sniff } from "./sealing.js";
 import { say } from "./words.js";
 
 const PICTURES = ["image/png", "image/jpeg", "image/webp", "image/gif"]; // never SVG, which is a document
@@ -88,18 +88,6 @@ export async function fetchFile(file, ways) {
 
 // ---- What they really are ----
 
-// The media type that the first bytes prove, of those that are shown or played; otherwise "".
-function sniff(bytes) {
-  if (ascii(bytes, 0, 8) === "\x89PNG\r\n\x1a\n" && ascii(bytes, 12, 4) === "IHDR") return "image/png";
-  if (ascii(bytes, 0, 3) === "\xff\xd8\xff") return "image/jpeg";
-  if (/^GIF8[79]a/.test(ascii(bytes, 0, 6))) return "image/gif";
-  if (ascii(bytes, 0, 4) === "RIFF" && ascii(bytes, 8, 4) === "WEBP") return "image/webp";
-  if (ascii(bytes, 0, 4) === "OggS") return "audio/ogg";
-  if (ascii(bytes, 0, 4) === "\x1aE\xdf\xa3") return "audio/webm";
-  if (ascii(bytes, 4, 4) === "ftyp") return "audio/mp4";
-  return ascii(bytes, 0, 3) === "ID3" || (bytes[0] === 0xff && bytes[1] >= 0xe0) ? "audio/mpeg" : "";
-}
-
 const refuse = (key) => { throw new Error(say(key)); };
 
 // The same bytes as a Blob of the type that they have. Throws unless they are a picture of one of these types, and can
@@ -150,7 +138,7 @@ export function boxOf({ w, h }) {
 
 // The same bytes as a Blob of the type that they have. Throws unless that is audio.
 export async function asAudio(blob) {
-  const type = sniff(new Uint8Array(await blob.slice(0, 16).arrayBuffer()));
+  const type = sniff(new Uint8Array(await blob.slice(0, LONGEST_START).arrayBuffer()));
   return AUDIO.includes(type) ? blob.slice(0, blob.size, type) : refuse("voice-not-playable");
 }
 

@@ -3,7 +3,7 @@
 
 export const LANGUAGES = {
   "en": {
-    parts: "a4a4cJTfQo0LZOnwJS3T4lYTjvC0rpsvbRlq2TPEeNk",
+    parts: "3SRCM34a2VYaPqRc5a2r4Mp4S0_73oVeI3G3iZtwFYU",
     unverified: {
       "unstarted": "EZ-DMS has not started. Reload the page. If that does not help, your browser is too old "
         + "for it, or a script was changed and your browser refused to run it. In that case, do not "
@@ -22,7 +22,7 @@ export const LANGUAGES = {
     },
   },
   "es": {
-    parts: "gwQ0bsHXBQYg_i2F-fPM9245KJfV0pY6160gb5i0kzU",
+    parts: "EbIwNx565wyI39Ur8NB_kvbfBj3_0Ko-6AHKLDMDBmo",
     unverified: {
       "unstarted": "EZ-DMS no se ha iniciado. Vuelve a cargar la página. Si no sirve, tu navegador es "
         + "demasiado antiguo, o alguien modificó un script y tu navegador se negó a ejecutarlo. En "
@@ -44,7 +44,7 @@ export const LANGUAGES = {
 export const STYLES = [
   "sha256-3vM5+kVN4BbTirusvjSKD/TDx/CCvCv10eN+45fvW1U=",
   "sha256-bcTks+RASkJDBALBjx8y2/ysYguKq8zHu+tbdaJQtVs=",
-  "sha256-NDvqXBRInHUHVvOKakl11QvwfVeMbT/rHNE+6NlNxBc=",
+  "sha256-IDjXn/lIJqrr7XIFVV8krpuUMGgipSGGoJh3kmlGyWE=",
 ];
 export const FONTS = {
   "inter-latin-ext-wght-normal.woff2": "sha256-NLnFBMq3pz43t0Y0OkSRMuVs97VIGvLLgdx03P8lyVY=",

@@ -11,6 +11,7 @@ import { say } from "./words.js";
 export const MOST_PIXELS = 50e6; // that are decoded
 const SMALLER = 2560; // pixels of the longer side
 const QUALITY = 0.85;
+const [WIDTH, HEIGHT, BARS] = [160, 32, 40]; // of a waveform
 const THUMBS = [[160, 0.6], [128, 0.5], [96, 0.4], [64, 0.3], [32, 0.2]]; // sides and qualities
 
 const refuse = (sentence) => { throw new ServerError(422, null, sentence); };
@@ -110,6 +111,40 @@ export function safeName(given) {
 // The characters of these bytes.
 export const ascii = (bytes, at, size) => String.fromCharCode(...bytes.subarray(at, at + size));
 
+const STARTS = { // what is shown, played, or sent without its metadata
+  "image/png": /^\x89PNG\r\n\x1a\n.{4}IHDR/s,
+  "image/jpeg": /^\xff\xd8\xff/,
+  "image/gif": /^GIF8[79]a/,
+  "image/webp": /^RIFF.{4}WEBP/s,
+  "audio/ogg": /^OggS/,
+  "audio/webm": /^\x1aE\xdf\xa3/,
+  "audio/mp4": /^.{4}ftyp/s,
+  "audio/mpeg": /^(ID3|\xff[\xe0-\xff])/,
+};
+export const LONGEST_START = 16; // bytes
+// The media type that the first bytes prove, of these; otherwise "".
+export function sniff(bytes) {
+  const start = ascii(bytes, 0, LONGEST_START);
+  return Object.keys(STARTS).find((type) => STARTS[type].test(start)) ?? "";
+}
+
+export const viewOf = ({ buffer, byteOffset, length }) => new DataView(buffer, byteOffset, length);
+
+// The orientation that EXIF tells: 1 to 8; 1 is upright.
+export function orientationOf(exif) {
+  const tiff = ascii(exif, 0, 6) === "Exif\0\0" ? exif.subarray(6) : exif;
+  const [view, isLittle] = [viewOf(tiff), tiff[0] === 0x49];
+  try {
+    const start = view.getUint32(4, isLittle);
+    for (let i = 0; i < view.getUint16(start, isLittle); i += 1) {
+      const at = start + 2 + 12 * i;
+      const value = view.getUint16(at + 8, isLittle);
+      if (view.getUint16(at, isLittle) === 0x112) return value <= 8 ? value : 1;
+    }
+  } catch {} // it ends before that
+  return 1;
+}
+
 // [width, height] as each decoder reads them, before anything is decoded. Throws RangeError if the file is too short.
 export const SIDES = {
   "image/png": (view) => [view.getUint32(16), view.getUint32(20)],
@@ -169,6 +204,22 @@ async function thumbOf(bitmap) {
     if (blob.size <= crypto.LARGEST_THUMB) return crypto.b64uEncode(new Uint8Array(await blob.arrayBuffer()));
   }
   return "";
+}
+
+// The waveform of a voice message, which is its thumbnail: white on black. `levels`: from 0 to 1.
+export async function waveOf(levels) {
+  const canvas = new OffscreenCanvas(WIDTH, HEIGHT);
+  const context = canvas.getContext("2d");
+  context.fillRect(0, 0, WIDTH, HEIGHT);
+  context.fillStyle = "#fff";
+  const top = Math.max(...levels, 0.05);
+  for (let i = 0; i < BARS; i += 1) {
+    const [start, end] = [i, i + 1].map((each) => Math.floor((each * levels.length) / BARS));
+    const height = Math.max(2, (HEIGHT * Math.max(...levels.slice(start, Math.max(end, start + 1)), 0)) / top);
+    context.fillRect((i * WIDTH) / BARS, (HEIGHT - height) / 2, 2.5, height);
+  }
+  const blob = await canvas.convertToBlob({ type: "image/jpeg", quality: 0.6 });
+  return crypto.b64uEncode(new Uint8Array(await blob.arrayBuffer()));
 }
 
 const isDrawable = (picture) => picture && picture.sides[0] * picture.sides[1] <= MOST_PIXELS;

@@ -1,9 +1,10 @@
 // <audio-player>: plays the audio of a message, once all of it is verified. <voice-note>: records a voice message, a
 // file like any other; its thumbnail is its waveform. The microphone is asked for only by a press.
 
-import { b64uDecode, b64uEncode } from "./crypto.js";
-import { focusLater, onPress, showAlert } from "./dom.js";
+import { b64uDecode } from "./crypto.js";
+import { disableWith, focusLater, onPress, showAlert } from "./dom.js";
 import { asAudio, decodePicture, THUMB } from "./files.js";
+import { waveOf } from "./sealing.js";
 import { sealUp } from "./upload.js";
 import { say, sentenceOf } from "./words.js";
 
@@ -38,13 +39,14 @@ customElements.define("audio-player", class extends HTMLElement {
     onPress(this.button, () => this.#press());
     onPress(this.speed, () => this.#setSpeed(SPEEDS[(SPEEDS.indexOf(this.rate) + 1) % SPEEDS.length]));
     this.place.addEventListener("input", () => { if (this.#audio) this.#audio.currentTime = this.place.value; });
-    if (thumb) decodePicture(new Blob([b64uDecode(thumb)]), THUMB).then(({ src }) => this.#drawWave(src), () => {});
+    if (thumb) this.#drawWave(thumb).catch(() => {});
     return this;
   }
 
-  #drawWave(src) {
-    this.#urls.push(src);
+  async #drawWave(thumb) {
+    const { src } = await decodePicture(new Blob([b64uDecode(thumb)]), THUMB);
     this.wave.style.setProperty("--wave", `url(${src})`);
+    this.#urls.push(src);
   }
 
   #setSpeed(rate) {
@@ -123,31 +125,15 @@ export const playerOf = (file) => document.createElement("audio-player").use(fil
 const LONGEST = 300; // seconds
 const SHORTEST = 0.5; // seconds
 const HELD = 500; // ms: a shorter press goes on until it is sent
+const AWAY = 80; // pixels: who lets go that far away sends nothing
+const POINTER = ["pointermove", "pointerup", "pointercancel"];
 const EVERY = 100; // ms between two levels of the waveform
-const [WIDTH, HEIGHT, BARS] = [160, 32, 40];
 const BITS = 32000; // per second
 const DENIED = { NotAllowedError: "voice-denied", NotFoundError: "voice-no-microphone" };
 const TYPES = [["audio/webm", "webm"], ["audio/ogg", "ogg"], ["audio/mp4", "m4a"]];
 
-// The waveform as a picture: white on black.
-async function waveOf(levels) {
-  const canvas = new OffscreenCanvas(WIDTH, HEIGHT);
-  const context = canvas.getContext("2d");
-  context.fillRect(0, 0, WIDTH, HEIGHT);
-  context.fillStyle = "#fff";
-  const top = Math.max(...levels, 0.05);
-  for (let i = 0; i < BARS; i += 1) {
-    const [start, end] = [i, i + 1].map((each) => Math.floor((each * levels.length) / BARS));
-    const height = Math.max(2, (HEIGHT * Math.max(...levels.slice(start, Math.max(end, start + 1)), 0)) / top);
-    context.fillRect((i * WIDTH) / BARS, (HEIGHT - height) / 2, 2.5, height);
-  }
-  const blob = await canvas.convertToBlob({ type: "image/jpeg", quality: 0.6 });
-  return b64uEncode(new Uint8Array(await blob.arrayBuffer()));
-}
-
 customElements.define("voice-note", class extends HTMLElement {
   #recording = null; // {recorder, stream, parts, levels, context, timer, began, ended}
-  #isHeld = false;
 
   connectedCallback() {
     if (this.composer) return; // put away and shown again (navigate.js)
@@ -155,28 +141,32 @@ customElements.define("voice-note", class extends HTMLElement {
     [this.button, this.panel] = this.children;
     this.elapsed = this.querySelector("[role=timer]");
     this.hidden = !globalThis.MediaRecorder || !navigator.mediaDevices;
-    const [{ button: send }, follow] = [this.composer, () => { this.button.disabled = send.disabled; }];
-    new MutationObserver(follow).observe(send, { attributeFilter: ["disabled"] });
-    follow();
+    disableWith(this.button, this.composer.button);
     onPress(this.querySelector("[data-do=discard]"), () => this.#stop());
     onPress(this.querySelector("[data-do=send]"), () => this.#finish());
     this.button.addEventListener("pointerdown", (event) => {
       if (!event.isTrusted || event.button || this.#isHeld) return;
-      const began = Date.now();
-      this.#isHeld = true;
-      const up = ({ type }) => {
-        this.#isHeld = false;
-        for (const name of ["pointerup", "pointercancel"]) removeEventListener(name, up, true);
-        if (type === "pointerup" && Date.now() - began >= HELD && this.#recording) this.#finish();
-        else this.#lock();
+      const [began, letGo] = [Date.now(), new AbortController()];
+      this.toggleAttribute("data-held", true);
+      const follow = (now) => {
+        if (now.pointerId !== event.pointerId) return;
+        const isAway = Math.hypot(now.clientX - event.clientX, now.clientY - event.clientY) > AWAY;
+        this.toggleAttribute("data-away", isAway && now.type === "pointermove");
+        if (now.type === "pointermove") return;
+        letGo.abort();
+        this.removeAttribute("data-held");
+        if (now.type === "pointercancel" || (!isAway && Date.now() - began < HELD)) this.#lock();
+        else if (isAway) this.#stop();
+        else if (this.#recording) this.#finish();
       };
-      for (const name of ["pointerup", "pointercancel"]) addEventListener(name, up, true);
+      for (const name of POINTER) addEventListener(name, follow, { capture: true, signal: letGo.signal });
       this.#start();
     });
     onPress(this.button, ({ detail }) => detail || this.#start()); // by a key
   }
 
   disconnectedCallback() { this.#stop(); }
+  get #isHeld() { return this.hasAttribute("data-held"); }
   // Nothing is held any more: it goes on until a button is pressed.
   #lock() { if (this.#recording) focusLater()(this.querySelector("[data-do=send]")); }
 

@@ -9,6 +9,7 @@ from playwright.async_api import Download, Locator, expect
 
 from ezdms import crypto
 from tests.browser.lies.liar import Answer
+from tests.browser.lies.peers import Peer
 from tests.browser.lies.rows import SHOWN, Rows, showing
 from tests.browser.lies.stage import Stage, told
 from tests.browser.lies.watching import FORGED
@@ -106,6 +107,17 @@ async def test_no_other_file_is_drawn_or_saved(stage: Stage) -> None:
             await expect(of(stage).get_by_role("button", name="Cancel")).to_be_hidden()
             await expect(of(stage).get_by_role("status")).to_contain_text(words)
             await stage.shows_nothing_of_it()
+    carol, dave = [await Peer.arrives(stage.truth, name) for name in ("carol", "dave")]
+    stage.peers += [carol, dave]
+    await carol.starts_with(stage.alice.search_pin)
+    await dave.starts_with(carol.search_pin)
+    for name, sender in {"a file of another conversation": carol, "a file of other people": dave}.items():
+        sent = await sender.uploads(png(40, 40, BLUE), name="new.png", type="image/png")
+        sealed = await sender.downloads(crypto.read_file(sent)["id"])
+        with told(name), stage.liar.lying(FILES, replaced(sealed)):  # of the same picture
+            await of(stage).get_by_role("button", name="Download").click()
+            await expect(of(stage).get_by_role("status")).to_contain_text(OTHER)
+            await expect(of(stage).locator("img")).to_have_count(0)
     assert downloads == []
     assert await page.evaluate("'pwned' in window") is False
     asked = [one.lower() for one in stage.liar.heard if one.startswith("GET /files/")]
