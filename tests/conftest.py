@@ -124,6 +124,7 @@ SLOWEST = (
     "browser/test_interleaving.py",
     "browser/lies/test_names.py",
     "hosting/test_stop.py",
+    "several/test_sweeping.py",
     "verify/test_verify.py",
     "browser/test_comfort.py",
     "hosting/test_two_proxies.py",
