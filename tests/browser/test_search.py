@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from functools import partial
 
 import httpx
-from playwright.async_api import Locator, Page, expect
+from playwright.async_api import Locator, Page, Route, expect
 
 from tests.browser.home import Home, held_back
 from tests.browser.lies.peers import Peer
@@ -199,6 +200,38 @@ async def test_the_history_loads_in_the_background_and_can_be_stopped_on_a_phone
         await expect(row).to_be_focused()
         await expect(row).to_contain_text(text)
         await expect(row).to_be_in_viewport()
+
+    # Far back, the messages load out of sight, and one can stop that.
+    await page.goto(f"{alice.address}/")
+    await field(page).fill("needle")
+    await expect(results(page)).to_have_count(2)
+    asked, may_go = asyncio.Event(), asyncio.Event()
+    addresses: list[str] = []
+
+    async def give_less(route: Route) -> None:
+        addresses.append(route.request.url)
+        if len(addresses) == 3:
+            asked.set()
+            await may_go.wait()
+        await route.continue_(url=route.request.url.replace("limit=200", "limit=20"))
+
+    await page.route(re.compile(r"/messages/\w+\?before=\d+&limit=200$"), give_less)
+    seeking, newest = page.locator(".seeking"), page.locator("message-row").last
+    await results(page).nth(1).click()
+    await asked.wait()
+    await expect(seeking.get_by_role("status")).to_have_text("Loading earlier messages…")
+    await expect(seeking).to_contain_text("messages, back to")
+    await expect(newest).to_be_hidden()
+    await seeking.get_by_role("button", name="Cancel").click()
+    may_go.set()
+    await expect(seeking).to_be_hidden()
+    await expect(newest).to_be_in_viewport()
+    await expect(page.get_by_role("log")).to_be_focused()
+    assert len(addresses) == 3
+    await results(page).nth(1).click()
+    await expect(page.locator("message-row").first).to_be_focused()
+    await expect(seeking).to_be_hidden()
+    await page.unroute_all()
 
     # It goes on in the background, whatever is open, and the focus stays where the user is.
     await page.goto(f"{alice.address}/")

@@ -4,7 +4,7 @@
 
 import { swapIn } from "./guard.js";
 import { getFragment } from "./server.js";
-import { say } from "./words.js";
+import { monthOf, say } from "./words.js";
 
 const PAGE = 200; // messages per request when catching up
 const IN_VIEW = 15; // rows; more than fit into a window
@@ -111,6 +111,37 @@ export class CatchUp {
       await this.load(`/messages/${this.conversation}?after=${known}&limit=${PAGE}`);
     }
   }
+}
+
+// Load pages by `loadMore()`, which returns whether there was one, until `isSo()` is true, or the user stops that or
+// leaves: then false. From the second page on, nothing is shown meanwhile but how far it is: laying out thousands of
+// rows again with each page takes minutes.
+export async function seek(thread, isSo, loadMore) {
+  const { log, rows } = thread;
+  const [seeking, { scrollTop }] = [thread.querySelector(".seeking"), log];
+  const show = (isShown) => {
+    seeking.hidden = !isShown;
+    log.toggleAttribute("data-seeking", isShown);
+  };
+  log.isStopped = false;
+  const isOver = () => log.isStopped || !thread.isConnected;
+  try {
+    for (let page = 0; !isSo() && !isOver() && await loadMore(); page += 1) {
+      if (!page) continue;
+      show(true);
+      const { at } = rows.querySelector("message-row");
+      const said = [say("loading-earlier"), say("loaded-back", { count: rows.childElementCount, month: monthOf(at) })];
+      said.forEach((words, i) => { seeking.children[i].textContent = words; });
+    }
+  } finally {
+    if (!seeking.hidden) {
+      show(false);
+      thread.between.arrange();
+      if (isOver()) log.scrollTop = scrollTop;
+      log.count();
+    }
+  }
+  return !isOver();
 }
 
 // True if the order in which these rows are judged cannot matter: the numbers of each side rise, and no id comes twice.

@@ -67,7 +67,7 @@ customElements.define("conversation-options", class extends HTMLElement {
     });
     for (const sheet of this.querySelectorAll(".sheet")) {
       sheet.popover = "auto";
-      onPress(sheet.querySelector("[data-do=cancel]"), () => sheet.hidePopover());
+      onPress(sheet.querySelector("[data-do=cancel]"), () => { this.thread.log.stop(); sheet.hidePopover(); });
     }
     prepareOrganizing(this);
     this.#prepareTimer(this.querySelector(".timer"));
@@ -81,7 +81,7 @@ customElements.define("conversation-options", class extends HTMLElement {
     if (!year) throw new Error(say("jump-no-date"));
     const from = new Date(year, month - 1, day).getTime();
     const rows = () => [...this.thread.rows.children].filter(({ placed, hidden }) => placed && !hidden);
-    await this.thread.loadUntil(() => rows()[0]?.at < from, PAGE);
+    if (!await this.thread.seek(() => rows()[0]?.at < from, PAGE)) return;
     const row = rows().find(({ at }) => at >= from) ?? rows().at(-1);
     if (!row) throw new Error(say("jump-nothing"));
     sheet.hidePopover();

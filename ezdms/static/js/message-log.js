@@ -21,6 +21,7 @@ customElements.define("message-log", class extends HTMLElement {
     thread.querySelector(".outbox").ariaLive = "off"; // one's own message is announced once: when the server shows it
     onPress(this.button, () => this.toBottom());
     this.rows = thread.rows;
+    onPress(thread.querySelector(".seeking button"), () => { this.stop(); focusLater()(this); });
     this.addEventListener("scroll", () => this.count(), { passive: true });
     new MutationObserver(() => this.count()).observe(this.rows, { childList: true });
     if (!CSS.supports("overflow-anchor", "auto")) this.#holdStill(thread.rows);
@@ -34,6 +35,7 @@ customElements.define("message-log", class extends HTMLElement {
 
   // Count what has arrived since the end was in view.
   count() {
+    if (this.hasAttribute("data-seeking")) return; // catch-up.js
     const { isAtBottom, rows } = this;
     if (isAtBottom) this.#seen = rows.lastElementChild?.seq ?? 0;
     let [row, count] = [rows.lastElementChild, 0];
@@ -62,6 +64,9 @@ customElements.define("message-log", class extends HTMLElement {
   }
 
   get isAtBottom() { return Math.abs(this.scrollTop) < NEAR; }
+
+  // No more older pages are loaded for what was sought (catch-up.js).
+  stop() { this.isStopped = true; }
 
   toBottom() {
     this.scrollTop = 0;
@@ -137,6 +142,7 @@ export class Between {
 
   // Changes show nothing at their own place, so they do not count.
   arrange() {
+    if (this.rows.closest("[data-seeking]")) return;
     const rows = [...this.rows.children].filter(({ placed, hidden }) => placed && !hidden);
     const news = rows.filter(({ seq, isOwn }) => !isOwn && seq >= this.#from && seq <= this.#to);
     const isStartLoaded = rows[0]?.seq < this.#from || !this.hasOlder();
@@ -229,7 +235,7 @@ export async function goTo(thread, find, told, focus = focusLater()) {
   const words = told.textContent;
   try {
     if (!find()) told.textContent = say("loading-earlier");
-    await thread.loadUntil(find, PAGE);
+    if (!await thread.seek(find, PAGE)) return told.replaceChildren(words);
     const row = find();
     if (!row?.checkVisibility()) throw new Error(say("not-here"));
     told.textContent = words;

@@ -1,7 +1,7 @@
 // <message-thread>: one conversation. Knows both keys, raises alarms, and fetches missing rows; judge.js judges them.
 
 import { Alarms, Contact, LookUp } from "./contact.js";
-import { CatchUp, Opening } from "./catch-up.js";
+import { CatchUp, Opening, seek } from "./catch-up.js";
 import { setNote } from "./conversation-list.js";
 import { offerAgain } from "./dom.js";
 import { showEnded } from "./front.js";
@@ -246,4 +246,5 @@ customElements.define("message-thread", class extends HTMLElement {
 
   // Load older pages until `isSo()` is true.
   async loadUntil(isSo, limit) { while (!isSo() && await this.loadOlder(limit)); }
+  seek(isSo, limit) { return seek(this, isSo, () => this.loadOlder(limit)); } // for the user, who can stop it
 });

@@ -3,7 +3,7 @@
 
 export const LANGUAGES = {
   "en": {
-    parts: "3SRCM34a2VYaPqRc5a2r4Mp4S0_73oVeI3G3iZtwFYU",
+    parts: "VIw6yASShXcezDrCTOASzca834kr5rwdSD4rKk2GgrQ",
     unverified: {
       "unstarted": "EZ-DMS has not started. Reload the page. If that does not help, your browser is too old "
         + "for it, or a script was changed and your browser refused to run it. In that case, do not "
@@ -22,7 +22,7 @@ export const LANGUAGES = {
     },
   },
   "es": {
-    parts: "EbIwNx565wyI39Ur8NB_kvbfBj3_0Ko-6AHKLDMDBmo",
+    parts: "F3tWJ6DwvmD3CFCqzMw3Rum-yHrsNO-fn7ycQmRBPlc",
     unverified: {
       "unstarted": "EZ-DMS no se ha iniciado. Vuelve a cargar la página. Si no sirve, tu navegador es "
         + "demasiado antiguo, o alguien modificó un script y tu navegador se negó a ejecutarlo. En "
@@ -44,7 +44,7 @@ export const LANGUAGES = {
 export const STYLES = [
   "sha256-3vM5+kVN4BbTirusvjSKD/TDx/CCvCv10eN+45fvW1U=",
   "sha256-bcTks+RASkJDBALBjx8y2/ysYguKq8zHu+tbdaJQtVs=",
-  "sha256-IDjXn/lIJqrr7XIFVV8krpuUMGgipSGGoJh3kmlGyWE=",
+  "sha256-uXBovQhK2Iqug2unAEIpjI+waEvZdvoK62WiX5W7jF8=",
 ];
 export const FONTS = {
   "inter-latin-ext-wght-normal.woff2": "sha256-NLnFBMq3pz43t0Y0OkSRMuVs97VIGvLLgdx03P8lyVY=",

@@ -11,13 +11,12 @@ import { NOBODY, sift } from "./organizing.js";
 import { isDeleted, stateOf } from "./remembered.js";
 import { Shelf } from "./search-index.js";
 import { account, cutFromIndex, searchIndex } from "./session.js";
-import { finds, folded, isEmpty, LOCALE, readQuery, say, sentenceOf } from "./words.js";
+import { finds, folded, isEmpty, monthOf, readQuery, say, sentenceOf } from "./words.js";
 
 const MOST_SHOWN = 50; // results at first, and more with each press
 const DRAW_EVERY = 250; // ms; while pages arrive
 const TELL_AFTER = 600; // ms after the last key, and between two sentences, for screen readers
 const TICK = 1000; // ms
-const MONTH = new Intl.DateTimeFormat(LOCALE, { month: "long", year: "numeric" });
 
 const contacts = new Map(); // conversation → contact, of all that are known
 const shelves = new Map(); // conversation → its Shelf
@@ -140,7 +139,7 @@ function replaceResults(elements) {
 function progress() {
   if (problem) return problem;
   if (back === -Infinity) return say("searched-all");
-  return back === Infinity ? say("searching") : say("searched-back", { month: MONTH.format(back) });
+  return back === Infinity ? say("searching") : say("searched-back", { month: monthOf(back) });
 }
 
 function draw() {

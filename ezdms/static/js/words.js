@@ -70,6 +70,7 @@ const SHORT = new Intl.DateTimeFormat(LOCALE, { day: "numeric", month: "short" }
 const NUMERIC = new Intl.DateTimeFormat(LOCALE, { dateStyle: "short" });
 const LONG = new Intl.DateTimeFormat(LOCALE, { dateStyle: "medium", timeStyle: "short" });
 const FULL = new Intl.DateTimeFormat(LOCALE, { dateStyle: "full", timeStyle: "short" });
+const MONTH = new Intl.DateTimeFormat(LOCALE, { month: "long", year: "numeric" });
 const LOOK_AGAIN = 30000; // ms: a timer set for midnight would be late after the machine has slept
 
 // Midnight of that day, in ms since 1970, UTC.
@@ -92,6 +93,7 @@ function inShort(ms) {
   return (days === 0 ? TIME : isNear ? WEEKDAY : Math.abs(days) < 300 ? SHORT : NUMERIC).format(new Date(ms));
 }
 
+export const monthOf = (ms) => MONTH.format(new Date(ms));
 export const inFull = (ms) => FULL.format(new Date(ms));
 
 // A length of time, in the largest unit that divides it: "1 hour", "90 minutes". `seconds` above 0.
