@@ -22,7 +22,7 @@ from ezdms.settings import Address, BucketPlace
 from ezdms.store.file_folder import WrongOffset
 
 if TYPE_CHECKING:
-    from obstore.store import RetryConfig, S3Config
+    from obstore.store import RetryConfig, S3Config, S3Credential
 
 SLOT = 1024 * 1024  # bytes of each object but the last; a part that a client uploads has at most this many, too
 NAME = re.compile(r"[0-9a-f]{32}")
@@ -32,6 +32,7 @@ ONE = timedelta(seconds=10)  # for a request
 CONNECT = timedelta(seconds=3)
 TRIES: RetryConfig = {"max_retries": 2, "retry_timeout": timedelta(seconds=5)}
 CODE = re.compile(r"<Code>\s*([A-Za-z0-9.]{1,60})\s*</Code>")
+METADATA = "//169.254.169.254/"
 STATUS = re.compile(r"status code: ([0-9]{3})")
 
 # What the operator can mend, by the error code of the service.
@@ -65,8 +66,15 @@ class Bucket:
 
     def __init__(self, place: BucketPlace, key: Address | None, deployment_id: str) -> None:
         config: S3Config = {"region": place.region} if place.region else {}
-        if key is not None:
-            config["access_key_id"], _, config["secret_access_key"] = key.partition(":")
+        given = {}
+        if key is not None:  # and nothing of AWS's variables, such as a token of another key
+            access_key, _, secret_key = key.partition(":")
+            credential: S3Credential = {
+                "access_key_id": access_key,
+                "secret_access_key": secret_key,
+                "expires_at": None,
+            }
+            given = {"credential_provider": lambda: credential}
         if place.endpoint:
             config["endpoint"] = config["aws_endpoint_url_s3"] = place.endpoint
             config["virtual_hosted_style_request"] = False
@@ -80,6 +88,7 @@ class Bucket:
                 "connect_timeout": CONNECT,
             },
             retry_config=TRIES,
+            **given,
         )
 
     async def size(self, name: str) -> int:
@@ -187,10 +196,14 @@ def _told() -> Iterator[None]:
             raise BucketError(FAULTS[code[1]], is_fault=True) from None
         if code and code[1] == "NoSuchKey":
             raise BucketError("an object is missing") from None
+        if METADATA in said:  # where AWS's machines get their keys
+            raise BucketError("there is no key: set EZDMS_FILES_KEY_FILE", is_fault=True) from None
         if status is None:
             raise BucketError("it cannot be reached, or does not answer in time") from None
-        what = f"{status[1]} {code[1]}" if code else status[1]
-        raise BucketError(f"it answers {what}", is_fault=status[1] in ("400", "401", "403")) from None
+        what = f"it answers {status[1]} {code[1]}" if code else f"it answers {status[1]}"
+        if status[1] in ("401", "403"):
+            what = f"{what}: check the key in EZDMS_FILES_KEY"
+        raise BucketError(what, is_fault=status[1] in ("400", "401", "403")) from None
 
 
 def _key(name: str, number: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from tests.hosting.test_doctor import examine
 from tests.hosting.test_files_on_disk import begin, patch
 from tests.support.buckets import ACCESS_KEY, S3, SECRET_KEY, new_prefix
 from tests.support.operated import operate, refused, said
-from tests.support.served import Program, wait
+from tests.support.served import Program, call, wait
 from tests.support.uploads import on_disk
 
 CONTENT = os.urandom(1_500_000)  # two objects
@@ -67,7 +68,7 @@ def test_a_server_moves_its_files_to_a_bucket_and_is_backed_up_without_them(
         "ok",
         "1 files, 1.4 MiB, in the bucket files. It can be read and written.",
     )
-    server.stop()
+    assert server.stop() == 0
     elsewhere = tmp_path / "elsewhere"
     assert "deletes the files from the bucket" in said(operate(elsewhere, "restore", str(copy), **given))
     server.data_dir = elsewhere
@@ -87,10 +88,31 @@ def test_a_server_moves_its_files_to_a_bucket_and_is_backed_up_without_them(
     )
     (tmp_path / "key").write_text(f"{ACCESS_KEY}:{SECRET_KEY}")
     s3.change(prefix, f"{lost.partition('/')[0]}/{'ab' * 16}/0000", b"belongs to nothing")
-    server.stop()
+    assert server.stop() == 0
     server.start()  # drops what is lost, and deletes what belongs to nothing
     wait(lambda: s3.objects(prefix) == {}, within=30)
     assert bob.exchange(f"/files/{file_id}")[0] == 404
+    for program in (alice, bob):
+        program.close()
+
+
+def test_a_server_stops_in_time_while_its_bucket_hangs(server: Server, s3: S3, tmp_path: Path) -> None:
+    assert server.stop() == 0
+    server.settings |= bucket(s3, new_prefix(), tmp_path)
+    server.start()
+    alice, bob = Program(server, "alice"), Program(server, "bob")
+    file_id = begin(alice, alice.start(bob), 4)
+    assert patch(server, alice, file_id, 0, b"file").status_code == 204
+    s3.send_signal(signal.SIGSTOP)
+    try:
+        raw = call(server)
+        raw.sendall(f"GET /files/{file_id} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {alice.token}\r\n\r\n".encode())
+        assert alice.ask("/ping") == {"status": "ok"}  # it has been read: this came later
+        assert server.stop() == 0
+        raw.close()
+    finally:
+        s3.send_signal(signal.SIGCONT)
+    assert server.complaints() == ""
     for program in (alice, bob):
         program.close()
 

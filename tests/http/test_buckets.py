@@ -13,6 +13,7 @@ from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
 
+import httpx
 import pytest
 from quart import Quart
 
@@ -28,6 +29,7 @@ from tests.http.test_sessions import execute
 from tests.support.buckets import ACCESS_KEY, S3, SECRET_KEY, new_prefix
 from tests.support.people import PEOPLE, Person
 from tests.support.relay import Relay
+from tests.support.served import serving
 from tests.support.uploads import answer, begin, fetched, offset_of, patch, sweep, uploaded
 
 LARGE = secrets.token_bytes(SLOT + 5000)  # two objects
@@ -191,6 +193,22 @@ async def test_a_bucket_that_goes_away_in_the_middle_breaks_the_download_off(sit
         await anext(blocks)
 
 
+async def test_a_download_that_breaks_off_never_looks_whole(site: Site, tmp_path: Path) -> None:
+    count = 24  # MiB: more than what is on its way
+    file_id = await begin(site.alice, site.conversation, count * SLOT)
+    for number in range(count):
+        assert (await patch(site.alice, file_id, number * SLOT, LARGE[:SLOT])).status_code == 204
+    async with serving(site.app, tmp_path) as port, httpx.AsyncClient(trust_env=False) as client:
+        asked = client.stream("GET", f"http://127.0.0.1:{port}/files/{file_id}", headers=site.alice.headers)
+        async with asked as response:
+            assert (response.status_code, response.headers["Content-Length"]) == (200, str(count * SLOT))
+            blocks = response.aiter_raw()
+            await anext(blocks)
+            await site.relay.cut()
+            with pytest.raises(httpx.HTTPError):
+                _ = [block async for block in blocks]
+
+
 async def test_parts_of_any_size_make_objects_of_a_mebibyte(site: Site) -> None:
     file_id = await begin(site.alice, site.conversation, len(LARGE))
     ends = [0, 1, 4000, SLOT - 1, SLOT + 1, len(LARGE) - 1, len(LARGE)]
@@ -251,6 +269,20 @@ async def test_a_bucket_that_refuses_stops_the_start_with_a_sentence(
     with pytest.raises(StoreError, match=said) as refused:
         await open_database(app)
     assert key.partition(":")[2] not in str(refused.value)
+
+
+async def test_a_given_key_is_used_without_anything_of_another_one(
+    s3: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = s3.settings(new_prefix())
+    deployment_id = "A" * 22
+    for name in ("AWS_SESSION_TOKEN", "AWS_ENDPOINT", "AWS_ENDPOINT_URL_S3", "AWS_REGION", "AWS_ACCESS_KEY_ID"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    await Bucket(settings["files_url"], settings["files_key"], deployment_id).check()
+    monkeypatch.undo()
+    for name, value in (("AWS_ACCESS_KEY_ID", ACCESS_KEY), ("AWS_SECRET_ACCESS_KEY", SECRET_KEY)):
+        monkeypatch.setenv(name, value)
+    await Bucket(settings["files_url"], None, deployment_id).check()  # without one, those of the environment
 
 
 async def test_a_wrong_clock_stops_the_start_with_a_sentence(s3: S3, tmp_path: Path) -> None:
