@@ -157,6 +157,8 @@ class Reader:
         """Listen until the socket is gone. Raises one of GONE."""
         self._latest = 0
         ear: Any = await Ear.to(self.shaken.port(), "/ws", self._hear, as_program(self.pair.reader.token))
+        if ear is None:  # it ended while it connected
+            raise ConnectionError
         try:
             ear.send(wish("join", conversation_id=self.pair.conversation_id))
             await asyncio.sleep(0.1)

@@ -22,6 +22,7 @@ from bench.processes import Process
 from bench.report import Report
 from bench.sides import Both, Side, at_a_rate, facing
 from bench.sites import Site
+from ezdms.store import data_folder
 
 BEFORE = "ea85dea3^"  # the last commit with one engine
 PAIRS = 25  # both people write
@@ -45,6 +46,22 @@ class Cost(NamedTuple):
     bus: float = 0
     commits: float = 0
     log: float = 0
+
+
+class Way(NamedTuple):
+    """How messages are sent: by so many, each so many at once, and so many in all."""
+
+    senders: int
+    window: int
+    count: int
+    by_socket: bool
+
+
+WAYS = {
+    "POST": Way(2 * PAIRS, 1, 12, False),
+    "socket": Way(2 * PAIRS, WINDOW, 40, True),
+    "socket, one at a time": Way(1, 1, 200, True),
+}
 
 
 class People(NamedTuple):
@@ -123,51 +140,54 @@ def _drivers(process: Process) -> list[str]:
 
 async def _compare_engines(report: Report, site: Site, alone: Path, conversations: list[Both], *, quick: bool) -> None:
     """One process on SQLite, and one on PostgreSQL and a bus."""
-    ways = {"POST": (1, 12), "socket": (WINDOW, 40)}  # in flight, and in all, for each sender
-    costs: dict[str, list[tuple[Cost, Cost]]] = {way: [] for way in ways}
+    costs: dict[str, list[tuple[Cost, Cost]]] = {way: [] for way in WAYS}
     copies = [Both(both.there) for both in conversations]  # the counters in the other database
     ports = processes.free_port(), processes.free_port()
+    file, sent = alone / data_folder.DATABASE, 0
+    sizes = file.stat().st_size, site.size()
     with (
         processes.ezdms(alone, cores=sites.ALL_CORES, metrics_port=str(ports[0])) as (ours, one),
         site.serving(1, metrics_port=str(ports[1])) as ((theirs, other),),
     ):
-        for number in range(4 if quick else 16):
-            for way, (window, count) in ways.items():
+        for number in range(4 if quick else 13):
+            for way in WAYS:
                 async with facing(copies, [(one, one)]) as sides:
-                    sqlite = await _cost(sides, way, window, count, ours, ports[0], None)
+                    sqlite = await _cost(sides, WAYS[way], ours, ports[0], None)
                 async with facing(conversations, [(other, other)]) as sides:
-                    postgresql = await _cost(sides, way, window, count, theirs, ports[1], site)
+                    postgresql = await _cost(sides, WAYS[way], theirs, ports[1], site)
+                sent += WAYS[way].senders * WAYS[way].count
                 if number:  # everything is warm
                     costs[way].append((sqlite, postgresql))
+    sizes = file.stat().st_size - sizes[0], site.size() - sizes[1]
     for way, found in costs.items():
         sqlite, postgresql = (
             Cost(*map(statistics.median, zip(*side, strict=True))) for side in zip(*found, strict=True)
         )
         ratio = statistics.median(other.own / own.own for own, other in found)
-        report.at_most(f"{way}: CPU on PostgreSQL, compared with SQLite", ratio, 1.6, "")
         report.add(f"{way}: EZ-DMS on SQLite", f"{sqlite.own:.0f} µs, {sqlite.commits:.3f} commits")
-        said = f"{postgresql.own:.0f} µs, {postgresql.commits:.3f} commits"
-        report.add(f"{way}: EZ-DMS on PostgreSQL", said)
+        if WAYS[way].senders > 1:
+            report.at_most(f"{way}: CPU on PostgreSQL, compared with SQLite", ratio, 1.6, "")
+        report.add(f"{way}: EZ-DMS on PostgreSQL", f"{postgresql.own:.0f} µs, {postgresql.commits:.3f} commits")
         said = f"{postgresql.database:.0f} µs, {postgresql.log:,.0f} bytes of WAL; bus {postgresql.bus:.0f} µs"
         report.add(f"{way}: PostgreSQL itself", said)
+    report.add("bytes in the database for a message", " and ".join(f"{size / sent:,.0f}" for size in sizes))
 
 
-async def _cost(
-    sides: list[Side], way: str, window: int, count: int, process: Process, metrics: int, site: Site | None
-) -> Cost:
-    """What a message costs while all send so many at once."""
+async def _cost(sides: list[Side], way: Way, process: Process, metrics: int, site: Site | None) -> Cost:
+    """What a message costs when it is sent this way."""
 
     def now() -> Cost:
         more = (site.database_cpu(), site.bus_cpu()) if site else (0.0, 0.0)
         return Cost(process.cpu(), *more, processes.commits(metrics), site.written() if site else 0)
 
     async def send(side: Side) -> None:
-        for _ in range(count // window):
-            await (side.post() if way == "POST" else side.send())
+        for _ in range(way.count // way.window):
+            await (side.send() if way.by_socket else side.post())
 
     began = now()
-    await asyncio.gather(*(send(side) for side in sides for _ in range(window)))
-    spent = [(after - before) / len(sides) / count for before, after in zip(began, now(), strict=True)]
+    await asyncio.gather(*(send(side) for side in sides[: way.senders] for _ in range(way.window)))
+    sent = way.senders * way.count
+    spent = [(after - before) / sent for before, after in zip(began, now(), strict=True)]
     return Cost(*(1e6 * value for value in spent[:3]), *spent[3:])
 
 

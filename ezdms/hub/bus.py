@@ -80,6 +80,7 @@ class Bus:
         self._prefix = f"ezdms:{deployment_id}:"
         self._deployment_id = deployment_id
         self._key = hashlib.blake2b(deployment_id.encode(), key=key, digest_size=32, person=b"ezdms bus").digest()
+        self._unmarked = hashlib.blake2b(key=self._key, digest_size=SIZE)
         self.process_id = secrets.token_hex(8)
         self._is_encrypted = address.startswith("rediss:")
         self._own = f'["{self.process_id}",'.encode()  # how its frames begin
@@ -224,7 +225,10 @@ class Bus:
         return connection
 
     def _mark(self, channel: str, said: bytes) -> bytes:
-        return hashlib.blake2b(channel.encode() + b"\0" + said, key=self._key, digest_size=SIZE).digest()
+        mark = self._unmarked.copy()
+        mark.update(channel.encode() + b"\0")
+        mark.update(said)
+        return mark.digest()
 
     def _tell(self, command: str, channel: str) -> None:
         """Send it on the listening connection, with all others of this moment; or else when that is opened."""

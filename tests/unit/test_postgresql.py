@@ -28,6 +28,7 @@ from ezdms.protocol import encoding
 from ezdms.store import schema
 from ezdms.store.postgresql import database as postgresql_database
 from ezdms.store.postgresql import session
+from ezdms.store.postgresql.commit import Uncertain
 from ezdms.store.postgresql.schema import check_version
 from ezdms.store.postgresql.session import translated
 from ezdms.store.schema import DatabaseError
@@ -94,6 +95,35 @@ async def test_they_agree_on_one_deployment(postgresql: engines.PostgreSQL, migr
     assert len(await opened[0].read(rows, "SELECT deployment_id FROM deployment")) == 1
     for database in opened:
         await database.close()
+
+
+async def test_messages_that_are_lost_during_their_commit_are_not_stored_by_trying_again(
+    postgresql: engines.PostgreSQL, migrated: str
+) -> None:
+    address = postgresql.create(migrated)
+    database = await Database.open(address)
+    conversation_id = await database.write(meet, "alice", "bob")
+    async with await psycopg.AsyncConnection.connect(address, autocommit=True) as other:
+        await other.execute("CREATE TABLE slow AS SELECT 60 AS seconds")
+        await other.execute(
+            """CREATE FUNCTION wait() RETURNS TRIGGER LANGUAGE plpgsql AS
+               $$ BEGIN PERFORM pg_sleep(seconds) FROM slow; RETURN NULL; END $$"""
+        )
+        await other.execute(
+            """CREATE CONSTRAINT TRIGGER at_commit AFTER INSERT ON messages DEFERRABLE INITIALLY DEFERRED
+               FOR EACH ROW EXECUTE FUNCTION wait()"""
+        )
+        sending = asyncio.create_task(send(database, conversation_id, "alice", 1))
+        found = "FROM pg_stat_activity WHERE query = 'COMMIT' AND wait_event = 'PgSleep'"
+        while not (await (await other.execute(f"SELECT 1 {found}".encode())).fetchall()):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        await other.execute("UPDATE slow SET seconds = 0")  # once more would work
+        await other.execute(f"SELECT pg_terminate_backend(pid) {found}".encode())
+        with pytest.raises(Uncertain):
+            await sending
+        assert await database.read(rows, "SELECT n FROM messages") == []
+        assert isinstance(await send(database, conversation_id, "alice", 1), Stored)  # their own repeat
+    await database.close()
 
 
 async def test_nothing_is_read_whole_although_tables_were_empty_when_it_was_planned(

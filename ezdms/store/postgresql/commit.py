@@ -13,7 +13,7 @@ import psycopg
 from ezdms.store.database import Statement, Write
 from ezdms.store.errors import Unavailable
 from ezdms.store.postgresql.errors import AGAIN, is_out_of_reach, told
-from ezdms.store.postgresql.session import Connection, Session
+from ezdms.store.postgresql.session import Connection, Row, Session
 
 ATTEMPTS = 5  # of one write, each after a deadlock
 
@@ -77,22 +77,31 @@ def _commit_alone(session: Session, write: KnownWrite) -> Any:
 def _transact(
     session: Session, writes: list[KnownWrite], run: Callable[[Connection, list[KnownWrite]], list[Any]]
 ) -> list[Any]:
-    """Run all writes in one transaction, or none. Raises Uncertain if that is unknown."""
+    """Run all writes in one transaction, or none. Raises Uncertain if that is unknown.
+
+    If they are one statement, and all is well, that takes two trips to PostgreSQL: one for everything until there are
+    rows, and one for the COMMIT.
+    """
     connection = session.connection()
+    statement = _statement_of_all(writes) if run is _run_fast else None
+    is_committing = False
     try:
         with connection.driver.pipeline():
             connection.send("BEGIN")
             connection.lock(*_keys(writes))
-        outcomes = run(connection, writes)
-    except BaseException:
+            found = [] if statement is None else _send_all(connection, statement, writes)
+            if found and all(found):
+                is_committing = True
+                connection.send("COMMIT")
+        outcomes = run(connection, writes) if statement is None else _settle(connection, statement, writes, found)
+        if not is_committing:
+            is_committing = True
+            connection.driver.execute("COMMIT")
+    except BaseException as error:
+        if is_committing and connection.driver.closed:
+            raise Uncertain("PostgreSQL was lost during a COMMIT, which may or may not have happened.") from error
         with suppress(psycopg.Error):
             connection.driver.execute("ROLLBACK")
-        raise
-    try:
-        connection.driver.execute("COMMIT")
-    except psycopg.Error as error:
-        if connection.driver.closed:
-            raise Uncertain("PostgreSQL was lost during a COMMIT, which may or may not have happened.") from error
         raise
     return outcomes
 
@@ -134,12 +143,27 @@ def _statement_of(write: KnownWrite) -> Statement | None:
     return statement if statement is not None and statement.fits(*write.args, **write.kwargs) else None
 
 
+def _statement_of_all(writes: list[KnownWrite]) -> Statement | None:
+    """The statement that all of them are, if there is one."""
+    first, *others = map(_statement_of, writes)
+    return first if all(one is first for one in others) else None
+
+
 def _run_as(connection: Connection, statement: Statement, writes: list[KnownWrite]) -> list[Any]:
-    """If a statement has no row, it has done nothing, and the query itself says why."""
-    values = [statement.values(*write.args, **write.kwargs) for write in writes]
+    return _settle(connection, statement, writes, _send_all(connection, statement, writes))
+
+
+def _send_all(connection: Connection, statement: Statement, writes: list[KnownWrite]) -> list[list[Row]]:
+    return connection.send_all(statement.sql, [statement.values(*write.args, **write.kwargs) for write in writes])
+
+
+def _settle(
+    connection: Connection, statement: Statement, writes: list[KnownWrite], found: list[list[Row]]
+) -> list[Any]:
+    """What each has returned. If a statement has no row, it has done nothing, and the query itself says why."""
     outcomes = []
     refused: set[str] = set()
-    for write, rows in zip(writes, connection.send_all(statement.sql, values), strict=True):
+    for write, rows in zip(writes, found, strict=True):
         sender_id = write.kwargs["sender_id"]
         if rows and sender_id in refused:
             raise OutOfTurn
