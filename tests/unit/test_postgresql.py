@@ -228,16 +228,6 @@ async def test_no_error_about_an_address_tells_its_password(address: str, caplog
     assert PASSWORD not in caplog.text
 
 
-async def test_a_refused_password_is_not_told(own_postgresql: engines.PostgreSQL) -> None:
-    (own_postgresql.folder / "data" / "pg_hba.conf").write_text("local all all scram-sha-256\n")
-    own_postgresql.stop()
-    own_postgresql.start()
-    address = own_postgresql.address("postgres").replace("ezdms@", f"ezdms:{PASSWORD}@")
-    with pytest.raises(DatabaseError, match="password authentication failed") as refused:
-        await Database.open(address)
-    assert PASSWORD not in str(refused.value)
-
-
 async def test_the_text_of_a_conflict_has_no_stored_value(both: tuple[Database, Database]) -> None:
     await both[0].write(insert_user, somebody("secretive"))
     with pytest.raises(Conflict) as refused:
