@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Literal
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 
 from tests.browser.home import Home
 from tests.browser.lies.peers import Peer
 from tests.support.people import JSON
-from tests.support.someone import Someone, texts_of
+from tests.support.someone import Someone, texts_of, until
 
 
 @pytest.mark.firefox_too
@@ -134,6 +135,49 @@ async def test_what_was_read_anywhere_is_read_in_every_tab_and_keeps_its_place(h
     await expect(lines.first).to_contain_text(carol.name)
     await alice.opens(carol.name)
     await expect(settings).to_have_title("Account · EZ-DMS")
+
+
+RENEW = """async () => {
+    const { renewList } = await import(document.querySelector("[src*=boot]").src.replace("boot", "conversation-list"));
+    await renewList();
+}"""
+
+
+async def test_the_list_is_asked_for_until_it_arrives_and_moves_nothing_newer_down(home: Home) -> None:
+    """Its answer may be lost, or older than what the page has heard meanwhile."""
+    alice, bob, carol = await home.person("alice"), await home.peer(), await home.peer()
+    await meet(alice, bob, carol)
+    asked, fetched, may_go = 0, asyncio.Event(), asyncio.Event()
+
+    async def answer(route: Route) -> None:
+        nonlocal asked
+        asked += 1
+        if asked < 3:
+            await route.fulfill(status=503)
+        else:
+            response = await route.fetch()
+            fetched.set()
+            await may_go.wait()
+            await route.fulfill(response=response)
+
+    for peer in (carol, bob):
+        await peer.writes("hello")
+    await alice.page.route("**/conversations/*", answer)
+    await alice.page.reload()
+    await until(fetched.is_set)
+    may_go.set()
+    lines = alice.list.get_by_role("link")
+    await expect(lines.first).to_contain_text(bob.name)
+    fetched.clear()
+    may_go.clear()
+    renewed = asyncio.create_task(alice.page.evaluate(RENEW))
+    await until(fetched.is_set)
+    await carol.writes("newer than the list")
+    await expect(lines.first).to_contain_text(carol.name)
+    may_go.set()
+    await renewed
+    await expect(lines.first).to_contain_text(carol.name)
+    await expect(lines.nth(1)).to_contain_text(bob.name)
 
 
 async def test_an_open_conversation_counts_as_unread_while_its_tab_is_hidden(home: Home) -> None:

@@ -456,6 +456,7 @@ async def test_a_screen_reader_hears_each_message_that_arrives_once_and_none_tha
     await alice.writes("hello, too", page=page)
     await expect(log.get_by_text("hello, too", exact=True)).to_be_visible()
     await expect(page.locator(".pending")).to_have_count(0)
+    await page.evaluate("() => document.querySelector('message-thread').contact.changed()")  # by another device
     heard = [re.sub(r"\d+:\d+.*", "", text).strip() for text in await page.evaluate("window.announced")]
     assert heard == [f"Received from {bob.name}: hello", "Sent by you: hello, too"]
     last = log.get_by_role("article").last

@@ -7,26 +7,32 @@ from selenium.webdriver.common.action_chains import ActionChains
 from tests.browser.lies.peers import Peer
 from tests.browser.test_changing import gets, place_of
 from tests.webkit.user import WebKitUser
-from tests.webkit.window import ENTER, Window
+from tests.webkit.window import ENTER, Window, until
 
 FIELD = "document.querySelector('message-composer textarea')"
 ROW = "[...document.querySelectorAll('message-row')].find((one) => one.textContent.includes(text))"
+IS_OPEN = "() => document.querySelector('message-menu .menu').matches(':popover-open')"
 CHOOSE = """([selector, words]) => [...document.querySelectorAll(selector)].find((one) =>
     one.checkVisibility() && one.textContent.includes(words))"""
 
 
 def clicks(window: Window, selector: str, words: str = "") -> None:
     """Click what is visible, matches and contains these words."""
-    found = f"return ({CHOOSE})([arguments[0], arguments[1]]);"
-    window.until(f"(given) => !!({CHOOSE})(given)", [selector, words])
-    ActionChains(window.driver).move_to_element(window.driver.execute_script(found, selector, words)).click().perform()
+    until(lambda: pressed(window, f"return ({CHOOSE})([arguments[0], arguments[1]]);", selector, words), words)
+
+
+def pressed(window: Window, script: str, *given: str) -> bool:
+    """Click the element that the script finds; False if there is none. A row that is drawn anew makes it stale."""
+    found = window.driver.execute_script(script, *given)
+    if found is not None:
+        ActionChains(window.driver).move_to_element(found).click().perform()
+    return found is not None
 
 
 def acts(window: Window, text: str, name: str) -> None:
     """Open the menu of the message with this text, and choose this item."""
-    window.until(f"(text) => !!({ROW})?.querySelector('.actions')?.checkVisibility()", text)
-    button = window.driver.execute_script(f"const text = arguments[0]; return ({ROW}).querySelector('.actions');", text)
-    ActionChains(window.driver).move_to_element(button).click().perform()
+    button = f"const text = arguments[0]; return ({ROW})?.querySelector('.actions');"
+    until(lambda: window.run(IS_OPEN) or (pressed(window, button, text) and window.run(IS_OPEN)), f"the menu of {text}")
     clicks(window, "message-menu [role=menuitem]", name)
 
 
@@ -77,6 +83,7 @@ async def test_a_message_is_deleted_for_both_or_for_me(alice: WebKitUser, friend
     target = await place_of(friend, 1)
     acts(window, "for nobody", "Delete")
     window.press("Delete for both")
+    window.sees("not for me", "You deleted this message for both of you.")
     await gets(friend, "delete", " ".join(target))
     acts(window, "not for me", "Delete")
     window.press("Delete for me")

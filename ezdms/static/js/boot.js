@@ -26,6 +26,7 @@ import { currentThread, keepSending, loadedThreads, sendQueued, startNavigating 
 import { dropWorker, keepNotifying, notify } from "./notifications.js";
 import { showLeft } from "./partner.js";
 import { followSearch, useSearch } from "./search.js";
+import { pauseAfter } from "./server.js";
 import { hasNewPin, openForShortcut, useNewChat } from "./start-conversation.js";
 import { account, getStanding, noteAccount, whyLeft } from "./session.js";
 import { oddBuilds } from "./settings.js";
@@ -72,11 +73,20 @@ function showWelcome() {
 }
 
 let isListed = false;
-async function showList() {
+let again; // timer
+// Request the list until it arrives: while the connection lasts, nothing else would.
+async function showList(attempt = 0) {
+  clearTimeout(again);
   isListed = true;
   const wait = new Promise((resolve) => { setTimeout(resolve, READ_FIRST); });
   await Promise.race([wait, currentThread()?.settled()]); // the open conversation loads first, if it loads in time
-  await renewList();
+  try {
+    await renewList();
+    followFrame();
+  } catch ({ status }) {
+    const isHere = status !== 401 && document.getElementById("conversations"); // otherwise the session has ended
+    if (isHere) again = setTimeout(showList, pauseAfter(attempt, Math.random()), attempt + 1);
+  }
 }
 
 // After each frame: update the list, and let the open conversation fetch what it lacks.
@@ -100,7 +110,7 @@ function goLive() {
       currentThread()?.reconnect();
       currentThread()?.signals.reconnect();
       sendQueued();
-      showList().then(followFrame).catch(() => {}); // retried after the next connect
+      showList();
     },
     check: () => getStanding(true),
   });
@@ -111,7 +121,7 @@ function goLive() {
     renewPeople().catch(() => {});
     loadedThreads().forEach((thread) => thread.contact.renew().catch(() => {}));
   });
-  setTimeout(() => isListed || showList().catch(() => {}), LIST_AFTER);
+  setTimeout(() => isListed || showList(), LIST_AFTER);
 }
 
 // Nothing can be typed, and the page says why.

@@ -31,7 +31,10 @@ customElements.define("conversation-item", class extends HTMLElement {
     if (!twin) return this.#draw();
     if (this.dataset.statement) twin.dataset.statement = this.dataset.statement;
     const more = Number(this.dataset.lastSeq) - Number(twin.dataset.lastSeq);
-    if (more < 0) return this.remove(); // outdated
+    if (more < 0) { // outdated: what is here is newer than the whole list
+      if (isRenewing()) moveBefore(twin, this.parentElement.firstElementChild);
+      return this.remove();
+    }
     // The same messages, but perhaps read meanwhile: never the other way around.
     if (!more) this.dataset.unread = Math.min(this.dataset.unread, twin.dataset.unread);
     for (const name of LATEST) twin.dataset[name] = this.dataset[name];

@@ -78,13 +78,14 @@ export function showPartner(thread, { name }, hasLeft) {
   showEmpty(thread);
 }
 
-// What stands there until something is said.
+// What stands there until something is said. The same again would be news to a screen reader.
 export function showEmpty(thread) {
   const { partnerName: name, contact } = thread;
   if (!name) return;
   const isVerified = !thread.isAlarmed && !["", "link"].includes(contact.known?.verified ?? "");
   const empty = thread.querySelector(".empty");
-  empty.textContent = say(isVerified ? "empty-verified" : "empty-unverified", { name });
+  const sentence = say(isVerified ? "empty-verified" : "empty-unverified", { name });
+  if (empty.textContent !== sentence) empty.textContent = sentence;
   empty.hidden = false;
 }
 

@@ -3,7 +3,7 @@
 
 export const LANGUAGES = {
   "en": {
-    parts: "VIw6yASShXcezDrCTOASzca834kr5rwdSD4rKk2GgrQ",
+    parts: "QGH_T3IKvKW_ZA7h2U4W04_8ysBEyL1y4HRkQH0dCg0",
     unverified: {
       "unstarted": "EZ-DMS has not started. Reload the page. If that does not help, your browser is too old "
         + "for it, or a script was changed and your browser refused to run it. In that case, do not "
@@ -22,7 +22,7 @@ export const LANGUAGES = {
     },
   },
   "es": {
-    parts: "F3tWJ6DwvmD3CFCqzMw3Rum-yHrsNO-fn7ycQmRBPlc",
+    parts: "e2XIyklcoPD6o0_2EWIGwtclpDPZMzZmvU0JxT8z23c",
     unverified: {
       "unstarted": "EZ-DMS no se ha iniciado. Vuelve a cargar la página. Si no sirve, tu navegador es "
         + "demasiado antiguo, o alguien modificó un script y tu navegador se negó a ejecutarlo. En "
