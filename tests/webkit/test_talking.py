@@ -26,6 +26,10 @@ IN_VIEW = f"""(text) => {{
 SCROLL = "(to) => { document.querySelector('message-log').scrollTop = to; }"
 COUNT = "() => document.querySelectorAll('message-row sealed-text:not([data-sealed])').length"
 
+OF_SESSION = "import(document.querySelector('[src*=boot]').src.replace('boot', 'session'))"
+USE_INDEX = f"(isOn) => {OF_SESSION}.then(({{ useSearchIndex }}) => useSearchIndex(isOn))"
+KEPT = f"(conversation) => {OF_SESSION}.then(({{ readIndex }}) => readIndex(conversation)).then((all) => all.length)"
+
 
 def is_drawn(window: Window) -> None:
     """Wait until layout and observers are done."""
@@ -136,6 +140,22 @@ async def test_a_long_conversation_opens_at_its_end_and_loads_older_messages_abo
     window.until(f"(text) => ({TOP})(text) !== undefined", "line 1")
     window.until("() => !document.querySelector('[data-sealed]')")
     window.sees(*(f"line {number}" for number in range(1, MANY + 1)))
+
+    # A search finds one of them, at the next visit from the index, and leads there.
+    window.press("Accept")
+    window.until("() => document.querySelector('request-card').hidden")
+    window.run(USE_INDEX, True)
+    for _ in range(2):
+        alice.is_at_the_list()
+        window.element("textbox", "Search", ".filter").send_keys("line 77")
+        window.reads("line 77", ".results")
+        window.reads("Everything was searched")
+    assert window.run(KEPT, friend.conversation) == MANY
+    window.press("line 77", scope=".results")
+    window.until(IN_VIEW, text := "line 77")
+    assert window.run("(text) => document.activeElement.innerText.includes(text)", text)
+    window.run(USE_INDEX, False)
+    assert window.run(KEPT, friend.conversation) == 0
 
 
 async def test_new_messages_do_not_move_a_reader_who_has_scrolled_up(alice: WebKitUser, friend: Peer) -> None:
