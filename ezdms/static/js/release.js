@@ -44,7 +44,7 @@ export const LANGUAGES = {
 export const STYLES = [
   "sha256-3vM5+kVN4BbTirusvjSKD/TDx/CCvCv10eN+45fvW1U=",
   "sha256-bcTks+RASkJDBALBjx8y2/ysYguKq8zHu+tbdaJQtVs=",
-  "sha256-uXBovQhK2Iqug2unAEIpjI+waEvZdvoK62WiX5W7jF8=",
+  "sha256-vbc/hwZ32jpg/2MuZxDhvnlJzXNdLjIJ0RGl4ILvy+E=",
 ];
 export const FONTS = {
   "inter-latin-ext-wght-normal.woff2": "sha256-NLnFBMq3pz43t0Y0OkSRMuVs97VIGvLLgdx03P8lyVY=",
