@@ -55,7 +55,7 @@ async def stage(setting: Stage) -> AsyncIterator[Stage]:
 @pytest_asyncio.fixture(loop_scope="session")
 async def anywhere(setting: Stage) -> AsyncIterator[Stage]:
     """The same for a test that begins by loading a page: Alice is wherever the last test left her, but logged in."""
-    await setting.is_logged_in()
+    await setting.is_in()
     setting.watch = Watch(setting.page, setting.liar)
     yield setting
     setting.watch.end()
