@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import click
@@ -46,12 +47,17 @@ PARTS = {
 @click.option("--quick", is_flag=True, help="Under two minutes: smaller data, shorter runs. Writes no files.")
 @click.option("--only", type=click.Choice(list(PARTS)), multiple=True, help="Run only this part; writes no files.")
 @click.option("--peers", "with_peers", is_flag=True, help="Also measure ejabberd and Prosody, if they are installed.")
+@click.option("--kills", type=float, help="Minutes in which `several` kills processes: by default 10, quickly 1.")
 @click.option("--soak", "minutes", type=float, default=0.0, help="Then run this many minutes at half of full speed.")
-def main(quick: bool, only: tuple[str, ...], with_peers: bool, minutes: float) -> None:
+def main(quick: bool, only: tuple[str, ...], with_peers: bool, kills: float | None, minutes: float) -> None:
     """Compare EZ-DMS with baselines: one process on one core, with every check on and every message durable."""
     report = Report()
 
-    parts = [PARTS[name] for name in only or PARTS] + [peers.measure] * with_peers
+    if kills is not None:
+        PARTS["several"] = partial(several.measure, kills=kills)
+    parts = [PARTS[name] for name in only or [name for name in PARTS if name != "several"]] + [
+        peers.measure
+    ] * with_peers
 
     async def measure() -> None:
         for part in parts:

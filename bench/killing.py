@@ -131,14 +131,16 @@ class Reader:
         self.seen: dict[int, str] = {}  # seq → message_id
         self.live = 0
         self.wrong: Counter[str] = Counter()
-        self._latest = 0
+        self.late = 0  # after one that was stored later; from a process that the bus had lost, for example
+        self._heard: set[int] = set()  # on this socket
 
     def _hear(self, frame: bytes) -> None:
         event = json.loads(frame)
         if event["event"] == "new_message":
             self.live += event["seq"] not in self.seen
-            self.wrong["twice or out of order on a socket"] += event["seq"] <= self._latest
-            self._latest = event["seq"]
+            self.wrong["twice on a socket"] += event["seq"] in self._heard
+            self.late += event["seq"] < max(self._heard, default=0)
+            self._heard.add(event["seq"])
             self._take(event)
 
     def _take(self, row: dict[str, Any]) -> None:
@@ -155,7 +157,7 @@ class Reader:
 
     async def _stay(self, stop: asyncio.Event) -> None:
         """Listen until the socket is gone. Raises one of GONE."""
-        self._latest = 0
+        self._heard = set()
         ear: Any = await Ear.to(self.shaken.port(), "/ws", self._hear, as_program(self.pair.reader.token))
         if ear is None:  # it ended while it connected
             raise ConnectionError
@@ -231,6 +233,7 @@ def _compare(report: Report, writers: list[Writer], readers: list[Reader], rows:
     repeats, live = sum(writer.repeats for writer in writers), sum(reader.live for reader in readers)
     what = f"killing: {len(acknowledged):,} sent, {repeats:,} repeats, {live / 2 / len(rows):.0%} seen live"
     report.none(what, [f"{count} {name}" for name, count in wrong.items() if count])
+    report.add("killing: live, but after a later one", f"{sum(reader.late for reader in readers)}")
     for refused in [text for writer in writers for text in writer.refused][:3]:
         report.add("killing: refused", refused)
 

@@ -73,7 +73,7 @@ class People(NamedTuple):
     shaken: list[Pair]
 
 
-async def measure(report: Report, folder: Path, *, quick: bool) -> None:
+async def measure(report: Report, folder: Path, *, quick: bool, kills: float | None = None) -> None:
     """All of it; what happens while processes end is in `killing`."""
     if not sites.are_installed():
         report.add("several processes", "PostgreSQL, Redis or Valkey is not installed")
@@ -87,16 +87,24 @@ async def measure(report: Report, folder: Path, *, quick: bool) -> None:
     with sites.opened(folder) as (database, bus):
         site = await sites.moved(folder / "data", database, bus)
         conversations = [Both(pair) for pair in people.conversations]
-        await _compare_engines(report, site, folder / "alone", conversations, quick=quick)
+        copies = [Both(pair) for pair in people.conversations]  # the counters in the other database
+        await _compare_engines(report, site, folder / "alone", conversations, copies, quick=quick)
         with site.serving(2) as ((_, one), (process, other)):
             await _compare_with_one(report, conversations, one, other, quick=quick)
-            await _deliver(report, conversations, [(one, other), (other, one)], quick=quick)
+            with processes.ezdms(folder / "alone", cores=sites.ALL_CORES) as (_, alone):
+                used = {
+                    "one on SQLite": (copies, [(alone, alone)]),
+                    "two": (conversations, [(one, other), (other, one)]),
+                }
+                await _deliver(report, used, quick=quick)
             await _ignore(report, people.others, conversations, one, (process, other), quick=quick)
         await _far_apart(report, site, conversations, quick=quick)
         await _leave(report, site, people.leaving)
         await _limit(report, site, people.conversations[0])
         report.none("stored by all this: gaps, disorder, deadlocks", site.faults())
-        await killing.measure(report, site, [Both(pair) for pair in people.shaken], minutes=1 if quick else 10)
+        await killing.measure(
+            report, site, [Both(pair) for pair in people.shaken], minutes=kills or (1 if quick else 10)
+        )
     _note_load(report)
 
 
@@ -138,10 +146,11 @@ def _drivers(process: Process) -> list[str]:
     return [name for name in ("psycopg", "libpq", "hiredis") if name in loaded]
 
 
-async def _compare_engines(report: Report, site: Site, alone: Path, conversations: list[Both], *, quick: bool) -> None:
+async def _compare_engines(
+    report: Report, site: Site, alone: Path, conversations: list[Both], copies: list[Both], *, quick: bool
+) -> None:
     """One process on SQLite, and one on PostgreSQL and a bus."""
     costs: dict[str, list[tuple[Cost, Cost]]] = {way: [] for way in WAYS}
-    copies = [Both(both.there) for both in conversations]  # the counters in the other database
     ports = processes.free_port(), processes.free_port()
     file, sent = alone / data_folder.DATABASE, 0
     sizes = file.stat().st_size, site.size()
@@ -208,20 +217,25 @@ async def _compare_with_one(report: Report, conversations: list[Both], one: int,
         report.ratio(f"{way}: one process and two, both sides write", said, ratio, 0.9)
 
 
-async def _deliver(report: Report, conversations: list[Both], ports: list[tuple[int, int]], *, quick: bool) -> None:
-    """100 messages per second, each to somebody at the other process. Percentiles are medians over periods."""
-    for way in ("POST", "socket"):
-        periods = []
-        for _ in range(3 if quick else 12):
-            async with facing(conversations, ports) as sides:
+async def _deliver(report: Report, used: dict[str, tuple[list[Both], list[tuple[int, int]]]], *, quick: bool) -> None:
+    """100 messages per second. Percentiles are medians over periods, in which each of what is compared has its turn."""
+    found: dict[tuple[str, str], list[list[float]]] = {(way, name): [] for way in ("POST", "socket") for name in used}
+    for _ in range(3 if quick else 12):
+        for (way, name), periods in found.items():
+            async with facing(*used[name]) as sides:
                 periods.append(await at_a_rate(sides, 100, 3 if quick else 5, by_socket=way == "socket"))
+    for (way, name), periods in found.items():
         for percent, high in ((50, 4), (99, 10)):
-            _delivered(report, f"{way}: delivery to another process at 100/s", periods, percent, high)
+            what = f"{way}: delivery at 100/s, {name}"
+            _delivered(report, what, periods, percent, high if name == "two" else None)
 
 
-def _delivered(report: Report, what: str, periods: list[list[float]], percent: int, high: float) -> None:
-    typical = statistics.median(percentile(period, percent) for period in periods)
-    report.at_most(f"{what}, p{percent}", typical * 1000, high, "ms")
+def _delivered(report: Report, what: str, periods: list[list[float]], percent: int, high: float | None) -> None:
+    typical = statistics.median(percentile(period, percent) for period in periods) * 1000
+    if high is None:
+        report.add(f"{what}, p{percent}", f"{typical:.4g} ms")
+    else:
+        report.at_most(f"{what}, p{percent}", typical, high, "ms")
 
 
 async def _ignore(
@@ -272,12 +286,7 @@ async def _far_apart(report: Report, site: Site, conversations: list[Both], *, q
     finally:
         relay.stop()
     for percent, high in ((50, None), (99, 15)):
-        what = "POST: 4 processes, 1 ms apart, 200/s"
-        if high is None:
-            typical = statistics.median(percentile(period, percent) for period in periods)
-            report.add(f"{what}, p{percent}", f"{typical * 1000:.4g} ms")
-        else:
-            _delivered(report, what, periods, percent, high)
+        _delivered(report, "POST: 4 processes, 1 ms apart, 200/s", periods, percent, high)
 
 
 async def _leave(report: Report, site: Site, leaving: list[list[Pair]]) -> None:

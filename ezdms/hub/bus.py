@@ -31,6 +31,7 @@ from ezdms.hub.shared import ALL, WITHIN, Away, BusError
 
 SIZE = 16  # bytes of an authenticator
 PING_EVERY = 0.4  # seconds
+MOST_UNANSWERED = 3  # pings
 PAUSE = 0.25  # seconds between attempts to connect
 OLDEST = 60_000  # ms: older frames are not taken, so that none can be repeated later
 MOST_WAITING = 20_000  # frames while the bus is away
@@ -92,9 +93,8 @@ class Bus:
             socket_timeout=WITHIN,
             client_name="ezdms",
         )
-        self._loop = asyncio.get_running_loop()
-        self._heard_at = 0.0  # by the clock of the loop
-        self._wanted: dict[str, asyncio.Future[None]] = {ALL: self._loop.create_future()}
+        self._unanswered = 0  # pings since something was heard
+        self._wanted: dict[str, asyncio.Future[None]] = {ALL: asyncio.get_running_loop().create_future()}
         self._listening: Connection | None = None
         self._told: list[tuple[str, str]] = []
         self._telling: asyncio.Task[None] | None = None
@@ -276,22 +276,24 @@ class Bus:
 
     async def _listen(self, connection: Connection) -> None:
         """Take frames until the connection is lost: nothing is heard for longer than a ping and its answer take."""
-        self._heard_at = self._loop.time()
+        self._unanswered = 0
         pinging = asyncio.create_task(self._ping(connection))
         try:
             while True:
                 self._take(await self._read(connection))
-                self._heard_at = self._loop.time()
+                self._unanswered = 0
         finally:
             pinging.cancel()
             self._listening = None
             await connection.disconnect(nowait=True)
 
     async def _ping(self, connection: Connection) -> None:
+        """Until too many are not answered. Not by the clock: a process that did not run has not read what is there."""
         with suppress(*FAILED):
-            while self._loop.time() - self._heard_at < WITHIN:
-                await asyncio.sleep(PING_EVERY)
+            while self._unanswered < MOST_UNANSWERED:
+                self._unanswered += 1
                 await connection.send_command("PING", check_health=False)
+                await asyncio.sleep(PING_EVERY)
         await connection.disconnect(nowait=True)  # who reads notices
 
     def _went_away(self, error: Exception) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from contextlib import closing
 
 import redis
@@ -138,6 +139,20 @@ def test_a_bus_that_hangs_is_away_too(site: Site, people: tuple[Program, Program
         wait(lambda: "the bus is away" in site.servers[1].log.read_text())
         site.bus.send_signal(signal.SIGCONT)
         assert his.closed_with() == 1012
+
+
+def test_a_process_that_did_not_run_for_a_while_keeps_its_sockets(site: Site, people: tuple[Program, Program]) -> None:
+    alice, bob = people
+    with closing(Ear(site.servers[1], bob.token)) as his:
+        his.joins(where(alice, bob))
+        assert site.servers[1].process is not None
+        site.servers[1].process.send_signal(signal.SIGSTOP)
+        time.sleep(2)  # longer than it waits for the bus
+        alice.send(bob, "meanwhile")
+        site.servers[1].process.send_signal(signal.SIGCONT)
+        his.hears("new_message")
+        assert his.stays_open()
+    assert "the bus is away" not in site.servers[1].log.read_text()
 
 
 def test_what_somebody_else_puts_on_the_bus_reaches_nobody(site: Site, people: tuple[Program, Program]) -> None:
