@@ -17,7 +17,7 @@ from tests.browser.test_reading import last_of
 from tests.browser.test_thread import box_of, talk
 from tests.support.access import faults_in_every_look
 from tests.support.pictures import BLUE, bomb, gif_of, jpeg_of, png, png_of, webp_of
-from tests.support.someone import Someone
+from tests.support.someone import Someone, until
 
 BOXES = "(all) => all.map((each) => [each.offsetWidth, each.offsetHeight])"
 # A thumbnail as a browser makes it, in b64u.
@@ -48,10 +48,13 @@ TRACKS = """() => {
     window.tracks = [];
     navigator.mediaDevices.getUserMedia = async (wanted) => {
         const stream = await ask(wanted);
+        await window.answered;
         window.tracks.push(...stream.getTracks());
         return stream;
     };
 }"""
+# From now on, the browser asks whether this page may record, and gets no answer until window.answer().
+ASKS = "() => { window.answered = new Promise((resolve) => { window.answer = resolve; }); }"
 # Counts the bytes that the page hands to a decoder.
 COUNT = """() => {
     const make = URL.createObjectURL;
@@ -370,7 +373,15 @@ async def test_a_voice_message_is_recorded_sent_and_played(friends: tuple[Someon
     await expect(timer).to_have_text("0:01")
     await page.mouse.up()
     await expect(player).to_have_count(3)
-    assert await page.evaluate("window.tracks.map(({ readyState }) => readyState)") == ["ended"] * 5
+    await page.evaluate(ASKS)
+    await record.hover()
+    await page.mouse.down()  # let go far away before the browser has its answer
+    await page.mouse.move(box["x"] - 150, box["y"])
+    await page.mouse.up()
+    await page.evaluate("() => window.answer()")
+    states = "window.tracks.map(({ readyState }) => readyState).join(' ')"
+    await until(lambda: page.evaluate(f"{states} === '{' '.join(['ended'] * 6)}'"))
+    await expect(timer).to_be_hidden()
     # Played by both, at three speeds; one at a time.
     first, second = player.nth(0), player.nth(1)
     for one in (first, second):

@@ -142,7 +142,7 @@ customElements.define("voice-note", class extends HTMLElement {
     this.elapsed = this.querySelector("[role=timer]");
     this.hidden = !globalThis.MediaRecorder || !navigator.mediaDevices;
     disableWith(this.button, this.composer.button);
-    onPress(this.querySelector("[data-do=discard]"), () => this.#stop());
+    onPress(this.querySelector("[data-do=discard]"), () => this.#discard());
     onPress(this.querySelector("[data-do=send]"), () => this.#finish());
     this.button.addEventListener("pointerdown", (event) => {
       if (!event.isTrusted || event.button || this.#isHeld) return;
@@ -156,7 +156,7 @@ customElements.define("voice-note", class extends HTMLElement {
         letGo.abort();
         this.removeAttribute("data-held");
         if (now.type === "pointercancel" || (!isAway && Date.now() - began < HELD)) this.#lock();
-        else if (isAway) this.#stop();
+        else if (isAway) this.#discard();
         else if (this.#recording) this.#finish();
       };
       for (const name of POINTER) addEventListener(name, follow, { capture: true, signal: letGo.signal });
@@ -165,18 +165,24 @@ customElements.define("voice-note", class extends HTMLElement {
     onPress(this.button, ({ detail }) => detail || this.#start()); // by a key
   }
 
-  disconnectedCallback() { this.#stop(); }
+  disconnectedCallback() { this.#discard(); }
+  #discard() {
+    this.isUnwanted = this.isStarting;
+    this.#stop();
+  }
+
   get #isHeld() { return this.hasAttribute("data-held"); }
   // Nothing is held any more: it goes on until a button is pressed.
   #lock() { if (this.#recording) focusLater()(this.querySelector("[data-do=send]")); }
 
   async #start() {
     if (this.#recording || this.isStarting) return;
-    this.isStarting = true; // the browser asks the user
+    [this.isStarting, this.isUnwanted] = [true, false]; // the browser asks the user
     showAlert(this.composer);
     try {
       this.composer.checkOpen();
       await this.#record(await navigator.mediaDevices.getUserMedia({ audio: true }));
+      if (this.isUnwanted) this.#stop();
       if (!this.#isHeld) this.#lock();
     } catch (error) {
       this.#stop();
