@@ -142,7 +142,7 @@ async def test_words_survive_a_session_that_ends_and_the_front_page_says_why(hom
     await page.reload()
     await alice.sees("sent", "not sent yet", "nor this, which comes after it")
     await alice.logs_out()
-    assert await page.evaluate(STORED) == [0, 0, 0, 0, 0]
+    assert await page.evaluate(STORED) == [0, 0, 0, 0, 0, 0]
     await alice.logs_in()
     await page.goto(address)
     await alice.sees("sent", "not sent yet", "nor this, which comes after it")

@@ -115,7 +115,7 @@ def test_logging_out_deletes_the_keys_and_logging_in_restores_everything(alice: 
     bob.writes("still here")
     window.reads("still here", "message-row")
     bob.logs_out()
-    assert window.run(STORED) == [0, 0, 0, 0, 0]
+    assert window.run(STORED) == [0, 0, 0, 0, 0, 0]
     assert window.run("() => [localStorage.length, sessionStorage.length]") == [0, 2]  # its place, and why
     bob.logs_in()
     window.press("alice", "link")
