@@ -42,8 +42,9 @@ def _environment(python: str, version: str) -> Path:
     folder = ROOT / ".venv-test" / "pythons" / f"{version}-{digest}"
     if not (folder / "made").exists():
         shutil.rmtree(folder, ignore_errors=True)
-        subprocess.run([python, "-m", "venv", str(folder)], check=True)
-        pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
+        subprocess.run([python, "-m", "venv", "--without-pip", str(folder)], check=True)  # ours installs there, too
+        there = ["--python", str(folder / "bin" / "python")]
+        pip = [sys.executable, "-m", "pip", *there, "install", "-qq", "--disable-pip-version-check"]
         options = ["--no-input", "--no-compile", "--only-binary", ":all:", "--require-hashes"]
         subprocess.run([*pip, *options, "-r", str(LOCK)], check=True, stdin=subprocess.DEVNULL)
         (folder / "made").touch()

@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from selenium.common.exceptions import InvalidSessionIdException
@@ -77,15 +76,15 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="package")
-def people(new_window: Callable[[], Window], host: Server) -> tuple[WebKitUser, WebKitUser]:
-    """Alice and Bob, each with a window and an account."""
+def first(new_window: Callable[[], Window], host: Server) -> WebKitUser:
+    """Alice, with a window and an account."""
+    return WebKitUser(new_window(), host, "alice").creates_an_account()
 
-    def arrive(name: str) -> WebKitUser:
-        return WebKitUser(new_window(), host, name).creates_an_account()
 
-    with ThreadPoolExecutor() as both:
-        alice, bob = both.map(arrive, ("alice", "bob"))
-    return alice, bob
+@pytest.fixture(scope="package")
+def second(new_window: Callable[[], Window], host: Server) -> WebKitUser:
+    """Bob, the same; not every file needs him, and making an account costs as much as most tests."""
+    return WebKitUser(new_window(), host, "bob").creates_an_account()
 
 
 def ready(user: WebKitUser, new_window: Callable[[], Window]) -> WebKitUser:
@@ -99,15 +98,15 @@ def ready(user: WebKitUser, new_window: Callable[[], Window]) -> WebKitUser:
 
 
 @pytest.fixture
-def alice(people: tuple[WebKitUser, WebKitUser], new_window: Callable[[], Window]) -> WebKitUser:
+def alice(first: WebKitUser, new_window: Callable[[], Window]) -> WebKitUser:
     """Alice, who is logged in, whatever the previous test did."""
-    return ready(people[0], new_window)
+    return ready(first, new_window)
 
 
 @pytest.fixture
-def bob(people: tuple[WebKitUser, WebKitUser], new_window: Callable[[], Window]) -> WebKitUser:
+def bob(second: WebKitUser, new_window: Callable[[], Window]) -> WebKitUser:
     """Bob at his list, whatever the previous test did."""
-    return ready(people[1], new_window).is_at_the_list()
+    return ready(second, new_window).is_at_the_list()
 
 
 @pytest.fixture
