@@ -127,8 +127,8 @@ def new_prefix() -> str:
 def started(folder: Path) -> Iterator[S3]:
     """A running server with nothing in it."""
     server = S3(folder)
-    server.start()
     try:
+        server.start()
         yield server
     finally:
         server.stop()
