@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -231,8 +232,11 @@ class Someone:
         await page.get_by_role("button", name="Start").click()
 
     async def starts_with(self, search_pin: str) -> None:
-        """Enter a Search PIN; the conversation opens."""
-        await self.looks_up(search_pin)
+        """Enter a Search PIN; the conversation opens, instead of another one that may be open and verified, too."""
+        async with self.page.expect_response(lambda one: one.url.endswith("/start_conversation") and one.ok) as answer:
+            await self.looks_up(search_pin)
+        where = (await (await answer.value).json())["conversation_id"]
+        await expect(self.page).to_have_url(re.compile(f"/c/{where}$"))
         await expect(self.page.get_by_text("Verified by Search PIN")).to_be_visible()
 
     async def opens(self, name: str) -> None:
