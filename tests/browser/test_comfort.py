@@ -178,6 +178,9 @@ async def test_the_list_is_asked_for_until_it_arrives_and_moves_nothing_newer_do
     await renewed
     await expect(lines.first).to_contain_text(carol.name)
     await expect(lines.nth(1)).to_contain_text(bob.name)
+    for peer in (bob, carol):  # nothing unread is left to the next test
+        await alice.opens(peer.name)
+        await expect(lines.filter(has_text=peer.name)).not_to_contain_text("unread")
 
 
 async def test_an_open_conversation_counts_as_unread_while_its_tab_is_hidden(home: Home) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -106,6 +107,11 @@ async def test_a_vault_other_than_the_stored_one_raises_a_red_alarm(browser: Bro
         found = hostile.run("SELECT v.* FROM vaults v JOIN users u USING (user_id) WHERE username = ?", name)
         return dict(found[0]) if found else {"version": 0}
 
+    async def is_settled() -> bool:
+        before = vault_of("alice")["version"]
+        await asyncio.sleep(1)
+        return bool(vault_of("alice")["version"] == before)
+
     await until(lambda: vault_of("alice")["version"] > 0 and vault_of(bob.name)["version"] > 0)
     old = vault_of("alice")
     said = ["hello"]
@@ -118,7 +124,8 @@ async def test_a_vault_other_than_the_stored_one_raises_a_red_alarm(browser: Bro
     address = alice.page.url
     lies = ("older under a newer number", "none", "another's", "older", "garbage")
     for lie in lies if browser.browser_type.name == "chromium" else lies[:2]:
-        await alice.page.goto("about:blank")  # what it was about to store does not replace the lie
+        await alice.page.goto("about:blank")  # what it was about to store must not replace the lie
+        await until(is_settled)
         newer = vault_of("alice")["version"] + 5  # what it may be storing right now has a lower number
         sealed, stored = {
             "another's": (vault_of(bob.name)["sealed"], newer),

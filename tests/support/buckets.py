@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -105,10 +105,12 @@ class S3:
         )
 
     def objects(self, prefix: str) -> dict[str, bytes]:
-        """What is in it, by name."""
-        client = self.client(prefix)
-        names = sorted(one["path"] for page in obstore.list(client) for one in page)
-        return {name: bytes(obstore.get(client, name).bytes()) for name in names}
+        """What is in it, by name. What is deleted meanwhile is not."""
+        client, found = self.client(prefix), {}
+        for name in sorted(one["path"] for page in obstore.list(client) for one in page):
+            with suppress(FileNotFoundError):
+                found[name] = bytes(obstore.get(client, name).bytes())
+        return found
 
     def change(self, prefix: str, name: str, content: bytes | None) -> None:
         """Put an object, or delete it."""

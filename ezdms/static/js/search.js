@@ -54,6 +54,7 @@ async function addShelf(conversation, contact) {
 async function load() {
   if (isLoading || isStopped || isFollowing) return;
   isLoading = true;
+  const known = shelves.size;
   try {
     while (query && !isStopped) {
       const timeOf = ([conversation]) => {
@@ -73,6 +74,7 @@ async function load() {
   }
   isLoading = false;
   drawSoon();
+  if (shelves.size > known) followSearch(); // the index ends where it was left, and this load kept frames waiting
 }
 
 // Something may have arrived: load it, if anything is searched, or is in the index, which keeps nothing that is gone.

@@ -22,12 +22,12 @@ STANDS = """(forged) => [
 
 # The warning once there is one, which is then cleared for the next frame, and what the page shows.
 WARNED = f"""async ([forged, ours]) => {{
-    const alert = document.querySelector("#page-alert");
-    const until = performance.now() + 20_000;
-    while (!alert.textContent.includes(ours) && performance.now() < until) {{
+    const until = performance.now() + 40_000;
+    let alert = null;
+    while (!(alert = document.querySelector("#page-alert"))?.textContent.includes(ours) && performance.now() < until) {{
         await new Promise((resolve) => {{
             const observer = new MutationObserver(() => {{ observer.disconnect(); resolve(); }});
-            observer.observe(alert, {{ childList: true, subtree: true, characterData: true }});
+            observer.observe(document, {{ childList: true, subtree: true, characterData: true }});
             setTimeout(resolve, 100);
         }});
     }}

@@ -150,11 +150,11 @@ async def test_a_server_that_asks_for_no_wait_is_asked_once_a_second(talk: Stage
     async with refusing(talk.page, "**/send_message", 429, waits) as asked:
         await talk.composer.fill("patient")
         await talk.composer.press("Enter")
-        await until(lambda: len(asked) >= 4)
+        await until(lambda: len(asked) >= 7)
         times = await talk.page.evaluate(ASKED_AT)
     pauses = [later - earlier for earlier, later in itertools.pairwise(times)]
-    assert len(pauses) >= 2
-    assert min(pauses) >= 999
+    assert len(pauses) >= 6
+    assert min(pauses[-3:]) >= 999  # and at once when it connects, as it may still be doing
     await expect(texts_of(talk.page)).to_have_text([*SAID, "patient"])
     assert len(await talk.bob.rows()) == len(SAID) + 1
 
