@@ -212,10 +212,16 @@ async def test_a_browser_without_a_head_finds_its_number_on_earlier_pages(talk: 
         known = await talk.contact()  # a request is kept once the user has written in it, here beside the composer
         return bool(known and (known["own"] or [0])[0] == 1800)
 
+    async def forgets() -> bool:
+        """Also what the page was about to store."""
+        await talk.page.evaluate(FORGET)
+        await talk.page.wait_for_timeout(500)
+        return (await talk.contact())["own"] is None
+
     await until(is_noted)
     await talk.page.reload()
     await expect(texts_of(talk.page).last).to_have_text("theirs 50")
-    await talk.page.evaluate(FORGET)
+    await until(forgets)
     await talk.page.reload()
     await expect(texts_of(talk.page).last).to_have_text("theirs 50")
     assert (await talk.contact())["own"] is None
