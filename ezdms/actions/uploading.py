@@ -6,7 +6,6 @@ import asyncio
 import errno
 import logging
 from collections.abc import AsyncIterator, Awaitable
-from contextlib import suppress
 from typing import NamedTuple, TypeVar
 from weakref import WeakValueDictionary
 
@@ -195,33 +194,39 @@ class Uploads:
         """Delete stored files that belong to nothing, and forget files that are not stored, after a crash. Raises
         OSError.
 
-        If no file at all is there, the folder may be missing by mistake: then nothing is forgotten.
+        A file counts once it is durable, so a crash loses hardly any: if half of them are missing, it is the wrong
+        folder or bucket, or none. Then nothing is forgotten or deleted.
         """
-        is_empty = True
-        async for found in self._store.names():
-            is_empty = False
-            for name in await self._database.read(select_unknown, names=found):
-                await self._delete(name)
-        after = ""
+        after, count = "", 0
+        missing: list[tuple[str, str, int]] = []
         while whole := await self._database.read(select_whole, after=after):
             after = whole[-1][1]
-            if is_empty:
-                logs.event(logging.ERROR, "no file is stored where there should be files")
-                return
             sizes = await self._store.sizes([name for _, name, _ in whole])
-            for file_id, name, size in whole:
-                if sizes.get(name) != size:  # twice: what is dropped is lost
-                    await self._database.write(drop_file, file_id=file_id)
+            missing += [one for one in whole if sizes.get(one[1]) != one[2]]
+            count += len(whole)
+        if missing and 2 * len(missing) >= count:
+            logs.event(logging.ERROR, "files are missing where they should be stored", missing=len(missing), of=count)
+            return
+        for file_id, name, size in missing:
+            if await self._store.size(name) != size:  # looked up twice: what is dropped is lost
+                await self._database.write(drop_file, file_id=file_id)
+        async for found in self._store.names():
+            for name in await self._database.read(select_unknown, names=found):
+                await self._delete(name)
 
     async def _keep_clean(self) -> None:
         is_clean = False
         while True:
-            with suppress(Unavailable, OSError):  # the disk is full or fails, or the bucket is away
+            try:
                 if await self._database.leads():  # of several processes, one deletes
+                    await self.sweep()
                     if not is_clean:
                         await self.clean()
                         is_clean = True
-                    await self.sweep()
+            except Unavailable:
+                pass  # the database says so
+            except OSError as error:  # the disk is full or fails, or the bucket is away
+                self._cannot_delete.event(logging.ERROR, why=str(error.strerror or type(error).__name__))
             await asyncio.sleep(TICK)
 
 

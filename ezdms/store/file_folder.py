@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 FILES = "files"  # in the data folder
+FOLDER = re.compile("[0-9a-f]{2}")
 
 
 class WrongOffset(Exception):
@@ -77,7 +79,7 @@ class FileFolder:
         """The names of all files."""
         with suppress(FileNotFoundError):
             for folder in sorted(self.path.iterdir()):
-                if folder.is_dir():
+                if FOLDER.fullmatch(folder.name) and folder.is_dir():  # not lost+found
                     yield from sorted(path.name for path in folder.iterdir())
 
     def _path(self, name: str) -> Path:

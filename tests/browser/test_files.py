@@ -16,7 +16,7 @@ from tests.browser.home import Home
 from tests.browser.test_reading import last_of
 from tests.browser.test_thread import box_of, talk
 from tests.support.access import faults_in_every_look
-from tests.support.pictures import BLUE, bomb, gif_of, jpeg_of, png, png_of, webp_of
+from tests.support.pictures import BLUE, bomb, gif_of, hidden_jpeg_of, jpeg_of, png, png_of, webp_of
 from tests.support.someone import Someone, until
 
 BOXES = "(all) => all.map((each) => [each.offsetWidth, each.offsetHeight])"
@@ -235,6 +235,7 @@ async def test_what_only_pretends_to_be_a_picture_is_never_drawn(home: Home) -> 
         "nothing": (png_of(0, 10), "not a picture"),
         "gif": (gif_of(1, 60_000), "too large"),
         "jpeg": (jpeg_of(60_000, 60_000), "too large"),
+        "hidden jpeg": (hidden_jpeg_of(60_000, 60_000), "not a picture"),
         "webp": (webp_of(16_000, 16_000), "too large"),
         "empty": (b"", "not a picture"),
     }

@@ -7,7 +7,8 @@ import errno
 import os
 import re
 import secrets
-from collections.abc import AsyncIterator, Callable
+import shutil
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from tests.http.test_sessions import execute
 from tests.support import engines
 from tests.support.buckets import S3, new_prefix
 from tests.support.people import PEOPLE, Person
+from tests.support.someone import until
 from tests.support.uploads import answer, begin, fetched, offset_of, on_disk, patch, sweep, uploaded
 from tests.support.usage import usage
 
@@ -525,6 +527,9 @@ async def test_what_a_crash_left_behind_is_swept(
     app: Quart, alice: Person, bob: Person, conversation: str, file_sent: tuple[str, dict[str, Any]], place: Place
 ) -> None:
     lost, cut = [await uploaded(alice, conversation, content) for content in (b"lost", b"cut off")]
+    others = [b"one", b"two"]  # more than are lost
+    for content in others:
+        await uploaded(alice, conversation, content)
     half = await begin(alice, conversation, 10)
     await patch(alice, half, 0, b"half")
     place.change(b"lost", None)
@@ -533,11 +538,11 @@ async def test_what_a_crash_left_behind_is_swept(
     uploads = app.extensions["ezdms.uploads"]
     await uploads.clean()
     await uploads.sweep()
-    assert set(place.stored().values()) == {WHOLE, b"half"}
+    assert set(place.stored().values()) == {WHOLE, b"half", *others}
     assert await fetched(bob, file_sent[0]) == (200, WHOLE)
     for gone in (lost, cut):
         assert await refused(alice, bob, "a file", file=gone) == (404, "no_file")
-    assert (await usage(app, alice)).file_bytes == len(WHOLE) + 10
+    assert (await usage(app, alice)).file_bytes == len(WHOLE) + 10 + 6
     assert await offset_of(alice, half) == 4
 
 
@@ -551,6 +556,55 @@ async def test_a_folder_that_is_missing_by_mistake_makes_the_server_forget_nothi
     assert await fetched(bob, file_sent[0]) == (404, b"")
     (data / "elsewhere").rename(data / "files")
     assert await fetched(bob, file_sent[0]) == (200, WHOLE)
+
+
+async def test_a_file_uploaded_while_the_folder_was_missing_makes_the_server_forget_no_other(
+    app: Quart, alice: Person, bob: Person, conversation: str, file_sent: tuple[str, dict[str, Any]], data: Path
+) -> None:
+    uploads = app.extensions["ezdms.uploads"]
+    (data / "files").rename(data / "elsewhere")
+    await uploaded(alice, conversation, b"new")
+    await uploads.clean()
+    await uploads.sweep()
+    shutil.copytree(data / "elsewhere", data / "files", dirs_exist_ok=True)
+    await uploads.clean()
+    await uploads.sweep()
+    assert await fetched(bob, file_sent[0]) == (200, WHOLE)
+
+
+async def test_a_folder_that_cannot_be_listed_keeps_no_file_from_being_deleted(
+    app: Quart,
+    alice: Person,
+    conversation: str,
+    data: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    uploads = app.extensions["ezdms.uploads"]
+    file_id = await uploaded(alice, conversation, b"to go")
+    await uploads.close()
+    await app.extensions["ezdms.database"].write(files.drop_file, file_id=file_id)
+    listed = Path.iterdir
+
+    def refuse(folder: Path) -> Iterator[Path]:
+        if folder == data / "files":
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return iter(listed(folder))
+
+    monkeypatch.setattr(Path, "iterdir", refuse)  # to root, nothing is forbidden
+    uploads.start()
+    await until(lambda: on_disk(data) == [])
+    await until(lambda: "cannot delete files" in caplog.text)
+
+
+async def test_only_folders_of_ours_are_listed(data: Path, app: Quart, alice: Person, conversation: str) -> None:
+    await uploaded(alice, conversation, b"one")
+    for name in ("lost+found", "zz"):
+        (data / "files" / name).mkdir()
+        (data / "files" / name / "somebody's").write_text("not ours")
+    await app.extensions["ezdms.uploads"].clean()
+    assert (data / "files" / "lost+found" / "somebody's").exists()
+    assert (data / "files" / "zz" / "somebody's").exists()
 
 
 async def test_a_disk_that_cannot_delete_a_file_is_asked_again(

@@ -46,6 +46,15 @@ def jpeg_of(width: int, height: int) -> bytes:
     return b"\xff\xd8" + exif + frame + b"\xff\xd9"
 
 
+def hidden_jpeg_of(width: int, height: int) -> bytes:
+    """The beginning of a JPEG of 8 by 8 that seems to be of this size, if a marker without a length is read as one that
+    has one."""
+    real, other = (
+        b"\xff\xc0" + struct.pack("!HBHHB", 11, 8, *sides, 1) + b"\1\x11\0" for sides in ((8, 8), (height, width))
+    )
+    return b"\xff\xd8\xff\x01" + struct.pack("!H", 2 + len(real)) + real + other + b"\xff\xd9"
+
+
 def webp_of(width: int, height: int) -> bytes:
     """The beginning of a WebP (extended) of this size."""
     body = b"WEBPVP8X" + struct.pack("<I", 10) + bytes(4) + (width - 1).to_bytes(3, "little")

@@ -114,6 +114,11 @@ export async function decodePicture(blob, form) {
     URL.revokeObjectURL(src);
     refuse("file-no-picture");
   }
+  const [wide, high] = [image.naturalWidth, image.naturalHeight]; // whatever it seemed to be
+  if (wide * high > MOST_PIXELS || Math.max(wide, high) > (form?.mostSide ?? Infinity)) {
+    URL.revokeObjectURL(src);
+    refuse("file-too-many-pixels");
+  }
   return image;
 }
 

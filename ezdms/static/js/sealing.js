@@ -153,6 +153,7 @@ export const SIDES = {
       const marker = view.getUint8(at + 1);
       const isFrame = marker >= 0xc0 && marker <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(marker);
       if (isFrame) return [view.getUint16(at + 7), view.getUint16(at + 5)];
+      if (marker <= 1 || (marker >= 0xd0 && marker <= 0xd9)) break; // decoders read no length after these
       at += marker === 0xff ? 1 : 2 + view.getUint16(at + 2);
     }
     return [0, 0];
