@@ -15,13 +15,13 @@ from quart_rate_limiter import RateLimitExceeded
 from werkzeug.exceptions import HTTPException
 
 from ezdms import __version__, logs
-from ezdms.actions import joining
+from ezdms.actions import deployment, joining
 from ezdms.actions.erasing import Eraser
 from ezdms.actions.event import Event
 from ezdms.actions.passkeys import Passkeys
 from ezdms.actions.pushing import Pusher
 from ezdms.actions.second_step import SecondSteps
-from ezdms.actions.sessions import Sessions, random_id
+from ezdms.actions.sessions import Sessions
 from ezdms.actions.sweeping import Sweeper
 from ezdms.actions.uploading import Limits, Uploads
 from ezdms.db import Database, Unavailable
@@ -34,7 +34,6 @@ from ezdms.edge.quart_asgi import HttpConnection, Socket, SocketConnection
 from ezdms.edge.trusted_proxies import TrustedProxies
 from ezdms.hub import Hub
 from ezdms.hub.shared import SharedHub
-from ezdms.models.deployment import insert_deployment
 from ezdms.problem import Problem
 from ezdms.routes import (
     accounts,
@@ -162,7 +161,7 @@ async def open_database(app: Quart) -> None:
     database = await Database.open(place_of(settings))
     joined = AsyncExitStack()
     try:
-        deployment_id = await database.write(insert_deployment, deployment_id=random_id(16))
+        deployment_id = await deployment.find_id(database)
         if isinstance(hub, SharedHub) and settings.bus_url is not None:
             about = {"version": __version__, "host": socket.gethostname(), "pid": os.getpid()}
             joins = joining.joined(database, hub, settings.bus_url, key, deployment_id, about)

@@ -37,8 +37,6 @@ from ezdms.store.file_store import FileStore, new_name
 TICK = 10.0  # seconds; what has gone is off the disk within a minute
 UNSENT_FOR = 24 * 60 * 60 * 1000  # ms
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-
-
 T = TypeVar("T")
 
 
@@ -197,10 +195,9 @@ class Uploads:
         A file counts once it is durable, so a crash loses hardly any: if half of them are missing, it is the wrong
         folder or bucket, or none. Then nothing is forgotten or deleted.
         """
-        after, count = "", 0
+        count = 0
         missing: list[tuple[str, str, int]] = []
-        while whole := await self._database.read(select_whole, after=after):
-            after = whole[-1][1]
+        async for whole in whole_files(self._database):
             sizes = await self._store.sizes([name for _, name, _ in whole])
             missing += [one for one in whole if sizes.get(one[1]) != one[2]]
             count += len(whole)
@@ -228,6 +225,14 @@ class Uploads:
             except OSError as error:  # the disk is full or fails, or the bucket is away
                 self._cannot_delete.event(logging.ERROR, why=str(error.strerror or type(error).__name__))
             await asyncio.sleep(TICK)
+
+
+async def whole_files(database: Database) -> AsyncIterator[list[tuple[str, str, int]]]:
+    """(file_id, name, size) of each file that is whole, by name, in slices."""
+    after = ""
+    while found := await database.read(select_whole, after=after):
+        yield found
+        after = found[-1][1]
 
 
 def disk_is_full() -> Problem:

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from itertools import islice
 
 from ezdms.settings import Settings
-from ezdms.store.file_store import has_files
+from ezdms.store.file_store import NEEDS, has_files
 from ezdms.verify.report import Finding, failed, ok
 
 SLICE = 1000  # files
@@ -15,7 +15,7 @@ SLICE = 1000  # files
 async def examine(settings: Settings, deployment_id: str, whole: dict[str, int]) -> Finding:
     """Whether it can be used, and has these files: sizes by name. Stores and deletes an object."""
     if settings.files_url is None or not find_spec("obstore"):
-        return failed("files", "EZDMS_FILES_URL needs more packages: pip install 'ezdms[several]' (docs/scaling.md).")
+        return failed("files", NEEDS)
     from ezdms.store.bucket import Bucket, BucketError  # loads the client
 
     bucket = Bucket(settings.files_url, settings.files_key, deployment_id)

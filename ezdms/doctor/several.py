@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from ezdms import __version__
-from ezdms.actions.sessions import random_id
+from ezdms.actions import deployment
+from ezdms.actions.uploading import whole_files
 from ezdms.db import Unavailable
 from ezdms.doctor import bucket
 from ezdms.hosting.operator.actions import Running, status
 from ezdms.hosting.operator.channel import beside
 from ezdms.hub.shared import LARGEST_SKEW, BusError
-from ezdms.models.deployment import insert_deployment
-from ezdms.models.file import select_whole
 from ezdms.settings import Settings
 from ezdms.store.data_folder import FolderError
 from ezdms.store.schema import DatabaseError
@@ -42,9 +41,9 @@ async def _judge_files(settings: Settings, running: Running) -> list[Finding]:
     if settings.files_url is None:
         return []
     whole: dict[str, int] = {}
-    while found := await running.database.read(select_whole, after=max(whole, default="")):
+    async for found in whole_files(running.database):
         whole |= {name: size for _, name, size in found}
-    deployment_id = await running.database.write(insert_deployment, deployment_id=random_id(16))
+    deployment_id = await deployment.find_id(running.database)
     return [await bucket.examine(settings, deployment_id, whole)]
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from ezdms.actions.sessions import random_id
+from ezdms.actions import deployment
 from ezdms.app import place_of
 from ezdms.db import Database
 from ezdms.hosting.operator.actions import Refused
-from ezdms.models.deployment import insert_deployment
 from ezdms.settings import BucketPlace, Settings
 from ezdms.store import data_folder
 from ezdms.store.bucket import NAME, SLOT, Bucket, BucketError
@@ -31,7 +30,7 @@ def move(settings: Settings, place: BucketPlace, progress: Progress) -> int:
 async def _move(settings: Settings, place: BucketPlace, progress: Progress) -> int:
     database = await Database.open(place_of(settings))
     try:
-        deployment_id = await database.write(insert_deployment, deployment_id=random_id(16))
+        deployment_id = await deployment.find_id(database)
     finally:
         await database.close()
     bucket, folder = Bucket(place, settings.files_key, deployment_id), FileFolder(settings.data_dir)

@@ -24,7 +24,7 @@ from ezdms.hosting.operator.channel import open_channel
 from ezdms.models.deployment import select_ahead
 from ezdms.settings import UNIX, Settings
 from ezdms.store import data_folder
-from ezdms.store.file_store import StoreError
+from ezdms.store.file_store import NEEDS, StoreError
 from ezdms.store.schema import DatabaseError
 
 LARGEST_FRAME = 64 * 1024  # bytes of a WebSocket message
@@ -95,7 +95,7 @@ def _check_drivers(settings: Settings) -> None:
     if settings.database_url is not None and not (find_spec("psycopg") and find_spec("redis")):
         raise DatabaseError("EZDMS_DATABASE_URL needs more packages: pip install 'ezdms[several]' (docs/scaling.md).")
     if settings.files_url is not None and not find_spec("obstore"):
-        raise StoreError("EZDMS_FILES_URL needs more packages: pip install 'ezdms[several]' (docs/scaling.md).")
+        raise StoreError(NEEDS)
 
 
 def _renew(settings: Settings, context: ssl.SSLContext | None) -> None:

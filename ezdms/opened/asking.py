@@ -49,7 +49,5 @@ def _read(server: str, answer: Any) -> Said:
     retention = answer.get("retention")
     days = retention if isinstance(retention, int) and 0 <= retention <= MOST_DAYS else 0
     most = answer.get("max_file")
-    max_file = (
-        most if type(most) is int and 0 <= most <= LARGEST_FILE else LARGEST_FILE
-    )  # it refuses larger ones itself
+    max_file = most if type(most) is int and 0 <= most <= LARGEST_FILE else LARGEST_FILE  # what it refuses, it refuses
     return Said(deployment_id, version, registration if registration in REGISTRATION else "open", int(days), max_file)

@@ -15,6 +15,7 @@ from ezdms.store.file_folder import FileFolder
 
 BLOCK = 256 * 1024  # bytes that are read at once
 SLICE = 100  # names
+NEEDS = "EZDMS_FILES_URL needs more packages: pip install 'ezdms[several]' (docs/scaling.md)."
 
 
 class StoreError(Exception):

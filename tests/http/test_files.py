@@ -23,6 +23,7 @@ from ezdms.models import file as files
 from ezdms.protocol.encoding import b64u_decode, b64u_encode
 from ezdms.protocol.envelope import sealed_size
 from ezdms.settings import Settings
+from ezdms.store.file_folder import FileFolder
 from tests.conftest import NO_LIMITS
 from tests.http.test_changes import refused, rows, sent
 from tests.http.test_leaving import leave
@@ -605,6 +606,8 @@ async def test_only_folders_of_ours_are_listed(data: Path, app: Quart, alice: Pe
     await app.extensions["ezdms.uploads"].clean()
     assert (data / "files" / "lost+found" / "somebody's").exists()
     assert (data / "files" / "zz" / "somebody's").exists()
+    [ours] = FileFolder(data).names()
+    assert FileFolder(data).size(ours) == 3
 
 
 async def test_a_disk_that_cannot_delete_a_file_is_asked_again(

@@ -7,7 +7,7 @@ import select
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,16 @@ class Site:
         server.data_dir = self.folder / "data"
         server.has_requests = True
         return server
+
+    @contextmanager
+    def people(self) -> Iterator[tuple[Program, Program, str]]:
+        """Alice at the first process, Bob at the second, and the id of their conversation."""
+        alice, bob = (Program(server, name) for server, name in zip(self.servers, ("alice", "bob"), strict=True))
+        try:
+            yield alice, bob, alice.start(bob)
+        finally:
+            alice.close()
+            bob.close()
 
     def sql(self, statement: str) -> list[Any]:
         """Run it in the database."""
@@ -120,8 +130,5 @@ def site(tmp_path: Path, postgresql: engines.PostgreSQL, migrated: str, bus: bus
 @pytest.fixture
 def people(site: Site) -> Iterator[tuple[Program, Program]]:
     """Alice at the first process, Bob at the second; they have a conversation."""
-    alice, bob = (Program(server, name) for server, name in zip(site.servers, ("alice", "bob"), strict=True))
-    alice.start(bob)
-    yield alice, bob
-    for person in (alice, bob):
-        person.close()
+    with site.people() as (alice, bob, _):
+        yield alice, bob

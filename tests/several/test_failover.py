@@ -15,7 +15,7 @@ from tests.hosting.test_two_proxies import Sender
 from tests.several.conftest import Ear, Site
 from tests.several.test_bad_starts import refused
 from tests.support import buses, engines
-from tests.support.served import Program, wait
+from tests.support.served import wait
 
 WAITS = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
 FOLLOWS = "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync' AND state = 'streaming'"
@@ -56,8 +56,7 @@ def test_a_standby_that_takes_over_has_all_that_was_acknowledged_and_is_found_wi
     with ExitStack() as opened:
         for server in site.servers:
             opened.enter_context(server)
-        alice, bob = (Program(server, name) for server, name in zip(site.servers, ("alice", "bob"), strict=True))
-        where = alice.start(bob)
+        alice, bob, where = opened.enter_context(site.people())
         sender = Sender(alice, bob)
         with closing(Ear(site.servers[1], bob.token)) as his:
             his.joins(where)
@@ -79,5 +78,3 @@ def test_a_standby_that_takes_over_has_all_that_was_acknowledged_and_is_found_wi
         while rows := bob.ask(f"/messages/{where}?limit=200&after={len(stored)}"):
             stored += [row["message_id"] for row in rows]
         assert stored == sender.acknowledged
-        for person in (alice, bob):
-            person.close()

@@ -15,24 +15,24 @@ def test_without_postgresql_everything_is_answered_with_503_sockets_stay_and_the
     own_postgresql: engines.PostgreSQL, bus: buses.Redis, tmp_path: Path
 ) -> None:
     site = Site(tmp_path, own_postgresql.create(), bus)
-    with site.servers[0], site.servers[1]:
-        alice, bob = (Program(server, name) for server, name in zip(site.servers, ("alice", "bob"), strict=True))
-        where = alice.start(bob)
-        with closing(Ear(site.servers[1], bob.token)) as his:
-            his.joins(where)
-            alice.send(bob, "before")
-            his.hears("new_message")
-            own_postgresql.stop()
-            fields = alice.seal(bob, "meanwhile")
-            status, headers, _ = alice.exchange_all("/send_message", fields)
-            assert (status, headers["Retry-After"] is not None) == (503, True)
-            assert bob.exchange(f"/messages/{where}")[0] == 503
-            assert his.stays_open()
-            own_postgresql.start()
-            assert alice.exchange("/send_message", fields)[0] == 201
-            assert his.hears("new_message", 2)[-1]["message_id"] == fields["message_id"]
-        alice.close()
-        bob.close()
+    with (
+        site.servers[0],
+        site.servers[1],
+        site.people() as (alice, bob, where),
+        closing(Ear(site.servers[1], bob.token)) as his,
+    ):
+        his.joins(where)
+        alice.send(bob, "before")
+        his.hears("new_message")
+        own_postgresql.stop()
+        fields = alice.seal(bob, "meanwhile")
+        status, headers, _ = alice.exchange_all("/send_message", fields)
+        assert (status, headers["Retry-After"] is not None) == (503, True)
+        assert bob.exchange(f"/messages/{where}")[0] == 503
+        assert his.stays_open()
+        own_postgresql.start()
+        assert alice.exchange("/send_message", fields)[0] == 201
+        assert his.hears("new_message", 2)[-1]["message_id"] == fields["message_id"]
 
 
 def test_a_process_that_hangs_holds_up_nobody_at_another(site: Site, people: tuple[Program, Program]) -> None:

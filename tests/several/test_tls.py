@@ -15,7 +15,6 @@ from tests.several.test_bad_starts import PASSWORD, refused
 from tests.support import buses, engines
 from tests.support.authority import Authority
 from tests.support.nginx import free_ports
-from tests.support.served import Program
 
 NAMES = ("localhost", "127.0.0.1")  # what the certificates are for, and another name of the same machine
 ENCRYPTED = "SELECT DISTINCT ssl FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE application_name = 'ezdms'"
@@ -78,9 +77,7 @@ def test_processes_talk_over_tls_and_no_log_and_no_list_of_processes_has_a_passw
     site = Site(tmp_path, encrypted.database_url(), encrypted.bus)
     for server in site.servers:
         server.settings["bus_url"] = encrypted.bus_url()
-    with site.servers[0], site.servers[1]:
-        alice, bob = (Program(server, name) for server, name in zip(site.servers, ("alice", "bob"), strict=True))
-        where = alice.start(bob)
+    with site.servers[0], site.servers[1], site.people() as (alice, bob, where):
         with closing(Ear(site.servers[1], bob.token)) as his:
             his.joins(where)
             alice.send(bob, "encrypted on the way")
@@ -91,8 +88,6 @@ def test_processes_talk_over_tls_and_no_log_and_no_list_of_processes_has_a_passw
         encrypted.server.stop()
         assert alice.exchange("/sessions")[0] == 503
         assert PASSWORD not in every_command_line()
-        for person in (alice, bob):
-            person.close()
     for server in site.servers:
         said = server.log.read_text()
         assert "the bus is away" in said

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import signal
 import socket
 import subprocess
 import sys
@@ -17,6 +16,7 @@ import obstore
 from obstore.store import S3Store
 
 from ezdms.settings import parse_files_key, parse_files_url
+from tests.support.daemon import Daemon
 from tests.support.served import wait
 
 PROGRAM = Path(sys.prefix) / "bin" / "weed"
@@ -30,7 +30,7 @@ WITHIN = 60.0  # seconds, on a busy machine
 PORTS = [f"{part}{kind}" for part in ("master", "volume", "filer", "s3") for kind in (".port", ".port.grpc")]
 
 
-class S3:
+class S3(Daemon):
     """A running server with one bucket."""
 
     def __init__(self, folder: Path) -> None:
@@ -41,7 +41,6 @@ class S3:
             ports = [one.getsockname()[1] for one in found]
         self._ports = dict(zip(PORTS, ports, strict=True))
         self.port = self._ports["s3.port"]
-        self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start it; returns once it stores something."""
@@ -68,20 +67,12 @@ class S3:
             return False
         return True
 
-    def send_signal(self, number: signal.Signals) -> None:
-        """SIGSTOP: it hangs. SIGCONT: it goes on."""
-        assert self._process is not None
-        self._process.send_signal(number)
-
     def stop(self) -> None:
-        """Kill it."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait(timeout=10)
-            self._process = None
-            for port in self._ports.values():
-                for socket_of_it in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):  # noqa: S108 - where it puts them
-                    socket_of_it.unlink()
+        """Stop it at once."""
+        super().stop()
+        for port in self._ports.values():
+            for socket_of_it in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):  # noqa: S108 - where it puts them
+                socket_of_it.unlink()
 
     def settings(self, prefix: str, *, port: int = 0) -> dict[str, Any]:
         """Settings of a server with its files here. `port`: of a relay."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
+from tests.support.daemon import Daemon
 from tests.support.served import wait
 
 UNPACKED = Path(sys.prefix) / "redis"  # by bin/test, where nothing can be installed
@@ -25,15 +25,14 @@ def program() -> str | None:
     return next(filter(None, map(shutil.which, names)), str(unpacked) if unpacked.exists() else None)
 
 
-class Redis:
-    """A running server. It keeps nothing on the disk."""
+class Redis(Daemon):
+    """A running server. It keeps nothing on the disk: once it is stopped, all that it knew is lost."""
 
     def __init__(self, folder: Path, *options: str) -> None:
         self.folder = folder
         self.path = folder / "redis.sock"
         self.address = f"unix://{self.path}"
         self._options = options
-        self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start it; returns once it listens."""
@@ -51,27 +50,10 @@ class Redis:
             )
         wait(self._listens)
 
-    @property
-    def pid(self) -> int | None:
-        """Its process, while it runs."""
-        return self._process.pid if self._process is not None else None
-
     def _listens(self) -> bool:
         assert self._process is not None
         assert self._process.poll() is None, (self.folder / "redis.log").read_text()
         return self.path.exists()
-
-    def send_signal(self, number: signal.Signals) -> None:
-        """SIGSTOP: it hangs. SIGCONT: it goes on."""
-        assert self._process is not None
-        self._process.send_signal(number)
-
-    def stop(self) -> None:
-        """Kill it; all that it knew is lost."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait(timeout=10)
-            self._process = None
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -13,6 +14,8 @@ from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import Any
+
+from tests.support.daemon import Daemon
 
 DEBIAN = Path("/usr/lib/postgresql")
 FAST = ("fsync=off", "full_page_writes=off", "shared_buffers=16MB", "max_connections=200", "autovacuum=off")
@@ -29,8 +32,10 @@ def programs() -> Path | None:
     return next(iter(folders), None) or (Path(found).parent if found else None)
 
 
-class PostgreSQL:
+class PostgreSQL(Daemon):
     """A running server. It refuses to run as root, and then runs as the user postgres."""
+
+    ENDS_BY = signal.SIGQUIT
 
     def __init__(self, folder: Path, primary: PostgreSQL | None = None) -> None:
         """A server with nothing in it, or the standby of another one."""
@@ -38,7 +43,6 @@ class PostgreSQL:
         self.options: list[str] = []  # settings beside FAST, for the next start
         self.port = 5432  # of its Unix socket, and if an option has it listen on addresses, there
         self._numbers = count()
-        self._process: subprocess.Popen[bytes] | None = None
         self._user: dict[str, Any] = {}
         if os.geteuid() == 0:
             them = pwd.getpwnam("postgres")
@@ -49,11 +53,6 @@ class PostgreSQL:
         else:
             make = [str(self._program("pg_basebackup")), "-N", "-R", "-c", "fast", "-d", primary.address("postgres")]
         subprocess.run([*make, "-D", str(folder / "data")], check=True, stdout=subprocess.DEVNULL, **self._user)
-
-    @property
-    def pid(self) -> int | None:
-        """The first process of it, while it runs."""
-        return self._process.pid if self._process is not None else None
 
     def standby(self) -> PostgreSQL:
         """A copy of this running server, which follows it once it is started."""
@@ -88,13 +87,6 @@ class PostgreSQL:
         ready = [str(self._program("pg_isready")), "-q", "-d", self.address("postgres")]
         while subprocess.run(ready, check=False).returncode:
             assert self._process.poll() is None, (self.folder / "log").read_text()
-
-    def stop(self) -> None:
-        """Stop it at once, as in a failure."""
-        if self._process is not None:
-            self._process.send_signal(3)  # SIGQUIT
-            self._process.wait(timeout=10)
-            self._process = None
 
     def address(self, name: str) -> str:
         """The address of one of its databases."""

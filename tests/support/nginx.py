@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 from ezdms.edge.certificate import write_pair
 from tests.conftest import ROOT, Server, skip_or_fail
+from tests.support.daemon import Daemon
 from tests.support.people import JSON
 from tests.support.served import SOON, Program, wait
 
@@ -68,8 +69,10 @@ SITE = """
 """
 
 
-class NginxProcess:
-    """Debian's nginx with this site, writing all its files to `folder`."""
+class NginxProcess(Daemon):
+    """Debian's nginx with this site, writing all its files to `folder`. It stops without waiting for requests."""
+
+    ENDS_BY = signal.SIGTERM
 
     def __init__(self, folder: Path, site: str, *ports: int) -> None:
         program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
@@ -82,7 +85,6 @@ class NginxProcess:
         config.write_text(AROUND.format(folder=folder, site=site, user=user, workers=WORKERS))
         self._command = [str(program), "-p", str(folder), "-c", str(config), "-e", "stderr"]
         self._ports = ports
-        self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start; returns once every port is open."""
@@ -92,13 +94,6 @@ class NginxProcess:
         wait(lambda: process.poll() is not None or all(map(_listens, self._ports)))
         assert process.poll() is None, log.read_text()
 
-    def stop(self) -> None:
-        """Stop at once, without waiting for requests."""
-        if self._process is not None:
-            self._process.terminate()
-            self._process.wait(timeout=10)
-            self._process = None
-
     def reload(self) -> None:
         """Reload as `systemctl reload nginx` does; returns once new workers are running."""
         assert self._process is not None
@@ -107,8 +102,7 @@ class NginxProcess:
         wait(lambda: len(self._workers() - before) == WORKERS)
 
     def _workers(self) -> set[str]:
-        pid = self._process.pid if self._process else 0
-        return set(Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
+        return set(Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split())
 
 
 @dataclass(frozen=True)

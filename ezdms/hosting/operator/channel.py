@@ -17,14 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from ezdms import logs
-from ezdms.actions import joining
+from ezdms.actions import deployment, joining
 from ezdms.actions.erasing import Eraser
-from ezdms.actions.sessions import random_id
 from ezdms.db import Database
 from ezdms.hosting.operator import audit
 from ezdms.hosting.operator.actions import ACTIONS, Refused, Running, count_of
 from ezdms.hub import Hub
-from ezdms.models.deployment import insert_deployment
 from ezdms.settings import Settings
 from ezdms.store import data_folder, secret_key
 
@@ -123,7 +121,7 @@ async def beside(settings: Settings) -> AsyncIterator[Running]:
     with data_folder.held(settings.data_dir, shared=True):
         database = await Database.open(settings.database_url or "")
         try:
-            deployment_id = await database.write(insert_deployment, deployment_id=random_id(16))
+            deployment_id = await deployment.find_id(database)
             async with joining.joined(database, hub, settings.bus_url or "", key, deployment_id):
                 await joining.check_key(database, key, settings.data_dir)
                 eraser = Eraser(database)

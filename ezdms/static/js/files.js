@@ -89,10 +89,12 @@ export async function fetchFile(file, ways) {
 // ---- What they really are ----
 
 const refuse = (key) => { throw new Error(say(key)); };
+const checkSides = ([wide, high], mostSide = Infinity) =>
+  (wide * high > MOST_PIXELS || Math.max(wide, high) > mostSide) && refuse("file-too-many-pixels");
 
 // The same bytes as a Blob of the type that they have. Throws unless they are a picture of one of these types, and can
 // be drawn here. `mostSide`: pixels.
-async function asPicture(blob, { types = PICTURES, mostSide = Infinity } = {}) {
+async function asPicture(blob, { types = PICTURES, mostSide } = {}) {
   const bytes = new Uint8Array(await blob.arrayBuffer());
   const type = sniff(bytes);
   let sides = [0];
@@ -100,7 +102,7 @@ async function asPicture(blob, { types = PICTURES, mostSide = Infinity } = {}) {
     if (types.includes(type)) sides = SIDES[type](new DataView(bytes.buffer), bytes);
   } catch {} // it ends before that
   if (sides.includes(0)) refuse("file-no-picture");
-  if (sides[0] * sides[1] > MOST_PIXELS || Math.max(...sides) > mostSide) refuse("file-too-many-pixels");
+  checkSides(sides, mostSide);
   return new Blob([bytes], { type });
 }
 
@@ -109,15 +111,11 @@ export async function decodePicture(blob, form) {
   const src = URL.createObjectURL(await asPicture(blob, form));
   const image = Object.assign(document.createElement("img"), { src, alt: "", decoding: "async", draggable: false });
   try {
-    await image.decode();
-  } catch {
+    await image.decode().catch(() => refuse("file-no-picture"));
+    checkSides([image.naturalWidth, image.naturalHeight], form?.mostSide); // whatever they seemed to be
+  } catch (error) {
     URL.revokeObjectURL(src);
-    refuse("file-no-picture");
-  }
-  const [wide, high] = [image.naturalWidth, image.naturalHeight]; // whatever it seemed to be
-  if (wide * high > MOST_PIXELS || Math.max(wide, high) > (form?.mostSide ?? Infinity)) {
-    URL.revokeObjectURL(src);
-    refuse("file-too-many-pixels");
+    throw error;
   }
   return image;
 }
