@@ -97,6 +97,7 @@ class Passkeys:
             sign_count=made.sign_count,
             name=name,
             wrapped=wrapped,
+            origin=site.origin,
         )
 
     # ---- Using one ----
@@ -122,6 +123,8 @@ class Passkeys:
         found = await self._database.read(stored.select_passkey, credential_id=credential_id)
         if found is None or self._whose(challenge) != "":
             raise Refused
+        if found.origin not in ("", site.origin):  # a page at another port of this host, which asked here by itself
+            raise Refused
         with _refusing():
             attested.check_data(b64u_decode(parsed["response"]["authenticatorData"]))
             used = webauthn.verify_authentication_response(
@@ -142,6 +145,7 @@ class Passkeys:
             found,
             used.new_sign_count,
             _hash(challenge),
+            site.origin,
             **sessions.values_of(user, token, browser, address),
         )
         return user, found, token
@@ -213,10 +217,16 @@ def _add(connection: Connection, /, login_id: str, *, challenge_hash: str, **val
     return stored.insert_passkey(connection, **values)
 
 
-def _log_in(connection: Connection, /, found: Passkey, sign_count: int, challenge_hash: str, **values: str) -> None:
+def _log_in(
+    connection: Connection, /, found: Passkey, sign_count: int, challenge_hash: str, origin: str, **values: str
+) -> None:
     is_new = stored.answer_challenge(connection, challenge_hash=challenge_hash, expires_at=now() + LIFETIME)
     if not is_new or not stored.use_passkey(
-        connection, credential_id=found.credential_id, sign_count=sign_count, known=found.sign_count
+        connection,
+        credential_id=found.credential_id,
+        sign_count=sign_count,
+        known=found.sign_count,
+        origin=origin,
     ):
         raise Refused
     if not insert_session(connection, **values):

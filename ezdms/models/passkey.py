@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from ezdms.db import Connection, fetch_all, fetch_one, now
 
 MOST = 20  # passkeys of one account
-COLUMNS = "credential_id, user_id, public_key, sign_count, name, wrapped, created_at, used_at"
+COLUMNS = "credential_id, user_id, public_key, sign_count, name, wrapped, created_at, used_at, origin"
 
 
 @dataclass(frozen=True, slots=True)
 class Passkey:
-    """One passkey. `credential_id`, `public_key` (COSE), `wrapped`: b64u. Times in ms; `used_at` None: never."""
+    """One passkey. `credential_id`, `public_key` (COSE), `wrapped`: b64u. Times in ms; `used_at` None: never.
+    `origin`: of the page on which it was made; "" if that is not known."""
 
     credential_id: str
     user_id: str
@@ -22,6 +23,7 @@ class Passkey:
     wrapped: str
     created_at: int
     used_at: int | None
+    origin: str
 
 
 def insert_passkey(
@@ -33,12 +35,13 @@ def insert_passkey(
     sign_count: int,
     name: str,
     wrapped: str,
+    origin: str,
 ) -> bool:
     """Store a passkey. False if the user has MOST. Raises Conflict if anyone has it."""
     row = fetch_one(
         connection,
-        """INSERT INTO passkeys (credential_id, user_id, public_key, sign_count, name, wrapped, created_at)
-           SELECT :credential_id, :user_id, :public_key, :sign_count, :name, :wrapped, :created_at
+        """INSERT INTO passkeys (credential_id, user_id, public_key, sign_count, name, wrapped, created_at, origin)
+           SELECT :credential_id, :user_id, :public_key, :sign_count, :name, :wrapped, :created_at, :origin
            WHERE (SELECT COUNT(*) FROM passkeys WHERE user_id = :user_id) < :most RETURNING credential_id""",
         credential_id=credential_id,
         user_id=user_id,
@@ -47,6 +50,7 @@ def insert_passkey(
         name=name,
         wrapped=wrapped,
         created_at=now(),
+        origin=origin,
         most=MOST,
     )
     return row is not None
@@ -101,15 +105,16 @@ def delete_passkeys(connection: Connection, *, user_id: str) -> None:
     fetch_all(connection, "DELETE FROM passkeys WHERE user_id = :user_id", user_id=user_id)
 
 
-def use_passkey(connection: Connection, *, credential_id: str, sign_count: int, known: int) -> bool:
-    """Record a use. False if it was removed, or used since its count was `known`."""
+def use_passkey(connection: Connection, *, credential_id: str, sign_count: int, known: int, origin: str) -> bool:
+    """Record a use on a page of this origin. False if it was removed, or used since its count was `known`."""
     row = fetch_one(
         connection,
-        """UPDATE passkeys SET sign_count = :sign_count, used_at = :moment
+        """UPDATE passkeys SET sign_count = :sign_count, used_at = :moment, origin = :origin
            WHERE credential_id = :credential_id AND sign_count = :known RETURNING credential_id""",
         credential_id=credential_id,
         sign_count=sign_count,
         known=known,
+        origin=origin,
         moment=now(),
     )
     return row is not None

@@ -16,7 +16,7 @@ from ezdms.models import passkey
 from ezdms.protocol.encoding import b64u_encode
 from tests.http.test_accounts import count
 from tests.http.test_pins import new_locks
-from tests.http.test_sessions import stored_bytes
+from tests.http.test_sessions import execute, stored_bytes
 from tests.support.authenticator import BACKED_UP, USER_PRESENT, USER_VERIFIED, Authenticator
 from tests.support.people import JSON, Person
 from tests.support.second_step import turn_on
@@ -172,6 +172,28 @@ async def test_answers_of_another_page_host_or_an_unverified_user_are_refused(
         setattr(phone, name, value)
     assert await code(await logs_in(app, phone.answers(await challenge_of(app)))) == (401, "passkey")
     assert await count(app, "passkeys") == 1
+
+
+async def test_a_page_at_another_port_of_the_same_host_logs_nobody_in(app: Quart, alice: Person, bob: Person) -> None:
+    async def elsewhere(phone: Authenticator) -> Any:
+        """The browser gave that page the answer; the page's own server hands it over, with any headers it likes."""
+        client, theirs = app.test_client(use_cookies=False), JSON | {"Host": "localhost:81", "Origin": phone.origin}
+        challenge = (await (await client.post("/login_passkey/options", headers=theirs)).get_json())["options"]
+        return await client.post("/login_passkey", form={"credential": phone.answers(challenge)}, headers=theirs)
+
+    phone = Authenticator()
+    await adds(alice, phone)
+    phone.origin = "http://localhost:81"
+    assert await code(await elsewhere(phone)) == (401, "passkey")
+    phone.origin = "http://localhost"
+    assert (await logs_in(app, phone.answers(await challenge_of(app)))).status_code == 200
+    # One from before that was known belongs to the page on which it is used next.
+    old = Authenticator()
+    await adds(bob, old)
+    await execute(app, "UPDATE passkeys SET origin = ''")
+    assert (await logs_in(app, old.answers(await challenge_of(app)))).status_code == 200
+    old.origin = "http://localhost:81"
+    assert await code(await elsewhere(old)) == (401, "passkey")
 
 
 async def test_forged_old_and_foreign_challenges_are_refused(
