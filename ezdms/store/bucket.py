@@ -1,8 +1,9 @@
 """A bucket of an S3-compatible service for uploaded files, which processes on different machines share.
 
-A file is stored in slots of 1 MiB, each an object: `<prefix>/<deployment id>/<random name>/<number>`. Any process can
-continue an upload, and no object is ever half there. Keys never reach a log or an error: of what the service answers,
-only the error code is told.
+A file is stored in slots of 1 MiB, each an object: `<prefix>/<deployment id>/<random name>/<number>-<bytes>`. Any
+process can continue an upload, and no object is ever half there. A slot that grows becomes another object, so a request
+that comes too late, after the upload went on elsewhere, overwrites nothing. Keys never reach a log or an error: of what
+the service answers, only the error code is told.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 SLOT = 1024 * 1024  # bytes of each object but the last; a part that a client uploads has at most this many, too
 NAME = re.compile(r"[0-9a-f]{32}")
-NUMBER = re.compile(r"[0-9]{4}")
+NUMBERS = re.compile(r"([0-9]{4})-([0-9]{1,7})")
 PAGE = 1000  # objects, in one answer to a listing
 ONE = timedelta(seconds=10)  # for a request
 CONNECT = timedelta(seconds=3)
@@ -94,8 +95,8 @@ class Bucket:
     async def size(self, name: str) -> int:
         """Bytes stored so far, without gaps."""
         slots: dict[int, int] = {}
-        async for _, number, size in self._objects(f"{name}/"):
-            slots[number] = size
+        async for _, _, number, size in self._objects(f"{name}/"):
+            slots[number] = max(size, slots.get(number, 0))
         return _size_of(slots)
 
     async def append(self, name: str, offset: int, part: bytes, size: int) -> int:
@@ -106,10 +107,13 @@ class Bucket:
         number, kept = divmod(offset, SLOT)
         rest = (await self._get(name, number, kept) if kept and part else b"") + part
         for start in range(0, len(rest), SLOT):
+            slot = rest[start : start + SLOT]
+            key = _key(name, number + start // SLOT, len(slot))
             with _told():
-                await obstore.put_async(
-                    self._store, _key(name, number + start // SLOT), rest[start : start + SLOT], use_multipart=False
-                )
+                await obstore.put_async(self._store, key, slot, use_multipart=False)
+        if kept and part:
+            with _told():
+                await obstore.delete_async(self._store, _key(name, number, kept))
         return offset + len(part)
 
     async def read(self, name: str, size: int, start: int, end: int) -> AsyncIterator[bytes]:
@@ -121,7 +125,7 @@ class Bucket:
 
     async def _get(self, name: str, number: int, size: int) -> bytes:
         with _told():
-            found = await obstore.get_async(self._store, _key(name, number))
+            found = await obstore.get_async(self._store, _key(name, number, size))
             if found.meta["size"] != size:
                 raise BucketError("an object has another size than it must have")
             slot = bytes(await found.bytes_async())
@@ -131,7 +135,7 @@ class Bucket:
 
     async def remove(self, name: str) -> None:
         """Delete the file if there is one."""
-        keys = [_key(name, number) async for _, number, _ in self._objects(f"{name}/")]
+        keys = [key async for _, key, _, _ in self._objects(f"{name}/")]
         with _told():
             for key in keys:  # one by one: not every service can delete several at once
                 await obstore.delete_async(self._store, key)
@@ -139,7 +143,7 @@ class Bucket:
     async def names(self) -> AsyncIterator[list[str]]:
         """The names of all files."""
         names: dict[str, None] = {}
-        async for name, _, _ in self._objects(None):
+        async for name, *_ in self._objects(None):
             if name not in names and len(names) == PAGE:
                 yield list(names)
                 names.clear()
@@ -150,11 +154,11 @@ class Bucket:
     async def sizes(self, names: Sequence[str]) -> dict[str, int]:
         """The sizes of those that are there. A listing is in the order of the names: one answer tells of many."""
         slots: dict[str, dict[int, int]] = {name: {} for name in names}
-        async for name, number, size in self._objects(None, after=names[0][:-1]):  # SeaweedFS would leave out names[0]
+        async for name, _, number, size in self._objects(None, after=names[0][:-1]):  # else without names[0]
             if name > names[-1]:
                 break
             if name in slots:
-                slots[name][number] = size
+                slots[name][number] = max(size, slots[name].get(number, 0))
         return {name: _size_of(found) for name, found in slots.items() if found}
 
     def is_short_of_room(self, floor: int) -> bool:
@@ -172,14 +176,19 @@ class Bucket:
         async for _ in self._objects(None):
             break
 
-    async def _objects(self, prefix: str | None, *, after: str | None = None) -> AsyncIterator[tuple[str, int, int]]:
-        """(name, number, size) of each slot, by name. What has no such name is not ours."""
+    async def _objects(
+        self, prefix: str | None, *, after: str | None = None
+    ) -> AsyncIterator[tuple[str, str, int, int]]:
+        """(name, key, number, size) of each object, by name. What has no such name is not ours; what has another size
+        than in its name has none."""
         with _told():
             async for page in obstore.list(self._store, prefix, offset=after, chunk_size=PAGE):
                 for one in page:
-                    name, _, number = one["path"].partition("/")
-                    if NAME.fullmatch(name) and NUMBER.fullmatch(number):
-                        yield name, int(number), one["size"]
+                    name, _, numbers = one["path"].partition("/")
+                    found = NUMBERS.fullmatch(numbers)
+                    if NAME.fullmatch(name) and found:
+                        is_whole = one["size"] == int(found[2])
+                        yield name, one["path"], int(found[1]), one["size"] if is_whole else 0
 
 
 @contextmanager
@@ -206,8 +215,8 @@ def _told() -> Iterator[None]:
         raise BucketError(what, is_fault=status[1] in ("400", "401", "403")) from None
 
 
-def _key(name: str, number: int) -> str:
-    return f"{name}/{number:04}"
+def _key(name: str, number: int, size: int) -> str:
+    return f"{name}/{number:04}-{size}"
 
 
 def _size_of(slots: dict[int, int]) -> int:

@@ -91,7 +91,7 @@ def test_a_server_moves_its_files_to_a_bucket_and_is_backed_up_without_them(
         "The bucket of EZDMS_FILES_URL cannot be used: the secret key in EZDMS_FILES_KEY is wrong.",
     )
     (tmp_path / "key").write_text(f"{ACCESS_KEY}:{SECRET_KEY}")
-    s3.change(prefix, f"{lost.partition('/')[0]}/{'ab' * 16}/0000", b"belongs to nothing")
+    s3.change(prefix, f"{lost.partition('/')[0]}/{'ab' * 16}/0000-19", b"belongs to nothing")
     assert server.stop() == 0
     server.start()  # drops what is lost, and deletes what belongs to nothing
     wait(lambda: sorted(s3.objects(prefix).values()) == others, within=30)

@@ -12,8 +12,10 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import httpx
+import obstore
 import pytest
 from quart import Quart
 
@@ -218,6 +220,30 @@ async def test_parts_of_any_size_make_objects_of_a_mebibyte(site: Site) -> None:
     assert [len(one) for one in site.s3.objects(site.prefix).values()] == [SLOT, 5000]
     await sent(site.alice, site.bob, "a file", file=file_id)
     assert await fetched(site.bob, file_id) == (200, LARGE)
+
+
+async def test_a_part_that_comes_too_late_shortens_nothing(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    put, started, may_go = obstore.put_async, asyncio.Event(), asyncio.Event()
+
+    async def put_late(*given: Any, **named: Any) -> Any:
+        monkeypatch.setattr(obstore, "put_async", put)
+        started.set()
+        await may_go.wait()
+        return await put(*given, **named)
+
+    file_id = await begin(site.alice, site.conversation, 6000)
+    assert (await patch(site.alice, file_id, 0, LARGE[:1000])).status_code == 204
+    [name] = {name.split("/")[1] for name in site.s3.objects(site.prefix)}
+    monkeypatch.setattr(obstore, "put_async", put_late)
+    late = asyncio.create_task(site.uploads._store.append(name, 1000, LARGE[1000:2000], 6000))  # at another process
+    await started.wait()
+    for start, end in ((1000, 2000), (2000, 6000)):  # its client went on
+        assert (await patch(site.alice, file_id, start, LARGE[start:end])).status_code == 204
+    may_go.set()
+    assert await late == 2000
+    assert await fetched(site.alice, file_id) == (200, LARGE[:6000])
+    await site.uploads._store.remove(name)
+    assert site.s3.objects(site.prefix) == {}
 
 
 async def test_what_another_process_deletes_during_an_upload_does_not_stay(site: Site) -> None:

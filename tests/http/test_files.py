@@ -74,7 +74,7 @@ class Place:
         """A file that belongs to nothing."""
         if self._s3 is not None:
             [root] = {one.partition("/")[0] for one in self.stored()}
-            self._s3.change(self._prefix, f"{root}/{name}/0000", content)
+            self._s3.change(self._prefix, f"{root}/{name}/0000-{len(content)}", content)
         else:
             path = self._data / "files" / name[:2] / name
             path.parent.mkdir(mode=0o700, exist_ok=True)
@@ -148,7 +148,7 @@ async def test_the_disk_holds_no_content_name_or_type_of_a_file(
     assert file_id.encode() in stored  # the database is among it
     for secret in (plain[:18], name.encode(), kind.encode(), sealer.key, b64u_encode(sealer.key).encode()):
         assert secret not in stored
-    assert all(re.search(r"/[0-9a-f]{32}(/[0-9]{4})?$", path) for path in files)
+    assert all(re.search(r"/[0-9a-f]{32}(/[0-9]{4}-[0-9]+)?$", path) for path in files)
     assert [len(content) for content in files.values()] == [crypto.sealed_size(len(plain))]
     row = (await rows(bob, conversation))[-1]
     claimed = {name: row[name] for name in ("message_id", "n", "hash", "suite")}
