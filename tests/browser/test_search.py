@@ -312,6 +312,14 @@ NO_ROOM = """() => {
 }"""
 
 
+async def only_the_newest(route: Route) -> None:
+    """The newest ten messages, and none before."""
+    if f"before={2**53 - 1}&" in route.request.url:
+        await route.continue_(url=route.request.url.replace("limit=200", "limit=10"))
+    else:
+        await route.abort()
+
+
 async def test_the_index_is_off_until_one_wants_it_and_keeps_nothing_readable_wrong_or_gone(home: Home) -> None:
     alice, bob, carol = await with_two(home, "dex")
     page, both = alice.page, [bob.conversation, carol.conversation]
@@ -424,6 +432,26 @@ async def test_the_index_is_off_until_one_wants_it_and_keeps_nothing_readable_wr
     await switch.check()
     await searched(*texts)
     await until(partial(holds, 12))
+
+    # An edit goes with its message even if the search never loaded that far back.
+    dave = await home.peer()
+    await alice.starts_with(dave.search_pin)
+    await dave.starts_with(alice.search_pin)
+    await dave.writes("a lantern of old")
+    for n in range(12):
+        await dave.writes(f"hay {n}")
+    edit = await dave.edits("a lantern of old", "a lantern, corrected")
+    await page.route(re.compile(rf"/messages/{dave.conversation}.before="), only_the_newest)
+    await page.goto(f"{alice.address}/")
+    both.append(dave.conversation)
+    await finds(page, "lantern", *texts)
+    await until(partial(holds, 22))
+    assert not await lacks("corrected")
+    await dave.deletes("a lantern of old", edit.hash)
+    await until(partial(lacks, "corrected"))
+    await page.unroute_all()
+    assert set(alice.errors) == {"Failed to load resource: net::ERR_FAILED"}
+    alice.errors.clear()
     tokens = {str(cookie.get("name")): cookie.get("value") for cookie in await alice.context.cookies()}
     async with httpx.AsyncClient(headers={"Authorization": f"Bearer {tokens['ezdms_session']}"}) as client:
         assert (await client.post(f"{alice.address}/logout")).status_code == 204

@@ -2,7 +2,7 @@
 // was deleted, edited away or has disappeared is removed from memory, too.
 
 import { dropOriginals, keepOriginals } from "./catch-up.js";
-import { isWithin, provenReason, shown, timerInForce } from "./changes.js";
+import { isWithin, provenReason, shown, targetOf, timerInForce } from "./changes.js";
 import { expiresAt } from "./crypto.js";
 import { wordsOf } from "./files.js";
 import { onceMore } from "./server.js";
@@ -88,9 +88,11 @@ function wordsFor(state, count, { isOwn, fact: { text }, failure }, name) {
   return maySay(`row-${state}`) ?? "";
 }
 
-// Forget the texts of what is gone, and those that edits replaced.
+// Forget the texts of what is gone, and those that edits replaced, also of messages that are not among these facts.
 export function forgetTexts(facts, views, now) {
   const about = new Map(); // id and hash of a message → the id of the edit that it shows, or ""
+  const last = new Map(); // side, id and hash → the n of that side's last edit or deletion of it
+  const of = (fact) => `${fact.side} ${targetOf(fact).join(" ")}`;
   facts.forEach((fact, i) => {
     const { state, by } = views[i] ?? {};
     if (state !== "edited" && !GONE.includes(state)) return;
@@ -98,10 +100,13 @@ export function forgetTexts(facts, views, now) {
     fact.text = "";
     fact.isOver ||= state === "expired"; // whatever the clock says later
   });
+  const own = facts.filter(({ kind }) => kind === "edit" || kind === "delete");
+  for (const fact of own) last.set(of(fact), Math.max(fact.n, last.get(of(fact)) ?? 0));
   for (const fact of facts) {
     if (fact.kind !== "edit" && fact.kind !== "react") continue;
     const edit = about.get(fact.reference.join(" "));
-    const isReplaced = fact.kind === "edit" ? edit !== undefined && edit !== fact.id : edit === "";
+    const isNewest = () => last.get(of(fact)) === fact.n && (edit ?? fact.id) === fact.id;
+    const isReplaced = fact.kind === "edit" ? !isNewest() : edit === "";
     const isOver = fact.x && expiresAt(fact.x, fact.createdAt, fact.ts) <= now; // what it is about went before
     if (isReplaced || isOver) fact.text = "";
   }

@@ -2,7 +2,7 @@
 // (judge.js, changes.js). Texts are kept in memory, and sealed in the search index if there is one (session.js).
 
 import { shown, targetOf } from "./changes.js";
-import { b64uDecode, fingerprint } from "./crypto.js";
+import { b64uDecode, expiresAt, fingerprint } from "./crypto.js";
 import { describe } from "./files.js";
 import { swapIn } from "./guard.js";
 import { Judge } from "./judge.js";
@@ -17,7 +17,7 @@ const BATCH = 10; // decrypted at once: browsers may do that on the main thread,
 const LAST = Number.MAX_SAFE_INTEGER;
 const FOUND = ["text", "edited", "file"]; // states with something to find
 
-// Other tasks, such as what a key does, come first.
+// Other tasks come first, such as what a key does.
 const letOthers = () => globalThis.scheduler?.yield?.() ?? new Promise((resolve) => { setTimeout(resolve); });
 
 class Row {
@@ -43,14 +43,15 @@ class Row {
 
   // What the user can find of it now. `view`: what it shows (changes.js), or null.
   show(view) {
-    const isFound = view !== null && FOUND.includes(view.state);
+    const [{ fact }, isFound] = [this, view !== null && FOUND.includes(view.state)];
     this.file = isFound && view.state === "file" ? view.text : null; // its description
     const { name, kind } = this.file ? describe(this.file) : {};
     const text = name ?? (isFound ? view.text : "");
     if (this.text !== text || (this.plain === null) === isFound) this.plain = isFound ? folded(text) : null;
     this.text = text;
     this.kinds = this.file ? ["file", kind] : kindsIn(text);
-    this.expires = isFound ? view.expires : null;
+    const isEdit = fact.kind === "edit" && fact.x && fact.text;
+    this.expires = isFound ? view.expires : isEdit ? expiresAt(fact.x, fact.createdAt, fact.ts) : null;
   }
 }
 
@@ -174,13 +175,16 @@ export class Shelf {
   async #show(rows) {
     const own = rows.filter(({ fact }) => fact);
     const targets = new Set(own.flatMap((row) => [row, ...this.#byId.get(targetOf(row.fact)?.[0]) ?? []]));
-    const all = [...new Set([...targets].flatMap((row) => [row, ...this.#about.get(row.fact.id) ?? []]))]
-      .filter(({ isForgotten }) => !isForgotten);
+    const about = ({ fact }) => // the message that it changes may not be loaded
+      [fact.id, targetOf(fact)?.[0]].flatMap((id) => this.#about.get(id) ?? []);
+    const all = [...new Set([...targets].flatMap((row) => [row, ...about(row)]))].filter((row) => !row.isForgotten);
     const now = Date.now();
     const facts = silence(all.map(({ fact }) => fact), this.contact);
     prove(facts, this.contact, now);
     const views = await shown(facts, { now });
     forgetTexts(facts, views, now);
+    const hidden = new Set(readHidden(this.contact.hidden));
+    for (const fact of facts) if (fact.kind === "edit" && hidden.has(fact.reference[0])) fact.text = "";
     all.forEach((row, i) => {
       const isLeftOut = row.failure || facts[i].isCleared || this.#isDoubted(row);
       if (targets.has(row)) row.show(isLeftOut ? null : views[i]);
@@ -210,7 +214,8 @@ export class Shelf {
     this.contact = contact;
     if (!isSame) this.#leave();
     const hidden = new Set(readHidden(contact.hidden));
-    this.#drop(this.rows.filter(({ fact, plain }) => plain !== null && hidden.has(fact.id)));
+    this.#drop(this.rows.filter(({ fact, plain, keptText }) =>
+      (plain !== null && hidden.has(fact.id)) || (keptText && fact.kind === "edit" && hidden.has(fact.reference[0]))));
     return isSame;
   }
 
@@ -228,7 +233,7 @@ export class Shelf {
     this.#keeping = this.#keeping.then(() => cutFromIndex(this.conversation)).catch(() => {});
   }
 
-  // These are gone: at once from what is found, then from the facts and the index.
+  // These are gone: at once from what is found, then from facts and index.
   #drop(rows) {
     for (const row of rows) row.show(null);
     if (rows.length) this.#show(rows).catch(() => {});
