@@ -48,10 +48,11 @@ class Home:
         """Those that a test must leave open."""
         return [someone.context for someone in self.people.values()]
 
-    async def person(self, name: str) -> Someone:
-        """Alice or Bob at their list, with nothing left of an earlier test but conversations."""
+    async def person(self, name: str, *, is_kept: bool = False) -> Someone:
+        """Alice or Bob at their list, with nothing left of an earlier test but conversations, and, if `is_kept`, their
+        page."""
         if name in self.people:
-            await self.people[name].starts_afresh()
+            await self.people[name].starts_afresh(is_kept=is_kept)
         else:
             if name == "bob":
                 await self.relay.mend()

@@ -49,6 +49,14 @@ ACCEPT = """async () => {
     await thread.ready.then(() => thread.contact.answer(), () => {});
 }"""
 
+# Go to the list or a conversation without a load. False if this page is not one of them.
+GO = """(path) => {
+    if (!document.body.classList.contains("session") || !/^[/](c[/].+)?$/.test(location.pathname)) return false;
+    history.pushState(null, "", path);
+    dispatchEvent(new PopStateEvent("popstate"));
+    return true;
+}"""
+
 # How much this browser keeps in each store of IndexedDB.
 STORED = """async () => {
     const request = indexedDB.open("ezdms");
@@ -190,8 +198,14 @@ class Someone:
         await page.get_by_role("button", name="Log out").click()
         await expect(page.get_by_text("You logged out.")).to_be_visible()
 
-    async def starts_afresh(self, path: str = "/", *, is_open: bool = False) -> None:
-        """Load this path, unless it may stay open; nothing is left of an earlier test but what the browser stores."""
+    async def goes_to(self, path: str = "/") -> None:
+        """Go to the list or a conversation, by a load only if the page shows neither."""
+        if not await self.page.evaluate(GO, path):
+            await self.page.goto(self.address + path)
+
+    async def starts_afresh(self, path: str = "/", *, is_open: bool = False, is_kept: bool = False) -> None:
+        """Load this path, unless it may stay open; nothing is left of an earlier test but what the browser stores.
+        `is_kept`: go there without a load, on a page that no earlier test has altered."""
         for page in self.context.pages:
             if page is not self.page:
                 await page.close()
@@ -201,7 +215,9 @@ class Someone:
         while self._recorded:
             self._recorded.pop().remove_listener("request", self._keep_request)
         self.after = 0
-        if not is_open or self.page.url != self.address + path:
+        if is_kept:
+            await self.goes_to(path)
+        elif not is_open or self.page.url != self.address + path:
             await self.page.goto(self.address + path)
         self.forgets_the_past()
 
