@@ -25,8 +25,8 @@ def _map() -> str:
     lines = ["| layer | what it is | imports |\n", "|---|---|---|\n"]
     layers = _layers()
     for name in layers:
-        files = _files(name)
-        below = [other for other in layers if other != name and other in _imports(files)]
+        imported = _imports(_files(name))
+        below = [other for other in layers if other != name and other in imported]
         lines.append(f"| `{name}` | {_summary(name)} | {', '.join(below) or '–'} |\n")
     return "".join(lines)
 

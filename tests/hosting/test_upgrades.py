@@ -6,10 +6,10 @@ import random
 import re
 import sqlite3
 import subprocess
-import sys
 import threading
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -18,21 +18,10 @@ from ezdms.client import Client
 from ezdms.protocol import envelope
 from ezdms.store import schema
 from tests.conftest import ROOT, Server
-from tests.support.forked import environment
+from tests.support.forked import environment, launch, run
 
 DUMPS = sorted((ROOT / "tests" / "upgrades").glob("schema_*.sql"), key=lambda path: int(path.stem[7:]))
-HERE = environment()
-OPEN = """
-import asyncio, sys
-from pathlib import Path
-from ezdms.db import Database
-
-async def main():
-    print(flush=True)
-    await (await Database.open(Path(sys.argv[1]))).close()
-
-asyncio.run(main())
-"""
+OPENS: dict[str, Any] = {"module": "tests.support.migrating", "env": environment()}
 NEWEST = schema.migrations()[-1][0]
 
 
@@ -120,16 +109,11 @@ async def test_an_upgrade_keeps_all_data(dump: Path, tmp_path: Path) -> None:
 def test_an_interrupted_upgrade_is_finished_by_the_next_start(dump: Path, tmp_path: Path) -> None:
     chance = random.Random(7)  # noqa: S311
     stages = set()
-    for run in range(8):
-        path = tmp_path / str(run) / "ezdms.db"
+    for turn in range(8):
+        path = tmp_path / str(turn) / "ezdms.db"
         restore_dump(dump, path.parent)
         started, before = state(path)
-        process = subprocess.Popen(
-            [sys.executable, "-c", OPEN, str(path)],
-            env=HERE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-        )
+        process = launch(str(path), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, **OPENS)
         assert process.stdout is not None
         process.stdout.readline()  # imports are done: now it opens the database
         threading.Event().wait(chance.uniform(0.0, 0.02))
@@ -140,7 +124,7 @@ def test_an_interrupted_upgrade_is_finished_by_the_next_start(dump: Path, tmp_pa
         stages.add(len(applied))
         assert applied in [list(range(1, number + 1)) for number in range(started[-1], NEWEST + 1)]
         assert {name: halfway[name] for name in before} == before
-        subprocess.run([sys.executable, "-c", OPEN, str(path)], env=HERE, timeout=30, check=True, capture_output=True)
+        assert run(str(path), **OPENS).returncode == 0
         applied, whole = state(path)
         assert applied == list(range(1, NEWEST + 1))
         assert {name: whole[name] for name in before} == before
