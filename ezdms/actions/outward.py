@@ -7,7 +7,9 @@ import asyncio
 import ipaddress
 import socket
 import ssl
+from contextlib import suppress
 from functools import cache
+from threading import BoundedSemaphore, Thread
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -18,6 +20,7 @@ LONGEST = 2048  # characters of an address
 NOT_PUBLIC = "Its host cannot be found on the public internet."  # for private names, too: they are nobody's business
 DEFAULT_PORTS = {"https": 443, "http": 80}
 PORTS = (443, 8443)  # where web services are, and no others
+_threads = BoundedSemaphore(256)  # look-ups under way, with those that were given up
 
 
 class Refused(Exception):
@@ -51,13 +54,38 @@ async def look_up(url: str, *, allow_local: bool) -> Place:
         raise Refused("Its port must be 443 or 8443.")
     try:
         async with asyncio.timeout(SECONDS):
-            found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError, TimeoutError) as error:
+            addresses = await _resolve(host, port)
+    except TimeoutError as error:
         raise Refused(NOT_PUBLIC) from error
-    addresses = [str(entry[4][0]) for entry in found]
     if not addresses or not (allow_local or all(map(is_public, addresses))):
         raise Refused(NOT_PUBLIC)
     return Place(host, port, addresses[0])
+
+
+async def _resolve(host: str, port: int) -> list[str]:
+    """The IP addresses of a host; none if it is not found. In a thread of its own: whose name server never answers
+    holds up neither others nor the loop's few threads, which read and write files, nor the end of the server."""
+    loop = asyncio.get_running_loop()
+    found: asyncio.Future[list[str]] = loop.create_future()
+
+    def tell(addresses: list[str]) -> None:
+        if not found.done():  # given up meanwhile
+            found.set_result(addresses)
+
+    def ask() -> None:
+        try:
+            addresses = [str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+        except (OSError, UnicodeError):
+            addresses = []
+        finally:
+            _threads.release()
+        with suppress(RuntimeError):  # the loop has ended meanwhile
+            loop.call_soon_threadsafe(tell, addresses)
+
+    if not _threads.acquire(blocking=False):
+        return []
+    Thread(target=ask, name="look-up", daemon=True).start()
+    return await found
 
 
 def is_public(text: str) -> bool:

@@ -36,7 +36,8 @@ HEADERS = {
 GONE = (404, 410)  # the subscription has ended (RFC 8030, 7.3)
 MOST = 50  # subscriptions of one account
 AT_ONCE, AT_ONCE_EACH = 64, 4  # requests to push services, of all users and of one
-SILENT_AT_ONCE = 8  # of all users with a host that did not answer: nobody else waits for those
+SLOW = 3.0  # seconds for an answer; push services take a fraction of one
+SILENT_AT_ONCE = 8  # of all users with a host that did not answer, or was slow: nobody else waits for those
 FIRST_REST, LONGEST_REST = 60.0, 60 * 60.0  # seconds without a try
 MOST_RESTS = 10_000  # remembered
 
@@ -53,7 +54,7 @@ class Pusher:
         # An endpoint that refused, or a host that did not answer: until when (loop time), and how long. They are of a
         # user, so that nobody can keep others from a service, and stay when the user subscribes again.
         self._rests: dict[tuple[str, str], tuple[float, float]] = {}
-        self._silent: dict[str, float] = {}  # user with a host that did not answer → until when
+        self._silent: dict[str, float] = {}  # user with a host that did not answer, or was slow → until when
         self._room, self._silent_room = asyncio.Semaphore(AT_ONCE), asyncio.Semaphore(SILENT_AT_ONCE)
         self._trouble = logs.Seldom("a push service refused or did not answer")
 
@@ -125,7 +126,7 @@ class Pusher:
                 found = await self._database.read(select_subscriptions, user_id=user_id)
                 if not found:
                     return
-                room = asyncio.Semaphore(AT_ONCE_EACH)
+                room = asyncio.Semaphore(1 if self._is_silent(user_id) else AT_ONCE_EACH)
                 await asyncio.gather(*(self._push(user_id, one, room) for one in found))
                 if user_id not in self._again:
                     return
@@ -140,6 +141,9 @@ class Pusher:
         keys = [(user_id, stored.endpoint), (user_id, _host(stored))]
         return any(self._rests.get(key, (0.0, 0.0))[0] > moment for key in keys)
 
+    def _is_silent(self, user_id: str) -> bool:
+        return self._silent.get(user_id, 0.0) > asyncio.get_running_loop().time()
+
     def _rest(self, user_id: str, what: str) -> None:
         moment = asyncio.get_running_loop().time()
         if len(self._rests) >= MOST_RESTS:
@@ -148,14 +152,17 @@ class Pusher:
         self._rests[user_id, what] = (moment + seconds, seconds)
 
     async def _push(self, user_id: str, stored: Stored, room: asyncio.Semaphore) -> None:
-        is_silent = self._silent.get(user_id, 0.0) > asyncio.get_running_loop().time()
-        async with room, self._silent_room if is_silent else self._room:
+        async with room, self._silent_room if self._is_silent(user_id) else self._room:
             if self._rests_now(user_id, stored):  # perhaps since this was waiting
                 return
+            began = asyncio.get_running_loop().time()
             try:
                 status = await self._post(stored)
             except (OSError, outward.Refused):
                 status = 0
+            ended = asyncio.get_running_loop().time()
+        if not status or ended - began > SLOW:
+            self._silent[user_id] = ended + LONGEST_REST
         if status in GONE:
             with suppress(Unavailable):  # the next push finds out again
                 await self._database.write(delete_subscription, session_id=stored.session_id, endpoint=stored.endpoint)
@@ -164,8 +171,6 @@ class Pusher:
                 self._rests.pop((user_id, what), None)
             return
         self._rest(user_id, stored.endpoint if status else _host(stored))
-        if not status:
-            self._silent[user_id] = asyncio.get_running_loop().time() + LONGEST_REST
         self._trouble.event(logging.WARNING, service=urlsplit(stored.endpoint).hostname, status=status)
 
     async def _post(self, stored: Stored) -> int:

@@ -151,7 +151,7 @@ async def test_with_two_step_login_adding_one_takes_a_code(browser: Browser, ser
     await authenticator(alice)
     await adds(alice)
     code = alice.page.locator("#passkey-code")
-    await expect(code).to_be_visible()
+    await expect(code).to_be_focused()
     await expect(alice.page.locator("pass-keys").get_by_role("alert")).to_contain_text("Two-step login is on.")
     await code.fill(recovery[0])
     await alice.page.get_by_role("button", name="Add a passkey").click()

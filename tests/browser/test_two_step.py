@@ -353,6 +353,7 @@ async def test_the_login_pin_can_be_changed_with_a_code(browser: Browser, home: 
     await expect(field).to_be_hidden()
     await page.get_by_role("button", name="Make a new Login PIN").click()
     await expect(page.get_by_role("alert")).to_contain_text("Two-step login is on.")
+    await expect(field).to_be_focused()
     await field.fill(wrong_code(secret))
     await page.get_by_role("button", name="Make a new Login PIN").click()
     await expect(page.get_by_role("alert")).to_contain_text(WRONG)

@@ -103,3 +103,10 @@ def test_the_readme_starts_with_a_summary_the_two_commands_and_screenshots() -> 
         picture = (ROOT / "docs" / "pictures" / f"{name}.png").read_bytes()
         assert picture.startswith(b"\x89PNG")
         assert len(picture) < 400_000
+
+
+def test_the_readme_says_how_to_run_its_bot_with_the_environment_that_its_command_makes() -> None:
+    readme = (ROOT / "README.md").read_text("utf-8")
+    assert "\nEZDMS_PIN_FILE=echo.pin .venv/bin/python echo.py\n" in readme
+    assert "Save it as `echo.py`" in readme
+    assert 'venv="$root/.venv" ' in (ROOT / "bin" / "ezdms").read_text("utf-8")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from ezdms.actions import outward, pushing
 from ezdms.app import create_app
 from ezdms.db import Unavailable
 from ezdms.settings import Settings
-from tests.conftest import NO_LIMITS
+from tests.conftest import NO_LIMITS, PATIENCE
 from tests.http.test_accounts import count
 from tests.http.test_sessions import stored_bytes
 from tests.support.people import PEOPLE, Person
@@ -236,6 +238,51 @@ async def test_who_has_a_host_that_does_not_answer_holds_up_nobody_else(
     await until(lambda: len(service.pushed) == 2)
     await bob.send(alice, "at once")
     await until(lambda: [one.path for one in service.pushed] == ["/hangs", "/hangs", "/alice"])
+
+
+async def test_who_has_a_service_that_takes_its_time_holds_up_nobody_else(
+    two: tuple[Person, Person], service: PushService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice, bob = two
+    pusher = bob.app.extensions["ezdms.pusher"]
+    monkeypatch.setattr(pusher, "_room", asyncio.Semaphore(1))
+    await subscribes(bob, f"{service.url}/slow")
+    await subscribes(alice, f"{service.url}/alice")
+    with monkeypatch.context() as soon:
+        soon.setattr(pushing, "SLOW", 0.0)  # seconds: it answers, but so late
+        await alice.send(bob, "one")
+        await is_idle(bob)
+    service.answers["/slow"] = None
+    await alice.send(bob, "two")
+    await until(lambda: len(service.pushed) == 2)
+    await bob.send(alice, "at once")
+    await until(lambda: [one.path for one in service.pushed] == ["/slow", "/slow", "/alice"])
+
+
+async def test_names_that_nobody_resolves_hold_up_neither_others_nor_files(
+    two: tuple[Person, Person], service: PushService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice, bob = two
+    resolve, end, asked = socket.getaddrinfo, threading.Event(), list[str]()
+
+    def slow(host: str, *given: Any, **more: Any) -> Any:
+        if host.endswith(".slow.example"):
+            asked.append(host)
+            end.wait()
+        return resolve("127.0.0.1", *given, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+    # As many as the event loop has threads for everything else, and more.
+    hanging = [asyncio.create_task(subscribes(bob, f"https://{n}.slow.example/")) for n in range(40)]
+    try:
+        await until(lambda: len(asked) == 40)
+        await subscribes(alice, f"{service.url}/alice")
+        await bob.send(alice, "at once")
+        await until(lambda: [one.path for one in service.pushed] == ["/alice"])
+        assert await asyncio.wait_for(asyncio.to_thread(int), PATIENCE / 1000) == 0  # as files are read and written
+    finally:
+        end.set()
+        await asyncio.gather(*hanging)
 
 
 async def test_logging_out_ends_the_subscription_of_this_session_alone(

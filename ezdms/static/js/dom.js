@@ -103,7 +103,7 @@ export function onSubmit(element, busyLabel, work) {
       await work((label) => { button.textContent = label; }, focus);
     } catch (error) {
       showAlert(form, sentenceOf(error));
-      const isLast = focus(form.querySelector("input:not([hidden], [tabindex]), textarea"));
+      const isLast = focus(error.field ?? form.querySelector("input:not([hidden], [tabindex]), textarea"));
       if (isLast) form.querySelector("[role=alert]").scrollIntoView({ block: "nearest" }); // below the field
     }
     form.ariaBusy = "false";

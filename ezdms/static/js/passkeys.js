@@ -6,7 +6,7 @@ import { focusLater, offerAgain, onPress, onSubmit, showAlert } from "./dom.js";
 import { deploymentId, getJson, isNumber, isText, matches, postForm } from "./server.js";
 import { account } from "./session.js";
 import { instantiate } from "./shell.js";
-import { readCode } from "./two-step.js";
+import { askForCode, readCode } from "./two-step.js";
 import { say, sentenceOf } from "./words.js";
 
 const ALGORITHMS = [-8, -7, -257]; // Ed25519, ES256, RS256 (IANA COSE)
@@ -74,10 +74,7 @@ async function make(pin, name, known, second) {
   const login = await crypto.loginKeys(pin, deployment);
   const code = second.hidden ? null : { code: readCode(second.querySelector("input").value) };
   const asked = postForm("/passkeys/options", { ...login, ...code }, { options: isOptions });
-  const { options: { challenge } } = await asked.catch((error) => {
-    if (error.code === "second_step") second.hidden = false;
-    throw error;
-  });
+  const { options: { challenge } } = await asked.catch(askForCode(second));
   const credential = await ask("create", {
     challenge: crypto.b64uDecode(challenge),
     rp: { id: location.hostname, name: "EZ-DMS" },

@@ -43,8 +43,8 @@ export const LANGUAGES = {
 };
 export const STYLES = [
   "sha256-3vM5+kVN4BbTirusvjSKD/TDx/CCvCv10eN+45fvW1U=",
-  "sha256-bcTks+RASkJDBALBjx8y2/ysYguKq8zHu+tbdaJQtVs=",
-  "sha256-vbc/hwZ32jpg/2MuZxDhvnlJzXNdLjIJ0RGl4ILvy+E=",
+  "sha256-jR34XD07e5i7f1GYT9EGiJtlhPdzB5Kk5Ih3duW/nug=",
+  "sha256-XH5iqLBqfK6yO2S4QxxHV31Dc8Yy+4RMbHoPd9AjU8I=",
 ];
 export const FONTS = {
   "inter-latin-ext-wght-normal.woff2": "sha256-NLnFBMq3pz43t0Y0OkSRMuVs97VIGvLLgdx03P8lyVY=",

@@ -11,7 +11,7 @@ import { doubts, mergeServed } from "./remembered.js";
 import { deploymentId, getFragment, postForFragment, postForm } from "./server.js";
 import { account, eraseAndLeave, getStanding, searchIndex, useSearchIndex } from "./session.js";
 import { HOST, instantiate } from "./shell.js";
-import { readCode } from "./two-step.js";
+import { askForCode, readCode } from "./two-step.js";
 import { changeSettings, isOpened, isServed, noteServed, onSettings, ownBuild, syncVault } from "./vault.js";
 import { say, sentenceOf } from "./words.js";
 
@@ -30,10 +30,7 @@ customElements.define("change-pin", class extends HTMLElement {
       deployment = await deploymentId();
       const login = await crypto.loginKeys(pin, deployment);
       const code = second.hidden ? null : { code: readCode(second.querySelector("input").value) };
-      const stored = await postForm("/private_keys", { ...login, ...code }, KEYS).catch((error) => {
-        if (error.code === "second_step") second.hidden = false;
-        throw error;
-      });
+      const stored = await postForm("/private_keys", { ...login, ...code }, KEYS).catch(askForCode(second));
       progress(say("encrypting-your-keys"));
       const keys = await crypto.unwrapKeys(pin, stored, me, true); // one's own public keys, not the server's
       const next = crypto.newLoginPin();

@@ -18,6 +18,12 @@ export function readCode(typed) {
   return code;
 }
 
+// For a request that may need a code: shows `second`, where one is typed, and leads the focus there (dom.js).
+export const askForCode = (second) => (error) => {
+  if (error.code === "second_step") [second.hidden, error.field] = [false, second.querySelector("input")];
+  throw error;
+};
+
 const isRecoveryCode = matches(/^[0-9A-HJKMNP-TV-Z]{5}-[0-9A-HJKMNP-TV-Z]{5}$/);
 const STANDING = { is_on: isFlag, recovery_codes: isNumber, trusted_devices: isNumber };
 const SECRET = { secret: matches(/^[A-Z2-7]{32}$/) };
