@@ -23,6 +23,11 @@ SWITCH_ON = """async () => {
     const { changeSettings } = await import(document.querySelector("[src*=boot]").src.replace("boot", "vault"));
     await changeSettings({ receipts: true, typing: true });
 }"""
+# Gives a contact a nickname.
+CALL = """async ([conversation, nick]) => {
+    const { changeContact } = await import(document.querySelector("[src*=boot]").src.replace("boot", "vault"));
+    await changeContact(conversation, () => ({ prefs: { at: Date.now(), nick } }));
+}"""
 # What the vault that the server has says of the contact with this conversation.
 VAULT = """async (conversation) => {
     const at = (name) => document.querySelector("[src*=boot]").src.replace("boot", name);
@@ -182,10 +187,15 @@ async def test_a_namesake_of_a_contact_is_said_to_be_someone_else_and_a_deleted_
     alice = await home.person("alice")
     friend = await home.peer("robert")
     await alice.starts_with(friend.search_pin)
+    where = alice.page.url.split("/")[-1]
     _, twin = await asked(home, "it is me", name="R0bert")
     await expect(card(alice.page)).to_contain_text("one that looks like it, but another key")
     heading = card(alice.page).get_by_role("heading")
     await expect(alice.page.locator(".partner h1")).to_have_text(await heading.inner_text())  # with its key
+    await alice.page.evaluate(CALL, [where, "my brother"])
+    await alice.page.reload()  # also if Alice calls her friend by another name
+    await expect(alice.list).to_contain_text("my brother")
+    await expect(card(alice.page)).to_contain_text("one that looks like it, but another key")
     page, line = alice.page, alice.page.locator(f"#conversations [data-conversation-id='{twin.conversation}']")
     await button(page, "Delete").click()
     asks = page.get_by_role("dialog", name="Delete this conversation?")

@@ -57,13 +57,15 @@ export function setPerson(conversation, { name, ik }, state = stateIn(conversati
   if (isSame && known.state === state) return;
   people.set(conversation, { name, ik, called, state });
   if (!isSame) {
-    if (known) namesakes.get(looksOf(known.called))?.delete(conversation);
+    for (const looks of looksOfPerson(known)) namesakes.get(looks)?.delete(conversation);
     tags.delete(conversation);
-    if (ik) tellApart(looksOf(called), conversation);
+    if (ik) for (const looks of looksOfPerson({ name, called })) tellApart(looks, conversation);
   }
   showPerson(conversation);
   if (known && known.state !== state) countAnew();
 }
+
+const looksOfPerson = (one) => new Set(one ? [one.name, one.called].map(looksOf) : []); // a nickname hides no name
 
 // "request", "accepted" or "blocked".
 export const stateIn = (conversation) => people.get(conversation)?.state ?? "request";
