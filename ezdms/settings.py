@@ -177,6 +177,7 @@ class Address(str):
 
 
 HERE = ("", "localhost", "127.0.0.1", "::1")
+BUS_OPTIONS = ("db", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile")  # in its address, beside tls
 
 
 def _hosts(netloc: str) -> list[str]:
@@ -219,6 +220,8 @@ def parse_bus_url(text: str) -> Address:
         raise SettingsError("expected an address such as rediss://:password@host:6379/0 or unix:///run/redis.sock")
     options = dict(parse_qsl(parts.query))
     is_plain = options.pop("tls", None) == "off"
+    if options.keys() - set(BUS_OPTIONS):
+        raise SettingsError(f"after the ? are tls, {', '.join(BUS_OPTIONS)} alone")
     hosts = _hosts(parts.netloc)
     if parts.scheme == "redis" and not is_plain and any(host not in HERE for host in hosts):
         raise SettingsError("another machine needs TLS: use rediss://, or add ?tls=off in a network of your own")

@@ -92,7 +92,7 @@ def _check_certificate(settings: Settings) -> None:
 
 def _check_drivers(settings: Settings) -> None:
     """Raises DatabaseError or StoreError if what the settings need is not installed."""
-    if settings.database_url is not None and not (find_spec("psycopg") and find_spec("redis")):
+    if settings.database_url is not None and not (find_spec("psycopg") and find_spec("hiredis")):
         raise DatabaseError("EZDMS_DATABASE_URL needs more packages: pip install 'ezdms[several]' (docs/scaling.md).")
     if settings.files_url is not None and not find_spec("obstore"):
         raise StoreError(NEEDS)

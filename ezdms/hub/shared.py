@@ -6,6 +6,7 @@ Its own sockets never wait for the bus. One channel for each user who has a sock
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import time
 from collections.abc import Callable, Coroutine, Sequence
@@ -69,7 +70,7 @@ class Bus(Protocol):
     async def close(self) -> None: ...
     def subscribe(self, channel: str) -> asyncio.Future[None]: ...
     def unsubscribe(self, channel: str) -> None: ...
-    def say(self, channel: str, kind: str, body: Any) -> None: ...
+    def say(self, channel: str, kind: str, body: str) -> None: ...
     async def ask(self, *command: Any) -> Any: ...
     def hidden(self, what: str) -> str: ...
     def sealed(self, name: str, said: Any) -> bytes: ...
@@ -80,7 +81,7 @@ class Bus(Protocol):
 class Codec(Protocol[Event]):
     """How events go over the bus."""
 
-    def pack(self, event: Event) -> Any: ...
+    def pack(self, event: Event) -> str: ...  # in JSON
     def unpack(self, body: Any) -> Event: ...
     def place(self, event: Event) -> Place | None: ...
 
@@ -163,7 +164,8 @@ class SharedHub(Hub[Event]):
     def publish(self, user_id: str, event: Event, but: Mailbox[Event] | None = None) -> None:
         """Put the event in every mailbox of this user, here and elsewhere, but not in `but`."""
         self._in_turn(user_id, event, but)
-        self._say(user_id, "event", self._codec.pack(event))
+        if self._bus is not None:
+            self._bus.say(user_id, "event", self._codec.pack(event))
 
     def know_place(self, user_id: str, place: Place) -> None:
         """The last event of a row; the next one has the next number."""
@@ -195,12 +197,16 @@ class SharedHub(Hub[Event]):
         Returns 0 or the seconds until it would be allowed, in which case it is not counted; and for each, how far its
         theoretical arrival time is ahead. None while the bus is away.
         """
-        if self._bus is None or not self._bus.is_up:
+        bus = self._bus
+        if bus is None or not bus.is_up:
             return None
-        keys = [("limit", self._bus.hidden(name)) for name, _, _ in limits]
+        keys = [bus.name("limit", bus.hidden(name)) for name, _, _ in limits]
         values = [str(value) for _, *some in limits for value in some]
-        found = await self._ask("EVAL", COUNT, str(len(keys)), *keys, *values)
-        return None if found is None else [float(one) for one in found]
+        try:
+            found = await bus.ask("EVAL", COUNT, str(len(keys)), *keys, *values)
+        except Away:
+            return None
+        return [float(one) for one in found]
 
     async def is_connected(self, user_id: str) -> bool:
         """True if this user has a socket here or elsewhere; the first alone while the bus is away."""
@@ -285,7 +291,7 @@ class SharedHub(Hub[Event]):
 
     def _say(self, channel: str, kind: str, body: Any) -> None:
         if self._bus is not None:
-            self._bus.say(channel, kind, body)
+            self._bus.say(channel, kind, json.dumps(body))
 
     def _take(self, channel: str, kind: str, body: Any) -> None:
         """What another process said. One of another version may say what this one cannot read."""

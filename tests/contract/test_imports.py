@@ -55,7 +55,7 @@ def test_the_app_on_sqlite_loads_no_driver_of_another_engine_or_of_a_bucket(tmp_
         "from ezdms.app import close_database, create_app, open_database\n"
         "async def main():\n"
         " app = create_app(Settings(data_dir=Path(sys.argv[1]))); await open_database(app); await close_database(app)\n"
-        "asyncio.run(main()); print(*(name in sys.modules for name in ('aiosqlite', 'psycopg', 'redis', 'obstore')))"
+        "asyncio.run(main()); print(*(name in sys.modules for name in ('aiosqlite', 'psycopg', 'hiredis', 'obstore')))"
     )
     run = [sys.executable, "-c", program, str(tmp_path / "data")]
     loaded = subprocess.run(run, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()

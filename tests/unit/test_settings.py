@@ -229,6 +229,8 @@ def test_another_machine_needs_tls_unless_the_address_says_otherwise() -> None:
     )
     with pytest.raises(SettingsError, match="another machine needs TLS: use rediss"):
         load(DATABASE, "redis://bus.example/0")
+    with pytest.raises(SettingsError, match=r"after the . are tls, db, ssl_ca_certs, ssl_certfile, ssl_keyfile alone"):
+        load(DATABASE, "rediss://bus.example/0?ssl_cert_reqs=none")
 
 
 SECRET = "correct-horse"

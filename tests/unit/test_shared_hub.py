@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -16,8 +17,8 @@ from ezdms.hub.shared import SharedHub
 class Codec:
     """Events are (row, number); a number of 0 has no place."""
 
-    def pack(self, event: tuple[str, int]) -> list[Any]:
-        return list(event)
+    def pack(self, event: tuple[str, int]) -> str:
+        return json.dumps(event)
 
     def unpack(self, body: list[Any]) -> tuple[str, int]:
         row, number = body
@@ -52,8 +53,8 @@ class Wire:
     def unsubscribe(self, channel: str) -> None:
         pass
 
-    def say(self, channel: str, kind: str, body: Any) -> None:
-        self.said.append((channel, kind, body))
+    def say(self, channel: str, kind: str, body: str) -> None:
+        self.said.append((channel, kind, json.loads(body)))
 
     async def ask(self, *command: Any) -> Any:
         raise shared.Away
