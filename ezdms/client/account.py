@@ -58,10 +58,10 @@ class Door:
 
     async def login_keys(self, pin: str) -> crypto.LoginKeys:
         """Derive the credentials this server gets instead of the PIN. Raises OtherServer before anything is derived."""
-        deployment = await self._deployment()
+        deployment = await self.deployment()
         return await asyncio.to_thread(crypto.login_keys, pin, deployment)
 
-    async def _deployment(self) -> bytes:
+    async def deployment(self) -> bytes:
         """The id of the server, if it is the expected one. Raises OtherServer."""
         deployment = answers.read_deployment(await self._transport.get("/deployment"))
         self._servers.admit(self._transport.server, deployment.deployment_id, trust=self._trust)
@@ -96,7 +96,7 @@ class Door:
         """
         code = normalise_code(code) if code else ""
         if code and challenge:
-            await self._deployment()
+            await self.deployment()
             try:
                 return await self._present_code(challenge, code)
             except ServerError as error:

@@ -7,6 +7,7 @@ for newer clients. What a client knows itself (its name, its Search PIN) is not 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 from ezdms.client.errors import BadAnswer
 from ezdms.client.live import Frame
 from ezdms.client.members import Members, read_list
-from ezdms.protocol.encoding import LARGEST_INTEGER
+from ezdms.protocol.encoding import ALPHABET, LARGEST_INTEGER
 from ezdms.protocol.envelope import LARGEST_STATEMENT
 
 LATEST = 253_402_300_799_999  # ms: the end of the year 9999
@@ -22,6 +23,9 @@ LONGEST_LIFE = 31_536_000  # seconds: a year
 LARGEST_SEALED = 64 * 1024  # characters of one sealed copy of a message
 LARGEST_VAULT = 4 * 1024 * 1024  # characters of a sealed vault
 LARGEST_KEY = 4096  # characters of a wrapped private key
+RECOVERY_CODES = 10
+RECOVERY_CODE = re.compile(rf"[{ALPHABET}]{{5}}-[{ALPHABET}]{{5}}")
+SECRET = re.compile(r"[A-Z2-7]{32}")  # of two-step login
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +160,26 @@ def read_logged_in(answer: Any) -> LoggedIn:
         statement=members.sealed("statement", LARGEST_STATEMENT),
         search_salt=members.octets("search_salt", 16) if members.has("search_salt") else "",
     )
+
+
+def read_is_on(answer: Any) -> bool:
+    """Whether two-step login is on, as the server says."""
+    return Members(answer).flag("is_on")
+
+
+def read_secret(answer: Any) -> str:
+    """A new secret for an app (base32)."""
+    return Members(answer).matching("secret", SECRET)
+
+
+def read_recovery_codes(answer: Any) -> list[str]:
+    """Ten recovery codes, in two groups each."""
+    codes = read_list(answer.get("recovery_codes") if isinstance(answer, dict) else None)
+    if len(codes) != RECOVERY_CODES or not all(
+        isinstance(code, str) and RECOVERY_CODE.fullmatch(code) for code in codes
+    ):
+        raise BadAnswer("The server's response has no valid recovery_codes.")
+    return codes
 
 
 def read_found(answer: Any) -> Found:

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from ezdms import crypto
 from ezdms.client import answers, links, searching
+from ezdms.client.account import Door
 from ezdms.client.acting import Acting
 from ezdms.client.contacts import Contact
 from ezdms.client.conversation import Conversation
@@ -18,11 +19,18 @@ from ezdms.client.live import Bell
 from ezdms.client.loaded import Loaded
 from ezdms.client.meeting import LATEST, LONGEST_REASON, WAITING, check_nickname, originals_of
 from ezdms.client.message import Event, Message
+from ezdms.client.servers import Servers
+from ezdms.client.two_step import TwoStep
 from ezdms.protocol.encoding import b64u_decode
 
 
 class Client(Acting):
     """Create it with `enter`, `register`, `login` or `open`. Use it in `async with`, or call `close`."""
+
+    @property
+    def two_step(self) -> TwoStep:
+        """Two-step login of this account: turn it on or off."""
+        return TwoStep(Door(self._transport, Servers(self.state.path.parent)), self._transport, self.keys)
 
     # ---- Contacts ----
 

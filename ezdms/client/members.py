@@ -60,8 +60,19 @@ class Members:
 
     def word(self, name: str) -> str:
         """A short word, for programs."""
+        return self.matching(name, WORD)
+
+    def matching(self, name: str, form: re.Pattern[str]) -> str:
+        """A string that has this form from beginning to end."""
         value = self._answer.get(name)
-        if not isinstance(value, str) or not WORD.fullmatch(value):
+        if not isinstance(value, str) or not form.fullmatch(value):
+            raise _wrong(name)
+        return value
+
+    def flag(self, name: str) -> bool:
+        """True or false."""
+        value = self._answer.get(name)
+        if not isinstance(value, bool):
             raise _wrong(name)
         return value
 

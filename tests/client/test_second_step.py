@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ezdms import crypto
-from ezdms.client import Client, CodeNeeded, ServerError, WrongCode, WrongPin
+from ezdms.client import BadAnswer, Client, CodeNeeded, ServerError, WrongCode, WrongPin, answers
 from ezdms.client.state import State
 from tests.client.test_typing import Typist
 from tests.conftest import Server
@@ -74,6 +75,53 @@ async def test_the_pin_is_checked_again_if_the_challenge_is_not_known(alice: Ali
         assert client.username == "alice"
     with pytest.raises(WrongPin):
         await Client.login(alice.server.url, crypto.new_login_pin(), code=alice.code(), home=tmp_path / "new")
+
+
+async def test_the_library_turns_it_on_makes_new_recovery_codes_and_turns_it_off(
+    server: Server, tmp_path: Path
+) -> None:
+    pin, home = crypto.new_login_pin(), tmp_path / "anna"
+    async with await Client.register(server.url, "anna", pin, home=home) as client:
+        two_step = client.two_step
+        with pytest.raises(WrongPin):
+            await two_step.begin(crypto.new_login_pin())
+        secret = await two_step.begin(pin)
+        with pytest.raises(WrongCode):
+            await two_step.turn_on(secret, wrong_code(secret))
+        assert not await two_step.is_on()
+        old = await two_step.turn_on(secret, code_of(secret))
+        assert await two_step.is_on()
+        with pytest.raises(CodeNeeded):
+            await Client.login(server.url, pin, home=tmp_path / "new")
+        with pytest.raises(WrongPin):
+            await two_step.new_recovery_codes(crypto.new_login_pin(), old[0])
+        new = await two_step.new_recovery_codes(pin, old[0])
+        assert (len(set(new)), set(old) & set(new)) == (10, set())
+        for code in (old[1], "12345"):
+            with pytest.raises(WrongCode):
+                await two_step.turn_off(pin, code)
+        await two_step.turn_off(pin, new[0])
+        assert not await two_step.is_on()
+    async with await Client.login(server.url, pin, home=tmp_path / "new") as client:
+        assert client.username == "anna"
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        *(None, [], {}, {"recovery_codes": "x"}, {"recovery_codes": ["AAAAA-AAAAA"] * 9}),
+        *({"recovery_codes": [5] * 10}, {"recovery_codes": ["\x1b]0;owned\x07"] * 10}),
+    ],
+)
+def test_what_are_no_recovery_codes_is_shown_to_nobody(lie: Any) -> None:
+    with pytest.raises(BadAnswer):
+        answers.read_recovery_codes(lie)
+    for secret in (None, "", "a" * 32, "A" * 31, "\x1b" * 32, 5):
+        with pytest.raises(BadAnswer):
+            answers.read_secret({"secret": secret})
+    for is_on in (None, 1, "true"):
+        with pytest.raises(BadAnswer):
+            answers.read_is_on({"is_on": is_on})
 
 
 @pytest.mark.parametrize("typed", ["12345", "1234567", "code", "K7QW-3MTX-9RBC-5HJD", "ABCDE FGHJ"])

@@ -12,11 +12,8 @@ from typing import Any
 import pyotp
 from quart import Quart
 
-from ezdms import crypto
 from ezdms.actions import second_step as actions
 from ezdms.client import Client
-from ezdms.db import now
-from ezdms.protocol.encoding import b64u_decode
 from tests.support.people import JSON, Person
 
 PERIOD = actions.PERIOD // 1000  # seconds
@@ -85,15 +82,9 @@ async def turn_on(app: Quart, person: Person) -> Second:
 
 
 async def turn_on_in(client: Client, pin: str) -> tuple[str, list[str]]:
-    """The same at a running server, with the Python client's connection. Returns the secret and the recovery codes."""
-    transport = client._transport
-    deployment = b64u_decode((await transport.get("/deployment"))["deployment_id"])
-    login = crypto.login_keys(pin, deployment)
-    fields = {"login_id": login.login_id, "auth_key": login.auth_key}
-    secret = str((await transport.post("/second_step", fields))["secret"])
-    act = crypto.sign_act(client.keys, deployment, "second_step_on", secret, now())
-    answer = await transport.post("/second_step_on", {"code": code_of(secret), "act": act})
-    return secret, list(answer["recovery_codes"])
+    """The same at a running server, with the Python client. Returns the secret and the recovery codes."""
+    secret = await client.two_step.begin(pin)
+    return secret, await client.two_step.turn_on(secret, code_of(secret))
 
 
 def rewind_file(data_dir: Path) -> None:
