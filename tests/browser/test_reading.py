@@ -9,7 +9,7 @@ from playwright.async_api import Locator, Page, expect
 
 from tests.browser.home import Home
 from tests.browser.lies.peers import milliseconds
-from tests.browser.test_thread import talk
+from tests.browser.test_thread import DAY, move, talk
 from tests.support.access import faults_in_every_look
 from tests.support.hostile import Hostile, contact_of
 from tests.support.someone import Someone, texts_of, until
@@ -53,98 +53,74 @@ async def is_drawn(page: Page, count: int) -> None:
 
 
 @pytest.mark.firefox_too
-async def test_an_edited_text_replaces_the_old_one_everywhere(home: Home) -> None:
-    alice, bob = await talk(home, "hello", f"{SECRET} typo")
-    await alice.opens(bob.name)
-    await is_drawn(alice.page, 2)
-    assert SECRET in await alice.page.evaluate(HELD)  # control
-    first = await bob.edits(f"{SECRET} typo", f"{SECRET} second try")
-    await bob.edits(f"{SECRET} typo", "as meant", first.hash)
-    await expect(texts_of(alice.page)).to_have_text(["hello", "as meant"])
-    edited = alice.page.locator(".edited")
-    await expect(edited).to_have_count(1)
-    await expect(edited).to_contain_text(await alice.page.evaluate("() => `${new Date().getFullYear()}`"))
-    await expect(last_of(alice, bob.name)).to_have_text("as meant")
-    assert SECRET not in await alice.page.evaluate(HELD)
-    await alice.page.reload()  # until then the page keeps what was signed, so that it can be reported
-    await expect(texts_of(alice.page)).to_have_text(["hello", "as meant"])
-    await is_nowhere(alice)
-    await expect(alice.page.locator(".note:not(:empty), .withheld:not([hidden])")).to_have_count(0)
-
-
-@pytest.mark.firefox_too
-async def test_a_deleted_message_is_gone_from_the_page_and_from_memory(home: Home) -> None:
-    alice, bob = await talk(home, "hello", f"{SECRET} and more")
-    await alice.opens(bob.name)
-    await is_drawn(alice.page, 2)
-    await bob.writes("what was that?", reference=bob.named[f"{SECRET} and more"])
-    await expect(alice.page.locator(".quote")).to_have_count(1)
-    await bob.deletes(f"{SECRET} and more")
-    shown = ["hello", f"{bob.name} deleted this message for both of you.", "what was that?"]
-    await expect(texts_of(alice.page)).to_have_text(shown)
-    await expect(alice.page.locator(".quote")).to_contain_text("Message deleted")
-    assert SECRET not in await alice.page.evaluate(HELD)
-    await alice.page.reload()  # until then the page keeps what was signed, so that it can be reported
-    await expect(texts_of(alice.page)).to_have_text(shown)
-    await is_nowhere(alice)
-    await expect(alice.page.locator("[role=alert]:not(:empty), .withheld:not([hidden])")).to_have_count(0)
-
-
-@pytest.mark.firefox_too
-async def test_a_quote_leads_to_the_message_that_it_answers_even_on_an_earlier_page(home: Home) -> None:
-    alice, bob = await talk(home, "the very first", *(f"line {n}" for n in range(70)))
-    await bob.writes("about that", reference=bob.named["the very first"])
-    await alice.opens(bob.name)
-    await expect(texts_of(alice.page)).to_have_count(72)  # it opened at the first unread message
-    page = await alice.new_tab()
-    await page.goto(alice.page.url)
-    await expect(texts_of(page).last).to_have_text("about that")
-    await expect(page.locator("older-messages")).to_have_count(1)
-    quote = page.get_by_role("button", name="In reply to")
-    await expect(quote).to_contain_text("An earlier message")
-    await quote.focus()
-    await page.keyboard.press("Enter")
-    target = page.locator("message-row").filter(has_text="the very first").first
-    await expect(target).to_be_focused()
-    await expect(target).to_be_in_viewport()
-    await expect(quote).to_have_text(f"In reply to {bob.name} the very first")
-    await page.close()
-
-
-async def test_a_row_that_is_not_decided_yet_leads_to_the_earlier_page_that_decides_it(home: Home) -> None:
-    """An edit that was replaced by a later one: without the message that both are about, nothing proves that."""
-    alice, bob = await talk(home, "the very frist", *(f"line {n}" for n in range(70)))
-    first = await bob.edits("the very frist", "the very 1st")
-    await bob.edits("the very frist", "the very first", first.hash)
-    await alice.opens(bob.name)
-    await expect(texts_of(alice.page)).to_have_count(71)  # it opened at the first unread message
-    page = await alice.new_tab()
-    await page.goto(alice.page.url)
-    await expect(texts_of(page).last).to_have_text("This message has not been loaded yet.")
-    await page.get_by_role("button", name="Load earlier messages").focus()
-    await page.keyboard.press("Enter")
-    target = page.locator("message-row").filter(has_text="the very first")
-    await expect(target).to_be_focused()
-    await expect(target).to_be_in_viewport()
-    await expect(page.get_by_text("has not been loaded yet")).to_have_count(0)
-    await expect(texts_of(page)).to_have_count(71)
-    await page.close()
-
-
-async def test_reactions_are_counted_and_named_below_their_message(home: Home) -> None:
-    alice, bob = await talk(home, "hello")
-    await alice.opens(bob.name)
+async def test_edits_deletions_and_reactions_change_their_message_everywhere_and_leave_nothing(home: Home) -> None:
+    alice, bob = await talk(home, "hello", f"{SECRET} typo", f"{SECRET} and more", "one")
+    page = alice.page
+    await bob.edits("one", "first")
     await bob.reacts(bob.named["hello"], "\u2764\ufe0f")
-    reaction = alice.page.locator(".reaction")
+    await alice.opens(bob.name)
+    await is_drawn(page, 4)
+    await expect(page.locator(".new")).to_have_text("4 new messages")  # changes are none
+    assert SECRET in await page.evaluate(HELD)  # control
+
+    reaction = page.locator(".reaction")
     await expect(reaction).to_have_attribute("aria-label", f"\u2764\ufe0f 1: {bob.name}")
     await bob.reacts(bob.named["hello"], "\U0001f44d")
     await expect(reaction).to_have_text("\U0001f44d")
-    await expect(texts_of(alice.page)).to_have_text(["hello"])  # a reaction is no message
     await bob.reacts(bob.named["hello"], "")
     await expect(reaction).to_have_count(0)
+    await is_drawn(page, 4)  # a reaction is no message
+
+    await bob.writes("what was that?", reference=bob.named[f"{SECRET} and more"])
+    await expect(page.locator(".quote")).to_have_count(1)
+    first = await bob.edits(f"{SECRET} typo", f"{SECRET} second try")
+    await bob.deletes(f"{SECRET} and more")
+    await bob.edits(f"{SECRET} typo", "as meant", first.hash)
+    shown = ["hello", "as meant", f"{bob.name} deleted this message for both of you.", "first", "what was that?"]
+    await expect(texts_of(page)).to_have_text(shown)
+    edited = page.locator(".edited")
+    await expect(edited).to_have_count(2)
+    await expect(edited.first).to_contain_text(await page.evaluate("() => `${new Date().getFullYear()}`"))
+    await expect(page.locator(".quote")).to_contain_text("Message deleted")
+    await bob.edits("what was that?", "what is that?")
+    shown[4] = "what is that?"
+    await expect(texts_of(page)).to_have_text(shown)
+    await expect(last_of(alice, bob.name)).to_have_text("what is that?")
+    assert SECRET not in await page.evaluate(HELD)
+
+    await page.reload()  # until then the page keeps what was signed, so that it can be reported
+    await expect(texts_of(page)).to_have_text(shown)
+    await is_nowhere(alice)
+    await expect(page.locator(".note:not(:empty), [role=alert]:not(:empty), .withheld:not([hidden])")).to_have_count(0)
 
 
 @pytest.mark.firefox_too
+async def test_quotes_and_changes_lead_to_their_message_even_on_an_earlier_page(home: Home) -> None:
+    alice, bob = await talk(home, "the very first", "the very frist", *(f"line {n}" for n in range(60)))
+    # An edit that was replaced by a later one: without the message that both are about, nothing proves that.
+    first = await bob.edits("the very frist", "the very 1st")
+    await bob.edits("the very frist", "the very second", first.hash)
+    await bob.writes("about that", reference=bob.named["the very first"])
+    await alice.opens(bob.name)
+    await expect(texts_of(alice.page)).to_have_count(63)  # it opened at the first unread message
+    for name, text in (("Load earlier messages", "the very second"), ("In reply to", "the very first")):
+        page = await alice.new_tab()
+        await page.goto(alice.page.url)
+        await expect(texts_of(page).last).to_have_text("about that")
+        await expect(page.locator("older-messages")).to_have_count(1)
+        quote = page.get_by_role("button", name="In reply to")
+        await expect(quote).to_contain_text("An earlier message")
+        await expect(page.get_by_text("This message has not been loaded yet.")).to_be_visible()
+        await page.get_by_role("button", name=name).press("Enter")
+        target = page.locator("message-row").filter(has_text=text).first
+        await expect(target).to_be_focused()
+        await expect(target).to_be_in_viewport()
+        await expect(page.get_by_text("has not been loaded yet")).to_have_count(0)
+        await expect(quote).to_have_text(f"In reply to {bob.name} the very first")
+        await expect(texts_of(page)).to_have_count(63)
+        await page.close()
+
+
 async def test_a_message_disappears_at_its_time_without_a_server(home: Home) -> None:
     alice, bob = await talk(home)
     await alice.opens(bob.name)
@@ -177,22 +153,30 @@ async def _has_stored(someone: Someone, n: int) -> bool:
     return bool(((await contact_of(someone.page))["theirs"] or [0])[0] == n)
 
 
-async def test_messages_that_expired_while_the_device_slept_are_gone_when_it_wakes(home: Home) -> None:
+async def test_a_device_that_wakes_drops_what_expired_while_it_slept_and_renames_the_days(home: Home) -> None:
     alice = await Someone.is_in(home.browser, home.server, "sleeper")  # the clock is that of a whole context
-    bob = await home.peer()
+    page, bob = alice.page, await home.peer()
     await bob.starts_with(alice.search_pin)
     await bob.writes("hello")
-    await alice.page.clock.install()
-    await alice.page.reload()
+    await bob.writes("today")
+    await move(home, bob, DAY, 0)
+    await page.clock.install()
+    await page.reload()
     await alice.opens(bob.name)
+    days = page.locator(".day")
+    await expect(days).to_have_text(["Yesterday", "Today"])
     for text in ("one", "two", "three"):
         await bob.writes(f"{SECRET} {text}", x=3600)
-    await is_drawn(alice.page, 4)
-    await until(lambda: _has_stored(alice, 4))  # afterwards, nothing else makes the page look
-    await alice.page.clock.fast_forward("02:00:00")
-    await expect(texts_of(alice.page)).to_have_text(["hello", "3 messages have disappeared."])
+    await is_drawn(page, 5)
+    await until(lambda: _has_stored(alice, 5))  # afterwards, nothing else makes the page look
+    await page.clock.fast_forward(DAY)
+    weekday = await page.evaluate(
+        f"() => new Intl.DateTimeFormat(undefined, {{ weekday: 'long' }}).format(Date.now() - {2 * DAY})"
+    )
+    await expect(days).to_have_text([weekday, "Yesterday"])
+    await expect(texts_of(page)).to_have_text(["hello", "today", "3 messages have disappeared."])
     await expect(last_of(alice, bob.name)).to_have_text("Message disappeared")
-    assert SECRET not in await alice.page.evaluate(HELD)
+    assert SECRET not in await page.evaluate(HELD)
 
 
 async def test_the_list_shows_the_newest_message_as_it_is_now(home: Home) -> None:
@@ -204,7 +188,6 @@ async def test_the_list_shows_the_newest_message_as_it_is_now(home: Home) -> Non
     await expect(last).to_contain_text("again wrong")
     await bob.edits(f"{SECRET} typo", "as meant", first.hash)
     await expect(last).to_have_text("as meant")
-    await is_nowhere(alice)
     await bob.reacts(bob.named[f"{SECRET} typo"], "\U0001f44d")
     await expect(last).to_have_text("Reacted \U0001f44d to a message")
     await bob.writes("3600", kind="timer")
@@ -256,13 +239,16 @@ COUNT = """() => {
 
 async def test_plain_messages_cost_no_more_cryptography(home: Home) -> None:
     asked: list[dict[str, int]] = []
-    alice, bob = await talk(home)
-    for count in (10, 50):
-        for n in range(len(bob.sent), count):
+    alice = await home.person("alice")
+    page = await alice.new_tab()
+    await page.add_init_script(f"({COUNT})()")
+    peers = {10: await home.peer(), 50: await home.peer()}
+    for count, bob in peers.items():
+        await bob.starts_with(alice.search_pin)
+        for n in range(count):
             await bob.writes(f"line {n}")
-        page = await alice.new_tab()
-        await page.add_init_script(f"({COUNT})()")
-        await page.goto(alice.address)
+    await page.goto(alice.address)
+    for count, bob in peers.items():
         line = page.get_by_role("navigation", name="Conversations").get_by_role("link", name=bob.name)
         await expect(line).to_contain_text(f"line {count - 1}")
         await page.wait_for_function("() => !document.querySelector('.words:empty')")
@@ -271,17 +257,7 @@ async def test_plain_messages_cost_no_more_cryptography(home: Home) -> None:
         await expect(texts_of(page)).to_have_count(count)
         await expect(texts_of(page).first).to_have_text("line 0")
         asked.append(await page.evaluate("() => globalThis.asked"))
-        await page.close()
     more: dict[str, Any] = {name: asked[1][name] - asked[0][name] for name in asked[0]}
     assert (more["decrypt"], more["verify"]) == (80, 40)  # of forty messages: content key, content, signature
     assert more["importKey"] <= 40
     assert more["digest"] <= 40
-
-
-async def test_no_change_counts_as_a_message_that_one_has_not_read(home: Home) -> None:
-    alice, bob = await talk(home, "one", "two")
-    await bob.edits("one", "first")
-    await bob.reacts(bob.named["two"], "\U0001f44d")
-    await alice.opens(bob.name)
-    await expect(texts_of(alice.page)).to_have_text(["first", "two"])
-    await expect(alice.page.locator(".new")).to_have_text("2 new messages")
