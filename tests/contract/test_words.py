@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 from collections import Counter
 from pathlib import Path
 
@@ -55,6 +56,14 @@ def test_the_catalogs_contain_exactly_the_words_of_the_templates() -> None:
     for path in (languages.FOLDER / "ezdms.pot", *CATALOGS):
         known = {(message.context or "", message.id) for message in read(path) if message.id}
         assert known == collected(), f"run: bin/words ({path.name})"
+
+
+@pytest.mark.parametrize("path", CATALOGS, ids=lambda path: path.parts[-3])
+def test_bin_words_makes_the_same_files_of_the_same_words_on_any_day(path: Path) -> None:
+    tool = runpy.run_path(str(ROOT / "bin" / "words"))
+    _, written, compiled = tool["updated"](path.parts[-3], path.read_bytes(), tool["template"]())
+    assert written == path.read_bytes()
+    assert compiled == path.with_suffix(".mo").read_bytes(), "run: bin/words"
 
 
 def forms_of(value: str | tuple[str, ...] | list[str] | None) -> list[str]:
