@@ -9,79 +9,82 @@ from playwright.async_api import Browser, Locator, Page, expect
 
 from ezdms.client import Client
 from tests.browser.home import Home
-from tests.conftest import Server
+from tests.browser.test_changing import gets, place_of
 from tests.support.access import faults_in_every_look
 from tests.support.hostile import Hostile
+from tests.support.operated import operate, said
 from tests.support.someone import Someone
 
 
 async def test_every_page_and_state_passes_axe_and_fits_the_screen(
-    browser: Browser, server: Server, tmp_path: Path
+    browser: Browser, home: Home, tmp_path: Path
 ) -> None:
-    alice = await Someone.arrives(browser, server, "alice", reduced_motion="reduce")
-    bob = await Someone.is_in(browser, server, "bob", reduced_motion="reduce")
-    page = alice.page
-    faults = {}
-    for path in ("/", "/protection", "/nowhere", "/account"):
-        await page.goto(server.url + path)
-        faults[path] = await faults_in_every_look(page)
-    await page.goto(f"{server.url}/#add=nonsense")
-    await page.get_by_label("Login PIN", exact=True).fill("nonsense")
-    await page.get_by_role("button", name="Log in").click()
-    await expect(alice.alert).not_to_be_empty()
-    faults["an error and a person to add"] = await faults_in_every_look(page)
-    await alice.creates_an_account()
+    alice = await Someone.is_in(browser, home.server, "axel", reduced_motion="reduce")
+    bob, page, faults = await home.peer("bob"), alice.page, {}
     faults["nothing yet"] = await faults_in_every_look(page)
-    await page.get_by_role("textbox", name="Search PIN").clear()  # filled in by the link
     await alice.starts_with(bob.search_pin)
+    await bob.starts_with(alice.search_pin)
     faults["an empty conversation"] = await faults_in_every_look(page)
     await alice.new_chat()
     faults["a new chat"] = await faults_in_every_look(page)
     await page.keyboard.press("Escape")
     await alice.writes("a long word: " + "W" * 200)
-    await bob.opens("alice")
     await bob.writes("an answer, see https://example.org")
     await alice.sees("a long word: " + "W" * 200, "an answer, see https://example.org")
     await page.get_by_role("textbox", name="Message").fill("x" * 3980)
     await expect(page.get_by_text("3,980 of 4,000 characters")).to_be_visible()
     faults["a conversation"] = await faults_in_every_look(page)
-    await bob.page.locator(".trust").click()
-    await expect(bob.page.get_by_test_id("safety-number")).not_to_be_empty()
-    faults["who is this"] = await faults_in_every_look(bob.page)
-    await bob.page.get_by_role("button", name="They match").click()
-    faults["verified"] = await faults_in_every_look(bob.page)
+    await page.get_by_role("textbox", name="Message").clear()
+    await page.locator(".trust").click()
+    await expect(page.get_by_test_id("safety-number")).not_to_be_empty()
+    faults["who is this"] = await faults_in_every_look(page)
+    await page.get_by_role("button", name="They match").click()
+    faults["verified"] = await faults_in_every_look(page)
+
+    hostile = Hostile(home.server, bob.conversation)
+    hostile.repeat(1)
+    hostile.here("UPDATE messages SET sender_id = ? WHERE seq = 3", bob.user_id)
+    await page.route("**/send_message", lambda route: route.abort())
+    await page.reload()
+    await expect(alice.alert).to_contain_text("forged signature")
+    faults["an alarm"] = await faults_in_every_look(page)
+    await page.get_by_role("button", name="Continue anyway").click()
+    await alice.writes("not sent")
+    await expect(page.locator(".pending")).to_contain_text("Not sent")
+    faults["not sent"] = await faults_in_every_look(page)
+    said(operate(home.server.data_dir, "users", "remove", bob.user_id, "--yes"))
+    await page.reload()
+    await expect(page.get_by_text("This person deleted their account")).to_be_visible()
+    faults["a deleted contact"] = await faults_in_every_look(page)
+
+    await (await Client.login(home.server.url, alice.login_pin, home=tmp_path)).close()
     for path in ("/settings", "/search-pin", "/sessions", "/account"):
-        await page.goto(server.url + path)
+        await page.goto(home.server.url + path)
         await expect(page.locator("fieldset:disabled")).to_have_count(0)
+        if path == "/sessions":
+            await expect(page.locator(".device")).to_have_count(2)
+            faults["two sessions"] = await faults_in_every_look(page)
+            await page.get_by_role("button", name="Log out all others").click()
+            await expect(page.locator(".device")).to_have_count(1)
         faults[f"{path} of one's own"] = await faults_in_every_look(page)
     await page.get_by_label("Current Login PIN").fill(alice.login_pin)
     await page.get_by_role("button", name="Make a new Login PIN").click()
     await expect(page.get_by_test_id("login-pin")).not_to_be_empty()
     faults["a new PIN"] = await faults_in_every_look(page)
-    await (await Client.login(server.url, alice.login_pin, home=tmp_path)).close()
-    await page.goto(f"{server.url}/sessions")
-    await expect(page.locator(".device")).to_have_count(2)
-    faults["two sessions"] = await faults_in_every_look(page)
 
-    hostile = Hostile(server)
-    hostile.repeat(1)
-    hostile.run("UPDATE messages SET sender_id = ? WHERE seq = 3", hostile.user("bob")["user_id"])
-    await bob.page.route("**/send_message", lambda route: route.abort())
-    await bob.page.reload()
-    await expect(bob.alert).to_contain_text("forged signature")
-    faults["an alarm"] = await faults_in_every_look(bob.page)
-    await bob.page.get_by_role("button", name="Continue anyway").click()
-    await bob.writes("not sent")
-    await expect(bob.page.locator(".pending")).to_contain_text("Not sent")
-    faults["not sent"] = await faults_in_every_look(bob.page)
-    await page.goto(f"{server.url}/account")
-    await page.get_by_label("Your Login PIN, to confirm").fill(alice.login_pin)
-    await page.get_by_role("button", name="Delete my account").click()
-    await expect(page.get_by_role("button", name="Create account")).to_be_visible()
-    await bob.page.reload()
-    await expect(bob.page.get_by_text("This person deleted their account")).to_be_visible()
-    faults["a deleted contact"] = await faults_in_every_look(bob.page)
+    stranger = await Someone.arrives(browser, home.server, "", reduced_motion="reduce")
+    page = stranger.page
+    faults["/"] = await faults_in_every_look(page)
+    for path in ("/protection", "/nowhere", "/account"):
+        await page.goto(home.server.url + path)
+        faults[path] = await faults_in_every_look(page)
+    await page.goto(f"{home.server.url}/#add=nonsense")
+    await page.get_by_label("Login PIN", exact=True).fill("nonsense")
+    await page.get_by_role("button", name="Log in").click()
+    await expect(stranger.alert.filter(has_text="16 letters")).to_be_visible()
+    faults["an error and a person to add"] = await faults_in_every_look(page)
     assert {state: found for state, found in faults.items() if found} == {}
+    assert len(faults) == 20
 
 
 BEHIND = "element => !!(element.compareDocumentPosition(document.activeElement) & Node.DOCUMENT_POSITION_FOLLOWING)"
@@ -111,24 +114,30 @@ TOLD = """(form) => {
 SEEN = "() => JSON.parse(sessionStorage.getItem('told'))"
 
 
-@pytest.mark.firefox_too
-async def test_everything_works_with_the_keyboard_alone_and_shows_its_progress(browser: Browser, home: Home) -> None:
+async def presses(page: Page, target: Locator, key: str = "") -> None:
+    """Go there by Tab, and press Enter."""
+    await expect(target).to_be_enabled()
+    await by_tab_to(page, target, key=key)
+    await page.keyboard.press("Enter")
+
+
+async def test_an_account_is_created_changed_left_and_deleted_by_keyboard_alone_and_shows_its_progress(
+    browser: Browser, home: Home
+) -> None:
     bob = await home.peer("bob")
-    alice = await Someone.arrives(browser, home.server, "alice")
+    alice = await Someone.arrives(browser, home.server, "alix")
     page, keys = alice.page, alice.page.keyboard
 
     def button(name: str) -> Locator:
         return page.get_by_role("button", name=name, exact=True)
 
-    async def presses(target: Locator, key: str = "") -> None:
-        await expect(target).to_be_enabled()
-        await by_tab_to(page, target, key=key)
-        await keys.press("Enter")
+    def link(name: str) -> Locator:
+        return page.get_by_role("link", name=name, exact=True)
 
     await expect(button("Create account")).to_be_enabled()
     await page.evaluate(TOLD, "create-account")
     await by_tab_to(page, page.get_by_role("textbox", name="Username"))
-    await keys.type("alice")
+    await keys.type("alix")
     await keys.press("Enter")
     await expect(page.get_by_test_id("login-pin")).not_to_be_empty()
     assert (await page.evaluate(SEEN))[:3] == ["Creating your keys…", "Encrypting them…", "Registering…"]
@@ -136,9 +145,54 @@ async def test_everything_works_with_the_keyboard_alone_and_shows_its_progress(b
     alice.search_pin = await page.get_by_test_id("search-pin").inner_text()
     await by_tab_to(page, page.get_by_role("textbox", name="Last 4 characters of your Login PIN"))
     await keys.type(alice.login_pin[-4:])
-    await presses(button("Continue"))
+    await presses(page, button("Continue"))
 
-    await expect(button("Start")).to_be_enabled()
+    await expect(page.get_by_test_id("my-search-pin")).to_have_text(alice.search_pin)
+    await bob.starts_with(alice.search_pin)
+    await bob.writes("hello")
+    await presses(page, link("Devices"))
+    await expect(page.get_by_role("heading", name="Devices")).to_be_visible()
+    await presses(page, link("Account"))
+    await by_tab_to(page, page.get_by_label("Current Login PIN"))
+    await keys.type(alice.login_pin)
+    await keys.press("Enter")
+    await expect(page.get_by_test_id("login-pin")).not_to_be_empty()
+    alice.login_pin = await page.get_by_test_id("login-pin").inner_text()
+    await expect(page.get_by_role("textbox", name="Last 4 characters of your new Login PIN")).to_be_focused()
+    await keys.type(alice.login_pin[-4:])
+    await presses(page, button("Use the new Login PIN"))
+    await expect(page.get_by_text("Your new Login PIN is in use")).to_be_visible()
+    await presses(page, link("Conversations"), "Shift+Tab")  # starting where the button was
+    await presses(page, link("Settings"))
+    await presses(page, button("Log out"))
+    await expect(button("Stay logged in")).to_be_focused()
+    await presses(page, button("Log out"))
+
+    await expect(button("Log in")).to_be_enabled()
+    await page.evaluate(TOLD, "log-in")
+    await by_tab_to(page, page.get_by_label("Login PIN", exact=True))
+    await keys.type(alice.login_pin)
+    await keys.press("Enter")
+    await expect(page.get_by_test_id("my-search-pin")).to_have_text(alice.search_pin)
+    assert (await page.evaluate(SEEN))[:2] == ["Checking…", "Unlocking your keys…"]
+    await presses(page, alice.list.get_by_role("link", name="bob"))
+    await expect(page.locator(".partner").get_by_role("heading", name="bob")).to_be_visible()
+    await expect(page.locator("sealed-text")).not_to_be_empty()
+    await presses(page, page.get_by_role("link", name="Your account"))
+    await by_tab_to(page, page.get_by_label("Your Login PIN, to confirm"))
+    await keys.type(alice.login_pin)
+    await presses(page, button("Delete my account"))
+    await expect(button("Create account")).to_be_visible()
+    assert alice.errors == []
+
+
+@pytest.mark.firefox_too
+async def test_a_conversation_is_begun_and_verified_and_a_timer_set_and_a_quote_followed_by_keyboard_alone(
+    home: Home,
+) -> None:
+    someone, bob = await home.person("alice"), await home.peer()
+    page, keys = someone.page, someone.page.keyboard
+    await expect(page.get_by_role("button", name="Start")).to_be_enabled()
     await by_tab_to(page, page.get_by_role("textbox", name="Search PIN"))
     await keys.type(bob.search_pin)
     await keys.press("Enter")
@@ -150,47 +204,35 @@ async def test_everything_works_with_the_keyboard_alone_and_shows_its_progress(b
     await keys.type("two")
     assert await message.evaluate("element => element.offsetHeight") > height
     await keys.press("Enter")
-    await alice.sees("one two")  # Playwright collapses white space
+    await someone.sees("one two")  # Playwright collapses white space
     assert await page.locator("sealed-text").evaluate("element => element.textContent") == "one\ntwo"
     await expect(message).to_be_focused()
     await expect(message).to_have_value("")
     assert await message.evaluate("element => element.offsetHeight") == height
 
-    await presses(page.locator(".trust"))
+    await presses(page, page.locator(".trust"))
     await expect(page.get_by_role("heading", name="Who is this?")).to_be_focused()
-    await presses(button("They match"))
+    await presses(page, page.get_by_role("button", name="They match", exact=True))
     await expect(page.locator(".trust")).to_be_focused()
-    await presses(page.get_by_role("link", name="Devices"))
-    await expect(page.get_by_role("heading", name="Devices")).to_be_visible()
-    await presses(page.get_by_role("link", name="Account", exact=True))
-    await by_tab_to(page, page.get_by_label("Current Login PIN"))
-    await keys.type(alice.login_pin)
-    await keys.press("Enter")
-    await expect(page.get_by_test_id("login-pin")).not_to_be_empty()
-    alice.login_pin = await page.get_by_test_id("login-pin").inner_text()
-    await expect(page.get_by_role("textbox", name="Last 4 characters of your new Login PIN")).to_be_focused()
-    await keys.type(alice.login_pin[-4:])
-    await presses(button("Use the new Login PIN"))
-    await expect(page.get_by_text("Your new Login PIN is in use")).to_be_visible()
-    await presses(page.get_by_role("link", name="Conversations"), "Shift+Tab")  # starting where the button was
-    await presses(page.get_by_role("link", name="Settings"))
-    await presses(button("Log out"))
-    await expect(button("Stay logged in")).to_be_focused()
-    await presses(button("Log out"))
 
-    await expect(button("Log in")).to_be_enabled()
-    await page.evaluate(TOLD, "log-in")
-    await by_tab_to(page, page.get_by_label("Login PIN", exact=True))
-    await keys.type(alice.login_pin)
+    await by_tab_to(page, page.get_by_role("button", name="Conversation options"))
     await keys.press("Enter")
-    await expect(page.get_by_test_id("my-search-pin")).to_have_text(alice.search_pin)
-    assert (await page.evaluate(SEEN))[:2] == ["Checking…", "Unlocking your keys…"]
-    await presses(alice.list.get_by_role("link", name="bob"))
-    await expect(page.get_by_role("heading", name="bob")).to_be_visible()
-    await expect(page.locator("sealed-text")).not_to_be_empty()
-    await presses(page.get_by_role("link", name="Your account"))
-    await by_tab_to(page, page.get_by_label("Your Login PIN, to confirm"))
-    await keys.type(alice.login_pin)
-    await presses(button("Delete my account"))
-    await expect(button("Create account")).to_be_visible()
-    assert alice.errors == []
+    await expect(page.get_by_role("menuitem", name="Search")).to_be_focused()
+    for name in ("Delete conversation", "Block", "Report", "Disappearing messages"):  # past the end
+        await keys.press("ArrowUp")
+        await expect(page.get_by_role("menuitem", name=name, exact=True)).to_be_focused()
+    await keys.press("Enter")
+    dialog = page.get_by_role("dialog", name="Disappearing messages")
+    await by_tab_to(page, dialog.get_by_role("button", name="1 hour"))
+    await keys.press("Space")
+    await by_tab_to(page, dialog.get_by_role("button", name="Set", exact=True))
+    await keys.press("Enter")
+    await expect(dialog).to_be_hidden()
+    await bob.starts_with(someone.search_pin)
+    await gets(bob, "timer", "3600")
+    await expect(page.get_by_role("button", name="Conversation options")).to_be_focused()
+    await bob.writes("about that", reference=await place_of(bob, 0))
+    await by_tab_to(page, page.get_by_role("button", name="In reply to"))
+    await keys.press("Enter")
+    await expect(page.locator("message-row").first).to_be_focused()
+    assert someone.errors == []

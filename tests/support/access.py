@@ -10,11 +10,11 @@ from playwright.async_api import Page
 from tests.conftest import skip_or_fail
 
 # Only the rules by which something can be serious or critical: the others, and what is not used, cost half.
-AXE = """async (only) => {
+AXE = """async ([only, part]) => {
     const isSevere = ({ enabled, impact, tags }) => enabled && ["serious", "critical"].includes(impact)
         && !axe._audit.tagExclude.some((tag) => tags.includes(tag));
     const runOnly = only ?? axe._audit.rules.filter(isSevere).map(({ id }) => id);
-    const { violations } = await axe.run({ resultTypes: ["violations"], preload: false, selectors: false, runOnly });
+    const { violations } = await axe.run(part, { resultTypes: ["violations"], preload: false, selectors: false, runOnly });
     return [runOnly.length, violations.map(({ id, impact, nodes: [{ html, failureSummary }] }) =>
         [impact, `${id}: ${html.slice(0, 120)} ${failureSummary.slice(0, 200)}`])];
 }"""
@@ -47,21 +47,21 @@ CUT = """() => {
 }"""
 
 
-async def serious_faults(page: Page, only: list[str] | None = None) -> list[str]:
-    """Return what axe rates as serious or critical, by all of its rules or only some."""
+async def serious_faults(page: Page, only: list[str] | None = None, part: str = "html") -> list[str]:
+    """Return what axe rates as serious or critical, by all of its rules or only some, in what this selector finds."""
     path = Path(os.environ.get("NODE_PACKAGES", "")) / "node_modules" / "axe-core" / "axe.min.js"
     if not path.is_file():
         skip_or_fail("axe-core is missing: run bin/test on a machine with node and npm")
     if not await page.evaluate("() => 'axe' in globalThis"):
         await page.evaluate(path.read_text("utf-8") + ";0")
-    rules, found = await page.evaluate(AXE, only)
+    rules, found = await page.evaluate(AXE, [only, part])
     assert rules == len(only) if only else rules > 50, "these are the rules"
     return [fault for impact, fault in found if impact in ("serious", "critical")]
 
 
-async def faults_in_every_look(page: Page) -> list[str]:
+async def faults_in_every_look(page: Page, part: str = "html") -> list[str]:
     """Return serious faults and horizontal scrolling, in both color schemes, on small to large screens, and with text
-    of twice the size on a small one.
+    of twice the size on a small one. `part`: where axe looks, if it has looked at the rest before.
     """
     before = page.viewport_size
     faults = []
@@ -69,7 +69,7 @@ async def faults_in_every_look(page: Page) -> list[str]:
         await page.set_viewport_size({"width": width, "height": height})
         await page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
         only = COLORS if scheme == "dark" else None  # the rest is what it was
-        faults += [f"{width} {scheme}: {fault}" for fault in await serious_faults(page, only)]
+        faults += [f"{width} {scheme}: {fault}" for fault in await serious_faults(page, only, part)]
         if await page.evaluate("() => document.documentElement.scrollWidth > innerWidth"):
             faults.append(f"{width}: wider than the screen")
     await page.set_viewport_size({"width": 320, "height": 640})
