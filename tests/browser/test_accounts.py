@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import httpx
 import pytest
 from playwright.async_api import BrowserContext, Page, expect
 
 from tests.browser.home import Home
-from tests.browser.lies.watching import stored_in
 from tests.support.access import faults_in_every_look
 from tests.support.someone import Someone, until
 
@@ -169,16 +167,4 @@ async def test_what_a_browser_with_one_account_keeps_has_the_names_it_always_had
     await alice.page.reload()
     await expect(alice.page.get_by_test_id("my-search-pin")).to_have_text(alice.search_pin)
     assert await alice.page.evaluate(KEPT) == OF_TODAY
-    await alice.context.close()
-
-
-async def test_a_link_to_another_account_loses_no_login_pin_that_was_not_saved(home: Home) -> None:
-    alice = await Someone.arrives(home.browser, home.server, "alice")
-    await alice.page.get_by_role("textbox", name="Username").fill("alice")
-    await alice.page.get_by_role("button", name="Create account").click()
-    pin = await alice.page.get_by_test_id("login-pin").inner_text()
-    await alice.page.goto(f"{alice.address}/#account=3")  # by any page
-    await expect(alice.page.get_by_test_id("login-pin")).to_have_text(pin)
-    found: Any = await stored_in(alice.page)
-    assert "ezdms-3" not in found
     await alice.context.close()

@@ -73,8 +73,8 @@ async def alice(home: Home) -> Someone:
     place = [await place_of(bob, i) for i in range(len(texts))]
     await alice.page.evaluate(SET, {"receipts": True, "typing": False})
     last = (await bob.rows())[-1]
-    read = {"kind": "read", "m": (last["n"], last["hash"]), "ts": milliseconds()}
-    sealed = crypto.seal_signal(bob.keys, bob.other.ik, bob.other.spki, **read)
+    of = (bob.keys, bob.other.ik, bob.other.spki)
+    sealed = crypto.seal_signal(*of, kind="read", m=(last["n"], last["hash"]), ts=milliseconds())
     await bob.ask("POST", "/signal", {"conversation_id": bob.conversation, "slot": "read", "sealed": sealed})
     await bob.writes("Yes, see you there", reference=place[0])
     await bob.writes("What was that?", reference=place[2])

@@ -14,16 +14,17 @@ AXE = """async ([only, part]) => {
     const isSevere = ({ enabled, impact, tags }) => enabled && ["serious", "critical"].includes(impact)
         && !axe._audit.tagExclude.some((tag) => tags.includes(tag));
     const runOnly = only ?? axe._audit.rules.filter(isSevere).map(({ id }) => id);
-    const { violations } = await axe.run(part, { resultTypes: ["violations"], preload: false, selectors: false, runOnly });
+    const options = { resultTypes: ["violations"], preload: false, selectors: false, runOnly };
+    const { violations } = await axe.run(part, options);
     return [runOnly.length, violations.map(({ id, impact, nodes: [{ html, failureSummary }] }) =>
         [impact, `${id}: ${html.slice(0, 120)} ${failureSummary.slice(0, 200)}`])];
 }"""
 COLORS = ["color-contrast"]
 
 LOOKS = [  # width, height, scheme
-    (320, 568, "light"),
-    (390, 844, "dark"),
     (1280, 800, "light"),
+    (390, 844, "dark"),
+    (320, 568, "light"),  # and with large text
 ]
 
 # Texts and controls that are cut or outside the screen, and fields so small that iPhones zoom in on them.
@@ -72,7 +73,6 @@ async def faults_in_every_look(page: Page, part: str = "html") -> list[str]:
         faults += [f"{width} {scheme}: {fault}" for fault in await serious_faults(page, only, part)]
         if await page.evaluate("() => document.documentElement.scrollWidth > innerWidth"):
             faults.append(f"{width}: wider than the screen")
-    await page.set_viewport_size({"width": 320, "height": 640})
     resize = "(size) => { document.documentElement.style.fontSize = size; }"
     small = [fault for fault in await page.evaluate(CUT) if "small" in fault]
     await page.evaluate(resize, "200%")
