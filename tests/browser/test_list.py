@@ -45,10 +45,10 @@ def previews(someone: Someone) -> list[str]:
 
 @pytest.mark.firefox_too
 async def test_a_line_shows_the_newest_message_in_one_line_bold_while_unread_and_never_stores_it(home: Home) -> None:
-    alice, bob, carol = await home.person("alice"), await home.peer(), await home.peer()
+    alice, bob, carol = await home.person("alice", is_kept=True), await home.peer(), await home.peer()
     for peer in (carol, bob):
         await alice.starts_with(peer.search_pin)
-    await alice.page.goto(alice.address)
+    await alice.goes_to("/")
     await bob.starts_with(alice.search_pin)
     with_bob, words = line_of(alice, bob.name), line_of(alice, bob.name).locator(".words")
     await bob.writes("by the socket")
@@ -96,7 +96,7 @@ async def test_a_line_shows_the_newest_message_in_one_line_bold_while_unread_and
 
 
 async def test_a_line_shows_the_time_of_today_then_yesterday_then_a_weekday_or_a_date(home: Home) -> None:
-    alice, hostile = await home.person("alice"), Hostile(home.server)
+    alice, hostile = await home.person("alice", is_kept=True), Hostile(home.server)
     expected = {0: r"\d\d:\d\d", 1: "Yesterday", 3: r"\w+day", 40: r"\w{3} \d+|\d+ \w{3}", 500: r"\d+/\d+/\d+"}
     peers = {}
     for days in expected:
@@ -112,7 +112,7 @@ async def test_a_line_shows_the_time_of_today_then_yesterday_then_a_weekday_or_a
 
 
 async def test_a_line_says_that_something_is_not_sent_yet_or_a_draft(home: Home) -> None:
-    alice, bob, carol = await home.person("alice"), await home.peer(), await home.peer()
+    alice, bob, carol = await home.person("alice", is_kept=True), await home.peer(), await home.peer()
     await bob.starts_with(alice.search_pin)
     await bob.writes("a question")
     await carol.starts_with(alice.search_pin)

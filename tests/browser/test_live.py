@@ -76,48 +76,37 @@ async def test_a_connection_that_falls_silent_is_noticed_and_replaced(home: Home
     await relay.cut()
 
 
-async def test_a_quiet_connection_is_asked_for_an_answer_and_stays(home: Home, browser: Browser) -> None:
+async def test_a_connection_is_asked_for_an_answer_when_it_is_quiet_or_doubtful_and_may_be_none(
+    home: Home, browser: Browser
+) -> None:
     dana, peer, relay = await dana_behind(home, browser)
-    before = asks(dana)
-    await skip(dana.page, QUIET)
-    await until(lambda: asks(dana) > before)
-    await until(lambda: "pong" in dana.traffic[-1])
-    await skip(dana.page, ANSWER)
-    await peer.writes("still live")
-    await dana.sees("before", "live", "still live")
-    assert await told(dana.page) == []
-    await relay.cut()
-
-
-async def test_messages_arrive_even_if_no_websocket_gets_through(home: Home, browser: Browser) -> None:
-    dana, peer, relay = await dana_behind(home, browser)
-    relay.silence()
-    await peer.writes("by HTTP alone")
-
-    async def has_arrived() -> bool:
-        await skip(dana.page, ANSWER)
-        return await texts_of(dana.page).count() == 3
-
-    await until(has_arrived)
-    assert set(await told(dana.page)) == {LOST}
-    relay.speak()
-    await relay.cut()
-
-
-async def test_a_connection_is_checked_at_once_when_there_is_a_reason_to_doubt(home: Home, browser: Browser) -> None:
-    dana, _, relay = await dana_behind(home, browser)
+    page = dana.page
 
     async def asks_and_hears(cause: Awaitable[object]) -> None:
         before = asks(dana)
         await cause
         await until(lambda: asks(dana) > before and "pong" in dana.traffic[-1])
 
+    await asks_and_hears(skip(page, QUIET))
+    await skip(page, ANSWER)
+    await peer.writes("still live")
+    await dana.sees("before", "live", "still live")
     for event in ("focus", "online", "pageshow"):
-        await asks_and_hears(dana.page.evaluate("(name) => { dispatchEvent(new Event(name)); }", event))
-    await asks_and_hears(skip(dana.page, SLEPT, "Date"))  # the device woke
+        await asks_and_hears(page.evaluate("(name) => { dispatchEvent(new Event(name)); }", event))
+    await asks_and_hears(skip(page, SLEPT, "Date"))  # the device woke
+    assert await told(page) == []
     relay.silence()
-    await dana.page.evaluate("() => { dispatchEvent(new Event('focus')); }")
-    await skip(dana.page, ANSWER // 2)  # sooner than otherwise
-    await expect(dana.page.locator("#connection")).to_have_text(LOST)
+    await page.evaluate("() => { dispatchEvent(new Event('focus')); }")
+    await skip(page, ANSWER // 2)  # sooner than otherwise
+    await expect(page.locator("#connection")).to_have_text(LOST)
+
+    await peer.writes("by HTTP alone")  # no WebSocket gets through any more
+
+    async def has_arrived() -> bool:
+        await skip(page, ANSWER)
+        return await texts_of(page).count() == 4
+
+    await until(has_arrived)
+    assert set(await told(page)) == {LOST}
     relay.speak()
     await relay.cut()
