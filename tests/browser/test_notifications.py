@@ -152,51 +152,106 @@ async def deliver(alice: Someone, scope: str = "/static/js/") -> None:
 async def met(alice: Someone, server: Server) -> Peer:
     """Someone with whom Alice talks: nobody is notified of a request."""
     bob = await Peer.arrives(server)
-    await alice.page.goto(alice.address)
+    await alice.goes_to("/")
     await alice.starts_with(bob.search_pin)
     await bob.starts_with(alice.search_pin)
-    await alice.page.goto(f"{alice.address}/settings")
     return bob
 
 
-async def test_nothing_is_asked_or_installed_until_they_are_turned_on(alice: Someone) -> None:
+async def test_nothing_is_asked_or_installed_until_they_are_turned_on_nor_left_when_they_are_off(
+    alice: Someone,
+) -> None:
+    page = alice.page
     await expect(the_switch(alice)).not_to_be_checked()
-    await expect(alice.page.get_by_text(re.compile("push service of your browser’s maker"))).to_be_visible()
-    assert await alice.page.evaluate("globalThis.asked") == 0
-    assert await alice.page.evaluate(WORKERS) == []
+    await expect(page.get_by_text(re.compile("push service of your browser’s maker"))).to_be_visible()
+    assert await page.evaluate("globalThis.asked") == 0
+    assert await page.evaluate(WORKERS) == []
     await turned_on(alice)
-    assert await alice.page.evaluate("globalThis.asked") == 1
-    assert await alice.page.evaluate(WORKERS) == [f"{alice.address}/static/js/worker.js"]
-    await alice.page.reload()
+    assert await page.evaluate("globalThis.asked") == 1
+    assert await page.evaluate(WORKERS) == [f"{alice.address}/static/js/worker.js"]
+    await page.reload()
     await expect(the_switch(alice)).to_be_checked()
-    assert await alice.page.evaluate("globalThis.asked") == 0
+    assert await page.evaluate("globalThis.asked") == 0
+
+    # The worker handles no requests, and its scope contains no page.
+    assert await page.evaluate("navigator.serviceWorker.controller") is None
+    assert await page.evaluate(SCOPES) == ["/static/js/"]
+    worker = await alice.context.request.get(f"{alice.address}/static/js/worker.js")
+    source = await worker.text()
+    assert "fetch" not in source
+    assert "importScripts" not in source
+    assert worker.headers["content-security-policy"].startswith("default-src 'none'; ")
+
+    await the_switch(alice).click()
+    await expect(the_button(alice)).to_be_visible()
+    assert await page.evaluate(WORKERS) == []
+    await alice.context.clear_permissions()
+    await page.evaluate(
+        "() => { window.ask = Notification.requestPermission; Notification.requestPermission = async () => 'denied'; }"
+    )
+    await the_button(alice).click()
+    await expect(page.get_by_role("alert").filter(has_text="Allow them in the browser’s settings")).to_be_visible()
+    await expect(the_switch(alice)).not_to_be_checked()
+    assert await page.evaluate(WORKERS) == []
+    await alice.context.grant_permissions(["notifications"])
+    await page.evaluate("() => { Notification.requestPermission = window.ask; globalThis.noService = true; }")
+    await the_button(alice).click()
+    await expect(page.get_by_role("alert").filter(has_text="only while EZ-DMS is open in a tab")).to_be_visible()
+    await expect(the_switch(alice)).to_be_checked()
+    await page.evaluate("() => { globalThis.noService = false; }")
+    await the_switch(alice).click()
+    await turned_on(alice)
+    await alice.logs_out()
+
+    async def is_gone() -> bool:
+        return not await page.evaluate(WORKERS)
+
+    await until(is_gone)
 
 
-async def test_a_message_reaches_the_push_service_and_the_worker_shows_new_message_alone(
+async def test_a_message_reaches_the_push_service_until_they_are_off_and_the_worker_shows_new_message_alone(
     alice: Someone, server: Server, service: PushService
 ) -> None:
     await turned_on(alice)
-    bob = await Peer.arrives(server)
+    page, bob = alice.page, await Peer.arrives(server)
     await bob.starts_with(alice.search_pin)
-    await alice.page.goto("about:blank")  # nobody looks at a page
+    service.answers["/alice"] = 410  # the server loses the subscription
+    await page.goto("about:blank")  # nobody looks at a page
+    await writes_until_pushed(bob, service)
+    service.answers.clear()
+    service.pushed.clear()
+    await page.goto(f"{alice.address}/settings")  # renewed by this load
+    await page.wait_for_function(
+        "async () => (await (await fetch('/push', {headers: {Accept: 'application/json'}})).json()).is_on"
+    )
+    await page.goto("about:blank")
     await writes_until_pushed(bob, service)
     assert alice.keys.open(service.pushed[0].body) == b"New message"  # type: ignore[attr-defined]
-    await alice.page.goto(f"{alice.address}/settings")
+    await page.goto(f"{alice.address}/settings")
     await deliver(alice)
 
     async def is_shown() -> bool:
-        return bool(await alice.page.evaluate(SHOWN))
+        return bool(await page.evaluate(SHOWN))
 
     await until(is_shown)
-    assert await alice.page.evaluate(SHOWN) == [["New message", "", "new-message", None, False]]
+    assert await page.evaluate(SHOWN) == [["New message", "", "new-message", None, False]]
     [worker] = alice.context.service_workers
     await worker.evaluate("() => Object.defineProperty(navigator, 'language', { value: 'es-MX' })")
     await deliver(alice)
 
     async def is_in_spanish() -> bool:
-        return bool(await alice.page.evaluate(SHOWN) == [["Mensaje nuevo", "", "new-message", None, False]])
+        return bool(await page.evaluate(SHOWN) == [["Mensaje nuevo", "", "new-message", None, False]])
 
     await until(is_in_spanish)
+    await the_switch(alice).click()  # off: nothing is left at the server
+    await expect(the_button(alice)).to_be_visible()
+    assert await page.evaluate(WORKERS) == []
+    service.pushed.clear()
+    await page.goto("about:blank")
+    await bob.writes("hello")
+    await page.goto(f"{alice.address}/settings")
+    await expect(the_switch(alice)).not_to_be_checked()
+    assert service.pushed == []
     await bob.leaves()
 
 
@@ -205,9 +260,9 @@ async def test_a_hidden_page_shows_new_message_itself_and_a_visible_one_or_a_mut
 ) -> None:
     await turned_on(alice)
     carol, bob = await met(alice, server), await met(alice, server)
-    await bob.writes("first")
     page = alice.page
-    await page.goto(f"{alice.address}/")
+    await alice.goes_to("/")
+    await bob.writes("first")
     await expect(alice.list.get_by_role("link")).to_have_count(2)
     await expect(page).to_have_title(re.compile(r"^\(1\)"))
     pushed = len(service.pushed)
@@ -241,23 +296,6 @@ async def test_a_hidden_page_shows_new_message_itself_and_a_visible_one_or_a_mut
     assert (await page.evaluate("globalThis.told"), len(service.pushed)) == (1, pushed + 1)
     for peer in (bob, carol):
         await peer.leaves()
-
-
-async def test_turning_them_off_leaves_nothing_in_the_browser_or_on_the_server(
-    alice: Someone, server: Server, service: PushService
-) -> None:
-    await turned_on(alice)
-    await the_switch(alice).click()
-    await expect(the_button(alice)).to_be_visible()
-    assert await alice.page.evaluate(WORKERS) == []
-    bob = await Peer.arrives(server)
-    await bob.starts_with(alice.search_pin)
-    await alice.page.goto("about:blank")
-    await bob.writes("hello")
-    await alice.page.goto(f"{alice.address}/settings")
-    await expect(the_switch(alice)).not_to_be_checked()
-    assert service.pushed == []
-    await bob.leaves()
 
 
 async def test_each_account_of_a_browser_has_its_own_notifications(alice: Someone, server: Server) -> None:
@@ -299,61 +337,3 @@ async def test_each_account_of_a_browser_has_its_own_notifications(alice: Someon
     await expect(the_switch(bob)).to_be_checked()
     await bob.logs_out()
     await have()
-
-
-async def test_logging_out_removes_the_worker(alice: Someone) -> None:
-    await turned_on(alice)
-    await alice.logs_out()
-
-    async def is_gone() -> bool:
-        return not await alice.page.evaluate(WORKERS)
-
-    await until(is_gone)
-
-
-async def test_a_subscription_the_server_has_lost_is_renewed_at_the_next_load(
-    alice: Someone, server: Server, service: PushService
-) -> None:
-    await turned_on(alice)
-    service.answers["/alice"] = 410
-    bob = await Peer.arrives(server)
-    await bob.starts_with(alice.search_pin)
-    await alice.page.goto("about:blank")
-    await writes_until_pushed(bob, service)
-    service.answers.clear()
-    await alice.page.goto(f"{alice.address}/settings")
-    await alice.page.wait_for_function(
-        "async () => (await (await fetch('/push', {headers: {Accept: 'application/json'}})).json()).is_on"
-    )
-    await bob.leaves()
-
-
-async def test_who_denies_them_is_told_how_to_allow_them(alice: Someone) -> None:
-    await alice.context.clear_permissions()
-    await alice.page.evaluate("Notification.requestPermission = async () => 'denied'")
-    await the_button(alice).click()
-    await expect(
-        alice.page.get_by_role("alert").filter(has_text="Allow them in the browser’s settings")
-    ).to_be_visible()
-    await expect(the_switch(alice)).not_to_be_checked()
-    assert await alice.page.evaluate(WORKERS) == []
-
-
-async def test_without_a_push_service_they_are_on_while_a_tab_is_open_and_the_page_says_so(alice: Someone) -> None:
-    await alice.page.evaluate("globalThis.noService = true")
-    await the_button(alice).click()
-    await expect(alice.page.get_by_role("alert").filter(has_text="only while EZ-DMS is open in a tab")).to_be_visible()
-    await expect(the_switch(alice)).to_be_checked()
-
-
-async def test_the_worker_handles_no_requests_and_its_scope_contains_no_page(alice: Someone) -> None:
-    await turned_on(alice)
-    await alice.page.reload()
-    assert await alice.page.evaluate("navigator.serviceWorker.controller") is None
-    scope = "async () => (await navigator.serviceWorker.getRegistrations())[0].scope"
-    assert await alice.page.evaluate(scope) == f"{alice.address}/static/js/"
-    source = await (await alice.context.request.get(f"{alice.address}/static/js/worker.js")).text()
-    assert "fetch" not in source
-    assert "importScripts" not in source
-    policy = (await alice.context.request.get(f"{alice.address}/static/js/worker.js")).headers
-    assert policy["content-security-policy"].startswith("default-src 'none'; ")

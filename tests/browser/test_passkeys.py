@@ -23,6 +23,7 @@ from playwright.async_api import Browser, CDPSession, Request, Route, expect
 from ezdms.protocol import envelope
 from ezdms.protocol.encoding import b64u_decode, label
 from tests.browser.lies.peers import Peer
+from tests.browser.test_disk import changes_the_login_pin
 from tests.browser.test_two_step import turns_on
 from tests.conftest import Server
 from tests.support.access import faults_in_every_look
@@ -80,11 +81,31 @@ async def adds(alice: Someone, name: str = "my laptop") -> None:
     await alice.page.get_by_role("button", name="Add a passkey").click()
 
 
-async def test_a_passkey_opens_everything_without_typing_and_no_request_contains_what_it_encrypts_with(
+async def swapped(wrapped: str, route: Route) -> None:
+    answer = await route.fetch()
+    await route.fulfill(response=answer, json=await answer.json() | {"wrapped": wrapped})
+
+
+async def renamed(names: list[str], route: Route) -> None:
+    """Answer with the next of these names, or at last with the right one."""
+    answer = await route.fetch()
+    [known] = (await answer.json())["passkeys"]
+    await route.fulfill(response=answer, json={"passkeys": [known | {"name": names.pop(0)} if names else known]})
+
+
+# The user cancels, or the authenticator answers again.
+CANCEL = """() => {
+    window.get = navigator.credentials.get;
+    navigator.credentials.get = async () => { throw new DOMException("no", "NotAllowedError"); };
+}"""
+ANSWER = "() => { navigator.credentials.get = window.get; }"
+
+
+async def test_a_passkey_opens_everything_unless_it_is_cancelled_or_swapped_until_the_login_pin_is_changed(
     browser: Browser, server: Server
 ) -> None:
     alice = await at_settings(browser, server)
-    sent: list[str] = []
+    page, sent = alice.page, list[str]()
 
     def note(request: Request) -> None:
         sent.append(f"{request.url} {json.dumps(request.headers)} {request.post_data or ''}")
@@ -95,23 +116,49 @@ async def test_a_passkey_opens_everything_without_typing_and_no_request_contains
     await bob.starts_with(alice.search_pin)
     await bob.writes("hello alice")
     await adds(alice)
-    line = alice.page.locator(".passkey")
+    line, log_in = page.locator(".passkey"), page.get_by_role("button", name="Log in with a passkey")
     await expect(line.locator(".name")).to_have_text("my laptop")
     await expect(line.get_by_text("last used")).to_have_count(0)
-    outputs: Any = await alice.page.evaluate("globalThis.outputs")
+    outputs: Any = await page.evaluate("globalThis.outputs")
     await alice.logs_out()
-    await alice.page.get_by_role("button", name="Log in with a passkey").click()
+
+    before = len(sent)
+    await page.evaluate(CANCEL)
+    await log_in.click()
+    await expect(page.get_by_role("alert").filter(has_text="use your Login PIN")).to_be_visible()
+    await expect(log_in).to_be_enabled()
+    asked = [one.split()[0] for one in sent[before:]]
+    assert f"{alice.address}/login_passkey/options" in asked
+    assert f"{alice.address}/logout" not in asked  # it ends no session
+    await page.evaluate(ANSWER)
+
+    for wrapped in ("A" * 59, "B" * 58 + "A"):
+        async with page.expect_response("**/login_passkey"):
+            await page.route("**/login_passkey", partial(swapped, wrapped))
+            await log_in.click()
+        await expect(page.get_by_role("alert").filter(has_text="does not open this account")).to_be_visible()
+        await expect(log_in).to_be_enabled()
+        await page.unroute_all(behavior="wait")
+    assert "ezdms_session" not in {one.get("name") for one in await alice.context.cookies()}
+
+    await log_in.click()
     await alice.opens(bob.name)
     await alice.sees("hello alice")
-    await alice.page.goto(f"{alice.address}/settings")
+    outputs += await page.evaluate("globalThis.outputs")
+    await page.goto(f"{alice.address}/settings")
     await expect(line.get_by_text("last used")).to_be_visible()
-    outputs += await alice.page.evaluate("globalThis.outputs")
     assert outputs
     for output in map(bytes, outputs):
         for text in sent:
             for form in (output.hex(), str(list(output)), str(list(output)).replace(" ", ""), *encoded(output)):
                 assert form not in text
     assert alice.login_pin.replace("-", "") not in "".join(sent)
+
+    await changes_the_login_pin(alice)
+    await expect(page.get_by_text("your passkeys, if you had any, were removed")).to_be_visible()
+    await page.goto(f"{alice.address}/settings")
+    await expect(page.get_by_role("button", name="Add a passkey")).to_be_visible()
+    await expect(line).to_have_count(0)
     await bob.leaves()
 
 
@@ -125,26 +172,83 @@ def encoded(octets: bytes) -> list[str]:
     return found
 
 
-async def test_an_authenticator_without_prf_is_refused_with_a_sentence(browser: Browser, server: Server) -> None:
+# Counts the passkeys that the page draws from now on.
+COUNT = """() => {
+    globalThis.drawn = 0;
+    const count = (node) => (node instanceof Element ? [node, ...node.querySelectorAll("*")] : [])
+        .filter((one) => one.matches(".passkey")).length;
+    new MutationObserver((records) => {
+        for (const { addedNodes } of records) for (const node of addedNodes) globalThis.drawn += count(node);
+    }).observe(document.querySelector("pass-keys"), { childList: true, subtree: true });
+}"""
+
+
+async def test_passkeys_are_added_with_prf_and_the_right_pin_renamed_and_removed_and_a_removed_one_opens_nothing(
+    browser: Browser, server: Server
+) -> None:
     alice = await at_settings(browser, server)
-    await authenticator(alice, prf=False)
+    page, line = alice.page, alice.page.locator(".passkey")
+    field = page.get_by_label("Your Login PIN, to add one")
+    session, without = await authenticator(alice, prf=False)
     await adds(alice)
-    await expect(alice.page.get_by_role("alert").filter(has_text="lacks the extension “PRF”")).to_be_visible()
-    await expect(alice.page.locator(".passkey")).to_have_count(0)
-    await expect(alice.page.get_by_label("Your Login PIN, to add one")).to_have_value(alice.login_pin)
-
-
-async def test_a_wrong_pin_adds_nothing_and_stays_in_the_field(browser: Browser, server: Server) -> None:
-    alice = await at_settings(browser, server)
+    await expect(page.get_by_role("alert").filter(has_text="lacks the extension “PRF”")).to_be_visible()
+    await expect(line).to_have_count(0)
+    await expect(field).to_have_value(alice.login_pin)
+    await session.send("WebAuthn.removeVirtualAuthenticator", {"authenticatorId": without})
     await authenticator(alice)
-    field = alice.page.get_by_label("Your Login PIN, to add one")
     await field.fill("AAAA-AAAA-AAAA-AAAA")
-    await alice.page.get_by_role("button", name="Add a passkey").click()
-    await expect(alice.page.get_by_role("alert").filter(has_text="This is not your Login PIN.")).to_be_visible()
+    await page.get_by_role("button", name="Add a passkey").click()
+    await expect(page.get_by_role("alert").filter(has_text="This is not your Login PIN.")).to_be_visible()
     await expect(field).to_have_value("AAAA-AAAA-AAAA-AAAA")
+    await expect(line).to_have_count(0)
+    await adds(alice)
+    await expect(line).to_have_count(1)
+    opens_by_the_protocol(server, alice.login_pin, (await page.evaluate("globalThis.outputs"))[-1])
+
+    await line.get_by_role("button", name="Rename: my laptop").click()
+    await line.get_by_label("New name").fill("<b>old</b> laptop")
+    assert await faults_in_every_look(page) == []
+    await line.get_by_role("button", name="Save").click()
+    await expect(line.locator(".name")).to_have_text("<b>old</b> laptop")
+    false, again = (
+        ["two\nlines", "from \u202eright to left", "x" * 65, ""],
+        page.get_by_role("button", name="Try again"),
+    )
+    await page.route("**/passkeys", partial(renamed, false))
+    await page.reload()
+    await page.evaluate(COUNT)
+    for left in (3, 2, 1, 0):
+        await expect(again).to_be_visible()
+        await expect(line).to_have_count(0)
+        assert len(false) == left
+        async with page.expect_response("**/passkeys"):
+            await again.click()
+    await expect(line).to_have_count(1)  # with the name that it has
+    assert await page.evaluate("globalThis.drawn") == 1, "with a false name"
+    await page.unroute_all(behavior="wait")
+    await line.get_by_role("button", name=re.compile("^Remove: ")).click()
+    await expect(line).to_have_count(0)
+    await alice.logs_out()
+    await page.get_by_role("button", name="Log in with a passkey").click()
+    await expect(page.get_by_role("alert").filter(has_text="This passkey is not known here.")).to_be_visible()
 
 
-async def test_with_two_step_login_adding_one_takes_a_code(browser: Browser, server: Server) -> None:
+def opens_by_the_protocol(server: Server, login_pin: str, output: list[int]) -> None:
+    """Assert that what is stored does. Computed here, independently of the page (docs/protocol.md, Passkeys)."""
+    with closing(sqlite3.connect(server.data_dir / "ezdms.db")) as connection:
+        credential_id, wrapped, statement = connection.execute(
+            "SELECT credential_id, wrapped, statement FROM passkeys JOIN users USING (user_id)"
+        ).fetchone()
+    ik = envelope.parse_statement(statement).ik
+    key = HKDF(hashes.SHA256(), 32, None, b"ezdms/1 passkey").derive(bytes(output))
+    raw = b64u_decode(wrapped, 44)
+    bound = label("passkey") + b64u_decode(credential_id) + hashlib.sha256(ik).digest()
+    assert AESGCM(key).decrypt(raw[:12], raw[12:], bound).decode() == login_pin.replace("-", "")
+
+
+async def test_with_two_step_login_adding_one_takes_a_code_and_another_server_at_the_host_name_says_so(
+    browser: Browser, server: Server, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     alice = await at_settings(browser, server)
     _, recovery = await turns_on(alice)
     await alice.page.goto(f"{alice.address}/settings")
@@ -158,106 +262,11 @@ async def test_with_two_step_login_adding_one_takes_a_code(browser: Browser, ser
     await expect(alice.page.locator(".passkey .name")).to_have_text("my laptop")
     await expect(code).to_be_hidden()
     await expect(code).to_have_value("")
-
-
-async def test_passkeys_are_renamed_and_removed_and_a_removed_one_opens_nothing(
-    browser: Browser, server: Server
-) -> None:
-    alice = await at_settings(browser, server)
-    await authenticator(alice)
-    await adds(alice)
-    line = alice.page.locator(".passkey")
-    await line.get_by_role("button", name="Rename: my laptop").click()
-    await line.get_by_label("New name").fill("<b>old</b> laptop")
-    assert await faults_in_every_look(alice.page) == []
-    await line.get_by_role("button", name="Save").click()
-    await expect(line.locator(".name")).to_have_text("<b>old</b> laptop")
-    for false in ("two\nlines", "from \u202eright to left", "x" * 65, ""):
-        await alice.page.route("**/passkeys", partial(renamed, false))
-        await alice.page.reload()
-        await expect(alice.page.locator("pass-keys").get_by_role("button", name="Try again")).to_be_visible()
-        await expect(line).to_have_count(0)
-        await alice.page.unroute_all(behavior="wait")
-    await alice.page.reload()
-    await line.get_by_role("button", name=re.compile("^Remove: ")).click()
-    await expect(line).to_have_count(0)
-    await alice.logs_out()
-    await alice.page.get_by_role("button", name="Log in with a passkey").click()
-    await expect(alice.page.get_by_role("alert").filter(has_text="This passkey is not known here.")).to_be_visible()
-
-
-async def test_a_passkey_of_another_server_at_the_same_host_name_says_that_it_may_be_one(
-    browser: Browser, server: Server, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    alice = await at_settings(browser, server)
-    await authenticator(alice)
-    await adds(alice)
-    await expect(alice.page.locator(".passkey")).to_have_count(1)
     with Server(tmp_path_factory.mktemp("other")) as other:
         await alice.page.goto(other.url.replace("127.0.0.1", "localhost"))  # cookies, too, are the host name's
         await alice.page.get_by_role("button", name="Log in with a passkey").click()
         said = alice.page.get_by_role("alert").filter(has_text="belongs to another server at this host name")
         await expect(said).to_be_visible()
-
-
-async def test_a_cancelled_passkey_says_what_else_to_do_and_ends_no_session(browser: Browser, server: Server) -> None:
-    alice = await at_settings(browser, server)
-    await alice.context.add_init_script(
-        "navigator.credentials.get = async () => { throw new DOMException('no', 'NotAllowedError'); };"
-    )
-    await alice.logs_out()
-    asked: list[str] = []
-    alice.page.on("request", lambda request: asked.append(request.url))
-    button = alice.page.get_by_role("button", name="Log in with a passkey")
-    await button.click()
-    await expect(alice.page.get_by_role("alert").filter(has_text="use your Login PIN")).to_be_visible()
-    await expect(button).to_be_enabled()
-    assert f"{alice.address}/login_passkey/options" in asked
-    assert f"{alice.address}/logout" not in asked
-
-
-async def swapped(wrapped: str, route: Route) -> None:
-    answer = await route.fetch()
-    await route.fulfill(response=answer, json=await answer.json() | {"wrapped": wrapped})
-
-
-async def renamed(name: str, route: Route) -> None:
-    answer = await route.fetch()
-    [known] = (await answer.json())["passkeys"]
-    await route.fulfill(response=answer, json={"passkeys": [known | {"name": name}]})
-
-
-async def test_a_server_that_swaps_what_a_passkey_wraps_gets_nobody_in(browser: Browser, server: Server) -> None:
-    alice = await at_settings(browser, server)
-    await authenticator(alice)
-    await adds(alice)
-    await expect(alice.page.locator(".passkey")).to_have_count(1)
-    await alice.logs_out()
-    for wrapped in ("A" * 59, "B" * 58 + "A"):
-        await alice.page.route("**/login_passkey", partial(swapped, wrapped))
-        await alice.page.get_by_role("button", name="Log in with a passkey").click()
-        await expect(alice.page.get_by_role("alert").filter(has_text="does not open this account")).to_be_visible()
-        await alice.page.unroute_all(behavior="wait")
-    assert "ezdms_session" not in {one.get("name") for one in await alice.context.cookies()}
-
-
-async def test_a_new_login_pin_removes_every_passkey_and_says_so(browser: Browser, server: Server) -> None:
-    alice = await at_settings(browser, server)
-    await authenticator(alice)
-    await adds(alice)
-    await expect(alice.page.locator(".passkey")).to_have_count(1)
-    page = alice.page
-    await page.goto(f"{alice.address}/account")
-    await page.get_by_label("Current Login PIN").fill(alice.login_pin)
-    await page.get_by_role("button", name="Make a new Login PIN").click()
-    await expect(page.get_by_test_id("login-pin")).not_to_be_empty()
-    new_pin = await page.get_by_test_id("login-pin").inner_text()
-    await page.get_by_role("textbox", name="Last 4 characters of your new Login PIN").fill(new_pin[-4:])
-    await page.get_by_role("button", name="Use the new Login PIN").click()
-    await expect(page.get_by_text("your passkeys, if you had any, were removed")).to_be_visible()
-    await page.goto(f"{alice.address}/settings")
-    await expect(page.get_by_role("button", name="Add a passkey")).to_be_visible()
-    await expect(page.locator(".passkey")).to_have_count(0)
 
 
 async def test_a_lost_device_opens_nothing_new_once_it_was_logged_out_from_another_one(
@@ -284,14 +293,7 @@ async def test_a_lost_device_opens_nothing_new_once_it_was_logged_out_from_anoth
     await page.goto(f"{alice.address}/settings")
     await page.get_by_role("button", name="Remove: my laptop").click()
     await expect(page.locator(".passkey")).to_have_count(0)
-    await page.goto(f"{alice.address}/account")
-    await page.get_by_label("Current Login PIN").fill(alice.login_pin)
-    await page.get_by_role("button", name="Make a new Login PIN").click()
-    await expect(page.get_by_test_id("login-pin")).not_to_be_empty()
-    alice.login_pin = await page.get_by_test_id("login-pin").inner_text()
-    await page.get_by_role("textbox", name="Last 4 characters of your new Login PIN").fill(alice.login_pin[-4:])
-    await page.get_by_role("button", name="Use the new Login PIN").click()
-    await expect(page.get_by_text("Your new Login PIN is in use")).to_be_visible()
+    await changes_the_login_pin(alice)
     await page.goto(f"{alice.address}/c/{bob.conversation}")
     await bob.writes("a new secret")
     await alice.sees("an old secret", "a new secret")
@@ -321,22 +323,3 @@ async def test_an_address_without_a_name_has_no_passkeys(browser: Browser, tmp_p
         await alice.page.goto(f"{alice.address}/settings")
         await expect(alice.page.get_by_role("heading", name="Two-step login")).to_be_visible()
         await expect(alice.page.get_by_role("heading", name="Passkeys")).to_be_hidden()
-
-
-async def test_what_is_stored_opens_by_the_protocol(browser: Browser, server: Server) -> None:
-    """Computed here, independently of the page (docs/protocol.md, Passkeys)."""
-
-    alice = await at_settings(browser, server)
-    await authenticator(alice)
-    await adds(alice)
-    await expect(alice.page.locator(".passkey")).to_have_count(1)
-    outputs: Any = await alice.page.evaluate("globalThis.outputs")
-    with closing(sqlite3.connect(server.data_dir / "ezdms.db")) as connection:
-        credential_id, wrapped, statement = connection.execute(
-            "SELECT credential_id, wrapped, statement FROM passkeys JOIN users USING (user_id)"
-        ).fetchone()
-    ik = envelope.parse_statement(statement).ik
-    key = HKDF(hashes.SHA256(), 32, None, b"ezdms/1 passkey").derive(bytes(outputs[-1]))
-    raw = b64u_decode(wrapped, 44)
-    bound = label("passkey") + b64u_decode(credential_id) + hashlib.sha256(ik).digest()
-    assert AESGCM(key).decrypt(raw[:12], raw[12:], bound).decode() == alice.login_pin.replace("-", "")
