@@ -21,7 +21,7 @@ NOT_VERIFIED = "Cannot be verified"
 @pytest_asyncio.fixture(loop_scope="session")
 async def talk(home: Home) -> tuple[Peer, Someone]:
     """Alice wrote four messages, Bob replied once. The control for all cases: all is shown, with no note or alarm."""
-    bob, alice = await home.person("bob"), await home.peer()
+    bob, alice = await home.person("bob", is_kept=True), await home.peer()
     await alice.starts_with(bob.search_pin)
     for text in SAID:
         await alice.writes(text)
@@ -58,6 +58,7 @@ async def test_a_dropped_message_leaves_a_note_in_its_place(home: Home, talk: tu
     await can_still_talk(alice, bob)
 
 
+@pytest.mark.firefox_too
 async def test_swapped_messages_are_marked_as_out_of_order(home: Home, talk: tuple[Peer, Someone]) -> None:
     alice, bob = talk
     Hostile(home.server, alice.conversation).exchange(2, 4)
@@ -69,6 +70,7 @@ async def test_swapped_messages_are_marked_as_out_of_order(home: Home, talk: tup
     await can_still_talk(alice, bob)
 
 
+@pytest.mark.firefox_too
 async def test_a_replayed_message_cannot_be_verified(home: Home, talk: tuple[Peer, Someone]) -> None:
     """Neither one of the contact nor one of the reader."""
     alice, bob = talk
@@ -117,6 +119,7 @@ async def test_a_message_from_another_conversation_does_not_open(home: Home, tal
     await expect(bob.page.get_by_role("log").get_by_text("to eve alone")).to_have_count(0)
 
 
+@pytest.mark.firefox_too
 async def test_a_message_falsely_attributed_to_the_user_raises_a_red_alarm_until_they_continue(
     home: Home, talk: tuple[Peer, Someone]
 ) -> None:

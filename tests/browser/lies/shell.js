@@ -8,6 +8,10 @@ Object.assign(globalThis, {
     const shell = `"use strict";${source.replace(/^import .*;$/gm, "").replace(/^export /gm, "")}`;
     const [{ hashText }, release] = await Promise.all(["crypto", "release"].map((name) => import(at(name))));
     Object.assign(globalThis, { shell, hashText, release });
+    const inputs = ["document", "hashText", "LANGUAGES", "STYLES", "addEventListener"];
+    const names = "ARRIVED, LANGUAGE, instantiate, isWhole, wasTampered";
+    globalThis.runnerIn = (window) => window.Function(...inputs, `${shell}; return { ${names} };`);
+    globalThis.runHere = runnerIn(globalThis); // compiled once
     globalThis.whole = await judgeOf(parse(html), { languages: release.LANGUAGES });
   },
 
@@ -15,13 +19,11 @@ Object.assign(globalThis, {
   parse: (html) => Document.parseHTMLUnsafe(html),
 
   // A judge for changed copies of this document. `languages`: the release's; otherwise this document counts as it.
-  // `hash`: if it is the text itself, different documents are different without a doubt, and faster.
-  async judgeOf(page, { languages = null, hash = hashText, window = globalThis } = {}) {
+  // `hash`: if it is the text itself, different documents are different without a doubt, and faster. `styles`: those of
+  // the release, unless this document has none.
+  async judgeOf(page, { languages = null, hash = hashText, styles = release.STYLES, run = runHere } = {}) {
     // Each run would add listeners to this window, which would make the next ones slower.
-    const inputs = ["document", "hashText", "LANGUAGES", "STYLES", "addEventListener"];
-    const names = "ARRIVED, LANGUAGE, instantiate, isWhole, wasTampered";
-    const run = window.Function(...inputs, `${shell}; return { ${names} };`);
-    const takeOver = (theirs, known) => run(theirs, hash, known, release.STYLES, () => {});
+    const takeOver = (theirs, known) => run(theirs, hash, known, styles, () => {});
     const ids = [...page.querySelectorAll("template")].map(({ id }) => id);
     const write = (node) => new XMLSerializer().serializeToString(node);
 
@@ -69,7 +71,7 @@ Object.assign(globalThis, {
     const theirs = frame.contentDocument;
     const { lang, dir } = parse(html).documentElement;
     Object.assign(theirs.documentElement, { lang, dir }).setHTMLUnsafe(html);
-    const { judge } = await judgeOf(theirs, { languages: release.LANGUAGES, window: frame.contentWindow });
+    const { judge } = await judgeOf(theirs, { languages: release.LANGUAGES, run: runnerIn(frame.contentWindow) });
     const verdicts = {};
     for (const [name, [property, changed]] of Object.entries(documents)) {
       theirs.documentElement.setHTMLUnsafe(changed);
@@ -95,12 +97,14 @@ Object.assign(globalThis, {
         const children = [...parent.childNodes];
         for (const [at, child] of children.entries()) {
           const near = children.slice(Math.max(at - 1, 0), at + 2);
-          const { page, judge } = await judgeOf(alone(parent, near), { hash: (text) => text });
+          const { page, judge } = await judgeOf(alone(parent, near), { hash: (text) => text, styles: [] });
           const place = near.indexOf(child);
+          const copy = page.cloneNode();
+          copy.append(...[...page.childNodes].map((node) => node.cloneNode())); // one document for all: a new one is slow
           const changesIn = (theirs, of) => of(childrenIn(theirs)[place]);
           for (const [kind, [expected, of]] of Object.entries(changes)) {
             for (let which = changesIn(page, of).length - 1; which >= 0; which -= 1) {
-              const copy = page.cloneNode(true);
+              copy.documentElement.replaceChildren(page.head.cloneNode(true), page.body.cloneNode(true));
               changesIn(copy, of)[which]();
               const verdict = await judge(copy);
               counts[kind] = (counts[kind] ?? 0) + 1;
@@ -117,8 +121,7 @@ Object.assign(globalThis, {
 
   // A document with one part, which contains only this node and these of its children, without theirs.
   alone(parent, children) {
-    const styles = [...whole.page.querySelectorAll("[rel=stylesheet]")].map(({ outerHTML }) => outerHTML).join("");
-    const theirs = parse(`<!doctype html>${styles}<body><template id="part"></template>`);
+    const theirs = parse('<!doctype html><body><template id="part"></template>');
     const place = theirs.querySelector("template").content;
     const into = parent.tagName ? place.appendChild(parent.cloneNode()) : place;
     into.append(...children.map((node) => node.cloneNode()));

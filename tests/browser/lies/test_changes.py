@@ -45,7 +45,7 @@ async def test_a_server_that_shows_the_old_copy_again_undoes_nothing(talk: Stage
     edited, deleted = f"{SIGNED} typo", f"{SIGNED} secret"
     await talk.bob.writes(edited)
     await talk.bob.writes(deleted)
-    await talk.opens()
+    await talk.opens_anew()
     before = {row["data-message-id"]: row for row in await rows_of(talk, talk.bob)}
     assert len(before) == len(SAID) + 2
     await talk.bob.edits(edited, "as meant")
@@ -56,10 +56,10 @@ async def test_a_server_that_shows_the_old_copy_again_undoes_nothing(talk: Stage
 
     shown = [*SAID, "as meant", "bob deleted this message for both of you."]
     with talk.liar.lying(SHOWN, showing(change)):
-        await talk.opens()
+        await talk.opens_anew()
         await expect(texts_of(talk.page)).to_have_text(shown)
         await says_nothing_of_it(talk)
-    await talk.opens()
+    await talk.opens_anew()
     await expect(texts_of(talk.page)).to_have_text(shown)
     await expect(withheld(talk)).to_have_count(0)
 
@@ -88,14 +88,14 @@ async def test_no_reason_for_an_empty_row_counts_without_its_proof(talk: Stage) 
             return without_copy(row) | beside
 
         with told(name), talk.liar.lying(SHOWN, showing(third(change))):
-            await talk.page.goto(talk.address)
+            await talk.opens_anew(is_well=False)
             await expect(texts_of(talk.page)).to_have_text([*SAID[:2], GONE])
             await expect(withheld(talk)).to_contain_text("does not hand over a message")
             await expect(talk.page.locator("[role=alert]:not(:empty)")).to_have_count(0)
     with talk.liar.lying(SHOWN, showing(lambda rows: [without_copy(row) for row in rows])):
-        await talk.page.goto(talk.address)
+        await talk.opens_anew(is_well=False)
         await expect(withheld(talk)).to_contain_text("does not hand over 3 messages")
-    await talk.opens()  # control: no lie
+    await talk.opens_anew()  # control: no lie
     await expect(texts_of(talk.page)).to_have_text(SAID)
     await expect(withheld(talk)).to_have_count(0)
 
@@ -103,7 +103,7 @@ async def test_no_reason_for_an_empty_row_counts_without_its_proof(talk: Stage) 
 async def test_a_mark_hides_a_message_only_if_the_user_signed_it_for_this_row(talk: Stage) -> None:
     theirs, last = talk.bob.keys, talk.bob.sent[-1]
     own_fp = crypto.fingerprint(talk.bob.other.ik)
-    await talk.opens()
+    await talk.opens_anew()
     sign = """async ([id, hash]) => {
         const at = (name) => document.querySelector("[src*=boot]").src.replace("boot", name);
         const [C, K] = await Promise.all([import(at("crypto")), import(at("keystore"))]);
@@ -123,7 +123,7 @@ async def test_a_mark_hides_a_message_only_if_the_user_signed_it_for_this_row(ta
             return without_copy(row) | {"data-gone": "hidden", "data-mark": mark}
 
         with told(name), talk.liar.lying(SHOWN, showing(third(change))):
-            await talk.page.goto(talk.address)
+            await talk.opens_anew(is_well=False)
             await expect(texts_of(talk.page)).to_have_text([*SAID[:2], shown])
 
 
@@ -144,10 +144,10 @@ async def test_a_lifetime_other_than_the_signed_one_cannot_be_verified(talk: Sta
         ]
 
     with talk.liar.lying(SHOWN, showing(change)):
-        await talk.opens()
+        await talk.opens_anew()
         await expect(texts_of(talk.page)).to_have_text([*SAID, NOT_VERIFIED])
         await says_nothing_of_it(talk)
-    await talk.opens()  # control: no lie
+    await talk.opens_anew()  # control: no lie
     await expect(talk.page.get_by_role("timer", name="Disappears in")).to_be_visible()
 
 
@@ -163,14 +163,14 @@ async def test_a_change_that_the_server_describes_wrongly_changes_nothing(talk: 
             return [*known, row] if known else known
 
         with told(name), talk.liar.lying(SHOWN, showing(change)):
-            await talk.opens()
+            await talk.opens_anew()
             await expect(texts_of(talk.page)).to_have_text([*SAID, NOT_VERIFIED])
             await says_nothing_of_it(talk)
 
 
 async def test_changes_of_what_is_not_theirs_or_not_here_show_nothing(talk: Stage) -> None:
     """Signed by the right person, in their place in the chain, but about the wrong message."""
-    await talk.opens()
+    await talk.opens_anew()
     await talk.says("mine")
     mine = await talk.bob.newest()
     first = talk.bob.named["one"]
@@ -194,7 +194,7 @@ async def test_changes_of_what_is_not_theirs_or_not_here_show_nothing(talk: Stag
         ]
 
     with talk.liar.lying(SHOWN, showing(change)):
-        await talk.opens()
+        await talk.opens_anew()
         await expect(texts_of(talk.page).last).to_have_text("the end")
         texts = await texts_of(talk.page).all_inner_texts()
         assert [text for text in texts if text != NOT_VERIFIED] == [*SAID, "mine", "the end"]
@@ -207,10 +207,10 @@ async def test_a_change_moved_here_from_another_conversation_cannot_be_verified(
     talk.peers.append(carol)
     await carol.starts_with(talk.alice.search_pin)
     await carol.writes(SIGNED, kind="edit", reference=talk.bob.named["three"], e="", beside={})
-    await talk.opens()
+    await talk.opens_anew()
     (moved,) = await rows_of(talk, carol)
     moved |= {"data-seq": "4", "data-n": "4", "data-replaces": talk.bob.named["three"][0]}
     with talk.liar.lying(SHOWN, showing(lambda rows: [*rows, moved] if rows else rows)):
-        await talk.page.goto(talk.address)
+        await talk.opens_anew(is_well=False)
         await expect(texts_of(talk.page)).to_have_text([*SAID, NOT_VERIFIED])
         await says_nothing_of_it(talk)

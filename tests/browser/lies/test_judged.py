@@ -24,7 +24,7 @@ MANY_ACCEPTED = """async () => {
 
 async def test_continuing_after_a_fork_acknowledges_nothing_of_it(talk: Stage) -> None:
     """It does not affect the order either, and its own acknowledgement raises no second alarm."""
-    await talk.opens()
+    await talk.opens_anew()
     await talk.says("mine")
     await talk.bob.writes("four, after another three", p=noise(32), a=(9, noise(32)))
     await is_alarmed(talk, FORK)
@@ -40,7 +40,7 @@ async def test_continuing_after_a_fork_acknowledges_nothing_of_it(talk: Stage) -
 
 async def test_an_unreadable_message_from_another_device_keeps_its_number(talk: Stage) -> None:
     """The next message neither reuses that number nor waits."""
-    await talk.opens()
+    await talk.opens_anew()
     other = await talk.alice.new_tab()
 
     def change(rows: Rows) -> Rows:
@@ -75,7 +75,7 @@ async def test_an_emptied_row_stands_only_for_its_own_message(talk: Stage) -> No
             return [own, odd, *rows]
 
         with told(differs), talk.liar.lying(SHOWN, showing(change)):
-            await talk.page.goto(talk.address)
+            await talk.opens_anew(is_well=False)
             await expect(texts_of(talk.page)).to_have_text([*SAID, NOT_VERIFIED if differs == "hash" else GONE])
 
 
@@ -89,7 +89,7 @@ WATCH_ALARM = """() => {
 
 async def test_a_standing_alarm_is_announced_once(talk: Stage) -> None:
     """Each further message finds it again, but a screen reader does not announce it again."""
-    await talk.opens()
+    await talk.opens_anew()
     await talk.says("mine")
     await talk.bob.writes("I have seen another", a=(1, noise(32)))
     await is_alarmed(talk, DISORDER)
@@ -103,7 +103,7 @@ async def test_a_standing_alarm_is_announced_once(talk: Stage) -> None:
 
 
 async def test_the_last_fifty_accepted_alarms_are_kept(talk: Stage) -> None:
-    await talk.opens()
+    await talk.opens_anew()
     await talk.says("mine")
     await talk.page.evaluate(MANY_ACCEPTED)
     await talk.page.reload()

@@ -51,19 +51,19 @@ async def test_a_message_missing_among_the_older_ones_is_noted_at_its_place(long
         return [row for row in rows if row["data-n"] not in ("20", "40")]
 
     with long_talk.liar.lying(SHOWN, showing(change)):
-        await long_talk.opens()
+        await long_talk.opens_anew()
         await expect(notes(long_talk)).to_have_count(2)
         for n in (21, 41):
             row = long_talk.page.locator("message-row").filter(has_text=f"message {n}")
             await expect(row.locator(".note")).to_contain_text("Messages are missing before this one.")
-    await long_talk.opens()
+    await long_talk.opens_anew()
     await expect(notes(long_talk)).to_have_count(0)
 
 
 async def test_of_two_rows_with_one_number_the_earlier_one_counts(long_talk: Stage) -> None:
     """Such claims are judged from the first row to the last, so a made-up row hides no message."""
     with long_talk.liar.lying(SHOWN, showing(lambda rows: [*rows, invented(rows[-1], n="3")])):
-        await long_talk.page.goto(long_talk.address)
+        await long_talk.opens_anew(is_well=False)
         await is_alarmed(long_talk, FORK)
         await expect(texts_of(long_talk.page)).to_have_text([*SAID, NOT_VERIFIED])
 
@@ -75,7 +75,7 @@ async def test_a_row_that_is_not_what_the_next_message_links_to_is_found_among_t
         return [invented(row, n="20", seq=row["data-seq"]) if row["data-n"] == "20" else row for row in rows]
 
     with long_talk.liar.lying(SHOWN, showing(change)):
-        await long_talk.page.goto(long_talk.address)
+        await long_talk.opens_anew(is_well=False)
         await is_alarmed(long_talk, FORK)
         row = long_talk.page.locator("message-row[data-seq='20'] sealed-text")
         await expect(row).to_have_text(NOT_VERIFIED)

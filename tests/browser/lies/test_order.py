@@ -51,7 +51,7 @@ async def is_alarmed(stage: Stage, words: str) -> None:
 
 
 async def test_crossed_messages_are_marked_and_raise_no_alarm(talk: Stage) -> None:
-    await talk.opens()
+    await talk.opens_anew()
     await talk.says("mine")
     await talk.bob.writes("crossed")  # acknowledges nothing
     await expect(notes(talk)).to_have_text([CROSSED + "."])
@@ -64,19 +64,19 @@ async def test_crossed_messages_are_marked_and_raise_no_alarm(talk: Stage) -> No
 
 
 async def test_a_reply_shown_before_its_question_raises_an_alarm(talk: Stage) -> None:
-    await talk.opens()
+    await talk.opens_anew()
     await talk.says("shall we burn it?")
     mine = (await talk.bob.rows())[3]
     await talk.bob.writes("yes, do it", a=(1, mine["hash"]))
     await expect(texts_of(talk.page).last).to_have_text("yes, do it")
     with talk.liar.lying(SHOWN, moved("1", "9", side="own")):
-        await talk.page.goto(talk.address)
+        await talk.opens_anew(is_well=False)
         await is_alarmed(talk, DISORDER)
 
 
 async def test_swapping_messages_of_different_people_is_noticed(talk: Stage) -> None:
     """A "Yes, do it" moved under another question is marked as crossed."""
-    await talk.opens()
+    await talk.opens_anew()
     await talk.says("shall we wait?")
     await talk.says("shall we burn it?")
     first, second = (await talk.bob.rows())[3:5]
@@ -85,7 +85,7 @@ async def test_swapping_messages_of_different_people_is_noticed(talk: Stage) -> 
     with talk.liar.lying(
         SHOWN, showing(lambda rows: _exchange(rows, second["message_id"], talk.bob.sent[-1].message_id))
     ):
-        await talk.opens()
+        await talk.opens_anew()
         await expect(texts_of(talk.page).nth(4)).to_have_text("yes, do it")
         await expect(notes(talk)).to_have_text([CROSSED + "."])  # mine does not acknowledge the reply above
         await expect(talk.page.locator("message-row").last.locator(".note")).to_have_text(CROSSED + ".")
@@ -105,7 +105,7 @@ def _exchange(rows: Rows, one: str, other: str) -> Rows:
 @pytest.mark.parametrize("claimed", [1, 2])
 async def test_acknowledging_a_message_that_is_not_here_raises_an_alarm(talk: Stage, claimed: int) -> None:
     """1: a different message than the one here. 2: one that does not exist yet, noticed once it does."""
-    await talk.opens()
+    await talk.opens_anew()
     await talk.says("mine")
     await talk.bob.writes("I have seen another", a=(claimed, noise(32)))
     if claimed == 1:
@@ -124,7 +124,7 @@ async def test_a_time_that_differs_from_the_signed_one_is_shown_with_it(talk: St
     for minutes, is_shown in ((0, False), (9, False), (-9, False), (11, True), (-11, True), (10**6, True)):
         at = {"data-at": str(milliseconds() + minutes * 60_000)}
         with told(f"{minutes} minutes"), talk.liar.lying(SHOWN, showing(partial(with_each, at))):
-            await talk.opens()
+            await talk.opens_anew()
             await expect(texts_of(talk.page)).to_have_text(SAID)
             signed = talk.page.locator(".signed:not([hidden])")
             await expect(signed).to_have_count(3 if is_shown else 0)
@@ -134,7 +134,7 @@ async def test_a_time_that_differs_from_the_signed_one_is_shown_with_it(talk: St
 
 async def test_a_missing_message_is_reported_in_its_place(talk: Stage) -> None:
     with talk.liar.lying(SHOWN, showing(lambda rows: [row for row in rows if row["data-n"] != "2"])):
-        await talk.opens()
+        await talk.opens_anew()
         await expect(texts_of(talk.page)).to_have_text(["one", "three"])
         await expect(notes(talk)).to_contain_text([GAP])
         await talk.says("what came before that?")
@@ -148,14 +148,14 @@ async def test_a_message_can_be_out_of_order_and_after_a_gap(talk: Stage) -> Non
         return [row | {"data-seq": "9"} if row["data-n"] == "3" else row for row in rows if row["data-n"] != "2"]
 
     with talk.liar.lying(SHOWN, showing(change)):
-        await talk.opens()
+        await talk.opens_anew()
         await expect(texts_of(talk.page)).to_have_text(["one", "four", "three"])
         await expect(notes(talk)).to_have_text(["⚠ Out of order, and messages are missing before this one."])
 
 
 async def test_messages_of_one_person_out_of_order_are_marked(talk: Stage) -> None:
     with talk.liar.lying(SHOWN, moved("1", "7")):
-        await talk.opens()
+        await talk.opens_anew()
         await expect(texts_of(talk.page)).to_have_text(["two", "three", "one"])
         await expect(notes(talk)).to_contain_text([LATE])
 
@@ -167,13 +167,13 @@ async def test_only_one_of_two_rows_in_the_same_place_is_shown(talk: Stage) -> N
     }
     for name, change in lies.items():
         with told(name), talk.liar.lying(SHOWN, showing(change)):
-            await talk.opens()
+            await talk.opens_anew()
             await expect(texts_of(talk.page)).to_have_text(SAID)
 
 
 async def seen(talk: Stage) -> None:
     """Alice has read all three and replied, and her browser has stored the heads."""
-    await talk.opens()
+    await talk.opens_anew()
     await talk.says("seen")
     assert (await talk.remembers())[1] == [3, talk.bob.sent[-1].hash]
 
@@ -208,9 +208,9 @@ async def test_withholding_a_seen_message_raises_an_alarm(talk: Stage) -> None:
     lies = TAIL | {f"{name}, more to load": with_older(change) for name, change in TAIL.items()}
     for name, change in lies.items():
         with told(name), talk.liar.lying(SHOWN, change):
-            await talk.page.goto(talk.address)
+            await talk.opens_anew(is_well=False)
             await is_alarmed(talk, TAKEN_BACK)
-    await talk.opens()  # control: no lie
+    await talk.opens_anew()  # control: no lie
     await expect(texts_of(talk.page)).to_have_text([*SAID, "seen"])
     await expect(talk.page.locator("[data-alarm]")).to_be_empty()
 
@@ -221,14 +221,14 @@ async def test_an_unavailable_earlier_page_does_not_hide_a_withheld_message(talk
         talk.liar.lying(SHOWN, with_older(TAIL["the last of theirs"])),
         talk.liar.lying(BEFORE, saying("", 503)),
     ):
-        await talk.page.goto(talk.address)
+        await talk.opens_anew(is_well=False)
         await is_alarmed(talk, TAKEN_BACK)
 
 
 async def test_seen_messages_stay_known_after_the_user_continues(talk: Stage) -> None:
     await seen(talk)
     with talk.liar.lying(SHOWN, TAIL["the last of theirs"]):
-        await talk.page.goto(talk.address)
+        await talk.opens_anew(is_well=False)
         await is_alarmed(talk, TAKEN_BACK)
         await talk.page.get_by_role("button", name="Continue anyway").click()
         await talk.says("and now?")
@@ -237,7 +237,7 @@ async def test_seen_messages_stay_known_after_the_user_continues(talk: Stage) ->
 
 async def test_a_seen_message_on_an_earlier_page_raises_no_alarm(talk: Stage) -> None:
     """Five own messages, three of theirs, then two more and an unsigned row. The earlier page does not arrive."""
-    await talk.opens()
+    await talk.opens_anew()
     for number in range(5):
         await talk.says(f"mine {number}")
     assert (await talk.remembers())[1] == [3, talk.bob.sent[-1].hash]
@@ -252,7 +252,7 @@ async def test_a_seen_message_on_an_earlier_page_raises_no_alarm(talk: Stage) ->
         talk.liar.lying(SHOWN, with_older(showing(change))),
         talk.liar.lying(BEFORE, saying("", 503)),
     ):
-        await talk.opens()
+        await talk.opens_anew()
         await expect(texts_of(talk.page)).to_have_text(["four", "five", GONE])
         await expect(talk.page.get_by_role("button", name="Try again")).to_be_visible()
         last = talk.bob.sent[-1].hash
@@ -263,7 +263,7 @@ async def test_a_seen_message_on_an_earlier_page_raises_no_alarm(talk: Stage) ->
         await until(is_noted)
         await expect(talk.page.locator("[data-alarm]")).to_be_empty()
         await expect(talk.composer).to_be_enabled()
-    await talk.opens()  # control: no lie
+    await talk.opens_anew()  # control: no lie
     await expect(texts_of(talk.page).first).to_have_text("one")
 
 
@@ -279,7 +279,7 @@ async def test_an_earlier_page_that_refers_to_itself_is_not_requested_endlessly(
         return kept
 
     with talk.liar.lying("GET /(c/.*/open|messages/.*before=.*)", with_older(showing(change), further)):
-        await talk.opens()
+        await talk.opens_anew()
         await talk.is_listening()
         await talk.page.wait_for_timeout(500)
     before = [one for one in talk.liar.heard[talk.watch.since :] if re.match(BEFORE, one)]
@@ -289,7 +289,7 @@ async def test_an_earlier_page_that_refers_to_itself_is_not_requested_endlessly(
 async def test_emptying_seen_messages_does_not_count_as_withholding_them(talk: Stage) -> None:
     await seen(talk)
     with talk.liar.lying(SHOWN, showing(lambda rows: [without_copy(row) for row in rows])):
-        await talk.opens()
+        await talk.opens_anew()
         await expect(texts_of(talk.page)).to_have_count(4)
         await expect(talk.page.locator("[data-alarm]")).to_be_empty()
 
@@ -308,7 +308,7 @@ async def test_false_facts_about_a_conversation_open_no_other(talk: Stage) -> No
     await seen(talk)
     for name, change in FACTS.items():
         with told(name), talk.liar.lying("GET /c/.*/open", change):
-            await talk.page.goto(talk.address)
+            await talk.opens_anew(is_well=False)
             if name == "they left":  # the server can claim this of anyone; the pinned key stays
                 await expect(talk.page.get_by_text("deleted their account")).to_be_visible()
                 await expect(texts_of(talk.page)).to_have_text([*SAID, "seen"])
@@ -317,17 +317,17 @@ async def test_false_facts_about_a_conversation_open_no_other(talk: Stage) -> No
                 await expect(texts_of(talk.page).filter(has_text="one")).to_have_count(0)
             else:
                 await expect(texts_of(talk.page)).to_have_text([*SAID, "seen"])
-    await talk.opens()
+    await talk.opens_anew()
     await expect(texts_of(talk.page)).to_have_text([*SAID, "seen"])
     await expect(talk.composer).to_be_enabled()
 
 
 async def test_a_contact_reported_as_deleted_before_their_key_was_known_is_not_verified(talk: Stage) -> None:
     with talk.liar.lying("GET /c/.*/open", facts(statement=None, left="")):
-        await talk.page.goto(talk.address)
+        await talk.opens_anew(is_well=False)
         await expect(talk.page.locator("[data-alarm]")).to_contain_text(
             "deleted their account before this browser knew their key"
         )
         await expect(texts_of(talk.page)).to_have_text(["Not decrypted"] * 3)
-    await talk.opens()  # control: no lie
+    await talk.opens_anew()  # control: no lie
     await expect(texts_of(talk.page)).to_have_text(SAID)

@@ -82,7 +82,7 @@ async def test_an_unsigned_row_changes_nothing(talk: Stage) -> None:
     mine: list[tuple[str, str]] = [("", "")]  # text and hash
     for name, (change, shown) in UNSIGNED.items():
         with told(name), talk.liar.lying(SHOWN, showing(after_theirs(change))):
-            await talk.opens()
+            await talk.opens_anew()
             texts = [*SAID, *[text for text, _ in mine[1:]], *[shown] * (len(change([ANY] * 3)) - 3)]
             await expect(texts_of(talk.page)).to_have_text(texts)
             await talk.says(f"does it hold? ({name})")
@@ -114,7 +114,7 @@ async def test_an_emptied_tail_raises_no_alarm_and_is_not_acknowledged(talk: Sta
     mine: list[str] = []
     for name in ("emptied", "suite 99", "noise"):
         with told(name), talk.liar.lying(SHOWN, showing(_emptied(name))):
-            await talk.opens()
+            await talk.opens_anew()
             await expect(texts_of(talk.page)).to_have_count(3 + len(mine))
             await expect(texts_of(talk.page).nth(2)).not_to_have_text(SAID[2])
             await expect(talk.page.locator("[role=alert]:not(:empty)")).to_have_count(0)
@@ -122,7 +122,7 @@ async def test_an_emptied_tail_raises_no_alarm_and_is_not_acknowledged(talk: Sta
             await talk.says(mine[-1])
             assert (await talk.bob.last()).a == (2, talk.bob.sent[1].hash)
             assert (await talk.remembers())[1] == [2, talk.bob.sent[1].hash]
-    await talk.opens()  # control: no lie
+    await talk.opens_anew()  # control: no lie
     await expect(texts_of(talk.page)).to_have_text([*SAID, *mine])
 
 
@@ -153,7 +153,7 @@ async def test_a_row_with_the_largest_position_does_not_block_later_messages(tal
         answer.text = ROW.sub("", answer.text) + change(rows)
 
     with talk.liar.lying("GET /c/.*/open", lie):
-        await talk.opens()
+        await talk.opens_anew()
         await until(lambda: talk.liar.has_socket)
     with talk.liar.silent():
         await talk.bob.writes("four")
@@ -172,7 +172,7 @@ async def test_a_row_falsely_attributed_to_the_user_causes_only_a_gap(talk: Stag
             return [*theirs, without_copy(invented(theirs[-1], n=str(claimed), own=""))]
 
         with told(str(claimed)), talk.liar.lying(SHOWN, showing(after_theirs(change))):
-            await talk.opens()
+            await talk.opens_anew()
             await expect(texts_of(talk.page)).to_have_text([*SAID, *mine, GONE])
             mine.append(f"still here, {claimed}")
             await talk.composer.fill(mine[-1])
@@ -182,7 +182,7 @@ async def test_a_row_falsely_attributed_to_the_user_causes_only_a_gap(talk: Stag
             number = claimed + 1 if ahead < 1000 else number + 1
             assert (await talk.bob.last()).n == number
     await talk.page.goto(talk.liar.url)
-    await talk.opens()
+    await talk.opens_anew()
     await expect(texts_of(talk.page)).to_have_text([*SAID, *mine])
     await expect(talk.composer).to_be_enabled()
 
@@ -191,7 +191,7 @@ async def test_a_second_message_with_the_same_id_raises_an_alarm(talk: Stage) ->
     """It is signed, in its place, and sealed again although the first was stored: both claim to be the message."""
     again = talk.bob.seal("three, and more", message_id=b64u_decode(talk.bob.sent[-1].message_id))
     with talk.liar.lying(SHOWN, showing(lambda rows: [*rows, row_of(talk.bob, again, 9)] if rows else rows)):
-        await talk.page.goto(talk.address)
+        await talk.opens_anew(is_well=False)
         await expect(texts_of(talk.page)).to_have_text([*SAID, NOT_VERIFIED])
         await expect(talk.page.locator("[data-alarm]")).to_contain_text(FORKED)
         await expect(talk.composer).to_be_disabled()
@@ -223,7 +223,7 @@ async def test_only_its_own_row_marks_a_message_as_shown(talk: Stage, whose: str
         await expect(page.locator(".pending")).to_contain_text("does not show it")
         await expect(texts_of(page)).to_have_count(4)
     await page.close()
-    await talk.opens()  # control: no lie
+    await talk.opens_anew()  # control: no lie
     await expect(texts_of(talk.page)).to_have_text([*SAID, "is it there?"])
     await expect(talk.page.locator(".pending")).to_have_count(0)
 
@@ -259,7 +259,7 @@ async def test_a_number_is_not_abandoned_only_because_the_server_calls_it_taken(
 
 
 async def test_queued_messages_are_not_sent_while_an_alarm_stands(talk: Stage) -> None:
-    await talk.opens()
+    await talk.opens_anew()
     await talk.page.route("**/send_message", lambda route: route.abort())
     await talk.composer.fill("it waits")
     await talk.composer.press("Enter")
@@ -269,7 +269,7 @@ async def test_queued_messages_are_not_sent_while_an_alarm_stands(talk: Stage) -
         talk.liar.lying("GET /me", with_member("vault_version", 2**51)),
         talk.liar.lying("GET /vault", with_member("version", 0)),
     ):
-        await talk.page.goto(talk.address)
+        await talk.opens_anew(is_well=False)
         await expect(talk.page.locator("[data-alarm]")).to_contain_text("older list of your contacts")
         await expect(talk.page.locator(".pending")).to_contain_text("Queued")
     assert not [one for one in talk.liar.heard[talk.watch.since :] if one.startswith("POST /send_message")]
@@ -288,7 +288,7 @@ OF_OTHER_KINDS: dict[str, tuple[dict[str, Any], str]] = {
 async def test_content_other_than_text_is_not_shown_as_text(talk: Stage) -> None:
     """A file cannot be verified if the server does not say that it is one."""
     shown = [*SAID]
-    await talk.opens()
+    await talk.opens_anew()
     for text, (kind, sentence) in OF_OTHER_KINDS.items():
         await talk.bob.writes(text, beside={} if kind["kind"] == "file" else None, **kind)
         shown += [sentence, "what is it?"]
@@ -303,7 +303,7 @@ async def test_content_other_than_text_is_not_shown_as_text(talk: Stage) -> None
 async def test_an_expiring_text_cannot_be_verified_if_the_server_hides_its_expiry(talk: Stage) -> None:
     """It would stay forever. The Python client treats it the same way (test_changed_messages_get_the_right_verdict)."""
     await talk.bob.writes("I disappear", x=60, beside={})
-    await talk.opens()
+    await talk.opens_anew()
     await expect(texts_of(talk.page)).to_have_text([*SAID, NOT_VERIFIED])
     await talk.says("what was it?")
     assert (await talk.bob.last()).a == (3, talk.bob.sent[2].hash)
@@ -330,12 +330,12 @@ KNOWS_LESS = """async () => {
 
 
 async def test_a_vault_that_knows_less_removes_nothing(talk: Stage) -> None:
-    await talk.opens()
+    await talk.opens_anew()
     await talk.says("seen")
     await talk.remembers()
     known = await talk.page.evaluate(KNOWS_LESS)
     with talk.liar.lying("GET /c/.*/open", saying("", 503)):  # its rows would be stored again
-        await talk.page.goto(talk.address)
+        await talk.opens_anew(is_well=False)
         await expect(talk.page.get_by_role("button", name="Try again")).to_be_visible()
 
         async def is_learned() -> bool:
@@ -347,7 +347,7 @@ async def test_a_vault_that_knows_less_removes_nothing(talk: Stage) -> None:
 
 async def test_honest_rows_are_accepted_without_a_warning(talk: Stage) -> None:
     with talk.liar.lying(SHOWN, showing(lambda rows: rows)):
-        await talk.opens()
+        await talk.opens_anew()
         await expect(texts_of(talk.page)).to_have_text(SAID)
         await talk.says("well?")
         assert (await talk.bob.last()).a == (3, talk.bob.sent[-1].hash)

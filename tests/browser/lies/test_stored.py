@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, nullcontext
 from urllib.parse import parse_qs
 
-from playwright.async_api import Page, Route, expect
+from playwright.async_api import Page, expect
 
 from ezdms.edge.headers import HEADERS
 from tests.browser.lies.answers import saying
@@ -18,8 +17,9 @@ from tests.browser.lies.liar import Answer
 from tests.browser.lies.rows import ROW, SHOWN, Rows, read, showing, without_copy
 from tests.browser.lies.stage import Stage, told
 from tests.browser.lies.test_order import DISORDER, is_alarmed, older
+from tests.browser.lies.test_previews import rows_of
 from tests.browser.lies.test_rows import SAID, talk
-from tests.support.someone import Someone, texts_of, until
+from tests.support.someone import texts_of, until
 
 __all__ = ["talk"]
 
@@ -45,7 +45,7 @@ async def is_sent(talk: Stage, *texts: str) -> None:
 async def test_a_message_that_was_stored_but_refused_is_not_sealed_again(talk: Stage) -> None:
     """Its row proves that it is stored, whether the socket delivers the row or the page requests it."""
     texts: list[str] = []
-    await talk.opens()
+    await talk.opens_anew()
     for times, is_silent in itertools.product((1, 9), (False, True)):
         left = iter(range(times))
 
@@ -79,7 +79,7 @@ async def swallowed(page: Page, seq: int) -> AsyncIterator[None]:
 
 async def test_a_message_accepted_but_not_shown_stays_queued_until_it_is_shown(talk: Stage) -> None:
     texts: list[str] = []
-    await talk.opens()
+    await talk.opens_anew()
     pending = talk.page.locator(".pending")
     for seq, is_reloaded in itertools.product((2, 99), (False, True)):
         texts.append(f"is it there? {seq}, {is_reloaded}")
@@ -91,7 +91,7 @@ async def test_a_message_accepted_but_not_shown_stays_queued_until_it_is_shown(t
                 await expect(pending).to_contain_text(texts[-1])
             assert len(await talk.bob.rows()) == len(SAID) + len(texts) - 1
             if is_reloaded:
-                await talk.opens()
+                await talk.opens_anew()
             else:
                 await pending.get_by_role("button", name="Try again").click()
             await is_sent(talk, *texts)
@@ -99,7 +99,7 @@ async def test_a_message_accepted_but_not_shown_stays_queued_until_it_is_shown(t
 
 
 async def test_an_emptied_row_does_not_take_the_place_of_a_message_shown_elsewhere(talk: Stage) -> None:
-    await talk.opens()
+    await talk.opens_anew()
     await talk.says("yes, do it")
 
     def change(rows: Rows) -> Rows:
@@ -108,10 +108,10 @@ async def test_an_emptied_row_does_not_take_the_place_of_a_message_shown_elsewhe
         return [without_copy(row) if row in asked else row for row in rows] + [row | {"data-seq": "9"} for row in asked]
 
     with talk.liar.lying(SHOWN, showing(change)):
-        await talk.page.goto(talk.address)
+        await talk.opens_anew(is_well=False)
         await is_alarmed(talk, DISORDER)
         await expect(texts_of(talk.page)).to_have_text([*SAID[:2], "yes, do it", SAID[2]])
-    await talk.opens()  # control: no lie
+    await talk.opens_anew()  # control: no lie
     await is_sent(talk, "yes, do it")
     await talk.carries_on()
 
@@ -122,42 +122,39 @@ KEPT = """async () => {
 }"""
 
 
-async def test_a_message_whose_response_was_lost_is_found_on_an_older_page(pair: tuple[Someone, Someone]) -> None:
-    alice, bob = pair
-    page, address = alice.page, alice.page.url
-    handed: list[str] = []
-    stored, may_end = asyncio.Event(), asyncio.Event()
+async def test_a_message_whose_response_was_lost_is_found_on_an_older_page(talk: Stage) -> None:
+    page, held = talk.page, list[Answer]()
 
-    async def lose_the_answer(route: Route) -> None:
-        handed.append(str(route.request.post_data))
-        if stored.is_set():
-            await route.continue_()
-        else:
-            await route.fetch()
-            stored.set()
-            await may_end.wait()  # until the page is gone
-            await route.abort()
+    def hold(answer: Answer) -> None:
+        """It is stored, and the page never hears of that."""
+        if not held:
+            answer.body, answer.rest = b"", answer.body
+        held.append(answer)
 
-    await page.route_web_socket("**/ws", lambda _: None)  # the socket delivers nothing
-    await page.reload()
-    await page.route("**/send_message", lose_the_answer)
-    await alice.writes("long ago")
-    await stored.wait()
-    await page.goto("about:blank")
-    may_end.set()
-    lines = [f"line {i}" for i in range(1, 61)]
-    await bob.sees("long ago")
-    await bob.writes_many(len(lines))
-    await page.goto(address)
-    await alice.sees("long ago", *lines)
-    await expect(page.locator(".pending")).to_have_count(0)
+    await talk.opens()
+    since = len(talk.liar.heard)
+    with talk.liar.silent(), talk.liar.lying(SEND, hold):
+        await talk.composer.fill("long ago")
+        await talk.composer.press("Enter")
+        await until(lambda: bool(held))
+        await page.goto("about:blank")
+        held[0].go_on.set()
+        lines = [f"line {i}" for i in range(1, 61)]
+        for line in lines:
+            await talk.bob.writes(line)
+        await page.goto(talk.address)
+        await expect(texts_of(page)).to_have_text([*SAID, "long ago", *lines])
+        await expect(page.locator(".pending")).to_have_count(0)
+    handed = seals_in(talk.liar.heard[since:])
     assert handed in ([handed[0]], [handed[0]] * 2)  # the same again, unless its row was seen first
 
     async def is_let_go() -> bool:
         return bool(await page.evaluate(KEPT) == 0)
 
     await until(is_let_go)
-    await bob.sees("long ago", *lines)
+    rows = await rows_of(talk, talk.bob)
+    assert len(rows) == len(SAID) + 1 + len(lines)
+    assert [i for i, row in enumerate(rows) if "data-own" in row] == [len(SAID)]
 
 
 # Resolves once all loaded rows are judged.
@@ -200,7 +197,7 @@ async def test_older_messages_are_requested_once_and_in_the_right_place(talk: St
             talk.liar.lying("GET /c/.*/open", change),
             talk.liar.lying(r"GET /messages/.*\?before=.*", change_more),
         ):
-            await talk.opens()
+            await talk.opens_anew()
             await expect(texts_of(talk.page)).to_have_text(SAID)
             await expect(talk.page.locator("older-messages")).to_have_count(0)
             if (opened, before, asked) == LAYOUTS[-1]:

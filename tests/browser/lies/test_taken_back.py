@@ -57,7 +57,7 @@ async def test_a_server_that_refuses_to_show_seen_messages_is_reported_and_gets_
     await seen(talk)
     with talk.liar.lying(SHOWN, TAIL["the last of theirs"]):
         with talk.liar.lying(AFTER, NO_ANSWERS[name]):
-            await talk.page.goto(talk.address)
+            await talk.opens_anew(is_well=False)
             await expect(unchecked(talk)).to_contain_text(UNCHECKED)
             await expect(talk.page.locator("[data-alarm]")).to_be_empty()
             await writes_and_it_waits(talk, "does it hold?")
@@ -85,7 +85,7 @@ async def test_messages_wait_while_the_server_delays_the_check_for_seen_messages
 
     with talk.liar.lying(SHOWN, TAIL["the last of theirs"]):
         with talk.liar.lying(AFTER, hold):
-            await talk.page.goto(talk.address)
+            await talk.opens_anew(is_well=False)
             await until(lambda: bool(held))
             await writes_and_it_waits(talk, "does it hold?")
         for answer in held:
@@ -104,7 +104,7 @@ async def test_the_unchecked_notice_disappears_once_the_check_succeeds(talk: Sta
     ):
         if not is_reached:
             await talk.page.route("**/messages/*", lambda route: route.abort())
-        await talk.page.goto(talk.address)
+        await talk.opens_anew(is_well=False)
         await expect(unchecked(talk)).to_contain_text(UNCHECKED)
         await until(lambda: talk.liar.has_socket)
         await writes_and_it_waits(talk, "on the train")
@@ -124,11 +124,11 @@ async def test_an_unverified_number_is_followed_only_as_far_as_a_server_accepts(
     for further in (1000, 2**52 - 2, 2**52 - 1, 2**53 - 1, 999):
         claimed = further if further > 1000 else sent + further
         with told(str(claimed)), talk.liar.lying("GET /c/.*/open", facts(own_n=str(claimed), own_hash=noise(32))):
-            await talk.opens()
+            await talk.opens_anew()
             await talk.says("under a lie")
             sent = sent + (1000 if further == 999 else 1)
             assert (await talk.bob.last()).n == sent
-        await talk.opens()
+        await talk.opens_anew()
         await talk.says("and with the truth")
         sent = sent + 1
         assert (await talk.bob.last()).n == sent, claimed
@@ -145,13 +145,13 @@ async def test_an_impossibly_high_last_number_is_dropped_when_the_user_continues
     """An older version stored it during a lie, on all devices."""
     await seen(talk)
     await talk.page.evaluate(CHANGE, {"own": [2**52, noise(32)]})
-    await talk.page.goto(talk.address)
+    await talk.opens_anew(is_well=False)
     await is_alarmed(talk, TAKEN_BACK)
     await talk.page.get_by_role("button", name="Continue anyway").click()
     await talk.says("with the honest server")
     assert (await talk.bob.last()).n == 2
     assert (await talk.remembers())[0] == [2, (await talk.bob.rows())[-1]["hash"]]
-    await talk.opens()
+    await talk.opens_anew()
     await talk.says("and again")
     assert (await talk.bob.last()).n == 3
     await expect(talk.page.locator("[role=alert]:not(:empty)")).to_have_count(0)
@@ -163,7 +163,7 @@ async def test_a_number_that_others_may_have_seen_is_not_reused_after_continuing
     mine = (await talk.bob.rows())[-1]
     nothing_of_mine = facts(own_n="0", own_hash="")
     with talk.liar.lying(SHOWN, TAIL["the last of mine"]), talk.liar.lying("GET /c/.*/open", nothing_of_mine):
-        await talk.page.goto(talk.address)
+        await talk.opens_anew(is_well=False)
         await is_alarmed(talk, TAKEN_BACK)
         await talk.page.get_by_role("button", name="Continue anyway").click()
         await talk.composer.fill("and now?")
@@ -171,7 +171,7 @@ async def test_a_number_that_others_may_have_seen_is_not_reused_after_continuing
         await until(lambda: _has(talk, 5))
     said = await talk.bob.last()
     assert (said.text, said.n, said.p) == ("and now?", 2, mine["hash"])
-    await talk.opens()  # control: no lie
+    await talk.opens_anew()  # control: no lie
     await expect(texts_of(talk.page)).to_have_text([*SAID, "seen", "and now?"])
 
 
@@ -203,7 +203,7 @@ FORGET = """async () => {
 
 async def test_a_browser_without_a_head_finds_its_number_on_earlier_pages(talk: Stage) -> None:
     """Its last message is far ahead of what it knows, and not among the newest."""
-    await talk.opens()
+    await talk.opens_anew()
     await talk.page.evaluate(NUMBERED, [1, 900, 1800])
     for number in range(51):
         await talk.bob.writes(f"theirs {number}")

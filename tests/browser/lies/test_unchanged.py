@@ -8,14 +8,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import pytest
 from playwright.async_api import Page, Route, expect
 
 from ezdms.edge.headers import HEADERS
 from tests.browser.lies.answers import BROKEN
 from tests.browser.lies.peers import noise
 from tests.browser.lies.rows import SHOWN, Rows, showing, without_copy
-from tests.browser.lies.stage import Stage
+from tests.browser.lies.stage import Stage, told
 from tests.browser.lies.test_rows import SAID, invented, talk
 from tests.browser.test_changing import ROUND, acts, row
 from tests.browser.test_timers import sets_timer
@@ -53,68 +52,91 @@ async def refusing(page: Page, path: str, status: int, answer: Any) -> AsyncIter
         await page.unroute(path)
 
 
-async def changes(stage: Stage, kind: str) -> str:
-    """Alice changes “mine”; returns what the page calls it while it waits."""
+# Queues a change of this message, as the menus do.
+QUEUE = """([kind, seq]) => {
+    const thread = document.querySelector("message-thread");
+    const { id, hash } = thread.loaded.rowOf(seq).fact;
+    const message = {
+        react: { text: "👍", reference: [id, hash] }, edit: { text: `changed ${seq}`, reference: [id, hash] },
+        timer: { text: "3600" }, delete: { text: `${id} ${hash}` },
+    }[kind];
+    return thread.querySelector("message-composer").outbox.add([{ kind, ...message }]);
+}"""
+CALLED = {  # what the page calls a change while it waits
+    "react": "Your reaction: 👍",
+    "timer": "Disappearing messages: 1 hour",
+    "delete": "Delete a message for both",
+    "edit": "Edited message",
+}
+
+
+async def chooses(stage: Stage, kind: str, text: str, seq: int) -> None:
+    """Alice makes this change of her message in the menus."""
     page = stage.page
     if kind == "edit":
-        await acts(page, "mine", "Edit")
-        await stage.composer.fill("changed")
+        await acts(page, text, "Edit")
+        await stage.composer.fill(f"changed {seq}")
         await stage.composer.press("Enter")
-        return "Edited message"
-    if kind == "react":
-        await acts(page, "mine", "👍")
-        return "Your reaction: 👍"
-    if kind == "timer":
+    elif kind == "react":
+        await acts(page, text, "👍")
+    elif kind == "timer":
         await sets_timer(page, "1 hour")
-        return "Disappearing messages: 1 hour"
-    await acts(page, "mine", "Delete")
-    await page.get_by_role("button", name="Delete for both").click()
-    return "Delete a message for both"
+    else:
+        await acts(page, text, "Delete")
+        await page.get_by_role("button", name="Delete for both").click()
 
 
-async def is_unchanged(stage: Stage) -> None:
-    """The page shows “mine” as it was."""
-    await expect(texts_of(stage.page)).to_have_text([*SAID, "mine"])
-    await expect(stage.page.locator(".reaction, .edited, [data-gone], [data-line]")).to_have_count(0)
+async def is_unchanged(stage: Stage, texts: list[str]) -> None:
+    """The page shows her messages as they were; all but the last are edited."""
+    await expect(texts_of(stage.page)).to_have_text(texts)
+    await expect(stage.page.locator("[data-gone], [data-line], .reaction")).to_have_count(0)
+    await expect(stage.page.locator("message-row").last.locator(".edited")).to_have_count(0)
     await expect(stage.page.locator("message-composer .lifetime")).to_be_empty()
 
 
-@pytest.mark.parametrize("name", REFUSALS)
-async def test_a_refused_change_is_reported_and_shows_nothing_as_done(talk: Stage, name: str) -> None:
-    """It waits, also after a reload, until the person tries again or discards it."""
-    status, answer, sentence = REFUSALS[name]
-    page, pending = talk.page, talk.page.locator(".pending")
+async def test_a_refused_change_is_reported_and_shows_nothing_as_done(talk: Stage) -> None:
+    """It waits, also after the conversation was opened anew, until the person tries again or discards it. Chosen in the
+    menus with the first refusal, and queued by the same function with the others."""
+    page, pending, texts = talk.page, talk.page.locator(".pending"), [*SAID]
     await talk.opens()
-    await talk.says("mine")
-    for kind in ("react", "timer", "delete", "edit"):
-        async with refusing(page, "**/send_message", status, answer) as asked:
-            called = await changes(talk, kind)
-            await expect(pending).to_contain_text(called)
-            await expect(pending.get_by_role("status")).to_contain_text(sentence)
-            await is_unchanged(talk)
-            for _ in range(3):
-                await page.evaluate(ROUND)
-            await page.wait_for_timeout(300)
-            assert 1 <= len(asked) <= MOST
-            await expect(pending).to_contain_text(called)
-            if kind != "edit":
-                await pending.get_by_role("button", name="Discard").click()
-                await expect(pending).to_have_count(0)
-    async with refusing(page, "**/send_message", status, answer):
-        await talk.opens()
-        await expect(pending.get_by_role("status")).to_contain_text(sentence)
-        await is_unchanged(talk)
-    await pending.get_by_role("button", name="Try again").click()
-    await expect(texts_of(page)).to_have_text([*SAID, "changed"])
-    await expect(pending).to_have_count(0)
-    rows = await talk.bob.rows()
-    assert len(rows) == len(SAID) + 2  # only the edit, and only once
-    assert rows[-1]["replaces"] == rows[-2]["message_id"]
+    for number, (name, (status, answer, sentence)) in enumerate(REFUSALS.items()):
+        with told(name):
+            mine = f"mine, {number}"
+            await talk.says(mine)
+            seq = (await talk.bob.rows())[-1]["seq"]
+            for kind, called in CALLED.items():
+                async with refusing(page, "**/send_message", status, answer) as asked:
+                    if number:
+                        await page.evaluate(QUEUE, [kind, seq])
+                    else:
+                        await chooses(talk, kind, mine, seq)
+                    await expect(pending, kind).to_contain_text(called)
+                    await expect(pending.get_by_role("status"), kind).to_contain_text(sentence)
+                    await is_unchanged(talk, [*texts, mine])
+                    for _ in range(3):
+                        await page.evaluate(ROUND)
+                    await page.wait_for_timeout(100 if number else 300)
+                    assert 1 <= len(asked) <= MOST, kind
+                    await expect(pending, kind).to_contain_text(called)
+                    if kind != "edit":
+                        await pending.get_by_role("button", name="Discard").click()
+                        await expect(pending, kind).to_have_count(0)
+            async with refusing(page, "**/send_message", status, answer):
+                await (talk.opens_anew() if number else talk.opens())
+                await expect(pending.get_by_role("status")).to_contain_text(sentence)
+                await is_unchanged(talk, [*texts, mine])
+            await pending.get_by_role("button", name="Try again").click()
+            texts.append(f"changed {seq}")
+            await expect(texts_of(page)).to_have_text(texts)
+            await expect(pending).to_have_count(0)
+            rows = await talk.bob.rows()
+            assert len(rows) == len(SAID) + 2 * (number + 1)  # only the edit, and only once
+            assert rows[-1]["replaces"] == rows[-2]["message_id"]
 
 
 async def test_a_server_cannot_make_the_page_encrypt_a_message_forever(talk: Stage) -> None:
     """It says that another device was faster, and shows a row of that device, again and again."""
-    await talk.opens()
+    await talk.opens_anew()
     await talk.says("mine")
     shown = [0]
 
@@ -128,7 +150,7 @@ async def test_a_server_cannot_make_the_page_encrypt_a_message_forever(talk: Sta
     made: dict[str, str] = {}
     pending = talk.page.locator(".pending")
     with talk.liar.lying(SHOWN, showing(change)):
-        await talk.opens()
+        await talk.opens_anew()
         async with refusing(talk.page, "**/send_message", 409, COUNTER) as asked:
             await talk.composer.fill("who is faster?")
             await talk.composer.press("Enter")
@@ -162,26 +184,32 @@ async def test_a_server_that_asks_for_no_wait_is_asked_once_a_second(talk: Stage
 MARKS = {name: (status, answer) for name, (status, answer, _) in REFUSALS.items() if status != 200}
 
 
-@pytest.mark.parametrize("name", MARKS)
-async def test_a_message_stays_hidden_although_the_server_refuses_the_mark(talk: Stage, name: str) -> None:
+async def test_a_message_stays_hidden_although_the_server_refuses_the_mark(talk: Stage) -> None:
     """Also if it refuses the list of contacts, in which the user's other devices would find it."""
-    page = talk.page
+    page, shown = talk.page, [f"hides {number}" for number in range(len(MARKS))]
+    for text in shown:
+        await talk.bob.writes(text)
     await talk.opens()
-    async with refusing(page, "**/hide_message", *MARKS[name]) as asked, refusing(page, "**/vault", *MARKS[name]):
-        await acts(page, "two", "Delete")
-        await page.get_by_role("button", name="Delete for me").click()
-        hidden = [SAID[0], "You deleted this message for yourself.", SAID[2]]
-        await expect(texts_of(page)).to_have_text(hidden)
-        alert = page.locator("message-composer [role=alert]")
-        await expect(alert).to_have_text(re.compile("refused to remove its copy .* stays hidden on your devices"))
-        for _ in range(3):
-            await page.evaluate(ROUND)
-        await page.wait_for_timeout(300)
-        assert len(asked) == 1
-        await talk.opens()
-        await expect(texts_of(page)).to_have_text(hidden)
-    await talk.opens()  # with the vault, and the copy that the server still has
-    assert [one["encrypted"] is not None for one in await talk.bob.rows()] == [True] * 3
-    await expect(texts_of(page)).to_have_text(hidden)
-    await expect(row(page, "two")).to_have_count(0)
+    for number, (name, mark) in enumerate(MARKS.items()):
+        with told(name):
+            async with refusing(page, "**/hide_message", *mark) as asked, refusing(page, "**/vault", *mark):
+                await acts(page, shown[number], "Delete")
+                await page.get_by_role("button", name="Delete for me").click()
+                shown[number] = "You deleted this message for yourself."
+                await expect(texts_of(page)).to_have_text([*SAID, *shown])
+                alert = page.locator("message-composer [role=alert]")
+                refused = re.compile("refused to remove its copy .* stays hidden on your devices")
+                await expect(alert).to_have_text(refused)
+                for _ in range(3):
+                    await page.evaluate(ROUND)
+                await page.wait_for_timeout(300)
+                assert len(asked) == 1
+                await (talk.opens_anew() if number else talk.opens())
+                await expect(texts_of(page)).to_have_text([*SAID, *shown])
+            await talk.opens_anew()  # with the vault, and the copy that the server still has
+            assert all(one["encrypted"] is not None for one in await talk.bob.rows())
+            await expect(texts_of(page)).to_have_text([*SAID, *shown])
+            await expect(row(page, f"hides {number}")).to_have_count(0)
+    await talk.opens()
+    await expect(texts_of(page)).to_have_text([*SAID, *shown])
     await talk.carries_on()
