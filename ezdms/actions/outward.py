@@ -84,7 +84,11 @@ async def _resolve(host: str, port: int) -> list[str]:
 
     if not _threads.acquire(blocking=False):
         return []
-    Thread(target=ask, name="look-up", daemon=True).start()
+    try:
+        Thread(target=ask, name="look-up", daemon=True).start()
+    except RuntimeError:  # the machine has no thread left
+        _threads.release()
+        return []
     return await found
 
 

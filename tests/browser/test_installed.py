@@ -33,6 +33,9 @@ async def test_chromium_finds_nothing_wrong_with_the_manifest(home: Home) -> Non
     manifest = json.loads(found["data"])
     assert (manifest["id"], manifest["start_url"], manifest["display"]) == ("/", "/", "standalone")
     assert "share_target" not in manifest  # without a fetch handler, what is shared would reach the server in clear
+    colors = "() => Array.from(document.querySelectorAll('meta[name=theme-color]'), (one) => one.content)"
+    light, dark = await alice.page.evaluate(colors)
+    assert manifest["theme_color"] == manifest["background_color"] == light != dark
     wrong: Any = await session.send("Page.getInstallabilityErrors")
     assert [one["errorId"] for one in wrong["installabilityErrors"]] in ([], ["in-incognito"])  # as all contexts are
     await session.detach()

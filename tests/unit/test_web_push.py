@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from urllib.parse import urlsplit
 
 import pytest
@@ -105,3 +106,25 @@ def test_all_others_are_not(address: str) -> None:
 async def test_no_request_is_made_to_these_addresses(url: str) -> None:
     with pytest.raises(outward.Refused):
         await outward.look_up(url, allow_local=False)
+
+
+async def test_a_look_up_that_cannot_begin_or_is_one_too_many_is_refused_and_takes_no_room(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Unstartable(threading.Thread):
+        def start(self) -> None:
+            raise RuntimeError("can't start new thread")
+
+    async def looks_up() -> str:
+        return (await outward.look_up("https://localhost/", allow_local=True)).host
+
+    room = threading.BoundedSemaphore(1)
+    monkeypatch.setattr(outward, "_threads", room)
+    with monkeypatch.context() as none_left:
+        none_left.setattr(outward, "Thread", Unstartable)
+        with pytest.raises(outward.Refused):
+            await looks_up()
+    assert await looks_up() == "localhost"
+    with room, pytest.raises(outward.Refused):
+        await looks_up()
+    assert await looks_up() == "localhost"
