@@ -26,7 +26,7 @@ DIFFERENCE = """async (icons) => {
 
 
 async def test_chromium_finds_nothing_wrong_with_the_manifest(home: Home) -> None:
-    alice = await home.person("alice")
+    alice = await home.person("alice", is_kept=True)
     session = await alice.context.new_cdp_session(alice.page)
     found: Any = await session.send("Page.getAppManifest")
     assert found["errors"] == []
@@ -42,7 +42,7 @@ async def test_chromium_finds_nothing_wrong_with_the_manifest(home: Home) -> Non
 
 
 async def test_every_icon_of_the_manifest_has_its_size_and_is_drawn_from_the_svg(home: Home) -> None:
-    alice = await home.person("alice")
+    alice = await home.person("alice", is_kept=True)
     icons = json.loads((FOLDER / "manifest.webmanifest").read_text("utf-8"))["icons"]
     shown = {icon["src"]: icon["sizes"] for icon in icons if icon["type"] == "image/png"}
     drawn = await make_icons.draw()

@@ -13,6 +13,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, ViewportSize, expect
 
+from tests.browser.lies.peers import Peer
 from tests.conftest import PATIENCE, Server
 from tests.support.pseudo import CODE, make_checkout
 
@@ -194,7 +195,9 @@ async def test_no_text_is_untranslated_or_clipped_in_a_long_language_from_right_
     assert wrong == []
 
 
-async def test_the_page_comes_in_the_language_of_the_browser_and_a_choice_sticks(phone: Any, server: Server) -> None:
+async def test_the_page_is_in_the_language_of_the_browser_or_chosen_with_its_units_and_emoji(
+    phone: Any, server: Server
+) -> None:
     page = await phone("es-MX")
     await page.goto(server.url)
     await expect(page.get_by_role("button", name="Crear cuenta")).to_be_enabled()
@@ -212,29 +215,25 @@ async def test_the_page_comes_in_the_language_of_the_browser_and_a_choice_sticks
     await expect(page.get_by_role("heading", name="Ajustes")).to_be_visible()
     await expect(page).to_have_title("Ajustes · EZ-DMS")
 
-
-async def test_a_time_of_ones_own_is_in_minutes_and_emoji_have_their_names_in_spanish_too(
-    phone: Any, server: Server
-) -> None:
-    alice, bob = await phone("es"), await phone("es")
-    await bob.goto(server.url)
-    pin = await make_account(bob, "bob")
-    await alice.goto(server.url)
-    await make_account(alice, "alice")
-    await alice.locator("#partner-pin").fill(pin)
-    await alice.locator("dialog [type=submit]").click()
-    await expect(alice.locator("message-composer textarea")).to_be_enabled()
-    await alice.locator("button.options").click()
-    await alice.locator("conversation-options [data-do=timer]").click()
-    timer = alice.locator(".sheet.timer")
+    # Units of time and names of emoji are in Spanish, too.
+    bob = await Peer.arrives(server)
+    await page.goto(server.url)
+    await page.locator("#to-new-chat").click()
+    await page.locator("#partner-pin").fill(bob.search_pin)
+    await page.locator("dialog [type=submit]").click()
+    await expect(page.locator("message-composer textarea")).to_be_enabled()
+    await page.locator("button.options").click()
+    await page.locator("conversation-options [data-do=timer]").click()
+    timer = page.locator(".sheet.timer")
     await timer.get_by_role("button", name="Personalizado").click()
     await timer.locator("#timer-count").fill("3")
     await expect(timer.get_by_role("button", name="minutos", pressed=True)).to_be_visible()
     await expect(timer.locator(".sentence")).to_contain_text("3 minutos")
-    await alice.keyboard.press("Escape")
-    await alice.locator("message-composer textarea").fill("hola")
-    await alice.locator("message-composer [type=submit]").click()
-    await alice.locator("message-row .actions").click(force=True)
-    await alice.locator("message-menu [data-do=react]").click()
-    await alice.locator("#emoji-search").fill("corazon ROJO")  # without the accent
-    await expect(alice.locator(".emojis").get_by_role("button")).to_have_accessible_name("corazón rojo")
+    await page.keyboard.press("Escape")
+    await page.locator("message-composer textarea").fill("hola")
+    await page.locator("message-composer [type=submit]").click()
+    await page.locator("message-row .actions").click(force=True)
+    await page.locator("message-menu [data-do=react]").click()
+    await page.locator("#emoji-search").fill("corazon ROJO")  # without the accent
+    await expect(page.locator(".emojis").get_by_role("button")).to_have_accessible_name("corazón rojo")
+    await bob.leaves()

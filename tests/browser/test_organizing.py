@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import partial
 
-from playwright.async_api import Browser, Locator, Page, expect
+from playwright.async_api import Locator, Page, expect
 
 from tests.browser.home import Home
 from tests.browser.lies.peers import Peer, milliseconds
@@ -45,13 +45,20 @@ async def meet(home: Home, alice: Someone, *texts: str, name: str = "") -> Peer:
     return peer
 
 
-async def test_a_deleted_conversation_goes_on_all_devices_and_comes_back_with_new_messages_alone(
-    browser: Browser, home: Home
-) -> None:
-    alice = await home.person("alice")
+async def another_device(home: Home) -> Someone:
+    """Alice's other one, at its list."""
+    if "alice's device" in home.people:
+        await home.people["alice's device"].starts_afresh(is_kept=True)
+    else:
+        home.people["alice's device"] = await home.people["alice"].on_another_device(home.browser)
+    return home.people["alice's device"]
+
+
+async def test_a_deleted_conversation_goes_on_all_devices_and_comes_back_with_new_messages_alone(home: Home) -> None:
+    alice = await home.person("alice", is_kept=True)
     bob, page = await meet(home, alice, "one"), alice.page
     await alice.writes("two")
-    device = await alice.on_another_device(browser)
+    device = await another_device(home)
     await device.opens(bob.name)
     await device.sees("one", "two")
     await page.get_by_role("textbox", name="Message").fill("half a thought")
@@ -98,7 +105,7 @@ async def test_a_deleted_conversation_goes_on_all_devices_and_comes_back_with_ne
 
 
 async def test_a_conversation_with_waiting_messages_or_without_a_connection_is_not_deleted(home: Home) -> None:
-    alice = await home.person("alice")
+    alice = await home.person("alice", is_kept=True)
     bob, page = await meet(home, alice, "one"), alice.page
     dialog = page.get_by_role("dialog", name="Delete this conversation?")
     await page.route("**/send_message", lambda route: route.abort())
@@ -124,11 +131,11 @@ async def names(page: Page) -> list[str]:
     return await page.locator("#conversations .who").all_inner_texts()
 
 
-async def test_a_nickname_stands_everywhere_but_in_the_panel_and_on_all_devices(browser: Browser, home: Home) -> None:
-    alice = await home.person("alice")
+async def test_a_nickname_stands_everywhere_but_in_the_panel_and_on_all_devices(home: Home) -> None:
+    alice = await home.person("alice", is_kept=True)
     page = alice.page
     await meet(home, alice, "hello", name="robert")
-    device = await alice.on_another_device(browser)
+    device = await another_device(home)
     await device.opens("robert")
     alice.records()
     await choose(page, "Nickname")
@@ -156,12 +163,10 @@ async def test_a_nickname_stands_everywhere_but_in_the_panel_and_on_all_devices(
     assert wrong(alice, device) == []
 
 
-async def test_a_muted_conversation_does_not_count_and_the_server_learns_only_until_when(
-    browser: Browser, home: Home
-) -> None:
-    alice = await home.person("alice")
+async def test_a_muted_conversation_does_not_count_and_the_server_learns_only_until_when(home: Home) -> None:
+    alice = await home.person("alice", is_kept=True)
     bob, page = await meet(home, alice, "hello"), alice.page
-    device = await alice.on_another_device(browser)
+    device = await another_device(home)
     alice.records()
 
     async def is_told(hours: float) -> bool:
@@ -177,7 +182,7 @@ async def test_a_muted_conversation_does_not_count_and_the_server_learns_only_un
         if hours != 8:
             await choose(page, "Unmute")
             await expect(line(page, f"{bob.name} Muted")).to_be_hidden()
-    await page.goto(alice.address)
+    await alice.goes_to("/")
     await bob.writes("psst")
     for one in (page, device.page):
         await expect(line(one, bob.name).locator(".unread")).to_have_text("1 unread")
@@ -185,7 +190,7 @@ async def test_a_muted_conversation_does_not_count_and_the_server_learns_only_un
     await alice.opens(bob.name)
     await choose(page, "Unmute")
     await expect(line(page, f"{bob.name} Muted")).to_be_hidden()
-    await page.goto(alice.address)
+    await alice.goes_to("/")
     await bob.writes("hey")
     for one in (page, device.page):
         await expect(line(one, f"{bob.name} Muted")).to_be_hidden()
@@ -213,16 +218,14 @@ async def test_a_muted_conversation_does_not_count_and_the_server_learns_only_un
     await expect(archived).to_have_count(0)
 
 
-async def test_pinned_archived_and_unread_are_so_on_all_devices_until_something_new_comes(
-    browser: Browser, home: Home
-) -> None:
+async def test_pinned_archived_and_unread_are_so_on_all_devices_until_something_new_comes(home: Home) -> None:
     alice = await home.person("alice")
     page = alice.page
     first, second, third = [
         await meet(home, alice, "hello", name=f"{name}_{home.browser.browser_type.name}")
         for name in ("ada", "bea", "cy")
     ]
-    device = await alice.on_another_device(browser)
+    device = await another_device(home)
     both = (page, device.page)
     order = [third.name, second.name, first.name]
 
