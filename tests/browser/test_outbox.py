@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from playwright.async_api import Route, expect
 
 from ezdms.views.assets import address_of
@@ -16,6 +15,13 @@ from tests.support.someone import Someone, until
 WAITING = "Not sent yet. Waiting until they accept your request."
 UNREACHED = "Not sent yet. The server cannot be reached. It will be sent automatically."
 CLAIM_OFFLINE = "() => Object.defineProperty(navigator, 'onLine', { configurable: true, value: false })"
+COLOR_NAMED = """(name) => {
+    const probe = document.body.appendChild(document.createElement("p"));
+    probe.style.color = `var(${name})`;
+    const { color } = getComputedStyle(probe);
+    probe.remove();
+    return color;
+}"""
 # Unsent messages of these conversations, as the composer stores them.
 QUEUE = """async ([keystore, conversations]) => {
     const { addToOutbox } = await import(keystore);
@@ -77,7 +83,6 @@ async def test_what_they_have_not_accepted_waits_and_is_sent_once_they_accept_or
     requests.accept_all(home.server.data_dir)
 
 
-@pytest.mark.firefox_too
 async def test_messages_are_sent_in_order_from_a_page_without_conversations(home: Home) -> None:
     alice, bob = await queued(home, "one", "two", "three")
     await alice.page.goto(f"{alice.address}/account")
@@ -90,20 +95,6 @@ async def test_messages_are_sent_in_order_from_a_page_without_conversations(home
     await alice.page.goto(f"{alice.address}/c/{bob.conversation}")
     await alice.sees("not seen yet", "one", "two", "three")
     await expect(alice.page.locator(".pending")).to_have_count(0)
-
-
-async def test_a_message_is_sent_by_another_tab_whatever_the_browser_says_about_the_connection(home: Home) -> None:
-    alice, bob = await queued(home, "by another tab")
-    other = await alice.new_tab()
-    await other.goto(alice.address)
-    line = other.get_by_role("navigation", name="Conversations").get_by_role("link", name=bob.name)
-    await expect(line).to_contain_text("Not sent yet")
-    await other.evaluate(CLAIM_OFFLINE)
-    await alice.page.goto(f"{alice.address}/protection")  # a page that sends nothing
-    await alice.context.unroute_all(behavior="wait")
-    await other.evaluate(ROUND)
-    await bob.sees("by another tab")
-    await expect(line).not_to_contain_text("Not sent yet")
 
 
 async def test_the_messages_of_many_conversations_are_sent_in_one_round_and_the_open_one_stays(home: Home) -> None:
@@ -128,7 +119,7 @@ async def test_the_messages_of_many_conversations_are_sent_in_one_round_and_the_
     assert sorted(each for each in opened if each not in unknown) == sorted(peer.conversation for peer in many)
 
 
-async def test_what_one_tab_takes_back_is_neither_sent_nor_shown_by_another_and_what_is_being_sent_stays(
+async def test_several_tabs_agree_on_what_waits_is_refused_was_taken_back_or_is_being_sent(
     home: Home,
 ) -> None:
     alice, bob = await queued(home, "nowhere")
@@ -155,6 +146,55 @@ async def test_what_one_tab_takes_back_is_neither_sent_nor_shown_by_another_and_
     await bob.sees("once")
     await expect(tab.locator(".pending")).to_have_count(0)
     await expect(field).to_have_value("")
+
+    # What waits is calm. What was refused is red and not tried again, and what is behind it waits.
+    await alice.page.unroute_all(behavior="wait")
+    await alice.context.route("**/send_message", lambda route: route.abort())
+    await alice.writes("patience")
+    state = alice.page.locator(".pending .state")
+    await expect(state).to_contain_text(UNREACHED)
+    calm = await state.evaluate(COLOR_OF)
+    tries: list[str] = []
+
+    async def refuse(route: Route) -> None:
+        tries.append(route.request.url)
+        response = await route.fetch(url=f"{alice.address}/me", method="GET", post_data="")  # of the real server
+        await route.fulfill(response=response, status=422, json={"code": "envelope", "error": "No."})
+
+    await tab.goto(alice.address)
+    line = tab.get_by_role("navigation", name="Conversations").get_by_role("link", name=bob.name)
+    await expect(line).to_be_visible()
+    await alice.page.route("**/send_message", refuse)
+    await tab.route("**/send_message", lambda route: route.abort())
+    await alice.context.unroute_all(behavior="wait")
+    await alice.page.evaluate(ROUND)
+    await expect(state).to_contain_text("Not sent. Something went wrong")
+    red = await state.evaluate(COLOR_OF)
+    danger, soft = [await alice.page.evaluate(COLOR_NAMED, name) for name in ("--danger", "--soft")]
+    assert (calm, red) == (soft, danger)
+    before = len(tries)
+    await alice.page.evaluate(ROUND)
+    await alice.writes("behind it")
+    await expect(state.last).to_contain_text("Queued after the message before it.")
+    assert len(tries) == before
+
+    await alice.page.unroute_all(behavior="wait")
+    await state.first.get_by_role("button", name="Try again").click()
+    await bob.sees("once", "patience", "behind it")
+    await expect(alice.page.locator(".pending")).to_have_count(0)
+
+    # Another tab, at the list, sends it, whatever the browser says about the connection.
+    await alice.context.route("**/send_message", lambda route: route.abort())
+    await alice.writes("by another tab")
+    await expect(state).to_contain_text(UNREACHED)
+    await expect(line).to_contain_text("Not sent yet")
+    await tab.evaluate(CLAIM_OFFLINE)
+    await alice.page.goto(f"{alice.address}/protection")  # a page that sends nothing
+    await tab.unroute_all(behavior="wait")
+    await alice.context.unroute_all(behavior="wait")
+    await tab.evaluate(ROUND)
+    await bob.sees("once", "patience", "behind it", "by another tab")
+    await expect(line).not_to_contain_text("Not sent yet")
 
 
 # The next transaction about drafts waits until `release()`.
@@ -200,43 +240,6 @@ async def test_a_text_that_can_be_neither_sent_nor_stored_comes_back_before_what
     await alice.page.get_by_role("textbox", name="Message").clear()
 
 
-async def test_what_waits_is_calm_and_what_was_refused_is_red_and_not_tried_again(home: Home) -> None:
-    alice, bob = await queued(home, "patience")
-    state = alice.page.locator(".pending .state")
-    calm = await state.evaluate(COLOR_OF)
-    tries: list[str] = []
-
-    async def refuse(route: Route) -> None:
-        tries.append(route.request.url)
-        response = await route.fetch(url=f"{alice.address}/me", method="GET", post_data="")  # of the real server
-        await route.fulfill(response=response, status=422, json={"code": "envelope", "error": "No."})
-
-    await alice.context.unroute_all(behavior="wait")
-    await alice.context.route("**/send_message", refuse)
-    await alice.page.evaluate(ROUND)
-    await expect(state).to_contain_text("Not sent. Something went wrong")
-    red = await state.evaluate(COLOR_OF)
-    danger, soft = [await alice.page.evaluate(COLOR_NAMED, name) for name in ("--danger", "--soft")]
-    assert (calm, red) == (soft, danger)
-    before = len(tries)
-    await alice.page.evaluate(ROUND)
-    await alice.writes("behind it")
-    await expect(state.last).to_contain_text("Queued after the message before it.")
-    assert len(tries) == before
-    await alice.context.unroute_all(behavior="wait")
-    await state.first.get_by_role("button", name="Try again").click()
-    await bob.sees("patience", "behind it")
-
-
-COLOR_NAMED = """(name) => {
-    const probe = document.body.appendChild(document.createElement("p"));
-    probe.style.color = `var(${name})`;
-    const { color } = getComputedStyle(probe);
-    probe.remove();
-    return color;
-}"""
-
-
 async def test_a_network_that_answers_itself_counts_as_no_connection(home: Home) -> None:
     bob, dora = await home.person("bob"), await home.peer()
     await dora.starts_with(bob.search_pin)
@@ -257,8 +260,7 @@ async def test_a_network_that_answers_itself_counts_as_no_connection(home: Home)
     await expect(pending).to_have_count(0)
 
 
-@pytest.mark.firefox_too
-async def test_each_tab_keeps_its_own_draft_and_none_is_lost(home: Home) -> None:
+async def test_each_tab_also_a_duplicated_one_keeps_its_own_draft_and_none_is_lost(home: Home) -> None:
     alice, bob = await home.person("alice"), await home.peer()
     await bob.starts_with(alice.search_pin)
     await alice.opens(bob.name)
@@ -286,13 +288,7 @@ async def test_each_tab_keeps_its_own_draft_and_none_is_lost(home: Home) -> None
     await expect(field).to_be_enabled()
     await expect(field).to_have_value("")
 
-
-async def test_a_duplicated_tab_does_not_share_the_draft_of_its_original(home: Home) -> None:
-    alice, bob = await home.person("alice"), await home.peer()
-    await bob.starts_with(alice.search_pin)
-    await alice.opens(bob.name)
-    field = alice.page.get_by_role("textbox", name="Message")
-    await expect(field).to_be_enabled()
+    # A duplicated tab does not share the draft of its original.
     await field.fill("of the original")
     async with alice.context.expect_page() as opened:
         await alice.page.evaluate("() => { window.open(location.href); }")  # copies the session storage

@@ -370,7 +370,6 @@ async def test_all_requests_go_to_this_server(browser: Browser, home: Home) -> N
     assert alice.errors == []
 
 
-@pytest.mark.firefox_too
 async def test_new_chat_is_open_while_the_list_is_empty_and_otherwise_opens_and_closes_by_click_or_key(
     browser: Browser, home: Home
 ) -> None:

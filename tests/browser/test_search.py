@@ -7,7 +7,6 @@ import re
 from functools import partial
 
 import httpx
-import pytest
 from playwright.async_api import Locator, Page, Route, expect
 
 from tests.browser.home import Home, held_back
@@ -130,7 +129,6 @@ async def test_messages_of_all_conversations_are_found_as_they_are_now_and_opene
     assert wrong(alice) == []
 
 
-@pytest.mark.firefox_too
 async def test_the_pictures_files_and_links_of_a_conversation_are_one_press_away(home: Home) -> None:
     alice, bob, carol = await with_two(home, "gal")
     page = alice.page

@@ -8,7 +8,6 @@ import re
 import time
 from typing import Any
 
-import pytest
 from playwright.async_api import Browser, Locator, Page, expect
 
 from tests.browser.home import Home
@@ -97,8 +96,9 @@ def signals_of(someone: Someone) -> list[str]:
     return posts + [one for one in someone.traffic if one.startswith("sent") and "signal" in one]
 
 
-@pytest.mark.firefox_too
-async def test_a_message_is_shown_as_sent_delivered_and_read(home: Home, friends: Pair) -> None:
+async def test_only_what_was_on_the_screen_is_read_and_receipts_follow_once_and_in_the_end(
+    home: Home, friends: Pair
+) -> None:
     alice, bob = friends
     await set_both(friends, receipts=True)
     await goes(bob, "/")
@@ -113,76 +113,9 @@ async def test_a_message_is_shown_as_sent_delivered_and_read(home: Home, friends
     await says(alice, "are you there", "Read")
     tick = tick_of(alice, "are you there")
     assert plain != await tick.evaluate("(tick) => getComputedStyle(tick).backgroundColor")  # filled
-    await alice.page.reload()
-    await says(alice, "are you there", "Read")
     assert await alice.page.get_by_text("last seen").count() == 0
 
-
-async def test_receipts_are_neither_sent_nor_shown_until_one_turns_them_on(home: Home, friends: Pair) -> None:
-    alice, bob = friends
-    Hostile(home.server).run("DELETE FROM signals")
-    await set_both(friends)
-    await bob.page.evaluate(SET, {"receipts": True})
-    await alice.page.evaluate(SET, {"receipts": False})
-    await goes(alice, f"/c/{home.conversation}")
-    await goes(bob, f"/c/{home.conversation}")
-    alice.forgets_the_past()
-    alice.records()
-    await alice.writes("my first")
-    await until(lambda: "read" in stored(home, "bob"))  # Bob's says so,
-    await says(alice, "my first", "Sent")  # but Alice has it off
-    await bob.writes("my second")
-    await expect(alice.page.get_by_role("log").get_by_text("my second")).to_be_visible()
-    await asyncio.sleep(1.5)  # longer than receipts wait
-    await says(bob, "my second", "Sent")
-    assert stored(home, "alice") == signals_of(alice) == []
-    await alice.page.evaluate(SET, {"receipts": True})  # both directions begin at once
-    await says(alice, "my first", "Read")
-    await says(bob, "my second", "Read")
-    await alice.page.evaluate(SET, {"receipts": False})
-    await says(alice, "my first", "Sent")
-
-
-@pytest.mark.firefox_too
-async def test_the_switches_are_in_settings_and_apply_to_all_tabs_and_devices(
-    browser: Browser, home: Home, friends: Pair
-) -> None:
-    alice, bob = friends
-    await set_both(friends)
-    await bob.page.evaluate(SET, {"receipts": True})
-    tab = await alice.new_tab()
-    await tab.goto(f"{alice.address}/settings")
-    for name in SWITCHES.values():
-        await expect(tab.get_by_role("switch", name=name)).not_to_be_checked()
-        described = tab.get_by_role("switch", name=name)
-        await expect(described).to_have_accessible_description(re.compile("^While this is on, people you talk to see"))
-    await alice.writes("which tab")
-    await until(lambda: "read" in stored(home, "bob"))
-    await says(alice, "which tab", "Sent")
-    await switch(tab, "Read receipts", on=True)
-    await says(alice, "which tab", "Read")  # in the other tab, without a reload
-    await switch(tab, "Typing indicator", on=True)
-    device = await alice.on_another_device(browser)
-    await device.page.goto(f"{alice.address}/settings")
-    for name in SWITCHES.values():
-        await expect(device.page.get_by_role("switch", name=name)).to_be_checked()
-    await switch(device.page, "Typing indicator", on=False)
-    typing = tab.get_by_role("switch", name="Typing indicator")
-    await expect(typing).not_to_be_checked(timeout=15_000)  # without a reload
-    await switch(device.page, "Read receipts", on=False)
-    await expect(tick_of(alice, "which tab")).to_have_accessible_name("Sent", timeout=15_000)
-    await switch(device.page, "Read receipts", on=True)
-    await says(alice, "which tab", "Read")
-    await tab.reload()
-    await expect(typing).not_to_be_checked()
-    await expect(tab.get_by_role("switch", name="Read receipts")).to_be_checked()
-    await switch(tab, "Read receipts", on=False)
-    await says(alice, "which tab", "Sent")
-
-
-async def test_only_what_was_on_the_screen_is_read(home: Home, friends: Pair) -> None:
-    alice, bob = friends
-    await set_both(friends, receipts=True)
+    # What is below the screen was not read.
     await goes(bob, "/")
     for letter in "ABCDEFGH":
         await alice.writes(f"part {letter}\n" + "line\n" * 12)
@@ -191,74 +124,34 @@ async def test_only_what_was_on_the_screen_is_read(home: Home, friends: Pair) ->
     await bob.opens("alice")  # opens at the first new message
     await says(alice, "part H", "Delivered")
     await says(alice, "part A", "Read")
-    seen = await bob.page.get_by_role("log").evaluate("(log) => log.scrollTop")
-    assert seen < -1000
+    log = bob.page.get_by_role("log")
+    assert await log.evaluate("(log) => log.scrollTop") < -1000
     await says(alice, "part G", "Delivered")
-    await bob.page.get_by_role("log").evaluate("(log) => { log.scrollTop = 0; }")
+
+    # Receipts that came meanwhile are there when a conversation opens.
+    await goes(alice, "/settings")
+    Hostile(home.server).run("DELETE FROM signals")
+    await log.evaluate("(log) => { log.scrollTop = 0; }")
+    await until(lambda: "read" in stored(home, "bob"))
+    await goes(alice, f"/c/{home.conversation}")
     await says(alice, "part H", "Read")
 
-
-async def test_receipts_that_came_meanwhile_are_there_when_a_conversation_opens(home: Home, friends: Pair) -> None:
-    alice, bob = friends
-    await set_both(friends, receipts=True)
-    await alice.writes("while I am away")
-    await expect(tick_of(alice, "while I am away")).to_be_visible()
-    await goes(alice, "/settings")
-    await bob.page.reload()
-    await expect(bob.page.get_by_role("log").get_by_text("while I am away")).to_be_visible()
-    Hostile(home.server).run("DELETE FROM signals")
-    await bob.page.evaluate("sessionStorage.clear()")
-    await bob.page.reload()
-    await until(lambda: stored(home, "bob") == ["read"])
-    await goes(alice, f"/c/{home.conversation}")
-    await says(alice, "while I am away", "Read")
-
-
-async def test_what_was_read_is_known_to_ones_other_devices_and_never_goes_back(
-    browser: Browser, home: Home, friends: Pair
-) -> None:
-    alice, _ = friends
-    await set_both(friends, receipts=True)
-    await alice.writes("for all my devices")
-    await says(alice, "for all my devices", "Read")
-
-    async def is_kept() -> bool:
-        contact = await contact_of(alice.page)
-        own = contact["own"]
-        return bool(own and contact.get("told", {}).get("read", 0) >= own[0])
-
-    await until(is_kept)
-    await asyncio.sleep(0.5)  # for the vault to reach the server
-    Hostile(home.server).run("DELETE FROM signals")
-    device = await alice.on_another_device(browser)
-    await device.opens("bob")
-    await says(device, "for all my devices", "Read")
-
-
-async def test_a_receipt_is_sent_only_when_it_says_more(home: Home, friends: Pair) -> None:
-    alice, bob = friends
-    await set_both(friends, receipts=True)
-    await alice.writes("once")
-    await says(alice, "once", "Read")
+    # Nothing is sent unless it says more, and few receipts say all of it.
     await bob.page.reload()
     await expect(field_of(bob)).to_be_enabled()
     bob.forgets_the_past()
     bob.records()
-    await alice.page.evaluate(LEAVE, False)
     for hidden in (True, False, True, False):
         await bob.page.evaluate(LEAVE, hidden)
-    await bob.page.get_by_role("log").evaluate("(log) => { log.scrollTop = -200; log.scrollTop = 0; }")
+    await log.evaluate("(log) => { log.scrollTop = -200; log.scrollTop = 0; }")
     await asyncio.sleep(2)
     assert signals_of(bob) == []
-    for n in range(5):  # many messages, few receipts
+    for n in range(5):
         await alice.writes(f"quick {n}")
     await says(alice, "quick 4", "Read")
     assert 1 <= len(signals_of(bob)) <= 4
 
-
-async def test_a_receipt_that_could_not_be_sent_follows(home: Home, friends: Pair) -> None:
-    alice, bob = friends
-    await set_both(friends, receipts=True)
+    # What could not be sent follows.
     refused = asyncio.Event()
 
     async def refuse(route: Any) -> None:
@@ -273,82 +166,6 @@ async def test_a_receipt_that_could_not_be_sent_follows(home: Home, friends: Pai
     await says(alice, "again and again", "Sent")
     await bob.page.unroute("**/signal")
     await says(alice, "again and again", "Read")
-
-
-@pytest.mark.firefox_too
-async def test_typing_is_shown_in_the_header_and_the_list_until_the_message_arrives(home: Home, friends: Pair) -> None:
-    alice, bob = friends
-    await set_both(friends, typing=True)
-    await goes(alice, f"/c/{home.conversation}")
-    header = alice.page.locator(".partner").get_by_text("typing…", exact=True)
-    line = alice.list.get_by_role("link", name="bob").get_by_text("typing…", exact=True)
-    height = await alice.page.locator(".partner").evaluate("(header) => header.offsetHeight")
-    await field_of(bob).press_sequentially("I am here")
-    await expect(header).to_be_visible()
-    await expect(line).to_be_visible()
-    assert await alice.page.locator(".partner").evaluate("(header) => header.offsetHeight") == height
-    assert await header.evaluate("(element) => element.closest('[aria-live], [role=status], [role=alert]')") is None
-    await field_of(bob).press("Enter")
-    await expect(alice.page.get_by_role("log").get_by_text("I am here")).to_be_visible()
-    await expect(header).to_be_hidden(timeout=4000)  # at once, and not after six seconds
-    await expect(line).to_have_count(0)
-    await goes(alice, "/")
-    await asyncio.sleep(3)  # until Bob's browser may send the next one
-    await field_of(bob).press_sequentially("and in the list")
-    await expect(line).to_be_visible()
-    before = time.monotonic()
-    await expect(line).to_have_count(0)  # by itself
-    assert time.monotonic() - before > 3
-    await field_of(bob).fill("")
-
-
-@pytest.mark.firefox_too
-async def test_typing_is_sent_at_most_every_three_seconds_and_never_while_hidden_or_off(
-    home: Home, friends: Pair
-) -> None:
-    _, bob = friends
-    await set_both(friends, typing=True)
-    await bob.page.evaluate(COUNT)
-    started = time.monotonic()
-    while time.monotonic() - started < 7:
-        await field_of(bob).press("x")
-    found = await bob.page.evaluate("signals")
-    assert 2 <= len(found) <= 1 + int((time.monotonic() - started) / 3)
-    assert {tuple(json.loads(frame)) for frame in found} == {("event", "conversation_id", "slot", "sealed")}
-    assert {json.loads(frame)["slot"] for frame in found} == {""}
-    await asyncio.sleep(3)
-    before = await bob.page.evaluate("signals.length")
-    await bob.page.evaluate(LEAVE, True)
-    await field_of(bob).press("x")
-    await bob.page.evaluate(LEAVE, False)
-    await bob.page.evaluate(SET, {"typing": False})
-    await field_of(bob).press("x")
-    await bob.page.evaluate("document.querySelector('#message').dispatchEvent(new Event('input'))")
-    await bob.page.evaluate(SET, {"typing": True})
-    await bob.page.evaluate("document.querySelector('#message').dispatchEvent(new Event('input'))")
-    await field_of(bob).fill("  ")
-    await asyncio.sleep(0.5)
-    assert await bob.page.evaluate("signals.length") == before
-    await field_of(bob).press("x")  # control: one more
-    await bob.page.wait_for_function("(before) => signals.length === before + 1", arg=before)
-    await field_of(bob).fill("")
-
-
-async def test_who_has_typing_off_neither_sends_nor_sees_it(home: Home, friends: Pair) -> None:
-    alice, bob = friends
-    await set_both(friends)
-    await bob.page.evaluate(SET, {"typing": True})
-    for someone in friends:
-        await goes(someone, f"/c/{home.conversation}")
-        someone.forgets_the_past()
-        someone.records()
-        await field_of(someone).press_sequentially("to be or not to be")
-    await until(lambda: any("signal-arrived" in one for one in alice.traffic))
-    await asyncio.sleep(0.5)
-    assert signals_of(alice) == []
-    for someone in friends:
-        assert await someone.page.get_by_text("typing…", exact=True).locator("visible=true").count() == 0
-        await field_of(someone).fill("")
 
 
 async def test_nothing_is_sent_while_there_is_an_alarm(home: Home, friends: Pair) -> None:
@@ -366,3 +183,134 @@ async def test_nothing_is_sent_while_there_is_an_alarm(home: Home, friends: Pair
     await says(alice, "under alarm", "Sent")
     await bob.page.get_by_role("button", name="Continue anyway").click()
     await says(alice, "under alarm", "Read")
+
+
+async def test_receipts_are_neither_sent_nor_shown_until_one_turns_them_on_for_all_tabs_and_devices(
+    browser: Browser, home: Home, friends: Pair
+) -> None:
+    alice, bob = friends
+    Hostile(home.server).run("DELETE FROM signals")
+    await set_both(friends)
+    await bob.page.evaluate(SET, {"receipts": True})
+    tab = await alice.new_tab()
+    await tab.goto(f"{alice.address}/settings")
+    for name in SWITCHES.values():
+        await expect(tab.get_by_role("switch", name=name)).not_to_be_checked()
+        described = tab.get_by_role("switch", name=name)
+        await expect(described).to_have_accessible_description(re.compile("^While this is on, people you talk to see"))
+    alice.forgets_the_past()
+    alice.records()
+    await alice.writes("which tab")
+    await until(lambda: "read" in stored(home, "bob"))  # Bob's says so,
+    await says(alice, "which tab", "Sent")  # but Alice has it off
+    await bob.writes("my second")
+    await expect(alice.page.get_by_role("log").get_by_text("my second")).to_be_visible()
+    await asyncio.sleep(1.5)  # longer than receipts wait
+    await says(bob, "my second", "Sent")
+    assert stored(home, "alice") == signals_of(alice) == []
+
+    await switch(tab, "Read receipts", on=True)  # both directions begin at once, in the other tab, without a reload
+    await says(alice, "which tab", "Read")
+    await says(bob, "my second", "Read")
+    await switch(tab, "Typing indicator", on=True)
+
+    # What was read is known to another device, even without the receipt.
+    async def is_kept() -> bool:
+        contact = await contact_of(alice.page)
+        own = contact["own"]
+        return bool(own and contact.get("told", {}).get("read", 0) >= own[0])
+
+    await until(is_kept)
+    await asyncio.sleep(0.5)  # for the vault to reach the server
+    Hostile(home.server).run("DELETE FROM signals")
+    device = await alice.on_another_device(browser)
+    await device.opens("bob")
+    await says(device, "which tab", "Read")
+
+    # Each device follows the others without a reload.
+    await device.page.goto(f"{alice.address}/settings")
+    for name in SWITCHES.values():
+        await expect(device.page.get_by_role("switch", name=name)).to_be_checked()
+    await switch(device.page, "Typing indicator", on=False)
+    typing = tab.get_by_role("switch", name="Typing indicator")
+    await expect(typing).not_to_be_checked(timeout=15_000)
+    await switch(device.page, "Read receipts", on=False)
+    await expect(tick_of(alice, "which tab")).to_have_accessible_name("Sent", timeout=15_000)
+    await switch(device.page, "Read receipts", on=True)
+    await says(alice, "which tab", "Read")
+    await tab.reload()
+    await expect(typing).not_to_be_checked()
+    await expect(tab.get_by_role("switch", name="Read receipts")).to_be_checked()
+    await switch(tab, "Read receipts", on=False)
+    await says(alice, "which tab", "Sent")
+
+
+async def test_typing_is_shown_and_sent_at_most_every_three_seconds_and_never_while_hidden_or_off(
+    home: Home, friends: Pair
+) -> None:
+    alice, bob = friends
+    await set_both(friends)
+    await bob.page.evaluate(SET, {"typing": True})
+    for someone in friends:
+        someone.forgets_the_past()
+        someone.records()
+    # Frames are kept of sockets that open while they are.
+    await goes(alice, f"/c/{home.conversation}")
+    await goes(bob, f"/c/{home.conversation}")
+    for someone in friends:
+        await field_of(someone).press_sequentially("to be or not")
+    await until(lambda: any("signal-arrived" in one for one in alice.traffic))
+    await asyncio.sleep(0.5)
+    assert signals_of(alice) == []  # Alice has it off
+    for someone in friends:
+        assert await someone.page.get_by_text("typing…", exact=True).locator("visible=true").count() == 0
+        await field_of(someone).fill("")
+
+    # With both of them on, it is shown in the header and the list until the message arrives.
+    await alice.page.evaluate(SET, {"typing": True})
+    header = alice.page.locator(".partner").get_by_text("typing…", exact=True)
+    line = alice.list.get_by_role("link", name="bob").get_by_text("typing…", exact=True)
+    height = await alice.page.locator(".partner").evaluate("(header) => header.offsetHeight")
+    await asyncio.sleep(3)  # until Bob's browser may send the next one
+    await field_of(bob).press_sequentially("I am here")
+    await expect(header).to_be_visible()
+    await expect(line).to_be_visible()
+    assert await alice.page.locator(".partner").evaluate("(header) => header.offsetHeight") == height
+    assert await header.evaluate("(element) => element.closest('[aria-live], [role=status], [role=alert]')") is None
+    await field_of(bob).press("Enter")
+    await expect(alice.page.get_by_role("log").get_by_text("I am here")).to_be_visible()
+    await expect(header).to_be_hidden(timeout=4000)  # at once, and not after six seconds
+    await expect(line).to_have_count(0)
+
+    await goes(alice, "/")
+    await bob.page.evaluate(COUNT)
+    await asyncio.sleep(3)
+    started = time.monotonic()
+    while time.monotonic() - started < 3.5:
+        await field_of(bob).press("x")
+        await asyncio.sleep(0.1)
+    await expect(line).to_be_visible()
+    found = await bob.page.evaluate("signals")
+    assert 2 <= len(found) <= 1 + int((time.monotonic() - started) / 3)
+    assert {tuple(json.loads(frame)) for frame in found} == {("event", "conversation_id", "slot", "sealed")}
+    assert {json.loads(frame)["slot"] for frame in found} == {""}
+    before = time.monotonic()
+    await expect(line).to_have_count(0)  # by itself
+    assert time.monotonic() - before > 3
+
+    # Neither while the page is hidden, nor while it is off, nor for nothing.
+    count = await bob.page.evaluate("signals.length")
+    await bob.page.evaluate(LEAVE, True)
+    await field_of(bob).press("x")
+    await bob.page.evaluate(LEAVE, False)
+    await bob.page.evaluate(SET, {"typing": False})
+    await field_of(bob).press("x")
+    await bob.page.evaluate("document.querySelector('#message').dispatchEvent(new Event('input'))")
+    await bob.page.evaluate(SET, {"typing": True})
+    await bob.page.evaluate("document.querySelector('#message').dispatchEvent(new Event('input'))")
+    await field_of(bob).fill("  ")
+    await asyncio.sleep(0.5)
+    assert await bob.page.evaluate("signals.length") == count
+    await field_of(bob).press("x")  # control: one more
+    await bob.page.wait_for_function("(before) => signals.length === before + 1", arg=count)
+    await field_of(bob).fill("")

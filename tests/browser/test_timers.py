@@ -33,7 +33,6 @@ async def sets_timer(page: Page, name: str) -> None:
     await expect(dialog).to_be_hidden()
 
 
-@pytest.mark.firefox_too
 async def test_the_timer_is_set_in_the_options_and_texts_and_reactions_carry_it(home: Home) -> None:
     alice, bob = await talks(home, "stays")
     page = alice.page
