@@ -230,6 +230,12 @@ async def test_a_message_reaches_the_push_service_until_they_are_off_and_the_wor
     service.answers["/alice"] = 410  # the server loses the subscription
     await page.goto("about:blank")  # nobody looks at a page
     await writes_until_pushed(bob, service)
+
+    async def is_lost() -> bool:
+        answer = await alice.context.request.get(f"{alice.address}/push", headers={"Accept": "application/json"})
+        return not (await answer.json())["is_on"]
+
+    await until(is_lost)  # on a busy machine, the next load could come before that
     service.answers.clear()
     service.pushed.clear()
     await page.goto(f"{alice.address}/settings")  # renewed by this load
