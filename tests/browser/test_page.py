@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from pathlib import Path
 from typing import Any
 
-import pytest
 from playwright.async_api import Browser, Locator, Route, expect
 
 from tests.browser.home import Home
@@ -93,10 +93,11 @@ async def test_the_new_account_page_is_accessible_survives_a_reload_and_saves_th
     assert "form-action 'none'" in response.headers["content-security-policy"]
 
 
-async def test_list_and_conversation_are_side_by_side_on_desktop_and_one_at_a_time_on_a_phone(
+async def test_all_requests_go_to_this_server_from_one_column_on_a_phone_and_two_on_a_desktop(
     browser: Browser, home: Home
 ) -> None:
-    alice, bob = await Someone.is_in(browser, home.server, "alice", **DESKTOP), await home.peer()
+    alice = await Someone.is_in(browser, home.server, "alice", recorded=True, **DESKTOP)
+    bob = await home.peer()
     await expect(alice.page.get_by_text("No conversations yet")).to_be_visible()
     await alice.starts_with(bob.search_pin)
     for part in (
@@ -117,6 +118,14 @@ async def test_list_and_conversation_are_side_by_side_on_desktop_and_one_at_a_ti
     await expect(alice.list).to_be_hidden()
     await alice.page.get_by_role("link", name="Back to your conversations").click()
     await expect(alice.list).to_be_visible()
+
+    addresses = [line.split()[1] for line in alice.traffic if line.startswith(("GET", "POST"))]
+    assert len(addresses) > 20
+    ours = (home.server.url, "blob:" + home.server.url)
+    assert [address for address in addresses if not address.startswith(ours)] == []
+    assert await alice.page.evaluate("() => document.fonts.ready.then(() => document.fonts.check('16px Inter'))")
+    assert any("inter-latin" in address for address in addresses)
+    assert alice.errors == []
 
 
 async def shows_on_submit(field: Locator, button: Locator, alert: Locator, typed: str, word: str) -> None:
@@ -191,25 +200,6 @@ async def test_invalid_input_shows_an_error_stays_in_its_field_and_stores_nothin
     await expect(page.locator(".message")).to_have_count(0)
 
 
-NAMES = [
-    "jean-paul",
-    "anna-lisa",
-    "matthew1985",
-    "christopher2001",
-    "kate-smith-jones",
-    "john_paul_jones",
-    "team-blue-2",
-    "x",
-]
-
-
-async def test_a_username_is_not_mistaken_for_a_pin(browser: Browser, home: Home) -> None:
-    someone = await Someone.arrives(browser, home.server, "someone")
-    module = """import(document.querySelector("[src*=boot]").src.replace("boot", "keyboard"))"""
-    mistaken = f"async (names) => {{ const M = await {module}; return names.filter((name) => M.isPinShaped(name)); }}"
-    assert await someone.page.evaluate(mistaken, ["ABCD-EFGH-J", *NAMES]) == ["ABCD-EFGH-J"]
-
-
 SHAPED = [
     "ABCD-EFGH-JKMN-PQRS",
     " abcd efgh jkm7 pqrs ",
@@ -219,24 +209,23 @@ SHAPED = [
 ]
 
 
-@pytest.mark.parametrize("how", ["Enter", "click"])
-async def test_a_message_containing_a_login_pin_must_be_sent_a_second_time(home: Home, how: str) -> None:
+async def test_a_message_containing_a_login_pin_must_be_sent_a_second_time(home: Home) -> None:
     alice, bob = await home.person("alice"), await home.peer()
     await alice.starts_with(bob.search_pin)
     field, button = alice.page.get_by_role("textbox", name="Message"), alice.page.get_by_role("button", name="Send")
 
-    async def send(text: str) -> None:
+    async def send(text: str, how: str) -> None:
         await field.fill(text)
         await (field.press("Enter") if how == "Enter" else button.click())
 
     said: list[str] = []
-    for typed in SHAPED:
-        await send(typed)
+    for typed, how in [*zip(SHAPED, itertools.cycle(("Enter", "click"))), (SHAPED[0], "click")]:
+        await send(typed, how)
         await expect(alice.alert, typed).to_contain_text("This looks like a Login PIN. Never give yours to anyone.")
         await expect(field).to_have_value(typed)
         await alice.sees(*said)
         said.append(f"meet here next week, with-care-over-here {len(said)}")  # four words of four letters are not a PIN
-        await send(said[-1])
+        await send(said[-1], how)
         await alice.sees(*said)
         await expect(alice.alert).to_have_count(0)
         await field.fill(typed)
@@ -249,7 +238,7 @@ async def test_a_message_containing_a_login_pin_must_be_sent_a_second_time(home:
         await expect(alice.alert, typed).to_contain_text("Never give yours to anyone.")
         await alice.page.wait_for_timeout(500)
         await alice.sees(*said)
-        await send(typed)
+        await send(typed, how)
         said.append(typed.strip())
         await alice.sees(*said)
 
@@ -310,24 +299,24 @@ async def test_a_page_whose_scripts_were_blocked_is_reloaded_once(browser: Brows
     assert len(asked) == 2
 
 
+NAMES = [
+    "jean-paul",
+    "anna-lisa",
+    "matthew1985",
+    "christopher2001",
+    "kate-smith-jones",
+    "john_paul_jones",
+    "team-blue-2",
+    "x",
+]
+
+
 WITHOUT_ED25519 = """
 const { generateKey } = SubtleCrypto.prototype;
 SubtleCrypto.prototype.generateKey = async function (algorithm, ...more) {
     if ((algorithm.name ?? algorithm) === "Ed25519") throw new DOMException("Unrecognized name", "NotSupportedError");
     return generateKey.call(this, algorithm, ...more);
 };"""
-
-
-async def test_without_ed25519_the_page_lists_supported_browsers_and_disables_its_fields(
-    browser: Browser, home: Home
-) -> None:
-    guest = await Someone.arrives(browser, home.server, "guest")
-    await expect(guest.page.get_by_role("textbox", name="Username")).to_be_enabled()  # the control
-    await guest.page.add_init_script(WITHOUT_ED25519)
-    await guest.page.reload()
-    await expect(guest.alert.first).to_contain_text("Use Chrome 137, Firefox 129, Safari 17.5, or a later version")
-    for control in await guest.page.get_by_role("textbox").all() + await guest.page.get_by_role("button").all():
-        await expect(control).to_be_disabled()
 
 
 # Runs before the page's own code; a document cannot put elements there.
@@ -341,33 +330,39 @@ EXTENSION = """new MutationObserver((_, observer) => {
 }).observe(document, { childList: true, subtree: true })"""
 
 
-async def test_nodes_added_by_a_browser_extension_are_removed_without_a_warning(browser: Browser, home: Home) -> None:
+async def test_the_front_page_copes_with_calm_people_extensions_and_browsers_without_ed25519(
+    browser: Browser, home: Home
+) -> None:
     guest = await Someone.arrives(browser, home.server, "guest")
-    await guest.page.add_init_script(EXTENSION)
-    await guest.page.reload()
+    page = guest.page
+    await expect(page.get_by_role("textbox", name="Username")).to_be_enabled()  # the control
+
+    # A username is not mistaken for a PIN.
+    module = """import(document.querySelector("[src*=boot]").src.replace("boot", "keyboard"))"""
+    mistaken = f"async (names) => {{ const M = await {module}; return names.filter((name) => M.isPinShaped(name)); }}"
+    assert await page.evaluate(mistaken, ["ABCD-EFGH-J", *NAMES]) == ["ABCD-EFGH-J"]
+
+    # Reduced motion turns off transitions.
+    duration = "() => getComputedStyle(document.querySelector('button')).transitionDuration"
+    assert await page.evaluate(duration) != "0s"
+    await page.emulate_media(reduced_motion="reduce")
+    assert await page.evaluate(duration) == "0s"
+
+    # Nodes added by a browser extension are removed without a warning.
+    await page.add_init_script(EXTENSION)
+    await page.reload()
     await guest.creates_an_account()
     await expect(guest.alert).to_have_count(0)
-    assert "of an extension" not in await guest.page.content()
+    assert "of an extension" not in await page.content()
 
-
-async def test_reduced_motion_turns_off_transitions(browser: Browser, home: Home) -> None:
-    duration = "() => getComputedStyle(document.querySelector('button')).transitionDuration"
-    calm = await Someone.arrives(browser, home.server, "calm", reduced_motion="reduce")
-    assert await calm.page.evaluate(duration) == "0s"
-    await calm.page.emulate_media(reduced_motion="no-preference")
-    assert await calm.page.evaluate(duration) != "0s"
-
-
-async def test_all_requests_go_to_this_server(browser: Browser, home: Home) -> None:
-    alice = await Someone.is_in(browser, home.server, "alice", recorded=True)
-    addresses = [line.split()[1] for line in alice.traffic if line.startswith(("GET", "POST"))]
-    assert len(addresses) > 20
-    assert [
-        address for address in addresses if not address.startswith((home.server.url, "blob:" + home.server.url))
-    ] == []
-    assert await alice.page.evaluate("() => document.fonts.ready.then(() => document.fonts.check('16px Inter'))")
-    assert any("inter-latin" in address for address in addresses)
-    assert alice.errors == []
+    # Without Ed25519, the page lists supported browsers and disables its fields.
+    tab = (await Someone.arrives(browser, home.server, "another")).page
+    await tab.add_init_script(WITHOUT_ED25519)
+    await tab.reload()
+    alert = tab.get_by_role("alert").first
+    await expect(alert).to_contain_text("Use Chrome 137, Firefox 129, Safari 17.5, or a later version")
+    for control in await tab.get_by_role("textbox").all() + await tab.get_by_role("button").all():
+        await expect(control).to_be_disabled()
 
 
 async def test_new_chat_is_open_while_the_list_is_empty_and_otherwise_opens_and_closes_by_click_or_key(

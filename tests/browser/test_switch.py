@@ -31,32 +31,92 @@ async def is_the_same_page(alice: Someone) -> bool:
     return bool(await alice.page.evaluate("() => window.mark === 'the same page'"))
 
 
-async def test_navigation_between_conversations_loads_no_new_page(three: Three) -> None:
+async def test_conversations_are_chosen_without_a_new_page_and_the_focus_goes_where_one_writes(
+    home: Home, three: Three
+) -> None:
     alice, bob, carol = three
-    page = alice.page
+    page, log = alice.page, alice.page.get_by_role("log")
+    message = page.get_by_role("textbox", name="Message")
+    dave, erin = [await home.peer() for _ in range(2)]
+    for peer in (dave, erin):
+        await peer.starts_with(alice.search_pin)
+        await peer.writes(f"hello from {peer.name}")
+    await expect(message).to_be_focused()  # started by a Search PIN
     with_carol = page.url
-    await alice.opens(bob.name)
-    await expect(page.get_by_role("log").get_by_text("line 1", exact=True)).to_be_visible()
-    await expect(page).to_have_title(f"{bob.name} · EZ-DMS")
+    await alice.opens(bob.name)  # new here
+    await expect(message).to_be_focused()
+    await expect(log.get_by_text("line 1", exact=True)).to_be_visible()
+    await expect(page).to_have_title(re.compile(rf"^(\(\d+\) )?{bob.name} · EZ-DMS$"))
     with_bob = page.url
     assert with_bob != with_carol
     await page.go_back()
     await expect(page.get_by_role("heading", name=carol.name)).to_be_visible()
     assert page.url == with_carol
+
+    # A link opens in a second tab, too.
+    async with alice.context.expect_page() as opened:
+        await alice.list.get_by_role("link", name=bob.name).click(modifiers=["ControlOrMeta"])
+    tab = await opened.value
+    await expect(tab.locator(".partner").get_by_role("heading", name=bob.name)).to_be_visible()
+    await expect(page.get_by_role("heading", name=carol.name)).to_be_visible()
+    await tab.close()
+
     await page.go_forward()
     await expect(page.get_by_role("heading", name=bob.name)).to_be_visible()
+    await expect(log.get_by_text("line 1", exact=True)).to_be_visible()
+    assert page.url == with_bob
     await expect(alice.list.locator("[aria-current=page]")).to_contain_text(bob.name)
+    for name in (carol.name, bob.name):  # both were put away, and are shown again
+        await alice.opens(name)
+        await expect(message).to_be_focused()
+        await page.keyboard.type(f"for {name}")
+        await expect(message).to_have_value(f"for {name}")
     await page.get_by_role("link", name="EZ-DMS, your conversations").click()
     await expect(page.get_by_role("heading", name="Your conversations")).to_be_visible()
     await expect(alice.list.locator("[aria-current=page]")).to_have_count(0)
-    await expect(page).to_have_title("EZ-DMS")
+    await expect(page).to_have_title(re.compile(r"^(\(\d+\) )?EZ-DMS$"))
     assert await is_the_same_page(alice)
-    await page.reload()
+
+    # The list loads even if the open conversation does not, which gets the focus once it is there.
     await alice.opens(carol.name)
+    async with held_back(page, OPENING):
+        await page.reload()
+        for peer in (bob, carol):
+            await expect(alice.list.get_by_role("link", name=peer.name)).to_be_visible()
+        await expect(message).to_be_disabled()
+    await expect(page.get_by_role("heading", name=carol.name)).to_be_visible()
+    await expect(message).to_be_enabled()
+    await expect(message).to_be_focused()
     assert not await is_the_same_page(alice)
 
+    # One that fails to load says so, and loads once one tries again.
+    await page.route(OPENING, lambda route: route.abort())
+    await alice.list.get_by_role("link", name=dave.name).click()
+    await expect(page.get_by_text("The server cannot be reached")).to_be_visible()
+    await page.unroute(OPENING)
+    await page.get_by_role("button", name="Try again").click()
+    await expect(log.get_by_text(f"hello from {dave.name}", exact=True)).to_be_visible()
+    await expect(alice.alert).to_have_count(0)
 
-async def test_switching_conversations_keeps_scroll_position_and_draft(three: Three) -> None:
+    # While it loads, it does not take the focus from another field.
+    field = await alice.new_chat()
+    async with held_back(page, OPENING):
+        await alice.list.get_by_role("link", name=erin.name).click()
+        await field.click()
+        await page.keyboard.type("ABCDE-")
+    await expect(message).to_be_enabled()
+    await page.keyboard.type("FGHJK")
+    await expect(field).to_be_focused()
+    await expect(field).to_have_value("ABCDE-FGHJK")
+    await expect(message).to_have_value("")
+
+
+async def has_come(peer: Peer, text: str) -> bool:
+    """Whether this is the newest message there."""
+    return (await peer.last()).text == text
+
+
+async def test_switching_conversations_keeps_scroll_position_and_draft_and_sends_what_waits(three: Three) -> None:
     alice, bob, carol = three
     page = alice.page
     field = page.get_by_role("textbox", name="Message")
@@ -82,92 +142,23 @@ async def test_switching_conversations_keeps_scroll_position_and_draft(three: Th
     await page.get_by_role("button", name="Send").click()
     await expect(texts_of(page).last).to_have_text("for bob")
     assert (await bob.last()).text == "for bob"
+
+    # What could not be sent is sent while another conversation is open.
+    await page.route("**/send_message", lambda route: route.abort())
+    await alice.writes("patience")
+    pending = page.locator(".pending")
+    await expect(pending).to_contain_text("Not sent")
+    await alice.opens(carol.name)
+    await expect(pending).to_have_count(0)
+    await page.unroute("**/send_message")
+    await until(lambda: has_come(bob, "patience"))
+    await alice.opens(bob.name)
+    await expect(texts_of(page).last).to_have_text("patience")
+    await expect(pending).to_have_count(0)
     assert await is_the_same_page(alice)
     await page.reload()
     await alice.opens(carol.name)
     await expect(field).to_have_value("for carol")
-
-
-async def test_an_unsent_message_is_sent_while_another_conversation_is_open(
-    three: Three,
-) -> None:
-    alice, bob, carol = three
-    await alice.opens(bob.name)
-    await alice.page.route("**/send_message", lambda route: route.abort())
-    await alice.writes("patience")
-    await expect(alice.page.locator(".pending")).to_contain_text("Not sent")
-    await alice.opens(carol.name)
-    await expect(alice.page.locator(".pending")).to_have_count(0)
-    await alice.page.unroute("**/send_message")
-    await bob.sees("line 1", "patience")
-    await alice.opens(bob.name)
-    await expect(texts_of(alice.page).last).to_have_text("patience")
-    await expect(alice.page.locator(".pending")).to_have_count(0)
-
-
-async def test_a_conversation_link_opens_in_a_second_tab(three: Three) -> None:
-    alice, bob, carol = three
-    async with alice.context.expect_page() as opened:
-        await alice.list.get_by_role("link", name=bob.name).click(modifiers=["ControlOrMeta"])
-    tab = await opened.value
-    await expect(tab.locator(".partner").get_by_role("heading", name=bob.name)).to_be_visible()
-    await expect(alice.page.get_by_role("heading", name=carol.name)).to_be_visible()
-
-
-async def test_a_conversation_that_fails_to_load_says_so_and_loads_on_reconnect(
-    three: Three,
-) -> None:
-    alice, bob, _ = three
-    await alice.page.reload()
-    await alice.page.route(OPENING, lambda route: route.abort())
-    await alice.list.get_by_role("link", name=bob.name).click()
-    await expect(alice.page.get_by_text("The server cannot be reached")).to_be_visible()
-    await alice.page.unroute(OPENING)
-    await alice.page.get_by_role("button", name="Try again").click()
-    await expect(alice.page.get_by_role("log").get_by_text("line 1", exact=True)).to_be_visible()
-    await expect(alice.alert).to_have_count(0)
-
-
-async def test_loading_a_conversation_does_not_steal_focus_from_another_field(
-    three: Three,
-) -> None:
-    alice, bob, _ = three
-    await alice.page.reload()
-    field, message = await alice.new_chat(), alice.page.get_by_role("textbox", name="Message")
-    async with held_back(alice.page, OPENING):
-        await alice.list.get_by_role("link", name=bob.name).click()
-        await field.click()
-        await alice.page.keyboard.type("ABCDE-")
-    await expect(message).to_be_enabled()
-    await alice.page.keyboard.type("FGHJK")
-    await expect(field).to_be_focused()
-    await expect(field).to_have_value("ABCDE-FGHJK")
-    await expect(message).to_have_value("")
-
-
-async def test_choosing_a_conversation_focuses_the_message_field(three: Three) -> None:
-    """A new conversation, a loaded one, and one that was put away and is shown again."""
-    alice, bob, carol = three
-    message = alice.page.get_by_role("textbox", name="Message")
-    await expect(message).to_be_focused()  # started by a Search PIN
-    await alice.page.reload()
-    await expect(message).to_be_focused()
-    for name in (bob.name, carol.name, bob.name):
-        await alice.opens(name)
-        await expect(message).to_be_focused()
-        await alice.page.keyboard.type(f"for {name}")
-        await expect(message).to_have_value(re.compile(f"^(for {name})+$"))
-
-
-async def test_the_list_loads_even_if_the_open_conversation_does_not(three: Three) -> None:
-    alice, bob, carol = three
-    async with held_back(alice.page, OPENING):
-        await alice.page.reload()
-        for peer in (bob, carol):
-            await expect(alice.list.get_by_role("link", name=peer.name)).to_be_visible()
-        await expect(alice.page.get_by_role("textbox", name="Message")).to_be_disabled()
-    await expect(alice.page.get_by_role("heading", name=carol.name)).to_be_visible()
-    await expect(alice.page.get_by_role("textbox", name="Message")).to_be_enabled()
 
 
 async def test_a_conversation_evicted_from_the_cache_is_released(home: Home, three: Three) -> None:

@@ -21,7 +21,6 @@ OPEN = """async () => {
 }"""
 
 
-@pytest.mark.firefox_too
 async def test_pinned_keys_verification_and_heads_carry_over_to_a_new_browser(browser: Browser, home: Home) -> None:
     alice, bob = await home.person("alice"), await home.peer()
     await alice.starts_with(bob.search_pin)
