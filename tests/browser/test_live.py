@@ -26,6 +26,8 @@ SKIP = """([clock, ms]) => {
     of.now = () => now() + ms;
 }"""
 
+STAND_STILL = "() => { const at = performance.now(); performance.now = () => at; }"
+
 
 async def skip(page: Page, ms: int, clock: str = "performance") -> None:
     await page.evaluate(SKIP, [clock, ms + 1])
@@ -91,6 +93,7 @@ async def test_a_connection_is_asked_for_an_answer_when_it_is_quiet_or_doubtful_
     await skip(page, ANSWER)
     await peer.writes("still live")
     await dana.sees("before", "live", "still live")
+    await page.evaluate(STAND_STILL)  # it is not asked for being quiet
     for event in ("focus", "online", "pageshow"):
         await asks_and_hears(page.evaluate("(name) => { dispatchEvent(new Event(name)); }", event))
     await asks_and_hears(skip(page, SLEPT, "Date"))  # the device woke
