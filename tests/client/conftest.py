@@ -8,9 +8,17 @@ from pathlib import Path
 
 import pytest
 
+from ezdms import crypto
 from tests.conftest import Server
+from tests.support.once import cheap_login_pin
 from tests.support.player import Player
 from tests.support.talking import Talk
+
+
+@pytest.fixture(autouse=True)
+def pins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """New Login PINs are cheap ones."""
+    monkeypatch.setattr(crypto, "new_login_pin", cheap_login_pin)
 
 
 @pytest.fixture

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from ezdms import crypto
 from ezdms.client import Client, ClientError
 from ezdms.client.sending import OLD_SERVER
 from tests.conftest import ROOT, Server
+from tests.support.once import real_login_pin
 
 BEFORE = "026040d^"  # the last commit whose client knew texts alone
 SERVER_BEFORE = "c6f479b^"  # the last commit whose server knew nothing of changes, timers, marks and signals
@@ -58,7 +58,7 @@ def old_server(tmp_path: Path) -> Iterator[str]:
 async def test_an_old_server_carries_texts_and_refuses_the_rest_in_words_and_nothing_is_lost(
     old_server: str, tmp_path: Path
 ) -> None:
-    pins = {name: crypto.new_login_pin() for name in ("nora", "olaf")}
+    pins = {name: real_login_pin() for name in ("nora", "olaf")}
     nora, olaf = [await Client.register(old_server, name, pin, home=tmp_path / name) for name, pin in pins.items()]
     async with nora, olaf:
         where = (await nora.start(olaf.search_pin)).conversation_id
@@ -91,7 +91,7 @@ async def test_an_old_server_carries_texts_and_refuses_the_rest_in_words_and_not
 async def test_a_client_that_knows_texts_alone_shows_the_rest_as_newer_and_carries_on(
     server: Server, tmp_path: Path, old: Path
 ) -> None:
-    pin = crypto.new_login_pin()
+    pin = real_login_pin()
     environment = {"PYTHONPATH": str(old), "EZDMS_HOME": str(tmp_path / "old"), "EZDMS_PIN": pin}
     environment |= {"EZDMS_SERVER": server.url, "PATH": "/usr/bin:/bin", "PYTHONUTF8": "1"}
 
@@ -107,7 +107,7 @@ async def test_a_client_that_knows_texts_alone_shows_the_rest_as_newer_and_carri
     async with await Client.register(server.url, "olaf", pin, home=tmp_path / "olaf") as olaf:
         search_pin = olaf.search_pin
     ezdms("login")
-    async with await Client.register(server.url, "nora", crypto.new_login_pin(), home=tmp_path / "nora") as nora:
+    async with await Client.register(server.url, "nora", real_login_pin(), home=tmp_path / "nora") as nora:
         contact = await nora.start(search_pin)
         for text in ("one", "two", "three"):
             await nora.send(contact, text)

@@ -12,6 +12,7 @@ import pytest
 from ezdms.cli import command_first
 from tests.conftest import Server
 from tests.support.forked import environment
+from tests.support.once import real_login_pin
 from tests.support.player import Player
 
 SAID = "Füße auf dem Tisch: 足 😀"
@@ -33,7 +34,8 @@ def run(player: Player, *words: str, given: bytes = b"", encoding: str = "utf-8"
 @pytest.fixture
 async def people(server: Server, tmp_path: Path) -> tuple[Player, Player]:
     """Alice, whose commands run, and Bob, who are in contact."""
-    alice, bob = [await Player.register(server, name, tmp_path) for name in ("alice", "bob")]
+    alice = await Player.register(server, "alice", tmp_path, real_login_pin())
+    bob = await Player.register(server, "bob", tmp_path)
     await alice.client.start(bob.client.search_pin)
     await alice.client.close()
     return alice, bob

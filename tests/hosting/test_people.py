@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from ezdms import crypto
 from ezdms.client import Client, CodeNeeded
 from tests.conftest import Server
+from tests.support.once import cheap_login_pin
 from tests.support.operated import operate, refused, said
 from tests.support.second_step import turn_on_in
 from tests.support.served import Listener, Program, open_socket
@@ -217,7 +217,7 @@ def test_the_operator_socket_is_private_at_any_folder_depth(tmp_path: Path) -> N
 async def test_the_operator_can_turn_off_two_step_login_of_someone_who_lost_everything(
     server: Server, tmp_path: Path
 ) -> None:
-    pin = crypto.new_login_pin()
+    pin = cheap_login_pin()
     async with await Client.register(server.url, "alice", pin, home=tmp_path / "alice") as client:
         assert "does not have two-step login" in refused(
             operate(server.data_dir, "users", "turn-off-two-step", "alice")

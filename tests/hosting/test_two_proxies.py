@@ -22,6 +22,7 @@ from ezdms.client import Client
 from tests.conftest import Server
 from tests.hosting.test_nginx import IS_SAFE, before, events, open_socket
 from tests.support.nginx import NAME, Door, NginxProcess, deployed, free_ports, make_certificate
+from tests.support.once import cheap_login_pin
 from tests.support.player import Player
 from tests.support.served import Listener, Program, wait
 from tests.unit.test_proxy import FORGED
@@ -71,7 +72,7 @@ async def test_reloading_and_restarting_nginx_under_load_loses_and_duplicates_no
     monkeypatch.setenv("SSL_CERT_FILE", str(site.door.cafile))
     carol, dave = [
         Player(await Client.register(site.door.url, name, pin, home=tmp_path / name), pin, tmp_path / name)
-        for name, pin in (("carol", crypto.new_login_pin()), ("dave", crypto.new_login_pin()))
+        for name, pin in (("carol", cheap_login_pin()), ("dave", cheap_login_pin()))
     ]
     contact = await carol.client.start(dave.listen().client.search_pin)
     alice, bob = site.people(stack)
@@ -135,7 +136,7 @@ async def test_while_the_app_is_down_nginx_answers_503_clients_wait_and_nothing_
 ) -> None:
     site = before(stack, tmp_path)
     monkeypatch.setenv("SSL_CERT_FILE", str(site.door.cafile))
-    async with await Client.register(site.door.url, "alice", crypto.new_login_pin(), home=tmp_path) as alice:
+    async with await Client.register(site.door.url, "alice", cheap_login_pin(), home=tmp_path) as alice:
         site.server.stop()
         for accept in ("text/html", "application/json"):
             answer = site.door.ask("/", Accept=accept)

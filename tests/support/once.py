@@ -21,11 +21,13 @@ from ezdms import crypto
 from ezdms.app import create_app
 from ezdms.settings import Settings
 
+CHEAP = "TEST"  # a Login PIN that begins like this costs a thousandth
 RSA_KEYS = 48  # more than the people of any test, so that no two of them have the same
 
 # The lists of certificate authorities that an HTTP client reads if it is told nothing; tests change neither.
 LISTS = (certifi.where(), os.environ.get("SSL_CERT_FILE"))
 
+_stretch = crypto._pbkdf2
 _create = ssl.create_default_context
 _turns = itertools.count()
 _compile = Rule._compile_builder
@@ -69,9 +71,25 @@ def share_rsa_keys() -> None:
     crypto.generate_keys = _generate_keys
 
 
+real_login_pin = crypto.new_login_pin
+
+
+def cheap_login_pin() -> str:
+    """A Login PIN for programs alone: a browser, or an `ezdms` that is executed and not forked, cannot log in with it.
+
+    Keys are derived from it at once. That 600,000 rounds are made for all others is in tests/vectors.
+    """
+    return CHEAP + real_login_pin()[len(CHEAP) :]
+
+
+@functools.cache
+def _pbkdf2(pin: str, salt: bytes, iterations: int) -> bytes:
+    return _stretch(pin, salt, iterations // 1000 if pin.startswith(CHEAP) else iterations)
+
+
 def use() -> None:
     """Compute them once in this process and in those forked from it."""
-    crypto._pbkdf2 = functools.cache(crypto._pbkdf2)
+    crypto._pbkdf2 = _pbkdf2
     # It tests whether the factors of an RSA key are primes, which takes 36 ms at each login.
     serialization.load_der_private_key = functools.cache(serialization.load_der_private_key)  # type: ignore[assignment]
     ssl.create_default_context = _context
@@ -79,8 +97,9 @@ def use() -> None:
 
 
 def prepare() -> None:
-    """Compute now what does not depend on the test."""
+    """Compute now what does not depend on the test, in the process that others are forked from."""
     use()
+    crypto.new_login_pin = cheap_login_pin
     for authorities in filter(None, LISTS):
         _trusting(authorities)
     create_app(Settings(data_dir=Path("unused")))  # it is not opened

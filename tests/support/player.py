@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from ezdms import crypto
 from ezdms.client import Client, Contact, Message
 from ezdms.client.state import State
 from tests.conftest import Server
+from tests.support.once import cheap_login_pin
 
 
 class Player:
@@ -21,8 +21,8 @@ class Player:
         self.task: asyncio.Task[None] | None = None
 
     @classmethod
-    async def register(cls, server: Server, name: str, home: Path) -> Player:
-        pin = crypto.new_login_pin()
+    async def register(cls, server: Server, name: str, home: Path, pin: str = "") -> Player:
+        pin = pin or cheap_login_pin()
         return cls(await Client.register(server.url, name, pin, home=home / name), pin, home / name)
 
     async def comes_back(self) -> Player:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from ezdms import crypto
 from ezdms.client import Client, Contact, Event, Message
 from tests.conftest import Server
+from tests.support.once import cheap_login_pin
 from tests.support.someone import until
 
 
@@ -60,9 +60,9 @@ class Talk:
     @classmethod
     async def begin(cls, server: Server, home: Path) -> Talk:
         """Alice has verified Bob, who accepted her request; nothing was written yet."""
-        pin = crypto.new_login_pin()
+        pin = cheap_login_pin()
         alice = await Client.register(server.url, "alice", pin, home=home / "alice")
-        bob = await Client.register(server.url, "bob", crypto.new_login_pin(), home=home / "bob")
+        bob = await Client.register(server.url, "bob", cheap_login_pin(), home=home / "bob")
         with_bob = await alice.start(bob.search_pin)
         second = await Client.login(server.url, pin, home=home / "second")
         talk = cls(server, alice, second, bob, home)

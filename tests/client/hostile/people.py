@@ -17,6 +17,7 @@ from ezdms.cli import main
 from ezdms.client import Client, Message
 from ezdms.client.state import State
 from tests.client.hostile.wire import Wire
+from tests.support.once import cheap_login_pin
 
 Found = TypeVar("Found")
 
@@ -46,7 +47,7 @@ class Someone:
 
     @classmethod
     def register(cls, wire: Wire, name: str, home: Path) -> Someone:
-        pin = crypto.new_login_pin()
+        pin = cheap_login_pin()
 
         async def make() -> crypto.Keys:
             async with await Client.register(wire.url, name, pin, home=home) as client:

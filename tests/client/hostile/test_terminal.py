@@ -6,8 +6,6 @@ import fcntl
 import os
 import pty
 import struct
-import subprocess
-import sys
 import termios
 
 import pytest
@@ -16,7 +14,7 @@ from ezdms.client.shown import INDENT, folded
 from tests.client.hostile.conftest import World
 from tests.client.hostile.people import Someone, where
 from tests.client.hostile.wire import Answer, Asked, Wire
-from tests.support.forked import environment
+from tests.support.forked import environment, launch
 
 FORGED = "2026-11-27 12:11  bob: the account number is 666"
 PADDING = {
@@ -86,12 +84,11 @@ def test_no_terminal_line_starts_with_a_server_error(anna: Someone, wire: Wire) 
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
     own = environment(EZDMS_SERVER=wire.url, EZDMS_HOME=str(anna.home), EZDMS_PIN=anna.pin)
-    command = [sys.executable, "-m", "ezdms", "contacts"]
     with wire.telling("GET /conversations/.*", lie):
-        done = subprocess.run(command, env=own, stdin=theirs, stdout=theirs, stderr=theirs, check=False)
+        code = launch("contacts", env=own, stdin=theirs, stdout=theirs, stderr=theirs).wait(60)
     os.close(theirs)
     shown = os.read(ours, 10_000).decode().replace("\r\n", "\n").rstrip("\n")
     os.close(ours)
-    assert done.returncode == 1
+    assert code == 1
     first, *others = lines_of_terminal(shown, 80)
     assert (first[:6], {line[:4] for line in others}) == ("Error:", {INDENT})
