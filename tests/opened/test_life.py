@@ -20,7 +20,7 @@ from tests.opened.opening import Opening
 from tests.pinned import living
 from tests.pinned.conftest import BROWSERS
 from tests.pinned.living import LOG, changes_pin, complaints, shows, talks
-from tests.pinned.scripts import CASES, SOON, stolen, visit
+from tests.pinned.scripts import CASES, stolen, visit
 from tests.pinned.windows import Window
 from tests.support.second_step import turn_on_in
 from tests.support.someone import until
@@ -96,16 +96,14 @@ async def test_the_whole_app_works_and_no_script_or_text_of_the_server_reaches_i
     def evil(answer: Answer) -> None:
         answer.headers = [pair for pair in answer.headers if pair[0] != "content-security-policy"]
         answer.set("link", "</evil.css>; rel=stylesheet")
-        answer.set("refresh", f"0; url={liar.url}/evil.html")
+        answer.set("refresh", f"0; url={liar.url}/address.html")
 
     with ExitStack() as lies:
         for case in CASES.values():
             for request, change in case.lies.items():
                 lies.enter_context(liar.lying(request, change))
         lies.enter_context(liar.lying("(GET /deployment|POST .*)", evil))
-        assert await visit(liar, window, CASES["scripts in the page"], SOON) or await visit(
-            liar, window, CASES["another address"], SOON
-        ), "control: scripts run at the server's own address"
+        assert await visit(liar, window, CASES["another address"]), "control: scripts run at the server's own address"
         await window.goto("about:blank")
         await asyncio.sleep(0.3)
         since, said = len(liar.heard), len(window.said)
@@ -133,13 +131,15 @@ async def test_the_whole_app_works_and_no_script_or_text_of_the_server_reaches_i
         assert await window.read("document.cookie + document.referrer") == ""
         await window.goto(f"{opened.origin}/protection")
         await shows(window, "h1", "How private is this")
-        await window.goto(f"{opened.origin}/evil.html")
+        await window.goto(f"{opened.origin}/address.html")
         await shows(window, "h1", "Page not found")
         await window.goto("about:blank")
         assert not stolen(liar, since)
         asked = {one.split(" ")[1] for one in liar.heard[since:] if not one.startswith("FRAME ")}
         assert {"/register", "/send_message", "/change_pin", "/login"} <= asked
-        assert not [one for one in asked if one.startswith(("/static", "/evil", "/protection")) or one == "/"]
+        assert not [
+            one for one in asked if one.startswith(("/static", "/?", "/address", "/evil", "/protection")) or one == "/"
+        ]
     await bob.leaves()
     await asyncio.sleep(0.01)  # lets the loop close connections
     assert new_pin != pins["login"]

@@ -42,6 +42,22 @@ def extension(liar: Liar, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+LONGEST, SHORTER = "const LONGEST = 20000;", "const LONGEST = 2000;"  # how long the pin waits for a page to load
+
+
+@pytest.fixture(scope="package")
+def hasty(liar: Liar, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
+    """Another address of the lying server, and an extension for it that waits for nothing for 20 seconds."""
+    origin = liar.url.replace("127.0.0.1", "localhost")
+    folder = tmp_path_factory.mktemp("hasty") / "extension"
+    pin.write(folder, pin.origin_of(origin), [installed()])
+    for name in ("content.js", "background.js"):
+        text = (folder / name).read_text()
+        assert text.count(LONGEST) == 1, name
+        (folder / name).write_text(text.replace(LONGEST, SHORTER))
+    return origin, folder
+
+
 @pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def kept(extension: Path, browser_name: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The profile of a browser in which the extension was installed earlier."""
@@ -52,12 +68,16 @@ async def kept(extension: Path, browser_name: str, tmp_path_factory: pytest.Temp
 
 @pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def pair(
-    request: pytest.FixtureRequest, extension: Path, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    extension: Path,
+    hasty: tuple[str, Path],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[Pair]:
-    """A browser without the pin, and one with it."""
+    """A browser without the pin, and one with it, and with the hasty one."""
     folder = tmp_path_factory.mktemp(request.param)
     opening = BROWSERS[request.param]
     pair = Pair(request.param, await opening(folder / "bare", None), await opening(folder / "pinned", extension))
+    await pair.pinned.install(hasty[1])
     yield pair
     await pair.bare.close()
     await pair.pinned.close()

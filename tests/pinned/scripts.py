@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import NamedTuple
 
 from tests.browser.lies.liar import Answer, Change, Liar
 from tests.browser.lies.watching import STOLEN
 from tests.pinned.windows import Window
+from tests.support.someone import until
 
 DOCUMENT = r"GET /(\?.*)?"
 FENCES = ("content-security-policy", "integrity-policy", "x-content-type-options", "etag")
 SOON = 5.0  # seconds for a script to run without the pin
-AT_ONCE = 1.5  # seconds after the page has loaded
+AT_ONCE = 1.5  # seconds after the last page has loaded
 
 
 class Case(NamedTuple):
-    """What the server does, and the scripts of it that then run. The user leaves and comes back with `back`."""
+    """What the server does, and the scripts of it that then run, which have names and addresses of their own: all lies
+    can be told at once. The user leaves and comes back with `back`."""
 
     lies: dict[str, Change]
     scripts: set[str]
@@ -87,7 +88,7 @@ def mapped(html: str) -> str:
     html = plain(html)
     (address,) = re.findall('src="([^"]*/js/message-menu.js)"', html)
     html = html.replace(f'<script type="module" src="{address}"></script>', "")
-    return html.replace("<head>", f'<head><script type="importmap">{{"imports":{{"{address}":"/evil.js"}}}}</script>')
+    return html.replace("<head>", f'<head><script type="importmap">{{"imports":{{"{address}":"/mapped.js"}}}}</script>')
 
 
 def alone(html: str) -> Change:
@@ -139,7 +140,7 @@ def redirect(answer: Answer) -> None:
     """A lie: a redirect to a page of the same host."""
     unfenced(lambda _: "")(answer)
     answer.status = 302
-    answer.set("location", "/evil.html")
+    answer.set("location", "/redirect.html")
 
 
 def kept(answer: Answer) -> None:
@@ -150,9 +151,9 @@ def kept(answer: Answer) -> None:
 
 def hinted(answer: Answer) -> None:
     """A lie: a policy and a script in early hints (RFC 8297), before the response and in it."""
-    answer.hints = [("link", "</evil.js>; rel=preload; as=script")]
-    added(f"<script src=/evil.js></script>{script('inline')}")(answer)
-    answer.set("link", "</evil.js>; rel=preload; as=script, </evil.js>; rel=modulepreload")
+    answer.hints = [("link", "</hinted.js>; rel=preload; as=script")]
+    alone(f"<script src=/hinted.js></script>{script('hinted-inline')}")(answer)
+    answer.set("link", "</hinted.js>; rel=preload; as=script, </hinted.js>; rel=modulepreload")
     answer.set("content-security-policy", "script-src * 'unsafe-inline'")
 
 
@@ -172,54 +173,64 @@ HEAD = (
 BODY = f'<script type=module>{steal("inline-module")}</script><img src="/none.png" onerror="{steal("handler")}">'
 META = '<meta http-equiv="Content-Security-Policy" content="script-src * \'unsafe-inline\'">'
 
+
+def by(name: str, change: Change, scripts: set[str], more: Mapping[str, Change] | None = None, click: str = "") -> Case:
+    """A case in which the server changes the front page at an address of the case's own."""
+    return Case({rf"GET /\?{name}": change} | dict(more or {}), scripts, f"/?{name}", click)
+
+
 CASES: dict[str, Case] = {
-    "changed modules": Case(
+    "changed modules": by(
+        "modules",
+        unfenced(mapped),
+        {"entry", "imported", "mapped"},
         {
             f"{STATIC}/boot\\.js": appended("entry"),
             f"{STATIC}/server\\.js": appended("imported"),
-            DOCUMENT: unfenced(mapped),
-            r"GET /evil\.js": evil("mapped"),
+            r"GET /mapped\.js": evil("mapped"),
         },
-        {"entry", "imported", "mapped"},
     ),
-    "scripts in the page": Case(
-        {DOCUMENT: added(HEAD, BODY)}
-        | {rf"GET /{name}\.js": evil(f"{name}-file") for name in ("added", "module", "nonce")},
+    "scripts in the page": by(
+        "scripts",
+        added(HEAD, BODY),
         {"inline", "added-file", "module-file", "nonce", "nonce-file", "blob-worker", "data-worker"}
         | {"inline-module", "handler"},
+        {rf"GET /{name}\.js": evil(f"{name}-file") for name in ("added", "module", "nonce")},
     ),
-    "a policy in the document": Case({DOCUMENT: added(META + script("inline"))}, {"inline"}),
-    "another page": Case(
+    "a policy in the document": by("policy", alone(META + script("policy")), {"policy"}),
+    "another page": by(
+        "page",
+        alone(
+            f'<svg onload="{steal("svg-handler")}"></svg><a id=x href="javascript:{steal("link")}">x</a>'
+            f'<iframe src=/frame.html></iframe><iframe srcdoc="{script("srcdoc")}"></iframe>'
+            "<object data=/evil.svg></object><script>navigator.serviceWorker.register('/sw.js')</script>"
+        ),
+        {"svg-handler", "link", "frame", "srcdoc", "object", "service-worker"},
         {
-            DOCUMENT: alone(
-                f'<svg onload="{steal("svg-handler")}"></svg><a id=x href="javascript:{steal("link")}">x</a>'
-                f'<iframe src=/frame.html></iframe><iframe srcdoc="{script("srcdoc")}"></iframe>'
-                "<object data=/evil.svg></object><script>navigator.serviceWorker.register('/sw.js')</script>"
-            ),
             r"GET /frame\.html": evil_page("frame"),
             r"GET /evil\.svg": there(svg("object"), "image/svg+xml"),
             r"GET /sw\.js": evil("service-worker"),
         },
-        {"svg-handler", "link", "frame", "srcdoc", "object", "service-worker"},
         click="#x",
     ),
-    "an SVG document": Case({DOCUMENT: there(svg("svg"), "image/svg+xml")}, {"svg"}),
-    "an XHTML document": Case({DOCUMENT: there(xhtml("xhtml"), "application/xhtml+xml")}, {"xhtml"}),
-    "another address": Case({r"GET /evil\.html": evil_page("address")}, {"address"}, path="/evil.html"),
-    "a redirect": Case({DOCUMENT: redirect, r"GET /evil\.html": evil_page("redirect")}, {"redirect"}),
-    "a refresh": Case(
-        {DOCUMENT: alone('<meta http-equiv=refresh content="0;url=/evil.html">')}
-        | {r"GET /evil\.html": evil_page("refresh")},
+    "an SVG document": by("svg", there(svg("svg"), "image/svg+xml"), {"svg"}),
+    "an XHTML document": by("xhtml", there(xhtml("xhtml"), "application/xhtml+xml"), {"xhtml"}),
+    "another address": Case({r"GET /address\.html": evil_page("address")}, {"address"}, path="/address.html"),
+    "a redirect": by("redirect", redirect, {"redirect"}, {r"GET /redirect\.html": evil_page("redirect")}),
+    "a refresh": by(
+        "refresh",
+        alone('<meta http-equiv=refresh content="0;url=/refresh.html">'),
         {"refresh"},
+        {r"GET /refresh\.html": evil_page("refresh")},
     ),
-    "UTF-16": Case({DOCUMENT: encoded("; charset=utf-16", page("utf-16").encode("utf-16"))}, {"utf-16"}),
-    "a byte order mark": Case(
-        {DOCUMENT: encoded("; charset=iso-8859-1", b"\xfe\xff" + page("mark").encode("utf-16-be"))}, {"mark"}
+    "UTF-16": by("utf-16", encoded("; charset=utf-16", page("utf-16").encode("utf-16")), {"utf-16"}),
+    "a byte order mark": by(
+        "mark", encoded("; charset=iso-8859-1", b"\xfe\xff" + page("mark").encode("utf-16-be")), {"mark"}
     ),
     "a back/forward cached page": Case(
         {r"GET /kept\.html": kept, r"GET /elsewhere": alone("elsewhere")}, {"kept"}, path="/kept.html", back=True
     ),
-    "early hints": Case({DOCUMENT: hinted, r"GET /evil\.js": evil("hinted")}, {"inline", "hinted"}),
+    "early hints": by("hints", hinted, {"hinted-inline", "hinted"}, {r"GET /hinted\.js": evil("hinted")}),
 }
 
 
@@ -229,17 +240,20 @@ def stolen(liar: Liar, since: int) -> set[str]:
     return {one[1] for one in found if one}
 
 
-async def visit(liar: Liar, window: Window, case: Case, within: float) -> set[str]:
-    """Visit the page as a user would; returns the scripts that ran, after all did or this many seconds passed."""
-    since = len(liar.heard)
+async def go(liar: Liar, window: Window, case: Case) -> None:
+    """Visit the page as a user would."""
     await window.goto(liar.url + case.path)
     if case.click:
         await window.read(f"void document.querySelector({case.click!r}).click()")  # also if it is hidden
     if case.back:
         await window.goto(f"{liar.url}/elsewhere")
         await window.back()
-    for _ in range(int(within / 0.1)):
-        if case.scripts <= stolen(liar, since):
-            break
-        await asyncio.sleep(0.1)
+
+
+async def visit(liar: Liar, window: Window, case: Case) -> set[str]:
+    """Visit the page; returns the scripts that ran, after all did or SOON passed."""
+    since = len(liar.heard)
+    await go(liar, window, case)
+    with suppress(AssertionError):
+        await until(lambda: case.scripts <= stolen(liar, since), within=SOON)
     return stolen(liar, since)

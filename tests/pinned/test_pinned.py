@@ -8,9 +8,12 @@ from __future__ import annotations
 import asyncio
 import re
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 import pytest
 
+from ezdms.release import pin
+from ezdms.release.manifest import installed
 from tests.browser.lies.liar import Liar
 from tests.browser.lies.peers import Peer
 from tests.conftest import Server
@@ -30,73 +33,88 @@ from tests.pinned.false_pages import (
     unending,
 )
 from tests.pinned.living import LOG, changes_pin, complaints, registers, shows, talks, text_of
-from tests.pinned.scripts import AT_ONCE, CASES, DOCUMENT, SOON, alone, telling, visit
-from tests.pinned.windows import Window
+from tests.pinned.scripts import AT_ONCE, CASES, DOCUMENT, alone, go, stolen, telling, there, visit
+from tests.pinned.starting import AFTERWARDS, AT_STARTUP, PRERENDERED, judged
+from tests.pinned.windows import Window, begun, lead
+from tests.pinned.workers import IS_HONEST, IS_THERE, REGISTER, WORKER
 from tests.support.someone import until
 
 BROWSER = "chromium"
 UNKNOWN, CLAIMED = "The server does not say which release it runs.", "The server says it runs EZ-DMS 9.9.9."
-LONGEST = 45.0  # seconds: 20 and 3 until a page is judged, 5 for the server's release, and time for a busy machine
-
-
-@pytest.mark.parametrize("name", CASES)
-@pytest.mark.asyncio(loop_scope="session")
-async def test_scripts_of_the_server_do_not_run(liar: Liar, pair: Pair, name: str) -> None:
-    case = CASES[name]
-    with telling(liar, case.lies):
-        ran = await visit(liar, pair.bare, case, SOON)
-        assert case.scripts <= ran, "control: they run without the pin"
-        await pair.bare.goto("about:blank")  # its late requests would be attributed to the other browser
-        await asyncio.sleep(0.3)
-        assert await visit(liar, pair.pinned, case, AT_ONCE) == set()
+LINKS = {"at another address": "#again", "as the protection page": ".back"}  # to the pinned page
 
 
 @pytest.mark.asyncio(loop_scope="session")
-async def test_no_text_of_other_pages_is_shown(liar: Liar, pair: Pair) -> None:
+async def test_scripts_of_the_server_do_not_run_and_a_changed_page_is_explained(liar: Liar, pair: Pair) -> None:
+    """With the pin, each way is tried in a tab of its own: one for each name of CASES."""
+    for name, case in CASES.items():
+        with telling(liar, case.lies):
+            ran = await visit(liar, pair.bare, case)
+            assert case.scripts <= ran, f"control: without the pin, {name} runs {case.scripts}, but only {ran} did"
+    await pair.bare.goto("about:blank")  # its late requests would be attributed to the other browser
+    await asyncio.sleep(0.3)
+    since = len(liar.heard)
+    async with AsyncExitStack() as tabs:
+        with telling(liar, {request: change for case in CASES.values() for request, change in case.lies.items()}):
+            for case in CASES.values():
+                window = await tabs.enter_async_context(pair.pinned.tab())
+                if case is CASES["changed modules"]:
+                    changed = window
+                await go(liar, window, case)
+            await asyncio.sleep(AT_ONCE)
+            assert stolen(liar, since) == set()
+            await is_explained(changed)
+        await changed.press("#again")
+        await is_back(changed)
+
+
+async def is_explained(window: Window) -> None:
+    """The extension's page says that the server claims the pinned release, but sends something else."""
+    await shows(window, "h1", CHANGED)
+    await shows(window, "[data-said]", "which is pinned, but sends something else")
+
+
+async def is_back(window: Window) -> None:
+    """Wait for the honest page: with the front page's form, or logged in."""
+    await until(lambda: window.read("document.querySelector('#main, #login-pin') !== null"))
+
+
+@pytest.mark.asyncio(loop_scope="session")
+async def test_no_text_of_other_pages_is_shown_and_the_pins_own_pages_link_to_the_pinned_one(
+    liar: Liar, pair: Pair, hasty: tuple[str, Path]
+) -> None:
     async with pair.bare.tab() as bare, pair.pinned.tab() as pinned:
         for window in (bare, pinned):
             await window.run_first(LOOK)
         for name, (lies, path, heading) in ELSEWHERE.items():
+            origin = hasty[0] if heading == CHANGED else liar.url
             with telling(liar, lies):
                 bare.said.clear()
-                await bare.goto(f"{liar.url}{path}")
+                await bare.goto(f"{origin}{path}")
 
                 async def is_shown() -> bool:
                     return bool(await bare.read("1")) and SHOWN in bare.said
 
                 await until(is_shown)  # control: it is shown without the pin
-                await pinned.goto("about:blank")
                 pinned.said.clear()
-                await pinned.read(f"void (location.href = '{liar.url}{path}')")
+                await pinned.read(f"void (document.body.replaceChildren(), location.href = '{origin}{path}')")
                 await shows(pinned, "h1", heading)
                 assert SHOWN not in pinned.said, name
                 assert FALSE not in str(await pinned.read(text_of("body"))), name
                 assert str(await pinned.read("location.protocol")).endswith("-extension:"), name
-                if heading == PROTECTION:
-                    await shows(pinned, "main", "The server stores and forwards messages it cannot read.")
-                    assert str(await pinned.read("document.querySelector('.back').href")) == f"{liar.url}/"
+                await shows(pinned, "body", f"EZ-DMS pin for {origin}")
+            if heading == CHANGED:
+                await is_explained(pinned)
+            if heading == PROTECTION:
+                await shows(pinned, "main", "The server stores and forwards messages it cannot read.")
+                assert str(await pinned.read("document.querySelector('.back').href")) == f"{liar.url}/"
+            if name in LINKS:
+                await pinned.press(LINKS[name])
+                await shows(pinned, "a[href='/protection']", PROTECTION)
 
 
 @pytest.mark.asyncio(loop_scope="session")
-async def test_the_pins_own_pages_link_to_the_pinned_page(liar: Liar, pair: Pair) -> None:
-    for path, link in (("/protection", ".back"), ("/nowhere", "#again")):
-        await pair.pinned.goto(f"{liar.url}{path}")
-        await shows(pair.pinned, "body", f"EZ-DMS pin for {liar.url}")
-        await pair.pinned.press(link)
-        await shows(pair.pinned, "a[href='/protection']", PROTECTION)
-
-
-async def replaced(window: Window) -> None:
-    """Wait for the extension's page, longer than `until` does."""
-    for _ in range(int(LONGEST / 0.5)):
-        if "The page did not start" in str(await window.read(text_of("h1"))):
-            return
-        await asyncio.sleep(0.5)
-    raise AssertionError("it is still shown")
-
-
-@pytest.mark.asyncio(loop_scope="session")
-async def test_a_page_that_never_finishes_loading_is_replaced(liar: Liar, pair: Pair) -> None:
+async def test_a_page_that_never_finishes_loading_is_replaced(liar: Liar, pair: Pair, hasty: tuple[str, Path]) -> None:
     """One tab for each such page, at the same time. The server's version is shown only if it is one."""
     answers = [says("9.9.9"), says(WORDS), unending(says("9.9.9"))]
     lies = {re.escape(f"GET {path}"): change for path, change in UNENDING.items()}
@@ -104,15 +122,13 @@ async def test_a_page_that_never_finishes_loading_is_replaced(liar: Liar, pair: 
         with telling(liar, lies | {"GET /deployment": lambda answer: answers.pop()(answer), NEVER: unending(NOTHING)}):
             windows = [await tabs.enter_async_context(pair.pinned.tab()) for _ in UNENDING]
             for path, window in zip(UNENDING, windows, strict=True):
-                await window.read(f"void (location.href = '{liar.url}{path}')")
+                await window.read(f"void (location.href = '{hasty[0]}{path}')")
             for window in windows:
-                await replaced(window)
+                await shows(window, "h1", "The page did not start")
             told = [str(await window.read(text_of("[data-said]"))) for window in windows]
             assert sorted(told) == [UNKNOWN, UNKNOWN, CLAIMED]
             for window in windows:
                 assert "555 0100" not in str(await window.read(text_of("body")))
-    await pair.pinned.goto(f"{liar.url}/")
-    await shows(pair.pinned, "a[href='/protection']", PROTECTION)  # logged in or not
 
 
 @pytest.mark.asyncio(loop_scope="session")
@@ -133,17 +149,70 @@ async def test_the_whole_app_works_with_a_pin(liar: Liar, truth: Server, pair: P
     await asyncio.sleep(0.01)  # lets the loop close connections
 
 
-@pytest.mark.parametrize("what", ["another document", "another script"])
 @pytest.mark.asyncio(loop_scope="session")
-async def test_a_page_that_differs_from_the_pinned_one_is_explained(liar: Liar, pair: Pair, what: str) -> None:
-    lies = {DOCUMENT: alone(f"<h1>{FALSE}</h1>")} if what == "another document" else CASES["changed modules"].lies
-    with telling(liar, lies):
-        await pair.pinned.goto(f"{liar.url}/")
-        await shows(pair.pinned, "h1", CHANGED)
-        await shows(pair.pinned, "[data-said]", "which is pinned, but sends something else")
-    await pair.pinned.press("#again")
+async def test_pages_that_open_at_browser_startup_or_are_prerendered_are_pinned(
+    liar: Liar, pair: Pair, kept: Path, tmp_path: Path
+) -> None:
+    """In Firefox, no script has run when they are judged. Chromium can open pages before it has its extensions.
 
-    async def is_back() -> bool:
-        return bool(await pair.pinned.read("document.querySelector('#main, #login-pin') !== null"))
+    Chromium alone prerenders pages that a document or a header names, without a navigation.
+    """
+    is_chromium = pair.name == "chromium"
+    urls = [f"{liar.url}{path}" for path in AT_STARTUP]
+    with telling(liar, {re.escape(f"GET {path}"): change for path, change in AT_STARTUP.items()} | PRERENDERED):
+        since = len(liar.heard)
+        for url in urls:
+            await pair.bare.goto(url)
+        await until(lambda: len(stolen(liar, since)) == len(urls))  # control
+        await pair.bare.goto("about:blank")
+        if is_chromium:
+            async with begun(pair.name, tmp_path / "bare", "about:blank"):
+                await lead(tmp_path / "bare", f"{liar.url}/")
+                await until(lambda: "prerendered" in stolen(liar, since))  # control
+        startups = [[url] for url in urls] if is_chromium else [urls]  # with several, Chromium's profile does not start
+        for opened in startups:
+            since = len(liar.heard)
+            async with begun(pair.name, kept, *opened):
+                await judged(liar, since, len(opened))
+                assert not stolen(liar, since) or is_chromium
+                since = len(liar.heard)
+                if is_chromium and opened == startups[-1]:
+                    await lead(kept, f"{liar.url}/")
+                    await judged(liar, since, 1)
+                await asyncio.sleep(AFTERWARDS)
+                assert not stolen(liar, since)
 
-    await until(is_back)
+
+@pytest.mark.asyncio(loop_scope="session")
+async def test_the_pin_removes_existing_service_workers(liar: Liar, pair: Pair, tmp_path: Path) -> None:
+    """It would answer instead of the server. At an address of its own, so that the browser stays bare for others."""
+    window, origin = pair.bare, liar.url.replace("127.0.0.1", "workers.localhost")
+    pin.write(tmp_path / "extension", origin, [installed()])
+
+    async def is_registered() -> bool:
+        return bool(await window.read(IS_THERE) == 1)
+
+    async def is_removed() -> bool:
+        return bool(await window.read(IS_THERE) == 0)
+
+    async def is_honest() -> bool:
+        return bool(await window.read(IS_HONEST))
+
+    with telling(liar, {r"GET /sw\.js": there(WORKER, "text/javascript")}):  # until the end: a 404 would remove it, too
+        with telling(liar, {DOCUMENT: alone(REGISTER)}):
+            await window.goto(origin)
+            await until(is_registered)
+        with telling(liar, {DOCUMENT: alone("Our own page would remove it.")}):
+            since = len(liar.heard)
+            await window.goto(origin)  # gets no request
+            await until(lambda: bool(stolen(liar, since)))
+            await window.install(tmp_path / "extension")
+            await until(is_removed)  # the open tab is reloaded
+        since = len(liar.heard)
+        await window.goto(origin)
+        await until(is_honest)
+        await asyncio.sleep(1)
+        assert not stolen(liar, since)
+        assert await is_honest()
+        assert await is_removed()
+        await window.goto("about:blank")

@@ -140,11 +140,8 @@ async def lead(profile: Path, url: str) -> None:
     port_file = profile / "DevToolsActivePort"
     await until(port_file.exists)
     async with httpx.AsyncClient() as http:
-        (page,) = [
-            one
-            for one in (await http.get(f"http://127.0.0.1:{port_file.read_text().split()[0]}/json/list")).json()
-            if one["type"] == "page"
-        ]
+        tabs = (await http.get(f"http://127.0.0.1:{port_file.read_text().split()[0]}/json/list")).json()
+        page = next(one for one in tabs if one["type"] == "page")
     async with connect(page["webSocketDebuggerUrl"]) as socket:
         await socket.send(json.dumps({"id": 1, "method": "Page.navigate", "params": {"url": url}}))
         await socket.recv()
@@ -188,9 +185,10 @@ class ChromiumWindow:
     async def install(self, extension: Path) -> None:
         """See Window."""
         assert self.context.browser is not None
+        before = len(self.context.service_workers)
         session = await self.context.browser.new_browser_cdp_session()
         await session.send("Extensions.loadUnpacked", {"path": str(extension)})
-        await until(lambda: bool(self.context.service_workers))
+        await until(lambda: len(self.context.service_workers) > before)
         await session.detach()
 
     async def run_first(self, script: str) -> None:
@@ -325,7 +323,8 @@ class FirefoxWindow:
 
     async def back(self) -> None:
         """See Window."""
-        await self.call("browsingContext.traverseHistory", context=self.context, delta=-1)
+        with suppress(LookupError):  # the extension's page has replaced the only entry
+            await self.call("browsingContext.traverseHistory", context=self.context, delta=-1)
 
     async def install(self, extension: Path) -> None:
         """See Window."""
